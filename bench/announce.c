@@ -107,11 +107,21 @@ static void lab_ask(const struct node_key *key, const uint8_t *id, struct cost *
 	if (key) {
 		len = record_write(key, id, value, sizeof(value));
 		record_len = (double)len;
-		err = node->seam.ops->put(node->overlay, name, name_len, value, len, note_done,
-					  &ask, lab.mesh.now_ns, &run);
+		err = node->seam.ops->put(
+			node->overlay,
+			&(struct overlay_put_params){.value = {name, name_len, value, len},
+						     .done = note_done,
+						     .arg = &ask},
+			lab.mesh.now_ns, &run);
 	} else {
-		err = node->seam.ops->get(node->overlay, name, name_len, ANNOUNCE_CONTENT,
-					  note_value, note_done, &ask, lab.mesh.now_ns, &run);
+		err = node->seam.ops->get(node->overlay,
+					  &(struct overlay_get_params){.name = name,
+								       .name_len = name_len,
+								       .tag = ANNOUNCE_CONTENT,
+								       .value = note_value,
+								       .done = note_done,
+								       .arg = &ask},
+					  lab.mesh.now_ns, &run);
 	}
 	if (err < 0)
 		die("a run does not begin");
@@ -215,8 +225,7 @@ static void view_close(void *view)
 	(void)view;
 }
 
-static const struct announce_held_ops held_ops = {manifests_each, look, view_open, each,
-						  view_close};
+static const struct blobs_held_ops held_ops = {manifests_each, look, view_open, each, view_close};
 
 /* --- a day of announcing, and searches at its end --- */
 
@@ -322,7 +331,7 @@ static void day_run(uint64_t cnt)
 
 	item_cnt = cnt;
 	announce_rig_init(&rig);
-	rig.held = (struct announce_held){&held_ops, &rig};
+	rig.held = (struct blobs_held){&held_ops, &rig};
 	announce_rig_open(&rig);
 	announce_rig_run(&rig, DAY_NS);
 	cpu_s = (double)(clock() - began) / CLOCKS_PER_SEC;

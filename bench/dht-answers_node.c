@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "net/ingress/ingress_verdict.h"
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 		fast_path_fail("dht-answers_node", "DEVICE|- ADDRESS:PORT");
 	sigaction(SIGTERM, &action, NULL);
 	fast_path_open(&path, strcmp(argv[1], "-") == 0 ? NULL : argv[1], argv[2], XDP_SEND_UDP);
-	if (arena_open(&arena, net_ingress_tables_footprint(&tables_params)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    net_ingress_tables_init(&tables, &arena, &tables_params) < 0)
 		fast_path_fail("tables", "no memory");
 	net_ingress_tables_set_config(&tables, &path.policy);

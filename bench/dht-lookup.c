@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "kad/lookup.h"
 #include "kad/routing_table.h"
@@ -355,7 +355,8 @@ static void textbook_run(struct asker *asker, const struct kad_id *target, uint6
 
 	t.cnt = 0;
 	t.target = prefix_of(target);
-	seed_cnt = kad_table_closest(asker->table, target, KAD_ASK, 0, seeds, K);
+	seed_cnt =
+		kad_table_closest(asker->table, &(struct kad_near){target, KAD_ASK, 0}, seeds, K);
 	for (unsigned i = 0; i < seed_cnt; i++)
 		textbook_add(&t, (uint32_t)seeds[i]->contact.tag);
 	while (textbook_find(&t, NEW) || textbook_find(&t, OUT)) {
@@ -417,7 +418,8 @@ static void ours_run(struct asker *asker, const struct kad_lookup_config *config
 	struct kad_ask ask;
 
 	kad_lookup_init(&lookup, &params, now_ns);
-	seed_cnt = kad_table_closest(asker->table, target, KAD_ASK, 0, seeds, 2 * K);
+	seed_cnt = kad_table_closest(asker->table, &(struct kad_near){target, KAD_ASK, 0}, seeds,
+				     2 * K);
 	for (unsigned i = 0; i < seed_cnt; i++)
 		(void)kad_lookup_seed(&lookup, &seeds[i]->contact);
 	while (!kad_lookup_is_done(&lookup)) {
@@ -447,7 +449,10 @@ static void ours_run(struct asker *asker, const struct kad_lookup_config *config
 			cnt = host_tell(&hosts[query.host], prefix_of(target), told_hosts);
 			for (unsigned i = 0; i < cnt; i++)
 				told[i] = contact_of(told_hosts[i]);
-			kad_lookup_answered(&lookup, query.slot, 0, told, cnt, now_ns);
+			kad_lookup_answered(
+				&lookup, query.slot,
+				&(struct kad_answer){.tag = 0, .contacts = told, .cnt = cnt},
+				now_ns);
 		}
 	}
 	*out = (struct outcome){.took_ns = now_ns - begin_ns, .sent_cnt = wire.sent_cnt};
@@ -497,7 +502,12 @@ static void asker_make(struct asker *asker, const struct contender *contender, u
 	asker->host = &hosts[self];
 	kad_rtt_init(&asker->rtt, SECOND, 50 * MS, 2 * SECOND);
 	if (arena_open(&asker->arena, kad_table_footprint(&config)) < 0 ||
-	    kad_table_new(&asker->arena, &config, &hosts[self].id, &dice, 0, &asker->table) < 0)
+	    kad_table_new(&asker->arena,
+			  &(struct kad_table_params){.config = &config,
+						     .own_id = &hosts[self].id,
+						     .random = &dice,
+						     .now_ns = 0},
+			  &asker->table) < 0)
 		exit(1);
 	for (unsigned i = 0; i < TOLD_CNT; i++) {
 		struct kad_contact contact = contact_of(met[i]);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 #include "crypto/node_key.h"
@@ -184,8 +184,13 @@ static void service_put(unsigned number, struct cost *cost)
 	struct ask ask = {0};
 
 	snprintf(service, sizeof(service), "service-%u", number);
-	if (node->seam.ops->put(node->overlay, name, service_value_name(service, name), value, len,
-				note_done, &ask, lab.mesh.now_ns, &run) < 0)
+	if (node->seam.ops->put(
+		    node->overlay,
+		    &(struct overlay_put_params){
+			    .value = {name, service_value_name(service, name), value, len},
+			    .done = note_done,
+			    .arg = &ask},
+		    lab.mesh.now_ns, &run) < 0)
 		die("a descriptor cannot be put");
 	run_ask(node, &ask, cost, requests, dials, traffic_of(node));
 }
@@ -199,9 +204,15 @@ static void service_get(unsigned number, struct cost *cost)
 	struct ask ask = {0};
 
 	snprintf(service, sizeof(service), "service-%u", number);
-	if (node->seam.ops->get(node->overlay, name, service_value_name(service, name),
-				SERVICE_TAG_BY_NAME, note_value, note_done, &ask, lab.mesh.now_ns,
-				&run) < 0)
+	if (node->seam.ops->get(
+		    node->overlay,
+		    &(struct overlay_get_params){.name = name,
+						 .name_len = service_value_name(service, name),
+						 .tag = SERVICE_TAG_BY_NAME,
+						 .value = note_value,
+						 .done = note_done,
+						 .arg = &ask},
+		    lab.mesh.now_ns, &run) < 0)
 		die("a service cannot be looked for");
 	run_ask(node, &ask, cost, requests, dials, traffic_of(node));
 }

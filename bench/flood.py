@@ -61,11 +61,11 @@ FLOOD_SOURCES = "198.0.0.0/10"
 # Whom the node serves is known to this administrator; everybody else has a rate.
 RULES = f"""
 table netdev bench {{
-	set strangers {{ type ipv4_addr; flags dynamic; size 1048576; timeout 10s; }}
+	set unvalidated_sources {{ type ipv4_addr; flags dynamic; size 1048576; timeout 10s; }}
 	chain ingress {{
 		type filter hook ingress device "veth0" priority 0; policy accept;
 		ip saddr {lab.SENDERS[0]} accept
-		udp dport {PORT} add @strangers {{ ip saddr limit rate over 10/second burst 20 packets }} drop
+		udp dport {PORT} add @unvalidated_sources {{ ip saddr limit rate over 10/second burst 20 packets }} drop
 	}}
 }}
 """

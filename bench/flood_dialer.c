@@ -18,11 +18,11 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
 #include "net/packet_io.h"
 #include "quic/quic.h"
+#include "support/quic_take.h"
 
 #define PEER_CNT   1024		  /* how many may be dialling at a time */
 #define PATIENCE   (3 * NS_PER_S) /* a lost first packet is sent again after one */
@@ -162,8 +162,7 @@ static void peer_turn(struct peer *peer, uint64_t now_ns)
 	unsigned cnt = packet_rx_burst(peer->rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(peer->engine, &dgrams[i], now_ns);
+		quic_take(peer->engine, &dgrams[i], now_ns);
 	quic_engine_expire(peer->engine, now_ns);
 	quic_engine_flush(peer->engine, now_ns);
 	(void)packet_tx_flush(peer->tx);

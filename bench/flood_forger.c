@@ -32,8 +32,8 @@
 #include <sys/socket.h>
 
 #include "base/monotonic.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "quic/quic.h"
 #include "support/hostile_peer.h"

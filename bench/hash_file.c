@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 static void hash_tree(const uint8_t *data, size_t len, uint8_t *out)
 {

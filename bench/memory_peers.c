@@ -19,12 +19,12 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "base/timer.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "quic/quic.h"
+#include "support/quic_take.h"
 
 #define PEER_CAP	1024
 #define DIALLING_CAP	16 /* below what one address may have unproven */
@@ -105,8 +105,7 @@ static uint64_t peer_turn(struct peer *peer, uint64_t now_ns)
 	uint64_t timers_ns, quic_ns;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(peer->engine, &dgrams[i], now_ns);
+		quic_take(peer->engine, &dgrams[i], now_ns);
 	timer_wheel_expire(&peer->timers, now_ns);
 	quic_engine_expire(peer->engine, now_ns);
 	quic_engine_flush(peer->engine, now_ns);
@@ -159,7 +158,11 @@ int main(int argc, char **argv)
 
 			peer_open(peer, &daemon, now_ns);
 			fds[dialled_cnt].fd = peer->rx->fd;
-			err = mesh_connect(peer->mesh, &target, CONNECT_TIMEOUT, connected, NULL,
+			err = mesh_connect(peer->mesh,
+					   &(struct mesh_connect){.peer = &target,
+								  .timeout_ns = CONNECT_TIMEOUT,
+								  .done = connected,
+								  .arg = NULL},
 					   now_ns);
 			if (err < 0)
 				die("dial", err);

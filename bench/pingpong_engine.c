@@ -18,9 +18,9 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
 #include "quic/quic.h"
 #include "support/fast_path.h"
+#include "support/quic_take.h"
 
 #define REQUEST_LEN  64
 #define WARM_UP_CNT  200
@@ -177,8 +177,7 @@ static unsigned take(struct bench *bench, struct packet_rx *rx, uint64_t now_ns)
 	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(bench->engine, &dgrams[i], now_ns);
+		quic_take(bench->engine, &dgrams[i], now_ns);
 	return cnt;
 }
 

@@ -20,7 +20,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
+#include "net/ingress/ingress_verdict.h"
 #include "quic/quic.h"
 #include "support/fast_path.h"
 
@@ -193,9 +193,13 @@ static bool take(struct bench *bench, struct packet_rx *rx, uint64_t now_ns)
 	struct dgram dgrams[PACKET_BURST_MAX];
 	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
 
-	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(bench->engine, &dgrams[i], now_ns);
+	for (unsigned i = 0; i < cnt; i++) {
+		/* A ring's were judged already. */
+		if (rx == bench->path.udp_rx)
+			(void)net_ingress_classify(&dgrams[i]);
+		net_ingress_find_owner(&dgrams[i], quic_engine_cid_keys(bench->engine));
+		quic_engine_input(bench->engine, &dgrams[i], now_ns);
+	}
 	return cnt == PACKET_BURST_MAX;
 }
 

@@ -130,7 +130,11 @@ static void connect_to(const char *remote)
 	service_id_of("bench", server_key, service_id);
 	memcpy(peer.key, server_key, sizeof(peer.key));
 	peer.addrs = &addr;
-	if (mesh_connect(node.mesh, &peer, 5 * NS_PER_S, on_connected, &is_connected,
+	if (mesh_connect(node.mesh,
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 5 * NS_PER_S,
+						.done = on_connected,
+						.arg = &is_connected},
 			 clock_monotonic_ns()) < 0)
 		fast_path_fail(remote, "cannot be dialled");
 	while (!is_connected)

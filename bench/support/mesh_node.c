@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/monotonic.h"
-#include "net/ingress/demux.h"
+#include "support/quic_take.h"
 
 static struct node_key *numbered_key(uint8_t number)
 {
@@ -85,8 +85,7 @@ static unsigned take(struct mesh_node *node, struct packet_rx *rx, uint64_t now_
 	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(node->quic, &dgrams[i], now_ns);
+		quic_take(node->quic, &dgrams[i], now_ns);
 	return cnt;
 }
 

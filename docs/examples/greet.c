@@ -12,7 +12,11 @@
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "world";
-	struct weft_target target = {.service = "greeter", .version = "^1"};
+	struct weft_call_params params = {.target = {.service = "greeter", .version = "^1"},
+					  .method = "Greet",
+					  .payload = name,
+					  .len = strlen(name),
+					  .timeout_ms = 10000};
 	struct weft_client *client;
 	struct weft_reply *reply;
 	struct weft_error error;
@@ -22,7 +26,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "greet: %s: %s\n%s\n", error.what, error.why, error.next);
 		return 1;
 	}
-	err = weft_call(client, &target, "Greet", name, strlen(name), 10000, &reply, &error);
+	err = weft_call(client, &params, &reply, &error);
 	if (err < 0) {
 		fprintf(stderr, "greet: %s: %s\n", error.what, error.why);
 	} else if (reply->status != WEFT_CALL_OK) {

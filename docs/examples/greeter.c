@@ -30,15 +30,17 @@ int main(int argc, char **argv)
 {
 	static const struct weft_handler handler = {.call = greet};
 	static const char *const read_only[] = {"Greet", NULL};
-	struct weft_offering offering = {
-		.name = "greeter", .socket_path = argc > 1 ? argv[1] : "", .read_only = read_only};
+	struct weft_offering offering = {.name = "greeter",
+					 .socket_path = argc > 1 ? argv[1] : "",
+					 .read_only = read_only,
+					 .handler = &handler};
 	struct weft_client *client = NULL;
 	struct weft_offer *offer;
 	struct weft_error error;
 
 	signal(SIGTERM, stop);
 	if (weft_client_open(NULL, 5000, &client, &error) < 0 ||
-	    weft_offer_open(client, &offering, &handler, NULL, &offer, &error) < 0) {
+	    weft_offer_open(client, &offering, &offer, &error) < 0) {
 		fprintf(stderr, "greeter: %s: %s\n", error.what, error.why);
 		return 1;
 	}

@@ -27,15 +27,18 @@ static void heard(void *arg, const struct weft_event *event, const struct weft_e
 
 int main(int argc, char **argv)
 {
-	struct weft_target target = {.service = argc > 1 ? argv[1] : ""};
 	struct weft_client *client = NULL;
 	struct weft_subscription *subscription;
 	struct weft_error error;
 	bool is_over = false;
+	struct weft_subscribe_params params = {.target = {.service = argc > 1 ? argv[1] : ""},
+					       .topic = argc > 2 ? argv[2] : "",
+					       .since = argc > 3 ? argv[3] : NULL,
+					       .fn = heard,
+					       .arg = &is_over};
 
 	if (weft_client_open(NULL, 5000, &client, &error) < 0 ||
-	    weft_subscribe(client, &target, argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : NULL,
-			   heard, &is_over, &subscription, &error) < 0) {
+	    weft_subscribe(client, &params, &subscription, &error) < 0) {
 		fprintf(stderr, "listen: %s: %s\n", error.what, error.why);
 		return 1;
 	}

@@ -12,23 +12,30 @@
 int main(int argc, char **argv)
 {
 	static const struct weft_handler handler = {.call = NULL};
-	struct weft_offering offering = {.name = "ticker", .socket_path = argc > 1 ? argv[1] : ""};
+	struct weft_offering offering = {
+		.name = "ticker", .socket_path = argc > 1 ? argv[1] : "", .handler = &handler};
 	struct weft_client *client = NULL;
 	struct weft_offer *offer;
 	struct weft_error error;
 	char line[4096];
 
 	if (weft_client_open(NULL, 5000, &client, &error) < 0 ||
-	    weft_offer_open(client, &offering, &handler, NULL, &offer, &error) < 0) {
+	    weft_offer_open(client, &offering, &offer, &error) < 0) {
 		fprintf(stderr, "ticker: %s: %s\n", error.what, error.why);
 		return 1;
 	}
 	puts("offered");
 	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin))
-		if (weft_publish(client, "ticker", "lines", line, strcspn(line, "\n"), 5000, NULL,
-				 &error) < 0)
+	while (fgets(line, sizeof(line), stdin)) {
+		struct weft_publish_params event = {.service = "ticker",
+						    .topic = "lines",
+						    .data = line,
+						    .len = strcspn(line, "\n"),
+						    .timeout_ms = 5000};
+
+		if (weft_publish(client, &event, NULL, &error) < 0)
 			fprintf(stderr, "ticker: %s: %s\n", error.what, error.why);
+	}
 	weft_offer_close(offer);
 	weft_client_close(client);
 	return 0;

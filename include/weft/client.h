@@ -14,23 +14,28 @@ extern "C" {
 
 /*
  * libweft: a program's way into the mesh, by the control socket of the weftd
- * on this machine. It calls services, streams to them, offers services of its
- * own, watches events, shares and gets.
+ * on this machine. A program calls services, streams to them, offers services,
+ * watches events, shares and gets. weft(3) is the manual.
  *
- * Threads: a client and all that was made of it belong to one thread at a
+ * Parameters: a struct with a designated initialiser; what is not set has its
+ * default. The struct and what it points to are borrowed for the call, but
+ * events, handler and arg, which stay.
+ *
+ * Threads: a client and all objects made of it belong to one thread at a
  * time; clients share nothing. The library starts no thread, installs no
  * signal handler and raises no SIGPIPE.
  *
- * Waiting: functions with timeout_ms and an outcome wait for it themselves and
- * call nothing back. All else happens in weft_client_dispatch, from where
- * callbacks come; a program with a loop of its own waits until weft_client_fd
- * is readable and dispatches with 0. timeout_ms: -1 for no end. A callback may
- * call anything, also what ends its own object, but weft_client_close and
- * weft_client_dispatch.
+ * Waiting: functions with timeout_ms and an outcome wait for the outcome and
+ * call nothing back. Callbacks come from weft_client_dispatch. A program with a
+ * loop of its own waits until weft_client_fd is readable and dispatches with 0.
+ * timeout_ms: 0 or less for no end. A callback may call any function but
+ * weft_client_close and weft_client_dispatch, and may end its own object.
+ *
+ * Connection: all calls of a client share one connection to the daemon. Each
+ * stream has its own.
  *
  * Errors: 0 or more is success; else a code of enum weft_err or a negative
- * errno. Where there is an error parameter it may be NULL, and is written on
- * failure only.
+ * errno. An error parameter may be NULL, and is written on failure only.
  *
  * Text is UTF-8 and NUL-terminated. What a callback is given is borrowed for
  * the call.
@@ -52,29 +57,45 @@ struct weft_client;
 WEFT_MUST_CHECK
 int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_client,
 		     struct weft_error *error);
-/* weft_client_close ends all that was made of it; nothing is called back. */
+/* weft_client_close ends all that was made of client; nothing is called back. */
 void weft_client_close(struct weft_client *client);
 /* weft_client_fd: readable when there is something to dispatch. Only to poll. */
 int weft_client_fd(const struct weft_client *client);
-/* weft_client_dispatch waits for something to do and does it. 0; -EINTR: a signal came. */
+/*
+ * weft_client_dispatch waits for something to do and does it; timeout_ms is that of
+ * poll(2). Returns 0; -EINTR: a signal came.
+ */
 int weft_client_dispatch(struct weft_client *client, int timeout_ms);
 
 /*
- * Any method of the interface net.weft.Node ("ListPeers"); parameters and
- * reply are JSON objects as text. weft_ask waits for the one reply, which is
- * to be freed with free(). weft_watch_open is told each reply as it comes, and
- * the end with json NULL, and error if it was one; the watch is gone then.
- * Events are what WatchEvents tells.
+ * Any method of the daemon, with its interface ("net.weft.Network.ListPeers");
+ * parameters and replies are JSON objects as text. weft_ask waits for the one reply, which the
+ * caller frees with free().
  */
+struct weft_ask_params {
+	const char *method;
+	const char *parameters; /* NULL: none */
+	int timeout_ms;
+};
 WEFT_MUST_CHECK
-int weft_ask(struct weft_client *client, const char *method, const char *parameters, int timeout_ms,
-	     char **out_json, struct weft_error *error);
+int weft_ask(struct weft_client *client, const struct weft_ask_params *params, char **out_json,
+	     struct weft_error *error);
+/*
+ * weft_watch_open gives fn each reply as it comes, and the end: json is NULL then, and
+ * error says why if it failed. The watch is gone after the end. The method WatchEvents
+ * has the daemon's events.
+ */
 struct weft_watch;
 typedef void (*weft_watch_fn)(void *arg, const char *json, const struct weft_error *error);
+struct weft_watch_params {
+	const char *method;
+	const char *parameters; /* NULL: none */
+	weft_watch_fn fn;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int weft_watch_open(struct weft_client *client, const char *method, const char *parameters,
-		    weft_watch_fn fn, void *arg, struct weft_watch **out_watch,
-		    struct weft_error *error);
+int weft_watch_open(struct weft_client *client, const struct weft_watch_params *params,
+		    struct weft_watch **out_watch, struct weft_error *error);
 void weft_watch_close(struct weft_watch *watch);
 
 /* How a call or a stream ended. */
@@ -95,11 +116,19 @@ enum weft_call_status {
 /* Which service: by its name; the others may be NULL. */
 struct weft_target {
 	const char *service;
-	const char *version;  /* "^1", ">=1.2.0 <3" */
-	const char *provider; /* a node's id; NULL: the best that is known */
-	bool is_signed; /* the call carries this node's signature, for services that demand it */
-	const char *
-		traceparent; /* of W3C Trace Context: the trace that the call belongs to; NULL: none */
+	const char *version;	 /* "^1", ">=1.2.0 <3" */
+	const char *provider;	 /* a node's id; NULL: the best that is known */
+	bool is_signed;		 /* the call carries this node's signature */
+	const char *traceparent; /* W3C Trace Context of the call; NULL: none */
+};
+
+/* A call. timeout_ms: its deadline, which the provider knows; 0 or less: the service's. */
+struct weft_call_params {
+	struct weft_target target;
+	const char *method;
+	const void *payload;
+	size_t len;
+	int timeout_ms;
 };
 
 struct weft_reply {
@@ -114,41 +143,42 @@ struct weft_reply {
 
 /*
  * weft_call calls a method of a service and waits. A call that was answered
- * returns 0, whatever its status. timeout_ms is the call's own deadline, which
- * the provider is told; -1: the service's. *out_reply is freed by
- * weft_reply_free. weft_call_start does not wait: done is called once, reply
- * is NULL when there was none. weft_call_cancel: done is not called, and the
- * provider is told.
- *
- * All calls that were started and not answered share one connection, and are
- * answered as they end. A program may have about 2,000 of them under way
- * (control.calls of weft.conf(5)); beyond that error is WEFT_EFULL, and the
- * others go on. Read answers as they come: what waits for a program that
- * does not read is bounded.
+ * returns 0, whatever its status. *out_reply is freed by weft_reply_free.
  */
 WEFT_MUST_CHECK
-int weft_call(struct weft_client *client, const struct weft_target *target, const char *method,
-	      const void *payload, size_t len, int timeout_ms, struct weft_reply **out_reply,
-	      struct weft_error *error);
+int weft_call(struct weft_client *client, const struct weft_call_params *params,
+	      struct weft_reply **out_reply, struct weft_error *error);
 void weft_reply_free(struct weft_reply *reply);
+
+/*
+ * weft_call_start does not wait: fn is called once, with reply NULL when none came.
+ * weft_call_cancel: fn is not called, and the provider hears of it.
+ *
+ * A program may have about 2,000 calls under way (control.calls of
+ * weft.conf(5)); beyond that error is WEFT_EFULL, and the others go on. Replies
+ * that wait for a program which does not read are bounded.
+ */
 struct weft_pending;
 typedef void (*weft_call_fn)(void *arg, const struct weft_reply *reply,
 			     const struct weft_error *error);
+struct weft_call_done {
+	weft_call_fn fn;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int weft_call_start(struct weft_client *client, const struct weft_target *target,
-		    const char *method, const void *payload, size_t len, int timeout_ms,
-		    weft_call_fn done, void *arg, struct weft_pending **out_pending,
+int weft_call_start(struct weft_client *client, const struct weft_call_params *params,
+		    struct weft_call_done done, struct weft_pending **out_pending,
 		    struct weft_error *error);
 void weft_call_cancel(struct weft_pending *pending);
 
 /*
  * Streams, the same on both sides. Messages go both ways, in pieces: flags say
- * whether a message is text, and whether the piece is followed by another of
- * the same message.
- * opened: the provider took it (only who opened it hears that). finished: the
- * other side sends no more. writable: after WEFT_EFULL. ended is the last
- * event and comes once; the stream is gone when it returns. A function may be
- * NULL.
+ * whether a message is text, and whether another piece of the same message
+ * follows.
+ * opened: the provider took it; only the side that opened it hears that.
+ * finished: the other side sends no more. writable: after WEFT_EFULL. ended is
+ * the last event and comes once; the stream is gone when it returns. A function
+ * may be NULL.
  */
 struct weft_stream;
 enum { WEFT_STREAM_TEXT = 1, WEFT_STREAM_MORE = 2 };
@@ -162,11 +192,18 @@ struct weft_stream_events {
 	void (*ended)(void *arg, struct weft_stream *stream, enum weft_call_status status,
 		      const char *text);
 };
-/* weft_stream_open: timeout_ms until it is taken. method is what the service calls a channel. */
+/* head is sent with the opening; timeout_ms: until the provider took it. */
+struct weft_stream_params {
+	struct weft_target target;
+	const char *method; /* what the service calls a channel */
+	const void *head;
+	size_t len;
+	int timeout_ms;
+	const struct weft_stream_events *events;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int weft_stream_open(struct weft_client *client, const struct weft_target *target,
-		     const char *method, const void *head, size_t len, int timeout_ms,
-		     const struct weft_stream_events *events, void *arg,
+int weft_stream_open(struct weft_client *client, const struct weft_stream_params *params,
 		     struct weft_stream **out_stream, struct weft_error *error);
 /*
  * weft_stream_send copies a piece. 0, WEFT_EFULL (a megabyte waits, nothing
@@ -183,73 +220,58 @@ void weft_stream_pause(struct weft_stream *stream, bool is_paused);
 void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, const char *text);
 
 /*
- * Events of a topic of a service. fn is told each as it comes, and notices: a subscription begins with one,
- * and goes on by itself at the same provider, or the next, when it is lost. With event NULL it has
- * ended, error says why, and it is gone. lost: so many events right before this one never came, for
- * this program or the way to it was too slow, or they were no longer kept. since: NULL for what comes from now
- * on, or the position of the last event that the program has. A position of another history, as
- * after a restart of the provider, begins at the oldest event that is kept.
+ * Events of a topic of a service. fn gets each as it comes, and notices: a
+ * subscription begins with one. When the provider is lost the subscription goes on
+ * there or at the next one. With event NULL it has ended, error says why, and it
+ * is gone.
  */
 struct weft_event {
 	const char *topic;
 	const char *provider; /* the node that it came from */
 	const char *position; /* for since */
 	uint64_t sequence;    /* of the topic, one more than the one before */
-	uint64_t lost;
-	uint64_t at_ms;	  /* since 1970, by the provider's clock; 0 in a notice */
-	const void *data; /* NULL: a notice */
+	uint64_t lost;	      /* events right before this one that never came */
+	uint64_t at_ms;	      /* since 1970, by the provider's clock; 0 in a notice */
+	const void *data;     /* NULL: a notice */
 	size_t len;
 };
 struct weft_subscription;
 typedef void (*weft_event_fn)(void *arg, const struct weft_event *event,
 			      const struct weft_error *error);
+/*
+ * since: NULL for what comes from now on, or the position of the last event that the
+ * program has. A position of another history, as after a restart of the provider,
+ * begins at the oldest event that is kept.
+ */
+struct weft_subscribe_params {
+	struct weft_target target;
+	const char *topic;
+	const char *since;
+	weft_event_fn fn;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int weft_subscribe(struct weft_client *client, const struct weft_target *target, const char *topic,
-		   const char *since, weft_event_fn fn, void *arg,
+int weft_subscribe(struct weft_client *client, const struct weft_subscribe_params *params,
 		   struct weft_subscription **out_subscription, struct weft_error *error);
 void weft_subscription_close(struct weft_subscription *subscription);
 /*
- * weft_publish sends an event to all that are subscribed to a topic of a service that this node's
- * programs offer, and waits until the daemon has it. topic: 1 to 96 of letters, digits and . _ : / -.
- * At most 64 KiB. out_sequence may be NULL.
+ * weft_publish sends an event to all subscribers of a topic of a service that a
+ * program of this node offers, and waits until the daemon has it. topic: 1 to 96
+ * of letters, digits and . _ : / -. At most 64 KiB. out_sequence may be NULL.
  */
-WEFT_MUST_CHECK
-int weft_publish(struct weft_client *client, const char *service, const char *topic,
-		 const void *data, size_t len, int timeout_ms, uint64_t *out_sequence,
-		 struct weft_error *error);
-
-/*
- * Offering a service. weft_offer_open listens on a unix socket and publishes
- * the service; the daemon connects to it. What the daemon knows of the offer
- * it keeps, also over restarts of either, until weft_offer_close withdraws it.
- */
-struct weft_offering {
-	const char *name;
-	const char *version;	  /* NULL: "1.0.0" */
-	const char *socket_path;  /* absolute; a socket there that nobody answers on is replaced */
-	unsigned calls_per_min;	  /* of one caller; 0: the configured default */
-	const char *const *allow; /* ids of nodes that may call, ends with NULL; NULL: everybody */
-	const char *const *metadata; /* key, value, key, value, NULL; or NULL */
-	/*
-	 * Methods that change nothing, ends with NULL; or NULL: none. A caller whose connection
-	 * is lost may make a call of one twice. "*" stands for all.
-	 */
-	const char *const *read_only;
-	bool needs_signature; /* calls of other nodes carry their signature, or are refused */
-	/*
-	 * Calls and streams that it takes at once; 0: 16. More calls wait at the daemon, in turn by
-	 * caller, up to a bound, and are told then when to come again.
-	 */
-	unsigned concurrency;
-	/*
-	 * What the service says of its methods to whoever asks, at most 16 KiB: a varlink interface, or JSON
-	 * as docs/services.md has it. NULL: nothing but the names in read_only.
-	 */
-	const char *description;
+struct weft_publish_params {
+	const char *service;
+	const char *topic;
+	const void *data;
+	size_t len;
+	int timeout_ms;
 };
+WEFT_MUST_CHECK
+int weft_publish(struct weft_client *client, const struct weft_publish_params *params,
+		 uint64_t *out_sequence, struct weft_error *error);
 
 /*
- * A call in the hands of who offers, or the opening of a stream. Its strings
+ * A call that the offering program has to answer, or the opening of a stream. Its strings
  * live as long as it does.
  */
 struct weft_request;
@@ -260,10 +282,8 @@ struct weft_request_info {
 	int ms_left;		 /* when it came */
 	const void *payload;
 	size_t len;
-	const char
-		*traceparent; /* for the target of calls that are made for this one; NULL: none */
+	const char *traceparent; /* for calls made for this one; NULL: none */
 };
-struct weft_offer;
 /*
  * call: answer now or later, once, by weft_request_reply or _fail; a call
  * whose daemon is gone is answered all the same. stream: take it by
@@ -275,17 +295,49 @@ struct weft_handler {
 	void (*stream)(void *ctx, struct weft_request *request,
 		       const struct weft_request_info *info);
 };
+
+/*
+ * Offering a service. weft_offer_open listens on a unix socket and publishes
+ * the service; the daemon connects to it. The daemon keeps the offer, also
+ * over restarts of either, until weft_offer_close withdraws it.
+ */
+struct weft_offering {
+	const char *name;
+	const char *version;	  /* NULL: "1.0.0" */
+	const char *socket_path;  /* absolute; an abandoned socket there is replaced */
+	unsigned calls_per_min;	  /* of one caller; 0: the configured default */
+	const char *const *allow; /* ids of nodes that may call, ends with NULL; NULL: all nodes */
+	const char *const *metadata; /* key, value, key, value, NULL; or NULL */
+	/*
+	 * Methods that change nothing, ends with NULL; or NULL: none. A caller whose connection
+	 * is lost may repeat a call of one. "*" stands for all.
+	 */
+	const char *const *read_only;
+	bool needs_signature; /* unsigned calls of other nodes are refused */
+	/*
+	 * Calls and streams that it takes at once; 0: 16. More calls wait at the daemon, in turn by
+	 * caller. Beyond a bound they are refused, with a time to ask again.
+	 */
+	unsigned concurrency;
+	/*
+	 * The description of its methods, at most 16 KiB: a varlink interface, or JSON as
+	 * docs/services.md has it. NULL: only the names in read_only.
+	 */
+	const char *description;
+	const struct weft_handler *handler;
+	void *ctx; /* for handler */
+};
+struct weft_offer;
 WEFT_MUST_CHECK
 int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
-		    const struct weft_handler *handler, void *ctx, struct weft_offer **out_offer,
-		    struct weft_error *error);
+		    struct weft_offer **out_offer, struct weft_error *error);
 /*
- * weft_offer_close withdraws it, waiting for the daemon. Requests that are not
- * answered yet are still to be answered, to nobody.
+ * weft_offer_close withdraws it and waits for the daemon. Open requests are still to be
+ * answered; the answers are dropped.
  */
 void weft_offer_close(struct weft_offer *offer);
 void weft_request_reply(struct weft_request *request, const void *payload, size_t len);
-/* weft_request_fail: text is told to the caller. */
+/* weft_request_fail: the caller gets status and text. */
 void weft_request_fail(struct weft_request *request, enum weft_call_status status,
 		       const char *text);
 /* weft_request_accept: NULL when there is no memory. request is gone. */
@@ -295,18 +347,32 @@ struct weft_stream *weft_request_accept(struct weft_request *request,
 
 /*
  * weft_share shares a folder or file and waits until it is hashed; *out_link
- * is freed with free(). weft_get fetches what link names into a folder and
- * waits for the end. progress may be NULL; when it returns false the waiting
- * ends with WEFT_ECANCELLED, and the get goes on in the daemon. timeout_ms:
- * for the daemon to say that it began.
+ * is freed with free(). timeout_ms: for the daemon to say that it began.
  */
+struct weft_share_params {
+	const char *path;
+	const char *title; /* NULL: the name of the folder or file */
+	int timeout_ms;
+};
 WEFT_MUST_CHECK
-int weft_share(struct weft_client *client, const char *path, const char *title, int timeout_ms,
-	       char **out_link, struct weft_error *error);
+int weft_share(struct weft_client *client, const struct weft_share_params *params, char **out_link,
+	       struct weft_error *error);
+/*
+ * weft_get fetches what link names into a folder and waits for the end. When progress
+ * returns false the waiting ends with WEFT_ECANCELLED, and the get goes on in the
+ * daemon. timeout_ms: as above.
+ */
 typedef bool (*weft_progress_fn)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+struct weft_get_params {
+	const char *link;
+	const char *folder;
+	int timeout_ms;
+	weft_progress_fn progress; /* NULL: none */
+	void *arg;
+};
 WEFT_MUST_CHECK
-int weft_get(struct weft_client *client, const char *link, const char *folder, int timeout_ms,
-	     weft_progress_fn progress, void *arg, struct weft_error *error);
+int weft_get(struct weft_client *client, const struct weft_get_params *params,
+	     struct weft_error *error);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,12 @@
 /* An Initial's ids and our token are in these: 7 + 20 + 20 + 8 + 36, and what loads read over. */
 #define WEFT_HEAD_LEN 128
 
+/*
+ * Stateless resets that can pass for a packet are shorter than the packet
+ * that caused them; senders keep them below this (RFC 9000 10.3.3).
+ */
+#define WEFT_RESET_LEN_CAP 64
+
 #define WEFT_LONG_CID_OFF 6 /* of the destination id in a long header */
 
 enum weft_long_type {

@@ -50,12 +50,6 @@
  *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
  */
 
-/*
- * Stateless resets that can pass for a packet are shorter than the packet
- * that caused them; senders keep them below this (RFC 9000 10.3.3).
- */
-#define WEFT_RESET_LEN_CAP 64
-
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 					       const struct weft_config *config,
 					       const struct weft_view *view,

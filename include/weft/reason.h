@@ -3,6 +3,7 @@
 #define WEFT_REASON_H
 
 #include "weft/bytes.h"
+#include "weft/reason_table.h"
 
 /* What is done with a datagram. */
 enum weft_verdict {
@@ -16,9 +17,8 @@ enum weft_verdict {
 
 /* And why: the index of a counter. */
 enum weft_reason {
-#define WEFT_REASON(name, word, verdict, text) WEFT_REASON_##name,
+#define REASON WEFT_REASON_NAME
 #include "weft/reasons.def"
-#undef WEFT_REASON
 	WEFT_REASON_CNT,
 };
 
@@ -26,11 +26,10 @@ enum weft_reason {
 WEFT_INLINE enum weft_verdict weft_verdict(enum weft_reason reason)
 {
 	switch (reason) {
-#define WEFT_REASON(name, word, verdict, text)                                                     \
-	case WEFT_REASON_##name:                                                                   \
-		return WEFT_##verdict;
+#define REASON(name, word, verdict, text)                                                          \
+	case name:                                                                                 \
+		return verdict;
 #include "weft/reasons.def"
-#undef WEFT_REASON
 	case WEFT_REASON_CNT:
 		break;
 	}
@@ -39,26 +38,24 @@ WEFT_INLINE enum weft_verdict weft_verdict(enum weft_reason reason)
 
 #ifndef __bpf__
 /* weft_reason_{word,text}: "bad-id" and what it means, for people; NULL beyond the last. */
-WEFT_INLINE const char *weft_reason_word(enum weft_reason reason)
+WEFT_INLINE const struct weft_reason_row *weft_reason_row(enum weft_reason reason)
 {
-	static const char *const words[] = {
-#define WEFT_REASON(name, word, verdict, text) word,
+	static const struct weft_reason_row rows[WEFT_REASON_CNT + 1] = {
+#define REASON WEFT_REASON_ROW
 #include "weft/reasons.def"
-#undef WEFT_REASON
 	};
 
-	return (unsigned)reason < WEFT_REASON_CNT ? words[reason] : (const char *)0;
+	return &rows[(unsigned)reason < WEFT_REASON_CNT ? reason : WEFT_REASON_CNT];
+}
+
+WEFT_INLINE const char *weft_reason_word(enum weft_reason reason)
+{
+	return weft_reason_row(reason)->word;
 }
 
 WEFT_INLINE const char *weft_reason_text(enum weft_reason reason)
 {
-	static const char *const texts[] = {
-#define WEFT_REASON(name, word, verdict, text) text,
-#include "weft/reasons.def"
-#undef WEFT_REASON
-	};
-
-	return (unsigned)reason < WEFT_REASON_CNT ? texts[reason] : (const char *)0;
+	return weft_reason_row(reason)->text;
 }
 #endif
 

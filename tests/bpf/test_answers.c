@@ -12,16 +12,16 @@
 #include "bpf/support/answered.h"
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
-#include "bpf/support/twins.h"
+#include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "net/ingress/ingress_policy.h"
 #include "weft/frame.h"
 
 #define SECOND_NS 1000000000ull
 #define NOW_NS	  (1000 * SECOND_NS)
-#define NOW_S	  ((uint32_t)(TWINS_WALL_S + 1000))
+#define NOW_S	  ((uint32_t)(PARITY_RIG_WALL_S + 1000))
 
-static struct twins twins;
+static struct parity_rig rig;
 static struct payload_keys keys;
 
 static struct packet packet_of(bool is_ipv6, unsigned vlan_cnt)
@@ -35,7 +35,7 @@ static struct packet packet_of(bool is_ipv6, unsigned vlan_cnt)
 
 static void set_state(enum weft_mode mode)
 {
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 	struct weft_endpoint v4 = packet_of(false, 0).local, v6 = packet_of(true, 0).local;
 
@@ -43,18 +43,18 @@ static void set_state(enum weft_mode mode)
 	config.queue_workers[0] = 5;
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
-	twins_set_cid_keys(&twins, &keys.cid);
-	twins_set_token_keys(&twins, &keys.token);
-	twins_set_now(&twins, NOW_NS);
+	parity_rig_reset(&rig);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_cid_keys(&rig, &keys.cid);
+	parity_rig_set_token_keys(&rig, &keys.token);
+	parity_rig_set_now(&rig, NOW_NS);
 }
 
 static enum weft_reason judge(struct packet *packet, const uint8_t *payload, size_t len,
-			      struct twins_verdict *verdict)
+			      struct parity_rig_verdict *verdict)
 {
-	return answered_judge(&twins, packet, payload, len, verdict);
+	return answered_judge(&rig, packet, payload, len, verdict);
 }
 
 static void test_version_negotiation_swaps_ids_of_every_length(void)
@@ -65,7 +65,7 @@ static void test_version_negotiation_swaps_ids_of_every_length(void)
 	for (unsigned i = 0; i < 256 * 6; i++) {
 		unsigned dcid_len = i % 256, scid_len = (i * 37 + i / 256) % 256;
 		struct packet packet = packet_of(i & 1, i % 3);
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		uint8_t *at = want;
 
 		memset(payload, 0, sizeof(payload));
@@ -83,7 +83,7 @@ static void test_version_negotiation_swaps_ids_of_every_length(void)
 		memcpy(at, "\0\0\0\1\x1a\x2a\x3a\x4a", 8);
 		at += 8;
 
-		twins_set_now(&twins, twins.native.now_ns + SECOND_NS);
+		parity_rig_set_now(&rig, rig.native.now_ns + SECOND_NS);
 		CHECK_EQ(judge(&packet, payload, 1200, &verdict), WEFT_REASON_VERSION_SENT);
 		CHECK(answered_is_way_back(&packet, &verdict.result, (size_t)(at - want)));
 		CHECK_MEM(verdict.result.bytes + packet_headers_len(&packet), want,
@@ -185,7 +185,7 @@ static void test_retry_for_ids_of_every_length(void)
 			struct payload_long spec = {.dcid_len = dcid_len, .scid_len = scid_len};
 			struct packet packet = packet_of(scid_len & 1, scid_len % 3);
 			size_t len = payload_write_long(&keys, &spec, payload);
-			struct twins_verdict verdict;
+			struct parity_rig_verdict verdict;
 			const uint8_t *want, *got;
 			size_t want_len = retry_of(&packet, payload, NOW_S, &want);
 
@@ -220,7 +220,7 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 {
 	uint8_t first[PAYLOAD_LEN_MAX], second[PAYLOAD_LEN_MAX], again[PAYLOAD_LEN_MAX];
 	const struct payload_long spec = {.dcid_len = 11, .scid_len = 5};
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 		struct packet packet = packet_of(is_ipv6, 0);
@@ -236,11 +236,11 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 		CHECK_EQ(weft_cid_worker(verdict.result.bytes + heads_len + 6 + 5 + 1), 5);
 		(void)come_back(&verdict.result, heads_len, first, second);
 		CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_RETRIED);
-		way = weft_validated_way(&twins.native, &packet.source);
+		way = weft_validated_way(&rig.native, &packet.source);
 		CHECK(way >= 0);
-		validated = weft_validated_at(&twins.native, &packet.source, (__u32)way);
-		CHECK_EQ(validated->expires_ns, NOW_NS + twins.native.config.token_life_ns);
-		CHECK(!twins_compare_tables(&twins));
+		validated = weft_validated_at(&rig.native, &packet.source, (__u32)way);
+		CHECK_EQ(validated->expires_ns, NOW_NS + rig.native.config.token_life_ns);
+		CHECK(!parity_rig_compare_tables(&rig));
 		/* Proven: another first packet needs no Retry. */
 		CHECK_EQ(judge(&packet, again, payload_write_long(&keys, &spec, again), &verdict),
 			 WEFT_REASON_INITIAL);
@@ -253,13 +253,13 @@ static void test_replayed_retry_spends_its_own_credit(void)
 	const struct payload_long spec = {.dcid_len = 8};
 	struct packet packet = packet_of(false, 0);
 	struct weft_config config;
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	set_state(WEFT_MODE_PRESSURED);
-	config = twins.native.config;
+	config = rig.native.config;
 	config.validated =
 		(struct weft_bucket_rate){.cost_ns = SECOND_NS, .credit_max_ns = 3 * SECOND_NS};
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	CHECK_EQ(judge(&packet, first, payload_write_long(&keys, &spec, first), &verdict),
 		 WEFT_REASON_RETRY_SENT);
 	(void)come_back(&verdict.result, packet_headers_len(&packet), first, second);
@@ -267,7 +267,7 @@ static void test_replayed_retry_spends_its_own_credit(void)
 	for (unsigned i = 0; i < 1 + 3; i++)
 		CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_RETRIED);
 	CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_INITIAL_LIMIT);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static void test_token_is_good_for_whom_it_was_made(void)
@@ -323,7 +323,7 @@ static void test_token_is_good_for_whom_it_was_made(void)
 				  .flip = rows[i].flip},
 		};
 		struct payload_keys maker = keys;
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		uint8_t payload[PAYLOAD_LEN_MAX];
 		enum weft_reason got;
 
@@ -355,10 +355,10 @@ static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 	struct weft_endpoint other = packet_endpoint("100.64.0.9", 1);
 	unsigned validated_cnt = 0, other_cnt = 0;
 	uint8_t payload[PAYLOAD_LEN_MAX];
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	set_state(WEFT_MODE_PRESSURED);
-	twins_prove(&twins, &other);
+	parity_rig_prove(&rig, &other);
 	for (unsigned port = 1; port < 2000; port++) {
 		packet.source.port_be = htons((uint16_t)port);
 		spec.token.client = packet.source;
@@ -368,16 +368,16 @@ static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 	}
 	for (unsigned port = 1; port < 2000; port++) {
 		packet.source.port_be = htons((uint16_t)port);
-		validated_cnt += weft_validated_way(&twins.native, &packet.source) >= 0;
+		validated_cnt += weft_validated_way(&rig.native, &packet.source) >= 0;
 	}
 	CHECK_EQ(validated_cnt, WEFT_VALIDATED_WAY_CNT);
-	CHECK(weft_validated_way(&twins.native, &other) >= 0);
+	CHECK(weft_validated_way(&rig.native, &other) >= 0);
 	for (unsigned i = 0; i < WEFT_VALIDATED_SET_CNT; i++)
 		for (unsigned way = 0; way < WEFT_VALIDATED_WAY_CNT; way++)
-			other_cnt += twins.native.validated[i].ways[way].expires_ns != 0;
+			other_cnt += rig.native.validated[i].ways[way].expires_ns != 0;
 	CHECK_EQ(other_cnt, WEFT_VALIDATED_WAY_CNT + 1);
-	CHECK_EQ(twins.native.sessions.used_cnt, 0);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK_EQ(rig.native.sessions.used_cnt, 0);
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 /* One NEW_TOKEN was good from 65,535 ports, and filled the map with them. */
@@ -386,14 +386,14 @@ static void test_known_token_makes_no_entry_and_pays_from_its_address(void)
 	struct packet packet = packet_of(false, 0);
 	struct payload_long spec = {.token = {.kind = WEFT_TOKEN_KNOWN, .issued_s = NOW_S}};
 	uint8_t payload[PAYLOAD_LEN_MAX];
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	struct weft_config config;
 	unsigned cnts[2] = {0};
 
 	set_state(WEFT_MODE_PRESSURED);
-	config = twins.native.config;
+	config = rig.native.config;
 	config.rates[WEFT_CLASS_KNOWN][0] = (struct weft_bucket_rate){SECOND_NS, 5 * SECOND_NS};
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	for (unsigned port = 1; port < 100; port++) {
 		enum weft_reason reason;
 
@@ -403,14 +403,14 @@ static void test_known_token_makes_no_entry_and_pays_from_its_address(void)
 			       &verdict);
 		cnts[reason == WEFT_REASON_RETRY_SENT]++;
 		CHECK(reason == WEFT_REASON_KNOWN || reason == WEFT_REASON_RETRY_SENT);
-		CHECK_EQ(weft_validated_way(&twins.native, &packet.source), -1);
+		CHECK_EQ(weft_validated_way(&rig.native, &packet.source), -1);
 	}
 	CHECK_EQ(cnts[0], 5);
 	/* A neighbour of that address is not charged. */
 	packet.source = spec.token.client = packet_endpoint("192.0.2.200", 5);
 	CHECK_EQ(judge(&packet, payload, payload_write_long(&keys, &spec, payload), &verdict),
 		 WEFT_REASON_KNOWN);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static void test_without_todays_key_no_retry_is_sent(void)
@@ -419,21 +419,21 @@ static void test_without_todays_key_no_retry_is_sent(void)
 	const struct payload_long spec = {.dcid_len = 8};
 	struct packet packet = packet_of(false, 0);
 	uint8_t payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	set_state(WEFT_MODE_PRESSURED);
-	twins_set_token_keys(&twins, &none);
+	parity_rig_set_token_keys(&rig, &none);
 	packet.payload = payload;
 	packet.payload_len = payload_write_long(&keys, &spec, payload);
-	CHECK(twins_judge(&twins, frame, packet_write(&packet, frame), &verdict));
+	CHECK(parity_rig_judge(&rig, frame, packet_write(&packet, frame), &verdict));
 	CHECK_EQ(verdict.reason, WEFT_REASON_RETRY_SENT);
 	CHECK_EQ(verdict.result.action, XDP_DROP);
-	CHECK_EQ(program_count(&twins.program, WEFT_REASON_ANSWER_FAILED), 1);
+	CHECK_EQ(program_count(&rig.program, WEFT_REASON_ANSWER_FAILED), 1);
 }
 
 int main(void)
 {
-	const char *why = twins_open(&twins);
+	const char *why = parity_rig_open(&rig);
 
 	payload_keys_init(&keys, NOW_S);
 	weft_ghash_fill(&ghash);
@@ -449,7 +449,7 @@ int main(void)
 	RUN(test_tokens_from_all_ports_of_an_address_fill_its_own_set);
 	RUN(test_known_token_makes_no_entry_and_pays_from_its_address);
 	RUN(test_without_todays_key_no_retry_is_sent);
-	twins_close(&twins);
+	parity_rig_close(&rig);
 	answered_pcap_close();
 	return check_done();
 }

@@ -9,7 +9,7 @@
 
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
-#include "bpf/support/twins.h"
+#include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "weft/frame.h"
 
@@ -18,28 +18,28 @@
 #define PEER_PORT 4242
 #define BURST_CNT 3
 
-static struct twins twins;
+static struct parity_rig rig;
 static struct payload_keys keys;
 
 /* Everybody may send BURST_CNT datagrams, and no more while the clock stands. */
 static void set_up(const struct weft_endpoint *local)
 {
 	const struct weft_bucket_rate rate = {.cost_ns = 1000, .credit_max_ns = BURST_CNT * 1000};
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 
 	config.validated = rate;
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 		config.rates[WEFT_CLASS_NEW_PATH][level] = rate;
 	weft_locals_put(&locals, local);
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
-	twins_set_cid_keys(&twins, &keys.cid);
-	twins_set_now(&twins, NOW_NS);
+	parity_rig_reset(&rig);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_cid_keys(&rig, &keys.cid);
+	parity_rig_set_now(&rig, NOW_NS);
 }
 
-/* The reason of both twins, or WEFT_REASON_CNT when they differ. */
+/* The reason of both rig, or WEFT_REASON_CNT when they differ. */
 static enum weft_reason judge(const char *source, const char *local, enum payload_id id, size_t len)
 {
 	uint8_t payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
@@ -49,10 +49,10 @@ static enum weft_reason judge(const char *source, const char *local, enum payloa
 		.payload = payload,
 		.payload_len = payload_write_short(&keys, id, len, payload),
 	};
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
-	return twins_judge(&twins, frame, packet_write(&packet, frame), &verdict) ||
-			       twins_compare_tables(&twins)
+	return parity_rig_judge(&rig, frame, packet_write(&packet, frame), &verdict) ||
+			       parity_rig_compare_tables(&rig)
 		       ? WEFT_REASON_CNT
 		       : verdict.reason;
 }
@@ -70,11 +70,11 @@ static enum weft_reason judge_mapped(const char *source, const char *local)
 	struct weft_endpoint mapped_source = packet_endpoint(source, PEER_PORT);
 	struct weft_endpoint mapped_local = packet_endpoint(local, PORT);
 	size_t len = packet_write(&packet, frame);
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	memcpy(frame + WEFT_ETH_LEN + 8, mapped_source.addr, 16);
 	memcpy(frame + WEFT_ETH_LEN + 24, mapped_local.addr, 16);
-	return twins_judge(&twins, frame, len, &verdict) ? WEFT_REASON_CNT : verdict.reason;
+	return parity_rig_judge(&rig, frame, len, &verdict) ? WEFT_REASON_CNT : verdict.reason;
 }
 
 static void test_resets_of_a_peer_are_paid_by_its_address(void)
@@ -83,7 +83,7 @@ static void test_resets_of_a_peer_are_paid_by_its_address(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local);
-	twins_put_session(&twins, &peer, NOW_NS + 1);
+	parity_rig_put_session(&rig, &peer, NOW_NS + 1);
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_NOISE, 40),
 			 WEFT_REASON_MAYBE_RESET);
@@ -98,7 +98,7 @@ static void test_a_token_without_a_session_pays(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local);
-	twins_prove(&twins, &peer);
+	parity_rig_prove(&rig, &peer);
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
 	/* Then the connection does, as for everybody. */
@@ -117,7 +117,7 @@ static void test_a_replayed_id_is_charged_to_its_connection(void)
 	char source[24];
 
 	set_up(&local);
-	twins_put_session(&twins, &peer, NOW_NS + 1);
+	parity_rig_put_session(&rig, &peer, NOW_NS + 1);
 	for (unsigned i = 0; i < 20; i++) {
 		snprintf(source, sizeof(source), "198.51.100.%u", i + 1);
 		CHECK_EQ(judge(source, "10.0.0.1", PAYLOAD_ID_OURS, 100),
@@ -137,25 +137,25 @@ static void test_ipv6_that_says_ipv4_is_no_peer(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local_v6);
-	twins_put_session(&twins, &peer, NOW_NS + 1);
+	parity_rig_put_session(&rig, &peer, NOW_NS + 1);
 	CHECK_EQ(judge_mapped("192.0.2.1", "2001:db8::2"), WEFT_REASON_BAD_SOURCE);
 	set_up(&local_v4);
-	twins_put_session(&twins, &peer, NOW_NS + 1);
+	parity_rig_put_session(&rig, &peer, NOW_NS + 1);
 	CHECK_EQ(judge_mapped("192.0.2.1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
 	CHECK_EQ(judge_mapped("2001:db8::1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
 }
 
 int main(void)
 {
-	const char *reason = twins_open(&twins);
+	const char *reason = parity_rig_open(&rig);
 
 	if (reason)
-		printf("# native twin only: %s\n", reason);
-	payload_keys_init(&keys, (uint32_t)(TWINS_WALL_S + NOW_NS / 1000000000));
+		printf("# the native program alone: %s\n", reason);
+	payload_keys_init(&keys, (uint32_t)(PARITY_RIG_WALL_S + NOW_NS / 1000000000));
 	RUN(test_resets_of_a_peer_are_paid_by_its_address);
 	RUN(test_a_token_without_a_session_pays);
 	RUN(test_a_replayed_id_is_charged_to_its_connection);
 	RUN(test_ipv6_that_says_ipv4_is_no_peer);
-	twins_close(&twins);
+	parity_rig_close(&rig);
 	return check_done();
 }

@@ -20,9 +20,9 @@
 #define SECOND_NS    1000000000ull
 #define QUESTION_CNT 20000
 
-static struct twins twins;
+static struct parity_rig programs;
 static struct dht_rig rig;
-static struct driver_answers *answers[2]; /* of each twin */
+static struct driver_answers *answers[2]; /* of each program */
 
 static struct weft_endpoint local_of(bool is_ipv6)
 {
@@ -34,7 +34,7 @@ static void set_state(void)
 {
 	static const struct weft_bucket_rate never = {.cost_ns = 1ull << 50, .credit_max_ns = 1};
 	static const struct weft_bucket_rate any = {.cost_ns = 1, .credit_max_ns = SECOND_NS};
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_endpoint v4 = local_of(false), v6 = local_of(true);
 	struct weft_locals locals = {0};
 
@@ -42,9 +42,9 @@ static void set_state(void)
 	config.rates[WEFT_CLASS_SENDER][0] = never;
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
+	parity_rig_reset(&programs);
+	parity_rig_set_locals(&programs, &locals);
+	parity_rig_set_config(&programs, &config);
 	dht_rig_init(&rig);
 	rig.config.unvalidated_bytes_per_s = 1u << 30;
 	dht_rig_start(&rig);
@@ -58,9 +58,10 @@ static void publish(void)
 {
 	rig.now_ns += 2 * SECOND_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	locate_driver_answers_turn(answers[0], rig.dht, &twins.native.krpc, rig.now_ns);
+	locate_driver_answers_turn(answers[0], rig.dht, &programs.native.krpc, rig.now_ns);
 	locate_driver_answers_turn(answers[1], rig.dht,
-				   twins.has_program ? &twins.program.krpc : NULL, rig.now_ns);
+				   programs.has_program ? &programs.program.krpc : NULL,
+				   rig.now_ns);
 }
 
 static void clear_state(void)
@@ -139,16 +140,16 @@ static void check_question(bool is_ipv6)
 		.local = local_of(is_ipv6),
 	};
 	const struct dht_rig_sent *want;
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	struct weft_krpc_draft got;
 
-	CHECK_EQ(answered_judge(&twins, &packet, payload, len, &verdict), WEFT_REASON_KRPC_SENT);
+	CHECK_EQ(answered_judge(&programs, &packet, payload, len, &verdict), WEFT_REASON_KRPC_SENT);
 	want = ask_dht(&packet.source, payload, len);
 	CHECK(want);
-	twins_krpc_answer(&twins, &packet.source, &got);
+	parity_rig_krpc_answer(&programs, &packet.source, &got);
 	CHECK_EQ(got.len, want->len);
 	CHECK_MEM(got.bytes, want->data, want->len);
-	if (!twins.has_program)
+	if (!programs.has_program)
 		return;
 	CHECK(answered_is_way_back(&packet, &verdict.result, want->len));
 	CHECK_MEM(verdict.result.bytes + packet_headers_len(&packet), want->data, want->len);
@@ -160,7 +161,7 @@ static void test_program_and_dht_answer_the_same(void)
 	publish();
 	for (unsigned i = 0; i < QUESTION_CNT && !check_failed; i++) {
 		rig.now_ns += 1000000;
-		twins_set_now(&twins, rig.now_ns);
+		parity_rig_set_now(&programs, rig.now_ns);
 		/* The table fills, and the key of tokens is changed now and then. */
 		if (i % 1000 == 999) {
 			dht_rig_fill(&rig, 1 + i / 100);
@@ -181,23 +182,25 @@ static void test_what_the_dht_does_not_answer_the_program_does_not(void)
 	uint8_t payload[PAYLOAD_LEN_MAX];
 	const struct payload_krpc ping = {.kind = WEFT_KRPC_PING, .is_read_only = true};
 	size_t len = payload_write_krpc(&ping, payload);
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	set_state();
 	publish();
-	twins_set_now(&twins, rig.now_ns);
+	parity_rig_set_now(&programs, rig.now_ns);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		struct packet packet = {.source = packet_endpoint(sources[i], 6881)};
 
 		packet.local = local_of(!weft_endpoint_is_ipv4(&packet.source));
-		CHECK_EQ(answered_judge(&twins, &packet, payload, len, &verdict), WEFT_REASON_KRPC);
+		CHECK_EQ(answered_judge(&programs, &packet, payload, len, &verdict),
+			 WEFT_REASON_KRPC);
 		CHECK(!ask_dht(&packet.source, payload, len));
 	}
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		struct packet packet = {.source = random_asker(net), .local = local_of(net)};
 
 		memcpy(payload + 12, dht_own_id(rig.dht, (enum dht_net)net)->bytes, KAD_ID_LEN);
-		CHECK_EQ(answered_judge(&twins, &packet, payload, len, &verdict), WEFT_REASON_KRPC);
+		CHECK_EQ(answered_judge(&programs, &packet, payload, len, &verdict),
+			 WEFT_REASON_KRPC);
 		CHECK(!ask_dht(&packet.source, payload, len));
 	}
 	clear_state();
@@ -227,13 +230,13 @@ static void test_reach_is_that_of_kad(void)
 
 int main(void)
 {
-	const char *reason = twins_open(&twins);
+	const char *reason = parity_rig_open(&programs);
 
 	if (reason)
-		printf("# native twin only: %s\n", reason);
+		printf("# the native program alone: %s\n", reason);
 	RUN(test_program_and_dht_answer_the_same);
 	RUN(test_what_the_dht_does_not_answer_the_program_does_not);
 	RUN(test_reach_is_that_of_kad);
-	twins_close(&twins);
+	parity_rig_close(&programs);
 	return check_done();
 }

@@ -14,7 +14,7 @@
 #include "bpf/support/answered.h"
 #include "bpf/support/payload.h"
 #include "net/ingress/krpc_table_writer.h"
-#include "node/fastpath/fastpath_node.h"
+#include "worker/fastpath/fastpath.h"
 #include "support/check.h"
 #include "weft/frame.h"
 
@@ -26,7 +26,7 @@ static const uint8_t own[WEFT_KRPC_FAMILY_CNT][WEFT_KRPC_ID_LEN] = {"an IPv4 id 
 static const uint64_t token_key[2] = {7, 8};
 /* More than any bucket has. */
 static const struct weft_bucket_rate never = {.cost_ns = 1ull << 50, .credit_max_ns = 1};
-static struct twins twins;
+static struct parity_rig rig;
 static struct random rng;
 
 static struct packet packet_of(bool is_ipv6)
@@ -51,18 +51,18 @@ static void publish(void)
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++) {
 		unsigned bucket = i % WEFT_KRPC_BUCKET_CNT, cnt = nodes_of(bucket, compact);
 
-		twins_set_krpc_nodes(&twins, i / WEFT_KRPC_BUCKET_CNT, bucket, compact, cnt);
+		parity_rig_set_krpc_nodes(&rig, i / WEFT_KRPC_BUCKET_CNT, bucket, compact, cnt);
 	}
-	twins_set_krpc_token_key(&twins, token_key);
+	parity_rig_set_krpc_token_key(&rig, token_key);
 	for (unsigned family = 0; family < WEFT_KRPC_FAMILY_CNT; family++)
-		twins_set_krpc_id(&twins, family, own[family]);
+		parity_rig_set_krpc_id(&rig, family, own[family]);
 }
 
 /* Nobody has a limit, and nobody is news. */
 static struct weft_config set_state(void)
 {
 	static const struct weft_bucket_rate any = {.cost_ns = 1, .credit_max_ns = SECOND_NS};
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 	struct weft_endpoint v4 = packet_of(false).local, v6 = packet_of(true).local;
 
@@ -70,10 +70,10 @@ static struct weft_config set_state(void)
 	config.rates[WEFT_CLASS_SENDER][0] = never;
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
-	twins_set_now(&twins, NOW_NS);
+	parity_rig_reset(&rig);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_now(&rig, NOW_NS);
 	publish();
 	return config;
 }
@@ -82,10 +82,9 @@ static enum weft_reason ask(const struct payload_krpc *spec, bool is_ipv6)
 {
 	uint8_t payload[PAYLOAD_LEN_MAX];
 	struct packet packet = packet_of(is_ipv6);
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
-	return answered_judge(&twins, &packet, payload, payload_write_krpc(spec, payload),
-			      &verdict);
+	return answered_judge(&rig, &packet, payload, payload_write_krpc(spec, payload), &verdict);
 }
 
 /* A target that shares so many leading bits with our id of family. */
@@ -130,20 +129,20 @@ static void test_usual_questions_are_answered_by_the_program(void)
 		struct packet packet = packet_of(is_ipv6);
 		size_t len = payload_write_krpc(&spec, payload);
 		struct weft_krpc_draft want;
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 
 		packet.vlan_cnt = i % 3;
-		twins_set_now(&twins, twins.native.now_ns + SECOND_NS / 1000);
-		CHECK_EQ(answered_judge(&twins, &packet, payload, len, &verdict),
+		parity_rig_set_now(&rig, rig.native.now_ns + SECOND_NS / 1000);
+		CHECK_EQ(answered_judge(&rig, &packet, payload, len, &verdict),
 			 WEFT_REASON_KRPC_SENT);
-		twins_krpc_answer(&twins, &packet.source, &want);
+		parity_rig_krpc_answer(&rig, &packet.source, &want);
 		CHECK(want.len <= WEFT_KRPC_GAIN_MAX * len);
-		if (!twins.has_program)
+		if (!rig.has_program)
 			continue;
 		CHECK(answered_is_way_back(&packet, &verdict.result, want.len));
 		CHECK_MEM(verdict.result.bytes + packet_headers_len(&packet), want.bytes, want.len);
 	}
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static void test_each_bucket_answers_for_its_targets(void)
@@ -161,7 +160,7 @@ static void test_each_bucket_answers_for_its_targets(void)
 
 		target_of(family, bucket, target);
 		CHECK_EQ(ask(&spec, family == WEFT_KRPC_IPV6), WEFT_REASON_KRPC_SENT);
-		twins_krpc_answer(&twins, &source, &got);
+		parity_rig_krpc_answer(&rig, &source, &got);
 		weft_krpc_nodes_write(&want, family, compact, cnt);
 		CHECK_MEM(got.bytes + (family == WEFT_KRPC_IPV4 ? 44 : 57), want.text, want.len);
 	}
@@ -173,7 +172,7 @@ static void test_what_we_hold_is_userspaces(void)
 	uint8_t other[WEFT_KRPC_ID_LEN] = "held? none such here";
 
 	(void)set_state();
-	twins_set_krpc_held(&twins, key, true);
+	parity_rig_set_krpc_held(&rig, key, true);
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 		static const enum weft_krpc_kind kinds[] = {WEFT_KRPC_GET_PEERS, WEFT_KRPC_GET,
 							    WEFT_KRPC_FIND_NODE};
@@ -187,10 +186,10 @@ static void test_what_we_hold_is_userspaces(void)
 			CHECK_EQ(ask(&spec, is_ipv6), WEFT_REASON_KRPC_SENT);
 		}
 	}
-	twins_set_krpc_held(&twins, key, false);
+	parity_rig_set_krpc_held(&rig, key, false);
 	CHECK_EQ(ask(&(struct payload_krpc){.kind = WEFT_KRPC_GET, .target = key}, false),
 		 WEFT_REASON_KRPC_SENT);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static void test_without_an_id_questions_are_userspaces(void)
@@ -200,7 +199,7 @@ static void test_without_an_id_questions_are_userspaces(void)
 	const struct payload_krpc ping = {.kind = WEFT_KRPC_PING};
 
 	(void)set_state();
-	twins_set_krpc_id(&twins, WEFT_KRPC_IPV6, NULL);
+	parity_rig_set_krpc_id(&rig, WEFT_KRPC_IPV6, NULL);
 	CHECK_EQ(ask(&ping, true), WEFT_REASON_KRPC);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_SENT);
 	CHECK_EQ(ask(&find, true), WEFT_REASON_KRPC);
@@ -210,16 +209,16 @@ static void test_without_an_id_questions_are_userspaces(void)
 	find.want = "n4";
 	CHECK_EQ(ask(&find, false), WEFT_REASON_KRPC_SENT);
 	CHECK_EQ(ask(&find, true), WEFT_REASON_KRPC);
-	twins_set_krpc_id(&twins, WEFT_KRPC_IPV6, own[1]);
+	parity_rig_set_krpc_id(&rig, WEFT_KRPC_IPV6, own[1]);
 	CHECK_EQ(ask(&find, true), WEFT_REASON_KRPC_SENT);
 }
 
 static enum weft_reason send_text(const char *text)
 {
 	struct packet packet = packet_of(false);
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
-	return answered_judge(&twins, &packet, (const uint8_t *)text, strlen(text), &verdict);
+	return answered_judge(&rig, &packet, (const uint8_t *)text, strlen(text), &verdict);
 }
 
 /* Answers, errors and what begins otherwise are never taken for questions. */
@@ -253,32 +252,32 @@ static void test_now_and_then_userspace_sees_who_asks(void)
 	struct weft_config config = set_state();
 	struct payload_krpc ping = {.kind = WEFT_KRPC_PING};
 
-	node_fastpath_policy_defaults(&config);
+	firewall_policy_defaults(&config);
 	config.salt[0] = 1;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 		uint64_t begin_ns = NOW_NS + is_ipv6 * 200 * SECOND_NS;
 
-		twins_set_now(&twins, begin_ns);
+		parity_rig_set_now(&rig, begin_ns);
 		ping.is_read_only = true;
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
 		ping.is_read_only = false;
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENDER);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		twins_set_now(&twins, begin_ns + 59 * SECOND_NS);
+		parity_rig_set_now(&rig, begin_ns + 59 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		twins_set_now(&twins, begin_ns + 60 * SECOND_NS);
+		parity_rig_set_now(&rig, begin_ns + 60 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENDER);
 		/* Of all together, no more than a budget. */
 		config.totals[WEFT_TOTAL_SENDERS] = never;
-		twins_set_config(&twins, &config);
-		twins_set_now(&twins, begin_ns + 120 * SECOND_NS);
+		parity_rig_set_config(&rig, &config);
+		parity_rig_set_now(&rig, begin_ns + 120 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		node_fastpath_policy_defaults(&config);
+		firewall_policy_defaults(&config);
 		config.salt[0] = 1;
-		twins_set_config(&twins, &config);
+		parity_rig_set_config(&rig, &config);
 	}
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static void test_modes_and_limits_are_those_of_all_krpc(void)
@@ -288,18 +287,18 @@ static void test_modes_and_limits_are_those_of_all_krpc(void)
 	const struct weft_endpoint source = packet_of(false).source;
 
 	config.totals[WEFT_TOTAL_KRPC_BYTES] = never;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
 	config.mode = WEFT_MODE_FLOOD;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
 	/* Who is proven has a limit of his own, and none of bytes. */
-	twins_put_session(&twins, &source, NOW_NS + 1);
+	parity_rig_put_session(&rig, &source, NOW_NS + 1);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_SENT);
 	config.validated = never;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_LIMIT);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 static enum weft_reason ask_with_sum(enum packet_sum sum, bool is_ipv6)
@@ -307,11 +306,10 @@ static enum weft_reason ask_with_sum(enum packet_sum sum, bool is_ipv6)
 	const struct payload_krpc ping = {.kind = WEFT_KRPC_PING, .is_read_only = true};
 	struct packet packet = packet_of(is_ipv6);
 	uint8_t payload[PAYLOAD_LEN_MAX];
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 
 	packet.udp_sum = sum;
-	return answered_judge(&twins, &packet, payload, payload_write_krpc(&ping, payload),
-			      &verdict);
+	return answered_judge(&rig, &packet, payload, payload_write_krpc(&ping, payload), &verdict);
 }
 
 /* As the stack would: it takes no damaged one, and IPv4 alone may go without. */
@@ -322,7 +320,7 @@ static void test_answers_are_made_of_whole_questions_alone(void)
 	for (unsigned has_partial_sums = 0; has_partial_sums < 2; has_partial_sums++) {
 		(void)set_state();
 		device.has_partial_sums = has_partial_sums;
-		twins_set_device(&twins, &device);
+		parity_rig_set_device(&rig, &device);
 		for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 			CHECK_EQ(ask_with_sum(PACKET_SUM_RIGHT, is_ipv6), WEFT_REASON_KRPC_SENT);
 			CHECK_EQ(ask_with_sum(PACKET_SUM_WRONG, is_ipv6), WEFT_REASON_BAD_SUM);
@@ -333,7 +331,7 @@ static void test_answers_are_made_of_whole_questions_alone(void)
 		}
 	}
 	device.has_partial_sums = 0;
-	twins_set_device(&twins, &device);
+	parity_rig_set_device(&rig, &device);
 }
 
 /* Every length and form has its own last word, and no bit of a frame is without its sum. */
@@ -345,17 +343,17 @@ static void test_no_turned_bit_is_answered(void)
 		uint8_t target[WEFT_KRPC_ID_LEN], payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
 		struct payload_krpc spec = random_question(is_ipv6, target);
 		struct packet packet = packet_of(is_ipv6);
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		size_t len, bit;
 
 		packet.payload = payload;
 		packet.payload_len = payload_write_krpc(&spec, payload);
 		len = packet_write(&packet, frame);
-		CHECK(!twins_judge(&twins, frame, len, &verdict));
+		CHECK(!parity_rig_judge(&rig, frame, len, &verdict));
 		CHECK_EQ(verdict.reason, WEFT_REASON_KRPC_SENT);
 		bit = random_below(&rng, 8 * (len - WEFT_ETH_LEN));
 		frame[WEFT_ETH_LEN + bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CHECK(!twins_judge(&twins, frame, len, &verdict));
+		CHECK(!parity_rig_judge(&rig, frame, len, &verdict));
 		/* Of IPv6 neither traffic class, flow label nor hop limit has a sum. */
 		CHECK(verdict.reason != WEFT_REASON_KRPC_SENT ||
 		      (is_ipv6 && (bit / 8 < 4 || bit / 8 == 7)));
@@ -377,22 +375,22 @@ static struct flood flood(enum weft_krpc_kind kind, bool is_ipv6, unsigned per_s
 	struct packet packet = packet_of(is_ipv6);
 
 	(void)set_state();
-	node_fastpath_policy_defaults(&config);
+	firewall_policy_defaults(&config);
 	config.salt[0] = 1;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	target_of(is_ipv6, 8, target); /* of eight nodes */
 	packet.payload = payload;
 	packet.payload_len = payload_write_krpc(&spec, payload);
 	for (unsigned i = 0; i < per_s * seconds; i++) {
 		struct weft_krpc_draft answer;
 
-		twins.native.now_ns = NOW_NS + i * (SECOND_NS / per_s);
+		rig.native.now_ns = NOW_NS + i * (SECOND_NS / per_s);
 		random_fill(&rng, packet.source.addr + (is_ipv6 ? 2 : 13), 3);
 		sum.came_len += packet.payload_len;
-		if (twins_judge_native(&twins, frame, packet_write(&packet, frame)) !=
+		if (parity_rig_judge_native(&rig, frame, packet_write(&packet, frame)) !=
 		    WEFT_REASON_KRPC_SENT)
 			continue;
-		twins_krpc_answer(&twins, &packet.source, &answer);
+		parity_rig_krpc_answer(&rig, &packet.source, &answer);
 		sum.left_len += answer.len;
 		sum.answered_cnt++;
 	}
@@ -429,7 +427,7 @@ static void *refresh(void *ctx)
 	(void)ctx;
 	for (unsigned i = 0; !is_over; i++) {
 		memset(compact, (int)(i % 251), sizeof(compact));
-		net_krpc_tables_set_nodes(&twins.program.krpc, WEFT_KRPC_IPV4, 0, compact,
+		net_krpc_tables_set_nodes(&rig.program.krpc, WEFT_KRPC_IPV4, 0, compact,
 					  1 + i % WEFT_KRPC_NODE_CNT_MAX);
 		nanosleep(&rest, NULL);
 	}
@@ -447,7 +445,7 @@ static void test_no_answer_is_of_two_lists(void)
 	size_t len;
 
 	(void)set_state();
-	if (!twins.has_program)
+	if (!rig.has_program)
 		return;
 	target_of(WEFT_KRPC_IPV4, 0, target);
 	packet.payload = payload;
@@ -461,8 +459,8 @@ static void test_no_answer_is_of_two_lists(void)
 		struct program_result result;
 		size_t nodes_len;
 
-		twins_set_now(&twins, twins.native.now_ns + SECOND_NS / 1000);
-		program_run(&twins.program, frame, len, &result);
+		parity_rig_set_now(&rig, rig.native.now_ns + SECOND_NS / 1000);
+		program_run(&rig.program, frame, len, &result);
 		nodes = result.bytes + packet_headers_len(&packet) + 44 + 7;
 		nodes_len = strtoul((const char *)nodes, (char **)&nodes, 10);
 		change_cnt += nodes[1] != last;
@@ -482,10 +480,10 @@ static void test_no_answer_is_of_two_lists(void)
 
 int main(void)
 {
-	const char *reason = twins_open(&twins);
+	const char *reason = parity_rig_open(&rig);
 
 	if (reason)
-		printf("# native twin only: %s\n", reason);
+		printf("# the native program alone: %s\n", reason);
 	random_init_seeded(&rng, 5);
 	answered_pcap_open();
 	RUN(test_usual_questions_are_answered_by_the_program);
@@ -500,6 +498,6 @@ int main(void)
 	RUN(test_a_flood_gets_less_than_it_brings);
 	RUN(test_no_answer_is_of_two_lists);
 	answered_pcap_close();
-	twins_close(&twins);
+	parity_rig_close(&rig);
 	return check_done();
 }

@@ -19,7 +19,7 @@
 
 static const struct weft_krpc_reply_keys reply_keys = {.keys = {{1, 2}, {3, 4}}};
 static const struct weft_bucket_rate never = {.cost_ns = 2, .credit_max_ns = 1};
-static struct twins twins;
+static struct parity_rig rig;
 
 static struct packet packet_of(bool is_ipv6)
 {
@@ -32,7 +32,7 @@ static struct packet packet_of(bool is_ipv6)
 /* Nobody has any credit. */
 static void set_state(enum weft_mode mode)
 {
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 	struct weft_endpoint v4 = packet_of(false).local, v6 = packet_of(true).local;
 
@@ -45,20 +45,20 @@ static void set_state(enum weft_mode mode)
 		config.totals[total] = never;
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
-	twins_set_reply_keys(&twins, &reply_keys);
-	twins_set_now(&twins, NOW_NS);
+	parity_rig_reset(&rig);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_reply_keys(&rig, &reply_keys);
+	parity_rig_set_now(&rig, NOW_NS);
 }
 
 static enum weft_reason judge_bytes(bool is_ipv6, const uint8_t *payload, size_t len)
 {
 	struct packet packet = packet_of(is_ipv6);
-	struct twins_verdict verdict;
-	enum weft_reason reason = answered_judge(&twins, &packet, payload, len, &verdict);
+	struct parity_rig_verdict verdict;
+	enum weft_reason reason = answered_judge(&rig, &packet, payload, len, &verdict);
 
-	return twins_compare_tables(&twins) ? WEFT_REASON_CNT : reason;
+	return parity_rig_compare_tables(&rig) ? WEFT_REASON_CNT : reason;
 }
 
 static enum weft_reason judge(bool is_ipv6, const struct payload_krpc_reply *spec)
@@ -129,15 +129,15 @@ static void test_the_third_key_back_and_an_unset_one_are_not_honoured(void)
 		.transaction = weft_krpc_transaction(unset.keys[0], &packet.source, NONCE)};
 
 	set_state(WEFT_MODE_NORMAL);
-	twins_set_reply_keys(&twins, &turned);
+	parity_rig_set_reply_keys(&rig, &turned);
 	CHECK_EQ(judge(false, &last), WEFT_REASON_KRPC_REPLY);
 	CHECK_EQ(judge(false, &older), WEFT_REASON_KRPC_LIMIT);
-	twins_set_reply_keys(&twins, &unset);
+	parity_rig_set_reply_keys(&rig, &unset);
 	CHECK_EQ(judge(false, &guessed), WEFT_REASON_KRPC_LIMIT);
 }
 
-/* Where `t` does not end at its fixed distances the datagram is a stranger's. */
-static void test_other_ends_and_lengths_are_strangers(void)
+/* Where `t` does not end at its fixed distances the datagram is an unvalidated source's. */
+static void test_other_ends_and_lengths_are_unvalidated_sources(void)
 {
 	const uint64_t transaction = transaction_of(false, 0);
 	uint8_t payload[PAYLOAD_LEN_MAX];
@@ -165,23 +165,23 @@ static void test_other_ends_and_lengths_are_strangers(void)
 	CHECK_EQ(judge_bytes(false, payload, len), WEFT_REASON_KRPC_LIMIT);
 }
 
-/* Who borrows a contact's address spends its credit as a stranger, or as a proven one. */
+/* Who borrows a contact's address spends its credit as an unvalidated source, or as a proven one. */
 static void test_a_borrowed_address_starves_no_reply(void)
 {
 	const struct weft_bucket_rate once = {.cost_ns = 1000, .credit_max_ns = 1000};
 	const struct payload_krpc_reply own = {.transaction = transaction_of(false, 0)};
 	const struct payload_krpc_reply forged = {.transaction = 1};
 	const struct weft_endpoint contact = packet_of(false).source;
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 
 	for (unsigned is_validated = 0; is_validated < 2; is_validated++) {
 		set_state(WEFT_MODE_FLOOD);
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[WEFT_CLASS_KRPC][level] = once;
 		config.validated = once;
-		twins_set_config(&twins, &config);
+		parity_rig_set_config(&rig, &config);
 		if (is_validated)
-			twins_put_session(&twins, &contact, NOW_NS + 1);
+			parity_rig_put_session(&rig, &contact, NOW_NS + 1);
 		CHECK_EQ(judge(false, &forged), WEFT_REASON_KRPC);
 		for (unsigned i = 0; i < 1000; i++)
 			CHECK_EQ(judge(false, &forged), WEFT_REASON_KRPC_LIMIT);
@@ -189,26 +189,26 @@ static void test_a_borrowed_address_starves_no_reply(void)
 	}
 }
 
-/* A flood from everywhere fills what userspace takes of strangers, and no reply is lost. */
-static void test_a_flood_of_strangers_has_an_end_and_replies_have_none(void)
+/* A flood from everywhere fills what userspace takes of unvalidated sources, and no reply is lost. */
+static void test_a_flood_of_unvalidated_sources_has_an_end_and_replies_have_none(void)
 {
 	const struct payload_krpc_reply own = {.transaction = transaction_of(false, 0)};
 	const struct weft_bucket_rate ten = {.cost_ns = 1000, .credit_max_ns = 10000};
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	unsigned delivered_cnt = 0;
 
 	set_state(WEFT_MODE_NORMAL);
 	config.totals[WEFT_TOTAL_KRPC] = ten;
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	for (unsigned i = 0; i < 200; i++) {
 		uint8_t payload[PAYLOAD_LEN_MAX];
 		const struct payload_krpc_reply stray = {.transaction = i};
 		struct packet packet = packet_of(false);
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		enum weft_reason reason;
 
 		packet.source.addr[14] = (uint8_t)i;
-		reason = answered_judge(&twins, &packet, payload,
+		reason = answered_judge(&rig, &packet, payload,
 					payload_write_krpc_reply(&stray, payload), &verdict);
 		CHECK(reason == WEFT_REASON_KRPC || reason == WEFT_REASON_KRPC_FLOOD);
 		delivered_cnt += reason == WEFT_REASON_KRPC;
@@ -219,17 +219,17 @@ static void test_a_flood_of_strangers_has_an_end_and_replies_have_none(void)
 
 int main(void)
 {
-	const char *why = twins_open(&twins);
+	const char *why = parity_rig_open(&rig);
 
 	if (why)
-		printf("# native twin only: %s\n", why);
+		printf("# the native program alone: %s\n", why);
 	RUN(test_replies_and_errors_pass_in_every_mode_without_any_credit);
 	RUN(test_no_bit_of_the_id_may_be_another);
 	RUN(test_an_id_is_worth_nothing_from_another_address_or_port);
 	RUN(test_the_third_key_back_and_an_unset_one_are_not_honoured);
-	RUN(test_other_ends_and_lengths_are_strangers);
+	RUN(test_other_ends_and_lengths_are_unvalidated_sources);
 	RUN(test_a_borrowed_address_starves_no_reply);
-	RUN(test_a_flood_of_strangers_has_an_end_and_replies_have_none);
-	twins_close(&twins);
+	RUN(test_a_flood_of_unvalidated_sources_has_an_end_and_replies_have_none);
+	parity_rig_close(&rig);
 	return check_done();
 }

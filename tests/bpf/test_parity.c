@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One policy, two compilers: a million frames, structured and random,
- * through the BPF program and its native twin, while time passes, modes
+ * through the BPF program and its native build, while time passes, modes
  * change, keys rotate, sources are proven and banned. Each frame must meet
  * the same end in both, and the tables must hold the same afterwards.
  */
@@ -13,16 +13,16 @@
 #include "base/random.h"
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
-#include "bpf/support/twins.h"
+#include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "weft/frame.h"
 
 #define FRAME_CNT      1000000
 #define COMPARE_EVERY  100000
 #define DISTURB_EVERY  997
-#define SESSIONS_FRESH (TWINS_SESSION_CAP / 2)
+#define SESSIONS_FRESH (PARITY_RIG_SESSION_CAP / 2)
 
-static struct twins twins;
+static struct parity_rig rig;
 static struct payload_keys keys;
 static struct random rng;
 
@@ -89,7 +89,7 @@ static size_t random_long(const struct weft_endpoint *source, uint8_t *payload)
 	spec.token = (struct payload_token){
 		.kind = kinds[below(7)],
 		.client = one_in(6) ? random_source() : *source,
-		.issued_s = (uint32_t)(TWINS_WALL_S + twins.native.now_ns / 1000000000) -
+		.issued_s = (uint32_t)(PARITY_RIG_WALL_S + rig.native.now_ns / 1000000000) -
 			    below(one_in(4) ? 400000 : 12),
 		.flip = one_in(10) ? 1 + below(8 * WEFT_TOKEN_LEN) : 0,
 		.cut = one_in(20) ? 1 + below(3) : 0,
@@ -217,11 +217,11 @@ static void refresh_krpc(void)
 	random_fill(&rng, compact, sizeof(compact));
 	for (unsigned family = 0; family < WEFT_KRPC_FAMILY_CNT; family++) {
 		for (unsigned bucket = 0; bucket < WEFT_KRPC_BUCKET_CNT; bucket++)
-			twins_set_krpc_nodes(&twins, family, bucket, compact, below(9));
-		twins_set_krpc_id(&twins, family, one_in(8) ? NULL : ids[family]);
+			parity_rig_set_krpc_nodes(&rig, family, bucket, compact, below(9));
+		parity_rig_set_krpc_id(&rig, family, one_in(8) ? NULL : ids[family]);
 	}
-	twins_set_krpc_token_key(&twins, key);
-	twins_set_krpc_held(&twins, random_key(), one_in(2));
+	parity_rig_set_krpc_token_key(&rig, key);
+	parity_rig_set_krpc_held(&rig, random_key(), one_in(2));
 }
 
 static void turn_reply_keys(void)
@@ -230,41 +230,41 @@ static void turn_reply_keys(void)
 
 	if (one_in(4))
 		memset(reply_keys.keys[below(2)], 0, sizeof(reply_keys.keys[0]));
-	twins_set_reply_keys(&twins, &reply_keys);
+	parity_rig_set_reply_keys(&rig, &reply_keys);
 }
 
 /* What userspace does meanwhile. */
 static void disturb(void)
 {
-	struct weft_config config = twins.native.config;
+	struct weft_config config = rig.native.config;
 	struct weft_device device = packet_device();
 	struct weft_endpoint source = random_source();
 	__u64 key[2] = {random_u64(&rng), 1};
 
 	config.mode = below(WEFT_MODE_CNT);
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	device.has_partial_sums = one_in(2);
 	device.is_loopback = one_in(4);
-	twins_set_device(&twins, &device);
+	parity_rig_set_device(&rig, &device);
 	if (one_in(5)) {
 		weft_cid_keys_rotate(&keys.cid, key);
-		twins_set_cid_keys(&twins, &keys.cid);
+		parity_rig_set_cid_keys(&rig, &keys.cid);
 	}
 	if (one_in(4))
 		refresh_krpc();
 	if (one_in(4))
 		turn_reply_keys();
-	if (twins.native.sessions.used_cnt < SESSIONS_FRESH)
-		twins_put_session(&twins, &source,
-				  twins.native.now_ns + random_below(&rng, 20000000000ull));
-	if (one_in(20) && twins.native.bans.used_cnt < TWINS_BAN_CAP)
-		twins_ban(&twins, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
-			  one_in(3) ? 0 : twins.native.now_ns + 1000000000);
+	if (rig.native.sessions.used_cnt < SESSIONS_FRESH)
+		parity_rig_put_session(&rig, &source,
+				       rig.native.now_ns + random_below(&rng, 20000000000ull));
+	if (one_in(20) && rig.native.bans.used_cnt < PARITY_RIG_BAN_CAP)
+		parity_rig_ban(&rig, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
+			       one_in(3) ? 0 : rig.native.now_ns + 1000000000);
 }
 
 static void set_state(void)
 {
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 	struct weft_endpoint v4 = packet_endpoint("10.0.0.1", 7000);
 	struct weft_endpoint v6 = packet_endpoint("2001:db8::1", 7000);
@@ -287,15 +287,15 @@ static void set_state(void)
 	config.totals[WEFT_TOTAL_KRPC] =
 		(struct weft_bucket_rate){.cost_ns = 100000, .credit_max_ns = 3000000};
 	config.token_life_ns = 1000000000;
-	twins_set_now(&twins, 1000000000);
-	twins_set_locals(&twins, &locals);
-	twins_set_config(&twins, &config);
-	twins_set_cid_keys(&twins, &keys.cid);
-	twins_set_token_keys(&twins, &keys.token);
+	parity_rig_set_now(&rig, 1000000000);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_cid_keys(&rig, &keys.cid);
+	parity_rig_set_token_keys(&rig, &keys.token);
 }
 
-/* What the program answered to a question is what its twin would have. */
-static bool is_twins_answer(const uint8_t *frame, size_t len, const struct program_result *result)
+/* What the program answered to a question is what the native build would have. */
+static bool is_native_answer(const uint8_t *frame, size_t len, const struct program_result *result)
 {
 	struct weft_view view = {frame, frame + len};
 	struct weft_krpc_draft draft;
@@ -304,7 +304,7 @@ static bool is_twins_answer(const uint8_t *frame, size_t len, const struct progr
 
 	if (!weft_frame_parse(&view, &parsed, &reason))
 		return false;
-	twins_krpc_answer(&twins, &parsed.source, &draft);
+	parity_rig_krpc_answer(&rig, &parsed.source, &draft);
 	return draft.len <= WEFT_KRPC_GAIN_MAX * parsed.payload_len &&
 	       result->len == parsed.payload_off + draft.len &&
 	       memcmp(result->bytes + parsed.payload_off, draft.bytes, draft.len) == 0;
@@ -313,24 +313,24 @@ static bool is_twins_answer(const uint8_t *frame, size_t len, const struct progr
 static bool check_frame(unsigned number)
 {
 	uint8_t frame[PACKET_LEN_MAX + 64];
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	size_t len = random_frame(frame);
-	const char *difference = twins_judge(&twins, frame, len, &verdict);
+	const char *difference = parity_rig_judge(&rig, frame, len, &verdict);
 
 	if (!difference && number % COMPARE_EVERY == 0)
-		difference = twins_compare_tables(&twins);
+		difference = parity_rig_compare_tables(&rig);
 	if (!difference && verdict.reason != WEFT_REASON_KRPC_SENT &&
 	    verdict.result.len > (len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN : len))
 		difference = "length: the answer is longer";
 	if (!difference && verdict.reason == WEFT_REASON_KRPC_SENT &&
-	    !is_twins_answer(frame, len, &verdict.result))
+	    !is_native_answer(frame, len, &verdict.result))
 		difference = "bytes of the answer";
 	if (!difference && verdict.result.action != XDP_TX &&
 	    (verdict.result.len != len || memcmp(verdict.result.bytes, frame, len) != 0))
 		difference = "bytes: a frame that is not answered is changed";
 	if (!difference)
 		return true;
-	printf("# frame %u, %s by the twin: twins differ in %s\n", number,
+	printf("# frame %u, %s by the native build: both differ in %s\n", number,
 	       weft_reason_word(verdict.reason), difference);
 	check_hex("frame", frame, len < 160 ? len : 160);
 	return false;
@@ -344,28 +344,28 @@ static void test_a_million_frames_meet_the_same_end(void)
 	for (unsigned i = 1; i <= FRAME_CNT; i++) {
 		if (i % DISTURB_EVERY == 0)
 			disturb();
-		twins_set_now(&twins, twins.native.now_ns + below(20000));
+		parity_rig_set_now(&rig, rig.native.now_ns + below(20000));
 		CHECK(check_frame(i));
 	}
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 	/* And the frames were of all kinds: no table is missing, no map full, no answer fails. */
 	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++) {
-		if (!twins.native.counters[reason].packet_cnt)
+		if (!rig.native.counters[reason].packet_cnt)
 			printf("# no frame was %s\n", weft_reason_word(reason));
-		reason_cnt += twins.native.counters[reason].packet_cnt > 0;
+		reason_cnt += rig.native.counters[reason].packet_cnt > 0;
 	}
 	CHECK(reason_cnt >= WEFT_REASON_CNT - 3);
 }
 
 int main(void)
 {
-	const char *why = twins_open(&twins);
+	const char *why = parity_rig_open(&rig);
 
 	if (why)
 		SKIP_ALL(why);
 	random_init_seeded(&rng, 20260);
-	payload_keys_init(&keys, (uint32_t)TWINS_WALL_S);
+	payload_keys_init(&keys, (uint32_t)PARITY_RIG_WALL_S);
 	RUN(test_a_million_frames_meet_the_same_end);
-	twins_close(&twins);
+	parity_rig_close(&rig);
 	return check_done();
 }

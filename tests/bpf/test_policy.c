@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every decision, in rows: a frame, the state it meets, and the reason it
- * leaves with. Program and native twin get each frame; where this machine
- * runs no BPF program the twin is held against the rows alone.
+ * leaves with. Program and native build get each frame; where this machine
+ * runs no BPF program the native build is held against the rows alone.
  */
 #include <string.h>
 
@@ -10,16 +10,16 @@
 
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
-#include "bpf/support/twins.h"
+#include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "weft/frame.h"
 
 #define NOW_NS	  (1000 * 1000000000ull)
-#define NOW_S	  ((uint32_t)(TWINS_WALL_S + 1000))
+#define NOW_S	  ((uint32_t)(PARITY_RIG_WALL_S + 1000))
 #define PORT	  7000
 #define PEER_PORT 4242
 
-static struct twins twins;
+static struct parity_rig rig;
 static struct payload_keys keys;
 static struct weft_endpoint v4, v6, local_v4, local_v6;
 
@@ -42,7 +42,7 @@ struct row {
 	bool is_validated;
 	bool was_validated; /* and that has expired */
 	bool has_retried;   /* it showed a Retry's token */
-	bool is_limited;    /* strangers have no credit, nor does this proven address */
+	bool is_limited;    /* unvalidated sources have no credit, nor does this proven address */
 	bool no_answers;    /* no answer to anybody has any */
 	bool is_unlisted;   /* no address is ours */
 	bool is_loopback;   /* the device */
@@ -134,7 +134,7 @@ static const struct row rows[] = {
 	{ "wrong id over IPv6", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_ipv6 = 1 },
 	{ "wrong id, proven, longest reset", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 63, .is_validated = 1 },
 	{ "wrong id, proven, too long for a reset", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 64, .is_validated = 1 },
-	{ "wrong id, shortest reset of a stranger", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 21 },
+	{ "wrong id, shortest reset of an unvalidated source", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 21 },
 	{ "shortest reset, proven", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 21, .is_validated = 1 },
 	{ "below the shortest reset", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20, .is_validated = 1 },
 	/* Versions. */
@@ -166,12 +166,12 @@ static const struct row rows[] = {
 	{ "token length in 8 bytes", WEFT_REASON_BAD_INITIAL, INITIAL(.token_claim = 1ull << 61, .varint_len = 8) },
 	{ "no token, length in 4 bytes", WEFT_REASON_INITIAL, INITIAL(.varint_len = 4) },
 	/* Under pressure. */
-	{ "stranger under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL() },
-	{ "stranger in flood", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_FLOOD, INITIAL() },
-	{ "stranger of IPv6 under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_ipv6 = 1, INITIAL() },
+	{ "unvalidated source under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL() },
+	{ "unvalidated source in flood", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_FLOOD, INITIAL() },
+	{ "unvalidated source of IPv6 under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_ipv6 = 1, INITIAL() },
 	{ "Initial beyond the limit, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .is_limited = 1, .no_answers = 1, INITIAL() },
-	{ "stranger under pressure of a prefix that has sent much", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_limited = 1, INITIAL() },
-	{ "stranger under pressure, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .mode = WEFT_MODE_PRESSURED, .no_answers = 1, INITIAL() },
+	{ "unvalidated source under pressure of a prefix that has sent much", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_limited = 1, INITIAL() },
+	{ "unvalidated source under pressure, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .mode = WEFT_MODE_PRESSURED, .no_answers = 1, INITIAL() },
 	{ "proven address under pressure", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_validated = 1, INITIAL() },
 	{ "somebody else's token is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = 0x36 }) },
 	{ "our token cut short is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = WEFT_TOKEN_RETRY, .cut = 1 }) },
@@ -191,7 +191,7 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 {
 	static const struct weft_bucket_rate never = {.cost_ns = 2, .credit_max_ns = 1};
 	struct weft_device device = packet_device();
-	struct weft_config config = twins_config();
+	struct weft_config config = parity_rig_config();
 	struct weft_locals locals = {0};
 
 	if (row->is_loopback)
@@ -208,17 +208,17 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 		weft_locals_put(&locals, &local_v4);
 		weft_locals_put(&locals, &local_v6);
 	}
-	twins_reset(&twins);
-	twins_set_locals(&twins, &locals);
-	twins_set_device(&twins, &device);
-	twins_set_config(&twins, &config);
-	twins_set_cid_keys(&twins, &keys.cid);
-	twins_set_token_keys(&twins, &keys.token);
-	twins_set_now(&twins, NOW_NS);
+	parity_rig_reset(&rig);
+	parity_rig_set_locals(&rig, &locals);
+	parity_rig_set_device(&rig, &device);
+	parity_rig_set_config(&rig, &config);
+	parity_rig_set_cid_keys(&rig, &keys.cid);
+	parity_rig_set_token_keys(&rig, &keys.token);
+	parity_rig_set_now(&rig, NOW_NS);
 	if (row->is_validated || row->was_validated)
-		twins_put_session(&twins, source, row->is_validated ? NOW_NS + 1 : NOW_NS);
+		parity_rig_put_session(&rig, source, row->is_validated ? NOW_NS + 1 : NOW_NS);
 	if (row->has_retried)
-		twins_prove(&twins, source);
+		parity_rig_prove(&rig, source);
 }
 
 static size_t write_frame(const struct row *row, struct packet *packet, uint8_t *frame)
@@ -248,25 +248,25 @@ static size_t write_frame(const struct row *row, struct packet *packet, uint8_t 
 static void test_each_row_leaves_for_its_reason(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		struct packet packet;
 		uint8_t frame[PACKET_LEN_MAX];
 		size_t len = write_frame(&rows[i], &packet, frame);
 		const char *difference;
 
 		set_state(&rows[i], &packet.source);
-		difference = twins_judge(&twins, frame, len, &verdict);
+		difference = parity_rig_judge(&rig, frame, len, &verdict);
 		if (!difference)
-			difference = twins_compare_tables(&twins);
+			difference = parity_rig_compare_tables(&rig);
 		if (difference || verdict.reason != rows[i].want)
-			printf("# %s: %s, want %s; twins differ in %s\n", rows[i].name,
+			printf("# %s: %s, want %s; both differ in %s\n", rows[i].name,
 			       weft_reason_word(verdict.reason), weft_reason_word(rows[i].want),
 			       difference ? difference : "nothing");
 		CHECK(!difference);
 		CHECK_EQ(verdict.reason, rows[i].want);
-		if (!twins.has_program)
+		if (!rig.has_program)
 			continue;
-		CHECK_EQ(program_count(&twins.program, rows[i].want), 1);
+		CHECK_EQ(program_count(&rig.program, rows[i].want), 1);
 		if (verdict.result.action != XDP_TX) {
 			CHECK_EQ(verdict.result.len, len);
 			CHECK_MEM(verdict.result.bytes, frame, len);
@@ -302,7 +302,7 @@ static void test_no_reason_is_left_out(void)
 static void test_frames_cut_at_every_byte_are_no_harm(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		struct packet packet;
 		uint8_t frame[PACKET_LEN_MAX];
 		size_t len = write_frame(&rows[i], &packet, frame);
@@ -315,9 +315,9 @@ static void test_frames_cut_at_every_byte_are_no_harm(void)
 
 			memcpy(exact, frame, cut);
 			if (cut < WEFT_ETH_LEN)
-				verdict.reason = twins_judge_native(&twins, exact, cut);
+				verdict.reason = parity_rig_judge_native(&rig, exact, cut);
 			else
-				difference = twins_judge(&twins, exact, cut, &verdict);
+				difference = parity_rig_judge(&rig, exact, cut, &verdict);
 			free(exact);
 			CHECK(!difference);
 			CHECK(weft_verdict(verdict.reason) == WEFT_PASS ||
@@ -332,7 +332,7 @@ static void test_frames_cut_at_every_byte_are_no_harm(void)
 static void test_ids_of_every_length(void)
 {
 	struct row row = {.kind = LONG, .mode = WEFT_MODE_PRESSURED};
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	struct packet packet;
 	uint8_t frame[PACKET_LEN_MAX];
 
@@ -348,15 +348,15 @@ static void test_ids_of_every_length(void)
 				.dcid_len = dcid_len ? dcid_len : PAYLOAD_ID_EMPTY,
 				.scid_len = scid_len,
 			};
-			twins_set_now(&twins, twins.native.now_ns + 1000000);
-			CHECK(!twins_judge(&twins, frame, write_frame(&row, &packet, frame),
-					   &verdict));
+			parity_rig_set_now(&rig, rig.native.now_ns + 1000000);
+			CHECK(!parity_rig_judge(&rig, frame, write_frame(&row, &packet, frame),
+						&verdict));
 			if (verdict.reason != want)
 				printf("# ids of %u and %u\n", dcid_len, scid_len);
 			CHECK_EQ(verdict.reason, want);
 			row.spec.version = OTHER_VERSION;
-			CHECK(!twins_judge(&twins, frame, write_frame(&row, &packet, frame),
-					   &verdict));
+			CHECK(!parity_rig_judge(&rig, frame, write_frame(&row, &packet, frame),
+						&verdict));
 			CHECK_EQ(verdict.reason, WEFT_REASON_VERSION_SENT);
 		}
 	}
@@ -399,10 +399,10 @@ static void check_sources(bool is_loopback)
 
 		CHECK(weft_locals_put(&locals, &local));
 	}
-	twins_set_locals(&twins, &locals);
+	parity_rig_set_locals(&rig, &locals);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		enum weft_reason want = is_loopback ? sources[i].want_on_loopback : sources[i].want;
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		struct packet packet;
 		uint8_t frame[PACKET_LEN_MAX];
 
@@ -410,7 +410,7 @@ static void check_sources(bool is_loopback)
 		packet.dest = is_loopback ? (const uint8_t[6]){0} : NULL;
 		packet.source = packet_endpoint(sources[i].source, sources[i].port);
 		packet.local = packet_endpoint(sources[i].local, PORT);
-		CHECK(!twins_judge(&twins, frame, packet_write(&packet, frame), &verdict));
+		CHECK(!parity_rig_judge(&rig, frame, packet_write(&packet, frame), &verdict));
 		if (verdict.reason != want)
 			printf("# %s to %s%s\n", sources[i].source, sources[i].local,
 			       is_loopback ? " on loopback" : "");
@@ -422,7 +422,7 @@ static void check_sources(bool is_loopback)
 static enum weft_reason krpc_from(const char *source)
 {
 	static const struct row row = {.kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90};
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	struct packet packet;
 	uint8_t frame[PACKET_LEN_MAX];
 	const char *difference;
@@ -430,9 +430,9 @@ static enum weft_reason krpc_from(const char *source)
 	(void)write_frame(&row, &packet, frame);
 	packet.source = packet_endpoint(source, PEER_PORT);
 	packet.local = weft_endpoint_is_ipv4(&packet.source) ? local_v4 : local_v6;
-	difference = twins_judge(&twins, frame, packet_write(&packet, frame), &verdict);
+	difference = parity_rig_judge(&rig, frame, packet_write(&packet, frame), &verdict);
 	if (difference)
-		printf("# %s: twins differ in %s\n", source, difference);
+		printf("# %s: both differ in %s\n", source, difference);
 	return difference ? WEFT_REASON_CNT : verdict.reason;
 }
 
@@ -440,7 +440,7 @@ static void ban(const char *addr, unsigned prefix_len, uint64_t expires_ns)
 {
 	struct weft_endpoint endpoint = packet_endpoint(addr, 0);
 
-	twins_ban(&twins, &endpoint, prefix_len, expires_ns);
+	parity_rig_ban(&rig, &endpoint, prefix_len, expires_ns);
 }
 
 static void test_sources_that_cannot_be(void)
@@ -468,14 +468,14 @@ static void test_ban_holds_for_its_prefix_and_time(void)
 	/* The longest prefix decides: this one has expired. */
 	ban("203.0.113.9", 32, NOW_NS);
 	CHECK_EQ(krpc_from("203.0.113.9"), WEFT_REASON_KRPC);
-	twins_set_now(&twins, NOW_NS + 1);
+	parity_rig_set_now(&rig, NOW_NS + 1);
 	CHECK_EQ(krpc_from("203.0.113.8"), WEFT_REASON_KRPC);
 	CHECK_EQ(krpc_from("198.51.100.7"), WEFT_REASON_BANNED);
-	CHECK_EQ(twins.native.config.ban_ipv4_cnt, 3);
-	net_ingress_ban_delete(&twins.native, &host, 32);
-	CHECK_EQ(twins_judge_native(&twins, (const uint8_t *)"", 0), WEFT_REASON_CUT_SHORT);
-	CHECK(!net_ingress_ban_lookup(&twins.native, &host));
-	CHECK_EQ(twins.native.config.ban_ipv4_cnt, 2);
+	CHECK_EQ(rig.native.config.ban_ipv4_cnt, 3);
+	net_ingress_ban_delete(&rig.native, &host, 32);
+	CHECK_EQ(parity_rig_judge_native(&rig, (const uint8_t *)"", 0), WEFT_REASON_CUT_SHORT);
+	CHECK(!net_ingress_ban_lookup(&rig.native, &host));
+	CHECK_EQ(rig.native.config.ban_ipv4_cnt, 2);
 }
 
 static void test_everything_can_be_banned_by_family(void)
@@ -502,14 +502,14 @@ static void test_bans_are_refused_one_above_their_number(void)
 		uint8_t bytes[4] = {100, 0, 0, (uint8_t)cnt};
 
 		weft_endpoint_set_ipv4(&addr, bytes);
-	} while (net_ingress_ban_put(&twins.native, &addr, 32, &forever) == 0 && ++cnt < 1000);
-	CHECK_EQ(cnt, TWINS_BAN_CAP);
-	CHECK_EQ(twins.native.config.ban_ipv4_cnt, TWINS_BAN_CAP);
+	} while (net_ingress_ban_put(&rig.native, &addr, 32, &forever) == 0 && ++cnt < 1000);
+	CHECK_EQ(cnt, PARITY_RIG_BAN_CAP);
+	CHECK_EQ(rig.native.config.ban_ipv4_cnt, PARITY_RIG_BAN_CAP);
 	/* One that is there can still be changed. */
 	addr = packet_endpoint("100.0.0.1", 0);
-	CHECK_EQ(net_ingress_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.expires_ns = 7}),
+	CHECK_EQ(net_ingress_ban_put(&rig.native, &addr, 32, &(struct weft_ban){.expires_ns = 7}),
 		 0);
-	CHECK_EQ(net_ingress_ban_lookup(&twins.native, &addr)->expires_ns, 7);
+	CHECK_EQ(net_ingress_ban_lookup(&rig.native, &addr)->expires_ns, 7);
 }
 
 /* Five at once for one address, eight for its /24 or /56, ten for a /48. */
@@ -519,14 +519,14 @@ static void set_tight_rates(enum weft_mode mode)
 	struct weft_config config;
 
 	set_state(&row, &v4);
-	config = twins.native.config;
+	config = rig.native.config;
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 		config.rates[WEFT_CLASS_KRPC][level] =
 			(struct weft_bucket_rate){.cost_ns = 100,
 						  .credit_max_ns = level == 0	? 500
 								   : level == 1 ? 800
 										: 1000};
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 }
 
 static unsigned krpc_admitted(const char *source, unsigned cnt)
@@ -542,7 +542,7 @@ static void test_limits_hold_for_every_prefix(void)
 {
 	set_tight_rates(WEFT_MODE_NORMAL);
 	CHECK_EQ(krpc_admitted("198.51.100.7", 20), 5);
-	/* A neighbour finds what the /24 has left, a stranger further off everything. */
+	/* A neighbour finds what the /24 has left, an unvalidated source further off everything. */
 	CHECK_EQ(krpc_admitted("198.51.100.8", 20), 3);
 	CHECK_EQ(krpc_admitted("198.51.100.9", 20), 0);
 	CHECK_EQ(krpc_admitted("198.51.101.7", 20), 5);
@@ -554,15 +554,15 @@ static void test_limits_hold_for_every_prefix(void)
 	CHECK_EQ(krpc_admitted("2001:db8:7:100::1", 20), 2);
 	CHECK_EQ(krpc_admitted("2001:db8:7:200::1", 20), 0);
 	CHECK_EQ(krpc_admitted("2001:db8:8:1::1", 20), 5);
-	CHECK(!twins_compare_tables(&twins));
-	twins_set_now(&twins, NOW_NS + 99);
+	CHECK(!parity_rig_compare_tables(&rig));
+	parity_rig_set_now(&rig, NOW_NS + 99);
 	CHECK_EQ(krpc_admitted("198.51.100.7", 1), 0);
-	twins_set_now(&twins, NOW_NS + 100);
+	parity_rig_set_now(&rig, NOW_NS + 100);
 	CHECK_EQ(krpc_admitted("198.51.100.7", 2), 1);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
-/* KRPC of strangers ends in flood, so STUN shows what is left of a rate. */
+/* KRPC of unvalidated sources ends in flood, so STUN shows what is left of a rate. */
 static void test_flood_divides_rates(void)
 {
 	const struct row row = {
@@ -571,20 +571,20 @@ static void test_flood_divides_rates(void)
 	unsigned admitted_cnt = 0;
 
 	set_state(&row, &v4);
-	config = twins.native.config;
+	config = rig.native.config;
 	config.flood_shift = 2;
 	config.rates[WEFT_CLASS_STUN][0] = (struct weft_bucket_rate){100, 1700};
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	for (unsigned i = 0; i < 17; i++) {
-		struct twins_verdict verdict;
+		struct parity_rig_verdict verdict;
 		struct packet packet;
 		uint8_t frame[PACKET_LEN_MAX];
 
-		CHECK(!twins_judge(&twins, frame, write_frame(&row, &packet, frame), &verdict));
+		CHECK(!parity_rig_judge(&rig, frame, write_frame(&row, &packet, frame), &verdict));
 		admitted_cnt += verdict.reason == WEFT_REASON_STUN;
 	}
 	CHECK_EQ(admitted_cnt, 4);
-	CHECK(!twins_compare_tables(&twins));
+	CHECK(!parity_rig_compare_tables(&rig));
 }
 
 /* The first drop is told at once, then few, and none is forgotten. */
@@ -594,22 +594,22 @@ static void test_samples_weigh_what_they_leave_out(void)
 	uint64_t told_cnt = 0, now_ns = NOW_NS;
 	struct weft_sample sample = {0};
 	struct weft_config config;
-	struct twins_verdict verdict;
+	struct parity_rig_verdict verdict;
 	struct packet packet;
 	uint8_t frame[PACKET_LEN_MAX];
 	size_t len = write_frame(&row, &packet, frame);
 	unsigned sample_cnt = 0;
 
 	set_state(&row, &v4);
-	config = twins.native.config;
+	config = rig.native.config;
 	config.samples =
 		(struct weft_bucket_rate){.cost_ns = 100000000, .credit_max_ns = 200000000};
-	twins_set_config(&twins, &config);
+	parity_rig_set_config(&rig, &config);
 	/* A thousand drops in a second, at two and then ten samples a second. */
 	for (unsigned i = 0; i < 1000; i++, now_ns += 1000000) {
-		twins_set_now(&twins, now_ns);
-		CHECK(!twins_judge(&twins, frame, len, &verdict));
-		if (!twins.has_program || !program_samples(&twins.program, &sample))
+		parity_rig_set_now(&rig, now_ns);
+		CHECK(!parity_rig_judge(&rig, frame, len, &verdict));
+		if (!rig.has_program || !program_samples(&rig.program, &sample))
 			continue;
 		sample_cnt++;
 		told_cnt += sample.weight;
@@ -618,9 +618,9 @@ static void test_samples_weigh_what_they_leave_out(void)
 		CHECK_EQ(sample.flow, WEFT_FLOW_QUIC_SHORT);
 		CHECK_MEM(&sample.source, &packet.source, sizeof(sample.source));
 	}
-	CHECK(!twins_compare_tables(&twins));
-	told_cnt += twins.native.samplers[WEFT_REASON_BAD_ID].weight;
-	if (!twins.has_program)
+	CHECK(!parity_rig_compare_tables(&rig));
+	told_cnt += rig.native.samplers[WEFT_REASON_BAD_ID].weight;
+	if (!rig.has_program)
 		return;
 	CHECK(sample_cnt >= 10 && sample_cnt <= 12);
 	CHECK_EQ(told_cnt, 1000);
@@ -653,7 +653,7 @@ static void test_full_set_of_addresses_refuses_one_more(void)
 
 int main(void)
 {
-	const char *why = twins_open(&twins);
+	const char *why = parity_rig_open(&rig);
 
 	v4 = packet_endpoint("192.0.2.1", PEER_PORT);
 	v6 = packet_endpoint("2001:db8:1:2::3", PEER_PORT);
@@ -661,7 +661,7 @@ int main(void)
 	local_v6 = packet_endpoint("2001:db8::1", PORT);
 	payload_keys_init(&keys, NOW_S);
 	if (why)
-		printf("# the native twin alone: %s\n", why);
+		printf("# the native program alone: %s\n", why);
 	RUN(test_each_row_leaves_for_its_reason);
 	RUN(test_no_reason_is_left_out);
 	RUN(test_frames_cut_at_every_byte_are_no_harm);
@@ -674,6 +674,6 @@ int main(void)
 	RUN(test_flood_divides_rates);
 	RUN(test_samples_weigh_what_they_leave_out);
 	RUN(test_full_set_of_addresses_refuses_one_more);
-	twins_close(&twins);
+	parity_rig_close(&rig);
 	return check_done();
 }

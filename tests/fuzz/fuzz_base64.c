@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/byte_cursor.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

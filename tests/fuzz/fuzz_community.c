@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "community/community_message.h"
+#include "community/record/community_message.h"
 #include "crypto/node_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -101,12 +101,13 @@ static void check_answers(const uint8_t *data, size_t len)
 static void check_cursor(const uint8_t *data, size_t len)
 {
 	static const uint8_t key[COMMUNITY_CURSOR_KEY_LEN] = {7}, id[32], asker[32];
-	struct community_cursor_scope scope = {.id = id, .asker = asker};
+	struct community_cursor_scope scope = {.key = key, .id = id, .asker = asker};
 	struct community_cursor cursor;
 
-	for (unsigned kind = COMMUNITY_CURSOR_MEMBERS; kind <= COMMUNITY_CURSOR_EVENTS; kind++)
-		weft_assert(community_cursor_parse(key, &scope, (enum community_cursor_kind)kind,
-						   data, len, 1800000000, &cursor) < 0);
+	for (unsigned kind = COMMUNITY_CURSOR_MEMBERS; kind <= COMMUNITY_CURSOR_EVENTS; kind++) {
+		scope.kind = (enum community_cursor_kind)kind;
+		weft_assert(community_cursor_parse(&scope, data, len, 1800000000, &cursor) < 0);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

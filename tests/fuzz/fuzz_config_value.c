@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "node/config/config_table.h"
+#include "config/config_table.h"
 
 /*
  * The first byte chooses a key, the rest is its value. What is accepted
@@ -20,13 +20,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len < 1 || len > sizeof(text))
 		return 0;
-	key = &node_config_keys[data[0] % node_config_key_cnt];
+	key = &config_keys[data[0] % config_key_cnt];
 	memcpy(text, data + 1, len - 1);
 	text[len - 1] = '\0';
-	if (node_config_value_parse(key, text, false, &config, why) < 0)
+	if (config_value_parse(key, text, false, &config, why) < 0)
 		return 0;
-	node_config_value_format(key, &config, printed);
-	weft_assert(node_config_value_parse(key, printed, false, &config, why) == 0);
-	weft_assert(strcmp(node_config_value_format(key, &config, again), printed) == 0);
+	config_value_format(key, &config, printed);
+	weft_assert(config_value_parse(key, printed, false, &config, why) == 0);
+	weft_assert(strcmp(config_value_format(key, &config, again), printed) == 0);
 	return 0;
 }

@@ -104,18 +104,17 @@ static void check_community(const uint8_t *data, size_t len)
 
 static void check_publication(const uint8_t *data, size_t len)
 {
-	static struct publish_settings settings;
+	static struct publish_settings_row row;
 	uint8_t seed[NODE_KEY_SEED_LEN];
-	struct record_seed stored = {0};
 
-	memset(&settings, 0, sizeof(settings));
-	if (shares_record_parse_settings(data, len, &settings, &stored) < 0)
+	memset(&row, 0, sizeof(row));
+	if (shares_record_parse_settings(data, len, &row) < 0)
 		return;
-	weft_assert(settings.name[0]);
-	if (stored.len != NODE_KEY_SEED_LEN)
-		weft_assert(key_seal_open(NULL, stored.bytes, stored.len, seed) < 0);
-	weft_assert(settings.community_cnt <= MANIFEST_COMMUNITIES_MAX);
-	weft_assert(settings.recommended_cnt <= MANIFEST_RECOMMENDED_MAX);
+	weft_assert(row.settings.name[0]);
+	if (row.seed_len != NODE_KEY_SEED_LEN)
+		weft_assert(key_seal_open(NULL, row.seed, row.seed_len, seed) < 0);
+	weft_assert(row.settings.community_cnt <= MANIFEST_COMMUNITIES_MAX);
+	weft_assert(row.settings.recommended_cnt <= MANIFEST_RECOMMENDED_MAX);
 }
 
 /* The key of a row is as long as the first byte says. */

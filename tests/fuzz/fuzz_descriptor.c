@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "crypto/node_key.h"
 #include "service/directory/descriptor.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

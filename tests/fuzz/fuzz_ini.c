@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "codec/ini.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -12,7 +12,7 @@
 
 #include <arpa/inet.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "net/ingress/krpc_table_writer.h"
 #include "net/ingress/ingress_policy.h"
 
@@ -66,7 +66,7 @@ static struct weft_tables *tables_new(void)
 
 	if (arena.start)
 		return &tables;
-	if (arena_open(&arena, net_ingress_tables_footprint(&params)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    net_ingress_tables_init(&tables, &arena, &params) < 0)
 		abort();
 	weft_endpoint_set_ipv4(&local, ipv4);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams of strangers meet a node that keeps what they put, and looks
+ * Datagrams of unvalidated sources meet a node that keeps what they put, and looks
  * for an item itself. The input is cut into datagrams by two bytes of
  * length; the byte before says where each comes from: one of a few addresses,
  * or the node that was asked last, which then knows the transaction id. Tokens are those told.

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "gateway/http_conn_state.h"
 #include "api/http/pkarr_relay.h"
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "provider/socket/program_message.h"
 #include "provider/spec.h"
 

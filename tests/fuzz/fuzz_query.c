@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "blobs/manifest/manifest.h"
-#include "search/match.h"
-#include "search/top_hits.h"
-#include "search/index_shard.h"
-#include "search/index_shard_builder.h"
-#include "search/snippet.h"
+#include "search/query/match.h"
+#include "search/query/top_hits.h"
+#include "search/index/index_shard.h"
+#include "search/index/index_shard_builder.h"
+#include "search/query/snippet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams of strangers into an engine: headers, first Initials, tokens,
+ * Datagrams of unvalidated sources into an engine: headers, first Initials, tokens,
  * ids. The input is a run of datagrams, each after its length in two
  * bytes; afterwards time passes and nothing may be left.
  */
@@ -11,6 +11,7 @@
 #include "base/byte_cursor.h"
 #include "crypto/node_key.h"
 #include "quic/engine.h"
+#include "support/quic_take.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -37,7 +38,7 @@ static void sink_cancel(struct dgram_sink *sink, const struct dgram_slot *slot)
 	(void)slot;
 }
 
-/* No stranger gets as far as the speaker without a handshake. */
+/* No unvalidated source gets as far as the speaker without a handshake. */
 static int on_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	(void)ctx;
@@ -118,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		dgram.data = copy;
 		try_token(engine, &dgram);
 		dgram.remote.port++;
-		quic_engine_input(engine, &dgram, engine->now_ns + NS_PER_MS);
+		quic_take(engine, &dgram, engine->now_ns + NS_PER_MS);
 		quic_engine_flush(engine, engine->now_ns);
 	}
 	for (unsigned i = 0; i < 64 && quic_engine_next_ns(engine) != UINT64_MAX; i++) {

@@ -9,10 +9,10 @@
 
 #include "base/assert.h"
 #include "blobs/manifest/manifest.h"
-#include "search/match.h"
-#include "search/top_hits.h"
-#include "search/index_shard.h"
-#include "search/index_shard_builder.h"
+#include "search/query/match.h"
+#include "search/query/top_hits.h"
+#include "search/index/index_shard.h"
+#include "search/index/index_shard_builder.h"
 
 #define FOUND_MAX 256u
 

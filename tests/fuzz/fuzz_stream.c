@@ -206,15 +206,14 @@ static const struct mesh_stream_events events = {
 };
 
 static int on_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-		     const struct mesh_stream_events **out_events, void **out_arg)
+		     struct mesh_stream_user *out_user)
 {
 	struct run *run = ctx;
 
 	(void)type;
 	(void)now_ns;
 	run->user_stream = stream;
-	*out_events = &events;
-	*out_arg = run;
+	*out_user = (struct mesh_stream_user){&events, run};
 	return 0;
 }
 

@@ -24,7 +24,8 @@ static void check_answer(const uint8_t *link, size_t link_len, const struct dgra
 
 	net_link_header_reverse(link, link_len, &header);
 	weft_assert(header.len == link_len);
-	len = net_udp_frame_write(answer, sizeof(answer), &header, &route, dgram->data, dgram->len);
+	len = net_udp_frame_write(&(struct dgram_slot){answer, sizeof(answer)}, &header, &route,
+				  dgram->data, dgram->len);
 	weft_assert(len);
 	weft_assert(net_udp_frame_parse(answer, len, 1, &heard, &heard_link_len));
 	weft_assert(heard_link_len == link_len && heard.len == dgram->len);

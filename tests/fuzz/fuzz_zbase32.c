@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define BYTES_CAP 64
 

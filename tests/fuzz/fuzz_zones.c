@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "blobs/rates/zones.h"
-#include "node/config/config_table.h"
+#include "config/config_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -14,10 +14,10 @@ static void check_rate(const char *text)
 	char printed[CONFIG_VALUE_CAP];
 	uint64_t rate, again;
 
-	if (!node_config_rate_parse(text, &rate))
+	if (!config_rate_parse(text, &rate))
 		return;
-	node_config_rate_format(rate, printed, sizeof(printed));
-	weft_assert(node_config_rate_parse(printed, &again) && rate == again);
+	config_rate_format(rate, printed, sizeof(printed));
+	weft_assert(config_rate_parse(printed, &again) && rate == again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

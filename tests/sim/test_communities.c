@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Communities of several nodes: joined, heard of, left, and what strangers and liars get. */
+/* Communities of several nodes: joined, heard of, left, and what unknown peers and liars get. */
 #include <errno.h>
 
 #include "base/monotonic.h"
-#include "community/community_rule.h"
+#include "community/record/community_rule.h"
 #include "support/check.h"
 #include "support/community_lab.h"
 #include "support/converge.h"
@@ -464,12 +464,13 @@ static void test_what_cannot_be_saved_was_not_joined(void)
 static size_t token_for(struct community_lab_node *issuer, struct community_lab_node *member,
 			uint64_t life_s, uint8_t token[static COMMUNITY_TOKEN_LEN_MAX])
 {
-	size_t len = 0;
+	int len;
 
-	if (community_token(issuer->communities, id, node_key_public(member->key),
-			    community_lab_wall_s(&lab) + life_s, token, &len) < 0)
+	len = community_token(issuer->communities, id, node_key_public(member->key),
+			      community_lab_wall_s(&lab) + life_s, token);
+	if (len < 0)
 		abort();
-	return len;
+	return (size_t)len;
 }
 
 static void test_strict_takes_members_by_token_alone(void)
@@ -556,16 +557,16 @@ static void test_a_token_that_has_expired_joins_nothing(void)
 	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
 	CHECK_EQ(community_lab_join(b, "club", &link, token, len), WEFT_ESTALE);
 	CHECK_EQ(community_token(a->communities, id, node_key_public(b->key),
-				 community_lab_wall_s(&lab), token, &len),
+				 community_lab_wall_s(&lab), token),
 		 WEFT_EMALFORMED);
 	CHECK_EQ(community_token(a->communities, id, node_key_public(b->key),
-				 community_lab_wall_s(&lab) + COMMUNITY_TOKEN_LIFE_S_MAX + 1, token,
-				 &len),
+				 community_lab_wall_s(&lab) + COMMUNITY_TOKEN_LIFE_S_MAX + 1,
+				 token),
 		 WEFT_EMALFORMED);
 	community_lab_fini(&lab);
 }
 
-/* --- what strangers are told --- */
+/* --- what unknown peers are told --- */
 
 static struct mesh_lab_ask ask;
 static uint8_t request[COMMUNITY_REQUEST_CAP];
@@ -599,7 +600,7 @@ static struct community_bytes record_make(const struct node_key *signer, const u
 	return (struct community_bytes){record, writer_len(&w)};
 }
 
-static void test_strangers_hear_of_no_community(void)
+static void test_unknown_peers_hear_of_no_community(void)
 {
 	struct community_lab_node *a, *b, *s;
 	struct community_request fields = {.words = "maps", .words_len = 4};
@@ -970,7 +971,7 @@ int main(void)
 	RUN(test_strict_takes_members_by_token_alone);
 	RUN(test_nothing_of_a_strict_community_is_in_the_overlay);
 	RUN(test_a_token_that_has_expired_joins_nothing);
-	RUN(test_strangers_hear_of_no_community);
+	RUN(test_unknown_peers_hear_of_no_community);
 	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);
 	RUN(test_a_search_that_was_answered_is_forgotten);
 	RUN(test_one_that_acknowledges_nothing_leaves_others_their_answers);

@@ -18,11 +18,11 @@
 #include "base/timer.h"
 #include "blobs/content_message.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
 #include "mesh/mesh.h"
 #include "net/mem.h"
 #include "quic/quic.h"
 #include "support/hostile_peer.h"
+#include "support/quic_take.h"
 #include "support/seed.h"
 #include "support/stored_value.h"
 
@@ -71,7 +71,7 @@ struct party {
 	struct timer_wheel timers;
 };
 
-enum kind { KIND_STRANGER, KIND_CHOSEN, KIND_CNT };
+enum kind { KIND_UNKNOWN, KIND_CHOSEN, KIND_CNT };
 
 struct honest {
 	struct party party; /* first */
@@ -104,7 +104,7 @@ struct row {
 	unsigned forged_per_s; /* first Initials that name honest addresses */
 	bool is_early;	       /* it is there before the honest are */
 	/* What must hold: parts of a thousand that are answered, p95 as times a hundred of calm. */
-	unsigned stranger_min, chosen_min, slower_max;
+	unsigned unknown_peer_min, chosen_min, slower_max;
 };
 
 static struct mem_net *net;
@@ -204,7 +204,7 @@ static void party_turn(struct party *party)
 	do {
 		cnt = packet_rx_burst(party->rx, dgrams, PACKET_BURST_MAX);
 		for (unsigned i = 0; i < cnt; i++)
-			quic_engine_input(party->engine, &dgrams[i], now_ns);
+			quic_take(party->engine, &dgrams[i], now_ns);
 	} while (cnt == PACKET_BURST_MAX);
 	timer_wheel_expire(&party->timers, now_ns);
 	quic_engine_expire(party->engine, now_ns);
@@ -354,7 +354,7 @@ static void honest_open(unsigned i, uint64_t first_ns)
 	config.stream_cap = 64;
 	config.heap_cap = 4u << 20;
 	party_open(&peer->party, &addr, &config);
-	peer->kind = i < HONEST_CNT / 3 ? KIND_CHOSEN : KIND_STRANGER;
+	peer->kind = i < HONEST_CNT / 3 ? KIND_CHOSEN : KIND_UNKNOWN;
 	peer->asked_cnt = 0;
 	peer->asked_ns = 0;
 	timer_init(&peer->pause, honest_ask);
@@ -383,8 +383,13 @@ static void honest_begin(void)
 
 		honest_open(honest_cnt, now_ns + PAUSE_NS + honest_cnt * 10 * NS_PER_MS);
 		memcpy(target.key, node_key_public(peer->party.key), sizeof(target.key));
-		if (peer->kind == KIND_CHOSEN && mesh_connect(node.mesh, &target, PATIENCE_NS,
-							      chosen_connected, NULL, now_ns) < 0)
+		if (peer->kind == KIND_CHOSEN &&
+		    mesh_connect(node.mesh,
+				 &(struct mesh_connect){.peer = &target,
+							.timeout_ns = PATIENCE_NS,
+							.done = chosen_connected,
+							.arg = NULL},
+				 now_ns) < 0)
 			die("a chosen peer cannot be dialled");
 	}
 }
@@ -443,7 +448,7 @@ static void forge_commit(struct dgram_sink *sink, const struct dgram_slot *slot,
 		.data = slot->data, .len = len, .local = node.addr, .remote = forge->from};
 
 	(void)route;
-	quic_engine_input(node.engine, &dgram, now_ns);
+	quic_take(node.engine, &dgram, now_ns);
 }
 
 static void forge_cancel(struct dgram_sink *sink, const struct dgram_slot *slot)
@@ -647,7 +652,7 @@ static unsigned setting(const char *name, unsigned otherwise)
 static bool holds(const struct row *row, const struct figures calm[KIND_CNT],
 		  const struct figures loud[KIND_CNT])
 {
-	const unsigned min[KIND_CNT] = {row->stranger_min, row->chosen_min};
+	const unsigned min[KIND_CNT] = {row->unknown_peer_min, row->chosen_min};
 
 	if (row->behaviour == HOSTILE_PUT && put_cnt < FLOOD_PUTS)
 		return false;
@@ -664,10 +669,11 @@ static bool holds(const struct row *row, const struct figures calm[KIND_CNT],
 static void figures_print(const char *name, uint64_t seed, const struct figures loud[KIND_CNT],
 			  const struct figures after[KIND_CNT])
 {
-	printf("# %s, seed %llu: strangers %u of 1000, p95 %u us; chosen %u, %u us; after %u, %u\n",
-	       name, (unsigned long long)seed, loud[KIND_STRANGER].answered,
-	       loud[KIND_STRANGER].p95_us, loud[KIND_CHOSEN].answered, loud[KIND_CHOSEN].p95_us,
-	       after[KIND_STRANGER].answered, after[KIND_CHOSEN].answered);
+	printf("# %s, seed %llu: unknown peers %u of 1000, p95 %u us; chosen %u, %u us; after %u, "
+	       "%u\n",
+	       name, (unsigned long long)seed, loud[KIND_UNKNOWN].answered,
+	       loud[KIND_UNKNOWN].p95_us, loud[KIND_CHOSEN].answered, loud[KIND_CHOSEN].p95_us,
+	       after[KIND_UNKNOWN].answered, after[KIND_CHOSEN].answered);
 	fflush(stdout);
 }
 
@@ -721,7 +727,7 @@ static unsigned rows_run(uint64_t seed)
 		    (seed_is_small() && i % ROW_PARTS != seed % ROW_PARTS))
 			continue;
 		row_run(&rows[i], seed, loud, after);
-		if (holds(&rows[i], calm, loud) && after[KIND_STRANGER].answered == 1000 &&
+		if (holds(&rows[i], calm, loud) && after[KIND_UNKNOWN].answered == 1000 &&
 		    after[KIND_CHOSEN].answered == 1000)
 			continue;
 		printf("# does not hold: %s, seed %llu\n", rows[i].name, (unsigned long long)seed);

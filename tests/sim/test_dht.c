@@ -112,13 +112,13 @@ static void besiege(struct dht_lab_node *node, const struct krpc_message *query,
 
 static void liars_add(void)
 {
-	static const dht_lab_stranger_fn kinds[] = {be_silent, tell_wrong_nodes, tell_wrong_values};
+	static const dht_lab_scripted_fn kinds[] = {be_silent, tell_wrong_nodes, tell_wrong_values};
 
 	first_liar = lab.node_cnt;
 	for (liar_cnt = 0; liar_cnt < LIARS - BESIEGERS; liar_cnt++)
-		(void)dht_lab_stranger(&lab, kinds[liar_cnt % 3]);
+		(void)dht_lab_scripted(&lab, kinds[liar_cnt % 3]);
 	for (besieger_cnt = 0; besieger_cnt < BESIEGERS; besieger_cnt++) {
-		struct dht_lab_node *node = dht_lab_stranger(&lab, besiege);
+		struct dht_lab_node *node = dht_lab_scripted(&lab, besiege);
 
 		node->id = kad_id_random_in(&key_id, 30 + besieger_cnt, &lab.dice);
 	}

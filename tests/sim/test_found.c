@@ -63,7 +63,11 @@ static int node_reach(struct sim_node *from, const struct sim_node *to)
 	connect_cnt = 0;
 	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
 	sim_wake(from);
-	err = mesh_connect(node_mesh(from->node), &peer, 30 * NS_PER_S, connect_done, NULL,
+	err = mesh_connect(node_mesh(from->node),
+			   &(struct mesh_connect){.peer = &peer,
+						  .timeout_ns = 30 * NS_PER_S,
+						  .done = connect_done,
+						  .arg = NULL},
 			   sim.now_ns);
 	if (err < 0)
 		return err;
@@ -142,7 +146,7 @@ static int node_publish(struct sim_node *node, uint64_t wait_ns)
 	if (err != 1)
 		return err;
 	/* While it is on its way, the address is gone. */
-	node->node->advertised_cnt = 0;
+	node->node->advertised.cnt = 0;
 	locate_publish_changed(node->node->locate.publish, sim.now_ns);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	return err;

@@ -12,11 +12,11 @@
 #include "codec/cbor.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/content_message.h"
-#include "crypto/blake3.h"
-#include "net/ingress/demux.h"
+#include "crypto/blake3/blake3.h"
 #include "mesh/mesh.h"
 #include "quic/quic.h"
 #include "support/check.h"
+#include "support/quic_take.h"
 #include "support/sim.h"
 
 #define FILE_LEN   200000u
@@ -280,7 +280,7 @@ static uint64_t hostile_turn(struct sim_guest *guest, uint64_t now_ns)
 	uint64_t next_ns, quic_ns;
 
 	for (unsigned i = 0; i < cnt; i++)
-		quic_engine_input(hostile.quic, &dgrams[i], now_ns);
+		quic_take(hostile.quic, &dgrams[i], now_ns);
 	timer_wheel_expire(&hostile.timers, now_ns);
 	quic_engine_expire(hostile.quic, now_ns);
 	if (hostile.evil == EVIL_DRIP)

@@ -142,7 +142,7 @@ static struct overlay_lab_node *any_honest(void)
 static void liars_add(void)
 {
 	for (liar_cnt = 0; liar_cnt < LIARS; liar_cnt++) {
-		struct mesh *node = overlay_lab_stranger(&lab)->mesh;
+		struct mesh *node = overlay_lab_scripted(&lab)->mesh;
 		struct mesh_seam seam = mesh_lab_seam_of(node);
 
 		node->caps = MESH_CAP_DHT;

@@ -90,9 +90,15 @@ static unsigned put(struct overlay_lab_node *node, unsigned number)
 	shares_holder_record_write(&w, key, &provider);
 	node_key_free(key);
 	node->mesh->due_ns = 0;
-	if (node->seam.ops->put(node->overlay, name,
-				shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name), bytes,
-				writer_len(&w), note_done, &ask, lab.mesh.now_ns, &run) < 0)
+	if (node->seam.ops->put(
+		    node->overlay,
+		    &(struct overlay_put_params){
+			    .value = {name,
+				      shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name),
+				      bytes, writer_len(&w)},
+			    .done = note_done,
+			    .arg = &ask},
+		    lab.mesh.now_ns, &run) < 0)
 		return 0;
 	(void)overlay_lab_run(&lab, 120 * NS_PER_S, is_done, &ask);
 	return ask.result.stored_cnt;
@@ -106,8 +112,15 @@ static struct ask get(struct overlay_lab_node *node, const struct node_key *real
 
 	node->mesh->due_ns = 0;
 	if (node->seam.ops->get(
-		    node->overlay, name, shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name),
-		    ANNOUNCE_CONTENT, note_value, note_done, &ask, lab.mesh.now_ns, &run) < 0)
+		    node->overlay,
+		    &(struct overlay_get_params){
+			    .name = name,
+			    .name_len = shares_announce_name_of_id(ANNOUNCE_CONTENT, wanted, name),
+			    .tag = ANNOUNCE_CONTENT,
+			    .value = note_value,
+			    .done = note_done,
+			    .arg = &ask},
+		    lab.mesh.now_ns, &run) < 0)
 		return ask;
 	(void)overlay_lab_run(&lab, 120 * NS_PER_S, is_done, &ask);
 	return ask;

@@ -168,7 +168,7 @@ static struct sim_node *node_add(void)
 	node->addr.ip[2] = (uint8_t)idx;
 	node->addr.ip[3] = 1;
 	node->config.udp.listen[0] = node->addr;
-	node_fabric_config_defaults(&node->config.fabric);
+	config_fabric_defaults(&node->config.fabric);
 	snprintf(node->config.fabric.builtin_names, sizeof(node->config.fabric.builtin_names),
 		 "mesh-stats");
 	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
@@ -187,7 +187,11 @@ static void node_connect(unsigned from, unsigned to)
 
 	memcpy(peer.key, node_key_public(sim.nodes[to].key), sizeof(peer.key));
 	sim_wake(&sim.nodes[from]);
-	if (mesh_connect(node_mesh(sim.nodes[from].node), &peer, 30 * NS_PER_S, connect_done, NULL,
+	if (mesh_connect(node_mesh(sim.nodes[from].node),
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 30 * NS_PER_S,
+						.done = connect_done,
+						.arg = NULL},
 			 sim.now_ns) < 0)
 		abort();
 }
@@ -201,7 +205,7 @@ static void network_init(unsigned node_cnt, unsigned provider_cnt)
 	sim_init(&sim, sim_seed(1), &fair);
 	for (unsigned i = 0; i < node_cnt; i++) {
 		sim_start(node_add());
-		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/peers/unverified.h). */
+		/* By hand: what descriptors of unknown peers say is dialled once an hour (mesh/peers/unverified.h). */
 		for (unsigned j = 0; j < i && j < PROVIDERS; j++)
 			node_connect(i, j);
 		sim_run(&sim, NS_PER_S, NULL, NULL);
@@ -524,7 +528,7 @@ static bool is_empty(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP]
 		return true;
 	service_stats(node_fabric_service(node_fabric(node)), &service);
 	provider_stats(node_fabric_provider(node_fabric(node)), &provider);
-	api_http_stats(node->web, &gateway);
+	api_http_stats(node->api.web, &gateway);
 	snprintf(why, CONVERGE_WHY_CAP,
 		 "calls %u in hand, %u pending, %u streams, %zu bytes; programs %u calls, %u "
 		 "waiting, %zu "

@@ -33,21 +33,19 @@ static bool node_connect(struct sim_node *from, const struct sim_node *to)
 
 	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
 	sim_wake(from);
-	return mesh_connect(node_mesh(from->node), &peer, 60 * NS_PER_S, connect_done, NULL,
+	return mesh_connect(node_mesh(from->node),
+			    &(struct mesh_connect){.peer = &peer,
+						   .timeout_ns = 60 * NS_PER_S,
+						   .done = connect_done,
+						   .arg = NULL},
 			    sim.now_ns) == 0;
-}
-
-static bool peer_first(void *arg, const struct mesh_peer_info *peer)
-{
-	*(struct mesh_peer_info *)arg = *peer;
-	return false;
 }
 
 static struct mesh_peer_info peer_of(const struct sim_node *node)
 {
 	struct mesh_peer_info info = {0};
 
-	mesh_peers_each(node_mesh(node->node), peer_first, &info);
+	(void)mesh_peers_next(node_mesh(node->node), &(struct mesh_walk){0}, &info);
 	return info;
 }
 

@@ -75,11 +75,11 @@ static struct sim_node *node_add(void)
 	node->config.udp.listen[0] = node->addr;
 	node->config.quic.conn_cap = 128;
 	node->config.mesh.session_cap = 128;
-	node_fabric_config_defaults(&node->config.fabric);
+	config_fabric_defaults(&node->config.fabric);
 	snprintf(node->config.fabric.builtin_names, sizeof(node->config.fabric.builtin_names),
 		 "mesh-stats");
 	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
-	node_sharing_config_defaults(&node->config.sharing);
+	config_sharing_defaults(&node->config.sharing);
 	return node;
 }
 
@@ -98,7 +98,11 @@ static void node_connect(unsigned from)
 		return;
 	memcpy(peer.key, node_key_public(sim.nodes[to].key), sizeof(peer.key));
 	sim_wake(&sim.nodes[from]);
-	if (mesh_connect(node_mesh(sim.nodes[from].node), &peer, 30 * NS_PER_S, connect_done, NULL,
+	if (mesh_connect(node_mesh(sim.nodes[from].node),
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 30 * NS_PER_S,
+						.done = connect_done,
+						.arg = NULL},
 			 sim.now_ns) < 0)
 		abort();
 }
@@ -184,8 +188,8 @@ static bool share_create(unsigned i)
 	outcome.told_cnt = 0;
 	settings = (struct publish_settings){.name = "songs", .is_public = true};
 	sim_wake(&sim.nodes[i]);
-	return shares_publisher_create(sharing_of(i)->publisher, &settings, key_seed, created, NULL,
-				       share_id) == 0 &&
+	return shares_publisher_create(sharing_of(i)->publisher, &settings, key_seed,
+				       (struct publisher_caller){created, NULL}, share_id) == 0 &&
 	       told_wait(1);
 }
 
@@ -257,8 +261,11 @@ static void lie(unsigned i)
 	shares_head_overlay_name(share_id, name);
 	memcpy(value + 1, first.bytes, first.len);
 	sim_wake(&sim.nodes[i]);
-	(void)!overlay.ops->put(overlay.overlay, name, sizeof(name), value, 1 + first.len, lie_put,
-				NULL, sim.now_ns, &run);
+	(void)!overlay.ops->put(
+		overlay.overlay,
+		&(struct overlay_put_params){.value = {name, sizeof(name), value, 1 + first.len},
+					     .done = lie_put},
+		sim.now_ns, &run);
 }
 
 static bool lies_begin(void)

@@ -116,7 +116,7 @@ static int held_each(void *arg, const uint8_t from[static 32],
 	return 0;
 }
 
-static const struct announce_held_ops held_ops = {
+static const struct blobs_held_ops held_ops = {
 	.manifests_each = held_manifests_each,
 	.look = held_look,
 	.open = held_open,
@@ -157,7 +157,7 @@ void announce_rig_init(struct announce_rig *rig)
 	scratch_make(rig->dir);
 	shares_announce_config_defaults(&rig->config);
 	rig->addr = (struct addr){.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000};
-	rig->held = (struct announce_held){&held_ops, rig};
+	rig->held = (struct blobs_held){&held_ops, rig};
 	if (node_key_from_seed(seed, &rig->key) < 0)
 		die("no key");
 	rig->store = scratch_store(rig->dir, true);

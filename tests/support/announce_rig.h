@@ -2,10 +2,10 @@
 #ifndef WEFT_TESTS_ANNOUNCE_RIG_H
 #define WEFT_TESTS_ANNOUNCE_RIG_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "shares/announce/announce.h"
-#include "shares/announce/held.h"
+#include "blobs/held.h"
 #include "shares/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
@@ -33,7 +33,7 @@ struct announce_rig {
 	struct timer_wheel timers;
 	struct fake_overlay fake;
 	struct node_key *key;
-	struct announce_held held;
+	struct blobs_held held;
 	struct announce_config config;
 	struct announce *announce;
 	struct rig_manifest manifests[64];

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/monotonic.h"
-#include "community/community_rule.h"
+#include "community/record/community_rule.h"
 #include "support/scratch_store.h"
 #include "support/seed.h"
 
@@ -219,20 +219,27 @@ int community_lab_create(struct community_lab_node *node, const char *name, bool
 			 uint8_t out_id[static COMMUNITY_ID_LEN])
 {
 	node->is_done = false;
-	return node_wait(node, community_create(node->communities, name, is_strict, node_done, node,
+	return node_wait(node, community_create(node->communities,
+						&(struct community_join_ask){.name = name,
+									     .is_strict = is_strict,
+									     .done = node_done,
+									     .arg = node},
 						node->lab->mesh.now_ns, out_id));
 }
 
 int community_lab_join(struct community_lab_node *node, const char *name, const struct link *link,
 		       const uint8_t *token, size_t token_len)
 {
-	struct community_join_ask ask = {
-		.name = name, .link = link, .token = token, .token_len = token_len};
+	struct community_join_ask ask = {.name = name,
+					 .link = link,
+					 .token = token,
+					 .token_len = token_len,
+					 .done = node_done,
+					 .arg = node};
 	uint8_t id[COMMUNITY_ID_LEN];
 
 	node->is_done = false;
-	return node_wait(node, community_join(node->communities, &ask, node_done, node,
-					      node->lab->mesh.now_ns, id));
+	return node_wait(node, community_join(node->communities, &ask, node->lab->mesh.now_ns, id));
 }
 
 int community_lab_leave(struct community_lab_node *node, const uint8_t *id)

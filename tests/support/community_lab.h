@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_COMMUNITY_LAB_H
 #define WEFT_TESTS_COMMUNITY_LAB_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "community/community.h"
 #include "crypto/node_key.h"
@@ -55,7 +55,7 @@ bool community_lab_run(struct community_lab *lab, uint64_t for_ns, bool (*done)(
 		       void *arg);
 uint64_t community_lab_wall_s(const struct community_lab *lab);
 
-/* community_lab_{create,join,leave}: what the call gave, else what done was told. */
+/* community_lab_{create,join,leave}: the call's error, else the one that done got. */
 int community_lab_create(struct community_lab_node *node, const char *name, bool is_strict,
 			 uint8_t out_id[static COMMUNITY_ID_LEN]);
 int community_lab_join(struct community_lab_node *node, const char *name, const struct link *link,

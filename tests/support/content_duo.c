@@ -253,7 +253,7 @@ static void request_hand(struct mesh_request *request)
 
 	request->state = REQUEST_HANDED;
 	if (!duo->nodes[request->to].content)
-		return; /* nobody there: the asker's time runs out */
+		return; /* no node is there: the asker's time runs out */
 	call.incoming = calloc(1, sizeof(*call.incoming));
 	call.incoming->request = request;
 	call.incoming->duo = duo;
@@ -550,7 +550,7 @@ const struct blobs_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max)
 		if (!get || get->state >= BLOBS_GET_FINISHED || !is_busy)
 			break;
 	}
-	/* The end is told after its commit. */
+	/* The end is reported after its commit. */
 	for (unsigned i = 0; i < 50; i++)
 		(void)duo_turn(duo);
 	if (get && get->err)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "blobs/blobs.h"
 #include "store/store.h"
@@ -57,7 +57,7 @@ struct duo_node {
 	struct blobs_config config;
 	uint64_t wall_s; /* its clock: 0, long before any file was written */
 	unsigned event_cnt[BLOBS_EVENT_CNT];
-	uint8_t verified_key[MESH_KEY_LEN]; /* of whom it verified bytes last */
+	uint8_t verified_key[MESH_KEY_LEN]; /* the peer whose bytes it verified last */
 	uint64_t verified_len;
 };
 
@@ -71,7 +71,7 @@ struct duo {
 	const char *refused_pool; /* of the last refusal; NULL: none yet */
 	unsigned lent_cnt;	  /* answers whose spans were not given back */
 	void (*on_answer)(struct duo *duo, struct duo_answer *answer);
-	/* What an operator chose of the asker of key; NULL: nothing, all are strangers. */
+	/* The operator's choices about the asker of key; NULL: nothing, all are unknown peers. */
 	void (*on_path)(const uint8_t *key, struct fair_path *path);
 	unsigned hook_cnt; /* for the hook's own use */
 	/* blobs_share_add's outcome */

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "client/client_call.h"
+#include "api/node.h"
+#include "client/client_ask.h"
 #include "support/check.h"
 #include "support/json_path.h"
 
@@ -28,10 +29,10 @@
 #define ASK_MS	  20000
 #define WORDS_CAP 32
 #define BODY_CAP  (16u << 20)
-/* Nobody out there is asked, unless a test says whom. */
+/* No public node is asked, unless a test names one. */
 #define CONFIG_OWN "[dht]\nbootstrap =\nprivate = yes\n"
 
-/* userspace/node/weftd.c; in system tests alone. */
+/* userspace/weftd/weftd.c; in system tests alone. */
 __attribute__((weak)) int weftd_main(int argc, char **argv);
 
 static void bail(const char *what)
@@ -304,14 +305,16 @@ static json_t *replies_of(struct daemon_rig *rig, const char *method, const char
 					  .fn = asked_told,
 					  .arg = &asked};
 
-	snprintf(name, sizeof(name), ASK_INTERFACE "%s", method);
+	snprintf(name, sizeof(name), "%s.%s",
+		 api_node_method(method) ? api_node_method(method)->interface : API_NODE_INTERFACE,
+		 method);
 	if (!params.parameters)
 		bail(text);
 	free(text);
 	if (!rig->client)
 		json_decref(params.parameters);
 	else if (client_ask_start(rig->client, &params, &ask, NULL) == 0)
-		(void)client_ask_run(rig->client, ask, &asked.is_done);
+		(void)client_ask_run(ask, &asked.is_done);
 	return asked.replies;
 }
 

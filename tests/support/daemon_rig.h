@@ -11,10 +11,9 @@
 #include "support/scratch.h"
 
 /*
- * weftd itself in a child of the test program: its options, sockets, threads
- * and sandbox. What its clients see is asked over the control socket and over
- * HTTP. Only system tests are linked with weftd's main. Each wait has a
- * deadline, behind which the answer is "no answer".
+ * weftd itself in a child of the test program: its options, sockets, threads and sandbox. Tests
+ * read its state over the control socket and over HTTP. Only system tests are linked with weftd's
+ * main. Each wait has a deadline, behind which the answer is "no answer".
  */
 struct daemon_rig {
 	char dir[SCRATCH_CAP]; /* holds weft.conf, control.sock, state/, log */
@@ -60,7 +59,7 @@ const char *daemon_file(struct daemon_rig *rig, const char *name, const void *da
 bool daemon_logged(struct daemon_rig *rig, const char *text);
 
 /*
- * daemon_ask calls a method of net.weft.Node; in parameters ' stands for ", and
+ * daemon_ask calls a method; in parameters ' stands for ", and
  * %s for the daemon's folder. Returns the error's last name, or "".
  * daemon_until asks until text (number, with text NULL) stands at path,
  * daemon_ask_until without parameters.
@@ -75,7 +74,7 @@ bool daemon_ask_until(struct daemon_rig *rig, const char *method, const char *pa
 		      const char *text, long long number);
 /* daemon_ask_more takes every reply of a method that gives several: "replies.0". */
 const char *daemon_ask_more(struct daemon_rig *rig, const char *method, const char *parameters);
-/* What stands at a path of the answer, as "bans.0.target". */
+/* The value at a path of the answer, as "bans.0.target". */
 const json_t *daemon_at(const struct daemon_rig *rig, const char *path);
 const char *daemon_text(const struct daemon_rig *rig, const char *path);
 long long daemon_number(const struct daemon_rig *rig, const char *path);

@@ -132,37 +132,37 @@ void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstr
 	node->next_ns = 0;
 }
 
-static struct dht_lab_node *stranger_begin(struct dht_lab_node *node, dht_lab_stranger_fn fn)
+static struct dht_lab_node *scripted_begin(struct dht_lab_node *node, dht_lab_scripted_fn fn)
 {
-	node->stranger = fn;
+	node->script = fn;
 	dht_node_id_make(&node->addr, &node->random, &node->id);
 	node_attach(node);
 	return node;
 }
 
-struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn)
+struct dht_lab_node *dht_lab_scripted(struct dht_lab *lab, dht_lab_scripted_fn fn)
 {
-	return stranger_begin(node_new(lab), fn);
+	return scripted_begin(node_new(lab), fn);
 }
 
-struct dht_lab_node *dht_lab_stranger_at(struct dht_lab *lab, dht_lab_stranger_fn fn,
+struct dht_lab_node *dht_lab_scripted_at(struct dht_lab *lab, dht_lab_scripted_fn fn,
 					 const struct addr *beside)
 {
 	struct dht_lab_node *node = node_new(lab);
 
 	memcpy(node->addr.ip, beside->ip, 2);
-	return stranger_begin(node, fn);
+	return scripted_begin(node, fn);
 }
 
 /* --- turns --- */
 
-static void stranger_turn(struct dht_lab_node *node, const struct dgram *dgram)
+static void scripted_turn(struct dht_lab_node *node, const struct dgram *dgram)
 {
 	struct krpc_message message;
 
 	if (dht_krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
 	    message.kind == KRPC_QUERY)
-		node->stranger(node, &message, &dgram->remote);
+		node->script(node, &message, &dgram->remote);
 }
 
 static void node_input(struct dht_lab_node *node, const struct dgram *dgram)
@@ -170,7 +170,7 @@ static void node_input(struct dht_lab_node *node, const struct dgram *dgram)
 	struct krpc_message message;
 
 	if (!node->dht) {
-		stranger_turn(node, dgram);
+		scripted_turn(node, dgram);
 		return;
 	}
 	if (dht_krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
@@ -237,7 +237,7 @@ void dht_lab_grow(struct dht_lab *lab, unsigned cnt, uint64_t gap_ns)
 	}
 }
 
-/* --- strangers --- */
+/* --- scripted nodes --- */
 
 void dht_lab_send(struct dht_lab_node *node, const struct addr *to, const void *data, size_t len)
 {
@@ -252,7 +252,7 @@ void dht_lab_send(struct dht_lab_node *node, const struct addr *to, const void *
 	packet_tx_flush(node->tx);
 }
 
-void dht_lab_reply(struct dht_lab_node *stranger, const struct krpc_message *query,
+void dht_lab_reply(struct dht_lab_node *node, const struct krpc_message *query,
 		   const struct addr *asker, struct krpc_reply *reply)
 {
 	uint8_t bytes[KRPC_VALUE_SEND_LEN_MAX];
@@ -260,11 +260,11 @@ void dht_lab_reply(struct dht_lab_node *stranger, const struct krpc_message *que
 
 	reply->transaction = query->transaction;
 	reply->asker = *asker;
-	reply->id = stranger->id;
+	reply->id = node->id;
 	dht_krpc_write_reply(&w, reply);
 	if (w.bad)
-		die("a stranger says too much");
-	dht_lab_send(stranger, asker, bytes, writer_len(&w));
+		die("a scripted node says too much");
+	dht_lab_send(node, asker, bytes, writer_len(&w));
 }
 
 /* --- what was asked --- */
@@ -330,7 +330,7 @@ static bool has_ended(void *arg)
 
 bool dht_lab_wait(struct dht_lab *lab, struct dht_lab_result *result, uint64_t for_ns)
 {
-	/* What was asked outside a turn is sent in one. */
+	/* Requests made outside a turn are sent in one. */
 	for (unsigned i = 0; i < lab->node_cnt; i++)
 		lab->nodes[i].next_ns = 0;
 	return dht_lab_run(lab, for_ns, has_ended, result);

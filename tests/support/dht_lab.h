@@ -11,29 +11,29 @@
 #include "net/mem.h"
 
 /*
- * DHT nodes, ours and others', on a network in memory under a virtual
- * clock. A run is a function of its seed and of the calls here. Nodes are
- * numbered from 0; each has an address of the Internet in a /24 of its own.
- * What a test cannot go on without ends the program with a sentence.
+ * DHT nodes of this program and foreign ones, on a network in memory under a virtual clock. A run
+ * is a function of its seed and of the calls here. Nodes are numbered from 0; each has an address
+ * of the Internet in a /24 of its own. A failure that stops the test ends the program with a
+ * sentence.
  */
 #define DHT_LAB_WALL_US 1800000000000000ull /* the wall clock when a run begins */
 
 struct dht_lab;
 struct dht_lab_node;
 
-/* A stranger: what it does with a query to it. It answers by dht_lab_reply, or not at all. */
-typedef void (*dht_lab_stranger_fn)(struct dht_lab_node *node, const struct krpc_message *query,
+/* A scripted node: what it does with a query to it. It answers by dht_lab_reply, or not at all. */
+typedef void (*dht_lab_scripted_fn)(struct dht_lab_node *node, const struct krpc_message *query,
 				    const struct addr *asker);
 
 struct dht_lab_node {
 	struct dht_lab *lab;
 	unsigned number;
 	struct addr addr;
-	struct dht *dht; /* NULL: down, or a stranger */
+	struct dht *dht; /* NULL: down, or a scripted node */
 	struct dht_config config;
 	int64_t wall_skew_us; /* its wall clock less the true one */
-	dht_lab_stranger_fn stranger;
-	struct kad_id id; /* of a stranger */
+	dht_lab_scripted_fn script;
+	struct kad_id id; /* of a scripted node */
 	struct random random;
 	struct packet_rx *rx;
 	struct packet_tx *tx;
@@ -50,23 +50,26 @@ struct dht_lab {
 	struct dht_lab_node *nodes;
 	unsigned node_cnt, node_cap;
 	uint64_t query_cnt[KRPC_UNKNOWN +
-			   1]; /* datagrams that arrived at nodes of ours, by method */
+			   1]; /* datagrams that arrived at nodes of this program, by method */
 };
 
 void dht_lab_init(struct dht_lab *lab, uint64_t seed, unsigned node_cap);
 /* dht_lab_fini frees all. */
 void dht_lab_fini(struct dht_lab *lab);
 
-/* dht_lab_add makes a node of ours, down, with small tables; config may be changed before start. */
+/*
+ * dht_lab_add makes a node of this program, down, with small tables; config may be changed before
+ * start.
+ */
 struct dht_lab_node *dht_lab_add(struct dht_lab *lab);
 /* dht_lab_start: bootstrap is a node that runs, or NULL. */
 void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstrap);
 /* dht_lab_stop is kill -9. */
 void dht_lab_stop(struct dht_lab_node *node);
-/* dht_lab_stranger makes a stranger that listens; its id fits its address until the test changes it. */
-struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn);
-/* dht_lab_stranger_at: the same, in another /24 of the /16 that beside is in. */
-struct dht_lab_node *dht_lab_stranger_at(struct dht_lab *lab, dht_lab_stranger_fn fn,
+/* dht_lab_scripted makes a scripted node that listens; its id fits its address until the test changes it. */
+struct dht_lab_node *dht_lab_scripted(struct dht_lab *lab, dht_lab_scripted_fn fn);
+/* dht_lab_scripted_at: the same, in another /24 of the /16 that beside is in. */
+struct dht_lab_node *dht_lab_scripted_at(struct dht_lab *lab, dht_lab_scripted_fn fn,
 					 const struct addr *beside);
 
 /* dht_lab_run lets time pass until done(arg) (NULL: never) or for_ns are over; done's last word. */
@@ -78,11 +81,11 @@ void dht_lab_grow(struct dht_lab *lab, unsigned cnt, uint64_t gap_ns);
  * dht_lab_reply sends asker what reply says; transaction, asker and id are set here.
  * dht_lab_send sends bytes as they are.
  */
-void dht_lab_reply(struct dht_lab_node *stranger, const struct krpc_message *query,
+void dht_lab_reply(struct dht_lab_node *node, const struct krpc_message *query,
 		   const struct addr *asker, struct krpc_reply *reply);
 void dht_lab_send(struct dht_lab_node *node, const struct addr *to, const void *data, size_t len);
 
-/* What came of something asked: pass .ctx of it to dht_lab_asker. */
+/* The outcome of a request: pass .ctx of it to dht_lab_asker. */
 struct dht_lab_result {
 	bool is_ended;
 	unsigned ended_cnt;

@@ -41,7 +41,10 @@ void dht_rig_start(struct dht_rig *rig);
 void dht_rig_fini(struct dht_rig *rig);
 
 struct addr dht_rig_addr(const char *text);
-/* dht_rig_fill: cnt nodes in each network, of one /24 or /64 each, answer us, with ids all over. */
+/*
+ * dht_rig_fill: cnt nodes in each network, of one /24 or /64 each, answer this node, with ids all
+ * over.
+ */
 void dht_rig_fill(struct dht_rig *rig, unsigned cnt);
 /* dht_rig_input: len bytes come from remote. */
 void dht_rig_input(struct dht_rig *rig, const struct addr *remote, const void *data, size_t len);
@@ -51,12 +54,12 @@ bool dht_rig_ask(struct dht_rig *rig, const struct addr *remote, const struct kr
 /* dht_rig_code: the same, but gives the error's code: 0 for a reply, -1 for silence. */
 int64_t dht_rig_code(struct dht_rig *rig, const struct addr *remote,
 		     const struct krpc_query *query);
-/* dht_rig_token: a token for asker, got as anybody gets one; out is what it spans. */
+/* dht_rig_token: a token for asker, got as any node gets one; out is what it spans. */
 struct bencode_span dht_rig_token(struct dht_rig *rig, const struct addr *asker,
 				  uint8_t out[static 8]);
 void dht_rig_forget(struct dht_rig *rig);
 uint64_t dht_rig_count(const struct dht_rig *rig, enum dht_reason reason);
-/* dht_rig_query: a query of method by a stranger, transaction "aa". */
+/* dht_rig_query: a query of method by an unvalidated source, transaction "aa". */
 struct krpc_query dht_rig_query(enum krpc_method method);
 struct bencode_span dht_rig_span(const char *text);
 

@@ -106,12 +106,12 @@ static void value_merge(struct fake_overlay *fake, const void *name, size_t name
 	value->claim = *claim;
 }
 
-static int fake_put(struct overlay *overlay, const void *name, size_t name_len,
-		    const uint8_t *value, size_t len, overlay_done_fn done, void *arg,
+static int fake_put(struct overlay *overlay, const struct overlay_put_params *params,
 		    uint64_t now_ns, struct overlay_run **out_run)
 {
 	struct fake_overlay *fake = fake_of(overlay);
-	const struct overlay_rule *rule = len ? rule_of(fake, value[0]) : NULL;
+	const struct overlay_value *value = &params->value;
+	const struct overlay_rule *rule = value->len ? rule_of(fake, value->bytes[0]) : NULL;
 	struct overlay_claim claim;
 	int err;
 
@@ -119,34 +119,32 @@ static int fake_put(struct overlay *overlay, const void *name, size_t name_len,
 		return fake->start_err;
 	if (!rule)
 		return WEFT_EUNKNOWN;
-	if ((err = rule->check(rule->ctx, &(struct overlay_value){name, name_len, value, len},
-			       fake->wall_s, &claim)) < 0)
+	if ((err = rule->check(rule->ctx, value, fake->wall_s, &claim)) < 0)
 		return err;
 	fake->put_cnt++;
 	if (!fake->err)
-		value_merge(fake, name, name_len, value, len, &claim);
-	*out_run = run_add(fake, name, name_len);
-	(*out_run)->done = done;
-	(*out_run)->arg = arg;
+		value_merge(fake, value->name, value->name_len, value->bytes, value->len, &claim);
+	*out_run = run_add(fake, value->name, value->name_len);
+	(*out_run)->done = params->done;
+	(*out_run)->arg = params->arg;
 	(*out_run)->started_ns = now_ns;
 	return 0;
 }
 
-static int fake_get(struct overlay *overlay, const void *name, size_t name_len, uint8_t tag,
-		    overlay_value_fn value, overlay_done_fn done, void *arg, uint64_t now_ns,
-		    struct overlay_run **out_run)
+static int fake_get(struct overlay *overlay, const struct overlay_get_params *params,
+		    uint64_t now_ns, struct overlay_run **out_run)
 {
 	struct fake_overlay *fake = fake_of(overlay);
 
 	if (fake->start_err)
 		return fake->start_err;
 	fake->get_cnt++;
-	*out_run = run_add(fake, name, name_len);
+	*out_run = run_add(fake, params->name, params->name_len);
 	(*out_run)->is_get = true;
-	(*out_run)->tag = tag;
-	(*out_run)->value = value;
-	(*out_run)->done = done;
-	(*out_run)->arg = arg;
+	(*out_run)->tag = params->tag;
+	(*out_run)->value = params->value;
+	(*out_run)->done = params->done;
+	(*out_run)->arg = params->arg;
 	(*out_run)->started_ns = now_ns;
 	return 0;
 }

@@ -27,7 +27,7 @@ struct fake_overlay {
 	uint64_t wall_s;
 	unsigned put_cnt, get_cnt, cancel_cnt;
 	unsigned keeper_cnt; /* nodes that hold what is put */
-	int err;	     /* told by done; 0: it works */
+	int err;	     /* passed to done; 0: it works */
 	int start_err;	     /* given by put and get */
 };
 

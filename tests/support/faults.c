@@ -371,7 +371,9 @@ void faults_fini(struct faults *faults)
 	arena_close(&faults->arena);
 }
 
-/* What is wrong with a node outside the core stays: it is down, or the core does not hear it, or not well. */
+/*
+ * A fault of a node outside the core stays: it is down, or the core does not hear it, or not well.
+ */
 static void outsider_leave(struct faults *faults, unsigned idx)
 {
 	struct fault_node *node = &faults->nodes[idx];

@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "net/mem.h"
 
 /*
- * What goes wrong in a run, as its seed draws it: links that lose, double, delay and reorder,
- * links that are clogged, partitions, crashes with restarts, pauses, and clocks that are off. What a seed
+ * The faults of a run, as its seed draws them: links that lose, double, delay and reorder, links
+ * that are clogged, partitions, crashes with restarts, pauses, and clocks that are off. What a seed
  * draws lies between nothing and the ranges; a quarter of the kinds are left out, so that some
  * seeds have one kind alone. After faults_stop a core of the nodes is well for good, and what was
  * wrong with the others stays (docs/simulator.md).
@@ -64,7 +64,7 @@ struct fault_node {
 	bool is_cut,
 		is_deaf;     /* an outsider that the core does not hear, or that does not hear it */
 	uint8_t side;	     /* in a partition */
-	uint64_t restart_ns; /* 0: it is not down by us */
+	uint64_t restart_ns; /* 0: it is not down by a fault of this run */
 	int64_t skew_s;	     /* with what it was set to */
 	int32_t drift_ppm;
 };

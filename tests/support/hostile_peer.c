@@ -7,11 +7,11 @@
 #include "base/byte_cursor.h"
 #include "blobs/content_message.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
 #include "mesh/stream/mesh_frame.h"
 #include "mesh/session/hello.h"
 #include "mesh/seam.h"
 #include "quic/quic.h"
+#include "support/quic_take.h"
 #include "support/stored_value.h"
 
 #define REDIAL_NS   (100 * NS_PER_MS)
@@ -311,8 +311,7 @@ uint64_t hostile_peer_turn(struct hostile_peer *peer, uint64_t now_ns)
 	uint64_t next_ns;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (net_ingress_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(peer->engine, &dgrams[i], now_ns);
+		quic_take(peer->engine, &dgrams[i], now_ns);
 	quic_engine_expire(peer->engine, now_ns);
 	if (!peer->conn && now_ns >= peer->dial_at_ns &&
 	    plan_dial(peer->plan, peer->engine, now_ns, &peer->conn) < 0)

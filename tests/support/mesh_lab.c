@@ -285,7 +285,7 @@ static void requests_expire(struct mesh *node)
 		}
 		session_drop(node, request->ask.peer.key);
 		request_fail(request, request->is_dialling ? WEFT_EUNREACHABLE : WEFT_ETIMEOUT);
-		request = node->requests; /* whoever heard may have cancelled others */
+		request = node->requests; /* a callee may have cancelled others */
 	}
 }
 
@@ -421,7 +421,7 @@ static void op_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg)
 {
 	if (!is_under_way(lab_begun, incoming))
 		die("a request that was answered is spoken of");
-	/* Nobody tells that an asker has left. */
+	/* No event reports that an asker has left. */
 	(void)gone;
 	(void)arg;
 }
@@ -536,16 +536,18 @@ static bool neighbour_find(struct mesh *node, const uint8_t key[static MESH_KEY_
 	return session != NULL;
 }
 
-static void neighbours_each(struct mesh *node,
-			    bool (*fn)(void *arg, const struct mesh_neighbour *neighbour),
-			    void *arg)
+/* The session's place stands for it. */
+static bool neighbours_next(struct mesh *node, struct mesh_walk *walk,
+			    struct mesh_neighbour *out_neighbour)
 {
-	for (unsigned i = 0; i < node->session_cnt; i++) {
-		struct mesh_neighbour neighbour = describe(node, &node->sessions[i]);
+	const struct mesh_lab_session *last = (const void *)walk->session;
+	const struct mesh_lab_session *session = last ? last + 1 : node->sessions;
 
-		if (!fn(arg, &neighbour))
-			return;
-	}
+	if (session == node->sessions + node->session_cnt)
+		return false;
+	walk->session = (void *)(uintptr_t)session;
+	*out_neighbour = describe(node, session);
+	return true;
 }
 
 static void neighbours_announce(struct mesh *node, uint32_t caps, bool is_on)
@@ -555,7 +557,7 @@ static void neighbours_announce(struct mesh *node, uint32_t caps, bool is_on)
 
 const struct mesh_neighbour_ops mesh_lab_neighbours = {
 	.find = neighbour_find,
-	.each = neighbours_each,
+	.next = neighbours_next,
 	.announce = neighbours_announce,
 };
 

@@ -11,14 +11,14 @@
 #include "net/mem.h"
 
 /*
- * The seam of mesh/ without mesh/: requests and answers between keys over
- * datagrams on a network in memory under a virtual clock, cheap enough for a
- * thousand nodes. Who asks somebody new dials first, which is a round trip; sessions that
- * nothing is said on for a while end. A node that was down knows its former sessions no
- * more. Lost datagrams are not sent again: what they belong to times out.
+ * The seam of mesh/ without mesh/: requests and answers between keys over datagrams on a network in
+ * memory under a virtual clock, cheap enough for a thousand nodes. A request to a new peer begins
+ * with a dial, which is a round trip; sessions that are silent for a while end. A node that was
+ * down has lost its former sessions. Lost datagrams are not sent again: what they belong to times
+ * out.
  *
- * A run is a function of its seed and of the calls here. What a test cannot
- * go on without ends the program with a sentence.
+ * A run is a function of its seed and of the calls here. A failure that stops the test ends the
+ * program with a sentence.
  */
 #define MESH_LAB_WALL_S	  1800000000ull /* the wall clock when a run begins */
 #define MESH_LAB_TYPES	  16
@@ -41,7 +41,7 @@ struct mesh {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addr;
 	bool is_up;
-	bool is_deaf; /* behind something: nobody can dial it */
+	bool is_deaf; /* no node can dial it, as behind a NAT */
 	uint32_t caps;
 	struct packet_rx *rx;
 	struct packet_tx *tx;
@@ -64,7 +64,7 @@ struct mesh {
 	const char *refused_pool;     /* of its last refusal; NULL: none yet */
 	uint32_t refused_wait_ms;
 	unsigned refused_cnt;
-	/* What it lends with answers is not given back before mesh_lab_acknowledge. */
+	/* Buffers that it lends with answers are not given back before mesh_lab_acknowledge. */
 	bool is_unacknowledged;
 	struct transport_span lent[MESH_LAB_LENT_MAX];
 	unsigned lent_cnt;
@@ -89,10 +89,12 @@ void mesh_lab_fini(struct mesh_lab *lab);
 struct mesh *mesh_lab_add(struct mesh_lab *lab);
 /* mesh_lab_up: it has no handlers, sessions or requests at first. */
 void mesh_lab_up(struct mesh *node);
-/* mesh_lab_down is kill -9: whoever it asks or is asked by hears nothing. */
+/* mesh_lab_down is kill -9: its askers and the nodes that it asks hear nothing. */
 void mesh_lab_down(struct mesh *node);
 struct mesh_seam mesh_lab_seam_of(struct mesh *node);
-/* mesh_lab_acknowledge: whoever was answered by node acknowledges all of it, and what follows. */
+/*
+ * mesh_lab_acknowledge: the askers of node acknowledge all of its answers so far, and what follows.
+ */
 void mesh_lab_acknowledge(struct mesh *node);
 extern const struct mesh_neighbour_ops mesh_lab_neighbours;
 uint64_t mesh_lab_wall_s(const struct mesh_lab *lab);

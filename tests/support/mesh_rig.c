@@ -169,7 +169,11 @@ bool rig_connected(struct rig *rig, unsigned from, unsigned to)
 	int result = 1;
 
 	memset(peer.key, (int)to + 1, MESH_KEY_LEN);
-	if (mesh_connect(node->mesh, &peer, 20 * PAIR_S, rig_connect_done, &result,
+	if (mesh_connect(node->mesh,
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 20 * PAIR_S,
+						.done = rig_connect_done,
+						.arg = &result},
 			 rig->net.now_ns) < 0)
 		return false;
 	pair_net_run(&rig->net, PAIR_S);

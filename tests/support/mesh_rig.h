@@ -7,8 +7,8 @@
 #include "support/transport_pair.h"
 
 /*
- * Meshes on a transport_pair net, and an asker that remembers what it
- * was told. Node n (from 0) has key byte n + 1 and address pair_addr(n + 1).
+ * Meshes on a transport_pair net, and an asker that remembers its results. Node n (from 0) has key
+ * byte n + 1 and address pair_addr(n + 1).
  */
 #define RIG_NODES     6
 #define RIG_REPLY_CAP (300 * 1024)
@@ -50,7 +50,7 @@ void rig_kill(struct rig *rig, unsigned idx);
 void rig_revive(struct rig *rig, unsigned idx, struct addr addr);
 #define RIG_WALL_S 1700000000ull
 
-/* rig_on_step tells steps of discovery of node idx from now on. */
+/* rig_on_step reports steps of discovery of node idx from now on. */
 void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step);
 
 /* rig_ask starts a request from node from to node to, by its address. */

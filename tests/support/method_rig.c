@@ -34,7 +34,7 @@ static void configure(struct method_rig *rig)
 	char message[CONFIG_MESSAGE_CAP];
 
 	scratch_write(ask.file, "", 0);
-	if (node_config_load(&ask, &rig->config, message) < 0)
+	if (config_load(&ask, &rig->config, message) < 0)
 		bail(message);
 	config->worker_cnt = 1;
 	config->fastpath = rig->config->fastpath;
@@ -55,7 +55,7 @@ struct sim_node *method_rig_add(struct method_rig *rig)
 	return node;
 }
 
-/* What a simulated node does without, but methods show and change. */
+/* The parts that a simulated node does without, but methods show and change. */
 static void parts_open(struct node *node)
 {
 	const struct ingress_params ingress = {.secret = {1, 2}, .session_cap = 64};
@@ -65,8 +65,7 @@ static void parts_open(struct node *node)
 	firewall_ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
 	node_firewall_params(node);
 	firewall_drops_open(&node->drops, &node->firewall);
-	if (firewall_bans_open(&node->bans, &node->firewall) < 0 ||
-	    node_fastpath_open(&node->fastpath, node) < 0 ||
+	if (firewall_bans_open(&node->bans, &node->firewall) < 0 || node_open_fastpath(node) < 0 ||
 	    firewall_record_open(&node->record, &node->firewall) < 0)
 		bail("no bans, no fast path, or no record of the last day");
 }
@@ -83,7 +82,7 @@ void method_rig_fini(struct method_rig *rig)
 {
 	json_decref(rig->answer);
 	sim_fini(&rig->sim);
-	node_config_free(rig->config);
+	config_free(rig->config);
 }
 
 static void on_answer(void *arg, const char *error, const json_t *parameters)
@@ -132,7 +131,7 @@ const char *method_ask(struct method_rig *rig, const char *method, const char *p
 	rig->is_answered = false;
 	/* As in a turn, which calls come in. */
 	rig->node->node->home.now_ns = rig->sim.now_ns;
-	if (control_ask(rig->node->node->control, &ask, rig->sim.now_ns, &call) < 0)
+	if (control_ask(rig->node->node->api.control, &ask, rig->sim.now_ns, &call) < 0)
 		bail("too many calls");
 	json_decref(ask.parameters);
 	sim_wake(rig->node);

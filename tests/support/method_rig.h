@@ -17,7 +17,7 @@ struct method_rig {
 	struct sim sim;
 	struct sim_node *node;
 	struct node_config *config; /* what its weft.conf makes */
-	enum control_role role;	    /* of who asks next; admin at first */
+	enum control_role role;	    /* of the next asker; admin at first */
 	/* The last answer. */
 	bool is_answered;
 	char error[64]; /* its last name, "" for none */
@@ -48,7 +48,7 @@ size_t method_cnt(const struct method_rig *rig, const char *path);
 /* method_print prints the answer as a TAP comment. */
 void method_print(const struct method_rig *rig);
 
-/* One question and what is told: text (or, with text NULL, number) at path. */
+/* One question and its answer: text (or, with text NULL, number) at path. */
 struct method_row {
 	const char *method, *parameters;
 	const char *error;

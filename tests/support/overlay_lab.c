@@ -185,7 +185,7 @@ void overlay_lab_grow(struct overlay_lab *lab, unsigned cnt, uint64_t gap_ns)
 	}
 }
 
-struct overlay_lab_node *overlay_lab_stranger(struct overlay_lab *lab)
+struct overlay_lab_node *overlay_lab_scripted(struct overlay_lab *lab)
 {
 	struct overlay_lab_node *node = overlay_lab_add(lab);
 
@@ -235,8 +235,12 @@ int overlay_lab_begin_put(struct overlay_lab_node *node, const char *name,
 
 	memset(result, 0, sizeof(*result));
 	node->mesh->due_ns = 0;
-	return node->seam.ops->put(node->overlay, name, strlen(name), bytes, len, note_done, result,
-				   node->mesh->lab->now_ns, &result->run);
+	return node->seam.ops->put(
+		node->overlay,
+		&(struct overlay_put_params){.value = {name, strlen(name), bytes, len},
+					     .done = note_done,
+					     .arg = result},
+		node->mesh->lab->now_ns, &result->run);
 }
 
 int overlay_lab_begin_get(struct overlay_lab_node *node, const char *name,
@@ -244,8 +248,14 @@ int overlay_lab_begin_get(struct overlay_lab_node *node, const char *name,
 {
 	memset(result, 0, sizeof(*result));
 	node->mesh->due_ns = 0;
-	return node->seam.ops->get(node->overlay, name, strlen(name), OVERLAY_LAB_TAG, note_value,
-				   note_done, result, node->mesh->lab->now_ns, &result->run);
+	return node->seam.ops->get(node->overlay,
+				   &(struct overlay_get_params){.name = name,
+								.name_len = strlen(name),
+								.tag = OVERLAY_LAB_TAG,
+								.value = note_value,
+								.done = note_done,
+								.arg = result},
+				   node->mesh->lab->now_ns, &result->run);
 }
 
 int overlay_lab_put(struct overlay_lab *lab, struct overlay_lab_node *node, const char *name,

@@ -6,8 +6,8 @@
 #include "support/mesh_lab.h"
 
 /*
- * Nodes of the overlay on a mesh_lab, with a kind of value of the lab's own: names that
- * begin with "lab:", and values that anybody can make and that show whether they were changed.
+ * Nodes of the overlay on a mesh_lab, with a kind of value of the lab's own: names that begin with
+ * "lab:", and values that any node can make and that show whether they were changed.
  */
 #define OVERLAY_LAB_TAG	     0x70
 #define OVERLAY_LAB_LEN_MAX  4096
@@ -17,7 +17,7 @@
 
 struct overlay_lab_node {
 	struct mesh *mesh;
-	struct overlay *overlay; /* NULL: down, or a stranger */
+	struct overlay *overlay; /* NULL: down, or a scripted node */
 	struct overlay_seam seam;
 	struct overlay_config config;
 	struct random random;
@@ -40,11 +40,11 @@ void overlay_lab_start(struct overlay_lab_node *node, const struct overlay_lab_n
 void overlay_lab_stop(struct overlay_lab_node *node);
 /* overlay_lab_grow starts cnt nodes, one each gap_ns, all by way of the first. */
 void overlay_lab_grow(struct overlay_lab *lab, unsigned cnt, uint64_t gap_ns);
-/* overlay_lab_stranger: a node that is up without an overlay; the test sets its handlers. */
-struct overlay_lab_node *overlay_lab_stranger(struct overlay_lab *lab);
+/* overlay_lab_scripted: a node that is up without an overlay; the test sets its handlers. */
+struct overlay_lab_node *overlay_lab_scripted(struct overlay_lab *lab);
 bool overlay_lab_run(struct overlay_lab *lab, uint64_t for_ns, bool (*done)(void *arg), void *arg);
 
-/* What a value of the lab states. */
+/* The claims of a value of the lab. */
 struct overlay_lab_value {
 	uint8_t writer; /* its key is this byte all over */
 	uint64_t seq;
@@ -56,7 +56,7 @@ size_t overlay_lab_value_write(const char *name, const struct overlay_lab_value 
 			       uint8_t out[static OVERLAY_LAB_LEN_MAX + 1]);
 extern const struct overlay_rule overlay_lab_rule;
 
-/* What came of a put or get. */
+/* The outcome of a put or get. */
 struct overlay_lab_result {
 	bool is_done;
 	unsigned done_cnt;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/quic_duel.h"
+#include "support/quic_take.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -250,7 +251,7 @@ static void engine_turn(struct quic_duel *duel)
 		dgram.data = malloc(dgram.len);
 		weft_assert(dgram.data);
 		memcpy(dgram.data, to_engine.dgrams[i].data, dgram.len);
-		quic_engine_input(duel->engine, &dgram, duel->engine->now_ns);
+		quic_take(duel->engine, &dgram, duel->engine->now_ns);
 		free(dgram.data);
 	}
 	to_engine.cnt = 0;

@@ -16,7 +16,7 @@ struct quic_duel {
 	struct quic_peer peer;
 	struct quic_engine *engine;
 	bool was_ready; /* the engine's handshake ended well */
-	bool is_over;	/* the engine told its speaker, a dialler's, of the end */
+	bool is_over;	/* the engine reported the end to its speaker, a dialler's */
 	unsigned stream_cnt;
 	uint64_t received_len; /* on streams of the peer */
 	int close_err;	       /* WEFT_E of the end */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/quic_net.h"
+#include "support/quic_take.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -389,12 +390,15 @@ static void deliver(struct quic_net *net, const struct quic_net_dgram *flying)
 {
 	for (unsigned i = 0; i < net->node_cnt; i++) {
 		struct quic_node *node = net->nodes[i];
-		struct dgram dgram = {flying->data, flying->len, node->inner, flying->from,
-				      flying->ecn};
+		struct dgram dgram = {.data = flying->data,
+				      .len = flying->len,
+				      .local = node->inner,
+				      .remote = flying->from,
+				      .ecn = flying->ecn};
 
 		if (!addr_equal(&node->outer, &flying->to))
 			continue;
-		quic_engine_input(node->engine, &dgram, net->now_ns);
+		quic_take(node->engine, &dgram, net->now_ns);
 	}
 	free(flying->data);
 }
@@ -462,11 +466,12 @@ void quic_net_settle(struct quic_net *net, uint64_t for_ns)
 
 void quic_net_inject(struct quic_node *node, const struct addr *from, const void *data, size_t len)
 {
-	struct dgram dgram = {malloc(len), len, node->inner, *from, 0};
+	struct dgram dgram = {
+		.data = malloc(len), .len = len, .local = node->inner, .remote = *from};
 
 	weft_assert(dgram.data);
 	memcpy(dgram.data, data, len);
-	quic_engine_input(node->engine, &dgram, node->net->now_ns);
+	quic_take(node->engine, &dgram, node->net->now_ns);
 	quic_engine_flush(node->engine, node->net->now_ns);
 	free(dgram.data);
 }

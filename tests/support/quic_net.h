@@ -12,11 +12,10 @@
 #include "quic/quic.h"
 
 /*
- * Engines back to back under a virtual clock: a wire with delay, loss, an
- * MTU and a tap, and on each engine a speaker that remembers what it was
- * told. A stream that the peer opens is answered, once its end has come,
- * with the number of bytes received as eight bytes. Bytes on streams
- * follow quic_net_byte, and receivers check them.
+ * Engines back to back under a virtual clock: a wire with delay, loss, an MTU and a tap, and on
+ * each engine a speaker that remembers its events. A stream that the peer opens is answered, once
+ * its end has come, with the number of bytes received as eight bytes. Bytes on streams follow
+ * quic_net_byte, and receivers check them.
  */
 #define QUIC_NET_NODES	 8
 #define QUIC_NET_CONNS	 512
@@ -51,7 +50,7 @@ struct quic_test_stream {
 	uint64_t queued_len;
 	unsigned spans_out; /* lent and not given back */
 	unsigned writable_cnt;
-	uint64_t reply; /* the eight bytes, on streams of ours */
+	uint64_t reply; /* the eight bytes, on streams that this side opened */
 	unsigned reply_len;
 };
 

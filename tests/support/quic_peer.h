@@ -68,7 +68,7 @@ struct quic_peer_config {
 struct quic_peer {
 	struct quic_peer_config config;
 	struct quic_keys tx[QUIC_PEER_LEVELS], rx[QUIC_PEER_LEVELS];
-	uint8_t cid[QUIC_PEER_CID_LEN]; /* ours */
+	uint8_t cid[QUIC_PEER_CID_LEN]; /* this side's */
 	uint8_t original[QUIC_SEAL_CID_MAX], remote[QUIC_SEAL_CID_MAX];
 	size_t original_len, remote_len;
 	uint64_t next_number[QUIC_PEER_LEVELS];
@@ -80,7 +80,7 @@ struct quic_peer {
 	void *identity, *share; /* EVP_PKEY */
 	uint8_t secret[32];	/* handshake secret, then master secret */
 	uint8_t client_secret[32], server_secret[32];
-	uint8_t phase; /* bit of our 1-RTT packets' first byte */
+	uint8_t phase; /* bit of the first byte of this side's 1-RTT packets */
 	bool has_retried;
 	bool wants_cert;
 	bool is_over;	/* something it cannot follow */

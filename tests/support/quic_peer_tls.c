@@ -142,7 +142,7 @@ static size_t param_put_number(uint8_t *dst, uint64_t id, uint64_t value)
 	return param_put(dst, id, body, quic_varint_write(body, value));
 }
 
-/* RFC 9000 18.2: what lets the engine send to us, and what 7.3 wants. */
+/* RFC 9000 18.2: the parameters that let the engine send to this side, and those of 7.3. */
 static void put_params(const struct quic_peer *peer, struct quic_peer_said *said)
 {
 	static const uint64_t numbers[][2] = {{0x01, 30000},   {0x04, 1 << 20}, {0x05, 1 << 18},
@@ -429,7 +429,7 @@ size_t quic_peer_extensions(const uint8_t *message, size_t len)
 		off += off < len ? 1u + message[off] : 0;
 		break;
 	case NEW_SESSION_TICKET:
-		off = len - 2; /* ours has none */
+		off = len - 2; /* this side's has none */
 		break;
 	default:
 		return 0;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* resident_len: bytes of this process that are in memory (proc(5), statm); 0: it cannot be told. */
+/* resident_len: bytes of this process that are in memory (proc(5), statm); 0: unknown. */
 size_t resident_len(void);
 
 #endif

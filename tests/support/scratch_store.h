@@ -6,7 +6,10 @@
 
 #include "store/store.h"
 
-/* scratch_store opens the store in dir, a scratch directory, as others open theirs; ends the program when it cannot. */
+/*
+ * scratch_store opens the store in dir, a scratch directory, as a node does; ends the program when
+ * it cannot.
+ */
 struct store *scratch_store(const char *dir, bool is_inline);
 
 #endif

@@ -285,7 +285,7 @@ static void srig_met(void *arg, int err, const uint8_t *actual_key)
 	weft_assert(err == 0);
 }
 
-/* Who has not met a node before learns here where it is. */
+/* A node learns here the address of one that it has not met before. */
 void srig_meet(struct srig *rig, unsigned from, unsigned to)
 {
 	struct addr addr = pair_addr(to + 1);
@@ -295,7 +295,11 @@ void srig_meet(struct srig *rig, unsigned from, unsigned to)
 	if (from == to || mesh_session_id(rig->nodes[from].mesh, rig->nodes[to].key, id) == 0)
 		return;
 	memcpy(peer.key, rig->nodes[to].key, sizeof(peer.key));
-	weft_assert(mesh_connect(rig->nodes[from].mesh, &peer, 20 * PAIR_S, srig_met, NULL,
+	weft_assert(mesh_connect(rig->nodes[from].mesh,
+				 &(struct mesh_connect){.peer = &peer,
+							.timeout_ns = 20 * PAIR_S,
+							.done = srig_met,
+							.arg = NULL},
 				 rig->net.now_ns) == 0);
 	srig_run(rig, PAIR_S);
 }

@@ -11,8 +11,8 @@
 #include "support/transport_pair.h"
 
 /*
- * Nodes with a mesh and a fabric each on a transport_pair net; a handler whose
- * answers a test chooses, and asks and streams that remember what they were told.
+ * Nodes with a mesh and a fabric each on a transport_pair net; a handler whose answers a test
+ * chooses, and asks and streams that remember their results.
  */
 #define SRIG_NODES 3
 #define SRIG_A	   0
@@ -96,7 +96,7 @@ struct srig_ask {
 };
 /* srig_meet: node from knows the address of node to. */
 void srig_meet(struct srig *rig, unsigned from, unsigned to);
-/* srig_call starts a call of name at node to (SRIG_NODES: whoever is known) from node from. */
+/* srig_call starts a call of name at node to (SRIG_NODES: any known provider) from node from. */
 int srig_call(struct srig *rig, struct srig_ask *ask, unsigned from, unsigned to, const char *name,
 	      const void *payload, size_t len);
 int srig_call_with(struct srig *rig, struct srig_ask *ask, unsigned from,

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "support/check.h"
 #include "support/seed.h"
 
@@ -279,7 +279,7 @@ static uint64_t sim_next_ns(const struct sim *sim)
 	return next_ns;
 }
 
-/* What local programs and nodes have told each other is heard at once, without an order of time. */
+/* Messages between local programs and nodes arrive at once, without an order of time. */
 static void locals_turn(struct sim *sim)
 {
 	timer_wheel_expire(&sim->timers, sim->now_ns);

@@ -11,7 +11,7 @@
 #include "blobs/blobs.h"
 #include "crypto/node_key.h"
 #include "net/mem.h"
-#include "node/config/config.h"
+#include "config/config.h"
 #include "node/node.h"
 #include "support/faults.h"
 #include "support/scratch.h"
@@ -22,8 +22,8 @@
  * that a run is a function of its seed and of the calls here. One
  * simulation at a time: it takes OpenSSL's random numbers over.
  *
- * A node keeps its key, address and state directory while it is down.
- * What a test cannot go on without ends the program with a sentence.
+ * A node keeps its key, address and state directory while it is down. A failure that stops the test
+ * ends the program with a sentence.
  */
 #define SIM_NODE_CAP 256
 #define SIM_WALL_S   1800000000ull /* the wall clock when a simulation begins */
@@ -49,7 +49,10 @@ struct sim_node {
 	bool has_locals;	  /* control socket, gateway and programs: support/sim_local.h */
 };
 
-/* What is no node of ours but takes part: turned like one. rx is its side of the network. */
+/*
+ * A guest is no node of this program but takes part: turned like one. rx is its side of the
+ * network.
+ */
 struct sim_guest {
 	struct packet_rx *rx;
 	uint64_t (*turn)(struct sim_guest *guest, uint64_t now_ns); /* when to turn again */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/container_of.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "node/fabric/fabric.h"
 #include "api/http/web.h"
 #include "provider/provider.h"
@@ -54,7 +54,7 @@ void sim_has_locals(struct sim_node *node, const char *services)
 		 node->state_dir);
 	config->control.path = config->control_path;
 	config->control.client_cap = 8;
-	api_http_config_defaults(&config->web);
+	config_web_defaults(&config->web);
 	config->web.gateway.is_on = true;
 	config->web.gateway.request_rate_per_s = 1000;
 	config->web.gateway.request_burst = 1000;
@@ -107,7 +107,7 @@ static void call_ready(struct poller_watch *of, unsigned events, uint64_t now_ns
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		/* Who called does not wait any more. */
+		/* The caller does not wait any more. */
 		call_close(call);
 		return;
 	}

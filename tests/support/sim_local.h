@@ -5,10 +5,10 @@
 #include "support/sim.h"
 
 /*
- * What runs beside a simulated node on its machine: programs behind its services, and clients
- * of its gateway and control socket. Their sockets are the kernel's, within this one process: what is
+ * The programs beside a simulated node on its machine: programs behind its services, and clients of
+ * its gateway and control socket. Their sockets are the kernel's, within this one process: what is
  * written is there at once, in the order it was written, so a run is still a function of its seed.
- * What a program takes to answer passes in virtual time.
+ * The time that a program takes to answer passes in virtual time.
  */
 #define SIM_PROGRAM_CALLS 64
 #define SIM_TEXT_CAP	  512
@@ -44,7 +44,7 @@ struct sim_program {
 /* sim_program_init: name is that of its socket. It does not run yet. */
 void sim_program_init(struct sim_program *program, struct sim *sim, const char *name);
 void sim_program_start(struct sim_program *program);
-/* sim_program_kill: whoever calls it hears nothing more. */
+/* sim_program_kill: callers of the program hear nothing more. */
 void sim_program_kill(struct sim_program *program);
 /* sim_program_offer has node offer it as name 1.0.0; offers outlive their node. */
 void sim_program_offer(const struct sim_program *program, struct sim_node *node, const char *name);

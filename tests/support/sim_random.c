@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL's random numbers, seeded: handshakes then have the same keys and
- * the same lengths in each run. Only the old interface replaces them for
- * the whole library without a provider of our own.
+ * OpenSSL's random numbers, seeded: handshakes then have the same keys and the same lengths in each
+ * run. Only the old interface replaces them for the whole library without a separate provider.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <stddef.h>

@@ -9,7 +9,7 @@
 #include "blobs/serve/served_index.h"
 #include "blobs/content_message_have.h"
 #include "blobs/content_message_holders.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define PAYLOAD_CAP (70u * 1024u)
 
@@ -244,7 +244,7 @@ void source_net_init(struct source_net *net)
 	net->content.params.now_ns = net->now_ns;
 	net->content.params.on_event = on_event;
 	net->content.params.ctx = net;
-	/* A collection that everybody may read. */
+	/* A collection that every node may read. */
 	net->content.served_index = blobs_served_index_new();
 	if (!net->content.served_index ||
 	    blobs_served_index_add_manifest(net->content.served_index, net->manifest_id) < 0 ||
@@ -274,7 +274,10 @@ struct swarm *source_net_join(struct source_net *net, unsigned first, unsigned c
 
 	for (unsigned i = 0; i < cnt; i++)
 		hints[i] = source_net_peer(net, first + i);
-	return blobs_swarm_join(net->content.swarms, net->manifest_id, hints, cnt, net->now_ns);
+	return blobs_swarm_join(
+		&net->content,
+		&(struct swarm_join){.id = net->manifest_id, .hints = hints, .hint_cnt = cnt},
+		net->now_ns);
 }
 
 /* The next request that is due, by its time and then the order of asking. */

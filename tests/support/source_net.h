@@ -10,10 +10,9 @@
 #include "blobs/swarm/swarm.h"
 
 /*
- * A node's content as far as swarms see it, and sources that answer as they
- * are told to, over a mesh seam in memory under a virtual clock. Source n
- * has key byte n + 1 and serves one manifest and one content whose chunk i
- * is chunk_len bytes of i.
+ * A node's content as far as swarms see it, and sources that answer as the test sets them, over a
+ * mesh seam in memory under a virtual clock. Source n has key byte n + 1 and serves one manifest
+ * and one content whose chunk i is chunk_len bytes of i.
  */
 #define NET_SOURCES_MAX 1100
 
@@ -30,9 +29,9 @@ struct net_source {
 	enum mesh_code code;		       /* not 0: what it answers to manifests and chunks */
 	bool knows_have;		       /* HAVE_CONTENT: else it does not know the message */
 	bool has_none;			       /* ABSENT to HAVE_CONTENT */
-	uint64_t chunks_begin, chunks_end;     /* what it tells and has; 0, 0: all */
+	uint64_t chunks_begin, chunks_end;     /* what it announces and has; 0, 0: all */
 	bool is_growing;		       /* and that it is fetching the rest */
-	unsigned provider_first, provider_cnt; /* whom it names */
+	unsigned provider_first, provider_cnt; /* the providers that it names */
 	unsigned asked_cnt;		       /* requests it got */
 	unsigned chunk_cnt;		       /* chunks it sent */
 	unsigned open_cnt, open_peak;	       /* at once */

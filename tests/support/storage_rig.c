@@ -20,7 +20,12 @@ void storage_rig_begin(struct storage_rig *rig, const struct kad_storage_config 
 	rig->gone_cnt = 0;
 	arena_close(&rig->arena);
 	if (arena_open(&rig->arena, kad_storage_footprint(config)) < 0 ||
-	    kad_storage_new(&rig->arena, config, &storage_rig_own, &rig->dice, note_gone, rig,
+	    kad_storage_new(&rig->arena,
+			    &(struct kad_storage_params){.config = config,
+							 .own_id = &storage_rig_own,
+							 .random = &rig->dice,
+							 .dropped = note_gone,
+							 .arg = rig},
 			    &rig->storage) < 0)
 		abort();
 }

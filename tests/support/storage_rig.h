@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_STORAGE_RIG_H
 #define WEFT_TESTS_STORAGE_RIG_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "kad/storage.h"
 

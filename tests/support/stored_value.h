@@ -9,8 +9,8 @@
 #include "overlay/overlay.h"
 
 /*
- * Values that nodes of a test store with one another: each is a number under
- * a name of its own. A node that keeps them has an overlay that nobody joins.
+ * Values that nodes of a test store with one another: each is a number under a name of its own. A
+ * node that keeps them has an overlay without other members.
  */
 #define STORED_VALUE_LEN_MAX 256 /* of what stored_value_{store,find} write */
 

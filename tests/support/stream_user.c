@@ -100,7 +100,7 @@ const struct mesh_stream_events stream_user_events = {
 };
 
 int stream_host_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-		       const struct mesh_stream_events **out_events, void **out_arg)
+		       struct mesh_stream_user *out_user)
 {
 	struct stream_host *host = ctx;
 	struct stream_user *user;
@@ -116,8 +116,7 @@ int stream_host_accept(void *ctx, struct mesh_stream *stream, unsigned type, uin
 	user = &host->users[host->cnt++];
 	user->stream = stream;
 	user->ops = host->ops;
-	*out_events = &stream_user_events;
-	*out_arg = user;
+	*out_user = (struct mesh_stream_user){&stream_user_events, user};
 	return 0;
 }
 

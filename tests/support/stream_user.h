@@ -5,9 +5,9 @@
 #include "mesh/seam_stream.h"
 
 /*
- * A user of one mesh stream that writes down what it is told, one word an
- * event: "f300:5" a frame and its length, "d:text" data, "fin", "writable",
- * "end:-1013" or "end:-1010/7" with a code. Data that come in pieces are one word.
+ * A user of one mesh stream that writes down its events, one word each: "f300:5" a frame and its
+ * length, "d:text" data, "fin", "writable", "end:-1013" or "end:-1010/7" with a code. Data that
+ * come in pieces are one word.
  */
 struct stream_user {
 	struct mesh_stream *stream; /* NULL: gone */
@@ -27,7 +27,10 @@ struct stream_user {
 };
 extern const struct mesh_stream_events stream_user_events; /* arg: struct stream_user */
 
-/* What peers open is given to the users in turn; more than that is refused with WEFT_EFULL. */
+/*
+ * Streams that peers open are given to the users in turn; more than that is refused with
+ * WEFT_EFULL.
+ */
 #define STREAM_HOST_USERS 8
 struct stream_host {
 	const struct mesh_stream_ops *ops;
@@ -37,7 +40,7 @@ struct stream_host {
 	bool resets; /* the stream inside accept */
 };
 int stream_host_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-		       const struct mesh_stream_events **out_events, void **out_arg);
+		       struct mesh_stream_user *out_user);
 
 /* stream_user_open: as ops->open, to node key_byte 32 times at addr (NULL: no address). */
 int stream_user_open(struct stream_user *user, struct mesh_stream_seam seam, uint8_t key_byte,

@@ -48,7 +48,7 @@ struct pair_conn {
 	unsigned id;
 	size_t received_len;
 	bool is_dialler, is_ready, is_closing, is_closed, wants_credit, had_stream;
-	const struct transport_close *close; /* while it is told; else NULL */
+	const struct transport_close *close; /* during the call that reports it; else NULL */
 };
 
 struct pair_event {
@@ -288,7 +288,7 @@ static void stream_carry(struct pair_stream *stream, const uint8_t *data, size_t
 	} while (off < len);
 }
 
-/* What was sent at this very moment carries the fin, as QUIC would have it. */
+/* The bytes sent at this very moment carry the fin, as in QUIC. */
 static bool stream_mark_fin(const struct pair_stream *stream)
 {
 	struct pair_event *last = NULL;
@@ -408,7 +408,7 @@ static void op_info(const struct transport_conn *transport_conn,
 	*out_info = (struct transport_conn_info){.local = conn->end->addr,
 						 .is_dialler = conn->is_dialler,
 						 .received_len = conn->received_len};
-	/* Whoever lives acknowledges at once. */
+	/* A live peer acknowledges at once. */
 	if (conn->peer && !conn->peer->end->is_dead)
 		out_info->heard_ns = conn->end->net->now_ns;
 	if (conn->close) {

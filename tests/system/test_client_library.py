@@ -41,6 +41,15 @@ def symbols(*words):
     return {line.split()[-1] for line in done.stdout.splitlines() if len(line.split()) == 3}
 
 
+def test_examples_of_the_manual_compile(lab):
+    env = {**os.environ, **installed(lab)}
+    page = (lab.dir / "usr/share/man/man3/weft.3").read_text()
+    names = re.findall(r"^\.SS (\w+)\.c", page, re.M)
+    check(len(names) >= 4, names)
+    for name in names:
+        build(lab, env, name, *pkg_config(env, "--libs"))
+
+
 def test_examples_run_against_what_is_installed(lab):
     env = {**os.environ, **installed(lab)}
     a = lab.daemon("a").start()
@@ -86,7 +95,8 @@ def test_a_program_needs_no_other_packages_description(lab):
 def test_only_what_is_declared_can_be_seen(lab):
     installed(lab)
     lib = lab.dir / "usr" / "lib"
-    check_eq(symbols("-D", str(lib / "libweft.so")), declared(), "libweft.so")
+    versioned = symbols("-D", str(lib / "libweft.so"))
+    check_eq(versioned, {f"{name}@@WEFT_0.1" for name in declared()} | {"WEFT_0.1"}, "libweft.so")
     check_eq(symbols("--extern-only", str(lib / "libweft.a")), declared(), "libweft.a")
     header = subprocess.run(["readelf", "-d", str(lib / "libweft.so")], check=True,
                             capture_output=True, text=True).stdout

@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import (DEADLINE_S, FAILED, NOT_FOUND, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, WEFT,
-                 WEFTD, Skip, check, check_eq, run, static, wait_for)
+                 WEFTD, Skip, check, check_eq, run, static, wait_for, full_name)
 
 NODE = "net.weft.Node"
 
@@ -107,13 +107,17 @@ def test_what_is_no_link_is_answered_with_the_link_that_is_wanted(lab):
 def test_varlinkctl_introspects_and_calls(lab):
     a = lab.daemon("a").start()
     check("weftd" in varlinkctl("info", a.sock), "info")
-    text = varlinkctl("introspect", a.sock, NODE)
-    check("method AddShare(" in text, text)
-    (lab.dir / "idl").write_text(text)
-    varlinkctl("validate-idl", lab.dir / "idl")
-    methods = re.findall(r"^method (\w+)", text, re.M)
-    check_eq(sorted(f"{NODE}.{name}" for name in methods),
-             sorted(varlinkctl("list-methods", a.sock, NODE).split()), "list-methods")
+    interfaces = varlinkctl("list-interfaces", a.sock).split()
+    check_eq(sorted(interfaces), ["net.weft.Content", "net.weft.Network", NODE, "net.weft.Services",
+                                  "org.varlink.service"], "interfaces")
+    for interface in interfaces:
+        text = varlinkctl("introspect", a.sock, interface)
+        (lab.dir / "idl").write_text(text)
+        varlinkctl("validate-idl", lab.dir / "idl")
+        methods = re.findall(r"^method (\w+)", text, re.M)
+        check_eq(sorted(f"{interface}.{name}" for name in methods),
+                 sorted(varlinkctl("list-methods", a.sock, interface).split()), "list-methods")
+    check("method AddShare(" in varlinkctl("introspect", a.sock, "net.weft.Content"), "AddShare")
     reply = json.loads(varlinkctl("call", a.sock, f"{NODE}.GetNodeId", "{}"))
     check_eq(reply["node_id"], a.weft("node", "id").stdout.strip(), "node id")
 
@@ -121,7 +125,7 @@ def test_varlinkctl_introspects_and_calls(lab):
 def test_varlinkctl_hears_more_than_one_reply(lab):
     a = lab.daemon("a").start()
     root = lab.folder("root", {f"{i}": 5 for i in range(20)})
-    out = varlinkctl("call", "--more", "--json=short", a.sock, f"{NODE}.AddShare",
+    out = varlinkctl("call", "--more", "--json=short", a.sock, "net.weft.Content.AddShare",
                      json.dumps({"path": str(root)}))
     replies = [json.loads(line) for line in out.replace("\x1e", "").splitlines()]
     check(len(replies) >= 2, out)
@@ -133,7 +137,7 @@ def test_every_method_answers_as_described(lab):
     a = lab.daemon("a").start()
     client = Client(a)
     path = str(lab.folder("root", {"x": 1}))
-    share = client.call(f"{NODE}.AddShare", {"path": path})["parameters"]["share"]
+    share = client.call("net.weft.Content.AddShare", {"path": path})["parameters"]["share"]
     me = client.call(f"{NODE}.GetNodeId")["parameters"]["node_id"]
     calls = [("Status", {}), ("ListPeers", {}), ("ShowPeer", {"node_id": me}),
              ("ConnectPeer", {"node_id": me, "addresses": [], "timeout_ms": 100}),
@@ -145,7 +149,7 @@ def test_every_method_answers_as_described(lab):
              ("CheckFiles", {}), ("Reload", {}),
              ("RemoveShare", {"share": share["collection_id"]})]
     for method, parameters in calls:
-        reply = client.call(f"{NODE}.{method}", parameters)
+        reply = client.call(full_name(method), parameters)
         check(isinstance(reply.get("parameters"), dict), f"{method}: {reply}")
     client.call(f"{NODE}.Shutdown")
     check_eq(a.process.wait(DEADLINE_S), 0, "exit of the daemon")
@@ -589,7 +593,7 @@ def test_every_limit_has_the_name_of_its_setting(lab):
     check("128.0 MiB" in shown and "64.0 GiB" in shown, shown)
 
 
-def test_every_pool_that_strangers_take_from_is_shown(lab):
+def test_every_pool_that_unknown_peers_take_from_is_shown(lab):
     shown = lab.daemon("a").start().json("limits", "show")
     pools = {pool["name"]: [row["class"] for row in pool["classes"]] for pool in shown["pools"]}
     for name in ("quic.conn_cap", "handshakes with a token", "mesh.incoming_cap",
@@ -686,7 +690,7 @@ def test_weft_says_what_was_meant(lab):
         check(said in done.stderr, f"{words}: {done.stderr}")
 
 
-def test_a_stranger_is_refused(lab):
+def test_an_unknown_peer_is_refused(lab):
     if os.geteuid() != 0:
         raise Skip("becoming another user needs root")
     a = lab.daemon("a", config="[control]\nview_group = 4002\n").start()
@@ -698,7 +702,7 @@ def test_a_stranger_is_refused(lab):
                               group=gid, extra_groups=[], capture_output=True, text=True,
                               check=False)
 
-    check_eq(as_group(4001, "status").returncode, REFUSED, "a stranger")
+    check_eq(as_group(4001, "status").returncode, REFUSED, "an unknown peer")
     check_eq(as_group(4002, "status").returncode, OK, "a viewer")
     done = as_group(4002, "daemon", "stop")
     check(done.returncode == REFUSED and "operate group" in done.stderr, done.stderr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker of the crew on its thread, with a store and sockets of its own. */
+/* A worker on its thread, with a store and sockets of its own. */
 #include "worker/worker_handle.h"
 
 #include <poll.h>
@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
+#include "blobs/serve/servers.h"
 #include "crypto/node_key.h"
-#include "node/config/config.h"
+#include "config/config.h"
 #include "node/node_state.h"
 #include "store/store.h"
 #include "support/check.h"
@@ -22,7 +23,10 @@ struct lab {
 	struct worker_config worker_config;
 	struct node_key *key;
 	struct store *store;
-	struct worker_handle member;
+	struct workers *workers;
+	struct blobs_servers *servers; /* hears what the worker's content reports */
+	struct timer_wheel timers;
+	struct worker_handle *handle; /* of the one worker */
 	int reports_fd;
 };
 
@@ -33,6 +37,7 @@ static bool lab_open(struct lab *lab)
 	const struct config_ask ask = {NULL, overrides, 1};
 	struct worker_params params = {.idx = 1, .now_ns = clock_monotonic_ns()};
 	char message[CONFIG_MESSAGE_CAP], what[WORKER_WHAT_CAP];
+	const struct blobs_servers_params servers = {.timers = &lab->timers, .cnt = 1};
 	struct store_config store;
 
 	memset(lab, 0, sizeof(*lab));
@@ -40,50 +45,50 @@ static bool lab_open(struct lab *lab)
 	store_config_defaults(&store);
 	store.dir = lab->dir;
 	lab->reports_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (node_config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
+	if (config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
 	    store_open(&store, &lab->store) < 0)
 		return false;
 	lab->worker_config = node_worker_config(lab->config);
 	params.config = &lab->worker_config;
 	params.key = lab->key;
 	params.store = lab->store;
-	return worker_handle_init(&lab->member, &params, lab->reports_fd, what) == 0 &&
-	       worker_handle_start(&lab->member, what) == 0;
+	timer_wheel_init(&lab->timers, params.now_ns);
+	if (blobs_servers_new(&servers, &lab->servers) < 0)
+		return false;
+	lab->workers = calloc(1, sizeof(*lab->workers) + sizeof(*lab->handle));
+	if (!lab->workers)
+		return false;
+	lab->workers->cnt = 1;
+	lab->handle = lab->workers->handles;
+	lab->handle->workers = lab->workers;
+	return worker_handle_init(lab->handle, &params, lab->reports_fd, what) == 0 &&
+	       worker_handle_start(lab->handle, what) == 0;
 }
 
 static void lab_close(struct lab *lab)
 {
-	worker_handle_fini(&lab->member);
+	worker_handle_fini(lab->handle);
+	free(lab->workers);
+	blobs_servers_free(lab->servers);
 	store_close(lab->store);
 	node_key_free(lab->key);
-	node_config_free(lab->config);
+	config_free(lab->config);
 	close(lab->reports_fd);
 	scratch_remove(lab->dir);
 }
 
-/* It tells figures when it has done something, here what it was ordered, and then sleeps. */
-static bool figures_are_told(struct lab *lab)
+/* The worker reports figures when it has done something, here what was ordered, and then sleeps. */
+static bool figures_are_reported(struct lab *lab)
 {
-	struct worker_message *order = worker_message_new(WORKER_MESSAGE_WALL, 0);
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 	struct pollfd fd = {.fd = lab->reports_fd, .events = POLLIN};
-	bool is_told = false;
 
-	if (!order)
-		return false;
-	order->wall.wall_s = clock_wall_s();
-	order->wall.now_ns = clock_monotonic_ns();
-	if (!worker_mailbox_post(&lab->member.orders, order))
-		return false;
-	while (!is_told && clock_monotonic_ns() < deadline_ns && poll(&fd, 1, 1000) >= 0) {
-		struct worker_message *worker_message = worker_mailbox_take(&lab->member.reports);
-
-		if (!worker_message)
-			worker_mailbox_rest(lab->reports_fd);
-		is_told = worker_message && worker_message->kind == WORKER_MESSAGE_FIGURES;
-		worker_message_free(worker_message);
-	}
-	return is_told;
+	workers_set_wall(lab->workers, clock_wall_s(), clock_monotonic_ns());
+	while (!lab->handle->figures.turn_cnt && clock_monotonic_ns() < deadline_ns &&
+	       poll(&fd, 1, 1000) >= 0)
+		if (!mailbox_run(&lab->handle->reports, (void *[]){lab->handle, lab->servers}))
+			mailbox_rest(lab->reports_fd);
+	return lab->handle->figures.turn_cnt > 0;
 }
 
 /*
@@ -95,10 +100,10 @@ static void test_one_order_ends_a_worker_that_sleeps(void)
 	struct lab lab;
 
 	CHECK(lab_open(&lab));
-	CHECK(figures_are_told(&lab));
-	CHECK(worker_handle_stop(&lab.member, 0));
-	CHECK(worker_handle_join(&lab.member, WAIT_NS));
-	CHECK_EQ(lab.member.err, 0);
+	CHECK(figures_are_reported(&lab));
+	CHECK(worker_handle_stop(lab.handle, 0));
+	CHECK(worker_handle_join(lab.handle, WAIT_NS));
+	CHECK_EQ(lab.handle->err, 0);
 	lab_close(&lab);
 }
 

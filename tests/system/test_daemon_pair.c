@@ -371,13 +371,15 @@ static bool turn_until(const bool *is_done)
 
 static void test_a_stream_carries_messages_of_both_kinds_and_ends_when_both_have_finished(void)
 {
-	const struct weft_target target = {.service = "echo"};
 	struct heard heard = {.len = 0};
+	const struct weft_stream_params params = {.target = {.service = "echo"},
+						  .method = "Any",
+						  .timeout_ms = 10000,
+						  .events = &heard_events,
+						  .arg = &heard};
 	struct weft_stream *stream;
 
-	CHECK_EQ(weft_stream_open(b.client, &target, "Any", NULL, 0, 10000, &heard_events, &heard,
-				  &stream, NULL),
-		 0);
+	CHECK_EQ(weft_stream_open(b.client, &params, &stream, NULL), 0);
 	CHECK(turn_until(&heard.is_open));
 	CHECK_EQ(weft_stream_send(stream, "one", 3, WEFT_STREAM_TEXT), 0);
 	CHECK_EQ(weft_stream_send(stream, "tw", 2, WEFT_STREAM_MORE), 0);
@@ -391,13 +393,15 @@ static void test_a_stream_carries_messages_of_both_kinds_and_ends_when_both_have
 
 static void test_a_stream_to_nobody_ends_with_the_reason(void)
 {
-	const struct weft_target target = {.service = "absent"};
 	struct heard heard = {.len = 0};
+	const struct weft_stream_params params = {.target = {.service = "absent"},
+						  .method = "Any",
+						  .timeout_ms = 1000,
+						  .events = &heard_events,
+						  .arg = &heard};
 	struct weft_stream *stream;
 
-	CHECK_EQ(weft_stream_open(b.client, &target, "Any", NULL, 0, 1000, &heard_events, &heard,
-				  &stream, NULL),
-		 0);
+	CHECK_EQ(weft_stream_open(b.client, &params, &stream, NULL), 0);
 	CHECK(turn_until(&heard.is_ended));
 	CHECK(!heard.is_open);
 	CHECK(heard.status != WEFT_CALL_OK);

@@ -5,8 +5,8 @@
 
 #include <unistd.h>
 
-#include "crypto/blake3.h"
-#include "codec/hex.h"
+#include "crypto/blake3/blake3.h"
+#include "codec/text/hex.h"
 
 #define CONFIG                                                                                     \
 	"[gateway]\nenabled = yes\nlisten = 127.0.0.1:0\nrate = 0\nmesh_rate = 0\nfile_rate = 0\n"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running daemon whose driver answers for its DHT: a stranger sees no
+"""A running daemon whose driver answers for its DHT: an unvalidated source sees no
 difference but the time it takes.
 
-    namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b, a stranger
+    namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b, an unvalidated source
 """
 import pathlib
 import sys

@@ -224,7 +224,7 @@ def test_behind_one_address_only_the_key_that_misbehaves_is_banned(lab):
         wait_for(lambda: set(bans_of(a)) == set(ids[:cnt]), f"{cnt} keys are banned, and no more")
         done = calls(b, node)
         check_eq(done.returncode, OK, f"an honest peer at that address: {done.stderr}")
-    # The third makes its address one whose strangers get one place, and who is there stays.
+    # The third makes its address one whose unknown peers get one place, and who is there stays.
     break_rules(peers[2], node)
     wait_for(lambda: bans_of(a) == {**{key: "all" for key in ids[:3]}, "127.0.0.1": "limit"},
              "the address is limited")

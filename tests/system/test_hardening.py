@@ -72,7 +72,7 @@ def test_builders_flags_come_last(lab):
     for env, more in ((bare, [f"{name}={value}" for name, value in given.items()]),
                       (bare | given, [])):
         lines = output(*words, *more, env=env).splitlines()
-        compiled = next(line for line in lines if line.endswith("userspace/node/weftd.c"))
+        compiled = next(line for line in lines if line.endswith("userspace/weftd/weftd.c"))
         check(compiled.index("-DGIVEN_AFTER") > compiled.index("-fPIE"), compiled)
         check(compiled.index("-DGIVEN_BEFORE") > compiled.index("-Iinclude"), compiled)
         linked = next(line for line in lines if "-o build/debug/weftd " in line)
@@ -82,7 +82,7 @@ def test_builders_flags_come_last(lab):
 def test_a_builders_fortify_level_replaces_ours(lab):
     env = os.environ | {"CFLAGS": "", "CPPFLAGS": "-D_FORTIFY_SOURCE=2"}
     lines = output("make", "-n", "-B", "OPT=debug", "all", env=env).splitlines()
-    compiled = next(line for line in lines if line.endswith("userspace/node/weftd.c"))
+    compiled = next(line for line in lines if line.endswith("userspace/weftd/weftd.c"))
     check_eq(compiled.count("_FORTIFY_SOURCE"), 1, compiled)
 
 

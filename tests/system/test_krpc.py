@@ -195,7 +195,7 @@ def test_items_are_given_back_alike(lab):
         check(not {b"k", b"sig", b"seq"} & set(values), f"{node.name}: {values}")
 
 
-def test_a_stranger_gets_five_times_its_query_and_no_more(lab):
+def test_an_unvalidated_source_gets_five_times_its_query_and_no_more(lab):
     """libtorrent gives 1,000 bytes for 86: what we do not."""
     theirs, ours = both(lab)
     value = b"x" * 996
@@ -204,14 +204,14 @@ def test_a_stranger_gets_five_times_its_query_and_no_more(lab):
         check_eq(code(node.put(value)), 0, f"{node.name} takes it")
     # Another address of this machine, that has proved nothing to anybody.
     for node, is_generous in ((theirs, True), (ours, False)):
-        stranger = Node(node.name, node.socket.getpeername()[1])
-        stranger.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        stranger.socket.bind(("127.0.0.9", 0))
-        stranger.socket.connect(node.socket.getpeername())
-        answer = stranger.ask("get", {"target": target})
-        check_eq(b"v" in answer[b"r"], is_generous, f"{node.name} gives it to a stranger")
+        source = Node(node.name, node.socket.getpeername()[1])
+        source.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        source.socket.bind(("127.0.0.9", 0))
+        source.socket.connect(node.socket.getpeername())
+        answer = source.ask("get", {"target": target})
+        check_eq(b"v" in answer[b"r"], is_generous, f"{node.name} gives it to an unvalidated source")
         check(is_generous or len(answer["raw"]) <= 5 * 86, f"{len(answer['raw'])} bytes")
-        answer = stranger.ask("get", {"pad": b"\0" * 180, "target": target})
+        answer = source.ask("get", {"pad": b"\0" * 180, "target": target})
         check_eq(answer[b"r"][b"v"], value, f"{node.name}: for a longer question")
 
 

@@ -211,7 +211,7 @@ def test_a_vlan_tag_survives_the_delay_line(lab):
 
 # What of an outside port reaches a socket that wrote to p alone, and whether p and b see one port.
 NAT_ROWS = {
-    #                     stranger  other port of p  same port everywhere
+    #                     unvalidated source  other port of p  same port everywhere
     "open":               (True,    True,            True),
     "full-cone":          (True,    True,            True),
     "address-restricted": (False,   True,            True),
@@ -232,7 +232,7 @@ def check_arrival(receiver, payload, want, what):
     check_eq(got, payload if want else None, what)
 
 
-def nat_behaves(lab, kind, lets_in_stranger, lets_in_other_port, has_one_port):
+def nat_behaves(lab, kind, lets_in_unvalidated_source, lets_in_other_port, has_one_port):
     network = lab.topology("nat", kind)
     a, b, p = udp(network, "a"), udp(network, "b"), udp(network, "p")
     p_other = udp(network, "p", PORT + 1)
@@ -241,8 +241,8 @@ def nat_behaves(lab, kind, lets_in_stranger, lets_in_other_port, has_one_port):
     check_eq(seen_by_p[0], "198.18.0.1", f"{kind}: address of a as p sees it")
     p.sendto(b"answer", seen_by_p)
     check_arrival(a, b"answer", True, f"{kind}: answer of p")
-    b.sendto(b"stranger", seen_by_p)
-    check_arrival(a, b"stranger", lets_in_stranger, f"{kind}: from a stranger")
+    b.sendto(b"unvalidated source", seen_by_p)
+    check_arrival(a, b"unvalidated source", lets_in_unvalidated_source, f"{kind}: from an unvalidated source")
     p_other.sendto(b"other port", seen_by_p)
     check_arrival(a, b"other port", lets_in_other_port, f"{kind}: from p's other port")
     a.sendto(b"out", ("198.18.0.2", PORT))

@@ -75,14 +75,22 @@ def test_weft_conf_5_has_every_key(lab):
 
 def test_the_page_of_the_interface_has_every_method_error_and_type(lab):
     root = MAN.parents[1]
-    for folder, name in ((BUILD / "gen", "net.weft.Node"), (root / "include" / "weft", "net.weft.Service")):
-        source = folder / f"{name}.varlink"
+    for source in (*(BUILD / "gen").glob("net.weft.*.varlink"), root / "include" / "weft" / "net.weft.Service.varlink"):
         made = subprocess.run([root / "tools" / "varlink-man", source], check=True, capture_output=True,
                               text=True).stdout
         parts = dict(re.findall(r"^\.SH (\w+)\n(.*?)(?=^\.SH|\Z)", made, re.M | re.S))
         for word, section in (("method", "METHODS"), ("error", "ERRORS"), ("type", "TYPES")):
             wanted = re.findall(rf"^{word} (\w+)", source.read_text(), re.M)
-            check_eq(re.findall(r"^\.SS (\w+)", parts.get(section, ""), re.M), wanted, f"{name}: {section}")
+            check_eq(re.findall(r"^\.SS (\w+)", parts.get(section, ""), re.M), wanted, f"{source.name}: {section}")
+
+
+def test_weft_3_has_every_function_of_libweft(lab):
+    root = MAN.parents[1]
+    made = subprocess.run([root / "tools" / "header-man"], check=True, capture_output=True, text=True).stdout
+    header = re.sub(r"/\*.*?\*/", "", (root / "include" / "weft" / "client.h").read_text(), flags=re.S)
+    told = ", ".join(re.findall(r"^\.SS (weft_.*)", made, re.M)).split(", ")
+    check_eq(told, re.findall(r"\b(weft_\w+)\(", header), "functions")
+    check_eq(re.findall(r"^\.SS (\w+)\.c", made, re.M), ["greet", "greeter", "ticker", "listen"], "examples")
 
 
 def test_the_examples_of_weft_1_run(lab):

@@ -87,7 +87,7 @@ def dial(daemon):
 
 def hold(conn, node, ids):
     for number in ids:
-        send(conn, {"method": "net.weft.Node.CallService", "id": number, "parameters": {
+        send(conn, {"method": "net.weft.Services.CallService", "id": number, "parameters": {
             "name": "slow", "provider": node, "method": "Hold", "json": {}, "timeout_ms": 60000}})
 
 

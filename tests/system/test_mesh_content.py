@@ -90,7 +90,7 @@ def test_a_range_over_the_gateway_needs_no_token(lab):
     check_eq(base64.b64decode(told["data"]), data[1000:1016], "bytes")
 
 
-def test_what_is_a_communitys_is_not_read_by_strangers(lab):
+def test_what_is_a_communitys_is_not_read_by_unknown_peers(lab):
     n1, n2, n3 = start(lab, 3)
     connect(n3, n2)
     link = weft(n1, "community", "create", "club")
@@ -100,11 +100,11 @@ def test_what_is_a_communitys_is_not_read_by_strangers(lab):
     weft(n1, "share", "publish", "maps", str(folder))
     content, data = contents(folder)["a.map"]
     wait_for(lambda: read(n2, n1, content)[:2] == (DONE, data), "a member reads it", pause=0.5)
-    check_eq(read(n3, n1, content)[:2], (NOT_FOUND, b""), "a stranger")
+    check_eq(read(n3, n1, content)[:2], (NOT_FOUND, b""), "an unknown peer")
     check_eq(read(n1, n1, content)[:2], (DONE, data), "the node's own programs")
     # The same file in an open share is open.
     weft(n1, "share", "add", str(lab.folder("open", {"a.map": 1000})))
-    check_eq(read(n3, n1, content)[:2], (DONE, data), "a stranger, of what is shared openly, too")
+    check_eq(read(n3, n1, content)[:2], (DONE, data), "an unknown peer, of what is shared openly, too")
 
 
 def test_what_is_a_strict_communitys_is_refused_with_the_way_to_it(lab):

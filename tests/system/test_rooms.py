@@ -76,10 +76,10 @@ def test_a_private_history_is_for_members_alone(lab):
     connect(n3, n2)
     ask(n3, "pod-chat", "Keep", {"pod": pod, "host": host, "from": node_id(n2)}, n3)
     wait_for(lambda: "does not have it" in (ask(n3, "pod-chat", "Kept", {}, n3)["rooms"][0].get("fault") or ""),
-             "a stranger is told that it is not there", timeout=60, pause=0.5)
+             "an unknown peer is told that it is not there", timeout=60, pause=0.5)
     for at in (n1, n2):
         check_eq(call(n3, "pod-chat", "History", {"pod": pod}, at)["status"], INVALID_PAYLOAD,
-                 f"a stranger asks {at.name}")
+                 f"an unknown peer asks {at.name}")
     check_eq(call(n3, "pod-chat", "Keep", {"pod": pod, "host": host}, n1)["status"], FORBIDDEN,
              "who says what n1 keeps")
 

@@ -41,7 +41,7 @@ class Stream:
         self.conn = socket.socket(socket.AF_UNIX)
         self.conn.settimeout(DEADLINE_S)
         self.conn.connect(str(daemon.sock))
-        call = {"method": "net.weft.Node.OpenServiceStream", "upgrade": upgrade,
+        call = {"method": "net.weft.Services.OpenServiceStream", "upgrade": upgrade,
                 "parameters": {"name": service, "method": "any", "provider": node}}
         self.conn.sendall(json.dumps(call).encode() + b"\0" + behind)
         self.file = self.conn.makefile("rb")

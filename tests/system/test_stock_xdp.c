@@ -20,6 +20,7 @@
 #include "net/xdp/xdp.h"
 #include "quic/quic.h"
 #include "support/check.h"
+#include "support/quic_take.h"
 #include "weft/cid.h"
 #include "weft/token.h"
 
@@ -181,7 +182,7 @@ static void serve_from(struct server *server, struct packet_rx *rx, uint64_t now
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++)
-		quic_engine_input(server->engine, &dgrams[i], now_ns);
+		quic_take(server->engine, &dgrams[i], now_ns);
 }
 
 /* The last byte stays zero; what does not fit ends it as the client's end would. */

@@ -100,7 +100,7 @@ def silent(daemon, name, topic):
     conn = socket.socket(socket.AF_UNIX)
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     conn.connect(str(daemon.sock))
-    request = {"method": "net.weft.Node.SubscribeService", "more": True,
+    request = {"method": "net.weft.Services.SubscribeService", "more": True,
                "parameters": {"name": name, "topic": topic}}
     conn.sendall(json.dumps(request).encode() + b"\0")
     return conn

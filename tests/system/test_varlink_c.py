@@ -66,9 +66,16 @@ def test_a_wrong_description_is_refused_with_its_place(lab):
         check(re.fullmatch(f"varlink-c: {wanted}\n", said), f"{text!r}: {said}")
 
 
-def test_areas_are_of_one_interface(lab):
-    (code, said), _ = made_of(SHOP, "interface a.Staff\ntype T (a: int)\n")
-    check_eq((code, said), (1, "varlink-c: staff.varlink: describes a.Staff, not a.Shop\n"), "areas")
+def test_interfaces_share_types_and_a_description_has_those_of_others(lab):
+    (code, said), made = made_of(SHOP, "interface a.Staff\n\n# Role: view.\nmethod Look() -> (item: Item)\n")
+    check_eq((code, said), (0, ""), "two interfaces")
+    check('{"Look", "a.Staff", API_VIEW,' in made["shop.c"], made["shop.c"])
+    check('#define API_LOOK_METHOD "a.Staff.Look"\n' in made["shop_client.h"], made["shop_client.h"])
+    check_eq(made["a.Staff.varlink"].count("type Item"), 1, made["a.Staff.varlink"])
+    check_eq(made["a.Shop.varlink"].count("method Look"), 0, made["a.Shop.varlink"])
+
+
+def test_areas_of_one_interface_have_one_description(lab):
     (code, _), made = made_of(SHOP, "# Of an area.\ninterface a.Shop\n\n# Role: view.\nmethod Look() -> (item: Item)\n")
     check_eq(code, 0, "two areas")
     check("#define API_SHOP_METHODS(X) \\\n\tX(BuyItem, buy_item, OPERATE)\n" in made["shop.h"], made["shop.h"])
@@ -83,7 +90,7 @@ def test_a_description_becomes_structs_tables_and_views(lab):
     check_eq(item.split("\n\t"), ["\tconst char *name;", "bool has_colour;", "enum api_item_colour colour;",
                                   "int64_t default_;", "struct api_string_list tags;",
                                   "struct api_int_map sizes;"], "fields")
-    check('{"BuyItem", API_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
+    check('{"BuyItem", "a.Shop", API_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
           made["shop.c"])
     check('API_NULLABLE(api_empty_error, "item", item, api_item_type)' in made["shop.c"], made["shop.c"])
     check('{"NAME", "name", COLUMN_TEXT},\n\t{"Tags, all", "tags", COLUMN_TEXT},\n'

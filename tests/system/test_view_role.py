@@ -13,7 +13,7 @@ import sys
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from lab import OK, Skip, check, check_eq, full_name, run, wait_for
 from web import GATEWAY, url_of
 
 INTERFACE = pathlib.Path(__file__).parents[2] / "include" / "varlink"
@@ -48,7 +48,7 @@ def done(daemon, *words):
 
 
 def as_viewer(daemon, method, parameters, more=False):
-    request = {"method": f"net.weft.Node.{method}", "parameters": parameters, "more": more}
+    request = {"method": full_name(method), "parameters": parameters, "more": more}
     return subprocess.run([sys.executable, "-c", CALLER, str(VIEW_GID), str(NOBODY),
                            str(daemon.sock), json.dumps(request)], capture_output=True,
                           check=True).stdout

@@ -218,7 +218,7 @@ def waiting_at(port):
                if row[1].endswith(f":{int(port):04X}"))
 
 
-def strangers(daemon, packets):
+def unvalidated_sources(daemon, packets):
     """Sends packets to daemon's first address, and returns when it has judged as many more."""
     host, _, port = daemon.json("status")["listen"][0].rpartition(":")
     before = sum(daemon.judged().values())
@@ -235,12 +235,12 @@ def long_header(kind, worker):
     return bytes([0xc3 | kind << 4, 0, 0, 0, 1, 8, 0x80 | worker]).ljust(1200, b"\1")
 
 
-def test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit(lab):
+def test_all_workers_together_admit_no_more_of_an_unvalidated_source_than_the_limit(lab):
     # So slow that no machine is as slow.
     limits = "[limits]\ninitial_rate = 10\ninitial_burst = 200\n"
     a = lab.daemon("a", config="[node]\nworkers = 2\n" + limits).start()
     began = time.monotonic()
-    strangers(a, [long_header(0, i % 2) for i in range(2000)])
+    unvalidated_sources(a, [long_header(0, i % 2) for i in range(2000)])
     limit = 200 + 10 * (time.monotonic() - began)
     seen = a.judged()
     check(seen["initial"] <= limit, f"{seen['initial']} of a limit of {limit}")
@@ -252,12 +252,12 @@ def test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit(lab):
 def test_a_mode_holds_at_every_worker(lab):
     a = lab.daemon("a", config=CONFIG).start()
     early = [long_header(1, worker) for worker in range(WORKERS)]
-    strangers(a, early)
+    unvalidated_sources(a, early)
     check_eq(a.judged()["early-data"], 0, "early data dropped in mode normal")
     check_eq(a.weft("xdp", "mode", "pressured").returncode, OK, "mode")
-    wait_for(lambda: strangers(a, early) or a.judged()["early-data"] >= WORKERS, "dropped")
+    wait_for(lambda: unvalidated_sources(a, early) or a.judged()["early-data"] >= WORKERS, "dropped")
     before = a.judged()["early-data"]
-    strangers(a, early)
+    unvalidated_sources(a, early)
     check_eq(a.judged()["early-data"], before + WORKERS, "early data dropped by every worker")
 
 
@@ -420,12 +420,12 @@ def test_killed_with_queues_at_all_workers_it_leaves_nothing(lab):
     check("prog/xdp" not in lab.ip(ns_a, "-d", "link", "show", "dev", "veth0").stdout, "the program is gone")
 
 
-def test_strangers_prove_their_address_to_every_worker_when_pressured(lab):
+def test_unvalidated_sources_prove_their_address_to_every_worker_when_pressured(lab):
     a = lab.daemon("a", config="[node]\nworkers = 2\n[service]\nenabled = no\n").start()
     link = a.share(lab.folder("root", {"x": 100}))
     check_eq(a.weft("xdp", "mode", "pressured").returncode, OK, "mode")
     early = [long_header(1, 1)]
-    wait_for(lambda: strangers(a, early) or a.judged()["early-data"], "worker 1 knows of the mode")
+    wait_for(lambda: unvalidated_sources(a, early) or a.judged()["early-data"], "worker 1 knows of the mode")
     cnt = until_all_work(a, 8, lambda i: fetch(lab, lab.daemon(f"b{i}").start(), link, f"out{i}"))
     wait_for(lambda: a.json("status")["sessions"] == cnt, f"{cnt} sessions")
     counters = a.json("status")["counters"]
@@ -458,9 +458,9 @@ run([test_every_worker_serves_some_of_many_getters,
      test_changed_file_is_noticed_by_whoever_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
      test_restart_ends_and_begins_all_workers,
-     test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit,
+     test_all_workers_together_admit_no_more_of_an_unvalidated_source_than_the_limit,
      test_a_mode_holds_at_every_worker,
-     test_strangers_prove_their_address_to_every_worker_when_pressured,
+     test_unvalidated_sources_prove_their_address_to_every_worker_when_pressured,
      test_each_worker_receives_from_its_own_queues,
      test_each_worker_sends_by_a_queue_of_its_own,
      test_connection_whose_datagrams_come_by_another_workers_queue_goes_on,

@@ -311,7 +311,7 @@ def test_idle_it_uses_less_than_a_hundredth_of_a_core(lab):
     check(used <= 0.05, f"{used} s of CPU in 5 s")
 
 
-def test_pressured_strangers_prove_their_address_to_the_driver(lab):
+def test_pressured_unvalidated_sources_prove_their_address_to_the_driver(lab):
     # A veth takes what the other end's XDP sends only where it runs XDP, or GRO, itself.
     a, b = two(lab, config_b="[xdp]\ninterfaces = veth0\n")
     attach(a)
@@ -370,7 +370,7 @@ def test_a_ban_holds_without_a_device_attached(lab):
     unheard(b, a)
     a.call("RemoveBan", target="10.77.0.2")
     meet(b, a)
-    # The datagram that proves b's path is still a stranger's.
+    # The datagram that proves b's path is still an unvalidated source's.
     seen = wait_for(lambda: (now := a.judged())["session"] > 0 and now, "a session's datagram")
     check(seen["initial"] > 0, f"counters: {seen}")
     check_eq((seen["bad-id"], seen["replayed-id"]), (0, 0), f"counters: {seen}")

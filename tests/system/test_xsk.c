@@ -206,7 +206,7 @@ static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cn
 	}
 	memcpy(link.bytes + link.len, is_ipv4 ? "\x08\x00" : "\x86\xdd", 2);
 	link.len = (uint8_t)(link.len + 2);
-	return net_udp_frame_write(frame, cap, &link, &route, data, len);
+	return net_udp_frame_write(&(struct dgram_slot){frame, cap}, &link, &route, data, len);
 }
 
 static void far_send(struct lab *lab, bool is_ipv4, unsigned tag_cnt, size_t len)

@@ -2,7 +2,7 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net http quic kad dht mesh overlay lan locate worker blobs shares search community \
-	service provider builtin firewall api control client gateway node
+	service provider builtin firewall config api control client gateway node weftd
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc \
 	libelf zlib libzstd
 
@@ -40,7 +40,7 @@ OUR_LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 
 # lib_srcs FOLDER: the daemon's main stands apart so that tests can link node.
-lib_srcs = $(filter-out userspace/node/weftd.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
+lib_srcs = $(filter-out userspace/weftd/weftd.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
 lib_objs = $(patsubst %.c,$(2)/%.o,$(call lib_srcs,$(1)))
 LIBS := $(MODULES:%=$(B_DIR)/%.a)
 SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c userspace/$(m)/*/*.c)) $(wildcard tools/weft/*.c)
@@ -82,14 +82,14 @@ $(FLAGS): always
 .PHONY: always
 
 # The control interface in C: structs, type tables, the list of methods, what weft shows of replies.
-# The first file names the interface, the others are its areas.
+# Each file is an area of the interface that it names.
 GEN := $(B_DIR)/gen
 INTERFACE := include/varlink/node.varlink $(filter-out %/node.varlink,$(wildcard include/varlink/*.varlink))
-INTERFACE_TEXT := $(GEN)/net.weft.Node.varlink
-GENERATED := $(GEN)/api/node.h $(GEN)/api/node.c $(GEN)/api/node_views.h $(GEN)/api/node_views.c $(INTERFACE_TEXT)
-$(GENERATED) &: tools/varlink-c $(INTERFACE)
+INTERFACE_TEXTS := $(patsubst %,$(GEN)/%.varlink,$(sort $(shell sed -n 's/^interface //p' $(INTERFACE))))
+GENERATED := $(GEN)/api/node.h $(GEN)/api/node.c $(GEN)/api/node_client.h $(GEN)/api/node_views.h $(GEN)/api/node_views.c $(INTERFACE_TEXTS)
+$(GENERATED) &: tools/varlink-c $(INTERFACE) include/weft/org.varlink.service.varlink
 	$(call say,GEN,$(GEN)/api)
-	$(Q)tools/varlink-c $(GEN) $(INTERFACE)
+	$(Q)tools/varlink-c $(GEN) $(INTERFACE) include/weft/org.varlink.service.varlink
 
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
@@ -102,12 +102,10 @@ $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 $(B_DIR)/api.a: $(GEN_OBJS)
 
-# The assembler includes these; the compiler's dependency list does not know.
-$(B_DIR)/userspace/control/interface.o: private OUR_CPPFLAGS += -DINTERFACE_TEXT='"$(INTERFACE_TEXT)"'
-$(B_DIR)/userspace/control/interface.o: include/weft/org.varlink.service.varlink $(INTERFACE_TEXT)
 ifneq (,$(filter release release-dynamic,$(PROFILE)))
-all: build/$(notdir $(INTERFACE_TEXT))
-build/$(notdir $(INTERFACE_TEXT)): $(INTERFACE_TEXT)
+INTERFACES_BUILT := $(addprefix build/,$(notdir $(INTERFACE_TEXTS)))
+all: $(INTERFACES_BUILT)
+$(INTERFACES_BUILT): build/%: $(GEN)/%
 	$(Q)ln -f $< $@
 endif
 
@@ -125,7 +123,7 @@ LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # libelf calls net/xdp/elf_tree.c; hence the group.
 link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(OUR_LDFLAGS) $(LDFLAGS)
 
-$(B_DIR)/weftd: $(B_DIR)/userspace/node/weftd.o $(LIBS)
+$(B_DIR)/weftd: $(B_DIR)/userspace/weftd/weftd.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$<)
 

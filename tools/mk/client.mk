@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-# libweft: client/ with what it needs of base/ and codec/, for other programs.
-# What it offers is what include/weft/ declares as weft_*; nothing else of it
-# can be seen from outside, or meets a name of the program's.
+# libweft: client/ with what it needs of api/, base/ and codec/, for other programs.
+# SYMBOLS has every name that it offers, by the version that brought it. No other name
+# can be seen from outside, or meets a name of the program.
 
 SONAME := libweft.so.0
+SYMBOLS := userspace/client/libweft.map
 LIBRARIES := libweft.a libweft.so
 PIC := $(B_DIR)/pic
 
-$(PIC)/%.o: %.c $(FLAGS)
+$(PIC)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 
 PIC_CLIENT := $(call lib_objs,client,$(PIC))
-PIC_BELOW := $(call lib_objs,base,$(PIC)) $(call lib_objs,codec,$(PIC))
+PIC_GEN := $(PIC)/node.o
+PIC_BELOW := $(call lib_objs,base,$(PIC)) $(call lib_objs,codec,$(PIC)) \
+	$(addprefix $(PIC)/userspace/api/,type.o blocks.o caller.o) $(PIC_GEN)
+$(PIC_GEN): $(GEN)/api/node.c $(FLAGS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 $(PIC)/below.a: $(PIC_BELOW)
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-# One object, so that what its parts call of each other can be made their own.
-$(PIC)/weft.o: $(PIC_CLIENT) $(PIC)/below.a
+# One object, so that what its parts call of each other can be made their own. What none of the
+# symbols reaches is left out: most types of the control interface.
+$(PIC)/weft.o: $(PIC_CLIENT) $(PIC)/below.a $(SYMBOLS)
 	$(call say,LD,$@)
-	$(Q)ld -r -o $@ $^
-	$(Q)nm --defined-only --extern-only $@ | awk '$$3 ~ /^weft_/ { print $$3 }' \
-		>$(PIC)/weft.symbols
+	$(Q)grep -o '\bweft_[a-z_]*' $(SYMBOLS) >$(PIC)/weft.symbols
+	$(Q)ld -r --gc-sections $$(sed 's/^/-u /' $(PIC)/weft.symbols) -o $@ $(filter %.o %.a,$^)
 	$(Q)objcopy --keep-global-symbols=$(PIC)/weft.symbols $@
 
 $(B_DIR)/libweft.a: $(PIC)/weft.o
@@ -32,9 +39,9 @@ $(B_DIR)/libweft.a: $(PIC)/weft.o
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $<
 
-$(B_DIR)/$(SONAME): $(PIC)/weft.o
+$(B_DIR)/$(SONAME): $(PIC)/weft.o $(SYMBOLS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $< \
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=$(SYMBOLS) -Wl,--no-undefined -o $@ $< \
 		$(if $(SAN),-fsanitize=$(SAN)) $(if $(DYNAMIC),,$(HARDEN_LINK)) $(LDFLAGS) \
 		$(shell pkg-config --libs jansson libsodium) -pthread
 

@@ -34,7 +34,7 @@ $(SIM): %: %.o $(SUPPORT) $(LIBS)
 
 # weftd's main under another name, for tests/support/daemon_rig.h.
 WEFTD_MAIN := $(B_DIR)/tests/support/weftd_main
-$(WEFTD_MAIN): $(B_DIR)/userspace/node/weftd.o
+$(WEFTD_MAIN): $(B_DIR)/userspace/weftd/weftd.o
 	$(call say,MAIN,$@)
 	$(Q)mkdir -p $(@D) && objcopy --redefine-sym main=weftd_main $< $@
 $(SYSTEM_C): %: %.o $(WEFTD_MAIN) $(SUPPORT) $(LIBS)
@@ -78,13 +78,13 @@ export CHECK_CFLAGS = $(OUR_CPPFLAGS) -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 # weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.
 TRAP := $(B_DIR)/weftd-trap
-$(TRAP): $(B_DIR)/userspace/node/weftd.o $(B_DIR)/tests/system/support/malloc_trap.o $(LIBS)
+$(TRAP): $(B_DIR)/userspace/weftd/weftd.o $(B_DIR)/tests/system/support/malloc_trap.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
 # weftd whose allocations fail as tests/system/test_fault_memory.py wants it.
 SCARCE := $(B_DIR)/weftd-scarce
-$(SCARCE): $(B_DIR)/userspace/node/weftd.o $(B_DIR)/tests/system/support/malloc_fail.o $(ALLOC_WRAP) $(LIBS)
+$(SCARCE): $(B_DIR)/userspace/weftd/weftd.o $(B_DIR)/tests/system/support/malloc_fail.o $(ALLOC_WRAP) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc reallocarray aligned_alloc posix_memalign,-Wl,--wrap=$(f))
 

@@ -45,7 +45,7 @@ struct command_call {
 	const struct field *fields;
 	const char *empty;	/* of a list */
 	const char *line;	/* a member that is printed alone */
-	const char *done;	/* told to people when there is nothing to show */
+	const char *done;	/* printed for people when there is nothing to show */
 	client_print_fn *print; /* all else */
 	bool is_setting;	/* an invalid value is STATUS_USAGE */
 };
@@ -65,10 +65,12 @@ struct command {
 	unsigned arg_min, arg_max;
 	struct command_option options[COMMAND_OPTION_MAX]; /* until name NULL */
 	struct command_call call;
+	const struct command *table; /* of a row without object, the last: the table that follows */
 };
 
-extern const struct command commands[];
-extern const unsigned command_cnt;
+extern const struct command commands_of_content[], commands_of_services[], commands_of_node[];
+/* command_next: all of them in turn; the first after NULL, NULL after the last. */
+const struct command *command_next(const struct command *before);
 
 /* One run of one command, as it was typed. */
 #define INVOCATION_ARG_MAX 16
@@ -96,6 +98,13 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv);
 
 /* command_lookup: NULL when there is none of that name. */
 const struct command *command_lookup(const char *object, const char *verb);
+/*
+ * command_parameters has an option of the command for each parameter of method that has its
+ * name: a text, a flag, or the lines of an option that may be given several times. Numbers
+ * are left to the command, which says what is wrong with one. first: the parameter that the
+ * first argument is; NULL: none.
+ */
+json_t *command_parameters(const struct invocation *inv, const char *method, const char *first);
 /* command_call_run: of a command that is one call. */
 int command_call_run(const struct invocation *inv);
 int run_version(struct invocation *inv);
@@ -107,7 +116,7 @@ bool command_takes_option(const struct command *command, const char *name, unsig
 extern const struct command_option global_options[];
 extern const unsigned global_option_cnt;
 
-/* What they print that no view says alone. */
+/* Output that no view has alone. */
 client_print_fn print_announce_status;
 client_print_fn print_bootstrap_list;
 client_print_fn print_community_create;

@@ -9,8 +9,7 @@
 int run_ban_add(struct invocation *inv)
 {
 	const char *duration = invocation_option(inv, "for");
-	const char *reason = invocation_option(inv, "reason");
-	json_t *parameters = json_pack("{s:s}", "target", inv->args[0]);
+	json_t *parameters = command_parameters(inv, "AddBan", "target");
 	uint64_t seconds;
 
 	if (duration && !text_parse_seconds(duration, &seconds)) {
@@ -20,7 +19,5 @@ int run_ban_add(struct invocation *inv)
 	}
 	if (duration)
 		json_object_set_new(parameters, "duration_s", json_integer((json_int_t)seconds));
-	if (reason)
-		json_object_set_new(parameters, "reason", json_string(reason));
 	return show_fields(inv, "AddBan", parameters, "ban", api_view_ban_show);
 }

@@ -47,11 +47,11 @@ static void made_print(const struct invocation *inv, const json_t *reply)
 /* entries is taken. */
 static int make(struct invocation *inv, json_t *entries, const json_t *before)
 {
-	const char *title = invocation_option(inv, "title");
 	const char *days = invocation_option(inv, "days");
-	json_t *parameters = json_pack("{s:o}", "entries", entries);
+	json_t *parameters = command_parameters(inv, "MakeBootstrap", NULL);
 	uint64_t day_cnt;
 
+	json_object_set_new(parameters, "entries", entries);
 	if (days && (!text_parse_count(days, &day_cnt) || day_cnt < 1 || day_cnt > DAYS_MAX)) {
 		json_decref(parameters);
 		return client_say_error(STATUS_USAGE, "--days", "a list lasts 1 to 400 days",
@@ -59,10 +59,8 @@ static int make(struct invocation *inv, json_t *entries, const json_t *before)
 	}
 	if (days)
 		json_object_set_new(parameters, "days", json_integer((json_int_t)day_cnt));
-	if (!title && before && *field_text(before, "title"))
-		title = field_text(before, "title");
-	if (title)
-		json_object_set_new(parameters, "title", json_string(title));
+	if (before && *field_text(before, "title") && !invocation_option(inv, "title"))
+		json_object_set(parameters, "title", json_object_get(before, "title"));
 	if (before)
 		json_object_set(parameters, "above", json_object_get(before, "serial"));
 	return client_set(inv, "MakeBootstrap", parameters, made_print);
@@ -169,16 +167,14 @@ int run_bootstrap_retire(struct invocation *inv)
 
 int run_bootstrap_add(struct invocation *inv)
 {
-	const char *trust = invocation_option(inv, "trust");
 	char *text = list_text(inv->args[0]);
 	json_t *parameters;
 
 	if (!text)
 		return STATUS_FAILED;
-	parameters = json_pack("{s:s}", "list", text);
+	parameters = command_parameters(inv, "AddBootstrap", NULL);
+	json_object_set_new(parameters, "list", json_string(text));
 	free(text);
-	if (trust)
-		json_object_set_new(parameters, "trust", json_string(trust));
 	return show_fields(inv, "AddBootstrap", parameters, "bootstrap", api_view_bootstrap_show);
 }
 

@@ -169,7 +169,7 @@ static const char *id_of(const json_t *communities, const char *name)
 	return name;
 }
 
-/* What a share says of communities, with id or without it. */
+/* The communities of a share, with id or without it. */
 static json_t *ids_with(const json_t *share, const char *id, bool is_bound)
 {
 	const json_t *each;

@@ -7,7 +7,7 @@
 #include "command_show.h"
 #include "text.h"
 
-/* What never happened is left out on a terminal. */
+/* A terminal leaves out counters of zero. */
 static json_t *reasons_seen(const struct invocation *inv, const json_t *reasons)
 {
 	json_t *seen = json_array(), *reason;
@@ -35,7 +35,7 @@ void print_dht_status(const struct invocation *inv, const json_t *reply)
 	json_decref(seen);
 }
 
-/* A search whose steps are told as they happen. */
+/* A search whose steps are printed as they happen. */
 struct searching {
 	const struct invocation *inv;
 	json_t *last;
@@ -116,26 +116,15 @@ static void print_item(const struct invocation *inv, const json_t *reply)
 	fields_print(inv, json_object_get(reply, "item"), api_view_dht_item_show);
 }
 
-static json_t *with_option(const struct invocation *inv, json_t *parameters, const char *option)
-{
-	const char *value = invocation_option(inv, option);
-
-	if (value)
-		json_object_set_new(parameters, option, json_string(value));
-	return parameters;
-}
-
 int run_dht_get(struct invocation *inv)
 {
-	json_t *parameters = json_pack("{s:s}", "key", inv->args[0]);
-
-	return search(inv, "GetDhtItem", with_option(inv, parameters, "salt"),
+	return search(inv, "GetDhtItem", command_parameters(inv, "GetDhtItem", "key"),
 		      invocation_option(inv, "trace") != NULL, print_item);
 }
 
 int run_dht_put(struct invocation *inv)
 {
-	json_t *parameters = json_pack("{s:s}", "text", inv->args[0]);
+	json_t *parameters = command_parameters(inv, "PutDhtItem", "text");
 	const char *cas = invocation_option(inv, "cas");
 	uint64_t seq;
 
@@ -146,9 +135,7 @@ int run_dht_put(struct invocation *inv)
 	}
 	if (cas)
 		json_object_set_new(parameters, "cas", json_integer((json_int_t)seq));
-	if (invocation_option(inv, "keep"))
-		json_object_set_new(parameters, "keep", json_true());
-	return search(inv, "PutDhtItem", with_option(inv, parameters, "salt"), false, print_item);
+	return search(inv, "PutDhtItem", parameters, false, print_item);
 }
 
 static void print_contacts(const struct invocation *inv, const json_t *reply)

@@ -22,7 +22,7 @@ struct following {
 	json_t *last;
 };
 
-/* What people are told a state is; the daemon's word where none is better. */
+/* A state in words for people; the daemon's word where none is better. */
 static const char *state_verb(const char *state)
 {
 	static const char *const verbs[][2] = {
@@ -117,7 +117,7 @@ static int follow_interrupted(const struct following *following)
 	return STATUS_INTERRUPTED;
 }
 
-/* follow makes a call that tells a get's progress, and shows it to its end. */
+/* follow makes a call that reports a get's progress, and shows it to its end. */
 static int follow(struct invocation *inv, const char *method, json_t *parameters, bool is_detached)
 {
 	struct following following = {.inv = inv, .is_detached = is_detached};

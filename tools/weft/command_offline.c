@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft backup and weft store salvage. What is to be done while no daemon
- * has the state folder open is done by weftd itself, which knows where it
- * is: from beside this program, from sbin, or from the PATH.
+ * weft backup and weft store salvage. weftd itself, which knows the state folder, does what needs a
+ * folder that no daemon has open. It is found beside this program, in sbin, or by the PATH.
  */
 #include <errno.h>
 #include <limits.h>

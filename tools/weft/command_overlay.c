@@ -15,7 +15,7 @@ void print_overlay_status(const struct invocation *inv, const json_t *reply)
 	if (inv->has_terminal_out)
 		printf("\n");
 	show_part(inv, "fill", json_object_get(overlay, "fills"), api_view_fill_list);
-	/* What never happened is left out on a terminal. */
+	/* A terminal leaves out counters of zero. */
 	json_array_foreach(json_object_get(overlay, "reasons"), i, reason)
 	{
 		if (!inv->has_terminal_out || field_uint(reason, "times"))

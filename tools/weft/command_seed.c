@@ -40,7 +40,7 @@ void print_seed_top(const struct invocation *inv, const json_t *reply)
 
 /* --- what gets brought --- */
 
-/* What a table shows of the bounds, for people and pipes alike. */
+/* The bounds in a table, for people and pipes alike. */
 static void seed_texts_set(json_t *get)
 {
 	static const char *const ends[][2] = {

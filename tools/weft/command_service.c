@@ -91,17 +91,13 @@ static int limits_add(struct invocation *inv, json_t *parameters)
 	return STATUS_OK;
 }
 
-static int lists_add(const struct invocation *inv, json_t *parameters)
+static int metadata_add(const struct invocation *inv, json_t *parameters)
 {
-	const char *allow = invocation_option(inv, "allow");
 	const char *meta = invocation_option(inv, "meta");
-	const char *read_only = invocation_option(inv, "read-only");
-	json_t *list = json_array(), *pairs = json_object(), *methods = json_array();
+	json_t *pairs = json_object();
 	int status = STATUS_OK;
 	char line[4200];
 
-	while (option_each(&allow, line, sizeof(line)))
-		json_array_append_new(list, json_string(line));
 	while (status == STATUS_OK && option_each(&meta, line, sizeof(line))) {
 		char *equals = strchr(line, '=');
 
@@ -113,17 +109,9 @@ static int lists_add(const struct invocation *inv, json_t *parameters)
 		*equals = '\0';
 		json_object_set_new(pairs, line, json_string(equals + 1));
 	}
-	while (option_each(&read_only, line, sizeof(line)))
-		json_array_append_new(methods, json_string(line));
-	if (json_array_size(methods))
-		json_object_set(parameters, "read_only", methods);
-	if (json_array_size(list))
-		json_object_set(parameters, "allow", list);
 	if (json_object_size(pairs))
 		json_object_set(parameters, "metadata", pairs);
-	json_decref(list);
 	json_decref(pairs);
-	json_decref(methods);
 	return status;
 }
 
@@ -144,10 +132,8 @@ static int program_add(const struct invocation *inv, json_t *parameters)
 	if (inv->arg_cnt > 1 && !exec)
 		return client_say_error(STATUS_USAGE, inv->args[1], "arguments are for --exec only",
 					example_publish);
-	if (http) {
-		json_object_set_new(parameters, "http", json_string(http));
+	if (http)
 		return STATUS_OK;
-	}
 	if (!path_absolute(exec ? exec : socket, path))
 		return client_say_error(STATUS_USAGE, exec ? exec : socket, "too long for a path",
 					NULL);
@@ -221,14 +207,12 @@ static int publish(const struct invocation *inv, json_t *parameters)
 
 int run_service_publish(struct invocation *inv)
 {
-	const char *version = invocation_option(inv, "version");
 	const char *health = invocation_option(inv, "health");
-	const char *user = invocation_option(inv, "user");
-	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+	json_t *parameters = command_parameters(inv, "PublishService", "name");
 	int status = program_add(inv, parameters);
 
 	if (status == STATUS_OK)
-		status = lists_add(inv, parameters);
+		status = metadata_add(inv, parameters);
 	if (status == STATUS_OK)
 		status = limits_add(inv, parameters);
 	if (status == STATUS_OK)
@@ -237,25 +221,14 @@ int run_service_publish(struct invocation *inv)
 		json_decref(parameters);
 		return status;
 	}
-	if (version)
-		json_object_set_new(parameters, "version", json_string(version));
 	if (health)
 		json_object_set_new(parameters, "health_path", json_string(health));
-	if (user)
-		json_object_set_new(parameters, "user", json_string(user));
-	if (invocation_option(inv, "unconfined"))
-		json_object_set_new(parameters, "unconfined", json_true());
-	if (invocation_option(inv, "hidden"))
-		json_object_set_new(parameters, "hidden", json_true());
-	if (invocation_option(inv, "signed"))
-		json_object_set_new(parameters, "signed", json_true());
 	inv->timeout_ms = 0; /* it was the service's, not the daemon's */
 	return publish(inv, parameters);
 }
 
 int run_service_allow(struct invocation *inv)
 {
-	const char *version = invocation_option(inv, "version");
 	bool is_for_all = invocation_option(inv, "everybody") != NULL;
 	json_t *parameters, *allow;
 
@@ -266,9 +239,8 @@ int run_service_allow(struct invocation *inv)
 	allow = json_array();
 	for (unsigned i = 1; i < inv->arg_cnt; i++)
 		json_array_append_new(allow, json_string(inv->args[i]));
-	parameters = json_pack("{s:s, s:o}", "name", inv->args[0], "allow", allow);
-	if (version)
-		json_object_set_new(parameters, "version", json_string(version));
+	parameters = command_parameters(inv, "SetServiceAccess", "name");
+	json_object_set_new(parameters, "allow", allow);
 	return client_show(inv, "SetServiceAccess", parameters, NULL);
 }
 
@@ -318,16 +290,12 @@ static bool text_is_service_id(const char *text)
 
 int run_service_find(struct invocation *inv)
 {
-	const char *version = invocation_option(inv, "version");
 	const char *what = inv->args[0];
-	json_t *reply,
-		*parameters =
-			json_pack("{s:s, s:b}", text_is_service_id(what) ? "service_id" : "name",
-				  what, "fresh", invocation_option(inv, "fresh") != NULL);
+	json_t *reply, *parameters = command_parameters(inv, "FindService", NULL);
 	int status;
 
-	if (version)
-		json_object_set_new(parameters, "version", json_string(version));
+	json_object_set_new(parameters, text_is_service_id(what) ? "service_id" : "name",
+			    json_string(what));
 	status = client_ask(inv, "FindService", parameters, &reply);
 	if (status != STATUS_OK)
 		return status;
@@ -347,7 +315,7 @@ void print_service_list(const struct invocation *inv, const json_t *reply)
 	show_part(inv, "known", json_object_get(reply, "known"), api_view_service_provider_known);
 }
 
-/* most_called_first: a stable order for who looks again and again. */
+/* most_called_first: a stable order for readers that look again and again. */
 static void most_called_first(json_t *rows)
 {
 	for (size_t i = 1; i < json_array_size(rows); i++)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/blocks.h"
 #include "daemon_client.h"
-#include "codec/base64.h"
 #include "codec/json_heap.h"
 #include "command_service_status.h"
 #include "text.h"
@@ -55,8 +55,8 @@ char *service_payload(const char *text, size_t *out_len)
 /* payload_add: a JSON object as it is, so that its answer comes as one, else as bytes. */
 static void payload_add(json_t *parameters, const char *payload, size_t len)
 {
+	struct api_blocks blocks = {0};
 	json_t *json = NULL;
-	char *text;
 
 	/* Without memory for it as JSON, it goes as bytes, or fails below. */
 	if (len && json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &json) < 0)
@@ -69,27 +69,14 @@ static void payload_add(json_t *parameters, const char *payload, size_t len)
 	json_decref(json);
 	if (!len)
 		return;
-	text = malloc(BASE64_LEN(len) + 1);
-	if (text)
-		json_object_set_new(parameters, "base64",
-				    json_string(base64_write((const uint8_t *)payload, len, text)));
-	free(text);
+	json_object_set_new(parameters, "base64", json_string(api_base64(&blocks, payload, len)));
+	api_blocks_free(&blocks);
 }
 
 json_t *service_parameters(const struct invocation *inv, const char *method)
 {
-	const char *version = invocation_option(inv, "version");
-	const char *provider = invocation_option(inv, "provider");
-	json_t *json = json_pack("{s:s, s:s}", "name", inv->args[0], "method", method);
+	json_t *json = command_parameters(inv, method, "name");
 
-	if (version)
-		json_object_set_new(json, "version", json_string(version));
-	if (provider)
-		json_object_set_new(json, "provider", json_string(provider));
-	if (invocation_option(inv, "prefer"))
-		json_object_set_new(json, "prefer", json_string(invocation_option(inv, "prefer")));
-	if (invocation_option(inv, "sign"))
-		json_object_set_new(json, "sign", json_true());
 	if (inv->timeout_ms)
 		json_object_set_new(json, "timeout_ms", json_integer((json_int_t)inv->timeout_ms));
 	return json;
@@ -99,9 +86,10 @@ json_t *service_parameters(const struct invocation *inv, const char *method)
 static int print_payload(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *json = json_object_get(reply, "json");
-	const json_t *base64 = json_object_get(reply, "base64");
-	size_t cap = json_string_length(base64) / 4 * 3, len = 0;
-	uint8_t *bytes;
+	const char *base64 = json_string_value(json_object_get(reply, "base64"));
+	struct api_blocks blocks = {0};
+	const void *bytes;
+	size_t len;
 
 	if (json_is_object(json)) {
 		if (inv->has_terminal_out)
@@ -112,14 +100,9 @@ static int print_payload(const struct invocation *inv, const json_t *reply)
 		}
 		return STATUS_OK;
 	}
-	bytes = malloc(cap + 1);
-	if (bytes && base64 &&
-	    base64_read(json_string_value(base64), json_string_length(base64), bytes, cap, &len) <
-		    0)
-		len = 0;
-	if (len)
+	if (api_base64_read(&blocks, base64, &bytes, &len) == 0)
 		fwrite(bytes, 1, len, stdout);
-	free(bytes);
+	api_blocks_free(&blocks);
 	return STATUS_OK;
 }
 
@@ -220,7 +203,8 @@ static int call_method(struct invocation *inv)
 		free(payload);
 		return status;
 	}
-	call.parameters = service_parameters(inv, inv->args[1]);
+	call.parameters = service_parameters(inv, call.method);
+	json_object_set_new(call.parameters, "method", json_string(inv->args[1]));
 	if (*trace)
 		json_object_set_new(call.parameters, "traceparent", json_string(trace));
 	payload_add(call.parameters, payload, len);

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/blocks.h"
 #include "daemon_client.h"
-#include "codec/base64.h"
 #include "command_service_status.h"
 #include "text.h"
 
 #define EVENT_LEN_MAX (64u * 1024) /* the daemon's limit, too */
 
-/* What happens beside events is for the standard error. */
+/* Everything but events goes to the standard error. */
 static void tell_notice(const struct invocation *inv, const json_t *reply)
 {
 	uint64_t lost_cnt = field_uint(reply, "lost");
@@ -28,19 +28,19 @@ static void tell_notice(const struct invocation *inv, const json_t *reply)
 /* An event as it is, and the end of a line; on a terminal without what would steer it. */
 static void print_event(const struct invocation *inv, const json_t *reply)
 {
-	static uint8_t data[EVENT_LEN_MAX + 3];
 	static char clean[EVENT_LEN_MAX + 1];
-	const json_t *text = json_object_get(reply, "base64");
-	size_t len = 0;
+	struct api_blocks blocks = {0};
+	const void *data;
+	size_t len;
 
-	if (base64_read(json_string_value(text), json_string_length(text), data, EVENT_LEN_MAX,
-			&len) < 0)
-		return;
-	data[len] = '\0';
-	if (inv->has_terminal_out)
-		fputs(text_clean((const char *)data, clean, sizeof(clean)), stdout);
-	else
+	/* The bytes that are read end with a NUL. */
+	if (api_base64_read(&blocks, field_text(reply, "base64"), &data, &len) < 0)
+		len = 0;
+	if (len && inv->has_terminal_out)
+		fputs(text_clean(data, clean, sizeof(clean)), stdout);
+	else if (len)
 		fwrite(data, 1, len, stdout);
+	api_blocks_free(&blocks);
 	putchar('\n');
 }
 
@@ -61,26 +61,17 @@ static bool event_reply(void *arg, json_t *reply, bool is_last)
 	return fflush(stdout) == 0;
 }
 
-static void option_add(const struct invocation *inv, json_t *parameters, const char *name)
-{
-	const char *value = invocation_option(inv, name);
-
-	if (value)
-		json_object_set_new(parameters, name, json_string(value));
-}
-
 int run_service_subscribe(struct invocation *inv)
 {
-	struct client_call call = {
-		.method = "SubscribeService", .wants_more = true, .reply = event_reply, .arg = inv};
+	struct client_call call = {.method = "SubscribeService",
+				   .parameters =
+					   command_parameters(inv, "SubscribeService", "name"),
+				   .wants_more = true,
+				   .reply = event_reply,
+				   .arg = inv};
 
-	call.parameters =
-		json_pack("{s:s, s:s, s:b, s:b}", "name", inv->args[0], "topic", inv->args[1],
-			  "as_json", inv->is_json, "sign", invocation_option(inv, "sign") != NULL);
-	option_add(inv, call.parameters, "version");
-	option_add(inv, call.parameters, "provider");
-	option_add(inv, call.parameters, "prefer");
-	option_add(inv, call.parameters, "since");
+	json_object_set_new(call.parameters, "topic", json_string(inv->args[1]));
+	json_object_set_new(call.parameters, "as_json", json_boolean(inv->is_json));
 	return client_call(inv, &call);
 }
 
@@ -106,18 +97,14 @@ int run_service_emit(struct invocation *inv)
 	struct client_call call = {.method = "PublishEvent", .reply = emit_reply, .arg = inv};
 	size_t len;
 	char *data = service_payload(inv->arg_cnt > 2 ? inv->args[2] : NULL, &len);
-	char *text = data ? malloc(BASE64_LEN(len) + 1) : NULL;
+	struct api_blocks blocks = {0};
 
-	if (data && !text)
-		client_say_error(STATUS_FAILED, "standard input", "no memory", NULL);
-	if (!text) {
-		free(data);
+	if (!data)
 		return STATUS_FAILED;
-	}
-	call.parameters = json_pack("{s:s, s:s, s:s}", "name", inv->args[0], "topic", inv->args[1],
-				    "base64", base64_write((const uint8_t *)data, len, text));
-	option_add(inv, call.parameters, "version");
+	call.parameters = command_parameters(inv, call.method, "name");
+	json_object_set_new(call.parameters, "topic", json_string(inv->args[1]));
+	json_object_set_new(call.parameters, "base64", json_string(api_base64(&blocks, data, len)));
+	api_blocks_free(&blocks);
 	free(data);
-	free(text);
 	return client_call(inv, &call);
 }

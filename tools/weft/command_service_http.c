@@ -240,16 +240,24 @@ int service_http_call(struct invocation *inv)
 		.piece = on_piece, .writable = body_send, .ended = on_ended};
 	static struct fetching fetching;
 	uint8_t head[SERVICE_HTTP_HEAD_LEN_MAX];
-	struct weft_target target = {.service = inv->args[0],
-				     .version = invocation_option(inv, "version"),
-				     .provider = invocation_option(inv, "provider"),
-				     .is_signed = invocation_option(inv, "sign") != NULL};
+	struct weft_stream_params params = {
+		.target = {.service = inv->args[0],
+			   .version = invocation_option(inv, "version"),
+			   .provider = invocation_option(inv, "provider"),
+			   .is_signed = invocation_option(inv, "sign") != NULL},
+		.method = SERVICE_HTTP_METHOD,
+		.head = head,
+		.timeout_ms = client_timeout_ms(inv),
+		.events = &events,
+		.arg = &fetching,
+	};
 	struct weft_client *client;
 	struct weft_error error;
 	char *body = service_payload(inv->arg_cnt > 3 ? inv->args[3] : NULL, &fetching.body_len);
-	size_t head_len = body ? request_write(inv, fetching.body_len, head) : 0;
-	int status = head_len ? control_client_open(inv, &client) : STATUS_USAGE;
+	int status;
 
+	params.len = body ? request_write(inv, fetching.body_len, head) : 0;
+	status = params.len ? control_client_open(inv, &client) : STATUS_USAGE;
 	if (status != STATUS_OK) {
 		free(body);
 		return body ? status : STATUS_FAILED;
@@ -257,9 +265,7 @@ int service_http_call(struct invocation *inv)
 	fetching.inv = inv;
 	fetching.body = body;
 	client_catch_interrupt();
-	if (weft_stream_open(client, &target, SERVICE_HTTP_METHOD, head, head_len,
-			     client_timeout_ms(inv), &events, &fetching, &fetching.stream,
-			     &error) < 0) {
+	if (weft_stream_open(client, &params, &fetching.stream, &error) < 0) {
 		status = client_say_error(STATUS_UNREACHABLE, error.what, error.why, error.next);
 	} else {
 		body_send(&fetching, fetching.stream);

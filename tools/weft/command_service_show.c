@@ -200,7 +200,7 @@ static bool keep_reply(void *arg, json_t *reply, bool is_last)
 /* describe asks the provider what its service says of itself. *out_described is NULL unless the status is OK. */
 static int describe(struct invocation *inv, json_t **out_described)
 {
-	json_t *reply = NULL, *parameters = service_parameters(inv, "");
+	json_t *reply = NULL, *parameters = service_parameters(inv, "DescribeService");
 	struct client_call call = {
 		.method = "DescribeService", .is_long = true, .reply = keep_reply, .arg = &reply};
 	char why[256];
@@ -208,7 +208,6 @@ static int describe(struct invocation *inv, json_t **out_described)
 	int status;
 
 	*out_described = NULL;
-	json_object_del(parameters, "method");
 	if (!inv->timeout_ms)
 		json_object_set_new(parameters, "timeout_ms", json_integer(DESCRIBE_MS));
 	call.parameters = parameters;

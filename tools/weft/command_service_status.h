@@ -7,11 +7,11 @@
 #include "command.h"
 #include "service/trace.h"
 
-/* What the commands that call services and stream to them have in common. */
+/* The common part of the commands that call services and stream to them. */
 
 /* service_status_exit: what the command ends with for a status of a call. */
 int service_status_exit(uint64_t status);
-/* service_parameters: which service the command line means; the caller's to add to. */
+/* service_parameters: which service the command line means, for method of the daemon. */
 json_t *service_parameters(const struct invocation *inv, const char *method);
 /* service_payload is text, or the standard input for "-"; to be freed. NULL: failed, and said. */
 char *service_payload(const char *text, size_t *out_len);

@@ -195,11 +195,16 @@ int run_service_stream(struct invocation *inv)
 	static const struct weft_stream_events events = {
 		.opened = on_opened, .piece = on_piece, .writable = on_writable, .ended = on_ended};
 	static struct streaming streaming;
-	const char *channel = inv->arg_cnt > 1 ? inv->args[1] : CHANNEL_DEFAULT;
-	struct weft_target target = {.service = inv->args[0],
-				     .version = invocation_option(inv, "version"),
-				     .provider = invocation_option(inv, "provider"),
-				     .is_signed = invocation_option(inv, "sign") != NULL};
+	struct weft_stream_params params = {
+		.target = {.service = inv->args[0],
+			   .version = invocation_option(inv, "version"),
+			   .provider = invocation_option(inv, "provider"),
+			   .is_signed = invocation_option(inv, "sign") != NULL},
+		.method = inv->arg_cnt > 1 ? inv->args[1] : CHANNEL_DEFAULT,
+		.timeout_ms = client_timeout_ms(inv),
+		.events = &events,
+		.arg = &streaming,
+	};
 	struct weft_client *client;
 	struct weft_error error;
 	char trace[SERVICE_TRACE_TEXT_CAP];
@@ -210,12 +215,11 @@ int run_service_stream(struct invocation *inv)
 	if (status != STATUS_OK)
 		return status;
 	if (*trace)
-		target.traceparent = trace;
+		params.target.traceparent = trace;
 	streaming.inv = inv;
 	streaming.has_lines = invocation_option(inv, "lines") != NULL;
 	client_catch_interrupt();
-	if (weft_stream_open(client, &target, channel, NULL, 0, client_timeout_ms(inv), &events,
-			     &streaming, &streaming.stream, &error) < 0)
+	if (weft_stream_open(client, &params, &streaming.stream, &error) < 0)
 		status = client_say_error(STATUS_UNREACHABLE, error.what, error.why, error.next);
 	else
 		status = streaming_run(client, &streaming);

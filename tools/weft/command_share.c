@@ -125,7 +125,7 @@ int run_share_add(struct invocation *inv)
 	client_catch_interrupt();
 	status = client_call(inv, &call);
 	share_import_end(&adding);
-	/* Leaving is enough: the daemon stops an import that nobody waits for. */
+	/* Leaving is enough: the daemon stops an import whose caller is gone. */
 	if (status == STATUS_INTERRUPTED)
 		fprintf(stderr, "weft: import cancelled, unless another command waits for it; "
 				"what was hashed is remembered, so the next \"weft share add\" "

@@ -20,7 +20,10 @@ bool share_import_reply(void *arg, json_t *reply, bool is_last);
 void share_import_failed(void *arg);
 void share_import_end(struct share_import *import);
 
-/* share_tell_skipped says what of the folder is not in the share: nobody should learn that later. */
+/*
+ * share_tell_skipped prints what of the folder is not in the share, so that the user learns it at
+ * once.
+ */
 void share_tell_skipped(const json_t *import);
 
 #endif

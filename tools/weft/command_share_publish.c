@@ -130,7 +130,7 @@ int run_share_set(struct invocation *inv)
 
 /* --- publish, update --- */
 
-/* What makes followers refuse the revision, and the next step. */
+/* The reason why followers would refuse the revision, and the next step. */
 static void tell_dates(const json_t *share, const char *name)
 {
 	uint64_t clock_s = field_uint(share, "clock_ahead_s");
@@ -334,7 +334,7 @@ int run_share_link(struct invocation *inv)
 	return STATUS_OK;
 }
 
-/* What cannot be undone is not done by a slip of the hand. */
+/* A step that cannot be undone needs a confirmation. */
 static bool is_meant(const struct invocation *inv, const char *what, const char *next)
 {
 	if (invocation_option(inv, "yes"))

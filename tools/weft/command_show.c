@@ -4,7 +4,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "api/node.h"
 #include "daemon_client.h"
 #include "text.h"
 
@@ -25,22 +27,71 @@ static void call_print(const struct invocation *inv, const json_t *reply)
 		printf("%s\n", call->done);
 }
 
+/* The parameter that an option is: its name with - for _. */
+static const struct api_field *field_of(const char *method, const char *option)
+{
+	const struct api_type *type = api_node_method(method)->in;
+
+	for (size_t i = 0; i < type->cnt; i++) {
+		const char *at = type->fields[i].name, *of = option;
+
+		while (*at && (*at == *of || (*at == '_' && *of == '-')))
+			at++, of++;
+		if (!*at && !*of)
+			return &type->fields[i];
+	}
+	return NULL;
+}
+
+static json_t *lines_json(const char *lines)
+{
+	json_t *json = json_array();
+
+	for (;;) {
+		size_t len = strcspn(lines, "\n");
+
+		(void)json_array_append_new(json, json_stringn(lines, len));
+		if (!lines[len])
+			return json;
+		lines += len + 1;
+	}
+}
+
+json_t *command_parameters(const struct invocation *inv, const char *method, const char *first)
+{
+	const struct command_option *options = inv->command->options;
+	json_t *parameters = json_object();
+
+	if (first && inv->arg_cnt)
+		(void)json_object_set_new(parameters, first, json_string(inv->args[0]));
+	for (unsigned i = 0; i < COMMAND_OPTION_MAX && options[i].name; i++) {
+		const struct api_field *field =
+			inv->values[i] ? field_of(method, options[i].name) : NULL;
+		enum api_kind kind = field ? field->type->kind : API_KIND_INT;
+
+		if (kind == API_KIND_STRING || kind == API_KIND_ENUM)
+			(void)json_object_set_new(parameters, field->name,
+						  json_string(inv->values[i]));
+		else if (kind == API_KIND_BOOL)
+			(void)json_object_set_new(parameters, field->name, json_true());
+		else if (kind == API_KIND_LIST)
+			(void)json_object_set_new(parameters, field->name,
+						  lines_json(inv->values[i]));
+	}
+	return parameters;
+}
+
 int command_call_run(const struct invocation *inv)
 {
 	const struct command *command = inv->command;
-	struct client_call call = {.method = command->call.method,
-				   .parameters = json_object(),
-				   .is_setting = command->call.is_setting};
+	struct client_call call = {
+		.method = command->call.method,
+		.parameters = command_parameters(inv, command->call.method, command->call.takes[0]),
+		.is_setting = command->call.is_setting};
 
-	for (unsigned i = 0; i < inv->arg_cnt; i++)
+	for (unsigned i = 1; i < inv->arg_cnt; i++)
 		(void)json_object_set_new(call.parameters, command->call.takes[i],
 					  json_string(inv->args[i]));
-	for (unsigned i = 0; i < COMMAND_OPTION_MAX && command->options[i].name; i++)
-		if (inv->values[i])
-			(void)json_object_set_new(call.parameters, command->options[i].name,
-						  command->options[i].arg
-							  ? json_string(inv->values[i])
-							  : json_true());
 	return client_show_call(inv, &call, call_print);
 }
 
@@ -136,7 +187,7 @@ static void print_crash(const struct invocation *inv, const json_t *crash)
 		printf("last_crash\t%s\n", text);
 }
 
-/* What timetables say now, and until when. */
+/* The present entries of timetables, and their ends. */
 static void print_rates(const struct invocation *inv, const json_t *rates)
 {
 	const json_t *rate;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft dht survey: asks the DHT for the same items again and again, and tells how many were
- * found, how fast, and from how many nodes. Each answer is an observation: a line of the file of
- * --out, which a later survey reads first.
+ * weft dht survey: asks the DHT for the same items again and again, and prints how many were found,
+ * how fast, and from how many nodes. Each answer is an observation: a line of the file of --out,
+ * which a later survey reads first.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/node_client.h"
 #include "base/monotonic.h"
 #include "daemon_client.h"
-#include "client/client_call.h"
+#include "client/client_ask.h"
 #include "command_show.h"
 #include "text.h"
 
@@ -210,7 +211,7 @@ static bool out_write(struct survey *survey, const struct survey_key *key,
 
 /* --- rounds --- */
 
-/* What became of one key. */
+/* The outcome of one key. */
 struct asking {
 	struct answer answer;
 	struct weft_error error;
@@ -238,20 +239,21 @@ static void asking_told(void *arg, json_t *message, const struct weft_error *err
 
 static int key_ask(struct weft_client *client, const struct survey_key *key, struct asking *asking)
 {
-	struct ask_params params = {
-		.method = ASK_INTERFACE "GetDhtItem",
-		.parameters = json_pack("{s:s, s:b}", "key", key->key, "survey", 1),
-		.timeout_ms = -1,
+	const struct api_get_dht_item_in in = {.key = key->key,
+					       .salt = key->salt[0] ? key->salt : NULL,
+					       .has_survey = true,
+					       .survey = true};
+	const struct ask_params params = {
+		.method = API_GET_DHT_ITEM_METHOD,
+		.parameters = api_get_dht_item_in_write(&in),
 		.fn = asking_told,
 		.arg = asking,
 	};
 	struct ask *ask;
 
-	if (key->salt[0])
-		json_object_set_new(params.parameters, "salt", json_string(key->salt));
 	if (client_ask_start(client, &params, &ask, &asking->error) < 0)
 		return STATUS_UNREACHABLE;
-	if (client_ask_run(client, ask, &asking->is_done) < 0) {
+	if (client_ask_run(ask, &asking->is_done) < 0) {
 		client_ask_cancel(ask);
 		return STATUS_INTERRUPTED;
 	}

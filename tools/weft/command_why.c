@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft why: what happened to somebody. */
+/* weft why: the incidents of an address or a key. */
 #include <stdio.h>
 
 #include "command_show.h"

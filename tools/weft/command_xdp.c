@@ -76,25 +76,12 @@ static bool device_words_are_known(const struct invocation *inv)
 	       word_is_known("--send", invocation_option(inv, "send"), sends);
 }
 
-/* Asks for something about the device named by the first argument. */
-static json_t *device_ask(const struct invocation *inv)
-{
-	json_t *parameters = json_pack("{s:s}", "device", inv->args[0]);
-	const char *mode = invocation_option(inv, "mode");
-	const char *send = invocation_option(inv, "send");
-
-	if (mode)
-		json_object_set_new(parameters, "mode", json_string(mode));
-	if (send)
-		json_object_set_new(parameters, "send", json_string(send));
-	return parameters;
-}
-
 int run_xdp_plan(struct invocation *inv)
 {
 	if (!device_words_are_known(inv))
 		return STATUS_USAGE;
-	return client_show(inv, "PlanXdp", device_ask(inv), print_plan);
+	return client_show(inv, "PlanXdp", command_parameters(inv, "PlanXdp", "device"),
+			   print_plan);
 }
 
 int run_xdp_attach(struct invocation *inv)
@@ -109,7 +96,7 @@ int run_xdp_attach(struct invocation *inv)
 					"weft help xdp attach");
 	if (!device_words_are_known(inv))
 		return STATUS_USAGE;
-	parameters = device_ask(inv);
+	parameters = command_parameters(inv, "AttachXdp", "device");
 	if (confirm)
 		json_object_set_new(parameters, "confirm_ms",
 				    json_integer((json_int_t)(confirm_s * 1000)));
@@ -135,7 +122,7 @@ int run_xdp_mode(struct invocation *inv)
 	return client_show(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), print_mode);
 }
 
-/* Who serves which queue: for people, beside one device a line. */
+/* The worker of each queue: for people, beside one device a line. */
 static void print_queues(const struct invocation *inv, const json_t *devices)
 {
 	const json_t *device;

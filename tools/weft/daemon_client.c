@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/client_call.h"
+#include "api/node.h"
+#include "client/client_ask.h"
 #include "client/failure.h"
 #include "terminal.h"
 #include "text.h"
 
-#define INTERFACE	   "net.weft.Node"
 #define TIMEOUT_DEFAULT_MS 30000
 
 static volatile sig_atomic_t interrupted;
@@ -28,7 +28,7 @@ void client_catch_interrupt(void)
 	struct sigaction before;
 
 	sigaction(SIGTERM, &action, NULL);
-	/* In the background of a script Ctrl-C is not meant for us. */
+	/* In the background of a script Ctrl-C is not meant for this program. */
 	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 		sigaction(SIGINT, &action, NULL);
 }
@@ -78,6 +78,7 @@ int control_client_open(const struct invocation *inv, struct weft_client **out_c
 	if (weft_client_open(inv->socket, client_timeout_ms(inv), out_client, &error) < 0)
 		return say_failure(&error);
 	(*out_client)->is_interrupted = client_is_interrupted;
+	(*out_client)->is_plain = true;
 	return STATUS_OK;
 }
 
@@ -85,12 +86,12 @@ static const struct {
 	const char *error;
 	int status;
 } error_statuses[] = {
-	{INTERFACE ".Failed", STATUS_FAILED},
-	{INTERFACE ".Invalid", STATUS_FAILED},
-	{INTERFACE ".NotFound", STATUS_NOT_FOUND},
-	{INTERFACE ".Refused", STATUS_REFUSED},
-	{INTERFACE ".Timeout", STATUS_TIMEOUT},
-	{INTERFACE ".NotVerified", STATUS_NOT_VERIFIED},
+	{API_NODE_INTERFACE ".Failed", STATUS_FAILED},
+	{API_NODE_INTERFACE ".Invalid", STATUS_FAILED},
+	{API_NODE_INTERFACE ".NotFound", STATUS_NOT_FOUND},
+	{API_NODE_INTERFACE ".Refused", STATUS_REFUSED},
+	{API_NODE_INTERFACE ".Timeout", STATUS_TIMEOUT},
+	{API_NODE_INTERFACE ".NotVerified", STATUS_NOT_VERIFIED},
 	{"org.varlink.service.PermissionDenied", STATUS_REFUSED},
 	{"org.varlink.service.InvalidParameter", STATUS_USAGE},
 };
@@ -99,7 +100,7 @@ static int status_of_reply(const struct client_call *call, const json_t *message
 {
 	const char *name = json_string_value(json_object_get(message, "error"));
 
-	if (call->is_setting && strcmp(name, INTERFACE ".Invalid") == 0)
+	if (call->is_setting && strcmp(name, API_NODE_INTERFACE ".Invalid") == 0)
 		return STATUS_USAGE;
 	for (size_t i = 0; i < sizeof(error_statuses) / sizeof(error_statuses[0]); i++) {
 		if (strcmp(error_statuses[i].error, name) == 0)
@@ -162,7 +163,7 @@ static int calling_run(struct weft_client *client, struct calling *calling, cons
 
 	if (client_ask_start(client, &params, &calling->ask, &error) < 0)
 		return say_failure(&error);
-	if (client_ask_run(client, calling->ask, &calling->is_done) < 0) {
+	if (client_ask_run(calling->ask, &calling->is_done) < 0) {
 		client_ask_cancel(calling->ask);
 		return STATUS_INTERRUPTED;
 	}
@@ -200,7 +201,8 @@ int client_call(const struct invocation *inv, const struct client_call *call)
 		json_decref(call->parameters);
 		return status;
 	}
-	snprintf(method, sizeof(method), INTERFACE ".%s", call->method);
+	snprintf(method, sizeof(method), "%s.%s", api_node_method(call->method)->interface,
+		 call->method);
 	if (is_long)
 		status = greet(inv, client);
 	if (status == STATUS_OK)

@@ -43,7 +43,7 @@ static void print_globals(FILE *out, const struct command *but)
 	}
 }
 
-/* What most people need on most days. */
+/* The commands that most people need on most days. */
 static const struct {
 	const char *object, *verb;
 } everyday[] = {
@@ -90,10 +90,9 @@ static void print_group(FILE *out, size_t group)
 {
 	fprintf(out, "\n%s:\n", groups[group].title);
 	for (const char *const *object = groups[group].objects; *object; object++) {
-		for (unsigned i = 0; i < command_cnt; i++) {
-			if (strcmp(commands[i].object, *object) == 0 &&
-			    !command_is_everyday(&commands[i]))
-				print_row(out, &commands[i]);
+		for (const struct command *at = NULL; (at = command_next(at));) {
+			if (strcmp(at->object, *object) == 0 && !command_is_everyday(at))
+				print_row(out, at);
 		}
 	}
 }
@@ -116,9 +115,9 @@ static void print_all(FILE *out)
 
 static void print_verbs(FILE *out, const char *object, const struct command *but)
 {
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0 && &commands[i] != but)
-			print_row(out, &commands[i]);
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && at != but)
+			print_row(out, at);
 	}
 }
 
@@ -131,8 +130,8 @@ static void print_object(FILE *out, const char *object)
 
 static bool object_has_verbs(const char *object)
 {
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb)
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && *at->verb)
 			return true;
 	}
 	return false;
@@ -180,20 +179,20 @@ int run_help(struct invocation *inv)
 static void print_words(const char *object)
 {
 	printf("\t%s) words=\"", object);
-	for (unsigned i = 0; i < command_cnt; i++) {
-		const struct command *command = &commands[i];
-
-		if (strcmp(command->object, object) != 0)
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) != 0)
 			continue;
-		printf("%s ", command->verb);
-		for (unsigned j = 0; j < COMMAND_OPTION_MAX && command->options[j].name; j++)
-			printf("--%s ", command->options[j].name);
+		printf("%s ", at->verb);
+		for (unsigned j = 0; j < COMMAND_OPTION_MAX && at->options[j].name; j++)
+			printf("--%s ", at->options[j].name);
 	}
 	printf("--json --timeout --help\" ;;\n");
 }
 
 void help_print_completion(void)
 {
+	const char *before = "";
+
 	printf("# bash completion for weft\n"
 	       "_weft() {\n"
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
@@ -210,16 +209,18 @@ void help_print_completion(void)
 	       "\t--to|add) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
 	       "\tesac\n"
 	       "\tcase $object in\n\t\"\") words=\"");
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (i == 0 || strcmp(commands[i].object, commands[i - 1].object) != 0)
-			printf("%s ", commands[i].object);
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, before) != 0)
+			printf("%s ", at->object);
+		before = at->object;
 	}
 	for (unsigned i = 0; i < global_option_cnt; i++)
 		printf("--%s ", global_options[i].name);
 	printf("\" ;;\n");
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (i == 0 || strcmp(commands[i].object, commands[i - 1].object) != 0)
-			print_words(commands[i].object);
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, before) != 0)
+			print_words(at->object);
+		before = at->object;
 	}
 	printf("\tesac\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"

@@ -29,17 +29,17 @@ bool command_takes_option(const struct command *command, const char *name, unsig
 
 const struct command *command_lookup(const char *object, const char *verb)
 {
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0 && strcmp(commands[i].verb, verb) == 0)
-			return &commands[i];
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && strcmp(at->verb, verb) == 0)
+			return at;
 	}
 	return NULL;
 }
 
 static bool object_is_known(const char *object)
 {
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0)
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0)
 			return true;
 	}
 	return false;
@@ -51,10 +51,10 @@ static const char *nearest_verb(const char *object, const char *wanted)
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
 
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb &&
-		    weft_is_nearer(wanted, commands[i].verb, &best))
-			nearest = commands[i].verb;
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && *at->verb &&
+		    weft_is_nearer(wanted, at->verb, &best))
+			nearest = at->verb;
 	}
 	return nearest;
 }
@@ -64,9 +64,9 @@ static int unknown_object(const char *object)
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
 
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (weft_is_nearer(object, commands[i].object, &best))
-			nearest = commands[i].object;
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (weft_is_nearer(object, at->object, &best))
+			nearest = at->object;
 	}
 	fprintf(stderr, "weft: unknown command \"%s\"", object);
 	if (nearest)
@@ -86,9 +86,9 @@ static int unknown_verb(const char *object, const char *verb)
 		return STATUS_USAGE;
 	}
 	fprintf(stderr, "; there is");
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb)
-			fprintf(stderr, " %s", commands[i].verb);
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && *at->verb)
+			fprintf(stderr, " %s", at->verb);
 	}
 	fprintf(stderr, "\n");
 	return STATUS_USAGE;
@@ -207,8 +207,8 @@ static bool option_needs_value(const struct option_word *word, const char **word
 		return command->options[idx].arg != NULL;
 	if (global)
 		return global->arg != NULL;
-	for (unsigned i = 0; i < command_cnt; i++) {
-		if (command_takes_option(&commands[i], name, &idx) && commands[i].options[idx].arg)
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (command_takes_option(at, name, &idx) && at->options[idx].arg)
 			return true;
 	}
 	return false;
@@ -323,7 +323,7 @@ static int words_check(const struct invocation *inv)
 	return STATUS_USAGE;
 }
 
-/* What goes to the daemon goes as JSON, which has no letters but UTF-8's. */
+/* The daemon gets JSON, which is UTF-8 only. */
 static int words_are_text(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {

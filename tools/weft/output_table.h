@@ -17,7 +17,7 @@ void table_print(const struct invocation *inv, const json_t *rows, const struct 
 
 /*
  * table_print_part is one of several tables: in a pipe each row begins with kind, by which a script
- * tells it from the others.
+ * distinguishes it from the others.
  */
 void table_print_part(const struct invocation *inv, const char *kind, const json_t *rows,
 		      const struct column *columns);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the terminal is and takes. */
+/* The terminal's properties. */
 
 /* terminal_columns of the one at fd: $COLUMNS as POSIX has it, else what it says, else 80. */
 size_t terminal_columns(int fd);

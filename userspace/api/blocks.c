@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/blocks.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "codec/json_heap.h"
+#include "codec/text/base64.h"
 
 #define BLOCK_LEN   4096 /* at least; most replies fit into one */
 #define ROW_CNT_MIN 8
@@ -75,22 +77,43 @@ const char *api_format(struct api_blocks *blocks, const char *format, ...)
 	return text;
 }
 
-void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,
-		  const void *row)
+const char *api_base64(struct api_blocks *blocks, const void *data, size_t len)
 {
-	if (*cnt >= *cap) {
-		size_t more = *cnt < ROW_CNT_MIN ? ROW_CNT_MIN : 2 * *cnt;
+	char *text = api_alloc(blocks, BASE64_LEN(len) + 1);
+
+	return text ? base64_write(data, len, text) : NULL;
+}
+
+int api_base64_read(struct api_blocks *blocks, const char *text, const void **out_data,
+		    size_t *out_len)
+{
+	size_t cap = text ? strlen(text) / 4 * 3 : 0;
+	uint8_t *data = api_alloc(blocks, cap + 1);
+
+	*out_len = 0;
+	*out_data = data;
+	if (!data)
+		return -ENOMEM;
+	return text ? base64_read(text, strlen(text), data, cap, out_len) : 0;
+}
+
+void api_push_row(struct api_blocks *blocks, void *any_list, size_t row_len, const void *row)
+{
+	struct api_list *list = any_list;
+
+	if (list->cnt >= list->cap) {
+		size_t more = list->cnt < ROW_CNT_MIN ? ROW_CNT_MIN : 2 * list->cnt;
 		void *grown = api_alloc(blocks, more * row_len);
 
 		if (!grown)
 			return;
-		if (*cnt)
-			memcpy(grown, *rows, *cnt * row_len);
-		*rows = grown;
-		*cap = more;
+		if (list->cnt)
+			memcpy(grown, list->rows, list->cnt * row_len);
+		list->rows = grown;
+		list->cap = more;
 	}
-	memcpy((char *)*rows + *cnt * row_len, row, row_len);
-	(*cnt)++;
+	memcpy((char *)list->rows + list->cnt * row_len, row, row_len);
+	list->cnt++;
 }
 
 void api_blocks_free(struct api_blocks *blocks)

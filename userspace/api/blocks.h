@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "weft/err.h"
+
 /*
  * The memory of one message of the control interface: texts and rows that its
  * structs point to. All zero is empty; api_blocks_free frees everything at
@@ -22,6 +24,12 @@ void *api_alloc(struct api_blocks *blocks, size_t len);
 const char *api_text(struct api_blocks *blocks, const char *text);
 __attribute__((format(printf, 2, 3))) const char *api_format(struct api_blocks *blocks,
 							     const char *format, ...);
+/* api_base64 writes bytes as messages have them. NULL without memory. */
+const char *api_base64(struct api_blocks *blocks, const void *data, size_t len);
+/* api_base64_read gives the bytes of text (NULL: none). Returns 0, -ENOMEM or WEFT_EMALFORMED. */
+WEFT_MUST_CHECK
+int api_base64_read(struct api_blocks *blocks, const char *text, const void **out_data,
+		    size_t *out_len);
 void api_blocks_free(struct api_blocks *blocks);
 
 /*
@@ -30,9 +38,13 @@ void api_blocks_free(struct api_blocks *blocks);
  * The list stays as it was without memory.
  */
 #define api_push(blocks, list, ...)                                                                \
-	api_push_row((blocks), (void **)&(list)->rows, &(list)->cnt, &(list)->cap,                 \
-		     sizeof(*(list)->rows), (__typeof__(*(list)->rows)[1]){__VA_ARGS__})
-void api_push_row(struct api_blocks *blocks, void **rows, size_t *cnt, size_t *cap, size_t row_len,
-		  const void *row);
+	api_push_row((blocks), (list), sizeof(*(list)->rows),                                      \
+		     (__typeof__(*(list)->rows)[1]){__VA_ARGS__})
+/* Every struct api_X_list and struct api_X_map is laid out as this one. */
+struct api_list {
+	void *rows;
+	size_t cnt, cap;
+};
+void api_push_row(struct api_blocks *blocks, void *any_list, size_t row_len, const void *row);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The method table of net.weft.Node, made of the lists that tools/varlink-c makes of
+ * The method table of the daemon, made of the lists that tools/varlink-c makes of
  * include/varlink/: a method without a handler does not link.
  */
 #include "methods.h"
@@ -8,27 +8,38 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define LINK_WHY_CAP 128
 /* Enough of a foreign text to know it again. */
 #define LINK_SHOWN_LEN 24
 
-#define STRUCT_RUN(name, word, needed)                                                             \
+#define METHOD_RUN(name, word, needed)                                                             \
 	static void run_##word(void *ctx, struct control_call *call, const void *in,               \
 			       uint64_t now_ns)                                                    \
 	{                                                                                          \
 		api_##word(ctx, call, in, now_ns);                                                 \
 	}
-METHODS_OF_STRUCTS(STRUCT_RUN)
+API_METHODS(METHOD_RUN)
 
-#define STRUCT_ROW(method, word, needed) {#method, CONTROL_##needed, .run = run_##word},
-#define JSON_ROW(method, word, needed)	 {#method, CONTROL_##needed, .handle = api_##word},
-const struct control_method api_methods[] = {
-	METHODS_OF_STRUCTS(STRUCT_ROW) METHODS_OF_JSON(JSON_ROW){NULL, CONTROL_ADMIN, NULL, NULL},
-};
+#define METHOD_ROW(name, word, needed) {#name, CONTROL_##needed, .run = run_##word},
+const struct control_method api_methods[] = {API_METHODS(METHOD_ROW){NULL}};
 
 const char *const api_upgrades[] = {"OpenServiceStream", NULL};
+
+void api_forget(struct api *api)
+{
+	api_imports_forget(api);
+	api_files_check_forget(api);
+	api_get_watches_forget(api);
+	api_pings_forget(api);
+	api_load_watches_forget(api);
+	api_checks_forget(api);
+	api_dht_runs_forget(api);
+	api_bootstrap_checks_forget(api);
+	api_idempotency_forget(api);
+	api_joinings_forget(api);
+}
 
 json_t *api_json_id(const uint8_t id[static 32])
 {

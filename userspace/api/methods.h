@@ -4,38 +4,20 @@
 
 #include <jansson.h>
 
+#include "api/api.h"
 #include "api/node.h"
 #include "control/control.h"
 #include "mesh/mesh.h"
-#include "node/node_state.h"
 
 /*
  * The handlers behind the control socket, one file per object, named as their
- * methods are: ShowDht is api_show_dht. ctx is the struct node; parameters
- * are borrowed until a handler returns. Those of an area that is in
- * METHODS_OF_STRUCTS come as the struct of their method (api/node.h). Those of the
- * others come as JSON that was checked: a field has its declared type, or is missing
- * if optional.
+ * methods are: ShowDht is api_show_dht. in is borrowed until a handler returns.
  */
-/* clang-format off */
-#define METHODS_OF_STRUCTS(X) \
-	API_ANNOUNCE_METHODS(X) \
-	API_DAEMON_METHODS(X) \
-	API_DHT_METHODS(X) \
-	API_FIREWALL_METHODS(X) \
-	API_GETS_METHODS(X) \
-	API_LIMITS_METHODS(X) \
-	API_NETWORK_METHODS(X) \
-	API_PEERS_METHODS(X) \
-	API_SEARCH_METHODS(X)
-/* clang-format on */
-#define METHODS_OF_JSON(X) API_NODE_METHODS(X)
-
-#define METHOD_OF_STRUCT(name, word, role)                                                         \
-	void api_##word(struct node *node, struct control_call *call,                              \
+#define METHOD(name, word, role)                                                                   \
+	void api_##word(struct api *api, struct control_call *call,                                \
 			const struct api_##word##_in *in, uint64_t now_ns);
-METHODS_OF_STRUCTS(METHOD_OF_STRUCT)
-#undef METHOD_OF_STRUCT
+API_METHODS(METHOD)
+#undef METHOD
 
 /* api_reply(call, list_bans, .bans = bans) ends a call of ListBans; api_reply_more does not. */
 #define api_reply(call, method, ...)                                                               \
@@ -44,42 +26,35 @@ METHODS_OF_STRUCTS(METHOD_OF_STRUCT)
 	control_reply_more(call,                                                                   \
 			   api_##method##_out_write(&(struct api_##method##_out){__VA_ARGS__}))
 
-typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns);
-#define METHOD_OF_JSON(name, word, role) method_fn api_##word;
-METHODS_OF_JSON(METHOD_OF_JSON)
-#undef METHOD_OF_JSON
-
 /* method_traffic.c. traffic: of all workers. api_rates: the rows of timetables that are not empty. */
-struct blobs_traffic api_traffic(struct node *node, uint64_t now_ns);
-struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct node *node,
+struct blobs_traffic api_traffic(struct api *api, uint64_t now_ns);
+struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct api *api,
 					uint64_t now_ns);
 
-/* method_share.c: an import of path. method_publish.c: the shares that this node publishes. */
+/* method_share.c: an import of path. */
 struct blobs_import;
-json_t *api_json_import(const struct blobs_import *import, const char *path);
-json_t *api_json_published_shares(const struct node *node);
+struct api_import api_import(struct api_blocks *blocks, const struct blobs_import *import,
+			     const char *path);
 
 /* method_get.c: blobs/ says that a get moved; its watchers are told. */
-void api_get_moved(struct node *node, uint64_t get_id);
+void api_get_moved(struct api *api, uint64_t get_id);
 
-/* After control_close: what waited to reply to a call is dropped. */
-void api_imports_forget(struct node *node);
-/* api_files_check_forget: while blobs/ is there. */
-void api_files_check_forget(struct node *node);
-void api_get_watches_forget(struct node *node);
-void api_pings_forget(struct node *node);
-void api_load_watches_forget(struct node *node);
-void api_checks_forget(struct node *node);
-void api_dht_runs_forget(struct node *node);
-void api_bootstrap_checks_forget(struct node *node);
-void api_joinings_forget(struct node *node);
+/* Parts of api_forget. */
+void api_imports_forget(struct api *api);
+void api_files_check_forget(struct api *api);
+void api_get_watches_forget(struct api *api);
+void api_pings_forget(struct api *api);
+void api_load_watches_forget(struct api *api);
+void api_checks_forget(struct api *api);
+void api_dht_runs_forget(struct api *api);
+void api_bootstrap_checks_forget(struct api *api);
+void api_joinings_forget(struct api *api);
 /*
  * method_idempotency.c: api_reply_idempotent answers call by reply, which it takes, once what was given to the
  * store before is durable, or says that it is not. _forget: callers are gone, the store is not.
  */
-void api_reply_idempotent(struct node *node, struct control_call *call, json_t *reply);
-void api_idempotency_forget(struct node *node);
+void api_reply_idempotent(struct api *api, struct control_call *call, json_t *reply);
+void api_idempotency_forget(struct api *api);
 
 /*
  * method_peer.c. api_peer: as the caller may see it; its texts are of the next reply.
@@ -88,10 +63,10 @@ void api_idempotency_forget(struct node *node);
  * key a call names, which may be cut when it is a known peer's; false: call was
  * failed.
  */
-struct api_peer api_peer(struct control_call *call, const struct node *node,
+struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer);
-unsigned api_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
-bool api_node_id_read(struct node *node, struct control_call *call, const char *name,
+unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer);
+bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);
 
 /*
@@ -99,7 +74,7 @@ bool api_node_id_read(struct node *node, struct control_call *call, const char *
  * may be cut when it is a known peer's, that a call names; false: call was failed.
  */
 struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban);
-bool api_target_read(struct node *node, struct control_call *call, const char *text,
+bool api_target_read(struct api *api, struct control_call *call, const char *text,
 		     struct ban_target *out_target);
 /* method_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
@@ -114,22 +89,20 @@ void api_drops(struct api_blocks *blocks, const struct drops *drops,
 
 /* method_dht.c. api_dht_is_on: false: call was failed. */
 struct kad_id;
-bool api_dht_is_on(const struct node *node, struct control_call *call);
+bool api_dht_is_on(const struct api *api, struct control_call *call);
 /* api_kad_id, api_addr, method_table.c: api_id: texts in blocks. */
 const char *api_kad_id(struct api_blocks *blocks, const struct kad_id *id);
 const char *api_addr(struct api_blocks *blocks, const struct addr *addr);
 const char *api_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
-/* method_dht.c: how full a table is, and what to set for a larger one. */
-json_t *api_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
 /*
- * method_service.c. api_services_are_on: false: call was failed. api_json_offer: an offer of
- * this node, or NULL. method_service_offer.c: api_offer_describe adds to the offer of info what
- * is known of its program.
+ * method_service.c. api_services_are_on: false: call was failed. api_offer: an offer of this node,
+ * in blocks, or NULL. method_service_offer.c: api_offer_describe adds what is known of its program.
  */
-struct service_info;
-bool api_services_are_on(const struct node *node, struct control_call *call);
-json_t *api_json_offer(struct node *node, const char *name, const char *version);
-void api_offer_describe(struct node *node, const struct service_info *info, json_t *json);
+bool api_services_are_on(const struct api *api, struct control_call *call);
+const struct api_service_offer *api_offer(struct api *api, struct api_blocks *blocks,
+					  const char *name, const char *version);
+void api_offer_describe(struct api *api, struct api_blocks *blocks,
+			struct api_service_offer *offer);
 /*
  * method_route.c: api_record is an address record of key, in blocks; packet is what it was signed
  * as, NULL: it was not. NULL without memory.
@@ -142,32 +115,31 @@ const struct api_address_record *api_record(struct api_blocks *blocks, const uin
  * method_share.c: the collection that a call names by its link, its id or the beginning of that;
  * false: call was failed.
  */
-bool api_share_read(struct node *node, struct control_call *call, const char *name,
+bool api_share_read(struct api *api, struct control_call *call, const char *name,
 		    uint8_t manifest_id[static 32]);
 
 struct packet_counters;
 /* method_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
-void api_workers(struct api_blocks *blocks, const struct node *node,
+void api_workers(struct api_blocks *blocks, const struct api *api,
 		 struct api_worker_list *out_workers);
 /* method_health.c: Health of the interface. */
 struct figures;
-struct api_health api_health(struct api_blocks *blocks, struct node *node,
+struct api_health api_health(struct api_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns);
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
-struct api_transfer_list api_transfers(struct api_blocks *blocks, struct node *node,
-				       bool wants_all);
+struct api_transfer_list api_transfers(struct api_blocks *blocks, struct api *api, bool wants_all);
 /* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
-void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		    void *arg);
 /* method_xdp.c. */
-void api_devices(struct api_blocks *blocks, const struct node *node,
+void api_devices(struct api_blocks *blocks, const struct api *api,
 		 struct api_xdp_device_list *out_devices);
 /* method_pools.c: those that are shared fairly; role decides how networks are named. */
-void api_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+void api_pools(struct api_blocks *blocks, struct api *api, enum control_role role,
 	       struct api_pool_list *out_pools);
 /* method_limits.c: of all tables, as ShowLimits tells them. */
-void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits);
+void api_limits(struct api_blocks *blocks, struct api *api, struct api_limit_list *out_limits);
 /* method_state.c: one side of packet I/O. */
 struct api_packet_side api_side(const char *backend, const char *reason,
 				const struct packet_counters *counts);

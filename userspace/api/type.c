@@ -15,43 +15,42 @@ const struct api_type api_float_type = {.kind = API_KIND_FLOAT, .len = sizeof(do
 const struct api_type api_string_type = {.kind = API_KIND_STRING, .len = sizeof(const char *)};
 const struct api_type api_object_type = {.kind = API_KIND_OBJECT, .len = sizeof(json_t *)};
 
-/* Every struct api_X_list and struct api_X_map is laid out as this one. */
-struct list {
-	void *rows;
-	size_t cnt, cap;
-};
-
 /*
  * Reading. Where a value goes is NULL when it is only checked; each function
  * returns 0, WEFT_EMALFORMED or -ENOMEM.
  */
-static int value_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+struct reading {
+	struct api_blocks *blocks;
+	bool is_lenient;   /* as api_read has it */
+	const char *fault; /* the outermost field that is at fault */
+};
+static int value_read(const struct api_type *type, json_t *value, struct reading *reading,
 		      void *at);
 
-static void *rows_new(struct api_blocks *blocks, const struct api_type *type, size_t cnt,
-		      struct list *list)
+static void *rows_new(struct reading *reading, const struct api_type *type, size_t cnt,
+		      struct api_list *list)
 {
-	list->rows = cnt ? api_alloc(blocks, cnt * type->len) : NULL;
+	list->rows = cnt ? api_alloc(reading->blocks, cnt * type->len) : NULL;
 	list->cnt = list->cap = cnt;
 	return list->rows;
 }
 
-static void *row_at(const struct api_type *type, const struct list *list, size_t idx)
+static void *row_at(const struct api_type *type, const struct api_list *list, size_t idx)
 {
 	return (char *)list->rows + idx * type->len;
 }
 
-static int list_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-		     struct list *list)
+static int list_read(const struct api_type *type, json_t *value, struct reading *reading,
+		     struct api_list *list)
 {
 	size_t cnt = json_array_size(value);
 
 	if (!json_is_array(value))
 		return WEFT_EMALFORMED;
-	if (list && !rows_new(blocks, type, cnt, list) && cnt)
+	if (list && !rows_new(reading, type, cnt, list) && cnt)
 		return -ENOMEM;
 	for (size_t i = 0; i < cnt; i++) {
-		int err = value_read(type->item, json_array_get(value, i), blocks,
+		int err = value_read(type->item, json_array_get(value, i), reading,
 				     list ? row_at(type, list, i) : NULL);
 
 		if (err < 0)
@@ -60,8 +59,8 @@ static int list_read(const struct api_type *type, json_t *value, struct api_bloc
 	return 0;
 }
 
-static int map_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-		    struct list *list)
+static int map_read(const struct api_type *type, json_t *value, struct reading *reading,
+		    struct api_list *list)
 {
 	size_t idx = 0, cnt = json_object_size(value);
 	const char *key;
@@ -69,12 +68,12 @@ static int map_read(const struct api_type *type, json_t *value, struct api_block
 
 	if (!json_is_object(value))
 		return WEFT_EMALFORMED;
-	if (list && !rows_new(blocks, type, cnt, list) && cnt)
+	if (list && !rows_new(reading, type, cnt, list) && cnt)
 		return -ENOMEM;
 	json_object_foreach(value, key, item)
 	{
 		char *row = list ? row_at(type, list, idx++) : NULL;
-		int err = value_read(type->item, item, blocks, row ? row + type->item_off : NULL);
+		int err = value_read(type->item, item, reading, row ? row + type->item_off : NULL);
 
 		if (err < 0)
 			return err;
@@ -99,29 +98,45 @@ static int enum_read(const struct api_type *type, const json_t *value, unsigned 
 }
 
 /* A struct that may be missing is behind a pointer. */
-static int inner_read(const struct api_field *field, json_t *value, struct api_blocks *blocks,
+static int inner_read(const struct api_field *field, json_t *value, struct reading *reading,
 		      void *at)
 {
 	void *inner;
 
 	if (!at || !field->is_optional || field->type->kind != API_KIND_STRUCT)
-		return value_read(field->type, value, blocks, at);
-	inner = api_alloc(blocks, field->type->len);
+		return value_read(field->type, value, reading, at);
+	inner = api_alloc(reading->blocks, field->type->len);
 	if (!inner)
 		return -ENOMEM;
 	*(void **)at = inner;
-	return value_read(field->type, value, blocks, inner);
+	return value_read(field->type, value, reading, inner);
 }
 
-static int field_read(const struct api_field *field, const json_t *object,
-		      struct api_blocks *blocks, char *at)
+/* A text that is needed is never NULL. */
+static void field_default(const struct api_field *field, char *at)
+{
+	const struct api_type *type = field->type;
+
+	if (field->is_optional)
+		return;
+	if (type->kind == API_KIND_STRING)
+		*(const char **)(at + field->off) = "";
+	for (size_t i = 0; type->kind == API_KIND_STRUCT && i < type->cnt; i++)
+		field_default(&type->fields[i], at + field->off);
+}
+
+static int field_read(const struct api_field *field, const json_t *object, struct reading *reading,
+		      char *at)
 {
 	json_t *value = json_object_get(object, field->name);
 	int err;
 
-	if (!value || json_is_null(value))
-		return field->is_optional ? 0 : WEFT_EMALFORMED;
-	err = inner_read(field, value, blocks, at ? at + field->off : NULL);
+	if (!value || json_is_null(value)) {
+		if (reading->is_lenient)
+			field_default(field, at);
+		return field->is_optional || reading->is_lenient ? 0 : WEFT_EMALFORMED;
+	}
+	err = inner_read(field, value, reading, at ? at + field->off : NULL);
 	if (err == 0 && at && field->flag_off != API_NO_FLAG)
 		*(bool *)(at + field->flag_off) = true;
 	return err;
@@ -135,9 +150,8 @@ static bool has_field(const struct api_type *type, const char *name)
 	return false;
 }
 
-/* *out_fault is the name of the field at fault when that is what is wrong. */
-static int struct_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-		       void *at, const char **out_fault)
+static int struct_read(const struct api_type *type, json_t *value, struct reading *reading,
+		       void *at)
 {
 	const char *name;
 	json_t *unused;
@@ -145,17 +159,17 @@ static int struct_read(const struct api_type *type, json_t *value, struct api_bl
 	if (!json_is_object(value))
 		return WEFT_EMALFORMED;
 	for (size_t i = 0; i < type->cnt; i++) {
-		int err = field_read(&type->fields[i], value, blocks, at);
+		int err = field_read(&type->fields[i], value, reading, at);
 
 		if (err == WEFT_EMALFORMED)
-			*out_fault = type->fields[i].name;
+			reading->fault = type->fields[i].name;
 		if (err < 0)
 			return err;
 	}
 	json_object_foreach(value, name, unused)
 	{
-		if (!has_field(type, name)) {
-			*out_fault = name;
+		if (!reading->is_lenient && !has_field(type, name)) {
+			reading->fault = name;
 			return WEFT_EMALFORMED;
 		}
 	}
@@ -188,18 +202,15 @@ static int basic_read(const struct api_type *type, json_t *value, void *at)
 	}
 }
 
-static int value_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-		      void *at)
+static int value_read(const struct api_type *type, json_t *value, struct reading *reading, void *at)
 {
-	const char *fault;
-
 	switch (type->kind) {
 	case API_KIND_STRUCT:
-		return struct_read(type, value, blocks, at, &fault);
+		return struct_read(type, value, reading, at);
 	case API_KIND_LIST:
-		return list_read(type, value, blocks, at);
+		return list_read(type, value, reading, at);
 	case API_KIND_MAP:
-		return map_read(type, value, blocks, at);
+		return map_read(type, value, reading, at);
 	case API_KIND_ENUM:
 		return enum_read(type, value, at);
 	default:
@@ -215,26 +226,51 @@ static void fault_write(char out_field[static API_FIELD_CAP], const char *name)
 	out_field[len] = '\0';
 }
 
-int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-	      const void **out_struct, char out_field[static API_FIELD_CAP])
+static int message_read(const struct api_type *type, json_t *value, struct reading *reading,
+			const void **out_struct)
 {
-	const char *fault = "";
-	void *made = api_alloc(blocks, type->len);
-	int err = made ? struct_read(type, value, blocks, made, &fault) : -ENOMEM;
+	void *made = api_alloc(reading->blocks, type->len);
+	int err = made ? struct_read(type, value, reading, made) : -ENOMEM;
 
-	fault_write(out_field, fault);
 	if (err == 0)
 		*out_struct = made;
 	return err;
 }
 
+int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+	      const void **out_struct, char out_field[static API_FIELD_CAP])
+{
+	struct reading reading = {.blocks = blocks, .fault = ""};
+	int err = message_read(type, value, &reading, out_struct);
+
+	fault_write(out_field, reading.fault);
+	return err;
+}
+
+const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks)
+{
+	struct reading reading = {.blocks = blocks, .is_lenient = true};
+	const void *made;
+
+	return message_read(type, value, &reading, &made) == 0 ? made : NULL;
+}
+
 bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP])
 {
-	const char *fault = "";
-	int err = struct_read(type, value, NULL, NULL, &fault);
+	struct reading reading = {.fault = ""};
+	int err = struct_read(type, value, &reading, NULL);
 
-	fault_write(out_field, fault);
+	fault_write(out_field, reading.fault);
 	return err == 0;
+}
+
+const struct api_method *api_method_lookup(const struct api_method *methods, size_t cnt,
+					   const char *name)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
 }
 
 /* Writing. */
@@ -258,7 +294,7 @@ static json_t *string_write(const char *text)
 	return json;
 }
 
-static json_t *list_write(const struct api_type *type, const struct list *list)
+static json_t *list_write(const struct api_type *type, const struct api_list *list)
 {
 	json_t *json = json_array();
 
@@ -267,7 +303,7 @@ static json_t *list_write(const struct api_type *type, const struct list *list)
 	return json;
 }
 
-static json_t *map_write(const struct api_type *type, const struct list *list)
+static json_t *map_write(const struct api_type *type, const struct api_list *list)
 {
 	json_t *json = json_object();
 

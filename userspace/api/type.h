@@ -59,8 +59,18 @@ enum api_role { API_VIEW, API_OPERATE, API_ADMIN };
 
 struct api_method {
 	const char *name; /* without its interface */
+	const char *interface;
 	enum api_role role;
 	const struct api_type *in, *out; /* parameters and reply */
+};
+
+/* api_method_lookup finds one of cnt methods by its name, or NULL. */
+const struct api_method *api_method_lookup(const struct api_method *methods, size_t cnt,
+					   const char *name);
+
+/* The description of an interface, as it is handed out. */
+struct api_interface {
+	const char *name, *text;
 };
 
 struct api_error {
@@ -80,6 +90,11 @@ struct api_error {
 WEFT_MUST_CHECK
 int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 	      const void **out_struct, char out_field[static API_FIELD_CAP]);
+/*
+ * api_read is api_parse of a reply, whose daemon may be of another version: unknown fields
+ * are ignored, and a missing one is 0, "" or empty. NULL: no memory, or another type.
+ */
+const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks);
 /* api_check is api_parse without the struct: whether value follows type. */
 bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP]);
 /*

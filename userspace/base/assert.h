@@ -3,9 +3,9 @@
 #define WEFT_BASE_ASSERT_H
 
 /*
- * weft_assert is for broken invariants of ours, compiled in always, never
- * on a value a peer controls. weft_assert_hot is for per-packet checks and
- * compiled in where WEFT_HOT_ASSERTS is defined (test and fuzz builds).
+ * weft_assert is for broken invariants of this program, compiled in always, never on a value a
+ * peer controls. weft_assert_hot is for per-packet checks and compiled in where
+ * WEFT_HOT_ASSERTS is defined (test and fuzz builds).
  */
 _Noreturn void assert_failed(const char *what, const char *file, int line);
 

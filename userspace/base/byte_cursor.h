@@ -8,9 +8,8 @@
 #include <string.h>
 
 /*
- * The one way to read bytes that somebody else wrote. A read past the
- * end sets bad, gives zeros and moves nothing; bad never clears, so a
- * parser checks once at its end.
+ * The one way to read bytes that a peer wrote. A read past the end sets bad, gives zeros and
+ * moves nothing; bad never clears, so a parser checks once at its end.
  *
  * Callers may read pos, end and bad.
  */

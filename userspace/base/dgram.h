@@ -7,13 +7,28 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "weft/classify.h"
 #include "weft/err.h"
+#include "weft/reason.h"
 
 /*
  * A datagram as every protocol sees it, and the seam through which
- * protocols send: net/ implements struct dgram_sink, quic/ and later
- * dht/ write into it and know no packet I/O.
+ * protocols send: net/ implements struct dgram_sink, quic/ and dht/ write
+ * into it and know no packet I/O.
  */
+
+/*
+ * The findings of net/ingress/ about a received datagram. It is found once; the worker and the
+ * protocols read it and look at no first byte and no tag again.
+ */
+struct dgram_judgement {
+	enum weft_verdict verdict;
+	enum weft_flow flow;
+	int owner; /* the worker in a connection id with a right tag; home for KRPC; or: */
+#define DGRAM_OWNER_HOME    0
+#define DGRAM_OWNER_NONE    (-1) /* no connection id of this node */
+#define DGRAM_OWNER_UNKNOWN (-2) /* the tag is still to be checked */
+};
 
 /* Received: data is borrowed until the receiver's next burst. */
 struct dgram {
@@ -22,6 +37,7 @@ struct dgram {
 	struct addr local;  /* the address it was sent to */
 	struct addr remote; /* the address it came from */
 	uint8_t ecn;	    /* the two ECN bits */
+	struct dgram_judgement judged;
 };
 
 /*

@@ -16,7 +16,7 @@ static struct {
 	bool is_journal;
 } sink = {LOG_INFO, false};
 
-/* systemd names the journal's stream as DEVICE:INODE of our stderr. */
+/* systemd names the journal's stream as DEVICE:INODE of stderr. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -81,6 +81,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 		len = sizeof(line) - 2;
 	line_clean(line, len);
 	line[len++] = '\n';
-	/* One write, so lines of threads do not mix; a closed stderr is not our failure. */
+	/*
+	 * One write, so lines of threads do not mix; a closed stderr is not this program's failure.
+	 */
 	(void)!write(STDERR_FILENO, line, len);
 }

@@ -13,7 +13,7 @@ enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_
 
 /* log_init: stderr with <n> prefixes when journald reads it, plain text else. */
 void log_init(enum log_level max_level);
-/* log_is_on: lines of level are written; who makes one with effort asks first. */
+/* log_is_on: lines of level are written; ask before making a costly one. */
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -21,7 +21,7 @@ static void system_read(uint8_t *at, size_t len)
 	}
 }
 
-/* What is small is taken from a pool, where nothing stays that was given out. */
+/* Small requests are served from a pool, from which the bytes given out are erased. */
 static void system_fill(struct random *random, void *dst, size_t len)
 {
 	uint8_t *at = random->pool + sizeof(random->pool) - random->pool_len;

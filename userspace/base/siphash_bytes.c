@@ -31,7 +31,7 @@ static inline void sip_absorb(struct sip_state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-/* Little-endian, as the paper has it; every target of ours is. */
+/* Little-endian, as the paper has it; every target is. */
 uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	struct sip_state s = {key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,

@@ -41,8 +41,8 @@ struct transport_close {
 	uint64_t code; /* application or protocol error code as the wire carried it */
 	bool by_peer;
 	bool is_protocol_code;		       /* code is of RFC 9000 20, not of the speaker */
-	bool is_reset;			       /* by_peer, who no longer knew the connection */
-	uint32_t not_before_ms;		       /* by_peer, who has no place: when to come back */
+	bool is_reset;			       /* by_peer, which forgot the connection */
+	uint32_t not_before_ms;		       /* by_peer, full: when to come back */
 	bool has_key;			       /* actual_key is known (also for EWRONGKEY) */
 	uint8_t actual_key[TRANSPORT_KEY_LEN]; /* the key that did answer */
 };
@@ -79,7 +79,7 @@ struct transport_span {
 struct transport_dial {
 	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* must answer with exactly this key */
 	struct addr remote;
-	const uint8_t *token; /* what conn_token told of this peer at remote, copied; NULL: none */
+	const uint8_t *token; /* conn_token's, of this peer at remote, copied; NULL: none */
 	size_t token_len;
 	/*
 	 * Datagrams that may go to remote before anything comes back from there, 0: any number.

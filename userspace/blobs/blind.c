@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define KEYS_FIRST 8u
 

@@ -12,8 +12,8 @@
  *		    id xor BLAKE3 of the first half under the key "veil" 32
  *
  * Both keys are derived of an epoch key of the community. The first half is the blinded id
- * proper: without the keys nobody makes it of an id, nor an id of it. The second tells it to who has
- * the keys, so a holder needs no table of all that it has, which a new epoch would change.
+ * proper: without the keys no node makes it of an id, nor an id of it. The second gives a holder
+ * of the keys the id, so it needs no table of all its ids, which a new epoch would change.
  */
 #define BLIND_ID_LEN 64u
 
@@ -29,8 +29,9 @@ struct blind_keys {
 };
 
 /*
- * blobs_blind_keys_add: room for one more, which the caller fills; NULL: no memory. It is kept when the
- * keys are read anew: blobs_blind_keys_clear wipes what they were, blobs_blind_keys_fini frees it, too.
+ * blobs_blind_keys_add: room for one more, which the caller fills; NULL: no memory. It is kept when
+ * the keys are read anew: blobs_blind_keys_clear wipes what they were, blobs_blind_keys_fini frees
+ * it, too.
  */
 struct blind_key *blobs_blind_keys_add(struct blind_keys *keys);
 void blobs_blind_keys_clear(struct blind_keys *keys);
@@ -40,7 +41,8 @@ void blobs_blind_keys_fini(struct blind_keys *keys);
 void blobs_blind_id_write(const struct blind_key *key, const uint8_t id[static 32],
 			  uint8_t out_blind[static BLIND_ID_LEN]);
 /*
- * blobs_blind_id_open: the key under which blind was made, and the id in it; NULL: under none of keys.
+ * blobs_blind_id_open: the key under which blind was made, and the id in it; NULL: under none of
+ * keys.
  */
 const struct blind_key *blobs_blind_id_open(const struct blind_keys *keys,
 					    const uint8_t blind[static BLIND_ID_LEN],

@@ -12,6 +12,7 @@
 
 #include "base/monotonic.h"
 #include "blobs_state.h"
+#include "content_message_holders.h"
 #include "gc.h"
 #include "blobs/get/get.h"
 #include "blobs/import/import.h"
@@ -23,6 +24,7 @@
 #include "blobs/serve/served_index.h"
 #include "scrub.h"
 #include "blobs/serve/serve.h"
+#include "blobs/serve/servers.h"
 #include "blobs/share_table.h"
 #include "blobs/swarm/swarm.h"
 #include "store/store.h"
@@ -148,7 +150,7 @@ void blobs_free(struct blobs *content)
 	if (!content)
 		return;
 	if (!content->is_server) {
-		/* Nobody is told anything any more; then what is under way comes back. */
+		/* Callbacks to callers stop first; then work under way comes back. */
 		blobs_imports_stop(content->imports);
 		blobs_shares_stop(content->shares);
 		blobs_gc_stop(content->gc);
@@ -432,49 +434,6 @@ void blobs_take_served(struct blobs *content, struct served_index *served_index)
 	blobs_serve_forget_files(content->serve);
 }
 
-bool blobs_has_new_in_progress(const struct blobs *content)
-{
-	return blobs_serve_in_progress(content->serve)->is_changed;
-}
-
-struct in_progress *blobs_in_progress_copy(struct blobs *content)
-{
-	struct in_progress *copy = calloc(1, sizeof(*copy));
-
-	if (!copy)
-		return NULL;
-	blobs_in_progress_init(copy);
-	if (blobs_in_progress_copy_list(blobs_serve_in_progress(content->serve), copy) == 0)
-		return copy;
-	blobs_in_progress_free(copy);
-	return NULL;
-}
-
-void blobs_take_in_progress(struct blobs *content, struct in_progress *in_progress)
-{
-	blobs_in_progress_take(blobs_serve_in_progress(content->serve), in_progress);
-	blobs_in_progress_free(in_progress);
-}
-
-void blobs_in_progress_free(struct in_progress *in_progress)
-{
-	if (in_progress)
-		blobs_in_progress_fini(in_progress);
-	free(in_progress);
-}
-
-void blobs_served_free(struct served_index *served_index)
-{
-	blobs_served_index_free(served_index);
-}
-
-void blobs_served_each(struct blobs *content,
-		       void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
-		       void *arg)
-{
-	blobs_served_index_served_each(content->served_index, fn, arg);
-}
-
 void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 32], uint64_t len)
 {
 	blobs_shares_note_served(content->shares, manifest_id, len);
@@ -484,50 +443,34 @@ void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 3
 
 /* --- what serving finds out --- */
 
-static void content_tell_finding(struct blobs *content, bool is_changed,
-				 const struct object_file *file)
-{
-	const struct blobs_finding finding = {is_changed, file, sizeof(*file)};
-
-	content->params.on_finding(content->params.ctx, &finding);
-}
-
 void blobs_forget_file(struct blobs *content, const struct object_file *file)
 {
 	struct store_batch *batch;
 
 	if (content->is_server) {
-		content_tell_finding(content, true, file);
+		blobs_server_report_file(content, true, file);
 		return;
 	}
 	batch = store_batch_new(content->params.store);
 	blobs_object_file_forget(batch, file);
-	/* A store that is full now will see the file again: whoever reads it tells us. */
+	/* A store that is full now will see the file again: its next reader reports it. */
 	if (store_submit(content->params.store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
 	blobs_shares_note_changed(content->shares, file->path);
 }
 
-/* Imports and gets have records under way that nobody can read yet. */
+/* Imports and gets have records under way that no snapshot shows yet. */
 void blobs_trust_file(struct blobs *content, const struct object_file *file)
 {
 	struct blobs_stats stats;
 
 	if (content->is_server) {
-		content_tell_finding(content, false, file);
+		blobs_server_report_file(content, false, file);
 		return;
 	}
 	blobs_stats(content, &stats);
 	if (stats.import_cnt == 0 && stats.get_active_cnt == 0)
 		blobs_object_file_trust(content->params.store, file);
-}
-
-void blobs_note_finding(struct blobs *content, const struct blobs_finding *finding)
-{
-	if (finding->is_changed)
-		blobs_forget_file(content, finding->bytes);
-	else
-		blobs_trust_file(content, finding->bytes);
 }
 
 void blobs_note_member(struct blobs *content, const struct blobs_member *member, uint64_t now_ns)
@@ -544,6 +487,24 @@ bool blobs_gives(struct blobs *content, const uint8_t content_id[static 32],
 unsigned blobs_member_cnt(const struct blobs *content, const uint8_t id[static 32])
 {
 	return blobs_serve_member_cnt(content->serve, id);
+}
+
+unsigned blobs_members(struct blobs *content, const uint8_t id[static 32], uint64_t now_ns,
+		       struct blobs_member out_members[static BLOBS_MEMBERS_MAX])
+{
+	struct message_holder holders[HOLDERS_MAX];
+	unsigned cnt = blobs_serve_members(content->serve, id, now_ns, holders);
+
+	_Static_assert(HOLDERS_MAX == BLOBS_MEMBERS_MAX, "one answer names them all");
+	for (unsigned i = 0; i < cnt; i++) {
+		struct blobs_member *member = &out_members[i];
+
+		*member = (struct blobs_member){.addr_cnt = holders[i].addr_cnt};
+		memcpy(member->id, id, sizeof(member->id));
+		memcpy(member->key, holders[i].key, sizeof(member->key));
+		memcpy(member->addrs, holders[i].addrs, sizeof(member->addrs));
+	}
+	return cnt;
 }
 
 void blobs_set_blocker(struct blobs *content,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "link.h"
+#include "blobs/rates/rates.h"
 #include "blobs/rates/timetable.h"
 #include "blobs/rates/zones.h"
 #include "mesh/seam.h"
@@ -16,40 +17,18 @@ struct store;
 struct jobs;
 struct random;
 struct timer_wheel;
-struct in_progress;
-struct served_index;
+struct load_who;
+struct mailbox_message;
 
 /*
- * Files by hash: what is shared, what is being fetched, and answering
- * peers who ask. Lives on the home worker; disks and hashing run in jobs
+ * Files by hash: what is shared, what is being fetched, and the answers
+ * to peers. Lives on the home worker; disks and hashing run in jobs
  * and import threads. Inbound story: share_table.c -> import.c -> object.c and
  * manifest.c; serve.c answers. Outbound: get.c -> get_run*.c -> target_dir.c.
  */
 struct blobs;
 
-/*
- * Limits that can be set while the node runs; blobs_limit_name gives the
- * words for people. Those of bytes are per second, 0: none; slots 0: as many
- * as there can be.
- */
-enum blobs_limit {
-	BLOBS_LIMIT_UPLOAD, /* of all that is not free (blobs/rates/zones.h) */
-	BLOBS_LIMIT_DOWNLOAD,
-	BLOBS_LIMIT_UPLOAD_PEER, /* of each peer */
-	BLOBS_LIMIT_DOWNLOAD_PEER,
-	BLOBS_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most BLOBS_SLOTS_MAX */
-	BLOBS_LIMIT_UPLOAD_MONTH, /* bytes of a month, with the Internet */
-	BLOBS_LIMIT_DOWNLOAD_MONTH,
-	BLOBS_LIMIT_UPLOAD_MONTH_LAN, /* with the LAN, and with networks that are free */
-	BLOBS_LIMIT_DOWNLOAD_MONTH_LAN,
-	BLOBS_LIMIT_CNT,
-};
-/* LAN: an address that is not global, or whose network is free (blobs/rates/zones.h). */
-enum blobs_zone { BLOBS_LAN, BLOBS_INTERNET, BLOBS_ZONE_CNT };
-#define BLOBS_MONTH_MAX (1ull << 60)
-enum blobs_direction { BLOBS_UPLOADS, BLOBS_DOWNLOADS, BLOBS_DIRECTION_CNT };
-#define BLOBS_SLOTS_MAX 1024u
-#define BLOBS_PATH_CAP	4096u
+#define BLOBS_PATH_CAP 4096u
 
 struct blobs_config {
 	unsigned import_threads; /* hashing threads */
@@ -111,13 +90,6 @@ struct blobs_event {
 	const struct blobs_import *import; /* of an event about an import, else NULL */
 };
 
-/* What a server found out about a file, for home; bytes means something to blobs/ alone. */
-struct blobs_finding {
-	bool is_changed; /* else: it can be trusted by now */
-	const void *bytes;
-	size_t len;
-};
-
 /* One that said that it serves what it has of id, and where it may be reached. */
 struct blobs_member {
 	uint8_t id[32]; /* of a manifest or a content */
@@ -144,7 +116,7 @@ struct blobs_params {
 	int64_t (*utc_offset_s)(void *ctx, uint64_t wall_s);
 	/*
 	 * Is the node of key a member of the community of id, as far as store says? Any worker,
-	 * of its own content. NULL: nobody is one of any.
+	 * of its own content. NULL: no node is one of any.
 	 */
 	bool (*admits)(struct store *store, const uint8_t id[static 32],
 		       const uint8_t key[static MESH_KEY_LEN], uint64_t wall_s);
@@ -154,17 +126,22 @@ struct blobs_params {
 	int (*blind_keys)(struct store *store, const struct key_seal *seal, uint64_t wall_s,
 			  struct blind_keys *keys);
 	const struct key_seal *seal; /* of keys in the store, for blind_keys */
-	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
+	/* Addresses of this node, sent to peers of its swarms; NULL: none. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_event)(void *ctx, const struct blobs_event *event); /* may be NULL */
-	void (*on_served_changed)(
-		void *ctx); /* blobs_served_copy gives another list; may be NULL */
-	void (*on_finding)(void *ctx, const struct blobs_finding *finding); /* servers only */
-	void (*on_limits_changed)(void *ctx); /* blobs_limits_get gives others; may be NULL */
+	void (*on_served_changed)(void *ctx); /* peers may read something else now; may be NULL */
+	void (*on_limits_changed)(void *ctx); /* others are in force; may be NULL */
 	/* len bytes that key sent were verified and kept; may be NULL. */
 	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
-	/* A peer told this worker of itself; may be NULL. */
+	/* A peer said that it serves content. Home; may be NULL. */
 	void (*on_member)(void *ctx, const struct blobs_member *member);
+	/*
+	 * Servers only (blobs/serve/servers.h): posts a report, which home's struct blobs_servers
+	 * gets. cause: the peer; without an address, peers together; NULL: the server itself.
+	 */
+	void (*report)(void *ctx, const struct mailbox_message *report,
+		       const struct load_who *cause);
+	unsigned worker_idx; /* servers only, from 1 on */
 	void *ctx;
 };
 
@@ -183,44 +160,17 @@ void blobs_reap(struct blobs *content, uint64_t now_ns);
 /* blobs_is_hashing: jobs of imports are under way; without threads, blobs_reap runs them. */
 bool blobs_is_hashing(const struct blobs *content);
 
-/*
- * Home does all of this; other workers only serve what home's shares and
- * gets make reachable. blobs_server_new makes such a server, which reads
- * the store, writes nothing, and knows no share, import or get; calls about
- * those are not for it. Its lists come from home: on_served_changed says
- * that there is a new one, blobs_served_copy makes a copy on home, and
- * blobs_take_served hands it to the server on its worker. Back go findings
- * about files (on_finding there, blobs_note_finding on home) and served
- * bytes by share (blobs_served_each there, blobs_note_served on home).
- */
-WEFT_MUST_CHECK
-int blobs_server_new(const struct blobs_params *params, struct blobs **out_content);
-/* blobs_served_copy: NULL when there is no memory; try again in a later turn. */
-struct served_index *blobs_served_copy(struct blobs *content);
-/* blobs_take_served takes reach. */
-void blobs_take_served(struct blobs *content, struct served_index *served_index);
-void blobs_served_free(struct served_index *served_index);
-/*
- * What gets are fetching, of which servers may serve what is verified: home
- * says when it is not what was last copied, and makes a copy (NULL: no memory,
- * or no descriptors), which a server takes.
- */
-bool blobs_has_new_in_progress(const struct blobs *content);
-struct in_progress *blobs_in_progress_copy(struct blobs *content);
-void blobs_take_in_progress(struct blobs *content, struct in_progress *in_progress);
-void blobs_in_progress_free(struct in_progress *in_progress);
-/* blobs_note_member: what on_member of another worker told. */
+/* blobs_note_member: another worker heard of member. */
 void blobs_note_member(struct blobs *content, const struct blobs_member *member, uint64_t now_ns);
+/* blobs_members: of those, at most BLOBS_MEMBERS_MAX; returns how many. */
+#define BLOBS_MEMBERS_MAX 32u
+unsigned blobs_members(struct blobs *content, const uint8_t id[static 32], uint64_t now_ns,
+		       struct blobs_member out_members[static BLOBS_MEMBERS_MAX]);
 /* blobs_member_cnt: nodes that lately said that they serve a manifest or a content. */
 unsigned blobs_member_cnt(const struct blobs *content, const uint8_t id[static 32]);
 /* blobs_gives: a whole file of content_id is here that the peer of key may read. Home. */
 bool blobs_gives(struct blobs *content, const uint8_t content_id[static 32],
 		 const uint8_t key[static MESH_KEY_LEN]);
-void blobs_note_finding(struct blobs *content, const struct blobs_finding *finding);
-void blobs_served_each(struct blobs *content,
-		       void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
-		       void *arg);
-void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 32], uint64_t len);
 
 /*
  * Sharing. blobs_share_add walks and hashes path (a folder or a file,
@@ -280,7 +230,7 @@ int blobs_share_remove(struct blobs *content, const uint8_t manifest_id[static 3
 
 /*
  * Fetching. target is an absolute directory, made if absent. The get is
- * durable when blobs_get_start's done is told; it then goes on across
+ * durable when blobs_get_start calls done; it then goes on across
  * restarts until it ends or is cancelled.
  */
 enum blobs_get_state {
@@ -320,7 +270,7 @@ struct blobs_range {
 };
 /*
  * A get of a revision of a followed share, into the share's folder. What an earlier get of the
- * share wrote there and nobody changed is replaced; any other file stays, is told of
+ * share wrote there, unchanged since, is replaced; any other file stays, is told of
  * (BLOBS_GET_KEPT) and counted. When it finished, those earlier gets are forgotten.
  */
 #define BLOBS_VERSIONS_MAX 1000u
@@ -370,7 +320,7 @@ struct blobs_get {
 	int err;
 	const char *detail; /* for people: what, which object, why; "" while all is well */
 	const uint8_t *manifest_id;
-	const struct link_node *nodes; /* it was started with, or told of since */
+	const struct link_node *nodes; /* of its start, or added since */
 	unsigned node_cnt;
 	const char *target;
 	const char *title;
@@ -431,7 +381,7 @@ WEFT_MUST_CHECK
 int blobs_get_prioritise(struct blobs *content, uint64_t id, unsigned priority, uint64_t now_ns);
 /*
  * blobs_get_forget gives a get up: it is stopped, what it staged goes, with deletes also
- * those files that it wrote and that nobody changed since; then its record goes, and nobody is
+ * those files that it wrote, unchanged since; then its record goes, and no peer is
  * served from it any more. Durable when it begins: a restart goes on with it. done is told once:
  * 0, or what went wrong with the folder or the store (the get is forgotten all the same, unless
  * it is WEFT_ECANCELLED: the node stops). 0, WEFT_EABSENT or WEFT_EBUSY (it is leaving).
@@ -441,9 +391,14 @@ struct blobs_forgotten {
 	const char *first_kept;		/* a path below the target, or "" */
 };
 typedef void (*blobs_forgotten_fn)(void *arg, int err, const struct blobs_forgotten *forgotten);
+struct blobs_forget_ask {
+	uint64_t id;
+	bool deletes;
+	blobs_forgotten_fn done; /* NULL: no caller waits */
+	void *arg;
+};
 WEFT_MUST_CHECK
-int blobs_get_forget(struct blobs *content, uint64_t id, bool deletes, uint64_t now_ns,
-		     blobs_forgotten_fn done, void *arg);
+int blobs_get_forget(struct blobs *content, const struct blobs_forget_ask *ask, uint64_t now_ns);
 /*
  * blobs_get_seed changes what is not NULL. 0, WEFT_EABSENT, WEFT_EBUSY (it is leaving), or
  * WEFT_EMALFORMED (a bound). percent and for_s: UINT64_MAX is that of the configuration.
@@ -476,20 +431,20 @@ struct blobs_get_selection {
 	const char *only; /* as blobs_get_ask's */
 	size_t only_len;
 	struct blobs_get_choice choice;
-	void (*done)(void *arg, int err); /* NULL: nobody waits */
+	void (*done)(void *arg, int err); /* NULL: no caller waits */
 	void *arg;
 };
 WEFT_MUST_CHECK
 int blobs_get_choose(struct blobs *content, uint64_t id,
 		     const struct blobs_get_selection *selection, uint64_t now_ns);
 struct swarm_source_view;
-/* blobs_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
+/* blobs_get_sources_each: the sources that a running get asks (swarm/swarm.h). */
 void blobs_get_sources_each(struct blobs *content, uint64_t id,
 			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
 
 /*
  * What no share and no get refers to: objects, chunk lists, manifests.
- * plan only counts; run deletes and compacts. done is told the outcome.
+ * plan only counts; run deletes and compacts. done receives the outcome.
  */
 struct blobs_gc {
 	uint64_t object_cnt, blob_cnt, path_cnt;
@@ -502,8 +457,8 @@ int blobs_gc(struct blobs *content, bool run,
 /*
  * blobs_check_files reads all files that are recorded, those of shares and
  * those that gets brought, at once and at full speed, and compares them with
- * their records. found is told of each that is bad (as BLOBS_FILE_BAD
- * tells, and with the same effect) or was passed over; progress now and then; done once,
+ * their records. found is called for each file that is bad (with the event and
+ * effect of BLOBS_FILE_BAD) or was passed over; progress now and then; done once,
  * with -errno or WEFT_EDAMAGED if the records cannot be read. None comes
  * inside the call. 0, or WEFT_EBUSY: one is under way.
  */
@@ -533,12 +488,12 @@ int blobs_check_files(struct blobs *content, const struct blobs_files_ask *ask, 
  * fetched again, shared anew, or found right by a check or the slow round.
  */
 unsigned blobs_bad_files(struct blobs *content, char *out_path, size_t cap);
-/* blobs_check_files_cancel: nothing is told any more. */
+/* blobs_check_files_cancel: no callback comes any more. */
 void blobs_check_files_cancel(struct blobs *content);
 
 /*
  * The items of a manifest that is here, in order and with those of its parts:
- * blobs_items_each tells cnt_max of them at most, from number first on.
+ * blobs_items_each calls fn for cnt_max of them at most, from number first on.
  * fn borrows for the call. 0, WEFT_EABSENT (it, or a part, is not here),
  * WEFT_EDAMAGED, -errno. Reads from the disk: for people, not for packets.
  */
@@ -566,13 +521,15 @@ enum blobs_pool {
 	BLOBS_POOL_CNT
 };
 struct blobs_stats {
-	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
-	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "blobs/blobs_counters.def"
+	uint32_t share_cnt, get_cnt, get_active_cnt, import_cnt;
+	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t streamed_byte_cnt; /* of received_byte_cnt, for readers: no get kept them */
 	uint64_t shared_read_cnt;   /* chunks answered from what was read for another peer */
 	uint64_t read_byte_cnt;	    /* of chunks, from files */
-	uint64_t refused_busy_cnt, changed_cnt;
-	uint32_t manifest_buffer_cap, manifest_buffer_used_cnt;
 	/* Nodes that lately said what they serve, of all ids; each worker has a table of its own. */
 	uint32_t member_cap, member_cnt;
 	uint64_t member_evicted_cnt; /* that gave way to others */
@@ -581,123 +538,6 @@ struct blobs_stats {
 };
 void blobs_stats(const struct blobs *content, struct blobs_stats *out_stats);
 
-/*
- * Limits. What is set is in force once it is durable, and kept over restarts;
- * reset goes back to the configuration. done is told then, or why not: nothing
- * has changed then. set: 0, WEFT_ETOOLARGE (blobs_limit_max), or what
- * store_submit says; nothing has changed then, either.
- */
-const char *blobs_limit_name(enum blobs_limit which);
-uint64_t blobs_limit_max(enum blobs_limit which);
-struct blobs_limit_view {
-	uint64_t value;	   /* that was set, or is configured */
-	uint64_t in_force; /* the least of it and of what a timetable says now */
-	uint64_t configured;
-	bool is_kept; /* it was set; else value is configured */
-};
-void blobs_limit_show(const struct blobs *content, enum blobs_limit which,
-		      struct blobs_limit_view *out_view);
-WEFT_MUST_CHECK
-int blobs_limit_set(struct blobs *content, enum blobs_limit which, uint64_t value,
-		    void (*done)(void *arg, int err), void *arg);
-WEFT_MUST_CHECK
-int blobs_limit_reset(struct blobs *content, enum blobs_limit which,
-		      void (*done)(void *arg, int err), void *arg);
-/*
- * Timetables of the rates of all uploads and of all downloads (blobs/rates/timetable.h): the
- * least of the limit and of the entry in force holds. They are set, kept and reset (text
- * NULL) as limits are; WEFT_EMALFORMED: blobs_timetable_parse refuses text. What a view names is
- * borrowed until the next turn.
- */
-struct blobs_timetable_view {
-	const char *text, *configured;
-	bool is_kept;
-	const char *entry; /* in force, entry_len bytes of text; NULL: none is */
-	size_t entry_len;
-	uint64_t per_s;	      /* that it says; 0: none, or no limit */
-	uint64_t next_s;      /* when another is, in seconds since 1970; 0: not within eight days */
-	int64_t utc_offset_s; /* that the times of its entries are ahead of UTC now */
-};
-const char *blobs_timetable_name(enum blobs_direction direction);
-void blobs_timetable_show(struct blobs *content, enum blobs_direction direction,
-			  struct blobs_timetable_view *out_view);
-WEFT_MUST_CHECK
-int blobs_timetable_set(struct blobs *content, enum blobs_direction direction, const char *text,
-			void (*done)(void *arg, int err), void *arg);
-/*
- * With several workers home tells each what is in force, and which part of
- * the upload of all is its own: blobs_limits_get on home, blobs_limits_take
- * on each, home as well.
- */
-void blobs_limits_get(const struct blobs *content, uint64_t out_values[static BLOBS_LIMIT_CNT]);
-void blobs_limits_take(struct blobs *content, const uint64_t values[static BLOBS_LIMIT_CNT],
-		       uint64_t upload_part, uint64_t now_ns);
-
-/*
- * Caps of a month, of each direction and zone: blobs_month_limit is the limit that says
- * how many bytes. Those that are counted are the bytes of files in chunks and ranges with their proofs,
- * sent to peers and asked of them; while there is a cap. used: granted in this month, so
- * up to QUOTA_BURST_LEN of each worker, or a second of its rate, did not go yet.
- */
-struct blobs_month_view {
-	uint64_t used;
-	uint64_t glide_per_s; /* 0: it does not hold yet, or the cap is reached */
-	bool is_reached;
-	uint64_t end_s; /* of the month, in seconds since 1970; 0: not known */
-};
-enum blobs_limit blobs_month_limit(enum blobs_direction direction, enum blobs_zone zone);
-void blobs_month_show(const struct blobs *content, enum blobs_direction direction,
-		      enum blobs_zone zone, struct blobs_month_view *out_view);
-
-/*
- * What a worker may send and ask for, in bytes since its start: taken never exceeds granted while
- * it is capped. Home's are its own; of uploads blobs_credits_get says what is capped, and
- * home's node grants others more (blobs_month_grant: so many bytes of month may go by this
- * credit, of which rate went in the last second), which blobs_credits_take hands to them.
- */
-struct blobs_credit {
-	bool is_capped, is_reached;
-	uint64_t granted, taken;
-	uint64_t per_s; /* the glide's rate; 0: it does not hold */
-};
-void blobs_credits_get(const struct blobs *content,
-		       struct blobs_credit out_credits[static BLOBS_ZONE_CNT]);
-void blobs_credits_take(struct blobs *content,
-			const struct blobs_credit credits[static BLOBS_ZONE_CNT]);
-uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction,
-			   enum blobs_zone zone, const struct blobs_credit *credit, uint64_t rate,
-			   uint64_t now_ns);
-
-/* What this worker sends and home receives, of the last ten seconds or so. */
-struct blobs_traffic {
-	uint64_t upload_per_s, download_per_s; /* bytes; of free traffic as well */
-	uint64_t peer_upload_per_s;	       /* of the peer that has most */
-	uint32_t upload_slot_cnt;	       /* in use lately */
-	uint32_t upload_waiting_cnt;	       /* requests that a limit holds */
-	uint64_t upload_refused_cnt;	       /* told to come back, since start */
-	uint64_t upload_charged_cnt; /* bytes that took of the limit of all, since start */
-	uint64_t upload_taken[BLOBS_ZONE_CNT]; /* of credits */
-};
-void blobs_traffic(const struct blobs *content, uint64_t now_ns, struct blobs_traffic *out_traffic);
-
-/*
- * What was sent, by peer and by content: those of which most went lately. A
- * server's changes go to home with blobs_usage_changes_each there and
- * blobs_note_usage here.
- */
-enum blobs_usage_kind { BLOBS_USAGE_PEER, BLOBS_USAGE_CONTENT };
-struct blobs_usage {
-	enum blobs_usage_kind kind;
-	uint8_t key[32]; /* of the peer, or the content id */
-	uint64_t byte_cnt, chunk_cnt;
-	uint64_t per_s; /* bytes, of the last ten seconds or so; blobs_usage_each only */
-};
-#define BLOBS_USAGE_MAX 256u /* of a kind */
-typedef void (*blobs_usage_fn)(void *arg, const struct blobs_usage *usage);
-void blobs_usage_each(const struct blobs *content, enum blobs_usage_kind kind, uint64_t now_ns,
-		      blobs_usage_fn fn, void *arg);
-void blobs_usage_changes_each(struct blobs *content, blobs_usage_fn fn, void *arg);
-void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, uint64_t now_ns);
 /* blobs_path_of: a path where a content is, for people; false: it is nowhere here. */
 bool blobs_path_of(const struct blobs *content, const uint8_t content_id[static 32],
 		   char path[static BLOBS_PATH_CAP]);

@@ -7,7 +7,6 @@
 
 #include "blind.h"
 #include "blobs.h"
-#include "blobs_parts.h"
 #include "blobs/rates/hours.h"
 #include "blobs/rates/months.h"
 #include "blobs/rates/traffic_limits.h"
@@ -20,7 +19,7 @@
  *	shares	 share_table.c   what is offered
  *	imports	 import.c  trees being hashed
  *	serve	 serve.c   answers to peers; registers the message handlers
- *	swarms	 swarm.c   whom gets and others ask
+ *	swarms	 swarm.c   the peers that gets and readers ask
  *	gets	 get.c     what is being fetched; blobs_get_* are in there
  *	readers	 read.c    parts of files for programs of this machine
  *	scrub	 scrub.c   files here, read again slowly
@@ -80,14 +79,14 @@ struct blobs {
 };
 
 /*
- * blobs_forget_file is for whoever finds that a file is no longer what
+ * blobs_forget_file is for the part that finds that a file is no longer what
  * was hashed (serve.c): it stops being a location, durably and soon, and
  * the shares it belongs to count it.
  */
 void blobs_forget_file(struct blobs *content, const struct object_file *file);
 
 /*
- * blobs_trust_file is for whoever verified the whole of a file with a
+ * blobs_trust_file is for the part that verified the whole of a file with a
  * racy record (serve.c): its stamp is trusted from now on, durably and soon.
  */
 void blobs_trust_file(struct blobs *content, const struct object_file *file);
@@ -109,6 +108,9 @@ void blobs_download_settle(struct blobs *content, uint64_t taken_len, uint64_t l
 			   uint64_t now_ns);
 unsigned blobs_price(const struct blobs *content, const struct addr *addr);
 enum blobs_zone blobs_zone_of(const struct blobs *content, const struct addr *addr);
+
+/* blobs_served_index: what peers may read now; borrowed until the next turn. */
+struct served_index *blobs_served_index(struct blobs *content);
 
 /* blobs_is_blocked: this content is not to be fetched (blobs_set_blocker). */
 bool blobs_is_blocked(const struct blobs *content, const uint8_t content_id[static 32]);

@@ -2,7 +2,7 @@
 /* HAVE_CONTENT, to and from bytes. */
 #include "content_message_have.h"
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 
 #define ID_LEN	     32u
 #define ID_HEAD_LEN  2u /* a byte string of 32 bytes: 58 20 */
@@ -94,18 +94,26 @@ int blobs_message_have_request_parse(const void *payload, size_t len,
 	return 0;
 }
 
-static void in_progress_write(struct writer *w, const struct message_have_answer *answer)
-{
-	cbor_write_array(w, answer->partial_cnt);
-	for (unsigned i = 0; i < answer->partial_cnt; i++) {
-		const struct message_have_partial *partial = &answer->in_progress[i];
-
-		cbor_write_array(w, 3);
-		cbor_write_uint(w, partial->item);
-		cbor_write_uint(w, partial->chunks_log2);
-		cbor_write_bytes(w, partial->bits, partial->bits_len);
-	}
-}
+/* A row: [item, log2 of the chunks of a bit, bits]. */
+static const struct cbor_field partial_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_partial, item),
+	 .max = HAVE_ITEMS_MAX - 1},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_partial, chunks_log2),
+	 .max = HAVE_LOG2_MAX},
+	{2, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_partial, bits),
+	 CBOR_LEN(struct message_have_partial, bits_len), .max = HAVE_BITS_LEN_MAX},
+};
+static const struct cbor_table partial_table = {CBOR_FIELDS(partial_fields)};
+static const struct cbor_field answer_fields[] = {
+	{0, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_answer, whole),
+	 CBOR_LEN(struct message_have_answer, whole_len), .max = (HAVE_ITEMS_MAX + 7) / 8},
+	{1, CBOR_FIELD_ROWS, CBOR_OPTIONAL,
+	 CBOR_ROWS(struct message_have_answer, in_progress, partial_table),
+	 CBOR_LEN(struct message_have_answer, partial_cnt)},
+	{2, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct message_have_answer, has_all)},
+	{3, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct message_have_answer, is_growing)},
+};
+static const struct cbor_table answer_table = {CBOR_FIELDS(answer_fields)};
 
 void blobs_message_have_answer_write(struct writer *w, const struct message_have_answer *answer)
 {
@@ -117,7 +125,9 @@ void blobs_message_have_answer_write(struct writer *w, const struct message_have
 	cbor_field_bytes(w, 0, answer->whole, answer->has_all ? 0 : answer->whole_len);
 	if (has_in_progress) {
 		cbor_write_uint(w, 1);
-		in_progress_write(w, answer);
+		cbor_write_array(w, answer->partial_cnt);
+		for (unsigned i = 0; i < answer->partial_cnt; i++)
+			cbor_row_write(w, &partial_table, &answer->in_progress[i]);
 	}
 	if (answer->has_all || is_growing) {
 		cbor_write_uint(w, answer->has_all ? 2 : 3);
@@ -125,89 +135,28 @@ void blobs_message_have_answer_write(struct writer *w, const struct message_have
 	}
 }
 
-static void partial_read(struct cbor_reader *r, struct message_have_partial *partial)
-{
-	if (cbor_enter_array(r) != 3)
-		cbor_fail(r);
-	partial->item = (uint32_t)cbor_read_uint_max(r, HAVE_ITEMS_MAX - 1);
-	partial->chunks_log2 = (unsigned)cbor_read_uint_max(r, HAVE_LOG2_MAX);
-	partial->bits = cbor_read_bytes(r, &partial->bits_len);
-	if (partial->bits_len > HAVE_BITS_LEN_MAX)
-		cbor_fail(r);
-	if (cbor_next(r))
-		cbor_fail(r);
-}
-
-/* By ascending item, so that none is told of twice. */
-static void in_progress_read(struct cbor_reader *r, struct message_have_answer *answer)
-{
-	if (cbor_enter_array(r) > HAVE_PARTIALS_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct message_have_partial *partial = &answer->in_progress[answer->partial_cnt];
-
-		partial_read(r, partial);
-		if (answer->partial_cnt > 0 && partial[-1].item >= partial->item)
-			cbor_fail(r);
-		answer->partial_cnt++;
-	}
-}
-
 static bool answer_is_sound(const struct message_have_answer *answer)
 {
 	size_t len = answer->whole_len;
 
-	if (!answer->whole || answer->whole_len > (HAVE_ITEMS_MAX + 7) / 8)
-		return false;
-	for (unsigned i = 0; i < answer->partial_cnt; i++)
+	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+		/* By ascending item, so that none is named twice. */
+		if (i && answer->in_progress[i - 1].item >= answer->in_progress[i].item)
+			return false;
 		len += answer->in_progress[i].bits_len;
+	}
 	return len <= HAVE_LEN_MAX && !(answer->has_all && len > 0);
-}
-
-/* A flag is there or not: false is never written. */
-static bool flag_read(struct cbor_reader *r)
-{
-	bool is_set = cbor_read_bool(r);
-
-	if (!is_set)
-		cbor_fail(r);
-	return is_set;
 }
 
 int blobs_message_have_answer_parse(const void *payload, size_t len,
 				    struct message_have_answer *out_answer)
 {
-	struct message_have_answer *answer = out_answer;
-	struct cbor_reader r;
-	uint64_t key;
 	int err;
 
-	answer->has_all = answer->is_growing = false;
-	answer->whole = NULL;
-	answer->whole_len = 0;
-	answer->partial_cnt = 0;
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			answer->whole = cbor_read_bytes(&r, &answer->whole_len);
-			break;
-		case 1:
-			in_progress_read(&r, answer);
-			break;
-		case 2:
-			answer->has_all = flag_read(&r);
-			break;
-		case 3:
-			answer->is_growing = flag_read(&r);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	err = cbor_reader_finish(&r);
-	return err || answer_is_sound(answer) ? err : WEFT_EMALFORMED;
+	out_answer->has_all = out_answer->is_growing = false;
+	out_answer->partial_cnt = 0;
+	err = cbor_fields_parse(payload, len, &answer_table, out_answer);
+	return err || answer_is_sound(out_answer) ? err : WEFT_EMALFORMED;
 }
 
 bool blobs_message_have_has_item(const struct message_have_answer *answer, uint32_t item)

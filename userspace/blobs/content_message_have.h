@@ -75,7 +75,7 @@ WEFT_MUST_CHECK
 int blobs_message_have_answer_parse(const void *payload, size_t len,
 				    struct message_have_answer *out_answer);
 
-/* blobs_message_have_has_item: item is said to be here whole; false for one beyond what was told. */
+/* blobs_message_have_has_item: the answer lists item as whole; false beyond its end. */
 bool blobs_message_have_has_item(const struct message_have_answer *answer, uint32_t item);
 /* blobs_message_have_has_chunk: chunk of item is. */
 bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint32_t item,

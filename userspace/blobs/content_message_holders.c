@@ -2,8 +2,23 @@
 /* PROVIDERS, to and from bytes. */
 #include "content_message_holders.h"
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "content_message.h"
+
+static void id_read(struct cbor_reader *r, void *member)
+{
+	struct message_holders_request *request = member;
+
+	request->is_blind = blobs_message_id_read(r, request->id, request->veiled);
+}
+
+static const struct cbor_field request_fields[] = {
+	{0, CBOR_FIELD_CODED, CBOR_NEEDED, .read = id_read},
+	{1, CBOR_FIELD_ADDRS, CBOR_AT(struct message_holders_request, addrs),
+	 CBOR_LEN(struct message_holders_request, addr_cnt),
+	 CBOR_HAS(struct message_holders_request, is_serving)},
+};
+static const struct cbor_table request_table = {CBOR_FIELDS(request_fields)};
 
 void blobs_message_holders_request_write(struct writer *w,
 					 const struct message_holders_request *request)
@@ -20,31 +35,20 @@ int blobs_message_holders_request_parse(const void *payload, size_t len,
 					struct message_holders_request *out_request)
 {
 	struct message_holders_request request = {.is_serving = false};
-	struct cbor_reader r;
-	uint64_t key;
-	int err;
+	int err = cbor_fields_parse(payload, len, &request_table, &request);
 
-	cbor_reader_init(&r, payload, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			request.is_blind = blobs_message_id_read(&r, request.id, request.veiled);
-			break;
-		case 1:
-			request.addr_cnt = peer_addrs_read(&r, request.addrs);
-			request.is_serving = true;
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	err = cbor_reader_finish_with(&r, CBOR_KEY(0));
-	if (err)
-		return err;
-	*out_request = request;
-	return 0;
+	if (err == 0)
+		*out_request = request;
+	return err;
 }
+
+/* A row: [key, [PeerAddr]]. */
+static const struct cbor_field holder_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct message_holder, key)},
+	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct message_holder, addrs),
+	 CBOR_LEN(struct message_holder, addr_cnt)},
+};
+static const struct cbor_table holder_table = {CBOR_FIELDS(holder_fields)};
 
 void blobs_message_holders_write(struct writer *w, const struct message_holder *providers,
 				 unsigned cnt)
@@ -52,21 +56,8 @@ void blobs_message_holders_write(struct writer *w, const struct message_holder *
 	cbor_write_map(w, 1);
 	cbor_write_uint(w, 0);
 	cbor_write_array(w, cnt);
-	for (unsigned i = 0; i < cnt; i++) {
-		cbor_write_array(w, 2);
-		cbor_write_bytes(w, providers[i].key, sizeof(providers[i].key));
-		peer_addrs_write(w, providers[i].addrs, providers[i].addr_cnt);
-	}
-}
-
-static void provider_read(struct cbor_reader *r, struct message_holder *provider)
-{
-	if (cbor_enter_array(r) != 2)
-		cbor_fail(r);
-	cbor_read_fixed(r, provider->key, sizeof(provider->key));
-	provider->addr_cnt = peer_addrs_read(r, provider->addrs);
-	if (cbor_next(r))
-		cbor_fail(r);
+	for (unsigned i = 0; i < cnt; i++)
+		cbor_row_write(w, &holder_table, &providers[i]);
 }
 
 int blobs_message_holders_parse(const void *payload, size_t len,
@@ -86,7 +77,7 @@ int blobs_message_holders_parse(const void *payload, size_t len,
 		if (cbor_enter_array(&r) > HOLDERS_MAX)
 			cbor_fail(&r);
 		while (cbor_next(&r))
-			provider_read(&r, &out_holders[cnt++]);
+			cbor_row_read(&r, &holder_table, &out_holders[cnt++]);
 	}
 	err = cbor_reader_finish_with(&r, CBOR_KEY(0));
 	return err < 0 ? err : cnt;

@@ -12,13 +12,13 @@
 #include "weft/err.h"
 
 /*
- * The payloads of message 498, PROVIDERS: who else has this, or lately
- * wanted it?
+ * The payloads of message 498, PROVIDERS: the other nodes that have this, or lately
+ * wanted it.
  *	asked	 {0: id of a manifest or a content, 1: [PeerAddr]?}
  *	answered {0: [[key, [PeerAddr]]]}
  * With field 1 the asker says that it serves, or will, what it has of it,
- * and where; the list may be empty for one who can only be found by its key.
- * What is told is a hint: who is there proves its key when it is dialled,
+ * and where. The list may be empty for an asker that can only be found by its key.
+ * An answer is a hint: the node proves its key when it is dialled,
  * and what it has when it is asked.
  */
 #define HOLDERS_MAX	    32u

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/container_of.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "blobs_state.h"
 #include "blobs/get/get.h"
@@ -55,7 +55,8 @@ struct gc {
 	bool has_more;
 	struct store_snapshot *snapshot;
 	struct store_batch *batch;
-	struct object_file file; /* scratch */
+	struct object_file file;
+	struct object_locations locations; /* scratch */
 
 	/* Pages of chunk lists that live, sorted before the walk over blobs. */
 	uint8_t (*marks)[OBJECT_ID_LEN];
@@ -109,7 +110,7 @@ static void gc_end(struct gc *gc)
 		gc->done(gc->arg, gc->err, &gc->told);
 }
 
-/* --- who lives --- */
+/* --- which objects live --- */
 
 static bool file_is_held(const struct gc *gc, const struct object_file *file)
 {
@@ -124,26 +125,18 @@ static bool location_lives(struct gc *gc, const struct store_item *item)
 	       file_is_held(gc, &gc->file);
 }
 
-struct location_hold {
-	const struct gc *gc;
-	bool is_held;
-};
-
-static bool location_held(void *arg, const struct object_file *file)
-{
-	struct location_hold *hold = arg;
-
-	hold->is_held = file_is_held(hold->gc, file);
-	return !hold->is_held;
-}
-
 static bool object_lives(struct gc *gc, const uint8_t *id)
 {
-	struct location_hold hold = {.gc = gc};
-	int err = blobs_object_locations_each(gc->snapshot, id, &gc->file, location_held, &hold);
+	const struct object_file *file;
+	bool is_held = false;
+	int err;
 
+	blobs_object_locations_begin(&gc->locations, gc->snapshot, id);
+	while (!is_held && (file = blobs_object_locations_next(&gc->locations)))
+		is_held = file_is_held(gc, file);
+	err = blobs_object_locations_end(&gc->locations);
 	/* What cannot be read now is kept. */
-	return hold.is_held || (err < 0 && err != WEFT_EDAMAGED);
+	return is_held || (err < 0 && err != WEFT_EDAMAGED);
 }
 
 static int mark_order(const void *a, const void *b)
@@ -189,7 +182,7 @@ static void path_sweep(struct gc *gc, const struct store_item *item)
 	    file_is_held(gc, &gc->file))
 		return;
 	gc->told.path_cnt++;
-	store_batch_delete(gc->batch, STORE_PATHS, item->key, item->key_len);
+	store_batch_delete(gc->batch, STORE_PATHS, store_key(item->key, item->key_len));
 }
 
 static void blob_sweep(struct gc *gc, const struct store_item *item)
@@ -205,10 +198,8 @@ static void blob_sweep(struct gc *gc, const struct store_item *item)
 	blobs_scope_drop(gc->batch, item->key);
 }
 
-static bool row_sweep(void *arg, const struct store_item *item)
+static bool row_sweep(struct gc *gc, const struct store_item *item)
 {
-	struct gc *gc = arg;
-
 	if (gc->step_cnt++ == GC_STEP_CNT) {
 		memcpy(gc->next, item->key, item->key_len);
 		gc->next_len = item->key_len;
@@ -222,14 +213,16 @@ static bool row_sweep(void *arg, const struct store_item *item)
 	case GC_OBJECTS:
 		if (!location_lives(gc, item)) {
 			gc->told.object_cnt++;
-			store_batch_delete(gc->batch, STORE_OBJECTS, item->key, item->key_len);
+			store_batch_delete(gc->batch, STORE_OBJECTS,
+					   store_key(item->key, item->key_len));
 		}
 		break;
 	case GC_OUTBOARDS:
 		if (object_lives(gc, item->key))
 			pages_mark(gc, item);
 		else
-			store_batch_delete(gc->batch, STORE_OUTBOARDS, item->key, item->key_len);
+			store_batch_delete(gc->batch, STORE_OUTBOARDS,
+					   store_key(item->key, item->key_len));
 		break;
 	case GC_BLOBS:
 		blob_sweep(gc, item);
@@ -340,9 +333,14 @@ static void gc_step(struct timer *timer, uint64_t now_ns)
 	gc->batch = store_batch_new(store);
 	gc->err = store_snapshot_open(store, &gc->snapshot);
 	if (gc->err == 0) {
-		int err = store_each(gc->snapshot, phase_db(gc->phase), gc->next, gc->next_len,
-				     row_sweep, gc);
+		struct store_iter iter = store_iter(gc->snapshot, phase_db(gc->phase),
+						    store_key(gc->next, gc->next_len));
+		struct store_item item;
+		int err;
 
+		while (store_iter_next(&iter, &item) && row_sweep(gc, &item))
+			;
+		err = store_iter_end(&iter);
 		if (gc->err == 0)
 			gc->err = err;
 		store_snapshot_close(gc->snapshot);

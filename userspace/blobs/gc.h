@@ -12,7 +12,7 @@ struct gc;
  * implemented here. Home worker, a few hundred rows per turn; compaction is
  * a job. While it runs no import and no get may start, and it does not
  * start while one runs (WEFT_EBUSY): what they are about to refer to is
- * known to nobody else.
+ * known to no other part.
  */
 WEFT_MUST_CHECK
 int blobs_gc_new(struct blobs *content, struct gc **out_gc);

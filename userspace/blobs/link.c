@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Links as text. A link is typed, pasted and cut by people, so the parser
- * tells a link that was cut short from one with a wrong letter.
+ * distinguishes a link that was cut short from one with a wrong letter.
  */
 #include "link.h"
 
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "codec/utf8.h"
-#include "codec/zbase32.h"
-#include "crypto/blake3.h"
+#include "codec/text/utf8.h"
+#include "codec/text/zbase32.h"
+#include "crypto/blake3/blake3.h"
 
 #define LINK_SCHEME	"mesh:"
 #define LINK_SCHEME_LEN (sizeof(LINK_SCHEME) - 1)

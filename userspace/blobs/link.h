@@ -8,7 +8,7 @@
 #include "weft/err.h"
 
 /*
- * A link names a thing and who has it: "mesh:" + z-base-32 of
+ * A link names a thing and the nodes that have it: "mesh:" + z-base-32 of
  *	kind u8 | fields | check 4
  * collection (1): manifest id 32 | node key 32 | address count u8 (<= 8) | addresses
  * share      (2): share key 32 | hints
@@ -18,7 +18,7 @@
  * An address is family u8 (4 or 6), ip 4 or 16, port u16 big-endian. check
  * is the first four bytes of the BLAKE3 of all before it, so that one wrong
  * letter is noticed before anything is dialled. Without nodes and relays a link is the
- * key alone, and who has the thing is asked of the overlay.
+ * key alone, and the overlay is asked for the nodes that have the thing.
  */
 #define LINK_ADDRS_MAX	 8
 #define LINK_NODES_MAX	 4

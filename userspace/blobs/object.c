@@ -17,7 +17,7 @@
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 #include "blobs/manifest/manifest.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 
 #define FILE_VERSION	 1
@@ -125,87 +125,76 @@ static void location_key(const struct object_file *file, uint8_t key[static LOCA
 
 #define BAD_PREFIX     "bad-file:"
 #define BAD_PREFIX_LEN 9
-#define BAD_KEY_LEN    (BAD_PREFIX_LEN + OBJECT_ID_LEN)
 
-static void bad_key(const uint8_t *path_key, uint8_t key[static BAD_KEY_LEN])
+static void bad_key(const uint8_t *path_key, uint8_t key[static OBJECT_BAD_KEY_LEN])
 {
 	memcpy(key, BAD_PREFIX, BAD_PREFIX_LEN);
 	memcpy(key + BAD_PREFIX_LEN, path_key, OBJECT_ID_LEN);
 }
 
-struct bad_walk {
-	struct object_file *file; /* NULL: they are counted */
-	bool (*fn)(void *arg, const struct object_file *file);
-	void *arg;
-	unsigned cnt;
-	int err;
-};
-
-static bool bad_seen(void *arg, const struct store_item *item)
+void blobs_object_bad_begin(struct object_bad_iter *iter, struct store *store, const uint8_t *from)
 {
-	struct bad_walk *walk = arg;
+	static const uint8_t first[OBJECT_ID_LEN];
 
-	if (item->key_len != BAD_KEY_LEN || memcmp(item->key, BAD_PREFIX, BAD_PREFIX_LEN) != 0)
-		return false;
-	walk->cnt++;
-	if (!walk->file)
-		return true;
-	walk->err = blobs_object_file_parse(item->value, item->value_len, walk->file);
-	return walk->err == 0 && walk->fn(walk->arg, walk->file);
+	bad_key(from ? from : first, iter->key);
+	iter->rows = store_iter_fresh(store, STORE_META, store_key(iter->key, sizeof(iter->key)));
 }
 
-int blobs_object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
-			  struct object_file *scratch,
-			  bool (*fn)(void *arg, const struct object_file *file), void *arg)
+const struct object_file *blobs_object_bad_next(struct object_bad_iter *iter)
 {
-	struct bad_walk walk = {.file = scratch, .fn = fn, .arg = arg};
-	uint8_t key[BAD_KEY_LEN];
-	int err;
+	struct store_item item;
 
-	bad_key(from, key);
-	err = store_each(snapshot, STORE_META, key, sizeof(key), bad_seen, &walk);
-	return err < 0 ? err : walk.err;
+	if (!store_iter_next(&iter->rows, &item) || item.key_len != OBJECT_BAD_KEY_LEN ||
+	    memcmp(item.key, BAD_PREFIX, BAD_PREFIX_LEN) != 0)
+		return NULL;
+	iter->rows.err = blobs_object_file_parse(item.value, item.value_len, &iter->file);
+	return iter->rows.err ? NULL : &iter->file;
+}
+
+int blobs_object_bad_end(struct object_bad_iter *iter)
+{
+	return store_iter_end(&iter->rows);
 }
 
 int blobs_object_bad_put(struct store *store, struct store_batch *batch,
 			 const struct object_file *file)
 {
-	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN] = {0}, record[FILE_RECORD_CAP];
-	struct store_snapshot *snapshot;
-	struct bad_walk counted = {0};
-	int err = store_snapshot_open(store, &snapshot);
+	uint8_t key[OBJECT_BAD_KEY_LEN], path_key[OBJECT_ID_LEN], record[FILE_RECORD_CAP];
+	struct object_bad_iter iter;
+	unsigned cnt = 0;
+	int err;
 
-	if (err < 0)
-		return err;
-	bad_key(path_key, key);
-	err = store_each(snapshot, STORE_META, key, sizeof(key), bad_seen, &counted);
-	store_snapshot_close(snapshot);
-	if (err < 0 || counted.cnt >= OBJECT_BAD_MAX)
+	blobs_object_bad_begin(&iter, store, NULL);
+	while (blobs_object_bad_next(&iter))
+		cnt++;
+	err = blobs_object_bad_end(&iter);
+	if (err < 0 || cnt >= OBJECT_BAD_MAX)
 		return err < 0 ? err : WEFT_EFULL;
 	blobs_object_path_key(file->path, path_key);
 	bad_key(path_key, key);
-	store_batch_put(batch, STORE_META, key, sizeof(key), record, file_write(file, record));
+	store_batch_put(batch, STORE_META, store_key(key, sizeof(key)), record,
+			file_write(file, record));
 	return 0;
 }
 
 bool blobs_object_is_bad(struct store_snapshot *snapshot,
 			 const uint8_t path_key[static OBJECT_ID_LEN])
 {
-	uint8_t key[BAD_KEY_LEN];
+	uint8_t key[OBJECT_BAD_KEY_LEN];
 	const void *record;
 	size_t len;
 
 	bad_key(path_key, key);
-	return store_get(snapshot, STORE_META, key, sizeof(key), &record, &len) == 0;
+	return store_get(snapshot, STORE_META, store_key(key, sizeof(key)), &record, &len) == 0;
 }
 
 void blobs_object_bad_delete(struct store_batch *batch, const struct object_file *file)
 {
-	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN];
+	uint8_t key[OBJECT_BAD_KEY_LEN], path_key[OBJECT_ID_LEN];
 
 	blobs_object_path_key(file->path, path_key);
 	bad_key(path_key, key);
-	store_batch_delete(batch, STORE_META, key, sizeof(key));
+	store_batch_delete(batch, STORE_META, store_key(key, sizeof(key)));
 }
 
 bool blobs_object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file)
@@ -214,25 +203,26 @@ bool blobs_object_has_hashes(struct store_snapshot *snapshot, const struct objec
 	size_t len;
 
 	return file->stamp.size <= BLAKE3_CHUNK_LEN ||
-	       store_get(snapshot, STORE_OUTBOARDS, file->content_id, OBJECT_ID_LEN, &ids, &len) ==
-		       0;
+	       store_get(snapshot, STORE_OUTBOARDS, store_key(file->content_id, OBJECT_ID_LEN),
+			 &ids, &len) == 0;
 }
 
 void blobs_object_file_put(struct store_batch *batch, const struct object_file *file,
 			   const struct object_file *known)
 {
-	uint8_t key[LOCATION_KEY_LEN], bad[BAD_KEY_LEN], record[FILE_RECORD_CAP];
+	uint8_t key[LOCATION_KEY_LEN], bad[OBJECT_BAD_KEY_LEN], record[FILE_RECORD_CAP];
 	size_t len = file_write(file, record);
 
 	if (known && memcmp(known->content_id, file->content_id, OBJECT_ID_LEN) != 0) {
 		location_key(known, key);
-		store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+		store_batch_delete(batch, STORE_OBJECTS, store_key(key, sizeof(key)));
 	}
 	location_key(file, key);
 	bad_key(key + OBJECT_ID_LEN, bad);
-	store_batch_delete(batch, STORE_META, bad, sizeof(bad));
-	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
-	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), "", 0);
+	store_batch_delete(batch, STORE_META, store_key(bad, sizeof(bad)));
+	store_batch_put(batch, STORE_PATHS, store_key(key + OBJECT_ID_LEN, OBJECT_ID_LEN), record,
+			len);
+	store_batch_put(batch, STORE_OBJECTS, store_key(key, sizeof(key)), "", 0);
 }
 
 static bool is_as_hashed(const struct object_file *file, const struct object_file *known)
@@ -267,8 +257,8 @@ void blobs_object_file_forget(struct store_batch *batch, const struct object_fil
 	uint8_t key[LOCATION_KEY_LEN];
 
 	location_key(file, key);
-	store_batch_delete(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN);
-	store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+	store_batch_delete(batch, STORE_PATHS, store_key(key + OBJECT_ID_LEN, OBJECT_ID_LEN));
+	store_batch_delete(batch, STORE_OBJECTS, store_key(key, sizeof(key)));
 }
 
 int blobs_object_file_at(struct store_snapshot *snapshot,
@@ -276,7 +266,8 @@ int blobs_object_file_at(struct store_snapshot *snapshot,
 {
 	const void *record;
 	size_t len;
-	int err = store_get(snapshot, STORE_PATHS, path_key, OBJECT_ID_LEN, &record, &len);
+	int err =
+		store_get(snapshot, STORE_PATHS, store_key(path_key, OBJECT_ID_LEN), &record, &len);
 
 	return err < 0 ? err : blobs_object_file_parse(record, len, out_file);
 }
@@ -290,52 +281,42 @@ int blobs_object_file_get(struct store_snapshot *snapshot, const char *path,
 	return blobs_object_file_at(snapshot, key, out_file);
 }
 
-struct location_walk {
-	struct store_snapshot *snapshot;
-	const uint8_t *content_id;
-	struct object_file *file;
-	bool (*fn)(void *arg, const struct object_file *file);
-	void *arg;
-	int err;
-};
-
-/* A row whose path record names other content is left over and not told. */
-static bool location_seen(void *arg, const struct store_item *item)
+void blobs_object_locations_begin(struct object_locations *locations,
+				  struct store_snapshot *snapshot, const uint8_t *content_id)
 {
-	struct location_walk *walk = arg;
-	int err;
-
-	if (memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
-		return false;
-	err = blobs_object_file_at(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
-	if (err == WEFT_EABSENT ||
-	    (err == 0 && memcmp(walk->file->content_id, walk->content_id, OBJECT_ID_LEN) != 0))
-		return true;
-	walk->err = err;
-	return err == 0 && walk->fn(walk->arg, walk->file);
+	locations->content_id = content_id;
+	locations->rows = store_iter(snapshot, STORE_OBJECTS, store_key(content_id, OBJECT_ID_LEN));
 }
 
-int blobs_object_locations_each(struct store_snapshot *snapshot,
-				const uint8_t content_id[static OBJECT_ID_LEN],
-				struct object_file *scratch,
-				bool (*fn)(void *arg, const struct object_file *file), void *arg)
+/* A row whose path record names other content is left over and not passed on. */
+const struct object_file *blobs_object_locations_next(struct object_locations *locations)
 {
-	struct location_walk walk = {.snapshot = snapshot,
-				     .content_id = content_id,
-				     .file = scratch,
-				     .fn = fn,
-				     .arg = arg};
-	int err = store_each(snapshot, STORE_OBJECTS, content_id, OBJECT_ID_LEN, location_seen,
-			     &walk);
+	struct store_iter *rows = &locations->rows;
+	const uint8_t *id = locations->content_id;
+	struct object_file *file = &locations->file;
+	struct store_item item;
 
-	return err < 0 ? err : walk.err;
+	while (store_iter_next(rows, &item) && memcmp(item.key, id, OBJECT_ID_LEN) == 0) {
+		int err = blobs_object_file_at(rows->snapshot, item.key + OBJECT_ID_LEN, file);
+
+		if (err == 0 && memcmp(file->content_id, id, OBJECT_ID_LEN) == 0)
+			return file;
+		if (err < 0 && err != WEFT_EABSENT)
+			rows->err = err;
+	}
+	return NULL;
+}
+
+int blobs_object_locations_end(struct object_locations *locations)
+{
+	return store_iter_end(&locations->rows);
 }
 
 void blobs_object_pages_put(struct store_batch *batch,
 			    const uint8_t content_id[static OBJECT_ID_LEN], const uint8_t *page_ids,
 			    size_t page_cnt)
 {
-	store_batch_put(batch, STORE_OUTBOARDS, content_id, OBJECT_ID_LEN, page_ids,
+	store_batch_put(batch, STORE_OUTBOARDS, store_key(content_id, OBJECT_ID_LEN), page_ids,
 			page_cnt * OBJECT_ID_LEN);
 }
 
@@ -349,7 +330,8 @@ static int page_id_get(struct store *store, const uint8_t *content_id, uint64_t 
 
 	if (err < 0)
 		return err;
-	err = store_get(snapshot, STORE_OUTBOARDS, content_id, OBJECT_ID_LEN, &ids, &len);
+	err = store_get(snapshot, STORE_OUTBOARDS, store_key(content_id, OBJECT_ID_LEN), &ids,
+			&len);
 	if (err == 0 && (len % OBJECT_ID_LEN != 0 || page >= len / OBJECT_ID_LEN))
 		err = WEFT_EDAMAGED;
 	if (err == 0)
@@ -358,15 +340,16 @@ static int page_id_get(struct store *store, const uint8_t *content_id, uint64_t 
 	return err;
 }
 
-int blobs_object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
-			     uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes)
+int blobs_object_hashes_read(struct store *store, const struct object_hashes *which,
+			     uint8_t *out_hashes)
 {
-	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(size);
+	uint64_t chunk_cnt = blobs_manifest_chunk_cnt(which->size), first = which->first;
+	size_t cnt = which->cnt;
 
 	if (first > chunk_cnt || cnt > chunk_cnt - first)
 		return WEFT_ETOOLARGE;
 	if (chunk_cnt == 1 && cnt) {
-		memcpy(out_hashes, content_id, OBJECT_ID_LEN);
+		memcpy(out_hashes, which->content_id, OBJECT_ID_LEN);
 		return 0;
 	}
 	while (cnt) {
@@ -374,7 +357,8 @@ int blobs_object_hashes_read(struct store *store, const uint8_t content_id[stati
 		size_t step =
 			cnt < OBJECT_PAGE_HASHES - at ? cnt : (size_t)(OBJECT_PAGE_HASHES - at);
 		uint8_t page_id[OBJECT_ID_LEN];
-		int err = page_id_get(store, content_id, first / OBJECT_PAGE_HASHES, page_id);
+		int err =
+			page_id_get(store, which->content_id, first / OBJECT_PAGE_HASHES, page_id);
 
 		if (err == 0)
 			err = store_blob_read(store, page_id, at * OBJECT_ID_LEN, out_hashes,

@@ -6,12 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/store.h"
 #include "weft/err.h"
 
 struct stat;
-struct store;
-struct store_batch;
-struct store_snapshot;
 
 /*
  * Objects: bytes named by their BLAKE3, and the files on disk that held
@@ -88,21 +86,29 @@ void blobs_object_file_put(struct store_batch *batch, const struct object_file *
 /*
  * blobs_object_bad_put marks a file as bad, until blobs_object_file_put records its
  * path again; WEFT_EFULL beyond OBJECT_BAD_MAX of them, and then it is not
- * put. blobs_object_bad_each calls fn with each, read into scratch, in the order of
- * their paths' keys from the key `from` on, until it returns false. A disk that
- * fails fills it, no peer can.
+ * put. A disk that fails fills it, no peer can.
  */
-#define OBJECT_BAD_MAX 1000u
+#define OBJECT_BAD_MAX	   1000u
+#define OBJECT_BAD_KEY_LEN (9u + OBJECT_ID_LEN)
 WEFT_MUST_CHECK
 int blobs_object_bad_put(struct store *store, struct store_batch *batch,
 			 const struct object_file *file);
 bool blobs_object_is_bad(struct store_snapshot *snapshot,
 			 const uint8_t path_key[static OBJECT_ID_LEN]);
 void blobs_object_bad_delete(struct store_batch *batch, const struct object_file *file);
+/*
+ * A walk over the marks from the key of a path on; NULL: from the first. blobs_object_bad_next
+ * lends each file until the next call; NULL: no more. blobs_object_bad_end gives the outcome.
+ */
+struct object_bad_iter {
+	struct store_iter rows;
+	uint8_t key[OBJECT_BAD_KEY_LEN];
+	struct object_file file;
+};
+void blobs_object_bad_begin(struct object_bad_iter *iter, struct store *store, const uint8_t *from);
+const struct object_file *blobs_object_bad_next(struct object_bad_iter *iter);
 WEFT_MUST_CHECK
-int blobs_object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
-			  struct object_file *scratch,
-			  bool (*fn)(void *arg, const struct object_file *file), void *arg);
+int blobs_object_bad_end(struct object_bad_iter *iter);
 /* blobs_object_has_hashes: the object is of one chunk, or its chunk list is stored. */
 bool blobs_object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file);
 
@@ -117,15 +123,20 @@ void blobs_object_file_trust(struct store *store, const struct object_file *file
 void blobs_object_file_forget(struct store_batch *batch, const struct object_file *file);
 
 /*
- * blobs_object_locations_each calls fn with each location, read into scratch,
- * until it returns false. The caller opens the file, compares its stamp and
- * verifies every chunk before it uses it. 0, WEFT_EDAMAGED or -errno.
+ * A walk over the locations of a content. blobs_object_locations_next lends each until the next
+ * call; NULL: no more. The caller opens the file, compares its stamp and verifies every chunk
+ * before it uses it. blobs_object_locations_end: 0, WEFT_EDAMAGED or -errno.
  */
+struct object_locations {
+	struct store_iter rows;
+	const uint8_t *content_id; /* borrowed */
+	struct object_file file;
+};
+void blobs_object_locations_begin(struct object_locations *locations,
+				  struct store_snapshot *snapshot, const uint8_t *content_id);
+const struct object_file *blobs_object_locations_next(struct object_locations *locations);
 WEFT_MUST_CHECK
-int blobs_object_locations_each(struct store_snapshot *snapshot,
-				const uint8_t content_id[static OBJECT_ID_LEN],
-				struct object_file *scratch,
-				bool (*fn)(void *arg, const struct object_file *file), void *arg);
+int blobs_object_locations_end(struct object_locations *locations);
 
 /*
  * blobs_object_pages_put records the chunk list of an object: the ids of its
@@ -135,13 +146,18 @@ int blobs_object_locations_each(struct store_snapshot *snapshot,
 void blobs_object_pages_put(struct store_batch *batch,
 			    const uint8_t content_id[static OBJECT_ID_LEN], const uint8_t *page_ids,
 			    size_t page_cnt);
+/* Hashes [first, first + cnt) of the chunk list of an object of size bytes. */
+struct object_hashes {
+	const uint8_t *content_id;
+	uint64_t size, first;
+	size_t cnt;
+};
 /*
- * blobs_object_hashes_read gives hashes [first, first + cnt) of the chunk list
- * of an object of size bytes. 0, WEFT_EABSENT (no list), WEFT_EDAMAGED,
+ * blobs_object_hashes_read: 0, WEFT_EABSENT (no list), WEFT_EDAMAGED,
  * WEFT_ETOOLARGE (beyond the last chunk) or -errno. May wait on the disk.
  */
 WEFT_MUST_CHECK
-int blobs_object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
-			     uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes);
+int blobs_object_hashes_read(struct store *store, const struct object_hashes *which,
+			     uint8_t *out_hashes);
 
 #endif

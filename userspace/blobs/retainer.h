@@ -9,11 +9,12 @@
 #include "weft/err.h"
 
 struct blobs;
+struct store_batch;
 
 /*
- * Who keeps manifests besides shares and gets: revisions that were published, shares that
- * are followed, communities. What a holder names is served to peers and is no garbage;
- * the files of the manifest are another matter.
+ * What other rooms keep. A retainer names manifests besides those of shares and gets: published
+ * revisions, followed shares, communities. They are served to peers and are no garbage; the
+ * files of the manifest are another matter.
  */
 #define BLOBS_HOLDERS_MAX 8
 
@@ -24,7 +25,7 @@ typedef bool (*blobs_holder_fn)(void *arg, const uint8_t manifest_id[static 32],
 struct blobs_retainer {
 	/*
 	 * manifests_each calls fn with each manifest that is kept, until it returns false.
-	 * false: not all could be told, or fn ended it; then nothing is swept.
+	 * false: not all could be listed, or fn ended it; then nothing is swept.
 	 */
 	bool (*manifests_each)(void *ctx, blobs_holder_fn fn, void *arg);
 	void *ctx;
@@ -45,5 +46,38 @@ void blobs_holder_changed(struct blobs *content);
 WEFT_MUST_CHECK
 int blobs_holder_begin(struct blobs *content);
 void blobs_holder_end(struct blobs *content);
+
+/* A share that is whole but not durable yet. */
+struct share_ask {
+	const uint8_t *manifest_id;
+	const char *path; /* absolute */
+	const char *title;
+	const char *only; /* of path (import/only.h); NULL: all of it */
+	uint64_t added_s;
+	uint64_t item_cnt;
+	uint64_t byte_cnt;
+	const uint8_t *part_ids; /* 32 bytes each, of a root manifest */
+	size_t part_cnt;
+	bool is_published;	    /* a revision of a share that shares/publish/ keeps */
+	const uint8_t *replaced_id; /* it takes the place of this manifest; NULL: of none */
+};
+/* blobs_shares_added_s: when path was shared as a collection of its own; false when it is not. */
+bool blobs_shares_added_s(const struct blobs *content, const char *path, uint64_t *out_added_s);
+/*
+ * blobs_shares_add puts the share into batch and submits it: done(arg, err) after
+ * the commit, when it is listed and what it replaces is not. batch is taken on success. 0,
+ * WEFT_EFULL (share_cap) or what store_submit says.
+ */
+WEFT_MUST_CHECK
+int blobs_shares_add(struct blobs *content, struct store_batch *batch, const struct share_ask *ask,
+		     void (*done)(void *arg, int err), void *arg);
+
+/*
+ * A share that goes with something else: blobs_shares_put_removal puts that into its batch, and
+ * blobs_shares_forget takes the share off the list when the batch is committed, or sooner.
+ * Nothing happens when it is not listed.
+ */
+void blobs_shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32]);
+void blobs_shares_forget(struct blobs *content, const uint8_t manifest_id[static 32]);
 
 #endif

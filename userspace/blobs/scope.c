@@ -102,7 +102,7 @@ static int row_read(struct store *store, const uint8_t *id, struct scope *out_sc
 	if (err < 0)
 		return err;
 	row_key(id, key);
-	err = store_get(snapshot, STORE_META, key, sizeof(key), &bytes, &len);
+	err = store_get(snapshot, STORE_META, store_key(key, sizeof(key)), &bytes, &len);
 	if (err == 0 && (len > sizeof(scope.ids) || len % sizeof(scope.ids[0]) != 0))
 		err = WEFT_EDAMAGED;
 	if (err == 0) {
@@ -139,7 +139,7 @@ void blobs_scope_put(struct store_batch *batch, const uint8_t id[static 32], con
 	if (blobs_scope_parse(bytes, len, &scope) < 0)
 		return;
 	row_key(id, key);
-	store_batch_put(batch, STORE_META, key, sizeof(key), scope.ids,
+	store_batch_put(batch, STORE_META, store_key(key, sizeof(key)), scope.ids,
 			scope.cnt * sizeof(scope.ids[0]));
 }
 
@@ -148,5 +148,5 @@ void blobs_scope_drop(struct store_batch *batch, const uint8_t id[static 32])
 	uint8_t key[ROW_KEY_LEN];
 
 	row_key(id, key);
-	store_batch_delete(batch, STORE_META, key, sizeof(key));
+	store_batch_delete(batch, STORE_META, store_key(key, sizeof(key)));
 }

@@ -11,12 +11,12 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "blobs_state.h"
 #include "blobs/get/get.h"
-#include "blobs/get/scan.h"
+#include "scan.h"
 #include "blobs/manifest/manifest.h"
 #include "object.h"
 #include "blobs/serve/served_index.h"
@@ -71,23 +71,6 @@ struct scrub {
 
 /* --- in the job --- */
 
-struct row_pick {
-	struct scrub *scrub;
-	bool is_found;
-};
-
-static bool on_row(void *arg, const struct store_item *item)
-{
-	struct row_pick *pick = arg;
-	struct scrub *scrub = pick->scrub;
-
-	if (item->key_len != sizeof(scrub->key))
-		return true;
-	memcpy(scrub->key, item->key, item->key_len);
-	pick->is_found = blobs_object_file_parse(item->value, item->value_len, &scrub->file) == 0;
-	return !pick->is_found;
-}
-
 /* The key after this one; false after the last. */
 static bool key_step(uint8_t key[static OBJECT_ID_LEN])
 {
@@ -97,42 +80,45 @@ static bool key_step(uint8_t key[static OBJECT_ID_LEN])
 	return false;
 }
 
-static bool on_mark(void *arg, const struct object_file *file)
-{
-	struct row_pick *pick = arg;
-
-	blobs_object_path_key(file->path, pick->scrub->mark_key);
-	pick->is_found = true;
-	return false;
-}
-
 /* Of those that are recorded as well, which a get is to fetch again, the record is looked at. */
 static bool mark_next(struct scrub *scrub, struct store_snapshot *snapshot)
 {
-	struct row_pick pick = {.scrub = scrub};
+	struct object_bad_iter iter;
+	const struct object_file *file;
 	const void *record;
 	size_t len;
+	bool is_found = false;
 
-	do {
-		pick.is_found = false;
-		scrub->err = blobs_object_bad_each(snapshot, scrub->mark_key, &scrub->file, on_mark,
-						   &pick);
-	} while (pick.is_found &&
-		 store_get(snapshot, STORE_PATHS, scrub->mark_key, sizeof(scrub->mark_key), &record,
-			   &len) == 0 &&
-		 (pick.is_found = key_step(scrub->mark_key)));
-	return pick.is_found;
+	blobs_object_bad_begin(&iter, scrub->content->params.store, scrub->mark_key);
+	while (!is_found && (file = blobs_object_bad_next(&iter))) {
+		blobs_object_path_key(file->path, scrub->mark_key);
+		is_found = store_get(snapshot, STORE_PATHS,
+				     store_key(scrub->mark_key, sizeof(scrub->mark_key)), &record,
+				     &len) != 0;
+		if (is_found)
+			scrub->file = *file;
+	}
+	scrub->err = blobs_object_bad_end(&iter);
+	return is_found;
 }
 
 static bool path_next(struct scrub *scrub, struct store_snapshot *snapshot)
 {
-	struct row_pick pick = {.scrub = scrub};
+	struct store_iter iter =
+		store_iter(snapshot, STORE_PATHS, store_key(scrub->key, sizeof(scrub->key)));
+	struct store_item item;
+	bool is_found = false;
 
-	scrub->err =
-		store_each(snapshot, STORE_PATHS, scrub->key, sizeof(scrub->key), on_row, &pick);
+	while (!is_found && store_iter_next(&iter, &item)) {
+		if (item.key_len != sizeof(scrub->key))
+			continue;
+		memcpy(scrub->key, item.key, item.key_len);
+		is_found = blobs_object_file_parse(item.value, item.value_len, &scrub->file) == 0;
+	}
+	scrub->err = store_iter_end(&iter);
 	scrub->is_marked =
-		pick.is_found && scrub->file.is_racy && blobs_object_is_bad(snapshot, scrub->key);
-	return pick.is_found;
+		is_found && scrub->file.is_racy && blobs_object_is_bad(snapshot, scrub->key);
+	return is_found;
 }
 
 /* Those that are marked come first: what becomes bad in this round is then named once. */
@@ -272,7 +258,7 @@ static void batch_send(struct scrub *scrub, struct store_batch *batch)
 /*
  * What a get brought keeps its record, as one whose bytes are not to be
  * trusted: so the get knows the file as its own and may replace it. Either
- * is marked; a file beyond OBJECT_BAD_MAX of them is told of once.
+ * is marked; a file beyond OBJECT_BAD_MAX of them is reported once.
  */
 static void bad_record(struct scrub *scrub)
 {
@@ -320,7 +306,7 @@ static bool mark_mend(struct scrub *scrub)
 	return true;
 }
 
-/* The verdict on a file that is marked, as far as it is still somebody's. */
+/* The verdict on a marked file, as far as the served index still holds it. */
 static enum scrub_verdict mark_judge(struct scrub *scrub)
 {
 	if (!blobs_served_index_holds_file(blobs_served_index(scrub->content), &scrub->file)) {
@@ -344,7 +330,7 @@ static void bad_tell(struct scrub *scrub)
 	};
 
 	if (scrub->is_mark)
-		return; /* that was told when it was marked */
+		return; /* reported when it was marked */
 	blobs_tell(scrub->content, &event);
 	bad_record(scrub);
 	if (scrub->file.is_got)
@@ -578,38 +564,21 @@ void blobs_scrub_configured(struct scrub *scrub)
 		next_set(scrub, scrub->stepped_ns + REST_NS);
 }
 
-struct bad_count {
-	struct scrub *scrub;
-	char *path;
-	size_t cap;
-	unsigned cnt;
-};
-
-static bool bad_seen(void *arg, const struct object_file *file)
-{
-	struct bad_count *count = arg;
-
-	/* Of a get that runs, not all is to be read by peers yet. */
-	if ((file->is_got ||
-	     blobs_served_index_holds_file(blobs_served_index(count->scrub->content), file)) &&
-	    count->cnt++ == 0)
-		snprintf(count->path, count->cap, "%s", file->path);
-	return true;
-}
-
 unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
 {
-	static const uint8_t first[OBJECT_ID_LEN];
-	struct bad_count count = {scrub, out_path, cap, 0};
-	struct object_file *file = malloc(sizeof(*file));
-	struct store_snapshot *snapshot;
+	const struct object_file *file;
+	struct object_bad_iter iter;
+	unsigned cnt = 0;
 
-	if (file && store_snapshot_open(scrub->content->params.store, &snapshot) == 0) {
-		(void)!blobs_object_bad_each(snapshot, first, file, bad_seen, &count);
-		store_snapshot_close(snapshot);
-	}
-	free(file);
-	return count.cnt;
+	blobs_object_bad_begin(&iter, scrub->content->params.store, NULL);
+	while ((file = blobs_object_bad_next(&iter)))
+		/* Of a get that runs, not all is to be read by peers yet. */
+		if ((file->is_got ||
+		     blobs_served_index_holds_file(blobs_served_index(scrub->content), file)) &&
+		    cnt++ == 0)
+			snprintf(out_path, cap, "%s", file->path);
+	(void)!blobs_object_bad_end(&iter);
+	return cnt;
 }
 
 const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub)

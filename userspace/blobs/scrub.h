@@ -18,8 +18,8 @@ struct scrub;
  * while gets, imports or serving are under way, and begins each day anew, at
  * first anywhere, so that a node that is often started comes to all of them.
  *
- * A file whose stamp is not the recorded one was written by somebody and is
- * passed over. One whose stamp is and whose bytes are not right is told as
+ * A file whose stamp differs from the record was written by another program and is
+ * passed over. A file with the recorded stamp and wrong bytes is reported as
  * BLOBS_FILE_BAD. What a get brought is fetched again by that get; what is
  * shared in place is no longer served, and stays marked as bad (object.h). After
  * the records come the marks: a file whose bytes are right again is

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "blobs/blobs_state.h"
 #include "blobs/import/only.h"
 #include "blobs/manifest/manifest.h"
@@ -40,7 +40,7 @@ struct share {
 	uint64_t byte_cnt;
 	uint64_t served_byte_cnt;
 	uint64_t changed_cnt;
-	uint64_t bad_cnt; /* of the last time they were told */
+	uint64_t bad_cnt; /* as of the last report */
 	bool is_published;
 	bool is_leaving;   /* a removal was submitted */
 	bool has_replaced; /* it is being added in the place of replaced_id */
@@ -109,48 +109,21 @@ static struct share *share_make(struct shares *shares, const struct share_ask *a
 
 /* --- reading at start --- */
 
-static int row_parse(const struct store_item *item, char *path, char *title, char *only,
-		     struct share_ask *out_ask)
-{
-	struct cbor_reader r;
-	uint64_t key;
-
-	cbor_reader_init(&r, item->value, item->value_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			cbor_read_text_copy(&r, path, OBJECT_PATH_LEN_MAX);
-			break;
-		case 1:
-			cbor_read_text_copy(&r, title, MANIFEST_TITLE_CAP);
-			break;
-		case 2:
-			out_ask->added_s = cbor_read_uint(&r);
-			break;
-		case 3:
-			out_ask->item_cnt = cbor_read_uint(&r);
-			break;
-		case 4:
-			out_ask->byte_cnt = cbor_read_uint(&r);
-			break;
-		case 5:
-			out_ask->is_published = cbor_read_bool(&r);
-			break;
-		case 6:
-			cbor_read_text_copy(&r, only, ONLY_CAP);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	out_ask->manifest_id = item->key;
-	out_ask->path = path;
-	out_ask->title = title;
-	out_ask->only = only;
-	return item->key_len == 32 && cbor_reader_finish(&r) == 0 && path[0] == '/' ? 0
-										    : WEFT_EDAMAGED;
-}
+struct share_row {
+	char path[OBJECT_PATH_LEN_MAX], title[MANIFEST_TITLE_CAP], only[ONLY_CAP];
+	uint64_t added_s, item_cnt, byte_cnt;
+	bool is_published;
+};
+static const struct cbor_field row_fields[] = {
+	{0, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct share_row, path)},
+	{1, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct share_row, title)},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct share_row, added_s)},
+	{3, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct share_row, item_cnt)},
+	{4, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct share_row, byte_cnt)},
+	{5, CBOR_FIELD_BOOL, CBOR_OPTIONAL, CBOR_AT(struct share_row, is_published)},
+	{6, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct share_row, only)},
+};
+static const struct cbor_table row_table = {CBOR_FIELDS(row_fields)};
 
 /* parts_load reads a share's manifest for the ids of its parts; a lost one has none. */
 static int parts_load(struct store *store, struct share *share)
@@ -167,61 +140,60 @@ static int parts_load(struct store *store, struct share *share)
 	return err;
 }
 
-struct share_load {
-	struct shares *shares;
-	struct store_snapshot *snapshot;
-	int err;
-};
-
-static bool share_load_one(void *arg, const struct store_item *item)
+static int share_load(struct shares *shares, const struct store_item *item)
 {
-	struct share_load *load = arg;
-	struct shares *shares = load->shares;
-	char path[OBJECT_PATH_LEN_MAX] = "", title[MANIFEST_TITLE_CAP] = "", only[ONLY_CAP] = "";
-	struct share_ask ask = {0};
+	struct share_row row = {.path = ""};
 	struct share *share;
 
-	load->err = row_parse(item, path, title, only, &ask);
-	if (load->err < 0)
-		return false;
-	share = share_make(shares, &ask);
-	if (!share) {
-		load->err = -ENOMEM;
-		return false;
-	}
+	if (item->key_len != 32 ||
+	    cbor_fields_parse(item->value, item->value_len, &row_table, &row) < 0 ||
+	    row.path[0] != '/')
+		return WEFT_EDAMAGED;
+	share = share_make(shares, &(struct share_ask){.manifest_id = item->key,
+						       .path = row.path,
+						       .title = row.title,
+						       .only = row.only,
+						       .added_s = row.added_s,
+						       .item_cnt = row.item_cnt,
+						       .byte_cnt = row.byte_cnt,
+						       .is_published = row.is_published});
+	if (!share)
+		return -ENOMEM;
 	share->next = shares->first;
 	shares->first = share;
 	shares->cnt++;
-	load->err = parts_load(shares->content->params.store, share);
-	return load->err == 0;
+	return parts_load(shares->content->params.store, share);
 }
 
-static bool bad_loaded(void *arg, const struct object_file *file);
-static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
-			   bool (*fn)(void *arg, const struct object_file *file));
+static int shares_load(struct shares *shares)
+{
+	struct store_iter iter =
+		store_iter_fresh(shares->content->params.store, STORE_SHARES, STORE_ALL);
+	struct store_item item;
+
+	while (store_iter_next(&iter, &item))
+		iter.err = share_load(shares, &item);
+	return store_iter_end(&iter);
+}
+
+static int bad_load(struct shares *shares);
 
 int blobs_shares_new(struct blobs *content, struct shares **out_shares)
 {
-	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
+	struct shares *shares = calloc(1, sizeof(*shares));
 	int err;
 
-	if (!load.shares)
+	if (!shares)
 		return -ENOMEM;
-	load.shares->content = content;
-	err = store_snapshot_open(content->params.store, &load.snapshot);
-	if (err == 0) {
-		err = store_each(load.snapshot, STORE_SHARES, NULL, 0, share_load_one, &load);
-		if (err == 0)
-			err = load.err;
-		if (err == 0)
-			err = shares_each_bad(load.shares, load.snapshot, bad_loaded);
-		store_snapshot_close(load.snapshot);
-	}
+	shares->content = content;
+	err = shares_load(shares);
+	if (err == 0)
+		err = bad_load(shares);
 	if (err < 0) {
-		blobs_shares_free(load.shares);
+		blobs_shares_free(shares);
 		return err;
 	}
-	*out_shares = load.shares;
+	*out_shares = shares;
 	return 0;
 }
 
@@ -342,51 +314,38 @@ void blobs_shares_note_mended(struct shares *shares, const char *path)
 }
 
 /* A file that was bad when this node ended still is: its share is not whole. */
-static bool bad_loaded(void *arg, const struct object_file *file)
+static int bad_load(struct shares *shares)
 {
-	struct shares *shares = arg;
+	const struct object_file *file;
+	struct object_bad_iter iter;
 
-	for (struct share *share = shares->first; share; share = share->next)
-		share->changed_cnt += share_covers(share, file->path);
-	return true;
-}
-
-static bool bad_counted(void *arg, const struct object_file *file)
-{
-	struct shares *shares = arg;
-
-	for (struct share *share = shares->first; share; share = share->next)
-		share->bad_cnt += share_covers(share, file->path);
-	return true;
-}
-
-static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
-			   bool (*fn)(void *arg, const struct object_file *file))
-{
-	static const uint8_t first[OBJECT_ID_LEN];
-	struct object_file *file = malloc(sizeof(*file));
-	int err = file ? blobs_object_bad_each(snapshot, first, file, fn, shares) : -ENOMEM;
-
-	free(file);
-	return err;
+	blobs_object_bad_begin(&iter, shares->content->params.store, NULL);
+	while ((file = blobs_object_bad_next(&iter)))
+		for (struct share *share = shares->first; share; share = share->next)
+			share->changed_cnt += share_covers(share, file->path);
+	return blobs_object_bad_end(&iter);
 }
 
 static void bad_count(struct shares *shares)
 {
-	struct store_snapshot *snapshot;
+	const struct object_file *file;
+	struct object_bad_iter iter;
 
 	for (struct share *share = shares->first; share; share = share->next)
 		share->bad_cnt = 0;
-	if (!shares->first || store_snapshot_open(shares->content->params.store, &snapshot) < 0)
+	if (!shares->first)
 		return;
-	/* What cannot be read is told by whoever checks the store. */
-	(void)!shares_each_bad(shares, snapshot, bad_counted);
-	store_snapshot_close(snapshot);
+	blobs_object_bad_begin(&iter, shares->content->params.store, NULL);
+	while ((file = blobs_object_bad_next(&iter)))
+		for (struct share *share = shares->first; share; share = share->next)
+			share->bad_cnt += share_covers(share, file->path);
+	/* A check of the store names what cannot be read. */
+	(void)!blobs_object_bad_end(&iter);
 }
 
-bool blobs_shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
+bool blobs_shares_added_s(const struct blobs *content, const char *path, uint64_t *out_added_s)
 {
-	for (const struct share *share = shares->first; share; share = share->next) {
+	for (const struct share *share = content->shares->first; share; share = share->next) {
 		if (!share->is_published && strcmp(share->path, path) == 0) {
 			*out_added_s = share->added_s;
 			return true;
@@ -421,20 +380,18 @@ void blobs_shares_each(struct blobs *content,
 
 /* --- adding and removing --- */
 
-static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_CAP])
+static size_t row_write(const struct share *share, uint8_t bytes[static SHARE_ROW_CAP])
 {
-	struct writer w = writer_of(row, SHARE_ROW_CAP);
+	struct writer w = writer_of(bytes, SHARE_ROW_CAP);
+	struct share_row row = {.added_s = share->added_s,
+				.item_cnt = share->item_cnt,
+				.byte_cnt = share->byte_cnt,
+				.is_published = share->is_published};
 
-	cbor_write_map(&w, 5u + share->is_published + (share->only[0] != 0));
-	cbor_field_text(&w, 0, share->path, strlen(share->path));
-	cbor_field_text(&w, 1, share->title, strlen(share->title));
-	cbor_field_uint(&w, 2, share->added_s);
-	cbor_field_uint(&w, 3, share->item_cnt);
-	cbor_field_uint(&w, 4, share->byte_cnt);
-	if (share->is_published)
-		cbor_field_bool(&w, 5, true);
-	if (share->only[0])
-		cbor_field_text(&w, 6, share->only, strlen(share->only));
+	snprintf(row.path, sizeof(row.path), "%s", share->path);
+	snprintf(row.title, sizeof(row.title), "%s", share->title);
+	snprintf(row.only, sizeof(row.only), "%s", share->only);
+	cbor_fields_write(&w, &row_table, &row);
 	return writer_len(&w);
 }
 
@@ -496,38 +453,23 @@ static void share_added(void *arg, int err)
 	done(done_arg, err);
 }
 
-struct bad_dropping {
-	const struct share *share;
-	struct store_batch *batch;
-};
-
-static bool bad_dropped(void *arg, const struct object_file *file)
-{
-	struct bad_dropping *dropping = arg;
-
-	if (share_covers(dropping->share, file->path))
-		blobs_object_bad_delete(dropping->batch, file);
-	return true;
-}
-
 /* Every file that a new revision has was hashed for it; one that it has not is missed no more. */
 static void bad_drop(const struct share *share, struct store_batch *batch)
 {
-	static const uint8_t first[OBJECT_ID_LEN];
-	struct bad_dropping dropping = {share, batch};
-	struct object_file *file = malloc(sizeof(*file));
-	struct store_snapshot *snapshot;
+	const struct object_file *file;
+	struct object_bad_iter iter;
 
-	if (file && store_snapshot_open(share->shares->content->params.store, &snapshot) == 0) {
-		(void)!blobs_object_bad_each(snapshot, first, file, bad_dropped, &dropping);
-		store_snapshot_close(snapshot);
-	}
-	free(file);
+	blobs_object_bad_begin(&iter, share->shares->content->params.store, NULL);
+	while ((file = blobs_object_bad_next(&iter)))
+		if (share_covers(share, file->path))
+			blobs_object_bad_delete(batch, file);
+	(void)!blobs_object_bad_end(&iter);
 }
 
-int blobs_shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
+int blobs_shares_add(struct blobs *content, struct store_batch *batch, const struct share_ask *ask,
 		     void (*done)(void *arg, int err), void *arg)
 {
+	struct shares *shares = content->shares;
 	uint8_t row[SHARE_ROW_CAP];
 	struct share *share;
 	int err;
@@ -540,8 +482,9 @@ int blobs_shares_add(struct shares *shares, struct store_batch *batch, const str
 	share->done = done;
 	share->arg = arg;
 	if (share->has_replaced)
-		store_batch_delete(batch, STORE_SHARES, share->replaced_id, 32);
-	store_batch_put(batch, STORE_SHARES, share->manifest_id, 32, row, row_write(share, row));
+		store_batch_delete(batch, STORE_SHARES, store_key(share->replaced_id, 32));
+	store_batch_put(batch, STORE_SHARES, store_key(share->manifest_id, 32), row,
+			row_write(share, row));
 	bad_drop(share, batch);
 	err = store_submit(shares->content->params.store, batch, share_added, share);
 	if (err < 0) {
@@ -568,12 +511,12 @@ static void share_drop(struct share *share)
 
 void blobs_shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32])
 {
-	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
+	store_batch_delete(batch, STORE_SHARES, store_key(manifest_id, 32));
 }
 
-void blobs_shares_forget(struct shares *shares, const uint8_t manifest_id[static 32])
+void blobs_shares_forget(struct blobs *content, const uint8_t manifest_id[static 32])
 {
-	struct share *share = share_find(shares, manifest_id);
+	struct share *share = share_find(content->shares, manifest_id);
 
 	/* One that is being removed is dropped by that. */
 	if (share && !share->is_leaving)

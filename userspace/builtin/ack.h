@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "service/service.h"
 
 struct builtin_clock;
@@ -12,8 +12,8 @@ struct store;
 struct store_batch;
 
 /*
- * Answers that wait for the disk: who is told that something was kept
- * finds it again after a crash.
+ * Answers that wait for the disk: a caller whose request was acknowledged finds its data again
+ * after a crash.
  */
 #define ACK_MAX 256
 
@@ -23,11 +23,10 @@ struct acks {
 	const struct builtin_clock *clock;
 };
 
-/* What happens when a batch is durable, or never will be. */
+/* The callback and answer for a batch that is durable, or that failed. */
 struct ack {
-	struct service_call
-		*call; /* ended with reply, or SERVICE_UNAVAILABLE; NULL: nobody asked */
-	json_t *reply; /* taken */
+	struct service_call *call; /* ended with reply, or SERVICE_UNAVAILABLE; NULL: no caller */
+	json_t *reply;		   /* taken */
 	/* Comes before call ends; may be NULL. */
 	void (*done)(void *arg, bool is_kept, uint64_t now_ns);
 	void *arg;
@@ -37,7 +36,7 @@ size_t builtin_acks_footprint(void);
 WEFT_MUST_CHECK
 int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
 		      const struct builtin_clock *clock);
-/* builtin_acks_stop: calls are gone; waits until nobody is told any more. */
+/* builtin_acks_stop: calls are gone; waits until no callback is outstanding. */
 void builtin_acks_stop(struct acks *acks);
 
 /*
@@ -46,7 +45,7 @@ void builtin_acks_stop(struct acks *acks);
  */
 void builtin_acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
 			 uint64_t now_ns);
-/* builtin_acks_forget: call is gone; what it asked for happens all the same. */
+/* builtin_acks_forget: call is gone; its write happens all the same. */
 void builtin_acks_forget(struct acks *acks, const struct service_call *call);
 
 #endif

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
 #include "ack.h"
@@ -23,12 +23,12 @@ struct table {
 	const struct request_method *methods;
 	void *ctx;
 	struct acks *acks;
-	/* What it does for a call beside its acks ends; NULL: nothing. */
+	/* Ends the service's work for a call, except its acks; NULL: nothing. */
 	void (*forget)(void *ctx, const struct service_call *call);
 	/* A stream of it is opened; NULL: it takes none. */
 	void (*stream)(void *ctx, struct service_channel *channel,
 		       const struct service_input *input, uint64_t now_ns);
-	/* As struct service_handler's; NULL: all topics are for all. */
+	/* As in struct service_handler; NULL: all topics are open to all. */
 	const char *(*topic_refusal)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *topic);
 };
 
@@ -88,7 +88,7 @@ static const struct service_handler table_handler = {.call = table_call,
 						     .stream = table_stream,
 						     .topic_refusal = table_topic_refusal};
 
-/* What is told of each: the limits of a call are those of its kind. */
+/* The description of each service: the limits of a call are those of its kind. */
 static const struct row {
 	const char *name;
 	uint32_t payload_len_max; /* 0: the configured default */
@@ -114,6 +114,30 @@ static const struct row {
 const char *builtin_name(enum builtin_service which)
 {
 	return rows[which].name;
+}
+
+#define SEPARATORS ", "
+
+bool builtin_names_parse(const char *names, uint32_t *out_offered)
+{
+	uint32_t offered = 0;
+
+	for (const char *at = names + strspn(names, SEPARATORS); *at;) {
+		size_t len = strcspn(at, SEPARATORS);
+		unsigned which = 0;
+
+		while (which < BUILTIN_CNT &&
+		       (strlen(builtin_name((enum builtin_service)which)) != len ||
+			memcmp(builtin_name((enum builtin_service)which), at, len) != 0))
+			which++;
+		if (which == BUILTIN_CNT)
+			return false;
+		offered |= 1u << which;
+		at += len;
+		at += strspn(at, SEPARATORS);
+	}
+	*out_offered = offered;
+	return true;
 }
 
 void builtin_config_defaults(struct builtin_config *config)

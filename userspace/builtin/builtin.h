@@ -20,13 +20,13 @@ struct store;
 struct timer_wheel;
 
 /*
- * The services that a node offers of itself, made of nothing but what
- * service/service.h gives to every provider; docs/builtin.md tells their methods.
+ * The services that a node offers itself. They use only the functions that service/service.h gives
+ * to every provider; docs/builtin.md describes their methods.
  *
  *	echo		what is sent comes back: tests, and measuring
  *	pod-chat	rooms with members, and the messages in them
- *	shadow-index	who has which recording, by its MusicBrainz id
- *	mesh-stats	how the node is doing, in numbers that name nobody
+ *	shadow-index	which node has which recording, by its MusicBrainz id
+ *	mesh-stats	the node's state, in numbers without names
  *	dht		the Mainline DHT, for peers that cannot speak to it themselves
  *	mesh-content	bytes of what this node serves, by content id
  *
@@ -44,6 +44,11 @@ enum builtin_service {
 	BUILTIN_CNT,
 };
 const char *builtin_name(enum builtin_service which);
+/*
+ * builtin_names_parse: the services that names has, apart by blanks or commas, as bits of their
+ * numbers. False: one of them is none.
+ */
+bool builtin_names_parse(const char *names, uint32_t *out_offered);
 
 struct builtin_config {
 	uint32_t offered;	  /* a bit for each enum builtin_service */
@@ -64,7 +69,7 @@ struct builtin_clock {
 	void *ctx;
 };
 
-/* What mesh-stats tells: counts alone, so that nothing in it can name anybody. */
+/* The values of mesh-stats: counts alone, so that none can name a person or a node. */
 struct builtin_mesh_status {
 	uint64_t uptime_s;
 	uint64_t session_cnt;
@@ -87,10 +92,10 @@ struct builtin_figures {
 
 /*
  * The Mainline DHT as the service dht uses it. An id is of 20 bytes; an item's value is its
- * bencoding. get: with a key in name, the item that the key signed under name's salt, else the
- * one of target. found is called for each better item, then ended once, neither from within
- * get or put; a search that was cancelled is told nothing more. get and put: 0, WEFT_EMALFORMED
- * (no such item can be), or WEFT_EFULL (no node is known, or too many searches are under way).
+ * bencoding. get: with a key in name, the item that the key signed under name's salt, else the one
+ * of target. found is called for each better item, then ended once, neither from within get or put;
+ * a cancelled search has no more callbacks. get and put: 0, WEFT_EMALFORMED (no such item can be),
+ * or WEFT_EFULL (no node is known, or too many searches are under way).
  */
 #define BUILTIN_DHT_ID_LEN    20u
 #define BUILTIN_DHT_VALUE_MAX 1000u
@@ -132,12 +137,12 @@ struct builtin_dht {
 };
 
 /*
- * Contents that this node serves. read begins to read one for the peer of key (NULL: a program of
- * this node, which may read all that is here): opened is told its size once and says which part
- * is wanted, or false, and the reading is over; piece brings the next bytes of it, borrowed, false: not now, they come
- * again after resume; ended comes once and last with 0 or why. None of them comes from within
- * read, resume or cancel, which ends it untold. read: 0, WEFT_EABSENT (key may not read it, or it
- * is not here), WEFT_EREFUSED (blocked), WEFT_EFULL.
+ * Contents that this node serves. read begins to read one for the peer of key. NULL is a program of
+ * this node, which may read all that is here. opened gets the size once and returns the wanted
+ * part, or false, and the reading is over. piece gets the next bytes, borrowed; false: not now,
+ * they come again after resume. ended comes once and last with 0 or the error. None of them comes
+ * from within read, resume or cancel; cancel ends the reading without a callback. read: 0,
+ * WEFT_EABSENT (key may not read it, or it is not here), WEFT_EREFUSED (blocked), WEFT_EFULL.
  */
 struct builtin_reading {
 	bool (*opened)(struct builtin_reading *reading, uint64_t size, uint64_t *out_off,
@@ -173,14 +178,14 @@ struct builtin_params {
 	uint64_t now_ns;
 };
 /*
- * builtin_new reads what was kept and offers. 0, -errno or WEFT_E..., as
- * store_each and service_offer. builtin_free withdraws and waits until what was
- * submitted is durable; service and store are still there.
+ * builtin_new reads the stored state and offers. 0, -errno or WEFT_E..., as store_iter_end and
+ * service_offer. builtin_free withdraws and waits until the submitted writes are durable; service
+ * and store are still there.
  */
 WEFT_MUST_CHECK
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin);
 void builtin_free(struct builtin *builtin, uint64_t now_ns);
-/* builtin_hurry: the overlay is there now, or more of it: what is published goes there soon. */
+/* builtin_hurry: the overlay is there now, or more of it: published rows go there soon. */
 void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
 /* builtin_readings: of mesh-content, under way; returns at most how many. */
 unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt);
@@ -195,9 +200,9 @@ struct builtin_rooms {
 };
 void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
 
-/* builtin_content_places: who has the readings of mesh-content; false: it is not offered. */
+/* builtin_content_places: the holders of mesh-content's readings; false: it is not offered. */
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
-/* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
+/* builtin_dht_places: the holders of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 
 #endif

@@ -8,15 +8,15 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "mesh/seam.h"
 
 struct random;
 
 /*
- * How often each peer may do what costs more than a call: max times in any
- * period, exactly, by the moments of its last max times. Of QUOTA_PEER_MAX
- * peers; a new one takes the place of whoever did nothing for longest.
+ * How often each peer may do what costs more than a call: max times in any period, exactly, by the
+ * moments of its last max times. Of QUOTA_PEER_MAX peers; a new one takes the place of the peer
+ * that was idle for longest.
  */
 #define QUOTA_PEER_MAX 1024
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "codec/json_heap.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define FIELD_CNT_MAX	   8  /* of a method */
 #define FIELD_NAME_LEN_MAX 32 /* of a name that is repeated in an answer */
@@ -100,8 +100,8 @@ static json_t *number_of(const char *text)
 }
 
 /*
- * types_settle gives fields that came as texts, as those of a query in a URL do, the types that
- * format wants: I a number, o a list, of one entry.
+ * types_settle: fields may come as texts, as in the query of a URL. It gives them the types that
+ * format names: I a number, o a list, of one entry.
  */
 static void types_settle(struct request *request, const char *format, va_list args)
 {
@@ -124,7 +124,7 @@ static void types_settle(struct request *request, const char *format, va_list ar
 	}
 }
 
-/* field_fault: why value is not what letter of a format wants, or NULL. */
+/* field_fault: why value does not fit letter of a format, or NULL. */
 static const char *field_fault(const json_t *value, char letter, bool may_be_missing)
 {
 	if (!value)

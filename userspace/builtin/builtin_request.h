@@ -23,7 +23,10 @@ struct request_method {
 	const char *name;
 	void (*run)(void *ctx, struct request *request);
 	bool is_read_only; /* a call changes nothing: it may be made twice */
-	/* What the service says of it: fields as "pod:string limit:?int", as description.h has them. */
+	/*
+	 * The method's description: fields as "pod:string limit:?int", in the form of
+	 * description.h.
+	 */
 	const char *takes, *gives, *about;
 	const char *example; /* of what it takes; NULL: none */
 	bool is_stream;	     /* a stream, not a call: run is NULL */
@@ -37,21 +40,25 @@ void builtin_request_run(const struct request_method *methods, void *ctx, struct
 			 const struct service_input *input, uint64_t now_ns);
 
 /*
- * builtin_request_describe is the description of a service that answers by that table, to be freed with free();
- * NULL: no memory.
+ * builtin_request_describe is the description of a service that answers by that table, to be freed
+ * with free(); NULL: no memory.
  */
 WEFT_MUST_CHECK
 char *builtin_request_describe(const char *about, const struct request_method *methods);
 
 /*
- * builtin_request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
- * are borrowed, numbers are I, for i cuts off what an int has no room for. What is not named there may not be in it. False: the
- * call was answered SERVICE_INVALID_PAYLOAD, with the field that is missing, wrong or unknown.
+ * builtin_request_unpack reads the fields as json_unpack does, a number or a list also from a text,
+ * "{s:s, s?I}". Texts are borrowed, numbers are I, for i truncates to an int. Fields without a
+ * place in the format are refused. False: the call was answered SERVICE_INVALID_PAYLOAD, with the
+ * missing, wrong or unknown field.
  */
 WEFT_MUST_CHECK
 bool builtin_request_unpack(struct request *request, const char *format, ...);
 
-/* builtin_request_reply takes reply; builtin_request_refuse says why in one sentence. Both end the call. */
+/*
+ * builtin_request_reply takes reply; builtin_request_refuse says why in one sentence. Both end the
+ * call.
+ */
 void builtin_request_reply(const struct request *request, json_t *reply);
 void builtin_request_refuse(const struct request *request, enum service_status status,
 			    const char *text);

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
 #include "base/random.h"
-#include "codec/base64.h"
-#include "codec/hex.h"
+#include "codec/text/base64.h"
+#include "codec/text/hex.h"
 #include "codec/json_heap.h"
 
 #define METHOD	       "GetByContentId"
@@ -113,7 +113,7 @@ static void call_answer(struct blobs_reading *reading, uint64_t now_ns)
 	reading_release(reading);
 }
 
-/* --- what the seam tells --- */
+/* --- the seam's callbacks --- */
 
 static uint64_t range_cap(const struct blobs_reading *reading)
 {
@@ -204,7 +204,7 @@ static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
 	}
 }
 
-/* The seam is told that nobody wants it. */
+/* Cancels the reading at the seam and ends the caller's call or stream. */
 static void reading_abort(struct blobs_reading *reading, enum service_status status,
 			  const char *why, uint64_t now_ns)
 {
@@ -222,14 +222,14 @@ static void on_stall(struct timer *timer, uint64_t now_ns)
 
 /* --- the begin of one --- */
 
-/* What a call or the head of a stream asks for. */
+/* The parameters of a call or of the head of a stream. */
 struct read_params {
 	const char *content;
 	json_int_t off, len; /* len 0: to the end */
 	uint8_t content_id[32];
 };
 
-/* read_params_check says what is wrong, or NULL. */
+/* read_params_check returns the fault, or NULL. */
 static const char *read_params_check(struct read_params *params)
 {
 	if (!hex_read(params->content, params->content_id, sizeof(params->content_id)))
@@ -366,7 +366,9 @@ static const struct service_channel_events channel_events = {
 	.ended = channel_ended,
 };
 
-/* A number, or a text that is one, as a query of a URL has it. False: it is there and is neither. */
+/*
+ * A number, or a text that is one, as a query of a URL has it. False: it is there and is neither.
+ */
 static bool number_read(const json_t *json, json_int_t *out_number)
 {
 	const char *text = json_string_value(json);
@@ -380,7 +382,7 @@ static bool number_read(const json_t *json, json_int_t *out_number)
 	       (text && *text && strlen(text) <= NUMBER_LEN_MAX && !*end);
 }
 
-/* head_read: as read_params_check; texts of wish are of json. */
+/* head_read: as read_params_check; texts of params are of json. */
 static const char *head_read(json_t *json, struct read_params *params)
 {
 	json_t *off = NULL, *len = NULL;

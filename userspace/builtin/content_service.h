@@ -4,22 +4,22 @@
 
 #include "base/fair/fair.h"
 #include "base/list.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "builtin.h"
 #include "builtin_request.h"
 
 /*
- * The service mesh-content: bytes of a content that this node serves, by its id,
- * for callers that speak calls and streams but no mesh content. A call answers a
- * range of at most CONTENT_SERVICE_CALL_LEN bytes, a stream one of at most
- * CONTENT_SERVICE_STREAM_LEN. What a caller may not read is not here for it.
+ * The service mesh-content: bytes of a content that this node serves, by its id, for callers that
+ * speak calls and streams but no mesh content. A call answers a range of at most
+ * CONTENT_SERVICE_CALL_LEN bytes, a stream one of at most CONTENT_SERVICE_STREAM_LEN. A content
+ * that a caller may not read is absent for it.
  *
- * Who can fill it: all callers. Keys are free, so the readings are shared by network
- * (base/fair/fair.h): when all are taken, the network that has most gives one up, whose caller is
- * answered SERVICE_RATE_LIMITED. A reading ends with its last byte, or when no byte moved for
- * CONTENT_SERVICE_STALL_NS, and is a unit of the work of the caller. Streams that sent all
- * wait for their callers; the oldest of these ends when there is no room. Home worker.
+ * Limits. All callers fill it. Keys are free, so the readings are shared by network
+ * (base/fair/fair.h). When all are taken, the network with most gives one up, whose caller gets
+ * SERVICE_RATE_LIMITED. A reading ends with its last byte, or when no byte moved for
+ * CONTENT_SERVICE_STALL_NS, and is a unit of the work of the caller. Streams that sent all wait for
+ * their callers; the oldest of these ends when there is no room. Home worker.
  */
 #define CONTENT_SERVICE_CALL_LEN    (512u * 1024u)
 #define CONTENT_SERVICE_STREAM_LEN  (32u * 1024u * 1024u)

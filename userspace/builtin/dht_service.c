@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
 #include "base/random.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 
 #define SIG_LEN	       64u
 #define VALUE_HEX_MAX  (2 * BUILTIN_DHT_VALUE_MAX)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/list.h"
 
 struct echo_stream {
@@ -15,7 +15,7 @@ struct echo_stream {
 
 struct echo_piece {
 	struct list_node node;
-	struct service_piece piece; /* what is left of it */
+	struct service_piece piece; /* the unsent rest */
 	uint8_t data[];
 };
 
@@ -26,7 +26,7 @@ static void call(void *ctx, struct service_call *asked, const struct service_inp
 	service_reply(asked, SERVICE_OK, NULL, input->data, input->len, now_ns);
 }
 
-/* Sends of piece what goes, and leaves in it what does not. True: all went. */
+/* Sends as much of piece as the channel takes, and leaves the rest in it. True: all was sent. */
 static bool piece_send(struct echo_stream *stream, struct service_piece *piece)
 {
 	do {

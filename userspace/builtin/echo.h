@@ -2,13 +2,12 @@
 #ifndef WEFT_BUILTIN_ECHO_H
 #define WEFT_BUILTIN_ECHO_H
 
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "builtin_request.h"
 
 /*
- * The service echo: the answer to a call of any method is its payload,
- * and a stream brings back what it is sent, message by message. A sender who does not
- * read is held back.
+ * The service echo: the answer to a call of any method is its payload, and a stream returns its
+ * bytes, message by message. A sender that does not read is held back.
  */
 #define ECHO_STREAM_MAX 64
 #define ECHO_MEMORY_LEN (16 * 1024 * 1024) /* of pieces that wait, all streams together */

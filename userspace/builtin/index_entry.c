@@ -113,7 +113,10 @@ void builtin_shard_add(struct shard *shard, const struct shard_variant *variant)
 	variant_insert(shard, variant);
 }
 
-/* In order, and the lowest where there are too many, so that the order of arrival decides nothing. */
+/*
+ * In order, and the lowest ones when there are too many, so that the order of arrival has no
+ * effect.
+ */
 static void hint_add(struct shard *shard, const uint8_t hint[SHARD_HINT_LEN])
 {
 	unsigned idx = 0;

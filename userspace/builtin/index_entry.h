@@ -12,9 +12,9 @@
 struct cbor_reader;
 
 /*
- * What the shadow index holds under a key: who has a recording, a release
- * or an artist's works, and in which forms. Keys and the rules of merging
- * are those of the index that is there already ("version 1.0"). Pure.
+ * The shadow index's entry under a key: the nodes that have a recording, a release or an artist's
+ * works, and in which forms. Keys and the rules of merging are those of the existing index
+ * ("version 1.0"). Pure.
  */
 #define SHARD_KEY_LEN	     20
 #define SHARD_MBID_LEN	     36
@@ -49,31 +49,35 @@ struct shard {
 	uint8_t hints[SHARD_PEER_MAX][SHARD_HINT_LEN];	  /* of peers that registered */
 };
 
-/* What is looked for: key is SHA-1("slskdn-vsf-mbid-KIND-v1:" | mbid). */
+/* The place of a lookup: key is SHA-1("slskdn-vsf-mbid-KIND-v1:" | mbid). */
 struct shard_place {
 	enum shard_kind kind;
 	char mbid[SHARD_MBID_LEN + 1]; /* lower case */
 	uint8_t key[SHARD_KEY_LEN];
 };
-/* builtin_shard_place_read says what is wrong with mbid, a UUID of either case, or kind; else NULL. */
+/*
+ * builtin_shard_place_read returns the fault of mbid, a UUID of either case, or of kind; else NULL.
+ */
 const char *builtin_shard_place_read(const char *mbid, const char *kind,
 				     struct shard_place *out_place);
 
 /*
- * builtin_shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file
- * the better entry, and of all the best SHARD_VARIANT_MAX. builtin_shard_merge adds all of other. The order in
- * which variants, peers and records are added changes nothing.
+ * builtin_shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file the better entry,
+ * and of all the best SHARD_VARIANT_MAX. builtin_shard_merge adds all of other. The order in which
+ * variants, peers and records are added changes nothing.
  */
 void builtin_shard_add(struct shard *shard, const struct shard_variant *variant);
 void builtin_shard_merge(struct shard *shard, const struct shard *other);
-/* builtin_shard_add_peer: by its key of 32 bytes, once; the SHARD_PEER_MAX lowest hints are kept. */
+/*
+ * builtin_shard_add_peer: by its key of 32 bytes, once; the SHARD_PEER_MAX lowest hints are kept.
+ */
 void builtin_shard_add_peer(struct shard *shard, const uint8_t *key);
 
 /* Variants as part of a record: an array. */
 void builtin_shard_variants_write(const struct shard *shard, struct writer *w);
 void builtin_shard_variants_read(struct shard *shard, struct cbor_reader *r);
 
-/* A row of the store: what one peer registered under a key; without peers. 0 or WEFT_EMALFORMED. */
+/* A row of the store: one peer's registration under a key; without peers. 0 or WEFT_EMALFORMED. */
 void builtin_shard_write(const struct shard *shard, struct writer *w);
 WEFT_MUST_CHECK
 int builtin_shard_parse(struct shard *shard, const uint8_t *record, size_t len);

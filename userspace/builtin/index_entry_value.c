@@ -44,7 +44,7 @@ void builtin_shard_value_write(const struct shard *row, const struct node_key *k
 	signed_write(w, key, SIGNED_TAG, body, writer_len(&b));
 }
 
-/* 0 with what value says, whoever says it, or as signed_parse. */
+/* 0 with the statements of value, whichever node signed it, or as signed_parse. */
 static int value_parse(const uint8_t *value, size_t len, struct signed_object *object,
 		       struct body *body)
 {

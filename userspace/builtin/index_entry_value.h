@@ -24,7 +24,7 @@ size_t builtin_shard_name(enum shard_kind kind, const char *mbid, char out_name[
 /* builtin_shard_value_write signs a row for SHARD_TTL_S from wall_s on. */
 void builtin_shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
 			       struct writer *w);
-/* The rule by which everybody judges such values. */
+/* The rule by which every node judges such values. */
 struct overlay_rule builtin_shard_value_rule(void);
 /* builtin_shard_value_merge adds the variants of a value that the rule accepted. */
 void builtin_shard_value_merge(struct shard *shard, const uint8_t *value, size_t len);

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "codec/base64.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/base64.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 #include "crypto/sha256.h"
 
 const char *const builtin_pod_visibilities[POD_VISIBILITY_CNT] = {"listed", "unlisted", "private"};

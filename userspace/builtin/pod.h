@@ -14,8 +14,8 @@
 struct pods;
 
 /*
- * A pod: a room with members, channels and the messages in them. What one
- * is, and its record in the store; pods.h has all of them.
+ * A pod: a room with members, channels and the messages in them. This file has one pod and its
+ * record in the store; pods.h has all of them.
  */
 #define POD_ID_LEN	    36 /* "pod:" and 32 hexadecimal digits */
 #define POD_SCOPE_LEN	    32
@@ -32,8 +32,8 @@ struct pods;
 #define POD_DAYS_MAX	    3650
 
 enum pod_visibility {
-	POD_LISTED,   /* in everybody's list, and open to all */
-	POD_UNLISTED, /* open to who knows its id */
+	POD_LISTED,   /* in every node's list, and open to all */
+	POD_UNLISTED, /* open to every node that knows its id */
 	POD_PRIVATE,  /* its members were admitted; to others it does not exist */
 	POD_VISIBILITY_CNT,
 };
@@ -85,7 +85,7 @@ struct pod_message {
 	uint64_t sequence;
 	uint64_t at_ms; /* as its sender says */
 	bool is_kept;	/* as well as its pod keeps messages; until then it is not shown */
-	bool is_told;	/* to those who listen */
+	bool is_told;	/* to its listeners */
 	bool is_signed;
 	uint8_t sender[MESH_KEY_LEN];
 	uint8_t signature[POD_SIGNATURE_LEN];
@@ -121,9 +121,9 @@ int builtin_pod_add_tag(struct pod *pod, const char *tag);
 void builtin_pod_drop_member(struct pod *pod, struct pod_member *member);
 
 /*
- * builtin_pod_message_signing_text writes what a signature is over:
+ * builtin_pod_message_signing_text writes the text that a signature covers:
  *	1|POD|CHANNEL|MESSAGE ID|SENDER|AT_MS|base64(SHA-256(BODY))
- * with each part as JSON has it. Returns its length.
+ * with each part as in JSON. Returns its length.
  */
 #define POD_SIGNING_TEXT_CAP 288
 size_t builtin_pod_message_signing_text(const char *pod_id, const struct pod_message *message,

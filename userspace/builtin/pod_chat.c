@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pods: making, finding and removing them. Who is in them is in pod_chat_members.c,
- * and what is said there in pod_chat_messages.c.
+ * Pods: making, finding and removing them. pod_chat_members.c has their members, and
+ * pod_chat_messages.c their messages.
  */
 #include "pod_chat.h"
 
 #include "base/monotonic.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "builtin.h"
 
 #define SWEEP_NS (3600 * NS_PER_S)
@@ -132,7 +132,7 @@ struct read_params {
 	json_int_t days;
 };
 
-/* tags_read and read_params_start fill pod; they say what is wrong, or return NULL. */
+/* tags_read and read_params_start fill pod; they return the fault, or NULL. */
 static const char *tags_read(json_t *tags, struct pod *pod)
 {
 	json_t *tag;
@@ -156,27 +156,27 @@ static const char *tags_read(json_t *tags, struct pod *pod)
 	return NULL;
 }
 
-static const char *read_params_start(const struct read_params *wish,
+static const char *read_params_start(const struct read_params *params,
 				     const uint8_t own_key[MESH_KEY_LEN], struct pod *pod)
 {
 	int visibility =
-		builtin_pod_word(builtin_pod_visibilities, POD_VISIBILITY_CNT, wish->visibility);
+		builtin_pod_word(builtin_pod_visibilities, POD_VISIBILITY_CNT, params->visibility);
 	uint8_t scope[POD_SCOPE_LEN];
 
 	memcpy(scope, own_key, sizeof(scope));
-	if (!builtin_pod_text_is_name(wish->name, POD_NAME_LEN_MAX))
+	if (!builtin_pod_text_is_name(params->name, POD_NAME_LEN_MAX))
 		return "a name is a text of 1 to 64 bytes";
-	if (wish->scope && !hex_read(wish->scope, scope, sizeof(scope)))
+	if (params->scope && !hex_read(params->scope, scope, sizeof(scope)))
 		return "a scope is 64 hexadecimal digits";
 	if (visibility < 0)
 		return "visibility is listed, unlisted or private";
-	if (wish->days < 0 || wish->days > POD_DAYS_MAX)
+	if (params->days < 0 || params->days > POD_DAYS_MAX)
 		return "days are 0 to 3650";
-	memcpy(pod->name, wish->name, strlen(wish->name));
+	memcpy(pod->name, params->name, strlen(params->name));
 	pod->visibility = (uint8_t)visibility;
-	pod->days = (uint16_t)wish->days;
-	builtin_pod_id_of(scope, wish->name, pod->id);
-	return tags_read(wish->tags, pod);
+	pod->days = (uint16_t)params->days;
+	builtin_pod_id_of(scope, params->name, pod->id);
+	return tags_read(params->tags, pod);
 }
 
 static bool is_of_this_node(const struct request *request)
@@ -190,17 +190,17 @@ static bool is_of_this_node(const struct request *request)
 static void create(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
-	struct read_params wish = {.visibility = builtin_pod_visibilities[POD_LISTED],
-				   .days = chat->days};
+	struct read_params params = {.visibility = builtin_pod_visibilities[POD_LISTED],
+				     .days = chat->days};
 	struct pod pod = {.id = ""};
 	const char *fault;
 
-	if (!builtin_request_unpack(request, "{s:s, s?s, s?s, s?o, s?I}", "name", &wish.name,
-				    "scope", &wish.scope, "visibility", &wish.visibility, "tags",
-				    &wish.tags, "days", &wish.days) ||
+	if (!builtin_request_unpack(request, "{s:s, s?s, s?s, s?o, s?I}", "name", &params.name,
+				    "scope", &params.scope, "visibility", &params.visibility,
+				    "tags", &params.tags, "days", &params.days) ||
 	    !is_of_this_node(request))
 		return;
-	fault = read_params_start(&wish, request->caller->key, &pod);
+	fault = read_params_start(&params, request->caller->key, &pod);
 	if (fault || builtin_pod_add_member(&pod, request->caller->key, POD_OWNER) < 0 ||
 	    builtin_pod_add_channel(&pod, "general", POD_GENERAL) < 0)
 		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);

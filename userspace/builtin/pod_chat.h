@@ -15,10 +15,10 @@
 /* Of an answer's bodies: a letter may take six in JSON, and the answer has to fit a payload. */
 #define POD_CHAT_PAGE_LEN_MAX (128 * 1024)
 #define POD_CHAT_SKEW_MS      (300 * 1000)
-/* Of a message that comes on a stream: a body of which each byte takes six in JSON, and its fields. */
+/* Of a message on a stream: a body of which each byte takes six in JSON, and its fields. */
 #define POD_CHAT_STREAM_LEN_MAX (6 * POD_BODY_LEN_MAX + 512)
 
-/* The service pod-chat: what callers may do with the pods of this node. */
+/* The service pod-chat: the callers' operations on the pods of this node. */
 struct pod_chat {
 	struct pods pods;
 	struct rooms rooms;
@@ -56,23 +56,25 @@ void builtin_pod_chat_post(void *ctx, struct request *request);
 void builtin_pod_chat_fetch(void *ctx, struct request *request);
 json_t *builtin_pod_chat_json_of_message(const struct pod_message *message);
 
-/* What somebody says; texts are borrowed. */
+/* A message to say; texts are borrowed. */
 struct pod_chat_saying {
 	const uint8_t *sender;
 	const char *channel, *body;
 	const char *id, *signature; /* NULL: one is made; none */
 	json_int_t at_ms;	    /* 0: now */
-	struct service_call *call;  /* ended when it is kept; NULL: nobody waits for that */
+	struct service_call *call;  /* ended when it is kept; NULL: no call waits for that */
 	uint64_t now_ns;
 };
-/* builtin_pod_chat_say: SERVICE_OK, or *out_why is a static string that says why it is not taken. */
+/*
+ * builtin_pod_chat_say: SERVICE_OK, or *out_why is a static string that says why it is not taken.
+ */
 enum service_status builtin_pod_chat_say(struct pod_chat *chat, struct pod *pod,
 					 const struct pod_chat_saying *saying,
 					 const char **out_why);
 
 /*
- * pod_chat_stream.c: a channel of a pod as a topic, and as a stream whose method is the channel. tell: a
- * message of pod was kept. topic_refusal: as struct service_handler's.
+ * pod_chat_stream.c: a channel of a pod as a topic, and as a stream whose method is the channel.
+ * tell: a message of pod was kept. topic_refusal: as struct service_handler's.
  */
 void builtin_pod_chat_streams_fini(struct pod_chat *chat);
 void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
@@ -82,14 +84,14 @@ const char *builtin_pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY
 					   const char *topic);
 
 /*
- * builtin_pod_chat_pod gives the pod that request may know of, by the id in its
- * field "pod". builtin_pod_chat_own_pod: in which its caller has at least role. NULL: it was answered.
+ * builtin_pod_chat_pod gives the pod that request may know of, by the id in its field "pod".
+ * builtin_pod_chat_own_pod: in which its caller has at least role. NULL: it was answered.
  */
 struct pod *builtin_pod_chat_pod(struct pod_chat *chat, const struct request *request,
 				 const char *id);
 struct pod *builtin_pod_chat_own_pod(struct pod_chat *chat, const struct request *request,
 				     const char *id, enum pod_role role);
-/* builtin_pod_chat_commit makes pod what draft is, and ends the call when that is durable. */
+/* builtin_pod_chat_commit replaces pod by draft, and ends the call when that is durable. */
 void builtin_pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
 			     const struct pod *draft);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The history of rooms, own ones and those that are kept here, as methods of pod-chat. */
-#include "codec/base64.h"
-#include "codec/hex.h"
+/* The history of rooms, this node's own and kept ones, as methods of pod-chat. */
+#include "codec/text/base64.h"
+#include "codec/text/hex.h"
 #include "builtin.h"
 #include "pod_chat.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is in a pod, and where they talk. */
+/* The members of a pod, and its channels. */
 #include "pod_chat.h"
 
 static void member_added(struct pod_chat *chat, const struct request *request, struct pod *pod,
@@ -27,7 +27,7 @@ static bool signing_key_take(const struct request *request, struct pod_member *m
 	return false;
 }
 
-/* Of a private pod the caller is a member by now, and only its key can be new. */
+/* In a private pod the caller is already a member, and only its key can be new. */
 void builtin_pod_chat_join(void *ctx, struct request *request)
 {
 	const char *id, *key_text = NULL;
@@ -56,7 +56,7 @@ static bool is_last_owner(const struct pod *pod, const struct pod_member *leavin
 	return leaving->role == POD_OWNER && owner_cnt == 1;
 }
 
-/* Oneself, or as a moderator or owner somebody of a lower role. */
+/* A caller removes itself, or as a moderator or owner a member of a lower role. */
 void builtin_pod_chat_leave(void *ctx, struct request *request)
 {
 	struct pod_member *caller, *leaving;
@@ -89,7 +89,7 @@ void builtin_pod_chat_leave(void *ctx, struct request *request)
 	}
 }
 
-/* Nobody gives a role that is not below their own, but owners theirs. */
+/* A member gives only roles below its own; an owner may give any role. */
 void builtin_pod_chat_admit(void *ctx, struct request *request)
 {
 	const char *id, *peer_text, *role_text = builtin_pod_roles[POD_MEMBER];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is said in pods. */
+/* The messages of pods. */
 #include "base/random.h"
-#include "codec/base64.h"
-#include "codec/hex.h"
+#include "codec/text/base64.h"
+#include "codec/text/hex.h"
 #include "crypto/node_key.h"
 #include "builtin.h"
 #include "pod_chat.h"
@@ -31,7 +31,7 @@ static bool has_id(const struct pod *pod, const char *id)
 	return false;
 }
 
-/* Fills message of what is well formed. */
+/* Fills message from the well-formed fields. */
 static enum service_status post_read(const struct pod_chat_saying *post, const struct pod *pod,
 				     uint64_t wall_ms, struct pod_message *message,
 				     const char **out_why)
@@ -65,7 +65,7 @@ static enum service_status post_read(const struct pod_chat_saying *post, const s
 	return SERVICE_OK;
 }
 
-/* Who named a key when joining signs; who did not is known by the session alone. */
+/* A member that named a key when joining must sign; any other is known by its session alone. */
 static enum service_status signature_check(const struct pod_chat_saying *saying,
 					   const struct pod *pod, const struct pod_member *member,
 					   const struct pod_message *message, const char **out_why)

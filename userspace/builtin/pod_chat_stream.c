@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A channel of a pod as a topic of the service, and as a stream whose method is the channel: a
- * subscriber of that topic that also speaks. What is said comes as it is kept. Home worker.
+ * subscriber of that topic that also speaks. A message is sent out once it is kept. Home worker.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/json_heap.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "builtin.h"
 #include "pod_chat.h"
 
@@ -17,7 +17,7 @@ struct pod_stream {
 	struct pod_chat *chat;
 	struct service_channel *channel;
 	struct service_subscriber *subscriber;
-	uint8_t key[MESH_KEY_LEN]; /* of who opened it */
+	uint8_t key[MESH_KEY_LEN]; /* of its opener */
 	char pod[POD_ID_LEN + 1];
 	char name[POD_CHANNEL_LEN_MAX + 1];
 	size_t in_len;
@@ -25,7 +25,7 @@ struct pod_stream {
 	char in[POD_CHAT_STREAM_LEN_MAX + 1];
 };
 
-/* What a topic of the service is called: a pod and a channel of it, "POD/CHANNEL". */
+/* The name of a topic of the service: a pod and a channel of it, "POD/CHANNEL". */
 #define POD_TOPIC_CAP (POD_ID_LEN + 1 + POD_CHANNEL_LEN_MAX + 1)
 _Static_assert(POD_TOPIC_CAP <= SERVICE_TOPIC_LEN_MAX + 1, "a channel's topic is one");
 
@@ -35,7 +35,7 @@ static char *topic_write(const char *pod, const char *channel, char topic[static
 	return topic;
 }
 
-/* --- what is said goes out --- */
+/* --- outgoing messages --- */
 
 static void message_tell(struct pod_chat *chat, const struct pod_message *message)
 {
@@ -67,7 +67,7 @@ void builtin_pod_chat_tell(struct pod_chat *chat, const struct pod *pod)
 		struct pod_message *message = container_of(node, struct pod_message, node);
 
 		if (!message->is_kept)
-			return; /* those behind it wait for it, so that all come in order */
+			return; /* the messages behind it wait for it, so that all come in order */
 		if (!message->is_told)
 			message_tell(chat, message);
 		message->is_told = true;
@@ -90,9 +90,12 @@ const char *builtin_pod_chat_topic_refusal(void *ctx, const uint8_t key[MESH_KEY
 		       : "only members of the pod may hear what is said in it";
 }
 
-/* --- what comes is said --- */
+/* --- incoming messages --- */
 
-/* say: a JSON object with the fields of PostMessage, or a text that is the body. NULL, or why it is not taken. */
+/*
+ * say: a JSON object with the fields of PostMessage, or a text that is the body. NULL, or why it is
+ * not taken.
+ */
 static const char *say(struct pod_stream *stream, struct pod *pod, uint64_t now_ns)
 {
 	const char *error = NULL;
@@ -140,7 +143,7 @@ static void error_tell(struct pod_stream *stream, const char *error)
 	service_subscriber_say(stream->subscriber, text);
 }
 
-/* The pod, as long as it is there and who opened the stream is in it. */
+/* The pod, as long as it exists and the stream's opener is a member. */
 static struct pod *pod_of(const struct pod_stream *stream)
 {
 	struct pod *pod = builtin_pods_find(&stream->chat->pods, stream->pod);
@@ -195,7 +198,9 @@ void builtin_pod_chat_streams_fini(struct pod_chat *chat)
 
 /* --- opening --- */
 
-/* The one pod of the caller's that has the channel; NULL with why when there is none, or several. */
+/*
+ * The one pod of the caller's that has the channel; NULL with why when there is none, or several.
+ */
 static struct pod *pod_with(struct pod_chat *chat, const uint8_t key[MESH_KEY_LEN],
 			    const char *channel, const char **out_why)
 {
@@ -254,9 +259,9 @@ void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
 	const char *why;
 	struct pod *pod = pod_asked(chat, input, &why);
 	struct pod_stream *stream = pod ? calloc(1, sizeof(*stream)) : NULL;
-	struct service_wish wish = {.has_since = false};
+	struct service_subscription_params params = {.has_since = false};
 	struct service_subscribing request = {.owner = chat->offer,
-					      .wish = &wish,
+					      .params = &params,
 					      .caller = input->caller,
 					      .hearer = &stream_hearer,
 					      .arg = stream};
@@ -271,7 +276,7 @@ void builtin_pod_chat_stream(void *ctx, struct service_channel *channel,
 	memcpy(stream->key, input->caller->key, sizeof(stream->key));
 	strcpy(stream->pod, pod->id);
 	strcpy(stream->name, builtin_pod_find_channel(pod, input->method)->name);
-	topic_write(pod->id, stream->name, wish.topic);
+	topic_write(pod->id, stream->name, params.topic);
 	stream->subscriber = service_topics_subscribe(chat->topics, channel, &request, now_ns);
 	if (!stream->subscriber) {
 		free(stream);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pods.h"
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 #include "builtin.h"
 #include "store/store.h"
@@ -15,7 +15,7 @@ struct pod_change {
 	struct pods *pods;
 	struct pod *pod;
 	bool is_removal;
-	struct pod draft; /* what the pod becomes */
+	struct pod draft; /* the pod's next state */
 };
 
 size_t builtin_pods_footprint(const struct builtin_config *config)
@@ -92,7 +92,7 @@ static void pod_delete_messages(const struct pod *pod, struct store_batch *batch
 	for (struct list_node *at = pod->messages.next; pod->days && at != &pod->messages;
 	     at = at->next) {
 		message_key(pod, container_of(at, struct pod_message, node)->sequence, key);
-		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
+		store_batch_delete(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)));
 	}
 }
 
@@ -104,7 +104,7 @@ static void message_drop(struct pods *pods, struct pod_message *message, struct 
 
 	if (batch && pod->days) {
 		message_key(pod, message->sequence, key);
-		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
+		store_batch_delete(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)));
 	}
 	list_unlink(&message->node);
 	pod->message_cnt--;
@@ -145,7 +145,7 @@ static unsigned pod_sweep(struct pods *pods, struct pod *pod, unsigned message_m
 	return dropped_cnt;
 }
 
-/* What nobody waits for. */
+/* A write for which no call waits. */
 static const struct ack quiet;
 
 void builtin_pods_sweep(struct pods *pods, uint64_t now_ns)
@@ -162,7 +162,7 @@ void builtin_pods_sweep(struct pods *pods, uint64_t now_ns)
 		store_batch_free(batch);
 }
 
-/* pod_take: what is said of a pod is draft's; its messages stay. */
+/* pod_take: the pod's fields become draft's; its messages stay. */
 static void pod_take(struct pod *pod, const struct pod *draft)
 {
 	memcpy(pod->name, draft->name, sizeof(pod->name));
@@ -232,7 +232,8 @@ int builtin_pods_change(struct pods *pods, struct pod *pod, const struct pod *dr
 	change->draft = *draft;
 	batch = store_batch_new(pods->store);
 	builtin_pod_write(draft, &w);
-	store_batch_put(batch, STORE_PODS, draft->id, POD_ID_LEN, record, writer_len(&w));
+	store_batch_put(batch, STORE_PODS, store_key(draft->id, POD_ID_LEN), record,
+			writer_len(&w));
 	change_submit(change, batch, ack, now_ns);
 	return 0;
 }
@@ -262,7 +263,7 @@ int builtin_pods_remove(struct pods *pods, struct pod *pod, const struct ack *ac
 	change->is_removal = true;
 	batch = store_batch_new(pods->store);
 	pod_delete_messages(pod, batch);
-	store_batch_delete(batch, STORE_PODS, pod->id, POD_ID_LEN);
+	store_batch_delete(batch, STORE_PODS, store_key(pod->id, POD_ID_LEN));
 	change_submit(change, batch, ack, now_ns);
 	return 0;
 }
@@ -288,7 +289,7 @@ static struct pod_message *message_copy(struct pods *pods, const struct pod_mess
 	return copy;
 }
 
-/* A pod makes room by what is its own alone. */
+/* A pod makes room by its own messages alone. */
 static struct pod_message *message_place(struct pods *pods, struct pod *pod,
 					 const struct pod_message *message,
 					 struct store_batch *batch)
@@ -335,7 +336,7 @@ int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_messa
 	if (pod->days) {
 		message_key(pod, copy->sequence, key);
 		builtin_pod_message_write(copy, &w);
-		store_batch_put(batch, STORE_POD_MESSAGES, key, sizeof(key), record,
+		store_batch_put(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)), record,
 				writer_len(&w));
 	}
 	written.arg = copy;
@@ -343,67 +344,64 @@ int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_messa
 	return 0;
 }
 
-struct pods_load {
-	struct pods *pods;
-	struct store_batch *dropped; /* messages for which there is no pod or no room */
-	unsigned dropped_cnt;
-	int err;
-};
-
-static bool load_pod(void *arg, const struct store_item *item)
+static int pod_load(struct pods *pods, const struct store_item *item)
 {
-	struct pods_load *load = arg;
 	struct pod pod = {.id = ""}, *placed;
 
 	memcpy(pod.id, item->key, POD_ID_LEN);
 	if (builtin_pod_parse(&pod, item->value, item->value_len) < 0)
-		load->err = WEFT_EDAMAGED;
-	else
-		load->err = pod_place(load->pods, &pod, &placed);
-	return load->err == 0;
+		return WEFT_EDAMAGED;
+	return pod_place(pods, &pod, &placed);
 }
 
-static bool load_message(void *arg, const struct store_item *item)
+/* A message for which there is no pod or no room goes into dropped. */
+static int message_load(struct pods *pods, const struct store_item *item,
+			struct store_batch *dropped, unsigned *io_dropped_cnt)
 {
-	struct pods_load *load = arg;
 	struct pod_message message = {.is_kept = true, .is_told = true}, *copy;
 	struct cursor key = cursor_of(item->key, item->key_len);
-	struct pod *pod = map_lookup(&load->pods->by_id, cursor_bytes(&key, POD_ID_LEN));
+	struct pod *pod = map_lookup(&pods->by_id, cursor_bytes(&key, POD_ID_LEN));
 
 	message.sequence = cursor_be64(&key);
-	if (builtin_pod_message_parse(&message, item->value, item->value_len) < 0) {
-		load->err = WEFT_EDAMAGED;
-		return false;
-	}
-	copy = pod ? message_place(load->pods, pod, &message, load->dropped) : NULL;
+	if (builtin_pod_message_parse(&message, item->value, item->value_len) < 0)
+		return WEFT_EDAMAGED;
+	copy = pod ? message_place(pods, pod, &message, dropped) : NULL;
 	if (copy) {
 		message_link(pod, copy);
-		return true;
+		return 0;
 	}
-	store_batch_delete(load->dropped, STORE_POD_MESSAGES, item->key, item->key_len);
-	load->dropped_cnt++;
-	return true;
+	store_batch_delete(dropped, STORE_POD_MESSAGES, store_key(item->key, item->key_len));
+	++*io_dropped_cnt;
+	return 0;
 }
 
 static int pods_load(struct pods *pods, uint64_t now_ns)
 {
-	struct pods_load load = {.pods = pods, .dropped = store_batch_new(pods->store)};
+	struct store_batch *dropped = store_batch_new(pods->store);
+	unsigned dropped_cnt = 0;
 	struct store_snapshot *snapshot;
+	struct store_item item;
 	int err = store_snapshot_open(pods->store, &snapshot);
 
 	if (err == 0) {
-		err = store_each(snapshot, STORE_PODS, NULL, 0, load_pod, &load);
-		if (err == 0 && load.err == 0)
-			err = store_each(snapshot, STORE_POD_MESSAGES, NULL, 0, load_message,
-					 &load);
+		struct store_iter iter = store_iter(snapshot, STORE_PODS, STORE_ALL);
+
+		while (store_iter_next(&iter, &item))
+			iter.err = pod_load(pods, &item);
+		err = store_iter_end(&iter);
+		iter = store_iter(snapshot, STORE_POD_MESSAGES, STORE_ALL);
+		iter.err = err;
+		while (store_iter_next(&iter, &item))
+			iter.err = message_load(pods, &item, dropped, &dropped_cnt);
+		err = store_iter_end(&iter);
 		store_snapshot_close(snapshot);
 	}
-	if (load.dropped_cnt)
-		builtin_acks_submit(pods->acks, load.dropped, &quiet, now_ns);
+	if (dropped_cnt)
+		builtin_acks_submit(pods->acks, dropped, &quiet, now_ns);
 	else
-		store_batch_free(load.dropped);
-	if (err < 0 || load.err < 0)
-		return err < 0 ? err : load.err;
+		store_batch_free(dropped);
+	if (err < 0)
+		return err;
 	builtin_pods_sweep(pods, now_ns);
 	return 0;
 }

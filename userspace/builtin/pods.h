@@ -3,7 +3,7 @@
 #define WEFT_BUILTIN_PODS_H
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "ack.h"
 #include "pod.h"
 
@@ -12,9 +12,8 @@ struct builtin_params;
 struct heap;
 
 /*
- * The pods of this node: in memory, with STORE_PODS and STORE_POD_MESSAGES
- * behind them. What is made, changed, removed or posted is so for others,
- * and is acknowledged, when it is durable.
+ * The pods of this node: in memory, with STORE_PODS and STORE_POD_MESSAGES behind them. A change or
+ * a message is visible to others, and is acknowledged, when it is durable.
  */
 #define PODS_CHANGES_MAX 32 /* under way at once, of all pods; of one pod one */
 
@@ -34,7 +33,10 @@ struct pods {
 };
 
 size_t builtin_pods_footprint(const struct builtin_config *config);
-/* builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as store_each. builtin_pods_fini is safe after it failed. */
+/*
+ * builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as store_iter_end. builtin_pods_fini is safe
+ * after it failed.
+ */
 WEFT_MUST_CHECK
 int builtin_pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
 		      struct acks *acks);
@@ -44,12 +46,11 @@ struct pod *builtin_pods_find(const struct pods *pods, const char *id);
 /* builtin_pods_next walks them: NULL to start and at the end. */
 struct pod *builtin_pods_next(const struct pods *pods, const struct pod *pod);
 /*
- * builtin_pods_add adds a copy of draft, which has no messages; builtin_pods_change makes
- * pod what draft is; builtin_pods_remove takes it away. It happens when it is
- * durable, or not at all, and comes to its end by ack (ack.h), whose done
- * is pods' own. 0; WEFT_EEXISTS (there is one of that id); WEFT_EFULL (as
- * many pods as may be); WEFT_EBUSY (a change of pod, or too many of others, are
- * under way). ack was not taken then.
+ * builtin_pods_add adds a copy of draft, which has no messages; builtin_pods_change replaces pod by
+ * draft; builtin_pods_remove removes it. The change happens when it is durable, or not at all. It
+ * ends by ack (ack.h), whose done is pods' own. 0; WEFT_EEXISTS (there is one of that id);
+ * WEFT_EFULL (as many pods as may be); WEFT_EBUSY (a change of pod, or too many of others, are
+ * under way). On an error ack was not taken.
  */
 WEFT_MUST_CHECK
 int builtin_pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack,
@@ -68,7 +69,7 @@ uint64_t builtin_pods_next_sequence(const struct pods *pods, const struct pod *p
 WEFT_MUST_CHECK
 int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,
 		      const struct ack *ack, uint64_t now_ns);
-/* builtin_pods_sweep drops what is older than its pod keeps. */
+/* builtin_pods_sweep drops messages older than their pod keeps. */
 void builtin_pods_sweep(struct pods *pods, uint64_t now_ns);
 
 #endif

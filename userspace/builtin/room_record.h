@@ -13,11 +13,11 @@
 struct node_key;
 
 /*
- * The history of a room as bytes (docs/wire/rooms.md): segments of events, each with the hash of the
- * one before, and a head that names the last of them. Both are signed objects of the
- * node that has the room, the host: it alone knows the order, and who said what by their sessions.
- * A sealed segment never changes; what was said since is the tail, a segment like others, which
- * each head replaces. Pure.
+ * The history of a room as bytes (docs/wire/rooms.md): segments of events, each with the hash of
+ * the one before, and a head that names the last of them. Both are signed objects of the node that
+ * has the room, the host. It alone knows the order, and by their sessions the senders. A sealed
+ * segment never changes. Later messages are the tail, a segment like others, which each head
+ * replaces. Pure.
  */
 #define ROOM_HASH_LEN	       32
 #define ROOM_SEGMENT_EVENTS    200 /* of a sealed one, at least */
@@ -36,7 +36,7 @@ enum room_event_kind {
 };
 extern const char *const builtin_room_event_kinds[ROOM_EVENT_KIND_CNT];
 
-/* Pointers borrow what was parsed, or what is to be written. */
+/* Pointers borrow the parsed bytes, or the fields to be written. */
 struct room_event {
 	uint64_t sequence; /* milliseconds since 1970 at the host, ascending */
 	uint64_t at_ms;
@@ -57,15 +57,15 @@ struct room_segment {
 };
 
 /*
- * builtin_room_segment_begin writes a body up to its events, of which builtin_room_event_write writes event_cnt;
- * builtin_room_segment_sign then writes the segment. Overflow is sticky in w.
+ * builtin_room_segment_begin writes a body up to its events, of which builtin_room_event_write
+ * writes event_cnt; builtin_room_segment_sign then writes the segment. Overflow is sticky in w.
  */
 void builtin_room_segment_begin(struct writer *body, const struct room_segment *segment);
 void builtin_room_event_write(struct writer *body, const struct room_event *event);
 void builtin_room_segment_sign(struct writer *w, const struct node_key *key,
 			       const struct writer *body);
 
-/* What a segment has to be. */
+/* The place that a segment has to have. */
 struct room_place {
 	const char *id;
 	const uint8_t *host;
@@ -74,10 +74,11 @@ struct room_place {
 	uint64_t after_sequence; /* its events come later */
 };
 /*
- * builtin_room_segment_parse: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE, without its signature.
- * builtin_room_segment_check parses it and checks that it is the one of place: WEFT_EREFUSED (of another room, host, number or
- * time), WEFT_EDAMAGED (its previous one is another, or the signature is not the host's).
- * builtin_room_segment_each calls fn with the events of one that was parsed until it returns false.
+ * builtin_room_segment_parse: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE; it does not check the
+ * signature. builtin_room_segment_check parses it and checks that it is the one of place.
+ * WEFT_EREFUSED: of another room, host, number or time. WEFT_EDAMAGED: its previous one is another,
+ * or the signature is not the host's. builtin_room_segment_each calls fn with the events of a
+ * parsed segment until it returns false.
  */
 WEFT_MUST_CHECK
 int builtin_room_segment_parse(const uint8_t *bytes, size_t len, struct room_segment *out_segment);
@@ -102,7 +103,10 @@ struct room_head {
 };
 void builtin_room_head_write(struct writer *w, const struct node_key *key,
 			     const struct room_head *head);
-/* builtin_room_head_parse: 0 or WEFT_EMALFORMED. builtin_room_head_check: as builtin_room_segment_check, of the room id of host. */
+/*
+ * builtin_room_head_parse: 0 or WEFT_EMALFORMED. builtin_room_head_check: as
+ * builtin_room_segment_check, of the room id of host.
+ */
 WEFT_MUST_CHECK
 int builtin_room_head_parse(const uint8_t *bytes, size_t len, struct room_head *out_head);
 WEFT_MUST_CHECK
@@ -111,7 +115,10 @@ int builtin_room_head_check(const uint8_t *bytes, size_t len, const char *id, co
 /* builtin_room_head_admits: the node of key may read the history. */
 bool builtin_room_head_admits(const struct room_head *head, const uint8_t key[MESH_KEY_LEN]);
 
-/* Requests of messages 420 and 422, and their answers: parse: 0 or WEFT_EMALFORMED; pointers borrow. */
+/*
+ * Requests of messages 420 and 422, and their answers: parse: 0 or WEFT_EMALFORMED; pointers
+ * borrow.
+ */
 struct room_ask {
 	const uint8_t *host;
 	char id[POD_ID_LEN + 1];

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Histories of rooms in the store: a record of each room, and a row of each segment that is held. */
+/*
+ * Histories of rooms in the store: a record of each room, and a row of each segment that is held.
+ */
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "codec/cbor.h"
 #include "crypto/node_key.h"
 #include "rooms.h"
@@ -51,7 +53,7 @@ void builtin_room_record_delete(const struct room *room, struct store_batch *bat
 	struct writer k = writer_of(key, sizeof(key));
 
 	record_key(room, &k);
-	store_batch_delete(batch, STORE_META, key, writer_len(&k));
+	store_batch_delete(batch, STORE_META, store_key(key, writer_len(&k)));
 }
 
 bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
@@ -119,7 +121,7 @@ void builtin_room_record_put(const struct room *room, struct store_batch *batch)
 	for (unsigned i = 0; i < room->via_cnt; i++)
 		cbor_write_bytes(&w, room->via[i], MESH_KEY_LEN);
 	record_key(room, &k);
-	store_batch_put(batch, STORE_META, key, writer_len(&k), record, writer_len(&w));
+	store_batch_put(batch, STORE_META, store_key(key, writer_len(&k)), record, writer_len(&w));
 }
 
 static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t key)
@@ -190,36 +192,20 @@ static int record_load(struct rooms *rooms, const struct store_item *item)
 	return 0;
 }
 
-struct load {
-	struct rooms *rooms;
-	int err;
-};
-
-static bool row_load(void *arg, const struct store_item *item)
-{
-	struct load *load = arg;
-
-	if (item->key_len < KEY_PREFIX_LEN || memcmp(item->key, KEY_PREFIX, KEY_PREFIX_LEN) != 0)
-		return false;
-	if (item->key_len == KEY_BASE_LEN + 1 && item->key[KEY_BASE_LEN] == 'h')
-		load->err = record_load(load->rooms, item);
-	return load->err == 0;
-}
-
 int builtin_rooms_load(struct rooms *rooms)
 {
-	struct load load = {.rooms = rooms};
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(rooms->store, &snapshot);
+	struct store_iter iter =
+		store_iter_fresh(rooms->store, STORE_META, store_key(KEY_PREFIX, KEY_PREFIX_LEN));
+	struct store_item item;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_META, KEY_PREFIX, KEY_PREFIX_LEN, row_load, &load);
-	store_snapshot_close(snapshot);
-	return err < 0 ? err : load.err;
+	while (store_iter_next(&iter, &item) && item.key_len >= KEY_PREFIX_LEN &&
+	       memcmp(item.key, KEY_PREFIX, KEY_PREFIX_LEN) == 0)
+		if (item.key_len == KEY_BASE_LEN + 1 && item.key[KEY_BASE_LEN] == 'h')
+			iter.err = record_load(rooms, &item);
+	return store_iter_end(&iter);
 }
 
-/* --- what is held of a room --- */
+/* --- the parts of a room --- */
 
 static void part_drop_oldest(struct room *room, struct store_batch *batch)
 {
@@ -228,7 +214,7 @@ static void part_drop_oldest(struct room *room, struct store_batch *batch)
 
 	room_part_key(room, room->parts[0].number, &k);
 	if (batch)
-		store_batch_delete(batch, STORE_META, key, writer_len(&k));
+		store_batch_delete(batch, STORE_META, store_key(key, writer_len(&k)));
 	room->part_cnt--;
 	memmove(room->parts, room->parts + 1, room->part_cnt * sizeof(room->parts[0]));
 }
@@ -271,7 +257,7 @@ void builtin_room_take_part(struct room *room, const struct room_part *part, con
 	room->sealed_sequence = part->last_sequence;
 	memcpy(room->last, part->hash, ROOM_HASH_LEN);
 	room_part_key(room, part->number, &k);
-	store_batch_put(batch, STORE_META, key, writer_len(&k), bytes, part->len);
+	store_batch_put(batch, STORE_META, store_key(key, writer_len(&k)), bytes, part->len);
 }
 
 static bool has_part(const struct room *room, uint64_t number)
@@ -290,7 +276,7 @@ size_t builtin_room_part_bytes(const struct room *room, uint64_t number, uint8_t
 	if (!has_part(room, number) || store_snapshot_open(room->rooms->store, &snapshot) < 0)
 		return 0;
 	room_part_key(room, number, &k);
-	if (store_get(snapshot, STORE_META, key, writer_len(&k), &bytes, &len) < 0 ||
+	if (store_get(snapshot, STORE_META, store_key(key, writer_len(&k)), &bytes, &len) < 0 ||
 	    len > ROOM_SEGMENT_LEN_MAX)
 		len = 0;
 	if (len)

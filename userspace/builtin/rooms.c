@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
-#include "codec/hex.h"
-#include "crypto/blake3.h"
+#include "codec/text/hex.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "builtin.h"
 #include "store/store.h"
@@ -90,7 +90,7 @@ struct room *builtin_rooms_own(struct rooms *rooms, const struct pod *pod)
 
 /* --- own rooms: sealing and signing --- */
 
-/* Writes the first cnt kept messages behind what is sealed as the next segment; its length, 0: none. */
+/* Writes the first cnt unsealed messages as the next segment; its length, 0: none. */
 static size_t segment_make(struct room *room, const struct pod *pod, unsigned cnt,
 			   struct room_part *part)
 {
@@ -152,7 +152,7 @@ static unsigned unsealed_cnt(const struct room *room, const struct pod *pod)
 	return cnt;
 }
 
-/* Of 200 messages a segment; false: it cannot be made. */
+/* Seals a segment of 200 messages; false: it cannot be made. */
 static bool room_seal(struct room *room, const struct pod *pod)
 {
 	struct rooms *rooms = room->rooms;

@@ -3,7 +3,7 @@
 #define WEFT_BUILTIN_ROOMS_H
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
 #include "ack.h"
@@ -19,13 +19,14 @@ struct builtin_params;
  *
  *	said	 pods.c -> rooms_said: 200 messages that are in no segment become one
  *	asked	 rooms_serve.c: 420 is answered with the head, 422 with a segment
- *	kept	 builtin_rooms_keep -> rooms_sync.c: head, then segments, each verified, from whoever has them
+ *	kept	 builtin_rooms_keep -> rooms_sync.c: head, then verified segments
  *	read	 builtin_rooms_events_each
  *
- * Who can fill it: ROOMS_KEPT_MAX rooms are kept by programs of this node alone; what a room takes is
- * bounded by the ROOM_... below whoever speaks there, and its oldest segments go first. Answers under way are
- * ROOMS_ANSWERS_MAX, ROOMS_PEER_ANSWERS_MAX of one peer, of a network three times what is free; others are told to come again. Behind it is STORE_META:
- * "room/" id, host, 'h' is a record, "room/" id, host, 's' u64be a segment. Home worker.
+ * Limits. Only programs of this node keep rooms, at most ROOMS_KEPT_MAX. The ROOM_... below bound
+ * the bytes of a room, from any number of senders, and its oldest segments go first. Answers under
+ * way are ROOMS_ANSWERS_MAX, ROOMS_PEER_ANSWERS_MAX of one peer, and of a network three times the
+ * free ones; other askers get a time to come again. Behind it is STORE_META: "room/" id, host, 'h'
+ * is a record, "room/" id, host, 's' u64be a segment. Home worker.
  */
 #define ROOMS_KEPT_MAX	       16
 #define ROOM_SEGMENTS_MAX      50
@@ -51,7 +52,7 @@ struct room {
 	char id[POD_ID_LEN + 1];
 	uint8_t host[MESH_KEY_LEN];
 	bool is_own;
-	bool is_dirty; /* own: the head does not say what is */
+	bool is_dirty; /* own: the head is out of date */
 	unsigned part_cnt;
 	struct room_part parts[ROOM_SEGMENTS_MAX]; /* sealed and held, oldest first, none missing */
 	uint64_t sealed_cnt;			   /* there are, held or not */
@@ -63,7 +64,7 @@ struct room {
 	unsigned via_cnt;
 	uint8_t via[ROOM_VIA_MAX][MESH_KEY_LEN];
 	uint64_t due_ns;   /* kept: when it is asked for again */
-	unsigned turn;	   /* whom: the next of them */
+	unsigned turn;	   /* index of the next node to ask */
 	const char *fault; /* of the last asking, static; NULL: none */
 };
 
@@ -80,7 +81,7 @@ struct rooms {
 	const struct builtin_clock *clock;
 	struct timer_wheel *timers;
 	struct timer tick;
-	struct mesh_seam mesh; /* ops NULL: nobody is asked, and nobody asks */
+	struct mesh_seam mesh; /* ops NULL: no asking, in either direction */
 	struct room_sync *sync;
 	struct rooms_lent *lent; /* outlives rooms as long as an answer is under way */
 	uint8_t *scratch;	 /* two segments */
@@ -88,7 +89,10 @@ struct rooms {
 };
 
 size_t builtin_rooms_footprint(const struct builtin_config *config);
-/* builtin_rooms_init reads what was kept; 0, WEFT_EDAMAGED, -errno. builtin_rooms_fini is safe after it failed. */
+/*
+ * builtin_rooms_init reads the stored rooms; 0, WEFT_EDAMAGED, -errno. builtin_rooms_fini is safe
+ * after it failed.
+ */
 WEFT_MUST_CHECK
 int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
 		       const struct builtin_params *params, struct pods *pods, struct acks *acks);
@@ -96,17 +100,24 @@ void builtin_rooms_fini(struct rooms *rooms);
 
 struct room *builtin_rooms_find(const struct rooms *rooms, const char *id,
 				const uint8_t host[MESH_KEY_LEN]);
-/* builtin_rooms_own: that of pod, made when there is none; NULL: it keeps none, or there is no place. */
+/*
+ * builtin_rooms_own: that of pod, made when there is none; NULL: it keeps none, or there is no
+ * place.
+ */
 struct room *builtin_rooms_own(struct rooms *rooms, const struct pod *pod);
-/* builtin_rooms_said: a message of pod is kept, or its members changed. builtin_rooms_gone: pod is not any more. */
+/*
+ * builtin_rooms_said: a message of pod is kept, or its members changed. builtin_rooms_gone: pod is
+ * not any more.
+ */
 void builtin_rooms_said(struct rooms *rooms, const struct pod *pod);
 void builtin_rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns);
-/* builtin_room_refresh: own: head and tail say what is. */
+/* builtin_room_refresh: own: brings head and tail up to date. */
 void builtin_room_refresh(struct room *room);
 /*
- * builtin_rooms_keep: from now on the history of id at host is kept, and asked for also from via (NULL: only from those
- * it names). ack ends when that is durable. 0, WEFT_EFULL (rooms, or the via of that room), or WEFT_EEXISTS
- * (an own one); ack was not taken then. builtin_rooms_forget: 0 or WEFT_EABSENT.
+ * builtin_rooms_keep: from now on this node keeps the history of id at host, and asks via for it,
+ * too (NULL: only the nodes that the history names). ack ends when that is durable. 0, WEFT_EFULL
+ * (rooms, or the via of that room), or WEFT_EEXISTS (an own one); on an error ack was not taken.
+ * builtin_rooms_forget: 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
 int builtin_rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
@@ -118,7 +129,7 @@ int builtin_rooms_forget(struct rooms *rooms, struct room *room, const struct ac
 void builtin_rooms_events_each(struct room *room, uint64_t since,
 			       bool (*fn)(void *arg, const struct room_event *event), void *arg);
 
-/* builtin_rooms_fill sets what is used; the bounds are the caller's. */
+/* builtin_rooms_fill sets the used amounts; the caller sets the bounds. */
 struct builtin_rooms;
 void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out);
 
@@ -127,7 +138,7 @@ void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out);
 /* builtin_room_new: NULL: as many are there as may be. */
 struct room *builtin_room_new(struct rooms *rooms, const char *id, const uint8_t *host,
 			      bool is_own);
-/* builtin_rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as store_each. */
+/* builtin_rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as store_iter_end. */
 WEFT_MUST_CHECK
 int builtin_rooms_load(struct rooms *rooms);
 /* builtin_room_record_put puts the record of room; with its tail, if it is another's. */
@@ -136,7 +147,10 @@ int builtin_rooms_load(struct rooms *rooms);
 	(ROOM_SEGMENT_LEN_MAX + ROOM_HEAD_LEN_MAX + ROOM_SEGMENTS_MAX * ROOM_PART_LEN_MAX + 1024)
 void builtin_room_record_put(const struct room *room, struct store_batch *batch);
 void builtin_room_record_delete(const struct room *room, struct store_batch *batch);
-/* builtin_room_take_part links a sealed segment, whose bytes it puts; the oldest that are too many go. */
+/*
+ * builtin_room_take_part links a sealed segment, whose bytes it puts; the oldest that are too many
+ * go.
+ */
 void builtin_room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
 			    struct store_batch *batch);
 /* builtin_room_drop_parts drops all of them. */
@@ -144,9 +158,15 @@ void builtin_room_drop_parts(struct room *room, struct store_batch *batch);
 /* builtin_room_trim drops the oldest parts that a bound does not allow. days: 0, or of the room. */
 void builtin_room_trim(struct room *room, unsigned days, uint64_t wall_ms,
 		       struct store_batch *batch);
-/* builtin_room_part_bytes: the segment of number that is held, copied into dst of ROOM_SEGMENT_LEN_MAX; its length, 0: none. */
+/*
+ * builtin_room_part_bytes: the segment of number that is held, copied into dst of
+ * ROOM_SEGMENT_LEN_MAX; its length, 0: none.
+ */
 size_t builtin_room_part_bytes(const struct room *room, uint64_t number, uint8_t *dst);
-/* builtin_room_set_bytes copies bytes into *slot, of the memory of rooms; false: there is none, and it is empty. */
+/*
+ * builtin_room_set_bytes copies bytes into *slot, of the memory of rooms; false: there is none, and
+ * it is empty.
+ */
 bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
 			    const uint8_t *bytes, size_t len);
 

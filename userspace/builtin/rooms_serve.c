@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What peers ask about histories of rooms: 420 for a head, 422 for a segment. Who may not
- * read a room hears that it is not here. Home worker.
+ * Peers' requests for histories of rooms: 420 for a head, 422 for a segment. For a peer that may
+ * not read a room, the room is absent. Home worker.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,8 +52,8 @@ static uint64_t network_of(const struct rooms *rooms, const struct mesh_call *ca
 }
 
 /*
- * The place for an answer to peer, or ROOMS_ANSWERS_MAX. It cannot be taken back, so a network
- * holds three times what it leaves free at most (base/fair/fair.h, dynamic threshold).
+ * The place for an answer to peer, or ROOMS_ANSWERS_MAX. A place cannot be taken back, so a network
+ * holds three times its free places at most (base/fair/fair.h, dynamic threshold).
  */
 static unsigned place_find(const struct rooms_lent *lent, const uint8_t *peer, uint64_t network)
 {
@@ -81,7 +81,7 @@ static void refuse(const struct rooms *rooms, const struct mesh_call *call, enum
 	rooms->mesh.ops->answer_error(call->incoming, code, text, wait_ms);
 }
 
-/* told.bytes are copied. */
+/* Copies told->bytes. */
 static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsigned type,
 			const struct room_answer *told)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Histories of others' rooms that are kept here: now and then one of the nodes that may have one is
- * asked for its head, and for the segments that it names and that are not here. Nothing is believed that
- * the host did not sign, and no segment that does not follow from the one before. One question is under way
- * at a time. Home worker.
+ * asked for its head, and for the segments that it names and that are not here. Nothing is believed
+ * that the host did not sign, and no segment that does not follow from the one before. One question
+ * is under way at a time. Home worker.
  */
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "builtin.h"
 #include "rooms.h"
@@ -49,9 +49,9 @@ static void sync_end(struct rooms *rooms, const char *fault)
 	sync->room = NULL;
 }
 
-/* --- what came --- */
+/* --- received records --- */
 
-/* All that the head names is here: it is what the room is now. */
+/* All parts that the head names are here: the head becomes the room's. */
 static void head_take(struct rooms *rooms, const uint8_t *tail, size_t tail_len, uint64_t now_ns)
 {
 	struct room_sync *sync = rooms->sync;
@@ -79,7 +79,7 @@ static bool has_tail(const struct room_head *head)
 	return memcmp(head->tail, zeros, ROOM_HASH_LEN) != 0;
 }
 
-/* Asks for the next of what is not here, or takes the head. */
+/* Asks for the next missing part, or takes the head. */
 static void sync_next(struct rooms *rooms, uint64_t now_ns)
 {
 	struct room_sync *sync = rooms->sync;
@@ -135,7 +135,9 @@ static void segment_came(struct rooms *rooms, const struct room_answer *told, ui
 	sync_next(rooms, now_ns);
 }
 
-/* What is missing between here and there cannot be had any more: it begins anew with what can. */
+/*
+ * The missing segments in between can no longer be had: the history begins anew with the next one.
+ */
 static void gap_skip(struct rooms *rooms, uint64_t first, uint64_t now_ns)
 {
 	struct room_sync *sync = rooms->sync;
@@ -224,7 +226,7 @@ static void ask(struct rooms *rooms, unsigned type, uint64_t now_ns)
 		sync_end(rooms, "there is no session with a node that may have it");
 }
 
-/* Node number turn of those that may have it: the host, who was named, who is a member. */
+/* Node number turn of those that may have it: the host, then the named nodes, then the members. */
 static const uint8_t *node_of(const struct room *room, const struct room_head *head, unsigned turn)
 {
 	if (turn == 0)

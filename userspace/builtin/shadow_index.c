@@ -2,7 +2,7 @@
 #include "shadow_index.h"
 
 #include "base/monotonic.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "builtin.h"
 #include "store/store.h"
 
@@ -31,27 +31,6 @@ bool builtin_shadow_index_place_read(const struct request *request, const char *
 
 /* ---- looking up ---- */
 
-struct gathering {
-	const struct shadow_index *index;
-	const uint8_t *key; /* SHARD_KEY_LEN */
-	struct shard shard;
-};
-
-static bool gather(void *arg, const struct store_item *item)
-{
-	struct gathering *gathering = arg;
-	struct shard of_peer;
-
-	if (memcmp(item->key, gathering->key, SHARD_KEY_LEN) != 0)
-		return false;
-	if (builtin_shard_parse(&of_peer, item->value, item->value_len) == 0 &&
-	    !builtin_shadow_index_is_over(gathering->index, &of_peer)) {
-		builtin_shard_merge(&gathering->shard, &of_peer);
-		builtin_shard_add_peer(&gathering->shard, item->key + SHARD_KEY_LEN);
-	}
-	return true;
-}
-
 json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
 {
 	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)], text[HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
@@ -76,19 +55,24 @@ json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct
 			 (int)shard->peer_cnt, "variants", variants);
 }
 
-/* What this node has of key. False: the store cannot be read, and the call was answered. */
+/* This node's entry of key. False: the store cannot be read, and the call was answered. */
 static bool shard_read(const struct shadow_index *index, const struct request *request,
 		       const uint8_t key[SHARD_KEY_LEN], struct shard *out_shard)
 {
-	struct gathering gathering = {.index = index, .key = key};
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(index->store, &snapshot);
+	struct store_iter iter =
+		store_iter_fresh(index->store, STORE_TRACKS, store_key(key, SHARD_KEY_LEN));
+	struct shard of_peer;
+	struct store_item item;
+	int err;
 
-	if (err == 0) {
-		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, gather, &gathering);
-		store_snapshot_close(snapshot);
-	}
-	*out_shard = gathering.shard;
+	*out_shard = (struct shard){0};
+	while (store_iter_next(&iter, &item) && memcmp(item.key, key, SHARD_KEY_LEN) == 0)
+		if (builtin_shard_parse(&of_peer, item.value, item.value_len) == 0 &&
+		    !builtin_shadow_index_is_over(index, &of_peer)) {
+			builtin_shard_merge(out_shard, &of_peer);
+			builtin_shard_add_peer(out_shard, item.key + SHARD_KEY_LEN);
+		}
+	err = store_iter_end(&iter);
 	if (err < 0)
 		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
 				       "the index cannot be read now");
@@ -194,50 +178,44 @@ const struct request_method builtin_shadow_index_methods[] = {
 
 /* ---- life ---- */
 
-struct sweep {
-	struct shadow_index *index;
-	struct store_batch *batch;
-	unsigned row_cnt, over_cnt;
-	uint8_t next[SHADOW_INDEX_KEY_LEN];
-};
-
-static bool sweep_row(void *arg, const struct store_item *item)
+static bool is_swept(const struct shadow_index *index, const struct store_item *item)
 {
-	struct sweep *sweep = arg;
 	struct shard shard;
 
-	if (sweep->row_cnt++ == SWEEP_ROW_MAX) {
-		memcpy(sweep->next, item->key, SHADOW_INDEX_KEY_LEN);
-		return false;
-	}
-	if ((builtin_shard_parse(&shard, item->value, item->value_len) < 0 ||
-	     builtin_shadow_index_is_over(sweep->index, &shard)) &&
-	    !builtin_shadow_index_is_writing(sweep->index, item->key)) {
-		store_batch_delete(sweep->batch, STORE_TRACKS, item->key, item->key_len);
-		sweep->over_cnt++;
-	}
-	return true;
+	return (builtin_shard_parse(&shard, item->value, item->value_len) < 0 ||
+		builtin_shadow_index_is_over(index, &shard)) &&
+	       !builtin_shadow_index_is_writing(index, item->key);
 }
 
 static void sweep_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct shadow_index *index = container_of(timer, struct shadow_index, sweep);
-	struct sweep sweep = {.index = index, .batch = store_batch_new(index->store)};
 	static const struct ack quiet;
-	struct store_snapshot *snapshot;
+	struct shadow_index *index = container_of(timer, struct shadow_index, sweep);
+	struct store_iter iter = store_iter_fresh(
+		index->store, STORE_TRACKS, store_key(index->sweep_from, SHADOW_INDEX_KEY_LEN));
+	struct store_batch *batch = store_batch_new(index->store);
+	uint8_t next[SHADOW_INDEX_KEY_LEN] = {0};
+	unsigned row_cnt = 0, over_cnt = 0;
+	struct store_item item;
 
-	/* Without a snapshot, or at the end, the next one begins at the first row. */
-	if (store_snapshot_open(index->store, &snapshot) == 0) {
-		if (store_each(snapshot, STORE_TRACKS, index->sweep_from, SHADOW_INDEX_KEY_LEN,
-			       sweep_row, &sweep) < 0)
-			memset(sweep.next, 0, sizeof(sweep.next));
-		store_snapshot_close(snapshot);
+	while (store_iter_next(&iter, &item)) {
+		if (row_cnt++ == SWEEP_ROW_MAX) {
+			memcpy(next, item.key, SHADOW_INDEX_KEY_LEN);
+			break;
+		}
+		if (is_swept(index, &item)) {
+			store_batch_delete(batch, STORE_TRACKS, store_key(item.key, item.key_len));
+			over_cnt++;
+		}
 	}
-	memcpy(index->sweep_from, sweep.next, sizeof(sweep.next));
-	if (sweep.over_cnt)
-		builtin_acks_submit(index->acks, sweep.batch, &quiet, now_ns);
+	/* After an error, or at the end, the next sweep begins at the first row. */
+	if (store_iter_end(&iter) < 0)
+		memset(next, 0, sizeof(next));
+	memcpy(index->sweep_from, next, sizeof(next));
+	if (over_cnt)
+		builtin_acks_submit(index->acks, batch, &quiet, now_ns);
 	else
-		store_batch_free(sweep.batch);
+		store_batch_free(batch);
 	timer_set(index->timers, timer, now_ns + SWEEP_NS);
 }
 

@@ -26,9 +26,8 @@ struct track_write {
 };
 
 /*
- * The service shadow-index: what peers registered, by key and peer, in
- * STORE_TRACKS. Nothing of it is in memory but what is being written; what others
- * have is shadow_index_mesh.h.
+ * The service shadow-index: the peers' registrations, by key and peer, in STORE_TRACKS. Only rows
+ * being written are in memory. shadow_index_mesh.h has the entries of other nodes.
  */
 struct shadow_index {
 	struct store *store;
@@ -36,7 +35,7 @@ struct shadow_index {
 	const struct builtin_clock *clock;
 	struct quota registrations;
 	struct pool writes;		/* struct track_write */
-	struct list_node writes_by_age; /* the newest of a key is what that will hold */
+	struct list_node writes_by_age; /* the newest of a key is the row's next state */
 	uint64_t track_max;
 	struct timer_wheel *timers;
 	struct timer sweep;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "crypto/node_key.h"
 #include "builtin.h"
@@ -42,8 +42,8 @@ static void on_value(void *arg, const uint8_t *value, size_t len, const struct o
 }
 
 /*
- * Also after a get that failed half-way, there is what came until then; it is
- * not kept, and neither is that there is nothing.
+ * A get that failed half-way also answers with the values until then; neither these nor an empty
+ * result are cached.
  */
 static void on_found(void *arg, const struct overlay_result *result, uint64_t now_ns)
 {
@@ -82,8 +82,14 @@ static bool lookup_start(struct shadow_mesh *mesh, const struct request *request
 	lookup->call = request->call;
 	lookup->here = *here;
 	memcpy(lookup->key, place->key, SHARD_KEY_LEN);
-	if (mesh->overlay.ops->get(mesh->overlay.overlay, name, name_len, SHARD_VALUE_TAG, on_value,
-				   on_found, lookup, request->now_ns, &lookup->run) == 0)
+	if (mesh->overlay.ops->get(mesh->overlay.overlay,
+				   &(struct overlay_get_params){.name = name,
+								.name_len = name_len,
+								.tag = SHARD_VALUE_TAG,
+								.value = on_value,
+								.done = on_found,
+								.arg = lookup},
+				   request->now_ns, &lookup->run) == 0)
 		return true;
 	pool_release(&mesh->lookups, lookup);
 	return false;
@@ -125,10 +131,8 @@ struct search {
 	uint8_t next[SHADOW_INDEX_KEY_LEN];
 };
 
-static bool search_row(void *arg, const struct store_item *item)
+static bool search_row(struct search *search, const struct store_item *item)
 {
-	struct search *search = arg;
-
 	if (search->has_row || search->row_cnt++ == STEP_ROW_MAX) {
 		search->has_more = true;
 		memcpy(search->next, item->key, SHADOW_INDEX_KEY_LEN);
@@ -156,9 +160,13 @@ static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t 
 	size_t name_len = builtin_shard_name(row->kind, row->mbid, name);
 
 	builtin_shard_value_write(row, mesh->key, builtin_shadow_index_wall_s(mesh->index), &w);
-	/* One that nobody takes now comes again in a later cycle. */
-	if (mesh->overlay.ops->put(mesh->overlay.overlay, name, name_len, value, writer_len(&w),
-				   on_put, mesh, now_ns, &mesh->put) < 0)
+	/* A row that no node takes now comes again in a later cycle. */
+	if (mesh->overlay.ops->put(
+		    mesh->overlay.overlay,
+		    &(struct overlay_put_params){.value = {name, name_len, value, writer_len(&w)},
+						 .done = on_put,
+						 .arg = mesh},
+		    now_ns, &mesh->put) < 0)
 		mesh->put = NULL;
 	mesh->cycle_cnt++;
 }
@@ -166,14 +174,15 @@ static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t 
 /* Returns whether there are more rows to look at. */
 static bool search_step(struct shadow_mesh *mesh, struct search *search)
 {
-	struct store_snapshot *snapshot;
+	struct store_iter iter =
+		store_iter_fresh(mesh->index->store, STORE_TRACKS,
+				 store_key(mesh->publish_from, SHADOW_INDEX_KEY_LEN));
+	struct store_item item;
 
-	if (store_snapshot_open(mesh->index->store, &snapshot) < 0)
-		return false;
-	if (store_each(snapshot, STORE_TRACKS, mesh->publish_from, SHADOW_INDEX_KEY_LEN, search_row,
-		       search) < 0)
+	while (store_iter_next(&iter, &item) && search_row(search, &item))
+		;
+	if (store_iter_end(&iter) < 0)
 		search->has_more = false;
-	store_snapshot_close(snapshot);
 	memcpy(mesh->publish_from, search->next, sizeof(mesh->publish_from));
 	return search->has_more;
 }

@@ -2,7 +2,7 @@
 #ifndef WEFT_BUILTIN_SHADOW_INDEX_MESH_H
 #define WEFT_BUILTIN_SHADOW_INDEX_MESH_H
 
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "mesh/seam_overlay.h"
 #include "builtin_request.h"
@@ -12,16 +12,16 @@ struct builtin_params;
 struct shadow_index;
 
 /*
- * The index beyond this node: what programs of this node registered goes to
- * the overlay, a row each second and at most SHADOW_INDEX_CYCLE_MAX in a cycle, of which
- * the first begins when somebody is there who keeps it (builtin_shadow_mesh_hurry); and a lookup
- * asks there, unless it did within SHADOW_INDEX_CACHE_NS.
+ * The index beyond this node. Rows that programs of this node registered go to the overlay, one
+ * each second and at most SHADOW_INDEX_CYCLE_MAX in a cycle. The first cycle begins when a node
+ * that stores values is there (builtin_shadow_mesh_hurry). A lookup asks the overlay, unless it did
+ * within SHADOW_INDEX_CACHE_NS.
  */
 #define SHADOW_INDEX_CYCLE_NS	(15 * 60 * NS_PER_S)
 #define SHADOW_INDEX_CYCLE_MAX	100
 #define SHADOW_INDEX_CACHE_NS	(10 * 60 * NS_PER_S)
 #define SHADOW_INDEX_CACHE_CNT	256 /* a place for each first byte of a key */
-#define SHADOW_INDEX_LOOKUP_MAX 64  /* under way; more are answered by what is here */
+#define SHADOW_INDEX_LOOKUP_MAX 64  /* under way; further ones get this node's entry alone */
 
 struct shadow_cached {
 	uint8_t key[SHARD_KEY_LEN];
@@ -40,7 +40,7 @@ struct shadow_mesh {
 	uint8_t publish_from[SHARD_KEY_LEN + MESH_KEY_LEN]; /* the row to go on with */
 	uint64_t cycle_ns;				    /* when this cycle began */
 	unsigned cycle_cnt;				    /* rows that it put */
-	bool has_keepers; /* somebody was there who keeps what is put */
+	bool has_keepers; /* a node that stores values was there */
 };
 
 size_t builtin_shadow_mesh_footprint(void);
@@ -48,19 +48,22 @@ WEFT_MUST_CHECK
 int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
 			     struct arena *arena, const struct builtin_params *params);
 void builtin_shadow_mesh_fini(struct shadow_mesh *mesh);
-/* builtin_shadow_mesh_hurry: more keep what is put than before: all rows again, within what the cycle has left. */
+/*
+ * builtin_shadow_mesh_hurry: more nodes store values than before: all rows again, within the rest
+ * of the cycle.
+ */
 void builtin_shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns);
 /*
- * builtin_shadow_mesh_written: row is durable at key. One of this node's own goes to the overlay now, if
- * nothing else is on its way there, else with a cycle.
+ * builtin_shadow_mesh_written: row is durable at key. One of this node's own goes to the overlay
+ * now, if nothing else is on its way there, else with a cycle.
  */
 void builtin_shadow_mesh_written(struct shadow_mesh *mesh,
 				 const uint8_t key[static SHARD_KEY_LEN + MESH_KEY_LEN],
 				 const struct shard *row, uint64_t now_ns);
 
 /*
- * builtin_shadow_mesh_lookup ends the call of request with shard, what this node has
- * at place, and what others have. Now or later; forget: the call is gone.
+ * builtin_shadow_mesh_lookup ends the call of request with shard, this node's entry at place, and
+ * other nodes' entries. Now or later; forget: the call is gone.
  */
 void builtin_shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *request,
 				const struct shard_place *place, const struct shard *shard);

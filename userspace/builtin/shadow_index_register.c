@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registering: what a peer has of a key is one row, read, added to and written. */
-#include "codec/hex.h"
+/* Registering: a peer's row of a key is read, extended and written. */
+#include "codec/text/hex.h"
 #include "builtin.h"
 #include "shadow_index.h"
 #include "store/store.h"
@@ -35,28 +35,28 @@ static void write_done(void *arg, bool is_kept, uint64_t now_ns)
 	pool_release(&write->index->writes, write);
 }
 
-/* Who registered a key longest ago, and how many did. */
+/* The oldest registration of a key, and how many there are. */
 struct crowd {
-	const uint8_t *key; /* SHARD_KEY_LEN */
 	unsigned cnt;
 	uint64_t oldest_s;
 	uint8_t oldest[SHADOW_INDEX_KEY_LEN];
 };
 
-static bool crowd_add(void *arg, const struct store_item *item)
+static int crowd_count(struct store_snapshot *snapshot, const uint8_t *key, struct crowd *crowd)
 {
-	struct crowd *crowd = arg;
+	struct store_iter iter = store_iter(snapshot, STORE_TRACKS, store_key(key, SHARD_KEY_LEN));
+	struct store_item item;
 	struct shard shard;
 
-	if (memcmp(item->key, crowd->key, SHARD_KEY_LEN) != 0)
-		return false;
-	if (builtin_shard_parse(&shard, item->value, item->value_len) < 0)
-		shard.at_s = 0;
-	if (!crowd->cnt++ || shard.at_s < crowd->oldest_s) {
-		crowd->oldest_s = shard.at_s;
-		memcpy(crowd->oldest, item->key, SHADOW_INDEX_KEY_LEN);
+	while (store_iter_next(&iter, &item) && memcmp(item.key, key, SHARD_KEY_LEN) == 0) {
+		if (builtin_shard_parse(&shard, item.value, item.value_len) < 0)
+			shard.at_s = 0;
+		if (!crowd->cnt++ || shard.at_s < crowd->oldest_s) {
+			crowd->oldest_s = shard.at_s;
+			memcpy(crowd->oldest, item.key, SHADOW_INDEX_KEY_LEN);
+		}
 	}
-	return true;
+	return store_iter_end(&iter);
 }
 
 static bool is_full(const struct shadow_index *index)
@@ -68,14 +68,14 @@ static bool is_full(const struct shadow_index *index)
 }
 
 /*
- * What the row of key holds by now, in *out_shard, or will hold; of a new
- * one nothing, and whoever has to make room for it is deleted. 0, WEFT_EFULL, -errno.
+ * The row of key in *out_shard, as it is or will be after pending writes. A new row is empty, and
+ * the row that makes room for it is deleted. 0, WEFT_EFULL, -errno.
  */
 static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_KEY_LEN],
 		    struct store_batch *batch, struct shard *out_shard)
 {
 	const struct track_write *write = write_find(index, key);
-	struct crowd crowd = {.key = key};
+	struct crowd crowd = {0};
 	struct store_snapshot *snapshot;
 	const void *record;
 	size_t len;
@@ -86,15 +86,17 @@ static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_K
 		return 0;
 	if ((err = store_snapshot_open(index->store, &snapshot)) < 0)
 		return err;
-	err = store_get(snapshot, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, &record, &len);
+	err = store_get(snapshot, STORE_TRACKS, store_key(key, SHADOW_INDEX_KEY_LEN), &record,
+			&len);
 	if (err == 0)
 		err = builtin_shard_parse(out_shard, record, len);
 	else if (err == WEFT_EABSENT && !is_full(index))
-		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, crowd_add, &crowd);
+		err = crowd_count(snapshot, key, &crowd);
 	else if (err == WEFT_EABSENT)
 		err = WEFT_EFULL;
 	if (err == 0 && crowd.cnt >= SHARD_PEER_MAX)
-		store_batch_delete(batch, STORE_TRACKS, crowd.oldest, SHADOW_INDEX_KEY_LEN);
+		store_batch_delete(batch, STORE_TRACKS,
+				   store_key(crowd.oldest, SHADOW_INDEX_KEY_LEN));
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -122,7 +124,8 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	memcpy(shard.mbid, place->mbid, sizeof(shard.mbid));
 	shard.at_s = builtin_shadow_index_wall_s(index);
 	builtin_shard_write(&shard, &w);
-	store_batch_put(batch, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, record, writer_len(&w));
+	store_batch_put(batch, STORE_TRACKS, store_key(key, SHADOW_INDEX_KEY_LEN), record,
+			writer_len(&w));
 	write->index = index;
 	write->shard = shard;
 	memcpy(write->key, key, SHADOW_INDEX_KEY_LEN);
@@ -140,7 +143,7 @@ struct track {
 	json_int_t kbps, quality, size;
 };
 
-/* Fills variant, or says what is wrong. */
+/* Fills variant, or returns the fault. */
 static const char *track_read(const struct track *track, struct shard_variant *variant)
 {
 	size_t codec_len = strspn(track->codec, "abcdefghijklmnopqrstuvwxyz0123456789");

@@ -115,12 +115,12 @@ void client_loop_bury(struct loop_source *source)
 		dead_free(client);
 }
 
-static void turn_begin(struct weft_client *client)
+void client_loop_begin(struct weft_client *client)
 {
 	client->depth++;
 }
 
-static void turn_end(struct weft_client *client)
+void client_loop_end(struct weft_client *client)
 {
 	if (--client->depth == 0)
 		dead_free(client);
@@ -161,7 +161,7 @@ int weft_client_dispatch(struct weft_client *client, int timeout_ms)
 
 	if (cnt < 0)
 		return -errno;
-	turn_begin(client);
+	client_loop_begin(client);
 	for (int i = 0; i < cnt; i++) {
 		struct loop_source *source = events[i].data.ptr;
 
@@ -170,74 +170,18 @@ int weft_client_dispatch(struct weft_client *client, int timeout_ms)
 		else if (!source->is_dead)
 			source->ready(source);
 	}
-	turn_end(client);
-	return 0;
-}
-
-/* wait_ms until source's deadline, rounded up. */
-static int wait_ms(const struct loop_source *source)
-{
-	uint64_t now_ns = clock_monotonic_ns(), left_ms;
-
-	if (!source->deadline_ns)
-		return -1;
-	if (source->deadline_ns <= now_ns)
-		return 0;
-	left_ms = (source->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
-	return left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
-}
-
-int client_loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done)
-{
-	while (!*is_done) {
-		struct pollfd waiting = {.fd = source->fd, .events = (short)source->interest};
-		int got;
-
-		if (client->is_interrupted && client->is_interrupted())
-			return -EINTR;
-		got = poll(&waiting, 1, wait_ms(source));
-		if (got < 0)
-			continue; /* a signal */
-		turn_begin(client);
-		if (got == 0) {
-			source->deadline_ns = 0;
-			source->expired(source);
-		} else {
-			source->ready(source);
-		}
-		turn_end(client);
-	}
+	client_loop_end(client);
 	return 0;
 }
 
 int client_loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
 			struct weft_error *error)
 {
-	int err;
+	int err = client_varlink_connect(out_varlink, client->path, timeout_ms);
 
-	while (client->idle_cnt) {
-		struct varlink idle = client->idle[--client->idle_cnt];
-
-		if (client_varlink_is_fresh(&idle)) {
-			*out_varlink = idle;
-			return 0;
-		}
-		client_varlink_close(&idle);
-	}
-	err = client_varlink_connect(out_varlink, client->path, timeout_ms);
 	if (err == -EAGAIN)
 		return client_failure_silence(error, client->path, timeout_ms);
 	return err < 0 ? client_failure_connect(error, client->path, err) : 0;
-}
-
-void client_loop_keep(struct weft_client *client, struct varlink *varlink)
-{
-	if (client->idle_cnt == LOOP_IDLE_CAP) {
-		client_varlink_close(varlink);
-		return;
-	}
-	client->idle[client->idle_cnt++] = *varlink;
-	*varlink = (struct varlink){.fd = -1};
 }
 
 int weft_client_fd(const struct weft_client *client)
@@ -262,7 +206,6 @@ int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_
 {
 	struct weft_client *client = calloc(1, sizeof(*client));
 	char usual[VARLINK_PATH_CAP];
-	struct varlink varlink;
 	int err;
 
 	if (!client)
@@ -275,12 +218,11 @@ int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_
 	if (err < 0)
 		client_failure_set(error, err, "this program", NULL, NULL);
 	else
-		err = client_loop_connect(client, timeout_ms, &varlink, error);
+		err = client_link_open(client, timeout_ms, error);
 	if (err < 0) {
 		weft_client_close(client);
 		return err;
 	}
-	client_loop_keep(client, &varlink);
 	*out_client = client;
 	return 0;
 }
@@ -291,8 +233,6 @@ void weft_client_close(struct weft_client *client)
 		return;
 	while (!list_is_empty(&client->sources))
 		client_loop_bury(container_of(client->sources.next, struct loop_source, node));
-	while (client->idle_cnt)
-		client_varlink_close(&client->idle[--client->idle_cnt]);
 	if (client->epoll_fd >= 0)
 		close(client->epoll_fd);
 	if (client->timer_fd >= 0)

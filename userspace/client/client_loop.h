@@ -24,18 +24,15 @@ struct loop_source {
 	void (*free)(struct loop_source *source); /* of the object around it */
 };
 
-#define LOOP_IDLE_CAP 4 /* connections kept for the next call */
-
 struct weft_client {
 	int epoll_fd, timer_fd;
 	char *path;
 	struct list_node sources;
 	struct list_node dead; /* sources whose objects are freed when nothing is called back */
 	unsigned depth;	       /* of callbacks under way */
-	struct varlink idle[LOOP_IDLE_CAP];
-	unsigned idle_cnt;
-	struct shared *shared;	      /* shared.c; NULL: no call has needed it */
+	struct link *link;     /* client_ask.c; NULL: lost, until the next call */
 	bool (*is_interrupted)(void); /* ends waiting with -EINTR; NULL: signals do not */
+	bool is_plain; /* one call at a time, without an id: control.calls does not count it */
 };
 
 /*
@@ -55,17 +52,17 @@ void client_loop_set_deadline(struct loop_source *source, int timeout_ms);
 void client_loop_leave(struct loop_source *source);
 /* client_loop_bury: its object is done with; it is freed as soon as no callback is under way. */
 void client_loop_bury(struct loop_source *source);
-/*
- * client_loop_run turns one source until *is_done, as dispatch does with all. 0, or
- * -EINTR when the client says that signals end waiting. source may be gone
- * when it is done.
- */
-int client_loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done);
+/* client_loop_{begin,end} are around all that may call back; what was buried meanwhile is freed. */
+void client_loop_begin(struct weft_client *client);
+void client_loop_end(struct weft_client *client);
 
-/* client_loop_connect gives an idle or a new connection; client_loop_keep takes one back that is idle. */
+/* client_loop_connect makes a connection to the daemon, and says what failed. */
 WEFT_MUST_CHECK
 int client_loop_connect(struct weft_client *client, int timeout_ms, struct varlink *out_varlink,
 			struct weft_error *error);
-void client_loop_keep(struct weft_client *client, struct varlink *varlink);
+
+/* client_link_open, client_ask.c: the connection that all calls share. */
+WEFT_MUST_CHECK
+int client_link_open(struct weft_client *client, int timeout_ms, struct weft_error *error);
 
 #endif

@@ -15,11 +15,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "client/client_call.h"
+#include "api/node_client.h"
 #include "base/container_of.h"
+#include "client/client_ask.h"
 #include "client/failure.h"
 #include "client/client_stream.h"
-#include "client/client_target.h"
 
 #define PUBLISH_TIMEOUT_MS  30000
 #define WITHDRAW_TIMEOUT_MS 5000
@@ -44,10 +44,11 @@ struct guest {
 };
 
 struct weft_request {
-	struct guest *guest; /* NULL: the daemon left */
-	json_t *parameters;  /* what info points into */
+	struct guest *guest;	  /* NULL: the daemon left */
+	json_t *parameters;	  /* what info points into */
+	char *text;		  /* of a payload in JSON */
+	struct api_blocks blocks; /* of one in base64 */
 	struct weft_request_info info;
-	uint8_t payload[];
 };
 
 static struct guest *guest_of(struct loop_source *source)
@@ -76,6 +77,8 @@ static void guest_close(struct guest *guest)
 static void request_free(struct weft_request *request)
 {
 	json_decref(request->parameters);
+	api_blocks_free(&request->blocks);
+	free(request->text);
 	free(request);
 }
 
@@ -104,32 +107,30 @@ static const char *text_of(const json_t *parameters, const char *name)
 	return text ? text : "";
 }
 
-/* json_payload: what came as "json" is handed on as its text. */
-static char *json_payload(const json_t *parameters)
+/* payload_read: what came as "json" is handed on as its text. */
+static int payload_read(struct weft_request *request, const json_t *parameters)
 {
 	const json_t *json = json_object_get(parameters, "json");
+	const char *base64 = json_string_value(json_object_get(parameters, "base64"));
+	struct weft_request_info *info = &request->info;
 
-	return json && !json_is_null(json) ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY)
-					   : NULL;
+	if (!json || json_is_null(json))
+		return api_base64_read(&request->blocks, base64, &info->payload, &info->len);
+	request->text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!request->text)
+		return -ENOMEM;
+	info->payload = request->text;
+	info->len = strlen(request->text);
+	return 0;
 }
 
 /* request_new: NULL when there is no memory or the payload is no base64. */
 static struct weft_request *request_new(struct guest *guest, json_t *parameters)
 {
-	char *text = json_payload(parameters);
-	size_t cap = text ? strlen(text) : client_payload_len_max(parameters), len = cap;
-	struct weft_request *request = malloc(sizeof(*request) + cap);
-	int err = request ? 0 : -ENOMEM;
+	struct weft_request *request = calloc(1, sizeof(*request));
 
-	if (request && text)
-		memcpy(request->payload, text, len);
-	else if (request)
-		err = client_payload_read(parameters, request->payload, cap, &len);
-	free(text);
-	if (err < 0) {
-		free(request);
+	if (!request)
 		return NULL;
-	}
 	request->guest = guest;
 	request->parameters = json_incref(parameters);
 	request->info = (struct weft_request_info){
@@ -137,10 +138,12 @@ static struct weft_request *request_new(struct guest *guest, json_t *parameters)
 		.caller = text_of(parameters, "caller"),
 		.correlation = text_of(parameters, "correlation"),
 		.ms_left = (int)json_integer_value(json_object_get(parameters, "ms_left")),
-		.payload = request->payload,
-		.len = len,
 		.traceparent = json_string_value(json_object_get(parameters, "traceparent")),
 	};
+	if (payload_read(request, parameters) < 0) {
+		request_free(request);
+		return NULL;
+	}
 	return request;
 }
 
@@ -251,7 +254,7 @@ static void offer_free(struct loop_source *source)
 	free(offer);
 }
 
-/* socket_bind: a socket nobody answers on is left over, and replaced. */
+/* socket_bind replaces an abandoned socket: one on which no program answers. */
 static int socket_bind(int fd, const struct sockaddr_un *sun)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)sun;
@@ -292,38 +295,53 @@ static int socket_listen(const char *path, int *out_fd)
 	return err;
 }
 
-static json_t *offering_json(const struct weft_offering *offering, const char *version)
+static struct api_string_list list_of(struct api_blocks *blocks, const char *const *texts)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s}", "name", offering->name, "version", version,
-				 "socket", offering->socket_path);
-	json_t *allow = json_array(), *metadata = json_object(), *read_only = json_array();
+	struct api_string_list list = {0};
 
-	for (const char *const *id = offering->allow; id && *id; id++)
-		(void)json_array_append_new(allow, json_string(*id));
-	for (const char *const *pair = offering->metadata; pair && pair[0]; pair += 2)
-		(void)json_object_set_new(metadata, pair[0], json_string(pair[1]));
-	if (json && offering->calls_per_min)
-		(void)json_object_set_new(json, "calls_per_min",
-					  json_integer(offering->calls_per_min));
-	if (json && offering->concurrency)
-		(void)json_object_set_new(json, "concurrency", json_integer(offering->concurrency));
-	if (json && offering->description)
-		(void)json_object_set_new(json, "description", json_string(offering->description));
-	for (const char *const *method = offering->read_only; method && *method; method++)
-		(void)json_array_append_new(read_only, json_string(*method));
-	(void)json_object_set_new(json, "metadata", metadata);
-	(void)json_object_set_new(json, "read_only", read_only);
-	if (offering->needs_signature)
-		(void)json_object_set_new(json, "signed", json_true());
-	if (json_array_size(allow))
-		(void)json_object_set_new(json, "allow", allow);
-	else
-		json_decref(allow);
-	return json;
+	for (; texts && *texts; texts++)
+		api_push(blocks, &list, *texts);
+	return list;
 }
 
-static struct weft_offer *offer_new(const struct weft_offering *offering,
-				    const struct weft_handler *handler, void *ctx)
+static struct api_string_map map_of(struct api_blocks *blocks, const char *const *pairs)
+{
+	struct api_string_map map = {0};
+
+	for (; pairs && pairs[0]; pairs += 2)
+		api_push(blocks, &map, {.key = pairs[0], .value = pairs[1]});
+	return map;
+}
+
+static int offer_publish(const struct weft_offer *offer, const struct weft_offering *offering,
+			 struct weft_error *error)
+{
+	struct client_caller caller =
+		client_caller_of(offer->source.client, PUBLISH_TIMEOUT_MS, error);
+	struct api_blocks blocks = {0};
+	const struct api_publish_service_in in = {
+		.name = offer->name,
+		.version = offer->version,
+		.socket = offer->path,
+		API_IF(calls_per_min, offering->calls_per_min, offering->calls_per_min),
+		API_IF(concurrency, offering->concurrency, offering->concurrency),
+		.description = offering->description,
+		.has_metadata = true,
+		.metadata = map_of(&blocks, offering->metadata),
+		.has_read_only = true,
+		.read_only = list_of(&blocks, offering->read_only),
+		API_IF(signed_, offering->needs_signature, true),
+		.has_allow = offering->allow && *offering->allow,
+		.allow = list_of(&blocks, offering->allow),
+	};
+
+	(void)api_publish_service_call(&caller.caller, &in);
+	api_caller_fini(&caller.caller);
+	api_blocks_free(&blocks);
+	return caller.caller.err;
+}
+
+static struct weft_offer *offer_new(const struct weft_offering *offering)
 {
 	struct weft_offer *offer = calloc(1, sizeof(*offer));
 
@@ -334,8 +352,8 @@ static struct weft_offer *offer_new(const struct weft_offering *offering,
 	offer->name = strdup(offering->name);
 	offer->version = strdup(offering->version ? offering->version : "1.0.0");
 	offer->path = strdup(offering->socket_path);
-	offer->handler = handler;
-	offer->ctx = ctx;
+	offer->handler = offering->handler;
+	offer->ctx = offering->ctx;
 	if (!offer->name || !offer->version || !offer->path) {
 		offer_free(&offer->source);
 		return NULL;
@@ -363,7 +381,7 @@ static int offer_listen(struct weft_client *client, struct weft_offer *offer,
 	return 0;
 }
 
-/* offer_end: nobody can come any more. */
+/* offer_end closes the socket, so that no connection comes any more. */
 static void offer_end(struct weft_offer *offer)
 {
 	int fd = offer->source.fd;
@@ -375,11 +393,9 @@ static void offer_end(struct weft_offer *offer)
 }
 
 int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
-		    const struct weft_handler *handler, void *ctx, struct weft_offer **out_offer,
-		    struct weft_error *error)
+		    struct weft_offer **out_offer, struct weft_error *error)
 {
-	struct weft_offer *offer = offer_new(offering, handler, ctx);
-	json_t *reply;
+	struct weft_offer *offer = offer_new(offering);
 	int err;
 
 	if (!offer)
@@ -389,29 +405,26 @@ int weft_offer_open(struct weft_client *client, const struct weft_offering *offe
 		offer_free(&offer->source);
 		return err;
 	}
-	err = client_ask_wait(client, ASK_INTERFACE "PublishService",
-			      offering_json(offering, offer->version), PUBLISH_TIMEOUT_MS, &reply,
-			      error);
-	if (err < 0) {
+	err = offer_publish(offer, offering, error);
+	if (err < 0)
 		offer_end(offer);
-		return err;
-	}
-	json_decref(reply);
-	*out_offer = offer;
-	return 0;
+	else
+		*out_offer = offer;
+	return err;
 }
 
 void weft_offer_close(struct weft_offer *offer)
 {
-	json_t *reply;
+	struct client_caller caller;
+	struct api_withdraw_service_in in;
 
 	if (!offer)
 		return;
+	caller = client_caller_of(offer->source.client, WITHDRAW_TIMEOUT_MS, NULL);
+	in = (struct api_withdraw_service_in){.name = offer->name, .version = offer->version};
 	/* A daemon that is gone has it withdrawn by its own checks. */
-	if (client_ask_wait(offer->source.client, ASK_INTERFACE "WithdrawService",
-			    json_pack("{s:s, s:s}", "name", offer->name, "version", offer->version),
-			    WITHDRAW_TIMEOUT_MS, &reply, NULL) == 0)
-		json_decref(reply);
+	(void)api_withdraw_service_call(&caller.caller, &in);
+	api_caller_fini(&caller.caller);
 	offer_end(offer);
 }
 
@@ -429,9 +442,12 @@ static void request_end(struct weft_request *request)
 
 void weft_request_reply(struct weft_request *request, const void *payload, size_t len)
 {
+	struct api_blocks blocks = {0};
+
 	if (request->guest)
 		guest_say(request->guest, NULL,
-			  json_pack("{s:o}", "base64", client_payload_json(payload, len)));
+			  json_pack("{s:s}", "base64", api_base64(&blocks, payload, len)));
+	api_blocks_free(&blocks);
 	request_end(request);
 }
 

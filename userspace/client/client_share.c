@@ -4,64 +4,76 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/client_call.h"
+#include "api/node_client.h"
+#include "client/client_ask.h"
 #include "client/failure.h"
 
 struct transfer {
-	weft_progress_fn progress;
-	void *arg;
-	json_t *last; /* parameters of the last reply */
+	const struct weft_get_params *get; /* NULL: a share */
+	char *link;			   /* of a share */
 	struct weft_error error;
 	bool is_done;
 	struct ask *ask;
 };
 
-static uint64_t uint_of(const json_t *object, const char *name)
+static void progress_tell(struct transfer *transfer, json_t *parameters, bool is_last)
 {
-	json_int_t value = json_integer_value(json_object_get(object, name));
+	struct api_blocks blocks = {0};
+	const struct api_get_out *out = api_get_out_read(parameters, &blocks);
+	bool goes_on = true;
 
-	return value < 0 ? 0 : (uint64_t)value;
+	if (out)
+		goes_on = transfer->get->progress(transfer->get->arg,
+						  (uint64_t)out->transfer.bytes_done,
+						  (uint64_t)out->transfer.bytes);
+	api_blocks_free(&blocks);
+	if (goes_on || is_last)
+		return;
+	client_failure_set(&transfer->error, WEFT_ECANCELLED, "get", "the program stopped waiting",
+			   "The get goes on in the daemon.");
+	transfer->is_done = true;
+	client_ask_cancel(transfer->ask);
+}
+
+static void link_keep(struct transfer *transfer, json_t *parameters)
+{
+	struct api_blocks blocks = {0};
+	const struct api_add_share_out *out = api_add_share_out_read(parameters, &blocks);
+
+	transfer->link = out && out->link ? strdup(out->link) : NULL;
+	if (!transfer->link)
+		client_failure_memory(&transfer->error);
+	api_blocks_free(&blocks);
 }
 
 static void transfer_reply(void *arg, json_t *message, const struct weft_error *error, bool is_last)
 {
 	struct transfer *transfer = arg;
 	json_t *parameters = json_object_get(message, "parameters");
-	const json_t *state = json_object_get(parameters, "transfer");
 
 	transfer->is_done = is_last;
-	if (error) {
+	if (error)
 		transfer->error = *error;
-		return;
-	}
-	if (is_last)
-		transfer->last = json_incref(parameters);
-	if (transfer->progress && json_is_object(state) &&
-	    !transfer->progress(transfer->arg, uint_of(state, "bytes_done"),
-				uint_of(state, "bytes")) &&
-	    !is_last) {
-		client_failure_set(&transfer->error, WEFT_ECANCELLED, "get",
-				   "the program stopped waiting", "The get goes on in the daemon.");
-		transfer->is_done = true;
-		client_ask_cancel(transfer->ask);
-	}
+	else if (transfer->get && transfer->get->progress)
+		progress_tell(transfer, parameters, is_last);
+	else if (!transfer->get && is_last)
+		link_keep(transfer, parameters);
 }
 
-/* transfer_run calls a method and waits for its last reply, transfer->last. */
-static int transfer_run(struct weft_client *client, struct transfer *transfer, const char *method,
-			json_t *parameters, int timeout_ms, struct weft_error *error)
+/* transfer_run calls a method and waits for its last reply. */
+static int transfer_run(struct weft_client *client, struct transfer *transfer,
+			const struct ask_params *params, struct weft_error *error)
 {
-	struct ask_params params = {.method = method,
-				    .parameters = parameters,
-				    .wants_more = true,
-				    .timeout_ms = timeout_ms,
-				    .fn = transfer_reply,
-				    .arg = transfer};
-	int err = client_ask_start(client, &params, &transfer->ask, error);
+	struct ask_params asked = *params;
+	int err;
 
+	asked.wants_more = true;
+	asked.fn = transfer_reply;
+	asked.arg = transfer;
+	err = client_ask_start(client, &asked, &transfer->ask, error);
 	if (err < 0)
 		return err;
-	err = client_ask_run(client, transfer->ask, &transfer->is_done);
+	err = client_ask_run(transfer->ask, &transfer->is_done);
 	if (err < 0) {
 		client_failure_set(&transfer->error, err, "this program", NULL, NULL);
 		client_ask_cancel(transfer->ask);
@@ -71,34 +83,29 @@ static int transfer_run(struct weft_client *client, struct transfer *transfer, c
 	return transfer->error.err;
 }
 
-int weft_share(struct weft_client *client, const char *path, const char *title, int timeout_ms,
-	       char **out_link, struct weft_error *error)
+int weft_share(struct weft_client *client, const struct weft_share_params *params, char **out_link,
+	       struct weft_error *error)
 {
-	json_t *parameters = json_pack("{s:s}", "path", path);
-	struct transfer transfer = {.progress = NULL};
-	const char *link;
-	int err;
+	const struct api_add_share_in in = {.path = params->path, .title = params->title};
+	const struct ask_params asked = {.method = API_ADD_SHARE_METHOD,
+					 .parameters = api_add_share_in_write(&in),
+					 .timeout_ms = params->timeout_ms};
+	struct transfer transfer = {.get = NULL};
+	int err = transfer_run(client, &transfer, &asked, error);
 
-	if (parameters && title)
-		(void)json_object_set_new(parameters, "title", json_string(title));
-	err = transfer_run(client, &transfer, ASK_INTERFACE "AddShare", parameters, timeout_ms,
-			   error);
-	if (err < 0)
-		return err;
-	link = json_string_value(json_object_get(transfer.last, "link"));
-	*out_link = link ? strdup(link) : NULL;
-	json_decref(transfer.last);
-	return *out_link ? 0 : client_failure_memory(error);
+	if (err == 0)
+		*out_link = transfer.link;
+	return err;
 }
 
-int weft_get(struct weft_client *client, const char *link, const char *folder, int timeout_ms,
-	     weft_progress_fn progress, void *arg, struct weft_error *error)
+int weft_get(struct weft_client *client, const struct weft_get_params *params,
+	     struct weft_error *error)
 {
-	struct transfer transfer = {.progress = progress, .arg = arg};
-	int err = transfer_run(client, &transfer, ASK_INTERFACE "Get",
-			       json_pack("{s:s, s:s}", "link", link, "target", folder), timeout_ms,
-			       error);
+	const struct api_get_in in = {.link = params->link, .target = params->folder};
+	const struct ask_params asked = {.method = API_GET_METHOD,
+					 .parameters = api_get_in_write(&in),
+					 .timeout_ms = params->timeout_ms};
+	struct transfer transfer = {.get = params};
 
-	json_decref(transfer.last);
-	return err;
+	return transfer_run(client, &transfer, &asked, error);
 }

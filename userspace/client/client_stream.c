@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams of services: an upgraded connection, and frames on it
- * (codec/pipe_frame.h). The same for who opened it and who provides.
+ * (codec/pipe_frame.h). The same on both sides.
  */
 #include "client/client_stream.h"
 
@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/node_client.h"
 #include "base/container_of.h"
-#include "client/client_call.h"
+#include "client/client_ask.h"
 #include "client/failure.h"
-#include "client/client_target.h"
 #include "codec/pipe_frame.h"
 
 #define BACKLOG_MAX   (1024 * 1024) /* bytes that wait to be sent */
-#define BACKLOG_LOW   (64 * 1024)   /* writable is told below */
+#define BACKLOG_LOW   (64 * 1024)   /* writable comes below */
 #define OPEN_GRACE_MS 5000	    /* beyond the daemon's own time for it */
 #define LINGER_MS     10000	    /* for the end of a stream to be sent */
 
@@ -187,7 +187,7 @@ static void stream_ready(struct loop_source *source)
 		return;
 	if (!stream->is_paused && stream->state != STREAM_LINGERING)
 		got = client_varlink_fill(&stream->varlink);
-	/* What was sent before the connection went is still told. */
+	/* What was sent before the connection went is still handed on. */
 	stream_work(stream);
 	if (source->is_dead)
 		return;
@@ -222,45 +222,52 @@ static struct weft_stream *stream_new(const struct weft_stream_events *events, v
 	return stream;
 }
 
-static int stream_ask(struct weft_stream *stream, json_t *parameters)
+static int stream_ask(struct weft_stream *stream, const struct weft_stream_params *params)
 {
+	const struct weft_target *target = &params->target;
+	struct api_blocks blocks = {0};
+	const struct api_open_service_stream_in in = {
+		.name = target->service,
+		.version = target->version,
+		.provider = target->provider,
+		.traceparent = target->traceparent,
+		API_IF(sign, target->is_signed, true),
+		.method = params->method,
+		.base64 = api_base64(&blocks, params->head, params->len),
+		API_IF(timeout_ms, params->timeout_ms > 0, params->timeout_ms),
+	};
 	json_t *message =
-		client_ask_message(ASK_INTERFACE "OpenServiceStream", parameters, "upgrade");
+		json_pack("{s:s, s:o, s:b}", "method", API_OPEN_SERVICE_STREAM_METHOD, "parameters",
+			  api_open_service_stream_in_write(&in), "upgrade", 1);
 	int err = message ? client_varlink_send(&stream->varlink, message) : -ENOMEM;
 
 	json_decref(message);
+	api_blocks_free(&blocks);
 	return err;
 }
 
-int weft_stream_open(struct weft_client *client, const struct weft_target *target,
-		     const char *method, const void *head, size_t len, int timeout_ms,
-		     const struct weft_stream_events *events, void *arg,
+int weft_stream_open(struct weft_client *client, const struct weft_stream_params *params,
 		     struct weft_stream **out_stream, struct weft_error *error)
 {
-	json_t *parameters = client_target_json(target, method, head, len, timeout_ms);
-	struct weft_stream *stream = parameters ? stream_new(events, arg) : NULL;
-	int err;
+	struct weft_stream *stream = stream_new(params->events, params->arg);
+	int timeout_ms = params->timeout_ms > 0 ? params->timeout_ms : -1, err;
 
-	if (!stream) {
-		json_decref(parameters);
-		return client_failure_memory(error);
-	}
-	err = client_loop_connect(client, timeout_ms, &stream->varlink, error);
+	err = stream ? client_loop_connect(client, timeout_ms, &stream->varlink, error)
+		     : client_failure_memory(error);
 	if (err < 0) {
-		json_decref(parameters);
-		stream_free(&stream->source);
+		free(stream);
 		return err;
 	}
 	stream->source.fd = stream->varlink.fd;
-	err = stream_ask(stream, parameters);
+	err = stream_ask(stream, params);
 	if (err == 0)
 		err = client_loop_add(client, &stream->source);
 	if (err < 0) {
 		stream_free(&stream->source);
 		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
-	(void)client_varlink_flush(
-		&stream->varlink); /* what the daemon said before it left is still read */
+	/* What the daemon said before it left is still read. */
+	(void)client_varlink_flush(&stream->varlink);
 	stream_watch(stream);
 	if (timeout_ms >= 0)
 		client_loop_set_deadline(&stream->source, timeout_ms + OPEN_GRACE_MS);

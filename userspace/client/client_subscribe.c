@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Topics of services: publishing on those of this node's, and the events of any. */
+/* Topics of services: publishing on those of this node, and the events of any. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/client_call.h"
+#include "api/node_client.h"
+#include "client/client_ask.h"
 #include "client/failure.h"
-#include "client/client_target.h"
 
-int weft_publish(struct weft_client *client, const char *service, const char *topic,
-		 const void *data, size_t len, int timeout_ms, uint64_t *out_sequence,
-		 struct weft_error *error)
+int weft_publish(struct weft_client *client, const struct weft_publish_params *params,
+		 uint64_t *out_sequence, struct weft_error *error)
 {
-	json_t *asked = json_pack("{s:s, s:s, s:o}", "name", service, "topic", topic, "base64",
-				  client_payload_json(data, len)),
-	       *reply;
-	int err;
+	struct client_caller caller = client_caller_of(client, params->timeout_ms, error);
+	struct api_blocks blocks = {0};
+	const struct api_publish_event_in in = {
+		.name = params->service,
+		.topic = params->topic,
+		.base64 = api_base64(&blocks, params->data, params->len),
+	};
+	const struct api_publish_event_out *out = api_publish_event_call(&caller.caller, &in);
 
-	if (!asked)
-		return client_failure_memory(error);
-	err = client_ask_wait(client, ASK_INTERFACE "PublishEvent", asked, timeout_ms, &reply,
-			      error);
-	if (err < 0)
-		return err;
-	if (out_sequence)
-		*out_sequence = (uint64_t)json_integer_value(json_object_get(reply, "sequence"));
-	json_decref(reply);
-	return 0;
+	if (out && out_sequence)
+		*out_sequence = (uint64_t)out->sequence;
+	api_caller_fini(&caller.caller);
+	api_blocks_free(&blocks);
+	return caller.caller.err;
 }
 
 struct weft_subscription {
@@ -35,42 +33,36 @@ struct weft_subscription {
 	void *arg;
 };
 
-static const char *text_of(const json_t *parameters, const char *name)
+static uint64_t uint_of(int64_t value)
 {
-	const char *text = json_string_value(json_object_get(parameters, name));
-
-	return text ? text : "";
-}
-
-static uint64_t uint_of(const json_t *parameters, const char *name)
-{
-	json_int_t value = json_integer_value(json_object_get(parameters, name));
-
 	return value < 0 ? 0 : (uint64_t)value;
 }
 
-/* event_tell hands on an event, or a notice: without a time. 0, or what was wrong with it. */
-static int event_tell(const struct weft_subscription *subscription, const json_t *parameters)
+/* event_tell hands on an event, or a notice, which has no time. 0, or what was wrong with it. */
+static int event_tell(const struct weft_subscription *subscription, json_t *parameters)
 {
-	size_t cap = client_payload_len_max(parameters), len = 0;
-	uint8_t *data = malloc(cap + 1);
-	struct weft_event event = {
-		.topic = text_of(parameters, "topic"),
-		.provider = text_of(parameters, "provider"),
-		.position = text_of(parameters, "position"),
-		.sequence = uint_of(parameters, "sequence"),
-		.lost = uint_of(parameters, "lost"),
-		.at_ms = uint_of(parameters, "at_ms"),
-	};
-	int err = data ? client_payload_read(parameters, data, cap, &len) : -ENOMEM;
+	struct api_blocks blocks = {0};
+	const struct api_subscribe_service_out *out =
+		api_subscribe_service_out_read(parameters, &blocks);
+	struct weft_event event;
+	const void *data;
+	size_t len;
+	int err = out ? api_base64_read(&blocks, out->base64, &data, &len) : WEFT_EMALFORMED;
 
-	if (err == 0 && json_is_integer(json_object_get(parameters, "at_ms"))) {
-		event.data = data;
-		event.len = len;
-	}
-	if (err == 0)
+	if (err == 0) {
+		event = (struct weft_event){
+			.topic = out->topic,
+			.provider = out->provider,
+			.position = out->position,
+			.sequence = uint_of(out->sequence),
+			.lost = uint_of(out->lost),
+			.at_ms = uint_of(out->at_ms),
+			.data = out->has_at_ms ? data : NULL,
+			.len = out->has_at_ms ? len : 0,
+		};
 		subscription->fn(subscription->arg, &event, NULL);
-	free(data);
+	}
+	api_blocks_free(&blocks);
 	return err;
 }
 
@@ -83,7 +75,7 @@ static void subscription_reply(void *arg, json_t *message, const struct weft_err
 
 	if (!error)
 		err = event_tell(subscription, json_object_get(message, "parameters"));
-	/* An event that was lost here is told by the gap in the numbers of those behind it. */
+	/* An event that was lost here shows as a gap in the numbers of those behind it. */
 	if (!is_last)
 		return;
 	if (!error)
@@ -91,37 +83,35 @@ static void subscription_reply(void *arg, json_t *message, const struct weft_err
 	subscription->fn(subscription->arg, NULL, error ? error : &own);
 }
 
-int weft_subscribe(struct weft_client *client, const struct weft_target *target, const char *topic,
-		   const char *since, weft_event_fn fn, void *arg,
+int weft_subscribe(struct weft_client *client, const struct weft_subscribe_params *params,
 		   struct weft_subscription **out_subscription, struct weft_error *error)
 {
-	struct ask_params params = {.method = ASK_INTERFACE "SubscribeService",
-				    .wants_more = true,
-				    .timeout_ms = -1,
-				    .fn = subscription_reply,
-				    .gone = free};
 	struct weft_subscription *subscription = calloc(1, sizeof(*subscription));
+	const struct weft_target *target = &params->target;
+	const struct api_subscribe_service_in in = {
+		.name = target->service,
+		.version = target->version,
+		.provider = target->provider,
+		.topic = params->topic,
+		.since = params->since,
+		.has_sign = true,
+		.sign = target->is_signed,
+	};
+	const struct ask_params asked = {
+		.method = API_SUBSCRIBE_SERVICE_METHOD,
+		.parameters = subscription ? api_subscribe_service_in_write(&in) : NULL,
+		.wants_more = true,
+		.fn = subscription_reply,
+		.gone = free,
+		.arg = subscription,
+	};
 	int err;
 
-	params.parameters = json_pack("{s:s, s:s, s:b}", "name", target->service, "topic", topic,
-				      "sign", target->is_signed);
-	if (params.parameters && target->version)
-		(void)json_object_set_new(params.parameters, "version",
-					  json_string(target->version));
-	if (params.parameters && target->provider)
-		(void)json_object_set_new(params.parameters, "provider",
-					  json_string(target->provider));
-	if (params.parameters && since)
-		(void)json_object_set_new(params.parameters, "since", json_string(since));
-	if (!subscription || !params.parameters) {
-		json_decref(params.parameters);
-		free(subscription);
+	if (!subscription)
 		return client_failure_memory(error);
-	}
-	subscription->fn = fn;
-	subscription->arg = arg;
-	params.arg = subscription;
-	err = client_ask_start(client, &params, &subscription->ask, error);
+	subscription->fn = params->fn;
+	subscription->arg = params->arg;
+	err = client_ask_start(client, &asked, &subscription->ask, error);
 	if (err < 0)
 		free(subscription);
 	else

@@ -56,7 +56,7 @@ int client_varlink_connect(struct varlink *varlink, const char *path, int timeou
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	/* A daemon that hangs takes nobody from its queue, so connecting waits too. */
+	/* A daemon that hangs accepts no connection from its queue, so connecting waits too. */
 	if (timeout_ms >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	err = connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;

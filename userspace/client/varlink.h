@@ -11,8 +11,8 @@
 #include "weft/err.h"
 
 /*
- * A connection that speaks varlink, as the one who calls or the one who is
- * called: JSON objects, each with a NUL behind it, and after an upgrade bytes.
+ * A connection that speaks varlink, as the calling or as the called
+ * side: JSON objects, each with a NUL behind it, and after an upgrade bytes.
  * Never waits.
  */
 struct varlink_buffer {

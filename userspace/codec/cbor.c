@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 enum major {
 	MAJOR_UINT = 0,

@@ -15,8 +15,8 @@
  * is valid UTF-8. The reader refuses everything else; like the cursor it
  * is sticky, so a parser checks once at its end with cbor_reader_finish.
  *
- * Maps of ours have unsigned integer keys, free metadata text keys; one
- * map has one kind, so that both orders of RFC 8949 agree. Typical use:
+ * Own maps have unsigned integer keys, free metadata text keys; one map has one kind, so that
+ * both orders of RFC 8949 agree. Typical use:
  *
  *	cbor_reader_init(&r, bytes, len);
  *	cbor_enter_map(&r);
@@ -65,7 +65,10 @@ struct cbor_reader {
 };
 
 void cbor_reader_init(struct cbor_reader *r, const void *data, size_t len);
-/* cbor_reader_init_any_order: for what others write who do not sort; nothing of it is signed or hashed. */
+/*
+ * cbor_reader_init_any_order: for writers that do not sort keys; nothing of it is signed or
+ * hashed.
+ */
 void cbor_reader_init_any_order(struct cbor_reader *r, const void *data, size_t len);
 /* cbor_reader_finish: 0, or WEFT_EMALFORMED when anything was wrong or bytes are left over. */
 WEFT_MUST_CHECK

@@ -252,14 +252,18 @@ static bool is_written(const struct cbor_field *field, const void *record)
 	const uint8_t *at = const_member_of(record, field->has_size ? field->has : field->off);
 	size_t size = field->has_size ? field->has_size : is_text ? 1 : field->size;
 
-	if (field->need == CBOR_FORMER)
-		return false;
-	if (field->need == CBOR_USUAL || field->need == CBOR_NEEDED)
-		return true;
+	if (field->need != CBOR_OPTIONAL && field->need != CBOR_FLAGGED)
+		return field->need != CBOR_FORMER;
 	for (size_t i = 0; i < size; i++)
 		if (at[i])
 			return true;
 	return false;
+}
+
+/* The length or count beside a field's member. */
+static uint64_t count_of(const struct cbor_field *field, const void *record)
+{
+	return number_load(const_member_of(record, field->len_off), field->len_size);
 }
 
 static void addr_write(struct writer *w, const struct addr *direct)
@@ -271,7 +275,7 @@ static void addr_write(struct writer *w, const struct addr *direct)
 
 static void rows_write(struct writer *w, const struct cbor_field *field, const void *record)
 {
-	uint64_t cnt = number_load(const_member_of(record, field->len_off), field->len_size);
+	uint64_t cnt = count_of(field, record);
 
 	cbor_write_array(w, cnt);
 	for (uint64_t i = 0; i < cnt; i++) {
@@ -287,8 +291,8 @@ static void rows_write(struct writer *w, const struct cbor_field *field, const v
 static void value_write(struct writer *w, const struct cbor_field *field, const void *record)
 {
 	const void *member = const_member_of(record, field->off);
-	uint64_t len = number_load(const_member_of(record, field->len_off), field->len_size);
 	const void *data;
+	uint64_t len;
 
 	switch (field->kind) {
 	case CBOR_FIELD_UINT:
@@ -314,6 +318,7 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 	case CBOR_FIELD_BYTES:
 	case CBOR_FIELD_SPAN:
 		memcpy(&data, member, sizeof(data));
+		len = count_of(field, record);
 		if (field->kind == CBOR_FIELD_SPAN)
 			cbor_write_text(w, data, len);
 		else
@@ -329,7 +334,7 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 		addr_write(w, member);
 		break;
 	case CBOR_FIELD_ADDRS:
-		peer_addrs_write(w, member, (unsigned)len);
+		peer_addrs_write(w, member, (unsigned)count_of(field, record));
 		break;
 	case CBOR_FIELD_ROWS:
 	case CBOR_FIELD_IDS:
@@ -342,16 +347,16 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 
 void cbor_fields_write(struct writer *w, const struct cbor_table *table, const void *record)
 {
-	unsigned cnt = 0;
+	uint64_t written = 0;
 
 	for (unsigned i = 0; i < table->cnt; i++)
-		cnt += is_written(&table->fields[i], record);
-	cbor_write_map(w, cnt);
-	for (unsigned i = 0; i < table->cnt; i++) {
-		if (!is_written(&table->fields[i], record))
-			continue;
-		cbor_write_uint(w, table->fields[i].key);
-		value_write(w, &table->fields[i], record);
+		written |= (uint64_t)is_written(&table->fields[i], record) << i;
+	cbor_write_map(w, (unsigned)__builtin_popcountll(written));
+	for (; written; written &= written - 1) {
+		const struct cbor_field *field = &table->fields[__builtin_ctzll(written)];
+
+		cbor_write_uint(w, field->key);
+		value_write(w, field, record);
 	}
 }
 

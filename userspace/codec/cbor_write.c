@@ -5,21 +5,18 @@ static void head_write(struct writer *w, uint8_t major, uint64_t value)
 {
 	uint8_t first = (uint8_t)(major << 5);
 
-	if (value < 24) {
-		writer_u8(w, (uint8_t)(first | value));
-	} else if (value <= UINT8_MAX) {
-		writer_u8(w, first | 24);
-		writer_u8(w, (uint8_t)value);
-	} else if (value <= UINT16_MAX) {
-		writer_u8(w, first | 25);
-		writer_be16(w, (uint16_t)value);
-	} else if (value <= UINT32_MAX) {
-		writer_u8(w, first | 26);
-		writer_be32(w, (uint32_t)value);
-	} else {
-		writer_u8(w, first | 27);
-		writer_be64(w, value);
-	}
+	unsigned size = value <= UINT8_MAX    ? 0
+			: value <= UINT16_MAX ? 1
+			: value <= UINT32_MAX ? 2
+					      : 3;
+	size_t len = value < 24 ? 0 : 1u << size;
+	uint8_t *at = writer_reserve(w, 1 + len);
+
+	if (!at)
+		return;
+	at[0] = (uint8_t)(first | (len ? 24 + size : value));
+	for (; len > 0; len--, value >>= 8)
+		at[len] = (uint8_t)value;
 }
 
 void cbor_write_uint(struct writer *w, uint64_t value)

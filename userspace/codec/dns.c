@@ -22,8 +22,8 @@ static bool name_append(struct dns_name *name, const uint8_t *label, size_t len)
 }
 
 /*
- * labels_read appends labels from c up to the root, true, or up to a
- * pointer, whose target is told: false with *out_target.
+ * labels_read appends labels from c up to the root, true, or up to a pointer: false with its
+ * target in *out_target.
  */
 static bool labels_read(struct cursor *c, struct dns_name *name, size_t *out_target)
 {

@@ -10,9 +10,8 @@
 #include "weft/err.h"
 
 /*
- * DNS messages (RFC 1035, 4) as far as somebody needs them who carries
- * records about and resolves nothing: every section is walked and checked,
- * answers are told.
+ * DNS messages (RFC 1035, 4) as far as a carrier of records needs them that resolves nothing:
+ * every section is walked and checked, answers are returned.
  */
 #define DNS_NAME_LEN_MAX   255 /* on the wire, with the root's empty label (2.3.4) */
 #define DNS_LABEL_LEN_MAX  63

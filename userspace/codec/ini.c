@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 struct ini_state {
 	char section[INI_LINE_LEN_MAX + 1];

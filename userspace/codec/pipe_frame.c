@@ -6,7 +6,7 @@
  */
 #include "codec/pipe_frame.h"
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 static bool kind_is_piece(unsigned kind)
 {

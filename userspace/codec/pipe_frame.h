@@ -15,10 +15,9 @@
  *
  *	u32 length, big-endian ‖ u8 kind ‖ length bytes
  *
- * Messages travel in pieces; the pieces of one are all binary or all text.
- * After FINISH its sender sends no more pieces. END ends both directions and
- * is the last frame: u8 status (enum service_status), then why, in UTF-8.
- * Whoever closes the socket without it has gone.
+ * Messages travel in pieces; the pieces of one are all binary or all text. After FINISH its
+ * sender sends no more pieces. END ends both directions and is the last frame: u8 status (enum
+ * service_status), then why, in UTF-8. A side that closes the socket without it has gone.
  */
 enum pipe_frame_kind {
 	PIPE_FRAME_BINARY = 0, /* the last piece of a message, or all of it */

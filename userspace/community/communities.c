@@ -7,12 +7,12 @@
 #include "base/monotonic.h"
 #include "base/list.h"
 #include "base/random.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "community_state.h"
 #include "joined_record.h"
-#include "community_query.h"
-#include "community_search.h"
-#include "community_serve.h"
+#include "community/sync/community_query.h"
+#include "community/sync/community_search.h"
+#include "community/sync/community_serve.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -165,8 +165,8 @@ static int row_submit(struct community *community)
 	if (!batch)
 		return -ENOMEM;
 	community_joined_record_write(&w, community);
-	store_batch_put(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN, bytes,
-			w.bad ? 0 : writer_len(&w));
+	store_batch_put(batch, STORE_COMMUNITIES, store_key(community->roster.id, COMMUNITY_ID_LEN),
+			bytes, w.bad ? 0 : writer_len(&w));
 	explicit_bzero(bytes, sizeof(bytes)); /* a creator's has the community's seed */
 	err = store_submit(store, batch, row_saved, community);
 	if (err < 0)
@@ -237,7 +237,8 @@ static int cursor_key_load(struct communities *all)
 
 	if (err < 0)
 		return err;
-	err = store_get(snapshot, STORE_META, CURSOR_KEY_NAME, CURSOR_KEY_NAME_LEN, &value, &len);
+	err = store_get(snapshot, STORE_META, store_key(CURSOR_KEY_NAME, CURSOR_KEY_NAME_LEN),
+			&value, &len);
 	if (err == 0 && len == sizeof(all->cursor_key))
 		memcpy(all->cursor_key, value, len);
 	store_snapshot_close(snapshot);
@@ -248,53 +249,42 @@ static int cursor_key_load(struct communities *all)
 	random_fill(all->params.random, all->cursor_key, sizeof(all->cursor_key));
 	if (!(batch = store_batch_new(all->params.store)))
 		return -ENOMEM;
-	store_batch_put(batch, STORE_META, CURSOR_KEY_NAME, CURSOR_KEY_NAME_LEN, all->cursor_key,
-			sizeof(all->cursor_key));
+	store_batch_put(batch, STORE_META, store_key(CURSOR_KEY_NAME, CURSOR_KEY_NAME_LEN),
+			all->cursor_key, sizeof(all->cursor_key));
 	err = store_submit(all->params.store, batch, NULL, NULL);
 	if (err < 0)
 		store_batch_free(batch);
 	return err;
 }
 
-struct loading {
-	struct communities *all;
-	int err;
-};
-
-static bool load_row(void *arg, const struct store_item *item)
+static int row_load(struct communities *all, const struct store_item *item)
 {
-	struct loading *loading = arg;
-	struct communities *all = loading->all;
 	struct community *community = community_new(all);
 	uint8_t id[COMMUNITY_ID_LEN];
+	int err;
 
-	if (!community) {
-		loading->err = WEFT_EFULL;
-		return false;
-	}
-	loading->err = community_joined_record_parse(item->value, item->value_len, community);
+	if (!community)
+		return WEFT_EFULL;
+	err = community_joined_record_parse(item->value, item->value_len, community);
 	community_id_of(community->key, id);
-	if (loading->err == 0 && memcmp(id, item->key, sizeof(id)) != 0)
-		loading->err = WEFT_EDAMAGED;
+	if (err == 0 && memcmp(id, item->key, sizeof(id)) != 0)
+		err = WEFT_EDAMAGED;
 	memcpy(community->roster.id, id, sizeof(id));
 	community->is_kept = true;
-	return loading->err == 0;
+	return err;
 }
 
 static int rows_load(struct communities *all)
 {
-	struct loading loading = {.all = all};
+	struct store_iter iter = store_iter_fresh(all->params.store, STORE_COMMUNITIES, STORE_ALL);
 	struct community *community = NULL;
-	struct store_snapshot *snapshot;
 	uint8_t id[COMMUNITY_ID_LEN];
-	int err = store_snapshot_open(all->params.store, &snapshot);
+	struct store_item item;
+	int err;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_COMMUNITIES, NULL, 0, load_row, &loading);
-	store_snapshot_close(snapshot);
-	if (err == 0)
-		err = loading.err;
+	while (store_iter_next(&iter, &item))
+		iter.err = row_load(all, &item);
+	err = store_iter_end(&iter);
 	while (err == 0 && (community = community_next(all, community))) {
 		memcpy(id, community->roster.id, sizeof(id));
 		err = community_roster_open(&community->roster, all->params.store, id);
@@ -389,7 +379,7 @@ void communities_free(struct communities *all)
 
 	if (!all)
 		return;
-	/* What is being stored would be told to nobody. */
+	/* The caller of a row that is being stored would not hear of its end. */
 	store_flush(all->params.store);
 	while (all->slots && (community = community_next(all, community)))
 		node_key_free(community->secret);

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "page_cursor.h"
-#include "community_message.h"
+#include "community/record/page_cursor.h"
+#include "community/record/community_message.h"
 #include "community_reason.h"
-#include "community_record.h"
+#include "community/record/community_record.h"
 #include "blobs/link.h"
 #include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
@@ -22,9 +22,9 @@ struct store;
 struct timer_wheel;
 
 /*
- * Communities: nodes that joined the same one know of each other and of the public
- * shares that were bound to it; nobody else is told. Each member holds all records that
- * it heard of, and asks some others every minute what is new.
+ * Communities: nodes that joined the same one know of each other and of the public shares that
+ * were bound to it; other nodes do not. Each member holds all records that it heard of, and
+ * asks some others every minute what is new.
  *
  *	joined	communities.c: create, join, leave; in the store
  *	said	community_announce.c, community_bind.c: this node's own records, signed anew -> intake, overlay
@@ -42,7 +42,7 @@ struct community_ask; /* something of a caller's under way */
 
 struct community_config {
 	uint32_t community_cap;	    /* joined at once */
-	uint32_t member_cap;	    /* records of one community, of who left among them */
+	uint32_t member_cap;	    /* records of one community, those of leavers among them */
 	uint32_t share_cap;	    /* likewise */
 	uint32_t shares_per_member; /* announced by one node, in one community */
 	uint32_t requests_per_min;  /* of one peer */
@@ -86,8 +86,8 @@ struct community_params {
 /*
  * communities_new reads what was joined and registers the messages' handlers; the overlay has
  * its rules from community_rules_add. 0, WEFT_EFULL, WEFT_EEXISTS, -errno. communities_stop,
- * while mesh and overlay are there: asks nobody any more. communities_free: when no answer is
- * lent to the mesh and no job of jobs is under way any more. Both take NULL.
+ * while mesh and overlay are there: asks no member any more. communities_free: when no answer
+ * is lent to the mesh and no job of jobs is under way any more. Both take NULL.
  */
 WEFT_MUST_CHECK
 int communities_new(const struct community_params *params, struct communities **out_communities);
@@ -104,13 +104,13 @@ void communities_set_addresses(struct communities *communities, const struct add
 void communities_session(struct communities *communities, const uint8_t key[static MESH_KEY_LEN],
 			 bool is_up, uint64_t now_ns);
 
-/* done is told 0 when it is durable, else why not. */
+/* done gets 0 when the change is durable, else the reason. */
 typedef void (*community_done_fn)(void *arg, int err, uint64_t now_ns);
 
 /*
  * community_create makes a community with a key of its own, which stays on this node, and joins
- * it. community_join joins that of link (kind LINK_COMMUNITY), or takes another token for one that
- * was joined. WEFT_EREFUSED: the id is not that of the key; WEFT_EMALFORMED: the name;
+ * it; it reads neither link nor token. community_join joins the one of link (kind LINK_COMMUNITY), or
+ * takes another token for a community that was joined. WEFT_EREFUSED: the id is not that of the key; WEFT_EMALFORMED: the name;
  * WEFT_EEXISTS: another has that name; WEFT_EDAMAGED: the token is of another community or node, or
  * not signed by it; WEFT_ESTALE: it has expired; WEFT_EFULL; WEFT_EBUSY: it is being left.
  */
@@ -120,15 +120,15 @@ struct community_join_ask {
 	const struct link *link;
 	const uint8_t *token; /* or NULL */
 	size_t token_len;
+	community_done_fn done;
+	void *arg;
 };
 WEFT_MUST_CHECK
-int community_create(struct communities *communities, const char *name, bool is_strict,
-		     community_done_fn done, void *arg, uint64_t now_ns,
-		     uint8_t out_id[static COMMUNITY_ID_LEN]);
+int community_create(struct communities *communities, const struct community_join_ask *ask,
+		     uint64_t now_ns, uint8_t out_id[static COMMUNITY_ID_LEN]);
 WEFT_MUST_CHECK
 int community_join(struct communities *communities, const struct community_join_ask *ask,
-		   community_done_fn done, void *arg, uint64_t now_ns,
-		   uint8_t out_id[static COMMUNITY_ID_LEN]);
+		   uint64_t now_ns, uint8_t out_id[static COMMUNITY_ID_LEN]);
 /*
  * community_leave tells some members and the overlay, forgets all of it, and with it the
  * community's key, if it was made here. done when that is durable, and only then it
@@ -137,7 +137,7 @@ int community_join(struct communities *communities, const struct community_join_
 WEFT_MUST_CHECK
 int community_leave(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
 		    community_done_fn done, void *arg);
-/* community_forget_callers: done of nobody is called any more (the control socket closed). */
+/* community_forget_callers: no done is called any more (the control socket closed). */
 void community_forget_callers(struct communities *communities);
 
 struct community_info {
@@ -167,14 +167,14 @@ WEFT_MUST_CHECK
 int community_link(const struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
 		   struct link *out_link);
 /*
- * community_token signs that the node of member belongs to id until expires_s. *out_len of out.
- * 0, WEFT_EABSENT, WEFT_EREFUSED (its key is not here), WEFT_EMALFORMED (past, or too far).
+ * community_token signs that the node of member belongs to id until expires_s. Returns the token's
+ * length, WEFT_EABSENT, WEFT_EREFUSED (its key is not here), WEFT_EMALFORMED (past, or too far).
  */
 WEFT_MUST_CHECK
 int community_token(const struct communities *communities,
 		    const uint8_t id[static COMMUNITY_ID_LEN],
 		    const uint8_t member[static COMMUNITY_KEY_LEN], uint64_t expires_s,
-		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX], size_t *out_len);
+		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX]);
 
 /*
  * community_expel signs a new revocation list, under the next epoch, that has the node of member, or has it no
@@ -229,11 +229,11 @@ int community_shares(struct communities *communities, const uint8_t id[static CO
 		     void (*fn)(void *arg, const struct community_share *share), void *arg);
 
 /*
- * community_search looks for shares whose title or description has all words, folded: here, when
- * peer is NULL, and nobody hears of it; else by asking that member. community_ask_shares: what that
- * member itself publishes. page is borrowed for the call of done, its records were parsed and
- * verified. 0, WEFT_EABSENT, WEFT_EBUSY, WEFT_EMALFORMED (no words), WEFT_ETOOLARGE, and of a
- * cursor, when peer is NULL, as above.
+ * community_search looks for shares whose title or description has all words, folded: here,
+ * when peer is NULL, and no other node hears of it; else by asking that member.
+ * community_ask_shares: what that member itself publishes. page is borrowed for the call of
+ * done, its records were parsed and verified. 0, WEFT_EABSENT, WEFT_EBUSY, WEFT_EMALFORMED (no
+ * words), WEFT_ETOOLARGE, and of a cursor, when peer is NULL, as above.
  */
 struct community_question {
 	const char *words; /* of a search */
@@ -257,10 +257,10 @@ int community_peer(struct communities *communities, const uint8_t id[static COMM
 		   struct addr addrs[static PEER_ADDRS_MAX]);
 
 /*
- * Members that may have what was bound: who announced it, members that are asked again and again,
- * and some others. community_keepers_of_share: of every community where the share of share_id is
- * bound. community_keepers_of_manifest: where a share of that newest revision is bound, as far as
- * the first COMMUNITY_LOOK_MAX shares of each tell. Write at most COMMUNITY_KEEPERS_MAX, each once,
+ * Members that may have what was bound: its announcer, partners, and some others.
+ * community_keepers_of_share: of every community where the share of share_id is bound.
+ * community_keepers_of_manifest: where a share of that newest revision is bound, as far as the
+ * first COMMUNITY_LOOK_MAX shares of each tell. Write at most COMMUNITY_KEEPERS_MAX, each once,
  * this node not among them; addresses are those that each says of itself. Return how many.
  */
 #define COMMUNITY_KEEPERS_MAX 8u

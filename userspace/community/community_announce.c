@@ -5,7 +5,7 @@
  *	due (timer) -> signed -> intake, durable -> put into the overlay -> due again
  *
  * Numbers are the wall clock's seconds, or one more than the last: so they ascend even when the
- * store is lost. Nothing is told under a number that is not durable.
+ * store is lost. A record leaves the node only when its number is durable.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "community_state.h"
-#include "community_rule.h"
+#include "community/record/community_rule.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -73,9 +73,9 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 	due(community, now_ns);
 }
 
-/* record goes into the overlay under the name of its kind; again later where nobody keeps it. */
-static void put(struct community *community, enum community_put kind, const uint8_t *name,
-		size_t name_len, const uint8_t *record, size_t len, uint64_t now_ns)
+/* Puts record into the overlay under the name of its kind, and again later if no node stored it. */
+static void put(struct community *community, enum community_put kind, struct community_bytes name,
+		struct community_bytes record, uint64_t now_ns)
 {
 	static const uint8_t tags[] = {
 		[COMMUNITY_PUT_MEMBER] = COMMUNITY_TAG_MEMBER,
@@ -89,8 +89,12 @@ static void put(struct community *community, enum community_put kind, const uint
 		return;
 	community->put_kind = kind;
 	value[0] = tags[kind];
-	memcpy(value + 1, record, len);
-	if (overlay->ops->put(overlay->overlay, name, name_len, value, 1 + len, put_done, community,
+	memcpy(value + 1, record.data, record.len);
+	if (overlay->ops->put(overlay->overlay,
+			      &(struct overlay_put_params){
+				      .value = {name.data, name.len, value, 1 + record.len},
+				      .done = put_done,
+				      .arg = community},
 			      now_ns, &community->put) == 0)
 		return;
 	community->put = NULL;
@@ -100,49 +104,47 @@ static void put(struct community *community, enum community_put kind, const uint
 static void put_member(struct community *community, uint64_t now_ns)
 {
 	uint8_t name[COMMUNITY_NAME_CAP];
+	size_t len = community_name_member(community->roster.id, community->all->own_key, name);
 
-	put(community, COMMUNITY_PUT_MEMBER, name,
-	    community_name_member(community->roster.id, community->all->own_key, name),
-	    community->record, community->record_len, now_ns);
+	put(community, COMMUNITY_PUT_MEMBER, (struct community_bytes){name, len},
+	    (struct community_bytes){community->record, community->record_len}, now_ns);
+}
+
+static void put_share(struct community *community, const uint8_t *share_id, uint64_t now_ns)
+{
+	uint8_t name[COMMUNITY_NAME_CAP];
+	size_t len = community_name_share(community->roster.id, share_id, name);
+
+	put(community, COMMUNITY_PUT_SHARE, (struct community_bytes){name, len},
+	    (struct community_bytes){community->own_bytes, community->own_len}, now_ns);
 }
 
 /* --- hints --- */
 
 struct sampling {
-	const uint8_t *own_key;
-	uint64_t wall_s;
 	uint8_t keys[COMMUNITY_SAMPLES_MAX][COMMUNITY_KEY_LEN];
 	unsigned cnt;
 };
 
-static bool sample(void *arg, const struct roster_row *row)
-{
-	struct sampling *sampling = arg;
-
-	if (row->is_live && row->until_s > sampling->wall_s &&
-	    memcmp(row->key, sampling->own_key, COMMUNITY_KEY_LEN) != 0)
-		memcpy(sampling->keys[sampling->cnt++], row->key, COMMUNITY_KEY_LEN);
-	return sampling->cnt < COMMUNITY_SAMPLES_MAX;
-}
-
-/* From a random place on, or, when there are too few, from the first. */
+/* From a random place on. */
 static void samples_take(struct community *community, struct sampling *sampling)
 {
+	uint64_t wall_s = community_wall_s(community->all);
 	uint8_t from[ROSTER_KEY_LEN];
 	struct store_snapshot *snapshot;
-	int err;
+	struct roster_iter iter;
+	struct roster_row row;
 
 	random_fill(community->all->params.random, from, sizeof(from));
 	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return;
-	err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, from, sample,
-				    sampling);
-	if (err == 0 && sampling->cnt < COMMUNITY_SAMPLES_MAX) {
-		sampling->cnt = 0;
-		err = community_roster_each(snapshot, community->roster.id, ROSTER_MEMBER, NULL,
-					    sample, sampling);
-	}
-	if (err < 0)
+	community_roster_walk(&iter, snapshot, community->roster.id, ROSTER_MEMBER, from);
+	iter.wraps = true;
+	while (sampling->cnt < COMMUNITY_SAMPLES_MAX && community_roster_next(&iter, &row))
+		if (row.is_live && row.until_s > wall_s &&
+		    memcmp(row.key, community->all->own_key, COMMUNITY_KEY_LEN) != 0)
+			memcpy(sampling->keys[sampling->cnt++], row.key, COMMUNITY_KEY_LEN);
+	if (community_roster_end(&iter) < 0)
 		sampling->cnt = 0;
 	store_snapshot_close(snapshot);
 }
@@ -150,10 +152,12 @@ static void samples_take(struct community *community, struct sampling *sampling)
 static void put_hint(struct community *community, uint64_t now_ns)
 {
 	struct communities *all = community->all;
-	struct sampling sampling = {.own_key = all->own_key, .wall_s = community_wall_s(all)};
-	struct community_hint hint = {.time_s = sampling.wall_s, .seq = sampling.wall_s};
+	struct sampling sampling = {.cnt = 0};
+	uint64_t wall_s = community_wall_s(all);
+	struct community_hint hint = {.time_s = wall_s, .seq = wall_s};
 	uint8_t bytes[COMMUNITY_HINT_LEN_MAX], name[COMMUNITY_NAME_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
+	size_t name_len;
 
 	memcpy(hint.id, community->roster.id, sizeof(hint.id));
 	memcpy(hint.addrs, all->addrs, sizeof(hint.addrs));
@@ -163,12 +167,13 @@ static void put_hint(struct community *community, uint64_t now_ns)
 		hint.samples[i] = sampling.keys[i];
 	hint.sample_cnt = sampling.cnt;
 	community_hint_write(&w, all->params.key, &hint);
+	name_len = community_name_hint(community->roster.id, name);
 	if (!w.bad)
-		put(community, COMMUNITY_PUT_HINT, name,
-		    community_name_hint(community->roster.id, name), bytes, writer_len(&w), now_ns);
+		put(community, COMMUNITY_PUT_HINT, (struct community_bytes){name, name_len},
+		    (struct community_bytes){bytes, writer_len(&w)}, now_ns);
 }
 
-/* Of ten thousand members not all have to say whom to ask. */
+/* Of ten thousand members not all have to publish a hint. */
 static bool hint_is_mine(struct community *community)
 {
 	uint32_t member_cnt = community->roster.joined_cnt;
@@ -246,7 +251,6 @@ static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 {
 	struct community *community = arg;
 	const struct intake_item *item = &lot->items[0];
-	uint8_t name[COMMUNITY_NAME_CAP];
 
 	if (item->verdict == COMMUNITY_STORE_FAILED || lot->err < 0) {
 		community->is_record_stale |= item->kind == ROSTER_MEMBER;
@@ -261,13 +265,11 @@ static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 	if (item->kind == ROSTER_MEMBER)
 		member_is_durable(community, now_ns);
 	else if (lot->taken_cnt)
-		put(community, COMMUNITY_PUT_SHARE, name,
-		    community_name_share(community->roster.id, item->key, name),
-		    community->own_bytes, community->own_len, now_ns);
+		put_share(community, item->key, now_ns);
 	due(community, now_ns);
 }
 
-/* --- shares that nobody said again for half a life, or that nobody keeps --- */
+/* --- shares whose record is past half its life, or which no node stores --- */
 
 static bool is_said_again(const struct community *community, const struct community_share *share)
 {
@@ -427,7 +429,10 @@ void community_announce_stop(struct community *community)
 
 void community_announce_renew(struct community *community, uint64_t seq, uint64_t now_ns)
 {
-	/* No number is above the greatest: who used it up under our key has the last word. */
+	/*
+	 * No number is above the greatest: the node that used it up under our key has the last
+	 * word.
+	 */
 	if (seq != UINT64_MAX && seq > community->seq)
 		community->seq = seq;
 	community->is_record_stale = true;
@@ -446,15 +451,18 @@ int community_announce_bind(struct community *community, const uint8_t *bytes, s
 }
 
 /* What the roster has of this node. */
-static bool load_share(void *arg, const struct roster_row *row)
+static int load_shares(struct community *community, struct store_snapshot *snapshot)
 {
-	struct community *community = arg;
 	struct community_share share;
+	struct roster_iter iter;
+	struct roster_row row;
 
-	if (row->is_live && community_share_parse(row->record, row->len, &share) == 0 &&
-	    memcmp(share.key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
-		community_own_shares_set(&community->shares, row->key, true);
-	return true;
+	community_roster_walk(&iter, snapshot, community->roster.id, ROSTER_SHARE, NULL);
+	while (community_roster_next(&iter, &row))
+		if (row.is_live && community_share_parse(row.record, row.len, &share) == 0 &&
+		    memcmp(share.key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
+			community_own_shares_set(&community->shares, row.key, true);
+	return community_roster_end(&iter);
 }
 
 static void load_member(struct community *community, const struct roster_row *row)
@@ -486,8 +494,7 @@ int community_announce_load(struct community *community)
 	if (err == WEFT_EABSENT || err == WEFT_EDAMAGED)
 		err = 0;
 	if (err == 0 && community_roster_share_cnt(&community->roster, all->own_key))
-		err = community_roster_each(snapshot, community->roster.id, ROSTER_SHARE, NULL,
-					    load_share, community);
+		err = load_shares(community, snapshot);
 	store_snapshot_close(snapshot);
 	return err;
 }

@@ -14,7 +14,7 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "community_state.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
@@ -184,8 +184,7 @@ int community_token_renew(struct community *community)
 	return 0;
 }
 
-int community_create(struct communities *all, const char *name, bool is_strict,
-		     community_done_fn done, void *arg, uint64_t now_ns,
+int community_create(struct communities *all, const struct community_join_ask *ask, uint64_t now_ns,
 		     uint8_t out_id[static COMMUNITY_ID_LEN])
 {
 	struct community *community;
@@ -198,18 +197,18 @@ int community_create(struct communities *all, const char *name, bool is_strict,
 	explicit_bzero(seed, sizeof(seed));
 	if (err < 0)
 		return err;
-	if ((err = community_open(all, node_key_public(secret), name, &community)) < 0) {
+	if ((err = community_open(all, node_key_public(secret), ask->name, &community)) < 0) {
 		node_key_free(secret);
 		return err;
 	}
 	community->secret = secret;
-	if (is_strict && (err = community_token_renew(community)) < 0) {
+	if (ask->is_strict && (err = community_token_renew(community)) < 0) {
 		community_release(community);
 		return err;
 	}
-	if (is_strict)
+	if (ask->is_strict)
 		community_revocations_begin(community);
-	done_set(community, done, arg);
+	done_set(community, ask->done, ask->arg);
 	memcpy(out_id, community->roster.id, COMMUNITY_ID_LEN);
 	community_tell(all, COMMUNITY_JOINED, out_id, NULL);
 	community_begin(community, now_ns);
@@ -259,8 +258,7 @@ static void seeds_take(struct community *community, const struct link *link)
 		community_partners_named(community, &link->nodes[i]);
 }
 
-int community_join(struct communities *all, const struct community_join_ask *ask,
-		   community_done_fn done, void *arg, uint64_t now_ns,
+int community_join(struct communities *all, const struct community_join_ask *ask, uint64_t now_ns,
 		   uint8_t out_id[static COMMUNITY_ID_LEN])
 {
 	struct community_token token;
@@ -285,7 +283,7 @@ int community_join(struct communities *all, const struct community_join_ask *ask
 		community_token_take(community, ask->token, ask->token_len, &token);
 	community->roster.is_strict |= ask->is_strict;
 	seeds_take(community, ask->link);
-	done_set(community, done, arg);
+	done_set(community, ask->done, ask->arg);
 	memcpy(out_id, id, sizeof(id));
 	if (!is_new)
 		return 0;
@@ -319,7 +317,7 @@ void community_leave_begin(struct community *community, uint64_t now_ns)
 	community_tell(community->all, COMMUNITY_LEFT, community->roster.id, NULL);
 }
 
-/* After a restart nobody would know of it; rows that its own record left are read by a later join. */
+/* After a restart no row would name it; a later join reads the rows that its own record left. */
 void community_undo(struct community *community)
 {
 	community_end(community);
@@ -353,7 +351,8 @@ void community_swept(struct community *community, const struct intake_lot *lot)
 	if (lot->err < 0 || !lot->is_swept || community->is_saving ||
 	    !(batch = store_batch_new(store)))
 		return;
-	store_batch_delete(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN);
+	store_batch_delete(batch, STORE_COMMUNITIES,
+			   store_key(community->roster.id, COMMUNITY_ID_LEN));
 	community_revocations_drop(batch, community->roster.id);
 	community->is_saving = true;
 	if (store_submit(store, batch, row_gone, community) < 0) {
@@ -399,7 +398,7 @@ int community_link(const struct communities *all, const uint8_t id[static COMMUN
 
 int community_token(const struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN],
 		    const uint8_t member[static COMMUNITY_KEY_LEN], uint64_t expires_s,
-		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX], size_t *out_len)
+		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX])
 {
 	const struct community *community = community_lookup(all, id);
 	struct community_token token = {.issued_s = community_wall_s(all), .expires_s = expires_s};
@@ -413,6 +412,5 @@ int community_token(const struct communities *all, const uint8_t id[static COMMU
 		return WEFT_EMALFORMED;
 	memcpy(token.member, member, sizeof(token.member));
 	community_token_write(&w, community->secret, &token);
-	*out_len = writer_len(&w);
-	return w.bad ? WEFT_ETOOLARGE : 0;
+	return w.bad ? WEFT_ETOOLARGE : (int)writer_len(&w);
 }

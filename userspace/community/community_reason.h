@@ -2,16 +2,14 @@
 #ifndef WEFT_COMMUNITY_COMMUNITY_REASON_H
 #define WEFT_COMMUNITY_COMMUNITY_REASON_H
 
-/* The rows of community_reasons.def as a list and as a table. Pure. */
+#include "weft/reason_table.h"
+
+/* What became of a record or a request, and the index of a counter; no code. */
 enum community_reason {
-#define COMMUNITY_REASON(symbol, word, text) COMMUNITY_##symbol,
-#include "community_reasons.def"
-#undef COMMUNITY_REASON
+#define REASON WEFT_REASON_NAME
+#include "community/community_reasons.def"
 	COMMUNITY_REASON_CNT,
 };
-
-/* community_reason_word: for scripts; community_reason_text: what it means, for people. */
-const char *community_reason_word(enum community_reason reason);
-const char *community_reason_text(enum community_reason reason);
+extern const struct weft_reason_row community_reasons[COMMUNITY_REASON_CNT];
 
 #endif

@@ -2,16 +2,15 @@
 #ifndef WEFT_COMMUNITY_COMMUNITY_STATE_H
 #define WEFT_COMMUNITY_COMMUNITY_STATE_H
 
-#include "base/arena.h"
-#include "base/heap.h"
+#include "base/memory/arena.h"
+#include "base/memory/heap.h"
 #include "base/list.h"
 #include "base/timer.h"
 #include "community.h"
-#include "epoch_key.h"
-#include "community_intake.h"
-#include "own_shares.h"
-#include "revocations.h"
-#include "roster.h"
+#include "community/access/epoch_key.h"
+#include "community/roster/community_intake.h"
+#include "community/access/revocations.h"
+#include "community/roster/roster.h"
 
 /* What the files of community/ share; each part of it has one file that owns it. */
 
@@ -56,7 +55,7 @@ struct community {
 	size_t token_len;
 	uint64_t token_expires_s;
 	uint64_t joined_s;
-	community_done_fn done; /* of who creates, joins or leaves; NULL: nobody waits */
+	community_done_fn done; /* of a creation, join or leave; NULL: no caller waits */
 	void *done_arg;
 	int done_err;
 	bool is_kept; /* its row is durable */
@@ -76,17 +75,17 @@ struct community {
 	bool is_leave_asked, is_leave_saving, is_leave_kept;
 	bool is_saving;	  /* the store has its row */
 	bool is_save_due; /* it changed since */
-	bool is_done_due; /* done is to be told done_err */
+	bool is_done_due; /* done is to be called with done_err */
 
 	/* community_announce.c */
 	uint8_t record[COMMUNITY_MEMBER_LEN_MAX]; /* our own, durable */
 	size_t record_len;			  /* 0: none yet */
 	uint64_t seq, record_s;
 	bool is_record_stale;  /* addresses, token or state are others by now */
-	struct intake_lot own; /* one record of ours on its way */
+	struct intake_lot own; /* one own record on its way */
 	uint8_t own_bytes[COMMUNITY_SHARE_LEN_MAX];
 	size_t own_len;
-	uint64_t own_s; /* when the latest share of ours was said */
+	uint64_t own_s; /* when the latest own share was signed */
 	uint8_t binds[COMMUNITY_BINDS_MAX][COMMUNITY_BINDING_LEN_MAX];
 	size_t bind_lens[COMMUNITY_BINDS_MAX];
 	unsigned bind_cnt;
@@ -97,7 +96,7 @@ struct community {
 	uint64_t put_ns;		 /* no put of the own record before */
 	uint64_t untold_s; /* own shares of that time or later may lack a put; 0: none */
 	uint64_t look_from_s, look_to_s; /* such ones, which the look under way says again */
-	bool is_put_due;		 /* nobody keeps the own record yet */
+	bool is_put_due;		 /* no node stores the own record yet */
 	enum community_put put_kind;
 	struct overlay_run *put;
 
@@ -107,7 +106,7 @@ struct community {
 	struct community_partner partners[COMMUNITY_PARTNERS_MAX];
 	unsigned partner_cnt;
 	unsigned round;	   /* of asking */
-	unsigned idle_cnt; /* rounds with nobody to ask, in a row */
+	unsigned idle_cnt; /* rounds without a member to ask, in a row */
 	unsigned run_cnt;  /* under way */
 	uint64_t synced_ns;
 	struct timer sync_timer;
@@ -171,8 +170,8 @@ struct community *community_lookup(const struct communities *all, const uint8_t 
 /* community_next walks the places in use: start with NULL, ends with NULL. */
 struct community *community_next(const struct communities *all, const struct community *after);
 /*
- * community_has_overlay: nodes of the overlay may hear of it. Of a strict one nobody but its
- * members does: they meet by links, sessions and what each keeps of the others.
+ * community_has_overlay: nodes of the overlay may hear of it. Of a strict one only its members
+ * do: they meet by links, sessions and what each keeps of the others.
  */
 bool community_has_overlay(const struct community *community);
 uint64_t community_wall_s(const struct communities *all);
@@ -232,7 +231,10 @@ void community_partners_stop(struct community *community);
 void community_partners_named(struct community *community, const struct link_node *node);
 void community_partners_told(struct community *community, const uint8_t *key,
 			     const struct addr *addrs, unsigned addr_cnt);
-/* community_partners_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
+/*
+ * community_partners_next: the member to ask now; out_peer's addresses lie in addrs. False: there
+ * is none.
+ */
 bool community_partners_next(struct community *community, struct mesh_peer *out_peer,
 			     struct addr addrs[static PEER_ADDRS_MAX]);
 struct community_partner *community_partners_partner(struct community *community,

@@ -11,15 +11,15 @@
 
 struct community;
 
-/* What a thread that asks who may read needs of a row (community_access.h). */
+/* What community_access.h needs of a row. */
 struct joined_brief {
 	bool is_strict, is_leaving;
 };
 
 /*
- * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it (crypto/key_seal.h)?, 3: name,
- * 4: strict, 5: token?, 6: joined s, 7: it is being left, 8: [[key, [PeerAddr]]] whom to ask,
- * 9: [[key, cursor]] partners}.
+ * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it
+ * (crypto/key_seal.h)?, 3: name, 4: strict, 5: token?, 6: joined s, 7: it is being left, 8:
+ * [[key, [PeerAddr]]] seeds, 9: [[key, cursor]] partners}.
  */
 #define JOINED_RECORD_CAP 8192u
 

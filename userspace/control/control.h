@@ -67,7 +67,7 @@ struct control_params {
 	void *ctx;		     /* for handlers */
 	struct poller *poller;
 	struct timer_wheel *timers;
-	struct load *load; /* who is refused what (base/fair/load.h); NULL: not kept */
+	struct load *load; /* counts refusals by account (base/fair/load.h); NULL: none are kept */
 	uint64_t now_ns;
 	/*
 	 * The process whose descendants may not call, whatever their user; 0: none yet.
@@ -77,13 +77,13 @@ struct control_params {
 };
 /*
  * control_open binds the socket, making the last folder of its path if
- * need be and replacing a socket file that nobody answers on.
+ * need be and replacing a socket file on which no daemon answers.
  * Returns 0, WEFT_EBUSY (another daemon answers there), -EEXIST (something
  * else is at path), -ENAMETOOLONG, -errno.
  */
 WEFT_MUST_CHECK
 int control_open(const struct control_params *params, struct control **out_control);
-/* control_close drops clients and forgets calls: nobody may reply to one afterwards. */
+/* control_close drops clients and forgets calls: no handler may reply to one afterwards. */
 void control_close(struct control *control);
 /* control_configure takes what can change at run time: request_rate, output and request lengths. */
 void control_configure(struct control *control, const struct control_config *config);
@@ -93,7 +93,7 @@ void control_configure(struct control *control, const struct control_config *con
  * sends one of several when the caller asked with more (control_wants_more).
  * parameters is taken (NULL: empty object). All are safe after the client
  * left: they do nothing but free. on_gone is called if the client leaves
- * before the end; the call is gone then.
+ * before the last reply; the call is gone then.
  *
  * control_fail names one of the interface's errors: err is a WEFT_E code or
  * -errno and becomes {"code", "name", "what", "why", "next"}: what object,
@@ -118,19 +118,34 @@ struct control_caller {
 };
 bool control_caller(const struct control_call *call, struct control_caller *out_caller);
 /*
- * control_role_of: of who calls; what is shown may depend on it. Links, and
+ * control_role_of: of the caller; what is shown may depend on it. Links, and
  * all but the first letters of ids and keys, are taken out of every reply to
  * the role view (redact.h), by whatever method.
  */
 enum control_role control_role_of(const struct control_call *call);
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next);
-/* control_fail_with adds fields of extra (taken) to the error's parameters. */
-void control_fail_with(struct control_call *call, int err, const char *what, const char *why,
-		       const char *next, json_t *extra);
+/*
+ * control_fail_of fails call as the row of err says, else as the last row, whose err is 0.
+ * why NULL: the text of err.
+ */
+struct control_failure_row {
+	int err;
+	const char *why, *next;
+};
+void control_fail_of(struct control_call *call, int err, const char *what,
+		     const struct control_failure_row *rows);
+struct control_failure {
+	int err;
+	const char *what, *why, *next;
+	json_t *more; /* fields beside these; taken */
+};
+void control_fail_with(struct control_call *call, const struct control_failure *failure);
 /* control_fail_parameter: standard org.varlink.service.InvalidParameter. */
 void control_fail_parameter(struct control_call *call, const char *parameter);
 void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg);
+/* control_hold sets *held to call, and to NULL when the client leaves: in place of control_on_gone. */
+void control_hold(struct control_call *call, struct control_call **held);
 /*
  * Replies of control_reply_more have to be taken as they come. control_backlog_len: bytes that wait for
  * the client, 0 for one that left. control_on_drained: drained is called, from the loop, whenever less than
@@ -144,7 +159,7 @@ void control_on_drained(struct control_call *call, void (*drained)(void *arg), v
  * for it, and the reply is the last of varlink on the connection. What
  * follows is the method's own, bytes both ways. control_upgrade replies
  * (parameters is taken), ends the call and gives the connection, or NULL when
- * the caller has left. Who does not read for 30 seconds what waits is dropped,
+ * the caller has left. A program that does not read for 30 seconds is dropped,
  * as on any connection; how much may wait is the method's to bound, by what
  * backlog_len and writable tell.
  *
@@ -207,11 +222,11 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 void control_watch(struct control *control, struct control_call *call, uint64_t since);
 
 /*
- * The same for who reads by itself. control_event_next gives the first
+ * The same for a caller that reads by itself. control_event_next gives the first
  * event that is kept with a number above after, as role may see it (JSON text), borrowed
  * until the next event: its number, or 0 when there is none; numbers
  * in between are lost. control_event_last: the last one's, 0 before the first.
- * control_on_event has told called after each event; NULL ends that.
+ * control_on_event: told is called after each event; NULL ends that.
  */
 uint64_t control_event_next(const struct control *control, enum control_role role, uint64_t after,
 			    const char **out_text, size_t *out_len);
@@ -220,15 +235,18 @@ void control_on_event(struct control *control, void (*told)(void *arg), void *ar
 
 struct control_stats {
 	uint32_t client_cnt, client_peak_cnt, client_cap, watcher_cnt;
-	uint64_t call_cnt, refused_cnt, malformed_cnt, dropped_slow_cnt, event_cnt;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "control/control_counters.def"
 	uint32_t pending_cnt, pending_peak_cnt, pending_cap; /* calls with an id */
-	uint64_t pending_refused_cnt, unread_cnt; /* beyond a share; answers nobody took */
+	uint64_t pending_refused_cnt, unread_cnt;	     /* beyond a share; answers not read */
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);
-/* control_places: who holds the places of connections, by role. */
+/* control_places: the holders of places of connections, by role. */
 struct fair_view;
 void control_places(const struct control *control, struct fair_view *out);
-/* control_pending: who has the calls with an id that are under way. */
+/* control_pending: the holders of calls with an id that are under way. */
 void control_pending(const struct control *control, struct fair_view *out);
 
 #endif

@@ -6,7 +6,6 @@
 #include "control/control_server.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,163 +13,12 @@
 #include "api/node.h"
 #include "base/assert.h"
 #include "base/log.h"
-#include "control/interface.h"
 #include "codec/json_heap.h"
 #include "control/redact.h"
-
-char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
-			  size_t *out_len)
-{
-	json_t *message = json_object();
-	char *text = NULL;
-
-	if (error)
-		(void)json_object_set_new(message, "error", json_string(error));
-	(void)json_object_set_new(message, "parameters", parameters ? parameters : json_object());
-	if (continues)
-		(void)json_object_set_new(message, "continues", json_true());
-	if (id)
-		(void)json_object_set_new(message, "id", json_integer((json_int_t)*id));
-	if (message)
-		text = json_dumps(message, JSON_COMPACT);
-	if (text)
-		*out_len = strlen(text);
-	json_decref(message);
-	return text;
-}
-
-/*
- * Which of the interface's errors a code is, and its name for people who
- * search. What the kernel said (-errno) is Failed: a missing folder on the
- * way to a target is not what NotFound means.
- */
-static const struct error_class {
-	int err;
-	const char *symbol;
-	const char *error;
-} error_classes[] = {
-	{WEFT_EFULL, "WEFT_EFULL", "Refused"},
-	{WEFT_EMALFORMED, "WEFT_EMALFORMED", "Invalid"},
-	{WEFT_EABSENT, "WEFT_EABSENT", "NotFound"},
-	{WEFT_ETOOSMALL, "WEFT_ETOOSMALL", "Invalid"},
-	{WEFT_ETOOLARGE, "WEFT_ETOOLARGE", "Invalid"},
-	{WEFT_EDAMAGED, "WEFT_EDAMAGED", "NotVerified"},
-	{WEFT_ECHANGED, "WEFT_ECHANGED", "NotVerified"},
-	{WEFT_EUNKNOWN, "WEFT_EUNKNOWN", "Invalid"},
-	{WEFT_EREFUSED, "WEFT_EREFUSED", "Refused"},
-	{WEFT_ETIMEOUT, "WEFT_ETIMEOUT", "Timeout"},
-	{WEFT_ECANCELLED, "WEFT_ECANCELLED", "Failed"},
-	{WEFT_EWRONGKEY, "WEFT_EWRONGKEY", "NotVerified"},
-	{WEFT_ECLOSED, "WEFT_ECLOSED", "Failed"},
-	{WEFT_EEXISTS, "WEFT_EEXISTS", "Refused"},
-	{WEFT_ENEWER, "WEFT_ENEWER", "Refused"},
-	{WEFT_EBUSY, "WEFT_EBUSY", "Refused"},
-	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
-	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
-	{WEFT_ESTALE, "WEFT_ESTALE", "NotVerified"},
-	{WEFT_ESEALED, "WEFT_ESEALED", "NotVerified"},
-};
-
-static struct error_class error_class_of(int err)
-{
-	struct error_class class = {err, NULL, "Failed"};
-
-	for (size_t i = 0; i < sizeof(error_classes) / sizeof(error_classes[0]); i++) {
-		if (error_classes[i].err == err)
-			class = error_classes[i];
-	}
-	if (!class.symbol)
-		class.symbol = strerrorname_np(-err);
-	if (!class.symbol)
-		class.symbol = "unknown";
-	return class;
-}
-
-/* text_json makes a string of what may hold bytes that are no UTF-8, as file names do. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	char *clean;
-
-	if (json)
-		return json;
-	clean = strdup(text);
-	if (!clean)
-		return NULL;
-	for (char *c = clean; *c; c++) {
-		if (*c & 0x80)
-			*c = '?';
-	}
-	json = json_string(clean);
-	free(clean);
-	return json;
-}
-
-json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
-				 const char **out_error)
-{
-	/* Kept whole so that the name outlives the call without an allocation. */
-	static const char *const names[] = {
-		INTERFACE_NODE ".Failed",  INTERFACE_NODE ".Invalid", INTERFACE_NODE ".NotFound",
-		INTERFACE_NODE ".Refused", INTERFACE_NODE ".Timeout", INTERFACE_NODE ".NotVerified",
-	};
-	struct error_class class = error_class_of(err);
-	json_t *parameters = json_object();
-
-	*out_error = names[0];
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(names[i] + strlen(INTERFACE_NODE "."), class.error) == 0)
-			*out_error = names[i];
-	}
-	(void)json_object_set_new(parameters, "code", json_integer(err));
-	(void)json_object_set_new(parameters, "name", json_string(class.symbol));
-	(void)json_object_set_new(parameters, "what", text_json(what));
-	(void)json_object_set_new(parameters, "why", text_json(why ? why : weft_err_text(err)));
-	(void)json_object_set_new(parameters, "next", text_json(next ? next : ""));
-	return parameters;
-}
-
-/* An answer that takes no memory. */
-struct scarce {
-	const char *of;
-	size_t of_len;
-	const char *why, *next;
-	const uint64_t *id;
-};
-
-#define TORN_WHY  "no memory for the answer"
-#define TORN_NEXT "what was asked may be done: look, free some memory, and ask again if it is not"
-
-json_t *control_error_torn(void)
-{
-	const char *error;
-
-	return control_error_parameters(-ENOMEM, "answer", TORN_WHY, TORN_NEXT, &error);
-}
 
 const uint64_t *control_call_id(const struct control_call *call)
 {
 	return call->has_id ? &call->id : NULL;
-}
-
-static size_t scarce_write(char text[static MESSAGE_SCARCE_CAP], const struct scarce *scarce)
-{
-	char id[32] = "";
-	int len;
-
-	if (scarce->id)
-		snprintf(id, sizeof(id), ",\"id\":%" PRIu64, *scarce->id);
-	len = snprintf(text, MESSAGE_SCARCE_CAP,
-		       "{\"error\":\"" INTERFACE_NODE ".Failed\",\"parameters\":{\"code\":%d,"
-		       "\"name\":\"ENOMEM\",\"what\":\"%.*s\",\"why\":\"%s\",\"next\":\"%s\"}%s}",
-		       -ENOMEM, (int)scarce->of_len, scarce->of, scarce->why, scarce->next, id);
-	return (size_t)len;
-}
-
-size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
-				    size_t of_len, const uint64_t *id)
-{
-	return scarce_write(text, &(struct scarce){of, of_len, TORN_WHY, TORN_NEXT, id});
 }
 
 static const struct api_type *error_type(const char *name)
@@ -183,7 +31,7 @@ static const struct api_type *error_type(const char *name)
 
 /*
  * call_send_check finds out that a handler and the interface description
- * have drifted apart where it happens, not in somebody's client.
+ * have drifted apart where it happens, not in a client.
  */
 static void call_send_check(const struct control_call *call, const char *error, json_t *parameters)
 {
@@ -192,9 +40,9 @@ static void call_send_check(const struct control_call *call, const char *error, 
 
 	if (!call->method)
 		return;
-	if (error && strncmp(error, INTERFACE_NODE ".", strlen(INTERFACE_NODE ".")) != 0)
+	if (error && strncmp(error, API_NODE_INTERFACE ".", strlen(API_NODE_INTERFACE ".")) != 0)
 		return;
-	type = error ? error_type(error + strlen(INTERFACE_NODE ".")) : call->method->out;
+	type = error ? error_type(error + strlen(API_NODE_INTERFACE ".")) : call->method->out;
 	if (type && api_check(type, parameters, field))
 		return;
 	log_error("control: %s of %s does not follow the interface at \"%s\"",
@@ -214,7 +62,7 @@ static json_t *call_shown(const struct control_call *call, json_t *parameters)
 	return shown ? shown : json_object();
 }
 
-/* Part of an answer may be what matters in it: none is told of one that is not whole. */
+/* The missing part of an answer may be what matters: an answer that is not whole is not sent. */
 static void call_send_torn(struct control_call *call)
 {
 	const char *name = call->method ? call->method->name : "request";
@@ -222,19 +70,17 @@ static void call_send_torn(struct control_call *call)
 	size_t len;
 
 	if (call->answered) {
-		call->answered(call->answered_arg, INTERFACE_NODE ".Failed", call->control->torn);
+		call->answered(call->answered_arg, API_NODE_INTERFACE ".Failed",
+			       call->control->torn);
 		return;
 	}
-	len = control_message_scarce_write(text, name, strlen(name), control_call_id(call));
+	len = control_message_scarce_write(text, name, LOSS_MEMORY, control_call_id(call));
 	control_client_write(call->client, text, len);
 }
 
-#define UNREAD_WHY  "answers that came before it wait to be read, and there is no room for this one"
-#define UNREAD_NEXT "the call was made; read answers as they come, or raise control.output_max"
-
 /*
  * call_write: the answer of a call with an id may find that the program reads none
- * of those before it. The call alone is told so; the others keep their answers.
+ * of those before it. This call alone fails; the others keep their answers.
  */
 static void call_write(struct control_call *call, const char *text, size_t len)
 {
@@ -247,8 +93,7 @@ static void call_write(struct control_call *call, const char *text, size_t len)
 		control_client_write_answer(call->client, text, len);
 	} else {
 		call->control->stats.unread_cnt++;
-		len = scarce_write(scarce, &(struct scarce){name, strlen(name), UNREAD_WHY,
-							    UNREAD_NEXT, &call->id});
+		len = control_message_scarce_write(scarce, name, LOSS_UNREAD, &call->id);
 		control_client_write_answer(call->client, scarce, len);
 	}
 }
@@ -266,6 +111,9 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	size_t len;
 
 	api_blocks_free(&call->blocks);
+	/* A client that leaves while its last reply is written is no news. */
+	if (!continues)
+		call->gone = NULL;
 	if ((!call->client && !call->answered) || call->is_oneway) {
 		/* What was lost of this answer is not of the next. */
 		(void)json_heap_swap_lost(false);
@@ -300,7 +148,7 @@ void control_call_free(struct control_call *call)
 		control->stats.watcher_cnt--;
 	list_unlink(&call->of_client);
 	api_blocks_free(&call->blocks);
-	control_pending_release(&control->pending, call);
+	control_pending_release(call);
 	control->asked_cnt -= call->is_asked;
 	control->plain_cnt -= !call->has_id;
 	if (call->prev)
@@ -338,7 +186,7 @@ void control_call_abandon(struct control_call *call)
 	call_leave_client(call);
 	call->client = NULL;
 	call->answered = NULL;
-	/* Whoever set gone lets go of the call there; else a reply is still to come. */
+	/* A handler with gone lets go of the call there; else a reply is still to come. */
 	if (!gone && !call->is_watching)
 		return;
 	control_call_free(call);
@@ -378,18 +226,26 @@ enum control_role control_role_of(const struct control_call *call)
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next)
 {
-	control_fail_with(call, err, what, why, next, NULL);
+	control_fail_with(call, &(struct control_failure){err, what, why, next, NULL});
 }
 
-void control_fail_with(struct control_call *call, int err, const char *what, const char *why,
-		       const char *next, json_t *extra)
+void control_fail_of(struct control_call *call, int err, const char *what,
+		     const struct control_failure_row *rows)
+{
+	while (rows->err && rows->err != err)
+		rows++;
+	control_fail(call, err, what, rows->why ? rows->why : weft_err_text(err), rows->next);
+}
+
+void control_fail_with(struct control_call *call, const struct control_failure *failure)
 {
 	const char *error;
-	json_t *parameters = control_error_parameters(err, what, why, next, &error);
+	json_t *parameters = control_error_parameters(failure->err, failure->what, failure->why,
+						      failure->next, &error);
 
-	if (extra)
-		(void)json_object_update(parameters, extra);
-	json_decref(extra);
+	if (failure->more)
+		(void)json_object_update(parameters, failure->more);
+	json_decref(failure->more);
 	call_send(call, error, parameters, false);
 	control_call_end(call);
 }
@@ -438,6 +294,17 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
 	call->gone_arg = arg;
 }
 
+static void call_unhold(void *arg)
+{
+	*(struct control_call **)arg = NULL;
+}
+
+void control_hold(struct control_call *call, struct control_call **held)
+{
+	*held = call;
+	control_on_gone(call, call_unhold, held);
+}
+
 size_t control_backlog_len(const struct control_call *call)
 {
 	return call->client ? control_client_backlog_len(call->client) : 0;
@@ -459,14 +326,6 @@ static const struct control_method *method_lookup(const struct control_method *m
 		if (strcmp(m->name, name) == 0)
 			return m;
 	}
-	return NULL;
-}
-
-static const struct api_method *described_lookup(const char *name)
-{
-	for (size_t i = 0; i < API_NODE_METHOD_CNT; i++)
-		if (strcmp(api_node_methods[i].name, name) == 0)
-			return &api_node_methods[i];
 	return NULL;
 }
 
@@ -520,10 +379,11 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 	const void *in;
 	int err;
 
-	call->method = described_lookup(name);
+	call->method = api_node_method(name);
 	if (!call->method || !method) {
-		control_call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
-					   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
+		control_call_fail_standard(
+			call, INTERFACE_SERVICE ".MethodNotFound",
+			json_pack("{s:s+}", "method", API_NODE_INTERFACE ".", name));
 		return;
 	}
 	if (call->role < method->role) {
@@ -537,7 +397,7 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 	else if (err == WEFT_EMALFORMED)
 		control_fail_parameter(call, field);
 	else
-		control_fail(call, err, name, NULL, TORN_NEXT);
+		control_fail(call, err, name, NULL, "free some memory and try again");
 	api_blocks_free(&blocks);
 }
 
@@ -575,7 +435,7 @@ static void call_begin(struct control_call *call, struct control_client *client,
 	call->id = request->id;
 	if (call->has_id) {
 		list_push_back(&client->pending, &call->of_client);
-		control_pending_take(&control->pending, call);
+		control_pending_take(call);
 	} else {
 		client->call = call;
 	}
@@ -610,16 +470,36 @@ static void refuse_pending(struct control_client *client, const struct request *
 	free(text);
 }
 
-int control_call_dispatch(struct control_client *client, struct request *request)
+/* call_route runs request by its interface. */
+static void call_route(struct control_call *call, const struct request *request)
 {
 	const char *dot = strrchr(request->method, '.');
-	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
+	const char *name = dot ? dot + 1 : request->method;
+	const struct api_method *method = api_node_method(name);
+	char interface[64]; /* a longer name is cut, and so is none of the daemon's */
+
+	snprintf(interface, sizeof(interface), "%.*s", dot ? (int)(dot - request->method) : 0,
+		 request->method);
+	if (!control_interface_lookup(interface))
+		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
+					   json_pack("{s:s}", "interface", interface));
+	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
+		fail_upgrade(call, request->method);
+	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
+		control_service_dispatch(call, name, request->parameters);
+	else if (!method || strcmp(method->interface, interface) != 0)
+		control_call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
+					   json_pack("{s:s}", "method", request->method));
+	else
+		control_call_run(call, name, request->parameters);
+}
+
+int control_call_dispatch(struct control_client *client, struct request *request)
+{
 	struct control_call *call;
-	char interface[64];
 	uint32_t wait_ms;
 
-	if (request->has_id &&
-	    !control_pending_may_take(&client->control->pending, client, &wait_ms)) {
+	if (request->has_id && !control_pending_may_take(client, &wait_ms)) {
 		refuse_pending(client, request, wait_ms);
 		control_request_drop(request);
 		return 0;
@@ -630,20 +510,7 @@ int control_call_dispatch(struct control_client *client, struct request *request
 		return WEFT_EFULL;
 	}
 	call_begin(call, client, request);
-	/* A longer name is cut, and so is none of ours. */
-	if (interface_len >= sizeof(interface))
-		interface_len = sizeof(interface) - 1;
-	memcpy(interface, request->method, interface_len);
-	interface[interface_len] = '\0';
-	if (strcmp(interface, INTERFACE_NODE) == 0)
-		control_call_run(call, dot + 1, request->parameters);
-	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
-		fail_upgrade(call, request->method);
-	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
-		control_service_dispatch(call, dot + 1, request->parameters);
-	else
-		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
-					   json_pack("{s:s}", "interface", interface));
+	call_route(call, request);
 	control_request_drop(request);
 	return 0;
 }

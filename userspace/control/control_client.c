@@ -93,7 +93,7 @@ static bool out_reserve(struct control_client *client, size_t len)
 	return true;
 }
 
-/* No memory to let it wait: the socket takes all of it now, or its end is all that can be told. */
+/* No memory to let it wait: the socket takes all of it now, or the connection ends. */
 static void append_at_once(struct control_client *client, const void *data, size_t len)
 {
 	if (control_client_backlog_len(client) ||
@@ -202,8 +202,9 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 	else
 		client->control->stats.malformed_cnt++;
 	if (json_heap_swap_lost(false))
-		control_client_write(client, scarce,
-				     control_message_scarce_write(scarce, "request", 7, NULL));
+		control_client_write(
+			client, scarce,
+			control_message_scarce_write(scarce, "request", LOSS_MEMORY, NULL));
 	else
 		control_client_write(client, text, len);
 	free(text);
@@ -460,7 +461,7 @@ int control_client_open(struct control *control, int fd, const struct place_peer
 	if (!client)
 		return WEFT_EFULL;
 	client->control = control;
-	err = control_place_take(&control->places, client, peer, out_wait_ms);
+	err = control_place_take(client, peer, out_wait_ms);
 	if (err < 0) {
 		pool_release(&control->clients, client);
 		return err;

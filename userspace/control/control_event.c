@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "control/interface.h"
 #include "codec/json_heap.h"
 #include "control/redact.h"
 

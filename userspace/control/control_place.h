@@ -5,21 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
 #include "control/control.h"
 
+struct control_call;
 struct control_client;
-
-/*
- * The places of the control socket. They can be filled by any program of a
- * user that has a role; an honest program notices nothing, or loses a
- * connection that was idle and makes another.
- */
-struct places {
-	struct fair fair;
-	struct fair_paths paths;
-};
 
 struct place_peer {
 	enum control_role role;
@@ -27,16 +17,34 @@ struct place_peer {
 	int32_t pid;
 };
 
-size_t control_place_footprint(uint32_t client_cap);
+/* control_places_{footprint,init}: of both pools, in the server's arena. */
+size_t control_places_footprint(const struct control_config *config);
 WEFT_MUST_CHECK
-int control_place_init(struct places *places, struct arena *arena, uint32_t client_cap);
+int control_places_init(struct control *control);
 /*
+ * Connections. Any program of a user that has a role can fill them; an honest program
+ * notices nothing, or loses a connection that was idle and makes another.
  * control_place_take closes another connection where that has to give way.
  * Returns 0, or WEFT_EFULL with *out_wait_ms, after which to come again.
  * Context: not within a handler: a client may be closed.
  */
 WEFT_MUST_CHECK
-int control_place_take(struct places *places, struct control_client *client,
-		       const struct place_peer *peer, uint32_t *out_wait_ms);
+int control_place_take(struct control_client *client, const struct place_peer *peer,
+		       uint32_t *out_wait_ms);
+/*
+ * Calls with an id that are under way. Any program with a role can ask for all of
+ * them. A call cannot be taken back, so no program gets the last ones: a program
+ * holds fewer than are free, and all programs of a user fewer than three times as
+ * many. An honest program is refused single calls meanwhile, with a time to ask
+ * again; calls without an id are not counted here.
+ *
+ * control_pending_may_take: whether client may have one more call; if not, it is counted
+ * and *out_wait_ms is when to ask again. control_pending_take gives call, which has
+ * a client, its share; control_pending_release gives it back, or does nothing.
+ */
+WEFT_MUST_CHECK
+bool control_pending_may_take(struct control_client *client, uint32_t *out_wait_ms);
+void control_pending_take(struct control_call *call);
+void control_pending_release(struct control_call *call);
 
 #endif

@@ -23,7 +23,6 @@
 #include "base/monotonic.h"
 #include "base/folder.h"
 #include "base/log.h"
-#include "control/interface.h"
 #include "codec/json_heap.h"
 
 #define ACCEPT_PER_TURN_MAX 64
@@ -53,8 +52,7 @@ static uint32_t calls_cap(const struct control_config *config)
 
 static size_t pools_footprint(const struct control_config *config)
 {
-	return control_place_footprint(config->client_cap) +
-	       control_pending_footprint(config->call_cap) +
+	return control_places_footprint(config) +
 	       pool_footprint(sizeof(struct control_client), config->client_cap + 1) +
 	       pool_footprint(sizeof(struct control_call), calls_cap(config));
 }
@@ -68,7 +66,7 @@ size_t control_footprint(const struct control_config *config)
 	       config->event_cap * (sizeof(struct event_entry) + 2 * CONTROL_EVENT_LEN_TYPICAL);
 }
 
-/* refuse_fd tells who is behind fd why, as far as the socket takes it, and closes. */
+/* refuse_fd sends the peer the reason, as far as the socket takes it, and closes. */
 static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
 {
 	size_t len;
@@ -189,7 +187,7 @@ static void admit(struct control *control, int fd)
 /*
  * accept_with_spare: out of descriptors, the spare one is given up to tell
  * the client; without it the listener would stay readable and the worker
- * would spin. Returns 1, 0 when nobody waits, or -errno.
+ * would spin. Returns 1, 0 when no connection waits, or -errno.
  */
 static int accept_with_spare(struct control *control)
 {
@@ -247,7 +245,7 @@ static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
 }
 
 /*
- * stale_remove: a socket file that nobody answers on is left over from a
+ * stale_remove: a socket file on which no daemon answers is left over from a
  * daemon that was killed. Anything else at path is not ours to remove.
  */
 static int stale_remove(const struct sockaddr_un *sun)
@@ -326,10 +324,7 @@ static int clients_lay_out(struct control *control)
 			calls_cap(&control->config));
 	if (err < 0)
 		return err;
-	err = control_place_init(&control->places, &control->arena, cap);
-	if (err == 0)
-		err = control_pending_init(&control->pending, &control->arena,
-					   control->config.call_cap);
+	err = control_places_init(control);
 	if (err < 0)
 		return err;
 	return pool_init(&control->clients, &control->arena, sizeof(struct control_client),

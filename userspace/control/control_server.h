@@ -5,13 +5,12 @@
 #include <sys/types.h>
 
 #include "api/type.h"
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "base/poller.h"
-#include "base/pool.h"
+#include "base/thread/poller.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "control/control.h"
-#include "control/pending.h"
 #include "control/control_place.h"
 #include "control/control_request.h"
 
@@ -72,10 +71,10 @@ struct control_call {
 	struct control_call *next, *prev; /* among all calls of the server */
 	struct control *control;
 	struct control_client *client;	 /* NULL: it left, the reply goes nowhere */
-	const struct api_method *method; /* NULL: of no interface of ours */
+	const struct api_method *method; /* NULL: not of this daemon */
 	struct api_blocks blocks;
 	enum control_role role;
-	/* Of a call from within: whom to answer. NULL: the client, or nobody. */
+	/* Of a call from within: gets the answer. NULL: the client does, if any. */
 	void (*answered)(void *arg, const char *error, const json_t *parameters);
 	void *answered_arg;
 	bool wants_more;
@@ -121,11 +120,11 @@ struct control {
 	int spare_fd;		   /* given up to refuse a client when descriptors ran out */
 	uint64_t bound_ino;	   /* of the socket file, to remove only our own */
 	char *path;
-	json_t *torn; /* what an asker from within is told when its answer is torn */
+	json_t *torn; /* replaces a torn answer of a call from within */
 	struct arena arena;
-	struct pool clients; /* one more than there are places: who comes when all are taken */
-	struct places places;
-	struct pending pending;
+	struct pool clients; /* one more than there are places: for a newcomer when all are taken */
+	struct fair_places places;  /* of connections */
+	struct fair_places pending; /* of calls with an id */
 	struct pool call_pool;
 	struct control_call *calls;
 	unsigned asked_cnt;	    /* of these, from within */
@@ -206,12 +205,13 @@ json_t *control_error_torn(void);
 char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
 			  size_t *out_len);
 /*
- * control_message_scarce_write writes what is told when there is no memory for more;
- * of is the method's name. Returns its length without the NUL.
+ * control_message_scarce_write writes the error that replaces a lost answer, without
+ * memory; of is the method's name, or "request". Returns its length without the NUL.
  */
 #define MESSAGE_SCARCE_CAP 512
+enum message_loss { LOSS_MEMORY, LOSS_UNREAD };
 size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
-				    size_t of_len, const uint64_t *id);
+				    enum message_loss loss, const uint64_t *id);
 /* control_error_parameters is what control_fail sends; out_error is the error's full name. */
 json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
 				 const char **out_error);
@@ -220,10 +220,13 @@ json_t *control_error_parameters(int err, const char *what, const char *why, con
 const uint64_t *control_call_id(const struct control_call *call);
 /* control_call_new: NULL when too many are under way. */
 struct control_call *control_call_new(struct control *control, enum control_role role, bool has_id);
-/* control_call_run runs a call of net.weft.Node; name without interface. */
+/* control_call_run runs a call of a method of api/node.h; name without interface. */
 void control_call_run(struct control_call *call, const char *name, json_t *parameters);
 
 /* varlink_service.c */
+#define INTERFACE_SERVICE "org.varlink.service"
+/* control_interface_lookup gives the description of an interface, or NULL. */
+const struct api_interface *control_interface_lookup(const char *name);
 /* control_service_dispatch answers org.varlink.service's own methods; name without interface. */
 void control_service_dispatch(struct control_call *call, const char *name,
 			      const json_t *parameters);

@@ -8,7 +8,7 @@ int control_ask(struct control *control, const struct control_ask *ask, uint64_t
 	struct control_call *call = NULL;
 	pool_handle handle;
 
-	/* Whoever asks much by another way leaves the socket's clients theirs. */
+	/* Calls from within have a bound, so that clients of the socket keep theirs. */
 	if (control->asked_cnt < control->config.client_cap)
 		call = control_call_new(control, ask->role, false);
 	if (!call)

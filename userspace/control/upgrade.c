@@ -94,7 +94,7 @@ void control_pipe_tell(struct control_client *client)
 	if (client->state == CLIENT_UPGRADED && client->is_eof && !pipe->is_eof_told &&
 	    control_request_peek(&client->splitter, &data) == 0) {
 		pipe->is_eof_told = true;
-		/* Both directions are gone: that is told alone, when it is closed. */
+		/* When both directions are gone, gone is the only event. */
 		if (!client->is_hung)
 			pipe->events->eof(pipe->arg, now_ns);
 	}

@@ -7,15 +7,23 @@
 
 #include <string.h>
 
-#include "control/interface.h"
+#include "api/node.h"
 #include "weft/version.h"
+
+const struct api_interface *control_interface_lookup(const char *name)
+{
+	for (size_t i = 0; i < API_INTERFACE_CNT; i++)
+		if (strcmp(api_interfaces[i].name, name) == 0)
+			return &api_interfaces[i];
+	return NULL;
+}
 
 static void get_info(struct control_call *call)
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; i < INTERFACE_CNT; i++)
-		(void)json_array_append_new(names, json_string(interfaces[i].name));
+	for (size_t i = 0; i < API_INTERFACE_CNT; i++)
+		(void)json_array_append_new(names, json_string(api_interfaces[i].name));
 	control_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:o}", "vendor", "weft", "product",
 				      "weftd", "version", WEFT_VERSION, "url",
 				      "file:///usr/share/doc/weft", "interfaces", names));
@@ -24,7 +32,7 @@ static void get_info(struct control_call *call)
 static void get_interface_description(struct control_call *call, const json_t *parameters)
 {
 	const char *name = json_string_value(json_object_get(parameters, "interface"));
-	const struct interface *interface = name ? control_interface_lookup(name) : NULL;
+	const struct api_interface *interface = name ? control_interface_lookup(name) : NULL;
 
 	if (!name)
 		control_fail_parameter(call, "interface");

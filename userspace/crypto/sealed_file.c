@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/byte_cursor.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define MAGIC	   "weft-backup1"
 #define MAGIC_LEN  12u

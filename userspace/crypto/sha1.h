@@ -8,10 +8,9 @@
 #define SHA1_HASH_LEN 20
 
 /*
- * sha1 is SHA-1 (FIPS 180-4) of len bytes. It names places on the Mainline
- * DHT (BEP-5, BEP-44) and nothing else: whoever makes two values of one
- * name wins a slot that nobody else wanted. What must not be forged is
- * signed or hashed by BLAKE3. Thread-safe.
+ * sha1 is SHA-1 (FIPS 180-4) of len bytes. It names places on the Mainline DHT (BEP-5, BEP-44)
+ * and nothing else: a node that makes two values of one name wins a slot that no other wanted.
+ * What must not be forged is signed or hashed by BLAKE3. Thread-safe.
  */
 void sha1(const void *data, size_t len, uint8_t out[static SHA1_HASH_LEN]);
 

@@ -18,9 +18,8 @@ struct node_key;
  *
  *	"MESHSIG1" | u8 length of tag | tag | u32be length of body | body
  *
- * where tag names the kind of object and is not sent: who reads a
- * descriptor cannot be handed an endorsement. What is verified is the
- * received body; it is never encoded again.
+ * where tag names the kind of object and is not sent: a reader of descriptors cannot be handed
+ * an endorsement. What is verified is the received body; it is never encoded again.
  *
  * Thread-safe.
  */

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "dht/krpc/krpc_message.h"
 
 #define BLOB_CAP (WEFT_KRPC_NODE_CNT_MAX * KRPC_NODE_LEN_IPV6)
-/* How many of the nearest are looked at for such as may be told. */
+/* How many of the nearest nodes are searched for those that an answer may name. */
 #define SIFT_CNT 32
 
 struct blob {
@@ -21,11 +21,6 @@ struct dht_blobs {
 	bool is_made;
 	struct blob blobs[WEFT_KRPC_BUCKET_CNT];
 };
-
-size_t dht_blobs_footprint(void)
-{
-	return sizeof(struct dht_blobs) + 64;
-}
 
 int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs)
 {
@@ -64,13 +59,14 @@ static void blob_make(struct blob *blob, const struct kad_table *table, unsigned
 {
 	const struct kad_id target = target_in(kad_table_own_id(table), bucket);
 	const struct kad_node *nodes[SIFT_CNT];
-	unsigned cnt =
-		kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, WEFT_KRPC_NODE_CNT_MAX);
+	unsigned cnt = kad_table_closest(table, &(struct kad_near){&target, KAD_TELL, now_ns},
+					 nodes, WEFT_KRPC_NODE_CNT_MAX);
 	struct writer w = writer_of(blob->bytes, BLOB_CAP);
 
 	/* The nearest eight as kad/ mixes them, unless some have to be left out. */
 	if (!nodes_are_wide(nodes, cnt, widest))
-		cnt = kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, SIFT_CNT);
+		cnt = kad_table_closest(table, &(struct kad_near){&target, KAD_TELL, now_ns}, nodes,
+					SIFT_CNT);
 	for (unsigned i = 0, told = 0; i < cnt && told < WEFT_KRPC_NODE_CNT_MAX; i++) {
 		if (kad_addr_scope_of(&nodes[i]->contact.addr) < widest)
 			continue;

@@ -14,17 +14,15 @@
 struct arena;
 
 /*
- * What one network's find_node is answered with: for each number of
- * leading bits that a target shares with our id, the nodes nearest to such
- * a target, in compact form. Made ahead, so that an answer copies bytes,
- * and so that the XDP program and userspace tell the same.
+ * The answers to find_node in one network: for each number of leading bits that a target shares
+ * with this node's id, the nodes nearest to such a target, in compact form. They are made ahead, so
+ * that an answer copies bytes, and so that the XDP program and userspace answer the same.
  *
- * Only nodes of the widest reach there is are told of: who has neighbours
- * on the Internet does not tell of those on its own network.
+ * Only nodes of the widest address scope present are named: a node with neighbours on the Internet
+ * does not name those on its own network.
  */
 struct dht_blobs;
 
-size_t dht_blobs_footprint(void);
 WEFT_MUST_CHECK
 int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs);
 /*
@@ -35,7 +33,10 @@ int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs);
 #define DHT_BLOBS_GAP_NS 1000000000ull
 #define DHT_BLOBS_AGE_NS (60 * 1000000000ull)
 bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, uint64_t now_ns);
-/* dht_blobs_forget: our id changed, so they are others; the next refresh makes them at once. */
+/*
+ * dht_blobs_forget: this node's id changed, so the lists change; the next refresh makes them at
+ * once.
+ */
 void dht_blobs_forget(struct dht_blobs *blobs);
 /* dht_blobs_next_ns: when refresh has something to do, if the table has changed or not. */
 uint64_t dht_blobs_next_ns(const struct dht_blobs *blobs, const struct kad_table *table);

@@ -76,29 +76,6 @@ static struct dht_swarms_config swarms_config(const struct dht_config *config, e
 	};
 }
 
-static size_t side_footprint(const struct dht_config *config, enum dht_net net)
-{
-	const struct dht_items_config items = items_config(config, net);
-	const struct dht_swarms_config swarms = swarms_config(config, net);
-
-	return kad_table_footprint(&config->table) + dht_items_footprint(&items) +
-	       dht_swarms_footprint(&swarms) + dht_blobs_footprint();
-}
-
-size_t dht_footprint(const struct dht_config *config)
-{
-	size_t len = dht_validated_footprint() + dht_rate_limiter_footprint() +
-		     dht_joins_footprint() + dht_queries_footprint(config->query_cap) +
-		     dht_lookups_footprint(config->lookup_cap) +
-		     dht_owns_footprint(config->own_cap);
-
-	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
-		if (config->is_on[net])
-			len += side_footprint(config, net);
-	}
-	return len;
-}
-
 static int side_init(struct dht *dht, enum dht_net net)
 {
 	struct dht_side *side = &dht->sides[net];
@@ -118,8 +95,12 @@ static int side_init(struct dht *dht, enum dht_net net)
 	err = dht_blobs_new(&dht->arena, &side->blobs);
 	if (err < 0)
 		return err;
-	return kad_table_new(&dht->arena, &params->config.table, &side->id, params->random,
-			     params->now_ns, &side->table);
+	return kad_table_new(&dht->arena,
+			     &(struct kad_table_params){.config = &params->config.table,
+							.own_id = &side->id,
+							.random = params->random,
+							.now_ns = params->now_ns},
+			     &side->table);
 }
 
 static int asking_init(struct dht *dht, const uint64_t secret[2])
@@ -165,15 +146,31 @@ int dht_new(const struct dht_params *params, struct dht **out_dht)
 		return -ENOMEM;
 	dht->params = *params;
 	dht_set_wall(dht, params->wall_us, params->now_ns);
-	err = arena_open(&dht->arena, dht_footprint(&params->config));
+	err = arena_open(&dht->arena, ARENA_GROWS);
 	if (err == 0)
 		err = parts_init(dht);
+	arena_fit(&dht->arena);
 	if (err < 0) {
 		dht_free(dht);
 		return err;
 	}
 	*out_dht = dht;
 	return 0;
+}
+
+size_t dht_footprint(const struct dht_config *config)
+{
+	struct random random;
+	const struct dht_params params = {.config = *config, .random = &random};
+	struct dht *dht;
+	size_t len;
+
+	random_init_seeded(&random, 0);
+	if (dht_new(&params, &dht) < 0)
+		return 0;
+	len = dht->arena.used_len;
+	dht_free(dht);
+	return len;
 }
 
 void dht_free(struct dht *dht)
@@ -219,7 +216,7 @@ void dht_set_own_id(struct dht *dht, enum dht_net net, const struct kad_id *id, 
 	dht->blob_generation++;
 }
 
-/* Who asks under an id of ours, or from where we are, is ourselves or forged. */
+/* A query under an id of this node, or from its own address, is its own or forged. */
 static bool is_self(const struct dht *dht, const struct krpc_message *message)
 {
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
@@ -241,7 +238,7 @@ static enum dht_reason source_judge(struct dht *dht, const struct dgram *dgram)
 	return dht_side_of(dht, &dgram->remote) ? DHT_ANSWERED : DHT_FAMILY_OFF;
 }
 
-/* Whoever asks may be worth a place in the table. */
+/* The sender of a query may be worth a place in the table. */
 static void asker_note(struct dht *dht, const struct kad_id *id, const struct addr *addr,
 		       uint64_t now_ns)
 {

@@ -10,7 +10,7 @@
 #include "base/byte_cursor.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "dht/dht_reason.h"
 #include "kad/lookup.h"
 #include "kad/routing_table.h"
@@ -51,10 +51,10 @@ struct dht_config {
 	uint32_t swarm_peer_max;	  /* of them in one swarm */
 	uint32_t peer_subnet_max;	  /* of them announced from one /24 or /64 */
 	struct fair_site site;		  /* limits.site: both are shared by network */
-	uint32_t query_cap;		  /* queries of ours that wait for a reply */
-	uint32_t lookup_cap;		  /* searches at a time, asked for or our own */
-	uint32_t own_cap;		  /* items and announces of ours, refreshed hourly */
-	uint32_t destinations_per_s;	  /* new addresses that we send to, per second */
+	uint32_t query_cap;		  /* this node's queries that wait for a reply */
+	uint32_t lookup_cap;		  /* searches at a time, an asker's or the node's own */
+	uint32_t own_cap;		  /* this node's items and announces, refreshed hourly */
+	uint32_t destinations_per_s;	  /* new addresses to which this node sends, per second */
 	uint32_t unvalidated_bytes_per_s; /* answers in all to addresses that proved nothing */
 };
 
@@ -65,17 +65,19 @@ size_t dht_footprint(const struct dht_config *config);
 
 /* What happens by itself; every function may be NULL and may not call the dht. */
 struct dht_events {
-	/* Enough nodes agree that we are seen at addr: our id follows it (BEP-42). */
+	/* Enough nodes agree that this node's address is addr: its id follows that (BEP-42). */
 	void (*external)(void *ctx, const struct addr *addr);
 	/* dht_save would give other bytes than the last time, for some time now. */
 	void (*save)(void *ctx);
 	/*
-	 * Something was stored or refreshed under key: it may be held for
-	 * DHT_HELD_NS from now. A get_peers or get for a key that was not told of for
-	 * so long is answered by dht_blob alone.
+	 * Something was stored or refreshed under key: it may be held for DHT_HELD_NS from now. A
+	 * get_peers or get is answered by dht_blob alone when its key was not reported for so long.
 	 */
 	void (*held)(void *ctx, const struct kad_id *key);
-	/* The keys of our transaction ids are these from now on; no id is under the newer one yet. */
+	/*
+	 * The keys of this node's transaction ids are these from now on; no id is under the newer
+	 * one yet.
+	 */
 	void (*reply_keys)(void *ctx, const struct weft_krpc_reply_keys *keys);
 };
 
@@ -108,19 +110,18 @@ void dht_expire(struct dht *dht, uint64_t now_ns);
 uint64_t dht_next_ns(const struct dht *dht);
 
 /*
- * Ways in. dht_bootstrap replaces the addresses that are asked while
- * nobody else answers (cnt at most DHT_BOOTSTRAP_MAX, more are ignored);
- * node/ looks their names up. dht_add_node pings one more: 0, or why not now
- * (dht_query_send).
+ * Ways in. dht_bootstrap replaces the addresses that are asked while no other node answers (cnt at
+ * most DHT_BOOTSTRAP_MAX, more are ignored); node/ resolves their names. dht_add_node pings one
+ * more address: 0, or why not now (dht_query_send).
  */
 #define DHT_BOOTSTRAP_MAX 32
 void dht_bootstrap(struct dht *dht, const struct addr *addrs, unsigned cnt, uint64_t now_ns);
 int dht_add_node(struct dht *dht, const struct addr *addr, uint64_t now_ns);
 
 /*
- * dht_ping asks whether a node is at addr. pinged is told once, never inside the call: 0 and how
- * long that took, or WEFT_ETIMEOUT. 0; WEFT_EFULL (later), or why not now (dht_query_send).
- * dht_ping_forget: the caller that waits with arg is told nothing any more.
+ * dht_ping asks whether a node is at addr. pinged is called once, never inside the call: with 0 and
+ * the round trip, or with WEFT_ETIMEOUT. Returns 0; WEFT_EFULL (later), or why not now
+ * (dht_query_send). dht_ping_forget: pinged is not called any more for the caller with arg.
  */
 #define DHT_PINGS_MAX 32
 typedef void (*dht_pinged_fn)(void *arg, int err, uint64_t took_ns);
@@ -130,23 +131,23 @@ int dht_ping(struct dht *dht, const struct addr *addr, dht_pinged_fn pinged, voi
 void dht_ping_forget(struct dht *dht, const void *arg);
 
 /*
- * What is asked of others. Each of these gives a handle with which it can
- * be cancelled, or 0 when lookup_cap (own_cap) is reached or nobody is known to ask. What
- * comes of it is told to the asker, never inside the call that asked, and
- * ended exactly once unless it was cancelled.
+ * Requests to other nodes. Each function returns a handle with which the request can be cancelled,
+ * or 0 when lookup_cap (own_cap) is reached or no node is known. The asker's functions are called
+ * with the results, never inside the call that asked; ended is called exactly once unless the
+ * request was cancelled.
  */
 typedef pool_handle dht_handle;
 
 /* How something ended. */
 struct dht_outcome {
-	int err; /* 0; WEFT_EABSENT, ETIMEOUT, EUNREACHABLE (nobody answered), EREFUSED */
+	int err;	    /* 0; WEFT_EABSENT, ETIMEOUT, EUNREACHABLE (no answer), EREFUSED */
 	unsigned asked_cnt; /* nodes */
 	unsigned answered_cnt;
 	unsigned stored_cnt;	  /* put, announce: nodes that took it, or have it */
 	unsigned newer_cnt;	  /* put: nodes that refused it for a newer one or for cas */
 	unsigned rolled_back_cnt; /* get: nodes that gave one below known_seq */
 	unsigned holder_cnt;	  /* get: nodes that gave a good one, the newest or an older one */
-	int64_t seq_max; /* get, put: highest that anybody showed with a good signature, or -1 */
+	int64_t seq_max; /* get, put: highest that a node showed with a good signature, or -1 */
 	uint64_t began_ns;
 	uint64_t ended_ns;
 };
@@ -154,17 +155,17 @@ struct dht_outcome {
 #define DHT_PEERS_MAX 512
 
 struct dht_asker {
-	/* get: an item was found, good by dht_item_verify, or one newer than the last told. */
+	/* get: an item was found, valid by dht_item_verify, or one newer than the last passed. */
 	void (*item)(void *ctx, const struct dht_item *item);
-	/* peers: some more, each told once, at most DHT_PEERS_MAX in all. */
+	/* peers: some more, each passed once, at most DHT_PEERS_MAX in all. */
 	void (*peers)(void *ctx, const struct addr *addrs, unsigned cnt);
-	/* get, peers, lookup: each step of the way, for traces; NULL: nobody asks. */
+	/* get, peers, lookup: each step of the way, for traces; may be NULL. */
 	void (*step)(void *ctx, const struct kad_step *step);
 	/* lookup: the nodes nearest to the target that answered, nearest first, before ended. */
 	void (*nodes)(void *ctx, const struct kad_contact *contacts, unsigned cnt);
 	/*
-	 * put and announce that are kept: at the end of each round, and with
-	 * WEFT_EUNREACHABLE while nobody is known to ask; the handle lives on.
+	 * put and announce that are kept: called at the end of each round, and with
+	 * WEFT_EUNREACHABLE while no node is known; the handle lives on.
 	 */
 	void (*ended)(void *ctx, const struct dht_outcome *outcome);
 	void *ctx;
@@ -177,8 +178,8 @@ struct dht_get_params {
 	const uint8_t *salt;
 	size_t salt_len;
 	/*
-	 * A mutable one below this is an old record that somebody plays back: not
-	 * told, counted as rolled-back and in the outcome.
+	 * A mutable item below this is an old record that is played back: it is not passed to the
+	 * asker, but counted as rolled-back and in the outcome.
 	 */
 	int64_t known_seq;
 	bool is_first_enough; /* ends at the first item, not when the newest is sure */
@@ -189,15 +190,13 @@ dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);
 
 /*
- * dht_put stores item with the nodes nearest to its target, after it has
- * looked what those hold. WEFT_ESTALE in the outcome: somebody shows a
- * higher sequence number, seq_max; sign again above it (dht_seq). Nobody
- * is sent what he holds, and nobody anything if eight hold it. An item
- * that is kept is another matter: the same bytes are put again every hour,
- * wherever they are held, until it is cancelled, and dht_save saves them.
- * One that is kept takes the place of an earlier one of the same target
- * that was, whose asker is told WEFT_ECANCELLED; of others there may be
- * several. The handle is 0 as well when dht_item_verify refuses the item.
+ * dht_put stores item with the nodes nearest to its target, after it has read what those hold.
+ * WEFT_ESTALE in the outcome: a node shows a higher sequence number, seq_max; sign again above it
+ * (dht_seq). A node that holds the item is not sent it, and no node is if eight hold it. A kept
+ * item differs: the same bytes are put again every hour, wherever they are held, until it is
+ * cancelled; dht_save saves them. A kept item replaces an earlier kept one of the same target,
+ * whose asker gets WEFT_ECANCELLED; of others there may be several. The handle is also 0 when
+ * dht_item_verify refuses the item.
  */
 struct dht_put_params {
 	const struct dht_item *item; /* copied */
@@ -215,10 +214,10 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
  */
 int64_t dht_seq(const struct dht *dht, int64_t last, uint64_t now_ns);
 
-/* dht_peers: who announced info_hash. */
+/* dht_peers: the peers that announced info_hash. */
 dht_handle dht_peers(struct dht *dht, const struct kad_id *info_hash, const struct dht_asker *asker,
 		     uint64_t now_ns);
-/* dht_announce: port 0 means the port that our datagrams come from. */
+/* dht_announce: port 0 means the source port of this node's datagrams. */
 struct dht_announce_params {
 	struct kad_id info_hash;
 	uint16_t port;
@@ -227,13 +226,13 @@ struct dht_announce_params {
 };
 dht_handle dht_announce(struct dht *dht, const struct dht_announce_params *params,
 			const struct dht_asker *asker, uint64_t now_ns);
-/* dht_lookup: who is nearest to target, in net. */
+/* dht_lookup: the nodes nearest to target, in net. */
 dht_handle dht_lookup(struct dht *dht, enum dht_net net, const struct kad_id *target,
 		      const struct dht_asker *asker, uint64_t now_ns);
 /*
- * dht_cancel: nothing more is told; a handle that has ended is ignored.
- * dht_leave: nothing more is told, but what is kept goes on; the asker may
- * be freed after it, also inside ended.
+ * dht_cancel: the asker's functions are not called any more; a handle that has ended is ignored.
+ * dht_leave: they are not called any more, but what is kept goes on; the asker may be freed after
+ * it, also inside ended.
  */
 void dht_cancel(struct dht *dht, dht_handle handle);
 void dht_leave(struct dht *dht, dht_handle handle);
@@ -241,13 +240,13 @@ void dht_leave(struct dht *dht, dht_handle handle);
 /* What there is. */
 void dht_nodes_each(const struct dht *dht, enum dht_net net,
 		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx);
-/* dht_closest: the nodes nearest to target that others may be told, as kad_table_closest. */
+/* dht_closest: the nodes nearest to target that may be passed on, as kad_table_closest. */
 unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
-		     uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap);
+		     uint64_t now_ns, const struct kad_node *out_nodes[static KAD_CLOSEST_MAX]);
 /* dht_takes_part: net is on (config.is_on). dht_own_id: zeros in one that is off. */
 bool dht_takes_part(const struct dht *dht, enum dht_net net);
 const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
-/* dht_external: where others see us; false: not known yet. */
+/* dht_external: this node's address as others see it; false: not known yet. */
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);
 
 struct dht_stats {
@@ -257,19 +256,18 @@ struct dht_stats {
 	struct kad_table_counts nodes[DHT_FAMILY_CNT];
 };
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats);
-/* What is kept for others, in both networks, by class. */
+/* Values kept for others, in both networks, by class. */
 void dht_items_pool(const struct dht *dht, struct fair_view *out);
 void dht_peers_pool(const struct dht *dht, struct fair_view *out);
 
 /*
- * What the XDP program answers from, and userspace answers from as well,
- * so that both give the same bytes: for each number of leading bits that a target
- * shares with our id, up to 8 nodes near it in compact form, 26 or 38 bytes
- * each. Refreshed in dht_input and dht_expire, at most once a second.
+ * The lists from which the XDP program and userspace answer, so that both give the same bytes. For
+ * each number of leading bits that a target shares with this node's id, up to 8 nodes near it in
+ * compact form, 26 or 38 bytes each. They are refreshed in dht_input and dht_expire, at most once a
+ * second.
  *
- * dht_blob_generation changes when any blob, an id of ours or the token key did.
- * dht_blob gives bucket's length in bytes; *out_nodes is borrowed until
- * the next dht_input or dht_expire.
+ * dht_blob_generation changes when any blob, an id of this node or the token key did. dht_blob
+ * returns bucket's length in bytes; *out_nodes is borrowed until the next dht_input or dht_expire.
  */
 #define DHT_BLOB_NODES_MAX 8
 uint64_t dht_blob_generation(const struct dht *dht);
@@ -277,14 +275,17 @@ size_t dht_blob(const struct dht *dht, enum dht_net net, unsigned bucket,
 		const uint8_t **out_nodes);
 /* dht_token_key: what weft_krpc_token makes write tokens with now; changes every 5 minutes. */
 void dht_token_key(const struct dht *dht, uint64_t out_key[2]);
-/* dht_reply_keys: those of our transaction ids now (weft/krpc_reply.h). Borrowed, and followed. */
+/*
+ * dht_reply_keys: the present keys of this node's transaction ids (weft/krpc_reply.h). Borrowed,
+ * and followed.
+ */
 const struct weft_krpc_reply_keys *dht_reply_keys(const struct dht *dht);
 
 /*
- * dht_save writes what a warm start needs: our ids, good nodes, items and
- * announces that are kept. Returns the length, or WEFT_ETOOSMALL; DHT_SAVE_CAP is always
- * enough for the nodes, plus own_cap times DHT_SAVE_OWN_LEN. dht_load takes it at start,
- * once: 0, or WEFT_EMALFORMED with nothing taken.
+ * dht_save writes what a warm start needs: this node's ids, good nodes, items and announces that
+ * are kept. Returns the length, or WEFT_ETOOSMALL; DHT_SAVE_CAP is always enough for the nodes,
+ * plus own_cap times DHT_SAVE_OWN_LEN. dht_load takes it at start, once: 0, or WEFT_EMALFORMED with
+ * nothing taken.
  */
 #define DHT_SAVE_CAP	 (256 * 1024)
 #define DHT_SAVE_OWN_LEN 1300

@@ -9,6 +9,11 @@
 #include "dht/validated_addrs.h"
 #include "dht/items/swarms.h"
 
+const struct weft_reason_row dht_reasons[] = {
+#define REASON WEFT_REASON_ROW
+#include "dht/dht_reasons.def"
+};
+
 /* BEP-51: how long a crawler is to stay away, the longest there is. */
 #define SAMPLES_INTERVAL_S 21600
 /* More do not fit into KRPC_SEND_LEN_MAX: 8 bytes each. */
@@ -106,9 +111,9 @@ static bool reply_rewrite(const struct asking *asking, const struct krpc_reply *
 }
 
 /*
- * What does not fit is left out, the least important first: the nodes
- * beside a value, then the value instead of the nodes, then the nodes of
- * the network that was not asked over. What is left fits.
+ * Fields that do not fit are left out, the least important first: the nodes beside a value, then
+ * the value instead of the nodes, then the nodes of the network that was not asked over. What is
+ * left fits.
  */
 static void reply_write(struct asking *asking, struct krpc_reply *reply, struct writer *w)
 {
@@ -221,7 +226,7 @@ static void get_answer(struct asking *asking)
 	if (dht_items_get(asking->side->items, &query->target, &item)) {
 		reply.has_seq = item.key != NULL;
 		reply.seq = item.seq;
-		/* Who has this one or a newer one is told its number only (BEP-44). */
+		/* An asker that has this item or a newer one gets only its number (BEP-44). */
 		if (!query->has_seq || !item.key || item.seq > query->seq) {
 			reply.value = (struct bencode_span){item.value, item.value_len};
 			if (item.key) {
@@ -250,7 +255,7 @@ static void write_answer(struct asking *asking, enum dht_reason reason, const st
 	const struct dht_events *events = asking->dht->params.events;
 	struct krpc_reply reply = {0};
 
-	if (dht_reason_code(reason)) {
+	if (dht_reasons[reason].code) {
 		error_send(asking, reason);
 		return;
 	}
@@ -260,8 +265,8 @@ static void write_answer(struct asking *asking, enum dht_reason reason, const st
 }
 
 /*
- * KRPC has no word for a time, so wait_ms is what the pool expects and not what the asker was
- * told. A write has a token: the address is proven.
+ * KRPC has no field for a time, so wait_ms is the pool's expectation and the asker does not get it.
+ * A write has a token: the address is validated.
  */
 static void note_refused(const struct asking *asking, const char *pool, uint32_t wait_ms)
 {

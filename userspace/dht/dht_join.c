@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network is joined by a lookup of our own id, then one in each bucket
- * between us and the farthest, one after the other; after that the table's
- * own upkeep keeps it. A join that nobody answers is tried again after a
- * pause that doubles.
+ * A network is joined by a lookup of this node's own id. Then one lookup follows in each bucket
+ * between this node and the farthest, one after the other; after that the table's own upkeep keeps
+ * it. A join without an answer is tried again after a pause that doubles.
  */
 #include "dht/dht_join.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "dht/dht_state.h"
 #include "dht/krpc/krpc_message.h"
@@ -19,14 +18,17 @@
 
 #define RETRY_MIN_NS (2 * 1000000000ull)
 #define RETRY_MAX_NS (60 * 1000000000ull)
-/* Is anybody left? Asked so often. */
+/* The period of the check whether any node is left. */
 #define LOOK_NS (5 * 1000000000ull)
-/* Who knows fewer than a lookup wants may have come before the others did: it looks again, ever more rarely. */
+/*
+ * A node that knows fewer than a lookup wants may be among the first: it looks again, ever more
+ * rarely.
+ */
 #define THIN_MIN_NS (10 * 1000000000ull)
 #define THIN_MAX_NS (300 * 1000000000ull)
 /*
- * Pings are sent in runs with a pause between: askers make the table want
- * one at any time, and looking whom it wants costs a walk through it.
+ * Pings are sent in runs with a pause between: askers make the table want one at any time, and
+ * finding the node to ping costs a walk through the table.
  */
 #define PINGS_PER_TURN 8
 #define PING_PAUSE_NS  (20 * 1000000ull)
@@ -60,11 +62,6 @@ struct dht_joins {
 	struct join_side sides[DHT_FAMILY_CNT];
 };
 
-size_t dht_joins_footprint(void)
-{
-	return (sizeof(struct dht_joins) + 63) & ~(size_t)63;
-}
-
 int dht_joins_new(struct arena *arena, struct dht *dht, struct dht_joins **out_joins)
 {
 	struct dht_joins *joins = arena_alloc(arena, sizeof(*joins));
@@ -86,7 +83,7 @@ static bool contact_is_in(const struct kad_contact *contact, enum dht_net net)
 	return contact->addr.family == (net == DHT_NET_IPV4 ? ADDR_IPV4 : ADDR_IPV6);
 }
 
-/* --- whom to begin with --- */
+/* --- nodes to begin with --- */
 
 void dht_join_know(struct dht *dht, const struct kad_contact *contact)
 {
@@ -215,7 +212,7 @@ static void join_start(struct join_side *side, uint64_t now_ns)
 	lookup_start(side, &of->id, now_ns, join_ended);
 	if (side->dht_lookup)
 		return;
-	/* Nobody is known: whoever asks us next is. */
+	/* No node is known: the next one that sends a query is. */
 	side->next_ns = now_ns + side->retry_ns;
 	side->retry_ns = 2 * side->retry_ns < RETRY_MAX_NS ? 2 * side->retry_ns : RETRY_MAX_NS;
 }
@@ -267,7 +264,7 @@ static void pings_send(struct join_side *side, uint64_t now_ns)
 	struct kad_table *table = dht->sides[side->net].table;
 	struct kad_contact contact;
 
-	/* Asked first: whom the table has given it does not give again for a while. */
+	/* Asked first: the table does not give the same node again for a while. */
 	for (unsigned i = 0;
 	     i < PINGS_PER_TURN &&
 	     dht_rate_limiter_next_ns(dht->rate_limiter, DHT_UPKEEP, now_ns) <= now_ns &&
@@ -328,7 +325,7 @@ uint64_t dht_joins_next_ns(const struct dht *dht)
 	return next_ns;
 }
 
-/* --- our address --- */
+/* --- the external address --- */
 
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr)
 {
@@ -356,7 +353,7 @@ static void vote_cast(struct join_side *side, const struct join_vote *vote)
 	side->votes[side->vote_cnt - 1] = *vote;
 }
 
-/* Who has many subnets has them in one of these, so that each operator has one vote. */
+/* An operator of many subnets has them in one of these networks, and so has one vote. */
 static struct addr vote_network(const struct addr *voter)
 {
 	return addr_prefix_key(voter, voter->family == ADDR_IPV4 ? 16 : 32);
@@ -367,7 +364,7 @@ static bool ip_equal(const struct addr *a, const struct addr *b)
 	return a->family == b->family && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
-/* The id follows the address: everybody is sorted anew around it, and found anew. */
+/* The id follows the address: all nodes are sorted anew around it, and found anew. */
 static void external_set(struct join_side *side, const struct addr *external, uint64_t now_ns)
 {
 	struct dht *dht = side->dht;

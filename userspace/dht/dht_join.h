@@ -11,35 +11,33 @@
 struct arena;
 
 /*
- * Being and staying in the two networks: joining by whoever is known
- * (members of the table, good or bad, nodes of the last life, bootstrap
- * addresses), and again whenever nobody is left; pings and lookups that the
- * table wants; our external address by vote, and our id after it (BEP-42).
+ * Joining the two networks and staying in them. A join starts from any known node (members of the
+ * table, good or bad, nodes of the last run, bootstrap addresses), and again whenever none is left.
+ * This file also sends the pings and lookups that the table wants, and finds the external address
+ * by vote, and the id that fits it (BEP-42).
  */
 struct dht_joins;
 
 /* Nodes of the last life that are kept to join by, in each network. */
 #define DHT_JOIN_KNOWN_MAX 512
 
-size_t dht_joins_footprint(void);
 WEFT_MUST_CHECK
 int dht_joins_new(struct arena *arena, struct dht *dht, struct dht_joins **out_joins);
 
 /* dht_join_know: contact was a good node in the last life. Above DHT_JOIN_KNOWN_MAX it is ignored. */
 void dht_join_know(struct dht *dht, const struct kad_contact *contact);
 /*
- * dht_join_entries gives fn whom a lookup of target may start with beside
- * the table's members: the known ones nearest to it, then bootstrap
- * addresses, under made-up ids and with the tag DHT_ENTRY_WITHOUT_ID.
+ * dht_join_entries passes to fn the nodes from which a lookup of target may start beside the
+ * table's members: the known ones nearest to it, then bootstrap addresses, under made-up ids and
+ * with the tag DHT_ENTRY_WITHOUT_ID.
  */
 #define DHT_ENTRY_WITHOUT_ID 1
 void dht_join_entries(struct dht *dht, enum dht_net net, const struct kad_id *target,
 		      void (*fn)(void *ctx, const struct kad_contact *contact), void *ctx);
 /*
- * dht_join_vote: the node at voter, which was asked, sees us at external
- * (6 or 18 bytes). One vote per /16 of IPv4 or /32 of IPv6; with
- * DHT_VOTES_ENOUGH of them and a majority of the last DHT_VOTES_MAX it
- * becomes our external address, and a new id is made if ours does not fit.
+ * dht_join_vote: the node at voter, which was asked, sees this node at external (6 or 18 bytes).
+ * One vote per /16 of IPv4 or /32 of IPv6. With DHT_VOTES_ENOUGH of them and a majority of the last
+ * DHT_VOTES_MAX it becomes the external address, and a new id is made where needed.
  */
 #define DHT_VOTES_ENOUGH 5
 #define DHT_VOTES_MAX	 16

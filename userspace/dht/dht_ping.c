@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is a node of Mainline at an address? One ping, whose outcome is told. For
+ * Checks whether a node of Mainline is at an address: one ping, whose outcome the caller gets. For
  * callers that check an address by hand: upkeep pings by the table's own rules.
  */
 #include "dht/dht.h"

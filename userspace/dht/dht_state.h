@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/timer.h"
 #include "codec/bencode.h"
 #include "dht/dht.h"
@@ -16,22 +16,22 @@
 #include "weft/bucket.h"
 
 /*
- * What the files of dht/ share. Each object below has one file that owns
- * it; dht.c makes them in this order and frees them in reverse.
+ * The objects that the files of dht/ share. Each object below has one file that owns it; dht.c
+ * makes them in this order and frees them in reverse.
  *
- * The answering half never sends by itself and asks nobody:
+ * The answering half sends nothing by itself and asks no node:
  *	tokens	 tokens.c   write tokens, their keys
- *	proven	 validated_addrs.c  addresses that answered us or showed a token
+ *	proven	 validated_addrs.c  addresses that answered a query or showed a token
  *	items	 items.c    BEP-44 items kept for others
  *	swarms	 swarms.c   BEP-5 peers kept for others
- *	blobs	 bucket_blobs.c    lists of nodes by bucket, what find_node is answered with
+ *	blobs	 bucket_blobs.c    lists of nodes by bucket, the answers to find_node
  *		 dht_answer.c   a query in, an answer into the sink
  * The asking half:
- *	transactions transactions.c  the keys of our transaction ids
- *	queries	 dht_query.c    what of ours waits for a reply
+ *	transactions transactions.c  the keys of this node's transaction ids
+ *	queries	 dht_query.c    this node's queries that wait for a reply
  *	searches dht_lookup.c   lookups over queries
  *	owns	 dht_publish.c  what is put and announced, again and again
- *	joins	 dht_join.c     bootstrap, refresh, our id and external address
+ *	joins	 dht_join.c     bootstrap, refresh, own id and external address
  *	limiter	 rate_limiter.c  new addresses per second
  *	saving   save.c     when to write down what a warm start needs
  *		 bootstrap_ask.c what may be asked: searches by their public names
@@ -101,8 +101,8 @@ struct dht_side *dht_side_of(struct dht *dht, const struct addr *addr);
 /* dht_set_own_id: the node is another one in net from now on; what it keeps stays. */
 void dht_set_own_id(struct dht *dht, enum dht_net net, const struct kad_id *id, uint64_t now_ns);
 /*
- * dht_nodes_near: the nodes that whoever looks for target in net is told
- * of, in compact form; borrowed until the table changes. Empty when it is off.
+ * dht_nodes_near: the nodes that an answer names to a searcher of target in net, in compact form;
+ * borrowed until the table changes. Empty when net is off.
  */
 struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
 				   const struct kad_id *target);

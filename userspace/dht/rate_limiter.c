@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A token bucket, and beside it a cache of addresses by hash: who is
- * pushed out of its slot by another counts as new once more.
+ * A token bucket, and beside it a cache of addresses by hash: an address that another one pushes
+ * out of its slot counts as new once more.
  */
 #include "dht/rate_limiter.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/siphash_bytes.h"
 #include "weft/bucket.h"
@@ -26,11 +26,6 @@ struct dht_rate_limiter {
 
 #define BURST_NS 2000000000ull
 
-size_t dht_rate_limiter_footprint(void)
-{
-	return (sizeof(struct dht_rate_limiter) + 63) & ~(size_t)63;
-}
-
 int dht_rate_limiter_new(struct arena *arena, uint32_t per_s, const uint64_t secret[2],
 			 struct dht_rate_limiter **out_rate_limiter)
 {
@@ -47,7 +42,7 @@ int dht_rate_limiter_new(struct arena *arena, uint32_t per_s, const uint64_t sec
 	return 0;
 }
 
-/* What must be left after a new address of this urgency. */
+/* The tokens that must be left after a new address of this urgency. */
 static uint64_t reserve_ns(enum dht_urgency urgency)
 {
 	return urgency == DHT_UPKEEP ? BURST_NS / 2 : 0;

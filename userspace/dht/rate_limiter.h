@@ -12,13 +12,12 @@
 struct arena;
 
 /*
- * How many new addresses we send to per second. Home routers keep a state
- * for each, and give up on all of them when there are too many; and a node
- * that is made to look at a list of addresses must not become a weapon.
+ * The limit of new addresses per second to which this node sends. Home routers keep a state for
+ * each, and give up on all of them when there are too many. And a node that is made to query a list
+ * of addresses must not become a weapon.
  *
- * An address that was sent to in the last DHT_DESTINATION_NS costs
- * nothing. Upkeep may use half of the burst only, so that what somebody
- * waits for finds the other half.
+ * An address that was sent to in the last DHT_DESTINATION_NS costs nothing. Upkeep may use half of
+ * the burst only, so that a request with a waiting asker finds the other half.
  */
 struct dht_rate_limiter;
 
@@ -26,7 +25,6 @@ struct dht_rate_limiter;
 
 enum dht_urgency { DHT_URGENT, DHT_UPKEEP };
 
-size_t dht_rate_limiter_footprint(void);
 /* dht_rate_limiter_new: per_s new addresses, >= 1, and a burst of two seconds. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int dht_rate_limiter_new(struct arena *arena, uint32_t per_s, const uint64_t secret[2],

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What outlives the process, as one bencoded dictionary: for each network
- * ("ipv4", "ipv6") our id and the compact form of its nodes, and what is
- * kept ("own", dht_publish.c). Whoever starts with it pings nobody in vain:
- * the nodes are where lookups may begin, not members before they answer.
+ * The state that outlives the process, as one bencoded dictionary. For each network ("ipv4",
+ * "ipv6") it has this node's id and the compact form of its nodes; "own" is what is kept
+ * (dht_publish.c). A start with it sends no ping in vain: lookups may begin at the nodes, which are
+ * no members before they answer.
  */
 #include "dht/save.h"
 

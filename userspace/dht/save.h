@@ -19,7 +19,7 @@ struct dht_saving {
 	bool wants_now;
 };
 
-/* dht_save_note: what is kept has changed; told by the next expire. */
+/* dht_save_note: what is kept has changed; the next expire reports it. */
 void dht_save_note(struct dht *dht);
 void dht_save_expire(struct dht *dht, uint64_t now_ns);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dht/validated_addrs.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "weft/endpoint.h"
 #include "weft/siphash.h"
 
@@ -16,11 +16,6 @@ struct dht_validated {
 	__u64 secret[2];
 	struct slot slots[SLOT_CNT];
 };
-
-size_t dht_validated_footprint(void)
-{
-	return sizeof(struct dht_validated) + 64;
-}
 
 int dht_validated_new(struct arena *arena, const uint64_t secret[2],
 		      struct dht_validated **out_validated)

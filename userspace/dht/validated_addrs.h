@@ -12,18 +12,15 @@
 struct arena;
 
 /*
- * Addresses that are where they say, because somebody there answered a
- * query of ours or showed a write token, for ten minutes since. The others
- * may be forged, and get answers of limited size (dht_answer.c).
+ * Validated addresses: a node there answered a query of this node or showed a write token, in the
+ * last ten minutes. The others may be forged, and get answers of limited size (dht_answer.c).
  *
- * A cache, without regard for ports: who is forgotten for another's sake
- * proves itself again.
+ * A cache, without regard for ports: an address that another one pushes out validates itself again.
  */
 struct dht_validated;
 
 #define DHT_VALIDATED_NS (600 * 1000000000ull)
 
-size_t dht_validated_footprint(void);
 WEFT_MUST_CHECK
 int dht_validated_new(struct arena *arena, const uint64_t secret[2],
 		      struct dht_validated **out_validated);

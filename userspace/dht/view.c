@@ -44,12 +44,14 @@ void dht_token_key(const struct dht *dht, uint64_t out_key[2])
 }
 
 unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
-		     uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap)
+		     uint64_t now_ns, const struct kad_node *out_nodes[static KAD_CLOSEST_MAX])
 {
 	const struct dht_side *side = &dht->sides[net];
 
 	return dht_side_is_on(side)
-		       ? kad_table_closest(side->table, target, KAD_TELL, now_ns, out_nodes, cap)
+		       ? kad_table_closest(side->table,
+					   &(struct kad_near){target, KAD_TELL, now_ns}, out_nodes,
+					   KAD_CLOSEST_MAX)
 		       : 0;
 }
 

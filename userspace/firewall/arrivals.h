@@ -12,11 +12,10 @@
 struct sketch;
 
 /*
- * What the places of unvalidated sources (struct weft_place) say since they were last
- * read: who sent how much goes to a sketch, how often each limit refused
- * and how near it is to that is kept here. Each table (a CPU's, a worker's)
- * is read by itself, once a second. Nothing is asked of a datagram.
- * Pure, on one thread.
+ * What the places of unvalidated sources (struct weft_place) say since they were last read. The
+ * amount from each source goes to a sketch. This table keeps how often each limit refused, and how
+ * near it is to that. Each table (a CPU's, a worker's) is read by itself, once a second. Nothing is
+ * asked of a datagram. Pure, on one thread.
  */
 struct arrivals_limit {
 	uint64_t offered_cnt, refused_cnt; /* since the start */
@@ -63,7 +62,7 @@ struct arrivals_block {
 	enum weft_class class;
 	uint32_t first, cnt;
 	const struct weft_place *places;
-	struct weft_bucket_rate rate; /* in force, for who the place is of */
+	struct weft_bucket_rate rate; /* in force, for the source of the place */
 };
 void firewall_arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block,
 			    uint64_t now_ns);

@@ -10,13 +10,13 @@ static bool is_changed(const struct arrivals_report *report, const struct weft_p
 	return place->offered_cnt && place->bucket.filled_at_ns >= report->told_at_ns;
 }
 
-static void level_report(const struct arrivals_report *report, const struct ingress *ingress,
-			 enum weft_class class, unsigned level, arrivals_report_fn fn, void *ctx)
+/* A report of the class and level in told. */
+static void level_report(const struct arrivals_report *report, const struct weft_place *places,
+			 struct arrivals_changes told, arrivals_report_fn fn, void *ctx)
 {
-	const struct weft_place *places = firewall_ingress_places(ingress, class, level);
 	struct arrivals_change changes[ARRIVALS_CHANGES_MAX];
-	struct arrivals_changes told = {.class = class, .level = level, .changes = changes};
 
+	told.changes = changes;
 	for (uint32_t i = 0; i < WEFT_PLACE_CNT; i++) {
 		if (!is_changed(report, &places[i]))
 			continue;
@@ -41,7 +41,9 @@ void firewall_arrivals_report_each(struct arrivals_report *report, const struct 
 			continue;
 		report->class_cnts[class] = cnt;
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			level_report(report, ingress, class, level, fn, ctx);
+			level_report(report, firewall_ingress_places(ingress, class, level),
+				     (struct arrivals_changes){.class = class, .level = level}, fn,
+				     ctx);
 	}
 	report->told_at_ns = now_ns;
 }

@@ -9,10 +9,10 @@
 struct ingress;
 
 /*
- * What a worker says of its ingress's places to who keeps the record and may
- * not look at them: those that were used since they were last told, as they
- * stand now. Their counts are sums, so what a lost report had comes with
- * the next one of the same place. Pure, on the worker's thread.
+ * A worker's report of its ingress's places to the thread that keeps the record and may not read
+ * them. It has the places that were used since the last report, as they stand now. Their counts are
+ * sums, so what a lost report had comes with the next one of the same place. Pure, on the worker's
+ * thread.
  */
 struct arrivals_change {
 	uint32_t idx; /* < WEFT_PLACE_CNT */
@@ -27,9 +27,9 @@ struct arrivals_changes {
 	const struct arrivals_change *changes;
 };
 
-/* A zeroed one has told nothing yet. */
+/* A zeroed one has reported nothing yet. */
 struct arrivals_report {
-	uint64_t class_cnts[WEFT_CLASS_CNT]; /* datagrams counted of each when it was last told */
+	uint64_t class_cnts[WEFT_CLASS_CNT]; /* datagrams counted of each at the last report */
 	uint64_t told_at_ns;
 };
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of bans. A change takes effect in memory at once and goes to
- * the store as a batch of its own, whose outcome the asker is told. What
- * expires is deleted from the store without anybody waiting: if that is
- * lost, the next start finds it expired.
+ * The list of bans. A change takes effect in memory at once and goes to the store as a batch of its
+ * own, whose outcome the asker gets. Expired bans are deleted from the store without a wait: if
+ * that is lost, the next start finds them expired.
  */
 #include "ban_list.h"
 
@@ -12,11 +11,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "store/store.h"
 
 struct ban_list {
@@ -25,13 +24,6 @@ struct ban_list {
 	struct pool pool;
 	struct map by_id;
 	LIST_HEAD(, change) changes; /* whose outcome is not known yet */
-};
-
-struct loading {
-	struct ban_list *list;
-	struct store_batch *expired; /* deletes them; NULL: none, or no memory */
-	uint64_t wall_s;
-	int err;
 };
 
 /* A change on its way to the disk, and what to go back to. */
@@ -90,26 +82,7 @@ static void list_unset(struct ban_list *list, const struct ban_target *target)
 		pool_release(&list->pool, slot);
 }
 
-/* A record that cannot be read keeps nobody out, and nobody from starting. */
-static bool load_one(void *arg, const struct store_item *item)
-{
-	struct loading *loading = arg;
-	struct ban ban;
-	int err = firewall_ban_record_parse(item->key, item->value, item->value_len, &ban);
-
-	if (err < 0 && err != WEFT_EABSENT)
-		return true;
-	if (err == 0 && !firewall_ban_is_expired(&ban, loading->wall_s)) {
-		loading->err = list_set(loading->list, &ban);
-		return loading->err == 0;
-	}
-	if (!loading->expired)
-		loading->expired = store_batch_new(loading->list->store);
-	store_batch_delete(loading->expired, STORE_BANS, item->key, item->key_len);
-	return true;
-}
-
-/* Nobody waits: an expired ban that stays is found again by the next start. */
+/* Sent without an answer: an expired ban that stays is found again by the next start. */
 static void batch_send(struct ban_list *list, struct store_batch *batch)
 {
 	if (batch && store_submit(list->store, batch, NULL, NULL) < 0)
@@ -118,21 +91,32 @@ static void batch_send(struct ban_list *list, struct store_batch *batch)
 
 static int list_load(struct ban_list *list, uint64_t wall_s)
 {
-	struct loading loading = {.list = list, .wall_s = wall_s};
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(list->store, &snapshot);
+	struct store_iter iter = store_iter_fresh(list->store, STORE_BANS, STORE_ALL);
+	struct store_batch *expired = NULL;
+	struct store_item item;
+	struct ban ban;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_BANS, NULL, 0, load_one, &loading);
-	store_snapshot_close(snapshot);
-	batch_send(list, loading.expired);
-	return err < 0 ? err : loading.err;
+	while (store_iter_next(&iter, &item)) {
+		int err = firewall_ban_record_parse(item.key, item.value, item.value_len, &ban);
+
+		/* A record that cannot be read bans no peer, and does not hinder a start. */
+		if (err < 0 && err != WEFT_EABSENT)
+			continue;
+		if (err == 0 && !firewall_ban_is_expired(&ban, wall_s)) {
+			iter.err = list_set(list, &ban);
+			continue;
+		}
+		if (!expired)
+			expired = store_batch_new(list->store);
+		store_batch_delete(expired, STORE_BANS, store_key(item.key, item.key_len));
+	}
+	batch_send(list, expired);
+	return store_iter_end(&iter);
 }
 
 int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list)
 {
-	/* Ids are chosen by who may ban, so the hash needs no secret. */
+	/* Only those that may ban choose ids, so the hash needs no secret. */
 	static const uint64_t secret[2] = {0x62616e, 0x6c697374};
 	struct ban_list *list = calloc(1, sizeof(*list));
 	int err;
@@ -177,9 +161,10 @@ static struct store_batch *batch_of(const struct ban_list *list, const struct ba
 		return NULL;
 	if (ban) {
 		firewall_ban_record_write(&w, ban);
-		store_batch_put(batch, STORE_BANS, id, sizeof(id), value, writer_len(&w));
+		store_batch_put(batch, STORE_BANS, store_key(id, sizeof(id)), value,
+				writer_len(&w));
 	} else {
-		store_batch_delete(batch, STORE_BANS, id, sizeof(id));
+		store_batch_delete(batch, STORE_BANS, store_key(id, sizeof(id)));
 	}
 	return batch;
 }
@@ -190,7 +175,7 @@ static bool ban_equal(const struct ban *a, const struct ban *b)
 	       strcmp(a->reason, b->reason) == 0;
 }
 
-/* True when what the change made is what there is: nobody changed it since. */
+/* True when the ban is as the change made it: no later change came. */
 static bool change_stands(const struct change *change)
 {
 	const struct ban *now = list_lookup(change->list, &change->after.target);
@@ -292,7 +277,7 @@ unsigned firewall_ban_list_expire(struct ban_list *list, uint64_t wall_s,
 		if (!batch)
 			batch = store_batch_new(list->store);
 		firewall_ban_target_id(&ended.target, id);
-		store_batch_delete(batch, STORE_BANS, id, sizeof(id));
+		store_batch_delete(batch, STORE_BANS, store_key(id, sizeof(id)));
 		list_unset(list, &ended.target);
 		if (fn)
 			fn(arg, &ended);
@@ -340,7 +325,7 @@ const struct ban *firewall_ban_list_lookup(const struct ban_list *list,
 	return list_lookup(list, target);
 }
 
-/* A limit keeps nobody out, so it says less than any ban. */
+/* A limit keeps no source out, so it says less than any ban. */
 static bool match_is_better(const struct ban *ban, const struct ban *than)
 {
 	if (!than || ban->is_limit != than->is_limit)

@@ -8,9 +8,8 @@
 struct store;
 
 /*
- * All bans of a node, kept in the store: a ban that was told to be there
- * survives kill -9. A fixed number; one more is refused. Home worker only.
- * Who enforces them is told by snapshots (struct ban_set).
+ * All bans of a node, kept in the store: a ban that was reported as made survives kill -9. A fixed
+ * number; one more is refused. Home worker only. Enforcers get snapshots (struct ban_set).
  */
 #define BAN_LIST_CAP WEFT_BAN_CNT_MAX /* what each trie of the XDP program holds */
 
@@ -26,20 +25,19 @@ struct ban_list;
 WEFT_MUST_CHECK
 int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list);
 /*
- * firewall_ban_list_free takes NULL. Whoever waits for done is not told: flush the
- * store before, if somebody wants to know, and reap no more of it after.
+ * firewall_ban_list_free takes NULL. It calls no done that still waits: to get the outcomes, flush
+ * the store before, and reap no more of it after.
  */
 void firewall_ban_list_free(struct ban_list *list);
 /* firewall_ban_list_footprint: bytes laid out, touched as they are used. */
 size_t firewall_ban_list_footprint(void);
 
 /*
- * firewall_ban_list_put adds ban or changes that of its target, at once; done tells
- * when it is durable, or why it is not: then it is as it was, unless it was
- * changed again meanwhile. Returns 0, WEFT_EFULL (the list, its part for ids of ours or for
- * what the node makes by itself, or the store's queue; nothing was done), or -ENOMEM.
- * firewall_ban_list_delete likewise, with
- * WEFT_EABSENT.
+ * firewall_ban_list_put adds ban or changes that of its target, at once. done is called when it is
+ * durable, or with the error: then the ban is as it was, unless it was changed again meanwhile.
+ * Returns 0, WEFT_EFULL or -ENOMEM. WEFT_EFULL: the list, its part for this node's ids or for what
+ * the node makes by itself, or the store's queue is full; nothing was done.
+ * firewall_ban_list_delete likewise, with WEFT_EABSENT.
  */
 typedef void (*ban_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
@@ -58,7 +56,7 @@ unsigned firewall_ban_list_expire(struct ban_list *list, uint64_t wall_s,
 				  void (*fn)(void *arg, const struct ban *ban), void *arg);
 uint64_t firewall_ban_list_next_s(const struct ban_list *list);
 
-/* firewall_ban_list_drop forgets a ban; nobody waits for the disk. */
+/* firewall_ban_list_drop forgets a ban, without a wait for the disk. */
 void firewall_ban_list_drop(struct ban_list *list, const struct ban_target *target);
 
 unsigned firewall_ban_list_cnt(const struct ban_list *list);

@@ -11,7 +11,7 @@
 
 #include "codec/cbor.h"
 #include "codec/peer_addr.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define RECORD_LAYOUT 1
 /* ::ffff:0:0/96 (RFC 4291 2.5.5.2) */

@@ -14,7 +14,7 @@ struct cursor;
 struct writer;
 
 /*
- * A ban: who is kept out, until when, and why. Who is an address, all
+ * A ban: the target that is kept out, the end, and the reason. The target is an address, all
  * addresses of a prefix, or a node key. Pure values; ban_list.h keeps them.
  */
 #define BAN_KEY_LEN    32
@@ -34,9 +34,9 @@ struct ban {
 	uint64_t added_s, expires_s; /* wall clock; expires 0: never */
 	char reason[BAN_REASON_CAP];
 	/*
-	 * Of a ban that the node made by itself: what it followed from, 0: an operator's. An
-	 * operator who removes it takes back all that has its cause. source is where the
-	 * offender was, which pays for the place in the list.
+	 * For a ban that the node made by itself: its cause; 0: an operator's ban. An operator's
+	 * removal takes back all bans of the same cause. source is where the offender was, which
+	 * pays for the place in the list.
 	 */
 	uint64_t cause;
 	bool is_automatic;

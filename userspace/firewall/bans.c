@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the list of bans to who enforces them, and back out when they end.
- * Enforcers compare times of the monotonic clock, so when somebody sets the
- * wall clock they are told anew.
+ * Brings the list of bans to its enforcers, and takes bans back when they end. Enforcers compare
+ * times of the monotonic clock, so a change of the wall clock sends them the bans again.
  */
 #include "bans.h"
 
@@ -124,7 +123,7 @@ static void make_room(struct bans *bans, const struct ban *ban)
 	drop(bans, victim, INCIDENT_BAN_ENDED);
 }
 
-/* add is in force with the next turn: whose session it ends may be who called. False: no room. */
+/* add is in force with the next turn: it may end the session of the caller. False: no room. */
 static bool add(struct bans *bans, const struct ban *ban)
 {
 	make_room(bans, ban);

@@ -26,7 +26,10 @@ struct bans {
 	uint64_t pushed_out_cnt; /* bans of the node's own making that one more pushed out */
 };
 
-/* firewall_bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
+/*
+ * firewall_bans_open reads them and gives them to home; a later enforcer gets them from its owner.
+ * 0 or negative.
+ */
 WEFT_MUST_CHECK
 int firewall_bans_open(struct bans *bans, const struct firewall_params *params);
 /* firewall_bans_close takes a zeroed one, too. */
@@ -53,12 +56,12 @@ struct ban_offender {
 bool firewall_bans_add_peer(struct bans *bans, const struct ban_offender *offender,
 			    uint64_t until_s, const char *reason);
 /*
- * firewall_bans_undo takes back what followed from removed, which an operator took out of the list: limits of
- * addresses that its cause led to, and what it left in offences. What the services
- * remember is for node_fabric_pardon.
+ * firewall_bans_undo takes back what followed from removed, which an operator took out of the list:
+ * limits of addresses that its cause led to, and what it left in offences. The memory of the
+ * services stays: service_reputation_pardon clears it.
  */
 void firewall_bans_undo(struct bans *bans, const struct ban *removed);
-/* firewall_bans_tell makes an event of what befell ban, and remembers it for a day. */
+/* firewall_bans_tell makes an event of kind about ban, and remembers it for a day. */
 void firewall_bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 
 #endif

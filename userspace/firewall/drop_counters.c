@@ -22,7 +22,7 @@ void firewall_drops_sample(void *ctx, const struct weft_sample *sample)
 	firewall_offenders_add(&drops->offenders, sample);
 }
 
-/* What is less than it was began anew in between. */
+/* A counter below its last value began anew in between. */
 static uint64_t grown(uint64_t now, uint64_t before)
 {
 	return now >= before ? now - before : now;

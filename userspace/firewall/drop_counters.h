@@ -22,7 +22,7 @@ struct drops {
 	struct timer timer;
 	uint64_t since_ns, since_s;
 	uint64_t tick_cnt;
-	uint64_t salt[2]; /* of the names that sources have for who may not see them */
+	uint64_t salt[2]; /* of the names of sources for readers that may not see them */
 	struct weft_counter totals[WEFT_REASON_CNT];
 	struct weft_counter seen_driver[WEFT_REASON_CNT]; /* at the last tick */
 	struct weft_counter seen_sockets[WEFT_REASON_CNT];
@@ -39,7 +39,9 @@ void firewall_drops_sample(void *ctx, const struct weft_sample *sample);
 void firewall_drops_fetch(struct drops *drops);
 /* firewall_drops_rate: datagrams a second, over the last ten. */
 uint64_t firewall_drops_rate(const struct drops *drops, enum weft_reason reason);
-/* firewall_drops_pseudonym names source's prefix so that nobody learns it; the same until a restart. */
+/*
+ * firewall_drops_pseudonym names source's prefix without disclosing it; the same until a restart.
+ */
 #define DROPS_PSEUDONYM_CAP 17
 const char *firewall_drops_pseudonym(const struct drops *drops, const struct weft_endpoint *source,
 				     char text[static DROPS_PSEUDONYM_CAP]);

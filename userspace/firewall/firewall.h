@@ -18,8 +18,8 @@ struct weft_counter;
 struct xdp;
 
 /*
- * What bans, drop counters and the policy record use of the node. The node fills it in before it
- * opens them. Everything is borrowed for their life. Home worker only.
+ * The parts of the node that bans, drop counters and the policy record use. The node fills it in
+ * before it opens them. Everything is borrowed for their life. Home worker only.
  */
 struct firewall_params {
 	struct store *store;

@@ -18,7 +18,7 @@ static bool is_the_same(const struct incident *a, const struct incident *b)
 	       memcmp(a->addr.ip, b->addr.ip, sizeof(a->addr.ip)) == 0;
 }
 
-/* What incident repeats, of the same hour, or NULL. */
+/* The incident of the same hour that incident repeats, or NULL. */
 static struct incident *hour_earlier(struct incident_hour *hour, const struct incident *incident)
 {
 	uint64_t cnt = hour->cnt < INCIDENTS_CAP ? hour->cnt : INCIDENTS_CAP;
@@ -50,7 +50,7 @@ void firewall_incidents_add(struct incidents *incidents, const struct incident *
 	}
 }
 
-/* A ban of a prefix befell whoever is in it; what befell an address befell its prefix. */
+/* An incident of a prefix counts for its addresses; one of an address counts for its prefixes. */
 static bool incident_is_of(const struct incident *incident, const struct ban_target *who)
 {
 	if (who->kind == BAN_KEY)
@@ -91,27 +91,27 @@ static void reverse(struct incident *incidents, unsigned begin, unsigned end)
 	}
 }
 
-unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,
-				 const struct ban_target *who, struct incident *out_incidents,
-				 unsigned cap, uint64_t *out_lost_cnt)
+/* The hour that began age hours before the one at hand, or NULL. */
+static const struct incident_hour *hour_of(const struct incidents *incidents, uint64_t now_ns,
+					   uint64_t age)
 {
 	uint64_t number = now_ns / INCIDENTS_HOUR_NS + 1;
+	const struct incident_hour *hour = &incidents->hours[(number - age) % INCIDENTS_HOUR_CNT];
+
+	return age < number && hour->hour == number - age ? hour : NULL;
+}
+
+unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,
+				 const struct ban_target *who, struct incident *out_incidents,
+				 unsigned cap)
+{
 	struct found found = {.incidents = out_incidents, .cap = cap};
+	const struct incident_hour *hour;
 	unsigned first;
 
-	*out_lost_cnt = 0;
-	for (uint64_t age = INCIDENTS_HOUR_CNT; age-- > 0;) {
-		const struct incident_hour *hour;
-
-		if (age >= number)
-			continue;
-		hour = &incidents->hours[(number - age) % INCIDENTS_HOUR_CNT];
-		if (hour->hour != number - age)
-			continue;
-		hour_find(hour, who, &found);
-		if (hour->cnt > INCIDENTS_CAP)
-			*out_lost_cnt += hour->cnt - INCIDENTS_CAP;
-	}
+	for (uint64_t age = INCIDENTS_HOUR_CNT; age-- > 0;)
+		if ((hour = hour_of(incidents, now_ns, age)))
+			hour_find(hour, who, &found);
 	if (found.cnt <= cap)
 		return (unsigned)found.cnt;
 	/* The oldest stands in the middle: three reversals turn the ring. */
@@ -120,4 +120,15 @@ unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now
 	reverse(out_incidents, first, cap);
 	reverse(out_incidents, 0, cap);
 	return cap;
+}
+
+uint64_t firewall_incidents_lost_cnt(const struct incidents *incidents, uint64_t now_ns)
+{
+	const struct incident_hour *hour;
+	uint64_t cnt = 0;
+
+	for (uint64_t age = 0; age < INCIDENTS_HOUR_CNT; age++)
+		if ((hour = hour_of(incidents, now_ns, age)) && hour->cnt > INCIDENTS_CAP)
+			cnt += hour->cnt - INCIDENTS_CAP;
+	return cnt;
 }

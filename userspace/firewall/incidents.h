@@ -6,9 +6,9 @@
 #include "ban_rule.h"
 
 /*
- * What happened to whom in the last day: for each hour a ring of fixed
- * size, whose newest stay. An hour that is too full loses its own oldest
- * and no other hour's. Pure, on one thread. A zeroed one is empty.
+ * The incidents of the last day, by address or key: for each hour a ring of fixed size, whose
+ * newest stay. An hour that is too full loses its own oldest and no other hour's. Pure, on one
+ * thread. A zeroed one is empty.
  */
 #define INCIDENTS_HOUR_CNT 25 /* the hour at hand and the 24 before */
 #define INCIDENTS_CAP	   512
@@ -20,9 +20,9 @@ enum incident_kind {
 	INCIDENT_BANNED,
 	INCIDENT_BAN_REMOVED,
 	INCIDENT_BAN_ENDED,
-	INCIDENT_WRONG_KEY,   /* we dialled who, and end's actual_key answered */
-	INCIDENT_DIAL_FAILED, /* we dialled who, and no session came of it: end */
-	INCIDENT_REFUSED,     /* who came, and got no session: end */
+	INCIDENT_WRONG_KEY,   /* this node dialled who, and end's actual_key answered */
+	INCIDENT_DIAL_FAILED, /* this node dialled who, and got no session: end */
+	INCIDENT_REFUSED,     /* who dialled this node, and got no session: end */
 	INCIDENT_VIOLATION,   /* who broke a rule of the services: rule */
 };
 
@@ -46,18 +46,19 @@ struct incidents {
 };
 
 /*
- * firewall_incidents_add: a time before the hour at hand is ignored. Who tries in
- * vain over and over from one address, or breaks one rule, has one incident an
- * hour, with a count, and pushes nothing out.
+ * firewall_incidents_add: a time before the hour at hand is ignored. A source that fails over and
+ * over from one address, or breaks one rule, has one incident an hour, with a count, and pushes
+ * nothing out.
  */
 void firewall_incidents_add(struct incidents *incidents, const struct incident *incident);
 /*
- * firewall_incidents_find writes those of who, oldest first: of a key, or of the
- * addresses in a prefix; the newest when there are more than cap. Returns
- * how many. *out_lost_cnt: how many, of anybody, the last 24 hours lost.
+ * firewall_incidents_find writes the incidents of who, a key or the addresses in a prefix, oldest
+ * first; the newest when there are more than cap. Returns how many.
  */
 unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,
 				 const struct ban_target *who, struct incident *out_incidents,
-				 unsigned cap, uint64_t *out_lost_cnt);
+				 unsigned cap);
+/* firewall_incidents_lost_cnt: how many the last 24 hours lost, of all peers. */
+uint64_t firewall_incidents_lost_cnt(const struct incidents *incidents, uint64_t now_ns);
 
 #endif

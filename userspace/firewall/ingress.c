@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "net/ingress/ingress_verdict.h"
 #include "net/ingress/tables.h"
 #include "ban_list.h"
@@ -33,35 +33,20 @@ struct key_ban {
 	uint64_t expires_ns;
 };
 
-static struct demux_tables_params tables_params(uint32_t session_cap, const uint64_t secret[2])
-{
-	return (struct demux_tables_params){.ban_cap = BAN_LIST_CAP,
-					    .session_cap = session_cap,
-					    .secret = {secret[0], secret[1]}};
-}
-
-size_t firewall_ingress_footprint(uint32_t session_cap)
-{
-	const uint64_t any[2] = {0};
-	const struct demux_tables_params params = tables_params(session_cap, any);
-
-	return net_ingress_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
-	       map_footprint(sizeof(struct addr), BAN_LIST_AUTO_CAP) +
-	       pool_footprint(sizeof(struct key_ban), BAN_LIST_CAP);
-}
-
 int firewall_ingress_new(const struct ingress_params *params, struct ingress **out_ingress)
 {
-	const struct demux_tables_params tables =
-		tables_params(params->session_cap, params->secret);
+	const struct demux_tables_params tables = {
+		.ban_cap = BAN_LIST_CAP,
+		.session_cap = params->session_cap,
+		.secret = {params->secret[0], params->secret[1]},
+	};
 	struct ingress *ingress = calloc(1, sizeof(*ingress));
 	int err;
 
 	if (!ingress)
 		return -ENOMEM;
 	ingress->judge = (struct demux_judge){&ingress->tables, params->on_sample, params->ctx};
-	if ((err = arena_open(&ingress->arena, firewall_ingress_footprint(params->session_cap))) <
-		    0 ||
+	if ((err = arena_open(&ingress->arena, ARENA_GROWS)) < 0 ||
 	    (err = net_ingress_tables_init(&ingress->tables, &ingress->arena, &tables)) < 0 ||
 	    (err = map_init(&ingress->keys, &ingress->arena, BAN_KEY_LEN, BAN_LIST_CAP,
 			    params->secret)) < 0 ||
@@ -72,8 +57,22 @@ int firewall_ingress_new(const struct ingress_params *params, struct ingress **o
 		firewall_ingress_free(ingress);
 		return err;
 	}
+	arena_fit(&ingress->arena);
 	*out_ingress = ingress;
 	return 0;
+}
+
+size_t firewall_ingress_footprint(uint32_t session_cap)
+{
+	const struct ingress_params params = {.session_cap = session_cap};
+	struct ingress *ingress;
+	size_t len;
+
+	if (firewall_ingress_new(&params, &ingress) < 0)
+		return 0;
+	len = ingress->arena.used_len;
+	firewall_ingress_free(ingress);
+	return len;
 }
 
 void firewall_ingress_free(struct ingress *ingress)
@@ -221,7 +220,7 @@ void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns)
 	ingress->now_ns = now_ns;
 }
 
-enum weft_verdict firewall_ingress_judge(struct ingress *ingress, const struct dgram *dgram)
+enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram)
 {
 	return weft_verdict(net_ingress_judge_dgram(&ingress->judge, dgram, ingress->now_ns));
 }

@@ -17,21 +17,20 @@ struct weft_cid_keys;
 struct weft_token_keys;
 
 /*
- * Who may come in, as one worker enforces it: what the XDP program decides
- * for attached devices this decides for the worker's kernel sockets, by the
- * same policy from tables of the same kind, and before any protocol looks.
- * Sessions of banned keys and addresses are refused. Every worker owns one,
- * and each has its part of what unvalidated sources may send (firewall_ingress_share).
+ * Admission as one worker enforces it: for the worker's kernel sockets it decides what the XDP
+ * program decides for attached devices. It uses the same policy from tables of the same kind, and
+ * comes before any protocol. Sessions of banned keys and addresses are refused. Every worker owns
+ * one, and each has its part of what unvalidated sources may send (firewall_ingress_share).
  */
 struct ingress;
 
-/* A path stays proven for so long after it was last told. */
+/* A path stays validated for so long after its last report. */
 #define INGRESS_PATH_LIFE_NS (90ull * 1000 * 1000 * 1000)
 
 struct ingress_params {
 	uint64_t secret[2];   /* of hash tables */
 	uint32_t session_cap; /* paths of sessions it knows */
-	/* Some of what was dropped is told, with weights; may be NULL. */
+	/* called for some of the drops, with weights; may be NULL */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
 };
@@ -43,17 +42,19 @@ void firewall_ingress_free(struct ingress *ingress);
 size_t firewall_ingress_footprint(uint32_t session_cap);
 
 /*
- * firewall_ingress_share makes the policy of a node that of each of its worker_cnt
- * workers. A client invents the id that chooses the worker of its Initials,
- * so those, and what answers them, have a rate divided by the workers:
- * together they admit what the rate says, whichever way a source spreads.
- * Other protocols come to the first worker's sockets alone and have all of
- * theirs. A part admits one datagram at least.
+ * firewall_ingress_share makes the policy of a node that of each of its worker_cnt workers. A
+ * client invents the id that chooses the worker of its Initials. So those, and what answers them,
+ * have a rate divided by the workers: together they admit the rate, whichever way a source spreads.
+ * Other protocols come to the first worker's sockets alone and have their whole rate. A part admits
+ * one datagram at least.
  */
 void firewall_ingress_share(struct weft_config *policy, unsigned worker_cnt);
 /* firewall_ingress_configure: limits and mode from now on, a worker's part of them; before, all is free. */
 void firewall_ingress_configure(struct ingress *ingress, const struct weft_config *part);
-/* firewall_ingress_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
+/*
+ * firewall_ingress_set_{cid,token}_keys: the keys of the worker's engine; without them no id and no
+ * token is valid.
+ */
 void firewall_ingress_set_cid_keys(struct ingress *ingress, const struct weft_cid_keys *keys);
 void firewall_ingress_set_token_keys(struct ingress *ingress, const struct weft_token_keys *keys);
 /* firewall_ingress_set_reply_keys: replies to questions of the dht pass outside all limits. */
@@ -65,17 +66,17 @@ void firewall_ingress_set_reply_keys(struct ingress *ingress,
  * full table it has an unvalidated source's limits until there is room.
  */
 void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns);
-/* firewall_ingress_each_session tells fn every path of a session. */
+/* firewall_ingress_each_session calls fn for every path of a session. */
 void firewall_ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx);
 /* firewall_ingress_sweep drops what has expired. */
 void firewall_ingress_sweep(struct ingress *ingress);
 /* firewall_ingress_take enforces exactly set, which is freed; NULL changes nothing. */
 void firewall_ingress_take(struct ingress *ingress, struct ban_set *set);
 /*
- * firewall_ingress_judge decides on a datagram of the kernel's sockets, and counts it.
- * What it says is the caller's to do.
+ * firewall_ingress_judge writes the judgement of a datagram of a kernel
+ * socket, and counts it. Returns the verdict, which the caller carries out.
  */
-enum weft_verdict firewall_ingress_judge(struct ingress *ingress, const struct dgram *dgram);
+enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram);
 /*
  * firewall_ingress_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
  * mesh_refuse_fn and a quic_refuse_fn; ctx is the ingress.

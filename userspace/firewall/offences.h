@@ -8,14 +8,14 @@
 #include "ban_rule.h"
 
 /*
- * Which keys were banned for their reputation within the last hour, and from which address. A
- * ban proves something of a key, and of its address only together with others: at
- * OFFENCES_KEYS_MIN keys the address is limited. Each key has one cause id while any of its offences is
- * remembered, by which an operator's pardon finds all that followed.
+ * Which keys were banned for their reputation within the last hour, and from which address. A ban
+ * proves something of a key, and of its address only together with others: at OFFENCES_KEYS_MIN
+ * keys the address is limited. Each key has one cause id while any of its offences is remembered,
+ * by which an operator's pardon finds all that followed.
  *
- * Anybody with keys can fill it. One address has OFFENCES_PLACE_CAP of the offences at most;
- * a full table forgets its oldest, so an honest peer notices nothing. Pure, on one thread.
- * A zeroed one is empty.
+ * Any peer with keys can fill it. One address has OFFENCES_PLACE_CAP of the offences at most; a
+ * full table forgets its oldest, so an honest peer notices nothing. Pure, on one thread. A zeroed
+ * one is empty.
  */
 #define OFFENCES_CAP	   1024
 #define OFFENCES_PLACE_CAP 8
@@ -45,7 +45,7 @@ void firewall_offences_note(struct offences *offences, const struct offence *off
  */
 uint64_t firewall_offences_limit_until_s(const struct offences *offences, const struct addr *place,
 					 uint64_t now_s);
-/* firewall_offences_forget_cause: fn (may be NULL) is told each place that had one. */
+/* firewall_offences_forget_cause: fn (may be NULL) is called for each place that had one. */
 void firewall_offences_forget_cause(struct offences *offences, uint64_t cause,
 				    void (*fn)(void *arg, const struct addr *place), void *arg);
 void firewall_offences_forget_place(struct offences *offences, const struct addr *place);

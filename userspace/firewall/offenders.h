@@ -8,16 +8,14 @@
 #include "weft/fastpath.h"
 
 /*
- * Who was dropped most in the last day: a table for each hour, of fixed
- * size, kept as Metwally, Agrawal and El Abbadi do ("Efficient Computation
- * of Frequent and Top-k Elements in Data Streams", 2005, Space-Saving): a
- * newcomer to a full table takes the place of the least, with its count as
- * possible error. So cnt is never too small, is too large by at most
- * error_cnt, and whoever made more than a 1/OFFENDERS_CAP of an hour's
- * drops is in its table.
+ * The sources with the most drops in the last day: a table for each hour, of fixed size. It is kept
+ * as Metwally, Agrawal and El Abbadi do ("Efficient Computation of Frequent and Top-k Elements in
+ * Data Streams", 2005, Space-Saving). A newcomer to a full table takes the place of the least, with
+ * its count as possible error. So cnt is never too small, and is too large by at most error_cnt. A
+ * source of more than a 1/OFFENDERS_CAP of an hour's drops is in its table.
  *
- * A source is an IPv4 address or an IPv6 /64, of one reason. Pure, on one
- * thread. A zeroed one is empty.
+ * A source is an IPv4 address or an IPv6 /64, of one reason. Pure, on one thread. A zeroed one is
+ * empty.
  */
 #define OFFENDERS_HOUR_CNT 25 /* the hour at hand and the 24 before */
 #define OFFENDERS_CAP	   256

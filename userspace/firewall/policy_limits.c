@@ -6,6 +6,29 @@
 
 #include "base/monotonic.h"
 
+/* Drops of one reason that are reported as samples. */
+static const struct limits_rate samples_rate = {50, 100};
+
+/*
+ * What DHT answers to unvalidated sources have beyond half of their questions:
+ * 2,000 lists of nodes a second, and to more than 17,000 questions a
+ * second of any kind fewer bytes than they brought.
+ */
+static const struct limits_rate krpc_bytes_rate = {500000, 500000};
+/*
+ * DHT datagrams of unvalidated sources that go to userspace: a tenth of what
+ * home can take (5 us each), in bursts that half a ring holds.
+ */
+static const struct limits_rate krpc_rate = {20000, 2000};
+/*
+ * Questions that userspace sees to learn the asker: one a minute of
+ * an address, and of all what a routing table may have of news.
+ */
+static const struct limits_rate senders_rate = {100, 200};
+#define SENDER_EVERY_NS (60 * NS_PER_S)
+
+#define TOKEN_LIFE_NS (60 * NS_PER_S)
+
 /*
  * Generous to people behind one address, and a thousandth of what one
  * attacker can send; all answers together a tenth of what one core can.
@@ -40,7 +63,9 @@ void firewall_limits_apply(const struct limits_config *config, struct weft_confi
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy->rates[i][level] =
 				firewall_limits_bucket_rate(&config->classes[i], level);
-	/* Known tokens pay from the address alone: their owners' neighbours are none of theirs. */
+	/*
+	 * Known tokens pay from the address alone: their owners' neighbours pay nothing for them.
+	 */
 	policy->rates[WEFT_CLASS_KNOWN][0] = policy->rates[WEFT_CLASS_INITIAL][0];
 	for (unsigned level = 1; level < WEFT_LEVEL_CNT; level++)
 		policy->rates[WEFT_CLASS_KNOWN][level] = (struct weft_bucket_rate){0, 0};
@@ -60,4 +85,22 @@ const char *firewall_limits_class_name(enum weft_class class)
 	};
 
 	return (unsigned)class < WEFT_CLASS_CNT ? names[class] : NULL;
+}
+
+void firewall_policy_defaults(struct weft_config *policy)
+{
+	struct limits_config limits;
+
+	firewall_limits_config_defaults(&limits);
+	memset(policy, 0, sizeof(*policy));
+	policy->flood_shift = LIMITS_FLOOD_SHIFT;
+	policy->token_life_ns = TOKEN_LIFE_NS;
+	policy->samples = firewall_limits_bucket_rate(&samples_rate, 0);
+	firewall_limits_apply(&limits, policy);
+	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+		policy->rates[WEFT_CLASS_SENDER][level] =
+			(struct weft_bucket_rate){SENDER_EVERY_NS >> 2 * level, SENDER_EVERY_NS};
+	policy->totals[WEFT_TOTAL_KRPC_BYTES] = firewall_limits_bucket_rate(&krpc_bytes_rate, 0);
+	policy->totals[WEFT_TOTAL_KRPC] = firewall_limits_bucket_rate(&krpc_rate, 0);
+	policy->totals[WEFT_TOTAL_SENDERS] = firewall_limits_bucket_rate(&senders_rate, 0);
 }

@@ -35,6 +35,9 @@ struct weft_bucket_rate firewall_limits_bucket_rate(const struct limits_rate *ra
 /* firewall_limits_apply writes the rates of policy, and no other field. */
 void firewall_limits_apply(const struct limits_config *config, struct weft_config *policy);
 
+/* firewall_policy_defaults: all of policy as it is in mode normal, with the default limits. */
+void firewall_policy_defaults(struct weft_config *policy);
+
 /* "initial", "new-path", "krpc", "stun", "probe", "answer"; NULL beyond the last. */
 const char *firewall_limits_class_name(enum weft_class class);
 

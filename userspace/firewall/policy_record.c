@@ -167,7 +167,7 @@ static uint64_t next_tick_ns(uint64_t now_ns)
 	return now_ns - now_ns % TICK_NS + TICK_NS;
 }
 
-/* What is read now was sent in the second that ends. */
+/* The counts read now are of the second that ends. */
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct record *record = container_of(timer, struct record, timer);

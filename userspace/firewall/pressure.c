@@ -38,7 +38,7 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	case WEFT_REASON_RETRY_SENT:
 	case WEFT_REASON_KRPC_SENT:
 		return true;
-	/* Not for us. */
+	/* Not for this node. */
 	case WEFT_REASON_NOT_IP:
 	case WEFT_REASON_NOT_UDP:
 	case WEFT_REASON_IP_OPTIONS:

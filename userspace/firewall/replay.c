@@ -89,7 +89,7 @@ static unsigned level_cnt_of(uint64_t prefix)
 	return is_ipv4(prefix) ? 2 : WEFT_LEVEL_CNT;
 }
 
-/* Who was silent for a minute has a full bucket: a zeroed one is. */
+/* A source that was silent for a minute has a full bucket: a zeroed one is. */
 static struct row *row_add(struct minute *minute, struct minute *last,
 			   const struct sketch_source *source, const uint8_t *cnts)
 {
@@ -176,9 +176,8 @@ static void class_note(struct replay *replay, struct row *row, uint32_t offered_
 }
 
 /*
- * What a network was offered by others than its sources that have rows: the
- * record says what level 0 let through then, of all. Within the record's
- * error there was nobody else.
+ * The datagrams of a network from sources without a row. The record counts all that level 0
+ * admitted then. Within the record's error there were no other sources.
  */
 static uint32_t others_cnt(const struct row *row, uint32_t recorded_cnt)
 {
@@ -325,7 +324,7 @@ static void period_note(struct replay *replay, uint64_t minute, uint64_t newly_r
 	period->newly_admitted_cnt += newly_admitted_cnt;
 }
 
-/* Networks refuse their sources' datagrams; who these were is not known apart. */
+/* Rows of networks are skipped: which of their sources were refused is unknown. */
 static void sources_note(struct replay *replay, const struct minute *minute)
 {
 	for (unsigned i = 0; i < minute->row_cnt; i++) {

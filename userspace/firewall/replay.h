@@ -7,15 +7,13 @@
 #include "weft/err.h"
 
 /*
- * Other limits, tried on what a sketch has: who would have been refused
- * that was not, and the reverse. Both sets of limits meet the same
- * datagrams, spread evenly over their second, with the arithmetic of
- * weft/limit.h at each level; what is told is the difference. So what is
- * wrong with the sketch is wrong with both.
+ * Other limits, tried on the contents of a sketch: which sources would have been refused that were
+ * admitted, and the reverse. Both sets of limits meet the same datagrams, spread evenly over their
+ * second, with the arithmetic of weft/limit.h at each level. The result is the difference, so an
+ * error of the sketch is in both.
  *
- * Modes are those that were, or, when what moves them is to change, those
- * that the recorded load would have led to. Pure; takes tenths of a second
- * for a day.
+ * Modes are those that were, or, when what moves them is to change, those that the recorded load
+ * would have led to. Pure; takes tenths of a second for a day.
  */
 struct replay_limits {
 	struct weft_bucket_rate rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];

@@ -140,7 +140,7 @@ bool firewall_sketch_source_equal(const struct sketch_source *a, const struct sk
 	       a->table == b->table;
 }
 
-/* Most who are asked for in a flood have no draft, and a look tells. */
+/* Most sources that are looked up in a flood have no draft, and one look shows that. */
 static uint64_t *mark_of(struct sketch *sketch, const struct sketch_source *source,
 			 uint64_t *out_bit)
 {

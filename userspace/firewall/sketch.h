@@ -29,7 +29,10 @@
 #define SKETCH_MARK_CNT	     8192
 #define SKETCH_ERROR_PERCENT 4
 
-/* Who sent what: table is the limits' own (a CPU's, or a worker's), for credit is not shared. */
+/*
+ * The sender and the amount: table is the limits' own (a CPU's, or a worker's), for credit is not
+ * shared.
+ */
 struct sketch_source {
 	uint64_t prefix; /* weft_endpoint_prefix at level */
 	uint8_t table;
@@ -54,7 +57,7 @@ struct sketch_second {
 	uint32_t unvalidated_cnt; /* datagrams, as struct pressure_load */
 	uint32_t half_open_cnt;	  /* as struct pressure has it */
 	uint8_t mode;		  /* enum weft_mode */
-	bool is_known;		  /* the daemon ran and told of it */
+	bool is_known;		  /* the daemon ran and reported it */
 };
 
 struct sketch_slot {

@@ -72,7 +72,7 @@ const char *gateway_header(const struct gateway_request *request, const char *na
 bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
 		       const char **out_value);
 
-/* gateway_header_is_secret: the field shows this gateway's token, and is for nobody behind it. */
+/* gateway_header_is_secret: the field shows this gateway's token, which no service may see. */
 bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
 			      const char *value);
 
@@ -89,10 +89,10 @@ struct gateway_error {
 	unsigned status;	/* 400 to 599 */
 	const char *name;	/* "host_not_allowed", for programs */
 	const char *message;	/* a sentence for people */
-	unsigned retry_after_s; /* 0: not told */
+	unsigned retry_after_s; /* 0: unknown */
 };
 
-/* Who may ask. Everything but what is public demands a Host and an Origin of the lists. */
+/* Access. Everything but what is public demands a Host and an Origin of the lists. */
 enum gateway_access {
 	GATEWAY_GUARDED, /* never without the token */
 	GATEWAY_OPEN,	/* GET and HEAD need no token, unless all is guarded or another site asks */
@@ -114,7 +114,7 @@ struct gateway_route {
 	enum gateway_access access;
 	bool is_streamed;
 	bool is_site;		   /* of the hosts NAME.localhost, where no other row answers */
-	bool passes_authorization; /* a bearer that is not the token may be for who is behind it */
+	bool passes_authorization; /* a bearer that is not the token may be for the service */
 	bool is_busy;		   /* its requests have the rate of the busy routes */
 	bool is_file;		   /* or that of files: a folder of pictures, a player that seeks */
 	const struct gateway_error
@@ -172,7 +172,7 @@ struct gateway_reply {
 	 * draw, run nothing, and reach nothing of this gateway.
 	 */
 	bool is_foreign;
-	/* A page of a site: what it may do there, it says itself, for nobody else is at its origin. */
+	/* A page of a site says itself what it may do: no other page is at its origin. */
 	bool is_site_page;
 };
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
@@ -284,7 +284,7 @@ struct gateway_params {
 	uint64_t (*wall_s)(void); /* for the Date field */
 	struct poller *poller;
 	struct timer_wheel *timers;
-	struct load *load; /* who is refused what (base/fair/load.h); NULL: not kept */
+	struct load *load; /* counts refusals by account (base/fair/load.h); NULL: none are kept */
 	bool is_deaf;	   /* it listens nowhere: only what gateway_adopt gives it comes */
 	uint64_t now_ns;
 };
@@ -325,10 +325,10 @@ struct gateway_stats {
 	uint64_t memory_refused_cnt;
 };
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats);
-/* gateway_places: who holds the places of connections. */
+/* gateway_places: the holders of places of connections. */
 struct fair_view;
 void gateway_places(const struct gateway *gateway, struct fair_view *out);
-/* gateway_sockets: who holds those of WebSockets. False: there are none. */
+/* gateway_sockets: the holders of places of WebSockets. False: there are none. */
 bool gateway_sockets(const struct gateway *gateway, struct fair_view *out);
 
 #endif

@@ -12,21 +12,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/fair/fair_path.h"
-#include "base/heap.h"
-#include "base/fair/load.h"
-#include "base/poller.h"
-#include "base/pool.h"
-#include "base/random.h"
+#include "base/memory/heap.h"
+#include "base/thread/poller.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "gateway/http_conn_state.h"
+#include "gateway/gateway_places.h"
 #include "gateway/local_user.h"
 #include "gateway/websocket/pass.h"
 #include "gateway/rate.h"
-#include "gateway/websocket/socket_places.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
@@ -34,16 +31,6 @@
 #define KEEPALIVE_S	   30
 #define KEEPALIVE_PROBES   4
 #define STEPS_PER_TURN_MAX 64 /* sends and receives before others get their turn */
-
-/*
- * Who is behind a connection: an address (IPv6: its /64), or over loopback,
- * where the kernel tells, a user of this machine.
- */
-struct account {
-	struct addr prefix; /* what rates count by */
-	bool is_user;
-	uint32_t uid;
-};
 
 struct server_conn {
 	struct gateway *gateway;
@@ -53,9 +40,9 @@ struct server_conn {
 	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
 	bool is_shut;	  /* our direction was shut down */
 	bool is_probed;	  /* TCP asks whether its machine is there */
-	struct account account;
+	struct gateway_client client;
 	struct fair_item place;	 /* rests while a handler works */
-	uint64_t moved_ns;	 /* progress of http that place was told of */
+	uint64_t moved_ns;	 /* progress of http that place knows of */
 	struct fair_item socket; /* its place, of a WebSocket */
 	struct gateway_conn http;
 };
@@ -65,58 +52,22 @@ struct gateway {
 	struct gateway_config config;
 	struct poller *poller;
 	struct timer_wheel *timers;
-	struct load *load; /* may be NULL */
-	uint64_t now_ns;   /* of the last entry from outside */
+	uint64_t now_ns; /* of the last entry from outside */
 	struct poller_watch listener;
 	struct timer accept_timer; /* listening again after the system ran out of something */
 	struct arena arena;
-	struct pool conns; /* one more than there are places: who comes when all are taken */
-	struct fair places;
-	struct fair_paths paths;
-	struct socket_places sockets;
-	int diag_fd;			  /* asks for local users; -1: nobody tells */
-	struct heap *heap;		  /* bodies that are collected, and what waits to be sent */
-	struct rate *rate, *busy, *files; /* of all routes but the next two kinds, and of those */
+	struct pool conns; /* one more than there are places: for a newcomer when all are taken */
+	struct gateway_places places;
+	struct heap *heap; /* bodies that are collected, and what waits to be sent */
+	struct gateway_rates rates;
 	struct guard guard;
 	struct pass_book passes;
 };
 
-void gateway_config_defaults(struct gateway_config *config)
-{
-	*config = (struct gateway_config){
-		.listen = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}, .port = 5030},
-		.conn_cap = 256,
-		.conn_addr_max = 64,
-		.socket_cap = 32,
-		.request_rate_per_s = 2,
-		.request_burst = 10,
-		.busy_rate_per_min = 60,
-		.busy_burst = 60,
-		.file_rate_per_s = 50,
-		.file_burst = 1000,
-		.memory_cap =
-			64 * 1024 * 1024, /* twice what one stream may grant (quic.window_max) */
-	};
-}
-
-static struct fair_config places_config(const struct gateway_config *config)
-{
-	return (struct fair_config){
-		.name = "gateway.connections",
-		.kind = FAIR_WORK,
-		.cap_cnt = config->conn_cap,
-		.level_cnt = FAIR_PEER_LEVELS,
-	};
-}
-
 static size_t tables_footprint(const struct gateway_config *config)
 {
-	const struct fair_config places = places_config(config);
-
-	/* The arena gives each piece at a multiple of 64 bytes. */
-	return fair_footprint(&places) + gateway_socket_places_footprint(config->socket_cap) +
-	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
-	       3 * sizeof(struct rate) + 192;
+	return gateway_places_footprint(config) + gateway_rates_footprint() +
+	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) + 128;
 }
 
 size_t gateway_footprint(const struct gateway_config *config)
@@ -132,7 +83,7 @@ static void conn_close(struct server_conn *conn)
 	poller_remove(gateway->poller, &conn->watch);
 	close(conn->watch.fd);
 	gateway_conn_fini(&conn->http);
-	fair_release(&gateway->places, &conn->place, gateway->now_ns);
+	fair_release(&gateway->places.conns.fair, &conn->place, gateway->now_ns);
 	pool_release(&gateway->conns, conn);
 	gateway->shared.stats.conn_cnt--;
 }
@@ -175,13 +126,17 @@ static int conn_receive(struct server_conn *conn)
 /* keepalive_set: a tunnel may be silent for days, and its client's machine may be gone meanwhile. */
 static void keepalive_set(struct server_conn *conn)
 {
-	int one = 1, wait_s = KEEPALIVE_S, probe_cnt = KEEPALIVE_PROBES;
+	static const int options[][3] = {
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_S},
+		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+	};
 
 	conn->is_probed = true;
-	(void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPIDLE, &wait_s, sizeof(wait_s));
-	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPINTVL, &wait_s, sizeof(wait_s));
-	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_cnt, sizeof(probe_cnt));
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(conn->watch.fd, options[i][0], options[i][1], &options[i][2],
+				 sizeof(options[i][2]));
 }
 
 static void conn_watch(struct server_conn *conn)
@@ -203,11 +158,11 @@ static void conn_watch(struct server_conn *conn)
 
 /*
  * conn_note tells the pool of places: bytes moved, or whose turn it is. With
- * a request begun and nothing to send, a handler of ours works.
+ * a request begun and nothing to send, a handler works.
  */
 static void conn_note(struct server_conn *conn)
 {
-	struct fair *places = &conn->gateway->places;
+	struct fair *places = &conn->gateway->places.conns.fair;
 	const uint64_t now_ns = conn->gateway->now_ns;
 
 	if (conn->http.progress_ns != conn->moved_ns)
@@ -282,7 +237,7 @@ static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
 	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
 }
 
-/* server_make_room: who has the most waiting reads the slowest, and makes room for the others. */
+/* server_make_room evicts the connection that has most waiting: it reads the slowest. */
 static bool server_make_room(struct conn_shared *shared, const struct gateway_conn *http)
 {
 	struct gateway *gateway = container_of(shared, struct gateway, shared);
@@ -301,41 +256,26 @@ static bool server_admits(struct conn_shared *shared, const struct gateway_conn 
 {
 	struct gateway *gateway = container_of(shared, struct gateway, shared);
 	const struct server_conn *conn = container_of(http, struct server_conn, http);
+	enum gateway_rate kind;
 
 	/* A program of this machine that shows the token may ask as often as it likes. */
 	if (http->proof >= GATEWAY_PROOF_COOKIE && addr_is_loopback(&http->remote))
 		return true;
-	return gateway_rate_take(http->route->is_busy	? gateway->busy
-				 : http->route->is_file ? gateway->files
-							: gateway->rate,
-				 &conn->account.prefix, now_ns);
+	kind = http->route->is_busy   ? GATEWAY_RATE_BUSY
+	       : http->route->is_file ? GATEWAY_RATE_FILES
+				      : GATEWAY_RATE_OTHER;
+	return gateway_rate_take(&gateway->rates.each[kind], &conn->client.prefix, now_ns);
 }
 
-/*
- * account_of: a user gets a /64 of the discard prefix (RFC 6666) by its
- * number, which no address of a client is in.
- */
-static struct account account_of(const struct gateway *gateway, int fd, const struct addr *remote)
-{
-	struct account account = {.prefix = gateway_rate_prefix(remote)};
-
-	account.is_user = gateway_local_user_of(gateway->diag_fd, fd, remote, &account.uid);
-	if (account.is_user) {
-		account.prefix = (struct addr){.family = ADDR_IPV6, .ip = {1}};
-		memcpy(account.prefix.ip + 4, &account.uid, sizeof(account.uid));
-	}
-	return account;
-}
-
-/* conns_of counts the connections of an account; *out_idle is its own that idled longest. */
-static unsigned conns_of(const struct gateway *gateway, const struct account *account,
+/* conns_of counts the connections of a client; *out_idle is its own that idled longest. */
+static unsigned conns_of(const struct gateway *gateway, const struct gateway_client *client,
 			 struct server_conn **out_idle)
 {
 	struct server_conn *conn = NULL, *idle = NULL;
 	unsigned cnt = 0;
 
 	while ((conn = pool_next(&gateway->conns, conn)) != NULL) {
-		if (!addr_equal(&conn->account.prefix, &account->prefix))
+		if (!addr_equal(&conn->client.prefix, &client->prefix))
 			continue;
 		cnt++;
 		if (gateway_conn_is_idle(&conn->http) &&
@@ -356,52 +296,20 @@ static void fd_refuse(struct gateway *gateway, int fd)
 	close(fd);
 }
 
-/* Root and the daemon's own user have places of their own. */
-static void path_of(const struct gateway *gateway, const struct account *account,
-		    const struct addr *remote, struct fair_path *out_path)
-{
-	bool is_own = account->is_user && (account->uid == 0 || account->uid == geteuid());
-
-	if (!account->is_user) {
-		fair_path_of_addr(&gateway->paths, remote, FAIR_UNKNOWN, out_path);
-		return;
-	}
-	fair_path_start(is_own ? FAIR_CHOSEN : FAIR_UNKNOWN, out_path);
-	fair_path_add(&gateway->paths, out_path, &account->uid, sizeof(account->uid));
-}
-
-/* Remote is this host's for a local user: the user is who was refused. */
-static void refusal_note(struct gateway *gateway, const struct account *account,
-			 const struct addr *remote, const char *pool)
-{
-	const struct load_who who = {.addr = account->is_user ? NULL : remote,
-				     .uid = account->is_user ? account->uid : 0};
-
-	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
-}
-
-static uint64_t server_client(const struct conn_shared *shared, const struct gateway_conn *http)
-{
-	const struct gateway *gateway = container_of(shared, struct gateway, shared);
-	const struct server_conn *conn = container_of(http, struct server_conn, http);
-	struct fair_path path;
-
-	path_of(gateway, &conn->account, &http->remote, &path);
-	return fair_path_network(&path);
-}
-
 static bool server_socket_enters(struct conn_shared *shared, struct gateway_conn *http)
 {
 	struct gateway *gateway = container_of(shared, struct gateway, shared);
 	struct server_conn *conn = container_of(http, struct server_conn, http);
 	struct fair_item *victim;
-	struct fair_path path;
 
-	path_of(gateway, &conn->account, &http->remote, &path);
-	if (!gateway_socket_places_take(&gateway->sockets, &path, http->site, &conn->socket,
-					gateway->now_ns, &victim)) {
-		refusal_note(gateway, &conn->account, &http->remote,
-			     gateway->sockets.fair.config.name);
+	if (!gateway_places_take(&gateway->places,
+				 &(struct gateway_place){.client = &conn->client,
+							 .site = http->site,
+							 .item = &conn->socket,
+							 .now_ns = gateway->now_ns},
+				 &victim)) {
+		gateway_places_refuse(&gateway->places, &conn->client,
+				      gateway->places.sockets.fair.config.name, gateway->now_ns);
 		return false;
 	}
 	if (victim) {
@@ -416,41 +324,41 @@ static void server_socket_leaves(struct conn_shared *shared, struct gateway_conn
 	struct gateway *gateway = container_of(shared, struct gateway, shared);
 	struct server_conn *conn = container_of(http, struct server_conn, http);
 
-	gateway_socket_places_release(&gateway->sockets, &conn->socket, gateway->now_ns);
+	if (gateway->config.socket_cap)
+		fair_release(&gateway->places.sockets.fair, &conn->socket, gateway->now_ns);
 }
 
 /*
- * place_take: false when conn, which is of account, gets no place. Its own
- * idle connections make room for it; of others, those of who holds most.
+ * place_take: false when conn gets no place. Idle connections of its own client make
+ * room for it, then one of the client that holds most.
  */
-static bool place_take(struct gateway *gateway, struct server_conn *conn, const struct addr *remote,
+static bool place_take(struct gateway *gateway, struct server_conn *conn,
 		       struct server_conn *own_idle)
 {
+	const struct gateway_place wanted = {
+		.client = &conn->client, .item = &conn->place, .now_ns = gateway->now_ns};
 	struct fair_item *victim;
-	struct fair_path path;
-	enum fair_verdict verdict;
+	bool is_taken = gateway_places_take(&gateway->places, &wanted, &victim);
 
-	path_of(gateway, &conn->account, remote, &path);
-	verdict = fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
-	if (verdict == FAIR_BUSY && own_idle) {
+	if (!is_taken && own_idle) {
 		conn_close(own_idle);
-		verdict =
-			fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
+		is_taken = gateway_places_take(&gateway->places, &wanted, &victim);
 	}
-	if (verdict == FAIR_TAKEN_FROM)
+	if (victim)
 		conn_close(container_of(victim, struct server_conn, place));
-	return verdict != FAIR_BUSY;
+	return is_taken;
 }
 
-/* place_of gives a conn for who is behind fd, or NULL. */
+/* place_of gives a conn for the client behind fd, or NULL. */
 static struct server_conn *place_of(struct gateway *gateway, int fd, const struct addr *remote)
 {
-	struct account account = account_of(gateway, fd, remote);
+	const struct gateway_client client = gateway_places_client(&gateway->places, fd, remote);
 	struct server_conn *idle, *conn;
 
-	if (conns_of(gateway, &account, &idle) >= gateway->config.conn_addr_max) {
+	if (conns_of(gateway, &client, &idle) >= gateway->config.conn_addr_max) {
 		if (!idle) {
-			refusal_note(gateway, &account, remote, "gateway.connections_per_address");
+			gateway_places_refuse(&gateway->places, &client,
+					      "gateway.connections_per_address", gateway->now_ns);
 			return NULL;
 		}
 		conn_close(idle);
@@ -459,10 +367,11 @@ static struct server_conn *place_of(struct gateway *gateway, int fd, const struc
 	conn = pool_acquire(&gateway->conns);
 	if (!conn)
 		return NULL;
-	conn->account = account;
-	if (place_take(gateway, conn, remote, idle))
+	conn->client = client;
+	if (place_take(gateway, conn, idle))
 		return conn;
-	refusal_note(gateway, &account, remote, gateway->places.config.name);
+	gateway_places_refuse(&gateway->places, &client, gateway->places.conns.fair.config.name,
+			      gateway->now_ns);
 	pool_release(&gateway->conns, conn);
 	return NULL;
 }
@@ -481,9 +390,10 @@ static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 	conn->interest = POLLER_IN;
 	timer_init(&conn->timer, conn_timer_fire);
 	gateway_conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
+	conn->http.client_id = fair_path_network(&conn->client.path);
 	conn->moved_ns = conn->http.progress_ns;
 	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
-		fair_release(&gateway->places, &conn->place, gateway->now_ns);
+		fair_release(&gateway->places.conns.fair, &conn->place, gateway->now_ns);
 		pool_release(&gateway->conns, conn);
 		fd_refuse(gateway, fd);
 		return;
@@ -553,24 +463,6 @@ static int listener_open(struct gateway *gateway)
 	return poller_add(gateway->poller, &gateway->listener, POLLER_IN);
 }
 
-#define OWN_PLACES 4 /* of root and the daemon's own user */
-
-static int places_lay_out(struct gateway *gateway)
-{
-	const struct fair_config config = places_config(&gateway->config);
-	uint32_t cap = gateway->config.conn_cap;
-	struct random random;
-	int err;
-
-	random_init_system(&random);
-	random_fill(&random, gateway->paths.secret, sizeof(gateway->paths.secret));
-	err = fair_init(&gateway->places, &gateway->arena, &config, gateway->paths.secret);
-	if (err == 0)
-		err = fair_reserve(&gateway->places, FAIR_CHOSEN,
-				   cap / 2 < OWN_PLACES ? cap / 2 : OWN_PLACES);
-	return err;
-}
-
 static int memory_lay_out(struct gateway *gateway)
 {
 	const struct gateway_config *config = &gateway->config;
@@ -582,28 +474,11 @@ static int memory_lay_out(struct gateway *gateway)
 		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
 				config->conn_cap + 1);
 	if (err == 0)
-		err = places_lay_out(gateway);
-	if (err == 0)
-		err = gateway_socket_places_init(&gateway->sockets, &gateway->arena,
-						 config->socket_cap, &gateway->paths);
+		err = gateway_places_init(&gateway->places, &gateway->arena, config);
 	if (err < 0)
 		return err;
 	gateway->shared.heap = gateway->heap;
-	gateway->rate = arena_alloc(&gateway->arena, sizeof(*gateway->rate));
-	gateway->busy = arena_alloc(&gateway->arena, sizeof(*gateway->busy));
-	gateway->files = arena_alloc(&gateway->arena, sizeof(*gateway->files));
-	if (!gateway->rate || !gateway->busy || !gateway->files)
-		return WEFT_EFULL;
-	gateway_rate_init(gateway->rate,
-			  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
-			  config->request_burst);
-	gateway_rate_init(gateway->busy,
-			  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
-			  config->busy_burst);
-	gateway_rate_init(gateway->files,
-			  config->file_rate_per_s ? NS_PER_S / config->file_rate_per_s : 0,
-			  config->file_burst);
-	return 0;
+	return gateway_rates_init(&gateway->rates, &gateway->arena, config);
 }
 
 int gateway_open(const struct gateway_params *params, struct gateway **out_gateway)
@@ -622,7 +497,6 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 		.admits = server_admits,
 		.make_room = server_make_room,
 		.woken = server_woken,
-		.client = server_client,
 		.socket_enters = server_socket_enters,
 		.socket_leaves = server_socket_leaves,
 		.stats = {.conn_cap = params->config.conn_cap,
@@ -631,10 +505,10 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->config = params->config;
 	gateway->poller = params->poller;
 	gateway->timers = params->timers;
-	gateway->load = params->load;
+	gateway->places.load = params->load;
 	gateway->now_ns = params->now_ns;
 	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
-	gateway->diag_fd = params->is_deaf ? -1 : gateway_local_user_open();
+	gateway->places.diag_fd = params->is_deaf ? -1 : gateway_local_user_open();
 	timer_init(&gateway->accept_timer, accept_timer_fire);
 	err = memory_lay_out(gateway);
 	if (err == 0 && !params->is_deaf)
@@ -673,8 +547,8 @@ void gateway_close(struct gateway *gateway)
 			conn_close(conn);
 	}
 	timer_cancel(gateway->timers, &gateway->accept_timer);
-	if (gateway->diag_fd >= 0)
-		close(gateway->diag_fd);
+	if (gateway->places.diag_fd >= 0)
+		close(gateway->places.diag_fd);
 	arena_close(&gateway->arena);
 	heap_free(gateway->heap);
 	free(gateway);
@@ -694,20 +568,7 @@ struct addr gateway_addr(const struct gateway *gateway)
 int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
 		       char out_url[static GATEWAY_PASS_URL_CAP])
 {
-	const char *suffix = gateway->guard.site_suffix;
-	char authority[GATEWAY_SITE_CAP + sizeof(gateway->guard.site_suffix)];
-	char own[GATEWAY_SITE_CAP], code[PASS_TEXT_CAP];
-
-	if (!suffix[0])
-		return WEFT_EREFUSED;
-	if (snprintf(authority, sizeof(authority), "%s%s", site, suffix) >= (int)sizeof(authority))
-		return WEFT_EMALFORMED;
-	gateway_guard_site(&gateway->guard, authority, own);
-	if (!own[0])
-		return WEFT_EMALFORMED;
-	gateway_pass_make(&gateway->passes, own, now_ns, code);
-	snprintf(out_url, GATEWAY_PASS_URL_CAP, "http://%s%s" PASS_PATH "%s", own, suffix, code);
-	return 0;
+	return gateway_pass_write(&gateway->passes, &gateway->guard, site, now_ns, out_url);
 }
 
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
@@ -726,12 +587,12 @@ void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stat
 
 void gateway_places(const struct gateway *gateway, struct fair_view *out)
 {
-	fair_read(&gateway->places, out);
+	fair_read(&gateway->places.conns.fair, out);
 }
 
 bool gateway_sockets(const struct gateway *gateway, struct fair_view *out)
 {
 	if (gateway->config.socket_cap)
-		fair_read(&gateway->sockets.fair, out);
+		fair_read(&gateway->places.sockets.fair, out);
 	return gateway->config.socket_cap;
 }

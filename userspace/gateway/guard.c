@@ -239,7 +239,7 @@ static bool is_foreign_part(const struct gateway_conn *conn, bool may_follow)
 		return false;
 	mode = gateway_conn_header(conn, "Sec-Fetch-Mode", &cnt);
 	dest = gateway_conn_header(conn, "Sec-Fetch-Dest", &cnt);
-	/* A link that somebody follows there leaves the other page behind. */
+	/* Following a link there leaves the other page behind. */
 	return !may_follow || !mode || strcmp(mode, "navigate") != 0 || !dest ||
 	       strcmp(dest, "document") != 0;
 }
@@ -294,7 +294,7 @@ static const struct gateway_error *site_judge(const struct guard *guard,
 	return origin_cnt == 1 ? NULL : &gateway_refusal_site_origin;
 }
 
-/* A bearer that is not the token may be meant for who is behind the route. */
+/* A bearer that is not the token may be meant for the service behind the route. */
 static bool shows_wrong_token(const struct gateway_conn *conn)
 {
 	if (conn->proof == GATEWAY_PROOF_WRONG)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "gateway/http_conn_state.h"
 #include "gateway/refusal.h"
 #include "gateway/reply.h"
@@ -316,9 +316,9 @@ static int on_headers_complete(llhttp_t *parser)
 	conn->refusal = head_judge(conn);
 	conn->is_head_done = true;
 	conn->keeps_alive = llhttp_should_keep_alive(parser);
-	/* llhttp goes on as with HTTP; who takes an upgrade does so behind the message. */
+	/* llhttp goes on as with HTTP; an upgrade is taken behind the message. */
 	parser->upgrade = 0;
-	/* Nobody will look at a body: the connection ends here. */
+	/* No route reads a body: the connection ends here. */
 	if (conn->refusal && (has_body(parser) || conn->refusal->status == 400))
 		return HPE_USER;
 	if (conn->refusal || !has_body(parser))

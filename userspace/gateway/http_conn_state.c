@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "gateway/websocket/pass.h"
 #include "gateway/refusal.h"
 #include "gateway/reply.h"
@@ -157,9 +157,7 @@ void gateway_resume(struct gateway_exchange *exchange)
 
 uint64_t gateway_client(const struct gateway_exchange *exchange)
 {
-	const struct conn_shared *shared = exchange->conn->shared;
-
-	return shared->client ? shared->client(shared, exchange->conn) : 0;
+	return exchange->conn->client_id;
 }
 
 size_t gateway_backlog_len(const struct gateway_exchange *exchange)
@@ -251,7 +249,7 @@ static void conn_paused(struct gateway_conn *conn)
 		body_ended(conn);
 	else if (conn->state == CONN_READING)
 		conn_run(conn);
-	/* Whoever did not refuse the request at once wants its body. */
+	/* A route that did not refuse the request at once wants its body. */
 	if (conn->state == CONN_WAITING && conn->is_body_due && conn->wants_continue &&
 	    conn->reply == REPLY_OWED)
 		gateway_reply_continue(conn);
@@ -341,7 +339,7 @@ size_t gateway_conn_reserve(struct gateway_conn *conn, char **out_room)
 	return conn->state == CONN_OVER ? 0 : sizeof(conn->in) - conn->in_end;
 }
 
-/* conn_moved: bytes came or went, and who moves few is not waited for much longer. */
+/* conn_moved: bytes came or went; a client that moves few gets little more time. */
 static void conn_moved(struct gateway_conn *conn, size_t len)
 {
 	conn->moved_len += len;

@@ -4,7 +4,7 @@
 
 #include <llhttp.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "gateway/gateway.h"
 #include "gateway/guard.h"
 #include "gateway/output.h"
@@ -29,7 +29,7 @@ struct heap;
 #define CONN_HEADERS_MAX 64
 /* What framing may cost beyond head and body: chunk sizes and extensions, trailers, names we skip. */
 #define CONN_FRAMING_MAX 8192
-/* Of it, chunk extensions and trailers, which nobody reads. */
+/* Of it, chunk extensions and trailers, which no route reads. */
 #define CONN_UNREAD_MAX 2048
 
 #define CONN_IDLE_NS	 (60ull * 1000000000) /* between requests */
@@ -54,13 +54,11 @@ struct conn_shared {
 	/* True: the client may ask now. */
 	bool (*admits)(struct conn_shared *shared, const struct gateway_conn *conn,
 		       uint64_t now_ns);
-	/* Memory is used up: true when somebody who reads more slowly than conn gave some back. */
+	/* Memory is used up: true when a connection that reads more slowly than conn gave some back. */
 	bool (*make_room)(struct conn_shared *shared, const struct gateway_conn *conn);
 	/* The place of a WebSocket: false: there is none for this client; NULL: they are counted alone. */
 	bool (*socket_enters)(struct conn_shared *shared, struct gateway_conn *conn);
 	void (*socket_leaves)(struct conn_shared *shared, struct gateway_conn *conn);
-	/* As gateway_client; NULL: nobody is known. */
-	uint64_t (*client)(const struct conn_shared *shared, const struct gateway_conn *conn);
 	/* Something was done outside the connection's own calls: it needs a turn. */
 	void (*woken)(struct conn_shared *shared, struct gateway_conn *conn);
 	struct gateway_stats stats;
@@ -70,7 +68,7 @@ enum conn_state {
 	CONN_READING,  /* between requests, or in one */
 	CONN_WAITING,  /* a handler has the exchange */
 	CONN_SOCKET,   /* upgraded */
-	CONN_TUNNEL,   /* upgraded by who is behind us; nobody here knows what it carries */
+	CONN_TUNNEL,   /* upgraded by the service; the gateway does not know what it carries */
 	CONN_CLOSING,  /* the WebSocket's close was sent; the client's is waited for */
 	CONN_DRAINING, /* the last reply is out or on its way; input is thrown away */
 	CONN_OVER,
@@ -86,7 +84,7 @@ enum reply_state {
 
 struct gateway_exchange {
 	struct gateway_conn *conn;
-	const struct gateway_events *events; /* NULL: nobody listens */
+	const struct gateway_events *events; /* NULL: no listener */
 	void *arg;
 };
 
@@ -129,6 +127,7 @@ struct gateway_conn {
 	bool is_held;	     /* held was refused by the handler */
 	bool is_parsing;     /* replies from within a handler do not parse on */
 	bool is_eof;	     /* the client sends nothing more */
+	uint64_t client_id;  /* as gateway_client; 0: none is known */
 	bool is_finished;    /* of a tunnel, and its handler knows */
 	bool is_counted;     /* among the WebSockets */
 	bool keeps_alive;

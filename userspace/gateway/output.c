@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 static void block_release(struct output *output, struct heap *heap, struct output_block *block)
 {

@@ -2,8 +2,11 @@
 /* Requests per client address: a virtual schedule (GCRA), one number per address. */
 #include "gateway/rate.h"
 
+#include "base/memory/arena.h"
+#include "base/monotonic.h"
 #include "base/random.h"
 #include "base/siphash_bytes.h"
+#include "gateway/gateway.h"
 
 #define IPV4_PREFIX_LEN 32
 #define IPV6_PREFIX_LEN 64
@@ -53,4 +56,34 @@ bool gateway_rate_take(struct rate *rate, const struct addr *addr, uint64_t now_
 		return false;
 	slot->repaid_ns = repaid_ns + rate->interval_ns;
 	return true;
+}
+
+size_t gateway_rates_footprint(void)
+{
+	/* The arena gives each piece at a multiple of 64 bytes. */
+	return GATEWAY_RATE_CNT * sizeof(struct rate) + 64;
+}
+
+int gateway_rates_init(struct gateway_rates *rates, struct arena *arena,
+		       const struct gateway_config *config)
+{
+	const struct {
+		uint64_t per_ns;
+		unsigned cnt, burst;
+	} kinds[GATEWAY_RATE_CNT] = {
+		[GATEWAY_RATE_OTHER] = {NS_PER_S, config->request_rate_per_s,
+					config->request_burst},
+		[GATEWAY_RATE_BUSY] = {60 * NS_PER_S, config->busy_rate_per_min,
+				       config->busy_burst},
+		[GATEWAY_RATE_FILES] = {NS_PER_S, config->file_rate_per_s, config->file_burst},
+	};
+
+	rates->each = arena_alloc(arena, GATEWAY_RATE_CNT * sizeof(*rates->each));
+	if (!rates->each)
+		return WEFT_EFULL;
+	for (unsigned i = 0; i < GATEWAY_RATE_CNT; i++)
+		gateway_rate_init(&rates->each[i],
+				  kinds[i].cnt ? kinds[i].per_ns / kinds[i].cnt : 0,
+				  kinds[i].burst);
+	return 0;
 }

@@ -13,6 +13,9 @@
  * burst. When all places that an address may have are taken, it gets the one
  * whose owner has the least to answer for.
  */
+struct arena;
+struct gateway_config;
+
 #define RATE_SLOT_CNT 4096
 #define RATE_WAY_CNT  4
 
@@ -35,6 +38,16 @@ struct rate {
 void gateway_rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst);
 /* gateway_rate_take: whether addr may ask now, and if so that it did. */
 bool gateway_rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns);
+/* The rates of a gateway: of calls that keep it busy, of files, and of all other routes. */
+enum gateway_rate { GATEWAY_RATE_OTHER, GATEWAY_RATE_BUSY, GATEWAY_RATE_FILES, GATEWAY_RATE_CNT };
+struct gateway_rates {
+	struct rate *each; /* GATEWAY_RATE_CNT of them */
+};
+size_t gateway_rates_footprint(void);
+/* gateway_rates_init lays them out in arena. Returns 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int gateway_rates_init(struct gateway_rates *rates, struct arena *arena,
+		       const struct gateway_config *config);
 /* gateway_rate_prefix: what of an address counts as one client. */
 struct addr gateway_rate_prefix(const struct addr *addr);
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "gateway/date.h"
 #include "gateway/refusal.h"
 

@@ -12,7 +12,7 @@ void gateway_reply_continue(struct gateway_conn *conn);
 void gateway_reply_options(struct gateway_conn *conn);
 /* gateway_reply_switch says 101 with the proof of the handshake (RFC 6455, 4.2.2). */
 void gateway_reply_switch(struct gateway_conn *conn, const char *accept);
-/* gateway_reply_switch_as says 101 with the fields of who is behind us. */
+/* gateway_reply_switch_as says 101 with the fields of the service. */
 void gateway_reply_switch_as(struct gateway_conn *conn, const char *headers);
 
 #endif

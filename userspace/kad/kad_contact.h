@@ -8,7 +8,7 @@
 #include "base/addr.h"
 #include "kad/id.h"
 
-/* A node as it is told of: where it is in the key space and on the network. */
+/* A node as others name it: where it is in the key space and on the network. */
 struct kad_contact {
 	struct kad_id id;
 	struct addr addr;
@@ -17,7 +17,7 @@ struct kad_contact {
 };
 
 /*
- * From how far away an address can be reached. What nobody can be reached
+ * From how far away an address can be reached. What no node can be reached
  * at (port 0, 0/8, multicast, documentation and reserved ranges; RFC 6890)
  * has no reach.
  */
@@ -31,17 +31,16 @@ enum kad_addr_scope {
 enum kad_addr_scope kad_addr_scope_of(const struct addr *addr);
 
 /*
- * kad_addr_scope_is_credible: a node at teller may know that contact can be
- * reached at addr. A node on the Internet that names a private address names
- * a neighbour of ours, not of its own.
+ * kad_addr_scope_is_credible: a node at teller may know that contact can be reached at addr. A
+ * private address from a node on the Internet is in this node's network, not in the sender's.
  */
 bool kad_addr_scope_is_credible(const struct addr *addr, const struct addr *teller);
 
 /*
  * What one operator is likely to have many of: caps count addresses by
  * the /24 of IPv4 and the /64 of IPv6. They do not apply on the own site
- * (kad_subnet_is_capped): all of a private network may be in one, and who
- * tells of it is on it.
+ * (kad_subnet_is_capped): all of a private network may be in one, and a
+ * node that names it is on it.
  */
 struct addr kad_subnet(const struct addr *addr);
 bool kad_subnet_is_capped(const struct addr *addr);

@@ -281,7 +281,7 @@ void kad_lookup_asked(struct kad_lookup *lookup, uint16_t slot, uint64_t now_ns)
 	step(lookup, KAD_STEP_ASKED, slot, 0, now_ns - lookup->stats.begin_ns);
 }
 
-/* What one answer tells; returns how many contacts were taken. */
+/* Takes the contacts of one answer; returns how many were taken. */
 static unsigned hear(struct kad_lookup *lookup, uint16_t teller, const struct kad_contact *told,
 		     unsigned cnt)
 {
@@ -304,8 +304,8 @@ static unsigned hear(struct kad_lookup *lookup, uint16_t teller, const struct ka
 	return taken;
 }
 
-void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, uint64_t answer_tag,
-			 const struct kad_contact *told, unsigned cnt, uint64_t now_ns)
+void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, const struct kad_answer *answer,
+			 uint64_t now_ns)
 {
 	struct kad_lookup_node *node = &lookup->nodes[slot];
 	unsigned taken;
@@ -314,9 +314,9 @@ void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, uint64_t answ
 	if (node->state != NODE_OUT && node->state != NODE_SLOW && node->state != NODE_LATE)
 		return;
 	node->state = NODE_ANSWERED;
-	node->answer_tag = answer_tag;
+	node->answer_tag = answer->tag;
 	lookup->stats.answered_cnt++;
-	taken = hear(lookup, slot, told, cnt);
+	taken = hear(lookup, slot, answer->contacts, answer->cnt);
 	step(lookup, KAD_STEP_ANSWERED, slot, taken, now_ns - node->asked_ns);
 	lookup_note_end(lookup, now_ns);
 }

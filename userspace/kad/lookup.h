@@ -9,9 +9,8 @@
 #include "kad/rtt.h"
 
 /*
- * One iterative lookup: who are the k nodes closest to a target that
- * answer? It decides whom to ask next and knows no wire; the plane sends,
- * and tells what came back:
+ * One iterative lookup for the k nodes closest to a target that answer. It decides which node to
+ * ask next and knows no wire; the plane sends, and reports the answers:
  *
  *     kad_lookup_init, kad_lookup_seed with what the table knows, then in turns
  *     while (kad_lookup_next(lookup, &ask))
@@ -20,20 +19,18 @@
  *     kad_lookup_expire at kad_lookup_next_ns
  *     until kad_lookup_is_done
  *
- * Against dead contacts: a query that is not answered within the plane's
- * learned quantile of round trips is *slow*: its place in the alpha goes to
- * another node at once, while its answer still counts if it comes before
- * the end. Slow nodes are not waited for once the k closest others have
- * answered; nor, where fewer than k live, for longer than twice that
- * quantile and wait_ns, once anybody has answered.
+ * Against dead contacts: a query without an answer within the plane's learned quantile of round
+ * trips is *slow*. Its place in the alpha goes to another node at once, while its answer still
+ * counts if it comes before the end. The lookup does not wait for slow nodes once the k closest
+ * others have answered. Where fewer than k live, it waits for at most twice that quantile and
+ * wait_ns, once any node has answered.
  *
- * Against liars: from one answer at most k contacts are taken, from one
- * subnet at most subnet_max; contacts that cannot be, our own id and a
- * teller's own address are dropped and counted. The lookup starts in alpha
- * places and remembers for each contact from which of them it was learned:
- * the start with the fewest queries out goes first, so that no single
- * answer takes all of the alpha. Contacts whose id is not proven are asked
- * when they are among the k closest, and k proven ones are sought beside them.
+ * Against liars: from one answer at most k contacts are taken, from one subnet at most subnet_max.
+ * Impossible contacts, this node's own id and a sender's own address are dropped and counted. The
+ * lookup starts in alpha places and remembers for each contact from which of them it was learned.
+ * The start with the fewest queries out goes first, so that no single answer takes all of the
+ * alpha. Contacts with an unproven id are asked when they are among the k closest, and k proven
+ * ones are sought beside them.
  *
  * Embedded by value; about 14 KiB. Callers may read what kad_lookup_stats says.
  */
@@ -54,16 +51,16 @@ void kad_lookup_defaults(struct kad_lookup_config *config);
 
 enum kad_lookup_kind {
 	KAD_FIND_NODE,
-	KAD_FIND_VALUE, /* nobody has the target itself as its id: who says so lies */
+	KAD_FIND_VALUE, /* no node has the target as its id: one that says so lies */
 };
 
-/* Why a contact that a node told of was dropped. */
+/* Why a contact that a node named was dropped. */
 enum kad_learned {
 	KAD_LEARNED_TAKEN,
 	KAD_LEARNED_KNOWN,
 	KAD_LEARNED_FAR,       /* no room for one so far away */
 	KAD_LEARNED_TOO_MANY,  /* more than k in one answer */
-	KAD_LEARNED_SELF,      /* us */
+	KAD_LEARNED_SELF,      /* this node */
 	KAD_LEARNED_TARGET,    /* the key itself as an id */
 	KAD_LEARNED_MARTIAN,   /* port 0, or an address this teller cannot know of */
 	KAD_LEARNED_FAMILY,    /* not the family of this lookup */
@@ -75,14 +72,14 @@ enum kad_learned {
 
 enum kad_step_kind { KAD_STEP_ASKED, KAD_STEP_ANSWERED, KAD_STEP_SLOW, KAD_STEP_FAILED };
 
-/* What happened to one node, for `weft route find --trace`. */
+/* One step of a lookup at one node, for `weft route find --trace`. */
 struct kad_step {
 	enum kad_step_kind kind;
 	uint16_t slot;
-	uint16_t teller;      /* slot of who told of it, KAD_NO_SLOT: our own table */
+	uint16_t teller;      /* slot of the node that named it; KAD_NO_SLOT: this node's table */
 	unsigned common_bits; /* with the target */
 	unsigned start;	      /* which of the starting places it descends from */
-	unsigned told_cnt;    /* ANSWERED: contacts it told of that were taken */
+	unsigned told_cnt;    /* ANSWERED: contacts it named that were taken */
 	uint64_t after_ns;    /* since it was asked; ASKED: since the lookup began */
 	const struct kad_contact *contact;
 };
@@ -130,8 +127,8 @@ struct kad_lookup {
 void kad_lookup_init(struct kad_lookup *lookup, const struct kad_lookup_params *params,
 		     uint64_t now_ns);
 /*
- * kad_lookup_seed adds a contact that we know ourselves: before the first
- * kad_lookup_next, or when all others are used up.
+ * kad_lookup_seed adds a contact that this node knows itself: before the first kad_lookup_next, or
+ * when all others are used up.
  */
 enum kad_learned kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact);
 
@@ -140,16 +137,20 @@ struct kad_ask {
 	const struct kad_contact *contact; /* borrowed until the lookup changes */
 };
 
-/* kad_lookup_next: whom to ask now. False: nobody, for now or at all. Changes nothing. */
+/* kad_lookup_next: the node to ask now. False: none, for now or at all. Changes nothing. */
 bool kad_lookup_next(const struct kad_lookup *lookup, struct kad_ask *out_ask);
 void kad_lookup_asked(struct kad_lookup *lookup, uint16_t slot, uint64_t now_ns);
+struct kad_answer {
+	uint64_t tag; /* the plane's (where its write token lies): it comes back in the result */
+	const struct kad_contact *contacts; /* that the node named; borrowed for the call */
+	unsigned cnt;
+};
 /*
- * kad_lookup_answered: the node answered and told of cnt contacts.
- * answer_tag is the plane's (where its write token lies) and comes back in
- * the result. An answer after kad_lookup_failed or a second one is ignored.
+ * kad_lookup_answered: the node answered. An answer after kad_lookup_failed or a second one is
+ * ignored.
  */
-void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, uint64_t answer_tag,
-			 const struct kad_contact *told, unsigned cnt, uint64_t now_ns);
+void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, const struct kad_answer *answer,
+			 uint64_t now_ns);
 /* kad_lookup_failed: there will be no answer, or it was rubbish, or it could not be sent. */
 void kad_lookup_failed(struct kad_lookup *lookup, uint16_t slot, uint64_t now_ns);
 

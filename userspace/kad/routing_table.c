@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who enters the routing table and who leaves it. What is read from it is
- * in routing_table_view.c, what it wants done (pings, refreshes) in routing_table_upkeep.c.
- * On home; never on the path of a datagram that needs no routing.
+ * Which nodes enter the routing table and which leave it. Reads of it are in routing_table_view.c,
+ * its wants (pings, refreshes) in routing_table_upkeep.c. On home; never on the path of a datagram
+ * that needs no routing.
  */
 #include "kad/routing_table.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "kad/routing_table_state.h"
 
@@ -73,10 +73,10 @@ static void table_reset(struct kad_table *table, const struct kad_id *own_id, ui
 	}
 }
 
-int kad_table_new(struct arena *arena, const struct kad_table_config *config,
-		  const struct kad_id *own_id, struct random *random, uint64_t now_ns,
+int kad_table_new(struct arena *arena, const struct kad_table_params *params,
 		  struct kad_table **out_table)
 {
+	const struct kad_table_config *config = params->config;
 	unsigned cap = table_cap(config), idx = 0;
 	struct kad_table *table = arena_alloc(arena, sizeof(*table));
 	struct kad_node *nodes = arena_alloc(arena, cap * sizeof(*nodes));
@@ -91,7 +91,7 @@ int kad_table_new(struct arena *arena, const struct kad_table_config *config,
 	if (!table || !nodes || !unused || !places || !candidates)
 		return WEFT_EFULL;
 	*table = (struct kad_table){.config = *config,
-				    .random = random,
+				    .random = params->random,
 				    .nodes = nodes,
 				    .unused = unused,
 				    .unused_cnt = cap,
@@ -104,7 +104,7 @@ int kad_table_new(struct arena *arena, const struct kad_table_config *config,
 		table->buckets[i].candidates = candidates + i * config->candidate_cnt;
 		idx += table->buckets[i].member_cap;
 	}
-	table_reset(table, own_id, now_ns);
+	table_reset(table, params->own_id, params->now_ns);
 	*out_table = table;
 	return 0;
 }
@@ -265,7 +265,7 @@ static enum kad_verdict bucket_wait(struct kad_table *table, struct table_bucket
 		struct addr other = kad_subnet(&bucket->candidates[i].contact.addr);
 
 		same += addr_equal(&other, &subnet);
-		/* Who answered does not give way to who only asked. */
+		/* A node that answered does not give way to one that only asked. */
 		if (!bucket->candidates[i].has_answered || (node->has_answered && !gone))
 			gone = &bucket->candidates[i];
 	}
@@ -285,7 +285,7 @@ static enum kad_verdict bucket_wait(struct kad_table *table, struct table_bucket
 	return KAD_WAITS;
 }
 
-/* Who gives way to contact in a full bucket, or NULL. */
+/* The node that gives way to contact in a full bucket, or NULL. */
 static struct kad_node *bucket_victim(const struct kad_table *table, struct table_bucket *bucket,
 				      const struct kad_contact *contact)
 {

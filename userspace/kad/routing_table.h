@@ -13,26 +13,23 @@ struct arena;
 struct random;
 
 /*
- * The routing table of one plane and one address family: who is known, by
- * distance from ourselves (Maymounkov, Mazieres 2002; BEP-5). Bucket i holds
- * nodes that share exactly i leading bits with our id, the last one all
- * that share more; only the last one splits.
+ * The routing table of one plane and one address family: the nodes known, by distance from this
+ * node (Maymounkov, Mazieres 2002; BEP-5). Bucket i holds nodes that share exactly i leading bits
+ * with this node's id, the last one all that share more; only the last one splits.
  *
- * A member has answered a query of ours at least once, so nobody is in the
- * table on another's word or under a forged source address. It is
+ * A member has answered a query of this node at least once, so none is in the table on another's
+ * word or under a forged source address. It is
  *     good          heard within good_ns and not failing,
  *     questionable  not heard for longer: to be pinged,
  *     bad           failed_max queries in a row got no answer.
- * A good member never gives way, so that who was here first cannot be
- * pushed out (the exception: a proven contact takes the place of an
- * unproven member). Who finds its bucket full, or has not answered yet, waits among the
- * bucket's candidates, the most recently heard first, and takes the place
- * of the first member that turns bad. A bad member without a successor
- * stays, is told to nobody and is asked last: after an outage the old
- * contacts are the way back.
+ * A good member never gives way, so that an old member cannot be pushed out (the exception: a
+ * proven contact takes the place of an unproven member). A contact that finds its bucket full, or
+ * has not answered yet, waits among the bucket's candidates, the most recently heard first. It
+ * takes the place of the first member that turns bad. A bad member without a successor stays, is
+ * named to no other node and is asked last: after an outage the old contacts are the way back.
  *
- * Times are ns of one monotonic clock. Owned by one worker. Opaque; all
- * memory is taken from the arena by kad_table_new.
+ * Times are ns of one monotonic clock. Owned by one worker. Opaque; all memory is taken from the
+ * arena by kad_table_new.
  */
 struct kad_table;
 
@@ -57,18 +54,18 @@ void kad_table_defaults(struct kad_table_config *config);
 
 size_t kad_table_footprint(const struct kad_table_config *config);
 
-/*
- * kad_table_new lays an empty table out in arena.
- *
- * Takes:   random, used for as long as the table lives.
- * Returns: 0, WEFT_EFULL when the arena is too small.
- */
+struct kad_table_params {
+	const struct kad_table_config *config;
+	const struct kad_id *own_id;
+	struct random *random; /* used while the table lives */
+	uint64_t now_ns;
+};
+/* kad_table_new lays an empty table out in arena. 0, or WEFT_EFULL when the arena is too small. */
 WEFT_MUST_CHECK
-int kad_table_new(struct arena *arena, const struct kad_table_config *config,
-		  const struct kad_id *own_id, struct random *random, uint64_t now_ns,
+int kad_table_new(struct arena *arena, const struct kad_table_params *params,
 		  struct kad_table **out_table);
 
-/* kad_table_set_own_id sorts everybody anew around another id. */
+/* kad_table_set_own_id sorts all nodes anew around another id. */
 void kad_table_set_own_id(struct kad_table *table, const struct kad_id *own_id, uint64_t now_ns);
 const struct kad_id *kad_table_own_id(const struct kad_table *table);
 
@@ -77,7 +74,7 @@ enum kad_verdict {
 	KAD_ADDED,	   /* a new member */
 	KAD_KNOWN,	   /* a member, its times brought up to date */
 	KAD_WAITS,	   /* among the candidates */
-	KAD_REFUSED_SELF,  /* our own id */
+	KAD_REFUSED_SELF,  /* this node's id */
 	KAD_REFUSED_ADDR,  /* no node can be reached there */
 	KAD_REFUSED_TAKEN, /* a member that is not bad has this id at another address */
 	KAD_REFUSED_FULL,  /* the bucket's members are good and its candidates answered */
@@ -87,29 +84,29 @@ enum kad_verdict {
 };
 
 /*
- * kad_table_answered: contact answered a query of ours, after rtt_ns (0:
+ * kad_table_answered: contact answered a query, after rtt_ns (0:
  * not measured). A member at the same address under another id is
  * replaced by it.
  */
 enum kad_verdict kad_table_answered(struct kad_table *table, const struct kad_contact *contact,
 				    uint64_t rtt_ns, uint64_t now_ns);
 /*
- * kad_table_asked: contact asked us something. That keeps a member good; an
- * unknown node becomes a candidate, to be pinged if there is a place for it.
+ * kad_table_asked: contact sent a query to this node. That keeps a member good; an unknown node
+ * becomes a candidate, to be pinged if there is a place for it.
  */
 enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_contact *contact,
 				 uint64_t now_ns);
-/* kad_table_failed: a query of ours to this contact got no answer in time. */
+/* kad_table_failed: a query to this contact got no answer in time. */
 void kad_table_failed(struct kad_table *table, const struct kad_id *id, const struct addr *addr,
 		      uint64_t now_ns);
 /* kad_table_drop forgets a contact, member or candidate: it broke the protocol. */
 void kad_table_drop(struct kad_table *table, const struct kad_id *id, const struct addr *addr);
 
 /*
- * kad_table_next_ping gives who should be pinged now: a questionable
+ * kad_table_next_ping gives the node to be pinged now: a questionable
  * member, or a candidate that has not answered yet and has a place. The
- * outcome is told by kad_table_answered or kad_table_failed; the same
- * contact is not given again within ping_gap_ns. False: nobody.
+ * outcome comes by kad_table_answered or kad_table_failed; the same
+ * contact is not given again within ping_gap_ns. False: none.
  */
 bool kad_table_next_ping(struct kad_table *table, uint64_t now_ns, struct kad_contact *out_contact);
 
@@ -120,7 +117,7 @@ bool kad_table_next_ping(struct kad_table *table, uint64_t now_ns, struct kad_co
 bool kad_table_next_refresh(struct kad_table *table, uint64_t now_ns, struct kad_id *out_target);
 /* kad_table_note_lookup: a lookup of target was made for another reason. */
 void kad_table_note_lookup(struct kad_table *table, const struct kad_id *target, uint64_t now_ns);
-/* kad_table_next_ping_ns: next_ping gives nobody before. */
+/* kad_table_next_ping_ns: next_ping gives none before. */
 uint64_t kad_table_next_ping_ns(const struct kad_table *table);
 
 /* A member as the outside may read it. */
@@ -138,22 +135,27 @@ enum kad_state { KAD_GOOD, KAD_QUESTIONABLE, KAD_BAD };
 enum kad_state kad_table_state(const struct kad_table *table, const struct kad_node *node,
 			       uint64_t now_ns);
 
-/* Who is wanted: KAD_TELL what others may be told; KAD_ASK everybody, the bad ones last. */
+/* KAD_TELL: what other nodes may hear of; KAD_ASK: all, the bad ones last. */
 enum kad_purpose { KAD_TELL, KAD_ASK };
+
+struct kad_near {
+	const struct kad_id *target;
+	enum kad_purpose purpose;
+	uint64_t now_ns;
+};
 
 /*
  * kad_table_closest gives the members nearest to target, nearest first.
  * For KAD_TELL good ones only; for KAD_ASK bad ones follow after all others.
- * At least half of them are proven, if there are so many: whoever chooses
- * ids freely can be nearer to a key than all others, and would be all that
- * is told of.
+ * At least half of them are proven, if there are so many: a node that
+ * chooses ids freely can be nearer to a key than all others, and would fill
+ * the answer.
  *
  * Returns: how many of out_nodes[0, cap) were set, at most KAD_CLOSEST_MAX;
  *          borrowed until the table changes.
  */
 #define KAD_CLOSEST_MAX 64
-unsigned kad_table_closest(const struct kad_table *table, const struct kad_id *target,
-			   enum kad_purpose purpose, uint64_t now_ns,
+unsigned kad_table_closest(const struct kad_table *table, const struct kad_near *near,
 			   const struct kad_node **out_nodes, unsigned cap);
 /* kad_table_lookup: the member with this id, or NULL; borrowed until the table changes. */
 const struct kad_node *kad_table_lookup(const struct kad_table *table, const struct kad_id *id);

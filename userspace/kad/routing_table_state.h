@@ -18,12 +18,12 @@ struct kad_table {
 	struct kad_table_config config;
 	struct kad_id own_id;
 	struct random *random;
-	unsigned last; /* index of the bucket of our own id */
+	unsigned last; /* index of the bucket of this node's id */
 	struct table_bucket buckets[KAD_ID_BITS];
 	struct kad_node *nodes; /* all there can be; family ADDR_NONE: unused */
 	struct kad_node **unused;
 	unsigned unused_cnt, node_cap;
-	uint64_t ping_ns; /* nobody is to be pinged before */
+	uint64_t ping_ns; /* no ping before */
 	uint64_t generation;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the routing table wants done to stay true: pings and lookups. */
+/* The upkeep by which the routing table stays true: pings and lookups. */
 #include "base/random.h"
 #include "kad/routing_table.h"
 #include "kad/routing_table_state.h"

@@ -54,8 +54,8 @@ static void collect_bucket(struct collector *c, unsigned idx)
 }
 
 /*
- * The target's own bucket is nearest to it; all that share more with us
- * come next, as one group; then the buckets that share less, one by one.
+ * The target's own bucket is nearest to it; all that share more with this node come next, as one
+ * group; then the buckets that share less, one by one.
  */
 static void collect(struct collector *c)
 {
@@ -87,42 +87,40 @@ static unsigned merge(const struct kad_id *target, const struct collector *a,
 	return cnt;
 }
 
-/* The nearest of these states; half of them at least proven, if there are so many. */
-static unsigned nearest(const struct kad_table *table, const struct kad_id *target, unsigned states,
-			uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap)
+/* The nearest as wanted says; half of them at least proven, if there are so many. */
+static unsigned nearest(const struct collector *wanted, const struct kad_node **out_nodes,
+			unsigned cap)
 {
 	const struct kad_node *proven_nodes[KAD_CLOSEST_MAX], *other_nodes[KAD_CLOSEST_MAX];
-	struct collector proven = {.table = table,
-				   .target = target,
-				   .now_ns = now_ns,
-				   .states = states,
-				   .is_proven = true,
-				   .out_nodes = proven_nodes,
-				   .cap = cap};
-	struct collector others = proven;
+	struct collector proven = *wanted, others = *wanted;
 
+	proven.is_proven = true;
+	proven.out_nodes = proven_nodes;
+	proven.cap = cap;
 	collect(&proven);
-	others.is_proven = false;
 	others.out_nodes = other_nodes;
 	others.cap = cap - (proven.cnt < cap - cap / 2 ? proven.cnt : cap - cap / 2);
 	collect(&others);
-	return merge(target, &proven, &others, out_nodes, cap);
+	return merge(wanted->target, &proven, &others, out_nodes, cap);
 }
 
-unsigned kad_table_closest(const struct kad_table *table, const struct kad_id *target,
-			   enum kad_purpose purpose, uint64_t now_ns,
+unsigned kad_table_closest(const struct kad_table *table, const struct kad_near *near,
 			   const struct kad_node **out_nodes, unsigned cap)
 {
-	unsigned states = 1u << KAD_GOOD, cnt;
+	struct collector wanted = {.table = table,
+				   .target = near->target,
+				   .now_ns = near->now_ns,
+				   .states = 1u << KAD_GOOD};
+	unsigned cnt;
 
 	if (cap > KAD_CLOSEST_MAX)
 		cap = KAD_CLOSEST_MAX;
-	if (purpose == KAD_ASK)
-		states |= 1u << KAD_QUESTIONABLE;
-	cnt = nearest(table, target, states, now_ns, out_nodes, cap);
-	if (purpose == KAD_ASK)
-		cnt += nearest(table, target, 1u << KAD_BAD, now_ns, out_nodes + cnt, cap - cnt);
-	return cnt;
+	if (near->purpose != KAD_ASK)
+		return nearest(&wanted, out_nodes, cap);
+	wanted.states |= 1u << KAD_QUESTIONABLE;
+	cnt = nearest(&wanted, out_nodes, cap);
+	wanted.states = 1u << KAD_BAD;
+	return cnt + nearest(&wanted, out_nodes + cnt, cap - cnt);
 }
 
 void kad_table_each(const struct kad_table *table,

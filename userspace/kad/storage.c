@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records lie in a pool; each key has a list of its records, each subnet a
- * count, and one binary heap holds all records by expiry. The heap is also
- * the array that random draws are made from. Who pays: storage_share.c.
+ * Records lie in a pool; each key has a list of its records, each subnet a count, and one binary
+ * heap holds all records by expiry. The heap is also the array from which random draws are made.
+ * The choice of the value that gives way is in storage_share.c.
  */
 #include "kad/storage.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/random.h"
 #include "kad/storage_state.h"
@@ -30,10 +30,10 @@ size_t kad_storage_footprint(const struct kad_storage_config *config)
 	       aligned(cap * sizeof(struct storage_record *)) + kad_storage_share_footprint(config);
 }
 
-int kad_storage_new(struct arena *arena, const struct kad_storage_config *config,
-		    const struct kad_id *own_id, struct random *random, kad_dropped_fn dropped,
-		    void *arg, struct kad_storage **out_storage)
+int kad_storage_new(struct arena *arena, const struct kad_storage_params *params,
+		    struct kad_storage **out_storage)
 {
+	const struct kad_storage_config *config = params->config;
 	struct kad_storage *storage = arena_alloc(arena, sizeof(*storage));
 	unsigned cap = config->value_cap;
 	uint64_t secret[2];
@@ -43,12 +43,12 @@ int kad_storage_new(struct arena *arena, const struct kad_storage_config *config
 	weft_assert(config->key_max >= 1 && config->subnet_max >= 1);
 	if (!storage)
 		return WEFT_EFULL;
-	random_fill(random, secret, sizeof(secret));
+	random_fill(params->random, secret, sizeof(secret));
 	*storage = (struct kad_storage){.config = *config,
-					.own_id = *own_id,
-					.random = random,
-					.dropped = dropped,
-					.arg = arg};
+					.own_id = *params->own_id,
+					.random = params->random,
+					.dropped = params->dropped,
+					.arg = params->arg};
 	if ((err = pool_init(&storage->records, arena, sizeof(struct storage_record), cap)) < 0 ||
 	    (err = pool_init(&storage->keys, arena, sizeof(struct storage_key), cap)) < 0 ||
 	    (err = pool_init(&storage->subnets, arena, sizeof(struct storage_subnet), cap)) < 0 ||
@@ -240,7 +240,7 @@ static enum kad_put put_counted(struct kad_storage *storage, enum kad_put put)
 	return put;
 }
 
-/* Who had its place in the subnet's share keeps it. */
+/* A source that had its place in the subnet's share keeps it. */
 static bool subnet_has_room(const struct kad_storage *storage, const struct addr *source,
 			    const struct storage_record *former)
 {

@@ -27,7 +27,7 @@ struct random;
  *
  *   - in all, the youngest unknown value of the network with most values gives way, where that
  *     holds two more than the asker's. Between equals, of KAD_STORAGE_DRAWS values drawn at
- *     random, the one farthest from our id gives way to a nearer one: a node is to hold
+ *     random, the one farthest from this node's id gives way to a nearer one: a node is to hold
  *     what is near it. Else the new value is refused.
  *   - under one key the same, except that between equals the value refreshed longest ago
  *     gives way, so that a full key never refuses.
@@ -51,7 +51,7 @@ struct kad_storage;
 struct kad_value {
 	struct kad_id key;
 	struct kad_id owner; /* zero where a key has one value */
-	struct addr source;  /* who put it; ADDR_NONE: this node itself */
+	struct addr source;  /* of the put; ADDR_NONE: this node itself */
 	uint64_t seq;	     /* the freshest wins */
 	uint64_t expires_ns;
 	uint64_t handle;	      /* the plane's value */
@@ -76,12 +76,19 @@ struct kad_storage_config {
  */
 typedef void (*kad_dropped_fn)(void *arg, const struct kad_value *value);
 
+struct kad_storage_params {
+	const struct kad_storage_config *config;
+	const struct kad_id *own_id;
+	struct random *random; /* used while the index lives */
+	kad_dropped_fn dropped;
+	void *arg;
+};
+
 size_t kad_storage_footprint(const struct kad_storage_config *config);
-/* kad_storage_new: 0, or WEFT_EFULL when the arena is too small. random is used while it lives. */
+/* kad_storage_new: 0, or WEFT_EFULL when the arena is too small. */
 WEFT_MUST_CHECK
-int kad_storage_new(struct arena *arena, const struct kad_storage_config *config,
-		    const struct kad_id *own_id, struct random *random, kad_dropped_fn dropped,
-		    void *arg, struct kad_storage **out_storage);
+int kad_storage_new(struct arena *arena, const struct kad_storage_params *params,
+		    struct kad_storage **out_storage);
 void kad_storage_set_own_id(struct kad_storage *storage, const struct kad_id *own_id);
 
 enum kad_put {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who pays for a value in a full index, and in a full key. In all, each
- * value holds a slot of a standing pool (base/fair/fair.h). A key is counted
- * when it is full, in one pass over its values: keys are many and small.
+ * Which value gives way in a full index, and in a full key. In all, each value holds a slot of a
+ * standing pool (base/fair/fair.h). A key is counted when it is full, in one pass over its values:
+ * keys are many and small.
  */
 #include "kad/storage_state.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/random.h"
 
@@ -157,9 +157,9 @@ void kad_storage_share_refresh(struct kad_storage *storage, struct storage_recor
 }
 
 /*
- * Between equals: of a few drawn at random the unknown value farthest from us, if that is
- * farther than the new one. Its network holds more than the asker's, or its address is
- * the asker's, so nobody gains by it but the key space.
+ * Between equals: of a few drawn at random the unknown value farthest from this node, if that is
+ * farther than the new one. Its network holds more than the asker's, or its address is the asker's,
+ * so only the key space gains by it.
  */
 static struct storage_record *payer_draw(struct kad_storage *storage, const struct kad_value *value,
 					 const struct fair_path *path)

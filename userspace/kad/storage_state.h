@@ -3,7 +3,7 @@
 #define WEFT_KAD_STORAGE_STATE_H
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "kad/storage.h"
 
 struct arena;
@@ -56,7 +56,7 @@ struct kad_storage {
 	struct kad_storage_counts counts;
 };
 
-/* --- storage_share.c: who pays for a value --- */
+/* --- storage_share.c: which account pays for a value --- */
 
 size_t kad_storage_share_footprint(const struct kad_storage_config *config);
 /* kad_storage_share_init: 0, or as fair_init. */

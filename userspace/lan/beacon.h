@@ -13,7 +13,7 @@
  * The datagram that nodes of SCP2P broadcast to port 46123: a CBOR map with text keys in
  * no order. "version", "instance_id" (16 numbers) and "tcp_port" are there in version 1, version
  * 2 adds "capabilities", a map of words to booleans or null, and "quic_port". This program adds
- * "key", 32 bytes; who does not know that steps over it. Pure.
+ * "key", 32 bytes; a reader that does not know that skips it. Pure.
  */
 #define BEACON_VERSION	    2
 #define BEACON_INSTANCE_LEN 16

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "codec/dns.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define SERVICE	    "_mesh._udp.local"
 #define ENUMERATION "_services._dns-sd._udp.local"

@@ -6,15 +6,15 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/random.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "beacon.h"
 #include "dnssd.h"
 
-/* SCP2P's; who missed five in a row is gone. */
+/* SCP2P's; a node that missed five in a row is gone. */
 #define BEACON_NS      (3 * NS_PER_S)
 #define BEACON_LIFE_NS (15 * NS_PER_S)
 /* RFC 6762, 5.2: questions at growing intervals; 8.3: two announcements a second apart. */
@@ -57,13 +57,25 @@ struct lan {
 
 /* --- telling --- */
 
-static void lan_send(struct lan *lan, enum lan_way way, uint8_t family, const struct link *link,
-		     const uint8_t *bytes, size_t len)
+static void lan_send(struct lan *lan, const struct lan_packet *packet)
 {
-	if (!len)
+	if (!packet->len)
 		return;
 	lan->counts[LAN_SENT]++;
-	lan->params.send(lan->params.ctx, way, family, &link->interface, bytes, len);
+	lan->params.send(lan->params.ctx, packet);
+}
+
+static void dnssd_send(struct lan *lan, const struct link *link, const uint8_t *bytes, size_t len)
+{
+	struct lan_packet packet = {.way = LAN_DNSSD,
+				    .family = ADDR_IPV4,
+				    .interface = link->interface.index,
+				    .bytes = bytes,
+				    .len = len};
+
+	lan_send(lan, &packet);
+	packet.family = ADDR_IPV6;
+	lan_send(lan, &packet);
 }
 
 static void beacon_send(struct lan *lan, const struct link *link)
@@ -80,7 +92,11 @@ static void beacon_send(struct lan *lan, const struct link *link)
 	memcpy(beacon.instance, lan->instance, sizeof(beacon.instance));
 	memcpy(beacon.key, lan->params.own_key, sizeof(beacon.key));
 	lan_beacon_write(&w, &beacon);
-	lan_send(lan, LAN_BEACON, ADDR_IPV4, link, bytes, w.bad ? 0 : writer_len(&w));
+	lan_send(lan, &(struct lan_packet){.way = LAN_BEACON,
+					   .family = ADDR_IPV4,
+					   .interface = link->interface.index,
+					   .bytes = bytes,
+					   .len = w.bad ? 0 : writer_len(&w)});
 }
 
 static void query_send(struct lan *lan, const struct link *link)
@@ -88,8 +104,7 @@ static void query_send(struct lan *lan, const struct link *link)
 	uint8_t bytes[LAN_PACKET_LEN_MAX];
 	size_t len = lan_dnssd_write_query(bytes, sizeof(bytes));
 
-	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
-	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
+	dnssd_send(lan, link, bytes, len);
 }
 
 static void answer_send(struct lan *lan, const struct link *link, uint32_t ttl_s)
@@ -98,8 +113,7 @@ static void answer_send(struct lan *lan, const struct link *link, uint32_t ttl_s
 	size_t len =
 		lan_dnssd_write_answer(&lan->self, &link->interface, ttl_s, bytes, sizeof(bytes));
 
-	lan_send(lan, LAN_DNSSD, ADDR_IPV4, link, bytes, len);
-	lan_send(lan, LAN_DNSSD, ADDR_IPV6, link, bytes, len);
+	dnssd_send(lan, link, bytes, len);
 }
 
 static void link_begin(struct lan *lan, struct link *link, uint64_t now_ns)
@@ -190,7 +204,7 @@ static bool nodes_differ(const struct lan_node *a, const struct lan_node *b)
 	       memcmp(a->key, b->key, sizeof(a->key)) != 0;
 }
 
-/* Who has its share, or comes when all is full, is not remembered, nor told of. */
+/* A node beyond its address's share, or beyond all places, is neither remembered nor reported. */
 static void node_note(struct lan *lan, const struct link *link, struct lan_node *node,
 		      uint64_t life_ns, uint64_t now_ns)
 {
@@ -224,13 +238,12 @@ static struct link *link_find(struct lan *lan, uint32_t index)
 }
 
 static enum lan_count beacon_input(struct lan *lan, const struct link *link,
-				   const struct addr *source, const void *bytes, size_t len,
-				   uint64_t now_ns)
+				   const struct lan_packet *packet, uint64_t now_ns)
 {
-	struct lan_node node = {.way = LAN_BEACON, .addr = *source};
+	struct lan_node node = {.way = LAN_BEACON, .addr = packet->source};
 	struct beacon beacon;
 
-	if (lan_beacon_parse(bytes, len, &beacon) < 0)
+	if (lan_beacon_parse(packet->bytes, packet->len, &beacon) < 0)
 		return LAN_MALFORMED;
 	if (memcmp(beacon.instance, lan->instance, sizeof(beacon.instance)) == 0 ||
 	    (beacon.has_key && memcmp(beacon.key, lan->params.own_key, MESH_KEY_LEN) == 0))
@@ -293,13 +306,13 @@ static enum lan_count instance_note(struct lan *lan, const struct link *link,
 	return LAN_HEARD;
 }
 
-static enum lan_count dnssd_input(struct lan *lan, struct link *link, const struct addr *source,
-				  const void *bytes, size_t len, uint64_t now_ns)
+static enum lan_count dnssd_input(struct lan *lan, struct link *link,
+				  const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct dnssd_message *message = &lan->message;
 	enum lan_count count = LAN_FOREIGN;
 
-	if (lan_dnssd_parse(bytes, len, lan->self.label, message) < 0)
+	if (lan_dnssd_parse(packet->bytes, packet->len, lan->self.label, message) < 0)
 		return LAN_MALFORMED;
 	if (message->is_query && link->answer_ns == UINT64_MAX) {
 		link->answer_ns =
@@ -309,22 +322,21 @@ static enum lan_count dnssd_input(struct lan *lan, struct link *link, const stru
 	}
 	for (unsigned i = 0; i < message->instance_cnt; i++) {
 		enum lan_count one =
-			instance_note(lan, link, source, &message->instances[i], now_ns);
+			instance_note(lan, link, &packet->source, &message->instances[i], now_ns);
 
 		count = one == LAN_FOREIGN ? count : one;
 	}
 	return count;
 }
 
-void lan_input(struct lan *lan, enum lan_way way, uint32_t interface, const struct addr *source,
-	       const void *bytes, size_t len, uint64_t now_ns)
+void lan_input(struct lan *lan, const struct lan_packet *packet, uint64_t now_ns)
 {
-	struct link *link = link_find(lan, interface);
+	struct link *link = link_find(lan, packet->interface);
 	enum lan_count count = LAN_FOREIGN;
 
-	if (link && addr_is_unicast(source))
-		count = way == LAN_BEACON ? beacon_input(lan, link, source, bytes, len, now_ns)
-					  : dnssd_input(lan, link, source, bytes, len, now_ns);
+	if (link && addr_is_unicast(&packet->source))
+		count = packet->way == LAN_BEACON ? beacon_input(lan, link, packet, now_ns)
+						  : dnssd_input(lan, link, packet, now_ns);
 	/* node_note has counted what was heard. */
 	if (count != LAN_HEARD)
 		lan->counts[count]++;

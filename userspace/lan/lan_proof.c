@@ -29,7 +29,7 @@ struct suspect {
 
 struct proof_dial {
 	struct lan_proof *proof;
-	struct suspect *suspect; /* NULL: whoever it was, is forgotten */
+	struct suspect *suspect; /* NULL: the node is forgotten */
 	bool is_out;
 };
 
@@ -135,7 +135,7 @@ static void dial_ended(void *arg, int err, const uint8_t *actual_key)
 	dial->suspect = NULL;
 }
 
-static void suspect_dial(struct lan_proof *proof, struct suspect *suspect, uint64_t now_ns)
+static void suspect_dial(struct lan_proof *proof, struct suspect *suspect)
 {
 	const struct lan_proof_params *params = &proof->params;
 	struct mesh_peer peer = {.addrs = &suspect->addr, .addr_cnt = 1};
@@ -147,7 +147,7 @@ static void suspect_dial(struct lan_proof *proof, struct suspect *suspect, uint6
 	memcpy(peer.key, suspect->key, sizeof(peer.key));
 	suspect->state = SUSPECT_DIALLED;
 	suspect->try_cnt++;
-	err = params->dial(params->ctx, &peer, LAN_PROOF_TIMEOUT_NS, dial_ended, dial, now_ns);
+	err = params->dial(params->ctx, &peer, LAN_PROOF_TIMEOUT_NS, dial_ended, dial);
 	if (err < 0) {
 		suspect_end(suspect, err);
 		return;
@@ -201,7 +201,7 @@ static void suspect_expire(struct lan_proof *proof, struct suspect *suspect, uin
 		suspect_judge(proof, suspect, now_ns);
 	if (suspect->state == SUSPECT_WAITING && suspect->due_ns <= now_ns &&
 	    proof->dial_cnt < LAN_PROOF_DIALS_MAX)
-		suspect_dial(proof, suspect, now_ns);
+		suspect_dial(proof, suspect);
 	/* One that could not be dialled waits, too. */
 	if (suspect->state == SUSPECT_FAILED)
 		suspect_judge(proof, suspect, now_ns);

@@ -12,8 +12,8 @@
 struct random;
 
 /*
- * Who is heard on the LAN only says which key it has. It is dialled for that key, and nobody
- * else is told of it before it has proved that. A few are dialled at once; one that does
+ * A node that is heard on the LAN claims a key. It is dialled for that key, and no other node
+ * hears of it before the key is proved. A few are dialled at once; one that does
  * not answer is dialled again, later each time, and given up after six times, until it is
  * heard of anew. One that proves another key than it said has lied, and is given up at once.
  *
@@ -32,7 +32,7 @@ struct lan_proof_params {
 	struct random *random;
 	/* dial: as mesh_connect; done is never called from within. */
 	int (*dial)(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
-		    mesh_connect_fn done, void *arg, uint64_t now_ns);
+		    mesh_connect_fn done, void *arg);
 	void (*proven)(void *ctx, const struct mesh_peer *peer, uint64_t now_ns);
 	void *ctx;
 };
@@ -47,7 +47,7 @@ bool lan_proof_add(struct lan_proof *proof, const struct mesh_peer *peer, uint64
 /* lan_proof_clear forgets all; dials under way lead to nothing. Takes NULL. */
 void lan_proof_clear(struct lan_proof *proof);
 
-/* lan_proof_expire dials who is due, and tells who has proved its key since. */
+/* lan_proof_expire dials nodes that are due, and reports those that have proved their keys. */
 void lan_proof_expire(struct lan_proof *proof, uint64_t now_ns);
 uint64_t lan_proof_next_ns(const struct lan_proof *proof);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of our address record: what we know of ourselves -> what policy
- * lets be said -> signed, above every sequence number used before -> on
- * disk -> on the DHT, which keeps it fresh. Home worker.
+ * The life of this node's address record: what the node knows of itself -> what policy lets be said
+ * -> signed, above every sequence number used before -> on disk -> on the DHT, which keeps it
+ * fresh. Home worker.
  *
- * On disk first: if the machine dies after others took the record, the
- * next life must not sign below it.
+ * On disk first: if the machine dies after others took the record, the next life must not sign
+ * below it.
  */
 #include "address_record.h"
 
@@ -25,9 +25,9 @@
 #define SIGN_AGAIN_NS (12 * 3600 * NS_PER_S)
 #define CLOCKS_US     (300 * 1000000ull)  /* by so much clocks may differ, as in share heads */
 #define TIME_MIN_US   1000000000000000ull /* in 2001: others number their packets from one, too */
-/* Addresses are looked at again, in case nobody told. */
+/* The period in which addresses are read again, in case no event came. */
 #define LOOK_AGAIN_NS (60 * NS_PER_S)
-/* Nobody is known to put it to: the DHT has just begun, or the network is down. */
+/* No place for the record is known: the DHT has just begun, or the network is down. */
 #define RETRY_MIN_NS (NS_PER_S)
 #define RETRY_MAX_NS (60 * NS_PER_S)
 
@@ -47,7 +47,7 @@ struct publish {
 	unsigned stored_cnt;
 	uint64_t retry_ns;
 	struct timer timer;
-	publish_done_fn done; /* NULL: nobody waits */
+	publish_done_fn done; /* may be NULL */
 	void *done_arg;
 };
 
@@ -65,7 +65,9 @@ static void all_add(struct pkarr_record *all, const struct addr *addr)
 		all->addrs[all->addr_cnt++] = *addr;
 }
 
-/* Addresses the configuration names are all there is; else where others see us comes first. */
+/*
+ * Addresses of the configuration are the only ones; else the address that others see comes first.
+ */
 static int record_make(const struct publish *publish, struct pkarr_record *out_record)
 {
 	const struct locate *locate = publish->locate;
@@ -131,7 +133,7 @@ static void publish_retry(struct publish *publish)
 		  locate_now_ns(publish->locate) + publish->retry_ns);
 }
 
-/* Where it is told besides the DHT; NULL: nowhere any more. */
+/* Publishes packet besides the DHT; NULL: withdraws it there. */
 static void publish_elsewhere(struct publish *publish, const struct pkarr_packet *packet)
 {
 	const struct locate *locate = publish->locate;
@@ -185,7 +187,7 @@ static void publish_store(struct publish *publish)
 	uint8_t body[PKARR_BODY_LEN_MAX];
 
 	publish->is_storing = true;
-	store_batch_put(batch, STORE_META, RECORD_KEY, strlen(RECORD_KEY), body,
+	store_batch_put(batch, STORE_META, store_key(RECORD_KEY, strlen(RECORD_KEY)), body,
 			dht_pkarr_packet_write_body(&publish->packet, body));
 	if (batch && store_submit(locate->params.store, batch, record_stored, publish) == 0)
 		return;
@@ -322,7 +324,8 @@ static void publish_load(struct publish *publish)
 
 	if (store_snapshot_open(publish->locate->params.store, &snapshot) < 0)
 		return;
-	if (store_get(snapshot, STORE_META, RECORD_KEY, strlen(RECORD_KEY), &body, &len) == 0 &&
+	if (store_get(snapshot, STORE_META, store_key(RECORD_KEY, strlen(RECORD_KEY)), &body,
+		      &len) == 0 &&
 	    dht_pkarr_packet_parse_body(publish->locate->own_key, body, len, &publish->packet) ==
 		    0) {
 		signed_s = publish->packet.seq / 1000000;

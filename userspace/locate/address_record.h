@@ -28,17 +28,16 @@ int locate_publish_open(struct locate *locate);
 /* locate_publish_close takes NULL. */
 void locate_publish_close(struct publish *publish);
 
-/* locate_publish_has_place: there is somebody to tell the record, the DHT or another. */
+/* locate_publish_has_place: there is a place for the record, the DHT or another. */
 bool locate_publish_has_place(const struct publish *publish);
 /* locate_publish_changed: the node may be at other addresses now. */
 void locate_publish_changed(struct publish *publish, uint64_t now_ns);
 /*
- * locate_publish_now signs anew, though nothing changed. done is told, never
- * inside the call, when the record was put, or why it was not: WEFT_ESTALE
- * is not among the errors, another sequence number is taken then;
- * WEFT_EUNREACHABLE: nobody is known to put it to, and it is tried again. 0, or
- * WEFT_EBUSY (somebody waits already), WEFT_EREFUSED, WEFT_EABSENT
- * (nothing may be, or is there to be said).
+ * locate_publish_now signs anew, though nothing changed. done is called, never inside the call,
+ * when the record was put, or with the error. WEFT_ESTALE is not among the errors: another sequence
+ * number is taken then. WEFT_EUNREACHABLE: no node is known to put it to, and it is tried again.
+ * Returns 0, or WEFT_EBUSY (a caller waits already), WEFT_EREFUSED, WEFT_EABSENT (nothing may be
+ * published, or there is nothing to publish).
  */
 typedef void (*publish_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
@@ -46,8 +45,9 @@ int locate_publish_now(struct publish *publish, publish_done_fn done, void *arg,
 void locate_publish_forget(struct publish *publish, const void *arg);
 
 /*
- * locate_publish_record_is_over: a record with this sequence number, anybody's, was signed more than
- * PUBLISH_RECORD_LIFE_S ago by our clock. Numbers that are no time since 2001 are never over.
+ * locate_publish_record_is_over: a record with this sequence number, of any node, was signed more
+ * than PUBLISH_RECORD_LIFE_S ago by this node's clock. Numbers that are no time since 2001 are
+ * never over.
  */
 #define PUBLISH_RECORD_LIFE_S 86400
 bool locate_publish_record_is_over(const struct locate *locate, uint64_t seq);

@@ -11,7 +11,7 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "mesh/seam.h"
 #include "mainline.h"
 #include "locate.h"
@@ -40,12 +40,6 @@ struct bootstrap {
 	unsigned list_cnt;
 };
 
-/* A write under way; what it says is in force already. */
-struct bootstrap_write {
-	bootstrap_done_fn done;
-	void *arg;
-};
-
 static char *row_key(const uint8_t issuer[static 32], char key[static ROW_KEY_CAP])
 {
 	memcpy(key, ROW_PREFIX, ROW_PREFIX_LEN);
@@ -56,14 +50,6 @@ static char *row_key(const uint8_t issuer[static 32], char key[static ROW_KEY_CA
 static uint64_t wall_s(const struct locate *locate)
 {
 	return locate_wall_us(locate) / 1000000;
-}
-
-const char *locate_bootstrap_state(const struct bootstrap *bootstrap,
-				   const struct bootstrap_list *list)
-{
-	if (!list->entry_cnt)
-		return "retired";
-	return list->expires_s <= wall_s(bootstrap->locate) ? "expired" : "in_use";
 }
 
 static bool is_in_use(const struct bootstrap *bootstrap, const struct bootstrap_list *list)
@@ -216,9 +202,9 @@ static int row_write(struct bootstrap *bootstrap, const uint8_t issuer[static 32
 		goto free_write;
 	*write = with;
 	if (value)
-		store_batch_put(batch, STORE_META, key, strlen(key), value, len);
+		store_batch_put(batch, STORE_META, store_key(key, strlen(key)), value, len);
 	else
-		store_batch_delete(batch, STORE_META, key, strlen(key));
+		store_batch_delete(batch, STORE_META, store_key(key, strlen(key)));
 	err = store_submit(store, batch, written, write);
 	if (err == 0)
 		return 0;
@@ -247,7 +233,7 @@ static void place_fill(struct bootstrap *bootstrap, struct bootstrap_list *place
 }
 
 int locate_bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_list *list,
-			 const uint8_t *bytes, size_t len, bootstrap_done_fn done, void *arg)
+			 const uint8_t *bytes, size_t len, struct bootstrap_write write)
 {
 	const struct bootstrap_list *there = locate_bootstrap_list_of(bootstrap, list->issuer);
 	struct bootstrap_list *place = place_of(bootstrap, list->issuer);
@@ -257,7 +243,7 @@ int locate_bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_lis
 		return locate_bootstrap_list_equal(there, list) ? WEFT_EEXISTS : WEFT_ESTALE;
 	if (!place)
 		return WEFT_EFULL;
-	err = row_write(bootstrap, list->issuer, bytes, len, (struct bootstrap_write){done, arg});
+	err = row_write(bootstrap, list->issuer, bytes, len, write);
 	if (err < 0)
 		return err;
 	place_fill(bootstrap, place, list);
@@ -266,14 +252,14 @@ int locate_bootstrap_put(struct bootstrap *bootstrap, const struct bootstrap_lis
 }
 
 int locate_bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[static 32],
-			    bootstrap_done_fn done, void *arg)
+			    struct bootstrap_write write)
 {
 	struct bootstrap_list *place = place_of(bootstrap, issuer);
 	int err;
 
 	if (!locate_bootstrap_list_of(bootstrap, issuer))
 		return WEFT_EABSENT;
-	err = row_write(bootstrap, issuer, NULL, 0, (struct bootstrap_write){done, arg});
+	err = row_write(bootstrap, issuer, NULL, 0, write);
 	if (err < 0)
 		return err;
 	*place = bootstrap->lists[--bootstrap->list_cnt];
@@ -281,32 +267,23 @@ int locate_bootstrap_remove(struct bootstrap *bootstrap, const uint8_t issuer[st
 	return 0;
 }
 
-static bool row_load(void *arg, const struct store_item *item)
-{
-	struct bootstrap *bootstrap = arg;
-	struct bootstrap_list list;
-
-	if (item->key_len < ROW_PREFIX_LEN || memcmp(item->key, ROW_PREFIX, ROW_PREFIX_LEN) != 0 ||
-	    bootstrap->list_cnt == BOOTSTRAP_LISTS_MAX)
-		return false;
-	if (locate_bootstrap_list_parse(item->value, item->value_len, &list) < 0)
-		log_warn("a stored bootstrap list is not readable and not used: %.*s",
-			 (int)item->key_len, (const char *)item->key);
-	else
-		place_fill(bootstrap, &bootstrap->lists[bootstrap->list_cnt], &list);
-	return true;
-}
-
 static int lists_load(struct bootstrap *bootstrap)
 {
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(bootstrap->locate->params.store, &snapshot);
+	struct store_iter iter = store_iter_fresh(bootstrap->locate->params.store, STORE_META,
+						  store_key(ROW_PREFIX, ROW_PREFIX_LEN));
+	struct bootstrap_list list;
+	struct store_item item;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_META, ROW_PREFIX, ROW_PREFIX_LEN, row_load, bootstrap);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item) && item.key_len >= ROW_PREFIX_LEN &&
+	       memcmp(item.key, ROW_PREFIX, ROW_PREFIX_LEN) == 0 &&
+	       bootstrap->list_cnt < BOOTSTRAP_LISTS_MAX) {
+		if (locate_bootstrap_list_parse(item.value, item.value_len, &list) < 0)
+			log_warn("a stored bootstrap list is not readable and not used: %.*s",
+				 (int)item.key_len, (const char *)item.key);
+		else
+			place_fill(bootstrap, &bootstrap->lists[bootstrap->list_cnt], &list);
+	}
+	return store_iter_end(&iter);
 }
 
 int locate_bootstrap_open(struct locate *locate)

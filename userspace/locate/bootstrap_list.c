@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "codec/peer_addr.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 

@@ -94,8 +94,8 @@ static void nodes_write(const struct dht *dht, const struct weft_krpc_tables *ta
 }
 
 /*
- * Returns whether the tables have net as it is. An id that is not ours any
- * more goes in this turn, and the new one comes in the next.
+ * Returns whether the tables have net as it is. An id that this node no longer has goes in this
+ * turn, and the new one comes in the next.
  */
 static bool net_write(const struct dht *dht, const struct weft_krpc_tables *tables,
 		      enum dht_net net)

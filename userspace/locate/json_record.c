@@ -9,14 +9,14 @@
 
 #include "base/monotonic.h"
 #include "codec/bencode.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "dht/items/item.h"
 #include "address_record.h"
 #include "locate.h"
 
 #define SALT	     "tom-addr-v1"
 #define PUT_AGAIN_NS (30 * 60 * NS_PER_S)
-/* So often it is looked at whether there is something else to say, or a node to say it to. */
+/* The period of the check for something else to say, or for a node to say it to. */
 #define LOOK_AGAIN_NS (10 * NS_PER_S)
 
 struct json_record {

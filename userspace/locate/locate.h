@@ -7,7 +7,7 @@
 
 #include "address_record.h"
 #include "base/fair/fair_path.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/timer.h"
 #include "bootstrap.h"
 #include "json_record.h"

@@ -19,7 +19,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/log.h"
 #include "net/ingress/krpc_table_writer.h"
 #include "dht/items/item.h"
@@ -36,7 +36,7 @@
 /* The DHT's share of the time that a dial has (docs/dht.md); then relays of records have theirs. */
 #define LOOK_BUDGET_NS (5 * NS_PER_S)
 
-/* Names of the bootstrap list are looked up, one after the other; again while nobody is known. */
+/* Names of the bootstrap list are looked up, one after the other; again while no node is known. */
 #define NAME_TIMEOUT_NS (5 * NS_PER_S)
 #define NAMES_AGAIN_NS	(60 * NS_PER_S)
 #define NAME_ADDRS_MAX	4
@@ -78,7 +78,7 @@ struct mainline {
 	bool is_saving;
 	bool is_looking_up;
 	bool is_draining;
-	bool is_joined; /* as it was last told */
+	bool is_joined; /* as last reported */
 	uint64_t looked_ns;
 	uint64_t lost_ns; /* since when no node is known */
 	struct timer names_timer;
@@ -128,7 +128,7 @@ static void mainline_save(struct mainline *mainline)
 	mainline->is_save_due = false;
 	if (len < 0 || !(batch = store_batch_new(locate->params.store)))
 		return;
-	store_batch_put(batch, STORE_META, STATE_KEY, strlen(STATE_KEY), mainline->state,
+	store_batch_put(batch, STORE_META, store_key(STATE_KEY, strlen(STATE_KEY)), mainline->state,
 			(size_t)len);
 	mainline->is_saving = true;
 	if (store_submit(locate->params.store, batch, saved, mainline) < 0) {
@@ -160,7 +160,7 @@ static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
 	return stats.nodes[DHT_NET_IPV4].good || stats.nodes[DHT_NET_IPV6].good;
 }
 
-/* state_look tells when nodes of the DHT answer, and when none does any more. */
+/* state_look reports when nodes of the DHT answer, and when none does any more. */
 static void state_look(struct mainline *mainline, uint64_t now_ns)
 {
 	bool is_joined;
@@ -197,7 +197,8 @@ static void mainline_load(struct mainline *mainline)
 
 	if (store_snapshot_open(locate->params.store, &snapshot) < 0)
 		return;
-	if (store_get(snapshot, STORE_META, STATE_KEY, strlen(STATE_KEY), &data, &len) == 0 &&
+	if (store_get(snapshot, STORE_META, store_key(STATE_KEY, strlen(STATE_KEY)), &data, &len) ==
+		    0 &&
 	    dht_load(mainline->dht, data, len, locate_now_ns(locate)) < 0)
 		log_warn("what was stored of the DHT is not readable; it begins anew");
 	store_snapshot_close(snapshot);
@@ -247,7 +248,7 @@ static const struct dht_events dht_events = {
 	.held = on_held,
 };
 
-/* Which networks there are follows from what home listens on. */
+/* The networks follow from the addresses on which home listens. */
 static struct dht_config dht_config_of(const struct locate *locate)
 {
 	struct dht_config config = locate->params.mainline->dht;
@@ -266,7 +267,7 @@ static void names_add(struct bootstrap_lookup *names, const struct addr *addrs, 
 		names->addrs[names->addr_cnt++] = addrs[i];
 }
 
-/* Job thread. What cannot be found is left out: one of several is enough. */
+/* Job thread. Names that cannot be resolved are left out: one of several is enough. */
 static void names_run(struct job *job)
 {
 	struct bootstrap_lookup *names = (struct bootstrap_lookup *)job;

@@ -20,7 +20,7 @@ struct locate;
 
 struct mainline_config {
 	bool is_on;
-	bool is_only;	       /* whom else mesh could ask is not asked */
+	bool is_only;	       /* mesh asks no other locator */
 	struct dht_config dht; /* is_on per family follows from what is listened on */
 	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas or spaces */
 };
@@ -46,7 +46,7 @@ void locate_mainline_free(struct mainline *mainline);
 /* locate_mainline_turn saves when that is due. */
 void locate_mainline_turn(struct mainline *mainline);
 
-/* locate_mainline_locator: whom mesh asks; for the life of mainline. */
+/* locate_mainline_locator: the locator for mesh; for the life of mainline. */
 struct mesh_locator locate_mainline_locator(struct mainline *mainline);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pkarr relays as a client. A look asks every relay by a job each; the
- * first packet that is the owner's is told at once, and later ones if they are
- * newer. Each relay has one request of publishing that repeats. Home worker,
- * but for *_run on the client's own threads.
+ * pkarr relays as a client. A look asks every relay by a job each; the first packet that is the
+ * owner's is reported at once, and later ones if they are newer. Each relay has one request of
+ * publishing that repeats. Home worker, but for *_run on the client's own threads.
  */
 #include "pkarr_client.h"
 
@@ -14,9 +13,9 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/log.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "http/http_get.h"
 #include "http/url.h"
 #include "locate.h"
@@ -185,7 +184,7 @@ static int client_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct
 	return 0;
 }
 
-/* What runs goes on to its end on its thread; its place is free then. */
+/* A running request goes on to its end on its thread; its place is free then. */
 static void client_cancel(void *ctx, void *run)
 {
 	(void)ctx;

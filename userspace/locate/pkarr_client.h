@@ -11,10 +11,9 @@
 struct locate;
 
 /*
- * Other people's pkarr relays, for where the DHT cannot be spoken to: a key
- * is looked for at all of them at once, and our own record is put to each.
- * Requests wait on two threads of their own, so that a silent relay holds up no disk.
- * Home worker only.
+ * Foreign pkarr relays, for where the DHT is not reachable: a key is looked for at all of them at
+ * once, and this node's record is put to each. Requests wait on two threads of their own, so that a
+ * silent relay holds up no disk. Home worker only.
  */
 #define PKARR_CLIENT_RELAYS_MAX 4
 #define PKARR_CLIENT_LIST_CAP	512
@@ -38,7 +37,7 @@ void locate_pkarr_relay_close(struct pkarr_client *client);
 /* locate_pkarr_relay_turn takes in what was fetched; true when there was something. */
 bool locate_pkarr_relay_turn(struct pkarr_client *client);
 
-/* locate_pkarr_relay_locator: whom mesh asks; for the life of client. */
+/* locate_pkarr_relay_locator: the locator for mesh; for the life of client. */
 struct mesh_locator locate_pkarr_relay_locator(struct pkarr_client *client);
 
 /*

@@ -13,7 +13,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "http/websocket.h"
@@ -116,7 +116,9 @@ static unsigned answer_signal(const struct signal_request *request)
 	return request->answer[0];
 }
 
-/* Tells what was found. 0 also when the endpoint knows nothing; a bad signature is WEFT_EDAMAGED. */
+/*
+ * Reports what was found. 0 also when the endpoint knows nothing; a bad signature is WEFT_EDAMAGED.
+ */
 static int look_tell(struct signal_request *request)
 {
 	const struct locate *locate = request->signaling->locate;
@@ -154,7 +156,7 @@ static void look_answered(struct job *job)
 		return;
 	if (err == 0)
 		err = look_tell(request);
-	/* Told of an address, the asker may have taken the look back. */
+	/* The asker may have taken the look back in the call with an address. */
 	look = request->look;
 	request->look = NULL;
 	if (look)
@@ -183,7 +185,7 @@ static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], str
 	return 0;
 }
 
-/* What runs goes on to its end on its thread; its place is free then. */
+/* A running request goes on to its end on its thread; its place is free then. */
 static void signaling_cancel(void *ctx, void *run)
 {
 	(void)ctx;

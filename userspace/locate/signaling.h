@@ -12,11 +12,10 @@
 struct locate;
 
 /*
- * A signaling endpoint, for where neither the DHT nor a pkarr relay is to be
- * had: one host that somebody runs, spoken to over WebSocket
- * (docs/wire/signaling.md). It carries the same signed packets, so it can
- * keep silent and nothing worse. The last that mesh asks, and off unless
- * configured. Requests wait on a thread of their own. Home worker only.
+ * A signaling endpoint, for where neither the DHT nor a pkarr relay is available: one host, spoken
+ * to over WebSocket (docs/wire/signaling.md). It carries the same signed packets, so it can keep
+ * silent and nothing worse. The last that mesh asks, and off unless configured. Requests wait on a
+ * thread of their own. Home worker only.
  */
 #define SIGNALING_URL_CAP  512
 #define SIGNALING_PATH_CAP 256
@@ -37,11 +36,11 @@ void locate_signaling_close(struct signaling *signaling);
 /* locate_signaling_turn takes in what was answered; true when there was something. */
 bool locate_signaling_turn(struct signaling *signaling);
 
-/* locate_signaling_locator: whom mesh asks; for the life of signaling. */
+/* locate_signaling_locator: the locator for mesh; for the life of signaling. */
 struct mesh_locator locate_signaling_locator(struct signaling *signaling);
 /*
- * locate_signaling_publish tells the endpoint packet, which is copied, now, every
- * hour, and sooner again where that failed. NULL: nothing is to be public.
+ * locate_signaling_publish sends packet, which is copied, to the endpoint now, every hour, and
+ * sooner again after a failure. NULL: nothing is to be public.
  */
 void locate_signaling_publish(struct signaling *signaling, const struct pkarr_packet *packet,
 			      uint64_t now_ns);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions between keys, over streams that somebody else carries.
+ * Sessions between keys, over streams that a transport carries.
  *
- * Inbound: mesh_transport_events -> session.c (connections), control_stream.c
- * (HELLO and its kin), incoming.c (peers' requests -> handlers), mesh_request.c
- * (answers to ours), mesh_stream.c (streams of frames). Outbound: mesh_ops.ask -> mesh_request.c -> dial.c when
- * there is no session, redial.c when there is one and it owes an answer;
- * mesh_ops.answer -> incoming.c. discovery.c asks who else may know where a
- * key is. mesh_frame.c reads and
- * writes what is on a stream, registry.def lists what may be. Peers met
- * are kept by peers.c. All on the home worker; nothing here reads a
+ * Inbound: mesh_transport_events -> session.c (connections), mesh_stream.c (streams), and by their
+ * kinds control_stream.c (HELLO and its kin), incoming.c (peers' requests -> handlers),
+ * mesh_request.c (answers), frame_stream.c (any number of frames).
+ * Outbound: mesh_ops.ask -> mesh_request.c -> stream_wait.c -> dial.c when there is no session,
+ * redial.c when there is one and it owes an answer; mesh_ops.answer -> incoming.c. discovery.c asks
+ * other sources where a key is. mesh_frame.c reads and writes what is on a stream, registry.def
+ * lists what may be. Peers met are kept by peers.c. All on the home worker; nothing here reads a
  * clock, waits or logs.
  */
 #include "mesh/mesh.h"
@@ -20,7 +19,6 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
-#include "mesh/stream/mesh_stream.h"
 
 /* How often it is decided which peers are useful, and which part of the table may be. */
 #define RANK_EVERY_S 60
@@ -81,11 +79,12 @@ size_t mesh_footprint(const struct mesh_config *config)
 
 	buffer_cnts(config, cnts);
 	return pool_footprint(sizeof(struct mesh_session), config->session_cap) +
-	       pool_footprint(sizeof(struct mesh_request), config->request_cap) +
+	       pool_footprint(sizeof(struct mesh_request),
+			      config->request_cap + MESH_REQUEST_SPARE_CNT) +
 	       pool_footprint(sizeof(struct mesh_incoming),
 			      config->incoming_cap + config->session_cap) +
 	       pool_footprint(sizeof(struct mesh_dial), dial_cap(config)) +
-	       pool_footprint(sizeof(struct mesh_stream),
+	       pool_footprint(sizeof(struct mesh_frame_stream),
 			      2 * config->stream_cap + MESH_STREAM_SPARE_CNT) +
 	       map_footprint(MESH_KEY_LEN, config->session_cap) +
 	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
@@ -107,12 +106,12 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	    (err = pool_init(&mesh->sessions, &mesh->arena, sizeof(struct mesh_session),
 			     config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->requests, &mesh->arena, sizeof(struct mesh_request),
-			     config->request_cap)) < 0 ||
+			     config->request_cap + MESH_REQUEST_SPARE_CNT)) < 0 ||
 	    (err = pool_init(&mesh->incoming, &mesh->arena, sizeof(struct mesh_incoming),
 			     config->incoming_cap + config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
 			     dial_cap(config))) < 0 ||
-	    (err = pool_init(&mesh->streams, &mesh->arena, sizeof(struct mesh_stream),
+	    (err = pool_init(&mesh->streams, &mesh->arena, sizeof(struct mesh_frame_stream),
 			     2 * config->stream_cap + MESH_STREAM_SPARE_CNT)) < 0 ||
 	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
 			    secret)) < 0 ||
@@ -132,22 +131,13 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 
 	if (!mesh)
 		return -ENOMEM;
+	mesh->params = *params;
 	mesh->config = params->config;
 	memcpy(mesh->own_key, params->own_key, sizeof(mesh->own_key));
 	mesh->config.caps = mesh_config_caps(&mesh->config);
 	mesh->timers = params->timers;
 	mesh->now_ns = params->now_ns;
-	mesh->on_session = params->on_session;
-	mesh->on_step = params->on_step;
-	mesh->on_failure = params->on_failure;
-	mesh->choices = params->choices;
-	mesh->port_probe = params->port_probe;
 	list_init(&mesh->share_changes);
-	mesh->ctx = params->ctx;
-	mesh->refuses = params->refuses;
-	mesh->load = params->load;
-	mesh->refuses_ctx = params->refuses_ctx;
-	mesh->is_limited = params->is_limited;
 	mesh_set_wall(mesh, params->wall_s, params->now_ns);
 	if ((err = mesh_lay_out(mesh, params->random)) < 0 ||
 	    (err = mesh_peers_load(&mesh->peers, params->store, params->timers)) < 0) {
@@ -158,13 +148,11 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	return 0;
 }
 
-/* The wheel outlives us: none of our timers may stay on it. */
+/* The timer wheel outlives the mesh: none of its timers may stay there. */
 static void mesh_cancel_timers(struct mesh *mesh)
 {
+	struct pool *pools[] = {&mesh->requests, &mesh->incoming, &mesh->streams};
 	struct mesh_session *session = NULL;
-	struct mesh_request *request = NULL;
-	struct mesh_incoming *incoming = NULL;
-	struct mesh_stream *stream = NULL;
 	struct mesh_dial *dial = NULL;
 
 	while ((session = pool_next(&mesh->sessions, session))) {
@@ -172,12 +160,12 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &session->liveness);
 		timer_cancel(mesh->timers, &session->ping.timer);
 	}
-	while ((request = pool_next(&mesh->requests, request)))
-		timer_cancel(mesh->timers, &request->timer);
-	while ((incoming = pool_next(&mesh->incoming, incoming)))
-		timer_cancel(mesh->timers, &incoming->timer);
-	while ((stream = pool_next(&mesh->streams, stream)))
-		timer_cancel(mesh->timers, &stream->timer);
+	for (unsigned i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		struct mesh_stream *stream = NULL; /* what each of them begins with */
+
+		while ((stream = pool_next(pools[i], stream)))
+			timer_cancel(mesh->timers, &stream->timer);
+	}
 	timer_cancel(mesh->timers, &mesh->slots.timer);
 	mesh_forget_locators(mesh);
 	while ((dial = pool_next(&mesh->dials, dial)))
@@ -224,15 +212,15 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 
 bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote)
 {
-	return mesh->refuses && mesh->refuses(mesh->refuses_ctx, key, remote);
+	return mesh->params.refuses && mesh->params.refuses(mesh->params.refuses_ctx, key, remote);
 }
 
 uint32_t mesh_limits(const struct mesh_session *session, uint32_t cap)
 {
 	const struct mesh *mesh = session->mesh;
 
-	if (!mesh->is_limited || session->is_dialler || mesh_peers_is_known(session->peer) ||
-	    !mesh->is_limited(mesh->refuses_ctx, &session->remote))
+	if (!mesh->params.is_limited || session->is_dialler || mesh_peers_is_known(session->peer) ||
+	    !mesh->params.is_limited(mesh->params.refuses_ctx, &session->remote))
 		return cap;
 	return cap < 1 ? cap : 1;
 }
@@ -269,7 +257,7 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
 	unsigned cnt = 0;
 
 	mesh->now_ns = now_ns;
-	/* Whoever is told and asks again is refused at once: mesh_request.c. */
+	/* A user that hears of it and asks again is refused at once (stream_wait.c). */
 	while ((dial = refused_dial(mesh)))
 		mesh_dial_fail(dial, WEFT_EREFUSED);
 	for (; (session = refused_session(mesh)); cnt++)
@@ -336,34 +324,9 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 	mesh_peers_flush(&mesh->peers);
 }
 
-int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-		 mesh_connect_fn done, void *arg, uint64_t now_ns)
-{
-	const struct mesh_request_connect connect = {
-		.peer = peer,
-		.type = MESH_DEFER_ALL,
-		.timeout_ns = timeout_ns,
-		.done = done,
-		.arg = arg,
-	};
-	struct mesh_request *request;
-
-	mesh->now_ns = now_ns;
-	return mesh_request_connect(mesh, &connect, &request);
-}
-
 uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
 {
 	return mesh_deferrals_until(&mesh->deferrals, key, MESH_DEFER_ALL, mesh->now_ns);
-}
-
-int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
-	      mesh_ping_fn done, void *arg, uint64_t now_ns)
-{
-	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
-
-	mesh->now_ns = now_ns;
-	return session ? mesh_control_ping(session, timeout_ns, done, arg) : WEFT_EABSENT;
 }
 
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
@@ -383,7 +346,7 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 
 	*out_stats = mesh->stats;
 	out_stats->session_cnt = mesh->sessions.used_cnt;
-	out_stats->request_cnt = mesh->requests.used_cnt;
+	out_stats->request_cnt = mesh->stream_cnts[MESH_ROLE_REQUEST];
 	out_stats->incoming_cnt = mesh->incoming.used_cnt;
 	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
@@ -421,27 +384,27 @@ static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_pee
 	*out_info = info;
 }
 
-void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		     void *arg)
+bool mesh_walk_next(struct mesh *mesh, struct mesh_walk *walk)
 {
-	struct mesh_session *session = NULL;
-	struct mesh_peer_entry *entry = NULL;
-	struct mesh_peer_info info;
+	while (!walk->is_past && (walk->session = pool_next(&mesh->sessions, walk->session)))
+		if (map_lookup(&mesh->sessions_by_key, walk->session->key) == walk->session)
+			return true;
+	walk->is_past = true;
+	while ((walk->entry = pool_next(&mesh->peers.pool, walk->entry)))
+		if (!map_lookup(&mesh->sessions_by_key, walk->entry->key))
+			return true;
+	return false;
+}
 
-	while ((session = pool_next(&mesh->sessions, session))) {
-		if (map_lookup(&mesh->sessions_by_key, session->key) != session)
-			continue;
-		mesh_session_fill_info(session, &info);
-		if (!fn(arg, &info))
-			return;
-	}
-	while ((entry = pool_next(&mesh->peers.pool, entry))) {
-		if (map_lookup(&mesh->sessions_by_key, entry->key))
-			continue;
-		entry_fill_info(entry, &info);
-		if (!fn(arg, &info))
-			return;
-	}
+bool mesh_peers_next(struct mesh *mesh, struct mesh_walk *walk, struct mesh_peer_info *out_peer)
+{
+	if (!mesh_walk_next(mesh, walk))
+		return false;
+	if (walk->entry)
+		entry_fill_info(walk->entry, out_peer);
+	else
+		mesh_session_fill_info(walk->session, out_peer);
+	return true;
 }
 
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns)
@@ -463,9 +426,9 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 		record->first_seen_s = info->last_seen_s;
 	record->skew_s = info->skew_s;
 	memcpy(record->agent, info->agent, sizeof(record->agent));
-	if (mesh->choices)
+	if (mesh->params.choices)
 		record->choices = (record->choices & MESH_CHOICE_DIALLED) |
-				  mesh->choices(mesh->ctx, info->key);
+				  mesh->params.choices(mesh->params.ctx, info->key);
 	mesh_peers_changed(&mesh->peers, entry, now_ns);
 	mesh_peers_set_foreign(&mesh->peers, entry, info->is_connected ? &info->last_addr : NULL);
 }

@@ -22,18 +22,18 @@ struct random;
  */
 struct mesh_config {
 	uint32_t session_cap;
-	uint32_t request_cap; /* ours in flight, in all */
+	uint32_t request_cap; /* of this node in flight, in all */
 	uint32_t request_per_session_cap;
 	uint32_t incoming_cap; /* peers' requests in hand, in all; fair shares of it (slots.h) */
 	uint32_t incoming_per_session_cap;
 	uint32_t medium_buffer_cnt, large_buffer_cnt; /* for the payloads of peers' requests */
-	uint32_t stream_cap;			 /* of frames, in all, ours; and as many of peers */
-	uint32_t stream_per_session_cap;	 /* ours in use with one peer; and as many of its */
-	uint32_t peer_cap;			 /* peer table kept in the store */
-	uint64_t dial_stagger_ns;		 /* between two addresses of one peer */
+	uint32_t stream_cap;		 /* of frames, in all, of this node; and as many of peers */
+	uint32_t stream_per_session_cap; /* of this node in use with one peer; and as many of its */
+	uint32_t peer_cap;		 /* peer table kept in the store */
+	uint64_t dial_stagger_ns;	 /* between two addresses of one peer */
 	struct mesh_ways ways[MESH_NETWORK_CNT]; /* which of them are dialled, and which first */
 	uint64_t skew_max_s;			 /* clock difference that is reported */
-	uint32_t caps;	      /* capability bitmap we announce, when we are not light */
+	uint32_t caps;	      /* capability bitmap to announce, when the node is not light */
 	bool is_light;	      /* it does nothing for others that it need not */
 	struct addr addrs[8]; /* what HELLO announces */
 	unsigned addr_cnt;
@@ -52,19 +52,19 @@ struct mesh_peer_info {
 	uint32_t caps;
 	struct addr last_addr;
 	uint64_t first_seen_s, last_seen_s;
-	int64_t skew_s; /* peer's clock minus ours at its last HELLO */
+	int64_t skew_s; /* peer's clock minus this node's at its last HELLO */
 	char agent[65];
 	bool is_connected;
-	uint64_t connected_since_s;	 /* when connected: what our clock said as it began */
+	uint64_t connected_since_s;	 /* when connected: this node's clock as it began */
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
 	unsigned share_cnt;	    /* as so many peers it counts in fair shares */
-	struct transport_close end; /* when it is told that the last session is down */
+	struct transport_close end; /* where the last session is down */
 };
 
-/* A connection that became no session: one that we dialled, or one whose key we would not have. */
+/* A connection that became no session: one that was dialled, or one whose key was refused. */
 struct mesh_failure {
-	uint8_t key[MESH_KEY_LEN]; /* dialled, or proved by who came */
+	uint8_t key[MESH_KEY_LEN]; /* dialled, or proved by the peer that came */
 	struct addr remote;
 	bool is_dialler;
 	struct transport_close end;
@@ -86,16 +86,15 @@ enum mesh_pool {
 };
 
 struct mesh_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "mesh/mesh_counters.def"
 	struct mesh_peer_part unknown, known, chosen;
-	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
-	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
-	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
-	uint64_t
-		unverified_refused_cnt; /* dials at addresses that unknown peers told, which were too many */
-	uint32_t told_cnt;		/* and those of the last minute */
+	uint32_t peer_cnt;
+	uint32_t told_cnt; /* addresses of the last minute from unknown peers */
 	uint32_t
 		deferral_cnt; /* peers, and messages of peers, that are not asked yet (deferral.h) */
-	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 	struct fair_view pools[MESH_POOL_CNT];
 	struct addr pools_largest[MESH_POOL_CNT]; /* of the account that pays next, or none */
 };
@@ -120,26 +119,26 @@ struct mesh_params {
 	uint64_t now_ns;
 	uint64_t wall_s;
 	/*
-	 * Told of a peer's first HELLO and of its last session's end, for the
-	 * event stream; may be NULL.
+	 * A peer's first HELLO, and its last session's end, for the event
+	 * stream; may be NULL.
 	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	mesh_step_fn on_step; /* each step of looking for a key, as it ends; may be NULL */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
-	/* Asks whether anybody is at remote, and tells by mesh_knocked, never inside. May be NULL. */
+	/* Asks whether a program is at remote; mesh_knocked brings the answer, never inside. May be NULL. */
 	void (*port_probe)(void *ctx, const struct addr *remote);
 	void *ctx;
-	struct load *load;	/* who is refused what (base/fair/load.h); NULL: not kept */
-	mesh_refuse_fn refuses; /* may be NULL: nobody is */
+	struct load *load;	/* which peer is refused what (base/fair/load.h); NULL: not kept */
+	mesh_refuse_fn refuses; /* may be NULL: none is */
 	/* A session with remote has one request and one stream at a time; may be NULL. */
 	bool (*is_limited)(void *refuses_ctx, const struct addr *remote);
 	void *refuses_ctx;
 };
 WEFT_MUST_CHECK
 int mesh_new(const struct mesh_params *params, struct mesh **out_mesh);
-/* mesh_free forgets everything; nobody waiting is told. NULL is nothing. */
+/* mesh_free forgets everything; nothing that waits is called. NULL is nothing. */
 void mesh_free(struct mesh *mesh);
 void mesh_set_transport(struct mesh *mesh, struct transport *transport);
 extern const struct transport_events mesh_transport_events; /* ctx: struct mesh */
@@ -160,13 +159,13 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns);
 /* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
 /*
- * mesh_goodbye tells every peer why and when to come back, spread over the second half of
- * not_before_ms, and closes; for shut-down.
+ * mesh_goodbye sends every peer the reason and the time to come back, spread over the second half
+ * of not_before_ms, and closes; for shut-down.
  */
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
 /*
  * mesh_wake: the machine has a link, an address or a route that it had not.
- * Dials under way begin anew, and peers whose sessions of ours ended in silence
+ * Dials under way begin anew, and peers whose dialled sessions ended in silence
  * within the last ten minutes are dialled, as many as the table of them holds.
  */
 void mesh_wake(struct mesh *mesh, uint64_t now_ns);
@@ -179,15 +178,20 @@ enum mesh_port_probe { MESH_PORT_PROBE_THERE, MESH_PORT_PROBE_NOBODY };
 void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
 		  uint64_t now_ns);
 /*
- * mesh_connect: `peer connect`; done is told the outcome, never inside the
+ * mesh_connect: `peer connect`; done hears the outcome, never inside the
  * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
  * those it is known by are dialled; a session at none of those in peer
  * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
  */
+struct mesh_connect {
+	const struct mesh_peer *peer;
+	uint64_t timeout_ns;
+	mesh_connect_fn done;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-		 mesh_connect_fn done, void *arg, uint64_t now_ns);
-/* mesh_deferred_until: before this the peer of key wants no session, as it told; 0: it did not. */
+int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t now_ns);
+/* mesh_deferred_until: before this the peer of key wants no session, as it stated; 0: it did not. */
 uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*
  * mesh_ping: `peer ping`, over a session that is there. 0, WEFT_EABSENT
@@ -196,9 +200,14 @@ uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static M
  * trip, WEFT_ETIMEOUT, WEFT_ECLOSED, or WEFT_EUNKNOWN (the peer has no ping).
  */
 typedef void (*mesh_ping_fn)(void *arg, int err, uint64_t rtt_ns);
+struct mesh_ping_ask {
+	const uint8_t *key;
+	uint64_t timeout_ns;
+	mesh_ping_fn done;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
-	      mesh_ping_fn done, void *arg, uint64_t now_ns);
+int mesh_ping(struct mesh *mesh, const struct mesh_ping_ask *ask, uint64_t now_ns);
 /*
  * mesh_session_id gives what names the session with key on both of its
  * sides and nowhere else (RFC 8446 7.5, label EXPORTER-mesh-session-v1).
@@ -209,9 +218,9 @@ WEFT_MUST_CHECK
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
 /*
- * mesh_note_peer remembers a peer that another worker of this node has met
- * or lost: what info says of it is kept as for one of our own sessions, and while it is
- * connected it is found as a neighbour that has dialled us (seam_neighbours.h).
+ * mesh_note_peer remembers a peer that another worker of this node has met or lost. What info says
+ * of it is kept as for a session of this worker, and while it is connected it is found as a
+ * neighbour that has dialled this node (seam_neighbours.h).
  */
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
 /* mesh_choose adds choices to a peer that was met, or takes them away. */
@@ -219,17 +228,22 @@ void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint
 		 bool is_on, uint64_t now_ns);
 /*
  * mesh_set_share: the peer of key, which was met, counts as share_cnt peers in fair shares, 1 to
- * FAIR_SHARE_MAX, and is chosen while that is more than one. done is told once the row is durable and
+ * FAIR_SHARE_MAX, and is chosen while that is more than one. done is called once the row is durable and
  * the share in force, or that neither is; without a store before mesh_set_share returns. 0, or
  * WEFT_EABSENT, WEFT_ETOOLARGE (1 to 64 it is not), WEFT_EFULL (chosen peers that stay fill their part
  * of the table), or as store_submit: then done is not called.
  */
 typedef void (*mesh_share_fn)(void *arg, int err);
+struct mesh_share_ask {
+	const uint8_t *key;
+	unsigned share_cnt;
+	mesh_share_fn done;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int mesh_set_share(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned share_cnt,
-		   mesh_share_fn done, void *arg, uint64_t now_ns);
+int mesh_set_share(struct mesh *mesh, const struct mesh_share_ask *ask, uint64_t now_ns);
 /*
- * mesh_shares writes who counts as more than one, at most cap, and returns how many do; mesh_take_shares
+ * mesh_shares writes which peers count as more than one, at most cap, and returns how many do; mesh_take_shares
  * makes them those of this mesh, of another worker, which has no others then.
  */
 struct mesh_share {
@@ -247,8 +261,7 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
-/* mesh_peers_each calls fn for every known peer, connected ones first, until it returns false. */
-void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		     void *arg);
+/* mesh_peers_next gives the known peers one by one, connected ones first; false: all were given. */
+bool mesh_peers_next(struct mesh *mesh, struct mesh_walk *walk, struct mesh_peer_info *out_peer);
 
 #endif

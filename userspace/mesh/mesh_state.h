@@ -2,55 +2,40 @@
 #ifndef WEFT_MESH_MESH_STATE_H
 #define WEFT_MESH_MESH_STATE_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
-#include "mesh/stream/request_buffers.h"
-#include "mesh/stream/deferral.h"
-#include "mesh/session/discovery.h"
-#include "mesh/stream/mesh_frame.h"
-#include "mesh/session/hello.h"
-#include "mesh/peers/identify.h"
 #include "mesh/mesh.h"
-#include "mesh/peers/peers.h"
 #include "mesh/message_types.h"
-#include "mesh/seam_stream.h"
-#include "mesh/stream/slots.h"
+#include "mesh/peers/identify.h"
+#include "mesh/peers/peers.h"
 #include "mesh/peers/unverified.h"
-#include "mesh/stream/unsent.h"
+#include "mesh/session/discovery.h"
+#include "mesh/session/hello.h"
+#include "mesh/stream/deferral.h"
+#include "mesh/stream/mesh_stream.h"
+#include "mesh/stream/slots.h"
 
 /*
  * The objects of mesh/, private to it. One worker owns all of them.
  *
- *	mesh -> sessions by key -> { control stream, requests, incoming, streams }
- *	     -> dials by key    -> { attempts, requests that wait for a session }
+ *	mesh -> sessions by key -> { control stream, other streams }
+ *	     -> dials by key    -> { attempts, streams that wait for a session }
  *
- * What a transport object's user field points to begins with its kind.
- * When one of ours ends before the transport's, user becomes NULL and
- * later events of that stream or connection are ignored.
+ * What a connection's user field points to begins with its kind; a stream's
+ * points to a struct mesh_stream. When the object ends before the transport's,
+ * user becomes NULL and later events of that stream or connection are ignored.
  */
 enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION, MESH_CONN_IDENTIFY };
-enum mesh_stream_kind {
-	MESH_STREAM_CONTROL,
-	MESH_STREAM_REQUEST,
-	MESH_STREAM_INCOMING,
-	MESH_STREAM_FRAMES, /* mesh_stream.h */
-};
 
-struct mesh_session;
-struct mesh_dial;
-
-/* Nobody tells us to wait or to stay away longer than this. */
+/* No peer makes this node wait or stay away longer than this. */
 #define MESH_NOT_BEFORE_MS_MAX (3600ull * 1000)
 
 /* The one stream of session messages, made by the dialler. */
 struct mesh_control {
-	enum mesh_stream_kind kind;
-	struct mesh_session *session;
-	struct transport_stream *stream; /* NULL: not seen yet */
-	struct mesh_frame_in in;
+	struct mesh_stream stream; /* without a transport: not seen yet */
 	uint8_t *buffer;
 	bool is_hello_sent;
 };
@@ -80,74 +65,45 @@ struct mesh_session {
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns, ready_wall_s;
 	uint64_t retired_ns;
-	struct transport_close end;   /* set before it ends */
-	struct mesh_peer_token token; /* the newest that its peer gave us */
-	struct mesh_session *twin;    /* next session of the same key, retired */
-	struct mesh_peer_entry *peer; /* NULL until HELLO */
-	struct list_node requests;    /* on streams */
-	struct list_node queue;	      /* waiting for stream credit */
-	struct list_node deferred;    /* waiting for the time that the peer told */
-	struct list_node incoming;
-	struct list_node streams;      /* of frames, both sides' */
-	struct list_node stream_queue; /* ours that wait for stream credit */
-	uint32_t request_cnt;	       /* of these three lists */
-	uint32_t incoming_cnt;
-	uint32_t stream_cnts[2]; /* by mesh_stream_side */
+	struct transport_close end;	     /* set before it ends */
+	struct mesh_peer_token token;	     /* the newest that its peer gave */
+	struct mesh_session *twin;	     /* next session of the same key, retired */
+	struct mesh_peer_entry *peer;	     /* NULL until HELLO */
+	struct list_node queue;		     /* streams that wait for stream credit */
+	struct list_node deferred;	     /* for the time that the peer stated */
+	struct list_node streams;	     /* open ones */
+	uint32_t stream_cnts[MESH_ROLE_CNT]; /* of all three */
 	uint32_t next_req_id;
 	struct mesh_control control;
 	struct mesh_ping ping;
 	struct timer timer;    /* HELLO deadline, quiet while retired, linger while leaving */
-	struct timer liveness; /* set while ours are under way, and at most one turn longer */
+	struct timer liveness; /* set while it is waited on, and at most one turn longer */
 	uint64_t liveness_len; /* bytes received at its last turn */
-	unsigned liveness_cnt; /* turns since something of ours went out last */
+	unsigned liveness_cnt; /* turns since something that is waited for went out */
 	struct fair_path path; /* where its slots belong, as of path_at_ns */
 	uint64_t path_at_ns;
 };
 
-enum mesh_request_state {
-	MESH_REQUEST_DIALLING, /* in dial->waiters */
-	MESH_REQUEST_DEFERRED, /* in session->deferred */
-	MESH_REQUEST_QUEUED,   /* in session->queue */
-	MESH_REQUEST_UNSENT,   /* has a stream that takes no more bytes yet */
-	MESH_REQUEST_SENT,
-	MESH_REQUEST_FAILING, /* told at the next expiry, never inside ask */
-};
+/* This node waits for something of the session's peer. */
+static inline bool mesh_session_is_waited_on(const struct mesh_session *session)
+{
+	return session->stream_cnts[MESH_ROLE_REQUEST] || session->stream_cnts[MESH_ROLE_OPENED];
+}
 
+/* mesh_request.c: a request of this node, or a wait for a session alone. */
 struct mesh_request {
-	enum mesh_stream_kind kind;
-	enum mesh_request_state state;
-	struct mesh *mesh;
-	struct mesh_session *session;
-	struct mesh_dial *dial;
-	struct transport_stream *stream;
-	struct list_node node;
-	struct timer timer;
-	const struct mesh_message_info *info; /* NULL: mesh_connect, which asks nothing */
-	uint8_t key[MESH_KEY_LEN];
-	unsigned type; /* whose deferrals it honours */
-	uint32_t req_id;
-	uint8_t *frame; /* small or medium buffer: room for a head, payload; NULL once sent */
+	struct mesh_stream stream;	      /* its buffer has room for a head, then the payload */
+	const struct mesh_message_info *info; /* of a request */
 	size_t payload_len;
-	uint8_t *unsent; /* in frame, once there is a stream */
-	size_t unsent_len;
 	uint8_t *reply_buf;
 	size_t reply_cap;
-	uint64_t deadline_ns; /* without what progress earns */
-	uint64_t timeout_ns;
 	uint64_t stall_ns;
 	size_t progress_len;
-	uint64_t progress_ns;
-	uint64_t fail_not_before_ns;
-	int fail_err;
-	struct mesh_frame_in in;
 	uint8_t error[MESH_ERROR_PAYLOAD_MAX];
 	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
-	mesh_connect_fn connected;
+	mesh_connect_fn connected; /* in place of reply */
 	void *arg;
 };
-
-/* A request is whole within this. */
-#define MESH_INCOMING_READ_NS (30ull * 1000 * 1000 * 1000)
 
 enum mesh_incoming_state {
 	MESH_INCOMING_READING,
@@ -156,27 +112,28 @@ enum mesh_incoming_state {
 	MESH_INCOMING_ORPHAN,	/* handed, the asker left, and the handler does not know */
 };
 
+/* incoming.c: a request of a peer. */
 struct mesh_incoming {
-	enum mesh_stream_kind kind;
+	struct mesh_stream stream;
 	enum mesh_incoming_state state;
-	struct mesh *mesh;
-	struct mesh_session *session;
-	struct transport_stream *stream;
-	struct mesh_stream *foreign; /* in place of both: incoming_foreign.c; NULL: it is none */
-	struct list_node node;
-	struct timer timer; /* for the request to arrive, later for the answer to leave */
-	struct fair_item slot, buffer_slot;
 	enum mesh_pool buffer_pool; /* of buffer_slot while that holds one */
-	uint64_t acked_len;	    /* of the answer, when it was last asked about */
-	bool is_spare;
-	bool is_finished; /* nothing more to send */
-	uint32_t req_id;
-	struct mesh_frame_in in;
-	uint8_t *buffer;	   /* the request's payload */
-	struct mesh_unsent unsent; /* of the answer */
-	size_t skipped_len;
+	struct fair_item buffer_slot;
+	uint8_t *buffer;    /* the request's payload */
+	uint64_t acked_len; /* of the answer, when it was last asked about */
 	void (*gone)(void *arg);
 	void *gone_arg;
+};
+
+/* frame_stream.c: a stream of the seam, of either side. */
+struct mesh_frame_stream {
+	struct mesh_stream stream;
+	const struct mesh_stream_events *events; /* NULL: it is being accepted */
+	void *arg;
+	bool has_peer; /* it has, or had, a session */
+	bool has_sent;
+	bool wants_writable;
+	bool wants_session; /* opened without one, and nothing was said yet */
+	uint8_t error[MESH_ERROR_PAYLOAD_MAX];
 };
 
 struct mesh_attempt {
@@ -218,7 +175,7 @@ struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
-	uint32_t unverified; /* bit per address: an unknown peer told it */
+	uint32_t unverified; /* bit per address: an unknown peer named it */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	struct mesh_attempt renewals[MESH_DIAL_RENEWALS_MAX];
 	unsigned addr_cnt;
@@ -235,8 +192,8 @@ struct mesh_dial {
 	uint64_t due_ns;	/* when it will have been, or was, silent for long */
 	uint64_t seen_len;	/* what it had received when it was asked */
 	uint64_t port_probe_ns; /* when to port probe next at where it is */
-	uint64_t there_ns;	/* somebody is there since then, at least; 0: unknown */
-	uint64_t nobody_ns;	/* nobody was, then; 0: unknown */
+	uint64_t there_ns;	/* a program is there since then, at least; 0: unknown */
+	uint64_t nobody_ns;	/* nothing was there, then; 0: unknown */
 	int err;		/* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct mesh_discovery discovery;
@@ -250,16 +207,16 @@ struct mesh_lost {
 	uint64_t at_ns; /* 0: none */
 };
 
-/* Who takes a message of peers: a request whole, or the stream that it begins. */
-/* identify.c: who is there? */
+/* identify.c: a question which key an address has. */
 struct mesh_identify {
 	enum mesh_conn_kind kind;
 	struct transport_conn *conn; /* NULL: unused */
 	struct addr addr;
-	mesh_identified_fn met; /* NULL: nobody wants to know any more */
+	mesh_identified_fn met; /* NULL: its asker has left */
 	void *arg;
 };
 
+/* What takes a message of peers: a request whole, or the stream that it begins. */
 struct mesh_handler {
 	mesh_handler_fn fn;
 	mesh_accept_fn accept;
@@ -268,6 +225,8 @@ struct mesh_handler {
 
 /* Over both caps of streams: one is made before the one that it evicts has gone. */
 #define MESH_STREAM_SPARE_CNT 2u
+/* Over the cap of requests: an asker asks again inside the reply to one whose memory is still there. */
+#define MESH_REQUEST_SPARE_CNT 1u
 
 struct mesh {
 	struct mesh_config config;
@@ -276,22 +235,13 @@ struct mesh {
 	struct timer_wheel *timers;
 	uint64_t now_ns; /* of the last event or call */
 	uint64_t wall_s, wall_at_ns;
-	uint64_t ranked_s; /* wall clock when mesh_peers_rank was called */
-	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
-	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
-	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
-	void (*port_probe)(void *ctx, const struct addr *remote); /* may be NULL */
-	void *ctx;
-	struct load *load; /* may be NULL */
-	mesh_refuse_fn refuses;
-	bool (*is_limited)(void *ctx, const struct addr *remote);
-	void *refuses_ctx;
-	mesh_step_fn on_step;
+	uint64_t ranked_s;	   /* wall clock when mesh_peers_rank was called */
+	struct mesh_params params; /* its callbacks, ctx and load */
 	struct mesh_locator providers[MESH_LOCATORS_MAX];
 	unsigned provider_cnt;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials, streams;
-	uint32_t stream_cnts[2]; /* by mesh_stream_side */
+	uint32_t stream_cnts[MESH_ROLE_CNT];
 	uint32_t next_stream_id;
 	struct map sessions_by_key, dials_by_key;
 	struct list_node share_changes; /* that wait for the store */
@@ -309,14 +259,16 @@ struct mesh {
 	uint8_t scratch[TRANSPORT_COPY_LEN_MAX]; /* a frame's start, written to be copied */
 };
 
-/* mesh.c. mesh_refuses: our owner will not have key, or whoever is at remote. */
+/* mesh.c. mesh_refuses: the owner of the mesh refuses key, or the host at remote. */
 bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote);
 /* mesh_limits: of how many that one session may have at once, session may: 1 from a limited address. */
 uint32_t mesh_limits(const struct mesh_session *session, uint32_t cap);
 uint64_t mesh_wall_now_s(const struct mesh *mesh);
+/* mesh_walk_next: the session in use of the next peer, then entries of peers without one. */
+bool mesh_walk_next(struct mesh *mesh, struct mesh_walk *walk);
 /* mesh_handler_slot: NULL for what no peer may ask. */
 struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type);
-/* mesh_handler_set: 0, WEFT_EUNKNOWN (no such slot) or WEFT_EEXISTS (somebody answers already). */
+/* mesh_handler_set: 0, WEFT_EUNKNOWN (no such slot) or WEFT_EEXISTS (the slot is taken). */
 WEFT_MUST_CHECK
 int mesh_handler_set(struct mesh *mesh, unsigned type, const struct mesh_handler *handler);
 static inline const struct transport_ops *mesh_transport_ops(const struct mesh *mesh)
@@ -325,141 +277,108 @@ static inline const struct transport_ops *mesh_transport_ops(const struct mesh *
 }
 
 /*
- * session.c. mesh_session_make gives a session to a proved connection, or NULL
- * when there is no room. mesh_session_close tells the peer's transport why and
- * ends the session; mesh_session_end only ends it: its connection is gone.
- * Both fail its requests, so the caller may not touch session afterwards.
+ * session.c. mesh_session_make gives a session to an authenticated connection, or NULL when there
+ * is no room. mesh_session_close gives the reason to the peer's transport and ends the session;
+ * mesh_session_end only ends it: its connection is gone. Both fail its requests, so the caller may
+ * not touch session afterwards.
  */
 struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn *conn,
 				       const struct transport_conn_info *info);
 void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason reason,
 			const char *text);
 void mesh_session_end(struct mesh_session *session);
+/* mesh_session_closed: its connection ended by close. note_deferral: what close says of coming back. */
+void mesh_session_closed(struct mesh_session *session, const struct transport_close *close);
+void mesh_session_note_deferral(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
 
-/* control_stream.c: frames of the control stream. control_input may end the session. */
+/* control_stream.c: HELLO, PING, PONG, GOODBYE. Its events may end the session. */
+void mesh_control_init(struct mesh_session *session);
 void mesh_control_open(struct mesh_session *session);
 void mesh_control_say_hello(struct mesh_session *session);
-void mesh_control_writable(struct mesh_session *session);
-void mesh_control_input(struct mesh_session *session, struct cursor *c, bool fin);
-/* mesh_control_adopt: a peer's stream carries HELLO; in holds the head, rest what follows. */
-void mesh_control_adopt(struct mesh_session *session, struct transport_stream *stream,
-			const struct mesh_frame_in *in, struct cursor *rest, bool fin);
-void mesh_control_fini(struct mesh_session *session);
-/* control_say_ping: a PING that nobody waits for the answer to. 0, WEFT_EBUSY or as control_send. */
+/* mesh_control_adopt: a peer's stream carries HELLO, whose head in holds. */
+void mesh_control_adopt(struct mesh_session *session, struct transport_stream *transport,
+			const struct mesh_frame_in *in);
+/* control_say_ping: a PING whose answer is not waited for. 0, WEFT_EBUSY or as control_send. */
 WEFT_MUST_CHECK
 int mesh_control_say_ping(struct mesh_session *session);
-WEFT_MUST_CHECK
-int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
-		      void *arg);
 /* control_send: 0 or WEFT_EFULL, WEFT_ECLOSED; nothing is queued. */
 int mesh_control_send(struct mesh_session *session, const struct mesh_frame *frame,
 		      const void *payload);
 
-/*
- * mesh_request.c. check_peer: 0, or why nothing begins with peer. read_error: what an
- * error answer's payload means, with code and not_before_ns in *reply.
- */
-int mesh_request_check_peer(const struct mesh *mesh, const struct mesh_peer *peer);
-int mesh_request_read_error(const struct mesh *mesh, const uint8_t *payload, size_t len,
-			    struct mesh_reply *reply);
+/* mesh_request.c. read_error: what an error answer on stream means; a deferral is noted. */
+void mesh_request_read_error(struct mesh_stream *stream, const uint8_t *payload,
+			     struct mesh_stream_end *out_end);
 int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
 		     struct mesh_request **out_request);
-/* connect: what to reach peer for. type: of the message to follow, or MESH_DEFER_ALL. */
-struct mesh_request_connect {
-	const struct mesh_peer *peer;
-	unsigned type;
-	uint64_t timeout_ns;
-	mesh_connect_fn done;
-	void *arg;
-};
-int mesh_request_connect(struct mesh *mesh, const struct mesh_request_connect *connect,
-			 struct mesh_request **out_request);
 void mesh_request_cancel(struct mesh_request *request);
 /* mesh_request_received: bytes of the answer that came so far. */
 size_t mesh_request_received(const struct mesh_request *request);
-/*
- * mesh_request_move: the session of request, which was not sent, ended busy: it waits for the time
- * that was told, or fails with it. note_deferral: key answered type by reply.
- */
-void mesh_request_move(struct mesh_request *request);
-void mesh_request_note_deferral(struct mesh *mesh, const uint8_t *key, unsigned type,
-				const struct mesh_reply *reply);
-/* mesh_request_start puts a request on session, behind those that wait for credit. */
-void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
-/* mesh_request_fail ends request, whatever its state, and tells the asker. */
-void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key);
-void mesh_request_queue_run(struct mesh_session *session);
-void mesh_request_data(struct mesh_request *request, struct cursor *c, bool fin);
-void mesh_request_writable(struct mesh_request *request);
 
+/* frame_stream.c. has_room: for one more that session's peer opens; if not, that is counted. */
+bool mesh_frame_stream_has_room(struct mesh_session *session);
 /*
- * incoming.c. refuse: answers with an error, of what is being read. hand_over: the request is
- * whole, and goes to its handler.
+ * mesh_frame_stream_make: one that the peer of path opens. Another may be evicted for it. NULL: the
+ * peer has its share. accept gives it to the acceptor of type: as mesh_accept_fn. adopt does both
+ * for a stream of session whose first head in holds, after has_room.
  */
-int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream);
-void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text);
-void mesh_incoming_hand_over(struct mesh_incoming *incoming);
-void mesh_incoming_expire(struct timer *timer, uint64_t now_ns);
-/* Returns what a stream that incoming became handed out (mesh_stream_adopt). */
-size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin);
-void mesh_incoming_writable(struct mesh_incoming *incoming);
-/* incoming_gone: the stream or the session ended, or the asker reset it. */
-void mesh_incoming_gone(struct mesh_incoming *incoming);
+struct mesh_frame_stream *mesh_frame_stream_make(struct mesh *mesh, const struct fair_path *path);
+WEFT_MUST_CHECK
+int mesh_frame_stream_accept(struct mesh_frame_stream *frames, unsigned type);
+void mesh_frame_stream_adopt(struct mesh_session *session, struct transport_stream *transport,
+			     const struct mesh_frame_in *in);
+/* mesh_frame_stream_evict ends a stream whose slot another one got: both sides hear BUSY. */
+void mesh_frame_stream_evict(struct mesh_stream *stream);
+
+/* foreign.c. bind: another worker carries stream. */
+void mesh_foreign_bind(struct mesh_stream *stream, const struct mesh_foreign *foreign);
+
+/* incoming.c. make_foreign: one that another worker carries; NULL: there is no slot for it. */
+int mesh_incoming_open(struct mesh_session *session, struct transport_stream *transport);
+struct mesh_stream *mesh_incoming_make_foreign(struct mesh *mesh,
+					       const struct mesh_foreign *foreign,
+					       const struct fair_path *path);
+int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
+			 size_t head_len, const struct transport_span *tail);
+void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
+				const char *text, uint64_t not_before_ms);
+void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
+
 /*
  * incoming_slot.c. path: where its slots belong. take_buffer: a place for its payload; false: it
  * was refused. note: len bytes of it came. rest: its handler has it, and the peer's clock stands.
  * defer answers that there is no slot of pool now; refuse_stream, that there is none for the stream,
  * which no object is left for: 0 or WEFT_EFULL.
  */
-/* mesh_shares_detach: what waits for the store changes nothing any more (peer_share.c). */
-void mesh_shares_detach(struct mesh *mesh);
+void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
 void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path);
 bool mesh_incoming_take_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_release_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_note(struct mesh_incoming *incoming, size_t len);
 void mesh_incoming_rest(struct mesh_incoming *incoming);
 void mesh_incoming_defer(struct mesh_incoming *incoming, enum mesh_pool pool, const char *text);
-int mesh_incoming_refuse_stream(struct mesh_session *session, struct transport_stream *stream,
+int mesh_incoming_refuse_stream(struct mesh_session *session, struct transport_stream *transport,
 				const char *pool);
-/* note_refused: pool (static) has nothing for the asker, who is told to wait wait_ms. */
+/* note_refused: pool (static) has nothing for the asker, which is to wait wait_ms. */
 void mesh_incoming_note_refused(const struct mesh_incoming *incoming, const char *pool,
 				uint32_t wait_ms);
 /*
- * mesh_incoming_evict: another peer got the slot or buffer of incoming. Its asker is told to come
+ * mesh_incoming_evict: another peer got the slot or buffer of incoming. Its asker is to come
  * back later where nothing of an answer went out, else the stream is reset.
  * mesh_incoming_poll notes what the asker has acknowledged of the answer: was there progress?
  */
 void mesh_incoming_evict(struct mesh_incoming *incoming);
 bool mesh_incoming_poll(struct mesh_incoming *incoming);
-/* mesh_incoming_reset gives up the stream in both directions and ends incoming. */
-void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code);
-int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
-			 size_t head_len, const struct transport_span *tail);
-void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
-				const char *text, uint64_t not_before_ms);
-void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
-void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
 
-/*
- * incoming_foreign.c. accept takes a request that a foreign stream brings: as mesh_accept_fn.
- * answer says frame and unsent.tail there: 0, or WEFT_ECLOSED, and nothing was taken. leave: no
- * event of the stream comes any more.
- */
-WEFT_MUST_CHECK
-int mesh_incoming_accept(struct mesh *mesh, struct mesh_stream *stream,
-			 const struct mesh_stream_events **out_events, void **out_arg);
-WEFT_MUST_CHECK
-int mesh_incoming_foreign_answer(struct mesh_incoming *incoming, const struct mesh_frame *frame,
-				 const void *head, size_t head_len);
-void mesh_incoming_foreign_leave(struct mesh_incoming *incoming);
+/* peer_share.c. detach: what waits for the store changes nothing any more. */
+void mesh_shares_detach(struct mesh *mesh);
 
 /* dial.c */
 WEFT_MUST_CHECK
-int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request);
-/* dial_leave: request, which was waiting, is not interested any more. */
-void mesh_dial_leave(struct mesh_request *request);
+int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_stream *stream);
+/* dial_leave: stream, which was waiting, no longer does. */
+void mesh_dial_leave(struct mesh_stream *stream);
 /* dial_verdict: why the dial has not succeeded so far. */
 int mesh_dial_verdict(const struct mesh_dial *dial);
 /* mesh_dial_beside makes a held dial whose timer is not set; NULL: no room. */
@@ -477,18 +396,18 @@ void mesh_dial_end_if_hopeless(struct mesh_dial *dial);
 void mesh_dial_session_ended(struct mesh_session *session);
 /* mesh_dial_renew dials what is silent of dial anew, now. */
 void mesh_dial_renew(struct mesh_dial *dial);
-/* dial_won: session is there; whoever waited is started on it, and a silent other is closed. */
+/* dial_won: session is there; what waited is started on it, and a silent other is closed. */
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
-/* mesh_dial_tell: attempt came to end; the owner of the mesh hears of it. */
+/* mesh_dial_tell reports to the owner of the mesh how attempt ended. */
 void mesh_dial_tell(const struct mesh_attempt *attempt, const struct transport_close *end);
 /* mesh_dial_attempt_failed: attempt's connection is gone; the next address is tried. */
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key);
-/* mesh_dial_fail tells whoever waits. */
+/* mesh_dial_fail ends dial, and what waits in it. */
 void mesh_dial_fail(struct mesh_dial *dial, int err);
 
 /*
  * discovery.c. mesh_discovery_begin asks the first provider at at_ns, or
- * when it was going to if that is earlier. discovery_is_over: nobody is
+ * when it was going to if that is earlier. discovery_is_over: no provider is
  * left to ask, nothing is left to hear. discovery_stop cancels what runs.
  */
 void mesh_discovery_init(struct mesh_dial *dial);
@@ -503,7 +422,7 @@ void mesh_lost_note(struct mesh_session *session);
 void mesh_identify_ended(struct mesh *mesh, struct mesh_identify *identify,
 			 const struct transport_close *close);
 
-/* liveness.c. mesh_liveness_begin: something of ours went out on session. mesh_liveness_expire: its timer. */
+/* mesh_liveness_begin: something that is waited for went out on session. mesh_liveness_expire: its timer. */
 void mesh_liveness_begin(struct mesh_session *session);
 void mesh_liveness_expire(struct timer *timer, uint64_t now_ns);
 
@@ -518,10 +437,10 @@ bool mesh_redial_goes_on(struct mesh_dial *dial);
 bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx);
 /* mesh_redial_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
 bool mesh_redial_is_over(const struct mesh_dial *dial);
-/* mesh_redial_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
+/* mesh_redial_loser: the silent session to be closed when winner (NULL: none) is used, or NULL. */
 struct mesh_session *mesh_redial_loser(const struct mesh_dial *dial,
 				       const struct mesh_session *winner);
-/* mesh_redial_lost ends a session that is silent and whose peer answers nowhere else. */
+/* mesh_redial_lost ends a session that is silent and whose peer answers at no other address. */
 void mesh_redial_lost(struct mesh_session *session);
 /* mesh_redial_session_suits: session is at an address of peer, or peer names none. */
 bool mesh_redial_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);

@@ -18,10 +18,17 @@
  * the home worker; nothing blocks; time is the now_ns of the turn.
  */
 struct mesh;
-struct mesh_request;  /* one of ours, waiting for its answer */
-struct mesh_incoming; /* one of a peer's, waiting for ours */
+struct mesh_request;  /* of this node, waiting for its answer */
+struct mesh_incoming; /* of a peer, waiting for its answer */
 
 #define MESH_KEY_LEN 32
+
+/* A walk through the peers of a mesh, zeroed at first. The peers may not change meanwhile. */
+struct mesh_walk {
+	struct mesh_session *session;
+	struct mesh_peer_entry *entry;
+	bool is_past; /* the connected ones */
+};
 
 /* Message numbers used across folders; the whole registry is mesh/registry.def. */
 enum mesh_message {
@@ -77,7 +84,7 @@ enum mesh_code {
 	MESH_CODE_INTERNAL = 1,
 	MESH_CODE_MALFORMED = 2,
 	MESH_CODE_ABSENT = 3,
-	MESH_CODE_UNKNOWN = 4, /* message type nobody here handles */
+	MESH_CODE_UNKNOWN = 4, /* message type without a handler here */
 	MESH_CODE_REFUSED = 5, /* a limit; not_before says when to come back */
 	MESH_CODE_TOO_LARGE = 6,
 	MESH_CODE_TIMEOUT = 7,
@@ -101,7 +108,7 @@ struct mesh_peer {
 	bool is_chosen;	   /* an operator names it, and its addresses */
 	bool is_wanted;	   /* a person or program of this node asks: its session is chosen, too */
 	unsigned
-		told_cnt; /* the last of addrs: unknown peers told them, so dials there are few (unverified.h) */
+		told_cnt; /* the last of addrs: unknown peers named them, so dials there are few (unverified.h) */
 };
 #define MESH_PEER_ADDRS_MAX 8
 
@@ -109,7 +116,7 @@ struct mesh_peer {
 typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 
 /*
- * How a request ended, told exactly once by reply unless it was
+ * How a request ended; reply is called exactly once unless it was
  * cancelled. err 0: payload is the answer frame's payload, inside the
  * reply_buf given with the request. err < 0: WEFT_ETIMEOUT, ECLOSED,
  * EUNREACHABLE, EWRONGKEY (actual_key is set), EMALFORMED, ETOOLARGE, or
@@ -126,7 +133,7 @@ struct mesh_reply {
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
 };
 
-#define MESH_ASK_LEN_MAX (65 * 1024) /* a value of the overlay with what is told of it */
+#define MESH_ASK_LEN_MAX (65 * 1024) /* a value of the overlay with its fields */
 struct mesh_ask {
 	struct mesh_peer peer;
 	unsigned type;
@@ -159,8 +166,8 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     flight), WEFT_EMALFORMED (own key, too many addresses or none and no
  *     session, a message that is not asked), WEFT_ETOOLARGE (payload) or
  *     WEFT_EREFUSED (this node says goodbye).
- * cancel takes a request back; reply is not called, reply_buf is free.
- * handle registers the handler of a message number listed in the registry;
+ * cancel takes a request back; reply is not called, reply_buf is free. handle registers the handler
+ * of a message number listed in the registry;
  *     once per number, at start.
  * answer sends an answer frame whose payload is head followed by tail: head
  *     (<= 1024 bytes, may lie in the call's payload) is copied, tail (may
@@ -171,10 +178,10 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     to come back (0: no hint). incoming is gone.
  * abandoned, set per incoming, is called when the asker leaves before the
  *     answer; incoming is gone then.
- * asker_path tells where the asker's slots belong (base/fair/fair_path.h), while it is there; hurry, that
- *     what answers hold is short: one that nobody takes is soon given up.
- * note_refused: pool (static, base/fair/load.h) has nothing for the asker, who is told to wait wait_ms.
- * asker_addr tells where the asker is now; of family ADDR_NONE when it left.
+ * asker_path returns the place of the asker's slots (base/fair/fair_path.h), while it is there.
+ * hurry says that what answers hold is short: an answer that its asker does not take is soon given
+ * up. note_refused: pool (static, base/fair/load.h) has nothing for the asker, which is to wait
+ * wait_ms. asker_addr returns the asker's current address; of family ADDR_NONE when it left.
  */
 struct mesh_ops {
 	int (*ask)(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,

@@ -7,7 +7,7 @@
 
 #include "mesh/seam.h"
 
-/* What a node does for others, as bits of caps. */
+/* The work that a node does for others, as bits of caps. */
 enum mesh_cap {
 	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
 	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
@@ -21,7 +21,7 @@ enum mesh_cap {
 };
 
 /*
- * Who is around, for what looks for nodes by itself: overlay/ and pex.c.
+ * The nodes around, for what looks for nodes by itself: overlay/ and pex.c.
  * They see sessions and the peer table through this table of functions
  * alone, so that the simulator can give them others. Home worker.
  */
@@ -30,13 +30,13 @@ struct mesh_neighbour {
 	uint32_t caps; /* of its last HELLO, 0: none yet */
 	/* Where its session leads; without one, the last good path, else where it was last. */
 	struct addr remote;
-	bool is_proved;				/* remote is where a dial of ours found it */
+	bool is_proved;				/* remote is where this node dialled it */
 	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */
 	unsigned addr_cnt;
 	uint64_t last_seen_s; /* wall clock */
 	bool is_known;	      /* for hours, or chosen: peers.h */
 	bool is_connected;
-	bool is_dialled; /* connected, and it was us who dialled */
+	bool is_dialled; /* connected, and this node dialled */
 };
 
 /*
@@ -48,18 +48,18 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 			      unsigned cap);
 
 /*
- * find: false: neither met nor connected. Who has a session with another worker of this
- *     node alone is connected, and has dialled us.
- * each calls fn for everybody, connected ones first, until it returns false; fn may
- *     not ask, nor change anything here. Who has a session with another worker alone is told as
- *     one without: to ask it takes a dial, by which it would leave that worker.
+ * find: false: neither met nor connected. A peer that has a session with another worker of this
+ *     node alone is connected, and has dialled this node.
+ * next gives all neighbours one by one, connected ones first; false: all were given. A peer that
+ *     has a session with another worker alone counts as one without: to ask it takes a dial, by
+ *     which it would leave that worker.
  * announce adds caps to what HELLO says from now on, or takes them away.
  */
 struct mesh_neighbour_ops {
 	bool (*find)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		     struct mesh_neighbour *out_neighbour);
-	void (*each)(struct mesh *mesh,
-		     bool (*fn)(void *arg, const struct mesh_neighbour *neighbour), void *arg);
+	bool (*next)(struct mesh *mesh, struct mesh_walk *walk,
+		     struct mesh_neighbour *out_neighbour);
 	void (*announce)(struct mesh *mesh, uint32_t caps, bool is_on);
 };
 extern const struct mesh_neighbour_ops mesh_neighbour_ops;

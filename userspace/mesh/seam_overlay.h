@@ -62,7 +62,7 @@ struct overlay_rule {
 };
 
 struct overlay_result {
-	int err;	      /* 0, WEFT_EUNREACHABLE (nobody to ask), WEFT_ETIMEOUT */
+	int err;	      /* 0, WEFT_EUNREACHABLE (no node to ask), WEFT_ETIMEOUT */
 	unsigned asked_cnt;   /* nodes */
 	unsigned stored_cnt;  /* put: nodes that hold it now */
 	unsigned refused_cnt; /* get: values that the rule refused; put: nodes that would not */
@@ -73,11 +73,26 @@ typedef void (*overlay_done_fn)(void *arg, const struct overlay_result *result, 
 typedef void (*overlay_value_fn)(void *arg, const uint8_t *value, size_t len,
 				 const struct overlay_claim *claim);
 
+struct overlay_put_params {
+	struct overlay_value value; /* copied */
+	overlay_done_fn done;
+	void *arg;
+};
+
+struct overlay_get_params {
+	const void *name;
+	size_t name_len;
+	uint8_t tag; /* of the values */
+	overlay_value_fn value;
+	overlay_done_fn done;
+	void *arg;
+};
+
 /*
  * add_rule: at start; rule is copied, prefix lives as long as the overlay. 0, WEFT_EFULL,
  *     WEFT_EEXISTS (its tag, or a prefix that begins with its or the other way round),
  *     WEFT_EMALFORMED.
- * put stores value (copied) at the nodes closest to name's key, this one among them if
+ * put stores a value at the nodes closest to name's key, this one among them if
  *     it serves, until it expires but for at most seven days. Once: its owner puts it
  *     again at half its life. 0 or WEFT_EFULL, WEFT_EUNKNOWN (no rule for its tag),
  *     WEFT_EMALFORMED (a name that is not the tag's), or what the rule says of it.
@@ -86,12 +101,10 @@ typedef void (*overlay_value_fn)(void *arg, const uint8_t *value, size_t len,
  */
 struct overlay_ops {
 	int (*add_rule)(struct overlay *overlay, const struct overlay_rule *rule);
-	int (*put)(struct overlay *overlay, const void *name, size_t name_len, const uint8_t *value,
-		   size_t len, overlay_done_fn done, void *arg, uint64_t now_ns,
-		   struct overlay_run **out_run);
-	int (*get)(struct overlay *overlay, const void *name, size_t name_len, uint8_t tag,
-		   overlay_value_fn value, overlay_done_fn done, void *arg, uint64_t now_ns,
-		   struct overlay_run **out_run);
+	int (*put)(struct overlay *overlay, const struct overlay_put_params *params,
+		   uint64_t now_ns, struct overlay_run **out_run);
+	int (*get)(struct overlay *overlay, const struct overlay_get_params *params,
+		   uint64_t now_ns, struct overlay_run **out_run);
 	void (*cancel)(struct overlay_run *run);
 };
 

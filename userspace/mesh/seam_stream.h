@@ -9,7 +9,7 @@
  * request with one answer: calls of services, their streams, bodies of any
  * length. Each is one bidirectional QUIC stream; its first frame says what
  * it is for. Payloads arrive in the pieces in which the packets bring
- * them and are never held whole here; who does not consume stops the sender.
+ * them and are never held whole here; a user that does not consume stops the sender.
  *
  * A frame that has begun and does not go on for 30 s, unless its reader is
  * the one that waits, ends the stream with WEFT_ETIMEOUT; so does the last
@@ -33,10 +33,9 @@ struct mesh_stream_frame {
 
 /* How a stream ended. */
 struct mesh_stream_end {
-	int err;		/* 0: both sides finished; else as mesh_reply's */
-	uint64_t code;		/* with WEFT_ECANCELLED of the other side's reset, else of its
-				      error (MESH_CODE_*); 0: none was told */
-	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to come again; 0: not told */
+	int err;       /* 0: both sides finished; else as mesh_reply's */
+	uint64_t code; /* MESH_CODE_* of the peer's reset (WEFT_ECANCELLED) or error; 0: none */
+	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to come again; 0: not stated */
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
 	bool is_unsent;		   /* of one that was opened: no byte of it left this node */
 };
@@ -56,7 +55,7 @@ struct mesh_stream_events {
 	void (*ended)(void *arg, const struct mesh_stream_end *end, uint64_t now_ns);
 };
 
-/* Who is on the other side. */
+/* The peer on the other side. */
 struct mesh_stream_peer {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t session_id[16]; /* same on both sides, of no other session */
@@ -73,11 +72,15 @@ struct mesh_stream_open {
 
 /*
  * A peer opened a stream whose first frame is of a type that was accepted:
- * frame and data follow by events, which the acceptor names in *out_events and
- * *out_arg. Returns 0, or a WEFT_E code: the stream is reset.
+ * frame and data follow by the events of *out_user. Returns 0, or a WEFT_E
+ * code: the stream is reset.
  */
+struct mesh_stream_user {
+	const struct mesh_stream_events *events;
+	void *arg;
+};
 typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-			      const struct mesh_stream_events **out_events, void **out_arg);
+			      struct mesh_stream_user *out_user);
 
 /*
  * open: 0 with *out_stream; frames may be sent at once and leave when there

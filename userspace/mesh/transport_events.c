@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the transport tells, given to the object it concerns. An object
- * whose user is NULL has ended on our side; what still comes is dropped.
+ * Events of the transport, given to the object that each concerns. An object
+ * whose user is NULL has ended here; what still comes is dropped.
  */
-#include "base/monotonic.h"
-#include "mesh/stream/mesh_stream.h"
+#include "mesh/mesh_state.h"
 
 static bool conn_is(const struct transport_conn *conn, enum mesh_conn_kind kind)
 {
@@ -65,12 +64,12 @@ static int conn_refuse(struct mesh *mesh, struct transport_conn *conn,
 	mesh->transport->ops->close(conn, fault.reason, fault.text);
 	mesh->stats.refused_cnt++;
 	memcpy(failure.key, info->peer_key, sizeof(failure.key));
-	if (mesh->on_failure)
-		mesh->on_failure(mesh->ctx, &failure);
+	if (mesh->params.on_failure)
+		mesh->params.on_failure(mesh->params.ctx, &failure);
 	return failure.end.err;
 }
 
-/* Somebody has the key that nobody has: no one to meet. */
+/* The peer proved the key that no node has: it is of no use. */
 static int identify_ready(struct mesh *mesh, struct transport_conn *conn)
 {
 	static const struct transport_close nobody = {.err = WEFT_EREFUSED};
@@ -121,22 +120,6 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	return 0;
 }
 
-static void session_note_deferral(struct mesh_session *session, const struct transport_close *close)
-{
-	struct mesh *mesh = session->mesh;
-
-	if (close->not_before_ms)
-		mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
-				    mesh->now_ns + close->not_before_ms * NS_PER_MS, mesh->now_ns);
-}
-
-static void session_closed(struct mesh_session *session, const struct transport_close *close)
-{
-	session->end = *close;
-	session_note_deferral(session, close);
-	mesh_session_end(session);
-}
-
 static void on_conn_closed(void *ctx, struct transport_conn *conn,
 			   const struct transport_close *close, uint64_t now_ns)
 {
@@ -151,7 +134,7 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		return;
 	}
 	if (*kind != MESH_CONN_ATTEMPT) {
-		session_closed(conn->user, close);
+		mesh_session_closed(conn->user, close);
 		return;
 	}
 	mesh_dial_tell(conn->user, close);
@@ -193,9 +176,8 @@ static void on_conn_streams_available(void *ctx, struct transport_conn *conn, ui
 	mesh->now_ns = now_ns;
 	if (!session)
 		return;
-	if (session->is_dialler && !session->control.stream)
+	if (session->is_dialler && !session->control.stream.transport)
 		mesh_control_open(session);
-	mesh_request_queue_run(session);
 	mesh_stream_queue_run(session);
 }
 
@@ -209,134 +191,54 @@ static int on_stream_opened(void *ctx, struct transport_conn *conn, struct trans
 	return session ? mesh_incoming_open(session, stream) : WEFT_ECLOSED;
 }
 
-static void on_stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data,
+/* A stream's first frame may show that it is of another kind, which reads on. */
+static void on_stream_data(void *ctx, struct transport_stream *transport, const uint8_t *data,
 			   size_t len, bool fin, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
-	enum mesh_stream_kind *kind = stream->user;
+	struct mesh_stream *stream = NULL;
 	struct cursor c = cursor_of(data, len);
 	size_t held = 0;
 
 	mesh->now_ns = now_ns;
-	switch (kind ? (int)*kind : -1) {
-	case MESH_STREAM_CONTROL:
-		mesh_control_input(((struct mesh_control *)stream->user)->session, &c, fin);
-		break;
-	case MESH_STREAM_REQUEST:
-		mesh_request_data(stream->user, &c, fin);
-		break;
-	case MESH_STREAM_INCOMING:
-		held = mesh_incoming_data(stream->user, &c, fin);
-		break;
-	case MESH_STREAM_FRAMES:
-		held = mesh_stream_data(stream->user, &c, fin);
-		break;
+	while (transport->user && transport->user != stream) {
+		stream = transport->user;
+		held += stream->kind->input(stream, &c, fin);
 	}
-	/* Whatever became of the others, none is left here after this call. */
+	/* Bytes that were not handed out count as used, whatever their outcome. */
 	if (held < len)
-		mesh->transport->ops->consume(stream, len - held);
+		mesh->transport->ops->consume(transport, len - held);
 }
 
-static void on_stream_reset(void *ctx, struct transport_stream *stream, uint64_t code,
+static void on_stream_reset(void *ctx, struct transport_stream *transport, uint64_t code,
 			    uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
-	enum mesh_stream_kind *kind = stream->user;
+	struct mesh_stream *stream = transport->user;
 
 	mesh->now_ns = now_ns;
-	if (!kind)
-		return;
-	switch (*kind) {
-	case MESH_STREAM_CONTROL:
-		mesh_session_close(((struct mesh_control *)stream->user)->session,
-				   MESH_BYE_PROTOCOL, "control stream reset");
-		break;
-	case MESH_STREAM_REQUEST:
-		mesh->transport->ops->reset(stream, code);
-		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);
-		break;
-	case MESH_STREAM_INCOMING:
-		mesh_incoming_reset(stream->user, code);
-		break;
-	case MESH_STREAM_FRAMES:
-		mesh_stream_was_reset(stream->user, code);
-		break;
-	}
+	if (stream)
+		mesh_stream_was_reset(stream, code);
 }
 
-static void on_stream_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)
+static void on_stream_writable(void *ctx, struct transport_stream *transport, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
-	enum mesh_stream_kind *kind = stream->user;
 
 	mesh->now_ns = now_ns;
-	if (!kind)
-		return;
-	switch (*kind) {
-	case MESH_STREAM_CONTROL:
-		mesh_control_writable(((struct mesh_control *)stream->user)->session);
-		break;
-	case MESH_STREAM_REQUEST:
-		mesh_request_writable(stream->user);
-		break;
-	case MESH_STREAM_INCOMING:
-		mesh_incoming_writable(stream->user);
-		break;
-	case MESH_STREAM_FRAMES:
-		mesh_stream_writable(stream->user);
-		break;
-	}
+	if (transport->user)
+		mesh_stream_writable(transport->user);
 }
 
-/* Either the connection ends, too, and says why, or the peer broke the session. */
-static void control_closed(struct mesh_session *session)
-{
-	struct transport_conn_info info;
-
-	session->mesh->transport->ops->info(session->conn, &info);
-	if (info.has_ended)
-		session_closed(session, &info.end);
-	else
-		mesh_session_close(session, MESH_BYE_PROTOCOL, "control stream closed");
-}
-
-/* Streams end before their connection, which has the reason. */
-static void request_closed(struct mesh_request *request)
-{
-	struct mesh_session *session = request->session;
-	struct transport_conn_info info;
-
-	session->mesh->transport->ops->info(session->conn, &info);
-	if (info.has_ended)
-		session_note_deferral(session, &info.end);
-	mesh_request_fail(request,
-			  info.has_ended && info.end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED,
-			  NULL);
-}
-
-static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,
+static void on_stream_closed(void *ctx, struct transport_stream *transport, uint64_t code,
 			     uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
-	enum mesh_stream_kind *kind = stream->user;
+	struct mesh_stream *stream = transport->user;
 
 	mesh->now_ns = now_ns;
-	if (!kind)
-		return;
-	switch (*kind) {
-	case MESH_STREAM_CONTROL:
-		control_closed(((struct mesh_control *)stream->user)->session);
-		break;
-	case MESH_STREAM_REQUEST:
-		request_closed(stream->user);
-		break;
-	case MESH_STREAM_INCOMING:
-		mesh_incoming_gone(stream->user);
-		break;
-	case MESH_STREAM_FRAMES:
-		mesh_stream_closed(stream->user, code);
-		break;
-	}
+	if (stream)
+		stream->kind->closed(stream, code);
 }
 
 const struct transport_events mesh_transport_events = {

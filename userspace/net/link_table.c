@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link layer of paths, learned. On the receive side of every frame
- * when sending goes by AF_XDP, so it remembers the last path it was told
- * of: frames come in runs.
+ * The link layer of paths, learned. On the receive side of every frame when sending goes by AF_XDP,
+ * so it remembers the last path it got: frames come in runs.
  */
 #include "net/link_table.h"
 
@@ -90,11 +89,10 @@ static struct link_path *path_for(struct link_table *table, const struct link_ke
 	return oldest;
 }
 
-void net_link_table_learn(struct link_table *table, const struct addr *local,
-			  const struct addr *remote, const uint8_t *link, size_t link_len,
-			  uint8_t device)
+void net_link_table_learn(struct link_table *table, const struct dgram *dgram, const uint8_t *link,
+			  size_t link_len, uint8_t device)
 {
-	struct link_key key = key_of(local, remote);
+	struct link_key key = key_of(&dgram->local, &dgram->remote);
 	struct link_path *path = table->last;
 
 	if (!path_is(path, &key))

@@ -9,17 +9,14 @@
 #include "weft/err.h"
 
 /*
- * Private to net/: how to reach a peer on the link, learned from what it
- * sent: the Ethernet header of its frames, reversed, by pair of IP
- * addresses. Nothing is asked (ARP, neighbour discovery): a peer that is
- * not here is sent to by the kernel's socket.
+ * Private to net/: how to reach a peer on the link, learned from what it sent. It is the Ethernet
+ * header of its frames, reversed, by pair of IP addresses. Nothing is asked (ARP, neighbour
+ * discovery): the kernel's socket sends to a peer that is not here.
  *
- * Learned only from frames whose sender had been given a connection id of
- * ours. Everybody else may have made up the address they come from, and
- * would send our answers to a peer astray.
+ * Learned only from frames whose sender had been given a connection id of this node. Any other
+ * sender may have forged its address, and would misdirect the answers to a peer.
  *
- * Bounded: sets of four under a keyed hash, the longest silent one gives
- * way. One worker owns it.
+ * Bounded: sets of four under a keyed hash, the longest silent one gives way. One worker owns it.
  */
 #define LINK_TABLE_CAP 4096 /* paths of 72 bytes */
 #define LINK_AGE_MAX_S 30   /* unheard for longer, a neighbour may have moved */
@@ -32,12 +29,11 @@ int net_link_table_new(const uint64_t secret[2], struct link_table **out_table);
 void net_link_table_free(struct link_table *table);
 
 /*
- * net_link_table_learn: a frame from remote to local came by device (a number
- * of the caller's) with the link_len bytes at link in front.
+ * net_link_table_learn: dgram came by device (a number of the caller's) with
+ * the link_len bytes at link in front.
  */
-void net_link_table_learn(struct link_table *table, const struct addr *local,
-			  const struct addr *remote, const uint8_t *link, size_t link_len,
-			  uint8_t device);
+void net_link_table_learn(struct link_table *table, const struct dgram *dgram, const uint8_t *link,
+			  size_t link_len, uint8_t device);
 /*
  * net_link_table_lookup: the header for a frame from local to remote, or NULL:
  * not heard of within LINK_AGE_MAX_S. Borrowed until the next learn.

@@ -14,12 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "net/ingress/ingress_verdict.h"
 
 #define MEM_RUN_LEN_MAX	    65487 /* as the udp backend, so protocols meet the same limit */
 #define MEM_INBOX_CNT_MAX   1024  /* per node: the receive buffer of a socket */
@@ -362,6 +363,7 @@ static unsigned mem_burst(struct packet_rx *rx, struct dgram *out_dgrams, unsign
 						   .local = slot->to,
 						   .remote = slot->from,
 						   .ecn = slot->ecn};
+		(void)net_ingress_classify(&out_dgrams[cnt - 1]);
 		rx->counters.byte_cnt += slot->len;
 	}
 	rx->counters.dgram_cnt += cnt;

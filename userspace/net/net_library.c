@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What packets and names are linked with, and what libbpf brings. */
+/* The libraries for packets and names, and those that libbpf brings. */
 #include "net/net_library.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ void net_libraries(struct library out[static NET_LIBRARY_CNT])
 		 io_uring_minor_version());
 	out[2].name = "c-ares";
 	snprintf(out[2].version, sizeof(out[2].version), "%s", ares_version(NULL));
-	/* It has no function that tells. */
+	/* It has no function that returns its version. */
 	out[3].name = "libelf";
 	snprintf(out[3].version, sizeof(out[3].version), "%d", _ELFUTILS_VERSION);
 	out[4].name = "zlib";

@@ -82,17 +82,15 @@ static inline void packet_tx_close(struct packet_tx *tx)
 }
 
 /*
- * net_udp_open binds one UDP socket per listen address (1 to 8; port 0 lets
- * the kernel choose, the chosen one is written back into listen) and makes
- * both sides over them: io_uring, else epoll with recvmmsg and sendmmsg.
- * Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
+ * net_udp_open binds one UDP socket per listen address (1 to 8; port 0 lets the kernel choose, the
+ * chosen one is written back into listen) and makes both sides over them: io_uring, else epoll with
+ * recvmmsg and sendmmsg. Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
  * kernel has it.
  *
- * Several workers listen on the same addresses by opening one after the
- * other, worker_idx 0 to worker_cnt - 1, each with the addresses written
- * back by the first. Once the last has opened, the kernel gives a QUIC
- * datagram to the worker that its connection id names, and any other to
- * the first. A port that somebody else holds is refused to the first.
+ * Several workers listen on the same addresses by opening one after the other, worker_idx 0 to
+ * worker_cnt - 1, each with the addresses written back by the first. Once the last has opened, the
+ * kernel gives a QUIC datagram to the worker that its connection id names, and any other to the
+ * first. A port that another process holds is refused to the first.
  *
  * Returns 0, or -errno with *out_failed_idx the address at fault.
  */
@@ -110,9 +108,9 @@ int net_udp_open(struct udp_config *config, struct packet_rx **out_rx, struct pa
 		 unsigned *out_failed_idx);
 
 /*
- * net_udp_tx_hold: what tx, the send side of net_udp_open, would send from one of
- * these addresses of ours is dropped and counted, until told otherwise. A
- * wildcard stands for all whose source is the kernel's choice. Ports do not matter.
+ * net_udp_tx_hold: datagrams that tx, the send side of net_udp_open, would send from one of these
+ * local addresses are dropped and counted, until the next call. A wildcard stands for all whose
+ * source is the kernel's choice. Ports do not matter.
  */
 #define UDP_HOLD_MAX 32
 struct udp_hold {

@@ -196,7 +196,7 @@ int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_
 	ares_channel_t *channel;
 	int err;
 
-	/* Else even a look-up that begins after the stop would ask somebody. */
+	/* Else even a look-up that begins after the stop would send a query. */
 	if (poll(lookup.fds, 1, 0) > 0)
 		return WEFT_ECANCELLED;
 	if (ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS) !=
@@ -204,7 +204,7 @@ int net_resolver_lookup(const struct resolver_target *target, uint64_t deadline_
 		return -ENOMEM;
 	ares_getaddrinfo(channel, target->host, NULL, &hints, lookup_done, &lookup);
 	err = lookup_run(&lookup, channel, deadline_ns);
-	/* What was not done is told as cancelled now, while lookup is there. */
+	/* Reports what was not done as cancelled now, while lookup is there. */
 	ares_destroy(channel);
 	return err < 0 ? err : lookup_result(&lookup);
 }

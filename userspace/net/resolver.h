@@ -28,14 +28,13 @@ WEFT_MUST_CHECK
 int net_resolver_target_parse(const char *text, struct resolver_target *out_target);
 
 /*
- * net_resolver_lookup gives at most cap addresses of target, in the order in
- * which they should be tried (RFC 6724). As soon as stop_fd is readable
- * (-1: never) it gives up: name servers that keep silent must not hold up
- * whoever waits for the job thread to end.
+ * net_resolver_lookup gives at most cap addresses of target, in the order in which they should be
+ * tried (RFC 6724). As soon as stop_fd is readable (-1: never) it gives up: silent name servers
+ * must not hold up a caller that waits for the job thread to end.
  *
  * Returns how many, at least 1, or:
  *   WEFT_EABSENT      the name has no address
- *   WEFT_ETIMEOUT     nobody answered by deadline_ns (CLOCK_MONOTONIC)
+ *   WEFT_ETIMEOUT     no answer by deadline_ns (CLOCK_MONOTONIC)
  *   WEFT_ECANCELLED   stop_fd is readable
  *   WEFT_EUNREACHABLE no name server to ask, or none that answers properly
  *   -errno

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the firewall uses of the node (firewall/firewall.h). Home worker. */
+/* What the firewall and the fast path use of the node. Home worker. */
 #include "firewall/firewall.h"
 
-#include <jansson.h>
-
+#include "api/events/events.h"
 #include "node/node_state.h"
 
 static uint64_t on_wall_us(void *ctx)
@@ -18,12 +17,12 @@ static struct xdp *on_xdp(void *ctx)
 
 static void on_socket_counters(void *ctx, struct weft_counter *out_counters)
 {
-	node_fastpath_socket_counters(&((struct node *)ctx)->fastpath, out_counters);
+	worker_fastpath_socket_counters(&((struct node *)ctx)->fastpath, out_counters);
 }
 
 static void on_counters(void *ctx, struct weft_counter *out_counters)
 {
-	node_fastpath_counters(&((struct node *)ctx)->fastpath, out_counters);
+	worker_fastpath_counters(&((struct node *)ctx)->fastpath, out_counters);
 }
 
 static void on_enforce(void *ctx, struct ban_set *set, uint64_t now_ns)
@@ -36,25 +35,61 @@ static void on_enforce(void *ctx, struct ban_set *set, uint64_t now_ns)
 
 static void on_ban_changed(void *ctx, const struct ban_target *target)
 {
-	node_fastpath_ban_changed(&((struct node *)ctx)->fastpath, target);
+	worker_fastpath_ban_changed(&((struct node *)ctx)->fastpath, target);
 }
 
 static void on_bans_push(void *ctx)
 {
-	node_fastpath_bans_push(&((struct node *)ctx)->fastpath);
+	worker_fastpath_bans_push(&((struct node *)ctx)->fastpath);
 }
 
-/* A caller that may only look learns no address. */
 static void on_ban(void *ctx, enum incident_kind kind, const struct ban *ban)
 {
-	static const char *const events[] = {[INCIDENT_BANNED] = "ban.added",
-					     [INCIDENT_BAN_REMOVED] = "ban.removed",
-					     [INCIDENT_BAN_ENDED] = "ban.ended"};
-	char key[BAN_TARGET_TEXT_CAP];
+	api_tell_ban(&((struct node *)ctx)->api, kind, ban);
+}
 
-	firewall_ban_target_format(&ban->target, key);
-	node_tell(ctx, events[kind],
-		  ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object());
+static void on_policy_changed(void *ctx)
+{
+	struct node *node = ctx;
+
+	node->is_policy_due = node->handover != NULL;
+}
+
+static void on_device(void *ctx, const char *kind, const char *device, const char *text)
+{
+	api_tell_device(&((struct node *)ctx)->api, kind, device, text);
+}
+
+static struct pressure_config pressure_config_of(const struct node_config *config)
+{
+	return (struct pressure_config){
+		.pressured_from = config->quic.retry_above_cnt,
+		.flood_above = config->fastpath.flood_above,
+	};
+}
+
+int node_open_fastpath(struct node *node)
+{
+	const struct fastpath_params params = {
+		.config = &node->config->fastpath,
+		.pressure = pressure_config_of(node->config),
+		.home = &node->home,
+		.bans = &node->bans,
+		.random = node->random,
+		.worker_cnt = node->config->worker_cnt,
+		.policy_changed = on_policy_changed,
+		.event = on_device,
+		.ctx = node,
+	};
+
+	return worker_fastpath_open(&node->fastpath, &params);
+}
+
+void node_configure_fastpath(struct node *node, const struct node_config *config)
+{
+	const struct pressure_config pressure = pressure_config_of(config);
+
+	worker_fastpath_configure(&node->fastpath, &config->fastpath, &pressure);
 }
 
 void node_firewall_params(struct node *node)

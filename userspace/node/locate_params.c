@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What locate uses of the node (locate/locate.h). Home worker. */
-#include <jansson.h>
-
-#include "base/monotonic.h"
+#include "api/events/events.h"
 #include "crypto/node_key.h"
 #include "firewall/ingress.h"
 #include "mesh/mesh.h"
@@ -39,7 +37,11 @@ static int on_dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 {
 	struct node *node = ctx;
 
-	return mesh_connect(node->home.mesh, peer, timeout_ns, dialled, arg, node->home.now_ns);
+	return mesh_connect(
+		node->home.mesh,
+		&(struct mesh_connect){
+			.peer = peer, .timeout_ns = timeout_ns, .done = dialled, .arg = arg},
+		node->home.now_ns);
 }
 
 static bool is_alone(void *ctx)
@@ -58,26 +60,7 @@ static int on_watch(void *ctx, struct poller_watch *watch, int fd)
 
 static void on_event(void *ctx, const struct locate_event *event)
 {
-	json_int_t took_us = (json_int_t)(event->took_ns / NS_PER_US);
-
-	switch (event->kind) {
-	case LOCATE_DHT_JOINED:
-		node_tell(ctx, "dht.joined", json_pack("{s:I}", "took_us", took_us));
-		break;
-	case LOCATE_DHT_LOST:
-		node_tell(ctx, "dht.lost", json_object());
-		break;
-	case LOCATE_DHT_ADDRESS:
-		node_tell(ctx, "dht.address",
-			  json_pack("{s:s}", "network",
-				    event->net == DHT_NET_IPV6 ? "ipv6" : "ipv4"));
-		break;
-	case LOCATE_DHT_PUBLISHED:
-		node_tell(
-			ctx, "dht.published",
-			json_pack("{s:i, s:I}", "nodes", (int)event->node_cnt, "took_us", took_us));
-		break;
-	}
+	api_tell_dht(&((struct node *)ctx)->api, event);
 }
 
 int node_open_locate(struct node *node, char *what)

@@ -17,19 +17,19 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/jobs.h"
-#include "blobs/blobs.h"
+#include "base/thread/jobs.h"
+#include "blobs/serve/servers.h"
 #include "crypto/node_key.h"
 #include "dht/items/pkarr.h"
 #include "mesh/mesh.h"
 #include "net/udp/handover.h"
 #include "firewall/ingress.h"
-#include "node/port_probe.h"
-#include "node/last_crash.h"
-#include "api/methods.h"
+#include "node/node_state.h"
+#include "base/process/last_crash.h"
 #include "provider/exec/launcher.h"
 #include "quic/quic.h"
 #include "store/store.h"
+#include "api/http/web.h"
 
 static int node_open_store(struct node *node, const struct node_params *params, char *what)
 {
@@ -55,24 +55,6 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 	else
 		snprintf(what, NODE_WHAT_CAP, "state directory %s", config.dir);
 	return err;
-}
-
-/* Simulated time carries its own wall clock. */
-static uint64_t node_wall_s(void *ctx)
-{
-	const struct node *node = ctx;
-
-	if (!node->home.is_simulated)
-		return clock_wall_s();
-	return node->started_wall_s + (node->home.now_ns - node->started_ns) / NS_PER_S;
-}
-
-/* Simulated time is in UTC. */
-static int64_t node_utc_offset_s(void *ctx, uint64_t wall_s)
-{
-	const struct node *node = ctx;
-
-	return node->home.is_simulated ? 0 : clock_utc_offset_s(wall_s);
 }
 
 uint64_t node_wall_us(const struct node *node)
@@ -105,26 +87,6 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 
-static void node_on_served_index(void *ctx)
-{
-	struct node *node = ctx;
-
-	node->is_served_due = node->workers != NULL;
-	node_sharing_content_changed(node->sharing, NULL, node->home.now_ns);
-}
-
-static void node_on_limits(void *ctx)
-{
-	workers_content_limits_changed(&((struct node *)ctx)->workers_content);
-}
-
-static void node_on_member(void *ctx, const struct blobs_member *member)
-{
-	struct node *node = ctx;
-
-	workers_content_member(&node->workers_content, 0, member, node->home.now_ns);
-}
-
 static void node_on_sample(void *ctx, const struct weft_sample *sample)
 {
 	firewall_drops_sample(&((struct node *)ctx)->drops, sample);
@@ -134,8 +96,13 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 {
 	const struct node *node = ctx;
 
-	memcpy(addrs, node->advertised, node->advertised_cnt * sizeof(addrs[0]));
-	return node->advertised_cnt;
+	memcpy(addrs, node->advertised.addrs, node->advertised.cnt * sizeof(addrs[0]));
+	return node->advertised.cnt;
+}
+
+static void node_on_path(void *ctx, const struct addr *remote)
+{
+	worker_fastpath_on_path(&((struct node *)ctx)->fastpath, remote);
 }
 
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
@@ -151,23 +118,15 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.has_locals = params->has_locals,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
-		.content_wall_s = node_wall_s,
-		.content_utc_offset_s = node_utc_offset_s,
-		.content_own_addrs = node_own_addrs,
-		.on_content = node_on_content,
-		.on_verified = node_on_verified,
 		.on_session = node_on_session,
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.choices = node_choices,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
-		.on_served_changed = node_on_served_index,
-		.on_limits_changed = node_on_limits,
-		.on_member = node_on_member,
 		.on_sample = node_on_sample,
 		.handover = node->handover,
 		.cid_epoch = node->cid_epoch,
-		.on_path = node_fastpath_on_path,
+		.on_path = node_on_path,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -175,27 +134,28 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if (err < 0)
 		return err;
 	node_advertise(node);
-	worker.advertised = node->advertised;
-	worker.advertised_cnt = node->advertised_cnt;
+	worker.advertised = node->advertised.addrs;
+	worker.advertised_cnt = node->advertised.cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
 	    (err = node_open_locate(node, what)) < 0 || (err = node_fabric_open(node, what)) < 0 ||
 	    (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
+	node_wire_api(node);
 	if (params->is_simulated)
-		return params->has_locals ? api_http_open(node, what) : 0;
+		return params->has_locals ? api_http_open(&node->api, what) : 0;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
-	if ((err = node_watch_addresses(node)) < 0)
+	if ((err = node_watch_machine(node)) < 0)
 		return err;
 	node_firewall_params(node);
 	firewall_drops_open(&node->drops, &node->firewall);
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
 	if ((err = firewall_bans_open(&node->bans, &node->firewall)) < 0 ||
-	    (err = api_http_open(node, what)) < 0)
+	    (err = api_http_open(&node->api, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
-	if ((err = node_fastpath_open(&node->fastpath, node)) < 0)
+	if ((err = node_open_fastpath(node)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "record of the last day");
 	return firewall_record_open(&node->record, &node->firewall);
@@ -215,12 +175,7 @@ static void node_on_workers_path(void *ctx, const struct addr *remote)
 	struct node *node = ctx;
 
 	firewall_ingress_prove(node->home.ingress, remote, node->home.now_ns);
-	node_fastpath_on_path(node, remote);
-}
-
-static void node_on_finding(void *ctx, const struct blobs_finding *finding)
-{
-	blobs_note_finding(((struct node *)ctx)->home.content, finding);
+	worker_fastpath_on_path(&node->fastpath, remote);
 }
 
 static void node_on_arrivals(void *ctx, unsigned idx, const struct arrivals_changes *changes)
@@ -228,26 +183,12 @@ static void node_on_arrivals(void *ctx, unsigned idx, const struct arrivals_chan
 	firewall_record_take(&((struct node *)ctx)->record, idx, changes);
 }
 
-static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
+static void node_on_queue_left(void *ctx, const struct workers_queue *left, int err)
 {
-	blobs_note_served(((struct node *)ctx)->home.content, manifest_id, len);
+	worker_fastpath_on_queue_left(&((struct node *)ctx)->fastpath, left, err);
 }
 
-static void node_on_workers_member(void *ctx, unsigned idx, const struct blobs_member *member)
-{
-	struct node *node = ctx;
-
-	workers_content_member(&node->workers_content, idx, member, node->home.now_ns);
-}
-
-static void node_on_usage(void *ctx, const struct blobs_usage *usage)
-{
-	struct node *node = ctx;
-
-	blobs_note_usage(node->home.content, usage, node->home.now_ns);
-}
-
-/* Its share of the datagrams would go nowhere: whoever supervises us starts us again. */
+/* Its share of the datagrams would go nowhere: the supervisor starts weftd again. */
 static void node_on_workers_ended(void *ctx, unsigned idx, int err)
 {
 	struct node *node = ctx;
@@ -273,16 +214,17 @@ static bool node_tell_shares(struct node *node)
 
 static bool node_tell_config(struct node *node)
 {
-	const struct worker_config live = node_worker_config(node_config_live(node->config));
+	const struct worker_config live = node_worker_config(config_live(node->config));
 
-	return workers_configure(node->workers, &live);
+	return workers_configure(node->workers, &live) &&
+	       blobs_servers_configure(node->servers, live.content);
 }
 
-/* What could not be told is told in the next turn. */
+/* A message that found no room goes with the next turn. */
 static void node_tell_workers(struct node *node, uint64_t now_ns)
 {
 	if (node->is_served_due)
-		node->is_served_due = !workers_spread_served(node->workers, node->home.content);
+		node->is_served_due = !blobs_servers_spread_served(node->servers);
 	if (node->is_bans_due)
 		node->is_bans_due = !workers_spread_bans(node->workers, node->bans.list,
 							 clock_wall_s(), now_ns);
@@ -299,7 +241,7 @@ static void node_tell_workers(struct node *node, uint64_t now_ns)
 
 static int node_open_workers(struct node *node, const struct node_params *params, char *what)
 {
-	const struct workers_params workers = {
+	struct workers_params workers = {
 		.config = &node->worker_config,
 		.key = params->key,
 		.store = node->store,
@@ -307,18 +249,14 @@ static int node_open_workers(struct node *node, const struct node_params *params
 		.handover = node->handover,
 		.listen = node->home.bound,
 		.cid_epoch = node->cid_epoch,
-		.advertised = node->advertised,
-		.advertised_cnt = node->advertised_cnt,
+		.advertised = node->advertised.addrs,
+		.advertised_cnt = node->advertised.cnt,
 		.on_session = node_on_workers_session,
 		.on_failure = node_on_failure,
 		.on_path = node_on_workers_path,
-		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
 		.on_arrivals = node_on_arrivals,
-		.on_served = node_on_served,
-		.on_member = node_on_workers_member,
-		.on_usage = node_on_usage,
-		.on_queue_left = node_fastpath_on_queue_left,
+		.on_queue_left = node_on_queue_left,
 		.on_ended = node_on_workers_ended,
 		.ctx = node,
 	};
@@ -326,23 +264,27 @@ static int node_open_workers(struct node *node, const struct node_params *params
 
 	if (!node->handover)
 		return 0;
+	if ((err = node_open_servers(node)) < 0)
+		return err;
+	workers.content = node->servers;
 	if ((err = workers_new(&workers, &node->workers, what)) < 0)
 		return err;
+	node->api.workers = node->fastpath.workers = node->workers;
+	node->api.servers = node->servers;
 	node->is_served_due = true;
 	node->is_bans_due = true;
 	node->is_shares_due = true;
 	node_tell_workers(node, params->now_ns);
-	workers_content_start(&node->workers_content, node->workers, node->home.content,
-			      &node->home.timers, params->now_ns);
+	blobs_servers_start(node->servers, params->now_ns);
 	if ((err = workers_start(node->workers, what)) < 0)
 		return err;
 	return worker_watch(&node->home, &node->workers_watch, workers_fd(node->workers));
 }
 
-/* What the launcher starts is not to command who has it started. */
+/* Programs that the launcher starts shall not command the daemon. */
 static pid_t barred_ancestor(void *ctx)
 {
-	const struct node *node = ctx;
+	const struct node *node = container_of((struct api *)ctx, struct node, api);
 
 	return provider_launcher_ancestor(node->launcher);
 }
@@ -353,7 +295,7 @@ static int node_open_control(struct node *node, const struct node_params *params
 		.config = params->config->control,
 		.methods = api_methods,
 		.upgrades = api_upgrades,
-		.ctx = node,
+		.ctx = &node->api,
 		.poller = node->home.poller,
 		.timers = &node->home.timers,
 		.load = &node->home.load,
@@ -362,7 +304,7 @@ static int node_open_control(struct node *node, const struct node_params *params
 	};
 
 	snprintf(what, NODE_WHAT_CAP, "control socket %s", control.config.path);
-	return control_open(&control, &node->control);
+	return control_open(&control, &node->api.control);
 }
 
 /* Ids of a generation are honoured for at least three of these (weft/cid.h). */
@@ -411,27 +353,17 @@ free_node:
 static void node_free_above_store(struct node *node)
 {
 	store_hurry(node->store);
-	node_unwatch_addresses(node);
-	node_port_probes_close(node->port_probes);
-	node->port_probes = NULL;
-	api_http_close(node->web);
-	node->web = NULL;
-	control_close(node->control);
-	node->control = NULL;
-	api_imports_forget(node);
-	api_files_check_forget(node);
-	api_get_watches_forget(node);
-	api_pings_forget(node);
-	api_load_watches_forget(node);
-	api_checks_forget(node);
-	api_dht_runs_forget(node);
-	api_bootstrap_checks_forget(node);
-	api_idempotency_forget(node);
-	workers_content_stop(&node->workers_content);
-	api_joinings_forget(node);
+	node_unwatch_machine(node);
+	api_http_close(node->api.web);
+	node->api.web = NULL;
+	control_close(node->api.control);
+	node->api.control = NULL;
+	api_forget(&node->api);
+	blobs_servers_free(node->servers);
+	node->servers = node->api.servers = NULL;
 	workers_free(node->workers);
-	node->workers = NULL;
-	node_fastpath_close(&node->fastpath);
+	node->workers = node->api.workers = node->fastpath.workers = NULL;
+	worker_fastpath_close(&node->fastpath);
 	firewall_bans_close(&node->bans);
 	firewall_drops_close(&node->drops);
 	firewall_record_close(&node->record);
@@ -443,6 +375,7 @@ static void node_free_above_store(struct node *node)
 	node_attach_dht(node, NULL);
 	worker_close(&node->home);
 	node_sharing_free(node->sharing);
+	api_share_calls_forget(&node->api);
 	node_fabric_free(node->fabric);
 	locate_free(&node->locate);
 	net_handover_free(node->handover);
@@ -474,7 +407,7 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 		return;
 	node->cids_rotated_ns = now_ns;
 	worker_rotate_cids(&node->home);
-	node_fastpath_cids_rotated(&node->fastpath);
+	worker_fastpath_cids_rotated(&node->fastpath);
 }
 
 /* Damage found while weftd runs: by the reading behind the start, or by a caller's read. */
@@ -485,7 +418,7 @@ static void node_tell_damage(struct node *node)
 	if (!damage)
 		return;
 	node->is_damage_told = true;
-	log_error("store: %s; what is there is not read. " NODE_DAMAGE_NEXT, damage);
+	log_error("store: %s; what is there is not read. " API_DAMAGE_NEXT, damage);
 }
 
 bool node_turn(struct node *node, uint64_t now_ns)
@@ -530,7 +463,7 @@ uint64_t node_next_ns(const struct node *node)
 static void node_leave(struct node *node)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t budget_ns = node_config_live(node->config)->drain_timeout_ns / 2;
+	uint64_t budget_ns = config_live(node->config)->drain_timeout_ns / 2;
 	uint64_t deadline_ns = now_ns + (budget_ns < LEAVE_MAX_NS ? budget_ns : LEAVE_MAX_NS);
 
 	node_fabric_leave(node->fabric, now_ns);
@@ -546,7 +479,7 @@ static void node_leave(struct node *node)
 static void node_drain(struct node *node)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t deadline_ns = now_ns + node_config_live(node->config)->drain_timeout_ns;
+	uint64_t deadline_ns = now_ns + config_live(node->config)->drain_timeout_ns;
 
 	if (node->workers)
 		workers_stop(node->workers);
@@ -581,7 +514,7 @@ static void tell_start(const struct node *node)
 int node_run(struct node *node)
 {
 	tell_start(node);
-	while (!node->is_stopping) {
+	while (!node->api.is_stopping) {
 		bool is_busy = node_turn(node, clock_monotonic_ns());
 		int err = poller_wait(node->home.poller, is_busy ? 0 : node_next_ns(node));
 
@@ -595,7 +528,7 @@ int node_run(struct node *node)
 
 void node_stop(struct node *node)
 {
-	node->is_stopping = true;
+	node->api.is_stopping = true;
 	store_hurry(node->store);
 }
 
@@ -616,7 +549,7 @@ bool node_is_called(const struct node *node)
 
 void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t now_ns)
 {
-	api_http_adopt(node->web, fd, remote, now_ns);
+	api_http_adopt(node->api.web, fd, remote, now_ns);
 }
 
 void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns)

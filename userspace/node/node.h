@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "node/config/config.h"
+#include "config/config.h"
 #include "weft/err.h"
 
 struct addr;
@@ -78,7 +78,7 @@ int node_run(struct node *node);
 /* node_stop ends node_run after the turn. On the worker only. */
 void node_stop(struct node *node);
 /*
- * node_reload reads the configuration again (node_config_reload) and hands what a
+ * node_reload reads the configuration again (config_reload) and hands what a
  * reload may change to the modules. On the worker only.
  */
 WEFT_MUST_CHECK

@@ -2,34 +2,26 @@
 #ifndef WEFT_NODE_NODE_STATE_H
 #define WEFT_NODE_NODE_STATE_H
 
+#include "api/api.h"
 #include "control/control.h"
 #include "mesh/seam.h"
+#include "net/local/advertise.h"
 #include "net/packet_io.h"
 #include "firewall/bans.h"
-#include "node/config/config.h"
+#include "config/config.h"
 #include "firewall/drop_counters.h"
-#include "node/fastpath/fastpath_node.h"
+#include "worker/fastpath/fastpath.h"
 #include "firewall/firewall.h"
 #include "firewall/incidents.h"
-#include "node/event_log.h"
 #include "node/node.h"
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
-#include "worker/workers_content.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
+#include "node/fabric/fabric.h"
+#include "node/sharing/sharing.h"
 
-/* Gets whose progress events are thinned apart from each other's. */
-#define NODE_PROGRESS_SLOTS 8
-
-/*
- * What node/ files share. Home worker only.
- */
-/* What to do about a damaged store. */
-#define NODE_DAMAGE_NEXT                                                                           \
-	"Stop weftd; weft backup restore DIR then puts a backup in its place, weft store salvage " \
-	"keeps all of it that is sound"
-
+/* What node/ files share. Home worker only. */
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
@@ -49,46 +41,28 @@ struct node {
 	struct locate locate;
 	struct fabric *fabric;	   /* NULL: services are off */
 	struct sharing *sharing;   /* NULL: it is off */
-	struct web *web;	   /* NULL: it is off */
+	struct api api;		   /* what handlers see of all this */
 	struct workers *workers;   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch workers_watch;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
-	struct workers_content workers_content;
-	bool is_served_due;	 /* the workers has not heard what peers may read now */
-	bool is_config_due;	 /* nor what a reload changed */
-	bool is_bans_due;	 /* nor who is banned now */
-	bool is_policy_due;	 /* nor which limits and mode hold */
-	bool is_shares_due;	 /* nor the peers that count as more than one in fair shares */
-	uint32_t told_caps;	 /* what they were told that HELLO says */
-	struct control *control; /* NULL: simulated without local programs */
-	struct event_log event_log;
-	struct address_watch *addresses;
-	struct port_probes *port_probes; /* NULL: simulated, or nobody was knocked at yet */
-	struct import_record *imports;	 /* method_share.c */
-	struct get_watch *get_watches;	 /* method_get.c */
-	struct ping_run *ping_runs;	 /* method_ping.c */
-	struct load_watch *load_watches; /* method_top.c */
-	struct check_run *check_runs;	 /* method_check.c */
-	struct dht_run *dht_runs;	 /* method_dht_lookup.c */
-	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
-	struct joining *joinings;			       /* method_community.c */
-	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
-	struct community_question_record *community_questions; /* method_community_show.c */
+	struct blobs_servers *servers; /* of content, on the workers */
+	bool is_served_due;	       /* the workers have not heard what peers may read now */
+	bool is_config_due;	       /* nor what a reload changed */
+	bool is_bans_due;	       /* nor which bans hold now */
+	bool is_policy_due;	       /* nor which limits and mode hold */
+	bool is_shares_due; /* nor the peers that count as more than one in fair shares */
+	uint32_t told_caps; /* that they were given for HELLO */
+	struct address_watch *addresses; /* NULL: simulated */
+	struct port_probes *port_probes; /* likewise */
 	struct poller_watch store_watch;
-	struct addr advertised[MESH_PEER_ADDRS_MAX];
-	unsigned advertised_cnt;
+	struct advertised advertised;
 	uint64_t started_ns;
 	uint64_t started_wall_s; /* wall clock at started_ns */
 	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
-	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
-	uint64_t import_told_ns;			/* one import runs at a time */
-	bool is_stopping;
-	int failure;			 /* why it stops by itself; 0: it was told to */
-	bool is_damage_told;		 /* of the store, in the log */
-	bool is_checking;		 /* a CheckStore or a BackupStore runs */
-	struct files_check *files_check; /* the CheckFiles that runs */
+	int failure;		 /* why it stops by itself; 0: it was ordered to */
+	bool is_damage_told;	 /* of the store, in the log */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -96,10 +70,16 @@ uint64_t node_wall_us(const struct node *node);
 
 /* worker_hooks.c: what workers take of config; home's loop turns dht, NULL: no more. */
 struct worker_config node_worker_config(const struct node_config *config);
+/* worker_hooks.c: home's end of the content of workers. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int node_open_servers(struct node *node);
 void node_attach_dht(struct node *node, struct dht *dht);
 
 /* firewall_params.c: what bans, drops and record use, before they are opened. */
 void node_firewall_params(struct node *node);
+WEFT_MUST_CHECK
+int node_open_fastpath(struct node *node);
+void node_configure_fastpath(struct node *node, const struct node_config *config);
 
 /* node.c: the addresses that others may use; how many. */
 unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
@@ -107,21 +87,17 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
 
-/* advertise.c: the addresses that links and HELLO carry. */
-void node_advertise(struct node *node);
-
-/* address_watch.c: dialled connections follow when the machine's addresses change. */
-WEFT_MUST_CHECK
-int node_watch_addresses(struct node *node);
-void node_unwatch_addresses(struct node *node);
-/* A link is down, and nothing shall be sent into it. */
-bool node_is_holding(const struct node *node);
-
 /*
- * event_write.c: node_tell numbers an event for the control socket and writes its
- * line into the log; fields is taken. The others are what blobs/ and mesh/ tell.
+ * machine.c: node_advertise finds the addresses that links and HELLO carry. node_watch_machine follows
+ * addresses, links and routes. node_port_probe: whether a server listens there (worker.h).
  */
-void node_tell(struct node *node, const char *kind, json_t *fields);
+void node_advertise(struct node *node);
+WEFT_MUST_CHECK
+int node_watch_machine(struct node *node);
+void node_unwatch_machine(struct node *node);
+void node_port_probe(void *ctx, const struct addr *remote);
+
+/* session_hooks.c: what blobs/ and mesh/ say of what happened; ctx is the node. */
 struct blobs_event;
 struct mesh_failure;
 struct mesh_peer_info;
@@ -132,8 +108,7 @@ void node_on_step(void *ctx, const struct mesh_step *step);
 void node_on_failure(void *ctx, const struct mesh_failure *failure);
 uint32_t node_choices(void *ctx, const uint8_t *key);
 
-/* method_table.c: the method table of the control socket; ctx is the node. */
-extern const struct control_method api_methods[];
-extern const char *const api_upgrades[]; /* of them, those that take the connection */
+/* api_wire.c: api is given what it shows; workers and control come later. */
+void node_wire_api(struct node *node);
 
 #endif

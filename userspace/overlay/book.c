@@ -34,12 +34,10 @@ size_t overlay_book_footprint(uint32_t cap_cnt)
 }
 
 int overlay_book_init(struct overlay_book *book, struct arena *arena, uint32_t cap_cnt,
-		      const uint64_t secret[2], void (*mark_all)(void *ctx), void *ctx)
+		      const uint64_t secret[2])
 {
 	int err = pool_init(&book->pool, arena, sizeof(struct book_entry), cap_cnt);
 
-	book->mark_all = mark_all;
-	book->ctx = ctx;
 	if (err < 0)
 		return err;
 	return map_init(&book->by_place, arena, sizeof(struct book_place), cap_cnt, secret);

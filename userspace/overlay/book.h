@@ -6,33 +6,33 @@
 #include <stdint.h>
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "kad/kad_contact.h"
 #include "overlay_message.h"
 
 /*
  * Keys and further addresses of the contacts that kad/ knows by place and address alone: a
- * contact's tag names an entry here. An entry never changes, so that who tells of a
- * node at a false address makes another entry.
+ * contact's tag names an entry here. An entry never changes: a peer that
+ * names a node at a false address makes another entry.
  *
- * Nobody says when kad/ has dropped a contact. When the book is full, each entry that the table
- * a lookup or a request still names is marked by its owner, and the others go.
+ * When kad/ drops a contact, the book does not hear of it. When the book is full, the owners of
+ * contacts mark the entries that the table, a lookup or a request still names; the others go.
  */
 struct overlay_book {
 	struct pool pool;
-	struct map by_place; /* id and first address */
-	void (*mark_all)(void *ctx);
+	struct map by_place;	     /* id and first address */
+	void (*mark_all)(void *ctx); /* calls overlay_book_mark for each contact that is in use */
 	void *ctx;
 };
 
 size_t overlay_book_footprint(uint32_t cap_cnt);
-/* overlay_book_init: mark_all calls overlay_book_mark for each contact that is in use. */
+/* overlay_book_init: mark_all and ctx are the caller's to set. */
 WEFT_MUST_CHECK
 int overlay_book_init(struct overlay_book *book, struct arena *arena, uint32_t cap_cnt,
-		      const uint64_t secret[2], void (*mark_all)(void *ctx), void *ctx);
+		      const uint64_t secret[2]);
 /*
  * overlay_book_contacts gives nodes, each with an address, as contacts. All of them are
- * proven: an id follows from a key, and who answers has proved that. cnt is at most
+ * proven: an id follows from a key, and a node that answers has proved that. cnt is at most
  * OVERLAY_NODES_MAX. They live on only if they are in use when it is called next.
  */
 void overlay_book_contacts(struct overlay_book *book, const struct overlay_node *nodes,

@@ -21,8 +21,8 @@
 #define RTT_CEILING_NS (2 * NS_PER_S)
 
 /*
- * Of who is dead a handshake says so after ten seconds, and in a small mesh every
- * lookup asks everybody.
+ * A handshake with a dead node fails after ten seconds, and in a small mesh every
+ * lookup asks all nodes.
  */
 #define LOOKUP_WAIT_NS (450 * NS_PER_MS)
 
@@ -136,19 +136,28 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 
 	random_fill(params->random, overlay->secret, sizeof(overlay->secret));
 	memcpy(paths.secret, overlay->secret, sizeof(paths.secret));
+	overlay->book.mark_all = mark_all;
+	overlay->book.ctx = overlay;
+	values.own_id = &overlay->own_id;
+	values.random = params->random;
+	values.forgot = value_forgot;
+	values.ctx = overlay;
 	if ((err = arena_open(arena, arena_len(config))) < 0 ||
 	    (err = heap_new(config->work_memory_len, &overlay->work)) < 0 ||
 	    (err = heap_new(config->answer_memory_len, &overlay->answers)) < 0 ||
 	    (err = request_quota_init(&overlay->quota, arena, config->asker_cap,
 				      config->requests_per_min, overlay->secret)) < 0 ||
-	    (err = overlay_book_init(&overlay->book, arena, book_cap(config), overlay->secret,
-				     mark_all, overlay)) < 0 ||
-	    (err = overlay_values_new(arena, &values, &overlay->own_id, params->random,
-				      value_forgot, overlay, &overlay->values)) < 0 ||
+	    (err = overlay_book_init(&overlay->book, arena, book_cap(config), overlay->secret)) <
+		    0 ||
+	    (err = overlay_values_new(arena, &values, &overlay->values)) < 0 ||
 	    (err = overlay_keep_init(&overlay->keep, arena, params->store, overlay->mesh.ops,
 				     &overlay->reasons[OVERLAY_NOT_STORED])) < 0 ||
-	    (err = kad_table_new(arena, &config->table, &overlay->own_id, params->random,
-				 params->now_ns, &overlay->table)) < 0 ||
+	    (err = kad_table_new(arena,
+				 &(struct kad_table_params){.config = &config->table,
+							    .own_id = &overlay->own_id,
+							    .random = params->random,
+							    .now_ns = params->now_ns},
+				 &overlay->table)) < 0 ||
 	    (err = overlay_silent_init(&overlay->silent, arena, &paths)) < 0 ||
 	    (err = pool_init(&overlay->runs, arena, overlay_run_size(), config->run_cap)) < 0 ||
 	    (err = pool_init(&overlay->queries, arena, overlay_query_size(), config->query_cap)) <
@@ -220,7 +229,7 @@ struct loading {
 	uint64_t now_ns, wall_s;
 };
 
-/* What its rule says is asked when somebody wants it (overlay_serve.c): a start is not to wait for signatures. */
+/* Its rule judges it when a peer asks for it (overlay_serve.c): a start does not wait for signatures. */
 static void record_load(void *arg, const struct overlay_record *record)
 {
 	const struct loading *loading = arg;
@@ -241,7 +250,7 @@ static void record_load(void *arg, const struct overlay_record *record)
 	const struct overlay_stored *kept;
 	enum overlay_reason reason;
 
-	/* What nobody knows now may be known after the next start, until it expires. */
+	/* A value without a rule may have one after the next start, until it expires. */
 	if (record->until_s <= loading->wall_s)
 		overlay_keep_forget(&overlay->keep, record, loading->now_ns);
 	if (!put.rule || record->until_s <= loading->wall_s)

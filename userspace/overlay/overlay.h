@@ -32,9 +32,9 @@ struct store;
  */
 
 /*
- * Who serves keeps values for others and is told of. Of use is only who can be
- * dialled, so AUTO serves when somebody has dialled us from as far away as our farthest
- * peer is, or when a public address is configured.
+ * A node that serves keeps values for others, which hear of it. Only one that can be
+ * dialled is of use, so AUTO serves when a peer has dialled this node from as far away as its
+ * farthest peer is, or when a public address is configured.
  */
 enum overlay_serve { OVERLAY_SERVE_AUTO, OVERLAY_SERVE_ON, OVERLAY_SERVE_OFF };
 
@@ -73,7 +73,7 @@ struct overlay_params {
 WEFT_MUST_CHECK
 int overlay_new(const struct overlay_params *params, struct overlay **out_overlay);
 /*
- * overlay_stop, while the mesh is there: forgets all runs, nobody is told, and asks nothing
+ * overlay_stop, while the mesh is there: forgets all runs without a callback, and asks nothing
  * any more. overlay_free, when the mesh's transport is gone, which has been lent what
  * was sent; what was acknowledged is durable. Both take NULL.
  */
@@ -102,7 +102,7 @@ void overlay_configure(struct overlay *overlay, const struct overlay_config *con
 void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_t now_ns);
 
 /*
- * overlay_session_up: one session more is there. Its peer may be somebody to join
+ * overlay_session_up: one session more is there. Its peer may be one to join
  * by, or have shown that this node can be dialled: both are looked at now.
  */
 void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
@@ -120,7 +120,7 @@ enum overlay_keepers overlay_keepers(const struct overlay *overlay);
 /* overlay_is_serving: others can dial this node, and it keeps values for them. */
 bool overlay_is_serving(const struct overlay *overlay);
 
-/* overlay_view: values kept, by the class of those who stored them. */
+/* overlay_view: values kept, by the class of the peers that stored them. */
 void overlay_view(const struct overlay *overlay, struct fair_view *out);
 /* overlay_silent_view: the table of nodes that did not answer. */
 void overlay_silent_view(const struct overlay *overlay, struct fair_view *out);
@@ -132,7 +132,7 @@ struct overlay_stats {
 	size_t value_len; /* bytes that values take, rounding included */
 	uint32_t run_cnt, query_cnt;
 	uint64_t put_cnt, get_cnt; /* begun */
-	uint64_t sent_cnt;	   /* requests of ours */
+	uint64_t sent_cnt;	   /* requests of this node */
 	uint64_t reasons[OVERLAY_REASON_CNT];
 };
 void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overlay_stats *out_stats);

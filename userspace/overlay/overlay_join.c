@@ -9,7 +9,7 @@
 #include "run.h"
 #include "overlay_serve.h"
 
-/* A join that nobody answers is tried again after a pause that doubles. */
+/* A join without an answer is tried again after a pause that doubles. */
 #define RETRY_MIN_NS (1 * NS_PER_S)
 #define RETRY_MAX_NS (60 * NS_PER_S)
 /* Is there something to refresh? Asked so often. */
@@ -29,35 +29,92 @@ void overlay_join_init(struct overlay *overlay)
 	overlay->join.thin_pause_ns = THIN_MIN_NS;
 }
 
-/* --- whom to begin with --- */
+/*
+ * --- is this node of use to others? ---
+ *
+ * Reach is relative: on a mesh that is one machine or one site, being dialled from there is
+ * enough. As soon as a peer is farther away, a peer must have dialled this node from as far.
+ */
+
+/* False: connected neighbours come first, and this is none. */
+static bool look_at(struct overlay *overlay, const struct mesh_neighbour *neighbour)
+{
+	enum kad_addr_scope addr_scope = kad_addr_scope_of(&neighbour->remote);
+
+	if (!neighbour->is_connected)
+		return false;
+	if (addr_scope > overlay->farthest_scope)
+		overlay->farthest_scope = addr_scope;
+	if (!neighbour->is_dialled && addr_scope > overlay->dialled_scope)
+		overlay->dialled_scope = addr_scope;
+	return true;
+}
+
+static bool is_reachable(struct overlay *overlay)
+{
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
+
+	while (overlay->neighbours->next(overlay->mesh.mesh, &walk, &neighbour) &&
+	       look_at(overlay, &neighbour))
+		;
+	return overlay->dialled_scope != KAD_ADDR_SCOPE_NONE &&
+	       overlay->dialled_scope >= overlay->farthest_scope;
+}
+
+void overlay_reachable_look(struct overlay *overlay, uint64_t now_ns)
+{
+	const struct overlay_config *config = &overlay->config;
+	bool is_serving = config->serve == OVERLAY_SERVE_ON;
+
+	if (config->serve == OVERLAY_SERVE_AUTO)
+		is_serving = config->is_public || is_reachable(overlay);
+	overlay->join.reachable_ns = now_ns + OVERLAY_REACHABLE_EVERY_NS;
+	if (is_serving == overlay->is_serving)
+		return;
+	overlay->is_serving = is_serving;
+	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT | MESH_CAP_STORE,
+				      is_serving);
+}
+
+void overlay_reachable_note(struct overlay *overlay, const struct mesh_neighbour *asker,
+			    uint64_t now_ns)
+{
+	if (!asker->is_connected || asker->is_dialled ||
+	    kad_addr_scope_of(&asker->remote) <= overlay->dialled_scope)
+		return;
+	/* Its session may be another worker's, which is seen here alone. */
+	(void)look_at(overlay, asker);
+	overlay_reachable_look(overlay, now_ns);
+}
+
+/* --- nodes to begin with --- */
 
 struct entries {
-	struct overlay *overlay;
 	struct overlay_node nodes[ENTRIES_MAX];
 	unsigned cnt, seen_cnt;
 };
 
 /*
- * Those who are connected are asked whatever their HELLO said, for they may serve
- * since; of the others, met before, those who said so, each as likely as any other.
+ * Connected peers are asked whatever their HELLO said, for they may serve
+ * since; of the others, met before, those that said so, each as likely as any other.
  */
-static bool entry_take(void *arg, const struct mesh_neighbour *neighbour)
+static void entry_take(struct overlay *overlay, struct entries *entries,
+		       const struct mesh_neighbour *neighbour)
 {
-	struct entries *entries = arg;
 	struct overlay_node node;
 	uint64_t at = entries->cnt;
 
 	if ((!neighbour->is_connected && !(neighbour->caps & MESH_CAP_DHT)) ||
 	    !overlay_node_of(neighbour, &node))
-		return true;
+		return;
 	entries->seen_cnt++;
 	if (entries->cnt < ENTRIES_MAX)
 		entries->cnt++;
 	else
-		at = random_below(entries->overlay->random, entries->seen_cnt);
+		at = random_below(overlay->random, entries->seen_cnt);
 	if (at < ENTRIES_MAX)
 		entries->nodes[at] = node;
-	return true;
 }
 
 static void entries_tell(struct overlay *overlay, const struct overlay_node *nodes, unsigned cnt,
@@ -74,9 +131,13 @@ static void entries_tell(struct overlay *overlay, const struct overlay_node *nod
 void overlay_join_entries(struct overlay *overlay,
 			  void (*fn)(void *arg, const struct kad_contact *contact), void *arg)
 {
-	struct entries entries = {.overlay = overlay};
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
+	struct entries entries;
 
-	overlay->neighbours->each(overlay->mesh.mesh, entry_take, &entries);
+	entries.cnt = entries.seen_cnt = 0;
+	while (overlay->neighbours->next(overlay->mesh.mesh, &walk, &neighbour))
+		entry_take(overlay, &entries, &neighbour);
 	entries_tell(overlay, entries.nodes, entries.cnt, fn, arg);
 	entries_tell(overlay, overlay->join.known, overlay->join.known_cnt, fn, arg);
 }

@@ -6,23 +6,23 @@
 
 /*
  * How a node comes into the overlay and stays in it: a lookup of its own place, one in each
- * bucket between it and the farthest, then the table's upkeep: who has been silent is
- * pinged, who does not answer three times gives way.
+ * bucket between it and the farthest, then the table's upkeep: a silent node is
+ * pinged, and gives way after three pings without an answer.
  */
 void overlay_join_init(struct overlay *overlay);
 /*
- * overlay_join_entries calls fn for some who may serve, for when the table knows too few:
- * neighbours who say so, and those whom overlay_know was told of.
+ * overlay_join_entries calls fn for some nodes that may serve, for when the table knows too few:
+ * neighbours that say so, and those of overlay_know.
  */
 void overlay_join_entries(struct overlay *overlay,
 			  void (*fn)(void *arg, const struct kad_contact *contact), void *arg);
-/* overlay_join_hurry: somebody new may answer, so a join that waits for its next try waits no longer. */
+/* overlay_join_hurry: a new node may answer, so a join that waits for its next try goes on. */
 void overlay_join_hurry(struct overlay *overlay, uint64_t now_ns);
 void overlay_join_know(struct overlay *overlay, const struct overlay_node *node, uint64_t now_ns);
 void overlay_join_expire(struct overlay *overlay, uint64_t now_ns);
 uint64_t overlay_join_next_ns(const struct overlay *overlay);
 
-/* reachable.c: overlay_reachable_look decides anew whether this node serves; at most every few seconds. */
+/* overlay_reachable_look decides anew whether this node serves; at most every few seconds. */
 #define OVERLAY_REACHABLE_EVERY_NS (5 * 1000000000ull)
 void overlay_reachable_look(struct overlay *overlay, uint64_t now_ns);
 /* overlay_reachable_note: asker's request came. If its dial is news, that is not left to the next look. */

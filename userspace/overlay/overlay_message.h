@@ -18,7 +18,7 @@
  */
 #define OVERLAY_KEY_LEN 32 /* of a value: SHA-256 of its name */
 
-/* A node as others are told of it. */
+/* A node as others hear of it. */
 #define OVERLAY_NODES_MAX      20 /* in one answer: K */
 #define OVERLAY_NODE_ADDRS_MAX 4
 struct overlay_node {

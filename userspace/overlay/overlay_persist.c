@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/byte_cursor.h"
 #include "overlay_reason.h"
 #include "store/store.h"
@@ -106,40 +106,24 @@ int overlay_record_parse(const uint8_t *key, size_t key_len, const uint8_t *data
 	return 0;
 }
 
-struct each {
-	void (*fn)(void *arg, const struct overlay_record *record);
-	void *arg;
-};
-
-static bool each_item(void *arg, const struct store_item *item)
-{
-	const struct each *each = arg;
-	struct overlay_record record;
-
-	/* What cannot be read is put again by its owner. */
-	if (overlay_record_parse(item->key, item->key_len, item->value, item->value_len, &record) ==
-	    0)
-		each->fn(each->arg, &record);
-	return true;
-}
-
 int overlay_keep_each(struct overlay_keep *keep,
 		      void (*fn)(void *arg, const struct overlay_record *record), void *arg)
 {
-	struct store_snapshot *snapshot;
-	struct each each = {fn, arg};
-	int err;
+	struct store_iter iter = store_iter_fresh(keep->store, STORE_OVERLAY, STORE_ALL);
+	struct overlay_record record;
+	struct store_item item;
 
 	if (!keep->store)
 		return 0;
-	if ((err = store_snapshot_open(keep->store, &snapshot)) < 0)
-		return err;
-	err = store_each(snapshot, STORE_OVERLAY, NULL, 0, each_item, &each);
-	store_snapshot_close(snapshot);
-	return err;
+	/* What cannot be read is put again by its owner. */
+	while (store_iter_next(&iter, &item))
+		if (overlay_record_parse(item.key, item.key_len, item.value, item.value_len,
+					 &record) == 0)
+			fn(arg, &record);
+	return store_iter_end(&iter);
 }
 
-/* --- who waits --- */
+/* --- askers that wait --- */
 
 static void waiter_gone(void *arg)
 {
@@ -151,8 +135,8 @@ static void waiter_gone(void *arg)
 static void incoming_refuse(const struct overlay_keep *keep, struct mesh_incoming *incoming,
 			    enum overlay_reason reason)
 {
-	keep->ops->answer_error(incoming, (enum mesh_code)overlay_reason_code(reason),
-				overlay_reason_text(reason), 0);
+	keep->ops->answer_error(incoming, (enum mesh_code)overlay_reasons[reason].code,
+				overlay_reasons[reason].text, 0);
 }
 
 static void incoming_tell(const struct overlay_keep *keep, struct mesh_incoming *incoming,
@@ -238,7 +222,7 @@ int overlay_keep_put(struct overlay_keep *keep, const struct overlay_stored *kep
 		return 0;
 	record_key(kept, key);
 	record_write(&w, kept, until_s);
-	store_batch_put(batch, STORE_OVERLAY, key, sizeof(key), record, writer_len(&w));
+	store_batch_put(batch, STORE_OVERLAY, store_key(key, sizeof(key)), record, writer_len(&w));
 	return 0;
 }
 
@@ -248,7 +232,7 @@ static void key_delete(struct overlay_keep *keep, const uint8_t *key, uint64_t n
 	struct store_batch *batch = batch_open(keep, RECORD_KEY_LEN, now_ns);
 
 	if (batch)
-		store_batch_delete(batch, STORE_OVERLAY, key, RECORD_KEY_LEN);
+		store_batch_delete(batch, STORE_OVERLAY, store_key(key, RECORD_KEY_LEN));
 }
 
 void overlay_keep_delete(struct overlay_keep *keep, const struct overlay_stored *kept,

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "values.h"
 #include "mesh/seam.h"
 
@@ -14,7 +14,7 @@ struct store_batch;
 
 /*
  * Values on the disk. What changes is collected for a moment, then written as one
- * batch; who asked for a value to be stored is answered when that is durable, so what
+ * batch; a peer that stores a value is answered when that is durable, so what
  * was acknowledged survives any crash. Without a store all is durable at once.
  */
 #define OVERLAY_KEEP_WINDOW_NS 5000000ull /* changes are collected for so long, */
@@ -48,11 +48,11 @@ struct overlay_record {
 };
 
 size_t overlay_keep_footprint(void);
-/* overlay_keep_init: failed_cnt counts values that were acknowledged to nobody: the disk failed. */
+/* overlay_keep_init: failed_cnt counts values that were not acknowledged: the disk failed. */
 WEFT_MUST_CHECK
 int overlay_keep_init(struct overlay_keep *keep, struct arena *arena, struct store *store,
 		      const struct mesh_ops *ops, uint64_t *failed_cnt);
-/* overlay_keep_fini waits until what was submitted is durable; nobody is answered any more. */
+/* overlay_keep_fini waits until what was submitted is durable, and answers no more. */
 void overlay_keep_fini(struct overlay_keep *keep);
 
 /* overlay_keep_put: until_s is kept->until_ns on the wall clock. 0, -ENOMEM, or WEFT_EFULL: the disk lags. */

@@ -10,7 +10,7 @@
 
 /*
  * With a handshake on the way. A lookup does not wait so long: kad/lookup.h gives
- * the place of who is slow to another.
+ * the place of a slow node to another.
  */
 #define QUERY_TIMEOUT_NS (5 * NS_PER_S)
 /* Who is pinged before it is evicted has so long. */
@@ -55,7 +55,7 @@ static void query_free(struct overlay_query *query)
 
 /*
  * The contact as it has proved to be: if we have dialled it, at the address
- * that did it, whatever was told of others.
+ * that did it, whatever it said of others.
  */
 static struct kad_contact contact_proved(struct overlay *overlay, const struct kad_contact *asked)
 {
@@ -152,7 +152,7 @@ static void query_replied(void *arg, const struct mesh_reply *reply, uint64_t no
 	if (heard.err != WEFT_ETIMEOUT && heard.err != WEFT_EUNREACHABLE &&
 	    heard.err != WEFT_ECLOSED)
 		overlay_silent_forget(&overlay->silent, &query->contact, now_ns);
-	/* A value that was not taken says nothing against who would not have it. */
+	/* A value that was not taken says nothing against the node that refused it. */
 	if (query->kind != OVERLAY_QUERY_STORE || heard.err == WEFT_ETIMEOUT)
 		table_note(overlay, query, heard.err, now_ns);
 	if (query->run) {

@@ -5,7 +5,7 @@
 #include "overlay_state.h"
 
 /*
- * Requests of ours to one node: sent, waited for, and what comes of them told to the
+ * Requests to one node: sent, waited for, and what comes of them passed to the
  * table and to the run whose they are.
  */
 enum overlay_query_kind {

@@ -11,6 +11,11 @@
 #include "crypto/sha256.h"
 #include "overlay_join.h"
 
+const struct weft_reason_row overlay_reasons[] = {
+#define REASON WEFT_REASON_ROW
+#include "overlay/overlay_reasons.def"
+};
+
 /* An answer on its way: its bytes are lent to the mesh. */
 struct answer {
 	struct heap *heap;
@@ -48,8 +53,9 @@ static void refuse(struct overlay *overlay, const struct mesh_call *call,
 {
 	overlay_count(overlay, reason);
 	note_refused(overlay, call, pool_of(reason, NULL), not_before_ms);
-	overlay->mesh.ops->answer_error(call->incoming, (enum mesh_code)overlay_reason_code(reason),
-					overlay_reason_text(reason), not_before_ms);
+	overlay->mesh.ops->answer_error(call->incoming,
+					(enum mesh_code)overlay_reasons[reason].code,
+					overlay_reasons[reason].text, not_before_ms);
 }
 
 static void answer_done(void *arg)
@@ -86,7 +92,7 @@ static void answer_found(struct overlay *overlay, const struct mesh_call *call,
 		answer_done(answer);
 }
 
-/* --- who asks --- */
+/* --- the asker --- */
 
 bool overlay_node_of(const struct mesh_neighbour *neighbour, struct overlay_node *out_node)
 {
@@ -137,8 +143,8 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 /* --- finds --- */
 
 /*
- * A member at its first address, where it had a session with this node, if who asks from there
- * can use that. What it announced beside is its word alone, and not told onward.
+ * A member at its first address, where it had a session with this node, if the asker
+ * can use that. What it announced beside is its word alone, and not passed on.
  */
 static bool node_for(const struct overlay_node *member, const struct addr *asker,
 		     struct overlay_node *out_node)
@@ -159,8 +165,9 @@ static void nodes_find(struct overlay *overlay, const struct kad_id *target,
 {
 	/* Some may be of no use to this asker. */
 	const struct kad_node *closest[2 * OVERLAY_NODES_MAX];
-	unsigned cnt = kad_table_closest(overlay->table, target, KAD_TELL, now_ns, closest,
-					 2 * OVERLAY_NODES_MAX);
+	unsigned cnt =
+		kad_table_closest(overlay->table, &(struct kad_near){target, KAD_TELL, now_ns},
+				  closest, 2 * OVERLAY_NODES_MAX);
 
 	found->node_cnt = 0;
 	for (unsigned i = 0; i < cnt && found->node_cnt < OVERLAY_NODES_MAX; i++) {
@@ -174,9 +181,10 @@ static void nodes_find(struct overlay *overlay, const struct kad_id *target,
 }
 
 /* The beginning of both finds; false: call was answered. */
-static bool find_begin(struct overlay *overlay, const struct mesh_call *call, size_t target_len,
-		       uint64_t now_ns, struct overlay_find *find, struct overlay_found *found)
+static bool find_begin(struct overlay *overlay, const struct mesh_call *call, uint64_t now_ns,
+		       struct overlay_find *find, struct overlay_found *found)
 {
+	size_t target_len = call->type == MESH_FIND_NODE ? KAD_ID_LEN : OVERLAY_KEY_LEN;
 	struct mesh_neighbour asker;
 	struct kad_id target;
 
@@ -199,7 +207,7 @@ static void on_find_node(void *ctx, const struct mesh_call *call, uint64_t now_n
 	struct overlay_found found = {0};
 	struct overlay_find find;
 
-	if (find_begin(overlay, call, KAD_ID_LEN, now_ns, &find, &found))
+	if (find_begin(overlay, call, now_ns, &find, &found))
 		answer_found(overlay, call, &found, OVERLAY_NODES_TOLD);
 }
 
@@ -262,7 +270,7 @@ static void on_find_value(void *ctx, const struct mesh_call *call, uint64_t now_
 	struct overlay_found found = {0};
 	struct overlay_find find;
 
-	if (!find_begin(overlay, call, OVERLAY_KEY_LEN, now_ns, &find, &found))
+	if (!find_begin(overlay, call, now_ns, &find, &found))
 		return;
 	page_fill(kept, overlay_show(overlay, find.target, find.after, now_ns, kept), &found);
 	answer_found(overlay, call, &found, OVERLAY_VALUES_TOLD);
@@ -300,7 +308,7 @@ static enum overlay_reason store_judge(struct overlay *overlay, const struct ove
 	return kept->claim.expires_s > wall_s ? OVERLAY_STORED : OVERLAY_EXPIRED;
 }
 
-/* That this node dialled a peer says nothing here: to store, it dials whom it is told of. */
+/* That this node dialled a peer says nothing here: to store, it dials nodes that others name. */
 static enum fair_class asker_class(const struct mesh_neighbour *asker)
 {
 	return asker->is_known ? FAIR_KNOWN : FAIR_UNKNOWN;
@@ -367,8 +375,9 @@ static void on_store(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		return;
 	}
 	note_refused(overlay, call, taken.pool, taken.not_before_ms);
-	overlay->mesh.ops->answer_error(call->incoming, (enum mesh_code)overlay_reason_code(reason),
-					overlay_reason_text(reason), taken.not_before_ms);
+	overlay->mesh.ops->answer_error(call->incoming,
+					(enum mesh_code)overlay_reasons[reason].code,
+					overlay_reasons[reason].text, taken.not_before_ms);
 }
 
 int overlay_serve_init(struct overlay *overlay)

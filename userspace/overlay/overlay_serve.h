@@ -25,7 +25,7 @@ enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_s
 				 const struct mesh_neighbour *asker, uint64_t now_ns,
 				 struct overlay_taken *out_taken);
 /*
- * overlay_show gives what is kept under key and may be told now: its time is looked at
+ * overlay_show gives what is kept under key and may be shown now: its time is looked at
  * again, and its signature if it came from the disk. As overlay_values_list.
  */
 unsigned overlay_show(struct overlay *overlay, const uint8_t *key, const uint8_t *after,

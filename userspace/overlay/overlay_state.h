@@ -2,20 +2,20 @@
 #ifndef WEFT_OVERLAY_OVERLAY_STATE_H
 #define WEFT_OVERLAY_OVERLAY_STATE_H
 
-#include "base/arena.h"
-#include "base/heap.h"
-#include "base/pool.h"
+#include "base/memory/arena.h"
+#include "base/memory/heap.h"
+#include "base/memory/pool.h"
 #include "book.h"
 #include "overlay_persist.h"
 #include "overlay.h"
-#include "base/request_quota.h"
+#include "base/fair/request_quota.h"
 #include "overlay_rules.h"
 #include "silent.h"
 #include "values.h"
 
 /* The overlay's objects, private to this folder. One worker owns all of them. */
 
-/* Nodes that others have named and that are worth a try when nobody else is known. */
+/* Nodes that others have named and that are worth a try when no others are known. */
 #define OVERLAY_KNOWN_MAX 64
 
 struct overlay_join {
@@ -27,7 +27,7 @@ struct overlay_join {
 	uint64_t thin_ns;	 /* no lookup for want of nodes before */
 	uint64_t thin_pause_ns;
 	uint64_t ping_ns;      /* no ping before */
-	uint64_t reachable_ns; /* reachable.c looks again then */
+	uint64_t reachable_ns; /* overlay_reachable_look is due then */
 	struct overlay_node known[OVERLAY_KNOWN_MAX];
 	unsigned known_cnt, known_idx; /* the next one goes there */
 };
@@ -43,11 +43,11 @@ struct overlay {
 	uint64_t now_ns; /* of the last turn */
 	bool is_started, is_serving;
 	bool has_met; /* a session was there */
-	/* From how far somebody has dialled us, and how far any peer was, since the start. */
+	/* From how far a peer has dialled this node, and how far any peer was, since the start. */
 	enum kad_addr_scope dialled_scope, farthest_scope;
 	struct arena arena;
-	struct heap *work;    /* requests and puts of our own at the moment */
-	struct heap *answers; /* to peers, who may be slow to take them */
+	struct heap *work;    /* requests and puts of this node under way */
+	struct heap *answers; /* to peers, which may be slow to take them */
 	uint64_t secret[2];
 	struct overlay_rules rules;
 	struct request_quota quota;

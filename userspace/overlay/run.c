@@ -13,7 +13,7 @@
 #define SEED_CNT 40
 /* However slowly nodes answer, it ends after this. */
 #define BUDGET_NS (60 * NS_PER_S)
-/* Refused for want of room, which nobody announces: tried again after this. */
+/* Refused for want of room, whose end no event announces: tried again after this. */
 #define RETRY_NS (20 * NS_PER_MS)
 /* Stores of one put that are out at once: each may be 64 KiB. */
 #define WRITE_OUT_MAX 8
@@ -55,13 +55,14 @@ static void run_seed_any(void *arg, const struct kad_contact *contact)
 	(void)kad_lookup_seed(&run->lookup, contact);
 }
 
-/* Those that were silent are asked when nobody else is known. */
+/* Those that were silent are asked when no others are known. */
 static void run_seeds(struct overlay_run *run, uint64_t now_ns)
 {
 	struct overlay *overlay = run->overlay;
 	const struct kad_node *seeds[SEED_CNT];
-	unsigned cnt = kad_table_closest(overlay->table, &run->lookup.params.target, KAD_ASK,
-					 now_ns, seeds, SEED_CNT);
+	unsigned cnt = kad_table_closest(
+		overlay->table, &(struct kad_near){&run->lookup.params.target, KAD_ASK, now_ns},
+		seeds, SEED_CNT);
 	void (*seed)(void *arg, const struct kad_contact *contact) = run_seed;
 
 	for (unsigned round = 0; round < 2 && !run->lookup.node_cnt; round++) {
@@ -74,8 +75,7 @@ static void run_seeds(struct overlay_run *run, uint64_t now_ns)
 }
 
 static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_kind kind,
-				     const struct kad_id *target, overlay_done_fn done, void *arg,
-				     uint64_t now_ns)
+				     const struct kad_id *target, uint64_t now_ns)
 {
 	struct overlay_run *run = pool_acquire(&overlay->runs);
 	struct kad_lookup_params params = {
@@ -91,8 +91,6 @@ static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_k
 		return NULL;
 	run->overlay = overlay;
 	run->kind = kind;
-	run->done = done;
-	run->arg = arg;
 	run->begin_ns = now_ns;
 	run->retry_ns = UINT64_MAX;
 	kad_lookup_init(&run->lookup, &params, now_ns);
@@ -103,8 +101,7 @@ static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_k
 }
 
 static struct overlay_run *run_start_named(struct overlay *overlay, enum overlay_run_kind kind,
-					   const void *name, size_t name_len, overlay_done_fn done,
-					   void *arg, uint64_t now_ns)
+					   const void *name, size_t name_len, uint64_t now_ns)
 {
 	uint8_t key[OVERLAY_KEY_LEN];
 	struct overlay_run *run;
@@ -112,7 +109,7 @@ static struct overlay_run *run_start_named(struct overlay *overlay, enum overlay
 
 	sha256(name, name_len, key);
 	memcpy(target.bytes, key, sizeof(target.bytes));
-	run = run_start(overlay, kind, &target, done, arg, now_ns);
+	run = run_start(overlay, kind, &target, now_ns);
 	if (!run)
 		return NULL;
 	memcpy(run->key, key, sizeof(run->key));
@@ -178,24 +175,25 @@ static int put_write_message(struct overlay_run *run, const uint8_t *value, size
 	return 0;
 }
 
-int overlay_run_put(struct overlay *overlay, const void *name, size_t name_len,
-		    const uint8_t *value, size_t len, overlay_done_fn done, void *arg,
+int overlay_run_put(struct overlay *overlay, const struct overlay_put_params *params,
 		    uint64_t now_ns, struct overlay_run **out_run)
 {
 	uint64_t wall_s = overlay_wall_now_s(overlay, now_ns), ttl_s;
+	const struct overlay_value *value = &params->value;
 	const struct overlay_rule *rule;
-	const struct overlay_value put = {name, name_len, value, len};
 	struct overlay_claim claim = {0};
 	struct overlay_run *run;
-	int err = judgement_err(overlay_rules_judge(&overlay->rules, &put, wall_s, &rule, &claim));
+	int err = judgement_err(overlay_rules_judge(&overlay->rules, value, wall_s, &rule, &claim));
 
 	if (err < 0)
 		return err;
-	run = run_start_named(overlay, RUN_PUT, name, name_len, done, arg, now_ns);
+	run = run_start_named(overlay, RUN_PUT, value->name, value->name_len, now_ns);
 	if (!run)
 		return WEFT_EFULL;
+	run->done = params->done;
+	run->arg = params->arg;
 	ttl_s = claim.expires_s - wall_s;
-	err = put_write_message(run, value, len,
+	err = put_write_message(run, value->bytes, value->len,
 				ttl_s < OVERLAY_TTL_MAX_S ? ttl_s : OVERLAY_TTL_MAX_S);
 	if (err < 0) {
 		run_free(run);
@@ -206,22 +204,23 @@ int overlay_run_put(struct overlay *overlay, const void *name, size_t name_len,
 	return 0;
 }
 
-int overlay_run_get(struct overlay *overlay, const void *name, size_t name_len, uint8_t tag,
-		    overlay_value_fn value, overlay_done_fn done, void *arg, uint64_t now_ns,
-		    struct overlay_run **out_run)
+int overlay_run_get(struct overlay *overlay, const struct overlay_get_params *params,
+		    uint64_t now_ns, struct overlay_run **out_run)
 {
-	const struct overlay_rule *rule = overlay_rules_find(&overlay->rules, tag);
+	const struct overlay_rule *rule = overlay_rules_find(&overlay->rules, params->tag);
 	struct overlay_run *run;
 
 	if (!rule)
 		return WEFT_EUNKNOWN;
-	if (!overlay_rule_has_name(rule, name, name_len))
+	if (!overlay_rule_has_name(rule, params->name, params->name_len))
 		return WEFT_EMALFORMED;
-	run = run_start_named(overlay, RUN_GET, name, name_len, done, arg, now_ns);
+	run = run_start_named(overlay, RUN_GET, params->name, params->name_len, now_ns);
 	if (!run)
 		return WEFT_EFULL;
-	run->tag = tag;
-	run->value = value;
+	run->done = params->done;
+	run->arg = params->arg;
+	run->tag = params->tag;
+	run->value = params->value;
 	overlay->get_cnt++;
 	*out_run = run;
 	return 0;
@@ -230,7 +229,13 @@ int overlay_run_get(struct overlay *overlay, const void *name, size_t name_len, 
 struct overlay_run *overlay_run_nodes(struct overlay *overlay, const struct kad_id *target,
 				      overlay_done_fn done, void *arg, uint64_t now_ns)
 {
-	return run_start(overlay, RUN_NODES, target, done, arg, now_ns);
+	struct overlay_run *run = run_start(overlay, RUN_NODES, target, now_ns);
+
+	if (run) {
+		run->done = done;
+		run->arg = arg;
+	}
+	return run;
 }
 
 /* --- the end --- */

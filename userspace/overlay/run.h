@@ -13,17 +13,15 @@
  *         -> heard: values, further nodes -> flush ...
  *         -> the nearest are known: store -> done
  *
- * Nothing is told before the next flush.
+ * No callback runs before the next flush.
  */
 size_t overlay_run_size(void);
 
 /* overlay_run_{put,get}: as overlay_ops. */
-int overlay_run_put(struct overlay *overlay, const void *name, size_t name_len,
-		    const uint8_t *value, size_t len, overlay_done_fn done, void *arg,
+int overlay_run_put(struct overlay *overlay, const struct overlay_put_params *params,
 		    uint64_t now_ns, struct overlay_run **out_run);
-int overlay_run_get(struct overlay *overlay, const void *name, size_t name_len, uint8_t tag,
-		    overlay_value_fn value, overlay_done_fn done, void *arg, uint64_t now_ns,
-		    struct overlay_run **out_run);
+int overlay_run_get(struct overlay *overlay, const struct overlay_get_params *params,
+		    uint64_t now_ns, struct overlay_run **out_run);
 /* overlay_run_nodes looks for the nodes around target, for what the table learns. NULL: no room. */
 struct overlay_run *overlay_run_nodes(struct overlay *overlay, const struct kad_id *target,
 				      overlay_done_fn done, void *arg, uint64_t now_ns);
@@ -35,11 +33,11 @@ void overlay_run_hear(struct overlay_run *run, const struct overlay_heard *heard
 void overlay_runs_expire(struct overlay *overlay, uint64_t now_ns);
 uint64_t overlay_runs_next_ns(const struct overlay *overlay);
 /*
- * overlay_run_teller gives the address of the node that told of the node in slot: of its session
+ * overlay_run_teller gives the address of the node that named the node in slot: of its session
  * where there is one. Family ADDR_NONE: this node's own table did.
  */
 struct addr overlay_run_teller(const struct overlay_run *run, uint16_t slot);
-/* overlay_runs_mark marks in the book whom lookups name. */
+/* overlay_runs_mark marks in the book what lookups name. */
 void overlay_runs_mark(struct overlay *overlay);
 
 #endif

@@ -8,7 +8,7 @@
 #define PAGES_MAX 64
 
 /*
- * Where a value's hash is or would be. Its lowest bit is clear when the value was a lie: whoever
+ * Where a value's hash is or would be. Its lowest bit is clear when the value was a lie: a node that
  * gives it again lies as well, and nothing is verified twice.
  */
 static uint64_t *seen_at(struct overlay_run *run, uint64_t hash)
@@ -75,7 +75,7 @@ bool overlay_run_tell_own(struct overlay_run *run, uint64_t now_ns)
 	return true;
 }
 
-/* What has expired since may be honest, and so may who has another clock. */
+/* What has expired since may be honest, and so may a node with another clock. */
 static bool is_lie(enum overlay_reason reason)
 {
 	return reason != OVERLAY_STORED && reason != OVERLAY_EXPIRED &&
@@ -152,12 +152,14 @@ static void nodes_hear(struct overlay_run *run, const struct overlay_heard *hear
 	for (unsigned i = 0; i < found->node_cnt; i++)
 		if (!overlay_silent_has(&run->overlay->silent, &told[i], now_ns))
 			told[cnt++] = told[i];
-	kad_lookup_answered(&run->lookup, heard->slot, heard->slot, told, cnt, now_ns);
+	kad_lookup_answered(&run->lookup, heard->slot,
+			    &(struct kad_answer){.tag = heard->slot, .contacts = told, .cnt = cnt},
+			    now_ns);
 }
 
 /*
- * The values first: who is told of one may start runs of its own, and contacts that nobody
- * uses yet do not live so long. False: run is gone.
+ * The values first: a callback may start runs of its own, and contacts that are not in use
+ * yet do not live so long. False: run is gone.
  */
 static bool found_hear(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
 {

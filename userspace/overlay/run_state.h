@@ -6,7 +6,7 @@
 
 /* A run's insides, private to run*.c. */
 
-/* Values told of in one get, each once; hashes in a table that stays half empty. */
+/* Values of one get, each once; hashes in a table that stays half empty. */
 #define OVERLAY_SEEN_SLOTS 1024
 
 enum overlay_run_kind { RUN_NODES, RUN_GET, RUN_PUT };

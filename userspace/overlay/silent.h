@@ -8,7 +8,7 @@
 
 #include "base/fair/fair_path.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "kad/kad_contact.h"
 
 /*
@@ -18,7 +18,7 @@
  *
  * An entry is of an id at one address: a false address of a living node hides that address alone.
  *
- * Contacts are free to invent, so an entry belongs to the node that told of the contact, by the
+ * Contacts are free to invent, so an entry belongs to the node that named the contact, by the
  * address at which that node answered: a full table gives up the oldest entry of the teller with
  * most of them (base/fair/fair.h). Entries of this node's own routing table have half of the places
  * for themselves. A teller of many silent contacts loses its own entries and no other. An
@@ -42,7 +42,7 @@ int overlay_silent_init(struct overlay_silent *silent, struct arena *arena,
 			const struct fair_paths *paths);
 /*
  * overlay_silent_note: contact did not answer in time. teller is the address of the node that
- * told of it; of family ADDR_NONE, this node's routing table did.
+ * named it; of family ADDR_NONE, this node's routing table did.
  */
 void overlay_silent_note(struct overlay_silent *silent, const struct kad_contact *contact,
 			 const struct addr *teller, uint64_t now_ns);

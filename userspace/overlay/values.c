@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/heap.h"
+#include "base/memory/arena.h"
+#include "base/memory/heap.h"
 #include "crypto/sha256.h"
 
 /* More are not evicted for one value: the heap is cut up, then, or the value too large for it. */
@@ -13,7 +13,7 @@
 struct overlay_values {
 	struct kad_storage *index;
 	struct heap *heap;
-	overlay_forgot_fn forgot;
+	void (*forgot)(void *ctx, const struct overlay_stored *kept);
 	void *ctx;
 	const struct overlay_stored *successor; /* of the one that is dropped now; NULL: none */
 };
@@ -53,19 +53,22 @@ static void stored_dropped(void *arg, const struct kad_value *value)
 }
 
 int overlay_values_new(struct arena *arena, const struct overlay_values_config *config,
-		       const struct kad_id *own_id, struct random *random, overlay_forgot_fn forgot,
-		       void *ctx, struct overlay_values **out_values)
+		       struct overlay_values **out_values)
 {
 	struct kad_storage_config index = index_config(config);
 	struct overlay_values *values = arena_alloc(arena, sizeof(*values));
+	struct kad_storage_params params = {.config = &index,
+					    .own_id = config->own_id,
+					    .random = config->random,
+					    .dropped = stored_dropped,
+					    .arg = values};
 	int err;
 
 	if (!values)
 		return WEFT_EFULL;
-	values->forgot = forgot;
-	values->ctx = ctx;
-	err = kad_storage_new(arena, &index, own_id, random, stored_dropped, values,
-			      &values->index);
+	values->forgot = config->forgot;
+	values->ctx = config->ctx;
+	err = kad_storage_new(arena, &params, &values->index);
 	if (err < 0 || (err = heap_new(config->memory_len, &values->heap)) < 0)
 		return err;
 	*out_values = values;
@@ -94,7 +97,7 @@ static struct kad_id owner_of(const uint8_t *writer)
 	return place_of(hash);
 }
 
-/* The unknown peer of another key at the same place is nobody's accident; it is not told. */
+/* The value of another key at the same place is no accident; it is not shown. */
 static bool stored_is_under(const struct overlay_stored *kept, const uint8_t *key)
 {
 	return memcmp(kept->key, key, OVERLAY_KEY_LEN) == 0;
@@ -189,7 +192,7 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	if (!kept)
 		return OVERLAY_STORE_FULL;
 	value.handle = (uintptr_t)kept;
-	/* What making room evicted may have been the former one: then nobody is replaced. */
+	/* What making room evicted may have been the former one: then none is replaced. */
 	values->successor = kad_storage_find(values->index, place, owner) ? kept : NULL;
 	done = kad_storage_put(values->index, &value, put->now_ns);
 	values->successor = NULL;

@@ -15,7 +15,7 @@
 /*
  * The values that this node keeps for the overlay: sets of one value per writer
  * under a key. The index is kad/storage.h; here are the bytes, the caps of each rule, and
- * who replaces whom:
+ * which value replaces which:
  *
  *   - of one writer, the highest seq; of two under the same seq, the one that is here;
  *   - of one prefix, the first prefix_max under a key;
@@ -23,12 +23,18 @@
  *     stored them (kad/storage.h).
  */
 struct overlay_values;
+struct overlay_stored;
 
 struct overlay_values_config {
 	uint32_t value_cap;
 	size_t memory_len;
 	uint32_t subnet_max;
 	struct fair_site site;
+	const struct kad_id *own_id;
+	struct random *random; /* used while the values live */
+	/* A value goes (evicted, displaced, expired); not when another of its writer comes. */
+	void (*forgot)(void *ctx, const struct overlay_stored *kept);
+	void *ctx;
 };
 
 /* A value as it is kept; borrowed until values change. */
@@ -36,7 +42,7 @@ struct overlay_stored {
 	uint8_t key[OVERLAY_KEY_LEN];
 	const struct overlay_rule *rule;
 	struct overlay_claim claim;
-	struct addr source; /* of who stored it; ADDR_NONE: this node itself */
+	struct addr source; /* of the store; ADDR_NONE: this node itself */
 	uint64_t until_ns;  /* it is forgotten then */
 	bool is_checked;    /* by its rule, since this process began */
 	uint16_t name_len;
@@ -49,15 +55,11 @@ static inline const uint8_t *overlay_stored_value(const struct overlay_stored *k
 	return kept->bytes + kept->name_len;
 }
 
-/* forgot: a value goes (evicted, displaced, expired); not when another of its writer comes. */
-typedef void (*overlay_forgot_fn)(void *ctx, const struct overlay_stored *kept);
-
 size_t overlay_values_footprint(const struct overlay_values_config *config);
-/* overlay_values_new: 0, WEFT_EFULL (arena), -errno. random is used while they live. */
+/* overlay_values_new: 0, WEFT_EFULL (arena), -errno. */
 WEFT_MUST_CHECK
 int overlay_values_new(struct arena *arena, const struct overlay_values_config *config,
-		       const struct kad_id *own_id, struct random *random, overlay_forgot_fn forgot,
-		       void *ctx, struct overlay_values **out_values);
+		       struct overlay_values **out_values);
 /* overlay_values_free: of the bytes alone; the arena is its owner's. Takes NULL. */
 void overlay_values_free(struct overlay_values *values);
 
@@ -88,8 +90,8 @@ const struct overlay_stored *overlay_values_has(const struct overlay_values *val
 						size_t len);
 /*
  * overlay_values_list gives what is kept under key, in the order of writers, from the first
- * after a writer on (NULL: all). Returns how many of out[0, OVERLAY_KEY_MAX) were set. Who
- * has one judged again may set is_checked.
+ * after a writer on (NULL: all). Returns how many of out[0, OVERLAY_KEY_MAX) were set. A
+ * caller that judges one again may set is_checked.
  */
 unsigned overlay_values_list(const struct overlay_values *values, const uint8_t *key,
 			     const uint8_t *after, struct overlay_stored **out);

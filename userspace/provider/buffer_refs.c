@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provider/buffer_refs.h"
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 #define COPY_LEN_MAX 4096 /* less is copied by the channel: a block that waits costs more */
 
@@ -81,7 +81,7 @@ static int ref_send(struct buffer_ref *ref, struct service_channel *channel)
 bool provider_buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel)
 {
 	while (buffer_refs->pending_cnt) {
-		/* Of a channel that is closed one hears by its end. */
+		/* A closed channel reports its end by ended. */
 		if (ref_send(buffer_refs->pending[0], channel) < 0)
 			return false;
 		buffer_refs->pending[0] = buffer_refs->pending[1];

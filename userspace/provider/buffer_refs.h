@@ -8,13 +8,13 @@ struct heap;
 struct buffer_refs;
 
 /*
- * Private to provider/: blocks of a bounded heap whose bytes are on their way to a
- * caller. A block is filled, waits its turn (pending), is lent to the channel,
- * and comes back when its bytes were acknowledged. So what is under way is at
- * most so many blocks, and who fills them waits for one.
+ * Private to provider/: blocks of a bounded heap whose bytes are on their way to a caller. A block
+ * is filled, waits its turn (pending), is lent to the channel, and comes back when its bytes were
+ * acknowledged. So the number of blocks bounds the bytes under way, and a reader without a free
+ * block waits for one.
  */
 #define BUFFER_REFS_BLOCK_LEN                                                                      \
-	65536 /* what a heap gives without loss; 16 of them are 1 MiB under way */
+	65536 /* a block size that wastes nothing of a heap; 16 of them are 1 MiB under way */
 #define BUFFER_REFS_BLOCK_CNT 16
 
 struct buffer_ref {
@@ -29,7 +29,7 @@ struct buffer_refs {
 	struct heap *heap;
 	/* A block came back; maybe while the channel is being called. */
 	void (*returned)(struct buffer_refs *buffer_refs);
-	struct buffer_ref head; /* one more, for what goes before all others */
+	struct buffer_ref head; /* one more, for a message that goes before all others */
 	struct buffer_ref blocks[BUFFER_REFS_BLOCK_CNT];
 	struct buffer_ref *pending[2]; /* in order: head, and a block behind it */
 	unsigned pending_cnt;
@@ -44,9 +44,14 @@ void provider_buffer_refs_fini(struct buffer_refs *buffer_refs);
 /* provider_buffer_refs_acquire: a block of BUFFER_REFS_BLOCK_LEN bytes, or NULL. */
 struct buffer_ref *provider_buffer_refs_acquire(struct buffer_refs *buffer_refs);
 void provider_buffer_refs_release(struct buffer_ref *ref);
-/* provider_buffer_refs_pend: len bytes of buffer reference are to be sent. At most one block pends. */
+/*
+ * provider_buffer_refs_pend: len bytes of buffer reference are to be sent. At most one block pends.
+ */
 void provider_buffer_refs_pend(struct buffer_ref *ref, size_t len);
-/* provider_buffer_refs_send hands what pends to channel, each as a message; true: nothing pends any more. */
+/*
+ * provider_buffer_refs_send hands the pending blocks to channel, each as a message; true: none is
+ * left.
+ */
 bool provider_buffer_refs_send(struct buffer_refs *buffer_refs, struct service_channel *channel);
 /* provider_buffer_refs_has_room: a block is to be had, as far as the limit goes. */
 bool provider_buffer_refs_has_room(const struct buffer_refs *buffer_refs);

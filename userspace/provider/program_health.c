@@ -39,7 +39,7 @@ static void health_become(struct offer *offer, enum provider_state state, const 
 			    now_ns);
 }
 
-/* health_end_check closes what a check that runs has open. */
+/* health_end_check closes the descriptors of a running check. */
 static void health_end_check(struct offer *offer)
 {
 	struct health *health = &offer->health;
@@ -96,7 +96,10 @@ static void health_slow(struct offer *offer, const char *why, uint64_t now_ns)
 
 void provider_health_refused(struct offer *offer, int err, uint64_t now_ns)
 {
-	/* That we ran out of descriptors says nothing of the program, a full backlog says it lives. */
+	/*
+	 * A lack of descriptors here says nothing about the program; a full backlog says that it
+	 * lives.
+	 */
 	if (err == -EMFILE || err == -ENFILE || err == -EAGAIN)
 		return;
 	health_bad(offer, provider_upstream_err_text(err), now_ns);
@@ -189,7 +192,7 @@ static void health_check_listener(struct offer *offer, uint64_t now_ns)
 	health_next(offer, HEALTH_TIMEOUT_NS, now_ns);
 }
 
-/* Only its user can say: the file may be the daemon's to read, or below what the program may not see. */
+/* Only its user can check: weftd may read files, and see paths, that the program may not. */
 static void health_check_file(struct offer *offer, uint64_t now_ns)
 {
 	int err = provider_exec_launch_check(offer);

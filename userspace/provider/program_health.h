@@ -2,7 +2,7 @@
 #ifndef WEFT_PROVIDER_PROGRAM_HEALTH_H
 #define WEFT_PROVIDER_PROGRAM_HEALTH_H
 
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/timer.h"
 #include "provider/provider.h"
 
@@ -10,16 +10,14 @@ struct offer;
 struct health_ask;
 
 /*
- * Private to provider/: whether an offer's program lives. http: it accepts a
- * connection, and answers GET of its health path by a status below 400 if it has
- * one; socket: it accepts a connection; exec: its user can run the file. Its
- * offer is ready while it does. One slow answer is forgiven, two in a
- * row are not; nobody listening is believed at once.
+ * Private to provider/: whether an offer's program lives. http: it accepts a connection, and
+ * answers GET of its health path by a status below 400 if it has one; socket: it accepts a
+ * connection; exec: its user can run the file. Its offer is ready while it does. One slow answer is
+ * forgiven, two in a row are not; a refused connection counts at once.
  *
- * A stopped program still accepts connections, since the kernel does. So two
- * calls or requests of HTTP in a row that used up the offer's own timeout, while
- * the program answered none, set the offer down for a pause, which doubles each
- * time. An answer ends the pause and the doubling.
+ * A stopped program still accepts connections, since the kernel does. So two calls or requests of
+ * HTTP in a row that used up the offer's own timeout, while the program answered none, set the
+ * offer down for a pause, which doubles each time. An answer ends the pause and the doubling.
  */
 #define HEALTH_TIMEOUT_NS   (3ull * 1000000000)
 #define HEALTH_SOON_NS	    (1ull * 1000000000) /* while it is down, or after one slow answer */
@@ -49,14 +47,14 @@ void provider_health_start(struct offer *offer, uint64_t now_ns);
 void provider_health_stop(struct offer *offer);
 /* provider_health_suspect: a connection closed for no reason we know; checked soon. */
 void provider_health_suspect(struct offer *offer, uint64_t now_ns);
-/* provider_health_refused: the program cannot be reached, told by connecting to it: -errno. */
+/* provider_health_refused: connecting to the program failed by err, -errno. */
 void provider_health_refused(struct offer *offer, int err, uint64_t now_ns);
 /* provider_health_call_answered: the program replied to a call, by a result or an error. */
 void provider_health_call_answered(struct offer *offer, uint64_t now_ns);
 /* provider_health_call_overdue: a call that came at came_ns used up the offer's own timeout. */
 void provider_health_call_overdue(struct offer *offer, uint64_t came_ns, uint64_t now_ns);
 
-/* provider_health_checked: what the launcher found; fault NULL: it can be run. */
+/* provider_health_checked: the launcher's result; fault NULL: it can be run. */
 void provider_health_checked(struct offer *offer, const char *fault, uint64_t now_ns);
 
 #endif

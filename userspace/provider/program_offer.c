@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kinds of offers share: limits of what is under way, and what is told of them. */
+/* The common part of all kinds of offers: limits of their calls and streams, and their events. */
 #include "provider/waiting.h"
 
 #include "base/assert.h"

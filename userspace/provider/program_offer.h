@@ -2,13 +2,13 @@
 #ifndef WEFT_PROVIDER_PROGRAM_OFFER_H
 #define WEFT_PROVIDER_PROGRAM_OFFER_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/list.h"
-#include "base/poller.h"
-#include "base/pool.h"
+#include "base/thread/poller.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "base/fair/turns.h"
 #include "provider/program_health.h"
@@ -16,9 +16,9 @@
 #include "provider/http/upstream.h"
 
 /*
- * Private to provider/: one offer, and what the kinds share. Whatever is under
- * way for a caller is an active: it counts against the offer's and everybody's
- * limit, and knows how to end when its offer does.
+ * Private to provider/: one offer, and the common part of the kinds. A call or stream under way for
+ * a caller is an active: it counts against the offer's limit and the limit of all, and knows how to
+ * end when its offer does.
  */
 struct provider {
 	struct provider_config config;
@@ -38,7 +38,8 @@ struct provider {
 	struct pool waiting, turn_accounts; /* waiting.h */
 	/*
 	 * What is under way, by offer and, within it, by the caller's family, network, address and
-	 * key: of streams, which may stay, the youngest of the network that has most ends for a caller with fewer.
+	 * key: of streams, which may stay, the youngest of the network that has most ends for a
+	 * caller with fewer.
 	 */
 	struct fair places;
 	struct fair_paths paths;
@@ -62,20 +63,20 @@ struct offer {
 	uint32_t active_cnt;
 	uint32_t apart_cnt; /* of actives, those that count no longer */
 	uint64_t call_cnt, stream_cnt, failed_cnt;
-	uint64_t told_ns; /* when a failure was last told */
-	uint64_t said_ns; /* a second began in which said_cnt lines of standard error were told */
-	unsigned said_cnt;
+	uint64_t told_ns;		       /* when a failure was last reported */
+	uint64_t said_ns;		       /* start of the second that said_cnt counts */
+	unsigned said_cnt;		       /* reported lines of standard error */
 	const struct service_handler *handler; /* of its kind */
 	struct turns turns;		       /* calls that wait for it */
 	struct timer turn;		       /* set while the next of them may begin */
 	bool is_serving;		       /* one of them begins */
-	bool is_leaving;		       /* the store was told to forget it */
+	bool is_leaving;		       /* the store was asked to forget it */
 	bool is_gone;			       /* withdrawn; what is under way holds it */
 };
 
 struct active;
 struct active_kind {
-	/* Tells the caller that the service is unavailable, and why, and leaves. */
+	/* Ends the call or stream as unavailable, with why as its text, and leaves. */
 	void (*abandon)(struct active *active, const char *why, uint64_t now_ns);
 	bool is_stream; /* it may stay for good, so it may be ended for another caller */
 };
@@ -93,8 +94,9 @@ uint32_t provider_offer_concurrency(const struct offer *offer);
 /* provider_offer_is_busy: its program has as many calls and streams as it may have at once. */
 bool provider_offer_is_busy(const struct offer *offer);
 /*
- * provider_offer_make_room ends a stream of a caller that has more than caller, where a limit of what is
- * under way is reached. provider_offer_enter: false: one is reached, and counted; provider_offer_leave undoes it.
+ * provider_offer_make_room ends a stream of a caller with more than caller, where the limit of
+ * calls and streams is reached. provider_offer_enter: false: one is reached, and counted;
+ * provider_offer_leave undoes it.
  */
 void provider_offer_make_room(struct offer *offer, const struct service_caller *caller,
 			      uint64_t now_ns);
@@ -103,17 +105,17 @@ bool provider_offer_enter(struct offer *offer, struct active *active,
 			  uint64_t now_ns);
 void provider_offer_leave(struct active *active);
 /*
- * provider_offer_set_apart: active goes on, but the limits of what is under way do not count it any more: it
- * is bounded elsewhere.
+ * provider_offer_set_apart: active goes on outside the limits of calls and streams: it is bounded
+ * elsewhere.
  */
 void provider_offer_set_apart(struct active *active);
 /* provider_offer_is_idle: nothing is under way, so nothing holds it. */
 bool provider_offer_is_idle(const struct offer *offer);
-/* provider_offer_failed counts that the program failed a caller, and tells by which fault. */
+/* provider_offer_failed counts that the program failed a caller, and reports the fault. */
 void provider_offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
 void provider_offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
 			 uint64_t now_ns);
-/* provider_offer_said tells a line of its standard error, unless it says too many. */
+/* provider_offer_said reports a line of the program's standard error, up to a limit per second. */
 void provider_offer_said(struct offer *offer, const char *line, uint64_t now_ns);
 /* provider_offer_timeout_ns: how long a call may take. */
 uint64_t provider_offer_timeout_ns(const struct offer *offer);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The offers of a node: made, kept in the store, made again at start, and
- * withdrawn. What happens to their calls is the kinds' (http.c program_socket.c exec.c).
+ * The offers of a node: made, kept in the store, made again at start, and withdrawn. Their calls
+ * are in the files of the kinds (http.c program_socket.c exec.c).
  *
- * An offer begins when it is asked for and is acknowledged when it is durable; it
- * ends when that is durable. So nothing that was acknowledged is lost, and
- * nothing that failed is half done.
+ * An offer begins at the request and is acknowledged when it is durable; it ends when its
+ * withdrawal is durable. So no acknowledged change is lost, and no failed one is half done.
  */
 #include "provider/provider.h"
 
@@ -36,14 +35,14 @@
 /* A publish or a withdrawal on its way to the disk. */
 struct change {
 	struct provider *provider;
-	provider_done_fn done; /* NULL: nobody wants to know any more */
+	provider_done_fn done; /* NULL: no callback is wanted any more */
 	void *arg;
 	pool_handle published; /* the offer that a publish made; 0: it was there, or a withdrawal */
 	char name[SERVICE_NAME_LEN_MAX + 1]; /* of a withdrawal */
 	uint32_t major;
 	bool is_withdrawal;
 	struct timer timer;
-	int err; /* what the store said */
+	int err; /* the store's result */
 };
 
 void provider_config_defaults(struct provider_config *config)
@@ -66,7 +65,7 @@ static unsigned conn_cap(const struct provider_config *config)
 	return config->active_cap + config->idle_cap + config->upgrade_cap;
 }
 
-/* What one arena holds. */
+/* The pools of one arena. */
 struct pool_plan {
 	struct pool *pool;
 	size_t object_len;
@@ -202,7 +201,7 @@ int provider_new(const struct provider_params *params, struct provider **out_pro
 	return 0;
 }
 
-/* offer_end ends what is under way, and the offer with it. */
+/* offer_end ends the calls and streams under way, and the offer with them. */
 static void offer_end(struct offer *offer, uint64_t now_ns)
 {
 	struct list_node *node = offer->actives.next, *next;
@@ -224,7 +223,7 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 		pool_release(&offer->provider->offers, offer);
 }
 
-/* The store names changes that wait, and its answers go to nobody any more. */
+/* The store refers to waiting changes, and its answers reach no caller any more. */
 static void changes_end(struct provider *provider)
 {
 	struct change *change = NULL;
@@ -268,7 +267,10 @@ static const struct service_handler *handler_of(enum provider_kind kind)
 	return handlers[kind];
 }
 
-/* Callers learn from the metadata that a service takes HttpInvoke; RFC 9110 9.2.1 says what is safe. */
+/*
+ * Callers learn from the metadata that a service takes HttpInvoke; RFC 9110 9.2.1 names the safe
+ * methods.
+ */
 static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **out_why)
 {
 	static const char *const safe[] = {"GET", "HEAD"};
@@ -473,7 +475,7 @@ static int change_store(struct change *change, const struct provider_spec *spec,
 	char key[SPEC_KEY_CAP];
 	size_t key_len = provider_spec_key_write(key, spec->name, provider_spec_major(spec));
 
-	store_batch_put(batch, STORE_OFFERS, key, key_len, record, len);
+	store_batch_put(batch, STORE_OFFERS, store_key(key, key_len), record, len);
 	return change_submit(change, batch);
 }
 
@@ -527,7 +529,7 @@ static struct service_offering access_of(const struct provider_spec *spec)
 					 .grant_cnt = spec->grant_cnt};
 }
 
-/* change_access: what the offer says of callers becomes that of spec, whose record is stored. */
+/* change_access: the offer's permitted callers become those of spec, whose record is stored. */
 static int change_access(struct change *change, struct offer *offer,
 			 const struct provider_spec *spec)
 {
@@ -589,7 +591,7 @@ static void leaving_mark(struct provider *provider, struct store_batch *batch,
 		size_t len = provider_spec_key_write(key, change->name,
 						     provider_spec_major(&offer->spec.view));
 
-		store_batch_delete(batch, STORE_OFFERS, key, len);
+		store_batch_delete(batch, STORE_OFFERS, store_key(key, len));
 		offer->is_leaving = true;
 	}
 }
@@ -629,13 +631,8 @@ void provider_forget(struct provider *provider, void *arg)
 			change->done = NULL;
 }
 
-struct restoring {
-	struct provider *provider;
-	uint64_t now_ns;
-};
-
-static void restore_dropped(const struct restoring *restoring, const struct store_item *item,
-			    const char *why)
+static void restore_dropped(struct provider *provider, const struct store_item *item,
+			    const char *why, uint64_t now_ns)
 {
 	char name[SPEC_KEY_CAP];
 	size_t len = item->key_len < sizeof(name) - 1 ? item->key_len : sizeof(name) - 1;
@@ -648,32 +645,20 @@ static void restore_dropped(const struct restoring *restoring, const struct stor
 
 	memcpy(name, item->key, len);
 	name[len] = '\0';
-	restoring->provider->event(restoring->provider->ctx, &event, restoring->now_ns);
-}
-
-static bool restore_item(void *arg, const struct store_item *item)
-{
-	const struct restoring *restoring = arg;
-	const char *why;
-	struct offer *offer;
-
-	if (offer_new(restoring->provider, item->value, item->value_len, restoring->now_ns, &offer,
-		      &why) < 0)
-		restore_dropped(restoring, item, why);
-	return true;
+	provider->event(provider->ctx, &event, now_ns);
 }
 
 int provider_restore(struct provider *provider, uint64_t now_ns)
 {
-	struct restoring restoring = {provider, now_ns};
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(provider->store, &snapshot);
+	struct store_iter iter = store_iter_fresh(provider->store, STORE_OFFERS, STORE_ALL);
+	struct store_item item;
+	struct offer *offer;
+	const char *why;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_OFFERS, NULL, 0, restore_item, &restoring);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item))
+		if (offer_new(provider, item.value, item.value_len, now_ns, &offer, &why) < 0)
+			restore_dropped(provider, &item, why, now_ns);
+	return store_iter_end(&iter);
 }
 
 void provider_each(const struct provider *provider,

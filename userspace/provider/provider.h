@@ -16,39 +16,41 @@ struct store;
 struct timer_wheel;
 
 /*
- * Local programs as services of the mesh: what they are, whether they live,
- * and how a call reaches them.
+ * Local programs as services of the mesh: their offers, their health, and the way of a call to
+ * them.
  *
  *	http.c    any HTTP/1.1 server: streams of method HttpInvoke, bodies never held whole
  *	program_socket.c  a program on a unix socket that speaks net.weft.Service: calls and streams
  *	exec.c    a program that is run once per call: payload on stdin, reply on stdout
  *
- * An offer is ready, and so published, while its health check succeeds. Offers are
- * kept in the store and are there again after a restart, kill -9 included.
- * Home worker; nothing blocks; what is full refuses.
+ * An offer is ready, and so published, while its health check succeeds. Offers are kept in the
+ * store and are there again after a restart, kill -9 included. Home worker; nothing blocks; a full
+ * pool refuses.
  */
 struct provider;
 
 enum provider_kind { PROVIDER_HTTP, PROVIDER_SOCKET, PROVIDER_EXEC, PROVIDER_KIND_CNT };
-/* provider_kind_name: "http", "socket", "exec"; provider_kind_parse reads it: false: none of them. */
+/*
+ * provider_kind_name: "http", "socket", "exec"; provider_kind_parse reads it: false: none of them.
+ */
 const char *provider_kind_name(enum provider_kind kind);
 bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 
-#define PROVIDER_TARGET_LEN_MAX	  107 /* of a path: what fits a sockaddr_un */
+#define PROVIDER_TARGET_LEN_MAX	  107 /* of a path: the longest that fits a sockaddr_un */
 #define PROVIDER_PATH_LEN_MAX	  200 /* of health_path */
 #define PROVIDER_ARGS_MAX	  16
 #define PROVIDER_ARGS_LEN_MAX	  2048 /* of all, each with its NUL */
-#define PROVIDER_METADATA_MAX	  10 /* http: one or two less, for kind and body-max are told by us */
+#define PROVIDER_METADATA_MAX	  10   /* http: 1 or 2 less, for kind and body-max */
 #define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
 #define PROVIDER_ALLOW_MAX	  64
 #define PROVIDER_GRANT_MAX	  32	       /* of methods, groups and communities */
 #define PROVIDER_READ_ONLY_MAX	  32	       /* methods */
 #define PROVIDER_USER_LEN_MAX	  32	       /* as useradd(8) */
-#define PROVIDER_BODY_LEN_MAX	  (1ull << 40) /* of a bound that an offer tells; 13 digits */
+#define PROVIDER_BODY_LEN_MAX	  (1ull << 40) /* of a published bound; 13 digits */
 
 /*
- * What is offered, and by which program. Borrowed wherever it is handed
- * over. Numbers of 0 are the configured defaults.
+ * An offer and its program. Borrowed wherever it is handed over. Numbers of 0 are the configured
+ * defaults.
  */
 struct provider_spec {
 	const char *name;
@@ -69,18 +71,18 @@ struct provider_spec {
 	const char *description;  /* NULL: none; JSON as service/directory/description.h says */
 	uint32_t calls_per_min;	  /* of one caller */
 	uint32_t payload_len_max; /* bytes of a call's payload and of its reply */
-	uint64_t body_len_max;	  /* http: of a request's body, told to callers; 0: no bound */
+	uint64_t body_len_max;	  /* http: of a request's body, published; 0: no bound */
 	uint64_t timeout_ns;	  /* of a call; http: until the head of the answer */
 	uint32_t concurrency_max; /* calls and streams at once, of all callers */
 	uint64_t memory_len_max;  /* exec: address space of one process, bytes */
-	const char *user;	  /* exec: its user; NULL: nobody, or ours */
-	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
+	const char *user;	  /* exec: its user; NULL: the user nobody, or weftd's */
+	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: every caller */
 	unsigned allow_cnt;
 	const struct service_grant *grants; /* beside allow; see service.h */
 	unsigned grant_cnt;
-	bool is_hidden;	      /* not published: found by who knows this node only */
+	bool is_hidden;	      /* not published: only nodes that know this one find it */
 	bool needs_signature; /* calls of peers carry one */
-	bool is_unconfined;   /* exec: may be our user and see our files */
+	bool is_unconfined;   /* exec: may be weftd's user and see its files */
 };
 
 enum provider_state {
@@ -92,7 +94,7 @@ enum provider_state {
 struct provider_view {
 	struct provider_spec spec; /* borrowed for the call, as all of it */
 	enum provider_state state;
-	const char *why;		   /* of DOWN: what the last check found */
+	const char *why;		   /* of DOWN: the last check's result */
 	uint64_t since_ns;		   /* of the state */
 	uint32_t active_cnt;		   /* calls and streams under way */
 	uint32_t active_max;		   /* so many at once */
@@ -102,12 +104,12 @@ struct provider_view {
 		failed_cnt; /* of both: that the program answered by rubbish, too much or not at all */
 };
 
-/* What became of an offer; the text is of a few words, static or borrowed for the call. */
+/* An event of an offer; the text is of a few words, static or borrowed for the call. */
 enum provider_event_kind {
 	PROVIDER_EVENT_READY,
-	PROVIDER_EVENT_DOWN,   /* text: what the check found */
-	PROVIDER_EVENT_FAILED, /* a call failed; text: what the program did; at most one a second */
-	PROVIDER_EVENT_STDERR, /* exec; text: one line it wrote; at most PROVIDER_STDERR_PER_S */
+	PROVIDER_EVENT_DOWN,	/* text: the check's result */
+	PROVIDER_EVENT_FAILED,	/* a call failed; text: the program's fault; at most one a second */
+	PROVIDER_EVENT_STDERR,	/* exec; text: one line it wrote; at most PROVIDER_STDERR_PER_S */
 	PROVIDER_EVENT_DROPPED, /* an offer in the store cannot be made again; text: why */
 };
 #define PROVIDER_STDERR_PER_S	4
@@ -144,9 +146,14 @@ struct provider_params {
 	struct store *store;
 	struct launcher *launcher; /* borrowed; NULL: no program is started */
 	struct random *random;	   /* borrowed by provider_new */
-	/* What programs do not see: PROVIDER_HIDDEN_MAX paths, NULL and "" are none; borrowed. */
+	/*
+	 * Paths hidden from programs: PROVIDER_HIDDEN_MAX of them, NULL and "" are none; borrowed.
+	 */
 	const char *const *hidden;
-	/* Comes from the poller or a timer, or from provider_restore; publishes and withdraws nothing. */
+	/*
+	 * Comes from the poller or a timer, or from provider_restore; publishes and withdraws
+	 * nothing.
+	 */
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
 };
@@ -154,14 +161,14 @@ struct provider_params {
 WEFT_MUST_CHECK
 int provider_new(const struct provider_params *params, struct provider **out_provider);
 /*
- * provider_stop ends all offers, kills their processes and closes their connections; the
- * store keeps them, and who waits for a change hears nothing any more. It comes
- * while service, store and poller are there. provider_free comes when the channels have
- * given back what they were lent, so after the service and the mesh below it.
+ * provider_stop ends all offers, kills their processes and closes their connections. The store
+ * keeps the offers; no callback of a waiting change comes any more. It comes while service, store
+ * and poller are there. provider_free comes when the channels have given back the lent blocks, so
+ * after the service and the mesh below it.
  */
 void provider_stop(struct provider *provider, uint64_t now_ns);
 void provider_free(struct provider *provider);
-/* provider_restore offers what the store holds. 0 or -errno of the store. At start, once. */
+/* provider_restore offers the store's offers. 0 or -errno of the store. At start, once. */
 WEFT_MUST_CHECK
 int provider_restore(struct provider *provider, uint64_t now_ns);
 
@@ -169,10 +176,10 @@ int provider_restore(struct provider *provider, uint64_t now_ns);
 typedef void (*provider_done_fn)(void *arg, int err, uint64_t now_ns);
 
 /*
- * provider_publish begins to offer spec, which is copied. The same spec again is no
- * error. 0: done follows when it is durable. Else, with *out_why in a few words:
+ * provider_publish begins to offer spec, which is copied. The same spec again is no error. 0: done
+ * follows when it is durable. Else, with *out_why in a few words:
  *   WEFT_EMALFORMED  a part of spec is not as it must be
- *   WEFT_EREFUSED    its program could not be kept from our files, and is not to be unconfined
+ *   WEFT_EREFUSED    weftd's files cannot be hidden from its program, and spec is not unconfined
  *   WEFT_EEXISTS     this name and major version is offered and differs
  *   WEFT_EFULL       offer_cap, a limit of the service, or too many changes wait
  */
@@ -188,9 +195,9 @@ WEFT_MUST_CHECK
 int provider_withdraw(struct provider *provider, const char *name, uint32_t major,
 		      provider_done_fn done, void *arg, uint64_t now_ns);
 /*
- * provider_set_access replaces who may call the offer of name and major version by allow and
- * grants of spec, whose other fields are not looked at. It is in force at once; done follows when it
- * is durable. WEFT_EABSENT, WEFT_EMALFORMED, WEFT_EFULL with *out_why: nothing changed.
+ * provider_set_access replaces the permitted callers of the offer of name and major version by
+ * allow and grants of spec, whose other fields are ignored. It is in force at once; done follows
+ * when it is durable. WEFT_EABSENT, WEFT_EMALFORMED, WEFT_EFULL with *out_why: nothing changed.
  */
 WEFT_MUST_CHECK
 int provider_set_access(struct provider *provider, const char *name, uint32_t major,
@@ -199,7 +206,10 @@ int provider_set_access(struct provider *provider, const char *name, uint32_t ma
 /* provider_forget: done will not be called for arg. */
 void provider_forget(struct provider *provider, void *arg);
 
-/* provider_each calls fn for every offer until it returns false; fn publishes and withdraws nothing. */
+/*
+ * provider_each calls fn for every offer until it returns false; fn publishes and withdraws
+ * nothing.
+ */
 void provider_each(const struct provider *provider,
 		   bool (*fn)(void *arg, const struct provider_view *view), void *arg);
 
@@ -211,7 +221,7 @@ struct provider_stats {
 	struct launcher_usage launcher;
 	uint32_t waiting_cnt, waiting_cap; /* calls before programs that are busy */
 	uint32_t idle_cnt, idle_cap;
-	struct fair_view upgrades; /* who has WebSockets to HTTP servers */
+	struct fair_view upgrades; /* holders of WebSockets to HTTP servers */
 	size_t memory_used_len, memory_peak_len, memory_len;
 	uint64_t call_cnt, stream_cnt, failed_cnt;
 	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */

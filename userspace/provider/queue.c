@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 #define BLOCK_LEN 16384
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "codec/cbor.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "provider/http/upstream.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 #define RECORD_VERSION	      1
 #define RECORD_VERSION_GRANTS 2
@@ -523,7 +523,7 @@ int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 			version = cbor_read_uint(&r);
 		else
 			field_read(&r, field, spec);
-		/* What a later version means by its fields is not ours to judge. */
+		/* This version cannot judge the fields of a later one. */
 		if (field == 0 && version > RECORD_VERSION_GRANTS)
 			return WEFT_EUNKNOWN;
 	}

@@ -14,7 +14,7 @@
  *	 19: [[method, kind, key32 or group]...], 20: description,
  *	 21: body bytes}
  * of which 5 to 21 may be missing. Equal specs have equal records. One with 19 has version
- * 2: a daemon that does not know grants must not offer it to everybody.
+ * 2: a daemon that does not know grants must not offer it to every caller.
  */
 #define SPEC_RECORD_CAP (17424 + SERVICE_DESCRIPTION_LEN_MAX)
 
@@ -30,12 +30,18 @@ struct spec {
 	size_t text_len;
 };
 
-/* provider_spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions, methods and keys of metadata are the service's to judge. */
+/*
+ * provider_spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions, methods and keys of
+ * metadata are the service's to judge.
+ */
 WEFT_MUST_CHECK
 int provider_spec_check(const struct provider_spec *view, const char **out_why);
 /* provider_spec_write writes the record of what provider_spec_check took. */
 void provider_spec_write(struct writer *w, const struct provider_spec *view);
-/* provider_spec_parse: 0, WEFT_EUNKNOWN (a later version's record), WEFT_EMALFORMED; then spec holds nothing. */
+/*
+ * provider_spec_parse: 0, WEFT_EUNKNOWN (a later version's record), WEFT_EMALFORMED; then spec
+ * holds nothing.
+ */
 WEFT_MUST_CHECK
 int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec);
 

@@ -9,7 +9,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 #define BUSY_TEXT "the service has too many calls under way"
 /* Around this a caller that is refused may come again. */
@@ -44,7 +44,7 @@ static void waiting_free(struct waiting *waiting)
 	pool_release(&offer->provider->waiting, waiting);
 }
 
-/* Half a second to one and a half, so that those who are refused do not come back together. */
+/* Half a second to one and a half, so that refused callers do not come back together. */
 void provider_waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
 {
 	uint64_t jitter_ns = offer->provider->stats.refused_cnt * JITTER_STEP_NS % BUSY_WAIT_NS;

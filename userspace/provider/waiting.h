@@ -6,8 +6,8 @@
 
 /*
  * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
- * family, network and key of the caller (base/fair/turns.h), since keys are free. Each holds a copy of
- * its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
+ * family, network and key of the caller (base/fair/turns.h), since keys are free. Each holds a copy
+ * of its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
  * family with fewer waiting calls takes its place.
  */
 #define WAITING_CAP		  32 /* calls of one service */
@@ -22,9 +22,12 @@ struct waiting_call {
 
 size_t provider_waiting_len(void);
 void provider_waiting_init(struct offer *offer, const struct service_handler *handler);
-/* provider_waiting_takes: the program is busy, so call waits, or was answered. False: it may begin now. */
+/*
+ * provider_waiting_takes: the program is busy, so call waits, or was answered. False: it may begin
+ * now.
+ */
 bool provider_waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns);
-/* provider_waiting_refuse: there is no place for call now; its caller is told when to come again. */
+/* provider_waiting_refuse: there is no place for call now; its caller learns when to come again. */
 void provider_waiting_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns);
 /* provider_waiting_wake: an active of offer ended, so the next call may begin soon. */
 void provider_waiting_wake(struct offer *offer);

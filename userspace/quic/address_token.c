@@ -2,8 +2,8 @@
 /*
  * Tokens of Initials (RFC 9000 8.1.2 to 8.1.4), the same that the BPF
  * program takes (weft/token.h), under keys that follow from the node's key
- * and the day. So it does not matter who answered a client, which worker,
- * and which life of the node. A Retry's is bound to the client's address
+ * and the day. So every worker, in every life of the node, reads a token that
+ * another one made. A Retry's is bound to the client's address
  * and port, the id it first chose, the id we gave it, and the time.
  *
  * A known one, which a client gets in NEW_TOKEN once its key is proved and
@@ -35,11 +35,6 @@ _Static_assert(DAYS_BEFORE + 1 + DAYS_AFTER == WEFT_TOKEN_KEY_CNT, "one slot for
 #define SEEN_BIT_CNT  (1u << 20)
 #define SEEN_HASH_CNT 4
 #define SEEN_WORD_CNT (SEEN_BIT_CNT / 64)
-
-size_t quic_token_footprint(void)
-{
-	return 2 * SEEN_WORD_CNT * sizeof(uint64_t);
-}
 
 int quic_token_init(struct quic_engine *engine)
 {

@@ -69,7 +69,7 @@ static void conn_explain(const struct quic_conn *conn, int liberr, struct conn_e
 	struct quic_stats *stats = &conn->engine->stats;
 
 	switch (liberr) {
-	case 0: /* our speaker, or a rule of ours */
+	case 0: /* the speaker, or a rule of this node */
 		end->close.err = conn->close_err;
 		end->close.code = conn->close_code;
 		ngtcp2_ccerr_set_application_error(&end->ccerr, conn->close_code,
@@ -129,7 +129,7 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 	struct addr remote;
 	ngtcp2_ssize len;
 
-	/* Who may be no peer at all is told nothing. */
+	/* An address that never answered may be no peer at all: nothing goes there. */
 	if (conn->unheard_max && !conn->has_heard)
 		return;
 	ngtcp2_path_storage_zero(&path);

@@ -132,7 +132,7 @@ static void conn_settle_class(struct quic_conn *conn)
 	uint32_t met_s = conn_met_s(conn);
 
 	conn->class = quic_conn_class(conn);
-	/* To be met long ago is not enough for who asks what a key is worth. */
+	/* With key_class an old meeting is not enough: the key's class decides. */
 	if (engine->key_class && conn->class == FAIR_UNKNOWN)
 		met_s = quic_token_wall_s(engine);
 	conn->claim.met_s = met_s;

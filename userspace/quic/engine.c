@@ -2,25 +2,15 @@
 /*
  * The engine: QUIC v1 on one worker, without I/O.
  *
- * Inbound. quic_engine_input reads the invariants (RFC 8999) and sorts:
- *   short header: the tag of the id is checked, then the table is asked;
- *     no tag or no entry: a stateless reset of the peer's is recognised by
- *     its token, else quic_answer_reset (RFC 9000 10.3);
- *   unknown version: quic_answer_version, to datagrams of 1200 bytes (6);
- *   long header: by our id, by the client's first id, else a first Initial
- *     passes engine_accept: token (8.1), without one a place among
- *     half-open connections or a Retry, then quic_conn_accept.
- * What costs the crypto of a handshake waits in the backlog until the next
- * flush, where engine_serve_waiting takes it in the order of load.
- * quic_conn_input gives the datagram to ngtcp2, which calls back into
- * conn_events.c and quic_stream.c; stream bytes reach the speaker inside.
+ * Inbound: engine_input.c.
  *
  * Outbound. Whatever makes a connection want to write puts it on the ready
  * list; quic_engine_flush takes them in turn and quic_conn_write fills one
  * slot of the sink with a run of equal packets. Then the connection's one
  * timer is set, and quic_engine_expire puts it back on the list when due.
  *
- * Left out: 0-RTT (nothing of ours is safe to replay), preferred addresses, unidirectional streams, DATAGRAM frames, versions but v1.
+ * Left out: 0-RTT (no message is safe to replay), preferred addresses, unidirectional
+ * streams, DATAGRAM frames, versions but v1.
  */
 #include "quic/engine.h"
 
@@ -35,9 +25,6 @@
 /* Of conn_cap; and so many at least, for a table of a few connections. */
 #define HALF_OPEN_DIVISOR 4
 #define HALF_OPEN_CAP_MIN 8
-/* Where the destination id begins, RFC 9000 17.2 and 17.3. */
-#define LONG_CID_OFF  6
-#define SHORT_CID_OFF 1
 /*
  * About 6 GB. AES-GCM allows 2^23 packets under a key (RFC 9001 6.6);
  * changing earlier keeps the path exercised.
@@ -105,17 +92,6 @@ static uint32_t slot_cap_of(const struct quic_config *config)
 	       linger_cap_of(config);
 }
 
-static size_t engine_footprint(const struct quic_config *config)
-{
-	uint32_t slot_cap = slot_cap_of(config);
-
-	return pool_footprint(sizeof(struct quic_conn), slot_cap) +
-	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
-	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
-	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint() +
-	       quic_share_footprint(config, validated_cap_of(config)) + quic_backlog_footprint();
-}
-
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
 			       const uint64_t map_secret[2])
 {
@@ -144,7 +120,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	uint64_t secret[2];
 	int err;
 
-	err = arena_open(&engine->arena, engine_footprint(config));
+	err = arena_open(&engine->arena, ARENA_GROWS);
 	if (err < 0)
 		return err;
 	err = quic_memory_init(engine, config->heap_cap);
@@ -162,7 +138,9 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	    (err = quic_share_init(engine, validated_cap_of(config))) < 0 ||
 	    (err = quic_backlog_init(&engine->backlog, &engine->arena)) < 0)
 		return err;
-	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
+	err = quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
+	arena_fit(&engine->arena);
+	return err;
 }
 
 static int engine_derive_claim_secret(struct quic_engine *engine)
@@ -271,210 +249,19 @@ void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink)
 		engine->dgram_len_max = len_max;
 }
 
-static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
+void quic_engine_turn(struct quic_engine *engine, uint64_t now_ns)
 {
 	if (now_ns > engine->now_ns)
 		engine->now_ns = now_ns;
 }
 
 /* Handshakes without a token: as many half-open connections as there is room for, and as the node likes. */
-static uint32_t engine_unvalidated_cap(const struct quic_engine *engine)
+uint32_t quic_engine_unvalidated_cap(const struct quic_engine *engine)
 {
 	uint32_t half_open_cap = half_open_cap_of(&engine->config),
 		 wanted = engine->config.retry_above_cnt;
 
 	return wanted < half_open_cap ? wanted : half_open_cap;
-}
-
-/* False: dgram of a handshake is to be served now; else it waits, or was dropped. */
-static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
-{
-	if (!engine->load || engine->is_serving || dgram->len > BACKLOG_DGRAM_MAX)
-		return false;
-	quic_backlog_put(&engine->backlog, engine->load, dgram, engine->now_ns);
-	return true;
-}
-
-/*
- * Whether dgram of conn, which it names by an id of ours or by the client's
- * first one, is from a proven address whose handshake is under way: whoever
- * names our id was sent it, and what showed a token has a place outside
- * the half-open ones. Another address than the connection's proves nothing.
- */
-static bool conn_may_wait(const struct quic_conn *conn, const struct dgram *dgram, bool is_ours)
-{
-	return conn->is_shaking && (is_ours || conn->half_open_place == QUIC_HALF_OPEN_NONE) &&
-	       addr_equal(&dgram->remote, &conn->remote);
-}
-
-static void engine_start(struct quic_engine *engine, struct dgram *dgram,
-			 struct quic_accept *accept)
-{
-	struct quic_conn *conn = quic_conn_accept(engine, dgram, accept);
-
-	if (!conn) {
-		engine->stats.refused_full_cnt++;
-		quic_half_open_leave(&engine->limits.half_open, accept->half_open_place);
-		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
-		return;
-	}
-	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && engine->load)
-		load_charge(engine->load, &(struct load_who){.addr = &dgram->remote},
-			    LOAD_PRICE_HELLO, engine->now_ns);
-	/* A ClientHello in several datagrams is held only for a validated address. */
-	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
-		quic_answer_retry(engine, dgram, accept->hd);
-}
-
-/* Several keys were banned from there: unvalidated sources at remote have one connection in all. */
-static bool address_is_limited(const struct quic_engine *engine, const struct addr *remote)
-{
-	return engine->is_limited && engine->is_limited(engine->limited_ctx, remote);
-}
-
-static bool address_has_conn(const struct quic_engine *engine, const struct addr *remote)
-{
-	unsigned len = remote->family == ADDR_IPV4 ? 32 : 64;
-	const struct addr place = addr_prefix_key(remote, len);
-	struct quic_conn *conn = NULL;
-
-	while ((conn = pool_next(&engine->conns, conn))) {
-		const struct addr other = addr_prefix_key(&conn->remote, len);
-
-		if (!conn->is_dialler && addr_equal(&other, &place))
-			return true;
-	}
-	return false;
-}
-
-/* The place of what showed no token, or a Retry, and QUIC_HALF_OPEN_NONE. */
-static uint16_t engine_admit_unvalidated(struct quic_engine *engine, const struct dgram *dgram,
-					 const ngtcp2_pkt_hd *hd)
-{
-	uint16_t place = QUIC_HALF_OPEN_NONE;
-
-	if (!address_is_limited(engine, &dgram->remote))
-		place = quic_half_open_enter(&engine->limits.half_open,
-					     engine_unvalidated_cap(engine), &dgram->remote);
-	if (place != QUIC_HALF_OPEN_NONE)
-		return place;
-	engine->stats.half_open_retry_cnt++;
-	quic_answer_retry(engine, dgram, hd);
-	return QUIC_HALF_OPEN_NONE;
-}
-
-static void engine_refuse(struct quic_engine *engine, const struct dgram *dgram,
-			  const ngtcp2_pkt_hd *hd, uint64_t *counter)
-{
-	++*counter;
-	quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
-}
-
-static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
-{
-	struct quic_retry retry;
-	struct quic_token_claim claim;
-	ngtcp2_pkt_hd hd;
-	struct quic_accept accept = {.hd = &hd, .half_open_place = QUIC_HALF_OPEN_NONE};
-
-	/*
-	 * Also refuses what is no Initial and Initials below 1200 bytes (14.1).
-	 * The least length of the id (7.2) it asks only without a token, but
-	 * with one of ours the id is ours, and an empty one is none to the tables.
-	 */
-	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0 ||
-	    hd.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
-		engine->stats.garbage_cnt++;
-		return;
-	}
-	if (engine->is_draining) {
-		engine_refuse(engine, dgram, &hd, &engine->stats.refused_full_cnt);
-		return;
-	}
-	switch (quic_token_check(engine, &dgram->remote, &hd, &retry, &claim)) {
-	case QUIC_TOKEN_BAD:
-		engine->stats.bad_token_cnt++;
-		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
-		return;
-	case QUIC_TOKEN_VALID:
-		if (engine_defer(engine, dgram))
-			return;
-		if (address_is_limited(engine, &dgram->remote) &&
-		    address_has_conn(engine, &dgram->remote)) {
-			engine_refuse(engine, dgram, &hd, &engine->stats.refused_limited_cnt);
-			return;
-		}
-		accept.retry = &retry;
-		break;
-	case QUIC_TOKEN_KNOWN:
-		if (engine_defer(engine, dgram))
-			return;
-		/* What it says of its owner stays true, and TLS asks for the key. */
-		accept.claim = &claim;
-		if (quic_token_use(engine, hd.token))
-			break;
-		engine->stats.used_token_cnt++;
-		/* fallthrough */
-	case QUIC_TOKEN_NONE:
-		accept.half_open_place = engine_admit_unvalidated(engine, dgram, &hd);
-		if (accept.half_open_place == QUIC_HALF_OPEN_NONE)
-			return;
-	}
-	engine_start(engine, dgram, &accept);
-}
-
-static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
-			      const ngtcp2_version_cid *ids)
-{
-	struct cid_origin origin = {.len = (uint8_t)ids->dcidlen};
-	struct quic_conn *conn = NULL;
-	bool is_ours;
-
-	if (ids->dcidlen == WEFT_CID_LEN)
-		conn = map_lookup(&engine->cids.ours, ids->dcid);
-	is_ours = conn != NULL;
-	if (!conn && ids->dcidlen <= CID_ORIGIN_LEN_MAX) {
-		memcpy(origin.data, ids->dcid, ids->dcidlen);
-		conn = map_lookup(&engine->cids.origins, &origin);
-	}
-	if (!conn)
-		engine_accept(engine, dgram);
-	else if (!conn_may_wait(conn, dgram, is_ours) || !engine_defer(engine, dgram))
-		(void)quic_conn_input(conn, dgram);
-}
-
-static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
-			       const uint8_t cid[static WEFT_CID_LEN])
-{
-	const uint8_t *token = dgram->data + dgram->len - CID_RESET_TOKEN_LEN;
-	struct quic_conn *conn = quic_cids_lookup(&engine->cids, cid);
-
-	if (!conn)
-		conn = map_lookup(&engine->cids.reset_tokens, token);
-	if (conn) {
-		/* Not before what it follows. */
-		if (!conn_may_wait(conn, dgram, true) || !engine_defer(engine, dgram))
-			(void)quic_conn_input(conn, dgram);
-		return;
-	}
-	engine->stats.bad_tag_cnt += !quic_cids_is_ours(&engine->cids, cid);
-	/* All workers of a node make the same token: another one's connection may live (21.11). */
-	if (cid[0] == (0x80 | engine->config.worker))
-		quic_answer_reset(engine, dgram, cid);
-}
-
-int quic_engine_owner(const struct quic_engine *engine, const struct dgram *dgram)
-{
-	bool is_long = dgram->len && dgram->data[0] & 0x80;
-	const uint8_t *cid = dgram->data + (is_long ? LONG_CID_OFF : SHORT_CID_OFF);
-
-	if (dgram->len < LONG_CID_OFF + WEFT_CID_LEN || (is_long && cid[-1] != WEFT_CID_LEN) ||
-	    !(cid[0] & 0x80))
-		return -1;
-	/* The rule: ours are seldom anybody else's, so the tag is not looked at. */
-	if (weft_cid_worker(cid) == engine->cids.worker)
-		return engine->cids.worker;
-	return quic_cids_is_ours(&engine->cids, cid) ? (int)weft_cid_worker(cid) : -1;
 }
 
 const struct weft_cid_keys *quic_engine_cid_keys(const struct quic_engine *engine)
@@ -490,63 +277,6 @@ bool quic_engine_can_rotate_cids(const struct quic_engine *engine)
 void quic_engine_rotate_cids(struct quic_engine *engine)
 {
 	quic_cids_rotate(&engine->cids);
-}
-
-void quic_engine_retry(struct quic_engine *engine, const struct dgram *dgram, uint64_t now_ns)
-{
-	ngtcp2_pkt_hd hd;
-
-	engine_turn(engine, now_ns);
-	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0 ||
-	    hd.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN)
-		engine->stats.garbage_cnt++;
-	else
-		quic_answer_retry(engine, dgram, &hd);
-}
-
-void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns)
-{
-	ngtcp2_version_cid ids;
-	int rv;
-
-	engine_turn(engine, now_ns);
-	if (!dgram->len) { /* which ngtcp2 asserts is not so */
-		engine->stats.garbage_cnt++;
-		return;
-	}
-	rv = ngtcp2_pkt_decode_version_cid(&ids, dgram->data, dgram->len, WEFT_CID_LEN);
-	if (rv != 0 && rv != NGTCP2_ERR_VERSION_NEGOTIATION) {
-		engine->stats.garbage_cnt++;
-		return;
-	}
-	if (!(dgram->data[0] & 0x80)) {
-		engine_input_short(engine, dgram, ids.dcid);
-	} else if (ids.version != 0 && ids.version != NGTCP2_PROTO_VER_V1) {
-		if (dgram->len >= NGTCP2_MAX_UDP_PAYLOAD_SIZE)
-			quic_answer_version(engine, dgram, &ids);
-		else
-			engine->stats.garbage_cnt++;
-	} else {
-		engine_input_long(engine, dgram, &ids);
-	}
-}
-
-/* Handshakes' turn: those that cost least first, so many that sessions do not wait for long. */
-static void engine_serve_waiting(struct quic_engine *engine)
-{
-	struct backlog_slot *slot;
-
-	if (engine->backlog.cnt == 0)
-		return;
-	engine->is_serving = true;
-	for (unsigned i = 0; i < BACKLOG_TURN_MAX; i++) {
-		slot = quic_backlog_first(&engine->backlog, engine->load, engine->now_ns);
-		if (!slot)
-			break;
-		quic_engine_input(engine, &slot->dgram, engine->now_ns);
-		quic_backlog_remove(&engine->backlog, slot);
-	}
-	engine->is_serving = false;
 }
 
 /* What the speaker had queued before it closed still goes, as far as the window lets it. */
@@ -568,8 +298,8 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 	enum quic_written written;
 	struct quic_conn *conn;
 
-	engine_turn(engine, now_ns);
-	engine_serve_waiting(engine);
+	quic_engine_turn(engine, now_ns);
+	quic_engine_serve_waiting(engine);
 	quic_memory_wake(engine);
 	engine->is_sink_full = false;
 	while ((conn = list_first(&engine->ready, struct quic_conn, link))) {
@@ -589,7 +319,7 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 
 void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns)
 {
-	engine_turn(engine, now_ns);
+	quic_engine_turn(engine, now_ns);
 	timer_wheel_expire(&engine->wheel, engine->now_ns);
 	quic_share_expire(engine);
 }
@@ -616,7 +346,7 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 	struct quic_conn *conn = NULL;
 	struct addr remote, local, chosen;
 
-	engine_turn(engine, now_ns);
+	quic_engine_turn(engine, now_ns);
 	while ((conn = pool_next(&engine->conns, conn))) {
 		if (!conn->is_dialler || !conn->is_local_known || conn->state == QUIC_CONN_LINGER)
 			continue;
@@ -634,7 +364,7 @@ unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, v
 	struct addr remote;
 	unsigned cnt = 0;
 
-	engine_turn(engine, now_ns);
+	quic_engine_turn(engine, now_ns);
 	while ((conn = pool_next(&engine->conns, conn))) {
 		if (conn->state != QUIC_CONN_HANDSHAKE)
 			continue;
@@ -669,7 +399,7 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->ticket_cnt = engine->tls.sessions.used_cnt;
 	out_stats->half_open_cnt = engine->limits.half_open.cnt;
 	out_stats->half_open_peak_cnt = engine->limits.half_open.peak_cnt;
-	out_stats->half_open_cap = engine_unvalidated_cap(engine);
+	out_stats->half_open_cap = quic_engine_unvalidated_cap(engine);
 	out_stats->waiting_cnt = engine->backlog.cnt;
 	out_stats->waiting_peak_cnt = engine->backlog.peak_cnt;
 	out_stats->waiting_cap = BACKLOG_CAP;

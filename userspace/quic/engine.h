@@ -6,21 +6,21 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/list.h"
 #include "base/fair/load.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/random.h"
 #include "base/timer.h"
-#include "quic/backlog.h"
-#include "quic/conn_ids.h"
-#include "quic/quic_limits.h"
+#include "quic/limits/backlog.h"
+#include "quic/limits/quic_limits.h"
 #include "quic/quic.h"
-#include "quic/tls.h"
+#include "quic/tls/tls.h"
+#include "weft/cid.h"
 #include "weft/token.h"
 
 /*
@@ -39,8 +39,66 @@
 /* Reset tokens of ids that we may be using towards a peer: current, probed, fallback. */
 #define QUIC_CONN_TOKEN_CAP 4
 
+/*
+ * Which connection a datagram belongs to, asked in three ways. Ids of
+ * this node are 16 bytes with a tag (weft/cid.h), and the ingress refuses a
+ * forged one before any table is asked. The id that a client invents for its first
+ * flight has no tag and its own table, which only long headers reach. And
+ * a stateless reset is known by the token the peer once gave us.
+ */
+#define CID_ORIGIN_LEN_MAX  20 /* RFC 9000 17.2 */
+#define CID_RESET_TOKEN_LEN 16
+
+struct cid_origin {
+	uint8_t len; /* 0: none */
+	uint8_t data[CID_ORIGIN_LEN_MAX];
+};
+
+/*
+ * Tags are keyed by generation. The newest four generations are honoured,
+ * and a new one may start only when the one it displaces has no living id,
+ * so a change loses nobody. Keys are made of a secret and a count of hours,
+ * so that all workers of a node come to the same ones, and a node that
+ * starts again knows the ids of its last life for those it may reset.
+ */
+struct quic_cids {
+	struct map ours;
+	struct map origins;
+	struct map reset_tokens;
+	struct weft_cid_keys keys;
+	uint32_t live_cnt[WEFT_CID_KEY_CNT]; /* ids in use, by generation % 4 */
+	uint64_t secret[2];
+	uint32_t epoch;	 /* of the newest generation, which is its last byte */
+	void *last_conn; /* of last_cid: datagrams of one sender come in trains */
+	uint8_t last_cid[WEFT_CID_LEN];
+	uint16_t worker;
+};
+
+struct quic_cids_params {
+	uint32_t conn_cap;
+	uint16_t worker;
+	uint32_t epoch;		/* the same for all workers of a node */
+	uint64_t secret[2];	/* likewise, and in every life */
+	uint64_t map_secret[2]; /* this engine's own */
+};
+WEFT_MUST_CHECK
+int quic_cids_init(struct quic_cids *cids, struct arena *arena,
+		   const struct quic_cids_params *params);
+/* quic_cids_can_rotate: the generation that a new one displaces has no living id. */
+bool quic_cids_can_rotate(const struct quic_cids *cids);
+/* quic_cids_rotate starts a new generation. */
+void quic_cids_rotate(struct quic_cids *cids);
+
+/* quic_cids_issue makes a new id that leads to conn. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int quic_cids_issue(struct quic_cids *cids, struct random *random, void *conn,
+		    uint8_t out_cid[static WEFT_CID_LEN]);
+void quic_cids_retire(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
+/* quic_cids_lookup gives the connection that an id leads to, or NULL; the ingress checked the tag. */
+void *quic_cids_lookup(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
+
 struct quic_stream {
-	struct transport_stream transport; /* first: the seam's pointer is ours */
+	struct transport_stream transport; /* first: the seam's pointer is this one */
 	struct quic_conn *conn;
 	int64_t id;
 	struct list_node all_link;			  /* conn->streams */
@@ -66,7 +124,7 @@ struct quic_stream {
 	bool is_gone;	      /* in its last event */
 };
 
-/* What a known token says of who shows it, until TLS proves the key. */
+/* What a known token says of the peer that shows it, until TLS proves the key. */
 #define QUIC_TOKEN_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
 struct quic_token_claim {
 	uint8_t key_head[QUIC_TOKEN_CLAIM_KEY_LEN];
@@ -80,7 +138,7 @@ enum quic_conn_state {
 };
 
 struct quic_conn {
-	struct transport_conn transport; /* first: the seam's pointer is ours */
+	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct quic_engine *engine;
 	enum quic_conn_state state;
 	ngtcp2_conn *ngtcp2; /* NULL in LINGER, as is ssl */
@@ -96,7 +154,7 @@ struct quic_conn {
 	uint64_t lent_len;	   /* of all streams */
 	struct list_node starting; /* streams in their first turn, which is short */
 	struct list_node sending;  /* and in later ones */
-	bool is_start_next;	   /* who has the next packet when both have streams */
+	bool is_start_next;	   /* which has the next packet when both have streams */
 	struct limit_count *key_count;
 	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
 	struct addr
@@ -127,7 +185,7 @@ struct quic_conn {
 	unsigned unheard_cnt, unheard_max; /* datagrams sent before, and how many may be; 0: any */
 	uint64_t unheard_ns;		   /* when the last of them was */
 	bool is_peer_reset;		   /* ended by a stateless reset */
-	const struct transport_close *end; /* while the speaker is told of it; else NULL */
+	const struct transport_close *end; /* during the speaker's last event; else NULL */
 	bool is_condemned;    /* it holds most of a heap that is short, and is to end */
 	bool is_close_wanted; /* the next flush ends it with the three fields below */
 	bool is_open_refused; /* the speaker waits for conn_streams_available */
@@ -161,7 +219,7 @@ struct quic_conn {
 /* probe.c: the rounds of quic_engine_wake. */
 struct quic_wake {
 	struct timer timer;
-	struct quic_conn *at; /* whom this round came to; its slot may be free by now */
+	struct quic_conn *at; /* the last of this round; its slot may be free by now */
 	uint32_t slice_cnt;   /* connections of one slice */
 	unsigned round;
 	bool is_in_round;
@@ -171,7 +229,7 @@ struct quic_wake {
 };
 
 struct quic_engine {
-	struct transport transport; /* first: the seam's pointer is ours */
+	struct transport transport; /* first: the seam's pointer is this one */
 	struct quic_config config;
 	const struct transport_events *events;
 	void *ctx;
@@ -186,7 +244,7 @@ struct quic_engine {
 	struct arena arena;
 	struct heap *heap;
 	ngtcp2_mem mem;	       /* user_data is each connection's own */
-	size_t heap_share_len; /* of the heap, nobody asks a connection about */
+	size_t heap_share_len; /* of the heap, that a connection may always hold */
 	size_t excess_len;     /* held beyond their shares by all that are not condemned */
 	size_t excess_cap;
 	struct pool conns; /* open and dialled ones, handshakes, lingering ones together */
@@ -198,13 +256,13 @@ struct quic_engine {
 	struct quic_wake wake;
 	struct list_node starved; /* quic_stream: the heap had no room for their bytes */
 	uint32_t starved_cnt;
-	bool is_memory_freed;	    /* since all of them were told */
+	bool is_memory_freed;	    /* since all of them were called */
 	struct list_node ready;	    /* quic_conn: has something to write, or may have */
 	struct list_node lingering; /* quic_conn, oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
 	struct fair conn_shares;      /* open connections and our dials */
-	struct fair handshake_shares; /* handshakes with a token of ours */
+	struct fair handshake_shares; /* handshakes with a token of this node */
 	struct fair_paths share_paths;
 	uint64_t share_next_ns; /* when a share is overdue; UINT64_MAX: never */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
@@ -229,7 +287,7 @@ struct quic_engine {
 };
 
 /*
- * quic_memory.c: the heap, who may hold how much of it, and the streams that
+ * quic_memory.c: the heap, how much each connection may hold, and the streams that
  * wait for it. alloc takes on conn's account; NULL: none is left, or conn
  * holds the most and ends. release takes it back, and NULL. window_len is
  * the receive window of a connection that begins now: wanted_len, but no
@@ -320,12 +378,11 @@ static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 }
 
 /*
- * quic_share.c: who may hold a place. take{,_handshake}: false, there is none
+ * quic_share.c: which connections hold places. take{,_handshake}: false, there is none
  * for conn; one that holds more may have been sent away for it. refuse ends
  * conn with the time to come back. release leaves one without a place
  * alone. progress: the peer sent len bytes of a stream.
  */
-size_t quic_share_footprint(const struct quic_config *config, uint32_t handshake_cap);
 WEFT_MUST_CHECK
 int quic_share_init(struct quic_engine *engine, uint32_t handshake_cap);
 WEFT_MUST_CHECK
@@ -347,7 +404,7 @@ enum fair_class quic_conn_class(const struct quic_conn *conn);
 /*
  * conn_events.c: the table ngtcp2 calls, the tickets OpenSSL hands out, and
  * its look at a ClientHello.
- * refuse: a rule of ours against the peer, which is told by an application
+ * refuse: a rule of this node is against the peer, which gets an application
  * close in the next flush.
  */
 extern const ngtcp2_callbacks quic_conn_callbacks;
@@ -355,7 +412,15 @@ void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
 int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session);
 int quic_conn_check_hello(SSL *ssl, int *alert, void *arg);
 
-/* conn_cid.c: a connection's share of the id tables. 0 or WEFT_EFULL. */
+/*
+ * engine.c: turn: it is now_ns, or later. unvalidated_cap: handshakes without a token that may be
+ * under way. engine_input.c: serve_waiting takes handshakes out of the backlog.
+ */
+void quic_engine_turn(struct quic_engine *engine, uint64_t now_ns);
+uint32_t quic_engine_unvalidated_cap(const struct quic_engine *engine);
+void quic_engine_serve_waiting(struct quic_engine *engine);
+
+/* conn_ids.c: a connection's share of the id tables. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int quic_conn_issue_cid(struct quic_conn *conn, uint8_t out_cid[static WEFT_CID_LEN]);
 void quic_conn_retire_cid(struct quic_conn *conn, const uint8_t cid[static WEFT_CID_LEN]);
@@ -409,7 +474,7 @@ unsigned quic_stream_unsent(const struct quic_stream *stream,
 void quic_stream_sent(struct quic_stream *stream, size_t len);
 void quic_stream_want_write(struct quic_stream *stream);
 void quic_stream_stop_write(struct quic_stream *stream);
-/* quic_stream_next: whose turn the next packet of conn is; NULL: nobody's. */
+/* quic_stream_next: the stream that has the next packet of conn; NULL: none. */
 struct quic_stream *quic_stream_next(struct quic_conn *conn);
 int quic_stream_send(struct quic_stream *stream, const struct transport_span *span);
 int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len);
@@ -448,7 +513,7 @@ void quic_reset_token(const struct quic_engine *engine, const uint8_t cid[static
 
 /*
  * address_token.c: what the token of an Initial says (RFC 9000 8.1). A valid one
- * alone knows the Retry before it: whoever sent that kept nothing, and
+ * alone knows the Retry before it: its sender kept nothing, and
  * both ids go into the transport parameters (7.3).
  */
 struct quic_retry {
@@ -456,16 +521,15 @@ struct quic_retry {
 	ngtcp2_cid scid;     /* the id that the Retry gave it instead */
 };
 enum quic_token {
-	QUIC_TOKEN_NONE,  /* none, or none of ours: the address is not validated */
+	QUIC_TOKEN_NONE,  /* none, or a foreign one: the address is not validated */
 	QUIC_TOKEN_VALID, /* our Retry reached this address a moment ago */
-	QUIC_TOKEN_KNOWN, /* a session of ours had this address not long ago */
-	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
+	QUIC_TOKEN_KNOWN, /* a session of this node had this address not long ago */
+	QUIC_TOKEN_BAD,	  /* this node's, for another address, connection or time */
 };
 /*
- * quic_token_{footprint,init}: the memory of known tokens that were shown.
+ * quic_token_init: the memory of known tokens that were shown.
  * quic_token_use: false, when this one was shown before, or is mistaken for one.
  */
-size_t quic_token_footprint(void);
 WEFT_MUST_CHECK
 int quic_token_init(struct quic_engine *engine);
 bool quic_token_use(struct quic_engine *engine, const uint8_t token[static WEFT_TOKEN_LEN]);
@@ -480,13 +544,13 @@ struct quic_retry_answer {
 };
 bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
 		      struct quic_retry_answer *out_answer);
-/* quic_token_known: for the next Initial from remote's address of who claim says. As above. */
+/* quic_token_known: for the next Initial from remote of the peer that claim names. As above. */
 bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
 		      const struct quic_token_claim *claim,
 		      uint8_t out_token[static WEFT_TOKEN_LEN]);
 /* The wall clock, in seconds. */
 uint32_t quic_token_wall_s(const struct quic_engine *engine);
-/* Whoever is known since met_s is no unvalidated source now. */
+/* A peer that is known since met_s is no unvalidated source now. */
 bool quic_token_is_known(const struct quic_engine *engine, uint32_t met_s);
 /* quic_token_keys_turn derives the keys of a new day. 0 or WEFT_EFULL, with the old ones kept. */
 WEFT_MUST_CHECK

@@ -13,12 +13,12 @@
  *   somebody waits on a session that has gone silent (mesh/session/redial.c);
  *   an answer does not come, or stops in the middle (quic_probe_await): its
  *     sender may know only an address that a NAT has given up, and learns the
- *     new one from a packet of ours. Asked is ever less often, and for ten seconds.
+ *     new one from a packet of this node. The pauses grow, and it ends after ten seconds.
  *
  * A connection with nothing in flight sends a PING: the keep-alive time is a
  * nanosecond for one packet. With data in flight the congestion window may be
  * full, and only a probe timeout may exceed it. ngtcp2 has no call for that,
- * but its clock is ours: the clock of the one connection moves on to its next
+ * but the engine sets its clock: the clock of the one connection moves on to its next
  * timer, and stays ahead of the engine's by so much. It is then that much
  * nearer to the idle timeout, until the next datagram comes; where it may not
  * move on, a PING goes if the window has room.
@@ -44,17 +44,17 @@
 /*
  * Of a pause an eighth passes between two questions, so that an asker that waited for long
  * waits an eighth longer at most: 8 questions in the first 800 ms and 21 more in 10 s.
- * After that mesh/session/liveness.c asks.
+ * After that mesh/session/redial.c asks.
  */
 #define AWAIT_DIVISOR 8
 #define AWAIT_NS_MAX  (10 * NS_PER_S)
-/* A peer that is not heard for so long is the matter of mesh/session/redial.c. A host answers few of the packets to a port where nobody listens. */
+/* mesh/session/redial.c takes over after this silence. A host answers few of the packets to a closed port. */
 #define UNHEARD_NS_MAX (2 * NS_PER_S)
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)
 #define EXPIRY_MAX 4
 /*
- * A peer may be heard all the time while nothing of ours arrives there. Each probe doubles the next
+ * This node may hear a peer all the time while none of its own packets arrive there. Each probe doubles the next
  * timeout, so after a few no probe fits any more when the way is back. Where the first few were
  * lost on a way that was not quite back, another one goes after a pause.
  */

@@ -67,36 +67,19 @@ void quic_config_defaults(struct quic_config *config);
 
 /* Counters and fills, for status, limits and metrics. */
 struct quic_stats {
-	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "quic/quic_counters.def"
 	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
-	uint32_t half_open_cnt, half_open_peak_cnt, half_open_cap; /* handshakes without a token */
-	uint32_t validated_cnt, validated_cap;			   /* and with one */
-	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
-	uint32_t unknown_cnt, known_cnt, useful_cnt, chosen_cnt; /* connections by class */
-	/* Those that made room for a newcomer, and unvalidated sources that were idle while others waited. */
-	uint64_t evicted_unknown_cnt, evicted_known_cnt, evicted_useful_cnt, evicted_chosen_cnt;
-	uint64_t overdue_cnt, evicted_handshake_cnt;
-	uint64_t refused_full_cnt, refused_key_cnt, refused_alpn_cnt;
-	uint64_t half_open_retry_cnt; /* asked for a Retry: no place for a half-open connection */
-	uint64_t refused_limited_cnt; /* a second connection from an address that may have one */
-	uint64_t refused_heap_cnt;    /* connections ended for what they held of a full heap */
-	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
-	uint64_t answer_limit_cnt; /* answers without state that were not sent */
-	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
-	/* Probes beside QUIC's own timers; rounds of them, and those that came too often. */
-	uint64_t probe_cnt, wake_cnt, wake_refused_cnt;
-	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, used_token_cnt, migrated_cnt,
-		key_update_cnt;
-	uint32_t waiting_cnt, waiting_peak_cnt, waiting_cap; /* datagrams of handshakes */
-	uint64_t waiting_dropped_cnt;
-	uint64_t heap_used_len, heap_peak_len, heap_cap;
+	uint64_t heap_cap;
 	struct fair_view conns, handshakes;	       /* of those with a token */
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
 };
 
 /*
- * quic_path_fn is told the remote address of a path that datagrams of a
- * connection of ours may be expected on; it may not call the engine.
+ * quic_path_fn gets the remote address of a path on which datagrams of a
+ * connection are expected; it may not call the engine.
  */
 typedef void (*quic_path_fn)(void *ctx, const struct addr *remote);
 
@@ -113,12 +96,12 @@ struct quic_engine_params {
 	struct random *random;
 	struct dgram_sink *sink;
 	uint32_t cid_epoch; /* hours of the wall clock at start, the same for all workers */
-	/* A connection is dialled to remote, or proved that it is there: NULL, nobody asks. */
+	/* A connection is dialled to remote, or proved that it is there; may be NULL. */
 	quic_path_fn on_path;
 	void *path_ctx;
 	/*
 	 * Asked at each Initial: does its address have one connection in all, which begins with
-	 * a Retry? A known peer with a token is never asked about. NULL: nobody asks.
+	 * a Retry? Not asked for a known peer with a token. NULL: no address has.
 	 */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
@@ -126,8 +109,8 @@ struct quic_engine_params {
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
 	/*
-	 * Who costs and is refused what (base/fair/load.h). It orders the crypto of handshakes,
-	 * which then waits for the next flush. NULL: nobody is counted, nothing waits.
+	 * The accounts of costs and refusals (base/fair/load.h). They order the crypto of handshakes,
+	 * which then waits for the next flush. NULL: nothing is counted, nothing waits.
 	 */
 	struct load *load;
 	uint64_t now_ns;
@@ -155,19 +138,12 @@ struct weft_token_keys;
 WEFT_MUST_CHECK
 int quic_engine_token_keys(struct quic_engine *engine, struct weft_token_keys *out_keys);
 
-/* quic_engine_input takes one datagram; its bytes are decrypted in place and then let go. */
+/*
+ * quic_engine_input takes one datagram with its judgement; its bytes are
+ * decrypted in place and then let go. The verdict WEFT_ANSWER_RETRY is
+ * carried out whatever the engine's own load says.
+ */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
-/*
- * quic_engine_retry answers a client's first Initial with a Retry, whatever
- * the engine's own load says, and keeps nothing; what is no Initial is counted.
- */
-void quic_engine_retry(struct quic_engine *engine, const struct dgram *dgram, uint64_t now_ns);
-/*
- * quic_engine_owner: the worker whose connection dgram (a QUIC datagram)
- * names by an id that some worker of this node handed out, or -1. One of
- * this engine's own may be forged: input finds that out.
- */
-int quic_engine_owner(const struct quic_engine *engine, const struct dgram *dgram);
 /*
  * Tags of connection ids are keyed by generation (weft/cid.h). The node
  * changes the keys of all its workers at once, now and then, when every
@@ -213,8 +189,8 @@ bool quic_engine_wake(struct quic_engine *engine, uint64_t now_ns);
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
 /*
  * quic_engine_expel ends every handshake under way with an address that
- * refuses says yes to, whoever began it, with one close packet; conn_closed
- * of those that we dialled is raised in the call. Connections that are open
+ * refuses says yes to, on either side, with one close packet; conn_closed
+ * of dialled ones is raised in the call. Connections that are open
  * are their speaker's to close. Returns how many.
  */
 typedef bool (*quic_refuse_fn)(void *ctx, const struct addr *remote);
@@ -225,7 +201,7 @@ void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ct
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*
- * Wire constants of ours. The codes are the engine's own application
+ * This protocol's wire constants. The codes are the engine's own application
  * codes; the speaker closes with others.
  */
 #define QUIC_ALPN	   "mesh/1"

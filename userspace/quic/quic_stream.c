@@ -19,7 +19,7 @@
 #define TURN_FIRST_LEN (16u << 10)
 #define TURN_LEN       (256u << 10)
 
-/* Bytes of ours in a span made by send_copy; done gives them back. */
+/* The engine's own bytes in a span made by send_copy; done gives them back. */
 struct stream_copy {
 	struct quic_conn *conn;
 	uint8_t data[];
@@ -352,7 +352,7 @@ static void copy_done(void *arg)
 	quic_memory_release(copy->conn, copy);
 }
 
-/* Whether stream takes one more span: 0, WEFT_EFULL (and the speaker will be told), WEFT_ECLOSED. */
+/* Whether stream takes one more span: 0, WEFT_EFULL (stream_writable follows), WEFT_ECLOSED. */
 static int stream_check(struct quic_stream *stream)
 {
 	if (stream->conn->state != QUIC_CONN_OPEN || stream->conn->is_close_wanted ||

@@ -54,7 +54,7 @@ static bool answer_end(struct answer *answer, ngtcp2_ssize len)
 void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
 			 const ngtcp2_version_cid *ids)
 {
-	/* One real version and one that nobody may rely on (RFC 9000 6.3). */
+	/* One real version and one that no peer may rely on (RFC 9000 6.3). */
 	const uint32_t versions[] = {NGTCP2_PROTO_VER_V1, 0x1a2a3a4a};
 	struct answer answer;
 	uint8_t noise;

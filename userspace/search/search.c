@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which shares are searched, and what keeps their index: one task at a time, a shard in
- * each of its jobs, so that imports and queries come in between. What a query looks at
- * is never changed under it: a new revision is another struct indexed, and the shards of
- * the one before are swept when nobody refers to it any more.
+ * Which shares are searched, and what keeps their index: one task at a time, a shard in each of
+ * its jobs, so that imports and queries come in between. What a query looks at is never changed
+ * under it: a new revision is another struct indexed, and the shards of the one before are
+ * swept when no query refers to it any more.
  */
 #include "search.h"
 
@@ -16,7 +16,7 @@
 #include "base/random.h"
 #include "blobs/manifest/manifest.h"
 #include "search_state.h"
-#include "index_shard.h"
+#include "search/index/index_shard.h"
 #include "store/derived.h"
 
 #define READER_CAP   64u
@@ -161,7 +161,7 @@ static void indexing_end(struct search *search)
 
 	search->built_cnt += indexing->built_cnt;
 	search->reused_cnt += indexing->reused_cnt;
-	/* What was written of a revision that nobody wants any more is swept. */
+	/* What was written of a revision that no share wants any more is swept. */
 	search->wants_sweep |= !share || indexing->err < 0;
 	if (share) {
 		share->is_wanting = false;
@@ -267,7 +267,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 /* --- what home says --- */
 
-/* Who follows nothing has no index. */
+/* A node that follows nothing has no index. */
 static int index_open(struct search *search)
 {
 	const struct derived_config config = {.state_dir = search->params.state_dir,
@@ -336,11 +336,9 @@ void search_free(struct search *search)
 	free(search);
 }
 
-int search_put_share(struct search *search, const uint8_t share_id[static 32],
-		     enum search_tier tier, uint32_t weight, const uint8_t manifest_id[static 32],
-		     uint64_t now_ns)
+int search_put_share(struct search *search, const struct search_revision *revision, uint64_t now_ns)
 {
-	struct search_share *share = share_lookup(search, share_id);
+	struct search_share *share = share_lookup(search, revision->share_id);
 	int err = index_open(search);
 
 	search->now_ns = now_ns;
@@ -351,14 +349,14 @@ int search_put_share(struct search *search, const uint8_t share_id[static 32],
 			return WEFT_EFULL;
 		share = &search->shares[search->share_cnt++];
 		*share = (struct search_share){.is_wanting = true};
-		memcpy(share->id, share_id, sizeof(share->id));
-	} else if (memcmp(share->manifest_id, manifest_id, 32) != 0 || share->err < 0) {
+		memcpy(share->id, revision->share_id, sizeof(share->id));
+	} else if (memcmp(share->manifest_id, revision->manifest_id, 32) != 0 || share->err < 0) {
 		share->is_wanting = true;
 		share->err = 0;
 	}
-	share->tier = tier;
-	share->weight = weight < SEARCH_WEIGHT_MAX ? weight : SEARCH_WEIGHT_MAX;
-	memcpy(share->manifest_id, manifest_id, sizeof(share->manifest_id));
+	share->tier = revision->tier;
+	share->weight = revision->weight < SEARCH_WEIGHT_MAX ? revision->weight : SEARCH_WEIGHT_MAX;
+	memcpy(share->manifest_id, revision->manifest_id, sizeof(share->manifest_id));
 	search_kick(search);
 	return 0;
 }

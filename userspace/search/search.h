@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "search_words.h"
-#include "snippet.h"
+#include "search/query/search_words.h"
+#include "search/query/snippet.h"
 #include "weft/err.h"
 
 struct jobs;
@@ -16,9 +16,9 @@ struct store;
 struct timer_wheel;
 
 /*
- * Finding items of shares by words, in an index on this node: nothing of a query leaves
- * it, and what is not followed is not found. Whoever follows shares says which
- * (search_put_share); their manifests are read from the store.
+ * Finding items of shares by words, in an index on this node: nothing of a query leaves it, and
+ * what is not followed is not found. search_put_share names them; their manifests are read from
+ * the store.
  *
  *	share put	search.c -> indexing.c (job) -> index_shard_builder.c -> store/derived.h
  *	query		search_query.c -> search_words.c; (job) match.c -> top_hits.c -> hit.c; done
@@ -79,20 +79,25 @@ struct search_params {
 WEFT_MUST_CHECK
 int search_new(const struct search_params *params, struct search **out_search);
 /*
- * search_stop: queries under way are told WEFT_ECANCELLED, then nobody is told anything any
- * more. search_free, when jobs are freed. Both take NULL.
+ * search_stop: queries under way end with WEFT_ECANCELLED, then no callback comes any more.
+ * search_free, when jobs are freed. Both take NULL.
  */
 void search_stop(struct search *search);
 void search_free(struct search *search);
 
+/* A revision of a share. */
+struct search_revision {
+	const uint8_t *share_id, *manifest_id; /* 32 bytes each */
+	enum search_tier tier;
+	uint32_t weight; /* percent */
+};
 /*
- * search_put_share: this revision of a share is to be searched, with that tier and
- * weight (percent), from when it is indexed; until then the one before. 0, WEFT_EFULL
- * (SEARCH_SHARES_MAX) or -errno (of the index's folder). search_drop_share takes effect at once.
+ * search_put_share searches this revision once it is indexed, and the share's former one until
+ * then. Returns 0, WEFT_EFULL (SEARCH_SHARES_MAX) or -errno (of the index's folder).
+ * search_drop_share takes effect at once.
  */
 WEFT_MUST_CHECK
-int search_put_share(struct search *search, const uint8_t share_id[static 32],
-		     enum search_tier tier, uint32_t weight, const uint8_t manifest_id[static 32],
+int search_put_share(struct search *search, const struct search_revision *revision,
 		     uint64_t now_ns);
 void search_drop_share(struct search *search, const uint8_t share_id[static 32], uint64_t now_ns);
 /*
@@ -118,7 +123,7 @@ struct search_hit {
 	enum search_tier tier;
 	const char *share_title; /* "": none */
 	const char *path;	 /* NUL-terminated, as the other texts */
-	const char *mime;	 /* "": not told */
+	const char *mime;	 /* "": unknown */
 	const char *tags;	 /* each NUL-terminated, the last one empty */
 	struct snippet path_snippet;
 	struct snippet about; /* of the share's description; empty when no word is in it */

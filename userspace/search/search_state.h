@@ -2,11 +2,11 @@
 #ifndef WEFT_SEARCH_SEARCH_STATE_H
 #define WEFT_SEARCH_SEARCH_STATE_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/list.h"
 #include "base/timer.h"
-#include "index.h"
-#include "indexing.h"
+#include "search/index/index.h"
+#include "search/index/indexing.h"
 #include "search.h"
 
 /* What search.c (shares and their index) and search_query.c (queries) share. */
@@ -45,13 +45,13 @@ struct search {
 	struct search_params params;
 	struct derived *derived;
 	uint64_t secret[2];
-	uint64_t now_ns; /* of the last call that told it */
+	uint64_t now_ns; /* of the last call */
 	struct search_share *shares;
 	uint32_t share_cnt;
 	struct search_task task;
 	struct timer timer; /* to begin what could not be, and to try again */
 	bool is_settled, wants_sweep, is_stopped;
-	bool was_reset; /* not told yet */
+	bool was_reset; /* no event of it yet */
 	int reset_err;
 	unsigned retired_cnt;		/* indexed that only queries still refer to */
 	struct search_blocked *blocked; /* NULL: nothing is */
@@ -65,7 +65,7 @@ struct search {
 void search_indexed_acquire(struct indexed *indexed);
 void search_indexed_release(struct search *search, struct indexed *indexed);
 void search_blocked_release(struct search_blocked *blocked);
-/* search_runs_stop tells those who wait that there will be nothing. */
+/* search_runs_stop ends the queries that wait. */
 void search_runs_stop(struct search *search);
 /* search_runs_free drops queries that are out; their jobs have ended. */
 void search_runs_free(struct search *search);

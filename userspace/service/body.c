@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 struct service_body *service_body_new(struct heap *heap, size_t len)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "codec/cbor_fields.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 enum call_field {
 	CALL_SERVICE_ID,
@@ -82,7 +82,7 @@ bool service_method_is_valid(const char *method)
 	return len > 0;
 }
 
-/* People read texts on terminals, which obey what is below a space and from 0x80 to 0x9f. */
+/* Texts appear on terminals, which obey bytes below a space and from 0x80 to 0x9f. */
 static void text_tame(char *text)
 {
 	for (uint8_t *at = (uint8_t *)text; *at; at++)
@@ -104,7 +104,7 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 	if (!utf8_is_valid(text, len))
 		len = 0;
 	if (len)
-		memmove(dst, text, len); /* text may be what dst has */
+		memmove(dst, text, len); /* text may lie in dst */
 	dst[len] = 0;
 	text_tame(dst);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams whose both sides are of this node: what a side says waits in a
- * small ring of its own until the next turn, and goes on as the other side
- * consumes. Home worker.
+ * Streams with both sides on this node: the bytes of a side wait in a small ring of its own until
+ * the next turn, and go on as the other side consumes. Home worker.
  */
 #include "service/service_channel.h"
 
@@ -97,7 +96,10 @@ static void tell_piece(struct service_channel *channel, uint64_t now_ns)
 		out.done(out.arg);
 }
 
-/* Ends channel with status and lets go of it; its user hears of it unless it ended it itself. */
+/*
+ * Ends channel with status and releases it. Its user gets ended, unless it ended the channel
+ * itself.
+ */
 static void end_one(struct service_channel *channel, enum service_status status, const char *text,
 		    uint64_t now_ns)
 {
@@ -106,7 +108,7 @@ static void end_one(struct service_channel *channel, enum service_status status,
 	void *arg = channel->arg;
 
 	while (channel->piece_cnt)
-		tell_piece(channel, now_ns); /* to nobody, but its bytes were lent */
+		tell_piece(channel, now_ns); /* unheard; returns the lent bytes */
 	if (!is_told)
 		service_channel_close(channel, status);
 	service_channel_gone(channel);

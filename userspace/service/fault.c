@@ -5,41 +5,10 @@
 
 #include "weft/err.h"
 
-const char *service_fault_word(enum service_fault fault)
-{
-	static const char *const words[] = {
-		"",
-#define SERVICE_FAULT(name, word, err, text) word,
+const struct weft_reason_row service_faults[] = {
+#define REASON WEFT_REASON_ROW
 #include "service/faults.def"
-#undef SERVICE_FAULT
-	};
-
-	return words[fault];
-}
-
-const char *service_fault_text(enum service_fault fault)
-{
-	static const char *const texts[] = {
-		"",
-#define SERVICE_FAULT(name, word, err, text) text,
-#include "service/faults.def"
-#undef SERVICE_FAULT
-	};
-
-	return texts[fault];
-}
-
-int service_fault_err(enum service_fault fault)
-{
-	static const int errs[] = {
-		0,
-#define SERVICE_FAULT(name, word, err, text) err,
-#include "service/faults.def"
-#undef SERVICE_FAULT
-	};
-
-	return errs[fault];
-}
+};
 
 const char *service_faults_write(const uint32_t cnts[static SERVICE_FAULT_CNT], char *text,
 				 size_t cap)
@@ -50,6 +19,6 @@ const char *service_faults_write(const uint32_t cnts[static SERVICE_FAULT_CNT], 
 	for (unsigned i = 1; i < SERVICE_FAULT_CNT && len < cap; i++)
 		if (cnts[i])
 			len += (size_t)snprintf(text + len, cap - len, "%s%u %s", len ? ", " : "",
-						cnts[i], service_fault_word(i));
+						cnts[i], service_faults[i].word);
 	return text;
 }

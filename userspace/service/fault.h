@@ -5,20 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is wrong with a descriptor, and the index of a counter (faults.def). */
+#include "weft/reason_table.h"
+
+/* A fault of a descriptor, and the index of its counter; SERVICE_FINE is 0. */
 enum service_fault {
-	SERVICE_FINE = 0,
-#define SERVICE_FAULT(name, word, err, text) SERVICE_##name,
+#define REASON WEFT_REASON_NAME
 #include "service/faults.def"
-#undef SERVICE_FAULT
 	SERVICE_FAULT_CNT,
 };
-
-/* service_fault_{word,text}: "bad signature" and a sentence for people; "" of SERVICE_FINE. */
-const char *service_fault_word(enum service_fault fault);
-const char *service_fault_text(enum service_fault fault);
-/* service_fault_err: the WEFT_E code it is to the overlay and to callers; 0 of SERVICE_FINE. */
-int service_fault_err(enum service_fault fault);
+extern const struct weft_reason_row service_faults[SERVICE_FAULT_CNT];
 
 /*
  * service_faults_write lists the counters that are not 0: "1 expired, 2 bad

@@ -121,7 +121,7 @@ static bool header_is_sound(const struct service_http_header *header)
 	       is_value(header->value, header->value_len);
 }
 
-/* Whether name is one that a list of names, parted by commas, holds. */
+/* Whether a list of names, separated by commas, holds name. */
 static bool list_has(const struct service_http_header *list,
 		     const struct service_http_header *header)
 {

@@ -9,27 +9,27 @@
 #include "weft/err.h"
 
 /*
- * HTTP over a stream of a service (RFC 9110 semantics, without the framing
- * of RFC 9112). A request opens a stream with SERVICE_HTTP_METHOD and its head as
- * the opening's head; its body is the messages that follow, until finish. The
- * answer's first message is its head, the rest its body, until finish.
+ * HTTP over a stream of a service (RFC 9110 semantics, without the framing of RFC 9112). A request
+ * opens a stream with SERVICE_HTTP_METHOD and its head as the opening's head; its body is the
+ * messages that follow, until finish. The answer's first message is its head, the rest its body,
+ * until finish.
  *
  *	request {0: method, 1: path with query, 2: [[name text, value bytes], ...]}
  *	answer  {0: status, 2: [[name text, value bytes], ...]}
  *
- * Values are bytes because RFC 9110 5.5 allows what is not UTF-8.
+ * Values are bytes because RFC 9110 5.5 allows values that are not UTF-8.
  *
- * What must not cross is left out when a head is written, and again when one is
- * read, so that neither side relies on the other. Names are compared in any case
- * and with '_' as '-', because CGI and WSGI see no difference between the two.
+ * Fields that must not cross are left out when a head is written, and again when one is read, so
+ * that neither side relies on the other. Names are compared in any case and with '_' as '-',
+ * because CGI and WSGI see no difference between the two.
  *
- * Of both: what belongs to one connection (Connection and what it names,
- * Keep-Alive, Proxy*, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and
- *	X-Mesh-*	told by weft alone
- *	Content-Length	is body_len, so that nobody can say two lengths
+ * Of both: the fields of one connection (Connection and the fields it names, Keep-Alive, Proxy*,
+ * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and
+ *	X-Mesh-*	set by weft alone
+ *	Content-Length	is body_len, so that no sender can give two lengths
  * Of requests:
  *	Host, Forwarded, X-Forwarded-*, X-Real-IP, X-Client-IP, True-Client-IP
- *			programs believe these of what connects from this machine
+ *			programs believe these from connections of this machine
  *	X-Original-URL, X-Rewrite-URL
  *			some programs serve them in place of the path that was checked
  *	X-HTTP-Method, X-HTTP-Method-Override, X-Method-Override
@@ -38,20 +38,20 @@
  *	Cookie2		obsolete (RFC 6265), as is Set-Cookie2 of answers
  * Of answers, as all services share the one origin of a gateway:
  *	Service-Worker-Allowed, Clear-Site-Data, Alt-Svc, Access-Control-*
- *			speak for the whole origin
+ *			apply to the whole origin
  *	X-Accel-*, X-Sendfile
  *			orders to a web server in front of the gateway
  *
- * Authorization is passed: it names its one reader, the service, and travels on
- * an encrypted session to the key that was asked for. Who takes one for
- * itself, as a gateway does its token, leaves it out of what it writes here.
- * Cookie, Set-Cookie and WWW-Authenticate are passed, too: they are the service's own where
- * it has an origin of its own. A gateway leaves them out at an origin that services share.
+ * Authorization is passed: it names its one reader, the service, and travels on an encrypted
+ * session to the key that was asked for. A gateway that reads one itself, as its own token, leaves
+ * it out of the head it writes here. Cookie, Set-Cookie and WWW-Authenticate are passed, too: they
+ * are the service's own where it has an origin of its own. A gateway leaves them out at an origin
+ * that services share.
  *
  * SERVICE_HTTP_UPGRADE is the method of a request that wants to go on as a WebSocket (RFC 6455): a
  * GET without a body. An answer of status 101 is followed by the connection's bytes, both ways, in
  * messages whose bounds mean nothing; any other one is as above. The asker sends nothing before it
- * has the answer: what came early would be the server's next request.
+ * has the answer: the server would take early bytes for its next request.
  */
 #define SERVICE_HTTP_METHOD	     "HttpInvoke"
 #define SERVICE_HTTP_UPGRADE	     "HttpUpgrade"
@@ -90,9 +90,9 @@ struct service_http_answer {
 };
 
 /*
- * service_http_{request,answer}_write leaves out what must not cross.
- * WEFT_EMALFORMED: a part is not as described above; WEFT_ETOOLARGE: the target
- * or the head are longer than they may be, or w has no room.
+ * service_http_{request,answer}_write leaves out the fields that must not cross. WEFT_EMALFORMED: a
+ * part is not as described above; WEFT_ETOOLARGE: the target or the head are longer than they may
+ * be, or w has no room.
  */
 WEFT_MUST_CHECK
 int service_http_request_write(struct writer *w, const struct service_http_request *request);
@@ -105,7 +105,10 @@ int service_http_request_parse(const uint8_t *data, size_t len,
 WEFT_MUST_CHECK
 int service_http_answer_parse(const uint8_t *data, size_t len,
 			      struct service_http_answer *out_answer);
-/* service_http_switch_{write,parse}: of an answer to SERVICE_HTTP_UPGRADE, whose status may also be 101. */
+/*
+ * service_http_switch_{write,parse}: of an answer to SERVICE_HTTP_UPGRADE, whose status may also be
+ * 101.
+ */
 WEFT_MUST_CHECK
 int service_http_switch_write(struct writer *w, const struct service_http_answer *answer);
 WEFT_MUST_CHECK
@@ -113,7 +116,10 @@ int service_http_switch_parse(const uint8_t *data, size_t len,
 			      struct service_http_answer *out_answer);
 /* service_http_is_method: a stream of method begins with the head of a request of HTTP. */
 bool service_http_is_method(const char *method);
-/* service_http_wants_socket: the request asks for a WebSocket as RFC 6455, 4.1 says: a GET without a body, and a key. */
+/*
+ * service_http_wants_socket: the request asks for a WebSocket as RFC 6455, 4.1 says: a GET without
+ * a body, and a key.
+ */
 bool service_http_wants_socket(const struct service_http_request *request);
 
 /* service_http_header_lookup: the first of that name in any case, or NULL. */

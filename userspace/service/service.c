@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fabric as a whole: its memory, its configuration, what it counts.
- * The story of a call is on top of router.c (those of others) and call_client.c (ours).
+ * The fabric as a whole: its memory, its configuration, its counters. The story of a call is on top
+ * of router.c (calls of peers) and call_client.c (calls of this node).
  */
-#include "service/incoming/access.h"
+#include "service/limits/access.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "service/service_channel.h"
@@ -160,7 +160,7 @@ void service_free(struct service *service)
 	free(service);
 }
 
-/* Of the limits, those that lay out memory stay as they are. */
+/* Limits that lay out memory stay as they are. */
 void service_configure(struct service *service, const struct service_config *config)
 {
 	struct service_limits laid_out = service->config.limits;

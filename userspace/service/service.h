@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/transport.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 #include "mesh/seam.h"
 #include "mesh/seam_stream.h"
 #include "service/limits/service_limits.h"
@@ -23,21 +23,21 @@ struct store;
 struct timer_wheel;
 
 /*
- * The service fabric: programs offer named services to the mesh, others
- * find them by name and call or stream to them.
+ * The service fabric: programs offer named services to the mesh, others find them by name and call
+ * or stream to them.
  *
- *	offered   service_registry.c (who handles what) -> publisher.c -> the overlay
+ *	offered   service_registry.c (which handler) -> publisher.c -> the overlay
  *	called    mesh -> router.c -> limits -> an offer's handler
- *	calling   call_client.c -> directory.c (who provides it) -> mesh, or the router
+ *	calling   call_client.c -> directory.c (which provider) -> mesh, or the router
  *		  at once when this node itself provides it
  *
- * Home worker; nothing blocks; time is the now_ns of the turn. Callbacks never
- * come inside the call that causes them, and are the last that is done with what they name.
+ * Home worker; nothing blocks; time is the now_ns of the turn. A callback never comes inside the
+ * call that causes it, and is the last use of the object it names.
  */
 struct service;
 struct service_offer;	/* a service that this node provides */
 struct service_call;	/* a call in an offer's hands */
-struct service_ask;	/* a call of ours under way */
+struct service_ask;	/* a call of this node under way */
 struct service_channel; /* one side of a stream */
 struct service_topics;
 struct service_published;
@@ -62,9 +62,12 @@ struct service_published;
 
 struct service_config {
 	struct service_limits limits;
-	/* Of services by name, as "mesh-stats:3 echo:1000", over what the offer says and the default. */
+	/*
+	 * Of services by name, as "mesh-stats:3 echo:1000", over what the offer says and the
+	 * default.
+	 */
 	char calls[SERVICE_NAMED_CAP];	  /* calls a minute of one peer */
-	char timeouts[SERVICE_NAMED_CAP]; /* seconds a call of ours waits */
+	char timeouts[SERVICE_NAMED_CAP]; /* seconds that a call of this node waits */
 	/* Groups of nodes that offers may name, as "friends:ID,ID lab:ID". */
 	char groups[SERVICE_GROUPS_CAP];
 };
@@ -73,10 +76,10 @@ void service_config_defaults(struct service_config *config);
 WEFT_MUST_CHECK
 int service_config_check(const struct service_config *config);
 
-/* What the owner of the fabric hears of peers and services. */
+/* The events of peers and services for the owner of the fabric. */
 enum service_event_kind {
 	SERVICE_EVENT_CIRCUIT_OPENED,  /* name failed peer's calls in a row, and rests for it */
-	SERVICE_EVENT_CIRCUIT_AT_PEER, /* name at peer failed ours */
+	SERVICE_EVENT_CIRCUIT_AT_PEER, /* name at peer failed this node's calls */
 };
 struct service_event {
 	enum service_event_kind kind;
@@ -97,8 +100,8 @@ struct service_params {
 	uint64_t now_ns;
 	uint64_t (*wall_ms)(void *ctx); /* since 1970 */
 	/*
-	 * An offer is there to be called from now on, or not any more; to who publishes
-	 * it. Comes inside what changes it. May be NULL, as all of these.
+	 * An offer can be called from now on, or no longer; for the publisher. Comes inside the
+	 * call that changes it. May be NULL, as all of these.
 	 */
 	void (*on_offer)(void *ctx, const struct service_offering *offering, uint32_t major,
 			 bool is_there, uint64_t now_ns);
@@ -115,10 +118,10 @@ struct service_params {
 };
 
 /*
- * service_footprint: bytes that service_new lays out, touched as they are used.
- * service_new: 0, -errno or WEFT_EMALFORMED (config). The types of messages 300 and 302
- * are accepted from then on. service_free forgets everything; nobody is told.
- * service_configure takes what can change at run time: all but the sizes of tables and memory.
+ * service_footprint: bytes that service_new lays out, touched as they are used. service_new: 0,
+ * -errno or WEFT_EMALFORMED (config). The node accepts the types of messages 300 and 302 from then
+ * on. service_free drops all state without callbacks. service_configure takes what can change at
+ * run time: all but the sizes of tables and memory.
  */
 size_t service_footprint(const struct service_config *config);
 WEFT_MUST_CHECK
@@ -127,29 +130,29 @@ void service_free(struct service *service);
 void service_configure(struct service *service, const struct service_config *config);
 
 /*
- * service_peer_returned: a session with the node of key is there anew, or was lost; calls of ours
- * pass to its services again, whatever failed before: it may have been the node that failed, and
- * a call is what looks for it. service_reset does so for all services of a
- * name, of others and of this node, and returns for how many it did something.
+ * service_peer_returned: a session with the node of key is new, or was lost. This node's calls pass
+ * to its services again, whatever failed before: the node may have been the cause, and a call finds
+ * that out. service_reset does so for all services of a name, of others and of this node, and
+ * returns the number of circuits that it closed.
  */
 void service_peer_returned(struct service *service, const uint8_t *key);
 unsigned service_reset(struct service *service, const char *name);
 
 /*
- * service_drain: this node stops. Calls and streams of peers that come are refused as not seen, so that they are
- * made elsewhere; service_is_drained: no call of a peer is in hand.
+ * service_drain: this node stops. Calls and streams of peers that come are refused as not seen, so
+ * that they are made elsewhere; service_is_drained: no call of a peer is in hand.
  */
 void service_drain(struct service *service);
 bool service_is_drained(const struct service *service);
 
 /*
- * service_health: how well the service of descriptor answers calls of ours, 0 to 100, 50 when
- * there were none; 0 while it rests. For the directory, which orders by it.
+ * service_health: how well the service of descriptor answers this node's calls, 0 to 100, 50
+ * without calls; 0 while it rests. The directory orders by it.
  */
 unsigned service_health(const struct service *service, const struct service_descriptor *descriptor,
 			uint64_t now_ns);
 
-/* How a call ended; on the wire and in control, stable. */
+/* The outcome of a call; on the wire and in control, stable. */
 enum service_status {
 	SERVICE_OK = 0,
 	SERVICE_UNKNOWN_ERROR =
@@ -167,7 +170,7 @@ enum service_status {
 };
 const char *service_status_name(enum service_status status); /* "OK", "ServiceNotFound", ... */
 
-/* Who calls, as an offer sees it. Borrowed for the call that shows it. */
+/* A caller, as an offer sees it. Borrowed for the call that shows it. */
 struct service_caller {
 	uint8_t key[MESH_KEY_LEN]; /* this node's own for local programs */
 	bool is_local;
@@ -178,7 +181,7 @@ struct service_caller {
 	struct service_trace trace; /* that the caller works in */
 };
 
-/* What a call, or the opening of a stream, brings its provider. Borrowed for the call that shows it. */
+/* The input of a call, or of the opening of a stream. Borrowed for the call that shows it. */
 struct service_input {
 	const struct service_caller *caller;
 	const char *method;
@@ -187,14 +190,13 @@ struct service_input {
 };
 
 /*
- * What a provider implements. call: the payload is whole and borrowed for the
- * call; answer now or later by service_reply. stream: somebody opens a stream;
- * take it by service_channel_accept in the call, or refuse it by
- * service_channel_end.
- * topic_refusal: a static text why the node of key may not hear topic, or NULL; for services that
- * have rules beside those of their offer. Everybody may whom these let in, where it is NULL.
- * cancelled: the caller left, or the deadline passed and was answered; the call is
- * gone. A function that is NULL means SERVICE_METHOD_NOT_FOUND, or nothing for cancelled.
+ * A provider implements these. call: the payload is whole and borrowed for the call; answer now or
+ * later by service_reply. stream: a caller opens a stream; take it by service_channel_accept in the
+ * call, or refuse it by service_channel_end. topic_refusal: a static text why the node of key may
+ * not hear topic, or NULL. It is for services that have rules beside those of their offer. Where it
+ * is NULL, the offer's rules decide alone. cancelled: the caller left, or the deadline passed and
+ * was answered; the call is gone. A function that is NULL means SERVICE_METHOD_NOT_FOUND, or
+ * nothing for cancelled.
  */
 struct service_handler {
 	void (*call)(void *ctx, struct service_call *call, const struct service_input *input,
@@ -211,9 +213,10 @@ struct service_metadata {
 };
 
 /*
- * Who may call which method of an offer. What names a method decides alone about it; every other
- * method is for those whom grants of all methods, and allow, name: none of them means everybody. Of HTTP
- * a method is the request's; HEAD follows GET unless it is named itself.
+ * Which caller may call which method of an offer. Grants that name a method decide alone about it.
+ * Every other method is for the callers in allow and in grants of all methods; without any of
+ * these, for every caller. A method of HTTP is the request's; HEAD follows GET unless a grant names
+ * HEAD itself.
  */
 enum service_grant_kind {
 	SERVICE_GRANT_NODE,
@@ -255,7 +258,7 @@ struct service_offering {
 	unsigned allow_cnt;
 	const struct service_grant *grants;
 	unsigned grant_cnt;
-	bool is_published;    /* else it is found by who knows this node only */
+	bool is_published;    /* else only nodes that know this one find it */
 	bool needs_signature; /* calls of peers carry one, or are answered SERVICE_UNAUTHORIZED */
 	bool is_of_program;   /* local programs may publish on its topics */
 	const struct service_handler *handler;
@@ -281,8 +284,8 @@ int service_set_access(struct service_offer *offer, const struct service_offerin
 void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns);
 void service_withdraw(struct service_offer *offer, uint64_t now_ns);
 /*
- * service_publish sends an event to all that are subscribed to topic of offer, as service_topics_publish
- * (topics.h) says. service_topics_of: all topics of this node's services.
+ * service_publish sends an event to all that are subscribed to topic of offer, as
+ * service_topics_publish (topics.h) says. service_topics_of: all topics of this node's services.
  */
 WEFT_MUST_CHECK
 int service_publish(struct service_offer *offer, const char *topic, const void *data, size_t len,
@@ -290,8 +293,8 @@ int service_publish(struct service_offer *offer, const char *topic, const void *
 struct service_topics *service_topics_of(struct service *service);
 
 /*
- * service_reply ends a call. payload is copied. text is told to the
- * caller with any status but SERVICE_OK; SERVICE_UNKNOWN_ERROR always has a fixed one.
+ * service_reply ends a call. payload is copied. The caller receives text with any status but
+ * SERVICE_OK; SERVICE_UNKNOWN_ERROR always has a fixed one.
  */
 void service_reply(struct service_call *call, enum service_status status, const char *text,
 		   const void *payload, size_t len, uint64_t now_ns);
@@ -312,7 +315,10 @@ bool service_call_is_overdue(const struct service_call *call);
  */
 WEFT_MUST_CHECK
 bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns);
-/* service_violation: the caller broke the service's rules; reputation hears of it. why is a static string. */
+/*
+ * service_violation: the caller broke the service's rules; its reputation counts it. why is a
+ * static string.
+ */
 void service_violation(struct service_call *call, const char *why, uint64_t now_ns);
 
 /* The local program that asks; zeros: the daemon itself, for its built-in services and gateway. */
@@ -349,12 +355,11 @@ struct service_answer {
 typedef void (*service_answer_fn)(void *arg, const struct service_answer *answer, uint64_t now_ns);
 
 /*
- * service_call_start asks for a reply within timeout_ns (0: the service's
- * or the configured default). payload is copied. Calls with the same idempotency key
- * (NULL: none) are run once by the provider, which answers the later ones alike.
- * 0, WEFT_EFULL (target->asker has its share of service.pending; service_pending_wait_ms
- * is when to ask again), WEFT_EMALFORMED, WEFT_ETOOLARGE.
- * service_call_cancel: done is not called; the provider is told.
+ * service_call_start asks for a reply within timeout_ns (0: the service's or the configured
+ * default). payload is copied. The provider runs calls with the same idempotency key (NULL: none)
+ * once, and answers the later ones alike. 0, WEFT_EFULL (target->asker has its share of
+ * service.pending; service_pending_wait_ms is when to ask again), WEFT_EMALFORMED, WEFT_ETOOLARGE.
+ * service_call_cancel: done is not called; the provider learns of it.
  */
 WEFT_MUST_CHECK
 int service_call_start(struct service *service, const struct service_target *target,
@@ -362,16 +367,18 @@ int service_call_start(struct service *service, const struct service_target *tar
 		       uint64_t timeout_ns, service_answer_fn done, void *arg, uint64_t now_ns,
 		       struct service_ask **out_ask);
 void service_call_cancel(struct service_ask *ask);
-/* service_pending_wait_ms: that who was refused last should wait. service_pending: who has the places. */
+/*
+ * service_pending_wait_ms: how long the asker refused last should wait. service_pending: the
+ * holders of the places.
+ */
 uint32_t service_pending_wait_ms(const struct service *service);
 struct fair_view;
 void service_pending(const struct service *service, struct fair_view *out);
 
 /*
- * A stream, the same for who opened it and who took it. Bytes travel in
- * messages, each in pieces as the packets bring them; is_last ends a message.
- * opened: the provider took it (asker only). finished: the other side sends no
- * more. writable: after WEFT_EFULL. ended comes once and last; with
+ * A stream, the same for its opener and its taker. Bytes travel in messages, each in pieces as the
+ * packets bring them; is_last ends a message. opened: the provider took it (asker only). finished:
+ * the other side sends no more. writable: after WEFT_EFULL. ended comes once and last; with
  * SERVICE_OK both sides finished. After service_channel_end nothing comes.
  */
 struct service_piece {
@@ -407,7 +414,7 @@ int service_channel_send(struct service_channel *channel, const struct service_p
 void service_channel_finish(struct service_channel *channel);
 /* service_channel_consume: len bytes of pieces were used; until then the sender is held back. */
 void service_channel_consume(struct service_channel *channel, size_t len);
-/* service_channel_end ends both directions; the other side's ended is told status and text. */
+/* service_channel_end ends both directions; the other side's ended gets status and text. */
 void service_channel_end(struct service_channel *channel, enum service_status status,
 			 const char *text);
 
@@ -450,7 +457,7 @@ struct service_stats {
 	uint64_t refused_cnt[SERVICE_REFUSED_CNT];
 	uint64_t cancelled_cnt, late_cnt; /* callers left; answers came after the deadline */
 	uint64_t repeated_cnt;		  /* answered alike, for their idempotency key */
-	uint64_t retried_cnt;		  /* calls of ours that went on to another provider */
+	uint64_t retried_cnt;		  /* this node's calls that went on to another provider */
 	uint64_t hedged_cnt;		  /* of these that only read, past a silent one */
 	uint64_t again_cnt; /* times that calls of this node were sent again to the same provider */
 	uint64_t violation_cnt;
@@ -460,8 +467,8 @@ struct service_stats {
 void service_stats(const struct service *service, struct service_stats *out_stats);
 
 /*
- * A call, or a stream that ended, of an offer; borrowed for the call that tells it. method of HTTP
- * is the request's.
+ * A call of an offer, or a stream that ended; borrowed for the callback. method of HTTP is the
+ * request's.
  */
 struct service_access_record {
 	const char *service, *version, *method;

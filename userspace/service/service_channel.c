@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams of services. One side over the mesh: pieces of messages are
- * frames, the end in order is the finish of both directions, any other end is a
- * STREAM_CLOSE. What comes is handed on as the packets bring it; nothing is held. Home worker.
+ * Streams of services. One side over the mesh: pieces of messages are frames, the end in order is
+ * the finish of both directions, any other end is a STREAM_CLOSE. Received bytes go on as the
+ * packets bring them; nothing is held. Home worker.
  */
 #include "service/service_channel.h"
 
@@ -17,7 +17,7 @@
 
 /* Codes of resets that end a stream with a status; below them are the mesh's own. */
 #define RESET_CODE 0x300u
-/* What its user does no longer hear of may take so long to end. */
+/* A channel that its user has left may take this long to end. */
 #define DRAIN_NS (30 * NS_PER_S)
 
 static const struct mesh_stream_ops *channel_ops(const struct service_channel *channel)
@@ -39,7 +39,7 @@ void service_channel_release(struct service_channel *channel)
 	pool_release(&channel->service->channels, channel);
 }
 
-/* Nothing is left of it: neither its stream nor anybody who waits. */
+/* Nothing is left of it: neither its stream nor a waiting caller. */
 void service_channel_gone(struct service_channel *channel)
 {
 	struct service_call *call = channel->call;
@@ -314,7 +314,7 @@ void service_channel_offered(struct service_channel *channel, uint64_t now_ns)
 
 	if (channel->events)
 		return;
-	/* Its handler did not take it: the opening is answered as a call is. */
+	/* The handler did not take it: the opening is answered as a call is. */
 	memcpy(text, channel->text, sizeof(text));
 	call->channel = NULL;
 	service_channel_release(channel);

@@ -24,7 +24,7 @@ struct service_local_piece {
 };
 #define SERVICE_LOCAL_PIECES_MAX 8
 
-/* One side of a stream. That of the mesh is its ask's or its call's. */
+/* One side of a stream. A channel of the mesh belongs to its ask or its call. */
 struct service_channel {
 	struct service *service;
 	enum service_channel_state state;
@@ -33,13 +33,13 @@ struct service_channel {
 	const struct service_channel_events *events;
 	void *arg;
 	struct timer timer; /* local: delivery; closed: end of the drain */
-	bool is_finished;   /* our direction */
-	bool has_finish;    /* theirs */
+	bool is_finished;   /* this side's direction */
+	bool has_finish;    /* the other side's */
 	bool wants_writable;
 	bool is_close_unsent;
 	enum service_status status; /* with which it was closed */
 	char text[SERVICE_TEXT_LEN_MAX + 1];
-	/* What comes from the mesh. */
+	/* Input from the mesh. */
 	unsigned in_type;
 	size_t in_left_len; /* of the frame */
 	bool in_text, in_more;
@@ -48,7 +48,7 @@ struct service_channel {
 	size_t close_len;
 	/* Of a local one. */
 	bool is_local;
-	bool is_opened;		      /* opened is to be told */
+	bool is_opened;		      /* opened is still to be called */
 	struct service_channel *peer; /* NULL: it has ended */
 	size_t unused_len;	      /* bytes of pieces that came and were not consumed */
 	struct service_local_piece pieces[SERVICE_LOCAL_PIECES_MAX];
@@ -82,8 +82,8 @@ void service_channel_ended(struct service_channel *channel, const struct mesh_st
 			   uint64_t now_ns);
 
 /*
- * For channel_local.c: close: its user's part is over. gone: it is released, and what it belongs
- * to. tell_ended: of a channel that may be gone.
+ * For channel_local.c: close: its user's part is over. gone: it is released, and so is its ask or
+ * call. tell_ended: of a channel that may be gone.
  */
 void service_channel_close(struct service_channel *channel, enum service_status status);
 void service_channel_gone(struct service_channel *channel);
@@ -92,8 +92,8 @@ void service_channel_tell_ended(const struct service_channel_events *events, voi
 void service_channel_release(struct service_channel *channel);
 
 /*
- * channel_local.c: both sides are of this node. join: taker takes what asker opens. run: there is
- * something to tell, which tell does in the next turn, and only there channels are released.
+ * channel_local.c: both sides are of this node. join: taker takes the stream that asker opens. run:
+ * an event is due, and tell delivers it in the next turn; only tell releases channels.
  */
 void service_channel_join(struct service_channel *taker, struct service_channel *asker);
 WEFT_MUST_CHECK

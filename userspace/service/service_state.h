@@ -2,17 +2,17 @@
 #ifndef WEFT_SERVICE_SERVICE_STATE_H
 #define WEFT_SERVICE_SERVICE_STATE_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "service/limits/askers.h"
 #include "service/body.h"
 #include "service/call_head.h"
 #include "service/limits/callers.h"
 #include "service/incoming/idempotency.h"
-#include "service/incoming/service_registry.h"
+#include "service/service_registry.h"
 #include "service/incoming/routes.h"
 #include "service/service.h"
 #include "service/topics/topics.h"
@@ -24,14 +24,13 @@
  *	callers	  callers.c	peers with their rates, and each with each offer
  *	calls	  router.c	calls and openings of streams in hand, of peers and local
  *	kept	  idempotency.c	answers kept for their idempotency key
- *	asks	  call_client.c	calls and openings of ours under way
+ *	asks	  call_client.c	calls and openings of this node under way
  *	routes	  routes.c	how a service at a provider fared; queues for providers
- *	topics	  topics.c	histories of events, and who hears them
+ *	topics	  topics.c	histories of events, and their subscribers
  *	channels  service_channel.c	streams; each belongs to a call or an ask, which has
  *				the mesh's stream
  *
- * A call or ask without a stream of the mesh is of this very node: each then
- * has the other.
+ * A call or ask without a stream of the mesh is of this very node: each then has the other.
  */
 struct service {
 	struct service_config config;
@@ -45,7 +44,7 @@ struct service {
 	struct service_callers callers;
 	struct pool calls;
 	uint32_t peer_call_cnt;	      /* of those */
-	struct service_memory memory; /* who holds the bodies of calls */
+	struct service_memory memory; /* the holders of call bodies */
 	struct map calls_by_id;	      /* of a caller and correlation, while in hand */
 	struct service_idempotency idempotent;
 	struct pool asks;
@@ -58,7 +57,7 @@ struct service {
 	struct pool channels;
 	struct service_topics topics;
 	struct service_stats stats;
-	/* Of a turn: where frames are written. */
+	/* Frames are written here; valid for a turn. */
 	uint8_t scratch[MESH_STREAM_HEAD_LEN_MAX];
 };
 

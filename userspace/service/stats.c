@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fabric counts, and how full its limits are. */
+/* The fabric's counters, and how full its limits are. */
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "service/incoming/router.h"
 #include "service/service_state.h"
 
@@ -46,7 +46,7 @@ void service_count(struct service_counts *counts, enum service_status status, ui
 	counts->latency_sum_us += took_us;
 }
 
-/* A caller chooses what it calls: a name gets counts of its own when it was answered well. */
+/* A caller chooses the name it calls: a name gets its own counts after a successful answer only. */
 static struct service_method_counts *method_counts(struct service_offer *offer, const char *method,
 						   enum service_status status)
 {
@@ -75,7 +75,7 @@ void service_call_note(struct service_call *call, enum service_status status, ui
 		.took_ns = now_ns - call->began_ns,
 	};
 
-	/* One that was refused: who floods writes no log. */
+	/* A refused call: a flood of calls must not write the log. */
 	if (!offer && status != SERVICE_RATE_LIMITED)
 		offer = service_registry_lookup(&service->registry, call->head.service_id,
 						call->head.has_major ? &call->head.major : NULL);
@@ -105,7 +105,7 @@ void service_stats(const struct service *service, struct service_stats *out_stat
 	out_stats->memory_peak_len = usage.peak_len;
 }
 
-/* False: of what is counted nowhere, as the length of a payload. */
+/* False: the limit has no counter, as the length of a payload. */
 static bool limit_used(const struct service *service, enum service_limit which, uint64_t now_ns,
 		       uint64_t *out_used)
 {

@@ -25,7 +25,7 @@ struct service_subscriber {
 	void *arg;
 	uint8_t key[MESH_KEY_LEN];
 	uint64_t next;		     /* number of the event that comes next */
-	uint64_t lost_cnt;	     /* not told yet */
+	uint64_t lost_cnt;	     /* not reported yet */
 	bool owes_notice;	     /* the first one is */
 	char said[SERVICE_SAID_CAP]; /* to be sent between two events; "": nothing */
 	struct topic_event *event;   /* on its way; NULL: none */
@@ -34,9 +34,9 @@ struct service_subscriber {
 };
 
 /*
- * topic_history.c. lookup: NULL: there is none. use: made if need be; NULL: there is no place for one
- * more. tidy: what has neither history nor subscribers is none. make_room: a topic of owner gets a
- * history: another one's goes, if there are as many as may be.
+ * topic_history.c. lookup: NULL: there is none. use: made if need be; NULL: there is no place for
+ * one more. tidy removes a topic with neither history nor subscribers. make_room: a topic of owner
+ * gets a history: another one's goes, if there are as many as may be.
  */
 struct service_topic *service_topic_lookup(const struct service_topics *topics, const void *owner,
 					   const char *name);
@@ -45,8 +45,9 @@ struct service_topic *service_topic_use(struct service_topics *topics, const voi
 void service_topic_tidy(struct service_topics *topics, struct service_topic *topic);
 void service_topic_make_room(struct service_topics *topics, const void *owner);
 /*
- * first_sequence: of the oldest event that is kept; one behind the last when none is. event_find: the
- * event is kept. event_new: the next of topic, which add takes; NULL: no memory. clear drops all.
+ * first_sequence: of the oldest event that is kept; one behind the last when none is. event_find:
+ * the event is kept. event_new: the next of topic, which add takes; NULL: no memory. clear drops
+ * all.
  */
 uint64_t service_topic_first_sequence(const struct service_topic *topic);
 struct topic_event *service_topic_event_find(const struct service_topic *topic, uint64_t sequence);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 
 #define ID_LEN	   16
 #define PARENT_LEN 8

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * W3C Trace Context, traceparent of version 00, as calls carry it: 16 bytes of the trace's id, 8 of the
- * parent's, one of flags. It names no node and no person; who traces nothing sends none.
+ * W3C Trace Context, traceparent of version 00, as calls carry it: 16 bytes of the trace's id, 8 of
+ * the parent's, one of flags. It names no node and no person; a caller that does not trace sends
+ * none.
  */
 #define SERVICE_TRACE_LEN      25
 #define SERVICE_TRACE_TEXT_CAP 56
@@ -18,7 +19,10 @@ struct service_trace {
 
 /* service_trace_is_valid: neither id is all zeros. */
 bool service_trace_is_valid(const struct service_trace *trace);
-/* service_trace_parse reads "00-32 letters-16 letters-2 letters" in lower case. False: text is none, and out_trace untouched. */
+/*
+ * service_trace_parse reads "00-32 letters-16 letters-2 letters" in lower case. False: text is
+ * none, and out_trace untouched.
+ */
 bool service_trace_parse(const char *text, struct service_trace *out_trace);
 /* service_trace_write returns text. */
 char *service_trace_write(const struct service_trace *trace,

@@ -28,7 +28,7 @@ struct overlay_rule;
 /* By which clocks may differ. */
 #define HEAD_SKEW_S 300u
 
-/* Keys of one share one after the other that are gone through, for whoever names the first. */
+/* Keys of one share, one after the other, that a lookup of the first goes through. */
 #define HEAD_SUCCESSORS_MAX 8u
 
 struct share_head {
@@ -52,9 +52,9 @@ int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head
 
 /*
  * shares_head_is_newer: a comes after b. The higher sequence number does, then the later time,
- * then the greater manifest id: two publishers who used one number end at the same
- * revision, whatever order they are heard in. Nothing comes after what is revoked, and that
- * comes after what is revoked for a successor: who has stolen a key cannot keep what he named.
+ * then the greater manifest id: two publishers who used one number end at the same revision,
+ * whatever order they are heard in. Nothing comes after what is revoked, and that comes after
+ * what is revoked for a successor: the thief of a key cannot keep what it named.
  */
 bool shares_head_is_newer(const struct share_head *a, const struct share_head *b);
 /* shares_head_is_fork: both are revision seq, and differ. */
@@ -62,9 +62,9 @@ bool shares_head_is_fork(const struct share_head *a, const struct share_head *b)
 bool shares_head_is_revoked(const struct share_head *head);
 
 /*
- * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes, under the name
- * "share:head:" and the share id, its only writer. It has no end of its own: whoever
- * stores it keeps it for 24 hours, and whoever follows the share may put the same bytes again.
+ * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes, under the name "share:head:"
+ * and the share id, its only writer. It has no end of its own: a storer keeps it for 24 hours,
+ * and a follower of the share may put the same bytes again.
  */
 #define HEAD_OVERLAY_TAG      0x01
 #define HEAD_OVERLAY_TTL_S    86400u

@@ -7,9 +7,9 @@
 #include "mesh/seam.h"
 
 /*
- * One node is asked for the newest head of one share that it ever saw (402). What it says
- * is a head that the share's key signed, or nothing: which head is the newest is for who
- * asked several.
+ * One node is asked for the newest head of one share that it ever saw (402). What it says is a
+ * head that the share's key signed, or nothing: which head is the newest is for the caller,
+ * which asks several.
  *
  * The caller keeps it where it is until done or shares_head_ask_cancel.
  */

@@ -11,7 +11,8 @@ int shares_head_seen_get(struct store_snapshot *snapshot,
 {
 	struct head_seen seen;
 	const void *bytes;
-	int err = store_get(snapshot, STORE_HEADS, share_id, SHARE_ID_LEN, &bytes, &seen.len);
+	int err = store_get(snapshot, STORE_HEADS, store_key(share_id, SHARE_ID_LEN), &bytes,
+			    &seen.len);
 
 	if (err < 0)
 		return err;
@@ -25,8 +26,8 @@ int shares_head_seen_get(struct store_snapshot *snapshot,
 
 void shares_head_seen_put(struct store_batch *batch, const struct head_seen *seen)
 {
-	store_batch_put(batch, STORE_HEADS, seen->head.share_id, SHARE_ID_LEN, seen->bytes,
-			seen->len);
+	store_batch_put(batch, STORE_HEADS, store_key(seen->head.share_id, SHARE_ID_LEN),
+			seen->bytes, seen->len);
 }
 
 void shares_head_seen_write(const struct node_key *key, const struct share_head *head,

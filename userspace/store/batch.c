@@ -60,54 +60,54 @@ static uint8_t *batch_reserve(struct store_batch *batch, size_t len)
 	return ops;
 }
 
-static void batch_add(struct store_batch *batch, enum op_kind kind, enum store_db db,
-		      const void *key, size_t key_len, const void *value, size_t value_len)
+static void batch_add(struct store_batch *batch, const struct op *op)
 {
-	struct op_head head = {value_len, (uint32_t)key_len, (uint8_t)kind, (uint8_t)db};
+	struct op_head head = {op->value_len, (uint32_t)op->key.len, op->kind, op->db};
+	size_t value_len = (size_t)op->value_len;
 	uint8_t *at;
 
 	if (!batch || batch->err < 0)
 		return;
-	if (db >= STORE_DB_CNT || key_len == 0 || key_len > BATCH_KEY_LEN_MAX ||
-	    (store_env_databases[db].key_len && store_env_databases[db].key_len != key_len) ||
+	if (op->db >= STORE_DB_CNT || op->key.len == 0 || op->key.len > BATCH_KEY_LEN_MAX ||
+	    (store_env_databases[op->db].key_len &&
+	     store_env_databases[op->db].key_len != op->key.len) ||
 	    value_len > SIZE_MAX / 4) {
 		batch->err = WEFT_ETOOLARGE;
 		return;
 	}
-	at = batch_reserve(batch, sizeof(head) + key_len + value_len);
+	at = batch_reserve(batch, sizeof(head) + op->key.len + value_len);
 	if (!at)
 		return;
 	memcpy(at, &head, sizeof(head));
-	memcpy(at + sizeof(head), key, key_len);
+	memcpy(at + sizeof(head), op->key.bytes, op->key.len);
 	if (value_len)
-		memcpy(at + sizeof(head) + key_len, value, value_len);
+		memcpy(at + sizeof(head) + op->key.len, op->value, value_len);
 }
 
-void store_batch_put(struct store_batch *batch, enum store_db db, const void *key, size_t key_len,
+void store_batch_put(struct store_batch *batch, enum store_db db, struct store_key key,
 		     const void *value, size_t value_len)
 {
-	batch_add(batch, OP_PUT, db, key, key_len, value, value_len);
+	batch_add(batch, &(struct op){OP_PUT, (uint8_t)db, key, value_len, value});
 	if (batch)
 		batch->put_len += BATCH_PUT_COST + value_len;
 }
 
-void store_batch_delete(struct store_batch *batch, enum store_db db, const void *key,
-			size_t key_len)
+void store_batch_delete(struct store_batch *batch, enum store_db db, struct store_key key)
 {
-	batch_add(batch, OP_DELETE, db, key, key_len, NULL, 0);
+	batch_add(batch, &(struct op){OP_DELETE, (uint8_t)db, key, 0, NULL});
 }
 
 void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32], const void *data,
 			  size_t len)
 {
-	batch_add(batch, OP_PUT_BLOB, STORE_BLOBS, id, 32, data, len);
+	batch_add(batch, &(struct op){OP_PUT_BLOB, STORE_BLOBS, store_key(id, 32), len, data});
 	if (batch)
 		batch->put_len += BATCH_PUT_COST;
 }
 
 void store_batch_delete_blob(struct store_batch *batch, const uint8_t id[static 32])
 {
-	batch_add(batch, OP_DELETE_BLOB, STORE_BLOBS, id, 32, NULL, 0);
+	batch_add(batch, &(struct op){OP_DELETE_BLOB, STORE_BLOBS, store_key(id, 32), 0, NULL});
 }
 
 bool store_batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op)
@@ -119,8 +119,8 @@ bool store_batch_op_next(const struct store_batch *batch, size_t *io_off, struct
 		return false;
 	memcpy(&head, at, sizeof(head));
 	at += sizeof(head);
-	*out_op = (struct op){head.kind,      head.db, head.key_len,
-			      head.value_len, at,      at + head.key_len};
+	*out_op = (struct op){head.kind, head.db, store_key(at, head.key_len), head.value_len,
+			      at + head.key_len};
 	*io_off += sizeof(head) + head.key_len + (size_t)head.value_len;
 	return true;
 }

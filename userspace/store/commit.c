@@ -16,10 +16,12 @@
 
 #include "base/byte_cursor.h"
 
-void store_place_parse(const void *value, size_t len, struct segment_place *out_place)
+void store_place_parse(const uint8_t id[static 32], const void *value, size_t len,
+		       struct segment_place *out_place)
 {
 	struct cursor c = cursor_of(value, len);
 
+	out_place->id = id;
 	out_place->segment = cursor_be32(&c);
 	out_place->off = cursor_be64(&c);
 	out_place->len = cursor_be64(&c);
@@ -46,18 +48,17 @@ bool store_segment_row_parse(const MDB_val *key, const MDB_val *value, struct se
 	return !k.bad && !v.bad;
 }
 
-int store_blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-		     struct segment_place *out_place)
+int store_blob_place(MDB_txn *txn, const uint8_t id[static 32], struct segment_place *out_place)
 {
 	const void *value;
 	size_t len;
-	int err = store_env_get(&store->env, txn, STORE_BLOBS, id, 32, &value, &len);
+	int err = store_env_get(txn, STORE_BLOBS, store_key(id, 32), &value, &len);
 
 	if (err < 0)
 		return err;
 	if (len != BLOB_PLACE_LEN)
 		return WEFT_EDAMAGED;
-	store_place_parse(value, len, out_place);
+	store_place_parse(id, value, len, out_place);
 	return 0;
 }
 
@@ -82,8 +83,7 @@ static int segment_account(struct store *store, MDB_txn *txn, const struct segme
 		return WEFT_EDAMAGED;
 	writer_be64(&w, row.len > end ? row.len : end);
 	writer_be64(&w, row.live_len + (uint64_t)live_delta);
-	return store_env_put(&store->env, txn, ENV_SEGMENTS, key, sizeof(key), value,
-			     sizeof(value));
+	return store_env_put(txn, ENV_SEGMENTS, store_key(key, sizeof(key)), value, sizeof(value));
 }
 
 int store_segment_account_file(struct store *store, MDB_txn *txn, uint32_t number)
@@ -99,8 +99,7 @@ int store_segment_account_file(struct store *store, MDB_txn *txn, uint32_t numbe
 	return segment_account(store, txn, &place, 0);
 }
 
-static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
-		      const struct segment_place *place)
+static int blob_index(struct store *store, MDB_txn *txn, const struct segment_place *place)
 {
 	uint8_t value[BLOB_PLACE_LEN];
 	struct writer w = writer_of(value, sizeof(value));
@@ -109,7 +108,7 @@ static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
 	writer_be32(&w, place->segment);
 	writer_be64(&w, place->off);
 	writer_be64(&w, place->len);
-	err = store_env_put(&store->env, txn, STORE_BLOBS, id, 32, value, sizeof(value));
+	err = store_env_put(txn, STORE_BLOBS, store_key(place->id, 32), value, sizeof(value));
 	if (err < 0)
 		return err;
 	return segment_account(store, txn, place, (int64_t)segment_record_len(place->len));
@@ -119,27 +118,26 @@ int store_blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32
 		   size_t len)
 {
 	struct segment_place place;
-	int err = store_blob_place(store, txn, id, &place);
+	int err = store_blob_place(txn, id, &place);
 
 	if (err != WEFT_EABSENT)
 		return err;
 	err = store_segments_append(&store->segments, id, data, len, &place);
-	return err < 0 ? err : blob_index(store, txn, id, &place);
+	return err < 0 ? err : blob_index(store, txn, &place);
 }
 
-int store_blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-		     const struct segment_place *place)
+int store_blob_adopt(struct store *store, MDB_txn *txn, const struct segment_place *place)
 {
 	struct segment_place known;
-	int err = store_blob_place(store, txn, id, &known);
+	int err = store_blob_place(txn, place->id, &known);
 
-	return err == WEFT_EABSENT ? blob_index(store, txn, id, place) : err;
+	return err == WEFT_EABSENT ? blob_index(store, txn, place) : err;
 }
 
 int store_blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
 {
 	struct segment_place place;
-	int err = store_blob_place(store, txn, id, &place);
+	int err = store_blob_place(txn, id, &place);
 
 	if (err == WEFT_EABSENT)
 		return 0;
@@ -147,7 +145,7 @@ int store_blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 3
 		err = segment_account(store, txn, &place, -(int64_t)segment_record_len(place.len));
 	if (err < 0 && err != WEFT_EDAMAGED)
 		return err;
-	return store_env_delete(&store->env, txn, STORE_BLOBS, id, 32);
+	return store_env_delete(txn, STORE_BLOBS, store_key(id, 32));
 }
 
 static int batch_apply(struct store *store, MDB_txn *txn, const struct store_batch *batch)
@@ -159,24 +157,24 @@ static int batch_apply(struct store *store, MDB_txn *txn, const struct store_bat
 	while (err == 0 && store_batch_op_next(batch, &off, &op)) {
 		switch ((enum op_kind)op.kind) {
 		case OP_PUT:
-			err = store_env_put(&store->env, txn, op.db, op.key, op.key_len, op.value,
-					    (size_t)op.value_len);
+			err = store_env_put(txn, op.db, op.key, op.value, (size_t)op.value_len);
 			break;
 		case OP_DELETE:
-			err = store_env_delete(&store->env, txn, op.db, op.key, op.key_len);
+			err = store_env_delete(txn, op.db, op.key);
 			break;
 		case OP_PUT_BLOB:
-			err = store_blob_put(store, txn, op.key, op.value, (size_t)op.value_len);
+			err = store_blob_put(store, txn, op.key.bytes, op.value,
+					     (size_t)op.value_len);
 			break;
 		case OP_DELETE_BLOB:
-			err = store_blob_drop(store, txn, op.key);
+			err = store_blob_drop(store, txn, op.key.bytes);
 			break;
 		}
 	}
 	return err;
 }
 
-/* Written to a file that nobody finds again, all would be acknowledged, and lost at the end. */
+/* Written to a file without a name, all would be acknowledged, and lost at the end. */
 static int file_check(struct store *store)
 {
 	struct stat open_st, st;

@@ -113,13 +113,14 @@ static int version_take(struct derived *derived, MDB_txn *txn, enum derived_star
 	uint8_t bytes[4];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	size_t len;
-	int err =
-		store_row_get(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
+	int err = store_row_get(txn, &derived->meta, store_key(VERSION_KEY, strlen(VERSION_KEY)),
+				&value, &len);
 
 	writer_be32(&w, derived->config.version);
 	if (err == WEFT_EABSENT) {
 		*out_start = DERIVED_NEW;
-		return store_row_put(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
+		return store_row_put(txn, &derived->meta,
+				     store_key(VERSION_KEY, strlen(VERSION_KEY)), bytes,
 				     sizeof(bytes));
 	}
 	*out_start = DERIVED_KEPT;
@@ -144,8 +145,9 @@ static int databases_open(struct derived *derived, enum derived_start *out_start
 	if (err == 0)
 		err = version_take(derived, txn, out_start);
 	for (unsigned i = 0; err == 0 && i < derived->bad->cnt; i++)
-		err = store_row_delete(txn, &derived->rows, derived->bad->rows[i].key,
-				       derived->bad->rows[i].len);
+		err = store_row_delete(
+			txn, &derived->rows,
+			store_key(derived->bad->rows[i].key, derived->bad->rows[i].len));
 	if (err < 0) {
 		mdb_txn_abort(txn);
 		return err;
@@ -348,14 +350,14 @@ void store_derived_write_put(struct derived_write *write, const void *key, size_
 			     const void *value, size_t value_len)
 {
 	if (write->err == 0)
-		write->err =
-			store_row_put(write->txn, &write->rows, key, key_len, value, value_len);
+		write->err = store_row_put(write->txn, &write->rows, store_key(key, key_len), value,
+					   value_len);
 }
 
 void store_derived_write_delete(struct derived_write *write, const void *key, size_t key_len)
 {
 	if (write->err == 0)
-		write->err = store_row_delete(write->txn, &write->rows, key, key_len);
+		write->err = store_row_delete(write->txn, &write->rows, store_key(key, key_len));
 }
 
 int store_derived_write_commit(struct derived_write *write)

@@ -27,7 +27,7 @@ struct derived_write;
 struct derived_config {
 	const char *state_dir; /* held by an open store */
 	const char *name;      /* of the folder in it */
-	uint32_t version;      /* of the rows; whoever changes their form changes it */
+	uint32_t version;      /* of the rows; a change of their form changes it */
 	uint64_t map_len_max;  /* bytes of address space; what rows may take at most */
 	unsigned reader_cap;
 };

@@ -53,26 +53,25 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 };
 
 /*
- * Version 2 has bans, version 3 what services leave behind, version 4 shares with
- * revisions, what is followed, and communities. The databases were made empty on
- * the way here; an older program would let in whom the bans keep out, or collect as
- * garbage what a revision refers to, and is refused. Version 5 keeps rows of peers
- * that are not unknown, which the peer table makes of the older ones as it reads them; an
- * older program would take them for unknown ones and throw them out. Version 6 gives every
- * row a check (row.h).
+ * Version 2 has bans, version 3 what services leave behind, version 4 shares with revisions, what
+ * is followed, and communities. The databases were made empty on the way here. An older program
+ * would admit banned peers, or collect as garbage what a revision refers to, and is refused.
+ * Version 5 keeps rows of peers that are not unknown, which the peer table makes of the older ones
+ * as it reads them; an older program would take them for unknown ones and throw them out. Version 6
+ * gives every row a check (row.h).
  */
-static int step_adds_databases(struct env *env, MDB_txn *txn)
+static int step_adds_databases(MDB_txn *txn)
 {
-	(void)env, (void)txn;
+	(void)txn;
 	return 0;
 }
 
-static int step_seals_rows(struct env *env, MDB_txn *txn)
+static int step_seals_rows(MDB_txn *txn)
 {
 	int err = 0;
 
 	for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
-		err = store_row_seal(txn, &env->dbs[db]);
+		err = store_row_seal(txn, &store_env_of(txn)->dbs[db]);
 	return err;
 }
 
@@ -87,36 +86,45 @@ const struct env_schema store_env_schema_current = {
 	.step_cnt = sizeof(env_steps) / sizeof(env_steps[0]),
 };
 
-int store_env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-		  const void **out_value, size_t *out_len)
+struct env *store_env_of(MDB_txn *txn)
 {
+	return mdb_env_get_userctx(mdb_txn_env(txn));
+}
+
+int store_env_get(MDB_txn *txn, unsigned db, struct store_key key, const void **out_value,
+		  size_t *out_len)
+{
+	struct env *env = store_env_of(txn);
 	int err = store_proof_need(&env->proof, db);
 
 	if (err < 0)
 		return err;
-	err = store_row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
+	err = store_row_get(txn, &env->dbs[db], key, out_value, out_len);
 	if (err == WEFT_EDAMAGED)
 		store_proof_note_row(&env->proof, db);
 	return err;
 }
 
-int store_env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-		  const void *value, size_t value_len)
+int store_env_put(MDB_txn *txn, unsigned db, struct store_key key, const void *value,
+		  size_t value_len)
 {
+	struct env *env = store_env_of(txn);
 	int err = store_proof_need(&env->proof, db);
 
-	return err < 0 ? err : store_row_put(txn, &env->dbs[db], key, key_len, value, value_len);
+	return err < 0 ? err : store_row_put(txn, &env->dbs[db], key, value, value_len);
 }
 
-int store_env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len)
+int store_env_delete(MDB_txn *txn, unsigned db, struct store_key key)
 {
+	struct env *env = store_env_of(txn);
 	int err = store_proof_need(&env->proof, db);
 
-	return err < 0 ? err : store_row_delete(txn, &env->dbs[db], key, key_len);
+	return err < 0 ? err : store_row_delete(txn, &env->dbs[db], key);
 }
 
-int store_env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor)
+int store_env_cursor(MDB_txn *txn, unsigned db, MDB_cursor **out_cursor)
 {
+	struct env *env = store_env_of(txn);
 	int err = store_proof_need(&env->proof, db);
 
 	return err < 0 ? err : store_row_err(mdb_cursor_open(txn, env->dbs[db].dbi, out_cursor));
@@ -193,8 +201,7 @@ static int env_version_get(struct env *env, MDB_txn *txn, uint32_t *out_version)
 	return err < 0 ? err : store_schema_version_parse(&key, &value, out_version);
 }
 
-static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *schema,
-		       uint32_t version)
+static int env_migrate(MDB_txn *txn, const struct env_schema *schema, uint32_t version)
 {
 	uint8_t value[4];
 	struct writer w = writer_of(value, sizeof(value));
@@ -208,13 +215,13 @@ static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *s
 				step = &schema->steps[i];
 		if (!step)
 			return WEFT_EUNKNOWN;
-		err = step->run(env, txn);
+		err = step->run(txn);
 		if (err < 0)
 			return err;
 		version++;
 	}
 	writer_be32(&w, version);
-	return store_env_put(env, txn, STORE_META, SCHEMA_KEY, SCHEMA_KEY_LEN, value,
+	return store_env_put(txn, STORE_META, store_key(SCHEMA_KEY, SCHEMA_KEY_LEN), value,
 			     sizeof(value));
 }
 
@@ -247,7 +254,7 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 	}
 	if (version == schema->version)
 		return 0;
-	return env_migrate(env, txn, schema, is_fresh ? schema->version : version);
+	return env_migrate(txn, schema, is_fresh ? schema->version : version);
 }
 
 static int env_setup(struct env *env, const struct env_schema *schema)
@@ -367,6 +374,7 @@ static int env_begin(struct env *env, const struct store_config *config, int dir
 	if (err < 0)
 		return err;
 	(void)mdb_env_set_assert(env->lmdb, lmdb_gave_up);
+	(void)mdb_env_set_userctx(env->lmdb, env);
 	err = store_row_err(mdb_env_set_maxdbs(env->lmdb, ENV_DB_CNT));
 	if (err == 0)
 		err = store_row_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));

@@ -35,9 +35,9 @@ struct env_database {
 extern const struct env_database store_env_databases[ENV_DB_CNT];
 
 /*
- * What is known of the file as it was when it was opened. lock guards all
- * of it; any thread. A state that is PROOF_SOUND or PROOF_DAMAGED stays and may be
- * read without the lock. pages is NULL once every database was read.
+ * The state of the file when it was opened. lock guards all of it; any thread. A state that is
+ * PROOF_SOUND or PROOF_DAMAGED stays and may be read without the lock. pages is NULL once every
+ * database was read.
  */
 enum proof_state { PROOF_OPEN, PROOF_READING, PROOF_SOUND, PROOF_DAMAGED };
 struct proof {
@@ -70,7 +70,7 @@ struct env {
 /* A schema step turns the databases of version from into from + 1, inside txn. */
 struct env_step {
 	uint32_t from;
-	int (*run)(struct env *env, MDB_txn *txn);
+	int (*run)(MDB_txn *txn);
 };
 struct env_schema {
 	uint32_t version; /* the newest */
@@ -102,21 +102,23 @@ int store_env_room(struct env *env, uint64_t put_len);
 uint64_t store_env_used_len(const struct env *env);
 
 /*
- * env_{get,put,delete} on a database of env; codes are ours. Of a damaged
- * one WEFT_EDAMAGED. The first use of a late one may wait until it is read.
+ * store_env_{get,put,delete} on a database of the environment of txn; the codes are those of
+ * weft/err.h. Of a damaged database WEFT_EDAMAGED. The first use of a late one may wait until it
+ * is read. store_env_of: the environment of a transaction.
  */
+struct env *store_env_of(MDB_txn *txn);
 WEFT_MUST_CHECK
-int store_env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-		  const void **out_value, size_t *out_len);
+int store_env_get(MDB_txn *txn, unsigned db, struct store_key key, const void **out_value,
+		  size_t *out_len);
 WEFT_MUST_CHECK
-int store_env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
-		  const void *value, size_t value_len);
+int store_env_put(MDB_txn *txn, unsigned db, struct store_key key, const void *value,
+		  size_t value_len);
 /* store_env_delete: deleting what is not there is no error. */
 WEFT_MUST_CHECK
-int store_env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len);
+int store_env_delete(MDB_txn *txn, unsigned db, struct store_key key);
 /* store_env_cursor opens a cursor; its rows are for store_row_check. */
 WEFT_MUST_CHECK
-int store_env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
+int store_env_cursor(MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
 
 /*
  * store_proof_open reads the list of databases, the free list and every database

@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 #include "base/process/crash.h"
-#include "base/ring.h"
+#include "base/thread/ring.h"
 
 /* The descriptor of flock belongs to this open, so a second one here is refused as well. */
 int store_state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd)
@@ -51,21 +51,22 @@ static void segment_counted(void *arg, uint32_t number)
 	if (number > census->newest)
 		census->newest = number;
 	store_segment_key_write(key, number);
-	if (census->removes_unknown && store_env_get(&store->env, census->txn, ENV_SEGMENTS, key,
-						     sizeof(key), &value, &len) == WEFT_EABSENT)
+	if (census->removes_unknown &&
+	    store_env_get(census->txn, ENV_SEGMENTS, store_key(key, sizeof(key)), &value, &len) ==
+		    WEFT_EABSENT)
 		err = store_segments_remove(&store->segments, number);
 	if (err < 0)
 		census->err = err;
 }
 
-static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row *out_row)
+static int segments_newest(MDB_txn *txn, struct segment_row *out_row)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	int err;
 
 	*out_row = (struct segment_row){0};
-	err = store_env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
+	err = store_env_cursor(txn, ENV_SEGMENTS, &cursor);
 	if (err < 0)
 		return err;
 	err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
@@ -75,12 +76,11 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 	return err == WEFT_EABSENT ? 0 : err;
 }
 
-static int meta_has(struct store *store, MDB_txn *txn, const char *key, size_t key_len,
-		    bool *out_has)
+static int meta_has(MDB_txn *txn, const char *key, size_t key_len, bool *out_has)
 {
 	const void *value;
 	size_t len;
-	int err = store_env_get(&store->env, txn, STORE_META, key, key_len, &value, &len);
+	int err = store_env_get(txn, STORE_META, store_key(key, key_len), &value, &len);
 
 	*out_has = err == 0;
 	return err == WEFT_EABSENT ? 0 : err;
@@ -95,10 +95,10 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 {
 	struct segment_census census = {.store = store, .txn = txn};
 	bool has_seen, adopts;
-	int err = meta_has(store, txn, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, &has_seen);
+	int err = meta_has(txn, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, &has_seen);
 
 	if (err == 0)
-		err = meta_has(store, txn, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &adopts);
+		err = meta_has(txn, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &adopts);
 	if (err < 0)
 		return err;
 	census.removes_unknown = has_seen && !adopts;
@@ -106,8 +106,8 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 	if (err == 0)
 		err = census.err;
 	if (err == 0 && !has_seen)
-		err = store_env_put(&store->env, txn, STORE_META, STORE_SEEN_KEY,
-				    STORE_SEEN_KEY_LEN, "", 0);
+		err = store_env_put(txn, STORE_META, store_key(STORE_SEEN_KEY, STORE_SEEN_KEY_LEN),
+				    "", 0);
 	if (err < 0 || census.removes_unknown || census.newest == 0)
 		return err;
 	if (census.newest > store->segments.head) {
@@ -115,14 +115,14 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 		store_segments_seal(&store->segments);
 		store_segments_keep(&store->segments);
 	}
-	return store_env_put(&store->env, txn, STORE_META, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "",
+	return store_env_put(txn, STORE_META, store_key(STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN), "",
 			     0);
 }
 
 static int segments_setup(struct store *store, MDB_txn *txn)
 {
 	struct segment_row row;
-	int err = segments_newest(store, txn, &row);
+	int err = segments_newest(txn, &row);
 
 	if (err == 0)
 		err = store_segments_open(&store->segments, store->dir_fd,
@@ -152,9 +152,6 @@ static int store_setup(struct store *store)
 	err = store_state_lock(store->dir, &store->dir_fd, &store->lock_fd);
 	if (err == 0)
 		err = store_env_open(&store->env, config, store->dir_fd, &store_env_schema_current);
-	if (err == 0)
-		err = store_row_err(
-			mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
 	if (err < 0)
 		return err;
 	err = store_row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));

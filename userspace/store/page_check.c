@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * LMDB trusts its pages: a damaged one ends in a signal, in a loop, or in
- * a value that nobody wrote. So pages.c reads the file before LMDB does.
- * At a start that is the list of databases, the free list and whatever the
- * start reads; the late databases follow while there is time, then on the
- * store thread when it has nothing to commit, and at the latest before
- * their first use. Who uses one waits for that one alone: the store thread
- * stands still meanwhile, wherever it is. Nothing writes to a database before it was read, so
- * its pages are those of the start until then.
+ * LMDB trusts its pages: a damaged one ends in a signal, in a loop, or in a value that was never
+ * written. So pages.c reads the file before LMDB does. At a start that is the list of databases,
+ * the free list and whatever the start reads. The late databases follow while there is time, then
+ * on the store thread when it has nothing to commit, and at the latest before their first use. A
+ * user of one waits for that one alone: the store thread stands still meanwhile, wherever it is.
+ * Nothing writes to a database before it was read, so its pages are those of the start until then.
  */
 #include "store/store_state.h"
 
@@ -56,7 +54,7 @@ static void behind_give_way(struct proof *proof)
 		pthread_cond_wait(&proof->turn, &proof->lock);
 }
 
-/* Whoever would take the signal may be the one that waits for this walk. */
+/* The thread that would take the signal may be the one that waits for this walk. */
 static bool proof_is_hurried(void *arg, size_t read_len)
 {
 	struct proof *proof = arg;
@@ -229,7 +227,7 @@ bool store_proof_next(struct proof *proof)
 	proof->has_behind = false;
 	pthread_cond_broadcast(&proof->turn);
 	pthread_mutex_unlock(&proof->lock);
-	/* What the disk refuses is tried again at the first use. */
+	/* Pages that the disk refuses are tried again at the first use. */
 	return db != UINT_MAX && (err == 0 || err == WEFT_EDAMAGED);
 }
 

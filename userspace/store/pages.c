@@ -18,20 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define META_MAGIC   0xbeefc0deu
-#define META_VERSION 1u
-#define META_CNT     2u
-#define PAGE_BRANCH  0x01
-#define PAGE_LEAF    0x02
-#define PAGE_LARGE   0x04
-#define PAGE_META    0x08
-#define NODE_LARGE   0x01 /* the value lies on pages of its own */
-#define NODE_TREE    0x02 /* the value is the head of a database */
-#define TREE_INTEGER 0x08 /* keys are numbers: the free list */
-#define NO_PAGE	     UINT64_MAX
-#define PAGE_LEN_MIN 512u
-#define PAGE_LEN_MAX 32768u
-#define KEY_LEN_MAX  511u
+#include "store/page.h"
+#include "store/segment.h"
+
+#define NO_PAGE	    UINT64_MAX
+#define KEY_LEN_MAX 511u
 /* LMDB's own bound of a cursor. */
 #define DEPTH_MAX 32u
 #define TREE_CAP  64u
@@ -41,48 +32,6 @@ _Static_assert(MARK_TREES + TREE_CAP <= MARK_LOST, "one byte names them all");
 #define LARGE_STEP_LEN (1u << 20)
 /* More would push out of the page cache what others need. */
 #define READAHEAD_LEN_MAX (256ll << 20)
-
-struct page_head {
-	uint64_t number;
-	uint16_t pad;
-	uint16_t flags;
-	union {
-		struct {
-			uint16_t lower, upper;
-		};
-		uint32_t page_cnt; /* of a large value */
-	};
-};
-_Static_assert(sizeof(struct page_head) == 16, "LMDB's head of a page");
-
-struct tree_head {
-	uint32_t pad; /* of the free list: the length of a page */
-	uint16_t flags;
-	uint16_t depth;
-	uint64_t branch_cnt, leaf_cnt, large_cnt;
-	uint64_t row_cnt;
-	uint64_t root;
-};
-_Static_assert(sizeof(struct tree_head) == 48, "LMDB's head of a database");
-
-struct meta {
-	uint32_t magic;
-	uint32_t version;
-	uint64_t address;
-	uint64_t map_len;
-	struct tree_head free, main;
-	uint64_t last_page;
-	uint64_t txn_id;
-};
-_Static_assert(sizeof(struct meta) == 136, "LMDB's meta page");
-
-#define NODE_HEAD_LEN 8u
-struct node {
-	uint16_t low, high; /* of a leaf: the value's length; of a branch: its page, with flags */
-	uint16_t flags;
-	uint16_t key_len;
-};
-_Static_assert(sizeof(struct node) == NODE_HEAD_LEN, "LMDB's head of a node");
 
 struct pages_tree {
 	char name[PAGES_NAME_CAP];
@@ -119,14 +68,6 @@ struct walk {
 	bool has_last, is_last_row;
 };
 
-/* A node of a page that was checked. */
-struct node_view {
-	struct node head;
-	const uint8_t *key;
-	const uint8_t *data; /* of a leaf */
-	uint32_t value_len;  /* of a leaf */
-};
-
 __attribute__((format(printf, 2, 3))) static int damage(struct pages *pages, const char *fmt, ...)
 {
 	va_list args;
@@ -141,27 +82,6 @@ static int page_damage(const struct walk *walk, uint64_t number, const char *wha
 {
 	return damage(walk->pages, "database %s: page %llu: %s", walk->name,
 		      (unsigned long long)number, what);
-}
-
-/* 0, WEFT_EDAMAGED when the file ends before, or -errno. */
-static int file_read(int fd, void *dst, size_t len, uint64_t off)
-{
-	uint8_t *at = dst;
-
-	while (len) {
-		ssize_t n = pread(fd, at, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return WEFT_EDAMAGED;
-		at += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static bool mark_take(struct pages *pages, uint64_t number, uint8_t mark)
@@ -179,99 +99,11 @@ static void marks_drop(struct pages *pages, uint8_t mark)
 			pages->marks[number] = MARK_NONE;
 }
 
-/* --- one page --- */
-
-static uint16_t node_off(const uint8_t *page, unsigned i)
-{
-	uint16_t off;
-
-	memcpy(&off, page + sizeof(struct page_head) + 2ul * i, sizeof(off));
-	return off;
-}
-
-static unsigned node_cnt(const struct page_head *head)
-{
-	return (head->lower - (unsigned)sizeof(*head)) / 2;
-}
-
-/* The bytes of the node at off, without the padding; 0: it does not fit into the page. */
-static uint32_t node_len(const uint8_t *page, uint32_t page_len, uint32_t off, bool is_leaf)
-{
-	struct node node;
-	uint64_t len;
-
-	if (page_len - off < NODE_HEAD_LEN)
-		return 0;
-	memcpy(&node, page + off, sizeof(node));
-	len = NODE_HEAD_LEN + (uint64_t)node.key_len;
-	if (is_leaf)
-		len += node.flags & NODE_LARGE ? sizeof(uint64_t)
-					       : node.low | (uint32_t)node.high << 16;
-	return len <= page_len - off ? (uint32_t)len : 0;
-}
-
-/*
- * The nodes fill [upper, page_len) without a gap and without overlap, which
- * LMDB's moving of nodes relies on.
- */
-static const char *nodes_check(const uint8_t *page, uint32_t page_len, const struct page_head *head)
-{
-	bool is_leaf = head->flags & PAGE_LEAF;
-	uint64_t begins[PAGE_LEN_MAX / 2 / 64] = {0};
-	unsigned cnt = node_cnt(head), met = 0;
-	uint32_t off;
-
-	for (unsigned i = 0; i < cnt; i++) {
-		off = node_off(page, i);
-		if (off < head->upper || off >= page_len || off % 2)
-			return "an offset points outside";
-		begins[off / 2 / 64] |= 1ull << (off / 2 % 64);
-	}
-	for (off = head->upper; off < page_len; met++) {
-		uint32_t len = node_len(page, page_len, off, is_leaf);
-
-		if (!(begins[off / 2 / 64] >> (off / 2 % 64) & 1) || len == 0)
-			return "its nodes do not add up";
-		off += (len + 1) & ~1u;
-	}
-	return off == page_len && met == cnt ? NULL : "its nodes do not add up";
-}
-
-static const char *page_check(const struct pages *pages, const uint8_t *page, uint64_t number,
-			      uint16_t kind)
-{
-	struct page_head head;
-
-	memcpy(&head, page, sizeof(head));
-	if (head.number != number)
-		return "it calls itself another";
-	if (head.flags != kind)
-		return "it is of another kind";
-	if (head.lower < sizeof(head) || head.lower % 2 || head.lower > head.upper ||
-	    head.upper > pages->page_len)
-		return "its bounds are impossible";
-	if (node_cnt(&head) < (kind == PAGE_BRANCH ? 2 : 1))
-		return "it has too few nodes";
-	return nodes_check(page, pages->page_len, &head);
-}
-
 static int page_read(struct pages *pages, uint64_t number, uint8_t *dst)
 {
 	if (stop_is_due(pages->config.stop, pages->page_len))
 		return WEFT_ECANCELLED;
-	return file_read(pages->config.fd, dst, pages->page_len, number * pages->page_len);
-}
-
-static struct node_view node_at(const uint8_t *page, unsigned i)
-{
-	const uint8_t *at = page + node_off(page, i);
-	struct node_view view;
-
-	memcpy(&view.head, at, sizeof(view.head));
-	view.key = at + NODE_HEAD_LEN;
-	view.data = view.key + view.head.key_len;
-	view.value_len = view.head.low | (uint32_t)view.head.high << 16;
-	return view;
+	return store_file_read(pages->config.fd, dst, pages->page_len, number * pages->page_len);
 }
 
 /* --- values on pages of their own --- */
@@ -303,7 +135,7 @@ static int large_fill(const struct walk *walk, uint32_t len, uint64_t off)
 		step = len - at < LARGE_STEP_LEN ? len - at : LARGE_STEP_LEN;
 		err = stop_is_due(pages->config.stop, step)
 			      ? WEFT_ECANCELLED
-			      : file_read(pages->config.fd, walk->large + at, step, off + at);
+			      : store_file_read(pages->config.fd, walk->large + at, step, off + at);
 	}
 	return err;
 }
@@ -320,7 +152,7 @@ static int large_read(struct walk *walk, const struct node_view *node)
 	if (number < META_CNT || number >= pages->page_cnt)
 		return page_damage(walk, number, "a large value lies outside of the file");
 	off = number * pages->page_len;
-	err = file_read(pages->config.fd, &head, sizeof(head), off);
+	err = store_file_read(pages->config.fd, &head, sizeof(head), off);
 	if (err < 0)
 		return err;
 	fault = large_claim(walk, &head, number, node->value_len);
@@ -412,8 +244,8 @@ static int leaf_walk(struct walk *walk, uint64_t number, const uint8_t *page)
 
 	memcpy(&head, page, sizeof(head));
 	walk->seen.leaf_cnt++;
-	for (unsigned i = 0; i < node_cnt(&head) && err == 0; i++) {
-		struct node_view node = node_at(page, i);
+	for (unsigned i = 0; i < store_page_node_cnt(&head) && err == 0; i++) {
+		struct node_view node = store_page_node(page, i);
 
 		err = damage_pass(walk->pages, row_walk(walk, number, &node));
 	}
@@ -429,8 +261,8 @@ static int branch_walk(struct walk *walk, uint64_t number, const uint8_t *page, 
 
 	memcpy(&head, page, sizeof(head));
 	walk->seen.branch_cnt++;
-	for (unsigned i = 0; i < node_cnt(&head) && err == 0; i++) {
-		struct node_view node = node_at(page, i);
+	for (unsigned i = 0; i < store_page_node_cnt(&head) && err == 0; i++) {
+		struct node_view node = store_page_node(page, i);
 
 		/* The first key is never looked at. */
 		if (i && !key_step(walk, node.key, node.head.key_len, false))
@@ -460,7 +292,7 @@ static int page_walk(struct walk *walk, uint64_t number, unsigned level)
 	if (err < 0)
 		return err == WEFT_EDAMAGED ? page_damage(walk, number, "the file ends before it")
 					    : err;
-	fault = page_check(pages, page, number, is_leaf ? PAGE_LEAF : PAGE_BRANCH);
+	fault = store_page_check(page, pages->page_len, number, is_leaf ? PAGE_LEAF : PAGE_BRANCH);
 	if (fault)
 		return page_damage(walk, number, fault);
 	return is_leaf ? leaf_walk(walk, number, page) : branch_walk(walk, number, page, level);
@@ -575,41 +407,20 @@ static int free_walk(struct pages *pages)
 
 /* --- opening --- */
 
-static bool meta_is_sound(const struct page_head *head, const struct meta *meta, unsigned number)
-{
-	return head->number == number && head->flags == PAGE_META && meta->magic == META_MAGIC &&
-	       meta->version == META_VERSION && meta->free.pad >= PAGE_LEN_MIN &&
-	       meta->free.pad <= PAGE_LEN_MAX && (meta->free.pad & (meta->free.pad - 1)) == 0 &&
-	       meta->free.flags == TREE_INTEGER && meta->main.flags == 0 && meta->main.pad == 0;
-}
-
-/*
- * Commits alternate between the two pages, so their numbers are neighbours
- * and say which page they belong to. A number that was changed would make
- * LMDB take the commit before for the newest.
- */
-static bool metas_alternate(const struct meta metas[static META_CNT])
-{
-	uint64_t even = metas[0].txn_id, odd = metas[1].txn_id;
-
-	if (even == 0 && odd <= 1)
-		return true;
-	return even % 2 == 0 && odd % 2 == 1 && (even + 1 == odd || odd + 1 == even);
-}
-
 static int meta_read(struct pages *pages, unsigned number, uint32_t page_len, struct meta *out_meta,
 		     bool *out_is_sound)
 {
 	uint8_t bytes[sizeof(struct page_head) + sizeof(struct meta)];
 	struct page_head head;
-	int err = file_read(pages->config.fd, bytes, sizeof(bytes), (uint64_t)number * page_len);
+	int err = store_file_read(pages->config.fd, bytes, sizeof(bytes),
+				  (uint64_t)number * page_len);
 
 	*out_is_sound = false;
 	if (err < 0)
 		return err == WEFT_EDAMAGED ? 0 : err;
 	memcpy(&head, bytes, sizeof(head));
 	memcpy(out_meta, bytes + sizeof(head), sizeof(*out_meta));
-	*out_is_sound = meta_is_sound(&head, out_meta, number);
+	*out_is_sound = store_page_meta_is_sound(&head, out_meta, number);
 	return 0;
 }
 
@@ -636,7 +447,7 @@ static int meta_choose(struct pages *pages, struct meta *out_meta)
 	}
 	if (!is_sound[0] || !is_sound[1])
 		return damage(pages, "a meta page of the database file is damaged");
-	if (!metas_alternate(metas))
+	if (!store_page_metas_alternate(metas))
 		return damage(pages, "the meta pages of the database file contradict each other");
 	if (pages->config.is_txn)
 		newest = pages->config.txn_id % 2;
@@ -758,7 +569,8 @@ int store_pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 		if (pages->marks[number] != MARK_NONE)
 			continue;
 		err = page_read(pages, number, walk.levels);
-		if (err == 0 && !page_check(pages, walk.levels, number, PAGE_LEAF)) {
+		if (err == 0 &&
+		    !store_page_check(walk.levels, pages->page_len, number, PAGE_LEAF)) {
 			(void)mark_take(pages, number, MARK_LOST);
 			err = damage_pass(pages, leaf_walk(&walk, number, walk.levels));
 		}

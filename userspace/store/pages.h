@@ -41,7 +41,7 @@ struct pages_config {
 	bool is_txn; /* the state of commit txn_id and no other; else the newest */
 	uint64_t txn_id;
 	bool is_salvaging; /* go on behind a damaged page */
-	/* Told of each damaged page when salvaging; may be NULL. */
+	/* called for each damaged page when salvaging; may be NULL */
 	void (*report)(void *arg, const char *finding);
 	void *arg;
 	const struct store_stop

@@ -43,14 +43,14 @@ int store_row_err(int lmdb_code)
 }
 
 /* Each part's hash is the key of the next, so no part can lend bytes to another. */
-static uint64_t check_of(const char *database, const void *key, size_t key_len, const void *value,
+static uint64_t check_of(const char *database, struct store_key key, const void *value,
 			 size_t value_len)
 {
 	uint64_t chain[2] = {CHECK_KEY, strlen(database)};
 
 	chain[0] = siphash(chain, database, strlen(database));
-	chain[1] = key_len;
-	chain[0] = siphash(chain, key, key_len);
+	chain[1] = key.len;
+	chain[0] = siphash(chain, key.bytes, key.len);
 	chain[1] = value_len;
 	return siphash(chain, value, value_len);
 }
@@ -65,16 +65,17 @@ int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value)
 		return WEFT_EDAMAGED;
 	len = io_value->mv_size - ROW_CHECK_LEN;
 	c = cursor_of(bytes + len, ROW_CHECK_LEN);
-	if (cursor_be64(&c) != check_of(database, key->mv_data, key->mv_size, bytes, len))
+	if (cursor_be64(&c) !=
+	    check_of(database, store_key(key->mv_data, key->mv_size), bytes, len))
 		return WEFT_EDAMAGED;
 	io_value->mv_size = len;
 	return 0;
 }
 
-int store_row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+int store_row_get(MDB_txn *txn, const struct row_db *db, struct store_key key,
 		  const void **out_value, size_t *out_len)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
+	MDB_val k = {key.len, (void *)(uintptr_t)key.bytes};
 	MDB_val v;
 	int err = store_row_err(mdb_get(txn, db->dbi, &k, &v));
 
@@ -87,10 +88,10 @@ int store_row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t
 	return 0;
 }
 
-int store_row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-		  const void *value, size_t value_len)
+int store_row_put(MDB_txn *txn, const struct row_db *db, struct store_key key, const void *value,
+		  size_t value_len)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
+	MDB_val k = {key.len, (void *)(uintptr_t)key.bytes};
 	MDB_val v = {value_len + ROW_CHECK_LEN, NULL};
 	int err = store_row_err(mdb_put(txn, db->dbi, &k, &v, MDB_RESERVE));
 	struct writer w;
@@ -99,13 +100,13 @@ int store_row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t
 		return err;
 	w = writer_of(v.mv_data, v.mv_size);
 	writer_bytes(&w, value, value_len);
-	writer_be64(&w, check_of(db->name, key, key_len, value, value_len));
+	writer_be64(&w, check_of(db->name, key, value, value_len));
 	return 0;
 }
 
-int store_row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len)
+int store_row_delete(MDB_txn *txn, const struct row_db *db, struct store_key key)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
+	MDB_val k = {key.len, (void *)(uintptr_t)key.bytes};
 	int err = store_row_err(mdb_del(txn, db->dbi, &k, NULL));
 
 	return err == WEFT_EABSENT ? 0 : err;
@@ -123,7 +124,8 @@ static int row_rewrite(MDB_txn *txn, const struct row_db *db, const MDB_val *key
 	memcpy(copy, key->mv_data, key->mv_size);
 	if (value->mv_size)
 		memcpy(copy + key->mv_size, value->mv_data, value->mv_size);
-	err = store_row_put(txn, db, copy, key->mv_size, copy + key->mv_size, value->mv_size);
+	err = store_row_put(txn, db, store_key(copy, key->mv_size), copy + key->mv_size,
+			    value->mv_size);
 	free(copy);
 	return err;
 }

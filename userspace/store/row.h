@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/store.h"
 #include "weft/err.h"
 
 /*
@@ -24,7 +25,7 @@ WEFT_MUST_CHECK
 int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value);
 
 /*
- * row_{get,put,delete} on one database; the codes are ours. store_row_get lends
+ * row_{get,put,delete} on one database; the codes are those of weft/err.h. store_row_get lends
  * the value, verified, as long as txn lasts. Deleting what is not there is
  * no error.
  */
@@ -33,13 +34,13 @@ struct row_db {
 	MDB_dbi dbi;
 };
 WEFT_MUST_CHECK
-int store_row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+int store_row_get(MDB_txn *txn, const struct row_db *db, struct store_key key,
 		  const void **out_value, size_t *out_len);
 WEFT_MUST_CHECK
-int store_row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
-		  const void *value, size_t value_len);
+int store_row_put(MDB_txn *txn, const struct row_db *db, struct store_key key, const void *value,
+		  size_t value_len);
 WEFT_MUST_CHECK
-int store_row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len);
+int store_row_delete(MDB_txn *txn, const struct row_db *db, struct store_key key);
 /*
  * store_row_seal appends the check to every row of a database that has none: the
  * step to schema 6. 0 or an error, and the transaction is to be aborted.
@@ -47,7 +48,7 @@ int store_row_delete(MDB_txn *txn, const struct row_db *db, const void *key, siz
 WEFT_MUST_CHECK
 int store_row_seal(MDB_txn *txn, const struct row_db *db);
 
-/* store_row_err turns LMDB's codes into ours. */
+/* store_row_err turns LMDB's codes into those of weft/err.h. */
 int store_row_err(int lmdb_code);
 
 #endif

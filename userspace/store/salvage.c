@@ -94,10 +94,10 @@ static int row_keep(struct salvage *s, unsigned db, const MDB_val *key, const MD
 	if (db == STORE_BLOBS) {
 		if (key->mv_size != 32 || value->mv_size != BLOB_PLACE_LEN)
 			return 0;
-		store_place_parse(value->mv_data, value->mv_size, &place);
-		err = store_blob_adopt(s->store, s->txn, key->mv_data, &place);
+		store_place_parse(key->mv_data, value->mv_data, value->mv_size, &place);
+		err = store_blob_adopt(s->store, s->txn, &place);
 	} else {
-		err = store_env_put(&s->store->env, s->txn, db, key->mv_data, key->mv_size,
+		err = store_env_put(s->txn, db, store_key(key->mv_data, key->mv_size),
 				    value->mv_data, value->mv_size);
 	}
 	s->result.row_cnt += err == 0;
@@ -135,7 +135,7 @@ static int row_find(void *arg, const struct pages_row *row)
 
 		if (store_row_check(store_env_databases[db].name, &key, &value) < 0)
 			continue;
-		if (store_env_get(&s->store->env, s->txn, db, key.mv_data, key.mv_size, &known,
+		if (store_env_get(s->txn, db, store_key(key.mv_data, key.mv_size), &known,
 				  &known_len) != WEFT_EABSENT)
 			return 0;
 		s->result.row_found_cnt++;
@@ -179,11 +179,11 @@ static int rows_copy(struct salvage *s)
 	if (err == 0)
 		err = lens.err;
 	if (err == 0)
-		err = store_env_put(&s->store->env, s->txn, STORE_META, STORE_SEEN_KEY,
-				    STORE_SEEN_KEY_LEN, "", 0);
+		err = store_env_put(s->txn, STORE_META,
+				    store_key(STORE_SEEN_KEY, STORE_SEEN_KEY_LEN), "", 0);
 	if (err == 0 && s->has_lost)
-		err = store_env_put(&s->store->env, s->txn, STORE_META, STORE_ADOPT_KEY,
-				    STORE_ADOPT_KEY_LEN, "", 0);
+		err = store_env_put(s->txn, STORE_META,
+				    store_key(STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN), "", 0);
 	if (err == 0) {
 		err = store_row_err(mdb_txn_commit(s->txn));
 		s->txn = NULL;
@@ -249,7 +249,7 @@ static int salvage_run(struct salvage *s, int state_fd)
 	err = version_look(s, &config);
 	if (err == 0 && mkdirat(state_fd, SALVAGE_NAME, 0700) < 0 && errno != EEXIST)
 		err = -errno;
-	/* Of an earlier try that did not come to its end. */
+	/* A leftover of an earlier try that did not come to its end. */
 	(void)unlinkat(state_fd, SALVAGE_NAME "/db/data.mdb", 0);
 	(void)unlinkat(state_fd, SALVAGE_NAME "/db/lock.mdb", 0);
 	if (err == 0)

@@ -81,7 +81,7 @@ static bool header_parse(const uint8_t header[static SEGMENT_HEADER_LEN], uint64
 	return *out_len <= INT64_MAX;
 }
 
-static int read_full(int fd, void *dst, size_t len, uint64_t off)
+int store_file_read(int fd, void *dst, size_t len, uint64_t off)
 {
 	uint8_t *at = dst;
 
@@ -265,7 +265,7 @@ int store_segments_append(struct segments *s, const uint8_t id[static 32], const
 	err = write_full(s->head_fd, iov, 3, s->head_len);
 	if (err < 0)
 		return err;
-	*out_place = (struct segment_place){s->head, s->head_len, len};
+	*out_place = (struct segment_place){id, s->head, s->head_len, len};
 	s->head_len += record_len;
 	return 0;
 }
@@ -338,7 +338,7 @@ int store_segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void
 	return 0;
 }
 
-static int record_open(int dir_fd, const struct segment_place *place, const uint8_t *id,
+static int record_open(int dir_fd, const struct segment_place *place,
 		       uint8_t header[static SEGMENT_HEADER_LEN])
 {
 	const uint8_t *found_id = NULL;
@@ -348,9 +348,9 @@ static int record_open(int dir_fd, const struct segment_place *place, const uint
 
 	if (fd < 0)
 		return fd;
-	err = read_full(fd, header, SEGMENT_HEADER_LEN, place->off);
+	err = store_file_read(fd, header, SEGMENT_HEADER_LEN, place->off);
 	if (err == 0 && (!header_parse(header, &found_len, &found_id) || found_len != place->len ||
-			 memcmp(found_id, id, 32) != 0))
+			 memcmp(found_id, place->id, 32) != 0))
 		err = WEFT_EDAMAGED;
 	if (err < 0) {
 		close(fd);
@@ -366,20 +366,20 @@ static bool header_check_is(const uint8_t header[static SEGMENT_HEADER_LEN], uin
 	return cursor_be64(&c) == check;
 }
 
-int store_segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
-		       uint64_t off, void *dst, size_t len)
+int store_segment_read(int dir_fd, const struct segment_place *place, uint64_t off, void *dst,
+		       size_t len)
 {
 	uint8_t header[SEGMENT_HEADER_LEN];
 	int err, fd;
 
 	if (off > place->len || len > place->len - off)
 		return WEFT_EDAMAGED;
-	fd = record_open(dir_fd, place, id, header);
+	fd = record_open(dir_fd, place, header);
 	if (fd < 0)
 		return fd;
-	err = len < place->len ? store_segment_verify(dir_fd, place, id) : 0;
+	err = len < place->len ? store_segment_verify(dir_fd, place) : 0;
 	if (err == 0)
-		err = read_full(fd, dst, len, place->off + SEGMENT_HEADER_LEN + off);
+		err = store_file_read(fd, dst, len, place->off + SEGMENT_HEADER_LEN + off);
 	if (err == 0 && len == place->len &&
 	    !header_check_is(header,
 			     check_bytes(check_step(0, header, SEGMENT_CHECK_OFF), dst, len)))
@@ -388,7 +388,7 @@ int store_segment_read(int dir_fd, const struct segment_place *place, const uint
 	return err;
 }
 
-int store_segment_verify(int dir_fd, const struct segment_place *place, const uint8_t id[static 32])
+int store_segment_verify(int dir_fd, const struct segment_place *place)
 {
 	uint8_t header[SEGMENT_HEADER_LEN];
 	uint8_t *block = malloc(SEGMENT_BLOCK_LEN);
@@ -397,7 +397,7 @@ int store_segment_verify(int dir_fd, const struct segment_place *place, const ui
 
 	if (!block)
 		return -ENOMEM;
-	fd = record_open(dir_fd, place, id, header);
+	fd = record_open(dir_fd, place, header);
 	if (fd < 0) {
 		free(block);
 		return fd;
@@ -407,7 +407,7 @@ int store_segment_verify(int dir_fd, const struct segment_place *place, const ui
 		uint64_t left = place->len - off;
 		size_t step = left < SEGMENT_BLOCK_LEN ? (size_t)left : SEGMENT_BLOCK_LEN;
 
-		err = read_full(fd, block, step, place->off + SEGMENT_HEADER_LEN + off);
+		err = store_file_read(fd, block, step, place->off + SEGMENT_HEADER_LEN + off);
 		if (err == 0)
 			check = check_step(check, block, step);
 		off += step;
@@ -441,7 +441,7 @@ static int scan_header(struct scan *scan, uint64_t off, const uint8_t **out_head
 
 		if (stop_is_due(scan->stop, len))
 			return WEFT_ECANCELLED;
-		err = read_full(scan->fd, scan->window, len, off);
+		err = store_file_read(scan->fd, scan->window, len, off);
 		scan->off = off;
 		scan->len = err < 0 ? 0 : len;
 	}
@@ -450,35 +450,32 @@ static int scan_header(struct scan *scan, uint64_t off, const uint8_t **out_head
 }
 
 static int scan_run(struct scan *scan, uint32_t number,
-		    int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
-		    void *arg)
+		    int (*fn)(void *arg, const struct segment_place *place), void *arg)
 {
 	uint64_t off = 0;
 	int err = 0;
 
 	while (err == 0 && scan->file_len - off >= SEGMENT_HEADER_LEN) {
 		struct segment_place place = {.segment = number, .off = off};
-		const uint8_t *header, *id;
+		const uint8_t *header;
 
 		err = scan_header(scan, off, &header);
 		if (err < 0)
 			break;
-		if (!header_parse(header, &place.len, &id) ||
+		if (!header_parse(header, &place.len, &place.id) ||
 		    place.len > scan->file_len - off - SEGMENT_HEADER_LEN ||
 		    segment_record_len(place.len) > scan->file_len - off) {
 			off += SEGMENT_RECORD_ALIGN;
 			continue;
 		}
-		err = fn(arg, &place, id);
+		err = fn(arg, &place);
 		off += segment_record_len(place.len);
 	}
 	return err;
 }
 
 int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
-		       int (*fn)(void *arg, const struct segment_place *place,
-				 const uint8_t id[32]),
-		       void *arg)
+		       int (*fn)(void *arg, const struct segment_place *place), void *arg)
 {
 	struct scan scan = {.stop = stop};
 	int err = store_segment_file_len(dir_fd, number, &scan.file_len);

@@ -26,6 +26,7 @@
 #define SEGMENT_HEADER_LEN   64u
 
 struct segment_place {
+	const uint8_t *id; /* of the blob, 32 bytes; borrowed */
 	uint32_t segment;
 	uint64_t off; /* of the record's header */
 	uint64_t len; /* of the blob */
@@ -96,12 +97,11 @@ int store_segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void
  * WEFT_EABSENT (no such file), WEFT_EDAMAGED or -errno. May wait on disk.
  */
 WEFT_MUST_CHECK
-int store_segment_read(int dir_fd, const struct segment_place *place, const uint8_t id[static 32],
-		       uint64_t off, void *dst, size_t len);
+int store_segment_read(int dir_fd, const struct segment_place *place, uint64_t off, void *dst,
+		       size_t len);
 /* store_segment_verify checks the whole record in bounded memory; errors as store_segment_read. */
 WEFT_MUST_CHECK
-int store_segment_verify(int dir_fd, const struct segment_place *place,
-			 const uint8_t id[static 32]);
+int store_segment_verify(int dir_fd, const struct segment_place *place);
 /*
  * store_segment_scan calls fn for every record in the file whose header is
  * sound, in order, until fn returns other than 0; bytes that are no record
@@ -110,8 +110,10 @@ int store_segment_verify(int dir_fd, const struct segment_place *place,
  */
 WEFT_MUST_CHECK
 int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
-		       int (*fn)(void *arg, const struct segment_place *place,
-				 const uint8_t id[32]),
-		       void *arg);
+		       int (*fn)(void *arg, const struct segment_place *place), void *arg);
+
+/* store_file_read fills dst with bytes of any file: 0, WEFT_EDAMAGED (it ends before) or -errno. */
+WEFT_MUST_CHECK
+int store_file_read(int fd, void *dst, size_t len, uint64_t off);
 
 #endif

@@ -12,13 +12,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/ring.h"
+#include "base/thread/ring.h"
 
 /* Times a blob is looked up again when compaction moved it meanwhile. */
 #define BLOB_TRIES 3
 
-/* A snapshot is a transaction of LMDB, and its environment knows the store: nothing to allocate. */
+/* A snapshot is a transaction of LMDB, whose environment is part of the store: nothing to allocate. */
 static MDB_txn *snapshot_txn(struct store_snapshot *snapshot)
 {
 	return (MDB_txn *)snapshot;
@@ -26,7 +27,7 @@ static MDB_txn *snapshot_txn(struct store_snapshot *snapshot)
 
 static struct store *snapshot_store(struct store_snapshot *snapshot)
 {
-	return mdb_env_get_userctx(mdb_txn_env(snapshot_txn(snapshot)));
+	return container_of(store_env_of(snapshot_txn(snapshot)), struct store, env);
 }
 
 void store_config_defaults(struct store_config *config)
@@ -168,68 +169,67 @@ uint64_t store_snapshot_txn_id(struct store_snapshot *snapshot)
 	return mdb_txn_id(snapshot_txn(snapshot));
 }
 
-int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
+int store_get(struct store_snapshot *snapshot, enum store_db db, struct store_key key,
 	      const void **out_value, size_t *out_len)
 {
-	return store_env_get(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, key,
-			     key_len, out_value, out_len);
+	return store_env_get(snapshot_txn(snapshot), db, key, out_value, out_len);
 }
 
-int store_snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-			size_t from_len, snapshot_row_fn fn, void *arg)
+bool store_iter_row(struct store_iter *iter, struct store_item *out_item, int *out_err)
 {
-	MDB_val key = {from_len, (void *)(uintptr_t)from}, value;
-	MDB_cursor *cursor;
-	int err, code;
+	MDB_val key = {iter->from.len, (void *)(uintptr_t)iter->from.bytes}, value;
+	MDB_cursor_op op = MDB_NEXT;
 
-	err = store_env_cursor(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, &cursor);
-	if (err < 0)
-		return err;
-	code = mdb_cursor_get(cursor, &key, &value, from && from_len ? MDB_SET_RANGE : MDB_FIRST);
-	while (code == MDB_SUCCESS) {
-		int row = store_row_check(store_env_databases[db].name, &key, &value);
-		struct store_item item = {key.mv_data, key.mv_size, value.mv_data, value.mv_size};
-
-		if (row == WEFT_EDAMAGED)
-			store_proof_note_row(&snapshot_store(snapshot)->env.proof, db);
-		if (!fn(arg, &item, row))
-			break;
-		code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	if (iter->err)
+		return false;
+	if (!iter->cursor) {
+		op = iter->from.len ? MDB_SET_RANGE : MDB_FIRST;
+		if (iter->store)
+			iter->err = store_snapshot_open(iter->store, &iter->snapshot);
+		if (iter->err == 0)
+			iter->err = store_env_cursor(snapshot_txn(iter->snapshot), iter->db,
+						     &iter->cursor);
 	}
-	mdb_cursor_close(cursor);
-	return code == MDB_NOTFOUND ? 0 : store_row_err(code);
+	if (iter->err == 0)
+		iter->err = store_row_err(mdb_cursor_get(iter->cursor, &key, &value, op));
+	if (iter->err == WEFT_EABSENT)
+		iter->err = 1;
+	if (iter->err)
+		return false;
+	*out_err = store_row_check(store_env_databases[iter->db].name, &key, &value);
+	if (*out_err == WEFT_EDAMAGED)
+		store_proof_note_row(&snapshot_store(iter->snapshot)->env.proof, iter->db);
+	*out_item = (struct store_item){key.mv_data, key.mv_size, value.mv_data, value.mv_size};
+	return true;
 }
 
-struct sound_rows {
-	size_t key_len;
-	bool (*fn)(void *arg, const struct store_item *item);
-	void *arg;
+bool store_iter_next(struct store_iter *iter, struct store_item *out_item)
+{
+	size_t key_len = store_env_databases[iter->db].key_len;
 	int err;
-};
 
-static bool sound_row(void *arg, const struct store_item *item, int err)
-{
-	struct sound_rows *rows = arg;
-
-	if (rows->key_len && item->key_len != rows->key_len)
-		return true;
-	rows->err = err;
-	return err == 0 && rows->fn(rows->arg, item);
+	while (store_iter_row(iter, out_item, &err)) {
+		if (key_len && out_item->key_len != key_len)
+			continue;
+		iter->err = err;
+		return err == 0;
+	}
+	return false;
 }
 
-int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
-	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
+int store_iter_end(struct store_iter *iter)
 {
-	struct sound_rows rows = {store_env_databases[db].key_len, fn, arg, 0};
-	int err = store_snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
-
-	return err < 0 ? err : rows.err;
+	if (iter->cursor)
+		mdb_cursor_close(iter->cursor);
+	if (iter->store)
+		store_snapshot_close(iter->snapshot);
+	return iter->err < 0 ? iter->err : 0;
 }
 
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32])
 {
 	struct segment_place place;
-	int err = store_blob_place(snapshot_store(snapshot), snapshot_txn(snapshot), id, &place);
+	int err = store_blob_place(snapshot_txn(snapshot), id, &place);
 
 	return err < 0 ? err : (int64_t)place.len;
 }
@@ -246,11 +246,11 @@ int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t o
 		err = store_snapshot_open(store, &snapshot);
 		if (err < 0)
 			return err;
-		err = store_blob_place(store, snapshot_txn(snapshot), id, &place);
+		err = store_blob_place(snapshot_txn(snapshot), id, &place);
 		store_snapshot_close(snapshot);
 		if (err < 0)
 			return err;
-		err = store_segment_read(store->segments.dir_fd, &place, id, off, dst, len);
+		err = store_segment_read(store->segments.dir_fd, &place, off, dst, len);
 		if (err != WEFT_EABSENT)
 			return err;
 	}
@@ -310,7 +310,7 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	for (unsigned db = 0; db < STORE_DB_CNT; db++)
 		if (mdb_stat(snapshot_txn(snapshot), store->env.dbs[db].dbi, &stat) == MDB_SUCCESS)
 			out_stats->item_cnt[db] = stat.ms_entries;
-	if (store_env_cursor(&store->env, snapshot_txn(snapshot), ENV_SEGMENTS, &cursor) == 0) {
+	if (store_env_cursor(snapshot_txn(snapshot), ENV_SEGMENTS, &cursor) == 0) {
 		struct segment_row row;
 
 		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS &&

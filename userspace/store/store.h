@@ -10,11 +10,10 @@
 #include "weft/err.h"
 
 /*
- * What a node remembers: an LMDB environment of named databases and
- * append-only segment files for blobs, in one state directory held by one
- * process. Writes are batches, applied whole or not at all, by one store
- * thread with group commit; done is told only after the commit is durable.
- * Reads happen where they are needed, in a snapshot.
+ * The persistent state of a node: an LMDB environment of named databases and append-only segment
+ * files for blobs, in one state directory held by one process. Writes are batches, applied whole or
+ * not at all, by one store thread with group commit; done is called only after the commit is
+ * durable. Reads happen where they are needed, in a snapshot.
  */
 struct store;
 struct store_batch;
@@ -42,13 +41,23 @@ enum store_db {
 	STORE_REVISIONS, /* share id32, sequence u64be -> a revision of it that was published here */
 	STORE_HEADS,	 /* share id32 -> the highest head ever seen of it; outlives its follower */
 	STORE_FOLLOWS,	 /* share id32 -> a share that this node follows */
-	STORE_ANNOUNCED,	/* kind u8, what of that kind -> when the overlay was last told */
+	STORE_ANNOUNCED,	/* kind u8, what of that kind -> time of its last announcement */
 	STORE_COMMUNITIES,	/* community id32 -> a community that was joined */
 	STORE_MEMBERS,		/* community id32, node key32 -> a member */
 	STORE_COMMUNITY_SHARES, /* community id32, share id32 -> a share bound to it */
 	STORE_COMMUNITY_EVENTS, /* community id32, sequence u64be -> what changed in it */
 	STORE_DB_CNT,
 };
+
+/* The key of a row, borrowed. */
+struct store_key {
+	const void *bytes;
+	size_t len;
+};
+static inline struct store_key store_key(const void *bytes, size_t len)
+{
+	return (struct store_key){bytes, len};
+}
 
 #define STORE_FINDING_CAP 160
 struct store_config {
@@ -74,7 +83,7 @@ WEFT_MUST_CHECK
 int store_open(const struct store_config *config, struct store **out_store);
 /*
  * store_close commits what was submitted, then closes. done is not called
- * any more: store_flush before, if somebody wants to know.
+ * any more: store_flush before, to learn the outcome.
  */
 void store_close(struct store *store);
 /*
@@ -85,9 +94,9 @@ void store_close(struct store *store);
  */
 void store_hurry(struct store *store);
 /*
- * store_freeze ends commits for good: batches that wait or are still to
- * come are told -EIO and nothing of them is stored. What a simulated crash
- * does first, for owners flush and wait to be told while they are freed.
+ * store_freeze ends commits for good: batches that wait or are still to come end with -EIO and
+ * nothing of them is stored. A simulated crash calls it first, since owners flush and wait for done
+ * while they are freed.
  */
 void store_freeze(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
@@ -107,10 +116,9 @@ void store_crash(struct store *store);
  */
 struct store_batch *store_batch_new(struct store *store);
 void store_batch_free(struct store_batch *batch); /* one that was not submitted */
-void store_batch_put(struct store_batch *batch, enum store_db db, const void *key, size_t key_len,
+void store_batch_put(struct store_batch *batch, enum store_db db, struct store_key key,
 		     const void *value, size_t value_len);
-void store_batch_delete(struct store_batch *batch, enum store_db db, const void *key,
-			size_t key_len);
+void store_batch_delete(struct store_batch *batch, enum store_db db, struct store_key key);
 /*
  * store_batch_put_blob stores bytes under id, their BLAKE3 (the caller
  * computed it), in a segment, unless they are there already.
@@ -147,12 +155,15 @@ int store_snapshot_open(struct store *store, struct store_snapshot **out_snapsho
 void store_snapshot_close(struct store_snapshot *snapshot);
 /* store_get: 0 with value and length, WEFT_EABSENT, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
-int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
+int store_get(struct store_snapshot *snapshot, enum store_db db, struct store_key key,
 	      const void **out_value, size_t *out_len);
 /*
- * store_each calls fn in key order from first key >= from (NULL: all) until it returns false.
- * WEFT_EDAMAGED ends it at a row whose check does not match. Where a database's keys have one
- * length, a row of another is passed over; store_check tells of it.
+ * A store_iter walks the rows of a database in key order, from the first key >= from (empty: all).
+ * store_iter_next: false behind the last row, or at one whose check does not match. A row whose
+ * key has another length than its database wants is passed over; store_check reports it.
+ * store_iter_end, always called, gives the outcome: 0, WEFT_EDAMAGED or -errno. A caller whose
+ * own work on a row fails sets err: it ends the walk and is its outcome.
+ * store_iter_fresh: a walk in a snapshot of its own, which store_iter_end closes.
  */
 struct store_item {
 	const uint8_t *key;
@@ -160,9 +171,28 @@ struct store_item {
 	const uint8_t *value;
 	size_t value_len;
 };
+struct store_iter {
+	struct store *store; /* of store_iter_fresh, else NULL */
+	struct store_snapshot *snapshot;
+	enum store_db db;
+	struct store_key from;
+	struct MDB_cursor *cursor;
+	int err; /* positive: behind the last row */
+};
+static inline struct store_iter store_iter(struct store_snapshot *snapshot, enum store_db db,
+					   struct store_key from)
+{
+	return (struct store_iter){.snapshot = snapshot, .db = db, .from = from};
+}
+static inline struct store_iter store_iter_fresh(struct store *store, enum store_db db,
+						 struct store_key from)
+{
+	return (struct store_iter){.store = store, .db = db, .from = from};
+}
+bool store_iter_next(struct store_iter *iter, struct store_item *out_item);
 WEFT_MUST_CHECK
-int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
-	       bool (*fn)(void *arg, const struct store_item *item), void *arg);
+int store_iter_end(struct store_iter *iter);
+#define STORE_ALL store_key(NULL, 0)
 
 /*
  * store_blob_len: the length of a stored blob or WEFT_EABSENT.
@@ -189,7 +219,10 @@ int store_blob_load(struct store *store, const uint8_t id[static 32], size_t len
 struct store_stats {
 	uint64_t map_len, map_used_len, map_len_max;
 	uint64_t segment_cnt, segment_len, segment_dead_len;
-	uint64_t commit_cnt, batch_cnt, failed_cnt;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "store/store_counters.def"
 	unsigned batch_waiting, batch_cap, reader_cnt, reader_cap;
 	uint64_t item_cnt[STORE_DB_CNT];
 };
@@ -199,12 +232,10 @@ const char *store_db_name(enum store_db db);
 const char *store_damage(const struct store *store);
 
 /*
- * store_check walks databases and segments and verifies every blob;
- * with repair, drops what cannot be verified and is derivable, rebuilds
- * the blob index from the segments. Blocks: run it in a job or offline.
- * report is called per finding with a plain sentence. WEFT_EDAMAGED:
- * pages of a database are damaged, told as the last finding; nothing was
- * repaired.
+ * store_check walks databases and segments and verifies every blob; with repair, it drops what
+ * cannot be verified and is derivable, and rebuilds the blob index from the segments. Blocks: run
+ * it in a job or offline. report is called per finding with a plain sentence. WEFT_EDAMAGED: pages
+ * of a database are damaged, which is the last finding; nothing was repaired.
  */
 struct store_check_result {
 	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;
@@ -228,7 +259,7 @@ int store_check_until(struct store *store, const struct store_check_ask *ask,
 		      struct store_check_result *out_result);
 /*
  * store_salvage makes a sound store of the damaged one under dir, which
- * nobody has open: rows whose checks match go into new databases; the old
+ * no process has open: rows whose checks match go into new databases; the old
  * ones are renamed. report is called for what is lost, at most 50 times.
  * 0, WEFT_EBUSY, WEFT_ENEWER or -errno, and nothing was renamed then.
  * Blocks: offline.
@@ -253,19 +284,23 @@ int store_salvage(const char *dir, void (*report)(void *arg, const char *finding
 WEFT_MUST_CHECK
 int store_backup(struct store *store, const char *to, const char *extra_file);
 /*
- * store_restore puts a backup in the place of what is stored under dir,
- * which nobody has open: first it is copied there and checked whole. What
+ * store_restore puts the backup from in the place of what is stored under dir,
+ * which no process has open: first it is copied there and checked whole. What
  * was stored is renamed; extra_file comes back where there is none.
  * 0, WEFT_EBUSY, WEFT_EDAMAGED (of the backup), WEFT_ENEWER, -errno.
  */
+struct store_restore_ask {
+	const char *from, *dir;
+	const char *extra_file; /* of the backup; NULL: none */
+	void (*report)(void *arg, const char *finding);
+	void *arg; /* of report */
+};
 struct store_restore_result {
 	char aside[STORE_ASIDE_CAP]; /* in dir: the databases of before; empty: none */
 	bool is_of_backup;	     /* an error is the backup's */
 };
 WEFT_MUST_CHECK
-int store_restore(const char *from, const char *dir, const char *extra_file,
-		  void (*report)(void *arg, const char *finding), void *arg,
-		  struct store_restore_result *out_result);
+int store_restore(const struct store_restore_ask *ask, struct store_restore_result *out_result);
 /* store_compact rewrites segments with dead bytes; returns bytes freed or an error. Blocks. */
 WEFT_MUST_CHECK
 int64_t store_compact(struct store *store);

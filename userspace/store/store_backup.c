@@ -167,7 +167,7 @@ int store_backup(struct store *store, const char *to, const char *extra_file)
 
 /* --- putting one in place --- */
 
-/* What an earlier try left, or this one if it fails. */
+/* The leftover of an earlier try, or of this one if it fails. */
 static void stage_clear(int state_fd)
 {
 	struct segment_copying removing = {.removes = true};
@@ -211,7 +211,7 @@ static int stage_fill(int from_fd, int state_fd)
 }
 
 /* 0 when all of it is sound. */
-static int stage_check(const char *stage, void (*report)(void *arg, const char *finding), void *arg)
+static int stage_check(const char *stage, const struct store_restore_ask *ask)
 {
 	struct store_check_result result;
 	char finding[STORE_FINDING_CAP] = "";
@@ -226,10 +226,10 @@ static int stage_check(const char *stage, void (*report)(void *arg, const char *
 	err = store_open(&config, &store);
 	if (err < 0) {
 		if (*finding)
-			report(arg, finding);
+			ask->report(ask->arg, finding);
 		return err;
 	}
-	err = store_check(store, false, report, arg, &result);
+	err = store_check(store, false, ask->report, ask->arg, &result);
 	store_close(store);
 	if (err == 0 && (result.blob_bad_cnt || result.item_bad_cnt))
 		err = WEFT_EDAMAGED;
@@ -256,17 +256,19 @@ static int stage_place(int state_fd, char aside[static STORE_ASIDE_CAP])
 	return 0;
 }
 
-static int restore_run(int from_fd, int state_fd, const char *stage,
-		       void (*report)(void *arg, const char *finding), void *arg,
+static int restore_run(const struct store_restore_ask *ask, int from_fd, int state_fd,
 		       struct store_restore_result *out_result)
 {
+	char stage[PATH_CAP];
 	int err;
 
+	if ((size_t)snprintf(stage, sizeof(stage), "%s/" STAGE_NAME, ask->dir) >= sizeof(stage))
+		return -ENAMETOOLONG;
 	stage_clear(state_fd);
 	out_result->is_of_backup = true;
 	err = stage_fill(from_fd, state_fd);
 	if (err == 0)
-		err = stage_check(stage, report, arg);
+		err = stage_check(stage, ask);
 	if (err == 0) {
 		out_result->is_of_backup = false;
 		err = stage_place(state_fd, out_result->aside);
@@ -275,28 +277,23 @@ static int restore_run(int from_fd, int state_fd, const char *stage,
 	return err;
 }
 
-int store_restore(const char *from, const char *dir, const char *extra_file,
-		  void (*report)(void *arg, const char *finding), void *arg,
-		  struct store_restore_result *out_result)
+int store_restore(const struct store_restore_ask *ask, struct store_restore_result *out_result)
 {
 	int dir_fd = -1, lock_fd = -1, from_fd, err;
-	char stage[PATH_CAP];
 
 	*out_result = (struct store_restore_result){.is_of_backup = true};
-	if ((size_t)snprintf(stage, sizeof(stage), "%s/" STAGE_NAME, dir) >= sizeof(stage))
-		return -ENAMETOOLONG;
-	from_fd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	from_fd = open(ask->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (from_fd < 0)
 		return -errno;
 	out_result->is_of_backup = false;
-	err = mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	err = mkdir(ask->dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	if (err == 0)
-		err = store_state_lock(dir, &dir_fd, &lock_fd);
+		err = store_state_lock(ask->dir, &dir_fd, &lock_fd);
 	if (err == 0)
-		err = restore_run(from_fd, dir_fd, stage, report, arg, out_result);
+		err = restore_run(ask, from_fd, dir_fd, out_result);
 	/* One that is there stays: it may have been made since. */
-	if (err == 0 && extra_file) {
-		err = file_copy(from_fd, dir_fd, extra_file);
+	if (err == 0 && ask->extra_file) {
+		err = file_copy(from_fd, dir_fd, ask->extra_file);
 		if (err == -EEXIST || err == -ENOENT)
 			err = 0;
 	}

@@ -75,7 +75,7 @@ struct adoption {
 	unsigned slice_cnt;
 };
 
-static int record_adopt(void *arg, const struct segment_place *place, const uint8_t id[32])
+static int record_adopt(void *arg, const struct segment_place *place)
 {
 	struct adoption *adoption = arg;
 	struct store *store = adoption->check->store;
@@ -83,9 +83,9 @@ static int record_adopt(void *arg, const struct segment_place *place, const uint
 
 	if (check_is_due(adoption->check, (size_t)place->len))
 		return WEFT_ECANCELLED;
-	if (store_segment_verify(store->segments.dir_fd, place, id) < 0)
+	if (store_segment_verify(store->segments.dir_fd, place) < 0)
 		return 0;
-	err = store_blob_adopt(store, adoption->txn, id, place);
+	err = store_blob_adopt(store, adoption->txn, place);
 	if (err < 0)
 		return err;
 	adoption->check->result.repaired_cnt++;
@@ -108,8 +108,8 @@ static int segments_adopt(struct check *check)
 		err = store_segment_scan(store->segments.dir_fd, number, &check->stop, record_adopt,
 					 &adoption);
 	if (err == 0)
-		err = store_env_delete(&store->env, adoption.txn, STORE_META, STORE_ADOPT_KEY,
-				       STORE_ADOPT_KEY_LEN);
+		err = store_env_delete(adoption.txn, STORE_META,
+				       store_key(STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN));
 	return adoption.txn ? store_write_end(store, adoption.txn, err) : err;
 }
 
@@ -123,7 +123,8 @@ static int check_adoption(struct check *check)
 
 	if (err < 0)
 		return err;
-	err = store_get(snapshot, STORE_META, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &value, &len);
+	err = store_get(snapshot, STORE_META, store_key(STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN),
+			&value, &len);
 	store_snapshot_close(snapshot);
 	if (err == WEFT_EABSENT)
 		return 0;
@@ -154,7 +155,7 @@ static size_t blob_len_of(const struct store_item *item)
 {
 	struct segment_place place;
 
-	store_place_parse(item->value, item->value_len, &place);
+	store_place_parse(item->key, item->value, item->value_len, &place);
 	return (size_t)place.len;
 }
 
@@ -167,8 +168,8 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 	check->result.blob_cnt++;
 	if (item->value_len != BLOB_PLACE_LEN)
 		return false;
-	store_place_parse(item->value, item->value_len, &place);
-	err = store_segment_verify(check->store->segments.dir_fd, &place, item->key);
+	store_place_parse(item->key, item->value, item->value_len, &place);
+	err = store_segment_verify(check->store->segments.dir_fd, &place);
 	if (err == 0)
 		return true;
 	check->result.blob_bad_cnt++;
@@ -179,13 +180,12 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 					  : strerror(-err),
 		   place.segment, (unsigned long long)place.off,
 		   check->ask->repairs ? ", dropped" : "");
-	/* What the disk refuses today may be read tomorrow: only damage is dropped. */
+	/* A blob that the disk refuses today may be readable tomorrow: only damage is dropped. */
 	return err != WEFT_EABSENT && err != WEFT_EDAMAGED;
 }
 
-static bool slice_item(void *arg, const struct store_item *item, int err)
+static bool slice_item(struct slice *slice, const struct store_item *item, int err)
 {
-	struct slice *slice = arg;
 	struct check *check = slice->check;
 	size_t key_len = store_env_databases[slice->db].key_len;
 
@@ -227,8 +227,8 @@ static int slice_repair(struct slice *slice)
 		if (slice->db == STORE_BLOBS && slice->bad_len[i] == 32)
 			err = store_blob_drop(store, txn, slice->bad[i]);
 		else
-			err = store_env_delete(&store->env, txn, slice->db, slice->bad[i],
-					       slice->bad_len[i]);
+			err = store_env_delete(txn, slice->db,
+					       store_key(slice->bad[i], slice->bad_len[i]));
 	}
 	err = store_write_end(store, txn, err);
 	if (err == 0)
@@ -246,17 +246,17 @@ static int database_check(struct check *check, enum store_db db)
 	slice->check = check;
 	slice->db = db;
 	do {
-		struct store_snapshot *snapshot;
+		struct store_iter iter =
+			store_iter_fresh(check->store, db, store_key(slice->next, slice->next_len));
+		struct store_item item;
+		int row_err;
 
 		slice->cnt = 0;
 		slice->bad_cnt = 0;
 		slice->is_last = true;
-		err = store_snapshot_open(check->store, &snapshot);
-		if (err < 0)
-			break;
-		err = store_snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item,
-					  slice);
-		store_snapshot_close(snapshot);
+		while (store_iter_row(&iter, &item, &row_err) && slice_item(slice, &item, row_err))
+			;
+		err = store_iter_end(&iter);
 		if (err == 0 && slice->is_cut)
 			err = WEFT_ECANCELLED;
 		if (err == 0 && slice->bad_cnt && check->ask->repairs)
@@ -342,7 +342,7 @@ struct compaction {
 	bool lost_any; /* a live record cannot be read: the segment stays */
 };
 
-static int record_move(struct compaction *c, const struct segment_place *place, const uint8_t *id)
+static int record_move(struct compaction *c, const struct segment_place *place)
 {
 	struct store *store = c->store;
 	uint8_t *data = malloc(place->len ? (size_t)place->len : 1);
@@ -350,37 +350,37 @@ static int record_move(struct compaction *c, const struct segment_place *place, 
 
 	if (!data)
 		return -ENOMEM;
-	err = store_segment_read(store->segments.dir_fd, place, id, 0, data, (size_t)place->len);
+	err = store_segment_read(store->segments.dir_fd, place, 0, data, (size_t)place->len);
 	if (err == WEFT_EDAMAGED) {
 		c->lost_any = true;
 		err = 0;
 	} else if (err == 0) {
-		err = store_blob_drop(store, c->txn, id);
+		err = store_blob_drop(store, c->txn, place->id);
 		if (err == 0)
-			err = store_blob_put(store, c->txn, id, data, (size_t)place->len);
+			err = store_blob_put(store, c->txn, place->id, data, (size_t)place->len);
 		c->slice_len += place->len;
 	}
 	free(data);
 	return err;
 }
 
-static int record_compact(void *arg, const struct segment_place *place, const uint8_t id[32])
+static int record_compact(void *arg, const struct segment_place *place)
 {
 	struct compaction *c = arg;
 	struct segment_place live;
 	int err;
 
-	/* What this slice moved is taken back, the slices before stay. */
+	/* The moves of this slice are taken back, the slices before stay. */
 	if (is_hurried(c->store))
 		return WEFT_ECANCELLED;
-	err = store_blob_place(c->store, c->txn, id, &live);
+	err = store_blob_place(c->txn, place->id, &live);
 	if (err == WEFT_EABSENT)
 		return 0;
 	if (err < 0)
 		return err;
 	if (live.segment != place->segment || live.off != place->off)
 		return 0;
-	err = record_move(c, place, id);
+	err = record_move(c, place);
 	if (err < 0 || c->slice_len < COMPACT_SLICE_LEN)
 		return err;
 	c->slice_len = 0;
@@ -404,7 +404,7 @@ static int segment_compact(struct store *store, uint32_t number)
 	err = store_segment_scan(store->segments.dir_fd, number, &stop, record_compact, &c);
 	store_segment_key_write(key, number);
 	if (err == 0 && !c.lost_any)
-		err = store_env_delete(&store->env, c.txn, ENV_SEGMENTS, key, sizeof(key));
+		err = store_env_delete(c.txn, ENV_SEGMENTS, store_key(key, sizeof(key)));
 	if (c.txn)
 		err = store_write_end(store, c.txn, err);
 	if (err < 0 || c.lost_any)
@@ -424,7 +424,7 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 	if (err < 0)
 		return err;
 	store_segment_key_write(from, after + 1);
-	err = store_env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
+	err = store_env_cursor(txn, ENV_SEGMENTS, &cursor);
 	if (err == 0) {
 		err = store_row_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
 		while (err == 0 &&

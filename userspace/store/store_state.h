@@ -20,10 +20,9 @@ enum op_kind { OP_PUT, OP_DELETE, OP_PUT_BLOB, OP_DELETE_BLOB };
 struct op {
 	uint8_t kind; /* enum op_kind */
 	uint8_t db;   /* enum store_db; of blobs STORE_BLOBS */
-	uint32_t key_len;
+	struct store_key key;
 	uint64_t value_len;
-	const uint8_t *key;
-	const uint8_t *value;
+	const void *value;
 };
 
 /*
@@ -70,7 +69,7 @@ struct store {
 	struct store_batch *inline_first;
 	struct store_batch **inline_last;
 	bool is_frozen;		 /* store_freeze; inline only */
-	struct store_batch stop; /* tells the thread to end */
+	struct store_batch stop; /* the batch that ends the thread */
 	bool is_hurried;	 /* atomic: store_hurry */
 
 	unsigned in_flight; /* submitted and not reaped */
@@ -87,7 +86,7 @@ int store_state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd);
 WEFT_MUST_CHECK
 int store_aside(int state_fd, const char *name, char aside[static STORE_ASIDE_CAP]);
 
-/* Told with a crash that LMDB ends in: its pages were sound when the store was opened. */
+/* Reported with a crash that LMDB ends in: its pages were sound when the store was opened. */
 #define STORE_CRASH_HINT                                                                           \
 	"the databases of the state folder cannot be read as they were at the start: the disk "    \
 	"fails, or another program changed them; see to the disk, then run weft store salvage"
@@ -112,13 +111,10 @@ struct store_batch *store_inline_take(struct store *store);
 /* store_snapshot_txn_id: the commit that a snapshot shows. */
 uint64_t store_snapshot_txn_id(struct store_snapshot *snapshot);
 /*
- * store_snapshot_each goes over the rows of store_each and those that store_each
- * would not show: err is 0 or WEFT_EDAMAGED, and the value then has no meaning.
+ * store_iter_row: as store_iter_next, and those rows that it would not show; err is 0 or
+ * WEFT_EDAMAGED, and the value then has no meaning.
  */
-typedef bool (*snapshot_row_fn)(void *arg, const struct store_item *item, int err);
-WEFT_MUST_CHECK
-int store_snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-			size_t from_len, snapshot_row_fn fn, void *arg);
+bool store_iter_row(struct store_iter *iter, struct store_item *out_item, int *out_err);
 
 /*
  * store_commit_group applies a list of batches in one transaction and sets their
@@ -128,9 +124,8 @@ int store_snapshot_each(struct store_snapshot *snapshot, enum store_db db, const
 void store_commit_group(struct store *store, struct store_batch *first);
 
 /*
- * A write of our own beside the store thread: check and compact.
- * store_write_begin takes the lock; store_write_end commits (err 0) or takes back what
- * was appended, and gives the outcome.
+ * A write beside the store thread: check and compact. store_write_begin takes the lock;
+ * store_write_end commits (err 0) or takes back what was appended, and gives the outcome.
  */
 WEFT_MUST_CHECK
 int store_write_begin(struct store *store, MDB_txn **out_txn);
@@ -143,14 +138,12 @@ int store_blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32
 		   size_t len);
 WEFT_MUST_CHECK
 int store_blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32]);
-/* store_blob_adopt indexes a record that is in a segment already, unless id is known. */
+/* store_blob_adopt indexes a record that is in a segment already, unless its id is known. */
 WEFT_MUST_CHECK
-int store_blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-		     const struct segment_place *place);
+int store_blob_adopt(struct store *store, MDB_txn *txn, const struct segment_place *place);
 /* store_blob_place: where id is; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int store_blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
-		     struct segment_place *out_place);
+int store_blob_place(MDB_txn *txn, const uint8_t id[static 32], struct segment_place *out_place);
 
 /* store_segment_account_file: the account of a segment covers its file, if there is one. */
 WEFT_MUST_CHECK
@@ -164,7 +157,8 @@ struct segment_row {
 	uint64_t len;
 	uint64_t live_len;
 };
-void store_place_parse(const void *value, size_t len, struct segment_place *out_place);
+void store_place_parse(const uint8_t id[static 32], const void *value, size_t len,
+		       struct segment_place *out_place);
 void store_segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number);
 /* store_segment_row_parse reads a row of ENV_SEGMENTS as LMDB holds it; false when it is damaged. */
 bool store_segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row);
@@ -176,7 +170,7 @@ WEFT_MUST_CHECK
 int store_schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version);
 /*
  * META "adopt" is set while segments of a lost database are on disk whose
- * records nobody has indexed yet: store_check with repair does it.
+ * records are not indexed yet: store_check with repair does it.
  */
 #define STORE_ADOPT_KEY	    "adopt"
 #define STORE_ADOPT_KEY_LEN 5

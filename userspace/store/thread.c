@@ -14,7 +14,7 @@
 #include "base/process/crash.h"
 #include "base/process/privilege.h"
 #include "base/process/sandbox.h"
-#include "base/ring.h"
+#include "base/thread/ring.h"
 
 /* One commit takes at most about so much; LMDB keeps its dirty pages in memory, and for ever. */
 #define GROUP_LEN_MAX (16ull << 20)

@@ -14,10 +14,11 @@
 struct inlet_stream {
 	struct stream_inlet *inlet;
 	pool_handle name;
-	struct mesh_stream *stream; /* NULL: reset, and the worker is to hear of it */
+	struct mesh_stream *stream; /* NULL: reset, and the worker is to hear of it, or left */
 	struct list_node node;	    /* of inlet->news */
-	size_t consumed_len;	    /* these are not told yet */
+	size_t consumed_len;	    /* not sent to the worker yet */
 	bool is_finished;
+	bool is_left;
 	uint64_t code;	  /* of the reset */
 	unsigned say_cnt; /* frames that have not come back */
 	bool wants_writable;
@@ -40,22 +41,23 @@ static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, co
 			size_t head_len, const struct transport_span *tail)
 {
 	struct inlet_stream *stream = carrier;
-	struct stream_message *message;
+	struct stream_say *say;
 
 	if (stream->say_cnt == RELAY_SAYS_MAX) {
 		stream->wants_writable = true;
 		return WEFT_EFULL;
 	}
-	message = worker_stream_message_new(STREAM_SAY, stream->name, head_len);
-	if (!message)
+	say = malloc(sizeof(*say) + head_len);
+	if (!say)
 		return WEFT_ECLOSED; /* without memory nothing says that there is some again */
-	message->say.frame = *frame;
-	message->say.head_len = head_len;
-	message->say.tail = tail ? *tail : (struct transport_span){0};
+	say->stream = stream->name;
+	say->frame = *frame;
+	say->tail = tail ? *tail : (struct transport_span){0};
+	say->head_len = head_len;
 	if (head_len)
-		memcpy(message->bytes, head, head_len);
+		memcpy(say->head, head, head_len);
 	stream->say_cnt++;
-	worker_stream_queue_post(stream->inlet->to, message);
+	worker_stream_queue_post_say(stream->inlet->to, say);
 	return 0;
 }
 
@@ -84,11 +86,20 @@ static void foreign_reset(void *carrier, uint64_t code)
 	stream_note(stream);
 }
 
+static void foreign_leave(void *carrier)
+{
+	struct inlet_stream *stream = carrier;
+
+	stream->stream = NULL;
+	stream->is_left = true;
+}
+
 static const struct mesh_foreign_ops foreign_ops = {
 	.send = foreign_send,
 	.finish = foreign_finish,
 	.consume = foreign_consume,
 	.reset = foreign_reset,
+	.leave = foreign_leave,
 };
 
 /* Why a stream is not taken, to its opener. */
@@ -99,19 +110,36 @@ static uint64_t refusal_code(int err)
 	return err == WEFT_EFULL ? MESH_CODE_BUSY : MESH_CODE_REFUSED;
 }
 
-static void inlet_opened(struct stream_inlet *inlet, const struct stream_message *message,
-			 uint64_t now_ns)
+/* --- what the worker sends (stream_relay.c) --- */
+
+/* The stream that a message names; NULL: it is over here. */
+static struct inlet_stream *stream_heard(struct stream_inlet *inlet, const void *bytes)
 {
+	const struct stream_event *event = bytes;
+
+	inlet->taken_cnt++;
+	return map_lookup(&inlet->by_name, &event->stream);
+}
+
+void worker_inlet_opened(void *object, const void *bytes, size_t len)
+{
+	const struct stream_opened *opened = bytes;
+	struct stream_inlet *inlet = object;
 	struct inlet_stream *stream = pool_acquire(&inlet->streams);
+	struct mesh_foreign foreign = {.type = opened->type,
+				       .peer = &opened->peer,
+				       .ops = &foreign_ops,
+				       .carrier = stream};
 	int err;
 
+	(void)len;
+	inlet->taken_cnt++;
 	/* None is here that the worker has not got. */
-	weft_assert(stream && map_put(&inlet->by_name, &message->stream, stream) == 0);
+	weft_assert(stream && map_put(&inlet->by_name, &opened->stream, stream) == 0);
 	stream->inlet = inlet;
-	stream->name = message->stream;
+	stream->name = opened->stream;
 	list_init(&stream->node);
-	err = mesh_foreign_open(inlet->mesh, message->opened.type, &message->opened.peer,
-				&foreign_ops, stream, now_ns, &stream->stream);
+	err = mesh_foreign_open(inlet->mesh, &foreign, inlet->now_ns, &stream->stream);
 	if (err == 0)
 		return;
 	stream->stream = NULL;
@@ -120,92 +148,110 @@ static void inlet_opened(struct stream_inlet *inlet, const struct stream_message
 	stream_note(stream);
 }
 
-/* What was said is no longer needed, whether its stream is there or not. */
-static void inlet_said(struct inlet_stream *stream, const struct stream_message *message,
-		       uint64_t now_ns)
+void worker_inlet_frame(void *object, const void *bytes, size_t len)
 {
-	const struct transport_span *tail = &message->say.tail;
+	const struct stream_frame *framed = bytes;
+	struct stream_inlet *inlet = object;
+	struct inlet_stream *stream = stream_heard(inlet, bytes);
 
-	if (tail->data && tail->done)
-		tail->done(tail->arg);
+	(void)len;
+	if (stream && stream->stream)
+		mesh_foreign_frame(stream->stream, &framed->frame, inlet->now_ns);
+}
+
+void worker_inlet_data(void *object, const void *bytes, size_t len)
+{
+	const struct stream_event *event = bytes;
+	struct stream_inlet *inlet = object;
+	struct inlet_stream *stream = stream_heard(inlet, bytes);
+	size_t data_len = len - sizeof(*event);
+
+	if (stream && stream->is_left)
+		foreign_consume(stream, data_len);
+	else if (stream && stream->stream)
+		mesh_foreign_data(stream->stream, (const uint8_t *)(event + 1), data_len,
+				  inlet->now_ns);
+}
+
+void worker_inlet_finished(void *object, const void *bytes, size_t len)
+{
+	struct stream_inlet *inlet = object;
+	struct inlet_stream *stream = stream_heard(inlet, bytes);
+
+	(void)len;
+	if (stream && stream->stream)
+		mesh_foreign_finished(stream->stream, inlet->now_ns);
+}
+
+void worker_inlet_ended(void *object, const void *bytes, size_t len)
+{
+	const struct stream_ended *ended = bytes;
+	const struct mesh_stream_end end = {.err = ended->err, .code = ended->code};
+	struct stream_inlet *inlet = object;
+	struct inlet_stream *stream = stream_heard(inlet, bytes);
+	struct mesh_stream *open = stream ? stream->stream : NULL;
+
+	(void)len;
+	if (stream)
+		stream_release(stream);
+	if (open)
+		mesh_foreign_ended(open, &end, inlet->now_ns);
+}
+
+/* A frame comes back: sent or not, it is no longer needed, whether its stream is there or not. */
+static void said(struct stream_inlet *inlet, struct stream_say *say)
+{
+	struct inlet_stream *stream = map_lookup(&inlet->by_name, &say->stream);
+
+	if (say->tail.data && say->tail.done)
+		say->tail.done(say->tail.arg);
+	free(say);
 	if (!stream)
 		return;
 	stream->say_cnt--;
 	if (!stream->wants_writable || !stream->stream)
 		return;
 	stream->wants_writable = false;
-	mesh_foreign_writable(stream->stream, now_ns);
+	mesh_foreign_writable(stream->stream, inlet->now_ns);
 }
 
-static void inlet_take(struct stream_inlet *inlet, const struct stream_message *message,
-		       uint64_t now_ns)
+void worker_inlet_said(void *object, const void *bytes, size_t len)
 {
-	struct inlet_stream *stream = map_lookup(&inlet->by_name, &message->stream);
-	struct mesh_stream *told = stream ? stream->stream : NULL;
-
-	if (message->kind == STREAM_OPENED)
-		inlet_opened(inlet, message, now_ns);
-	else if (message->kind == STREAM_SAID)
-		inlet_said(stream, message, now_ns);
-	else if (message->kind == STREAM_ENDED && stream)
-		stream_release(stream);
-	if (!told)
-		return;
-	switch (message->kind) {
-	case STREAM_FRAME:
-		mesh_foreign_frame(told, &message->frame, now_ns);
-		break;
-	case STREAM_DATA:
-		mesh_foreign_data(told, message->bytes, message->data_len, now_ns);
-		break;
-	case STREAM_FINISHED:
-		mesh_foreign_finished(told, now_ns);
-		break;
-	case STREAM_ENDED:
-		mesh_foreign_ended(told,
-				   &(struct mesh_stream_end){.err = message->ended.err,
-							     .code = message->ended.code},
-				   now_ns);
-		break;
-	default:
-		break;
-	}
+	(void)len;
+	said(object, *(struct stream_say *const *)bytes);
 }
 
 bool worker_stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 {
-	struct stream_message *message;
-	bool had_some = false;
+	unsigned cnt = 0;
 
-	for (unsigned i = 0; i < MESSAGES_PER_TURN && inlet->from; i++) {
-		message = worker_stream_queue_take(inlet->from);
-		if (!message)
-			break;
-		inlet_take(inlet, message, now_ns);
-		if (message->kind != STREAM_SAID) /* that one was home's own */
-			inlet->taken_len += sizeof(*message);
-		free(message);
-		had_some = true;
-	}
-	return had_some;
+	inlet->now_ns = now_ns;
+	while (inlet->from && cnt < MESSAGES_PER_TURN &&
+	       mailbox_run(&inlet->from->mailbox, (void *[]){inlet}))
+		cnt++;
+	return cnt > 0;
 }
 
-/* False: there is no memory to tell. */
+/* False: there is no room to tell. */
 static bool news_tell(struct inlet_stream *stream)
 {
-	struct stream_message *message = worker_stream_message_new(STREAM_TURN, stream->name, 0);
+	bool is_reset = !stream->stream && !stream->is_left;
+	const struct stream_turn turn = {
+		.stream = stream->name,
+		.consumed_len = stream->consumed_len,
+		.is_finished = stream->is_finished,
+		.is_reset = is_reset,
+		.code = stream->code,
+	};
+	const struct mailbox_message message = {
+		.run = worker_relay_turn, .bytes = &turn, .len = sizeof(turn)};
 
-	if (!message)
+	if (!worker_stream_queue_post(stream->inlet->to, &message))
 		return false;
-	message->turn.consumed_len = stream->consumed_len;
-	message->turn.is_finished = stream->is_finished;
-	message->turn.is_reset = !stream->stream;
-	message->turn.code = stream->code;
-	worker_stream_queue_post(stream->inlet->to, message);
 	stream->consumed_len = 0;
 	stream->is_finished = false;
 	list_unlink(&stream->node);
-	if (!stream->stream)
+	if (is_reset)
 		stream_release(stream);
 	return true;
 }
@@ -213,26 +259,26 @@ static bool news_tell(struct inlet_stream *stream)
 /* As news_tell. */
 static bool taken_tell(struct stream_inlet *inlet)
 {
-	struct stream_message *message = worker_stream_message_new(STREAM_TAKEN, 0, 0);
+	const struct mailbox_message message = {.run = worker_relay_taken,
+						.bytes = &inlet->taken_cnt,
+						.len = sizeof(inlet->taken_cnt)};
 
-	if (!message)
+	if (!worker_stream_queue_post(inlet->to, &message))
 		return false;
-	message->taken_len = inlet->taken_len;
-	worker_stream_queue_post(inlet->to, message);
-	inlet->taken_len = 0;
+	inlet->taken_cnt = 0;
 	return true;
 }
 
 bool worker_stream_inlet_flush(struct stream_inlet *inlet)
 {
+	bool is_told;
+
 	if (!inlet->to)
 		return false;
-	if (inlet->taken_len && !taken_tell(inlet))
-		return true;
-	while (!list_is_empty(&inlet->news))
-		if (!news_tell(container_of(inlet->news.next, struct inlet_stream, node)))
-			break;
-	return worker_stream_queue_flush(inlet->to) || !list_is_empty(&inlet->news);
+	is_told = !inlet->taken_cnt || taken_tell(inlet);
+	while (is_told && !list_is_empty(&inlet->news))
+		is_told = news_tell(container_of(inlet->news.next, struct inlet_stream, node));
+	return worker_stream_queue_flush(inlet->to) || !is_told;
 }
 
 size_t worker_stream_inlet_footprint(uint32_t stream_cap)
@@ -263,26 +309,21 @@ void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 {
 	const struct mesh_stream_end end = {.err = WEFT_ECLOSED};
 	struct inlet_stream *stream;
-	struct stream_message *message;
+	struct stream_say *say;
 
 	if (!inlet->to)
 		return;
-	while ((message = worker_stream_queue_drain(inlet->from))) {
-		inlet_take(inlet, message, now_ns);
-		free(message);
-	}
+	inlet->now_ns = now_ns;
+	while (mailbox_run(&inlet->from->mailbox, (void *[]){inlet}))
+		;
+	while ((say = worker_stream_queue_take(inlet->from)))
+		said(inlet, say);
 	while ((stream = pool_next(&inlet->streams, NULL))) {
-		struct mesh_stream *told = stream->stream;
+		struct mesh_stream *open = stream->stream;
 
 		stream_release(stream);
-		if (told)
-			mesh_foreign_ended(told, &end, now_ns);
-	}
-	/* What the worker never read. */
-	while ((message = worker_stream_queue_drain(inlet->to))) {
-		if (message->kind == STREAM_SAY)
-			inlet_said(NULL, message, now_ns);
-		free(message);
+		if (open)
+			mesh_foreign_ended(open, &end, now_ns);
 	}
 	arena_close(&inlet->arena);
 	*inlet = (struct stream_inlet){0};

@@ -2,7 +2,7 @@
 #ifndef WEFT_WORKER_STREAM_INLET_H
 #define WEFT_WORKER_STREAM_INLET_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "stream_queue.h"
@@ -10,7 +10,7 @@
 /*
  * Home's end of the streams that peers open on one other worker's sessions
  * (stream_relay.h): home's mesh has them as foreign ones (mesh/stream/foreign.h),
- * so who uses streams sees no difference. Home's thread.
+ * so users of streams see no difference. Home's thread.
  */
 struct stream_inlet {
 	struct mesh *mesh;
@@ -19,7 +19,8 @@ struct stream_inlet {
 	struct pool streams;
 	struct map by_name;    /* the worker's names */
 	struct list_node news; /* streams whose user did what the worker is to hear */
-	size_t taken_len;      /* of messages that were read, and the worker is to hear of it */
+	size_t taken_cnt;      /* messages that were read, and the worker is to hear of it */
+	uint64_t now_ns;       /* of the read */
 };
 
 size_t worker_stream_inlet_footprint(uint32_t stream_cap);
@@ -32,8 +33,16 @@ int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint
  * with WEFT_ECLOSED, and nothing that was lent stays away. Takes a zeroed one.
  */
 void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns);
-/* worker_stream_inlet_read takes what the worker told; true: there was something. */
+/* worker_stream_inlet_read takes what the worker sent; true: there was something. */
 bool worker_stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns);
+/* What the worker posts: a stream was opened, got a frame, data, its end of the peer's bytes, or ended. */
+void worker_inlet_opened(void *object, const void *bytes, size_t len);
+void worker_inlet_frame(void *object, const void *bytes, size_t len);
+void worker_inlet_data(void *object, const void *bytes, size_t len);
+void worker_inlet_finished(void *object, const void *bytes, size_t len);
+void worker_inlet_ended(void *object, const void *bytes, size_t len);
+/* A frame that home posted comes back. */
+void worker_inlet_said(void *object, const void *bytes, size_t len);
 /* worker_stream_inlet_flush passes on what users did; true: try again soon. At the end of a turn. */
 bool worker_stream_inlet_flush(struct stream_inlet *inlet);
 

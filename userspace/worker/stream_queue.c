@@ -1,88 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream_queue.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-#include "base/ring.h"
-#include "worker_message.h"
-
-#define RING_CNT 4096
-
-struct stream_message *worker_stream_message_new(enum stream_message_kind kind, pool_handle stream,
-						 size_t bytes_len)
+int worker_stream_queue_init(struct stream_queue *queue, const struct stream_queue_params *params)
 {
-	struct stream_message *message = malloc(sizeof(*message) + bytes_len);
-
-	if (message) {
-		message->kind = kind;
-		message->stream = stream;
-		message->next = NULL;
-	}
-	return message;
+	*queue = (struct stream_queue){.on_say = params->on_say};
+	queue->last_at = &queue->waiting;
+	return mailbox_init(&queue->mailbox, params->message_cnt, params->len, params->fd);
 }
 
-int worker_stream_queue_init(struct stream_queue *queue, int fd)
+static void say_free(struct stream_say *say)
 {
-	*queue = (struct stream_queue){.ring = ring_new(RING_CNT), .fd = fd};
-	queue->last_at = &queue->first;
-	return queue->ring ? 0 : -ENOMEM;
+	if (say->tail.data && say->tail.done)
+		say->tail.done(say->tail.arg);
+	free(say);
+}
+
+static void say_drop(const void *bytes)
+{
+	say_free(*(struct stream_say *const *)bytes);
 }
 
 void worker_stream_queue_fini(struct stream_queue *queue)
 {
-	struct stream_message *message;
+	struct stream_say *say;
 
-	if (!queue->ring)
-		return;
-	while ((message = worker_stream_queue_drain(queue)))
-		free(message);
-	ring_free(queue->ring);
-	queue->ring = NULL;
+	mailbox_fini(&queue->mailbox);
+	while ((say = worker_stream_queue_take(queue)))
+		say_free(say);
 }
 
-void worker_stream_queue_post(struct stream_queue *queue, struct stream_message *message)
+bool worker_stream_queue_post(struct stream_queue *queue, const struct mailbox_message *message)
 {
+	/* A message about a stream does not overtake its frames. */
+	if (queue->waiting || !mailbox_put(&queue->mailbox, message))
+		return false;
 	queue->has_news = true;
-	if (!queue->first && ring_push(queue->ring, message) == 0)
+	return true;
+}
+
+static bool say_put(struct stream_queue *queue, struct stream_say *say)
+{
+	const struct mailbox_message message = {
+		.run = queue->on_say, .drop = say_drop, .bytes = &say, .len = sizeof(say)};
+	bool is_put = mailbox_put(&queue->mailbox, &message);
+
+	queue->has_news |= is_put;
+	return is_put;
+}
+
+void worker_stream_queue_post_say(struct stream_queue *queue, struct stream_say *say)
+{
+	say->next = NULL;
+	if (!queue->waiting && say_put(queue, say))
 		return;
-	message->next = NULL;
-	*queue->last_at = message;
-	queue->last_at = &message->next;
+	*queue->last_at = say;
+	queue->last_at = &say->next;
 }
 
 bool worker_stream_queue_flush(struct stream_queue *queue)
 {
-	struct stream_message *message;
+	struct stream_say *say;
 
-	while ((message = queue->first)) {
-		struct stream_message *next = message->next;
+	while ((say = queue->waiting)) {
+		struct stream_say *next = say->next;
 
 		/* It is the reader's at once. */
-		if (ring_push(queue->ring, message) < 0)
+		if (!say_put(queue, say))
 			break;
-		queue->first = next;
+		queue->waiting = next;
 		if (!next)
-			queue->last_at = &queue->first;
+			queue->last_at = &queue->waiting;
 	}
 	if (queue->has_news)
-		worker_mailbox_wake(queue->fd);
-	queue->has_news = queue->first != NULL;
-	return queue->first != NULL;
+		mailbox_wake(queue->mailbox.fd);
+	queue->has_news = false;
+	return queue->waiting != NULL;
 }
 
-struct stream_message *worker_stream_queue_take(struct stream_queue *queue)
+struct stream_say *worker_stream_queue_take(struct stream_queue *queue)
 {
-	return ring_pop(queue->ring);
-}
+	struct stream_say *say = queue->waiting;
 
-struct stream_message *worker_stream_queue_drain(struct stream_queue *queue)
-{
-	struct stream_message *message = worker_stream_queue_take(queue);
-
-	if (message || !queue->first)
-		return message;
-	message = queue->first;
-	queue->first = message->next;
-	return message;
+	if (!say)
+		return NULL;
+	queue->waiting = say->next;
+	if (!queue->waiting)
+		queue->last_at = &queue->waiting;
+	return say;
 }

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream_relay.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
 #include "base/fair/load.h"
 #include "base/random.h"
+#include "stream_inlet.h"
 
-/* That it was opened, and that it has ended, which must be told in any case. */
+/* That it was opened, and that it has ended, which must reach home in any case. */
 #define MESSAGES_PER_STREAM 2
 
 /* Messages that home has not read, at most. */
-#define POSTED_CAP (RELAY_MESSAGES_LEN_MAX / sizeof(struct stream_message))
+#define POSTED_CAP (RELAY_MESSAGES_LEN_MAX / RELAY_MESSAGE_LEN)
+/* What home posts comes again, or waits there, when these are full. */
+#define IN_CNT 4096
+#define IN_LEN ((size_t)1 << 20)
+/* Of what the worker posts as much as may be charged fits, and frames that go back. */
+#define OUT_CNT (1u << 18)
+#define OUT_LEN (RELAY_LEN_MAX + 2 * RELAY_MESSAGES_LEN_MAX)
+_Static_assert(POSTED_CAP < OUT_CNT, "messages that home has not read");
 /* A peer's account outlives its streams until home has read their messages. */
 #define ACCOUNTS_PER_PEER 2
 /* Each has one of a network, too. */
@@ -22,8 +29,8 @@
 struct relayed {
 	struct stream_relay *relay;
 	struct relay_account *account;
-	struct mesh_stream *stream;		    /* NULL: it has ended, and home is to be told */
-	struct stream_message *says, **last_say_at; /* that the stream has no room for yet */
+	struct mesh_stream *stream;		/* NULL: it has ended, and home is to hear of it */
+	struct stream_say *says, **last_say_at; /* that the stream has no room for yet */
 	size_t unused_len;
 	bool is_finish_wanted;
 	struct mesh_stream_end end;
@@ -90,7 +97,7 @@ static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max
 static bool relay_has_room(const struct stream_relay *relay, const struct relay_account *account,
 			   size_t message_cnt, size_t len)
 {
-	size_t messages_len = message_cnt * sizeof(struct stream_message), factor = 1;
+	size_t messages_len = message_cnt * RELAY_MESSAGE_LEN, factor = 1;
 
 	for (; account; account = account->network) {
 		if (!leaves_enough(account->messages_len, relay->messages_len, messages_len,
@@ -122,8 +129,8 @@ static void relay_count(struct stream_relay *relay)
 static void relay_charge(struct stream_relay *relay, struct relay_account *account,
 			 size_t message_cnt, size_t len)
 {
-	account_add(account, message_cnt * sizeof(struct stream_message), len);
-	relay->messages_len += message_cnt * sizeof(struct stream_message);
+	account_add(account, message_cnt * RELAY_MESSAGE_LEN, len);
+	relay->messages_len += message_cnt * RELAY_MESSAGE_LEN;
 	relay->unused_len += len;
 	relay_count(relay);
 }
@@ -132,33 +139,28 @@ static void relay_charge(struct stream_relay *relay, struct relay_account *accou
 static void relay_discharge(struct stream_relay *relay, struct relay_account *account,
 			    size_t message_cnt, size_t len)
 {
-	account_add(account, -(message_cnt * sizeof(struct stream_message)), -len);
-	relay->messages_len -= message_cnt * sizeof(struct stream_message);
+	account_add(account, -(message_cnt * RELAY_MESSAGE_LEN), -len);
+	relay->messages_len -= message_cnt * RELAY_MESSAGE_LEN;
 	relay->unused_len -= len;
 	relay_count(relay);
 	account_settle(relay, account);
 }
 
-static void relay_post(struct stream_relay *relay, struct stream_message *message)
+/* Posts a message that account is, or will be, charged for. False: no room for it. */
+static bool relay_tell(struct stream_relay *relay, struct relay_account *account,
+		       const struct mailbox_message *message)
 {
-	worker_stream_queue_post(relay->out, message);
-}
-
-/* Posts a message that account was charged for. */
-static void relay_tell(struct stream_relay *relay, struct relay_account *account,
-		       struct stream_message *message)
-{
+	if (!worker_stream_queue_post(relay->out, message))
+		return false;
 	/* As many as may be charged fit. */
 	weft_assert(relay->posted_cnt < POSTED_CAP);
 	relay->posted[(relay->posted_first + relay->posted_cnt++) % POSTED_CAP] = account;
-	relay_post(relay, message);
+	return true;
 }
 
-/* Home has read the messages that were posted first, of so many bytes. */
-static void relay_taken(struct stream_relay *relay, size_t len)
+/* Home has read the cnt messages that were posted first. */
+static void relay_taken(struct stream_relay *relay, size_t cnt)
 {
-	size_t cnt = len / sizeof(struct stream_message);
-
 	weft_assert(cnt <= relay->posted_cnt);
 	for (; cnt > 0; cnt--) {
 		struct relay_account *account = relay->posted[relay->posted_first];
@@ -169,27 +171,20 @@ static void relay_taken(struct stream_relay *relay, size_t len)
 	}
 }
 
-/* The message goes back as it came: nothing can fail. */
-static void say_return(struct stream_relay *relay, struct stream_message *message)
-{
-	message->kind = STREAM_SAID;
-	relay_post(relay, message);
-}
-
 static void say_done(void *arg)
 {
-	struct stream_message *message = arg;
+	struct stream_say *say = arg;
 
-	say_return(message->say.owner, message);
+	worker_stream_queue_post_say(say->relay->out, say);
 }
 
 static void says_return(struct relayed *relayed)
 {
-	struct stream_message *message;
+	struct stream_say *say;
 
-	while ((message = relayed->says)) {
-		relayed->says = message->next;
-		say_return(relayed->relay, message);
+	while ((say = relayed->says)) {
+		relayed->says = say->next;
+		worker_stream_queue_post_say(relayed->relay->out, say);
 	}
 	relayed->last_say_at = &relayed->says;
 }
@@ -215,18 +210,22 @@ static void relayed_release(struct relayed *relayed)
 	account_settle(relay, account);
 }
 
-/* Paid for when it was opened. False: there is no memory to say so. */
+static pool_handle relayed_name(const struct relayed *relayed)
+{
+	return pool_handle_of(&relayed->relay->streams, relayed);
+}
+
+/* Paid for when it was opened. False: there is no room to say so. */
 static bool relayed_tell_end(struct relayed *relayed)
 {
 	struct stream_relay *relay = relayed->relay;
-	struct stream_message *message = worker_stream_message_new(
-		STREAM_ENDED, pool_handle_of(&relay->streams, relayed), 0);
+	const struct stream_ended ended = {relayed_name(relayed), relayed->end.err,
+					   relayed->end.code};
+	const struct mailbox_message message = {
+		.run = worker_inlet_ended, .bytes = &ended, .len = sizeof(ended)};
 
-	if (!message)
+	if (!relay_tell(relay, relayed->account, &message))
 		return false;
-	message->ended.err = relayed->end.err;
-	message->ended.code = relayed->end.code;
-	relay_tell(relay, relayed->account, message);
 	relayed_release(relayed);
 	return true;
 }
@@ -256,88 +255,80 @@ static void relayed_give_up(struct relayed *relayed, int err)
 	relayed_end(relayed, &(struct mesh_stream_end){.err = err});
 }
 
-/* A message about the stream, with room for len bytes; NULL: there is none, and the stream is gone. */
-static struct stream_message *relayed_message(struct relayed *relayed,
-					      enum stream_message_kind kind, size_t len)
+/* Posts a message about the stream, which is gone if there is no room. */
+static void relayed_tell(struct relayed *relayed, const struct mailbox_message *message)
 {
 	struct stream_relay *relay = relayed->relay;
-	struct stream_message *message = NULL;
 
-	if (!relay_has_room(relay, relayed->account, 1, len)) {
+	if (!relay_has_room(relay, relayed->account, 1, message->tail_len)) {
 		relayed_give_up(relayed, WEFT_EBUSY);
-		return NULL;
-	}
-	message = worker_stream_message_new(kind, pool_handle_of(&relay->streams, relayed), len);
-	if (!message) {
+	} else if (!relay_tell(relay, relayed->account, message)) {
 		relayed_give_up(relayed, WEFT_EFULL);
-		return NULL;
+	} else {
+		relay_charge(relay, relayed->account, 1, message->tail_len);
+		relayed->unused_len += message->tail_len;
 	}
-	relay_charge(relay, relayed->account, 1, len);
-	relayed->unused_len += len;
-	return message;
 }
 
 static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_message *message;
+	const struct stream_frame framed = {relayed_name(relayed), *frame};
+	const struct mailbox_message message = {
+		.run = worker_inlet_frame, .bytes = &framed, .len = sizeof(framed)};
 
 	relayed->relay->now_ns = now_ns;
-	message = relayed_message(relayed, STREAM_FRAME, 0);
-	if (!message)
-		return;
-	message->frame = *frame;
-	relay_tell(relayed->relay, relayed->account, message);
+	relayed_tell(relayed, &message);
 }
 
 static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_message *message;
+	const struct stream_event event = {relayed_name(relayed)};
+	const struct mailbox_message message = {.run = worker_inlet_data,
+						.bytes = &event,
+						.len = sizeof(event),
+						.tail = data,
+						.tail_len = len};
 
 	relayed->relay->now_ns = now_ns;
-	message = relayed_message(relayed, STREAM_DATA, len);
-	if (!message)
-		return;
-	message->data_len = len;
-	memcpy(message->bytes, data, len);
-	relay_tell(relayed->relay, relayed->account, message);
+	relayed_tell(relayed, &message);
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_message *message;
+	const struct stream_event event = {relayed_name(relayed)};
+	const struct mailbox_message message = {
+		.run = worker_inlet_finished, .bytes = &event, .len = sizeof(event)};
 
 	relayed->relay->now_ns = now_ns;
-	message = relayed_message(relayed, STREAM_FINISHED, 0);
-	if (message)
-		relay_tell(relayed->relay, relayed->account, message);
+	relayed_tell(relayed, &message);
 }
 
 /* What home said goes out as far as there is room. */
 static void relayed_push(struct relayed *relayed)
 {
 	const struct mesh_stream_ops *ops = relayed->relay->seam.ops;
-	struct stream_message *message;
+	struct stream_say *say;
 
-	while ((message = relayed->says)) {
-		struct transport_span tail = message->say.tail;
+	while ((say = relayed->says)) {
+		struct transport_span tail = say->tail;
 		bool has_tail = tail.data;
 		int err;
 
 		tail.done = say_done;
-		tail.arg = message;
-		message->say.owner = relayed->relay;
-		err = ops->send(relayed->stream, &message->say.frame, message->bytes,
-				message->say.head_len, has_tail ? &tail : NULL);
+		tail.arg = say;
+		say->relay = relayed->relay;
+		err = ops->send(relayed->stream, &say->frame, say->head, say->head_len,
+				has_tail ? &tail : NULL);
 		if (err == WEFT_EFULL)
 			return;
-		relayed->says = message->next;
+		relayed->says = say->next;
 		if (!relayed->says)
 			relayed->last_say_at = &relayed->says;
 		if (err < 0 || !has_tail)
-			say_return(relayed->relay, message);
+			worker_stream_queue_post_say(relayed->relay->out, say);
 	}
 	if (relayed->is_finish_wanted)
 		ops->finish(relayed->stream);
@@ -395,34 +386,40 @@ static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh
 }
 
 static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-			const struct mesh_stream_events **out_events, void **out_arg)
+			struct mesh_stream_user *out_user)
 {
 	struct stream_relay *relay = ctx;
-	struct mesh_stream_peer peer;
-	struct stream_message *message;
+	struct stream_opened opened = {.type = type};
+	const struct mailbox_message message = {
+		.run = worker_inlet_opened, .bytes = &opened, .len = sizeof(opened)};
 	struct relayed *relayed;
-	int err = relay->seam.ops->peer(stream, &peer);
+	int err = relay->seam.ops->peer(stream, &opened.peer);
 
 	relay->now_ns = now_ns;
 	if (err < 0)
 		return err;
-	relayed = relayed_new(relay, stream, &peer);
+	relayed = relayed_new(relay, stream, &opened.peer);
 	if (!relayed)
 		return WEFT_EFULL;
-	message = worker_stream_message_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed),
-					    0);
-	if (!message) {
+	opened.stream = relayed_name(relayed);
+	if (!relay_tell(relay, relayed->account, &message)) {
 		relay_discharge(relay, relayed->account, MESSAGES_PER_STREAM, 0);
 		relayed_release(relayed);
 		return WEFT_EFULL;
 	}
-	message->opened.peer = peer;
-	message->opened.type = type;
 	relayed->stream = stream;
-	relay_tell(relay, relayed->account, message);
-	*out_events = &relayed_events;
-	*out_arg = relayed;
+	*out_user = (struct mesh_stream_user){&relayed_events, relayed};
 	return 0;
+}
+
+int worker_stream_relay_queues(struct stream_queue *in, int in_fd, struct stream_queue *out,
+			       int out_fd)
+{
+	const struct stream_queue_params to_worker = {IN_CNT, IN_LEN, in_fd, worker_relay_say};
+	const struct stream_queue_params to_home = {OUT_CNT, OUT_LEN, out_fd, worker_inlet_said};
+	int err = worker_stream_queue_init(in, &to_worker);
+
+	return err < 0 ? err : worker_stream_queue_init(out, &to_home);
 }
 
 size_t worker_stream_relay_footprint(uint32_t stream_cap)
@@ -500,57 +497,63 @@ void worker_stream_relay_close(struct stream_relay *relay)
 	*relay = (struct stream_relay){0};
 }
 
-static void relayed_turn(struct relayed *relayed, const struct stream_message *message)
-{
-	struct stream_relay *relay = relayed->relay;
-	size_t len = message->turn.consumed_len;
+/* --- what home sends (stream_inlet.c) --- */
 
-	if (message->turn.is_reset) {
-		relay->seam.ops->reset(relayed->stream, message->turn.code);
+void worker_relay_turn(void *object, const void *bytes, size_t bytes_len)
+{
+	const struct stream_turn *turn = bytes;
+	struct stream_relay *relay = object;
+	struct relayed *relayed = pool_lookup(&relay->streams, turn->stream);
+
+	(void)bytes_len;
+	if (!relayed || !relayed->stream)
+		return;
+	if (turn->is_reset) {
+		relay->seam.ops->reset(relayed->stream, turn->code);
 		relayed_detach(relayed);
 		relay_discharge(relay, relayed->account, 1, 0); /* home knows of its end */
 		relayed_release(relayed);
 		return;
 	}
-	relayed->unused_len -= len;
-	relay_discharge(relay, relayed->account, 0, len);
-	if (len)
-		relay->seam.ops->consume(relayed->stream, len);
-	relayed->is_finish_wanted |= message->turn.is_finished;
+	relayed->unused_len -= turn->consumed_len;
+	relay_discharge(relay, relayed->account, 0, turn->consumed_len);
+	if (turn->consumed_len)
+		relay->seam.ops->consume(relayed->stream, turn->consumed_len);
+	relayed->is_finish_wanted |= turn->is_finished;
 	relayed_push(relayed);
 }
 
-static void relay_take(struct stream_relay *relay, struct stream_message *message)
+void worker_relay_taken(void *object, const void *bytes, size_t len)
 {
-	struct relayed *relayed = pool_lookup(&relay->streams, message->stream);
-	bool is_there = relayed && relayed->stream;
+	const size_t *cnt = bytes;
 
-	if (message->kind == STREAM_TAKEN) {
-		relay_taken(relay, message->taken_len);
-		free(message);
-	} else if (message->kind == STREAM_TURN) {
-		if (is_there)
-			relayed_turn(relayed, message);
-		free(message);
-	} else if (is_there) {
-		message->next = NULL;
-		*relayed->last_say_at = message;
-		relayed->last_say_at = &message->next;
-		relayed_push(relayed);
-	} else {
-		say_return(relay, message);
+	(void)len;
+	relay_taken(object, *cnt);
+}
+
+void worker_relay_say(void *object, const void *bytes, size_t len)
+{
+	struct stream_say *say = *(struct stream_say *const *)bytes;
+	struct stream_relay *relay = object;
+	struct relayed *relayed = pool_lookup(&relay->streams, say->stream);
+
+	(void)len;
+	if (!relayed || !relayed->stream) {
+		worker_stream_queue_post_say(relay->out, say);
+		return;
 	}
+	say->next = NULL;
+	*relayed->last_say_at = say;
+	relayed->last_say_at = &say->next;
+	relayed_push(relayed);
 }
 
 bool worker_stream_relay_read(struct stream_relay *relay)
 {
-	struct stream_message *message;
 	bool had_some = false;
 
-	while (relay->in && (message = worker_stream_queue_take(relay->in))) {
-		relay_take(relay, message);
+	while (relay->in && mailbox_run(&relay->in->mailbox, (void *[]){relay}))
 		had_some = true;
-	}
 	return had_some;
 }
 

@@ -2,17 +2,17 @@
 #ifndef WEFT_WORKER_STREAM_RELAY_H
 #define WEFT_WORKER_STREAM_RELAY_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "stream_queue.h"
 
 struct load;
 
 /*
- * A worker's end of the streams that peers open on its sessions to services, and of what they
- * ask of the overlay: who takes them is at home (stream_inlet.h), so what they bring goes
- * there, and what is said there goes out here. On the worker's thread.
+ * A worker's end of the streams that peers open on its sessions to services, and of their
+ * requests to the overlay. The users of these streams are at home (stream_inlet.h): what arrives
+ * goes there, and what they send leaves here. On the worker's thread.
  *
  * Credit: the peer's sender is stopped until home has used its bytes, and
  * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
@@ -20,13 +20,14 @@ struct load;
  * the frame that it tells of, and costs its peer no credit: what they take besides bytes
  * is bounded likewise, by RELAY_MESSAGES_LEN_MAX, until home has read them.
  * None of it can be taken back, so a peer may hold of each as much as it
- * leaves free to others (base/fair/fair.h, dynamic threshold): half while it is alone; and its network,
- * since keys are free, three times what it leaves free: three quarters. A user at
+ * leaves free to others (base/fair/fair.h, dynamic threshold): half while it is alone. Keys are
+ * free, so its network may hold three times what it leaves free: three quarters. A user at
  * home has RELAY_SAYS_MAX frames on their way at most, each with its head copied.
  */
 #define RELAY_LEN_MAX	       ((size_t)64 << 20)
 #define RELAY_MESSAGES_LEN_MAX ((size_t)16 << 20)
 #define RELAY_SAYS_MAX	       4
+#define RELAY_MESSAGE_LEN      ((size_t)96) /* what a message counts for */
 
 /* For status: bytes of both kinds together. */
 struct stream_relay_stats {
@@ -56,12 +57,16 @@ struct stream_relay {
 	size_t posted_first, posted_cnt;
 	size_t len_max, messages_len_max;
 	size_t unused_len;   /* on its way to home's users */
-	size_t messages_len; /* of messages that home has not read, and of ends still to be told */
+	size_t messages_len; /* of messages that home has not read, and of ends still to be sent */
 	struct stream_relay_stats stats;
-	unsigned lost_cnt; /* streams whose end is still to be told: there was no memory */
+	unsigned lost_cnt; /* streams whose end is still to be sent: there was no memory */
 };
 
 size_t worker_stream_relay_footprint(uint32_t stream_cap);
+/* worker_stream_relay_queues makes the queues of one worker; in is home's to write. As their init. */
+WEFT_MUST_CHECK
+int worker_stream_relay_queues(struct stream_queue *in, int in_fd, struct stream_queue *out,
+			       int out_fd);
 /* worker_stream_relay_open accepts calls, streams and requests of the overlay. 0 or a negative code. */
 WEFT_MUST_CHECK
 int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam,
@@ -71,6 +76,10 @@ int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam
 void worker_stream_relay_close(struct stream_relay *relay);
 /* worker_stream_relay_read does what home says; true: there was something. Before the worker's turn. */
 bool worker_stream_relay_read(struct stream_relay *relay);
+/* What home posts: a turn of a stream, how many messages it has read, a frame. */
+void worker_relay_turn(void *object, const void *bytes, size_t len);
+void worker_relay_taken(void *object, const void *bytes, size_t len);
+void worker_relay_say(void *object, const void *bytes, size_t len);
 /* worker_stream_relay_flush tells home what happened; true: try again soon. After the worker's turn. */
 bool worker_stream_relay_flush(struct stream_relay *relay);
 

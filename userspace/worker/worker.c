@@ -10,7 +10,7 @@
  *	packet_tx's dgram_sink   -> quic     (struct dgram_sink_ops)
  *	mesh_transport_events    -> quic     (struct transport_events)
  *	quic's transport         -> mesh     (struct transport_ops)
- *	mesh_seam_of(mesh)       -> content  (struct mesh_ops)
+ *	worker_content_ops       -> content  (given by node)
  */
 #include "worker.h"
 
@@ -20,12 +20,11 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/random.h"
-#include "blobs/blobs.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
-#include "net/ingress/demux.h"
+#include "net/ingress/ingress_verdict.h"
 #include "mesh/mesh.h"
 #include "net/udp/handover.h"
 #include "net/packet_io.h"
@@ -123,7 +122,7 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 		worker->on_path(worker->ctx, remote);
 }
 
-/* Home knows whom it follows and who was useful; a worker knows those whom it met itself. */
+/* Home knows the peers that it follows and that were useful; a worker knows those that it met itself. */
 static enum fair_class worker_key_class(void *ctx, const uint8_t *key)
 {
 	struct worker *worker = ctx;
@@ -158,8 +157,8 @@ static int worker_open_load(struct worker *worker, const struct worker_params *p
 	uint64_t secret[2];
 	int err;
 
-	snprintf(what, WORKER_WHAT_CAP, "table of who costs most");
-	err = arena_open(&worker->arena, load_footprint(LOAD_LINE_CNT));
+	snprintf(what, WORKER_WHAT_CAP, "table of load accounts");
+	err = arena_open(&worker->arena, ARENA_GROWS);
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
@@ -226,41 +225,6 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	return 0;
 }
 
-static int worker_open_content(struct worker *worker, const struct worker_params *params,
-			       char *what)
-{
-	struct blobs_params content = {
-		.config = *params->config->content,
-		.own_key = node_key_public(params->key),
-		.store = params->store,
-		.jobs = worker->jobs,
-		.timers = &worker->timers,
-		.random = params->random,
-		.mesh = mesh_seam_of(worker->mesh),
-		.now_ns = params->now_ns,
-		.wall_s = params->content_wall_s,
-		.utc_offset_s = params->content_utc_offset_s,
-		.admits = params->config->admits,
-		.hides = params->config->hides,
-		.blind_keys = params->config->blind_keys,
-		.seal = worker->seal,
-		.own_addrs = params->content_own_addrs,
-		.on_event = params->on_content,
-		.on_verified = params->on_verified,
-		.on_served_changed = params->on_served_changed,
-		.on_finding = params->on_finding,
-		.on_limits_changed = params->on_limits_changed,
-		.on_member = params->on_member,
-		.ctx = params->ctx,
-	};
-
-	snprintf(what, WORKER_WHAT_CAP, "content tables in %s", params->config->store_dir);
-	if (params->is_simulated)
-		content.config.import_threads = 0;
-	return worker->idx == 0 ? blobs_new(&content, &worker->content)
-				: blobs_server_new(&content, &worker->content);
-}
-
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
 	/* The next turn looks everywhere; waking was all that was wanted. */
@@ -290,7 +254,8 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	    (err = worker_watch(worker, &worker->handover_watch,
 				net_handover_rx(worker->handover, worker->idx)->fd)) < 0)
 		return err;
-	return worker_watch(worker, &worker->content_watch, blobs_fd(worker->content));
+	return worker_watch(worker, &worker->content_watch,
+			    worker->content_ops->fd(worker->content));
 }
 
 int worker_open(struct worker *worker, const struct worker_params *params, char *what)
@@ -300,6 +265,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	worker->now_ns = params->now_ns;
 	worker->on_path = params->on_path;
 	worker->ctx = params->ctx;
+	worker->content_ops = params->config->content_ops;
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_ingress(worker, params, what)) < 0 ||
@@ -307,7 +273,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	    (err = worker_open_load(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = key_seal_new(params->key, &worker->seal)) < 0 ||
-	    (err = worker_open_content(worker, params, what)) < 0)
+	    (err = worker->content_ops->open(worker, params, what)) < 0)
 		return err;
 	if (params->is_simulated)
 		return params->has_locals ? worker_open_poller(worker, params, what) : 0;
@@ -318,7 +284,8 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 
 void worker_close(struct worker *worker)
 {
-	blobs_free(worker->content);
+	if (worker->content_ops)
+		worker->content_ops->close(worker->content);
 	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
@@ -332,47 +299,31 @@ void worker_close(struct worker *worker)
 }
 
 /*
- * A datagram of another worker's connection goes there: the queue it came
- * by, or an id that the kernel's steering cannot read, led it here.
+ * A datagram that another worker owns goes there: the queue it came by, or
+ * an id that the kernel's steering cannot read, led it here. Returns
+ * whether it went.
  */
-static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool is_handed)
+static bool worker_hand_over(struct worker *worker, const struct dgram *dgram)
 {
-	int owner = worker->handover && !is_handed ? quic_engine_owner(worker->quic, dgram) : -1;
+	int owner = dgram->judged.owner;
 
-	if (owner >= 0 && (unsigned)owner != worker->idx &&
-	    (unsigned)owner < net_handover_worker_cnt(worker->handover))
-		(void)net_handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
-	else
-		quic_engine_input(worker->quic, dgram, worker->now_ns);
-}
-
-/* Home has the DHT; what others receive of it goes there. */
-static void worker_input_krpc(struct worker *worker, struct dgram *dgram, bool is_handed)
-{
-	if (worker->krpc)
-		worker->krpc->input(worker->krpc_ctx, dgram, worker->now_ns);
-	else if (worker->idx != 0 && !is_handed)
-		(void)net_handover_give(worker->handover, worker->idx, 0, dgram);
-	else
-		worker->unknown_flow_cnt++;
+	if (owner < 0 || (unsigned)owner == worker->idx ||
+	    (unsigned)owner >= net_handover_worker_cnt(worker->handover))
+		return false;
+	(void)net_handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
+	return true;
 }
 
 /*
- * What comes by another way than the kernel's sockets was judged there. Of
- * what the program would answer QUIC knows other versions by itself, and is
- * told who is to prove its address.
+ * What came by a kernel socket is judged here. A ring's datagrams were
+ * judged by the XDP program, and those handed over by their giver.
  */
-static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
-			  const struct dgram *dgram)
+static void worker_judge(struct worker *worker, const struct packet_rx *rx, struct dgram *dgram)
 {
-	enum weft_verdict verdict;
-
-	if (rx != worker->rx || !worker->ingress)
-		return true;
-	verdict = firewall_ingress_judge(worker->ingress, dgram);
-	if (verdict == WEFT_ANSWER_RETRY)
-		quic_engine_retry(worker->quic, dgram, worker->now_ns);
-	return verdict != WEFT_DROP && verdict != WEFT_ANSWER_RETRY;
+	if (rx == worker->rx && worker->ingress)
+		(void)firewall_ingress_judge(worker->ingress, dgram);
+	else
+		net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
 }
 
 static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
@@ -381,16 +332,23 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 	bool is_handed = worker->handover && rx == net_handover_rx(worker->handover, worker->idx);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		if (!worker_admits(worker, rx, &dgrams[i]))
+		struct dgram *dgram = &dgrams[i];
+
+		worker_judge(worker, rx, dgram);
+		if (dgram->judged.verdict == WEFT_DROP ||
+		    (worker->handover && !is_handed && worker_hand_over(worker, dgram)))
 			continue;
-		switch (net_ingress_classify(&dgrams[i])) {
+		switch (dgram->judged.flow) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
-			worker_input_quic(worker, &dgrams[i], is_handed);
+			quic_engine_input(worker->quic, dgram, worker->now_ns);
 			break;
 		case WEFT_FLOW_KRPC:
-			worker_input_krpc(worker, &dgrams[i], is_handed);
-			break;
+			if (worker->krpc) {
+				worker->krpc->input(worker->krpc_ctx, dgram, worker->now_ns);
+				break;
+			}
+			/* fallthrough */
 		default:
 			worker->unknown_flow_cnt++;
 			break;
@@ -505,7 +463,7 @@ static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 {
 	unsigned cnt = jobs_reap(worker->jobs);
 
-	blobs_reap(worker->content, now_ns);
+	worker->content_ops->reap(worker->content, now_ns);
 	return cnt > 0;
 }
 
@@ -582,7 +540,7 @@ uint64_t worker_next_ns(const struct worker *worker)
 		next_ns = dht_ns;
 	/* Without threads, jobs run in the next turn. */
 	if (worker->is_simulated &&
-	    (jobs_in_flight(worker->jobs) || blobs_is_hashing(worker->content)))
+	    (jobs_in_flight(worker->jobs) || worker->content_ops->is_busy(worker->content)))
 		return worker->now_ns;
 	/* A full socket has no descriptor event here: look again soon. */
 	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)

@@ -6,21 +6,25 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/load.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
-#include "worker_config.h"
 
 struct blobs;
+struct udp_config;
+struct quic_config;
+struct mesh_config;
+struct blobs_config;
+struct worker;
+struct worker_params;
+struct load_who;
+struct mailbox_message;
 struct dgram;
 struct dgram_sink;
-struct blobs_event;
 struct ban_set;
-struct blobs_finding;
-struct blobs_member;
 struct ingress;
 struct handover;
 struct jobs;
@@ -47,6 +51,37 @@ struct worker_krpc {
 	void (*set_sink)(void *ctx, struct dgram_sink *sink);
 };
 
+/* The parts of the configuration that a worker hands to its modules. Borrowed for its life. */
+struct worker_config {
+	const struct udp_config *udp;
+	const struct quic_config *quic;
+	const struct mesh_config *mesh;
+	const char *store_dir; /* for messages */
+	unsigned worker_cnt;
+	unsigned job_threads, job_cap;
+	uint32_t session_cap;	   /* addresses that ingress knows as validated */
+	unsigned local_watch_cap;  /* descriptors of local programs and of the node's own */
+	uint64_t drain_timeout_ns; /* from the order to stop to the end */
+	bool relays_streams;	   /* other workers pass streams of services to home */
+	const struct worker_content_ops *content_ops;
+	const struct blobs_config *content; /* content_ops' */
+};
+
+/*
+ * What a worker runs above its mesh: the node wires it, and worker/ knows nothing of it.
+ * Context: the worker's thread.
+ */
+struct worker_content_ops {
+	/* Sets worker->content, once all else of worker is there. As worker_open. */
+	int (*open)(struct worker *worker, const struct worker_params *params, char *what);
+	void (*close)(struct blobs *content);	/* takes NULL */
+	int (*fd)(const struct blobs *content); /* readable when reap has work; -1: never */
+	void (*reap)(struct blobs *content, uint64_t now_ns);
+	bool (*is_busy)(const struct blobs *content); /* without threads, reap has more to do */
+	/* Other workers than home: posts reports about the last turns (worker_report_content). */
+	void (*report)(struct blobs *content, uint64_t now_ns);
+};
+
 /* Room for the object at fault when a worker does not start. */
 #define WORKER_WHAT_CAP 384
 
@@ -55,7 +90,7 @@ struct worker_krpc {
 
 /*
  * A worker: everything between the wire and the files that one thread runs
- * and nobody else touches. Home, worker 0, is the node's; what only home
+ * and no other touches. Home, worker 0, is the node's; what only home
  * has, the store thread's answers and the control socket, is in struct node.
  */
 struct worker {
@@ -82,11 +117,12 @@ struct worker {
 	struct quic_engine *quic;
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
-	struct blobs *content;
+	const struct worker_content_ops *content_ops;
+	struct blobs *content;		/* content_ops' */
 	const struct worker_krpc *krpc; /* home's; NULL: the DHT is off */
 	void *krpc_ctx;
 	struct timer_wheel timers;
-	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
+	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */
 	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;
 	uint64_t now_ns; /* of the turn */
@@ -112,22 +148,13 @@ struct worker_params {
 	uint64_t wall_s;	       /* wall clock at now_ns */
 	const struct addr *advertised; /* what HELLO announces; read by worker_open */
 	unsigned advertised_cnt;
-	uint64_t (*content_wall_s)(void *ctx);
-	int64_t (*content_utc_offset_s)(void *ctx, uint64_t wall_s); /* home */
-	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
-	void (*on_content)(void *ctx, const struct blobs_event *event);
-	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
-	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);    /* home */
-	void (*port_probe)(void *ctx, const struct addr *remote);	    /* home */
-	void (*on_served_changed)(void *ctx);				    /* home */
-	void (*on_finding)(void *ctx, const struct blobs_finding *finding); /* others */
-	void (*on_limits_changed)(void *ctx);				    /* home */
-	void (*on_member)(void *ctx, const struct blobs_member *member);
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]); /* home */
+	void (*port_probe)(void *ctx, const struct addr *remote);	 /* home */
 	/*
-	 * Datagrams of a connection are expected from remote: told when that
+	 * Datagrams of a connection are expected from remote: called when that
 	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.
 	 */
 	void (*on_path)(void *ctx, const struct addr *remote);
@@ -192,6 +219,14 @@ void worker_wake(struct worker *worker, uint64_t now_ns);
 /* worker_hold: nothing leaves from these addresses (net_udp_tx_hold); not for simulated workers. */
 struct udp_hold;
 void worker_hold(struct worker *worker, const struct udp_hold *hold);
+
+/*
+ * worker_report_content posts a report that home's end of the content runs. cause: the peer;
+ * without an address, peers together; NULL: the worker itself. ctx: as in worker_params, on
+ * other workers than home.
+ */
+void worker_report_content(void *ctx, const struct mailbox_message *report,
+			   const struct load_who *cause);
 
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK

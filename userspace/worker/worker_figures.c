@@ -41,8 +41,6 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	out_figures->refusal_cnt = refusals_newest(&worker->load.refusals, out_figures->refusals);
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	mesh_stats(worker->mesh, &out_figures->mesh);
-	blobs_stats(worker->content, &out_figures->content);
-	blobs_traffic(worker->content, worker->now_ns, &out_figures->traffic);
 	if (worker->ingress)
 		memcpy(out_figures->judged, firewall_ingress_counters(worker->ingress),
 		       sizeof(out_figures->judged));

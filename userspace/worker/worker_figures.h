@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "net/xdp/xdp.h"
@@ -26,8 +25,6 @@ struct queue_figures {
 struct worker_figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
-	struct blobs_stats content;
-	struct blobs_traffic traffic;
 	struct stream_relay_stats worker_streams; /* between it and home */
 	struct packet_counters rx, tx;		  /* of its kernel sockets */
 	struct packet_counters fast_tx;		  /* what it sends by AF_XDP now; zeros: nothing */

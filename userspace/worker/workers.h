@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "worker_figures.h"
 #include "weft/fastpath.h"
@@ -17,7 +16,7 @@ struct handover;
 struct worker_config;
 struct node_key;
 struct store;
-struct workers_content;
+struct mailbox_message;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
@@ -44,18 +43,14 @@ struct workers_params {
 	uint32_t cid_epoch;
 	const struct addr *advertised;
 	unsigned advertised_cnt;
+	void *content; /* home's end of what workers report (worker_report_content) */
 	/* Called from workers_reap. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
-	void (*on_finding)(void *ctx, const struct blobs_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	/* What unvalidated sources sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
-	/* A peer told worker idx of itself; what a worker sent. */
-	void (*on_member)(void *ctx, unsigned idx, const struct blobs_member *member);
-	void (*on_usage)(void *ctx, const struct blobs_usage *usage);
-	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
 	/* It has no more to do with queue; err: because it could not take it. */
 	void (*on_queue_left)(void *ctx, const struct workers_queue *queue, int err);
 	/* Worker idx ended without an order; err: its event loop failed so. */
@@ -95,7 +90,7 @@ unsigned workers_cnt(const struct workers *workers);
 /* workers_figures: of worker idx, 1 to workers_cnt, a fraction of a second old when it is busy. */
 const struct worker_figures *workers_figures(const struct workers *workers, unsigned idx);
 /* workers_report_cnt: reports of worker idx that home has not read, of WORKERS_REPORT_MAX. */
-#define WORKERS_REPORT_MAX 1024
+#define WORKERS_REPORT_MAX 1024u /* power of two */
 unsigned workers_report_cnt(const struct workers *workers, unsigned idx);
 /* workers_order_lost_cnt: orders that worker idx had no room for; what must arrive is given again. */
 uint64_t workers_order_lost_cnt(const struct workers *workers, unsigned idx);
@@ -113,42 +108,33 @@ const struct workers_session *workers_session_next(const struct workers *workers
 						   const struct workers_session *session);
 
 /*
- * workers_spread_served hands every worker content's new list of what peers
- * may read. False: not all could be told, try again soon.
+ * workers_order_content posts a message that the content of worker idx runs. False: no
+ * room. workers_is_crowded: what can be sent again is not to be posted to worker idx now.
  */
-bool workers_spread_served(struct workers *workers, struct blobs *content);
-/*
- * workers_spread_in_progress hands every worker what content's gets are fetching,
- * workers_spread_limits what is in force, its part of the upload of all and its credits:
- * state has them by worker. As workers_spread_served. workers_spread_member tells all
- * but worker but_idx of a node that serves; what is lost is heard of again.
- */
-bool workers_spread_in_progress(struct workers *workers, struct blobs *content);
-bool workers_spread_limits(struct workers *workers, const uint64_t values[static BLOBS_LIMIT_CNT],
-			   const struct workers_content *state);
-void workers_spread_member(struct workers *workers, unsigned but_idx,
-			   const struct blobs_member *member);
-/* workers_spread_bans hands every worker what to enforce from now on. As workers_spread_served. */
+bool workers_order_content(struct workers *workers, unsigned idx,
+			   const struct mailbox_message *order);
+bool workers_is_crowded(const struct workers *workers, unsigned idx);
+/* workers_spread_bans hands every worker what to enforce from now on. False: not all have it, try again soon. */
 bool workers_spread_bans(struct workers *workers, const struct ban_list *bans, uint64_t wall_s,
 			 uint64_t now_ns);
-/* workers_spread_policy hands every worker its part of the limits, and the mode. As workers_spread_served. */
+/* workers_spread_policy hands every worker its part of the limits, and the mode. As workers_spread_bans. */
 bool workers_spread_policy(struct workers *workers, const struct weft_config *part);
-/* workers_spread_caps: every worker's HELLO says from now on what home's does. As workers_spread_served. */
+/* workers_spread_caps: every worker's HELLO says from now on what home's does. As workers_spread_bans. */
 bool workers_spread_caps(struct workers *workers, uint32_t caps);
-/* workers_spread_shares: every worker counts these peers, and no others, as more than one. As workers_spread_served. */
+/* workers_spread_shares: every worker counts these peers, and no others, as more than one. As workers_spread_bans. */
 bool workers_spread_shares(struct workers *workers, const struct mesh_share *shares, uint32_t cnt);
-/* workers_configure: every worker takes what a reload may change. As workers_spread_served. */
+/* workers_configure: every worker takes what a reload may change. As workers_spread_bans. */
 bool workers_configure(struct workers *workers, const struct worker_config *live);
 /*
  * workers_add_queue gives queue to worker idx, and workers_remove_queue takes it
  * back, which on_queue_left then tells, also of one that it has not got.
- * False: it could not be told.
+ * False: no room for the order.
  */
 bool workers_add_queue(struct workers *workers, unsigned idx, const struct workers_queue *queue);
 bool workers_remove_queue(struct workers *workers, unsigned idx, const struct workers_queue *queue);
 /* workers_set_mtu: a device's is mtu now. What is lost lasts until the next change. */
 void workers_set_mtu(struct workers *workers, unsigned device, uint32_t mtu);
-/* workers_set_wall: the wall clock shows wall_s at now_ns. What is lost is told again. */
+/* workers_set_wall: the wall clock shows wall_s at now_ns. What is lost comes again. */
 void workers_set_wall(struct workers *workers, uint64_t wall_s, uint64_t now_ns);
 /* workers_wake: every worker does as worker_wake says. What is lost is a wait for QUIC's own timers. */
 void workers_wake(struct workers *workers);

@@ -39,8 +39,9 @@ static void pcap_put(const uint8_t *frame, size_t len)
 	fwrite(frame, len, 1, pcap);
 }
 
-enum weft_reason answered_judge(struct twins *twins, struct packet *packet, const uint8_t *payload,
-				size_t len, struct twins_verdict *out_verdict)
+enum weft_reason answered_judge(struct parity_rig *rig, struct packet *packet,
+				const uint8_t *payload, size_t len,
+				struct parity_rig_verdict *out_verdict)
 {
 	uint8_t frame[PACKET_LEN_MAX];
 	const char *difference;
@@ -49,11 +50,11 @@ enum weft_reason answered_judge(struct twins *twins, struct packet *packet, cons
 	packet->payload = payload;
 	packet->payload_len = len;
 	frame_len = packet_write(packet, frame);
-	difference = twins_judge(twins, frame, frame_len, out_verdict);
+	difference = parity_rig_judge(rig, frame, frame_len, out_verdict);
 	if (difference)
-		printf("# twins differ in %s\n", difference);
+		printf("# both differ in %s\n", difference);
 	pcap_put(frame, frame_len);
-	if (twins->has_program && out_verdict->result.action == XDP_TX)
+	if (rig->has_program && out_verdict->result.action == XDP_TX)
 		pcap_put(out_verdict->result.bytes, out_verdict->result.len);
 	return difference ? WEFT_REASON_CNT : out_verdict->reason;
 }

@@ -3,7 +3,7 @@
 #define WEFT_TESTS_BPF_ANSWERED_H
 
 #include "bpf/support/packet.h"
-#include "bpf/support/twins.h"
+#include "bpf/support/parity_rig.h"
 
 /*
  * Triggers and their answers. With WEFT_PCAP all of them go to that file,
@@ -14,10 +14,11 @@ void answered_pcap_close(void);
 
 /*
  * answered_judge sends payload in packet, which then has it; what both
- * twins say of it, or WEFT_REASON_CNT when they differ, and the frame that came back.
+ * rig say of it, or WEFT_REASON_CNT when they differ, and the frame that came back.
  */
-enum weft_reason answered_judge(struct twins *twins, struct packet *packet, const uint8_t *payload,
-				size_t len, struct twins_verdict *out_verdict);
+enum weft_reason answered_judge(struct parity_rig *rig, struct packet *packet,
+				const uint8_t *payload, size_t len,
+				struct parity_rig_verdict *out_verdict);
 
 /*
  * answered_is_way_back: the frame goes back with so much payload, addresses

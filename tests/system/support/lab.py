@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -37,6 +38,18 @@ import discovery  # noqa: E402
 
 # Exit codes of weft (weft.1).
 OK, FAILED, USAGE, NO_DAEMON, NOT_FOUND, REFUSED, TIMEOUT, NOT_VERIFIED = range(8)
+
+
+INTERFACES = pathlib.Path(__file__).resolve().parents[3] / "include" / "varlink"
+
+
+def full_name(method):
+    """A method of the control socket with its interface."""
+    for file in INTERFACES.glob("*.varlink"):
+        text = file.read_text()
+        if re.search(rf"^method {method}\(", text, re.M):
+            return f"{re.search('^interface (.*)', text, re.M)[1]}.{method}"
+    return f"net.weft.Node.{method}"
 
 
 # For tests that look into the daemon by ptrace or /proc: as an ordinary user they may not else.
@@ -138,7 +151,7 @@ class Daemon:
         parameters = self.lab.discovery.parameters(self, method, parameters)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.sock))
-            request = {"method": f"net.weft.Node.{method}", "parameters": parameters}
+            request = {"method": full_name(method), "parameters": parameters}
             client.sendall(json.dumps(request).encode() + b"\0")
             text = b""
             while not text.endswith(b"\0"):

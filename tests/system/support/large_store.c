@@ -86,9 +86,10 @@ static void rows_batch(struct store *store, uint64_t first, bool deletes)
 		number_write(key, number);
 		number_write(value, number);
 		if (deletes)
-			store_batch_delete(batch, kind->db, key, kind->key_len);
+			store_batch_delete(batch, kind->db, store_key(key, kind->key_len));
 		else
-			store_batch_put(batch, kind->db, key, kind->key_len, value, sizeof(value));
+			store_batch_put(batch, kind->db, store_key(key, kind->key_len), value,
+					sizeof(value));
 	}
 	batch_end(store, batch);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MakeBootstrap, AddBootstrap, ListBootstraps and RemoveBootstrap over the time that lists last. */
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "locate/bootstrap.h"
 #include "support/check.h"
 #include "support/method_rig.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ConnectPeer, ListPeers, ShowPeer, SetPeer, PingPeer, CheckPeer and bans of a key, between two nodes. */
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "support/check.h"
 #include "support/method_rig.h"
 

@@ -142,7 +142,7 @@ static void test_a_traffic_limit_is_set_shown_and_taken_back(void)
 	method_rig_fini(&rig);
 }
 
-static void test_a_forced_mode_is_shown_and_scales_the_limits_of_strangers(void)
+static void test_a_forced_mode_is_shown_and_scales_the_limits_of_unvalidated_sources(void)
 {
 	static const struct method_row rows[] = {
 		{"SetXdpMode", "{'mode':'flood'}", NULL, "mode", "flood", 0},
@@ -169,6 +169,6 @@ int main(void)
 	RUN(test_a_new_node_shows_itself_and_nothing_else);
 	RUN(test_what_is_switched_off_or_unknown_is_told_with_the_next_step);
 	RUN(test_a_traffic_limit_is_set_shown_and_taken_back);
-	RUN(test_a_forced_mode_is_shown_and_scales_the_limits_of_strangers);
+	RUN(test_a_forced_mode_is_shown_and_scales_the_limits_of_unvalidated_sources);
 	return check_done();
 }

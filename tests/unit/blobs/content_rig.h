@@ -8,21 +8,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "blobs/blobs.h"
 #include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/object.h"
 #include "blobs/share_table.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
 
 /*
- * One content with a store of its own and a mesh nobody is on, all inline:
- * rig_turn does what a worker's turn does.
+ * One content with a store of its own and a mesh without peers, all inline: rig_turn does what a
+ * worker's turn does.
  */
 struct blobs_rig {
 	char dir[SCRATCH_CAP]; /* holds state and whatever a test shares */

@@ -104,8 +104,11 @@ static void test_what_no_share_needs_is_planned_then_swept(void)
 	CHECK(after.segment_len < before.segment_len);
 	m = rig_manifest(&rig, kept.told.manifest_id, &bytes);
 	CHECK(m);
-	CHECK_EQ(blobs_object_hashes_read(rig.store, m->items[0].content_id, 5 * CHUNK, 0, 5,
-					  hashes),
+	CHECK_EQ(blobs_object_hashes_read(
+			 rig.store,
+			 &(struct object_hashes){
+				 .content_id = m->items[0].content_id, .size = 5 * CHUNK, .cnt = 5},
+			 hashes),
 		 0);
 	blobs_manifest_free(m);
 	free(bytes);

@@ -3,8 +3,8 @@
 
 #include <ctype.h>
 
-#include "codec/zbase32.h"
-#include "crypto/blake3.h"
+#include "codec/text/zbase32.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 
 static const char alphabet[] = "ybndrfg8ejkmcpqxot1uwisza345h769";

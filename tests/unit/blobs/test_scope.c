@@ -3,7 +3,7 @@
 #include "blobs/scope.h"
 #include "base/byte_cursor.h"
 #include "codec/cbor.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 #include "content_rig.h"

@@ -4,13 +4,13 @@
 
 #include <jansson.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 #include "base/timer.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "builtin/builtin.h"
 #include "service/service.h"

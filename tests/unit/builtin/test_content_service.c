@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service mesh-content over contents of the test's. */
 #include "rig.h"
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "builtin/content_service.h"
 
 #define ID_HEX "4242424242424242424242424242424242424242424242424242424242424242"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "rig.h"
 #include "builtin/pod_chat.h"
 

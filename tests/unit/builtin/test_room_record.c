@@ -2,7 +2,7 @@
 /* Segments and heads of histories as bytes. */
 #include <string.h>
 
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "builtin/room_record.h"
 #include "support/check.h"
@@ -158,7 +158,7 @@ static struct room_head head_of(void)
 
 static void test_a_head_is_its_hosts_and_of_its_room(void)
 {
-	static const uint8_t member[MESH_KEY_LEN] = {2}, stranger[MESH_KEY_LEN] = {3};
+	static const uint8_t member[MESH_KEY_LEN] = {2}, unknown[MESH_KEY_LEN] = {3};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct room_head head = head_of(), got;
 	size_t len;
@@ -172,9 +172,9 @@ static void test_a_head_is_its_hosts_and_of_its_room(void)
 	CHECK_EQ(got.sealed_cnt, 4);
 	CHECK_EQ(got.updated_ms, head.updated_ms);
 	CHECK(builtin_room_head_admits(&got, member));
-	CHECK(!builtin_room_head_admits(&got, stranger));
+	CHECK(!builtin_room_head_admits(&got, unknown));
 	got.visibility = POD_UNLISTED;
-	CHECK(builtin_room_head_admits(&got, stranger));
+	CHECK(builtin_room_head_admits(&got, unknown));
 	CHECK_EQ(builtin_room_head_check(bytes, len, ID, node_key_public(other_key), &got),
 		 WEFT_EREFUSED);
 	CHECK_EQ(builtin_room_head_check(bytes, len, "pod:1", node_key_public(key), &got),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Histories of rooms: own ones that are sealed, and others' that are kept, over a mesh of the test's. */
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "rig.h"
 #include "builtin/pod_chat.h"
 

@@ -16,8 +16,8 @@
 #include "weft/client.h"
 
 /*
- * What stands for the daemon: a socket in a folder of its own, a thread for
- * it and one for each connection. A test says by daemon_open what becomes of a call.
+ * The stand-in for the daemon: a socket in a folder of its own, a thread for it and one for each
+ * connection. A test says by daemon_open what becomes of a call.
  */
 #define CONN_MAX 64
 
@@ -69,13 +69,19 @@ static inline void say_bytes(int fd, const void *data, size_t len)
 	}
 }
 
-static inline void say_text(int fd, const char *text)
-{
-	say_bytes(fd, text, strlen(text) + 1);
-}
-
 /* Of the call that this connection answers; -1: it has none. */
 static _Thread_local json_int_t control_call_id = -1;
+
+/* say_text gives an object the id of the call. */
+static inline void say_text(int fd, const char *text)
+{
+	char head[40] = "";
+
+	if (control_call_id >= 0 && text[0] == '{')
+		snprintf(head, sizeof(head), "{\"id\":%lld,", (long long)control_call_id);
+	say_bytes(fd, head, strlen(head));
+	say_bytes(fd, text + !!*head, strlen(text + !!*head) + 1);
+}
 
 /* say takes message. */
 static inline void say(int fd, json_t *message)
@@ -84,7 +90,7 @@ static inline void say(int fd, json_t *message)
 		json_object_set_new(message, "id", json_integer(control_call_id));
 	char *text = json_dumps(message, JSON_COMPACT);
 
-	say_text(fd, text);
+	say_bytes(fd, text, strlen(text) + 1);
 	free(text);
 	json_decref(message);
 }

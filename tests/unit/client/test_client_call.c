@@ -1,43 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon.h"
 
-#define NODE "net.weft.Node."
+#define NODE	"net.weft.Node."
+#define NETWORK "net.weft.Network."
+#define CONTENT "net.weft.Content."
 
 static void answer(int fd, const json_t *call)
 {
 	if (call_is(call, NODE "GetNodeId")) {
 		say_text(fd, "{\"parameters\":{\"node_id\":\"me\"}}");
-	} else if (call_is(call, NODE "ShowPeer")) {
+	} else if (call_is(call, NETWORK "ShowPeer")) {
 		say_text(fd, "{\"error\":\"net.weft.Node.NotFound\",\"parameters\":{\"code\":-1002,"
 			     "\"name\":\"WEFT_EABSENT\",\"what\":\"peer x\",\"why\":\"unknown\","
 			     "\"next\":\"meet it\"}}");
 	} else if (call_is(call, NODE "Shutdown")) {
 		say_text(fd, "{\"error\":\"org.varlink.service.PermissionDenied\"}");
-	} else if (call_is(call, NODE "PlanXdp")) {
+	} else if (call_is(call, NETWORK "PlanXdp")) {
 		say_text(fd, "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":"
 			     "{\"parameter\":\"device\"}}");
 	} else if (call_is(call, NODE "Status")) {
 		say_text(fd, "no JSON");
 	} else if (call_is(call, NODE "Reload")) {
 		shutdown(fd, SHUT_RDWR);
-	} else if (call_is(call, NODE "ListPeers")) {
-		const char text[] = "{\"parameters\":{\"peers\":[]}}";
+	} else if (call_is(call, NETWORK "ListPeers")) {
+		char text[64];
+		int len =
+			snprintf(text, sizeof(text), "{\"id\":%lld,\"parameters\":{\"peers\":[]}}",
+				 (long long)control_call_id);
 
-		for (size_t i = 0; i < sizeof(text); i++)
+		for (int i = 0; i <= len; i++)
 			say_bytes(fd, text + i, 1);
-	} else if (call_is(call, NODE "AddShare")) {
+	} else if (call_is(call, CONTENT "AddShare")) {
 		say_text(fd, "{\"parameters\":{\"import\":{}},\"continues\":true}");
 		say_text(fd, "{\"parameters\":{\"import\":{},\"link\":\"mesh:x\"}}");
-	} else if (call_is(call, NODE "Get")) {
-		/* In one piece: who stops at the first has the others in its buffer. */
-		static const char text[] =
-			"{\"parameters\":{\"transfer\":{\"bytes_done\":0,\"bytes\":200}},"
-			"\"continues\":true}\0"
-			"{\"parameters\":{\"transfer\":{\"bytes_done\":100,\"bytes\":200}},"
-			"\"continues\":true}\0"
-			"{\"parameters\":{\"transfer\":{\"bytes_done\":200,\"bytes\":200}}}";
+	} else if (call_is(call, CONTENT "Get")) {
+		/* In one piece: a program that stops at the first has the others in its buffer. */
+		static const char one[] = "{\"id\":%lld,\"parameters\":{\"transfer\":{\"bytes_"
+					  "done\":%d,\"bytes\":200}}%s}";
+		char text[512];
+		size_t len = 0;
 
-		say_bytes(fd, text, sizeof(text));
+		for (int done = 0; done <= 200; done += 100)
+			len += 1 + (size_t)snprintf(text + len, sizeof(text) - len, one,
+						    (long long)control_call_id, done,
+						    done < 200 ? ",\"continues\":true" : "");
+		say_bytes(fd, text, len);
+	} else if (call_is(call, NETWORK "ListBans")) {
+		/* Behind events of another call. */
+		json_int_t id = control_call_id--;
+
+		for (int i = 4; i <= 5; i++)
+			say(fd, json_pack("{s:{s:{s:i}}, s:b}", "parameters", "event", "seq", i,
+					  "continues", 1));
+		control_call_id = id;
+		say_text(fd, "{\"parameters\":{\"bans\":[]}}");
 	} else if (call_is(call, NODE "WatchEvents")) {
 		for (int i = 1; i <= 3; i++)
 			say(fd, json_pack("{s:{s:{s:i}}, s:b}", "parameters", "event", "seq", i,
@@ -48,6 +64,15 @@ static void answer(int fd, const json_t *call)
 	/* CancelGet is not answered. */
 }
 
+static int ask(struct weft_client *client, const char *method, const char *parameters,
+	       char **out_json, struct weft_error *error)
+{
+	const struct weft_ask_params params = {
+		.method = method, .parameters = parameters, .timeout_ms = 10000};
+
+	return weft_ask(client, &params, out_json, error);
+}
+
 static void test_a_method_is_asked(void)
 {
 	struct weft_client *client;
@@ -55,10 +80,10 @@ static void test_a_method_is_asked(void)
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_ask(client, "GetNodeId", NULL, 10000, &json, NULL), 0);
+	CHECK_EQ(ask(client, NODE "GetNodeId", NULL, &json, NULL), 0);
 	CHECK_STR(json, "{\"node_id\":\"me\"}");
 	free(json);
-	CHECK_EQ(weft_ask(client, "ListPeers", "{}", 10000, &json, NULL), 0);
+	CHECK_EQ(ask(client, NETWORK "ListPeers", "{}", &json, NULL), 0);
 	CHECK_STR(json, "{\"peers\":[]}");
 	free(json);
 	weft_client_close(client);
@@ -73,15 +98,16 @@ static void test_errors_are_told_in_words(void)
 		int err;
 		const char *what, *why;
 	} rows[] = {
-		{"ShowPeer", "{\"node_id\":\"x\"}", WEFT_EABSENT, "peer x", "unknown"},
-		{"Shutdown", NULL, WEFT_EREFUSED, "daemon", "you may not do this"},
-		{"PlanXdp", NULL, WEFT_EMALFORMED, "device", "the daemon does not take this value"},
-		{"Status", NULL, WEFT_EMALFORMED, "reply",
+		{NETWORK "ShowPeer", "{\"node_id\":\"x\"}", WEFT_EABSENT, "peer x", "unknown"},
+		{NODE "Shutdown", NULL, WEFT_EREFUSED, "daemon", "you may not do this"},
+		{NETWORK "PlanXdp", NULL, WEFT_EMALFORMED, "device",
+		 "the daemon does not take this value"},
+		{NODE "Status", NULL, WEFT_EMALFORMED, "reply",
 		 "the daemon sent something that is no JSON"},
-		{"Reload", NULL, WEFT_ECLOSED, "daemon", "it closed the connection"},
-		{"Status", "[1]", WEFT_EMALFORMED, "parameters", "they are no JSON object"},
-		{"Status", "{", WEFT_EMALFORMED, "parameters", "they are no JSON object"},
-		{"CancelGet", NULL, WEFT_ETIMEOUT, NULL, "no answer within 20 ms"},
+		{NODE "Reload", NULL, WEFT_ECLOSED, "daemon", "it closed the connection"},
+		{NODE "Status", "[1]", WEFT_EMALFORMED, "parameters", "they are no JSON object"},
+		{NODE "Status", "{", WEFT_EMALFORMED, "parameters", "they are no JSON object"},
+		{CONTENT "CancelGet", NULL, WEFT_ETIMEOUT, NULL, "no answer within 20 ms"},
 	};
 	struct weft_client *client;
 	struct weft_error error;
@@ -90,20 +116,19 @@ static void test_errors_are_told_in_words(void)
 	daemon_open(answer);
 	client = client_of_fake();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int timeout_ms = rows[i].err == WEFT_ETIMEOUT ? 20 : 120000;
+		const struct weft_ask_params params = {
+			.method = rows[i].method,
+			.parameters = rows[i].parameters,
+			.timeout_ms = rows[i].err == WEFT_ETIMEOUT ? 20 : 120000};
 
-		CHECK_EQ(weft_ask(client, rows[i].method, rows[i].parameters, timeout_ms, &json,
-				  &error),
-			 rows[i].err);
+		CHECK_EQ(weft_ask(client, &params, &json, &error), rows[i].err);
 		CHECK_EQ(error.err, rows[i].err);
 		if (rows[i].what)
 			CHECK_STR(error.what, rows[i].what);
 		CHECK_STR(error.why, rows[i].why);
-		CHECK_EQ(weft_ask(client, rows[i].method, rows[i].parameters, timeout_ms, &json,
-				  NULL),
-			 rows[i].err);
+		CHECK_EQ(weft_ask(client, &params, &json, NULL), rows[i].err);
 	}
-	CHECK_EQ(weft_ask(client, "GetNodeId", NULL, 10000, &json, &error), 0);
+	CHECK_EQ(ask(client, NODE "GetNodeId", NULL, &json, &error), 0);
 	free(json);
 	weft_client_close(client);
 	daemon_close();
@@ -132,7 +157,7 @@ static void test_the_environment_says_where_the_daemon_is(void)
 	setenv("WEFT_SOCKET", fake.path, 1);
 	CHECK_EQ(weft_client_open(NULL, 10000, &client, NULL), 0);
 	unsetenv("WEFT_SOCKET");
-	CHECK_EQ(weft_ask(client, "GetNodeId", NULL, 10000, &json, NULL), 0);
+	CHECK_EQ(ask(client, NODE "GetNodeId", NULL, &json, NULL), 0);
 	free(json);
 	weft_client_close(client);
 	daemon_close();
@@ -160,6 +185,15 @@ static void watched(void *arg, const char *json, const struct weft_error *error)
 		weft_watch_close(seen->watch);
 }
 
+static void watch(struct weft_client *client, const char *method, const char *parameters,
+		  struct seen *seen)
+{
+	const struct weft_watch_params params = {
+		.method = method, .parameters = parameters, .fn = watched, .arg = seen};
+
+	CHECK_EQ(weft_watch_open(client, &params, &seen->watch, NULL), 0);
+}
+
 static void test_a_watch_hears_each_reply_and_the_end(void)
 {
 	static const struct {
@@ -168,14 +202,15 @@ static void test_a_watch_hears_each_reply_and_the_end(void)
 		int err;
 		const char *last;
 	} rows[] = {
-		{"AddShare", "{\"path\":\"/x\"}", 0, 2, 1, 0,
+		{CONTENT "AddShare", "{\"path\":\"/x\"}", 0, 2, 1, 0,
 		 "{\"import\":{},\"link\":\"mesh:x\"}"},
-		{"AddShare", "{\"path\":\"/x\"}", 1, 1, 0, 0, "{\"import\":{}}"},
-		{"AddShare", "{\"path\":\"/x\"}", 2, 2, 0, 0,
+		{CONTENT "AddShare", "{\"path\":\"/x\"}", 1, 1, 0, 0, "{\"import\":{}}"},
+		{CONTENT "AddShare", "{\"path\":\"/x\"}", 2, 2, 0, 0,
 		 "{\"import\":{},\"link\":\"mesh:x\"}"},
-		{"WatchEvents", NULL, 3, 3, 0, 0, "{\"event\":{\"seq\":3}}"},
-		{"WatchEvents", "{\"since\":1}", 0, 3, 1, WEFT_ECLOSED, "{\"event\":{\"seq\":3}}"},
-		{"ShowPeer", "{\"node_id\":\"x\"}", 0, 0, 1, WEFT_EABSENT, ""},
+		{NODE "WatchEvents", NULL, 3, 3, 0, 0, "{\"event\":{\"seq\":3}}"},
+		{NODE "WatchEvents", "{\"since\":1}", 0, 3, 1, WEFT_ECLOSED,
+		 "{\"event\":{\"seq\":3}}"},
+		{NETWORK "ShowPeer", "{\"node_id\":\"x\"}", 0, 0, 1, WEFT_EABSENT, ""},
 	};
 	struct weft_client *client;
 
@@ -184,9 +219,7 @@ static void test_a_watch_hears_each_reply_and_the_end(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct seen seen = {.close_at = rows[i].close_at};
 
-		CHECK_EQ(weft_watch_open(client, rows[i].method, rows[i].parameters, watched, &seen,
-					 &seen.watch, NULL),
-			 0);
+		watch(client, rows[i].method, rows[i].parameters, &seen);
 		UNTIL(client, seen.end_cnt || (seen.close_at && seen.reply_cnt == seen.close_at));
 		CHECK_EQ(weft_client_dispatch(client, 0), 0);
 		CHECK_EQ(seen.reply_cnt, rows[i].reply_cnt);
@@ -198,6 +231,34 @@ static void test_a_watch_hears_each_reply_and_the_end(void)
 	daemon_close();
 }
 
+static void test_a_call_that_waits_calls_back_nothing_of_others(void)
+{
+	struct weft_client *client;
+	struct seen seen = {0};
+	char *json;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	watch(client, NODE "WatchEvents", NULL, &seen);
+	UNTIL(client, seen.reply_cnt == 3);
+	CHECK_EQ(ask(client, NETWORK "ListBans", NULL, &json, NULL), 0);
+	CHECK_STR(json, "{\"bans\":[]}");
+	free(json);
+	CHECK_EQ(seen.reply_cnt, 3);
+	UNTIL(client, seen.reply_cnt == 5);
+	CHECK_STR(seen.last, "{\"event\":{\"seq\":5}}");
+	/* A connection that is lost meanwhile is told to the others later, too. */
+	CHECK_EQ(ask(client, NODE "Reload", NULL, &json, NULL), WEFT_ECLOSED);
+	CHECK_EQ(seen.end_cnt, 0);
+	CHECK_EQ(ask(client, NODE "GetNodeId", NULL, &json, NULL), 0);
+	free(json);
+	UNTIL(client, seen.end_cnt);
+	CHECK_EQ(seen.err, WEFT_ECLOSED);
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(fake.conn_cnt, 2);
+}
+
 static void test_closing_a_client_calls_nothing_back(void)
 {
 	struct weft_client *client;
@@ -205,7 +266,7 @@ static void test_closing_a_client_calls_nothing_back(void)
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_watch_open(client, "CancelGet", NULL, watched, &seen, &seen.watch, NULL), 0);
+	watch(client, CONTENT "CancelGet", NULL, &seen);
 	weft_client_close(client);
 	CHECK_EQ(seen.end_cnt, 0);
 	daemon_close();
@@ -230,18 +291,22 @@ static void test_shares_and_gets_are_waited_for(void)
 {
 	struct weft_client *client;
 	uint64_t seen = 0;
+	struct weft_get_params get = {
+		.link = "mesh:x", .folder = "/y", .timeout_ms = 10000, .arg = &seen};
 	char *link;
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_share(client, "/x", "X", 10000, &link, NULL), 0);
+	CHECK_EQ(weft_share(client, &(struct weft_share_params){"/x", "X", 10000}, &link, NULL), 0);
 	CHECK_STR(link, "mesh:x");
 	free(link);
-	CHECK_EQ(weft_get(client, "mesh:x", "/y", 10000, NULL, NULL, NULL), 0);
-	CHECK_EQ(weft_get(client, "mesh:x", "/y", 10000, all, &seen, NULL), 0);
+	CHECK_EQ(weft_get(client, &get, NULL), 0);
+	get.progress = all;
+	CHECK_EQ(weft_get(client, &get, NULL), 0);
 	CHECK_EQ(seen, 3 * 200000 + 100 + 200);
 	seen = 0;
-	CHECK_EQ(weft_get(client, "mesh:x", "/y", 10000, first_only, &seen, NULL), WEFT_ECANCELLED);
+	get.progress = first_only;
+	CHECK_EQ(weft_get(client, &get, NULL), WEFT_ECANCELLED);
 	CHECK_EQ(seen, 200000);
 	weft_client_close(client);
 	daemon_close();
@@ -254,6 +319,7 @@ int main(void)
 	RUN(test_no_daemon_is_an_error_that_says_where);
 	RUN(test_the_environment_says_where_the_daemon_is);
 	RUN(test_a_watch_hears_each_reply_and_the_end);
+	RUN(test_a_call_that_waits_calls_back_nothing_of_others);
 	RUN(test_closing_a_client_calls_nothing_back);
 	RUN(test_shares_and_gets_are_waited_for);
 	return check_done();

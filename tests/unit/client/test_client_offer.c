@@ -7,7 +7,7 @@ static char published[512], withdrawn[128];
 
 static void answer(int fd, const json_t *call)
 {
-	bool is_publish = call_is(call, "net.weft.Node.PublishService");
+	bool is_publish = call_is(call, "net.weft.Services.PublishService");
 	char *text = json_dumps(json_object_get(call, "parameters"), JSON_COMPACT | JSON_SORT_KEYS);
 
 	if (is_publish)
@@ -95,11 +95,13 @@ static struct weft_offer *offer_start(struct weft_client *client, struct seen *s
 					 .description = "{}",
 					 .allow = allow,
 					 .metadata = metadata,
-					 .read_only = read_only};
+					 .read_only = read_only,
+					 .handler = &handler,
+					 .ctx = seen};
 	struct weft_offer *offer;
 
 	snprintf(path, 96, "%s/echo.sock", fake.dir);
-	if (weft_offer_open(client, &offering, &handler, seen, &offer, NULL) < 0)
+	if (weft_offer_open(client, &offering, &offer, NULL) < 0)
 		abort();
 	return offer;
 }
@@ -199,11 +201,11 @@ static void test_an_offer_is_published_and_withdrawn(void)
 
 static void test_a_socket_in_use_is_left_alone_and_a_stale_one_replaced(void)
 {
-	struct weft_offering offering = {.name = "echo"};
+	struct seen seen = {0};
+	struct weft_offering offering = {.name = "echo", .handler = &handler, .ctx = &seen};
 	struct weft_client *client;
 	struct weft_offer *offer;
 	struct weft_error error;
-	struct seen seen = {0};
 	char path[96];
 	struct stat st;
 	int fd;
@@ -213,14 +215,13 @@ static void test_a_socket_in_use_is_left_alone_and_a_stale_one_replaced(void)
 	snprintf(path, sizeof(path), "%s/echo.sock", fake.dir);
 	offering.socket_path = path;
 	fd = daemon_listen(path);
-	CHECK_EQ(weft_offer_open(client, &offering, &handler, &seen, &offer, &error), WEFT_EBUSY);
+	CHECK_EQ(weft_offer_open(client, &offering, &offer, &error), WEFT_EBUSY);
 	CHECK_STR(error.what, path);
 	close(fd); /* its file stays, as after kill -9 */
-	CHECK_EQ(weft_offer_open(client, &offering, &handler, &seen, &offer, &error), 0);
+	CHECK_EQ(weft_offer_open(client, &offering, &offer, &error), 0);
 	weft_offer_close(offer);
 	offering.name = "refused";
-	CHECK_EQ(weft_offer_open(client, &offering, &handler, &seen, &offer, &error),
-		 WEFT_EREFUSED);
+	CHECK_EQ(weft_offer_open(client, &offering, &offer, &error), WEFT_EREFUSED);
 	CHECK_STR(error.why, "no room");
 	CHECK(lstat(path, &st) < 0);
 	weft_client_close(client);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "daemon.h"
 
 #define PAYLOAD_LEN_MAX (1024 * 1024)
@@ -82,12 +82,19 @@ static int held_take(void)
 	return fd;
 }
 
-static const struct weft_target echo = {.service = "echo"};
+static struct weft_call_params call_of(const char *method)
+{
+	return (struct weft_call_params){.target = {.service = "echo"}, .method = method};
+}
 
 static void test_a_payload_comes_back_as_it_went(void)
 {
 	static uint8_t payload[PAYLOAD_LEN_MAX];
 	static const size_t lens[] = {0, 1, 2, 3, 256, PAYLOAD_LEN_MAX};
+	struct weft_call_params params = {.target = {.service = "echo"},
+					  .method = "echo",
+					  .payload = payload,
+					  .timeout_ms = 10000};
 	struct weft_client *client;
 
 	for (size_t i = 0; i < sizeof(payload); i++)
@@ -97,8 +104,8 @@ static void test_a_payload_comes_back_as_it_went(void)
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		struct weft_reply *reply;
 
-		CHECK_EQ(weft_call(client, &echo, "echo", payload, lens[i], 10000, &reply, NULL),
-			 0);
+		params.len = lens[i];
+		CHECK_EQ(weft_call(client, &params, &reply, NULL), 0);
 		CHECK_EQ(reply->status, WEFT_CALL_OK);
 		CHECK_EQ(reply->len, lens[i]);
 		CHECK_MEM(reply->payload, payload, lens[i]);
@@ -113,19 +120,20 @@ static void test_a_payload_comes_back_as_it_went(void)
 
 static void test_a_refusal_is_an_answer(void)
 {
+	const struct weft_call_params limited = call_of("limited"), garbage = call_of("garbage");
 	struct weft_client *client;
 	struct weft_reply *reply;
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call(client, &echo, "limited", "x", 1, -1, &reply, NULL), 0);
+	CHECK_EQ(weft_call(client, &limited, &reply, NULL), 0);
 	CHECK_EQ(reply->status, WEFT_CALL_RATE_LIMITED);
 	CHECK_STR(reply->text, "too often");
 	CHECK_STR(reply->provider, "");
 	CHECK_EQ(reply->not_before_ms, 250);
 	CHECK_EQ(reply->len, 0);
 	weft_reply_free(reply);
-	CHECK(weft_call(client, &echo, "garbage", "x", 1, -1, &reply, NULL) < 0);
+	CHECK(weft_call(client, &garbage, &reply, NULL) < 0);
 	weft_client_close(client);
 	daemon_close();
 }
@@ -155,12 +163,15 @@ static void test_the_target_is_told_and_only_what_was_said(void)
 	daemon_open(answer);
 	client = client_of_fake();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct weft_call_params params = {.target = rows[i].target,
+							.method = "asked",
+							.payload = "hi",
+							.len = 2,
+							.timeout_ms = rows[i].timeout_ms};
 		struct weft_reply *reply;
 		char asked[256];
 
-		CHECK_EQ(weft_call(client, &rows[i].target, "asked", "hi", 2, rows[i].timeout_ms,
-				   &reply, NULL),
-			 0);
+		CHECK_EQ(weft_call(client, &params, &reply, NULL), 0);
 		snprintf(asked, sizeof(asked), "%.*s", (int)reply->len,
 			 (const char *)reply->payload);
 		CHECK_STR(asked, rows[i].asked);
@@ -185,19 +196,26 @@ static void done(void *arg, const struct weft_reply *reply, const struct weft_er
 	told->status = reply ? (int)reply->status : -1;
 }
 
+static struct weft_pending *start(struct weft_client *client, const char *method, struct told *told)
+{
+	const struct weft_call_params params = call_of(method);
+	struct weft_pending *pending;
+
+	if (weft_call_start(client, &params, (struct weft_call_done){done, told}, &pending, NULL) <
+	    0)
+		abort();
+	return pending;
+}
+
 static void test_calls_do_not_wait_for_each_other(void)
 {
-	struct weft_pending *slow, *quick;
 	struct told slow_told = {0}, quick_told = {0};
 	struct weft_client *client;
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &slow_told, &slow, NULL),
-		 0);
-	CHECK_EQ(weft_call_start(client, &echo, "limited", "", 0, -1, done, &quick_told, &quick,
-				 NULL),
-		 0);
+	start(client, "hold", &slow_told);
+	start(client, "limited", &quick_told);
 	UNTIL(client, quick_told.cnt);
 	CHECK_EQ(quick_told.status, WEFT_CALL_RATE_LIMITED);
 	CHECK_EQ(slow_told.cnt, 0);
@@ -212,7 +230,7 @@ static void test_calls_do_not_wait_for_each_other(void)
 
 static void test_a_cancelled_call_is_seen_to_be_gone(void)
 {
-	struct weft_pending *pending, *other;
+	struct weft_pending *pending;
 	struct told told = {0}, other_told = {0};
 	struct weft_client *client;
 	json_int_t id;
@@ -220,16 +238,14 @@ static void test_a_cancelled_call_is_seen_to_be_gone(void)
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call_start(client, &echo, "cancel", "", 0, -1, done, &told, &pending, NULL),
-		 0);
+	pending = start(client, "cancel", &told);
 	(void)held_take();
 	id = held_id;
 	weft_call_cancel(pending);
 	(void)held_take();
 	CHECK_EQ(held_id, id);
 	/* Its answer was under way: nobody hears it, and the connection serves others. */
-	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &other_told, &other, NULL),
-		 0);
+	start(client, "hold", &other_told);
 	fd = held_take();
 	say(fd, json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", id));
 	say(fd, json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", held_id));
@@ -243,16 +259,13 @@ static void test_a_cancelled_call_is_seen_to_be_gone(void)
 static void test_a_thousand_calls_take_one_connection(void)
 {
 	static struct told told[MANY];
-	static struct weft_pending *pending[MANY];
 	struct weft_client *client;
 	unsigned good_cnt = 0;
 
 	daemon_open(answer);
 	client = client_of_fake();
 	for (int i = 0; i < MANY; i++)
-		CHECK_EQ(weft_call_start(client, &echo, "burst", "", 0, 60000, done, &told[i],
-					 &pending[i], NULL),
-			 0);
+		start(client, "burst", &told[i]);
 	UNTIL(client, told[0].cnt);
 	for (int i = 0; i < MANY; i++)
 		good_cnt += told[i].cnt == 1 && told[i].status == WEFT_CALL_OK;
@@ -264,13 +277,12 @@ static void test_a_thousand_calls_take_one_connection(void)
 
 static void test_a_daemon_without_ids_is_told_apart(void)
 {
-	struct weft_pending *pending;
 	struct told told = {0};
 	struct weft_client *client;
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &told, &pending, NULL), 0);
+	start(client, "hold", &told);
 	say(held_take(), json_pack("{s:{s:i}}", "parameters", "status", 0));
 	UNTIL(client, told.cnt);
 	CHECK_EQ(told.err, WEFT_EMALFORMED);
@@ -280,13 +292,12 @@ static void test_a_daemon_without_ids_is_told_apart(void)
 
 static void test_a_daemon_that_leaves_is_an_error_of_the_call(void)
 {
-	struct weft_pending *pending;
 	struct told told = {0};
 	struct weft_client *client;
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &told, &pending, NULL), 0);
+	start(client, "hold", &told);
 	shutdown(held_take(), SHUT_RDWR);
 	UNTIL(client, told.cnt);
 	CHECK_EQ(told.err, WEFT_ECLOSED);

@@ -11,7 +11,7 @@ static void answer(int fd, const json_t *call)
 {
 	const char *method = json_string_value(parameter(call, "method"));
 
-	if (!call_is(call, "net.weft.Node.OpenServiceStream") ||
+	if (!call_is(call, "net.weft.Services.OpenServiceStream") ||
 	    !json_is_true(json_object_get(call, "upgrade"))) {
 		say_text(fd, "{\"error\":\"org.varlink.service.MethodNotFound\"}");
 		return;
@@ -120,12 +120,18 @@ static void ended(void *arg, struct weft_stream *stream, enum weft_call_status s
 }
 
 static const struct weft_stream_events events = {opened, piece, finished, writable, ended};
-static const struct weft_target echo = {.service = "echo"};
 
 static bool stream_start(struct weft_client *client, const char *method, struct heard *heard)
 {
-	return weft_stream_open(client, &echo, method, "head", 4, 10000, &events, heard,
-				&heard->stream, NULL) == 0;
+	const struct weft_stream_params params = {.target = {.service = "echo"},
+						  .method = method,
+						  .head = "head",
+						  .len = 4,
+						  .timeout_ms = 10000,
+						  .events = &events,
+						  .arg = heard};
+
+	return weft_stream_open(client, &params, &heard->stream, NULL) == 0;
 }
 
 static void test_messages_go_both_ways(void)

@@ -161,8 +161,12 @@ static void dial(const struct scene *scene)
 	memcpy(peer.key, node_key_public(wanted->key), sizeof(peer.key));
 	memset(&outcome, 0, sizeof(outcome));
 	sim_wake(nodes[DIALLER]);
-	CHECK_EQ(mesh_connect(node_mesh(nodes[DIALLER]->node), &peer, 20 * NS_PER_S, on_outcome,
-			      NULL, sim.now_ns),
+	CHECK_EQ(mesh_connect(node_mesh(nodes[DIALLER]->node),
+			      &(struct mesh_connect){.peer = &peer,
+						     .timeout_ns = 20 * NS_PER_S,
+						     .done = on_outcome,
+						     .arg = NULL},
+			      sim.now_ns),
 		 0);
 	CHECK(sim_run(&sim, 30 * NS_PER_S, is_over, NULL));
 	sim_run(&sim, NS_PER_S / 5, NULL, NULL);

@@ -6,16 +6,16 @@
  */
 #include <jansson.h>
 
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "shares/announce/holder_record.h"
 #include "shares/announce/golomb_set.h"
-#include "community/epoch_key.h"
-#include "community/community_record.h"
+#include "community/access/epoch_key.h"
+#include "community/record/community_record.h"
 #include "shares/head.h"
 #include "blobs/manifest/manifest.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "locate/bootstrap_list.h"
 #include "builtin/room_record.h"
 #include "builtin/index_entry_value.h"
@@ -167,8 +167,10 @@ static void make_golomb_set(struct writer *w)
 		ids[i][0] = 0xab;
 	}
 	set.addr_cnt = addrs_fill(set.addrs);
-	set.code_len = shares_golomb_set_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40,
-						numbers, code, sizeof(code));
+	set.code_len = shares_golomb_set_encode(&(struct golomb_contents){node_key_public(key),
+									  (const uint8_t(*)[32])ids,
+									  40, numbers},
+						code, sizeof(code));
 	shares_golomb_set_write(w, key, &set);
 }
 

@@ -7,11 +7,11 @@
 #include <jansson.h>
 
 #include "codec/cbor.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "blobs/link.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/content_message.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 #include "mesh/stream/mesh_frame.h"

@@ -13,9 +13,10 @@
 
 #include "api/node.h"
 #include "base/monotonic.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/timer.h"
-#include "control/interface.h"
+#include "api/node.h"
+#include "control/control_server.h"
 #include "support/check.h"
 
 /*
@@ -267,8 +268,9 @@ static inline const char *hear(int fd)
 	return "long";
 }
 
-#define CALL(method, more) "{\"method\":\"net.weft.Node." method "\"" more "}"
-#define ID_REPLY	   "{\"parameters\":{\"node_id\":\"me\"}}"
+#define CALL(method, more)	   "{\"method\":\"net.weft.Node." method "\"" more "}"
+#define CALL_CONTENT(method, more) "{\"method\":\"net.weft.Content." method "\"" more "}"
+#define ID_REPLY		   "{\"parameters\":{\"node_id\":\"me\"}}"
 
 static inline bool event_is(const char *text, int seq)
 {

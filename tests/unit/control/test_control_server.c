@@ -32,14 +32,14 @@ static void test_the_service_describes_itself(void)
 	fd = dial();
 	say(fd, "{\"method\":\"org.varlink.service.GetInfo\"}");
 	turn(0);
-	CHECK(strstr(hear(fd), "\"interfaces\":[\"org.varlink.service\",\"net.weft.Node\"]"));
+	CHECK(strstr(hear(fd), "\"interfaces\":[\"org.varlink.service\",\"net.weft.Node\","));
 	say(fd, "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":"
 		"{\"interface\":\"net.weft.Node\"}}");
 	turn(0);
 	reply = json_loads(hear(fd), 0, NULL);
 	CHECK_STR(json_string_value(
 			  json_object_get(json_object_get(reply, "parameters"), "description")),
-		  control_interface_lookup(INTERFACE_NODE)->text);
+		  control_interface_lookup("net.weft.Node")->text);
 	json_decref(reply);
 	close(fd);
 	rig_close();
@@ -55,12 +55,15 @@ static void test_wrong_calls_get_the_standard_errors(void)
 		{"{\"method\":\"net.weft.Other.X\"}", "org.varlink.service.InterfaceNotFound"},
 		{"{\"method\":\"net.weft.Node.X\"}", "org.varlink.service.MethodNotFound"},
 		{"{\"method\":\"net.weft.Node.\"}", "org.varlink.service.MethodNotFound"},
+		{"{\"method\":\"net.weft.Content.GetNodeId\"}",
+		 "org.varlink.service.MethodNotFound"},
 		{"{\"method\":\"org.varlink.service.X\"}", "org.varlink.service.MethodNotFound"},
-		{CALL("Get", ",\"parameters\":{\"link\":1}"), "\"parameter\":\"link\""},
-		{CALL("Get", ",\"parameters\":{\"link\":\"l\"}"), "\"parameter\":\"target\""},
+		{CALL_CONTENT("Get", ",\"parameters\":{\"link\":1}"), "\"parameter\":\"link\""},
+		{CALL_CONTENT("Get", ",\"parameters\":{\"link\":\"l\"}"),
+		 "\"parameter\":\"target\""},
 		{CALL("GetNodeId", ",\"parameters\":{\"x\":1}"), "\"parameter\":\"x\""},
 		{CALL("WatchEvents", ""), "org.varlink.service.ExpectedMore"},
-		{CALL("CancelImport", ",\"parameters\":{\"import_id\":7}"),
+		{CALL_CONTENT("CancelImport", ",\"parameters\":{\"import_id\":7}"),
 		 "\"error\":\"net.weft.Node.NotFound\",\"parameters\":{\"code\":-1002,\"name\":"
 		 "\"WEFT_EABSENT\",\"what\":\"import 7\",\"why\":\"no such object\",\"next\":"
 		 "\"look ? closer\"}"},
@@ -91,7 +94,7 @@ static void test_pipelined_calls_are_answered_in_order(void)
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);
 	fd = dial();
-	say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
+	say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
 	say(fd, CALL("GetNodeId", ",\"oneway\":true"));
 	say(fd, CALL("GetNodeId", ""));
 	turn(0);
@@ -131,7 +134,7 @@ static void test_a_caller_that_leaves_is_noticed(void)
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);
 	fd = dial();
-	say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"watched\"}"));
+	say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"watched\"}"));
 	turn(0);
 	CHECK(rig.waiting != NULL);
 	close(fd);
@@ -148,7 +151,7 @@ static void test_a_reply_to_one_who_left_goes_nowhere(void)
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);
 	fd = dial();
-	say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
+	say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
 	turn(0);
 	close(fd);
 	turn(0);
@@ -166,7 +169,7 @@ static void test_one_who_stops_sending_still_gets_replies(void)
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);
 	fd = dial();
-	say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"watched\"}"));
+	say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"watched\"}"));
 	shutdown(fd, SHUT_WR);
 	turn(0);
 	CHECK_EQ(rig.gone_cnt, 0);

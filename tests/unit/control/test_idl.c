@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/idl.h"
 
-#include "control/interface.h"
+#include "api/node.h"
+#include "control/control_server.h"
 #include "support/check.h"
 
 static int parse(const char *text, struct idl **out_idl)
@@ -13,12 +14,12 @@ static int parse(const char *text, struct idl **out_idl)
 
 static void test_our_interfaces_parse(void)
 {
-	for (size_t i = 0; i < INTERFACE_CNT; i++) {
+	for (size_t i = 0; i < API_INTERFACE_CNT; i++) {
 		struct idl *idl;
 
-		CHECK_EQ(parse(interfaces[i].text, &idl), 0);
+		CHECK_EQ(parse(api_interfaces[i].text, &idl), 0);
 		CHECK(control_idl_members(idl) != NULL);
-		CHECK(control_interface_lookup(interfaces[i].name) == &interfaces[i]);
+		CHECK(control_interface_lookup(api_interfaces[i].name) == &api_interfaces[i]);
 		control_idl_free(idl);
 	}
 	CHECK(control_interface_lookup("net.weft") == NULL);

@@ -59,7 +59,7 @@ static void ask_held(int fd, int id)
 	char text[160];
 
 	snprintf(text, sizeof(text),
-		 CALL("CancelImport", ",\"parameters\":{\"import_id\":7},\"id\":%d"), id);
+		 CALL_CONTENT("CancelImport", ",\"parameters\":{\"import_id\":7},\"id\":%d"), id);
 	say(fd, text);
 }
 
@@ -103,7 +103,7 @@ static void test_calls_without_an_id_stay_in_order_beside_those_with_one(void)
 	rig_begin(16);
 	fd = dial();
 	ask_held(fd, 1);
-	say(fd, CALL("CancelImport", ",\"parameters\":{\"import_id\":7}"));
+	say(fd, CALL_CONTENT("CancelImport", ",\"parameters\":{\"import_id\":7}"));
 	say(fd, CALL("GetNodeId", ""));
 	turn(0);
 	CHECK_EQ(held_cnt, 2);

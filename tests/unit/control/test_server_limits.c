@@ -165,7 +165,7 @@ static void test_calls_of_clients_that_left_are_bounded(void)
 	CHECK_EQ(rig_open(), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		fd = dial();
-		say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"x\"}"));
+		say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"x\"}"));
 		turn(0);
 		close(fd);
 		turn(0);
@@ -327,8 +327,8 @@ static void test_a_slow_watcher_loses_events_but_not_its_place(void)
 	rig_close();
 }
 
-/* stranger is a client of another user; returns what it heard through a pipe. */
-static void stranger(gid_t gid, const char *call, char *heard, size_t cap)
+/* other_user is a client of another user; returns what it heard through a pipe. */
+static void other_user(gid_t gid, const char *call, char *heard, size_t cap)
 {
 	int pipes[2], status;
 	pid_t pid;
@@ -370,9 +370,10 @@ static void test_roles_follow_the_caller(void)
 	} rows[] = {
 		{4001, CALL("GetNodeId", ""), "PermissionDenied"},
 		{4002, CALL("GetNodeId", ""), "\"me\""},
-		{4002, CALL("Get", ",\"parameters\":{\"link\":\"l\",\"target\":\"t\"}"),
+		{4002, CALL_CONTENT("Get", ",\"parameters\":{\"link\":\"l\",\"target\":\"t\"}"),
 		 "PermissionDenied"},
-		{4003, CALL("Get", ",\"parameters\":{\"link\":\"l\",\"target\":\"t\"}"), "EIO"},
+		{4003, CALL_CONTENT("Get", ",\"parameters\":{\"link\":\"l\",\"target\":\"t\"}"),
+		 "EIO"},
 		{4003, CALL("Shutdown", ""), "PermissionDenied"},
 	};
 	char heard[1024];
@@ -389,7 +390,7 @@ static void test_roles_follow_the_caller(void)
 	CHECK_EQ(rig_open(), 0);
 	CHECK_EQ(chmod(rig.dir, 0755), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		stranger(rows[i].gid, rows[i].call, heard, sizeof(heard));
+		other_user(rows[i].gid, rows[i].call, heard, sizeof(heard));
 		CHECK(strstr(heard, rows[i].heard));
 	}
 	CHECK_EQ(rig.shutdown_cnt, 0);

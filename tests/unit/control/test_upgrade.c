@@ -115,7 +115,7 @@ static void test_who_left_before_the_reply_is_not_handed_over(void)
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);
 	fd = dial();
-	say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
+	say(fd, CALL_CONTENT("RemoveShare", ",\"parameters\":{\"share\":\"s\"}"));
 	turn(0);
 	close(fd);
 	turn(0);

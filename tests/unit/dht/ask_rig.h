@@ -34,7 +34,7 @@ static inline void begin(void)
 	begin_with(DHT_NET_IPV4);
 }
 
-/* Who counts holders and rounds cannot do with datagrams that get lost. */
+/* Tests that count holders and rounds cannot use datagrams that get lost. */
 static inline void begin_without_loss(void)
 {
 	const struct mem_link link = {.delay_ns = 20000000, .jitter_ns = 80000000};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which nodes are told of, and when that is looked at again. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "dht/bucket_blobs.h"
 #include "dht/krpc/krpc_message.h"
@@ -23,8 +23,12 @@ static void up(void)
 	random_init_seeded(&rng, 9);
 	now_ns = 3600 * SECOND;
 	kad_table_defaults(&config);
-	if (arena_open(&arena, kad_table_footprint(&config) + dht_blobs_footprint()) < 0 ||
-	    kad_table_new(&arena, &config, &own_id, &rng, now_ns, &table) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
+	    kad_table_new(
+		    &arena,
+		    &(struct kad_table_params){
+			    .config = &config, .own_id = &own_id, .random = &rng, .now_ns = now_ns},
+		    &table) < 0 ||
 	    dht_blobs_new(&arena, &blobs) < 0)
 		abort();
 }

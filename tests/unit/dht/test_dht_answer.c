@@ -13,12 +13,12 @@ static void rig_up(void)
 	dht_rig_start(&rig);
 }
 
-#define STRANGER   "198.51.100.7:6881"
-#define STRANGER_6 "[2001:db8:7::7]:6881"
+#define ASKER	"198.51.100.7:6881"
+#define ASKER_6 "[2001:db8:7::7]:6881"
 
 static void test_a_ping_is_answered_with_id_and_address(void)
 {
-	static const char *const askers[] = {STRANGER, STRANGER_6};
+	static const char *const askers[] = {ASKER, ASKER_6};
 
 	rig_up();
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
@@ -45,10 +45,10 @@ static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 		unsigned want;
 		size_t nodes_len, nodes6_len;
 	} rows[] = {
-		{STRANGER, 0, 8 * 26, 0},
-		{STRANGER_6, 0, 0, 8 * 38},
-		{STRANGER, KRPC_WANT_IPV6, 0, 8 * 38},
-		{STRANGER_6, KRPC_WANT_IPV4, 8 * 26, 0},
+		{ASKER, 0, 8 * 26, 0},
+		{ASKER_6, 0, 0, 8 * 38},
+		{ASKER, KRPC_WANT_IPV6, 0, 8 * 38},
+		{ASKER_6, KRPC_WANT_IPV4, 8 * 26, 0},
 	};
 
 	rig_up();
@@ -69,7 +69,7 @@ static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 
 static void test_a_new_id_tells_of_other_nodes_at_once(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
 	struct krpc_message answer;
 	struct kad_id id, told;
@@ -93,7 +93,7 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 
 static void test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER), asker6 = dht_rig_addr(STRANGER_6);
+	const struct addr asker = dht_rig_addr(ASKER), asker6 = dht_rig_addr(ASKER_6);
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
 	struct krpc_message answer;
 
@@ -143,7 +143,7 @@ static void test_answers_are_those_of_the_fast_path(void)
 	static const enum krpc_method methods[] = {KRPC_PING, KRPC_FIND_NODE, KRPC_GET_PEERS,
 						   KRPC_GET};
 	static const unsigned wants[] = {0, KRPC_WANT_IPV4, KRPC_WANT_IPV6};
-	static const char *const askers[] = {STRANGER, STRANGER_6};
+	static const char *const askers[] = {ASKER, ASKER_6};
 
 	rig_up();
 	dht_rig_fill(&rig, 200);
@@ -162,7 +162,7 @@ static void test_answers_are_those_of_the_fast_path(void)
 						&rig.random);
 		dht_krpc_write_query(&w, &query);
 		dht_rig_forget(&rig);
-		/* Past the burst that strangers share. */
+		/* Past the burst that unvalidated sources share. */
 		rig.now_ns += 10000000;
 		dht_rig_input(&rig, &asker, buf, writer_len(&w));
 		want_len = fast_answer(&asker, buf, writer_len(&w), want);
@@ -176,7 +176,7 @@ static void test_answers_are_those_of_the_fast_path(void)
 
 static void test_tokens_are_good_for_their_address_for_two_turns(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER), other = dht_rig_addr("198.51.100.8:6881");
+	const struct addr asker = dht_rig_addr(ASKER), other = dht_rig_addr("198.51.100.8:6881");
 	const struct addr port = dht_rig_addr("198.51.100.7:1");
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
 	uint8_t token[8];
@@ -199,7 +199,7 @@ static void test_tokens_are_good_for_their_address_for_two_turns(void)
 
 static void test_a_sleep_past_both_turns_leaves_no_token_good(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
 	uint8_t token[8];
 
@@ -214,7 +214,7 @@ static void test_a_sleep_past_both_turns_leaves_no_token_good(void)
 
 static void test_tokens_of_other_lengths_and_bits_are_refused(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
 	uint8_t token[9] = {0};
 
@@ -238,7 +238,7 @@ static void test_tokens_of_other_lengths_and_bits_are_refused(void)
 
 static void test_an_announced_peer_is_told_with_its_port(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER), implied = dht_rig_addr("198.51.100.9:99");
+	const struct addr asker = dht_rig_addr(ASKER), implied = dht_rig_addr("198.51.100.9:99");
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
 	struct addr want = dht_rig_addr("198.51.100.7:1234"), got;
 	struct krpc_message answer;
@@ -265,7 +265,7 @@ static void test_an_announced_peer_is_told_with_its_port(void)
 	CHECK_EQ(cnt, 2);
 	CHECK(answer.token.data != NULL);
 	/* Another network's peers are not told. */
-	want = dht_rig_addr(STRANGER_6);
+	want = dht_rig_addr(ASKER_6);
 	CHECK(dht_rig_ask(&rig, &want, &query, &answer));
 	CHECK(!answer.peers.data);
 	dht_rig_fini(&rig);
@@ -273,7 +273,7 @@ static void test_an_announced_peer_is_told_with_its_port(void)
 
 static void test_sampling_is_answered_with_nothing_and_stay_away(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_SAMPLE_INFOHASHES);
 	struct krpc_message answer;
 
@@ -315,7 +315,7 @@ static void test_sources_that_cannot_be_are_refused(void)
 
 static void test_our_own_id_asks_nothing(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_PING);
 
 	rig_up();
@@ -327,7 +327,7 @@ static void test_our_own_id_asks_nothing(void)
 
 static void test_askers_become_candidates_but_read_only_ones_do_not(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_PING);
 	struct dht_stats stats;
 
@@ -346,7 +346,7 @@ static void test_askers_become_candidates_but_read_only_ones_do_not(void)
 
 static void test_a_read_only_node_answers_nothing(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_PING);
 
 	dht_rig_init(&rig);
@@ -360,7 +360,7 @@ static void test_a_read_only_node_answers_nothing(void)
 static void test_a_reply_nobody_asked_for_is_counted_alone(void)
 {
 	static const char reply[] = "d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re";
-	const struct addr source = dht_rig_addr(STRANGER);
+	const struct addr source = dht_rig_addr(ASKER);
 
 	rig_up();
 	dht_rig_input(&rig, &source, reply, sizeof(reply) - 1);
@@ -371,7 +371,7 @@ static void test_a_reply_nobody_asked_for_is_counted_alone(void)
 
 static void test_a_full_sink_drops_the_answer_and_counts(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_PING);
 
 	rig_up();
@@ -385,7 +385,7 @@ static void test_a_full_sink_drops_the_answer_and_counts(void)
 /* What each query must bring test_krpc_message.c tells; here, that the asker hears of it. */
 static void test_refusals_are_told_by_code(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(ASKER);
 	static const struct {
 		const char *text;
 		int64_t code;

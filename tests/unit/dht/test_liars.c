@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What strangers can answer us, and what of it is believed. One node of ours, asked by nobody. */
+/* What unknown nodes can answer us, and what of it is believed. One node of ours, asked by nobody. */
 #include "crypto/node_key.h"
 #include "dht/items/item.h"
 #include "dht/dht_join.h"
@@ -32,7 +32,7 @@ static void keep_silent(struct dht_lab_node *node, const struct krpc_message *qu
 	(void)asker;
 }
 
-static void begin(dht_lab_stranger_fn fn)
+static void begin(dht_lab_scripted_fn fn)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {9};
 	const struct mem_link link = {.delay_ns = 10000000};
@@ -43,7 +43,7 @@ static void begin(dht_lab_stranger_fn fn)
 	net_mem_net_set_default_link(lab.mem, &link);
 	lie = (struct krpc_reply){.token = {(const uint8_t *)"tok", 3}};
 	ours = dht_lab_add(&lab);
-	liar = dht_lab_stranger(&lab, fn);
+	liar = dht_lab_scripted(&lab, fn);
 	dht_lab_start(ours, liar);
 }
 
@@ -92,7 +92,7 @@ static unsigned good_cnt(void)
 	return stats.nodes[DHT_NET_IPV4].good;
 }
 
-static void test_true_item_of_a_stranger_is_told(void)
+static void test_true_item_of_an_unknown_node_is_told(void)
 {
 	struct dht_lab_result result;
 	struct dht_item item;
@@ -270,7 +270,7 @@ static void test_peers_are_told_once_and_not_without_end(void)
 	lie.peers = &peer;
 	lie.peer_cnt = 1;
 	for (unsigned i = 0; i < 7; i++) {
-		struct dht_lab_node *other = dht_lab_stranger(&lab, tell_lie);
+		struct dht_lab_node *other = dht_lab_scripted(&lab, tell_lie);
 
 		CHECK_EQ(dht_add_node(ours->dht, &other->addr, lab.now_ns), 0);
 	}
@@ -281,7 +281,7 @@ static void test_peers_are_told_once_and_not_without_end(void)
 	CHECK_EQ(result.peer_cnt, 1);
 
 	for (unsigned i = 0; i < lab.node_cnt; i++)
-		lab.nodes[i].stranger = tell_many_peers;
+		lab.nodes[i].script = tell_many_peers;
 	asker = dht_lab_asker(&result);
 	CHECK(dht_peers(ours->dht, &target, &asker, lab.now_ns));
 	CHECK(dht_lab_wait(&lab, &result, 60 * SECOND));
@@ -324,7 +324,7 @@ static void tell_from_elsewhere(struct dht_lab_node *node, const struct krpc_mes
 static void test_reply_from_elsewhere_is_stray(void)
 {
 	begin(tell_from_elsewhere);
-	accomplice = dht_lab_stranger(&lab, keep_silent);
+	accomplice = dht_lab_scripted(&lab, keep_silent);
 	(void)dht_lab_run(&lab, 10 * SECOND, NULL, NULL);
 	CHECK(dht_lab_count(ours, DHT_STRAY_REPLY) > 0);
 	CHECK_EQ(dht_lab_count(ours, DHT_REPLY), 0);
@@ -384,7 +384,7 @@ static void test_silence_makes_a_member_bad_and_is_given_up(void)
 	begin(tell_lie);
 	(void)dht_lab_run(&lab, 5 * SECOND, NULL, NULL);
 	CHECK_EQ(good_cnt(), 1);
-	liar->stranger = keep_silent;
+	liar->script = keep_silent;
 	CHECK(get(true, 0, &result));
 	CHECK_EQ(result.outcome.err, WEFT_EUNREACHABLE);
 	CHECK(result.outcome.ended_ns - result.outcome.began_ns <= 4 * SECOND);
@@ -393,7 +393,7 @@ static void test_silence_makes_a_member_bad_and_is_given_up(void)
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].bad, 1);
 	CHECK_EQ(stats.query_cnt, 0);
 	/* All contacts gone, and back. */
-	liar->stranger = tell_lie;
+	liar->script = tell_lie;
 	(void)dht_lab_run(&lab, 120 * SECOND, NULL, NULL);
 	CHECK_EQ(good_cnt(), 1);
 	dht_lab_fini(&lab);
@@ -401,7 +401,7 @@ static void test_silence_makes_a_member_bad_and_is_given_up(void)
 
 /* --- our address by vote --- */
 
-static struct addr seen_at; /* where strangers see us, whoever asks */
+static struct addr seen_at; /* where unknown nodes see us, whoever asks */
 
 static void tell_seen(struct dht_lab_node *node, const struct krpc_message *query,
 		      const struct addr *asker)
@@ -415,11 +415,11 @@ static void tell_seen(struct dht_lab_node *node, const struct krpc_message *quer
 	dht_lab_send(node, asker, bytes, writer_len(&w));
 }
 
-/* cnt more strangers, in subnets of their own, are pinged. */
+/* cnt more unknown nodes, in subnets of their own, are pinged. */
 static void be_seen_by(unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt; i++) {
-		struct dht_lab_node *voter = dht_lab_stranger(&lab, tell_seen);
+		struct dht_lab_node *voter = dht_lab_scripted(&lab, tell_seen);
 
 		if (dht_add_node(ours->dht, &voter->addr, lab.now_ns) < 0)
 			abort();
@@ -446,7 +446,7 @@ static void test_five_subnets_that_agree_give_us_an_address_and_an_id(void)
 	CHECK(dht_node_id_fits(dht_own_id(ours->dht, DHT_NET_IPV4), &external));
 	/* We move, and who voted has gone: the new address needs a majority of the last votes. */
 	for (unsigned i = 0; i < lab.node_cnt; i++)
-		lab.nodes[i].stranger = keep_silent;
+		lab.nodes[i].script = keep_silent;
 	before = *dht_own_id(ours->dht, DHT_NET_IPV4);
 	CHECK_EQ(addr_parse("78.7.7.7:7000", &seen_at), 0);
 	be_seen_by(DHT_VOTES_ENOUGH);
@@ -465,14 +465,14 @@ static void test_one_network_has_one_vote(void)
 
 	CHECK_EQ(addr_parse("77.7.7.7:7000", &seen_at), 0);
 	begin(keep_silent);
-	voter = dht_lab_stranger(&lab, tell_seen);
+	voter = dht_lab_scripted(&lab, tell_seen);
 	for (unsigned i = 0; i < 3 * DHT_VOTES_MAX; i++) {
 		CHECK_EQ(dht_add_node(ours->dht, &voter->addr, lab.now_ns), 0);
 		(void)dht_lab_run(&lab, SECOND, NULL, NULL);
 	}
 	/* Nor have its neighbours others. */
 	for (unsigned i = 0; i < 2 * DHT_VOTES_MAX; i++) {
-		struct dht_lab_node *neighbour = dht_lab_stranger_at(&lab, tell_seen, &voter->addr);
+		struct dht_lab_node *neighbour = dht_lab_scripted_at(&lab, tell_seen, &voter->addr);
 
 		CHECK_EQ(dht_add_node(ours->dht, &neighbour->addr, lab.now_ns), 0);
 		(void)dht_lab_run(&lab, SECOND, NULL, NULL);
@@ -549,7 +549,7 @@ static void test_one_query_too_many_is_refused(void)
 
 int main(void)
 {
-	RUN(test_true_item_of_a_stranger_is_told);
+	RUN(test_true_item_of_an_unknown_node_is_told);
 	RUN(test_false_items_are_counted_and_their_teller_dropped);
 	RUN(test_rolled_back_record_is_refused_and_reported);
 	RUN(test_impossible_nodes_are_not_asked);

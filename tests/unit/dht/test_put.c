@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BEP-44 as its users see it: put and get by messages, and each refusal's code. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/load.h"
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
@@ -414,7 +414,7 @@ static void rig_up_with(const struct dht_config *config)
 
 	dht_rig_init(&rig);
 	rig.config = *config;
-	if (arena_open(&arena, load_footprint(LOAD_LINE_CNT)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    load_init(&load, &arena, LOAD_LINE_CNT, secret) < 0)
 		abort();
 	rig.load = &load;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* New destinations per second. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "dht/rate_limiter.h"
 #include "support/check.h"
 
@@ -14,7 +14,7 @@ static void begin(uint32_t per_s)
 	static const uint64_t secret[2] = {1, 2};
 
 	arena_close(&arena);
-	if (arena_open(&arena, dht_rate_limiter_footprint()) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    dht_rate_limiter_new(&arena, per_s, secret, &rate_limiter) < 0)
 		abort();
 }

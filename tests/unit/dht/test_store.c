@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is kept for others, when it is more than there is room for. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "dht/dht_state.h"
 #include "dht/items/items.h"
@@ -22,7 +22,7 @@ static void items_up(uint32_t subnet_max)
 	const struct kad_id own_id = {{0}};
 
 	random_init_seeded(&rng, 3);
-	if (arena_open(&arena, dht_items_footprint(&config)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    dht_items_new(&arena, &config, &own_id, &rng, &items) < 0)
 		abort();
 }
@@ -37,7 +37,7 @@ static void swarms_up(uint32_t swarm_max, uint32_t subnet_max)
 	const struct kad_id own_id = {{0}};
 
 	random_init_seeded(&rng, 4);
-	if (arena_open(&arena, dht_swarms_footprint(&config)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    dht_swarms_new(&arena, &config, &own_id, &rng, &swarms) < 0)
 		abort();
 }

@@ -164,7 +164,7 @@ static void flood(uint32_t cnt, uint64_t *out_sent_len)
 
 static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
 {
-	/* 1.2 MB, little above what strangers have in a second, and far above. */
+	/* 1.2 MB, little above what unvalidated sources have in a second, and far above. */
 	static const uint32_t cnts[] = {13000, 50000};
 
 	for (size_t i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++) {

@@ -4,7 +4,7 @@
 
 #include "base/dgram.h"
 #include "firewall/arrivals.h"
-#include "node/fastpath/fastpath_node.h"
+#include "worker/fastpath/fastpath.h"
 #include "firewall/ingress.h"
 #include "firewall/sketch.h"
 #include "support/check.h"
@@ -30,7 +30,7 @@ static bool bench_open(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	memset(&sketch, 0, sizeof(sketch));
-	node_fastpath_policy_defaults(&bench->policy);
+	firewall_policy_defaults(&bench->policy);
 	bench->now_ns = NOW_NS;
 	if (firewall_arrivals_open(&bench->arrivals, 2, &sketch) < 0 ||
 	    firewall_ingress_new(&params, &bench->ingress) < 0)

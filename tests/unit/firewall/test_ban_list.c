@@ -203,14 +203,15 @@ static void test_a_stored_ban_of_ids_is_dropped(void)
 	CHECK(bench_make(&bench));
 	batch = store_batch_new(bench.store);
 	firewall_ban_target_id(&ban.target, id);
-	store_batch_put(batch, STORE_BANS, id, sizeof(id), record, sizeof(record) - 1);
+	store_batch_put(batch, STORE_BANS, store_key(id, sizeof(id)), record, sizeof(record) - 1);
 	CHECK_EQ(store_submit(bench.store, batch, NULL, NULL), 0);
 	store_flush(bench.store);
 	CHECK(bench_crash(&bench, WALL_S));
 	CHECK_EQ(firewall_ban_list_cnt(bench.list), 0);
 	store_flush(bench.store);
 	CHECK_EQ(store_snapshot_open(bench.store, &snapshot), 0);
-	CHECK_EQ(store_get(snapshot, STORE_BANS, id, sizeof(id), &value, &len), WEFT_EABSENT);
+	CHECK_EQ(store_get(snapshot, STORE_BANS, store_key(id, sizeof(id)), &value, &len),
+		 WEFT_EABSENT);
 	store_snapshot_close(snapshot);
 	bench_remove(&bench);
 }
@@ -297,7 +298,8 @@ static void test_a_store_of_more_bans_than_fit_does_not_open(void)
 		firewall_ban_record_write(&w, &ban);
 		if (!batch)
 			batch = store_batch_new(bench.store);
-		store_batch_put(batch, STORE_BANS, id, sizeof(id), record, writer_len(&w));
+		store_batch_put(batch, STORE_BANS, store_key(id, sizeof(id)), record,
+				writer_len(&w));
 		if (i % 512 != 511 && i + 1 != many)
 			continue;
 		CHECK_EQ(store_submit(bench.store, batch, NULL, NULL), 0);

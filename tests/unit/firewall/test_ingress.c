@@ -3,7 +3,7 @@
 #include "firewall/ingress.h"
 
 #include "base/dgram.h"
-#include "node/fastpath/fastpath_node.h"
+#include "worker/fastpath/fastpath.h"
 #include "support/check.h"
 #include "weft/cid.h"
 
@@ -23,7 +23,7 @@ static bool bench_open(struct bench *bench)
 	bool is_made = true;
 
 	memset(bench, 0, sizeof(*bench));
-	node_fastpath_policy_defaults(&bench->policy);
+	firewall_policy_defaults(&bench->policy);
 	part = bench->policy;
 	firewall_ingress_share(&part, WORKER_CNT);
 	for (unsigned i = 0; i < WORKER_CNT && is_made; i++) {
@@ -226,7 +226,7 @@ static void test_a_path_is_proven_as_long_as_it_is_told(void)
 	bench_close(&bench);
 }
 
-static void test_one_path_more_than_fits_is_a_strangers(void)
+static void test_one_path_more_than_fits_is_an_unvalidated_source(void)
 {
 	static const char *const remotes[] = {"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1",
 					      "10.0.0.4:1", "10.0.0.5:1"};
@@ -257,6 +257,6 @@ int main(void)
 	RUN(test_a_mode_reaches_what_is_judged);
 	RUN(test_ids_are_held_against_the_keys);
 	RUN(test_a_path_is_proven_as_long_as_it_is_told);
-	RUN(test_one_path_more_than_fits_is_a_strangers);
+	RUN(test_one_path_more_than_fits_is_an_unvalidated_source);
 	return check_done();
 }

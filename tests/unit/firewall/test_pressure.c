@@ -20,7 +20,7 @@ static void test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm(void)
 		{4, 49, 0, WEFT_MODE_PRESSURED, "calm begins"},
 		{13, 49, 0, WEFT_MODE_PRESSURED, "nine seconds of it"},
 		{14, 49, 0, WEFT_MODE_NORMAL, "ten"},
-		{15, 0, 1001, WEFT_MODE_FLOOD, "strangers alone"},
+		{15, 0, 1001, WEFT_MODE_FLOOD, "unvalidated sources alone"},
 		{16, 0, 2000, WEFT_MODE_FLOOD, "999 a second"},
 		{17, 0, 2500, WEFT_MODE_FLOOD, "500: calm begins"},
 		{26, 0, 2500, WEFT_MODE_FLOOD, "nine seconds"},

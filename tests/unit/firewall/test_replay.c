@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "net/ingress/ingress_policy.h"
 #include "firewall/arrivals.h"
@@ -124,7 +124,7 @@ static uint64_t policy_run(const struct pattern *pattern, uint32_t krpc_rate, bo
 	uint64_t refused_cnt = 0;
 	struct arena arena;
 
-	if (arena_open(&arena, net_ingress_tables_footprint(&params)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    net_ingress_tables_init(tables, &arena, &params) < 0)
 		abort();
 	config_of(&tables->config, krpc_rate);

@@ -3,7 +3,7 @@
 #define WEFT_TESTS_GATEWAY_RIG_H
 
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "gateway/http_conn_state.h"
 #include "gateway/websocket/pass.h"
 #include "support/check.h"

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "kad/lookup.h"
 #include "kad/routing_table.h"

@@ -101,9 +101,13 @@ static void test_slow_node_is_replaced_at_once_and_still_counts(void)
 	kad_lookup_expire(&lookup, SECOND + rtt.slow_ns);
 	CHECK_EQ(lookup.stats.slow_cnt, config.alpha);
 	CHECK(ask(SECOND + rtt.slow_ns) != KAD_NO_SLOT);
-	kad_lookup_answered(&lookup, first, 77, NULL, 0, 2 * SECOND);
+	kad_lookup_answered(&lookup, first,
+			    &(struct kad_answer){.tag = 77, .contacts = NULL, .cnt = 0},
+			    2 * SECOND);
 	CHECK_EQ(lookup.stats.answered_cnt, 1);
-	kad_lookup_answered(&lookup, first, 78, NULL, 0, 2 * SECOND);
+	kad_lookup_answered(&lookup, first,
+			    &(struct kad_answer){.tag = 78, .contacts = NULL, .cnt = 0},
+			    2 * SECOND);
 	CHECK_EQ(lookup.stats.answered_cnt, 1);
 }
 
@@ -147,7 +151,10 @@ static void test_ends_when_the_k_closest_answered(void)
 	seed(config.k, 10, 1);
 	seed(config.k, 2, 100);
 	for (; (slot = ask(SECOND)) != KAD_NO_SLOT; asked++)
-		kad_lookup_answered(&lookup, slot, 1000u + slot, NULL, 0, 2 * SECOND);
+		kad_lookup_answered(
+			&lookup, slot,
+			&(struct kad_answer){.tag = 1000u + slot, .contacts = NULL, .cnt = 0},
+			2 * SECOND);
 	CHECK_EQ(asked, config.k);
 	CHECK(kad_lookup_is_done(&lookup));
 	CHECK_EQ(lookup.stats.end_ns, 2 * SECOND);
@@ -168,11 +175,14 @@ static void test_slow_ones_are_waited_for_only_below_k_answers(void)
 	seed(config.k, 10, 1);
 	slow = ask(SECOND);
 	for (uint16_t slot; (slot = ask(SECOND)) != KAD_NO_SLOT;)
-		kad_lookup_answered(&lookup, slot, 0, NULL, 0, SECOND);
+		kad_lookup_answered(&lookup, slot,
+				    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0},
+				    SECOND);
 	kad_lookup_expire(&lookup, 2 * SECOND);
 	CHECK(!kad_lookup_is_done(&lookup));
 	seed(1, 3, 100);
-	kad_lookup_answered(&lookup, ask(2 * SECOND), 0, NULL, 0, 2 * SECOND);
+	kad_lookup_answered(&lookup, ask(2 * SECOND),
+			    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0}, 2 * SECOND);
 	CHECK(kad_lookup_is_done(&lookup));
 	kad_lookup_failed(&lookup, slow, 3 * SECOND);
 	CHECK(kad_lookup_is_done(&lookup));
@@ -192,13 +202,15 @@ static void test_slow_ones_are_left_once_another_answered(void)
 	lives = ask(SECOND);
 	kad_lookup_expire(&lookup, late_ns);
 	CHECK(!kad_lookup_is_done(&lookup)); /* nobody has answered: there is nothing to end with */
-	kad_lookup_answered(&lookup, lives, 0, NULL, 0, late_ns);
+	kad_lookup_answered(&lookup, lives,
+			    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0}, late_ns);
 	CHECK(!kad_lookup_is_done(&lookup));
 	CHECK_EQ(kad_lookup_next_ns(&lookup), late_ns);
 	kad_lookup_expire(&lookup, late_ns);
 	CHECK(kad_lookup_is_done(&lookup));
 	CHECK_EQ(lookup.stats.answered_cnt, 1);
-	kad_lookup_answered(&lookup, slow, 0, NULL, 0, late_ns);
+	kad_lookup_answered(&lookup, slow,
+			    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0}, late_ns);
 	CHECK_EQ(lookup.stats.answered_cnt, 2);
 	config.wait_ns = 0;
 }
@@ -215,7 +227,9 @@ static void test_starts_take_turns(void)
 		(void)ask(SECOND);
 	for (unsigned i = 0; i < config.k; i++)
 		told[i] = plane_contact(&target, 30 + i, 100 + i, &dice);
-	kad_lookup_answered(&lookup, first, 0, told, config.k, 2 * SECOND);
+	kad_lookup_answered(&lookup, first,
+			    &(struct kad_answer){.tag = 0, .contacts = told, .cnt = config.k},
+			    2 * SECOND);
 	/* The start that answered may ask one; the nearer ones it told of wait. */
 	CHECK(ask(2 * SECOND) != KAD_NO_SLOT);
 	CHECK_EQ(ask(2 * SECOND), KAD_NO_SLOT);
@@ -259,7 +273,9 @@ static void test_lies_are_dropped_by_reason(void)
 				c.addr = liar.addr;
 			told[cnt++] = c;
 		}
-	kad_lookup_answered(&lookup, slot, 0, told, 7 * k, 2 * SECOND);
+	kad_lookup_answered(&lookup, slot,
+			    &(struct kad_answer){.tag = 0, .contacts = told, .cnt = 7 * k},
+			    2 * SECOND);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_SELF], k);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TARGET], k);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_MARTIAN], 3 * k);
@@ -270,7 +286,9 @@ static void test_lies_are_dropped_by_reason(void)
 
 	begin(KAD_FIND_VALUE);
 	(void)kad_lookup_seed(&lookup, &liar);
-	kad_lookup_answered(&lookup, ask(SECOND), 0, told + 7 * k, k, 2 * SECOND);
+	kad_lookup_answered(&lookup, ask(SECOND),
+			    &(struct kad_answer){.tag = 0, .contacts = told + 7 * k, .cnt = k},
+			    2 * SECOND);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TWO_IDS], k);
 	CHECK_EQ(lookup.node_cnt, 1);
 }
@@ -283,7 +301,9 @@ static void test_one_answer_gives_at_most_k(void)
 	seed(1, 4, 1);
 	for (unsigned i = 0; i < config.k + 1; i++)
 		told[i] = plane_contact(&target, 20 + i, 100 + i, &dice);
-	kad_lookup_answered(&lookup, ask(SECOND), 0, told, config.k + 1, 2 * SECOND);
+	kad_lookup_answered(&lookup, ask(SECOND),
+			    &(struct kad_answer){.tag = 0, .contacts = told, .cnt = config.k + 1},
+			    2 * SECOND);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TAKEN], config.k);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TOO_MANY], 1);
 }
@@ -298,7 +318,10 @@ static void test_one_subnet_gives_at_most_its_share(void)
 		told[i] = plane_contact(&target, 20 + i, 100, &dice);
 		told[i].addr = plane_addr(100, 1 + i);
 	}
-	kad_lookup_answered(&lookup, ask(SECOND), 0, told, config.subnet_max + 1, 2 * SECOND);
+	kad_lookup_answered(
+		&lookup, ask(SECOND),
+		&(struct kad_answer){.tag = 0, .contacts = told, .cnt = config.subnet_max + 1},
+		2 * SECOND);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_TAKEN], config.subnet_max);
 	CHECK_EQ(lookup.stats.told[KAD_LEARNED_SUBNET], 1);
 }
@@ -347,7 +370,9 @@ static void test_unproven_near_the_target_do_not_crowd_out_proven(void)
 	seed(config.k, 10, 1);
 	for (uint16_t slot; (slot = ask(SECOND)) != KAD_NO_SLOT;) {
 		unproven += !lookup.nodes[slot].contact.is_proven;
-		kad_lookup_answered(&lookup, slot, 0, NULL, 0, SECOND);
+		kad_lookup_answered(&lookup, slot,
+				    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0},
+				    SECOND);
 	}
 	CHECK_EQ(unproven, config.k);
 	CHECK(kad_lookup_is_done(&lookup));
@@ -368,7 +393,9 @@ static void test_where_nobody_is_proven_the_unproven_are_found(void)
 		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_LEARNED_TAKEN);
 	}
 	for (uint16_t slot; (slot = ask(SECOND)) != KAD_NO_SLOT;)
-		kad_lookup_answered(&lookup, slot, 0, NULL, 0, SECOND);
+		kad_lookup_answered(&lookup, slot,
+				    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0},
+				    SECOND);
 	CHECK(kad_lookup_is_done(&lookup));
 	CHECK_EQ(lookup.stats.asked_cnt, config.k);
 	CHECK_EQ(kad_lookup_result(&lookup, closest, KAD_K_MAX), config.k);
@@ -408,7 +435,9 @@ static void test_trace_tells_every_step(void)
 	seed(1, 4, 1);
 	first = ask(SECOND);
 	told = plane_contact(&target, 20, 100, &dice);
-	kad_lookup_answered(&lookup, first, 0, &told, 1, SECOND + 30 * MS);
+	kad_lookup_answered(&lookup, first,
+			    &(struct kad_answer){.tag = 0, .contacts = &told, .cnt = 1},
+			    SECOND + 30 * MS);
 	second = ask(SECOND + 40 * MS);
 	kad_lookup_expire(&lookup, 2 * SECOND);
 	kad_lookup_failed(&lookup, second, 3 * SECOND);

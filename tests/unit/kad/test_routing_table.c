@@ -16,7 +16,10 @@ static void begin(void)
 	random_init_seeded(&dice, 7);
 	arena_close(&arena);
 	if (arena_open(&arena, kad_table_footprint(&config)) < 0 ||
-	    kad_table_new(&arena, &config, &own, &dice, 0, &table) < 0)
+	    kad_table_new(&arena,
+			  &(struct kad_table_params){
+				  .config = &config, .own_id = &own, .random = &dice, .now_ns = 0},
+			  &table) < 0)
 		abort();
 }
 
@@ -144,8 +147,12 @@ static void test_bad_member_without_successor_stays_and_comes_back(void)
 	for (unsigned i = 0; i < config.failed_max; i++)
 		kad_table_failed(table, &contact.id, &contact.addr, now_ns);
 	CHECK_EQ(counts(now_ns).bad, 1);
-	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, now_ns, found, KAD_K_MAX), 0);
-	CHECK_EQ(kad_table_closest(table, &own, KAD_ASK, now_ns, found, KAD_K_MAX), 1);
+	CHECK_EQ(kad_table_closest(table, &(struct kad_near){&own, KAD_TELL, now_ns}, found,
+				   KAD_K_MAX),
+		 0);
+	CHECK_EQ(kad_table_closest(table, &(struct kad_near){&own, KAD_ASK, now_ns}, found,
+				   KAD_K_MAX),
+		 1);
 	CHECK(!kad_table_next_ping(table, now_ns, &ping));
 	CHECK(kad_table_next_ping(table, now_ns + config.good_ns, &ping));
 	CHECK_EQ(kad_table_answered(table, &contact, 0, now_ns + config.good_ns), KAD_KNOWN);
@@ -160,9 +167,13 @@ static void test_failing_member_is_told_to_nobody(void)
 	begin();
 	contact = plane_contact(&own, 0, 1, &dice);
 	(void)kad_table_answered(table, &contact, 0, SECOND);
-	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, SECOND, found, KAD_K_MAX), 1);
+	CHECK_EQ(kad_table_closest(table, &(struct kad_near){&own, KAD_TELL, SECOND}, found,
+				   KAD_K_MAX),
+		 1);
 	kad_table_failed(table, &contact.id, &contact.addr, SECOND);
-	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, SECOND, found, KAD_K_MAX), 0);
+	CHECK_EQ(kad_table_closest(table, &(struct kad_near){&own, KAD_TELL, SECOND}, found,
+				   KAD_K_MAX),
+		 0);
 }
 
 static void test_subnet_has_its_share_of_bucket_and_table(void)
@@ -326,7 +337,8 @@ static void test_closest_are_those_a_full_scan_finds(void)
 	for (unsigned round = 0; round < 500; round++) {
 		unsigned bits = round % 2 ? (unsigned)random_below(&dice, 40) : 200;
 		struct kad_id target = kad_id_random_in(&own, bits, &dice);
-		unsigned cnt = kad_table_closest(table, &target, KAD_TELL, SECOND, found, config.k);
+		unsigned cnt = kad_table_closest(
+			table, &(struct kad_near){&target, KAD_TELL, SECOND}, found, config.k);
 
 		CHECK_EQ(cnt, config.k);
 		for (unsigned i = 1; i < cnt; i++)
@@ -363,7 +375,8 @@ static void test_besieged_key_is_told_of_by_halves(void)
 
 			(void)kad_table_answered(table, &far, 0, SECOND);
 		}
-		CHECK_EQ(kad_table_closest(table, &key, KAD_TELL, SECOND, found, 8),
+		CHECK_EQ(kad_table_closest(table, &(struct kad_near){&key, KAD_TELL, SECOND}, found,
+					   8),
 			 rows[row].proven + rows[row].unproven < 8
 				 ? rows[row].proven + rows[row].unproven
 				 : 8);
@@ -409,7 +422,8 @@ static void test_new_id_sorts_all_anew(void)
 	after = counts(SECOND);
 	CHECK(kad_id_equal(kad_table_own_id(table), &other));
 	CHECK(after.good >= config.k && after.good <= before.good);
-	CHECK_EQ(kad_table_closest(table, &other, KAD_TELL, SECOND, found, 1), 1);
+	CHECK_EQ(kad_table_closest(table, &(struct kad_near){&other, KAD_TELL, SECOND}, found, 1),
+		 1);
 	CHECK(kad_table_lookup(table, &found[0]->contact.id) == found[0]);
 }
 
@@ -460,7 +474,12 @@ static void test_arena_too_small_is_refused(void)
 
 	begin();
 	CHECK_EQ(arena_open(&small, kad_table_footprint(&config) - 64), 0);
-	CHECK_EQ(kad_table_new(&small, &config, &own, &dice, 0, &none), WEFT_EFULL);
+	CHECK_EQ(kad_table_new(
+			 &small,
+			 &(struct kad_table_params){
+				 .config = &config, .own_id = &own, .random = &dice, .now_ns = 0},
+			 &none),
+		 WEFT_EFULL);
 	CHECK(!none);
 	arena_close(&small);
 }
@@ -477,7 +496,13 @@ static void test_no_part_of_a_table_is_made_without_room(void)
 		struct arena small = {0};
 
 		CHECK_EQ(arena_open(&small, len * i / 64), 0);
-		CHECK_EQ(kad_table_new(&small, &config, &own, &dice, 0, &none), WEFT_EFULL);
+		CHECK_EQ(kad_table_new(&small,
+				       &(struct kad_table_params){.config = &config,
+								  .own_id = &own,
+								  .random = &dice,
+								  .now_ns = 0},
+				       &none),
+			 WEFT_EFULL);
 		CHECK(!none);
 		arena_close(&small);
 	}

@@ -259,7 +259,12 @@ static void test_arena_too_small_is_refused(void)
 	struct arena small = {0};
 
 	CHECK_EQ(arena_open(&small, kad_storage_footprint(&config) - 128), 0);
-	CHECK_EQ(kad_storage_new(&small, &config, &storage_rig_own, &rig.dice, NULL, NULL, &none),
+	CHECK_EQ(kad_storage_new(&small,
+				 &(struct kad_storage_params){.config = &config,
+							      .own_id = &storage_rig_own,
+							      .random = &rig.dice,
+							      .dropped = NULL},
+				 &none),
 		 WEFT_EFULL);
 	CHECK(!none);
 	arena_close(&small);

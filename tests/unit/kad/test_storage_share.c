@@ -229,7 +229,7 @@ static void test_known_spammers_leave_newcomers_their_quarter(void)
 	}
 	for (unsigned i = 0; i < CAP; i++)
 		(void)kad_storage_put(rig.storage, &spam[i], HOUR_NS);
-	/* As strangers, its ten networks have one place each of that quarter. */
+	/* As unvalidated sources, its ten networks have one place each of that quarter. */
 	CHECK(kept_of(honest, CAP / 4) >= CAP / 4 - 10);
 	CHECK_EQ(view().held_cnts[FAIR_UNKNOWN], CAP / 4);
 }

@@ -39,18 +39,16 @@ static const struct lan_interface eth0 = {
 	.addr_cnt = 2,
 };
 
-static void on_send(void *ctx, enum lan_way way, uint8_t family,
-		    const struct lan_interface *interface, const void *bytes, size_t len)
+static void on_send(void *ctx, const struct lan_packet *sent)
 {
 	struct station *station = ctx;
 	struct packet *packet = &station->sent[station->sent_cnt % PACKET_CAP];
 
-	(void)interface;
 	station->sent_cnt++;
-	packet->way = way;
-	packet->family = family;
-	packet->len = len;
-	memcpy(packet->bytes, bytes, len);
+	packet->way = sent->way;
+	packet->family = sent->family;
+	packet->len = sent->len;
+	memcpy(packet->bytes, sent->bytes, sent->len);
 }
 
 static void on_found(void *ctx, const struct lan_node *node, uint64_t at_ns)
@@ -103,8 +101,13 @@ static void carry(struct station *from)
 					       .port = 999};
 		for (unsigned at = 0; at < 2; at++)
 			if (stations[at]->lan)
-				lan_input(stations[at]->lan, packet->way, eth0.index, &source,
-					  packet->bytes, packet->len, now_ns);
+				lan_input(stations[at]->lan,
+					  &(struct lan_packet){.way = packet->way,
+							       .interface = eth0.index,
+							       .source = source,
+							       .bytes = packet->bytes,
+							       .len = packet->len},
+					  now_ns);
 	}
 }
 
@@ -212,10 +215,22 @@ static void test_an_interface_that_is_off_is_not_heard(void)
 
 	both_open();
 	lan_beacon_write(&w, &beacon);
-	lan_input(a.lan, LAN_BEACON, 3, &b.addr, bytes, writer_len(&w), now_ns);
+	lan_input(a.lan,
+		  &(struct lan_packet){.way = LAN_BEACON,
+				       .interface = 3,
+				       .source = b.addr,
+				       .bytes = bytes,
+				       .len = writer_len(&w)},
+		  now_ns);
 	CHECK_EQ(a.found_cnt, 0);
 	CHECK_EQ(lan_counts(a.lan)[LAN_FOREIGN], 1);
-	lan_input(a.lan, LAN_BEACON, 2, &b.addr, bytes, writer_len(&w), now_ns);
+	lan_input(a.lan,
+		  &(struct lan_packet){.way = LAN_BEACON,
+				       .interface = 2,
+				       .source = b.addr,
+				       .bytes = bytes,
+				       .len = writer_len(&w)},
+		  now_ns);
 	CHECK_EQ(a.found_cnt, 1);
 	CHECK(!a.found.has_key);
 	CHECK_EQ(a.found.addr.port, 0);
@@ -232,7 +247,13 @@ static void beacon_hear(struct station *station, unsigned number, uint8_t host)
 	beacon.instance[0] = (uint8_t)number;
 	beacon.instance[1] = 77;
 	lan_beacon_write(&w, &beacon);
-	lan_input(station->lan, LAN_BEACON, 2, &source, bytes, writer_len(&w), now_ns);
+	lan_input(station->lan,
+		  &(struct lan_packet){.way = LAN_BEACON,
+				       .interface = 2,
+				       .source = source,
+				       .bytes = bytes,
+				       .len = writer_len(&w)},
+		  now_ns);
 }
 
 static void test_one_address_and_all_of_them_have_so_many_nodes(void)
@@ -278,8 +299,13 @@ static void test_packets_of_others_are_counted_and_dropped(void)
 	both_open();
 	for (unsigned way = 0; way < LAN_WAY_CNT; way++)
 		for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
-			lan_input(a.lan, (enum lan_way)way, 2, &b.addr, packets[i],
-				  i == 0 ? 0 : sizeof(packets[i]), now_ns);
+			lan_input(a.lan,
+				  &(struct lan_packet){.way = (enum lan_way)way,
+						       .interface = 2,
+						       .source = b.addr,
+						       .bytes = packets[i],
+						       .len = i == 0 ? 0 : sizeof(packets[i])},
+				  now_ns);
 	CHECK_EQ(lan_counts(a.lan)[LAN_MALFORMED], 10);
 	CHECK_EQ(a.found_cnt, 0);
 	both_close();
@@ -310,10 +336,22 @@ static void test_a_name_that_another_has_is_given_up(void)
 	run(5 * NS_PER_S);
 	lan_each(b.lan, first_label, before);
 	len = label_answer(before, key, bytes);
-	lan_input(a.lan, LAN_DNSSD, 2, &b.addr, bytes, len, now_ns);
+	lan_input(a.lan,
+		  &(struct lan_packet){.way = LAN_DNSSD,
+				       .interface = 2,
+				       .source = b.addr,
+				       .bytes = bytes,
+				       .len = len},
+		  now_ns);
 	/* Again at once: a liar does not make it change names all the time. */
 	for (unsigned i = 0; i < 100; i++)
-		lan_input(a.lan, LAN_DNSSD, 2, &b.addr, bytes, len, now_ns);
+		lan_input(a.lan,
+			  &(struct lan_packet){.way = LAN_DNSSD,
+					       .interface = 2,
+					       .source = b.addr,
+					       .bytes = bytes,
+					       .len = len},
+			  now_ns);
 	b.lan = (lan_free(b.lan), NULL);
 	station_open(&b, 2);
 	run(5 * NS_PER_S);
@@ -334,11 +372,23 @@ static void test_an_answer_to_a_question_comes_within_120_ms_and_once_a_second(v
 	run(10 * NS_PER_S + 500 * NS_PER_MS);
 	a.sent_cnt = 0;
 	for (unsigned i = 0; i < 50; i++)
-		lan_input(a.lan, LAN_DNSSD, 2, &b.addr, bytes, len, now_ns);
+		lan_input(a.lan,
+			  &(struct lan_packet){.way = LAN_DNSSD,
+					       .interface = 2,
+					       .source = b.addr,
+					       .bytes = bytes,
+					       .len = len},
+			  now_ns);
 	for (uint64_t until_ns = now_ns + 120 * NS_PER_MS; now_ns <= until_ns; now_ns += NS_PER_MS)
 		lan_expire(a.lan, now_ns);
 	CHECK_EQ(a.sent_cnt, 2); /* one in each family */
-	lan_input(a.lan, LAN_DNSSD, 2, &b.addr, bytes, len, now_ns);
+	lan_input(a.lan,
+		  &(struct lan_packet){.way = LAN_DNSSD,
+				       .interface = 2,
+				       .source = b.addr,
+				       .bytes = bytes,
+				       .len = len},
+		  now_ns);
 	a.sent_cnt = 0;
 	CHECK(lan_next_ns(a.lan) > now_ns + 100 * NS_PER_MS);
 	lan_free(a.lan);

@@ -31,12 +31,12 @@ static struct {
 static uint64_t now_ns;
 
 static int dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns, mesh_connect_fn done,
-		void *arg, uint64_t at_ns)
+		void *arg)
 {
 	(void)ctx;
 	if (timeout_ns != LAN_PROOF_TIMEOUT_NS || peer->addr_cnt != 1 || dial_cnt == DIAL_CAP)
 		abort();
-	dials[dial_cnt++] = (struct dial){peer->key[0], peer->addrs[0].ip[3], at_ns, done, arg};
+	dials[dial_cnt++] = (struct dial){peer->key[0], peer->addrs[0].ip[3], now_ns, done, arg};
 	return dial_err;
 }
 

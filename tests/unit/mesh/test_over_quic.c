@@ -4,6 +4,7 @@
  * transport_pair promises in their stead must hold for the real carrier.
  */
 #include "support/check.h"
+#include "support/quic_take.h"
 
 #include "base/random.h"
 #include "base/timer.h"
@@ -137,7 +138,7 @@ static void party_turn(struct party *party)
 	unsigned cnt = packet_rx_burst(party->rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++)
-		quic_engine_input(party->quic, &dgrams[i], now_ns);
+		quic_take(party->quic, &dgrams[i], now_ns);
 	timer_wheel_expire(&party->timers, now_ns);
 	quic_engine_expire(party->quic, now_ns);
 	quic_engine_flush(party->quic, now_ns);
@@ -520,15 +521,14 @@ static const struct mesh_stream_events flow_events = {
 };
 
 static int flow_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t at_ns,
-		       const struct mesh_stream_events **out_events, void **out_arg)
+		       struct mesh_stream_user *out_user)
 {
 	struct flow *flow = ctx;
 
 	(void)type;
 	(void)at_ns;
 	flow->stream = stream;
-	*out_events = &flow_events;
-	*out_arg = flow;
+	*out_user = (struct mesh_stream_user){&flow_events, flow};
 	return 0;
 }
 

@@ -17,7 +17,7 @@ static bool refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 static void refuse_init(void)
 {
 	rig_init(&rig, 3);
-	rig.nodes[0].mesh->refuses = refuses;
+	rig.nodes[0].mesh->params.refuses = refuses;
 	refused_key = 0;
 	refused_addr = (struct addr){0};
 }
@@ -43,7 +43,7 @@ static void on_failure(void *ctx, const struct mesh_failure *told)
 static void test_who_gets_no_session_is_told(void)
 {
 	refuse_init();
-	rig.nodes[0].mesh->on_failure = on_failure;
+	rig.nodes[0].mesh->params.on_failure = on_failure;
 	failure_cnt = 0;
 	refused_key = 2;
 	(void)rig_connected(&rig, 1, 0);
@@ -65,7 +65,7 @@ static void test_every_dial_that_fails_is_told_with_its_place(void)
 	struct rig_ask ask;
 
 	refuse_init();
-	rig.nodes[0].mesh->on_failure = on_failure;
+	rig.nodes[0].mesh->params.on_failure = on_failure;
 	failure_cnt = 0;
 	memset(call.peer.key, 2, MESH_KEY_LEN);
 	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
@@ -91,7 +91,7 @@ static void test_a_dial_that_is_given_up_is_told(void)
 	struct rig_ask ask;
 
 	refuse_init();
-	rig.nodes[0].mesh->on_failure = on_failure;
+	rig.nodes[0].mesh->params.on_failure = on_failure;
 	failure_cnt = 0;
 	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
 	memset(call.peer.key, 2, MESH_KEY_LEN);

@@ -29,7 +29,8 @@ static void learn(struct link_table *table, const char *remote, uint8_t host, ui
 	uint8_t link[14];
 
 	link_from(link, host);
-	net_link_table_learn(table, &us, &peer, link, sizeof(link), device);
+	net_link_table_learn(table, &(struct dgram){.local = us, .remote = peer}, link,
+			     sizeof(link), device);
 }
 
 /* The host that a frame to remote would go to, or -1. */
@@ -97,7 +98,8 @@ static void test_a_million_paths_displace_the_silent_ones_only_within_bounds(voi
 	link_from(link, 3);
 	for (uint32_t i = 0; i < 1000000; i++) {
 		memcpy(peer.ip, &i, sizeof(i));
-		net_link_table_learn(table, &us, &peer, link, sizeof(link), 0);
+		net_link_table_learn(table, &(struct dgram){.local = us, .remote = peer}, link,
+				     sizeof(link), 0);
 		CHECK(net_link_table_lookup(table, &us, &peer, &device) != NULL);
 	}
 	for (uint32_t i = 0; i < 1000000; i++) {
@@ -125,7 +127,8 @@ static void test_the_longest_silent_path_of_a_set_gives_way(void)
 			learn(table, "192.0.2.9:4000", 9, 0);
 		}
 		memcpy(peer.ip, &i, sizeof(i));
-		net_link_table_learn(table, &us, &peer, link, sizeof(link), 0);
+		net_link_table_learn(table, &(struct dgram){.local = us, .remote = peer}, link,
+				     sizeof(link), 0);
 	}
 	net_link_table_free(table);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "overlay/book.h"
 #include "support/check.h"
 
@@ -22,9 +22,10 @@ static void begin(void)
 	static const uint64_t secret[2] = {1, 2};
 
 	used_cnt = 0;
+	book.mark_all = mark_used;
 	arena_close(&arena);
 	if (arena_open(&arena, overlay_book_footprint(CAP)) < 0 ||
-	    overlay_book_init(&book, &arena, CAP, secret, mark_used, NULL) < 0)
+	    overlay_book_init(&book, &arena, CAP, secret) < 0)
 		abort();
 }
 

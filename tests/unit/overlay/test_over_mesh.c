@@ -146,7 +146,9 @@ static void put(unsigned from, uint8_t writer, size_t len)
 	value[0] = TAG;
 	value[1] = writer;
 	if (overlay_seam_of(overlays[from])
-		    .ops->put(overlays[from], "any:x", 5, value, len, note_done, NULL,
+		    .ops->put(overlays[from],
+			      &(struct overlay_put_params){.value = {"any:x", 5, value, len},
+							   .done = note_done},
 			      rig.net.now_ns, &put_run) < 0)
 		abort();
 	run(10000);
@@ -159,7 +161,13 @@ static void get(unsigned from, size_t len)
 	done_cnt = 0;
 	value_cnt = 0;
 	if (overlay_seam_of(overlays[from])
-		    .ops->get(overlays[from], "any:x", 5, TAG, note_value, note_done, &len,
+		    .ops->get(overlays[from],
+			      &(struct overlay_get_params){.name = "any:x",
+							   .name_len = 5,
+							   .tag = TAG,
+							   .value = note_value,
+							   .done = note_done,
+							   .arg = &len},
 			      rig.net.now_ns, &get_run) < 0)
 		abort();
 	run(10000);
@@ -232,7 +240,10 @@ static void test_asker_that_dies_costs_nothing(void)
 	value[0] = TAG;
 	for (unsigned ms = 0; ms < 200; ms += 20) {
 		CHECK_EQ(overlay_seam_of(overlays[0])
-				 .ops->put(overlays[0], "any:x", 5, value, 60000, note_done, NULL,
+				 .ops->put(overlays[0],
+					   &(struct overlay_put_params){
+						   .value = {"any:x", 5, value, 60000},
+						   .done = note_done},
 					   rig.net.now_ns, &lost),
 			 0);
 		run(ms);

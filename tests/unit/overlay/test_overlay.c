@@ -151,7 +151,9 @@ static void test_puts_that_make_no_sense_are_refused_at_once(void)
 	value = value_of(1, 7);
 	len = overlay_lab_value_write("lab:a", &value, bytes);
 #define PUT(name, value_len)                                                                       \
-	seam->ops->put(seam->overlay, name, strlen(name), bytes, value_len, NULL, NULL,            \
+	seam->ops->put(seam->overlay,                                                              \
+		       &(struct overlay_put_params){                                               \
+			       .value = {name, strlen(name), bytes, value_len}, .done = NULL},     \
 		       lab.mesh.now_ns, &run)
 	CHECK_EQ(PUT("svc:a", len), WEFT_EMALFORMED);
 	CHECK_EQ(PUT("lab:b", len), WEFT_EDAMAGED);
@@ -166,8 +168,13 @@ static void test_puts_that_make_no_sense_are_refused_at_once(void)
 	CHECK_EQ(overlay_lab_begin_put(&lab.nodes[0], "lab:a", &value, &result), WEFT_EREFUSED);
 #undef PUT
 	CHECK_EQ(overlay_lab_begin_get(&lab.nodes[0], "svc:a", &result), WEFT_EMALFORMED);
-	CHECK_EQ(seam->ops->get(seam->overlay, "lab:a", 5, 1, NULL, NULL, NULL, lab.mesh.now_ns,
-				&run),
+	CHECK_EQ(seam->ops->get(seam->overlay,
+				&(struct overlay_get_params){.name = "lab:a",
+							     .name_len = 5,
+							     .tag = 1,
+							     .value = NULL,
+							     .done = NULL},
+				lab.mesh.now_ns, &run),
 		 WEFT_EUNKNOWN);
 	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).run_cnt, 0);
 	overlay_lab_fini(&lab);
@@ -282,9 +289,14 @@ static void test_run_may_be_cancelled_by_who_is_told(void)
 		struct overlay_lab_node *node = &lab.nodes[i];
 
 		cancelling_cnt = 0;
-		CHECK_EQ(node->seam.ops->get(node->overlay, "lab:a", 5, OVERLAY_LAB_TAG,
-					     cancel_at_value, never_done, node, lab.mesh.now_ns,
-					     &cancelling),
+		CHECK_EQ(node->seam.ops->get(node->overlay,
+					     &(struct overlay_get_params){.name = "lab:a",
+									  .name_len = 5,
+									  .tag = OVERLAY_LAB_TAG,
+									  .value = cancel_at_value,
+									  .done = never_done,
+									  .arg = node},
+					     lab.mesh.now_ns, &cancelling),
 			 0);
 		node->mesh->due_ns = 0;
 		(void)overlay_lab_run(&lab, 60 * NS_PER_S, NULL, NULL);
@@ -360,7 +372,7 @@ static void test_one_node_tells_of_no_more_than_it_may_keep(void)
 	overlay_lab_init(&lab, 5, 4, &calm);
 	node = overlay_lab_add(&lab);
 	overlay_lab_start(node, NULL);
-	liar = overlay_lab_stranger(&lab);
+	liar = overlay_lab_scripted(&lab);
 	(void)mesh_lab_seam_of(liar->mesh)
 		.ops->handle(liar->mesh, MESH_FIND_VALUE, tell_crowd, liar->mesh);
 	peer.addrs = &liar->mesh->addr;
@@ -396,7 +408,7 @@ static void test_flood_of_nodes_and_runs_within_runs(void)
 	node->config.run_cap = 4;	 /* a small table and few runs make a small book */
 	node->config.lookup.wait_ns = 0; /* and they last until they are cancelled */
 	overlay_lab_start(node, NULL);
-	liar = overlay_lab_stranger(&lab);
+	liar = overlay_lab_scripted(&lab);
 	(void)mesh_lab_seam_of(liar->mesh)
 		.ops->handle(liar->mesh, MESH_FIND_NODE, tell_ghosts, liar->mesh);
 	(void)mesh_lab_seam_of(liar->mesh)
@@ -408,8 +420,14 @@ static void test_flood_of_nodes_and_runs_within_runs(void)
 	value_cnt = 0;
 	for (unsigned i = 0; i < 3000; i++) {
 		inner.run = NULL;
-		CHECK_EQ(node->seam.ops->get(node->overlay, "lab:a", 5, OVERLAY_LAB_TAG, get_more,
-					     never_done, node, lab.mesh.now_ns, &run),
+		CHECK_EQ(node->seam.ops->get(node->overlay,
+					     &(struct overlay_get_params){.name = "lab:a",
+									  .name_len = 5,
+									  .tag = OVERLAY_LAB_TAG,
+									  .value = get_more,
+									  .done = never_done,
+									  .arg = node},
+					     lab.mesh.now_ns, &run),
 			 0);
 		node->mesh->due_ns = 0;
 		(void)overlay_lab_run(&lab, 300 * NS_PER_MS, NULL, NULL);

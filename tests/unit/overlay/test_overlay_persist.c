@@ -159,39 +159,33 @@ static void test_what_has_expired_is_not_read_back(void)
 	end();
 }
 
-/* Rewrites the one record there is with one byte changed. */
-struct damage {
-	struct store_batch *batch;
-	size_t at_from_end;
-};
-
-static bool damage_one(void *arg, const struct store_item *item)
+/* Rewrites the one record there is with one byte changed, counted from its end. */
+static void damage(size_t at_from_end)
 {
-	struct damage *damage = arg;
+	struct store_batch *batch = store_batch_new(server->store);
+	struct store_iter iter = store_iter_fresh(server->store, STORE_OVERLAY, STORE_ALL);
+	struct store_item item;
 	uint8_t bytes[1024];
 
-	memcpy(bytes, item->value, item->value_len);
-	bytes[item->value_len - damage->at_from_end] ^= 1;
-	store_batch_put(damage->batch, STORE_OVERLAY, item->key, item->key_len, bytes,
-			item->value_len);
-	return true;
+	while (store_iter_next(&iter, &item)) {
+		memcpy(bytes, item.value, item.value_len);
+		bytes[item.value_len - at_from_end] ^= 1;
+		store_batch_put(batch, STORE_OVERLAY, store_key(item.key, item.key_len), bytes,
+				item.value_len);
+	}
+	CHECK_EQ(store_iter_end(&iter), 0);
+	CHECK_EQ(store_submit(server->store, batch, NULL, NULL), 0);
+	store_flush(server->store);
 }
 
 static void test_damaged_value_is_not_told(void)
 {
 	struct overlay_lab_value value;
-	struct store_snapshot *snapshot;
-	struct damage damage = {.at_from_end = 1};
 
 	begin();
 	value = value_of(1, 1);
 	CHECK(put("lab:a", &value));
-	damage.batch = store_batch_new(server->store);
-	CHECK_EQ(store_snapshot_open(server->store, &snapshot), 0);
-	CHECK_EQ(store_each(snapshot, STORE_OVERLAY, NULL, 0, damage_one, &damage), 0);
-	store_snapshot_close(snapshot);
-	CHECK_EQ(store_submit(server->store, damage.batch, NULL, NULL), 0);
-	store_flush(server->store);
+	damage(1);
 	restart(false);
 	CHECK_EQ(overlay_lab_stats(server).value_cnt, 1);
 	CHECK_EQ(overlay_lab_get(&lab, asker, "lab:a", &result), 0);

@@ -138,8 +138,8 @@ static void test_values_are_judged(void)
 static void test_too_many_entries_are_not_told_as_too_many_bytes_alone(void)
 {
 	/* A rule answers both with WEFT_ETOOLARGE: an eleventh entry of metadata, and a long text. */
-	CHECK(strstr(overlay_reason_text(OVERLAY_LONG_VALUE), "has more entries"));
-	CHECK_STR(overlay_reason_word(OVERLAY_LONG_VALUE), "long-value");
+	CHECK(strstr(overlay_reasons[OVERLAY_LONG_VALUE].text, "has more entries"));
+	CHECK_STR(overlay_reasons[OVERLAY_LONG_VALUE].word, "long-value");
 }
 
 int main(void)

@@ -18,7 +18,7 @@ static void begin(void)
 	overlay_lab_init(&lab, 9, 48, &calm);
 	server = overlay_lab_add(&lab);
 	overlay_lab_start(server, NULL);
-	asker = overlay_lab_stranger(&lab);
+	asker = overlay_lab_scripted(&lab);
 }
 
 static uint64_t wall(void)
@@ -82,7 +82,7 @@ static uint64_t stored_s(void)
 static bool was_refused(enum overlay_reason reason)
 {
 	return ask.is_done && ask.reply.err < 0 &&
-	       (int)ask.reply.code == overlay_reason_code(reason) &&
+	       (int)ask.reply.code == overlay_reasons[reason].code &&
 	       overlay_lab_count(server, reason) == 1;
 }
 
@@ -94,7 +94,7 @@ static void test_client_serves_nobody(void)
 	server = overlay_lab_add(&lab);
 	server->config.serve = OVERLAY_SERVE_OFF;
 	overlay_lab_start(server, NULL);
-	asker = overlay_lab_stranger(&lab);
+	asker = overlay_lab_scripted(&lab);
 	value = value_of(1, 1);
 	store("lab:a", &value);
 	CHECK(was_refused(OVERLAY_CLIENT));
@@ -361,7 +361,7 @@ static void test_full_store_says_so(void)
 	server = overlay_lab_add(&lab);
 	server->config.value_cap = 16;
 	overlay_lab_start(server, NULL);
-	asker = overlay_lab_stranger(&lab);
+	asker = overlay_lab_scripted(&lab);
 	value = value_of(1, 1);
 	for (unsigned i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "lab:%u", i);
@@ -387,7 +387,7 @@ static void test_a_subnet_with_its_share_is_told_which(void)
 	server = overlay_lab_add(&lab);
 	server->config.subnet_max = 1;
 	overlay_lab_start(server, NULL);
-	asker = overlay_lab_stranger(&lab);
+	asker = overlay_lab_scripted(&lab);
 	value = value_of(1, 1);
 	store("lab:a", &value);
 	CHECK_EQ(ask.reply.err, 0);
@@ -403,7 +403,7 @@ static void test_who_asks_and_serves_becomes_a_member(void)
 	struct overlay_lab_node *other;
 
 	begin();
-	find(MESH_FIND_NODE, "lab:a", NULL); /* the stranger does not say that it serves */
+	find(MESH_FIND_NODE, "lab:a", NULL); /* the unknown peer does not say that it serves */
 	CHECK_EQ(overlay_lab_stats(server).table.candidates, 0);
 	other = overlay_lab_add(&lab);
 	overlay_lab_start(other, server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of contacts that did not answer, under a clock of the test. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "overlay/silent.h"
 #include "support/check.h"
 

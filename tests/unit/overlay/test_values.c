@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which values of which writers are kept under a key. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "overlay/values.h"
 #include "support/check.h"
@@ -29,15 +29,19 @@ static void note_forgot(void *ctx, const struct overlay_stored *gone)
 
 static void begin(void)
 {
-	struct overlay_values_config config = {
-		.value_cap = CAP, .memory_len = MEMORY_LEN, .subnet_max = CAP};
+	struct overlay_values_config config = {.own_id = &own,
+					       .random = &dice,
+					       .forgot = note_forgot,
+					       .value_cap = CAP,
+					       .memory_len = MEMORY_LEN,
+					       .subnet_max = CAP};
 
 	random_init_seeded(&dice, 3);
 	forgot_cnt = 0;
 	overlay_values_free(values);
 	arena_close(&arena);
 	if (arena_open(&arena, overlay_values_footprint(&config)) < 0 ||
-	    overlay_values_new(&arena, &config, &own, &dice, note_forgot, NULL, &values) < 0)
+	    overlay_values_new(&arena, &config, &values) < 0)
 		abort();
 }
 
@@ -257,14 +261,18 @@ static void test_full_of_bytes_keeps_what_is_near(void)
 
 static void test_subnet_has_its_share_of_all(void)
 {
-	struct overlay_values_config config = {
-		.value_cap = CAP, .memory_len = MEMORY_LEN, .subnet_max = 3};
+	struct overlay_values_config config = {.own_id = &own,
+					       .random = &dice,
+					       .forgot = note_forgot,
+					       .value_cap = CAP,
+					       .memory_len = MEMORY_LEN,
+					       .subnet_max = 3};
 	struct arena small = {0};
 	struct overlay_values *former = values;
 	struct statement s = by(1, 1);
 
 	CHECK_EQ(arena_open(&small, overlay_values_footprint(&config)), 0);
-	CHECK_EQ(overlay_values_new(&small, &config, &own, &dice, note_forgot, NULL, &values), 0);
+	CHECK_EQ(overlay_values_new(&small, &config, &values), 0);
 	for (uint8_t i = 1; i <= 4; i++) {
 		s.key = i;
 		CHECK_EQ(put(&s), i <= 3 ? OVERLAY_STORED : OVERLAY_SUBNET_FULL);

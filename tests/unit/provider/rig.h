@@ -17,7 +17,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "crypto/node_key.h"
@@ -78,7 +78,7 @@ static inline void prig_done(void *arg, int err, uint64_t now_ns)
 	rig->done_err = err;
 }
 
-/* What a start of the daemon does, on what the folder holds. */
+/* Repeats the work of a start of the daemon, on the contents of the folder. */
 static inline void prig_start(struct prig *rig)
 {
 	struct store_config store;
@@ -164,7 +164,7 @@ static inline bool prig_turn(struct prig *rig, uint64_t wait_ns)
 	return cnt > 0;
 }
 
-/* prig_run turns until nothing happens any more that waits for nobody. */
+/* prig_run turns until eight turns in a row do nothing. */
 static inline void prig_run(struct prig *rig)
 {
 	for (unsigned quiet = 0; quiet < 8; quiet++)
@@ -172,7 +172,7 @@ static inline void prig_run(struct prig *rig)
 			quiet = 0;
 }
 
-/* Of a program that is to do something; then the test fails. */
+/* The longest wait for a program that is to do something; then the test fails. */
 #define PRIG_WAIT_NS (120 * NS_PER_S)
 
 /* prig_pass lets time go by at once. */
@@ -404,7 +404,7 @@ struct prig_call {
 	struct service_ask *ask;
 	unsigned cnt;
 	enum service_status status;
-	uint64_t wait_ns; /* that it was told to stay away */
+	uint64_t wait_ns; /* the time that it was asked to stay away */
 	char text[SERVICE_TEXT_LEN_MAX + 1];
 	char *payload; /* NUL-terminated copy */
 	size_t len;

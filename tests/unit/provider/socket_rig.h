@@ -6,9 +6,9 @@
 
 #include <jansson.h>
 
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "codec/pipe_frame.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 /* A program of the test's on a unix socket, which speaks net.weft.Service. */
 #define HEAR_CAP (3u << 20)

@@ -250,7 +250,7 @@ static void record_put(struct prig *rig, const char *key, const void *record, si
 {
 	struct store_batch *batch = store_batch_new(rig->store);
 
-	store_batch_put(batch, STORE_OFFERS, key, strlen(key), record, len);
+	store_batch_put(batch, STORE_OFFERS, store_key(key, strlen(key)), record, len);
 	weft_assert(store_submit(rig->store, batch, NULL, NULL) == 0);
 	store_flush(rig->store);
 }

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "provider/queue.h"
 
 #define HEAP_LEN (256 * 1024)

@@ -128,7 +128,7 @@ static void test_x509_with_the_key_is_as_good(void)
 	}
 }
 
-static SSL_CTX *stranger_context(void)
+static SSL_CTX *unknown_peer_context(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 
@@ -160,7 +160,7 @@ static void test_client_without_a_node_key_is_told_so(void)
 
 		quic_pair_init(&p, 10 + i, NULL);
 		SSL_CTX_free(p.a->engine->tls.client);
-		p.a->engine->tls.client = stranger_context();
+		p.a->engine->tls.client = unknown_peer_context();
 		if (i)
 			use_p256_certificate(p.a->engine->tls.client);
 		conn = quic_net_connect(p.a, p.b);
@@ -286,7 +286,7 @@ static void test_sessions_kept_for_peers_are_bounded(void)
 
 static void test_clients_without_a_key_leave_no_session(void)
 {
-	struct quic_node *stranger;
+	struct quic_node *unknown;
 	const struct quic_tls *tls;
 	struct quic_pair p;
 
@@ -295,14 +295,14 @@ static void test_clients_without_a_key_leave_no_session(void)
 	SSL_CTX_sess_set_cache_size(tls->server, 1 + 1);
 	close_and_settle(quic_net_connect(p.a, p.b));
 	CHECK_EQ(SSL_CTX_sess_number(tls->server), 1);
-	stranger = quic_net_add(&p.net, 3, NULL);
-	SSL_CTX_free(stranger->engine->tls.client);
-	stranger->engine->tls.client = stranger_context();
+	unknown = quic_net_add(&p.net, 3, NULL);
+	SSL_CTX_free(unknown->engine->tls.client);
+	unknown->engine->tls.client = unknown_peer_context();
 	for (unsigned i = 0; i < 4; i++) {
 		/* The first two have no certificate, the others one of another kind. */
 		if (i == 2)
-			use_p256_certificate(stranger->engine->tls.client);
-		CHECK(quic_net_connect(stranger, p.b)->is_ready);
+			use_p256_certificate(unknown->engine->tls.client);
+		CHECK(quic_net_connect(unknown, p.b)->is_ready);
 		quic_net_settle(&p.net, 5 * NS_PER_S);
 	}
 	CHECK_EQ(SSL_CTX_sess_number(tls->server), 1);

@@ -8,7 +8,7 @@
 
 #include "base/monotonic.h"
 #include "quic/engine.h"
-#include "quic/signer.h"
+#include "quic/tls/signer.h"
 
 /* The neutral element: R = 0, S = 0 is a signature of all data by it. */
 static const uint8_t neutral[TRANSPORT_KEY_LEN] = {1};

@@ -26,7 +26,7 @@ static bool capture_and_drop(struct quic_net *net, struct quic_net_dgram *dgram)
 	return false;
 }
 
-static struct addr stranger(unsigned host)
+static struct addr source(unsigned host)
 {
 	return (struct addr){.ip = {192, 0, (uint8_t)(host >> 8), (uint8_t)host},
 			     .port = 4000,
@@ -55,7 +55,7 @@ static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
 	} rows[] = {{1199, false}, {1200, true}, {40, false}, {1452, true}};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct addr from = stranger(i);
+		struct addr from = source(i);
 		struct capture out = {0};
 		struct quic_stats stats;
 		struct quic_pair p;
@@ -83,8 +83,7 @@ static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
 /* Version 2 of QUIC is known to the library and not spoken by us. */
 static void test_empty_datagram_is_garbage(void)
 {
-	const struct addr from = stranger(0);
-	struct dgram dgram = {.data = (uint8_t[1]){0x80}, .remote = from};
+	const struct addr from = source(0);
 	struct quic_stats stats;
 	struct quic_pair p;
 
@@ -92,13 +91,12 @@ static void test_empty_datagram_is_garbage(void)
 	quic_net_inject(p.b, &from, "", 0);
 	quic_node_stats(p.b, &stats);
 	CHECK_EQ(stats.garbage_cnt, 1);
-	CHECK_EQ(quic_engine_owner(p.b->engine, &dgram), -1);
 	quic_pair_fini(&p);
 }
 
 static void test_quic_v2_is_an_unknown_version(void)
 {
-	struct addr from = stranger(1);
+	struct addr from = source(1);
 	struct capture out = {0};
 	struct quic_pair p;
 	uint8_t data[1200];
@@ -114,7 +112,7 @@ static void test_quic_v2_is_an_unknown_version(void)
 
 static void test_small_initial_makes_nothing(void)
 {
-	struct addr from = stranger(1);
+	struct addr from = source(1);
 	struct capture out = {0};
 	struct quic_stats stats;
 	struct quic_pair p;
@@ -157,7 +155,7 @@ static void test_initial_to_a_short_id_makes_nothing(void)
 		p.net.tap = capture_and_drop;
 		p.net.tap_arg = &out;
 		for (unsigned k = 0; k < 2; k++) {
-			struct addr from = stranger(k);
+			struct addr from = source(k);
 
 			(void)long_header(data, NGTCP2_PROTO_VER_V1, sizeof(data));
 			data[5] = rows[i].id_len;
@@ -178,7 +176,7 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 	} rows[] = {{17, 0}, {21, 0}, {22, 21}, {40, 39}, {43, 42}, {1200, 42}};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct addr from = stranger(1);
+		struct addr from = source(1);
 		struct capture out = {0};
 		struct quic_stats stats;
 		struct quic_pair p;
@@ -191,7 +189,8 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 		data[1] = 0x80; /* worker 0 */
 		quic_net_inject(p.b, &from, data, rows[i].len);
 		quic_node_stats(p.b, &stats);
-		CHECK_EQ(stats.bad_tag_cnt, 1);
+		CHECK_EQ(stats.bad_tag_cnt, rows[i].len >= WEFT_QUIC_SHORT_LEN_MIN);
+		CHECK_EQ(stats.garbage_cnt, rows[i].len < WEFT_QUIC_SHORT_LEN_MIN);
 		CHECK_EQ(out.cnt, rows[i].want_len > 0);
 		if (out.cnt) {
 			CHECK_EQ(out.len, rows[i].want_len);
@@ -206,7 +205,7 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 /* RFC 9000 21.11: whoever sees an id must not get its token from a worker that does not know it. */
 static void test_id_of_another_worker_gets_no_reset(void)
 {
-	struct addr from = stranger(1);
+	struct addr from = source(1);
 	struct capture out = {0};
 	struct quic_pair p;
 	uint8_t data[100];
@@ -235,7 +234,7 @@ static void test_resets_are_limited_for_all_together(void)
 	memset(data, 0x61, sizeof(data));
 	data[1] = 0x80; /* worker 0 */
 	for (unsigned i = 0; i < 2000; i++) {
-		struct addr from = stranger(i);
+		struct addr from = source(i);
 
 		quic_net_inject(p.b, &from, data, sizeof(data));
 	}
@@ -485,7 +484,7 @@ static void test_token_is_bound_to_address_port_time_and_key(void)
 /* A token we did not make and cannot know may come from another server's life. */
 static void test_foreign_token_is_as_good_as_none(void)
 {
-	struct addr from = stranger(9);
+	struct addr from = source(9);
 	struct quic_stats stats;
 	struct quic_pair p;
 	uint8_t data[1200];
@@ -556,7 +555,7 @@ static void test_tokens_made_elsewhere_are_taken(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct addr from = stranger(3);
+		struct addr from = source(3);
 		struct weft_token_keys keys;
 		struct weft_token token;
 		struct quic_config config;

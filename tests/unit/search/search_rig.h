@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "blobs/manifest/manifest.h"
 #include "search/search.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 #include "support/check.h"
@@ -113,7 +113,7 @@ static inline void search_rig_settle(struct search_rig *rig)
 	while (jobs_in_flight(rig->jobs));
 }
 
-/* An item by its path; its content id is the BLAKE3 of that, and a .pdf's type is told. */
+/* An item by its path; its content id is the BLAKE3 of that, and a .pdf's type is stated. */
 struct search_rig_item {
 	const char *path;
 	const char *tags[4];
@@ -195,7 +195,8 @@ static inline int search_rig_put(struct search_rig *rig, uint8_t share, enum sea
 	uint8_t id[32];
 
 	memset(id, share, sizeof(id));
-	return search_put_share(rig->search, id, tier, weight, manifest_id, rig->now_ns);
+	return search_put_share(
+		rig->search, &(struct search_revision){id, manifest_id, tier, weight}, rig->now_ns);
 }
 
 /* The outcome of a query as lines "PATH SCORE\n", of a page. */

@@ -387,7 +387,9 @@ static void test_one_share_too_many_is_refused(void)
 	CHECK(search_rig_begin(&rig));
 	for (uint32_t i = 0; i <= SEARCH_SHARES_MAX; i++) {
 		memcpy(share, &i, sizeof(i));
-		CHECK_EQ(search_put_share(rig.search, share, SEARCH_NORMAL, 100, id, rig.now_ns),
+		CHECK_EQ(search_put_share(rig.search,
+					  &(struct search_revision){share, id, SEARCH_NORMAL, 100},
+					  rig.now_ns),
 			 i < SEARCH_SHARES_MAX ? 0 : WEFT_EFULL);
 	}
 	search_rig_end(&rig);

@@ -28,7 +28,7 @@ static struct rig {
 	uint64_t now_ns, start_ns;
 	const uint8_t *banned; /* a key */
 	uint8_t reputation[RIG_OWNER_CNT], health[RIG_OWNER_CNT];
-	/* what found told last */
+	/* what the last call of found had */
 	unsigned found_cnt_of_calls;
 	struct service_finding finding;
 	struct service_found found[SERVICE_FOUND_MAX];

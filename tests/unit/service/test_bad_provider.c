@@ -33,7 +33,11 @@ static bool bench_init(void)
 		return false;
 	memcpy(raw.end->key, node_key_public(raw_key), MESH_KEY_LEN);
 	memcpy(peer.key, raw.end->key, sizeof(peer.key));
-	if (mesh_connect(rig.nodes[SRIG_A].mesh, &peer, 5 * PAIR_S, connected, &err,
+	if (mesh_connect(rig.nodes[SRIG_A].mesh,
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 5 * PAIR_S,
+						.done = connected,
+						.arg = &err},
 			 rig.net.now_ns) < 0)
 		return false;
 	srig_run(&rig, PAIR_S);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and streams between programs of one node. */
 #include "service/directory/service_id.h"
-#include "service/incoming/service_registry.h"
+#include "service/service_registry.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 

@@ -105,7 +105,7 @@ static bool disk_name(const char *path, char name[static DISK_NAME_CAP])
 	if (!disk.is_recording || strncmp(path, disk.dir, len) != 0 || path[len] != '/')
 		return false;
 	path += len + 1;
-	/* LMDB's readers and our lock are of the process, not of the disk. */
+	/* LMDB's readers and the store's lock are of the process, not of the disk. */
 	if (strstr(path, "lock") || strlen(path) >= DISK_NAME_CAP)
 		return false;
 	strcpy(name, path);

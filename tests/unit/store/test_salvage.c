@@ -48,7 +48,7 @@ static bool filled(const char *path)
 	batch = store_batch_new(store);
 	for (unsigned i = 0; i < PEER_CNT; i++) {
 		key_of(i, key);
-		store_batch_put(batch, STORE_PEERS, key, 32, &i, sizeof(i));
+		store_batch_put(batch, STORE_PEERS, store_key(key, 32), &i, sizeof(i));
 	}
 	for (unsigned i = 0; i < BLOB_CNT; i++) {
 		key_of(i, key);
@@ -74,7 +74,7 @@ static unsigned peer_cnt(struct store *store)
 		size_t len;
 
 		key_of(i, key);
-		cnt += store_get(snapshot, STORE_PEERS, key, 32, &value, &len) == 0 &&
+		cnt += store_get(snapshot, STORE_PEERS, store_key(key, 32), &value, &len) == 0 &&
 		       len == sizeof(i) && memcmp(value, &i, len) == 0;
 	}
 	store_snapshot_close(snapshot);
@@ -203,6 +203,8 @@ static void test_a_store_that_is_open_is_not_salvaged(void)
 static void test_a_backup_is_what_was_stored_when_it_was_made(void)
 {
 	char backup[SCRATCH_CAP + 16], path[SCRATCH_CAP + 64];
+	const struct store_restore_ask ask = {
+		.from = backup, .dir = dir, .extra_file = "node.key", .report = print_finding};
 	struct store_restore_result result;
 	struct store_batch *batch;
 	struct store *store;
@@ -216,14 +218,14 @@ static void test_a_backup_is_what_was_stored_when_it_was_made(void)
 	CHECK_EQ(store_backup(store, backup, "node.key"), -EEXIST);
 	batch = store_batch_new(store);
 	key_of(3, key);
-	store_batch_delete(batch, STORE_PEERS, key, 32);
+	store_batch_delete(batch, STORE_PEERS, store_key(key, 32));
 	store_batch_delete_blob(batch, key);
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);
-	CHECK_EQ(store_restore(backup, dir, "node.key", print_finding, NULL, &result), WEFT_EBUSY);
+	CHECK_EQ(store_restore(&ask, &result), WEFT_EBUSY);
 	store_close(store);
 	CHECK_EQ(unlink(path), 0);
-	CHECK_EQ(store_restore(backup, dir, "node.key", print_finding, NULL, &result), 0);
+	CHECK_EQ(store_restore(&ask, &result), 0);
 	CHECK_STR(result.aside, "db.old1");
 	CHECK_EQ(access(path, F_OK), 0);
 	CHECK_EQ(open_store(dir, &store), 0);
@@ -237,6 +239,7 @@ static void test_a_backup_is_what_was_stored_when_it_was_made(void)
 static void test_a_damaged_backup_leaves_what_is_stored(void)
 {
 	char backup[SCRATCH_CAP + 16], path[SCRATCH_CAP + 64];
+	const struct store_restore_ask ask = {.from = backup, .dir = dir, .report = print_finding};
 	struct store_restore_result result;
 	struct store *store;
 	int fd;
@@ -250,7 +253,7 @@ static void test_a_damaged_backup_leaves_what_is_stored(void)
 		  O_RDWR | O_CLOEXEC);
 	CHECK_EQ(pwrite(fd, "damage", 6, 300), 6);
 	close(fd);
-	CHECK_EQ(store_restore(backup, dir, NULL, print_finding, NULL, &result), WEFT_EDAMAGED);
+	CHECK_EQ(store_restore(&ask, &result), WEFT_EDAMAGED);
 	CHECK(result.is_of_backup);
 	CHECK(access(scratch_path(path, sizeof(path), dir, "restore"), F_OK) < 0);
 	CHECK_EQ(open_store(dir, &store), 0);

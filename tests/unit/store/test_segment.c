@@ -34,8 +34,8 @@ static void test_a_torn_tail_is_cut_at_open(void)
 	CHECK_EQ(file_len(fd, "segments/00000001.seg"), 768);
 	CHECK_EQ(store_segments_open(&s, fd, 1 << 20, 1, 384), 0);
 	CHECK_EQ(file_len(fd, "segments/00000001.seg"), 384);
-	CHECK_EQ(store_segment_read(s.dir_fd, &first, id, 0, back, 300), 0);
-	CHECK_EQ(store_segment_read(s.dir_fd, &second, id, 0, back, 300), WEFT_EDAMAGED);
+	CHECK_EQ(store_segment_read(s.dir_fd, &first, 0, back, 300), 0);
+	CHECK_EQ(store_segment_read(s.dir_fd, &second, 0, back, 300), WEFT_EDAMAGED);
 	store_segments_close(&s);
 	close(fd);
 	scratch_remove(dir);
@@ -64,8 +64,11 @@ static void test_a_shortened_segment_is_sealed(void)
 static void test_a_full_segment_is_sealed(void)
 {
 	static const uint8_t id[32] = {1}, data[300] = {2};
-	static const struct segment_place want[] = {
-		{1, 0, 300}, {1, 384, 300}, {2, 0, 300}, {2, 384, 300}, {3, 0, 300}};
+	static const struct segment_place want[] = {{id, 1, 0, 300},
+						    {id, 1, 384, 300},
+						    {id, 2, 0, 300},
+						    {id, 2, 384, 300},
+						    {id, 3, 0, 300}};
 	struct segments s;
 	char dir[SCRATCH_CAP];
 	int fd = open(scratch_make(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -77,7 +80,7 @@ static void test_a_full_segment_is_sealed(void)
 		CHECK_EQ(store_segments_append(&s, id, data, sizeof(data), &place), 0);
 		CHECK_EQ(place.segment, want[i].segment);
 		CHECK_EQ(place.off, want[i].off);
-		CHECK_EQ(store_segment_verify(s.dir_fd, &place, id), 0);
+		CHECK_EQ(store_segment_verify(s.dir_fd, &place), 0);
 	}
 	store_segments_undo(&s);
 	store_segments_trim(&s);
@@ -105,28 +108,28 @@ static void test_every_flipped_bit_is_noticed(void)
 		CHECK_EQ(pread(file, &byte, 1, bit / 8), 1);
 		byte ^= (uint8_t)(1 << bit % 8);
 		CHECK_EQ(pwrite(file, &byte, 1, bit / 8), 1);
-		CHECK_EQ(store_segment_read(s.dir_fd, &place, id, 0, back, 100), WEFT_EDAMAGED);
-		CHECK_EQ(store_segment_verify(s.dir_fd, &place, id), WEFT_EDAMAGED);
+		CHECK_EQ(store_segment_read(s.dir_fd, &place, 0, back, 100), WEFT_EDAMAGED);
+		CHECK_EQ(store_segment_verify(s.dir_fd, &place), WEFT_EDAMAGED);
 		byte ^= (uint8_t)(1 << bit % 8);
 		CHECK_EQ(pwrite(file, &byte, 1, bit / 8), 1);
 	}
-	CHECK_EQ(store_segment_verify(s.dir_fd, &place, id), 0);
+	CHECK_EQ(store_segment_verify(s.dir_fd, &place), 0);
 	place.segment = 9;
-	CHECK_EQ(store_segment_verify(s.dir_fd, &place, id), WEFT_EABSENT);
+	CHECK_EQ(store_segment_verify(s.dir_fd, &place), WEFT_EABSENT);
 	close(file);
 	store_segments_close(&s);
 	close(fd);
 	scratch_remove(dir);
 }
 
-static int count_sound(void *arg, const struct segment_place *place, const uint8_t id[32])
+static int count_sound(void *arg, const struct segment_place *place)
 {
 	struct {
 		int dir_fd;
 		unsigned cnt;
 	} *count = arg;
 
-	count->cnt += store_segment_verify(count->dir_fd, place, id) == 0;
+	count->cnt += store_segment_verify(count->dir_fd, place) == 0;
 	return 0;
 }
 

@@ -82,8 +82,8 @@ static bool rows_are_there(struct store *store, enum store_db db, size_t key_len
 		bool is_same;
 
 		memset(key, (int)i + 1, sizeof(key));
-		is_same =
-			store_get(snapshot, db, key, key_len, &value, &len) == 0 && len == want_len;
+		is_same = store_get(snapshot, db, store_key(key, key_len), &value, &len) == 0 &&
+			  len == want_len;
 		for (size_t k = 0; is_same && k < len; k++)
 			is_same = ((const uint8_t *)value)[k] == (uint8_t)(k + i);
 		cnt += is_same;

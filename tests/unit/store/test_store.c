@@ -55,7 +55,7 @@ static int put_one(struct store *store, enum store_db db, const void *key, size_
 	struct outcome outcome = {0, 1};
 	int err;
 
-	store_batch_put(batch, db, key, key_len, value, len);
+	store_batch_put(batch, db, store_key(key, key_len), value, len);
 	err = store_submit(store, batch, outcome_note, &outcome);
 	if (err < 0) {
 		store_batch_free(batch);
@@ -75,8 +75,8 @@ static bool has_text(struct store *store, enum store_db db, const void *key, siz
 
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return false;
-	has = store_get(snapshot, db, key, key_len, &value, &len) == 0 && len == strlen(want) &&
-	      memcmp(value, want, len) == 0;
+	has = store_get(snapshot, db, store_key(key, key_len), &value, &len) == 0 &&
+	      len == strlen(want) && memcmp(value, want, len) == 0;
 	store_snapshot_close(snapshot);
 	return has;
 }
@@ -116,7 +116,7 @@ static void test_close_commits_what_was_submitted(void)
 		struct outcome outcome = {0, 1};
 
 		key_of((unsigned)is_inline, key);
-		store_batch_put(batch, STORE_PEERS, key, 32, "late", 4);
+		store_batch_put(batch, STORE_PEERS, store_key(key, 32), "late", 4);
 		CHECK_EQ(store_submit(store, batch, outcome_note, &outcome), 0);
 		store_close(store);
 		CHECK_EQ(outcome.cnt, 0);
@@ -141,7 +141,7 @@ static void test_crash_loses_what_was_not_reaped(void)
 	CHECK_EQ(put_one(store, STORE_PEERS, key, 32, "kept", 4), 0);
 	batch = store_batch_new(store);
 	key_of(2, key);
-	store_batch_put(batch, STORE_PEERS, key, 32, "lost", 4);
+	store_batch_put(batch, STORE_PEERS, store_key(key, 32), "lost", 4);
 	store_batch_put_blob(batch, key, blob, sizeof(blob));
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_crash(store);
@@ -245,7 +245,7 @@ static void test_one_batch_more_than_the_cap_is_refused(void)
 		CHECK_EQ(store_open(&config, &store), 0);
 		for (unsigned i = 0; i < 5; i++) {
 			batch = store_batch_new(store);
-			store_batch_put(batch, STORE_META, "k", 1, "v", 1);
+			store_batch_put(batch, STORE_META, store_key("k", 1), "v", 1);
 			CHECK_EQ(store_submit(store, batch, outcome_note, &outcome), 0);
 		}
 		batch = store_batch_new(store);
@@ -265,11 +265,11 @@ static void test_ops_apply_in_the_order_of_asking(void)
 	struct store *store = store_of(scratch_make(dir), true);
 	struct store_batch *batch = store_batch_new(store);
 
-	store_batch_put(batch, STORE_META, "a", 1, "1", 1);
-	store_batch_delete(batch, STORE_META, "a", 1);
-	store_batch_put(batch, STORE_META, "b", 1, "1", 1);
-	store_batch_put(batch, STORE_META, "b", 1, "2", 1);
-	store_batch_delete(batch, STORE_META, "never there", 11);
+	store_batch_put(batch, STORE_META, store_key("a", 1), "1", 1);
+	store_batch_delete(batch, STORE_META, store_key("a", 1));
+	store_batch_put(batch, STORE_META, store_key("b", 1), "1", 1);
+	store_batch_put(batch, STORE_META, store_key("b", 1), "2", 1);
+	store_batch_delete(batch, STORE_META, store_key("never there", 11));
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	CHECK_EQ(store_reap(store), 1);
 	CHECK(!has_text(store, STORE_META, "a", 1, "1"));
@@ -384,21 +384,28 @@ static void test_the_same_blob_is_stored_once(void)
 
 struct walk {
 	unsigned cnt;
-	unsigned stop_at;
-	uint8_t last[32];
-	bool in_order;
+	bool is_in_order;
 };
 
-static bool walk_item(void *arg, const struct store_item *item)
+/* Walks from a key on and stops after stop_at rows; 0: at the end. */
+static struct walk walk_of(struct store_iter iter, unsigned stop_at)
 {
-	struct walk *walk = arg;
+	struct walk walk = {.is_in_order = true};
+	struct store_item item;
+	uint8_t last[32];
 
-	walk->in_order &= walk->cnt == 0 || memcmp(walk->last, item->key, 32) < 0;
-	memcpy(walk->last, item->key, 32);
-	return ++walk->cnt != walk->stop_at;
+	while (store_iter_next(&iter, &item)) {
+		walk.is_in_order &= walk.cnt == 0 || memcmp(last, item.key, 32) < 0;
+		memcpy(last, item.key, 32);
+		if (++walk.cnt == stop_at)
+			break;
+	}
+	if (store_iter_end(&iter) < 0)
+		walk.cnt = UINT32_MAX;
+	return walk;
 }
 
-static void test_each_walks_in_key_order_from_a_key(void)
+static void test_iter_walks_in_key_order_from_a_key(void)
 {
 	char dir[SCRATCH_CAP];
 	struct store *store = store_of(scratch_make(dir), true);
@@ -408,29 +415,23 @@ static void test_each_walks_in_key_order_from_a_key(void)
 
 	for (unsigned i = 0; i < 100; i++) {
 		key_of(i * 37 % 100, key);
-		store_batch_put(batch, STORE_PEERS, key, 32, "v", 1);
+		store_batch_put(batch, STORE_PEERS, store_key(key, 32), "v", 1);
 	}
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);
 	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
 	key_of(90, key);
 	for (int from = 0; from < 2; from++) {
-		struct walk walk = {.in_order = true};
+		struct walk walk = walk_of(
+			store_iter(snapshot, STORE_PEERS, from ? store_key(key, 32) : STORE_ALL),
+			0);
 
-		CHECK_EQ(store_each(snapshot, STORE_PEERS, from ? key : NULL, from ? 32 : 0,
-				    walk_item, &walk),
-			 0);
-		CHECK(walk.in_order);
+		CHECK(walk.is_in_order);
 		CHECK_EQ(walk.cnt, from ? 10 : 100);
 	}
-	struct walk stopped = {.stop_at = 3, .in_order = true};
-
-	CHECK_EQ(store_each(snapshot, STORE_PEERS, NULL, 0, walk_item, &stopped), 0);
-	CHECK_EQ(stopped.cnt, 3);
-	struct walk none = {0};
-
-	CHECK_EQ(store_each(snapshot, STORE_GETS, NULL, 0, walk_item, &none), 0);
-	CHECK_EQ(none.cnt, 0);
+	CHECK_EQ(walk_of(store_iter(snapshot, STORE_PEERS, STORE_ALL), 3).cnt, 3);
+	CHECK_EQ(walk_of(store_iter_fresh(store, STORE_PEERS, STORE_ALL), 0).cnt, 100);
+	CHECK_EQ(walk_of(store_iter(snapshot, STORE_GETS, STORE_ALL), 0).cnt, 0);
 	store_snapshot_close(snapshot);
 	store_close(store);
 	scratch_remove(dir);
@@ -447,8 +448,8 @@ static void test_a_snapshot_does_not_see_later_commits(void)
 	CHECK_EQ(store_snapshot_open(store, &before), 0);
 	CHECK_EQ(put_one(store, STORE_META, "k", 1, "v", 1), 0);
 	CHECK_EQ(store_snapshot_open(store, &after), 0);
-	CHECK_EQ(store_get(before, STORE_META, "k", 1, &value, &len), WEFT_EABSENT);
-	CHECK_EQ(store_get(after, STORE_META, "k", 1, &value, &len), 0);
+	CHECK_EQ(store_get(before, STORE_META, store_key("k", 1), &value, &len), WEFT_EABSENT);
+	CHECK_EQ(store_get(after, STORE_META, store_key("k", 1), &value, &len), 0);
 	store_snapshot_close(before);
 	store_snapshot_close(after);
 	store_close(store);
@@ -494,8 +495,9 @@ static void *reader_main(void *arg)
 
 		if (store_snapshot_open(store, &snapshot) < 0)
 			return (void *)-1L;
-		if (store_get(snapshot, STORE_META, "a", 1, &a, &len) == 0 &&
-		    (store_get(snapshot, STORE_META, "b", 1, &b, &len) < 0 || memcmp(a, b, 4) != 0))
+		if (store_get(snapshot, STORE_META, store_key("a", 1), &a, &len) == 0 &&
+		    (store_get(snapshot, STORE_META, store_key("b", 1), &b, &len) < 0 ||
+		     memcmp(a, b, 4) != 0))
 			bad_cnt++;
 		store_snapshot_close(snapshot);
 	}
@@ -515,8 +517,8 @@ static void test_readers_of_other_threads_see_whole_batches(void)
 	for (uint32_t i = 0; i < 200; i++) {
 		struct store_batch *batch = store_batch_new(store);
 
-		store_batch_put(batch, STORE_META, "a", 1, &i, sizeof(i));
-		store_batch_put(batch, STORE_META, "b", 1, &i, sizeof(i));
+		store_batch_put(batch, STORE_META, store_key("a", 1), &i, sizeof(i));
+		store_batch_put(batch, STORE_META, store_key("b", 1), &i, sizeof(i));
 		CHECK_EQ(store_submit(store, batch, outcome_note, &outcome), 0);
 		if (i % 10 == 0)
 			store_flush(store);
@@ -540,7 +542,7 @@ static void test_waiting_batches_share_a_commit(void)
 	for (uint32_t i = 0; i < 100; i++) {
 		struct store_batch *batch = store_batch_new(store);
 
-		store_batch_put(batch, STORE_META, &i, sizeof(i), "v", 1);
+		store_batch_put(batch, STORE_META, store_key(&i, sizeof(i)), "v", 1);
 		CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	}
 	CHECK_EQ(store_reap(store), 100);
@@ -581,7 +583,7 @@ static void test_the_map_grows_and_the_full_one_still_deletes(void)
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct store_batch *batch = store_batch_new(store);
 
-		store_batch_delete(batch, STORE_META, &i, sizeof(i));
+		store_batch_delete(batch, STORE_META, store_key(&i, sizeof(i)));
 		CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 		store_flush(store);
 	}
@@ -615,7 +617,8 @@ static void test_a_failed_batch_fails_alone(void)
 
 		key_of(i, id);
 		store_batch_put_blob(batch, id, value, 100);
-		store_batch_put(batch, STORE_PEERS, id, 32, value, i == 1 ? sizeof(value) : 5);
+		store_batch_put(batch, STORE_PEERS, store_key(id, 32), value,
+				i == 1 ? sizeof(value) : 5);
 		CHECK_EQ(store_submit(store, batch, outcome_note, &outcomes[i]), 0);
 	}
 	CHECK_EQ(store_reap(store), 3);
@@ -640,7 +643,7 @@ static void test_frozen_store_tells_and_keeps_nothing(void)
 	for (int i = 0; i < 2; i++) { /* one waits, one comes later */
 		struct store_batch *batch = store_batch_new(store);
 
-		store_batch_put(batch, STORE_META, "k", 1, "v", 1);
+		store_batch_put(batch, STORE_META, store_key("k", 1), "v", 1);
 		CHECK_EQ(store_submit(store, batch, outcome_note, &outcomes[i]), 0);
 		store_freeze(store);
 	}
@@ -673,7 +676,7 @@ int main(void)
 	RUN(test_blobs_survive_in_any_size);
 	RUN(test_a_whole_blob_is_loaded_up_to_a_length);
 	RUN(test_the_same_blob_is_stored_once);
-	RUN(test_each_walks_in_key_order_from_a_key);
+	RUN(test_iter_walks_in_key_order_from_a_key);
 	RUN(test_a_snapshot_does_not_see_later_commits);
 	RUN(test_one_snapshot_more_than_the_cap_is_refused);
 	RUN(test_readers_of_other_threads_see_whole_batches);

@@ -47,7 +47,7 @@ static struct store *filled_store(const char *dir)
 		id_of(i, id);
 		memset(blob, (int)i, sizeof(blob));
 		store_batch_put_blob(batch, id, blob, sizeof(blob));
-		store_batch_put(batch, STORE_SHARES, id, 32, "share", 5);
+		store_batch_put(batch, STORE_SHARES, store_key(id, 32), "share", 5);
 		if (store_submit(store, batch, NULL, NULL) < 0)
 			return NULL;
 		store_flush(store);
@@ -346,21 +346,21 @@ static void test_compact_keeps_a_segment_it_cannot_read(void)
 
 /* --- schema --- */
 
-static int step_from_7(struct env *env, MDB_txn *txn)
+static int step_from_7(MDB_txn *txn)
 {
-	return store_env_put(env, txn, STORE_META, "stepped", 7, "7", 1);
+	return store_env_put(txn, STORE_META, store_key("stepped", 7), "7", 1);
 }
 
-static int step_from_8(struct env *env, MDB_txn *txn)
+static int step_from_8(MDB_txn *txn)
 {
-	int err = store_env_delete(env, txn, STORE_META, "stepped", 7);
+	int err = store_env_delete(txn, STORE_META, store_key("stepped", 7));
 
-	return err < 0 ? err : store_env_put(env, txn, STORE_META, "stepped", 7, "78", 2);
+	return err < 0 ? err : store_env_put(txn, STORE_META, store_key("stepped", 7), "78", 2);
 }
 
-static int step_fails(struct env *env, MDB_txn *txn)
+static int step_fails(MDB_txn *txn)
 {
-	int err = store_env_delete(env, txn, STORE_META, "stepped", 7);
+	int err = store_env_delete(txn, STORE_META, store_key("stepped", 7));
 
 	return err < 0 ? err : -EIO;
 }
@@ -390,7 +390,7 @@ static bool stepped_is(struct env *env, const char *want)
 
 	if (mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn) != 0)
 		return false;
-	is = store_env_get(env, txn, STORE_META, "stepped", 7, &value, &len) == 0
+	is = store_env_get(txn, STORE_META, store_key("stepped", 7), &value, &len) == 0
 		     ? len == strlen(want) && memcmp(value, want, len) == 0
 		     : *want == '\0';
 	mdb_txn_abort(txn);
@@ -467,7 +467,7 @@ static int peer_put(struct store *store)
 	const uint8_t key[32] = {1};
 	int err = 1;
 
-	store_batch_put(batch, STORE_PEERS, key, sizeof(key), "peer", 4);
+	store_batch_put(batch, STORE_PEERS, store_key(key, sizeof(key)), "peer", 4);
 	if (store_submit(store, batch, batch_done, &err) < 0)
 		return -EBUSY;
 	store_flush(store);
@@ -502,29 +502,21 @@ static bool put_short_key(const char *dir, enum store_db db)
 	if (env_open_as(dir, STORE_SCHEMA_VERSION, NULL, 0, &env) < 0)
 		return false;
 	ok = mdb_txn_begin(env.lmdb, NULL, 0, &txn) == 0 &&
-	     store_env_put(&env, txn, db, "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
+	     store_env_put(txn, db, store_key("short", 5), "row", 3) == 0 &&
+	     mdb_txn_commit(txn) == 0;
 	store_env_close(&env);
 	return ok;
 }
 
-static bool count_row(void *arg, const struct store_item *item)
-{
-	(void)item;
-	++*(unsigned *)arg;
-	return true;
-}
-
 static unsigned row_cnt(struct store *store, enum store_db db)
 {
-	struct store_snapshot *snapshot;
+	struct store_iter iter = store_iter_fresh(store, db, STORE_ALL);
+	struct store_item item;
 	unsigned cnt = 0;
 
-	if (store_snapshot_open(store, &snapshot) < 0)
-		return UINT32_MAX;
-	if (store_each(snapshot, db, NULL, 0, count_row, &cnt) < 0)
-		cnt = UINT32_MAX;
-	store_snapshot_close(snapshot);
-	return cnt;
+	while (store_iter_next(&iter, &item))
+		cnt++;
+	return store_iter_end(&iter) < 0 ? UINT32_MAX : cnt;
 }
 
 static void test_a_key_of_another_length_is_passed_over_and_found(void)
@@ -586,7 +578,7 @@ static void test_damage_that_kills_the_reader_is_a_finding(void)
 	batch = store_batch_new(store);
 	for (unsigned i = 0; i < 200; i++) {
 		id_of(i, key);
-		store_batch_put(batch, STORE_PEERS, key, sizeof(key), "a peer", 6);
+		store_batch_put(batch, STORE_PEERS, store_key(key, sizeof(key)), "a peer", 6);
 	}
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);

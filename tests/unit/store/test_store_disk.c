@@ -99,7 +99,7 @@ static int64_t row_version(struct store_snapshot *snapshot, unsigned db, unsigne
 	int err;
 
 	key_of(db, row, key);
-	err = store_get(snapshot, row_dbs[db], key, sizeof(key), &found, &len);
+	err = store_get(snapshot, row_dbs[db], store_key(key, sizeof(key)), &found, &len);
 	if (err == WEFT_EABSENT)
 		return 0;
 	if (err < 0)
@@ -221,12 +221,12 @@ static void op_add(struct store_batch *batch, struct state *state)
 	case 1:
 	case 2:
 		state->rows[db][row] = version;
-		store_batch_put(batch, row_dbs[db], key, sizeof(key), value,
+		store_batch_put(batch, row_dbs[db], store_key(key, sizeof(key)), value,
 				value_of(db, row, version, value));
 		break;
 	case 3:
 		state->rows[db][row] = 0;
-		store_batch_delete(batch, row_dbs[db], key, sizeof(key));
+		store_batch_delete(batch, row_dbs[db], store_key(key, sizeof(key)));
 		break;
 	case 4:
 		state->blobs[blob] = true;

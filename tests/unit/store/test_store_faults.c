@@ -82,9 +82,9 @@ static void work(const char *dir, bool is_inline, struct ledger *ledger)
 
 		id_of(i, id);
 		blob_of(i, blob);
-		store_batch_put(batch, STORE_PEERS, id, 32, blob, 100);
+		store_batch_put(batch, STORE_PEERS, store_key(id, 32), blob, 100);
 		store_batch_put_blob(batch, id, blob, BLOB_LEN);
-		store_batch_put(batch, STORE_OUTBOARDS, id, 32, blob, 50);
+		store_batch_put(batch, STORE_OUTBOARDS, store_key(id, 32), blob, 50);
 		submit(store, batch, &ledger->outcome[i]);
 		if (i % 3 == 0)
 			store_flush(store);
@@ -94,9 +94,9 @@ static void work(const char *dir, bool is_inline, struct ledger *ledger)
 		struct store_batch *batch = store_batch_new(store);
 
 		id_of(i, id);
-		store_batch_delete(batch, STORE_PEERS, id, 32);
+		store_batch_delete(batch, STORE_PEERS, store_key(id, 32));
 		store_batch_delete_blob(batch, id);
-		store_batch_delete(batch, STORE_OUTBOARDS, id, 32);
+		store_batch_delete(batch, STORE_OUTBOARDS, store_key(id, 32));
 		submit(store, batch, &ledger->dropped[i]);
 	}
 	store_flush(store);
@@ -114,9 +114,9 @@ static int parts_of(struct store *store, struct store_snapshot *snapshot, unsign
 
 	id_of(i, id);
 	blob_of(i, blob);
-	if (store_get(snapshot, STORE_PEERS, id, 32, &value, &len) == 0)
+	if (store_get(snapshot, STORE_PEERS, store_key(id, 32), &value, &len) == 0)
 		cnt += len == 100 && memcmp(value, blob, 100) == 0 ? 1 : -10;
-	if (store_get(snapshot, STORE_OUTBOARDS, id, 32, &value, &len) == 0)
+	if (store_get(snapshot, STORE_OUTBOARDS, store_key(id, 32), &value, &len) == 0)
 		cnt += len == 50 && memcmp(value, blob, 50) == 0 ? 1 : -10;
 	err = store_blob_read(store, id, 0, back, BLOB_LEN);
 	if (err != WEFT_EABSENT)

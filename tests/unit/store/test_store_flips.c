@@ -106,7 +106,8 @@ static bool rows_put(struct store *store, enum store_db db)
 	struct store_batch *batch = store_batch_new(store);
 
 	for (unsigned i = 0; i < ROW_CNT; i++)
-		store_batch_put(batch, db, key, key_of(db, i, key), value, value_of(db, i, value));
+		store_batch_put(batch, db, store_key(key, key_of(db, i, key)), value,
+				value_of(db, i, value));
 	return batch_apply(store, batch);
 }
 
@@ -117,7 +118,7 @@ static bool rows_thin(struct store *store, enum store_db db)
 
 	for (unsigned i = 0; i < ROW_CNT; i++)
 		if (was_deleted(i))
-			store_batch_delete(batch, db, key, key_of(db, i, key));
+			store_batch_delete(batch, db, store_key(key, key_of(db, i, key)));
 	return batch_apply(store, batch);
 }
 
@@ -163,20 +164,13 @@ static enum outcome row_read(struct store_snapshot *snapshot, enum store_db db, 
 	uint8_t key[64], want[VALUE_CAP];
 	size_t len, want_len = value_of(db, i, want);
 	const void *value;
-	int err = store_get(snapshot, db, key, key_of(db, i, key), &value, &len);
+	int err = store_get(snapshot, db, store_key(key, key_of(db, i, key)), &value, &len);
 
 	if (was_deleted(i))
 		return err == WEFT_EABSENT ? RIGHT : outcome_of(err);
 	if (err < 0)
 		return outcome_of(err);
 	return len == want_len && memcmp(value, want, len) == 0 ? RIGHT : SILENT;
-}
-
-static bool row_count(void *arg, const struct store_item *item)
-{
-	(void)item;
-	++*(unsigned *)arg;
-	return true;
 }
 
 static enum outcome rows_read(struct store *store, unsigned extra_cnt)
@@ -188,8 +182,13 @@ static enum outcome rows_read(struct store *store, unsigned extra_cnt)
 		return SILENT;
 	for (unsigned d = 0; d < ROW_DB_CNT; d++) {
 		unsigned cnt = 0, want = row_dbs[d] == STORE_META ? 2 : 0;
-		int err = store_each(snapshot, row_dbs[d], NULL, 0, row_count, &cnt);
+		struct store_iter iter = store_iter(snapshot, row_dbs[d], STORE_ALL);
+		struct store_item item;
+		int err;
 
+		while (store_iter_next(&iter, &item))
+			cnt++;
+		err = store_iter_end(&iter);
 		for (unsigned i = 0; i < ROW_CNT; i++) {
 			outcome = worse(outcome, row_read(snapshot, row_dbs[d], i));
 			want += !was_deleted(i);
@@ -238,7 +237,7 @@ static enum outcome row_add(struct store *store, unsigned n)
 
 	memset(key, 0xee, sizeof(key));
 	key[31] = (uint8_t)n;
-	store_batch_put(batch, STORE_PATHS, key, sizeof(key), value,
+	store_batch_put(batch, STORE_PATHS, store_key(key, sizeof(key)), value,
 			value_of(STORE_PATHS, 19, value));
 	blob_id(100 + n, id);
 	store_batch_put_blob(batch, id, value, 700);
@@ -418,9 +417,9 @@ static bool change_randomly(struct store *store)
 		if (db == STORE_BLOBS)
 			store_batch_put_blob(batch, key, value, random_next() % 300);
 		else if (random_next() % 5 < 2)
-			store_batch_delete(batch, db, key, key_len);
+			store_batch_delete(batch, db, store_key(key, key_len));
 		else
-			store_batch_put(batch, db, key, key_len, value,
+			store_batch_put(batch, db, store_key(key, key_len), value,
 					random_next() % 9 ? random_next() % 400
 							  : random_next() % VALUE_CAP);
 	}

@@ -6,6 +6,7 @@
 #include "worker/stream_relay.h"
 
 #include "base/fair/load.h"
+#include "mesh/mesh_state.h"
 #include "worker/stream_inlet.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
@@ -38,8 +39,7 @@ static void bench_init(void)
 	peer_seam = mesh_stream_seam_of(rig.nodes[0].mesh);
 	host.ops = mesh_stream_seam_of(rig.nodes[2].mesh).ops;
 	check_failed |=
-		worker_stream_queue_init(&to_worker, -1) < 0 ||
-		worker_stream_queue_init(&to_home, -1) < 0 ||
+		worker_stream_relay_queues(&to_worker, -1, &to_home, -1) < 0 ||
 		worker_stream_relay_open(&relay, mesh_stream_seam_of(rig.nodes[1].mesh), STREAM_CAP,
 					 &to_worker, &to_home) < 0 ||
 		worker_stream_inlet_open(&inlet, rig.nodes[2].mesh, STREAM_CAP, &to_worker,
@@ -298,8 +298,8 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	bench_init();
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	run();
-	CHECK_EQ(relay.messages_len, sizeof(struct stream_message)); /* of its end */
-	relay.messages_len_max = 8 * sizeof(struct stream_message);  /* one peer may have half */
+	CHECK_EQ(relay.messages_len, RELAY_MESSAGE_LEN); /* of its end */
+	relay.messages_len_max = 8 * RELAY_MESSAGE_LEN;	 /* one peer may have half */
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S); /* home does not read */
@@ -333,7 +333,7 @@ static void load_make(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	if (arena_open(&load_arena, load_footprint(LOAD_LINE_CNT)) < 0 ||
+	if (arena_open(&load_arena, ARENA_GROWS) < 0 ||
 	    load_init(&load, &load_arena, LOAD_LINE_CNT, secret) < 0)
 		abort();
 	relay.load = &load;
@@ -361,15 +361,14 @@ static void test_one_peer_leaves_room_for_others(void)
 	bench_init();
 	mesh_config_defaults(&config);
 	rig_add(&rig, 3, &config, NULL, RIG_WALL_S);
-	relay.messages_len_max = 12 * sizeof(struct stream_message);
+	relay.messages_len_max = 12 * RELAY_MESSAGE_LEN;
 	load_make();
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(relay.messages_len,
-		 6 * sizeof(struct stream_message)); /* opened, ended, 4 frames */
+	CHECK_EQ(relay.messages_len, 6 * RELAY_MESSAGE_LEN); /* opened, ended, 4 frames */
 	CHECK_EQ(user.ended_cnt, 0);
 	CHECK_EQ(open_call(&second, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
@@ -383,7 +382,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(other.ended_cnt, 0);
 	CHECK_EQ(relay.accounts.used_cnt, 3); /* of two peers and their network */
-	CHECK_EQ(relay.messages_len, 9 * sizeof(struct stream_message));
+	CHECK_EQ(relay.messages_len, 9 * RELAY_MESSAGE_LEN);
 	/* One more would leave less than it holds. */
 	CHECK_EQ(stream_user_say(&other, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
@@ -394,7 +393,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	relay.load = NULL;
 	run();
 	CHECK_EQ(host.cnt, 2);
-	CHECK_EQ(relay.messages_len, sizeof(struct stream_message)); /* of the end of the first */
+	CHECK_EQ(relay.messages_len, RELAY_MESSAGE_LEN); /* of the end of the first */
 	CHECK_EQ(relay.accounts.used_cnt, 2);
 	bench_fini();
 }
@@ -407,7 +406,7 @@ static void test_the_keys_of_one_network_leave_a_quarter_to_others(void)
 
 	bench_init();
 	mesh_config_defaults(&config);
-	relay.messages_len_max = 20 * sizeof(struct stream_message);
+	relay.messages_len_max = 20 * RELAY_MESSAGE_LEN;
 	for (unsigned i = 0; i < 4; i++) {
 		if (i > 0)
 			rig_add(&rig, 2 + i, &config, NULL, RIG_WALL_S);
@@ -422,7 +421,7 @@ static void test_the_keys_of_one_network_leave_a_quarter_to_others(void)
 		pair_net_run(&rig.net, PAIR_S);
 	}
 	/* Opened, ended, a call and a piece each. With it the last would leave as much as it holds. */
-	CHECK_EQ(relay.messages_len, 15 * sizeof(struct stream_message));
+	CHECK_EQ(relay.messages_len, 15 * RELAY_MESSAGE_LEN);
 	CHECK_EQ(users[3].end.code, MESH_CODE_BUSY);
 	CHECK_EQ(users[0].ended_cnt + users[1].ended_cnt + users[2].ended_cnt, 0);
 	run();
@@ -633,6 +632,7 @@ static void test_requests_beyond_homes_limit_are_refused(void)
 	struct rig_ask asks[HOME_CAP + 1];
 
 	request_bench_init();
+	rig.nodes[2].mesh->slots.pools[MESH_POOL_INCOMING].config.cap_cnt = HOME_CAP;
 	for (unsigned i = 0; i <= HOME_CAP; i++) {
 		CHECK_EQ(rig_ask(&rig, &asks[i], 0, 1, MESH_FIND_NODE, "x", 1), 0);
 		run();
@@ -651,26 +651,62 @@ static void test_requests_beyond_homes_limit_are_refused(void)
 	request_bench_fini();
 }
 
-static void test_lane_keeps_order_when_its_ring_is_full(void)
+static void check_say(void *object, const void *bytes, size_t len)
 {
-	struct stream_queue queue;
-	struct stream_message *message;
-	pool_handle next = 1;
+	struct stream_say *say = *(struct stream_say *const *)bytes;
+	pool_handle *next = object;
 
-	CHECK_EQ(worker_stream_queue_init(&queue, -1), 0);
-	for (pool_handle i = 1; i <= 10000; i++)
-		worker_stream_queue_post(&queue, worker_stream_message_new(STREAM_FINISHED, i, 0));
+	CHECK_EQ(len, sizeof(say));
+	CHECK_EQ(say->stream, ++*next);
+	free(say);
+}
+
+static void test_queue_keeps_order_when_it_is_full(void)
+{
+	const struct stream_queue_params params = {
+		.message_cnt = 64, .len = 1 << 20, .fd = -1, .on_say = check_say};
+	const struct mailbox_message turn = {.run = worker_relay_turn};
+	struct stream_queue queue;
+	pool_handle next = 0;
+
+	CHECK_EQ(worker_stream_queue_init(&queue, &params), 0);
+	for (pool_handle i = 1; i <= 1000; i++) {
+		struct stream_say *say = calloc(1, sizeof(*say));
+
+		say->stream = i;
+		worker_stream_queue_post_say(&queue, say);
+	}
+	CHECK(!worker_stream_queue_post(&queue, &turn));
 	for (bool has_more = true; has_more;) {
 		has_more = worker_stream_queue_flush(&queue);
-		while ((message = worker_stream_queue_take(&queue))) {
-			CHECK_EQ(message->stream, next);
-			next++;
-			free(message);
-		}
+		while (mailbox_run(&queue.mailbox, (void *[]){&next}))
+			;
 	}
-	CHECK_EQ(next, 10001);
-	CHECK(!worker_stream_queue_take(&queue));
+	CHECK_EQ(next, 1000);
 	worker_stream_queue_fini(&queue);
+}
+
+static void count_gone(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void test_tails_of_unread_frames_come_back(void)
+{
+	const struct stream_queue_params params = {
+		.message_cnt = 4, .len = 1 << 20, .fd = -1, .on_say = check_say};
+	struct stream_queue queue;
+	unsigned gone_cnt = 0;
+
+	CHECK_EQ(worker_stream_queue_init(&queue, &params), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		struct stream_say *say = calloc(1, sizeof(*say));
+
+		say->tail = (struct transport_span){(const uint8_t *)"x", 1, count_gone, &gone_cnt};
+		worker_stream_queue_post_say(&queue, say);
+	}
+	worker_stream_queue_fini(&queue);
+	CHECK_EQ(gone_cnt, 6);
 }
 
 int main(void)
@@ -695,6 +731,7 @@ int main(void)
 	RUN(test_home_hears_that_the_asker_left);
 	RUN(test_answer_after_the_asker_left_is_taken_from_nobody);
 	RUN(test_requests_beyond_homes_limit_are_refused);
-	RUN(test_lane_keeps_order_when_its_ring_is_full);
+	RUN(test_queue_keeps_order_when_it_is_full);
+	RUN(test_tails_of_unread_frames_come_back);
 	return check_done();
 }

@@ -10,16 +10,19 @@
 #include "api/methods.h"
 
 struct files_check {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 };
 
-static json_t *json_of_files(const struct blobs_files *files)
+static struct api_files_check files_row(const struct blobs_files *files)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "files", api_json_uint(files->total_cnt),
-			 "files_done", api_json_uint(files->file_cnt), "bytes_done",
-			 api_json_uint(files->byte_cnt), "files_bad", api_json_uint(files->bad_cnt),
-			 "files_passed", api_json_uint(files->passed_cnt));
+	return (struct api_files_check){
+		.files = api_uint(files->total_cnt),
+		.files_done = api_uint(files->file_cnt),
+		.bytes_done = api_uint(files->byte_cnt),
+		.files_bad = api_uint(files->bad_cnt),
+		.files_passed = api_uint(files->passed_cnt),
+	};
 }
 
 static const char *outcome_of(const struct blobs_file_finding *finding)
@@ -36,30 +39,31 @@ static void check_found(void *arg, const struct blobs_file_finding *finding)
 {
 	const struct files_check *check = arg;
 
-	control_reply_more(check->call,
-			   json_pack("{s:{s:s, s:b, s:s}}", "finding", "path", finding->path, "bad",
-				     finding->is_bad, "why", outcome_of(finding)));
+	api_reply_more(check->call, check_files,
+		       .finding = &(struct api_file_finding){finding->path, finding->is_bad,
+							     outcome_of(finding)});
 }
 
 static void check_progress(void *arg, const struct blobs_files *files)
 {
+	const struct api_files_check row = files_row(files);
 	const struct files_check *check = arg;
 
-	control_reply_more(check->call, json_pack("{s:o}", "progress", json_of_files(files)));
+	api_reply_more(check->call, check_files, .progress = &row);
 }
 
 static void check_done(void *arg, int err, const struct blobs_files *files)
 {
+	const struct api_files_check result = files_row(files);
 	struct files_check *check = arg;
 
-	control_on_gone(check->call, NULL, NULL);
 	if (err < 0)
 		control_fail(check->call, err, "files", weft_err_text(err),
 			     err == -ENOMEM ? "free some memory and try again"
 					    : "run weft store check: their records cannot be read");
 	else
-		control_reply(check->call, json_pack("{s:o}", "result", json_of_files(files)));
-	check->node->files_check = NULL;
+		api_reply(check->call, check_files, .result = &result);
+	check->api->files_check = NULL;
 	free(check);
 }
 
@@ -67,24 +71,23 @@ static void check_caller_left(void *arg)
 {
 	struct files_check *check = arg;
 
-	blobs_check_files_cancel(check->node->home.content);
-	check->node->files_check = NULL;
+	blobs_check_files_cancel(check->api->home->content);
+	check->api->files_check = NULL;
 	free(check);
 }
 
-void api_check_files(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_check_files(struct api *api, struct control_call *call,
+		     const struct api_check_files_in *in, uint64_t now_ns)
 {
 	struct files_check *check = calloc(1, sizeof(*check));
 	const struct blobs_files_ask ask = {check_found, check_progress, check_done, check};
-	struct node *node = ctx;
 	int err = -ENOMEM;
 
-	(void)parameters;
+	(void)in;
 	if (check) {
-		check->node = node;
+		check->api = api;
 		check->call = call;
-		err = blobs_check_files(node->home.content, &ask, now_ns);
+		err = blobs_check_files(api->home->content, &ask, now_ns);
 	}
 	if (err < 0) {
 		control_fail(call, err, "files", weft_err_text(err),
@@ -93,14 +96,14 @@ void api_check_files(void *ctx, struct control_call *call, const json_t *paramet
 		free(check);
 		return;
 	}
-	node->files_check = check;
+	api->files_check = check;
 	control_on_gone(call, check_caller_left, check);
 }
 
-void api_files_check_forget(struct node *node)
+void api_files_check_forget(struct api *api)
 {
-	if (node->files_check)
-		blobs_check_files_cancel(node->home.content);
-	free(node->files_check);
-	node->files_check = NULL;
+	if (api->files_check)
+		blobs_check_files_cancel(api->home->content);
+	free(api->files_check);
+	api->files_check = NULL;
 }

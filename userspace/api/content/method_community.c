@@ -9,18 +9,17 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "community/community.h"
 #include "method_community.h"
-#include "node/sharing/sharing_state.h"
 
 #define TOKEN_LIFE_S	     (30 * 86400)
 #define NAME_FROM_ID_LETTERS 12 /* of a community that is joined without a name */
 
-struct communities *api_communities(struct node *node, struct control_call *call)
+struct communities *api_communities(struct api *api, struct control_call *call)
 {
-	if (node->sharing)
-		return node->sharing->communities;
+	if (api->follows)
+		return api->communities;
 	control_fail(call, WEFT_EREFUSED, "communities", "they are switched off",
 		     "set sharing.enabled = yes in weft.conf and start weftd again");
 	return NULL;
@@ -36,75 +35,54 @@ bool api_community_find(struct communities *communities, struct control_call *ca
 	return false;
 }
 
-/* --- as JSON --- */
+/* --- rows --- */
 
-static json_t *json_community(const struct node *node, const struct community_info *info)
+static struct api_community community_row(struct api_blocks *blocks, const struct api *api,
+					  const struct community_info *info)
 {
-	json_t *json = json_pack(
-		"{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "community_id",
-		api_json_id(info->id), "key", api_json_id(info->key), "name", info->name, "strict",
-		info->is_strict, "ours", info->is_ours, "joined_s", api_json_uint(info->joined_s),
-		"members", api_json_uint(info->member_cnt), "shares",
-		api_json_uint(info->share_cnt), "partners", api_json_uint(info->partner_cnt),
-		"epoch", api_json_uint(info->epoch), "key_epoch", api_json_uint(info->key_epoch),
-		"expelled", (json_int_t)info->expelled_cnt);
-
-	if (info->token_expires_s)
-		json_object_set_new(json, "token_expires_s", api_json_uint(info->token_expires_s));
-	if (info->synced_ns)
-		json_object_set_new(
-			json, "synced_ago_s",
-			api_json_uint((node->home.now_ns - info->synced_ns) / NS_PER_S));
-	return json;
+	return (struct api_community){
+		.community_id = api_id(blocks, info->id),
+		.key = api_id(blocks, info->key),
+		.name = api_text(blocks, info->name),
+		.strict = info->is_strict,
+		.ours = info->is_ours,
+		.joined_s = api_uint(info->joined_s),
+		.members = api_uint(info->member_cnt),
+		.shares = api_uint(info->share_cnt),
+		.partners = api_uint(info->partner_cnt),
+		API_IF(token_expires_s, info->token_expires_s, api_uint(info->token_expires_s)),
+		.epoch = api_uint(info->epoch),
+		.key_epoch = api_uint(info->key_epoch),
+		.expelled = info->expelled_cnt,
+		API_IF(synced_ago_s, info->synced_ns,
+		       api_uint((api->home->now_ns - info->synced_ns) / NS_PER_S)),
+	};
 }
 
 struct collecting {
-	const struct node *node;
+	struct api_blocks *blocks;
+	const struct api *api;
 	const uint8_t *id; /* NULL: all */
-	json_t *found;	   /* an array, or the one */
+	struct api_community_list found;
 };
 
 static bool collect(void *arg, const struct community_info *info)
 {
-	struct collecting *collecting = arg;
+	struct collecting *to = arg;
 
-	if (!collecting->id)
-		json_array_append_new(collecting->found, json_community(collecting->node, info));
-	else if (memcmp(info->id, collecting->id, COMMUNITY_ID_LEN) == 0)
-		collecting->found = json_community(collecting->node, info);
-	return !collecting->id || !collecting->found;
+	if (!to->id || memcmp(info->id, to->id, COMMUNITY_ID_LEN) == 0)
+		api_push(to->blocks, &to->found, community_row(to->blocks, to->api, info));
+	return !to->id || !to->found.cnt;
 }
 
-static json_t *json_fills(const struct node *node, const struct community_stats *stats)
+/* The community of id, or all when it is NULL; rows are in the memory of call's next reply. */
+static struct api_community_list communities_collect(struct api *api, struct control_call *call,
+						     const uint8_t *id)
 {
-	const struct community_config *config = &node_config_live(node->config)->sharing.community;
-	json_t *json = json_array();
+	struct collecting to = {control_blocks(call), api, id, {0}};
 
-	json_array_append_new(json,
-			      api_json_fill("communities joined", stats->community_cnt,
-					    config->community_cap, "community.community_cap"));
-	json_array_append_new(json, api_json_fill("members of the largest", stats->member_max,
-						  config->member_cap, "community.member_cap"));
-	json_array_append_new(json, api_json_fill("shares of the largest", stats->share_max,
-						  config->share_cap, "community.share_cap"));
-	json_array_append_new(json, api_json_fill("nodes expelled from the one with most",
-						  stats->expelled_max, COMMUNITY_EXPELLED_MAX, ""));
-	return json;
-}
-
-static json_t *json_reasons(const struct community_stats *stats)
-{
-	json_t *json = json_array();
-
-	for (unsigned i = 0; i < COMMUNITY_REASON_CNT; i++) {
-		enum community_reason reason = (enum community_reason)i;
-
-		json_array_append_new(json, json_pack("{s:s, s:o, s:s}", "reason",
-						      community_reason_word(reason), "times",
-						      api_json_uint(stats->reasons[i]), "meaning",
-						      community_reason_text(reason)));
-	}
-	return json;
+	communities_each(api->communities, collect, &to);
+	return to.found;
 }
 
 /* --- joining and leaving --- */
@@ -112,7 +90,7 @@ static json_t *json_reasons(const struct community_stats *stats)
 /* A call that waits until what it began is durable. */
 struct joining {
 	struct joining *next;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	uint8_t id[COMMUNITY_ID_LEN];
 	bool is_leave;
@@ -121,7 +99,7 @@ struct joining {
 
 static void joining_forget(struct joining *joining)
 {
-	struct joining **at = &joining->node->joinings;
+	struct joining **at = &joining->api->joinings;
 
 	while (*at != joining)
 		at = &(*at)->next;
@@ -129,40 +107,34 @@ static void joining_forget(struct joining *joining)
 	free(joining);
 }
 
-void api_joinings_forget(struct node *node)
+void api_joinings_forget(struct api *api)
 {
-	if (node->sharing && node->sharing->communities)
-		community_forget_callers(node->sharing->communities);
-	while (node->joinings)
-		joining_forget(node->joinings);
-	api_questions_forget(node);
-}
-
-static void joining_caller_left(void *arg)
-{
-	((struct joining *)arg)->call = NULL;
+	if (api->follows && api->communities)
+		community_forget_callers(api->communities);
+	while (api->joinings)
+		joining_forget(api->joinings);
+	api_questions_forget(api);
 }
 
 static void joining_reply(const struct joining *joining)
 {
-	struct collecting collecting = {.node = joining->node, .id = joining->id};
-	struct communities *communities = joining->node->sharing->communities;
+	struct api_community_list found = {0};
 	char text[LINK_TEXT_CAP];
 	struct link link;
 
 	if (joining->is_leave) {
-		control_reply(joining->call, json_object());
+		api_reply(joining->call, leave_community);
 		return;
 	}
-	communities_each(communities, collect, &collecting);
-	if (community_link(communities, joining->id, &link) < 0 || !collecting.found) {
-		json_decref(collecting.found);
+	if (community_link(joining->api->communities, joining->id, &link) == 0)
+		found = communities_collect(joining->api, joining->call, joining->id);
+	if (found.cnt)
+		/* JoinCommunity replies the same. */
+		api_reply(joining->call, create_community, .community = found.rows[0],
+			  .link = blobs_link_write(&link, text));
+	else
 		control_fail(joining->call, WEFT_EABSENT, joining->name, "it was left meanwhile",
 			     "join it again");
-		return;
-	}
-	control_reply(joining->call, json_pack("{s:o, s:s}", "community", collecting.found, "link",
-					       blobs_link_write(&link, text)));
 }
 
 static void joining_lost(const struct joining *joining, int err)
@@ -182,17 +154,14 @@ static void joining_done(void *arg, int err, uint64_t now_ns)
 	struct joining *joining = arg;
 
 	(void)now_ns;
-	if (joining->call) {
-		control_on_gone(joining->call, NULL, NULL);
-		if (err < 0)
-			joining_lost(joining, err);
-		else
-			joining_reply(joining);
-	}
+	if (joining->call && err < 0)
+		joining_lost(joining, err);
+	else if (joining->call)
+		joining_reply(joining);
 	joining_forget(joining);
 }
 
-static struct joining *joining_new(struct node *node, struct control_call *call, const char *name)
+static struct joining *joining_new(struct api *api, struct control_call *call, const char *name)
 {
 	struct joining *joining = calloc(1, sizeof(*joining));
 
@@ -200,21 +169,17 @@ static struct joining *joining_new(struct node *node, struct control_call *call,
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return NULL;
 	}
-	joining->node = node;
-	joining->call = call;
+	joining->api = api;
 	snprintf(joining->name, sizeof(joining->name), "%s", name);
-	joining->next = node->joinings;
-	node->joinings = joining;
-	control_on_gone(call, joining_caller_left, joining);
+	joining->next = api->joinings;
+	api->joinings = joining;
+	control_hold(call, &joining->call);
 	return joining;
 }
 
 static void joining_fail(struct joining *joining, int err)
 {
-	static const struct {
-		int err;
-		const char *why, *next;
-	} rows[] = {
+	static const struct control_failure_row rows[] = {
 		{WEFT_EMALFORMED, "a name has 1 to 64 bytes without blanks", "choose another"},
 		{WEFT_EEXISTS, "another community has that name",
 		 "give another name; weft community join takes it as --name"},
@@ -228,47 +193,40 @@ static void joining_fail(struct joining *joining, int err)
 		{WEFT_ESTALE, "the token has expired", "ask for a new one"},
 		{0, NULL, "the daemon's log may tell more"},
 	};
-	char name[COMMUNITY_NAME_LEN_MAX + 1];
-	struct control_call *call = joining->call;
-	size_t i = 0;
 
-	while (rows[i].err && rows[i].err != err)
-		i++;
-	memcpy(name, joining->name, sizeof(name));
-	control_on_gone(call, NULL, NULL);
+	control_fail_of(joining->call, err, joining->name, rows);
 	joining_forget(joining);
-	control_fail(call, err, name, rows[i].why ? rows[i].why : weft_err_text(err), rows[i].next);
 }
 
-void api_create_community(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_create_community(struct api *api, struct control_call *call,
+			  const struct api_create_community_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	struct joining *joining = communities ? joining_new(node, call, name) : NULL;
+	struct communities *communities = api_communities(api, call);
+	struct joining *joining = communities ? joining_new(api, call, in->name) : NULL;
 	int err;
 
 	if (!joining)
 		return;
-	err = community_create(communities, name,
-			       json_is_true(json_object_get(parameters, "strict")), joining_done,
-			       joining, now_ns, joining->id);
+	err = community_create(communities,
+			       &(struct community_join_ask){.name = in->name,
+							    .is_strict = in->strict,
+							    .done = joining_done,
+							    .arg = joining},
+			       now_ns, joining->id);
 	if (err < 0)
 		joining_fail(joining, err);
 }
 
 /* The link of a call, or what id and key say; false: call was failed. */
-static bool link_read(struct control_call *call, const json_t *parameters, struct link *out_link)
+static bool link_read(struct control_call *call, const struct api_join_community_in *in,
+		      struct link *out_link)
 {
-	const char *text = json_string_value(json_object_get(parameters, "link"));
-	const char *id = json_string_value(json_object_get(parameters, "community_id"));
-	const char *key = json_string_value(json_object_get(parameters, "key"));
+	const char *id = in->community_id, *key = in->key;
 	int err;
 
-	if (text) {
-		if ((err = blobs_link_parse(text, out_link)) < 0) {
-			api_fail_link(call, err, text,
+	if (in->link) {
+		if ((err = blobs_link_parse(in->link, out_link)) < 0) {
+			api_fail_link(call, err, in->link,
 				      "give the link that weft community link printed, "
 				      "or the community's id and its key");
 			return false;
@@ -292,10 +250,9 @@ static bool link_read(struct control_call *call, const json_t *parameters, struc
 	return false;
 }
 
-static bool token_read(struct control_call *call, const json_t *parameters,
+static bool token_read(struct control_call *call, const char *text,
 		       uint8_t token[static COMMUNITY_TOKEN_LEN_MAX], size_t *out_len)
 {
-	const char *text = json_string_value(json_object_get(parameters, "token"));
 	int len = text ? zbase32_parse(text, strlen(text), token, COMMUNITY_TOKEN_LEN_MAX) : 0;
 
 	if (len >= 0) {
@@ -307,52 +264,49 @@ static bool token_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-void api_join_community(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_join_community(struct api *api, struct control_call *call,
+			const struct api_join_community_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct communities *communities = api_communities(api, call);
 	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
 	char from_id[ZBASE32_KEY_TEXT_CAP];
-	struct community_join_ask ask = {
-		.is_strict = json_is_true(json_object_get(parameters, "strict"))};
+	struct community_join_ask ask = {.is_strict = in->strict};
 	struct joining *joining;
 	struct link link;
 	int err;
 
-	if (!communities || !link_read(call, parameters, &link) ||
-	    !token_read(call, parameters, token, &ask.token_len))
+	if (!communities || !link_read(call, in, &link) ||
+	    !token_read(call, in->token, token, &ask.token_len))
 		return;
 	zbase32_write(link.community_id, COMMUNITY_ID_LEN, from_id);
 	from_id[NAME_FROM_ID_LETTERS] = '\0';
-	joining = joining_new(node, call, name ? name : from_id);
+	joining = joining_new(api, call, in->name ? in->name : from_id);
 	if (!joining)
 		return;
 	ask.link = &link;
 	ask.token = ask.token_len ? token : NULL;
+	ask.done = joining_done;
+	ask.arg = joining;
 	/* One that was joined keeps its name, unless another is given. */
-	ask.name = name;
+	ask.name = in->name;
 	if (!community_is_joined(communities, link.community_id))
 		ask.name = joining->name;
-	err = community_join(communities, &ask, joining_done, joining, now_ns, joining->id);
+	err = community_join(communities, &ask, now_ns, joining->id);
 	if (err < 0)
 		joining_fail(joining, err);
 }
 
-void api_leave_community(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_leave_community(struct api *api, struct control_call *call,
+			 const struct api_leave_community_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct communities *communities = api_communities(api, call);
 	uint8_t id[COMMUNITY_ID_LEN];
 	struct joining *joining;
 	int err;
 
 	(void)now_ns;
-	if (!communities || !api_community_find(communities, call, name, id) ||
-	    !(joining = joining_new(node, call, name)))
+	if (!communities || !api_community_find(communities, call, in->name, id) ||
+	    !(joining = joining_new(api, call, in->name)))
 		return;
 	joining->is_leave = true;
 	err = community_leave(communities, id, joining_done, joining);
@@ -362,87 +316,90 @@ void api_leave_community(void *ctx, struct control_call *call, const json_t *par
 
 /* --- shown --- */
 
-void api_list_communities(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_list_communities(struct api *api, struct control_call *call,
+			  const struct api_list_communities_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	struct collecting collecting = {.node = node};
+	const struct community_config *config = &config_live(api->config)->sharing.community;
+	struct communities *communities = api_communities(api, call);
+	struct api_community_reason reasons[COMMUNITY_REASON_CNT];
 	struct community_stats stats;
 
-	(void)parameters, (void)now_ns;
+	(void)in, (void)now_ns;
 	if (!communities)
 		return;
-	collecting.found = json_array();
-	communities_each(communities, collect, &collecting);
 	communities_stats(communities, &stats);
-	control_reply(call, json_pack("{s:o, s:o, s:o}", "communities", collecting.found, "fills",
-				      json_fills(node, &stats), "reasons", json_reasons(&stats)));
+	struct api_fill fills[] = {
+		{"communities joined", api_uint(stats.community_cnt), config->community_cap,
+		 "community.community_cap"},
+		{"members of the largest", api_uint(stats.member_max), config->member_cap,
+		 "community.member_cap"},
+		{"shares of the largest", api_uint(stats.share_max), config->share_cap,
+		 "community.share_cap"},
+		{"nodes expelled from the one with most", api_uint(stats.expelled_max),
+		 COMMUNITY_EXPELLED_MAX, ""},
+	};
+	for (unsigned i = 0; i < COMMUNITY_REASON_CNT; i++)
+		reasons[i] = (struct api_community_reason){community_reasons[i].word,
+							   api_uint(stats.reasons[i]),
+							   community_reasons[i].text};
+	api_reply(call, list_communities, .communities = communities_collect(api, call, NULL),
+		  .fills = API_ROWS(fills), .reasons = API_ROWS(reasons));
 }
 
-void api_link_community(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_link_community(struct api *api, struct control_call *call,
+			const struct api_link_community_in *in, uint64_t now_ns)
 {
-	struct communities *communities = api_communities(ctx, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct communities *communities = api_communities(api, call);
 	uint8_t id[COMMUNITY_ID_LEN];
 	char text[LINK_TEXT_CAP];
 	struct link link;
 
 	(void)now_ns;
-	if (!communities || !api_community_find(communities, call, name, id))
+	if (!communities || !api_community_find(communities, call, in->name, id))
 		return;
 	if (community_link(communities, id, &link) < 0)
-		control_fail(call, WEFT_EABSENT, name, "it was left", "join it again");
+		control_fail(call, WEFT_EABSENT, in->name, "it was left", "join it again");
 	else
-		control_reply(call, json_pack("{s:s}", "link", blobs_link_write(&link, text)));
+		api_reply(call, link_community, .link = blobs_link_write(&link, text));
 }
 
-void api_make_community_token(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
+void api_make_community_token(struct api *api, struct control_call *call,
+			      const struct api_make_community_token_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	const char *member = json_string_value(json_object_get(parameters, "node_id"));
-	json_int_t life_s = json_integer_value(json_object_get(parameters, "for_s"));
+	static const struct control_failure_row rows[] = {
+		{WEFT_EREFUSED, "its key is not on this node", "ask whoever created the community"},
+		{0, NULL, "try again"},
+	};
+	struct communities *communities = api_communities(api, call);
+	int64_t life_s = in->for_s ? in->for_s : TOKEN_LIFE_S;
 	uint8_t id[COMMUNITY_ID_LEN], key[MESH_KEY_LEN], token[COMMUNITY_TOKEN_LEN_MAX];
 	char text[ZBASE32_TEXT_LEN(COMMUNITY_TOKEN_LEN_MAX) + 1];
 	uint64_t expires_s;
-	size_t len;
-	int err;
+	int len;
 
 	(void)now_ns;
-	if (!communities || !api_community_find(communities, call, name, id) ||
-	    !api_node_id_read(node, call, member, key))
+	if (!communities || !api_community_find(communities, call, in->name, id) ||
+	    !api_node_id_read(api, call, in->node_id, key))
 		return;
-	if (life_s == 0)
-		life_s = TOKEN_LIFE_S;
 	if (life_s < 0 || life_s > COMMUNITY_TOKEN_LIFE_S_MAX) {
 		control_fail(call, WEFT_EMALFORMED, "for", "a token lives for at most 30 days",
 			     "give a time like 12h or 30d; one of 30 days is renewed by itself");
 		return;
 	}
-	expires_s = node_wall_us(node) / 1000000 + (uint64_t)life_s;
-	err = community_token(communities, id, key, expires_s, token, &len);
-	if (err == WEFT_EREFUSED)
-		control_fail(call, err, name, "its key is not on this node",
-			     "ask whoever created the community");
-	else if (err < 0)
-		control_fail(call, err, name, weft_err_text(err), "try again");
+	expires_s = api->wall_us(api->ctx) / 1000000 + (uint64_t)life_s;
+	len = community_token(communities, id, key, expires_s, token);
+	if (len < 0)
+		control_fail_of(call, len, in->name, rows);
 	else
-		control_reply(call,
-			      json_pack("{s:s, s:o}", "token", zbase32_write(token, len, text),
-					"expires_s", api_json_uint(expires_s)));
+		api_reply(call, make_community_token,
+			  .token = zbase32_write(token, (size_t)len, text),
+			  .expires_s = api_uint(expires_s));
 }
 
-void api_expel_community_member(void *ctx, struct control_call *call, const json_t *parameters,
-				uint64_t now_ns)
+void api_expel_community_member(struct api *api, struct control_call *call,
+				const struct api_expel_community_member_in *in, uint64_t now_ns)
 {
-	static const struct {
-		int err;
-		const char *why, *next;
-	} rows[] = {
+	static const struct control_failure_row rows[] = {
 		{WEFT_EREFUSED, "the community's key is not on this node",
 		 "ask whoever created the community"},
 		{WEFT_EEXISTS, "it is so already", "weft community list --json has how many are"},
@@ -452,27 +409,22 @@ void api_expel_community_member(void *ctx, struct control_call *call, const json
 		 "weft community leave gives the community up"},
 		{0, NULL, "try again"},
 	};
-	struct node *node = ctx;
-	struct communities *communities = api_communities(node, call);
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	const char *member = json_string_value(json_object_get(parameters, "node_id"));
-	bool is_expelled = !json_is_true(json_object_get(parameters, "undo"));
+	struct communities *communities = api_communities(api, call);
 	uint8_t id[COMMUNITY_ID_LEN], key[MESH_KEY_LEN];
-	struct collecting collecting = {.node = node, .id = id};
-	size_t i = 0;
+	struct api_expel_community_member_out out = {0};
+	struct api_community_list found;
 	int err;
 
-	if (!communities || !api_community_find(communities, call, name, id) ||
-	    !api_node_id_read(node, call, member, key))
+	if (!communities || !api_community_find(communities, call, in->name, id) ||
+	    !api_node_id_read(api, call, in->node_id, key))
 		return;
-	err = community_expel(communities, id, key, is_expelled, now_ns);
-	if (err == 0) {
-		communities_each(communities, collect, &collecting);
-		api_reply_idempotent(node, call, json_pack("{s:o}", "community", collecting.found));
+	err = community_expel(communities, id, key, !in->undo, now_ns);
+	if (err < 0) {
+		control_fail_of(call, err, in->node_id, rows);
 		return;
 	}
-	while (rows[i].err && rows[i].err != err)
-		i++;
-	control_fail(call, err, member, rows[i].why ? rows[i].why : weft_err_text(err),
-		     rows[i].next);
+	found = communities_collect(api, call, id);
+	if (found.cnt) /* else memory is lost, which the reply says */
+		out.community = found.rows[0];
+	api_reply_idempotent(api, call, api_expel_community_member_out_write(&out));
 }

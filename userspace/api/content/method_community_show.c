@@ -5,60 +5,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "community/community.h"
 #include "method_community.h"
-#include "node/sharing/sharing_state.h"
 
 #define LIMIT_DEFAULT	50
 #define CURSOR_TEXT_CAP (ZBASE32_TEXT_LEN(COMMUNITY_CURSOR_LEN) + 1)
 
-/* --- as JSON --- */
+/* --- rows --- */
 
-static json_t *json_text(const char *text, size_t len)
-{
-	return json_stringn(text, len);
-}
-
-/* Addresses are not for the role view, as those of peers are not. */
-static json_t *json_member(const struct node *node, const struct community_member *member,
-			   enum control_role role)
-{
-	json_t *addrs = json_array();
-	char text[ADDR_TEXT_CAP];
-
-	for (unsigned i = 0; i < member->addr_cnt && role != CONTROL_VIEW; i++)
-		json_array_append_new(addrs, json_string(addr_format(&member->addrs[i], text)));
-	return json_pack("{s:o, s:o, s:o, s:b}", "node_id", api_json_id(member->key), "said_s",
-			 api_json_uint(member->time_s), "addresses", addrs, "self",
-			 memcmp(member->key, node->own_key, MESH_KEY_LEN) == 0);
-}
-
-static json_t *json_share(const struct community_share *share)
+static struct api_community_share share_row(struct api_blocks *blocks,
+					    const struct community_share *share)
 {
 	const struct community_binding *binding = &share->binding;
 
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "share_id",
-		api_json_id(binding->share_id), "share_key", api_json_id(binding->share_key),
-		"collection_id", api_json_id(binding->manifest_id), "sequence",
-		api_json_uint(binding->seq), "title", json_text(binding->title, binding->title_len),
-		"description", json_text(binding->text, binding->text_len), "items",
-		api_json_uint(binding->item_cnt), "bytes", api_json_uint(binding->byte_cnt),
-		"node_id", api_json_id(share->key), "said_s", api_json_uint(share->time_s));
+	return (struct api_community_share){
+		.share_id = api_id(blocks, binding->share_id),
+		.share_key = api_id(blocks, binding->share_key),
+		.collection_id = api_id(blocks, binding->manifest_id),
+		.sequence = api_uint(binding->seq),
+		.title = api_format(blocks, "%.*s", (int)binding->title_len, binding->title),
+		.description = api_format(blocks, "%.*s", (int)binding->text_len, binding->text),
+		.items = api_uint(binding->item_cnt),
+		.bytes = api_uint(binding->byte_cnt),
+		.node_id = api_id(blocks, share->key),
+		.said_s = api_uint(share->time_s),
+	};
 }
 
-static json_t *json_cursor(const uint8_t *cursor, bool has_more)
+/* NULL: there are no more rows. */
+static const char *cursor_text(struct api_blocks *blocks, const uint8_t *cursor, bool has_more)
 {
 	char text[CURSOR_TEXT_CAP];
 
-	return has_more ? json_string(zbase32_write(cursor, COMMUNITY_CURSOR_LEN, text)) : NULL;
+	return has_more ? api_text(blocks, zbase32_write(cursor, COMMUNITY_CURSOR_LEN, text))
+			: NULL;
 }
 
 /* --- what is asked --- */
 
 struct asking {
-	struct node *node;
+	struct api *api;
 	struct communities *communities;
 	struct control_call *call;
 	const char *name;
@@ -70,10 +57,7 @@ struct asking {
 
 static void fail(const struct asking *asking, int err)
 {
-	static const struct {
-		int err;
-		const char *why, *next;
-	} rows[] = {
+	static const struct control_failure_row rows[] = {
 		{WEFT_EDAMAGED, "the cursor was not made for this question",
 		 "begin without a cursor"},
 		{WEFT_EMALFORMED, "the cursor was not made for this question",
@@ -91,23 +75,17 @@ static void fail(const struct asking *asking, int err)
 		{WEFT_ETIMEOUT, "that member did not answer", "try another, or later"},
 		{0, NULL, "try again"},
 	};
-	size_t i = 0;
 
-	while (rows[i].err && rows[i].err != err)
-		i++;
-	control_fail(asking->call, err, asking->name,
-		     rows[i].why ? rows[i].why : weft_err_text(err), rows[i].next);
+	control_fail_of(asking->call, err, asking->name, rows);
 }
 
-/* Reads what all three take; false: call was failed. */
-static bool asking_read(struct asking *asking, const json_t *parameters)
+/* Reads what all three take; cursor may be NULL. false: call was failed. */
+static bool asking_read(struct asking *asking, const char *name, const char *cursor, int64_t limit)
 {
-	const char *cursor = json_string_value(json_object_get(parameters, "cursor"));
-	json_int_t limit = json_integer_value(json_object_get(parameters, "limit"));
 	int len = 0;
 
-	asking->name = json_string_value(json_object_get(parameters, "name"));
-	asking->communities = api_communities(asking->node, asking->call);
+	asking->name = name;
+	asking->communities = api_communities(asking->api, asking->call);
 	if (!asking->communities ||
 	    !api_community_find(asking->communities, asking->call, asking->name, asking->id))
 		return false;
@@ -130,24 +108,34 @@ static bool asking_read(struct asking *asking, const json_t *parameters)
 /* --- here --- */
 
 struct collecting {
-	const struct node *node;
-	json_t *rows;
-	enum control_role role; /* of members */
+	const struct api *api;
+	struct control_call *call;
+	struct api_community_member_list members;
+	struct api_community_share_list shares;
 };
 
+/* Addresses are not for the role view, as those of peers are not. */
 static void collect_member(void *arg, const struct community_member *member)
 {
-	struct collecting *collecting = arg;
+	struct collecting *to = arg;
+	struct api_blocks *blocks = control_blocks(to->call);
+	struct api_community_member row = {
+		.node_id = api_id(blocks, member->key),
+		.said_s = api_uint(member->time_s),
+		.self = memcmp(member->key, to->api->own_key, MESH_KEY_LEN) == 0,
+	};
 
-	json_array_append_new(collecting->rows,
-			      json_member(collecting->node, member, collecting->role));
+	for (unsigned i = 0; i < member->addr_cnt && control_role_of(to->call) != CONTROL_VIEW; i++)
+		api_push(blocks, &row.addresses, api_addr(blocks, &member->addrs[i]));
+	api_push(blocks, &to->members, row);
 }
 
 static void collect_share(void *arg, const struct community_share *share)
 {
-	struct collecting *collecting = arg;
+	struct collecting *to = arg;
+	struct api_blocks *blocks = control_blocks(to->call);
 
-	json_array_append_new(collecting->rows, json_share(share));
+	api_push(blocks, &to->shares, share_row(blocks, share));
 }
 
 static struct community_listing listing_of(const struct asking *asking)
@@ -156,48 +144,40 @@ static struct community_listing listing_of(const struct asking *asking)
 		.cursor = asking->cursor, .cursor_len = asking->cursor_len, .limit = asking->limit};
 }
 
-static void listing_reply(const struct asking *asking, int err, const char *field, json_t *rows,
-			  const struct community_listing *listing)
+void api_list_community_members(struct api *api, struct control_call *call,
+				const struct api_list_community_members_in *in, uint64_t now_ns)
 {
-	if (err < 0) {
-		json_decref(rows);
-		fail(asking, err);
-		return;
-	}
-	control_reply(asking->call, json_pack("{s:o, s:o*}", field, rows, "cursor",
-					      json_cursor(listing->next, listing->has_more)));
-}
-
-void api_list_community_members(void *ctx, struct control_call *call, const json_t *parameters,
-				uint64_t now_ns)
-{
-	struct asking asking = {.node = ctx, .call = call};
-	struct collecting collecting = {.node = ctx, .role = control_role_of(call)};
+	struct asking asking = {.api = api, .call = call};
+	struct collecting collecting = {.api = api, .call = call};
 	struct community_listing listing;
 	int err;
 
 	(void)now_ns;
-	if (!asking_read(&asking, parameters))
+	if (!asking_read(&asking, in->name, in->cursor, in->limit))
 		return;
 	listing = listing_of(&asking);
-	collecting.rows = json_array();
 	err = community_members(asking.communities, asking.id, &listing, collect_member,
 				&collecting);
-	listing_reply(&asking, err, "members", collecting.rows, &listing);
+	if (err < 0)
+		fail(&asking, err);
+	else
+		api_reply(call, list_community_members, .members = collecting.members,
+			  .cursor = cursor_text(control_blocks(call), listing.next,
+						listing.has_more));
 }
 
 /* --- a question that takes its time --- */
 
 struct community_question_record {
 	struct community_question_record *next;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	char name[COMMUNITY_NAME_LEN_MAX + 1];
 };
 
 static void question_forget(struct community_question_record *record)
 {
-	struct community_question_record **at = &record->node->community_questions;
+	struct community_question_record **at = &record->api->community_questions;
 
 	while (*at != record)
 		at = &(*at)->next;
@@ -205,52 +185,43 @@ static void question_forget(struct community_question_record *record)
 	free(record);
 }
 
-void api_questions_forget(struct node *node)
+void api_questions_forget(struct api *api)
 {
-	while (node->community_questions)
-		question_forget(node->community_questions);
-}
-
-static void question_caller_left(void *arg)
-{
-	((struct community_question_record *)arg)->call = NULL;
+	while (api->community_questions)
+		question_forget(api->community_questions);
 }
 
 static void question_done(void *arg, int err, const struct community_page *page, uint64_t now_ns)
 {
 	struct community_question_record *record = arg;
-	struct asking asking = {.node = record->node, .call = record->call, .name = record->name};
-	struct collecting collecting = {.node = record->node, .rows = json_array()};
-	bool has_more = err == 0 && page->has_more && page->cursor.len == COMMUNITY_CURSOR_LEN;
+	struct asking asking = {.api = record->api, .call = record->call, .name = record->name};
+	struct collecting collecting = {.api = record->api, .call = record->call};
 	struct community_share share;
 
 	(void)now_ns;
-	for (unsigned i = 0; err == 0 && i < page->share_cnt; i++)
+	for (unsigned i = 0; record->call && err == 0 && i < page->share_cnt; i++)
 		if (community_share_parse(page->shares[i].data, page->shares[i].len, &share) == 0)
 			collect_share(&collecting, &share);
-	if (record->call)
-		control_on_gone(record->call, NULL, NULL);
 	if (record->call && err < 0)
 		fail(&asking, err);
 	else if (record->call)
-		control_reply(record->call,
-			      json_pack("{s:O, s:o*}", "shares", collecting.rows, "cursor",
-					json_cursor(page->cursor.data, has_more)));
-	json_decref(collecting.rows);
+		/* SearchCommunity replies the same. */
+		api_reply(record->call, list_community_shares, .shares = collecting.shares,
+			  .cursor = cursor_text(control_blocks(record->call), page->cursor.data,
+						page->has_more &&
+							page->cursor.len == COMMUNITY_CURSOR_LEN));
 	question_forget(record);
 }
 
-/* The member that parameters name, if they do; false: call was failed. */
-static bool peer_read(const struct asking *asking, const json_t *parameters, struct mesh_peer *peer,
-		      struct addr addrs[static PEER_ADDRS_MAX], bool *out_is_named)
+/* The member of name, unless it is NULL; false: call was failed. */
+static bool peer_read(const struct asking *asking, const char *name, struct mesh_peer *peer,
+		      struct addr addrs[static PEER_ADDRS_MAX])
 {
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
 	uint8_t key[MESH_KEY_LEN];
 
-	*out_is_named = name != NULL;
 	if (!name)
 		return true;
-	if (!api_node_id_read(asking->node, asking->call, name, key))
+	if (!api_node_id_read(asking->api, asking->call, name, key))
 		return false;
 	if (community_peer(asking->communities, asking->id, key, peer, addrs) == 0)
 		return true;
@@ -279,12 +250,11 @@ static void question_begin(const struct asking *asking, question_fn *begin, cons
 		fail(asking, -ENOMEM);
 		return;
 	}
-	record->node = asking->node;
-	record->call = asking->call;
+	record->api = asking->api;
 	snprintf(record->name, sizeof(record->name), "%s", asking->name);
-	record->next = asking->node->community_questions;
-	asking->node->community_questions = record;
-	control_on_gone(asking->call, question_caller_left, record);
+	record->next = asking->api->community_questions;
+	asking->api->community_questions = record;
+	control_hold(asking->call, &record->call);
 	err = begin(asking->communities, asking->id, &question, now_ns);
 	if (err == 0)
 		return;
@@ -297,41 +267,42 @@ static void question_begin(const struct asking *asking, question_fn *begin, cons
 		fail(asking, err);
 }
 
-void api_list_community_shares(void *ctx, struct control_call *call, const json_t *parameters,
-			       uint64_t now_ns)
+void api_list_community_shares(struct api *api, struct control_call *call,
+			       const struct api_list_community_shares_in *in, uint64_t now_ns)
 {
-	struct asking asking = {.node = ctx, .call = call};
-	struct collecting collecting = {.node = ctx};
+	struct asking asking = {.api = api, .call = call};
+	struct collecting collecting = {.api = api, .call = call};
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct community_listing listing;
 	struct mesh_peer peer;
-	bool is_named;
 	int err;
 
-	if (!asking_read(&asking, parameters) ||
-	    !peer_read(&asking, parameters, &peer, addrs, &is_named))
+	if (!asking_read(&asking, in->name, in->cursor, in->limit) ||
+	    !peer_read(&asking, in->node_id, &peer, addrs))
 		return;
-	if (is_named) {
+	if (in->node_id) {
 		question_begin(&asking, community_ask_shares, NULL, &peer, now_ns);
 		return;
 	}
 	listing = listing_of(&asking);
-	collecting.rows = json_array();
 	err = community_shares(asking.communities, asking.id, &listing, collect_share, &collecting);
-	listing_reply(&asking, err, "shares", collecting.rows, &listing);
+	if (err < 0)
+		fail(&asking, err);
+	else
+		api_reply(call, list_community_shares, .shares = collecting.shares,
+			  .cursor = cursor_text(control_blocks(call), listing.next,
+						listing.has_more));
 }
 
-void api_search_community(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_search_community(struct api *api, struct control_call *call,
+			  const struct api_search_community_in *in, uint64_t now_ns)
 {
-	struct asking asking = {.node = ctx, .call = call};
-	const char *words = json_string_value(json_object_get(parameters, "words"));
+	struct asking asking = {.api = api, .call = call};
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer;
-	bool is_named;
 
-	if (!asking_read(&asking, parameters) ||
-	    !peer_read(&asking, parameters, &peer, addrs, &is_named))
-		return;
-	question_begin(&asking, community_search, words, is_named ? &peer : NULL, now_ns);
+	if (asking_read(&asking, in->name, in->cursor, in->limit) &&
+	    peer_read(&asking, in->node_id, &peer, addrs))
+		question_begin(&asking, community_search, in->words, in->node_id ? &peer : NULL,
+			       now_ns);
 }

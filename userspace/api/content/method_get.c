@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Get, WatchGet, ListGets, CancelGet, PauseGet, ResumeGet, SetGet. A caller that waits for a
+ * Get, WatchGet, CancelGet, PauseGet, ResumeGet, SetGet. A caller that waits for a
  * get is a watch in a list on the node; blobs/'s events move it. The get
  * itself belongs to blobs/ and goes on when its watches leave.
  */
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "blobs/blobs.h"
 #include "blobs/link.h"
 #include "blobs/swarm/swarm.h"
@@ -20,113 +20,10 @@
 
 struct get_watch {
 	struct get_watch *next;
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	uint64_t get_id;
 };
-
-static const char *const get_state_names[] = {
-	[BLOBS_GET_QUEUED] = "queued",	      [BLOBS_GET_MANIFEST] = "manifest",
-	[BLOBS_GET_VERIFYING] = "verifying",  [BLOBS_GET_FETCHING] = "fetching",
-	[BLOBS_GET_FINISHED] = "finished",    [BLOBS_GET_STOPPED] = "stopped",
-	[BLOBS_GET_TAKEN_BACK] = "cancelled", [BLOBS_GET_PAUSED] = "paused",
-};
-
-const char *api_get_state(const struct blobs_get *get)
-{
-	return get_state_names[get->state];
-}
-
-struct source_count {
-	unsigned cnt, open_cnt;
-};
-
-static bool source_count(void *arg, const struct swarm_source_view *view)
-{
-	struct source_count *count = arg;
-
-	count->cnt++;
-	count->open_cnt += view->is_open;
-	return true;
-}
-
-/* A link of what the get is of and the first node that may have it; "" without one. */
-static const char *get_link_text(const struct blobs_get *get, char text[static LINK_TEXT_CAP])
-{
-	struct link link = {.kind = LINK_COLLECTION};
-
-	text[0] = '\0';
-	if (get->node_cnt == 0)
-		return text;
-	memcpy(link.manifest_id, get->manifest_id, sizeof(link.manifest_id));
-	memcpy(link.node_key, get->nodes[0].key, sizeof(link.node_key));
-	link.addr_cnt = get->nodes[0].addr_cnt;
-	memcpy(link.addrs, get->nodes[0].addrs, sizeof(link.addrs));
-	return blobs_link_write(&link, text);
-}
-
-static struct api_string_list patterns_row(struct api_blocks *blocks, const char *patterns,
-					   size_t len)
-{
-	struct api_string_list rows = {0};
-
-	for (const char *at = patterns; at < patterns + len; at += strlen(at) + 1)
-		api_push(blocks, &rows, api_text(blocks, at));
-	return rows;
-}
-
-_Static_assert((int)API_TRANSFER_STATE_QUEUED == (int)BLOBS_GET_QUEUED &&
-		       (int)API_TRANSFER_STATE_PAUSED == (int)BLOBS_GET_PAUSED,
-	       "numbered as blobs/ has them");
-
-struct api_transfer api_transfer(struct api_blocks *blocks, const struct node *node,
-				 const struct blobs_get *get)
-{
-	static const char *const ends[] = {"", "asked", "ratio", "time"};
-	const struct blobs_get_choice *choice = &get->choice;
-	const struct blobs_seed *seed = &get->seed;
-	char link[LINK_TEXT_CAP];
-	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
-	struct source_count sources = {0};
-
-	blobs_get_sources_each(node->home.content, get->id, source_count, &sources);
-	return (struct api_transfer){
-		.get_id = api_uint(get->id),
-		.state = (enum api_transfer_state)get->state,
-		.link = api_text(blocks, get_link_text(get, link)),
-		.target = api_text(blocks, get->target),
-		.title = get->title ? api_text(blocks, get->title) : "",
-		.node_id = get->node_cnt ? api_id(blocks, get->nodes[0].key) : "",
-		.priority = get->priority,
-		.sources = sources.open_cnt,
-		.sources_known = sources.cnt,
-		.items = api_uint(get->item_cnt),
-		.items_done = api_uint(get->item_done_cnt),
-		.bytes = api_uint(get->byte_cnt),
-		.bytes_done = api_uint(get->byte_done_cnt),
-		.bytes_reused = api_uint(get->reused_byte_cnt),
-		.bytes_received = api_uint(get->received_byte_cnt),
-		.bad_chunks = api_uint(get->bad_chunk_cnt),
-		.elapsed_ms = api_uint((end_ns - get->started_ns) / 1000000),
-		.code = get->err,
-		.detail = get->detail ? api_text(blocks, get->detail) : "",
-		.leaving = get->is_leaving,
-		.seeded = blobs_get_is_seeded(get),
-		.seed_end = ends[seed->end],
-		.bytes_sent = api_uint(seed->sent_byte_cnt),
-		.bytes_counted = api_uint(seed->counted_byte_cnt),
-		.seed_percent = api_uint(seed->percent),
-		.seed_for_s = api_uint(seed->for_s),
-		API_IF(seeded_since_s, seed->since_s, api_uint(seed->since_s)),
-		.kept_files = api_uint(get->kept_cnt),
-		.follow_id = get->folder ? api_id(blocks, get->folder->share_id) : NULL,
-		API_IF(revision, get->folder, api_uint(get->folder->revision)),
-		.only = patterns_row(blocks, get->only, get->only_len),
-		.exclude = patterns_row(blocks, choice->exclude, choice->exclude_len),
-		.first = patterns_row(blocks, choice->first, choice->first_len),
-		.sequential = choice->is_sequential,
-	};
-}
 
 static bool get_is_over(const struct blobs_get *get)
 {
@@ -174,31 +71,35 @@ static void get_fail(struct control_call *call, const struct blobs_get *get)
 
 	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
 	if (get->state == BLOBS_GET_TAKEN_BACK) {
-		control_fail_with(call, WEFT_ECANCELLED, what, "it was cancelled",
-				  "start it again with weft get LINK --to DIR", extra);
+		control_fail_with(call,
+				  &(struct control_failure){
+					  WEFT_ECANCELLED, what, "it was cancelled",
+					  "start it again with weft get LINK --to DIR", extra});
 		return;
 	}
 	if (get->err == WEFT_EWRONGKEY && get->node_cnt) {
 		json_object_set_new(extra, "wanted_key", api_json_id(get->nodes[0].key));
 		json_object_set_new(extra, "actual_key", api_json_id(get->actual_key));
 	}
-	control_fail_with(call, get->err, what,
-			  get->detail && get->detail[0] ? get->detail : weft_err_text(get->err),
-			  get_next_step(get, next), extra);
+	control_fail_with(call, &(struct control_failure){get->err, what,
+							  get->detail && get->detail[0]
+								  ? get->detail
+								  : weft_err_text(get->err),
+							  get_next_step(get, next), extra});
 }
 
 /* The last reply of a call about get. */
-static void get_reply(struct node *node, struct control_call *call, const struct blobs_get *get)
+static void get_reply(struct api *api, struct control_call *call, const struct blobs_get *get)
 {
 	if (get->state == BLOBS_GET_STOPPED || get->state == BLOBS_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
-		api_reply(call, get, .transfer = api_transfer(control_blocks(call), node, get));
+		api_reply(call, get, .transfer = api_transfer(control_blocks(call), api, get));
 }
 
 static void watch_remove(struct get_watch *watch)
 {
-	struct get_watch **at = &watch->node->get_watches;
+	struct get_watch **at = &watch->api->get_watches;
 
 	while (*at && *at != watch)
 		at = &(*at)->next;
@@ -207,10 +108,10 @@ static void watch_remove(struct get_watch *watch)
 	free(watch);
 }
 
-void api_get_watches_forget(struct node *node)
+void api_get_watches_forget(struct api *api)
 {
-	while (node->get_watches)
-		watch_remove(node->get_watches);
+	while (api->get_watches)
+		watch_remove(api->get_watches);
 }
 
 static void watch_caller_left(void *arg)
@@ -218,7 +119,7 @@ static void watch_caller_left(void *arg)
 	watch_remove(arg);
 }
 
-static void watch_add(struct node *node, struct control_call *call, uint64_t get_id)
+static void watch_add(struct api *api, struct control_call *call, uint64_t get_id)
 {
 	struct get_watch *watch = calloc(1, sizeof(*watch));
 
@@ -227,25 +128,25 @@ static void watch_add(struct node *node, struct control_call *call, uint64_t get
 			     "it goes on: weft get list");
 		return;
 	}
-	watch->node = node;
+	watch->api = api;
 	watch->call = call;
 	watch->get_id = get_id;
-	watch->next = node->get_watches;
-	node->get_watches = watch;
+	watch->next = api->get_watches;
+	api->get_watches = watch;
 	control_on_gone(call, watch_caller_left, watch);
 }
 
 /* For a get that is under way: how it stands, and with more what becomes of it. */
-static void watch_join(struct node *node, struct control_call *call, uint64_t get_id)
+static void watch_join(struct api *api, struct control_call *call, uint64_t get_id)
 {
-	const struct blobs_get *get = blobs_get_lookup(node->home.content, get_id);
+	const struct blobs_get *get = blobs_get_lookup(api->home->content, get_id);
 
 	if (!control_wants_more(call)) {
-		get_reply(node, call, get);
+		get_reply(api, call, get);
 		return;
 	}
-	api_reply_more(call, get, .transfer = api_transfer(control_blocks(call), node, get));
-	watch_add(node, call, get_id);
+	api_reply_more(call, get, .transfer = api_transfer(control_blocks(call), api, get));
+	watch_add(api, call, get_id);
 }
 
 /* Without more, one reply: as soon as the get is known to be durable. */
@@ -254,20 +155,20 @@ static void watch_tell(struct get_watch *watch, const struct blobs_get *get)
 	if (control_wants_more(watch->call) && !get_is_over(get)) {
 		api_reply_more(watch->call, get,
 			       .transfer =
-				       api_transfer(control_blocks(watch->call), watch->node, get));
+				       api_transfer(control_blocks(watch->call), watch->api, get));
 		return;
 	}
 	control_on_gone(watch->call, NULL, NULL);
-	get_reply(watch->node, watch->call, get);
+	get_reply(watch->api, watch->call, get);
 	watch_remove(watch);
 }
 
-void api_get_moved(struct node *node, uint64_t get_id)
+void api_get_moved(struct api *api, uint64_t get_id)
 {
-	const struct blobs_get *get = blobs_get_lookup(node->home.content, get_id);
+	const struct blobs_get *get = blobs_get_lookup(api->home->content, get_id);
 	struct get_watch *watch, *next;
 
-	for (watch = node->get_watches; get && watch; watch = next) {
+	for (watch = api->get_watches; get && watch; watch = next) {
 		next = watch->next;
 		if (watch->get_id == get_id)
 			watch_tell(watch, get);
@@ -371,7 +272,7 @@ static const char *options_read(const struct api_get_in *in, struct blobs_get_as
 	return why;
 }
 
-static void get_begin(struct node *node, struct control_call *call, const struct api_get_in *in,
+static void get_begin(struct api *api, struct control_call *call, const struct api_get_in *in,
 		      const struct method_collection *collection, uint64_t now_ns)
 {
 	const char *why;
@@ -397,7 +298,7 @@ static void get_begin(struct node *node, struct control_call *call, const struct
 		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
 		return;
 	}
-	err = blobs_get_start(node->home.content, &ask, now_ns, &id);
+	err = blobs_get_start(api->home->content, &ask, now_ns, &id);
 	if (err == WEFT_EBUSY)
 		control_fail(call, err, ask.target, "garbage is being collected", "try again soon");
 	else if (err == WEFT_EEXISTS)
@@ -413,15 +314,15 @@ static void get_begin(struct node *node, struct control_call *call, const struct
 		control_fail(call, err, ask.target, weft_err_text(err),
 			     "check the link and the target folder");
 	else if (err == 1)
-		watch_join(node, call, id);
+		watch_join(api, call, id);
 	else
-		watch_add(node, call, id);
+		watch_add(api, call, id);
 }
 
-void api_get(struct node *node, struct control_call *call, const struct api_get_in *in,
+void api_get(struct api *api, struct control_call *call, const struct api_get_in *in,
 	     uint64_t now_ns)
 {
-	api_collection_find(node, call, in, get_begin, now_ns);
+	api_collection_find(api, call, in, get_begin, now_ns);
 }
 
 void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
@@ -433,9 +334,9 @@ void api_fail_get(struct control_call *call, uint64_t id, int err, const char *w
 	control_fail(call, err, what, why, next);
 }
 
-const struct blobs_get *api_get_named(struct node *node, struct control_call *call, int64_t id)
+const struct blobs_get *api_get_named(struct api *api, struct control_call *call, int64_t id)
 {
-	const struct blobs_get *get = blobs_get_lookup(node->home.content, (uint64_t)id);
+	const struct blobs_get *get = blobs_get_lookup(api->home->content, (uint64_t)id);
 
 	if (!get)
 		api_fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
@@ -443,119 +344,75 @@ const struct blobs_get *api_get_named(struct node *node, struct control_call *ca
 	return get;
 }
 
-void api_watch_get(struct node *node, struct control_call *call, const struct api_watch_get_in *in,
+void api_watch_get(struct api *api, struct control_call *call, const struct api_watch_get_in *in,
 		   uint64_t now_ns)
 {
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 
 	(void)now_ns;
 	if (get && !get_is_over(get))
-		watch_join(node, call, get->id);
+		watch_join(api, call, get->id);
 	else if (get)
-		get_reply(node, call, get);
+		get_reply(api, call, get);
 }
 
-struct get_search {
-	struct api_blocks *blocks;
-	const struct node *node;
-	struct api_transfer_list rows;
-	bool wants_all;
-};
-
-static bool is_running(const struct blobs_get *get)
+void api_cancel_get(struct api *api, struct control_call *call, const struct api_cancel_get_in *in,
+		    uint64_t now_ns)
 {
-	return get->state == BLOBS_GET_MANIFEST || get->state == BLOBS_GET_VERIFYING ||
-	       get->state == BLOBS_GET_FETCHING;
-}
-
-static bool get_collect(void *arg, const struct blobs_get *get)
-{
-	struct get_search *search = arg;
-
-	if (search->wants_all || is_running(get))
-		api_push(search->blocks, &search->rows,
-			 api_transfer(search->blocks, search->node, get));
-	return true;
-}
-
-struct api_transfer_list api_transfers(struct api_blocks *blocks, struct node *node, bool wants_all)
-{
-	struct get_search search = {blocks, node, {0}, wants_all};
-
-	blobs_gets_each(node->home.content, get_collect, &search);
-	return search.rows;
-}
-
-void api_list_gets(struct node *node, struct control_call *call, const struct api_list_gets_in *in,
-		   uint64_t now_ns)
-{
-	(void)in, (void)now_ns;
-	api_reply(call, list_gets, .transfers = api_transfers(control_blocks(call), node, true));
-}
-
-void api_cancel_get(struct node *node, struct control_call *call,
-		    const struct api_cancel_get_in *in, uint64_t now_ns)
-{
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	uint64_t id;
 	int err;
 
 	if (!get)
 		return;
 	id = get->id;
-	err = blobs_get_cancel(node->home.content, id, in->discard, now_ns);
-	get = blobs_get_lookup(node->home.content, id);
+	err = blobs_get_cancel(api->home->content, id, in->discard, now_ns);
+	get = blobs_get_lookup(api->home->content, id);
 	if (err < 0 || !get)
 		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
 		api_reply_idempotent(
-			node, call,
+			api, call,
 			api_cancel_get_out_write(&(struct api_cancel_get_out){
-				.transfer = api_transfer(control_blocks(call), node, get)}));
+				.transfer = api_transfer(control_blocks(call), api, get)}));
 }
 
-void api_pause_get(struct node *node, struct control_call *call, const struct api_pause_get_in *in,
+void api_pause_get(struct api *api, struct control_call *call, const struct api_pause_get_in *in,
 		   uint64_t now_ns)
 {
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	uint64_t id;
 	int err;
 
 	if (!get)
 		return;
 	id = get->id;
-	err = blobs_get_pause(node->home.content, id, now_ns);
+	err = blobs_get_pause(api->home->content, id, now_ns);
 	if (err < 0)
 		api_fail_get(call, id, err,
 			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
 			     "weft get list shows its state");
 	else
 		api_reply_idempotent(
-			node, call,
+			api, call,
 			api_pause_get_out_write(&(struct api_pause_get_out){
-				.transfer = api_transfer(control_blocks(call), node, get)}));
+				.transfer = api_transfer(control_blocks(call), api, get)}));
 }
 
 /* A caller that waits until its change is stored. */
 struct get_set {
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: it left */
 	uint64_t get_id;
 };
 
-static void set_caller_left(void *arg)
-{
-	((struct get_set *)arg)->call = NULL;
-}
-
 static void set_end(struct get_set *set, int err)
 {
-	const struct blobs_get *get = blobs_get_lookup(set->node->home.content, set->get_id);
+	const struct blobs_get *get = blobs_get_lookup(set->api->home->content, set->get_id);
 
-	control_on_gone(set->call, NULL, NULL);
 	if (err == 0 && get)
 		api_reply(set->call, set_get,
-			  .transfer = api_transfer(control_blocks(set->call), set->node, get));
+			  .transfer = api_transfer(control_blocks(set->call), set->api, get));
 	else
 		api_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
 			     weft_err_text(err ? err : WEFT_EABSENT),
@@ -581,9 +438,8 @@ static const char *choose_why(int err)
 				      : weft_err_text(err);
 }
 
-static void get_choose(struct node *node, struct control_call *call,
-		       const struct api_set_get_in *in, const struct blobs_get *get,
-		       uint64_t now_ns)
+static void get_choose(struct api *api, struct control_call *call, const struct api_set_get_in *in,
+		       const struct blobs_get *get, uint64_t now_ns)
 {
 	struct get_set *set = calloc(1, sizeof(*set));
 	struct blobs_get_selection selection = {.only = get->only,
@@ -596,86 +452,52 @@ static void get_choose(struct node *node, struct control_call *call,
 	int err = !set ? -ENOMEM : why ? WEFT_EMALFORMED : 0;
 
 	if (err == 0) {
-		*set = (struct get_set){node, call, get->id};
-		control_on_gone(call, set_caller_left, set);
-		err = blobs_get_choose(node->home.content, get->id, &selection, now_ns);
+		*set = (struct get_set){.api = api, .get_id = get->id};
+		control_hold(call, &set->call);
+		err = blobs_get_choose(api->home->content, get->id, &selection, now_ns);
 	}
 	if (err == 0)
 		return;
 	if (err == 1) {
 		set_end(set, 0);
 	} else {
-		control_on_gone(call, NULL, NULL);
 		api_fail_get(call, get->id, err, why ? why : choose_why(err),
 			     "see weft help get set");
 	}
 	free(set);
 }
 
-void api_set_get(struct node *node, struct control_call *call, const struct api_set_get_in *in,
+void api_set_get(struct api *api, struct control_call *call, const struct api_set_get_in *in,
 		 uint64_t now_ns)
 {
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	int err = 0;
 
 	if (!get)
 		return;
 	if (in->has_priority)
 		err = in->priority < 0 ? WEFT_EMALFORMED
-				       : blobs_get_prioritise(node->home.content, get->id,
+				       : blobs_get_prioritise(api->home->content, get->id,
 							      (unsigned)in->priority, now_ns);
 	if (err < 0)
 		api_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
-		get_choose(node, call, in, get, now_ns);
+		get_choose(api, call, in, get, now_ns);
 }
 
-struct source_list {
-	struct api_blocks *blocks;
-	struct api_get_source_list rows;
-};
-
-static bool source_list_add(void *arg, const struct swarm_source_view *view)
+void api_resume_get(struct api *api, struct control_call *call, const struct api_resume_get_in *in,
+		    uint64_t now_ns)
 {
-	struct source_list *list = arg;
-
-	api_push(list->blocks, &list->rows,
-		 {.node_id = api_id(list->blocks, view->key),
-		  .asked = view->is_open,
-		  .has_all = view->has_all,
-		  .bytes_received = api_uint(view->received_byte_cnt),
-		  .bytes_per_second = api_uint(view->rate),
-		  .in_flight = view->asked_cnt,
-		  .bad_chunks = view->bad_cnt});
-	return true;
-}
-
-void api_list_get_sources(struct node *node, struct control_call *call,
-			  const struct api_list_get_sources_in *in, uint64_t now_ns)
-{
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
-	struct source_list list = {.blocks = control_blocks(call)};
-
-	(void)now_ns;
-	if (!get)
-		return;
-	blobs_get_sources_each(node->home.content, get->id, source_list_add, &list);
-	api_reply(call, list_get_sources, .sources = list.rows);
-}
-
-void api_resume_get(struct node *node, struct control_call *call,
-		    const struct api_resume_get_in *in, uint64_t now_ns)
-{
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	int err;
 
 	if (!get)
 		return;
 	if (!get_is_over(get)) {
-		watch_join(node, call, get->id);
+		watch_join(api, call, get->id);
 		return;
 	}
-	err = blobs_get_resume(node->home.content, get->id, now_ns);
+	err = blobs_get_resume(api->home->content, get->id, now_ns);
 	if (err < 0)
 		api_fail_get(call, get->id, err,
 			     get->state == BLOBS_GET_FINISHED ? "it is finished already"
@@ -683,5 +505,5 @@ void api_resume_get(struct node *node, struct control_call *call,
 						 : weft_err_text(err),
 			     "weft get list shows its state");
 	else
-		watch_add(node, call, (uint64_t)in->get_id);
+		watch_add(api, call, (uint64_t)in->get_id);
 }

@@ -10,7 +10,6 @@
 #include "blobs/blobs.h"
 #include "method_get_named.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
 
 /* --- giving up --- */
 
@@ -18,11 +17,6 @@ struct forgetting {
 	struct control_call *call; /* NULL: its caller left */
 	uint64_t id;
 };
-
-static void forget_caller_left(void *arg)
-{
-	((struct forgetting *)arg)->call = NULL;
-}
 
 static void forget_fail(struct control_call *call, uint64_t id, int err)
 {
@@ -39,8 +33,6 @@ static void forget_done(void *arg, int err, const struct blobs_forgotten *forgot
 	struct forgetting *forgetting = arg;
 	struct control_call *call = forgetting->call;
 
-	if (call)
-		control_on_gone(call, NULL, NULL);
 	if (call && err < 0)
 		forget_fail(call, forgetting->id, err);
 	else if (call)
@@ -51,20 +43,20 @@ static void forget_done(void *arg, int err, const struct blobs_forgotten *forgot
 	free(forgetting);
 }
 
-static bool is_followed(const struct node *node, const struct blobs_get *get)
+static bool is_followed(const struct api *api, const struct blobs_get *get)
 {
 	const struct follow *follow =
-		get->folder && node->sharing
-			? shares_follow_lookup(node->sharing->follows, get->folder->share_id)
+		get->folder && api->follows
+			? shares_follow_lookup(api->follows, get->folder->share_id)
 			: NULL;
 
 	return follow && strcmp(follow->folder, get->target) == 0;
 }
 
-void api_forget_get(struct node *node, struct control_call *call,
-		    const struct api_forget_get_in *in, uint64_t now_ns)
+void api_forget_get(struct api *api, struct control_call *call, const struct api_forget_get_in *in,
+		    uint64_t now_ns)
 {
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	struct forgetting *forgetting;
 	uint64_t id;
 	int err;
@@ -72,7 +64,7 @@ void api_forget_get(struct node *node, struct control_call *call,
 	if (!get)
 		return;
 	id = get->id;
-	if (is_followed(node, get)) {
+	if (is_followed(api, get)) {
 		api_fail_get(call, id, WEFT_EREFUSED,
 			     "it fills the folder of a followed share, and would begin again",
 			     "first: weft sub set NAME --no-fetch (weft sub list shows the name)");
@@ -83,18 +75,21 @@ void api_forget_get(struct node *node, struct control_call *call,
 		api_fail_get(call, id, -ENOMEM, "no memory", "free some and try again");
 		return;
 	}
-	*forgetting = (struct forgetting){call, id};
-	control_on_gone(call, forget_caller_left, forgetting);
-	err = blobs_get_forget(node->home.content, id, in->delete, now_ns, forget_done, forgetting);
+	forgetting->id = id;
+	control_hold(call, &forgetting->call);
+	err = blobs_get_forget(
+		api->home->content,
+		&(struct blobs_forget_ask){
+			.id = id, .deletes = in->delete, .done = forget_done, .arg = forgetting},
+		now_ns);
 	if (err == 0)
 		return;
-	control_on_gone(call, NULL, NULL);
-	free(forgetting);
 	if (err == WEFT_EBUSY)
 		api_fail_get(call, id, err, "it is given up already, or garbage is collected",
 			     "weft get list shows it until it is gone; try again soon");
 	else
 		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
+	free(forgetting);
 }
 
 /* --- seeding --- */
@@ -105,10 +100,10 @@ static uint64_t bound_of(int64_t given)
 	return given < 0 ? UINT64_MAX : (uint64_t)given;
 }
 
-void api_set_seeding(struct node *node, struct control_call *call,
+void api_set_seeding(struct api *api, struct control_call *call,
 		     const struct api_set_seeding_in *in, uint64_t now_ns)
 {
-	const struct blobs_get *get = api_get_named(node, call, in->get_id);
+	const struct blobs_get *get = api_get_named(api, call, in->get_id);
 	uint64_t percent = bound_of(in->percent), for_s = bound_of(in->for_s), id;
 	bool is_stopped = !in->seeded;
 	struct blobs_seed_ask ask = {
@@ -121,8 +116,8 @@ void api_set_seeding(struct node *node, struct control_call *call,
 	if (!get)
 		return;
 	id = get->id;
-	err = blobs_get_seed(node->home.content, id, &ask, now_ns);
-	get = blobs_get_lookup(node->home.content, id);
+	err = blobs_get_seed(api->home->content, id, &ask, now_ns);
+	get = blobs_get_lookup(api->home->content, id);
 	if (err == WEFT_EMALFORMED)
 		api_fail_get(call, id, err, "a bound is more than there can be",
 			     "a ratio is at most 1000000, a time 100 years");
@@ -130,7 +125,7 @@ void api_set_seeding(struct node *node, struct control_call *call,
 		api_fail_get(call, id, err, "it is being given up", "weft get list shows all");
 	else
 		api_reply_idempotent(
-			node, call,
+			api, call,
 			api_set_seeding_out_write(&(struct api_set_seeding_out){
-				.transfer = api_transfer(control_blocks(call), node, get)}));
+				.transfer = api_transfer(control_blocks(call), api, get)}));
 }

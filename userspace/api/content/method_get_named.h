@@ -6,16 +6,14 @@
 
 struct blobs_get;
 struct control_call;
-struct node;
+struct api;
 
 /* api_get_named: the get of that number, or NULL after the call was failed. */
-const struct blobs_get *api_get_named(struct node *node, struct control_call *call, int64_t id);
+const struct blobs_get *api_get_named(struct api *api, struct control_call *call, int64_t id);
 /* api_fail_get fails a call about get id. */
 void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
 		  const char *next);
-struct api_transfer api_transfer(struct api_blocks *blocks, const struct node *node,
+struct api_transfer api_transfer(struct api_blocks *blocks, const struct api *api,
 				 const struct blobs_get *get);
-/* api_get_state: the word for its state. */
-const char *api_get_state(const struct blobs_get *get);
 
 #endif

@@ -1,35 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NewShare, PublishShare, SetShare, ShowShare, RevokeShare, RotateShare, RetireShare, ExportShareKey:
- * shares with a name and revisions. Their list is part of ListShares.
+ * NewShare, PublishShare, SetShare, RevokeShare, RotateShare, RetireShare, WatchShare,
+ * ExportShareKey: shares with a name and revisions. method_published.c shows them.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
-#include "blobs/link.h"
 #include "crypto/node_key.h"
 #include "api/methods.h"
 #include "method_publish.h"
-#include "node/sharing/sharing_state.h"
+#include "share_call.h"
 
 /* NULL: sharing is off, and call was failed. */
-static struct publisher *publisher_of(struct node *node, struct control_call *call)
+static struct publisher *publisher_of(struct api *api, struct control_call *call)
 {
-	if (node->sharing)
-		return node->sharing->publisher;
+	if (api->follows)
+		return api->publisher;
 	control_fail(call, WEFT_EREFUSED, "shares", "sharing is turned off on this node",
 		     "set enabled = yes in [sharing] of weft.conf(5) and restart the daemon");
 	return NULL;
 }
 
-const struct published *api_published(struct node *node, struct control_call *call,
-				      const json_t *parameters)
+const struct published *api_published(struct api *api, struct control_call *call, const char *name)
 {
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	struct publisher *publisher = publisher_of(node, call);
+	struct publisher *publisher = publisher_of(api, call);
 	const struct published *share = publisher ? shares_publisher_find(publisher, name) : NULL;
 
 	if (publisher && !share)
@@ -38,281 +34,47 @@ const struct published *api_published(struct node *node, struct control_call *ca
 	return share;
 }
 
-/* --- shown --- */
-
-static json_t *ids_json(const uint8_t (*ids)[32], uint32_t cnt)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < cnt; i++)
-		json_array_append_new(list, api_json_id(ids[i]));
-	return list;
-}
-
-static json_t *lines_json(const char *lines)
-{
-	json_t *list = json_array();
-	const char *line;
-	size_t len;
-
-	while ((line = blobs_only_next(&lines, &len)))
-		json_array_append_new(list, json_stringn(line, len));
-	return list;
-}
-
-/* Who is asked for the share first: this node, at the addresses it advertises. */
-static json_t *link_json(const struct node *node, const struct published *share, bool is_bare)
-{
-	struct link link = {.kind = LINK_SHARE, .node_cnt = !is_bare};
-	char text[LINK_TEXT_CAP];
-
-	memcpy(link.public_key, share->share_key, sizeof(link.public_key));
-	memcpy(link.nodes[0].key, node->own_key, sizeof(link.nodes[0].key));
-	link.nodes[0].addr_cnt = (uint8_t)node->advertised_cnt;
-	memcpy(link.nodes[0].addrs, node->advertised,
-	       node->advertised_cnt * sizeof(link.nodes[0].addrs[0]));
-	return json_string(blobs_link_write(&link, text));
-}
-
-static void set_text(json_t *json, const char *name, const char *text)
-{
-	if (text[0])
-		json_object_set_new(json, name, json_string(text));
-}
-
-struct bad_search {
-	const uint8_t *manifest_id;
-	uint64_t bad_cnt;
-};
-
-static bool bad_find(void *arg, const struct blobs_share *share)
-{
-	struct bad_search *search = arg;
-
-	if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
-		search->bad_cnt += share->bad_cnt;
-	return true;
-}
-
-static void set_bad_files(const struct node *node, json_t *json, const uint8_t *manifest_id)
-{
-	struct bad_search search = {manifest_id, 0};
-
-	blobs_shares_each(node->home.content, bad_find, &search);
-	if (search.bad_cnt)
-		json_object_set_new(json, "bad_files", api_json_uint(search.bad_cnt));
-}
-
-static void watch_set_fields(const struct node *node, json_t *json, const uint8_t *share_id)
-{
-	struct watch_view view;
-
-	if (!shares_watch_lookup(node->sharing->watches, share_id, &view))
-		return;
-	json_object_set_new(json, "watch", json_string(view.is_rescanned ? "rescan" : "inotify"));
-	json_object_set_new(json, "watch_quiet_s", json_integer((json_int_t)view.quiet_s));
-	json_object_set_new(json, "watched_dirs", json_integer((json_int_t)view.dir_cnt));
-	if (view.err)
-		json_object_set_new(json, "watch_error", json_string(weft_err_text(view.err)));
-}
-
-static json_t *published_json(const struct node *node, const struct published *share)
-{
-	const struct publish_settings *settings = share->settings;
-	const struct publish_revision *own =
-		share->revision_cnt ? &share->revisions[share->revision_cnt - 1] : NULL;
-	uint8_t successor_id[SHARE_ID_LEN];
-	json_t *json = json_pack(
-		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "name",
-		settings->name, "share_id", api_json_id(share->share_id), "state",
-		shares_publisher_state_name(share->state), "public", settings->is_public,
-		"revision", api_json_uint(own ? own->seq : 0), "newest",
-		api_json_uint(share->newest.seq), "items", api_json_uint(own ? own->item_cnt : 0),
-		"bytes", api_json_uint(own ? own->byte_cnt : 0), "holders", (int)share->holder_cnt,
-		"busy", share->is_busy, "tags", lines_json(settings->rules), "communities",
-		ids_json(settings->communities, settings->community_cnt), "recommended",
-		ids_json(settings->recommended, settings->recommended_cnt));
-
-	json_object_set_new(json, "link", link_json(node, share, false));
-	json_object_set_new(json, "bare_link", link_json(node, share, true));
-	set_text(json, "title", settings->title);
-	set_text(json, "description", settings->description);
-	set_text(json, "path", settings->path);
-	if (settings->only[0])
-		json_object_set_new(json, "only", lines_json(settings->only));
-	watch_set_fields(node, json, share->share_id);
-	if (share->ahead_s)
-		json_object_set_new(json, "dated_ahead_s", api_json_uint(share->ahead_s));
-	if (share->newest.has_successor) {
-		share_id_of(share->newest.successor, successor_id);
-		json_object_set_new(json, "successor", api_json_id(successor_id));
-	}
-	if (share->put_err)
-		set_text(json, "put_error", weft_err_text(share->put_err));
-	if (own) {
-		json_object_set_new(json, "collection_id", api_json_id(own->manifest_id));
-		json_object_set_new(json, "created_s", api_json_uint(own->created_s));
-		json_object_set_new(json, "expires_s", api_json_uint(own->expires_s));
-		set_bad_files(node, json, own->manifest_id);
-	}
-	return json;
-}
-
-/* Connected peers by how their clocks stand to this node's, as their last HELLO said. */
-struct clock_poll {
-	unsigned cnt, behind_cnt;
-	uint64_t least_s; /* of those that are behind by more than heads may differ */
-};
-
-static bool clock_poll_one(void *arg, const struct mesh_peer_info *peer)
-{
-	struct clock_poll *poll = arg;
-
-	if (!peer->is_connected)
-		return true;
-	poll->cnt++;
-	if (peer->skew_s >= -(int64_t)HEAD_SKEW_S)
-		return true;
-	poll->behind_cnt++;
-	if (!poll->least_s || -(uint64_t)peer->skew_s < poll->least_s)
-		poll->least_s = -(uint64_t)peer->skew_s;
-	return true;
-}
-
-/* The share of a reply that has but one; what is published with a wrong clock is of no use yet. */
-static json_t *published_one_json(struct node *node, const struct published *share)
-{
-	json_t *json = published_json(node, share);
-	struct clock_poll poll = {0};
-
-	api_peers_each(node, clock_poll_one, &poll);
-	if (poll.behind_cnt * 2 > poll.cnt)
-		json_object_set_new(json, "clock_ahead_s", api_json_uint(poll.least_s));
-	return json;
-}
-
-struct published_list {
-	const struct node *node;
-	json_t *found;
-};
-
-static bool published_collect(void *arg, const struct published *share)
-{
-	const struct published_list *list = arg;
-
-	json_array_append_new(list->found, published_json(list->node, share));
-	return true;
-}
-
-json_t *api_json_published_shares(const struct node *node)
-{
-	struct published_list list = {node, json_array()};
-
-	if (node->sharing)
-		shares_publisher_each(node->sharing->publisher, published_collect, &list);
-	return list.found;
-}
-
-static json_t *revisions_json(const struct published *share)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < share->revision_cnt; i++) {
-		const struct publish_revision *revision = &share->revisions[i];
-
-		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "revision",
-						api_json_uint(revision->seq), "collection_id",
-						api_json_id(revision->manifest_id), "created_s",
-						api_json_uint(revision->created_s), "expires_s",
-						api_json_uint(revision->expires_s), "items",
-						api_json_uint(revision->item_cnt), "bytes",
-						api_json_uint(revision->byte_cnt)));
-	}
-	return list;
-}
-
-void api_show_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
-
-	(void)now_ns;
-	if (share)
-		control_reply(call,
-			      json_pack("{s:o, s:o}", "share", published_one_json(node, share),
-					"revisions", revisions_json(share)));
-}
-
 /* --- a call that waits --- */
 
-static void caller_left(void *arg)
+/* api_share_call_wait for a change of share; NULL: it is, or call was failed. */
+static struct api_share_call *change_wait(struct api *api, struct control_call *call,
+					  const struct published *share)
 {
-	struct sharing_call *waiting = arg;
+	struct api_share_call *waiting =
+		share ? api_share_call_wait(api, call, share->settings->name) : NULL;
 
-	waiting->call = NULL;
-	/* Too late: it is being stored, and stays. */
-	if (waiting->cancels &&
-	    shares_publisher_cancel(waiting->sharing->publisher, waiting->share_id) < 0)
-		waiting->cancels = false;
-}
-
-static struct sharing_call *call_wait(struct sharing *sharing, struct control_call *call,
-				      const char *name, bool cancels)
-{
-	struct sharing_call *waiting = node_sharing_call_new(sharing);
-
-	if (!waiting) {
-		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
-		return NULL;
-	}
-	waiting->call = call;
-	waiting->cancels = cancels;
-	snprintf(waiting->name, sizeof(waiting->name), "%s", name);
-	control_on_gone(call, caller_left, waiting);
+	if (waiting)
+		memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
 	return waiting;
 }
 
-/* The call of waiting is answered by the caller; NULL: it left. waiting is gone. */
-static struct control_call *call_end(struct sharing_call *waiting)
+/* The share that waiting was about is the reply's; NULL: the caller left, or call was failed. */
+static const struct published *share_end(struct api_share_call *waiting, int err, const char *next)
 {
-	struct control_call *call = waiting->call;
+	const struct published *share =
+		shares_publisher_lookup(waiting->api->publisher, waiting->share_id);
 
-	if (call)
-		control_on_gone(call, NULL, NULL);
-	node_sharing_call_free(waiting);
-	return call;
-}
-
-static bool call_refuse(struct sharing_call *waiting, int err)
-{
-	struct control_call *call;
-	char name[sizeof(waiting->name)];
-
-	if (err == 0)
-		return false;
-	memcpy(name, waiting->name, sizeof(name));
-	call = call_end(waiting);
-	api_share_refuse(call, name, err);
-	return true;
+	if (!waiting->call)
+		return NULL;
+	if (err == 0 && share)
+		return share;
+	control_fail(waiting->call, err < 0 ? err : WEFT_EABSENT, "share", weft_err_text(err),
+		     next);
+	return NULL;
 }
 
 /* --- NewShare --- */
 
 static void create_done(void *arg, int err)
 {
-	struct sharing_call *waiting = arg;
-	struct node *node = waiting->sharing->node;
-	const struct published *share =
-		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = call_end(waiting);
+	struct api_share_call *waiting = arg;
+	const struct published *share = share_end(waiting, err, "nothing was made: try again");
 
-	if (!call)
-		return;
-	if (err < 0 || !share)
-		control_fail(call, err, "share", weft_err_text(err), "nothing was made: try again");
-	else
-		control_reply(call, json_pack("{s:o}", "share", published_one_json(node, share)));
+	if (share)
+		api_reply(waiting->call, new_share,
+			  .share = api_published_share(control_blocks(waiting->call), waiting->api,
+						       share));
+	api_share_call_free(waiting);
 }
 
 /* key_read: the key in a file that the daemon may read; call was failed if not. */
@@ -336,32 +98,26 @@ static bool key_read(struct control_call *call, const char *path, struct node_ke
 	return err == 0;
 }
 
-static void create_begin(struct node *node, struct control_call *call,
-			 const struct publish_settings *settings, const struct node_key *key)
+void api_new_share(struct api *api, struct control_call *call, const struct api_new_share_in *in,
+		   uint64_t now_ns)
 {
-	struct sharing_call *waiting = call_wait(node->sharing, call, settings->name, false);
-	int err;
-
-	if (!waiting)
-		return;
-	err = shares_publisher_create(node->sharing->publisher, settings,
-				      key ? node_key_seed(key) : NULL, create_done, waiting,
-				      waiting->share_id);
-	(void)call_refuse(waiting, err);
-}
-
-void api_new_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const char *key_file = json_string_value(json_object_get(parameters, "key_file"));
+	const struct share_settings given = SHARE_SETTINGS(in);
 	struct publish_settings settings = {0};
 	struct node_key *key = NULL;
+	struct api_share_call *waiting;
+	int err;
 
 	(void)now_ns;
-	if (!publisher_of(node, call) || !api_settings_take(node, call, parameters, &settings) ||
-	    (key_file && !key_read(call, key_file, &key)))
+	if (!publisher_of(api, call) || !api_settings_take(api, call, &given, &settings) ||
+	    (in->key_file && !key_read(call, in->key_file, &key)))
 		return;
-	create_begin(node, call, &settings, key);
+	waiting = api_share_call_wait(api, call, settings.name);
+	if (waiting) {
+		err = shares_publisher_create(
+			api->publisher, &settings, key ? node_key_seed(key) : NULL,
+			(struct publisher_caller){create_done, waiting}, waiting->share_id);
+		api_share_call_refuse(waiting, err);
+	}
 	node_key_free(key);
 }
 
@@ -369,74 +125,82 @@ void api_new_share(void *ctx, struct control_call *call, const json_t *parameter
 
 static void revise_progress(void *arg, const struct blobs_import *import)
 {
-	struct sharing_call *waiting = arg;
+	struct api_share_call *waiting = arg;
+	struct api_import row;
 
-	if (waiting->call && control_wants_more(waiting->call))
-		control_reply_more(
-			waiting->call,
-			json_pack("{s:o}", "import", api_json_import(import, waiting->name)));
+	if (!waiting->call || !control_wants_more(waiting->call))
+		return;
+	row = api_import(control_blocks(waiting->call), import, waiting->name);
+	api_reply_more(waiting->call, publish_share, .import = &row);
+}
+
+static void revise_reply(const struct api_share_call *waiting,
+			 const struct publish_outcome *outcome, const struct published *share)
+{
+	struct api_blocks *blocks = control_blocks(waiting->call);
+	struct api_published_share row = api_published_share(blocks, waiting->api, share);
+	/* Replies of SetShare, RevokeShare and RotateShare have the same fields. */
+	struct api_publish_share_out out = {
+		.share = &row,
+		API_IF(unchanged, true, outcome->is_unchanged),
+		API_IF(asked, true, outcome->was_asked),
+		API_IF(manifests, true, outcome->part_cnt),
+		API_IF(new_manifests, true, outcome->part_new_cnt),
+	};
+	struct api_import import;
+
+	if (outcome->import) {
+		import = api_import(blocks, outcome->import, share->settings->path);
+		out.import = &import;
+	}
+	control_reply(waiting->call, api_publish_share_out_write(&out));
 }
 
 static void revise_done(void *arg, const struct publish_outcome *outcome)
 {
-	struct sharing_call *waiting = arg;
-	struct node *node = waiting->sharing->node;
+	struct api_share_call *waiting = arg;
 	const struct published *share =
-		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	char name[sizeof(waiting->name)];
-	struct control_call *call;
-	json_t *reply;
+		shares_publisher_lookup(waiting->api->publisher, waiting->share_id);
 
-	memcpy(name, waiting->name, sizeof(name));
-	call = call_end(waiting);
-	if (!call)
-		return;
-	if (outcome->err < 0 || !share) {
-		control_fail(call, outcome->err, name, outcome->detail,
+	if (waiting->call && (outcome->err < 0 || !share))
+		control_fail(waiting->call, outcome->err, waiting->name, outcome->detail,
 			     "the share is as it was; mend that and publish it again");
-		return;
-	}
-	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", published_one_json(node, share),
-			  "unchanged", outcome->is_unchanged, "asked", outcome->was_asked,
-			  "manifests", (int)outcome->part_cnt, "new_manifests",
-			  (int)outcome->part_new_cnt);
-	if (outcome->import)
-		json_object_set_new(reply, "import",
-				    api_json_import(outcome->import, share->settings->path));
-	control_reply(call, reply);
+	else if (waiting->call)
+		revise_reply(waiting, outcome, share);
+	api_share_call_free(waiting);
 }
 
-static void revise(struct node *node, struct control_call *call, const struct published *share,
-		   const struct publish_settings *settings, bool imports, uint64_t now_ns)
+static void revise(struct api *api, struct control_call *call, const struct published *share,
+		   struct publish_ask *ask, uint64_t now_ns)
 {
-	struct sharing_call *waiting =
-		call_wait(node->sharing, call, share->settings->name, imports);
-	struct publish_ask ask = {.settings = settings,
-				  .imports = imports,
-				  .progress = revise_progress,
-				  .done = revise_done,
-				  .arg = waiting};
-	int err;
+	struct api_share_call *waiting = change_wait(api, call, share);
 
 	if (!waiting)
 		return;
-	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = shares_publisher_revise(node->sharing->publisher, share->share_id, &ask, now_ns);
-	(void)call_refuse(waiting, err);
+	waiting->cancels = ask->imports;
+	ask->progress = revise_progress;
+	ask->done = revise_done;
+	ask->arg = waiting;
+	api_share_call_refuse(
+		waiting, shares_publisher_revise(api->publisher, share->share_id, ask, now_ns));
 }
 
-void api_publish_share(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_publish_share(struct api *api, struct control_call *call,
+		       const struct api_publish_share_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
+	const struct published *share = api_published(api, call, in->name);
+	struct share_settings given = SHARE_SETTINGS(in);
 	struct publish_settings settings;
 
 	if (!share)
 		return;
+	given.path = in->path;
+	given.only = in->has_only ? &in->only : NULL;
+	given.text = in->text;
+	given.as = in->as;
 	settings = *share->settings;
-	if (!api_settings_take(node, call, parameters, &settings) ||
-	    !api_text_take(node, call, share, parameters, &settings))
+	if (!api_settings_take(api, call, &given, &settings) ||
+	    !api_text_take(api, call, share, &given, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	if (settings.path[0] != '/') {
@@ -446,190 +210,154 @@ void api_publish_share(void *ctx, struct control_call *call, const json_t *param
 			     "name a folder: weft share publish NAME DIR");
 		return;
 	}
-	revise(node, call, share, &settings, true, now_ns);
+	revise(api, call, share, &(struct publish_ask){.settings = &settings, .imports = true},
+	       now_ns);
 }
 
-void api_set_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_set_share(struct api *api, struct control_call *call, const struct api_set_share_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
+	const struct published *share = api_published(api, call, in->name);
+	const struct share_settings given = SHARE_SETTINGS(in);
 	struct publish_settings settings;
 
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!api_settings_take(node, call, parameters, &settings))
+	if (!api_settings_take(api, call, &given, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
-	revise(node, call, share, &settings, false, now_ns);
+	revise(api, call, share, &(struct publish_ask){.settings = &settings}, now_ns);
 }
 
 /* --- RevokeShare, RotateShare, RetireShare, ExportShareKey --- */
 
-void api_revoke_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_revoke_share(struct api *api, struct control_call *call,
+		      const struct api_revoke_share_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
-	struct sharing_call *waiting;
-	int err;
+	const struct published *share = api_published(api, call, in->name);
+	struct api_share_call *waiting = change_wait(api, call, share);
+	const struct publish_ask ask = {.done = revise_done, .arg = waiting};
 
-	if (!share)
-		return;
-	waiting = call_wait(node->sharing, call, share->settings->name, false);
-	if (!waiting)
-		return;
-	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = shares_publisher_revoke(node->sharing->publisher, share->share_id,
-				      &(struct publish_ask){.done = revise_done, .arg = waiting},
-				      now_ns);
-	(void)call_refuse(waiting, err);
+	if (waiting)
+		api_share_call_refuse(
+			waiting,
+			shares_publisher_revoke(api->publisher, share->share_id, &ask, now_ns));
 }
 
 /* The reply is about the share that goes on. */
 static void rotate_done(void *arg, const struct publish_outcome *outcome)
 {
-	struct sharing_call *waiting = arg;
+	struct api_share_call *waiting = arg;
 	const struct published *share =
-		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+		shares_publisher_lookup(waiting->api->publisher, waiting->share_id);
 
 	if (share && share->newest.has_successor)
 		share_id_of(share->newest.successor, waiting->share_id);
 	revise_done(arg, outcome);
 }
 
-void api_rotate_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_rotate_share(struct api *api, struct control_call *call,
+		      const struct api_rotate_share_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
-	struct sharing_call *waiting;
-	int err;
+	const struct published *share = api_published(api, call, in->name);
+	struct api_share_call *waiting = change_wait(api, call, share);
+	const struct publish_ask ask = {.done = rotate_done, .arg = waiting};
 
-	if (!share)
-		return;
-	waiting = call_wait(node->sharing, call, share->settings->name, false);
-	if (!waiting)
-		return;
-	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = shares_publisher_rotate(node->sharing->publisher, share->share_id,
-				      &(struct publish_ask){.done = rotate_done, .arg = waiting},
-				      now_ns);
-	(void)call_refuse(waiting, err);
+	if (waiting)
+		api_share_call_refuse(
+			waiting,
+			shares_publisher_rotate(api->publisher, share->share_id, &ask, now_ns));
 }
 
 static void retire_done(void *arg, int err)
 {
-	struct control_call *call = call_end(arg);
+	struct api_share_call *waiting = arg;
 
-	if (call && err < 0)
-		control_fail(call, err, "share", weft_err_text(err),
+	if (waiting->call && err < 0)
+		control_fail(waiting->call, err, "share", weft_err_text(err),
 			     "the share is still there: try again");
-	else if (call)
-		control_reply(call, NULL);
+	else if (waiting->call)
+		api_reply(waiting->call, retire_share);
+	api_share_call_free(waiting);
+}
+
+void api_retire_share(struct api *api, struct control_call *call,
+		      const struct api_retire_share_in *in, uint64_t now_ns)
+{
+	const struct published *share = api_published(api, call, in->name);
+	struct api_share_call *waiting = change_wait(api, call, share);
+
+	(void)now_ns;
+	if (waiting)
+		api_share_call_refuse(
+			waiting,
+			shares_publisher_remove(api->publisher, share->share_id,
+						(struct publisher_caller){retire_done, waiting}));
+}
+
+void api_export_share_key(struct api *api, struct control_call *call,
+			  const struct api_export_share_key_in *in, uint64_t now_ns)
+{
+	static const struct control_failure_row rows[] = {
+		{WEFT_EEXISTS, "a file of that name is there",
+		 "name a new file in a folder that the daemon's user may write"},
+		{WEFT_EMALFORMED, "the path is not absolute",
+		 "name a new file in a folder that the daemon's user may write"},
+		{0, NULL, "name a new file in a folder that the daemon's user may write"},
+	};
+	const struct published *share = api_published(api, call, in->name);
+	int err = WEFT_EMALFORMED;
+
+	(void)now_ns;
+	if (!share)
+		return;
+	if (in->path[0] == '/')
+		err = shares_publisher_export_key(api->publisher, share->share_id, in->path);
+	if (err < 0)
+		control_fail_of(call, err, in->path, rows);
+	else
+		api_reply(call, export_share_key, .path = in->path);
 }
 
 /* --- WatchShare --- */
 
 static void watch_done(void *arg, int err)
 {
-	struct sharing_call *waiting = arg;
-	struct node *node = waiting->sharing->node;
-	const struct published *share =
-		shares_publisher_lookup(waiting->sharing->publisher, waiting->share_id);
-	struct control_call *call = call_end(waiting);
+	struct api_share_call *waiting = arg;
+	const struct published *share = share_end(waiting, err, "try again");
 
-	if (!call)
-		return;
-	if (err < 0 || !share)
-		control_fail(call, err < 0 ? err : WEFT_EABSENT, "share", weft_err_text(err),
-			     "try again");
-	else
-		control_reply(call, json_pack("{s:o}", "share", published_one_json(node, share)));
+	if (share)
+		api_reply(waiting->call, watch_share,
+			  .share = api_published_share(control_blocks(waiting->call), waiting->api,
+						       share));
+	api_share_call_free(waiting);
 }
 
-static void watch_refuse(struct control_call *call, const char *name, int err)
+void api_watch_share(struct api *api, struct control_call *call,
+		     const struct api_watch_share_in *in, uint64_t now_ns)
 {
-	if (err == WEFT_EFULL)
-		control_fail(call, err, name, "as many shares are watched as may be",
-			     "weft share watch NAME --off another, or raise sharing.watch_cap "
-			     "(weft limits show)");
-	else
-		control_fail(call, err, name,
-			     err == WEFT_EMALFORMED ? "the quiet time is more than a day"
-						    : weft_err_text(err),
-			     "give --quiet 1s to 24h");
-}
-
-void api_watch_share(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
-	const json_t *quiet = json_object_get(parameters, "quiet_s");
-	bool is_off = json_is_false(json_object_get(parameters, "watch"));
-	json_int_t asked_s = json_is_integer(quiet) ? json_integer_value(quiet) : WATCH_QUIET_S;
+	static const struct control_failure_row rows[] = {
+		{WEFT_EFULL, "as many shares are watched as may be",
+		 "weft share watch NAME --off another, or raise sharing.watch_cap "
+		 "(weft limits show)"},
+		{WEFT_EMALFORMED, "the quiet time is more than a day", "give --quiet 1s to 24h"},
+		{0, NULL, "give --quiet 1s to 24h"},
+	};
+	const struct published *share = api_published(api, call, in->name);
+	struct api_share_call *waiting = change_wait(api, call, share);
+	int64_t asked_s = in->has_quiet_s ? in->quiet_s : WATCH_QUIET_S;
 	uint32_t quiet_s = asked_s < 1 || asked_s > WATCH_QUIET_S_MAX ? WATCH_QUIET_S_MAX + 1
 								      : (uint32_t)asked_s;
-	struct sharing_call *waiting;
-	char name[PUBLISH_NAME_LEN_MAX + 1];
 	int err;
 
 	(void)now_ns;
-	if (!share)
-		return;
-	memcpy(name, share->settings->name, sizeof(name));
-	waiting = call_wait(node->sharing, call, name, false);
 	if (!waiting)
 		return;
-	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
-	err = shares_watch_set(node->sharing->watches, share->share_id, is_off ? 0 : quiet_s,
-			       watch_done, waiting);
-	if (err < 0 && (call = call_end(waiting)))
-		watch_refuse(call, name, err);
-}
-
-/* --- RetireShare --- */
-
-void api_retire_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
-	struct sharing_call *waiting;
-	int err;
-
-	(void)now_ns;
-	if (!share)
+	err = shares_watch_set(api->watches, share->share_id,
+			       in->has_watch && !in->watch ? 0 : quiet_s, watch_done, waiting);
+	if (err == 0)
 		return;
-	waiting = call_wait(node->sharing, call, share->settings->name, false);
-	if (!waiting)
-		return;
-	err = shares_publisher_remove(node->sharing->publisher, share->share_id, retire_done,
-				      waiting);
-	(void)call_refuse(waiting, err);
-}
-
-void api_export_share_key(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const char *path = json_string_value(json_object_get(parameters, "path"));
-	const struct published *share = api_published(node, call, parameters);
-	int err;
-
-	(void)now_ns;
-	if (!share)
-		return;
-	err = path[0] == '/'
-		      ? shares_publisher_export_key(node->sharing->publisher, share->share_id, path)
-		      : WEFT_EMALFORMED;
-	if (err < 0)
-		control_fail(call, err, path,
-			     err == WEFT_EEXISTS      ? "a file of that name is there"
-			     : err == WEFT_EMALFORMED ? "the path is not absolute"
-						      : weft_err_text(err),
-			     "name a new file in a folder that the daemon's user may write");
-	else
-		control_reply(call, json_pack("{s:s}", "path", path));
+	control_fail_of(call, err, waiting->name, rows);
+	api_share_call_free(waiting);
 }

@@ -5,22 +5,44 @@
 #include "shares/publish/publish.h"
 #include "api/methods.h"
 
-/* What the methods about published shares have in common; method_publish.c, method_publish_settings.c. */
+/* What the methods about published shares have in common. */
 
-/* api_published: the share that a call's "name" names; NULL: call was failed. */
-const struct published *api_published(struct node *node, struct control_call *call,
-				      const json_t *parameters);
+/* What NewShare, PublishShare and SetShare say of a share; NULL: it is not given. */
+struct share_settings {
+	const char *name, *title, *description;
+	const bool *public;
+	const struct api_string_list *tags, *recommended, *communities;
+	/* Of PublishShare. */
+	const char *path, *text, *as;
+	const struct api_string_list *only;
+};
+#define SHARE_SETTINGS(in)                                                                         \
+	{.name = (in)->name,                                                                       \
+	 .title = (in)->title,                                                                     \
+	 .description = (in)->description,                                                         \
+	 .public = (in)->has_public ? &(in)->public : NULL,                                        \
+	 .tags = (in)->has_tags ? &(in)->tags : NULL,                                              \
+	 .recommended = (in)->has_recommended ? &(in)->recommended : NULL,                         \
+	 .communities = (in)->has_communities ? &(in)->communities : NULL}
+
+/* api_published: the share that a call names; NULL: call was failed. */
+const struct published *api_published(struct api *api, struct control_call *call, const char *name);
 
 /*
  * api_share_refuse answers what could not even begin. api_settings_take changes
- * settings as parameters say; api_text_take lets them lead to a file below the state
- * folder that has the text which parameters may have. false: call was failed.
+ * settings as given says; api_text_take lets them lead to a file below the state
+ * folder that has the text which is given. false: call was failed.
  */
 void api_share_refuse(struct control_call *call, const char *name, int err);
-bool api_settings_take(const struct node *node, struct control_call *call, const json_t *parameters,
-		       struct publish_settings *settings);
-bool api_text_take(const struct node *node, struct control_call *call,
-		   const struct published *share, const json_t *parameters,
-		   struct publish_settings *settings);
+bool api_settings_take(const struct api *api, struct control_call *call,
+		       const struct share_settings *given, struct publish_settings *settings);
+bool api_text_take(const struct api *api, struct control_call *call, const struct published *share,
+		   const struct share_settings *given, struct publish_settings *settings);
+
+/* method_published.c: a share for a reply that has but one, with how clocks stand; all. */
+struct api_published_share api_published_share(struct api_blocks *blocks, struct api *api,
+					       const struct published *share);
+struct api_published_share_list api_published_shares(struct api_blocks *blocks,
+						     const struct api *api);
 
 #endif

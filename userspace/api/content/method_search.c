@@ -10,10 +10,9 @@
 #include "shares/follow/follow.h"
 #include "api/methods.h"
 #include "method_share_target.h"
-#include "node/sharing/sharing_state.h"
 
 struct search_wait {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	struct search_run *run;
 	uint32_t page, page_len;
@@ -82,7 +81,7 @@ static uint32_t unfetched_cnt(const struct search_wait *wait)
 {
 	struct unfetched unfetched = {wait, 0};
 
-	shares_follows_each(wait->node->sharing->follows, unfetched_count, &unfetched);
+	shares_follows_each(wait->api->follows, unfetched_count, &unfetched);
 	return unfetched.cnt;
 }
 
@@ -106,7 +105,7 @@ static void search_done(void *arg, const struct search_result *result)
 {
 	struct search_wait *wait = arg;
 
-	if (!wait->node->control) { /* it forgot the call */
+	if (!wait->api->control) { /* it forgot the call */
 		free(wait);
 		return;
 	}
@@ -202,13 +201,65 @@ static bool page_read(struct control_call *call, const struct api_search_in *in,
 	return true;
 }
 
-static void search_ask_for(struct node *node, struct control_call *call, struct search_ask *ask)
+/* --- blocked contents --- */
+
+struct blocked {
+	uint8_t (*ids)[BLOCKLIST_ID_LEN];
+	size_t cnt, cap;
+};
+
+static void blocked_count(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN])
+{
+	(void)id;
+	((struct blocked *)arg)->cap++;
+}
+
+static void blocked_add(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN])
+{
+	struct blocked *blocked = arg;
+
+	memcpy(blocked->ids[blocked->cnt++], id, BLOCKLIST_ID_LEN);
+}
+
+static int id_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, BLOCKLIST_ID_LEN);
+}
+
+/* Tells search what is blocked by now, before it is asked. */
+static int search_block_now(struct api *api)
+{
+	uint64_t stamp = shares_follows_blocked_stamp(api->follows);
+	struct blocked blocked = {0};
+	int err;
+
+	if (stamp == api->blocked_stamp)
+		return 0;
+	shares_follows_blocked_each(api->follows, BLOCKLIST_CONTENT, blocked_count, &blocked);
+	if (blocked.cap) {
+		blocked.ids = malloc(blocked.cap * sizeof(*blocked.ids));
+		if (!blocked.ids)
+			return -ENOMEM;
+		shares_follows_blocked_each(api->follows, BLOCKLIST_CONTENT, blocked_add, &blocked);
+		qsort(blocked.ids, blocked.cnt, sizeof(*blocked.ids), id_compare);
+	}
+	err = search_block(api->search, (const uint8_t(*)[BLOCKLIST_ID_LEN])blocked.ids,
+			   blocked.cnt);
+	free(blocked.ids);
+	if (err == 0)
+		api->blocked_stamp = stamp;
+	return err;
+}
+
+/* --- asking --- */
+
+static void search_ask_for(struct api *api, struct control_call *call, struct search_ask *ask)
 {
 	struct search_wait *wait = calloc(1, sizeof(*wait));
-	int err = wait ? node_sharing_search_block(node->sharing) : -ENOMEM;
+	int err = wait ? search_block_now(api) : -ENOMEM;
 
 	if (err == 0) {
-		*wait = (struct search_wait){.node = node,
+		*wait = (struct search_wait){.api = api,
 					     .call = call,
 					     .page = ask->page,
 					     .page_len = ask->page_len,
@@ -218,27 +269,27 @@ static void search_ask_for(struct node *node, struct control_call *call, struct 
 			memcpy(wait->share_id, ask->share_id, sizeof(wait->share_id));
 		ask->done = search_done;
 		ask->arg = wait;
-		err = search_query(node->sharing->search, ask, &wait->run);
+		err = search_query(api->search, ask, &wait->run);
 	}
 	if (err < 0) {
 		free(wait);
-		search_refuse(call, err, node->config->sharing.search.query_cap);
+		search_refuse(call, err, api->config->sharing.search.query_cap);
 		return;
 	}
 	control_on_gone(call, search_caller_left, wait);
 }
 
-void api_search(struct node *node, struct control_call *call, const struct api_search_in *in,
+void api_search(struct api *api, struct control_call *call, const struct api_search_in *in,
 		uint64_t now_ns)
 {
 	struct search_ask ask = {.text = in->query, .text_len = strlen(in->query)};
 
 	(void)now_ns;
-	if (!api_sharing_is_on(node, call) || !page_read(call, in, &ask) ||
+	if (!api_sharing_is_on(api, call) || !page_read(call, in, &ask) ||
 	    !tiers_read(call, in->trust, &ask.tiers))
 		return;
 	if (in->share) {
-		const struct follow *follow = api_follow_named(node, call, in->share);
+		const struct follow *follow = api_follow_named(api, call, in->share);
 
 		if (!follow)
 			return;
@@ -246,7 +297,7 @@ void api_search(struct node *node, struct control_call *call, const struct api_s
 		/* Who names it means it. */
 		ask.tiers = (1u << SEARCH_TIER_CNT) - 1;
 	}
-	search_ask_for(node, call, &ask);
+	search_ask_for(api, call, &ask);
 }
 
 /* --- how the index is --- */
@@ -281,7 +332,7 @@ static bool share_add(void *arg, const struct search_share_status *status)
 	return true;
 }
 
-void api_show_search(struct node *node, struct control_call *call,
+void api_show_search(struct api *api, struct control_call *call,
 		     const struct api_show_search_in *in, uint64_t now_ns)
 {
 	struct api_show_search_out out = {.search = {0}};
@@ -289,13 +340,13 @@ void api_show_search(struct node *node, struct control_call *call,
 	struct search_stats stats;
 
 	(void)in, (void)now_ns;
-	if (!api_sharing_is_on(node, call))
+	if (!api_sharing_is_on(api, call))
 		return;
-	search_stats(node->sharing->search, &stats);
+	search_stats(api->search, &stats);
 	struct api_fill fills[] = {
 		{"bytes of the index", api_uint(stats.index_len), api_uint(stats.index_len_max),
 		 "sharing.search_index_max"},
-		{"queries", stats.query_cnt, node->config->sharing.search.query_cap,
+		{"queries", stats.query_cnt, api->config->sharing.search.query_cap,
 		 "sharing.search_queries"},
 	};
 	out.search = (struct api_search_index){
@@ -309,6 +360,6 @@ void api_show_search(struct node *node, struct control_call *call,
 		.shards_reused = api_uint(stats.reused_cnt),
 		.fills = API_ROWS(fills),
 	};
-	search_shares_each(node->sharing->search, share_add, &listing);
+	search_shares_each(api->search, share_add, &listing);
 	control_reply(call, api_show_search_out_write(&out));
 }

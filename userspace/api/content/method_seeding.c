@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blobs/blobs.h"
+#include "blobs/serve/servers.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_place.h"
+#include "api/content/collection_place.h"
 
 /* Rows of each table that are told, the busiest first. */
 #define SEEDING_ROWS   50u
@@ -38,24 +38,24 @@ static int by_rate(const void *a, const void *b)
 }
 
 /* The busiest of kind, sorted; the caller frees it. NULL without memory. */
-static struct usage_list *usages_read(const struct node *node, enum blobs_usage_kind kind,
+static struct usage_list *usages_read(const struct api *api, enum blobs_usage_kind kind,
 				      uint64_t now_ns)
 {
 	struct usage_list *list = calloc(1, sizeof(*list));
 
 	if (!list)
 		return NULL;
-	blobs_usage_each(node->home.content, kind, now_ns, usage_collect, list);
+	blobs_usage_each(api->home->content, kind, now_ns, usage_collect, list);
 	qsort(list->rows, list->cnt, sizeof(list->rows[0]), by_rate);
 	if (list->cnt > SEEDING_ROWS)
 		list->cnt = SEEDING_ROWS;
 	return list;
 }
 
-static void peers_add(struct api_blocks *blocks, const struct node *node, uint64_t now_ns,
+static void peers_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
 		      struct api_seeded_peer_list *rows)
 {
-	struct usage_list *list = usages_read(node, BLOBS_USAGE_PEER, now_ns);
+	struct usage_list *list = usages_read(api, BLOBS_USAGE_PEER, now_ns);
 
 	for (unsigned i = 0; list && i < list->cnt; i++)
 		api_push(blocks, rows,
@@ -66,15 +66,15 @@ static void peers_add(struct api_blocks *blocks, const struct node *node, uint64
 	free(list);
 }
 
-static void contents_add(struct api_blocks *blocks, const struct node *node, uint64_t now_ns,
+static void contents_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
 			 struct api_seeded_content_list *rows)
 {
-	struct usage_list *list = usages_read(node, BLOBS_USAGE_CONTENT, now_ns);
+	struct usage_list *list = usages_read(api, BLOBS_USAGE_CONTENT, now_ns);
 	char path[BLOBS_PATH_CAP];
 
 	for (unsigned i = 0; list && i < list->cnt; i++) {
 		const struct blobs_usage *usage = &list->rows[i];
-		bool has_path = blobs_path_of(node->home.content, usage->key, path);
+		bool has_path = blobs_path_of(api->home->content, usage->key, path);
 
 		api_push(blocks, rows,
 			 {.content_id = api_id(blocks, usage->key),
@@ -82,23 +82,23 @@ static void contents_add(struct api_blocks *blocks, const struct node *node, uin
 			  .bytes = api_uint(usage->byte_cnt),
 			  .chunks = api_uint(usage->chunk_cnt),
 			  .per_s = api_uint(usage->per_s),
-			  .seeders = api_uint(blobs_member_cnt(node->home.content, usage->key))});
+			  .seeders = api_uint(blobs_member_cnt(api->home->content, usage->key))});
 	}
 	free(list);
 }
 
-void api_show_seeding(struct node *node, struct control_call *call,
+void api_show_seeding(struct api *api, struct control_call *call,
 		      const struct api_show_seeding_in *in, uint64_t now_ns)
 {
-	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct blobs_traffic traffic = api_traffic(api, now_ns);
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_show_seeding_out out;
 	struct blobs_stats stats;
 
 	(void)in;
-	blobs_stats(node->home.content, &stats);
-	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++) {
-		const struct blobs_stats *of = &workers_figures(node->workers, i)->content;
+	blobs_stats(api->home->content, &stats);
+	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++) {
+		const struct blobs_stats *of = blobs_servers_stats(api->servers, i);
 
 		stats.served_byte_cnt += of->served_byte_cnt;
 		stats.served_chunk_cnt += of->served_chunk_cnt;
@@ -114,8 +114,8 @@ void api_show_seeding(struct node *node, struct control_call *call,
 			.slots = api_uint(traffic.upload_slot_cnt),
 			.waiting = api_uint(traffic.upload_waiting_cnt),
 			.refused = api_uint(traffic.upload_refused_cnt)}};
-	peers_add(blocks, node, now_ns, &out.peers);
-	contents_add(blocks, node, now_ns, &out.contents);
+	peers_add(blocks, api, now_ns, &out.peers);
+	contents_add(blocks, api, now_ns, &out.contents);
 	control_reply(call, api_show_seeding_out_write(&out));
 }
 
@@ -146,14 +146,14 @@ static void items_fail(struct control_call *call, const char *name, int err)
 }
 
 /* A share by its name, or a collection as api_share_read takes it. */
-static bool items_named(struct node *node, struct control_call *call, const char *name,
+static bool items_named(struct api *api, struct control_call *call, const char *name,
 			uint8_t manifest_id[static 32])
 {
-	struct sharing_place place;
-	int err = node_sharing_place_called(node, name, &place);
+	struct api_place place;
+	int err = api_place_called(api, name, &place);
 
 	if (err == WEFT_EABSENT)
-		return api_share_read(node, call, name, manifest_id);
+		return api_share_read(api, call, name, manifest_id);
 	if (err < 0) {
 		items_fail(call, name, err);
 		return false;
@@ -162,7 +162,7 @@ static bool items_named(struct node *node, struct control_call *call, const char
 	return true;
 }
 
-void api_list_share_items(struct node *node, struct control_call *call,
+void api_list_share_items(struct api *api, struct control_call *call,
 			  const struct api_list_share_items_in *in, uint64_t now_ns)
 {
 	struct item_list list = {.blocks = control_blocks(call)};
@@ -174,14 +174,14 @@ void api_list_share_items(struct node *node, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!items_named(node, call, in->share, manifest_id))
+	if (!items_named(api, call, in->share, manifest_id))
 		return;
-	err = blobs_items_each(node->home.content, manifest_id, &items);
+	err = blobs_items_each(api->home->content, manifest_id, &items);
 	if (err < 0)
 		items_fail(call, in->share, err);
 	else
 		api_reply(call, list_share_items, .collection_id = api_id(list.blocks, manifest_id),
 			  .total = api_uint(items.total_cnt),
-			  .seeders = api_uint(blobs_member_cnt(node->home.content, manifest_id)),
+			  .seeders = api_uint(blobs_member_cnt(api->home->content, manifest_id)),
 			  .items = list.rows);
 }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AddShare, ListShares, RemoveShare, CancelImport, PlanGc, RunGc.
+ * AddShare, ListShares, RemoveShare, CancelImport.
  *
  * Whoever asks for what is being imported already joins that import. Each
  * has a record here, in a list on the node, until blobs/ says that it is
  * done. The last caller to leave takes the import back.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/utf8.h"
-#include "codec/zbase32.h"
+#include "codec/text/utf8.h"
+#include "codec/text/zbase32.h"
 #include "blobs/blobs.h"
 #include "blobs/link.h"
 #include "api/methods.h"
+#include "method_publish.h"
 
 struct import_caller {
 	struct import_caller *next;
@@ -25,7 +27,7 @@ struct import_caller {
 
 struct import_record {
 	struct import_record *next;
-	struct node *node;
+	struct api *api;
 	struct import_caller *callers;
 	struct blobs_import import;
 	bool is_cancelled; /* nobody joins it any more */
@@ -33,87 +35,70 @@ struct import_record {
 	char *title; /* NULL: the path's last part */
 };
 
-/* json_any_text: a name may have bytes that are no UTF-8; they become question marks. */
-static json_t *json_any_text(const char *text)
+struct api_import api_import(struct api_blocks *blocks, const struct blobs_import *import,
+			     const char *path)
 {
-	char copy[BLOBS_SKIPPED_LEN];
-	size_t len = strlen(text);
-
-	if (utf8_is_valid(text, len))
-		return json_string(text);
-	for (size_t i = 0; i <= len; i++)
-		copy[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-	return json_string(copy);
-}
-
-static json_t *json_skipped(const struct blobs_import *import)
-{
-	json_t *list = json_array();
+	struct api_import row = {
+		.import_id = api_uint(import->id),
+		.path = path,
+		.files = api_uint(import->file_cnt),
+		.files_done = api_uint(import->file_done_cnt),
+		.files_reused = api_uint(import->reused_cnt),
+		.bytes = api_uint(import->byte_cnt),
+		.bytes_done = api_uint(import->byte_done_cnt),
+		.skipped_symlinks = api_uint(import->skipped_symlink_cnt),
+		.skipped_special = api_uint(import->skipped_special_cnt),
+		.skipped_unreadable = api_uint(import->skipped_unreadable_cnt),
+		.skipped_names = api_uint(import->skipped_name_cnt),
+		.skipped_changed = api_uint(import->skipped_changed_cnt),
+		.first_skipped = import->first_skipped[0] ? import->first_skipped : NULL,
+	};
 
 	for (uint32_t at = 0; at < import->skipped_len;
 	     at += (uint32_t)strlen(import->skipped + at) + 1)
-		json_array_append_new(list, json_any_text(import->skipped + at));
-	return list;
+		api_push(blocks, &row.skipped, import->skipped + at);
+	return row;
 }
 
-json_t *api_json_import(const struct blobs_import *import, const char *path)
+static const char *link_text(struct api_blocks *blocks, const struct api *api,
+			     const uint8_t manifest_id[static 32])
 {
-	json_t *json = json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "import_id",
-		api_json_uint(import->id), "path", path, "files", api_json_uint(import->file_cnt),
-		"files_done", api_json_uint(import->file_done_cnt), "files_reused",
-		api_json_uint(import->reused_cnt), "bytes", api_json_uint(import->byte_cnt),
-		"bytes_done", api_json_uint(import->byte_done_cnt), "skipped_symlinks",
-		api_json_uint(import->skipped_symlink_cnt), "skipped_special",
-		api_json_uint(import->skipped_special_cnt), "skipped_unreadable",
-		api_json_uint(import->skipped_unreadable_cnt), "skipped_names",
-		api_json_uint(import->skipped_name_cnt), "skipped_changed",
-		api_json_uint(import->skipped_changed_cnt));
-
-	if (import->first_skipped[0])
-		json_object_set_new(json, "first_skipped", json_string(import->first_skipped));
-	json_object_set_new(json, "skipped", json_skipped(import));
-	return json;
-}
-
-static json_t *link_json(const struct node *node, const uint8_t manifest_id[static 32])
-{
-	struct link link = {.kind = LINK_COLLECTION, .addr_cnt = (uint8_t)node->advertised_cnt};
+	struct link link = {.kind = LINK_COLLECTION};
 	char text[LINK_TEXT_CAP];
 
 	memcpy(link.manifest_id, manifest_id, sizeof(link.manifest_id));
-	memcpy(link.node_key, node->own_key, sizeof(link.node_key));
-	memcpy(link.addrs, node->advertised, node->advertised_cnt * sizeof(link.addrs[0]));
-	return json_string(blobs_link_write(&link, text));
-}
-
-static json_t *share_json(const struct node *node, const struct blobs_share *share)
-{
-	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "collection_id",
-			 api_json_id(share->manifest_id), "link",
-			 link_json(node, share->manifest_id), "path", share->path, "title",
-			 share->title, "added_s", api_json_uint(share->added_s), "items",
-			 api_json_uint(share->item_cnt), "bytes", api_json_uint(share->byte_cnt),
-			 "served_bytes", api_json_uint(share->served_byte_cnt), "changed_files",
-			 api_json_uint(share->changed_cnt), "bad_files",
-			 api_json_uint(share->bad_cnt), "published", share->is_published);
+	memcpy(link.node_key, api->own_key, sizeof(link.node_key));
+	link.addr_cnt = (uint8_t)api->own_addrs(api->ctx, link.addrs);
+	return api_text(blocks, blobs_link_write(&link, text));
 }
 
 struct share_search {
-	const struct node *node;
-	const uint8_t *manifest_id; /* NULL: collect all */
-	json_t *found;
+	struct api_blocks *blocks;
+	const struct api *api;
+	const uint8_t *manifest_id; /* NULL: all */
+	struct api_share_list found;
 };
 
 static bool share_collect(void *arg, const struct blobs_share *share)
 {
 	struct share_search *search = arg;
+	struct api_blocks *blocks = search->blocks;
 
-	if (!search->manifest_id)
-		json_array_append_new(search->found, share_json(search->node, share));
-	else if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
-		search->found = share_json(search->node, share);
-	return !search->manifest_id || !search->found;
+	if (search->manifest_id && memcmp(share->manifest_id, search->manifest_id, 32) != 0)
+		return true;
+	api_push(blocks, &search->found,
+		 {.collection_id = api_id(blocks, share->manifest_id),
+		  .link = link_text(blocks, search->api, share->manifest_id),
+		  .path = api_text(blocks, share->path),
+		  .title = api_text(blocks, share->title),
+		  .added_s = api_uint(share->added_s),
+		  .items = api_uint(share->item_cnt),
+		  .bytes = api_uint(share->byte_cnt),
+		  .served_bytes = api_uint(share->served_byte_cnt),
+		  .changed_files = api_uint(share->changed_cnt),
+		  .bad_files = api_uint(share->bad_cnt),
+		  .published = share->is_published});
+	return !search->manifest_id;
 }
 
 static void caller_forget(struct import_caller *caller)
@@ -128,7 +113,7 @@ static void caller_forget(struct import_caller *caller)
 
 static void import_forget(struct import_record *record)
 {
-	struct import_record **at = &record->node->imports;
+	struct import_record **at = &record->api->imports;
 	struct import_caller *caller;
 
 	while (*at && *at != record)
@@ -144,15 +129,15 @@ static void import_forget(struct import_record *record)
 	free(record);
 }
 
-void api_imports_forget(struct node *node)
+void api_imports_forget(struct api *api)
 {
-	while (node->imports)
-		import_forget(node->imports);
+	while (api->imports)
+		import_forget(api->imports);
 }
 
 static int import_cancel(struct import_record *record)
 {
-	int err = blobs_import_cancel(record->node->home.content, record->import.id);
+	int err = blobs_import_cancel(record->api->home->content, record->import.id);
 
 	record->is_cancelled |= err == 0;
 	return err;
@@ -188,9 +173,9 @@ static bool text_is_same(const char *left, const char *right)
 	return left && right ? strcmp(left, right) == 0 : left == right;
 }
 
-static struct import_record *import_find(struct node *node, const char *path, const char *title)
+static struct import_record *import_find(struct api *api, const char *path, const char *title)
 {
-	struct import_record *record = node->imports;
+	struct import_record *record = api->imports;
 
 	while (record && (record->is_cancelled || strcmp(record->path, path) != 0 ||
 			  !text_is_same(record->title, title)))
@@ -207,16 +192,17 @@ static void import_progress(void *arg, const struct blobs_import *import)
 	for (struct import_caller *caller = record->callers; caller; caller = next) {
 		next = caller->next;
 		if (control_wants_more(caller->call))
-			control_reply_more(caller->call, json_pack("{s:o}", "import",
-								   api_json_import(&record->import,
-										   record->path)));
+			api_reply_more(caller->call, add_share,
+				       .import = api_import(control_blocks(caller->call), import,
+							    record->path));
 	}
 }
 
 static void import_reply(struct import_record *record, struct control_call *call, int err,
 			 const char *detail)
 {
-	struct share_search search = {record->node, record->import.manifest_id, NULL};
+	struct api_blocks *blocks = control_blocks(call);
+	struct share_search search = {blocks, record->api, record->import.manifest_id, {0}};
 
 	if (err == WEFT_ECANCELLED) {
 		control_fail(call, err, record->path, "the import was cancelled",
@@ -228,12 +214,11 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		blobs_shares_each(record->node->home.content, share_collect, &search);
-		control_reply(call,
-			      json_pack("{s:o, s:o, s:o*}", "import",
-					api_json_import(&record->import, record->path), "link",
-					link_json(record->node, record->import.manifest_id),
-					"share", search.found));
+		blobs_shares_each(record->api->home->content, share_collect, &search);
+		api_reply(call, add_share,
+			  .import = api_import(blocks, &record->import, record->path),
+			  .link = link_text(blocks, record->api, record->import.manifest_id),
+			  .share = search.found.cnt ? search.found.rows : NULL);
 	}
 }
 
@@ -248,28 +233,27 @@ static void import_done(void *arg, int err, const struct blobs_import *import, c
 
 		record->callers = caller->next;
 		free(caller);
-		control_on_gone(call, NULL, NULL);
 		import_reply(record, call, err, detail);
 	}
 	import_forget(record);
 }
 
-static struct import_record *import_record_make(struct node *node, const char *path,
+static struct import_record *import_record_make(struct api *api, const char *path,
 						const char *title)
 {
 	struct import_record *record = calloc(1, sizeof(*record));
 
 	if (!record)
 		return NULL;
-	record->node = node;
+	record->api = api;
 	record->path = strdup(path);
 	record->title = title ? strdup(title) : NULL;
 	if (!record->path || (title && !record->title)) {
 		import_forget(record);
 		return NULL;
 	}
-	record->next = node->imports;
-	node->imports = record;
+	record->next = api->imports;
+	api->imports = record;
 	return record;
 }
 
@@ -288,12 +272,12 @@ static void add_refuse(struct control_call *call, const struct blobs_share_ask *
 						 "the daemon's user");
 }
 
-void api_add_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_add_share(struct api *api, struct control_call *call, const struct api_add_share_in *in,
+		   uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct blobs_share_ask ask = {
-		.path = json_string_value(json_object_get(parameters, "path")),
-		.title = json_string_value(json_object_get(parameters, "title")),
+		.path = in->path,
+		.title = in->title,
 		.progress = import_progress,
 		.done = import_done,
 	};
@@ -305,18 +289,18 @@ void api_add_share(void *ctx, struct control_call *call, const json_t *parameter
 			     "give the full path, beginning with /");
 		return;
 	}
-	record = import_find(node, ask.path, ask.title);
+	record = import_find(api, ask.path, ask.title);
 	if (record && (err = import_join(record, call)) < 0)
 		add_refuse(call, &ask, err);
 	if (record)
 		return;
-	record = import_record_make(node, ask.path, ask.title);
+	record = import_record_make(api, ask.path, ask.title);
 	if (!record) {
 		add_refuse(call, &ask, -ENOMEM);
 		return;
 	}
 	ask.arg = record;
-	err = blobs_share_add(node->home.content, &ask, now_ns, &record->import.id);
+	err = blobs_share_add(api->home->content, &ask, now_ns, &record->import.id);
 	if (err < 0) {
 		import_forget(record);
 		add_refuse(call, &ask, err);
@@ -326,19 +310,19 @@ void api_add_share(void *ctx, struct control_call *call, const json_t *parameter
 	}
 }
 
-void api_list_shares(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_list_shares(struct api *api, struct control_call *call,
+		     const struct api_list_shares_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct share_search search = {node, NULL, json_array()};
-	json_t *imports = json_array();
+	struct api_blocks *blocks = control_blocks(call);
+	struct share_search search = {blocks, api, NULL, {0}};
+	struct api_import_list imports = {0};
 
-	(void)parameters, (void)now_ns;
-	blobs_shares_each(node->home.content, share_collect, &search);
-	for (struct import_record *record = node->imports; record; record = record->next)
-		json_array_append_new(imports, api_json_import(&record->import, record->path));
-	control_reply(call, json_pack("{s:o, s:o, s:o}", "shares", search.found, "imports", imports,
-				      "published", api_json_published_shares(node)));
+	(void)in, (void)now_ns;
+	blobs_shares_each(api->home->content, share_collect, &search);
+	for (struct import_record *record = api->imports; record; record = record->next)
+		api_push(blocks, &imports, api_import(blocks, &record->import, record->path));
+	api_reply(call, list_shares, .shares = search.found, .imports = imports,
+		  .published = api_published_shares(blocks, api));
 }
 
 /* A collection id may be cut to this many letters, as share list does. */
@@ -364,7 +348,7 @@ static bool share_match(void *arg, const struct blobs_share *share)
 }
 
 /* A share is named by its link, its collection id or the beginning of that. */
-bool api_share_read(struct node *node, struct control_call *call, const char *name,
+bool api_share_read(struct api *api, struct control_call *call, const char *name,
 		    uint8_t manifest_id[static 32])
 {
 	struct share_prefix prefix = {.text = name, .manifest_id = manifest_id};
@@ -383,7 +367,7 @@ bool api_share_read(struct node *node, struct control_call *call, const char *na
 	if (len == ZBASE32_TEXT_LEN(32) && zbase32_parse(name, len, manifest_id, 32) == 32)
 		return true;
 	if (len >= SHARE_PREFIX_LEN_MIN)
-		blobs_shares_each(node->home.content, share_match, &prefix);
+		blobs_shares_each(api->home->content, share_match, &prefix);
 	if (prefix.found_cnt != 1)
 		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
 			     prefix.found_cnt ? "several shares begin with that"
@@ -397,11 +381,6 @@ struct removal {
 	uint8_t manifest_id[32];
 };
 
-static void removal_caller_left(void *arg)
-{
-	((struct removal *)arg)->call = NULL;
-}
-
 static void removal_done(void *arg, int err)
 {
 	struct removal *removal = arg;
@@ -410,8 +389,9 @@ static void removal_done(void *arg, int err)
 		control_fail(removal->call, err, "share", weft_err_text(err),
 			     "the share is still there: try again");
 	else if (removal->call)
-		control_reply(removal->call, json_pack("{s:o}", "collection_id",
-						       api_json_id(removal->manifest_id)));
+		api_reply(removal->call, remove_share,
+			  .collection_id =
+				  api_id(control_blocks(removal->call), removal->manifest_id));
 	free(removal);
 }
 
@@ -429,19 +409,18 @@ static bool published_look(void *arg, const struct blobs_share *share)
 	return !search->is_published;
 }
 
-static bool is_published(struct node *node, const uint8_t *manifest_id)
+static bool is_published(struct api *api, const uint8_t *manifest_id)
 {
 	struct published_search search = {manifest_id, false};
 
-	blobs_shares_each(node->home.content, published_look, &search);
+	blobs_shares_each(api->home->content, published_look, &search);
 	return search.is_published;
 }
 
-void api_remove_share(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_remove_share(struct api *api, struct control_call *call,
+		      const struct api_remove_share_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "share"));
+	const char *name = in->share;
 	struct removal *removal = calloc(1, sizeof(*removal));
 	int err;
 
@@ -450,104 +429,41 @@ void api_remove_share(void *ctx, struct control_call *call, const json_t *parame
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!api_share_read(node, call, name, removal->manifest_id)) {
+	if (!api_share_read(api, call, name, removal->manifest_id)) {
 		free(removal);
 		return;
 	}
-	if (is_published(node, removal->manifest_id)) {
+	if (is_published(api, removal->manifest_id)) {
 		control_fail(call, WEFT_EREFUSED, name, "it is a revision of a published share",
 			     "weft share retire NAME or weft share revoke NAME ends the share");
 		free(removal);
 		return;
 	}
-	removal->call = call;
-	control_on_gone(call, removal_caller_left, removal);
-	err = blobs_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
+	control_hold(call, &removal->call);
+	err = blobs_share_remove(api->home->content, removal->manifest_id, removal_done, removal);
 	if (err == 0)
 		return;
-	control_on_gone(call, NULL, NULL);
 	control_fail(call, err, name,
 		     err == WEFT_EABSENT ? "this node does not share it" : weft_err_text(err),
 		     "weft share list shows what is shared");
 	free(removal);
 }
 
-void api_cancel_import(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_cancel_import(struct api *api, struct control_call *call,
+		       const struct api_cancel_import_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_int_t id = json_integer_value(json_object_get(parameters, "import_id"));
-	struct import_record *record = node->imports;
+	struct import_record *record = api->imports;
 	char what[32];
 	int err;
 
 	(void)now_ns;
-	while (record && record->import.id != (uint64_t)id)
+	while (record && record->import.id != (uint64_t)in->import_id)
 		record = record->next;
 	err = record ? import_cancel(record) : WEFT_EABSENT;
-	snprintf(what, sizeof(what), "import %" JSON_INTEGER_FORMAT, id);
+	snprintf(what, sizeof(what), "import %" PRIi64, in->import_id);
 	if (err < 0)
 		control_fail(call, err, what, "no import of that number is running",
 			     "weft share list shows those that run");
 	else
-		control_reply(call, NULL);
-}
-
-struct collection {
-	struct control_call *call;
-	bool is_run;
-};
-
-static void collection_caller_left(void *arg)
-{
-	((struct collection *)arg)->call = NULL;
-}
-
-static void collection_done(void *arg, int err, const struct blobs_gc *gc)
-{
-	struct collection *collection = arg;
-
-	if (collection->call && err < 0)
-		control_fail(collection->call, err, "garbage collection", weft_err_text(err),
-			     "nothing that is referred to was touched; try again");
-	else if (collection->call)
-		control_reply(collection->call,
-			      json_pack("{s:{s:o, s:o, s:o, s:o}}",
-					collection->is_run ? "freed" : "unreferenced", "objects",
-					api_json_uint(gc->object_cnt), "blobs",
-					api_json_uint(gc->blob_cnt), "paths",
-					api_json_uint(gc->path_cnt), "bytes",
-					api_json_uint(gc->byte_cnt)));
-	free(collection);
-}
-
-static void collection_start(struct node *node, struct control_call *call, bool is_run)
-{
-	struct collection *collection = calloc(1, sizeof(*collection));
-	int err = -ENOMEM;
-
-	if (collection) {
-		collection->call = call;
-		collection->is_run = is_run;
-		control_on_gone(call, collection_caller_left, collection);
-		err = blobs_gc(node->home.content, is_run, collection_done, collection);
-		if (err == 0)
-			return;
-		control_on_gone(call, NULL, NULL);
-	}
-	control_fail(call, err, "garbage collection", weft_err_text(err),
-		     "one may be running already: wait for it");
-	free(collection);
-}
-
-void api_plan_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
-{
-	(void)parameters, (void)now_ns;
-	collection_start(ctx, call, false);
-}
-
-void api_run_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
-{
-	(void)parameters, (void)now_ns;
-	collection_start(ctx, call, true);
+		api_reply(call, cancel_import);
 }

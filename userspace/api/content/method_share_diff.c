@@ -7,105 +7,92 @@
 #include "shares/publish/diff.h"
 #include "api/methods.h"
 #include "method_publish.h"
-#include "node/sharing/sharing_state.h"
+#include "share_call.h"
 
-static json_t *line_json(const struct diff_line *line)
+_Static_assert((int)API_SHARE_CHANGE_CHANGE_ADDED == (int)DIFF_ADDED &&
+		       (int)API_SHARE_CHANGE_CHANGE_CHANGED == (int)DIFF_CHANGED,
+	       "numbered as shares/ has them");
+
+static void diff_reply(const struct api_share_call *waiting, const struct diff *diff)
 {
-	static const char *const kinds[] = {
-		[DIFF_ADDED] = "added", [DIFF_REMOVED] = "removed", [DIFF_CHANGED] = "changed"};
-	json_t *json = json_pack("{s:s, s:s}", "change", kinds[line->kind], "path", line->path);
+	struct api_blocks *blocks = control_blocks(waiting->call);
+	struct api_share_change_list files = {0};
 
-	if (line->kind != DIFF_ADDED)
-		json_object_set_new(json, "bytes_before", api_json_uint(line->before_len));
-	if (line->kind != DIFF_REMOVED)
-		json_object_set_new(json, "bytes_after", api_json_uint(line->after_len));
-	return json;
-}
+	for (uint32_t i = 0; i < diff->line_cnt; i++) {
+		const struct diff_line *line = &diff->lines[i];
 
-static void diff_caller_left(void *arg)
-{
-	((struct sharing_call *)arg)->call = NULL;
+		api_push(
+			blocks, &files,
+			{.change = (enum api_share_change_change)line->kind,
+			 .path = line->path,
+			 API_IF(bytes_before, line->kind != DIFF_ADDED, api_uint(line->before_len)),
+			 API_IF(bytes_after, line->kind != DIFF_REMOVED,
+				api_uint(line->after_len))});
+	}
+	api_reply(waiting->call, diff_share, .from = api_uint(waiting->numbers[0]),
+		  .to = api_uint(waiting->numbers[1]), .files = files,
+		  .added = api_uint(diff->cnts[DIFF_ADDED]),
+		  .removed = api_uint(diff->cnts[DIFF_REMOVED]),
+		  .changed = api_uint(diff->cnts[DIFF_CHANGED]), .cut = diff->is_cut);
 }
 
 static void diff_told(void *arg, int err, const struct diff *diff)
 {
-	struct sharing_call *waiting = arg;
-	struct control_call *call = waiting->call;
-	uint64_t from = waiting->numbers[0], to = waiting->numbers[1];
-	json_t *lines;
+	struct api_share_call *waiting = arg;
 
-	if (call)
-		control_on_gone(call, NULL, NULL);
-	node_sharing_call_free(waiting);
-	if (!call)
-		return;
-	if (err < 0) {
-		control_fail(call, err, "revisions", weft_err_text(err),
+	if (waiting->call && err < 0)
+		control_fail(waiting->call, err, "revisions", weft_err_text(err),
 			     "weft store check --repair says what is damaged");
-		return;
-	}
-	lines = json_array();
-	for (uint32_t i = 0; i < diff->line_cnt; i++)
-		json_array_append_new(lines, line_json(&diff->lines[i]));
-	control_reply(call,
-		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "from", api_json_uint(from),
-				"to", api_json_uint(to), "files", lines, "added",
-				api_json_uint(diff->cnts[DIFF_ADDED]), "removed",
-				api_json_uint(diff->cnts[DIFF_REMOVED]), "changed",
-				api_json_uint(diff->cnts[DIFF_CHANGED]), "cut", diff->is_cut));
+	else if (waiting->call)
+		diff_reply(waiting, diff);
+	api_share_call_free(waiting);
 }
 
-/* The revision that parameters name, or the one so many before the newest. */
-static const struct publish_revision *revision_read(const struct published *share,
-						    const json_t *parameters, const char *name,
-						    uint32_t back)
+/* The revision of seq, or when it is not given the one so many before the newest. */
+static const struct publish_revision *revision_find(const struct published *share,
+						    const int64_t *seq, uint32_t back)
 {
-	const json_t *seq = json_object_get(parameters, name);
-
 	if (!seq)
 		return share->revision_cnt > back
 			       ? &share->revisions[share->revision_cnt - 1 - back]
 			       : NULL;
 	for (uint32_t i = 0; i < share->revision_cnt; i++)
-		if (share->revisions[i].seq == (uint64_t)json_integer_value(seq))
+		if (share->revisions[i].seq == (uint64_t)*seq)
 			return &share->revisions[i];
 	return NULL;
 }
 
-void api_diff_share(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+void api_diff_share(struct api *api, struct control_call *call, const struct api_diff_share_in *in,
+		    uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const struct published *share = api_published(node, call, parameters);
+	const struct published *share = api_published(api, call, in->name);
 	const struct publish_revision *from, *to;
-	struct sharing_call *waiting;
+	struct api_share_call *waiting;
 	int err;
 
 	(void)now_ns;
 	if (!share)
 		return;
-	from = revision_read(share, parameters, "from", 1);
-	to = revision_read(share, parameters, "to", 0);
+	from = revision_find(share, in->has_from ? &in->from : NULL, 1);
+	to = revision_find(share, in->has_to ? &in->to : NULL, 0);
 	if (!from || !to) {
 		control_fail(call, WEFT_EABSENT, share->settings->name,
 			     "that revision was not made here, or is not kept any more",
 			     "weft share show NAME lists those that can be compared");
 		return;
 	}
-	waiting = node_sharing_call_new(node->sharing);
-	err = waiting ? 0 : -ENOMEM;
-	if (waiting) {
-		waiting->call = call;
-		waiting->numbers[0] = from->seq;
-		waiting->numbers[1] = to->seq;
-		control_on_gone(call, diff_caller_left, waiting);
-		err = shares_diff_start(node->store, node->home.jobs, from->manifest_id,
-					to->manifest_id, diff_told, waiting);
-	}
+	waiting = api_share_call_wait(api, call, share->settings->name);
+	if (!waiting)
+		return;
+	waiting->numbers[0] = from->seq;
+	waiting->numbers[1] = to->seq;
+	err = shares_diff_start(api->store, api->home->jobs,
+				&(struct diff_ask){.before = from->manifest_id,
+						   .after = to->manifest_id,
+						   .done = diff_told,
+						   .arg = waiting});
 	if (err == 0)
 		return;
-	if (waiting) {
-		control_on_gone(call, NULL, NULL);
-		node_sharing_call_free(waiting);
-	}
 	control_fail(call, err, share->settings->name, weft_err_text(err), "try again");
+	api_share_call_free(waiting);
 }

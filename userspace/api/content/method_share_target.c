@@ -11,19 +11,18 @@
 #include <string.h>
 #include <strings.h>
 
-#include "codec/zbase32.h"
-#include "node/sharing/sharing_state.h"
+#include "codec/text/zbase32.h"
 
-bool api_sharing_is_on(const struct node *node, struct control_call *call)
+bool api_sharing_is_on(const struct api *api, struct control_call *call)
 {
-	if (node->sharing)
+	if (api->follows)
 		return true;
 	control_fail(call, WEFT_EREFUSED, "shares", "they are switched off",
 		     "set sharing.enabled = yes in weft.conf and start weftd again");
 	return false;
 }
 
-static const struct follow *follow_of_link(struct node *node, struct control_call *call,
+static const struct follow *follow_of_link(struct api *api, struct control_call *call,
 					   const char *text)
 {
 	uint8_t share_id[SHARE_ID_LEN];
@@ -36,25 +35,23 @@ static const struct follow *follow_of_link(struct node *node, struct control_cal
 		return NULL;
 	}
 	share_id_of(link.public_key, share_id);
-	follow = link.kind == LINK_SHARE ? shares_follow_lookup(node->sharing->follows, share_id)
-					 : NULL;
+	follow = link.kind == LINK_SHARE ? shares_follow_lookup(api->follows, share_id) : NULL;
 	if (!follow)
 		control_fail(call, WEFT_EABSENT, "link", "it is of no share that is followed",
 			     "weft sub list shows those that are");
 	return follow;
 }
 
-const struct follow *api_follow_named(struct node *node, struct control_call *call,
-				      const char *name)
+const struct follow *api_follow_named(struct api *api, struct control_call *call, const char *name)
 {
 	const struct follow *follow;
 	int err;
 
-	if (!api_sharing_is_on(node, call))
+	if (!api_sharing_is_on(api, call))
 		return NULL;
 	if (strncasecmp(name, "mesh:", 5) == 0)
-		return follow_of_link(node, call, name);
-	err = shares_follow_find(node->sharing->follows, name, &follow);
+		return follow_of_link(api, call, name);
+	err = shares_follow_find(api->follows, name, &follow);
 	if (err == 0)
 		return follow;
 	control_fail(call, err == WEFT_EEXISTS ? WEFT_EMALFORMED : err, name,
@@ -82,15 +79,26 @@ const char *api_hints_text(const struct link_node *nodes, const int *errs, unsig
 
 /* --- what a get is of --- */
 
-/* A call that waits until the newest revision of a share is known. */
-struct resolution {
-	struct node *node;
+/* A get whose collection is to be found. */
+struct target {
+	struct api *api;
 	struct control_call *call;
-	json_t *kept; /* in, as JSON, and read again from it */
-	struct api_blocks blocks;
 	const struct api_get_in *in;
-	struct follow_sync *sync;
 	method_collection_fn found;
+};
+
+static void target_found(const struct target *target, const struct method_collection *collection,
+			 uint64_t now_ns)
+{
+	target->found(target->api, target->call, target->in, collection, now_ns);
+}
+
+/* One that waits until the newest revision of a share is known. */
+struct resolution {
+	struct target target;
+	json_t *kept; /* its in as JSON, of which the copy borrows */
+	struct api_blocks blocks;
+	struct follow_sync *sync;
 	struct link link;
 	bool is_followed; /* it is one that is followed, and has no revision here yet */
 	uint8_t share_id[SHARE_ID_LEN];
@@ -136,8 +144,7 @@ static void follow_refuse(struct control_call *call, const struct follow *follow
 }
 
 /* The revision that is here; false: call was failed. */
-static void follow_give(struct node *node, struct control_call *call, const struct api_get_in *in,
-			const struct follow *follow, method_collection_fn found, uint64_t now_ns)
+static void follow_give(const struct target *target, const struct follow *follow, uint64_t now_ns)
 {
 	const struct method_collection collection = {
 		.manifest_id = follow->revisions[0].manifest_id,
@@ -146,9 +153,9 @@ static void follow_give(struct node *node, struct control_call *call, const stru
 	};
 
 	if (follow->is_used)
-		found(node, call, in, &collection, now_ns);
+		target_found(target, &collection, now_ns);
 	else
-		follow_refuse(call, follow, follow->name[0] ? follow->name : "share");
+		follow_refuse(target->call, follow, follow->name[0] ? follow->name : "share");
 }
 
 static void head_absent(struct resolution *resolution, const struct follow_synced *synced)
@@ -161,7 +168,7 @@ static void head_absent(struct resolution *resolution, const struct follow_synce
 			 ? "nobody who answers knows a revision of that share"
 			 : "neither the overlay nor a node that it names answers",
 		 hints[0] ? " (" : "", hints, hints[0] ? ")" : "");
-	control_fail(resolution->call, synced->err, "link", why,
+	control_fail(resolution->target.call, synced->err, "link", why,
 		     "try again later, or ask its publisher for a newer link");
 }
 
@@ -178,12 +185,11 @@ static void head_give(struct resolution *resolution, const struct follow_synced 
 	if (!synced->head.seq)
 		head_absent(resolution, synced);
 	else if (shares_head_is_revoked(&synced->head))
-		control_fail(resolution->call, WEFT_EREFUSED, "link",
+		control_fail(resolution->target.call, WEFT_EREFUSED, "link",
 			     "the share's key was given up, and nothing of it is to be trusted",
 			     "ask its publisher for the link of another share");
 	else
-		resolution->found(resolution->node, resolution->call, resolution->in, &collection,
-				  now_ns);
+		target_found(&resolution->target, &collection, now_ns);
 }
 
 static void resolved(void *arg, const struct follow_synced *synced, uint64_t now_ns)
@@ -191,16 +197,15 @@ static void resolved(void *arg, const struct follow_synced *synced, uint64_t now
 	struct resolution *resolution = arg;
 	const struct follow *follow =
 		resolution->is_followed
-			? shares_follow_lookup(resolution->node->sharing->follows, synced->share_id)
+			? shares_follow_lookup(resolution->target.api->follows, synced->share_id)
 			: NULL;
 
-	control_on_gone(resolution->call, NULL, NULL);
+	control_on_gone(resolution->target.call, NULL, NULL);
 	if (synced->err == WEFT_ECANCELLED)
-		control_fail(resolution->call, synced->err, "share", "it is followed no more",
-			     "follow it again, or give its link");
+		control_fail(resolution->target.call, synced->err, "share",
+			     "it is followed no more", "follow it again, or give its link");
 	else if (follow)
-		follow_give(resolution->node, resolution->call, resolution->in, follow,
-			    resolution->found, now_ns);
+		follow_give(&resolution->target, follow, now_ns);
 	else
 		head_give(resolution, synced, now_ns);
 	resolution_free(resolution);
@@ -208,92 +213,89 @@ static void resolved(void *arg, const struct follow_synced *synced, uint64_t now
 
 static void resolution_begin(struct resolution *resolution, const char *text, uint64_t now_ns)
 {
-	struct follows *follows = resolution->node->sharing->follows;
+	struct follows *follows = resolution->target.api->follows;
+	struct follow_caller caller = {resolved, resolution};
 	int err = resolution->is_followed
-			  ? shares_follow_sync_start(follows, resolution->share_id, resolved,
-						     resolution, now_ns, &resolution->sync)
-			  : shares_follow_resolve_start(follows, &resolution->link, resolved,
-							resolution, now_ns, &resolution->sync);
+			  ? shares_follow_sync_start(follows, resolution->share_id, caller, now_ns,
+						     &resolution->sync)
+			  : shares_follow_resolve_start(follows, &resolution->link, caller, now_ns,
+							&resolution->sync);
 
 	if (err == 0) {
-		control_on_gone(resolution->call, resolution_left, resolution);
+		control_on_gone(resolution->target.call, resolution_left, resolution);
 		return;
 	}
-	control_fail(resolution->call, err, text, weft_err_text(err),
+	control_fail(resolution->target.call, err, text, weft_err_text(err),
 		     err == WEFT_EFULL ? "many links are looked up at the moment: try again soon"
 				       : "try again");
 	resolution_free(resolution);
 }
 
-static struct resolution *resolution_new(struct node *node, struct control_call *call,
-					 const struct api_get_in *in, method_collection_fn found)
+static struct resolution *resolution_new(const struct target *target)
 {
 	struct resolution *resolution = calloc(1, sizeof(*resolution));
 	char field[API_FIELD_CAP];
 	const void *copy;
 
 	if (resolution)
-		resolution->kept = api_get_in_write(in);
+		resolution->kept = api_get_in_write(target->in);
 	if (!resolution ||
 	    api_parse(&api_get_in_type, resolution->kept, &resolution->blocks, &copy, field) < 0) {
-		control_fail(call, -ENOMEM, "share", "no memory", "free some and try again");
+		control_fail(target->call, -ENOMEM, "share", "no memory",
+			     "free some and try again");
 		if (resolution)
 			resolution_free(resolution);
 		return NULL;
 	}
-	resolution->node = node;
-	resolution->call = call;
-	resolution->in = copy;
-	resolution->found = found;
+	resolution->target = *target;
+	resolution->target.in = copy;
 	return resolution;
 }
 
-static void link_find(struct node *node, struct control_call *call, const struct api_get_in *in,
-		      const struct link *link, method_collection_fn found, uint64_t now_ns)
+static void link_find(const struct target *target, const struct link *link, uint64_t now_ns)
 {
 	const struct method_collection collection = {.link = link};
 	struct resolution *resolution;
 	uint8_t share_id[SHARE_ID_LEN];
 
 	if (link->kind == LINK_COLLECTION) {
-		found(node, call, in, &collection, now_ns);
+		target_found(target, &collection, now_ns);
 		return;
 	}
 	if (link->kind == LINK_COMMUNITY) {
-		control_fail(call, WEFT_EMALFORMED, "link", "it is a community's, not a share's",
+		control_fail(target->call, WEFT_EMALFORMED, "link",
+			     "it is a community's, not a share's",
 			     "weft community join joins it and lists its shares");
 		return;
 	}
-	if (!api_sharing_is_on(node, call))
+	if (!api_sharing_is_on(target->api, target->call))
 		return;
 	share_id_of(link->public_key, share_id);
-	if (shares_follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, share_id)) {
-		control_fail(call, WEFT_EREFUSED, "link",
+	if (shares_follow_blocker(target->api->follows, BLOCKLIST_SHARE, share_id)) {
+		control_fail(target->call, WEFT_EREFUSED, "link",
 			     "the blocklist of a share that is followed names it",
 			     "weft sub list shows whose");
 		return;
 	}
-	resolution = resolution_new(node, call, in, found);
+	resolution = resolution_new(target);
 	if (!resolution)
 		return;
 	resolution->link = *link;
 	resolution_begin(resolution, "link", now_ns);
 }
 
-static void name_find(struct node *node, struct control_call *call, const struct api_get_in *in,
-		      const char *name, method_collection_fn found, uint64_t now_ns)
+static void name_find(const struct target *target, const char *name, uint64_t now_ns)
 {
+	const struct follow *follow = api_follow_named(target->api, target->call, name);
 	struct resolution *resolution;
-	const struct follow *follow;
 
-	follow = api_follow_named(node, call, name);
 	if (!follow)
 		return;
 	if (follow->state != FOLLOW_NEW) {
-		follow_give(node, call, in, follow, found, now_ns);
+		follow_give(target, follow, now_ns);
 		return;
 	}
-	resolution = resolution_new(node, call, in, found);
+	resolution = resolution_new(target);
 	if (!resolution)
 		return;
 	resolution->is_followed = true;
@@ -301,20 +303,20 @@ static void name_find(struct node *node, struct control_call *call, const struct
 	resolution_begin(resolution, name, now_ns);
 }
 
-void api_collection_find(struct node *node, struct control_call *call, const struct api_get_in *in,
+void api_collection_find(struct api *api, struct control_call *call, const struct api_get_in *in,
 			 method_collection_fn found, uint64_t now_ns)
 {
-	const char *text = in->link;
+	const struct target target = {api, call, in, found};
 	const struct follow *follow;
 	struct link link;
-	int err = blobs_link_parse(text, &link);
+	int err = blobs_link_parse(in->link, &link);
 
 	if (err == 0)
-		link_find(node, call, in, &link, found, now_ns);
-	else if (err == WEFT_EUNKNOWN && node->sharing &&
-		 shares_follow_find(node->sharing->follows, text, &follow) != WEFT_EABSENT)
-		name_find(node, call, in, text, found, now_ns);
+		link_find(&target, &link, now_ns);
+	else if (err == WEFT_EUNKNOWN && api->follows &&
+		 shares_follow_find(api->follows, in->link, &follow) != WEFT_EABSENT)
+		name_find(&target, in->link, now_ns);
 	else
-		api_fail_link(call, err, text,
+		api_fail_link(call, err, in->link,
 			      "give a link, or the name of a followed share (weft sub list)");
 }

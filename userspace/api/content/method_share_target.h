@@ -8,10 +8,9 @@
 /* What people call a share: by a link, or as it is called among those that are followed. */
 
 /* api_sharing_is_on: false: call was failed. */
-bool api_sharing_is_on(const struct node *node, struct control_call *call);
+bool api_sharing_is_on(const struct api *api, struct control_call *call);
 /* api_follow_named: the followed share that a call names; NULL: call was failed. */
-const struct follow *api_follow_named(struct node *node, struct control_call *call,
-				      const char *name);
+const struct follow *api_follow_named(struct api *api, struct control_call *call, const char *name);
 
 /*
  * api_hints_text says which nodes of a link gave no head of a share, and why, for people: ""
@@ -34,10 +33,10 @@ struct method_collection {
  * followed one with the revision that is here. When it cannot, it has failed call. in is copied
  * until then; nothing happens when the caller leaves.
  */
-typedef void (*method_collection_fn)(struct node *node, struct control_call *call,
+typedef void (*method_collection_fn)(struct api *api, struct control_call *call,
 				     const struct api_get_in *in,
 				     const struct method_collection *collection, uint64_t now_ns);
-void api_collection_find(struct node *node, struct control_call *call, const struct api_get_in *in,
+void api_collection_find(struct api *api, struct control_call *call, const struct api_get_in *in,
 			 method_collection_fn found, uint64_t now_ns);
 
 #endif

@@ -7,21 +7,21 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "method_accounts.h"
 #include "method_figures.h"
 #include "api/methods.h"
 
 #define REFUSALS_TOLD_MAX 200
 
-const char *api_network_name(const struct node *node, const struct load_network *network,
+const char *api_network_name(const struct api *api, const struct load_network *network,
 			     enum control_role role, char text[static METHOD_NETWORK_CAP])
 {
 	const struct weft_endpoint endpoint = addr_endpoint(&network->prefix);
 	struct ban_target target = firewall_ban_target_of(&network->prefix);
 
 	if (role < CONTROL_ADMIN)
-		return firewall_drops_pseudonym(&node->drops, &endpoint, text);
+		return firewall_drops_pseudonym(api->drops, &endpoint, text);
 	target = firewall_ban_target_cut(&target, network->prefix_len);
 	return firewall_ban_target_format(&target, text);
 }
@@ -32,21 +32,21 @@ static uint64_t us_per_s(uint32_t load)
 	return (uint64_t)load * 10 * 693 * NS_PER_MS / LOAD_HALF_NS;
 }
 
-void api_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+void api_networks(struct api_blocks *blocks, struct api *api, enum control_role role,
 		  struct api_network_cost_list *out_networks)
 {
 	char text[METHOD_NETWORK_CAP];
 	struct figures f;
 
-	api_figures_read(node, &f);
+	api_figures_read(api, &f);
 	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++) {
-		const char *name = api_network_name(node, &f.networks[i], role, text);
+		const char *name = api_network_name(api, &f.networks[i], role, text);
 		api_push(blocks, out_networks,
 			 {api_text(blocks, name), api_uint(us_per_s(f.networks[i].load))});
 	}
 }
 
-static const char *refused_name(const struct node *node, const struct refused *who,
+static const char *refused_name(const struct api *api, const struct refused *who,
 				enum control_role role, char text[static METHOD_NETWORK_CAP])
 {
 	struct load_network network = {.prefix = who->addr,
@@ -56,7 +56,7 @@ static const char *refused_name(const struct node *node, const struct refused *w
 	case REFUSED_KEY:
 		return zbase32_write(who->key, sizeof(who->key), text);
 	case REFUSED_ADDR:
-		return api_network_name(node, &network, role, text);
+		return api_network_name(api, &network, role, text);
 	default:
 		snprintf(text, METHOD_NETWORK_CAP, "user %u", who->uid);
 		return text;
@@ -66,7 +66,7 @@ static const char *refused_name(const struct node *node, const struct refused *w
 /* Where rows of ShowLimits or ShowWhy go. */
 struct refusal_listing {
 	struct api_blocks *blocks;
-	const struct node *node;
+	const struct api *api;
 	const struct accounts_of *of;
 	struct api_refusal_list *refusals;
 };
@@ -86,18 +86,18 @@ static void refusal_add(const struct refusal_listing *listing, const struct refu
 	    (of->has && !of->has(of->arg, &refusal->who)))
 		return;
 	row.who = api_text(listing->blocks,
-			   refused_name(listing->node, &refusal->who, of->role, text));
+			   refused_name(listing->api, &refusal->who, of->role, text));
 	if (refusal->until_ns > now_ns)
 		API_SET(&row, wait_ms, api_uint((refusal->until_ns - now_ns) / NS_PER_MS + 1));
 	api_push(listing->blocks, listing->refusals, row);
 }
 
 /* Of home all that it keeps when has is given, else its newest; of other workers those that they tell of. */
-void api_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+void api_refusals(struct api_blocks *blocks, struct api *api, const struct accounts_of *of,
 		  struct api_refusal_list *out_refusals)
 {
-	const struct refusal_listing listing = {blocks, node, of, out_refusals};
-	const struct refusals *own = &node->home.load.refusals;
+	const struct refusal_listing listing = {blocks, api, of, out_refusals};
+	const struct refusals *own = &api->home->load.refusals;
 	struct refusal newest[REFUSALS_NEWER_CNT];
 	const struct refusal *row = NULL;
 
@@ -110,8 +110,8 @@ void api_refusals(struct api_blocks *blocks, struct node *node, const struct acc
 		for (unsigned i = 0; i < cnt; i++)
 			refusal_add(&listing, &newest[i]);
 	}
-	for (unsigned idx = 1; node->workers && idx <= workers_cnt(node->workers); idx++) {
-		const struct worker_figures *worker = workers_figures(node->workers, idx);
+	for (unsigned idx = 1; api->workers && idx <= workers_cnt(api->workers); idx++) {
+		const struct worker_figures *worker = workers_figures(api->workers, idx);
 
 		for (unsigned i = 0; i < worker->refusal_cnt; i++)
 			refusal_add(&listing, &worker->refusals[i]);

@@ -8,15 +8,15 @@
 #include "firewall/ban_rule.h"
 #include "firewall/drop_counters.h"
 
-struct node;
+struct api;
 
 /* api_network_name: "192.0.2.0/24" for role admin, else a name that stands for it; returns text. */
 #define METHOD_NETWORK_CAP BAN_TARGET_TEXT_CAP
-const char *api_network_name(const struct node *node, const struct load_network *network,
+const char *api_network_name(const struct api *api, const struct load_network *network,
 			     enum control_role role, char text[static METHOD_NETWORK_CAP]);
 
 /* api_networks: those whose work cost most CPU lately, the most first. */
-void api_networks(struct api_blocks *blocks, struct node *node, enum control_role role,
+void api_networks(struct api_blocks *blocks, struct api *api, enum control_role role,
 		  struct api_network_cost_list *out_networks);
 
 /*
@@ -28,7 +28,7 @@ struct accounts_of {
 	bool (*has)(const void *arg, const struct refused *who);
 	const void *arg;
 };
-void api_refusals(struct api_blocks *blocks, struct node *node, const struct accounts_of *of,
+void api_refusals(struct api_blocks *blocks, struct api *api, const struct accounts_of *of,
 		  struct api_refusal_list *out_refusals);
 
 #endif

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/jobs.h"
-#include "node/config/config.h"
+#include "base/thread/jobs.h"
+#include "config/config.h"
 #include "api/methods.h"
 #include "store/store.h"
 
 struct backup {
 	struct job job;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	char path[CONFIG_PATH_CAP];
 	int err;
@@ -21,7 +21,7 @@ static void backup_run(struct job *job)
 {
 	struct backup *backup = (struct backup *)job;
 
-	backup->err = store_backup(backup->node->store, backup->path, "node.key");
+	backup->err = store_backup(backup->api->store, backup->path, "node.key");
 }
 
 static const char *advice_of(int err)
@@ -44,26 +44,19 @@ static void backup_done(struct job *job)
 		control_fail(backup->call, backup->err, backup->path, weft_err_text(backup->err),
 			     advice_of(backup->err));
 	else if (backup->call)
-		control_reply(backup->call, json_object());
-	backup->node->is_checking = false;
+		api_reply(backup->call, backup_store);
+	backup->api->is_checking = false;
 	free(backup);
 }
 
-static void backup_caller_left(void *arg)
+void api_backup_store(struct api *api, struct control_call *call,
+		      const struct api_backup_store_in *in, uint64_t now_ns)
 {
-	((struct backup *)arg)->call = NULL;
-}
-
-void api_backup_store(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
-{
-	const char *path = json_string_value(json_object_get(parameters, "path"));
-	struct node *node = ctx;
 	struct backup *backup;
-	int err = node->is_checking ? WEFT_EBUSY : 0;
+	int err = api->is_checking ? WEFT_EBUSY : 0;
 
 	(void)now_ns;
-	if (!path || path[0] != '/' || strlen(path) >= CONFIG_PATH_CAP) {
+	if (in->path[0] != '/' || strlen(in->path) >= CONFIG_PATH_CAP) {
 		control_fail(call, WEFT_EMALFORMED, "path", "not an absolute path",
 			     "name the folder from / on");
 		return;
@@ -71,10 +64,9 @@ void api_backup_store(void *ctx, struct control_call *call, const json_t *parame
 	backup = err < 0 ? NULL : calloc(1, sizeof(*backup));
 	if (backup) {
 		backup->job = (struct job){.run = backup_run, .done = backup_done};
-		backup->node = node;
-		backup->call = call;
-		memcpy(backup->path, path, strlen(path));
-		err = jobs_submit(node->home.jobs, &backup->job);
+		backup->api = api;
+		memcpy(backup->path, in->path, strlen(in->path));
+		err = jobs_submit(api->home->jobs, &backup->job);
 	} else if (err == 0) {
 		err = -ENOMEM;
 	}
@@ -84,6 +76,6 @@ void api_backup_store(void *ctx, struct control_call *call, const json_t *parame
 		free(backup);
 		return;
 	}
-	node->is_checking = true;
-	control_on_gone(call, backup_caller_left, backup);
+	api->is_checking = true;
+	control_hold(call, &backup->call);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BackupKeys: a file with what makes this node the one it is (node/backup), made in a job,
+ * BackupKeys: a file with what makes this node the one it is (backup_file.h), made in a job,
  * which ends when its caller leaves. Home worker.
  */
 #include <errno.h>
@@ -10,18 +10,17 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "blobs/blobs.h"
 #include "shares/publish/publish.h"
 #include "crypto/sealed_file.h"
-#include "node/backup/backup.h"
+#include "api/daemon/backup_file.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
 #include "weft/version.h"
 
 struct keys_backup {
 	struct job job;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	bool is_unwanted;	   /* atomic: the caller left */
 	char path[CONFIG_PATH_CAP];
@@ -42,14 +41,16 @@ static void address_add(json_t *addresses, const struct addr *addr)
 		json_array_append_new(addresses, json_string(addr_format(addr, text)));
 }
 
-static json_t *addresses_json(const struct node *node)
+static json_t *addresses_json(const struct api *api)
 {
+	struct addr advertised[MESH_PEER_ADDRS_MAX];
+	unsigned advertised_cnt = api->own_addrs(api->ctx, advertised);
 	json_t *addresses = json_array();
 
-	for (unsigned i = 0; i < node->advertised_cnt; i++)
-		address_add(addresses, &node->advertised[i]);
-	for (unsigned i = 0; i < node->home.bound_cnt; i++)
-		address_add(addresses, &node->home.bound[i]);
+	for (unsigned i = 0; i < advertised_cnt; i++)
+		address_add(addresses, &advertised[i]);
+	for (unsigned i = 0; i < api->home->bound_cnt; i++)
+		address_add(addresses, &api->home->bound[i]);
 	return addresses;
 }
 
@@ -67,21 +68,21 @@ static bool share_add(void *arg, const struct blobs_share *share)
 	return true;
 }
 
-static json_t *head_json(const struct node *node)
+static json_t *head_json(const struct api *api)
 {
 	json_t *published = json_array(), *shares = json_array();
 	char machine[256] = "";
 
 	(void)gethostname(machine, sizeof(machine) - 1);
-	if (node->sharing)
-		shares_publisher_each(node->sharing->publisher, published_add, published);
-	if (node->home.content)
-		blobs_shares_each(node->home.content, share_add, shares);
+	if (api->follows)
+		shares_publisher_each(api->publisher, published_add, published);
+	if (api->home->content)
+		blobs_shares_each(api->home->content, share_add, shares);
 	return json_pack("{s:i, s:s, s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "form", BACKUP_FORM,
 			 "weft", WEFT_VERSION, "schema", STORE_SCHEMA_VERSION, "made_s",
-			 api_json_uint(node_wall_us(node) / 1000000), "node_id",
-			 api_json_id(node->own_key), "machine", machine, "control",
-			 node->config->control_path, "addresses", addresses_json(node), "published",
+			 api_json_uint(api->wall_us(api->ctx) / 1000000), "node_id",
+			 api_json_id(api->own_key), "machine", machine, "control",
+			 api->config->control_path, "addresses", addresses_json(api), "published",
 			 published, "shares", shares);
 }
 
@@ -113,7 +114,7 @@ static char *settings_text(const struct node_config *config)
 	print.out = open_memstream(&text, &len);
 	if (!print.out)
 		return NULL;
-	node_config_each(config, setting_print, &print);
+	config_each(config, setting_print, &print);
 	return fclose(print.out) == 0 ? text : NULL;
 }
 
@@ -131,8 +132,8 @@ static void keys_run(struct job *job)
 {
 	struct keys_backup *backup = (struct keys_backup *)job;
 	const struct backup_ask ask = {
-		.store = backup->node->store,
-		.key = backup->node->key,
+		.store = backup->api->store,
+		.key = backup->api->key,
 		.path = backup->path,
 		.passphrase = backup->passphrase,
 		.head = backup->head,
@@ -140,7 +141,7 @@ static void keys_run(struct job *job)
 		.stop = {keys_is_due, backup},
 	};
 
-	backup->err = node_backup_write(&ask, &backup->result);
+	backup->err = api_backup_write(&ask, &backup->result);
 	explicit_bzero(backup->passphrase, sizeof(backup->passphrase));
 }
 
@@ -175,16 +176,13 @@ static void keys_done(struct job *job)
 	struct keys_backup *backup = (struct keys_backup *)job;
 	struct control_call *call = backup->call;
 
-	if (call)
-		control_on_gone(call, NULL, NULL);
 	if (call && backup->err < 0)
 		control_fail(call, backup->err, backup->path, weft_err_text(backup->err),
 			     advice_of(backup->err));
 	else if (call)
-		control_reply(call,
-			      json_pack("{s:o, s:o}", "rows", api_json_uint(backup->result.row_cnt),
-					"bytes", api_json_uint(backup->result.byte_cnt)));
-	backup->node->is_checking = false;
+		api_reply(call, backup_keys, .rows = api_uint(backup->result.row_cnt),
+			  .bytes = api_uint(backup->result.byte_cnt));
+	backup->api->is_checking = false;
 	keys_free(backup);
 }
 
@@ -197,59 +195,56 @@ static void keys_caller_left(void *arg)
 }
 
 /* NULL: no memory. */
-static struct keys_backup *keys_new(struct node *node, const char *path, const char *passphrase)
+static struct keys_backup *keys_new(struct api *api, const char *path, const char *passphrase)
 {
 	struct keys_backup *backup = calloc(1, sizeof(*backup));
 
 	if (!backup)
 		return NULL;
 	backup->job = (struct job){.run = keys_run, .done = keys_done};
-	backup->node = node;
+	backup->api = api;
 	snprintf(backup->path, sizeof(backup->path), "%s", path);
 	snprintf(backup->passphrase, sizeof(backup->passphrase), "%s", passphrase);
-	backup->head = head_json(node);
-	backup->settings = settings_text(node->config);
+	backup->head = head_json(api);
+	backup->settings = settings_text(api->config);
 	if (backup->head && backup->settings)
 		return backup;
 	keys_free(backup);
 	return NULL;
 }
 
-void api_backup_keys(void *ctx, struct control_call *call, const json_t *parameters,
-		     uint64_t now_ns)
+void api_backup_keys(struct api *api, struct control_call *call,
+		     const struct api_backup_keys_in *in, uint64_t now_ns)
 {
-	const char *path = json_string_value(json_object_get(parameters, "path"));
-	const char *passphrase = json_string_value(json_object_get(parameters, "passphrase"));
-	struct node *node = ctx;
+	size_t len = strlen(in->passphrase);
 	struct keys_backup *backup;
 	int err;
 
 	(void)now_ns;
-	if (path[0] != '/' || strlen(path) >= CONFIG_PATH_CAP) {
+	if (in->path[0] != '/' || strlen(in->path) >= CONFIG_PATH_CAP) {
 		control_fail(call, WEFT_EMALFORMED, "path", "not an absolute path",
 			     "name the file from / on");
 		return;
 	}
-	if (strlen(passphrase) < SEALED_PASSPHRASE_LEN_MIN ||
-	    strlen(passphrase) >= SEALED_PASSPHRASE_CAP) {
+	if (len < SEALED_PASSPHRASE_LEN_MIN || len >= SEALED_PASSPHRASE_CAP) {
 		control_fail(call, WEFT_EMALFORMED, "passphrase",
 			     "not of 8 to 1023 bytes; it alone keeps every key of this node",
 			     "take several words");
 		return;
 	}
-	if (node->is_checking) {
+	if (api->is_checking) {
 		control_fail(call, WEFT_EBUSY, "store", weft_err_text(WEFT_EBUSY),
 			     "a check or a backup is under way: wait for it");
 		return;
 	}
-	backup = keys_new(node, path, passphrase);
-	err = backup ? jobs_submit(node->home.jobs, &backup->job) : -ENOMEM;
+	backup = keys_new(api, in->path, in->passphrase);
+	err = backup ? jobs_submit(api->home->jobs, &backup->job) : -ENOMEM;
 	if (err < 0) {
 		control_fail(call, err, "backup", weft_err_text(err), "try again in a moment");
 		keys_free(backup);
 		return;
 	}
 	backup->call = call;
-	node->is_checking = true;
+	api->is_checking = true;
 	control_on_gone(call, keys_caller_left, backup);
 }

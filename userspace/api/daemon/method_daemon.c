@@ -4,7 +4,7 @@
  */
 #include "api/methods.h"
 
-void api_watch_events(struct node *node, struct control_call *call,
+void api_watch_events(struct api *api, struct control_call *call,
 		      const struct api_watch_events_in *in, uint64_t now_ns)
 {
 	(void)now_ns;
@@ -13,15 +13,15 @@ void api_watch_events(struct node *node, struct control_call *call,
 			     "varlinkctl call --more, or weft event watch");
 		return;
 	}
-	control_watch(node->control, call, (uint64_t)in->since);
+	control_watch(api->control, call, (uint64_t)in->since);
 }
 
-void api_shutdown(struct node *node, struct control_call *call, const struct api_shutdown_in *in,
+void api_shutdown(struct api *api, struct control_call *call, const struct api_shutdown_in *in,
 		  uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
 	control_reply(call, NULL);
-	node_stop(node);
+	api->stop(api->ctx);
 }
 
 struct setting_list {
@@ -44,13 +44,13 @@ static bool setting_collect(void *arg, const struct config_setting *setting)
 	return true;
 }
 
-void api_show_config(struct node *node, struct control_call *call,
+void api_show_config(struct api *api, struct control_call *call,
 		     const struct api_show_config_in *in, uint64_t now_ns)
 {
 	struct setting_list list = {.blocks = control_blocks(call)};
 
 	(void)in, (void)now_ns;
-	node_config_each(node->config, setting_collect, &list);
+	config_each(api->config, setting_collect, &list);
 	api_reply(call, show_config, .settings = list.rows);
 }
 
@@ -67,12 +67,12 @@ static void reloading_collect(void *arg, const struct config_change *change)
 		 api_text(reloading->blocks, change->name));
 }
 
-void api_reload(struct node *node, struct control_call *call, const struct api_reload_in *in,
+void api_reload(struct api *api, struct control_call *call, const struct api_reload_in *in,
 		uint64_t now_ns)
 {
 	struct reloading reloading = {.blocks = control_blocks(call)};
 	char message[CONFIG_MESSAGE_CAP];
-	int err = node_reload(node, reloading_collect, &reloading, message);
+	int err = api->reload(api->ctx, reloading_collect, &reloading, message);
 
 	(void)in, (void)now_ns;
 	if (err < 0)

@@ -12,7 +12,7 @@
 #include "quic/quic.h"
 #include "store/store.h"
 
-struct node;
+struct api;
 
 /* All modules' figures of one moment, over all workers. */
 struct figures {
@@ -21,15 +21,18 @@ struct figures {
 	struct blobs_stats content;
 	struct stream_relay_stats worker_streams;
 	struct packet_counters rx, tx;
-	uint64_t turn_cnt, unknown_flow_cnt;
+	struct {
+		uint64_t turn_cnt, unknown_flow_cnt;
+	} node;
 	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
 	struct store_stats store;
 	struct control_stats control;
 };
 
 /* api_figures_read: home worker. */
-void api_figures_read(struct node *node, struct figures *out_figures);
-/* api_figures_counters: what only grows, by the names of its module and its field. */
-struct api_int_map api_figures_counters(struct api_blocks *blocks, const struct figures *figures);
+void api_figures_read(struct api *api, struct figures *out_figures);
+/* api_figures_each: fn for each counter; its name is that of its module and its field. */
+typedef void (*api_counter_fn)(void *arg, const char *name, const char *meaning, uint64_t value);
+void api_figures_each(const struct figures *figures, api_counter_fn fn, void *arg);
 
 #endif

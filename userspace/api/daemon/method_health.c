@@ -11,10 +11,9 @@
 #include "shares/follow/follow.h"
 #include "dht/dht.h"
 #include "locate/mainline.h"
-#include "node/last_crash.h"
+#include "base/process/last_crash.h"
 #include "method_figures.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
 #include "api/http/web.h"
 
 #define PATH_CAP	256
@@ -34,70 +33,70 @@ static void problem_add(struct look *look, const char *what, const char *next)
 
 /* --- the parts --- */
 
-static bool listens_beyond_loopback(const struct node *node)
+static bool listens_beyond_loopback(const struct api *api)
 {
-	for (unsigned i = 0; i < node->home.bound_cnt; i++) {
-		if (!addr_is_loopback(&node->home.bound[i]))
+	for (unsigned i = 0; i < api->home->bound_cnt; i++) {
+		if (!addr_is_loopback(&api->home->bound[i]))
 			return true;
 	}
 	return false;
 }
 
-static bool is_seen(const struct node *node)
+static bool is_seen(const struct api *api)
 {
 	struct addr external;
 
-	return node->locate.dht && (dht_external(node->locate.dht, DHT_NET_IPV4, &external) ||
-				    dht_external(node->locate.dht, DHT_NET_IPV6, &external));
+	return api->locate->dht && (dht_external(api->locate->dht, DHT_NET_IPV4, &external) ||
+				    dht_external(api->locate->dht, DHT_NET_IPV6, &external));
 }
 
 /* Who has dialled this node is the one proof that somebody can. */
-static const char *reachability(struct api_blocks *blocks, const struct node *node,
+static const char *reachability(struct api_blocks *blocks, const struct api *api,
 				const struct figures *figures)
 {
 	if (figures->quic.accepted_cnt)
 		return api_format(blocks, "dialled by others, %" PRIu64 " times",
 				  figures->quic.accepted_cnt);
-	if (!listens_beyond_loopback(node))
+	if (!listens_beyond_loopback(api))
 		return "from this machine alone: it listens on loopback";
-	if (is_seen(node))
+	if (is_seen(api))
 		return "nobody has dialled it yet; the DHT sees its address";
 	return "nobody has dialled it yet";
 }
 
-static unsigned dht_good_cnt(const struct node *node, uint64_t now_ns)
+static unsigned dht_good_cnt(const struct api *api, uint64_t now_ns)
 {
 	struct dht_stats stats;
 
-	dht_stats(node->locate.dht, now_ns, &stats);
+	dht_stats(api->locate->dht, now_ns, &stats);
 	return stats.nodes[DHT_NET_IPV4].good + stats.nodes[DHT_NET_IPV6].good;
 }
 
-static const char *dht_text(const struct node *node, uint64_t now_ns, struct look *look)
+static const char *dht_text(const struct api *api, uint64_t now_ns, struct look *look)
 {
 	unsigned good_cnt;
 
-	if (!node->locate.dht)
+	if (!api->locate->dht)
 		return "off";
-	good_cnt = dht_good_cnt(node, now_ns);
+	good_cnt = dht_good_cnt(api, now_ns);
 	if (good_cnt)
 		return api_format(look->blocks, "%u node%s answer%s", good_cnt,
 				  good_cnt == 1 ? "" : "s", good_cnt == 1 ? "s" : "");
-	if (!node->config->mainline.bootstrap[0])
+	if (!api->config->mainline.bootstrap[0])
 		return "nobody is asked: dht.bootstrap is empty";
-	if (now_ns - node->started_ns > DHT_PATIENCE_NS)
+	if (now_ns - api->started_ns > DHT_PATIENCE_NS)
 		problem_add(look, "no node of the DHT answers",
 			    "see that UDP goes out and comes back through firewalls, and that the "
 			    "names in dht.bootstrap have addresses; weft dht status tells more");
 	return "no node answers yet";
 }
 
-static const char *xdp_text(struct api_blocks *blocks, const struct node *node)
+static const char *xdp_text(struct api_blocks *blocks, const struct api *api)
 {
 	const char *text = NULL;
 
-	for (unsigned i = 0; node->fastpath.xdp && i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = net_xdp_device_info(node->fastpath.xdp, i);
+	for (unsigned i = 0; api->fastpath->xdp && i < XDP_DEVICE_MAX; i++) {
+		const struct xdp_device_info *info = net_xdp_device_info(api->fastpath->xdp, i);
 
 		if (info)
 			text = api_format(blocks, "%s%s%s %s", text ? text : "", text ? ", " : "",
@@ -122,11 +121,11 @@ static bool get_count(void *arg, const struct blobs_get *get)
 	return true;
 }
 
-static void gets_look(const struct node *node, struct look *look)
+static void gets_look(const struct api *api, struct look *look)
 {
 	unsigned stopped_cnt = 0;
 
-	blobs_gets_each(node->home.content, get_count, &stopped_cnt);
+	blobs_gets_each(api->home->content, get_count, &stopped_cnt);
 	if (stopped_cnt)
 		problem_add(
 			look,
@@ -135,10 +134,10 @@ static void gets_look(const struct node *node, struct look *look)
 			"weft get list says why; then weft get resume ID or weft get cancel ID");
 }
 
-static void files_look(const struct node *node, struct look *look)
+static void files_look(const struct api *api, struct look *look)
 {
 	char path[PATH_CAP];
-	unsigned bad_cnt = blobs_bad_files(node->home.content, path, sizeof(path));
+	unsigned bad_cnt = blobs_bad_files(api->home->content, path, sizeof(path));
 
 	if (bad_cnt)
 		problem_add(look,
@@ -149,13 +148,13 @@ static void files_look(const struct node *node, struct look *look)
 			    "all, or share the folder anew; what a get brought is fetched again");
 }
 
-static void store_look(const struct node *node, const struct figures *figures, struct look *look)
+static void store_look(const struct api *api, const struct figures *figures, struct look *look)
 {
-	if (store_damage(node->store))
+	if (store_damage(api->store))
 		problem_add(look,
 			    api_format(look->blocks, "the store is damaged: %s",
-				       store_damage(node->store)),
-			    NODE_DAMAGE_NEXT);
+				       store_damage(api->store)),
+			    API_DAMAGE_NEXT);
 	if (figures->store.map_used_len / STORE_FULL > figures->store.map_len_max / 10)
 		problem_add(look, "the store is nearly full",
 			    "weft gc run, or a larger store.map_max in weft.conf");
@@ -175,39 +174,38 @@ static void sandbox_look(struct look *look)
 			    "without");
 }
 
-static void crash_look(const struct node *node, struct look *look)
+static void crash_look(const struct api *api, struct look *look)
 {
 	char text[LAST_CRASH_TEXT_CAP];
 
-	if (node->last_crash)
-		problem_add(look,
-			    api_text(look->blocks, node_last_crash_format(node->last_crash, text)),
+	if (api->last_crash)
+		problem_add(look, api_text(look->blocks, last_crash_format(api->last_crash, text)),
 			    "send crash.last of the state folder to its makers");
 }
 
-struct api_health api_health(struct api_blocks *blocks, struct node *node,
+struct api_health api_health(struct api_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns)
 {
 	struct look look = {.blocks = blocks};
 	unsigned follow_cnt = 0;
 	const char *dht;
 
-	crash_look(node, &look);
+	crash_look(api, &look);
 	sandbox_look(&look);
-	store_look(node, figures, &look);
-	gets_look(node, &look);
-	files_look(node, &look);
-	dht = dht_text(node, now_ns, &look);
-	if (node->sharing)
-		shares_follows_each(node->sharing->follows, follow_count, &follow_cnt);
+	store_look(api, figures, &look);
+	gets_look(api, &look);
+	files_look(api, &look);
+	dht = dht_text(api, now_ns, &look);
+	if (api->follows)
+		shares_follows_each(api->follows, follow_count, &follow_cnt);
 	return (struct api_health){
 		.healthy = !look.problems.cnt,
 		.problems = look.problems,
-		.reachability = reachability(blocks, node, figures),
+		.reachability = reachability(blocks, api, figures),
 		.dht = dht,
-		.xdp = xdp_text(blocks, node),
-		.gateway = node->web ? api_format(blocks, "http://%s/", node->config->web.listen)
-				     : "off",
+		.xdp = xdp_text(blocks, api),
+		.gateway = api->web ? api_format(blocks, "http://%s/", api->config->web.listen)
+				    : "off",
 		.follows = follow_cnt,
 	};
 }

@@ -7,12 +7,11 @@
 #include <stdlib.h>
 
 #include "api/methods.h"
-#include "node/node_state.h"
 #include "store/store.h"
 
 struct idempotent_reply {
 	struct idempotent_reply *next;
-	struct node *node;	   /* NULL: it closes */
+	struct api *api;	   /* NULL: it closes */
 	struct control_call *call; /* NULL: the caller left */
 	json_t *reply;
 };
@@ -32,8 +31,8 @@ static void kept_free(struct idempotent_reply *kept)
 {
 	struct idempotent_reply **at;
 
-	if (kept->node) {
-		for (at = &kept->node->idempotent_replies; *at != kept; at = &(*at)->next)
+	if (kept->api) {
+		for (at = &kept->api->idempotent_replies; *at != kept; at = &(*at)->next)
 			;
 		*at = kept->next;
 	}
@@ -55,11 +54,11 @@ static void idempotency_done(void *arg, int err)
 	kept_free(kept);
 }
 
-void api_reply_idempotent(struct node *node, struct control_call *call, json_t *reply)
+void api_reply_idempotent(struct api *api, struct control_call *call, json_t *reply)
 {
 	struct idempotent_reply *kept = calloc(1, sizeof(*kept));
-	struct store_batch *batch = store_batch_new(node->store);
-	int err = kept ? store_submit(node->store, batch, idempotency_done, kept) : -ENOMEM;
+	struct store_batch *batch = store_batch_new(api->store);
+	int err = kept ? store_submit(api->store, batch, idempotency_done, kept) : -ENOMEM;
 
 	if (err < 0) {
 		store_batch_free(batch);
@@ -68,19 +67,19 @@ void api_reply_idempotent(struct node *node, struct control_call *call, json_t *
 		idempotency_fail(call, err);
 		return;
 	}
-	kept->node = node;
+	kept->api = api;
 	kept->call = call;
 	kept->reply = reply;
-	kept->next = node->idempotent_replies;
-	node->idempotent_replies = kept;
+	kept->next = api->idempotent_replies;
+	api->idempotent_replies = kept;
 	control_on_gone(call, idempotency_caller_left, kept);
 }
 
-void api_idempotency_forget(struct node *node)
+void api_idempotency_forget(struct api *api)
 {
-	for (struct idempotent_reply *kept = node->idempotent_replies; kept; kept = kept->next) {
-		kept->node = NULL;
+	for (struct idempotent_reply *kept = api->idempotent_replies; kept; kept = kept->next) {
+		kept->api = NULL;
 		kept->call = NULL;
 	}
-	node->idempotent_replies = NULL;
+	api->idempotent_replies = NULL;
 }

@@ -4,11 +4,10 @@
 #include "mesh/stream/deferral.h"
 #include "overlay/overlay.h"
 #include "mesh/peers/unverified.h"
-#include "node/fabric/fabric.h"
 #include "method_accounts.h"
 #include "method_figures.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
+#include "api/http/web.h"
 
 #define COUNT	 API_LIMIT_UNIT_COUNT
 #define BYTES	 API_LIMIT_UNIT_BYTES
@@ -133,7 +132,7 @@ static void content_add(const struct limit_listing *limits, const struct blobs_c
 }
 
 /* Bytes of the month, of its cap; a metric as every limit is. */
-static void months_add(const struct limit_listing *limits, const struct node *node)
+static void months_add(const struct limit_listing *limits, const struct api *api)
 {
 	static const char *const names[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT] = {
 		[BLOBS_UPLOADS] = {"sharing.upload_month_lan", "sharing.upload_month"},
@@ -145,10 +144,10 @@ static void months_add(const struct limit_listing *limits, const struct node *no
 			struct blobs_month_view month;
 			struct blobs_limit_view limit;
 
-			blobs_month_show(node->home.content, (enum blobs_direction)d,
+			blobs_month_show(api->home->content, (enum blobs_direction)d,
 					 (enum blobs_zone)z, &month);
 			blobs_limit_show(
-				node->home.content,
+				api->home->content,
 				blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z),
 				&limit);
 			const struct limit_row rows[] = {
@@ -161,23 +160,23 @@ static void months_add(const struct limit_listing *limits, const struct node *no
 }
 
 static void publisher_add(const struct limit_listing *limits, const struct publisher_config *config,
-			  const struct sharing *sharing)
+			  const struct api *api)
 {
 	const struct limit_row rows[] = {
 		{"sharing.publish_cap", COUNT, config->share_cap,
-		 sharing ? shares_publisher_cnt(sharing->publisher) : 0, NOT_KEPT, NOT_KEPT},
+		 api->publisher ? shares_publisher_cnt(api->publisher) : 0, NOT_KEPT, NOT_KEPT},
 	};
 
 	ROWS_ADD(limits, rows);
 }
 
 static void dht_add(const struct limit_listing *limits, const struct dht_config *config,
-		    const struct node *node)
+		    const struct api *api)
 {
 	struct dht_stats dht = {0};
 
-	if (node->locate.dht)
-		dht_stats(node->locate.dht, node->home.now_ns, &dht);
+	if (api->locate->dht)
+		dht_stats(api->locate->dht, api->home->now_ns, &dht);
 	const struct limit_row rows[] = {
 		{"dht.item_cap", COUNT, config->item_cap, dht.item_cnt, NOT_KEPT,
 		 (int64_t)dht.reasons[DHT_STORE_FULL]},
@@ -190,12 +189,12 @@ static void dht_add(const struct limit_listing *limits, const struct dht_config 
 	ROWS_ADD(limits, rows);
 }
 
-static void programs_add(const struct limit_listing *limits, const struct node *node)
+static void programs_add(const struct limit_listing *limits, const struct api *api)
 {
 	struct provider_stats stats = {0};
 
-	if (node->fabric)
-		provider_stats(node_fabric_provider(node->fabric), &stats);
+	if (api->service)
+		provider_stats(api->provider, &stats);
 	const struct limit_row rows[] = {
 		{"service.processes", COUNT, stats.process_cap, stats.process_cnt, NOT_KEPT,
 		 NOT_KEPT},
@@ -213,15 +212,14 @@ static void programs_add(const struct limit_listing *limits, const struct node *
 	ROWS_ADD(limits, rows);
 }
 
-static void builtin_add(const struct limit_listing *limits, struct fabric *fabric)
+static void builtin_add(const struct limit_listing *limits, const struct api *api)
 {
 	unsigned reading_cnt = 0;
-	unsigned reading_cap =
-		fabric ? builtin_readings(node_fabric_builtin(fabric), &reading_cnt) : 0;
+	unsigned reading_cap = api->builtin ? builtin_readings(api->builtin, &reading_cnt) : 0;
 	struct builtin_rooms rooms = {0};
 
-	if (fabric)
-		builtin_rooms(node_fabric_builtin(fabric), &rooms);
+	if (api->builtin)
+		builtin_rooms(api->builtin, &rooms);
 	const struct limit_row rows[] = {
 		{"kept histories of rooms", COUNT, rooms.kept_cap, rooms.kept_cnt, NOT_KEPT,
 		 NOT_KEPT},
@@ -277,21 +275,21 @@ static void members_add(const struct limit_listing *limits, const struct blobs *
 }
 
 static void sharing_add(const struct limit_listing *limits, const struct sharing_config *config,
-			const struct sharing *sharing)
+			const struct api *api)
 {
 	struct follows_stats follows = {0};
 	struct search_stats search = {0};
 	struct community_stats communities = {0};
 
-	if (sharing && sharing->communities)
-		communities_stats(sharing->communities, &communities);
-	if (sharing) {
-		shares_follows_stats(sharing->follows, &follows);
-		search_stats(sharing->search, &search);
+	if (api->communities)
+		communities_stats(api->communities, &communities);
+	if (api->follows) {
+		shares_follows_stats(api->follows, &follows);
+		search_stats(api->search, &search);
 	}
 	const struct limit_row rows[] = {
 		{"sharing.watch_cap", COUNT, config->watches.watch_cap,
-		 sharing ? shares_watches_cnt(sharing->watches) : 0, NOT_KEPT, NOT_KEPT},
+		 api->watches ? shares_watches_cnt(api->watches) : 0, NOT_KEPT, NOT_KEPT},
 		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,
@@ -347,9 +345,9 @@ static void control_add(const struct limit_listing *limits, const struct control
 }
 
 /* With one worker there is no other to tell. */
-static void workers_add(const struct limit_listing *limits, const struct node *node)
+static void workers_add(const struct limit_listing *limits, const struct api *api)
 {
-	unsigned cnt = node->workers ? workers_cnt(node->workers) : 0;
+	unsigned cnt = api->workers ? workers_cnt(api->workers) : 0;
 	struct limit_row row = {"reports of workers to home",
 				COUNT,
 				(uint64_t)cnt * WORKERS_REPORT_MAX,
@@ -358,40 +356,40 @@ static void workers_add(const struct limit_listing *limits, const struct node *n
 				0};
 
 	for (unsigned idx = 1; idx <= cnt; idx++) {
-		const struct worker_figures *figures = workers_figures(node->workers, idx);
+		const struct worker_figures *figures = workers_figures(api->workers, idx);
 
-		row.used += workers_report_cnt(node->workers, idx);
+		row.used += workers_report_cnt(api->workers, idx);
 		row.refused += (int64_t)(figures->report_lost_cnt + figures->report_refused_cnt);
 	}
 	if (cnt)
 		rows_add(limits, &row, 1);
 }
 
-void api_limits(struct api_blocks *blocks, struct node *node, struct api_limit_list *out_limits)
+void api_limits(struct api_blocks *blocks, struct api *api, struct api_limit_list *out_limits)
 {
-	const struct node_config *config = node_config_live(node->config);
+	const struct node_config *config = config_live(api->config);
 	const struct limit_listing listing = {blocks, out_limits}, *limits = &listing;
 	struct figures f;
 
-	api_figures_read(node, &f);
+	api_figures_read(api, &f);
 	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
-	members_add(limits, node->home.content);
-	months_add(limits, node);
-	publisher_add(limits, &config->sharing.publisher, node->sharing);
-	dht_add(limits, &config->mainline.dht, node);
-	programs_add(limits, node);
-	builtin_add(limits, node->fabric);
-	gateway_add(limits, &config->web.gateway, node->web);
-	sharing_add(limits, &config->sharing, node->sharing);
+	members_add(limits, api->home->content);
+	months_add(limits, api);
+	publisher_add(limits, &config->sharing.publisher, api);
+	dht_add(limits, &config->mainline.dht, api);
+	programs_add(limits, api);
+	builtin_add(limits, api);
+	gateway_add(limits, &config->web.gateway, api->web);
+	sharing_add(limits, &config->sharing, api);
 	store_add(limits, &f.store);
-	bans_add(limits, &node->bans);
+	bans_add(limits, api->bans);
 	control_add(limits, &f.control);
-	workers_add(limits, node);
+	workers_add(limits, api);
 }
 
-void api_show_limits(struct node *node, struct control_call *call,
+void api_show_limits(struct api *api, struct control_call *call,
 		     const struct api_show_limits_in *in, uint64_t now_ns)
 {
 	/* Limits of the driver and of the sockets, whether or not they bit. */
@@ -405,12 +403,12 @@ void api_show_limits(struct node *node, struct control_call *call,
 	struct api_show_limits_out out = {.limits = {0}};
 
 	(void)in, (void)now_ns;
-	firewall_drops_fetch(&node->drops);
-	api_limits(blocks, node, &out.limits);
-	api_pools(blocks, node, of.role, &out.pools);
+	firewall_drops_fetch(api->drops);
+	api_limits(blocks, api, &out.limits);
+	api_pools(blocks, api, of.role, &out.pools);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		api_push(blocks, &out.drops, api_method_drop(&node->drops, reasons[i]));
-	api_networks(blocks, node, of.role, &out.networks);
-	api_refusals(blocks, node, &of, &out.refusals);
+		api_push(blocks, &out.drops, api_method_drop(api->drops, reasons[i]));
+	api_networks(blocks, api, of.role, &out.networks);
+	api_refusals(blocks, api, &of, &out.refusals);
 	control_reply(call, api_show_limits_out_write(&out));
 }

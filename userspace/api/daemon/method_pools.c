@@ -6,32 +6,32 @@
 #include "base/fair/fair.h"
 #include "dht/dht.h"
 #include "overlay/overlay.h"
-#include "node/fabric/fabric.h"
 #include "method_accounts.h"
 #include "method_figures.h"
 #include "api/methods.h"
 #include "service/topics/topics.h"
+#include "api/http/web.h"
 
 /* Of local programs. */
 static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};
 
-static bool read_control(const struct node *node, struct fair_view *out)
+static bool read_control(const struct api *api, struct fair_view *out)
 {
-	control_places(node->control, out);
+	control_places(api->control, out);
 	return true;
 }
 
 static const char *const caller_classes[FAIR_CLASS_CNT] = {"programs", NULL, NULL, NULL};
 
-static bool read_pending(const struct node *node, struct fair_view *out)
+static bool read_pending(const struct api *api, struct fair_view *out)
 {
-	control_pending(node->control, out);
+	control_pending(api->control, out);
 	return true;
 }
 
-static bool read_asks(const struct node *node, struct fair_view *out)
+static bool read_asks(const struct api *api, struct fair_view *out)
 {
-	struct service *service = node->fabric ? node_fabric_service(node->fabric) : NULL;
+	struct service *service = api->service;
 
 	if (service)
 		service_pending(service, out);
@@ -44,18 +44,18 @@ static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, 
 /* One class, of peers and of the programs of this node. */
 static const char *const all_callers[FAIR_CLASS_CNT] = {"callers", NULL, NULL, NULL};
 
-static bool read_program_calls(const struct node *node, struct fair_view *out)
+static bool read_program_calls(const struct api *api, struct fair_view *out)
 {
-	struct provider *provider = node->fabric ? node_fabric_provider(node->fabric) : NULL;
+	struct provider *provider = api->provider;
 
 	if (provider)
 		provider_places(provider, out);
 	return provider;
 }
 
-static bool read_processes(const struct node *node, struct fair_view *out)
+static bool read_processes(const struct api *api, struct fair_view *out)
 {
-	struct provider *provider = node->fabric ? node_fabric_provider(node->fabric) : NULL;
+	struct provider *provider = api->provider;
 
 	if (provider)
 		provider_process_places(provider, out);
@@ -65,63 +65,63 @@ static bool read_processes(const struct node *node, struct fair_view *out)
 /* Peers, and programs of this node, which may have the last place. */
 static const char *const process_classes[FAIR_CLASS_CNT] = {"peers", NULL, NULL, "programs"};
 
-static bool read_searches(const struct node *node, struct fair_view *out)
+static bool read_searches(const struct api *api, struct fair_view *out)
 {
-	return node->fabric && builtin_dht_places(node_fabric_builtin(node->fabric), out);
+	return api->service && builtin_dht_places(api->builtin, out);
 }
 
-static bool read_readings(const struct node *node, struct fair_view *out)
+static bool read_readings(const struct api *api, struct fair_view *out)
 {
-	return node->fabric && builtin_content_places(node_fabric_builtin(node->fabric), out);
+	return api->service && builtin_content_places(api->builtin, out);
 }
 
-static bool read_subscribers(const struct node *node, struct fair_view *out)
+static bool read_subscribers(const struct api *api, struct fair_view *out)
 {
-	struct service *service = node->fabric ? node_fabric_service(node->fabric) : NULL;
+	struct service *service = api->service;
 
 	if (service)
 		service_topics_places(service_topics_of(service), out);
 	return service;
 }
 
-static bool read_gateway(const struct node *node, struct fair_view *out)
+static bool read_gateway(const struct api *api, struct fair_view *out)
 {
-	return api_http_places(node->web, out);
+	return api_http_places(api->web, out);
 }
 
 static const char *const socket_classes[FAIR_CLASS_CNT] = {"clients", NULL, NULL, NULL};
 
-static bool read_sockets(const struct node *node, struct fair_view *out)
+static bool read_sockets(const struct api *api, struct fair_view *out)
 {
-	return api_http_sockets(node->web, out);
+	return api_http_sockets(api->web, out);
 }
 
-static bool read_items(const struct node *node, struct fair_view *out)
+static bool read_items(const struct api *api, struct fair_view *out)
 {
-	if (node->locate.dht)
-		dht_items_pool(node->locate.dht, out);
-	return node->locate.dht && out->name;
+	if (api->locate->dht)
+		dht_items_pool(api->locate->dht, out);
+	return api->locate->dht && out->name;
 }
 
-static bool read_swarm_peers(const struct node *node, struct fair_view *out)
+static bool read_swarm_peers(const struct api *api, struct fair_view *out)
 {
-	if (node->locate.dht)
-		dht_peers_pool(node->locate.dht, out);
-	return node->locate.dht && out->name;
+	if (api->locate->dht)
+		dht_peers_pool(api->locate->dht, out);
+	return api->locate->dht && out->name;
 }
 
-static bool read_overlay(const struct node *node, struct fair_view *out)
+static bool read_overlay(const struct api *api, struct fair_view *out)
 {
-	struct overlay *overlay = node->fabric ? node_fabric_overlay(node->fabric) : NULL;
+	struct overlay *overlay = api->overlay;
 
 	if (overlay)
 		overlay_view(overlay, out);
 	return overlay;
 }
 
-static bool read_overlay_silent(const struct node *node, struct fair_view *out)
+static bool read_overlay_silent(const struct api *api, struct fair_view *out)
 {
-	struct overlay *overlay = node->fabric ? node_fabric_overlay(node->fabric) : NULL;
+	struct overlay *overlay = api->overlay;
 
 	if (overlay)
 		overlay_silent_view(overlay, out);
@@ -130,7 +130,7 @@ static bool read_overlay_silent(const struct node *node, struct fair_view *out)
 
 static const struct pool_row {
 	/* False: this node has no such pool now. */
-	bool (*read)(const struct node *node, struct fair_view *out);
+	bool (*read)(const struct api *api, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
 	{read_control, role_classes},
@@ -191,7 +191,7 @@ static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view
 /* Where rows of ShowLimits go. */
 struct pool_listing {
 	struct api_blocks *blocks;
-	struct node *node;
+	struct api *api;
 	enum control_role role;
 	struct api_pool_list *pools;
 };
@@ -200,16 +200,16 @@ struct pool_listing {
 static void peer_pool_add(const struct pool_listing *listing, const struct fair_view *view,
 			  const struct addr *largest)
 {
-	struct node *node = listing->node;
+	struct api *api = listing->api;
 	struct api_pool row =
-		pool_of(listing->blocks, view, NULL, node_config_live(node->config)->worker_cnt);
+		pool_of(listing->blocks, view, NULL, config_live(api->config)->worker_cnt);
 	char text[METHOD_NETWORK_CAP];
 
 	if (largest->family != ADDR_NONE) {
-		struct load_network network = load_network_of(&node->home.load, largest);
+		struct load_network network = load_network_of(&api->home->load, largest);
 
 		row.largest_network = api_text(
-			listing->blocks, api_network_name(node, &network, listing->role, text));
+			listing->blocks, api_network_name(api, &network, listing->role, text));
 	}
 	api_push(listing->blocks, listing->pools, row);
 }
@@ -218,7 +218,7 @@ static void peer_pools_add(const struct pool_listing *listing)
 {
 	struct figures f;
 
-	api_figures_read(listing->node, &f);
+	api_figures_read(listing->api, &f);
 	peer_pool_add(listing, &f.quic.conns, &f.quic.conns_largest);
 	peer_pool_add(listing, &f.quic.handshakes, &f.quic.handshakes_largest);
 	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
@@ -227,16 +227,16 @@ static void peer_pools_add(const struct pool_listing *listing)
 		peer_pool_add(listing, &f.content.pools[i], &f.content.pools_largest[i]);
 }
 
-void api_pools(struct api_blocks *blocks, struct node *node, enum control_role role,
+void api_pools(struct api_blocks *blocks, struct api *api, enum control_role role,
 	       struct api_pool_list *out_pools)
 {
-	const struct pool_listing listing = {blocks, node, role, out_pools};
+	const struct pool_listing listing = {blocks, api, role, out_pools};
 	struct fair_view view;
 
 	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
 		struct api_pool row;
 
-		if (!pools[i].read(node, &view))
+		if (!pools[i].read(api, &view))
 			continue;
 		row = pool_of(blocks, &view, pools[i].classes, 1);
 		api_push(blocks, out_pools, row);

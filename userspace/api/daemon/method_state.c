@@ -5,27 +5,29 @@
 
 #include "base/monotonic.h"
 #include "base/process/sandbox.h"
-#include "crypto/blake3.h"
-#include "node/last_crash.h"
-#include "node/memory_plan.h"
+#include "crypto/blake3/blake3.h"
+#include "base/process/last_crash.h"
+#include "blobs/serve/servers.h"
+#include "api/daemon/memory_plan.h"
 #include "method_figures.h"
 #include "api/methods.h"
 #include "weft/version.h"
 
-static struct api_worker worker_row(struct api_blocks *blocks, const struct node *node,
-				    unsigned idx, const struct worker_figures *figures)
+static struct api_worker worker_row(struct api_blocks *blocks, const struct api *api, unsigned idx,
+				    const struct worker_figures *figures,
+				    const struct blobs_stats *content)
 {
-	uint64_t order_lost_cnt = idx ? workers_order_lost_cnt(node->workers, idx) : 0;
+	uint64_t order_lost_cnt = idx ? workers_order_lost_cnt(api->workers, idx) : 0;
 	struct api_worker row = {
 		.worker = idx,
 		.cpu_ms = api_uint(figures->cpu_ns / NS_PER_MS),
 		.turns = api_uint(figures->turn_cnt),
-		.chunk_buffers_used = api_uint(figures->content.chunk_buffer_used_cnt),
+		.chunk_buffers_used = api_uint(content->chunk_buffer_used_cnt),
 		.connections = api_uint(figures->quic.conn_cnt),
 		.sessions = api_uint(figures->mesh.session_cnt),
 		.received_datagrams = api_uint(figures->rx.dgram_cnt),
 		.sent_datagrams = api_uint(figures->tx.dgram_cnt),
-		.served_bytes = api_uint(figures->content.served_byte_cnt),
+		.served_bytes = api_uint(content->served_byte_cnt),
 		.handed_in = api_uint(figures->handed_in_cnt),
 		.handover_dropped = api_uint(figures->handover_dropped_cnt),
 		.lost_reports = api_uint(figures->report_lost_cnt),
@@ -35,7 +37,7 @@ static struct api_worker worker_row(struct api_blocks *blocks, const struct node
 	for (unsigned i = 0; i < figures->queue_cnt; i++) {
 		const struct queue_figures *queue = &figures->queues[i];
 		const struct xdp_device_info *info =
-			net_xdp_device_info(node->fastpath.xdp, queue->device);
+			net_xdp_device_info(api->fastpath->xdp, queue->device);
 
 		/* A device may have gone since the worker told. */
 		if (info)
@@ -45,16 +47,19 @@ static struct api_worker worker_row(struct api_blocks *blocks, const struct node
 	return row;
 }
 
-void api_workers(struct api_blocks *blocks, const struct node *node,
+void api_workers(struct api_blocks *blocks, const struct api *api,
 		 struct api_worker_list *out_workers)
 {
 	struct worker_figures home;
+	struct blobs_stats content;
 
-	worker_figures_read(&node->home, &home);
-	api_push(blocks, out_workers, worker_row(blocks, node, 0, &home));
-	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++)
+	worker_figures_read(api->home, &home);
+	blobs_stats(api->home->content, &content);
+	api_push(blocks, out_workers, worker_row(blocks, api, 0, &home, &content));
+	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		api_push(blocks, out_workers,
-			 worker_row(blocks, node, i, workers_figures(node->workers, i)));
+			 worker_row(blocks, api, i, workers_figures(api->workers, i),
+				    blobs_servers_stats(api->servers, i)));
 }
 
 struct api_packet_side api_side(const char *backend, const char *reason,
@@ -82,7 +87,7 @@ static const struct api_crash *crash_row(struct api_blocks *blocks, const struct
 			.thread = crash->thread,
 			.version = crash->version,
 			.build_id = crash->build,
-			.text = api_text(blocks, node_last_crash_format(crash, text)),
+			.text = api_text(blocks, last_crash_format(crash, text)),
 		};
 	return row;
 }
@@ -100,22 +105,35 @@ static struct api_sandbox sandbox_row(struct api_blocks *blocks)
 	};
 }
 
-static void status_add_lists(struct api_blocks *blocks, const struct node *node,
+static void status_add_lists(struct api_blocks *blocks, const struct api *api,
 			     struct api_status_out *out)
 {
-	const struct mesh_config *mesh = &node_config_live(node->config)->mesh;
+	const struct mesh_config *mesh = &config_live(api->config)->mesh;
 	char text[MESH_WAYS_TEXT_CAP];
 
-	for (unsigned i = 0; i < node->home.bound_cnt; i++)
-		api_push(blocks, &out->listen, api_addr(blocks, &node->home.bound[i]));
+	for (unsigned i = 0; i < api->home->bound_cnt; i++)
+		api_push(blocks, &out->listen, api_addr(blocks, &api->home->bound[i]));
 	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
 		api_push(blocks, &out->transports,
 			 {(enum api_transport_policy_network)i,
 			  api_text(blocks, mesh_ways_format(&mesh->ways[i], text))});
-	api_workers(blocks, node, &out->workers);
+	api_workers(blocks, api, &out->workers);
 }
 
-void api_status(struct node *node, struct control_call *call, const struct api_status_in *in,
+struct counters_row {
+	struct api_blocks *blocks;
+	struct api_int_map *map;
+};
+
+static void counter_add(void *arg, const char *name, const char *meaning, uint64_t value)
+{
+	const struct counters_row *row = arg;
+
+	(void)meaning;
+	api_push(row->blocks, row->map, {name, api_uint(value)});
+}
+
+void api_status(struct api *api, struct control_call *call, const struct api_status_in *in,
 		uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
@@ -123,15 +141,15 @@ void api_status(struct node *node, struct control_call *call, const struct api_s
 	struct figures f;
 
 	(void)in;
-	api_figures_read(node, &f);
+	api_figures_read(api, &f);
 	out = (struct api_status_out){
-		.node_id = api_id(blocks, node->own_key),
+		.node_id = api_id(blocks, api->own_key),
 		.version = WEFT_VERSION,
-		.state = node->is_stopping ? API_STATUS_OUT_STATE_DRAINING
-					   : API_STATUS_OUT_STATE_RUNNING,
-		.uptime_s = api_uint((now_ns - node->started_ns) / NS_PER_S),
-		.receive = api_side(node->home.rx->backend, node->home.rx->reason, &f.rx),
-		.send = api_side(node->home.tx->backend, node->home.tx->reason, &f.tx),
+		.state = api->is_stopping ? API_STATUS_OUT_STATE_DRAINING
+					  : API_STATUS_OUT_STATE_RUNNING,
+		.uptime_s = api_uint((now_ns - api->started_ns) / NS_PER_S),
+		.receive = api_side(api->home->rx->backend, api->home->rx->reason, &f.rx),
+		.send = api_side(api->home->tx->backend, api->home->tx->reason, &f.tx),
 		.hash_backend = blake3_backend_name(),
 		.connections = api_uint(f.quic.conn_cnt),
 		.handshakes = api_uint(f.quic.handshake_cnt),
@@ -147,21 +165,21 @@ void api_status(struct node *node, struct control_call *call, const struct api_s
 		.bad_chunks = api_uint(f.content.bad_chunk_cnt),
 		.store_bytes = api_uint(f.store.map_used_len + f.store.segment_len),
 		.store_max_bytes = api_uint(f.store.map_len_max),
-		.counters = api_figures_counters(blocks, &f),
-		.health = api_health(blocks, node, &f, now_ns),
+		.health = api_health(blocks, api, &f, now_ns),
 		.sandbox = sandbox_row(blocks),
-		.rates = api_rates(blocks, node, now_ns),
-		.last_crash = crash_row(blocks, node->last_crash),
+		.rates = api_rates(blocks, api, now_ns),
+		.last_crash = crash_row(blocks, api->last_crash),
 	};
-	status_add_lists(blocks, node, &out);
+	api_figures_each(&f, counter_add, &(struct counters_row){blocks, &out.counters});
+	status_add_lists(blocks, api, &out);
 	control_reply(call, api_status_out_write(&out));
 }
 
-void api_get_node_id(struct node *node, struct control_call *call,
+void api_get_node_id(struct api *api, struct control_call *call,
 		     const struct api_get_node_id_in *in, uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
-	api_reply(call, get_node_id, .node_id = api_id(control_blocks(call), node->own_key));
+	api_reply(call, get_node_id, .node_id = api_id(control_blocks(call), api->own_key));
 }
 
 /* Resident bytes of this process, 0 when /proc is not there. */
@@ -192,16 +210,16 @@ static struct api_memory memory_row(const struct memory_region *region, const st
 	return row;
 }
 
-void api_show_memory(struct node *node, struct control_call *call,
+void api_show_memory(struct api *api, struct control_call *call,
 		     const struct api_show_memory_in *in, uint64_t now_ns)
 {
 	struct memory_region regions[MEMORY_REGION_CAP];
-	unsigned cnt = node_memory_plan(node_config_live(node->config), regions);
+	unsigned cnt = api_memory_plan(config_live(api->config), regions);
 	struct api_memory_list rows = {0};
 	struct figures f;
 
 	(void)in, (void)now_ns;
-	api_figures_read(node, &f);
+	api_figures_read(api, &f);
 	for (unsigned i = 0; i < cnt; i++)
 		api_push(control_blocks(call), &rows, memory_row(&regions[i], &f));
 	api_reply(call, show_memory, .rss_bytes = api_uint(api_resident_len()), .regions = rows);

@@ -28,7 +28,7 @@ struct session_seen {
 struct load_watch {
 	struct load_watch *next;
 	struct timer timer;
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	uint64_t interval_ns;
 	struct session_seen *seen; /* sorted by key */
@@ -37,21 +37,21 @@ struct load_watch {
 
 static void watch_free(struct load_watch *watch)
 {
-	struct load_watch **at = &watch->node->load_watches;
+	struct load_watch **at = &watch->api->load_watches;
 
 	while (*at && *at != watch)
 		at = &(*at)->next;
 	if (*at)
 		*at = watch->next;
-	timer_cancel(&watch->node->home.timers, &watch->timer);
+	timer_cancel(&watch->api->home->timers, &watch->timer);
 	free(watch->seen);
 	free(watch);
 }
 
-void api_load_watches_forget(struct node *node)
+void api_load_watches_forget(struct api *api)
 {
-	while (node->load_watches)
-		watch_free(node->load_watches);
+	while (api->load_watches)
+		watch_free(api->load_watches);
 }
 
 static void watch_caller_left(void *arg)
@@ -137,7 +137,7 @@ static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 {
 	struct session_list list = {NULL, 0, 0};
 
-	api_peers_each(watch->node, session_collect, &list);
+	api_peers_each(watch->api, session_collect, &list);
 	for (unsigned i = 0; i < list.cnt; i++)
 		session_compare(watch, &list.sessions[i]);
 	watch_note_seen(watch, &list);
@@ -145,19 +145,19 @@ static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 		qsort(list.sessions, list.cnt, sizeof(list.sessions[0]), by_growth);
 	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++)
 		api_push(control_blocks(watch->call), rows,
-			 api_peer(watch->call, watch->node, &list.sessions[i].peer));
+			 api_peer(watch->call, watch->api, &list.sessions[i].peer));
 	free(list.sessions);
 }
 
 static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 {
-	struct node *node = watch->node;
-	const struct pressure *pressure = &node->fastpath.pressure;
+	struct api *api = watch->api;
+	const struct pressure *pressure = &api->fastpath->pressure;
 	struct api_blocks *blocks = control_blocks(watch->call);
 	struct api_watch_load_out out;
 	struct quic_stats quic;
 
-	quic_engine_stats(node->home.quic, &quic);
+	quic_engine_stats(api->home->quic, &quic);
 	out = (struct api_watch_load_out){
 		.at_ms = api_uint(now_ns / NS_PER_MS),
 		.mode = (enum api_mode)pressure->mode,
@@ -165,12 +165,12 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 		.handshakes = api_uint(pressure->handshake_cnt),
 		.rss_bytes = api_uint(api_resident_len()),
 		.heap_bytes = api_uint(quic.heap_used_len),
-		.transfers = api_transfers(blocks, node, false),
+		.transfers = api_transfers(blocks, api, false),
 	};
 	sessions_add(watch, &out.sessions);
-	api_workers(blocks, node, &out.workers);
-	api_devices(blocks, node, &out.devices);
-	api_drops(blocks, &node->drops, &out.drops);
+	api_workers(blocks, api, &out.workers);
+	api_devices(blocks, api, &out.devices);
+	api_drops(blocks, api->drops, &out.drops);
 	return api_watch_load_out_write(&out);
 }
 
@@ -178,12 +178,12 @@ static void watch_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct load_watch *watch = container_of(timer, struct load_watch, timer);
 
-	timer_set(&watch->node->home.timers, timer, now_ns + watch->interval_ns);
+	timer_set(&watch->api->home->timers, timer, now_ns + watch->interval_ns);
 	control_reply_more(watch->call, load_json(watch, now_ns));
 }
 
-void api_watch_load(struct node *node, struct control_call *call,
-		    const struct api_watch_load_in *in, uint64_t now_ns)
+void api_watch_load(struct api *api, struct control_call *call, const struct api_watch_load_in *in,
+		    uint64_t now_ns)
 {
 	int64_t interval_ms = in->has_interval_ms ? in->interval_ms : INTERVAL_MS;
 	struct load_watch *watch;
@@ -197,7 +197,7 @@ void api_watch_load(struct node *node, struct control_call *call,
 		control_fail(call, -ENOMEM, "load", weft_err_text(-ENOMEM), "try again");
 		return;
 	}
-	watch->node = node;
+	watch->api = api;
 	watch->call = call;
 	watch->interval_ns = (uint64_t)interval_ms * NS_PER_MS;
 	timer_init(&watch->timer, watch_fire);
@@ -207,8 +207,8 @@ void api_watch_load(struct node *node, struct control_call *call,
 		free(watch);
 		return;
 	}
-	watch->next = node->load_watches;
-	node->load_watches = watch;
+	watch->next = api->load_watches;
+	api->load_watches = watch;
 	control_on_gone(call, watch_caller_left, watch);
 	watch_fire(&watch->timer, now_ns);
 }

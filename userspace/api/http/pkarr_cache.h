@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "dht/items/pkarr.h"
 #include "weft/err.h"
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "gateway/date.h"
 #include "pkarr_cache.h"
 
@@ -257,7 +257,7 @@ void api_pkarr_relay_found(struct pkarr_relay_call *call, const struct pkarr_pac
 {
 	struct pkarr_cache_entry *entry = api_pkarr_cache_put(&call->relay->cache, packet);
 
-	/* What somebody shows below the newest is not what is looked for. */
+	/* A record older than the newest is not what is looked for. */
 	if (packet_is_equal(&entry->packet, packet))
 		call->is_found = true;
 }

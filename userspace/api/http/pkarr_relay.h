@@ -7,7 +7,7 @@
 #include "weft/err.h"
 
 /*
- * A pkarr relay (docs/wire/pkarr.md): the Mainline DHT for those who can
+ * A pkarr relay (docs/wire/pkarr.md): the Mainline DHT for programs that can
  * only speak HTTP. GET /KEY brings the newest packet of a key, PUT /KEY
  * stores one. What it saw is kept for a while, so that one key is not looked
  * for each time it is asked for. Home worker only.

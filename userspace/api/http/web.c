@@ -12,7 +12,6 @@
 
 #include "base/monotonic.h"
 #include "base/log.h"
-#include "node/fabric/fabric.h"
 #include "web_content.h"
 #include "web_mesh.h"
 #include "web_state.h"
@@ -32,9 +31,9 @@ enum {
 };
 
 struct web {
-	struct node *node;
+	struct api *api;
 	struct gateway *gateway;
-	struct web_api *api;
+	struct web_api *methods;
 	struct web_events *events;
 	struct web_mesh *mesh;
 	struct web_content *content;
@@ -48,45 +47,6 @@ static const char *const pkarr_told[] = {
 	[WEB_PKARR_YES] = ", with a pkarr relay",
 	[WEB_PKARR_PUBLIC] = ", with a public pkarr relay",
 };
-
-void api_http_config_defaults(struct web_config *config)
-{
-	gateway_config_defaults(&config->gateway);
-	addr_format(&config->gateway.listen, config->listen);
-	config->role = CONTROL_OPERATE;
-	config->body_len_max = 1024 * 1024;
-	config->timeout_ns = 30 * NS_PER_S;
-	config->pkarr_use = WEB_PKARR_YES;
-	config->pkarr_cache_cap = 1024;
-}
-
-const char *api_http_config_fault(const struct web_config *config)
-{
-	struct gateway_names names;
-	struct addr listen;
-	bool is_remote = addr_parse(config->listen, &listen) == 0 && !addr_is_loopback(&listen);
-
-	if (!config->gateway.is_on)
-		return NULL;
-	if (is_remote && !config->is_exposed)
-		return "gateway.listen: other machines can reach this address, and whoever does "
-		       "acts "
-		       "as this node; say by gateway.expose = yes that this is meant";
-	if (is_remote && !config->token_file[0])
-		return "gateway.token_file: other machines can reach gateway.listen; name the file "
-		       "of a token of your own";
-	if (config->serves_mesh && !config->services[strspn(config->services, " ,")])
-		return "gateway.services: no service is named; name those that programs may call, "
-		       "or "
-		       "leave gateway.mesh off";
-	if (gateway_names_parse(config->hosts, &names) < 0)
-		return "gateway.hosts: more than 32 names, or one of more than 127 letters";
-	if (gateway_names_parse(config->origins, &names) < 0)
-		return "gateway.origins: more than 32 names, or one of more than 127 letters";
-	if (gateway_names_parse(config->services, &names) < 0)
-		return "gateway.services: more than 32 names, or one of more than 127 letters";
-	return NULL;
-}
 
 size_t api_http_footprint(const struct web_config *config)
 {
@@ -115,10 +75,10 @@ static void readyz(void *ctx, struct gateway_exchange *exchange,
 {
 	static const struct gateway_error stopping = {503, "stopping",
 						      "This node finishes what it has begun.", 1};
-	const struct node *node = ctx;
+	const struct api *api = ctx;
 
 	(void)request;
-	if (node->is_stopping)
+	if (api->is_stopping)
 		gateway_reply_error(exchange, &stopping, now_ns);
 	else
 		gateway_reply_text(exchange, 200, "ready", now_ns);
@@ -130,21 +90,21 @@ static const struct gateway_error mesh_disabled = {
 
 static struct service *fabric_service_of(void *ctx)
 {
-	struct node *node = ctx;
+	struct api *api = ctx;
 
-	return node->fabric ? node_fabric_service(node->fabric) : NULL;
+	return api->service;
 }
 
 static struct service_directory *fabric_directory_of(void *ctx)
 {
-	struct node *node = ctx;
+	struct api *api = ctx;
 
-	return node->fabric ? node_fabric_directory(node->fabric) : NULL;
+	return api->directory;
 }
 
 static int mesh_open(struct web *web)
 {
-	const struct web_config *config = &web->node->config->web;
+	const struct web_config *config = &web->api->config->web;
 	const struct web_mesh_params params = {
 		.services = config->services,
 		.run_cap = config->gateway.conn_cap,
@@ -152,11 +112,11 @@ static int mesh_open(struct web *web)
 		.body_len_max = config->body_len_max,
 		.body_log_len = config->body_log_len,
 		.timeout_ns = config->timeout_ns,
-		.timers = &web->node->home.timers,
+		.timers = &web->api->home->timers,
 		.service = fabric_service_of,
 		.directory = fabric_directory_of,
-		.ctx = web->node,
-		.own_key = web->node->own_key,
+		.ctx = web->api,
+		.own_key = web->api->own_key,
 	};
 
 	return api_http_mesh_new(&params, &web->mesh);
@@ -171,7 +131,7 @@ static const struct gateway_error mesh_nothing = {
 /* routes_fill leaves no row empty: an empty path would be the end of the table. */
 static int routes_fill(struct web *web)
 {
-	const struct web_config *config = &web->node->config->web;
+	const struct web_config *config = &web->api->config->web;
 	struct gateway_route *routes = web->routes;
 	int err;
 
@@ -185,15 +145,15 @@ static int routes_fill(struct web *web)
 						      .methods = GATEWAY_GET,
 						      .access = GATEWAY_OPEN,
 						      .handle = readyz,
-						      .ctx = web->node};
-	routes[ROUTE_METRICS] = api_http_metrics_route(web->node);
-	if ((err = api_http_events_new(web->node, &web->events)) < 0 ||
-	    (err = api_http_api_new(web->node, &web->api)) < 0 ||
-	    (err = api_http_content_new(web->node, &web->content)) < 0)
+						      .ctx = web->api};
+	routes[ROUTE_METRICS] = api_http_metrics_route(web->api);
+	if ((err = api_http_events_new(web->api, &web->events)) < 0 ||
+	    (err = api_http_api_new(web->api, &web->methods)) < 0 ||
+	    (err = api_http_content_new(web->api, &web->content)) < 0)
 		return err;
 	api_http_content_routes(web->content, routes + ROUTE_CONTENT);
 	routes[ROUTE_EVENTS] = api_http_events_route(web->events);
-	routes[ROUTE_API] = api_http_api_route(web->api);
+	routes[ROUTE_API] = api_http_api_route(web->methods);
 	if (config->serves_mesh) {
 		if ((err = mesh_open(web)) < 0)
 			return err;
@@ -202,7 +162,7 @@ static int routes_fill(struct web *web)
 	}
 	if (config->pkarr_use == WEB_PKARR_NO)
 		return 0;
-	if ((err = api_http_pkarr_new(web->node, &web->pkarr)) < 0)
+	if ((err = api_http_pkarr_new(web->api, &web->pkarr)) < 0)
 		return err;
 	routes[ROUTE_PKARR] = api_http_pkarr_route(web->pkarr);
 	return 0;
@@ -223,7 +183,7 @@ static const char *token_hint(int err)
 
 static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], char *what)
 {
-	const struct node_config *config = web->node->config;
+	const struct node_config *config = web->api->config;
 	bool is_own = !config->web.token_file[0];
 	char path[CONFIG_PATH_CAP + sizeof("/" WEB_TOKEN_NAME)];
 	int err;
@@ -232,15 +192,16 @@ static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], cha
 		snprintf(path, sizeof(path), "%s/" WEB_TOKEN_NAME, config->state_dir);
 	else
 		snprintf(path, sizeof(path), "%s", config->web.token_file);
-	err = api_http_token_load(path, is_own, web->node->random, token);
+	err = api_http_token_load(path, is_own, web->api->random, token);
 	if (err < 0)
-		snprintf(what, NODE_WHAT_CAP, "gateway.token_file %.160s%s", path, token_hint(err));
+		snprintf(what, WORKER_WHAT_CAP, "gateway.token_file %.160s%s", path,
+			 token_hint(err));
 	else
 		log_notice("gateway: the token is in %s", path);
 	return err;
 }
 
-/* names_take: api_http_config_fault has read the lists before. */
+/* names_take: config_web_fault has read the lists before. */
 static struct gateway_names names_take(const char *text)
 {
 	struct gateway_names names = {.cnt = 0};
@@ -251,18 +212,18 @@ static struct gateway_names names_take(const char *text)
 
 static int web_open_gateway(struct web *web, char *what)
 {
-	const struct web_config *config = &web->node->config->web;
+	const struct web_config *config = &web->api->config->web;
 	struct gateway_params params = {
 		.config = config->gateway,
 		.routes = web->routes,
 		.hosts = names_take(config->hosts),
 		.origins = names_take(config->origins),
 		.wall_s = clock_wall_s,
-		.poller = web->node->home.poller,
-		.timers = &web->node->home.timers,
-		.load = &web->node->home.load,
-		.is_deaf = web->node->home.is_simulated,
-		.now_ns = web->node->home.now_ns,
+		.poller = web->api->home->poller,
+		.timers = &web->api->home->timers,
+		.load = &web->api->home->load,
+		.is_deaf = web->api->home->is_simulated,
+		.now_ns = web->api->home->now_ns,
 	};
 	char text[ADDR_TEXT_CAP];
 	struct addr addr;
@@ -276,7 +237,7 @@ static int web_open_gateway(struct web *web, char *what)
 		err = gateway_open(&params, &web->gateway);
 	}
 	if (err < 0) {
-		snprintf(what, NODE_WHAT_CAP, "gateway.listen %s", config->listen);
+		snprintf(what, WORKER_WHAT_CAP, "gateway.listen %s", config->listen);
 		return err;
 	}
 	addr = gateway_addr(web->gateway);
@@ -285,19 +246,19 @@ static int web_open_gateway(struct web *web, char *what)
 	return 0;
 }
 
-int api_http_open(struct node *node, char *what)
+int api_http_open(struct api *api, char *what)
 {
 	struct web *web;
 	int err;
 
-	if (!node->config->web.gateway.is_on)
+	if (!api->config->web.gateway.is_on)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "gateway");
+	snprintf(what, WORKER_WHAT_CAP, "gateway");
 	web = calloc(1, sizeof(*web));
 	if (!web)
 		return -ENOMEM;
-	node->web = web;
-	web->node = node;
+	api->web = web;
+	web->api = api;
 	err = routes_fill(web);
 	return err < 0 ? err : web_open_gateway(web, what);
 }
@@ -325,7 +286,7 @@ void api_http_close(struct web *web)
 		return;
 	gateway_close(web->gateway);
 	api_http_content_free(web->content);
-	api_http_api_free(web->api);
+	api_http_api_free(web->methods);
 	api_http_events_free(web->events);
 	api_http_mesh_free(web->mesh);
 	api_http_pkarr_free(web->pkarr);

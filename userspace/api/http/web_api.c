@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/pool.h"
+#include "base/memory/arena.h"
+#include "base/memory/pool.h"
 #include "codec/json_heap.h"
 #include "web_state.h"
 
@@ -18,13 +18,13 @@
 #define BODY_LEN_MAX 65536
 
 struct api_call {
-	struct web_api *api;
+	struct web_api *web_api;
 	struct gateway_exchange *exchange;
 	struct control_call *call; /* NULL: not yet, or answered */
 };
 
 struct web_api {
-	struct node *node;
+	struct api *api;
 	struct arena arena;
 	struct pool calls;
 };
@@ -96,10 +96,10 @@ static void call_answered(void *arg, const char *error, const json_t *parameters
 		.body_len = text ? strlen(text) : 2,
 	};
 
-	gateway_reply(call->exchange, &reply, call->api->node->home.now_ns);
+	gateway_reply(call->exchange, &reply, call->web_api->api->home->now_ns);
 	json_decref(failure);
 	free(text);
-	pool_release(&call->api->calls, call);
+	pool_release(&call->web_api->calls, call);
 }
 
 static void call_gone(void *arg)
@@ -107,7 +107,7 @@ static void call_gone(void *arg)
 	struct api_call *call = arg;
 
 	control_ask_leave(call->call);
-	pool_release(&call->api->calls, call);
+	pool_release(&call->web_api->calls, call);
 }
 
 static const struct gateway_error not_an_object = {
@@ -141,13 +141,13 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 		       const struct gateway_request *request, uint64_t now_ns)
 {
 	static const struct gateway_events events = {.gone = call_gone};
-	struct web_api *api = ctx;
+	struct web_api *web_api = ctx;
 	json_t *parameters = NULL;
 	int err = parameters_read(request, &parameters);
-	struct api_call *call = err == 0 ? pool_acquire(&api->calls) : NULL;
+	struct api_call *call = err == 0 ? pool_acquire(&web_api->calls) : NULL;
 	struct control_call *control_call;
 	struct control_ask ask = {
-		.role = api->node->config->web.role,
+		.role = web_api->api->config->web.role,
 		.method = request->path + strlen(PATH),
 		.parameters = parameters,
 		.answered = call_answered,
@@ -160,9 +160,9 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 		json_decref(parameters);
 		return;
 	}
-	*call = (struct api_call){.api = api, .exchange = exchange};
-	if (control_ask(api->node->control, &ask, now_ns, &control_call) < 0) {
-		pool_release(&api->calls, call);
+	*call = (struct api_call){.web_api = web_api, .exchange = exchange};
+	if (control_ask(web_api->api->control, &ask, now_ns, &control_call) < 0) {
+		pool_release(&web_api->calls, call);
 		gateway_reply_error(exchange, &busy, now_ns);
 	} else if (control_call) {
 		call->call = control_call;
@@ -171,34 +171,35 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 	json_decref(parameters);
 }
 
-int api_http_api_new(struct node *node, struct web_api **out_api)
+int api_http_api_new(struct api *api, struct web_api **out_api)
 {
-	struct web_api *api = calloc(1, sizeof(*api));
-	uint32_t call_cap = node->config->web.gateway.conn_cap;
+	struct web_api *web_api = calloc(1, sizeof(*web_api));
+	uint32_t call_cap = api->config->web.gateway.conn_cap;
 	int err;
 
-	if (!api)
+	if (!web_api)
 		return -ENOMEM;
-	api->node = node;
-	err = arena_open(&api->arena, api_http_api_footprint(&node->config->web));
+	web_api->api = api;
+	err = arena_open(&web_api->arena, api_http_api_footprint(&api->config->web));
 	if (err == 0)
-		err = pool_init(&api->calls, &api->arena, sizeof(struct api_call), call_cap);
+		err = pool_init(&web_api->calls, &web_api->arena, sizeof(struct api_call),
+				call_cap);
 	if (err < 0)
-		api_http_api_free(api);
+		api_http_api_free(web_api);
 	else
-		*out_api = api;
+		*out_api = web_api;
 	return err;
 }
 
-void api_http_api_free(struct web_api *api)
+void api_http_api_free(struct web_api *web_api)
 {
-	if (!api)
+	if (!web_api)
 		return;
-	arena_close(&api->arena);
-	free(api);
+	arena_close(&web_api->arena);
+	free(web_api);
 }
 
-struct gateway_route api_http_api_route(struct web_api *api)
+struct gateway_route api_http_api_route(struct web_api *web_api)
 {
 	return (struct gateway_route){
 		.path = PATH,
@@ -207,6 +208,6 @@ struct gateway_route api_http_api_route(struct web_api *api)
 		.is_busy = true,
 		.body_len_max = BODY_LEN_MAX,
 		.handle = api_handle,
-		.ctx = api,
+		.ctx = web_api,
 	};
 }

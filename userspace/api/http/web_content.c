@@ -8,17 +8,17 @@
 #include <string.h>
 
 #include "base/fair/fair_path.h"
-#include "codec/hex.h"
-#include "codec/percent.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/percent.h"
+#include "codec/text/zbase32.h"
 #include "shares/publish/label.h"
-#include "node/node_state.h"
+#include "api/api.h"
 
 #define BLOB_PATH  "/blob/"
 #define SHARE_PATH "/share/"
 
 struct web_content {
-	struct node *node;
+	struct api *api;
 	struct web_content_run *runs;
 };
 
@@ -48,13 +48,13 @@ size_t api_http_content_footprint(void)
 	return WEB_CONTENT_RUNS_MAX * sizeof(struct web_content_run);
 }
 
-int api_http_content_new(struct node *node, struct web_content **out_content)
+int api_http_content_new(struct api *api, struct web_content **out_content)
 {
 	struct web_content *content = calloc(1, sizeof(*content));
 
 	if (!content)
 		return -ENOMEM;
-	content->node = node;
+	content->api = api;
 	*out_content = content;
 	return 0;
 }
@@ -65,15 +65,15 @@ void api_http_content_free(struct web_content *content)
 
 	if (!content)
 		return;
-	jobs = content->node->home.jobs;
+	jobs = content->api->home->jobs;
 	while (content->runs)
 		jobs_reap_wait(jobs);
 	free(content);
 }
 
-struct node *api_http_content_node(const struct web_content *content)
+struct api *api_http_content_api(const struct web_content *content)
 {
-	return content->node;
+	return content->api;
 }
 
 void api_http_content_run_end(struct web_content_run *run)
@@ -192,7 +192,7 @@ static void blob_asked(void *ctx, struct gateway_exchange *exchange,
 		return;
 	if (!id_take(&at, run->content_id) || *at) {
 		api_http_content_refuse(run, &bad_id, now_ns);
-	} else if (node_sharing_blocks(content->node, run->content_id)) {
+	} else if (api_is_blocked(content->api, run->content_id)) {
 		api_http_content_refuse(run, &blocked, now_ns);
 	} else {
 		run->mime = "application/octet-stream";
@@ -274,7 +274,7 @@ static void file_reply(struct web_content_run *run, uint64_t now_ns)
 		run->mime = run->found.mime;
 	else
 		run->mime = known ? known : "application/octet-stream";
-	if (node_sharing_blocks(run->content->node, run->content_id))
+	if (api_is_blocked(run->content->api, run->content_id))
 		api_http_content_refuse(run, &blocked, now_ns);
 	else
 		api_http_content_file_start(run, &origin, run->found.size, now_ns);
@@ -283,7 +283,7 @@ static void file_reply(struct web_content_run *run, uint64_t now_ns)
 static void place_done(struct job *job)
 {
 	struct web_content_run *run = (struct web_content_run *)job;
-	uint64_t now_ns = run->content->node->home.now_ns;
+	uint64_t now_ns = run->content->api->home->now_ns;
 
 	run->is_job_out = false;
 	if (!run->exchange)
@@ -307,17 +307,20 @@ static void place_done(struct job *job)
 static void place_run(struct job *job)
 {
 	struct web_content_run *run = (struct web_content_run *)job;
-	struct store *store = run->content->node->store;
+	struct store *store = run->content->api->store;
 
-	run->err = blobs_tree_find(store, run->place.manifest_id, run->path, run->path_len,
-				   &run->found);
+	run->err = blobs_tree_find(
+		store, &(struct tree_ask){run->place.manifest_id, run->path, run->path_len},
+		&run->found);
 	if (run->err || run->found.kind != TREE_DIR)
 		return;
 	run->listing = calloc(1, sizeof(*run->listing));
-	run->err = run->listing
-			   ? api_http_listing_make(store, run->place.manifest_id, run->path,
-						   run->path_len, run->wants_json, run->listing)
-			   : -ENOMEM;
+	run->err = -ENOMEM;
+	if (!run->listing)
+		return;
+	run->listing->is_json = run->wants_json;
+	run->err = api_http_listing_make(store, run->place.manifest_id, run->path, run->path_len,
+					 run->listing);
 }
 
 static const struct gateway_error *place_error(int err)
@@ -351,14 +354,14 @@ static void share_asked(void *ctx, struct gateway_exchange *exchange,
 		api_http_content_refuse(run, &bad_path, now_ns);
 		return;
 	}
-	err = node_sharing_place_of(content->node, id, &run->place);
+	err = api_place_of(content->api, id, &run->place);
 	if (err) {
 		api_http_content_refuse(run, place_error(err), now_ns);
 		return;
 	}
 	run->job.run = place_run;
 	run->job.done = place_done;
-	if (jobs_submit(content->node->home.jobs, &run->job) < 0)
+	if (jobs_submit(content->api->home->jobs, &run->job) < 0)
 		api_http_content_refuse(run, &many_requests, now_ns);
 	else
 		run->is_job_out = true;

@@ -2,11 +2,11 @@
 #ifndef WEFT_API_HTTP_WEB_CONTENT_H
 #define WEFT_API_HTTP_WEB_CONTENT_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "blobs/read/read.h"
 #include "blobs/read/tree.h"
 #include "gateway/gateway.h"
-#include "node/sharing/sharing_place.h"
+#include "api/content/collection_place.h"
 
 /*
  * GET /blob/ID and /share/ID/PATH: files by their hash and by their path in a
@@ -20,14 +20,14 @@
  *
  * Private to web*.c. Home worker.
  */
-struct node;
+struct api;
 struct web_content;
 
 #define WEB_CONTENT_ROUTE_CNT 2
 #define WEB_CONTENT_RUNS_MAX  64u /* requests at once; READERS_MAX of them read */
 
 WEFT_MUST_CHECK
-int api_http_content_new(struct node *node, struct web_content **out_content);
+int api_http_content_new(struct api *api, struct web_content **out_content);
 /* api_http_content_free, when the gateway is gone; waits for jobs. Takes NULL. */
 void api_http_content_free(struct web_content *content);
 void api_http_content_routes(struct web_content *content, struct gateway_route *routes);
@@ -49,7 +49,7 @@ struct web_content_run {
 	char range[WEB_CONTENT_FIELD_CAP];
 	char if_range[WEB_CONTENT_FIELD_CAP];
 	char if_none_match[WEB_CONTENT_FIELD_CAP];
-	struct sharing_place place; /* of a share or collection */
+	struct api_place place; /* of a share or collection */
 	char path[MANIFEST_PATH_LEN_MAX + 2];
 	size_t path_len;
 	bool has_slash; /* behind the path */
@@ -67,7 +67,7 @@ struct web_content_run {
 };
 
 /* web_content.c */
-struct node *api_http_content_node(const struct web_content *content);
+struct api *api_http_content_api(const struct web_content *content);
 /* api_http_content_run_end frees run; its reader is gone, and so is the exchange. */
 void api_http_content_run_end(struct web_content_run *run);
 /* api_http_content_may_read: run may have a reader beside those of others. */
@@ -81,8 +81,8 @@ void api_http_content_file_start(struct web_content_run *run, const struct reade
 extern const struct gateway_events api_http_content_events;
 
 /*
- * web_listing.c: made in a job. api_http_listing_make writes the directory at path: 0 or
- * what blobs_tree_list says. One with more than WEB_LISTING_MAX entries ends with a note.
+ * web_listing.c: made in a job. api_http_listing_make writes the directory at path into a
+ * listing that is zero but for is_json: 0 or what blobs_tree_list says. One with more than WEB_LISTING_MAX entries ends with a note.
  */
 #define WEB_LISTING_MAX 10000u
 struct web_listing {
@@ -95,7 +95,7 @@ struct web_listing {
 };
 WEFT_MUST_CHECK
 int api_http_listing_make(struct store *store, const uint8_t manifest_id[static 32],
-			  const char *path, size_t len, bool is_json, struct web_listing *listing);
+			  const char *path, size_t len, struct web_listing *listing);
 void api_http_listing_fini(struct web_listing *listing);
 /* api_http_listing_type: its Content-Type. */
 const char *api_http_listing_type(const struct web_listing *listing);

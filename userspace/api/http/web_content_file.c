@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "shares/publish/label.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "gateway/range.h"
-#include "node/node_state.h"
 #include "web_content.h"
+#include "api/api.h"
 
 /* Bytes that wait for the client before the reader is held up. */
 #define BACKLOG_MAX (1024u * 1024u)
@@ -232,7 +232,7 @@ void api_http_content_file_start(struct web_content_run *run, const struct reade
 		.done = file_done,
 		.arg = run,
 	};
-	struct blobs *content = api_http_content_node(run->content)->home.content;
+	struct blobs *content = api_http_content_api(run->content)->home->content;
 
 	memcpy(ask.content_id, run->content_id, sizeof(ask.content_id));
 	etag_write(run);

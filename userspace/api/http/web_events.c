@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "web_state.h"
 
@@ -29,7 +29,7 @@ struct event_reader {
 };
 
 struct web_events {
-	struct node *node;
+	struct api *api;
 	struct timer heartbeat;
 	struct arena arena;
 	struct pool readers;
@@ -48,7 +48,7 @@ static void reader_end(struct event_reader *reader)
 /* reader_say: false when the reader was given up, for want of memory. */
 static bool reader_say(struct event_reader *reader, const char *text, size_t len)
 {
-	uint64_t now_ns = reader->events->node->home.now_ns;
+	uint64_t now_ns = reader->events->api->home->now_ns;
 
 	if (gateway_reply_more(reader->exchange, text, len, now_ns) == 0)
 		return true;
@@ -78,13 +78,13 @@ static bool reader_say_event(struct event_reader *reader, uint64_t seq, const ch
 
 static void reader_pump(struct event_reader *reader)
 {
-	const struct node *node = reader->events->node;
+	const struct api *api = reader->events->api;
 	const char *json;
 	size_t len;
 	uint64_t seq;
 
 	while (gateway_backlog_len(reader->exchange) <= GATEWAY_BACKLOG_LOW &&
-	       (seq = control_event_next(node->control, node->config->web.role, reader->seen_seq,
+	       (seq = control_event_next(api->control, api->config->web.role, reader->seen_seq,
 					 &json, &len)) != 0) {
 		uint64_t missed_cnt = seq - reader->seen_seq - 1;
 
@@ -124,7 +124,7 @@ static void heartbeat_fire(struct timer *timer, uint64_t now_ns)
 	while ((reader = pool_next(&events->readers, reader)) != NULL)
 		if (!gateway_backlog_len(reader->exchange))
 			(void)reader_say(reader, ":\n\n", 3);
-	timer_set(&events->node->home.timers, timer, now_ns + HEARTBEAT_NS);
+	timer_set(&events->api->home->timers, timer, now_ns + HEARTBEAT_NS);
 }
 
 /* A reader without a number wants what happens from now on. */
@@ -167,23 +167,23 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 	}
 	reader->events = events;
 	reader->exchange = exchange;
-	reader->seen_seq = first_seq(request, control_event_last(events->node->control));
-	control_on_event(events->node->control, events_told, events);
+	reader->seen_seq = first_seq(request, control_event_last(events->api->control));
+	control_on_event(events->api->control, events_told, events);
 	gateway_watch(exchange, &exchange_events, reader);
 	gateway_reply_begin(exchange, &reply, now_ns);
 	reader_pump(reader);
 	if (!timer_is_set(&events->heartbeat))
-		timer_set(&events->node->home.timers, &events->heartbeat, now_ns + HEARTBEAT_NS);
+		timer_set(&events->api->home->timers, &events->heartbeat, now_ns + HEARTBEAT_NS);
 }
 
-int api_http_events_new(struct node *node, struct web_events **out_events)
+int api_http_events_new(struct api *api, struct web_events **out_events)
 {
 	struct web_events *events = calloc(1, sizeof(*events));
 	int err;
 
 	if (!events)
 		return -ENOMEM;
-	events->node = node;
+	events->api = api;
 	timer_init(&events->heartbeat, heartbeat_fire);
 	err = arena_open(&events->arena, api_http_events_footprint());
 	if (err == 0)
@@ -200,9 +200,9 @@ void api_http_events_free(struct web_events *events)
 {
 	if (!events)
 		return;
-	timer_cancel(&events->node->home.timers, &events->heartbeat);
-	if (events->node->control)
-		control_on_event(events->node->control, NULL, NULL);
+	timer_cancel(&events->api->home->timers, &events->heartbeat);
+	if (events->api->control)
+		control_on_event(events->api->control, NULL, NULL);
 	arena_close(&events->arena);
 	free(events);
 }

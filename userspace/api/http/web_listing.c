@@ -166,17 +166,18 @@ static void listing_end(struct web_listing *listing)
 }
 
 int api_http_listing_make(struct store *store, const uint8_t manifest_id[static 32],
-			  const char *path, size_t len, bool is_json, struct web_listing *listing)
+			  const char *path, size_t len, struct web_listing *listing)
 {
 	int err;
 
-	*listing = (struct web_listing){.is_json = is_json, .has_room = true};
+	listing->has_room = true;
 	listing->text = malloc(LISTING_CAP_FIRST);
 	if (!listing->text)
 		return -ENOMEM;
 	listing->cap = LISTING_CAP_FIRST;
 	listing_begin(listing, path, len);
-	err = blobs_tree_list(store, manifest_id, path, len, entry_add, listing);
+	err = blobs_tree_list(store, &(struct tree_ask){manifest_id, path, len}, entry_add,
+			      listing);
 	if (err)
 		return err;
 	listing_end(listing);

@@ -12,7 +12,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define HTTP_PATH   "/mesh/http/"
 #define SOCKET_PATH "/mesh/ws/"
@@ -110,7 +110,7 @@ void api_http_mesh_run_fail(struct web_mesh_run *run, const struct service_answe
 		api_http_mesh_run_refuse(run, &only_reads, now_ns);
 		return;
 	}
-	/* Nobody provides it just now; a node that says so itself does not know it. */
+	/* No node provides it just now; a node that says so itself does not know it. */
 	if (status == SERVICE_NOT_FOUND && memcmp(answer->provider, nobody, sizeof(nobody)) == 0)
 		status = SERVICE_UNAVAILABLE;
 	if ((unsigned)status >= SERVICE_STATUS_CNT || !rows[status].status)
@@ -206,7 +206,7 @@ struct service_target api_http_mesh_run_target(const struct web_mesh_run *run, c
 		.version = target->version[0] ? target->version : NULL,
 		.method = method,
 		.trace = run->has_trace ? &run->trace : NULL,
-		/* A room is on one node: who is to be asked for another one is named. */
+		/* A room is on one node: the answer names the node of another one. */
 		.is_own_last = !api_http_mesh_prefers_local(run->query) &&
 			       strcmp(target->name, "pod-chat") != 0,
 	};
@@ -370,20 +370,21 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 	struct web_mesh *mesh = ctx;
 	struct web_mesh_run *run = NULL;
 	struct web_mesh_target target;
-	struct service_wish wish;
+	struct service_subscription_params params;
 
 	if (!target_read(request, EVENTS_PATH, &target))
 		refusal = &api_http_mesh_no_service;
-	else if (!target.rest[0] || !api_http_mesh_wish_read(request, target.rest + 1, &wish))
+	else if (!target.rest[0] ||
+		 !api_http_mesh_subscription_read(request, target.rest + 1, &params))
 		refusal = &no_topic;
-	else if (!api_http_mesh_allows(mesh, target.service.name, wish.topic))
+	else if (!api_http_mesh_allows(mesh, target.service.name, params.topic))
 		refusal = &api_http_mesh_not_allowed;
 	else if (!api_http_mesh_service(mesh))
 		refusal = &is_off;
 	else if (!request->is_head && (run = run_new(mesh, exchange, request, &target)) == NULL)
 		refusal = &api_http_mesh_busy;
 	else if (run)
-		refusal = api_http_mesh_events_begin(run, &wish, now_ns);
+		refusal = api_http_mesh_events_begin(run, &params, now_ns);
 	if (!refusal && !run) {
 		gateway_reply_begin(exchange, &head, now_ns);
 		gateway_reply_end(exchange, now_ns);

@@ -4,9 +4,9 @@
 
 #include <jansson.h>
 
-#include "base/arena.h"
-#include "base/heap.h"
-#include "base/pool.h"
+#include "base/memory/arena.h"
+#include "base/memory/heap.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "gateway/gateway.h"
 #include "service/directory/directory.h"
@@ -191,14 +191,14 @@ void api_http_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns);
 void api_http_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns);
 void api_http_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns);
 /*
- * api_http_mesh_wish_read: which topic, and since when by Last-Event-ID or the query's since; false: neither can be.
+ * api_http_mesh_subscription_read: which topic, and since when by Last-Event-ID or the query's since; false: neither can be.
  * api_http_mesh_events_begin: NULL, or why not: run is then still its caller's.
  */
-bool api_http_mesh_wish_read(const struct gateway_request *request, const char *topic,
-			     struct service_wish *out_wish);
-const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
-						       const struct service_wish *wish,
-						       uint64_t now_ns);
+bool api_http_mesh_subscription_read(const struct gateway_request *request, const char *topic,
+				     struct service_subscription_params *out_params);
+const struct gateway_error *
+api_http_mesh_events_begin(struct web_mesh_run *run,
+			   const struct service_subscription_params *params, uint64_t now_ns);
 
 /* api_http_mesh_http_head writes the request's head; rest is the path behind the service's name. */
 WEFT_MUST_CHECK

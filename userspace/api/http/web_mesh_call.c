@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "codec/json_heap.h"
 #include "web_mesh.h"
 

@@ -11,8 +11,8 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "codec/base64.h"
-#include "codec/utf8.h"
+#include "codec/text/base64.h"
+#include "codec/text/utf8.h"
 #include "web_mesh.h"
 
 #define HEARTBEAT_NS                                                                               \
@@ -152,9 +152,9 @@ static void reader_gone(void *arg)
 static const struct gateway_events exchange_events = {.drained = reader_drained,
 						      .gone = reader_gone};
 
-const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
-						       const struct service_wish *wish,
-						       uint64_t now_ns)
+const struct gateway_error *
+api_http_mesh_events_begin(struct web_mesh_run *run,
+			   const struct service_subscription_params *params, uint64_t now_ns)
 {
 	struct service_target target = api_http_mesh_run_target(run, SERVICE_SUBSCRIBE);
 	int err;
@@ -165,7 +165,7 @@ const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
 	run->subscription->events = &subscription_events;
 	run->subscription->arg = run;
 	err = service_subscription_open(run->subscription, api_http_mesh_service(run->mesh),
-					&target, wish, now_ns);
+					&target, params, now_ns);
 	if (err < 0)
 		return err == WEFT_EMALFORMED ? &api_http_mesh_no_service : &api_http_mesh_busy;
 	gateway_watch(run->exchange, &exchange_events, run);
@@ -173,20 +173,20 @@ const struct gateway_error *api_http_mesh_events_begin(struct web_mesh_run *run,
 	return NULL;
 }
 
-bool api_http_mesh_wish_read(const struct gateway_request *request, const char *topic,
-			     struct service_wish *out_wish)
+bool api_http_mesh_subscription_read(const struct gateway_request *request, const char *topic,
+				     struct service_subscription_params *out_params)
 {
 	const char *since = gateway_header(request, "Last-Event-ID");
 	char text[SERVICE_POSITION_CAP];
 
-	*out_wish = (struct service_wish){.has_since = false};
+	*out_params = (struct service_subscription_params){.has_since = false};
 	if (!service_topic_is_valid(topic, strlen(topic)))
 		return false;
-	strcpy(out_wish->topic, topic);
+	strcpy(out_params->topic, topic);
 	if (!since && strncmp(request->query, "since=", 6) == 0) {
 		snprintf(text, sizeof(text), "%.*s", (int)strcspn(request->query + 6, "&"),
 			 request->query + 6);
 		since = text;
 	}
-	return !since || service_position_parse(since, out_wish) == 0;
+	return !since || service_position_parse(since, out_params) == 0;
 }

@@ -150,7 +150,7 @@ static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 	}
 }
 
-/* Who is not found takes no calls either, and is told so by the client. */
+/* A service that is not found takes no calls either; the client says so. */
 static void kind_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;

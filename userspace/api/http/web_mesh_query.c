@@ -2,8 +2,8 @@
 /* A query's parameters (application/x-www-form-urlencoded) as a JSON object. */
 #include <string.h>
 
-#include "codec/percent.h"
-#include "codec/utf8.h"
+#include "codec/text/percent.h"
+#include "codec/text/utf8.h"
 #include "web_mesh.h"
 
 /* part_decode writes part without its coding; false: a '%' with no two digits behind it. */

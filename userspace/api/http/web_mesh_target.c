@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/percent.h"
-#include "codec/zbase32.h"
+#include "codec/text/percent.h"
+#include "codec/text/zbase32.h"
 #include "web_mesh.h"
 
 #define PREFER_LOCAL "prefer=local"

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/daemon/method_figures.h"
 #include "api/methods.h"
 #include "web_metrics.h"
 #include "web_state.h"
@@ -16,7 +17,7 @@
 
 #define NAME_CAP 128
 
-/* name_write makes a metric's name of ours: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
+/* name_write makes a metric's name of a counter's: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
 static void name_write(char name[static NAME_CAP], const char *ours, const char *suffix)
 {
 	snprintf(name, NAME_CAP, "weft_%s%s", ours, suffix);
@@ -79,22 +80,16 @@ static void status_write(FILE *out, const json_t *status)
 	}
 }
 
-/* Every counter of every module by its name. */
-static void counters_write(FILE *out, const json_t *status)
+/* A counter of a module, by its name. */
+static void counter_write(void *arg, const char *ours, const char *meaning, uint64_t value)
 {
-	char name[NAME_CAP], help[NAME_CAP];
-	const char *field;
-	json_t *value;
+	char name[NAME_CAP];
 
-	json_object_foreach(json_object_get(status, "counters"), field, value)
-	{
-		name_write(name, field, "_total");
-		snprintf(help, sizeof(help), "Counter %s of weft status --json.", field);
-		number_write(out, name, "counter", help, (uint64_t)json_integer_value(value));
-	}
+	name_write(name, ours, "_total");
+	number_write(arg, name, "counter", meaning, value);
 }
 
-static void limits_write(FILE *out, struct node *node)
+static void limits_write(FILE *out, struct api *api)
 {
 	static const struct {
 		const char *name, *type, *help;
@@ -107,7 +102,7 @@ static void limits_write(FILE *out, struct node *node)
 	struct api_limit_list limits = {0};
 	struct api_blocks blocks = {0};
 
-	api_limits(&blocks, node, &limits);
+	api_limits(&blocks, api, &limits);
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
 		api_metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
 		for (size_t i = 0; i < limits.cnt; i++) {
@@ -158,13 +153,13 @@ static void gateway_write(FILE *out, const struct gateway_stats *stats)
 }
 
 /* Fills and counts that Status has no place for. */
-static void parts_write(FILE *out, const struct node *node)
+static void parts_write(FILE *out, const struct api *api)
 {
 	struct control_stats control;
 	struct store_stats store;
 
-	control_stats(node->control, &control);
-	store_stats(node->store, &store);
+	control_stats(api->control, &control);
+	store_stats(api->store, &store);
 	const struct metric_row rows[] = {
 		{"weft_control_watchers", "gauge", "Clients that watch events.",
 		 control.watcher_cnt},
@@ -177,7 +172,7 @@ static void parts_write(FILE *out, const struct node *node)
 }
 
 /* The least of limit and timetable; a rate that has none is left out. */
-static void rates_write(FILE *out, const struct node *node)
+static void rates_write(FILE *out, const struct api *api)
 {
 	static const char name[] = "weft_rate_bytes_per_second";
 	static const enum blobs_limit rates[] = {BLOBS_LIMIT_UPLOAD, BLOBS_LIMIT_DOWNLOAD};
@@ -185,34 +180,36 @@ static void rates_write(FILE *out, const struct node *node)
 
 	api_metric_family_write(out, name, "gauge", "Rate in force of what is sent and fetched.");
 	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-		blobs_limit_show(node->home.content, rates[i], &view);
+		blobs_limit_show(api->home->content, rates[i], &view);
 		if (view.in_force)
 			fprintf(out, "%s{limit=\"%s\"} %llu\n", name, blobs_limit_name(rates[i]),
 				(unsigned long long)view.in_force);
 	}
 }
 
-static void metrics_write(FILE *out, struct node *node, const json_t *status)
+static void metrics_write(FILE *out, struct api *api, const json_t *status)
 {
 	struct gateway_stats stats = {0};
+	struct figures figures;
 
 	api_metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
-	counters_write(out, status);
-	limits_write(out, node);
-	api_http_stats(node->web, &stats);
+	api_figures_read(api, &figures);
+	api_figures_each(&figures, counter_write, out);
+	limits_write(out, api);
+	api_http_stats(api->web, &stats);
 	gateway_write(out, &stats);
-	parts_write(out, node);
-	rates_write(out, node);
-	if (node->fabric)
-		api_metrics_fabric_write(out, node->fabric);
-	if (node->sharing)
-		api_metrics_sharing_write(out, node->sharing);
+	parts_write(out, api);
+	rates_write(out, api);
+	if (api->service)
+		api_metrics_fabric_write(out, api);
+	if (api->follows)
+		api_metrics_sharing_write(out, api);
 }
 
 struct metrics_ask {
-	struct node *node;
+	struct api *api;
 	FILE *out;
 };
 
@@ -221,7 +218,7 @@ static void status_answered(void *arg, const char *error, const json_t *paramete
 	struct metrics_ask *ask = arg;
 
 	if (!error)
-		metrics_write(ask->out, ask->node, parameters);
+		metrics_write(ask->out, ask->api, parameters);
 }
 
 static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
@@ -229,10 +226,10 @@ static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
 {
 	static const struct gateway_error busy = {503, "gateway_busy",
 						  "Too many calls are under way; try again.", 1};
-	struct node *node = ctx;
+	struct api *api = ctx;
 	char *text = NULL;
 	size_t len = 0;
-	struct metrics_ask metrics = {.node = node, .out = open_memstream(&text, &len)};
+	struct metrics_ask metrics = {.api = api, .out = open_memstream(&text, &len)};
 	json_t *parameters = json_object();
 	/* Status answers in the call. */
 	struct control_ask ask = {.role = CONTROL_VIEW,
@@ -247,7 +244,7 @@ static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
 
 	(void)request;
 	if (metrics.out) {
-		err = control_ask(node->control, &ask, now_ns, &call);
+		err = control_ask(api->control, &ask, now_ns, &call);
 		fclose(metrics.out);
 	}
 	json_decref(parameters);
@@ -260,13 +257,13 @@ static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
 	free(text);
 }
 
-struct gateway_route api_http_metrics_route(struct node *node)
+struct gateway_route api_http_metrics_route(struct api *api)
 {
 	return (struct gateway_route){
 		.path = "/metrics",
 		.methods = GATEWAY_GET,
 		.access = GATEWAY_OPEN,
 		.handle = metrics_handle,
-		.ctx = node,
+		.ctx = api,
 	};
 }

@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct fabric;
-struct sharing;
+struct api;
 
 /* Private to web_metrics*.c: what /metrics is made of. Home worker. */
 
@@ -24,8 +23,8 @@ void api_metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt
 #define METRICS_WRITE(out, rows) api_metrics_rows_write(out, rows, sizeof(rows) / sizeof((rows)[0]))
 
 /* web_metrics_fabric.c: services, their directory and publisher, reputation, local programs. */
-void api_metrics_fabric_write(FILE *out, struct fabric *fabric);
+void api_metrics_fabric_write(FILE *out, const struct api *api);
 /* web_metrics_sharing.c: following, announcing, the LAN. */
-void api_metrics_sharing_write(FILE *out, const struct sharing *sharing);
+void api_metrics_sharing_write(FILE *out, const struct api *api);
 
 #endif

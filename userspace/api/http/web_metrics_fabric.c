@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/peers/rendezvous.h"
-#include "node/fabric/fabric.h"
-#include "node/fabric/fabric_state.h"
 #include "web_metrics.h"
 #include "provider/provider.h"
 #include "service/limits/reputation.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
+#include "api/api.h"
 
 #define US_PER_S 1000000
 
@@ -189,8 +188,7 @@ static void directory_write(FILE *out, const struct service_directory *directory
 				"Descriptors that were got and not taken, by reason.");
 	for (unsigned i = 1; i < SERVICE_FAULT_CNT; i++)
 		fprintf(out, "weft_directory_hidden_total{reason=\"%s\"} %llu\n",
-			service_fault_word((enum service_fault)i),
-			(unsigned long long)stats.hidden[i]);
+			service_faults[i].word, (unsigned long long)stats.hidden[i]);
 }
 
 static void publisher_write(FILE *out, const struct service_publisher *publisher)
@@ -280,14 +278,14 @@ static void rendezvous_write(FILE *out, const struct mesh_rendezvous *rendezvous
 	METRICS_WRITE(out, rows);
 }
 
-void api_metrics_fabric_write(FILE *out, struct fabric *fabric)
+void api_metrics_fabric_write(FILE *out, const struct api *api)
 {
-	services_write(out, node_fabric_service(fabric));
-	directory_write(out, node_fabric_directory(fabric));
-	publisher_write(out, node_fabric_publisher(fabric));
-	reputation_write(out, node_fabric_reputation(fabric));
-	if (fabric->provider)
-		holder_record_write(out, fabric->provider);
-	if (fabric->rendezvous)
-		rendezvous_write(out, fabric->rendezvous);
+	services_write(out, api->service);
+	directory_write(out, api->directory);
+	publisher_write(out, api->service_publisher);
+	reputation_write(out, api->reputation);
+	if (api->provider)
+		holder_record_write(out, api->provider);
+	if (api->rendezvous)
+		rendezvous_write(out, api->rendezvous);
 }

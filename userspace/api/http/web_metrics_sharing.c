@@ -2,10 +2,9 @@
 #include "shares/announce/announce.h"
 #include "shares/follow/follow.h"
 #include "lan/lan.h"
-#include "node/node_state.h"
-#include "node/sharing/sharing_lan.h"
-#include "node/sharing/sharing_state.h"
+#include "lan/lan_discovery.h"
 #include "web_metrics.h"
+#include "api/api.h"
 
 static void follows_write(FILE *out, const struct follows *follows)
 {
@@ -64,13 +63,13 @@ static void lan_write(FILE *out, const struct lan *lan)
 			(unsigned long long)counts[i]);
 }
 
-void api_metrics_sharing_write(FILE *out, const struct sharing *sharing)
+void api_metrics_sharing_write(FILE *out, const struct api *api)
 {
-	const struct lan *lan = node_sharing_lan_of(sharing->lan);
+	const struct lan *lan = lan_discovery_lan(api->lan);
 
-	follows_write(out, sharing->follows);
-	if (sharing->announce)
-		announce_write(out, sharing->announce, sharing->node->home.now_ns);
+	follows_write(out, api->follows);
+	if (api->announce)
+		announce_write(out, api->announce, api->home->now_ns);
 	if (lan)
 		lan_write(out, lan);
 }

@@ -13,18 +13,18 @@
 #include "pkarr_relay.h"
 #include "web_state.h"
 
-/* A client waits for it; what is not found by then is told as not found. */
+/* A client waits for it; what is not found by then counts as not found. */
 #define GET_BUDGET_NS (5 * NS_PER_S)
 
 /* What the DHT does for one request. */
 struct web_run {
-	struct node *node;
+	struct api *api;
 	struct pkarr_relay_call *call; /* NULL: free */
 	dht_handle handle;
 };
 
 struct web_pkarr {
-	struct node *node;
+	struct api *api;
 	struct pkarr_relay *relay;
 	unsigned run_cap;
 	struct web_run runs[]; /* run_cap */
@@ -57,7 +57,7 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 	struct pkarr_relay_outcome relay = {.err = outcome->err, .stored_cnt = outcome->stored_cnt};
 
 	run->call = NULL;
-	api_pkarr_relay_ended(call, &relay, run->node->home.now_ns);
+	api_pkarr_relay_ended(call, &relay, run->api->home->now_ns);
 }
 
 /* run_new: there is one for each connection, which asks one thing at a time. */
@@ -66,7 +66,7 @@ static struct web_run *run_new(struct web_pkarr *pkarr, struct pkarr_relay_call 
 	for (unsigned i = 0; i < pkarr->run_cap; i++) {
 		if (pkarr->runs[i].call)
 			continue;
-		pkarr->runs[i] = (struct web_run){.node = pkarr->node, .call = call};
+		pkarr->runs[i] = (struct web_run){.api = pkarr->api, .call = call};
 		return &pkarr->runs[i];
 	}
 	return NULL;
@@ -85,7 +85,7 @@ static void *run_get(void *ctx, const uint8_t key[static NODE_KEY_LEN],
 		     struct pkarr_relay_call *call, uint64_t now_ns)
 {
 	struct web_pkarr *pkarr = ctx;
-	struct dht *dht = pkarr->node->locate.dht;
+	struct dht *dht = pkarr->api->locate->dht;
 	struct dht_get_params params = {.key = key, .budget_ns = GET_BUDGET_NS};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct web_run *run = dht ? run_new(pkarr, call) : NULL;
@@ -101,7 +101,7 @@ static void *run_put(void *ctx, const struct pkarr_packet *packet, struct pkarr_
 		     uint64_t now_ns)
 {
 	struct web_pkarr *pkarr = ctx;
-	struct dht *dht = pkarr->node->locate.dht;
+	struct dht *dht = pkarr->api->locate->dht;
 	struct dht_asker asker = {.ended = run_ended};
 	struct dht_item item;
 	struct dht_put_params params = {.item = &item};
@@ -119,13 +119,13 @@ static void run_cancel(void *ctx, void *arg)
 	struct web_pkarr *pkarr = ctx;
 	struct web_run *run = arg;
 
-	dht_cancel(pkarr->node->locate.dht, run->handle);
+	dht_cancel(pkarr->api->locate->dht, run->handle);
 	run->call = NULL;
 }
 
-int api_http_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
+int api_http_pkarr_new(struct api *api, struct web_pkarr **out_pkarr)
 {
-	const struct web_config *config = &node->config->web;
+	const struct web_config *config = &api->config->web;
 	struct web_pkarr *pkarr = calloc(1, pkarr_len(config));
 	uint64_t secret[2];
 	struct pkarr_relay_params params = {
@@ -139,9 +139,9 @@ int api_http_pkarr_new(struct node *node, struct web_pkarr **out_pkarr)
 
 	if (!pkarr)
 		return -ENOMEM;
-	pkarr->node = node;
+	pkarr->api = api;
 	pkarr->run_cap = config->gateway.conn_cap;
-	random_fill(node->random, secret, sizeof(secret));
+	random_fill(api->random, secret, sizeof(secret));
 	err = api_pkarr_relay_new(&params, &pkarr->relay);
 	if (err < 0)
 		free(pkarr);
@@ -162,7 +162,7 @@ struct gateway_route api_http_pkarr_route(struct web_pkarr *pkarr)
 {
 	struct gateway_route route = api_pkarr_relay_route(pkarr->relay);
 
-	if (pkarr->node->config->web.pkarr_use != WEB_PKARR_PUBLIC)
+	if (pkarr->api->config->web.pkarr_use != WEB_PKARR_PUBLIC)
 		route.access = GATEWAY_OPEN;
 	return route;
 }

@@ -2,8 +2,8 @@
 #ifndef WEFT_API_HTTP_WEB_STATE_H
 #define WEFT_API_HTTP_WEB_STATE_H
 
+#include "api/api.h"
 #include "gateway/gateway.h"
-#include "node/node_state.h"
 #include "web.h"
 
 /*
@@ -16,7 +16,7 @@
 struct web_pkarr;
 size_t api_http_pkarr_footprint(const struct web_config *config);
 WEFT_MUST_CHECK
-int api_http_pkarr_new(struct node *node, struct web_pkarr **out_pkarr);
+int api_http_pkarr_new(struct api *api, struct web_pkarr **out_pkarr);
 void api_http_pkarr_free(struct web_pkarr *pkarr);
 struct gateway_route api_http_pkarr_route(struct web_pkarr *pkarr);
 
@@ -24,7 +24,7 @@ struct gateway_route api_http_pkarr_route(struct web_pkarr *pkarr);
 struct web_api;
 size_t api_http_api_footprint(const struct web_config *config);
 WEFT_MUST_CHECK
-int api_http_api_new(struct node *node, struct web_api **out_api);
+int api_http_api_new(struct api *api, struct web_api **out_api);
 void api_http_api_free(struct web_api *api);
 struct gateway_route api_http_api_route(struct web_api *api);
 
@@ -32,11 +32,11 @@ struct gateway_route api_http_api_route(struct web_api *api);
 struct web_events;
 size_t api_http_events_footprint(void);
 WEFT_MUST_CHECK
-int api_http_events_new(struct node *node, struct web_events **out_events);
+int api_http_events_new(struct api *api, struct web_events **out_events);
 void api_http_events_free(struct web_events *events);
 struct gateway_route api_http_events_route(struct web_events *events);
 
 /* web_metrics.c: GET /metrics. */
-struct gateway_route api_http_metrics_route(struct node *node);
+struct gateway_route api_http_metrics_route(struct api *api);
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 
 #define SECRET_LEN 32
 

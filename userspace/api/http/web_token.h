@@ -10,7 +10,7 @@
 /*
  * api_http_token_load reads the first line of the file at path: the token that
  * programs show to the gateway. With may_make a file that is not there is made, with
- * 32 random bytes in hexadecimal, for nobody but this user.
+ * 32 random bytes in hexadecimal, for this user alone.
  * Returns 0, or:
  *   WEFT_EABSENT    there is none, and none may be made
  *   WEFT_EREFUSED   others than its owner may read it

@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ShowAnnounce: what the overlay is told of what this node has. */
+/* ShowAnnounce: what this node announces to the overlay. */
 #include "shares/announce/announce.h"
 
 #include "base/monotonic.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
 
 _Static_assert((int)API_ANNOUNCE_SCOPE_ALL == (int)ANNOUNCE_ALL &&
 		       (int)API_ANNOUNCE_CONTENTS_SETS == (int)ANNOUNCE_SETS,
 	       "numbered as announce_stats has them");
 
-void api_show_announce(struct node *node, struct control_call *call,
+void api_show_announce(struct api *api, struct control_call *call,
 		       const struct api_show_announce_in *in, uint64_t now_ns)
 {
-	const struct announce_config *config = &node_config_live(node->config)->sharing.announce;
+	const struct announce_config *config = &config_live(api->config)->sharing.announce;
 	struct api_show_announce_out out;
 	struct announce_stats stats;
 
 	(void)in;
-	if (!node->sharing || !node->sharing->announce) {
+	if (!api->follows || !api->announce) {
 		control_fail(call, WEFT_EREFUSED, "announcements of content",
 			     "sharing or the overlay is switched off",
 			     "set sharing.enabled = yes and service.enabled = yes in weft.conf and "
 			     "start weftd again");
 		return;
 	}
-	shares_announce_stats(node->sharing->announce, now_ns, &stats);
+	shares_announce_stats(api->announce, now_ns, &stats);
 	struct api_fill fills[] = {
 		{"collections and shares", stats.manifest_cnt, config->manifest_cap,
 		 "sharing.announce_cap"},

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "node/fabric/fabric.h"
 #include "api/methods.h"
+#include "service/limits/reputation.h"
 
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)
@@ -40,7 +40,7 @@ static void fail_unsafe(struct control_call *call, const char *text, const struc
 		     next);
 }
 
-bool api_target_read(struct node *node, struct control_call *call, const char *text,
+bool api_target_read(struct api *api, struct control_call *call, const char *text,
 		     struct ban_target *out_target)
 {
 	struct ban_target target = {.kind = BAN_KEY};
@@ -52,7 +52,7 @@ bool api_target_read(struct node *node, struct control_call *call, const char *t
 			     "no port");
 	} else if (err == WEFT_EMALFORMED) {
 		target = (struct ban_target){.kind = BAN_KEY};
-		if (!api_node_id_read(node, call, text, target.key))
+		if (!api_node_id_read(api, call, text, target.key))
 			return false;
 		err = 0;
 	} else if (err == WEFT_EUNSAFE) {
@@ -67,9 +67,9 @@ bool api_target_read(struct node *node, struct control_call *call, const char *t
 	return err == 0;
 }
 
-/* Who waits for a change to be durable. */
+/* A call that waits for a change to be durable. */
 struct ban_call {
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: it left */
 	struct ban ban;
 	enum incident_kind kind;
@@ -93,20 +93,19 @@ static void ban_reply(struct control_call *call, const struct ban_call *change)
 static void ban_done(void *arg, int err)
 {
 	struct ban_call *change = arg;
-	struct node *node = change->node;
+	struct api *api = change->api;
 	char text[BAN_TARGET_TEXT_CAP];
 
 	firewall_ban_target_format(&change->ban.target, text);
 	if (err < 0)
-		firewall_bans_changed(&node->bans, &change->ban.target,
-				      node->home.now_ns); /* back */
+		firewall_bans_changed(api->bans, &change->ban.target, api->home->now_ns); /* back */
 	if (err < 0 && change->call)
 		control_fail(change->call, err, text, "the store did not take it",
 			     "look at free space, and at weft store check");
 	else if (change->call)
 		ban_reply(change->call, change);
 	if (err == 0)
-		firewall_bans_tell(&node->bans, change->kind, &change->ban);
+		firewall_bans_tell(api->bans, change->kind, &change->ban);
 	free(change);
 }
 
@@ -122,7 +121,7 @@ static void fail_change(struct control_call *call, int err, const char *text)
 		control_fail(call, err, text, weft_err_text(err), "try again");
 }
 
-static void change_begin(struct node *node, struct control_call *call, const struct ban *ban,
+static void change_begin(struct api *api, struct control_call *call, const struct ban *ban,
 			 bool is_added)
 {
 	struct ban_call *change = malloc(sizeof(*change));
@@ -133,10 +132,10 @@ static void change_begin(struct node *node, struct control_call *call, const str
 
 	firewall_ban_target_format(&ban->target, text);
 	if (change) {
-		*change = (struct ban_call){.node = node, .call = call, .ban = *ban};
+		*change = (struct ban_call){.api = api, .call = call, .ban = *ban};
 		change->kind = is_added ? INCIDENT_BANNED : INCIDENT_BAN_REMOVED;
-		err = is_added ? firewall_ban_list_put(node->bans.list, ban, ban_done, change)
-			       : firewall_ban_list_delete(node->bans.list, &ban->target, ban_done,
+		err = is_added ? firewall_ban_list_put(api->bans->list, ban, ban_done, change)
+			       : firewall_ban_list_delete(api->bans->list, &ban->target, ban_done,
 							  change);
 	}
 	if (err < 0) {
@@ -146,14 +145,14 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	}
 	control_on_gone(call, ban_caller_left, change);
 	log_notice("%s %s was %s by hand%s%s", is_key ? "peer" : "source",
-		   is_key ? text : firewall_drops_pseudonym(&node->drops, &source, name),
+		   is_key ? text : firewall_drops_pseudonym(api->drops, &source, name),
 		   is_added ? "banned" : "let in again", ban->reason[0] ? ": " : "", ban->reason);
-	firewall_bans_changed(&node->bans, &ban->target, node->home.now_ns);
+	firewall_bans_changed(api->bans, &ban->target, api->home->now_ns);
 	if (!is_added)
-		firewall_bans_undo(&node->bans, ban);
+		firewall_bans_undo(api->bans, ban);
 	/* Or its next broken rule would ban it again at once. */
-	if (!is_added && ban->target.kind == BAN_KEY)
-		node_fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
+	if (!is_added && ban->target.kind == BAN_KEY && api->reputation)
+		service_reputation_pardon(api->reputation, ban->target.key, api->home->now_ns);
 }
 
 /* reason_read: text may be NULL. False: call was failed. */
@@ -171,10 +170,10 @@ static bool reason_read(struct control_call *call, const char *text,
 	return true;
 }
 
-void api_add_ban(struct node *node, struct control_call *call, const struct api_add_ban_in *in,
+void api_add_ban(struct api *api, struct control_call *call, const struct api_add_ban_in *in,
 		 uint64_t now_ns)
 {
-	struct ban ban = {.added_s = node_wall_us(node) / 1000000};
+	struct ban ban = {.added_s = api->wall_us(api->ctx) / 1000000};
 
 	(void)now_ns;
 	if (in->has_duration_s &&
@@ -185,29 +184,29 @@ void api_add_ban(struct node *node, struct control_call *call, const struct api_
 		return;
 	}
 	if (!reason_read(call, in->reason, ban.reason) ||
-	    !api_target_read(node, call, in->target, &ban.target))
+	    !api_target_read(api, call, in->target, &ban.target))
 		return;
 	if (in->has_duration_s)
 		ban.expires_s = ban.added_s + (uint64_t)in->duration_s;
-	change_begin(node, call, &ban, true);
+	change_begin(api, call, &ban, true);
 }
 
-void api_remove_ban(struct node *node, struct control_call *call,
-		    const struct api_remove_ban_in *in, uint64_t now_ns)
+void api_remove_ban(struct api *api, struct control_call *call, const struct api_remove_ban_in *in,
+		    uint64_t now_ns)
 {
 	const struct ban *there;
 	struct ban ban = {0};
 
 	(void)now_ns;
-	if (!api_target_read(node, call, in->target, &ban.target))
+	if (!api_target_read(api, call, in->target, &ban.target))
 		return;
-	there = firewall_ban_list_lookup(node->bans.list, &ban.target);
+	there = firewall_ban_list_lookup(api->bans->list, &ban.target);
 	if (there)
 		ban = *there;
-	change_begin(node, call, &ban, false);
+	change_begin(api, call, &ban, false);
 }
 
-void api_list_bans(struct node *node, struct control_call *call, const struct api_list_bans_in *in,
+void api_list_bans(struct api *api, struct control_call *call, const struct api_list_bans_in *in,
 		   uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
@@ -215,7 +214,7 @@ void api_list_bans(struct node *node, struct control_call *call, const struct ap
 	const struct ban *ban = NULL;
 
 	(void)in, (void)now_ns;
-	while ((ban = firewall_ban_list_next(node->bans.list, ban)))
+	while ((ban = firewall_ban_list_next(api->bans->list, ban)))
 		api_push(blocks, &out.bans, api_method_ban(blocks, ban));
 	control_reply(call, api_list_bans_out_write(&out));
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 #include "locate/bootstrap.h"
 #include "api/methods.h"
 
@@ -32,27 +32,36 @@ char *api_bootstrap_entry(const struct bootstrap_entry *entry,
 	return text;
 }
 
-static json_t *list_json(const struct node *node, const struct bootstrap_list *list)
+static uint64_t wall_s(const struct api *api)
 {
-	json_t *entries = json_array(), *json;
+	return api->wall_us(api->ctx) / 1000000;
+}
+
+static enum api_bootstrap_state state_of(const struct api *api, const struct bootstrap_list *list)
+{
+	if (!list->entry_cnt)
+		return API_BOOTSTRAP_STATE_RETIRED;
+	return list->expires_s <= wall_s(api) ? API_BOOTSTRAP_STATE_EXPIRED
+					      : API_BOOTSTRAP_STATE_IN_USE;
+}
+
+static struct api_bootstrap bootstrap_of(struct api_blocks *blocks, const struct api *api,
+					 const struct bootstrap_list *list)
+{
+	struct api_bootstrap bootstrap = {
+		.issuer = api_id(blocks, list->issuer),
+		.serial = api_uint(list->serial),
+		.made_s = api_uint(list->made_s),
+		.expires_s = api_uint(list->expires_s),
+		.title = list->title[0] ? list->title : NULL,
+		.state = state_of(api, list),
+	};
 	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
 
 	for (unsigned i = 0; i < list->entry_cnt; i++)
-		json_array_append_new(entries,
-				      json_string(api_bootstrap_entry(&list->entries[i], text)));
-	json = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "issuer", api_json_id(list->issuer),
-			 "serial", api_json_uint(list->serial), "made_s",
-			 api_json_uint(list->made_s), "expires_s", api_json_uint(list->expires_s),
-			 "state", locate_bootstrap_state(node->locate.bootstrap, list), "entries",
-			 entries);
-	if (list->title[0])
-		json_object_set_new(json, "title", json_string(list->title));
-	return json;
-}
-
-static uint64_t wall_s(const struct node *node)
-{
-	return node_wall_us(node) / 1000000;
+		api_push(blocks, &bootstrap.entries,
+			 api_text(blocks, api_bootstrap_entry(&list->entries[i], text)));
+	return bootstrap;
 }
 
 /* --- making --- */
@@ -76,23 +85,17 @@ static bool entry_read(struct control_call *call, const char *text, struct boots
 	return false;
 }
 
-static bool entries_read(struct control_call *call, const json_t *entries,
+static bool entries_read(struct control_call *call, const struct api_string_list *entries,
 			 struct bootstrap_list *list)
 {
-	const json_t *entry;
-	size_t i;
-
-	if (json_array_size(entries) > BOOTSTRAP_ENTRIES_MAX) {
+	if (entries->cnt > BOOTSTRAP_ENTRIES_MAX) {
 		control_fail(call, WEFT_ETOOLARGE, WHAT, "more than 32 entries",
 			     "name those that are likely to answer for long");
 		return false;
 	}
-	json_array_foreach(entries, i, entry)
-	{
-		if (!entry_read(call, json_string_value(entry), &list->entries[i]))
+	for (size_t i = 0; i < entries->cnt; i++)
+		if (!entry_read(call, entries->rows[i], &list->entries[list->entry_cnt++]))
 			return false;
-		list->entry_cnt++;
-	}
 	return true;
 }
 
@@ -109,12 +112,10 @@ static bool title_read(struct control_call *call, const char *title, struct boot
 	return true;
 }
 
-static bool times_read(const struct node *node, struct control_call *call, const json_t *parameters,
-		       struct bootstrap_list *list)
+static bool times_read(const struct api *api, struct control_call *call,
+		       const struct api_make_bootstrap_in *in, struct bootstrap_list *list)
 {
-	const json_t *days = json_object_get(parameters, "days");
-	json_int_t day_cnt = days ? json_integer_value(days) : DAYS_DEFAULT;
-	json_int_t above = json_integer_value(json_object_get(parameters, "above"));
+	int64_t day_cnt = in->has_days ? in->days : DAYS_DEFAULT;
 
 	if (day_cnt < 1 || day_cnt > DAYS_MAX) {
 		control_fail(call, WEFT_EMALFORMED, "days", "a list lasts 1 to 400 days",
@@ -122,17 +123,16 @@ static bool times_read(const struct node *node, struct control_call *call, const
 		return false;
 	}
 	/* The moment is a number that only grows, as long as the clock does. */
-	list->made_s = list->serial = wall_s(node);
-	if (above > 0 && (uint64_t)above >= list->serial)
-		list->serial = (uint64_t)above + 1;
+	list->made_s = list->serial = wall_s(api);
+	if (in->above > 0 && (uint64_t)in->above >= list->serial)
+		list->serial = (uint64_t)in->above + 1;
 	list->expires_s = list->made_s + (uint64_t)day_cnt * DAY_S;
 	return true;
 }
 
-void api_make_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_make_bootstrap(struct api *api, struct control_call *call,
+			const struct api_make_bootstrap_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct bootstrap_list list;
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
 	char text[BOOTSTRAP_TEXT_CAP];
@@ -140,19 +140,18 @@ void api_make_bootstrap(void *ctx, struct control_call *call, const json_t *para
 
 	(void)now_ns;
 	memset(&list, 0, sizeof(list));
-	if (!entries_read(call, json_object_get(parameters, "entries"), &list) ||
-	    !title_read(call, json_string_value(json_object_get(parameters, "title")), &list) ||
-	    !times_read(node, call, parameters, &list))
+	if (!entries_read(call, &in->entries, &list) || !title_read(call, in->title, &list) ||
+	    !times_read(api, call, in, &list))
 		return;
-	locate_bootstrap_list_write(&w, node->key, &list);
+	locate_bootstrap_list_write(&w, api->key, &list);
 	if (w.bad) {
 		control_fail(call, WEFT_ETOOLARGE, WHAT, "more than 4,096 bytes",
 			     "name fewer nodes");
 		return;
 	}
-	control_reply(call, json_pack("{s:s, s:o}", "list",
-				      locate_bootstrap_text_write(bytes, writer_len(&w), text),
-				      "bootstrap", list_json(node, &list)));
+	api_reply(call, make_bootstrap,
+		  .list = locate_bootstrap_text_write(bytes, writer_len(&w), text),
+		  .bootstrap = bootstrap_of(control_blocks(call), api, &list));
 }
 
 /* --- reading --- */
@@ -176,30 +175,30 @@ bool api_bootstrap_read(struct control_call *call, const char *text,
 	return false;
 }
 
-void api_read_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+void api_read_bootstrap(struct api *api, struct control_call *call,
+			const struct api_read_bootstrap_in *in, uint64_t now_ns)
 {
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
 	struct bootstrap_list list;
 	size_t len;
 
 	(void)now_ns;
-	if (api_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")), bytes,
-			       &len, &list))
-		control_reply(call, json_pack("{s:o}", "bootstrap", list_json(ctx, &list)));
+	if (api_bootstrap_read(call, in->list, bytes, &len, &list))
+		api_reply(call, read_bootstrap,
+			  .bootstrap = bootstrap_of(control_blocks(call), api, &list));
 }
 
-void api_list_bootstraps(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_list_bootstraps(struct api *api, struct control_call *call,
+			 const struct api_list_bootstraps_in *in, uint64_t now_ns)
 {
-	const struct node *node = ctx;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_bootstrap_list rows = {0};
 	const struct bootstrap_list *list;
-	json_t *lists = json_array();
 
-	(void)parameters, (void)now_ns;
-	for (unsigned i = 0; (list = locate_bootstrap_list_at(node->locate.bootstrap, i)); i++)
-		json_array_append_new(lists, list_json(node, list));
-	control_reply(call, json_pack("{s:o}", "bootstraps", lists));
+	(void)in, (void)now_ns;
+	for (unsigned i = 0; (list = locate_bootstrap_list_at(api->locate->bootstrap, i)); i++)
+		api_push(blocks, &rows, bootstrap_of(blocks, api, list));
+	api_reply(call, list_bootstraps, .bootstraps = rows);
 }
 
 /* --- keeping --- */
@@ -228,16 +227,17 @@ static void setting_done(void *arg, int err)
 	free(setting);
 }
 
-static struct bootstrap_setting *setting_new(struct control_call *call, json_t *bootstrap)
+/* setting_new takes reply. */
+static struct bootstrap_setting *setting_new(struct control_call *call, json_t *reply)
 {
 	struct bootstrap_setting *setting = malloc(sizeof(*setting));
 
 	if (!setting) {
-		json_decref(bootstrap);
+		json_decref(reply);
 		control_fail(call, -ENOMEM, WHAT, "no memory", "free some and try again");
 		return NULL;
 	}
-	*setting = (struct bootstrap_setting){call, json_pack("{s:o}", "bootstrap", bootstrap)};
+	*setting = (struct bootstrap_setting){call, reply};
 	control_on_gone(call, setting_caller_left, setting);
 	return setting;
 }
@@ -265,8 +265,7 @@ static void setting_refuse(struct bootstrap_setting *setting, int err)
 	free(setting);
 }
 
-static bool is_trusted(const struct node *node, const struct bootstrap_list *list,
-		       const char *trust)
+static bool is_trusted(const struct api *api, const struct bootstrap_list *list, const char *trust)
 {
 	uint8_t key[32];
 	size_t len = trust ? strlen(trust) : 0;
@@ -274,30 +273,30 @@ static bool is_trusted(const struct node *node, const struct bootstrap_list *lis
 	if (trust)
 		return zbase32_parse(trust, len, key, sizeof(key)) == sizeof(key) &&
 		       memcmp(key, list->issuer, sizeof(key)) == 0;
-	return locate_bootstrap_list_of(node->locate.bootstrap, list->issuer) ||
-	       memcmp(list->issuer, node->own_key, sizeof(list->issuer)) == 0;
+	return locate_bootstrap_list_of(api->locate->bootstrap, list->issuer) ||
+	       memcmp(list->issuer, api->own_key, sizeof(list->issuer)) == 0;
 }
 
 /* False: call was failed. */
-static bool may_be_added(const struct node *node, struct control_call *call,
+static bool may_be_added(const struct api *api, struct control_call *call,
 			 const struct bootstrap_list *list, const char *trust)
 {
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	zbase32_write(list->issuer, sizeof(list->issuer), id);
-	if (!is_trusted(node, list, trust)) {
+	if (!is_trusted(api, list, trust)) {
 		control_fail(call, WEFT_EREFUSED, id,
 			     trust ? "another node signed this list"
 				   : "this node does not trust the issuer of the list",
 			     "if the issuer is the one you mean: --trust and its whole id");
 		return false;
 	}
-	if (list->expires_s <= wall_s(node)) {
+	if (list->expires_s <= wall_s(api)) {
 		control_fail(call, WEFT_EREFUSED, id, "the list has expired",
 			     "ask its issuer for a newer one");
 		return false;
 	}
-	if (list->made_s > wall_s(node) + BOOTSTRAP_SKEW_S) {
+	if (list->made_s > wall_s(api) + BOOTSTRAP_SKEW_S) {
 		control_fail(call, WEFT_EREFUSED, id, "the list was made in the future",
 			     "set the clock of this machine, or that of the issuer");
 		return false;
@@ -305,11 +304,10 @@ static bool may_be_added(const struct node *node, struct control_call *call,
 	return true;
 }
 
-void api_add_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_add_bootstrap(struct api *api, struct control_call *call,
+		       const struct api_add_bootstrap_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *trust = json_string_value(json_object_get(parameters, "trust"));
+	struct api_add_bootstrap_out out;
 	struct bootstrap_setting *setting;
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
 	struct bootstrap_list list;
@@ -317,38 +315,43 @@ void api_add_bootstrap(void *ctx, struct control_call *call, const json_t *param
 	int err;
 
 	(void)now_ns;
-	if (!api_bootstrap_read(call, json_string_value(json_object_get(parameters, "list")), bytes,
-				&len, &list) ||
-	    !may_be_added(node, call, &list, trust) ||
-	    !(setting = setting_new(call, list_json(node, &list))))
+	if (!api_bootstrap_read(call, in->list, bytes, &len, &list) ||
+	    !may_be_added(api, call, &list, in->trust))
 		return;
-	err = locate_bootstrap_put(node->locate.bootstrap, &list, bytes, len, setting_done,
-				   setting);
+	out.bootstrap = bootstrap_of(control_blocks(call), api, &list);
+	setting = setting_new(call, api_add_bootstrap_out_write(&out));
+	if (!setting)
+		return;
+	err = locate_bootstrap_put(api->locate->bootstrap, &list, bytes, len,
+				   (struct bootstrap_write){setting_done, setting});
 	if (err < 0)
 		setting_refuse(setting, err);
 }
 
-void api_remove_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_remove_bootstrap(struct api *api, struct control_call *call,
+			  const struct api_remove_bootstrap_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = json_string_value(json_object_get(parameters, "issuer"));
+	struct api_remove_bootstrap_out out = {0};
 	const struct bootstrap_list *list;
 	struct bootstrap_setting *setting;
 	uint8_t key[32];
 	int err;
 
 	(void)now_ns;
-	if (zbase32_parse(name, strlen(name), key, sizeof(key)) != sizeof(key)) {
-		control_fail(call, WEFT_EMALFORMED, name, "not a node id: that has 52 letters",
+	if (zbase32_parse(in->issuer, strlen(in->issuer), key, sizeof(key)) != sizeof(key)) {
+		control_fail(call, WEFT_EMALFORMED, in->issuer,
+			     "not a node id: that has 52 letters",
 			     "weft bootstrap list shows the issuers");
 		return;
 	}
-	list = locate_bootstrap_list_of(node->locate.bootstrap, key);
-	setting = setting_new(call, list ? list_json(node, list) : json_object());
+	list = locate_bootstrap_list_of(api->locate->bootstrap, key);
+	if (list)
+		out.bootstrap = bootstrap_of(control_blocks(call), api, list);
+	setting = setting_new(call, api_remove_bootstrap_out_write(&out));
 	if (!setting)
 		return;
-	err = locate_bootstrap_remove(node->locate.bootstrap, key, setting_done, setting);
+	err = locate_bootstrap_remove(api->locate->bootstrap, key,
+				      (struct bootstrap_write){setting_done, setting});
 	if (err < 0)
 		setting_refuse(setting, err);
 }

@@ -3,7 +3,7 @@
 #define WEFT_API_NETWORK_METHOD_BOOTSTRAP_H
 
 #include "base/addr.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "locate/bootstrap_list.h"
 
 struct control_call;

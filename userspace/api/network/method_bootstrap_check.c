@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CheckBootstrap: every entry of one list, or of all, is dialled, and what came of each is told
+ * CheckBootstrap: every entry of one list, or of all, is dialled, and the outcomes come
  * in one reply. Nodes of the mesh have to prove the key of their entry, those of Mainline to answer
  * a ping. Entries of one key are dialled one after the other: mesh/ would make one dial of them.
  * Home worker; a check ends with its last entry.
@@ -21,9 +21,10 @@
 
 struct bootstrap_check {
 	struct bootstrap_check *next;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
-	json_t *checks;
+	struct api_blocks blocks;
+	struct api_bootstrap_check_list checks;
 	unsigned out_cnt, entry_cnt;
 	struct check_entry {
 		struct bootstrap_check *check;
@@ -36,22 +37,22 @@ struct bootstrap_check {
 
 static void check_free(struct bootstrap_check *check)
 {
-	struct bootstrap_check **at = &check->node->bootstrap_checks;
+	struct bootstrap_check **at = &check->api->bootstrap_checks;
 
 	while (*at != check)
 		at = &(*at)->next;
 	*at = check->next;
-	json_decref(check->checks);
+	api_blocks_free(&check->blocks);
 	free(check);
 }
 
-void api_bootstrap_checks_forget(struct node *node)
+void api_bootstrap_checks_forget(struct api *api)
 {
 	struct bootstrap_check *check;
 
-	while ((check = node->bootstrap_checks)) {
-		for (unsigned i = 0; i < check->entry_cnt && node->locate.dht; i++)
-			dht_ping_forget(node->locate.dht, &check->entries[i]);
+	while ((check = api->bootstrap_checks)) {
+		for (unsigned i = 0; i < check->entry_cnt && api->locate->dht; i++)
+			dht_ping_forget(api->locate->dht, &check->entries[i]);
 		check_free(check);
 	}
 }
@@ -74,20 +75,23 @@ static const char *why_of(int err)
 
 static void check_go_on(struct bootstrap_check *check);
 
-static void entry_tell(struct check_entry *entry, bool has_answered, const char *why)
+static void entry_tell(const struct check_entry *entry, bool has_answered, const char *why,
+		       const uint8_t *actual_key)
 {
-	uint64_t now_ns = entry->check->node->home.now_ns;
+	struct bootstrap_check *check = entry->check;
+	struct api_blocks *blocks = &check->blocks;
+	uint64_t now_ns = check->api->home->now_ns;
 	uint64_t took_ns = now_ns > entry->began_ns ? now_ns - entry->began_ns : 0;
 	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
-	json_t *json = json_pack("{s:o, s:s, s:b, s:o}", "issuer", api_json_id(entry->issuer),
-				 "entry", api_bootstrap_entry(&entry->entry, text), "answered",
-				 has_answered, "took_ms", api_json_uint(took_ns / NS_PER_MS));
 
-	if (entry->entry.has_key)
-		json_object_set_new(json, "matched", json_boolean(has_answered && !why));
-	if (why)
-		json_object_set_new(json, "why", json_string(why));
-	json_array_append_new(entry->check->checks, json);
+	api_push(blocks, &check->checks,
+		 {.issuer = api_id(blocks, entry->issuer),
+		  .entry = api_text(blocks, api_bootstrap_entry(&entry->entry, text)),
+		  .answered = has_answered,
+		  API_IF(matched, entry->entry.has_key, has_answered && !why),
+		  .took_ms = api_uint(took_ns / NS_PER_MS),
+		  .why = why,
+		  .actual_key = actual_key ? api_id(blocks, actual_key) : NULL});
 }
 
 static void entry_dialled(void *arg, int err, const uint8_t *actual_key)
@@ -96,11 +100,7 @@ static void entry_dialled(void *arg, int err, const uint8_t *actual_key)
 	struct bootstrap_check *check = entry->check;
 
 	entry_tell(entry, err == 0 || err == WEFT_EWRONGKEY || err == WEFT_EREFUSED,
-		   err < 0 ? why_of(err) : NULL);
-	if (err == WEFT_EWRONGKEY && actual_key)
-		json_object_set_new(
-			json_array_get(check->checks, json_array_size(check->checks) - 1),
-			"actual_key", api_json_id(actual_key));
+		   err < 0 ? why_of(err) : NULL, err == WEFT_EWRONGKEY ? actual_key : NULL);
 	entry->is_out = false;
 	check->out_cnt--;
 	check_go_on(check);
@@ -114,7 +114,7 @@ static void entry_connected(void *arg, int err, const uint8_t *actual_key)
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	zbase32_write(entry->entry.key, sizeof(entry->entry.key), id);
-	if (err == 0 && api_peer_lookup(entry->check->node, id, &peer) == 1 && peer.is_connected &&
+	if (err == 0 && api_peer_lookup(entry->check->api, id, &peer) == 1 && peer.is_connected &&
 	    !addr_equal(&peer.conn.remote, &entry->entry.addr))
 		err = WEFT_EUNREACHABLE;
 	entry_dialled(arg, err, actual_key);
@@ -126,29 +126,34 @@ static void entry_pinged(void *arg, int err, uint64_t took_ns)
 	entry_dialled(arg, err, NULL);
 }
 
-/* False: it was told already. */
+/* False: its outcome is known already. */
 static bool entry_begin(struct check_entry *entry)
 {
-	struct node *node = entry->check->node;
+	struct api *api = entry->check->api;
 	struct mesh_peer peer = {.addrs = &entry->entry.addr, .addr_cnt = 1, .is_wanted = true};
 	int err;
 
-	entry->began_ns = node->home.now_ns;
-	if (!entry->entry.has_key && !node->locate.dht) {
-		entry_tell(entry, false, "the DHT is off here");
+	entry->began_ns = api->home->now_ns;
+	if (!entry->entry.has_key && !api->locate->dht) {
+		entry_tell(entry, false, "the DHT is off here", NULL);
 		return false;
 	}
 	memcpy(peer.key, entry->entry.key, sizeof(peer.key));
-	if (entry->entry.has_key && memcmp(peer.key, node->own_key, sizeof(peer.key)) == 0) {
-		entry_tell(entry, true, NULL);
+	if (entry->entry.has_key && memcmp(peer.key, api->own_key, sizeof(peer.key)) == 0) {
+		entry_tell(entry, true, NULL, NULL);
 		return false;
 	}
-	err = entry->entry.has_key ? mesh_connect(node->home.mesh, &peer, DIAL_TIMEOUT_NS,
-						  entry_connected, entry, entry->began_ns)
-				   : dht_ping(node->locate.dht, &entry->entry.addr, entry_pinged,
-					      entry, entry->began_ns);
+	err = entry->entry.has_key
+		      ? mesh_connect(api->home->mesh,
+				     &(struct mesh_connect){.peer = &peer,
+							    .timeout_ns = DIAL_TIMEOUT_NS,
+							    .done = entry_connected,
+							    .arg = entry},
+				     entry->began_ns)
+		      : dht_ping(api->locate->dht, &entry->entry.addr, entry_pinged, entry,
+				 entry->began_ns);
 	if (err < 0)
-		entry_tell(entry, false, why_of(err));
+		entry_tell(entry, false, why_of(err), NULL);
 	return err == 0;
 }
 
@@ -179,8 +184,7 @@ static void check_go_on(struct bootstrap_check *check)
 		return;
 	if (check->call) {
 		control_on_gone(check->call, NULL, NULL);
-		control_reply(check->call,
-			      json_pack("{s:o}", "checks", json_incref(check->checks)));
+		api_reply(check->call, check_bootstrap, .checks = check->checks);
 	}
 	check_free(check);
 }
@@ -196,11 +200,9 @@ static void check_add(struct bootstrap_check *check, const struct bootstrap_list
 	}
 }
 
-void api_check_bootstrap(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_check_bootstrap(struct api *api, struct control_call *call,
+			 const struct api_check_bootstrap_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "list"));
 	const struct bootstrap_list *kept;
 	struct bootstrap_check *check;
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
@@ -208,22 +210,21 @@ void api_check_bootstrap(void *ctx, struct control_call *call, const json_t *par
 	size_t len;
 
 	(void)now_ns;
-	if (text && !api_bootstrap_read(call, text, bytes, &len, &list))
+	if (in->list && !api_bootstrap_read(call, in->list, bytes, &len, &list))
 		return;
 	check = calloc(1, sizeof(*check));
 	if (!check) {
 		control_fail(call, -ENOMEM, "check", "no memory", "free some and try again");
 		return;
 	}
-	check->node = node;
+	check->api = api;
 	check->call = call;
-	check->checks = json_array();
-	check->next = node->bootstrap_checks;
-	node->bootstrap_checks = check;
-	if (text)
+	check->next = api->bootstrap_checks;
+	api->bootstrap_checks = check;
+	if (in->list)
 		check_add(check, &list);
-	for (unsigned i = 0; !text && (kept = locate_bootstrap_list_at(node->locate.bootstrap, i));
-	     i++)
+	for (unsigned i = 0;
+	     !in->list && (kept = locate_bootstrap_list_at(api->locate->bootstrap, i)); i++)
 		check_add(check, kept);
 	control_on_gone(call, caller_left, check);
 	check_go_on(check);

@@ -13,7 +13,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "api/methods.h"
 
 #define CHECK_TIMEOUT_MS     10000
@@ -35,7 +35,7 @@ struct check_look {
 struct check_run {
 	struct check_run *next;
 	struct timer timer;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left while mesh/ has the run */
 	uint8_t key[MESH_KEY_LEN];
 	char name[ZBASE32_KEY_TEXT_CAP];
@@ -50,7 +50,7 @@ struct check_run {
 
 static void run_unlink(struct check_run *run)
 {
-	struct check_run **at = &run->node->check_runs;
+	struct check_run **at = &run->api->check_runs;
 
 	while (*at && *at != run)
 		at = &(*at)->next;
@@ -60,21 +60,21 @@ static void run_unlink(struct check_run *run)
 
 static void run_free(struct check_run *run)
 {
-	struct node *node = run->node;
+	struct api *api = run->api;
 
 	run_unlink(run);
-	timer_cancel(&node->home.timers, &run->timer);
-	for (unsigned i = 0; i < node->locate.locator_cnt; i++)
+	timer_cancel(&api->home->timers, &run->timer);
+	for (unsigned i = 0; i < api->locate->locator_cnt; i++)
 		if (run->looks[i].is_running)
-			node->locate.locators[i].cancel(node->locate.locators[i].ctx,
+			api->locate->locators[i].cancel(api->locate->locators[i].ctx,
 							run->looks[i].search);
 	free(run);
 }
 
-void api_checks_forget(struct node *node)
+void api_checks_forget(struct api *api)
 {
-	while (node->check_runs)
-		run_free(node->check_runs);
+	while (api->check_runs)
+		run_free(api->check_runs);
 }
 
 static void run_caller_left(void *arg)
@@ -98,7 +98,7 @@ static void run_add_addr(struct check_run *run, const struct addr *addr)
 /* A call comes between two turns: what fails at once has begun after the turn's time. */
 static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
 {
-	uint64_t now_ns = run->node->home.now_ns;
+	uint64_t now_ns = run->api->home->now_ns;
 
 	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_US : 0;
 }
@@ -163,11 +163,15 @@ static void run_ping(struct check_run *run, uint64_t now_ns)
 {
 	uint64_t end_ns = run->dialled_ns + run->timeout_ns;
 	uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 1;
-	int err = mesh_ping(run->node->home.mesh, run->key, left_ns, run_pinged, run, now_ns);
+	int err = mesh_ping(
+		run->api->home->mesh,
+		&(struct mesh_ping_ask){
+			.key = run->key, .timeout_ns = left_ns, .done = run_pinged, .arg = run},
+		now_ns);
 
 	run->is_out = err == 0;
 	if (err == WEFT_EBUSY && now_ns < end_ns)
-		timer_set(&run->node->home.timers, &run->timer, now_ns + PING_RETRY_NS);
+		timer_set(&run->api->home->timers, &run->timer, now_ns + PING_RETRY_NS);
 	else if (err < 0)
 		run_tell_dial(run, err);
 }
@@ -184,17 +188,17 @@ static void run_dialled(void *arg, int err, const uint8_t *actual_key)
 	else if (err < 0)
 		run_tell_dial(run, err);
 	else
-		run_ping(run, run->node->home.now_ns);
+		run_ping(run, run->api->home->now_ns);
 }
 
-static const char *provider_names(const struct node *node, char *text, size_t cap)
+static const char *provider_names(const struct api *api, char *text, size_t cap)
 {
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (unsigned i = 0; i < node->locate.locator_cnt && len < cap; i++)
+	for (unsigned i = 0; i < api->locate->locator_cnt && len < cap; i++)
 		len += (size_t)snprintf(text + len, cap - len, "%s%s", i ? ", " : "",
-					node->locate.locators[i].name);
+					api->locate->locators[i].name);
 	return text;
 }
 
@@ -202,14 +206,14 @@ static void run_found_nothing(struct check_run *run)
 {
 	char names[128], why[192];
 
-	if (!run->node->locate.locator_cnt) {
+	if (!run->api->locate->locator_cnt) {
 		run_tell_verdict(run, "record", "no address of it is known and nobody may be asked",
 				 "switch the DHT on (dht.enabled in weft.conf), or: weft peer "
 				 "connect NODE ADDRESS:PORT");
 		return;
 	}
 	snprintf(why, sizeof(why), "no address record of it is found (%s)",
-		 provider_names(run->node, names, sizeof(names)));
+		 provider_names(run->api, names, sizeof(names)));
 	run_tell_verdict(run, "record", why,
 			 "look there whether it publishes one: weft route publish --dry-run");
 }
@@ -219,7 +223,7 @@ static void run_dial(struct check_run *run, uint64_t now_ns)
 	struct mesh_peer peer = {.addrs = run->addrs, .addr_cnt = run->addr_cnt};
 	int err;
 
-	timer_cancel(&run->node->home.timers, &run->timer);
+	timer_cancel(&run->api->home->timers, &run->timer);
 	if (!run->addr_cnt) {
 		run_found_nothing(run);
 		return;
@@ -227,7 +231,12 @@ static void run_dial(struct check_run *run, uint64_t now_ns)
 	memcpy(peer.key, run->key, sizeof(peer.key));
 	run->dialled_ns = now_ns;
 	run->is_out = true;
-	err = mesh_connect(run->node->home.mesh, &peer, run->timeout_ns, run_dialled, run, now_ns);
+	err = mesh_connect(run->api->home->mesh,
+			   &(struct mesh_connect){.peer = &peer,
+						  .timeout_ns = run->timeout_ns,
+						  .done = run_dialled,
+						  .arg = run},
+			   now_ns);
 	if (err < 0)
 		run_dialled(run, err, NULL);
 }
@@ -282,26 +291,26 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	struct check_look *look = container_of(lookup, struct check_look, look);
 	struct check_run *run = look->run;
 
-	look_end(look, run->node->locate.locators[look_idx(look)].name, err);
+	look_end(look, run->api->locate->locators[look_idx(look)].name, err);
 	if (!run->running_cnt)
 		run_dial(run, now_ns);
 }
 
-/* Who has not said anything by now is not waited for. */
+/* A node that has not answered by now is not waited for. */
 static void run_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct check_run *run = container_of(timer, struct check_run, timer);
-	struct node *node = run->node;
+	struct api *api = run->api;
 
 	if (run->has_session) {
 		run_ping(run, now_ns);
 		return;
 	}
-	for (unsigned i = 0; i < node->locate.locator_cnt; i++) {
+	for (unsigned i = 0; i < api->locate->locator_cnt; i++) {
 		if (!run->looks[i].is_running)
 			continue;
-		node->locate.locators[i].cancel(node->locate.locators[i].ctx, run->looks[i].search);
-		look_end(&run->looks[i], node->locate.locators[i].name, WEFT_ETIMEOUT);
+		api->locate->locators[i].cancel(api->locate->locators[i].ctx, run->looks[i].search);
+		look_end(&run->looks[i], api->locate->locators[i].name, WEFT_ETIMEOUT);
 	}
 	run_dial(run, now_ns);
 }
@@ -310,7 +319,7 @@ static void run_recall(struct check_run *run)
 {
 	struct mesh_peer_info peer;
 
-	if (api_peer_lookup(run->node, run->name, &peer) != 1 || !peer.last_addr.family)
+	if (api_peer_lookup(run->api, run->name, &peer) != 1 || !peer.last_addr.family)
 		return;
 	run_add_addr(run, &peer.last_addr);
 	run_tell_step(run,
@@ -322,12 +331,12 @@ static void run_recall(struct check_run *run)
 
 static void run_begin(struct check_run *run, uint64_t now_ns)
 {
-	struct node *node = run->node;
+	struct api *api = run->api;
 
 	run_recall(run);
-	for (unsigned i = 0; i < node->locate.locator_cnt; i++) {
+	for (unsigned i = 0; i < api->locate->locator_cnt; i++) {
 		struct check_look *look = &run->looks[i];
-		const struct mesh_locator *provider = &node->locate.locators[i];
+		const struct mesh_locator *provider = &api->locate->locators[i];
 		int err;
 
 		*look = (struct check_look){.look = {look_found, look_ended},
@@ -339,12 +348,12 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 		if (err < 0)
 			look_end(look, provider->name, err);
 	}
-	timer_set(&node->home.timers, &run->timer,
+	timer_set(&api->home->timers, &run->timer,
 		  run->running_cnt ? now_ns + run->timeout_ns : now_ns);
 }
 
-void api_check_peer(struct node *node, struct control_call *call,
-		    const struct api_check_peer_in *in, uint64_t now_ns)
+void api_check_peer(struct api *api, struct control_call *call, const struct api_check_peer_in *in,
+		    uint64_t now_ns)
 {
 	const char *name = in->node_id;
 	int64_t timeout_ms = in->timeout_ms;
@@ -354,11 +363,11 @@ void api_check_peer(struct node *node, struct control_call *call,
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!api_node_id_read(node, call, name, run->key)) {
+	if (!api_node_id_read(api, call, name, run->key)) {
 		free(run);
 		return;
 	}
-	if (memcmp(run->key, node->own_key, sizeof(run->key)) == 0) {
+	if (memcmp(run->key, api->own_key, sizeof(run->key)) == 0) {
 		control_fail(call, WEFT_EMALFORMED, name, "it is this node itself",
 			     "weft route publish --dry-run shows what others find");
 		free(run);
@@ -369,12 +378,12 @@ void api_check_peer(struct node *node, struct control_call *call,
 	if (timeout_ms > CHECK_TIMEOUT_MS_MAX)
 		timeout_ms = CHECK_TIMEOUT_MS_MAX;
 	zbase32_write(run->key, sizeof(run->key), run->name);
-	run->node = node;
+	run->api = api;
 	run->call = call;
 	run->timeout_ns = (uint64_t)timeout_ms * NS_PER_MS;
 	timer_init(&run->timer, run_expire);
-	run->next = node->check_runs;
-	node->check_runs = run;
+	run->next = api->check_runs;
+	api->check_runs = run;
 	control_on_gone(call, run_caller_left, run);
 	run_begin(run, now_ns);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ConnectPeer: why it failed is told as exactly as is known.
+ * ConnectPeer: the error says as exactly as is known why it failed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "api/methods.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 
 struct connecting {
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	uint8_t key[MESH_KEY_LEN];
 	char name[ZBASE32_KEY_TEXT_CAP];
@@ -48,7 +48,7 @@ static bool has_known_address(const struct connecting *connecting)
 	struct mesh_peer_info peer;
 
 	return connecting->addr_cnt ||
-	       (api_peer_lookup(connecting->node, connecting->name, &peer) == 1 &&
+	       (api_peer_lookup(connecting->api, connecting->name, &peer) == 1 &&
 		peer.last_addr.family != ADDR_NONE);
 }
 
@@ -56,14 +56,14 @@ static bool has_known_address(const struct connecting *connecting)
 static const struct addr *excluded_addr(const struct connecting *connecting,
 					struct mesh_peer_info *peer)
 {
-	const struct mesh_ways *ways = node_config_live(connecting->node->config)->mesh.ways;
+	const struct mesh_ways *ways = config_live(connecting->api->config)->mesh.ways;
 
 	for (unsigned i = 0; i < connecting->addr_cnt; i++)
 		if (mesh_ways_rank(ways, &connecting->addrs[i]))
 			return NULL;
 	if (connecting->addr_cnt)
 		return &connecting->addrs[0];
-	if (api_peer_lookup(connecting->node, connecting->name, peer) != 1 ||
+	if (api_peer_lookup(connecting->api, connecting->name, peer) != 1 ||
 	    peer->last_addr.family == ADDR_NONE || mesh_ways_rank(ways, &peer->last_addr))
 		return NULL;
 	return &peer->last_addr;
@@ -83,7 +83,7 @@ static void connecting_fail_excluded(const struct connecting *connecting, const 
 
 static void connecting_fail_silent(const struct connecting *connecting)
 {
-	const struct node *node = connecting->node;
+	const struct api *api = connecting->api;
 	char why[192], addr[ADDR_TEXT_CAP] = "the addresses it was known by", more[32] = "";
 	const struct addr *excluded;
 	struct mesh_peer_info peer;
@@ -119,7 +119,7 @@ static void connecting_fail_silent(const struct connecting *connecting)
 		return;
 	}
 	snprintf(why, sizeof(why), "no answer from %s%s within %.1f s", addr, more,
-		 (double)(node->home.now_ns - connecting->started_ns) / NS_PER_S);
+		 (double)(api->home->now_ns - connecting->started_ns) / NS_PER_S);
 	control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name, why,
 		     "check that weftd runs there on that port (weft status), and that no "
 		     "firewall drops UDP");
@@ -132,20 +132,26 @@ static void connecting_fail_wrong_key(const struct connecting *connecting,
 
 	snprintf(why, sizeof(why), "another node answers there: %s",
 		 zbase32_write(actual_key, MESH_KEY_LEN, id));
-	control_fail_with(connecting->call, WEFT_EWRONGKEY, connecting->name, why,
-			  "check the address; or the node has a new key: ask for its id again",
-			  json_pack("{s:o, s:o}", "wanted_key", api_json_id(connecting->key),
-				    "actual_key", api_json_id(actual_key)));
+	control_fail_with(connecting->call,
+			  &(struct control_failure){.err = WEFT_EWRONGKEY,
+						    .what = connecting->name,
+						    .why = why,
+						    .next = "check the address; or the node has a "
+							    "new key: ask for its id again",
+						    .more = json_pack("{s:o, s:o}", "wanted_key",
+								      api_json_id(connecting->key),
+								      "actual_key",
+								      api_json_id(actual_key))});
 }
 
 static uint64_t deferred_until(const struct connecting *connecting)
 {
-	return mesh_deferred_until(connecting->node->home.mesh, connecting->key);
+	return mesh_deferred_until(connecting->api->home->mesh, connecting->key);
 }
 
 static void connecting_fail_deferred(const struct connecting *connecting)
 {
-	uint64_t left_ns = deferred_until(connecting) - connecting->node->home.now_ns;
+	uint64_t left_ns = deferred_until(connecting) - connecting->api->home->now_ns;
 	unsigned long long left_s = left_ns / NS_PER_S + 1;
 	char why[96], next[64];
 
@@ -185,9 +191,9 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 	if (connecting->call && err < 0) {
 		connecting_fail(connecting, err, actual_key);
 	} else if (connecting->call) {
-		(void)api_peer_lookup(connecting->node, connecting->name, &peer);
+		(void)api_peer_lookup(connecting->api, connecting->name, &peer);
 		api_reply(connecting->call, connect_peer,
-			  .peer = api_peer(connecting->call, connecting->node, &peer));
+			  .peer = api_peer(connecting->call, connecting->api, &peer));
 	}
 	free(connecting);
 }
@@ -222,7 +228,7 @@ static bool connecting_is_banned(const struct connecting *connecting, struct con
 	char why[2 * BAN_REASON_CAP];
 
 	memcpy(target.key, connecting->key, sizeof(target.key));
-	ban = firewall_ban_list_lookup(connecting->node->bans.list, &target);
+	ban = firewall_ban_list_lookup(connecting->api->bans->list, &target);
 	if (!ban)
 		return false;
 	snprintf(why, sizeof(why), "this node has banned it%s%s", ban->reason[0] ? ": " : "",
@@ -232,7 +238,7 @@ static bool connecting_is_banned(const struct connecting *connecting, struct con
 	return true;
 }
 
-void api_connect_peer(struct node *node, struct control_call *call,
+void api_connect_peer(struct api *api, struct control_call *call,
 		      const struct api_connect_peer_in *in, uint64_t now_ns)
 {
 	const char *name = in->node_id;
@@ -245,10 +251,10 @@ void api_connect_peer(struct node *node, struct control_call *call,
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	connecting->node = node;
+	connecting->api = api;
 	connecting->call = call;
 	connecting->started_ns = now_ns;
-	if (!api_node_id_read(node, call, name, connecting->key))
+	if (!api_node_id_read(api, call, name, connecting->key))
 		goto free_connecting;
 	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
 	if (connecting_is_banned(connecting, call))
@@ -261,8 +267,12 @@ void api_connect_peer(struct node *node, struct control_call *call,
 	if (timeout_ms <= 0 || timeout_ms > INT32_MAX)
 		timeout_ms = CONNECT_TIMEOUT_MS;
 	control_on_gone(call, connecting_caller_left, connecting);
-	err = mesh_connect(node->home.mesh, &peer, (uint64_t)timeout_ms * NS_PER_MS,
-			   connecting_done, connecting, now_ns);
+	err = mesh_connect(api->home->mesh,
+			   &(struct mesh_connect){.peer = &peer,
+						  .timeout_ns = (uint64_t)timeout_ms * NS_PER_MS,
+						  .done = connecting_done,
+						  .arg = connecting},
+			   now_ns);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);

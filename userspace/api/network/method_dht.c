@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "dht/dht.h"
 #include "api/methods.h"
 
 static const char *const net_names[] = {[DHT_NET_IPV4] = "ipv4", [DHT_NET_IPV6] = "ipv6"};
 
-bool api_dht_is_on(const struct node *node, struct control_call *call)
+bool api_dht_is_on(const struct api *api, struct control_call *call)
 {
-	if (node->locate.dht)
+	if (api->locate->dht)
 		return true;
 	control_fail(call, WEFT_EREFUSED, "the DHT", "it is switched off",
 		     "set dht.enabled = yes in weft.conf and start weftd again");
@@ -32,11 +32,6 @@ const char *api_addr(struct api_blocks *blocks, const struct addr *addr)
 	char text[ADDR_TEXT_CAP];
 
 	return api_text(blocks, addr_format(addr, text));
-}
-
-json_t *api_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
-{
-	return api_fill_write(&(struct api_fill){name, api_uint(used), api_uint(cap), setting});
 }
 
 static void networks_add(struct control_call *call, const struct dht *dht,
@@ -66,20 +61,20 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 	}
 }
 
-void api_show_dht(struct node *node, struct control_call *call, const struct api_show_dht_in *in,
+void api_show_dht(struct api *api, struct control_call *call, const struct api_show_dht_in *in,
 		  uint64_t now_ns)
 {
-	const struct dht_config *config = &node->config->mainline.dht;
+	const struct dht_config *config = &api->config->mainline.dht;
 	struct api_dht_reason reasons[DHT_REASON_CNT];
 	struct api_show_dht_out out = {.dht = {0}};
 	struct dht_stats stats;
 
 	(void)in;
-	if (!node->locate.dht) {
+	if (!api->locate->dht) {
 		control_reply(call, api_show_dht_out_write(&out));
 		return;
 	}
-	dht_stats(node->locate.dht, now_ns, &stats);
+	dht_stats(api->locate->dht, now_ns, &stats);
 	struct api_fill fills[] = {
 		{"items kept for others", stats.item_cnt, config->item_cap, "dht.item_cap"},
 		{"peers kept for others", stats.peer_cnt, config->peer_cap, "dht.peer_cap"},
@@ -88,8 +83,8 @@ void api_show_dht(struct node *node, struct control_call *call, const struct api
 		{"own items and announces", stats.own_cnt, config->own_cap, "dht.own_cap"},
 	};
 	for (enum dht_reason i = 0; i < DHT_REASON_CNT; i++)
-		reasons[i] = (struct api_dht_reason){dht_reason_word(i), api_uint(stats.reasons[i]),
-						     dht_reason_text(i)};
+		reasons[i] = (struct api_dht_reason){
+			dht_reasons[i].word, api_uint(stats.reasons[i]), dht_reasons[i].text};
 	out.dht = (struct api_dht){
 		.enabled = true,
 		.fills = API_ROWS(fills),
@@ -97,7 +92,7 @@ void api_show_dht(struct node *node, struct control_call *call, const struct api
 		.received_bytes = api_uint(stats.bytes_in),
 		.sent_bytes = api_uint(stats.bytes_out),
 	};
-	networks_add(call, node->locate.dht, &stats, &out.dht.networks);
+	networks_add(call, api->locate->dht, &stats, &out.dht.networks);
 	control_reply(call, api_show_dht_out_write(&out));
 }
 
@@ -126,7 +121,7 @@ static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 	api_push(walk->blocks, walk->nodes, row);
 }
 
-void api_list_dht_nodes(struct node *node, struct control_call *call,
+void api_list_dht_nodes(struct api *api, struct control_call *call,
 			const struct api_list_dht_nodes_in *in, uint64_t now_ns)
 {
 	struct api_list_dht_nodes_out out = {.nodes = {0}};
@@ -134,9 +129,9 @@ void api_list_dht_nodes(struct node *node, struct control_call *call,
 		.blocks = control_blocks(call), .nodes = &out.nodes, .now_ns = now_ns};
 
 	(void)in;
-	if (!api_dht_is_on(node, call))
+	if (!api_dht_is_on(api, call))
 		return;
 	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
-		dht_nodes_each(node->locate.dht, walk.net, walk_node, &walk);
+		dht_nodes_each(api->locate->dht, walk.net, walk_node, &walk);
 	control_reply(call, api_list_dht_nodes_out_write(&out));
 }

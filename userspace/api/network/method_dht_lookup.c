@@ -12,9 +12,9 @@
 
 #include "base/monotonic.h"
 #include "codec/bencode.h"
-#include "codec/hex.h"
-#include "codec/utf8.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/utf8.h"
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "dht/dht.h"
 #include "dht/items/item.h"
@@ -23,7 +23,7 @@
 
 struct dht_run {
 	struct dht_run *next;
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	dht_handle handle;
 	json_t *(*reply)(const struct dht_run *run, const struct api_dht_outcome *outcome);
@@ -41,7 +41,7 @@ struct dht_run {
 
 static void run_free(struct dht_run *run)
 {
-	struct dht_run **at = &run->node->dht_runs;
+	struct dht_run **at = &run->api->dht_runs;
 
 	while (*at && *at != run)
 		at = &(*at)->next;
@@ -51,17 +51,17 @@ static void run_free(struct dht_run *run)
 	free(run);
 }
 
-void api_dht_runs_forget(struct node *node)
+void api_dht_runs_forget(struct api *api)
 {
-	while (node->dht_runs)
-		run_free(node->dht_runs);
+	while (api->dht_runs)
+		run_free(api->dht_runs);
 }
 
 static void run_caller_left(void *arg)
 {
 	struct dht_run *run = arg;
 
-	dht_leave(run->node->locate.dht, run->handle);
+	dht_leave(run->api->locate->dht, run->handle);
 	run_free(run);
 }
 
@@ -161,7 +161,8 @@ static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
 	default:
 		snprintf(why, sizeof(why), "%s", weft_err_text(outcome->err));
 	}
-	control_fail_with(run->call, outcome->err, "the DHT", why, next, outcome_write(outcome));
+	control_fail_with(run->call, &(struct control_failure){outcome->err, "the DHT", why, next,
+							       outcome_write(outcome)});
 }
 
 static void run_ended(void *ctx, const struct dht_outcome *outcome)
@@ -171,14 +172,19 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 	bool has_found = run->is_list || run->item || run->record;
 
 	control_on_gone(run->call, NULL, NULL);
-	dht_leave(run->node->locate.dht, run->handle);
+	dht_leave(run->api->locate->dht, run->handle);
 	if (outcome->err < 0 && (run->is_write || !has_found))
 		run_fail(run, outcome);
 	else if (run->reply == route_reply && !run->record)
-		control_fail_with(run->call, WEFT_EABSENT, "its record",
-				  "it is there and names no address that this node may use",
-				  "addresses of a private network count where dht.private = yes",
-				  outcome_write(outcome));
+		control_fail_with(
+			run->call,
+			&(struct control_failure){
+				.err = WEFT_EABSENT,
+				.what = "its record",
+				.why = "it is there and names no address that this node may use",
+				.next = "addresses of a private network count where dht.private = "
+					"yes",
+				.more = outcome_write(outcome)});
 	else
 		control_reply(run->call, run->reply(run, &row));
 	run_free(run);
@@ -276,7 +282,7 @@ static void run_item(void *ctx, const struct dht_item *item)
 }
 
 /* NULL: call was failed. */
-static struct dht_run *run_new(struct node *node, struct control_call *call,
+static struct dht_run *run_new(struct api *api, struct control_call *call,
 			       json_t *(*reply)(const struct dht_run *run,
 						const struct api_dht_outcome *outcome))
 {
@@ -286,17 +292,17 @@ static struct dht_run *run_new(struct node *node, struct control_call *call,
 		control_fail(call, -ENOMEM, "the DHT", "no memory", "free some and try again");
 		return NULL;
 	}
-	run->node = node;
+	run->api = api;
 	run->call = call;
 	run->reply = reply;
-	run->next = node->dht_runs;
-	node->dht_runs = run;
+	run->next = api->dht_runs;
+	api->dht_runs = run;
 	return run;
 }
 
 static void run_begun(struct dht_run *run, dht_handle handle)
 {
-	struct node *node = run->node;
+	struct api *api = run->api;
 	struct dht_stats stats;
 
 	run->handle = handle;
@@ -304,8 +310,8 @@ static void run_begun(struct dht_run *run, dht_handle handle)
 		control_on_gone(run->call, run_caller_left, run);
 		return;
 	}
-	dht_stats(node->locate.dht, node->home.now_ns, &stats);
-	if (stats.lookup_cnt >= node->config->mainline.dht.lookup_cap)
+	dht_stats(api->locate->dht, api->home->now_ns, &stats);
+	if (stats.lookup_cnt >= api->config->mainline.dht.lookup_cap)
 		control_fail(run->call, WEFT_EFULL, "the DHT", "too many searches are under way",
 			     "wait for one to end, or raise dht.lookup_cap in weft.conf");
 	else
@@ -337,22 +343,22 @@ static bool network_read(struct control_call *call, const char *text, enum dht_n
 	return false;
 }
 
-void api_lookup_dht(struct node *node, struct control_call *call,
-		    const struct api_lookup_dht_in *in, uint64_t now_ns)
+void api_lookup_dht(struct api *api, struct control_call *call, const struct api_lookup_dht_in *in,
+		    uint64_t now_ns)
 {
 	struct dht_asker asker = {.nodes = run_nodes, .ended = run_ended};
 	enum dht_net net;
 	struct dht_run *run;
 	struct kad_id target;
 
-	if (!api_dht_is_on(node, call) || !network_read(call, in->network, &net) ||
-	    !target_read(call, in->target, &target) || !(run = run_new(node, call, lookup_reply)))
+	if (!api_dht_is_on(api, call) || !network_read(call, in->network, &net) ||
+	    !target_read(call, in->target, &target) || !(run = run_new(api, call, lookup_reply)))
 		return;
 	run->is_list = true;
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_lookup(node->locate.dht, net, &target, &asker, now_ns));
+	run_begun(run, dht_lookup(api->locate->dht, net, &target, &asker, now_ns));
 }
 
 /* key: a node's id or 64 hexadecimal letters. False: call was failed. */
@@ -382,14 +388,14 @@ static bool salt_read(struct control_call *call, const char *salt, struct dht_ru
 	return true;
 }
 
-void api_get_dht_item(struct node *node, struct control_call *call,
+void api_get_dht_item(struct api *api, struct control_call *call,
 		      const struct api_get_dht_item_in *in, uint64_t now_ns)
 {
 	struct dht_get_params get = {.is_survey = in->survey};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!api_dht_is_on(node, call) || !(run = run_new(node, call, get_reply)))
+	if (!api_dht_is_on(api, call) || !(run = run_new(api, call, get_reply)))
 		return;
 	if (!hex_read(in->key, get.target.bytes, sizeof(get.target.bytes))) {
 		if (!key_read(call, in->key, run->key) || !salt_read(call, in->salt, run)) {
@@ -404,7 +410,7 @@ void api_get_dht_item(struct node *node, struct control_call *call,
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_get(node->locate.dht, &get, &asker, now_ns));
+	run_begun(run, dht_get(api->locate->dht, &get, &asker, now_ns));
 }
 
 static void run_record(void *ctx, const struct dht_item *item)
@@ -414,22 +420,22 @@ static void run_record(void *ctx, const struct dht_item *item)
 	struct pkarr_record record;
 
 	if (dht_pkarr_packet_of_item(item, &packet) < 0 ||
-	    dht_pkarr_record_read(&packet, run->node->config->publish.policy.allows_private,
+	    dht_pkarr_record_read(&packet, run->api->config->publish.policy.allows_private,
 				  &record) < 0)
 		return;
 	run->record = api_record(&run->blocks, run->key, &record, &packet);
 }
 
-void api_find_route(struct node *node, struct control_call *call,
-		    const struct api_find_route_in *in, uint64_t now_ns)
+void api_find_route(struct api *api, struct control_call *call, const struct api_find_route_in *in,
+		    uint64_t now_ns)
 {
 	struct dht_get_params get = {0};
 	struct dht_asker asker = {.item = run_record, .ended = run_ended};
 	struct dht_run *run;
 
-	if (!api_dht_is_on(node, call) || !(run = run_new(node, call, route_reply)))
+	if (!api_dht_is_on(api, call) || !(run = run_new(api, call, route_reply)))
 		return;
-	if (!api_node_id_read(node, call, in->node_id, run->key)) {
+	if (!api_node_id_read(api, call, in->node_id, run->key)) {
 		run_free(run);
 		return;
 	}
@@ -438,32 +444,32 @@ void api_find_route(struct node *node, struct control_call *call,
 	asker.ctx = run;
 	if (control_wants_more(call))
 		asker.step = run_step;
-	run_begun(run, dht_get(node->locate.dht, &get, &asker, now_ns));
+	run_begun(run, dht_get(api->locate->dht, &get, &asker, now_ns));
 }
 
-void api_find_dht_peers(struct node *node, struct control_call *call,
+void api_find_dht_peers(struct api *api, struct control_call *call,
 			const struct api_find_dht_peers_in *in, uint64_t now_ns)
 {
 	struct dht_asker asker = {.peers = run_peers, .ended = run_ended};
 	struct dht_run *run;
 	struct kad_id hash;
 
-	if (!api_dht_is_on(node, call) || !target_read(call, in->info_hash, &hash) ||
-	    !(run = run_new(node, call, peers_reply)))
+	if (!api_dht_is_on(api, call) || !target_read(call, in->info_hash, &hash) ||
+	    !(run = run_new(api, call, peers_reply)))
 		return;
 	run->is_list = true;
 	asker.ctx = run;
-	run_begun(run, dht_peers(node->locate.dht, &hash, &asker, now_ns));
+	run_begun(run, dht_peers(api->locate->dht, &hash, &asker, now_ns));
 }
 
-void api_announce_dht(struct node *node, struct control_call *call,
+void api_announce_dht(struct api *api, struct control_call *call,
 		      const struct api_announce_dht_in *in, uint64_t now_ns)
 {
 	struct dht_announce_params announce = {0};
 	struct dht_asker asker = {.ended = run_ended};
 	struct dht_run *run;
 
-	if (!api_dht_is_on(node, call) || !target_read(call, in->info_hash, &announce.info_hash))
+	if (!api_dht_is_on(api, call) || !target_read(call, in->info_hash, &announce.info_hash))
 		return;
 	if (in->port < 0 || in->port > UINT16_MAX) {
 		control_fail(
@@ -472,11 +478,11 @@ void api_announce_dht(struct node *node, struct control_call *call,
 		return;
 	}
 	announce.port = (uint16_t)in->port;
-	run = run_new(node, call, announce_reply);
+	run = run_new(api, call, announce_reply);
 	if (!run)
 		return;
 	asker.ctx = run;
-	run_begun(run, dht_announce(node->locate.dht, &announce, &asker, now_ns));
+	run_begun(run, dht_announce(api->locate->dht, &announce, &asker, now_ns));
 }
 
 /* Text becomes a byte string. NULL: call was failed. */
@@ -497,7 +503,7 @@ static uint8_t *value_make(struct control_call *call, const char *text, size_t *
 	return NULL;
 }
 
-void api_put_dht_item(struct node *node, struct control_call *call,
+void api_put_dht_item(struct api *api, struct control_call *call,
 		      const struct api_put_dht_item_in *in, uint64_t now_ns)
 {
 	struct dht_item item = {0};
@@ -508,10 +514,10 @@ void api_put_dht_item(struct node *node, struct control_call *call,
 	struct dht_run *run;
 	uint8_t *value;
 
-	if (!api_dht_is_on(node, call) || !(value = value_make(call, in->text, &item.value_len)))
+	if (!api_dht_is_on(api, call) || !(value = value_make(call, in->text, &item.value_len)))
 		return;
 	item.value = value;
-	run = run_new(node, call, put_reply);
+	run = run_new(api, call, put_reply);
 	if (!run || !salt_read(call, in->salt, run)) {
 		if (run)
 			run_free(run);
@@ -522,16 +528,16 @@ void api_put_dht_item(struct node *node, struct control_call *call,
 	if (run->salt_len) {
 		item.salt = run->salt;
 		item.salt_len = run->salt_len;
-		item.seq = (int64_t)locate_publish_next_seq(node->locate.publish);
-		dht_item_sign(&item, node->key, sig);
-		item.key = node->own_key;
+		item.seq = (int64_t)locate_publish_next_seq(api->locate->publish);
+		dht_item_sign(&item, api->key, sig);
+		item.key = api->own_key;
 		item.sig = sig;
 	}
 	run_item(run, &item);
 	run->is_write = true;
 	asker.ctx = run;
 	if (run->item) {
-		run_begun(run, dht_put(node->locate.dht, &put, &asker, now_ns));
+		run_begun(run, dht_put(api->locate->dht, &put, &asker, now_ns));
 	} else {
 		control_fail(call, -ENOMEM, "the DHT", "no memory", "free some and try again");
 		run_free(run);

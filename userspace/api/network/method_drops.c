@@ -33,19 +33,19 @@ void api_drops(struct api_blocks *blocks, const struct drops *drops,
 			api_push(blocks, out_drops, api_method_drop(drops, reason));
 }
 
-void api_list_drops(struct node *node, struct control_call *call,
-		    const struct api_list_drops_in *in, uint64_t now_ns)
+void api_list_drops(struct api *api, struct control_call *call, const struct api_list_drops_in *in,
+		    uint64_t now_ns)
 {
 	struct api_list_drops_out out = {.drops = {0}};
 
 	(void)in, (void)now_ns;
-	firewall_drops_fetch(&node->drops);
-	out.since_s = api_uint(node->drops.since_s);
-	api_drops(control_blocks(call), &node->drops, &out.drops);
+	firewall_drops_fetch(api->drops);
+	out.since_s = api_uint(api->drops->since_s);
+	api_drops(control_blocks(call), api->drops, &out.drops);
 	control_reply(call, api_list_drops_out_write(&out));
 }
 
-/* What a caller of role may know of who source is. */
+/* What a caller of role may know of a source. */
 const char *api_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			    enum control_role role, char text[static METHOD_SOURCE_CAP])
 {
@@ -76,13 +76,13 @@ struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const s
 	};
 }
 
-void api_list_drop_sources(struct node *node, struct control_call *call,
+void api_list_drop_sources(struct api *api, struct control_call *call,
 			   const struct api_list_drop_sources_in *in, uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_list_drop_sources_out out = {.sources = {0}};
 	int64_t wanted = in->count > 0 ? in->count : SOURCES_DEFAULT;
-	struct drops *drops = &node->drops;
+	struct drops *drops = api->drops;
 	struct offender top[SOURCES_MAX];
 	unsigned cnt;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ListLanNodes: who was heard on the LAN. */
+/* ListLanNodes: the nodes heard on the LAN. */
 #include "lan/lan.h"
 
 #include <stdio.h>
 
 #include "base/monotonic.h"
 #include "api/methods.h"
-#include "node/sharing/sharing_state.h"
+#include "lan/lan_discovery.h"
 
 struct listing {
 	struct api_blocks *blocks;
@@ -14,32 +14,32 @@ struct listing {
 	uint64_t now_ns;
 };
 
-static bool node_list(void *arg, const struct lan_node *node)
+static bool node_list(void *arg, const struct lan_node *heard)
 {
 	static const char *const ways[LAN_WAY_CNT] = {"dns-sd", "beacon"};
 	struct listing *listing = arg;
 	char caps[16];
 	struct api_lan_node row = {
-		.way = ways[node->way],
-		.instance = api_text(listing->blocks, node->instance),
-		.interface = api_text(listing->blocks, node->interface),
-		.heard_s = api_uint((listing->now_ns - node->heard_ns) / NS_PER_S),
+		.way = ways[heard->way],
+		.instance = api_text(listing->blocks, heard->instance),
+		.interface = api_text(listing->blocks, heard->interface),
+		.heard_s = api_uint((listing->now_ns - heard->heard_ns) / NS_PER_S),
 	};
 
-	snprintf(caps, sizeof(caps), "%x", node->caps);
+	snprintf(caps, sizeof(caps), "%x", heard->caps);
 	row.caps = api_text(listing->blocks, caps);
-	if (node->has_key)
-		row.node_id = api_id(listing->blocks, node->key);
-	if (node->addr.port)
-		row.addr = api_addr(listing->blocks, &node->addr);
+	if (heard->has_key)
+		row.node_id = api_id(listing->blocks, heard->key);
+	if (heard->addr.port)
+		row.addr = api_addr(listing->blocks, &heard->addr);
 	api_push(listing->blocks, &listing->nodes, row);
 	return true;
 }
 
-void api_list_lan_nodes(struct node *node, struct control_call *call,
+void api_list_lan_nodes(struct api *api, struct control_call *call,
 			const struct api_list_lan_nodes_in *in, uint64_t now_ns)
 {
-	const struct lan *lan = node->sharing ? node_sharing_lan_of(node->sharing->lan) : NULL;
+	const struct lan *lan = lan_discovery_lan(api->lan);
 	struct listing listing = {.blocks = control_blocks(call), .now_ns = now_ns};
 
 	(void)in;

@@ -4,7 +4,6 @@
  */
 #include "overlay/overlay.h"
 
-#include "node/fabric/fabric.h"
 #include "api/methods.h"
 
 /* Those of the overlay, then those of peer exchange. */
@@ -15,29 +14,30 @@ static void reasons_write(const struct overlay_stats *stats, const struct mesh_p
 
 	mesh_pex_stats(pex, pex_reasons);
 	for (enum overlay_reason i = 0; i < OVERLAY_REASON_CNT; i++)
-		*row++ = (struct api_overlay_reason){overlay_reason_word(i),
+		*row++ = (struct api_overlay_reason){overlay_reasons[i].word,
 						     api_uint(stats->reasons[i]),
-						     overlay_reason_text(i)};
+						     overlay_reasons[i].text};
 	for (enum mesh_pex_reason i = 0; i < MESH_PEX_REASON_CNT; i++)
-		*row++ = (struct api_overlay_reason){
-			mesh_pex_reason_word(i), api_uint(pex_reasons[i]), mesh_pex_reason_text(i)};
+		*row++ = (struct api_overlay_reason){mesh_pex_reasons[i].word,
+						     api_uint(pex_reasons[i]),
+						     mesh_pex_reasons[i].text};
 }
 
-void api_show_overlay(struct node *node, struct control_call *call,
+void api_show_overlay(struct api *api, struct control_call *call,
 		      const struct api_show_overlay_in *in, uint64_t now_ns)
 {
-	const struct overlay_config *config = &node_config_live(node->config)->fabric.overlay;
+	const struct overlay_config *config = &config_live(api->config)->fabric.overlay;
 	struct api_overlay_reason reasons[OVERLAY_REASON_CNT + MESH_PEX_REASON_CNT];
 	struct overlay_stats stats;
 
 	(void)in;
-	if (!node->fabric) {
+	if (!api->service) {
 		control_fail(call, WEFT_EREFUSED, "the overlay", "it is switched off",
 			     "set service.enabled = yes in weft.conf and start weftd again");
 		return;
 	}
-	overlay_stats(node_fabric_overlay(node->fabric), now_ns, &stats);
-	reasons_write(&stats, node_fabric_pex(node->fabric), reasons);
+	overlay_stats(api->overlay, now_ns, &stats);
+	reasons_write(&stats, api->pex, reasons);
 	struct api_fill fills[] = {
 		{"values kept for others", stats.value_cnt, config->value_cap, "overlay.value_cap"},
 		{"bytes of them", api_uint(stats.value_len), api_uint(config->value_memory_len),

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "net/ingress/tables.h"
 #include "mesh/session/hello.h"
-#include "node/fabric/fabric.h"
+#include "api/events/events.h"
 #include "api/methods.h"
 #include "service/limits/reputation.h"
 
@@ -18,7 +18,7 @@
 #define PREFIX_LEN_MIN 8
 
 /* What a caller of role may know of where a peer is. */
-static const char *peer_address(struct control_call *call, const struct node *node,
+static const char *peer_address(struct control_call *call, const struct api *api,
 				const struct addr *addr)
 {
 	const struct weft_endpoint endpoint = addr_endpoint(addr);
@@ -29,10 +29,10 @@ static const char *peer_address(struct control_call *call, const struct node *no
 	if (control_role_of(call) >= CONTROL_OPERATE)
 		return api_addr(control_blocks(call), addr);
 	return api_text(control_blocks(call),
-			firewall_drops_pseudonym(&node->drops, &endpoint, name));
+			firewall_drops_pseudonym(api->drops, &endpoint, name));
 }
 
-struct api_peer api_peer(struct control_call *call, const struct node *node,
+struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer)
 {
 	const struct transport_conn_info *conn = &peer->conn;
@@ -43,7 +43,7 @@ struct api_peer api_peer(struct control_call *call, const struct node *node,
 	return (struct api_peer){
 		.node_id = api_id(blocks, peer->key),
 		.connected = is_open,
-		.address = peer_address(call, node, &peer->last_addr),
+		.address = peer_address(call, api, &peer->last_addr),
 		.agent = api_text(blocks, peer->agent),
 		.capabilities = api_uint(peer->caps),
 		.can = api_text(blocks, mesh_caps_text(peer->caps, can)),
@@ -52,8 +52,8 @@ struct api_peer api_peer(struct control_call *call, const struct node *node,
 		.clock_skew_s = peer->skew_s,
 		.share = peer->share_cnt,
 		/* Of a node that services know nothing of, what every one begins with. */
-		API_IF(reputation, node->fabric,
-		       service_reputation_score(node_fabric_reputation(node->fabric), peer->key)),
+		API_IF(reputation, api->service,
+		       service_reputation_score(api->reputation, peer->key)),
 		API_IF(dialled_by_us, is_open, conn->is_dialler),
 		API_IF(resumed, is_open, conn->is_resumed),
 		.transport = is_open ? mesh_way_name(mesh_way_of(&conn->remote)) : NULL,
@@ -69,42 +69,30 @@ struct api_peer api_peer(struct control_call *call, const struct node *node,
 	};
 }
 
-/* Peers of all workers; home's table names them, the workers says who is connected there. */
-struct peer_walk {
-	const struct workers *workers; /* NULL: home is the only worker */
-	bool (*fn)(void *arg, const struct mesh_peer_info *peer);
-	void *arg;
-	bool wants_connected;
-	bool is_over;
-};
-
-static bool peer_walk_one(void *arg, const struct mesh_peer_info *peer)
-{
-	struct peer_walk *walk = arg;
-	const struct workers_session *session = NULL;
-
-	if (!peer->is_connected && walk->workers)
-		session = workers_session_lookup(walk->workers, peer->key);
-	if (session)
-		peer = &session->peer;
-	if (peer->is_connected == walk->wants_connected)
-		walk->is_over = !walk->fn(walk->arg, peer);
-	return !walk->is_over;
-}
-
-void api_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+/* Peers of all workers; home's table names them, the workers say which are connected. */
+void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		    void *arg)
 {
-	struct peer_walk walk = {node->workers, fn, arg, true, false};
+	for (int wants_connected = 1; wants_connected >= 0; wants_connected--) {
+		struct mesh_peer_info own;
+		struct mesh_walk walk = {0};
 
-	mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
-	walk.wants_connected = false;
-	if (!walk.is_over)
-		mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
+		while (mesh_peers_next(api->home->mesh, &walk, &own)) {
+			const struct mesh_peer_info *peer = &own;
+			const struct workers_session *session = NULL;
+
+			if (!own.is_connected && api->workers)
+				session = workers_session_lookup(api->workers, own.key);
+			if (session)
+				peer = &session->peer;
+			if (peer->is_connected == wants_connected && !fn(arg, peer))
+				return;
+		}
+	}
 }
 
 struct peer_list {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	struct api_peer_list rows;
 };
@@ -113,17 +101,17 @@ static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
 	struct peer_list *list = arg;
 
-	api_push(control_blocks(list->call), &list->rows, api_peer(list->call, list->node, peer));
+	api_push(control_blocks(list->call), &list->rows, api_peer(list->call, list->api, peer));
 	return true;
 }
 
-void api_list_peers(struct node *node, struct control_call *call,
-		    const struct api_list_peers_in *in, uint64_t now_ns)
+void api_list_peers(struct api *api, struct control_call *call, const struct api_list_peers_in *in,
+		    uint64_t now_ns)
 {
-	struct peer_list list = {node, call, {0}};
+	struct peer_list list = {api, call, {0}};
 
 	(void)in, (void)now_ns;
-	api_peers_each(node, peer_collect, &list);
+	api_peers_each(api, peer_collect, &list);
 	api_reply(call, list_peers, .peers = list.rows);
 }
 
@@ -147,17 +135,17 @@ static bool peer_match(void *arg, const struct mesh_peer_info *peer)
 	return search->found_cnt < 2;
 }
 
-unsigned api_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer)
+unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer)
 {
 	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
 
-	api_peers_each(node, peer_match, &search);
+	api_peers_each(api, peer_match, &search);
 	if (search.found_cnt == 1)
 		*out_peer = search.found;
 	return search.found_cnt;
 }
 
-bool api_node_id_read(struct node *node, struct control_call *call, const char *name,
+bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN])
 {
 	const char *why = "not a node id: that has 52 letters, or 8 and more of a known peer's";
@@ -168,12 +156,12 @@ bool api_node_id_read(struct node *node, struct control_call *call, const char *
 
 	if (len == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
 	    zbase32_parse(name, len, key, MESH_KEY_LEN) == MESH_KEY_LEN) {
-		if (memcmp(key, node->own_key, MESH_KEY_LEN) != 0)
+		if (memcmp(key, api->own_key, MESH_KEY_LEN) != 0)
 			return true;
 		why = "that is this node itself";
 		next = "name another; weft peer list has the known ones";
 	} else if (len >= PREFIX_LEN_MIN && len < ZBASE32_TEXT_LEN(MESH_KEY_LEN)) {
-		cnt = api_peer_lookup(node, name, &peer);
+		cnt = api_peer_lookup(api, name, &peer);
 		if (cnt == 1) {
 			memcpy(key, peer.key, MESH_KEY_LEN);
 			return true;
@@ -186,7 +174,7 @@ bool api_node_id_read(struct node *node, struct control_call *call, const char *
 	return false;
 }
 
-void api_show_peer(struct node *node, struct control_call *call, const struct api_show_peer_in *in,
+void api_show_peer(struct api *api, struct control_call *call, const struct api_show_peer_in *in,
 		   uint64_t now_ns)
 {
 	const char *name = in->node_id;
@@ -199,9 +187,9 @@ void api_show_peer(struct node *node, struct control_call *call, const struct ap
 			     "give more of it: weft peer list");
 		return;
 	}
-	cnt = api_peer_lookup(node, name, &peer);
+	cnt = api_peer_lookup(api, name, &peer);
 	if (cnt == 1)
-		api_reply(call, show_peer, .peer = api_peer(call, node, &peer));
+		api_reply(call, show_peer, .peer = api_peer(call, api, &peer));
 	else
 		control_fail(call, WEFT_EABSENT, name,
 			     cnt ? "several peers begin with that"
@@ -210,7 +198,7 @@ void api_show_peer(struct node *node, struct control_call *call, const struct ap
 }
 
 struct peer_setting {
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	char name[ZBASE32_KEY_TEXT_CAP];
 };
@@ -241,42 +229,42 @@ static void peer_setting_refuse(struct control_call *call, int err, const char *
 static void peer_setting_done(void *arg, int err)
 {
 	struct peer_setting *setting = arg;
-	struct node *node = setting->node;
+	struct api *api = setting->api;
 	struct mesh_peer_info peer;
 
 	if (err == 0)
-		node->is_shares_due = true;
-	if (setting->call && err == 0 && api_peer_lookup(node, setting->name, &peer) != 1)
+		api->shares_changed(api->ctx);
+	if (setting->call && err == 0 && api_peer_lookup(api, setting->name, &peer) != 1)
 		err = WEFT_EABSENT;
 	if (setting->call && err < 0)
 		peer_setting_refuse(setting->call, err, setting->name);
 	else if (setting->call)
-		api_reply(setting->call, set_peer, .peer = api_peer(setting->call, node, &peer));
+		api_reply(setting->call, set_peer, .peer = api_peer(setting->call, api, &peer));
 	free(setting);
 }
 
-/* The event is the record of who was given which reputation, and when. */
-static void reputation_set(struct node *node, struct control_call *call,
+/* The event records which peer was given which reputation, and when. */
+static void reputation_set(struct api *api, struct control_call *call,
 			   const struct mesh_peer_info *peer, unsigned reputation)
 {
-	struct service_reputation *scores = node_fabric_reputation(node->fabric);
+	struct service_reputation *scores = api->reputation;
 	unsigned former = service_reputation_score(scores, peer->key);
 
-	if (service_reputation_set(scores, peer->key, reputation, node->home.now_ns) < 0) {
+	if (service_reputation_set(scores, peer->key, reputation, api->home->now_ns) < 0) {
 		control_fail(call, WEFT_EFULL, "reputation",
 			     "all places for the reputation of peers are taken by bans",
 			     "raise service.judged, or lift a ban: weft ban list");
 		return;
 	}
-	node_tell(node, "peer.reputation-set",
-		  json_pack("{s:o, s:i, s:i}", "peer", api_json_id(peer->key), "reputation",
-			    (int)reputation, "former", (int)former));
-	api_reply_idempotent(node, call,
+	api_tell(api, "peer.reputation-set",
+		 json_pack("{s:o, s:i, s:i}", "peer", api_json_id(peer->key), "reputation",
+			   (int)reputation, "former", (int)former));
+	api_reply_idempotent(api, call,
 			     api_set_peer_out_write(&(struct api_set_peer_out){
-				     .peer = api_peer(call, node, peer)}));
+				     .peer = api_peer(call, api, peer)}));
 }
 
-static void set_reputation(struct node *node, struct control_call *call, const uint8_t *key,
+static void set_reputation(struct api *api, struct control_call *call, const uint8_t *key,
 			   int64_t reputation)
 {
 	char name[ZBASE32_KEY_TEXT_CAP];
@@ -286,24 +274,24 @@ static void set_reputation(struct node *node, struct control_call *call, const u
 	if (reputation < 0 || reputation > SERVICE_REPUTATION_MAX)
 		control_fail(call, WEFT_ETOOLARGE, name, "a reputation is a number from 0 to 100",
 			     "for example: weft peer set NODE reputation=80");
-	else if (!node->fabric)
+	else if (!api->service)
 		control_fail(
 			call, WEFT_EREFUSED, name, "services are turned off on this node",
 			"set enabled = yes in [service] of weft.conf(5) and restart the daemon");
-	else if (api_peer_lookup(node, name, &peer) != 1)
+	else if (api_peer_lookup(api, name, &peer) != 1)
 		peer_setting_refuse(call, WEFT_EABSENT, name);
 	else
-		reputation_set(node, call, &peer, (unsigned)reputation);
+		reputation_set(api, call, &peer, (unsigned)reputation);
 }
 
-void api_set_peer(struct node *node, struct control_call *call, const struct api_set_peer_in *in,
+void api_set_peer(struct api *api, struct control_call *call, const struct api_set_peer_in *in,
 		  uint64_t now_ns)
 {
 	struct peer_setting *setting;
 	uint8_t key[MESH_KEY_LEN];
 	int err;
 
-	if (!api_node_id_read(node, call, in->node_id, key))
+	if (!api_node_id_read(api, call, in->node_id, key))
 		return;
 	if (in->has_reputation == in->has_share) {
 		control_fail(call, WEFT_EMALFORMED, in->node_id,
@@ -312,7 +300,7 @@ void api_set_peer(struct node *node, struct control_call *call, const struct api
 		return;
 	}
 	if (in->has_reputation) {
-		set_reputation(node, call, key, in->reputation);
+		set_reputation(api, call, key, in->reputation);
 		return;
 	}
 	if (in->share < 1 || in->share > FAIR_SHARE_MAX) {
@@ -324,10 +312,14 @@ void api_set_peer(struct node *node, struct control_call *call, const struct api
 		peer_setting_refuse(call, -ENOMEM, in->node_id);
 		return;
 	}
-	*setting = (struct peer_setting){.node = node, .call = call};
+	*setting = (struct peer_setting){.api = api, .call = call};
 	zbase32_write(key, sizeof(key), setting->name);
 	control_on_gone(call, peer_setting_caller_left, setting);
-	err = mesh_set_share(node->home.mesh, key, (unsigned)in->share, peer_setting_done, setting,
+	err = mesh_set_share(api->home->mesh,
+			     &(struct mesh_share_ask){.key = key,
+						      .share_cnt = (unsigned)in->share,
+						      .done = peer_setting_done,
+						      .arg = setting},
 			     now_ns);
 	if (err == 0)
 		return;

@@ -10,7 +10,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "api/methods.h"
 
 #define PING_CNT	 4
@@ -23,7 +23,7 @@
 struct ping_run {
 	struct ping_run *next;
 	struct timer timer;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left while a ping is out */
 	uint8_t key[MESH_KEY_LEN];
 	char name[ZBASE32_KEY_TEXT_CAP];
@@ -37,23 +37,23 @@ struct ping_run {
 
 static void run_free(struct ping_run *run)
 {
-	struct ping_run **at = &run->node->ping_runs;
+	struct ping_run **at = &run->api->ping_runs;
 
 	while (*at && *at != run)
 		at = &(*at)->next;
 	if (*at)
 		*at = run->next;
-	timer_cancel(&run->node->home.timers, &run->timer);
+	timer_cancel(&run->api->home->timers, &run->timer);
 	free(run);
 }
 
-void api_pings_forget(struct node *node)
+void api_pings_forget(struct api *api)
 {
 	struct ping_run *run;
 
-	while ((run = node->ping_runs)) {
-		node->ping_runs = run->next;
-		timer_cancel(&node->home.timers, &run->timer);
+	while ((run = api->ping_runs)) {
+		api->ping_runs = run->next;
+		timer_cancel(&api->home->timers, &run->timer);
 		free(run);
 	}
 }
@@ -83,9 +83,9 @@ static struct api_ping run_row(const struct ping_run *run)
 			       API_IF(avg_us, cnt, api_uint(run->sum_ns / cnt / NS_PER_US)),
 			       API_IF(max_us, cnt, api_uint(run->max_ns / NS_PER_US))};
 
-	if (api_peer_lookup(run->node, run->name, &peer) == 1 && peer.last_addr.family)
+	if (api_peer_lookup(run->api, run->name, &peer) == 1 && peer.last_addr.family)
 		row.address = api_addr(blocks, &peer.last_addr);
-	if (mesh_session_id(run->node->home.mesh, run->key, id) == 0)
+	if (mesh_session_id(run->api->home->mesh, run->key, id) == 0)
 		row.session_id = api_text(blocks, zbase32_write(id, sizeof(id), session));
 	return row;
 }
@@ -122,7 +122,7 @@ static void run_tell(struct ping_run *run)
 	if (control_wants_more(run->call))
 		api_reply_more(run->call, ping_peer, .ping = run_row(run));
 	run->begun_ns = 0;
-	timer_set(&run->node->home.timers, &run->timer, run->node->home.now_ns + run->interval_ns);
+	timer_set(&run->api->home->timers, &run->timer, run->api->home->now_ns + run->interval_ns);
 }
 
 static void run_answered(void *arg, int err, uint64_t rtt_ns)
@@ -157,10 +157,15 @@ static void run_send(struct timer *timer, uint64_t now_ns)
 
 	if (!run->begun_ns)
 		run->begun_ns = now_ns;
-	err = mesh_ping(run->node->home.mesh, run->key, run->timeout_ns, run_answered, run, now_ns);
+	err = mesh_ping(run->api->home->mesh,
+			&(struct mesh_ping_ask){.key = run->key,
+						.timeout_ns = run->timeout_ns,
+						.done = run_answered,
+						.arg = run},
+			now_ns);
 	run->is_out = err == 0;
 	if (err == WEFT_EBUSY && now_ns - run->begun_ns < run->timeout_ns)
-		timer_set(&run->node->home.timers, timer, now_ns + PING_RETRY_NS);
+		timer_set(&run->api->home->timers, timer, now_ns + PING_RETRY_NS);
 	else if (err < 0)
 		run_fail(run, err);
 }
@@ -173,7 +178,7 @@ static uint64_t parameter(int64_t value, uint64_t max, uint64_t other)
 	return (uint64_t)value > max ? max : (uint64_t)value;
 }
 
-void api_ping_peer(struct node *node, struct control_call *call, const struct api_ping_peer_in *in,
+void api_ping_peer(struct api *api, struct control_call *call, const struct api_ping_peer_in *in,
 		   uint64_t now_ns)
 {
 	struct ping_run *run = calloc(1, sizeof(*run));
@@ -182,19 +187,19 @@ void api_ping_peer(struct node *node, struct control_call *call, const struct ap
 		control_fail(call, -ENOMEM, in->node_id, "no memory", "free some and try again");
 		return;
 	}
-	if (!api_node_id_read(node, call, in->node_id, run->key)) {
+	if (!api_node_id_read(api, call, in->node_id, run->key)) {
 		free(run);
 		return;
 	}
 	zbase32_write(run->key, sizeof(run->key), run->name);
-	run->node = node;
+	run->api = api;
 	run->call = call;
 	run->left_cnt = parameter(in->count, PING_CNT_MAX, PING_CNT);
 	run->interval_ns = parameter(in->interval_ms, 3600000, PING_INTERVAL_MS) * NS_PER_MS;
 	run->timeout_ns = parameter(in->timeout_ms, 60000, PING_TIMEOUT_MS) * NS_PER_MS;
 	timer_init(&run->timer, run_send);
-	run->next = node->ping_runs;
-	node->ping_runs = run;
+	run->next = api->ping_runs;
+	api->ping_runs = run;
 	control_on_gone(call, run_caller_left, run);
 	run_send(&run->timer, now_ns);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "firewall/ingress.h"
 #include "api/methods.h"
 #include "firewall/replay.h"
@@ -42,11 +42,11 @@ static struct api_policy_limit rate_row(const char *name, const struct weft_buck
 	return row;
 }
 
-static struct api_policy_limit class_row(const struct node *node, enum weft_class class,
+static struct api_policy_limit class_row(const struct api *api, enum weft_class class,
 					 unsigned level)
 {
-	const struct weft_config *policy = &node->fastpath.policy;
-	const struct arrivals_limit *limit = &node->record.arrivals.limits[class][level];
+	const struct weft_config *policy = &api->fastpath->policy;
+	const struct arrivals_limit *limit = &api->record->arrivals.limits[class][level];
 	const struct arrivals_credit credit = firewall_arrivals_credit(limit);
 	unsigned shift = policy->mode == WEFT_MODE_FLOOD ? policy->flood_shift : 0;
 	struct api_policy_limit row =
@@ -112,7 +112,7 @@ static struct api_policy_limit table_row(const struct api_limit *limit)
 	return row;
 }
 
-static void tables_add(struct api_blocks *blocks, struct node *node,
+static void tables_add(struct api_blocks *blocks, struct api *api,
 		       struct api_policy_limit_list *rows)
 {
 	struct api_policy_limit sessions = {.name = "xdp.session_cap",
@@ -121,28 +121,28 @@ static void tables_add(struct api_blocks *blocks, struct node *node,
 	struct api_limit_list limits = {0};
 
 	API_SET(&sessions, unit, API_POLICY_LIMIT_UNIT_COUNT);
-	API_SET(&sessions, limit, node->config->fastpath.xdp.session_cap);
+	API_SET(&sessions, limit, api->config->fastpath.xdp.session_cap);
 	api_push(blocks, rows, sessions);
-	api_limits(blocks, node, &limits);
+	api_limits(blocks, api, &limits);
 	for (size_t i = 0; i < limits.cnt; i++)
 		api_push(blocks, rows, table_row(&limits.rows[i]));
 }
 
-void api_show_policy(struct node *node, struct control_call *call,
+void api_show_policy(struct api *api, struct control_call *call,
 		     const struct api_show_policy_in *in, uint64_t now_ns)
 {
-	const struct pressure *pressure = &node->fastpath.pressure;
-	const struct weft_config *policy = &node->fastpath.policy;
+	const struct pressure *pressure = &api->fastpath->pressure;
+	const struct weft_config *policy = &api->fastpath->policy;
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_show_policy_out out = {.mode = (enum api_mode)pressure->mode};
 
 	(void)in, (void)now_ns;
-	firewall_drops_fetch(&node->drops);
-	firewall_record_refresh(&node->record);
-	out.since_s = api_uint(node->drops.since_s);
+	firewall_drops_fetch(api->drops);
+	firewall_record_refresh(api->record);
+	out.since_s = api_uint(api->drops->since_s);
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			api_push(blocks, &out.limits, class_row(node, class, level));
+			api_push(blocks, &out.limits, class_row(api, class, level));
 	const struct api_policy_limit others[] = {
 		rate_row("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0),
 		rate_row("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0),
@@ -154,7 +154,7 @@ void api_show_policy(struct node *node, struct control_call *call,
 	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		api_push(blocks, &out.limits, others[i]);
-	tables_add(blocks, node, &out.limits);
+	tables_add(blocks, api, &out.limits);
 	control_reply(call, api_show_policy_out_write(&out));
 }
 
@@ -165,7 +165,7 @@ void api_show_policy(struct node *node, struct control_call *call,
 /* On a copy of the record, on a thread of its own: a day takes tenths of a second. */
 struct testing {
 	struct job job;
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	struct sketch sketch;
 	struct replay_params params;
@@ -216,7 +216,7 @@ static void sources_add(struct api_blocks *blocks, const struct testing *testing
 		const struct replay_source *source = &testing->result.sources[i];
 		struct weft_endpoint endpoint = weft_prefix_endpoint(source->prefix);
 		char text[METHOD_SOURCE_CAP];
-		const char *name = api_source_name(&testing->node->drops, &endpoint, role, text);
+		const char *name = api_source_name(testing->api->drops, &endpoint, role, text);
 		api_push(blocks, sources,
 			 {.source = api_text(blocks, name),
 			  .class = firewall_limits_class_name(source->class),
@@ -271,7 +271,7 @@ static void testing_done(struct job *job)
 {
 	struct testing *testing = (struct testing *)job;
 
-	testing->node->record.is_testing = false;
+	testing->api->record->is_testing = false;
 	if (testing->call && testing->err < 0)
 		control_fail(testing->call, testing->err, "policy test",
 			     weft_err_text(testing->err), "try again, with a shorter --since");
@@ -302,10 +302,10 @@ static bool is_testable(const char *name)
 	return false;
 }
 
-static void limits_of(const struct node *node, const struct node_config *config,
+static void limits_of(const struct api *api, const struct node_config *config,
 		      struct replay_limits *out_limits)
 {
-	struct weft_config policy = node->fastpath.policy;
+	struct weft_config policy = api->fastpath->policy;
 
 	firewall_limits_apply(&config->fastpath.limits, &policy);
 	memcpy(out_limits->rates, policy.rates, sizeof(out_limits->rates));
@@ -332,7 +332,7 @@ static bool changes_read(struct control_call *call, const struct api_string_map 
 	}
 	for (size_t i = 0; i < changes->cnt; i++) {
 		const char *name = changes->rows[i].key;
-		int err = node_config_set(config, name, changes->rows[i].value, why);
+		int err = config_set(config, name, changes->rows[i].value, why);
 
 		if (err < 0) {
 			control_fail(call, WEFT_EMALFORMED, name, why,
@@ -365,42 +365,42 @@ static void window_set(struct testing *testing, int64_t since_s, uint64_t now_ns
 /* testing_submit starts what is made, or fails call and frees it. */
 static void testing_submit(struct testing *testing, struct control_call *call)
 {
-	struct node *node = testing->node;
-	int err = jobs_submit(node->home.jobs, &testing->job);
+	struct api *api = testing->api;
+	int err = jobs_submit(api->home->jobs, &testing->job);
 
 	if (err < 0) {
 		control_fail(call, err, "policy test", weft_err_text(err), "try again soon");
 		free(testing);
 		return;
 	}
-	node->record.is_testing = true;
+	api->record->is_testing = true;
 	control_on_gone(call, testing_caller_left, testing);
 }
 
-void api_test_policy(struct node *node, struct control_call *call,
+void api_test_policy(struct api *api, struct control_call *call,
 		     const struct api_test_policy_in *in, uint64_t now_ns)
 {
-	struct node_config tried = *node_config_live(node->config);
+	struct node_config tried = *config_live(api->config);
 	struct testing *testing;
 
 	if (!changes_read(call, &in->changes, &tried))
 		return;
-	testing = node->record.is_testing ? NULL : calloc(1, sizeof(*testing));
+	testing = api->record->is_testing ? NULL : calloc(1, sizeof(*testing));
 	if (!testing) {
-		control_fail(call, node->record.is_testing ? WEFT_EBUSY : -ENOMEM, "policy test",
-			     node->record.is_testing ? "another test runs" : "no memory",
+		control_fail(call, api->record->is_testing ? WEFT_EBUSY : -ENOMEM, "policy test",
+			     api->record->is_testing ? "another test runs" : "no memory",
 			     "try again in a second");
 		return;
 	}
 	testing->job = (struct job){.run = testing_run, .done = testing_done};
-	testing->node = node;
+	testing->api = api;
 	testing->call = call;
-	firewall_record_refresh(&node->record);
-	firewall_sketch_settle(node->record.sketch);
-	memcpy(&testing->sketch, node->record.sketch, sizeof(testing->sketch));
+	firewall_record_refresh(api->record);
+	firewall_sketch_settle(api->record->sketch);
+	memcpy(&testing->sketch, api->record->sketch, sizeof(testing->sketch));
 	testing->params.sketch = &testing->sketch;
-	limits_of(node, node_config_live(node->config), &testing->params.before);
-	limits_of(node, &tried, &testing->params.after);
+	limits_of(api, config_live(api->config), &testing->params.before);
+	limits_of(api, &tried, &testing->params.after);
 	window_set(testing, in->since, now_ns);
 	testing_submit(testing, call);
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "api/methods.h"
 #include "locate/address_record.h"
 
@@ -31,48 +31,48 @@ const struct api_address_record *api_record(struct api_blocks *blocks, const uin
 	return row;
 }
 
-static const char *skipped_text(const struct node *node, int err)
+static const char *skipped_text(const struct api *api, int err)
 {
-	if (!locate_publish_has_place(node->locate.publish))
+	if (!locate_publish_has_place(api->locate->publish))
 		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
 	if (err == WEFT_EREFUSED)
 		return "dht.publish is off";
-	if (node->config->publish.policy.publish == PKARR_RELAY_ONLY)
+	if (api->config->publish.policy.publish == PKARR_RELAY_ONLY)
 		return "dht.publish is relay-only, and this node has no relay; direct publishes "
 		       "its own addresses";
 	return "no address that means this node everywhere is known yet";
 }
 
-static void published_reply(const struct node *node, struct control_call *call)
+static void published_reply(const struct api *api, struct control_call *call)
 {
 	struct api_show_published_out out = {.record = {0}};
 	const struct api_address_record *record;
 	struct publish_state state;
 	bool is_out;
 
-	locate_publish_state(node->locate.publish, &state);
-	is_out = state.err >= 0 && locate_publish_has_place(node->locate.publish);
-	record = api_record(control_blocks(call), node->own_key, &state.record,
+	locate_publish_state(api->locate->publish, &state);
+	is_out = state.err >= 0 && locate_publish_has_place(api->locate->publish);
+	record = api_record(control_blocks(call), api->own_key, &state.record,
 			    is_out ? state.packet : NULL);
 	if (record)
 		out.record = *record;
 	if (is_out)
 		API_SET(&out.record, nodes, state.stored_cnt);
 	else
-		out.record.skipped = skipped_text(node, state.err);
+		out.record.skipped = skipped_text(api, state.err);
 	control_reply(call, api_show_published_out_write(&out));
 }
 
-void api_show_published(struct node *node, struct control_call *call,
+void api_show_published(struct api *api, struct control_call *call,
 			const struct api_show_published_in *in, uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
-	published_reply(node, call);
+	published_reply(api, call);
 }
 
-/* Who waits for a record to be out. */
+/* A call that waits for a record to be out. */
 struct publish_call {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 };
 
@@ -80,7 +80,7 @@ static void publish_caller_left(void *arg)
 {
 	struct publish_call *waiting = arg;
 
-	locate_publish_forget(waiting->node->locate.publish, waiting);
+	locate_publish_forget(waiting->api->locate->publish, waiting);
 	free(waiting);
 }
 
@@ -95,23 +95,23 @@ static void published(void *arg, int err)
 						      : weft_err_text(err),
 			     "it is tried again; weft dht status shows who is known");
 	else
-		published_reply(waiting->node, waiting->call);
+		published_reply(waiting->api, waiting->call);
 	free(waiting);
 }
 
-void api_publish_route(struct node *node, struct control_call *call,
+void api_publish_route(struct api *api, struct control_call *call,
 		       const struct api_publish_route_in *in, uint64_t now_ns)
 {
 	struct publish_call *waiting;
 	int err = -ENOMEM;
 
 	(void)in;
-	if (!api_dht_is_on(node, call))
+	if (!api_dht_is_on(api, call))
 		return;
 	waiting = malloc(sizeof(*waiting));
 	if (waiting) {
-		*waiting = (struct publish_call){node, call};
-		err = locate_publish_now(node->locate.publish, published, waiting, now_ns);
+		*waiting = (struct publish_call){api, call};
+		err = locate_publish_now(api->locate->publish, published, waiting, now_ns);
 	}
 	if (err == 0) {
 		control_on_gone(call, publish_caller_left, waiting);
@@ -119,7 +119,7 @@ void api_publish_route(struct node *node, struct control_call *call,
 	}
 	free(waiting);
 	if (err == WEFT_EREFUSED || err == WEFT_EABSENT)
-		control_fail(call, err, "the address record", skipped_text(node, err),
+		control_fail(call, err, "the address record", skipped_text(api, err),
 			     "set dht.publish = direct in weft.conf to publish addresses");
 	else
 		control_fail(call, err, "the address record", weft_err_text(err), "try again");

@@ -8,19 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blobs/blobs.h"
-#include "node/config/config_table.h"
+#include "blobs/serve/servers.h"
+#include "config/config_table.h"
 #include "api/methods.h"
 
 #define VALUE_CAP 32u
 
-struct blobs_traffic api_traffic(struct node *node, uint64_t now_ns)
+struct blobs_traffic api_traffic(struct api *api, uint64_t now_ns)
 {
 	struct blobs_traffic sum;
 
-	blobs_traffic(node->home.content, now_ns, &sum);
-	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++) {
-		const struct blobs_traffic *of = &workers_figures(node->workers, i)->traffic;
+	blobs_traffic(api->home->content, now_ns, &sum);
+	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++) {
+		const struct blobs_traffic *of = blobs_servers_traffic(api->servers, i);
 
 		sum.upload_per_s += of->upload_per_s;
 		sum.upload_slot_cnt += of->upload_slot_cnt;
@@ -71,20 +71,20 @@ static const char *value_format(struct api_blocks *blocks, enum blobs_limit whic
 	char text[VALUE_CAP];
 
 	if (limit_is_rate(which) && value)
-		return api_text(blocks, node_config_rate_format(value, text, VALUE_CAP));
+		return api_text(blocks, config_rate_format(value, text, VALUE_CAP));
 	if (limit_is_month(which) && value)
-		return api_text(blocks, node_config_size_format(value, text, VALUE_CAP));
+		return api_text(blocks, config_size_format(value, text, VALUE_CAP));
 	return value ? api_format(blocks, "%" PRIu64, value) : "none";
 }
 
-static bool month_find(const struct node *node, enum blobs_limit which,
+static bool month_find(const struct api *api, enum blobs_limit which,
 		       struct blobs_month_view *out_view)
 {
 	for (unsigned d = 0; d < BLOBS_DIRECTION_CNT; d++) {
 		for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++) {
 			if (blobs_month_limit((enum blobs_direction)d, (enum blobs_zone)z) != which)
 				continue;
-			blobs_month_show(node->home.content, (enum blobs_direction)d,
+			blobs_month_show(api->home->content, (enum blobs_direction)d,
 					 (enum blobs_zone)z, out_view);
 			return true;
 		}
@@ -106,17 +106,17 @@ static void month_set(struct api_blocks *blocks, const struct blobs_month_view *
 		API_SET(row, next_at, api_uint(month->end_s));
 }
 
-static struct api_traffic_limit limit_row(struct api_blocks *blocks, struct node *node,
+static struct api_traffic_limit limit_row(struct api_blocks *blocks, struct api *api,
 					  enum blobs_limit which,
 					  const struct blobs_traffic *traffic)
 {
 	struct blobs_month_view month;
 	struct blobs_limit_view view;
-	bool has_month = month_find(node, which, &month);
+	bool has_month = month_find(api, which, &month);
 	uint64_t used = has_month ? month.used : used_of(traffic, which);
 	struct api_traffic_limit row;
 
-	blobs_limit_show(node->home.content, which, &view);
+	blobs_limit_show(api->home->content, which, &view);
 	row = (struct api_traffic_limit){
 		.name = blobs_limit_name(which),
 		.unit = limit_unit(which),
@@ -139,7 +139,7 @@ static const char *text_or_none(struct api_blocks *blocks, const char *text)
 }
 
 /* Rows of uploads and of downloads use what is used of their limits. */
-static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct node *node,
+static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct api *api,
 					      enum blobs_direction direction,
 					      const struct blobs_traffic *traffic)
 {
@@ -147,7 +147,7 @@ static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct 
 		direction == BLOBS_UPLOADS ? traffic->upload_per_s : traffic->download_per_s;
 	struct blobs_timetable_view view;
 
-	blobs_timetable_show(node->home.content, direction, &view);
+	blobs_timetable_show(api->home->content, direction, &view);
 	return (struct api_traffic_limit){
 		.name = blobs_timetable_name(direction),
 		.unit = API_TRAFFIC_LIMIT_UNIT_BYTES_PER_S,
@@ -165,39 +165,38 @@ static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct 
 	};
 }
 
-struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct node *node,
-					uint64_t now_ns)
+struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct api *api, uint64_t now_ns)
 {
-	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct blobs_traffic traffic = api_traffic(api, now_ns);
 	struct api_traffic_limit_list rows = {0};
 	struct blobs_timetable_view view;
 	struct blobs_limit_view limit;
 
 	for (enum blobs_limit i = BLOBS_LIMIT_UPLOAD_MONTH; i < BLOBS_LIMIT_CNT; i++) {
-		blobs_limit_show(node->home.content, i, &limit);
+		blobs_limit_show(api->home->content, i, &limit);
 		if (limit.value)
-			api_push(blocks, &rows, limit_row(blocks, node, i, &traffic));
+			api_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
 	}
 	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++) {
-		blobs_timetable_show(node->home.content, i, &view);
+		blobs_timetable_show(api->home->content, i, &view);
 		if (view.text[0])
-			api_push(blocks, &rows, timetable_row(blocks, node, i, &traffic));
+			api_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
 	}
 	return rows;
 }
 
-void api_list_traffic_limits(struct node *node, struct control_call *call,
+void api_list_traffic_limits(struct api *api, struct control_call *call,
 			     const struct api_list_traffic_limits_in *in, uint64_t now_ns)
 {
-	struct blobs_traffic traffic = api_traffic(node, now_ns);
+	struct blobs_traffic traffic = api_traffic(api, now_ns);
 	struct api_blocks *blocks = control_blocks(call);
 	struct api_traffic_limit_list rows = {0};
 
 	(void)in;
 	for (enum blobs_limit i = 0; i < BLOBS_LIMIT_CNT; i++)
-		api_push(blocks, &rows, limit_row(blocks, node, i, &traffic));
+		api_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
 	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++)
-		api_push(blocks, &rows, timetable_row(blocks, node, i, &traffic));
+		api_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
 	api_reply(call, list_traffic_limits, .limits = rows,
 		  .waiting = api_uint(traffic.upload_waiting_cnt),
 		  .refused = api_uint(traffic.upload_refused_cnt));
@@ -205,7 +204,7 @@ void api_list_traffic_limits(struct node *node, struct control_call *call,
 
 /* What is set: a limit, or with which at BLOBS_LIMIT_CNT the timetable of direction. */
 struct setting {
-	struct node *node;
+	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	enum blobs_limit which;
 	enum blobs_direction direction;
@@ -234,12 +233,12 @@ static void setting_done(void *arg, int err)
 	} else if (setting->call) {
 		struct api_blocks *blocks = control_blocks(setting->call);
 
-		traffic = api_traffic(setting->node, setting->node->home.now_ns);
+		traffic = api_traffic(setting->api, setting->api->home->now_ns);
 		api_reply(setting->call, set_traffic_limit,
 			  .limit = setting->which == BLOBS_LIMIT_CNT
-					   ? timetable_row(blocks, setting->node,
-							   setting->direction, &traffic)
-					   : limit_row(blocks, setting->node, setting->which,
+					   ? timetable_row(blocks, setting->api, setting->direction,
+							   &traffic)
+					   : limit_row(blocks, setting->api, setting->which,
 						       &traffic));
 	}
 	free(setting);
@@ -290,9 +289,9 @@ static bool value_read(struct control_call *call, enum blobs_limit which, const 
 		*out_value = 0;
 		return true;
 	}
-	if (limit_is_rate(which) && node_config_rate_parse(text, out_value) && *out_value)
+	if (limit_is_rate(which) && config_rate_parse(text, out_value) && *out_value)
 		return true;
-	if (limit_is_month(which) && node_config_size_parse(text, out_value) && *out_value)
+	if (limit_is_month(which) && config_size_parse(text, out_value) && *out_value)
 		return true;
 	if (which == BLOBS_LIMIT_UPLOAD_SLOTS && text[0] >= '0' && text[0] <= '9') {
 		*out_value = strtoull(text, &end, 10);
@@ -321,7 +320,7 @@ static void setting_refuse(struct control_call *call, const struct setting *sett
 /* text NULL: back to what is configured. */
 static int setting_begin(struct setting *setting, const char *text, uint64_t value)
 {
-	struct blobs *content = setting->node->home.content;
+	struct blobs *content = setting->api->home->content;
 
 	if (setting->which == BLOBS_LIMIT_CNT)
 		return blobs_timetable_set(content, setting->direction, text, setting_done,
@@ -330,11 +329,11 @@ static int setting_begin(struct setting *setting, const char *text, uint64_t val
 		    : blobs_limit_reset(content, setting->which, setting_done, setting);
 }
 
-void api_set_traffic_limit(struct node *node, struct control_call *call,
+void api_set_traffic_limit(struct api *api, struct control_call *call,
 			   const struct api_set_traffic_limit_in *in, uint64_t now_ns)
 {
 	const char *text = in->value;
-	struct setting wanted = {.node = node, .call = call}, *setting;
+	struct setting wanted = {.api = api, .call = call}, *setting;
 	uint64_t value = 0;
 	int err;
 

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "mesh/session/hello.h"
-#include "node/fabric/fabric.h"
 #include "api/daemon/method_accounts.h"
 #include "api/methods.h"
 #include "service/limits/reputation.h"
@@ -146,14 +145,14 @@ static void places_add(struct places *places, const struct addr *addr)
 }
 
 /* The newest first, for those there is room for. */
-static void places_of_peer(struct node *node, const uint8_t *key, const struct incident *found,
+static void places_of_peer(struct api *api, const uint8_t *key, const struct incident *found,
 			   unsigned cnt, struct places *places)
 {
 	char id[ZBASE32_KEY_TEXT_CAP];
 	struct mesh_peer_info peer;
 
 	zbase32_write(key, BAN_KEY_LEN, id);
-	if (api_peer_lookup(node, id, &peer) == 1)
+	if (api_peer_lookup(api, id, &peer) == 1)
 		places_add(places, &peer.last_addr);
 	while (cnt-- > 0)
 		if (found[cnt].kind != INCIDENT_WRONG_KEY)
@@ -187,13 +186,13 @@ static bool offender_is_at(const struct offender *offender, const struct places 
 	return false;
 }
 
-static void drops_add(struct api_blocks *blocks, struct node *node, const struct places *places,
+static void drops_add(struct api_blocks *blocks, struct api *api, const struct places *places,
 		      struct api_drop_source_list *out_drops)
 {
 	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
 	struct offender *all = malloc(cap * sizeof(*all));
 	unsigned cnt =
-		all ? firewall_offenders_top(&node->drops.offenders, node->home.now_ns, all, cap)
+		all ? firewall_offenders_top(&api->drops->offenders, api->home->now_ns, all, cap)
 		    : 0;
 
 	for (unsigned i = 0; i < cnt; i++) {
@@ -201,13 +200,13 @@ static void drops_add(struct api_blocks *blocks, struct node *node, const struct
 
 		if (!offender_is_at(&all[i], places))
 			continue;
-		row = api_method_drop_source(blocks, &node->drops, &all[i], CONTROL_ADMIN);
+		row = api_method_drop_source(blocks, api->drops, &all[i], CONTROL_ADMIN);
 		api_push(blocks, out_drops, row);
 	}
 	free(all);
 }
 
-/* Whose refusals are wanted: who's own, and those at its places. */
+/* The refusals wanted: of the account itself, and of its places. */
 struct refused_asked {
 	const struct ban_target *who;
 	const struct places *places;
@@ -233,14 +232,14 @@ static bool refused_is_asked(const void *arg, const struct refused *refused)
 	return false;
 }
 
-static const struct ban *ban_of(struct node *node, const struct ban_target *who,
+static const struct ban *ban_of(struct api *api, const struct ban_target *who,
 				const struct places *places)
 {
-	const struct ban *ban = firewall_ban_list_lookup(node->bans.list, who);
+	const struct ban *ban = firewall_ban_list_lookup(api->bans->list, who);
 
 	/* Of a peer, that of the place where it was last. */
 	if (!ban && places->cnt)
-		ban = firewall_ban_list_match(node->bans.list, &places->targets[0].addr);
+		ban = firewall_ban_list_match(api->bans->list, &places->targets[0].addr);
 	return ban;
 }
 
@@ -251,7 +250,7 @@ struct findings {
 	uint64_t lost_cnt;
 };
 
-static void why_reply(struct node *node, struct control_call *call, const struct ban_target *who,
+static void why_reply(struct api *api, struct control_call *call, const struct ban_target *who,
 		      const struct findings *found)
 {
 	struct places places = {.targets = {*who}, .cnt = who->kind != BAN_KEY};
@@ -266,39 +265,38 @@ static void why_reply(struct node *node, struct control_call *call, const struct
 	struct api_ban ban_row;
 
 	if (who->kind == BAN_KEY)
-		places_of_peer(node, who->key, found->rows, found->cnt, &places);
+		places_of_peer(api, who->key, found->rows, found->cnt, &places);
 	for (unsigned i = 0; i < found->cnt; i++)
 		api_push(blocks, &out.incidents, incident_row(blocks, &found->rows[i]));
-	api_refusals(blocks, node, &of, &out.refusals);
-	drops_add(blocks, node, &places, &out.drops);
-	ban = ban_of(node, who, &places);
+	api_refusals(blocks, api, &of, &out.refusals);
+	drops_add(blocks, api, &places, &out.drops);
+	ban = ban_of(api, who, &places);
 	if (ban) {
 		ban_row = api_method_ban(blocks, ban);
 		out.ban = &ban_row;
 	}
 	/* In words, as what is said depends on so much. */
-	if (who->kind == BAN_KEY && node->fabric &&
-	    service_reputation_explain(node_fabric_reputation(node->fabric), who->key,
-				       reputation)[0] != '\0')
+	if (who->kind == BAN_KEY && api->service &&
+	    service_reputation_explain(api->reputation, who->key, reputation)[0] != '\0')
 		out.reputation = reputation;
 	control_reply(call, api_show_why_out_write(&out));
 }
 
-void api_show_why(struct node *node, struct control_call *call, const struct api_show_why_in *in,
+void api_show_why(struct api *api, struct control_call *call, const struct api_show_why_in *in,
 		  uint64_t now_ns)
 {
 	struct findings found = {0};
 	struct ban_target who;
 
 	(void)now_ns;
-	if (!api_target_read(node, call, in->who, &who))
+	if (!api_target_read(api, call, in->who, &who))
 		return;
-	firewall_drops_fetch(&node->drops);
+	firewall_drops_fetch(api->drops);
 	found.rows = malloc(INCIDENTS_TOLD_MAX * sizeof(*found.rows));
+	found.lost_cnt = firewall_incidents_lost_cnt(api->incidents, api->home->now_ns);
 	if (found.rows)
-		found.cnt =
-			firewall_incidents_find(&node->incidents, node->home.now_ns, &who,
-						found.rows, INCIDENTS_TOLD_MAX, &found.lost_cnt);
-	why_reply(node, call, &who, &found);
+		found.cnt = firewall_incidents_find(api->incidents, api->home->now_ns, &who,
+						    found.rows, INCIDENTS_TOLD_MAX);
+	why_reply(api, call, &who, &found);
 	free(found.rows);
 }

@@ -28,14 +28,14 @@ static const char *mode_name(enum xdp_mode mode)
 }
 
 /* choice is looked at when it was given. Off by configuration stays off, whatever is asked for. */
-static enum xdp_mode mode_of(const struct node *node, bool has_choice, enum api_xdp_choice choice)
+static enum xdp_mode mode_of(const struct api *api, bool has_choice, enum api_xdp_choice choice)
 {
 	static const enum xdp_mode modes[] = {
 		[API_XDP_CHOICE_AUTO] = XDP_AUTO,
 		[API_XDP_CHOICE_NATIVE] = XDP_NATIVE,
 		[API_XDP_CHOICE_GENERIC] = XDP_GENERIC,
 	};
-	enum xdp_mode configured = node->config->fastpath.xdp.mode;
+	enum xdp_mode configured = api->config->fastpath.xdp.mode;
 
 	return configured == XDP_OFF || !has_choice ? configured : modes[choice];
 }
@@ -86,14 +86,14 @@ static void fail_device(struct control_call *call, int err, const char *name, co
 }
 
 /* What is attached there is this node's own program. */
-static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
+static void plan_note_attached(const struct api *api, struct xdp_plan *plan)
 {
 	const struct xdp_device_info *info;
-	int device = node_fastpath_lookup(&node->fastpath, plan->name);
+	int device = worker_fastpath_lookup(api->fastpath, plan->name);
 
 	if (device < 0)
 		return;
-	info = net_xdp_device_info(node->fastpath.xdp, (unsigned)device);
+	info = net_xdp_device_info(api->fastpath->xdp, (unsigned)device);
 	plan->is_possible = false;
 	plan->foreign_id = 0;
 	plan->foreign_name[0] = '\0';
@@ -103,25 +103,25 @@ static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
 		 info->prog_id, mode_name(info->mode), plan->name);
 }
 
-void api_plan_xdp(struct node *node, struct control_call *call, const struct api_plan_xdp_in *in,
+void api_plan_xdp(struct api *api, struct control_call *call, const struct api_plan_xdp_in *in,
 		  uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
-	struct xdp_config config = node->config->fastpath.xdp;
+	struct xdp_config config = api->config->fastpath.xdp;
 	struct api_plan_xdp_out out;
 	struct xdp_plan plan;
 	int err;
 
 	(void)now_ns;
-	config.mode = mode_of(node, in->has_mode, in->mode);
+	config.mode = mode_of(api, in->has_mode, in->mode);
 	err = net_xdp_plan(&config, in->device, &plan);
 	if (err < 0) {
 		fail_device(call, err, in->device, weft_err_text(err));
 		return;
 	}
-	plan_note_attached(node, &plan);
+	plan_note_attached(api, &plan);
 	out.plan = plan_row(&plan);
-	out.plan.attached = node_fastpath_lookup(&node->fastpath, in->device) >= 0;
+	out.plan.attached = worker_fastpath_lookup(api->fastpath, in->device) >= 0;
 	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
 		api_push(blocks, &out.plan.untouched, untouched[i]);
 	for (unsigned i = 0; i < plan.warning_cnt; i++)
@@ -130,12 +130,12 @@ void api_plan_xdp(struct node *node, struct control_call *call, const struct api
 }
 
 /* A worker says so some times a second: of one just given, nothing yet. */
-static struct api_xdp_queue queue_row(const struct node *node, const struct worker_figures *home,
+static struct api_xdp_queue queue_row(const struct api *api, const struct worker_figures *home,
 				      const struct xdp_queue *queue, struct queue_figures *sum)
 {
-	unsigned worker = node_fastpath_queue_worker(&node->fastpath, queue->idx);
+	unsigned worker = worker_fastpath_queue_worker(api->fastpath, queue->idx);
 	const struct queue_figures *figures = worker_figures_queue(
-		worker ? workers_figures(node->workers, worker) : home, queue->device, queue->idx);
+		worker ? workers_figures(api->workers, worker) : home, queue->device, queue->idx);
 	struct packet_counters counters = {0};
 
 	if (figures) {
@@ -156,12 +156,12 @@ static struct api_xdp_queue queue_row(const struct node *node, const struct work
 	};
 }
 
-static struct api_xdp_device device_row(struct api_blocks *blocks, const struct node *node,
+static struct api_xdp_device device_row(struct api_blocks *blocks, const struct api *api,
 					unsigned device)
 {
 	static const char *const owners[XDP_FRAME_OWNER_CNT] = {"free", "filling", "lent",
 								"writing", "sending"};
-	const struct fastpath *fastpath = &node->fastpath;
+	const struct fastpath *fastpath = api->fastpath;
 	const struct xdp_device_info *info = net_xdp_device_info(fastpath->xdp, device);
 	uint64_t at_ns = fastpath->devices[device].confirm_at_ns, now_ns = clock_monotonic_ns();
 	struct api_xdp_device row = {
@@ -181,9 +181,9 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 	const struct xdp_queue *queue;
 	struct worker_figures home;
 
-	worker_figures_read(&node->home, &home);
+	worker_figures_read(api->home, &home);
 	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device, i)); i++)
-		api_push(blocks, &row.receive, queue_row(node, &home, queue, &sum));
+		api_push(blocks, &row.receive, queue_row(api, &home, queue, &sum));
 	row.sent = api_uint(sum.sent_cnt);
 	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
 		api_push(blocks, &row.frames, {owners[i], api_uint(sum.frames[i])});
@@ -199,16 +199,16 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 static const char changing[] = "a device is being attached or detached; try again";
 
 /* AttachXdp and KeepXdp answer alike. */
-static void device_reply(const struct node *node, struct control_call *call, unsigned device)
+static void device_reply(const struct api *api, struct control_call *call, unsigned device)
 {
 	const struct api_attach_xdp_out out = {
-		.device = device_row(control_blocks(call), node, device)};
+		.device = device_row(control_blocks(call), api, device)};
 
 	control_reply(call, api_attach_xdp_out_write(&out));
 }
 
 struct attach_call {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	char name[XDP_NAME_CAP];
 };
@@ -220,7 +220,7 @@ static void attach_done(void *ctx, int device, const char *why)
 	if (device < 0)
 		fail_device(attach->call, device, attach->name, why);
 	else
-		device_reply(attach->node, attach->call, (unsigned)device);
+		device_reply(attach->api, attach->call, (unsigned)device);
 	free(attach);
 }
 
@@ -229,12 +229,12 @@ static void attach_caller_left(void *arg)
 {
 	struct attach_call *attach = arg;
 
-	node_fastpath_attach_forget(&attach->node->fastpath, attach);
+	worker_fastpath_attach_forget(attach->api->fastpath, attach);
 	free(attach);
 }
 
-void api_attach_xdp(struct node *node, struct control_call *call,
-		    const struct api_attach_xdp_in *in, uint64_t now_ns)
+void api_attach_xdp(struct api *api, struct control_call *call, const struct api_attach_xdp_in *in,
+		    uint64_t now_ns)
 {
 	static const enum xdp_send sends[] = {
 		[API_ATTACH_XDP_IN_SEND_AUTO] = XDP_SEND_AUTO,
@@ -245,8 +245,8 @@ void api_attach_xdp(struct node *node, struct control_call *call,
 	struct attach_call *caller = calloc(1, sizeof(*caller));
 	struct fastpath_attach attach = {
 		.name = name,
-		.mode = mode_of(node, in->has_mode, in->mode),
-		.send = in->has_send ? sends[in->send] : node->config->fastpath.xdp.send,
+		.mode = mode_of(api, in->has_mode, in->mode),
+		.send = in->has_send ? sends[in->send] : api->config->fastpath.xdp.send,
 		.confirm_ns = (uint64_t)in->confirm_ms * NS_PER_MS,
 		.done = attach_done,
 		.ctx = caller,
@@ -255,10 +255,10 @@ void api_attach_xdp(struct node *node, struct control_call *call,
 
 	(void)now_ns;
 	if (caller) {
-		caller->node = node;
+		caller->api = api;
 		caller->call = call;
 		snprintf(caller->name, sizeof(caller->name), "%s", name);
-		err = node_fastpath_attach(&node->fastpath, &attach);
+		err = worker_fastpath_attach(api->fastpath, &attach);
 	}
 	if (err == 0) {
 		control_on_gone(call, attach_caller_left, caller);
@@ -273,21 +273,21 @@ void api_attach_xdp(struct node *node, struct control_call *call,
 		fail_device(call, err, name, weft_err_text(err));
 }
 
-void api_keep_xdp(struct node *node, struct control_call *call, const struct api_keep_xdp_in *in,
+void api_keep_xdp(struct api *api, struct control_call *call, const struct api_keep_xdp_in *in,
 		  uint64_t now_ns)
 {
-	int err = node_fastpath_keep(&node->fastpath, in->device);
+	int err = worker_fastpath_keep(api->fastpath, in->device);
 
 	(void)now_ns;
 	if (err < 0)
 		fail_device(call, err, in->device, "not attached");
 	else
-		device_reply(node, call,
-			     (unsigned)node_fastpath_lookup(&node->fastpath, in->device));
+		device_reply(api, call,
+			     (unsigned)worker_fastpath_lookup(api->fastpath, in->device));
 }
 
 struct detach_call {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 };
 
@@ -303,12 +303,12 @@ static void detach_caller_left(void *arg)
 {
 	struct detach_call *detach = arg;
 
-	node_fastpath_detach_forget(&detach->node->fastpath, detach);
+	worker_fastpath_detach_forget(detach->api->fastpath, detach);
 	free(detach);
 }
 
-void api_detach_xdp(struct node *node, struct control_call *call,
-		    const struct api_detach_xdp_in *in, uint64_t now_ns)
+void api_detach_xdp(struct api *api, struct control_call *call, const struct api_detach_xdp_in *in,
+		    uint64_t now_ns)
 {
 	const char *name = in->device;
 	struct detach_call *caller = calloc(1, sizeof(*caller));
@@ -316,8 +316,8 @@ void api_detach_xdp(struct node *node, struct control_call *call,
 
 	(void)now_ns;
 	if (caller) {
-		*caller = (struct detach_call){node, call};
-		err = node_fastpath_detach(&node->fastpath, name, detach_done, caller);
+		*caller = (struct detach_call){api, call};
+		err = worker_fastpath_detach(api->fastpath, name, detach_done, caller);
 	}
 	if (err == 0) {
 		control_on_gone(call, detach_caller_left, caller);
@@ -334,15 +334,15 @@ void api_detach_xdp(struct node *node, struct control_call *call,
 		control_reply(call, NULL);
 }
 
-static struct api_packet_side send_row(const struct node *node)
+static struct api_packet_side send_row(const struct api *api)
 {
-	const struct packet_tx *tx = node->home.fast_tx ? node->home.fast_tx : node->home.tx;
+	const struct packet_tx *tx = api->home->fast_tx ? api->home->fast_tx : api->home->tx;
 	struct packet_counters sum = tx->counters;
 
-	for (unsigned i = 1; node->workers && i <= workers_cnt(node->workers); i++) {
-		const struct worker_figures *figures = workers_figures(node->workers, i);
+	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++) {
+		const struct worker_figures *figures = workers_figures(api->workers, i);
 		const struct packet_counters *more =
-			node->home.fast_tx ? &figures->fast_tx : &figures->tx;
+			api->home->fast_tx ? &figures->fast_tx : &figures->tx;
 
 		sum.dgram_cnt += more->dgram_cnt;
 		sum.byte_cnt += more->byte_cnt;
@@ -352,15 +352,15 @@ static struct api_packet_side send_row(const struct node *node)
 	return api_side(tx->backend, tx->reason, &sum);
 }
 
-void api_devices(struct api_blocks *blocks, const struct node *node,
+void api_devices(struct api_blocks *blocks, const struct api *api,
 		 struct api_xdp_device_list *out_devices)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		struct api_xdp_device row;
 
-		if (!net_xdp_device_info(node->fastpath.xdp, i))
+		if (!net_xdp_device_info(api->fastpath->xdp, i))
 			continue;
-		row = device_row(blocks, node, i);
+		row = device_row(blocks, api, i);
 		api_push(blocks, out_devices, row);
 	}
 }
@@ -373,25 +373,25 @@ static enum api_show_xdp_out_privilege privilege_of(const struct fastpath *fastp
 				   : API_SHOW_XDP_OUT_PRIVILEGE_MISSING;
 }
 
-void api_show_xdp(struct node *node, struct control_call *call, const struct api_show_xdp_in *in,
+void api_show_xdp(struct api *api, struct control_call *call, const struct api_show_xdp_in *in,
 		  uint64_t now_ns)
 {
-	const struct fastpath *fastpath = &node->fastpath;
+	const struct fastpath *fastpath = api->fastpath;
 	struct api_show_xdp_out out = {
 		.mode = (enum api_mode)fastpath->pressure.mode,
 		.forced = fastpath->pressure.is_forced,
 		.unvalidated_rate = api_uint(fastpath->pressure.unvalidated_rate),
-		.send = send_row(node),
+		.send = send_row(api),
 		.privilege = privilege_of(fastpath),
 		.last_error = fastpath->last_error,
 	};
 
 	(void)in, (void)now_ns;
-	api_devices(control_blocks(call), node, &out.devices);
+	api_devices(control_blocks(call), api, &out.devices);
 	control_reply(call, api_show_xdp_out_write(&out));
 }
 
-void api_set_xdp_mode(struct node *node, struct control_call *call,
+void api_set_xdp_mode(struct api *api, struct control_call *call,
 		      const struct api_set_xdp_mode_in *in, uint64_t now_ns)
 {
 	static const enum weft_mode modes[] = {
@@ -403,8 +403,8 @@ void api_set_xdp_mode(struct node *node, struct control_call *call,
 	struct api_set_xdp_mode_out out;
 
 	(void)now_ns;
-	node_fastpath_force(&node->fastpath, modes[in->mode]);
-	out.mode = (enum api_mode)node->fastpath.pressure.mode;
+	worker_fastpath_force(api->fastpath, modes[in->mode]);
+	out.mode = (enum api_mode)api->fastpath->pressure.mode;
 	control_reply(call, api_set_xdp_mode_out_write(&out));
 }
 
@@ -425,7 +425,7 @@ static enum api_xdp_counter_verdict verdict_of(enum weft_reason reason)
 	return API_XDP_COUNTER_VERDICT_ANSWER;
 }
 
-void api_list_xdp_counters(struct node *node, struct control_call *call,
+void api_list_xdp_counters(struct api *api, struct control_call *call,
 			   const struct api_list_xdp_counters_in *in, uint64_t now_ns)
 {
 	struct weft_counter counters[WEFT_REASON_CNT];
@@ -433,7 +433,7 @@ void api_list_xdp_counters(struct node *node, struct control_call *call,
 	const struct api_list_xdp_counters_out out = {.counters = API_ROWS(rows)};
 
 	(void)in, (void)now_ns;
-	node_fastpath_counters(&node->fastpath, counters);
+	worker_fastpath_counters(api->fastpath, counters);
 	for (enum weft_reason i = 0; i < WEFT_REASON_CNT; i++)
 		rows[i] = (struct api_xdp_counter){
 			.reason = weft_reason_word(i),

@@ -9,25 +9,23 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/base64.h"
-#include "codec/hex.h"
-#include "node/fabric/fabric.h"
+#include "codec/text/hex.h"
 #include "api/methods.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
 
 #define KNOWN_MAX 500
 
-static json_t *json_hex(const uint8_t id[static SERVICE_ID_LEN])
+static const char *id_text(struct api_blocks *blocks, const uint8_t id[static SERVICE_ID_LEN])
 {
 	char text[HEX_TEXT_CAP(SERVICE_ID_LEN)];
 
-	return json_string(hex_write(id, SERVICE_ID_LEN, text));
+	return api_text(blocks, hex_write(id, SERVICE_ID_LEN, text));
 }
 
-bool api_services_are_on(const struct node *node, struct control_call *call)
+bool api_services_are_on(const struct api *api, struct control_call *call)
 {
-	if (node->fabric)
+	if (api->service)
 		return true;
 	control_fail(call, WEFT_EREFUSED, "services", "they are switched off",
 		     "set service.enabled = yes in weft.conf and start weftd again");
@@ -36,231 +34,201 @@ bool api_services_are_on(const struct node *node, struct control_call *call)
 
 /* --- own ones --- */
 
-struct offer_list {
-	struct node *node;
-	json_t *json;
-	const char *name, *version; /* NULL: all */
-};
-
-static json_t *json_metadata(const struct service_info *info)
+static uint64_t sum_of(const uint64_t *values, size_t cnt)
 {
-	json_t *json = json_object();
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < cnt; i++)
+		sum += values[i];
+	return sum;
+}
+
+static struct api_service_offer offer_of_info(struct api_blocks *blocks,
+					      const struct service_info *info)
+{
+	const struct service_counts *counts = &info->counts;
+	uint64_t latency_cnt = sum_of(counts->latency_cnt, SERVICE_LATENCY_CNT);
+	struct api_service_offer offer = {
+		.name = info->name,
+		.version = info->version,
+		.service_id = id_text(blocks, info->id),
+		.provider = API_SERVICE_OFFER_PROVIDER_BUILTIN,
+		.target = "",
+		.state = info->is_ready ? API_SERVICE_OFFER_STATE_READY
+					: API_SERVICE_OFFER_STATE_DOWN,
+		.why = "",
+		.published = info->is_published,
+		.needs_signature = info->needs_signature,
+		.calls_per_min = api_uint(info->calls_per_min),
+		.payload_max = api_uint(info->payload_len_max),
+		.timeout_ms = api_uint(info->timeout_ns / NS_PER_MS),
+		.in_hand = api_uint(info->in_hand_cnt),
+		.calls = api_uint(sum_of(counts->status_cnt, SERVICE_STATUS_CNT)),
+		.streams = api_uint(counts->stream_cnt),
+		.errors = api_uint(counts->status_cnt[SERVICE_UNKNOWN_ERROR] +
+				   counts->status_cnt[SERVICE_TIMEOUT]),
+		.mean_us = api_uint(latency_cnt ? counts->latency_sum_us / latency_cnt : 0),
+	};
 
 	for (unsigned i = 0; i < info->metadata_cnt; i++)
-		json_object_set_new(json, info->metadata[i].key,
-				    json_string(info->metadata[i].value));
-	return json;
-}
-
-static json_t *json_read_only(const struct service_info *info)
-{
-	json_t *json = json_array();
-
+		api_push(blocks, &offer.metadata,
+			 {.key = info->metadata[i].key, .value = info->metadata[i].value});
 	for (unsigned i = 0; i < info->read_only_cnt; i++)
-		json_array_append_new(json, json_string(info->read_only[i]));
-	return json;
-}
-
-static json_t *json_info(const struct service_info *info)
-{
-	uint64_t call_cnt = 0, latency_cnt = 0;
-
-	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
-		call_cnt += info->counts.status_cnt[i];
-	for (unsigned i = 0; i < SERVICE_LATENCY_CNT; i++)
-		latency_cnt += info->counts.latency_cnt[i];
-	json_t *json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:b, s:[], s:o, s:o}", "name",
-				 info->name, "version", info->version, "service_id",
-				 json_hex(info->id), "provider", "builtin", "target", "", "state",
-				 info->is_ready ? "ready" : "down", "why", "", "published",
-				 info->is_published, "allow", "metadata", json_metadata(info),
-				 "read_only", json_read_only(info));
-
-	json_object_update_new(
-		json,
-		json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "needs_signature",
-			  info->needs_signature, "calls_per_min",
-			  api_json_uint(info->calls_per_min), "payload_max",
-			  api_json_uint(info->payload_len_max), "timeout_ms",
-			  api_json_uint(info->timeout_ns / NS_PER_MS), "in_hand",
-			  api_json_uint(info->in_hand_cnt), "calls", api_json_uint(call_cnt),
-			  "streams", api_json_uint(info->counts.stream_cnt), "errors",
-			  api_json_uint(info->counts.status_cnt[SERVICE_UNKNOWN_ERROR] +
-					info->counts.status_cnt[SERVICE_TIMEOUT]),
-			  "mean_us",
-			  api_json_uint(latency_cnt ? info->counts.latency_sum_us / latency_cnt
-						    : 0)));
-	return json;
+		api_push(blocks, &offer.read_only, info->read_only[i]);
+	return offer;
 }
 
 struct publication_wanted {
-	const struct service_info *info;
-	json_t *offer;
+	struct api_blocks *blocks;
+	struct api_service_offer *offer;
 };
 
 /* Why it is not found goes where people look: a program that is down says why itself. */
-static void publication_explain(const struct service_publication_state *state, json_t *offer)
+static const char *publication_why(struct api_blocks *blocks,
+				   const struct service_publication_state *state)
 {
-	char text[128];
-
-	if (json_string_length(json_object_get(offer, "why")))
-		return;
 	if (state->is_held_back)
-		snprintf(text, sizeof(text), "waits to be published: service.publishes a minute");
-	else if (state->err < 0)
-		snprintf(text, sizeof(text), "not published yet: %s", weft_err_text(state->err));
-	else
-		return;
-	json_object_set_new(offer, "why", json_string(text));
+		return "waits to be published: service.publishes a minute";
+	if (state->err < 0)
+		return api_format(blocks, "not published yet: %s", weft_err_text(state->err));
+	return "";
 }
 
 static bool publication_add(void *arg, const struct service_publication_state *state)
 {
 	const struct publication_wanted *wanted = arg;
+	struct api_service_offer *offer = wanted->offer;
+	struct api_service_publication *publication;
 
-	if (state->is_gone || strcmp(state->name, wanted->info->name) != 0 ||
-	    strcmp(state->version, wanted->info->version) != 0)
+	if (state->is_gone || strcmp(state->name, offer->name) != 0 ||
+	    strcmp(state->version, offer->version) != 0)
 		return true;
-	json_object_set_new(wanted->offer, "publication",
-			    json_pack("{s:i, s:s, s:b, s:o, s:o}", "nodes", (int)state->stored_cnt,
-				      "error", state->err < 0 ? weft_err_text(state->err) : "",
-				      "held_back", state->is_held_back, "seq",
-				      api_json_uint(state->seq), "expires_s",
-				      api_json_uint(state->expires_s)));
-	publication_explain(state, wanted->offer);
+	publication = api_alloc(wanted->blocks, sizeof(*publication));
+	if (!publication)
+		return false;
+	*publication = (struct api_service_publication){
+		.nodes = state->stored_cnt,
+		.error = state->err < 0 ? weft_err_text(state->err) : "",
+		.held_back = state->is_held_back,
+		.seq = api_uint(state->seq),
+		.expires_s = api_uint(state->expires_s),
+	};
+	offer->publication = publication;
+	if (!*offer->why)
+		offer->why = publication_why(wanted->blocks, state);
 	return false;
 }
+
+struct offer_list {
+	struct api *api;
+	struct api_blocks *blocks;
+	struct api_service_offer_list rows;
+	const char *name, *version; /* NULL: all */
+};
 
 static bool offer_add(void *arg, const struct service_info *info)
 {
 	struct offer_list *list = arg;
-	json_t *json;
+	struct api_service_offer offer;
 
 	if (list->name &&
 	    (strcmp(list->name, info->name) != 0 || strcmp(list->version, info->version) != 0))
 		return true;
-	json = json_info(info);
-	api_offer_describe(list->node, info, json);
-	service_publisher_each(node_fabric_publisher(list->node->fabric), publication_add,
-			       &(struct publication_wanted){info, json});
-	json_array_append_new(list->json, json);
+	offer = offer_of_info(list->blocks, info);
+	api_offer_describe(list->api, list->blocks, &offer);
+	service_publisher_each(list->api->service_publisher, publication_add,
+			       &(struct publication_wanted){list->blocks, &offer});
+	api_push(list->blocks, &list->rows, offer);
 	return true;
 }
 
-static json_t *json_offers(struct node *node, const char *name, const char *version)
+const struct api_service_offer *api_offer(struct api *api, struct api_blocks *blocks,
+					  const char *name, const char *version)
 {
-	struct offer_list list = {node, json_array(), name, version};
+	struct offer_list list = {.api = api, .blocks = blocks, .name = name, .version = version};
 
-	service_each(node_fabric_service(node->fabric), offer_add, &list);
-	return list.json;
-}
-
-json_t *api_json_offer(struct node *node, const char *name, const char *version)
-{
-	json_t *offers = json_offers(node, name, version);
-	json_t *offer = json_incref(json_array_get(offers, 0));
-
-	json_decref(offers);
-	return offer;
+	service_each(api->service, offer_add, &list);
+	return list.rows.cnt ? &list.rows.rows[0] : NULL;
 }
 
 /* --- those of others --- */
 
-static json_t *json_pairs(const struct service_descriptor *descriptor)
+static const char *text_of(struct api_blocks *blocks, const char *text, size_t len)
 {
-	json_t *json = json_object();
+	return api_format(blocks, "%.*s", (int)len, text);
+}
 
+/* An address of a peer is shown to callers that may ask the peer to do things. */
+static struct api_service_provider provider_of(const struct api *api, struct control_call *call,
+					       const struct service_found *found)
+{
+	const struct service_descriptor *descriptor = found->descriptor;
+	const struct service_read_only *read_only = &descriptor->read_only;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_service_provider provider = {
+		.name = api_text(blocks, descriptor->name),
+		.version = api_text(blocks, descriptor->version),
+		.service_id = id_text(blocks, descriptor->id),
+		.node_id = api_id(blocks, descriptor->owner),
+		.own = memcmp(descriptor->owner, api->own_key, MESH_KEY_LEN) == 0,
+		.created_s = api_uint(descriptor->created_s),
+		.expires_s = api_uint(descriptor->expires_s),
+		.seq = api_uint(descriptor->seq),
+		.heard_s = api_uint(found->age_s),
+		.reputation = found->reputation,
+		.health = found->health,
+	};
+
+	for (unsigned i = 0; i < descriptor->endpoint_cnt && control_role_of(call) != CONTROL_VIEW;
+	     i++)
+		api_push(blocks, &provider.endpoints, api_addr(blocks, &descriptor->endpoints[i]));
 	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
 		const struct service_pair *pair = &descriptor->metadata[i];
 
-		json_object_setn_new(json, pair->key, pair->key_len,
-				     json_stringn(pair->value, pair->value_len));
+		api_push(blocks, &provider.metadata,
+			 {.key = text_of(blocks, pair->key, pair->key_len),
+			  .value = text_of(blocks, pair->value, pair->value_len)});
 	}
-	return json;
-}
-
-static json_t *json_methods(const struct service_descriptor *descriptor)
-{
-	const struct service_read_only *list = &descriptor->read_only;
-	json_t *json = json_array();
-
-	for (unsigned i = 0; i < list->cnt; i++)
-		json_array_append_new(json, json_stringn(list->names[i], list->lens[i]));
-	return json;
-}
-
-/* Where a peer is reached, is for who may ask it to do things. */
-static json_t *json_endpoints(const struct service_descriptor *descriptor, enum control_role role)
-{
-	json_t *json = json_array();
-	char text[ADDR_TEXT_CAP];
-
-	for (unsigned i = 0; i < descriptor->endpoint_cnt && role != CONTROL_VIEW; i++)
-		json_array_append_new(json,
-				      json_string(addr_format(&descriptor->endpoints[i], text)));
-	return json;
-}
-
-static json_t *json_base64(const uint8_t *bytes, size_t len)
-{
-	char *text = malloc(BASE64_LEN(len) + 1);
-	json_t *json = text ? json_string(base64_write(bytes, len, text)) : NULL;
-
-	free(text);
-	return json;
-}
-
-static json_t *json_found(const struct node *node, const struct service_found *found,
-			  enum control_role role)
-{
-	const struct service_descriptor *descriptor = found->descriptor;
-
-	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}",
-			 "name", descriptor->name, "version", descriptor->version, "service_id",
-			 json_hex(descriptor->id), "node_id", api_json_id(descriptor->owner), "own",
-			 memcmp(descriptor->owner, node->own_key, MESH_KEY_LEN) == 0, "endpoints",
-			 json_endpoints(descriptor, role), "metadata", json_pairs(descriptor),
-			 "read_only", json_methods(descriptor), "created_s",
-			 api_json_uint(descriptor->created_s), "expires_s",
-			 api_json_uint(descriptor->expires_s), "seq",
-			 api_json_uint(descriptor->seq), "heard_s", api_json_uint(found->age_s),
-			 "reputation", (int)found->reputation, "health", (int)found->health);
+	for (unsigned i = 0; i < read_only->cnt; i++)
+		api_push(blocks, &provider.read_only,
+			 text_of(blocks, read_only->names[i], read_only->lens[i]));
+	return provider;
 }
 
 struct known_list {
-	const struct node *node;
-	enum control_role role;
-	json_t *json;
+	const struct api *api;
+	struct control_call *call;
+	struct api_service_provider_list rows;
 };
 
 static bool known_add(void *arg, const struct service_found *found)
 {
 	struct known_list *list = arg;
 
-	if (memcmp(found->descriptor->owner, list->node->own_key, MESH_KEY_LEN) != 0)
-		json_array_append_new(list->json, json_found(list->node, found, list->role));
-	return json_array_size(list->json) < KNOWN_MAX;
+	if (memcmp(found->descriptor->owner, list->api->own_key, MESH_KEY_LEN) != 0)
+		api_push(control_blocks(list->call), &list->rows,
+			 provider_of(list->api, list->call, found));
+	return list->rows.cnt < KNOWN_MAX;
 }
 
-void api_list_services(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_list_services(struct api *api, struct control_call *call,
+		       const struct api_list_services_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct known_list known = {node, control_role_of(call), NULL};
+	struct offer_list offers = {.api = api, .blocks = control_blocks(call)};
+	struct known_list known = {.api = api, .call = call};
 
-	(void)parameters;
-	if (!api_services_are_on(node, call))
+	(void)in;
+	if (!api_services_are_on(api, call))
 		return;
-	known.json = json_array();
-	service_directory_each(node_fabric_directory(node->fabric), now_ns, known_add, &known);
-	control_reply(call, json_pack("{s:o, s:o}", "offers", json_offers(node, NULL, NULL),
-				      "known", known.json));
+	service_each(api->service, offer_add, &offers);
+	service_directory_each(api->directory, now_ns, known_add, &known);
+	api_reply(call, list_services, .offers = offers.rows, .known = known.rows);
 }
 
 /* --- looking --- */
 
 struct looking {
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	struct service_find *find;
 	char name[SERVICE_NAME_LEN_MAX + 1];
@@ -274,48 +242,41 @@ static void looking_gone(void *arg)
 	free(looking);
 }
 
-static json_t *json_hidden(const struct service_finding *finding)
+static void looking_reply(const struct looking *looking, const struct service_finding *finding)
 {
-	json_t *json = json_array();
+	struct control_call *call = looking->call;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_service_provider_list providers = {0};
+	struct api_service_hidden_list hidden = {0};
 
-	for (unsigned i = SERVICE_FINE + 1; i < SERVICE_FAULT_CNT; i++) {
-		if (finding->hidden[i])
-			json_array_append_new(json,
-					      json_pack("{s:s, s:i}", "reason",
-							service_fault_word((enum service_fault)i),
-							"count", (int)finding->hidden[i]));
+	for (unsigned i = 0; i < finding->found_cnt; i++) {
+		const struct service_found *found = &finding->found[i];
+		struct api_service_provider provider = provider_of(looking->api, call, found);
+
+		provider.descriptor = api_base64(blocks, found->bytes, found->len);
+		api_push(blocks, &providers, provider);
 	}
-	return json;
+	for (unsigned i = SERVICE_FINE + 1; i < SERVICE_FAULT_CNT; i++)
+		if (finding->hidden[i])
+			api_push(blocks, &hidden,
+				 {.reason = service_faults[i].word, .count = finding->hidden[i]});
+	api_reply(call, find_service, .providers = providers, .hidden = hidden,
+		  .cached = finding->is_cached, .asked = finding->asked_cnt,
+		  .took_ms = api_uint(finding->took_ns / NS_PER_MS));
 }
 
 static void looking_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
 {
 	struct looking *looking = arg;
-	json_t *providers;
 
 	(void)now_ns;
 	control_on_gone(looking->call, NULL, NULL);
-	if (finding->err < 0 && !finding->found_cnt) {
+	if (finding->err < 0 && !finding->found_cnt)
 		control_fail(looking->call, finding->err, looking->name,
 			     "nobody could be asked who provides it",
 			     "see: weft overlay status, weft peer list");
-		free(looking);
-		return;
-	}
-	providers = json_array();
-	for (unsigned i = 0; i < finding->found_cnt; i++) {
-		json_t *json = json_found(looking->node, &finding->found[i],
-					  control_role_of(looking->call));
-
-		json_object_set_new(json, "descriptor",
-				    json_base64(finding->found[i].bytes, finding->found[i].len));
-		json_array_append_new(providers, json);
-	}
-	control_reply(looking->call,
-		      json_pack("{s:o, s:o, s:b, s:i, s:o}", "providers", providers, "hidden",
-				json_hidden(finding), "cached", finding->is_cached, "asked",
-				(int)finding->asked_cnt, "took_ms",
-				api_json_uint(finding->took_ns / NS_PER_MS)));
+	else
+		looking_reply(looking, finding);
 	free(looking);
 }
 
@@ -334,47 +295,34 @@ static void fail_find(struct control_call *call, int err, const char *name, uint
 			     "'>=1.0.0 <3'");
 }
 
-/* id_read: false when call was failed. */
-static bool id_read(struct control_call *call, const json_t *parameters,
-		    uint8_t id[static SERVICE_ID_LEN], bool *out_has_id)
+void api_find_service(struct api *api, struct control_call *call,
+		      const struct api_find_service_in *in, uint64_t now_ns)
 {
-	const char *text = json_string_value(json_object_get(parameters, "service_id"));
-
-	*out_has_id = text != NULL;
-	if (!text || hex_read(text, id, SERVICE_ID_LEN))
-		return true;
-	control_fail_parameter(call, "service_id");
-	return false;
-}
-
-void api_find_service(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
-{
-	struct node *node = ctx;
 	uint8_t id[SERVICE_ID_LEN];
-	bool has_id;
-	struct service_query query = {
-		.name = json_string_value(json_object_get(parameters, "name")),
-		.version = json_string_value(json_object_get(parameters, "version")),
-		.is_anew = json_is_true(json_object_get(parameters, "fresh")),
-	};
+	const struct service_query query = {.name = in->name,
+					    .version = in->version,
+					    .id = in->service_id ? id : NULL,
+					    .is_anew = in->fresh};
 	struct looking *looking;
 	uint64_t wait_ns = 0;
 	int err;
 
-	if (!api_services_are_on(node, call) || !id_read(call, parameters, id, &has_id))
+	if (!api_services_are_on(api, call))
 		return;
-	query.id = has_id ? id : NULL;
+	if (in->service_id && !hex_read(in->service_id, id, SERVICE_ID_LEN)) {
+		control_fail_parameter(call, "service_id");
+		return;
+	}
 	looking = calloc(1, sizeof(*looking));
 	if (!looking) {
 		control_fail(call, -ENOMEM, "lookup", "no memory", "free some and try again");
 		return;
 	}
-	looking->node = node;
+	looking->api = api;
 	looking->call = call;
 	snprintf(looking->name, sizeof(looking->name), "%s", query.name ? query.name : "service");
-	err = service_find_start(node_fabric_directory(node->fabric), &query, looking_found,
-				 looking, now_ns, &looking->find, &wait_ns);
+	err = service_find_start(api->directory, &query, looking_found, looking, now_ns,
+				 &looking->find, &wait_ns);
 	if (err < 0) {
 		fail_find(call, err, looking->name, wait_ns);
 		free(looking);
@@ -385,20 +333,26 @@ void api_find_service(void *ctx, struct control_call *call, const json_t *parame
 
 /* --- limits --- */
 
+struct limit_list {
+	struct api_blocks *blocks;
+	struct api_service_limit_list rows;
+};
+
+/* A time is shown in milliseconds, everything else as it is. */
 static void limit_add(void *arg, const struct service_limit_state *state)
 {
 	const struct service_limit_info *info = state->info;
-	/* Times are told in milliseconds; everything else as it is. */
-	uint64_t per = info->unit == SERVICE_UNIT_DURATION ? NS_PER_MS : 1;
-	json_t *json = json_pack(
-		"{s:s, s:o, s:s, s:o, s:s}", "setting", info->key, "limit",
-		api_json_uint(state->value / per), "unit",
-		info->unit == SERVICE_UNIT_DURATION ? "ms" : service_unit_name(info->unit),
-		"default", api_json_uint(info->initial / per), "meaning", info->text);
+	bool is_time = info->unit == SERVICE_UNIT_DURATION;
+	uint64_t per = is_time ? NS_PER_MS : 1;
+	struct limit_list *list = arg;
 
-	if (state->has_fill)
-		json_object_set_new(json, "used", api_json_uint(state->used / per));
-	json_array_append_new(arg, json);
+	api_push(list->blocks, &list->rows,
+		 {.setting = info->key,
+		  .limit = api_uint(state->value / per),
+		  .unit = is_time ? "ms" : service_unit_name(info->unit),
+		  .default_ = api_uint(info->initial / per),
+		  .meaning = info->text,
+		  API_IF(used, state->has_fill, api_uint(state->used / per))});
 }
 
 /* counts_slow_us: the bound of the bucket in which the ninth of ten lies; of the last, its lower one. */
@@ -414,61 +368,59 @@ static uint64_t counts_slow_us(const struct service_counts *counts, uint64_t cnt
 	return cnt ? service_latency_bounds_us[SERVICE_LATENCY_CNT - 2] : 0;
 }
 
-static json_t *json_counts(const struct service_info *info,
-			   const struct service_method_counts *method)
+struct method_list {
+	struct api_blocks *blocks;
+	struct api_service_method_counts_list rows;
+};
+
+static void method_add(struct method_list *list, const struct service_info *info,
+		       const struct service_method_counts *method)
 {
 	const struct service_counts *counts = &method->counts;
-	uint64_t cnt = 0, error_cnt = counts->status_cnt[SERVICE_UNKNOWN_ERROR] +
-				      counts->status_cnt[SERVICE_TIMEOUT];
+	uint64_t cnt = sum_of(counts->status_cnt, SERVICE_STATUS_CNT);
+	uint64_t error_cnt =
+		counts->status_cnt[SERVICE_UNKNOWN_ERROR] + counts->status_cnt[SERVICE_TIMEOUT];
 
-	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
-		cnt += counts->status_cnt[i];
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "service", info->name,
-			 "version", info->version, "method", method->method, "calls",
-			 api_json_uint(cnt), "errors", api_json_uint(error_cnt), "refused",
-			 api_json_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]), "mean_us",
-			 api_json_uint(cnt ? counts->latency_sum_us / cnt : 0), "slow_us",
-			 api_json_uint(counts_slow_us(counts, cnt)));
+	if (!cnt)
+		return;
+	api_push(list->blocks, &list->rows,
+		 {.service = info->name,
+		  .version = info->version,
+		  .method = method->method,
+		  .calls = api_uint(cnt),
+		  .errors = api_uint(error_cnt),
+		  .refused = api_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]),
+		  .mean_us = api_uint(counts->latency_sum_us / cnt),
+		  .slow_us = api_uint(counts_slow_us(counts, cnt))});
 }
 
 static bool methods_add(void *arg, const struct service_info *info)
 {
-	json_t *rows = arg;
-
-	for (unsigned i = 0; i < info->method_cnt; i++) {
-		json_t *row = json_counts(info, &info->methods[i]);
-
-		if (json_integer_value(json_object_get(row, "calls")))
-			json_array_append(rows, row);
-		json_decref(row);
-	}
+	for (unsigned i = 0; i < info->method_cnt; i++)
+		method_add(arg, info, &info->methods[i]);
 	return true;
 }
 
-void api_list_service_methods(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
+void api_list_service_methods(struct api *api, struct control_call *call,
+			      const struct api_list_service_methods_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_t *rows;
+	struct method_list list = {.blocks = control_blocks(call)};
 
-	(void)parameters, (void)now_ns;
-	if (!api_services_are_on(node, call))
+	(void)in, (void)now_ns;
+	if (!api_services_are_on(api, call))
 		return;
-	rows = json_array();
-	service_each(node_fabric_service(node->fabric), methods_add, rows);
-	control_reply(call, json_pack("{s:o}", "methods", rows));
+	service_each(api->service, methods_add, &list);
+	api_reply(call, list_service_methods, .methods = list.rows);
 }
 
-void api_show_service_limits(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_show_service_limits(struct api *api, struct control_call *call,
+			     const struct api_show_service_limits_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_t *limits;
+	struct limit_list list = {.blocks = control_blocks(call)};
 
-	(void)parameters;
-	if (!api_services_are_on(node, call))
+	(void)in;
+	if (!api_services_are_on(api, call))
 		return;
-	limits = json_array();
-	service_limits_each(node_fabric_service(node->fabric), limit_add, limits, now_ns);
-	control_reply(call, json_pack("{s:o}", "limits", limits));
+	service_limits_each(api->service, limit_add, &list, now_ns);
+	api_reply(call, show_service_limits, .limits = list.rows);
 }

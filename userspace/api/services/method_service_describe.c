@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DescribeService: what a service says of itself, asked of its provider as a call is, and read
- * strictly before anybody sees it. Home worker; a call whose caller leaves is cancelled.
+ * strictly before a caller sees it. Home worker; a call whose caller leaves is cancelled.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "node/fabric/fabric.h"
 #include "method_service_idl.h"
 #include "method_service_target.h"
 #include "service/directory/description.h"
@@ -81,10 +80,9 @@ static int description_load(const char *text, json_t **out_description, char *id
 	return err;
 }
 
-bool api_service_description_read(struct control_call *call, const json_t *parameters,
+bool api_service_description_read(struct control_call *call, const char *text,
 				  const struct provider_spec *spec, char **out_text)
 {
-	const char *text = json_string_value(json_object_get(parameters, "description"));
 	const char *why = "no memory";
 	char idl_why[SERVICE_IDL_WHY_CAP];
 	json_t *description;
@@ -142,11 +140,13 @@ static bool described_take(struct control_call *call, const struct service_answe
 	return false;
 }
 
+/* The description is JSON already, so the reply's other fields are put beside it. */
 static void describing_answered(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
-	static const uint8_t nobody[MESH_KEY_LEN];
 	struct describing *describing = arg;
 	struct control_call *call = describing->call;
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_describe_service_out out;
 	json_t *described = NULL, *reply;
 
 	(void)now_ns;
@@ -154,29 +154,34 @@ static void describing_answered(void *arg, const struct service_answer *answer, 
 	control_on_gone(call, NULL, NULL);
 	if (answer->status == SERVICE_OK && !described_take(call, answer, &described))
 		return;
-	reply = json_pack("{s:i, s:s, s:s}", "status", (int)answer->status, "status_name",
-			  service_status_name(answer->status), "text",
-			  answer->text ? answer->text : "");
-	if (memcmp(answer->provider, nobody, sizeof(nobody)) != 0)
-		json_object_set_new(reply, "provider", api_json_id(answer->provider));
+	out = (struct api_describe_service_out){
+		.status = (int)answer->status,
+		.status_name = service_status_name(answer->status),
+		.text = answer->text ? answer->text : "",
+		.provider = api_service_provider_of(blocks, answer),
+	};
+	reply = api_describe_service_out_write(&out);
 	if (described)
 		json_object_set_new(reply, "service", described);
 	control_reply(call, reply);
 }
 
-void api_describe_service(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_describe_service(struct api *api, struct control_call *call,
+			  const struct api_describe_service_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	struct service *service;
+	const struct api_call_service_in asked = {.name = in->name,
+						  .version = in->version,
+						  .provider = in->provider,
+						  .prefer = in->prefer,
+						  .has_timeout_ms = in->has_timeout_ms,
+						  .timeout_ms = in->timeout_ms};
 	struct service_request request;
 	struct describing *describing;
 	int err;
 
-	if (!api_services_are_on(node, call) ||
-	    !api_service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(api, call) ||
+	    !api_service_request_read(api, call, &asked, &request))
 		return;
-	service = node_fabric_service(node->fabric);
 	request.target.method = SERVICE_DESCRIBE;
 	describing = calloc(1, sizeof(*describing));
 	if (!describing) {
@@ -185,11 +190,11 @@ void api_describe_service(void *ctx, struct control_call *call, const json_t *pa
 		return;
 	}
 	describing->call = call;
-	err = service_call_start(service, &request.target, NULL, 0, NULL, request.timeout_ns,
+	err = service_call_start(api->service, &request.target, NULL, 0, NULL, request.timeout_ns,
 				 describing_answered, describing, now_ns, &describing->ask);
 	if (err < 0) {
 		api_service_call_fail(call, err, request.target.name,
-				      service_pending_wait_ms(service));
+				      service_pending_wait_ms(api->service));
 		free(describing);
 		return;
 	}

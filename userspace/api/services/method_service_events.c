@@ -10,19 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/fabric/fabric.h"
 #include "method_service_target.h"
-#include "service/incoming/service_registry.h"
+#include "service/service_registry.h"
 #include "service/topics/subscription.h"
 #include "service/topics/topics.h"
 
 /* Of what waits for a program, before replies are left out; a control connection takes 1 MiB. */
 #define BACKLOG_MAX ((size_t)512 * 1024)
-
-static const char *text_of(const json_t *parameters, const char *name)
-{
-	return json_string_value(json_object_get(parameters, name));
-}
 
 static bool topic_check(struct control_call *call, const char *topic)
 {
@@ -46,12 +40,12 @@ static void publish_fail(struct control_call *call, int err, const char *topic)
 }
 
 /* offer_of: NULL: call was failed. */
-static struct service_offer *offer_of(struct node *node, struct control_call *call,
+static struct service_offer *offer_of(struct api *api, struct control_call *call,
 				      const struct service_target *target)
 {
 	struct service_offer *offer;
 
-	if (service_registry_find(node_fabric_service(node->fabric), target, &offer) < 0 ||
+	if (service_registry_find(api->service, target, &offer) < 0 ||
 	    !offer->offering.is_of_program) {
 		control_fail(call, WEFT_EABSENT, target->name,
 			     "no program of this node offers such a service",
@@ -61,35 +55,35 @@ static struct service_offer *offer_of(struct node *node, struct control_call *ca
 	return offer;
 }
 
-void api_publish_event(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_publish_event(struct api *api, struct control_call *call,
+		       const struct api_publish_event_in *in, uint64_t now_ns)
 {
-	const char *topic = text_of(parameters, "topic");
+	const struct api_call_service_in asked = {
+		.name = in->name, .version = in->version, .json = in->json, .base64 = in->base64};
 	char position[SERVICE_POSITION_CAP];
 	struct service_published published;
 	struct service_request request;
 	struct service_offer *offer;
-	struct node *node = ctx;
 	int err;
 
-	if (!api_services_are_on(node, call) || !topic_check(call, topic) ||
-	    !api_service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(api, call) || !topic_check(call, in->topic) ||
+	    !api_service_request_read(api, call, &asked, &request))
 		return;
-	offer = offer_of(node, call, &request.target);
+	offer = offer_of(api, call, &request.target);
 	if (!offer) {
 		free(request.payload);
 		return;
 	}
-	err = service_publish(offer, topic, request.payload, request.len, now_ns, &published);
+	err = service_publish(offer, in->topic, request.payload, request.len, now_ns, &published);
 	free(request.payload);
 	if (err < 0) {
-		publish_fail(call, err, topic);
+		publish_fail(call, err, in->topic);
 		return;
 	}
 	service_position_write(published.epoch, published.sequence, position);
-	control_reply(call, json_pack("{s:s, s:o, s:o}", "position", position, "sequence",
-				      api_json_uint(published.sequence), "subscribers",
-				      api_json_uint(published.subscriber_cnt)));
+	api_reply(call, publish_event, .position = position,
+		  .sequence = api_uint(published.sequence),
+		  .subscribers = published.subscriber_cnt);
 }
 
 /* --- subscribing --- */
@@ -98,7 +92,7 @@ struct subscribing {
 	struct service_subscription subscription;
 	struct control_call *call;
 	bool may_be_json;
-	uint64_t lost_cnt; /* not told yet */
+	uint64_t lost_cnt; /* not reported yet */
 	uint8_t provider[MESH_KEY_LEN];
 	char name[SERVICE_NAME_LEN_MAX + 1];
 };
@@ -126,21 +120,25 @@ static void on_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t 
 	memcpy(subscribing->provider, provider, sizeof(subscribing->provider));
 }
 
-static json_t *message_json(const struct subscribing *subscribing,
-			    const struct service_event_message *message)
+static void message_send(const struct subscribing *subscribing,
+			 const struct service_event_message *message)
 {
+	struct api_blocks *blocks = control_blocks(subscribing->call);
 	char position[SERVICE_POSITION_CAP];
-	json_t *json = json_pack(
-		"{s:s, s:o, s:s, s:o, s:o}", "topic", subscribing->subscription.wish.topic,
-		"provider", api_json_id(subscribing->provider), "position",
-		service_position_write(message->epoch, message->sequence, position), "sequence",
-		api_json_uint(message->sequence), "lost", api_json_uint(subscribing->lost_cnt));
+	struct service_payload payload = {.json = NULL};
 
-	if (message->is_notice)
-		return json;
-	json_object_set_new(json, "at_ms", api_json_uint(message->at_ms));
-	api_service_payload_set(json, message->data, message->len, subscribing->may_be_json);
-	return json;
+	if (!message->is_notice)
+		payload = api_service_payload(blocks, message->data, message->len,
+					      subscribing->may_be_json);
+	api_reply_more(
+		subscribing->call, subscribe_service,
+		.topic = subscribing->subscription.params.topic,
+		.provider = api_id(blocks, subscribing->provider),
+		.position = service_position_write(message->epoch, message->sequence, position),
+		.sequence = api_uint(message->sequence), .lost = api_uint(subscribing->lost_cnt),
+		API_IF(at_ms, !message->is_notice, api_uint(message->at_ms)), .json = payload.json,
+		.base64 = payload.base64);
+	json_decref(payload.json);
 }
 
 static void on_message(void *arg, const struct service_event_message *message, uint64_t now_ns)
@@ -153,7 +151,7 @@ static void on_message(void *arg, const struct service_event_message *message, u
 		subscribing->lost_cnt += !message->is_notice;
 		return;
 	}
-	control_reply_more(subscribing->call, message_json(subscribing, message));
+	message_send(subscribing, message);
 	subscribing->lost_cnt = 0;
 	if (control_backlog_len(subscribing->call) >= CONTROL_PIPE_LOW)
 		service_subscription_hold(&subscribing->subscription, true);
@@ -172,39 +170,42 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 static const struct service_subscription_events subscription_events = {
 	.opened = on_opened, .message = on_message, .ended = on_ended};
 
-/* wish_read: false: call was failed. */
-static bool wish_read(struct control_call *call, const json_t *parameters,
-		      struct service_wish *out_wish)
+/* subscription_params_read: false: call was failed. */
+static bool subscription_params_read(struct control_call *call,
+				     const struct api_subscribe_service_in *in,
+				     struct service_subscription_params *out_params)
 {
-	const char *topic = text_of(parameters, "topic"), *since = text_of(parameters, "since");
-
-	*out_wish = (struct service_wish){.has_since = false};
+	*out_params = (struct service_subscription_params){.has_since = false};
 	if (!control_wants_more(call)) {
 		control_fail(call, WEFT_EREFUSED, "SubscribeService", "it answers only with more",
 			     "varlinkctl call --more, or weft service subscribe");
 		return false;
 	}
-	if (!topic_check(call, topic))
+	if (!topic_check(call, in->topic))
 		return false;
-	strcpy(out_wish->topic, topic);
-	if (!since || service_position_parse(since, out_wish) == 0)
+	strcpy(out_params->topic, in->topic);
+	if (!in->since || service_position_parse(in->since, out_params) == 0)
 		return true;
 	control_fail(call, WEFT_EMALFORMED, "since", "it is no position of an event",
 		     "give the position that came with the last one, or its number alone");
 	return false;
 }
 
-void api_subscribe_service(void *ctx, struct control_call *call, const json_t *parameters,
-			   uint64_t now_ns)
+void api_subscribe_service(struct api *api, struct control_call *call,
+			   const struct api_subscribe_service_in *in, uint64_t now_ns)
 {
+	const struct api_call_service_in asked = {.name = in->name,
+						  .version = in->version,
+						  .provider = in->provider,
+						  .prefer = in->prefer,
+						  .sign = in->sign};
 	struct subscribing *subscribing;
 	struct service_request request;
-	struct node *node = ctx;
-	struct service_wish wish;
+	struct service_subscription_params params;
 	int err;
 
-	if (!api_services_are_on(node, call) || !wish_read(call, parameters, &wish) ||
-	    !api_service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(api, call) || !subscription_params_read(call, in, &params) ||
+	    !api_service_request_read(api, call, &asked, &request))
 		return;
 	subscribing = calloc(1, sizeof(*subscribing));
 	if (!subscribing) {
@@ -213,13 +214,12 @@ void api_subscribe_service(void *ctx, struct control_call *call, const json_t *p
 		return;
 	}
 	subscribing->call = call;
-	subscribing->may_be_json = json_is_true(json_object_get(parameters, "as_json"));
+	subscribing->may_be_json = in->as_json;
 	subscribing->subscription.events = &subscription_events;
 	subscribing->subscription.arg = subscribing;
 	snprintf(subscribing->name, sizeof(subscribing->name), "%s", request.target.name);
-	err = service_subscription_open(&subscribing->subscription,
-					node_fabric_service(node->fabric), &request.target, &wish,
-					now_ns);
+	err = service_subscription_open(&subscribing->subscription, api->service, &request.target,
+					&params, now_ns);
 	if (err < 0) {
 		free(subscribing);
 		api_service_start_fail(call, err, request.target.name);

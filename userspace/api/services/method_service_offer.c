@@ -11,21 +11,20 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
-#include "node/fabric/fabric.h"
+#include "codec/text/zbase32.h"
 #include "api/content/method_community.h"
 #include "api/methods.h"
 #include "method_service_target.h"
 #include "service/directory/service_id.h"
 #include "service/service.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 #define VERSION_DEFAULT	 "1.0.0"
 #define GROUP_PREFIX	 "group:"
 #define COMMUNITY_PREFIX "community:"
 #define MS_MAX		 (UINT64_MAX / NS_PER_MS)
 
-/* A program that is run by us is checked in milliseconds; who publishes one hears what came of it. */
+/* A program that the daemon runs is checked in milliseconds; the reply says what came of it. */
 #define CHECK_LOOK_NS (20 * NS_PER_MS)
 #define CHECK_WAIT_NS (3 * NS_PER_S)
 
@@ -33,7 +32,7 @@
 struct offer_change {
 	struct timer timer; /* the next look at what the check found */
 	uint64_t until_ns;
-	struct node *node;
+	struct api *api;
 	struct control_call *call;
 	bool is_publish;
 	char name[SERVICE_NAME_LEN_MAX + 1];
@@ -42,106 +41,99 @@ struct offer_change {
 
 /* What its provider knows of an offer. */
 struct view_wanted {
-	const struct service_info *info;
-	json_t *json;
+	struct api_blocks *blocks;
+	struct api_service_offer *offer;
 };
 
-/* json_grant: "METHOD=WHO", or "WHO" of all methods, as allow_read takes it. */
-static json_t *json_grant(const struct service_grant *grant)
+/* grant_text: "METHOD=WHO", or "WHO" of all methods, as allow_read takes it. */
+static const char *grant_text(struct api_blocks *blocks, const struct service_grant *grant)
 {
 	static const char *const kinds[] = {
 		[SERVICE_GRANT_NODE] = "",
 		[SERVICE_GRANT_GROUP] = GROUP_PREFIX,
 		[SERVICE_GRANT_COMMUNITY] = COMMUNITY_PREFIX,
 	};
-	char id[ZBASE32_KEY_TEXT_CAP];
 
-	return json_sprintf("%s%s%s%s", grant->method, grant->method[0] ? "=" : "",
-			    kinds[grant->kind],
-			    grant->kind == SERVICE_GRANT_GROUP
-				    ? grant->group
-				    : zbase32_write(grant->id, sizeof(grant->id), id));
-}
-
-static json_t *json_allow(const struct provider_spec *spec)
-{
-	json_t *json = json_array();
-
-	for (unsigned i = 0; i < spec->allow_cnt; i++)
-		json_array_append_new(json, api_json_id(spec->allow[i]));
-	for (unsigned i = 0; i < spec->grant_cnt; i++)
-		json_array_append_new(json, json_grant(&spec->grants[i]));
-	return json;
+	return api_format(
+		blocks, "%s%s%s%s", grant->method, grant->method[0] ? "=" : "", kinds[grant->kind],
+		grant->kind == SERVICE_GRANT_GROUP ? grant->group : api_id(blocks, grant->id));
 }
 
 static bool view_add(void *arg, const struct provider_view *view)
 {
-	static const char *const states[] = {
-		[PROVIDER_CHECKING] = "checking",
-		[PROVIDER_READY] = "ready",
-		[PROVIDER_DOWN] = "down",
+	static const enum api_service_offer_provider kinds[] = {
+		[PROVIDER_HTTP] = API_SERVICE_OFFER_PROVIDER_HTTP,
+		[PROVIDER_SOCKET] = API_SERVICE_OFFER_PROVIDER_SOCKET,
+		[PROVIDER_EXEC] = API_SERVICE_OFFER_PROVIDER_EXEC,
 	};
-	struct view_wanted *wanted = arg;
+	static const enum api_service_offer_state states[] = {
+		[PROVIDER_CHECKING] = API_SERVICE_OFFER_STATE_CHECKING,
+		[PROVIDER_READY] = API_SERVICE_OFFER_STATE_READY,
+		[PROVIDER_DOWN] = API_SERVICE_OFFER_STATE_DOWN,
+	};
+	const struct view_wanted *wanted = arg;
+	const struct provider_spec *spec = &view->spec;
+	struct api_service_offer *offer = wanted->offer;
 
-	if (strcmp(view->spec.name, wanted->info->name) != 0 ||
-	    strcmp(view->spec.version, wanted->info->version) != 0)
+	if (strcmp(spec->name, offer->name) != 0 || strcmp(spec->version, offer->version) != 0)
 		return true;
-	json_object_update_new(
-		wanted->json,
-		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "provider",
-			  provider_kind_name(view->spec.kind), "target", view->spec.target, "state",
-			  states[view->state], "why", view->why ? view->why : "", "allow",
-			  json_allow(&view->spec), "streams", api_json_uint(view->stream_cnt),
-			  "errors", api_json_uint(view->failed_cnt), "concurrency",
-			  api_json_uint(view->active_max), "under_way",
-			  api_json_uint(view->active_cnt), "waiting",
-			  api_json_uint(view->waiting_cnt), "waiting_max",
-			  api_json_uint(view->waiting_max)));
-	if (view->spec.body_len_max)
-		json_object_set_new(wanted->json, "body_max",
-				    api_json_uint(view->spec.body_len_max));
+	offer->provider = kinds[spec->kind];
+	offer->target = spec->target;
+	offer->state = states[view->state];
+	offer->why = view->why ? view->why : "";
+	offer->streams = api_uint(view->stream_cnt);
+	offer->errors = api_uint(view->failed_cnt);
+	API_SET(offer, concurrency, view->active_max);
+	API_SET(offer, under_way, view->active_cnt);
+	API_SET(offer, waiting, view->waiting_cnt);
+	API_SET(offer, waiting_max, view->waiting_max);
+	if (spec->body_len_max)
+		API_SET(offer, body_max, api_uint(spec->body_len_max));
+	for (unsigned i = 0; i < spec->allow_cnt; i++)
+		api_push(wanted->blocks, &offer->allow, api_id(wanted->blocks, spec->allow[i]));
+	for (unsigned i = 0; i < spec->grant_cnt; i++)
+		api_push(wanted->blocks, &offer->allow,
+			 grant_text(wanted->blocks, &spec->grants[i]));
 	return false;
 }
 
-void api_offer_describe(struct node *node, const struct service_info *info, json_t *json)
+void api_offer_describe(struct api *api, struct api_blocks *blocks, struct api_service_offer *offer)
 {
-	struct view_wanted wanted = {info, json};
+	struct view_wanted wanted = {blocks, offer};
 
-	provider_each(node_fabric_provider(node->fabric), view_add, &wanted);
+	provider_each(api->provider, view_add, &wanted);
 }
 
 static void change_gone(void *arg)
 {
 	struct offer_change *change = arg;
 
-	timer_cancel(&change->node->home.timers, &change->timer);
-	provider_forget(node_fabric_provider(change->node->fabric), change);
+	timer_cancel(&change->api->home->timers, &change->timer);
+	provider_forget(change->api->provider, change);
 	free(change);
 }
 
-static bool is_in_check(const json_t *offer)
+static bool is_in_check(const struct api_service_offer *offer)
 {
-	const char *kind = json_string_value(json_object_get(offer, "provider"));
-	const char *state = json_string_value(json_object_get(offer, "state"));
-
-	return kind && state && strcmp(kind, provider_kind_name(PROVIDER_EXEC)) == 0 &&
-	       strcmp(state, "checking") == 0;
+	return offer->provider == API_SERVICE_OFFER_PROVIDER_EXEC &&
+	       offer->state == API_SERVICE_OFFER_STATE_CHECKING;
 }
 
 /* publish_done: false: the program is being checked, and the call waits on. */
 static bool publish_done(struct offer_change *change, uint64_t now_ns)
 {
 	struct control_call *call = change->call;
-	json_t *offer = api_json_offer(change->node, change->name, change->version);
+	const struct api_service_offer *offer =
+		api_offer(change->api, control_blocks(call), change->name, change->version);
 
 	if (offer && is_in_check(offer) && now_ns < change->until_ns) {
-		json_decref(offer);
-		timer_set(&change->node->home.timers, &change->timer, now_ns + CHECK_LOOK_NS);
+		api_blocks_free(control_blocks(call));
+		timer_set(&change->api->home->timers, &change->timer, now_ns + CHECK_LOOK_NS);
 		return false;
 	}
 	control_on_gone(call, NULL, NULL);
 	if (offer)
-		control_reply(call, json_pack("{s:o}", "service", offer));
+		api_reply(call, publish_service, .service = *offer);
 	else
 		control_fail(call, WEFT_ECANCELLED, change->name,
 			     "it was withdrawn before it was published", "publish it again");
@@ -176,27 +168,14 @@ static void change_done(void *arg, int err, uint64_t now_ns)
 	free(change);
 }
 
-static const char *text_of(const json_t *parameters, const char *name)
+/* number_check: false when call was failed. A number that is missing is 0. */
+static bool number_check(struct control_call *call, const char *name, bool is_there, int64_t value,
+			 uint64_t max)
 {
-	return json_string_value(json_object_get(parameters, name));
-}
-
-/* number_read: false when call was failed. */
-static bool number_read(struct control_call *call, const json_t *parameters, const char *name,
-			uint64_t max, uint64_t *out_value)
-{
-	const json_t *json = json_object_get(parameters, name);
-	json_int_t value = json_integer_value(json);
-
-	*out_value = 0;
-	if (!json || json_is_null(json))
+	if (!is_there || (value > 0 && (uint64_t)value <= max))
 		return true;
-	if (value <= 0 || (uint64_t)value > max) {
-		control_fail_parameter(call, name);
-		return false;
-	}
-	*out_value = (uint64_t)value;
-	return true;
+	control_fail_parameter(call, name);
+	return false;
 }
 
 /* What a spec points to, for the length of a call. */
@@ -206,7 +185,6 @@ struct spec_room {
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
 	struct service_grant grants[PROVIDER_GRANT_MAX];
 	char methods[PROVIDER_GRANT_MAX][SERVICE_METHOD_LEN_MAX + 1];
-	const char *read_only[PROVIDER_READ_ONLY_MAX];
 };
 
 static bool fail_count(struct control_call *call, const char *what, unsigned max)
@@ -218,12 +196,10 @@ static bool fail_count(struct control_call *call, const char *what, unsigned max
 	return false;
 }
 
-static bool exec_read(struct control_call *call, const json_t *exec, struct spec_room *room,
-		      struct provider_spec *spec)
+static bool exec_read(struct control_call *call, const struct api_string_list *exec,
+		      struct spec_room *room, struct provider_spec *spec)
 {
-	size_t cnt = json_array_size(exec);
-
-	if (cnt == 0 || cnt - 1 > PROVIDER_ARGS_MAX) {
+	if (exec->cnt == 0 || exec->cnt - 1 > PROVIDER_ARGS_MAX) {
 		control_fail_parameter(call, "exec");
 		return false;
 	}
@@ -234,54 +210,47 @@ static bool exec_read(struct control_call *call, const json_t *exec, struct spec
 		return false;
 	}
 	spec->kind = PROVIDER_EXEC;
-	spec->target = json_string_value(json_array_get(exec, 0));
-	for (size_t i = 1; i < cnt; i++)
-		room->args[i - 1] = json_string_value(json_array_get(exec, i));
+	spec->target = exec->rows[0];
+	for (size_t i = 1; i < exec->cnt; i++)
+		room->args[i - 1] = exec->rows[i];
 	spec->args = room->args;
-	spec->args_cnt = (unsigned)cnt - 1;
+	spec->args_cnt = (unsigned)exec->cnt - 1;
 	return true;
 }
 
 /* kind_read: exactly one of http, socket and exec. */
-static bool kind_read(struct control_call *call, const json_t *parameters, struct spec_room *room,
-		      struct provider_spec *spec)
+static bool kind_read(struct control_call *call, const struct api_publish_service_in *in,
+		      struct spec_room *room, struct provider_spec *spec)
 {
-	const char *http = text_of(parameters, "http"), *socket = text_of(parameters, "socket");
-	const json_t *exec = json_object_get(parameters, "exec");
-
-	if ((http != NULL) + (socket != NULL) + json_is_array(exec) != 1) {
+	if ((in->http != NULL) + (in->socket != NULL) + in->has_exec != 1) {
 		control_fail(call, WEFT_EMALFORMED, spec->name,
 			     "exactly one of http, socket and exec says which program it is",
 			     "for example: weft service publish hello --http 127.0.0.1:8080");
 		return false;
 	}
-	if (json_is_array(exec))
-		return exec_read(call, exec, room, spec);
-	/* Whoever offers it lends the daemon's own rights to it: engines of containers listen so. */
-	if (http && strncmp(http, "unix:", 5) == 0 && control_role_of(call) != CONTROL_ADMIN) {
+	if (in->has_exec)
+		return exec_read(call, &in->exec, room, spec);
+	/* An offer lends the daemon's own rights to its callers: engines of containers listen so. */
+	if (in->http && strncmp(in->http, "unix:", 5) == 0 &&
+	    control_role_of(call) != CONTROL_ADMIN) {
 		control_fail(call, WEFT_EREFUSED, "http",
 			     "only an administrator may offer a server on a unix socket",
 			     "run as root or as the daemon's user, or let it listen on a port");
 		return false;
 	}
-	spec->kind = http ? PROVIDER_HTTP : PROVIDER_SOCKET;
-	spec->target = http ? http : socket;
+	spec->kind = in->http ? PROVIDER_HTTP : PROVIDER_SOCKET;
+	spec->target = in->http ? in->http : in->socket;
 	return true;
 }
 
-static bool metadata_read(struct control_call *call, json_t *metadata, struct spec_room *room,
-			  struct provider_spec *spec)
+static bool metadata_read(struct control_call *call, const struct api_string_map *metadata,
+			  struct spec_room *room, struct provider_spec *spec)
 {
-	const char *key;
-	json_t *value;
-
-	if (json_object_size(metadata) > PROVIDER_METADATA_MAX)
+	if (metadata->cnt > PROVIDER_METADATA_MAX)
 		return fail_count(call, "metadata", PROVIDER_METADATA_MAX);
-	json_object_foreach(metadata, key, value)
-	{
+	for (size_t i = 0; i < metadata->cnt; i++)
 		room->metadata[spec->metadata_cnt++] =
-			(struct service_metadata){key, json_string_value(value)};
-	}
+			(struct service_metadata){metadata->rows[i].key, metadata->rows[i].value};
 	spec->metadata = room->metadata;
 	return true;
 }
@@ -294,19 +263,19 @@ static bool grant_fail(struct control_call *call, const char *text)
 	return false;
 }
 
-static bool community_read(struct node *node, struct control_call *call, const char *name,
+static bool community_read(struct api *api, struct control_call *call, const char *name,
 			   uint8_t out_id[static COMMUNITY_ID_LEN])
 {
 	struct communities *communities;
 
 	if (zbase32_parse(name, strlen(name), out_id, COMMUNITY_ID_LEN) == COMMUNITY_ID_LEN)
 		return true;
-	communities = api_communities(node, call);
+	communities = api_communities(api, call);
 	return communities && api_community_find(communities, call, name, out_id);
 }
 
 /* grant_read: "[METHOD=]WHO"; false: call was failed. */
-static bool grant_read(struct node *node, struct control_call *call, const char *text,
+static bool grant_read(struct api *api, struct control_call *call, const char *text,
 		       struct spec_room *room, struct provider_spec *spec)
 {
 	const char *equals = strrchr(text, '='), *who = equals ? equals + 1 : text;
@@ -323,7 +292,7 @@ static bool grant_read(struct node *node, struct control_call *call, const char 
 		grant->group = who + strlen(GROUP_PREFIX);
 	} else if (strncmp(who, COMMUNITY_PREFIX, strlen(COMMUNITY_PREFIX)) == 0) {
 		grant->kind = SERVICE_GRANT_COMMUNITY;
-		if (!community_read(node, call, who + strlen(COMMUNITY_PREFIX), grant->id))
+		if (!community_read(api, call, who + strlen(COMMUNITY_PREFIX), grant->id))
 			return false;
 	} else if (zbase32_parse(who, strlen(who), grant->id, MESH_KEY_LEN) != MESH_KEY_LEN) {
 		return grant_fail(call, text);
@@ -333,15 +302,12 @@ static bool grant_read(struct node *node, struct control_call *call, const char 
 }
 
 /* Nodes for all methods are in a list of their own. */
-static bool allow_read(struct node *node, struct control_call *call, const json_t *allow,
-		       struct spec_room *room, struct provider_spec *spec)
+static bool allow_read(struct api *api, struct control_call *call,
+		       const struct api_string_list *allow, struct spec_room *room,
+		       struct provider_spec *spec)
 {
-	json_t *who;
-	size_t idx;
-
-	json_array_foreach(allow, idx, who)
-	{
-		const char *text = json_string_value(who);
+	for (size_t i = 0; i < allow->cnt; i++) {
+		const char *text = allow->rows[i];
 
 		if (spec->allow_cnt < PROVIDER_ALLOW_MAX &&
 		    zbase32_parse(text, strlen(text), room->allow[spec->allow_cnt], MESH_KEY_LEN) ==
@@ -351,7 +317,7 @@ static bool allow_read(struct node *node, struct control_call *call, const json_
 		}
 		if (spec->grant_cnt == PROVIDER_GRANT_MAX)
 			return fail_count(call, "allow", PROVIDER_GRANT_MAX);
-		if (!grant_read(node, call, text, room, spec))
+		if (!grant_read(api, call, text, room, spec))
 			return false;
 	}
 	spec->allow = (const uint8_t(*)[MESH_KEY_LEN])room->allow;
@@ -359,58 +325,47 @@ static bool allow_read(struct node *node, struct control_call *call, const json_
 	return true;
 }
 
-static bool read_only_read(struct control_call *call, const json_t *methods, struct spec_room *room,
-			   struct provider_spec *spec)
+/* limits_are_valid: false when call was failed. */
+static bool limits_are_valid(struct control_call *call, const struct api_publish_service_in *in)
 {
-	if (json_array_size(methods) > PROVIDER_READ_ONLY_MAX)
+	if (in->read_only.cnt > PROVIDER_READ_ONLY_MAX)
 		return fail_count(call, "read_only", PROVIDER_READ_ONLY_MAX);
-	for (size_t i = 0; i < json_array_size(methods); i++)
-		room->read_only[i] = json_string_value(json_array_get(methods, i));
-	spec->read_only = room->read_only;
-	spec->read_only_cnt = (unsigned)json_array_size(methods);
-	return true;
-}
-
-static bool limits_read(struct control_call *call, const json_t *parameters,
-			struct provider_spec *spec)
-{
-	uint64_t calls, payload, ms, concurrency;
-
-	if (!number_read(call, parameters, "calls_per_min", UINT32_MAX, &calls) ||
-	    !number_read(call, parameters, "payload_max", UINT32_MAX, &payload) ||
-	    !number_read(call, parameters, "timeout_ms", MS_MAX, &ms) ||
-	    !number_read(call, parameters, "concurrency", UINT32_MAX, &concurrency) ||
-	    !number_read(call, parameters, "body_max", PROVIDER_BODY_LEN_MAX,
-			 &spec->body_len_max) ||
-	    !number_read(call, parameters, "memory_max", INT64_MAX, &spec->memory_len_max))
-		return false;
-	spec->calls_per_min = (uint32_t)calls;
-	spec->payload_len_max = (uint32_t)payload;
-	spec->timeout_ns = ms * NS_PER_MS;
-	spec->concurrency_max = (uint32_t)concurrency;
-	return true;
+	return number_check(call, "calls_per_min", in->has_calls_per_min, in->calls_per_min,
+			    UINT32_MAX) &&
+	       number_check(call, "payload_max", in->has_payload_max, in->payload_max,
+			    UINT32_MAX) &&
+	       number_check(call, "timeout_ms", in->has_timeout_ms, in->timeout_ms, MS_MAX) &&
+	       number_check(call, "concurrency", in->has_concurrency, in->concurrency,
+			    UINT32_MAX) &&
+	       number_check(call, "body_max", in->has_body_max, in->body_max,
+			    PROVIDER_BODY_LEN_MAX) &&
+	       number_check(call, "memory_max", in->has_memory_max, in->memory_max, INT64_MAX);
 }
 
 /* spec_read: false when call was failed. */
-static bool spec_read(struct node *node, struct control_call *call, const json_t *parameters,
-		      struct spec_room *room, struct provider_spec *spec)
+static bool spec_read(struct api *api, struct control_call *call,
+		      const struct api_publish_service_in *in, struct spec_room *room,
+		      struct provider_spec *spec)
 {
-	const char *version = text_of(parameters, "version");
-
 	*spec = (struct provider_spec){
-		.name = text_of(parameters, "name"),
-		.version = version ? version : VERSION_DEFAULT,
-		.health_path = text_of(parameters, "health_path"),
-		.user = text_of(parameters, "user"),
-		.is_unconfined = json_is_true(json_object_get(parameters, "unconfined")),
-		.is_hidden = json_is_true(json_object_get(parameters, "hidden")),
-		.needs_signature = json_is_true(json_object_get(parameters, "signed")),
+		.name = in->name,
+		.version = in->version ? in->version : VERSION_DEFAULT,
+		.health_path = in->health_path,
+		.user = in->user,
+		.is_unconfined = in->unconfined,
+		.is_hidden = in->hidden,
+		.needs_signature = in->signed_,
+		.read_only = in->read_only.rows,
+		.read_only_cnt = (unsigned)in->read_only.cnt,
+		.calls_per_min = (uint32_t)in->calls_per_min,
+		.payload_len_max = (uint32_t)in->payload_max,
+		.timeout_ns = (uint64_t)in->timeout_ms * NS_PER_MS,
+		.concurrency_max = (uint32_t)in->concurrency,
+		.body_len_max = (uint64_t)in->body_max,
+		.memory_len_max = (uint64_t)in->memory_max,
 	};
-	return kind_read(call, parameters, room, spec) &&
-	       metadata_read(call, json_object_get(parameters, "metadata"), room, spec) &&
-	       allow_read(node, call, json_object_get(parameters, "allow"), room, spec) &&
-	       read_only_read(call, json_object_get(parameters, "read_only"), room, spec) &&
-	       limits_read(call, parameters, spec);
+	return kind_read(call, in, room, spec) && metadata_read(call, &in->metadata, room, spec) &&
+	       allow_read(api, call, &in->allow, room, spec) && limits_are_valid(call, in);
 }
 
 static void fail_publish(struct control_call *call, int err, const char *name, const char *why)
@@ -429,8 +384,8 @@ static void fail_publish(struct control_call *call, int err, const char *name, c
 }
 
 /* change_new: NULL when call was failed. */
-static struct offer_change *change_new(struct node *node, struct control_call *call,
-				       const char *name, const char *version)
+static struct offer_change *change_new(struct api *api, struct control_call *call, const char *name,
+				       const char *version)
 {
 	struct offer_change *change = calloc(1, sizeof(*change));
 
@@ -439,17 +394,16 @@ static struct offer_change *change_new(struct node *node, struct control_call *c
 		return NULL;
 	}
 	timer_init(&change->timer, check_look);
-	change->node = node;
+	change->api = api;
 	change->call = call;
 	snprintf(change->name, sizeof(change->name), "%s", name);
 	snprintf(change->version, sizeof(change->version), "%s", version);
 	return change;
 }
 
-void api_publish_service(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
+void api_publish_service(struct api *api, struct control_call *call,
+			 const struct api_publish_service_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
 	struct spec_room room;
 	struct provider_spec spec;
 	struct offer_change *change;
@@ -457,18 +411,17 @@ void api_publish_service(void *ctx, struct control_call *call, const json_t *par
 	char *description;
 	int err;
 
-	if (!api_services_are_on(node, call) || !spec_read(node, call, parameters, &room, &spec) ||
-	    !api_service_description_read(call, parameters, &spec, &description))
+	if (!api_services_are_on(api, call) || !spec_read(api, call, in, &room, &spec) ||
+	    !api_service_description_read(call, in->description, &spec, &description))
 		return;
-	change = change_new(node, call, spec.name, spec.version);
+	change = change_new(api, call, spec.name, spec.version);
 	if (!change) {
 		free(description);
 		return;
 	}
 	change->is_publish = true;
 	spec.description = description;
-	err = provider_publish(node_fabric_provider(node->fabric), &spec, change_done, change,
-			       now_ns, &why);
+	err = provider_publish(api->provider, &spec, change_done, change, now_ns, &why);
 	free(description);
 	if (err < 0) {
 		free(change);
@@ -495,12 +448,10 @@ static bool major_read(struct control_call *call, const char *text, uint32_t *ou
 	return true;
 }
 
-void api_set_service_access(void *ctx, struct control_call *call, const json_t *parameters,
-			    uint64_t now_ns)
+void api_set_service_access(struct api *api, struct control_call *call,
+			    const struct api_set_service_access_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = text_of(parameters, "name"), *version = text_of(parameters, "version");
-	struct provider_spec spec = {.name = name};
+	struct provider_spec spec = {.name = in->name};
 	struct offer_change *change;
 	struct spec_room room;
 	const char *why = NULL;
@@ -508,17 +459,16 @@ void api_set_service_access(void *ctx, struct control_call *call, const json_t *
 	int err;
 
 	(void)now_ns;
-	if (!api_services_are_on(node, call) || !major_read(call, version, &major) ||
-	    !allow_read(node, call, json_object_get(parameters, "allow"), &room, &spec))
+	if (!api_services_are_on(api, call) || !major_read(call, in->version, &major) ||
+	    !allow_read(api, call, &in->allow, &room, &spec))
 		return;
-	change = change_new(node, call, name, "");
+	change = change_new(api, call, in->name, "");
 	if (!change)
 		return;
-	err = provider_set_access(node_fabric_provider(node->fabric), name, major, &spec,
-				  change_done, change, &why);
+	err = provider_set_access(api->provider, in->name, major, &spec, change_done, change, &why);
 	if (err < 0) {
 		free(change);
-		control_fail(call, err, name, why, "weft service list shows what is offered");
+		control_fail(call, err, in->name, why, "weft service list shows what is offered");
 		return;
 	}
 	control_on_gone(call, change_gone, change);
@@ -533,7 +483,7 @@ static bool name_is_builtin(void *arg, const struct service_info *info)
 	return *name != NULL;
 }
 
-static void fail_withdraw(struct node *node, struct control_call *call, int err, const char *name)
+static void fail_withdraw(struct api *api, struct control_call *call, int err, const char *name)
 {
 	const char *left = name;
 
@@ -541,7 +491,7 @@ static void fail_withdraw(struct node *node, struct control_call *call, int err,
 		control_fail(call, err, name, "too many changes wait to be stored", "try again");
 		return;
 	}
-	service_each(node_fabric_service(node->fabric), name_is_builtin, &left);
+	service_each(api->service, name_is_builtin, &left);
 	if (!left)
 		control_fail(call, WEFT_EREFUSED, name, "it is built in, or of another version",
 			     "leave it out of service.builtin in weft.conf; weft service list "
@@ -551,47 +501,40 @@ static void fail_withdraw(struct node *node, struct control_call *call, int err,
 			     "weft service list shows what it offers");
 }
 
-void api_withdraw_service(void *ctx, struct control_call *call, const json_t *parameters,
-			  uint64_t now_ns)
+void api_withdraw_service(struct api *api, struct control_call *call,
+			  const struct api_withdraw_service_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = text_of(parameters, "name");
 	struct offer_change *change;
 	uint32_t major;
 	int err;
 
-	if (!api_services_are_on(node, call) ||
-	    !major_read(call, text_of(parameters, "version"), &major))
+	if (!api_services_are_on(api, call) || !major_read(call, in->version, &major))
 		return;
-	change = change_new(node, call, name, "");
+	change = change_new(api, call, in->name, "");
 	if (!change)
 		return;
-	err = provider_withdraw(node_fabric_provider(node->fabric), name, major, change_done,
-				change, now_ns);
+	err = provider_withdraw(api->provider, in->name, major, change_done, change, now_ns);
 	if (err < 0) {
 		free(change);
-		fail_withdraw(node, call, err, name);
+		fail_withdraw(api, call, err, in->name);
 		return;
 	}
 	control_on_gone(call, change_gone, change);
 }
 
-void api_reset_service(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+void api_reset_service(struct api *api, struct control_call *call,
+		       const struct api_reset_service_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *name = text_of(parameters, "name");
 
 	(void)now_ns;
-	if (!api_services_are_on(node, call))
+	if (!api_services_are_on(api, call))
 		return;
-	if (!service_name_is_valid(name, strlen(name))) {
+	if (!service_name_is_valid(in->name, strlen(in->name))) {
 		control_fail(
-			call, WEFT_EMALFORMED, name, "not a service's name",
+			call, WEFT_EMALFORMED, in->name, "not a service's name",
 			"a name is 1 to 64 of a-z, 0-9 and, inside, - and .; weft service list "
 			"shows those that are known");
 		return;
 	}
-	control_reply(call, json_pack("{s:i}", "closed",
-				      (int)service_reset(node_fabric_service(node->fabric), name)));
+	api_reply(call, reset_service, .closed = service_reset(api->service, in->name));
 }

@@ -26,17 +26,14 @@ static void fail_open(struct control_call *call, int err, const char *name)
 	}
 }
 
-void api_open_service(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
+void api_open_service(struct api *api, struct control_call *call,
+		      const struct api_open_service_in *in, uint64_t now_ns)
 {
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	const struct node *node = ctx;
 	char url[GATEWAY_PASS_URL_CAP];
-	int err = api_http_pass_issue(node->web, name, now_ns, url);
+	int err = api_http_pass_issue(api->web, in->name, now_ns, url);
 
 	if (err < 0)
-		fail_open(call, err, name);
+		fail_open(call, err, in->name);
 	else
-		control_reply(call,
-			      json_pack("{s:s, s:i}", "url", url, "expires_in_s", CODE_LIFE_S));
+		api_reply(call, open_service, .url = url, .expires_in_s = CODE_LIFE_S);
 }

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "codec/pipe_frame.h"
-#include "node/fabric/fabric.h"
 #include "method_service_target.h"
 
 _Static_assert(PIPE_FRAME_LEN_MAX >= SERVICE_PIECE_LEN_MAX, "a piece fits a frame");
@@ -53,7 +52,7 @@ static void bridge_close(struct bridge *bridge, enum service_status status, cons
 
 	pipe_frame_end_write(&w, (uint8_t)status, text ? text : "");
 	err = control_pipe_write(bridge->pipe, frame, writer_len(&w), now_ns);
-	(void)err; /* one that cannot be told sees the connection end */
+	(void)err; /* a program that does not get it sees the connection end */
 	control_pipe_close(bridge->pipe, now_ns);
 }
 
@@ -113,7 +112,7 @@ static size_t bridge_input(void *arg, const uint8_t *data, size_t len, uint64_t 
 	return used;
 }
 
-/* Who shuts its side without saying so has finished, unless it was in the middle of a message. */
+/* A program that shuts its side has finished, unless it was in the middle of a message. */
 static void bridge_eof(void *arg, uint64_t now_ns)
 {
 	struct bridge *bridge = arg;
@@ -148,12 +147,14 @@ static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint
 {
 	struct bridge *bridge = arg;
 	struct control_call *call = bridge->call;
+	const struct api_open_service_stream_out out = {
+		.provider = api_id(control_blocks(call), provider)};
 
 	(void)now_ns;
 	control_on_gone(call, NULL, NULL);
 	bridge->call = NULL;
-	bridge->pipe = control_upgrade(call, json_pack("{s:o}", "provider", api_json_id(provider)),
-				       &pipe_events, bridge);
+	bridge->pipe = control_upgrade(call, api_open_service_stream_out_write(&out), &pipe_events,
+				       bridge);
 	if (!bridge->pipe)
 		bridge_caller_left(bridge);
 }
@@ -220,16 +221,28 @@ static const struct service_channel_events channel_events = {
 	.ended = channel_ended,
 };
 
-void api_open_service_stream(void *ctx, struct control_call *call, const json_t *parameters,
-			     uint64_t now_ns)
+void api_open_service_stream(struct api *api, struct control_call *call,
+			     const struct api_open_service_stream_in *in, uint64_t now_ns)
 {
-	struct node *node = ctx;
+	const struct api_call_service_in asked = {
+		.name = in->name,
+		.version = in->version,
+		.provider = in->provider,
+		.prefer = in->prefer,
+		.method = in->method,
+		.json = in->json,
+		.base64 = in->base64,
+		.has_timeout_ms = in->has_timeout_ms,
+		.timeout_ms = in->timeout_ms,
+		.sign = in->sign,
+		.traceparent = in->traceparent,
+	};
 	struct service_request request;
 	struct bridge *bridge;
 	int err;
 
-	if (!api_services_are_on(node, call) ||
-	    !api_service_request_read(node, call, parameters, &request))
+	if (!api_services_are_on(api, call) ||
+	    !api_service_request_read(api, call, &asked, &request))
 		return;
 	bridge = calloc(1, sizeof(*bridge));
 	if (!bridge) {
@@ -240,9 +253,9 @@ void api_open_service_stream(void *ctx, struct control_call *call, const json_t 
 	}
 	bridge->call = call;
 	snprintf(bridge->name, sizeof(bridge->name), "%s", request.target.name);
-	err = service_channel_open(node_fabric_service(node->fabric), &request.target,
-				   request.payload, request.len, request.timeout_ns,
-				   &channel_events, bridge, now_ns, &bridge->channel);
+	err = service_channel_open(api->service, &request.target, request.payload, request.len,
+				   request.timeout_ns, &channel_events, bridge, now_ns,
+				   &bridge->channel);
 	free(request.payload);
 	if (err < 0) {
 		free(bridge);

@@ -7,19 +7,14 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/base64.h"
+#include "codec/text/base64.h"
 #include "codec/json_heap.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define TIMEOUT_MS_MAX 86400000 /* a day */
 
-static const char *text_of(const json_t *parameters, const char *name)
-{
-	return json_string_value(json_object_get(parameters, name));
-}
-
 /* provider_read: this node is one, too. */
-static bool provider_read(struct node *node, struct control_call *call, const char *text,
+static bool provider_read(struct api *api, struct control_call *call, const char *text,
 			  struct service_request *request)
 {
 	uint8_t *key = request->provider;
@@ -28,20 +23,19 @@ static bool provider_read(struct node *node, struct control_call *call, const ch
 		return true;
 	request->target.provider = key;
 	if (zbase32_parse(text, strlen(text), key, MESH_KEY_LEN) == MESH_KEY_LEN &&
-	    memcmp(key, node->own_key, MESH_KEY_LEN) == 0)
+	    memcmp(key, api->own_key, MESH_KEY_LEN) == 0)
 		return true;
-	return api_node_id_read(node, call, text, key);
+	return api_node_id_read(api, call, text, key);
 }
 
-static int base64_payload(const json_t *base64, struct service_request *request)
+static int base64_payload(const char *base64, struct service_request *request)
 {
-	size_t text_len = json_string_length(base64);
+	size_t text_len = strlen(base64);
 
 	request->payload = malloc(text_len / 4 * 3 + 1);
 	if (!request->payload)
 		return -ENOMEM;
-	return base64_read(json_string_value(base64), text_len, request->payload, text_len / 4 * 3,
-			   &request->len);
+	return base64_read(base64, text_len, request->payload, text_len / 4 * 3, &request->len);
 }
 
 static int json_payload(const json_t *json, struct service_request *request)
@@ -56,20 +50,17 @@ static int json_payload(const json_t *json, struct service_request *request)
 	return 0;
 }
 
-static bool payload_read(struct control_call *call, const json_t *parameters,
+static bool payload_read(struct control_call *call, const struct api_call_service_in *in,
 			 struct service_request *request)
 {
-	const json_t *json = json_object_get(parameters, "json");
-	const json_t *base64 = json_object_get(parameters, "base64");
 	int err;
 
-	if (json_is_object(json) && json_is_string(base64)) {
+	if (in->json && in->base64) {
 		control_fail(call, WEFT_EMALFORMED, "payload", "it is there twice",
 			     "give json or base64, not both");
 		return false;
 	}
-	err = json_is_string(base64) ? base64_payload(base64, request)
-				     : json_payload(json_is_object(json) ? json : NULL, request);
+	err = in->base64 ? base64_payload(in->base64, request) : json_payload(in->json, request);
 	if (err == 0)
 		return true;
 	free(request->payload);
@@ -80,18 +71,14 @@ static bool payload_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-/* name_read: NAME[@NODE][@VERSION]; what is told apart counts beside it. */
-static bool name_read(struct control_call *call, const json_t *parameters,
-		      struct service_request *request)
+/* name_read: NAME[@NODE][@VERSION]; version and provider beside it are good for the rest. */
+static bool name_read(const char *name, struct service_request *request)
 {
 	struct service_target *target = &request->target;
 	struct service_named *named = &request->named;
 
-	if (service_named_parse(text_of(parameters, "name"), named) < 0 ||
-	    (named->version[0] && target->version)) {
-		control_fail_parameter(call, "name");
+	if (service_named_parse(name, named) < 0 || (named->version[0] && target->version))
 		return false;
-	}
 	target->name = named->name;
 	if (named->version[0])
 		target->version = named->version;
@@ -100,89 +87,78 @@ static bool name_read(struct control_call *call, const json_t *parameters,
 	return true;
 }
 
-/* prefer_read: whether this node's own offer comes first, as it does when nothing is told. */
-static bool prefer_read(struct control_call *call, const json_t *parameters,
-			struct service_request *request)
+/* prefer_read: whether this node's own offer comes first, as it does by default. */
+static bool prefer_read(const char *prefer, struct service_request *request)
 {
-	const char *prefer = text_of(parameters, "prefer");
-
 	request->target.is_own_last = prefer && strcmp(prefer, "mesh") == 0;
-	if (!prefer || request->target.is_own_last || strcmp(prefer, "local") == 0)
-		return true;
-	control_fail_parameter(call, "prefer");
-	return false;
+	return !prefer || request->target.is_own_last || strcmp(prefer, "local") == 0;
 }
 
-static bool timeout_read(struct control_call *call, const json_t *parameters,
-			 struct service_request *request)
+static bool timeout_read(const struct api_call_service_in *in, struct service_request *request)
 {
-	const json_t *json = json_object_get(parameters, "timeout_ms");
-	json_int_t ms = json_integer_value(json);
-
-	if (json_is_integer(json) && (ms <= 0 || ms > TIMEOUT_MS_MAX)) {
-		control_fail_parameter(call, "timeout_ms");
-		return false;
-	}
-	request->timeout_ns = (uint64_t)ms * NS_PER_MS;
-	return true;
+	request->timeout_ns = (uint64_t)in->timeout_ms * NS_PER_MS;
+	return !in->has_timeout_ms || (in->timeout_ms > 0 && in->timeout_ms <= TIMEOUT_MS_MAX);
 }
 
-static bool trace_read(struct control_call *call, const json_t *parameters,
-		       struct service_request *request)
+static bool trace_read(const char *text, struct service_request *request)
 {
-	const char *text = text_of(parameters, "traceparent");
-
-	if (!text)
-		return true;
-	request->target.trace = &request->trace;
-	if (service_trace_parse(text, &request->trace))
-		return true;
-	control_fail_parameter(call, "traceparent");
-	return false;
+	if (text)
+		request->target.trace = &request->trace;
+	return !text || service_trace_parse(text, &request->trace);
 }
 
-bool api_service_request_read(struct node *node, struct control_call *call,
-			      const json_t *parameters, struct service_request *out_request)
+bool api_service_request_read(struct api *api, struct control_call *call,
+			      const struct api_call_service_in *in,
+			      struct service_request *out_request)
 {
+	const char *wrong = NULL;
 	struct control_caller caller;
 
 	*out_request = (struct service_request){
-		.target = {.version = text_of(parameters, "version"),
-			   .method = text_of(parameters, "method"),
-			   .is_signed = json_is_true(json_object_get(parameters, "sign"))},
+		.target = {.version = in->version, .method = in->method, .is_signed = in->sign},
 	};
 	if (control_caller(call, &caller))
 		out_request->target.asker = (struct service_asker){1, caller.uid, caller.pid};
-	return name_read(call, parameters, out_request) &&
-	       prefer_read(call, parameters, out_request) &&
-	       timeout_read(call, parameters, out_request) &&
-	       trace_read(call, parameters, out_request) &&
-	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
-	       payload_read(call, parameters, out_request);
+	if (!name_read(in->name, out_request))
+		wrong = "name";
+	else if (!prefer_read(in->prefer, out_request))
+		wrong = "prefer";
+	else if (!timeout_read(in, out_request))
+		wrong = "timeout_ms";
+	else if (!trace_read(in->traceparent, out_request))
+		wrong = "traceparent";
+	if (wrong) {
+		control_fail_parameter(call, wrong);
+		return false;
+	}
+	return provider_read(api, call, in->provider, out_request) &&
+	       payload_read(call, in, out_request);
 }
 
-void api_service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json)
+struct service_payload api_service_payload(struct api_blocks *blocks, const void *payload,
+					   size_t len, bool may_be_json)
 {
-	json_t *json = NULL;
-	char *text;
+	struct service_payload out = {.json = NULL};
 
 	if (may_be_json && len &&
-	    json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &json) == -ENOMEM) {
+	    json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &out.json) == -ENOMEM) {
 		(void)json_heap_swap_lost(true);
-		return;
+		return out;
 	}
-	if (json_is_object(json)) {
-		json_object_set_new(parameters, "json", json);
-		return;
-	}
-	json_decref(json);
-	text = malloc(BASE64_LEN(len) + 1);
-	if (text)
-		json_object_set_new(parameters, "base64",
-				    json_string(base64_write(payload, len, text)));
-	else
-		(void)json_heap_swap_lost(true);
-	free(text);
+	if (json_is_object(out.json))
+		return out;
+	json_decref(out.json);
+	out.json = NULL;
+	out.base64 = api_base64(blocks, payload, len);
+	return out;
+}
+
+const char *api_service_provider_of(struct api_blocks *blocks, const struct service_answer *answer)
+{
+	static const uint8_t none[MESH_KEY_LEN];
+
+	return memcmp(answer->provider, none, sizeof(none)) == 0 ? NULL
+								 : api_id(blocks, answer->provider);
 }
 
 int api_service_status_err(enum service_status status)
@@ -216,10 +192,14 @@ void api_service_open_fail(struct control_call *call, const char *name,
 		next = "ask its provider for the names of its streams";
 	else if (answer->not_before_ns || answer->status == SERVICE_UNAVAILABLE)
 		next = "try again later";
-	control_fail_with(call, api_service_status_err(answer->status), name,
-			  answer->text && *answer->text ? answer->text
-							: service_status_name(answer->status),
-			  next, json_pack("{s:i}", "status", (int)answer->status));
+	control_fail_with(call, &(struct control_failure){
+					.err = api_service_status_err(answer->status),
+					.what = name,
+					.why = answer->text && *answer->text
+						       ? answer->text
+						       : service_status_name(answer->status),
+					.next = next,
+					.more = json_pack("{s:i}", "status", (int)answer->status)});
 }
 
 void api_service_start_fail(struct control_call *call, int err, const char *name)

@@ -14,7 +14,7 @@
  * meant, and bytes in JSON.
  */
 struct service_request {
-	struct service_target target; /* borrows parameters, named, trace and provider */
+	struct service_target target; /* borrows in, named, trace and provider */
 	struct service_named named;
 	uint8_t provider[MESH_KEY_LEN];
 	struct service_trace trace;
@@ -24,11 +24,25 @@ struct service_request {
 	bool is_json;	     /* the payload came as JSON, or was none */
 };
 
-/* api_service_request_read: false: call was failed. The caller frees payload on success. */
-bool api_service_request_read(struct node *node, struct control_call *call,
-			      const json_t *parameters, struct service_request *out_request);
-/* api_service_payload_set adds bytes as "json" if they are one object and may be, else as "base64". */
-void api_service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json);
+/*
+ * api_service_request_read reads in, which has what other methods share with CallService.
+ * False: call was failed. The caller frees payload on success.
+ */
+bool api_service_request_read(struct api *api, struct control_call *call,
+			      const struct api_call_service_in *in,
+			      struct service_request *out_request);
+/*
+ * api_service_payload is bytes as a reply has them: json if they are one object and may be,
+ * else base64, in blocks. The caller frees json.
+ */
+struct service_payload {
+	json_t *json;
+	const char *base64;
+};
+struct service_payload api_service_payload(struct api_blocks *blocks, const void *payload,
+					   size_t len, bool may_be_json);
+/* api_service_provider_of: the node that answered, in blocks; NULL: none. */
+const char *api_service_provider_of(struct api_blocks *blocks, const struct service_answer *answer);
 /* api_service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
 void api_service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
 /*
@@ -39,10 +53,11 @@ void api_service_open_fail(struct control_call *call, const char *name,
 			   const struct service_answer *answer);
 void api_service_start_fail(struct control_call *call, int err, const char *name);
 /*
- * api_service_description_read: what "description" of PublishService says, JSON or a varlink interface, as
- * text to be freed; NULL: nothing. Methods that it calls read-only are so in spec. False: call was failed.
+ * api_service_description_read reads the description of PublishService (NULL: none), JSON or a varlink
+ * interface, into *out_text, which the caller frees. Methods that it calls read-only are so in spec.
+ * False: call was failed.
  */
-bool api_service_description_read(struct control_call *call, const json_t *parameters,
+bool api_service_description_read(struct control_call *call, const char *text,
 				  const struct provider_spec *spec, char **out_text);
 /* api_service_status_err is the error of the interface that a stream's refusal is. */
 int api_service_status_err(enum service_status status);

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fair shares: who gets a slot, who pays for it, and when a slot without
- * progress is overdue. The tree of accounts is base/fair/fair_tree.c. Each pool
- * belongs to one worker. Nothing here closes an object: the owner of a
- * victim does.
- *
- * The margin of two makes the sum of the squares of the counts fall with
- * each eviction, so takes cannot chase each other round (longest-queue
- * drop; Hahne, Kesselman, Mansour 2001).
+ * Fair shares: takes, evictions and refusals of slots, and when a slot without
+ * progress is overdue. The tree of accounts is base/fair/fair_tree.c, the choice
+ * of a victim fair_victim.c. Each pool belongs to one worker. Nothing here closes
+ * an object: the owner of a victim does.
  */
 #include "fair.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "fair_tree.h"
 #include "base/siphash_bytes.h"
 
-#define FAIR_MARGIN	  2u /* how much more the largest sibling holds before it pays */
 #define PARTS_WHOLE	  16u
 #define SECOND_NS	  1000000000ull
-#define GRACE_NS_MIN	  100000000ull /* about two round trips across an ocean */
-#define GRACE_NS_MAX	  2000000000ull
 #define MEDIAN_START_NS	  100000000ull
 #define MEDIAN_NS_MIN	  1000000ull
 #define MEDIAN_NS_MAX	  30000000000ull
 #define NOT_BEFORE_MS_MAX 30000u
-#define POLL_STALE_MAX	  4u  /* items asked about by one take */
 #define POLL_OVERDUE_MAX  64u /* and by one fair_overdue, which is called again */
 #define REFUSAL_CELLS	  1024u
 #define REFUSAL_ROW_NS	  (60 * SECOND_NS) /* a later refusal begins a new row */
@@ -130,15 +122,6 @@ static void busy_update(struct fair *fair)
 		fair->is_busy = false;
 }
 
-static uint64_t grace_ns(const struct fair *fair)
-{
-	uint64_t grace = 2 * fair->median_ns;
-
-	if (grace < GRACE_NS_MIN)
-		return GRACE_NS_MIN;
-	return grace > GRACE_NS_MAX ? GRACE_NS_MAX : grace;
-}
-
 /*
  * The median by steps of a sixteenth towards each sample, so half of the
  * samples lie on either side; one asker moves it as far as its samples
@@ -185,101 +168,6 @@ static enum fair_class class_of(const struct fair *fair, const struct fair_path 
 	    fair->classes[FAIR_USEFUL]->held_cnt >= fair->floor_cnts[FAIR_USEFUL])
 		return FAIR_KNOWN;
 	return path->class;
-}
-
-static bool class_is_above_floor(const struct fair *fair, unsigned class)
-{
-	return fair->classes[class]->held_cnt > fair->floor_cnts[class];
-}
-
-static enum fair_class class_that_pays(const struct fair *fair, enum fair_class own)
-{
-	enum fair_class payer = own;
-	uint32_t most = 0;
-
-	if (fair->classes[own]->held_cnt >= fair->floor_cnts[own]) {
-		for (unsigned i = 0; i < own; i++)
-			if (class_is_above_floor(fair, i))
-				return i;
-		return own;
-	}
-	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
-		if (i == own || !class_is_above_floor(fair, i))
-			continue;
-		if (fair->classes[i]->held_cnt - fair->floor_cnts[i] > most) {
-			most = fair->classes[i]->held_cnt - fair->floor_cnts[i];
-			payer = i;
-		}
-	}
-	return payer;
-}
-
-/* The slot of leaf that goes: of those that rest, the one with the least work in it. */
-static struct fair_item *leaf_victim(const struct fair *fair, struct fair_account *leaf)
-{
-	struct list_node *node;
-
-	if (list_is_empty(&leaf->owing))
-		node = leaf->resting.prev;
-	else
-		node = fair->config.kind == FAIR_WORK ? leaf->owing.next : leaf->owing.prev;
-	return container_of(node, struct fair_item, by_leaf);
-}
-
-/* The slot of leaf longest without progress, if that is past the grace; else NULL. */
-static struct fair_item *leaf_stale(struct fair *fair, struct fair_account *leaf)
-{
-	if (fair->config.kind != FAIR_WORK)
-		return NULL;
-	for (unsigned i = 0; i < POLL_STALE_MAX && !list_is_empty(&leaf->owing); i++) {
-		struct fair_item *item = container_of(leaf->owing.next, struct fair_item, by_leaf);
-
-		if (fair->now_ns - item->progress_at_ns < grace_ns(fair))
-			return NULL;
-		if (!fair->poll || !fair->poll(item, fair->now_ns))
-			return item;
-	}
-	return NULL;
-}
-
-/*
- * The asker's own class pays. From the top: the largest sibling, where it
- * holds the margin more than the asker's branch, else on into that branch.
- * Without such a sibling it is a tie: a slot past the grace goes, of the
- * narrowest level where a sibling holds one more, or of the asker itself.
- */
-static struct fair_item *victim_below(struct fair *fair, struct fair_account *node, unsigned level,
-				      const struct fair_path *path, enum fair_class class)
-{
-	struct fair_account *tied = NULL;
-	struct fair_item *stale = NULL;
-
-	for (; node && level < path->level_cnt; level++) {
-		struct fair_account *own = fair_tree_lookup(fair, path, level, class);
-		uint32_t own_cnt = own ? own->held_cnt : 0;
-		struct fair_rank *top = fair_tree_top(fair, node);
-
-		if (!top)
-			return NULL;
-		if (top->held_cnt >= own_cnt + FAIR_MARGIN)
-			return leaf_victim(fair, fair_tree_largest(fair, node));
-		if (top->held_cnt > own_cnt)
-			tied = node;
-		node = own;
-	}
-	if (tied)
-		stale = leaf_stale(fair, fair_tree_largest(fair, tied));
-	return stale || !node ? stale : leaf_stale(fair, node);
-}
-
-static struct fair_item *victim_find(struct fair *fair, const struct fair_path *path,
-				     enum fair_class class)
-{
-	enum fair_class payer = class_that_pays(fair, class);
-
-	if (payer == class)
-		return victim_below(fair, fair->classes[class], 0, path, class);
-	return leaf_victim(fair, fair_tree_largest(fair, fair->classes[payer]));
 }
 
 static void item_remove(struct fair *fair, struct fair_item *item)
@@ -360,7 +248,7 @@ struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, u
 	fair_tree_settle(fair);
 	if (fair->held_cnt == 0)
 		return NULL;
-	return victim_find(fair, path_least(fair, path, &branch), class_of(fair, path));
+	return fair_victim_find(fair, path_least(fair, path, &branch), class_of(fair, path));
 }
 
 struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *path,
@@ -371,7 +259,7 @@ struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *
 	time_pass(fair, now_ns);
 	fair_tree_settle(fair);
 	class = class_of(fair, path);
-	return victim_below(fair, fair_tree_lookup(fair, path, 0, class), 1, path, class);
+	return fair_victim_below(fair, fair_tree_lookup(fair, path, 0, class), 1, path, class);
 }
 
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)
@@ -421,7 +309,7 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 	least = path_least(fair, path, &branch);
 	if (fair->held_cnt == fair->config.cap_cnt) {
 		fair->is_busy = true;
-		victim = victim_find(fair, least, class);
+		victim = fair_victim_find(fair, least, class);
 		if (!victim) {
 			fair_refuse(fair, path, now_ns);
 			return FAIR_BUSY;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "weft/err.h"
 
 struct arena;
@@ -77,9 +77,9 @@ struct fair_config {
  * names one account of one place. Paths of one pool all end at the same
  * kind of level.
  *
- * A path with a share of N is N branches below its widest level: its own,
- * which it shares with its neighbours, and N - 1 that nobody else is in.
- * A take goes to the branch that holds least, so it looks at N accounts.
+ * A path with a share of N is N branches below its widest level: its own, which it shares with
+ * its neighbours, and N - 1 of its own. A take goes to the branch that holds least, so it looks
+ * at N accounts.
  */
 #define FAIR_SHARE_MAX 64
 struct fair_path {
@@ -256,8 +256,8 @@ struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 
 /*
- * For who asks before the object is made: whether fair_take would give path
- * a slot now, and fair_refuse to count that it would not.
+ * For a caller that asks before it makes the object: whether fair_take would give path a slot
+ * now, and fair_refuse to count that it would not.
  */
 bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
@@ -268,7 +268,10 @@ void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_n
  */
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level);
 
-/* fair_press: somebody waits for what these slots hold, so the busy deadline counts for a while. */
+/*
+ * fair_press: another pool waits for what these slots hold, so the busy deadline counts for a
+ * while.
+ */
 void fair_press(struct fair *fair, uint64_t now_ns);
 
 /* fair_reserve makes cnt the floor of class. 0, or WEFT_ETOOLARGE when the floors exceed the pool. */
@@ -276,9 +279,9 @@ WEFT_MUST_CHECK
 int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt);
 
 void fair_read(const struct fair *fair, struct fair_view *out);
-/* fair_largest: some item of the account that pays next (largest_cnts); NULL: nobody holds any. */
+/* fair_largest: some item of the account that pays next (largest_cnts); NULL: none is held. */
 const struct fair_item *fair_largest(const struct fair *fair);
-/* fair_view_add: sum is to tell of the same pool of another worker too. */
+/* fair_view_add adds more, the view of the same pool of another worker, to sum. */
 void fair_view_add(struct fair_view *sum, const struct fair_view *more);
 
 #endif

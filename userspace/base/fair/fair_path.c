@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/random.h"
 #include "base/siphash_bytes.h"
 
 /* Below the family, where an address and a key follow. */
@@ -155,4 +156,14 @@ unsigned fair_path_network_level(const struct fair_path *path)
 uint64_t fair_path_network(const struct fair_path *path)
 {
 	return path->ids[fair_path_network_level(path)];
+}
+
+int fair_places_init(struct fair_places *places, struct arena *arena,
+		     const struct fair_config *config)
+{
+	struct random random;
+
+	random_init_system(&random);
+	random_fill(&random, places->paths.secret, sizeof(places->paths.secret));
+	return fair_init(&places->fair, arena, config, places->paths.secret);
 }

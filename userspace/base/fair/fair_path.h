@@ -48,13 +48,26 @@ void fair_path_of_addr(const struct fair_paths *paths, const struct addr *addr,
 void fair_path_add(const struct fair_paths *paths, struct fair_path *path, const void *value,
 		   size_t len);
 
+/*
+ * A pool together with the paths of its accounts. fair_places_init lays it out in arena with a
+ * secret of its own. Returns 0 or WEFT_EFULL.
+ */
+struct fair_places {
+	struct fair fair;
+	struct fair_paths paths;
+};
+struct arena;
+WEFT_MUST_CHECK
+int fair_places_init(struct fair_places *places, struct arena *arena,
+		     const struct fair_config *config);
+
 /* fair_path_start writes the empty path of class, for accounts that have no address. */
 void fair_path_start(enum fair_class class, struct fair_path *out);
 
 /*
  * fair_path_network names the network of path, which has one level at least; its family where no
- * address is known, so that keys without one share. What cannot be taken back is bounded by it: a
- * network holds at most FAIR_NETWORK_FACTOR times what is free (the dynamic threshold of base/fair/fair.h).
+ * address is known, so that keys without one share. It bounds what cannot be taken back: a network
+ * holds at most FAIR_NETWORK_FACTOR times what is free (the dynamic threshold of base/fair/fair.h).
  */
 #define FAIR_NETWORK_FACTOR 3
 uint64_t fair_path_network(const struct fair_path *path);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accounts and ranks of fair shares: the structure of Linux's SFQ (lists of
- * flows by length) at each level of a tree. Nothing here decides who pays.
+ * Accounts and ranks of fair shares: the structure of Linux's SFQ (lists of flows by length) at
+ * each level of a tree. Nothing here decides which account pays.
  */
 #include "fair_tree.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 
 /* Buckets hold one account on average when every slot has its own path. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters of who costs most: two candidate lines for each account, decay
- * when a line is touched, the smallest entry replaced. No function here
- * reads a clock or allocates after load_init.
+ * Counters of the accounts that cost most: two candidate lines for each account, decay when a
+ * line is touched, the smallest entry replaced. No function here reads a clock or allocates
+ * after load_init.
  */
 #include "load.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 
 #define TICKS_PER_HALF 16u
@@ -26,11 +26,6 @@ static const uint32_t factors[TICKS_PER_HALF] = {
 static size_t lines_len(uint32_t line_cnt)
 {
 	return (size_t)line_cnt * sizeof(struct load_line);
-}
-
-size_t load_footprint(uint32_t line_cnt)
-{
-	return lines_len(line_cnt) + refusals_footprint();
 }
 
 int load_init(struct load *load, struct arena *arena, uint32_t line_cnt, const uint64_t secret[2])

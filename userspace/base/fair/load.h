@@ -12,25 +12,23 @@
 struct arena;
 
 /*
- * Load: which accounts cost this worker most, of a set without bound, in
- * fixed memory. It orders work and names accounts; it refuses nothing.
+ * Load: which accounts cost this worker most, of a set without bound, in fixed memory. It orders
+ * work and names accounts; it refuses nothing.
  *
- * Counters of the Space-Saving kind (Metwally, Agrawal, El Abbadi 2005) in
- * a set-associative table: an account has two lines of LOAD_WAYS entries,
- * and one without an entry takes the smallest of both. It begins at that
- * one's level, which is kept as its excess. The load of an account is its
+ * Counters of the Space-Saving kind (Metwally, Agrawal, El Abbadi 2005) in a set-associative table.
+ * An account has two lines of LOAD_WAYS entries, and one without an entry takes the smallest of
+ * both. It begins at that one's level, which is kept as its excess. The load of an account is its
  * level less its excess, so
  *   - it is never more than what was charged, but for two accounts with
  *     one tag in one line (2^-32 for each pair);
  *   - it is less by at most the smallest level of its lines at the last
  *     time it lost its entry, which is at most a LOAD_WAYS-th of what was
  *     charged to a line.
- * Loads halve each LOAD_HALF_NS, in steps of a sixteenth of it, and stop
- * at LOAD_MAX. A time before the latest one counts as the latest.
+ * Loads halve each LOAD_HALF_NS, in steps of a sixteenth of it, and stop at LOAD_MAX. A time before
+ * the latest one counts as the latest.
  *
- * Anybody who proved an address can fill the table. An honest peer notices
- * nothing: accounts that cost little are forgotten first, and then count
- * as ones that cost nothing.
+ * Any peer with a validated address can fill the table. An honest peer notices nothing: accounts
+ * that cost little are forgotten first, and then count as ones that cost nothing.
  *
  * 2,048 lines are 128 KiB and 14,336 entries. One worker, no locks.
  */
@@ -81,25 +79,27 @@ struct load {
 	uint32_t line_cnt;
 	struct fair_paths paths;
 	uint64_t tick;
-	struct load_network networks[LOAD_NETWORK_CNT]; /* who may be; loads are read anew */
+	struct load_network networks[LOAD_NETWORK_CNT]; /* the candidates; loads are read anew */
 	struct refusals refusals;
 };
 
-size_t load_footprint(uint32_t line_cnt);
 /* load_init: line_cnt is a power of two, at least 2. 0, or WEFT_EFULL: arena is too small. */
 WEFT_MUST_CHECK
 int load_init(struct load *load, struct arena *arena, uint32_t line_cnt, const uint64_t secret[2]);
 
-/* load_path: the path of who, for the functions below; family first, key last. */
+/* load_path: the path of an asker, for the functions below; family first, key last. */
 void load_path(const struct load *load, const struct load_who *who, struct fair_path *out);
 
-/* load_charge adds price to each account of who: it cost us that, and proved its address. */
+/*
+ * load_charge adds price, the cost to this worker, to each account of who, a peer with a validated
+ * address.
+ */
 void load_charge(struct load *load, const struct load_who *who, uint32_t price, uint64_t now_ns);
 
 /*
- * load_refuse: pool (static) refused who, who proved its address, and asked
- * it to wait wait_ms. Charged to who's address and key only, never to wider
- * prefixes, and kept by pool (base/fair/refusals.h). load may be NULL.
+ * load_refuse: pool (static) refused who, a peer with a validated address, and asked it to wait
+ * wait_ms. The refusal is charged to who's address and key only, never to wider prefixes, and kept
+ * by pool (base/fair/refusals.h). load may be NULL.
  */
 void load_refuse(struct load *load, const struct load_who *who, const char *pool, uint32_t wait_ms,
 		 uint64_t now_ns);
@@ -109,8 +109,8 @@ uint32_t load_read(const struct load *load, const struct fair_path *path, unsign
 		   uint64_t now_ns);
 
 /*
- * load_compare: who goes first, as strcmp does: the one whose account costs
- * less where the paths part, from the widest level. 0: neither.
+ * load_compare: the order of service, as strcmp gives it. The path goes first whose account costs
+ * less where the two part, from the widest level. 0: neither.
  */
 int load_compare(const struct load *load, const struct fair_path *a, const struct fair_path *b,
 		 uint64_t now_ns);

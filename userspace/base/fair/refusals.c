@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who was refused by which pool: rows in sets, found by a keyed hash of the account. */
+/* Which pool refused which account: rows in sets, found by a keyed hash of the account. */
 #include "refusals.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/siphash_bytes.h"
 
 #define SET_CNT (REFUSALS_CNT / REFUSALS_WAYS)
 
-size_t refusals_footprint(void)
-{
-	return REFUSALS_CNT * sizeof(struct refusal);
-}
-
 int refusals_init(struct refusals *refusals, struct arena *arena, const uint64_t secret[2])
 {
 	*refusals = (struct refusals){.secret = {secret[0], secret[1]}};
-	refusals->rows = arena_alloc(arena, refusals_footprint());
+	refusals->rows = arena_alloc(arena, REFUSALS_CNT * sizeof(struct refusal));
 	return refusals->rows ? 0 : WEFT_EFULL;
 }
 

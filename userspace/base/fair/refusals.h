@@ -12,17 +12,16 @@ struct arena;
 struct load_who;
 
 /*
- * Refusals: which pool refused whom, how often, and until when it asked to
- * wait. A row for each key, address (IPv4 /32, IPv6 /64) or local user and
- * pool, in REFUSALS_CNT places of which an account reaches REFUSALS_WAYS;
- * the row refused longest ago makes room. Whoever is refused can fill it;
- * an honest peer notices nothing, its operator that older refusals are
+ * Refusals: which pool refused which account, how often, and until when it asked to wait. A row
+ * for each key, address (IPv4 /32, IPv6 /64) or local user and pool, in REFUSALS_CNT places of
+ * which an account reaches REFUSALS_WAYS; the row refused longest ago makes room. A refused
+ * peer can fill it; an honest peer notices nothing, its operator that older refusals are
  * forgotten. One worker, no locks.
  */
 #define REFUSALS_CNT	   1024u
 #define REFUSALS_WAYS	   8u
 #define REFUSALS_KEY_LEN   32
-#define REFUSALS_NEWER_CNT 16 /* what a worker tells of */
+#define REFUSALS_NEWER_CNT 16 /* what a worker reports */
 
 enum refused_kind { REFUSED_NONE, REFUSED_KEY, REFUSED_ADDR, REFUSED_USER };
 
@@ -47,7 +46,6 @@ struct refusals {
 	uint64_t now_ns; /* the latest time that was named */
 };
 
-size_t refusals_footprint(void);
 /* refusals_init: 0, or WEFT_EFULL: arena is too small. */
 WEFT_MUST_CHECK
 int refusals_init(struct refusals *refusals, struct arena *arena, const uint64_t secret[2]);

@@ -8,7 +8,7 @@
 
 #include "fair.h"
 #include "base/list.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "weft/err.h"
 
 /*
@@ -25,11 +25,10 @@
  * holds: one that holds more than a sibling that waits, too, is passed over
  * until the sibling holds as many, and round robin is for those that hold alike.
  *
- * Who may wait is the owner's to say: by cap_cnt, where from the widest level
- * on the account with most items loses its oldest to one that has fewer, and
- * one that has most at each level itself is refused, or by a pool of
- * base/fair/fair.h with cap_cnt 0. An honest asker waits for one item of each
- * other account. Pure; one worker.
+ * The owner says which items may wait: by cap_cnt, where from the widest level on the account
+ * with most items loses its oldest to one that has fewer, and one that has most at each level
+ * itself is refused, or by a pool of base/fair/fair.h with cap_cnt 0. An honest asker waits for
+ * one item of each other account. Pure; one worker.
  */
 #define TURNS_LEVEL_MAX 4
 /* How many more the loser of an item has: else two would take from each other in turn. */

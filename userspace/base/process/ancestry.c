@@ -20,7 +20,7 @@
 #endif
 
 #define DEPTH_MAX 1024 /* a chain that long is made to hide something */
-#define RETRY_MAX 16   /* parents that end while we look */
+#define RETRY_MAX 16   /* parents that end during the walk */
 
 /* The first version of the kernel's struct pidfd_info (linux/pidfd.h since 6.13). */
 struct info {
@@ -85,7 +85,7 @@ static int parent_by_proc(int pidfd, pid_t *out_pid, pid_t *out_parent)
 	return 0;
 }
 
-/* step_up: 0 and the parent's pidfd, -1 in *out_pidfd when it has none that we see; -errno. */
+/* step_up: 0 and the parent's pidfd, -1 in *out_pidfd when none is visible; -errno. */
 static int step_up(parent_fn parent_of, int pidfd, pid_t *out_pid, int *out_pidfd)
 {
 	pid_t pid, parent, again;

@@ -12,9 +12,9 @@ enum ancestry {
 };
 
 /*
- * ancestry_of_peer asks for the peer of a connected unix socket: SO_PEERPIDFD
- * (Linux 6.5), else SO_PEERCRED and pidfd_open. A peer of another process namespace, which
- * we do not see, is no descendant.
+ * ancestry_of_peer asks for the peer of a connected unix socket: SO_PEERPIDFD (Linux 6.5), else
+ * SO_PEERCRED and pidfd_open. A peer of another process namespace, which is not visible here, is no
+ * descendant.
  */
 enum ancestry ancestry_of_peer(int socket, pid_t ancestor);
 /*

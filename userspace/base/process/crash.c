@@ -260,7 +260,7 @@ static void on_deadly(int number, siginfo_t *info, void *context)
 	if (crash.fd >= 0) {
 		report_head(info, own.name, place.pc);
 		text_write(crash.fd);
-		/* A stack that cannot be read ends us here: what is written stays. */
+		/* A stack that cannot be read ends the process here: what is written stays. */
 		put_returns(place.sp);
 		put("end\n");
 		text_write(crash.fd);
@@ -362,7 +362,7 @@ void crash_thread_begin(const char *name)
 		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
 	if (!IS_ARMED)
 		return;
-	/* What a fault raises while it is blocked kills without a word. */
+	/* A fault whose signal is blocked kills without a report. */
 	sigemptyset(&set);
 	for (unsigned i = 0; i < DEADLY_CNT; i++)
 		sigaddset(&set, deadly[i].number);

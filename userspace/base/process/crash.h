@@ -7,11 +7,10 @@
 #include <stdint.h>
 
 /*
- * A deadly signal leaves a report: one sentence on standard error and a few
- * lines in a file that was open before. It says which signal, in which
- * thread, of which build, and where in the program as offsets from the
- * image's begin. It holds no address, no register and no byte of a stack,
- * so it may be sent to anybody.
+ * A deadly signal leaves a report: one sentence on standard error and a few lines in a file that
+ * was open before. It says which signal, in which thread, of which build, and where in the program
+ * as offsets from the image's begin. It holds no address, no register and no byte of a stack, so it
+ * may be sent to anyone.
  */
 #define CRASH_THREAD_CAP   16 /* as the kernel's names of threads */
 #define CRASH_BUILD_CAP	   41 /* 20 bytes in hexadecimal */
@@ -34,10 +33,9 @@ void crash_report_to(int fd);
  */
 void crash_thread_begin(const char *name);
 /*
- * crash_region names memory [begin, begin + len) that is a file's: a fault
- * there is told with hint, one clause of plain text. begin NULL: none.
- * crash_hint adds hint to the next report in any case. Both are borrowed
- * for the process's life.
+ * crash_region names memory [begin, begin + len) that is a file's: a fault there is reported
+ * with hint, one clause of plain text. begin NULL: none. crash_hint adds hint to the next
+ * report in any case. Both are borrowed for the process's life.
  */
 void crash_region(const void *begin, size_t len, const char *hint);
 void crash_hint(const char *hint);

@@ -94,7 +94,7 @@ static bool is_used(unsigned capability)
 
 int privilege_bound(void)
 {
-	/* The kernel may know capabilities that our headers do not: it says where they end. */
+	/* The kernel may know capabilities that the headers do not: it says where they end. */
 	for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		if (!is_used(cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return -errno;

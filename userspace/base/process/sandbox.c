@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entering. The lists of calls are in sandbox_calls.c. What is armed is
- * global because threads start in folders that know nothing of each other,
- * and because a signal has no argument.
+ * Entering. The lists of calls are in sandbox_calls.c. The armed state is global: threads start in
+ * folders that know nothing of each other, and a signal has no argument.
  */
 #include "sandbox.h"
 
@@ -128,7 +127,7 @@ static void calls_enter(enum sandbox_role role)
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                           \
 	 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                            \
 	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER | LANDLOCK_ACCESS_FS_TRUNCATE)
-/* What weftd does nowhere. */
+/* What weftd never does. */
 #define ACCESS_NEVER                                                                               \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |                               \
 	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO)

@@ -48,8 +48,8 @@ struct sandbox_report {
 /* sandbox_arm: main thread, once, after privileges are as they stay and before other threads. */
 void sandbox_arm(const struct sandbox_config *config);
 /*
- * sandbox_enter confines the calling thread for good, and what it starts.
- * What the kernel cannot do is left out; sandbox_read_report says so.
+ * sandbox_enter confines the calling thread for good, and what it starts. Parts that the kernel
+ * cannot do are left out; sandbox_read_report says so.
  */
 void sandbox_enter(enum sandbox_role role);
 void sandbox_read_report(struct sandbox_report *out_report);

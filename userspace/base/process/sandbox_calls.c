@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which system calls each kind of thread makes. Measured by a BPF program
- * on raw_syscalls:sys_enter while the system tests ran on Linux 6.18,
- * 2026-11, and rounded up to families: whoever may fsync may fdatasync.
- * That missed what no test took then; calls were added since where a
- * daemon of a test met a refusal, which fails the test.
- * What glibc 2.41 falls back on stands beside what it tries first.
+ * Which system calls each kind of thread makes. Measured by a BPF program on raw_syscalls:sys_enter
+ * while the system tests ran on Linux 6.18, 2026-11, and rounded up to families: a thread that may
+ * fsync may fdatasync. That missed the calls that no test made then; calls were added since where a
+ * daemon of a test met a refusal, which fails the test. The fallbacks of glibc 2.41 stand beside
+ * the calls that it tries first.
  */
 #include "sandbox_calls.h"
 
@@ -165,9 +164,9 @@ static unsigned code_of(unsigned families, struct sock_filter *code)
 		code[len++] = RETURN(SECCOMP_RET_ALLOW);
 	}
 	/*
-	 * Home makes threads, no thread a process or a namespace. What clone3 is asked lies in memory, out of sight; without
-	 * it libc takes clone. No signal for these: libc blocks them all
-	 * meanwhile, and a blocked one kills.
+	 * Home makes threads, no thread a process or a namespace. The arguments of clone3 lie in
+	 * memory, out of sight; without it libc takes clone. No signal for these: libc blocks them
+	 * all meanwhile, and a blocked one kills.
 	 */
 	code[len++] = SKIP_UNLESS(SYS_clone, 6);
 	code[len++] = LOAD(args[0]);
@@ -200,11 +199,10 @@ bool sandbox_calls_can_filter(void)
 }
 
 /*
- * What is decided by number alone, all calls of a transfer, the kernel looks
- * up in a bitmap and does not run the filter for (5.11). What stays is its
- * slower way into a call, some 50 to 100 ns (2026-11), which any filter costs.
- * SPEC_ALLOW: kernels before 5.16 else slow a filtered thread's memory down
- * against speculation, as if it ran code that is not ours.
+ * The kernel looks up calls that the number alone decides in a bitmap, without the filter (5.11).
+ * All calls of a transfer are such. The slower way into a call stays, some 50 to 100 ns (2026-11),
+ * which any filter costs. SPEC_ALLOW: kernels before 5.16 else slow a filtered thread's memory down
+ * against speculation, as if it ran foreign code.
  */
 int sandbox_calls_enter(enum sandbox_role role)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of gets and their life: queued until the record is durable and
- * a place is free, then run by get_run.c, then ended; each change of state is
- * written to the store, and an end is told only after that.
+ * a place is free, then run by get_run.c, then ended. Each change of state is
+ * written to the store; an end is reported only after its write.
  */
 #include "get.h"
 
@@ -14,17 +14,11 @@
 #include "base/monotonic.h"
 #include "get_run.h"
 #include "get_state.h"
-#include "removal.h"
+#include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"
 #include "blobs/serve/serve.h"
 #include "blobs/swarm/swarm.h"
 #include "store/store.h"
-
-#define SAVE_RETRY_NS (100 * NS_PER_MS)
-/* A record without its part ids. */
-#define RECORD_LEN_MAX                                                                             \
-	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 3 * BLOBS_GET_ONLY_LEN_MAX +  \
-	 1024u)
 
 bool blobs_get_is_ended(const struct get *get)
 {
@@ -45,108 +39,12 @@ void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, 
 	blobs_tell(get->gets->content, &event);
 }
 
-static void get_tell_end(struct get *get)
-{
-	enum blobs_event_kind kind = BLOBS_GET_FAILED;
-
-	if (!blobs_get_is_ended(get) || get->is_end_told)
-		return;
-	get->is_end_told = true;
-	if (get->view.state == BLOBS_GET_FINISHED)
-		kind = BLOBS_GET_DONE;
-	else if (get->view.state == BLOBS_GET_PAUSED)
-		kind = BLOBS_GET_PROGRESS;
-	else if (get->view.state == BLOBS_GET_TAKEN_BACK)
-		kind = BLOBS_GET_CANCELLED;
-	blobs_get_tell(get, kind, get->view.err, get->detail);
-}
-
-static void choose_saved(struct get *get, int err)
-{
-	void (*done)(void *arg, int err) = get->choose_done;
-
-	if (!done || --get->choose_save_cnt > 0)
-		return;
-	get->choose_done = NULL;
-	done(get->choose_arg, err);
-}
-
-static void get_saved(void *arg, int err)
-{
-	struct get *get = arg;
-
-	get->save_cnt--;
-	if (err && !get->is_durable) {
-		get->view.state = BLOBS_GET_STOPPED;
-		get->view.err = err;
-		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
-			 weft_err_text(err));
-	}
-	get->is_durable = true;
-	choose_saved(get, err);
-	get_tell_end(get);
-	blobs_get_folder_done(get);
-	if (get->view.is_leaving)
-		blobs_get_leave(get);
-	else
-		blobs_gets_run_next(get->gets);
-}
-
-int blobs_get_put(const struct get *get, struct store_batch *batch)
-{
-	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
-	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
-	int len = record ? blobs_get_record_write(get, record, cap) : -ENOMEM;
-
-	blobs_get_record_key(get->view.id, key);
-	if (len >= 0)
-		store_batch_put(batch, STORE_GETS, key, sizeof(key), record, (size_t)len);
-	free(record);
-	return len < 0 ? len : 0;
-}
-
-static int get_save(struct get *get)
-{
-	struct store *store = get->gets->content->params.store;
-	struct store_batch *batch = store_batch_new(store);
-	int err = blobs_get_put(get, batch);
-
-	if (!err)
-		err = store_submit(store, batch, get_saved, get);
-	if (err)
-		store_batch_free(batch);
-	else
-		get->save_cnt++;
-	return err;
-}
-
-/* For changes of a get that is stored already: they may wait for room. */
-void blobs_get_save_soon(struct get *get)
-{
-	struct gets *gets = get->gets;
-
-	get->is_unsaved = get_save(get) < 0;
-	if (get->is_unsaved && !timer_is_set(&gets->save_timer))
-		timer_set(gets->content->params.timers, &gets->save_timer,
-			  gets->now_ns + SAVE_RETRY_NS);
-}
-
-static void on_save_timer(struct timer *timer, uint64_t now_ns)
-{
-	struct gets *gets = (struct gets *)timer;
-
-	gets->now_ns = now_ns;
-	for (uint32_t i = 0; i < gets->cnt; i++)
-		if (gets->slots[i]->is_unsaved)
-			blobs_get_save_soon(gets->slots[i]);
-}
-
 static void get_free(struct get *get)
 {
 	blobs_removal_free(get->removal);
 	free(get->part_ids);
 	get->choose_save_cnt = 1;
-	choose_saved(get, WEFT_ECANCELLED);
+	blobs_get_choose_saved(get, WEFT_ECANCELLED);
 	blobs_get_choice_free(get);
 	if (get->chosen)
 		get_free(get->chosen);
@@ -310,9 +208,8 @@ void blobs_get_ended(struct get *get, int err, const char *detail)
 }
 
 /* Whatever was running when the daemon ended runs again. */
-static bool gets_load_one(void *arg, const struct store_item *item)
+static void gets_load_one(struct gets *gets, const struct store_item *item)
 {
-	struct gets *gets = arg;
 	struct cursor c = cursor_of(item->key, item->key_len);
 	uint64_t id = cursor_be64(&c);
 	struct get *get = get_make(gets, id);
@@ -323,7 +220,7 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 	    blobs_get_record_parse(item->value, item->value_len, get) < 0) {
 		if (get)
 			get_free(get);
-		return true;
+		return;
 	}
 	get->is_durable = get->is_continued = true;
 	get->is_end_told = true;
@@ -335,7 +232,6 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 	}
 	gets_append(gets, get);
 	blobs_get_seed_begin(get);
-	return true;
 }
 
 /* A get that was leaving goes on with it; blobs_get_leave may take it off the table. */
@@ -350,14 +246,13 @@ static void gets_leave_again(struct gets *gets)
 
 static int gets_load(struct gets *gets)
 {
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(gets->content->params.store, &snapshot);
+	struct store_iter iter =
+		store_iter_fresh(gets->content->params.store, STORE_GETS, STORE_ALL);
+	struct store_item item;
 
-	if (err)
-		return err;
-	err = store_each(snapshot, STORE_GETS, NULL, 0, gets_load_one, gets);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item))
+		gets_load_one(gets, &item);
+	return store_iter_end(&iter);
 }
 
 int blobs_gets_new(struct blobs *content, struct gets **out_gets)
@@ -370,7 +265,7 @@ int blobs_gets_new(struct blobs *content, struct gets **out_gets)
 	gets->content = content;
 	gets->next_id = 1;
 	gets->now_ns = content->params.now_ns;
-	timer_init(&gets->save_timer, on_save_timer);
+	timer_init(&gets->save_timer, blobs_gets_save_timer);
 	timer_init(&gets->seed_timer, blobs_gets_seed_timer);
 	gets->slots = calloc(content->params.config.get_cap, sizeof(struct get *));
 	if (gets->slots)
@@ -394,7 +289,7 @@ void blobs_gets_free(struct gets *gets)
 	blobs_gets_save_counts(gets);
 	timer_cancel(gets->content->params.timers, &gets->save_timer);
 	timer_cancel(gets->content->params.timers, &gets->seed_timer);
-	/* Batches of ours still name gets: they are told before those go. */
+	/* Store batches under way still refer to gets: their callbacks run before the free. */
 	store_flush(gets->content->params.store);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->get_run)
@@ -408,43 +303,6 @@ void blobs_gets_free(struct gets *gets)
 }
 
 /* A get's own word first: what it fetched may not be stored yet. */
-static int get_set_scope(const struct get *get, struct served_filling *filling)
-{
-	return get->scope.is_closed
-		       ? blobs_scope_set(filling, get->manifest_id)
-		       : blobs_served_index_set_scope(filling->served_index, &get->scope);
-}
-
-int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filling)
-{
-	struct served_index *served_index = filling->served_index;
-	int err = 0;
-
-	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
-		const struct get *get = gets->slots[i];
-		bool is_whole = get->view.state == BLOBS_GET_FINISHED && get->range_cnt == 0 &&
-				!blobs_get_is_partial(get) && get->view.kept_cnt == 0;
-		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
-			is_whole ? blobs_served_index_add_whole : blobs_served_index_add_manifest;
-
-		if (get->get_run || get->view.state == BLOBS_GET_QUEUED)
-			add = blobs_served_index_add_growing;
-
-		if (get->view.state == BLOBS_GET_TAKEN_BACK && !get->view.is_leaving &&
-		    !get->keeps_staged)
-			continue;
-		/* What it wrote may be removed by its list of files, or seeded again. */
-		if (!blobs_get_is_seeded(&get->view))
-			add = blobs_served_index_add_held;
-		err = get_set_scope(get, filling);
-		if (!err)
-			err = add(served_index, get->manifest_id);
-		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
-			err = add(served_index, get->part_ids + (size_t)part * OBJECT_ID_LEN);
-	}
-	return err;
-}
-
 void blobs_gets_fill_stats(const struct gets *gets, struct blobs_stats *stats)
 {
 	stats->get_cnt += gets->cnt;
@@ -471,7 +329,7 @@ static bool get_does_same(const struct get *get, const struct get *other)
 {
 	size_t ranges_len = other->range_cnt * sizeof(other->ranges[0]);
 
-	/* Those of a share's folder are told apart by their manifest alone. */
+	/* Gets of a share's folder differ by their manifest alone. */
 	if (get->view.folder && other->view.folder)
 		return !get->is_cancelled;
 	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
@@ -509,7 +367,7 @@ int blobs_get_start(struct blobs *content, const struct blobs_get_ask *ask, uint
 	blobs_get_seed_inherit(get);
 	err = blobs_gets_make_room(gets);
 	if (!err)
-		err = get_save(get);
+		err = blobs_get_save(get);
 	if (err)
 		goto free_get;
 	gets_append(gets, get);
@@ -538,7 +396,7 @@ void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct b
 			return;
 }
 
-/* What it keeps it may still be told to give up. */
+/* A cancelled get that keeps its data may still be asked to discard it. */
 static bool get_is_cancelled_so(const struct get *get, bool discards)
 {
 	return get->is_cancelled && !(discards && get->keeps_staged);

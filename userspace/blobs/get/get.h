@@ -28,7 +28,7 @@ int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filli
 void blobs_gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], uint64_t len);
 /* blobs_gets_configured: the configuration's bounds of seeding changed. */
 void blobs_gets_configured(struct gets *gets, uint64_t now_ns);
-/* blobs_gets_again: finished gets of the collection begin again; a file of theirs is bad. */
+/* blobs_gets_again restarts finished gets of the collection: one of their files is bad. */
 void blobs_gets_again(struct gets *gets, const uint8_t manifest_id[static 32]);
 /* blobs_gets_fill_stats adds get_cnt, get_active_cnt, received_byte_cnt and bad_chunk_cnt. */
 void blobs_gets_fill_stats(const struct gets *gets, struct blobs_stats *stats);

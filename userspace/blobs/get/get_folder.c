@@ -102,7 +102,7 @@ int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns)
 	get->is_superseded = true;
 	if (get->get_run) {
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
-		get->get_run->must_clear = true;
+		get->get_run->records.must_clear = true;
 		return 0;
 	}
 	get->view.state = BLOBS_GET_STOPPED;

@@ -5,16 +5,16 @@
  * goes (get.c) -> the files that it wrote go, if asked for (removal.c) -> its record goes.
  *
  * A full table makes room by itself, and says so: of what ended, a get gives way of which nothing
- * is here, then one that nobody is served from. A get that is seeded, paused or half there stays.
+ * is here, then one that no peer is served from. A get that is seeded, paused or half there stays.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "get_run.h"
 #include "get_state.h"
-#include "removal.h"
+#include "blobs/target/removal.h"
 #include "store/store.h"
 
 static void removal_next(struct get *get);
@@ -54,7 +54,7 @@ int blobs_get_forget_record(struct get *get, void (*done)(void *arg, int err))
 	int err;
 
 	blobs_get_record_key(get->view.id, key);
-	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
+	store_batch_delete(batch, STORE_GETS, store_key(key, sizeof(key)));
 	blobs_get_run_intents_forget(batch, get->view.id);
 	if (get->view.folder)
 		blobs_get_run_links_forget(batch, get);
@@ -156,10 +156,9 @@ void blobs_get_leave_cancel(struct get *get)
 	leave_tell(get, WEFT_ECANCELLED);
 }
 
-int blobs_get_forget(struct blobs *content, uint64_t id, bool deletes, uint64_t now_ns,
-		     blobs_forgotten_fn done, void *arg)
+int blobs_get_forget(struct blobs *content, const struct blobs_forget_ask *ask, uint64_t now_ns)
 {
-	struct get *get = blobs_gets_lookup(content->gets, id);
+	struct get *get = blobs_gets_lookup(content->gets, ask->id);
 
 	if (!get)
 		return WEFT_EABSENT;
@@ -167,9 +166,9 @@ int blobs_get_forget(struct blobs *content, uint64_t id, bool deletes, uint64_t 
 	if (get->view.is_leaving || content->is_sweeping)
 		return WEFT_EBUSY;
 	get->view.is_leaving = true;
-	get->is_deleting = deletes;
-	get->leave_done = done;
-	get->leave_arg = arg;
+	get->is_deleting = ask->deletes;
+	get->leave_done = ask->done;
+	get->leave_arg = ask->arg;
 	blobs_gets_serve_less(content->gets);
 	if (!blobs_get_is_ended(get)) {
 		get->is_cancelled = true;

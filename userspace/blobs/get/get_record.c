@@ -12,13 +12,22 @@
  * 44 number of its version, that of the revision where it is missing.
  * Before there were swarms: 1 link, 4 range offset?, 5 range length?.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/monotonic.h"
 #include "codec/cbor_fields.h"
 #include "get_state.h"
+#include "store/store.h"
 
 #define RECORD_VERSION 1
+#define SAVE_RETRY_NS  (100 * NS_PER_MS)
+/* A record without its part ids. */
+#define RECORD_LEN_MAX                                                                             \
+	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 3 * BLOBS_GET_ONLY_LEN_MAX +  \
+	 1024u)
 
 void blobs_get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN])
 {
@@ -234,4 +243,103 @@ int blobs_get_record_parse(const void *data, size_t len, struct get *get)
 	get->seed_saved = get->view.seed.sent_byte_cnt;
 	err = cbor_reader_finish(&r);
 	return err ? err : get->target[0] == '/' ? 0 : WEFT_EMALFORMED;
+}
+
+/* --- saving --- */
+
+static void get_tell_end(struct get *get)
+{
+	enum blobs_event_kind kind = BLOBS_GET_FAILED;
+
+	if (!blobs_get_is_ended(get) || get->is_end_told)
+		return;
+	get->is_end_told = true;
+	if (get->view.state == BLOBS_GET_FINISHED)
+		kind = BLOBS_GET_DONE;
+	else if (get->view.state == BLOBS_GET_PAUSED)
+		kind = BLOBS_GET_PROGRESS;
+	else if (get->view.state == BLOBS_GET_TAKEN_BACK)
+		kind = BLOBS_GET_CANCELLED;
+	blobs_get_tell(get, kind, get->view.err, get->detail);
+}
+
+void blobs_get_choose_saved(struct get *get, int err)
+{
+	void (*done)(void *arg, int err) = get->choose_done;
+
+	if (!done || --get->choose_save_cnt > 0)
+		return;
+	get->choose_done = NULL;
+	done(get->choose_arg, err);
+}
+
+static void get_saved(void *arg, int err)
+{
+	struct get *get = arg;
+
+	get->save_cnt--;
+	if (err && !get->is_durable) {
+		get->view.state = BLOBS_GET_STOPPED;
+		get->view.err = err;
+		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
+			 weft_err_text(err));
+	}
+	get->is_durable = true;
+	blobs_get_choose_saved(get, err);
+	get_tell_end(get);
+	blobs_get_folder_done(get);
+	if (get->view.is_leaving)
+		blobs_get_leave(get);
+	else
+		blobs_gets_run_next(get->gets);
+}
+
+int blobs_get_put(const struct get *get, struct store_batch *batch)
+{
+	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
+	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
+	int len = record ? blobs_get_record_write(get, record, cap) : -ENOMEM;
+
+	blobs_get_record_key(get->view.id, key);
+	if (len >= 0)
+		store_batch_put(batch, STORE_GETS, store_key(key, sizeof(key)), record,
+				(size_t)len);
+	free(record);
+	return len < 0 ? len : 0;
+}
+
+int blobs_get_save(struct get *get)
+{
+	struct store *store = get->gets->content->params.store;
+	struct store_batch *batch = store_batch_new(store);
+	int err = blobs_get_put(get, batch);
+
+	if (!err)
+		err = store_submit(store, batch, get_saved, get);
+	if (err)
+		store_batch_free(batch);
+	else
+		get->save_cnt++;
+	return err;
+}
+
+/* For changes of a get that is stored already: they may wait for room. */
+void blobs_get_save_soon(struct get *get)
+{
+	struct gets *gets = get->gets;
+
+	get->is_unsaved = blobs_get_save(get) < 0;
+	if (get->is_unsaved && !timer_is_set(&gets->save_timer))
+		timer_set(gets->content->params.timers, &gets->save_timer,
+			  gets->now_ns + SAVE_RETRY_NS);
+}
+
+void blobs_gets_save_timer(struct timer *timer, uint64_t now_ns)
+{
+	struct gets *gets = (struct gets *)timer;
+
+	gets->now_ns = now_ns;
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->is_unsaved)
+			blobs_get_save_soon(gets->slots[i]);
 }

@@ -20,7 +20,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "removal.h"
+#include "blobs/target/removal.h"
 #include "store/store.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
@@ -76,7 +76,7 @@ const char *blobs_get_run_item_path(const struct get_run *get_run, uint32_t item
 void blobs_get_run_name(const struct get_run *get_run, uint32_t item,
 			char name[static PLACING_NAME_CAP])
 {
-	snprintf(name, PLACING_NAME_CAP, "%u-%u", get_run->part_idx, item);
+	snprintf(name, PLACING_NAME_CAP, "%u-%u", get_run->part.idx, item);
 }
 
 void blobs_get_run_stop_at_path(struct get_run *get_run, const char *path, size_t path_len, int err)
@@ -112,18 +112,18 @@ void blobs_get_run_stop_at(struct get_run *get_run, uint32_t item, int err)
 
 static void requests_cancel(struct get_run *get_run)
 {
-	blobs_swarm_cancel(&get_run->manifest_ask);
-	get_run->ready = NULL;
-	get_run->ready_end = &get_run->ready;
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
-		struct get_run_slot *slot = &get_run->slots[i];
+	blobs_swarm_cancel(&get_run->part.ask);
+	get_run->requests.ready = NULL;
+	get_run->requests.ready_end = &get_run->requests.ready;
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++) {
+		struct get_run_slot *slot = &get_run->requests.slots[i];
 
 		if (!slot->is_used || !slot->ask.swarm)
 			continue;
 		blobs_swarm_cancel(&slot->ask);
 		blobs_get_run_slot_free(slot);
 	}
-	get_run->asked_cnt = 0;
+	get_run->requests.asked_cnt = 0;
 }
 
 void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
@@ -145,9 +145,9 @@ static void get_run_free(struct get_run *get_run)
 {
 	timer_cancel(get_run->content->params.timers, &get_run->timer);
 	blobs_swarm_leave(get_run->swarm);
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++)
-		if (get_run->slots[i].is_used)
-			blobs_get_run_slot_free(&get_run->slots[i]);
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++)
+		if (get_run->requests.slots[i].is_used)
+			blobs_get_run_slot_free(&get_run->requests.slots[i]);
 	blobs_get_run_range_free(get_run);
 	blobs_get_run_check_fini(get_run);
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
@@ -155,15 +155,15 @@ static void get_run_free(struct get_run *get_run)
 	for (unsigned i = 0; i < GET_RUN_JOBS_MAX; i++)
 		blobs_target_dir_fini(&get_run->writes[i].dir);
 	blobs_fetch_stored_free(get_run);
-	blobs_manifest_free(get_run->root);
-	free(get_run->root_buf);
+	blobs_manifest_free(get_run->part.root);
+	free(get_run->part.root_buf);
 	blobs_get_run_records_free(get_run);
 	blobs_target_close(&get_run->target);
-	blobs_removal_free(get_run->removal);
-	free(get_run->intents);
-	blobs_link_claims_fini(&get_run->links);
-	blobs_link_claims_fini(&get_run->new_links);
-	free(get_run->slots);
+	blobs_removal_free(get_run->folder.removal);
+	free(get_run->folder.intents);
+	blobs_link_claims_fini(&get_run->folder.links);
+	blobs_link_claims_fini(&get_run->folder.new_links);
+	free(get_run->requests.slots);
 	free(get_run);
 }
 
@@ -239,10 +239,10 @@ static void close_done(struct job *job)
 		blobs_get_run_stop(
 			get_run, step->err, "all is there, but %s/%s cannot be removed: %s",
 			get_run->get->target, get_run->target.stage_name, weft_err_text(step->err));
-	else if (get_run->link_left_cnt)
+	else if (get_run->folder.link_left_cnt)
 		blobs_get_run_stop(get_run, 0,
 				   "%llu symbolic links left out: the filesystem has none",
-				   (unsigned long long)get_run->link_left_cnt);
+				   (unsigned long long)get_run->folder.link_left_cnt);
 	else
 		blobs_get_run_stop(get_run, 0, "%s", "");
 }
@@ -251,7 +251,7 @@ static void close_done(struct job *job)
 
 static void items_run(struct get_run *get_run, uint64_t now_ns)
 {
-	bool has_room = get_run->placing.cnt < GET_RUN_RECORDS_MAX;
+	bool has_room = get_run->records.placing.cnt < GET_RUN_RECORDS_MAX;
 
 	if (has_room)
 		blobs_get_run_check_run(get_run);
@@ -262,7 +262,7 @@ static void items_run(struct get_run *get_run, uint64_t now_ns)
 	if (has_room)
 		blobs_get_run_requests_run(get_run, now_ns);
 	blobs_get_run_records_run(get_run, false);
-	if (get_run->step == GET_RUN_ITEMS && get_run->done_cnt == get_run->item_cnt) {
+	if (get_run->step == GET_RUN_ITEMS && get_run->items.done_cnt == get_run->items.cnt) {
 		get_run->step = GET_RUN_DIRS;
 		blobs_get_run_wake(get_run);
 	}
@@ -361,7 +361,7 @@ static bool end_run(struct get_run *get_run)
 	blobs_get_run_records_run(get_run, true);
 	if (get_run->out_cnt > 0 || blobs_get_run_records_pending(get_run))
 		return false;
-	if (((get->is_cancelled && !get->keeps_staged) || get_run->must_clear) &&
+	if (((get->is_cancelled && !get->keeps_staged) || get_run->records.must_clear) &&
 	    !get_run->is_clearing && get_run->target.fd >= 0) {
 		blobs_get_run_step_submit(get_run, close_run, clear_done);
 		return false;
@@ -393,7 +393,7 @@ static void progress_tell(struct get_run *get_run, uint64_t now_ns)
 static void timer_next(struct get_run *get_run, uint64_t now_ns)
 {
 	struct timer_wheel *timers = get_run->content->params.timers;
-	uint64_t next_ns = get_run->look_ns > now_ns ? get_run->look_ns : 0;
+	uint64_t next_ns = get_run->requests.look_ns > now_ns ? get_run->requests.look_ns : 0;
 	uint64_t due_ns = blobs_get_run_records_due(get_run);
 
 	if (timer_is_set(&get_run->timer))
@@ -457,8 +457,8 @@ static bool swarm_begin(struct get_run *get_run)
 	const struct get *get = get_run->get;
 	const struct swarm_watcher watcher = {on_swarm_change, on_swarm_bad, get_run};
 
-	get_run->swarm = blobs_swarm_join(get_run->content->swarms, get->manifest_id, NULL, 0,
-					  get->gets->now_ns);
+	get_run->swarm = blobs_swarm_join(
+		get_run->content, &(struct swarm_join){.id = get->manifest_id}, get->gets->now_ns);
 	if (!get_run->swarm)
 		return false;
 	blobs_swarm_watch(get_run->swarm, &watcher);
@@ -485,12 +485,13 @@ int blobs_get_run_start(struct get *get, bool is_clearing)
 	if (!get_run)
 		return -ENOMEM;
 	/* Twice as many slots as requests: while answers are written, others are asked for. */
-	get_run->slot_cnt = 2 * config->chunks_in_flight;
-	get_run->slots = calloc(get_run->slot_cnt, sizeof(*get_run->slots));
+	get_run->requests.slot_cnt = 2 * config->chunks_in_flight;
+	get_run->requests.slots =
+		calloc(get_run->requests.slot_cnt, sizeof(*get_run->requests.slots));
 	get_run->get = get;
 	get_run->content = get->gets->content;
-	if (!get_run->slots || !swarm_begin(get_run)) {
-		free(get_run->slots);
+	if (!get_run->requests.slots || !swarm_begin(get_run)) {
+		free(get_run->requests.slots);
 		free(get_run);
 		return -ENOMEM;
 	}
@@ -498,18 +499,18 @@ int blobs_get_run_start(struct get *get, bool is_clearing)
 	blobs_get_folder_begin(get);
 	blobs_get_run_intents_begin(get_run);
 	blobs_target_init(&get_run->target);
-	get_run->range_fd = get_run->range_sum_fd = -1;
+	get_run->range.fd = get_run->range.sum_fd = -1;
 	get_run->step_job.get_run = get_run;
-	get_run->ready_end = &get_run->ready;
-	get_run->ready_duplicates = GET_RUN_NONE;
+	get_run->requests.ready_end = &get_run->requests.ready;
+	get_run->items.ready_duplicates = GET_RUN_NONE;
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
 		get_run->files[i].fd = -1;
 	for (unsigned i = 0; i < GET_RUN_JOBS_MAX; i++) {
 		get_run->writes[i].get_run = get_run;
-		blobs_target_dir_init(&get_run->writes[i].dir);
+		blobs_target_dir_init(&get_run->writes[i].dir, &get_run->target);
 	}
-	get_run->fd_cap = fd_cap(config);
-	get_run->sync.due_ns = get->gets->now_ns;
+	get_run->records.fd_cap = fd_cap(config);
+	get_run->records.sync.due_ns = get->gets->now_ns;
 	blobs_get_run_check_init(get_run);
 	timer_init(&get_run->timer, get_run_pump);
 	get->get_run = get_run;

@@ -2,14 +2,14 @@
 #ifndef WEFT_BLOBS_GET_GET_RUN_H
 #define WEFT_BLOBS_GET_GET_RUN_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "blobs/serve/chunk_buffers.h"
-#include "link_claims.h"
+#include "blobs/target/link_claims.h"
 #include "get_state.h"
-#include "placing.h"
+#include "blobs/target/placing.h"
 #include "rarest.h"
-#include "scan.h"
-#include "target_dir.h"
+#include "blobs/scan.h"
+#include "blobs/target/target_dir.h"
 #include "blobs/content_message.h"
 #include "blobs/serve/in_progress.h"
 #include "blobs/serve/serve.h"
@@ -77,7 +77,7 @@ enum file_step {
 	FILE_OPENING, /* jobs: the staged file, and what of it is right already */
 	FILE_CHUNKS,
 	FILE_SETTLING, /* job */
-	FILE_WHOLE, /* done; kept open for those who ask us for it, while no other needs the slot */
+	FILE_WHOLE,    /* done; stays open to serve peers while no other file needs the slot */
 };
 
 struct get_run_file {
@@ -92,7 +92,7 @@ struct get_run_file {
 	uint64_t hash_cnt; /* fetched so far */
 	uint64_t chunk_cap;
 	bool list_is_asked;
-	uint8_t list_key[MESH_KEY_LEN]; /* who gives the list: all of it, or it starts again */
+	uint8_t list_key[MESH_KEY_LEN]; /* the list's provider; another one restarts the list */
 	bool job_is_out;
 	uint8_t *chunks; /* enum chunk_state of each */
 	struct rarest order;
@@ -120,7 +120,7 @@ struct get_run_file {
 enum slot_kind { SLOT_WHOLE, SLOT_CHUNK, SLOT_LIST, SLOT_PROOF };
 
 /*
- * A request of ours and then its answer, until that is written. At the end
+ * A request of this node and then its answer, until that is written. At the end
  * two may be out for the same; the first answer takes the other back.
  */
 struct get_run_slot {
@@ -129,8 +129,8 @@ struct get_run_slot {
 	enum slot_kind kind;
 	struct swarm_ask ask;		/* under way while its swarm is set */
 	uint64_t expect_ns;		/* when an answer was expected as it was asked */
-	uint64_t expect_for_ns;		/* and how long that was */
-	uint8_t from_key[MESH_KEY_LEN]; /* who was asked, then who answered */
+	uint64_t expect_for_ns;		/* the interval to expect_ns, when asked */
+	uint8_t from_key[MESH_KEY_LEN]; /* the provider asked, then the provider that answered */
 	uint8_t *buffer;
 	uint32_t item;
 	struct get_run_file *file;
@@ -188,12 +188,12 @@ struct get_run_check {
 	bool has_obstacle; /* with FOUND_KEPT: of another kind than a file, or above it */
 	bool has_known;	   /* known is the record of the file at its place */
 	struct object_file known;
-	bool was_placed; /* a get wrote the file at its place, and nobody since */
+	bool was_placed; /* a get wrote the file at its place, and no program since */
 	int staged_fd;	 /* a copy */
 	uint64_t copied_len;
 	unsigned source_cnt; /* places copied from so far */
 	struct served_index
-		*served_index; /* as it was when items were filled in: others change theirs */
+		*served_index; /* as of when items were filled in; other gets change their own */
 	struct scan scan;
 	uint8_t *buffer;
 	struct target_dir dir;
@@ -206,6 +206,9 @@ struct get_run_check {
 	int err;
 	struct object_stamp stamp;
 };
+
+/* What looking at an item came to; negative: an error. */
+enum check_verdict { ITEM_IS_ABSENT, ITEM_IS_FOUND, ITEM_WANTS_MORE };
 
 enum get_run_step {
 	GET_RUN_OPENING,  /* job: the target */
@@ -253,86 +256,111 @@ struct get_run_step_job {
 	int err;
 };
 
-struct get_run {
-	struct timer timer; /* first */
-	struct get *get;
-	struct blobs *content;
-	enum get_run_step step;
-	bool is_clearing;	/* only removes what is staged */
-	bool has_left;		/* an empty staging directory is gone */
-	uint64_t link_left_cnt; /* symbolic links that the filesystem does not have */
-	int end_err;
-	char end_detail[GET_DETAIL_CAP];
-	struct target target;
-	/* Of a share's folder: */
+/* Of a followed share's folder: get_run_folder.c, get_run_intent.c, get_run_links.c. */
+struct get_run_folder {
 	uint64_t intent_ids[GET_RUN_INTENT_IDS_MAX];
 	unsigned intent_id_cnt;
 	uint8_t *intents; /* that were left there, sorted, from GET_RUN_LOADING on */
 	uint32_t intent_cnt;
-	struct link_claims
-		links; /* that gets of the folder made; of the step's job when it is out */
-	struct link_claims
-		new_links;    /* of the manifest at hand, to be stored before they are made */
+	/* That gets of the folder made; of the step's job when it is out. */
+	struct link_claims links;
+	/* Of the manifest at hand, to be stored before they are made. */
+	struct link_claims new_links;
 	bool are_links_noted; /* they are stored */
 	bool is_noting_links;
+	uint64_t link_left_cnt; /* symbolic links that the filesystem does not have */
 	struct removal *removal;
 	uint64_t removal_id;   /* the get whose files removal looks at, or the last */
 	uint64_t removed_cnt;  /* in this round */
 	uint64_t obstacle_cnt; /* files in the way of folders, or the other way round */
 	bool is_second_round;
-	struct get_run_step_job step_job;
-	bool step_is_out;
-	unsigned out_cnt; /* jobs and batches under way */
+};
 
-	uint8_t manifest_id[OBJECT_ID_LEN]; /* the one at hand */
-	uint8_t *manifest_buf;		    /* its bytes, at manifest_bytes */
-	const uint8_t *manifest_bytes;
-	size_t manifest_len;
-	struct swarm *swarm;
-	struct swarm_ask manifest_ask;
-	struct manifest *root; /* and the buffer it borrows */
+/* The manifest at hand while it is fetched, and the root whose part it is: get_run_manifest.c. */
+struct get_run_part {
+	uint8_t id[OBJECT_ID_LEN];
+	uint8_t *buf;
+	const uint8_t *bytes; /* in buf */
+	size_t len;
+	struct swarm_ask ask;
+	struct manifest
+		*root; /* NULL: the manifest is the whole; else with the buffer it borrows */
 	uint8_t *root_buf;
-	struct manifest *manifest;
-	uint32_t part_idx;
+	uint32_t idx;
+};
 
-	struct get_run_item *items;
-	uint32_t item_cnt;
+/* The items of the manifest at hand: get_run_check.c finds them, get_run_pick.c takes them. */
+struct get_run_items {
+	struct get_run_item *all;
+	uint32_t cnt;
 	uint32_t done_cnt;
 	uint32_t check_idx; /* the next to check */
 	bool checks_others; /* all that are to be fetched first were */
 	uint32_t need_idx;  /* none before it is NEEDED */
 	uint32_t ready_duplicates;
 	uint64_t needed_len; /* of items found to be needed and not begun */
+};
 
-	struct get_run_check check;
-	struct get_run_file files[GET_RUN_FILES_MAX];
-	struct get_run_write writes[GET_RUN_JOBS_MAX];
+/* get_run_request.c and get_run_pick.c; ready is the way to get_run_write.c. */
+struct get_run_requests {
 	struct get_run_slot *slots;
 	uint32_t slot_cnt;
 	uint32_t asked_cnt;
-	uint64_t counted_ns; /* how many have what, last */
+	uint64_t counted_ns; /* the last count of the members that have each chunk */
 	uint32_t counted_version;
 	struct get_run_slot *ready;
 	struct get_run_slot **ready_end;
+	uint64_t look_ns; /* 0: not; else the next look at late members, or at hope */
+};
 
-	unsigned range_at;	       /* of the get's ranges: one after the other */
-	uint64_t range_off, range_end; /* of the one item, cut at its size */
-	uint64_t range_part_cnt, range_done_cnt, range_next;
-	uint8_t *range_parts; /* enum chunk_state of each */
-	uint64_t range_scan;  /* parts before it were looked for in what is staged */
-	int range_fd, range_sum_fd;
+/* get_run_range.c: of the get's ranges, one after the other. */
+struct get_run_range {
+	unsigned at;
+	uint64_t off, end; /* of the one item, cut at its size */
+	uint64_t part_cnt, done_cnt, next;
+	uint8_t *parts; /* enum chunk_state of each */
+	uint64_t scan;	/* parts before it were looked for in what is staged */
+	int fd, sum_fd;
+};
 
-	/* Since the last sync began: chunk lists, files that are whole, anything that was written. */
-	struct store_batch *batch;
+/* get_run_record.c: since the last sync began, what waits for the next. */
+struct get_run_records {
+	struct store_batch *batch; /* chunk lists, files that are whole */
 	struct placing placing;
 	size_t fd_cap; /* descriptors that files without a name may hold, in all */
 	bool has_unsynced;
 	bool must_clear; /* a sync failed: what is staged may not be on the disk */
 	struct get_run_sync sync;
+};
+
+struct get_run {
+	struct timer timer; /* first */
+	struct get *get;
+	struct blobs *content;
+	enum get_run_step step;
+	struct get_run_step_job step_job;
+	bool step_is_out;
+	unsigned out_cnt;     /* jobs and batches under way */
+	bool must_retry_soon; /* a table was full: again in a moment */
+	bool is_clearing;     /* only removes what is staged */
+	bool has_left;	      /* an empty staging directory is gone */
+	int end_err;
+	char end_detail[GET_DETAIL_CAP];
 	uint64_t told_ns; /* the last progress event */
 	uint64_t told_byte_cnt;
-	bool must_retry_soon; /* a table was full: again in a moment */
-	uint64_t look_ns;     /* 0: not; else the next look at those who are late, or at hope */
+
+	struct target target;
+	struct swarm *swarm;
+	struct manifest *manifest; /* at hand */
+	struct get_run_part part;
+	struct get_run_items items;
+	struct get_run_folder folder;
+	struct get_run_check check;
+	struct get_run_requests requests;
+	struct get_run_file files[GET_RUN_FILES_MAX];
+	struct get_run_range range;
+	struct get_run_write writes[GET_RUN_JOBS_MAX];
+	struct get_run_records records;
 };
 
 /* get_run.c: life and the pump. blobs_get_run_start: 0 or -ENOMEM; blobs_get_ended follows. */
@@ -343,7 +371,7 @@ void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* blobs_get_run_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
 void blobs_get_run_abandon(struct get_run *get_run);
-/* blobs_get_run_serve_less: nobody has what is fetched from here any more (its seeding was stopped). */
+/* blobs_get_run_serve_less: no peer has what is fetched from here any more (its seeding was stopped). */
 void blobs_get_run_serve_less(struct get_run *get_run);
 /* blobs_get_run_hint: node may have it too. */
 void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node);
@@ -354,7 +382,10 @@ void blobs_get_run_wake(struct get_run *get_run);
 bool blobs_get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done);
 /* blobs_get_run_job_done: each done function calls it first; false when the fetch is stopping. */
 bool blobs_get_run_job_done(struct get_run *get_run);
-/* blobs_get_run_step_submit submits the step's one job unless it is out; its done calls blobs_get_run_step_done. */
+/*
+ * blobs_get_run_step_submit submits the step's one job unless it is out; its done calls
+ * blobs_get_run_step_done.
+ */
 void blobs_get_run_step_submit(struct get_run *get_run, job_fn run, job_fn done);
 bool blobs_get_run_step_done(struct get_run *get_run);
 const struct manifest_item *blobs_get_run_manifest_item(const struct get_run *get_run,
@@ -410,14 +441,14 @@ WEFT_MUST_CHECK
 int blobs_get_run_file_start(struct get_run *get_run, uint32_t item);
 void blobs_get_run_file_run(struct get_run_file *file);
 /*
- * blobs_get_run_file_list_check: the page is as long as was asked for, so that nobody holds a file by
- * giving its list hash by hash; blobs_get_run_file_list_arrived keeps it.
+ * blobs_get_run_file_list_check: the page is as long as was asked for, so that no peer holds a file
+ * by giving its list hash by hash; blobs_get_run_file_list_arrived keeps it.
  */
 bool blobs_get_run_file_list_check(const struct get_run_file *file,
 				   const struct message_answer *answer);
 void blobs_get_run_file_list_arrived(struct get_run_file *file,
 				     const struct message_answer *answer);
-/* blobs_get_run_file_list_failed: who gave the first pages gives no more; it starts again. */
+/* blobs_get_run_file_list_failed: the provider of the first pages failed; the list restarts. */
 void blobs_get_run_file_list_failed(struct get_run_file *file);
 /* blobs_get_run_file_take, blobs_get_run_file_again: chunk idx is asked for; it is missing again. */
 void blobs_get_run_file_take(struct get_run_file *file, uint64_t idx);
@@ -425,8 +456,8 @@ void blobs_get_run_file_again(struct get_run_file *file, uint64_t idx);
 void blobs_get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len);
 /*
  * get_run_zeros.c. blobs_get_run_zeros_sample, in a job before anything is asked for, looks for
- * zeros here and there until is_sampled; blobs_get_run_zeros_run and blobs_get_run_zeros_done are the job about
- * the neighbours of zero_idx.
+ * zeros here and there until is_sampled; blobs_get_run_zeros_run and blobs_get_run_zeros_done are
+ * the job about the neighbours of zero_idx.
  */
 WEFT_MUST_CHECK
 int blobs_get_run_zeros_sample(struct get_run_file *file);
@@ -439,6 +470,27 @@ void blobs_get_run_file_end(struct get_run_file *file);
 void blobs_get_run_file_fini(struct get_run_file *file);
 size_t blobs_get_run_file_chunk_len(const struct get_run_file *file, uint64_t idx);
 
+/*
+ * get_run_copy.c, in the job of get_run_check.c. blobs_get_run_copy_next steps to the next source
+ * that can be opened: CHECK_COPY begun and wanting more, or absent. blobs_get_run_copy_run copies
+ * up to budget bytes: a check_verdict or an error. blobs_get_run_copy_give_up: the source is no
+ * longer what its record says, or cannot be read to its end. blobs_get_run_copy_drop removes a copy
+ * that cannot go on.
+ */
+uint32_t blobs_get_run_check_item(const struct get_run_check *check);
+const struct manifest_item *blobs_get_run_check_entry(const struct get_run_check *check);
+void blobs_get_run_fd_close(int *fd);
+void blobs_get_run_copy_name(const struct get_run *get_run, uint32_t item,
+			     char name[static PLACING_NAME_CAP]);
+WEFT_MUST_CHECK
+int blobs_get_run_copy_next(struct get_run_check *check, struct store_snapshot *snapshot);
+WEFT_MUST_CHECK
+int blobs_get_run_copy_run(struct get_run_check *check, struct store_snapshot *snapshot,
+			   uint64_t budget);
+WEFT_MUST_CHECK
+int blobs_get_run_copy_give_up(struct get_run_check *check, struct store_snapshot *snapshot);
+void blobs_get_run_copy_drop(const struct get_run_check *check);
+
 /* get_run_request.c */
 void blobs_get_run_requests_run(struct get_run *get_run, uint64_t now_ns);
 void blobs_get_run_slot_free(struct get_run_slot *slot);
@@ -448,11 +500,14 @@ void blobs_get_run_slot_again(struct get_run_slot *slot);
 void blobs_get_run_slot_bad(struct get_run_slot *slot);
 /* blobs_get_run_answered: len bytes came. */
 void blobs_get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns);
-/* blobs_get_run_swarm_failed: nobody is left who could give what is missing; err as blobs_swarm_failure says. */
+/*
+ * blobs_get_run_swarm_failed: no member is left that could give what is missing; err as
+ * blobs_swarm_failure says.
+ */
 void blobs_get_run_swarm_failed(struct get_run *get_run, int err, const char *detail);
 
 /* get_run_pick.c */
-/* blobs_get_run_pick: what to ask member for next, in slot; false: nothing. NULL: what needs nobody. */
+/* blobs_get_run_pick: what to ask member for next, in slot; false: nothing. NULL: what needs no member. */
 bool blobs_get_run_pick(struct get_run *get_run, struct get_run_slot *slot,
 			struct swarm_member *member, uint64_t now_ns);
 /* blobs_get_run_pick_list: a file whose chunk list is to be asked for. */
@@ -487,11 +542,12 @@ int blobs_get_run_settle_again(int fd, const struct manifest_item *item,
 			       struct object_stamp *io_stamp);
 
 /*
- * get_run_intent.c. blobs_get_run_intents_begin, on home, says whose notes blobs_get_run_intents_load reads, in a job:
- * 0 or -errno. blobs_get_run_intents_store notes what fetch->sync is to place, done is told: as
- * store_submit or -ENOMEM. blobs_get_run_intents_end takes that back in the batch of the records,
- * blobs_get_run_intents_forget in that of the get's own end. blobs_get_run_intent_find: the file at path is one
- * that was about to be placed, as out_file says.
+ * get_run_intent.c. blobs_get_run_intents_begin, on home, says whose notes
+ * blobs_get_run_intents_load reads, in a job: 0 or -errno. blobs_get_run_intents_store notes what
+ * fetch->sync is to place, done gets the result: as store_submit or -ENOMEM. blobs_get_run_intents_end
+ * takes that back in the batch of the records, blobs_get_run_intents_forget in that of the get's
+ * own end. blobs_get_run_intent_find: the file at path is one that was about to be placed, as
+ * out_file says.
  */
 void blobs_get_run_intents_begin(struct get_run *get_run);
 WEFT_MUST_CHECK
@@ -504,8 +560,8 @@ void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id);
 
 /*
  * get_run_links.c: blobs_get_run_dirs_run makes the directories and symbolic links of a manifest.
- * blobs_get_run_links_load, in a job, reads which links the gets of the folder made; blobs_get_run_links_forget
- * deletes the notes of one, in the batch of its end.
+ * blobs_get_run_links_load, in a job, reads which links the gets of the folder made;
+ * blobs_get_run_links_forget deletes the notes of one, in the batch of its end.
  */
 void blobs_get_run_dirs_run(struct get_run *get_run);
 WEFT_MUST_CHECK

@@ -11,53 +11,28 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "get_run.h"
-#include "removal.h"
+#include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"
+#include "blobs/serve/servers.h"
 #include "store/store.h"
 
-#define SOURCES_MAX   4u
-#define COPY_STEP_LEN (8u << 20)
-
-/* What looking at an item came to; negative: an error. */
-enum verdict { ITEM_IS_ABSENT, ITEM_IS_FOUND, ITEM_WANTS_MORE };
-
-static uint32_t check_item(const struct get_run_check *check)
-{
-	return check->items[check->at];
-}
-
-static const struct manifest_item *check_entry(const struct get_run_check *check)
-{
-	return blobs_get_run_manifest_item(check->get_run, check_item(check));
-}
-
-static void fd_close(int *fd)
+void blobs_get_run_fd_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-static void copy_name(const struct get_run *get_run, uint32_t item,
-		      char name[static PLACING_NAME_CAP])
-{
-	blobs_get_run_name(get_run, item, name);
-	strcat(name, ".copy");
-}
-
 static void check_reset(struct get_run_check *check)
 {
-	fd_close(&check->fd);
-	fd_close(&check->staged_fd);
+	blobs_get_run_fd_close(&check->fd);
+	blobs_get_run_fd_close(&check->staged_fd);
 	blobs_scan_fini(&check->scan);
 	check->phase = CHECK_LOOK;
 	check->found = FOUND_NONE;
@@ -66,214 +41,18 @@ static void check_reset(struct get_run_check *check)
 	check->may_settle = false;
 }
 
-/* --- a copy from elsewhere on this disk --- */
-
-struct source_pick {
-	const struct served_index *served_index; /* NULL: no memory for it */
-	unsigned skip_cnt;
-	bool is_found;
-};
-
-static bool source_picked(void *arg, const struct object_file *file)
-{
-	struct source_pick *pick = arg;
-
-	if (!pick->served_index || !blobs_served_index_has_file(pick->served_index, file))
-		return true;
-	pick->is_found = pick->skip_cnt == 0;
-	pick->skip_cnt -= !pick->is_found;
-	return !pick->is_found;
-}
-
-/* A duplicate that is whole: staged, or in its place a moment later. */
-static int twin_open(struct get_run_check *check, uint32_t twin)
-{
-	const struct target *target = &check->get_run->target;
-	const struct manifest_item *entry = blobs_get_run_manifest_item(check->get_run, twin);
-	char name[PLACING_NAME_CAP];
-	int fd;
-
-	blobs_get_run_name(check->get_run, twin, name);
-	fd = blobs_target_stage_lookup(target, name);
-	if (fd == -ENOENT) {
-		copy_name(check->get_run, twin, name);
-		fd = blobs_target_stage_lookup(target, name);
-	}
-	return fd == -ENOENT
-		       ? blobs_target_lookup(target, &check->dir, entry->path, entry->path_len)
-		       : fd;
-}
-
-/* The duplicate that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
-static int source_open(struct get_run_check *check, struct store_snapshot *snapshot)
-{
-	const struct get_run *get_run = check->get_run;
-	uint32_t twin = get_run->items[check_item(check)].twin_of;
-	struct source_pick pick = {.served_index = check->served_index,
-				   .skip_cnt = check->source_cnt - (twin != GET_RUN_NONE)};
-	struct object_file file;
-	int err;
-
-	if (twin != GET_RUN_NONE && check->source_cnt == 0)
-		return twin_open(check, twin);
-	err = blobs_object_locations_each(snapshot, check_entry(check)->content_id, &file,
-					  source_picked, &pick);
-	if (err < 0 || !pick.is_found)
-		return WEFT_EABSENT;
-	err = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	return err < 0 ? -errno : err;
-}
-
-static bool source_fits(const struct get_run_check *check)
-{
-	struct stat st;
-
-	return fstat(check->fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       (uint64_t)st.st_size == check_entry(check)->size;
-}
-
-static uint64_t free_len_of(const struct get_run_check *check)
-{
-	struct statvfs fs;
-
-	return fstatvfs(check->get_run->target.fd, &fs) < 0 ? UINT64_MAX
-							    : (uint64_t)fs.f_bavail * fs.f_frsize;
-}
-
-/* A second name for the same extents takes no room. The source may have grown meanwhile. */
-static bool copy_clone(const struct get_run_check *check)
-{
-	struct stat st;
-
-	return ioctl(check->staged_fd, FICLONE, check->fd) == 0 &&
-	       fstat(check->staged_fd, &st) == 0 &&
-	       (uint64_t)st.st_size == check_entry(check)->size;
-}
-
-/* Begins a copy: done at once, or with room for all of it and for what is to be fetched. */
-static int copy_begin(struct get_run_check *check)
-{
-	uint64_t size = check_entry(check)->size, free_len = free_len_of(check);
-
-	check->copied_len = 0;
-	check->phase = CHECK_COPY;
-	if (copy_clone(check)) {
-		check->copied_len = size;
-		return 0;
-	}
-	if (ftruncate(check->staged_fd, 0) < 0)
-		return -errno;
-	check->lacking_len = size + check->needed_len > free_len ? size + check->needed_len : 0;
-	return check->lacking_len ? -ENOSPC : 0;
-}
-
-static int copy_open(struct get_run_check *check)
-{
-	char name[PLACING_NAME_CAP];
-	bool is_new;
-
-	copy_name(check->get_run, check_item(check), name);
-	check->staged_fd = blobs_target_stage_open(&check->get_run->target, name, &is_new);
-	if (check->staged_fd < 0)
-		return check->staged_fd;
-	return copy_begin(check);
-}
-
-/* What is left of a copy that cannot go on would only fill the disk. */
-static void copy_drop(const struct get_run_check *check)
-{
-	char name[PLACING_NAME_CAP];
-
-	if (check->staged_fd < 0)
-		return;
-	copy_name(check->get_run, check_item(check), name);
-	blobs_target_stage_remove(&check->get_run->target, name);
-}
-
-/* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
-static int source_next(struct get_run_check *check, struct store_snapshot *snapshot)
-{
-	int err;
-
-	while (check_entry(check)->size > 0 && check->source_cnt < SOURCES_MAX) {
-		fd_close(&check->fd);
-		check->fd = source_open(check, snapshot);
-		check->source_cnt++;
-		if (check->fd == WEFT_EABSENT && check->source_cnt > 1)
-			break;
-		if (check->fd < 0 || !source_fits(check))
-			continue;
-		err = copy_open(check);
-		return err ? err : ITEM_WANTS_MORE;
-	}
-	return ITEM_IS_ABSENT;
-}
-
-/* The source is no longer what its record says, or cannot be read to its end. */
-static int source_give_up(struct get_run_check *check, struct store_snapshot *snapshot)
-{
-	copy_drop(check);
-	fd_close(&check->staged_fd);
-	blobs_scan_fini(&check->scan);
-	return source_next(check, snapshot);
-}
-
-/*
- * Within the kernel where it can; else read and written, which also tells
- * whose fault an error is:
- * 0 when the source gives nothing more, an error when the copy takes nothing.
- */
-static ssize_t copy_step(struct get_run_check *check, size_t len)
-{
-	off_t from = (off_t)check->copied_len, to = from;
-	ssize_t got = copy_file_range(check->fd, &from, check->staged_fd, &to, len, 0);
-	int err;
-
-	if (got > 0)
-		return got;
-	len = len < BLAKE3_CHUNK_LEN ? len : BLAKE3_CHUNK_LEN;
-	if (blobs_scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
-		return 0;
-	err = blobs_get_run_write_at(check->staged_fd, check->copied_len, check->buffer, len);
-	return err ? err : (ssize_t)len;
-}
-
-static int copy_run(struct get_run_check *check, struct store_snapshot *snapshot, uint64_t budget)
-{
-	uint64_t size = check_entry(check)->size, spent = 0;
-	int err;
-
-	while (check->copied_len < size) {
-		uint64_t left = size - check->copied_len;
-		ssize_t got;
-
-		if (spent >= budget)
-			return ITEM_WANTS_MORE;
-		got = copy_step(check, left < COPY_STEP_LEN ? (size_t)left : COPY_STEP_LEN);
-		if (got < 0)
-			return (int)got;
-		if (got == 0)
-			return source_give_up(check, snapshot);
-		check->copied_len += (uint64_t)got;
-		spent += (uint64_t)got;
-	}
-	check->phase = CHECK_SCAN_COPY;
-	err = blobs_scan_init(&check->scan, check->staged_fd, size);
-	return err ? err : ITEM_WANTS_MORE;
-}
-
 /* --- the file in its place --- */
 
 /*
  * What the store knows of the file in its place: nothing (absent), or the
- * record. One that this collection brought and nobody wrote since is its own:
+ * record. One that this collection brought and no program wrote since is its own:
  * whatever its bytes have become, it may be replaced without asking.
  */
 static int record_look(struct get_run_check *check, struct store_snapshot *snapshot,
 		       struct object_file *known)
 {
 	const struct get_run *get_run = check->get_run;
-	const struct manifest_item *entry = check_entry(check);
+	const struct manifest_item *entry = blobs_get_run_check_entry(check);
 	int err = blobs_target_join(&get_run->target, entry->path, entry->path_len, known->path);
 
 	if (!err)
@@ -298,9 +77,9 @@ static int record_look(struct get_run_check *check, struct store_snapshot *snaps
 static int place_found(struct get_run_check *check)
 {
 	struct object_stamp stamp = check->stamp;
-	int err = check->may_settle
-			  ? blobs_get_run_settle_again(check->fd, check_entry(check), &stamp)
-			  : 0;
+	int err = check->may_settle ? blobs_get_run_settle_again(
+					      check->fd, blobs_get_run_check_entry(check), &stamp)
+				    : 0;
 
 	/* One that cannot be changed is as good as it was. */
 	if (err || blobs_object_stamp_equal(&stamp, &check->stamp))
@@ -317,13 +96,12 @@ static int place_found(struct get_run_check *check)
 static int place_look(struct get_run_check *check, struct store_snapshot *snapshot)
 {
 	const struct get_run *get_run = check->get_run;
-	const struct manifest_item *entry = check_entry(check);
+	const struct manifest_item *entry = blobs_get_run_check_entry(check);
 	struct object_file *known = &check->known;
 	struct stat st;
 	bool is_known;
 
-	check->fd =
-		blobs_target_lookup(&get_run->target, &check->dir, entry->path, entry->path_len);
+	check->fd = blobs_target_lookup(&check->dir, entry->path, entry->path_len);
 	if (check->fd < 0)
 		return check->fd;
 	if (fstat(check->fd, &st) < 0)
@@ -346,13 +124,14 @@ static int place_look(struct get_run_check *check, struct store_snapshot *snapsh
 
 static bool scan_matches(const struct get_run_check *check)
 {
-	return memcmp(check->scan.id, check_entry(check)->content_id, OBJECT_ID_LEN) == 0;
+	return memcmp(check->scan.id, blobs_get_run_check_entry(check)->content_id,
+		      OBJECT_ID_LEN) == 0;
 }
 
 /* Another file is in the way: it may be replaced, but only itself. */
 static int place_conflict(struct get_run_check *check)
 {
-	struct get_run_item *item = &check->get_run->items[check_item(check)];
+	struct get_run_item *item = &check->get_run->items.all[blobs_get_run_check_item(check)];
 
 	if (check->get_run->get->view.folder && !check->is_own &&
 	    !(check->has_known && blobs_placed_is_unchanged(&check->known, check->fd))) {
@@ -366,7 +145,7 @@ static int place_conflict(struct get_run_check *check)
 	item->has_replaced = true;
 	item->replaced_inode = check->stamp.inode;
 	item->replaced_dev = check->stamp.dev;
-	fd_close(&check->fd);
+	blobs_get_run_fd_close(&check->fd);
 	blobs_scan_fini(&check->scan);
 	return 0;
 }
@@ -375,7 +154,7 @@ static int place_conflict(struct get_run_check *check)
 
 static int staged_verify(struct get_run_check *check, int fd)
 {
-	const struct manifest_item *entry = check_entry(check);
+	const struct manifest_item *entry = blobs_get_run_check_entry(check);
 	uint8_t id[BLAKE3_HASH_LEN];
 	struct stat st;
 
@@ -397,9 +176,9 @@ static int staged_look(struct get_run_check *check)
 	char name[PLACING_NAME_CAP];
 	int fd, verdict;
 
-	if (!target->is_stage_old || check_entry(check)->size > BLAKE3_CHUNK_LEN)
+	if (!target->is_stage_old || blobs_get_run_check_entry(check)->size > BLAKE3_CHUNK_LEN)
 		return ITEM_IS_ABSENT;
-	blobs_get_run_name(check->get_run, check_item(check), name);
+	blobs_get_run_name(check->get_run, blobs_get_run_check_item(check), name);
 	fd = blobs_target_stage_lookup(target, name);
 	if (fd < 0)
 		return ITEM_IS_ABSENT;
@@ -429,7 +208,7 @@ static int phase_look(struct get_run_check *check, struct store_snapshot *snapsh
 	if (err || check->phase == CHECK_SCAN)
 		return err ? err : ITEM_WANTS_MORE;
 	err = staged_look(check);
-	return err ? err : source_next(check, snapshot);
+	return err ? err : blobs_get_run_copy_next(check, snapshot);
 }
 
 static int phase_scan(struct get_run_check *check, struct store_snapshot *snapshot, uint64_t budget)
@@ -448,13 +227,13 @@ static int phase_scan(struct get_run_check *check, struct store_snapshot *snapsh
 	err = place_conflict(check);
 	if (!err && check->found == FOUND_KEPT)
 		return ITEM_IS_FOUND;
-	return err ? err : source_next(check, snapshot);
+	return err ? err : blobs_get_run_copy_next(check, snapshot);
 }
 
 static int phase_scan_copy(struct get_run_check *check, struct store_snapshot *snapshot,
 			   uint64_t budget)
 {
-	const struct manifest_item *entry = check_entry(check);
+	const struct manifest_item *entry = blobs_get_run_check_entry(check);
 	int err = blobs_scan_run(&check->scan, budget, check->buffer);
 
 	if (err > 0)
@@ -462,9 +241,8 @@ static int phase_scan_copy(struct get_run_check *check, struct store_snapshot *s
 	if (err)
 		return err;
 	if (!scan_matches(check))
-		return source_give_up(check, snapshot);
-	err = blobs_target_dir_make(&check->get_run->target, &check->dir, entry->path,
-				    entry->path_len);
+		return blobs_get_run_copy_give_up(check, snapshot);
+	err = blobs_target_dir_make(&check->dir, entry->path, entry->path_len);
 	if (!err)
 		err = blobs_get_run_settle(check->staged_fd, entry, &check->stamp);
 	check->found = FOUND_COPY;
@@ -479,7 +257,7 @@ static int item_step(struct get_run_check *check, struct store_snapshot *snapsho
 	case CHECK_SCAN:
 		return phase_scan(check, snapshot, GET_RUN_JOB_LEN);
 	case CHECK_COPY:
-		return copy_run(check, snapshot, GET_RUN_JOB_LEN);
+		return blobs_get_run_copy_run(check, snapshot, GET_RUN_JOB_LEN);
 	default:
 		return phase_scan_copy(check, snapshot, GET_RUN_JOB_LEN);
 	}
@@ -493,7 +271,7 @@ static void reserved_note(struct get_run_check *check)
 
 	if (!check->get_run->target.is_stage_old)
 		return;
-	blobs_get_run_name(check->get_run, check_item(check), name);
+	blobs_get_run_name(check->get_run, blobs_get_run_check_item(check), name);
 	if (fstatat(check->get_run->target.stage_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		check->reserved_len += (uint64_t)st.st_blocks * 512;
 }
@@ -525,9 +303,9 @@ static void check_run(struct job *job)
 		}
 	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
 	store_snapshot_close(snapshot);
-	check->free_len = free_len_of(check);
+	check->free_len = blobs_target_free_len(&check->get_run->target);
 	if (verdict < 0)
-		copy_drop(check);
+		blobs_get_run_copy_drop(check);
 	check->is_found = verdict == ITEM_IS_FOUND;
 	check->err = verdict < 0 ? verdict : 0;
 }
@@ -535,8 +313,8 @@ static void check_run(struct job *job)
 static void found_take(struct get_run_check *check)
 {
 	struct get_run *get_run = check->get_run;
-	uint32_t item = check_item(check);
-	uint64_t size = check_entry(check)->size;
+	uint32_t item = blobs_get_run_check_item(check);
+	uint64_t size = blobs_get_run_check_entry(check)->size;
 	char name[PLACING_NAME_CAP];
 
 	if (check->found == FOUND_KEPT)
@@ -547,7 +325,7 @@ static void found_take(struct get_run_check *check)
 	case FOUND_NONE:
 		break;
 	case FOUND_KEPT:
-		get_run->obstacle_cnt += check->has_obstacle;
+		get_run->folder.obstacle_cnt += check->has_obstacle;
 		blobs_get_run_kept(get_run, item);
 		break;
 	case FOUND_RECORDED:
@@ -556,17 +334,17 @@ static void found_take(struct get_run_check *check)
 		break;
 	case FOUND_IN_PLACE:
 	case FOUND_SCANNED:
-		blobs_get_run_found(
-			get_run, item, check,
-			check->may_settle &&
-				blobs_get_run_settled_is_racy(check_entry(check), &check->stamp));
+		blobs_get_run_found(get_run, item, check,
+				    check->may_settle && blobs_get_run_settled_is_racy(
+								 blobs_get_run_check_entry(check),
+								 &check->stamp));
 		break;
 	case FOUND_STAGED:
 		blobs_get_run_name(get_run, item, name);
 		blobs_get_run_staged(get_run, item, &check->stamp, name, NULL);
 		break;
 	case FOUND_COPY:
-		copy_name(get_run, item, name);
+		blobs_get_run_copy_name(get_run, item, name);
 		blobs_get_run_staged(get_run, item, &check->stamp, name, check->scan.hashes);
 		break;
 	}
@@ -580,7 +358,7 @@ static void found_take(struct get_run_check *check)
 static void space_check(struct get_run_check *check)
 {
 	struct get_run *get_run = check->get_run;
-	uint64_t len = get_run->needed_len;
+	uint64_t len = get_run->items.needed_len;
 
 	len -= check->reserved_len < len ? check->reserved_len : len;
 	if (check->lacking_len > len)
@@ -604,14 +382,14 @@ static void check_done(struct job *job)
 	for (; check->marked < check->at; check->marked++) {
 		uint32_t item = check->items[check->marked];
 
-		get_run->items[item].state = ITEM_NEEDED;
-		get_run->needed_len += blobs_get_run_manifest_item(get_run, item)->size;
-		if (item < get_run->need_idx)
-			get_run->need_idx = item;
+		get_run->items.all[item].state = ITEM_NEEDED;
+		get_run->items.needed_len += blobs_get_run_manifest_item(get_run, item)->size;
+		if (item < get_run->items.need_idx)
+			get_run->items.need_idx = item;
 	}
 	space_check(check);
 	if (check->err)
-		blobs_get_run_stop_at(get_run, check_item(check), check->err);
+		blobs_get_run_stop_at(get_run, blobs_get_run_check_item(check), check->err);
 	else if (check->is_found)
 		found_take(check);
 }
@@ -620,16 +398,18 @@ static void check_done(struct job *job)
 static bool check_idx_next(struct get_run *get_run)
 {
 	for (;;) {
-		for (; get_run->check_idx < get_run->item_cnt; get_run->check_idx++) {
-			const struct get_run_item *item = &get_run->items[get_run->check_idx];
+		for (; get_run->items.check_idx < get_run->items.cnt; get_run->items.check_idx++) {
+			const struct get_run_item *item =
+				&get_run->items.all[get_run->items.check_idx];
 
-			if (item->state == ITEM_NEW && (get_run->checks_others || item->is_first))
+			if (item->state == ITEM_NEW &&
+			    (get_run->items.checks_others || item->is_first))
 				return true;
 		}
-		if (get_run->checks_others)
+		if (get_run->items.checks_others)
 			return false;
-		get_run->checks_others = true;
-		get_run->check_idx = 0;
+		get_run->items.checks_others = true;
+		get_run->items.check_idx = 0;
 	}
 }
 
@@ -638,19 +418,19 @@ static void batch_fill(struct get_run_check *check)
 	struct get_run *get_run = check->get_run;
 
 	check->cnt = check->at = check->marked = 0;
-	while (get_run->ready_duplicates != GET_RUN_NONE && check->cnt < GET_RUN_CHECKS_MAX) {
-		struct get_run_item *twin = &get_run->items[get_run->ready_duplicates];
+	while (get_run->items.ready_duplicates != GET_RUN_NONE && check->cnt < GET_RUN_CHECKS_MAX) {
+		struct get_run_item *twin = &get_run->items.all[get_run->items.ready_duplicates];
 
-		check->items[check->cnt++] = get_run->ready_duplicates;
-		get_run->ready_duplicates = twin->next_twin;
+		check->items[check->cnt++] = get_run->items.ready_duplicates;
+		get_run->items.ready_duplicates = twin->next_twin;
 		twin->next_twin = GET_RUN_NONE;
 		twin->state = ITEM_CHECKING;
 	}
 	while (check->cnt < GET_RUN_CHECKS_MAX && check_idx_next(get_run)) {
-		check->items[check->cnt++] = get_run->check_idx;
-		get_run->items[get_run->check_idx++].state = ITEM_CHECKING;
+		check->items[check->cnt++] = get_run->items.check_idx;
+		get_run->items.all[get_run->items.check_idx++].state = ITEM_CHECKING;
 	}
-	blobs_served_free(check->served_index);
+	blobs_served_index_free(check->served_index);
 	/* This is asked at every step of a get, most of them with nothing left to look at. */
 	check->served_index = check->cnt ? blobs_served_copy(get_run->content) : NULL;
 }
@@ -663,7 +443,7 @@ void blobs_get_run_check_run(struct get_run *get_run)
 		return;
 	if (check->at == check->cnt)
 		batch_fill(check);
-	check->needed_len = get_run->needed_len;
+	check->needed_len = get_run->items.needed_len;
 	check->lacking_len = 0;
 	if (check->at < check->cnt)
 		check->is_out = blobs_get_run_submit(get_run, &check->job, check_run, check_done);
@@ -676,7 +456,7 @@ void blobs_get_run_check_init(struct get_run *get_run)
 	check->get_run = get_run;
 	check->fd = -1;
 	check->staged_fd = -1;
-	blobs_target_dir_init(&check->dir);
+	blobs_target_dir_init(&check->dir, &get_run->target);
 }
 
 void blobs_get_run_check_fini(struct get_run *get_run)
@@ -685,7 +465,7 @@ void blobs_get_run_check_fini(struct get_run *get_run)
 
 	check_reset(check);
 	blobs_target_dir_fini(&check->dir);
-	blobs_served_free(check->served_index);
+	blobs_served_index_free(check->served_index);
 	check->served_index = NULL;
 	free(check->buffer);
 	check->buffer = NULL;

@@ -20,7 +20,7 @@
 #define KEPT_CHUNKS	 OBJECT_PAGE_HASHES
 #define ORDER_CHUNKS_MIN 64u /* 16 MiB */
 
-/* One nobody needs: better one that was not used than one that is kept open. */
+/* One that no reader needs: better one that was not used than one that is kept open. */
 static struct get_run_file *file_unused(struct get_run *get_run)
 {
 	struct get_run_file *whole = NULL;
@@ -164,8 +164,8 @@ int blobs_get_run_file_start(struct get_run *get_run, uint32_t item)
 	file->chunk_cnt = chunk_cnt;
 	file->zero_idx = GET_RUN_NO_CHUNK;
 	blobs_get_run_name(get_run, item, file->name);
-	get_run->items[item].state = ITEM_LARGE;
-	get_run->needed_len -= entry->size;
+	get_run->items.all[item].state = ITEM_LARGE;
+	get_run->items.needed_len -= entry->size;
 	return 0;
 }
 
@@ -351,7 +351,7 @@ static void open_done(struct job *job)
 	blobs_get_run_file_order(file);
 	file_serve(file);
 	file->step = file->have_cnt == file->chunk_cnt ? FILE_SETTLING : FILE_CHUNKS;
-	file->get_run->counted_ns = 0; /* how many have what of it */
+	file->get_run->requests.counted_ns = 0; /* how many have what of it */
 }
 
 void blobs_get_run_file_take(struct get_run_file *file, uint64_t idx)
@@ -385,8 +385,8 @@ static int place_prepare(const struct get_run_file *file)
 	struct target_dir dir;
 	int err;
 
-	blobs_target_dir_init(&dir);
-	err = blobs_target_dir_make(&file->get_run->target, &dir, entry->path, entry->path_len);
+	blobs_target_dir_init(&dir, &file->get_run->target);
+	err = blobs_target_dir_make(&dir, entry->path, entry->path_len);
 	blobs_target_dir_fini(&dir);
 	return err;
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "get_run.h"
-#include "removal.h"
+#include "blobs/target/removal.h"
 
 static void removal_submit(struct get_run *get_run);
 
@@ -51,19 +51,19 @@ static void removal_done(struct job *job)
 		removal_submit(get_run);
 		return;
 	}
-	get_run->removed_cnt += removal->removed_cnt;
+	get_run->folder.removed_cnt += removal->removed_cnt;
 	kept_tell(get_run, removal);
 	if (removal->err)
 		blobs_get_run_stop(get_run, removal->err,
 				   "%s: what is in the revision no more stays: %s",
 				   get_run->get->target, weft_err_text(removal->err));
-	get_run->removal = NULL;
+	get_run->folder.removal = NULL;
 	blobs_removal_free(removal);
 }
 
 static void removal_submit(struct get_run *get_run)
 {
-	get_run->step_is_out = blobs_get_run_submit(get_run, &get_run->removal->job,
+	get_run->step_is_out = blobs_get_run_submit(get_run, &get_run->folder.removal->job,
 						    blobs_removal_run, removal_done);
 }
 
@@ -71,27 +71,29 @@ static void removal_submit(struct get_run *get_run)
 static bool removal_next(struct get_run *get_run)
 {
 	const struct get *get = get_run->get;
-	const struct get *other = blobs_gets_folder_other(get->gets, get, get_run->removal_id);
+	const struct get *other =
+		blobs_gets_folder_other(get->gets, get, get_run->folder.removal_id);
 
 	if (!get->folder.is_mirror || !other)
 		return false;
-	get_run->removal_id = other->view.id;
+	get_run->folder.removal_id = other->view.id;
 	if (memcmp(other->manifest_id, get->manifest_id, OBJECT_ID_LEN) == 0)
 		return true;
-	get_run->removal = blobs_removal_new(get_run->content->params.store, get->target,
-					     other->manifest_id, other->part_ids, other->part_cnt);
-	if (!get_run->removal) {
+	get_run->folder.removal =
+		blobs_removal_new(get_run->content->params.store, get->target, other->manifest_id,
+				  other->part_ids, other->part_cnt);
+	if (!get_run->folder.removal) {
 		blobs_get_run_stop(get_run, -ENOMEM,
 				   "no memory to remove what is in the revision no more");
 		return true;
 	}
-	get_run->removal->owner = get_run;
-	get_run->removal->get_id = other->view.id;
-	get_run->removal->newer_get_id = get->view.id;
-	get_run->removal->has_newer = true;
-	memcpy(get_run->removal->newer_id, get->manifest_id, OBJECT_ID_LEN);
+	get_run->folder.removal->owner = get_run;
+	get_run->folder.removal->get_id = other->view.id;
+	get_run->folder.removal->newer_get_id = get->view.id;
+	get_run->folder.removal->has_newer = true;
+	memcpy(get_run->folder.removal->newer_id, get->manifest_id, OBJECT_ID_LEN);
 	if (get_run->target.versions_fd >= 0)
-		get_run->removal->versions_fd = dup(get_run->target.versions_fd);
+		get_run->folder.removal->versions_fd = dup(get_run->target.versions_fd);
 	removal_submit(get_run);
 	return true;
 }
@@ -123,16 +125,16 @@ static void prune_done(struct job *job)
 /* All of it again: what was in the way is gone. */
 static void round_again(struct get_run *get_run)
 {
-	get_run->is_second_round = true;
-	get_run->obstacle_cnt = get_run->removed_cnt = 0;
-	get_run->removal_id = 0;
-	get_run->part_idx = 0;
+	get_run->folder.is_second_round = true;
+	get_run->folder.obstacle_cnt = get_run->folder.removed_cnt = 0;
+	get_run->folder.removal_id = 0;
+	get_run->part.idx = 0;
 	get_run->get->view.kept_cnt = 0;
 	get_run->get->view.item_done_cnt = get_run->get->view.byte_done_cnt = 0;
-	blobs_manifest_free(get_run->root);
-	get_run->root = NULL;
-	free(get_run->root_buf);
-	get_run->root_buf = NULL;
+	blobs_manifest_free(get_run->part.root);
+	get_run->part.root = NULL;
+	free(get_run->part.root_buf);
+	get_run->part.root_buf = NULL;
 	get_run->get->is_continued = true;
 	blobs_get_run_manifest_begin(get_run, get_run->get->manifest_id);
 }
@@ -141,23 +143,25 @@ void blobs_get_run_removing_run(struct get_run *get_run)
 {
 	if (get_run->step_is_out || blobs_get_run_is_stopping(get_run))
 		return;
-	if (get_run->removal) {
+	if (get_run->folder.removal) {
 		removal_submit(get_run);
 		return;
 	}
 	/* All is recorded: what an earlier run was about to place is known now. */
-	if (get_run->intent_cnt) {
-		get_run->intent_cnt = 0;
+	if (get_run->folder.intent_cnt) {
+		get_run->folder.intent_cnt = 0;
 		blobs_get_run_intents_end(get_run, blobs_get_run_batch(get_run));
 		get_run->step = GET_RUN_FLUSH;
 		blobs_get_run_wake(get_run);
 		return;
 	}
-	while (!get_run->removal && !blobs_get_run_is_stopping(get_run) && removal_next(get_run))
+	while (!get_run->folder.removal && !blobs_get_run_is_stopping(get_run) &&
+	       removal_next(get_run))
 		continue;
-	if (get_run->removal || blobs_get_run_is_stopping(get_run))
+	if (get_run->folder.removal || blobs_get_run_is_stopping(get_run))
 		return;
-	if (get_run->obstacle_cnt && get_run->removed_cnt && !get_run->is_second_round)
+	if (get_run->folder.obstacle_cnt && get_run->folder.removed_cnt &&
+	    !get_run->folder.is_second_round)
 		round_again(get_run);
 	else
 		blobs_get_run_step_submit(get_run, prune_run, prune_done);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a get is about to place in the folder of a followed share. A program that is killed
- * between the renames and their records finds files there that no record knows: by this note they
- * are told from the user's own. It is durable before the renames, and goes with their records.
+ * between the renames and their records later finds files without a record. This note
+ * distinguishes them from the user's own. It is durable before the renames and is deleted with
+ * their records.
  *
  * STORE_META "placing:" get id u64be -> of each file BLAKE3(path) 32 | content id 32 |
  * size u64be | mtime u64be | inode u64be.
@@ -33,7 +34,7 @@ void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id)
 	uint8_t key[KEY_LEN];
 
 	intent_key(id, key);
-	store_batch_delete(batch, STORE_META, key, sizeof(key));
+	store_batch_delete(batch, STORE_META, store_key(key, sizeof(key)));
 }
 
 static void entry_write(struct writer *w, const char *path, const uint8_t *content_id,
@@ -52,8 +53,8 @@ static void entry_write(struct writer *w, const char *path, const uint8_t *conte
 /* What earlier runs left, and with_new what is placed now. */
 static int intents_put(struct get_run *get_run, struct store_batch *batch, bool with_new)
 {
-	const struct placing *placing = &get_run->sync.placing;
-	size_t old_len = get_run->intent_cnt * (size_t)ENTRY_LEN;
+	const struct placing *placing = &get_run->records.sync.placing;
+	size_t old_len = get_run->folder.intent_cnt * (size_t)ENTRY_LEN;
 	size_t cap = old_len + (with_new ? placing->cnt * ENTRY_LEN : 0);
 	uint8_t *bytes = malloc(cap ? cap : 1), key[KEY_LEN];
 	struct writer w = writer_of(bytes, cap);
@@ -62,7 +63,7 @@ static int intents_put(struct get_run *get_run, struct store_batch *batch, bool 
 	if (!bytes)
 		return -ENOMEM;
 	if (old_len)
-		writer_bytes(&w, get_run->intents, old_len);
+		writer_bytes(&w, get_run->folder.intents, old_len);
 	for (size_t i = 0; with_new && i < placing->cnt; i++) {
 		const struct placing_file *file = &placing->files[i];
 
@@ -73,16 +74,17 @@ static int intents_put(struct get_run *get_run, struct store_batch *batch, bool 
 	}
 	intent_key(get_run->get->view.id, key);
 	if (writer_len(&w))
-		store_batch_put(batch, STORE_META, key, sizeof(key), bytes, writer_len(&w));
+		store_batch_put(batch, STORE_META, store_key(key, sizeof(key)), bytes,
+				writer_len(&w));
 	else
-		store_batch_delete(batch, STORE_META, key, sizeof(key));
+		store_batch_delete(batch, STORE_META, store_key(key, sizeof(key)));
 	free(bytes);
 	return 0;
 }
 
 bool blobs_get_run_intents_are_wanted(const struct get_run *get_run)
 {
-	return get_run->get->view.folder && get_run->sync.placing.cnt > 0;
+	return get_run->get->view.folder && get_run->records.sync.placing.cnt > 0;
 }
 
 int blobs_get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err))
@@ -111,10 +113,10 @@ void blobs_get_run_intents_begin(struct get_run *get_run)
 {
 	const struct get *get = get_run->get, *other = NULL;
 
-	get_run->intent_ids[get_run->intent_id_cnt++] = get->view.id;
-	while (get_run->intent_id_cnt < GET_RUN_INTENT_IDS_MAX &&
+	get_run->folder.intent_ids[get_run->folder.intent_id_cnt++] = get->view.id;
+	while (get_run->folder.intent_id_cnt < GET_RUN_INTENT_IDS_MAX &&
 	       (other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0)))
-		get_run->intent_ids[get_run->intent_id_cnt++] = other->view.id;
+		get_run->folder.intent_ids[get_run->folder.intent_id_cnt++] = other->view.id;
 }
 
 static int entry_compare(const void *a, const void *b)
@@ -127,14 +129,14 @@ static int intents_append(struct get_run *get_run, const void *bytes, size_t len
 	size_t cnt = len / ENTRY_LEN;
 	uint8_t *grown;
 
-	if (cnt == 0 || get_run->intent_cnt + cnt > OLD_MAX)
+	if (cnt == 0 || get_run->folder.intent_cnt + cnt > OLD_MAX)
 		return 0;
-	grown = realloc(get_run->intents, (get_run->intent_cnt + cnt) * ENTRY_LEN);
+	grown = realloc(get_run->folder.intents, (get_run->folder.intent_cnt + cnt) * ENTRY_LEN);
 	if (!grown)
 		return -ENOMEM;
-	get_run->intents = grown;
-	memcpy(grown + get_run->intent_cnt * (size_t)ENTRY_LEN, bytes, cnt * ENTRY_LEN);
-	get_run->intent_cnt += (uint32_t)cnt;
+	get_run->folder.intents = grown;
+	memcpy(grown + get_run->folder.intent_cnt * (size_t)ENTRY_LEN, bytes, cnt * ENTRY_LEN);
+	get_run->folder.intent_cnt += (uint32_t)cnt;
 	return 0;
 }
 
@@ -148,14 +150,15 @@ int blobs_get_run_intents_load(struct get_run *get_run)
 
 	if (err)
 		return err;
-	for (unsigned i = 0; i < get_run->intent_id_cnt && !err; i++) {
-		intent_key(get_run->intent_ids[i], key);
-		if (store_get(snapshot, STORE_META, key, sizeof(key), &bytes, &len) == 0)
+	for (unsigned i = 0; i < get_run->folder.intent_id_cnt && !err; i++) {
+		intent_key(get_run->folder.intent_ids[i], key);
+		if (store_get(snapshot, STORE_META, store_key(key, sizeof(key)), &bytes, &len) == 0)
 			err = intents_append(get_run, bytes, len);
 	}
 	store_snapshot_close(snapshot);
-	if (get_run->intent_cnt)
-		qsort(get_run->intents, get_run->intent_cnt, ENTRY_LEN, entry_compare);
+	if (get_run->folder.intent_cnt)
+		qsort(get_run->folder.intents, get_run->folder.intent_cnt, ENTRY_LEN,
+		      entry_compare);
 	return err;
 }
 
@@ -163,13 +166,16 @@ bool blobs_get_run_intent_find(const struct get_run *get_run, const char *path,
 			       const struct object_stamp *stamp, struct object_file *out_file)
 {
 	uint8_t path_key[OBJECT_ID_LEN];
-	const uint8_t *entry, *end = get_run->intents + get_run->intent_cnt * (size_t)ENTRY_LEN;
+	const uint8_t *entry,
+		*end = get_run->folder.intents + get_run->folder.intent_cnt * (size_t)ENTRY_LEN;
 
-	if (!get_run->intent_cnt)
+	if (!get_run->folder.intent_cnt)
 		return false;
 	blobs_object_path_key(path, path_key);
-	entry = bsearch(path_key, get_run->intents, get_run->intent_cnt, ENTRY_LEN, entry_compare);
-	while (entry && entry > get_run->intents && entry_compare(entry - ENTRY_LEN, path_key) == 0)
+	entry = bsearch(path_key, get_run->folder.intents, get_run->folder.intent_cnt, ENTRY_LEN,
+			entry_compare);
+	while (entry && entry > get_run->folder.intents &&
+	       entry_compare(entry - ENTRY_LEN, path_key) == 0)
 		entry -= ENTRY_LEN;
 	for (; entry && entry < end && entry_compare(entry, path_key) == 0; entry += ENTRY_LEN) {
 		struct cursor c = cursor_of(entry + 2 * OBJECT_ID_LEN, 24);

@@ -20,9 +20,9 @@ int blobs_get_run_links_load(struct get_run *get_run)
 
 	if (err)
 		return err;
-	for (unsigned i = 0; i < get_run->intent_id_cnt && !err; i++)
-		err = blobs_link_claims_load(&get_run->links, snapshot, get_run->intent_ids[i],
-					     NULL);
+	for (unsigned i = 0; i < get_run->folder.intent_id_cnt && !err; i++)
+		err = blobs_link_claims_load(&get_run->folder.links, snapshot,
+					     get_run->folder.intent_ids[i], NULL);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -35,18 +35,19 @@ void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get
 					 get->part_ids + (size_t)i * OBJECT_ID_LEN);
 }
 
-/* The link that stands at path is weft's own; nothing at all is nobody's. */
+/* The link that stands at path is weft's own; nothing at all is not. */
 static bool stands_own(const struct get_run *get_run, struct target_dir *dir,
 		       const struct manifest_link *link)
 {
 	char text[MANIFEST_LINK_LEN_MAX + 1];
-	int len = blobs_target_look_link(&get_run->target, dir, link->path, link->path_len, text);
+	int len = blobs_target_look_link(dir, link->path, link->path_len, text);
 	const struct manifest_link found = {.path = link->path,
 					    .path_len = link->path_len,
 					    .text = text,
 					    .text_len = len < 0 ? 0 : (size_t)len};
 
-	return len == WEFT_EABSENT || (len >= 0 && blobs_link_claims_have(&get_run->links, &found));
+	return len == WEFT_EABSENT ||
+	       (len >= 0 && blobs_link_claims_have(&get_run->folder.links, &found));
 }
 
 static void look_run(struct job *job)
@@ -57,19 +58,20 @@ static void look_run(struct job *job)
 	struct target_dir dir;
 
 	step->err = 0;
-	blobs_link_claims_fini(&get_run->new_links);
-	blobs_target_dir_init(&dir);
+	blobs_link_claims_fini(&get_run->folder.new_links);
+	blobs_target_dir_init(&dir, &get_run->target);
 	for (uint32_t i = 0; i < manifest->link_cnt && !step->err; i++) {
 		const struct manifest_link *link = &manifest->links[i];
 
 		if (blobs_get_wants(get_run->get, link->path, link->path_len) &&
 		    stands_own(get_run, &dir, link))
-			step->err = blobs_link_claims_add(&get_run->new_links, link);
+			step->err = blobs_link_claims_add(&get_run->folder.new_links, link);
 	}
 	blobs_target_dir_fini(&dir);
 	/* A second round finds them in their places. */
 	if (!step->err)
-		step->err = blobs_link_claims_merge(&get_run->links, &get_run->new_links);
+		step->err =
+			blobs_link_claims_merge(&get_run->folder.links, &get_run->folder.new_links);
 }
 
 static void noted(void *arg, int err)
@@ -77,8 +79,8 @@ static void noted(void *arg, int err)
 	struct get_run *get_run = arg;
 
 	get_run->out_cnt--;
-	get_run->is_noting_links = false;
-	get_run->are_links_noted = !err;
+	get_run->folder.is_noting_links = false;
+	get_run->folder.are_links_noted = !err;
 	blobs_get_run_wake(get_run);
 	if (err)
 		blobs_get_run_stop(get_run, err, "cannot store which links are made: %s",
@@ -96,13 +98,13 @@ static void look_done(struct job *job)
 	if (!blobs_get_run_step_done(get_run))
 		return;
 	batch = store_batch_new(store);
-	blobs_link_claims_put(&get_run->new_links, batch, get_run->get->view.id,
-			      get_run->manifest_id);
+	blobs_link_claims_put(&get_run->folder.new_links, batch, get_run->get->view.id,
+			      get_run->part.id);
 	if (!err)
 		err = store_submit(store, batch, noted, get_run);
 	if (!err) {
 		get_run->out_cnt++;
-		get_run->is_noting_links = true;
+		get_run->folder.is_noting_links = true;
 		return;
 	}
 	store_batch_free(batch);
@@ -136,7 +138,7 @@ static int links_make(struct get_run_step_job *step)
 	struct target_dir dir;
 	int err = 0;
 
-	blobs_target_dir_init(&dir);
+	blobs_target_dir_init(&dir, &get_run->target);
 	for (uint32_t i = 0; i < manifest->link_cnt && err >= 0; i++) {
 		const struct manifest_link *link = &manifest->links[i];
 
@@ -144,7 +146,7 @@ static int links_make(struct get_run_step_job *step)
 			continue;
 		step->path = link->path;
 		step->path_len = link->path_len;
-		err = blobs_target_make_link(&get_run->target, &dir, link,
+		err = blobs_target_make_link(&dir, link,
 					     is_folder ? stands_own(get_run, &dir, link)
 						       : get_run->get->is_replacing);
 		step->link_left_cnt += err == 1;
@@ -175,10 +177,10 @@ static void dirs_done(struct job *job)
 
 	if (!blobs_get_run_step_done(get_run))
 		return;
-	get_run->has_unsynced = true;
-	get_run->are_links_noted = false;
-	get_run->link_left_cnt += step->link_left_cnt;
-	get_run->obstacle_cnt += step->link_kept_cnt;
+	get_run->records.has_unsynced = true;
+	get_run->folder.are_links_noted = false;
+	get_run->folder.link_left_cnt += step->link_left_cnt;
+	get_run->folder.obstacle_cnt += step->link_kept_cnt;
 	get_run->get->view.kept_cnt += step->link_kept_cnt;
 	if (step->err)
 		blobs_get_run_stop_at_path(get_run, step->path, step->path_len, step->err);
@@ -191,9 +193,9 @@ void blobs_get_run_dirs_run(struct get_run *get_run)
 	const struct manifest *manifest = get_run->manifest;
 	bool has_dirs = manifest->dir_cnt > 0 && !blobs_get_is_partial(get_run->get);
 
-	if (get_run->is_noting_links)
+	if (get_run->folder.is_noting_links)
 		return;
-	if (manifest->link_cnt && get_run->get->view.folder && !get_run->are_links_noted)
+	if (manifest->link_cnt && get_run->get->view.folder && !get_run->folder.are_links_noted)
 		blobs_get_run_step_submit(get_run, look_run, look_done);
 	else if (manifest->link_cnt || has_dirs)
 		blobs_get_run_step_submit(get_run, dirs_run, dirs_done);

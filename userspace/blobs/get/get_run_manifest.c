@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "get_run.h"
-#include "duplicates.h"
+#include "blobs/manifest/duplicates.h"
 #include "store/store.h"
 
 #define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
@@ -17,18 +17,18 @@ void blobs_fetch_stored_free(struct get_run *get_run)
 {
 	blobs_manifest_free(get_run->manifest);
 	get_run->manifest = NULL;
-	free(get_run->manifest_buf);
-	get_run->manifest_buf = NULL;
-	free(get_run->items);
-	get_run->items = NULL;
-	get_run->item_cnt = 0;
+	free(get_run->part.buf);
+	get_run->part.buf = NULL;
+	free(get_run->items.all);
+	get_run->items.all = NULL;
+	get_run->items.cnt = 0;
 }
 
 void blobs_get_run_manifest_begin(struct get_run *get_run, const uint8_t id[static OBJECT_ID_LEN])
 {
-	memcpy(get_run->manifest_id, id, OBJECT_ID_LEN);
-	get_run->manifest_buf = malloc(REPLY_CAP);
-	if (!get_run->manifest_buf) {
+	memcpy(get_run->part.id, id, OBJECT_ID_LEN);
+	get_run->part.buf = malloc(REPLY_CAP);
+	if (!get_run->part.buf) {
 		blobs_get_run_stop(get_run, -ENOMEM, "no memory for a manifest");
 		return;
 	}
@@ -42,20 +42,20 @@ void blobs_get_run_manifest_begin(struct get_run *get_run, const uint8_t id[stat
 static int duplicates_find(struct get_run *get_run)
 {
 	struct duplicates duplicates;
-	int err = blobs_duplicates_init(&duplicates, get_run->manifest->items, get_run->item_cnt,
+	int err = blobs_duplicates_init(&duplicates, get_run->manifest->items, get_run->items.cnt,
 					get_run->content->params.random);
 
-	for (uint32_t i = 0; i < get_run->item_cnt && err == 0; i++) {
-		struct get_run_item *item = &get_run->items[i], *first;
+	for (uint32_t i = 0; i < get_run->items.cnt && err == 0; i++) {
+		struct get_run_item *item = &get_run->items.all[i], *first;
 
 		if (item->state == ITEM_SKIPPED)
 			continue;
 		item->next_twin = item->twin_of = GET_RUN_NONE;
-		first = &get_run->items[blobs_duplicates_first(&duplicates, i)];
+		first = &get_run->items.all[blobs_duplicates_first(&duplicates, i)];
 		if (first == item)
 			continue;
 		item->state = ITEM_TWIN;
-		item->twin_of = (uint32_t)(first - get_run->items);
+		item->twin_of = (uint32_t)(first - get_run->items.all);
 		item->next_twin = first->next_twin;
 		first->next_twin = i;
 	}
@@ -68,10 +68,10 @@ static void items_choose(struct get_run *get_run)
 {
 	struct blobs_get *view = &get_run->get->view;
 
-	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
+	for (uint32_t i = 0; i < get_run->items.cnt; i++) {
 		const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, i);
 
-		get_run->items[i].is_first =
+		get_run->items.all[i].is_first =
 			blobs_get_wants_first(get_run->get, entry->path, entry->path_len);
 		if (!blobs_get_is_partial(get_run->get))
 			continue;
@@ -79,8 +79,8 @@ static void items_choose(struct get_run *get_run)
 			view->item_cnt++;
 			view->byte_cnt += entry->size;
 		} else {
-			get_run->items[i].state = ITEM_SKIPPED;
-			get_run->done_cnt++;
+			get_run->items.all[i].state = ITEM_SKIPPED;
+			get_run->items.done_cnt++;
 		}
 	}
 }
@@ -89,16 +89,16 @@ static int stored_lay_out(struct get_run *get_run)
 {
 	uint32_t cnt = get_run->manifest->item_cnt;
 
-	get_run->items = calloc(cnt ? cnt : 1, sizeof(*get_run->items));
-	if (!get_run->items)
+	get_run->items.all = calloc(cnt ? cnt : 1, sizeof(*get_run->items.all));
+	if (!get_run->items.all)
 		return -ENOMEM;
-	get_run->item_cnt = cnt;
-	get_run->done_cnt = 0;
-	get_run->check_idx = 0;
-	get_run->checks_others = !get_run->get->first;
-	get_run->need_idx = 0;
-	get_run->ready_duplicates = GET_RUN_NONE;
-	get_run->needed_len = get_run->check.reserved_len = 0;
+	get_run->items.cnt = cnt;
+	get_run->items.done_cnt = 0;
+	get_run->items.check_idx = 0;
+	get_run->items.checks_others = !get_run->get->first;
+	get_run->items.need_idx = 0;
+	get_run->items.ready_duplicates = GET_RUN_NONE;
+	get_run->items.needed_len = get_run->check.reserved_len = 0;
 	items_choose(get_run);
 	return duplicates_find(get_run);
 }
@@ -106,10 +106,10 @@ static int stored_lay_out(struct get_run *get_run)
 /* The first wanted file that is not to be fetched, or NULL. */
 static const struct manifest_item *blocked_find(const struct get_run *get_run)
 {
-	for (uint32_t i = 0; i < get_run->item_cnt; i++) {
+	for (uint32_t i = 0; i < get_run->items.cnt; i++) {
 		const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, i);
 
-		if (get_run->items[i].state != ITEM_SKIPPED &&
+		if (get_run->items.all[i].state != ITEM_SKIPPED &&
 		    blobs_is_blocked(get_run->content, entry->content_id))
 			return entry;
 	}
@@ -137,7 +137,7 @@ static void stored_begin(struct get_run *get_run)
 		blobs_get_run_range_begin(get_run);
 		return;
 	}
-	blobs_swarm_set_manifest(get_run->swarm, get_run->manifest_id, true);
+	blobs_swarm_set_manifest(get_run->swarm, get_run->part.id, true);
 	if (get_run->get->view.state == BLOBS_GET_MANIFEST)
 		get_run->get->view.state = BLOBS_GET_VERIFYING;
 	get_run->step = GET_RUN_ITEMS;
@@ -147,9 +147,9 @@ static void stored_begin(struct get_run *get_run)
 void blobs_fetch_stored_next(struct get_run *get_run)
 {
 	blobs_fetch_stored_free(get_run);
-	if (get_run->root && get_run->part_idx < get_run->root->part_cnt) {
-		blobs_get_run_manifest_begin(get_run,
-					     get_run->root->parts[get_run->part_idx++].manifest_id);
+	if (get_run->part.root && get_run->part.idx < get_run->part.root->part_cnt) {
+		blobs_get_run_manifest_begin(
+			get_run, get_run->part.root->parts[get_run->part.idx++].manifest_id);
 		return;
 	}
 	get_run->step = GET_RUN_FLUSH;
@@ -162,9 +162,9 @@ static int part_check(const struct get_run *get_run, const struct manifest *mani
 {
 	const struct manifest_part *part;
 
-	if (!get_run->root)
+	if (!get_run->part.root)
 		return manifest->shape == MANIFEST_PART ? WEFT_EMALFORMED : 0;
-	part = &get_run->root->parts[get_run->part_idx - 1];
+	part = &get_run->part.root->parts[get_run->part.idx - 1];
 	return manifest->shape == MANIFEST_PART && manifest->all_item_cnt == part->item_cnt &&
 			       manifest->all_byte_cnt == part->byte_cnt
 		       ? 0
@@ -186,33 +186,31 @@ static int root_keep(struct get_run *get_run)
 		       get_run->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
 	get->part_cnt = cnt;
 	blobs_served_changed(get->gets->content);
-	get_run->root = get_run->manifest;
-	get_run->root_buf = get_run->manifest_buf;
+	get_run->part.root = get_run->manifest;
+	get_run->part.root_buf = get_run->part.buf;
 	get_run->manifest = NULL;
-	get_run->manifest_buf = NULL;
+	get_run->part.buf = NULL;
 	return 0;
 }
 
 /*
- * Stored at once, not with the files: others who get the same may ask for it
- * from now on. What finds no room is stored with the files after all.
+ * The manifest is stored at once, not with the files: other getters may ask for it
+ * from now on. A manifest that finds no room is stored with the files.
  */
 static void manifest_keep(struct get_run *get_run)
 {
 	struct store *store = get_run->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
 
-	store_batch_put_blob(batch, get_run->manifest_id, get_run->manifest_bytes,
-			     get_run->manifest_len);
+	store_batch_put_blob(batch, get_run->part.id, get_run->part.bytes, get_run->part.len);
 	/* Parts have the scope of their root. */
-	if (!get_run->root)
-		blobs_scope_put(batch, get_run->manifest_id, get_run->manifest_bytes,
-				get_run->manifest_len);
+	if (!get_run->part.root)
+		blobs_scope_put(batch, get_run->part.id, get_run->part.bytes, get_run->part.len);
 	if (store_submit(store, batch, NULL, NULL) == 0)
 		return;
 	store_batch_free(batch);
-	store_batch_put_blob(blobs_get_run_batch(get_run), get_run->manifest_id,
-			     get_run->manifest_bytes, get_run->manifest_len);
+	store_batch_put_blob(blobs_get_run_batch(get_run), get_run->part.id, get_run->part.bytes,
+			     get_run->part.len);
 }
 
 /* Bytes that are what their id says; whether they make sense is another question. */
@@ -220,7 +218,7 @@ static void manifest_use(struct get_run *get_run)
 {
 	struct get *get = get_run->get;
 	struct manifest *manifest;
-	int err = blobs_manifest_parse(get_run->manifest_bytes, get_run->manifest_len, &manifest);
+	int err = blobs_manifest_parse(get_run->part.bytes, get_run->part.len, &manifest);
 
 	if (!err) {
 		get_run->manifest = manifest;
@@ -232,7 +230,7 @@ static void manifest_use(struct get_run *get_run)
 		return;
 	}
 	manifest_keep(get_run);
-	if (!get_run->root) {
+	if (!get_run->part.root) {
 		blobs_scope_of_manifest(manifest, &get->scope);
 		blobs_served_changed(get->gets->content);
 		memcpy(get->title, manifest->title, sizeof(get->title));
@@ -255,7 +253,7 @@ static bool is_manifest(const struct get_run *get_run, const uint8_t *bytes, siz
 	uint8_t id[OBJECT_ID_LEN];
 
 	blake3_hash(bytes, len, id);
-	return memcmp(id, get_run->manifest_id, sizeof(id)) == 0;
+	return memcmp(id, get_run->part.id, sizeof(id)) == 0;
 }
 
 /* --- from our own store --- */
@@ -271,16 +269,15 @@ static void load_run(struct job *job)
 	step->err = store_snapshot_open(store, &snapshot);
 	if (step->err)
 		return;
-	len = store_blob_len(snapshot, get_run->manifest_id);
+	len = store_blob_len(snapshot, get_run->part.id);
 	store_snapshot_close(snapshot);
 	if (len < 0 || (uint64_t)len > MANIFEST_LEN_MAX) {
 		step->err = WEFT_EABSENT;
 		return;
 	}
-	get_run->manifest_bytes = get_run->manifest_buf;
-	get_run->manifest_len = (size_t)len;
-	step->err =
-		store_blob_read(store, get_run->manifest_id, 0, get_run->manifest_buf, (size_t)len);
+	get_run->part.bytes = get_run->part.buf;
+	get_run->part.len = (size_t)len;
+	step->err = store_blob_read(store, get_run->part.id, 0, get_run->part.buf, (size_t)len);
 }
 
 static void load_done(struct job *job)
@@ -290,7 +287,7 @@ static void load_done(struct job *job)
 
 	if (!blobs_get_run_step_done(get_run))
 		return;
-	if (!step->err && is_manifest(get_run, get_run->manifest_bytes, get_run->manifest_len))
+	if (!step->err && is_manifest(get_run, get_run->part.bytes, get_run->part.len))
 		manifest_use(get_run);
 	else
 		get_run->step = GET_RUN_MANIFEST;
@@ -314,8 +311,8 @@ static void on_manifest(void *arg, const struct swarm_answer *answer, uint64_t n
 		return;
 	}
 	blobs_get_run_answered(get_run, answer->message.len, now_ns);
-	get_run->manifest_bytes = answer->message.bytes;
-	get_run->manifest_len = answer->message.len;
+	get_run->part.bytes = answer->message.bytes;
+	get_run->part.len = answer->message.len;
 	manifest_use(get_run);
 }
 
@@ -323,25 +320,25 @@ static void manifest_ask(struct get_run *get_run, uint64_t now_ns)
 {
 	static const char what[] = "the collection";
 
-	get_run->manifest_ask = (struct swarm_ask){
+	get_run->part.ask = (struct swarm_ask){
 		.type = MESH_GET_MANIFEST,
 		.what = what,
 		.what_len = sizeof(what) - 1,
-		.buf = get_run->manifest_buf,
+		.buf = get_run->part.buf,
 		.cap = REPLY_CAP,
 		.check = manifest_check,
 		.done = on_manifest,
 		.arg = get_run,
 	};
-	memcpy(get_run->manifest_ask.request.id, get_run->manifest_id, OBJECT_ID_LEN);
+	memcpy(get_run->part.ask.request.id, get_run->part.id, OBJECT_ID_LEN);
 	/* Without a member of its own choice, an ask is always taken. */
-	(void)!blobs_swarm_ask(get_run->swarm, &get_run->manifest_ask, now_ns);
+	(void)!blobs_swarm_ask(get_run->swarm, &get_run->part.ask, now_ns);
 }
 
 void blobs_get_run_manifest_run(struct get_run *get_run, uint64_t now_ns)
 {
 	if (get_run->step == GET_RUN_LOADING)
 		blobs_get_run_step_submit(get_run, load_run, load_done);
-	else if (!get_run->manifest_ask.swarm)
+	else if (!get_run->part.ask.swarm)
 		manifest_ask(get_run, now_ns);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to ask a member for: of what it has, the rarest, and of what is
- * equally rare that which no other getter is to ask for first. When everything
- * is asked for, what somebody else is late with: of two who are asked for the
- * same the first to answer counts.
+ * Chooses what to ask a member for: the rarest chunk that it has. Among equally rare
+ * chunks it takes the one that no other getter is to ask for first. When all chunks
+ * are requested, it takes one that another member is late with; the first answer counts.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,7 +24,7 @@
 
 /* --- how rare --- */
 
-/* Turns go by parts: enough of a file for all who get it, no longer than disks like to read. */
+/* Turns go by parts: enough parts for all getters of a file, each short enough for disk reads. */
 static unsigned part_log2(uint64_t chunk_cnt)
 {
 	unsigned log2 = 0;
@@ -61,11 +60,11 @@ void blobs_get_run_count(struct get_run *get_run, uint64_t now_ns)
 {
 	uint32_t version = blobs_swarm_version(get_run->swarm);
 
-	if (version == get_run->counted_version || now_ns - get_run->counted_ns < COUNT_NS ||
-	    blobs_swarm_is_even(get_run->swarm))
+	if (version == get_run->requests.counted_version ||
+	    now_ns - get_run->requests.counted_ns < COUNT_NS || blobs_swarm_is_even(get_run->swarm))
 		return;
-	get_run->counted_version = version;
-	get_run->counted_ns = now_ns;
+	get_run->requests.counted_version = version;
+	get_run->requests.counted_ns = now_ns;
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++)
 		if (get_run->files[i].step == FILE_CHUNKS)
 			blobs_rarest_sort(&get_run->files[i].order, chunk_rank, &get_run->files[i]);
@@ -101,7 +100,7 @@ static uint64_t chunks_there(void *arg, uint64_t first)
 	return blobs_swarm_member_chunks(wanted->member, wanted->file->item, first);
 }
 
-/* Many who have nothing that is missing are not looked through again in each turn. */
+/* Members that have no missing chunk are not searched again in each turn. */
 static bool is_exhausted(const struct get_run_file *file, const struct swarm_member *member)
 {
 	const struct fetch_exhausted *exhausted = &file->exhausted[blobs_swarm_member_idx(member)];
@@ -129,7 +128,7 @@ static uint64_t file_pick(struct get_run_file *file, const struct swarm_member *
 static uint64_t file_rank(const struct get_run *get_run, const struct get_run_file *file,
 			  uint16_t rank)
 {
-	bool is_later = !get_run->items[file->item].is_first;
+	bool is_later = !get_run->items.all[file->item].is_first;
 
 	return (uint64_t)is_later << 48 |
 	       (get_run->get->view.choice.is_sequential ? (uint64_t)file->item << 16 : 0) | rank;
@@ -169,11 +168,11 @@ static bool item_is_large(const struct get_run *get_run, uint32_t at)
 	return blobs_get_run_manifest_item(get_run, at)->size > BLAKE3_CHUNK_LEN;
 }
 
-/* May member, or with NULL nobody, be asked for item at? */
+/* May member, or with NULL no member, be asked for item at? */
 static bool item_is_for(const struct get_run *get_run, uint32_t at,
 			const struct swarm_member *member)
 {
-	if (get_run->items[at].state != ITEM_NEEDED)
+	if (get_run->items.all[at].state != ITEM_NEEDED)
 		return false;
 	if (blobs_get_run_manifest_item(get_run, at)->size == 0)
 		return true;
@@ -192,9 +191,9 @@ static uint32_t class_find(struct get_run *get_run, const struct swarm_member *m
 	uint32_t found = GET_RUN_NONE, seen_cnt = 0;
 	unsigned found_rank = UINT32_MAX;
 
-	for (uint32_t at = get_run->need_idx; at < get_run->item_cnt && seen_cnt < LOOK_AHEAD;
-	     at++) {
-		const struct get_run_item *item = &get_run->items[at];
+	for (uint32_t at = get_run->items.need_idx;
+	     at < get_run->items.cnt && seen_cnt < LOOK_AHEAD; at++) {
+		const struct get_run_item *item = &get_run->items.all[at];
 		unsigned rank;
 
 		if (item->is_first != is_first)
@@ -225,12 +224,12 @@ static uint32_t item_find(struct get_run *get_run, const struct swarm_member *me
 /* Items before need_idx are not needed. */
 static void need_idx_advance(struct get_run *get_run)
 {
-	while (get_run->need_idx < get_run->item_cnt) {
-		enum item_state state = get_run->items[get_run->need_idx].state;
+	while (get_run->items.need_idx < get_run->items.cnt) {
+		enum item_state state = get_run->items.all[get_run->items.need_idx].state;
 
 		if (state == ITEM_NEW || state == ITEM_CHECKING || state == ITEM_NEEDED)
 			return;
-		get_run->need_idx++;
+		get_run->items.need_idx++;
 	}
 }
 
@@ -254,8 +253,8 @@ static bool pick_item(struct get_run *get_run, struct get_run_slot *slot,
 	}
 	if (at == GET_RUN_NONE)
 		return false;
-	get_run->items[at].state = ITEM_ASKED;
-	get_run->needed_len -= blobs_get_run_manifest_item(get_run, at)->size;
+	get_run->items.all[at].state = ITEM_ASKED;
+	get_run->items.needed_len -= blobs_get_run_manifest_item(get_run, at)->size;
 	slot->kind = SLOT_WHOLE;
 	slot->file = NULL;
 	slot->item = at;
@@ -282,8 +281,8 @@ static unsigned askers_cnt(const struct get_run *get_run, const struct get_run_s
 {
 	unsigned cnt = 0;
 
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
-		const struct get_run_slot *slot = &get_run->slots[i];
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++) {
+		const struct get_run_slot *slot = &get_run->requests.slots[i];
 
 		cnt += slot->is_used && slot->ask.swarm && slot->kind == of->kind &&
 		       slot->item == of->item && slot->idx == of->idx;
@@ -294,8 +293,8 @@ static unsigned askers_cnt(const struct get_run *get_run, const struct get_run_s
 static bool pick_late(struct get_run *get_run, struct get_run_slot *slot,
 		      struct swarm_member *member, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
-		const struct get_run_slot *late = &get_run->slots[i];
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++) {
+		const struct get_run_slot *late = &get_run->requests.slots[i];
 
 		if (!late->is_used || !late->ask.swarm || late == slot || late->kind == SLOT_LIST ||
 		    !slot_is_late(late, member, now_ns) || askers_cnt(get_run, late) > 1)

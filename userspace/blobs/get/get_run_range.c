@@ -32,10 +32,10 @@ static const struct manifest_item *range_item(const struct get_run *get_run)
 /* Part idx as groups: parts are cut at multiples of their length in the file. */
 static struct blake3_range part_range(const struct get_run *get_run, uint64_t idx)
 {
-	uint64_t part = get_run->range_off / PART_LEN + idx;
-	uint64_t end = (get_run->range_end + BLAKE3_GROUP_LEN - 1) / BLAKE3_GROUP_LEN;
+	uint64_t part = get_run->range.off / PART_LEN + idx;
+	uint64_t end = (get_run->range.end + BLAKE3_GROUP_LEN - 1) / BLAKE3_GROUP_LEN;
 	uint64_t first = part * MESSAGE_GROUPS_MAX;
-	uint64_t begin = get_run->range_off / BLAKE3_GROUP_LEN;
+	uint64_t begin = get_run->range.off / BLAKE3_GROUP_LEN;
 
 	first = first > begin ? first : begin;
 	end = end < (part + 1) * MESSAGE_GROUPS_MAX ? end : (part + 1) * MESSAGE_GROUPS_MAX;
@@ -51,7 +51,7 @@ static uint64_t part_begin(const struct get_run *get_run, uint64_t idx)
 {
 	uint64_t off = part_range(get_run, idx).first_group * BLAKE3_GROUP_LEN;
 
-	return off > get_run->range_off ? off : get_run->range_off;
+	return off > get_run->range.off ? off : get_run->range.off;
 }
 
 static size_t part_len(const struct get_run *get_run, uint64_t idx)
@@ -59,7 +59,7 @@ static size_t part_len(const struct get_run *get_run, uint64_t idx)
 	struct blake3_range range = part_range(get_run, idx);
 	uint64_t end = range.first_group * BLAKE3_GROUP_LEN + blake3_range_len(&range);
 
-	end = end < get_run->range_end ? end : get_run->range_end;
+	end = end < get_run->range.end ? end : get_run->range.end;
 	return (size_t)(end - part_begin(get_run, idx));
 }
 
@@ -141,16 +141,16 @@ static int ranges_check(struct get_run *get_run)
 
 static void range_open(struct get_run *get_run)
 {
-	struct blobs_range range = range_at(get_run, get_run->range_at);
+	struct blobs_range range = range_at(get_run, get_run->range.at);
 
 	blobs_get_run_range_free(get_run);
-	get_run->range_off = range.off;
-	get_run->range_end = range.off + range.len;
-	get_run->range_done_cnt = get_run->range_next = get_run->range_scan = 0;
-	get_run->range_part_cnt =
-		(get_run->range_end - 1) / PART_LEN - get_run->range_off / PART_LEN + 1;
-	get_run->range_parts = calloc(1, (size_t)get_run->range_part_cnt);
-	if (!get_run->range_parts) {
+	get_run->range.off = range.off;
+	get_run->range.end = range.off + range.len;
+	get_run->range.done_cnt = get_run->range.next = get_run->range.scan = 0;
+	get_run->range.part_cnt =
+		(get_run->range.end - 1) / PART_LEN - get_run->range.off / PART_LEN + 1;
+	get_run->range.parts = calloc(1, (size_t)get_run->range.part_cnt);
+	if (!get_run->range.parts) {
 		blobs_get_run_stop(get_run, -ENOMEM, "no memory for the range");
 		return;
 	}
@@ -160,30 +160,30 @@ static void range_open(struct get_run *get_run)
 
 void blobs_get_run_range_begin(struct get_run *get_run)
 {
-	if (get_run->root || get_run->item_cnt != 1) {
+	if (get_run->part.root || get_run->items.cnt != 1) {
 		blobs_get_run_stop(get_run, WEFT_EREFUSED, "a range needs a link to a single file");
 		return;
 	}
-	get_run->range_at = 0;
+	get_run->range.at = 0;
 	if (ranges_check(get_run) == 0)
 		range_open(get_run);
 }
 
 static int staged_open(struct get_run *get_run)
 {
-	const struct blobs_range range = range_at(get_run, get_run->range_at);
+	const struct blobs_range range = range_at(get_run, get_run->range.at);
 	char staged[RANGE_STAGED_CAP], name[RANGE_STAGED_CAP + 8];
 	bool is_new;
 
 	staged_name(&range, staged);
 	snprintf(name, sizeof(name), "%s.sums", staged);
-	get_run->range_fd = blobs_target_stage_open(&get_run->target, staged, &is_new);
-	if (get_run->range_fd < 0)
-		return get_run->range_fd;
-	get_run->range_sum_fd = blobs_target_stage_open(&get_run->target, name, &is_new);
-	if (get_run->range_sum_fd < 0)
-		return get_run->range_sum_fd;
-	if (ftruncate(get_run->range_fd, (off_t)(get_run->range_end - get_run->range_off)) < 0)
+	get_run->range.fd = blobs_target_stage_open(&get_run->target, staged, &is_new);
+	if (get_run->range.fd < 0)
+		return get_run->range.fd;
+	get_run->range.sum_fd = blobs_target_stage_open(&get_run->target, name, &is_new);
+	if (get_run->range.sum_fd < 0)
+		return get_run->range.sum_fd;
+	if (ftruncate(get_run->range.fd, (off_t)(get_run->range.end - get_run->range.off)) < 0)
 		return -errno;
 	return 0;
 }
@@ -194,16 +194,16 @@ static bool part_is_staged(const struct get_run *get_run, uint64_t idx, uint8_t 
 	static const uint8_t none[BLAKE3_HASH_LEN];
 	uint8_t want[BLAKE3_HASH_LEN], sum[BLAKE3_HASH_LEN];
 
-	if (blobs_scan_read(get_run->range_sum_fd, idx * sizeof(want), want, sizeof(want)) < 0 ||
+	if (blobs_scan_read(get_run->range.sum_fd, idx * sizeof(want), want, sizeof(want)) < 0 ||
 	    memcmp(want, none, sizeof(want)) == 0 ||
-	    blobs_scan_read(get_run->range_fd, part_begin(get_run, idx) - get_run->range_off,
+	    blobs_scan_read(get_run->range.fd, part_begin(get_run, idx) - get_run->range.off,
 			    buffer, part_len(get_run, idx)) < 0)
 		return false;
 	part_sum(get_run, idx, buffer, sum);
 	return memcmp(want, sum, sizeof(sum)) == 0;
 }
 
-/* A job's share of looking; range_parts and range_scan are the job's meanwhile. */
+/* A job's share of looking; range.parts and range.scan are the job's meanwhile. */
 static int staged_scan(struct get_run *get_run)
 {
 	uint8_t *buffer = malloc(PART_LEN);
@@ -211,11 +211,11 @@ static int staged_scan(struct get_run *get_run)
 	if (!buffer)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < GET_RUN_JOB_LEN / PART_LEN; i++) {
-		if (get_run->range_scan == get_run->range_part_cnt)
+		if (get_run->range.scan == get_run->range.part_cnt)
 			break;
-		if (part_is_staged(get_run, get_run->range_scan, buffer))
-			get_run->range_parts[get_run->range_scan] = CHUNK_HAVE;
-		get_run->range_scan++;
+		if (part_is_staged(get_run, get_run->range.scan, buffer))
+			get_run->range.parts[get_run->range.scan] = CHUNK_HAVE;
+		get_run->range.scan++;
 	}
 	free(buffer);
 	return 0;
@@ -226,17 +226,17 @@ static void open_run(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	struct get_run *get_run = step->get_run;
 
-	step->err = get_run->range_fd < 0 ? staged_open(get_run) : 0;
+	step->err = get_run->range.fd < 0 ? staged_open(get_run) : 0;
 	if (!step->err)
 		step->err = staged_scan(get_run);
 }
 
 static void range_found(struct get_run *get_run)
 {
-	for (uint64_t i = 0; i < get_run->range_part_cnt; i++) {
-		if (get_run->range_parts[i] != CHUNK_HAVE)
+	for (uint64_t i = 0; i < get_run->range.part_cnt; i++) {
+		if (get_run->range.parts[i] != CHUNK_HAVE)
 			continue;
-		get_run->range_done_cnt++;
+		get_run->range.done_cnt++;
 		get_run->get->view.byte_done_cnt += part_len(get_run, i);
 		get_run->get->view.reused_byte_cnt += part_len(get_run, i);
 	}
@@ -251,7 +251,7 @@ static void open_done(struct job *job)
 		return;
 	if (step->err) {
 		blobs_get_run_stop_at(get_run, 0, step->err);
-	} else if (get_run->range_scan == get_run->range_part_cnt) {
+	} else if (get_run->range.scan == get_run->range.part_cnt) {
 		range_found(get_run);
 		get_run->step = GET_RUN_RANGE;
 	}
@@ -283,14 +283,13 @@ static int range_place(const struct get_run *get_run, const struct blobs_range *
 	char name[RANGE_NAME_CAP], staged[RANGE_STAGED_CAP];
 	size_t len = (size_t)place_name(get_run, range, name);
 	struct stat st;
-	int fd = blobs_target_lookup(&get_run->target, dir, name, len), staged_fd, err;
+	int fd = blobs_target_lookup(dir, name, len), staged_fd, err;
 	bool may_replace = fd >= 0 && get_run->get->is_replacing && fstat(fd, &st) == 0;
 
 	staged_name(range, staged);
 	if (may_replace)
 		blobs_object_stamp_of(&st, &replaced);
-	err = blobs_target_place(&get_run->target, dir, staged, name, len,
-				 may_replace ? &replaced : NULL);
+	err = blobs_target_place(dir, staged, name, len, may_replace ? &replaced : NULL);
 	if (err == WEFT_EEXISTS && fd >= 0) {
 		staged_fd = blobs_target_stage_lookup(&get_run->target, staged);
 		if (staged_fd >= 0 && is_same_file(staged_fd, fd, range->len))
@@ -310,19 +309,19 @@ static void place_run(struct job *job)
 	struct get_run *get_run = step->get_run;
 	struct target_dir dir;
 
-	get_run->range_at = 0;
+	get_run->range.at = 0;
 	step->err = syncfs(get_run->target.fd) < 0 ? -errno : 0;
-	get_run->must_clear = step->err < 0;
-	blobs_target_dir_init(&dir);
-	for (; !step->err && get_run->range_at < get_run->get->range_cnt; get_run->range_at++) {
-		struct blobs_range range = range_at(get_run, get_run->range_at);
+	get_run->records.must_clear = step->err < 0;
+	blobs_target_dir_init(&dir, &get_run->target);
+	for (; !step->err && get_run->range.at < get_run->get->range_cnt; get_run->range.at++) {
+		struct blobs_range range = range_at(get_run, get_run->range.at);
 
 		step->err = range_place(get_run, &range, &dir);
 		if (step->err)
 			break;
 	}
 	if (!step->err)
-		step->err = blobs_target_dir_sync(&get_run->target, &dir, "", 0);
+		step->err = blobs_target_dir_sync(&dir, "", 0);
 	blobs_target_dir_fini(&dir);
 }
 
@@ -336,13 +335,13 @@ static void place_done(struct job *job)
 	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err == WEFT_EEXISTS) {
-		range = range_at(get_run, get_run->range_at);
+		range = range_at(get_run, get_run->range.at);
 		(void)place_name(get_run, &range, name);
 		blobs_get_run_stop(get_run, step->err,
 				   "%s: something else is there; remove it or replace it", name);
 		return;
 	}
-	if (get_run->must_clear) {
+	if (get_run->records.must_clear) {
 		blobs_get_run_stop(get_run, step->err,
 				   "%s: what was fetched does not get to the disk: %s",
 				   get_run->get->target, weft_err_text(step->err));
@@ -360,9 +359,9 @@ void blobs_get_run_range_run(struct get_run *get_run)
 {
 	if (get_run->step == GET_RUN_RANGE_OPENING) {
 		blobs_get_run_step_submit(get_run, open_run, open_done);
-	} else if (get_run->range_done_cnt == get_run->range_part_cnt && !get_run->step_is_out) {
-		if (get_run->range_at + 1 < get_run->get->range_cnt) {
-			get_run->range_at++;
+	} else if (get_run->range.done_cnt == get_run->range.part_cnt && !get_run->step_is_out) {
+		if (get_run->range.at + 1 < get_run->get->range_cnt) {
+			get_run->range.at++;
 			range_open(get_run);
 		} else {
 			blobs_get_run_step_submit(get_run, place_run, place_done);
@@ -376,7 +375,7 @@ static bool part_is_for(const struct get_run *get_run, uint64_t part,
 	uint64_t chunk =
 		part_range(get_run, part).first_group * BLAKE3_GROUP_LEN / BLAKE3_CHUNK_LEN;
 
-	return get_run->range_parts[part] == CHUNK_MISSING &&
+	return get_run->range.parts[part] == CHUNK_MISSING &&
 	       blobs_swarm_member_has(member, 0, chunk);
 }
 
@@ -385,20 +384,20 @@ bool blobs_get_run_range_pick(struct get_run *get_run, struct get_run_slot *slot
 {
 	uint64_t part;
 
-	while (get_run->range_next < get_run->range_part_cnt &&
-	       get_run->range_parts[get_run->range_next] != CHUNK_MISSING)
-		get_run->range_next++;
-	part = get_run->range_next;
-	while (part < get_run->range_part_cnt && !part_is_for(get_run, part, member))
+	while (get_run->range.next < get_run->range.part_cnt &&
+	       get_run->range.parts[get_run->range.next] != CHUNK_MISSING)
+		get_run->range.next++;
+	part = get_run->range.next;
+	while (part < get_run->range.part_cnt && !part_is_for(get_run, part, member))
 		part++;
-	if (part == get_run->range_part_cnt)
+	if (part == get_run->range.part_cnt)
 		return false;
 	slot->kind = SLOT_PROOF;
 	slot->file = NULL;
 	slot->item = 0;
 	slot->part = part;
 	slot->idx = part_range(get_run, slot->part).first_group;
-	get_run->range_parts[slot->part] = CHUNK_ASKED;
+	get_run->range.parts[slot->part] = CHUNK_ASKED;
 	return true;
 }
 
@@ -409,9 +408,9 @@ uint64_t blobs_get_run_range_groups(const struct get_run *get_run, uint64_t part
 
 void blobs_get_run_range_again(struct get_run *get_run, uint64_t part)
 {
-	get_run->range_parts[part] = CHUNK_MISSING;
-	if (part < get_run->range_next)
-		get_run->range_next = part;
+	get_run->range.parts[part] = CHUNK_MISSING;
+	if (part < get_run->range.next)
+		get_run->range.next = part;
 }
 
 /* The wanted bytes of a verified part, and what they hash to. In a job. */
@@ -422,13 +421,13 @@ static int part_write(struct get_run_slot *slot, const uint8_t *wanted)
 	int err;
 
 	slot->len = part_len(get_run, slot->part);
-	err = blobs_get_run_write_at(get_run->range_fd,
-				     part_begin(get_run, slot->part) - get_run->range_off, wanted,
+	err = blobs_get_run_write_at(get_run->range.fd,
+				     part_begin(get_run, slot->part) - get_run->range.off, wanted,
 				     slot->len);
 	if (err)
 		return err;
 	part_sum(get_run, slot->part, wanted, sum);
-	return blobs_get_run_write_at(get_run->range_sum_fd, slot->part * sizeof(sum), sum,
+	return blobs_get_run_write_at(get_run->range.sum_fd, slot->part * sizeof(sum), sum,
 				      sizeof(sum));
 }
 
@@ -452,18 +451,18 @@ int blobs_get_run_range_write(struct get_run_slot *slot)
 
 void blobs_get_run_range_part_done(struct get_run *get_run, const struct get_run_slot *slot)
 {
-	get_run->range_parts[slot->part] = CHUNK_HAVE;
-	get_run->range_done_cnt++;
+	get_run->range.parts[slot->part] = CHUNK_HAVE;
+	get_run->range.done_cnt++;
 	get_run->get->view.byte_done_cnt += slot->len;
 }
 
 void blobs_get_run_range_free(struct get_run *get_run)
 {
-	if (get_run->range_fd >= 0)
-		close(get_run->range_fd);
-	if (get_run->range_sum_fd >= 0)
-		close(get_run->range_sum_fd);
-	get_run->range_fd = get_run->range_sum_fd = -1;
-	free(get_run->range_parts);
-	get_run->range_parts = NULL;
+	if (get_run->range.fd >= 0)
+		close(get_run->range.fd);
+	if (get_run->range.sum_fd >= 0)
+		close(get_run->range.sum_fd);
+	get_run->range.fd = get_run->range.sum_fd = -1;
+	free(get_run->range.parts);
+	get_run->range.parts = NULL;
 }

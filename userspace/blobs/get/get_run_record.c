@@ -15,7 +15,7 @@
  * a batch waits no more than a second, or four times as long as the last sync
  * took where that is more: 512 files of 96 KiB left their source five times
  * for five getters without it, and 1.24 times with it (tests/sim, 2026-11).
- * When nobody does it waits five seconds: that long is a file whole and not
+ * Without such a file it waits five seconds: that long is a file whole and not
  * to be seen.
  */
 #include <errno.h>
@@ -35,9 +35,9 @@
 
 struct store_batch *blobs_get_run_batch(struct get_run *get_run)
 {
-	if (!get_run->batch)
-		get_run->batch = store_batch_new(get_run->content->params.store);
-	return get_run->batch;
+	if (!get_run->records.batch)
+		get_run->records.batch = store_batch_new(get_run->content->params.store);
+	return get_run->records.batch;
 }
 
 static void batch_done(void *arg, int err)
@@ -53,13 +53,13 @@ static void batch_done(void *arg, int err)
 
 void blobs_get_run_records_free(struct get_run *get_run)
 {
-	store_batch_free(get_run->batch);
-	store_batch_free(get_run->sync.batch);
-	get_run->batch = get_run->sync.batch = NULL;
-	blobs_placing_fini(&get_run->placing);
-	blobs_placing_fini(&get_run->sync.placing);
-	get_run->has_unsynced = false;
-	get_run->sync.step = SYNC_NONE;
+	store_batch_free(get_run->records.batch);
+	store_batch_free(get_run->records.sync.batch);
+	get_run->records.batch = get_run->records.sync.batch = NULL;
+	blobs_placing_fini(&get_run->records.placing);
+	blobs_placing_fini(&get_run->records.sync.placing);
+	get_run->records.has_unsynced = false;
+	get_run->records.sync.step = SYNC_NONE;
 }
 
 /* --- to the disk, to their places --- */
@@ -74,7 +74,7 @@ static void sync_run(struct job *job)
 /* What is in its place is recorded, whatever became of others. */
 static void placed_record(struct get_run *get_run)
 {
-	struct get_run_sync *sync = &get_run->sync;
+	struct get_run_sync *sync = &get_run->records.sync;
 
 	for (size_t i = 0; i < sync->placing.cnt; i++) {
 		const struct placing_file *from = &sync->placing.files[i];
@@ -99,11 +99,11 @@ static void placed_record(struct get_run *get_run)
 
 static void sync_failed(struct get_run *get_run)
 {
-	const struct get_run_sync *sync = &get_run->sync;
+	const struct get_run_sync *sync = &get_run->records.sync;
 	const struct placing *placing = &sync->placing;
 
 	if (placing->is_sync_error) {
-		get_run->must_clear = true;
+		get_run->records.must_clear = true;
 		blobs_get_run_stop(get_run, sync->err,
 				   "%s: what was fetched does not get to the disk: %s",
 				   get_run->get->target, weft_err_text(sync->err));
@@ -132,18 +132,18 @@ static void sync_done(struct job *job)
 
 static void sync_begin(struct get_run *get_run)
 {
-	struct get_run_sync *sync = &get_run->sync;
+	struct get_run_sync *sync = &get_run->records.sync;
 
 	sync->get_run = get_run;
 	sync->began_ns = get_run->get->gets->now_ns;
 	sync->batch = blobs_get_run_batch(get_run);
-	sync->placing = get_run->placing;
-	sync->step = !get_run->has_unsynced			 ? SYNC_DONE
+	sync->placing = get_run->records.placing;
+	sync->step = !get_run->records.has_unsynced		 ? SYNC_DONE
 		     : blobs_get_run_intents_are_wanted(get_run) ? SYNC_NOTING
 								 : SYNC_WAITING;
-	get_run->batch = NULL;
-	get_run->placing = (struct placing){0};
-	get_run->has_unsynced = false;
+	get_run->records.batch = NULL;
+	get_run->records.placing = (struct placing){0};
+	get_run->records.has_unsynced = false;
 }
 
 static void noted(void *arg, int err)
@@ -152,7 +152,7 @@ static void noted(void *arg, int err)
 
 	get_run->out_cnt--;
 	blobs_get_run_wake(get_run);
-	get_run->sync.step = err ? SYNC_DONE : SYNC_WAITING;
+	get_run->records.sync.step = err ? SYNC_DONE : SYNC_WAITING;
 	if (err)
 		blobs_get_run_stop(get_run, err, "cannot store what is to be placed: %s",
 				   weft_err_text(err));
@@ -165,18 +165,18 @@ static void sync_note(struct get_run *get_run)
 	if (err == WEFT_EFULL) {
 		get_run->must_retry_soon = true;
 	} else if (err) {
-		get_run->sync.step = SYNC_DONE;
+		get_run->records.sync.step = SYNC_DONE;
 		blobs_get_run_stop(get_run, err, "cannot store what is to be placed: %s",
 				   weft_err_text(err));
 	} else {
 		get_run->out_cnt++;
-		get_run->sync.step = SYNC_NOTING_OUT;
+		get_run->records.sync.step = SYNC_NOTING_OUT;
 	}
 }
 
 static void sync_store(struct get_run *get_run)
 {
-	struct get_run_sync *sync = &get_run->sync;
+	struct get_run_sync *sync = &get_run->records.sync;
 	uint64_t now_ns = get_run->get->gets->now_ns,
 		 rest_ns = (now_ns - sync->began_ns) * SYNC_REST;
 	int err = store_submit(get_run->content->params.store, sync->batch, batch_done, get_run);
@@ -201,22 +201,23 @@ uint64_t blobs_get_run_records_due(const struct get_run *get_run)
 {
 	uint64_t wait_ns = blobs_swarm_has_getters(get_run->swarm) ? 0 : SYNC_FOR_USERS_NS;
 
-	if (get_run->placing.cnt == 0 || get_run->sync.step != SYNC_NONE)
+	if (get_run->records.placing.cnt == 0 || get_run->records.sync.step != SYNC_NONE)
 		return 0;
-	return get_run->sync.due_ns + wait_ns;
+	return get_run->records.sync.due_ns + wait_ns;
 }
 
 static bool sync_is_due(const struct get_run *get_run)
 {
-	if (get_run->placing.cnt >= SYNC_RECORDS || get_run->placing.byte_cnt >= SYNC_LEN)
+	if (get_run->records.placing.cnt >= SYNC_RECORDS ||
+	    get_run->records.placing.byte_cnt >= SYNC_LEN)
 		return true;
-	return get_run->placing.cnt > 0 &&
+	return get_run->records.placing.cnt > 0 &&
 	       get_run->get->gets->now_ns >= blobs_get_run_records_due(get_run);
 }
 
 void blobs_get_run_records_run(struct get_run *get_run, bool is_last)
 {
-	struct get_run_sync *sync = &get_run->sync;
+	struct get_run_sync *sync = &get_run->records.sync;
 
 	if (sync->step == SYNC_NONE &&
 	    (is_last ? blobs_get_run_records_pending(get_run) : sync_is_due(get_run)))
@@ -232,8 +233,8 @@ void blobs_get_run_records_run(struct get_run *get_run, bool is_last)
 
 bool blobs_get_run_records_pending(const struct get_run *get_run)
 {
-	return get_run->batch || get_run->placing.cnt > 0 || get_run->has_unsynced ||
-	       get_run->sync.step != SYNC_NONE;
+	return get_run->records.batch || get_run->records.placing.cnt > 0 ||
+	       get_run->records.has_unsynced || get_run->records.sync.step != SYNC_NONE;
 }
 
 static void record_hashes(struct get_run *get_run, const struct manifest_item *item,
@@ -243,7 +244,7 @@ static void record_hashes(struct get_run *get_run, const struct manifest_item *i
 	uint8_t page_ids[(GET_RUN_CHUNKS_MAX / OBJECT_PAGE_HASHES) * OBJECT_ID_LEN];
 	size_t page_cnt = 0;
 
-	/* Found in its place, as one this long is not fetched; whoever shares it lists it. */
+	/* Found in its place, as one this long is not fetched; the share lists it. */
 	if (cnt > GET_RUN_CHUNKS_MAX)
 		return;
 	for (uint64_t at = 0; at < cnt; at += OBJECT_PAGE_HASHES) {
@@ -264,10 +265,10 @@ static int item_add(struct get_run *get_run, uint32_t item, struct placing_file 
 	const struct manifest_item *entry = blobs_get_run_manifest_item(get_run, item);
 
 	memcpy(file->content_id, entry->content_id, OBJECT_ID_LEN);
-	get_run->has_unsynced = true;
+	get_run->records.has_unsynced = true;
 	if (hashes)
 		record_hashes(get_run, entry, hashes);
-	if (blobs_placing_add(&get_run->placing, file, entry->path, entry->path_len) < 0) {
+	if (blobs_placing_add(&get_run->records.placing, file, entry->path, entry->path_len) < 0) {
 		blobs_get_run_stop_at(get_run, item, -ENOMEM);
 		return -ENOMEM;
 	}
@@ -278,7 +279,7 @@ static int item_add(struct get_run *get_run, uint32_t item, struct placing_file 
 void blobs_get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
 			  const char *staged, const uint8_t *hashes)
 {
-	const struct get_run_item *entry = &get_run->items[item];
+	const struct get_run_item *entry = &get_run->items.all[item];
 	const struct manifest_item *told = blobs_get_run_manifest_item(get_run, item);
 	struct placing_file file = {.stamp = *stamp,
 				    .is_racy = blobs_get_run_settled_is_racy(told, stamp),
@@ -315,16 +316,16 @@ void blobs_get_run_found(struct get_run *get_run, uint32_t item, const struct ge
 
 void blobs_get_run_item_done(struct get_run *get_run, uint32_t item)
 {
-	struct get_run_item *done = &get_run->items[item];
+	struct get_run_item *done = &get_run->items.all[item];
 	uint32_t twin = done->next_twin;
 
 	done->state = ITEM_DONE;
-	get_run->done_cnt++;
+	get_run->items.done_cnt++;
 	while (done->twin_of == GET_RUN_NONE && twin != GET_RUN_NONE) {
-		uint32_t next = get_run->items[twin].next_twin;
+		uint32_t next = get_run->items.all[twin].next_twin;
 
-		get_run->items[twin].next_twin = get_run->ready_duplicates;
-		get_run->ready_duplicates = twin;
+		get_run->items.all[twin].next_twin = get_run->items.ready_duplicates;
+		get_run->items.ready_duplicates = twin;
 		twin = next;
 	}
 	done->next_twin = GET_RUN_NONE;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "get_run.h"
 
 #define LOOK_NS	     (250 * NS_PER_MS) /* between two looks at late answers */
@@ -55,8 +55,8 @@ static struct get_run_slot *slot_twin(const struct get_run_slot *slot)
 {
 	struct get_run *get_run = slot->get_run;
 
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
-		struct get_run_slot *other = &get_run->slots[i];
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++) {
+		struct get_run_slot *other = &get_run->requests.slots[i];
 
 		if (other != slot && slot_is_asked(other) && other->kind == slot->kind &&
 		    other->item == slot->item && other->idx == slot->idx)
@@ -76,10 +76,10 @@ void blobs_get_run_slot_again(struct get_run_slot *slot)
 	}
 	switch (slot->kind) {
 	case SLOT_WHOLE:
-		get_run->items[slot->item].state = ITEM_NEEDED;
-		get_run->needed_len += blobs_get_run_manifest_item(get_run, slot->item)->size;
-		if (slot->item < get_run->need_idx)
-			get_run->need_idx = slot->item;
+		get_run->items.all[slot->item].state = ITEM_NEEDED;
+		get_run->items.needed_len += blobs_get_run_manifest_item(get_run, slot->item)->size;
+		if (slot->item < get_run->items.need_idx)
+			get_run->items.need_idx = slot->item;
 		break;
 	case SLOT_CHUNK:
 		blobs_get_run_file_again(slot->file, slot->idx);
@@ -142,8 +142,8 @@ static bool slot_answer_fits(void *arg, const struct message_answer *answer)
 void blobs_get_run_ready(struct get_run_slot *slot)
 {
 	slot->next = NULL;
-	*slot->get_run->ready_end = slot;
-	slot->get_run->ready_end = &slot->next;
+	*slot->get_run->requests.ready_end = slot;
+	slot->get_run->requests.ready_end = &slot->next;
 }
 
 /* Who was asked for the same and is slower need not go on. */
@@ -154,7 +154,7 @@ static void twin_cancel(const struct get_run_slot *slot)
 	if (!twin)
 		return;
 	blobs_swarm_cancel(&twin->ask);
-	twin->get_run->asked_cnt--;
+	twin->get_run->requests.asked_cnt--;
 	blobs_get_run_slot_free(twin);
 }
 
@@ -177,7 +177,7 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 	struct get_run *get_run = slot->get_run;
 
 	get_run->get->gets->now_ns = now_ns;
-	get_run->asked_cnt--;
+	get_run->requests.asked_cnt--;
 	blobs_get_run_wake(get_run);
 	if (answer->err) {
 		slot_failed(slot, answer);
@@ -199,13 +199,13 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 
 static bool holds_buffer(const struct get_run *get_run)
 {
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++)
-		if (get_run->slots[i].is_used)
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++)
+		if (get_run->requests.slots[i].is_used)
 			return true;
 	return false;
 }
 
-/* A quarter of the buffers is left to peers who ask us, but for one to go on with. */
+/* A quarter of the buffers is left for serving peers, except one that keeps the get going. */
 static uint8_t *buffer_acquire(struct get_run *get_run)
 {
 	struct chunk_buffers *buffers = blobs_serve_buffers(get_run->content->serve);
@@ -221,8 +221,8 @@ static uint8_t *buffer_acquire(struct get_run *get_run)
 /* A slot with a buffer, or NULL. */
 static struct get_run_slot *slot_acquire(struct get_run *get_run)
 {
-	for (uint32_t i = 0; i < get_run->slot_cnt; i++) {
-		struct get_run_slot *slot = &get_run->slots[i];
+	for (uint32_t i = 0; i < get_run->requests.slot_cnt; i++) {
+		struct get_run_slot *slot = &get_run->requests.slots[i];
 
 		if (slot->is_used)
 			continue;
@@ -234,7 +234,7 @@ static struct get_run_slot *slot_acquire(struct get_run *get_run)
 	return NULL;
 }
 
-/* 0 or what blobs_swarm_ask says; from NULL: whoever has it. */
+/* 0 or what blobs_swarm_ask says; from NULL: any member that has it. */
 static int slot_ask(struct get_run_slot *slot, struct swarm_member *from, uint64_t now_ns)
 {
 	struct get_run *get_run = slot->get_run;
@@ -267,7 +267,7 @@ static int slot_ask(struct get_run_slot *slot, struct swarm_member *from, uint64
 		return err;
 	if (from)
 		memcpy(slot->from_key, blobs_swarm_member_key(from), sizeof(slot->from_key));
-	get_run->asked_cnt++;
+	get_run->requests.asked_cnt++;
 	return 0;
 }
 
@@ -303,7 +303,7 @@ static bool slot_is_empty_file(const struct get_run_slot *slot)
 	       blobs_get_run_manifest_item(slot->get_run, slot->item)->size == 0;
 }
 
-/* One more request, to member or one that needs nobody; false: there is nothing to do for now. */
+/* One more request, to member, or work that needs no member; false: there is nothing to do for now. */
 static bool member_ask(struct get_run *get_run, struct swarm_member *member, uint64_t now_ns)
 {
 	struct get_run_slot *slot = slot_acquire(get_run);
@@ -341,7 +341,7 @@ static void starved(struct get_run *get_run, uint64_t now_ns)
 	int err;
 
 	if (blobs_swarm_outlook(get_run->swarm, now_ns) == SWARM_WAITING) {
-		get_run->look_ns = now_ns + STARVED_NS;
+		get_run->requests.look_ns = now_ns + STARVED_NS;
 		return;
 	}
 	err = blobs_swarm_failure(get_run->swarm, &detail);
@@ -351,11 +351,12 @@ static void starved(struct get_run *get_run, uint64_t now_ns)
 static bool is_idle(const struct get_run *get_run)
 {
 	bool is_done = get_run->step == GET_RUN_RANGE
-			       ? get_run->range_done_cnt == get_run->range_part_cnt
-			       : get_run->done_cnt == get_run->item_cnt;
+			       ? get_run->range.done_cnt == get_run->range.part_cnt
+			       : get_run->items.done_cnt == get_run->items.cnt;
 
-	return get_run->asked_cnt == 0 && get_run->out_cnt == 0 && !get_run->ready &&
-	       !get_run->must_retry_soon && !is_done && !timer_is_set(&get_run->timer);
+	return get_run->requests.asked_cnt == 0 && get_run->out_cnt == 0 &&
+	       !get_run->requests.ready && !get_run->must_retry_soon && !is_done &&
+	       !timer_is_set(&get_run->timer);
 }
 
 /* The limit of downloads holds what would be asked for next. */
@@ -376,17 +377,17 @@ void blobs_get_run_requests_run(struct get_run *get_run, uint64_t now_ns)
 	if (get->view.priority < get->gets->top_priority)
 		cap >>= get->gets->top_priority - get->view.priority;
 	cap += cap == 0;
-	get_run->look_ns = 0;
+	get_run->requests.look_ns = 0;
 	blobs_get_run_count(get_run, now_ns);
 	lists_ask(get_run, now_ns);
 	blobs_swarm_round(get_run->swarm);
-	while (get_run->asked_cnt < cap && !blobs_get_run_is_stopping(get_run) &&
+	while (get_run->requests.asked_cnt < cap && !blobs_get_run_is_stopping(get_run) &&
 	       !is_held(get_run, now_ns))
 		if (!member_ask(get_run, blobs_swarm_best(get_run->swarm, now_ns), now_ns))
 			break;
 	get_run->must_retry_soon |= blobs_swarm_is_held(get_run->swarm);
-	if (get_run->asked_cnt > 0)
-		get_run->look_ns = now_ns + LOOK_NS;
+	if (get_run->requests.asked_cnt > 0)
+		get_run->requests.look_ns = now_ns + LOOK_NS;
 	else if (is_idle(get_run) && !blobs_get_run_is_stopping(get_run))
 		starved(get_run, now_ns);
 }

@@ -74,8 +74,7 @@ static int nameless_write(struct get_run_slot *slot, struct target_dir *dir)
 {
 	const struct manifest_item *entry = blobs_get_run_manifest_item(slot->get_run, slot->item);
 
-	slot->fd = blobs_target_nameless_open(&slot->get_run->target, dir, entry->path,
-					      entry->path_len);
+	slot->fd = blobs_target_nameless_open(dir, entry->path, entry->path_len);
 	slot->has_fd = slot->fd >= 0;
 	return slot->has_fd ? fd_fill(slot, slot->fd) : slot->fd;
 }
@@ -83,7 +82,7 @@ static int nameless_write(struct get_run_slot *slot, struct target_dir *dir)
 /* What others are copied from, or what replaces a file, needs a name to be found by. */
 static bool is_nameless(const struct get_run_write *write, const struct get_run_slot *slot)
 {
-	const struct get_run_item *item = &slot->get_run->items[slot->item];
+	const struct get_run_item *item = &slot->get_run->items.all[slot->item];
 
 	return write->may_hold && item->next_twin == GET_RUN_NONE && !item->has_replaced;
 }
@@ -99,7 +98,7 @@ static int whole_write(struct get_run_write *write, struct get_run_slot *slot)
 		return err;
 	if (is_nameless(write, slot))
 		return nameless_write(slot, &write->dir);
-	err = blobs_target_dir_make(&get_run->target, &write->dir, entry->path, entry->path_len);
+	err = blobs_target_dir_make(&write->dir, entry->path, entry->path_len);
 	return err ? err : staged_write(slot);
 }
 
@@ -271,7 +270,7 @@ static void write_done(struct job *job)
 
 static bool write_fill(struct get_run *get_run, struct get_run_write *write)
 {
-	struct get_run_slot *slot = get_run->ready;
+	struct get_run_slot *slot = get_run->requests.ready;
 
 	for (write->cnt = 0; slot && write->cnt < GET_RUN_WRITES_MAX; slot = slot->next)
 		write->slots[write->cnt++] = slot;
@@ -282,14 +281,14 @@ static bool write_fill(struct get_run *get_run, struct get_run_write *write)
 static bool may_hold(const struct get_run *get_run)
 {
 	return get_run->target.has_nameless &&
-	       get_run->placing.fd_cnt + get_run->sync.placing.fd_cnt +
+	       get_run->records.placing.fd_cnt + get_run->records.sync.placing.fd_cnt +
 			       GET_RUN_JOBS_MAX * GET_RUN_WRITES_MAX <=
-		       get_run->fd_cap;
+		       get_run->records.fd_cap;
 }
 
 void blobs_get_run_writes_run(struct get_run *get_run)
 {
-	for (unsigned i = 0; i < GET_RUN_JOBS_MAX && get_run->ready; i++) {
+	for (unsigned i = 0; i < GET_RUN_JOBS_MAX && get_run->requests.ready; i++) {
 		struct get_run_write *write = &get_run->writes[i];
 		const struct get_run_slot *last;
 
@@ -300,8 +299,8 @@ void blobs_get_run_writes_run(struct get_run *get_run)
 		if (!blobs_get_run_submit(get_run, &write->job, write_run, write_done))
 			return;
 		write->is_out = true;
-		get_run->ready = last->next;
-		if (!get_run->ready)
-			get_run->ready_end = &get_run->ready;
+		get_run->requests.ready = last->next;
+		if (!get_run->requests.ready)
+			get_run->requests.ready_end = &get_run->requests.ready;
 	}
 }

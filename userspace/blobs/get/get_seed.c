@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long what a get brought is given to others: until it is told to stop, until so many times
- * its size was sent, until so long after it finished. Bytes are counted as they are sent; time is
- * looked at once a minute, and when a bound changes. Home worker.
+ * How long a finished get is seeded: until a stop command, until a multiple of its size was sent,
+ * or until a time after it finished. Bytes are counted as they are sent. Time is
+ * checked once a minute and when a bound changes. Home worker.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
+#include "blobs/serve/served_index.h"
 #include "get_run.h"
 #include "get_state.h"
 
@@ -241,4 +242,41 @@ int blobs_get_seed(struct blobs *content, uint64_t id, const struct blobs_seed_a
 	blobs_get_save_soon(get);
 	blobs_gets_seed_look(content->gets);
 	return 0;
+}
+
+static int get_set_scope(const struct get *get, struct served_filling *filling)
+{
+	return get->scope.is_closed
+		       ? blobs_scope_set(filling, get->manifest_id)
+		       : blobs_served_index_set_scope(filling->served_index, &get->scope);
+}
+
+int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filling)
+{
+	struct served_index *served_index = filling->served_index;
+	int err = 0;
+
+	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
+		const struct get *get = gets->slots[i];
+		bool is_whole = get->view.state == BLOBS_GET_FINISHED && get->range_cnt == 0 &&
+				!blobs_get_is_partial(get) && get->view.kept_cnt == 0;
+		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
+			is_whole ? blobs_served_index_add_whole : blobs_served_index_add_manifest;
+
+		if (get->get_run || get->view.state == BLOBS_GET_QUEUED)
+			add = blobs_served_index_add_growing;
+
+		if (get->view.state == BLOBS_GET_TAKEN_BACK && !get->view.is_leaving &&
+		    !get->keeps_staged)
+			continue;
+		/* What it wrote may be removed by its list of files, or seeded again. */
+		if (!blobs_get_is_seeded(&get->view))
+			add = blobs_served_index_add_held;
+		err = get_set_scope(get, filling);
+		if (!err)
+			err = add(served_index, get->manifest_id);
+		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
+			err = add(served_index, get->part_ids + (size_t)part * OBJECT_ID_LEN);
+	}
+	return err;
 }

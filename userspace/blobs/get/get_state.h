@@ -29,7 +29,7 @@ struct get {
 	unsigned range_cnt;
 	char *only;				 /* view.only, or NULL */
 	char *exclude, *first;			 /* of view.choice, or NULL */
-	void (*choose_done)(void *arg, int err); /* NULL: nobody waits until it is stored */
+	void (*choose_done)(void *arg, int err); /* NULL: no caller waits until it is stored */
 	void *choose_arg;
 	unsigned choose_save_cnt; /* batches until then */
 	struct get *chosen; /* whose choice takes the place of this one's when fetch has ended */
@@ -46,7 +46,7 @@ struct get {
 	struct blobs_forgotten forgotten;
 	char first_kept[256];
 	int leave_err;
-	blobs_forgotten_fn leave_done; /* NULL: nobody waits */
+	blobs_forgotten_fn leave_done; /* NULL: no caller waits */
 	void *leave_arg;
 	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
 	uint64_t seed_saved; /* and as it was stored last */
@@ -71,7 +71,7 @@ struct gets {
 	unsigned top_priority; /* of those that are active */
 	bool is_closing;       /* nothing new starts */
 	uint64_t next_id;
-	uint64_t now_ns;	  /* of the last call that told it */
+	uint64_t now_ns;	  /* the time of the last call that passed one */
 	uint64_t counts_saved_ns; /* of bytes sent */
 	uint64_t received_byte_cnt;
 	uint64_t bad_chunk_cnt;
@@ -91,13 +91,14 @@ void blobs_gets_serve_less(struct gets *gets);
 /* blobs_gets_drop takes a get off the table, whose record is deleted, and frees it. */
 void blobs_gets_drop(struct gets *gets, struct get *get);
 
-/* get_forget.c: blobs_get_leave takes a leaving get a step further, after anything of it ended. */
+/* get_forget.c: blobs_get_leave advances a leaving get after any of its work ended. */
 void blobs_get_leave(struct get *get);
-/* blobs_get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
+/* blobs_get_leave_cancel, at shut-down: waits for its job, then notifies the waiting callers. */
 void blobs_get_leave_cancel(struct get *get);
 /*
- * blobs_get_forget_record deletes the record of get and its notes of files to place. done is called with
- * get, and counts the batch off save_cnt; NULL: none is counted. Returns what store_submit does.
+ * blobs_get_forget_record deletes the record of get and its notes of files to place. done is called
+ * with get, and counts the batch off save_cnt; NULL: none is counted. Returns what store_submit
+ * does.
  */
 WEFT_MUST_CHECK
 int blobs_get_forget_record(struct get *get, void (*done)(void *arg, int err));
@@ -106,9 +107,9 @@ WEFT_MUST_CHECK
 int blobs_gets_make_room(struct gets *gets);
 
 /*
- * get_folder.c: gets of followed shares. blobs_gets_folder_other: the next get of the same folder after
- * number id, or NULL. blobs_get_folder_begin: a run begins. blobs_get_folder_done drops those that a finished
- * one came after.
+ * get_folder.c: gets of followed shares. blobs_gets_folder_other: the next get of the same folder
+ * after number id, or NULL. blobs_get_folder_begin: a run begins. blobs_get_folder_done drops those
+ * that a finished one came after.
  */
 struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id);
 void blobs_get_folder_begin(struct get *get);
@@ -125,10 +126,10 @@ void blobs_gets_save_counts(struct gets *gets);
 void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, const char *text);
 
 /*
- * get_ask.c. blobs_get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE (target is
- * no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then. blobs_get_ask_merge: asked
- * asks for the same as get, and may name nodes that get does not know. blobs_get_sender: the node that a
- * collection's link names.
+ * get_ask.c. blobs_get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE
+ * (target is no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then.
+ * blobs_get_ask_merge: asked asks for the same as get, and may name nodes that get does not know.
+ * blobs_get_sender: the node that a collection's link names.
  */
 WEFT_MUST_CHECK
 int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask);
@@ -144,7 +145,10 @@ bool blobs_get_wants(const struct get *get, const char *path, size_t len);
 /* blobs_get_is_partial: some files may not be wanted. blobs_get_wants_first: path before others. */
 bool blobs_get_is_partial(const struct get *get);
 bool blobs_get_wants_first(const struct get *get, const char *path, size_t len);
-/* get_{exclude,first,choice}_take copy, as blobs_get_only_take; blobs_get_choice_equal: nothing of it differs. */
+/*
+ * get_{exclude,first,choice}_take copy, as blobs_get_only_take; blobs_get_choice_equal: nothing of
+ * it differs.
+ */
 WEFT_MUST_CHECK
 int blobs_get_exclude_take(struct get *get, const char *exclude, size_t len);
 WEFT_MUST_CHECK
@@ -156,7 +160,15 @@ bool blobs_get_choice_equal(const struct get *get, const struct get *other);
 void blobs_get_choice_move(struct get *get, struct get *other);
 void blobs_get_choice_free(struct get *get);
 
-/* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
+/*
+ * get_record.c: a get as bytes in STORE_GETS, key id u64be. blobs_get_save stores it: as
+ * store_submit, and is_durable follows. blobs_gets_save_timer is save_timer's.
+ * blobs_get_choose_saved: a batch with the choice was stored, or will not be.
+ */
+WEFT_MUST_CHECK
+int blobs_get_save(struct get *get);
+void blobs_gets_save_timer(struct timer *timer, uint64_t now_ns);
+void blobs_get_choose_saved(struct get *get, int err);
 #define GET_RECORD_KEY_LEN 8
 void blobs_get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN]);
 /* blobs_get_record_write: the length, or WEFT_EFULL. */
@@ -166,8 +178,8 @@ WEFT_MUST_CHECK
 int blobs_get_record_parse(const void *data, size_t len, struct get *get);
 
 /*
- * get.c, for get_run_*.c: blobs_get_ended is told once per blobs_get_run_start, when nothing
- * of it is under way any more; err 0 is success. detail is copied.
+ * get.c, for get_run_*.c: blobs_get_ended is called once per blobs_get_run_start, when none
+ * of its work is under way any more; err 0 is success. detail is copied.
  */
 void blobs_get_ended(struct get *get, int err, const char *detail);
 

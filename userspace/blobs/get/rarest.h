@@ -20,7 +20,7 @@
 #define RAREST_NONE	UINT64_MAX
 
 struct rarest_run {
-	uint32_t missing_cnt; /* nobody is asked for them */
+	uint32_t missing_cnt; /* no member is asked for them */
 	uint16_t rank;	      /* as reckoned last; the least is asked for first */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a file gets besides its bytes: the times and the mode that the
- * publisher told of. A job's work. It is done before the sync and the rename
- * (placing.h), so a file in its place has them also after a power cut.
+ * Sets the times and the mode that the publisher stated for a file. Runs in a job,
+ * before the sync and the rename (placing.h), so a placed file has them
+ * also after a power cut.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #define SETTLED_AGE_S 2
 #define MODE_BITS     0777 /* never setuid, setgid or sticky */
 
-/* Who may read it may execute it; the process's umask has its say in who may read. */
+/* Each class with the read bit gets the execute bit; the process's umask limits the read bits. */
 static mode_t mode_of(mode_t mode, bool is_executable)
 {
 	mode_t may_read = mode & 0444;

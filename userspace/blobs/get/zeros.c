@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "get_run.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 

@@ -245,7 +245,7 @@ static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s
 	const uint8_t *bytes;
 	uint64_t added_s;
 
-	if (blobs_shares_added_s(content->shares, import->root, &added_s)) {
+	if (blobs_shares_added_s(content, import->root, &added_s)) {
 		bytes = blobs_import_collect_encode(import->collect, added_s, import->title,
 						    out_len, import->told.manifest_id);
 		*out_added_s = added_s;
@@ -327,7 +327,7 @@ void blobs_import_save(struct import *import)
 	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
 	blobs_scope_put(import->batch, import->told.manifest_id, bytes, len);
 	ask.manifest_id = import->told.manifest_id;
-	err = blobs_shares_add(content->shares, import->batch, &ask, share_stored, import);
+	err = blobs_shares_add(content, import->batch, &ask, share_stored, import);
 	if (err < 0) {
 		blobs_import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
 		return;

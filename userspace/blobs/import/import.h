@@ -61,7 +61,7 @@ struct import_sealed {
 	size_t len;
 	const uint8_t *replaced_id; /* the share's manifest up to now; NULL: none */
 };
-/* blobs_import_add: as blobs_share_add, for who seals; seal NULL: a collection of its own. */
+/* blobs_import_add: blobs_share_add for a caller that seals; seal NULL: its own collection. */
 WEFT_MUST_CHECK
 int blobs_import_add(struct blobs *content, const struct blobs_share_ask *ask,
 		     const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id);

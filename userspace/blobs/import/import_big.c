@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file of many chunks: slices are hashed in any order and join the tree
- * in theirs. Of its chunk list one page is in memory; full ones go into
+ * in file order. One page of its chunk list is in memory; full pages go into
  * the batch.
  */
 #include "import_state.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/siphash_bytes.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 
 struct import_collect {

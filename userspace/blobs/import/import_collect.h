@@ -54,8 +54,8 @@ const uint8_t *blobs_import_collect_encode(struct import_collect *collect, uint6
 					   const char *title, size_t *out_len,
 					   uint8_t out_id[static 32]);
 /*
- * blobs_import_collect_shape and blobs_import_collect_builder are for who signs what was
- * collected, after blobs_import_collect_finish.
+ * blobs_import_collect_shape and blobs_import_collect_builder are for the signer of the
+ * collected items, after blobs_import_collect_finish.
  */
 enum manifest_shape blobs_import_collect_shape(const struct import_collect *collect);
 struct manifest_builder *blobs_import_collect_builder(struct import_collect *collect);

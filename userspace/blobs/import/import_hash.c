@@ -53,8 +53,8 @@ static int small_try(struct import_task *task, int fd, struct import_file *file)
 		return WEFT_ECHANGED;
 	file->is_racy = is_racy_now(&before);
 	blake3_hash("", 0, file->content_id);
-	err = blobs_import_reader_run(task->reader, fd, 0, before.size, small_hash,
-				      file->content_id);
+	err = blobs_import_reader_run(task->reader, &(struct import_part){fd, 0, before.size},
+				      small_hash, file->content_id);
 	if (err == 0)
 		err = stamp_read(fd, &after);
 	if (err == 0 && !blobs_object_stamp_equal(&before, &after))
@@ -106,8 +106,9 @@ static int slice_run(struct import_task *task)
 	if (err == 0 && !blobs_object_stamp_equal(&task->stamp, &task->big->stamp))
 		err = WEFT_ECHANGED;
 	if (err == 0)
-		err = blobs_import_reader_run(task->reader, fd, task->off, task->len, slice_hash,
-					      task);
+		err = blobs_import_reader_run(task->reader,
+					      &(struct import_part){fd, task->off, task->len},
+					      slice_hash, task);
 	if (err == 0)
 		err = stamp_read(fd, &after);
 	if (err == 0 && !blobs_object_stamp_equal(&task->stamp, &after)) {

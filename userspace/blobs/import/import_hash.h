@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "import_read.h"
 #include "blobs/object.h"
 #include "walk.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 /*
  * What a hashing thread does: a run of small files, or a slice of a big

@@ -60,7 +60,8 @@ static void file_recall(const struct import_list *list, struct store_snapshot *s
 	if (known->is_racy || !blobs_object_stamp_equal(&known->stamp, &file->stamp))
 		return;
 	if (file->stamp.size > BLAKE3_CHUNK_LEN &&
-	    store_get(snapshot, STORE_OUTBOARDS, file->known_id, OBJECT_ID_LEN, &pages, &len) < 0)
+	    store_get(snapshot, STORE_OUTBOARDS, store_key(file->known_id, OBJECT_ID_LEN), &pages,
+		      &len) < 0)
 		return;
 	memcpy(file->content_id, known->content_id, OBJECT_ID_LEN);
 	file->is_reused = true;
@@ -123,7 +124,7 @@ void blobs_import_list_run(struct job *job)
 	list->cnt = 0;
 	/* A file is served under its own name only, never through a link that may change. */
 	if (!list->walk && list->counts_only && !(list->resolved = realpath(list->root, NULL)))
-		got = errno == ENOMEM ? -ENOMEM : 1; /* blobs_walk_new tells why else */
+		got = errno == ENOMEM ? -ENOMEM : 1; /* blobs_walk_new returns any other error */
 	if (!list->walk && got >= 0)
 		got = blobs_walk_new(list->resolved ? list->resolved : list->root, &list->walk);
 	if (list->walk)

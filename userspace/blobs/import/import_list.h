@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "import_hash.h"
 
 struct store;
 struct walk;
 
 /*
- * Walking as jobs: a step tells some entries and looks up which files were
+ * Walking as jobs: a step lists some entries and looks up which files were
  * hashed before. A first walk only counts, for progress with totals. home
  * fills and reads the list between steps, the job owns it during one.
  */

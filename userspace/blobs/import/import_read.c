@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define BLOCK_LEN BLAKE3_CHUNK_LEN
 
@@ -100,23 +100,27 @@ static int block_read(int fd, struct block *block)
 	return 0;
 }
 
-static int run_plain(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-		     void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg)
+static size_t step_of(uint64_t left)
+{
+	return left < BLOCK_LEN ? (size_t)left : BLOCK_LEN;
+}
+
+static int run_plain(struct import_reader *reader, const struct import_part *part,
+		     import_block_fn fn, void *arg)
 {
 	struct block *block = &reader->blocks[0];
+	uint64_t end = part->off + part->len;
 
-	while (len) {
+	for (uint64_t off = part->off; off < end; off += block->want_len) {
 		int err;
 
 		block->off = off;
 		block->got_len = 0;
-		block->want_len = len < BLOCK_LEN ? (size_t)len : BLOCK_LEN;
-		err = block_read(fd, block);
+		block->want_len = step_of(end - off);
+		err = block_read(part->fd, block);
 		if (err < 0)
 			return err;
 		fn(arg, block->data, block->want_len);
-		off += block->want_len;
-		len -= block->want_len;
 	}
 	return 0;
 }
@@ -139,7 +143,7 @@ static void block_submit(struct import_reader *reader, int fd, struct block *blo
 
 /*
  * block_wait submits what is queued and takes completions until block is
- * among them. A ring of ours that fails otherwise than for the moment is a
+ * among them. A ring that fails otherwise than for the moment is a
  * broken invariant: its reads could still land in our buffers.
  */
 static void block_wait(struct import_reader *reader, struct block *block)
@@ -166,10 +170,10 @@ static void block_wait(struct import_reader *reader, struct block *block)
  * Blocks form a queue: first is the next to hand over, the ones behind it
  * are being read. A short read is finished with pread.
  */
-static int run_uring(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-		     void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg)
+static int run_uring(struct import_reader *reader, const struct import_part *part,
+		     import_block_fn fn, void *arg)
 {
-	uint64_t end = off + len;
+	uint64_t off = part->off, end = off + part->len;
 	unsigned first = 0, cnt = 0;
 	int err = 0;
 
@@ -177,17 +181,16 @@ static int run_uring(struct import_reader *reader, int fd, uint64_t off, uint64_
 		struct block *block;
 
 		for (; cnt < IMPORT_READ_DEPTH && off < end; cnt++) {
-			size_t step = end - off < BLOCK_LEN ? (size_t)(end - off) : BLOCK_LEN;
+			struct block *next = &reader->blocks[(first + cnt) % IMPORT_READ_DEPTH];
 
-			block_submit(reader, fd, &reader->blocks[(first + cnt) % IMPORT_READ_DEPTH],
-				     off, step);
-			off += step;
+			block_submit(reader, part->fd, next, off, step_of(end - off));
+			off += next->want_len;
 		}
 		block = &reader->blocks[first];
 		block_wait(reader, block);
 		err = block->err;
 		if (err == 0)
-			err = block_read(fd, block);
+			err = block_read(part->fd, block);
 		if (err == 0)
 			fn(arg, block->data, block->want_len);
 		first = (first + 1) % IMPORT_READ_DEPTH;
@@ -196,14 +199,14 @@ static int run_uring(struct import_reader *reader, int fd, uint64_t off, uint64_
 	return err;
 }
 
-int blobs_import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-			    void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg)
+int blobs_import_reader_run(struct import_reader *reader, const struct import_part *part,
+			    import_block_fn fn, void *arg)
 {
 	int err;
 
-	if (reader->way == IMPORT_READ_PLAIN || len <= BLOCK_LEN)
-		return run_plain(reader, fd, off, len, fn, arg);
-	err = run_uring(reader, fd, off, len, fn, arg);
+	if (reader->way == IMPORT_READ_PLAIN || part->len <= BLOCK_LEN)
+		return run_plain(reader, part, fn, arg);
+	err = run_uring(reader, part, fn, arg);
 	for (unsigned i = 0; i < IMPORT_READ_DEPTH; i++)
 		block_wait(reader, &reader->blocks[i]);
 	return err;

@@ -8,7 +8,7 @@
 #include "weft/err.h"
 
 /*
- * Reads files ahead of whoever hashes them: up to IMPORT_READ_DEPTH
+ * Reads files ahead of the hashing thread: up to IMPORT_READ_DEPTH
  * blocks of 256 KiB are asked for at once through io_uring, or one after
  * the other with pread where the kernel refuses a ring. One thread at a
  * time; waits on the disk.
@@ -23,13 +23,19 @@ struct import_reader;
 WEFT_MUST_CHECK
 int blobs_import_reader_new(enum import_read_way way, struct import_reader **out_reader);
 void blobs_import_reader_free(struct import_reader *reader);
+/* Bytes [off, off + len) of a file. */
+struct import_part {
+	int fd;
+	uint64_t off, len;
+};
+typedef void (*import_block_fn)(void *arg, const uint8_t *data, size_t len);
 /*
- * blobs_import_reader_run reads [off, off + len) of fd and calls fn for every
+ * blobs_import_reader_run reads part and calls fn for every
  * 256 KiB of it (the last may be shorter) in order. 0, WEFT_ECHANGED (the
  * file ends before) or -errno.
  */
 WEFT_MUST_CHECK
-int blobs_import_reader_run(struct import_reader *reader, int fd, uint64_t off, uint64_t len,
-			    void (*fn)(void *arg, const uint8_t *data, size_t len), void *arg);
+int blobs_import_reader_run(struct import_reader *reader, const struct import_part *part,
+			    import_block_fn fn, void *arg);
 
 #endif

@@ -13,7 +13,7 @@
 #include "import_list.h"
 #include "only.h"
 #include "blobs/manifest/manifest.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 /* What the files of an import share; home's but for what a job holds. */
 
@@ -48,13 +48,13 @@ struct import {
 	void (*done)(void *arg, int err, const struct blobs_import *import, const char *detail);
 	void *arg;
 	struct import_seal seal; /* seal.seal NULL: a collection of its own */
-	uint64_t progress_ns;	 /* when it was told last */
+	uint64_t progress_ns;	 /* the time of the last progress report */
 	int err;
 	char detail[IMPORT_DETAIL_CAP];
 
 	struct import_list list;
 	bool is_listing;	   /* a job holds list */
-	struct import_file *first; /* told by the walk and not yet in the manifest */
+	struct import_file *first; /* found by the walk and not yet in the manifest */
 	struct import_file **last;
 	struct import_file *cursor; /* the first that tasks have not passed */
 	unsigned window_cnt;
@@ -85,10 +85,10 @@ WEFT_MUST_CHECK
 int blobs_import_begin(struct import *import);
 /* blobs_import_pump does what can be done now; called whenever something came back. */
 void blobs_import_pump(struct import *import);
-/* blobs_import_save submits manifest and share; blobs_import_end tells the outcome and frees. */
+/* blobs_import_save submits manifest and share; blobs_import_end reports the outcome and frees. */
 void blobs_import_save(struct import *import);
 void blobs_import_end(struct import *import);
-/* blobs_import_tell tells progress. */
+/* blobs_import_tell reports progress. */
 void blobs_import_tell(struct import *import);
 
 /* blobs_import_fail makes err the outcome, unless there is one. */

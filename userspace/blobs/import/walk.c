@@ -26,14 +26,14 @@ struct level {
 	size_t cnt;
 	size_t idx;
 	size_t path_len; /* of the directory itself in walk.path */
-	bool has_any;	 /* something below it was told */
+	bool has_any;	 /* an entry below it was reported */
 };
 
 struct walk {
 	char *root;
 	int root_fd; /* of the root, or of the directory that holds the single file */
 	bool is_file;
-	bool is_done; /* the single file was told */
+	bool is_done; /* the single file was reported */
 	const char *only;
 	unsigned depth;
 	struct level levels[WALK_DEPTH_MAX];
@@ -243,7 +243,7 @@ bool blobs_walk_is_file(const struct walk *walk)
 
 /* --- the next entry --- */
 
-/* What the system refuses whoever asks must not look like an unreadable file. */
+/* What the system refuses to every caller must not look like an unreadable file. */
 static bool is_scarcity(int err)
 {
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
@@ -288,7 +288,7 @@ static size_t name_append(struct walk *walk, const struct level *level, const ch
 	return blobs_manifest_path_is_safe(walk->path, len) ? len : 0;
 }
 
-/* A link may be told when following it, wherever the tree is copied to, stays in the tree. */
+/* A link is reported only if its target stays in the tree wherever the tree is copied. */
 static void link_look(struct walk *walk, const struct level *level, const char *name,
 		      struct walk_entry *entry)
 {
@@ -312,7 +312,7 @@ static void entry_stat(struct walk_entry *entry, const struct stat *st)
 	blobs_object_stamp_of(st, &entry->stamp);
 }
 
-/* entry_look: 1 told, 0 nothing to tell (a directory was entered), or an error. */
+/* entry_look: 1 reported, 0 nothing to report (it entered a directory), or an error. */
 static int entry_look(struct walk *walk, struct level *level, struct walk_entry *entry)
 {
 	const char *name = level->list[level->idx++];
@@ -418,7 +418,7 @@ int blobs_walk_open(const struct walk *walk, const char *path)
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	int fd;
 
-	/* A single file was named by the user, who may mean a link. */
+	/* The user named a single file, which may be a link on purpose. */
 	if (walk->is_file)
 		how.resolve = 0;
 	fd = (int)syscall(SYS_openat2, walk->root_fd, path, &how, sizeof(how));

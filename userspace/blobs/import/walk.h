@@ -23,7 +23,7 @@ enum walk_kind {
 	WALK_FILE,
 	WALK_EMPTY_DIR, /* nothing in it, or nothing that can be shared */
 	WALK_SYMLINK,	/* that leads to a place below the root */
-	WALK_FAR_LINK,	/* one that does not: the rest are skipped, and told to be counted */
+	WALK_FAR_LINK,	/* one that does not: the rest are skipped, and reported for counting */
 	WALK_SPECIAL,	/* socket, pipe, device */
 	WALK_UNREADABLE,
 	WALK_BAD_NAME, /* blobs_manifest_path_is_safe says no: not UTF-8, too deep, ... */
@@ -49,7 +49,7 @@ struct walk;
  */
 WEFT_MUST_CHECK
 int blobs_walk_new(const char *root, struct walk **out_walk);
-/* blobs_walk_limit: only these (only.h, borrowed) are told; before the first blobs_walk_next. */
+/* blobs_walk_limit: reports only these (only.h, borrowed); before the first blobs_walk_next. */
 void blobs_walk_limit(struct walk *walk, const char *only);
 void blobs_walk_free(struct walk *walk);
 /*
@@ -63,12 +63,12 @@ bool blobs_walk_is_file(const struct walk *walk);
 WEFT_MUST_CHECK
 int blobs_walk_next(struct walk *walk, struct walk_entry *out_entry);
 /*
- * blobs_walk_open opens a file that the walk told, for reading; no symbolic link
+ * blobs_walk_open opens a file that the walk reported, for reading; no symbolic link
  * in path is followed. A descriptor or -errno. Any thread.
  */
 WEFT_MUST_CHECK
 int blobs_walk_open(const struct walk *walk, const char *path);
-/* blobs_walk_file_path writes the absolute path of a file told; 0 or WEFT_ETOOSMALL. */
+/* blobs_walk_file_path writes the absolute path of a reported file; 0 or WEFT_ETOOSMALL. */
 WEFT_MUST_CHECK
 int blobs_walk_file_path(const struct walk *walk, const char *path, char *dst, size_t cap);
 

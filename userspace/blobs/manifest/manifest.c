@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of a collection's files, read (manifest.h): the fields here, the lists in
- * manifest_list.c and manifest_links.c. One that is signed is the same map in a signed object, with what its
- * publisher says of the share.
+ * manifest_list.c and manifest_links.c. One that is signed is the same map in a signed object, with
+ * what its publisher says of the share.
  */
 #include "manifest.h"
 
@@ -13,7 +13,7 @@
 #include "codec/cbor.h"
 #include "share_id.h"
 #include "manifest_reading.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/signed.h"
 
 enum {
@@ -235,7 +235,7 @@ static int unsigned_manifest_parse(struct manifest_reading *reading, const void 
 {
 	int err = body_parse(reading, bytes, len);
 
-	/* Nobody stands for what it says of a share. */
+	/* No signature vouches for what it says of a share. */
 	return err == 0 && (reading->r.seen & SIGNED_KEYS) ? WEFT_EMALFORMED : err;
 }
 

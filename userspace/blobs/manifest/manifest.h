@@ -56,7 +56,7 @@ struct node_key;
 #define MANIFEST_COMMUNITIES_MAX     16u
 #define MANIFEST_RECOMMENDED_MAX     64u
 #define MANIFEST_BYTES_MAX	     (1ull << 62) /* all sizes added up */
-/* Names that begin so are ours in a target directory, and refused in manifests. */
+/* Names that begin so are weft's in a target directory, and refused in manifests. */
 #define MANIFEST_STAGING_PREFIX ".weft-"
 
 enum manifest_shape { MANIFEST_WHOLE, MANIFEST_ROOT, MANIFEST_PART };
@@ -72,11 +72,11 @@ struct manifest_item {
 	uint64_t size;
 	const char *path; /* relative, safe: "a/b/c.txt" */
 	size_t path_len;
-	const char *mime; /* NULL: not told */
+	const char *mime; /* NULL: not stated */
 	size_t mime_len;
 	const struct manifest_tag *tags; /* ascending; NULL: none */
 	uint32_t tag_cnt;
-	uint64_t mtime_ns; /* of the publisher's file, since 1970; 0: not told */
+	uint64_t mtime_ns; /* of the publisher's file, since 1970; 0: not stated */
 	bool is_executable;
 };
 struct manifest_dir {
@@ -132,8 +132,8 @@ uint64_t blobs_manifest_chunk_cnt(uint64_t size);
 
 /*
  * blobs_manifest_parse reads bytes, which must outlive the manifest, signed or not: is_signed
- * tells, and a signature was verified then. Whether it has expired is the caller's to
- * ask. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path or text
+ * says which, and a signature is verified. The caller checks whether it has
+ * expired. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path or text
  * that must not be written), WEFT_EUNKNOWN (another version), WEFT_EDAMAGED (signature,
  * or a key that is not the share's) or -ENOMEM.
  */

@@ -13,7 +13,7 @@
 #include "base/byte_cursor.h"
 #include "codec/cbor.h"
 #include "share_id.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
@@ -101,7 +101,7 @@ static bool path_follows(const char *last, size_t last_len, const char *path, si
 	return last_len == 0 || blobs_manifest_path_compare(last, last_len, path, len) < 0;
 }
 
-/* item_text_len: what an item's texts take, or SIZE_MAX when they must not be told. */
+/* item_text_len: what an item's texts take, or SIZE_MAX when they must not be written. */
 static size_t item_text_len(const struct manifest_item *item)
 {
 	size_t len = 2 * item->path_len + item->mime_len + 3 * item->tag_cnt;

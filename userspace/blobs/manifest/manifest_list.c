@@ -3,6 +3,7 @@
  * The lists of a manifest, read: bytes of a peer. Counts are checked before memory
  * is asked for, paths before anybody sees them.
  */
+#include "codec/cbor_fields.h"
 #include "manifest_reading.h"
 
 #include <errno.h>
@@ -10,8 +11,8 @@
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "codec/utf8.h"
-#include "crypto/blake3.h"
+#include "codec/text/utf8.h"
+#include "crypto/blake3/blake3.h"
 
 enum {
 	ITEM_ID = 0,
@@ -109,7 +110,7 @@ static void tags_read(struct manifest_reading *reading, struct manifest_item *it
 		last = tag;
 		item->tag_cnt++;
 	}
-	/* None at all is told by leaving the field out. */
+	/* An absent field means none. */
 	if (item->tag_cnt == 0)
 		cbor_fail(r);
 }
@@ -131,7 +132,7 @@ static void mime_read(struct manifest_reading *reading, struct manifest_item *it
 		blobs_manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
-/* One that is not executable is told by leaving the field out. */
+/* An absent field means not executable. */
 static void executable_read(struct manifest_reading *reading, struct manifest_item *item)
 {
 	item->is_executable = cbor_read_bool(&reading->r);
@@ -268,40 +269,16 @@ int blobs_manifest_parse_item(const void *bytes, size_t len, struct manifest **o
 	return 0;
 }
 
-static void part_read(struct manifest_reading *reading, struct manifest_part *part)
-{
-	struct cbor_reader *r = &reading->r;
-	uint64_t key;
-	unsigned seen = 0;
-
-	cbor_enter_map(r);
-	while (cbor_next_key(r, &key)) {
-		switch (key) {
-		case PART_ID:
-			part->manifest_id = cbor_read_exactly(r, BLAKE3_HASH_LEN);
-			break;
-		case PART_ITEMS:
-			part->item_cnt = cbor_read_uint_max(r, MANIFEST_ITEMS_MAX);
-			break;
-		case PART_BYTES:
-			part->byte_cnt = cbor_read_uint(r);
-			break;
-		case PART_LEN:
-			part->len = cbor_read_uint_max(r, MANIFEST_LEN_MAX);
-			break;
-		default:
-			cbor_skip(r);
-			continue;
-		}
-		seen |= 1u << key;
-	}
-	if (cbor_is_bad(r))
-		return;
-	if (seen != 0xf)
-		cbor_fail(r);
-	bytes_add(reading, part->byte_cnt);
-	reading->manifest->all_item_cnt += part->item_cnt;
-}
+static const struct cbor_field part_fields[] = {
+	{PART_ID, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct manifest_part, manifest_id),
+	 .max = BLAKE3_HASH_LEN},
+	{PART_ITEMS, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct manifest_part, item_cnt),
+	 .max = MANIFEST_ITEMS_MAX},
+	{PART_BYTES, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct manifest_part, byte_cnt)},
+	{PART_LEN, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct manifest_part, len),
+	 .max = MANIFEST_LEN_MAX},
+};
+static const struct cbor_table part_table = {CBOR_FIELDS(part_fields)};
 
 void blobs_manifest_parts_read(struct manifest_reading *reading)
 {
@@ -310,7 +287,13 @@ void blobs_manifest_parts_read(struct manifest_reading *reading)
 
 	m->parts = blobs_manifest_list_alloc(reading, cnt, MANIFEST_PARTS_MAX, sizeof(*m->parts));
 	while (cbor_next(&reading->r) && m->parts) {
-		part_read(reading, &m->parts[m->part_cnt]);
+		struct manifest_part *part = &m->parts[m->part_cnt];
+
+		cbor_fields_read(&reading->r, &part_table, part);
+		if (cbor_is_bad(&reading->r))
+			return;
+		bytes_add(reading, part->byte_cnt);
+		m->all_item_cnt += part->item_cnt;
 		m->part_cnt += !cbor_is_bad(&reading->r);
 	}
 }

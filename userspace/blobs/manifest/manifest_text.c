@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 static bool name_is_safe(const char *name, size_t len)
 {

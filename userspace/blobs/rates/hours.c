@@ -42,7 +42,7 @@ static void entry_write(const struct hours_table *table, char text[static TIMETA
 		 blobs_hours_text(table) + (entry ? entry->text_off : 0));
 }
 
-/* True: another entry is in force than was told last, and is now. */
+/* True when the entry in force differs from the last reported one; it is reported now. */
 static bool table_look(struct blobs *content, struct hours_table *table, uint64_t wall_s)
 {
 	char text[TIMETABLE_TEXT_CAP];

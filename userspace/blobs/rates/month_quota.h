@@ -39,8 +39,8 @@ struct quota {
  */
 uint64_t blobs_quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s);
 /*
- * blobs_quota_enter: month it is. A later one begins at 0; of a clock that was put back the bytes of both
- * months count. True: it is another one, and leases of before are void.
+ * blobs_quota_enter: month it is. A later one begins at 0; of a clock that was put back the bytes
+ * of both months count. True: it is another one, and leases of before are void.
  */
 bool blobs_quota_enter(struct quota *quota, uint64_t month, uint64_t end_s);
 bool blobs_quota_is_gliding(const struct quota *quota);

@@ -72,8 +72,8 @@ int blobs_months_load(struct months *months, struct store_snapshot *snapshot)
 	const void *record;
 	uint64_t key;
 	size_t len;
-	int err =
-		store_get(snapshot, STORE_META, ledger_key, sizeof(ledger_key) - 1, &record, &len);
+	int err = store_get(snapshot, STORE_META, store_key(ledger_key, sizeof(ledger_key) - 1),
+			    &record, &len);
 
 	if (err < 0)
 		return err == WEFT_EABSENT ? 0 : err;
@@ -127,7 +127,7 @@ static void ledger_write(const struct months *months, const struct ledger *ledge
 		cbor_write_uint(&w, months->quotas[d][z].before_month);
 		cbor_write_uint(&w, months->quotas[d][z].before_spent);
 	}
-	store_batch_put(batch, STORE_META, ledger_key, sizeof(ledger_key) - 1, record,
+	store_batch_put(batch, STORE_META, store_key(ledger_key, sizeof(ledger_key) - 1), record,
 			writer_len(&w));
 }
 
@@ -190,17 +190,20 @@ static void leases_renew(struct blobs *content)
 
 /* --- grants --- */
 
+uint64_t blobs_credit_lack(const struct blobs_credit *credit, uint64_t rate)
+{
+	uint64_t until = credit->taken + (rate > QUOTA_BURST_LEN ? rate : QUOTA_BURST_LEN);
+
+	return credit->granted < until ? until - credit->granted : 0;
+}
+
 uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction,
-			   enum blobs_zone zone, const struct blobs_credit *credit, uint64_t rate,
-			   uint64_t now_ns)
+			   enum blobs_zone zone, uint64_t lack, uint64_t now_ns)
 {
 	struct quota *quota = &content->months.quotas[direction][zone];
-	uint64_t most = rate > QUOTA_BURST_LEN ? rate : QUOTA_BURST_LEN;
-	uint64_t until = credit->taken + most;
 
-	if (!quota->cap || credit->granted >= until)
-		return 0;
-	return blobs_quota_grant(quota, until - credit->granted, blobs_wall_s(content), now_ns);
+	return quota->cap && lack ? blobs_quota_grant(quota, lack, blobs_wall_s(content), now_ns)
+				  : 0;
 }
 
 static void state_tell(struct blobs *content, unsigned d, unsigned z)
@@ -282,9 +285,9 @@ static void months_look(struct blobs *content, uint64_t now_ns)
 
 		if (!credit->is_capped)
 			continue;
-		credit->granted +=
-			blobs_month_grant(content, (enum blobs_direction)d, (enum blobs_zone)z,
-					  credit, months->own_per_s[d][z], now_ns);
+		credit->granted += blobs_month_grant(
+			content, (enum blobs_direction)d, (enum blobs_zone)z,
+			blobs_credit_lack(credit, months->own_per_s[d][z]), now_ns);
 		credit->per_s = blobs_quota_glide(&months->quotas[d][z], wall_s);
 		credit->is_reached = blobs_quota_is_reached(&months->quotas[d][z]);
 		state_tell(content, d, z);

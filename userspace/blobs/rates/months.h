@@ -3,16 +3,26 @@
 #define WEFT_BLOBS_RATES_MONTHS_H
 
 #include "base/timer.h"
-#include "blobs/blobs.h"
+#include "blobs/rates/rates.h"
 #include "month_quota.h"
 
 struct store_snapshot;
 
 /*
+ * What a worker may send and ask for, in bytes since its start: taken never exceeds granted while
+ * it is capped. Home has its own, and grants the uploads of others (blobs/serve/servers.h).
+ */
+struct blobs_credit {
+	bool is_capped, is_reached;
+	uint64_t granted, taken;
+	uint64_t per_s; /* the glide's rate; 0: it does not hold */
+};
+
+/*
  * The caps of a month (blobs_month_* in blobs.h) and their ledger, one record in
  * STORE_META: of each direction and zone the bytes that are leased. What this worker
  * sends and asks for takes of its credits, which are granted out of durable leases several
- * times a second. Home; other workers are granted theirs by the node.
+ * times a second. Home; the node grants the credits of other workers.
  */
 enum month_told { MONTH_FREE, MONTH_GLIDING, MONTH_REACHED };
 
@@ -43,5 +53,17 @@ void blobs_credit_take(struct blobs_credit *credit, uint64_t len);
 void blobs_credit_give_back(struct blobs_credit *credit, uint64_t len);
 /* blobs_credit_wait_ns: about as long as it takes until len bytes may go. */
 uint64_t blobs_credit_wait_ns(const struct blobs_credit *credit, uint64_t len);
+/*
+ * blobs_credits_get: of uploads, what is capped, on home. blobs_credit_lack: the bytes that a
+ * credit lacks, of which rate went in the last second. blobs_month_grant: how many of them the
+ * month has. blobs_credits_take puts them in force.
+ */
+void blobs_credits_get(const struct blobs *content,
+		       struct blobs_credit out_credits[static BLOBS_ZONE_CNT]);
+void blobs_credits_take(struct blobs *content,
+			const struct blobs_credit credits[static BLOBS_ZONE_CNT]);
+uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction,
+			   enum blobs_zone zone, uint64_t lack, uint64_t now_ns);
+uint64_t blobs_credit_lack(const struct blobs_credit *credit, uint64_t rate);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Limits that are set while the node runs, and the blobs_limit_* of
  * blobs.h. Uploads are limited where they are served (serve/uploads.c),
- * downloads by whoever asks for bytes.
+ * downloads by the caller that asks for bytes.
  */
 #include "traffic_limits.h"
 
@@ -82,8 +82,8 @@ int blobs_limits_load(struct blobs *content, struct store_snapshot *snapshot)
 	struct kept_texts texts = {0};
 	const void *record;
 	size_t len;
-	int err =
-		store_get(snapshot, STORE_META, record_key, sizeof(record_key) - 1, &record, &len);
+	int err = store_get(snapshot, STORE_META, store_key(record_key, sizeof(record_key) - 1),
+			    &record, &len);
 
 	if (err == 0 && record_parse(&content->limits, &texts, record, len) == 0) {
 		for (unsigned i = 0; i < BLOBS_DIRECTION_CNT; i++) {
@@ -232,10 +232,11 @@ static void limits_save(const struct limit_change *change, struct store_batch *b
 		cbor_write_text(&w, text, strlen(text));
 	}
 	if (cnt)
-		store_batch_put(batch, STORE_META, record_key, sizeof(record_key) - 1, record,
-				writer_len(&w));
+		store_batch_put(batch, STORE_META, store_key(record_key, sizeof(record_key) - 1),
+				record, writer_len(&w));
 	else
-		store_batch_delete(batch, STORE_META, record_key, sizeof(record_key) - 1);
+		store_batch_delete(batch, STORE_META,
+				   store_key(record_key, sizeof(record_key) - 1));
 }
 
 static void change_take(struct blobs *content, const struct limit_change *change)

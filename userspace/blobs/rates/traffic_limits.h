@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blobs/blobs.h"
+#include "blobs/rates/rates.h"
 #include "byte_bucket.h"
 
 struct limit_change;
@@ -23,7 +23,7 @@ struct blobs_limits {
 	uint64_t kept[BLOBS_LIMIT_CNT];
 	bool is_kept[BLOBS_LIMIT_CNT];
 	struct limit_change *changes; /* the first is with the store */
-	bool is_stopped;	      /* the owner is not told any more */
+	bool is_stopped;	      /* no more calls to the owner */
 	struct byte_bucket download;
 	struct byte_meter download_meter;
 };
@@ -31,5 +31,12 @@ struct blobs_limits {
 /* blobs_limits_load reads what was kept; what is damaged or unknown counts as not kept. 0 or -errno. */
 WEFT_MUST_CHECK
 int blobs_limits_load(struct blobs *content, struct store_snapshot *snapshot);
+/*
+ * blobs_limits_get: what is in force, on home. blobs_limits_take: on each worker, home as well,
+ * upload_part of the upload of all being its own.
+ */
+void blobs_limits_get(const struct blobs *content, uint64_t out_values[static BLOBS_LIMIT_CNT]);
+void blobs_limits_take(struct blobs *content, const uint64_t values[static BLOBS_LIMIT_CNT],
+		       uint64_t upload_part, uint64_t now_ns);
 
 #endif

@@ -30,10 +30,10 @@ struct readers;
 #define READER_HINTS_MAX   8u
 #define READER_SIZE_UNTOLD UINT64_MAX
 
-/* Where a file may be had that is not here: its place in a collection, or anywhere. */
+/* The origin of a file that is not here: its place in a collection, or any node. */
 struct reader_origin {
-	bool has_manifest;	 /* else whoever has the content is looked for */
-	uint8_t manifest_id[32]; /* whom to ask: the nodes that have this collection */
+	bool has_manifest;	 /* else the reader looks for nodes that have the content */
+	uint8_t manifest_id[32]; /* the nodes to ask are those that have this collection */
 	uint8_t part_id[32];	 /* the manifest, it or a part of it, that lists the file */
 	uint32_t item;		 /* at this place */
 	const struct mesh_peer *hints;
@@ -50,7 +50,8 @@ struct reader_ask {
 	 * of the file, which has size bytes, is wanted? false: none, and done is not called.
 	 * piece: the next bytes, borrowed; false: not now, they come again after
 	 * blobs_reader_resume. done ends the reader, once: 0, or why with a sentence for
-	 * people. Neither is called from within blobs_reader_start, blobs_reader_resume or blobs_reader_cancel.
+	 * people. Neither is called from within blobs_reader_start, blobs_reader_resume or
+	 * blobs_reader_cancel.
 	 */
 	bool (*opened)(void *arg, uint64_t size, uint64_t *out_off, uint64_t *out_len,
 		       uint64_t now_ns);

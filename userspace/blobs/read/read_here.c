@@ -16,26 +16,22 @@
 
 /* --- searching --- */
 
-static bool place_note(void *arg, const struct object_file *file)
-{
-	struct reader_search *search = arg;
-
-	if (!search->reader->is_sized || file->stamp.size == search->reader->ask.size)
-		search->places[search->place_cnt++] = *file;
-	return search->place_cnt < READER_PLACES_MAX;
-}
-
 static void search_run(struct job *job)
 {
 	struct reader_search *search = (struct reader_search *)job;
 	struct reader *reader = search->reader;
+	const struct object_file *file;
 	struct store_snapshot *snapshot;
 
 	if (store_snapshot_open(reader->content->params.store, &snapshot) < 0)
 		return;
-	/* Damaged records are no places; whoever checks the store is told of them. */
-	if (blobs_object_locations_each(snapshot, reader->ask.content_id, &search->scratch,
-					place_note, search) < 0)
+	blobs_object_locations_begin(&search->locations, snapshot, reader->ask.content_id);
+	while (search->place_cnt < READER_PLACES_MAX &&
+	       (file = blobs_object_locations_next(&search->locations)))
+		if (!reader->is_sized || file->stamp.size == reader->ask.size)
+			search->places[search->place_cnt++] = *file;
+	/* Damaged records are no places; a check of the store names them. */
+	if (blobs_object_locations_end(&search->locations) < 0)
 		search->place_cnt = 0;
 	store_snapshot_close(snapshot);
 }
@@ -121,9 +117,13 @@ static int chunk_verify(const struct reader_chunk *chunk)
 	if (is_whole) {
 		memcpy(want, reader->ask.content_id, sizeof(want));
 	} else {
-		int err = blobs_object_hashes_read(reader->content->params.store,
-						   reader->ask.content_id, reader->ask.size,
-						   chunk->idx, 1, want);
+		int err = blobs_object_hashes_read(
+			reader->content->params.store,
+			&(struct object_hashes){.content_id = reader->ask.content_id,
+						.size = reader->ask.size,
+						.first = chunk->idx,
+						.cnt = 1},
+			want);
 
 		if (err)
 			return err;
@@ -138,8 +138,9 @@ static void chunk_run(struct job *job)
 	struct reader_chunk *chunk = (struct reader_chunk *)job;
 	const struct reader *reader = chunk->reader;
 
-	chunk->err = blobs_serve_file_read(reader->fd, &reader->file, chunk->idx * BLAKE3_CHUNK_LEN,
-					   chunk->data, chunk->len, true);
+	chunk->err = blobs_serve_file_read(
+		reader->fd, &reader->file,
+		&(struct serve_part){chunk->idx * BLAKE3_CHUNK_LEN, chunk->data, chunk->len}, true);
 	if (!chunk->err)
 		chunk->err = chunk_verify(chunk);
 }

@@ -3,14 +3,14 @@
 #define WEFT_BLOBS_READ_READ_STATE_H
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "blobs/blobs_state.h"
 #include "blobs/content_message.h"
 #include "blobs/object.h"
 #include "read.h"
 #include "blobs/swarm/swarm.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 /* What read*.c share. */
 #define READER_PLACES_MAX     8u /* files of the content that are tried */
@@ -59,7 +59,7 @@ struct reader_search {
 	struct reader *reader;
 	struct object_file places[READER_PLACES_MAX];
 	unsigned place_cnt;
-	struct object_file scratch;
+	struct object_locations locations;
 	unsigned found; /* of places, with fd */
 	int fd;
 };
@@ -79,11 +79,11 @@ struct reader {
 	uint64_t came_ns;   /* the last one, or when the first was asked for behind it */
 	struct reader *next;
 	struct blobs *content;
-	uint64_t now_ns; /* of the last call that told it */
+	uint64_t now_ns; /* the time of the last call that passed one */
 	struct reader_ask ask;
 	enum reader_step step;
 	bool is_paused;	  /* the last piece was not taken */
-	bool is_silent;	  /* cancelled: nothing is told any more */
+	bool is_silent;	  /* cancelled: no callback comes any more */
 	unsigned job_cnt; /* out */
 	struct reader_search search;
 	int fd;	       /* of the file here; -1: there is none */
@@ -93,13 +93,13 @@ struct reader {
 	bool is_sized;
 	uint64_t size_told; /* by a node, which is yet to prove it */
 	unsigned size_try_cnt;
-	unsigned size_tried_cnt; /* nodes that told a length and did not prove it */
+	unsigned size_tried_cnt; /* nodes that stated a length and did not prove it */
 	uint8_t size_tried[READER_SIZE_TRIES_MAX][MESH_KEY_LEN];
 	bool has_origin;
 	struct reader_origin origin; /* its hints point below */
 	struct mesh_peer hints[READER_HINTS_MAX];
 	struct addr hint_addrs[READER_HINTS_MAX][MESH_PEER_ADDRS_MAX];
-	struct swarm *swarm; /* NULL: nobody was asked yet */
+	struct swarm *swarm; /* NULL: no node was asked yet */
 	uint64_t next_chunk; /* the next to fetch */
 	uint64_t out_chunk;  /* the next to hand out */
 	uint64_t end_chunk;
@@ -126,12 +126,12 @@ bool blobs_reader_chunk_read(struct reader_chunk *chunk);
 void blobs_reader_file_close(struct reader *reader);
 
 /* read_there.c */
-/* blobs_reader_chunk_ask: false: nobody can be asked now, it is tried again, or the reader failed. */
+/* blobs_reader_chunk_ask: false: no node can be asked now, it is tried again, or the reader failed. */
 bool blobs_reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns);
 void blobs_reader_chunk_ask_cancel(struct reader_chunk *chunk);
 /*
- * blobs_reader_size_ask asks how long the file is, unless that is asked already. In two steps: what a
- * node tells with the first group may be a lie, what it proves with the last is none.
+ * blobs_reader_size_ask asks for the file's length, unless a request is under way. It takes two
+ * steps: the length in the first group's answer may be false, the last group's proof is not.
  */
 void blobs_reader_size_ask(struct reader *reader, uint64_t now_ns);
 /* blobs_reader_watch ends a reader whose sources are gone; its timer runs while others are asked. */

@@ -80,7 +80,7 @@ static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now
 	blobs_reader_wake(chunk->reader);
 }
 
-/* What is out of a reader; *out_lost: the way to who was asked for it failed. */
+/* True when a request of the reader is out; *out_lost: the way to the asked node failed. */
 static bool is_asking(const struct reader *reader, bool *out_lost)
 {
 	bool is_out = false;
@@ -151,16 +151,16 @@ static int half_ask(struct reader_half *half, uint64_t now_ns)
 static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
 {
 	const struct reader_origin *origin = &reader->origin;
-	struct swarms *swarms = reader->content->swarms;
+	const struct swarm_join join = {
+		.kind = origin->has_manifest ? FINDER_MANIFEST : FINDER_CONTENT,
+		.id = origin->has_manifest ? origin->manifest_id : reader->ask.content_id,
+		.hints = origin->hints,
+		.hint_cnt = origin->hint_cnt,
+	};
 
 	if (reader->swarm)
 		return true;
-	if (origin->has_manifest)
-		reader->swarm = blobs_swarm_join(swarms, origin->manifest_id, origin->hints,
-						 origin->hint_cnt, now_ns);
-	else
-		reader->swarm = blobs_swarm_join_content(swarms, reader->ask.content_id,
-							 origin->hints, origin->hint_cnt, now_ns);
+	reader->swarm = blobs_swarm_join(reader->content, &join, now_ns);
 	if (reader->swarm && origin->has_manifest)
 		blobs_swarm_set_manifest(reader->swarm, origin->part_id, false);
 	if (reader->swarm)
@@ -292,7 +292,7 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 	reader->now_ns = now_ns;
 	half->is_out = false;
 	if (answer->err && reader->size_tried_cnt > 0) {
-		reader->size_tried_cnt = 0; /* there is nobody else: who was busy may not be now */
+		reader->size_tried_cnt = 0; /* no other is left: a busy one may be free now */
 		blobs_reader_wake(reader);
 		return;
 	}
@@ -305,7 +305,7 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 		size_known(reader); /* the first group is the last */
 		return;
 	}
-	/* Whoever told it proves it: others are not to answer for him. */
+	/* The node that named it proves it: others do not answer for it. */
 	proof.from = blobs_swarm_lookup(reader->swarm, answer->from_key);
 	if (!proof.from) {
 		blobs_reader_wake(reader); /* it was lost meanwhile: another is asked */

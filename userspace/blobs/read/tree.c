@@ -217,17 +217,16 @@ static int cursor_find(struct tree_cursor *cursor, const char *path, size_t len,
 	return 0;
 }
 
-int blobs_tree_find(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		    size_t len, struct tree_place *out_place)
+int blobs_tree_find(struct store *store, const struct tree_ask *ask, struct tree_place *out_place)
 {
 	struct tree_cursor cursor;
 	int err;
 
-	if (len > MANIFEST_PATH_LEN_MAX)
+	if (ask->len > MANIFEST_PATH_LEN_MAX)
 		return WEFT_EABSENT;
-	err = cursor_open(&cursor, store, manifest_id);
+	err = cursor_open(&cursor, store, ask->manifest_id);
 	if (!err)
-		err = cursor_find(&cursor, path, len, out_place);
+		err = cursor_find(&cursor, ask->path, ask->len, out_place);
 	cursor_close(&cursor);
 	return err;
 }
@@ -303,17 +302,17 @@ static int cursor_list(struct tree_cursor *cursor, const char *path, size_t len,
 	return err;
 }
 
-int blobs_tree_list(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		    size_t len, bool (*fn)(void *arg, const struct tree_entry *entry), void *arg)
+int blobs_tree_list(struct store *store, const struct tree_ask *ask,
+		    bool (*fn)(void *arg, const struct tree_entry *entry), void *arg)
 {
 	struct tree_cursor cursor;
 	int err;
 
-	if (len > MANIFEST_PATH_LEN_MAX)
+	if (ask->len > MANIFEST_PATH_LEN_MAX)
 		return WEFT_EABSENT;
-	err = cursor_open(&cursor, store, manifest_id);
+	err = cursor_open(&cursor, store, ask->manifest_id);
 	if (!err)
-		err = cursor_list(&cursor, path, len, fn, arg);
+		err = cursor_list(&cursor, ask->path, ask->len, fn, arg);
 	cursor_close(&cursor);
 	return err;
 }

@@ -30,14 +30,19 @@ struct tree_place {
 	uint32_t item;		  /* at this place */
 };
 
+/* A path of a collection, without '/' at either end; "" is the whole. */
+struct tree_ask {
+	const uint8_t *manifest_id;
+	const char *path;
+	size_t len;
+};
 /*
- * blobs_tree_find looks for path, without '/' at either end; "" is the whole. 0,
+ * blobs_tree_find looks for a path. 0,
  * WEFT_EABSENT (no such path), WEFT_EUNKNOWN (the manifest is not held),
  * WEFT_EDAMAGED (nor some part that is needed), -ENOMEM or -errno.
  */
 WEFT_MUST_CHECK
-int blobs_tree_find(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		    size_t len, struct tree_place *out_place);
+int blobs_tree_find(struct store *store, const struct tree_ask *ask, struct tree_place *out_place);
 
 /* What lies in a directory; texts are borrowed and have no NUL. */
 struct tree_entry {
@@ -46,9 +51,12 @@ struct tree_entry {
 	size_t name_len;
 	uint64_t size; /* of a file */
 };
-/* blobs_tree_list calls fn with each entry of a directory, in order, until it returns false. As blobs_tree_find. */
+/*
+ * blobs_tree_list calls fn with each entry of a directory, in order, until it returns false. As
+ * blobs_tree_find.
+ */
 WEFT_MUST_CHECK
-int blobs_tree_list(struct store *store, const uint8_t manifest_id[static 32], const char *path,
-		    size_t len, bool (*fn)(void *arg, const struct tree_entry *entry), void *arg);
+int blobs_tree_list(struct store *store, const struct tree_ask *ask,
+		    bool (*fn)(void *arg, const struct tree_entry *entry), void *arg);
 
 #endif

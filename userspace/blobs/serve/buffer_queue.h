@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/fair/fair.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "base/fair/turns.h"
 
@@ -18,21 +18,21 @@ struct serve_call;
 
 /*
  * Calls that wait for a buffer, chunks' or manifests'. Buffers are few and
- * are not taken back, so what is shared out is who gets the next: in turn by
+ * are not taken back, so the next free buffer is what is shared out: in turn by
  * class (weighted as the pools' parts), family, network and key
  * (base/fair/turns.h). A network, or a key of it, that holds more buffers than
  * another that waits is passed over, however long it holds them.
  *
  * While one network alone waits, the dynamic threshold (fair_may_hold) leaves
- * buffers to those who come. While several wait, an eighth of the buffers is
+ * buffers to later callers. While several wait, an eighth of the buffers is
  * left to networks that hold none; and unknown peers always leave an eighth to
  * peers that this node knows.
  *
  * Any peer with a session can fill the list by asking; it holds
  * BUFFER_QUEUE_CAP calls, each without buffer and file, and a full one takes
  * from the largest branch (base/fair/fair.h). An honest peer waits for one answer
- * of each other network, BUFFER_QUEUE_WAIT_NS at most, and is told BUSY with a
- * time then. Home worker or another worker that serves.
+ * of each other network, BUFFER_QUEUE_WAIT_NS at most, and then gets BUSY with a
+ * time. Home worker or another worker that serves.
  */
 #define BUFFER_QUEUE_CAP 128u
 /* Longer than an unread answer may stay while other calls wait (mesh/stream/slots.c). */
@@ -76,7 +76,7 @@ bool blobs_buffer_queue_admits(struct buffer_queue *queue, const struct serve_ca
 void blobs_buffer_queue_put(struct buffer_queue *queue, struct serve_call *call);
 /* blobs_buffer_queue_leave: call waits no longer. Accepts one that does not. */
 void blobs_buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call);
-/* blobs_buffer_queue_wake: somebody holds less than before, so another may have its turn. */
+/* blobs_buffer_queue_wake: a holder released buffers, so another call may have its turn. */
 void blobs_buffer_queue_wake(struct buffer_queue *queue);
 
 #endif

@@ -16,7 +16,7 @@ size_t blobs_chunk_buffers_footprint(uint32_t cnt, size_t buffer_len)
 static int lay_out(struct chunk_buffers *buffers, uint32_t cnt)
 {
 
-	/* Names are of what is shared here, and few: who chose them would gain nothing. */
+	/* Names are of content shared here, and few: an attacker gains nothing by choosing them. */
 	static const uint64_t secret[2] = {0};
 
 	buffers->bytes = arena_alloc(&buffers->arena, cnt * buffers->buffer_len);

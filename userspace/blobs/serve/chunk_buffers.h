@@ -6,23 +6,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 /*
  * The fixed number of buffers that chunks pass through, to peers and from
  * them; another such table holds manifests. A buffer holds one chunk and the
  * fields around it; its pages are touched only when it is used. One that holds
  * a chunk, a part of a chunk list or a manifest may be named, and is then found
- * by whoever wants the same: while it is filled, while it is lent, and
+ * by calls that want the same: while it is filled, while it is lent, and
  * afterwards until its room is needed. Home worker or another worker that
  * serves; a job may fill or read a buffer that its owner holds for it.
  *
- * Any peer with a session can hold buffers by asking and not reading. Who may
- * take one more is decided by buffer_queue.c; an honest peer waits for its
- * turn, or is told BUSY.
+ * Any peer with a session can hold buffers by asking and not reading. buffer_queue.c
+ * decides which peer may take one more; an honest peer waits for its
+ * turn, or gets BUSY.
  */
 #define CHUNK_BUFFER_LEN (BLAKE3_CHUNK_LEN + 4096u)
 
@@ -33,8 +33,8 @@ struct chunk_name {
 
 struct chunk_buffer {
 	struct list_node node;	  /* of those without a user, the one used last at the end */
-	struct list_node waiting; /* of users who wait until it is filled; theirs */
-	struct list_node users;	  /* calls that use it; theirs */
+	struct list_node waiting; /* users that wait until it is filled; owned by the users */
+	struct list_node users;	  /* calls that use it; owned by the calls */
 	uint8_t *bytes;
 	uint32_t use_cnt;
 	bool is_named;
@@ -81,7 +81,7 @@ struct chunk_buffer *blobs_chunk_buffers_find(struct chunk_buffers *buffers,
 /* blobs_chunk_buffers_name: the buffer, in use and not named, is about to hold that; no other does. */
 void blobs_chunk_buffers_name(struct chunk_buffers *buffers, struct chunk_buffer *buffer,
 			      const struct chunk_name *name);
-/* blobs_chunk_buffers_unname: nobody finds it any more. */
+/* blobs_chunk_buffers_unname: no lookup finds it any more. */
 void blobs_chunk_buffers_unname(struct chunk_buffers *buffers, struct chunk_buffer *buffer);
 
 #endif

@@ -229,7 +229,7 @@ int blobs_in_progress_file_read(const struct in_progress_file *file, uint64_t of
 		if (got > 0)
 			done += (size_t)got;
 		else if (got == 0)
-			return -EIO; /* cut by somebody else */
+			return -EIO; /* truncated by another process */
 		else if (errno == EOPNOTSUPP && !is_waiting)
 			return -EAGAIN;
 		else if (errno != EINTR)

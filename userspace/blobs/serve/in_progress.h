@@ -12,7 +12,7 @@
 /*
  * Files that a get is fetching: what of them is verified and written is
  * served while the rest is on its way. The get adds a file, notes its chunks
- * and drops it; whoever reads from it meanwhile keeps its descriptor open. Of
+ * and drops it; a reader keeps its descriptor open meanwhile. Of
  * one content fetched twice, the file with most chunks is found. All of one
  * worker; a job may read from an in-progress file that its owner holds.
  *
@@ -46,7 +46,7 @@ struct in_progress {
 };
 
 void blobs_in_progress_init(struct in_progress *in_progress);
-/* blobs_in_progress_fini frees what nobody uses; who still does frees the rest. */
+/* blobs_in_progress_fini frees what is not in use; the last user frees the rest. */
 void blobs_in_progress_fini(struct in_progress *in_progress);
 /*
  * blobs_in_progress_add: a file of which nothing is there yet; fd is duplicated,
@@ -62,7 +62,7 @@ void blobs_in_progress_file_set_manifest(struct in_progress_file *file,
 /* blobs_in_progress_file_note: chunk was verified and written. */
 void blobs_in_progress_file_note(struct in_progress *in_progress, struct in_progress_file *file,
 				 uint64_t chunk);
-/* blobs_in_progress_drop: nobody finds it any more; takes NULL. */
+/* blobs_in_progress_drop: no lookup finds it any more; takes NULL. */
 void blobs_in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file);
 
 /* blobs_in_progress_lookup: borrowed, or NULL. */

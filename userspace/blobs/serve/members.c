@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-/* IDs that somebody serves; each has a member. */
+/* IDs that a member serves; each has at least one member. */
 #define NETWORK_BITS_IPV4 24u
 #define NETWORK_BITS_IPV6 48u
 
 struct member_id {
 	uint8_t id[32];
-	struct list_node members; /* whom was told of longest ago first */
+	struct list_node members; /* the least recently reported member first */
 	unsigned cnt;
 };
 
@@ -89,7 +89,7 @@ static bool network_is_same(const struct addr *a, const struct addr *b)
 	return addr_equal(&a_key, &b_key);
 }
 
-/* Of the id: who has to go so that one more of that network may come; NULL: nobody. */
+/* The member of the id that makes room for one more of that network; NULL: none. */
 static struct member *network_oldest(const struct member_id *of, const struct addr *from)
 {
 	struct member *oldest = NULL;

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "blobs/blobs.h"
 #include "blobs/content_message_holders.h"
 
@@ -18,7 +18,7 @@
  * each id a few, in all a fixed number, each for ten minutes. Nothing of it
  * is proven but the key that said it and the network it came from; so no
  * network of the Internet has more than a few places of an id. When there is no
- * room, who was heard of longest ago gives way.
+ * room, the member with the oldest report is removed.
  */
 #define MEMBERS_OF_ID_MAX      64u
 #define MEMBERS_OF_NETWORK_MAX 4u
@@ -38,16 +38,16 @@ size_t blobs_members_footprint(void);
 WEFT_MUST_CHECK
 int blobs_members_init(struct members *members, struct arena *arena, const uint64_t secret[2]);
 
-/* blobs_members_note: member was heard of, now. */
+/* blobs_members_note records a report of member at now_ns. */
 void blobs_members_note(struct members *members, const struct blobs_member *member,
 			uint64_t now_ns);
-/* blobs_members_expire forgets who was not heard of for MEMBERS_LIFE_NS. */
+/* blobs_members_expire removes members without a report for MEMBERS_LIFE_NS. */
 void blobs_members_expire(struct members *members, uint64_t now_ns);
 /* blobs_members_cnt: of id. */
 unsigned blobs_members_cnt(const struct members *members, const uint8_t id[static 32]);
 /*
- * blobs_members_list writes at most HOLDERS_MAX of id into out, whom it told last
- * time after the others, not the one of key but_key. Returns how many.
+ * blobs_members_list writes at most HOLDERS_MAX members of id into out, without the one of
+ * key but_key. Members of the last list come after the others. Returns how many.
  */
 unsigned blobs_members_list(struct members *members, const uint8_t id[static 32],
 			    const uint8_t but_key[static 32],

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers to peers who ask for content: a request becomes a call
+ * Answers to peers that ask for content: a request becomes a call
  * (serve_call.c) or is refused.
  *
  * A call keeps its buffer until the peer has acknowledged the answer, so the
  * number of buffers bounds what peers make us hold. Calls that are answered
  * from the same bytes share a buffer, which is charged to one of them. While
- * nobody waits, a key may hold as many as are free, its address three times, its
+ * no call waits, a key may hold as many as are free, its address three times, its
  * network seven times as many; so one that comes finds some. Beyond that calls wait for
- * their turn (buffer_queue.h), a few seconds at most, and answers that nobody takes are soon
- * given up. Only what a share or a get of ours names is reachable.
+ * their turn (buffer_queue.h), a few seconds at most, and answers that no peer takes are soon
+ * given up. Only what a share or a get of this node names is reachable.
  */
 #include "serve.h"
 
@@ -42,7 +42,7 @@ static bool blind_lets(void *ctx, const uint8_t id[static 32], const uint8_t key
 	return blobs_admits(serve->content, id, key);
 }
 
-/* A plain id says nothing in a community whose ids are blinded, whoever asks. */
+/* A plain id says nothing in a community whose ids are blinded, to any peer. */
 static bool plain_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
 {
 	struct serve *serve = ctx;

@@ -20,7 +20,7 @@ struct serve;
 
 /*
  * Answers to peers: manifests, chunks, chunk lists, range proofs, of what a
- * share or a get of ours makes reachable and of nothing else, and which of it
+ * share or a get of this node makes reachable and of nothing else, and which of it
  * is here. Bytes in the page cache are read on the worker, others in a job,
  * into buffers that are lent to streams until the peers have acknowledged
  * them; a chunk that several ask for at once is read once.
@@ -35,8 +35,8 @@ size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt);
 /* blobs_serve_buffers: the 256 KiB buffers of blobs_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *blobs_serve_buffers(struct serve *serve);
 /*
- * blobs_serve_note_member: another server of this node heard of it. blobs_serve_member_cnt: of id, lately.
- * blobs_serve_members writes at most HOLDERS_MAX of those into out, and returns how many.
+ * blobs_serve_note_member: another server of this node heard of it. blobs_serve_member_cnt: of id,
+ * lately. blobs_serve_members writes at most HOLDERS_MAX of those into out, and returns how many.
  */
 void blobs_serve_note_member(struct serve *serve, const struct blobs_member *member,
 			     uint64_t now_ns);
@@ -52,15 +52,15 @@ void blobs_serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 /* blobs_serve_gives: as blobs_gives. */
 bool blobs_serve_gives(struct serve *serve, const uint8_t content_id[static 32],
 		       const uint8_t key[static 32]);
-/* blobs_serve_now_ns: as far as it was told. */
+/* blobs_serve_now_ns: the last time that a caller passed. */
 uint64_t blobs_serve_now_ns(const struct serve *serve);
 /* blobs_serve_in_progress: what gets are fetching and may be served already. */
 struct in_progress *blobs_serve_in_progress(struct serve *serve);
 /* blobs_serve_forget_files closes descriptors kept open: a share was removed or a file forgotten. */
 void blobs_serve_forget_files(struct serve *serve);
 /*
- * blobs_serve_fill_stats adds served_*, shared_read_cnt, read_byte_cnt, refused_busy_cnt, changed_cnt
- * and chunk_buffer_used_cnt.
+ * blobs_serve_fill_stats adds served_*, shared_read_cnt, read_byte_cnt, refused_busy_cnt,
+ * changed_cnt and chunk_buffer_used_cnt.
  */
 void blobs_serve_fill_stats(const struct serve *serve, struct blobs_stats *stats);
 

@@ -103,7 +103,7 @@ static void call_leave_buffer(struct serve_call *call)
 	blobs_chunk_buffers_release(buffers_of(call), buffer->bytes);
 }
 
-/* --- one reader for all who ask the same --- */
+/* --- one reader for all calls for the same chunk --- */
 
 static void waiting_take(struct chunk_buffer *shared, struct list_node *out_calls)
 {
@@ -116,7 +116,7 @@ static void waiting_take(struct chunk_buffer *shared, struct list_node *out_call
 	}
 }
 
-/* The reader gives up: who waited for it begins again, the first as the next reader. */
+/* The reader gives up: calls that waited for it start again, the first as the next reader. */
 static void reader_leave(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);

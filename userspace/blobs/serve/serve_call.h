@@ -3,7 +3,7 @@
 #define WEFT_BLOBS_SERVE_SERVE_CALL_H
 
 #include "base/fair/fair.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/list.h"
 #include "base/fair/turns.h"
 #include "blobs/content_message.h"

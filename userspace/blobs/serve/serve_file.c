@@ -186,7 +186,7 @@ void blobs_serve_files_drop_all(struct serve_files *files)
 			blobs_serve_file_drop(&files->slots[i]);
 }
 
-/* What open says when the file is not there as it was, as opposed to trouble of ours. */
+/* What open says when the file is not there as it was, as opposed to trouble of this node. */
 static int open_error(int error)
 {
 	switch (error) {
@@ -240,16 +240,16 @@ int blobs_serve_file_open(const struct object_file *object, bool is_waiting)
 	return (int)fd;
 }
 
-int blobs_serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst,
-			  size_t len, bool is_waiting)
+int blobs_serve_file_read(int fd, const struct object_file *object, const struct serve_part *part,
+			  bool is_waiting)
 {
 	int err = file_check(fd, object);
 	size_t done = 0;
 
-	while (!err && done < len) {
-		struct iovec part = {(uint8_t *)dst + done, len - done};
-		ssize_t got =
-			preadv2(fd, &part, 1, (off_t)(off + done), is_waiting ? 0 : RWF_NOWAIT);
+	while (!err && done < part->len) {
+		struct iovec left = {(uint8_t *)part->dst + done, part->len - done};
+		ssize_t got = preadv2(fd, &left, 1, (off_t)(part->off + done),
+				      is_waiting ? 0 : RWF_NOWAIT);
 
 		if (got > 0)
 			done += (size_t)got;

@@ -50,7 +50,7 @@ struct serve_file *blobs_serve_files_lookup(struct serve_files *files,
 struct serve_file *blobs_serve_files_add(struct serve_files *files,
 					 const struct object_file *object);
 void blobs_serve_file_release(struct serve_file *file);
-/* blobs_serve_file_drop: nobody finds this file here any more. */
+/* blobs_serve_file_drop: no lookup finds this file any more. */
 void blobs_serve_file_drop(struct serve_file *file);
 /* blobs_serve_file_is_racy: the chunk's bytes prove themselves, the stamp does not. */
 bool blobs_serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
@@ -87,12 +87,18 @@ WEFT_MUST_CHECK
 int blobs_serve_file_open(const struct object_file *object, bool is_waiting);
 /* blobs_serve_file_read_ahead has the kernel read [off, off + len) in its own time. Any thread. */
 void blobs_serve_file_read_ahead(int fd, uint64_t off, uint64_t len);
+/* Bytes [off, off + len) of a file, and where they go. */
+struct serve_part {
+	uint64_t off;
+	void *dst;
+	size_t len;
+};
 /*
- * blobs_serve_file_read reads [off, off + len), which lies inside the file, with
+ * blobs_serve_file_read reads a part that lies inside the file, with
  * its stamp compared before and after. 0, -EAGAIN, WEFT_ECHANGED or -errno.
  */
 WEFT_MUST_CHECK
-int blobs_serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst,
-			  size_t len, bool is_waiting);
+int blobs_serve_file_read(int fd, const struct object_file *object, const struct serve_part *part,
+			  bool is_waiting);
 
 #endif

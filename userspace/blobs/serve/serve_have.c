@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which contents are here (499). What a share of ours or a finished get
+ * Which contents are here (499). What a share of this node or a finished get
  * holds as a whole is known without looking; of a manifest that is being
  * fetched, and of contents that are asked for one by one, each is looked up,
  * a few in a turn.
@@ -113,30 +113,26 @@ static void have_send(struct have *have)
 
 /* --- one id after the other --- */
 
-struct location_look {
-	struct serve *serve;
-	const struct served_reader *reader;
-	bool is_here;
-};
-
-static bool location_seen(void *arg, const struct object_file *file)
+bool blobs_serve_has_content(struct serve *serve, struct store_snapshot *snapshot,
+			     const uint8_t *id, const struct served_reader *reader,
+			     bool counts_changed)
 {
-	struct location_look *look = arg;
+	const struct served_index *served_index = blobs_served_index(serve->content);
+	const struct object_file *file;
+	struct object_locations locations;
+	bool is_here = false;
 
-	look->is_here = blobs_served_index_gives_file(blobs_served_index(look->serve->content),
-						      file, look->reader) &&
-			!blobs_serve_files_has_changed(&look->serve->files, file);
-	return !look->is_here;
+	blobs_object_locations_begin(&locations, snapshot, id);
+	while (!is_here && (file = blobs_object_locations_next(&locations)))
+		is_here = blobs_served_index_gives_file(served_index, file, reader) &&
+			  (counts_changed || !blobs_serve_files_has_changed(&serve->files, file));
+	return blobs_object_locations_end(&locations) == 0 && is_here;
 }
 
 static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot, const uint8_t *id,
 			    const struct served_reader *reader)
 {
-	struct location_look look = {.serve = serve, .reader = reader};
-	struct object_file scratch;
-
-	return blobs_object_locations_each(snapshot, id, &scratch, location_seen, &look) == 0 &&
-	       look.is_here;
+	return blobs_serve_has_content(serve, snapshot, id, reader, false);
 }
 
 bool blobs_serve_gives(struct serve *serve, const uint8_t content_id[static 32],
@@ -178,7 +174,7 @@ static size_t bits_room(const struct have *have)
 	return len - used < HAVE_BITS_LEN_MAX ? len - used : HAVE_BITS_LEN_MAX;
 }
 
-/* A file with more chunks than there is room for is told of in longer runs. */
+/* A file with more chunks than there is room for is listed in longer runs. */
 static void in_progress_file_tell(struct have *have, const struct in_progress_file *partial)
 {
 	struct message_have_partial *told = &have->answer.in_progress[have->answer.partial_cnt];

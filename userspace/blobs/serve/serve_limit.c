@@ -6,20 +6,20 @@
  */
 #include "base/monotonic.h"
 #include "serve_state.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
-static unsigned asker_price(void *arg)
+static unsigned asker_price(const struct upload *upload)
 {
-	const struct serve_call *call = arg;
+	const struct serve_call *call = container_of(upload, struct serve_call, upload);
 	struct addr addr;
 
 	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
 	return blobs_price(call->serve->content, &addr);
 }
 
-static unsigned asker_zone(void *arg)
+static unsigned asker_zone(const struct upload *upload)
 {
-	const struct serve_call *call = arg;
+	const struct serve_call *call = container_of(upload, struct serve_call, upload);
 	struct addr addr;
 
 	serve_mesh(call->serve)->asker_addr(call->incoming, &addr);
@@ -67,8 +67,9 @@ void blobs_serve_call_admit(struct serve_call *call)
 		blobs_serve_call_start(call);
 		return;
 	}
-	switch (blobs_uploads_admit(&serve->uploads, &call->upload, call->peer_key, call_len(call),
-				    asker_price, call, serve->now_ns, &wait_ns)) {
+	call->upload.len = call_len(call);
+	switch (blobs_uploads_admit(&serve->uploads, &call->upload, call->peer_key, serve->now_ns,
+				    &wait_ns)) {
 	case UPLOAD_GO:
 		blobs_serve_call_start(call);
 		return;
@@ -89,6 +90,7 @@ void blobs_serve_limits_init(struct serve *serve)
 	timer_init(&serve->upload_timer, uploads_due);
 	serve->uploads.credits = serve->content->credits[BLOBS_UPLOADS];
 	serve->uploads.zone_of = asker_zone;
+	serve->uploads.price_of = asker_price;
 }
 
 /* Nothing begins any more. */

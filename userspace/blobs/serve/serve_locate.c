@@ -24,33 +24,37 @@ static bool file_is_reachable(const struct serve_call *call, const struct object
 					     &reader);
 }
 
-struct location_search {
-	struct serve_call *call;
-	bool is_found;
-};
-
 /*
  * Goes on behind what the call has seen, to the first file worth trying. By
  * key, not by number: what was forgotten meanwhile is in the list no more.
  */
-static bool location_seen(void *arg, const struct object_file *file)
+static int location_next(struct serve_call *call, struct store_snapshot *snapshot,
+			 struct object_file *out_file)
 {
-	struct location_search *search = arg;
-	struct serve_call *call = search->call;
-	uint8_t key[OBJECT_ID_LEN];
+	const struct object_file *file;
+	struct object_locations locations;
+	bool is_found = false;
+	int err;
 
-	blobs_object_path_key(file->path, key);
-	if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
-		return true;
-	if (call->seen_cnt == LOCATIONS_MAX)
-		return false;
-	call->seen_cnt++;
-	memcpy(call->seen_key, key, sizeof(key));
-	if (!file_is_reachable(call, file))
-		return true;
-	search->is_found = !blobs_serve_files_has_changed(&call->serve->files, file);
-	call->was_changed |= !search->is_found;
-	return !search->is_found;
+	blobs_object_locations_begin(&locations, snapshot, call->request.id);
+	while (!is_found && (file = blobs_object_locations_next(&locations))) {
+		uint8_t key[OBJECT_ID_LEN];
+
+		blobs_object_path_key(file->path, key);
+		if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
+			continue;
+		if (call->seen_cnt == LOCATIONS_MAX)
+			break;
+		call->seen_cnt++;
+		memcpy(call->seen_key, key, sizeof(key));
+		if (!file_is_reachable(call, file))
+			continue;
+		is_found = !blobs_serve_files_has_changed(&call->serve->files, file);
+		call->was_changed |= !is_found;
+		*out_file = *file;
+	}
+	err = blobs_object_locations_end(&locations);
+	return err || is_found ? err : WEFT_EABSENT;
 }
 
 static bool changed_seen(void *arg, const struct object_file *file)
@@ -60,7 +64,6 @@ static bool changed_seen(void *arg, const struct object_file *file)
 
 static int file_locate(struct serve_call *call)
 {
-	struct location_search search = {.call = call};
 	struct serve *serve = call->serve;
 	struct store_snapshot *snapshot;
 	struct object_file object;
@@ -68,16 +71,15 @@ static int file_locate(struct serve_call *call)
 
 	if (err)
 		return err;
-	if (call->try_cnt++ < LOCATION_TRIES_MAX)
-		err = blobs_object_locations_each(snapshot, call->request.id, &object,
-						  location_seen, &search);
+	err = call->try_cnt++ < LOCATION_TRIES_MAX ? location_next(call, snapshot, &object)
+						   : WEFT_EABSENT;
 	store_snapshot_close(snapshot);
-	/* Its record is gone since it was found changed; the reason is told all the same. */
-	if (!err && !search.is_found)
+	/* Its record is gone since it was found changed; the answer still states the reason. */
+	if (err == WEFT_EABSENT)
 		call->was_changed |= blobs_serve_files_each_changed(&serve->files, call->request.id,
 								    changed_seen, call);
-	if (err || !search.is_found)
-		return err ? err : WEFT_EABSENT;
+	if (err)
+		return err;
 	call->file = blobs_serve_files_add(&serve->files, &object);
 	call->fd = -1;
 	return call->file ? 0 : WEFT_EFULL;

@@ -1,47 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who else serves an id (498). Only of what the asker may read here: this node
- * is nobody's list of other people's collections.
+ * The other nodes that serve an id (498). Only of what the asker may read here: this node
+ * lists no collections of others.
  */
 #include <string.h>
 
 #include "served_index.h"
 #include "serve_state.h"
+#include "blobs/serve/servers.h"
 #include "store/store.h"
-
-struct location_look {
-	struct serve *serve;
-	const struct served_reader *reader;
-	bool is_here;
-};
-
-static bool location_seen(void *arg, const struct object_file *file)
-{
-	struct location_look *look = arg;
-
-	look->is_here = blobs_served_index_gives_file(blobs_served_index(look->serve->content),
-						      file, look->reader);
-	return !look->is_here;
-}
 
 static bool id_is_here(struct serve *serve, const uint8_t *id, const struct served_reader *reader)
 {
-	struct location_look look = {.serve = serve, .reader = reader};
 	struct store_snapshot *snapshot;
-	struct object_file scratch;
-	int err;
+	bool is_here;
 
 	if (blobs_served_index_gives_manifest(blobs_served_index(serve->content), id, reader) ||
 	    blobs_serve_in_progress_find(serve, id, reader))
 		return true;
 	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
 		return false;
-	err = blobs_object_locations_each(snapshot, id, &scratch, location_seen, &look);
+	is_here = blobs_serve_has_content(serve, snapshot, id, reader, true);
 	store_snapshot_close(snapshot);
-	return !err && look.is_here;
+	return is_here;
 }
 
-/* One who asks from the Internet can be reached from there alone, as far as others are concerned. */
+/* For other peers, an asker on the Internet counts as reachable at Internet addresses alone. */
 static bool addr_is_credible(const struct addr *addr, const struct addr *from)
 {
 	if (!addr_is_unicast(addr) || addr->port == 0 || addr_is_link_local(addr))
@@ -71,12 +55,14 @@ static void asker_note(struct serve *serve, const struct mesh_call *asked,
 	memcpy(member.key, asked->peer_key, sizeof(member.key));
 	serve_mesh(serve)->asker_addr(asked->incoming, &member.from);
 	/*
-	 * Where it speaks from is where it is: all its datagrams come from one port. What it
-	 * announces beside that may be a victim, whom all who ask here would dial.
+	 * The asker's source address is its address: all its datagrams come from one port. Any
+	 * other announced address may be a victim's, which all askers here would dial.
 	 */
 	addr_add(&member, &member.from);
 	blobs_members_note(&serve->members, &member, now_ns);
-	if (params->on_member)
+	if (serve->content->is_server)
+		blobs_server_report_member(serve->content, &member);
+	else if (params->on_member)
 		params->on_member(params->ctx, &member);
 }
 

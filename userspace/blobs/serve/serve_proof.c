@@ -9,7 +9,7 @@
 
 #include "blobs/manifest/manifest.h"
 #include "serve_call.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 /* The chunk list of a 64 GiB file; a proof for a larger one is refused. */
 #define PROOF_CHUNKS_MAX (64ull * 4096u)
@@ -33,8 +33,12 @@ static int hashes_load(const struct serve_call *call, uint64_t chunk_cnt, uint8_
 	hashes = malloc((size_t)chunk_cnt * BLAKE3_HASH_LEN);
 	if (!hashes)
 		return -ENOMEM;
-	err = blobs_object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
-				       0, (size_t)chunk_cnt, hashes);
+	err = blobs_object_hashes_read(
+		call->store,
+		&(struct object_hashes){.content_id = call->request.id,
+					.size = call->file->object.stamp.size,
+					.cnt = (size_t)chunk_cnt},
+		hashes);
 	if (err) {
 		free(hashes);
 		return err;

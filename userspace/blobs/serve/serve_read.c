@@ -9,7 +9,7 @@
 #include "blobs/manifest/manifest.h"
 #include "in_progress.h"
 #include "serve_call.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "mesh/seam.h"
 #include "store/store.h"
 
@@ -40,8 +40,13 @@ static int chunk_verify(const struct serve_call *call)
 	if (is_whole)
 		memcpy(want, object->content_id, sizeof(want));
 	else
-		err = blobs_object_hashes_read(call->store, object->content_id, object->stamp.size,
-					       call->request.first, 1, want);
+		err = blobs_object_hashes_read(
+			call->store,
+			&(struct object_hashes){.content_id = object->content_id,
+						.size = object->stamp.size,
+						.first = call->request.first,
+						.cnt = 1},
+			want);
 	if (err)
 		return err;
 	blake3_subtree(call->buffer, call->answer.len,
@@ -55,7 +60,8 @@ static int file_read(struct serve_call *call, uint64_t off, void *dst, size_t le
 		call->fd = blobs_serve_file_open(&call->file->object, is_waiting);
 	if (call->fd < 0)
 		return call->fd;
-	return blobs_serve_file_read(call->fd, &call->file->object, off, dst, len, is_waiting);
+	return blobs_serve_file_read(call->fd, &call->file->object,
+				     &(struct serve_part){off, dst, len}, is_waiting);
 }
 
 int blobs_serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len)
@@ -70,7 +76,8 @@ int blobs_serve_call_recheck(const struct serve_call *call)
 	/* Not open: what stands at its path now may be another file. */
 	if (call->fd < 0)
 		return -EAGAIN;
-	return blobs_serve_file_read(call->fd, &call->file->object, 0, NULL, 0, false);
+	return blobs_serve_file_read(call->fd, &call->file->object,
+				     &(struct serve_part){0, NULL, 0}, false);
 }
 
 /* What an in-progress file says it has was verified before it was written. */
@@ -150,9 +157,13 @@ static int hashes_read(struct serve_call *call)
 		memcpy(call->buffer, call->request.id, BLAKE3_HASH_LEN);
 		return 0;
 	}
-	return blobs_object_hashes_read(call->store, call->request.id,
-					call->file->object.stamp.size, call->request.first,
-					(size_t)cnt, call->buffer);
+	return blobs_object_hashes_read(
+		call->store,
+		&(struct object_hashes){.content_id = call->request.id,
+					.size = call->file->object.stamp.size,
+					.first = call->request.first,
+					.cnt = (size_t)cnt},
+		call->buffer);
 }
 
 /* An in-progress file's chunk list is the get's, and that lives on the worker. */

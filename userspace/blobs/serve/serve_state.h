@@ -2,8 +2,8 @@
 #ifndef WEFT_BLOBS_SERVE_SERVE_STATE_H
 #define WEFT_BLOBS_SERVE_SERVE_STATE_H
 
-#include "base/arena.h"
-#include "base/pool.h"
+#include "base/memory/arena.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "blobs/blobs_state.h"
 #include "buffer_queue.h"
@@ -26,8 +26,8 @@
  *	serve_locate.c	where the bytes are that it asks for
  *	serve_read.c	reading them; serve_proof.c makes range proofs
  *	serve_have.c	which contents are here (499)
- *	serve_members.c who else has them (498)
- *	serve_usage.c	what was sent to whom
+ *	serve_members.c which other nodes have them (498)
+ *	serve_usage.c	what was sent to each peer
  */
 #define MANIFEST_BUFFERS 8u
 /* Calls that share a buffer are cheap, but not free. */
@@ -38,7 +38,7 @@ struct have_table;
 struct serve {
 	struct blobs *content;
 	struct chunk_buffers buffers, manifests;
-	struct fair chunk_slots, manifest_slots;	 /* of calls that pay for one of theirs */
+	struct fair chunk_slots, manifest_slots;	 /* of calls that pay for a buffer */
 	struct buffer_queue chunk_queue, manifest_queue; /* of calls that wait for one */
 	struct arena arena;
 	struct pool calls;
@@ -54,7 +54,7 @@ struct serve {
 	struct uploads uploads;
 	struct timer upload_timer;
 	struct usage peer_usage, content_usage;
-	uint64_t now_ns; /* of the last turn that told it */
+	uint64_t now_ns; /* the time of the last turn that passed one */
 };
 
 static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
@@ -63,24 +63,31 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 }
 
 /*
- * serve.c. blobs_serve_unblind: id, which is asked for by a blinded name with that second half, becomes what it
- * names; where this node cannot tell, it stays one that nothing here has. blobs_serve_reader: the peer
- * of key as one that reads here what it asks for by name, which is borrowed. blobs_serve_in_progress_find: what is
- * being fetched of id that it may read, or NULL.
+ * serve.c. blobs_serve_unblind: id, which is asked for by a blinded name with that second half,
+ * becomes what it names; where this node cannot tell, it stays one that nothing here has.
+ * blobs_serve_reader: the peer of key as one that reads here what it asks for by name, which is
+ * borrowed. blobs_serve_in_progress_find: what is being fetched of id that it may read, or NULL.
  */
 void blobs_serve_unblind(struct serve *serve, uint8_t id[static 32],
 			 const uint8_t veiled[static 32], struct serve_name *out_name);
 struct served_reader blobs_serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
 					const struct serve_name *name);
+/*
+ * serve_have.c: a file of the content is here that reader may read; counts_changed: also one that
+ * was found changed.
+ */
+bool blobs_serve_has_content(struct serve *serve, struct store_snapshot *snapshot,
+			     const uint8_t *id, const struct served_reader *reader,
+			     bool counts_changed);
 struct in_progress_file *blobs_serve_in_progress_find(const struct serve *serve,
 						      const uint8_t id[static 32],
 						      const struct served_reader *reader);
 
 /*
  * serve_call.c. blobs_serve_call_new: what was asked as a call, or NULL when there
- * are too many, which was answered. blobs_serve_call_start goes on as far as it can with a call that
- * has what it needs to be answered, and ends with its answer, with a job, or
- * with waiting for another call's job. blobs_serve_call_refuse ends a call.
+ * are too many, which was answered. blobs_serve_call_start goes on as far as it can with a call
+ * that has what it needs to be answered, and ends with its answer, with a job, or with waiting for
+ * another call's job. blobs_serve_call_refuse ends a call.
  */
 /* blobs_serve_call_drop ends a call whose asker left, before it was started. */
 void blobs_serve_call_drop(struct serve_call *call);
@@ -88,7 +95,7 @@ struct serve_call *blobs_serve_call_new(struct serve *serve, const struct mesh_c
 void blobs_serve_call_start(struct serve_call *call);
 void blobs_serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
 			     uint64_t not_before_ms);
-/* blobs_serve_call_refuse_busy: pool has nothing for the asker, who is told when to come back. */
+/* blobs_serve_call_refuse_busy: pool has nothing for the asker; BUSY states when to retry. */
 void blobs_serve_call_refuse_busy(struct serve_call *call, struct fair *pool);
 /* blobs_serve_call_slots: of the calls that pay for a buffer such as call's. */
 struct fair *blobs_serve_call_slots(const struct serve_call *call);
@@ -133,7 +140,7 @@ bool blobs_have_table_is_lent(const struct have_table *haves);
 void blobs_have_table_free(struct have_table *haves);
 void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
-/* serve_members.c; blobs_serve_members_start answers a call of theirs. */
+/* serve_members.c; blobs_serve_members_start answers a call for members. */
 void blobs_serve_members_start(struct serve_call *call);
 void blobs_serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 

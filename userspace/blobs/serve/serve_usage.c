@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was sent to whom, and of what: the usage functions of blobs.h. */
+/* What was sent to each peer and of each share: the usage functions of blobs.h. */
 #include <string.h>
 
 #include "blobs/object.h"
 #include "serve_state.h"
+#include "blobs/serve/servers.h"
 #include "store/store.h"
 
 _Static_assert(BLOBS_PATH_CAP == OBJECT_PATH_LEN_MAX, "room for any path");
@@ -61,23 +62,21 @@ void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, ui
 			 usage->chunk_cnt, now_ns);
 }
 
-static bool path_take(void *arg, const struct object_file *file)
-{
-	memcpy(arg, file->path, strlen(file->path) + 1);
-	return false;
-}
-
 bool blobs_path_of(const struct blobs *content, const uint8_t content_id[static 32],
 		   char path[static BLOBS_PATH_CAP])
 {
 	struct store_snapshot *snapshot;
-	struct object_file scratch;
+	struct object_locations locations;
+	const struct object_file *file;
 	int err = store_snapshot_open(content->params.store, &snapshot);
 
 	path[0] = '\0';
 	if (err)
 		return false;
-	err = blobs_object_locations_each(snapshot, content_id, &scratch, path_take, path);
+	blobs_object_locations_begin(&locations, snapshot, content_id);
+	if ((file = blobs_object_locations_next(&locations)))
+		memcpy(path, file->path, strlen(file->path) + 1);
+	err = blobs_object_locations_end(&locations);
 	store_snapshot_close(snapshot);
 	return !err && path[0];
 }

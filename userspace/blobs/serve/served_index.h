@@ -33,11 +33,12 @@ struct served_reader {
 struct served_index *blobs_served_index_new(void);
 void blobs_served_index_free(struct served_index *served_index);
 /*
- * blobs_served_index_add_manifest, blobs_served_index_add_held (peers may not read it, but it is no garbage and this node
- * reads it), blobs_served_index_add_whole (all that the manifest names is here),
- * blobs_served_index_add_growing (what is not here yet is being fetched) and blobs_served_index_add_share (an absolute path: the file itself or all below the
- * folder; share_id is the share's manifest) copy what they are given.
- * blobs_served_index_seal sorts; asking comes after it. 0 or -ENOMEM.
+ * blobs_served_index_add_manifest, blobs_served_index_add_held (peers may not read it, but it is no
+ * garbage and this node reads it), blobs_served_index_add_whole (all that the manifest names is
+ * here), blobs_served_index_add_growing (what is not here yet is being fetched) and
+ * blobs_served_index_add_share (an absolute path: the file itself or all below the folder; share_id
+ * is the share's manifest) copy what they are given. blobs_served_index_seal sorts; asking comes
+ * after it. 0 or -ENOMEM.
  */
 WEFT_MUST_CHECK
 int blobs_served_index_add_manifest(struct served_index *served_index, const uint8_t id[static 32]);
@@ -52,17 +53,17 @@ int blobs_served_index_add_share(struct served_index *served_index, const char *
 				 const uint8_t share_id[static 32]);
 void blobs_served_index_seal(struct served_index *served_index);
 /*
- * blobs_served_index_set_scope: what is added from here on has this scope; a new list begins open. 0 or
- * -ENOMEM. blobs_served_index_scope_of: that of a manifest in a sealed list, the first of several; false: it
- * is not there.
+ * blobs_served_index_set_scope: what is added from here on has this scope; a new list begins open.
+ * 0 or -ENOMEM. blobs_served_index_scope_of: that of a manifest in a sealed list, the first of
+ * several; false: it is not there.
  */
 WEFT_MUST_CHECK
 int blobs_served_index_set_scope(struct served_index *served_index, const struct scope *scope);
 bool blobs_served_index_scope_of(const struct served_index *served_index,
 				 const uint8_t id[static 32], struct scope *out_scope);
 /*
- * blobs_served_index_copy copies a sealed list, counts at zero; blobs_served_index_copy_some what of it belongs to
- * manifests for which is_wanted says yes, parts not included. NULL: no memory.
+ * blobs_served_index_copy copies a sealed list, counts at zero; blobs_served_index_copy_some what
+ * of it belongs to manifests for which is_wanted says yes, parts not included. NULL: no memory.
  */
 struct served_index *blobs_served_index_copy(const struct served_index *served_index);
 struct served_index *
@@ -72,7 +73,7 @@ blobs_served_index_copy_some(const struct served_index *served_index,
 
 bool blobs_served_index_has_manifest(const struct served_index *served_index,
 				     const uint8_t id[static 32]);
-/* blobs_served_index_has_whole: it was added as whole, by one who added it at least. */
+/* blobs_served_index_has_whole: at least one caller added it as whole. */
 bool blobs_served_index_has_whole(const struct served_index *served_index,
 				  const uint8_t id[static 32]);
 /* blobs_served_index_is_growing: likewise, as growing. */
@@ -87,8 +88,8 @@ bool blobs_served_index_holds_file(const struct served_index *served_index,
 				   const struct object_file *file);
 
 /*
- * blobs_served_index_gives_{manifest,whole,file}: as blobs_served_index_has_*, of what reader may read: something is
- * open where one that added it left it open, whatever others that added it say.
+ * blobs_served_index_gives_{manifest,whole,file}: as blobs_served_index_has_*, of what reader may
+ * read: something is open where one that added it left it open, whatever others that added it say.
  */
 bool blobs_served_index_gives_manifest(const struct served_index *served_index,
 				       const uint8_t id[static 32],
@@ -101,12 +102,12 @@ bool blobs_served_index_gives_file(const struct served_index *served_index,
 				   const struct served_reader *reader);
 
 /*
- * blobs_served_index_note_served counts len bytes of a file for every share that its path belongs to, and for
- * the collection that a get brought it as, once where they are the same.
+ * blobs_served_index_note_served counts len bytes of a file for every share that its path belongs
+ * to, and for the collection that a get brought it as, once where they are the same.
  */
 void blobs_served_index_note_served(struct served_index *served_index,
 				    const struct object_file *file, uint64_t len);
-/* blobs_served_index_served_each tells what was counted since it last did, by manifest. */
+/* blobs_served_index_served_each reports the counts since its last call, by manifest. */
 void blobs_served_index_served_each(struct served_index *served_index,
 				    void (*fn)(void *arg, const uint8_t share_id[static 32],
 					       uint64_t len),

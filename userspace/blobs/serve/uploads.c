@@ -7,7 +7,7 @@
 #include "base/monotonic.h"
 #include "blobs/rates/months.h"
 
-/* To one who finds no slot: about as long as it takes a getter to end a file. */
+/* The wait of a peer that finds no slot: about the time a getter takes to end a file. */
 #define SLOT_WAIT_NS (1 * NS_PER_S)
 #define WAIT_MIN_NS  (50 * NS_PER_MS)
 /* Of an answer, beside the bytes that were asked for: hashes of a proof. */
@@ -227,25 +227,23 @@ static uint64_t wait_longest(const struct uploads *uploads, const struct upload 
 }
 
 enum upload_verdict blobs_uploads_admit(struct uploads *uploads, struct upload *upload,
-					const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
-					unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
+					const uint8_t key[static UPLOAD_KEY_LEN], uint64_t now_ns,
 					uint64_t *out_wait_ns)
 {
 	struct upload_peer *peer = map_lookup(&uploads->by_key, key);
 	uint64_t wait_ns;
 
 	if (!peer)
-		peer = peer_acquire(uploads, key, price_of(arg), now_ns);
+		peer = peer_acquire(uploads, key, uploads->price_of(upload), now_ns);
 	if (!peer) {
 		uploads->refused_cnt++;
 		*out_wait_ns = SLOT_WAIT_NS;
 		return UPLOAD_BUSY;
 	}
 	upload->peer = peer;
-	upload->len = len;
 	upload->is_waiting = false;
 	upload->credit_len = 0;
-	upload->zone = uploads->credits ? uploads->zone_of(arg) : 0;
+	upload->zone = uploads->credits ? uploads->zone_of(upload) : 0;
 	list_init(&upload->node);
 	if (peer->waiting_cnt == 0 && peer_may_go(uploads, peer, now_ns) &&
 	    credit_lets(uploads, upload)) {
@@ -298,7 +296,7 @@ uint64_t blobs_uploads_due_ns(const struct uploads *uploads)
 		const struct upload_peer *peer = container_of(node, struct upload_peer, node);
 		uint64_t at_ns = peer->rate.per_s ? peer->rate.free_ns : 0;
 
-		/* Whoever grants credits asks again then. */
+		/* The next grant of credits asks again. */
 		if (!credit_lets(uploads, peer_first(peer)))
 			continue;
 

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "blobs/rates/byte_bucket.h"
 
 /*
@@ -19,8 +19,8 @@
  * when to come back. Of peers that wait the cheapest come first, and of
  * these in turn. Peers of price 0 take nothing of the limit of all.
  *
- * When all slots are taken, one that nobody uses for UPLOAD_IDLE_NS is given
- * away; so is one at rest of a peer that is dearer than who comes, or that
+ * When all slots are taken, one that is not used for UPLOAD_IDLE_NS is given
+ * away. So is a resting slot of a peer that is dearer than the new peer, or that
  * has had its turn of UPLOAD_TURN_NS.
  *
  * No I/O, no timers: the owner asks blobs_uploads_next when blobs_uploads_due_ns has come.
@@ -41,7 +41,7 @@ struct upload_peer;
 struct upload {
 	struct list_node node;	  /* of its peer's that wait */
 	struct upload_peer *peer; /* NULL: not admitted, or over */
-	size_t len;		  /* that were taken of the limits for it */
+	size_t len;		  /* of the owner: bytes that are taken of the limits for it */
 	size_t credit_len;	  /* and of a month's credit, of zone */
 	unsigned zone;
 	bool is_waiting;
@@ -55,13 +55,15 @@ struct uploads {
 	struct byte_bucket rate;  /* of all that is not free; of this worker */
 	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
 	struct byte_meter meter;
-	/* By zone, of the owner: what may go of a month's cap; NULL: there is none. */
+	/* Of the owner: what traffic with the peer of an upload costs. */
+	unsigned (*price_of)(const struct upload *upload);
+	/* Of the owner: by zone, what may go of a month's cap, and its zone; NULL: no cap. */
 	struct blobs_credit *credits;
-	unsigned (*zone_of)(void *arg); /* of the one that asks, as price_of */
-	uint64_t peer_per_s;		/* limit of each; 0: none */
-	uint32_t slot_cnt;		/* at most UPLOAD_PEERS_MAX */
+	unsigned (*zone_of)(const struct upload *upload);
+	uint64_t peer_per_s; /* limit of each; 0: none */
+	uint32_t slot_cnt;   /* at most UPLOAD_PEERS_MAX */
 	uint32_t waiting_peer_cnt, waiting_cnt;
-	uint64_t refused_cnt; /* told to come back */
+	uint64_t refused_cnt; /* deferred */
 	uint64_t charged_len; /* bytes that went and were not free */
 };
 
@@ -70,8 +72,8 @@ WEFT_MUST_CHECK
 int blobs_uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
 /*
  * Bytes per second, 0: no limit. per_s is this worker's part of whole_per_s, which all together
- * may send: it is divided anew several times a second, so it says when something goes, but not
- * how long one who comes now would wait. slot_cnt 0: all.
+ * may send: it is divided anew several times a second. So it sets when something is sent, but not
+ * how long a new peer would wait. slot_cnt 0: all.
  */
 struct upload_limits {
 	uint64_t per_s, whole_per_s;
@@ -87,14 +89,15 @@ enum upload_verdict {
 	UPLOAD_BUSY, /* not; come back after *out_wait_ns */
 };
 /*
- * blobs_uploads_admit: a peer asks for about len bytes. price_of tells what traffic
- * with it costs, when that is not known yet.
+ * blobs_uploads_admit: the peer of key asks for about upload->len bytes.
  */
 enum upload_verdict blobs_uploads_admit(struct uploads *uploads, struct upload *upload,
-					const uint8_t key[static UPLOAD_KEY_LEN], size_t len,
-					unsigned (*price_of)(void *arg), void *arg, uint64_t now_ns,
+					const uint8_t key[static UPLOAD_KEY_LEN], uint64_t now_ns,
 					uint64_t *out_wait_ns);
-/* blobs_uploads_next: one that waited and goes now, or NULL. blobs_uploads_due_ns: when to ask, or UPLOAD_NEVER. */
+/*
+ * blobs_uploads_next: one that waited and goes now, or NULL. blobs_uploads_due_ns: when to ask, or
+ * UPLOAD_NEVER.
+ */
 struct upload *blobs_uploads_next(struct uploads *uploads, uint64_t now_ns);
 uint64_t blobs_uploads_due_ns(const struct uploads *uploads);
 /* blobs_uploads_sent: len bytes went, once at most for each that was admitted. */

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "blobs/blobs.h"
 #include "blobs/rates/byte_bucket.h"
 
@@ -41,7 +41,7 @@ void blobs_usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LE
 /* blobs_usage_next walks them in no order; start with NULL, ends with NULL. */
 const struct usage_entry *blobs_usage_next(const struct usage *usage,
 					   const struct usage_entry *entry);
-/* blobs_usage_change_each tells what was counted since it last did. */
+/* blobs_usage_change_each reports the counts since its last call. */
 void blobs_usage_change_each(struct usage *usage,
 			     void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN],
 					uint64_t len, uint64_t cnt),

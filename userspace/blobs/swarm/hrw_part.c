@@ -4,9 +4,9 @@
  * make it send everything to each of them, and have nothing to give to each
  * other. So every member that is fetching draws for each part, by a hash of
  * its key and the part that all others can reckon, and asks first for what it
- * has the lowest draw of all for. Nothing is told for it, and who knows other
- * members than the rest differs from them in some parts only: each part is
- * somebody's. Five getters of 64 MiB behind lines of 30 Mbit/s had the source
+ * has the lowest draw of all for. It needs no message. A member that
+ * knows other members than the rest differs from them in some parts only: each part has a
+ * first asker. Five getters of 64 MiB behind lines of 30 Mbit/s had the source
  * send 3.4 copies without it, and 1.2 with it (tests/sim, 2026-11).
  */
 #include <string.h>

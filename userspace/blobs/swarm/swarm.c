@@ -14,11 +14,11 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "swarm_state.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
-#define AWAY_NS	       (1800 * NS_PER_S) /* before one that nobody answered as is guessed again */
+#define AWAY_NS	       (1800 * NS_PER_S) /* before an unanswered guess is tried again */
 #define STALL_NS       (4 * NS_PER_S)	 /* of a source that is not the only one */
 #define REPLACE_NS     (10 * NS_PER_S) /* an open member has, before a better may take its place */
 #define REPLACE_FACTOR 4u	       /* slower than the mean by this: it makes room */
@@ -63,31 +63,6 @@ unsigned blobs_swarm_member_idx(const struct swarm_member *member)
 	return (unsigned)(member - member->swarm->members);
 }
 
-bool blobs_swarm_member_is_usable(const struct swarm_member *member)
-{
-	return member->state == MEMBER_OPEN && !member->is_going && !member->source->is_refused;
-}
-
-unsigned blobs_swarm_window_max(const struct swarm *swarm)
-{
-	return swarm->swarms->content->params.config.chunks_in_flight;
-}
-
-bool blobs_swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
-{
-	if (member->asked_cnt == 0)
-		return blobs_source_is_ready(member->source, now_ns);
-	return blobs_source_has_room(member->source, blobs_swarm_window_max(member->swarm), now_ns);
-}
-
-bool blobs_swarm_member_has_credit(const struct swarm_member *member)
-{
-	const struct blobs *content = member->swarm->swarms->content;
-
-	return blobs_credit_has(&content->credits[BLOBS_DOWNLOADS][member->source->zone],
-				SWARM_CREDIT_LEN);
-}
-
 void blobs_swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
 {
 	struct timer_wheel *timers = swarm->swarms->content->params.timers;
@@ -111,6 +86,13 @@ static struct swarm_member *member_find(struct swarm *swarm, const uint8_t *key)
 			return member;
 	}
 	return NULL;
+}
+
+struct swarm_member *blobs_swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct swarm_member *member = member_find(swarm, key);
+
+	return member && blobs_swarm_member_is_usable(member) ? member : NULL;
 }
 
 static struct swarm_member *member_unused(struct swarm *swarm)
@@ -263,7 +245,7 @@ int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t
 	ask->peer.addrs = source->addrs;
 	ask->peer.addr_cnt = source->addr_cnt;
 	ask->peer.told_cnt = source->addr_cnt - source->hint_cnt;
-	/* A link or the person who asked for the get names it. */
+	/* The link or the user of the get names this peer. */
 	ask->peer.is_wanted = source->hint_cnt > 0;
 	if (!ask->timeout_ns)
 		ask->timeout_ns = params->config.request_timeout_ns;
@@ -346,147 +328,6 @@ void blobs_swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uin
 	bad_tell(swarm, fault->key);
 	if (source)
 		(void)blobs_source_bad(source);
-}
-
-/* --- choosing --- */
-
-void blobs_swarm_round(struct swarm *swarm)
-{
-	swarm->round++;
-}
-
-void blobs_swarm_skip(struct swarm *swarm, struct swarm_member *member)
-{
-	member->skipped_round = swarm->round;
-}
-
-struct swarm_member *blobs_swarm_best(struct swarm *swarm, uint64_t now_ns)
-{
-	struct swarm_member *best = NULL;
-	uint64_t best_cost = 0;
-
-	swarm->is_held = false;
-
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
-		struct swarm_member *member = &swarm->members[i];
-		uint64_t cost;
-
-		if (member->state != MEMBER_OPEN || member->skipped_round == swarm->round ||
-		    !blobs_swarm_member_is_usable(member) ||
-		    !blobs_swarm_member_has_room(member, now_ns))
-			continue;
-		if (!blobs_swarm_member_has_credit(member)) {
-			swarm->is_held = true;
-			continue;
-		}
-		cost = blobs_source_rank(member->source);
-		if (best && cost >= best_cost)
-			continue;
-		best = member;
-		best_cost = cost;
-	}
-	return best;
-}
-
-bool blobs_swarm_is_held(const struct swarm *swarm)
-{
-	return swarm->is_held;
-}
-
-struct swarm_member *blobs_swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
-{
-	struct swarm_member *member = member_find(swarm, key);
-
-	return member && blobs_swarm_member_is_usable(member) ? member : NULL;
-}
-
-const uint8_t *blobs_swarm_member_key(const struct swarm_member *member)
-{
-	return member->source->key;
-}
-
-bool blobs_swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
-{
-	return blobs_have_has(&member->have, item, chunk);
-}
-
-uint64_t blobs_swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first)
-{
-	return blobs_have_chunks(&member->have, item, first);
-}
-
-uint32_t blobs_swarm_member_version(const struct swarm_member *member)
-{
-	return member->have.version;
-}
-
-uint64_t blobs_swarm_member_cost(const struct swarm_member *member)
-{
-	return blobs_source_cost(member->source);
-}
-
-unsigned blobs_swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk)
-{
-	unsigned cnt = 0;
-
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
-		const struct swarm_member *member = &swarm->members[i];
-
-		cnt += member->state == MEMBER_OPEN && blobs_swarm_member_is_usable(member) &&
-		       blobs_have_has(&member->have, item, chunk);
-	}
-	return cnt;
-}
-
-uint32_t blobs_swarm_version(const struct swarm *swarm)
-{
-	return swarm->version;
-}
-
-bool blobs_swarm_is_even(const struct swarm *swarm)
-{
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
-		if (swarm->members[i].source && swarm->members[i].have.kind == HAVE_SOME)
-			return false;
-	return true;
-}
-
-/* Is there hope in what goes on apart from asks? */
-static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
-{
-	bool is_growing = now_ns - swarm->progress_ns < SWARM_GIVE_UP_NS;
-
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
-		const struct swarm_member *member = &swarm->members[i];
-
-		if (!member->source || member->is_going)
-			continue;
-		/* One that says to come back later, or that no place gets free for, is no hope for ever. */
-		if (member->state == MEMBER_FOUND && now_ns - member->found_ns < SWARM_GIVE_UP_NS)
-			return true;
-		if (blobs_swarm_contacts_are_out(member))
-			return true;
-		if (is_growing &&
-		    (blobs_have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
-		     member->source->not_before_ns > now_ns))
-			return true;
-	}
-	return false;
-}
-
-enum swarm_outlook blobs_swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
-{
-	struct swarm_member *usable = NULL;
-	bool has_hope = now_ns - swarm->progress_ns < SWARM_HOPE_NS;
-
-	if (has_hope && (blobs_swarm_finds_are_out(swarm) || members_are_pending(swarm, now_ns)))
-		return SWARM_WAITING;
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX && !usable; i++)
-		if (swarm->members[i].source && blobs_swarm_member_is_usable(&swarm->members[i]))
-			usable = (struct swarm_member *)&swarm->members[i];
-	if (!usable || now_ns - swarm->progress_ns >= SWARM_GIVE_UP_NS)
-		return SWARM_LOST;
-	return SWARM_LACKING;
 }
 
 /* --- tending --- */
@@ -588,7 +429,7 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 		if (swarm->watcher.on_change)
 			swarm->watcher.on_change(swarm->watcher.arg, now_ns);
 	}
-	/* Last: whoever is told may leave. */
+	/* Last: the caller may leave. */
 	blobs_swarm_asks_run(swarm, now_ns);
 }
 
@@ -633,9 +474,10 @@ void blobs_swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KE
 		blobs_source_pardon(source);
 }
 
-static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const uint8_t id[static 32],
-			  const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+struct swarm *blobs_swarm_join(struct blobs *content, const struct swarm_join *join,
+			       uint64_t now_ns)
 {
+	struct swarms *swarms = content->swarms;
 	struct swarm *swarm = swarms->cnt < SWARMS_MAX ? calloc(1, sizeof(*swarm)) : NULL;
 
 	if (!swarm)
@@ -643,31 +485,18 @@ static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const ui
 	swarms->now_ns = now_ns;
 	swarms->cnt++;
 	swarm->swarms = swarms;
-	swarm->kind = kind;
-	memcpy(swarm->id, id, sizeof(swarm->id));
-	memcpy(swarm->part_id, id, sizeof(swarm->part_id));
+	swarm->kind = join->kind;
+	memcpy(swarm->id, join->id, sizeof(swarm->id));
+	memcpy(swarm->part_id, join->id, sizeof(swarm->part_id));
 	swarm->joined_ns = swarm->progress_ns = swarm->tended_ns = now_ns;
 	swarm->round = 1;
 	timer_init(&swarm->timer, swarm_tend);
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
 		swarm->members[i].swarm = swarm;
-	for (unsigned i = 0; i < hint_cnt; i++)
-		(void)blobs_swarm_member_add(swarm, &hints[i], true);
+	for (unsigned i = 0; i < join->hint_cnt; i++)
+		(void)blobs_swarm_member_add(swarm, &join->hints[i], true);
 	blobs_swarm_changed(swarm);
 	return swarm;
-}
-
-struct swarm *blobs_swarm_join(struct swarms *swarms, const uint8_t id[static 32],
-			       const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
-{
-	return join(swarms, FINDER_MANIFEST, id, hints, hint_cnt, now_ns);
-}
-
-struct swarm *blobs_swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
-				       const struct mesh_peer *hints, unsigned hint_cnt,
-				       uint64_t now_ns)
-{
-	return join(swarms, FINDER_CONTENT, id, hints, hint_cnt, now_ns);
 }
 
 void blobs_swarm_leave(struct swarm *swarm)

@@ -14,21 +14,21 @@
 /*
  * The nodes that may have one collection, and asking them. A swarm begins
  * with the nodes its maker names (hints), looks for more with the finders,
- * and has those it asks tell of others. A hint is asked at once; whoever was
+ * and has those it asks tell of others. A hint is asked at once; a node that was
  * found is first asked what it has.
  *
  *	swarm.c	  members, and the timer that tends them
- *	swarm_contact.c what each has (HAVE_CONTENT), whom it knows (PROVIDERS)
+ *	swarm_contact.c what each has (HAVE_CONTENT), which providers it knows (PROVIDERS)
  *	swarm_find.c  finders
- *	swarm_ask.c	  requests: to whom, and what to make of what comes back
+ *	swarm_ask.c	  requests: the choice of member, the handling of answers
  *	swarm_source.c  a node as all swarms see it: speed, window, reputation
  *	swarm_have.c	  what a member has
  *	hrw_part.c	  which getter is to ask for what first
  *
  * Sources belong to all swarms of a node, so two gets that ask the same node
- * know how much it can take. What a source sends is verified by whoever
- * asked, who tells with blobs_swarm_blame when it is not right: three times and
- * the source is asked no more, by anybody here.
+ * know how much it can take. What a source sends is verified by the caller that
+ * asked; it reports bad data with blobs_swarm_blame. After three reports
+ * no swarm of this node asks the source again.
  *
  * Home worker. Nothing here blocks.
  */
@@ -45,27 +45,29 @@ WEFT_MUST_CHECK
 int blobs_swarms_new(struct blobs *content, struct swarms **out_swarms);
 /* blobs_swarms_free: every swarm was left. */
 void blobs_swarms_free(struct swarms *swarms);
-/* blobs_swarms_pardon: who runs this node asks for key by name; what it did is forgotten. */
+/* blobs_swarms_pardon: the operator asks for key by name; what it did is forgotten. */
 void blobs_swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN]);
 
+/* FINDER_CONTENT: of a file whose collection is not known; it is item 0. */
+struct swarm_join {
+	enum finder_kind kind;
+	const uint8_t *id;	       /* of the manifest or the content */
+	const struct mesh_peer *hints; /* copied; each with its addresses, maybe none */
+	unsigned hint_cnt;
+};
 /*
- * blobs_swarm_join begins a swarm for manifest id; hints (each with its
- * addresses, maybe none) are copied. NULL: too many swarms, or no memory.
- * blobs_swarm_join_content: for a file whose collection is not known; it is item 0.
+ * blobs_swarm_join begins a swarm. NULL: too many swarms, or no memory.
  * blobs_swarm_leave ends it: asks under way are taken back untold.
  */
-struct swarm *blobs_swarm_join(struct swarms *swarms, const uint8_t id[static 32],
-			       const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
-struct swarm *blobs_swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
-				       const struct mesh_peer *hints, unsigned hint_cnt,
-				       uint64_t now_ns);
+struct swarm *blobs_swarm_join(struct blobs *content, const struct swarm_join *join,
+			       uint64_t now_ns);
 void blobs_swarm_leave(struct swarm *swarm);
 /* blobs_swarm_hint adds a node to a swarm that runs; one more address of one it has. */
 void blobs_swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);
 /*
- * on_change is called when there may be somebody to ask, and may ask; on_bad
- * when what key sent is not right. Neither leaves the swarm. Without a
- * watcher, content tells of the latter itself (BLOBS_PEER_BAD).
+ * on_change is called when there may be a member to ask, and may ask. on_bad is called
+ * when the peer with this key sent bad data. Neither leaves the swarm. Without a
+ * watcher, content reports bad data itself (BLOBS_PEER_BAD).
  */
 struct swarm_watcher {
 	void (*on_change)(void *arg, uint64_t now_ns);
@@ -82,17 +84,17 @@ void blobs_swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], 
 
 /*
  * An ask. The caller fills the first half, keeps it where it is and lends
- * buf until done or cancel. done is told once, never from within blobs_swarm_ask.
+ * buf until done or cancel. done is called once, never from within blobs_swarm_ask.
  *
  * Without from, the best member is asked; when it fails, or check says that
- * what came is not right, the next, until one answers or nobody is left who
+ * what came is not right, the next, until one answers or none is left that
  * could. With from, that member alone, once: the caller chooses again.
  */
 struct swarm_answer {
 	int err;	    /* 0: message is what was asked for */
 	const char *detail; /* with err: a sentence for people */
 	struct message_answer message;
-	const uint8_t *from_key; /* who answered, or failed; NULL: nobody was asked */
+	const uint8_t *from_key; /* that answered, or failed; NULL: none was asked */
 };
 struct swarm_ask {
 	unsigned type; /* MESH_GET_MANIFEST, GET_CHUNK, GET_CHUNK_HASHES, RANGE_PROOF */
@@ -100,7 +102,7 @@ struct swarm_ask {
 	const char *what; /* for errors: "the collection"; lives as long as the ask */
 	size_t what_len;
 	uint32_t item;	/* whose, in the volume; of chunks, lists and proofs */
-	uint64_t chunk; /* whom it is asked of has this one */
+	uint64_t chunk; /* the member asked has this chunk */
 	uint8_t *buf;
 	size_t cap;
 	struct swarm_member *from;
@@ -149,8 +151,9 @@ bool blobs_swarm_member_has(const struct swarm_member *member, uint32_t item, ui
 uint64_t blobs_swarm_member_chunks(const struct swarm_member *member, uint32_t item,
 				   uint64_t first);
 /*
- * blobs_swarm_member_idx: below SWARM_MEMBERS_MAX; of another when it is gone. blobs_swarm_member_version, of
- * all that had an index, is another when there may be more of what it has.
+ * blobs_swarm_member_idx: below SWARM_MEMBERS_MAX; of another when it is gone.
+ * blobs_swarm_member_version, of all that had an index, is another when there may be more of what
+ * it has.
  */
 unsigned blobs_swarm_member_idx(const struct swarm_member *member);
 uint32_t blobs_swarm_member_version(const struct swarm_member *member);
@@ -188,10 +191,10 @@ const uint8_t *blobs_swarm_member_key(const struct swarm_member *member);
  * sentence about the member that says most.
  */
 enum swarm_outlook {
-	SWARM_GOOD,    /* somebody can be asked, now or when its time has come */
-	SWARM_WAITING, /* somebody is looked for, or asked what it has */
-	SWARM_LACKING, /* all that answer have told what they have */
-	SWARM_LOST,    /* nobody is left */
+	SWARM_GOOD,    /* a member can be asked, now or when its time has come */
+	SWARM_WAITING, /* a search for members, or a question what one has, is under way */
+	SWARM_LACKING, /* all members that answer have stated what they have */
+	SWARM_LOST,    /* no member is left */
 };
 enum swarm_outlook blobs_swarm_outlook(const struct swarm *swarm, uint64_t now_ns);
 int blobs_swarm_failure(const struct swarm *swarm, const char **out_detail);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks: to whom each goes, and what to make of it when no answer comes.
+ * Asks: the member that each goes to, and the handling of failures.
  *
- * A failure of the way (nobody answers, the session went, too slow) or of
+ * A failure of the way (no answer, the session went, too slow) or of
  * the moment (busy) leaves that source alone for a while, longer each time.
  * A failure of substance (it has not got it, it changed, the key is wrong)
- * goes to somebody else. When nobody is left, the last failure is told.
+ * goes to another member. When none is left, the last failure is reported.
  */
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "swarm_state.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
 
@@ -103,7 +103,7 @@ static void credit_settle(struct swarm_ask *ask, struct swarms *swarms, size_t l
 	ask->credit_len = 0;
 }
 
-/* Of those len came, or none: the rest is given back, so that who is cancelled costs nothing. */
+/* came_len of len bytes came; the rest is given back, so a cancelled ask costs nothing. */
 static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, size_t len,
 			  size_t came_len)
 {
@@ -206,7 +206,7 @@ static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now
 	return best;
 }
 
-/* Nobody is there who could answer: is that going to change? */
+/* No member could answer: is that going to change? */
 static bool ask_is_over(const struct swarm_ask *ask, bool is_hopeful, uint64_t now_ns)
 {
 	const struct swarm *swarm = ask->swarm;
@@ -216,7 +216,7 @@ static bool ask_is_over(const struct swarm_ask *ask, bool is_hopeful, uint64_t n
 	return blobs_swarm_outlook(swarm, now_ns) != SWARM_WAITING;
 }
 
-/* The limit of downloads holds it; whoever chooses a member himself looks at that before. */
+/* The limit of downloads holds it; a caller that chooses a member looks at that before. */
 static bool ask_is_held(const struct swarm_ask *ask, uint64_t now_ns)
 {
 	uint64_t at_ns = blobs_download_ns(ask->swarm->swarms->content, now_ns);
@@ -227,7 +227,7 @@ static bool ask_is_held(const struct swarm_ask *ask, uint64_t now_ns)
 	return true;
 }
 
-/* True when it is under way or was told its end, which is for the caller to do. */
+/* True when the request is sent. *out_is_over: the ask ended, and the caller reports it. */
 static bool ask_try(struct swarm_ask *ask, uint64_t now_ns, bool *out_is_over)
 {
 	struct swarm_member *member;
@@ -261,7 +261,7 @@ int blobs_swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	if (ask->from)
 		err = ask_send(ask, ask->from, now_ns);
 	else if (!ask_try(ask, now_ns, &is_over) && is_over)
-		blobs_swarm_changed(swarm); /* its end is told in a later turn */
+		blobs_swarm_changed(swarm); /* its end is reported in a later turn */
 	if (err)
 		ask_unlink(ask);
 	return err;
@@ -331,7 +331,7 @@ void blobs_swarm_asks_run(struct swarm *swarm, uint64_t now_ns)
 		next = ask->next;
 		if (ask->request_out || ask_try(ask, now_ns, &is_over) || !is_over)
 			continue;
-		/* One in a turn: whoever hears of it may cancel others, or leave. */
+		/* One in a turn: its caller may cancel others, or leave. */
 		blobs_swarm_tend_at(swarm, now_ns);
 		answer.err = blobs_swarm_failure(swarm, &answer.detail);
 		ask_end(ask, &answer, now_ns);

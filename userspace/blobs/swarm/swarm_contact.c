@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What members have, and whom they know. Who was found is asked what it has
- * before anything else, a few at a time: nine in ten may be forged. A hint
- * is asked when there is a choice, or when it had not got something. Who
- * has a part is asked again, often while more comes in, ever less when none
- * does. Others are asked for as soon as this node serves what it fetches, for
+ * What members have, and which providers they know. A found member is first asked what it
+ * has, a few members at a time: nine in ten may be forged. A hint
+ * is asked when there is a choice, or when it lacked something. A member
+ * with a part is asked again: often while its part grows, ever less often while it
+ * does not. Others are asked for as soon as this node serves what it fetches, for
  * they are to hear of it too; by who does not serve, after a moment: what it
  * wants is mostly here by then.
  */
@@ -218,7 +218,7 @@ static void have_refused(struct swarm_member *member, const struct mesh_reply *r
 	case MESH_CODE_ABSENT:
 		if (contact_other_way(contact, now_ns))
 			break;
-		/* Whoever was found by a guess is none; a hint may be fetching it itself. */
+		/* A node found by a guess is none; a hint may be fetching it itself. */
 		member->was_reached = true;
 		blobs_have_set(&member->have, HAVE_SOME);
 		contact_again_after(contact, now_ns, HAVE_EVERY_MAX_NS);
@@ -267,7 +267,7 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 
 	blobs_swarm_ways(member, now_ns, &ways);
 	if (member->swarm->kind == FINDER_CONTENT && ways.cnt > 1) {
-		/* Of a file by itself the answer is never that it is absent: asking for it tells. */
+		/* For a single file no answer says that it is absent: a request shows that. */
 		member->is_mute = true;
 		member->have_contact.due_ns = TIMER_NEVER;
 		blobs_swarm_member_open(member, now_ns);
@@ -286,7 +286,7 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 	(void)!contact_send(&member->have_contact, &ask, now_ns);
 }
 
-/* --- whom it knows --- */
+/* --- the providers it knows --- */
 
 static void holders_received(struct swarm_member *member, const struct mesh_reply *reply,
 			     uint64_t now_ns)

@@ -9,10 +9,10 @@
 #include "blobs/content_message_have.h"
 
 /*
- * What one source has of the manifest at hand, as it told by HAVE_CONTENT
- * and as we found out: what it was asked for and had not is remembered
- * until it tells something else, so many at most; with more it counts as
- * having nothing till then.
+ * What one source has of the manifest, by its HAVE_CONTENT answer and by its failures.
+ * Up to HAVE_LACKS_MAX requested things that it lacked are remembered
+ * until its answer changes. With more, the source counts as
+ * having nothing until then.
  */
 #define HAVE_LACKS_MAX 16u
 
@@ -29,7 +29,7 @@ struct have_lack {
 
 struct have {
 	enum have_kind kind;
-	uint8_t *payload; /* of its answer, which told borrows */
+	uint8_t *payload; /* the bytes of its answer; told borrows them */
 	size_t len;
 	struct message_have_answer told;
 	struct have_lack lacks[HAVE_LACKS_MAX];
@@ -42,9 +42,9 @@ void blobs_have_fini(struct have *have);
 void blobs_have_set(struct have *have, enum have_kind kind);
 /*
  * blobs_have_take reads an answer: 1 when it is another than the last, 0 when it
- * is the same, WEFT_EMALFORMED or -ENOMEM. What it was found to lack may be
- * there when it tells something else, and only then: nobody is asked for
- * ever for what he claims to have.
+ * is the same, WEFT_EMALFORMED or -ENOMEM. A changed answer, and only
+ * that, clears what the source was found to lack: a member is not asked
+ * forever for what it claims to have.
  */
 WEFT_MUST_CHECK
 int blobs_have_take(struct have *have, const uint8_t *payload, size_t len);
@@ -53,9 +53,9 @@ void blobs_have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
 bool blobs_have_has(const struct have *have, uint32_t item, uint64_t chunk);
 /* blobs_have_chunks: the same of 64 at once, bit i of chunk first + i; first is a multiple of 64. */
 uint64_t blobs_have_chunks(const struct have *have, uint32_t item, uint64_t first);
-/* blobs_have_is_growing: it says that it has not all and is fetching the rest. */
+/* blobs_have_is_growing: the source states that it has a part and is fetching the rest. */
 bool blobs_have_is_growing(const struct have *have);
-/* blobs_have_may_grow: so it says, or it has not told yet. */
+/* blobs_have_may_grow: the source is growing, or has not answered yet. */
 bool blobs_have_may_grow(const struct have *have);
 
 #endif

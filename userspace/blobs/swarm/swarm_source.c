@@ -6,7 +6,7 @@
 
 #include "base/monotonic.h"
 #include "blobs/rates/zones.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 
 #define QUEUE_NS       (500 * NS_PER_MS) /* of work a source is kept in */
 #define METER_NS       (100 * NS_PER_MS)

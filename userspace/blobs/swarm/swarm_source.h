@@ -35,7 +35,7 @@ struct source {
 	unsigned bad_cnt;
 	unsigned fail_cnt; /* of the way, in a row */
 	uint64_t not_before_ns;
-	uint64_t away_until_ns; /* nobody was there: it is no guess worth a try before */
+	uint64_t away_until_ns; /* no node was there: it is no guess worth a try before */
 
 	unsigned zone;	/* enum blobs_zone; LAN only if all its addresses are there */
 	unsigned price; /* of traffic with it (blobs/rates/zones.h), of its cheapest address */
@@ -58,7 +58,7 @@ struct sources {
  * blobs_sources_acquire: a use of the source of key, made if there is none; when
  * there are too many, the one longest unused makes room. NULL: no memory.
  * Refused ones are kept as long as there is room. blobs_source_release: the source
- * may be gone when nobody else uses it.
+ * may be gone when no other swarm uses it.
  */
 struct source *blobs_sources_acquire(struct sources *sources,
 				     const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
@@ -86,10 +86,13 @@ bool blobs_source_way_failed(struct source *source, bool is_timeout, uint64_t no
 void blobs_source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns);
 /* blobs_source_bad: what it sent is not right. True when that was once too often. */
 bool blobs_source_bad(struct source *source);
-/* blobs_source_pardon: whoever runs this node asks for it by name. */
+/* blobs_source_pardon: the operator asks for it by name. */
 void blobs_source_pardon(struct source *source);
 
-/* blobs_source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
+/*
+ * blobs_source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may
+ * have to wait.
+ */
 void blobs_source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
 /* blobs_source_limit_give_back: so many of them did not come. */
 void blobs_source_limit_give_back(struct source *source, size_t len);
@@ -100,8 +103,8 @@ bool blobs_source_has_room(const struct source *source, unsigned window_max, uin
 /* blobs_source_cost: when a request made now is expected to be answered, from now, in ns. */
 uint64_t blobs_source_cost(const struct source *source);
 /*
- * blobs_source_rank: of two that could be asked, the one of less is: its cost, half as much when traffic
- * with it is free, and the more the dearer it is.
+ * blobs_source_rank: of two that could be asked, the one of less is: its cost, half as much when
+ * traffic with it is free, and the more the dearer it is.
  */
 uint64_t blobs_source_rank(const struct source *source);
 

@@ -9,12 +9,12 @@
 #include "swarm_source.h"
 #include "swarm.h"
 
-/* What the files of blobs/swarm share; see swarm.h for who does what. */
+/* What the files of blobs/swarm share; see swarm.h for the part of each file. */
 #define SWARM_TRIES_MAX	 2u /* of a hint that was never reached; of a guess: one */
-#define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from anybody */
+#define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from any member */
 /*
  * Without a right answer from anybody, however many more are found: enough for a thousand that
- * are not there, and no more for whoever goes on naming others.
+ * are not there, and no more for a peer that goes on naming others.
  */
 #define SWARM_HOPE_NS	   (600ull * 1000000000ull)
 #define SWARM_DETAIL_CAP   256
@@ -22,7 +22,7 @@
 
 enum member_state {
 	MEMBER_NONE,
-	MEMBER_FOUND, /* a guess: it tells what it has before it is asked for anything */
+	MEMBER_FOUND, /* a guess: it must answer what it has before any other request */
 	MEMBER_OPEN,
 };
 
@@ -97,7 +97,7 @@ struct swarms {
 	struct swarm_finder finders[SWARM_FINDERS_MAX];
 	unsigned finder_cnt;
 	unsigned cnt;
-	uint64_t now_ns; /* of the last call that told it */
+	uint64_t now_ns; /* the time of the last call that passed one */
 };
 
 /* swarm.c */
@@ -114,10 +114,13 @@ bool blobs_swarm_member_is_usable(const struct swarm_member *member);
 bool blobs_swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
 /* blobs_swarm_ways: how to name to member what the swarm is about (blobs_state.h). */
 void blobs_swarm_ways(struct swarm_member *member, uint64_t now_ns, struct blobs_ways *out_ways);
-/* blobs_swarm_member_has_credit: no cap of a month holds a chunk of its zone; nothing of a proof is left out. */
+/*
+ * blobs_swarm_member_has_credit: no cap of a month holds a chunk of its zone; nothing of a proof is
+ * left out.
+ */
 #define SWARM_CREDIT_LEN (BLAKE3_CHUNK_LEN + 16384u)
 bool blobs_swarm_member_has_credit(const struct swarm_member *member);
-/* blobs_swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
+/* blobs_swarm_changed: the timer's next turn calls the watcher and tries waiting asks. */
 void blobs_swarm_changed(struct swarm *swarm);
 void blobs_swarm_tend_at(struct swarm *swarm, uint64_t at_ns);
 /* blobs_swarm_member_blame: what it sent is not right, whatever it was. */
@@ -136,7 +139,7 @@ int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t
 const char *blobs_swarm_member_name(const struct swarm_member *member,
 				    char text[static SWARM_NAME_CAP]);
 unsigned blobs_swarm_window_max(const struct swarm *swarm);
-/* blobs_swarm_fail remembers what to say if nobody is left; later words replace earlier ones. */
+/* blobs_swarm_fail remembers what to say if no member is left; later words replace earlier ones. */
 void blobs_swarm_fail(struct swarm *swarm, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

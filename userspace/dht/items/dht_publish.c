@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/container_of.h"
 #include "base/random.h"
 #include "base/timer.h"
@@ -15,13 +15,13 @@
 
 #define RETRY_MIN_NS (2 * 1000000000ull)
 /*
- * With fewer holders than enough the network is small, or we know little of it yet: the next
- * round comes earlier, ever more rarely.
+ * With fewer holders than enough the network is small, or this node knows little of it yet: the
+ * next round comes earlier, ever more rarely.
  */
 #define THIN_MIN_NS (30 * 1000000000ull)
 /* Rounds come this much earlier at random, so that a restart does not bunch them up. */
 #define JITTER_PERCENT 5
-/* Nobody answers: this machine is off the network, and published soon after it is back. */
+/* Without any answer this machine is off the network; it publishes soon after it is back. */
 #define OFFLINE_MAX_NS (60 * 1000000000ull)
 /* Owns and searches have handles of one type. */
 #define OWN_BIT ((pool_handle)1 << 31)
@@ -47,12 +47,6 @@ struct dht_own {
 struct dht_owns {
 	struct pool pool;
 };
-
-size_t dht_owns_footprint(uint32_t own_cap)
-{
-	return ((sizeof(struct dht_owns) + 63) & ~(size_t)63) +
-	       pool_footprint(sizeof(struct dht_own), own_cap);
-}
 
 int dht_owns_new(struct arena *arena, uint32_t own_cap, struct dht_owns **out_owns)
 {
@@ -197,7 +191,7 @@ static struct dht_own *own_find_kept(const struct dht_owns *owns, const struct k
 	return own;
 }
 
-/* A newer one is kept in its place; whoever waits for the older is told so. */
+/* A newer item takes the older one's place; the older one's asker gets WEFT_ECANCELLED. */
 static void own_displace(struct dht_own *own, uint64_t now_ns)
 {
 	const struct dht_outcome displaced = {

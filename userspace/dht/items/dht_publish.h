@@ -12,10 +12,10 @@
 struct arena;
 
 /*
- * Items and announces of ours (dht_put, dht_announce): each is a search
- * that writes at its end, once, or again and again while it is kept: the
- * same signed bytes, so that whoever holds the key need not be there.
- * A round that nobody answered is made again after a pause that doubles.
+ * This node's items and announces (dht_put, dht_announce). Each is a search that writes at its end,
+ * once, or again and again while it is kept. The bytes stay those that were signed, so that the
+ * holder of the key need not be there. A round without an answer is made again after a pause that
+ * doubles.
  *
  * One target, one item: a put takes the place of an earlier one.
  */
@@ -23,22 +23,20 @@ struct dht_owns;
 
 #define DHT_PUT_EVERY_NS (3600 * 1000000000ull) /* BEP-44: holders forget after two hours */
 
-size_t dht_owns_footprint(uint32_t own_cap);
 WEFT_MUST_CHECK
 int dht_owns_new(struct arena *arena, uint32_t own_cap, struct dht_owns **out_owns);
 uint32_t dht_owns_cnt(const struct dht_owns *owns);
 /*
  * dht_own_is: handle is one of dht_put or dht_announce. dht_own_cancel: no further rounds.
- * dht_own_leave: no further rounds of one that is not kept, and nothing more is told.
+ * dht_own_leave: no further rounds of one that is not kept; the asker is not called any more.
  */
 bool dht_own_is(dht_handle handle);
 void dht_own_cancel(struct dht *dht, dht_handle handle);
 void dht_own_leave(struct dht *dht, dht_handle handle);
 
 /*
- * dht_owns_write writes those that are kept as a bencoded list.
- * dht_owns_load takes them up again, with nobody to tell; with dht NULL it only judges:
- * 0, or WEFT_EMALFORMED.
+ * dht_owns_write writes the kept ones as a bencoded list. dht_owns_load resumes them, without an
+ * asker; with dht NULL it only judges: 0, or WEFT_EMALFORMED.
  */
 void dht_owns_write(const struct dht_owns *owns, struct writer *w);
 WEFT_MUST_CHECK

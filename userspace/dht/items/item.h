@@ -19,8 +19,8 @@
 #define DHT_SIGNED_VALUE_LEN_MAX 1005
 
 /*
- * Everything is borrowed. The value is the bencoding as it came: what is
- * hashed and signed is these bytes, so nobody encodes them again.
+ * Everything is borrowed. The value is the bencoding as it came: these bytes are hashed and signed,
+ * so they are never encoded again.
  */
 struct dht_item {
 	const uint8_t *key; /* NODE_KEY_LEN bytes; NULL: immutable, sig, salt and seq say nothing */
@@ -42,10 +42,9 @@ void dht_item_target_of_key(const uint8_t key[static NODE_KEY_LEN], const uint8_
 			    size_t salt_len, struct kad_id *out_target);
 
 /*
- * dht_item_verify: an immutable item is good when it is not too long; that
- * its target is the wanted one is the caller's to compare. Of a mutable one
- * sizes are looked at first and the signature last, strictly
- * (node_key_verify): that costs more than all else a query asks for.
+ * dht_item_verify: an immutable item is good when it is not too long; that its target is the wanted
+ * one is the caller's to compare. For a mutable one sizes are checked first and the signature last,
+ * strictly (node_key_verify): that costs more than all else a query asks for.
  *
  * Returns 0, or:
  *   WEFT_ETOOLARGE  value above DHT_SIGNED_VALUE_LEN_MAX, or salt
@@ -56,8 +55,8 @@ WEFT_MUST_CHECK
 int dht_item_verify(const struct dht_item *item);
 
 /*
- * dht_item_sign signs a mutable item of ours, whose value, salt and seq are
- * within the limits above; the item's own key and sig are not looked at.
+ * dht_item_sign signs a mutable item of this node, whose value, salt and seq are within the limits
+ * above; the item's own key and sig are ignored.
  */
 void dht_item_sign(const struct dht_item *item, const struct node_key *key,
 		   uint8_t out_sig[static NODE_KEY_SIG_LEN]);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index is kad/storage.h; here are the bytes, and BEP-44's rules of who replaces whom. */
+/*
+ * The index is kad/storage.h; here are the bytes, and BEP-44's rules of which item replaces which.
+ */
 #include "items.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 
 static const struct kad_id no_owner; /* a key has one item */
 
@@ -44,14 +46,6 @@ static uint32_t slot_cap(const struct dht_items_config *config)
 	return config->item_cap + 1;
 }
 
-size_t dht_items_footprint(const struct dht_items_config *config)
-{
-	struct kad_storage_config index = index_config(config);
-
-	return sizeof(struct dht_items) + 64 + kad_storage_footprint(&index) +
-	       pool_footprint(sizeof(struct slot), slot_cap(config));
-}
-
 static void slot_dropped(void *arg, const struct kad_value *value)
 {
 	struct dht_items *items = arg;
@@ -71,7 +65,13 @@ int dht_items_new(struct arena *arena, const struct dht_items_config *config,
 	err = pool_init(&items->slots, arena, sizeof(struct slot), slot_cap(config));
 	if (err < 0)
 		return err;
-	err = kad_storage_new(arena, &index, own_id, random, slot_dropped, items, &items->index);
+	err = kad_storage_new(arena,
+			      &(struct kad_storage_params){.config = &index,
+							   .own_id = own_id,
+							   .random = random,
+							   .dropped = slot_dropped,
+							   .arg = items},
+			      &items->index);
 	if (err < 0)
 		return err;
 	*out_items = items;
@@ -130,7 +130,7 @@ static enum dht_reason limits_judge(const struct dht_item *item)
 	return item->key && item->seq < 0 ? DHT_NO_SEQ : DHT_STORED;
 }
 
-/* What the stored item, which has the same key and salt, says to a put over it. */
+/* Judges a put over the stored item, which has the same key and salt. */
 static enum dht_reason successor_judge(const struct slot *slot, const struct dht_items_put *put)
 {
 	if (put->has_cas && put->cas != slot->seq)

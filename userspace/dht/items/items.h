@@ -12,9 +12,9 @@
 #include "weft/err.h"
 
 /*
- * BEP-44 items kept for others, in one of the two networks: two hours
- * from the last put, in slots of one size, as many as the configuration
- * says and no more. Which give way when that is full kad/storage.h says.
+ * BEP-44 items kept for others, in one of the two networks: two hours from the last put, in slots
+ * of one size, as many as the configuration says and no more. kad/storage.h says which give way
+ * when that is full.
  */
 struct dht_items;
 
@@ -23,11 +23,10 @@ struct dht_items;
 struct dht_items_config {
 	uint32_t item_cap;
 	uint32_t subnet_max;	 /* items put from one kad_subnet */
-	enum addr_family family; /* of all who put */
+	enum addr_family family; /* of all that put */
 	struct fair_site site;
 };
 
-size_t dht_items_footprint(const struct dht_items_config *config);
 WEFT_MUST_CHECK
 int dht_items_new(struct arena *arena, const struct dht_items_config *config,
 		  const struct kad_id *own_id, struct random *random, struct dht_items **out_items);

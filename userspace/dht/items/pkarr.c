@@ -15,10 +15,10 @@
 #include "base/byte_cursor.h"
 #include "codec/bencode.h"
 #include "codec/dns.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 #define OWN_LABEL    "_mesh"
-#define LABEL_LEN    5 /* of OWN_LABEL and of others' that we read */
+#define LABEL_LEN    5 /* of OWN_LABEL and of others' that are read */
 #define NAME_CAP     (LABEL_LEN + 1 + ZBASE32_KEY_TEXT_CAP)
 #define ADDR_PREFIX  "addr="
 #define RELAY_PREFIX "relay="

@@ -12,10 +12,9 @@
 #include "weft/err.h"
 
 /*
- * pkarr: what the owner of a key says of itself, as a DNS reply signed like
- * a BEP-44 item without salt (docs/wire/pkarr.md). A *record* is the part
- * of it that we understand, where a node is; a *packet* is the signed whole,
- * of which a relay looks at nothing but the signature.
+ * pkarr: what the owner of a key says of itself, as a DNS reply signed like a BEP-44 item without
+ * salt (docs/wire/pkarr.md). A *record* is the part of it that this node understands, where a node
+ * is; a *packet* is the signed whole, of which a relay looks at nothing but the signature.
  *
  * No I/O, no state, no clock; thread-safe.
  */
@@ -25,8 +24,8 @@
 #define PKARR_BODY_HEAD_LEN	    (NODE_KEY_SIG_LEN + 8)
 #define PKARR_BODY_LEN_MAX	    (PKARR_BODY_HEAD_LEN + PKARR_DNS_LEN_MAX)
 /*
- * How long others may keep what we publish. Short, for addresses change;
- * relays and resolvers have a lower limit of their own, usually 300 s.
+ * How long others may keep a published packet. Short, for addresses change; relays and resolvers
+ * have a lower limit of their own, usually 300 s.
  */
 #define PKARR_TTL_S 30
 
@@ -43,7 +42,7 @@ struct pkarr_record {
 	uint32_t caps; /* bit map, 0: not said */
 };
 
-/* What of a node unvalidated sources may learn. */
+/* The addresses and relays of a node that unvalidated sources may learn. */
 enum pkarr_publish {
 	PKARR_OFF,
 	PKARR_RELAY_ONLY, /* the relays through which it is reached */
@@ -116,10 +115,9 @@ size_t dht_pkarr_packet_write_body(const struct pkarr_packet *packet,
 				   uint8_t dst[static PKARR_BODY_LEN_MAX]);
 
 /*
- * dht_pkarr_record_read: where the packet says its owner is; TXT strings at
- * _mesh, or if those say nothing at _iroh. Strings that nobody knows, and addresses that
- * policy would not let us publish, are stepped over.
- * Returns 0, or WEFT_EABSENT: nothing of use to us.
+ * dht_pkarr_record_read: the addresses at which the packet says its owner is. It reads TXT strings
+ * at _mesh, or if those say nothing at _iroh. Unknown strings, and addresses that policy would not
+ * let this node publish, are skipped. Returns 0, or WEFT_EABSENT: nothing of use to this node.
  */
 WEFT_MUST_CHECK
 int dht_pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,

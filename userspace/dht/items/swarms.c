@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 
 struct dht_swarms {
@@ -29,13 +29,6 @@ static struct kad_storage_config index_config(const struct dht_swarms_config *co
 	};
 }
 
-size_t dht_swarms_footprint(const struct dht_swarms_config *config)
-{
-	struct kad_storage_config index = index_config(config);
-
-	return sizeof(struct dht_swarms) + 64 + kad_storage_footprint(&index);
-}
-
 static void peer_dropped(void *arg, const struct kad_value *value)
 {
 	(void)arg;
@@ -53,7 +46,12 @@ int dht_swarms_new(struct arena *arena, const struct dht_swarms_config *config,
 	if (!swarms)
 		return WEFT_EFULL;
 	swarms->random = random;
-	err = kad_storage_new(arena, &index, own_id, random, peer_dropped, NULL, &swarms->index);
+	err = kad_storage_new(arena,
+			      &(struct kad_storage_params){.config = &index,
+							   .own_id = own_id,
+							   .random = random,
+							   .dropped = peer_dropped},
+			      &swarms->index);
 	if (err < 0)
 		return err;
 	*out_swarms = swarms;

@@ -10,8 +10,8 @@
 #include "weft/err.h"
 
 /*
- * Peers that announced themselves under an info-hash (BEP-5), in one of
- * the two networks. Which give way when it is full kad/storage.h says.
+ * Peers that announced themselves under an info-hash (BEP-5), in one of the two networks.
+ * kad/storage.h says which give way when it is full.
  */
 struct dht_swarms;
 
@@ -19,9 +19,9 @@ struct dht_swarms;
 #define DHT_PEER_LIFE_NS (2 * 3600 * 1000000000ull)
 
 /*
- * Peers of one info-hash at one address, IPv4 /32 or IPv6 /64: subscribers behind one address
- * that share a swarm are few, and an unvalidated source who claims each port of its own is not to fill
- * what is told of the swarm.
+ * Peers of one info-hash at one address, IPv4 /32 or IPv6 /64. Subscribers behind one address that
+ * share a swarm are few. An unvalidated source that claims each of its ports must not fill the
+ * answers about the swarm.
  */
 #define DHT_SWARM_ADDR_MAX 16
 
@@ -29,11 +29,10 @@ struct dht_swarms_config {
 	uint32_t peer_cap;	 /* in all */
 	uint32_t swarm_max;	 /* of one info-hash */
 	uint32_t subnet_max;	 /* announced from one kad_subnet */
-	enum addr_family family; /* of all who announce */
+	enum addr_family family; /* of all that announce */
 	struct fair_site site;
 };
 
-size_t dht_swarms_footprint(const struct dht_swarms_config *config);
 WEFT_MUST_CHECK
 int dht_swarms_new(struct arena *arena, const struct dht_swarms_config *config,
 		   const struct kad_id *own_id, struct random *random,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading. What a message says is found by one table of names; keys come
- * in ascending order and so do the table's rows, so both are walked once.
+ * Reading. One table of names finds the fields of a message; keys come in ascending order and so do
+ * the table's rows, so both are walked once.
  */
 #include "krpc_message.h"
 
@@ -24,7 +24,7 @@ struct field {
 	const char *name;
 	enum field_kind kind;
 	size_t off;	/* in struct krpc_message */
-	size_t has_off; /* of the bool that tells it was there, 0: the span tells */
+	size_t has_off; /* offset of the bool that says it was there, 0: the span says it */
 	size_t step;
 	enum dht_reason fault; /* when it is there and wrong */
 };
@@ -228,7 +228,7 @@ static void top_read(struct bencode_reader *r, struct krpc_message *message,
 
 	bencode_enter_dict(r);
 	while (bencode_next_key(r, &key)) {
-		/* One of a and r is the body; whoever sends both gets the faults of both. */
+		/* One of a and r is the body; a sender of both gets the faults of both. */
 		if (bencode_is(&key, "a") || bencode_is(&key, "r"))
 			body_read(r, message);
 		else if (bencode_is(&key, "e"))
@@ -262,7 +262,7 @@ static enum dht_reason put_judge(const struct krpc_message *message)
 	return message->token.data ? DHT_ANSWERED : DHT_NO_TOKEN;
 }
 
-/* What a query of this method must bring, BEP-5 and BEP-44. */
+/* The fields that a query of this method must have, BEP-5 and BEP-44. */
 static enum dht_reason query_judge(const struct krpc_message *message)
 {
 	if (message->fault)

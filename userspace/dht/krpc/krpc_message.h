@@ -15,11 +15,11 @@
  * KRPC messages (BEP-5, 32, 42, 43, 44, 51; docs/wire/krpc.md): bytes to
  * struct and struct to bytes, nothing else. Unknown keys are stepped over.
  */
-#define KRPC_TRANSACTION_LEN_MAX 32  /* of a peer's; ours have 8 */
-#define KRPC_TOKEN_LEN_MAX	 128 /* of a foreign node's, that we give back */
-/* What we send: reaches everybody without fragments, also through tunnels. */
+#define KRPC_TRANSACTION_LEN_MAX 32  /* of a peer's; this node's have 8 */
+#define KRPC_TOKEN_LEN_MAX	 128 /* of a foreign node's, that this node returns */
+/* The limit of a sent message: it reaches every node without fragments, also through tunnels. */
 #define KRPC_SEND_LEN_MAX 1024
-/* What carries a value of 1000 bytes, its key and signature is longer: up to this. */
+/* A message with a value of 1000 bytes, its key and signature is longer: up to this. */
 #define KRPC_VALUE_SEND_LEN_MAX 1400
 
 #define KRPC_PEER_LEN_IPV4 6
@@ -46,9 +46,8 @@ const char *dht_krpc_method_name(enum krpc_method method);
 enum { KRPC_WANT_IPV4 = 1, KRPC_WANT_IPV6 = 2 };
 
 /*
- * A message as received. Spans are borrowed from the datagram; one whose
- * data is NULL was not there. What was there in the wrong type or length
- * is named by fault, the first such; the transaction id is good all the
+ * A message as received. Spans are borrowed from the datagram; one whose data is NULL was not
+ * there. fault names the first field of a wrong type or length; the transaction id is good all the
  * same, so that a query can be answered by an error.
  */
 struct krpc_message {
@@ -57,7 +56,8 @@ struct krpc_message {
 	enum dht_reason fault;	 /* DHT_ANSWERED: none; of a reply DHT_SHORT_REPLY */
 	struct bencode_span transaction;
 	struct bencode_span version;
-	struct bencode_span external; /* ip: how the sender sees us, 6 or 18 bytes */
+	struct bencode_span
+		external; /* ip: this node's address as the sender sees it, 6 or 18 bytes */
 	bool is_read_only;
 
 	/* Arguments of a query and values of a reply. */
@@ -113,13 +113,13 @@ size_t dht_krpc_peer_len(enum addr_family family);
 size_t dht_krpc_node_len(enum addr_family family);
 
 /*
- * A query of ours. Which fields are read follows from the method; spans
- * that are not wanted stay NULL.
+ * A query of this node. The method decides which fields are read; spans that are not wanted stay
+ * NULL.
  */
 struct krpc_query {
 	enum krpc_method method;
 	struct bencode_span transaction;
-	struct kad_id id;     /* ours */
+	struct kad_id id;     /* this node's */
 	struct kad_id target; /* find_node, get_peers, announce_peer, get, sample_infohashes */
 	bool is_read_only;
 	unsigned want;		   /* find_node, get_peers, get; 0: do not say */
@@ -129,17 +129,17 @@ struct krpc_query {
 	struct bencode_span value, key, sig, salt; /* put; the last three of a mutable item */
 	bool has_seq, has_cas;			   /* get: seq alone */
 	int64_t seq, cas;
-	size_t pad_len; /* get: bytes of an argument nobody reads (docs/wire/krpc.md) */
+	size_t pad_len; /* get: bytes of an argument that no node reads (docs/wire/krpc.md) */
 };
 
 /* dht_krpc_write_query: bytes written into w, or w->bad when they do not fit. */
 void dht_krpc_write_query(struct writer *w, const struct krpc_query *query);
 
-/* An answer of ours; what stays NULL or false is left out. */
+/* An answer of this node; what stays NULL or false is left out. */
 struct krpc_reply {
 	struct bencode_span transaction;
-	struct addr asker; /* told back as ip (BEP-42) */
-	struct kad_id id;  /* ours */
+	struct addr asker; /* returned as ip (BEP-42) */
+	struct kad_id id;  /* this node's */
 	struct bencode_span nodes, nodes6;
 	struct bencode_span token;
 	const struct addr *peers; /* values */

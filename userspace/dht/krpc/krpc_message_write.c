@@ -151,8 +151,8 @@ void dht_krpc_write_error(struct writer *w, const struct bencode_span *transacti
 	bencode_open_dict(w);
 	bencode_write_text(w, "e");
 	bencode_open_list(w);
-	bencode_write_int(w, dht_reason_code(reason));
-	bencode_write_text(w, dht_reason_text(reason));
+	bencode_write_int(w, dht_reasons[reason].code);
+	bencode_write_text(w, dht_reasons[reason].text);
 	bencode_close(w);
 	external_write(w, asker);
 	span_write(w, "t", transaction);

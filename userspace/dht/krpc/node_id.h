@@ -10,9 +10,8 @@
 struct random;
 
 /*
- * Ids that follow from the address they are used at (BEP-42): 21 leading
- * bits are a checksum of the address, so that whoever wants to sit at
- * a chosen place of the key space needs the addresses for it.
+ * Ids that follow from the address at which they are used (BEP-42): 21 leading bits are a checksum
+ * of the address. A node that wants a chosen place of the key space needs the addresses for it.
  */
 
 /* dht_node_id_make: an id for a node that others see at external. */

@@ -15,7 +15,7 @@ void dht_tokens_init(struct dht_tokens *tokens, struct random *random, uint64_t 
 {
 	tokens->random = random;
 	tokens->turn_ns = now_ns + DHT_TOKEN_TURN_NS;
-	/* Both, so that there is none that nobody had to guess. */
+	/* Both keys, so that each one is random. */
 	key_turn(tokens);
 	key_turn(tokens);
 }

@@ -12,10 +12,9 @@
 struct random;
 
 /*
- * Write tokens (BEP-5): only who reads what is sent to an address may
- * store in its name. Made as weft_krpc_token makes them, under a key that
- * changes every five minutes; that of the five minutes before is honoured
- * as well. Callers may read current and turn_ns.
+ * Write tokens (BEP-5): a node may store in the name of an address only if it reads what is sent
+ * there. They are made as weft_krpc_token makes them, under a key that changes every five minutes;
+ * the key of the five minutes before is honoured as well. Callers may read current and turn_ns.
  */
 struct dht_tokens {
 	uint64_t current[2], last[2];
@@ -30,7 +29,7 @@ void dht_tokens_init(struct dht_tokens *tokens, struct random *random, uint64_t 
 bool dht_tokens_expire(struct dht_tokens *tokens, uint64_t now_ns);
 void dht_tokens_make(const struct dht_tokens *tokens, const struct addr *asker,
 		     uint8_t out_token[static WEFT_KRPC_TOKEN_LEN]);
-/* dht_tokens_is_good: token was made for somebody at asker's address, at most ten minutes ago. */
+/* dht_tokens_is_good: token was made for a node at asker's address, at most ten minutes ago. */
 bool dht_tokens_is_good(const struct dht_tokens *tokens, const struct addr *asker,
 			const struct bencode_span *token);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a search: seeds, sending, time, the end. What answers say is
- * in dht_lookup_reply.c, writing in dht_lookup_write.c.
+ * The life of a search: seeds, sending, time, the end. Answers are read in dht_lookup_reply.c;
+ * writing is in dht_lookup_write.c.
  */
 #include "dht_lookup.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "dht/dht_state.h"
@@ -25,24 +25,13 @@
 #define BEGIN_AGAIN_NS 2000000000ull
 /* Seeds of a lookup: twice K, so that dead ones do not end it. */
 #define SEED_CNT 16
-/* Refused for want of room, which nobody announces: tried again after this. */
+/* The retry time after a refusal for want of room, whose end no event reports. */
 #define RETRY_NS 20000000ull
 /*
  * Padding of a get: nodes that hold to the rule of five times the query (docs/dht.md) can
  * then answer with the longest item there is.
  */
 #define GET_PAD_LEN 180
-
-static size_t aligned(size_t len)
-{
-	return (len + 63) & ~(size_t)63;
-}
-
-size_t dht_lookups_footprint(uint32_t lookup_cap)
-{
-	return aligned(sizeof(struct dht_lookups)) +
-	       pool_footprint(sizeof(struct dht_lookup), lookup_cap);
-}
 
 int dht_lookups_new(struct arena *arena, uint32_t lookup_cap, struct dht_lookups **out_lookups)
 {
@@ -112,7 +101,8 @@ static void leg_begin(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t 
 	unsigned cnt;
 
 	kad_lookup_init(&leg->lookup, &params, now_ns);
-	cnt = kad_table_closest(side->table, &params.target, KAD_ASK, now_ns, seeds, SEED_CNT);
+	cnt = kad_table_closest(side->table, &(struct kad_near){&params.target, KAD_ASK, now_ns},
+				seeds, SEED_CNT);
 	for (unsigned i = 0; i < cnt; i++)
 		leg_seed(leg, &seeds[i]->contact);
 	if (cnt < dht->params.config.lookup.k)
@@ -195,7 +185,9 @@ static int lookup_verdict(const struct dht_lookup *dht_lookup)
 	if (dht_lookup->params.write) {
 		if (outcome->seq_max >= 0)
 			return WEFT_ESTALE;
-		/* Somebody who lacks the item takes it whatever cas says: more must than must not. */
+		/*
+		 * A node that lacks the item takes it whatever cas says: more must than must not.
+		 */
 		return outcome->stored_cnt > outcome->newer_cnt ? 0 : WEFT_EREFUSED;
 	}
 	if (dht_lookup->params.kind == DHT_FIND_NODES)

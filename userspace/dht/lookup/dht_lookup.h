@@ -12,20 +12,19 @@
 struct arena;
 
 /*
- * Searches: a lookup of kad/ driven over KRPC in each network that is on,
- * both at once, and what is written with the nodes it finds.
+ * Searches: a lookup of kad/ driven over KRPC in each network that is on, both at once, and the
+ * writes to the nodes that it finds.
  *
  *     dht_lookup_start -> flush: ask node after node (dht_query.c)
  *         -> a reply: items, peers, tokens, further nodes -> flush ...
  *         -> the nearest are known: put or announce with those that lack it
  *         -> ended
  *
- * An item that is told was verified and lies at the target. A node that
- * gives another one lies: it counts as if it had not answered and leaves the table.
+ * An item that the asker gets was verified and lies at the target. A node that gives another one
+ * lies: it counts as if it had not answered and leaves the table.
  */
 struct dht_lookups;
 
-size_t dht_lookups_footprint(uint32_t lookup_cap);
 WEFT_MUST_CHECK
 int dht_lookups_new(struct arena *arena, uint32_t lookup_cap, struct dht_lookups **out_lookups);
 
@@ -35,16 +34,16 @@ int dht_lookups_new(struct arena *arena, uint32_t lookup_cap, struct dht_lookups
 /* What to ask node after node. */
 enum dht_lookup_kind { DHT_FIND_NODES, DHT_FIND_ITEM, DHT_FIND_PEERS };
 
-/* Nobody is sent what so many of the nearest hold already. */
+/* An item that so many of the nearest nodes hold already is sent to none. */
 #define DHT_HOLDERS_ENOUGH 8
 
-/* What to write at the end: an item (FIND_ITEM) or ourselves (FIND_PEERS). */
+/* What to write at the end: an item (FIND_ITEM) or this node (FIND_PEERS). */
 struct dht_write {
 	const struct dht_item *item; /* NULL: announce */
 	bool has_cas;
 	int64_t cas;
 	bool is_refresh; /* also where it is held: its two hours begin anew */
-	uint16_t port;	 /* announce; 0: the one our datagrams come from */
+	uint16_t port;	 /* announce; 0: the source port of this node's datagrams */
 };
 
 struct dht_lookup_params {
@@ -64,12 +63,12 @@ struct dht_lookup_params {
 };
 
 /*
- * dht_lookup_start: a handle, or 0 when there is no room or nobody to ask.
- * Nothing is sent or told before the next flush or expire.
+ * dht_lookup_start: a handle, or 0 when there is no room or no node to ask. Nothing is sent or
+ * reported before the next flush or expire.
  */
 dht_handle dht_lookup_start(struct dht *dht, const struct dht_lookup_params *params,
 			    uint64_t now_ns);
-/* dht_lookup_cancel: nothing more is told. */
+/* dht_lookup_cancel: the asker is not called any more. */
 void dht_lookup_cancel(struct dht *dht, dht_handle handle);
 /* dht_lookups_flush asks on, in every search that wants to. */
 void dht_lookups_flush(struct dht *dht, uint64_t now_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the nodes asked by a search answer, and what of it is believed. */
+/* Reads the answers to a search, and judges what of them is believed. */
 #include <string.h>
 
 #include "base/siphash_bytes.h"
@@ -34,14 +34,14 @@ static bool item_equal(const struct dht_item *a, const struct dht_item *b)
 enum item_verdict { ITEM_TAKEN, ITEM_ROLLED_BACK, ITEM_FALSE };
 
 /*
- * Takes the item of an answer: tells it when it is news. The asker may
- * cancel the search when it is told.
+ * Takes the item of an answer, and passes it to the asker when it is new. The asker may cancel the
+ * search in that call.
  */
 static enum item_verdict item_tell(struct dht_lookup *dht_lookup, const struct dht_item *item)
 {
 	const struct dht_asker asker = dht_lookup->params.asker;
 
-	/* What is not news needs no look at its signature, the most costly thing here. */
+	/* A known item needs no check of its signature, the most costly step here. */
 	if (dht_lookup->has_found && (!item->key || item->seq <= dht_lookup->outcome.seq_max))
 		return ITEM_TAKEN;
 	if (!item_is_good(dht_lookup, item))
@@ -63,10 +63,10 @@ static bool lookup_has_enough(const struct dht_lookup *dht_lookup)
 	       (dht_lookup->params.is_first_enough || !dht_lookup->params.key);
 }
 
-/* Many nodes tell of the same peers; who asked is told of each once. */
+/* Many nodes name the same peers; the asker gets each peer once. */
 static bool peer_is_news(struct dht_lookup *dht_lookup, const struct addr *peer)
 {
-	/* Whoever finds two peers of one hash hides one of them from a search: no secret. */
+	/* Two peers of one hash hide one of them from a search, and nothing worse: no secret. */
 	static const uint64_t key[2] = {0};
 	uint64_t hash = siphash(key, peer, sizeof(*peer)) | 1;
 	unsigned at = (unsigned)(hash >> 1) % LOOKUP_PEERS_SLOTS;
@@ -94,7 +94,7 @@ static void peers_tell(struct dht_lookup *dht_lookup, struct addr *peers, unsign
 		asker.peers(asker.ctx, peers, news_cnt);
 }
 
-/* What one of the networks' stores has. */
+/* Reads what the store of one network has. */
 static void hear_side(struct dht_lookup *dht_lookup, const struct dht_side *side)
 {
 	const struct kad_id *target = &dht_lookup->params.target;
@@ -121,7 +121,7 @@ bool dht_lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns)
 			continue;
 		hear_side(dht_lookup, &dht->sides[net]);
 		if (pool_lookup(&dht->lookups->pool, handle) != dht_lookup)
-			return false; /* whoever was told had enough */
+			return false; /* the asker had enough */
 	}
 	if (!lookup_has_enough(dht_lookup))
 		return true;
@@ -149,7 +149,7 @@ static enum item_verdict item_hear(struct dht_lookup *dht_lookup, struct lookup_
 		leg->has_item[slot] = true;
 		return ITEM_TAKEN;
 	}
-	/* What ours is about to replace. */
+	/* The item that this node is about to replace. */
 	if (write && item.key && item.seq <= write->item->seq)
 		return ITEM_TAKEN;
 	return item_tell(dht_lookup, &item);
@@ -169,8 +169,7 @@ static void peers_hear(struct dht_lookup *dht_lookup, const struct krpc_message 
 }
 
 /*
- * The nodes that an answer tells of, in the family of the leg; not
- * ourselves under an id that we had before.
+ * The nodes that an answer names, in the family of the leg; not this node under an earlier id.
  */
 static unsigned nodes_read(const struct dht *dht, const struct krpc_message *reply,
 			   enum dht_net net, struct kad_contact out_told[static TOLD_MAX])
@@ -205,8 +204,8 @@ static void token_keep(struct lookup_leg *leg, uint16_t slot, const struct krpc_
 }
 
 /*
- * A false item is a lie, so its teller leaves the table. An old one may be
- * all that a node was ever given; that it answered helps nobody either.
+ * A false item is a lie, so its sender leaves the table. An old item may be the only one that the
+ * sender got; such an answer is of no use either.
  */
 static void item_refuse(struct dht_lookup *dht_lookup, enum dht_net net, uint16_t node,
 			enum item_verdict verdict)
@@ -237,8 +236,8 @@ static void written(struct dht_lookup *dht_lookup, struct lookup_leg *leg,
 	leg->write_out_cnt--;
 	if (reply && reply->kind == KRPC_REPLY) {
 		dht_lookup->outcome.stored_cnt++;
-	} else if (reply && (reply->error_code == dht_reason_code(DHT_OLD_SEQ) ||
-			     reply->error_code == dht_reason_code(DHT_CAS_MISMATCH))) {
+	} else if (reply && (reply->error_code == dht_reasons[DHT_OLD_SEQ].code ||
+			     reply->error_code == dht_reasons[DHT_CAS_MISMATCH].code)) {
 		dht_lookup->outcome.newer_cnt++;
 	}
 	dht_lookup_wake(dht_lookup);
@@ -285,9 +284,12 @@ void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	if (dht_lookup->params.kind == DHT_FIND_PEERS)
 		peers_hear(dht_lookup, reply, teller);
 	if (pool_lookup(&dht->lookups->pool, handle) != dht_lookup)
-		return; /* whoever was told had enough */
+		return; /* the asker had enough */
 	token_keep(leg, node, reply);
-	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(dht, reply, net, told),
+	kad_lookup_answered(&leg->lookup, node,
+			    &(struct kad_answer){.tag = node,
+						 .contacts = told,
+						 .cnt = nodes_read(dht, reply, net, told)},
 			    now_ns);
 	if (lookup_has_enough(dht_lookup)) {
 		dht_lookup_end(dht_lookup, 0, now_ns);

@@ -20,7 +20,7 @@ struct lookup_token {
 #define LOOKUP_SLOT_WRITE     0x200
 _Static_assert(KAD_LOOKUP_NODES_MAX <= LOOKUP_SLOT_MASK + 1, "a slot fits beside the flags");
 
-/* Peers told of in one search, each once; hashes in a table that stays half empty. */
+/* Peers found in one search, each once; hashes in a table that stays half empty. */
 #define LOOKUP_PEERS_SLOTS (2 * DHT_PEERS_MAX)
 
 enum lookup_phase { LEG_OFF, LEG_ASKING, LEG_WRITING, LEG_DONE };
@@ -35,7 +35,7 @@ struct lookup_leg {
 	unsigned write_cnt, written_cnt; /* of to_write: all, and those sent */
 	unsigned write_out_cnt;		 /* sent and not answered */
 	unsigned heard_cnt;		 /* answers of any kind in this phase */
-	bool is_second;			 /* nobody was heard the first time */
+	bool is_second;			 /* no node answered the first time */
 };
 
 struct dht_lookup {
@@ -48,7 +48,7 @@ struct dht_lookup {
 	struct dht_outcome outcome;
 	uint64_t retry_ns;		    /* sending was refused until then */
 	bool has_found;			    /* an item or peers */
-	unsigned peer_cnt;		    /* told of */
+	unsigned peer_cnt;		    /* passed to the asker */
 	uint64_t peers[LOOKUP_PEERS_SLOTS]; /* hash of each, 0: free */
 	bool wants_flush;
 	bool has_looked; /* at what this node keeps for others itself */
@@ -62,8 +62,8 @@ struct dht_lookups {
 /* --- dht_lookup_reply.c --- */
 
 /*
- * dht_lookup_hear_own: what is asked for may lie here, where nobody else would
- * be asked for it. False: search is gone.
+ * dht_lookup_hear_own: the item that is asked for may lie here, where no other node would be asked
+ * for it. False: search is gone.
  */
 bool dht_lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns);
 /* dht_lookup_hear: what a node answered, or NULL. May free the search. */
@@ -72,14 +72,17 @@ void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 
 /* --- dht_lookup.c --- */
 
-/* dht_lookup_end tells the outcome and frees the search. */
+/* dht_lookup_end reports the outcome and frees the search. */
 void dht_lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns);
 /* dht_lookup_wake: it has something to send or may be at its end. */
 void dht_lookup_wake(struct dht_lookup *dht_lookup);
 
 /* --- dht_lookup_write.c --- */
 
-/* dht_leg_write_begin chooses with whom to write: the nearest that answered, gave a token and lack it. */
+/*
+ * dht_leg_write_begin chooses the nodes to write to: the nearest that answered, gave a token and
+ * lack it.
+ */
 void dht_leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg);
 /* dht_leg_write sends what is left to send; 0, or why not (dht_query.h). */
 WEFT_MUST_CHECK

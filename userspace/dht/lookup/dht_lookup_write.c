@@ -12,7 +12,7 @@ void dht_leg_write_begin(struct dht_lookup *dht_lookup, struct lookup_leg *leg)
 	unsigned cnt, holders = 0;
 
 	leg->write_cnt = 0;
-	/* Somebody has a newer one: ours would be refused, or worse, taken. */
+	/* A node has a newer item: this one would be refused, or worse, taken. */
 	if (!write ||
 	    (write->item && write->item->key && dht_lookup->outcome.seq_max > write->item->seq))
 		return;

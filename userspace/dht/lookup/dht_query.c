@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "base/dgram.h"
@@ -43,18 +43,6 @@ struct dht_queries {
 	struct pool pool;
 	struct map by_transaction;
 };
-
-static size_t aligned(size_t len)
-{
-	return (len + 63) & ~(size_t)63;
-}
-
-size_t dht_queries_footprint(uint32_t query_cap)
-{
-	return aligned(sizeof(struct dht_queries)) +
-	       pool_footprint(sizeof(struct dht_query), query_cap) +
-	       map_footprint(sizeof(uint64_t), query_cap);
-}
 
 int dht_queries_new(struct arena *arena, uint32_t query_cap, const uint64_t secret[2],
 		    struct dht_queries **out_queries)
@@ -186,7 +174,7 @@ static struct dht_query *query_find(const struct dht *dht, const struct krpc_mes
 	return query && addr_equal(&query->remote, remote) ? query : NULL;
 }
 
-/* Somebody at remote answered: what that says of whoever it is, whatever the reply says. */
+/* A node at remote answered: what that says of the node, whatever the reply says. */
 static void remote_note(struct dht *dht, const struct dht_query *query,
 			const struct krpc_message *reply, uint64_t now_ns)
 {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "dht/rate_limiter.h"
 #include "dht/krpc/krpc_message.h"
 #include "weft/err.h"
@@ -15,22 +15,21 @@ struct dgram;
 struct dht;
 
 /*
- * Queries of ours that wait for a reply. A reply counts when it comes from
- * the very address that was asked, with the transaction id that only that
- * address was told (transactions.h). What it teaches about the node (alive,
- * round trip, id, how it sees us) goes to table and joins here, for every query; what it says goes to who asked.
+ * This node's queries that wait for a reply. A reply counts when it comes from the very address
+ * that was asked, with the transaction id that only that address got (transactions.h). What it
+ * teaches about the node (alive, round trip, id, how it sees this node) goes to table and joins
+ * here, for every query. Its content goes to the asker.
  */
 struct dht_queries;
 
-size_t dht_queries_footprint(uint32_t query_cap);
 WEFT_MUST_CHECK
 int dht_queries_new(struct arena *arena, uint32_t query_cap, const uint64_t secret[2],
 		    struct dht_queries **out_queries);
 
 /*
- * What comes of a query: reply is what came, KRPC_REPLY or KRPC_ERROR, borrowed for
- * the call, or NULL: nothing in time, or not from the node that was asked.
- * owner is a handle, not a pointer, for who asked may have gone.
+ * The result of a query. reply is the message that came, KRPC_REPLY or KRPC_ERROR, borrowed for the
+ * call, or NULL: nothing in time, or not from the node that was asked. owner is a handle, not a
+ * pointer, since the asker may be gone.
  */
 typedef void (*dht_replied_fn)(struct dht *dht, pool_handle owner, uint16_t slot,
 			       const struct krpc_message *reply, uint64_t now_ns);
@@ -38,9 +37,9 @@ typedef void (*dht_replied_fn)(struct dht *dht, pool_handle owner, uint16_t slot
 struct dht_query_params {
 	struct krpc_query *query; /* id, transaction and is_read_only are set for you */
 	struct addr remote;
-	const struct kad_id *id; /* who is asked; NULL: whoever is there */
+	const struct kad_id *id; /* of the node that is asked; NULL: of any node at addr */
 	enum dht_urgency urgency;
-	dht_replied_fn replied; /* NULL: nobody wants to know */
+	dht_replied_fn replied; /* may be NULL */
 	pool_handle owner;
 	uint16_t slot;
 };

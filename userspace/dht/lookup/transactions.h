@@ -11,9 +11,9 @@ struct addr;
 struct random;
 
 /*
- * The keys of our transaction ids (weft/krpc_reply.h). The current one
- * changes each minute; a reply may be under the one before, for no question
- * waits a minute. Callers may read keys and turn_ns.
+ * The keys of this node's transaction ids (weft/krpc_reply.h). The current one changes each minute;
+ * a reply may be under the one before, for no question waits a minute. Callers may read keys and
+ * turn_ns.
  */
 struct dht_transactions {
 	struct weft_krpc_reply_keys keys;

@@ -8,7 +8,7 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "gateway/http_conn_state.h"
 #include "gateway/refusal.h"
 
@@ -145,6 +145,26 @@ unsigned gateway_pass_cnt(const struct pass_book *book, uint64_t now_ns)
 	for (unsigned i = 0; i < PASS_CAP; i++)
 		cnt += now_ns < book->passes[i].expires_ns;
 	return cnt;
+}
+
+int gateway_pass_write(struct pass_book *book, const struct guard *guard, const char *site,
+		       uint64_t now_ns, char out_url[static GATEWAY_PASS_URL_CAP])
+{
+	char authority[GATEWAY_SITE_CAP + sizeof(guard->site_suffix)];
+	char own[GATEWAY_SITE_CAP], code[PASS_TEXT_CAP];
+
+	if (!guard->site_suffix[0])
+		return WEFT_EREFUSED;
+	if (snprintf(authority, sizeof(authority), "%s%s", site, guard->site_suffix) >=
+	    (int)sizeof(authority))
+		return WEFT_EMALFORMED;
+	gateway_guard_site(guard, authority, own);
+	if (!own[0])
+		return WEFT_EMALFORMED;
+	gateway_pass_make(book, own, now_ns, code);
+	snprintf(out_url, GATEWAY_PASS_URL_CAP, "http://%s%s" PASS_PATH "%s", own,
+		 guard->site_suffix, code);
+	return 0;
 }
 
 bool gateway_pass_is_for(const struct gateway_conn *conn)

@@ -50,6 +50,15 @@ bool gateway_pass_is_shown(const struct pass_book *book, const char *site, const
 			   uint64_t now_ns);
 unsigned gateway_pass_cnt(const struct pass_book *book, uint64_t now_ns);
 
+/*
+ * gateway_pass_write makes a pass for site and writes the address that opens it. Returns 0,
+ * WEFT_EREFUSED (services have no hosts) or WEFT_EMALFORMED (site can be no host).
+ */
+struct guard;
+WEFT_MUST_CHECK
+int gateway_pass_write(struct pass_book *book, const struct guard *guard, const char *site,
+		       uint64_t now_ns, char out_url[static GATEWAY_PASS_URL_CAP]);
+
 /* gateway_pass_is_for: conn's request opens a pass; gateway_pass_answer answers it. */
 bool gateway_pass_is_for(const struct gateway_conn *conn);
 void gateway_pass_answer(struct gateway_conn *conn);

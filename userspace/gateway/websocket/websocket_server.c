@@ -163,7 +163,7 @@ void gateway_socket_yield(struct gateway_conn *conn)
 		socket_end(conn, CLOSE_TRY_AGAIN, "another client has fewer WebSockets",
 			   CONN_CLOSING);
 	else
-		gateway_conn_over(conn); /* nobody here speaks the frames of a tunnel */
+		gateway_conn_over(conn); /* the gateway does not speak the frames of a tunnel */
 	gateway_conn_tell_gone(conn);
 	gateway_conn_uncount(conn);
 	gateway_conn_wake(conn);
@@ -259,7 +259,7 @@ static bool message_piece(struct gateway_conn *conn, const uint8_t *data, size_t
 		socket_fail(conn, CLOSE_NOT_UTF8, "text that is no UTF-8");
 		return false;
 	}
-	/* Our close is on its way: what still comes is nobody's. */
+	/* The gateway's close is on its way: what still comes is dropped. */
 	return conn->state != CONN_SOCKET || (!len && !piece.is_last) ||
 	       gateway_conn_deliver(conn, &piece);
 }
@@ -305,7 +305,7 @@ static bool socket_may_go_on(const struct gateway_conn *conn)
 	const struct conn_socket *socket = &conn->socket;
 	bool is_empty_frame = socket->is_in_frame && !socket->left;
 
-	/* Who does not read the answers to its pings is not asked for more. */
+	/* A client that does not read the answers to its pings gets no more. */
 	return (conn->state == CONN_SOCKET || conn->state == CONN_CLOSING) &&
 	       (conn->in_begin < conn->in_end || is_empty_frame) && !conn->held.data &&
 	       conn->output.len <= CONN_BACKLOG_MAX;

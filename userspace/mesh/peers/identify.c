@@ -6,7 +6,8 @@
 int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identified_fn met,
 		       void *arg, uint64_t now_ns)
 {
-	struct transport_dial dial = {.remote = *addr}; /* for the key of zeros, which nobody has */
+	struct transport_dial dial = {.remote =
+					      *addr}; /* for the key of zeros, which no node has */
 	struct mesh_identify *identify = mesh->identifies;
 	int err;
 

@@ -8,9 +8,9 @@
 #include "mesh/seam.h"
 
 /*
- * Who is at an address, where only that is known? A dial for a key that is none
- * fails, and tells the key that was shown instead. That makes no session and proves
- * nothing yet: a dial for that key does.
+ * Finds the key of a node of which only the address is known. A dial for a key that no node has
+ * fails, and reports the key that was shown instead. That makes no session and proves nothing yet:
+ * a dial for that key does.
  */
 #define MESH_IDENTIFY_CAP 8
 
@@ -19,13 +19,13 @@ typedef void (*mesh_identified_fn)(void *arg, const struct addr *addr, int err, 
 				   uint64_t now_ns);
 
 /*
- * mesh_identify_addr: met is told once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: we are
+ * mesh_identify_addr: met is called once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: this node is
  * leaving, the policy has no way there (ways.h), or that address had its dial of the hour or its network those of the minute (unverified.h).
  */
 WEFT_MUST_CHECK
 int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identified_fn met,
 		       void *arg, uint64_t now_ns);
-/* mesh_identify_forget: whoever waits with arg is told nothing any more. */
+/* mesh_identify_forget: met is not called for arg any more. */
 void mesh_identify_forget(struct mesh *mesh, const void *arg);
 
 #endif

@@ -4,7 +4,7 @@
 #include "kad/kad_contact.h"
 #include "mesh/mesh_state.h"
 
-/* One right answer makes a peer useful for an hour: that proves nothing of who is at an address. */
+/* One right answer makes a peer useful for an hour: that proves nothing of the host at an address. */
 static bool entry_is_known(const struct mesh_peer_entry *entry)
 {
 	enum fair_class class = mesh_peers_class(entry);
@@ -31,7 +31,7 @@ static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 	return neighbour;
 }
 
-/* Other workers dial nobody: the peer has dialled them. */
+/* Other workers never dial: the peer has dialled them. */
 static struct mesh_neighbour foreign_describe(const struct mesh_peer_entry *entry)
 {
 	struct mesh_neighbour neighbour = entry_describe(entry);
@@ -75,28 +75,14 @@ static bool neighbour_find(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 	return session || entry;
 }
 
-static void neighbours_each(struct mesh *mesh,
-			    bool (*fn)(void *arg, const struct mesh_neighbour *neighbour),
-			    void *arg)
+static bool neighbours_next(struct mesh *mesh, struct mesh_walk *walk,
+			    struct mesh_neighbour *out_neighbour)
 {
-	struct mesh_session *session = NULL;
-	struct mesh_peer_entry *entry = NULL;
-	struct mesh_neighbour neighbour;
-
-	while ((session = pool_next(&mesh->sessions, session))) {
-		if (map_lookup(&mesh->sessions_by_key, session->key) != session)
-			continue;
-		neighbour = session_describe(session);
-		if (!fn(arg, &neighbour))
-			return;
-	}
-	while ((entry = pool_next(&mesh->peers.pool, entry))) {
-		if (map_lookup(&mesh->sessions_by_key, entry->key))
-			continue;
-		neighbour = entry_describe(entry);
-		if (!fn(arg, &neighbour))
-			return;
-	}
+	if (!mesh_walk_next(mesh, walk))
+		return false;
+	*out_neighbour =
+		walk->entry ? entry_describe(walk->entry) : session_describe(walk->session);
+	return true;
 }
 
 static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
@@ -134,6 +120,6 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 
 const struct mesh_neighbour_ops mesh_neighbour_ops = {
 	.find = neighbour_find,
-	.each = neighbours_each,
+	.next = neighbours_next,
 	.announce = neighbours_announce,
 };

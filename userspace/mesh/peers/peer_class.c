@@ -138,7 +138,10 @@ void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s)
 	}
 	for (uint32_t i = 0; i < ranking.cnt; i++)
 		ranking.best[i]->is_useful = true;
-	/* Who was useful, and is an unknown peer again, goes where unknown peers are, and the other way round. */
+	/*
+	 * A useful peer that is an unknown peer again moves to the unknown peers, and the other way
+	 * round.
+	 */
 	while ((entry = pool_next(&peers->pool, entry)))
 		if (mesh_peers_is_known(entry) != (entry->placed_as != FAIR_UNKNOWN))
 			mesh_peers_settle(peers, entry);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept of a peer in STORE_PEERS, as bytes; peers.h has the layout. */
+/* The row of a peer in STORE_PEERS, as bytes; peers.h has the layout. */
 #include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 #include "peers.h"
@@ -81,8 +81,8 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 }
 
 /*
- * What an earlier version kept without a word of why: whom it dialled counts as dialled by
- * its operator, and who came back after an hour as known. The others were unknown peers.
+ * What an earlier version kept without a reason: a peer that it dialled counts as dialled by
+ * its operator, and one that came back after an hour as known. The others were unknown peers.
  */
 static void record_migrate(struct mesh_peer_record *record)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * As how many peers an operator counts one in fair shares. At home the row
- * is durable before the share is in force; another worker is told all
+ * is durable before the share is in force; another worker gets all
  * shares and keeps them in memory. Both put the share into the record of
  * the peer, where the paths of its slots read it (slots.c).
  */
@@ -55,11 +55,12 @@ static void batch_put_row(struct store_batch *batch, const struct mesh_peer_entr
 
 	after.record.share_cnt = (uint8_t)share_cnt;
 	if (!mesh_peers_is_known(&after)) {
-		store_batch_delete(batch, STORE_PEERS, entry->key, sizeof(entry->key));
+		store_batch_delete(batch, STORE_PEERS, store_key(entry->key, sizeof(entry->key)));
 		return;
 	}
 	mesh_peer_record_write(&w, &after.record);
-	store_batch_put(batch, STORE_PEERS, entry->key, sizeof(entry->key), value, writer_len(&w));
+	store_batch_put(batch, STORE_PEERS, store_key(entry->key, sizeof(entry->key)), value,
+			writer_len(&w));
 }
 
 static int change_submit(struct mesh *mesh, const struct mesh_peer_entry *entry,
@@ -85,12 +86,12 @@ free_both:
 	return err;
 }
 
-int mesh_set_share(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned share_cnt,
-		   mesh_share_fn done, void *arg, uint64_t now_ns)
+int mesh_set_share(struct mesh *mesh, const struct mesh_share_ask *ask, uint64_t now_ns)
 {
-	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, ask->key);
+	unsigned share_cnt = ask->share_cnt;
 	struct mesh_share_change change = {
-		.mesh = mesh, .share_cnt = share_cnt, .done = done, .arg = arg};
+		.mesh = mesh, .share_cnt = share_cnt, .done = ask->done, .arg = ask->arg};
 
 	mesh->now_ns = now_ns;
 	if (share_cnt < 1 || share_cnt > FAIR_SHARE_MAX)
@@ -99,10 +100,10 @@ int mesh_set_share(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], un
 		return WEFT_EABSENT;
 	if (share_cnt > 1 && !mesh_peers_has_chosen_room(&mesh->peers, entry))
 		return WEFT_EFULL;
-	memcpy(change.key, key, sizeof(change.key));
+	memcpy(change.key, ask->key, sizeof(change.key));
 	if (mesh->peers.store)
 		return change_submit(mesh, entry, &change);
-	done(arg, share_apply(mesh, key, share_cnt));
+	ask->done(ask->arg, share_apply(mesh, ask->key, share_cnt));
 	return 0;
 }
 

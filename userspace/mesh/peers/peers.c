@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peer table: which keys we met, what they said of themselves, where
- * they were. session.c writes it at HELLO and at the end of a session,
- * dial.c reads addresses from it.
+ * The peer table: the known keys, what they said of themselves, and their addresses. session.c
+ * writes it at HELLO and at the end of a session, dial.c reads addresses from it.
  */
 #include "peers.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
 #include "base/siphash_bytes.h"
@@ -130,7 +129,7 @@ static void entry_push(struct mesh_peers *peers, struct list_node *list,
 {
 	struct list_node *at = list->prev;
 
-	/* The freshest is last: who ends a session now nearly always is. */
+	/* The freshest is last: a peer whose session ends now nearly always is. */
 	while (at != list && container_of(at, struct mesh_peer_entry, place)->record.last_seen_s >
 				     entry->record.last_seen_s)
 		at = at->prev;
@@ -226,7 +225,7 @@ static bool entry_has_session(const struct mesh_peer_entry *entry)
 	return entry->session_cnt || entry->foreign_at.family != ADDR_NONE;
 }
 
-/* A row is for those who are no unknown peers; who no longer is one loses it. */
+/* A row is for peers that are not unknown; one that becomes unknown loses it. */
 static void entry_set_stored(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 			     enum fair_class class)
 {
@@ -267,38 +266,27 @@ int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry
 
 /* --- the store --- */
 
-static bool peers_load_one(void *arg, const struct store_item *item)
-{
-	struct mesh_peers *peers = arg;
-	struct mesh_peer_record record;
-	struct mesh_peer_entry *entry;
-
-	/* A record we cannot read is as good as a peer we never met. */
-	if (mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
-		return true;
-	entry = mesh_peers_acquire(peers, item->key);
-	if (!entry)
-		return true;
-	entry->record = record;
-	entry->is_stored = true;
-	mesh_peers_settle(peers, entry);
-	return true;
-}
-
 int mesh_peers_load(struct mesh_peers *peers, struct store *store, struct timer_wheel *timers)
 {
-	struct store_snapshot *snapshot;
-	int err;
+	struct store_iter iter = store_iter_fresh(store, STORE_PEERS, STORE_ALL);
+	struct mesh_peer_record record;
+	struct mesh_peer_entry *entry;
+	struct store_item item;
 
 	peers->store = store;
 	peers->timers = timers;
 	if (!store)
 		return 0;
-	if ((err = store_snapshot_open(store, &snapshot)) < 0)
-		return err;
-	err = store_each(snapshot, STORE_PEERS, NULL, 0, peers_load_one, peers);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item)) {
+		/* A record that cannot be read counts as a peer that was never met. */
+		if (mesh_peer_record_parse(item.value, item.value_len, &record) < 0 ||
+		    !(entry = mesh_peers_acquire(peers, item.key)))
+			continue;
+		entry->record = record;
+		entry->is_stored = true;
+		mesh_peers_settle(peers, entry);
+	}
+	return store_iter_end(&iter);
 }
 
 void mesh_peers_stop(struct mesh_peers *peers)
@@ -315,7 +303,8 @@ static void entry_put(struct store_batch *batch, const struct mesh_peer_entry *e
 	struct writer w = writer_of(value, sizeof(value));
 
 	mesh_peer_record_write(&w, &entry->record);
-	store_batch_put(batch, STORE_PEERS, entry->key, sizeof(entry->key), value, writer_len(&w));
+	store_batch_put(batch, STORE_PEERS, store_key(entry->key, sizeof(entry->key)), value,
+			writer_len(&w));
 }
 
 static void entry_change(struct mesh_peers *peers, struct mesh_peer_entry *entry)
@@ -351,7 +340,8 @@ static void evicted_delete(struct mesh_peers *peers, struct store_batch *batch)
 		const struct mesh_peer_entry *entry = mesh_peers_lookup(peers, peers->evicted[i]);
 
 		if (!entry || !entry->is_stored)
-			store_batch_delete(batch, STORE_PEERS, peers->evicted[i], MESH_KEY_LEN);
+			store_batch_delete(batch, STORE_PEERS,
+					   store_key(peers->evicted[i], MESH_KEY_LEN));
 	}
 }
 

@@ -9,7 +9,7 @@
 #include "base/fair/fair.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "mesh/session/hello.h"
 #include "mesh/seam.h"
@@ -25,11 +25,11 @@ struct store;
  * longest ago, a chosen one only if it was merely dialled by hand. Peers with a session are never thrown out.
  * An honest unknown peer notices at most that its token was forgotten.
  *
- * Records are written in batches, seconds after they change: a crash forgets at most those.
- * What the store refused is written again with the next batch.
+ * Records are written in batches, seconds after they change: a crash forgets at most those. Rows
+ * that the store refused are written again with the next batch.
  */
-/* What a peer gave us to show it at our next dial to it at addr, once (RFC 9000 8.1.3). */
-#define MESH_TOKEN_LEN_MAX 64 /* ours have 36 bytes; a longer one is not kept */
+/* The token of a peer, shown to it at the next dial to it at addr, once (RFC 9000 8.1.3). */
+#define MESH_TOKEN_LEN_MAX 64 /* those of weft have 36 bytes; a longer one is not kept */
 struct mesh_peer_token {
 	struct addr addr;
 	uint8_t len; /* 0: none */
@@ -51,10 +51,11 @@ struct mesh_peer_record {
 	char agent[MESH_AGENT_CAP];
 	struct mesh_peer_token token;
 	/*
-	 * The last good path: where we dialled it and it was there, and when. What is in
-	 * last_addr may be what something between us made of its address, for it alone.
+	 * The last good path: the address at which a dial reached it, and when. What is in
+	 * last_addr may be a translation of its address by a device on the way, for this node
+	 * alone.
 	 */
-	struct addr good_addr; /* ADDR_NONE: we never did */
+	struct addr good_addr; /* ADDR_NONE: no dial ever did */
 	uint64_t good_s;
 	uint32_t choices; /* enum mesh_choice */
 	uint64_t useful_hours
@@ -138,9 +139,9 @@ void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *en
 void mesh_peers_take(struct mesh_peers *peers, struct mesh_peer_entry *entry);
 void mesh_peers_settle(struct mesh_peers *peers, struct mesh_peer_entry *entry);
 /*
- * mesh_peers_set_share: entry counts as share_cnt peers, 1 to FAIR_SHARE_MAX, and is chosen while that is
- * more than one. entry may be gone afterwards. WEFT_EFULL, and nothing changed: there is no room for
- * one more who is chosen, which has_chosen_room tells before.
+ * mesh_peers_set_share: entry counts as share_cnt peers, 1 to FAIR_SHARE_MAX, and is chosen while
+ * that is more than one. entry may be gone afterwards. WEFT_EFULL, and nothing changed: there is no
+ * room for one more chosen peer, which has_chosen_room says before.
  */
 bool mesh_peers_has_chosen_room(const struct mesh_peers *peers,
 				const struct mesh_peer_entry *entry);
@@ -151,10 +152,10 @@ int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 
 /*
- * peer_class.c. The class of entry (may be NULL: an unknown peer), and whether it is no unknown peer.
- * note_useful: entry answered, or what it sent was verified, in all units; in hour of the wall
- * clock. note_false: what it sent proved false, so this hour does not count. rank decides who is
- * useful: those of most units in the last hour, at most 2 of a network, cnt in all.
+ * peer_class.c. The class of entry (may be NULL: an unknown peer), and whether it is no unknown
+ * peer. note_useful: entry answered, or what it sent was verified, in all units; in hour of the
+ * wall clock. note_false: what it sent proved false, so this hour does not count. rank chooses the
+ * useful peers: those of most units in the last hour, at most 2 of a network, cnt in all.
  */
 enum fair_class mesh_peers_class(const struct mesh_peer_entry *entry);
 bool mesh_peers_is_known(const struct mesh_peer_entry *entry);

@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "kad/kad_contact.h"
-#include "base/request_quota.h"
+#include "base/fair/request_quota.h"
 
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 /*
  * Answers on their way. Any peer can hold one by asking and not reading. While half of them are
  * lent, askers share a page: the same answer to all for some seconds, of which there is one
- * for each reach, so an honest asker notices that others were told the same.
+ * for each reach, so an honest asker notices that others got the same.
  */
 #define ANSWER_CAP	   16
 #define PAGE_NS		   (10 * NS_PER_S)
@@ -46,7 +46,7 @@ struct mesh_pex {
 		*pages[KAD_ADDR_SCOPE_GLOBAL + 1]; /* a use of the newest of each; NULL: none */
 	uint64_t next_ns;
 	struct mesh_request *request; /* the one that is out, or NULL */
-	struct addr teller;	      /* whom it is out to */
+	struct addr teller;	      /* the neighbour it is out to */
 	uint64_t reasons[MESH_PEX_REASON_CNT];
 	uint8_t reply[MESH_PEX_OFFER_LEN_MAX + MESH_FRAME_OVERHEAD];
 };
@@ -98,8 +98,8 @@ struct offer {
 };
 
 /*
- * Where we have reached a neighbour ourselves, if that is of use to who asks from there. What
- * it announces are its own words: whoever is told them would dial whom it names.
+ * Where this node has reached a neighbour, if that is of use to the asker. What
+ * it announces are its own words: a node that hears them would dial what it names.
  */
 static unsigned addrs_for(const struct mesh_neighbour *neighbour, const struct addr *asker,
 			  struct addr out[static MESH_PEX_ADDRS_MAX])
@@ -113,9 +113,8 @@ static unsigned addrs_for(const struct mesh_neighbour *neighbour, const struct a
 	return 1;
 }
 
-static bool offer_take(void *arg, const struct mesh_neighbour *neighbour)
+static void offer_take(struct offer *offer, const struct mesh_neighbour *neighbour)
 {
-	struct offer *offer = arg;
 	struct mesh_pex_node node = {.caps = neighbour->caps};
 	uint64_t at;
 
@@ -123,10 +122,10 @@ static bool offer_take(void *arg, const struct mesh_neighbour *neighbour)
 		node.age_s = offer->wall_s - neighbour->last_seen_s;
 	if (!neighbour->is_proved || node.age_s > offer->pex->config.fresh_s ||
 	    memcmp(neighbour->key, offer->asker->key, sizeof(node.key)) == 0)
-		return true;
+		return;
 	node.addr_cnt = addrs_for(neighbour, &offer->asker->remote, node.addrs);
 	if (!node.addr_cnt)
-		return true;
+		return;
 	memcpy(node.key, neighbour->key, sizeof(node.key));
 	/* Each is in the offer with the same odds, however many there are. */
 	offer->seen_cnt++;
@@ -134,14 +133,13 @@ static bool offer_take(void *arg, const struct mesh_neighbour *neighbour)
 					    : random_below(offer->pex->random, offer->seen_cnt);
 	if (at < offer->wanted_cnt)
 		offer->nodes[at] = node;
-	return true;
 }
 
 static void refuse(struct mesh_pex *pex, const struct mesh_call *call, enum mesh_pex_reason reason,
 		   enum mesh_code code, uint64_t not_before_ms)
 {
 	count(pex, reason);
-	pex->mesh.ops->answer_error(call->incoming, code, mesh_pex_reason_text(reason),
+	pex->mesh.ops->answer_error(call->incoming, code, mesh_pex_reasons[reason].text,
 				    not_before_ms);
 }
 
@@ -157,11 +155,14 @@ static void answer_done(void *arg)
 static struct answer *answer_make(struct mesh_pex *pex, struct offer *offer, uint64_t now_ns)
 {
 	struct answer *answer = pool_acquire(&pex->answers);
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
 	struct writer w;
 
 	if (!answer)
 		return NULL;
-	pex->neighbours->each(pex->mesh.mesh, offer_take, offer);
+	while (pex->neighbours->next(pex->mesh.mesh, &walk, &neighbour))
+		offer_take(offer, &neighbour);
 	answer->pool = &pex->answers;
 	answer->use_cnt = 1;
 	answer->made_ns = now_ns;
@@ -279,24 +280,6 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	}
 }
 
-/* One of those who are connected, each with the same odds. */
-struct draw {
-	struct random *random;
-	struct mesh_neighbour neighbour;
-	unsigned cnt;
-};
-
-static bool draw_one(void *arg, const struct mesh_neighbour *neighbour)
-{
-	struct draw *draw = arg;
-
-	if (!neighbour->is_connected)
-		return false;
-	if (random_below(draw->random, ++draw->cnt) == 0)
-		draw->neighbour = *neighbour;
-	return true;
-}
-
 static void ask(struct mesh_pex *pex, const struct mesh_neighbour *neighbour, uint64_t now_ns)
 {
 	uint8_t payload[MESH_PEX_REQUEST_LEN_MAX];
@@ -323,15 +306,20 @@ static void ask(struct mesh_pex *pex, const struct mesh_neighbour *neighbour, ui
 
 void mesh_pex_expire(struct mesh_pex *pex, uint64_t now_ns)
 {
-	struct draw draw = {.random = pex->random};
+	struct mesh_neighbour neighbour, drawn;
+	struct mesh_walk walk = {0};
+	unsigned cnt = 0;
 
 	if (now_ns < pex->next_ns)
 		return;
-	pex->neighbours->each(pex->mesh.mesh, draw_one, &draw);
-	if (draw.cnt && !pex->request)
-		ask(pex, &draw.neighbour, now_ns);
-	pex->next_ns = now_ns + (draw.cnt < pex->config.hungry_cnt ? pex->config.hungry_ns
-								   : pex->config.every_ns);
+	/* One of the connected peers, each with the same odds. */
+	while (pex->neighbours->next(pex->mesh.mesh, &walk, &neighbour) && neighbour.is_connected)
+		if (random_below(pex->random, ++cnt) == 0)
+			drawn = neighbour;
+	if (cnt && !pex->request)
+		ask(pex, &drawn, now_ns);
+	pex->next_ns = now_ns + (cnt < pex->config.hungry_cnt ? pex->config.hungry_ns
+							      : pex->config.every_ns);
 }
 
 uint64_t mesh_pex_next_ns(const struct mesh_pex *pex)
@@ -398,20 +386,7 @@ void mesh_pex_stats(const struct mesh_pex *pex, uint64_t out_reasons[static MESH
 	memcpy(out_reasons, pex->reasons, sizeof(pex->reasons));
 }
 
-static const struct {
-	const char *word, *text;
-} rows[MESH_PEX_REASON_CNT] = {
-#define MESH_PEX_REASON(name, word, text) {word, text},
+const struct weft_reason_row mesh_pex_reasons[] = {
+#define REASON WEFT_REASON_ROW
 #include "mesh/pex_reasons.def"
-#undef MESH_PEX_REASON
 };
-
-const char *mesh_pex_reason_word(enum mesh_pex_reason reason)
-{
-	return rows[reason].word;
-}
-
-const char *mesh_pex_reason_text(enum mesh_pex_reason reason)
-{
-	return rows[reason].text;
-}

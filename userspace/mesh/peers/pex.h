@@ -9,16 +9,17 @@
 #include "base/byte_cursor.h"
 #include "mesh/seam_neighbours.h"
 #include "weft/err.h"
+#include "weft/reason_table.h"
 
 struct random;
 
 /*
- * Peer exchange: a node asks one of its neighbours, now and then, whom else it has
- * met (101), and is told of some (100), drawn at random, with what they do for others.
- * Nobody is told of unasked, nor of whom this node has not itself dialled lately.
+ * Peer exchange: a node asks one of its neighbours, now and then, which others it has
+ * met (101). The answer (100) names some, drawn at random, with what they do for others.
+ * No node is named unasked, nor one that this node has not itself dialled lately.
  *
- * What a neighbour tells is a hint: where nobody can be is refused, as is what it
- * cannot know of, and who proves another key when dialled is nobody.
+ * What a neighbour says is a hint. An address where no host can be is refused, as is one that it
+ * cannot know; a node that proves another key when dialled does not count.
  *
  * Home worker; nothing blocks.
  */
@@ -27,20 +28,18 @@ struct mesh_pex;
 #define MESH_PEX_OFFER_MAX 64
 #define MESH_PEX_ADDRS_MAX 4
 
-/* What became of what was asked and told: MESH_PEX_REASON(NAME, word, text) in pex_reasons.def. */
+/* The outcome of a request for nodes, or of an offered node; no code. */
 enum mesh_pex_reason {
-#define MESH_PEX_REASON(name, word, text) MESH_PEX_##name,
+#define REASON WEFT_REASON_NAME
 #include "mesh/pex_reasons.def"
-#undef MESH_PEX_REASON
 	MESH_PEX_REASON_CNT,
 };
-const char *mesh_pex_reason_word(enum mesh_pex_reason reason);
-const char *mesh_pex_reason_text(enum mesh_pex_reason reason);
+extern const struct weft_reason_row mesh_pex_reasons[MESH_PEX_REASON_CNT];
 
 struct mesh_pex_config {
 	uint32_t requests_per_min; /* of one neighbour */
 	uint32_t asker_cap;	   /* neighbours whose requests are counted */
-	uint64_t fresh_s;	   /* who was seen longer ago is neither told nor believed */
+	uint64_t fresh_s;	   /* a node seen longer ago is neither named nor believed */
 	uint64_t every_ns;	   /* a neighbour is asked so often, */
 	uint64_t hungry_ns;	   /* or so often as long as there are fewer than hungry_cnt */
 	uint32_t hungry_cnt;
@@ -48,16 +47,16 @@ struct mesh_pex_config {
 void mesh_pex_config_defaults(struct mesh_pex_config *config);
 size_t mesh_pex_footprint(const struct mesh_pex_config *config);
 
-/* A node that was met, or told of. */
+/* A node that was met, or named. */
 struct mesh_pex_node {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_PEX_ADDRS_MAX];
 	unsigned addr_cnt; /* at least 1 */
 	uint32_t caps;
-	uint64_t age_s; /* since it was met by who tells of it */
+	uint64_t age_s; /* since the peer that names it met it */
 };
 
-/* All borrowed. found: a neighbour told of node, which can be; never inside a call of ours. */
+/* All borrowed. found: a neighbour named node, which can be; never inside a call. */
 struct mesh_pex_params {
 	struct mesh_pex_config config;
 	const uint8_t *own_key;

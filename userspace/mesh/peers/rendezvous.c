@@ -8,7 +8,7 @@
 #include "base/monotonic.h"
 #include "identify.h"
 
-/* Between two tries to ask those who could not be asked. */
+/* Between two tries to ask when none could be asked. */
 #define ASK_PAUSE_NS (100 * NS_PER_MS)
 
 struct mesh_rendezvous {
@@ -77,7 +77,7 @@ void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr 
 static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t now_ns)
 {
 	struct mesh_rendezvous *rendezvous = arg;
-	/* It showed a key there: what is told now is more than an unknown peer's word. */
+	/* It showed a key there: what it says now is more than an unknown peer's word. */
 	struct mesh_peer peer = {.addrs = addr, .addr_cnt = 1};
 
 	if (err < 0)
@@ -87,7 +87,7 @@ static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *k
 	rendezvous->params.found(rendezvous->params.ctx, &peer, now_ns);
 }
 
-/* Who cannot be asked now, because others take long to answer, is asked a little later. */
+/* A node that cannot be asked now, because others take long to answer, is asked a little later. */
 static void waiting_ask(struct mesh_rendezvous *rendezvous, uint64_t now_ns)
 {
 	if (now_ns < rendezvous->ask_ns)
@@ -102,19 +102,16 @@ static void waiting_ask(struct mesh_rendezvous *rendezvous, uint64_t now_ns)
 
 /* --- time --- */
 
-static bool count_connected(void *arg, const struct mesh_neighbour *neighbour)
-{
-	unsigned *cnt = arg;
-
-	*cnt += neighbour->is_connected;
-	return neighbour->is_connected && *cnt < MESH_RENDEZVOUS_ENOUGH_CNT;
-}
-
 static bool is_lonely(const struct mesh_rendezvous *rendezvous)
 {
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
 	unsigned cnt = 0;
 
-	mesh_neighbour_ops.each(rendezvous->params.mesh, count_connected, &cnt);
+	while (cnt < MESH_RENDEZVOUS_ENOUGH_CNT &&
+	       mesh_neighbour_ops.next(rendezvous->params.mesh, &walk, &neighbour) &&
+	       neighbour.is_connected)
+		cnt++;
 	return cnt < MESH_RENDEZVOUS_ENOUGH_CNT;
 }
 

@@ -9,13 +9,13 @@
 #include "mesh/seam_neighbours.h"
 
 /*
- * A public place where nodes of the mesh find each other without knowing
- * anybody: whoever can be dialled says there every 15 minutes that it is
- * there, and who has fewer than three neighbours asks every 10 minutes who
- * is. It gives addresses without keys, written by anybody: each is asked for its key
- * (identify.h), once. The place is a table of functions, so that mesh knows no DHT.
+ * A public place where nodes of the mesh without contacts find each other. A node that can be
+ * dialled announces itself there every 15 minutes. A node with fewer than three neighbours asks
+ * every 10 minutes for the others. The place gives addresses without keys, which any node can
+ * write: each is asked for its key (identify.h), once. The place is a table of functions, so that
+ * mesh knows no DHT.
  *
- * Everybody can read there who takes part, so it is off unless somebody wants it. Home worker.
+ * All that take part can read there, so it is off by default. Home worker.
  */
 struct mesh_rendezvous;
 
@@ -27,14 +27,17 @@ struct mesh_rendezvous;
 #define MESH_RENDEZVOUS_ADDRS_MAX   10			 /* of one find */
 #define MESH_RENDEZVOUS_KNOWN_MAX   256			 /* addresses not asked again, the latest */
 
-/* announce, find: false: not now. What find finds is told by mesh_rendezvous_hear, later. */
+/*
+ * announce, find: false: not now. The addresses that find finds come by mesh_rendezvous_hear,
+ * later.
+ */
 struct mesh_rendezvous_place {
 	bool (*announce)(void *ctx, uint64_t now_ns);
 	bool (*find)(void *ctx, uint64_t now_ns);
 	void *ctx;
 };
 
-/* All borrowed. found: somebody showed a key at an address of peer; never inside a call of ours. */
+/* All borrowed. found: a program showed a key at an address of peer; never inside a call. */
 struct mesh_rendezvous_params {
 	struct mesh *mesh;
 	struct mesh_rendezvous_place place;
@@ -50,7 +53,7 @@ int mesh_rendezvous_new(const struct mesh_rendezvous_params *params,
 void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous);
 /*
  * mesh_rendezvous_hear: addresses nearer than scope_min are refused. It is the reach of the place
- * itself: what is told on the Internet of machines on our site is no node of theirs.
+ * itself: an address of this site that the Internet names is no node.
  */
 void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
 			  unsigned cnt, enum kad_addr_scope scope_min);
@@ -61,7 +64,7 @@ uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);
 struct mesh_rendezvous_stats {
 	uint64_t announced_cnt, find_cnt;
 	uint64_t heard_cnt;   /* addresses, */
-	uint64_t refused_cnt; /* of them those that nobody can have, or not for all to see */
+	uint64_t refused_cnt; /* of them those that no host can have, or not for all to see */
 	uint64_t met_cnt;     /* that showed a key */
 };
 void mesh_rendezvous_stats(const struct mesh_rendezvous *rendezvous,

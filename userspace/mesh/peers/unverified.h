@@ -8,14 +8,15 @@
 #include "base/addr.h"
 
 /*
- * Dials at addresses that unknown peers told and this node has not proved. An unknown peer may name
- * anybody, so that we send to a victim: such a dial is of MESH_UNVERIFIED_DGRAM_MAX datagrams at
- * most, one an hour at an address, a few a minute in a network, and a few more in all. An
- * address without a meaning beyond its site (addr_is_global) is one with its port, and its
- * network has no share of its own: whoever tells it must be of that site.
+ * Dials at addresses that unknown peers named and this node has not proved. An unknown peer may
+ * name any address, so that this node sends to a victim. Such a dial is of
+ * MESH_UNVERIFIED_DGRAM_MAX datagrams at most, one an hour at an address, a few a minute in a
+ * network, and a few more in all. An address without a meaning beyond its site (addr_is_global) is
+ * one with its port, and its network has no share of its own: a peer that names it must be of that
+ * site.
  *
- * Unknown peers can use up what there is for a minute. An honest peer then waits that long
- * for a dial at an address that is new, and no longer once it was reached there. Pure; home worker.
+ * Unknown peers can use up what there is for a minute. An honest peer then waits that long for a
+ * dial at an address that is new, and no longer once it was reached there. Pure; home worker.
  */
 #define MESH_UNVERIFIED_DGRAM_MAX	3
 #define MESH_UNVERIFIED_PER_MIN		32
@@ -39,8 +40,8 @@ struct mesh_unverified {
 bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
 			  uint64_t now_ns);
 /*
- * mesh_unverified_answered: who is at addr showed a key, and so is no victim: the dial there
- * keeps nobody from the next one, that for this key. It still counts in its minute.
+ * mesh_unverified_answered: the program at addr showed a key, and so is no victim: the dial there
+ * does not count against the next one, that for this key. It still counts in its minute.
  */
 void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr);
 /* mesh_unverified_recent: dials of the last minute. */

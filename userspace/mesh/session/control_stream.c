@@ -4,8 +4,8 @@
  * dialler opens it; the accepting side takes the stream on which HELLO
  * arrives, since streams may become visible in any order. Home worker.
  *
- * What breaks its rules ends the session: unlike on a request's stream,
- * nothing after a violation can be understood.
+ * A breach of its rules ends the session: unlike on a request's stream, nothing after a violation
+ * can be understood.
  */
 #include "mesh/mesh_state.h"
 
@@ -17,24 +17,15 @@ static const struct transport_ops *session_ops(const struct mesh_session *sessio
 	return session->mesh->transport->ops;
 }
 
+static struct mesh_session *session_of(struct mesh_stream *stream)
+{
+	return container_of(stream, struct mesh_session, control.stream);
+}
+
 int mesh_control_send(struct mesh_session *session, const struct mesh_frame *frame,
 		      const void *payload)
 {
-	struct mesh *mesh = session->mesh;
-	struct writer w = writer_of(mesh->scratch, sizeof(mesh->scratch));
-	int err;
-
-	if (!session->control.stream)
-		return WEFT_ECLOSED;
-	mesh_frame_write(&w, frame);
-	writer_bytes(&w, payload, frame->payload_len);
-	if (w.bad)
-		return WEFT_ETOOLARGE;
-	err = session_ops(session)->send_copy(session->control.stream, mesh->scratch,
-					      writer_len(&w));
-	if (!err)
-		mesh->stats.frame_out_cnt++;
-	return err;
+	return mesh_stream_send(&session->control.stream, frame, payload, NULL);
 }
 
 void mesh_control_say_hello(struct mesh_session *session)
@@ -58,38 +49,43 @@ void mesh_control_say_hello(struct mesh_session *session)
 		session->control.is_hello_sent = true;
 }
 
-void mesh_control_writable(struct mesh_session *session)
+static void control_writable(struct mesh_stream *stream)
 {
+	struct mesh_session *session = session_of(stream);
+
 	if (!session->control.is_hello_sent)
 		mesh_control_say_hello(session);
 }
 
 void mesh_control_open(struct mesh_session *session)
 {
-	struct mesh_control *control = &session->control;
+	struct mesh_stream *stream = &session->control.stream;
+	struct transport_stream *transport;
 
-	if (session_ops(session)->open(session->conn, control, &control->stream) < 0) {
-		/* A peer that gives no credit for one stream: conn_streams_available may come. */
-		control->stream = NULL;
+	/* A peer that gives no credit for one stream: conn_streams_available may come. */
+	if (session_ops(session)->open(session->conn, stream, &transport) < 0)
 		return;
-	}
+	mesh_stream_bind(stream, session, transport);
 	mesh_control_say_hello(session);
 }
 
-void mesh_control_fini(struct mesh_session *session)
+static void control_left(struct mesh_stream *stream)
 {
-	struct mesh_control *control = &session->control;
-	struct mesh_ping ping = session->ping;
+	struct mesh_session *session = session_of(stream);
 
-	if (control->stream)
-		control->stream->user = NULL;
-	control->stream = NULL;
-	mesh_buffers_release(&session->mesh->buffers, control->buffer);
-	control->buffer = NULL;
-	timer_cancel(session->mesh->timers, &session->ping.timer);
-	session->ping.done = NULL;
-	if (ping.done)
-		ping.done(ping.arg, WEFT_ECLOSED, 0);
+	mesh_buffers_release(&stream->mesh->buffers, session->control.buffer);
+	session->control.buffer = NULL;
+	timer_cancel(stream->mesh->timers, &session->ping.timer);
+}
+
+static void control_ended(struct mesh_stream *stream, const struct mesh_stream_end *end)
+{
+	struct mesh_ping *ping = &session_of(stream)->ping;
+	mesh_ping_fn done = ping->done;
+
+	ping->done = NULL;
+	if (done)
+		done(ping->arg, end->err, 0);
 }
 
 static void ping_expire(struct timer *timer, uint64_t now_ns)
@@ -125,34 +121,36 @@ int mesh_control_say_ping(struct mesh_session *session)
 	return 0;
 }
 
-int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
-		      void *arg)
+int mesh_ping(struct mesh *mesh, const struct mesh_ping_ask *ask, uint64_t now_ns)
 {
-	uint64_t now_ns = session->mesh->now_ns;
-	uint32_t req_id = session->next_req_id;
+	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, ask->key);
+	uint32_t req_id;
 	int err;
 
+	mesh->now_ns = now_ns;
+	if (!session)
+		return WEFT_EABSENT;
+	req_id = session->next_req_id;
 	if (session->ping.done)
 		return WEFT_EBUSY;
 	if ((err = mesh_control_say_ping(session)) < 0)
 		return err;
 	session->ping.req_id = req_id;
 	session->ping.sent_ns = now_ns;
-	session->ping.done = done;
-	session->ping.arg = arg;
+	session->ping.done = ask->done;
+	session->ping.arg = ask->arg;
 	timer_init(&session->ping.timer, ping_expire);
-	timer_set(session->mesh->timers, &session->ping.timer, now_ns + timeout_ns);
+	timer_set(mesh->timers, &session->ping.timer, now_ns + ask->timeout_ns);
 	return 0;
 }
 
-/* Frames that follow return true while the session lives. */
+/* Functions that refuse end the session. */
 
-static bool control_refuse(struct mesh_session *session, enum mesh_goodbye_reason reason,
+static void control_refuse(struct mesh_session *session, enum mesh_goodbye_reason reason,
 			   const char *text)
 {
 	session->mesh->stats.malformed_cnt++;
 	mesh_session_close(session, reason, text);
-	return false;
 }
 
 static void hello_note_skew(struct mesh_session *session, struct mesh_peer_record *record,
@@ -192,9 +190,9 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	}
 	if (session->token.len)
 		record->token = session->token; /* it came before HELLO */
-	if (mesh->choices)
+	if (mesh->params.choices)
 		record->choices = (record->choices & MESH_CHOICE_DIALLED) |
-				  mesh->choices(mesh->ctx, session->key);
+				  mesh->params.choices(mesh->params.ctx, session->key);
 	if (session->is_chosen)
 		record->choices |= MESH_CHOICE_DIALLED;
 	mesh_peers_take(&mesh->peers, entry);
@@ -204,37 +202,40 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 }
 
-static bool control_hello(struct mesh_session *session, const uint8_t *payload, size_t len)
+static void control_hello(struct mesh_session *session, const uint8_t *payload, size_t len)
 {
 	struct mesh *mesh = session->mesh;
 	struct mesh_peer_info info;
 	struct mesh_hello hello;
-	int err;
+	int err = mesh_hello_parse(payload, len, &hello);
 
-	if (session->has_hello)
-		return control_refuse(session, MESH_BYE_PROTOCOL, "second hello");
-	err = mesh_hello_parse(payload, len, &hello);
-	if (err == WEFT_EUNKNOWN)
-		return control_refuse(session, MESH_BYE_VERSION, "only mesh version 1 is spoken");
-	if (err < 0)
-		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed hello");
+	if (session->has_hello || err < 0) {
+		if (session->has_hello)
+			control_refuse(session, MESH_BYE_PROTOCOL, "second hello");
+		else if (err == WEFT_EUNKNOWN)
+			control_refuse(session, MESH_BYE_VERSION, "only mesh version 1 is spoken");
+		else
+			control_refuse(session, MESH_BYE_PROTOCOL, "malformed hello");
+		return;
+	}
 	session->has_hello = true;
 	hello_keep(session, &hello);
 	mesh->stats.hello_cnt++;
-	if (mesh->on_session && session->peer->session_cnt == 1) {
+	if (mesh->params.on_session && session->peer->session_cnt == 1) {
 		mesh_session_fill_info(session, &info);
-		mesh->on_session(mesh->ctx, &info, true);
+		mesh->params.on_session(mesh->params.ctx, &info, true);
 	}
-	return true;
 }
 
-static bool control_goodbye(struct mesh_session *session, const uint8_t *payload, size_t len)
+static void control_goodbye(struct mesh_session *session, const uint8_t *payload, size_t len)
 {
 	struct mesh *mesh = session->mesh;
 	struct mesh_bye bye;
 
-	if (mesh_bye_parse(payload, len, &bye) < 0)
-		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed goodbye");
+	if (mesh_bye_parse(payload, len, &bye) < 0) {
+		control_refuse(session, MESH_BYE_PROTOCOL, "malformed goodbye");
+		return;
+	}
 	if (bye.not_before_ms > MESH_NOT_BEFORE_MS_MAX)
 		bye.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
 	mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
@@ -242,13 +243,12 @@ static bool control_goodbye(struct mesh_session *session, const uint8_t *payload
 	session->end =
 		(struct transport_close){.err = WEFT_ECLOSED, .code = bye.reason, .by_peer = true};
 	mesh_session_close(session, MESH_BYE_DONE, "goodbye");
-	return false;
 }
 
 static void control_answer_ping(struct mesh_session *session)
 {
 	struct mesh_frame frame = {.type = MESH_PONG,
-				   .req_id = session->control.in.frame.req_id,
+				   .req_id = session->control.stream.in.frame.req_id,
 				   .flags = MESH_FLAG_RESPONSE};
 
 	/* A peer that pings faster than it reads gets fewer answers. */
@@ -258,115 +258,129 @@ static void control_answer_ping(struct mesh_session *session)
 static void control_answer_unknown(struct mesh_session *session)
 {
 	struct mesh_error error = {.code = MESH_CODE_UNKNOWN, .text = "unknown type"};
-	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
-	struct writer w = writer_of(payload, sizeof(payload));
-	struct mesh_frame frame = {.type = MESH_ERROR,
-				   .req_id = session->control.in.frame.req_id,
-				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
+	struct mesh_stream *stream = &session->control.stream;
 
 	session->mesh->stats.unknown_type_cnt++;
-	mesh_error_write(&w, &error);
-	frame.payload_len = writer_len(&w);
-	(void)mesh_control_send(session, &frame, payload);
+	stream->req_id = stream->in.frame.req_id;
+	mesh_stream_say_error(stream, &error);
 }
 
-static bool control_dispatch(struct mesh_session *session)
+static void control_dispatch(struct mesh_session *session, const struct mesh_frame *frame)
 {
-	const struct mesh_frame *frame = &session->control.in.frame;
 	const uint8_t *payload = session->control.buffer;
 
-	session->mesh->stats.frame_in_cnt++;
 	if (frame->flags & MESH_FLAG_RESPONSE) {
-		/* Only PING asks here; a late answer, or one nobody waits for, is nothing. */
+		/* Only PING asks here; a late answer, or one that nothing waits for, is nothing. */
 		if (session->ping.done && frame->req_id == session->ping.req_id)
 			ping_answered(session, frame->type == MESH_PONG ? 0 : WEFT_EUNKNOWN);
-		return true;
+		return;
 	}
 	switch (frame->type) {
 	case MESH_HELLO:
-		return control_hello(session, payload, frame->payload_len);
+		control_hello(session, payload, frame->payload_len);
+		break;
 	case MESH_GOODBYE:
-		return control_goodbye(session, payload, frame->payload_len);
+		control_goodbye(session, payload, frame->payload_len);
+		break;
 	case MESH_PING:
 		control_answer_ping(session);
-		return true;
+		break;
 	default:
 		control_answer_unknown(session);
-		return true;
+		break;
 	}
+}
+
+static void control_whole(struct mesh_stream *stream, size_t more_len, bool fin)
+{
+	struct mesh_session *session = session_of(stream);
+
+	(void)more_len, (void)fin;
+	control_dispatch(session, &stream->in.frame);
+	mesh_buffers_release(&stream->mesh->buffers, session->control.buffer);
+	session->control.buffer = NULL;
 }
 
 /* The head of a frame is known: may it be here, and where does its payload go? */
-static bool control_admit(struct mesh_session *session)
+static int control_admit(struct mesh_stream *stream)
 {
-	struct mesh_control *control = &session->control;
-	const struct mesh_frame *frame = &control->in.frame;
+	struct mesh_session *session = session_of(stream);
+	const struct mesh_frame *frame = &stream->in.frame;
 	const struct mesh_message_info *info = mesh_registry_lookup(frame->type);
+	bool is_control = info && (info->request_class == MESH_CLASS_SESSION ||
+				   info->answer_class == MESH_CLASS_SESSION);
+	enum mesh_class class = is_control ? MESH_CLASS_SESSION : MESH_CLASS_ENVELOPE;
 
-	if (!session->has_hello && frame->type != MESH_HELLO && frame->type != MESH_GOODBYE)
-		return control_refuse(session, MESH_BYE_PROTOCOL, "hello expected");
-	if (frame->flags == MESH_FLAG_ERROR ||
-	    frame->flags > (MESH_FLAG_RESPONSE | MESH_FLAG_ERROR))
-		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed flags");
-	if (!info || (info->request_class != MESH_CLASS_SESSION &&
-		      info->answer_class != MESH_CLASS_SESSION)) {
-		if (frame->payload_len > mesh_class_payload_max(MESH_CLASS_ENVELOPE))
-			return control_refuse(session, MESH_BYE_PROTOCOL, "frame too large");
-		return true; /* skipped */
+	if (!session->has_hello && frame->type != MESH_HELLO && frame->type != MESH_GOODBYE) {
+		control_refuse(session, MESH_BYE_PROTOCOL, "hello expected");
+	} else if (frame->flags == MESH_FLAG_ERROR ||
+		   frame->flags > (MESH_FLAG_RESPONSE | MESH_FLAG_ERROR)) {
+		control_refuse(session, MESH_BYE_PROTOCOL, "malformed flags");
+	} else if (frame->payload_len > mesh_class_payload_max(class)) {
+		control_refuse(session, MESH_BYE_PROTOCOL, "frame too large");
+	} else if (is_control) { /* others are skipped */
+		session->control.buffer =
+			mesh_buffers_acquire(&stream->mesh->buffers, frame->payload_len);
+		stream->in.body = session->control.buffer;
+		if (!session->control.buffer)
+			mesh_session_close(session, MESH_BYE_FULL, "no buffer");
 	}
-	if (frame->payload_len > mesh_class_payload_max(MESH_CLASS_SESSION))
-		return control_refuse(session, MESH_BYE_PROTOCOL, "frame too large");
-	control->buffer = mesh_buffers_acquire(&session->mesh->buffers, frame->payload_len);
-	if (!control->buffer) {
-		mesh_session_close(session, MESH_BYE_FULL, "no buffer");
-		return false;
-	}
-	control->in.body = control->buffer;
-	return true;
+	return 0;
 }
 
-/* One step: a frame, or all of c. False when the session ended. */
-static bool control_step(struct mesh_session *session, struct cursor *c)
+static void control_bad(struct mesh_stream *stream, int err)
 {
-	struct mesh_control *control = &session->control;
-	bool had_frame = control->in.has_frame;
-	int got = mesh_frame_in_head(&control->in, c);
-
-	if (got < 0)
-		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed frame");
-	if (!got)
-		return true;
-	if (!had_frame && !control_admit(session))
-		return false;
-	if (!mesh_frame_in_body(&control->in, c))
-		return true;
-	if (!control_dispatch(session))
-		return false;
-	mesh_buffers_release(&session->mesh->buffers, control->buffer);
-	control->buffer = NULL;
-	mesh_frame_in_reset(&control->in);
-	return true;
+	(void)err;
+	control_refuse(session_of(stream), MESH_BYE_PROTOCOL, "malformed frame");
 }
 
-void mesh_control_input(struct mesh_session *session, struct cursor *c, bool fin)
+static void control_fin(struct mesh_stream *stream)
 {
-	do {
-		if (!control_step(session, c))
-			return;
-	} while (cursor_left(c));
-	if (fin)
-		mesh_session_close(session, MESH_BYE_DONE, "control stream ended");
+	mesh_session_close(session_of(stream), MESH_BYE_DONE, "control stream ended");
 }
 
-void mesh_control_adopt(struct mesh_session *session, struct transport_stream *stream,
-			const struct mesh_frame_in *in, struct cursor *rest, bool fin)
+static void control_was_reset(struct mesh_stream *stream)
 {
-	struct mesh_control *control = &session->control;
+	mesh_session_close(session_of(stream), MESH_BYE_PROTOCOL, "control stream reset");
+}
 
-	control->stream = stream;
-	control->in = *in;
-	stream->user = control;
+/* Either the connection ends, too, and says why, or the peer broke the session. */
+static void control_closed(struct mesh_stream *stream, uint64_t code)
+{
+	struct mesh_session *session = session_of(stream);
+	struct transport_conn_info info;
+
+	(void)code;
+	session_ops(session)->info(session->conn, &info);
+	if (info.has_ended)
+		mesh_session_closed(session, &info.end);
+	else
+		mesh_session_close(session, MESH_BYE_PROTOCOL, "control stream closed");
+}
+
+static const struct mesh_stream_kind control_kind = {
+	.input = mesh_stream_input,
+	.admit = control_admit,
+	.whole = control_whole,
+	.bad = control_bad,
+	.fin = control_fin,
+	.writable = control_writable,
+	.was_reset = control_was_reset,
+	.closed = control_closed,
+	.ended = control_ended,
+	.left = control_left,
+};
+
+void mesh_control_init(struct mesh_session *session)
+{
+	mesh_stream_init(&session->control.stream, session->mesh, &control_kind, MESH_ROLE_CONTROL);
+	session->control.stream.is_kept = true;
+}
+
+void mesh_control_adopt(struct mesh_session *session, struct transport_stream *transport,
+			const struct mesh_frame_in *in)
+{
+	mesh_stream_bind(&session->control.stream, session, transport);
+	session->control.stream.in = *in;
 	mesh_control_say_hello(session);
-	if (control_admit(session))
-		mesh_control_input(session, rest, fin);
 }

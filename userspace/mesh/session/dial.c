@@ -4,8 +4,8 @@
  * 8305 does for host names), the first whose key is proved wins, the
  * others are closed. Requests wait in the meantime. Home worker.
  *
- * If the peer's own dial to us is proved first, waiters use that session
- * and our dial is taken back. Both sides cannot take back at once: what we
+ * If the peer's own dial to this node is proved first, waiters use that session
+ * and the dial here is taken back. Both sides cannot take back at once: what was
  * accepted was proved on the dialling side before. Dials that are proved
  * on both sides are session.c's to choose from.
  *
@@ -22,7 +22,7 @@
 /* Addresses at hand have this long: two probe timeouts of a handshake (RFC 9002 6.2.2). */
 #define DISCOVERY_PATIENCE_NS (2 * NS_PER_S)
 /*
- * A handshake's probe timeout is 1, 2, 4 s: who is back would wait for it. So an
+ * A handshake's probe timeout is 1, 2, 4 s: a peer that is back would wait for it. So an
  * address that says nothing is dialled anew beside the first attempt, which stays
  * for paths that are slower than this.
  */
@@ -30,7 +30,7 @@
 
 static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
 {
-	/* What a person can act on outweighs silence. */
+	/* A reason on which a person can act outweighs silence. */
 	static const int telling[] = {WEFT_EWRONGKEY, WEFT_EREFUSED, WEFT_EFULL};
 
 	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
@@ -79,32 +79,36 @@ static void dial_free(struct mesh_dial *dial)
 	pool_release(&mesh->dials, dial);
 }
 
+static struct mesh_stream *dial_waiter(const struct list_node *waiters)
+{
+	return list_first(waiters, struct mesh_stream, node);
+}
+
 void mesh_dial_fail(struct mesh_dial *dial, int err)
 {
 	struct mesh_session *silent = mesh_redial_loser(dial, NULL);
+	struct mesh_stream_end end = {.err = err};
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct list_node waiters;
+	struct mesh_stream *waiter;
 
+	end.actual_key = err == WEFT_EWRONGKEY ? actual_key : NULL;
 	memcpy(actual_key, dial->actual_key, sizeof(actual_key));
 	list_init(&waiters);
-	while (!list_is_empty(&dial->waiters)) {
-		struct mesh_request *request =
-			container_of(dial->waiters.next, struct mesh_request, node);
-
-		list_unlink(&request->node);
-		list_push_back(&waiters, &request->node);
-		request->dial = NULL;
+	while ((waiter = dial_waiter(&dial->waiters))) {
+		list_unlink(&waiter->node);
+		list_push_back(&waiters, &waiter->node);
+		waiter->wait.dial = NULL;
 	}
-	/* The dial is gone before anybody hears, so that they may ask again. */
+	/* The dial is gone before the waiters hear, so that they may ask again. */
 	dial_free(dial);
 	if (silent && err == WEFT_EUNREACHABLE)
 		mesh_redial_lost(silent);
-	while (!list_is_empty(&waiters))
-		mesh_request_fail(container_of(waiters.next, struct mesh_request, node), err,
-				  err == WEFT_EWRONGKEY ? actual_key : NULL);
+	while ((waiter = dial_waiter(&waiters)))
+		mesh_stream_end(waiter, &end);
 }
 
-/* Whoever reads two Initials with one token knows that one node sent them: it is used up here. */
+/* An observer of two Initials with one token knows that one node sent them: it is used up here. */
 static struct mesh_peer_token dial_take_token(struct mesh_dial *dial, const struct addr *remote)
 {
 	struct mesh_peers *peers = &dial->mesh->peers;
@@ -146,7 +150,7 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 	       mesh_unverified_take(&mesh->unverified, &dial->addrs[idx], mesh->now_ns);
 }
 
-/* The peer told when to come back: its addresses wait until then. */
+/* The peer stated when to come back: its addresses wait until then. */
 static bool dial_is_deferred(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
@@ -342,7 +346,7 @@ void mesh_dial_add_known(struct mesh_dial *dial)
 		return;
 	mesh_dial_add_addr(dial, &entry->record.good_addr, false);
 	mesh_dial_add_addr(dial, &entry->record.last_addr, false);
-	/* Its own words, which nobody proved. */
+	/* Its own words, not proved. */
 	for (unsigned i = 0; i < entry->record.addr_cnt; i++)
 		mesh_dial_add_addr(dial, &entry->record.addrs[i], true);
 }
@@ -385,7 +389,7 @@ struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct me
 	return dial;
 }
 
-int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request)
+int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_stream *stream)
 {
 	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, peer->key);
 	bool was_idle = !dial || mesh_redial_is_held(dial) || dial->next_idx == dial->addr_cnt;
@@ -396,18 +400,18 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 	if (mesh_redial_is_held(dial))
 		dial->beside = NULL; /* wanted for its own sake now */
 	mesh_dial_add_peer(dial, peer);
-	/* Not now: an asker is never told of failure inside its call. */
+	/* Not now: an asker never hears of failure inside its call. */
 	if (was_idle && dial->next_idx < dial->addr_cnt)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns);
 	mesh_discovery_begin(dial, mesh->now_ns + (dial->addr_cnt ? DISCOVERY_PATIENCE_NS : 0));
-	request->dial = dial;
-	request->state = MESH_REQUEST_DIALLING;
-	list_push_back(&dial->waiters, &request->node);
+	stream->wait.dial = dial;
+	stream->state = MESH_STATE_DIALLING;
+	list_push_back(&dial->waiters, &stream->node);
 	dial->waiter_cnt++;
 	return 0;
 }
 
-/* Nobody waits any longer, and nobody has answered. */
+/* Nothing waits any longer, and nothing has answered. */
 static void dial_give_up(struct mesh_dial *dial)
 {
 	static const struct transport_close silence = {.err = WEFT_ECANCELLED};
@@ -418,12 +422,12 @@ static void dial_give_up(struct mesh_dial *dial)
 	dial_free(dial);
 }
 
-void mesh_dial_leave(struct mesh_request *request)
+void mesh_dial_leave(struct mesh_stream *stream)
 {
-	struct mesh_dial *dial = request->dial;
+	struct mesh_dial *dial = stream->wait.dial;
 
-	list_unlink(&request->node);
-	request->dial = NULL;
+	list_unlink(&stream->node);
+	stream->wait.dial = NULL;
 	if (--dial->waiter_cnt == 0 && !dial->beside)
 		dial_give_up(dial);
 }
@@ -431,16 +435,16 @@ void mesh_dial_leave(struct mesh_request *request)
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
 	struct mesh_session *loser = mesh_redial_loser(dial, session);
+	struct mesh_stream *waiter;
 
 	session->addr_seq = dial->discovery.seq;
 	session->is_chosen |= dial->is_chosen;
 	session->is_wanted |= dial->is_wanted;
-	while (!list_is_empty(&dial->waiters)) {
-		struct mesh_request *request =
-			container_of(dial->waiters.next, struct mesh_request, node);
-
+	while ((waiter = dial_waiter(&dial->waiters))) {
+		list_unlink(&waiter->node);
+		waiter->wait.dial = NULL;
 		dial->waiter_cnt--;
-		mesh_request_start(request, session);
+		mesh_stream_start(waiter, session);
 	}
 	dial_free(dial);
 	if (loser)
@@ -468,8 +472,8 @@ void mesh_dial_tell(const struct mesh_attempt *attempt, const struct transport_c
 	};
 
 	memcpy(failure.key, dial->key, sizeof(failure.key));
-	if (dial->mesh->on_failure)
-		dial->mesh->on_failure(dial->mesh->ctx, &failure);
+	if (dial->mesh->params.on_failure)
+		dial->mesh->params.on_failure(dial->mesh->params.ctx, &failure);
 }
 
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key)

@@ -22,7 +22,7 @@ void mesh_forget_locators(struct mesh *mesh)
 
 	if (!mesh)
 		return;
-	mesh->on_step = NULL;
+	mesh->params.on_step = NULL;
 	while ((dial = pool_next(&mesh->dials, dial)))
 		mesh_discovery_stop(dial);
 	mesh->provider_cnt = 0;
@@ -32,11 +32,11 @@ static void step_tell(const struct mesh_dial *dial, struct mesh_step *step)
 {
 	const struct mesh *mesh = dial->mesh;
 
-	if (!mesh->on_step)
+	if (!mesh->params.on_step)
 		return;
 	memcpy(step->key, dial->key, sizeof(step->key));
 	step->ended_ns = mesh->now_ns;
-	mesh->on_step(mesh->ctx, step);
+	mesh->params.on_step(mesh->params.ctx, step);
 }
 
 static void look_end(struct mesh_dial_look *look, int err)
@@ -84,7 +84,7 @@ static void discovery_arm(struct mesh_dial *dial)
 	timer_set(mesh->timers, &discovery->timer, next_ns);
 }
 
-/* Who replays an old record could send us to where the peer was. */
+/* A peer that replays an old record could send this node to an earlier address of the key. */
 static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *found)
 {
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
@@ -121,7 +121,7 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 
 	dial->mesh->now_ns = now_ns;
 	look_end(look, err);
-	/* Nobody waits for the next one's turn when this one knew nothing. */
+	/* The next locator's turn comes at once when this one knew nothing. */
 	if (!look->addr_cnt)
 		dial->discovery.next_ns = now_ns;
 	discovery_arm(dial);

@@ -10,7 +10,7 @@
 #include "weft/err.h"
 
 /*
- * Where a key may be, when nobody at the addresses at hand answers: others
+ * Where a key may be, when no program at the addresses at hand answers: others
  * know, the DHT, a relay of records, a rendezvous. Each is a provider, and
  * mesh knows no more of it than this. A dial asks the providers in the
  * order in which they were added, each stagger_ns after the one before or
@@ -32,10 +32,10 @@ struct mesh_found {
 };
 
 /*
- * One provider looking for one key, embedded by who wants to know: found is
+ * One provider looking for one key, embedded by the asker: found is
  * called any number of times, ended once and last. found returns
  * WEFT_ESTALE, else 0: the record is over, or older than one that this key's
- * owner published before, so somebody replays it, and it was refused.
+ * owner published before, so it is a replay, and was refused.
  */
 struct mesh_look {
 	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);
@@ -44,7 +44,7 @@ struct mesh_look {
 
 /*
  * look starts looking for key. 0 with what names the search in *out_run, or
- *     WEFT_EFULL, WEFT_EUNREACHABLE (nobody to ask): it has ended then.
+ *     WEFT_EFULL, WEFT_EUNREACHABLE (no source to ask): it has ended then.
  *     Neither found nor ended is called inside the call.
  * cancel takes a search back: neither is called any more.
  */
@@ -59,7 +59,7 @@ struct mesh_locator {
 };
 
 /*
- * A step of looking for a key, told when it ends. err: 0, also when nothing
+ * A step of looking for a key, reported when it ends. err: 0, also when nothing
  * was found; WEFT_ESTALE: only records that were refused; WEFT_ETIMEOUT;
  * WEFT_ECANCELLED: another step was faster.
  */
@@ -75,7 +75,7 @@ typedef void (*mesh_step_fn)(void *ctx, const struct mesh_step *step);
 /* mesh_add_provider copies provider; at start. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider);
-/* mesh_forget_locators cancels every search and asks nobody any more; before they go. Takes NULL. */
+/* mesh_forget_locators cancels every search and asks no more; before they go. Takes NULL. */
 void mesh_forget_locators(struct mesh *mesh);
 
 #endif

@@ -87,7 +87,7 @@ int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hel
 	if (!cbor_next_key(&r, &key) || key != 0)
 		return WEFT_EMALFORMED;
 	version = cbor_read_uint(&r);
-	/* What another version means by its further fields is not ours to judge. */
+	/* The further fields of another version are not judged here. */
 	if (version != MESH_VERSION && !cbor_is_bad(&r))
 		return WEFT_EUNKNOWN;
 	cbor_fields_read_on(&r, &hello_table, &hello);

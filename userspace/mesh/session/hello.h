@@ -47,7 +47,7 @@ enum mesh_goodbye_reason {
 	MESH_BYE_SHUTDOWN = 1,
 	MESH_BYE_PROTOCOL = 2,	/* the peer broke the rules of the control stream */
 	MESH_BYE_VERSION = 3,	/* HELLO of another version */
-	MESH_BYE_NO_KEY = 4,	/* the peer proved no key, or ours */
+	MESH_BYE_NO_KEY = 4,	/* the peer proved no key, or this node's */
 	MESH_BYE_NO_HELLO = 5,	/* none in time */
 	MESH_BYE_DUPLICATE = 6, /* another session of the two keys lives on */
 	MESH_BYE_FULL = 7,

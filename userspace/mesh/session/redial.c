@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A dial beside a session that has gone silent: its peer was killed and
- * is back at another address, or came back and knows nothing of us, and
+ * is back at another address, or came back and has forgotten this node, and
  * QUIC's own idle timeout is a minute away. Home worker.
  *
  * The rule: a request that went out owes a packet (an acknowledgement at
@@ -11,31 +11,37 @@
  * session is, its word is worth less and dial_stagger is waited instead,
  * as between two addresses of one peer. Nothing is dialled beside a
  * session that owes nothing, however long it is silent: that is idleness.
- * What was acknowledged and is still waited for is liveness.c's.
+ *
+ * A request that its peer has acknowledged owes no packet until its answer, which may take long;
+ * should the peer die meanwhile, nothing would show it before QUIC's idle timeout. So while
+ * requests or streams of this node are under way, a session that was silent for a turn is sent a
+ * PING, which owes a packet (liveness).
  *
  * Where the session itself is, its peer need not be dialled: it is sent a PING each
- * dial_stagger. One that is back there and knows nothing of us answers with a
+ * dial_stagger. One that is back there and has forgotten this node answers with a
  * stateless reset (RFC 9000 10.3), which ends the session. For those that do
  * not that address is dialled as well, PUT_OFF_NS later; or at once when
- * somebody is there and the session is silent all the same. That a port probe
- * tells: a packet of no connection that any QUIC server answers, from another
- * port. Where a host says instead that nobody listens, its process has died, and
+ * a program is there and the session is silent all the same. A port probe
+ * shows that: a packet of no connection that any QUIC server answers, from another
+ * port. Where a host says instead that nothing listens, its process has died, and
  * nothing is waited for but its return. That answer may be forged by
- * who guesses the port, and what is in front of a host gives it for hosts that are only cut
- * off: it ends nothing by itself, only a session that answers nothing, and only where we dialled.
+ * a sender that guesses the port, and a router in front of a host gives it for hosts that are only cut
+ * off: it ends nothing by itself, only a session that answers nothing, and only where this node dialled.
  *
  * The first to answer wins. A packet on the session ends the dial, and
  * what was asked meanwhile goes over the session; a connection that is
  * proved after it is closed. One that is proved while the old session has
  * still not stirred is the newer session and preferred: of the old one
  * no request lives, and it is closed so that their askers may ask again. If
- * nobody answers anywhere, the peer is gone: the session is closed as well,
- * and its askers go to somebody else, a minute before QUIC would tell them.
+ * nothing answers anywhere, the peer is gone: the session is closed as well,
+ * and its askers turn to other peers, a minute before QUIC would end it.
  *
- * A dial here is held (nothing started, nobody waits, its timer is the
+ * A dial here is held (nothing started, nothing waits, its timer is the
  * patience), then on (attempts under way, new requests wait in it).
  */
-#include "mesh/stream/mesh_stream.h"
+#include "mesh/mesh_state.h"
+
+#include "base/monotonic.h"
 
 /* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
 #define SILENCE_NS (1000ull * 1000 * 1000)
@@ -52,9 +58,18 @@
 #define THERE_NS (150ull * 1000 * 1000)
 /*
  * Asked twice more meanwhile; a process that is started again at once is back by then. Linux says
- * that nobody listens six times, and then once a second: there may be no second word.
+ * that nothing listens six times, and then once a second: there may be no second word.
  */
 #define NOBODY_NS (700ull * 1000 * 1000)
+
+/*
+ * With SILENCE_NS, and up to two more until its host has said that nothing listens there,
+ * a killed peer is given up within 5 s, or 6 when it was waited on for long; one whose
+ * host is silent within 13. One that lives costs two small packets per turn.
+ */
+#define LIVENESS_NS	   (1 * NS_PER_S)
+#define LIVENESS_LONG_NS   (2 * NS_PER_S)
+#define LIVENESS_SHORT_CNT 10
 
 bool mesh_redial_is_held(const struct mesh_dial *dial)
 {
@@ -136,12 +151,12 @@ static void redial_ask(struct mesh_dial *dial)
 	struct mesh *mesh = dial->mesh;
 	struct transport_conn_info info;
 
-	if (mesh->port_probe && mesh->now_ns >= dial->port_probe_ns) {
+	if (mesh->params.port_probe && mesh->now_ns >= dial->port_probe_ns) {
 		mesh->transport->ops->info(dial->beside->conn, &info);
 		dial->port_probe_ns = mesh->now_ns;
 		if (mesh->now_ns >= dial->due_ns + PORT_PROBE_OFTEN_NS)
 			dial->port_probe_ns += PORT_PROBE_NS;
-		mesh->port_probe(mesh->ctx, &info.remote);
+		mesh->params.port_probe(mesh->params.ctx, &info.remote);
 	}
 	if (mesh->transport->ops->probe)
 		mesh->transport->ops->probe(dial->beside->conn);
@@ -185,13 +200,11 @@ void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_p
 	}
 }
 
-/* Nobody waits, and no port probe has said more than silence: who asks next begins anew. */
+/* Nothing waits, and no port probe has said more than silence: the next asker begins anew. */
 static bool redial_is_idle(const struct mesh_dial *dial)
 {
-	const struct mesh_session *session = dial->beside;
-
-	return !session->request_cnt && !session->stream_cnts[MESH_SIDE_OPENER] &&
-	       !dial->waiter_cnt && !dial->nobody_ns && !dial->there_ns;
+	return !mesh_session_is_waited_on(dial->beside) && !dial->waiter_cnt && !dial->nobody_ns &&
+	       !dial->there_ns;
 }
 
 bool mesh_redial_goes_on(struct mesh_dial *dial)
@@ -203,7 +216,7 @@ bool mesh_redial_goes_on(struct mesh_dial *dial)
 		mesh_dial_won(dial, session);
 		return false;
 	}
-	/* Its peer dialled us in the meantime. */
+	/* Its peer dialled this node in the meantime. */
 	if (map_lookup(&mesh->sessions_by_key, session->key) != session) {
 		mesh_dial_won(dial, map_lookup(&mesh->sessions_by_key, session->key));
 		return false;
@@ -238,4 +251,44 @@ void mesh_redial_lost(struct mesh_session *session)
 	session->mesh->stats.timeout_cnt++;
 	session->end = (struct transport_close){.err = WEFT_ETIMEOUT};
 	mesh_session_close(session, MESH_BYE_SILENT, "no answer");
+}
+
+/* --- liveness --- */
+
+static void liveness_arm(struct mesh_session *session, uint64_t received_len)
+{
+	uint64_t turn_ns =
+		session->liveness_cnt++ < LIVENESS_SHORT_CNT ? LIVENESS_NS : LIVENESS_LONG_NS;
+
+	session->liveness_len = received_len;
+	timer_set(session->mesh->timers, &session->liveness, session->mesh->now_ns + turn_ns);
+}
+
+void mesh_liveness_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_session *session = container_of(timer, struct mesh_session, liveness);
+	struct mesh *mesh = session->mesh;
+	struct transport_conn_info info;
+	struct mesh_peer peer = {0};
+
+	mesh->now_ns = now_ns;
+	if (session->is_leaving || !mesh_session_is_waited_on(session))
+		return;
+	mesh->transport->ops->info(session->conn, &info);
+	if (info.received_len == session->liveness_len && mesh_control_say_ping(session) == 0) {
+		memcpy(peer.key, session->key, sizeof(peer.key));
+		mesh_redial_asked(session, &peer);
+	}
+	liveness_arm(session, info.received_len);
+}
+
+void mesh_liveness_begin(struct mesh_session *session)
+{
+	struct transport_conn_info info;
+
+	session->liveness_cnt = 0;
+	if (timer_is_set(&session->liveness))
+		return;
+	session->mesh->transport->ops->info(session->conn, &info);
+	liveness_arm(session, info.received_len);
 }

@@ -11,9 +11,9 @@
  * new is put on it, and its dialler closes it when it is quiet. A dialler
  * that is one of several workers may not know of the other session: what it
  * leaves alone for long is closed by the side that does. A session
- * that owes an answer and is silent is doubted by liveness.c and redial.c.
+ * that owes an answer and is silent is doubted by redial.c.
  */
-#include "mesh/stream/mesh_stream.h"
+#include "mesh/mesh_state.h"
 
 #include "base/monotonic.h"
 
@@ -30,8 +30,11 @@
 
 static bool session_is_quiet(const struct mesh_session *session)
 {
-	return !session->request_cnt && !session->incoming_cnt && !session->ping.done &&
-	       list_is_empty(&session->streams) && list_is_empty(&session->stream_queue);
+	uint32_t cnt = 0;
+
+	for (unsigned role = MESH_ROLE_REQUEST; role < MESH_ROLE_CNT; role++)
+		cnt += session->stream_cnts[role];
+	return !cnt && !session->ping.done;
 }
 
 /*
@@ -172,20 +175,17 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	session->ready_ns = mesh->now_ns;
 	session->ready_wall_s = mesh_wall_now_s(mesh);
 	session->next_req_id = 1;
-	list_init(&session->requests);
 	list_init(&session->queue);
 	list_init(&session->deferred);
-	list_init(&session->incoming);
 	list_init(&session->streams);
-	list_init(&session->stream_queue);
-	session->control.kind = MESH_STREAM_CONTROL;
-	session->control.session = session;
+	mesh_control_init(session);
 	timer_init(&session->timer, session_expire);
 	timer_init(&session->liveness, mesh_liveness_expire);
 	if (mesh->transport->ops->exporter(conn, SESSION_ID_LABEL, session->id,
 					   sizeof(session->id)) < 0 ||
 	    session_place(session) < 0) {
-		pool_release(&mesh->sessions, session);
+		mesh_stream_drop(&session->control.stream, 0);
+		mesh_stream_release(&session->control.stream);
 		mesh->stats.refused_cnt++;
 		return NULL;
 	}
@@ -216,28 +216,42 @@ static void session_note_end(struct mesh_session *session)
 	if (entry->session_cnt)
 		return;
 	mesh_peers_settle(&mesh->peers, entry);
-	if (mesh->on_session)
-		mesh->on_session(mesh->ctx, &info, false);
+	if (mesh->params.on_session)
+		mesh->params.on_session(mesh->params.ctx, &info, false);
 }
 
-/* What was not sent yet has lost nothing: a second session to the key may carry it, or one after the time stated. */
-static void session_end_waiting(struct mesh_session *session, struct list_node *waiting)
+/*
+ * A stream that has sent nothing yet has lost nothing: a second session to the key may carry it, or
+ * one after the time stated. A queued stream of frames cannot move: its user may have read the
+ * session's id.
+ */
+static void session_end_waiting(struct mesh_session *session, struct mesh_stream *stream)
 {
-	while (!list_is_empty(waiting)) {
-		struct mesh_request *request =
-			container_of(waiting->next, struct mesh_request, node);
-		struct mesh_session *twin =
-			map_lookup(&session->mesh->sessions_by_key, session->key);
+	struct mesh_session *twin = map_lookup(&session->mesh->sessions_by_key, session->key);
+	bool may_move = stream->state == MESH_STATE_DEFERRED || stream->role == MESH_ROLE_REQUEST;
 
-		if (twin && twin->request_cnt < twin->mesh->config.request_per_session_cap) {
-			list_unlink(&request->node);
-			session->request_cnt--;
-			mesh_request_start(request, twin);
-		} else if (session->end.not_before_ms) {
-			mesh_request_move(request);
-		} else {
-			mesh_request_fail(request, WEFT_ECLOSED, NULL);
-		}
+	if (may_move && twin &&
+	    twin->stream_cnts[MESH_ROLE_REQUEST] < twin->mesh->config.request_per_session_cap)
+		mesh_stream_start(stream, twin);
+	else if (may_move && session->end.not_before_ms)
+		mesh_stream_move(stream);
+	else
+		mesh_stream_end(stream, &(struct mesh_stream_end){.err = WEFT_ECLOSED});
+}
+
+static void session_end_streams(struct mesh_session *session)
+{
+	struct mesh_stream *stream;
+
+	while ((stream = list_first(&session->queue, struct mesh_stream, node)) ||
+	       (stream = list_first(&session->deferred, struct mesh_stream, node)))
+		session_end_waiting(session, stream);
+	while ((stream = list_first(&session->streams, struct mesh_stream, node))) {
+		struct mesh_stream_end end = {.err = WEFT_ECLOSED};
+
+		if (stream->role == MESH_ROLE_REQUEST && session->end.not_before_ms)
+			end.err = WEFT_EBUSY;
+		mesh_stream_end(stream, &end);
 	}
 }
 
@@ -251,18 +265,26 @@ void mesh_session_end(struct mesh_session *session)
 	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);
 	timer_cancel(mesh->timers, &session->liveness);
-	mesh_control_fini(session);
-	while (!list_is_empty(&session->incoming))
-		mesh_incoming_gone(
-			container_of(session->incoming.next, struct mesh_incoming, node));
-	mesh_stream_end_all(session);
+	mesh_stream_end(&session->control.stream, &(struct mesh_stream_end){.err = WEFT_ECLOSED});
 	session_note_end(session);
-	session_end_waiting(session, &session->queue);
-	session_end_waiting(session, &session->deferred);
-	while (!list_is_empty(&session->requests))
-		mesh_request_fail(container_of(session->requests.next, struct mesh_request, node),
-				  session->end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED, NULL);
-	pool_release(&mesh->sessions, session);
+	session_end_streams(session);
+	mesh_stream_release(&session->control.stream); /* and the session with it */
+}
+
+void mesh_session_note_deferral(struct mesh_session *session, const struct transport_close *close)
+{
+	struct mesh *mesh = session->mesh;
+
+	if (close->not_before_ms)
+		mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
+				    mesh->now_ns + close->not_before_ms * NS_PER_MS, mesh->now_ns);
+}
+
+void mesh_session_closed(struct mesh_session *session, const struct transport_close *close)
+{
+	session->end = *close;
+	mesh_session_note_deferral(session, close);
+	mesh_session_end(session);
 }
 
 void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason reason,
@@ -310,7 +332,7 @@ void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer
 	session->mesh->transport->ops->info(session->conn, &info.conn);
 	if (info.conn.remote.family != ADDR_NONE)
 		info.last_addr = info.conn.remote; /* it may have moved */
-	info.requests_in_flight = session->request_cnt;
-	info.incoming_in_flight = session->incoming_cnt;
+	info.requests_in_flight = session->stream_cnts[MESH_ROLE_REQUEST];
+	info.incoming_in_flight = session->stream_cnts[MESH_ROLE_INCOMING];
 	*out_info = info;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the mesh does when the machine has a link, an address or a route that
- * it had not. Open sessions are the transport's (quic_engine_wake); here are
- * those that it has given up meanwhile, and those that are not there yet.
- * Which of its own sessions ended in silence is remembered for that. Worker
- * of the mesh.
+ * What the mesh does when the machine has a link, an address or a route that it had not. Open
+ * sessions are the transport's (quic_engine_wake); here are those that it has given up meanwhile,
+ * and those that are not there yet. For that it remembers which of its own sessions ended in
+ * silence. Worker of the mesh.
  */
 #include "mesh/mesh_state.h"
 
@@ -42,15 +41,16 @@ static void redialled(void *arg, int err, const uint8_t *actual_key)
 static void redial(struct mesh *mesh, const struct mesh_lost *lost)
 {
 	struct mesh_peer peer = {.is_chosen = lost->is_chosen, .is_wanted = lost->is_wanted};
+	struct mesh_connect connect = {.peer = &peer, .timeout_ns = REDIAL_NS, .done = redialled};
 
 	memcpy(peer.key, lost->key, sizeof(peer.key));
-	if (mesh_connect(mesh, &peer, REDIAL_NS, redialled, NULL, mesh->now_ns) < 0)
+	if (mesh_connect(mesh, &connect, mesh->now_ns) < 0)
 		mesh->stats.refused_cnt++;
 }
 
 /*
- * The session that a dial is beside is asked, too. Should it answer nobody needs
- * another one, so its own dial waits for that.
+ * The session that a dial is beside is asked, too. If it answers, no other
+ * is needed, so its own dial waits for that.
  */
 static void dials_renew(struct mesh *mesh)
 {

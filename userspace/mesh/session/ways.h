@@ -9,8 +9,8 @@
 #include "weft/err.h"
 
 /*
- * Which transports this node dials by, first to last, on each kind of network. What the policy
- * does not name there is not dialled; peers may come by any of them. Pure.
+ * The transports by which this node dials, first to last, on each kind of network. A transport that
+ * the policy does not name there is not dialled; peers may come by any of them. Pure.
  *
  * A policy is written as words apart by commas or blanks: quic6, quic4, or quic for both, as
  * equals. Words of one rank keep the order in which the addresses were given. none: nothing is dialled.

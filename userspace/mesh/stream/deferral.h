@@ -7,7 +7,7 @@
 #include "mesh/seam.h"
 
 /*
- * Peers that told this node when to come back, and for what. A GOODBYE or a connection
+ * Peers that stated when to come back, and for what. A GOODBYE or a connection
  * closed as busy concerns all that is asked of the peer; a BUSY or REFUSED answer concerns
  * the message type that it answers. Until then this node asks nothing of the kind.
  *

@@ -6,8 +6,8 @@
 
 /*
  * Streams that peers open on sessions of another worker of this node, whose
- * users are here: somebody carries them. To their users they are like any
- * other (seam_stream.h), and so is a request that begins one to its handler
+ * users are here: a carrier stands between them. To their users they are like
+ * any other (seam_stream.h), and so is a request that begins one to its handler
  * (seam.h). On the mesh's own thread.
  */
 struct mesh_foreign_ops {
@@ -18,18 +18,28 @@ struct mesh_foreign_ops {
 	void (*consume)(void *carrier, size_t len);
 	/* The user reset the stream, or refused it: it is gone. */
 	void (*reset)(void *carrier, uint64_t code);
+	/* It is gone, and what was sent is still to arrive: what comes is consumed unseen. */
+	void (*leave)(void *carrier);
+};
+
+/* A stream of a peer that begins with a frame of type. */
+struct mesh_foreign {
+	unsigned type;
+	const struct mesh_stream_peer *peer;
+	const struct mesh_foreign_ops *ops;
+	void *carrier;
 };
 
 /*
  * mesh_foreign_open gives the stream to the acceptor of type, or to its handler what the stream
- * asks. 0 with *out_stream; else there is none: WEFT_EUNKNOWN (neither is there), WEFT_EFULL (too many streams of peers),
- * WEFT_ECANCELLED (the acceptor reset it, by reset), or what the acceptor said.
+ * asks. 0 with *out_stream; else there is none: WEFT_EUNKNOWN (neither is there), WEFT_EFULL (too
+ * many streams of peers), WEFT_ECANCELLED (the acceptor reset it, by reset), or what the acceptor
+ * said.
  */
 WEFT_MUST_CHECK
-int mesh_foreign_open(struct mesh *mesh, unsigned type, const struct mesh_stream_peer *peer,
-		      const struct mesh_foreign_ops *ops, void *carrier, uint64_t now_ns,
+int mesh_foreign_open(struct mesh *mesh, const struct mesh_foreign *foreign, uint64_t now_ns,
 		      struct mesh_stream **out_stream);
-/* What happens on it, as struct mesh_stream_events. After reset nothing may be told, nor after ended. */
+/* What happens on it, as struct mesh_stream_events. Nothing may follow reset, leave or ended. */
 void mesh_foreign_frame(struct mesh_stream *stream, const struct mesh_stream_frame *frame,
 			uint64_t now_ns);
 void mesh_foreign_data(struct mesh_stream *stream, const uint8_t *data, size_t len,

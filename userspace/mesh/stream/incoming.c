@@ -1,230 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of peers, each on its stream: read a frame of bounded size in
- * bounded time, hand it to the handler of its type, send what it answers.
- * Home worker.
+ * Requests of peers: a frame of bounded size is read in bounded time and
+ * handed to the handler of its type, whose answer is sent. Home worker.
  *
  * A bad request costs its stream, never the session: it is answered with
  * an error and what still comes of it is skipped.
  */
-#include "mesh_stream.h"
+#include "mesh/mesh_state.h"
 
 #include "base/assert.h"
 #include "base/monotonic.h"
 
+/* A request is whole within this. */
+#define READ_NS (30 * NS_PER_S)
 /* For an answer that holds no slot; the others are held to their rate (slots.c). */
 #define DRAIN_TIMEOUT_NS (30 * NS_PER_S)
-/* What may still come on the stream of a refused request. */
-#define SKIP_LEN_MAX (64u * 1024)
 
-static const struct transport_ops *incoming_ops(const struct mesh_incoming *incoming)
+static struct mesh_incoming *incoming_of(struct mesh_stream *stream)
 {
-	return incoming->mesh->transport->ops;
+	return container_of(stream, struct mesh_incoming, stream);
 }
 
-/* Takes incoming out of its session, if it is in one; the stream is no longer its. */
-static void incoming_detach(struct mesh_incoming *incoming)
+/* --- the answer --- */
+
+/* The request is decided, and its answer is on the way. */
+static int incoming_answered(struct mesh_incoming *incoming)
 {
-	struct mesh_session *session = incoming->session;
-
-	list_unlink(&incoming->node);
-	if (incoming->foreign)
-		mesh_incoming_foreign_leave(incoming);
-	if (incoming->stream)
-		incoming->stream->user = NULL;
-	incoming->stream = NULL;
-	if (session && incoming->is_spare)
-		session->has_spare = false;
-	else if (session)
-		session->incoming_cnt--;
-	incoming->session = NULL;
-	timer_cancel(incoming->mesh->timers, &incoming->timer);
-	fair_release(&incoming->mesh->slots.pools[MESH_POOL_INCOMING], &incoming->slot,
-		     incoming->mesh->now_ns);
-	mesh_incoming_release_buffer(incoming);
-}
-
-static void incoming_free(struct mesh_incoming *incoming)
-{
-	struct transport_span tail = mesh_unsent_drop(&incoming->unsent, &incoming->mesh->buffers);
-
-	incoming_detach(incoming);
-	pool_release(&incoming->mesh->incoming, incoming);
-	if (tail.data && tail.done)
-		tail.done(tail.arg);
-}
-
-void mesh_incoming_gone(struct mesh_incoming *incoming)
-{
-	void (*gone)(void *arg) = incoming->gone;
-	void *arg = incoming->gone_arg;
-
-	if (incoming->state != MESH_INCOMING_HANDED) {
-		incoming_free(incoming);
-		return;
-	}
-	incoming_detach(incoming);
-	if (!gone) {
-		incoming->state = MESH_INCOMING_ORPHAN;
-		return;
-	}
-	incoming_free(incoming);
-	gone(arg);
-}
-
-void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code)
-{
-	struct mesh_stream *foreign = incoming->foreign;
-
-	if (foreign)
-		mesh_incoming_foreign_leave(incoming);
-	if (foreign)
-		mesh_stream_drop(foreign, code);
-	else
-		incoming_ops(incoming)->reset(incoming->stream, code);
-	mesh_incoming_gone(incoming);
-}
-
-void mesh_incoming_expire(struct timer *timer, uint64_t now_ns)
-{
-	struct mesh_incoming *incoming = container_of(timer, struct mesh_incoming, timer);
-
-	incoming->mesh->now_ns = now_ns;
-	incoming->mesh->stats.timeout_cnt++;
-	mesh_incoming_reset(incoming, MESH_CODE_TIMEOUT);
-}
-
-/* Sends what is left of an answer. 0, WEFT_EFULL (stream_writable follows), WEFT_ECLOSED. */
-static int incoming_push(struct mesh_incoming *incoming)
-{
-	int err = mesh_unsent_push(&incoming->unsent, &incoming->mesh->buffers,
-				   incoming_ops(incoming), incoming->stream);
-
-	if (err < 0)
-		return err;
-	incoming_ops(incoming)->finish(incoming->stream);
-	incoming->is_finished = true;
-	return 0;
-}
-
-void mesh_incoming_writable(struct mesh_incoming *incoming)
-{
+	struct mesh_stream *stream = &incoming->stream;
+	struct mesh *mesh = stream->mesh;
 	int err;
 
-	if (incoming->state != MESH_INCOMING_ANSWERED || incoming->is_finished)
-		return;
-	err = incoming_push(incoming);
-	if (err < 0 && err != WEFT_EFULL)
-		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
-}
-
-/* The request is decided, and a stream of another worker takes all of the answer or nothing. */
-static int incoming_send_foreign(struct mesh_incoming *incoming, const struct mesh_frame *frame,
-				 const void *head, size_t head_len)
-{
-	int err = mesh_incoming_foreign_answer(incoming, frame, head, head_len);
-
-	if (err < 0)
-		return err;
-	incoming->mesh->stats.frame_out_cnt++;
-	incoming_free(incoming);
-	return 0;
-}
-
-/*
- * The request is decided: instead of its payload a buffer holds the
- * answer's start, until the stream takes it.
- */
-static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame *frame,
-			 const void *head, size_t head_len)
-{
-	const size_t cap = MESH_FRAME_HEAD_LEN_MAX + MESH_HEAD_LEN_MAX;
-	struct mesh *mesh = incoming->mesh;
-	uint8_t *buffer;
-	struct writer w;
-	int err;
-
-	if (incoming->foreign)
-		return incoming_send_foreign(incoming, frame, head, head_len);
-	buffer = mesh_buffers_acquire(&mesh->buffers, cap);
-	/* The shelf has one for each request, but frames that wait for a stream take of it too. */
-	if (!buffer)
-		return WEFT_EFULL;
-	w = writer_of(buffer, cap);
-	mesh_frame_write(&w, frame);
-	writer_bytes(&w, head, head_len); /* which may lie in the request's payload */
-	weft_assert(!w.bad);
 	mesh_incoming_release_buffer(incoming);
-	incoming->unsent.start = buffer;
-	incoming->unsent.start_len = writer_len(&w);
-	incoming->state = MESH_INCOMING_ANSWERED;
-	incoming->in.body = NULL;
-	mesh->stats.frame_out_cnt++;
-	if (fair_item_holds(&incoming->slot))
+	stream->in.body = NULL;
+	stream->is_read = true;
+	if (stream->foreign) {
+		mesh_stream_finish(stream);
+		mesh_stream_end(stream, &(struct mesh_stream_end){.err = 0});
+		return 0;
+	}
+	if (fair_item_holds(&stream->slot))
 		mesh_slots_wait_peer(incoming);
 	else
-		timer_set(mesh->timers, &incoming->timer, mesh->now_ns + DRAIN_TIMEOUT_NS);
-	err = incoming_push(incoming);
+		timer_set(mesh->timers, &stream->timer, mesh->now_ns + DRAIN_TIMEOUT_NS);
+	stream->is_finish_wanted = true;
+	err = mesh_stream_push(stream);
 	return err == WEFT_EFULL ? 0 : err;
+}
+
+/* Sends the answer, now or when the stream takes it. Head may lie in the request's payload. */
+static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame *frame,
+			 const void *head, const struct transport_span *tail)
+{
+	struct mesh_stream *stream = &incoming->stream;
+	int err;
+
+	incoming->state = MESH_INCOMING_ANSWERED;
+	err = mesh_stream_send(stream, frame, head, tail);
+	if (err == WEFT_EFULL && !stream->foreign)
+		err = mesh_stream_keep(stream, frame, head, tail);
+	return err < 0 ? err : incoming_answered(incoming);
 }
 
 int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
 			 size_t head_len, const struct transport_span *tail)
 {
+	struct mesh_stream *stream = &incoming->stream;
 	struct mesh_frame frame = {.type = type,
-				   .req_id = incoming->req_id,
+				   .req_id = stream->req_id,
 				   .flags = MESH_FLAG_RESPONSE,
 				   .payload_len = head_len + (tail ? tail->len : 0)};
+	const struct transport_span *lent = tail && tail->len ? tail : NULL;
 
 	if (incoming->state == MESH_INCOMING_ORPHAN) {
-		incoming_free(incoming);
+		mesh_stream_release(stream);
 		return WEFT_ECLOSED;
 	}
 	weft_assert(incoming->state == MESH_INCOMING_HANDED);
-	if (tail)
-		incoming->unsent.tail = *tail;
-	if (incoming_send(incoming, &frame, head, head_len) < 0) {
-		incoming->unsent.tail.data = NULL; /* stays the caller's */
-		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
+	if (incoming_send(incoming, &frame, head, lent) < 0) {
+		stream->unsent.tail.data = NULL; /* stays the caller's */
+		mesh_stream_give_up(stream, WEFT_ECLOSED, MESH_CODE_INTERNAL);
 		return WEFT_ECLOSED;
 	}
+	if (tail && !lent && tail->done)
+		tail->done(tail->arg);
 	return 0;
 }
 
 void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
 				const char *text, uint64_t not_before_ms)
 {
+	struct mesh_stream *stream = &incoming->stream;
 	struct mesh_error error = {.code = code, .not_before_ms = not_before_ms};
-	struct mesh_frame frame = {.type = MESH_ERROR,
-				   .req_id = incoming->req_id,
-				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
-	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_frame frame;
 
 	if (incoming->state == MESH_INCOMING_ORPHAN) {
-		incoming_free(incoming);
+		mesh_stream_release(stream);
 		return;
 	}
 	strncpy(error.text, text, sizeof(error.text) - 1);
-	mesh_error_write(&w, &error);
-	frame.payload_len = writer_len(&w);
-	if (incoming_send(incoming, &frame, payload, frame.payload_len) < 0)
-		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
+	mesh_stream_error_frame(stream, &error, &frame, payload);
+	if (incoming_send(incoming, &frame, payload, NULL) < 0)
+		mesh_stream_give_up(stream, WEFT_ECLOSED, MESH_CODE_INTERNAL);
 }
 
-void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg)
+static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
 {
-	incoming->gone = gone;
-	incoming->gone_arg = arg;
-	if (incoming->state == MESH_INCOMING_ORPHAN) {
-		incoming_free(incoming);
-		gone(arg);
-	}
-}
-
-void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
-{
-	struct mesh_stats *stats = &incoming->mesh->stats;
+	struct mesh_stats *stats = &incoming->stream.mesh->stats;
 
 	if (code == MESH_CODE_UNKNOWN)
 		stats->unknown_type_cnt++;
@@ -233,158 +115,208 @@ void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, c
 	mesh_incoming_answer_error(incoming, code, text, 0);
 }
 
-int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream)
+/* --- the asker leaves --- */
+
+void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg)
+{
+	incoming->gone = gone;
+	incoming->gone_arg = arg;
+	if (incoming->state == MESH_INCOMING_ORPHAN) {
+		mesh_stream_release(&incoming->stream);
+		gone(arg);
+	}
+}
+
+/* A handler that does not hear of it still has the request, and releases it by its answer. */
+static void incoming_ended(struct mesh_stream *stream, const struct mesh_stream_end *end)
+{
+	struct mesh_incoming *incoming = incoming_of(stream);
+
+	(void)end;
+	if (incoming->state != MESH_INCOMING_HANDED)
+		return;
+	incoming->state = MESH_INCOMING_ORPHAN;
+	stream->is_kept = !incoming->gone;
+	if (incoming->gone)
+		incoming->gone(incoming->gone_arg);
+}
+
+static void incoming_left(struct mesh_stream *stream)
+{
+	mesh_incoming_release_buffer(incoming_of(stream));
+}
+
+static void incoming_expire(struct mesh_stream *stream)
+{
+	stream->mesh->stats.timeout_cnt++;
+	mesh_stream_give_up(stream, WEFT_ETIMEOUT, MESH_CODE_TIMEOUT);
+}
+
+static void incoming_closed(struct mesh_stream *stream, uint64_t code)
+{
+	mesh_stream_end(stream, &(struct mesh_stream_end){.err = WEFT_ECLOSED, .code = code});
+}
+
+/* --- the request --- */
+
+/* The first frame shows what the stream is for, and that is not a request: incoming gives way. */
+static void incoming_give_way(struct mesh_incoming *incoming)
+{
+	struct mesh_session *session = incoming->stream.session;
+	struct transport_stream *transport = incoming->stream.transport;
+	struct mesh_frame_in in = incoming->stream.in;
+
+	mesh_stream_end(&incoming->stream, &(struct mesh_stream_end){.err = 0});
+	if (in.frame.type != MESH_HELLO)
+		mesh_frame_stream_adopt(session, transport, &in);
+	else if (session->is_dialler || session->control.stream.transport)
+		mesh_session_close(session, MESH_BYE_PROTOCOL, "second control stream");
+	else
+		mesh_control_adopt(session, transport, &in);
+}
+
+/* The head is known: the payload is read, the stream gives way, or the request is refused. */
+static int incoming_admit(struct mesh_stream *stream)
+{
+	struct mesh_incoming *incoming = incoming_of(stream);
+	const struct mesh_frame *frame = &stream->in.frame;
+	const struct mesh_handler *handler = mesh_handler_slot(stream->mesh, frame->type);
+	enum mesh_class class = mesh_registry_class(frame->type, false);
+
+	stream->req_id = frame->req_id;
+	if (frame->type == MESH_HELLO && !frame->flags && stream->session)
+		incoming_give_way(incoming);
+	else if (stream->is_spare)
+		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many requests");
+	else if (frame->flags)
+		incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
+	else if (!handler || (!handler->fn && !handler->accept))
+		incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
+	else if (frame->payload_len > mesh_class_payload_max(class))
+		incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
+	else if (handler->accept && mesh_frame_stream_has_room(stream->session))
+		incoming_give_way(incoming);
+	else if (handler->accept)
+		mesh_incoming_defer(incoming, MESH_POOL_STREAMS, "too many streams");
+	return 0;
+}
+
+static bool incoming_place(struct mesh_stream *stream)
+{
+	return mesh_incoming_take_buffer(incoming_of(stream));
+}
+
+static void incoming_whole(struct mesh_stream *stream, size_t more_len, bool fin)
+{
+	struct mesh_incoming *incoming = incoming_of(stream);
+	const struct mesh_handler *handler = mesh_handler_slot(stream->mesh, stream->in.frame.type);
+	struct mesh_call call = {
+		.incoming = incoming,
+		.peer_key = stream->peer.key,
+		.type = stream->in.frame.type,
+		.payload = incoming->buffer,
+		.payload_len = stream->in.frame.payload_len,
+	};
+
+	(void)fin;
+	if (more_len) {
+		incoming_refuse(incoming, MESH_CODE_MALFORMED, "bytes after the request");
+		return;
+	}
+	timer_cancel(stream->mesh->timers, &stream->timer);
+	incoming->state = MESH_INCOMING_HANDED;
+	stream->is_read = true;
+	mesh_incoming_rest(incoming);
+	handler->fn(handler->ctx, &call, stream->mesh->now_ns);
+}
+
+static void incoming_bad(struct mesh_stream *stream, int err)
+{
+	(void)err;
+	incoming_refuse(incoming_of(stream), MESH_CODE_MALFORMED, "malformed frame");
+}
+
+static void incoming_cut(struct mesh_stream *stream)
+{
+	incoming_refuse(incoming_of(stream), MESH_CODE_MALFORMED, "request cut short");
+}
+
+static size_t incoming_input(struct mesh_stream *stream, struct cursor *c, bool fin)
+{
+	if (!stream->is_read)
+		mesh_incoming_note(incoming_of(stream), cursor_left(c));
+	return mesh_stream_input(stream, c, fin);
+}
+
+static const struct mesh_stream_kind incoming_kind = {
+	.slots = MESH_POOL_INCOMING,
+	.input = incoming_input,
+	.admit = incoming_admit,
+	.place = incoming_place,
+	.whole = incoming_whole,
+	.bad = incoming_bad,
+	.fin = incoming_cut,
+	.expire = incoming_expire,
+	.closed = incoming_closed,
+	.ended = incoming_ended,
+	.left = incoming_left,
+};
+
+static struct mesh_incoming *incoming_make(struct mesh *mesh)
+{
+	struct mesh_incoming *incoming =
+		mesh_stream_make(mesh, &mesh->incoming, &incoming_kind, MESH_ROLE_INCOMING);
+
+	if (incoming)
+		timer_set(mesh->timers, &incoming->stream.timer, mesh->now_ns + READ_NS);
+	return incoming;
+}
+
+int mesh_incoming_open(struct mesh_session *session, struct transport_stream *transport)
 {
 	struct mesh *mesh = session->mesh;
 	const struct fair_path *path = mesh_slots_session_path(session);
-	struct mesh_incoming *incoming = pool_acquire(&mesh->incoming);
 	const char *pool = mesh->slots.pools[MESH_POOL_INCOMING].config.name;
-	bool is_over, is_spare;
+	struct mesh_incoming *incoming = incoming_make(mesh);
+	bool is_over;
 
 	if (!incoming)
-		return mesh_incoming_refuse_stream(session, stream, pool);
-	is_over = session->incoming_cnt >=
+		return mesh_incoming_refuse_stream(session, transport, pool);
+	is_over = session->stream_cnts[MESH_ROLE_INCOMING] >=
 		  mesh_limits(session, mesh->config.incoming_per_session_cap);
 	if (is_over)
 		pool = "mesh.incoming_per_session_cap";
 	else
-		is_over = !mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->slot);
-	/* The stream that brings HELLO must get through however busy we are. */
-	is_spare =
-		is_over && !session->is_dialler && !session->control.stream && !session->has_spare;
-	if (is_over && !is_spare) {
-		pool_release(&mesh->incoming, incoming);
-		return mesh_incoming_refuse_stream(session, stream, pool);
+		is_over = !mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->stream.slot);
+	/* The stream that brings HELLO must get through, however busy this node is. */
+	incoming->stream.is_spare = is_over && !session->is_dialler &&
+				    !session->control.stream.transport && !session->has_spare;
+	if (is_over && !incoming->stream.is_spare) {
+		mesh_stream_drop(&incoming->stream, 0);
+		return mesh_incoming_refuse_stream(session, transport, pool);
 	}
-	incoming->kind = MESH_STREAM_INCOMING;
-	incoming->mesh = mesh;
-	incoming->session = session;
-	incoming->stream = stream;
-	incoming->is_spare = is_spare;
-	stream->user = incoming;
-	list_push_back(&session->incoming, &incoming->node);
-	if (is_spare)
-		session->has_spare = true;
-	else
-		session->incoming_cnt++;
-	timer_init(&incoming->timer, mesh_incoming_expire);
-	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + MESH_INCOMING_READ_NS);
+	session->has_spare |= incoming->stream.is_spare;
+	mesh_stream_bind(&incoming->stream, session, transport);
 	return 0;
 }
 
-enum incoming_admitted {
-	INCOMING_REQUEST, /* its payload is to be read */
-	INCOMING_STREAM,  /* it begins a stream, which there is room for */
-	INCOMING_REFUSED, /* incoming may be gone: the refusal could not be said either */
-};
-
-/* The head is known: refuse, or go on. */
-static enum incoming_admitted incoming_admit(struct mesh_incoming *incoming)
+struct mesh_stream *mesh_incoming_make_foreign(struct mesh *mesh,
+					       const struct mesh_foreign *foreign,
+					       const struct fair_path *path)
 {
-	const struct mesh_frame *frame = &incoming->in.frame;
-	struct mesh *mesh = incoming->mesh;
-	const struct mesh_handler *handler = mesh_handler_slot(mesh, frame->type);
-	enum mesh_class class = mesh_registry_class(frame->type, false);
+	struct mesh_incoming *incoming = incoming_make(mesh);
+	const char *pool = mesh->slots.pools[MESH_POOL_INCOMING].config.name;
 
-	incoming->req_id = frame->req_id;
-	if (incoming->is_spare)
-		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many requests");
-	else if (frame->flags)
-		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
-	else if (!handler || (!handler->fn && !handler->accept))
-		mesh_incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
-	else if (frame->payload_len > mesh_class_payload_max(class))
-		mesh_incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
-	else if (handler->accept && mesh_stream_has_room(incoming->session))
-		return INCOMING_STREAM;
-	else if (handler->accept)
-		mesh_incoming_defer(incoming, MESH_POOL_STREAMS, "too many streams");
-	else
-		return INCOMING_REQUEST;
-	return INCOMING_REFUSED;
-}
-
-void mesh_incoming_hand_over(struct mesh_incoming *incoming)
-{
-	const struct mesh_frame *frame = &incoming->in.frame;
-	struct mesh *mesh = incoming->mesh;
-	unsigned idx = mesh_registry_idx(mesh_registry_lookup(frame->type));
-	struct mesh_call call = {
-		.incoming = incoming,
-		.peer_key =
-			incoming->foreign ? incoming->foreign->peer.key : incoming->session->key,
-		.type = frame->type,
-		.payload = incoming->buffer,
-		.payload_len = frame->payload_len,
-	};
-
-	mesh->stats.frame_in_cnt++;
-	timer_cancel(mesh->timers, &incoming->timer);
-	incoming->state = MESH_INCOMING_HANDED;
-	mesh_incoming_rest(incoming);
-	mesh->handlers[idx].fn(mesh->handlers[idx].ctx, &call, mesh->now_ns);
-}
-
-/* The first frame shows what the stream is for, and that is not a request: incoming gives way. */
-static size_t incoming_give_way(struct mesh_incoming *incoming, struct cursor *c, bool fin)
-{
-	struct mesh_session *session = incoming->session;
-	struct transport_stream *stream = incoming->stream;
-	struct mesh_frame_in in = incoming->in;
-
-	incoming_free(incoming);
-	if (in.frame.type != MESH_HELLO)
-		return mesh_stream_adopt(session, stream, &in, c, fin);
-	if (session->is_dialler || session->control.stream)
-		mesh_session_close(session, MESH_BYE_PROTOCOL, "second control stream");
-	else
-		mesh_control_adopt(session, stream, &in, c, fin);
-	return 0;
-}
-
-static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bool fin)
-{
-	bool had_frame = incoming->in.has_frame;
-	int got = mesh_frame_in_head(&incoming->in, c);
-
-	if (got < 0) {
-		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
-		return 0;
+	if (incoming) {
+		mesh_foreign_bind(&incoming->stream, foreign);
+		if (mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->stream.slot))
+			return &incoming->stream;
 	}
-	if (got && !had_frame) {
-		enum incoming_admitted admitted = INCOMING_STREAM;
-
-		if (incoming->in.frame.type != MESH_HELLO || incoming->in.frame.flags)
-			admitted = incoming_admit(incoming);
-		if (admitted == INCOMING_STREAM)
-			return incoming_give_way(incoming, c, fin);
-		if (admitted == INCOMING_REFUSED)
-			return 0;
-	}
-	/* A payload's place is taken when there is something to put into it. */
-	if (got && !incoming->buffer && (cursor_left(c) || !incoming->in.frame.payload_len) &&
-	    !mesh_incoming_take_buffer(incoming))
-		return 0;
-	if (got && incoming->buffer && mesh_frame_in_body(&incoming->in, c)) {
-		if (cursor_left(c))
-			mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED,
-					     "bytes after the request");
-		else
-			mesh_incoming_hand_over(incoming);
-	} else if (fin) {
-		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "request cut short");
-	}
-	return 0;
-}
-
-size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin)
-{
-	if (incoming->state == MESH_INCOMING_READING) {
-		mesh_incoming_note(incoming, cursor_left(c));
-		return incoming_read(incoming, c, fin);
-	}
-	incoming->skipped_len += cursor_left(c);
-	if (incoming->skipped_len > SKIP_LEN_MAX)
-		mesh_incoming_reset(incoming, MESH_CODE_MALFORMED);
-	return 0;
+	mesh->stats.refused_cnt++;
+	if (!incoming)
+		return NULL;
+	mesh_incoming_note_refused(incoming, pool, 0);
+	incoming->stream.foreign = NULL; /* its carrier hears by what is returned */
+	mesh_stream_drop(&incoming->stream, 0);
+	return NULL;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames on a stream, both ways. Stands between the transport's bytes and
- * sessions, requests and incoming requests, each of which owns a struct
- * mesh_frame_in per stream it reads. Never allocates and never looks at
- * a payload.
+ * Frames on a stream, both ways. Stands between the transport's bytes and sessions, requests and
+ * incoming requests, each of which owns a struct mesh_frame_in per stream it reads. Never allocates
+ * and never looks at a payload.
  *
- * The head is read by hand instead of with codec/cbor, because a
- * prefix must be told from a violation: a giant length or a wrong
- * type is refused at the byte that shows it.
+ * The head is read by hand instead of with codec/cbor, because a prefix must be distinguished from
+ * a violation: a giant length or a wrong type is refused at the byte that shows it.
  */
 #include "mesh_frame.h"
 

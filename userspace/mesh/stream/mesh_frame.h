@@ -44,7 +44,7 @@ void mesh_frame_write(struct writer *w, const struct mesh_frame *frame);
 
 /*
  * A stream's bytes become frames in two steps: the head is collected
- * here, then the owner, who knows the type now, gives a body of at least
+ * here, then the owner, which knows the type now, gives a body of at least
  * payload_len bytes to copy into, or NULL to skip the payload.
  */
 struct mesh_frame_in {

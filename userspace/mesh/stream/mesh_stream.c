@@ -1,568 +1,206 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Streams of frames (seam_stream.h): from waiting for a session to the
- * last acknowledgement. What arrives is mesh_stream_read.c; what others carry,
- * foreign.c. Home worker.
- *
- * One frame at most waits here, while there is no transport stream or it
- * is full: its head in a buffer, its tail where it was lent.
- *
- * A user may reset its stream inside any event, so a stream is released
- * only when no event is being raised.
- */
+/* The stream machine: what all kinds of streams do alike (mesh_stream.h). Home worker. */
 #include "mesh_stream.h"
 
-#include "base/assert.h"
-#include "base/monotonic.h"
+#include "mesh/mesh_state.h"
 
-/* Time for the last bytes of a stream that both sides finished to be acknowledged. */
-#define DRAIN_TIMEOUT_NS (60 * NS_PER_S)
-
-/* For each stream that is in use another may lack but the peer's last acknowledgement. */
-#define STREAMS_PER_USED 2
-
-_Static_assert(MESH_STREAM_HEAD_LEN_MAX + MESH_FRAME_HEAD_LEN_MAX <= TRANSPORT_COPY_LEN_MAX,
-	       "a head goes out in one piece");
+/* What may still come of a peer when nothing more is wanted of it. */
+#define SKIP_LEN_MAX (64u * 1024)
 
 static const struct transport_ops *stream_ops(const struct mesh_stream *stream)
 {
 	return mesh_transport_ops(stream->mesh);
 }
 
-bool mesh_stream_enter(struct mesh_stream *stream)
-{
-	bool was_telling = stream->is_telling;
-
-	stream->is_telling = true;
-	return was_telling;
-}
-
-void mesh_stream_leave(struct mesh_stream *stream, bool was_telling)
-{
-	stream->is_telling = was_telling;
-	if (stream->is_over && !was_telling)
-		pool_release(&stream->mesh->streams, stream);
-}
-
-/* Takes the stream out of everything; its memory is left until mesh_stream_leave. */
-static void stream_detach(struct mesh_stream *stream)
-{
-	struct mesh *mesh = stream->mesh;
-	struct transport_span tail = mesh_unsent_drop(&stream->unsent, &mesh->buffers);
-
-	list_unlink(&stream->node);
-	timer_cancel(mesh->timers, &stream->timer);
-	if (stream->transport) {
-		if (stream->unused_len)
-			stream_ops(stream)->consume(stream->transport, stream->unused_len);
-		stream->transport->user = NULL;
-	}
-	stream->transport = NULL;
-	if (stream->session)
-		stream->session->stream_cnts[stream->side]--;
-	stream->session = NULL;
-	if (stream->connect)
-		mesh_request_cancel(stream->connect);
-	stream->connect = NULL;
-	mesh->stream_cnts[stream->side]--;
-	fair_release(&mesh->slots.pools[MESH_POOL_STREAMS], &stream->slot, mesh->now_ns);
-	stream->is_over = true;
-	if (tail.data && tail.done)
-		tail.done(tail.arg);
-}
-
-void mesh_stream_drop(struct mesh_stream *stream, uint64_t code)
-{
-	bool was_telling = mesh_stream_enter(stream);
-
-	if (!stream->is_over) {
-		if (stream->transport)
-			stream_ops(stream)->reset(stream->transport, code);
-		else if (stream->foreign)
-			stream->foreign->reset(stream->carrier, code);
-		stream_detach(stream);
-	}
-	mesh_stream_leave(stream, was_telling);
-}
-
-void mesh_stream_end(struct mesh_stream *stream, const struct mesh_stream_end *end)
-{
-	bool was_telling = mesh_stream_enter(stream);
-	struct mesh_stream_end told = *end;
-
-	told.is_unsent = stream->side == MESH_SIDE_OPENER && !stream->has_sent;
-	stream_detach(stream);
-	stream->events->ended(stream->arg, &told, stream->mesh->now_ns);
-	mesh_stream_leave(stream, was_telling);
-}
-
-void mesh_stream_give_up(struct mesh_stream *stream, int err, uint64_t code)
-{
-	if (stream->transport)
-		stream_ops(stream)->reset(stream->transport, code);
-	mesh_stream_end(stream, &(struct mesh_stream_end){.err = err});
-}
+/* --- life --- */
 
 static void stream_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_stream *stream = container_of(timer, struct mesh_stream, timer);
-	struct mesh *mesh = stream->mesh;
-	bool is_draining = stream->has_fin && stream->is_finished;
-	uint64_t due_ns = stream->progress_ns + MESH_STREAM_STALL_NS;
 
-	mesh->now_ns = now_ns;
-	if (!is_draining) {
-		if (!mesh_stream_is_cut(stream))
-			return;
-		/* Who holds back its consume is the one we wait for. */
-		if (stream->unused_len)
-			due_ns = now_ns + MESH_STREAM_STALL_NS;
-		if (now_ns < due_ns) {
-			timer_set(mesh->timers, timer, due_ns);
-			return;
-		}
-	}
-	mesh->stats.timeout_cnt++;
-	mesh_stream_give_up(stream, WEFT_ETIMEOUT, MESH_CODE_TIMEOUT);
+	stream->mesh->now_ns = now_ns;
+	if (stream->state < MESH_STATE_QUEUED)
+		mesh_stream_await_expire(stream);
+	else
+		stream->kind->expire(stream);
 }
 
-void mesh_stream_half_closed(struct mesh_stream *stream)
+void mesh_stream_init(struct mesh_stream *stream, struct mesh *mesh,
+		      const struct mesh_stream_kind *kind, enum mesh_stream_role role)
 {
-	if (stream->has_fin && stream->is_finished)
-		timer_set(stream->mesh->timers, &stream->timer,
-			  stream->mesh->now_ns + DRAIN_TIMEOUT_NS);
-}
-
-/* Passes on what waits, and the finish behind it. 0, WEFT_EFULL or WEFT_ECLOSED. */
-static int stream_push(struct mesh_stream *stream)
-{
-	int err = mesh_unsent_push(&stream->unsent, &stream->mesh->buffers, stream_ops(stream),
-				   stream->transport);
-
-	if (err < 0)
-		return err;
-	if (!stream->is_finish_wanted || stream->is_finished)
-		return 0;
-	stream_ops(stream)->finish(stream->transport);
-	stream->is_finished = true;
-	mesh_stream_half_closed(stream);
-	return 0;
-}
-
-void mesh_stream_writable(struct mesh_stream *stream)
-{
-	int err = stream_push(stream);
-	bool was_telling;
-
-	if (err == WEFT_EFULL)
-		return;
-	if (err < 0) {
-		mesh_stream_give_up(stream, err, MESH_CODE_INTERNAL);
-		return;
-	}
-	if (!(stream->wants_writable || stream->wants_session) || stream->is_finish_wanted)
-		return;
-	stream->wants_writable = false;
-	stream->wants_session = false;
-	was_telling = mesh_stream_enter(stream);
-	stream->events->writable(stream->arg, stream->mesh->now_ns);
-	mesh_stream_leave(stream, was_telling);
-}
-
-/* A frame of an opened stream went out: its peer owes a packet now. */
-static void stream_note_sent(struct mesh_stream *stream)
-{
-	struct mesh_peer peer = {0};
-
-	stream->mesh->stats.frame_out_cnt++;
-	if (stream->has_sent || stream->side != MESH_SIDE_OPENER)
-		return;
-	stream->has_sent = true;
-	memcpy(peer.key, stream->peer.key, sizeof(peer.key));
-	mesh_redial_asked(stream->session, &peer);
-	mesh_liveness_begin(stream->session);
-}
-
-/* Gives stream a transport stream. 0, also when it has to wait for credit, or why not. */
-static int stream_open(struct mesh_stream *stream, struct mesh_session *session)
-{
-	int err = stream_ops(stream)->open(session->conn, stream, &stream->transport);
-
-	if (err == WEFT_EBUSY) {
-		stream->transport = NULL;
-		return 0;
-	}
-	if (err < 0) {
-		stream->transport = NULL;
-		return err;
-	}
-	list_unlink(&stream->node);
-	list_push_back(&session->streams, &stream->node);
-	return 0;
-}
-
-static void stream_join(struct mesh_stream *stream, struct mesh_session *session)
-{
-	stream->session = session;
-	session->stream_cnts[stream->side]++;
-	memcpy(stream->peer.key, session->key, sizeof(stream->peer.key));
-	memcpy(stream->peer.session_id, session->id, sizeof(stream->peer.session_id));
-	stream->has_peer = true;
-}
-
-/* Puts stream on session, behind those that wait for credit. */
-static int stream_start(struct mesh_stream *stream, struct mesh_session *session)
-{
-	bool is_first = list_is_empty(&session->stream_queue);
-
-	if (session->stream_cnts[MESH_SIDE_OPENER] >=
-	    STREAMS_PER_USED * session->mesh->config.stream_per_session_cap)
-		return WEFT_EFULL;
-	stream_join(stream, session);
-	list_push_back(&session->stream_queue, &stream->node);
-	return is_first ? stream_open(stream, session) : 0;
-}
-
-/* What was said while there was no stream leaves now. */
-static void stream_flush(struct mesh_stream *stream)
-{
-	bool has_frame = !mesh_unsent_is_empty(&stream->unsent);
-
-	if (has_frame)
-		stream_note_sent(stream);
-	mesh_stream_writable(stream);
-}
-
-void mesh_stream_queue_run(struct mesh_session *session)
-{
-	while (!list_is_empty(&session->stream_queue)) {
-		struct mesh_stream *stream =
-			container_of(session->stream_queue.next, struct mesh_stream, node);
-		int err = stream_open(stream, session);
-
-		if (err < 0)
-			mesh_stream_end(stream, &(struct mesh_stream_end){.err = err});
-		else if (stream->transport)
-			stream_flush(stream);
-		else
-			return;
-	}
-}
-
-/* When the peer may be called again; 0: now, as far as it told. */
-static uint64_t stream_until(const struct mesh_stream *stream)
-{
-	const struct mesh *mesh = stream->mesh;
-
-	return mesh_deferrals_until(&mesh->deferrals, stream->peer.key, MESH_CALL, mesh->now_ns);
-}
-
-static void stream_connected(void *arg, int err, const uint8_t *actual_key)
-{
-	struct mesh_stream *stream = arg;
-	struct mesh_session *session;
-
-	session = map_lookup(&stream->mesh->sessions_by_key, stream->peer.key);
-	stream->connect = NULL;
-	if (!err)
-		err = session ? stream_start(stream, session) : WEFT_ECLOSED;
-	if (err < 0)
-		mesh_stream_end(stream,
-				&(struct mesh_stream_end){.err = err,
-							  .not_before_ns = stream_until(stream),
-							  .actual_key = actual_key});
-	else if (stream->transport)
-		stream_flush(stream);
-}
-
-struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side side)
-{
-	struct mesh_stream *stream = NULL;
-
-	if (side == MESH_SIDE_ACCEPTOR || mesh->stream_cnts[side] < mesh->config.stream_cap)
-		stream = pool_acquire(&mesh->streams);
-	if (!stream) {
-		mesh->stats.refused_cnt++;
-		return NULL;
-	}
-	stream->kind = MESH_STREAM_FRAMES;
-	stream->side = side;
+	stream->kind = kind;
+	stream->role = role;
 	stream->mesh = mesh;
-	stream->req_id = mesh->next_stream_id++;
-	mesh->stream_cnts[side]++;
+	mesh->stream_cnts[role]++;
 	list_init(&stream->node);
 	timer_init(&stream->timer, stream_expire);
+}
+
+void *mesh_stream_make(struct mesh *mesh, struct pool *pool, const struct mesh_stream_kind *kind,
+		       enum mesh_stream_role role)
+{
+	struct mesh_stream *stream = pool_acquire(pool);
+
+	if (stream) {
+		stream->pool = pool;
+		mesh_stream_init(stream, mesh, kind, role);
+	}
 	return stream;
 }
 
-struct mesh_stream *mesh_stream_make_accepted(struct mesh *mesh, const struct fair_path *path)
+void mesh_stream_bind(struct mesh_stream *stream, struct mesh_session *session,
+		      struct transport_stream *transport)
 {
-	struct mesh_stream *stream = mesh_stream_make(mesh, MESH_SIDE_ACCEPTOR);
+	stream->session = session;
+	session->stream_cnts[stream->role] += !stream->is_spare;
+	memcpy(stream->peer.key, session->key, sizeof(stream->peer.key));
+	memcpy(stream->peer.session_id, session->id, sizeof(stream->peer.session_id));
+	stream->transport = transport;
+	transport->user = stream;
+	stream->state = MESH_STATE_OPEN;
+	list_push_back(&session->streams, &stream->node);
+}
 
-	if (!stream || mesh_slots_take(mesh, MESH_POOL_STREAMS, path, &stream->slot))
-		return stream;
-	mesh->stats.refused_cnt++;
-	mesh->stream_cnts[MESH_SIDE_ACCEPTOR]--;
-	pool_release(&mesh->streams, stream);
-	return NULL;
+bool mesh_stream_enter(struct mesh_stream *stream)
+{
+	bool was_busy = stream->is_busy;
+
+	stream->is_busy = true;
+	return was_busy;
+}
+
+void mesh_stream_leave(struct mesh_stream *stream, bool was_busy)
+{
+	stream->is_busy = was_busy;
+	if (!stream->is_over || stream->is_kept || was_busy)
+		return;
+	if (stream->pool)
+		pool_release(stream->pool, stream);
+	else
+		pool_release(&stream->mesh->sessions,
+			     container_of(stream, struct mesh_session, control.stream));
+}
+
+void mesh_stream_release(struct mesh_stream *stream)
+{
+	stream->is_kept = false;
+	mesh_stream_leave(stream, stream->is_busy);
+}
+
+void mesh_stream_quit(struct mesh_stream *stream)
+{
+	struct mesh_session *session = stream->session;
+
+	list_unlink(&stream->node);
+	timer_cancel(stream->mesh->timers, &stream->timer);
+	if (session && stream->is_spare)
+		session->has_spare = false;
+	else if (session)
+		session->stream_cnts[stream->role]--;
+	stream->session = NULL;
+	if (stream->wait.dial)
+		mesh_dial_leave(stream);
+	stream->wait.dial = NULL;
+}
+
+static void carrier_leave(struct mesh_stream *stream)
+{
+	if (stream->transport && stream->unused_len)
+		stream_ops(stream)->consume(stream->transport, stream->unused_len);
+	if (stream->transport)
+		stream->transport->user = NULL;
+	else if (stream->foreign)
+		stream->foreign->leave(stream->carrier);
+	stream->transport = NULL;
+	stream->foreign = NULL;
+}
+
+static void carrier_reset(struct mesh_stream *stream, uint64_t code)
+{
+	if (stream->transport)
+		stream_ops(stream)->reset(stream->transport, code);
+	else if (stream->foreign)
+		stream->foreign->reset(stream->carrier, code);
+	stream->foreign = NULL;
+}
+
+static void unsent_release(struct mesh_stream *stream)
+{
+	mesh_buffers_release(&stream->mesh->buffers, stream->unsent.buffer);
+	stream->unsent.buffer = NULL;
+	stream->unsent.start_len = 0;
+}
+
+/* The stream is over; its memory is left until mesh_stream_leave. */
+static void stream_detach(struct mesh_stream *stream)
+{
+	struct mesh *mesh = stream->mesh;
+	struct transport_span tail = stream->unsent.tail;
+
+	unsent_release(stream);
+	stream->unsent.tail.data = NULL;
+	mesh_stream_quit(stream);
+	carrier_leave(stream);
+	mesh->stream_cnts[stream->role]--;
+	fair_release(&mesh->slots.pools[stream->kind->slots], &stream->slot, mesh->now_ns);
+	stream->is_over = true;
+	if (stream->kind->left)
+		stream->kind->left(stream);
+	if (tail.data && tail.done)
+		tail.done(tail.arg);
+}
+
+void mesh_stream_end(struct mesh_stream *stream, const struct mesh_stream_end *end)
+{
+	bool was_busy = mesh_stream_enter(stream);
+
+	stream_detach(stream);
+	stream->kind->ended(stream, end);
+	mesh_stream_leave(stream, was_busy);
+}
+
+void mesh_stream_drop(struct mesh_stream *stream, uint64_t code)
+{
+	bool was_busy = mesh_stream_enter(stream);
+
+	if (!stream->is_over) {
+		carrier_reset(stream, code);
+		stream_detach(stream);
+	}
+	mesh_stream_leave(stream, was_busy);
+}
+
+void mesh_stream_break(struct mesh_stream *stream, const struct mesh_stream_end *end, uint64_t code)
+{
+	carrier_reset(stream, code);
+	mesh_stream_end(stream, end);
+}
+
+void mesh_stream_give_up(struct mesh_stream *stream, int err, uint64_t code)
+{
+	mesh_stream_break(stream, &(struct mesh_stream_end){.err = err}, code);
+}
+
+void mesh_stream_was_reset(struct mesh_stream *stream, uint64_t code)
+{
+	if (stream->kind->was_reset) {
+		stream->kind->was_reset(stream);
+		return;
+	}
+	mesh_stream_break(stream, &(struct mesh_stream_end){.err = WEFT_ECANCELLED, .code = code},
+			  code);
 }
 
 void mesh_stream_peer_addr(const struct mesh_stream *stream, struct addr *out_addr)
 {
 	struct transport_conn_info info = {.remote.family = ADDR_NONE};
+	const struct mesh_peer_entry *entry = NULL;
 
-	const struct mesh_peer_entry *entry;
-
-	if (stream->session) {
+	if (stream->session)
 		stream_ops(stream)->info(stream->session->conn, &info);
-	} else {
-		entry = mesh_peers_lookup(&stream->mesh->peers, stream->peer.key);
-		if (entry)
-			info.remote = entry->foreign_at;
-	}
-	*out_addr = info.remote;
-}
-
-void mesh_stream_evict(struct mesh_stream *stream)
-{
-	static const struct mesh_stream_end end = {.err = WEFT_EBUSY, .code = MESH_CODE_BUSY};
-
-	/* One that is being accepted has nobody to tell yet. */
-	if (!stream->events) {
-		mesh_stream_drop(stream, MESH_CODE_BUSY);
-		return;
-	}
-	if (stream->transport)
-		stream_ops(stream)->reset(stream->transport, MESH_CODE_BUSY);
 	else if (stream->foreign)
-		stream->foreign->reset(stream->carrier, MESH_CODE_BUSY);
-	mesh_stream_end(stream, &end);
-}
-
-bool mesh_stream_has_room(struct mesh_session *session)
-{
-	struct mesh *mesh = session->mesh;
-	struct fair *fair = &mesh->slots.pools[MESH_POOL_STREAMS];
-	const struct fair_path *path = mesh_slots_session_path(session);
-
-	if (session->stream_cnts[MESH_SIDE_ACCEPTOR] >=
-		    mesh_limits(session, mesh->config.stream_per_session_cap) ||
-	    mesh->streams.used_cnt == mesh->streams.cap_cnt)
-		return false;
-	if (fair_may_take(fair, path, mesh->now_ns))
-		return true;
-	fair_refuse(fair, path, mesh->now_ns);
-	return false;
-}
-
-struct mesh_stream *mesh_stream_take(struct mesh_session *session,
-				     struct transport_stream *transport, uint32_t req_id)
-{
-	struct mesh_stream *stream =
-		mesh_stream_make_accepted(session->mesh, mesh_slots_session_path(session));
-
-	weft_assert(stream); /* mesh_stream_has_room was asked */
-	stream->transport = transport;
-	stream->req_id = req_id;
-	transport->user = stream;
-	stream_join(stream, session);
-	list_push_back(&session->streams, &stream->node);
-	return stream;
-}
-
-void mesh_stream_was_reset(struct mesh_stream *stream, uint64_t code)
-{
-	stream_ops(stream)->reset(stream->transport, code);
-	mesh_stream_end(stream, &(struct mesh_stream_end){.err = WEFT_ECANCELLED, .code = code});
-}
-
-/*
- * A peer that had read our finish before it reset tells by its code alone.
- * What both sides finished is finished, though the session may have gone
- * before the last acknowledgement.
- */
-void mesh_stream_closed(struct mesh_stream *stream, uint64_t code)
-{
-	struct mesh_stream_end end = {.err = 0};
-	struct transport_conn_info info;
-
-	if (code || !stream->has_fin || !stream->is_finished) {
-		stream_ops(stream)->info(stream->session->conn, &info);
-		end.err = info.has_ended ? WEFT_ECLOSED : WEFT_ECANCELLED;
-		end.code = info.has_ended ? 0 : code;
-	}
-	/* A call of ours was answered, or a stream of ours served to its end. */
-	if (!end.err && stream->side == MESH_SIDE_OPENER)
-		mesh_note_useful(stream->mesh, stream->peer.key, 1);
-	mesh_stream_end(stream, &end);
-}
-
-void mesh_stream_end_all(struct mesh_session *session)
-{
-	static const struct mesh_stream_end end = {.err = WEFT_ECLOSED};
-	struct list_node *lists[] = {&session->streams, &session->stream_queue};
-
-	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		while (!list_is_empty(lists[i]))
-			mesh_stream_end(container_of(lists[i]->next, struct mesh_stream, node),
-					&end);
-}
-
-static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint64_t now_ns,
-		   struct mesh_stream **out_stream)
-{
-	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, open->peer.key);
-	struct mesh_request_connect connect = {
-		.peer = &open->peer,
-		.type = MESH_CALL, /* what streams begin with is put off together */
-		.timeout_ns = open->timeout_ns,
-		.done = stream_connected,
-	};
-	struct mesh_stream *stream;
-	int err;
-
-	mesh->now_ns = now_ns;
-	if ((err = mesh_request_check_peer(mesh, &open->peer)) < 0)
-		return err;
-	if (!(stream = mesh_stream_make(mesh, MESH_SIDE_OPENER)))
-		return WEFT_EFULL;
-	if (session)
-		session->is_wanted |= open->peer.is_wanted;
-	stream->events = open->events;
-	stream->arg = open->arg;
-	memcpy(stream->peer.key, open->peer.key, sizeof(stream->peer.key));
-	connect.arg = stream;
-	if (session && !mesh_redial_is_on(session) && !stream_until(stream))
-		err = stream_start(stream, session);
-	else
-		err = mesh_request_connect(mesh, &connect, &stream->connect);
-	stream->wants_session = !stream->session;
-	if (err < 0) {
-		mesh_stream_drop(stream, 0);
-		return err;
-	}
-	*out_stream = stream;
-	return 0;
-}
-
-/* Whether a frame of ours may be said on stream: 0, or what is wrong with it. */
-static int frame_check(const struct mesh_stream *stream, const struct mesh_stream_frame *frame,
-		       size_t head_len, const struct transport_span *tail)
-{
-	enum mesh_class class =
-		mesh_registry_class(frame->type, stream->side == MESH_SIDE_ACCEPTOR);
-
-	if (class == MESH_CLASS_NONE || class == MESH_CLASS_SESSION ||
-	    frame->flags & ~MESH_STREAM_FLAGS || head_len > MESH_STREAM_HEAD_LEN_MAX ||
-	    (tail && !tail->len) || frame->payload_len != head_len + (tail ? tail->len : 0))
-		return WEFT_EMALFORMED;
-	return frame->payload_len > mesh_class_payload_max(class) ? WEFT_ETOOLARGE : 0;
-}
-
-/* The frame waits for a transport stream. */
-static int stream_keep(struct mesh_stream *stream, const uint8_t *start, size_t start_len,
-		       const struct transport_span *tail)
-{
-	struct mesh_unsent *unsent = &stream->unsent;
-
-	unsent->start = mesh_buffers_acquire_own(&stream->mesh->buffers, start_len);
-	if (!unsent->start)
-		return WEFT_EFULL;
-	memcpy(unsent->start, start, start_len);
-	unsent->start_len = start_len;
-	if (tail)
-		unsent->tail = *tail;
-	return 0;
-}
-
-static int stream_say(struct mesh_stream *stream, const uint8_t *start, size_t start_len,
-		      const struct transport_span *tail)
-{
-	int err = stream_ops(stream)->send_copy(stream->transport, start, start_len);
-
-	if (err < 0)
-		return err;
-	stream_note_sent(stream);
-	if (!tail)
-		return 0;
-	err = stream_ops(stream)->send(stream->transport, tail);
-	if (err != WEFT_EFULL)
-		return err;
-	stream->unsent.tail = *tail;
-	return 0;
-}
-
-static int op_send(struct mesh_stream *stream, const struct mesh_stream_frame *frame,
-		   const void *head, size_t head_len, const struct transport_span *tail)
-{
-	struct mesh *mesh = stream->mesh;
-	struct writer w = writer_of(mesh->scratch, sizeof(mesh->scratch));
-	struct mesh_frame wire = {
-		.type = frame->type,
-		.req_id = stream->req_id,
-		.flags = frame->flags | (frame->type == MESH_ERROR ? MESH_FLAG_ERROR : 0) |
-			 (stream->side == MESH_SIDE_ACCEPTOR ? MESH_FLAG_RESPONSE : 0),
-		.payload_len = frame->payload_len,
-	};
-	int err;
-
-	if (stream->is_over || stream->is_finish_wanted)
-		return WEFT_ECLOSED;
-	if ((err = frame_check(stream, frame, head_len, tail)) < 0)
-		return err;
-	stream->wants_session = false;
-	if (stream->foreign)
-		return stream->foreign->send(stream->carrier, frame, head, head_len, tail);
-	if (!mesh_unsent_is_empty(&stream->unsent)) {
-		stream->wants_writable = true;
-		return WEFT_EFULL;
-	}
-	mesh_frame_write(&w, &wire);
-	writer_bytes(&w, head, head_len);
-	weft_assert(!w.bad);
-	err = stream->transport ? stream_say(stream, mesh->scratch, writer_len(&w), tail)
-				: stream_keep(stream, mesh->scratch, writer_len(&w), tail);
-	stream->wants_writable |= err == WEFT_EFULL;
-	return err;
-}
-
-static void op_finish(struct mesh_stream *stream)
-{
-	bool was_wanted = stream->is_finish_wanted;
-
-	stream->is_finish_wanted = true;
-	if (stream->foreign && !stream->is_over && !was_wanted)
-		stream->foreign->finish(stream->carrier);
-	else if (!stream->is_over && stream->transport && mesh_unsent_is_empty(&stream->unsent))
-		(void)stream_push(stream); /* nothing is left that could be refused */
-}
-
-static void op_consume(struct mesh_stream *stream, size_t len)
-{
-	weft_assert(stream->is_over || len <= stream->unused_len);
-	if (stream->is_over)
-		return;
-	stream->unused_len -= len;
-	if (stream->foreign)
-		stream->foreign->consume(stream->carrier, len);
-	else
-		stream_ops(stream)->consume(stream->transport, len);
-}
-
-static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *out_peer)
-{
-	struct transport_conn_info info;
-
-	if (!stream->has_peer)
-		return WEFT_EABSENT;
-	*out_peer = stream->peer;
-	if (stream->side != MESH_SIDE_OPENER || !stream->session)
-		return 0;
-	stream_ops(stream)->info(stream->session->conn, &info);
-	out_peer->heard_ns = info.heard_ns;
-	if (stream->session->peer)
-		out_peer->takes_trace = stream->session->peer->record.caps & MESH_CAP_TRACE;
-	return 0;
+		entry = mesh_peers_lookup(&stream->mesh->peers, stream->peer.key);
+	*out_addr = entry ? entry->foreign_at : info.remote;
 }
 
 void mesh_stream_peer_path(const struct mesh_stream *stream, struct fair_path *out_path)
@@ -577,23 +215,227 @@ void mesh_stream_peer_path(const struct mesh_stream *stream, struct fair_path *o
 	mesh_slots_key_path(stream->mesh, stream->peer.key, &addr, out_path);
 }
 
-static int op_accept(struct mesh *mesh, unsigned type, mesh_accept_fn accept, void *ctx)
+/* --- what arrives --- */
+
+/* Takes bytes of the payload; returns how many of them were handed out. */
+static size_t payload_take(struct mesh_stream *stream, struct cursor *c)
 {
-	return mesh_handler_set(mesh, type, &(struct mesh_handler){.accept = accept, .ctx = ctx});
+	struct mesh_frame_in *in = &stream->in;
+	size_t len = in->frame.payload_len - in->body_len;
+
+	if (in->body || !stream->kind->data) {
+		(void)mesh_frame_in_body(in, c);
+		return 0;
+	}
+	if (len > cursor_left(c))
+		len = cursor_left(c);
+	if (!len)
+		return 0;
+	in->body_len += len;
+	stream->unused_len += len;
+	stream->kind->data(stream, cursor_bytes(c, len), len);
+	return len;
 }
 
-static const struct mesh_stream_ops stream_seam_ops = {
-	.open = op_open,
-	.send = op_send,
-	.finish = op_finish,
-	.reset = mesh_stream_drop,
-	.consume = op_consume,
-	.peer = op_peer,
-	.peer_path = mesh_stream_peer_path,
-	.accept = op_accept,
-};
-
-struct mesh_stream_seam mesh_stream_seam_of(struct mesh *mesh)
+/* Takes bytes up to the end of a frame at most; returns how many of them were handed out. */
+static size_t frame_take(struct mesh_stream *stream, struct cursor *c, bool fin)
 {
-	return (struct mesh_stream_seam){&stream_seam_ops, mesh};
+	const struct mesh_stream_kind *kind = stream->kind;
+	struct mesh_frame_in *in = &stream->in;
+	int got = mesh_frame_in_head(in, c);
+	size_t held;
+
+	if (got > 0 && !stream->is_admitted) {
+		stream->is_admitted = true;
+		got = kind->admit(stream) ?: 1;
+	}
+	if (stream->is_over || stream->is_read)
+		return 0;
+	if (got < 0)
+		kind->bad(stream, got);
+	if (got <= 0)
+		return 0;
+	/* A payload's place is taken when there is something to put into it. */
+	if (kind->place && !in->body) {
+		if (in->frame.payload_len && !cursor_left(c))
+			return 0;
+		if (!kind->place(stream))
+			return 0;
+	}
+	held = payload_take(stream, c);
+	if (stream->is_over || in->body_len < in->frame.payload_len)
+		return held;
+	stream->mesh->stats.frame_in_cnt++;
+	kind->whole(stream, cursor_left(c), fin);
+	stream->is_admitted = false;
+	mesh_frame_in_reset(in);
+	return held;
+}
+
+static void stream_skip(struct mesh_stream *stream, struct cursor *c)
+{
+	stream->skipped_len += cursor_left(c);
+	if (stream->skipped_len > SKIP_LEN_MAX)
+		mesh_stream_give_up(stream, WEFT_EMALFORMED, MESH_CODE_MALFORMED);
+}
+
+size_t mesh_stream_input(struct mesh_stream *stream, struct cursor *c, bool fin)
+{
+	bool was_busy = mesh_stream_enter(stream);
+	size_t held = 0;
+
+	stream->progress_ns = stream->mesh->now_ns;
+	if (stream->is_read) {
+		stream_skip(stream, c);
+	} else {
+		do
+			held += frame_take(stream, c, fin);
+		while (cursor_left(c) && !stream->is_over && !stream->is_read);
+		if (fin && !stream->is_over && !stream->is_read)
+			stream->kind->fin(stream);
+	}
+	mesh_stream_leave(stream, was_busy);
+	return held;
+}
+
+/* --- what leaves --- */
+
+int mesh_stream_send(struct mesh_stream *stream, const struct mesh_frame *frame, const void *head,
+		     const struct transport_span *tail)
+{
+	struct mesh_stream_frame told = {.type = frame->type,
+					 .flags = frame->flags & MESH_STREAM_FLAGS,
+					 .payload_len = frame->payload_len};
+	size_t head_len = frame->payload_len - (tail ? tail->len : 0);
+	struct mesh *mesh = stream->mesh;
+	struct writer w = writer_of(mesh->scratch, sizeof(mesh->scratch));
+	int err;
+
+	if (stream->foreign)
+		return stream->foreign->send(stream->carrier, &told, head, head_len, tail);
+	if (!stream->transport)
+		return WEFT_ECLOSED;
+	if (mesh_stream_has_unsent(stream))
+		return WEFT_EFULL;
+	mesh_frame_write(&w, frame);
+	writer_bytes(&w, head, head_len);
+	if (w.bad)
+		return WEFT_ETOOLARGE;
+	err = stream_ops(stream)->send_copy(stream->transport, mesh->scratch, writer_len(&w));
+	if (err < 0)
+		return err;
+	mesh->stats.frame_out_cnt++;
+	if (!tail)
+		return 0;
+	err = stream_ops(stream)->send(stream->transport, tail);
+	if (err != WEFT_EFULL)
+		return err;
+	stream->unsent.tail = *tail;
+	return 0;
+}
+
+int mesh_stream_keep(struct mesh_stream *stream, const struct mesh_frame *frame, const void *head,
+		     const struct transport_span *tail)
+{
+	size_t head_len = frame->payload_len - (tail ? tail->len : 0);
+	size_t cap = MESH_FRAME_HEAD_LEN_MAX + head_len;
+	struct mesh_unsent *unsent = &stream->unsent;
+	struct writer w;
+
+	if (mesh_stream_has_unsent(stream))
+		return WEFT_EFULL;
+	unsent->buffer = mesh_buffers_acquire_own(&stream->mesh->buffers, cap);
+	if (!unsent->buffer)
+		return WEFT_EFULL;
+	w = writer_of(unsent->buffer, cap);
+	mesh_frame_write(&w, frame);
+	writer_bytes(&w, head, head_len);
+	unsent->start = unsent->buffer;
+	unsent->start_len = writer_len(&w);
+	if (tail)
+		unsent->tail = *tail;
+	return 0;
+}
+
+/* Passes on the start of the frame that was put aside. */
+static int start_push(struct mesh_stream *stream)
+{
+	struct mesh_unsent *unsent = &stream->unsent;
+
+	while (unsent->start_len) {
+		size_t len = unsent->start_len < TRANSPORT_COPY_LEN_MAX ? unsent->start_len
+									: TRANSPORT_COPY_LEN_MAX;
+		int err = stream_ops(stream)->send_copy(stream->transport, unsent->start, len);
+
+		if (err < 0)
+			return err;
+		unsent->start += len;
+		unsent->start_len -= len;
+	}
+	if (unsent->buffer)
+		stream->mesh->stats.frame_out_cnt++;
+	unsent_release(stream);
+	return 0;
+}
+
+int mesh_stream_push(struct mesh_stream *stream)
+{
+	struct transport_span *tail = &stream->unsent.tail;
+	int err = start_push(stream);
+
+	if (err == 0 && tail->data)
+		err = stream_ops(stream)->send(stream->transport, tail);
+	if (err < 0)
+		return err;
+	tail->data = NULL;
+	if (!stream->is_finish_wanted || stream->is_finished)
+		return 0;
+	stream_ops(stream)->finish(stream->transport);
+	stream->is_finished = true;
+	if (stream->kind->sent)
+		stream->kind->sent(stream);
+	return 0;
+}
+
+void mesh_stream_finish(struct mesh_stream *stream)
+{
+	bool was_wanted = stream->is_finish_wanted;
+
+	stream->is_finish_wanted = true;
+	if (stream->foreign && !was_wanted)
+		stream->foreign->finish(stream->carrier);
+	else if (stream->transport && !mesh_stream_has_unsent(stream))
+		(void)mesh_stream_push(stream); /* nothing is left that could be refused */
+}
+
+void mesh_stream_writable(struct mesh_stream *stream)
+{
+	int err = mesh_stream_push(stream);
+
+	if (err < 0 && err != WEFT_EFULL)
+		mesh_stream_give_up(stream, err, MESH_CODE_INTERNAL);
+	else if (!err && stream->kind->writable)
+		stream->kind->writable(stream);
+}
+
+void mesh_stream_error_frame(const struct mesh_stream *stream, const struct mesh_error *error,
+			     struct mesh_frame *out_frame,
+			     uint8_t out_payload[static MESH_ERROR_PAYLOAD_MAX])
+{
+	struct writer w = writer_of(out_payload, MESH_ERROR_PAYLOAD_MAX);
+
+	mesh_error_write(&w, error);
+	*out_frame = (struct mesh_frame){.type = MESH_ERROR,
+					 .req_id = stream->req_id,
+					 .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR,
+					 .payload_len = writer_len(&w)};
+}
+
+int mesh_stream_say_error(struct mesh_stream *stream, const struct mesh_error *error)
+{
+	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
+	struct mesh_frame frame;
+
+	mesh_stream_error_frame(stream, error, &frame, payload);
+	return mesh_stream_send(stream, &frame, payload, NULL);
 }

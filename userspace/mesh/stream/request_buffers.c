@@ -2,7 +2,7 @@
 /* Shelves of equal buffers; memory is touched only when one is used. */
 #include "request_buffers.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "mesh_frame.h"
 #include "mesh/message_types.h"

@@ -11,7 +11,7 @@ struct arena;
 
 /*
  * Buffers in a few sizes, a bounded number of each, in which peers'
- * requests are assembled and requests of ours wait to be sent. Contents
+ * requests are assembled and requests of this node wait to be sent. Contents
  * are not zeroed. The smallest size that holds a request is the one it
  * gets, so that many large ones cannot starve the small.
  */
@@ -19,7 +19,7 @@ enum mesh_buffer_size {
 	MESH_BUFFER_SMALL,  /* datagram class and a frame's head */
 	MESH_BUFFER_MEDIUM, /* announce and value class, and whatever a request may hold */
 	MESH_BUFFER_LARGE,  /* envelope class */
-	MESH_BUFFER_OWN,    /* medium ones for requests of ours, which peers cannot use up */
+	MESH_BUFFER_OWN,    /* medium ones for this node's requests, which peers cannot use up */
 	MESH_BUFFER_SIZE_CNT,
 };
 
@@ -39,7 +39,7 @@ size_t mesh_buffers_footprint(const uint32_t cnts[static MESH_BUFFER_SIZE_CNT]);
 WEFT_MUST_CHECK
 int mesh_buffers_init(struct mesh_buffers *buffers, struct arena *arena,
 		      const uint32_t cnts[static MESH_BUFFER_SIZE_CNT]);
-/* mesh_buffers_acquire gives at least len bytes, or NULL; acquire_own for a request of ours. */
+/* mesh_buffers_acquire gives at least len bytes, or NULL; acquire_own for a request of this node. */
 uint8_t *mesh_buffers_acquire(struct mesh_buffers *buffers, size_t len);
 uint8_t *mesh_buffers_acquire_own(struct mesh_buffers *buffers, size_t len);
 /* mesh_buffers_size: the size that mesh_buffers_acquire takes for len; SIZE_CNT: none is enough. */

@@ -11,7 +11,6 @@
 
 #include "base/monotonic.h"
 #include "mesh/mesh_state.h"
-#include "mesh_stream.h"
 
 #define IDLE_NS (30 * NS_PER_S)
 #define BUSY_NS (2 * NS_PER_S)
@@ -67,14 +66,14 @@ size_t mesh_slots_footprint(const struct mesh_config *config)
 static struct mesh_incoming *item_incoming(enum mesh_pool pool, struct fair_item *item)
 {
 	if (pool == MESH_POOL_INCOMING)
-		return container_of(item, struct mesh_incoming, slot);
+		return container_of(item, struct mesh_incoming, stream.slot);
 	return container_of(item, struct mesh_incoming, buffer_slot);
 }
 
 static void item_evict(enum mesh_pool pool, struct fair_item *item)
 {
 	if (pool == MESH_POOL_STREAMS)
-		mesh_stream_evict(container_of(item, struct mesh_stream, slot));
+		mesh_frame_stream_evict(container_of(item, struct mesh_stream, slot));
 	else
 		mesh_incoming_evict(item_incoming(pool, item));
 }
@@ -114,7 +113,8 @@ static void slots_expire(struct timer *timer, uint64_t now_ns)
 
 		while ((item = fair_overdue(&mesh->slots.pools[i], now_ns, &next_ns))) {
 			mesh->stats.timeout_cnt++;
-			mesh_incoming_reset(item_incoming(i, item), MESH_CODE_TIMEOUT);
+			mesh_stream_give_up(&item_incoming(i, item)->stream, WEFT_ETIMEOUT,
+					    MESH_CODE_TIMEOUT);
 		}
 	}
 	slots_arm(mesh);
@@ -215,9 +215,10 @@ void mesh_slots_largest(const struct mesh *mesh, enum mesh_pool pool, struct add
 
 void mesh_slots_wait_peer(struct mesh_incoming *incoming)
 {
-	struct mesh *mesh = incoming->mesh;
+	struct mesh *mesh = incoming->stream.mesh;
 
-	fair_wait_peer(&mesh->slots.pools[MESH_POOL_INCOMING], &incoming->slot, mesh->now_ns);
+	fair_wait_peer(&mesh->slots.pools[MESH_POOL_INCOMING], &incoming->stream.slot,
+		       mesh->now_ns);
 	if (!timer_is_set(&mesh->slots.timer))
 		slots_arm(mesh);
 }

@@ -14,7 +14,7 @@ struct mesh_session;
  * (base/fair/fair.h). Any key with a session can fill one; an honest peer
  * notices BUSY with a time to come back, while its address holds no more
  * than its share. The peer's clock runs while its request is not whole
- * and while it gives no credit for our answer; a handler's time is ours.
+ * and while it gives no credit for the answer; a handler's time is this node's.
  * A stream that a peer opened has no clock: it may be silent for good.
  */
 struct mesh_slots {

@@ -7,8 +7,8 @@
 #include "weft/validated.h"
 
 /*
- * weft/policy.h over a worker's own tables: to be included by who calls
- * it, which are ingress_verdict.c and the tests that hold it against the program.
+ * weft/policy.h over a worker's own tables. Its callers include it: ingress_verdict.c and the tests
+ * that hold it against the program.
  */
 WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_endpoint *source,
 				  __u32 class, __u64 now_ns)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy of the BPF program where there is none: between net/ and the
- * protocols, on the worker that owns the socket. Headers were the kernel's
- * to judge; the payload is judged here.
+ * The only judge of received datagrams in this process: between net/ and
+ * the protocols, on the worker that owns the socket. For a kernel socket it
+ * is the policy of the BPF program; the kernel has judged the headers.
  */
 #include "ingress_verdict.h"
 
@@ -31,7 +31,58 @@ static void count(struct weft_tables *tables, enum weft_reason reason, uint32_t 
 	tables->counters[reason].byte_cnt += len;
 }
 
-enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
+/* keys NULL: the tag is right. */
+static int owner_of(const struct dgram *dgram, const struct weft_cid_keys *keys)
+{
+	bool is_long = dgram->judged.flow == WEFT_FLOW_QUIC_LONG;
+	size_t off = is_long ? WEFT_LONG_CID_OFF : 1;
+
+	if (dgram->judged.flow == WEFT_FLOW_KRPC)
+		return DGRAM_OWNER_HOME;
+	if (dgram->judged.flow < WEFT_FLOW_QUIC_LONG || dgram->len < off + WEFT_CID_LEN ||
+	    (is_long && dgram->data[off - 1] != WEFT_CID_LEN) ||
+	    (keys && !weft_cid_is_ours(keys, dgram->data + off)))
+		return DGRAM_OWNER_NONE;
+	return (int)weft_cid_worker(dgram->data + off);
+}
+
+/* A reason says whether the policy checked the id's tag, or a token bound to the id. */
+static int owner_by_reason(const struct dgram *dgram, enum weft_reason reason,
+			   const struct weft_cid_keys *keys)
+{
+	switch (reason) {
+	case WEFT_REASON_SESSION:
+	case WEFT_REASON_NEW_PATH:
+	case WEFT_REASON_RETRIED:
+		return owner_of(dgram, NULL);
+	case WEFT_REASON_KRPC:
+	case WEFT_REASON_KRPC_SENDER:
+	case WEFT_REASON_KRPC_REPLY:
+	case WEFT_REASON_KRPC_SENT:
+	case WEFT_REASON_KNOWN: /* the client repeats its token beside an id of this node */
+		return owner_of(dgram, keys);
+	default:
+		return DGRAM_OWNER_NONE;
+	}
+}
+
+enum weft_flow net_ingress_classify(struct dgram *dgram)
+{
+	dgram->judged = (struct dgram_judgement){
+		.verdict = WEFT_DELIVER,
+		.flow = weft_classify(dgram->data, (__u32)dgram->len),
+		.owner = DGRAM_OWNER_UNKNOWN,
+	};
+	return dgram->judged.flow;
+}
+
+void net_ingress_find_owner(struct dgram *dgram, const struct weft_cid_keys *keys)
+{
+	if (dgram->judged.owner == DGRAM_OWNER_UNKNOWN)
+		dgram->judged.owner = owner_of(dgram, keys);
+}
+
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram,
 					 uint64_t now_ns)
 {
 	struct weft_tables *tables = judge->tables;
@@ -47,7 +98,10 @@ enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, const struct
 	tables->payload = dgram->data;
 	reason = weft_policy_judge(tables, &view, &facts);
 	count(tables, reason, facts.len);
-	if (weft_verdict(reason) == WEFT_DROP)
+	dgram->judged.verdict = weft_verdict(reason);
+	dgram->judged.flow = facts.flow;
+	dgram->judged.owner = owner_by_reason(dgram, reason, &tables->cid_keys);
+	if (dgram->judged.verdict == WEFT_DROP)
 		tell_drop(judge, reason, &facts);
 	return reason;
 }

@@ -7,13 +7,14 @@
 #include "weft/fastpath.h"
 
 struct dgram;
+struct weft_cid_keys;
 struct weft_tables;
 
 /*
- * net_ingress_judge_dgram decides on a datagram that the kernel's socket received as
- * the BPF program would have, counts it, and tells some drops to on_sample
- * (which may be NULL). What its verdict is, is done by the caller:
- * weft_verdict of what is returned.
+ * A datagram of a kernel socket is judged here, as the BPF program would
+ * have judged it: net_ingress_judge_dgram writes all of dgram's judgement,
+ * counts the reason, and reports some drops to on_sample (which may be
+ * NULL). The caller carries out the verdict. Returns the reason.
  */
 struct demux_judge {
 	struct weft_tables *tables;
@@ -21,7 +22,17 @@ struct demux_judge {
 	void *ctx;
 };
 
-enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram,
 					 uint64_t now_ns);
+
+/*
+ * A datagram that no table of this process judges comes from an AF_XDP
+ * ring, where the BPF program judged it, or from the simulator. Its receive
+ * side calls net_ingress_classify, which delivers it to a flow, and may know the
+ * owner. Before the datagram reaches QUIC, net_ingress_find_owner finds the
+ * owner if it is unknown.
+ */
+enum weft_flow net_ingress_classify(struct dgram *dgram);
+void net_ingress_find_owner(struct dgram *dgram, const struct weft_cid_keys *keys);
 
 #endif

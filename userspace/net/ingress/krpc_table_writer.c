@@ -12,7 +12,7 @@ static unsigned spare_of(uint32_t live)
 	return live == WEFT_KRPC_FIRST ? 1 : 0;
 }
 
-/* Nobody sees the word before what was written ahead of it. */
+/* No reader sees the word before what was written ahead of it. */
 static void live_set(uint32_t *live, uint32_t value)
 {
 	__atomic_store_n(live, value, __ATOMIC_RELEASE);

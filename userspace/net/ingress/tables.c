@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/addr.h"
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "weft/err.h"
 
 #define PLACE_CNT_ALL (WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
@@ -19,16 +19,6 @@ struct session_slot {
 	struct weft_endpoint source;
 	struct weft_session entry;
 };
-
-size_t net_ingress_tables_footprint(const struct demux_tables_params *params)
-{
-	return PLACE_CNT_ALL * (sizeof(struct weft_place) + sizeof(__u64)) +
-	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
-	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
-	       map_footprint(sizeof(struct weft_endpoint), params->session_cap) +
-	       pool_footprint(sizeof(struct session_slot), params->session_cap) +
-	       WEFT_VALIDATED_SET_CNT * sizeof(struct weft_validated_set);
-}
 
 int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
 			    const struct demux_tables_params *params)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "weft/cid.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
@@ -62,7 +62,6 @@ struct demux_tables_params {
 	uint64_t secret[2]; /* of hash tables */
 };
 
-size_t net_ingress_tables_footprint(const struct demux_tables_params *params);
 /* net_ingress_tables_init: zeroed storage; rates are all free until config is written. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
@@ -91,16 +90,14 @@ int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoi
 void net_ingress_session_delete(struct weft_tables *tables, const struct weft_endpoint *source);
 struct weft_session *net_ingress_session_lookup(struct weft_tables *tables,
 						const struct weft_endpoint *source);
-/* net_ingress_session_each tells fn every entry, expired or not; fn changes none. */
+/* net_ingress_session_each calls fn for every entry, expired or not; fn changes none. */
 typedef void (*demux_session_fn)(void *ctx, const struct weft_endpoint *source,
 				 const struct weft_session *entry);
 void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx);
 /* net_ingress_session_sweep drops what has expired; returns how many. */
 unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns);
 
-/*
- * What weft/policy.h asks; used by who includes that.
- */
+/* What weft/policy.h asks; used by the files that include that. */
 #define DEMUX_TICK_SHIFT 22 /* a tick of 4 ms */
 
 WEFT_INLINE const struct weft_config *weft_table_config(struct weft_tables *tables)

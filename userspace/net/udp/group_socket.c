@@ -32,7 +32,10 @@ static int kind_set(int fd, enum group_kind kind)
 		{SOL_SOCKET, SO_REUSEADDR, 1},
 		{SOL_SOCKET, SO_REUSEPORT, 1},
 	};
-	/* What one hears is what one joined on, not what anybody on the machine did. */
+	/*
+	 * The socket hears the groups that it joined itself, not those of other sockets of the
+	 * machine.
+	 */
 	static const struct option ipv4[] = {
 		{IPPROTO_IP, IP_PKTINFO, 1},
 		{IPPROTO_IP, IP_MULTICAST_TTL, MDNS_TTL},
@@ -176,7 +179,7 @@ int net_group_socket_send(const struct group_socket *group, uint32_t interface, 
 	return sendmsg(group->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* 0: it was sent to an address of ours, not to all. */
+/* 0: it was sent to a local address, not to all. */
 static uint32_t interface_of(struct msghdr *msg)
 {
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
@@ -185,7 +188,7 @@ static uint32_t interface_of(struct msghdr *msg)
 
 		if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
 			memcpy(&ipv4, CMSG_DATA(cmsg), sizeof(ipv4));
-			/* The second is an address of ours in any case (ip(7)). */
+			/* The second is a local address in any case (ip(7)). */
 			if (ipv4.ipi_addr.s_addr == ipv4.ipi_spec_dst.s_addr)
 				return 0;
 			return (uint32_t)ipv4.ipi_ifindex;

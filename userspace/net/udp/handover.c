@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/ring.h"
+#include "base/thread/ring.h"
 
 struct handover_slot {
 	struct handover_pair *pair;
@@ -33,7 +33,7 @@ struct handover_end {
 	struct packet_rx rx;
 	struct handover *handover;
 	unsigned worker;
-	unsigned next_from; /* who is looked at first, so that nobody starves */
+	unsigned next_from; /* the worker that is looked at first, so that none starves */
 	unsigned lent_cnt;
 	struct handover_slot *lent[PACKET_BURST_MAX];
 	uint64_t dropped_cnt; /* of what this worker wanted to give */

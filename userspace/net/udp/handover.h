@@ -33,7 +33,7 @@ unsigned net_handover_worker_cnt(const struct handover *handover);
  */
 int net_handover_give(struct handover *handover, unsigned from, unsigned to,
 		      const struct dgram *dgram);
-/* net_handover_flush wakes those to whom from gave something since its last flush. */
+/* net_handover_flush wakes the workers that got something from from since its last flush. */
 void net_handover_flush(struct handover *handover, unsigned from);
 
 /*

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ladder of the udp backend: sockets, then the best receive side the
- * system lets us have, then the send side, each with the reason why it is
- * what it is.
+ * The ladder of the udp backend: sockets, then the best receive side that the system allows, then
+ * the send side, each with the reason for the choice.
  */
 #include <stdio.h>
 

@@ -97,48 +97,53 @@ unsigned net_udp_train_take(struct udp_train *train, struct dgram *out_dgrams, u
 	return cnt;
 }
 
-/* control_add appends one message; all of ours together fit by the constant's choice. */
-static void control_add(uint8_t *control, size_t *inout_len, int level, int type, const void *value,
+/* Room of UDP_CONTROL_LEN_MAX bytes, which all messages of a datagram fit in, and what is used. */
+struct control {
+	uint8_t *bytes;
+	size_t len;
+};
+
+static void control_add(struct control *control, int level, int type, const void *value,
 			size_t value_len)
 {
-	struct cmsghdr *msg = (void *)(control + *inout_len);
+	struct cmsghdr *msg = (void *)(control->bytes + control->len);
 
 	msg->cmsg_level = level;
 	msg->cmsg_type = type;
 	msg->cmsg_len = CMSG_LEN(value_len);
 	memcpy(CMSG_DATA(msg), value, value_len);
-	*inout_len += CMSG_SPACE(value_len);
+	control->len += CMSG_SPACE(value_len);
 }
 
-static void control_add_source(uint8_t *control, size_t *inout_len, const struct addr *local)
+static void control_add_source(struct control *control, const struct addr *local)
 {
 	struct in6_pktinfo ipv6 = {.ipi6_ifindex = local->scope_id};
 	struct in_pktinfo ipv4 = {0};
 
 	if (local->family == ADDR_IPV6) {
 		memcpy(&ipv6.ipi6_addr, local->ip, sizeof(ipv6.ipi6_addr));
-		control_add(control, inout_len, IPPROTO_IPV6, IPV6_PKTINFO, &ipv6, sizeof(ipv6));
+		control_add(control, IPPROTO_IPV6, IPV6_PKTINFO, &ipv6, sizeof(ipv6));
 	} else {
 		memcpy(&ipv4.ipi_spec_dst, local->ip, sizeof(ipv4.ipi_spec_dst));
-		control_add(control, inout_len, IPPROTO_IP, IP_PKTINFO, &ipv4, sizeof(ipv4));
+		control_add(control, IPPROTO_IP, IP_PKTINFO, &ipv4, sizeof(ipv4));
 	}
 }
 
 size_t net_udp_control_write(const struct udp_socket *socket, const struct dgram_route *route,
-			     size_t segment_len, uint8_t control[static UDP_CONTROL_LEN_MAX])
+			     size_t segment_len, uint8_t bytes[static UDP_CONTROL_LEN_MAX])
 {
 	bool is_ipv6 = socket->bound.family == ADDR_IPV6;
 	uint16_t segment = (uint16_t)segment_len;
 	int ecn = route->ecn & ECN_BITS;
-	size_t len = 0;
+	struct control control = {.bytes = bytes};
 
 	if (socket->is_wildcard && route->local.family == socket->bound.family &&
 	    !addr_is_wildcard(&route->local))
-		control_add_source(control, &len, &route->local);
+		control_add_source(&control, &route->local);
 	if (ecn)
-		control_add(control, &len, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		control_add(&control, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
 			    is_ipv6 ? IPV6_TCLASS : IP_TOS, &ecn, sizeof(ecn));
 	if (segment_len)
-		control_add(control, &len, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
-	return len;
+		control_add(&control, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+	return control.len;
 }

@@ -124,7 +124,7 @@ static size_t ipv6_write(uint8_t *at, const struct dgram_route *route, size_t ud
 	return sizeof(ip);
 }
 
-size_t net_udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
+size_t net_udp_frame_write(const struct dgram_slot *frame, const struct link_header *link,
 			   const struct dgram_route *route, const uint8_t *data, size_t len)
 {
 	bool is_ipv4 = route->remote.family == ADDR_IPV4;
@@ -133,10 +133,10 @@ size_t net_udp_frame_write(uint8_t *frame, size_t cap, const struct link_header 
 	struct udphdr udp = {.source = htons(route->local.port),
 			     .dest = htons(route->remote.port),
 			     .len = htons((uint16_t)udp_len)};
-	uint8_t *at = frame;
+	uint8_t *at = frame->data;
 	uint64_t sum;
 
-	if (link->len + headers_len + len > cap)
+	if (link->len + headers_len + len > frame->cap)
 		return 0;
 	memcpy(at, link->bytes, link->len);
 	at += link->len;

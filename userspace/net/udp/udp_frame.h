@@ -56,12 +56,12 @@ void net_link_header_reverse(const uint8_t *link, size_t len, struct link_header
 
 /*
  * net_udp_frame_write writes a datagram of len bytes with all its headers and
- * both checksums. route's addresses are of one family, and local is one
- * address, not a wildcard.
+ * both checksums into frame. route's addresses are of one family, and local
+ * is one address, not a wildcard.
  *
- * Returns the frame's length, or 0 when it is more than cap.
+ * Returns the frame's length, or 0 when it is more than frame->cap.
  */
-size_t net_udp_frame_write(uint8_t *frame, size_t cap, const struct link_header *link,
+size_t net_udp_frame_write(const struct dgram_slot *frame, const struct link_header *link,
 			   const struct dgram_route *route, const uint8_t *data, size_t len);
 
 #endif

@@ -24,13 +24,13 @@ struct udp_socket {
 	int fd;
 	bool is_wildcard;
 	uint32_t overflow_cnt; /* the kernel's running count when last asked */
-	bool is_gso_refused;   /* a device could not cut runs: we cut them from then on */
+	bool is_gso_refused; /* a device could not cut runs: the send side cuts them from then on */
 };
 
 /*
- * Both sides hold a reference; the last one closes the sockets. A send
- * side that finds a socket full calls await_writable, and the receive
- * side's fd becomes readable when there is room. NULL: nobody receives.
+ * Both sides hold a reference; the last one closes the sockets. A send side that finds a socket
+ * full calls await_writable, and the receive side's fd becomes readable when there is room. NULL:
+ * there is no receive side.
  */
 struct udp_sockets {
 	struct udp_socket sockets[UDP_SOCKET_CNT_MAX];
@@ -57,9 +57,9 @@ int net_udp_steer_join(int fd);
 WEFT_MUST_CHECK
 int net_udp_steer_start(int fd, unsigned worker_cnt);
 /*
- * net_udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what
- * the kernel had no room for. That it asks only now and then: told with
- * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
+ * net_udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what the kernel had no
+ * room for. It asks for that only now and then: with every datagram (SO_RXQ_OVFL) the count took 2
+ * % of a receiver's time.
  */
 void net_udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
 				 const struct dgram *dgrams, unsigned cnt);
@@ -78,11 +78,10 @@ struct udp_train {
 };
 
 /*
- * net_udp_train_parse reads what the kernel said about a receive on socket.
- * name is a sockaddr of the sender, control the control messages.
+ * net_udp_train_parse reads what the kernel said about a receive on socket. name is a sockaddr of
+ * the sender, control the control messages.
  *
- * Returns true, or false when the train is empty or its sender has no
- * address we understand.
+ * Returns true, or false when the train is empty or its sender has an address of an unknown family.
  */
 bool net_udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
 			 size_t control_len, struct udp_train *train);

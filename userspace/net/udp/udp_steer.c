@@ -6,9 +6,8 @@
  * its fixed place (weft/cid.h): so a connection keeps its worker when the
  * peer's address changes, where the kernel's hash of addresses would not.
  *
- * A client invents the id of its first flight: byte 0 of it, which is
- * random, chooses the worker, and does so again for every retransmission.
- * What has no id goes to the first worker.
+ * A client invents the id of its first flight: byte 0 of it, which is random, chooses the worker,
+ * and does so again for every retransmission. A datagram without an id goes to the first worker.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -37,7 +36,7 @@ int net_udp_steer_start(int fd, unsigned worker_cnt)
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x80, 0, 2),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, LONG_CID_OFF), BPF_STMT(BPF_JMP | BPF_JA, 2),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SHORT_CID_OFF),
-		/* KRPC begins like a short header but for our id's top bit. */
+		/* KRPC begins like a short header but for the top bit of this node's id. */
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x80, 0, 3),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, WEFT_CID_WORKER_MAX),
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, worker_cnt), BPF_STMT(BPF_RET | BPF_A, 0),

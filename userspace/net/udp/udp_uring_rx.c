@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receiving with io_uring: one multishot recvmsg per socket fills buffers
- * from a ring we provide, so a busy worker receives without asking and an
- * idle burst is a look at memory. Runs on the worker that owns the
- * sockets: the ring is made disabled and belongs to the thread of the
- * first burst.
+ * Receiving with io_uring: one multishot recvmsg per socket fills buffers from a provided ring, so
+ * a busy worker receives without asking and an idle burst is a look at memory. Runs on the worker
+ * that owns the sockets: the ring is made disabled and belongs to the thread of the first burst.
  *
- * A buffer is in one of three places: provided to the kernel, the train
- * being taken apart, or lent to the caller until its next burst.
+ * A buffer is in one of three places: provided to the kernel, the train being taken apart, or lent
+ * to the caller until its next burst.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -75,7 +73,7 @@ static void rx_arm(struct udp_uring_rx *rx)
 {
 	unsigned all_set = (1u << rx->sockets->cnt) - 1;
 
-	/* What a submit left in the queue, for want of memory, is submitted again. */
+	/* Entries that a submit left in the queue, for want of memory, are submitted again. */
 	if (rx->armed_set == all_set && !io_uring_sq_ready(&rx->ring))
 		return;
 	for (unsigned i = 0; i < rx->sockets->cnt; i++) {
@@ -131,7 +129,7 @@ static bool rx_peek(struct udp_uring_rx *rx, struct io_uring_cqe **out_cqe)
 {
 	if (io_uring_peek_cqe(&rx->ring, out_cqe) == 0)
 		return true;
-	/* What arrived waits as task work until this thread enters the kernel. */
+	/* Arrived datagrams wait as task work until this thread enters the kernel. */
 	if (!(IO_URING_READ_ONCE(*rx->ring.sq.kflags) &
 	      (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
 		return false;
@@ -163,10 +161,9 @@ static bool rx_next_train(struct udp_uring_rx *rx)
 }
 
 /*
- * The ring's own descriptor does not become readable for deferred task
- * work when somebody else than io_uring_enter waits (seen on Linux 6.18),
- * so waiting is by an eventfd. It is cleared only on the way to sleep and
- * before the last look, so a busy worker pays no call for it.
+ * The ring's own descriptor does not become readable for deferred task work when another call than
+ * io_uring_enter waits (seen on Linux 6.18), so waiting is by an eventfd. It is cleared only on the
+ * way to sleep and before the last look, so a busy worker pays no call for it.
  */
 static bool rx_last_look(struct udp_uring_rx *rx)
 {
@@ -223,9 +220,8 @@ static void udp_uring_await_writable(struct packet_rx *base, unsigned socket_idx
 }
 
 /*
- * A receive under way holds its socket. Left to the kernel, which takes a
- * ring apart behind our back, the port would stay taken for milliseconds
- * after the daemon is gone.
+ * A receive under way holds its socket. The kernel takes a ring apart in the background: the port
+ * would stay taken for milliseconds after the daemon is gone.
  */
 static void rx_cancel_all(struct udp_uring_rx *rx)
 {
@@ -258,8 +254,8 @@ static const struct packet_rx_ops udp_uring_rx_ops = {.burst = udp_uring_burst,
 						      .close = udp_uring_rx_close};
 
 /*
- * From the moment the ring is enabled it receives and waits for room, and
- * nothing else: whoever wrote into its memory opens no file with it.
+ * From the moment the ring is enabled it receives and waits for room, and nothing else: an attacker
+ * that wrote into its memory opens no file with it.
  */
 static int rx_restrict(struct io_uring *ring)
 {

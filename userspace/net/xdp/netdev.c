@@ -186,7 +186,7 @@ static int link_answer(int fd, struct netdev *out_netdev)
 	return net_netdev_parse(message, out_netdev, &is_gone) ? 0 : -EPROTO;
 }
 
-/* What ethtool does not know stays as it is: "" and one queue. */
+/* Fields that ethtool does not know stay as they are: "" and one queue. */
 static void ethtool_ask(struct netdev *netdev)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};

@@ -27,7 +27,7 @@ struct netdev {
 	uint16_t vlan_id;
 	uint8_t mac[6];
 	uint32_t mtu;	       /* bytes of IP packet */
-	uint32_t rx_queue_cnt; /* in use, at least 1; 0 where nobody asked (net_netdev_parse) */
+	uint32_t rx_queue_cnt; /* in use, at least 1; 0 where not asked (net_netdev_parse) */
 	uint32_t prog_id;      /* XDP program in front of it, else 0 */
 	bool is_up;	       /* set up by the administrator */
 	bool is_running;       /* and has a carrier */

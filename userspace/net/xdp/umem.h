@@ -24,7 +24,7 @@
  * umem at a time.
  */
 enum umem_owner {
-	UMEM_FREE,    /* nobody's, on the stack */
+	UMEM_FREE,    /* without an owner, on the stack */
 	UMEM_FILLING, /* the kernel's, to receive into */
 	UMEM_LENT,    /* received, the worker's until its next burst */
 	UMEM_WRITING, /* being filled with what is to be sent */

@@ -50,7 +50,7 @@ static int failed_privilege(char *why)
 		      "given, or are dropped");
 }
 
-/* libbpf writes to stderr by itself; what matters of it is in our sentence. */
+/* libbpf writes to stderr by itself; what matters of it is in the caller's sentence. */
 static int say_nothing(enum libbpf_print_level level, const char *format, va_list args)
 {
 	(void)level, (void)format, (void)args;
@@ -119,7 +119,7 @@ static int link_open(const struct xdp_device *device, uint32_t flags)
 			       (int)device->info.ifindex, BPF_XDP, &opts);
 }
 
-/* Native, else generic when that was left to us. */
+/* Native, else generic when the configuration leaves the choice. */
 static int device_attach(struct xdp_device *device, const struct xdp_config *config,
 			 const struct xdp_plan *plan, char *why)
 {

@@ -56,7 +56,7 @@ struct xdp_config {
 	uint32_t queue_cnt; /* queues to serve at most, 1 to XDP_QUEUE_MAX; 0: all of the device */
 	uint32_t frame_cnt; /* frames a queue receives into, a power of two, 256 to 32,768 */
 	uint32_t session_cap; /* paths of sessions that the program knows */
-	uint32_t worker_cnt;  /* who share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
+	uint32_t worker_cnt; /* they share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
 };
 
 void net_xdp_config_defaults(struct xdp_config *config);
@@ -75,10 +75,10 @@ struct xdp_plan {
 	enum xdp_mode mode;    /* what it would be, XDP_NATIVE or XDP_GENERIC */
 	bool is_mode_certain;  /* else native is tried and generic taken when it fails */
 	bool may_zero_copy;    /* the driver says it can */
-	bool may_send;	       /* and we would send by AF_XDP, too */
+	bool may_send;	       /* and the node would send by AF_XDP, too */
 	uint32_t mtu;	       /* bytes */
 	uint32_t queue_cnt;    /* the device has */
-	uint32_t served_cnt;   /* of which we would serve */
+	uint32_t served_cnt;   /* of which the node would serve */
 	uint32_t frame_len;    /* bytes */
 	size_t frames_len;     /* locked memory of all sockets, bytes */
 	size_t tables_len;     /* kernel memory of the program's tables, about, bytes */
@@ -91,16 +91,16 @@ struct xdp_plan {
 WEFT_MUST_CHECK
 int net_xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan);
 
-/* What can happen to a device after it was attached. Each is counted and reported once per check. */
+/* The faults of a device after it was attached. Each is counted and reported once per check. */
 enum xdp_fault {
 	XDP_LINK_DOWN,
 	XDP_LINK_UP,
 	XDP_MTU_CHANGED,
-	XDP_RING_FULL,	  /* datagrams lost: we took them too slowly */
-	XDP_FILL_EMPTY,	  /* datagrams lost: we gave frames back too slowly */
-	XDP_DESC_REFUSED, /* the kernel refused a descriptor of ours: a defect */
+	XDP_RING_FULL,	  /* datagrams lost: the worker took them too slowly */
+	XDP_FILL_EMPTY,	  /* datagrams lost: the worker gave frames back too slowly */
+	XDP_DESC_REFUSED, /* the kernel refused this node's descriptor: a defect */
 	XDP_DEVICE_GONE,  /* detach it; the kernel's socket carries on */
-	XDP_PROGRAM_GONE, /* somebody detached it: the same */
+	XDP_PROGRAM_GONE, /* another program detached it: the same */
 	XDP_FAULT_CNT,
 };
 const char *net_xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */
@@ -117,12 +117,11 @@ int net_xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
 void net_xdp_free(struct xdp *xdp);
 
 /*
- * net_xdp_device_open loads, attaches and opens. On any thread, one at a time;
- * of xdp it reads only what no net_xdp_take or net_xdp_detach changes meanwhile:
- * home calls neither until it is done. On failure why says what was
- * refused and what to do. Returns 0 or a negative code: -ENODEV,
- * WEFT_EREFUSED (net_xdp_plan says impossible), WEFT_EBUSY (a foreign program,
- * or a queue held by somebody), -EPERM, -errno.
+ * net_xdp_device_open loads, attaches and opens. On any thread, one at a time; of xdp it reads only
+ * what no net_xdp_take or net_xdp_detach changes meanwhile: home calls neither until it is done. On
+ * failure why says what was refused and what to do. Returns 0 or a negative code: -ENODEV,
+ * WEFT_EREFUSED (net_xdp_plan says impossible), WEFT_EBUSY (a foreign program, or a queue that is
+ * in use), -EPERM, -errno.
  */
 WEFT_MUST_CHECK
 int net_xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
@@ -181,18 +180,20 @@ struct xdp_queue {
 };
 /* net_xdp_queue_of: NULL beyond the last. */
 struct xdp_queue *net_xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue);
-/* net_xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Who has it. */
+/*
+ * net_xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Called by
+ * the queue's owner.
+ */
 #define XDP_FRAME_OWNER_CNT 5
 void net_xdp_queue_frames(const struct xdp_queue *queue,
 			  uint32_t out_cnt[static XDP_FRAME_OWNER_CNT]);
-/* net_xdp_queue_sent_cnt: datagrams that went out by it. Who has it. */
+/* net_xdp_queue_sent_cnt: datagrams that went out by it. Called by the queue's owner. */
 uint64_t net_xdp_queue_sent_cnt(const struct xdp_queue *queue);
 
 /*
- * What one worker has of attached devices: the link layer of paths, learned
- * from the queues that it serves, and a send side that goes by the first of
- * them of each device that sends. Only its worker may use it. What comes by
- * one worker's queue teaches that worker alone; the others send to such
+ * What one worker has of attached devices: the link layer of paths, learned from the queues that it
+ * serves, and a send side that goes by the first of them of each device that sends. Only its worker
+ * may use it. The frames of one worker's queue teach that worker alone; the others send to such
  * paths by udp.
  */
 struct xdp_worker;
@@ -213,17 +214,16 @@ void net_xdp_worker_set_mtu(struct xdp_worker *xdp_worker, unsigned device, uint
 void net_xdp_worker_turn(struct xdp_worker *xdp_worker, uint64_t now_ns);
 
 /*
- * net_xdp_watch_fd is readable when net_xdp_check has something to see; call that
- * once a second, too, for what nothing tells. The caller reports a
- * changed MTU to the workers.
+ * net_xdp_watch_fd is readable when net_xdp_check has something to see. Call that once a second,
+ * too, for changes without an event. The caller reports a changed MTU to the workers.
  */
 int net_xdp_watch_fd(const struct xdp *xdp);
 void net_xdp_check(struct xdp *xdp);
 
 /*
- * The program's tables, shared by all attached devices. Without a device
- * nothing is kept: who attaches the first fills them all, locals last.
- * Writers return 0, WEFT_EFULL or -errno, and 0 when nothing is attached.
+ * The program's tables, shared by all attached devices. Without a device nothing is kept: the
+ * caller that attaches the first fills them all, locals last. Writers return 0, WEFT_EFULL or
+ * -errno, and 0 when nothing is attached.
  */
 /* net_xdp_set_config: deliver_len_max is filled in here, from what is attached. Set it again after that changed. */
 WEFT_MUST_CHECK
@@ -235,9 +235,9 @@ struct weft_token_keys;
 WEFT_MUST_CHECK
 int net_xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
 /*
- * net_xdp_set_locals: exactly these addresses are ours from now on. None:
- * everything passes. WEFT_EFULL: not all have room (weft/fastpath.h); what
- * comes to the others passes to the kernel's socket.
+ * net_xdp_set_locals: exactly these addresses are local from now on. None: everything passes.
+ * WEFT_EFULL: not all have room (weft/fastpath.h); what comes to the others passes to the kernel's
+ * socket.
  */
 WEFT_MUST_CHECK
 int net_xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);

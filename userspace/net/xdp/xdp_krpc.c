@@ -13,7 +13,7 @@
 #define KEYS_LEN    sizeof(struct weft_krpc_reply_keys)
 #define HELD_LEN    (WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64))
 
-/* NULL: errno tells. */
+/* NULL: errno has the reason. */
 static void *table_map(const struct xdp *xdp, enum xdp_map map, size_t len)
 {
 	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, xdp->maps[map], 0);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the program knows of the device in front of which it stands: its
- * MAC, the VLANs above it, whether checksums may be partial. Read when a
- * device is opened, on the thread that opens it, and again on home when the
- * kernel tells of a change.
+ * What the program knows of the device in front of which it stands: its MAC, the VLANs above it,
+ * whether checksums may be partial. Read when a device is opened, on the thread that opens it, and
+ * again on home when the kernel reports a change.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -50,8 +49,8 @@ static void vlans_put(const struct vlans *vlans, unsigned ifindex, uint64_t belo
 }
 
 /*
- * What a sender on this machine leaves to the card arrives as it left it:
- * by every device that is no card, and by the cards of virtual machines.
+ * A checksum that a sender on this machine leaves to the card arrives as it left it: by every
+ * device that is no card, and by the cards of virtual machines.
  */
 static bool has_partial_sums(const struct netdev *netdev)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What attaching to a device would do, said beforehand. Every kind of
- * device that is not a plain one has its sentence here. Changes nothing;
- * blocks for some queries.
+ * Says beforehand what attaching to a device would do. Every kind of device that is not a plain one
+ * has its sentence here. Changes nothing; blocks for some queries.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -72,7 +71,7 @@ static void plan_foreign(struct xdp_plan *plan, const struct netdev *netdev)
 	       plan->foreign_name, plan->foreign_name[0] ? "\"" : "", netdev->name);
 }
 
-/* What the driver says it can. False: nobody says, before Linux 6.3. */
+/* What the driver says it can. False: unknown, before Linux 6.3. */
 static bool features_read(const struct netdev *netdev, uint64_t *out_features)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, opts);

@@ -54,9 +54,9 @@ struct xdp {
 	struct xdp_params params;
 	struct xdp_device *devices[XDP_DEVICE_MAX];
 	unsigned device_cnt;
-	int maps[XDP_MAP_CNT]; /* our own descriptors; -1: nothing was attached */
+	int maps[XDP_MAP_CNT]; /* this process's descriptors; -1: nothing was attached */
 	int watch_fd;
-	bool is_link_due;	     /* a MAC or a VLAN changed: the programs are to be told */
+	bool is_link_due;	     /* a MAC or a VLAN changed: the programs are to get it */
 	struct ring_buffer *samples; /* NULL: nothing was attached */
 	xdp_sample_fn sample_fn;     /* of the net_xdp_samples that runs */
 	void *sample_ctx;
@@ -72,11 +72,11 @@ struct xdp {
 /* xdp.c: the longest frame that every attached device's sockets take; 0: none is attached. */
 uint32_t net_xdp_deliver_len_max(const struct xdp *xdp);
 
-/* xdp_link.c: tells device's program about the device as it is now. 0 or -errno. */
+/* xdp_link.c: gives device's program the present state of the device. 0 or -errno. */
 WEFT_MUST_CHECK
 int net_xdp_link_read(struct xdp_device *device);
 
-/* xdp_tables.c. The maps of the first device become everybody's. 0 or -errno. */
+/* xdp_tables.c. All later devices share the maps of the first one. 0 or -errno. */
 WEFT_MUST_CHECK
 int net_xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT]);
 void net_xdp_tables_forget(struct xdp *xdp);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables that the program and the worker share, by system calls on
- * their descriptors. None of them is on the path of a datagram: keys change
- * by the hour, bans by hand, a proven path once, counters are read when
- * somebody asks.
+ * The tables that the program and the worker share, by system calls on their descriptors. None of
+ * them is on the path of a datagram: keys change by the hour, bans by hand, a validated path once,
+ * and counters are read on request.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens to attached devices, noticed: changes of the device come by
- * rtnetlink at once; that somebody detached the program, and what the
- * sockets lost, is asked for with every check. Counted, told, and left to
- * the owner to act on: the kernel's socket carries on by itself.
+ * The changes of attached devices, noticed. Changes of the device come by rtnetlink at once; every
+ * check asks whether the program was detached, and what the sockets lost. They are counted,
+ * reported, and left to the owner to act on: the kernel's socket carries on by itself.
  */
 #include <bpf/bpf.h>
 #include <net/if.h>

@@ -41,7 +41,7 @@ static int umem_register(const struct xsk *xsk)
 /* Which ring, how it is made and where its mapping begins. */
 struct ring_plan {
 	struct xsk_ring *ring;
-	const char *size_step, *map_step; /* what is told if that fails */
+	const char *size_step, *map_step; /* reported if that fails */
 	int option;
 	uint32_t cnt;
 	off_t page_off;

@@ -10,9 +10,9 @@
 #include "xsk_ring.h"
 
 /*
- * Private to net/: one AF_XDP socket, bound to one receive queue of one
- * device, with its umem and rings. The receive side and the send side work
- * on it; who opened it closes it after both. One worker has it in between.
+ * Private to net/: one AF_XDP socket, bound to one receive queue of one device, with its umem and
+ * rings. The receive side and the send side work on it; its opener closes it after both. One worker
+ * has it in between.
  */
 struct link_table;
 
@@ -37,7 +37,7 @@ struct xsk_losses {
 	uint64_t rx_dropped_cnt;   /* no room, and everything else */
 	uint64_t rx_ring_full_cnt; /* the worker was too slow to take */
 	uint64_t fill_empty_cnt;   /* the worker was too slow to give back */
-	uint64_t invalid_desc_cnt; /* descriptors of ours that the kernel refused: a defect */
+	uint64_t invalid_desc_cnt; /* descriptors of this node that the kernel refused: a defect */
 };
 
 struct xsk {
@@ -49,7 +49,7 @@ struct xsk {
 	bool has_partial_sums; /* net_xdp_device_info */
 	struct umem umem;
 	struct xsk_ring fill, rx, completion, tx;
-	uint64_t sent_cnt;	  /* datagrams passed to the kernel; who sends */
+	uint64_t sent_cnt;	  /* datagrams passed to the kernel; the sender's */
 	struct xsk_losses losses; /* the opener's */
 	struct {
 		void *at;
@@ -74,9 +74,8 @@ void net_xsk_close(struct xsk *xsk);
 void net_xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new);
 
 /*
- * net_xsk_rx_new makes the receive side. 0 or -ENOMEM. net_xsk_rx_teach: paths of
- * frames whose sender knows an id of ours are learned by links from now on;
- * NULL: by nobody.
+ * net_xsk_rx_new makes the receive side. 0 or -ENOMEM. net_xsk_rx_teach: links learns the paths of
+ * frames whose sender knows an id of this node from now on; NULL: none does.
  */
 WEFT_MUST_CHECK
 int net_xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx);

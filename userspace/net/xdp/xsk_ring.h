@@ -7,19 +7,17 @@
 #include <stdint.h>
 
 /*
- * Private to net/: one side of the four rings between an AF_XDP socket and
- * the kernel. Each has one producer and one consumer; the kernel is the
- * other one, in any context.
+ * Private to net/: one side of the four rings between an AF_XDP socket and the kernel. Each has one
+ * producer and one consumer; the kernel is the other one, in any context.
  *
- *   fill        we produce addresses of frames for the kernel to fill
- *   rx          we consume descriptors of frames it filled
- *   tx          we produce descriptors of frames to send
- *   completion  we consume addresses of frames that are sent
+ *   fill        the worker produces addresses of frames for the kernel to fill
+ *   rx          the worker consumes descriptors of frames it filled
+ *   tx          the worker produces descriptors of frames to send
+ *   completion  the worker consumes addresses of frames that are sent
  *
- * Indices are of 32 bits, run on over the ring's end and wrap. The entries
- * are published by a store-release of the own index and taken after a
- * load-acquire of the other's (Documentation/networking/af_xdp.rst). The
- * kernel is trusted with its own index.
+ * Indices are of 32 bits, run on over the ring's end and wrap. The entries are published by a
+ * store-release of the own index and taken after a load-acquire of the other's
+ * (Documentation/networking/af_xdp.rst). The kernel is trusted with its own index.
  */
 struct xsk_ring {
 	uint32_t *own;	      /* the index that this side moves; shared */

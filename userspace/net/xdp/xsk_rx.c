@@ -12,15 +12,17 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "net/ingress/ingress_verdict.h"
 #include "net/link_table.h"
 #include "net/udp/udp_frame.h"
 #include "xsk.h"
-#include "weft/classify.h"
+#include "weft/cid.h"
+#include "weft/facts.h"
 
 struct xsk_rx {
 	struct packet_rx base;
 	struct xsk *xsk;
-	struct link_table *links; /* NULL: nobody sends by AF_XDP */
+	struct link_table *links; /* NULL: no send side uses AF_XDP */
 	bool is_busy;		  /* the last burst brought something */
 	uint32_t lent_cnt;
 	uint64_t lent[PACKET_BURST_MAX];
@@ -43,7 +45,9 @@ static void rx_give_back(struct xsk_rx *rx)
 	rx->lent_cnt = 0;
 }
 
-/* Lets the driver run on this thread (busy polling), or tells it that there are frames to fill. */
+/*
+ * Lets the driver run on this thread (busy polling), or notifies it that there are frames to fill.
+ */
 static void rx_call(struct xsk_rx *rx)
 {
 	rx->base.counters.call_cnt++;
@@ -62,25 +66,22 @@ static uint32_t rx_peek(struct xsk_rx *rx, uint32_t want, uint32_t *out_idx)
 }
 
 /*
- * Only who was given an id of ours can make a short header that the
- * program lets through: its frame's way back is believed.
+ * The program has judged the datagram. A short header that it delivers has
+ * an id of this node, unless the datagram may be a stateless reset. For
+ * other protocols only UDP's checksum proves what was sent, and from where:
+ * returns false if it is wrong.
  */
-static void rx_learn(struct xsk_rx *rx, const struct dgram *dgram, const uint8_t *frame,
-		     size_t link_len)
+static bool rx_judge(const struct xsk_rx *rx, struct dgram *dgram)
 {
-	if (weft_classify(dgram->data, (uint32_t)dgram->len) == WEFT_FLOW_QUIC_SHORT)
-		net_link_table_learn(rx->links, &dgram->local, &dgram->remote, frame, link_len,
-				     rx->xsk->device);
-}
-
-/* Nothing but UDP's checksum says that such a datagram is as it was sent, and from there. */
-static bool rx_is_whole(const struct xsk_rx *rx, const struct dgram *dgram)
-{
-	switch (weft_classify(dgram->data, (uint32_t)dgram->len)) {
+	switch (net_ingress_classify(dgram)) {
 	case WEFT_FLOW_STUN:
 	case WEFT_FLOW_KRPC:
 	case WEFT_FLOW_PROBE:
 		return net_udp_frame_is_whole(dgram, rx->xsk->has_partial_sums);
+	case WEFT_FLOW_QUIC_SHORT:
+		if (dgram->len >= WEFT_RESET_LEN_CAP)
+			dgram->judged.owner = (int)weft_cid_worker(dgram->data + 1);
+		return true;
 	default:
 		return true;
 	}
@@ -94,13 +95,14 @@ static bool rx_take(struct xsk_rx *rx, const struct xdp_desc *desc, struct dgram
 
 	weft_assert_hot(net_umem_holds(umem, desc->addr, desc->len));
 	if (!net_udp_frame_parse(frame, desc->len, rx->xsk->ifindex, out_dgram, &link_len) ||
-	    !rx_is_whole(rx, out_dgram)) {
+	    !rx_judge(rx, out_dgram)) {
 		rx->base.counters.dropped_cnt++;
 		return false;
 	}
 	rx->base.counters.byte_cnt += out_dgram->len;
-	if (rx->links)
-		rx_learn(rx, out_dgram, frame, link_len);
+	/* The sender was given an id of this node, so its frame shows the way back. */
+	if (rx->links && out_dgram->judged.flow == WEFT_FLOW_QUIC_SHORT)
+		net_link_table_learn(rx->links, out_dgram, frame, link_len, rx->xsk->device);
 	return true;
 }
 

@@ -26,7 +26,7 @@ struct xsk_tx {
 	struct packet_tx *udp;
 	struct link_table *links;
 	struct xsk *xsks[XSK_TX_DEVICE_MAX];
-	uint8_t unsent_set; /* devices with frames the kernel was not told of, by bit */
+	uint8_t unsent_set; /* devices with frames of which the kernel was not notified, by bit */
 };
 
 static struct xsk_tx *tx_of_sink(struct dgram_sink *sink)
@@ -101,9 +101,10 @@ static bool tx_write(struct xsk_tx *tx, struct xsk *xsk, const struct run *run)
 	for (uint32_t i = 0; i < cnt; i++) {
 		size_t off = i * run->segment_len, left = run->len - off;
 		size_t len = left < run->segment_len ? left : run->segment_len;
+		const struct dgram_slot frame = {umem_data(&xsk->umem, addrs[i]),
+						 xsk->umem.frame_len};
 		size_t frame_len =
-			net_udp_frame_write(umem_data(&xsk->umem, addrs[i]), xsk->umem.frame_len,
-					    run->link, run->route, run->data + off, len);
+			net_udp_frame_write(&frame, run->link, run->route, run->data + off, len);
 
 		weft_assert(frame_len > 0);
 		*xsk_ring_desc(&xsk->tx, idx + i) =
@@ -118,7 +119,7 @@ static bool tx_write(struct xsk_tx *tx, struct xsk *xsk, const struct run *run)
 	return true;
 }
 
-/* One beyond the device's MTU is udp's, which says so to who looks for the path's. */
+/* One beyond the device's MTU is left to udp, which reports that to path MTU discovery. */
 static bool dgram_fits(const struct xsk *xsk, const struct addr *remote, size_t len)
 {
 	size_t packet_len = len + (remote->family == ADDR_IPV4 ? UDP_FRAME_HEADERS_IPV4

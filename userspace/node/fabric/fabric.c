@@ -10,82 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/events/events.h"
+#include "api/services/mesh_figures.h"
 #include "base/monotonic.h"
-#include "community/community_access.h"
+#include "community/access/community_access.h"
 #include "mesh/session/hello.h"
 #include "mesh/seam_neighbours.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
-
-#define SEPARATORS ", "
-
-void node_fabric_config_defaults(struct fabric_config *config)
-{
-	config->is_on = true;
-	overlay_config_defaults(&config->overlay);
-	mesh_pex_config_defaults(&config->pex);
-	service_config_defaults(&config->service);
-	service_directory_config_defaults(&config->directory);
-	service_publisher_config_defaults(&config->publisher);
-	provider_config_defaults(&config->provider);
-	builtin_config_defaults(&config->builtin);
-	snprintf(config->builtin_names, sizeof(config->builtin_names),
-		 "pod-chat shadow-index mesh-stats");
-	config->reputation_peer_cap = 16384;
-}
-
-/* Which built-in services names has; false: one of them is none. */
-static bool builtins_parse(const char *names, uint32_t *out_offered)
-{
-	uint32_t offered = 0;
-
-	for (const char *at = names + strspn(names, SEPARATORS); *at;) {
-		size_t len = strcspn(at, SEPARATORS);
-		unsigned which = 0;
-
-		while (which < BUILTIN_CNT &&
-		       (strlen(builtin_name((enum builtin_service)which)) != len ||
-			memcmp(builtin_name((enum builtin_service)which), at, len) != 0))
-			which++;
-		if (which == BUILTIN_CNT)
-			return false;
-		offered |= 1u << which;
-		at += len;
-		at += strspn(at, SEPARATORS);
-	}
-	*out_offered = offered;
-	return true;
-}
-
-const char *node_fabric_config_check(const struct fabric_config *config)
-{
-	uint32_t offered;
-
-	if (!builtins_parse(config->builtin_names, &offered))
-		return "service.builtin: there are echo, pod-chat, shadow-index, mesh-stats, dht "
-		       "and mesh-content";
-	if (service_config_check(&config->service) < 0)
-		return "service.calls_of and service.timeouts_of are lists as \"mesh-stats:3 "
-		       "echo:1000\"";
-	return NULL;
-}
-
-size_t node_fabric_footprint(const struct fabric_config *config)
-{
-	if (!config->is_on)
-		return 0;
-	return overlay_footprint(&config->overlay) + mesh_pex_footprint(&config->pex) +
-	       service_footprint(&config->service) +
-	       service_directory_footprint(&config->directory) +
-	       service_publisher_footprint(&config->publisher) +
-	       service_reputation_footprint(config->reputation_peer_cap) +
-	       provider_footprint(&config->provider) + builtin_footprint(&config->builtin);
-}
-
-unsigned node_fabric_watch_cap(const struct fabric_config *config)
-{
-	return config->is_on ? provider_watch_cap(&config->provider) : 0;
-}
 
 static uint64_t wall_s(void *ctx)
 {
@@ -105,8 +37,8 @@ static uint64_t turn_ns(void *ctx)
 /* Others can dial an address that is advertised and no private one. */
 static bool is_public(const struct node *node)
 {
-	for (unsigned i = 0; i < node->advertised_cnt; i++)
-		if (addr_is_global(&node->advertised[i]))
+	for (unsigned i = 0; i < node->advertised.cnt; i++)
+		if (addr_is_global(&node->advertised.addrs[i]))
 			return true;
 	return false;
 }
@@ -158,6 +90,26 @@ static int open_pex(struct fabric *fabric)
 	};
 
 	return mesh_pex_new(&params, &fabric->pex);
+}
+
+static void meeting_found(void *ctx, const struct mesh_peer *peer, uint64_t now_ns)
+{
+	overlay_know(((struct fabric *)ctx)->overlay, peer, now_ns);
+}
+
+static int open_rendezvous(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct mesh_rendezvous_params params = {
+		.mesh = node->home.mesh,
+		.found = meeting_found,
+		.ctx = fabric,
+		.now_ns = node->home.now_ns,
+	};
+
+	if (!node->config->fabric.has_rendezvous)
+		return 0;
+	return locate_meeting_open(&fabric->meeting, &node->locate, &params);
 }
 
 static int open_reputation(struct fabric *fabric)
@@ -242,8 +194,8 @@ static int open_publisher(struct fabric *fabric)
 	int err = service_publisher_new(&params, &fabric->publisher);
 
 	if (err == 0)
-		service_publisher_set_endpoints(fabric->publisher, node->advertised,
-						node->advertised_cnt, params.now_ns);
+		service_publisher_set_endpoints(fabric->publisher, node->advertised.addrs,
+						node->advertised.cnt, params.now_ns);
 	return err;
 }
 
@@ -257,7 +209,7 @@ static void on_offer(void *ctx, const struct service_offering *offering, uint32_
 	if (!is_there)
 		service_publisher_withdraw(fabric->publisher, offering->name, major, now_ns);
 	else if (service_publisher_offer(fabric->publisher, offering, now_ns, &fault) < 0)
-		node_fabric_on_unpublished(fabric, offering);
+		api_tell_unpublished(&fabric->node->api, offering);
 }
 
 static bool is_member(void *ctx, const uint8_t community[SERVICE_COMMUNITY_LEN],
@@ -304,7 +256,7 @@ static int open_builtin(struct fabric *fabric)
 		.timers = &node->home.timers,
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
-		.figures = {node_fabric_mesh_status, node_fabric_peers_summary, fabric},
+		.figures = {api_mesh_status, api_peers_summary, &node->api},
 		.dht = node_fabric_builtin_dht(fabric),
 		.content = node_fabric_builtin_content(fabric),
 		.mesh = mesh_seam_of(node->home.mesh),
@@ -313,7 +265,7 @@ static int open_builtin(struct fabric *fabric)
 		.now_ns = node->home.now_ns,
 	};
 
-	if (!builtins_parse(node->config->fabric.builtin_names, &params.config.offered))
+	if (!builtin_names_parse(node->config->fabric.builtin_names, &params.config.offered))
 		return WEFT_EMALFORMED;
 	return builtin_new(&params, &fabric->builtin);
 }
@@ -357,7 +309,7 @@ int node_fabric_open(struct node *node, char *what)
 	} parts[] = {
 		{"overlay", open_overlay},
 		{"exchange of peers", open_pex},
-		{"rendezvous", node_fabric_open_rendezvous},
+		{"rendezvous", open_rendezvous},
 		{"reputation of peers", open_reputation},
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
@@ -403,7 +355,7 @@ void node_fabric_stop(struct fabric *fabric)
 	fabric->publisher = NULL;
 	service_directory_free(fabric->directory);
 	fabric->directory = NULL;
-	node_fabric_stop_rendezvous(fabric);
+	locate_meeting_close(&fabric->meeting);
 	mesh_pex_stop(fabric->pex);
 	overlay_stop(fabric->overlay);
 }
@@ -443,9 +395,9 @@ void node_fabric_turn(struct fabric *fabric, uint64_t now_ns)
 		return;
 	overlay_expire(fabric->overlay, now_ns);
 	mesh_pex_expire(fabric->pex, now_ns);
-	if (fabric->rendezvous)
-		mesh_rendezvous_expire(fabric->rendezvous, overlay_is_serving(fabric->overlay),
-				       now_ns);
+	if (fabric->meeting.rendezvous)
+		mesh_rendezvous_expire(fabric->meeting.rendezvous,
+				       overlay_is_serving(fabric->overlay), now_ns);
 	keepers = overlay_keepers(fabric->overlay);
 	if (keepers > fabric->keepers) {
 		service_publisher_hurry(fabric->publisher, now_ns);
@@ -464,9 +416,9 @@ uint64_t node_fabric_next_ns(const struct fabric *fabric)
 	other_ns = mesh_pex_next_ns(fabric->pex);
 	if (other_ns < next_ns)
 		next_ns = other_ns;
-	if (!fabric->rendezvous)
+	if (!fabric->meeting.rendezvous)
 		return next_ns;
-	other_ns = mesh_rendezvous_next_ns(fabric->rendezvous);
+	other_ns = mesh_rendezvous_next_ns(fabric->meeting.rendezvous);
 	return other_ns < next_ns ? other_ns : next_ns;
 }
 
@@ -481,7 +433,7 @@ void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_n
 
 static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
 {
-	struct overlay_config overlay = node_config_live(fabric->node->config)->fabric.overlay;
+	struct overlay_config overlay = config_live(fabric->node->config)->fabric.overlay;
 
 	overlay.is_public = is_public(fabric->node);
 	overlay_configure(fabric->overlay, &overlay, now_ns);
@@ -510,8 +462,8 @@ void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 	if (!fabric)
 		return;
 	configure_overlay(fabric, now_ns);
-	service_publisher_set_endpoints(fabric->publisher, fabric->node->advertised,
-					fabric->node->advertised_cnt, now_ns);
+	service_publisher_set_endpoints(fabric->publisher, fabric->node->advertised.addrs,
+					fabric->node->advertised.cnt, now_ns);
 }
 
 void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,
@@ -528,21 +480,9 @@ void node_fabric_configure(struct fabric *fabric, const struct fabric_config *co
 	service_publisher_configure(fabric->publisher, &publisher);
 }
 
-void node_fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
-			uint64_t now_ns)
-{
-	if (fabric)
-		service_reputation_pardon(fabric->reputation, key, now_ns);
-}
-
 struct overlay *node_fabric_overlay(struct fabric *fabric)
 {
 	return fabric->overlay;
-}
-
-struct mesh_pex *node_fabric_pex(struct fabric *fabric)
-{
-	return fabric->pex;
 }
 
 struct service *node_fabric_service(struct fabric *fabric)
@@ -550,27 +490,7 @@ struct service *node_fabric_service(struct fabric *fabric)
 	return fabric->service;
 }
 
-struct service_directory *node_fabric_directory(struct fabric *fabric)
-{
-	return fabric->directory;
-}
-
-struct service_publisher *node_fabric_publisher(struct fabric *fabric)
-{
-	return fabric->publisher;
-}
-
-struct service_reputation *node_fabric_reputation(struct fabric *fabric)
-{
-	return fabric->reputation;
-}
-
 struct provider *node_fabric_provider(struct fabric *fabric)
 {
 	return fabric->provider;
-}
-
-struct builtin *node_fabric_builtin(struct fabric *fabric)
-{
-	return fabric->builtin;
 }

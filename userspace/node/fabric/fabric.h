@@ -10,6 +10,7 @@
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
 #include "service/service.h"
+#include "config/fabric_config.h"
 #include "weft/err.h"
 
 /*
@@ -25,32 +26,6 @@
 struct fabric;
 struct node;
 
-#define FABRIC_BUILTIN_CAP 128
-
-enum fabric_access_log { FABRIC_ACCESS_OFF, FABRIC_ACCESS_ON, FABRIC_ACCESS_SAMPLED };
-
-struct fabric_config {
-	bool is_on;
-	enum fabric_access_log access_log; /* of calls to services of this node */
-	struct overlay_config overlay;	   /* is_public follows from what is advertised */
-	struct service_config service;
-	struct service_directory_config directory;
-	struct service_publisher_config publisher;
-	struct mesh_pex_config pex;
-	bool has_rendezvous; /* on the Mainline DHT */
-	struct provider_config provider;
-	struct builtin_config builtin;
-	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
-	uint32_t reputation_peer_cap;
-};
-void node_fabric_config_defaults(struct fabric_config *config);
-/* node_fabric_config_check: NULL, or what is wrong across keys, in a sentence. */
-const char *node_fabric_config_check(const struct fabric_config *config);
-/* node_fabric_footprint: bytes laid out, touched as they are used; 0 when it is off. */
-size_t node_fabric_footprint(const struct fabric_config *config);
-/* node_fabric_watch_cap: watches of home's poller, at worst. */
-unsigned node_fabric_watch_cap(const struct fabric_config *config);
-
 /*
  * node_fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
  * when it is off, or a negative code with what naming the object at fault.
@@ -65,7 +40,7 @@ int node_fabric_start(struct fabric *fabric, char *what);
 void node_fabric_stop(struct fabric *fabric);
 /*
  * node_fabric_leave: the node stops soon. What was published is withdrawn, and calls that come are
- * refused; node_fabric_has_left: that is told, and no call is in hand. Both take NULL.
+ * refused; node_fabric_has_left: both is done, and no call is in hand. Both take NULL.
  */
 void node_fabric_leave(struct fabric *fabric, uint64_t now_ns);
 bool node_fabric_has_left(const struct fabric *fabric);
@@ -84,21 +59,13 @@ void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_n
 void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
 void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 			   uint64_t now_ns);
-/* node_fabric_pardon: an operator lifted the ban of key. Takes NULL. */
-void node_fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
-			uint64_t now_ns);
 
 /* The parts, for methods and routes; borrowed. A simulated node without local programs has no provider. */
 struct overlay *node_fabric_overlay(struct fabric *fabric);
-struct mesh_pex *node_fabric_pex(struct fabric *fabric);
 struct service *node_fabric_service(struct fabric *fabric);
-struct service_directory *node_fabric_directory(struct fabric *fabric);
-struct service_publisher *node_fabric_publisher(struct fabric *fabric);
-struct service_reputation *node_fabric_reputation(struct fabric *fabric);
 /* node_fabric_note_false_content: key sent content that is not what it should be. Takes NULL. */
 void node_fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
 				    uint64_t now_ns);
 struct provider *node_fabric_provider(struct fabric *fabric);
-struct builtin *node_fabric_builtin(struct fabric *fabric);
 
 #endif

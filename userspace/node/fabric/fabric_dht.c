@@ -34,17 +34,17 @@ static bool own_id(void *ctx, uint8_t out_id[BUILTIN_DHT_ID_LEN])
 	return true;
 }
 
-/* Neighbours in a private network are told where the DHT is a private one. */
+/* Neighbours in a private network are shown only where the DHT is a private one. */
 static unsigned nearest_in(const struct fabric *fabric, enum dht_net net,
 			   const struct kad_id *target, struct builtin_dht_node *out_nodes,
 			   unsigned cap)
 {
 	const struct node *node = fabric->node;
 	const struct kad_node *closest[KAD_CLOSEST_MAX];
-	unsigned cnt = dht_closest(node->locate.dht, net, target, node->home.now_ns, closest, cap);
+	unsigned cnt = dht_closest(node->locate.dht, net, target, node->home.now_ns, closest);
 	unsigned told_cnt = 0;
 
-	for (unsigned i = 0; i < cnt; i++) {
+	for (unsigned i = 0; i < cnt && i < cap; i++) {
 		const struct kad_contact *contact = &closest[i]->contact;
 
 		if (!node->config->publish.policy.allows_private &&
@@ -90,15 +90,15 @@ static void on_item(void *ctx, const struct dht_item *item)
 static void on_ended(void *ctx, const struct dht_outcome *outcome)
 {
 	struct builtin_dht_lookup *search = ctx;
-	struct builtin_dht_outcome told = {.stored_cnt = outcome->stored_cnt,
-					   .newer_cnt = outcome->newer_cnt,
-					   .is_answered =
-						   outcome->answered_cnt > 0 || outcome->err == 0};
+	struct builtin_dht_outcome outcome_out = {.stored_cnt = outcome->stored_cnt,
+						  .newer_cnt = outcome->newer_cnt,
+						  .is_answered = outcome->answered_cnt > 0 ||
+								 outcome->err == 0};
 	const struct fabric *fabric = search->seam;
 
 	dht_leave(fabric->node->locate.dht, search->handle);
-	memcpy(told.target, search->target, sizeof(told.target));
-	search->ended(search, &told, outcome->ended_ns);
+	memcpy(outcome_out.target, search->target, sizeof(outcome_out.target));
+	search->ended(search, &outcome_out, outcome->ended_ns);
 }
 
 static int search_begun(struct builtin_dht_lookup *search, dht_handle handle)

@@ -7,29 +7,9 @@
 #include <stdlib.h>
 
 #include "crypto/key_seal.h"
+#include "community/member_finder.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
-
-void node_sharing_config_defaults(struct sharing_config *config)
-{
-	config->is_on = true;
-	shares_announce_config_defaults(&config->announce);
-	node_sharing_lan_config_defaults(&config->lan);
-	shares_follows_config_defaults(&config->follow);
-	shares_publisher_config_defaults(&config->publisher);
-	shares_watches_config_defaults(&config->watches);
-	search_config_defaults(&config->search);
-	community_config_defaults(&config->community);
-}
-
-size_t node_sharing_footprint(const struct sharing_config *config)
-{
-	if (!config->is_on)
-		return 0;
-	return sizeof(struct sharing) + shares_announce_footprint(&config->announce) +
-	       lan_footprint(config->lan.node_cap) + shares_follows_footprint(&config->follow) +
-	       search_footprint(&config->search) + communities_footprint(&config->community);
-}
 
 struct overlay_seam node_sharing_overlay(struct sharing *sharing)
 {
@@ -43,7 +23,7 @@ static int open_seal(struct sharing *sharing)
 	return key_seal_new(sharing->node->key, &sharing->seal);
 }
 
-/* For whoever publishes or follows, and for whoever only stores: one kind of value. */
+/* Publishers, followers and nodes that only store judge heads by one rule. */
 static int open_heads(struct sharing *sharing)
 {
 	struct overlay_seam overlay = node_sharing_overlay(sharing);
@@ -68,7 +48,6 @@ int node_sharing_open(struct node *node, char *what)
 		{"the search index", node_sharing_open_search},
 		{"shares that are followed", node_sharing_open_follows},
 		{"communities", node_sharing_open_communities},
-		{"finding members", node_sharing_open_member_finder},
 		{"announcing what is shared", node_sharing_open_announce},
 		{"discovery on the LAN", node_sharing_open_lan},
 	};
@@ -103,7 +82,7 @@ void node_sharing_stop(struct sharing *sharing)
 	shares_announce_stop(sharing->announce);
 	shares_watches_stop(sharing->watches);
 	shares_publisher_stop(sharing->publisher);
-	node_sharing_stop_lan(sharing->lan);
+	lan_discovery_stop(sharing->lan);
 }
 
 void node_sharing_free(struct sharing *sharing)
@@ -113,36 +92,13 @@ void node_sharing_free(struct sharing *sharing)
 	shares_follows_free(sharing->follows);
 	search_free(sharing->search);
 	communities_free(sharing->communities);
+	community_finder_free(sharing->finder);
 	shares_announce_free(sharing->announce);
 	shares_publisher_free(sharing->publisher);
 	shares_watches_free(sharing->watches);
 	key_seal_free(sharing->seal);
-	while (sharing->calls)
-		node_sharing_call_free(sharing->calls);
-	node_sharing_free_lan(sharing->lan);
+	lan_discovery_free(sharing->lan);
 	free(sharing);
-}
-
-struct sharing_call *node_sharing_call_new(struct sharing *sharing)
-{
-	struct sharing_call *waiting = calloc(1, sizeof(*waiting));
-
-	if (!waiting)
-		return NULL;
-	waiting->sharing = sharing;
-	waiting->next = sharing->calls;
-	sharing->calls = waiting;
-	return waiting;
-}
-
-void node_sharing_call_free(struct sharing_call *waiting)
-{
-	struct sharing_call **at = &waiting->sharing->calls;
-
-	while (*at != waiting)
-		at = &(*at)->next;
-	*at = waiting->next;
-	free(waiting);
 }
 
 void node_sharing_turn(struct sharing *sharing, uint64_t now_ns)
@@ -153,7 +109,7 @@ void node_sharing_turn(struct sharing *sharing, uint64_t now_ns)
 	node_sharing_turn_bindings(sharing, now_ns);
 	communities_turn(sharing->communities, now_ns);
 	node_sharing_turn_announce(sharing);
-	node_sharing_turn_lan(sharing->lan, now_ns);
+	lan_discovery_turn(sharing->lan, now_ns);
 }
 
 uint64_t node_sharing_next_ns(const struct sharing *sharing)
@@ -164,7 +120,7 @@ uint64_t node_sharing_next_ns(const struct sharing *sharing)
 		return UINT64_MAX;
 	if (communities_is_due(sharing->communities))
 		return sharing->node->home.now_ns;
-	lan_ns = node_sharing_next_lan_ns(sharing->lan);
+	lan_ns = lan_discovery_next_ns(sharing->lan);
 	return lan_ns < sharing->bind_ns ? lan_ns : sharing->bind_ns;
 }
 
@@ -198,12 +154,12 @@ void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 	if (!sharing)
 		return;
 	node = sharing->node;
-	communities_set_addresses(sharing->communities, node->advertised, node->advertised_cnt,
-				  now_ns);
+	communities_set_addresses(sharing->communities, node->advertised.addrs,
+				  node->advertised.cnt, now_ns);
 	if (sharing->announce)
-		shares_announce_set_addresses(sharing->announce, node->advertised,
-					      node->advertised_cnt, now_ns);
-	node_sharing_lan_addresses_changed(sharing->lan, now_ns);
+		shares_announce_set_addresses(sharing->announce, node->advertised.addrs,
+					      node->advertised.cnt, now_ns);
+	lan_discovery_addresses_changed(sharing->lan, now_ns);
 }
 
 void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,
@@ -217,5 +173,5 @@ void node_sharing_configure(struct sharing *sharing, const struct sharing_config
 	communities_configure(sharing->communities, &config->community);
 	if (sharing->announce)
 		shares_announce_configure(sharing->announce, &config->announce, now_ns);
-	node_sharing_lan_configure(sharing->lan, &config->lan, now_ns);
+	lan_discovery_configure(sharing->lan, &config->lan, now_ns);
 }

@@ -13,32 +13,19 @@
 #include "shares/follow/follow.h"
 #include "search/search.h"
 #include "mesh/seam.h"
-#include "node/sharing/sharing_lan.h"
+#include "lan/lan_discovery.h"
+#include "config/sharing_config.h"
 #include "weft/err.h"
 
 /*
  * What is built on blobs/ and the overlay, put together: shares that are
- * published, followed and searched, the communities they belong to, who holds what,
- * and whoever is on the same LAN.
+ * published, followed and searched, the communities they belong to, the holders of content,
+ * and the nodes of the same LAN.
  *
  * Home worker only.
  */
 struct sharing;
 struct node;
-
-struct sharing_config {
-	bool is_on;
-	struct announce_config announce;
-	struct publisher_config publisher;
-	struct watches_config watches;
-	struct sharing_lan_config lan;
-	struct follows_config follow;
-	struct search_config search;
-	struct community_config community;
-};
-void node_sharing_config_defaults(struct sharing_config *config);
-/* node_sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */
-size_t node_sharing_footprint(const struct sharing_config *config);
 
 /*
  * node_sharing_open when home and the fabric are open: 0 with node->sharing, which stays NULL

@@ -1,134 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Shares that are followed: what the part is handed, and what it tells as events and, where
- * somebody should look, as one line of the log.
- */
-#include <jansson.h>
-#include <stdio.h>
-
+/* Shares that this node follows, and the index in which they are searched. */
+#include "api/events/events.h"
 #include "base/log.h"
-#include "codec/zbase32.h"
-#include "shares/follow/follow.h"
+#include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
+#include "search/search.h"
+#include "shares/follow/follow.h"
 
-#define SHOWN_NAME_CAP MANIFEST_TITLE_CAP
+/* --- search --- */
 
-static const char *const event_names[] = {
-	[FOLLOW_REVISION] = "follow.revision",
-	[FOLLOW_OLD_HEAD] = "follow.old-head",
-	[FOLLOW_FORKED] = "follow.forked",
-	[FOLLOW_WAS_REVOKED] = "follow.revoked",
-	[FOLLOW_HAS_MOVED] = "follow.moved",
-	[FOLLOW_HAS_EXPIRED] = "follow.expired",
-	[FOLLOW_BAD_REVISION] = "follow.bad-revision",
-	[FOLLOW_BAD_BLOCKLIST] = "follow.bad-blocklist",
-};
+_Static_assert((int)FOLLOW_TRUSTED == SEARCH_TRUSTED && (int)FOLLOW_NORMAL == SEARCH_NORMAL &&
+		       (int)FOLLOW_UNTRUSTED == SEARCH_UNTRUSTED,
+	       "the tiers of search are those of follow");
 
-/* What people know it by. */
-static const char *shown_name(const struct follow *follow, char text[static SHOWN_NAME_CAP])
+static void on_search(void *ctx, const struct search_event *event)
 {
-	char id[ZBASE32_KEY_TEXT_CAP];
-
-	if (follow->name[0] || follow->title[0])
-		snprintf(text, SHOWN_NAME_CAP, "%s",
-			 follow->name[0] ? follow->name : follow->title);
-	else
-		snprintf(text, SHOWN_NAME_CAP, "%.12s",
-			 zbase32_write(follow->share_id, SHARE_ID_LEN, id));
-	return text;
+	api_tell_search(&((struct sharing *)ctx)->node->api, event);
 }
 
-static void blocklist_log(const struct follow_event *event, const char *name)
+int node_sharing_open_search(struct sharing *sharing)
 {
-	const struct blocklist_fault *fault = &event->follow->fault;
+	struct node *node = sharing->node;
+	const struct search_params params = {
+		.config = node->config->sharing.search,
+		.state_dir = node->config->store.dir,
+		.store = node->store,
+		.jobs = node->home.jobs,
+		.timers = &node->home.timers,
+		.random = node->random,
+		.on_event = on_search,
+		.ctx = sharing,
+	};
 
-	if (event->err)
-		log_warn("share %s: its file " BLOCKLIST_NAME " is no blocklist, and none of it "
-			 "holds: line %u: %s",
-			 name, fault->first_line, fault->why);
-	else
-		log_warn("share %s: file " BLOCKLIST_NAME ", line %u: %s; lines left out: %u, the "
-			 "others hold",
-			 name, fault->first_line, fault->why, fault->line_cnt);
+	return search_new(&params, &sharing->search);
 }
 
-static void event_log(const struct follow_event *event)
+static void search_follow(void *ctx, const struct follow *follow)
 {
-	const struct follow *follow = event->follow;
-	unsigned long long seq = event->seq, newest = follow->head.seq;
-	char name[SHOWN_NAME_CAP];
+	struct sharing *sharing = ctx;
+	uint64_t now_ns = sharing->node->home.now_ns;
+	int err;
 
-	shown_name(follow, name);
-	switch (event->kind) {
-	case FOLLOW_OLD_HEAD:
-		log_warn("share %s: revision %llu was offered as the newest, and %llu was seen "
-			 "before; it was refused",
-			 name, seq, newest);
-		break;
-	case FOLLOW_FORKED:
-		log_warn("share %s: two revisions have the number %llu; the later one holds", name,
-			 seq);
-		break;
-	case FOLLOW_WAS_REVOKED:
-		log_warn("share %s was revoked by its key; nothing of it is used any more", name);
-		break;
-	case FOLLOW_HAS_MOVED:
-		log_notice("share %s goes on under another key, which its own has signed; that is "
-			   "followed from now on",
-			   name);
-		break;
-	case FOLLOW_HAS_EXPIRED:
-		log_notice("share %s: revision %llu has expired; it is not used until there is "
-			   "another",
-			   name, seq);
-		break;
-	case FOLLOW_BAD_REVISION:
-		log_warn("share %s: what it names as revision %llu is none (%s); the former one "
-			 "stays",
-			 name, seq, weft_err_text(event->err));
-		break;
-	case FOLLOW_BAD_BLOCKLIST:
-		if (seq)
-			blocklist_log(event, name);
-		else
-			log_warn(
-				"share %s: its blocklist does not hold: it is longer than %u bytes",
-				name, BLOCKLIST_LEN_MAX);
-		break;
-	case FOLLOW_REVISION:
-		break;
-	}
-}
-
-static void on_event(void *ctx, const struct follow_event *event)
-{
-	struct node *node = ((struct sharing *)ctx)->node;
-	char share[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP], name[SHOWN_NAME_CAP];
-	json_t *fields;
-
-	event_log(event);
-	if (!node->control)
+	if (!follow->is_used) {
+		search_drop_share(sharing->search, follow->share_id, now_ns);
 		return;
-	fields = json_pack("{s:s, s:s, s:I}", "share_id",
-			   zbase32_write(event->follow->share_id, SHARE_ID_LEN, share), "name",
-			   shown_name(event->follow, name), "number",
-			   (json_int_t)(event->seq > INT64_MAX ? INT64_MAX : (int64_t)event->seq));
-	if (event->peer_key)
-		json_object_set_new(
-			fields, "peer",
-			json_string(zbase32_write(event->peer_key, MESH_KEY_LEN, peer)));
-	if (event->kind == FOLLOW_BAD_BLOCKLIST && event->seq)
-		json_object_set_new(fields, "error", json_string(event->follow->fault.why));
-	else if (event->err)
-		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
-	node_tell(node, event_names[event->kind], fields);
+	}
+	err = search_put_share(
+		sharing->search,
+		&(struct search_revision){.share_id = follow->share_id,
+					  .manifest_id = follow->revisions[0].manifest_id,
+					  .tier = (enum search_tier)follow->tier,
+					  .weight = follow->weight},
+		now_ns);
+	if (err == WEFT_EFULL)
+		log_warn("a followed share is not searched: no more than %u are",
+			 SEARCH_SHARES_MAX);
+	else if (err < 0)
+		log_warn("a followed share is not searched: the index in %s/search cannot be "
+			 "opened: %s",
+			 sharing->node->config->store.dir, weft_err_text(err));
 }
+
+/* --- followed shares --- */
 
 static uint64_t wall_s(void *ctx)
 {
 	return node_wall_us(((struct sharing *)ctx)->node) / 1000000;
+}
+
+static void on_follow(void *ctx, const struct follow_event *event)
+{
+	api_tell_follow(&((struct sharing *)ctx)->node->api, event);
 }
 
 static void public_each(void *ctx, const uint8_t *after,
@@ -162,7 +106,7 @@ struct choosing {
 	uint32_t choices;
 };
 
-/* Whom a followed share's link names is who has it; a share we trust is one whose nodes we do. */
+/* The nodes in a followed share's link have the share; with the share its nodes are trusted. */
 static bool choose_by_follow(void *arg, const struct follow *follow)
 {
 	struct choosing *choosing = arg;
@@ -201,8 +145,8 @@ int node_sharing_open_follows(struct sharing *sharing)
 		.own_key = node->own_key,
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
-		.on_changed = node_sharing_search_follow,
-		.on_event = on_event,
+		.on_changed = search_follow,
+		.on_event = on_follow,
 		.public_each = public_each,
 		.keepers = keepers,
 		.ctx = sharing,

@@ -1,69 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shares that this node publishes, put together with the node (shares/publish/). */
-#include <jansson.h>
-
-#include "base/log.h"
-#include "codec/zbase32.h"
+/* Shares that this node publishes: their revisions, folders that are watched, and announcing. */
+#include "api/events/events.h"
+#include "blobs/blobs.h"
+#include "blobs/swarm/finder.h"
+#include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
+#include "overlay/overlay.h"
 
 static uint64_t wall_s(void *ctx)
 {
 	return node_wall_us(((struct sharing *)ctx)->node) / 1000000;
 }
 
-static void event_log(const struct publish_event *event)
-{
-	const char *name = event->share->settings->name;
-	unsigned long long seq = event->seq;
-
-	switch (event->kind) {
-	case PUBLISH_REVISED:
-		log_info("share %s: revision %llu is published", name, seq);
-		break;
-	case PUBLISH_RENEW_ERROR:
-		log_warn("share %s: revision %llu could not be signed again before it expires: %s; "
-			 "publish it again",
-			 name, seq, weft_err_text(event->err));
-		break;
-	case PUBLISH_SUPERSEDED:
-		log_notice("share %s: another holder of its key published revision %llu", name,
-			   seq);
-		break;
-	case PUBLISH_FORKED:
-		log_warn("share %s: another holder of its key published a revision %llu too; the "
-			 "later one holds",
-			 name, seq);
-		break;
-	case PUBLISH_WAS_REVOKED:
-		log_notice("share %s is revoked: nothing is published by its key any more", name);
-		break;
-	}
-}
-
 static void on_publish(void *ctx, const struct publish_event *event)
 {
-	static const char *const kinds[] = {
-		[PUBLISH_REVISED] = "share.revised",
-		[PUBLISH_RENEW_ERROR] = "share.renew-error",
-		[PUBLISH_SUPERSEDED] = "share.superseded",
-		[PUBLISH_FORKED] = "share.forked",
-		[PUBLISH_WAS_REVOKED] = "share.revoked",
-	};
-	struct node *node = ((struct sharing *)ctx)->node;
-	char id[ZBASE32_KEY_TEXT_CAP];
-
-	event_log(event);
 	node_sharing_bind_soon(ctx);
-	if (node->control)
-		node_tell(node, kinds[event->kind],
-			  json_pack("{s:s, s:s, s:I}", "share_id",
-				    zbase32_write(event->share->share_id, SHARE_ID_LEN, id), "name",
-				    event->share->settings->name, "revision",
-				    (json_int_t)event->seq));
+	api_tell_publish(&((struct sharing *)ctx)->node->api, event);
 }
 
-/* Who follows what he publishes has a link that somebody else gave him. */
+/* A share that this node publishes and follows has a link of another holder of its key. */
 static unsigned hints(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
 		      const struct link_node **out_hints)
 {
@@ -97,4 +53,79 @@ int node_sharing_open_publisher(struct sharing *sharing)
 	};
 
 	return shares_publisher_new(&params, &sharing->publisher);
+}
+
+/* --- folders that are watched --- */
+
+static void on_watch(void *ctx, enum watch_event_kind kind,
+		     const uint8_t share_id[static SHARE_ID_LEN], int err)
+{
+	struct sharing *sharing = ctx;
+	const struct watch_told told = {kind, shares_publisher_lookup(sharing->publisher, share_id),
+					share_id, err};
+
+	api_tell_watch(&sharing->node->api, &told);
+}
+
+int node_sharing_open_watches(struct sharing *sharing)
+{
+	struct node *node = sharing->node;
+	const struct watches_params params = {
+		.config = node->config->sharing.watches,
+		.publisher = sharing->publisher,
+		.store = node->store,
+		.jobs = node->home.jobs,
+		.timers = &node->home.timers,
+		.now_ns = node->home.now_ns,
+		.event = on_watch,
+		.ctx = sharing,
+	};
+
+	return shares_watches_new(&params, &sharing->watches);
+}
+
+/* --- announcing --- */
+
+int node_sharing_open_announce(struct sharing *sharing)
+{
+	struct node *node = sharing->node;
+	struct announce_params params = {
+		.config = node->config->sharing.announce,
+		.held = &sharing->held,
+		.key = node->key,
+		.store = node->store,
+		.jobs = node->home.jobs,
+		.timers = &node->home.timers,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.ctx = sharing,
+	};
+	struct swarm_finder finder;
+	int err;
+
+	/* What is shared is announced in the overlay alone. */
+	if (!node->fabric)
+		return 0;
+	sharing->held = blobs_held_of(node->home.content);
+	params.overlay = overlay_seam_of(node_fabric_overlay(node->fabric));
+	if ((err = shares_announce_new(&params, &sharing->announce)) < 0)
+		return err;
+	shares_announce_set_addresses(sharing->announce, node->advertised.addrs,
+				      node->advertised.cnt, params.now_ns);
+	finder = shares_announce_finder(sharing->announce);
+	return blobs_add_finder(node->home.content, &finder);
+}
+
+void node_sharing_turn_announce(struct sharing *sharing)
+{
+	enum overlay_keepers keepers;
+
+	if (!sharing->announce)
+		return;
+	keepers = overlay_keepers(node_fabric_overlay(sharing->node->fabric));
+	if (keepers > sharing->keepers) {
+		shares_announce_hurry(sharing->announce);
+		shares_publisher_hurry(sharing->publisher, sharing->node->home.now_ns);
+	}
+	sharing->keepers = keepers;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The second version's file system alone; the first has no cgroup.kill. In the launcher. */
+/* Only the file system of cgroup version 2; version 1 has no cgroup.kill. In the launcher. */
 #include "cgroup.h"
 
 #include <dirent.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define GROUP_PREFIX   "weft-call-"
-#define GROUP_PIDS_MAX "64" /* of one call: many times what a pipeline of a script takes */
+#define GROUP_PIDS_MAX "64" /* of one call: many times the processes of a script's pipeline */
 
 static bool file_write(const char *dir, const char *name, const char *text)
 {
@@ -127,7 +127,10 @@ void provider_cgroup_find(struct cgroup *cgroup)
 	*cgroup = (struct cgroup){.has_memory = false};
 	if (!mount_find(mount) || !own_find(mount, own))
 		return;
-	/* DelegateSubgroup= puts the service one below what is delegated, so that there may be siblings. */
+	/*
+	 * DelegateSubgroup= puts the service one below the delegated group, so that there may be
+	 * siblings.
+	 */
 	slash = strrchr(own, '/');
 	if (!is_delegated(own)) {
 		if (slash <= own + strlen(mount))

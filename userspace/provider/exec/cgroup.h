@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Private to provider/: a control group for each started program, where the
- * service manager delegated one to us (systemd marks it by the attribute
- * user.delegate or trusted.delegate). Nowhere else are groups made: the tree is its manager's.
+ * Private to provider/: a control group for each started program, where the service manager
+ * delegated one to weftd (systemd marks it by the attribute user.delegate or trusted.delegate).
+ * Nowhere else are groups made: the tree is its manager's.
  */
 #define CGROUP_PATH_CAP 512
 
@@ -17,9 +17,14 @@ struct cgroup {
 	bool has_memory, has_pids;  /* controllers of the groups in it */
 };
 
-/* provider_cgroup_find looks for the delegated group and ends what an earlier launcher left in it. */
+/*
+ * provider_cgroup_find looks for the delegated group and ends an earlier launcher's remains in it.
+ */
 void provider_cgroup_find(struct cgroup *cgroup);
-/* provider_cgroup_make makes the group of program id with its limits, and its path. False: without one. */
+/*
+ * provider_cgroup_make makes the group of program id with its limits, and its path. False: without
+ * one.
+ */
 bool provider_cgroup_make(const struct cgroup *cgroup, uint64_t id, uint64_t memory_len_max,
 			  char path[static CGROUP_PATH_CAP]);
 /* provider_cgroup_enter moves the calling process there. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Namespaces of one program. What is mounted here cannot be taken off from
- * a namespace that the program makes itself: the kernel locks it there
- * (mount_namespaces(7)). In the launcher's forks.
+ * Namespaces of one program. A namespace that the program makes itself cannot remove these mounts:
+ * the kernel locks them there (mount_namespaces(7)). In the launcher's forks.
  */
 #include "confine.h"
 

@@ -16,17 +16,20 @@ struct launch_setup;
  * inside a user namespace that knows this one user.
  */
 struct confine {
-	const struct launch_setup *setup; /* what is hidden */
+	const struct launch_setup *setup; /* hidden paths */
 	uid_t uid;			  /* of the launcher, seen from outside */
 	gid_t gid;
 	bool is_privileged; /* CAP_SYS_ADMIN: without a user namespace */
 };
 
-/* provider_confine_init asks what the calling process may do. */
+/* provider_confine_init finds the abilities of the calling process. */
 void provider_confine_init(struct confine *confine, const struct launch_setup *setup);
 /* provider_confine_fork forks into new namespaces. As fork, -1 with errno. */
 pid_t provider_confine_fork(const struct confine *confine);
-/* provider_confine_enter arranges the namespaces from inside. 0 or -errno; then nothing may be started. */
+/*
+ * provider_confine_enter arranges the namespaces from inside. 0 or -errno; then nothing may be
+ * started.
+ */
 WEFT_MUST_CHECK
 int provider_confine_enter(const struct confine *confine);
 

@@ -21,7 +21,7 @@
 #define OUTPUT_LEN_MIN 4096
 #define READ_STEPS_MAX 16 /* reads of one event, so that others get their turn */
 #define ERR_READ_LEN   1024
-#define REAP_NS	       (5 * NS_PER_S) /* for what a SIGKILL ends */
+#define REAP_NS	       (5 * NS_PER_S) /* for the end of a killed process */
 
 struct process {
 	struct active active;
@@ -33,7 +33,7 @@ struct process {
 	size_t input_len, input_sent_len;
 	uint8_t *output;
 	size_t output_len, output_cap;
-	char line[PROVIDER_STDERR_LEN_MAX + 1]; /* of what it says */
+	char line[PROVIDER_STDERR_LEN_MAX + 1]; /* of its standard error */
 	size_t line_len;
 };
 
@@ -134,7 +134,7 @@ static void in_ready(struct poller_watch *watch, unsigned events, uint64_t now_n
 	process->input = NULL;
 }
 
-/* One byte more than the reply may have tells that it is too long. */
+/* One byte more than the reply may have shows that it is too long. */
 static bool output_reserve(struct process *process)
 {
 	size_t cap_max = provider_offer_payload_len_max(offer_of(process)) + 1;
@@ -253,7 +253,7 @@ static void process_judge(struct process *process, int code, uint64_t now_ns)
 	process_answer(process, SERVICE_UNKNOWN_ERROR, "", now_ns);
 }
 
-/* process_over: it and all that it started are gone; what it wrote is still read. */
+/* process_over: the program and all its processes are gone; its remaining output is still read. */
 static void process_over(struct process *process, uint32_t code, uint64_t now_ns)
 {
 	while (process->call && process->out.fd >= 0 && output_read(process, now_ns))
@@ -405,7 +405,7 @@ refuse:
 	return NULL;
 }
 
-/* A shell may be what is run: nothing that means something to it. */
+/* The program may be a shell: method has no character that means something to it. */
 static bool method_is_plain(const char *method)
 {
 	for (; *method; method++)

@@ -7,9 +7,9 @@
 #include "service/service.h"
 
 /*
- * Private to provider/: calls of an offer whose program is run once for each;
- * ctx is the offer. The payload is its standard input, its standard output the
- * reply, its exit code the status, in the numbers of sysexits.h:
+ * Private to provider/: calls of an offer whose program is run once for each; ctx is the offer. The
+ * payload is its standard input, its standard output the reply, its exit code the status, in the
+ * numbers of sysexits.h:
  *
  *	0  OK			64 EX_USAGE	  method not found
  *	65 EX_DATAERR		invalid payload
@@ -20,10 +20,9 @@
  *	any other, or a signal: unknown error
  *
  * Its environment is PATH, LANG, WEFT_SERVICE, WEFT_METHOD, WEFT_CALLER (z-base-32),
- * WEFT_CORRELATION (hexadecimal), WEFT_MS_LEFT and, of a call of a
- * trace, TRACEPARENT; its folder is /. What it says on
- * standard error is told by events. When the call is gone so is all that the
- * program started, by SIGKILL.
+ * WEFT_CORRELATION (hexadecimal), WEFT_MS_LEFT and, of a call of a trace, TRACEPARENT; its folder
+ * is /. Events report its lines of standard error. When the call is gone, SIGKILL ends all
+ * processes that the program started.
  */
 extern const struct service_handler provider_exec_handler;
 
@@ -31,7 +30,7 @@ extern const struct service_handler provider_exec_handler;
 
 struct launcher_events;
 struct provider;
-/* What the launcher tells; ctx is the provider. */
+/* The launcher's callbacks; ctx is the provider. */
 extern const struct launcher_events provider_exec_launcher_events;
 /* provider_exec_reap_all ends the processes that are left when no event will tell of their end. */
 void provider_exec_reap_all(struct provider *provider);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From an offer and a call to a start: who the program is, what it is told, its three pipes. */
+/* Makes a start from an offer and a call: the program's user, its environment, its three pipes. */
 #include "exec_launch.h"
 
 #include <errno.h>
@@ -9,14 +9,14 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 #include "exec.h"
 #include "launcher.h"
 #include "program_user.h"
 
 #define ENV_CAP	 8
-#define GRACE_MS 5000 /* the launcher's own limit comes behind ours */
+#define GRACE_MS 5000 /* the launcher's own limit is later than the provider's */
 
 static void ends_close(const int ends[static LAUNCH_FD_CNT])
 {
@@ -49,7 +49,7 @@ close_ends:
 	return err;
 }
 
-/* The strings that a program is told its call by. */
+/* The environment by which a program learns its call. */
 struct environment {
 	char service[SERVICE_NAME_LEN_MAX + 16], method[SERVICE_METHOD_LEN_MAX + 16];
 	char caller[80], correlation[64], ms_left[40];
@@ -82,13 +82,19 @@ static void environment_init(struct environment *env, const struct offer *offer,
 	env->cnt = 7;
 	if (!call->caller->has_trace)
 		return;
-	/* As the OpenTelemetry specification names it ("Environment Variables as Context Propagation Carriers"). */
+	/*
+	 * The name is that of OpenTelemetry ("Environment Variables as Context Propagation
+	 * Carriers").
+	 */
 	snprintf(env->trace, sizeof(env->trace), "TRACEPARENT=%s",
 		 service_trace_write(&call->caller->trace, trace));
 	env->list[env->cnt++] = env->trace;
 }
 
-/* user_choose: the user of the offer, else nobody where that can be had, else our own. */
+/*
+ * user_choose: the offer's user, else the user nobody if the launcher may change users, else
+ * weftd's.
+ */
 static int user_choose(const struct offer *offer, struct launch_start *start)
 {
 	const struct provider_spec *view = &offer->spec.view;

@@ -6,8 +6,8 @@
 #include "provider/program_offer.h"
 
 /*
- * Private to provider/: what is asked of the launcher for an offer of exec. A
- * start is named by the handle of its process, a check by that of its offer.
+ * Private to provider/: requests to the launcher for an offer of exec. A start is named by the
+ * handle of its process, a check by that of its offer.
  */
 #define EXEC_CHECK_ID (1ull << 63)
 
@@ -18,7 +18,10 @@ struct exec_call {
 	const char *method;
 	uint64_t id;
 };
-/* provider_exec_launch starts it: 0 and our ends of its standard files, which do not block; else as provider_launcher_start. */
+/*
+ * provider_exec_launch starts it: 0 and the provider's ends of its standard files, which do not
+ * block; else as provider_launcher_start.
+ */
 WEFT_MUST_CHECK
 int provider_exec_launch(const struct offer *offer, const struct exec_call *call, uint64_t now_ns,
 			 int out_files[static LAUNCH_FD_CNT]);
@@ -26,12 +29,15 @@ int provider_exec_launch(const struct offer *offer, const struct exec_call *call
 WEFT_MUST_CHECK
 int provider_exec_launch_check(const struct offer *offer);
 /*
- * provider_exec_confine_fault says why a program of spec may not be offered here, and what
- * to do; NULL: it may.
+ * provider_exec_confine_fault returns why a program of spec may not be offered here, and the
+ * remedy; NULL: it may.
  */
 const char *provider_exec_confine_fault(const struct provider *provider,
 					const struct provider_spec *spec);
-/* provider_exec_launch_fault: why a start failed; static. provider_exec_error_fault: why none could be asked for. */
+/*
+ * provider_exec_launch_fault: why a start failed; static. provider_exec_error_fault: why none could
+ * be asked for.
+ */
 const char *provider_exec_launch_fault(const struct launch_end *end);
 const char *provider_exec_error_fault(int err);
 

@@ -9,18 +9,18 @@
 #include "weft/err.h"
 
 /*
- * Private to provider/: what weftd and its launcher say to each other, one
- * message per datagram of a SOCK_SEQPACKET pair:
+ * Private to provider/: the messages between weftd and its launcher, one per datagram of a
+ * SOCK_SEQPACKET pair:
  *
- *	SETUP	to the launcher, once, first: what programs may not see
+ *	SETUP	to the launcher, once, first: the paths that programs may not see
  *	READY	its answer: how it can confine programs here
  *	START	a program, with its three standard files as SCM_RIGHTS
- *	KILL	ends a started program and all that it started
+ *	KILL	ends a started program and all its processes
  *	FAILED	a START did not reach the program; why
- *	ENDED	a program and all that it started are gone; its exit code
+ *	ENDED	a program and all its processes are gone; its exit code
  *
- * A START is followed by exactly one FAILED or ENDED of its id. Numbers are
- * big-endian, texts end with NUL and are preceded by their length with it.
+ * A START is followed by exactly one FAILED or ENDED of its id. Numbers are big-endian, texts end
+ * with NUL and are preceded by their length with it.
  */
 #define LAUNCH_MESSAGE_LEN_MAX 16384 /* of SETUP: LAUNCH_HIDDEN_MAX paths of 1 KiB */
 #define LAUNCH_ARGS_MAX	       24    /* of argv and of envp, each */
@@ -42,7 +42,7 @@ struct launch_setup {
 	const char *hidden[LAUNCH_HIDDEN_MAX]; /* folders and files, as weftd names them */
 };
 
-/* What the launcher can do where it runs. */
+/* The launcher's abilities on this system. */
 struct launch_ready {
 	bool can_change_user;
 	bool can_hide;	   /* private mount and process namespaces */
@@ -67,7 +67,7 @@ struct launch_start {
 	const char *envp[LAUNCH_ARGS_MAX + 1];
 };
 
-/* How far the launcher got with a program. */
+/* The launcher's last step with a program. */
 enum launch_step {
 	LAUNCH_STEP_FORK,
 	LAUNCH_STEP_HIDE,
@@ -96,7 +96,9 @@ struct launch_message {
 	};
 };
 
-/* provider_launch_write: the length, or WEFT_ETOOLARGE. Texts of message are written as they are. */
+/*
+ * provider_launch_write: the length, or WEFT_ETOOLARGE. Texts of message are written as they are.
+ */
 WEFT_MUST_CHECK
 int provider_launch_write(const struct launch_message *message,
 			  uint8_t data[static LAUNCH_MESSAGE_LEN_MAX]);

@@ -18,13 +18,13 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/process/privilege.h"
 #include "launch_message.h"
 #include "launcher_process.h"
 
 #define SETUP_PATIENCE_NS (10 * NS_PER_S)
-#define CLOSE_PATIENCE_NS (5 * NS_PER_S) /* less than a service manager's patience with us */
+#define CLOSE_PATIENCE_NS (5 * NS_PER_S) /* less than a service manager waits for weftd */
 #define BATCH_MAX	  64
 
 struct launcher {
@@ -41,7 +41,7 @@ struct launcher {
 	struct launcher_usage usage;
 };
 
-/* Nobody but the launcher needs them; a daemon of root has them by its user. */
+/* Only the launcher needs these privileges; a daemon of root has them by its user. */
 static void privileges_leave(void)
 {
 	static const unsigned left[] = {CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_SETPCAP};
@@ -63,7 +63,7 @@ int provider_launcher_open(struct launcher **out_launcher)
 		err = -errno;
 		goto free_launcher;
 	}
-	/* Each message names its sender, who may have changed its user since the fork. */
+	/* Each message names its sender, whose user may have changed since the fork. */
 	(void)setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
 	launcher->pid = fork();
 	if (launcher->pid == 0)
@@ -105,7 +105,10 @@ void provider_launcher_close(struct launcher *launcher)
 	close(launcher->fd);
 	close(launcher->nothing);
 	if (!process_wait(launcher->pid, CLOSE_PATIENCE_NS)) {
-		/* One of root is not ours to kill, and outlives us until its programs are gone. */
+		/*
+		 * This process may not kill a launcher of root, which lives on until its programs
+		 * are gone.
+		 */
 		if (kill(launcher->pid, SIGKILL) == 0)
 			(void)waitpid(launcher->pid, NULL, 0);
 	}

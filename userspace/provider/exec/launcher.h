@@ -15,11 +15,10 @@ struct launch_start;
 struct poller;
 
 /*
- * The launcher as weftd sees it: the process that starts programs, so that
- * weftd never does. It is forked before there is a secret or a thread, keeps
- * what privileges starting takes, and ends with weftd, all programs with it.
- * When it ends first no program is started any more until weftd is restarted.
- * Home worker.
+ * The launcher as weftd sees it: the process that starts programs, so that weftd never does. It is
+ * forked before there is a secret or a thread, keeps the privileges for a start, and ends with
+ * weftd, as do all programs. When it ends first no program is started any more until weftd is
+ * restarted. Home worker.
  */
 struct launcher;
 
@@ -40,7 +39,7 @@ pid_t provider_launcher_ancestor(const struct launcher *launcher);
 
 /* The rest is private to provider/. */
 
-/* Its slots: programs and checks that run, and starts refused because all were taken. */
+/* Its slots: running programs and checks, and starts refused because all were taken. */
 struct launcher_usage {
 	uint32_t slot_cnt, slot_cap;
 	uint64_t refused_cnt;
@@ -53,7 +52,7 @@ struct launcher_events {
 	void (*ended)(void *ctx, const struct launch_end *end, uint64_t now_ns);
 	/* Refused kills may be tried again. */
 	void (*writable)(void *ctx, uint64_t now_ns);
-	/* It is dead: nothing that was started will be told of any more. */
+	/* The launcher is dead: no callback comes for any start. */
 	void (*died)(void *ctx, uint64_t now_ns);
 };
 
@@ -65,9 +64,11 @@ WEFT_MUST_CHECK
 int provider_launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
 			     struct poller *poller, const struct launcher_events *events,
 			     void *ctx);
-/* provider_launcher_detach: no event comes any more; programs are left to provider_launcher_close. */
+/*
+ * provider_launcher_detach: no event comes any more; programs are left to provider_launcher_close.
+ */
 void provider_launcher_detach(struct launcher *launcher);
-/* provider_launcher_ready: what it can do; NULL: it is dead. */
+/* provider_launcher_ready: its abilities; NULL: it is dead. */
 const struct launch_ready *provider_launcher_ready(const struct launcher *launcher);
 /*
  * provider_launcher_start asks for a program; files are borrowed. 0: ended will be called. Else
@@ -82,7 +83,9 @@ int provider_launcher_check(struct launcher *launcher, const struct launch_start
 /* provider_launcher_kill: false: try again when writable is called. */
 WEFT_MUST_CHECK
 bool provider_launcher_kill(struct launcher *launcher, uint64_t id);
-/* provider_launcher_wait handles what comes until deadline_ns, at most one batch. False: nothing came. */
+/*
+ * provider_launcher_wait handles messages until deadline_ns, at most one batch. False: none came.
+ */
 bool provider_launcher_wait(struct launcher *launcher, uint64_t deadline_ns);
 
 #endif

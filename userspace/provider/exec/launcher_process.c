@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process that starts programs. It was forked before weftd read its
- * configuration and key, so it has no secret; what weftd asks is parsed as
- * if weftd were hostile, and what it may ask is decided here.
+ * The process that starts programs. It was forked before weftd read its configuration and key, so
+ * it has no secret. It parses weftd's requests as if weftd were hostile, and decides here which
+ * ones it allows.
  *
  * Inbound: process_turn -> message_take -> setup_take, start_take, kill_take.
  * A program's end: SIGCHLD -> supervisors_reap -> slot_over -> slot_settle, which
@@ -42,9 +42,9 @@ struct slot {
 	int report;	  /* its end to read */
 	uint64_t ends_ns; /* killed then */
 	bool is_used;
-	bool is_whole; /* a process namespace: the supervisor's end is everybody's */
+	bool is_whole; /* a process namespace: the supervisor's end is the end of all */
 	char cgroup[CGROUP_PATH_CAP];
-	struct launch_message last; /* what is said when all is gone */
+	struct launch_message last; /* the message for the end of all */
 };
 
 struct process {
@@ -57,7 +57,7 @@ struct process {
 	struct confine confine;
 	struct cgroup cgroup;
 	struct launch_ready ready;
-	struct ucred daemon; /* who weftd is since it chose its user */
+	struct ucred daemon; /* weftd's credentials since it chose its user */
 	bool is_set_up;
 };
 
@@ -66,7 +66,7 @@ static void say(struct process *process, const struct launch_message *message)
 	uint8_t data[LAUNCH_MESSAGE_LEN_MAX];
 	int len = provider_launch_write(message, data);
 
-	/* Waits for a slow weftd; one that is gone is found out by the next read. */
+	/* Waits for a slow weftd; the next read finds out a dead one. */
 	if (len > 0)
 		(void)!send(process->fd, data, (size_t)len, MSG_NOSIGNAL);
 }
@@ -117,7 +117,7 @@ static bool slot_settle(struct process *process, struct slot *slot)
 	return true;
 }
 
-/* slot_over: the supervisor has ended and what it said is read. */
+/* slot_over: the supervisor has ended and its report is read. */
 static void slot_over(struct process *process, struct slot *slot)
 {
 	struct spawn_report said;
@@ -174,7 +174,7 @@ static int slots_expire(struct process *process, uint64_t now_ns)
 	return (int)((next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* --- what weftd asks --- */
+/* --- weftd's requests --- */
 
 /* supervisor_try: 0 or errno of a supervisor that only makes its surroundings. */
 static int supervisor_try(struct process *process)
@@ -258,9 +258,8 @@ static struct slot *slot_acquire(struct process *process)
 }
 
 /*
- * start_allow decides what weftd may ask for. Only a weftd of root starts
- * programs as root. Names the user in start, LAUNCH_USER_SAME where it is the
- * launcher's, and sets *out_is_whole.
+ * start_allow decides which starts weftd may ask for. Only a weftd of root starts programs as root.
+ * Names the user in start, LAUNCH_USER_SAME where it is the launcher's, and sets *out_is_whole.
  */
 static int start_allow(const struct process *process, struct launch_start *start,
 		       enum launch_step *out_step, bool *out_is_whole)
@@ -316,7 +315,9 @@ static void start_take(struct process *process, struct launch_start *start, cons
 	supervisor.report = report[1];
 	supervisor.cgroup = slot->cgroup;
 	supervisor.confine = is_whole ? &process->confine : NULL;
-	/* The user's other processes count where neither namespace nor user is the program's own. */
+	/*
+	 * The user's other processes count where neither namespace nor user is the program's own.
+	 */
 	supervisor.has_own_processes =
 		start->uid != LAUNCH_USER_SAME || (is_whole && !process->confine.is_privileged);
 	slot->supervisor = provider_supervisor_fork(&supervisor);
@@ -456,7 +457,10 @@ _Noreturn void provider_launcher_process_run(int fd)
 	int kept[] = {STDERR_FILENO, fd};
 
 	provider_spawn_close_except(kept, sizeof(kept) / sizeof(kept[0]));
-	/* Standard files of nobody: what programs get is never one of them by accident. */
+	/*
+	 * Takes the numbers of the standard files, so that no file for a program gets one by
+	 * accident.
+	 */
 	(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
 	(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (process_init(&process, fd))

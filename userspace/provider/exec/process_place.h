@@ -6,9 +6,9 @@
 
 /*
  * Private to provider/: the places of processes, which all offers of exec share. A process is never
- * taken back from the call that it answers, and keys are free. So the callers of one network hold at
- * most three times what they leave free (base/fair/fair.h, dynamic threshold): 24 of 32 when alone. Programs
- * of this node may have the last place.
+ * taken back from the call that it answers, and keys are free. So the callers of one network hold
+ * at most three times the free places (base/fair/fair.h, dynamic threshold): 24 of 32 when alone.
+ * Programs of this node may have the last place.
  */
 size_t provider_process_places_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK

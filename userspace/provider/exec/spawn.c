@@ -71,7 +71,7 @@ static bool limit_set(int resource, uint64_t value)
 {
 	struct rlimit limit;
 
-	/* An ordinary user may not raise what is lower already. */
+	/* An ordinary user may not raise a limit that is lower already. */
 	if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
 		return false;
 	if (value < limit.rlim_max)
@@ -96,7 +96,7 @@ static int limits_set(const struct spawn *spawn)
 static int user_change(const struct launch_start *start)
 {
 	if (start->uid == LAUNCH_USER_SAME) {
-		/* Not for an ordinary user, who keeps the groups it has. */
+		/* Not for an ordinary user, which keeps its groups. */
 		(void)setgroups(0, NULL);
 		return 0;
 	}

@@ -8,9 +8,8 @@
 #include "launch_message.h"
 
 /*
- * Private to provider/: the last steps of a new process before it becomes a
- * program: three standard files and nothing else of ours, no privilege and
- * no way to get one, limits, the user it is to be.
+ * Private to provider/: the last steps of a new process before it becomes a program: three standard
+ * files and no other of weftd's, no privilege and no way to get one, limits, its user.
  */
 #define SPAWN_FILES_MAX	    256
 #define SPAWN_PROCESSES_MAX 256 /* of its user, or of its user namespace */
@@ -19,10 +18,10 @@ struct spawn {
 	const struct launch_start *start;
 	const int *files;	/* LAUNCH_FD_CNT: in, out, err */
 	int report;		/* takes a spawn_report when a step fails; closed by execve */
-	bool has_own_processes; /* its user's processes are all of this service or of nobody */
+	bool has_own_processes; /* its process limit counts no processes of others */
 };
 
-/* What a supervisor and its program say to the launcher; the first one counts. */
+/* The report of a supervisor and its program to the launcher; the first one counts. */
 struct spawn_report {
 	uint32_t is_ended;
 	uint32_t step, err; /* !is_ended */
@@ -33,7 +32,9 @@ struct spawn_report {
 void provider_spawn_report_failure(int report, enum launch_step step, int err);
 /* provider_spawn_program does not return. Context: a new process with one thread. */
 _Noreturn void provider_spawn_program(const struct spawn *spawn);
-/* provider_spawn_close_except closes all descriptors but those kept, and sorts these; -1 is none. */
+/*
+ * provider_spawn_close_except closes all descriptors but those kept, and sorts these; -1 is none.
+ */
 void provider_spawn_close_except(int *kept, unsigned cnt);
 
 #endif

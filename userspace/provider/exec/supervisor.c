@@ -32,7 +32,7 @@ static uint32_t code_of(int status)
 				   : (uint32_t)WEXITSTATUS(status);
 }
 
-/* children_reap: true when leader is among those that ended. */
+/* children_reap: true when leader is among the ended children. */
 static bool children_reap(pid_t leader, int *out_status)
 {
 	bool is_over = false;

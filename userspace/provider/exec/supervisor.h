@@ -6,10 +6,9 @@
 #include "launch_message.h"
 
 /*
- * Private to provider/: the process between the launcher and one program. It
- * makes the program's surroundings, starts it, and ends what it leaves: as
- * the first of a process namespace by ending itself, else as subreaper.
- * It ends everything when the launcher does or on SIGTERM.
+ * Private to provider/: the process between the launcher and one program. It makes the program's
+ * surroundings, starts it, and ends its remains: as the first of a process namespace by ending
+ * itself, else as subreaper. It ends everything when the launcher does or on SIGTERM.
  */
 struct supervisor {
 	const struct launch_start *start; /* NULL: tries out the surroundings and ends */

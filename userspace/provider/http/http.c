@@ -22,7 +22,10 @@
 	"this service speaks HTTP: ask it by /mesh/http/NAME/PATH of a gateway, by weft service "  \
 	"call NAME GET /PATH, or open a stream of method HttpInvoke"
 
-/* A server that refuses the upgrade would take them for its next request, from whom it likes. */
+/*
+ * A server that refuses the upgrade would take them for its next request, with any caller named in
+ * it.
+ */
 #define EARLY_TEXT "bytes came before the server agreed to a WebSocket"
 
 /* body_check: of a piece of the request, or its end, that could not be taken. */
@@ -115,7 +118,7 @@ static void stream_ask(struct http_stream *stream, const struct service_http_req
 	else
 		provider_http_request_write(&w, request, target, caller);
 	stream->head_len = writer_len(&w);
-	/* Of a WebSocket nobody tells how much will come; no framing of ours is in it. */
+	/* The length of a WebSocket is unknown, and its bytes get no framing here. */
 	provider_http_body_init(&stream->body, offer->provider->heap,
 				stream->is_upgrade ? SERVICE_HTTP_BODY_LEN_UNTOLD - 1
 						   : request->body_len,
@@ -177,7 +180,7 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	stream->channel = channel;
 	stream->progress_ns = now_ns;
 	stream->is_busy = true;
-	/* Its server hears nothing of it. */
+	/* Its server gets nothing of it. */
 	if (body_is_too_long(offer, &request)) {
 		service_channel_accept(channel, &channel_events, stream);
 		provider_http_stream_refuse_body(stream, now_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* llhttp calls back as it goes through the bytes; what it says is collected in the answer. */
+/* llhttp calls back as it goes through the bytes; the callbacks collect the answer. */
 #include "http_answer.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ static int head_append(struct http_answer *answer, const char *at, size_t len, u
 	return 0;
 }
 
-/* Fields behind the body, trailers, are checked by llhttp and told to nobody. */
+/* llhttp checks the fields behind the body (trailers); they are dropped. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
 	struct http_answer *answer = answer_of(parser);
@@ -133,7 +133,7 @@ static void head_forget(struct http_answer *answer)
 	answer->fields[0] = (struct http_answer_field){0};
 }
 
-/* switch_take: 2 says that what follows is another protocol. */
+/* switch_take: 2 says that another protocol follows. */
 static int switch_take(struct http_answer *answer)
 {
 	if (!answer->may_switch)
@@ -145,7 +145,7 @@ static int switch_take(struct http_answer *answer)
 	return 2;
 }
 
-/* 1 says that no body follows, whatever the head tells of its length. */
+/* 1 says that no body follows, whatever length the head gives. */
 static int on_headers_complete(llhttp_t *parser)
 {
 	struct http_answer *answer = answer_of(parser);
@@ -188,7 +188,7 @@ static int on_message_complete(llhttp_t *parser)
 	if (answer->is_switched)
 		return 0;
 	answer->is_whole = true;
-	/* Of what must not have a body, a server that sends one is found out by the next answer. */
+	/* A server that sends a body where none is allowed is found out by the next answer. */
 	answer->keeps_alive = llhttp_should_keep_alive(parser) == 1 && !answer->is_to_head &&
 			      answer->status != 204 && answer->status != 304;
 	return HPE_PAUSED;
@@ -213,7 +213,7 @@ void provider_http_answer_init(struct http_answer *answer, bool is_to_head)
 	answer->is_to_head = is_to_head;
 }
 
-/* rest_take: what came behind the head of a 101 is the other protocol's. */
+/* rest_take: bytes behind the head of a 101 belong to the other protocol. */
 static void rest_take(struct http_answer *answer, const char *end)
 {
 	const char *rest = llhttp_get_error_pos(&answer->parser);

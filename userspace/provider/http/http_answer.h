@@ -24,12 +24,12 @@ struct http_answer {
 	llhttp_t parser;
 	bool is_to_head; /* the request's method was HEAD */
 	bool may_switch; /* the request asked for a WebSocket; set behind provider_http_answer_init */
-	bool is_switched; /* the answer was 101: what follows its head is no HTTP, until the end */
+	bool is_switched; /* the answer was 101: no HTTP follows */
 	bool has_head;	  /* the final one */
 	bool is_whole;
-	bool keeps_alive; /* of what is whole: the connection can carry another request */
+	bool keeps_alive; /* of a whole answer: the connection can carry another request */
 	const char *fault;
-	uint64_t body_len; /* as the head told it */
+	uint64_t body_len; /* as the head says */
 	bool is_event_stream; /* server-sent events without a coding: a comment may stand between lines */
 	unsigned status;
 	unsigned field_cnt;
@@ -42,19 +42,21 @@ struct http_answer {
 
 void provider_http_answer_init(struct http_answer *answer, bool is_to_head);
 /*
- * provider_http_answer_input reads len bytes; *out_body_len bytes of body are then at
- * the beginning of data. What follows an answer that is whole ends keeps_alive.
- * 0, or WEFT_EMALFORMED with answer->fault in a few words: it is not asked again.
+ * provider_http_answer_input reads len bytes; *out_body_len bytes of body are then at the beginning
+ * of data. Bytes behind a whole answer end keeps_alive. 0, or WEFT_EMALFORMED with answer->fault in
+ * a few words: it is not asked again.
  */
 WEFT_MUST_CHECK
 int provider_http_answer_input(struct http_answer *answer, uint8_t *data, size_t len,
 			       size_t *out_body_len);
-/* provider_http_answer_eof: the server closed. 0 when that ends the answer, else WEFT_EMALFORMED. */
+/*
+ * provider_http_answer_eof: the server closed. 0 when that ends the answer, else WEFT_EMALFORMED.
+ */
 WEFT_MUST_CHECK
 int provider_http_answer_eof(struct http_answer *answer);
 /*
- * provider_http_answer_head: once has_head. Borrows from answer. A Location at the server's own address
- * (host, as its requests name it) is told as its path: the address is one of the server's machine.
+ * provider_http_answer_head: once has_head. Borrows from answer. A Location at the server's own
+ * address (host, as its requests name it) becomes its path: the address has no meaning elsewhere.
  */
 void provider_http_answer_head(const struct http_answer *answer, const char *host,
 			       struct service_http_answer *out_head);

@@ -14,7 +14,7 @@ static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now
 		conn->ready(conn->user, events, now_ns);
 		return;
 	}
-	/* Nobody asked it anything: it closes, or it is mad. */
+	/* No request is under way: the server closes the connection, or breaks the protocol. */
 	provider_health_suspect(conn->offer, now_ns);
 	provider_http_conn_close(conn);
 }

@@ -3,7 +3,7 @@
 #define WEFT_PROVIDER_HTTP_HTTP_CONN_H
 
 #include "base/list.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "base/timer.h"
 
 struct offer;
@@ -23,7 +23,7 @@ struct http_conn {
 	unsigned interest;  /* 0: not watched */
 	bool is_connecting; /* until it can first be written to */
 	bool is_reused;
-	/* What happens on it; NULL while it is idle. */
+	/* Called for events of the connection; NULL while it is idle. */
 	void (*ready)(void *user, unsigned events, uint64_t now_ns);
 	void *user;
 };

@@ -8,7 +8,7 @@
 #include "http_stream.h"
 #include "http_upgrade.h"
 
-/* Sends of the request's head what is left. 0 when all went or nothing more goes, or -errno. */
+/* Sends the rest of the request's head. 0 when all was sent or no more can be, or -errno. */
 static int head_flush(struct http_stream *stream)
 {
 	while (stream->head_sent_len < stream->head_len) {
@@ -99,7 +99,7 @@ static void stream_input(struct http_stream *stream, struct buffer_ref *block, s
 {
 	size_t body_len;
 
-	/* Who answers half a head has no use for the rest. */
+	/* A server that answers half a head has no use for the rest. */
 	if (!stream->is_answered && stream->head_sent_len < stream->head_len)
 		provider_http_stream_deafen(stream);
 	stream->is_answered = true;

@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #include "base/byte_cursor.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 
 static bool has_body(const struct service_http_request *request)
 {
@@ -90,8 +90,8 @@ static void line_write(struct writer *w, const struct service_http_request *requ
 }
 
 /*
- * The asker's gateway compared Origin with the name that the page was loaded from, which the server does
- * not know: it is told its own, as Host is.
+ * The asker's gateway compared Origin with the name that the page was loaded from. The server does
+ * not know that name, so Origin becomes the server's own, as Host does.
  */
 static void headers_write(struct writer *w, const struct service_http_request *request,
 			  const char *target)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a stream to an HTTP server: its turns, what it waits for, how it ends. */
+/* The life of a stream to an HTTP server: its turns, its waits, its end. */
 #include "http_stream.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
 #define CONNECT_NS	   (5 * NS_PER_S)
 #define BEATS_PER_STALL	   4
-#define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending what nobody wants */
+#define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending after the answer */
 
 size_t provider_http_stream_len(void)
 {
@@ -95,7 +95,7 @@ void provider_http_stream_deafen(struct http_stream *stream)
 		service_channel_consume(stream->channel, len);
 }
 
-/* stream_finish: all of the answer is with the channel; what the caller still sends is thrown away. */
+/* stream_finish: the channel has all of the answer; later bytes of the caller are dropped. */
 static void stream_finish(struct http_stream *stream, uint64_t now_ns)
 {
 	provider_http_stream_drop_conn(stream);
@@ -108,7 +108,9 @@ static void stream_finish(struct http_stream *stream, uint64_t now_ns)
 
 static void stream_complete(struct http_stream *stream, uint64_t now_ns)
 {
-	/* One that took not all of our request would read the next as the rest of it. */
+	/*
+	 * A server that took only a part of the request would read the next one as the rest of it.
+	 */
 	if (stream->answer.keeps_alive && stream->is_safe && !stream->is_deaf && stream->conn) {
 		provider_http_conn_keep(stream->conn, now_ns);
 		stream->conn = NULL;
@@ -116,7 +118,10 @@ static void stream_complete(struct http_stream *stream, uint64_t now_ns)
 	stream_finish(stream, now_ns);
 }
 
-/* stream_say answers in place of the server, to who has no head yet; it is the end of the answer. */
+/*
+ * stream_say answers in place of the server, if the caller has no head yet; it is the end of the
+ * answer.
+ */
 static void stream_say(struct http_stream *stream, unsigned status, const char *text,
 		       uint64_t now_ns)
 {

@@ -10,18 +10,18 @@
 #include "provider/program_offer.h"
 
 /*
- * Private to provider/: one stream of HttpInvoke. http.c begins it and hears the
- * caller, http_exchange.c moves its bytes, http_stream.c lets it wait, go on and end.
+ * Private to provider/: one stream of HttpInvoke. http.c begins it and has the caller's callbacks,
+ * http_exchange.c moves its bytes, http_stream.c lets it wait, go on and end.
  *
- * An entry from outside (the caller, the server, a timer) sets is_busy, does what
- * it has to, and leaves by provider_http_stream_settle or provider_http_stream_turn: a stream that
- * ended meanwhile is freed there and nowhere else.
+ * An entry from outside (the caller, the server, a timer) sets is_busy, does its work, and leaves
+ * by provider_http_stream_settle or provider_http_stream_turn: a stream that ended meanwhile is
+ * freed there and nowhere else.
  */
 struct http_stream {
 	struct active active;
 	struct service_channel *channel; /* NULL: it ended */
 	struct http_conn *conn;
-	struct timer timer; /* what comes too late */
+	struct timer timer; /* deadline of the awaited event */
 	struct timer turn;
 	struct http_answer answer;
 	struct buffer_refs
@@ -30,7 +30,7 @@ struct http_stream {
 	struct http_body body;	/* of the request */
 	struct fair_item place; /* of an upgrade; http_upgrade.h */
 	bool is_upgrade;	/* it asks for a WebSocket */
-	bool is_shut;		/* of one, the server was told that the caller ended */
+	bool is_shut;		/* of one, the server got the caller's end */
 	bool is_safe;
 	bool is_request_whole; /* the caller finished */
 	bool is_deaf;	       /* the server takes no more of it */
@@ -38,7 +38,9 @@ struct http_stream {
 	bool is_head_out;      /* the answer's head is on its way to the caller */
 	bool is_finished;      /* so is all of it */
 	bool is_within_line;   /* the answer's body so far does not end a line */
-	bool is_busy;	       /* an entry from outside runs; what it ends is freed as it leaves */
+	bool is_busy;	       /*
+	 * an entry from outside runs and frees on leaving
+	 */
 	uint64_t progress_ns;  /* when a byte last moved, or a side finished */
 };
 
@@ -52,13 +54,17 @@ struct http_stream *provider_http_stream_new(struct offer *offer,
 					     const struct service_caller *caller, uint64_t now_ns);
 /* provider_http_stream_cancel undoes provider_http_stream_new, before it has anything else. */
 void provider_http_stream_cancel(struct http_stream *stream);
-/* provider_http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
+/*
+ * provider_http_stream_use_conn: conn is the stream's now, and carries its request from the start.
+ */
 void provider_http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
 void provider_http_stream_drop_conn(struct http_stream *stream);
 
 /* provider_http_stream_turn does all that can be done now, and settles. */
 void provider_http_stream_turn(struct http_stream *stream, uint64_t now_ns);
-/* provider_http_stream_settle is where an entry from outside leaves; the stream may be gone then. */
+/*
+ * provider_http_stream_settle is where an entry from outside leaves; the stream may be gone then.
+ */
 void provider_http_stream_settle(struct http_stream *stream, uint64_t now_ns);
 
 /*
@@ -66,33 +72,47 @@ void provider_http_stream_settle(struct http_stream *stream, uint64_t now_ns);
  * without reading all of it: its answer is still worth reading.
  */
 void provider_http_stream_deafen(struct http_stream *stream);
-/* provider_http_stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
+/*
+ * provider_http_stream_fail: the server broke the protocol. A caller without a head yet gets a 502.
+ */
 void provider_http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns);
-/* provider_http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no head went out yet. */
+/*
+ * provider_http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no
+ * head went out yet.
+ */
 void provider_http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
 /* provider_http_stream_unreachable: no connection, so nothing was asked of the server. */
 void provider_http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
 void provider_http_stream_end(struct http_stream *stream, enum service_status status,
 			      const char *text);
-/* provider_http_stream_judge: the stream is about to end; a server that used up its time is counted (program_health.h). */
+/*
+ * provider_http_stream_judge: the stream is about to end; a server that used up its time is counted
+ * (program_health.h).
+ */
 void provider_http_stream_judge(struct http_stream *stream, uint64_t now_ns);
-/* provider_http_stream_close: the channel is gone; what is lent comes back, and then it is freed. */
+/*
+ * provider_http_stream_close: the channel is gone; the lent blocks come back, and then it is freed.
+ */
 void provider_http_stream_close(struct http_stream *stream);
 
-/* provider_http_exchange_write sends what the server takes of the request. */
+/* provider_http_exchange_write sends as much of the request as the server takes. */
 void provider_http_exchange_write(struct http_stream *stream, uint64_t now_ns);
 /* provider_http_exchange_read reads of the answer once; true while more can be read at once. */
 bool provider_http_exchange_read(struct http_stream *stream, uint64_t now_ns);
-/* provider_http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
+/*
+ * provider_http_exchange_pass_on gives the channel the read bytes; true: nothing waits for it any
+ * more.
+ */
 bool provider_http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
 /*
- * provider_http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
- * and reader takes it for dead. False: it is no such stream, or what was sent is not taken.
+ * provider_http_exchange_may_beat: whether a comment may be sent on a silent stream of events.
+ * provider_http_exchange_beat sends it, so that no proxy between server and reader takes the stream
+ * for dead. False: it is no such stream, or earlier bytes are not yet taken.
  */
 bool provider_http_exchange_may_beat(const struct http_stream *stream);
 bool provider_http_exchange_beat(struct http_stream *stream, uint64_t now_ns);
 bool provider_http_exchange_wants_to_write(const struct http_stream *stream);
-/* provider_http_exchange_waits_for_caller: what the server said is not taken. */
+/* provider_http_exchange_waits_for_caller: the caller has not taken the server's bytes. */
 bool provider_http_exchange_waits_for_caller(const struct http_stream *stream);
 
 #endif

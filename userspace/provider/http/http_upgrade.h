@@ -5,16 +5,17 @@
 #include "http_stream.h"
 
 /*
- * Private to provider/: streams of HttpUpgrade, WebSockets to an HTTP server. Until the server answers
- * 101 one is a request like others; behind it bytes go both ways that nobody here reads.
+ * Private to provider/: streams of HttpUpgrade, WebSockets to an HTTP server. Until the server
+ * answers 101 one is a request like others; behind it bytes go both ways, unread here.
  *
- * A WebSocket may be silent for days, so what is bounded is how many there are: places of a pool
- * of fair shares, by the caller's family, network, address and key. A full pool takes the youngest place of whoever holds
- * most; a caller with as many as everybody keeps what it has. Local programs have a quarter for themselves.
+ * A WebSocket may be silent for days, so their number is bounded: places of a pool of fair shares,
+ * by the caller's family, network, address and key. A full pool takes the youngest place of the
+ * holder with most. A caller with no more than any other keeps its places. Local programs have a
+ * quarter for themselves.
  *
- * What ends one: either side; the loss of the mesh session; a side that takes none of
- * the bytes that wait for it for stall_ns, or does not end that long behind the other; and TCP's keep-alive, where the
- * server's machine is gone.
+ * Four things end one. Either side does, or the loss of the mesh session. A side does that takes
+ * none of its waiting bytes for stall_ns, or does not end that long behind the other. So does TCP's
+ * keep-alive, where the server's machine is gone.
  */
 size_t provider_http_upgrade_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK
@@ -26,9 +27,15 @@ bool provider_http_upgrade_enter(struct http_stream *stream, const struct servic
 				 uint64_t now_ns);
 /* provider_http_upgrade_leave gives the place back, if stream has one. */
 void provider_http_upgrade_leave(struct http_stream *stream);
-/* provider_http_upgrade_begin: the server answered 101. From now on the offer's limit of calls does not count it. */
+/*
+ * provider_http_upgrade_begin: the server answered 101. From now on the offer's limit of calls does
+ * not count it.
+ */
 void provider_http_upgrade_begin(struct http_stream *stream);
-/* provider_http_upgrade_write tells the server of the caller's end, once all before it was sent. */
+/*
+ * provider_http_upgrade_write passes the caller's end to the server, once all bytes before it are
+ * sent.
+ */
 void provider_http_upgrade_write(struct http_stream *stream);
 /* provider_http_upgrade_deadline_ns: when it is ended unless a byte moves; UINT64_MAX: never. */
 uint64_t provider_http_upgrade_deadline_ns(const struct http_stream *stream);

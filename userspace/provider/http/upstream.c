@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 
 int provider_upstream_addr_of_path(const char *path, struct upstream_addr *out_addr)
 {

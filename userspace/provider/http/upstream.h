@@ -14,10 +14,15 @@ struct upstream_addr {
 	socklen_t len;
 };
 
-/* provider_upstream_addr_parse: "127.0.0.1:8080", "[::1]:8080", "unix:/path". 0 or WEFT_EMALFORMED. */
+/*
+ * provider_upstream_addr_parse: "127.0.0.1:8080", "[::1]:8080", "unix:/path". 0 or WEFT_EMALFORMED.
+ */
 WEFT_MUST_CHECK
 int provider_upstream_addr_parse(const char *text, struct upstream_addr *out_addr);
-/* provider_upstream_addr_of_path: of a unix socket. 0 or WEFT_EMALFORMED (empty, not absolute, too long). */
+/*
+ * provider_upstream_addr_of_path: of a unix socket. 0 or WEFT_EMALFORMED (empty, not absolute, too
+ * long).
+ */
 WEFT_MUST_CHECK
 int provider_upstream_addr_of_path(const char *path, struct upstream_addr *out_addr);
 
@@ -34,15 +39,17 @@ int provider_upstream_connect_result(int fd);
 struct poller;
 struct poller_watch;
 /*
- * provider_upstream_watch waits for what interest says: POLLER_IN, POLLER_OUT, both or 0, and *io_interest is
- * what it waited for until now. With 0 the poller is told to forget it, for else the end of a
- * connection would be told again and again to who is not ready for it. 0, WEFT_EFULL or -errno.
+ * provider_upstream_watch waits for interest: POLLER_IN, POLLER_OUT, both or 0. *io_interest is the
+ * interest until now. With 0 the poller forgets the connection: otherwise it would report the
+ * connection's end again and again to an owner not ready for it. 0, WEFT_EFULL or -errno.
  */
 WEFT_MUST_CHECK
 int provider_upstream_watch(struct poller *poller, struct poller_watch *watch,
 			    unsigned *io_interest, unsigned interest);
 
-/* provider_upstream_err_text: what the -errno of a connection says of the program, in a few words. */
+/*
+ * provider_upstream_err_text: the meaning of a connection's -errno for the program, in a few words.
+ */
 const char *provider_upstream_err_text(int err);
 
 #endif

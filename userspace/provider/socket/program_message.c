@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "codec/base64.h"
-#include "codec/hex.h"
+#include "codec/text/base64.h"
+#include "codec/text/hex.h"
 #include "codec/json_heap.h"
-#include "codec/utf8.h"
-#include "codec/zbase32.h"
+#include "codec/text/utf8.h"
+#include "codec/text/zbase32.h"
 
 /* payload_is_object: 1, 0 or -ENOMEM. */
 static int payload_is_object(const uint8_t *payload, size_t len)
@@ -45,7 +45,7 @@ static json_t *parameters_new(const struct service_caller *caller, const char *m
 	return parameters;
 }
 
-/* Takes parameters. The text ends within them: "}}" and what is before it are the caller's to add. */
+/* Takes parameters. The text ends inside them: the caller adds further ones and "}}". */
 static char *request_begin(const char *method, json_t *parameters, bool is_upgrade, size_t *out_len)
 {
 	json_t *request =
@@ -135,13 +135,13 @@ int provider_program_message_open(struct queue *queue, const struct service_inpu
 	return push_request(queue, text, text_len, input->data, input->len, false);
 }
 
-/* What a program says of an error is shown to the caller, in one line. */
+/* A program's error text is shown to the caller, in one line. */
 static void text_copy(char *text, const char *said)
 {
 	size_t len = strnlen(said, SERVICE_TEXT_LEN_MAX + 1);
 	bool is_plain = len <= SERVICE_TEXT_LEN_MAX && utf8_is_plain(said, len);
 
-	/* What is cut, or has control characters, is brought down to ASCII. */
+	/* A cut text, or one with control characters, is reduced to ASCII. */
 	len = len < SERVICE_TEXT_LEN_MAX ? len : SERVICE_TEXT_LEN_MAX;
 	for (size_t i = 0; i < len; i++)
 		text[i] = is_plain || (said[i] >= 0x20 && said[i] < 0x7f) ? said[i] : '?';

@@ -6,11 +6,11 @@
 #include "service/service.h"
 
 /*
- * Private to provider/: what is said to a program on a unix socket, and what it
- * replies (include/weft/net.weft.Service.varlink), each a JSON object and a NUL.
+ * Private to provider/: the messages to a program on a unix socket, and its replies
+ * (include/weft/net.weft.Service.varlink), each a JSON object and a NUL.
  */
 
-/* Of len bytes of payload the most that a reply may take, its NUL not counted. */
+/* The longest reply for len bytes of payload, its NUL not counted. */
 #define PROGRAM_REPLY_LEN(len) ((len) * 2 + 4096)
 
 /* provider_program_message_{call,open} queue a request. 0 or WEFT_EFULL. */

@@ -132,7 +132,7 @@ static void call_ready(struct program_link *link, uint64_t now_ns)
 		call_unreachable(ask, err, now_ns);
 		return;
 	}
-	/* Who takes no request may have replied all the same. */
+	/* A program that reads no request may have replied all the same. */
 	if (err < 0)
 		provider_queue_clear(&link->out);
 	err = provider_program_link_watch(link);

@@ -97,7 +97,7 @@ static int frame_push(struct socket_stream *stream, enum pipe_frame_kind kind, c
 	return err == 0 && len ? provider_queue_push(frames_to(stream), data, len) : err;
 }
 
-/* The program took the stream: what waited for that follows its request. */
+/* The program took the stream: the bytes that waited for that follow its request. */
 static void stream_opened(struct socket_stream *stream, size_t reply_len)
 {
 	stream->is_open = true;
@@ -128,7 +128,10 @@ static int reply_take(struct socket_stream *stream, uint64_t now_ns)
 	return 1;
 }
 
-/* piece_give: false: the channel is full. A piece that it closed on is lost, as ended tells. */
+/*
+ * piece_give: false: the channel is full. A piece on which the channel closed is lost; ended says
+ * so.
+ */
 static bool piece_give(struct socket_stream *stream)
 {
 	int err = service_channel_send(stream->channel, &stream->piece, NULL, NULL);
@@ -137,7 +140,10 @@ static bool piece_give(struct socket_stream *stream)
 	return !stream->is_waiting;
 }
 
-/* frame_take: 1: it is dealt with; 0: its piece waits for the channel; negative: the stream has ended. */
+/*
+ * frame_take: 1: it is dealt with; 0: its piece waits for the channel; negative: the stream has
+ * ended.
+ */
 static int frame_take(struct socket_stream *stream, const struct pipe_frame *frame, uint64_t now_ns)
 {
 	stream->progress_ns = now_ns;
@@ -355,7 +361,7 @@ static void on_writable(void *arg, uint64_t now_ns)
 	stream_turn(arg, now_ns);
 }
 
-/* The program is told why, if it takes that at once. */
+/* The program gets the reason, if it takes that at once. */
 static void on_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
 	struct socket_stream *stream = arg;

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/siphash_bytes.h"
 #include "codec/cbor.h"
 #include "store/store.h"
@@ -18,7 +18,7 @@
 /* Late enough that a lookup's descriptors are one commit. */
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define BATCH_CNT_MAX  256u
-/* That a descriptor is still there is written as often as an age has to be true. */
+/* The time a descriptor was heard is written as often as its age has to be true. */
 #define HEARD_STEP_S 600u
 
 /* --- the store --- */
@@ -36,7 +36,7 @@ static void cache_flush(struct service_cache *cache)
 {
 	if (!cache->batch)
 		return;
-	/* What the store has no room for is found again after the next start. */
+	/* A descriptor that the store has no room for is found again after the next start. */
 	if (store_submit(cache->store, cache->batch, NULL, NULL) < 0)
 		store_batch_free(cache->batch);
 	cache->batch = NULL;
@@ -78,7 +78,8 @@ static void entry_save(struct service_cache *cache, struct service_cache_entry *
 	cbor_field_uint(&w, 0, RECORD_LAYOUT);
 	cbor_field_uint(&w, 1, entry->heard_s);
 	cbor_field_bytes(&w, 2, entry->bytes, entry->len);
-	store_batch_put(batch, STORE_DIRECTORY, key, sizeof(key), record, writer_len(&w));
+	store_batch_put(batch, STORE_DIRECTORY, store_key(key, sizeof(key)), record,
+			writer_len(&w));
 	entry->stored_s = entry->heard_s;
 }
 
@@ -91,7 +92,7 @@ static void entry_unsave(struct service_cache *cache, const struct service_cache
 	if (!batch)
 		return;
 	record_key(&entry->descriptor, key);
-	store_batch_delete(batch, STORE_DIRECTORY, key, sizeof(key));
+	store_batch_delete(batch, STORE_DIRECTORY, store_key(key, sizeof(key)));
 }
 
 /* --- the tables --- */
@@ -132,7 +133,7 @@ void service_cache_fini(struct service_cache *cache)
 	cache->heap = NULL;
 }
 
-/* What a name is found by; name has at most SERVICE_NAME_LEN_MAX bytes. */
+/* The key of a name in by_name; name has at most SERVICE_NAME_LEN_MAX bytes. */
 static void name_key(const char *name, char key[static SERVICE_NAME_LEN_MAX])
 {
 	size_t len = strlen(name);
@@ -236,7 +237,7 @@ static unsigned id_cnt(const struct service_cache *cache, const uint8_t *id)
 	return cnt;
 }
 
-/* Of a name with too many, one makes room for a better one only. */
+/* A name with too many entries gives one up only for a better one. */
 static bool name_make_room(struct service_cache *cache, const struct service_descriptor *descriptor,
 			   uint64_t now_ns)
 {
@@ -395,11 +396,6 @@ void service_cache_expire(struct service_cache *cache, uint64_t wall_s, uint64_t
 
 /* --- loading --- */
 
-struct loading {
-	struct service_cache *cache;
-	uint64_t wall_s, now_ns;
-};
-
 static bool record_parse(const struct store_item *item, uint64_t *out_heard_s,
 			 const uint8_t **out_bytes, size_t *out_len)
 {
@@ -432,11 +428,10 @@ static void cache_order(struct service_cache *cache, struct service_cache_entry 
 	list_push_back(at, &entry->by_age);
 }
 
-/* What cannot be read, does not verify or is over is deleted. */
-static bool record_load(void *arg, const struct store_item *item)
+/* Deletes a record that is unreadable, unverified or expired. */
+static void record_load(struct service_cache *cache, const struct store_item *item, uint64_t wall_s,
+			uint64_t now_ns)
 {
-	const struct loading *loading = arg;
-	struct service_cache *cache = loading->cache;
 	struct service_descriptor descriptor;
 	struct service_cache_entry *entry;
 	struct store_batch *batch;
@@ -445,27 +440,23 @@ static bool record_load(void *arg, const struct store_item *item)
 	size_t len;
 
 	if (record_parse(item, &heard_s, &bytes, &len) &&
-	    service_descriptor_verify(bytes, len, loading->wall_s, &descriptor) == SERVICE_FINE &&
-	    entry_make(cache, &descriptor, bytes, len, loading->now_ns, &entry)) {
+	    service_descriptor_verify(bytes, len, wall_s, &descriptor) == SERVICE_FINE &&
+	    entry_make(cache, &descriptor, bytes, len, now_ns, &entry)) {
 		entry->heard_s = entry->stored_s = heard_s;
 		cache_order(cache, entry);
-	} else if ((batch = batch_next(cache, loading->now_ns))) {
-		store_batch_delete(batch, STORE_DIRECTORY, item->key, item->key_len);
+	} else if ((batch = batch_next(cache, now_ns))) {
+		store_batch_delete(batch, STORE_DIRECTORY, store_key(item->key, item->key_len));
 	}
-	return true;
 }
 
 int service_cache_load(struct service_cache *cache, uint64_t wall_s, uint64_t now_ns)
 {
-	struct loading loading = {cache, wall_s, now_ns};
-	struct store_snapshot *snapshot;
-	int err;
+	struct store_iter iter = store_iter_fresh(cache->store, STORE_DIRECTORY, STORE_ALL);
+	struct store_item item;
 
 	if (!cache->store)
 		return 0;
-	if ((err = store_snapshot_open(cache->store, &snapshot)) < 0)
-		return err;
-	err = store_each(snapshot, STORE_DIRECTORY, NULL, 0, record_load, &loading);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item))
+		record_load(cache, &item, wall_s, now_ns);
+	return store_iter_end(&iter);
 }

@@ -4,10 +4,10 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "descriptor.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 struct arena;
 struct heap;
@@ -15,11 +15,11 @@ struct store;
 struct store_batch;
 
 /*
- * Descriptors that were found and verified, one per service id and major
- * version, by name and by id. When there is no room, the one heard longest ago
- * goes; of one name only so many are kept, and of one id, that nobody crowds out
- * all others.
- * Kept in the store (STORE_DIRECTORY), written seconds after: what is lost is found again.
+ * Verified descriptors, one per service id and major version, found by name and by id. A full cache
+ * evicts the descriptor heard longest ago. One name has at most SERVICE_CACHE_PER_NAME_MAX entries,
+ * and one id is limited too, so that neither crowds out the others.
+ *
+ * The store keeps them (STORE_DIRECTORY), seconds later: a lost descriptor is found again.
  */
 #define SERVICE_CACHE_PER_NAME_MAX 64u
 #define SERVICE_CACHE_PER_ID_MAX   8u
@@ -43,7 +43,7 @@ struct service_cache_entry {
 	size_t len;
 	uint64_t heard_s;  /* wall clock */
 	uint64_t stored_s; /* heard_s in the store; 0: not there */
-	uint64_t asked_ns; /* when the overlay last answered what lies under its id; 0: never */
+	uint64_t asked_ns; /* when the overlay last answered for its id; 0: never */
 };
 
 struct service_cache {
@@ -64,14 +64,17 @@ struct service_cache {
 
 size_t service_cache_footprint(uint32_t entry_cap);
 /*
- * service_cache_init: store (may be NULL), timers, rank and ctx were set. 0, WEFT_EFULL or
- * -errno. fini takes a zeroed one; what changed is submitted.
+ * service_cache_init: store (may be NULL), timers, rank and ctx were set. 0, WEFT_EFULL or -errno.
+ * fini takes a zeroed one; it submits the changes.
  */
 WEFT_MUST_CHECK
 int service_cache_init(struct service_cache *cache, struct arena *arena, uint32_t entry_cap,
 		       size_t memory_len, const uint64_t secret[2]);
 void service_cache_fini(struct service_cache *cache);
-/* service_cache_load reads the store: what verifies and is not over at wall_s. 0 or -errno. */
+/*
+ * service_cache_load reads the store's descriptors that verify and have not expired at wall_s. 0 or
+ * -errno.
+ */
 WEFT_MUST_CHECK
 int service_cache_load(struct service_cache *cache, uint64_t wall_s, uint64_t now_ns);
 
@@ -81,12 +84,15 @@ int service_cache_load(struct service_cache *cache, uint64_t wall_s, uint64_t no
  */
 enum service_fault service_cache_put(struct service_cache *cache, const uint8_t *bytes, size_t len,
 				     uint64_t wall_s, uint64_t now_ns);
-/* service_cache_lookup_{name,id}: NULL when there is none; what it gives lives until the next put or expire. */
+/*
+ * service_cache_lookup_{name,id}: NULL when there is none; the result lives until the next put or
+ * expire.
+ */
 struct service_cache_name *service_cache_lookup_name(const struct service_cache *cache,
 						     const char *name);
 struct service_cache_entry *service_cache_lookup_id(const struct service_cache *cache,
 						    const uint8_t *id);
-/* service_cache_expire forgets what is over. */
+/* service_cache_expire forgets expired descriptors. */
 void service_cache_expire(struct service_cache *cache, uint64_t wall_s, uint64_t now_ns);
 
 #endif

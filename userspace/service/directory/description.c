@@ -6,15 +6,15 @@
 #include <string.h>
 
 #include "codec/json_heap.h"
-#include "codec/utf8.h"
-#include "service/incoming/read_only.h"
-#include "service/topics/topics.h"
+#include "codec/text/utf8.h"
+#include "service/directory/read_only.h"
+#include "service/topic_event.h"
 
-/* What is read, and the first thing that was wrong. */
+/* A reading of JSON, and its first fault. */
 struct reading {
 	const char *why; /* NULL: nothing */
 	bool has_no_memory;
-	bool had_lost; /* what was noted before is not ours */
+	bool had_lost; /* the note of lost bytes was set before this reading */
 };
 
 static void fail(struct reading *reading, const char *why)
@@ -48,7 +48,7 @@ static bool method_is_sound(const json_t *name)
 			  "abcdefghijklmnopqrstuvwxyz{|}~") == strlen(at);
 }
 
-/* about_take: a sentence that may be missing is there, if empty, in what was read. */
+/* about_take: a missing sentence becomes an empty one. */
 static void about_take(struct reading *reading, const json_t *from, json_t *to)
 {
 	json_t *about = json_object_get(from, "about");
@@ -160,7 +160,7 @@ static json_t *topic_take(struct reading *reading, const json_t *from)
 	return topic;
 }
 
-/* topics_take: many services have none, and none of what describes them knows of topics. */
+/* topics_take: the field is optional; many services have no topics. */
 static void topics_take(struct reading *reading, const json_t *from, json_t *to)
 {
 	const json_t *list = json_object_get(from, "topics");
@@ -246,7 +246,9 @@ static bool list_has(const json_t *list, const char *name)
 	return false;
 }
 
-/* read_only_set: says of each method whether a call changes nothing, and adds those that are not described. */
+/*
+ * read_only_set: marks each method as read-only or not, and adds the methods without a description.
+ */
 static void read_only_set(struct reading *reading, const json_t *list, json_t *methods)
 {
 	if ((list && !json_is_array(list)) || json_array_size(list) > SERVICE_READ_ONLY_MAX)
@@ -274,7 +276,7 @@ static void read_only_set(struct reading *reading, const json_t *list, json_t *m
 	}
 }
 
-/* envelope_take: what the offer says. */
+/* envelope_take: the fields of the offer. */
 static json_t *envelope_take(struct reading *reading, const json_t *from)
 {
 	json_t *name = json_object_get(from, "name"), *version = json_object_get(from, "version");

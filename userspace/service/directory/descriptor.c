@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors, written and read (descriptor.h). Who offers and who looks
- * are held to the same limits by the same functions.
+ * Writes and reads descriptors (descriptor.h). Providers and askers apply the same limits by the
+ * same functions.
  */
 #include "descriptor.h"
 
@@ -12,7 +12,7 @@
 #include "crypto/signed.h"
 #include "service_id.h"
 #include "metadata.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 enum {
 	KEY_ID = 0,

@@ -9,20 +9,20 @@
 #include "base/byte_cursor.h"
 #include "codec/peer_addr.h"
 #include "service/fault.h"
-#include "service/incoming/read_only.h"
+#include "service/directory/read_only.h"
 #include "service/service.h"
 
 struct node_key;
 
 /*
- * What the owner of a service tells of it: a signed object (crypto/signed.h)
- * with the tag "svcdesc" and this body (docs/wire/descriptor.md):
+ * The owner's statement about a service: a signed object (crypto/signed.h) with the tag "svcdesc"
+ * and this body (docs/wire/descriptor.md):
  *
  *	0 service id 32 | 1 name | 2 version | 3 owner 32 | 4 endpoints [PeerAddr] |
  *	5 metadata {text: text} | 6 created s | 7 expires s | 8 sequence number | 9 gone? |
  *	10 [read-only method]?
  *
- * Unknown fields are stepped over. Pure.
+ * Readers skip unknown fields. Pure.
  */
 #define SERVICE_DESCRIPTOR_TAG	     "svcdesc"
 #define SERVICE_DESCRIPTOR_LEN_MAX   16384u

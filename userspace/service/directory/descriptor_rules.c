@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "codec/hex.h"
-#include "crypto/blake3.h"
+#include "base/memory/arena.h"
+#include "codec/text/hex.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/sha256.h"
 
 #define PREFIX_BY_NAME "svc:"
@@ -37,7 +37,7 @@ size_t service_value_id(const uint8_t *id, char text[static SERVICE_VALUE_NAME_C
 	return strlen(text);
 }
 
-/* Whoever chose a value to share the slot of another only makes us verify again. */
+/* A value that collides with another in its slot only costs a second verification. */
 static bool signature_is_good(struct service_rules *rules, const uint8_t *bytes, size_t len,
 			      const uint8_t hash[static SERVICE_VALUE_HASH_LEN])
 {
@@ -108,7 +108,7 @@ static int rule_check(struct service_rules *rules, uint8_t tag, const struct ove
 			: value_check(rules, value, hash, wall_s, out_claim);
 	if (fault && rules->on_refused)
 		rules->on_refused(rules->ctx, value->name, value->name_len, hash, fault);
-	return service_fault_err(fault);
+	return service_faults[fault].code;
 }
 
 static int check_by_name(void *ctx, const struct overlay_value *value, uint64_t wall_s,

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 #include "directory_state.h"
 
@@ -52,7 +52,7 @@ static void answer_expire(struct timer *timer, uint64_t now_ns)
 		container_of(timer, struct service_directory, answer_timer);
 	struct list_node due;
 
-	/* What comes to wait meanwhile is answered by the next turn. */
+	/* A find that is added meanwhile is answered in the next turn. */
 	list_init(&due);
 	while (!list_is_empty(&directory->waiting)) {
 		struct list_node *node = directory->waiting.next;
@@ -124,7 +124,10 @@ static void find_join(struct service_find *find, struct service_directory_get *f
 	list_push_back(&fetch->finds, &find->node);
 }
 
-/* That nobody is there is true for a second: a provider that restarts withdraws what it offers. */
+/*
+ * An answer without providers is fresh for a second only: a restarting provider withdraws its
+ * offers.
+ */
 static bool answer_is_fresh(struct service_directory *directory,
 			    const struct service_wanted *wanted, uint64_t now_ns)
 {
@@ -136,7 +139,7 @@ static bool answer_is_fresh(struct service_directory *directory,
 		service_rank(directory, wanted, now_ns, &found, 1, hidden) > 0);
 }
 
-/* Asks the overlay, unless somebody does, did lately or cannot: then the cache answers. */
+/* Asks the overlay, unless a get runs, ran lately or is not possible: then the cache answers. */
 static void find_begin(struct service_find *find, bool is_anew, uint64_t now_ns)
 {
 	struct service_directory *directory = find->directory;
@@ -214,7 +217,7 @@ void service_find_cancel(struct service_find *find)
 	pool_release(&find->directory->finds, find);
 }
 
-/* What is getting old is asked for anew, without anybody waiting for it. */
+/* An answer that is getting old is asked for again; no find waits for it. */
 static bool peek_is_fresh(struct service_directory *directory, const struct service_wanted *wanted,
 			  uint64_t now_ns)
 {

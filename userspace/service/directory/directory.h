@@ -16,15 +16,14 @@ struct store;
 struct timer_wheel;
 
 /*
- * Who provides a service: asked of the overlay, kept in a cache.
+ * Finds the providers of a service: the overlay is asked, and a cache keeps the answers.
  *
  *	find	directory.c -> overlay get -> descriptor_rules.c (checks) -> cache.c -> ranked -> found
- *	peek	cache.c -> ranked, for who calls a service that is known
+ *	peek	cache.c -> ranked, for a caller of a known service
  *
- * All finds of one name share one get, and an answer is given without asking
- * again for SERVICE_FRESH_NS. When nobody can be asked, or may be any more this minute, the
- * answer is what the cache has, with its age. What is banned is gone at once: bans are
- * looked at when an answer is made.
+ * All finds of one name share one get. For SERVICE_FRESH_NS an answer is given without a new get.
+ * When no node can be asked, or this minute's limit is used up, the cache answers and gives its
+ * age. Banned providers disappear at once: each answer checks the bans.
  *
  * Home worker; nothing blocks; found is never called inside the call.
  */
@@ -47,14 +46,17 @@ void service_directory_config_defaults(struct service_directory_config *config);
 /* Borrowed until service_directory_free; config and seam are copied. Functions may be NULL. */
 struct service_directory_params {
 	struct service_directory_config config;
-	struct overlay_seam overlay; /* ops NULL: nobody is asked */
+	struct overlay_seam overlay; /* ops NULL: the overlay is not asked */
 	struct store *store;	     /* NULL: the cache is not kept */
 	struct timer_wheel *timers;
 	struct random *random;
 	const uint8_t *own_key; /* MESH_KEY_LEN */
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* not NULL */
-	/* Who is banned; how a peer behaves, 0 to 100, and how well it answers, 0 to 100; NULL: 50. */
+	/*
+	 * is_banned: the provider is banned. A peer's reputation, and how well it answers, are each
+	 * 0 to 100; NULL: 50.
+	 */
 	bool (*is_banned)(void *ctx, const uint8_t *key);
 	unsigned (*reputation)(void *ctx, const uint8_t *key);
 	unsigned (*health)(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns);
@@ -67,13 +69,13 @@ size_t service_directory_footprint(const struct service_directory_config *config
 WEFT_MUST_CHECK
 int service_directory_new(const struct service_directory_params *params,
 			  struct service_directory **out_directory);
-/* service_directory_free: nobody is called any more. Takes NULL. */
+/* service_directory_free: no callback comes any more. Takes NULL. */
 void service_directory_free(struct service_directory *directory);
 /* service_directory_configure takes the rates; sizes stay. */
 void service_directory_configure(struct service_directory *directory,
 				 const struct service_directory_config *config);
 
-/* What is looked for, by name or by id. Borrowed for the call. */
+/* A query, by name or by id. Borrowed for the call. */
 struct service_query {
 	const char *name;      /* NULL: by id */
 	const uint8_t *id;     /* SERVICE_ID_LEN, or NULL; with a name both have to fit */
@@ -86,7 +88,7 @@ struct service_query {
 /* A provider. Everything is borrowed for the call that shows it. */
 struct service_found {
 	const struct service_descriptor *descriptor;
-	const uint8_t *bytes; /* the signed object, for who wants to verify it */
+	const uint8_t *bytes; /* the signed object, for callers that verify it */
 	size_t len;
 	uint64_t age_s; /* since it was last heard */
 	unsigned reputation, health;
@@ -115,25 +117,25 @@ int service_find_start(struct service_directory *directory, const struct service
 void service_find_cancel(struct service_find *find);
 
 /*
- * service_directory_peek answers from the cache at once, the best cap of at most
- * SERVICE_FOUND_MAX; it is not counted as a lookup. *out_is_fresh: the overlay answered for it
- * less than SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS and is being asked again by now:
- * whoever calls a service all the time never waits for a lookup.
+ * service_directory_peek answers from the cache at once, with the best cap of at most
+ * SERVICE_FOUND_MAX; it is not counted as a lookup. *out_is_fresh: the overlay answered less than
+ * SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS ago and a new get runs. So a frequent caller
+ * of a service never waits for a lookup.
  */
 unsigned service_directory_peek(struct service_directory *directory,
 				const struct service_query *query, uint64_t now_ns,
 				struct service_found *found, unsigned cap, bool *out_is_fresh);
 
 /*
- * service_directory_doubt: who provides id did not answer a call. Who looks for its service
- * next has the overlay asked, however young the last answer is.
+ * service_directory_doubt: the provider of id did not answer a call. The next find of its service
+ * asks the overlay, however young the last answer is.
  */
 void service_directory_doubt(struct service_directory *directory,
 			     const uint8_t id[static SERVICE_ID_LEN]);
 
 /*
- * service_directory_each calls fn for what the cache has of all names and may be shown, heard
- * of last first, until it returns false.
+ * service_directory_each calls fn for the cache's descriptors of all names that may be shown, the
+ * latest heard first, until it returns false.
  */
 void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
 			    bool (*fn)(void *arg, const struct service_found *found), void *arg);

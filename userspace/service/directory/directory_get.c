@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the directory asks of the overlay. Values that the rules accept go to the cache;
- * those they refuse are counted for the fetch of their name. When the get is
- * done, all finds that wait for it are answered from the cache.
+ * The directory's gets of the overlay. Values that the rules accept go to the cache; refused values
+ * are counted for the fetch of their name. When the get is done, all finds that wait for it are
+ * answered from the cache.
  */
 #include <string.h>
 
 #include "directory_state.h"
 
-/* What is wanted lies there; a name has all versions and owners. */
+/* The text under which the wanted descriptors lie; a name has all versions and owners. */
 static size_t wanted_text(const struct service_wanted *wanted,
 			  char text[static SERVICE_VALUE_NAME_CAP])
 {
@@ -37,7 +37,7 @@ struct service_directory_get *service_directory_get_join(struct service_director
 	return fetch_of(directory, text, len);
 }
 
-/* True for a hash that was not there before. What does not fit is not counted. */
+/* True for a new hash. A hash without room is not counted. */
 static bool refused_add(struct service_directory_get *fetch, const uint8_t *hash)
 {
 	uint64_t word;
@@ -68,7 +68,10 @@ void service_directory_get_note_refused(void *ctx, const void *name, size_t len,
 	directory->stats.hidden[fault]++;
 }
 
-/* The overlay has checked value by our rule. It does not say when it came; the start is near enough. */
+/*
+ * The overlay has checked value by the directory's rule. It does not say when it came; the start is
+ * near enough.
+ */
 static void value_take(void *arg, const uint8_t *value, size_t len,
 		       const struct overlay_claim *claim)
 {
@@ -142,9 +145,16 @@ int service_directory_get_start(struct service_directory *directory,
 	memcpy(fetch->id, wanted->id, sizeof(fetch->id));
 	fetch->text_len = wanted_text(wanted, fetch->text);
 	list_init(&fetch->finds);
-	err = overlay->ops->get(overlay->overlay, fetch->text, fetch->text_len,
-				wanted->has_name ? SERVICE_TAG_BY_NAME : SERVICE_TAG_BY_ID,
-				value_take, fetch_done, fetch, now_ns, &fetch->run);
+	err = overlay->ops->get(overlay->overlay,
+				&(struct overlay_get_params){.name = fetch->text,
+							     .name_len = fetch->text_len,
+							     .tag = wanted->has_name
+									    ? SERVICE_TAG_BY_NAME
+									    : SERVICE_TAG_BY_ID,
+							     .value = value_take,
+							     .done = fetch_done,
+							     .arg = fetch},
+				now_ns, &fetch->run);
 	if (err < 0) {
 		pool_release(&directory->fetches, fetch);
 		return err;

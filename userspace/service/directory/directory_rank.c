@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wanted, and the answer that the cache gives to it. */
+/* Compares queries with descriptors, and makes the answer from the cache. */
 #include <string.h>
 
 #include "directory_state.h"

@@ -2,24 +2,23 @@
 #ifndef WEFT_SERVICE_DIRECTORY_DIRECTORY_STATE_H
 #define WEFT_SERVICE_DIRECTORY_DIRECTORY_STATE_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/list.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "service/limits/abuse.h"
 #include "cache.h"
 #include "directory.h"
 #include "descriptor_rules.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 #include "service/limits/window.h"
 
 /*
- * The directory's objects, private to service/: directory.c has the finds and
- * their limits, directory_get.c what is asked of the overlay for them, directory_rank.c makes
- * answers of the cache.
+ * The directory's objects, private to service/: directory.c has the finds and their limits,
+ * directory_get.c their gets of the overlay, directory_rank.c makes answers from the cache.
  */
 
-/* What a query asks for, copied; range borrows range_text. */
+/* A query, copied; range borrows range_text. */
 struct service_wanted {
 	bool has_name, has_id, has_owner;
 	char name[SERVICE_NAME_LEN_MAX + 1];
@@ -34,18 +33,18 @@ struct service_find {
 	struct service_directory_get *fetch; /* NULL: it is answered next turn */
 	struct list_node node; /* of its fetch's finds, or of those that wait for the turn */
 	struct service_wanted wanted;
-	int err; /* to be told next turn */
+	int err; /* the answer is given next turn */
 	uint64_t started_ns;
 	service_found_fn found;
 	void *arg;
 };
 
-/* Refused values of a fetch are counted once, whoever sends them; so many at most. */
+/* A fetch counts each refused value once, from any number of senders; at most this many. */
 #define SERVICE_DIRECTORY_GET_REFUSED_MAX   1024u
 #define SERVICE_DIRECTORY_GET_REFUSED_SLOTS (2 * SERVICE_DIRECTORY_GET_REFUSED_MAX)
 #define SERVICE_DIRECTORY_GET_CNT	    32u
 
-/* One get of the overlay, for all finds of what lies under text; of none, for who peeks. */
+/* One get of the overlay, for all finds of the values under text; a peek's get has no finds. */
 struct service_directory_get {
 	struct service_directory *directory;
 	struct overlay_run *run;
@@ -100,8 +99,8 @@ unsigned service_rank(struct service_directory *directory, const struct service_
 		      uint32_t hidden[static SERVICE_FAULT_CNT]);
 
 /*
- * service_directory_get_join: the fetch of what is wanted that runs, or NULL. start begins one: 0,
- * WEFT_EFULL or what the overlay says. stop takes it back; it has no finds any more.
+ * service_directory_get_join: the running fetch of wanted, or NULL. start begins one: 0, WEFT_EFULL
+ * or the overlay's error. stop cancels it; it has no finds any more.
  */
 struct service_directory_get *service_directory_get_join(struct service_directory *directory,
 							 const struct service_wanted *wanted);
@@ -115,7 +114,10 @@ void service_directory_get_note_refused(void *ctx, const void *name, size_t len,
 					const uint8_t hash[static SERVICE_VALUE_HASH_LEN],
 					enum service_fault fault);
 
-/* service_find_answer tells find and releases it. finding's found, found_cnt and took_ns are made here. */
+/*
+ * service_find_answer calls find's callback and releases find. It sets finding's found, found_cnt
+ * and took_ns.
+ */
 void service_find_answer(struct service_find *find, struct service_finding *finding,
 			 uint64_t now_ns);
 

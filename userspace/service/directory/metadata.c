@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "codec/cbor.h"
-#include "codec/utf8.h"
+#include "codec/text/utf8.h"
 
 /* "IPv4" and "ipv6" are the word ipv and a number. */
 static const char *const private_words[] = {"username", "email", "ip", "ipv"};

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 static bool node_take(struct service_named *named, const char *text, size_t len)
 {

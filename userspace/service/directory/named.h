@@ -3,9 +3,9 @@
 #define WEFT_SERVICE_DIRECTORY_NAMED_H
 
 #include "service/service.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
-/* A service as people name it, with who is to provide it and in which version. Pure. */
+/* A service as users name it, with its provider and its version. Pure. */
 struct service_named {
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	bool has_provider;

@@ -52,7 +52,7 @@ static void publication_set(struct service_publication *publication, uint64_t at
 
 /* --- putting --- */
 
-/* That something is gone is no news once all that was put before is over. */
+/* A withdrawal has no use once all earlier descriptors have expired. */
 static bool is_finished(const struct service_publication *publication)
 {
 	return publication->descriptor.is_gone &&
@@ -118,8 +118,11 @@ static void put(struct service_publication *publication, unsigned which, uint8_t
 		value[0] = SERVICE_TAG_BY_ID;
 		name_len = service_value_id(publication->descriptor.id, name);
 	}
-	err = overlay->ops->put(overlay->overlay, name, name_len, value, len,
-				which == RUN_BY_NAME ? by_name_done : by_id_done, publication,
+	err = overlay->ops->put(overlay->overlay,
+				&(struct overlay_put_params){
+					.value = {name, name_len, value, len},
+					.done = which == RUN_BY_NAME ? by_name_done : by_id_done,
+					.arg = publication},
 				now_ns, &publication->runs[which]);
 	if (err < 0) {
 		publication->runs[which] = NULL;
@@ -127,7 +130,7 @@ static void put(struct service_publication *publication, unsigned which, uint8_t
 	}
 }
 
-/* What is gone is told for as long as somebody may hold what was there before. */
+/* A descriptor that says gone lives as long as any node may hold the one before. */
 static void times_set(struct service_publication *publication)
 {
 	struct service_descriptor *descriptor = &publication->descriptor;
@@ -158,7 +161,7 @@ static void publication_put(struct service_publication *publication, uint64_t no
 	writer_u8(&w, 0); /* the tag */
 	fault = service_descriptor_write(&w, publisher->params.key, descriptor);
 	if (fault || w.bad) {
-		publication->err = fault ? service_fault_err(fault) : WEFT_ETOOLARGE;
+		publication->err = fault ? service_faults[fault].code : WEFT_ETOOLARGE;
 		round_end(publication, now_ns);
 		return;
 	}
@@ -195,7 +198,7 @@ int service_publisher_load_seq(struct service_publisher *publisher)
 		return 0;
 	if ((err = store_snapshot_open(publisher->params.store, &snapshot)) < 0)
 		return err;
-	err = store_get(snapshot, STORE_META, SEQ_KEY, SEQ_KEY_LEN, &data, &len);
+	err = store_get(snapshot, STORE_META, store_key(SEQ_KEY, SEQ_KEY_LEN), &data, &len);
 	if (err == 0) {
 		struct cursor c = cursor_of(data, len);
 
@@ -226,7 +229,7 @@ static int seq_save(struct service_publication *publication)
 	if (!batch)
 		return -ENOMEM;
 	writer_be64(&w, publication->descriptor.seq);
-	store_batch_put(batch, STORE_META, SEQ_KEY, SEQ_KEY_LEN, value, sizeof(value));
+	store_batch_put(batch, STORE_META, store_key(SEQ_KEY, SEQ_KEY_LEN), value, sizeof(value));
 	publication->phase = PUBLICATION_SAVING;
 	err = store_submit(store, batch, seq_saved, publication);
 	if (err < 0)
@@ -304,7 +307,7 @@ void service_publication_hurry(struct service_publication *publication, uint64_t
 		publication_set(publication, now_ns);
 }
 
-/* Less than others' clocks may differ from ours before they hide it (SERVICE_SKEW_S). */
+/* Less than the clock difference at which other nodes hide the descriptor (SERVICE_SKEW_S). */
 #define CLOCK_SET_S 60
 
 void service_publication_date(struct service_publication *publication, uint64_t now_ns)
@@ -331,7 +334,7 @@ void service_publication_stop(struct service_publication *publication)
 {
 	struct service_publisher *publisher = publication->publisher;
 
-	/* Or its number would be told to nobody. */
+	/* Otherwise the number's save would complete after its owner is gone. */
 	if (publication->phase == PUBLICATION_SAVING)
 		store_flush(publisher->params.store);
 	for (unsigned i = 0; i < RUN_CNT; i++)

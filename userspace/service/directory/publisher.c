@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is offered to be found (publisher.h); publication.c has the way of each offer. */
+/* Publishes this node's offers (publisher.h); publication.c has the states of one offer. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/monotonic.h"
 #include "publisher_state.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 /* Addresses come and go together: one publication for all of them. */
 #define ENDPOINTS_DELAY_NS (10 * NS_PER_S)
@@ -109,7 +109,7 @@ int service_publisher_offer(struct service_publisher *publisher,
 	if (publisher->is_leaving)
 		return 0;
 	if (fault)
-		return service_fault_err(fault);
+		return service_faults[fault].code;
 	if (semver_parse(offering->version, strlen(offering->version), &version) < 0)
 		return WEFT_EMALFORMED;
 	publication = publication_lookup(publisher, offering->name, version.major);

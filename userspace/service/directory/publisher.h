@@ -14,17 +14,16 @@ struct store;
 struct timer_wheel;
 
 /*
- * Tells the overlay what this node provides. Each offer has a descriptor, which is signed
- * and put under its name and its id: as soon as somebody is there who may take it, when the
- * offer or the node's addresses change, and at half its life. An offer that ends leaves one last
- * descriptor, which says that it is gone and lives no longer than the one before
- * would have. Descriptors have ascending sequence numbers, one row for the whole node;
- * a number is durable before anything signed with it leaves, so no crash repeats one.
- * At most publishes_per_min a minute; what is over that waits, and says so.
+ * Puts this node's descriptors on the overlay. Each offer has a signed descriptor, put under its
+ * name and its id. It is put as soon as a node can take it, when the offer or the node's addresses
+ * change, and at half its life. An offer that ends leaves one last descriptor, which says gone and
+ * lives no longer than the one before would have. Descriptors have ascending sequence numbers, one
+ * row for the whole node. A number is durable before anything signed with it leaves, so no crash
+ * repeats one. At most publishes_per_min a minute; the rest wait, and their state says so.
  *
  * Home worker; nothing blocks.
  */
-#define SERVICE_PUBLISH_FIRST_NS 10000000000ull /* after the start, though nobody came */
+#define SERVICE_PUBLISH_FIRST_NS 10000000000ull /* after the start, even if no node connected */
 #define SERVICE_PUBLISH_RETRY_NS 60000000000ull /* after a failure */
 
 struct service_publisher_config {
@@ -55,18 +54,18 @@ WEFT_MUST_CHECK
 int service_publisher_new(const struct service_publisher_params *params,
 			  struct service_publisher **out_publisher);
 /*
- * service_publisher_free: nothing more is put; what was lives on for its hour. May wait
- * for the store. Takes NULL.
+ * service_publisher_free: nothing more is put; published descriptors live on for their hour. May
+ * wait for the store. Takes NULL.
  */
 void service_publisher_free(struct service_publisher *publisher);
 void service_publisher_configure(struct service_publisher *publisher,
 				 const struct service_publisher_config *config);
 
 /*
- * service_publisher_offer publishes name, version and metadata of offering, which are copied;
- * what was published of its name and major version is replaced. 0 also when that has to
- * wait; WEFT_EFULL; WEFT_EMALFORMED or WEFT_ETOOLARGE with *out_fault.
- * service_publisher_withdraw ends what was published, if anything was.
+ * service_publisher_offer publishes name, version and metadata of offering, which are copied. It
+ * replaces the publication of this name and major version. 0 also when the put has to wait;
+ * WEFT_EFULL; WEFT_EMALFORMED or WEFT_ETOOLARGE with *out_fault. service_publisher_withdraw ends
+ * the publication, if there is one.
  */
 WEFT_MUST_CHECK
 int service_publisher_offer(struct service_publisher *publisher,
@@ -75,27 +74,32 @@ int service_publisher_offer(struct service_publisher *publisher,
 void service_publisher_withdraw(struct service_publisher *publisher, const char *name,
 				uint32_t major, uint64_t now_ns);
 /*
- * service_publisher_leave: this node stops. All that was published is withdrawn, and nothing is offered
- * any more. service_publisher_has_left: that is told, or nobody took it, or the limit a minute holds it back.
+ * service_publisher_leave: this node stops. It withdraws all that was published, and offers nothing
+ * any more. service_publisher_has_left: the withdrawals are put, no node took them, or the limit
+ * per minute holds them back.
  */
 void service_publisher_leave(struct service_publisher *publisher, uint64_t now_ns);
 bool service_publisher_has_left(const struct service_publisher *publisher);
-/* service_publisher_set_endpoints: where this node is dialled; at most PEER_ADDRS_MAX are told. */
+/*
+ * service_publisher_set_endpoints: where this node is dialled; at most PEER_ADDRS_MAX are
+ * published.
+ */
 void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
 				     unsigned cnt, uint64_t now_ns);
 
 /*
- * service_publisher_hurry: there is somebody who may take what is put. Nothing waits for the
- * start any more, and what nobody took, or one node alone, who may be this one, is put again.
+ * service_publisher_hurry: a node that can take values is there. Nothing waits for the start any
+ * more. Descriptors that no node took are put again, and so are those that one node took: it may be
+ * this one.
  */
 void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns);
 /*
- * service_publisher_set_wall: the wall clock may have been set. What by it was signed in the
- * future, or is over, others hide: it is signed anew and put now.
+ * service_publisher_set_wall: the wall clock may have been set. Descriptors that this clock shows
+ * as expired or signed in the future are hidden by other nodes: they are signed anew and put now.
  */
 void service_publisher_set_wall(struct service_publisher *publisher, uint64_t now_ns);
 
-/* What is published, for people. Borrowed for the call of fn. */
+/* The state of a publication, for users. Borrowed for the call of fn. */
 struct service_publication_state {
 	const char *name, *version;
 	bool is_gone;	     /* its last descriptor is under way */
@@ -112,7 +116,7 @@ void service_publisher_each(const struct service_publisher *publisher,
 struct service_publisher_stats {
 	uint64_t publish_cnt; /* descriptors put */
 	uint64_t refused_cnt; /* over publishes_per_min: nothing left */
-	uint64_t failed_cnt;  /* nobody took it */
+	uint64_t failed_cnt;  /* no node took it */
 	uint64_t withdrawn_cnt;
 	uint32_t publication_cnt, publication_cap;
 };

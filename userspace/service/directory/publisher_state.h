@@ -2,8 +2,8 @@
 #ifndef WEFT_SERVICE_DIRECTORY_PUBLISHER_STATE_H
 #define WEFT_SERVICE_DIRECTORY_PUBLISHER_STATE_H
 
-#include "base/arena.h"
-#include "base/pool.h"
+#include "base/memory/arena.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "publisher.h"
 #include "service/limits/window.h"
@@ -32,7 +32,7 @@ struct service_publication {
 	char methods[SERVICE_READ_ONLY_LEN_MAX]; /* the read-only ones */
 	bool is_changed;			 /* since it was signed */
 	bool is_held_back;
-	bool was_put;	       /* somebody may hold a descriptor of it */
+	bool was_put;	       /* some node may hold a descriptor of it */
 	uint64_t held_until_s; /* when the last such that is not gone is over; wall clock */
 	struct overlay_run *runs[RUN_CNT];
 	int err; /* of the last round */
@@ -54,15 +54,21 @@ struct service_publisher {
 
 void service_publication_init(struct service_publication *publication,
 			      struct service_publisher *publisher, uint32_t major);
-/* service_publication_release forgets one that nothing is put for. */
+/* service_publication_release forgets a publication without anything left to put. */
 void service_publication_release(struct service_publication *publication);
-/* service_publication_change: published at at_ns or before; what is on its way is followed by another round. */
+/*
+ * service_publication_change: published at at_ns or before; another round follows the one under
+ * way.
+ */
 void service_publication_change(struct service_publication *publication, uint64_t at_ns);
 /* service_publication_hurry: the next round is now, if that is of use (publisher.h). */
 void service_publication_hurry(struct service_publication *publication, uint64_t now_ns);
-/* service_publication_date: if the clock says now that it is of another time, it is changed at once. */
+/*
+ * service_publication_date: if the clock says now that it is of another time, it is changed at
+ * once.
+ */
 void service_publication_date(struct service_publication *publication, uint64_t now_ns);
-/* service_publication_stop takes back what is on its way. */
+/* service_publication_stop cancels the puts under way. */
 void service_publication_stop(struct service_publication *publication);
 
 /* service_publisher_load_seq reads the last sequence number used. 0 or -errno. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "crypto/sha256.h"
 #include "service/service.h"
 

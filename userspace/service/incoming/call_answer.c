@@ -12,7 +12,7 @@
 #include "service/outgoing/call_client.h"
 #include "service/service_state.h"
 
-/* Who does not take its answer for so long loses it. */
+/* A caller that does not take its answer within this time loses it. */
 #define DRAIN_NS (30 * NS_PER_S)
 
 static uint64_t ms_of(uint64_t ns)
@@ -135,7 +135,7 @@ void service_call_count(struct service_call *call, enum service_status status, u
 		service_call_note(call, status, now_ns);
 }
 
-/* Ends one call, whoever else waits for it. */
+/* Ends one call; its other waiters stay. */
 static void call_end(struct service_call *call, const struct service_outcome *outcome,
 		     uint64_t now_ns)
 {

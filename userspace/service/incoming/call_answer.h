@@ -6,7 +6,7 @@
 
 struct service_idempotent;
 
-/* How a call ended, at its provider. Borrowed. */
+/* The outcome of a call at its provider. Borrowed. */
 struct service_outcome {
 	enum service_status status;
 	const char *text;
@@ -17,8 +17,9 @@ struct service_outcome {
 };
 
 /*
- * service_call_answer ends call and whoever waits for it: it is settled, counted and told, and
- * may be gone. answer_alike: as one that was kept. send_unsent: there is room again.
+ * service_call_answer ends call and all calls that wait for it. The call is settled, counted and
+ * answered, and may be gone. answer_alike: with an answer of the idempotency cache. send_unsent:
+ * the stream has room again.
  */
 void service_call_answer(struct service_call *call, const struct service_outcome *outcome,
 			 uint64_t now_ns);
@@ -29,8 +30,8 @@ void service_call_send_unsent(struct service_call *call);
 void service_call_send_taken(struct service_call *call);
 
 /*
- * For router.c. settle gives back, once, what call was admitted with: from then on it is on no
- * list and has no offer, and its handler may be told that it is gone. count counts how it ended.
+ * For router.c. settle gives back, once, the resources that call was admitted with. From then on it
+ * is on no list and has no offer, and its handler may get cancelled. count counts how it ended.
  */
 void service_call_settle(struct service_call *call, bool ran, enum service_status status,
 			 uint64_t now_ns);

@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "codec/cbor.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/siphash_bytes.h"
 #include "service/body.h"
 #include "service/call_head.h"
 
-/* Of a full table, a caller with more than this part of it loses its own oldest. */
+/* In a full table, a caller with more than this part of it loses its own oldest entry. */
 #define CALLER_SHARE 8
-/* Of the fabric's memory, what answers that are kept may take; and of that one caller. */
+/* The part of the fabric's memory for the cached answers, and the part of these for one caller. */
 #define MEMORY_SHARE	    4
 #define CALLER_MEMORY_SHARE 4
 
@@ -162,7 +162,7 @@ struct service_idempotent *service_idempotency_begin(struct service_idempotency 
 	return idempotent;
 }
 
-/* Who asks for long answers under many keys is not to fill the memory that all calls share. */
+/* Long answers to many keys of one caller must not fill the memory that all calls share. */
 static bool idempotency_fits(const struct service_idempotency *table,
 			     const struct service_idempotent *idempotent,
 			     const struct service_body *body)

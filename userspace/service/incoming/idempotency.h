@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "service/service.h"
 
@@ -13,12 +13,12 @@ struct service_body;
 struct service_call_head;
 
 /*
- * Calls with an idempotency key: the first runs, those that come while it
- * does wait for it, and later ones are answered alike, for a while. What a
- * handler began is never begun again for the same key of the same caller.
+ * Calls with an idempotency key. The first runs, calls during that run wait for it, and later ones
+ * are answered alike, for a while. A call that a handler began is never begun again for the same
+ * key of the same caller.
  *
- * A restart, age and want of room make the table forget. since_ns says how far back it is
- * whole: a call that was first sent later and is not in it never arrived.
+ * A restart, age and want of room make the table forget. The table is whole back to since_ns: a
+ * call that was first sent later and is not in it never arrived.
  */
 struct service_idempotent {
 	struct service_idempotent_key {
@@ -43,8 +43,8 @@ struct service_idempotency {
 	struct map by_key;
 	struct list_node by_age;
 	struct timer timer;	       /* of the oldest */
-	uint64_t since_ns;	       /* what began since then is in the table */
-	size_t held_len, held_len_max; /* bytes of what is kept; of one caller a quarter of that */
+	uint64_t since_ns;	       /* calls that began since then are in the table */
+	size_t held_len, held_len_max; /* of answers; of one caller a quarter */
 	struct timer_wheel *timers;
 	uint64_t secret[2];
 };
@@ -56,15 +56,17 @@ int service_idempotency_init(struct service_idempotency *table, struct arena *ar
 			     const uint64_t secret[2]);
 void service_idempotency_fini(struct service_idempotency *table);
 
-/* service_idempotency_digest: of what is called, to tell another call under the same key. */
+/*
+ * service_idempotency_digest: of a call's target and payload, to detect another call under its key.
+ */
 uint64_t service_idempotency_digest(const struct service_idempotency *table,
 				    const struct service_call_head *head, const uint8_t *payload,
 				    size_t len);
 struct service_idempotent *service_idempotency_lookup(const struct service_idempotency *table,
 						      const struct service_idempotent_key *key);
 /*
- * service_idempotency_is_forgotten: whether the call of head, which is not in the table, may have been
- * there: it was sent before, and perhaps earlier than the table goes back.
+ * service_idempotency_is_forgotten: whether the call of head, which is not in the table, may have
+ * been there: it was sent before, and perhaps earlier than the table goes back.
  */
 bool service_idempotency_is_forgotten(const struct service_idempotency *table,
 				      const struct service_call_head *head, uint64_t now_ns);
@@ -78,7 +80,9 @@ void service_idempotency_keep(struct service_idempotency *table,
 			      struct service_idempotent *idempotent,
 			      const struct service_answer *answer, struct service_body *body,
 			      uint64_t until_ns);
-/* service_idempotency_drop: nothing is kept of it; nobody waits. */
+/*
+ * service_idempotency_drop: the entry's answer is dropped; the caller ensures that no call waits.
+ */
 void service_idempotency_drop(struct service_idempotency *table,
 			      struct service_idempotent *idempotent);
 

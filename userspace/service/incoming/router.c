@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls and openings of streams that come in: read within bounds, taken
- * through the limits, handed to the offer that is meant.
+ * Incoming calls and openings of streams: read within bounds, taken through the limits, handed to
+ * their offer.
  *
  *	mesh -> router_accept -> call_frame, call_data -> call_read_head ->
  *	service_admit -> call_read_body -> call_arrived -> call_hand -> a handler
  *	call_client.c -> service_router_call_local -> service_admit -> call_hand
  *
- * Answers go out by call_answer.c. A refused call is answered at once and costs its
- * stream; what still comes of it is thrown away, nothing of it is kept. Home worker.
+ * Answers go out by call_answer.c. A refused call is answered at once and costs its stream; its
+ * later bytes are dropped. Home worker.
  */
 #include "router.h"
 
@@ -16,7 +16,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "access.h"
+#include "service/limits/access.h"
 #include "call_answer.h"
 #include "service/service_channel.h"
 #include "service/outgoing/call_client.h"
@@ -81,7 +81,10 @@ void service_call_release(struct service_call *call)
 	pool_release(&call->service->calls, call);
 }
 
-/* Settles a call that a handler has, which is told; it may withdraw the offer then. */
+/*
+ * Settles a call that a handler has, and calls its cancelled; the handler may withdraw the offer
+ * then.
+ */
 static void call_cancel(struct service_call *call, bool ran, enum service_status status,
 			uint64_t now_ns)
 {
@@ -130,7 +133,7 @@ static void stream_read_verb(struct service_call *call, const uint8_t *head, siz
 	call->verb[request.verb_len] = '\0';
 }
 
-/* stream_is_allowed: false: the request asks what this caller may not, and was refused. */
+/* stream_is_allowed: false: the caller may not make this request, and was refused. */
 static bool stream_is_allowed(struct service_call *call, uint64_t now_ns)
 {
 	const struct service_offer *offer = call->admission.offer;
@@ -193,7 +196,9 @@ static void call_hand(struct service_call *call, const uint8_t *payload, size_t 
 			now_ns);
 }
 
-/* A call with an idempotency key: run it, have it wait, or answer it alike. True: it is to be run. */
+/*
+ * A call with an idempotency key: run it, have it wait, or answer it alike. True: it is to be run.
+ */
 static bool call_is_first(struct service_call *call, const uint8_t *payload, size_t len,
 			  uint64_t now_ns)
 {
@@ -333,7 +338,9 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 		return WEFT_EREFUSED;
 	}
 	call->is_listed = map_put(&service->calls_by_id, &id, call) == 0;
-	/* What has an idempotency key is asked again by who gave up waiting, so it runs on. */
+	/*
+	 * A call with an idempotency key runs on: a caller whose wait timed out asks for it again.
+	 */
 	timeout_ns = service_offer_timeout_ns(call->admission.offer);
 	call->is_cut = !call->head.has_key &&
 		       call->head.left_ms * NS_PER_MS < timeout_ns - timeout_ns / WAY_PART;
@@ -351,7 +358,7 @@ static void call_malformed(struct service_call *call, uint64_t now_ns)
 		    "the call's head is malformed", 0, now_ns);
 }
 
-/* caller_take: what the head tells of who calls. */
+/* caller_take: the statements of the head about the caller. */
 static void caller_take(struct service_call *call)
 {
 	memcpy(call->caller.correlation, call->head.correlation, SERVICE_KEY_LEN);
@@ -436,7 +443,9 @@ static void call_writable(void *arg, uint64_t now_ns)
 		service_call_send_unsent(call);
 }
 
-/* The caller is gone. What began under an idempotency key goes on, unless it was taken back. */
+/*
+ * The caller is gone. A call that began under an idempotency key goes on, unless it was taken back.
+ */
 static void call_left(struct service_call *call, bool is_taken_back, uint64_t now_ns)
 {
 	struct service *service = call->service;
@@ -519,7 +528,7 @@ static struct service_call *call_acquire(struct service *service, bool is_local,
 }
 
 static int router_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-			 const struct mesh_stream_events **out_events, void **out_arg)
+			 struct mesh_stream_user *out_user)
 {
 	struct service *service = ctx;
 	struct mesh_stream_peer peer;
@@ -537,8 +546,7 @@ static int router_accept(void *ctx, struct mesh_stream *stream, unsigned type, u
 	memcpy(call->session_id, peer.session_id, sizeof(call->session_id));
 	timer_set(service->params.timers, &call->timer,
 		  now_ns + service_limits_of(service)->timeout_ns);
-	*out_events = &call_events;
-	*out_arg = call;
+	*out_user = (struct mesh_stream_user){&call_events, call};
 	return 0;
 }
 

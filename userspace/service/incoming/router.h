@@ -13,7 +13,7 @@ struct service_idempotent;
 
 enum service_call_state {
 	SERVICE_CALL_READING,  /* its frame is coming */
-	SERVICE_CALL_STARTING, /* local: the handler hears of it in the next turn */
+	SERVICE_CALL_STARTING, /* local: the handler gets it in the next turn */
 	SERVICE_CALL_WAITING,  /* one of the same idempotency key runs */
 	SERVICE_CALL_IN_HAND,  /* a handler owes the answer, or a stream is open */
 	SERVICE_CALL_ANSWERED, /* the rest of its stream is drained */
@@ -34,12 +34,12 @@ struct service_call {
 	bool is_listed;	 /* in calls_by_id */
 	bool is_cut;	 /* its caller's deadline is clearly shorter than the offer's timeout */
 	bool is_overdue; /* its deadline passed, and it is not cut */
-	bool is_noted;	 /* its end was counted by method, and told */
+	bool is_noted;	 /* its end was counted by method, and reported */
 	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1]; /* of a request over HTTP */
 	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];
 	struct mesh_stream *stream;	       /* NULL: local, or the caller left */
-	struct service_ask *ask;	       /* local: who waits; NULL: it left */
+	struct service_ask *ask;	       /* local: the waiting asker; NULL: it left */
 	struct service_channel *channel;       /* has all events from now on */
 	struct service_idempotent *idempotent; /* that it runs for */
 	struct service_intake intake;
@@ -60,15 +60,15 @@ struct service_local_call {
 	uint64_t deadline_ns; /* at most; UINT64_MAX: its service's own */
 };
 /*
- * service_router_call_local hands ask's call to an offer of this node, which hears of it
- * in a later turn. NULL: ask was told why not. service_router_cancel: ask leaves;
- * what has an idempotency key goes on, unless the call is taken back.
+ * service_router_call_local hands ask's call to an offer of this node, whose handler gets it in a
+ * later turn. NULL: ask was given the reason. service_router_cancel: ask leaves; a call with an
+ * idempotency key goes on, unless the call is taken back.
  */
 struct service_call *service_router_call_local(struct service_ask *ask,
 					       const struct service_local_call *asked,
 					       uint64_t now_ns);
 void service_router_cancel(struct service_call *call, bool is_taken_back, uint64_t now_ns);
-/* service_router_withdraw answers what offer has in hand. */
+/* service_router_withdraw answers the calls that offer has in hand. */
 void service_router_withdraw(struct service_offer *offer, uint64_t now_ns);
 
 /* service_topic_stream takes or ends the stream that call opens, which is a subscription. */

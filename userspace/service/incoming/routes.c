@@ -7,15 +7,15 @@
 #include "base/monotonic.h"
 #include "service/limits/askers.h"
 
-/* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */
+/* The weight of one answer in the moving average of latencies, as of a round trip in RFC 6298. */
 #define LATENCY_WEIGHT	 8
 #define DEVIATION_WEIGHT 4
-/* A few calls are enough to tell who answers; before the first it is even. */
+/* A few calls suffice to see which provider answers; before the first all count as even. */
 #define SUCCESS_WEIGHT 4
 #define SUCCESS_ALL    1000u
-/* A provider that takes so long is worth half of one that takes no time. */
+/* A provider with this latency is worth half of one without any. */
 #define SLOW_MS 1000u
-/* What a turn is worth; a call costs its payload and as much as a small one. */
+/* The bytes of a turn; a call costs its payload and as much as a small one. */
 #define TURN_QUANTUM_LEN 16384
 
 static uint32_t route_cap(const struct service_limits *limits)
@@ -29,7 +29,10 @@ static uint32_t outlet_cap(const struct service_limits *limits)
 	return (uint32_t)(limits->out_pending_cnt + limits->channel_cnt);
 }
 
-/* Of users and programs whose asks wait, each at one outlet; one ask more: it waits before another goes. */
+/*
+ * Of users and programs whose asks wait, each at one outlet; one ask more: it waits before another
+ * goes.
+ */
 static uint32_t turn_account_cap(const struct service_limits *limits)
 {
 	return (outlet_cap(limits) + 1) * SERVICE_TURN_LEVELS;

@@ -4,14 +4,14 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/fair/turns.h"
-#include "service/outgoing/circuit.h"
+#include "service/limits/circuit.h"
 #include "service/service.h"
 
 struct arena;
 
-/* What the end of a call says of a service at its provider. */
+/* What the end of a call says about a service at its provider. */
 enum service_verdict {
 	SERVICE_VERDICT_NONE,
 	SERVICE_VERDICT_GOOD,
@@ -21,9 +21,8 @@ enum service_verdict {
 enum service_verdict service_verdict_of(enum service_status status);
 
 /*
- * What calls of ours found out: how each service fares at each provider,
- * and how much is under way at each provider. Tables of fixed size; the
- * route that was used longest ago makes room.
+ * Results of this node's calls: how each service fares at each provider, and how much is under way
+ * at each provider. The tables have a fixed size; the route used longest ago makes room.
  */
 struct service_route {
 	struct service_route_key {
@@ -75,7 +74,7 @@ bool service_route_is_good(const struct service_route *route);
 unsigned service_route_health(const struct service_route *route);
 /*
  * service_outlet_of makes it if need be; there is room for all that are pending.
- * service_outlet_release drops it when nothing is under way and nobody waits.
+ * service_outlet_release drops it when nothing is under way and no ask waits.
  */
 struct service_outlet *service_outlet_of(struct service_routes *routes, const uint8_t *provider);
 /* service_outlet_lookup: NULL: nothing is under way there. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/siphash_bytes.h"
 
 const char *service_abuse_name(enum service_abuse_kind kind)
@@ -36,7 +36,9 @@ int service_abuse_init(struct service_abuse *abuse, struct arena *arena, const u
 	return abuse->callers ? 0 : WEFT_EFULL;
 }
 
-/* The entry of caller, or one that is free or whose minute began longest ago, made its own. */
+/*
+ * The entry of caller; else a free one, or the one whose minute began longest ago, made caller's.
+ */
 static struct service_abuse_caller *caller_acquire(struct service_abuse *abuse, const uint8_t *key,
 						   uint64_t now_ns)
 {

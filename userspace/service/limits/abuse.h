@@ -11,9 +11,9 @@
 struct arena;
 
 /*
- * Callers that look through the directory instead of looking something up.
- * Each is watched for a minute from its first query on; each pattern is told once in a
- * minute. Nothing is refused here: that is for limits, and for who is told.
+ * Callers that look through the directory instead of looking something up. Each is watched for a
+ * minute from its first query on; each pattern is reported once a minute. Nothing is refused here:
+ * the limits refuse, and so may the receiver of the report.
  */
 #define SERVICE_ABUSE_NAMES_MAX	   10u /* distinct names in a minute; more are an enumeration */
 #define SERVICE_ABUSE_QUERIES_MAX  50u /* more are rapid fire */
@@ -61,7 +61,7 @@ int service_abuse_init(struct service_abuse *abuse, struct arena *arena, const u
 		       void (*on_event)(void *ctx, const struct service_abuse_event *event,
 					uint64_t now_ns),
 		       void *ctx);
-/* service_abuse_note: caller asked for what is named by len bytes; events come inside. */
+/* service_abuse_note: caller asked for the name of len bytes; events come inside. */
 void service_abuse_note(struct service_abuse *abuse, const uint8_t *caller, const void *name,
 			size_t len, uint64_t now_ns);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 
 static struct fair_config fair_config_of(const struct service_limits *limits)
 {
@@ -31,7 +31,7 @@ int service_askers_init(struct service_askers *askers, struct arena *arena,
 	return fair_init(&askers->fair, arena, &config, secret);
 }
 
-/* One class for all: what cannot be taken back has no part for anybody. */
+/* One class for all: a call cannot be taken back, so no class has a part of its own. */
 struct fair_path service_asker_path(const struct service_askers *askers,
 				    const struct service_asker *asker)
 {

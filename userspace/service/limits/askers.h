@@ -10,16 +10,15 @@
 struct arena;
 
 /*
- * Whose the calls of this node are that are under way or wait. Any local
- * program can ask for all of service.pending. A call cannot be taken back, so
- * nobody is given the last places: a program has fewer than are free, and all
- * programs of a user fewer than three times as many. Where calls wait for
- * their turn at a provider, users and their programs take turns.
+ * Shares the places of this node's calls that are under way or wait. Any local program can ask for
+ * all of service.pending. A call cannot be taken back, so no program gets the last places: a
+ * program has fewer than are free, and all programs of a user fewer than three times as many. Where
+ * calls wait for their turn at a provider, users and their programs take turns.
  */
 struct service_askers {
 	struct fair fair;
 	struct fair_paths paths;
-	uint32_t wait_ms; /* that who was refused last should wait */
+	uint32_t wait_ms; /* for the asker refused last */
 };
 
 #define SERVICE_ASKER_LEVELS 3 /* daemon or programs, user, program */

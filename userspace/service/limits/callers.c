@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who calls, what they have used, and the order of the limits. */
+/* Callers, what they have used, and the order of the limits. */
 #include "callers.h"
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "service/incoming/access.h"
-#include "service/incoming/service_registry.h"
+#include "service/limits/access.h"
+#include "service/service_registry.h"
 #include "service/service_state.h"
 
 /* A peer has few services at a time; how many pairs there are to each caller. */
@@ -189,7 +189,10 @@ static int refuse(struct service_refusal *refusal, enum service_refusal_reason r
 	return WEFT_EREFUSED;
 }
 
-/* Who does not wait as told, for as many calls as would be admitted, breaks the rules. */
+/*
+ * A caller that does not wait as asked, for as many calls as are admitted at once, breaks the
+ * rules.
+ */
 static void note_ignored(struct service *service, struct service_caller_entry *entry,
 			 uint64_t now_ns)
 {
@@ -268,7 +271,7 @@ static int admit_pair(struct service *service, struct service_caller_entry *entr
 	return 0;
 }
 
-/* What the offer itself has to say, after the limits. */
+/* The offer's own checks, after the limits. */
 static int admit_offer(const struct service_caller_call *call, const struct service_offer *offer,
 		       struct service_refusal *refusal)
 {

@@ -4,8 +4,8 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
-#include "service/outgoing/circuit.h"
+#include "base/memory/pool.h"
+#include "service/limits/circuit.h"
 #include "service_memory.h"
 #include "service/service.h"
 #include "window.h"
@@ -14,10 +14,9 @@ struct arena;
 struct service_call_head;
 
 /*
- * Who calls, with what of the limits they have used, and the order in
- * which the limits are checked. This node's own programs are one caller.
- * Tables of fixed size: of the callers with nothing in hand, the one that was
- * heard of longest ago makes room.
+ * Callers, what they have used of the limits, and the order in which the limits are checked. This
+ * node's own programs are one caller. The tables have a fixed size: of the callers without a call
+ * in hand, the one heard longest ago makes room.
  */
 struct service_caller_entry {
 	uint8_t key[MESH_KEY_LEN];
@@ -29,8 +28,8 @@ struct service_caller_entry {
 };
 
 /*
- * A caller with an offer. The circuit is theirs alone: who makes a service fail five times
- * has closed it for nobody else.
+ * A caller with an offer. The circuit is of this pair alone: a caller that makes a service fail
+ * five times closes it to no other caller.
  */
 struct service_caller_pair {
 	struct {
@@ -58,7 +57,7 @@ uint32_t service_callers_peer_cnt(const struct service_callers *callers);
 /* service_callers_forget: offer is going; nothing of it is in hand. */
 void service_callers_forget(struct service_callers *callers, const struct service_offer *offer);
 
-/* What an admitted call holds until it ends. Zeros hold nothing. */
+/* The resources of an admitted call until it ends. Zeros hold nothing. */
 struct service_admission {
 	struct service_caller_entry *caller;
 	struct service_caller_pair *pair;
@@ -85,11 +84,10 @@ struct service_caller_call {
 };
 
 /*
- * service_admit goes through the limits. 0 with *out_admission, or WEFT_EREFUSED with
- * *out_refusal; violations have been told.
- * service_admission_hold: len bytes of memory, once; false: the caller of path, or its network,
- * has its part.
- * service_admission_end gives back what is held. ran: a handler had it, and status is how it ended.
+ * service_admit goes through the limits. 0 with *out_admission, or WEFT_EREFUSED with *out_refusal;
+ * violations have been reported. service_admission_hold: len bytes of memory, once; false: the
+ * caller of path, or its network, has its part. service_admission_end gives back the held
+ * resources. ran: a handler had it, and status is how it ended.
  */
 WEFT_MUST_CHECK
 int service_admit(struct service *service, const struct service_caller_call *call, uint64_t now_ns,
@@ -103,7 +101,7 @@ void service_admission_end(struct service *service, struct service_admission *ad
 WEFT_MUST_CHECK
 bool service_admission_spend(struct service *service, struct service_admission *admission,
 			     uint64_t units, uint64_t now_ns);
-/* service_callers_used: of a limit that each peer has, what the nearest to it has used. */
+/* service_callers_used: of a limit that each peer has, the use by the peer nearest to it. */
 bool service_callers_used(const struct service_callers *callers, enum service_limit which,
 			  uint64_t now_ns, uint64_t *out_used);
 

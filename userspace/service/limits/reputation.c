@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "reputation_record.h"
@@ -20,7 +20,7 @@
 #define SCORE_MAX      ((int)SERVICE_REPUTATION_MAX)
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define HOUR_S	       3600u
-/* How far a score is from the base for its peer to be of note when room is made. */
+/* A score this far from the base makes its peer one of note when the table makes room. */
 #define NOTED_DISTANCE 10
 /* Peers looked at for one to forget. */
 #define ROOM_LOOK_CNT 256
@@ -35,7 +35,7 @@ struct service_reputation {
 	struct arena arena;
 	struct pool peers;
 	struct map by_key;
-	struct peer *hand; /* the last one that was looked at to make room; NULL: none */
+	struct peer *hand; /* the last peer that was looked at to make room; NULL: none */
 	struct list_node changed;
 	struct timer timer; /* they are written then */
 	struct service_reputation_stats stats;
@@ -74,7 +74,7 @@ static struct peer *peer_lookup(const struct service_reputation *reputation, con
 
 /* --- the store --- */
 
-/* Nobody waits: what the store has no room for is tried again with the timer. */
+/* No caller waits: a change that the store has no room for is tried again with the timer. */
 static void reputation_flush(struct service_reputation *reputation)
 {
 	struct store_batch *batch;
@@ -89,8 +89,9 @@ static void reputation_flush(struct service_reputation *reputation)
 		struct writer w = writer_of(value, sizeof(value));
 
 		service_reputation_record_write(&w, &peer->record);
-		store_batch_put(batch, STORE_REPUTATION, peer->record.state.key, MESH_KEY_LEN,
-				value, writer_len(&w));
+		store_batch_put(batch, STORE_REPUTATION,
+				store_key(peer->record.state.key, MESH_KEY_LEN), value,
+				writer_len(&w));
 	}
 	if (store_submit(reputation->params.store, batch, NULL, NULL) < 0) {
 		store_batch_free(batch);
@@ -130,14 +131,14 @@ static void store_forget(struct service_reputation *reputation, const uint8_t *k
 
 	if (!batch)
 		return;
-	store_batch_delete(batch, STORE_REPUTATION, key, MESH_KEY_LEN);
+	store_batch_delete(batch, STORE_REPUTATION, store_key(key, MESH_KEY_LEN));
 	if (store_submit(reputation->params.store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
 }
 
 /* --- the table --- */
 
-/* How much would be lost with the row: bans first, then what an unknown peer would not have. */
+/* The loss if the row is evicted: bans first, then any difference from an unknown peer. */
 static unsigned peer_note(const struct peer *peer)
 {
 	int distance = abs((int)peer->record.state.score - (int)SERVICE_REPUTATION_BASE);
@@ -159,7 +160,7 @@ static unsigned peer_worth(const struct service_reputation *reputation, const st
 	return params->worth ? params->worth(params->ctx, peer->record.state.key) : 0;
 }
 
-/* Who might make room, and how dear it is. */
+/* A peer that might make room, and its worth. */
 struct candidate {
 	struct peer *peer;
 	bool is_banned;
@@ -200,8 +201,8 @@ static void peer_forget(struct service_reputation *reputation, struct peer *peer
 }
 
 /*
- * Looks at ROOM_LOOK_CNT peers from where it stopped the last time, and at more
- * only until one is an unknown peer without a ban: what a new key costs is bounded.
+ * Looks at ROOM_LOOK_CNT peers from where it stopped the last time, and at more only until one is
+ * an unknown peer without a ban. So the cost of a new key is bounded.
  */
 static bool reputation_make_room(struct service_reputation *reputation)
 {
@@ -225,7 +226,9 @@ static bool reputation_make_room(struct service_reputation *reputation)
 	}
 	if (!least.peer)
 		return false;
-	/* The table was full, so the hand's place is one of the pool's whoever has it now. */
+	/*
+	 * The table was full, so the hand's place is one of the pool's, whichever peer has it now.
+	 */
 	reputation->hand = peer;
 	reputation->stats.evicted_cnt++;
 	peer_forget(reputation, least.peer);
@@ -268,7 +271,10 @@ static void record_forgive(struct service_reputation_record *record, uint64_t no
 	record->taken_points = 0;
 }
 
-/* The last of an hour's observations are for violations: nobody buys itself free of a ban. */
+/*
+ * The last of an hour's observations are for violations: other acts must not keep a peer from a
+ * ban.
+ */
 static bool record_admits(struct service_reputation_record *record, bool is_violation,
 			  uint64_t now_s)
 {
@@ -511,39 +517,36 @@ size_t service_reputation_footprint(uint32_t peer_cap)
 }
 
 /* A record that cannot be read is as good as none; one without room is the next one's room. */
-static bool record_load(void *arg, const struct store_item *item)
+static void record_load(struct service_reputation *reputation, const struct store_item *item)
 {
-	struct service_reputation *reputation = arg;
 	struct service_reputation_record record;
 	struct service_reputation_state *state;
 	struct peer *peer;
 
 	if (service_reputation_record_parse(item->value, item->value_len, &record) < 0)
-		return true;
+		return;
 	peer = peer_acquire(reputation, item->key);
 	if (!peer)
-		return true;
+		return;
 	peer->record = record;
 	state = &peer->record.state;
 	memcpy(state->key, item->key, MESH_KEY_LEN);
 	/* A ban of an earlier version may be of thirty days. */
 	if (state->banned_until_s > wall_now_s(reputation) + SERVICE_BAN_S_MAX)
 		state->banned_until_s = wall_now_s(reputation) + SERVICE_BAN_S_MAX;
-	return true;
 }
 
 static int reputation_load(struct service_reputation *reputation)
 {
-	struct store_snapshot *snapshot;
-	int err;
+	struct store_iter iter =
+		store_iter_fresh(reputation->params.store, STORE_REPUTATION, STORE_ALL);
+	struct store_item item;
 
 	if (!reputation->params.store)
 		return 0;
-	if ((err = store_snapshot_open(reputation->params.store, &snapshot)) < 0)
-		return err;
-	err = store_each(snapshot, STORE_REPUTATION, NULL, 0, record_load, reputation);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item))
+		record_load(reputation, &item);
+	return store_iter_end(&iter);
 }
 
 int service_reputation_new(const struct service_reputation_params *params,

@@ -13,18 +13,16 @@ struct store;
 struct timer_wheel;
 
 /*
- * How peers behave, as this node has seen it: a score of 0 to 100, by which
- * providers are ordered, and the violations, by which a peer is banned: five within an
- * hour are a ban of a minute, the next five of two, up to an hour. Such a ban
- * always ends; only an operator bans for ever. It concerns the key alone: what follows for
- * its address is firewall/offences.h. What was 90 days ago counts a tenth for the score,
- * and no longer for the length of a ban. Nothing of this is ever told to another node.
+ * How peers behave, as this node observed it. A score of 0 to 100 orders providers. Violations ban
+ * a peer: five within an hour are a ban of a minute, the next five of two, up to an hour. Such a
+ * ban always ends; only an operator bans for ever. It concerns the key alone: firewall/offences.h
+ * holds the consequences for its address. After 90 days an observation counts a tenth for the
+ * score, and no longer for the length of a ban. No other node ever learns any of this.
  *
- * A violation is durable soon after note returns, and so is the ban it leads to;
- * what else changes a score is written within seconds. Anybody with a key takes a place
- * here. A full table forgets unknown peers first, then the peer of least note; when all are
- * banned, the ban that ends first. So a flood of keys pushes out its own, and an honest
- * peer notices nothing.
+ * A violation is durable soon after note returns, and so is the ban it leads to; other changes of a
+ * score are written within seconds. Any node with a key takes a place here. A full table forgets
+ * unknown peers first, then the peer of least note; when all are banned, the ban that ends first.
+ * So a flood of keys pushes out its own, and an honest peer notices nothing.
  *
  * Home worker.
  */
@@ -56,11 +54,12 @@ struct service_reputation_params {
 	struct timer_wheel *timers;
 	struct random *random;
 	uint64_t (*wall_s)(void *ctx);
-	/* How much key is worth to this node, 0: unknown; more is forgotten later. NULL: all are 0. */
+	/* The worth of key to this node, 0: unknown; more is forgotten later. NULL: all are 0. */
 	unsigned (*worth)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/*
-	 * key is banned until until_s, for reason (borrowed); called inside note, so the
-	 * session it ends, which may be who notes, is to end with the next turn. May be NULL.
+	 * key is banned until until_s, for reason (borrowed). Called inside note, so the session
+	 * that it ends, which may be the caller of note, has to end with the next turn. May be
+	 * NULL.
 	 */
 	void (*on_ban)(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
 		       const char *reason, uint64_t now_ns);
@@ -68,34 +67,38 @@ struct service_reputation_params {
 };
 
 size_t service_reputation_footprint(uint32_t peer_cap);
-/* service_reputation_new reads what the store has. 0, WEFT_EFULL or -errno. */
+/* service_reputation_new reads the stored rows. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
 int service_reputation_new(const struct service_reputation_params *params,
 			   struct service_reputation **out_reputation);
-/* service_reputation_free submits what changed. Takes NULL. */
+/* service_reputation_free submits the changes. Takes NULL. */
 void service_reputation_free(struct service_reputation *reputation);
 
-/* service_reputation_note: why, of a violation, is for people; cut to its CAP - 1 bytes. NULL: none. */
+/*
+ * service_reputation_note: why, of a violation, is for people; cut to its CAP - 1 bytes. NULL:
+ * none.
+ */
 void service_reputation_note(struct service_reputation *reputation, const uint8_t key[MESH_KEY_LEN],
 			     enum service_observation observation, const char *why,
 			     uint64_t now_ns);
 /*
- * service_reputation_pardon, when an operator lifts a ban: key's violations and bans, and what
- * they took from its score, are as if they had never been; a key with no other observations is forgotten.
+ * service_reputation_pardon: an operator lifts a ban. It removes key's violations and bans, and
+ * restores the points they took. A key without other observations is forgotten.
  */
 void service_reputation_pardon(struct service_reputation *reputation,
 			       const uint8_t key[MESH_KEY_LEN], uint64_t now_ns);
 
 /*
- * service_reputation_set: an operator says what key's score is, at most SERVICE_REPUTATION_MAX, from which
- * its observations go on. Its violations and bans stay; a later pardon gives back only what violations took
- * since. It is given to the store before it returns. 0 or WEFT_EFULL: all places are bans'.
+ * service_reputation_set: an operator sets key's score, at most SERVICE_REPUTATION_MAX. Later
+ * observations change it from there. Its violations and bans stay; a later pardon gives back only
+ * the points that violations took since. The store has it before the function returns. 0 or
+ * WEFT_EFULL: all places are bans'.
  */
 WEFT_MUST_CHECK
 int service_reputation_set(struct service_reputation *reputation, const uint8_t key[MESH_KEY_LEN],
 			   unsigned score, uint64_t now_ns);
 
-/* service_reputation_score: of a peer nobody knows, SERVICE_REPUTATION_BASE. */
+/* service_reputation_score: of an unknown peer, SERVICE_REPUTATION_BASE. */
 unsigned service_reputation_score(const struct service_reputation *reputation,
 				  const uint8_t key[MESH_KEY_LEN]);
 bool service_reputation_is_banned(const struct service_reputation *reputation,
@@ -122,8 +125,8 @@ bool service_reputation_look(const struct service_reputation *reputation,
 /* service_reputation_level: "untrusted", "normal" or "trusted". */
 const char *service_reputation_level(unsigned score);
 /*
- * service_reputation_explain writes what there is to say of key, for people, with times from
- * now; "" when nothing is known. Returns text.
+ * service_reputation_explain writes what is known of key, for users, with times from now; "" when
+ * nothing is known. Returns text.
  */
 #define SERVICE_REPUTATION_TEXT_CAP 512
 const char *service_reputation_explain(const struct service_reputation *reputation,

@@ -6,17 +6,17 @@
 #include "reputation.h"
 
 /*
- * What is kept of a peer in STORE_REPUTATION, under its key:
- * {0: layout 1, 1: score, 2: last observation s, 3: bans, 4: banned until s, 5: hour's start s,
- * 6: observations in it, 7: [[at s, observation, why]] newest first, 8: points that violations took,
- * 9: last other observation s, 10: violations of 6}. Without the last three, all observations count as other
- * ones. Parsing gives WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
+ * What is kept of a peer in STORE_REPUTATION, under its key: {0: layout 1, 1: score, 2: last
+ * observation s, 3: bans, 4: banned until s, 5: hour's start s, 6: observations in it, 7: [[at s,
+ * observation, why]] newest first, 8: points that violations took, 9: last other observation s, 10:
+ * violations of 6}. Without the last three, all observations count as other ones. Parsing gives
+ * WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
  */
 struct service_reputation_record {
 	struct service_reputation_state state;
 	uint64_t hour_s; /* when the hour began whose observations are counted */
 	unsigned observation_cnt;
-	/* What a pardon takes back. */
+	/* The points that a pardon gives back. */
 	unsigned taken_points;
 	uint64_t other_s; /* last observation that was no violation; 0: there was none */
 	unsigned hour_violation_cnt;

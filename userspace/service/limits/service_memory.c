@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 
 #define KEY_SHARE 4 /* a key holds at most this part of all */
 

@@ -8,27 +8,26 @@
 
 #include "base/fair/fair.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "weft/err.h"
 
 struct arena;
 struct heap;
 
 /*
- * Who holds the memory of bodies of calls in hand. A body cannot be taken
- * back from its handler, so a caller has a part only: a key a quarter of
- * all, and its network at most three times as much as is free (the dynamic
- * threshold of base/fair/fair.h), since keys are free. One network leaves a
+ * Shares the memory for bodies of calls in hand. A body cannot be taken back from its handler, so a
+ * caller has a part only: a key a quarter of all, and its network at most three times as much as is
+ * free (the dynamic threshold of base/fair/fair.h), since keys are free. One network leaves a
  * quarter to others, two a seventh. This node's own programs are in no network. Home worker.
  */
 struct service_memory {
-	struct heap *heap; /* borrowed; what it has is shared with answers and pieces */
+	struct heap *heap; /* borrowed; shared with answers and pieces */
 	size_t cap_len;
 	struct pool networks;
 	struct map networks_by_id;
 };
 
-/* What a call holds. Zeros hold nothing. */
+/* The memory that a call holds. Zeros hold nothing. */
 struct service_memory_hold {
 	struct service_memory_network *network;
 	size_t len;

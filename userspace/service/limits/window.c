@@ -3,7 +3,7 @@
 
 #define WINDOW_NS SERVICE_WINDOW_NS
 
-/* Brings the buckets to now; a window that was idle starts with what comes next. */
+/* Brings the buckets to now; a window that was idle starts with the next event. */
 static struct service_window window_at(const struct service_window *window, uint64_t now_ns)
 {
 	struct service_window at = *window;
@@ -15,7 +15,7 @@ static struct service_window window_at(const struct service_window *window, uint
 	return (struct service_window){.start_ns = at.start_ns + WINDOW_NS, .before_cnt = at.cnt};
 }
 
-/* How much of the bucket before counts at elapsed_ns of this one, rounded up. */
+/* The part of the bucket before that counts at elapsed_ns of this one, rounded up. */
 static uint64_t weighed(uint64_t before_cnt, uint64_t elapsed_ns)
 {
 	unsigned __int128 part = (unsigned __int128)before_cnt * (WINDOW_NS - elapsed_ns);

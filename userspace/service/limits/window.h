@@ -6,10 +6,9 @@
 #include <stdint.h>
 
 /*
- * How much happened in the last minute, in two buckets: this minute's, and
- * the one before weighted by the part of it that still counts. A fresh
- * window admits exactly its cap, and no moment sees twice as much, as a
- * plain minute would at its edge. A window of zeros is a fresh one. Pure.
+ * The number of events in the last minute, in two buckets: this minute's, and the one before
+ * weighted by the part of it that still counts. A fresh window admits exactly its cap. No moment
+ * sees twice as much, as a plain minute would at its edge. A window of zeros is a fresh one. Pure.
  */
 #define SERVICE_WINDOW_NS 60000000000ull
 
@@ -26,7 +25,7 @@ struct service_window {
 bool service_window_has_room(struct service_window *window, uint64_t cap, uint64_t cnt,
 			     uint64_t now_ns, uint64_t *out_wait_ns);
 void service_window_take(struct service_window *window, uint64_t cnt, uint64_t now_ns);
-/* service_window_used: what counts now, rounded up. */
+/* service_window_used: the events that count now, rounded up. */
 uint64_t service_window_used(const struct service_window *window, uint64_t now_ns);
 
 #endif

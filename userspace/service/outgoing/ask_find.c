@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who provides what an ask is for: this node itself, whom its caller named, or whom
+ * Chooses the provider of an ask: this node itself, the provider that the caller named, or one that
  * the directory knows or finds. Home worker.
  */
 #include <stdio.h>
@@ -103,9 +103,8 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 }
 
 /*
- * Whether other may take a share of what would all go to best: what was seen of
- * both speaks about alike for them. A key of today does not get half of what a
- * trusted node has.
+ * Whether other may take a share of the calls that would all go to best: both have a similar record
+ * of observations. A key of today does not get half of a trusted node's calls.
  */
 static bool found_is_equal(const struct service_found *best, const struct service_found *other)
 {
@@ -131,7 +130,10 @@ static void ask_add_all(struct service_ask *ask, const struct service_found *fou
 	service_ask_spread(ask, now_ns);
 }
 
-/* Whom the caller named is asked although nobody told of it, unless that takes its word for a method. */
+/*
+ * A named provider is asked without a descriptor, unless that is needed to prove a read-only
+ * method.
+ */
 static void ask_named(struct service_ask *ask, uint64_t now_ns)
 {
 	if (ask->only_reads) {
@@ -142,7 +144,7 @@ static void ask_named(struct service_ask *ask, uint64_t now_ns)
 	service_ask_route(ask, "the provider cannot be reached", now_ns);
 }
 
-/* ask_own: nobody else is known; false: this node has no such offer either. */
+/* ask_own: no other provider is known; false: this node has no such offer either. */
 static bool ask_own(struct service_ask *ask, uint64_t now_ns)
 {
 	struct service_target target = {.id = ask->own_id, .version = ask->own_version};
@@ -154,7 +156,9 @@ static bool ask_own(struct service_ask *ask, uint64_t now_ns)
 	return true;
 }
 
-/* Whether the named provider publishes the service, so in other versions than the asked ones. */
+/*
+ * Whether the named provider publishes the service, so only in versions other than the asked ones.
+ */
 static bool named_has_others(struct service_ask *ask, uint64_t now_ns)
 {
 	const struct service_query query = {.id = ask->providers[0].service_id};
@@ -202,7 +206,7 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 	service_ask_finish(ask, &outcome, now_ns);
 }
 
-/* Asks the directory: what it has at hand, else what it finds. */
+/* Asks the directory: the cache answers, else a find. */
 static void ask_look_up(struct service_ask *ask, const struct service_target *target,
 			uint64_t now_ns)
 {

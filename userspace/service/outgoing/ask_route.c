@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which provider an ask goes to, and when: past those that rest, after those
- * that are at it already, and on to the next if that is safe: no handler can have seen
- * it, or its method is read-only. A call with an idempotency key that may have been seen stays
- * with its provider, which has the answer, and is sent there again. Home worker.
+ * Chooses an ask's provider and time. The ask goes past providers that rest, behind the calls under
+ * way there, and on to the next provider if that is safe: no handler can have seen it, or its
+ * method is read-only. A call with an idempotency key that may have been seen stays with its
+ * provider, which has the answer, and is sent there again. Home worker.
  */
 #include <string.h>
 
@@ -14,15 +14,15 @@
 #include "call_ask.h"
 #include "service/service_state.h"
 
-/* How long one of several providers may take to be reached, before the next is asked. */
+/* The time to reach one of several providers, before the next is asked. */
 #define REACHABLE_NS (450 * NS_PER_MS)
 
 /* Before the same provider is asked again; each time twice as long. */
 #define REST_NS	    (50 * NS_PER_MS)
 #define REST_MAX_NS (800 * NS_PER_MS)
-/* 10 of 12 places at a provider are anybody's. */
+/* 10 of 12 places at a provider are open to all askers. */
 #define LAST_PART 6u
-/* What a call costs of its program's turns beside its payload. */
+/* The cost of a call in its program's turns, beside its payload. */
 #define TURN_CALL_LEN 4096
 
 static void ask_open(struct service_ask *ask, uint64_t now_ns);
@@ -94,7 +94,7 @@ void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 	service_outlet_release(&service->routes, outlet);
 }
 
-/* What its provider's circuit learns of how ask ended there. */
+/* Tells the provider's circuit how ask ended there. */
 void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uint64_t now_ns)
 {
 	struct service *service = ask->service;
@@ -126,7 +126,7 @@ void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uin
 	ask->is_passing = false;
 }
 
-/* What was sent, and whatever came of it, counts no more. */
+/* The sent call is taken back; any answer to it counts no more. */
 static void ask_take_back(struct service_ask *ask, uint64_t now_ns)
 {
 	service_ask_reset(ask, 0);
@@ -153,9 +153,9 @@ static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 }
 
 /*
- * Whether the same provider may be asked again: the answer to a key is kept there, and to read
- * twice does no harm, but a caller that only reads is told after the second loss that the provider is gone. A
- * refusal says nothing of the time before.
+ * Whether the same provider may be asked again. The answer to a key is kept there, and a second
+ * read does no harm; but after the second loss a caller that only reads learns that the provider is
+ * gone. A refusal says nothing of the time before.
  */
 static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,
 			  uint64_t rest_ns, uint64_t now_ns)
@@ -224,7 +224,7 @@ bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, cons
 	return true;
 }
 
-/* What was sent before may still be in hand there, under its own correlation id. */
+/* The earlier sending may still be in hand there, under its own correlation id. */
 void service_ask_again(struct service_ask *ask, uint64_t now_ns)
 {
 	struct service *service = ask->service;

@@ -10,7 +10,7 @@
 #include "service/incoming/descriptor_proof.h"
 #include "service/service_state.h"
 
-/* Nobody tells us to stay away longer than this. */
+/* No provider can keep this node away longer than this. */
 #define WAIT_MAX_NS (3600 * NS_PER_S)
 /* A provider that was not reached is asked after the others for this long. */
 #define AWAY_NS (120 * NS_PER_S)
@@ -80,7 +80,7 @@ static int ask_sign(struct service_ask *ask)
 	return 0;
 }
 
-/* What its HELLO said tells whether the provider reads a trace. 0, or WEFT_EFULL: writable follows. */
+/* The provider's HELLO says whether it reads a trace. 0, or WEFT_EFULL: writable follows. */
 static int ask_trace(struct service_ask *ask)
 {
 	struct mesh_stream_peer peer;
@@ -93,7 +93,7 @@ static int ask_trace(struct service_ask *ask)
 	return 0;
 }
 
-/* Sends what can be sent now; an error is one that lasts. */
+/* Sends the bytes that the stream takes now; an error is permanent. */
 int service_ask_start(struct service_ask *ask, uint64_t now_ns)
 {
 	int err = ask_sign(ask) ?: ask_trace(ask) ?: ask_send(ask, now_ns);
@@ -101,7 +101,7 @@ int service_ask_start(struct service_ask *ask, uint64_t now_ns)
 	return err == WEFT_EFULL ? 0 : err;
 }
 
-/* What came is no answer. */
+/* The received bytes are no answer. */
 static void ask_break(struct service_ask *ask, uint64_t now_ns)
 {
 	service_tell_violation(ask->service, service_ask_provider(ask)->key,
@@ -275,7 +275,7 @@ static void ask_writable(void *arg, uint64_t now_ns)
 		service_channel_writable(ask->channel, now_ns);
 }
 
-/* Whether an end as err says that the provider is not there any more. */
+/* Whether err means that the provider is gone. */
 static bool end_is_loss(int err)
 {
 	return err == WEFT_ETIMEOUT || err == WEFT_EUNREACHABLE || err == WEFT_EWRONGKEY ||
@@ -323,7 +323,7 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 			if (end->is_unsent)
 				ask_note_away(ask, now_ns);
 		}
-		/* That its node is away, or busy, or the way to it, says nothing of the service. */
+		/* A node that is away, busy or out of reach says nothing about the service. */
 		if (loss_of(end->err) == SERVICE_ASK_CUT_OFF)
 			service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 		service_ask_fail(ask, loss_of(end->err),

@@ -10,20 +10,20 @@
 #include "service/call_head.h"
 #include "service/incoming/router_intake.h"
 #include "service/incoming/routes.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 struct service_find;
 struct service_outcome;
 struct service_outlet;
 
-/* What the files of the client share: call_client.c, ask_find.c, ask_route.c, ask_stream.c. */
+/* Shared by the files of the client: call_client.c, ask_find.c, ask_route.c, ask_stream.c. */
 #define SERVICE_PROVIDERS_MAX 4 /* that one call tries */
 
 #define SERVICE_OTHER_VERSIONS_TEXT                                                                \
 	"the named provider offers no version in this range; weft service find lists those it has"
 #define SERVICE_WAITED_TEXT "other calls to the provider took all the time there was"
 
-/* Who may be asked, and for which of its versions. */
+/* A provider that may be asked, and for which of its versions. */
 struct service_provider {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t service_id[SERVICE_ID_LEN];
@@ -42,12 +42,12 @@ enum service_ask_state {
 	SERVICE_ASK_UNSENT,  /* its stream takes no bytes yet */
 	SERVICE_ASK_SENT,
 	SERVICE_ASK_LOCAL,    /* in the router's hands */
-	SERVICE_ASK_TELLING,  /* its end is told in the next turn */
+	SERVICE_ASK_TELLING,  /* its end is reported in the next turn */
 	SERVICE_ASK_OPEN,     /* a stream that was taken: its channel has all events */
-	SERVICE_ASK_ANSWERED, /* told; what is left is its stream's end */
+	SERVICE_ASK_ANSWERED, /* reported; only its stream's end is left */
 };
 
-/* A call of ours, or the opening of a stream. */
+/* A call of this node, or the opening of a stream. */
 struct service_ask {
 	struct service *service;
 	enum service_ask_state state;
@@ -94,9 +94,9 @@ const struct service_provider *service_ask_provider(const struct service_ask *as
 const struct mesh_stream_ops *service_ask_ops(const struct service_ask *ask);
 
 /*
- * call_client.c. finish tells the asker: ask is gone before it hears, or but for the end of its
- * stream. finish_soon does so in a later turn. reset gives the stream up; the provider
- * hears by the code whether it need go on.
+ * call_client.c. finish answers the asker: before that ask is gone, but perhaps for the end of its
+ * stream. finish_soon does so in a later turn. reset gives the stream up; its code shows the
+ * provider whether to go on.
  */
 void service_ask_finish(struct service_ask *ask, const struct service_outcome *outcome,
 			uint64_t now_ns);
@@ -108,8 +108,8 @@ void service_ask_release(struct service_ask *ask);
 void service_ask_settle(struct service_ask *ask);
 
 /*
- * ask_find.c. find: finds who provides target, and goes there. doubt: its provider keeps silent; if
- * no other is known, the next ask looks for one.
+ * ask_find.c. find: finds the providers of target, and goes there. doubt: its provider keeps
+ * silent; if no other is known, the next ask looks for one.
  */
 void service_ask_find(struct service_ask *ask, const struct service_target *target,
 		      uint64_t now_ns);
@@ -126,15 +126,15 @@ bool service_hedge_fire(struct service_ask *ask, uint64_t now_ns);
 void service_ask_spread(struct service_ask *ask, uint64_t now_ns);
 
 /*
- * ask_route.c. route takes ask to the first provider from here on that does not rest; why: there
- * is none. leave: it is done at its provider. note: what its circuit learns.
- * fail: there will be no answer to what was sent. retry goes on to the next provider, or asks the
- * same again; false: neither is safe. again: its rest is over.
+ * ask_route.c. route takes ask to the first provider from here on that does not rest; why: there is
+ * none. leave: ask is done at its provider. note: the result for the provider's circuit. fail: the
+ * sent call gets no answer. retry goes on to the next provider, or asks the same again; false:
+ * neither is safe. again: its rest is over.
  */
 enum service_ask_loss {
-	SERVICE_ASK_REFUSED, /* the provider says that no handler saw what was sent */
+	SERVICE_ASK_REFUSED, /* the provider says that no handler saw the call */
 	SERVICE_ASK_CUT_OFF, /* the way to the provider is gone */
-	SERVICE_ASK_BROKEN,  /* what the provider says is no answer */
+	SERVICE_ASK_BROKEN,  /* the provider's bytes are no answer */
 };
 void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns);
 void service_ask_leave(struct service_ask *ask, uint64_t now_ns);
@@ -149,7 +149,7 @@ void service_ask_pass_by(struct service_ask *ask, uint64_t now_ns);
 /* service_ask_end_text says how a stream ended, or why it was not opened. */
 const char *service_ask_end_text(int err);
 
-/* ask_stream.c. start sends what can be sent now; an error is one that lasts. */
+/* ask_stream.c. start sends the bytes that the stream takes now; an error is permanent. */
 WEFT_MUST_CHECK
 int service_ask_start(struct service_ask *ask, uint64_t now_ns);
 extern const struct mesh_stream_events service_ask_events; /* arg: the ask */

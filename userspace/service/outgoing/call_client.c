@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls of ours and openings of streams, from their start until they are told how they ended.
+ * Calls of this node and openings of streams, from their start until the asker has the outcome.
  *
- *	service_call_start -> ask_find.c (who provides it) -> ask_route.c (which of
+ *	service_call_start -> ask_find.c (which providers) -> ask_route.c (which of
  *	them, and when) -> ask_stream.c (asks over the mesh) -> service_ask_finish -> done
  *	offered by this node itself: ask_find.c -> service_router_call_local
  *
@@ -23,7 +23,7 @@
 #include "service/incoming/router.h"
 #include "service/service_state.h"
 
-/* Asks that are answered and wait for the end of their streams, beside those pending. */
+/* Asks with an answer that wait for the end of their streams, beside those pending. */
 #define ANSWERED_CNT 1024
 #define DRAIN_NS     (10 * NS_PER_S)
 
@@ -64,7 +64,7 @@ void service_ask_release(struct service_ask *ask)
 	pool_release(&service->asks, ask);
 }
 
-/* Tells the asker. ask is gone before it hears, or but for the end of its stream. */
+/* Answers the asker. Before that ask is gone, but perhaps for the end of its stream. */
 void service_ask_finish(struct service_ask *ask, const struct service_outcome *outcome,
 			uint64_t now_ns)
 {
@@ -120,7 +120,7 @@ void service_ask_finish_soon(struct service_ask *ask, enum service_status status
 	timer_set(ask->service->params.timers, &ask->timer, 0);
 }
 
-/* Gives the stream up; the provider hears by the code whether it need go on. */
+/* Gives the stream up; its code shows the provider whether to go on. */
 void service_ask_reset(struct service_ask *ask, uint64_t code)
 {
 	if (ask->stream)
@@ -128,7 +128,7 @@ void service_ask_reset(struct service_ask *ask, uint64_t code)
 	ask->stream = NULL;
 }
 
-/* That its node was not reached, or is not heard any more, says nothing of the service. */
+/* A node that is not reached, or falls silent, says nothing about the service. */
 static enum service_verdict verdict_of_silence(const struct service_ask *ask)
 {
 	struct mesh_stream_peer peer;
@@ -141,8 +141,8 @@ static enum service_verdict verdict_of_silence(const struct service_ask *ask)
 }
 
 /*
- * A deadline takes a call back, but one with an idempotency key: its caller will ask again,
- * and is to hear of the run that began.
+ * A deadline takes a call back, except one with an idempotency key: its caller asks again, and then
+ * gets the answer of the run that began.
  */
 static void ask_expire(struct timer *timer, uint64_t now_ns)
 {

@@ -24,7 +24,7 @@ void service_client_gone(struct service_ask *ask);
 /* service_client_is_started: bytes may follow the opening. */
 bool service_client_is_started(const struct service_ask *ask);
 
-/* For router.c: what a local ask asks (a reference), and how it ended. */
+/* For router.c: the payload of a local ask (a reference), and its outcome. */
 struct service_body *service_client_payload(struct service_ask *ask);
 void service_client_answered(struct service_ask *ask, const struct service_outcome *outcome,
 			     uint64_t now_ns);

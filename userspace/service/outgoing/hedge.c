@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Past a silent provider: a call that only reads, whose provider keeps silent for
- * longer than its answers take, is taken back and goes to the next ("The tail at
- * scale", Dean and Barroso 2013, where both are asked; here one at a time). The last
- * provider has all the time that is left. Of 100 such calls service.hedges go on
- * at most, so slow providers get no more work by it than that. Home worker.
+ * Goes past a silent provider. A call that only reads, whose provider is silent for longer than its
+ * answers take, is taken back and goes to the next ("The tail at scale", Dean and Barroso 2013,
+ * where both are asked; here one at a time). The last provider has all the time that is left. Of
+ * 100 such calls service.hedges go on at most, which bounds the extra work for slow providers. Home
+ * worker.
  */
 #include "base/monotonic.h"
 #include "call_ask.h"
 #include "service/service_state.h"
 
-/* As RFC 6298 reckons a timeout: the mean, and four times the mean deviation. */
+/* As in the timeout of RFC 6298: the mean, and four times the mean deviation. */
 #define DEVIATIONS	   4
 #define SILENCE_MIN_NS	   (50 * NS_PER_MS)
 #define SILENCE_UNKNOWN_NS NS_PER_S /* of a provider that never answered yet */

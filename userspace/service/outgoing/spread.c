@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of the providers of a service that are as good as the best is asked
- * first: of two picked at random the one with less to do ("the power of two
- * choices", Mitzenmacher 1996). What it has to do is what this node has under way
- * there; what others have there shows in how long its answers take, and in its
- * refusals. Home worker.
+ * Chooses the first provider among those as good as the best: of two picked at random, the one with
+ * less to do ("the power of two choices", Mitzenmacher 1996). Its load is the work that this node
+ * has under way there. The work of other nodes there shows in its latency and in its refusals. Home
+ * worker.
  */
 #include <string.h>
 
@@ -36,7 +35,7 @@ static bool is_well(const struct service_ask *ask, unsigned idx, uint64_t now_ns
 			   service_route_is_good(route)));
 }
 
-/* What is under way there, and one more; more where answers take longer. */
+/* The calls under way there, and one more; weighted by its latency. */
 static uint64_t cost_of(const struct service_ask *ask, unsigned idx)
 {
 	const struct service_outlet *outlet =

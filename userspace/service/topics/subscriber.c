@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Subscribers of topics, which go through a history at their own speed. Nothing waits for one; what
- * has left the history before it was sent is counted and told. Home worker.
+ * Subscribers of topics, each with its own position in the history. Nothing waits for one. Events
+ * that left the history unsent are counted and reported as lost. Home worker.
  */
 #include "service/topics_state.h"
 
@@ -35,7 +35,7 @@ void service_subscriber_end(struct service_subscriber *subscriber, enum service_
 	subscriber_release(subscriber);
 }
 
-/* notice_send tells what was lost; false: the stream takes nothing now. */
+/* notice_send reports the lost events; false: the stream takes nothing now. */
 static bool notice_send(struct service_subscriber *subscriber)
 {
 	struct service_event_message notice = {.is_notice = true,
@@ -168,7 +168,7 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 				       "nothing is sent on a subscription");
 }
 
-/* A subscriber of events has nothing to say; one that also speaks has said all. */
+/* A subscriber of events sends nothing; one that also speaks has finished. */
 static void on_finished(void *arg, uint64_t now_ns)
 {
 	struct service_subscriber *subscriber = arg;
@@ -202,19 +202,22 @@ static const struct service_channel_events subscriber_events = {
 	.ended = on_ended,
 };
 
-/* subscriber_start: where in the history it begins, and what is lost until there. */
-static void subscriber_start(struct service_subscriber *subscriber, const struct service_wish *wish)
+/*
+ * subscriber_start: its first position in the history, and the number of events lost until there.
+ */
+static void subscriber_start(struct service_subscriber *subscriber,
+			     const struct service_subscription_params *params)
 {
 	const struct service_topic *topic = subscriber->topic;
 	bool is_other =
-		wish->has_epoch && memcmp(wish->epoch, topic->epoch, sizeof(topic->epoch)) != 0;
+		params->has_epoch && memcmp(params->epoch, topic->epoch, sizeof(topic->epoch)) != 0;
 
 	subscriber->owes_notice = !subscriber->hearer->is_plain;
 	subscriber->next = topic->last_sequence + 1;
 	if (is_other)
 		subscriber->next = 1;
-	else if (wish->has_since && wish->since < topic->last_sequence)
-		subscriber->next = wish->since + 1;
+	else if (params->has_since && params->since < topic->last_sequence)
+		subscriber->next = params->since + 1;
 }
 
 /* A place by fair shares; NULL: the caller's network has as many as any. */
@@ -253,7 +256,7 @@ struct service_subscriber *service_topics_subscribe(struct service_topics *topic
 		service_channel_end(channel, SERVICE_UNAVAILABLE, "as many listen as there may be");
 		return NULL;
 	}
-	topic = service_topic_use(topics, request->owner, request->wish->topic);
+	topic = service_topic_use(topics, request->owner, request->params->topic);
 	weft_assert(topic); /* each subscriber has one to itself, beside those with a history */
 	subscriber->topic = topic;
 	subscriber->channel = channel;
@@ -263,7 +266,7 @@ struct service_subscriber *service_topics_subscribe(struct service_topics *topic
 	list_init(&subscriber->node);
 	list_push_back(&topic->subscribers, &subscriber->node);
 	topic->subscriber_cnt++;
-	subscriber_start(subscriber, request->wish);
+	subscriber_start(subscriber, request->params);
 	service_channel_accept(channel, &subscriber_events, subscriber);
 	return subscriber;
 }

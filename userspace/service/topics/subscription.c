@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Subscriptions of ours: messages are put together from their pieces, numbers are checked against
- * the last one, and a stream that ends is opened again where it left off. Home worker.
+ * Subscriptions of this node. Messages are joined from their pieces, and numbers are checked
+ * against the last one. A stream that ends is opened again where it left off. Home worker.
  */
 #include "subscription.h"
 
@@ -12,7 +12,7 @@
 #include "base/monotonic.h"
 #include "service/service_state.h"
 
-/* Before the first attempt to open it again, and doubled after each one that fails. */
+/* The delay before the first attempt to open it again; each failed attempt doubles it. */
 #define REST_NS	    (50 * NS_PER_MS)
 #define REST_MAX_NS (5 * NS_PER_S)
 
@@ -38,7 +38,7 @@ static int channel_begin(struct service_subscription *subscription, uint64_t now
 	struct writer w = writer_of(head, sizeof(head));
 	int err;
 
-	service_wish_write(&w, &subscription->wish);
+	service_subscription_params_write(&w, &subscription->params);
 	weft_assert(!w.bad);
 	err = service_channel_open(subscription->service, &target, head, writer_len(&w), 0,
 				   &channel_events, subscription, now_ns, &subscription->channel);
@@ -73,7 +73,7 @@ static void rest_over(struct timer *timer, uint64_t now_ns)
 	struct service_subscription *subscription =
 		container_of(timer, struct service_subscription, timer);
 
-	/* It was possible before, so what is wrong now is a lack of room. */
+	/* It was possible before, so this fault is a lack of room. */
 	if (channel_begin(subscription, now_ns) < 0)
 		again_later(subscription, 0, now_ns);
 }
@@ -89,23 +89,24 @@ static void on_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t 
 }
 
 /*
- * message_place counts what is missing between message and the one before it. False: it came already.
+ * message_place counts the events missing between message and the one before it. False: a
+ * duplicate.
  */
 static bool message_place(struct service_subscription *subscription,
 			  struct service_event_message *message)
 {
-	struct service_wish *wish = &subscription->wish;
+	struct service_subscription_params *params = &subscription->params;
 	bool is_same = subscription->has_position &&
-		       memcmp(wish->epoch, message->epoch, sizeof(wish->epoch)) == 0;
+		       memcmp(params->epoch, message->epoch, sizeof(params->epoch)) == 0;
 
 	if (is_same && !message->is_notice) {
-		if (message->sequence <= wish->since)
+		if (message->sequence <= params->since)
 			return false;
-		message->lost_cnt = message->sequence - wish->since - 1;
+		message->lost_cnt = message->sequence - params->since - 1;
 	}
-	memcpy(wish->epoch, message->epoch, sizeof(wish->epoch));
-	wish->since = message->sequence;
-	wish->has_since = wish->has_epoch = true;
+	memcpy(params->epoch, message->epoch, sizeof(params->epoch));
+	params->since = message->sequence;
+	params->has_since = params->has_epoch = true;
 	subscription->has_position = true;
 	return true;
 }
@@ -168,7 +169,7 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 	service_body_put(body);
 }
 
-/* What a provider, or the way to it, may say for a while; the rest is for good. */
+/* Errors of a provider, or of the way to it, that can pass; the others are final. */
 static bool is_passing(enum service_status status)
 {
 	return status == SERVICE_OK || status == SERVICE_NOT_FOUND || status == SERVICE_TIMEOUT ||
@@ -211,20 +212,20 @@ static void target_take(struct service_subscription *subscription,
 }
 
 int service_subscription_open(struct service_subscription *subscription, struct service *service,
-			      const struct service_target *target, const struct service_wish *wish,
-			      uint64_t now_ns)
+			      const struct service_target *target,
+			      const struct service_subscription_params *params, uint64_t now_ns)
 {
 	const struct service_subscription_events *events = subscription->events;
 	void *arg = subscription->arg;
 
-	if (!service_topic_is_valid(wish->topic, strlen(wish->topic)) || !target->name ||
+	if (!service_topic_is_valid(params->topic, strlen(params->topic)) || !target->name ||
 	    strlen(target->name) > SERVICE_NAME_LEN_MAX ||
 	    (target->version && strlen(target->version) > SEMVER_RANGE_LEN_MAX))
 		return WEFT_EMALFORMED;
 	*subscription = (struct service_subscription){.service = service,
 						      .events = events,
 						      .arg = arg,
-						      .wish = *wish,
+						      .params = *params,
 						      .rest_ns = REST_NS};
 	timer_init(&subscription->timer, rest_over);
 	target_take(subscription, target);

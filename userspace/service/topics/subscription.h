@@ -3,24 +3,25 @@
 #define WEFT_SERVICE_TOPICS_SUBSCRIPTION_H
 
 #include "base/timer.h"
-#include "topic_event.h"
+#include "service/topic_event.h"
 #include "service/service.h"
-#include "codec/semver.h"
+#include "codec/text/semver.h"
 
 struct service_body;
 
 /*
- * A subscription of ours: a stream of SERVICE_SUBSCRIBE to a provider of a service, and to the next
- * one, or the same again, when it ends. It goes on behind the last event that it had, so that what is
- * lost in between is told. Asker's side; its owner has the storage. Home worker.
+ * A subscription of this node: a stream of SERVICE_SUBSCRIBE to a provider of a service. When it
+ * ends, the next provider, or the same one, gets a new stream. It goes on behind the last event
+ * that it had, so that events lost in between are reported. Asker's side; its owner has the
+ * storage. Home worker.
  */
 struct service_subscription_events {
 	/* Each may close it. It is taken: by provider, now and after each loss. May be NULL. */
 	void (*opened)(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t now_ns);
 	/*
-	 * An event, or a notice that tells where it begins, that events are lost, or both. lost_cnt, of
-	 * an event too, counts those lost right before it; after another history (epoch) than before
-	 * it counts those of the new one that are no longer there.
+	 * An event, or a notice of its beginning or of lost events, or both. lost_cnt, of an event
+	 * too, counts the events lost right before it. After a change of history (epoch) it counts
+	 * those of the new one that are no longer there.
 	 */
 	void (*message)(void *arg, const struct service_event_message *message, uint64_t now_ns);
 	/* It was refused, or ended for good; nothing follows. */
@@ -34,9 +35,9 @@ struct service_subscription {
 	struct service_channel *channel; /* NULL: it waits to be opened again */
 	struct timer timer;
 	uint64_t rest_ns; /* before it is opened again */
-	struct service_wish wish;
+	struct service_subscription_params params;
 	bool was_opened;
-	bool has_position; /* wish tells the last event, or notice, that came */
+	bool has_position; /* params names the last event, or notice, that came */
 	bool is_held;
 	size_t unused_len;	   /* bytes that came while it is held */
 	struct service_body *body; /* a message in pieces */
@@ -49,15 +50,15 @@ struct service_subscription {
 };
 
 /*
- * service_subscription_open begins; events and arg are set before. 0, or as service_channel_open; target's
- * method is not looked at.
- * service_subscription_hold: what comes is still told, but its sender is held back, until it is
- * undone. service_subscription_close ends it untold; safe after it ended, and again.
+ * service_subscription_open begins; events and arg are set before. 0, or as service_channel_open;
+ * it ignores target's method. service_subscription_hold: received events are still reported, but
+ * their sender is held back, until it is undone. service_subscription_close ends it without a
+ * callback; safe after its end, and again.
  */
 WEFT_MUST_CHECK
 int service_subscription_open(struct service_subscription *subscription, struct service *service,
-			      const struct service_target *target, const struct service_wish *wish,
-			      uint64_t now_ns);
+			      const struct service_target *target,
+			      const struct service_subscription_params *params, uint64_t now_ns);
 void service_subscription_hold(struct service_subscription *subscription, bool is_held);
 void service_subscription_close(struct service_subscription *subscription);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Histories of topics: what is kept, within what bounds, and which one pays when there is no room.
+ * Histories of topics: their contents, their bounds, and which one gives way when there is no room.
  * Home worker.
  */
 #include "service/topics_state.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 
 struct topic_event *service_topic_event_get(struct topic_event *event)
@@ -120,7 +120,7 @@ struct service_topic *service_topic_use(struct service_topics *topics, const voi
 	return NULL;
 }
 
-/* The topic of owner, or of anybody for NULL, that was published to longest ago. */
+/* The topic of owner, or of any owner for NULL, that was published to longest ago. */
 static struct service_topic *topic_stalest(const struct service_topics *topics, const void *owner,
 					   unsigned *out_cnt)
 {
@@ -152,7 +152,7 @@ void service_topic_make_room(struct service_topics *topics, const void *owner)
 	service_topic_tidy(topics, stalest);
 }
 
-/* Of keep the newest event stays. */
+/* The newest event of keep stays. */
 static struct service_topic *topic_largest(const struct service_topics *topics,
 					   const struct service_topic *keep)
 {

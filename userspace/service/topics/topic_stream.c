@@ -5,12 +5,12 @@
  */
 #include <string.h>
 
-#include "service/incoming/access.h"
+#include "service/limits/access.h"
 #include "service/service_channel.h"
 #include "service/incoming/router.h"
 #include "service/service_state.h"
 
-/* Groups, communities and grants may change while somebody listens. */
+/* Groups, communities and grants may change during a subscription. */
 static const char *offer_refusal(void *arg, const uint8_t key[MESH_KEY_LEN], const char *topic)
 {
 	const struct service_offer *offer = arg;
@@ -31,21 +31,21 @@ void service_topic_stream(struct service_call *call, const uint8_t *head, size_t
 			  uint64_t now_ns)
 {
 	struct service_offer *offer = call->admission.offer;
-	struct service_wish wish;
+	struct service_subscription_params params;
 	struct service_subscribing request = {.owner = offer,
-					      .wish = &wish,
+					      .params = &params,
 					      .caller = &call->caller,
 					      .hearer = &offer_hearer,
 					      .arg = offer};
 	struct service_subscriber *subscriber;
 	const char *why;
 
-	if (service_wish_parse(head, len, &wish) < 0) {
+	if (service_subscription_params_parse(head, len, &params) < 0) {
 		service_channel_end(call->channel, SERVICE_INVALID_PAYLOAD,
 				    "the head of a subscription is malformed");
 		return;
 	}
-	why = offer_refusal(offer, call->caller.key, wish.topic);
+	why = offer_refusal(offer, call->caller.key, params.topic);
 	if (why) {
 		service_channel_end(call->channel, SERVICE_FORBIDDEN, why);
 		return;

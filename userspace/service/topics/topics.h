@@ -5,8 +5,8 @@
 #include "base/fair/fair.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/pool.h"
-#include "topic_event.h"
+#include "base/memory/pool.h"
+#include "service/topic_event.h"
 #include "topic_publish.h"
 
 struct arena;
@@ -21,16 +21,15 @@ struct random;
  *		  events from the history as the stream takes them
  *
  * A subscriber has no queue: it has a place in its topic's history. While its stream takes nothing
- * the history goes on without it, and what has left the history is told as lost. So a
+ * the history goes on without it, and events that left the history are reported as lost. So a
  * subscriber that does not read costs one event of memory and no other subscriber's time.
  *
- * Who can fill what: subscribers, by network, places of fair shares (subscriber_cnt); local
- * programs, the topics with a history (topic_cnt, SERVICE_TOPICS_PER_OFFER of one offer: the one that was
- * published to longest ago loses its history) and bytes of histories (topic_len of each, a
- * quarter of the fabric's memory in all: the largest loses its oldest event). Home worker.
+ * Limits. Subscribers, by network, fill places of fair shares (subscriber_cnt). Local programs fill
+ * the topics with a history: topic_cnt, and SERVICE_TOPICS_PER_OFFER of one offer. The topic
+ * published to longest ago loses its history. Histories have topic_len bytes each, and a quarter of
+ * the fabric's memory in all: the largest loses its oldest event. Home worker.
  */
-#define SERVICE_TOPICS_PER_OFFER 64
-#define SERVICE_HISTORY_PART	 4 /* of the fabric's memory */
+#define SERVICE_HISTORY_PART 4 /* of the fabric's memory */
 
 struct service_topic_key {
 	const void *owner;
@@ -52,7 +51,7 @@ struct service_topics {
 	struct heap *heap;
 	struct random *random;
 	struct pool topics;	 /* some have subscribers only */
-	struct pool subscribers; /* one more than places: who makes room is there still */
+	struct pool subscribers; /* one more than places: the evicted subscriber is still there */
 	struct fair places;
 	struct map by_key;
 	struct list_node by_use;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is to be told next, and when (announce.h). */
+/* What is announced next, and when (announce.h). */
 #include "announce.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "crypto/node_key.h"
 #include "store/store.h"
 
-/* Nobody took a value: so long none is put. */
+/* No node took a value: so long none is put. */
 #define PAUSE_NS (60 * NS_PER_S)
 /* No room for a job or a put at the moment. */
 #define RETRY_NS (1 * NS_PER_S)
@@ -61,7 +61,7 @@ static void announce_wake(struct announce *announce)
 
 void shares_announce_submit(struct announce *announce, struct store_batch *batch)
 {
-	/* Rows that are not written are told again after a restart, no more. */
+	/* Rows that are not written are announced again after a restart, no more. */
 	if (store_submit(announce->params.store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
 }
@@ -95,7 +95,7 @@ void shares_announce_job_done(struct announce *announce)
 
 /* --- puts --- */
 
-/* What is new comes before what is told again. */
+/* New things come before those announced again. */
 static enum announce_due due_find(const struct announce *announce,
 				  struct announce_manifest **out_manifest)
 {
@@ -260,7 +260,8 @@ static int addrs_row_read(struct announce *announce, struct announce_log_row *ou
 
 	if (err < 0)
 		return err;
-	err = store_get(snapshot, STORE_ANNOUNCED, key, item.key_len, &value, &item.value_len);
+	err = store_get(snapshot, STORE_ANNOUNCED, store_key(key, item.key_len), &value,
+			&item.value_len);
 	item.value = value;
 	if (err == 0)
 		err = shares_announce_log_parse(&item, out_row);
@@ -268,10 +269,10 @@ static int addrs_row_read(struct announce *announce, struct announce_log_row *ou
 	return err;
 }
 
-/* All is told again: what was told before may say something else, or have reached nobody. */
+/* All is announced again: earlier announcements may differ, or have reached no node. */
 static void all_change(struct announce *announce)
 {
-	/* What is told within this very second may be among that. */
+	/* An announcement of this very second may be among them. */
 	announce->changed_s = shares_announce_wall_s(announce) + 1;
 	for (uint32_t i = 0; i < shares_announce_region_cnt(announce); i++)
 		announce->regions[i].due_s = 0;

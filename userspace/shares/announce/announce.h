@@ -15,22 +15,22 @@ struct node_key;
 struct store;
 struct timer_wheel;
 struct announce;
-struct announce_held;
+struct blobs_held;
 
 /*
- * Tells the overlay what this node has, and looks there for who has what (docs/wire/holder.md).
+ * Announces what this node has to the overlay, and finds holders there (docs/wire/holder.md).
  *
  *	held.c -> announce_job.c (jobs) -> announce.c -> announce_put.c -> overlay
  *	overlay -> holder_finder.c <- region_sets.c (sets of a region, kept for a while)
  *
- * Each manifest has a record under its id: who knows the id of a collection or share finds its
- * holders. Files of public shares are told of by content id as well: up to ANNOUNCE_SINGLES_MAX by a
- * record each, more by one set for each region of ids. What is told is told again
- * at half its life, at most puts_per_min a minute, evenly: first what is new, then what
- * is due. What is no longer there is left to expire. Nothing is kept in memory
- * for a file: a region's ids are listed from the store when its turn comes.
+ * Each manifest has a record under its id: a node that knows the id of a collection or share
+ * finds its holders. Files of public shares are announced by content id as well: up to
+ * ANNOUNCE_SINGLES_MAX by a record each, more by one set for each region of ids. Each is
+ * announced again at half its life, at most puts_per_min a minute, evenly: first what is new,
+ * then what is due. What is no longer there is left to expire. Nothing is kept in memory for a
+ * file: a region's ids are listed from the store when its turn comes.
  *
- * STORE_ANNOUNCED holds when each was told, so that a restart tells nothing twice.
+ * STORE_ANNOUNCED holds when each was announced, so that a restart announces nothing twice.
  *
  * Home worker; nothing blocks.
  */
@@ -59,7 +59,7 @@ size_t shares_announce_footprint(const struct announce_config *config);
 /* Borrowed until shares_announce_free; config and seam are copied. */
 struct announce_params {
 	struct announce_config config;
-	struct announce_held *held; /* what there is to tell of */
+	struct blobs_held *held; /* what there is to tell of */
 	struct overlay_seam overlay;
 	const struct node_key *key;
 	struct store *store;
@@ -71,14 +71,15 @@ struct announce_params {
 };
 
 /*
- * shares_announce_new adds the rules of its values to the overlay, and reads what was told
+ * shares_announce_new adds the rules of its values to the overlay, and reads what was announced
  * before. 0, -errno or WEFT_E....
  */
 WEFT_MUST_CHECK
 int shares_announce_new(const struct announce_params *params, struct announce **out_announce);
 /*
- * shares_announce_stop, while the overlay is there, ends what is under way, and waits for a job: searches
- * are told of nothing any more, but may still be taken back until shares_announce_free. Both take NULL.
+ * shares_announce_stop, while the overlay is there, ends what is under way, and waits for a
+ * job: searches get nothing any more, but may still be taken back until shares_announce_free.
+ * Both take NULL.
  */
 void shares_announce_stop(struct announce *announce);
 void shares_announce_free(struct announce *announce);
@@ -86,15 +87,18 @@ void shares_announce_free(struct announce *announce);
 void shares_announce_configure(struct announce *announce, const struct announce_config *config,
 			       uint64_t now_ns);
 
-/* shares_announce_set_addresses: where this node is dialled; all that was told is told again when they change. */
+/*
+ * shares_announce_set_addresses: where this node is dialled; all is announced again when they
+ * change.
+ */
 void shares_announce_set_addresses(struct announce *announce, const struct addr *addrs,
 				   unsigned cnt, uint64_t now_ns);
 /* shares_announce_held_changed: other manifests are held; or more of the files of this one, if not NULL. */
 void shares_announce_held_changed(struct announce *announce, const uint8_t *manifest_id,
 				  uint64_t now_ns);
 /*
- * shares_announce_hurry: there is somebody who may keep what is put. What nobody took is put again now, and
- * all of it if one node alone took some, who may be this one.
+ * shares_announce_hurry: a node that may keep values has come. Values that no node took are put
+ * again now, and all of them if one node alone took some, which may be this one.
  */
 void shares_announce_hurry(struct announce *announce);
 
@@ -108,7 +112,7 @@ struct announce_stats {
 	enum announce_shape shape;	  /* of contents */
 	unsigned depth;			  /* of the sets */
 	uint32_t manifest_cnt;		  /* held */
-	uint32_t manifest_announced_cnt;  /* and told within the life of a record */
+	uint32_t manifest_announced_cnt;  /* and announced within the life of a record */
 	uint32_t manifest_left_out_cnt;	  /* beyond manifest_cap */
 	uint64_t item_cnt;		  /* files of public shares, by their manifests */
 	uint32_t region_cnt;		  /* 0, or 2^depth */
@@ -116,11 +120,11 @@ struct announce_stats {
 	uint64_t item_left_out_cnt;	  /* did not fit their sets, since start */
 	uint64_t put_cnt, put_len;	  /* begun, bytes of their values */
 	uint64_t request_cnt, stored_cnt; /* nodes asked, nodes that took one */
-	uint64_t failed_cnt;		  /* puts that nobody took */
+	uint64_t failed_cnt;		  /* puts that no node took */
 	int err;			  /* of the last put; 0: taken */
 	uint64_t paused_until_ns;	  /* after a failure; 0: not */
 	uint64_t next_ns;		  /* the next put that is due, or UINT64_MAX */
-	uint64_t lookup_cnt, found_cnt;	  /* begun, nodes told of */
+	uint64_t lookup_cnt, found_cnt;	  /* begun, nodes found */
 	uint32_t lookup_out_cnt;	  /* under way */
 	uint32_t region_kept_cnt;	  /* regions of others' sets kept now */
 	size_t set_len;			  /* bytes of them */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "announce_state.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -54,32 +54,29 @@ static bool is_listed(const struct announce_job *job, const uint8_t *id)
 	return job->id_cnt && bsearch(id, job->ids, job->id_cnt, sizeof(*job->ids), id_compare);
 }
 
-static bool row_look(void *arg, const struct store_item *item)
-{
-	struct announce_job *job = arg;
-	struct announce_log_row row;
-
-	if (shares_announce_log_parse(item, &row) < 0)
-		return true;
-	if (row.kind != ANNOUNCE_LOG_CONTENT ||
-	    shares_golomb_set_region_of(row.id, job->depth) != job->region)
-		return false;
-	if (job->shape != ANNOUNCE_SINGLES || !is_listed(job, row.id))
-		job->gone[job->gone_cnt++] = row;
-	return job->gone_cnt < ANNOUNCE_SINGLES_MAX;
-}
-
 static int rows_look(struct announce_job *job, const uint8_t from[static 32])
 {
-	struct announce_log_row first = {.kind = ANNOUNCE_LOG_CONTENT};
+	struct announce_log_row row = {.kind = ANNOUNCE_LOG_CONTENT};
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
+	struct store_iter iter;
+	struct store_item item;
 
-	memcpy(first.id, from, sizeof(first.id));
-	return store_each(job->snapshot, STORE_ANNOUNCED, key, shares_announce_log_key(&first, key),
-			  row_look, job);
+	memcpy(row.id, from, sizeof(row.id));
+	iter = store_iter(job->snapshot, STORE_ANNOUNCED,
+			  store_key(key, shares_announce_log_key(&row, key)));
+	while (job->gone_cnt < ANNOUNCE_SINGLES_MAX && store_iter_next(&iter, &item)) {
+		if (shares_announce_log_parse(&item, &row) < 0)
+			continue;
+		if (row.kind != ANNOUNCE_LOG_CONTENT ||
+		    shares_golomb_set_region_of(row.id, job->depth) != job->region)
+			break;
+		if (job->shape != ANNOUNCE_SINGLES || !is_listed(job, row.id))
+			job->gone[job->gone_cnt++] = row;
+	}
+	return store_iter_end(&iter);
 }
 
-/* Keeps those that are to be told now. */
+/* Keeps those that are to be announced now. */
 static void singles_filter(struct announce_job *job)
 {
 	uint32_t cnt = 0;
@@ -106,16 +103,17 @@ static void singles_filter(struct announce_job *job)
 
 static void set_encode(struct announce_job *job)
 {
-	const uint8_t *key = node_key_public(job->announce->params.key);
 	/* What is signed around the code has at most these. */
 	size_t cap = GOLOMB_SET_LEN_MAX - 1024;
 	uint8_t hash[BLAKE3_HASH_LEN];
 
 	for (;;) {
 		uint32_t less = job->id_cnt / 16;
+		struct golomb_contents contents = {node_key_public(job->announce->params.key),
+						   (const uint8_t(*)[32])job->ids, job->id_cnt,
+						   job->numbers};
 
-		job->code_len = shares_golomb_set_encode(key, job->ids, job->id_cnt, job->numbers,
-							 job->code, cap);
+		job->code_len = shares_golomb_set_encode(&contents, job->code, cap);
 		if (job->code_len || !job->id_cnt)
 			break;
 		job->id_cnt -= less;
@@ -127,7 +125,7 @@ static void set_encode(struct announce_job *job)
 
 static int region_list(struct announce_job *job)
 {
-	const struct announce_held_ops *held = job->announce->params.held->ops;
+	const struct blobs_held_ops *held = job->announce->params.held->ops;
 	struct writer w;
 	uint8_t from[32] = {0};
 	int err;
@@ -149,7 +147,7 @@ static int region_list(struct announce_job *job)
 static void job_run(struct job *arg)
 {
 	struct announce_job *job = (struct announce_job *)arg;
-	const struct announce_held *held = job->announce->params.held;
+	const struct blobs_held *held = job->announce->params.held;
 
 	job->err = job->task == TASK_LOOK ? held->ops->look(held->ctx, job->id, &job->manifest)
 					  : region_list(job);
@@ -190,7 +188,7 @@ int shares_announce_job_list(struct announce_job *job, uint32_t region,
 			     bool (*is_wanted)(void *arg, const uint8_t id[static 32]))
 {
 	struct announce *announce = job->announce;
-	const struct announce_held *held = announce->params.held;
+	const struct blobs_held *held = announce->params.held;
 	int err;
 
 	job->view = held->ops->open(held->ctx, is_wanted, announce);

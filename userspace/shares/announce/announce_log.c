@@ -5,7 +5,7 @@
 
 #include "base/byte_cursor.h"
 #include "codec/peer_addr.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 
 #define ROW_CAP (8 + ANNOUNCE_LOG_HASH_LEN)
@@ -35,15 +35,16 @@ void shares_announce_log_put(struct store_batch *batch, const struct announce_lo
 		writer_be64(&w, row->print);
 	if (row->kind == ANNOUNCE_LOG_ADDRS)
 		writer_bytes(&w, row->id, sizeof(row->id));
-	store_batch_put(batch, STORE_ANNOUNCED, key, shares_announce_log_key(row, key), value,
-			writer_len(&w));
+	store_batch_put(batch, STORE_ANNOUNCED, store_key(key, shares_announce_log_key(row, key)),
+			value, writer_len(&w));
 }
 
 void shares_announce_log_delete(struct store_batch *batch, const struct announce_log_row *row)
 {
 	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
 
-	store_batch_delete(batch, STORE_ANNOUNCED, key, shares_announce_log_key(row, key));
+	store_batch_delete(batch, STORE_ANNOUNCED,
+			   store_key(key, shares_announce_log_key(row, key)));
 }
 
 int shares_announce_log_parse(const struct store_item *item, struct announce_log_row *out_row)
@@ -77,7 +78,8 @@ uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
 	struct store_item item = {.key = key, .key_len = shares_announce_log_key(row, key)};
 	const void *value;
 
-	if (store_get(snapshot, STORE_ANNOUNCED, key, item.key_len, &value, &item.value_len) < 0)
+	if (store_get(snapshot, STORE_ANNOUNCED, store_key(key, item.key_len), &value,
+		      &item.value_len) < 0)
 		return 0;
 	item.value = value;
 	return shares_announce_log_parse(&item, &known) < 0 ? 0 : known.time_s;

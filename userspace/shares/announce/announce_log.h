@@ -14,8 +14,8 @@ struct store_item;
 struct store_snapshot;
 
 /*
- * What the overlay was told, and when, in seconds of the wall clock: rows of STORE_ANNOUNCED. A
- * u8 kind, then
+ * What was announced to the overlay, and when, in seconds of the wall clock: rows of
+ * STORE_ANNOUNCED. A u8 kind, then
  *	0			-> since when addresses are what they are, their hash 32
  *	1 manifest id 32	-> when
  *	2 content id 32		-> when
@@ -46,10 +46,10 @@ size_t shares_announce_log_key(const struct announce_log_row *row,
 			       uint8_t key[static ANNOUNCE_LOG_KEY_CAP]);
 void shares_announce_log_put(struct store_batch *batch, const struct announce_log_row *row);
 void shares_announce_log_delete(struct store_batch *batch, const struct announce_log_row *row);
-/* shares_announce_log_parse: 0 or WEFT_EDAMAGED; who reads a damaged row tells again. */
+/* shares_announce_log_parse: 0 or WEFT_EDAMAGED; a damaged row is announced again. */
 WEFT_MUST_CHECK
 int shares_announce_log_parse(const struct store_item *item, struct announce_log_row *out_row);
-/* shares_announce_log_time_s: when row was last told, 0: never, as far as is known. */
+/* shares_announce_log_time_s: when row was last announced, 0: never, as far as is known. */
 uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
 				    const struct announce_log_row *row);
 void shares_announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signs what is to be told and brings it to the overlay: so many a minute, evenly. */
+/* Signs announcements and puts them into the overlay: so many a minute, evenly. */
 #include <string.h>
 
 #include "base/monotonic.h"
@@ -41,20 +41,29 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 	shares_announce_put_done(announce, &put->row, err, now_ns);
 }
 
+/* value begins with its tag. */
 static int put_begin(struct announce *announce, const struct announce_log_row *row,
-		     const uint8_t *name, size_t name_len, const struct writer *value,
-		     uint64_t now_ns)
+		     const struct writer *value, uint64_t now_ns)
 {
 	const struct overlay_seam *overlay = &announce->params.overlay;
 	struct announce_put *put = announce->puts;
+	uint8_t name[ANNOUNCE_NAME_CAP];
+	size_t name_len = row->kind == ANNOUNCE_LOG_REGION
+				  ? shares_announce_name_of_region(row->depth, row->region, name)
+				  : shares_announce_name_of_id((enum announce_tag)value->start[0],
+							       row->id, name);
 	int err;
 
 	while (put->run)
 		put++;
 	put->announce = announce;
 	put->row = *row;
-	err = overlay->ops->put(overlay->overlay, name, name_len, value->start, writer_len(value),
-				put_done, put, now_ns, &put->run);
+	err = overlay->ops->put(overlay->overlay,
+				&(struct overlay_put_params){
+					.value = {name, name_len, value->start, writer_len(value)},
+					.done = put_done,
+					.arg = put},
+				now_ns, &put->run);
 	if (err < 0) {
 		put->run = NULL;
 		return err;
@@ -68,7 +77,7 @@ static int put_begin(struct announce *announce, const struct announce_log_row *r
 int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
 			       const uint8_t id[static 32], uint64_t announced_s, uint64_t now_ns)
 {
-	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX], name[ANNOUNCE_NAME_CAP];
+	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct provider provider = {
 		.addr_cnt = announce->addr_cnt,
@@ -84,14 +93,13 @@ int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
 	memcpy(provider.addrs, announce->addrs, sizeof(provider.addrs));
 	writer_u8(&w, (uint8_t)tag);
 	shares_holder_record_write(&w, announce->params.key, &provider);
-	return put_begin(announce, &row, name, shares_announce_name_of_id(tag, id, name), &w,
-			 now_ns);
+	return put_begin(announce, &row, &w, now_ns);
 }
 
 int shares_announce_put_set(struct announce *announce, const struct announce_job *listed,
 			    uint64_t announced_s, uint64_t now_ns)
 {
-	uint8_t bytes[1 + GOLOMB_SET_LEN_MAX], name[ANNOUNCE_NAME_CAP];
+	uint8_t bytes[1 + GOLOMB_SET_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct golomb_set set = {
 		.addr_cnt = announce->addr_cnt,
@@ -114,8 +122,7 @@ int shares_announce_put_set(struct announce *announce, const struct announce_job
 	memcpy(set.addrs, announce->addrs, sizeof(set.addrs));
 	writer_u8(&w, ANNOUNCE_SET);
 	shares_golomb_set_write(&w, announce->params.key, &set);
-	return put_begin(announce, &row, name,
-			 shares_announce_name_of_region(set.depth, set.region, name), &w, now_ns);
+	return put_begin(announce, &row, &w, now_ns);
 }
 
 void shares_announce_puts_stop(struct announce *announce)

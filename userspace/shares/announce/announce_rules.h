@@ -18,7 +18,7 @@ enum announce_tag {
 	ANNOUNCE_SET = 0x04,	  /* provider set under "content:set:", u8 depth, u32be region */
 };
 
-/* Holders told of under a key: the freshest, and so many of one prefix. */
+/* Holders returned for a key: the freshest, and so many of one prefix. */
 #define ANNOUNCE_HOLDERS_MAX	20u
 #define ANNOUNCE_PER_PREFIX_MAX 2u
 

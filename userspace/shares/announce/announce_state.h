@@ -2,13 +2,13 @@
 #ifndef WEFT_SHARES_ANNOUNCE_ANNOUNCE_STATE_H
 #define WEFT_SHARES_ANNOUNCE_ANNOUNCE_STATE_H
 
-#include "base/arena.h"
-#include "base/jobs.h"
+#include "base/memory/arena.h"
+#include "base/thread/jobs.h"
 #include "base/map.h"
-#include "base/pool.h"
+#include "base/memory/pool.h"
 #include "base/timer.h"
 #include "announce.h"
-#include "held.h"
+#include "blobs/held.h"
 #include "holder_record.h"
 #include "golomb_set.h"
 #include "announce_rules.h"
@@ -16,7 +16,10 @@
 
 /* What the files of shares/announce/ share; each object has one file that owns it. */
 
-/* Told again after half its life, less up to an hour by what it is of: so that not all are due at once. */
+/*
+ * Announced again after half its life, less up to an hour by its id: so that not all are due at
+ * once.
+ */
 #define ANNOUNCE_PERIOD_S (HOLDER_RECORD_LIFE_S / 2)
 #define ANNOUNCE_SPREAD_S 3600u
 
@@ -31,7 +34,7 @@ struct announce_manifest {
 	bool is_out;	      /* a put of it is under way */
 	bool is_looked;	      /* what follows is known */
 	bool is_signed, is_public;
-	bool is_hidden; /* nothing is told of it */
+	bool is_hidden; /* nothing of it is announced */
 	uint64_t item_cnt;
 };
 
@@ -39,8 +42,8 @@ struct announce_manifest {
 
 struct announce_region {
 	uint64_t announced_s; /* of the set; 0: never */
-	uint64_t print;	      /* of the contents that were told */
-	uint64_t due_s;	      /* it is listed then, wall clock; REGION_BUSY: it is being told */
+	uint64_t print;	      /* of the contents that were announced */
+	uint64_t due_s;	      /* wall clock; REGION_BUSY: it is being announced */
 };
 
 /* announce_job.c: reads one manifest, or lists one region, off the worker. */
@@ -62,7 +65,7 @@ struct announce_job {
 	uint32_t region;
 	uint64_t wall_s, changed_s;
 	struct store_snapshot *snapshot;
-	uint8_t (*ids)[32]; /* GOLOMB_SET_ITEMS_MAX: of the set, or due to be told one by one */
+	uint8_t (*ids)[32]; /* GOLOMB_SET_ITEMS_MAX: of the set, or due one by one */
 	uint64_t *numbers;
 	uint32_t id_cnt;
 	uint64_t left_out_cnt;
@@ -70,7 +73,7 @@ struct announce_job {
 	uint64_t print;
 	uint8_t *code; /* GOLOMB_SET_LEN_MAX */
 	size_t code_len;
-	struct announce_log_row *gone; /* ANNOUNCE_SINGLES_MAX: rows of what is no longer told */
+	struct announce_log_row *gone; /* ANNOUNCE_SINGLES_MAX: rows no longer announced */
 	uint32_t gone_cnt;
 };
 
@@ -78,7 +81,7 @@ struct announce_job {
 struct announce_put {
 	struct announce *announce;
 	struct overlay_run *run;
-	struct announce_log_row row; /* written when somebody took it */
+	struct announce_log_row row; /* written when a node took it */
 };
 
 /* What is to be put next. */
@@ -94,9 +97,8 @@ struct announce {
 	struct timer timer;
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;
-	uint64_t
-		changed_s; /* what was told before then is told again: of other addresses, or to nobody */
-	bool is_lonely; /* some of what was told one node alone has */
+	uint64_t changed_s; /* older announcements are made again */
+	bool is_lonely;	    /* one node alone has some announcements */
 
 	struct map by_id;
 	struct pool manifests;
@@ -123,18 +125,24 @@ struct announce {
 };
 
 uint64_t shares_announce_wall_s(const struct announce *announce);
-/* shares_announce_is_due: what was told at announced_s is told again at wall_s; seed is a part of its id. */
+/*
+ * shares_announce_is_due: what was announced at announced_s is due again at wall_s; seed is a part
+ * of its id.
+ */
 bool shares_announce_is_due(uint64_t announced_s, uint64_t changed_s, uint32_t seed,
 			    uint64_t wall_s);
 /* shares_announce_due_s: when it is due, if nothing changes. */
 uint64_t shares_announce_due_s(uint64_t announced_s, uint32_t seed);
 
-/* shares_announce_submit hands batch over: rows that are not written are told again after a restart, no more. */
+/*
+ * shares_announce_submit hands batch over: rows that are not written are announced again after a
+ * restart, no more.
+ */
 void shares_announce_submit(struct announce *announce, struct store_batch *batch);
 
 /*
- * manifests.c. walk has the table follow what is held. A manifest is wanted when its files
- * are told of by content id: those of a collection only with ANNOUNCE_ALL, for it says nothing of
+ * manifests.c. walk has the table follow what is held. A manifest is wanted when its files are
+ * announced by content id: those of a collection only with ANNOUNCE_ALL, for it says nothing of
  * its visibility.
  */
 void shares_announce_manifests_walk(struct announce *announce);
@@ -149,9 +157,9 @@ void shares_announce_manifest_logged(struct announce *announce, const struct ann
 				     int err);
 
 /*
- * regions.c. shape_decide says how contents are told of; false while there are manifests that
- * nobody has looked at. touch makes those regions due that a manifest has items in.
- * list_begin: 0, also when no region is due, or what shares_announce_job_list says.
+ * regions.c. shape_decide says how contents are announced; false while there are manifests not
+ * looked at yet. touch makes those regions due that a manifest has items in. list_begin: 0,
+ * also when no region is due, or what shares_announce_job_list says.
  */
 uint32_t shares_announce_region_cnt(const struct announce *announce);
 uint32_t shares_announce_regions_due_cnt(const struct announce *announce);
@@ -163,7 +171,10 @@ void shares_announce_list_done(struct announce *announce);
 void shares_announce_region_logged(struct announce *announce, const struct announce_log_row *row,
 				   int err);
 
-/* announce_job.c. A job is begun when none is out; its end is told to shares_announce_job_done (announce.c). */
+/*
+ * announce_job.c. A job is begun when none is out; shares_announce_job_done (announce.c) gets its
+ * end.
+ */
 size_t shares_announce_job_footprint(void);
 WEFT_MUST_CHECK
 int shares_announce_job_init(struct announce_job *job, struct announce *announce,
@@ -178,8 +189,8 @@ void shares_announce_job_stop(struct announce_job *job);
 void shares_announce_job_done(struct announce *announce);
 
 /*
- * announce_put.c. shares_announce_put_{record,set}: 0 when it is under way, or what the overlay says. Its end is
- * told to shares_announce_put_done (announce.c): err 0 when somebody took it.
+ * announce_put.c. shares_announce_put_{record,set}: 0 when it is under way, or what the overlay
+ * says. shares_announce_put_done (announce.c) gets its end: err 0 when a node took it.
  */
 bool shares_announce_can_put(const struct announce *announce);
 WEFT_MUST_CHECK

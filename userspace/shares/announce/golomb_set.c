@@ -58,13 +58,15 @@ static int number_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-size_t shares_golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
-				uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap)
+size_t shares_golomb_set_encode(const struct golomb_contents *contents, uint8_t *code, size_t cap)
 {
+	uint64_t *numbers = contents->numbers;
+	uint32_t cnt = contents->cnt;
 	struct rice_writer w;
 
 	for (uint32_t i = 0; i < cnt; i++)
-		numbers[i] = number_of(key, ids[i], (uint64_t)cnt << GOLOMB_SET_PARAMETER);
+		numbers[i] = number_of(contents->key, contents->ids[i],
+				       (uint64_t)cnt << GOLOMB_SET_PARAMETER);
 	if (cnt)
 		qsort(numbers, cnt, sizeof(*numbers), number_compare);
 	shares_rice_writer_init(&w, GOLOMB_SET_PARAMETER, code, cap);
@@ -98,7 +100,7 @@ static bool code_is_whole(const struct golomb_set *set)
 	return shares_rice_reader_is_over(&r) && (set->item_cnt == 0 || number < range);
 }
 
-/* A coarser code than ours would be found to have more than there is. */
+/* A coarser code would be found to have more than there is. */
 static bool is_sound(const struct golomb_set *set)
 {
 	return (set->depth == GOLOMB_SET_DEPTH_COARSE || set->depth == GOLOMB_SET_DEPTH_FINE) &&

@@ -20,15 +20,15 @@ struct node_key;
  *	6 rice parameter | 7 code
  * A content stands for the number SipHash-2-4(id, first 16 bytes of the key) * count *
  * 2^parameter / 2^64; code has these numbers, ascending (rice.h). So a content that is not
- * there looks as if it were once in 2^parameter times, and of another holder not the same
- * ones. It is a hint: who has it asks the node itself. Unknown fields are stepped over. Pure.
+ * there looks as if it were once in 2^parameter times, and of another holder not the same ones.
+ * It is a hint: its reader asks the node itself. Unknown fields are stepped over. Pure.
  */
 #define GOLOMB_SET_PARAMETER	 6u /* 7.6 bits a content; a hit is false once in 64 */
 #define GOLOMB_SET_PARAMETER_MAX 20u
 #define GOLOMB_SET_LEN_MAX	 61440u	 /* a value of the overlay has 65,536 */
 #define GOLOMB_SET_ITEMS_MAX	 0xffffu /* no more fit */
 
-/* How finely content ids are divided: the first for most, the second for who has very many. */
+/* How finely content ids are divided: the first for most, the second for nodes with very many. */
 #define GOLOMB_SET_DEPTH_COARSE 8u
 #define GOLOMB_SET_DEPTH_FINE	12u
 
@@ -48,12 +48,15 @@ struct golomb_set {
 /* shares_golomb_set_region_of: the first depth bits of a content id; depth in [1, 32]. */
 uint32_t shares_golomb_set_region_of(const uint8_t id[static 32], unsigned depth);
 
-/*
- * shares_golomb_set_encode codes cnt contents, at most GOLOMB_SET_ITEMS_MAX, into code; key is the holder's.
- * numbers has room for cnt. Returns the length, or 0 when it does not fit cap.
- */
-size_t shares_golomb_set_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
-				uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap);
+/* The contents of one holder, at most GOLOMB_SET_ITEMS_MAX. */
+struct golomb_contents {
+	const uint8_t *key; /* MESH_KEY_LEN, the holder's */
+	const uint8_t (*ids)[32];
+	uint32_t cnt;
+	uint64_t *numbers; /* room for cnt */
+};
+/* shares_golomb_set_encode returns the length of code, or 0 when it does not fit cap. */
+size_t shares_golomb_set_encode(const struct golomb_contents *contents, uint8_t *code, size_t cap);
 /* shares_golomb_set_write signs set, whose key is set to key's; w is bad when it is longer than GOLOMB_SET_LEN_MAX. */
 void shares_golomb_set_write(struct writer *w, const struct node_key *key, struct golomb_set *set);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looks in the overlay for who has a manifest or a content: the provider records under its
- * id, and for a content the sets of its region at both depths, all at once. Each holder
- * is told of once in a search, as far as that can be remembered; whether there is anything to it the
- * swarm finds out from the holder.
+ * Looks in the overlay for holders of a manifest or a content: the provider records under its
+ * id, and for a content the sets of its region at both depths, all at once. Each holder is
+ * reported once in a search, as far as memory lasts; the swarm asks the holder whether it is
+ * true.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "region_sets.h"
 #include "crypto/node_key.h"
 
-/* Holders of a search that are not told of twice; liars may fill this, and are told of more often. */
+/* Holders of a search, each reported once; liars may fill this, and are reported more often. */
 #define FINDER_HOLDERS_MAX 64
 
 enum { WANT_COARSE, WANT_FINE, WANT_CNT };
@@ -159,9 +159,15 @@ static int finder_find(void *ctx, const struct swarm_find *asked, uint64_t now_n
 		return WEFT_EFULL;
 	search->announce = announce;
 	search->asked = *asked;
-	err = overlay->ops->get(overlay->overlay, name,
-				shares_announce_name_of_id(tag, asked->id, name), (uint8_t)tag,
-				record_take, records_done, search, now_ns, &search->run);
+	err = overlay->ops->get(overlay->overlay,
+				&(struct overlay_get_params){.name = name,
+							     .name_len = shares_announce_name_of_id(
+								     tag, asked->id, name),
+							     .tag = (uint8_t)tag,
+							     .value = record_take,
+							     .done = records_done,
+							     .arg = search},
+				now_ns, &search->run);
 	if (err < 0) {
 		pool_release(&announce->searches, search);
 		return err;
@@ -203,7 +209,7 @@ int shares_announce_finder_init(struct announce *announce)
 				   sizeof(struct announce_lookup), config->lookup_cap);
 }
 
-/* Searches stay until they are taken back, by whoever outlives the overlay. */
+/* Searches stay until their owner, which outlives the overlay, takes them back. */
 void shares_announce_finder_stop(struct announce *announce)
 {
 	struct announce_lookup *search = NULL;

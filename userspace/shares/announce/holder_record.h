@@ -15,7 +15,7 @@ struct node_key;
  * A provider record: one node says that it has one manifest or content. A signed object
  * (crypto/signed.h) with the tag "provider" and the body
  *	0 id 32 | 1 key 32 | 2 addresses [PeerAddr] | 3 time s
- * Unknown fields are stepped over. It is a hint: who has it asks the node itself. Pure.
+ * Unknown fields are stepped over. It is a hint: its reader asks the node itself. Pure.
  */
 #define HOLDER_RECORD_ID_LEN  32u
 #define HOLDER_RECORD_LIFE_S  86400u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manifests that are held: what each says of its files, and when it was told. */
+/* The manifests that are held: what each says of its files, and when it was announced. */
 #include <string.h>
 
 #include "announce_state.h"
@@ -18,7 +18,7 @@ bool shares_announce_manifest_is_due(const struct announce *announce,
 				      manifest_seed(manifest), shares_announce_wall_s(announce));
 }
 
-/* Files of a collection are told of only if that is wanted: it says nothing of its visibility. */
+/* Files of a collection are announced only on request: it says nothing of its visibility. */
 bool shares_announce_manifest_is_wanted(const struct announce *announce,
 					const struct announce_manifest *manifest)
 {
@@ -92,7 +92,7 @@ static void manifests_sweep(struct announce *announce)
 
 void shares_announce_manifests_walk(struct announce *announce)
 {
-	const struct announce_held *held = announce->params.held;
+	const struct blobs_held *held = announce->params.held;
 	struct announce_manifest *manifest = NULL;
 	struct walk walk = {.announce = announce};
 
@@ -125,7 +125,7 @@ void shares_announce_manifest_looked(struct announce *announce)
 
 	if (!manifest)
 		return;
-	/* One that cannot be read has no files that could be told of. */
+	/* One that cannot be read has no files that could be announced. */
 	manifest->is_looked = true;
 	manifest->is_signed = job->manifest.is_signed;
 	manifest->is_public = job->manifest.is_public;

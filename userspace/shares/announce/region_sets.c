@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
-#include "base/heap.h"
-#include "base/pool.h"
+#include "base/memory/heap.h"
+#include "base/memory/pool.h"
 #include "announce_rules.h"
 
-/* The overlay could not be asked, or liars filled the memory: so long nobody asks again. */
+/* The overlay could not be asked, or liars filled the memory: so long it is not asked again. */
 #define CUT_KEEP_NS (30 * NS_PER_S)
 
 /* One holder's set; the bytes it borrows follow. */
@@ -30,7 +30,7 @@ struct region {
 	struct list_node wants;
 	struct kept_set *first;
 	uint64_t asked_ns;
-	bool is_telling; /* who is told may ask for more: it must not go meanwhile */
+	bool is_telling; /* a callback may ask for more: it must not go meanwhile */
 	bool is_cut;	 /* not all of it is here: it is asked for again soon */
 };
 
@@ -100,7 +100,7 @@ static void region_use(struct region *region)
 	list_push_back(&region->sets->used, &region->used);
 }
 
-/* The one used least recently that nobody waits for, other than this. */
+/* The one used least recently, without waiters, other than this. */
 static bool region_evict(struct announce_sets *sets, const struct region *other)
 {
 	for (struct list_node *node = sets->used.next; node != &sets->used; node = node->next) {
@@ -167,7 +167,7 @@ static void wants_tell(struct region *region, const struct golomb_set *set)
 {
 	struct list_node told;
 
-	/* Who is told may leave, and take others along. */
+	/* A waiter may leave in its callback, and take others along. */
 	list_init(&told);
 	while (!list_is_empty(&region->wants)) {
 		struct announce_want *want = first_want(&region->wants);
@@ -244,8 +244,15 @@ static int region_ask(struct announce_sets *sets, unsigned depth, uint32_t numbe
 	list_init(&region->wants);
 	list_init(&region->used);
 	err = sets->overlay.ops->get(
-		sets->overlay.overlay, name, shares_announce_name_of_region(depth, number, name),
-		ANNOUNCE_SET, value_take, get_done, region, now_ns, &region->run);
+		sets->overlay.overlay,
+		&(struct overlay_get_params){
+			.name = name,
+			.name_len = shares_announce_name_of_region(depth, number, name),
+			.tag = ANNOUNCE_SET,
+			.value = value_take,
+			.done = get_done,
+			.arg = region},
+		now_ns, &region->run);
 	if (err < 0) {
 		pool_release(&sets->regions, region);
 		return err;

@@ -14,9 +14,9 @@
 struct arena;
 
 /*
- * The provider sets of others, by region: asked of the overlay once for all that
- * want something there, and kept for ten minutes, for who looks for the files of one share
- * comes to each region again and again. Least recently used regions give way.
+ * The provider sets of others, by region: asked of the overlay once for all that want something
+ * there, and kept for ten minutes, because a search for the files of one share comes to each
+ * region again and again. Least recently used regions give way.
  *
  * Home worker.
  */
@@ -24,7 +24,7 @@ struct announce_sets;
 
 #define ANNOUNCE_SETS_KEEP_NS (600 * NS_PER_S)
 
-/* Who wants to know who has id; embedded in the owner's object. */
+/* A waiter for the holders of id; embedded in the owner's object. */
 struct announce_want {
 	struct list_node node; /* of the region's, while it is asked for */
 	uint8_t id[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Contents, by the region of their ids: how they are told of, which region is listed next, and what
- * comes of a list.
+ * Contents, by the region of their ids: how they are announced, which region is listed next,
+ * and what comes of a list.
  */
 #include <string.h>
 
@@ -16,42 +16,39 @@ uint32_t shares_announce_region_cnt(const struct announce *announce)
 	return announce->shape == ANNOUNCE_NOTHING ? 0 : 1u << announce->depth;
 }
 
-static bool region_load(void *arg, const struct store_item *item)
+static int regions_load(struct announce *announce)
 {
-	struct announce *announce = arg;
-	struct announce_log_row row;
+	struct announce_log_row row = {.kind = ANNOUNCE_LOG_REGION, .depth = announce->depth};
+	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
+	struct store_iter iter =
+		store_iter_fresh(announce->params.store, STORE_ANNOUNCED,
+				 store_key(key, shares_announce_log_key(&row, key)));
+	struct store_item item;
 
-	if (shares_announce_log_parse(item, &row) < 0)
-		return true;
-	if (row.kind != ANNOUNCE_LOG_REGION || row.depth != announce->depth ||
-	    row.region >= shares_announce_region_cnt(announce))
-		return false;
-	announce->regions[row.region].announced_s = row.time_s;
-	announce->regions[row.region].print = row.print;
-	return true;
+	while (store_iter_next(&iter, &item)) {
+		if (shares_announce_log_parse(&item, &row) < 0)
+			continue;
+		if (row.kind != ANNOUNCE_LOG_REGION || row.depth != announce->depth ||
+		    row.region >= shares_announce_region_cnt(announce))
+			break;
+		announce->regions[row.region].announced_s = row.time_s;
+		announce->regions[row.region].print = row.print;
+	}
+	return store_iter_end(&iter);
 }
 
-/* All are listed once; a set that is the same as what was told is not put before its time. */
+/* All are listed once; a set that is the same as the announced one is not put before its time. */
 static void regions_begin(struct announce *announce)
 {
-	struct announce_log_row first = {.kind = ANNOUNCE_LOG_REGION, .depth = announce->depth};
-	struct store_snapshot *snapshot;
-	uint8_t key[ANNOUNCE_LOG_KEY_CAP];
-
 	memset(announce->regions, 0, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
 	announce->cursor = 0;
 	announce->has_listed = false;
-	if (announce->shape != ANNOUNCE_SETS ||
-	    store_snapshot_open(announce->params.store, &snapshot) < 0)
-		return;
-	if (store_each(snapshot, STORE_ANNOUNCED, key, shares_announce_log_key(&first, key),
-		       region_load, announce) < 0)
-		/* Then all is told again. */
+	/* After an error all regions are announced again. */
+	if (announce->shape == ANNOUNCE_SETS && regions_load(announce) < 0)
 		memset(announce->regions, 0, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
-	store_snapshot_close(snapshot);
 }
 
-/* False while there are manifests that nobody has looked at. */
+/* False while there are manifests not looked at yet. */
 bool shares_announce_shape_decide(struct announce *announce)
 {
 	const struct announce_manifest *manifest = NULL;
@@ -101,7 +98,7 @@ static uint32_t region_number(const struct announce *announce, const struct anno
 	return (uint32_t)(region - announce->regions);
 }
 
-/* It was made due again while it was told: then it stays that. */
+/* It was made due again while it was announced: then it stays that. */
 static void region_rest(struct announce_region *region, uint64_t due_s)
 {
 	if (region->due_s == REGION_BUSY)
@@ -187,7 +184,7 @@ void shares_announce_list_done(struct announce *announce)
 	}
 }
 
-/* A region that nobody heard of is listed again; a single one of it has no row. */
+/* A region that no node took is listed again; a single one of it has no row. */
 static struct announce_region *region_of_row(struct announce *announce,
 					     const struct announce_log_row *row)
 {

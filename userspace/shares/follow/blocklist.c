@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 
 #define ID_TEXT_CAP HEX_TEXT_CAP(BLOCKLIST_ID_LEN)
 /* The shortest line that holds an id: "share", a space, 52 letters, a newline. */

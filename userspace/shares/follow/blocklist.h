@@ -16,10 +16,9 @@
  *	share 21mr6zx8...     a share id
  *	content 543ffc51...   a content id
  *
- * an id as z-base-32 (52 letters) or hexadecimal (64); "#" and what follows
- * it in a line is nothing, nor is an empty line. A line that is anything else
- * is left out and told of, and the others hold; a file of which no line is an
- * entry, and some are not, is no blocklist.
+ * an id as z-base-32 (52 letters) or hexadecimal (64); "#" and what follows it in a line is
+ * nothing, nor is an empty line. A line that is anything else is left out and reported, and the
+ * others hold; a file of which no line is an entry, and some are not, is no blocklist.
  */
 #define BLOCKLIST_NAME	  "blocklist"
 #define BLOCKLIST_LEN_MAX (1u << 18) /* one chunk, some 4,400 ids */

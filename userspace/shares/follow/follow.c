@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of followed shares (follow.h) and its changes, each told when it is durable. */
+/* The table of followed shares (follow.h) and its changes, each reported when it is durable. */
 #include "follow.h"
 
 #include <errno.h>
@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/random.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "follow_state.h"
-#include "blobs/object.h"
+#include "blobs/blobs.h"
 #include "list_serve.h"
 #include "store/store.h"
 
@@ -32,8 +32,8 @@ void shares_follows_config_defaults(struct follows_config *config)
 
 size_t shares_follows_footprint(const struct follows_config *config)
 {
-	return config->follow_cap * (sizeof(struct followed) + OBJECT_PATH_LEN_MAX +
-				     MANIFEST_DESCRIPTION_LEN_MAX) +
+	return config->follow_cap *
+		       (sizeof(struct followed) + BLOBS_PATH_CAP + MANIFEST_DESCRIPTION_LEN_MAX) +
 	       config->sync_cap * shares_sync_footprint();
 }
 
@@ -42,17 +42,6 @@ const char *shares_follow_tier_name(enum follow_tier tier)
 	static const char *const names[FOLLOW_TIER_CNT] = {"trusted", "normal", "untrusted"};
 
 	return names[tier];
-}
-
-const char *shares_follow_state_name(enum follow_state state)
-{
-	static const char *const names[FOLLOW_STATE_CNT] = {
-		[FOLLOW_NEW] = "new",	      [FOLLOW_CURRENT] = "current",
-		[FOLLOW_BEHIND] = "behind",   [FOLLOW_EXPIRED] = "expired",
-		[FOLLOW_REVOKED] = "revoked", [FOLLOW_BLOCKED] = "blocked",
-	};
-
-	return names[state];
 }
 
 /* --- one share --- */
@@ -197,39 +186,35 @@ static bool kept_each(void *ctx, blobs_holder_fn fn, void *arg)
 
 /* --- life --- */
 
-struct load {
-	struct follows *follows;
-	struct store_snapshot *snapshot;
-	int err;
-};
-
-static bool row_load(void *arg, const struct store_item *item)
+static int row_load(struct follows *follows, struct store_snapshot *snapshot,
+		    const struct store_item *item)
 {
-	struct load *load = arg;
-	struct followed *followed = shares_followed_new(load->follows, item->key);
+	struct followed *followed = shares_followed_new(follows, item->key);
+	int err;
 
-	if (!followed) {
-		load->err = -ENOMEM;
-		return false;
-	}
-	list_push_back(&load->follows->all, &followed->node);
-	load->follows->cnt++;
-	load->err = shares_follow_row_parse(item->value, item->value_len, followed);
-	if (load->err == 0)
-		load->err = shares_follow_load(followed, load->snapshot);
-	return load->err == 0;
+	if (!followed)
+		return -ENOMEM;
+	list_push_back(&follows->all, &followed->node);
+	follows->cnt++;
+	err = shares_follow_row_parse(item->value, item->value_len, followed);
+	return err == 0 ? shares_follow_load(followed, snapshot) : err;
 }
 
 static int rows_load(struct follows *follows)
 {
-	struct load load = {.follows = follows};
-	int err = store_snapshot_open(follows->params.store, &load.snapshot);
+	struct store_snapshot *snapshot;
+	struct store_iter iter;
+	struct store_item item;
+	int err = store_snapshot_open(follows->params.store, &snapshot);
 
 	if (err < 0)
 		return err;
-	err = store_each(load.snapshot, STORE_FOLLOWS, NULL, 0, row_load, &load);
-	store_snapshot_close(load.snapshot);
-	return err < 0 ? err : load.err;
+	iter = store_iter(snapshot, STORE_FOLLOWS, STORE_ALL);
+	while (store_iter_next(&iter, &item))
+		iter.err = row_load(follows, snapshot, &item);
+	err = store_iter_end(&iter);
+	store_snapshot_close(snapshot);
+	return err;
 }
 
 int shares_follows_new(const struct follows_params *params, struct follows **out_follows)

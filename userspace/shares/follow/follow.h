@@ -21,11 +21,10 @@ struct store;
 struct timer_wheel;
 
 /*
- * Shares of others that this node follows. Every so often the head of each is
- * asked of the overlay and of nodes that its link names; a newer one than
- * was ever seen leads to a new revision, whose manifests are fetched, checked
- * and kept. What was ever seen of a share outlives its follower (STORE_HEADS):
- * nobody can lead us back behind it.
+ * Shares of others that this node follows. Every so often the head of each is asked of the
+ * overlay and of nodes that its link names; a newer one than was ever seen leads to a new
+ * revision, whose manifests are fetched, checked and kept. What was ever seen of a share
+ * outlives its follower (STORE_HEADS): no node can lead us back behind it.
  *
  *	add		follow.c -> store -> sync
  *	sync		follow_sync.c -> follow_sync_head.c (overlay, 402) -> judged against what was
@@ -64,7 +63,6 @@ enum follow_state {
 	FOLLOW_BLOCKED, /* the blocklist of another share names it */
 	FOLLOW_STATE_CNT,
 };
-const char *shares_follow_state_name(enum follow_state state);
 
 struct follows_config {
 	uint32_t follow_cap;  /* shares followed: 200 */
@@ -81,7 +79,7 @@ struct follow_revision {
 	uint8_t manifest_id[32];
 };
 
-/* A followed share as it is told; everything is borrowed until the next turn. */
+/* A followed share as callers see it; everything is borrowed until the next turn. */
 struct follow {
 	uint8_t share_id[SHARE_ID_LEN];
 	uint8_t share_key[32];
@@ -123,7 +121,7 @@ struct follow {
 
 enum follow_event_kind {
 	FOLLOW_REVISION, /* a new revision is here */
-	FOLLOW_OLD_HEAD, /* somebody gave an older head than was seen: refused */
+	FOLLOW_OLD_HEAD, /* a node gave an older head than was seen: refused */
 	FOLLOW_FORKED,	 /* two revisions have one number: the later one holds */
 	FOLLOW_WAS_REVOKED,
 	FOLLOW_HAS_MOVED, /* another key took the place of its own: follow has that one's id */
@@ -139,13 +137,13 @@ struct follow_event {
 	enum follow_event_kind kind;
 	const struct follow *follow;
 	uint64_t seq;		 /* that was given */
-	const uint8_t *peer_key; /* by whom; NULL: the overlay */
+	const uint8_t *peer_key; /* the node that gave it; NULL: the overlay */
 	int err;
 };
 
 struct follows_params {
 	struct follows_config config;
-	struct blobs *content; /* told what is kept (retainer.h) */
+	struct blobs *content; /* asks what is kept (retainer.h) */
 	struct mesh_seam mesh;
 	struct overlay_seam overlay; /* ops NULL: there is none */
 	struct store *store;
@@ -185,9 +183,9 @@ void shares_follows_start(struct follows *follows, uint64_t now_ns);
 /* shares_follows_turn tells the time, once a turn. */
 void shares_follows_turn(struct follows *follows, uint64_t now_ns);
 /*
- * shares_follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and there are
- * no events any more. Changes are told when the store is flushed, before shares_follows_free. Both
- * take NULL.
+ * shares_follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and
+ * there are no events any more. Changes end when the store is flushed, before
+ * shares_follows_free. Both take NULL.
  */
 void shares_follows_stop(struct follows *follows);
 void shares_follows_free(struct follows *follows);
@@ -259,26 +257,30 @@ uint64_t shares_follows_blocked_stamp(const struct follows *follows);
 /* How a sync ended. */
 struct follow_synced {
 	uint8_t share_id[SHARE_ID_LEN]; /* as it is now: a key of it may have a successor */
-	int err; /* 0; WEFT_EABSENT: nobody knows a head; WEFT_EUNREACHABLE; of the manifest */
+	int err; /* 0; WEFT_EABSENT: no node knows a head; WEFT_EUNREACHABLE; of the manifest */
 	struct share_head head;		 /* the newest ever seen; seq 0: none */
 	bool is_changed;		 /* a revision came */
 	int hint_errs[FOLLOW_HINTS_MAX]; /* as in struct follow */
 };
 typedef void (*follow_synced_fn)(void *arg, const struct follow_synced *synced, uint64_t now_ns);
+struct follow_caller {
+	follow_synced_fn synced;
+	void *arg;
+};
 /*
  * shares_follow_sync_start syncs a followed share now, or joins the sync that runs.
- * shares_follow_resolve_start asks for the head of a share that need not be followed,
- * with the same care: an older one than was ever seen is refused. 0, WEFT_EABSENT,
- * WEFT_EFULL or -ENOMEM. shares_follow_sync_cancel: synced is not called; the sync goes on. synced is
- * told WEFT_ECANCELLED when the share is followed no more.
+ * shares_follow_resolve_start asks for the head of a share that need not be followed, with the
+ * same care: an older one than was ever seen is refused. 0, WEFT_EABSENT, WEFT_EFULL or
+ * -ENOMEM. shares_follow_sync_cancel: synced is not called; the sync goes on. synced gets
+ * WEFT_ECANCELLED when the share is followed no more.
  */
 WEFT_MUST_CHECK
 int shares_follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-			     follow_synced_fn synced, void *arg, uint64_t now_ns,
+			     struct follow_caller caller, uint64_t now_ns,
 			     struct follow_sync **out_sync);
 WEFT_MUST_CHECK
 int shares_follow_resolve_start(struct follows *follows, const struct link *link,
-				follow_synced_fn synced, void *arg, uint64_t now_ns,
+				struct follow_caller caller, uint64_t now_ns,
 				struct follow_sync **out_sync);
 void shares_follow_sync_cancel(struct follow_sync *sync);
 

@@ -9,10 +9,9 @@
 
 #include "blobs/blobs.h"
 #include "follow_state.h"
-#include "blobs/object.h"
 #include "store/store.h"
 
-/* A change under way: told and done when its batch is durable. */
+/* A change under way: reported and done when its batch is durable. */
 struct change {
 	struct follows *follows;
 	struct followed *added, *removed;
@@ -51,23 +50,6 @@ static void change_remove(struct followed *followed)
 	blobs_holder_changed(follows->params.content);
 }
 
-/* The folder of followed becomes that of change, and the other way round. */
-static void folder_swap(struct followed *followed, struct change *change)
-{
-	struct follow *view = &followed->view;
-	char *folder = followed->folder;
-	bool is_mirror = view->is_mirror;
-	unsigned version_cnt = view->version_cnt;
-
-	followed->folder = change->folder;
-	view->folder = followed->folder ? followed->folder : "";
-	view->is_mirror = change->is_mirror;
-	view->version_cnt = change->version_cnt;
-	change->folder = folder;
-	change->is_mirror = is_mirror;
-	change->version_cnt = version_cnt;
-}
-
 static void change_free(struct change *change)
 {
 	free(change->folder);
@@ -83,7 +65,12 @@ static void change_set(struct change *change)
 	memcpy(followed->name, change->name, sizeof(followed->name));
 	followed->view.tier = change->tier;
 	followed->view.weight = change->weight;
-	folder_swap(followed, change);
+	followed->view.is_mirror = change->is_mirror;
+	followed->view.version_cnt = change->version_cnt;
+	free(followed->folder);
+	followed->folder = change->folder;
+	followed->view.folder = followed->folder ? followed->folder : "";
+	change->folder = NULL;
 	if (followed->row_cnt != change->row_cnt)
 		shares_followed_row_again(followed);
 	shares_followed_refresh(followed, true);
@@ -253,23 +240,17 @@ int shares_follow_add(struct follows *follows, const struct follow_ask *ask, fol
 static void change_row_put(struct store_batch *batch, struct followed *followed,
 			   struct change *change)
 {
-	struct follow *view = &followed->view;
-	enum follow_tier tier = view->tier;
-	unsigned weight = view->weight;
-	char name[FOLLOW_NAME_CAP];
+	struct followed row = *followed;
 
-	memcpy(name, followed->name, sizeof(name));
-	memcpy(followed->name, change->name, sizeof(followed->name));
-	view->tier = change->tier;
-	view->weight = change->weight;
-	folder_swap(followed, change);
-	shares_follow_row_put(batch, followed, NULL,
-			      view->has_blocklist ? followed->blocklist_id : NULL);
-	change->row_cnt = followed->row_cnt;
-	memcpy(followed->name, name, sizeof(followed->name));
-	view->tier = tier;
-	view->weight = weight;
-	folder_swap(followed, change);
+	memcpy(row.name, change->name, sizeof(row.name));
+	row.view.tier = change->tier;
+	row.view.weight = change->weight;
+	row.folder = change->folder;
+	row.view.is_mirror = change->is_mirror;
+	row.view.version_cnt = change->version_cnt;
+	shares_follow_row_put(batch, &row, NULL,
+			      row.view.has_blocklist ? followed->blocklist_id : NULL);
+	change->row_cnt = followed->row_cnt = row.row_cnt;
 }
 
 /* The folder as ask leaves it: 0, WEFT_EMALFORMED, WEFT_EREFUSED (another share's) or -ENOMEM. */
@@ -282,7 +263,7 @@ static int folder_take(struct change *change, const struct followed *followed,
 
 	change->is_mirror = ask->is_mirror ? *ask->is_mirror : view->is_mirror;
 	change->version_cnt = ask->version_cnt ? *ask->version_cnt : view->version_cnt;
-	if (change->version_cnt > BLOBS_VERSIONS_MAX || len >= OBJECT_PATH_LEN_MAX ||
+	if (change->version_cnt > BLOBS_VERSIONS_MAX || len >= BLOBS_PATH_CAP ||
 	    (len && folder[0] != '/'))
 		return WEFT_EMALFORMED;
 	while (len > 1 && folder[len - 1] == '/')
@@ -350,7 +331,7 @@ int shares_follow_remove(struct follows *follows, const uint8_t share_id[static 
 	*change =
 		(struct change){.follows = follows, .removed = followed, .done = done, .arg = arg};
 	batch = store_batch_new(follows->params.store);
-	store_batch_delete(batch, STORE_FOLLOWS, share_id, SHARE_ID_LEN);
+	store_batch_delete(batch, STORE_FOLLOWS, store_key(share_id, SHARE_ID_LEN));
 	err = change_submit(change, batch);
 	if (err < 0) {
 		free(change);

@@ -5,124 +5,43 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 #include "blobs/blobs.h"
 #include "follow_state.h"
-#include "blobs/object.h"
 #include "blobs/stored_manifest.h"
 #include "store/store.h"
 
 _Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses as a list of them");
 
-enum {
-	KEY_NAME = 0,
-	KEY_TIER = 1,
-	KEY_WEIGHT = 2,
-	KEY_FOLLOWED = 3,
-	KEY_SHARE_KEY = 4,
-	KEY_HINTS = 5,
-	KEY_REVISIONS = 6,
-	KEY_BLOCKLIST = 7,
-	KEY_IS_BLOCKLIST_DUE = 8,
-	KEY_FOLDER = 9,
-	KEY_IS_MIRROR = 10,
-	KEY_VERSIONS = 11,
-	KEY_MOVES = 12,
-};
-
 /* --- the row --- */
 
-static void hints_write(struct writer *w, const struct followed *followed)
-{
-	cbor_write_array(w, followed->view.hint_cnt);
-	for (unsigned i = 0; i < followed->view.hint_cnt; i++) {
-		const struct link_node *hint = &followed->hints[i];
+static const struct cbor_field hint_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct link_node, key)},
+	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct link_node, addrs),
+	 CBOR_LEN(struct link_node, addr_cnt)},
+};
+static const struct cbor_table hint_table = {CBOR_FIELDS(hint_fields)};
 
-		cbor_write_array(w, 2);
-		cbor_write_bytes(w, hint->key, sizeof(hint->key));
-		peer_addrs_write(w, hint->addrs, hint->addr_cnt);
-	}
+static const struct cbor_field revision_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct follow_revision, seq)},
+	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct follow_revision, manifest_id)},
+};
+static const struct cbor_table revision_table = {CBOR_FIELDS(revision_fields)};
+
+/* A path need not be UTF-8. */
+static void folder_write(struct writer *w, const void *of)
+{
+	const struct followed *followed = of;
+
+	cbor_write_bytes(w, followed->folder, strlen(followed->folder));
 }
 
-static void revision_write(struct writer *w, const struct follow_revision *revision)
-{
-	cbor_write_array(w, 2);
-	cbor_write_uint(w, revision->seq);
-	cbor_write_bytes(w, revision->manifest_id, sizeof(revision->manifest_id));
-}
-
-static void revisions_write(struct writer *w, const struct follow *view,
-			    const struct follow_revision *revision)
-{
-	unsigned room = FOLLOW_REVISIONS_MAX - (revision != NULL);
-	unsigned cnt = view->revision_cnt < room ? view->revision_cnt : room;
-
-	cbor_write_array(w, cnt + (revision != NULL));
-	if (revision)
-		revision_write(w, revision);
-	for (unsigned i = 0; i < cnt; i++)
-		revision_write(w, &view->revisions[i]);
-}
-
-void shares_follow_row_put(struct store_batch *batch, struct followed *followed,
-			   const struct follow_revision *revision, const uint8_t *blocklist_id)
-{
-	const struct follow *view = &followed->view;
-	uint8_t row[FOLLOW_ROW_CAP];
-	struct writer w = writer_of(row, sizeof(row));
-
-	cbor_write_map(&w, 8u + (blocklist_id != NULL) + (followed->folder ? 3u : 0) +
-				   (followed->move_cnt > 0));
-	cbor_field_text(&w, KEY_NAME, followed->name, strlen(followed->name));
-	cbor_field_uint(&w, KEY_TIER, view->tier);
-	cbor_field_uint(&w, KEY_WEIGHT, view->weight);
-	cbor_field_uint(&w, KEY_FOLLOWED, view->followed_s);
-	cbor_field_bytes(&w, KEY_SHARE_KEY, view->share_key, sizeof(view->share_key));
-	cbor_write_uint(&w, KEY_HINTS);
-	hints_write(&w, followed);
-	cbor_write_uint(&w, KEY_REVISIONS);
-	revisions_write(&w, view, revision);
-	if (blocklist_id)
-		cbor_field_bytes(&w, KEY_BLOCKLIST, blocklist_id, 32);
-	cbor_field_bool(&w, KEY_IS_BLOCKLIST_DUE, followed->is_blocklist_due);
-	if (followed->folder) {
-		/* A path need not be UTF-8. */
-		cbor_field_bytes(&w, KEY_FOLDER, followed->folder, strlen(followed->folder));
-		cbor_field_bool(&w, KEY_IS_MIRROR, view->is_mirror);
-		cbor_field_uint(&w, KEY_VERSIONS, view->version_cnt);
-	}
-	if (followed->move_cnt)
-		cbor_field_uint(&w, KEY_MOVES, followed->move_cnt);
-	weft_assert(!w.bad);
-	store_batch_put(batch, STORE_FOLLOWS, view->share_id, sizeof(view->share_id), row,
-			writer_len(&w));
-	followed->row_cnt++;
-}
-
-static void hints_read(struct cbor_reader *r, struct followed *followed)
-{
-	if (cbor_enter_array(r) > FOLLOW_HINTS_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct link_node *hint = &followed->hints[followed->view.hint_cnt++];
-
-		if (cbor_enter_array(r) != 2 || !cbor_next(r))
-			cbor_fail(r);
-		cbor_read_fixed(r, hint->key, sizeof(hint->key));
-		if (!cbor_next(r))
-			cbor_fail(r);
-		hint->addr_cnt = (uint8_t)peer_addrs_read(r, hint->addrs);
-		if (cbor_next(r))
-			cbor_fail(r);
-	}
-}
-
-static void folder_read(struct cbor_reader *r, struct followed *followed)
+static void folder_read(struct cbor_reader *r, void *of)
 {
 	size_t len;
 	const uint8_t *bytes = cbor_read_bytes(r, &len);
-	char path[OBJECT_PATH_LEN_MAX];
+	char path[BLOBS_PATH_CAP];
 
 	if (!bytes || len == 0 || len >= sizeof(path) || memchr(bytes, 0, len)) {
 		cbor_fail(r);
@@ -130,83 +49,68 @@ static void folder_read(struct cbor_reader *r, struct followed *followed)
 	}
 	memcpy(path, bytes, len);
 	path[len] = '\0';
-	if (shares_followed_folder_set(followed, path) < 0)
+	if (shares_followed_folder_set(of, path) < 0)
 		cbor_fail(r);
 }
 
-static void revisions_read(struct cbor_reader *r, struct follow *view)
-{
-	if (cbor_enter_array(r) > FOLLOW_REVISIONS_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct follow_revision *revision = &view->revisions[view->revision_cnt++];
+static const struct cbor_field row_fields[] = {
+	{0, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct followed, name)},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct followed, view.tier),
+	 .max = FOLLOW_TIER_CNT - 1},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct followed, view.weight),
+	 .max = FOLLOW_WEIGHT_MAX},
+	{3, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct followed, view.followed_s)},
+	{4, CBOR_FIELD_FIXED, CBOR_USUAL, CBOR_AT(struct followed, view.share_key)},
+	{5, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct followed, hints, hint_table),
+	 CBOR_LEN(struct followed, view.hint_cnt)},
+	{6, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct followed, view.revisions, revision_table),
+	 CBOR_LEN(struct followed, view.revision_cnt)},
+	{7, CBOR_FIELD_FIXED, CBOR_HAS(struct followed, view.has_blocklist),
+	 CBOR_AT(struct followed, blocklist_id)},
+	{8, CBOR_FIELD_BOOL, CBOR_USUAL, CBOR_AT(struct followed, is_blocklist_due)},
+	{9, CBOR_FIELD_CODED, CBOR_WHEN(struct followed, folder), .read = folder_read,
+	 .write = folder_write},
+	{10, CBOR_FIELD_BOOL, CBOR_WHEN(struct followed, folder),
+	 CBOR_AT(struct followed, view.is_mirror)},
+	{11, CBOR_FIELD_UINT, CBOR_WHEN(struct followed, folder),
+	 CBOR_AT(struct followed, view.version_cnt), .max = BLOBS_VERSIONS_MAX},
+	{12, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct followed, move_cnt),
+	 .max = HEAD_SUCCESSORS_MAX},
+};
+static const struct cbor_table row_table = {CBOR_FIELDS(row_fields)};
 
-		if (cbor_enter_array(r) != 2 || !cbor_next(r))
-			cbor_fail(r);
-		revision->seq = cbor_read_uint(r);
-		if (!cbor_next(r))
-			cbor_fail(r);
-		cbor_read_fixed(r, revision->manifest_id, sizeof(revision->manifest_id));
-		if (cbor_next(r))
-			cbor_fail(r);
-	}
+static void revision_push(struct follow *view, const struct follow_revision *revision)
+{
+	unsigned kept = view->revision_cnt < FOLLOW_REVISIONS_MAX ? view->revision_cnt
+								  : FOLLOW_REVISIONS_MAX - 1;
+
+	memmove(&view->revisions[1], &view->revisions[0], kept * sizeof(*revision));
+	view->revisions[0] = *revision;
+	view->revision_cnt = kept + 1;
+}
+
+void shares_follow_row_put(struct store_batch *batch, struct followed *followed,
+			   const struct follow_revision *revision, const uint8_t *blocklist_id)
+{
+	struct followed row = *followed; /* what it shall be */
+	uint8_t bytes[FOLLOW_ROW_CAP];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (revision)
+		revision_push(&row.view, revision);
+	row.view.has_blocklist = blocklist_id != NULL;
+	if (blocklist_id)
+		memcpy(row.blocklist_id, blocklist_id, sizeof(row.blocklist_id));
+	cbor_fields_write(&w, &row_table, &row);
+	weft_assert(!w.bad);
+	store_batch_put(batch, STORE_FOLLOWS, store_key(row.view.share_id, SHARE_ID_LEN), bytes,
+			writer_len(&w));
+	followed->row_cnt++;
 }
 
 int shares_follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 {
-	struct follow *view = &followed->view;
-	struct cbor_reader r;
-	uint64_t key;
-
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case KEY_NAME:
-			cbor_read_text_copy(&r, followed->name, sizeof(followed->name));
-			break;
-		case KEY_TIER:
-			view->tier = (enum follow_tier)cbor_read_uint_max(&r, FOLLOW_TIER_CNT - 1);
-			break;
-		case KEY_WEIGHT:
-			view->weight = (unsigned)cbor_read_uint_max(&r, FOLLOW_WEIGHT_MAX);
-			break;
-		case KEY_FOLLOWED:
-			view->followed_s = cbor_read_uint(&r);
-			break;
-		case KEY_SHARE_KEY:
-			cbor_read_fixed(&r, view->share_key, sizeof(view->share_key));
-			break;
-		case KEY_HINTS:
-			hints_read(&r, followed);
-			break;
-		case KEY_REVISIONS:
-			revisions_read(&r, view);
-			break;
-		case KEY_BLOCKLIST:
-			view->has_blocklist = true;
-			cbor_read_fixed(&r, followed->blocklist_id, sizeof(followed->blocklist_id));
-			break;
-		case KEY_IS_BLOCKLIST_DUE:
-			followed->is_blocklist_due = cbor_read_bool(&r);
-			break;
-		case KEY_FOLDER:
-			folder_read(&r, followed);
-			break;
-		case KEY_IS_MIRROR:
-			view->is_mirror = cbor_read_bool(&r);
-			break;
-		case KEY_VERSIONS:
-			view->version_cnt = (unsigned)cbor_read_uint_max(&r, BLOBS_VERSIONS_MAX);
-			break;
-		case KEY_MOVES:
-			followed->move_cnt = (unsigned)cbor_read_uint_max(&r, HEAD_SUCCESSORS_MAX);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish(&r) == 0 ? 0 : WEFT_EDAMAGED;
+	return cbor_fields_parse(data, len, &row_table, followed) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
 /* --- what it leads to --- */

@@ -14,9 +14,9 @@ struct store_snapshot;
 struct sync;
 
 /*
- * Private to follow/. follow.c has the table and its changes, follow_record.c
- * its rows, follow_use.c which of it counts; follow_sync.c runs a sync, whose parts are
- * follow_sync_head.c (who knows a head, and is it newer), follow_sync_manifest.c (the
+ * Private to follow/. follow.c has the table and its changes, follow_record.c its rows,
+ * follow_use.c which of it counts; follow_sync.c runs a sync, whose parts are
+ * follow_sync_head.c (which node knows a head, and is it newer), follow_sync_manifest.c (the
  * revision's manifests) and follow_sync_blocklist.c.
  */
 
@@ -28,7 +28,7 @@ struct followed {
 	struct list_node turn;	  /* of follows->waiting, while it waits for a place */
 	struct timer timer;	  /* its next sync */
 	struct sync *sync;	  /* NULL: none runs */
-	struct list_node callers; /* follow_sync: told when the next sync, or this one, ends */
+	struct list_node callers; /* follow_sync: called when the next sync, or this one, ends */
 	bool is_passing;
 	bool is_leaving; /* a removal was submitted */
 	bool is_head_unsaved;
@@ -54,9 +54,9 @@ struct followed {
 
 	struct blocklist blocklist;
 	uint8_t blocklist_id[32];   /* the content of it that is in use */
-	bool is_blocking;	    /* it counts, as blocked_stamp was told of: */
+	bool is_blocking;	    /* it counts in blocked_stamp: */
 	uint8_t blocking_id[32];    /* this one */
-	struct share_head told_old; /* the last old head that was told of; seq 0: none */
+	struct share_head told_old; /* the last old head that raised an event; seq 0: none */
 	struct share_head told_fork;
 	uint8_t bad_manifest_id[32]; /* is no revision of the share: not fetched again */
 };
@@ -69,7 +69,7 @@ struct follows {
 	uint32_t cnt;		  /* of all and adding */
 	uint32_t sync_cnt;
 	uint32_t job_cnt;
-	uint64_t now_ns;	  /* of the last turn that told it */
+	uint64_t now_ns;	  /* of the last turn */
 	struct list_node passing; /* resolves under way */
 	uint32_t passing_cnt;
 	struct list_node listings; /* asks for lists under way */
@@ -86,8 +86,7 @@ struct follows {
 /* One that waits for a sync to end. */
 struct follow_sync {
 	struct list_node node;
-	follow_synced_fn synced;
-	void *arg;
+	struct follow_caller caller;
 };
 
 static inline uint64_t follows_wall_s(const struct follows *follows)
@@ -130,7 +129,10 @@ WEFT_MUST_CHECK
 int shares_follow_load(struct followed *followed, struct store_snapshot *snapshot);
 /* shares_followed_see takes the newest head ever seen that the store knows, if it is newer. */
 void shares_followed_see(struct followed *followed, struct store_snapshot *snapshot);
-/* shares_followed_describe takes from a manifest what is told of the newest revision. 0 or -ENOMEM. */
+/*
+ * shares_followed_describe takes from a manifest what callers see of the newest revision. 0 or
+ * -ENOMEM.
+ */
 WEFT_MUST_CHECK
 int shares_followed_describe(struct followed *followed, const struct manifest *manifest);
 
@@ -140,7 +142,7 @@ int shares_followed_describe(struct followed *followed, const struct manifest *m
  * though nothing but the revision, tier or weight has changed.
  */
 void shares_followed_refresh(struct followed *followed, bool is_told);
-/* shares_followed_recall: what was told in an earlier life is not told again. At start. */
+/* shares_followed_recall: events of an earlier run are not raised again. At start. */
 void shares_followed_recall(struct followed *followed);
 void shares_follows_refresh(struct follows *follows);
 void shares_followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,

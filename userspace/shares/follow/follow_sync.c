@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Syncs: when they begin, what comes after what, and how they end. At most sync_cap run;
- * others wait in the order in which their time came. A share that nobody could tell of
- * is tried again sooner than others, and later each time.
+ * Syncs: when they begin, what comes after what, and how they end. At most sync_cap run; others
+ * wait in the order in which their time came. A share whose head no node knew is tried again
+ * sooner than others, and later each time.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -14,9 +14,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
 #include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "follow_sync.h"
 #include "store/store.h"
 
@@ -30,17 +28,16 @@ size_t shares_sync_footprint(void)
 
 /* --- callers --- */
 
-static int caller_add(struct followed *followed, follow_synced_fn synced, void *arg,
+static int caller_add(struct followed *followed, struct follow_caller caller,
 		      struct follow_sync **out_sync)
 {
-	struct follow_sync *caller = calloc(1, sizeof(*caller));
+	struct follow_sync *sync = calloc(1, sizeof(*sync));
 
-	if (!caller)
+	if (!sync)
 		return -ENOMEM;
-	caller->synced = synced;
-	caller->arg = arg;
-	list_push_back(&followed->callers, &caller->node);
-	*out_sync = caller;
+	sync->caller = caller;
+	list_push_back(&followed->callers, &sync->node);
+	*out_sync = sync;
 	return 0;
 }
 
@@ -49,12 +46,12 @@ static void callers_tell(struct list_node *callers, const struct follow_synced *
 			 uint64_t now_ns)
 {
 	while (!list_is_empty(callers)) {
-		struct follow_sync *caller = container_of(callers->next, struct follow_sync, node);
-		struct follow_sync told = *caller;
+		struct follow_sync *sync = container_of(callers->next, struct follow_sync, node);
+		struct follow_caller caller = sync->caller;
 
-		list_unlink(&caller->node);
-		free(caller);
-		told.synced(told.arg, synced, now_ns);
+		list_unlink(&sync->node);
+		free(sync);
+		caller.synced(caller.arg, synced, now_ns);
 	}
 }
 
@@ -69,10 +66,10 @@ static void callers_move(struct list_node *from, struct list_node *to)
 	}
 }
 
-void shares_follow_sync_cancel(struct follow_sync *caller)
+void shares_follow_sync_cancel(struct follow_sync *sync)
 {
-	list_unlink(&caller->node);
-	free(caller);
+	list_unlink(&sync->node);
+	free(sync);
 }
 
 /* --- begin --- */
@@ -128,7 +125,7 @@ void shares_followed_schedule(struct followed *followed, uint64_t at_ns)
 }
 
 int shares_follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
-			     follow_synced_fn synced, void *arg, uint64_t now_ns,
+			     struct follow_caller caller, uint64_t now_ns,
 			     struct follow_sync **out_sync)
 {
 	struct followed *followed = shares_follows_lookup(follows, share_id);
@@ -136,14 +133,14 @@ int shares_follow_sync_start(struct follows *follows, const uint8_t share_id[sta
 
 	if (!followed || followed->is_leaving)
 		return WEFT_EABSENT;
-	err = caller_add(followed, synced, arg, out_sync);
+	err = caller_add(followed, caller, out_sync);
 	if (err == 0 && !followed->sync && list_is_empty(&followed->turn))
 		shares_followed_schedule(followed, now_ns);
 	return err;
 }
 
 int shares_follow_resolve_start(struct follows *follows, const struct link *link,
-				follow_synced_fn synced, void *arg, uint64_t now_ns,
+				struct follow_caller caller, uint64_t now_ns,
 				struct follow_sync **out_sync)
 {
 	uint8_t share_id[SHARE_ID_LEN];
@@ -159,7 +156,7 @@ int shares_follow_resolve_start(struct follows *follows, const struct link *link
 	followed->is_passing = true;
 	followed->view.hint_cnt = link->node_cnt;
 	memcpy(followed->hints, link->nodes, sizeof(followed->hints));
-	err = caller_add(followed, synced, arg, out_sync);
+	err = caller_add(followed, caller, out_sync);
 	if (err < 0) {
 		shares_followed_free(followed);
 		return err;
@@ -186,7 +183,7 @@ void shares_sync_free_unused(struct sync *sync)
 	free(sync);
 }
 
-/* Nothing of the sync is told any more; jobs and batches end by themselves. */
+/* No callback of the sync comes any more; jobs and batches end by themselves. */
 static void sync_leave(struct sync *sync)
 {
 	struct followed *followed = sync->followed;
@@ -434,8 +431,10 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 		hints[hint_cnt].addr_cnt = hints[hint_cnt].told_cnt = sync->keepers[i].addr_cnt;
 		memcpy(hints[hint_cnt].key, sync->keepers[i].key, MESH_KEY_LEN);
 	}
-	sync->swarm = blobs_swarm_join(blobs_swarms_of(sync->follows->params.content),
-				       head->manifest_id, hints, hint_cnt, now_ns);
+	sync->swarm = blobs_swarm_join(
+		sync->follows->params.content,
+		&(struct swarm_join){.id = head->manifest_id, .hints = hints, .hint_cnt = hint_cnt},
+		now_ns);
 	if (!sync->swarm) {
 		shares_sync_fail(sync, WEFT_EFULL, "too much is fetched at once");
 		sync_end(sync, false, now_ns);

@@ -2,7 +2,7 @@
 #ifndef WEFT_SHARES_FOLLOW_FOLLOW_SYNC_H
 #define WEFT_SHARES_FOLLOW_FOLLOW_SYNC_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "follow_state.h"
 #include "shares/head_ask.h"
 #include "blobs/swarm/swarm.h"
@@ -54,7 +54,7 @@ struct sync_ask {
 
 struct sync {
 	struct follows *follows;
-	struct followed *followed; /* NULL: nobody is interested any more */
+	struct followed *followed; /* NULL: no share wants it any more */
 	enum sync_step step;
 	int err;
 	const char *what; /* it was about */
@@ -66,7 +66,7 @@ struct sync {
 	unsigned keeper_cnt;
 	struct sync_head_ask head_asks[SYNC_NODES_MAX];
 	unsigned head_wait_cnt; /* of run and head_asks */
-	bool is_heard;		/* somebody answered, with a head or without */
+	bool is_heard;		/* a node answered, with a head or without */
 	struct head_seen best;	/* seq 0: none */
 	struct share_head
 		future; /* the newest of the share's that is dated ahead of us; seq 0: none */
@@ -101,7 +101,7 @@ void shares_sync_step_done(struct sync *sync, uint64_t now_ns);
 /* shares_sync_fail notes the first error; what is a literal. */
 void shares_sync_fail(struct sync *sync, int err, const char *what);
 
-/* shares_sync_free_unused frees a sync that nobody is interested in when nothing of it is under way. */
+/* shares_sync_free_unused frees a sync without a share when nothing of it is under way. */
 void shares_sync_free_unused(struct sync *sync);
 
 /* follow_sync_head.c */
@@ -123,9 +123,10 @@ bool shares_sync_move(struct sync *sync);
 void shares_sync_put(struct sync *sync, uint64_t now_ns);
 
 /*
- * follow_sync_ask.c: shares_sync_ask_start fetches the object that ask's id names, from our own store or
- * from the swarm; got is told later of bytes that are what the id says, or of err. type is
- * MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as blobs_swarm_ask.
+ * follow_sync_ask.c: shares_sync_ask_start fetches the object that ask's id names, from our own
+ * store or from the swarm; got receives later the bytes that the id names, or err. type is
+ * MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as
+ * blobs_swarm_ask.
  */
 WEFT_MUST_CHECK
 int shares_sync_ask_start(struct sync_ask *ask, unsigned type,

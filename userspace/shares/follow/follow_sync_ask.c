@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "follow_sync.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 
 static bool is_right(const struct sync_ask *ask, const uint8_t *bytes, size_t len)

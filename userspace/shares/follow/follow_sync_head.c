@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who knows the newest head of a share: the overlay and the nodes that its link
- * names are asked at once. Nobody is believed alone: what counts is the newest
- * that the share's key has signed, and never one that is older than what was seen.
+ * The newest head of a share: the overlay and the nodes that its link names are asked at once.
+ * No node is believed alone: what counts is the newest that the share's key has signed, and
+ * never one that is older than what was seen.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +10,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
-#include "blobs/retainer.h"
-#include "blobs/share_table.h"
+#include "blobs/scope.h"
 #include "follow_sync.h"
 #include "store/store.h"
 
@@ -87,8 +85,14 @@ static void overlay_ask(struct sync *sync, uint64_t now_ns)
 	if (!overlay->ops)
 		return;
 	shares_head_overlay_name(sync->followed->view.share_id, name);
-	if (overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, overlay_value,
-			      overlay_done, sync, now_ns, &sync->run) == 0)
+	if (overlay->ops->get(overlay->overlay,
+			      &(struct overlay_get_params){.name = name,
+							   .name_len = sizeof(name),
+							   .tag = HEAD_OVERLAY_TAG,
+							   .value = overlay_value,
+							   .done = overlay_done,
+							   .arg = sync},
+			      now_ns, &sync->run) == 0)
 		sync->head_wait_cnt++;
 }
 
@@ -196,7 +200,7 @@ static bool head_equal(const struct share_head *a, const struct share_head *b)
 	       memcmp(a->manifest_id, b->manifest_id, sizeof(a->manifest_id)) == 0;
 }
 
-/* Told once for each such head, however often it is given. */
+/* One event for each such head, however often it is given. */
 static void old_head_note(struct followed *followed, const struct share_head *head,
 			  const uint8_t *peer_key)
 {
@@ -348,7 +352,10 @@ void shares_sync_put(struct sync *sync, uint64_t now_ns)
 	shares_head_overlay_name(followed->view.share_id, name);
 	memcpy(value + 1, followed->seen.bytes, followed->seen.len);
 	/* When there is no room for a put now, the next sync tries again. */
-	(void)!overlay->ops->put(overlay->overlay, name, sizeof(name), value,
-				 1 + followed->seen.len, put_done, followed, now_ns,
-				 &followed->put_run);
+	(void)!overlay->ops->put(overlay->overlay,
+				 &(struct overlay_put_params){.value = {name, sizeof(name), value,
+									1 + followed->seen.len},
+							      .done = put_done,
+							      .arg = followed},
+				 now_ns, &followed->put_run);
 }

@@ -69,7 +69,7 @@ static int root_keep(struct sync *sync, const struct sync_ask *ask)
 	return 0;
 }
 
-/* It will be the same whoever is asked: not again before another head names another. */
+/* Every node would give the same: not again before another head names another. */
 static void revision_refuse(struct sync *sync, int err)
 {
 	struct followed *followed = sync->followed;

@@ -9,9 +9,7 @@
 #include <string.h>
 
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
 #include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "follow_sync.h"
 #include "store/store.h"
 
@@ -98,7 +96,7 @@ bool shares_sync_move(struct sync *sync)
 	share_id_of(head.successor, share_id);
 	if (!may_move(sync, share_id))
 		return false;
-	/* The old key's last head goes on to be told and put by whoever publishes or follows it. */
+	/* Publishers and followers of the old key go on to serve and put its last head. */
 	shares_sync_put(sync, sync->follows->now_ns);
 	memcpy(was_id, followed->view.share_id, sizeof(was_id));
 	if (!followed->is_passing)
@@ -107,7 +105,8 @@ bool shares_sync_move(struct sync *sync)
 	heads_forget(sync);
 	if (followed->is_passing)
 		return true;
-	store_batch_delete(shares_sync_batch(sync), STORE_FOLLOWS, was_id, sizeof(was_id));
+	store_batch_delete(shares_sync_batch(sync), STORE_FOLLOWS,
+			   store_key(was_id, sizeof(was_id)));
 	shares_follow_row_put(shares_sync_batch(sync), followed, NULL, NULL);
 	blobs_gets_succeed(sync->follows->params.content, shares_sync_batch(sync), was_id,
 			   share_id);

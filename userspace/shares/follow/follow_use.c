@@ -56,7 +56,7 @@ uint64_t shares_follows_blocked_stamp(const struct follows *follows)
 	return follows->blocked_stamp;
 }
 
-/* Whoever copied what is blocked copies it again when other lists count, and not before. */
+/* Copies of the blocked ids are made again when other lists count, and not before. */
 static void blocking_note(struct followed *followed)
 {
 	bool is_blocking = blocks(followed);

@@ -26,7 +26,7 @@ static void listing_free(struct follow_listing *listing)
 	free(listing);
 }
 
-/* Who lies about one share may be right about the others. */
+/* A node that lies about one share may be right about the others. */
 static void heads_read(const struct follows *follows, const struct list_answer *answer,
 		       struct follow_list *list)
 {

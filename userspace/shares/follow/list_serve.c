@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
-#include "blobs/retainer.h"
-#include "blobs/share_table.h"
+#include "blobs/scope.h"
 #include "follow_state.h"
 #include "shares/head_seen.h"
 #include "shares/list_message.h"
@@ -16,7 +14,7 @@
 /* An answer with one head is copied by the mesh; a longer one is lent to it. */
 #define SHORT_ANSWER_CAP (HEAD_LEN_MAX + 16u)
 
-/* Heads are told as they are kept: who kept them has looked at them. */
+/* Heads are served as they are kept: they were checked when they were stored. */
 struct listing {
 	struct list_answer answer;
 	struct store_snapshot *snapshot; /* heads are borrowed of it */
@@ -27,7 +25,8 @@ static void head_add(struct listing *listing, const uint8_t share_id[static SHAR
 	const void *bytes;
 	size_t len;
 
-	if (store_get(listing->snapshot, STORE_HEADS, share_id, SHARE_ID_LEN, &bytes, &len) < 0 ||
+	if (store_get(listing->snapshot, STORE_HEADS, store_key(share_id, SHARE_ID_LEN), &bytes,
+		      &len) < 0 ||
 	    len > HEAD_LEN_MAX)
 		return;
 	listing->answer.heads[listing->answer.head_cnt].bytes = bytes;
@@ -55,8 +54,9 @@ static void refuse(const struct follows *follows, const struct mesh_call *call, 
 }
 
 /*
- * The newest head of a share that is for members alone is told to them. Of a revision whose manifest
- * is not here the one that is followed speaks, and else nothing is known that would be kept.
+ * The newest head of a share that is for members alone is served to them. Of a revision whose
+ * manifest is not here the one that is followed speaks, and else nothing is known that would be
+ * kept.
  */
 static bool may_tell(const struct follows *follows, const struct listing *listing,
 		     const uint8_t *key, const uint8_t share_id[static SHARE_ID_LEN])

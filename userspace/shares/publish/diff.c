@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/stored_manifest.h"
 
@@ -152,8 +152,7 @@ static void diff_done(struct job *job)
 	free(own);
 }
 
-int shares_diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
-		      const uint8_t after[static 32], diff_done_fn done, void *arg)
+int shares_diff_start(struct store *store, struct jobs *jobs, const struct diff_ask *ask)
 {
 	struct diff_job *own = calloc(1, sizeof(*own));
 	int err;
@@ -162,10 +161,10 @@ int shares_diff_start(struct store *store, struct jobs *jobs, const uint8_t befo
 		return -ENOMEM;
 	own->job = (struct job){.run = diff_run, .done = diff_done};
 	own->store = store;
-	memcpy(own->ids[0], before, 32);
-	memcpy(own->ids[1], after, 32);
-	own->done = done;
-	own->arg = arg;
+	memcpy(own->ids[0], ask->before, 32);
+	memcpy(own->ids[1], ask->after, 32);
+	own->done = ask->done;
+	own->arg = ask->arg;
 	err = jobs_submit(jobs, &own->job);
 	if (err < 0)
 		free(own);

@@ -16,7 +16,7 @@ struct store;
  * Parts that both have are not read. Manifests are read by a job, one part of each side
  * at a time. Home worker; done is never called inside the call.
  */
-#define DIFF_LINES_MAX 10000u /* told; all are counted */
+#define DIFF_LINES_MAX 10000u /* listed; all are counted */
 
 enum diff_kind { DIFF_ADDED, DIFF_REMOVED, DIFF_CHANGED, DIFF_KIND_CNT };
 
@@ -33,14 +33,17 @@ struct diff {
 };
 
 /*
- * shares_diff_start compares the manifests before and after, which may be of any share. done
- * with what is lent for the call, or an error: WEFT_EABSENT (a manifest is not here),
- * WEFT_EDAMAGED, -ENOMEM, -errno. 0, WEFT_EFULL or -ENOMEM. What is under way when jobs
- * are freed is told to nobody.
+ * shares_diff_start compares the manifests before and after, which may be of any share. Returns 0,
+ * WEFT_EFULL or -ENOMEM. done gets a diff that is lent for the call, or an error: WEFT_EABSENT (a
+ * manifest is not here), WEFT_EDAMAGED, -ENOMEM, -errno. It is not called once jobs are freed.
  */
 typedef void (*diff_done_fn)(void *arg, int err, const struct diff *diff);
+struct diff_ask {
+	const uint8_t *before, *after; /* manifest ids, 32 bytes each */
+	diff_done_fn done;
+	void *arg;
+};
 WEFT_MUST_CHECK
-int shares_diff_start(struct store *store, struct jobs *jobs, const uint8_t before[static 32],
-		      const uint8_t after[static 32], diff_done_fn done, void *arg);
+int shares_diff_start(struct store *store, struct jobs *jobs, const struct diff_ask *ask);
 
 #endif

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nodes that may know of a newer revision than the overlay does, or than we do while there
- * is no overlay: those that a link of the share named, and those that lately asked here for
- * the files of ours. A few of them, once each; all of them know the share already, so
- * that nobody hears of a private one by being asked.
+ * Nodes that may know of a newer revision than the overlay does, or than we do while there is
+ * no overlay: those that a link of the share named, and those that lately asked here for its
+ * files. A few of them, once each; all of them know the share already, so that no node hears of
+ * a private one by being asked.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/monotonic.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
-#include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "blobs/link.h"
-#include "blobs/content_message_holders.h"
 #include "publish_state.h"
-#include "blobs/serve/serve.h"
 
 #define HOLDER_TIMEOUT_NS (5 * NS_PER_S)
 
@@ -83,13 +78,13 @@ static void hints_add(struct publication *publication, uint64_t now_ns)
 static void members_add(struct publication *publication, uint64_t now_ns)
 {
 	const struct publish_revision *own = shares_publication_own(publication);
-	struct message_holder members[HOLDERS_MAX];
+	struct blobs_member members[BLOBS_MEMBERS_MAX];
 	unsigned cnt;
 
 	if (!own)
 		return;
-	cnt = blobs_serve_members(blobs_serve_of(publication->publisher->params.content),
-				  own->manifest_id, now_ns, members);
+	cnt = blobs_members(publication->publisher->params.content, own->manifest_id, now_ns,
+			    members);
 	for (unsigned i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = members[i].addrs,
 					 .addr_cnt = members[i].addr_cnt,

@@ -7,15 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "base/monotonic.h"
-#include "codec/utf8.h"
-#include "codec/zbase32.h"
+#include "codec/text/utf8.h"
+#include "codec/text/zbase32.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
 #include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "publish_state.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
@@ -30,13 +27,6 @@ void shares_publisher_config_defaults(struct publisher_config *config)
 		.revision_cap = 16,
 		.life_ns = PUBLISH_LIFE_S * NS_PER_S,
 	};
-}
-
-const char *shares_publisher_state_name(enum publisher_state state)
-{
-	static const char *const names[] = {"empty", "current", "behind", "revoked"};
-
-	return names[state];
 }
 
 /* --- one publication --- */
@@ -164,8 +154,7 @@ void shares_publication_unlist(const struct publication *publication)
 	const struct publish_revision *own = shares_publication_own(publication);
 
 	if (own)
-		blobs_shares_forget(blobs_shares_of(publication->publisher->params.content),
-				    own->manifest_id);
+		blobs_shares_forget(publication->publisher->params.content, own->manifest_id);
 }
 
 /* --- the table --- */
@@ -398,8 +387,7 @@ static void publication_created(void *arg, int err)
 {
 	struct publication *publication = arg;
 	struct publisher *publisher = publication->publisher;
-	publisher_done_fn done = publication->done;
-	void *done_arg = publication->arg;
+	struct publisher_caller caller = publication->caller;
 
 	if (publisher->is_stopped)
 		return;
@@ -414,8 +402,8 @@ static void publication_created(void *arg, int err)
 		/* A key that was used elsewhere has a head already. */
 		shares_keep_soon(publication, 0);
 	}
-	if (done)
-		done(done_arg, err);
+	if (caller.done)
+		caller.done(caller.arg, err);
 }
 
 /* A new one, with what is known of its key from before. NULL: no memory, or no randomness. */
@@ -452,7 +440,7 @@ static bool key_is_known(const struct publication *first, const struct publicati
 }
 
 int shares_publisher_create(struct publisher *publisher, const struct publish_settings *settings,
-			    const uint8_t *seed, publisher_done_fn done, void *arg,
+			    const uint8_t *seed, struct publisher_caller caller,
 			    uint8_t out_share_id[static SHARE_ID_LEN])
 {
 	struct publication *publication;
@@ -471,8 +459,7 @@ int shares_publisher_create(struct publisher *publisher, const struct publish_se
 		shares_publication_free(publication);
 		return WEFT_EEXISTS;
 	}
-	publication->done = done;
-	publication->arg = arg;
+	publication->caller = caller;
 	memcpy(out_share_id, publication->view.share_id, SHARE_ID_LEN);
 	batch = store_batch_new(publisher->params.store);
 	shares_record_put_settings(batch, publication, settings);
@@ -540,8 +527,7 @@ static void publication_removed(void *arg, int err)
 {
 	struct publication *publication = arg;
 	struct publisher *publisher = publication->publisher;
-	publisher_done_fn done = publication->done;
-	void *done_arg = publication->arg;
+	struct publisher_caller caller = publication->caller;
 
 	if (publisher->is_stopped)
 		return;
@@ -554,13 +540,13 @@ static void publication_removed(void *arg, int err)
 		shares_publication_free(publication);
 		blobs_holder_changed(publisher->params.content);
 	}
-	if (done)
-		done(done_arg, err);
+	if (caller.done)
+		caller.done(caller.arg, err);
 }
 
 int shares_publisher_remove(struct publisher *publisher,
-			    const uint8_t share_id[static SHARE_ID_LEN], publisher_done_fn done,
-			    void *arg)
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    struct publisher_caller caller)
 {
 	struct publication *publication = shares_publication_find(publisher, share_id);
 	struct store_batch *batch;
@@ -572,34 +558,13 @@ int shares_publisher_remove(struct publisher *publisher,
 		return WEFT_EBUSY;
 	batch = store_batch_new(publisher->params.store);
 	shares_publication_put_removal(publication, batch);
-	store_batch_delete(batch, STORE_PUBLISHED, share_id, SHARE_ID_LEN);
+	store_batch_delete(batch, STORE_PUBLISHED, store_key(share_id, SHARE_ID_LEN));
 	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
 		shares_record_delete_revision(batch, publication, publication->revisions[i].seq);
-	publication->done = done;
-	publication->arg = arg;
+	publication->caller = caller;
 	err = store_submit(publisher->params.store, batch, publication_removed, publication);
 	if (err < 0)
 		store_batch_free(batch);
 	publication->is_leaving = err == 0;
 	return err;
-}
-
-const struct node_key *shares_publisher_key(const struct publisher *publisher,
-					    const uint8_t share_id[static SHARE_ID_LEN])
-{
-	const struct publication *publication = shares_publication_find(publisher, share_id);
-
-	return publication ? publication->key : NULL;
-}
-
-int shares_publisher_export_key(const struct publisher *publisher,
-				const uint8_t share_id[static SHARE_ID_LEN], const char *path)
-{
-	const struct publication *publication = shares_publication_find(publisher, share_id);
-
-	if (!publication)
-		return WEFT_EABSENT;
-	if (access(path, F_OK) == 0)
-		return WEFT_EEXISTS;
-	return node_key_save(publication->key, path, NULL);
 }

@@ -31,10 +31,9 @@ struct timer_wheel;
  *	keep	head.c: the head is put again at half its life; a revision is signed
  *		again before it expires
  *
- * Whatever instant the program dies at, a share has its old revision or its new one: what
- * makes a revision is one commit, and what is stored before it is found by nobody.
- * The same key may publish elsewhere: each revision is numbered after the highest number
- * that was ever seen.
+ * Whatever instant the program dies at, a share has its old revision or its new one: what makes
+ * a revision is one commit, and nothing stored before it can be found. The same key may publish
+ * elsewhere: each revision is numbered after the highest number that was ever seen.
  *
  * Home worker; nothing blocks; done and event are never called inside the call that leads
  * to them.
@@ -61,12 +60,11 @@ enum publisher_state {
 	PUBLISH_REVOKED, /* its key was given up, for ever */
 	PUBLISH_STATE_CNT,
 };
-const char *shares_publisher_state_name(enum publisher_state state);
 
 /* What a publisher says of a share; kept, and signed with each revision. */
 struct publish_settings {
 	char name[PUBLISH_NAME_LEN_MAX + 1]; /* here, on this node */
-	char title[MANIFEST_TITLE_CAP];	     /* to those who follow; "": the name */
+	char title[MANIFEST_TITLE_CAP];	     /* to followers; "": the name */
 	char description[MANIFEST_DESCRIPTION_LEN_MAX + 1];
 	char path[4096];     /* absolute; "": nothing was published yet */
 	char only[ONLY_CAP]; /* what of it, each on a line (import/only.h); "": all of it */
@@ -84,7 +82,7 @@ struct publish_revision {
 	uint64_t item_cnt, byte_cnt;
 };
 
-/* A share as it is told; borrowed until the next turn. */
+/* A share as callers see it; borrowed until the next turn. */
 struct published {
 	uint8_t share_id[SHARE_ID_LEN];
 	uint8_t share_key[32];
@@ -96,15 +94,15 @@ struct published {
 	bool is_busy;	     /* a revision is being made */
 	uint32_t holder_cnt; /* nodes of the overlay that took the head when it was last put */
 	int put_err;	     /* of that; 0 when it was not put yet */
-	/* The newest revision is dated so far ahead that nobody takes it yet; 0: it is not. */
+	/* The newest revision is dated so far ahead that no node takes it yet; 0: it is not. */
 	uint64_t ahead_s;
 };
 
 enum publish_event_kind {
-	PUBLISH_REVISED,     /* a revision of ours is stored */
+	PUBLISH_REVISED,     /* an own revision is stored */
 	PUBLISH_RENEW_ERROR, /* it could not be signed again before it expires */
 	PUBLISH_SUPERSEDED,  /* another holder of the key published a newer revision */
-	PUBLISH_FORKED,	     /* another holder used a number of ours; the later one holds */
+	PUBLISH_FORKED,	     /* another holder used an own number; the later one holds */
 	PUBLISH_WAS_REVOKED,
 };
 struct publish_event {
@@ -121,7 +119,7 @@ struct publisher_params {
 	const struct key_seal *seal; /* of share keys in the store; NULL: none */
 	struct jobs *jobs;
 	struct timer_wheel *timers;
-	struct overlay_seam overlay; /* ops NULL: it is neither asked nor told */
+	struct overlay_seam overlay; /* ops NULL: it is neither asked nor given heads */
 	struct mesh_seam mesh;	     /* ops NULL: no node is asked */
 	/* hints: nodes that may know the newest head of a share; borrowed for the call. NULL: none. */
 	unsigned (*hints)(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
@@ -140,13 +138,13 @@ struct publisher_params {
 WEFT_MUST_CHECK
 int shares_publisher_new(const struct publisher_params *params, struct publisher **out_publisher);
 /*
- * shares_publisher_stop, while overlay and store are there: nobody is told anything any more.
+ * shares_publisher_stop, while overlay and store are there: no callbacks any more.
  * shares_publisher_free after content is gone. Both take NULL.
  */
 void shares_publisher_stop(struct publisher *publisher);
 void shares_publisher_free(struct publisher *publisher);
 void shares_publisher_configure(struct publisher *publisher, const struct publisher_config *config);
-/* shares_publisher_hurry: somebody may be there now who takes heads. */
+/* shares_publisher_hurry: a node that takes heads may have come. */
 void shares_publisher_hurry(struct publisher *publisher, uint64_t now_ns);
 
 /*
@@ -159,8 +157,9 @@ const struct published *shares_publisher_lookup(const struct publisher *publishe
 void shares_publisher_each(const struct publisher *publisher,
 			   bool (*fn)(void *arg, const struct published *share), void *arg);
 /*
- * shares_publisher_public_each calls fn with the ids of shares that are listed to all, ascending,
- * behind after (NULL: from the first), until it returns false. Revoked ones are told, too.
+ * shares_publisher_public_each calls fn with the ids of shares that are listed to all,
+ * ascending, behind after (NULL: from the first), until it returns false. Revoked ones are
+ * listed, too.
  */
 void shares_publisher_public_each(const struct publisher *publisher, const uint8_t *after,
 				  bool (*fn)(void *arg,
@@ -174,9 +173,13 @@ uint32_t shares_publisher_cnt(const struct publisher *publisher);
  * WEFT_EMALFORMED (name or another setting), or what store_submit says.
  */
 typedef void (*publisher_done_fn)(void *arg, int err);
+struct publisher_caller {
+	publisher_done_fn done; /* may be NULL */
+	void *arg;
+};
 WEFT_MUST_CHECK
 int shares_publisher_create(struct publisher *publisher, const struct publish_settings *settings,
-			    const uint8_t *seed, publisher_done_fn done, void *arg,
+			    const uint8_t *seed, struct publisher_caller caller,
 			    uint8_t out_share_id[static SHARE_ID_LEN]);
 
 /* How a revision ended. */
@@ -221,7 +224,7 @@ int shares_publisher_cancel(struct publisher *publisher,
 /*
  * shares_publisher_revoke publishes that there will be no revision any more; the files are no
  * longer shared under that name. shares_publisher_remove forgets a share and its key, and
- * leaves it as it is for those who follow. As shares_publisher_revise.
+ * leaves it as it is for followers. As shares_publisher_revise.
  */
 WEFT_MUST_CHECK
 int shares_publisher_revoke(struct publisher *publisher,
@@ -238,8 +241,8 @@ int shares_publisher_rotate(struct publisher *publisher,
 			    const struct publish_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK
 int shares_publisher_remove(struct publisher *publisher,
-			    const uint8_t share_id[static SHARE_ID_LEN], publisher_done_fn done,
-			    void *arg);
+			    const uint8_t share_id[static SHARE_ID_LEN],
+			    struct publisher_caller caller);
 /* shares_publisher_key: of a share, to sign by; borrowed until it is removed; NULL: no such share. */
 struct node_key;
 const struct node_key *shares_publisher_key(const struct publisher *publisher,

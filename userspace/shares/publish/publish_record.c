@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "publish_state.h"
 #include "blobs/stored_manifest.h"
 #include "crypto/key_seal.h"
@@ -17,47 +17,55 @@
 #define REVISION_KEY_LEN (SHARE_ID_LEN + 8)
 #define DIGEST_LEN	 32
 
+static const struct cbor_field settings_fields[] = {
+	{0, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct publish_settings_row, settings.name)},
+	{1, CBOR_FIELD_BYTES, CBOR_USUAL, CBOR_AT(struct publish_settings_row, seed),
+	 CBOR_LEN(struct publish_settings_row, seed_len)},
+	{2, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct publish_settings_row, settings.path)},
+	{3, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct publish_settings_row, settings.title)},
+	{4, CBOR_FIELD_TEXT, CBOR_OPTIONAL,
+	 CBOR_AT(struct publish_settings_row, settings.description)},
+	{5, CBOR_FIELD_BOOL, CBOR_USUAL, CBOR_AT(struct publish_settings_row, settings.is_public)},
+	{6, CBOR_FIELD_IDS, CBOR_USUAL, CBOR_IDS(struct publish_settings_row, settings.communities),
+	 CBOR_LEN(struct publish_settings_row, settings.community_cnt)},
+	{7, CBOR_FIELD_IDS, CBOR_USUAL, CBOR_IDS(struct publish_settings_row, settings.recommended),
+	 CBOR_LEN(struct publish_settings_row, settings.recommended_cnt)},
+	{8, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct publish_settings_row, settings.rules)},
+	{9, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct publish_settings_row, settings.only)},
+};
+static const struct cbor_table settings_table = {CBOR_FIELDS(settings_fields)};
+
+struct revision_row {
+	struct publish_revision revision;
+	uint8_t digest[DIGEST_LEN];
+};
+
+static const struct cbor_field revision_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_USUAL, CBOR_AT(struct revision_row, revision.manifest_id)},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct revision_row, revision.created_s)},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct revision_row, revision.expires_s)},
+	{3, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct revision_row, revision.item_cnt)},
+	{4, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct revision_row, revision.byte_cnt)},
+	{5, CBOR_FIELD_FIXED, CBOR_USUAL, CBOR_AT(struct revision_row, digest)},
+};
+static const struct cbor_table revision_table = {CBOR_FIELDS(revision_fields)};
+
 /* --- writing --- */
-
-static void field_text(struct writer *w, uint64_t key, const char *text)
-{
-	if (!text[0])
-		return;
-	cbor_field_text(w, key, text, strlen(text));
-}
-
-static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], uint32_t cnt)
-{
-	cbor_write_uint(w, key);
-	cbor_write_array(w, cnt);
-	for (uint32_t i = 0; i < cnt; i++)
-		cbor_write_bytes(w, ids[i], 32);
-}
 
 void shares_record_put_settings(struct store_batch *batch, const struct publication *publication,
 				const struct publish_settings *settings)
 {
-	uint8_t row[SETTINGS_ROW_CAP], seed[KEY_SEAL_LEN_MAX];
-	struct writer w = writer_of(row, sizeof(row));
-	size_t seed_len = key_seal_write(publication->publisher->params.seal,
-					 node_key_seed(publication->key), seed);
+	struct publish_settings_row row = {.settings = *settings};
+	uint8_t bytes[SETTINGS_ROW_CAP], seed[KEY_SEAL_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	cbor_write_map(&w, 5u + (settings->path[0] != 0) + (settings->title[0] != 0) +
-				   (settings->description[0] != 0) + (settings->rules[0] != 0) +
-				   (settings->only[0] != 0));
-	field_text(&w, 0, settings->name);
-	cbor_field_bytes(&w, 1, seed, seed_len);
-	field_text(&w, 2, settings->path);
-	field_text(&w, 3, settings->title);
-	field_text(&w, 4, settings->description);
-	cbor_field_bool(&w, 5, settings->is_public);
-	field_ids(&w, 6, settings->communities, settings->community_cnt);
-	field_ids(&w, 7, settings->recommended, settings->recommended_cnt);
-	field_text(&w, 8, settings->rules);
-	field_text(&w, 9, settings->only);
-	store_batch_put(batch, STORE_PUBLISHED, publication->view.share_id, SHARE_ID_LEN, row,
-			writer_len(&w));
-	explicit_bzero(row, sizeof(row));
+	row.seed = seed;
+	row.seed_len = key_seal_write(publication->publisher->params.seal,
+				      node_key_seed(publication->key), seed);
+	cbor_fields_write(&w, &settings_table, &row);
+	store_batch_put(batch, STORE_PUBLISHED, store_key(publication->view.share_id, SHARE_ID_LEN),
+			bytes, writer_len(&w));
+	explicit_bzero(bytes, sizeof(bytes));
 	explicit_bzero(seed, sizeof(seed));
 }
 
@@ -74,18 +82,14 @@ void shares_record_put_revision(struct store_batch *batch, const struct publicat
 				const struct publish_revision *revision,
 				const struct revision_parts *parts)
 {
-	uint8_t row[REVISION_ROW_CAP], key[REVISION_KEY_LEN];
-	struct writer w = writer_of(row, sizeof(row));
+	uint8_t bytes[REVISION_ROW_CAP], key[REVISION_KEY_LEN];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct revision_row row = {.revision = *revision};
 
-	cbor_write_map(&w, 6);
-	cbor_field_bytes(&w, 0, revision->manifest_id, sizeof(revision->manifest_id));
-	cbor_field_uint(&w, 1, revision->created_s);
-	cbor_field_uint(&w, 2, revision->expires_s);
-	cbor_field_uint(&w, 3, revision->item_cnt);
-	cbor_field_uint(&w, 4, revision->byte_cnt);
-	cbor_field_bytes(&w, 5, parts->digest, DIGEST_LEN);
+	memcpy(row.digest, parts->digest, sizeof(row.digest));
+	cbor_fields_write(&w, &revision_table, &row);
 	revision_key(publication, revision->seq, key);
-	store_batch_put(batch, STORE_REVISIONS, key, sizeof(key), row, writer_len(&w));
+	store_batch_put(batch, STORE_REVISIONS, store_key(key, sizeof(key)), bytes, writer_len(&w));
 }
 
 void shares_record_delete_revision(struct store_batch *batch, const struct publication *publication,
@@ -94,123 +98,40 @@ void shares_record_delete_revision(struct store_batch *batch, const struct publi
 	uint8_t key[REVISION_KEY_LEN];
 
 	revision_key(publication, seq, key);
-	store_batch_delete(batch, STORE_REVISIONS, key, sizeof(key));
+	store_batch_delete(batch, STORE_REVISIONS, store_key(key, sizeof(key)));
 }
 
 /* --- reading --- */
 
-static uint32_t ids_read(struct cbor_reader *r, uint8_t (*ids)[32], uint32_t max)
+int shares_record_parse_settings(const void *bytes, size_t len,
+				 struct publish_settings_row *out_row)
 {
-	uint32_t cnt = 0;
-
-	if (cbor_enter_array(r) > max)
-		cbor_fail(r);
-	while (cbor_next(r))
-		cbor_read_fixed(r, ids[cnt++], 32);
-	return cnt;
-}
-
-int shares_record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-				 struct record_seed *out_seed)
-{
-	struct cbor_reader r;
-	uint64_t key;
-
-	cbor_reader_init(&r, row, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			cbor_read_text_copy(&r, settings->name, sizeof(settings->name));
-			break;
-		case 1:
-			out_seed->bytes = cbor_read_bytes(&r, &out_seed->len);
-			break;
-		case 2:
-			cbor_read_text_copy(&r, settings->path, sizeof(settings->path));
-			break;
-		case 3:
-			cbor_read_text_copy(&r, settings->title, sizeof(settings->title));
-			break;
-		case 4:
-			cbor_read_text_copy(&r, settings->description,
-					    sizeof(settings->description));
-			break;
-		case 5:
-			settings->is_public = cbor_read_bool(&r);
-			break;
-		case 6:
-			settings->community_cnt =
-				ids_read(&r, settings->communities, MANIFEST_COMMUNITIES_MAX);
-			break;
-		case 7:
-			settings->recommended_cnt =
-				ids_read(&r, settings->recommended, MANIFEST_RECOMMENDED_MAX);
-			break;
-		case 8:
-			cbor_read_text_copy(&r, settings->rules, sizeof(settings->rules));
-			break;
-		case 9:
-			cbor_read_text_copy(&r, settings->only, sizeof(settings->only));
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish(&r) == 0 && settings->name[0] && out_seed->bytes ? 0
-										   : WEFT_EDAMAGED;
+	return cbor_fields_parse(bytes, len, &settings_table, out_row) == 0 &&
+			       out_row->settings.name[0] && out_row->seed
+		       ? 0
+		       : WEFT_EDAMAGED;
 }
 
 int shares_record_parse_revision(const struct store_item *item, struct publish_revision *revision,
 				 uint8_t digest[static DIGEST_LEN])
 {
 	struct cursor c = cursor_of(item->key, item->key_len);
-	struct cbor_reader r;
-	uint64_t key;
+	struct revision_row row = {0};
 
 	(void)cursor_bytes(&c, SHARE_ID_LEN);
-	revision->seq = cursor_be64(&c);
-	cbor_reader_init(&r, item->value, item->value_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			cbor_read_fixed(&r, revision->manifest_id, sizeof(revision->manifest_id));
-			break;
-		case 1:
-			revision->created_s = cbor_read_uint(&r);
-			break;
-		case 2:
-			revision->expires_s = cbor_read_uint(&r);
-			break;
-		case 3:
-			revision->item_cnt = cbor_read_uint(&r);
-			break;
-		case 4:
-			revision->byte_cnt = cbor_read_uint(&r);
-			break;
-		case 5:
-			cbor_read_fixed(&r, digest, DIGEST_LEN);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish(&r) == 0 && !c.bad ? 0 : WEFT_EDAMAGED;
+	row.revision.seq = cursor_be64(&c);
+	if (cbor_fields_parse(item->value, item->value_len, &revision_table, &row) < 0 || c.bad)
+		return WEFT_EDAMAGED;
+	*revision = row.revision;
+	memcpy(digest, row.digest, sizeof(row.digest));
+	return 0;
 }
 
-struct load {
-	struct publisher *publisher;
-	struct publication *publication; /* whose revisions are read */
-	struct store_snapshot *snapshot;
-	int err;
-};
-
 /* parts_read takes the ids of a root's parts from its manifest; a lost one has none. */
-static int parts_read(struct load *load, const uint8_t *manifest_id, struct revision_parts *parts)
+static int parts_read(struct store *store, const uint8_t *manifest_id, struct revision_parts *parts)
 {
 	struct stored_manifest root;
-	int err = blobs_stored_manifest_load(load->publisher->params.store, manifest_id, &root);
+	int err = blobs_stored_manifest_load(store, manifest_id, &root);
 
 	if (err < 0)
 		return err == -ENOMEM ? err : 0;
@@ -221,29 +142,26 @@ static int parts_read(struct load *load, const uint8_t *manifest_id, struct revi
 	return err;
 }
 
-static bool revision_load(void *arg, const struct store_item *item)
+static int revision_load(struct publication *publication, struct store *store,
+			 const struct store_item *item)
 {
-	struct load *load = arg;
-	struct publication *publication = load->publication;
 	struct publish_revision revision = {0};
 	struct revision_parts parts = {0};
+	int err = shares_record_parse_revision(item, &revision, parts.digest);
 
-	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
-		return false;
-	load->err = shares_record_parse_revision(item, &revision, parts.digest);
-	if (load->err == 0)
-		load->err = parts_read(load, revision.manifest_id, &parts);
-	if (load->err == 0)
+	if (err == 0)
+		err = parts_read(store, revision.manifest_id, &parts);
+	if (err == 0)
 		shares_publication_push(publication, &revision, &parts);
 	free(parts.ids);
-	return load->err == 0;
+	return err;
 }
 
-static int key_open(const struct key_seal *seal, const struct record_seed *stored,
+static int key_open(const struct key_seal *seal, const struct publish_settings_row *row,
 		    struct node_key **out_key)
 {
 	uint8_t seed[NODE_KEY_SEED_LEN];
-	int err = key_seal_open(seal, stored->bytes, stored->len, seed);
+	int err = key_seal_open(seal, row->seed, row->seed_len, seed);
 
 	if (err == 0)
 		err = node_key_from_seed(seed, out_key);
@@ -251,61 +169,63 @@ static int key_open(const struct key_seal *seal, const struct record_seed *store
 	return err;
 }
 
-static int publication_load(struct load *load, const struct store_item *item)
+static int publication_load(struct publisher *publisher, struct store_snapshot *snapshot,
+			    const struct store_item *item)
 {
-	const struct key_seal *seal = load->publisher->params.seal;
-	struct publish_settings *settings = calloc(1, sizeof(*settings));
-	struct record_seed seed = {0};
+	const struct key_seal *seal = publisher->params.seal;
+	struct publish_settings_row row = {0};
 	struct publication *publication = NULL;
 	struct node_key *key = NULL;
-	int err = settings ? shares_record_parse_settings(item->value, item->value_len, settings,
-							  &seed)
-			   : -ENOMEM;
+	int err = shares_record_parse_settings(item->value, item->value_len, &row);
 
 	if (err == 0)
-		err = key_open(seal, &seed, &key);
-	if (err == 0 && !(publication = shares_publication_new(load->publisher, key, settings)))
+		err = key_open(seal, &row, &key);
+	if (err == 0 && !(publication = shares_publication_new(publisher, key, &row.settings)))
 		err = -ENOMEM;
-	free(settings);
 	if (!publication) {
 		node_key_free(key);
 		return err;
 	}
-	publication->is_seal_due = key_seal_is_due(seal, seed.len);
-	publication->next = load->publisher->first;
-	load->publisher->first = publication;
-	load->publisher->cnt++;
+	publication->is_seal_due = key_seal_is_due(seal, row.seed_len);
+	publication->next = publisher->first;
+	publisher->first = publication;
+	publisher->cnt++;
 	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
-	load->publication = publication;
-	err = shares_head_seen_get(load->snapshot, publication->view.share_id,
-				   &publication->newest);
+	err = shares_head_seen_get(snapshot, publication->view.share_id, &publication->newest);
 	return err == WEFT_EABSENT ? 0 : err;
 }
 
-static bool publication_load_one(void *arg, const struct store_item *item)
+static int revisions_load(struct publication *publication, struct store *store,
+			  struct store_snapshot *snapshot)
 {
-	struct load *load = arg;
+	const uint8_t *id = publication->view.share_id;
+	struct store_iter iter = store_iter(snapshot, STORE_REVISIONS, store_key(id, SHARE_ID_LEN));
+	struct store_item item;
 
-	load->err = publication_load(load, item);
-	return load->err == 0;
+	while (store_iter_next(&iter, &item) && memcmp(item.key, id, SHARE_ID_LEN) == 0)
+		iter.err = revision_load(publication, store, &item);
+	return store_iter_end(&iter);
 }
 
 int shares_record_load(struct publisher *publisher)
 {
-	struct load load = {.publisher = publisher};
-	int err = store_snapshot_open(publisher->params.store, &load.snapshot);
+	struct store *store = publisher->params.store;
+	struct store_snapshot *snapshot;
+	struct store_iter iter;
+	struct store_item item;
+	int err = store_snapshot_open(store, &snapshot);
 
 	if (err < 0)
 		return err;
-	err = store_each(load.snapshot, STORE_PUBLISHED, NULL, 0, publication_load_one, &load);
-	for (struct publication *at = publisher->first; at && !err && !load.err; at = at->next) {
-		load.publication = at;
-		err = store_each(load.snapshot, STORE_REVISIONS, at->view.share_id, SHARE_ID_LEN,
-				 revision_load, &load);
-	}
-	store_snapshot_close(load.snapshot);
-	return err < 0 ? err : load.err;
+	iter = store_iter(snapshot, STORE_PUBLISHED, STORE_ALL);
+	while (store_iter_next(&iter, &item))
+		iter.err = publication_load(publisher, snapshot, &item);
+	err = store_iter_end(&iter);
+	for (struct publication *at = publisher->first; at && err == 0; at = at->next)
+		err = revisions_load(at, store, snapshot);
+	store_snapshot_close(snapshot);
+	return err;
 }
 
 void shares_record_seal(struct publisher *publisher)

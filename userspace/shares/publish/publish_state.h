@@ -2,7 +2,7 @@
 #ifndef WEFT_SHARES_PUBLISH_PUBLISH_STATE_H
 #define WEFT_SHARES_PUBLISH_PUBLISH_STATE_H
 
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "blobs/import/import.h"
 #include "shares/head_ask.h"
@@ -15,10 +15,11 @@ struct store_item;
 
 /*
  * Private to publish/. publish.c has the table, publish_record.c its rows, revise.c makes
- * revisions, republish.c asks the overlay for heads and gives it ours, head_holders.c asks nodes.
+ * revisions, republish.c asks the overlay for heads and gives it own ones, head_holders.c asks
+ * nodes.
  */
 
-/* What is kept of a revision beside what is told. */
+/* What is kept of a revision beside what callers see. */
 struct revision_parts {
 	uint8_t digest[32]; /* blobs_manifest_builder_digest */
 	uint8_t *ids;	    /* 32 bytes each; NULL: it has no parts */
@@ -65,22 +66,21 @@ struct publication {
 	struct head_seen newest;
 	struct manifest_tag tags[MANIFEST_TAGS_MAX]; /* of the item that is labelled */
 	struct revise *revise;			     /* NULL: none is being made */
-	struct publish_ask first; /* who waits for the first revision, that republish.c begins */
+	struct publish_ask first; /* waits for the first revision, which republish.c begins */
 
 	struct timer timer; /* the head is to be put, or the revision to be renewed */
 	struct overlay_run *get, *put;
 	struct holder_ask *holders; /* under way; NULL: no node is asked */
 	unsigned holder_cnt;
-	unsigned wait_cnt;	/* answers that are missing before it is known who is newest */
-	bool was_answered;	/* somebody did */
+	unsigned wait_cnt;	/* answers that are missing before the newest is known */
+	bool was_answered;	/* a node answered */
 	struct head_seen heard; /* the newest of the answers; seq 0: none */
 	bool is_asked;		/* a revision waits for them */
-	bool is_put_due;	/* there is a head of ours that nobody was given */
-	unsigned fail_cnt;	/* puts in a row that nobody took */
+	bool is_put_due;	/* an own head was put nowhere yet */
+	unsigned fail_cnt;	/* puts in a row that no node took */
 
-	bool is_seal_due;	/* its key lies unsealed in the store */
-	publisher_done_fn done; /* of a creation or removal under way */
-	void *arg;
+	bool is_seal_due;		/* its key lies unsealed in the store */
+	struct publisher_caller caller; /* of a creation or removal under way */
 	bool is_leaving;
 };
 
@@ -134,15 +134,16 @@ void shares_record_put_revision(struct store_batch *batch, const struct publicat
 				const struct revision_parts *parts);
 void shares_record_delete_revision(struct store_batch *batch, const struct publication *publication,
 				   uint64_t seq);
-/* A share's key as it lies in its row; borrowed of it. */
-struct record_seed {
-	const uint8_t *bytes;
-	size_t len;
+/* A share's row; the seed of its key, as it is sealed, is borrowed of the bytes. */
+struct publish_settings_row {
+	struct publish_settings settings;
+	const uint8_t *seed;
+	size_t seed_len;
 };
 /* record_parse_* fill what a row holds of what the caller zeroed. 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int shares_record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-				 struct record_seed *out_seed);
+int shares_record_parse_settings(const void *bytes, size_t len,
+				 struct publish_settings_row *out_row);
 WEFT_MUST_CHECK
 int shares_record_parse_revision(const struct store_item *item, struct publish_revision *revision,
 				 uint8_t digest[static 32]);
@@ -172,10 +173,11 @@ void shares_publication_push(struct publication *publication,
 			     const struct publish_revision *revision, struct revision_parts *parts);
 
 /*
- * republish.c: shares_keep_soon lets overlay and holders be asked for the newest head in a moment, shares_keep_now
- * lets ours be put in the next turn. shares_keep_ask asks; shares_revise_go_on follows if a revision
- * waits for it, else the newest there is, is put. shares_keep_hear takes a head that somebody told,
- * shares_keep_answered that one answer less is missing.
+ * republish.c: shares_keep_soon lets overlay and holders be asked for the newest head in a
+ * moment, shares_keep_now lets the own one be put in the next turn. shares_keep_ask asks;
+ * shares_revise_go_on follows if a revision waits for it, else the newest there is, is put.
+ * shares_keep_hear takes a head that a node gave, shares_keep_answered that one answer less is
+ * missing.
  */
 void shares_keep_fire(struct timer *timer, uint64_t now_ns);
 void shares_keep_soon(struct publication *publication, uint64_t now_ns);

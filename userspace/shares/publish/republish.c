@@ -9,9 +9,6 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
-#include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "publish_state.h"
 #include "blobs/scope.h"
 #include "store/store.h"
@@ -162,7 +159,7 @@ void shares_keep_end(struct publication *publication)
 	shares_publication_unlist(publication);
 }
 
-/* adopt takes a head of somebody else, if it is newer than any. */
+/* adopt takes another publisher's head, if it is newer than any. */
 static void adopt(struct publication *publication, const struct head_seen *seen, bool is_stored)
 {
 	struct store *store = publication->publisher->params.store;
@@ -186,7 +183,7 @@ static void adopt(struct publication *publication, const struct head_seen *seen,
 	shares_publication_tell(publication, news, seen->head.seq, 0);
 }
 
-/* Who follows the share as well may have heard of a newer one. */
+/* The follower of the same share may have heard of a newer one. */
 static void adopt_stored(struct publication *publication)
 {
 	struct store_snapshot *snapshot;
@@ -212,7 +209,7 @@ static void head_heard(void *arg, const uint8_t *value, size_t len,
 	struct publication *publication = arg;
 	struct head_seen seen = {.len = len - 1};
 
-	(void)claim; /* the rule said who wrote it; which is newer it does not say */
+	(void)claim; /* the rule checked the writer; which is newer it does not say */
 	if (len <= 1 || len - 1 > HEAD_LEN_MAX ||
 	    shares_head_parse(value + 1, len - 1, &seen.head) < 0 ||
 	    memcmp(seen.head.share_id, publication->view.share_id, SHARE_ID_LEN) != 0)
@@ -242,7 +239,7 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 	struct publication *publication = arg;
 
 	publication->get = NULL;
-	/* Nobody else is there to be asked, but what lies here was put by somebody. */
+	/* No other node can be asked, but another node put what lies here. */
 	shares_keep_answered(publication, result->err == 0 || publication->heard.head.seq, now_ns);
 }
 
@@ -257,9 +254,14 @@ void shares_keep_ask(struct publication *publication, uint64_t now_ns)
 	publication->was_answered = false;
 	publication->wait_cnt = 1; /* until all were asked */
 	shares_head_overlay_name(publication->view.share_id, name);
-	if (overlay->ops &&
-	    overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, head_heard,
-			      get_done, publication, now_ns, &publication->get) == 0)
+	if (overlay->ops && overlay->ops->get(overlay->overlay,
+					      &(struct overlay_get_params){.name = name,
+									   .name_len = sizeof(name),
+									   .tag = HEAD_OVERLAY_TAG,
+									   .value = head_heard,
+									   .done = get_done,
+									   .arg = publication},
+					      now_ns, &publication->get) == 0)
 		publication->wait_cnt++;
 	shares_holders_ask(publication, now_ns);
 	shares_keep_answered(publication, false, now_ns);
@@ -310,8 +312,12 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 	shares_head_overlay_name(publication->view.share_id, name);
 	value[0] = HEAD_OVERLAY_TAG;
 	memcpy(value + 1, newest->bytes, newest->len);
-	err = overlay->ops->put(overlay->overlay, name, sizeof(name), value, 1 + newest->len,
-				put_done, publication, now_ns, &publication->put);
+	err = overlay->ops->put(
+		overlay->overlay,
+		&(struct overlay_put_params){.value = {name, sizeof(name), value, 1 + newest->len},
+					     .done = put_done,
+					     .arg = publication},
+		now_ns, &publication->put);
 	if (err < 0) {
 		publication->put = NULL;
 		put_ended(publication, err, 0, now_ns);

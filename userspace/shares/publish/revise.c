@@ -19,9 +19,7 @@
 #include <string.h>
 
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
 #include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "base/container_of.h"
 #include "blobs/import/import.h"
 #include "publish_state.h"
@@ -67,7 +65,7 @@ static uint32_t parts_new(const struct revision_parts *before, const struct revi
 	return new_cnt;
 }
 
-/* What is durable becomes what is told. */
+/* What is durable becomes visible. */
 static void revision_take(struct publication *publication, struct revise *revise,
 			  struct publish_outcome *outcome)
 {
@@ -103,7 +101,7 @@ static void revise_take(struct publication *publication, struct revise *revise,
 	}
 }
 
-/* The new share has what the old one had; true: done will be told when it is published. */
+/* The new share has what the old one had; true: done will be called when it is published. */
 static bool successor_begin(struct revise *revise)
 {
 	struct publication *successor = revise->successor;
@@ -149,7 +147,7 @@ void shares_revise_end(struct publication *publication, const struct blobs_impor
 		shares_keep_now(publication);
 	} else if (revise->err < 0 && revise->err != WEFT_ESTALE && !revise->ask.done &&
 		   outcome.revision) {
-		/* What is behind is for the one to renew who published after us. */
+		/* A revision behind is renewed by the later publisher. */
 		shares_publication_tell(publication, PUBLISH_RENEW_ERROR, outcome.revision->seq,
 					revise->err);
 	}
@@ -338,7 +336,7 @@ int shares_revise_begin(struct publication *publication, enum revise_kind kind,
 	return 0;
 }
 
-/* What is under way comes back to nobody; shares_publication_free frees it. */
+/* What is under way has no caller any more; shares_publication_free frees it. */
 void shares_revise_stop(struct publication *publication)
 {
 	struct revise *revise = publication->revise;

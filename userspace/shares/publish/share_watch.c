@@ -11,7 +11,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "publish.h"
 #include "share_watch_tree.h"
@@ -83,7 +83,7 @@ static void watch_tell(const struct watch *watch, enum watch_event_kind kind, in
 		params->event(params->ctx, kind, watch->share_id, err);
 }
 
-/* A trouble is told of when it begins, not each time it is met. */
+/* A trouble is reported when it begins, not each time it is met. */
 static void trouble_note(struct watch *watch, enum watch_event_kind kind, int err)
 {
 	if (err && err != watch->view.err)
@@ -109,7 +109,7 @@ static struct watch *watch_add(struct watches *watches, const uint8_t share_id[s
 	watch->fd = -1;
 	memcpy(watch->share_id, share_id, SHARE_ID_LEN);
 	watch->view.quiet_s = quiet_s;
-	/* What changed while nobody looked is published, too. */
+	/* What changed while the watch was off is published, too. */
 	watch->is_tree_due = true;
 	watch->dirty_ns = watch->last_ns = watches->now_ns + 1;
 	watch->next = watches->first;
@@ -288,7 +288,7 @@ static void row_put(struct store_batch *batch, const uint8_t *share_id, uint32_t
 
 	watch_key(share_id, key);
 	writer_be32(&w, quiet_s);
-	store_batch_put(batch, STORE_META, key, sizeof(key), value, sizeof(value));
+	store_batch_put(batch, STORE_META, store_key(key, sizeof(key)), value, sizeof(value));
 }
 
 static void row_delete(struct store_batch *batch, const uint8_t *share_id)
@@ -296,7 +296,7 @@ static void row_delete(struct store_batch *batch, const uint8_t *share_id)
 	uint8_t key[KEY_LEN];
 
 	watch_key(share_id, key);
-	store_batch_delete(batch, STORE_META, key, sizeof(key));
+	store_batch_delete(batch, STORE_META, store_key(key, sizeof(key)));
 }
 
 /*
@@ -338,7 +338,7 @@ static void watch_look(struct watch *watch)
 	const struct published *share =
 		shares_publisher_lookup(watch->watches->params.publisher, watch->share_id);
 
-	/* It was retired: nobody is to be told. */
+	/* It was retired: no event. */
 	if (!share) {
 		(void)!shares_watch_set(watch->watches, watch->share_id, 0, NULL, NULL);
 		return;
@@ -417,30 +417,21 @@ int shares_watch_set(struct watches *watches, const uint8_t share_id[static SHAR
 	return 0;
 }
 
-static bool row_load(void *arg, const struct store_item *item)
-{
-	struct watches *watches = arg;
-	const uint8_t *key = item->key;
-	struct cursor c = cursor_of(item->value, item->value_len);
-	uint32_t quiet_s = cursor_be32(&c);
-
-	if (item->key_len != KEY_LEN || memcmp(key, KEY_PREFIX, KEY_PREFIX_LEN) != 0)
-		return false;
-	if (!c.bad && quiet_s && quiet_s <= WATCH_QUIET_S_MAX)
-		(void)!watch_add(watches, key + KEY_PREFIX_LEN, quiet_s);
-	return true;
-}
-
 static int rows_load(struct watches *watches)
 {
-	struct store_snapshot *snapshot;
-	int err = store_snapshot_open(watches->params.store, &snapshot);
+	struct store_iter iter = store_iter_fresh(watches->params.store, STORE_META,
+						  store_key(KEY_PREFIX, KEY_PREFIX_LEN));
+	struct store_item item;
 
-	if (err < 0)
-		return err;
-	err = store_each(snapshot, STORE_META, KEY_PREFIX, KEY_PREFIX_LEN, row_load, watches);
-	store_snapshot_close(snapshot);
-	return err;
+	while (store_iter_next(&iter, &item) && item.key_len == KEY_LEN &&
+	       memcmp(item.key, KEY_PREFIX, KEY_PREFIX_LEN) == 0) {
+		struct cursor c = cursor_of(item.value, item.value_len);
+		uint32_t quiet_s = cursor_be32(&c);
+
+		if (!c.bad && quiet_s && quiet_s <= WATCH_QUIET_S_MAX)
+			(void)!watch_add(watches, item.key + KEY_PREFIX_LEN, quiet_s);
+	}
+	return store_iter_end(&iter);
 }
 
 int shares_watches_new(const struct watches_params *params, struct watches **out_watches)

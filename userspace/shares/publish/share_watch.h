@@ -55,7 +55,7 @@ struct watches_params {
 WEFT_MUST_CHECK
 int shares_watches_new(const struct watches_params *params, struct watches **out_watches);
 void shares_watches_stop(struct watches *watches);
-/* shares_watches_free when nothing of the publisher is told any more. */
+/* shares_watches_free when the publisher makes no callbacks any more. */
 void shares_watches_free(struct watches *watches);
 void shares_watches_configure(struct watches *watches, const struct watches_config *config);
 

@@ -13,7 +13,7 @@
 
 #include "blobs/import/only.h"
 #include "blobs/manifest/manifest.h"
-#include "blobs/object.h"
+#include "blobs/blobs.h"
 
 #define DEPTH_MAX 200u
 #define EVENTS                                                                                     \
@@ -24,7 +24,7 @@
 struct opening {
 	int fd;
 	uint32_t dir_cnt, dir_cap;
-	char path[OBJECT_PATH_LEN_MAX];
+	char path[BLOBS_PATH_CAP];
 };
 
 static int dir_watch(struct opening *opening)
@@ -32,7 +32,7 @@ static int dir_watch(struct opening *opening)
 	if (opening->dir_cnt >= opening->dir_cap)
 		return WEFT_EFULL;
 	if (inotify_add_watch(opening->fd, opening->path, EVENTS | FLAGS) < 0)
-		/* It went meanwhile, or is not ours to read: then it is not published either. */
+		/* It went meanwhile, or may not be read: then it is not published either. */
 		return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -errno;
 	opening->dir_cnt++;
 	return 0;
@@ -54,7 +54,7 @@ static bool is_left_out(const char *name)
 	       strncmp(name, MANIFEST_STAGING_PREFIX, strlen(MANIFEST_STAGING_PREFIX)) == 0;
 }
 
-/* The watch comes before the names are read: what is made in between is told of. */
+/* The watch comes before the names are read: what is made in between is reported. */
 static int tree_watch(struct opening *opening, unsigned depth)
 {
 	size_t len = strlen(opening->path);
@@ -139,7 +139,7 @@ static void event_take(const struct inotify_event *event, struct watch_news *new
 		news->has_overflow = news->has_new_dirs = true;
 	if (event->mask & IN_ISDIR || event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED))
 		news->has_new_dirs |= !(event->mask & IN_ATTRIB);
-	/* What a get or an update of the folder stages is nobody's news. */
+	/* What a get or an update of the folder stages is no change. */
 	if (event->len &&
 	    strncmp(event->name, MANIFEST_STAGING_PREFIX, strlen(MANIFEST_STAGING_PREFIX)) == 0)
 		return;

@@ -28,9 +28,9 @@ int shares_watch_tree_open(const char *path, const char *only, uint32_t dir_cap,
 struct watch_news {
 	bool has_changed;  /* something in the tree did */
 	bool has_new_dirs; /* directories came or went: the tree is to be opened again */
-	bool has_overflow; /* the kernel told less than happened */
+	bool has_overflow; /* the kernel reported less than happened */
 };
-/* shares_watch_tree_read takes what was told since it was called last. Home worker; does not wait. */
+/* shares_watch_tree_read takes the events since its last call. Home worker; does not wait. */
 void shares_watch_tree_read(int fd, struct watch_news *out_news);
 
 #endif

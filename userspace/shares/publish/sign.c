@@ -8,16 +8,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "blobs/blobs.h"
-#include "blobs/blobs_parts.h"
 #include "blobs/retainer.h"
-#include "blobs/share_table.h"
 #include "publish_state.h"
 #include "blobs/scope.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
+#include "crypto/node_key.h"
 #include "store/store.h"
 
 static struct manifest_revision revision_of(const struct publication *publication,
@@ -42,8 +42,8 @@ static struct manifest_revision revision_of(const struct publication *publicatio
 }
 
 /*
- * It says what the newest revision says, and that is ours. One that was made while this node's
- * clock was ahead is signed again, as followers refuse its date.
+ * It says what the newest revision says, and that is an own one. One that was made while this
+ * node's clock was ahead is signed again, as followers refuse its date.
  */
 static bool is_unchanged(struct publication *publication, struct import_sealed *sealed,
 			 const struct manifest_revision *revision)
@@ -160,8 +160,8 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 
 	store_batch_put_blob(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
 	blobs_scope_put(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
-	return blobs_shares_add(blobs_shares_of(publication->publisher->params.content),
-				sealed->batch, &ask, shares_revise_stored, publication);
+	return blobs_shares_add(publication->publisher->params.content, sealed->batch, &ask,
+				shares_revise_stored, publication);
 }
 
 /* The same lists, with what is said of the share now. */
@@ -275,4 +275,26 @@ void shares_sign_begin(struct publication *publication)
 	}
 	if (err < 0)
 		shares_revise_fail(revise, err, "cannot begin: %s", weft_err_text(err));
+}
+
+/* --- keys --- */
+
+const struct node_key *shares_publisher_key(const struct publisher *publisher,
+					    const uint8_t share_id[static SHARE_ID_LEN])
+{
+	const struct publication *publication = shares_publication_find(publisher, share_id);
+
+	return publication ? publication->key : NULL;
+}
+
+int shares_publisher_export_key(const struct publisher *publisher,
+				const uint8_t share_id[static SHARE_ID_LEN], const char *path)
+{
+	const struct publication *publication = shares_publication_find(publisher, share_id);
+
+	if (!publication)
+		return WEFT_EABSENT;
+	if (access(path, F_OK) == 0)
+		return WEFT_EEXISTS;
+	return node_key_save(publication->key, path, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/http/pkarr_cache.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "support/check.h"
 
 #define CAP 4

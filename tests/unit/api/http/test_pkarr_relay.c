@@ -8,8 +8,8 @@
 #include <errno.h>
 
 #include "base/monotonic.h"
-#include "base/heap.h"
-#include "codec/zbase32.h"
+#include "base/memory/heap.h"
+#include "codec/text/zbase32.h"
 #include "gateway/http_conn_state.h"
 #include "support/check.h"
 

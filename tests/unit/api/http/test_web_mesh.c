@@ -2,7 +2,7 @@
 #include "api/http/web_mesh.h"
 
 #include "base/monotonic.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "gateway/http_conn_state.h"
 #include "support/check.h"
 #include "support/service_rig.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked of the Mainline DHT, among a few nodes that are in it. */
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "support/check.h"
 #include "support/method_rig.h"
 

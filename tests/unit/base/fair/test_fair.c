@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
 #include "base/random.h"
@@ -52,7 +52,7 @@ static enum fair_verdict take(const char *text, unsigned key, enum fair_class cl
 	return fair_take(&fair, &path, &items[item], now_ns, &victim);
 }
 
-/* One stranger's key takes the whole pool, from items[0] on. */
+/* One unknown peer's key takes the whole pool, from items[0] on. */
 static void pool_fill(uint64_t now_ns)
 {
 	for (unsigned i = 0; i < fair.config.cap_cnt; i++)
@@ -354,7 +354,7 @@ static void test_a_moved_slot_leaves_its_old_account(void)
 #define TRACE_STEPS 20000u
 #define HONEST_CNT  4u
 
-/* Five attacking networks of strangers and crowds of the other classes, at random. */
+/* Five attacking networks of unknown peers and crowds of the other classes, at random. */
 static void attack(struct random *random, uint64_t now_ns)
 {
 	unsigned item = 16 + (unsigned)random_below(random, 200);

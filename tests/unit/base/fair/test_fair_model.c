@@ -4,7 +4,7 @@
  * each take. The two must agree on every verdict and on every victim, and
  * the properties that hold for all pools are checked on the way.
  */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
 #include "base/fair/fair_tree.h"

@@ -2,7 +2,7 @@
 /* Who costs most, against an exact count of everybody. */
 #include "base/fair/load.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/random.h"
 #include "support/check.h"
 
@@ -21,8 +21,7 @@ static struct load load;
 
 static void load_make(uint32_t line_cnt)
 {
-	if (arena_open(&arena, load_footprint(line_cnt)) < 0 ||
-	    load_init(&load, &arena, line_cnt, secret) < 0)
+	if (arena_open(&arena, ARENA_GROWS) < 0 || load_init(&load, &arena, line_cnt, secret) < 0)
 		abort();
 }
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "blobs/read/read.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
 

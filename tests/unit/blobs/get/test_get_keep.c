@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "blobs/serve/in_progress.h"
+#include "blobs/serve/servers.h"
 #include "get_rig.h"
 
 static struct told {
@@ -37,7 +38,12 @@ static bool is_there(const char *name)
 static void forget(uint64_t id, bool deletes)
 {
 	told = (struct told){0};
-	CHECK_EQ(blobs_get_forget(b(), id, deletes, duo.now_ns, on_forgotten, &told), 0);
+	CHECK_EQ(blobs_get_forget(
+			 b(),
+			 &(struct blobs_forget_ask){
+				 .id = id, .deletes = deletes, .done = on_forgotten, .arg = &told},
+			 duo.now_ns),
+		 0);
 	for (unsigned i = 0; i < 20000 && !told.cnt; i++)
 		(void)duo_turn(&duo);
 	CHECK_EQ(told.cnt, 1);
@@ -69,7 +75,9 @@ static void test_given_up_get_is_gone_and_its_files_stay(void)
 	duo_node_close(&duo, DUO_B);
 	duo_node_open(&duo, DUO_B);
 	CHECK(!blobs_get_lookup(b(), id));
-	CHECK_EQ(blobs_get_forget(b(), id, true, duo.now_ns, NULL, NULL), WEFT_EABSENT);
+	CHECK_EQ(blobs_get_forget(b(), &(struct blobs_forget_ask){.id = id, .deletes = true},
+				  duo.now_ns),
+		 WEFT_EABSENT);
 	duo_fini(&duo);
 }
 
@@ -129,7 +137,13 @@ static void test_giving_up_goes_on_after_a_restart_at_any_point(void)
 		duo_init(&duo);
 		got(&link, &id);
 		told = (struct told){0};
-		CHECK_EQ(blobs_get_forget(b(), id, true, duo.now_ns, on_forgotten, &told), 0);
+		CHECK_EQ(blobs_get_forget(b(),
+					  &(struct blobs_forget_ask){.id = id,
+								     .deletes = true,
+								     .done = on_forgotten,
+								     .arg = &told},
+					  duo.now_ns),
+			 0);
 		turns(cut);
 		duo_node_close(&duo, DUO_B);
 		CHECK_EQ(told.cnt, 1);
@@ -201,7 +215,8 @@ static int served_to_a(const struct link *link, unsigned *out_state)
 		(void)duo_turn(&duo);
 	}
 	/* It does not copy from itself the next time. */
-	err = blobs_get_forget(duo.nodes[DUO_A].content, id, true, duo.now_ns, NULL, NULL);
+	err = blobs_get_forget(duo.nodes[DUO_A].content,
+			       &(struct blobs_forget_ask){.id = id, .deletes = true}, duo.now_ns);
 	duo_pass(&duo, 2 * NS_PER_S);
 	return err;
 }

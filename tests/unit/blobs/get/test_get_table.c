@@ -280,7 +280,8 @@ static void test_get_without_a_place_keeps_its_number(void)
 	duo.nodes[DUO_B].config.get_cap = 1;
 	duo_node_open(&duo, DUO_B);
 	CHECK_EQ(blobs_get_cancel(duo.nodes[DUO_B].content, first, true, duo.now_ns), 0);
-	CHECK_EQ(blobs_get_forget(duo.nodes[DUO_B].content, first, false, duo.now_ns, NULL, NULL),
+	CHECK_EQ(blobs_get_forget(duo.nodes[DUO_B].content, &(struct blobs_forget_ask){.id = first},
+				  duo.now_ns),
 		 0);
 	turns(20);
 	CHECK(duo_get_start(&duo, &link, "out3") > second);

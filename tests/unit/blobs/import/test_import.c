@@ -31,7 +31,10 @@ static bool chunk_list_proves(struct blobs_rig *rig, const uint8_t *content_id, 
 	uint64_t cnt = blobs_manifest_chunk_cnt(size);
 	uint8_t *hashes = malloc((size_t)cnt * 32), root[32];
 	struct blake3_chunk_tree tree;
-	int err = blobs_object_hashes_read(rig->store, content_id, size, 0, (size_t)cnt, hashes);
+	int err = blobs_object_hashes_read(
+		rig->store,
+		&(struct object_hashes){.content_id = content_id, .size = size, .cnt = (size_t)cnt},
+		hashes);
 
 	blake3_chunk_tree_init(&tree);
 	for (uint64_t i = 0; i < cnt; i++)
@@ -172,20 +175,15 @@ static void test_unchanged_files_are_reused_and_changed_ones_read(void)
 	rig_end(&rig);
 }
 
-static bool location_counted(void *arg, const struct object_file *file)
-{
-	(void)file;
-	++*(int *)arg;
-	return true;
-}
-
 static int location_cnt(struct store_snapshot *snapshot, const uint8_t *content_id)
 {
-	static struct object_file scratch;
-	int cnt = 0;
-	int err =
-		blobs_object_locations_each(snapshot, content_id, &scratch, location_counted, &cnt);
+	static struct object_locations locations;
+	int cnt = 0, err;
 
+	blobs_object_locations_begin(&locations, snapshot, content_id);
+	while (blobs_object_locations_next(&locations))
+		cnt++;
+	err = blobs_object_locations_end(&locations);
 	return err < 0 ? err : cnt;
 }
 
@@ -507,7 +505,10 @@ static void test_both_ways_of_reading_read_the_same(void)
 			size_t len = lens[i] < 24 * CHUNK - off ? lens[i] : 24 * CHUNK - off;
 
 			blake3_init(&hash);
-			CHECK_EQ(blobs_import_reader_run(reader, fd, off, len, collect, &hash), 0);
+			CHECK_EQ(blobs_import_reader_run(reader,
+							 &(struct import_part){fd, off, len},
+							 collect, &hash),
+				 0);
 			blake3_final(&hash, got, 32);
 			blake3_hash(data + off, len, want);
 			CHECK_MEM(got, want, 32);
@@ -515,10 +516,15 @@ static void test_both_ways_of_reading_read_the_same(void)
 		struct blake3 hash;
 
 		blake3_init(&hash);
-		CHECK_EQ(blobs_import_reader_run(reader, fd, 0, 25 * CHUNK, collect, &hash),
+		CHECK_EQ(blobs_import_reader_run(reader, &(struct import_part){fd, 0, 25 * CHUNK},
+						 collect, &hash),
 			 WEFT_ECHANGED);
-		CHECK_EQ(blobs_import_reader_run(reader, -1, 0, 3 * CHUNK, collect, &hash), -EBADF);
-		CHECK_EQ(blobs_import_reader_run(reader, fd, 0, 3 * CHUNK, collect, &hash), 0);
+		CHECK_EQ(blobs_import_reader_run(reader, &(struct import_part){-1, 0, 3 * CHUNK},
+						 collect, &hash),
+			 -EBADF);
+		CHECK_EQ(blobs_import_reader_run(reader, &(struct import_part){fd, 0, 3 * CHUNK},
+						 collect, &hash),
+			 0);
 		blobs_import_reader_free(reader);
 		free(data);
 		close(fd);

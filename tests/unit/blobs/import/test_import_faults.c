@@ -77,7 +77,11 @@ static bool item_is_right(const struct manifest_item *item)
 		return false;
 	if (chunk_cnt == 0)
 		return true;
-	if (blobs_object_hashes_read(rig.store, id, item->size, 0, (size_t)chunk_cnt, hashes) < 0)
+	if (blobs_object_hashes_read(rig.store,
+				     &(struct object_hashes){.content_id = id,
+							     .size = item->size,
+							     .cnt = (size_t)chunk_cnt},
+				     hashes) < 0)
 		return false;
 	blake3_chunk_tree_init(&tree);
 	for (uint64_t k = 0; k < chunk_cnt; k++)

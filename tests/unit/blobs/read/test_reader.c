@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "blobs/blobs_state.h"
 #include "blobs/read/read.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
 

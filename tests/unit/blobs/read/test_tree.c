@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "blobs/read/tree.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
@@ -98,7 +98,7 @@ static void world_end(void)
 
 static int find(const char *path, struct tree_place *place)
 {
-	return blobs_tree_find(store, root_id, path, strlen(path), place);
+	return blobs_tree_find(store, &(struct tree_ask){root_id, path, strlen(path)}, place);
 }
 
 static void check_each_is_found(bool has_parts)
@@ -153,7 +153,9 @@ static void check_list(const char *path, const char *want)
 {
 	struct listing listing = {.text = ""};
 
-	CHECK_EQ(blobs_tree_list(store, root_id, path, strlen(path), listing_add, &listing), 0);
+	CHECK_EQ(blobs_tree_list(store, &(struct tree_ask){root_id, path, strlen(path)},
+				 listing_add, &listing),
+		 0);
 	CHECK_STR(listing.text, want);
 }
 
@@ -170,10 +172,14 @@ static void check_directories(bool has_parts)
 	check_list("c", "d/ ");
 	check_list("c/d/e", "f g ");
 	check_list("e", "");
-	CHECK_EQ(blobs_tree_list(store, root_id, "", 0, listing_add, &listing), 0);
+	CHECK_EQ(blobs_tree_list(store, &(struct tree_ask){root_id, "", 0}, listing_add, &listing),
+		 0);
 	CHECK_STR(listing.text, "a b/ ");
-	CHECK_EQ(blobs_tree_list(store, root_id, "a", 1, listing_add, &listing), WEFT_EABSENT);
-	CHECK_EQ(blobs_tree_list(store, root_id, "nix", 3, listing_add, &listing), WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_list(store, &(struct tree_ask){root_id, "a", 1}, listing_add, &listing),
+		 WEFT_EABSENT);
+	CHECK_EQ(blobs_tree_list(store, &(struct tree_ask){root_id, "nix", 3}, listing_add,
+				 &listing),
+		 WEFT_EABSENT);
 	world_end();
 }
 
@@ -203,9 +209,9 @@ static void test_what_is_not_held_is_told(void)
 	uint8_t id[32];
 
 	world_begin(true);
-	CHECK_EQ(blobs_tree_find(store, any_id, "a", 1, &place), WEFT_EUNKNOWN);
+	CHECK_EQ(blobs_tree_find(store, &(struct tree_ask){any_id, "a", 1}, &place), WEFT_EUNKNOWN);
 	blob_put("no manifest", 11, id);
-	CHECK(blobs_tree_find(store, id, "a", 1, &place) < 0);
+	CHECK(blobs_tree_find(store, &(struct tree_ask){id, "a", 1}, &place) < 0);
 	world_end();
 }
 
@@ -234,9 +240,12 @@ static void test_the_longest_path_and_one_byte_more(void)
 
 	world_begin(true);
 	memset(path, 'x', sizeof(path) - 1);
-	CHECK_EQ(blobs_tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX, &place),
+	CHECK_EQ(blobs_tree_find(store, &(struct tree_ask){root_id, path, MANIFEST_PATH_LEN_MAX},
+				 &place),
 		 WEFT_EABSENT);
-	CHECK_EQ(blobs_tree_find(store, root_id, path, MANIFEST_PATH_LEN_MAX + 1, &place),
+	CHECK_EQ(blobs_tree_find(store,
+				 &(struct tree_ask){root_id, path, MANIFEST_PATH_LEN_MAX + 1},
+				 &place),
 		 WEFT_EABSENT);
 	world_end();
 }

@@ -9,7 +9,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "blobs/content_message.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
 

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 
 #define FILE_LEN (3u * BLAKE3_CHUNK_LEN + 100)

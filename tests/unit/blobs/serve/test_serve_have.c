@@ -10,7 +10,7 @@
 #include "blobs/content_message_holders.h"
 #include "blobs/serve/in_progress.h"
 #include "blobs/serve/serve.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
 

@@ -11,9 +11,11 @@
 #include "blobs/content_message_holders.h"
 #include "blobs/scope.h"
 #include "blobs/serve/in_progress.h"
+#include "blobs/serve/servers.h"
 #include "blobs/serve/served_index.h"
 #include "blobs/serve/serve.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
+#include "blobs/serve/servers.h"
 #include "support/check.h"
 #include "support/content_duo.h"
 

@@ -36,9 +36,12 @@ static void end(void)
 	arena_close(&arena);
 }
 
-static unsigned price_given(void *arg)
+static unsigned price_asked;
+
+static unsigned price_given(const struct upload *upload)
 {
-	return *(unsigned *)arg;
+	(void)upload;
+	return price_asked;
 }
 
 static enum upload_verdict admit_at(struct upload *upload, uint8_t peer, unsigned price,
@@ -46,8 +49,10 @@ static enum upload_verdict admit_at(struct upload *upload, uint8_t peer, unsigne
 {
 	uint8_t key[UPLOAD_KEY_LEN] = {peer};
 
-	return blobs_uploads_admit(&uploads, upload, key, CHUNK, price_given, &price, now_ns,
-				   &wait_ns);
+	price_asked = price;
+	uploads.price_of = price_given;
+	upload->len = CHUNK;
+	return blobs_uploads_admit(&uploads, upload, key, now_ns, &wait_ns);
 }
 
 static enum upload_verdict admit(struct upload *upload, uint8_t peer, uint64_t now_ns)

@@ -4,7 +4,7 @@
 
 #include "base/monotonic.h"
 #include "blobs/swarm/swarm_state.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "support/check.h"
 #include "support/source_net.h"
 

@@ -2,7 +2,7 @@
 #include "dht/items/pkarr.h"
 
 #include "codec/dns.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "support/check.h"
 #include "support/hex.h"
 
@@ -230,7 +230,7 @@ static void test_items_that_are_no_packets_are_refused(void)
 	}
 }
 
-static void test_strangers_learn_what_the_policy_says(void)
+static void test_unvalidated_sources_learn_what_the_policy_says(void)
 {
 	struct pkarr_record all = vector_record(), got;
 	struct pkarr_policy policy = {.publish = PKARR_OFF};
@@ -448,7 +448,7 @@ int main(void)
 	RUN(test_a_message_of_1000_bytes_is_accepted_and_no_more);
 	RUN(test_what_is_signed_and_no_dns_is_refused);
 	RUN(test_items_that_are_no_packets_are_refused);
-	RUN(test_strangers_learn_what_the_policy_says);
+	RUN(test_unvalidated_sources_learn_what_the_policy_says);
 	RUN(test_no_record_without_a_usable_address);
 	RUN(test_urls_that_are_none_are_left_out);
 	RUN(test_the_longest_record_fits_and_comes_back);

@@ -143,7 +143,7 @@ static void test_every_message_is_taken_or_refused_by_its_reason(void)
 			got = message.fault;
 		if (got != queries[i].want) {
 			printf("# row %s (%s): %s\n", queries[i].why, queries[i].text,
-			       dht_reason_word(got));
+			       dht_reasons[got].word);
 			CHECK_EQ(got, queries[i].want);
 		}
 	}
@@ -372,14 +372,14 @@ static void test_errors_carry_code_and_words_of_their_reason(void)
 		struct writer w = writer_of(buf, sizeof(buf));
 		struct krpc_message got;
 
-		CHECK(dht_reason_word((enum dht_reason)reason)[0] != '\0');
-		if (!dht_reason_code((enum dht_reason)reason))
+		CHECK(dht_reasons[reason].word[0] != '\0');
+		if (!dht_reasons[reason].code)
 			continue;
 		dht_krpc_write_error(&w, &transaction, &asker, (enum dht_reason)reason);
 		CHECK_EQ(dht_krpc_parse(buf, writer_len(&w), &got), DHT_ANSWERED);
 		CHECK_EQ(got.kind, KRPC_ERROR);
-		CHECK_EQ(got.error_code, dht_reason_code((enum dht_reason)reason));
-		CHECK(span_is(&got.error_text, dht_reason_text((enum dht_reason)reason)));
+		CHECK_EQ(got.error_code, dht_reasons[reason].code);
+		CHECK(span_is(&got.error_text, dht_reasons[reason].text));
 		CHECK(span_is(&got.transaction, "aa"));
 	}
 }

@@ -74,12 +74,14 @@ struct walk {
 	bool is_connected[4];
 };
 
-static bool walk_step(void *arg, const struct mesh_neighbour *neighbour)
+static void walk_on(struct walk *walk)
 {
-	struct walk *walk = arg;
+	struct mesh_neighbour neighbour;
+	struct mesh_walk place = {0};
 
-	walk->is_connected[walk->cnt++] = neighbour->is_connected;
-	return walk->cnt < walk->cnt_max;
+	while (walk->cnt < walk->cnt_max &&
+	       mesh_neighbour_ops.next(rig.nodes[0].mesh, &place, &neighbour))
+		walk->is_connected[walk->cnt++] = neighbour.is_connected;
 }
 
 static void test_connected_ones_come_first_and_each_once(void)
@@ -91,11 +93,11 @@ static void test_connected_ones_come_first_and_each_once(void)
 		CHECK(rig_connected(&rig, 0, i));
 	mesh_goodbye(rig.nodes[1].mesh, MESH_BYE_SHUTDOWN, 0, rig.net.now_ns);
 	pair_net_run(&rig.net, PAIR_S);
-	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	walk_on(&walk);
 	CHECK_EQ(walk.cnt, 3);
 	CHECK(walk.is_connected[0] && walk.is_connected[1] && !walk.is_connected[2]);
 	walk = (struct walk){.cnt_max = 1};
-	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	walk_on(&walk);
 	CHECK_EQ(walk.cnt, 1);
 	rig_fini(&rig);
 }
@@ -118,7 +120,7 @@ static void test_who_has_a_session_with_another_worker_is_a_neighbour(void)
 	CHECK(addr_equal(&neighbour.remote, &info.last_addr));
 	CHECK_EQ(neighbour.caps, MESH_CAP_DHT);
 	/* Nobody is to ask it by a dial because of that. */
-	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	walk_on(&walk);
 	CHECK_EQ(walk.cnt, 2);
 	CHECK(!walk.is_connected[0] && !walk.is_connected[1]);
 	/* A session of its own is what it knows better. */
@@ -126,7 +128,7 @@ static void test_who_has_a_session_with_another_worker_is_a_neighbour(void)
 	CHECK(find(0, 2, &neighbour));
 	CHECK(neighbour.is_dialled);
 	walk = (struct walk){.cnt_max = 4};
-	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	walk_on(&walk);
 	CHECK_EQ(walk.cnt, 2);
 	mesh_goodbye(rig.nodes[2].mesh, MESH_BYE_SHUTDOWN, 0, rig.net.now_ns);
 	pair_net_run(&rig.net, PAIR_S);

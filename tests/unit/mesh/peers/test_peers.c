@@ -5,7 +5,7 @@
 #include "support/mesh_rig.h"
 #include "support/scratch.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "mesh/session/hello.h"
 #include "mesh/mesh_state.h"
 #include "mesh/peers/peers.h"
@@ -111,7 +111,7 @@ static bool is_there(uint32_t n)
 	return mesh_peers_lookup(&bare.peers, key_of(n));
 }
 
-static void test_a_flood_of_keys_forgets_only_strangers_of_its_network(void)
+static void test_a_flood_of_keys_forgets_only_unknown_peers_of_its_network(void)
 {
 	const uint32_t friends = 100, known = 100, honest = 64, flood = 4300;
 	uint32_t honest_cnt = 0, flood_cnt = 0;
@@ -145,7 +145,7 @@ static void test_a_flood_of_keys_forgets_only_strangers_of_its_network(void)
 	arena_close(&bare.arena);
 }
 
-static void test_a_botnet_forgets_strangers_alone(void)
+static void test_a_botnet_forgets_unknown_peers_alone(void)
 {
 	bare_open(4096, 1024);
 	for (uint32_t i = 0; i < 2048; i++)
@@ -186,7 +186,7 @@ static void test_who_has_a_session_keeps_its_place(void)
 	for (uint32_t i = 0; i < 100; i++)
 		CHECK(visit(100 + i, 0, 0, 1000 + i));
 	CHECK(is_there(1));
-	/* One stranger without a session: a table of four has one place for them. */
+	/* One unknown peer without a session: a table of four has one place for them. */
 	CHECK_EQ(bare.peers.pool.used_cnt, 2);
 	arena_close(&bare.arena);
 }
@@ -211,7 +211,7 @@ static void test_peers_of_other_workers_are_no_more_than_sessions(void)
 	arena_close(&bare.arena);
 }
 
-static void test_three_useful_hours_make_a_stranger_known(void)
+static void test_three_useful_hours_make_an_unknown_peer_known(void)
 {
 	struct mesh_peer_entry *entry;
 
@@ -291,26 +291,17 @@ static struct store *store_at(const char *dir)
 	return store_open(&config, &store) == 0 ? store : NULL;
 }
 
-static bool peers_find(void *arg, const struct mesh_peer_info *peer)
-{
-	struct mesh_peer_info *wanted = arg;
-
-	if (memcmp(peer->key, wanted->key, MESH_KEY_LEN) != 0)
-		return true;
-	*wanted = *peer;
-	wanted->is_connected = true; /* found */
-	return false;
-}
-
 /* The peer with that key byte as node 0 knows it. */
 static bool peer_known(uint8_t key_byte, struct mesh_peer_info *out_peer)
 {
-	struct mesh_peer_info found = {0};
+	struct mesh_walk walk = {0};
+	uint8_t key[MESH_KEY_LEN];
 
-	memset(found.key, key_byte, sizeof(found.key));
-	mesh_peers_each(rig.nodes[0].mesh, peers_find, &found);
-	*out_peer = found;
-	return found.is_connected;
+	memset(key, key_byte, sizeof(key));
+	while (mesh_peers_next(rig.nodes[0].mesh, &walk, out_peer))
+		if (memcmp(out_peer->key, key, sizeof(key)) == 0)
+			return true;
+	return false;
 }
 
 static uint64_t items_of(struct store *store)
@@ -434,7 +425,11 @@ static void test_token_survives_a_restart(void)
 	for (unsigned life = 0; life < 2; life++) {
 		store = store_at(dir);
 		nodes_start(store, 8);
-		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, PAIR_S, connect_done, NULL,
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh,
+				      &(struct mesh_connect){.peer = &peer,
+							     .timeout_ns = PAIR_S,
+							     .done = connect_done,
+							     .arg = NULL},
 				      rig.net.now_ns),
 			 0);
 		pair_net_run(&rig.net, 6 * PAIR_S);
@@ -508,7 +503,7 @@ static void test_evicted_peers_leave_the_store(void)
 	scratch_remove(dir);
 }
 
-static void test_a_stranger_is_not_written(void)
+static void test_an_unknown_peer_is_not_written(void)
 {
 	char dir[SCRATCH_CAP];
 	struct mesh_peer_info peer;
@@ -572,11 +567,16 @@ static void test_a_share_is_in_force_once_it_is_durable_and_after_a_restart(void
 	store = store_at(dir);
 	nodes_start(store, 8);
 	mesh = rig.nodes[0].mesh;
-	CHECK(rig_connected(&rig, 1, 0)); /* it has dialled us: a stranger */
+	CHECK(rig_connected(&rig, 1, 0)); /* it has dialled us: an unknown peer */
 	CHECK(peer_known(2, &peer));
 	CHECK_EQ(peer.share_cnt, 1);
 	CHECK_EQ(path_of_session(1)->class, FAIR_UNKNOWN);
-	CHECK_EQ(mesh_set_share(mesh, peer.key, 8, share_done, &told, rig.net.now_ns), 0);
+	CHECK_EQ(mesh_set_share(
+			 mesh,
+			 &(struct mesh_share_ask){
+				 .key = peer.key, .share_cnt = 8, .done = share_done, .arg = &told},
+			 rig.net.now_ns),
+		 0);
 	CHECK_EQ(told.cnt, 0);
 	store_flush(store);
 	CHECK_EQ(told.cnt, 1);
@@ -594,7 +594,11 @@ static void test_a_share_is_in_force_once_it_is_durable_and_after_a_restart(void
 	CHECK(rig_connected(&rig, 1, 0));
 	CHECK_EQ(path_of_session(1)->share_cnt, 8);
 	CHECK_EQ(path_of_session(1)->class, FAIR_CHOSEN);
-	CHECK_EQ(mesh_set_share(rig.nodes[0].mesh, peer.key, 1, share_done, &told, rig.net.now_ns),
+	CHECK_EQ(mesh_set_share(
+			 rig.nodes[0].mesh,
+			 &(struct mesh_share_ask){
+				 .key = peer.key, .share_cnt = 1, .done = share_done, .arg = &told},
+			 rig.net.now_ns),
 		 0);
 	store_flush(store);
 	CHECK_EQ(path_of_session(1)->class, FAIR_UNKNOWN);
@@ -626,8 +630,12 @@ static void test_a_share_that_is_none_changes_nothing(void)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		printf("# %s\n", rows[i].why);
 		memset(key, rows[i].key, sizeof(key));
-		CHECK_EQ(mesh_set_share(rig.nodes[0].mesh, key, rows[i].share_cnt, share_done,
-					&told, rig.net.now_ns),
+		CHECK_EQ(mesh_set_share(rig.nodes[0].mesh,
+					&(struct mesh_share_ask){.key = key,
+								 .share_cnt = rows[i].share_cnt,
+								 .done = share_done,
+								 .arg = &told},
+					rig.net.now_ns),
 			 rows[i].want);
 		CHECK_EQ(told.cnt, rows[i].want == 0);
 		CHECK(peer_known(2, &peer));
@@ -690,8 +698,9 @@ static void test_damaged_records_are_skipped(void)
 	CHECK(scratch_make(dir));
 	store = store_at(dir);
 	batch = store_batch_new(store);
-	store_batch_put(batch, STORE_PEERS, keys[0], MESH_KEY_LEN, "garbage", 7);
-	store_batch_put(batch, STORE_PEERS, keys[1], MESH_KEY_LEN, "\xa1\x00\x03", 3); /* newer */
+	store_batch_put(batch, STORE_PEERS, store_key(keys[0], MESH_KEY_LEN), "garbage", 7);
+	store_batch_put(batch, STORE_PEERS, store_key(keys[1], MESH_KEY_LEN), "\xa1\x00\x03",
+			3); /* newer */
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);
 	nodes_start(store, 8);
@@ -705,12 +714,12 @@ static void test_damaged_records_are_skipped(void)
 int main(void)
 {
 	RUN(test_record_is_read_as_written);
-	RUN(test_a_flood_of_keys_forgets_only_strangers_of_its_network);
-	RUN(test_a_botnet_forgets_strangers_alone);
+	RUN(test_a_flood_of_keys_forgets_only_unknown_peers_of_its_network);
+	RUN(test_a_botnet_forgets_unknown_peers_alone);
 	RUN(test_nobody_who_is_followed_makes_room);
 	RUN(test_who_has_a_session_keeps_its_place);
 	RUN(test_peers_of_other_workers_are_no_more_than_sessions);
-	RUN(test_three_useful_hours_make_a_stranger_known);
+	RUN(test_three_useful_hours_make_an_unknown_peer_known);
 	RUN(test_two_of_a_network_are_useful_and_only_for_an_hour);
 	RUN(test_rows_of_an_earlier_version_are_judged);
 	RUN(test_capabilities_survive_a_restart);
@@ -718,7 +727,7 @@ int main(void)
 	RUN(test_token_survives_a_restart);
 	RUN(test_goodbye_writes_what_is_not_written_yet);
 	RUN(test_evicted_peers_leave_the_store);
-	RUN(test_a_stranger_is_not_written);
+	RUN(test_an_unknown_peer_is_not_written);
 	RUN(test_damaged_records_are_skipped);
 	RUN(test_a_share_is_in_force_once_it_is_durable_and_after_a_restart);
 	RUN(test_a_share_that_is_none_changes_nothing);

@@ -102,7 +102,7 @@ static void request(struct mesh *from, const struct mesh *to, unsigned wanted_cn
 	mesh_lab_ask(from, to, MESH_PEX_REQUEST, bytes, writer_len(&w), &ask);
 }
 
-static struct mesh *stranger(void)
+static struct mesh *unknown_peer(void)
 {
 	struct mesh *node = mesh_lab_add(&lab);
 
@@ -117,7 +117,7 @@ static void test_neighbours_neighbour_is_found(void)
 	begin();
 	a = node_start(true);
 	b = node_start(false);
-	c = stranger();
+	c = unknown_peer();
 	c->caps = MESH_CAP_DHT;
 	dial(b, c);
 	dial(a, b);
@@ -139,8 +139,8 @@ static void test_only_whom_we_dialled_is_told_of(void)
 
 	begin();
 	b = node_start(false);
-	c = stranger();
-	asker = stranger();
+	c = unknown_peer();
+	asker = unknown_peer();
 	dial(c, b);
 	dial(b, asker);
 	request(asker, b, MESH_PEX_OFFER_MAX);
@@ -160,7 +160,7 @@ static void test_private_is_told_on_its_own_site_only(void)
 	insider = mesh_lab_add(&lab);
 	insider->addr = (struct addr){.ip = {10, 0, 0, 6}, .port = 7000, .family = ADDR_IPV4};
 	mesh_lab_up(insider);
-	asker = stranger();
+	asker = unknown_peer();
 	dial(b, near);
 	request(asker, b, MESH_PEX_OFFER_MAX);
 	CHECK_EQ(mesh_pex_offer_parse(ask.reply.payload, ask.reply.payload_len, got), 0);
@@ -178,8 +178,8 @@ static void test_no_more_than_wanted_are_told_and_all_in_turn(void)
 	begin();
 	b = node_start(false);
 	for (unsigned i = 0; i < 100; i++)
-		dial(b, stranger());
-	asker = stranger();
+		dial(b, unknown_peer());
+	asker = unknown_peer();
 	for (unsigned round = 0; round < 5; round++) {
 		int cnt;
 
@@ -209,15 +209,15 @@ static void test_askers_that_do_not_read_leave_an_answer_for_others(void)
 	begin();
 	b = node_start(false);
 	for (unsigned i = 0; i < 10; i++)
-		dial(b, stranger());
+		dial(b, unknown_peer());
 	b->is_unacknowledged = true;
 	for (unsigned i = 0; i < 24; i++) {
-		request(stranger(), b, MESH_PEX_OFFER_MAX);
+		request(unknown_peer(), b, MESH_PEX_OFFER_MAX);
 		CHECK_EQ(ask.reply.err, 0);
 		CHECK(mesh_pex_offer_parse(ask.reply.payload, ask.reply.payload_len, got) >= 10);
 	}
 	CHECK_EQ(reason_cnt(b, MESH_PEX_OFFERED), 24);
-	late = stranger();
+	late = unknown_peer();
 	/* Only the page is left, and that is more than it wants. */
 	request(late, b, 1);
 	CHECK_EQ(ask.reply.code, MESH_CODE_BUSY);
@@ -235,7 +235,7 @@ static void test_one_request_too_many_in_a_minute_is_refused(void)
 
 	begin();
 	b = node_start(false);
-	asker = stranger();
+	asker = unknown_peer();
 	for (unsigned i = 0; i < 6; i++) {
 		request(asker, b, 1);
 		CHECK_EQ(ask.reply.err, 0);
@@ -256,7 +256,7 @@ static void test_requests_of_another_form_are_refused(void)
 
 	begin();
 	b = node_start(false);
-	asker = stranger();
+	asker = unknown_peer();
 	for (unsigned i = 0; i < 5; i++) {
 		mesh_lab_ask(asker, b, MESH_PEX_REQUEST, payloads[i], lens[i], &ask);
 		CHECK_EQ(ask.reply.err, WEFT_EMALFORMED);
@@ -284,7 +284,7 @@ static void tell_nodes(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 /* A node that asks one that tells of nodes. */
 static struct mesh *believer_run(void)
 {
-	struct mesh *a = node_start(true), *liar = stranger();
+	struct mesh *a = node_start(true), *liar = unknown_peer();
 
 	(void)mesh_lab_seam_of(liar).ops->handle(liar, MESH_PEX_REQUEST, tell_nodes, liar);
 	memcpy(nodes[0].key, a->key, MESH_KEY_LEN);
@@ -303,7 +303,7 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
-static void test_martians_and_strangers_neighbours_are_refused(void)
+static void test_martians_and_unknown_peers_neighbours_are_refused(void)
 {
 	static const char *const addrs[] =
 		{
@@ -419,7 +419,7 @@ int main(void)
 	RUN(test_askers_that_do_not_read_leave_an_answer_for_others);
 	RUN(test_one_request_too_many_in_a_minute_is_refused);
 	RUN(test_requests_of_another_form_are_refused);
-	RUN(test_martians_and_strangers_neighbours_are_refused);
+	RUN(test_martians_and_unknown_peers_neighbours_are_refused);
 	RUN(test_good_address_is_kept_beside_a_bad_one);
 	RUN(test_one_node_too_many_spoils_the_offer);
 	RUN(test_offer_is_read_as_written);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How few dials strangers can make this node begin by what they tell. */
+/* How few dials unknown peers can make this node begin by what they tell. */
 #include "mesh/peers/unverified.h"
 
 #include <string.h>
@@ -128,8 +128,12 @@ static int connect_to(unsigned idx, bool is_unverified)
 	int result = 1;
 
 	memset(peer.key, (int)idx + 1, sizeof(peer.key));
-	if (mesh_connect(rig.nodes[0].mesh, &peer, 2 * S, connect_done, &result, rig.net.now_ns) <
-	    0)
+	if (mesh_connect(rig.nodes[0].mesh,
+			 &(struct mesh_connect){.peer = &peer,
+						.timeout_ns = 2 * S,
+						.done = connect_done,
+						.arg = &result},
+			 rig.net.now_ns) < 0)
 		return -1;
 	pair_net_run(&rig.net, 3 * S);
 	return result;
@@ -165,7 +169,7 @@ static void test_a_told_address_where_nobody_is_costs_one_dial(void)
 	rig_fini(&rig);
 }
 
-/* Else a stranger would be chosen for having told where it is. */
+/* Else an unknown peer would be chosen for having told where it is. */
 static void test_a_dial_makes_a_peer_chosen_only_when_it_was_asked_for(void)
 {
 	const struct addr addr = pair_addr(2);
@@ -178,7 +182,11 @@ static void test_a_dial_makes_a_peer_chosen_only_when_it_was_asked_for(void)
 	CHECK_EQ(mesh_peer_class(rig.nodes[0].mesh, peer.key), FAIR_UNKNOWN);
 	CHECK_EQ(mesh_peer_class(rig.nodes[1].mesh, rig.nodes[0].end->key), FAIR_UNKNOWN);
 	/* A person asks for it: chosen as long as the session is there. */
-	CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, 2 * S, connect_done, &result,
+	CHECK_EQ(mesh_connect(rig.nodes[0].mesh,
+			      &(struct mesh_connect){.peer = &peer,
+						     .timeout_ns = 2 * S,
+						     .done = connect_done,
+						     .arg = &result},
 			      rig.net.now_ns),
 		 0);
 	pair_net_run(&rig.net, S);
@@ -201,7 +209,11 @@ static void test_a_hundred_keys_at_one_address_cost_one_dial(void)
 		struct mesh_peer peer = {.addrs = &victim, .addr_cnt = 1, .told_cnt = 1};
 
 		memset(peer.key, 100 + (int)i, sizeof(peer.key));
-		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, S, connect_done, &result,
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh,
+				      &(struct mesh_connect){.peer = &peer,
+							     .timeout_ns = S,
+							     .done = connect_done,
+							     .arg = &result},
 				      rig.net.now_ns),
 			 0);
 		pair_net_run(&rig.net, 2 * S);
@@ -234,7 +246,11 @@ static void test_what_a_hello_announces_is_told(void)
 
 		memset(peer.key, 2, sizeof(peer.key));
 		before = dialled_cnt();
-		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, 20 * S, connect_done, &result,
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh,
+				      &(struct mesh_connect){.peer = &peer,
+							     .timeout_ns = 20 * S,
+							     .done = connect_done,
+							     .arg = &result},
 				      rig.net.now_ns),
 			 0);
 		pair_net_run(&rig.net, 30 * S);

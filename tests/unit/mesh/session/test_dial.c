@@ -186,7 +186,7 @@ static void test_silent_address_is_dialled_anew(void)
 	nodes_fini();
 }
 
-/* A stranger's word is worth one dial. */
+/* An unknown peer's word is worth one dial. */
 static void test_told_address_is_not_dialled_anew(void)
 {
 	struct addr addr = pair_addr(50);
@@ -274,7 +274,11 @@ static int connect_to(uint8_t key_byte, const struct addr *addr)
 
 	connect_cnt = 0;
 	memset(peer.key, key_byte, sizeof(peer.key));
-	return mesh_connect(rig.nodes[0].mesh, &peer, 20 * PAIR_S, connect_done, NULL,
+	return mesh_connect(rig.nodes[0].mesh,
+			    &(struct mesh_connect){.peer = &peer,
+						   .timeout_ns = 20 * PAIR_S,
+						   .done = connect_done,
+						   .arg = NULL},
 			    rig.net.now_ns);
 }
 

@@ -90,7 +90,11 @@ static int connect_to(const struct addr *addrs, unsigned addr_cnt)
 
 	connect_cnt = 0;
 	memset(peer.key, 2, sizeof(peer.key));
-	return mesh_connect(rig.nodes[0].mesh, &peer, 20 * PAIR_S, note_connect, NULL,
+	return mesh_connect(rig.nodes[0].mesh,
+			    &(struct mesh_connect){.peer = &peer,
+						   .timeout_ns = 20 * PAIR_S,
+						   .done = note_connect,
+						   .arg = NULL},
 			    rig.net.now_ns);
 }
 

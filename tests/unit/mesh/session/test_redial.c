@@ -398,7 +398,11 @@ static int connect_at(struct addr addr)
 
 	connect_cnt = 0;
 	memset(peer.key, 2, sizeof(peer.key));
-	err = mesh_connect(rig.nodes[0].mesh, &peer, 20 * PAIR_S, connect_done, NULL,
+	err = mesh_connect(rig.nodes[0].mesh,
+			   &(struct mesh_connect){.peer = &peer,
+						  .timeout_ns = 20 * PAIR_S,
+						  .done = connect_done,
+						  .arg = NULL},
 			   rig.net.now_ns);
 	pair_net_run(&rig.net, 200 * PAIR_MS);
 	return err;

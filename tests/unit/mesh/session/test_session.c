@@ -382,7 +382,11 @@ static int ping(unsigned node, uint8_t key_byte)
 
 	memset(key, key_byte, sizeof(key));
 	ping_cnt = 0;
-	return mesh_ping(rig.nodes[node].mesh, key, 5 * PAIR_S, ping_done, NULL, rig.net.now_ns);
+	return mesh_ping(
+		rig.nodes[node].mesh,
+		&(struct mesh_ping_ask){
+			.key = key, .timeout_ns = 5 * PAIR_S, .done = ping_done, .arg = NULL},
+		rig.net.now_ns);
 }
 
 static void test_ping_measures_the_round_trip(void)
@@ -553,16 +557,6 @@ static void test_session_id_is_the_same_on_both_sides(void)
 	rig_fini(&rig);
 }
 
-static bool peers_collect(void *arg, const struct mesh_peer_info *peer)
-{
-	char *out = arg;
-	size_t len = strlen(out);
-
-	out[len] = (char)('0' + peer->key[0]);
-	out[len + 1] = peer->is_connected ? '+' : '-';
-	return len < 6;
-}
-
 /* A node of several workers may dial whom another worker has a session with. */
 static void test_retired_session_that_its_dialler_leaves_alone_is_closed(void)
 {
@@ -592,6 +586,8 @@ static void test_retired_session_that_its_dialler_leaves_alone_is_closed(void)
 
 static void test_connected_peers_are_listed_first(void)
 {
+	struct mesh_walk walk = {0};
+	struct mesh_peer_info peer;
 	char seen[16] = "";
 
 	rig_init(&rig, 4);
@@ -599,15 +595,13 @@ static void test_connected_peers_are_listed_first(void)
 		CHECK(rig_connected(&rig, 0, i));
 	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
 	pair_net_run(&rig.net, PAIR_S);
-	mesh_peers_each(rig.nodes[0].mesh, peers_collect, seen);
+	for (size_t len = 0; len < 8 && mesh_peers_next(rig.nodes[0].mesh, &walk, &peer);
+	     len += 2) {
+		seen[len] = (char)('0' + peer.key[0]);
+		seen[len + 1] = peer.is_connected ? '+' : '-';
+	}
 	CHECK(strcmp(seen, "3+4+2-") == 0 || strcmp(seen, "4+3+2-") == 0);
 	rig_fini(&rig);
-}
-
-static bool peer_take(void *arg, const struct mesh_peer_info *peer)
-{
-	*(struct mesh_peer_info *)arg = *peer;
-	return false;
 }
 
 static void test_last_seen_follows_a_clock_that_was_set(void)
@@ -618,7 +612,7 @@ static void test_last_seen_follows_a_clock_that_was_set(void)
 	CHECK(rig_connected(&rig, 0, 1));
 	/* Nothing happened since: the clock is set later than the last event. */
 	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 60, rig.net.now_ns + 60 * PAIR_S);
-	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &(struct mesh_walk){0}, &peer));
 	CHECK_EQ(peer.last_seen_s, RIG_WALL_S + 60);
 	rig_fini(&rig);
 }
@@ -629,13 +623,13 @@ static void test_skew_of_a_peer_follows_a_clock_that_was_set(void)
 
 	rig_init(&rig, 2);
 	CHECK(rig_connected(&rig, 0, 1));
-	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &(struct mesh_walk){0}, &peer));
 	CHECK_EQ(peer.skew_s, 0);
 	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 3600 + 10, rig.net.now_ns + 10 * PAIR_S);
-	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &(struct mesh_walk){0}, &peer));
 	CHECK(peer.skew_s <= -3599 && peer.skew_s >= -3601);
 	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 20, rig.net.now_ns + 20 * PAIR_S);
-	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &(struct mesh_walk){0}, &peer));
 	CHECK(peer.skew_s <= 1 && peer.skew_s >= -1);
 	rig_fini(&rig);
 }

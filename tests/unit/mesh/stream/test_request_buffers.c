@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/check.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "mesh/stream/request_buffers.h"
 
 static const uint32_t cnts[MESH_BUFFER_SIZE_CNT] = {3, 2, 1, 2};

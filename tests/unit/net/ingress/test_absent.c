@@ -268,7 +268,7 @@ static void test_absent_table_leaves_dht_questions_to_userspace(void)
 	}
 }
 
-static void test_absent_table_makes_a_reply_a_strangers(void)
+static void test_absent_table_makes_a_reply_an_unvalidated_source(void)
 {
 	static const struct {
 		enum absent absent;
@@ -379,7 +379,7 @@ int main(void)
 {
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
 	RUN(test_absent_table_leaves_dht_questions_to_userspace);
-	RUN(test_absent_table_makes_a_reply_a_strangers);
+	RUN(test_absent_table_makes_a_reply_an_unvalidated_source);
 	RUN(test_without_addresses_or_a_device_everything_passes);
 	RUN(test_token_needs_keys_alone);
 	RUN(test_nothing_is_read_beyond_the_view);

@@ -5,7 +5,7 @@
  */
 #include <arpa/inet.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/dgram.h"
 #include "net/ingress/ingress_verdict.h"
 #include "net/ingress/tables.h"
@@ -36,7 +36,7 @@ static bool bench_open(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	bench->judge = (struct demux_judge){&bench->tables, keep_sample, bench};
-	if (arena_open(&bench->arena, net_ingress_tables_footprint(&params)) < 0 ||
+	if (arena_open(&bench->arena, ARENA_GROWS) < 0 ||
 	    net_ingress_tables_init(&bench->tables, &bench->arena, &params) < 0)
 		return false;
 	weft_cid_keys_rotate(&bench->tables.cid_keys, key);
@@ -89,6 +89,104 @@ static void test_good_datagram_is_counted_and_not_told(void)
 	arena_close(&bench.arena);
 }
 
+/* The owner of a datagram by keys alone, as of an AF_XDP ring. */
+static int owner_by_keys(const struct weft_cid_keys *keys, const uint8_t *data, size_t len)
+{
+	uint8_t copy[64];
+	struct dgram dgram = {.data = copy, .len = len};
+
+	memcpy(copy, data, len);
+	(void)net_ingress_classify(&dgram);
+	net_ingress_find_owner(&dgram, keys);
+	return dgram.judged.owner;
+}
+
+static void test_owner_is_the_worker_in_an_id_with_a_right_tag(void)
+{
+	const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3};
+	const __u64 next_key[2] = {3, 4};
+	uint8_t data[64] = {0x40}, cid[WEFT_CID_LEN];
+	struct weft_cid_keys *keys;
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	keys = &bench.tables.cid_keys;
+	weft_cid_write(keys, 2, noise, cid);
+	memcpy(data + 1, cid, sizeof(cid));
+	CHECK_EQ(owner_by_keys(keys, data, sizeof(data)), 2);
+	weft_cid_keys_rotate(keys, next_key);
+	CHECK_EQ(owner_by_keys(keys, data, sizeof(data)), 2);
+	data[16] ^= 1;
+	CHECK_EQ(owner_by_keys(keys, data, sizeof(data)), DGRAM_OWNER_NONE);
+
+	memset(data, 0, sizeof(data));
+	data[0] = 0xe0;
+	data[5] = WEFT_CID_LEN;
+	memcpy(data + 6, cid, sizeof(cid));
+	CHECK_EQ(owner_by_keys(keys, data, sizeof(data)), 2);
+	data[5] = WEFT_CID_LEN - 1; /* an id of a client's choice */
+	CHECK_EQ(owner_by_keys(keys, data, sizeof(data)), DGRAM_OWNER_NONE);
+	data[5] = WEFT_CID_LEN;
+	for (size_t len = 1; len < 6 + WEFT_CID_LEN; len++)
+		CHECK_EQ(owner_by_keys(keys, data, len), DGRAM_OWNER_NONE);
+	CHECK_EQ(owner_by_keys(keys, (const uint8_t *)"d1:ad2:id20:", 12), DGRAM_OWNER_HOME);
+	arena_close(&bench.arena);
+}
+
+static void test_known_owner_is_not_looked_for_again(void)
+{
+	const struct weft_cid_keys no_keys = {0};
+	struct dgram dgram = {.judged = {.flow = WEFT_FLOW_QUIC_SHORT, .owner = 5}};
+
+	net_ingress_find_owner(&dgram, &no_keys);
+	CHECK_EQ(dgram.judged.owner, 5);
+}
+
+/* What the policy found out goes with the datagram. */
+static void test_judgement_is_written_into_the_datagram(void)
+{
+	const uint8_t noise[WEFT_CID_RANDOM_LEN] = {9};
+	uint8_t ours[40] = {0x40}, forged[100] = {0x40, 0x83},
+		initial[1200] = {0xc3, 0, 0, 0, 1, 8};
+	uint8_t query[] = "d1:ad2:id20:";
+	struct bench bench;
+	struct {
+		const char *why;
+		struct dgram dgram;
+		struct dgram_judgement want;
+	} rows[] = {
+		{"an id of worker 3",
+		 {.data = ours, .len = sizeof(ours)},
+		 {WEFT_DELIVER, WEFT_FLOW_QUIC_SHORT, 3}},
+		{"a wrong tag",
+		 {.data = forged, .len = sizeof(forged)},
+		 {WEFT_DROP, WEFT_FLOW_QUIC_SHORT, DGRAM_OWNER_NONE}},
+		{"an id of the client's choice",
+		 {.data = initial, .len = sizeof(initial)},
+		 {WEFT_DELIVER, WEFT_FLOW_QUIC_LONG, DGRAM_OWNER_NONE}},
+		{"a question of the DHT",
+		 {.data = query, .len = sizeof(query) - 1},
+		 {WEFT_DELIVER, WEFT_FLOW_KRPC, DGRAM_OWNER_HOME}},
+		{"a datagram too short to be classified",
+		 {.data = query, .len = 1},
+		 {WEFT_DROP, WEFT_FLOW_OTHER, DGRAM_OWNER_NONE}},
+	};
+
+	CHECK(bench_open(&bench));
+	weft_cid_write(&bench.tables.cid_keys, 3, noise, ours + 1);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct dgram_judgement *got = &rows[i].dgram.judged;
+
+		CHECK_EQ(addr_parse("192.0.2.1:9", &rows[i].dgram.remote), 0);
+		(void)net_ingress_judge_dgram(&bench.judge, &rows[i].dgram, NOW_NS);
+		printf("# %s\n", rows[i].why);
+		CHECK_EQ(got->verdict, rows[i].want.verdict);
+		CHECK_EQ(got->flow, rows[i].want.flow);
+		CHECK_EQ(got->owner, rows[i].want.owner);
+	}
+	arena_close(&bench.arena);
+}
+
 static void test_nobody_need_listen_to_samples(void)
 {
 	struct bench bench;
@@ -131,13 +229,21 @@ static void test_proven_address_is_replaced_and_forgotten(void)
 	arena_close(&bench.arena);
 }
 
-static void test_tables_fit_what_they_ask_for(void)
+static void test_tables_need_all_that_they_ask_for(void)
 {
 	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 4};
 	struct weft_tables tables;
 	struct arena arena;
+	size_t len;
 
-	CHECK_EQ(arena_open(&arena, net_ingress_tables_footprint(&params) / 2), 0);
+	CHECK_EQ(arena_open(&arena, ARENA_GROWS), 0);
+	CHECK_EQ(net_ingress_tables_init(&tables, &arena, &params), 0);
+	len = arena.used_len;
+	arena_close(&arena);
+	CHECK_EQ(arena_open(&arena, len), 0);
+	CHECK_EQ(net_ingress_tables_init(&tables, &arena, &params), 0);
+	arena_close(&arena);
+	CHECK_EQ(arena_open(&arena, len - 64), 0);
 	CHECK_EQ(net_ingress_tables_init(&tables, &arena, &params), WEFT_EFULL);
 	arena_close(&arena);
 }
@@ -158,10 +264,13 @@ int main(void)
 {
 	RUN(test_drop_is_counted_and_told);
 	RUN(test_good_datagram_is_counted_and_not_told);
+	RUN(test_owner_is_the_worker_in_an_id_with_a_right_tag);
+	RUN(test_known_owner_is_not_looked_for_again);
+	RUN(test_judgement_is_written_into_the_datagram);
 	RUN(test_nobody_need_listen_to_samples);
 	RUN(test_one_byte_and_the_longest_datagram_are_judged);
 	RUN(test_proven_address_is_replaced_and_forgotten);
-	RUN(test_tables_fit_what_they_ask_for);
+	RUN(test_tables_need_all_that_they_ask_for);
 	RUN(test_every_reason_has_a_word_of_its_own);
 	return check_done();
 }

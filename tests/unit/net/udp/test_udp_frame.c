@@ -44,7 +44,7 @@ static size_t frame_of(uint8_t *frame, size_t cap, unsigned tag_cnt, bool is_ipv
 	for (size_t i = 0; i < len; i++)
 		data[i] = (uint8_t)(i * 7 + 1);
 	link_set_type(&link, is_ipv4);
-	return net_udp_frame_write(frame, cap, &link, &route, data, len);
+	return net_udp_frame_write(&(struct dgram_slot){frame, cap}, &link, &route, data, len);
 }
 
 static void test_what_is_written_is_parsed(void)
@@ -234,7 +234,8 @@ static void test_link_local_addresses_get_the_interface_as_scope(void)
 	size_t link_len, len;
 
 	link_set_type(&link, false);
-	len = net_udp_frame_write(frame, sizeof(frame), &link, &route, frame + 100, 10);
+	len = net_udp_frame_write(&(struct dgram_slot){frame, sizeof(frame)}, &link, &route,
+				  frame + 100, 10);
 	CHECK(net_udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
 	CHECK_EQ(dgram.local.scope_id, IFINDEX);
 	CHECK_EQ(dgram.remote.scope_id, IFINDEX);
@@ -278,7 +279,9 @@ static void test_a_udp_checksum_of_zero_is_never_sent(void)
 	for (unsigned word = 0; word < 65536; word++) {
 		const uint8_t data[2] = {(uint8_t)(word >> 8), (uint8_t)word};
 
-		CHECK_EQ(net_udp_frame_write(frame, sizeof(frame), &link, &route, data, 2), 44);
+		CHECK_EQ(net_udp_frame_write(&(struct dgram_slot){frame, sizeof(frame)}, &link,
+					     &route, data, 2),
+			 44);
 		CHECK(frame[40] || frame[41]);
 		ones_cnt += frame[40] == 0xff && frame[41] == 0xff;
 	}

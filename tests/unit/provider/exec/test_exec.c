@@ -4,7 +4,7 @@
 
 #include <sys/wait.h>
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "provider/waiting.h"
 
 struct box {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "base/poller.h"
+#include "base/thread/poller.h"
 #include "provider/exec/launch_message.h"
 #include "support/check.h"
 

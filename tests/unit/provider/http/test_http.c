@@ -2,7 +2,7 @@
 /* Streams of HttpInvoke: their connections, their time, their end. */
 #include "unit/provider/http_rig.h"
 
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 
 static void test_a_request_reaches_the_server_and_its_answer_the_caller(void)
 {

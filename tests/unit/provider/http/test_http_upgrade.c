@@ -246,7 +246,7 @@ static void test_another_protocol_is_a_fault_and_a_refusal_is_an_answer(void)
 static void test_places_are_exceeded_by_one_and_shared_with_others(void)
 {
 	static struct prig_stream streams[PLACES + 1];
-	const struct service_caller stranger = {.key = {9}};
+	const struct service_caller unknown = {.key = {9}};
 	struct service_http_request request = socket_request("GET");
 	struct provider_stats stats;
 	struct http_stream *other;
@@ -264,8 +264,8 @@ static void test_places_are_exceeded_by_one_and_shared_with_others(void)
 	CHECK_EQ(streams[PLACES].status, SERVICE_UNAVAILABLE);
 	/* Somebody else takes one of who has them all. */
 	offer = container_of(web.rig.provider->offer_list.next, struct offer, link);
-	other = provider_http_stream_new(offer, &stranger, prig_now(&web.rig));
-	CHECK(provider_http_upgrade_enter(other, &stranger, prig_now(&web.rig)));
+	other = provider_http_stream_new(offer, &unknown, prig_now(&web.rig));
+	CHECK(provider_http_upgrade_enter(other, &unknown, prig_now(&web.rig)));
 	prig_run(&web.rig);
 	CHECK_EQ(streams[PLACES - 1].ended_cnt, 1);
 	CHECK_EQ(streams[PLACES - 1].status, SERVICE_UNAVAILABLE);

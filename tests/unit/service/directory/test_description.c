@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What services say of themselves: read from owners and strangers, and answered by the router. */
+/* What services say of themselves: read from owners and unknown peers, and answered by the router. */
 #include "service/directory/description.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/incoming/read_only.h"
+#include "service/directory/read_only.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 

@@ -318,7 +318,7 @@ static void test_each_limit_has_its_fault(void)
 		enum service_fault got = verify(forge(&forgeries[i].forgery));
 
 		if (got != forgeries[i].want)
-			printf("# %s: %s\n", forgeries[i].why, service_fault_word(got));
+			printf("# %s: %s\n", forgeries[i].why, service_faults[got].word);
 		CHECK_EQ(got, forgeries[i].want);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/directory/publisher.h"
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/timer.h"
 #include "crypto/node_key.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of answers that are kept for their idempotency keys. */
-#include "base/arena.h"
-#include "base/heap.h"
+#include "base/memory/arena.h"
+#include "base/memory/heap.h"
 #include "service/body.h"
 #include "service/call_head.h"
 #include "service/incoming/idempotency.h"

@@ -280,7 +280,7 @@ static size_t record_stored(uint8_t out[static SERVICE_REPUTATION_RECORD_LEN_MAX
 	store_flush(rig.params.store);
 	if (store_snapshot_open(rig.params.store, &snapshot) < 0)
 		abort();
-	if (store_get(snapshot, STORE_REPUTATION, key, sizeof(key), &value, &len) < 0)
+	if (store_get(snapshot, STORE_REPUTATION, store_key(key, sizeof(key)), &value, &len) < 0)
 		len = 0;
 	else
 		memcpy(out, value, len);
@@ -359,17 +359,17 @@ static void test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it(void)
 	scratch_remove(rig.dir);
 }
 
-static const uint8_t *stranger(unsigned i)
+static const uint8_t *unknown_peer(unsigned i)
 {
-	static uint8_t stranger_key[MESH_KEY_LEN];
+	static uint8_t unknown_peer_key[MESH_KEY_LEN];
 
-	memcpy(stranger_key, &i, sizeof(i));
-	stranger_key[31] = 9;
-	return stranger_key;
+	memcpy(unknown_peer_key, &i, sizeof(i));
+	unknown_peer_key[31] = 9;
+	return unknown_peer_key;
 }
 
 /* Identities are free: a flood of them pushes out neither bans nor who is known well. */
-static void test_strangers_push_out_nobody_of_note(void)
+static void test_unknown_peers_push_out_nobody_of_note(void)
 {
 	struct service_reputation_stats stats;
 
@@ -377,7 +377,7 @@ static void test_strangers_push_out_nobody_of_note(void)
 	note_many(key, SERVICE_OBSERVATION_VIOLATION, 5);
 	note_many(other_key, SERVICE_OBSERVATION_GOOD_TRANSFER, 20);
 	for (unsigned i = 0; i < 1000; i++)
-		note(stranger(i), SERVICE_OBSERVATION_FAILED_TRANSFER);
+		note(unknown_peer(i), SERVICE_OBSERVATION_FAILED_TRANSFER);
 	CHECK(service_reputation_is_banned(rig.reputation, key));
 	CHECK_EQ(service_reputation_score(rig.reputation, other_key), 90);
 	service_reputation_stats(rig.reputation, &stats);
@@ -395,13 +395,13 @@ static void test_a_table_of_bans_loses_the_one_that_ends_first(void)
 	rig.now_s = rig.until_s;
 	note(key, SERVICE_OBSERVATION_VIOLATION); /* of two minutes */
 	for (unsigned i = 0; i < 20; i++)
-		note_many(stranger(i), SERVICE_OBSERVATION_VIOLATION, 5);
+		note_many(unknown_peer(i), SERVICE_OBSERVATION_VIOLATION, 5);
 	service_reputation_stats(rig.reputation, &stats);
 	CHECK_EQ(rig.ban_cnt, 22);
 	CHECK_EQ(stats.refused_cnt, 0);
 	CHECK_EQ(stats.evicted_cnt, 17);
 	CHECK(service_reputation_is_banned(rig.reputation, key));
-	CHECK(service_reputation_is_banned(rig.reputation, stranger(19)));
+	CHECK(service_reputation_is_banned(rig.reputation, unknown_peer(19)));
 	teardown();
 }
 
@@ -419,8 +419,8 @@ static void test_violators_push_out_nobody_dear(void)
 	reputation_open();
 	note(other_key, SERVICE_OBSERVATION_FRIENDLY);
 	for (unsigned i = 0; i < 1000; i++) {
-		note_many(stranger(i), SERVICE_OBSERVATION_VIOLATION, 5);
-		rig.now_s += 61; /* its ban has ended: a peer of note, and a stranger */
+		note_many(unknown_peer(i), SERVICE_OBSERVATION_VIOLATION, 5);
+		rig.now_s += 61; /* its ban has ended: a peer of note, and an unknown peer */
 	}
 	CHECK_EQ(service_reputation_score(rig.reputation, other_key), 51);
 	teardown();
@@ -564,7 +564,7 @@ int main(void)
 	RUN(test_deeds_of_an_hour_are_bounded);
 	RUN(test_a_clock_set_back_ends_no_ban_early_and_makes_none);
 	RUN(test_an_operators_pardon_forgets_violations);
-	RUN(test_strangers_push_out_nobody_of_note);
+	RUN(test_unknown_peers_push_out_nobody_of_note);
 	RUN(test_a_pardon_leaves_no_trace);
 	RUN(test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it);
 	RUN(test_a_table_of_bans_loses_the_one_that_ends_first);

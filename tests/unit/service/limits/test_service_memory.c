@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "support/check.h"
 
 #define MIB	 (1u << 20)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/outgoing/circuit.h"
+#include "service/limits/circuit.h"
 #include "service/limits/service_limits.h"
 #include "service/limits/window.h"
 #include "support/check.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the caller's side does by itself: wait its turn, give up, try another, spare who fails. */
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "service/incoming/routes.h"
 #include "support/check.h"
 #include "support/service_rig.h"
@@ -344,12 +344,12 @@ static void test_calls_that_wait_at_a_provider_that_fails_do_not_try_it(void)
 static void test_a_provider_that_is_nowhere_is_unavailable(void)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};
-	uint8_t stranger[MESH_KEY_LEN] = {1};
+	uint8_t unknown[MESH_KEY_LEN] = {1};
 	struct srig_ask ask;
 	struct srig rig;
 
 	srig_init(&rig, 1, NULL);
-	target.provider = stranger;
+	target.provider = unknown;
 	CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "", 0, NULL, 0), 0);
 	CHECK_EQ(ask.cnt, 0);
 	srig_run(&rig, 31 * PAIR_S);

@@ -64,17 +64,17 @@ static const struct service_subscription_events events = {
 static int hear_since(struct hearing *heard, unsigned to, const char *since)
 {
 	struct service_target target = {.name = "shop"};
-	struct service_wish wish = {.topic = "orders"};
+	struct service_subscription_params params = {.topic = "orders"};
 
 	memset(heard, 0, sizeof(*heard));
 	heard->subscription.events = &events;
 	heard->subscription.arg = heard;
 	if (to < SRIG_NODES)
 		target.provider = rig.nodes[to].key;
-	if (since && service_position_parse(since, &wish) < 0)
+	if (since && service_position_parse(since, &params) < 0)
 		return WEFT_EMALFORMED;
 	return service_subscription_open(&heard->subscription, rig.nodes[SRIG_A].service, &target,
-					 &wish, rig.net.now_ns);
+					 &params, rig.net.now_ns);
 }
 
 static bool hear(unsigned to)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/fair/fair_path.h"
-#include "base/heap.h"
+#include "base/memory/heap.h"
 #include "base/random.h"
 #include "support/check.h"
 
@@ -172,13 +172,14 @@ static void publish_many(const char *topic, unsigned cnt)
 
 /* From network, as one key of it. */
 static bool join_as(struct service_channel *channel, unsigned network,
-		    const struct service_hearer *how, const struct service_wish *wish)
+		    const struct service_hearer *how,
+		    const struct service_subscription_params *params)
 {
 	static const struct fair_paths paths;
 	struct addr addr = {.family = ADDR_IPV4, .ip = {10, (uint8_t)network, 0, 1}};
 	struct service_caller caller = {.key = {(uint8_t)network}};
 	struct service_subscribing request = {
-		.owner = &owner, .wish = wish, .caller = &caller, .hearer = how};
+		.owner = &owner, .params = params, .caller = &caller, .hearer = how};
 	struct service_subscriber *subscriber;
 
 	fair_path_of_addr(&paths, &addr, FAIR_UNKNOWN, &caller.path);
@@ -193,21 +194,22 @@ static bool join_as(struct service_channel *channel, unsigned network,
 
 static bool join(struct service_channel *channel, const char *topic)
 {
-	struct service_wish wish = {.has_since = false};
+	struct service_subscription_params params = {.has_since = false};
 
-	strcpy(wish.topic, topic);
-	return join_as(channel, 1, &hearer, &wish);
+	strcpy(params.topic, topic);
+	return join_as(channel, 1, &hearer, &params);
 }
 
 static bool join_since(struct service_channel *channel, const char *topic, uint64_t since,
 		       const uint8_t *epoch)
 {
-	struct service_wish wish = {.has_since = true, .since = since, .has_epoch = epoch};
+	struct service_subscription_params params = {
+		.has_since = true, .since = since, .has_epoch = epoch};
 
-	strcpy(wish.topic, topic);
+	strcpy(params.topic, topic);
 	if (epoch)
-		memcpy(wish.epoch, epoch, sizeof(wish.epoch));
-	return join_as(channel, 1, &hearer, &wish);
+		memcpy(params.epoch, epoch, sizeof(params.epoch));
+	return join_as(channel, 1, &hearer, &params);
 }
 
 static void leave(struct service_channel *channel)
@@ -435,25 +437,25 @@ static void test_one_subscriber_more_than_there_may_be_is_refused(void)
 static void test_the_subscribers_of_one_network_leave_places_to_others(void)
 {
 	static struct service_channel channels[SUBSCRIBERS], others[SUBSCRIBERS / 2 + 1];
-	struct service_wish wish = {.topic = "orders"};
+	struct service_subscription_params params = {.topic = "orders"};
 	unsigned ended_cnt = 0, cnt = SUBSCRIBERS / 2 + 1;
 
 	rig_start();
 	/* Each at a topic of its own: topics without a history have room for all. */
 	for (unsigned i = 0; i < SUBSCRIBERS; i++) {
-		wish.topic[0] = (char)('a' + i);
-		CHECK(join_as(&channels[i], 1, &hearer, &wish));
+		params.topic[0] = (char)('a' + i);
+		CHECK(join_as(&channels[i], 1, &hearer, &params));
 	}
 	for (unsigned i = 0; i < cnt; i++)
-		CHECK_EQ(join_as(&others[i], 2, &hearer, &wish), i < cnt - 1);
+		CHECK_EQ(join_as(&others[i], 2, &hearer, &params), i < cnt - 1);
 	for (unsigned i = 0; i < SUBSCRIBERS; i++)
 		ended_cnt += channels[i].is_ended;
 	CHECK_EQ(ended_cnt, SUBSCRIBERS / 2);
 	CHECK_EQ(rig.ended_cnt, SUBSCRIBERS / 2);
 	CHECK(channels[SUBSCRIBERS - 1].is_ended && !channels[0].is_ended);
 	for (unsigned i = 0; i < TOPICS; i++) {
-		wish.topic[0] = (char)('A' + i);
-		CHECK_EQ(publish(wish.topic, ""), 0);
+		params.topic[0] = (char)('A' + i);
+		CHECK_EQ(publish(params.topic, ""), 0);
 	}
 	rig_stop();
 }
@@ -472,10 +474,10 @@ static void test_who_may_hear_no_longer_is_ended_before_the_next_event(void)
 
 static void test_a_plain_hearer_gets_the_bytes_and_what_is_said_beside_them(void)
 {
-	struct service_wish wish = {.topic = "room"};
+	struct service_subscription_params params = {.topic = "room"};
 
 	rig_start();
-	CHECK(join_as(&one, 1, &plain, &wish));
+	CHECK(join_as(&one, 1, &plain, &params));
 	CHECK_STR(one.text, "");
 	CHECK_EQ(publish("room", "hello"), 0);
 	CHECK_STR(one.text, "hello");

@@ -2,7 +2,7 @@
 #include "shares/announce/announce_rules.h"
 
 #include "codec/cbor.h"
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "shares/announce/holder_record.h"
 #include "shares/announce/golomb_set.h"
 #include "crypto/node_key.h"

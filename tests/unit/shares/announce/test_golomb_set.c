@@ -44,8 +44,9 @@ static size_t set_write(uint32_t cnt)
 	};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	set.code_len = shares_golomb_set_encode(node_key_public(key), ids, cnt, numbers, code,
-						sizeof(code));
+	set.code_len = shares_golomb_set_encode(
+		&(struct golomb_contents){node_key_public(key), ids, cnt, numbers}, code,
+		sizeof(code));
 	shares_golomb_set_write(&w, key, &set);
 	return w.bad ? 0 : writer_len(&w);
 }
@@ -98,8 +99,8 @@ static void test_others_of_another_holder_are_others(void)
 	other = set;
 	memcpy(other.key, node_key_public(other_key), sizeof(other.key));
 	other.code = code;
-	other.code_len =
-		shares_golomb_set_encode(other.key, ids, 2000, numbers, code, sizeof(code));
+	other.code_len = shares_golomb_set_encode(
+		&(struct golomb_contents){other.key, ids, 2000, numbers}, code, sizeof(code));
 	for (uint32_t i = 2000; i < 42000; i++) {
 		first_cnt += shares_golomb_set_may_have(&set, ids[i]);
 		both_cnt += shares_golomb_set_may_have(&set, ids[i]) &&
@@ -132,7 +133,8 @@ static void test_a_region_of_12_million_items_fits(void)
 static void test_what_does_not_fit_is_not_written(void)
 {
 	ids_make(6);
-	CHECK_EQ(shares_golomb_set_encode(node_key_public(key), ids, GOLOMB_SET_ITEMS_MAX, numbers,
+	CHECK_EQ(shares_golomb_set_encode(&(struct golomb_contents){node_key_public(key), ids,
+								    GOLOMB_SET_ITEMS_MAX, numbers},
 					  code, sizeof(code)),
 		 0);
 }
@@ -183,7 +185,8 @@ static size_t forge(const struct forgery *f)
 	static uint8_t body[BYTES_CAP];
 	const uint8_t *holder = node_key_public(f->holder ? f->holder : key);
 	struct writer b = writer_of(body, sizeof(body)), w = writer_of(bytes, sizeof(bytes));
-	size_t code_len = shares_golomb_set_encode(holder, ids, 20, numbers, code, sizeof(code));
+	size_t code_len = shares_golomb_set_encode(
+		&(struct golomb_contents){holder, ids, 20, numbers}, code, sizeof(code));
 
 	cbor_write_map(&b, 8 - (unsigned)__builtin_popcount(f->missing));
 	for (unsigned field = 0; field < 8; field++) {

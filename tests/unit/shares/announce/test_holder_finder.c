@@ -72,8 +72,11 @@ static void put(const uint8_t *name, size_t name_len, const struct writer *w)
 	struct overlay_seam seam = fake_overlay_seam(&rig.fake);
 	struct overlay_run *run;
 
-	if (seam.ops->put(seam.overlay, name, name_len, w->start, writer_len(w), put_end, NULL,
-			  rig.now_ns, &run) < 0)
+	if (seam.ops->put(
+		    seam.overlay,
+		    &(struct overlay_put_params){.value = {name, name_len, w->start, writer_len(w)},
+						 .done = put_end},
+		    rig.now_ns, &run) < 0)
 		abort();
 	fake_overlay_turn(&rig.fake, rig.now_ns);
 }
@@ -114,8 +117,9 @@ static void put_set(unsigned depth, const uint8_t *id, uint32_t filler_cnt,
 	if (id)
 		memcpy(ids[filler_cnt], id, 32);
 	set.item_cnt = filler_cnt + (id != NULL);
-	set.code_len = shares_golomb_set_encode(node_key_public(key), ids, set.item_cnt, numbers,
-						code, sizeof(code));
+	set.code_len = shares_golomb_set_encode(
+		&(struct golomb_contents){node_key_public(key), ids, set.item_cnt, numbers}, code,
+		sizeof(code));
 	writer_u8(&w, ANNOUNCE_SET);
 	shares_golomb_set_write(&w, key, &set);
 	put(name, shares_announce_name_of_region(depth, set.region, name), &w);

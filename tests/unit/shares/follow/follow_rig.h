@@ -5,16 +5,16 @@
 #include <stdlib.h>
 
 #include "base/monotonic.h"
-#include "base/jobs.h"
+#include "base/thread/jobs.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "codec/cbor.h"
-#include "codec/zbase32.h"
+#include "codec/text/zbase32.h"
 #include "blobs/blobs.h"
 #include "shares/follow/follow.h"
 #include "shares/list_message.h"
 #include "blobs/content_message.h"
-#include "crypto/blake3.h"
+#include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 #include "support/check.h"
@@ -38,7 +38,7 @@ struct frig_node {
 	unsigned head_asked_cnt, object_asked_cnt;
 	uint8_t head[HEAD_LEN_MAX]; /* what it answers to LIST_SHARES, for whatever share */
 	size_t head_len;	    /* 0: it knows none */
-	struct list_answer *page;   /* what it answers to who asks for no share; NULL: nothing */
+	struct list_answer *page;   /* its answer to an asker that names no share; NULL: nothing */
 	struct list_request asked;
 	uint32_t objects; /* it has those of this mask; UINT32_MAX: all */
 };
@@ -282,7 +282,7 @@ static const struct mesh_ops frig_ops = {.ask = frig_ask,
 					 .answer_error = frig_answer_error,
 					 .abandoned = frig_abandoned};
 
-/* A peer asks the node for heads; answer or answer_code has what it was told. */
+/* A peer asks the node for heads; answer or answer_code has the result. */
 static inline void frig_list(struct frig *rig, const struct list_request *request)
 {
 	uint8_t payload[LIST_REQUEST_CAP], peer[MESH_KEY_LEN] = {99};
@@ -506,7 +506,7 @@ static inline void frig_head_make(struct frig_share *share, uint64_t seq,
 	share->len = writer_len(&w);
 }
 
-/* What a revision says besides its number and files. */
+/* The fields of a revision besides its number and files. */
 struct frig_revision {
 	uint64_t seq;
 	const char *title;

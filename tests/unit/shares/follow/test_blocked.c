@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocklists of followed shares: whose count, what they block, and when they change. */
-#include "codec/hex.h"
+#include "codec/text/hex.h"
 #include "follow_rig.h"
 
 static struct frig rig;
@@ -59,7 +59,8 @@ static void sync_now(const struct frig_share *share)
 	struct follow_sync *sync;
 	bool is_done = false;
 
-	if (shares_follow_sync_start(rig.follows, share->id, sync_done, &is_done, rig.now_ns,
+	if (shares_follow_sync_start(rig.follows, share->id,
+				     (struct follow_caller){sync_done, &is_done}, rig.now_ns,
 				     &sync) < 0)
 		abort();
 	while (!is_done)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shares/follow/blocklist.h"
 
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "codec/text/hex.h"
+#include "codec/text/zbase32.h"
 #include "support/check.h"
 
 static void id_of(unsigned i, uint8_t id[static BLOCKLIST_ID_LEN])

@@ -48,13 +48,14 @@ static void synced_note(void *arg, const struct follow_synced *told, uint64_t no
 	synced.last = *told;
 }
 
+static const struct follow_caller noted = {synced_note, NULL};
+
 static void sync_now(void)
 {
 	struct follow_sync *sync;
 
 	memset(&synced, 0, sizeof(synced));
-	if (shares_follow_sync_start(rig.follows, share.id, synced_note, NULL, rig.now_ns, &sync) <
-	    0)
+	if (shares_follow_sync_start(rig.follows, share.id, noted, rig.now_ns, &sync) < 0)
 		abort();
 	frig_run(&rig, 30 * NS_PER_S);
 }
@@ -526,15 +527,15 @@ static void test_all_who_wait_for_a_sync_are_told_but_those_who_left(void)
 	CHECK(follow_at(1));
 	memset(&synced, 0, sizeof(synced));
 	for (unsigned i = 0; i < 3; i++)
-		CHECK_EQ(shares_follow_sync_start(rig.follows, share.id, synced_note, NULL,
-						  rig.now_ns, &syncs[i]),
+		CHECK_EQ(shares_follow_sync_start(rig.follows, share.id, noted, rig.now_ns,
+						  &syncs[i]),
 			 0);
 	shares_follow_sync_cancel(syncs[1]);
 	CHECK_EQ(synced.cnt, 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 2);
-	CHECK_EQ(shares_follow_sync_start(rig.follows, rig.objects[0].id, synced_note, NULL,
-					  rig.now_ns, &syncs[0]),
+	CHECK_EQ(shares_follow_sync_start(rig.follows, rig.objects[0].id, noted, rig.now_ns,
+					  &syncs[0]),
 		 WEFT_EABSENT);
 	end();
 }
@@ -556,8 +557,8 @@ static void test_what_runs_is_taken_back_when_the_share_goes_or_the_node_stops(v
 		for (unsigned i = 0; i < turns; i++)
 			frig_turn(&rig, rig.now_ns + NS_PER_MS);
 		if (shown())
-			(void)!shares_follow_sync_start(rig.follows, share.id, synced_note, NULL,
-							rig.now_ns, &sync);
+			(void)!shares_follow_sync_start(rig.follows, share.id, noted, rig.now_ns,
+							&sync);
 		if (turns % 2) {
 			frig_close(&rig);
 			frig_open(&rig);
@@ -628,9 +629,7 @@ static void test_a_link_is_resolved_with_the_care_of_a_follower(void)
 	frig_head_at(&rig, 0, &share);
 	link = frig_link(&share, 1);
 	memset(&synced, 0, sizeof(synced));
-	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns,
-					     &sync),
-		 0);
+	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, noted, rig.now_ns, &sync), 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 1);
 	CHECK_EQ(synced.last.err, 0);
@@ -638,9 +637,7 @@ static void test_a_link_is_resolved_with_the_care_of_a_follower(void)
 	CHECK(!shown());
 	/* Later somebody gives an older one. */
 	frig_head_at(&rig, 0, &old);
-	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL, rig.now_ns,
-					     &sync),
-		 0);
+	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, noted, rig.now_ns, &sync), 0);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 2);
 	CHECK_EQ(synced.last.head.seq, 2);
@@ -658,8 +655,7 @@ static void test_so_many_links_are_resolved_at_once(void)
 	link = frig_link(&share, 1);
 	memset(&synced, 0, sizeof(synced));
 	for (unsigned i = 0; i <= 64; i++)
-		CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, synced_note, NULL,
-						     rig.now_ns, &sync),
+		CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, noted, rig.now_ns, &sync),
 			 i < 64 ? 0 : WEFT_EFULL);
 	frig_run(&rig, 5 * NS_PER_S);
 	CHECK_EQ(synced.cnt, 64);

@@ -23,7 +23,7 @@ static void heads_keep(unsigned cnt)
 		frig_share_init(&shares[i], (uint8_t)i);
 		frig_head_make(&shares[i], 1 + i, id, FRIG_WALL_S);
 		memcpy(ids[i], shares[i].id, 32);
-		store_batch_put(batch, STORE_HEADS, shares[i].id, 32, shares[i].bytes,
+		store_batch_put(batch, STORE_HEADS, store_key(shares[i].id, 32), shares[i].bytes,
 				shares[i].len);
 	}
 	if (store_submit(rig.store, batch, NULL, NULL) < 0)

@@ -54,7 +54,7 @@ struct publish_rig {
 	unsigned hint_cnt;
 };
 
-/* What the caller of a revision was told. */
+/* The result that the caller of a revision got. */
 struct revised {
 	unsigned done_cnt;
 	int err;
@@ -131,7 +131,7 @@ static inline void pub_answer(struct mesh_request *request, uint64_t now_ns)
 	request->ask.reply(request->ask.arg, &reply, now_ns);
 }
 
-/* pub_mesh_turn answers; who is silent is given up when his time is over. */
+/* pub_mesh_turn answers; a silent peer is given up when its time is over. */
 static inline void pub_mesh_turn(struct publish_rig *p)
 {
 	for (unsigned i = 0; i < PUB_NODES; i++)
@@ -266,8 +266,9 @@ static inline struct publish_settings *pub_settings(const char *name)
 static inline int pub_create(struct publish_rig *p, const struct publish_settings *settings,
 			     const uint8_t *seed, uint8_t id[static SHARE_ID_LEN])
 {
-	int outcome = 1, err = shares_publisher_create(p->publisher, settings, seed, pub_note_done,
-						       &outcome, id);
+	int outcome = 1;
+	int err = shares_publisher_create(p->publisher, settings, seed,
+					  (struct publisher_caller){pub_note_done, &outcome}, id);
 
 	for (unsigned i = 0; err == 0 && i < 100 && outcome == 1; i++)
 		pub_turn(p);

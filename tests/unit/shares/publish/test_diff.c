@@ -35,7 +35,8 @@ static int diff_run_to_end(struct publish_rig *p, const uint8_t *before, const u
 	int err;
 
 	memset(told, 0, sizeof(*told));
-	err = shares_diff_start(p->rig.store, p->rig.jobs, before, after, diff_note, told);
+	err = shares_diff_start(p->rig.store, p->rig.jobs,
+				&(struct diff_ask){before, after, diff_note, told});
 	for (unsigned i = 0; err == 0 && i < 10 && !told->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : told->done_cnt == 1 ? told->err : 1;

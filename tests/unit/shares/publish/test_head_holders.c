@@ -181,7 +181,9 @@ static void test_nobody_is_asked_for_a_share_that_is_gone(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	pub_turns(&p, 10);
 	CHECK_EQ(p.mesh.out_cnt, 2);
-	CHECK_EQ(shares_publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK_EQ(shares_publisher_remove(p.publisher, id,
+					 (struct publisher_caller){pub_note_done, &outcome}),
+		 0);
 	pub_turns(&p, 10);
 	CHECK_EQ(outcome, 0);
 	CHECK_EQ(p.mesh.out_cnt, 0);

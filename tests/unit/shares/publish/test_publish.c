@@ -37,7 +37,9 @@ static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq,
 	pub_head(seq, updated_s, manifest, &seen);
 	memcpy(value + 1, seen.bytes, seen.len);
 	shares_head_overlay_name(id, name);
-	if (seam.ops->put(seam.overlay, name, sizeof(name), value, 1 + seen.len, NULL, NULL,
+	if (seam.ops->put(seam.overlay,
+			  &(struct overlay_put_params){
+				  .value = {name, sizeof(name), value, 1 + seen.len}, .done = NULL},
 			  p->rig.now_ns, &run) < 0)
 		abort();
 	seam.ops->cancel(run);
@@ -594,7 +596,9 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	CHECK_EQ(shares_publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK_EQ(shares_publisher_remove(p.publisher, id,
+					 (struct publisher_caller){pub_note_done, &outcome}),
+		 0);
 	CHECK(!shares_publisher_lookup(p.publisher, id));
 	pub_turns(&p, 3);
 	CHECK_EQ(outcome, 0);
@@ -670,7 +674,8 @@ static void test_one_revision_at_a_time(void)
 	CHECK_EQ(pub_create(&p, ask.settings, NULL, id), 0);
 	CHECK_EQ(shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
 	CHECK_EQ(shares_publisher_revise(p.publisher, id, &ask, p.rig.now_ns), WEFT_EBUSY);
-	CHECK_EQ(shares_publisher_remove(p.publisher, id, NULL, NULL), WEFT_EBUSY);
+	CHECK_EQ(shares_publisher_remove(p.publisher, id, (struct publisher_caller){NULL, NULL}),
+		 WEFT_EBUSY);
 	CHECK_EQ(shares_publisher_cancel(p.publisher, id), 0);
 	pub_turns(&p, 5);
 	CHECK(!shares_publisher_lookup(p.publisher, id)->is_busy);

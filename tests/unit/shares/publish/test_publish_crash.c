@@ -114,7 +114,7 @@ static bool seed_is_plain(struct publish_rig *p, const uint8_t *id)
 	size_t len;
 
 	if (store_snapshot_open(p->rig.store, &snapshot) < 0 ||
-	    store_get(snapshot, STORE_PUBLISHED, id, SHARE_ID_LEN, &row, &len) < 0)
+	    store_get(snapshot, STORE_PUBLISHED, store_key(id, SHARE_ID_LEN), &row, &len) < 0)
 		abort();
 	is_plain = memmem(row, len, pub_seed, sizeof(pub_seed)) != NULL;
 	store_snapshot_close(snapshot);

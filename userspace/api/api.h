@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_API_H
+#define WEFT_API_API_H
+
+#include "api/events/event_log.h"
+#include "control/control.h"
+#include "firewall/bans.h"
+#include "firewall/drop_counters.h"
+#include "firewall/firewall.h"
+#include "firewall/incidents.h"
+#include "firewall/policy_record.h"
+#include "locate/locate.h"
+#include "mesh/seam.h"
+#include "config/config.h"
+#include "worker/fastpath/fastpath.h"
+#include "worker/worker.h"
+#include "worker/workers.h"
+
+/* What to do about a damaged store. */
+#define API_DAMAGE_NEXT                                                                            \
+	"Stop weftd; weft backup restore DIR then puts a backup in its place, weft store salvage " \
+	"keeps all of it that is sound"
+
+/* Gets whose progress events are thinned apart from each other's. */
+#define API_PROGRESS_SLOTS 8
+
+/*
+ * What the handlers of methods and routes see: the rooms, by pointers that the node sets when all
+ * are open, and what waits to answer a call. Home worker only.
+ */
+struct api {
+	const struct node_config *config;
+	const struct node_key *key;
+	const uint8_t *own_key;		     /* its public half */
+	const struct last_crash *last_crash; /* NULL: the run before ended well */
+	struct random *random;
+	struct store *store;
+	struct worker *home;
+	struct workers *workers;       /* NULL: home is the only worker */
+	struct blobs_servers *servers; /* likewise: of content, on the workers */
+	struct fastpath *fastpath;
+	struct bans *bans;
+	struct drops *drops;
+	struct incidents *incidents;
+	struct record *record;
+	struct locate *locate;
+	struct control *control; /* NULL: simulated without local programs */
+	uint64_t started_ns;
+
+	/* NULL: services are off. */
+	struct overlay *overlay;
+	struct mesh_pex *pex;
+	struct mesh_rendezvous *rendezvous; /* NULL also where it is not wanted */
+	struct service *service;
+	struct service_directory *directory;
+	struct service_publisher *service_publisher;
+	struct service_reputation *reputation;
+	struct provider *provider; /* NULL also where no local programs are */
+	struct builtin *builtin;
+
+	/* NULL: sharing is off. */
+	struct publisher *publisher;
+	struct watches *watches;
+	struct follows *follows;
+	struct search *search;
+	struct communities *communities;
+	struct announce *announce;	 /* NULL also without the overlay */
+	const struct lan_discovery *lan; /* NULL also when simulated */
+
+	/* What the node does for a caller; ctx is the node's. */
+	uint64_t (*wall_us)(void *ctx);
+	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	void (*shares_changed)(void *ctx); /* which peers count as more than one */
+	void (*stop)(void *ctx);
+	int (*reload)(void *ctx, config_change_fn changed, void *arg,
+		      char message[static CONFIG_MESSAGE_CAP]);
+	bool is_stopping; /* set by the node */
+	void *ctx;
+
+	/* Of events. */
+	struct event_log event_log;
+	uint64_t progress_told_ns[API_PROGRESS_SLOTS]; /* by get id */
+	uint64_t import_told_ns;		       /* one import runs at a time */
+	uint64_t access_salt[2]; /* of callers in the access log, until a restart */
+	bool has_access_salt;
+	uint64_t access_cnt; /* of records in mode sampled */
+
+	/* Of the handlers themselves. */
+	struct web *web;				       /* http/; NULL: it is off */
+	struct import_record *imports;			       /* method_share.c */
+	struct get_watch *get_watches;			       /* method_get.c */
+	struct ping_run *ping_runs;			       /* method_ping.c */
+	struct load_watch *load_watches;		       /* method_top.c */
+	struct check_run *check_runs;			       /* method_check.c */
+	struct dht_run *dht_runs;			       /* method_dht_lookup.c */
+	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
+	struct joining *joinings;			       /* method_community.c */
+	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
+	struct community_question_record *community_questions; /* method_community_show.c */
+	struct api_share_call *share_calls;		       /* method_publish.c */
+	uint64_t blocked_stamp;		 /* of the blocked contents that search has */
+	bool is_checking;		 /* a CheckStore or a BackupStore runs */
+	struct files_check *files_check; /* the CheckFiles that runs */
+};
+
+/*
+ * method_table.c: api_forget drops what waits to answer a call; after control_close, while content and
+ * store are there. share_call.c: api_share_calls_forget drops those that wait for shares, once these
+ * are gone.
+ */
+void api_forget(struct api *api);
+void api_share_calls_forget(struct api *api);
+
+/* method_table.c: the method table of the control socket; ctx is the struct api. */
+extern const struct control_method api_methods[];
+extern const char *const api_upgrades[]; /* of them, those that take the connection */
+
+#endif

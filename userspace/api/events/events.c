@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the rooms say of what happened becomes a numbered event on the control
+ * socket and a line of the log. Peers appear by NodeId, never by address.
+ * Before the control socket is open only the log is written. Home worker.
+ */
+#include "api/events/events.h"
+
+#include "api/api.h"
+#include "api/methods.h"
+#include "base/log.h"
+#include "base/monotonic.h"
+#include "blobs/blobs.h"
+#include "codec/text/zbase32.h"
+
+void api_tell(struct api *api, const char *kind, json_t *fields)
+{
+	if (!api->control) {
+		json_decref(fields);
+		return;
+	}
+	api_event_log_write(&api->event_log, kind, fields, api->home->now_ns);
+	control_event(api->control, kind, fields, api->home->now_ns);
+}
+
+void api_tell_of(struct api *api, const char *kind, const uint8_t *peer_key, json_t *fields)
+{
+	api_event_set_key(fields, "peer", peer_key);
+	api_tell(api, kind, fields);
+}
+
+void api_event_set_key(json_t *fields, const char *name, const uint8_t *key)
+{
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	if (key)
+		json_object_set_new(fields, name, json_string(zbase32_write(key, 32, text)));
+}
+
+void api_event_set_error(json_t *fields, int err)
+{
+	if (err)
+		json_object_set_new(fields, "error", json_string(weft_err_text(err)));
+}
+
+/* --- content --- */
+
+static const char *const blobs_event_names[] = {
+	[BLOBS_IMPORT_PROGRESS] = "import.progress", [BLOBS_IMPORT_DONE] = "import.done",
+	[BLOBS_IMPORT_FAILED] = "import.failed",     [BLOBS_IMPORT_CANCELLED] = "import.cancelled",
+	[BLOBS_SHARE_ADDED] = "share.added",	     [BLOBS_SHARE_REMOVED] = "share.removed",
+	[BLOBS_FILE_CHANGED] = "share.file-changed", [BLOBS_GET_STARTED] = "get.started",
+	[BLOBS_GET_PROGRESS] = "get.progress",	     [BLOBS_GET_DONE] = "get.done",
+	[BLOBS_GET_FAILED] = "get.failed",	     [BLOBS_GET_CANCELLED] = "get.cancelled",
+	[BLOBS_PEER_BAD] = "peer.bad-bytes",	     [BLOBS_FILE_BAD] = "file.bad",
+	[BLOBS_GET_FORGOTTEN] = "get.forgotten",     [BLOBS_SEED_STARTED] = "seed.started",
+	[BLOBS_SEED_STOPPED] = "seed.stopped",	     [BLOBS_GET_KEPT] = "get.file-kept",
+	[BLOBS_QUOTA_GLIDING] = "quota.gliding",     [BLOBS_QUOTA_REACHED] = "quota.reached",
+	[BLOBS_RATE_CHANGED] = "rate.changed",
+};
+
+static void content_event_log(const struct blobs_event *event)
+{
+	char peer[ZBASE32_KEY_TEXT_CAP] = "?";
+
+	if (event->peer_key)
+		zbase32_write(event->peer_key, 32, peer);
+	switch (event->kind) {
+	case BLOBS_FILE_CHANGED:
+		log_warn("shared file %s changed since it was hashed; it is not served until "
+			 "the share is added again",
+			 event->text ? event->text : "?");
+		break;
+	case BLOBS_PEER_BAD:
+		log_warn("peer %.8s sent bytes that do not match their hash; they were dropped",
+			 peer);
+		break;
+	case BLOBS_FILE_BAD:
+		log_error("%s: its bytes are not what was hashed though nobody wrote it (%s): "
+			  "look after the disk; what a get brought is fetched again",
+			  event->text ? event->text : "?", weft_err_text(event->err));
+		break;
+	case BLOBS_GET_FAILED:
+		log_warn("get %llu stopped: %s", (unsigned long long)event->id,
+			 event->text ? event->text : weft_err_text(event->err));
+		break;
+	case BLOBS_GET_FORGOTTEN:
+		if (event->err)
+			log_warn("get %llu into %s is forgotten to make room for another: "
+				 "content.get_cap are remembered",
+				 (unsigned long long)event->id, event->text ? event->text : "?");
+		break;
+	case BLOBS_GET_KEPT:
+		log_warn("get %llu: %s in its folder is not what weft wrote there; it stays as it "
+			 "is",
+			 (unsigned long long)event->id, event->text ? event->text : "?");
+		break;
+	case BLOBS_QUOTA_GLIDING:
+		log_info("%s: the rest is spread over the rest of the month",
+			 event->text ? event->text : "?");
+		break;
+	case BLOBS_QUOTA_REACHED:
+		log_warn("%s: nothing more goes until the next month, or a larger cap",
+			 event->text ? event->text : "?");
+		break;
+	case BLOBS_SEED_STOPPED:
+		log_info("get %llu is not seeded any more: %s", (unsigned long long)event->id,
+			 event->text ? event->text : "?");
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_get_event(enum blobs_event_kind kind)
+{
+	return kind == BLOBS_GET_STARTED || kind == BLOBS_GET_PROGRESS || kind == BLOBS_GET_DONE ||
+	       kind == BLOBS_GET_FAILED || kind == BLOBS_GET_CANCELLED;
+}
+
+/* Watchers of a get or an import see every step; the event ring keeps one in two seconds. */
+#define PROGRESS_EVENT_NS (2 * NS_PER_S)
+
+static bool is_told_enough(struct api *api, const struct blobs_event *event)
+{
+	uint64_t *told_ns = event->import ? &api->import_told_ns
+					  : &api->progress_told_ns[event->id % API_PROGRESS_SLOTS];
+
+	if (event->import && event->kind != BLOBS_IMPORT_PROGRESS)
+		*told_ns = 0; /* another runs next */
+	if (event->kind != BLOBS_GET_PROGRESS && event->kind != BLOBS_IMPORT_PROGRESS)
+		return false;
+	if (*told_ns && api->home->now_ns - *told_ns < PROGRESS_EVENT_NS)
+		return true;
+	*told_ns = api->home->now_ns;
+	return false;
+}
+
+static void fields_set_done(json_t *fields, uint64_t done_cnt, uint64_t cnt)
+{
+	json_object_set_new(fields, "bytes_done", json_integer((json_int_t)done_cnt));
+	json_object_set_new(fields, "bytes", json_integer((json_int_t)cnt));
+}
+
+/* How far the get or the import is that the event tells of. */
+static void fields_set_bytes(json_t *fields, const struct api *api, const struct blobs_event *event)
+{
+	const struct blobs_get *get = NULL;
+
+	if (is_get_event(event->kind))
+		get = blobs_get_lookup(api->home->content, event->id);
+	if (get)
+		fields_set_done(fields, get->byte_done_cnt, get->byte_cnt);
+	if (event->import)
+		fields_set_done(fields, event->import->byte_done_cnt, event->import->byte_cnt);
+}
+
+void api_tell_content(struct api *api, const struct blobs_event *event)
+{
+	json_t *fields;
+
+	content_event_log(event);
+	/* While blobs/ resumes at the start what was running, nothing watches yet. */
+	if (!api->control)
+		return;
+	if (is_get_event(event->kind))
+		api_get_moved(api, event->id);
+	if (is_told_enough(api, event))
+		return;
+	fields = json_object();
+	if (event->id)
+		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));
+	api_event_set_key(fields, "manifest", event->manifest_id);
+	api_event_set_key(fields, "peer", event->peer_key);
+	fields_set_bytes(fields, api, event);
+	api_event_set_error(fields, event->err);
+	if (event->text)
+		json_object_set_new(fields, "text", json_string(event->text));
+	api_tell(api, blobs_event_names[event->kind], fields);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BASE_FAIR_REQUEST_QUOTA_H
+#define WEFT_BASE_FAIR_REQUEST_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/memory/pool.h"
+#include "weft/err.h"
+
+/*
+ * How many requests each peer may make in a minute: a window that slides in two halves of a
+ * minute each, the one that runs and what of the one before still lies in the last minute. So a
+ * fresh peer has exactly its number, and no peer has it twice around the turn of a minute. When
+ * the table is full, the peer counted longest ago is forgotten.
+ */
+#define REQUEST_QUOTA_KEY_LEN 32
+
+struct request_quota {
+	struct pool pool;
+	struct map by_key;
+	uint32_t per_min;
+};
+
+size_t request_quota_footprint(uint32_t peer_cap);
+WEFT_MUST_CHECK
+int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_t peer_cap,
+		       uint32_t per_min, const uint64_t secret[2]);
+/*
+ * request_quota_take: 0 when key may ask, which counts, else in how many ms (at least 1)
+ * it may again, which does not count.
+ */
+uint64_t request_quota_take(struct request_quota *quota,
+			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the handlers of the control interface see of the node (api/api.h). Home worker. */
+#include "node/fabric/fabric_state.h"
+#include "node/node_state.h"
+#include "node/sharing/sharing_state.h"
+
+static uint64_t on_wall_us(void *ctx)
+{
+	return node_wall_us(ctx);
+}
+
+static void on_shares_changed(void *ctx)
+{
+	((struct node *)ctx)->is_shares_due = true;
+}
+
+static void on_stop(void *ctx)
+{
+	node_stop(ctx);
+}
+
+static int on_reload(void *ctx, config_change_fn changed, void *arg,
+		     char message[static CONFIG_MESSAGE_CAP])
+{
+	return node_reload(ctx, changed, arg, message);
+}
+
+static void wire_fabric(struct api *api, const struct fabric *fabric)
+{
+	api->overlay = fabric->overlay;
+	api->pex = fabric->pex;
+	api->rendezvous = fabric->meeting.rendezvous;
+	api->service = fabric->service;
+	api->directory = fabric->directory;
+	api->service_publisher = fabric->publisher;
+	api->reputation = fabric->reputation;
+	api->provider = fabric->provider;
+	api->builtin = fabric->builtin;
+}
+
+static void wire_sharing(struct api *api, const struct sharing *sharing)
+{
+	api->publisher = sharing->publisher;
+	api->watches = sharing->watches;
+	api->follows = sharing->follows;
+	api->search = sharing->search;
+	api->communities = sharing->communities;
+	api->announce = sharing->announce;
+	api->lan = sharing->lan;
+}
+
+void node_wire_api(struct node *node)
+{
+	node->api = (struct api){
+		.config = node->config,
+		.key = node->key,
+		.own_key = node->own_key,
+		.last_crash = node->last_crash,
+		.random = node->random,
+		.store = node->store,
+		.home = &node->home,
+		.fastpath = &node->fastpath,
+		.bans = &node->bans,
+		.drops = &node->drops,
+		.incidents = &node->incidents,
+		.record = &node->record,
+		.locate = &node->locate,
+		.started_ns = node->started_ns,
+		.wall_us = on_wall_us,
+		.own_addrs = node_own_addrs,
+		.shares_changed = on_shares_changed,
+		.stop = on_stop,
+		.reload = on_reload,
+		.ctx = node,
+	};
+	if (node->fabric)
+		wire_fabric(&node->api, node->fabric);
+	if (node->sharing)
+		wire_sharing(&node->api, node->sharing);
+}
