@@ -33,7 +33,7 @@ int never(int number)
 }
 int endless(int number)
 {
-	int left = number;
+	volatile unsigned long left = number; /* 64 bits: counted upwards it ends after centuries */
 	while (left)
 		left--;
 	return left;
