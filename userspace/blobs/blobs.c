@@ -543,6 +543,7 @@ void blobs_stats(const struct blobs *content, struct blobs_stats *out_stats)
 	blobs_gets_fill_stats(content->gets, out_stats);
 	out_stats->streamed_byte_cnt = content->streamed_byte_cnt;
 	out_stats->received_byte_cnt += content->streamed_byte_cnt;
+	blobs_scrub_fill_stats(content->scrub, out_stats);
 }
 
 int blobs_check_files(struct blobs *content, const struct blobs_files_ask *ask, uint64_t now_ns)

@@ -525,14 +525,6 @@ struct blobs_stats {
 #define FILL(field, meaning)	uint32_t field;
 #define BYTES(field, meaning)	uint64_t field;
 #include "blobs/blobs_counters.def"
-	uint32_t share_cnt, get_cnt, get_active_cnt, import_cnt;
-	uint64_t received_byte_cnt, bad_chunk_cnt;
-	uint64_t streamed_byte_cnt; /* of received_byte_cnt, for readers: no get kept them */
-	uint64_t shared_read_cnt;   /* chunks answered from what was read for another peer */
-	uint64_t read_byte_cnt;	    /* of chunks, from files */
-	/* Nodes that lately said what they serve, of all ids; each worker has a table of its own. */
-	uint32_t member_cap, member_cnt;
-	uint64_t member_evicted_cnt; /* that gave way to others */
 	struct fair_view pools[BLOBS_POOL_CNT];
 	struct addr pools_largest[BLOBS_POOL_CNT]; /* of the account that holds most, or none */
 };

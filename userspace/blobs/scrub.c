@@ -585,3 +585,14 @@ const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub)
 {
 	return &scrub->figures;
 }
+
+void blobs_scrub_fill_stats(const struct scrub *scrub, struct blobs_stats *stats)
+{
+	if (!scrub)
+		return;
+	stats->scrub_file_cnt = scrub->figures.file_cnt;
+	stats->scrub_byte_cnt = scrub->figures.byte_cnt;
+	stats->scrub_bad_cnt = scrub->figures.bad_cnt;
+	stats->scrub_passed_cnt = scrub->figures.passed_cnt;
+	stats->scrub_round_cnt = scrub->figures.round_cnt;
+}

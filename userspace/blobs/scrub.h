@@ -9,6 +9,7 @@
 
 struct blobs;
 struct blobs_files_ask;
+struct blobs_stats;
 struct scrub;
 
 /*
@@ -46,5 +47,7 @@ unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
 /* blobs_scrub_configured: scrub_rate is another. */
 void blobs_scrub_configured(struct scrub *scrub);
 const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub);
+/* blobs_scrub_fill_stats fills in scrub_*; takes NULL. */
+void blobs_scrub_fill_stats(const struct scrub *scrub, struct blobs_stats *stats);
 
 #endif

@@ -273,12 +273,10 @@ unsigned community_keepers_of_manifest(struct communities *communities,
 				       struct link_node out[static COMMUNITY_KEEPERS_MAX]);
 
 struct community_stats {
-	uint32_t community_cnt;
-	uint32_t member_max, share_max; /* rows of the largest */
-	uint32_t expelled_max;
-	uint32_t show_cap,
-		show_cnt; /* members that are asked for a newer revocation list or key now (416) */
-	uint64_t show_refused_cnt; /* that were not asked, as so many were */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "community/community_counters.def"
 	uint64_t reasons[COMMUNITY_REASON_CNT];
 };
 void communities_stats(const struct communities *communities, struct community_stats *out_stats);

@@ -234,13 +234,10 @@ uint64_t control_event_last(const struct control *control);
 void control_on_event(struct control *control, void (*told)(void *arg), void *arg);
 
 struct control_stats {
-	uint32_t client_cnt, client_peak_cnt, client_cap, watcher_cnt;
 #define COUNTER(field, meaning) uint64_t field;
 #define FILL(field, meaning)	uint32_t field;
 #define BYTES(field, meaning)	uint64_t field;
 #include "control/control_counters.def"
-	uint32_t pending_cnt, pending_peak_cnt, pending_cap; /* calls with an id */
-	uint64_t pending_refused_cnt, unread_cnt;	     /* beyond a share; answers not read */
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);
 /* control_places: the holders of places of connections, by role. */

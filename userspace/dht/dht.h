@@ -250,9 +250,11 @@ const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);
 
 struct dht_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "dht/dht_counters.def"
 	uint64_t reasons[DHT_REASON_CNT]; /* by enum dht_reason */
-	uint64_t bytes_in, bytes_out;
-	uint32_t item_cnt, peer_cnt, swarm_cnt, query_cnt, lookup_cnt, own_cnt;
 	struct kad_table_counts nodes[DHT_FAMILY_CNT];
 };
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats);

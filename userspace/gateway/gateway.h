@@ -309,20 +309,11 @@ int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_n
 		       char out_url[static GATEWAY_PASS_URL_CAP]);
 
 struct gateway_stats {
-	uint32_t conn_cnt, conn_peak_cnt, conn_cap;
-	uint32_t socket_cnt, socket_peak_cnt, socket_cap;
-	uint32_t pass_cnt, pass_cap; /* addresses and cookies of gateway_pass_issue */
-	uint64_t request_cnt;
-	uint64_t malformed_cnt; /* requests that were none: 400, 431, 505, ... */
-	uint64_t limited_cnt;	/* answered by 429 */
-	uint64_t forbidden_cnt; /* by host, origin or token */
-	uint64_t refused_cnt;	/* connections above conn_cap or conn_addr_max */
-	uint64_t slow_cnt;	/* connections closed for want of progress */
-	uint64_t gone_cnt;	/* clients that left before the reply (499) */
-	uint64_t bytes_in, bytes_out;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "gateway/gateway_counters.def"
 	uint64_t class_cnt[6]; /* replies by the first digit of their status */
-	size_t memory_used_len, memory_peak_len, memory_cap;
-	uint64_t memory_refused_cnt;
 };
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats);
 /* gateway_places: the holders of places of connections. */

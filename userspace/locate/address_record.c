@@ -107,8 +107,12 @@ static void put_ended(void *ctx, const struct dht_outcome *outcome)
 	int err;
 
 	publish->stored_cnt = outcome->stored_cnt;
-	if (outcome->stored_cnt)
+	if (outcome->stored_cnt) {
+		publish->locate->stats.dht_publish_cnt++;
 		params->on_event(params->ctx, &event);
+	} else {
+		publish->locate->stats.publish_failed_cnt++;
+	}
 	if (outcome->err != WEFT_ESTALE) {
 		publish_tell(publish, outcome->err);
 		return;

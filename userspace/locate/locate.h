@@ -79,6 +79,13 @@ struct locate_params {
 	void *ctx;
 };
 
+struct locate_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "locate/locate_counters.def"
+};
+
 /* Readers: the parts, each NULL when it is off. A zeroed one may be closed, stopped and freed. */
 struct locate {
 	struct locate_params params;
@@ -92,6 +99,7 @@ struct locate {
 	struct signaling *signaling;
 	struct mesh_locator locators[MESH_LOCATORS_MAX]; /* in the order in which mesh asks them */
 	unsigned locator_cnt;
+	struct locate_stats stats;
 };
 
 /* locate_open: 0, or a negative code with what (LOCATE_WHAT_CAP) naming the object at fault. */

@@ -433,7 +433,7 @@ void locate_mainline_free(struct mainline *mainline)
 static void look_item(void *ctx, const struct dht_item *item)
 {
 	struct mainline_look *slot = ctx;
-	const struct locate *locate = slot->mainline->locate;
+	struct locate *locate = slot->mainline->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
@@ -442,6 +442,7 @@ static void look_item(void *ctx, const struct dht_item *item)
 	    dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
 		    0)
 		return;
+	locate->stats.found_cnt++;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
@@ -469,8 +470,10 @@ static int mainline_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], stru
 
 	while (i < LOOKS_MAX && mainline->looks[i].look)
 		i++;
-	if (i == LOOKS_MAX)
+	if (i == LOOKS_MAX) {
+		mainline->locate->stats.refused_cnt++;
 		return WEFT_EFULL;
+	}
 	memcpy(mainline->looks[i].key, key, MESH_KEY_LEN);
 	params.key = mainline->looks[i].key;
 	dht_item_target_of_key(key, NULL, 0, &params.target);
@@ -479,6 +482,7 @@ static int mainline_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], stru
 	mainline->looks[i].handle = dht_get(mainline->dht, &params, &asker, now_ns);
 	if (!mainline->looks[i].handle)
 		return WEFT_EUNREACHABLE;
+	mainline->locate->stats.dht_lookup_cnt++;
 	mainline->looks[i].look = look;
 	*out_run = &mainline->looks[i];
 	return 0;

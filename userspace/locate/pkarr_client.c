@@ -102,13 +102,14 @@ static int request_begin(struct relay_request *request, const struct relay *rela
 /* packet_tell: what a relay sent is believed when the owner signed it. */
 static void packet_tell(struct relay_look *look, const struct relay_request *request)
 {
-	const struct locate *locate = request->client->locate;
+	struct locate *locate = request->client->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
 
 	if (dht_pkarr_packet_parse_body(look->key, request->body, request->fetch.answer_len,
 					&packet) < 0) {
+		locate->stats.damaged_cnt++;
 		look->err = WEFT_EDAMAGED;
 		return;
 	}
@@ -117,6 +118,7 @@ static void packet_tell(struct relay_look *look, const struct relay_request *req
 		    0)
 		return;
 	look->newest_seq = packet.seq + 1;
+	locate->stats.found_cnt++;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
@@ -158,10 +160,13 @@ static int client_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct
 {
 	struct pkarr_client *client = ctx;
 	struct relay_look *look = look_new(client);
+	struct locate_stats *stats = &client->locate->stats;
 
 	(void)now_ns;
-	if (!look)
+	if (!look) {
+		stats->refused_cnt++;
 		return WEFT_EFULL;
+	}
 	memcpy(look->key, key, sizeof(look->key));
 	look->newest_seq = 0;
 	look->err = 0;
@@ -177,8 +182,11 @@ static int client_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct
 		if (request_begin(request, &client->relays[i], key, look_fetched) == 0)
 			look->running_cnt++;
 	}
-	if (!look->running_cnt)
+	if (!look->running_cnt) {
+		stats->refused_cnt++;
 		return WEFT_EFULL;
+	}
+	stats->relay_lookup_cnt++;
 	look->look = asker;
 	*out_run = look;
 	return 0;
@@ -235,6 +243,7 @@ static void relay_warn(const struct relay *relay, const struct relay_request *re
 
 static void relay_failed(struct relay *relay, const struct relay_request *request)
 {
+	request->client->locate->stats.publish_failed_cnt++;
 	if (!relay->is_failing)
 		relay_warn(relay, request);
 	relay->is_failing = true;
@@ -258,6 +267,7 @@ static void relay_published(struct job *job)
 	}
 	if (relay->is_failing)
 		log_notice("pkarr relay %s takes the address record again", relay->url);
+	request->client->locate->stats.relay_publish_cnt++;
 	relay->is_failing = false;
 	relay->retry_ns = 0;
 	relay_again(relay, PUBLISH_NS);

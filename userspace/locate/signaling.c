@@ -121,7 +121,7 @@ static unsigned answer_signal(const struct signal_request *request)
  */
 static int look_tell(struct signal_request *request)
 {
-	const struct locate *locate = request->signaling->locate;
+	struct locate *locate = request->signaling->locate;
 	struct pkarr_packet packet;
 	struct pkarr_record record;
 	struct mesh_found found;
@@ -132,11 +132,14 @@ static int look_tell(struct signal_request *request)
 	if (signal != SIGNAL_FIND)
 		return WEFT_EMALFORMED;
 	if (dht_pkarr_packet_parse_body(request->question + 1, request->answer + MESSAGE_HEAD,
-					request->ask.answer_len - MESSAGE_HEAD, &packet) < 0)
+					request->ask.answer_len - MESSAGE_HEAD, &packet) < 0) {
+		locate->stats.damaged_cnt++;
 		return WEFT_EDAMAGED;
+	}
 	if (dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
 	    0)
 		return 0;
+	locate->stats.found_cnt++;
 	found = (struct mesh_found){.addrs = record.addrs,
 				    .addr_cnt = record.addr_cnt,
 				    .seq = packet.seq,
@@ -173,13 +176,16 @@ static int signaling_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], str
 	(void)now_ns;
 	while (i < LOOKS_MAX && signaling->looks[i].is_running)
 		i++;
-	if (i == LOOKS_MAX)
+	request = i < LOOKS_MAX ? &signaling->looks[i] : NULL;
+	if (request) {
+		request->signaling = signaling;
+		question_write(request, SIGNAL_FIND, key);
+	}
+	if (!request || request_begin(request, look_answered) < 0) {
+		signaling->locate->stats.refused_cnt++;
 		return WEFT_EFULL;
-	request = &signaling->looks[i];
-	request->signaling = signaling;
-	question_write(request, SIGNAL_FIND, key);
-	if (request_begin(request, look_answered) < 0)
-		return WEFT_EFULL;
+	}
+	signaling->locate->stats.signaling_lookup_cnt++;
 	request->look = look;
 	*out_run = request;
 	return 0;
@@ -220,6 +226,10 @@ static void published(struct job *job)
 			 locate->params.signaling->url,
 			 request->err < 0 ? weft_err_text(request->err) : "it refuses");
 	signaling->is_failing = !is_taken;
+	if (is_taken)
+		locate->stats.signaling_publish_cnt++;
+	else
+		locate->stats.publish_failed_cnt++;
 	timer_set(locate->params.timers, &signaling->timer,
 		  locate_now_ns(locate) + (is_taken ? PUBLISH_NS : RETRY_NS));
 }

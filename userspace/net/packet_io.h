@@ -15,10 +15,10 @@
 #define PACKET_BURST_MAX 64
 
 struct packet_counters {
-	uint64_t dgram_cnt;
-	uint64_t byte_cnt;
-	uint64_t call_cnt;    /* system calls or completions, for batching figures */
-	uint64_t dropped_cnt; /* kernel overflow, truncated, refused by the network */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "net/packet_counters.def"
 };
 
 struct packet_rx;

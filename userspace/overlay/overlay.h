@@ -126,13 +126,12 @@ void overlay_view(const struct overlay *overlay, struct fair_view *out);
 void overlay_silent_view(const struct overlay *overlay, struct fair_view *out);
 
 struct overlay_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "overlay/overlay_counters.def"
 	bool is_serving;
 	struct kad_table_counts table;
-	uint32_t value_cnt, key_cnt;
-	size_t value_len; /* bytes that values take, rounding included */
-	uint32_t run_cnt, query_cnt;
-	uint64_t put_cnt, get_cnt; /* begun */
-	uint64_t sent_cnt;	   /* requests of this node */
 	uint64_t reasons[OVERLAY_REASON_CNT];
 };
 void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overlay_stats *out_stats);

@@ -214,18 +214,12 @@ void provider_each(const struct provider *provider,
 		   bool (*fn)(void *arg, const struct provider_view *view), void *arg);
 
 struct provider_stats {
-	uint32_t offer_cnt, offer_cap;
-	uint32_t ready_cnt;
-	uint32_t active_cnt, active_peak_cnt, active_cap;
-	uint32_t process_cnt, process_cap;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "provider/provider_counters.def"
 	struct launcher_usage launcher;
-	uint32_t waiting_cnt, waiting_cap; /* calls before programs that are busy */
-	uint32_t idle_cnt, idle_cap;
 	struct fair_view upgrades; /* holders of WebSockets to HTTP servers */
-	size_t memory_used_len, memory_peak_len, memory_len;
-	uint64_t call_cnt, stream_cnt, failed_cnt;
-	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */
-	uint64_t refused_cnt;	      /* calls and streams for want of room */
 };
 /* provider_places: which callers have the places of calls and streams under way. */
 void provider_places(const struct provider *provider, struct fair_view *out);

@@ -71,8 +71,6 @@ struct quic_stats {
 #define FILL(field, meaning)	uint32_t field;
 #define BYTES(field, meaning)	uint64_t field;
 #include "quic/quic_counters.def"
-	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
-	uint64_t heap_cap;
 	struct fair_view conns, handshakes;	       /* of those with a token */
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
 };

@@ -442,7 +442,7 @@ void search_stats(const struct search *search, struct search_stats *out_stats)
 	struct search_stats stats = {
 		.share_cnt = search->share_cnt,
 		.query_cnt = search->run_cnt,
-		.blocked_cnt = search->blocked ? search->blocked->cnt : 0,
+		.blocked_cnt = search->blocked ? (uint32_t)search->blocked->cnt : 0,
 		.index_len = search->derived ? store_derived_used_len(search->derived) : 0,
 		.index_len_max = search->params.config.index_len_max,
 		.asked_cnt = search->asked_cnt,
@@ -454,7 +454,7 @@ void search_stats(const struct search *search, struct search_stats *out_stats)
 		const struct search_share *share = &search->shares[i];
 
 		stats.ready_cnt += share->indexed && !share->is_wanting && share->err == 0;
-		stats.item_cnt += share->indexed ? share->indexed->item_cnt : 0;
+		stats.item_cnt += share->indexed ? (uint32_t)share->indexed->item_cnt : 0;
 	}
 	*out_stats = stats;
 }

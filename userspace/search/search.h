@@ -175,11 +175,10 @@ void search_shares_each(const struct search *search,
 			bool (*fn)(void *arg, const struct search_share_status *status), void *arg);
 
 struct search_stats {
-	uint32_t share_cnt, ready_cnt, query_cnt;
-	uint64_t item_cnt, blocked_cnt;
-	uint64_t index_len, index_len_max;
-	uint64_t asked_cnt, refused_cnt; /* queries since start */
-	uint64_t built_cnt, reused_cnt;	 /* shards since start */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "search/search_counters.def"
 };
 void search_stats(const struct search *search, struct search_stats *out_stats);
 

@@ -453,16 +453,12 @@ struct service_counts {
 	uint64_t latency_sum_us;
 };
 struct service_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "service/service_counters.def"
 	struct service_counts in, out; /* answered by this node, and to it */
 	uint64_t refused_cnt[SERVICE_REFUSED_CNT];
-	uint64_t cancelled_cnt, late_cnt; /* callers left; answers came after the deadline */
-	uint64_t repeated_cnt;		  /* answered alike, for their idempotency key */
-	uint64_t retried_cnt;		  /* this node's calls that went on to another provider */
-	uint64_t hedged_cnt;		  /* of these that only read, past a silent one */
-	uint64_t again_cnt; /* times that calls of this node were sent again to the same provider */
-	uint64_t violation_cnt;
-	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, idempotency_cnt;
-	uint64_t memory_len, memory_peak_len;
 };
 void service_stats(const struct service *service, struct service_stats *out_stats);
 

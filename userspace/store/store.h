@@ -217,13 +217,10 @@ int store_blob_load(struct store *store, const uint8_t id[static 32], size_t len
 
 /* Fill, for status and limits. */
 struct store_stats {
-	uint64_t map_len, map_used_len, map_len_max;
-	uint64_t segment_cnt, segment_len, segment_dead_len;
 #define COUNTER(field, meaning) uint64_t field;
 #define FILL(field, meaning)	uint32_t field;
 #define BYTES(field, meaning)	uint64_t field;
 #include "store/store_counters.def"
-	unsigned batch_waiting, batch_cap, reader_cnt, reader_cap;
 	uint64_t item_cnt[STORE_DB_CNT];
 };
 void store_stats(struct store *store, struct store_stats *out_stats);

@@ -31,8 +31,10 @@ struct load;
 
 /* For status: bytes of both kinds together. */
 struct stream_relay_stats {
-	uint64_t used_len, peak_len;
-	uint64_t refused_cnt; /* streams, for want of room */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "worker/worker_streams_counters.def"
 };
 
 /* What a peer holds of both, all its streams together; or a network, all its peers together. */

@@ -23,16 +23,16 @@ struct queue_figures {
 
 /* What a worker says of itself. */
 struct worker_figures {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "worker/worker_counters.def"
 	struct quic_stats quic;
 	struct mesh_stats mesh;
 	struct stream_relay_stats worker_streams; /* between it and home */
 	struct packet_counters rx, tx;		  /* of its kernel sockets */
 	struct packet_counters fast_tx;		  /* what it sends by AF_XDP now; zeros: nothing */
-	uint64_t turn_cnt, unknown_flow_cnt;
-	uint64_t cpu_ns; /* of its thread */
-	uint64_t handed_in_cnt, handover_dropped_cnt;
-	uint64_t report_lost_cnt;    /* reports that home had no room for */
-	uint64_t report_refused_cnt; /* and of peers that have their part of it */
+	uint64_t cpu_ns;			  /* of its thread */
 	bool can_rotate_cids;
 	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
 	unsigned refusal_cnt;

@@ -62,10 +62,10 @@ void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachabl
 uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);
 
 struct mesh_rendezvous_stats {
-	uint64_t announced_cnt, find_cnt;
-	uint64_t heard_cnt;   /* addresses, */
-	uint64_t refused_cnt; /* of them those that no host can have, or not for all to see */
-	uint64_t met_cnt;     /* that showed a key */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "mesh/peers/rendezvous_counters.def"
 };
 void mesh_rendezvous_stats(const struct mesh_rendezvous *rendezvous,
 			   struct mesh_rendezvous_stats *out_stats);

@@ -141,15 +141,11 @@ void service_directory_each(const struct service_directory *directory, uint64_t 
 			    bool (*fn)(void *arg, const struct service_found *found), void *arg);
 
 struct service_directory_stats {
-	uint64_t find_cnt, peek_cnt;
-	uint64_t fetch_cnt, joined_cnt,
-		cached_cnt;	/* finds that asked; that shared a get; neither */
-	uint64_t refused_cnt;	/* over lookups_per_min */
-	uint64_t held_back_cnt; /* gets that fetches_per_min did not let begin */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "service/directory/directory_counters.def"
 	uint64_t hidden[SERVICE_FAULT_CNT];
-	uint64_t abuse_cnt;
-	uint32_t entry_cnt, entry_cap;
-	size_t memory_len, memory_cap;
 };
 void service_directory_stats(const struct service_directory *directory,
 			     struct service_directory_stats *out_stats);

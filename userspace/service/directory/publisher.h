@@ -114,11 +114,10 @@ void service_publisher_each(const struct service_publisher *publisher,
 			    void *arg);
 
 struct service_publisher_stats {
-	uint64_t publish_cnt; /* descriptors put */
-	uint64_t refused_cnt; /* over publishes_per_min: nothing left */
-	uint64_t failed_cnt;  /* no node took it */
-	uint64_t withdrawn_cnt;
-	uint32_t publication_cnt, publication_cap;
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "service/directory/publisher_counters.def"
 };
 void service_publisher_stats(const struct service_publisher *publisher,
 			     struct service_publisher_stats *out_stats);

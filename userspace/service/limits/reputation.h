@@ -134,12 +134,11 @@ const char *service_reputation_explain(const struct service_reputation *reputati
 				       char text[static SERVICE_REPUTATION_TEXT_CAP]);
 
 struct service_reputation_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "service/limits/reputation_counters.def"
 	uint64_t observations[SERVICE_OBSERVATION_CNT];
-	uint64_t ignored_cnt; /* over SERVICE_OBSERVATIONS_PER_HOUR */
-	uint64_t ban_cnt;
-	uint64_t evicted_cnt,
-		refused_cnt; /* peers forgotten; not remembered, for all others are banned */
-	uint32_t peer_cnt, peer_cap;
 };
 void service_reputation_stats(const struct service_reputation *reputation,
 			      struct service_reputation_stats *out_stats);

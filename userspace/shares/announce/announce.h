@@ -108,26 +108,16 @@ struct swarm_finder shares_announce_finder(struct announce *announce);
 enum announce_shape { ANNOUNCE_NOTHING, ANNOUNCE_SINGLES, ANNOUNCE_SETS };
 
 struct announce_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "shares/announce/announce_counters.def"
 	enum announce_scope scope;
-	enum announce_shape shape;	  /* of contents */
-	unsigned depth;			  /* of the sets */
-	uint32_t manifest_cnt;		  /* held */
-	uint32_t manifest_announced_cnt;  /* and announced within the life of a record */
-	uint32_t manifest_left_out_cnt;	  /* beyond manifest_cap */
-	uint64_t item_cnt;		  /* files of public shares, by their manifests */
-	uint32_t region_cnt;		  /* 0, or 2^depth */
-	uint32_t region_due_cnt;	  /* to be listed now */
-	uint64_t item_left_out_cnt;	  /* did not fit their sets, since start */
-	uint64_t put_cnt, put_len;	  /* begun, bytes of their values */
-	uint64_t request_cnt, stored_cnt; /* nodes asked, nodes that took one */
-	uint64_t failed_cnt;		  /* puts that no node took */
-	int err;			  /* of the last put; 0: taken */
-	uint64_t paused_until_ns;	  /* after a failure; 0: not */
-	uint64_t next_ns;		  /* the next put that is due, or UINT64_MAX */
-	uint64_t lookup_cnt, found_cnt;	  /* begun, nodes found */
-	uint32_t lookup_out_cnt;	  /* under way */
-	uint32_t region_kept_cnt;	  /* regions of others' sets kept now */
-	size_t set_len;			  /* bytes of them */
+	enum announce_shape shape; /* of contents */
+	unsigned depth;		   /* of the sets */
+	int err;		   /* of the last put; 0: taken */
+	uint64_t paused_until_ns;  /* after a failure; 0: not */
+	uint64_t next_ns;	   /* the next put that is due, or UINT64_MAX */
 };
 void shares_announce_stats(const struct announce *announce, uint64_t now_ns,
 			   struct announce_stats *out_stats);

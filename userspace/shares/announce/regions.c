@@ -62,7 +62,7 @@ bool shares_announce_shape_decide(struct announce *announce)
 		if (shares_announce_manifest_is_wanted(announce, manifest))
 			item_cnt += manifest->item_cnt;
 	}
-	announce->stats.item_cnt = item_cnt;
+	announce->stats.item_cnt = (uint32_t)item_cnt;
 	if (item_cnt == 0)
 		shape = ANNOUNCE_NOTHING;
 	else if (item_cnt <= ANNOUNCE_SINGLES_MAX)

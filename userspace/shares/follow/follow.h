@@ -313,10 +313,10 @@ int shares_follow_list_start(struct follows *follows, const struct follow_list_a
 void shares_follow_list_cancel(struct follow_listing *listing);
 
 struct follows_stats {
-	uint32_t follow_cnt, sync_cnt, waiting_cnt;
-	uint64_t synced_cnt, failed_cnt, revision_cnt;
-	uint64_t old_head_cnt, false_head_cnt, fork_cnt, put_cnt;
-	uint64_t asked_cnt; /* 402 of peers */
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "shares/follow/follows_counters.def"
 };
 void shares_follows_stats(const struct follows *follows, struct follows_stats *out_stats);
 
