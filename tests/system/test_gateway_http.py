@@ -251,12 +251,12 @@ def test_figures_follow_the_format(lab):
     status, fields, body = curl(f"{url_of(g)}/metrics")
     check_eq((status, fields["content-type"]), (200, "text/plain; version=0.0.4; charset=utf-8"), "")
     samples = metrics_parse(body.decode())
-    check(samples["weft_gateway_requests_total", None] >= 2, "counted")
+    check(samples["weft_gateway_request_cnt_total", None] >= 2, "counted")
     check(("weft_limit", 'limit="gateway.connections"') in samples, "limits")
     check(("weft_directory_hidden_total", 'reason="bad signature"') in samples, "faults of descriptors")
     check(("weft_reputation_observations_total", 'deed="broken rule"') in samples, "reputation")
-    for name in ("weft_provider_refused_total", "weft_follow_false_heads_total", "weft_announce_puts_total",
-                 "weft_store_segments", "weft_mesh_stale_record_cnt_total"):
+    for name in ("weft_provider_refused_cnt_total", "weft_follows_false_head_cnt_total", "weft_announce_put_cnt_total",
+                 "weft_store_segment_cnt", "weft_mesh_stale_record_cnt_total"):
         check((name, None) in samples, name)
     check(samples["weft_uptime_seconds", None] >= 0 and samples["weft_peers", None] == 0, "figures")
     check(any(name.startswith("weft_quic_") for name, _ in samples), "counters of the modules")

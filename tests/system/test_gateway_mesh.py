@@ -174,7 +174,7 @@ def test_a36_a_client_that_leaves_is_counted(lab):
     _, b = pair(lab)
 
     def gone():
-        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_gone_total", None]
+        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_gone_cnt_total", None]
 
     before = gone()
     for _ in range(20):
@@ -494,7 +494,7 @@ def test_bodies_are_streamed_both_ways(lab):
         client.sendall(f"GET /mesh/http/web/blob HTTP/1.1\r\nHost: {authority_of(b)}\r\n"
                        "Connection: close\r\n\r\n".encode())
         time.sleep(1)
-        held = metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_memory_bytes", None]
+        held = metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_memory_used_len", None]
         check(held <= 2.5 * 1024 * 1024, f"{held} bytes are held for a client that does not read")
         check(read_all(client).endswith(BLOB[-1000:]), "and it gets all of it")
 
@@ -608,7 +608,7 @@ def test_a39_one_side_closes_the_other(lab):
     asyncio.run(by_the_client())
 
     def streams():
-        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_websockets", None]
+        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_socket_cnt", None]
 
     wait_for(lambda: streams() == 0, "it is let go of")
     asyncio.run(by_the_other_node())
@@ -685,9 +685,9 @@ def test_close_races_harm_nobody(lab):
             await asyncio.gather(*(race(number + more) for more in range(10)))
 
     asyncio.run(all_races())
-    figures = wait_for(lambda: (lambda got: got if got["weft_gateway_websockets", None] == 0 else None)(
+    figures = wait_for(lambda: (lambda got: got if got["weft_gateway_socket_cnt", None] == 0 else None)(
         metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())), "all are let go of")
-    check_eq(figures["weft_gateway_websockets", None], 0, "none is left")
+    check_eq(figures["weft_gateway_socket_cnt", None], 0, "none is left")
     check_eq(get(b, "echo/Any")[0], 200, "and calls go through")
     check_eq(a.weft("status").returncode, OK, "a lives")
 

@@ -129,7 +129,7 @@ def opened(b, path, headers=None, **options):
 
 
 def sockets_of(b):
-    return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_websockets", None]
+    return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_socket_cnt", None]
 
 
 def within(coroutine):

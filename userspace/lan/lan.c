@@ -51,7 +51,7 @@ struct lan {
 	uint8_t instance[BEACON_INSTANCE_LEN];
 	struct dnssd_self self;
 	uint64_t renamed_ns;
-	uint64_t counts[LAN_COUNT_CNT];
+	struct lan_stats stats;	      /* the counters */
 	struct dnssd_message message; /* scratch */
 };
 
@@ -61,7 +61,7 @@ static void lan_send(struct lan *lan, const struct lan_packet *packet)
 {
 	if (!packet->len)
 		return;
-	lan->counts[LAN_SENT]++;
+	lan->stats.sent_cnt++;
 	lan->params.send(lan->params.ctx, packet);
 }
 
@@ -211,11 +211,11 @@ static void node_note(struct lan *lan, const struct link *link, struct lan_node 
 	struct entry *entry = entry_find(lan, node, link->interface.index);
 	bool is_news = !entry || nodes_differ(&entry->node, node);
 
-	lan->counts[LAN_HEARD]++;
+	lan->stats.heard_cnt++;
 	if (!entry && !source_is_full(lan, &node->addr))
 		entry = pool_acquire(&lan->entries);
 	if (!entry) {
-		lan->counts[LAN_FULL]++;
+		lan->stats.full_cnt++;
 		return;
 	}
 	node->interface = link->interface.name;
@@ -237,8 +237,16 @@ static struct link *link_find(struct lan *lan, uint32_t index)
 	return NULL;
 }
 
-static enum lan_count beacon_input(struct lan *lan, const struct link *link,
-				   const struct lan_packet *packet, uint64_t now_ns)
+/* What a datagram is. */
+enum lan_verdict {
+	LAN_HEARD,     /* it announced a node */
+	LAN_OWN,       /* of this node */
+	LAN_FOREIGN,   /* not on a LAN that is on, or not for us */
+	LAN_MALFORMED, /* neither */
+};
+
+static enum lan_verdict beacon_input(struct lan *lan, const struct link *link,
+				     const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct lan_node node = {.way = LAN_BEACON, .addr = packet->source};
 	struct beacon beacon;
@@ -275,9 +283,9 @@ static void conflict_resolve(struct lan *lan, uint64_t now_ns)
 	links_tell_again(lan, now_ns);
 }
 
-static enum lan_count instance_note(struct lan *lan, const struct link *link,
-				    const struct addr *source,
-				    const struct dnssd_instance *instance, uint64_t now_ns)
+static enum lan_verdict instance_note(struct lan *lan, const struct link *link,
+				      const struct addr *source,
+				      const struct dnssd_instance *instance, uint64_t now_ns)
 {
 	struct lan_node node = {.way = LAN_DNSSD, .has_key = instance->has_key, .addr = *source};
 	uint32_t life_s = instance->ttl_s < LIFE_MAX_S ? instance->ttl_s : LIFE_MAX_S;
@@ -306,11 +314,11 @@ static enum lan_count instance_note(struct lan *lan, const struct link *link,
 	return LAN_HEARD;
 }
 
-static enum lan_count dnssd_input(struct lan *lan, struct link *link,
-				  const struct lan_packet *packet, uint64_t now_ns)
+static enum lan_verdict dnssd_input(struct lan *lan, struct link *link,
+				    const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct dnssd_message *message = &lan->message;
-	enum lan_count count = LAN_FOREIGN;
+	enum lan_verdict verdict = LAN_FOREIGN;
 
 	if (lan_dnssd_parse(packet->bytes, packet->len, lan->self.label, message) < 0)
 		return LAN_MALFORMED;
@@ -321,25 +329,26 @@ static enum lan_count dnssd_input(struct lan *lan, struct link *link,
 			link->answer_ns = link->answered_ns + ANSWER_GAP_NS;
 	}
 	for (unsigned i = 0; i < message->instance_cnt; i++) {
-		enum lan_count one =
+		enum lan_verdict one =
 			instance_note(lan, link, &packet->source, &message->instances[i], now_ns);
 
-		count = one == LAN_FOREIGN ? count : one;
+		verdict = one == LAN_FOREIGN ? verdict : one;
 	}
-	return count;
+	return verdict;
 }
 
 void lan_input(struct lan *lan, const struct lan_packet *packet, uint64_t now_ns)
 {
 	struct link *link = link_find(lan, packet->interface);
-	enum lan_count count = LAN_FOREIGN;
+	enum lan_verdict verdict = LAN_FOREIGN;
 
 	if (link && addr_is_unicast(&packet->source))
-		count = packet->way == LAN_BEACON ? beacon_input(lan, link, packet, now_ns)
-						  : dnssd_input(lan, link, packet, now_ns);
+		verdict = packet->way == LAN_BEACON ? beacon_input(lan, link, packet, now_ns)
+						    : dnssd_input(lan, link, packet, now_ns);
 	/* node_note has counted what was heard. */
-	if (count != LAN_HEARD)
-		lan->counts[count]++;
+	lan->stats.own_cnt += verdict == LAN_OWN;
+	lan->stats.foreign_cnt += verdict == LAN_FOREIGN;
+	lan->stats.malformed_cnt += verdict == LAN_MALFORMED;
 }
 
 /* --- time --- */
@@ -449,9 +458,11 @@ void lan_each(const struct lan *lan, bool (*fn)(void *arg, const struct lan_node
 			return;
 }
 
-const uint64_t *lan_counts(const struct lan *lan)
+void lan_stats(const struct lan *lan, struct lan_stats *out_stats)
 {
-	return lan->counts;
+	*out_stats = lan->stats;
+	out_stats->node_cnt = lan->entries.used_cnt;
+	out_stats->node_cap = lan->params.node_cap;
 }
 
 /* --- life --- */

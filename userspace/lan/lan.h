@@ -58,14 +58,12 @@ struct lan_node {
 	uint64_t heard_ns; /* last */
 };
 
-enum lan_count {
-	LAN_HEARD,     /* that announced a node */
-	LAN_OWN,       /* of this node */
-	LAN_FOREIGN,   /* not on a LAN that is on, or not for us */
-	LAN_MALFORMED, /* neither */
-	LAN_FULL,      /* nodes that there was no room for */
-	LAN_SENT,
-	LAN_COUNT_CNT,
+/* Datagrams of discovery. */
+struct lan_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "lan/lan_counters.def"
 };
 
 /* A datagram, as sent or as received. */
@@ -114,6 +112,6 @@ uint64_t lan_next_ns(const struct lan *lan);
 
 /* lan_each calls fn for all nodes heard lately, until it returns false. */
 void lan_each(const struct lan *lan, bool (*fn)(void *arg, const struct lan_node *node), void *arg);
-const uint64_t *lan_counts(const struct lan *lan); /* LAN_COUNT_CNT */
+void lan_stats(const struct lan *lan, struct lan_stats *out_stats);
 
 #endif

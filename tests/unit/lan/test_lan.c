@@ -51,6 +51,14 @@ static void on_send(void *ctx, const struct lan_packet *sent)
 	memcpy(packet->bytes, sent->bytes, sent->len);
 }
 
+static struct lan_stats stats_of(const struct lan *lan)
+{
+	struct lan_stats stats;
+
+	lan_stats(lan, &stats);
+	return stats;
+}
+
 static void on_found(void *ctx, const struct lan_node *node, uint64_t at_ns)
 {
 	struct station *station = ctx;
@@ -174,7 +182,7 @@ static void test_both_hear_each_other_both_ways_within_5_s(void)
 	CHECK_MEM(a.found.key, b.key, MESH_KEY_LEN);
 	CHECK_EQ(a.found.addr.port, 7000);
 	CHECK_EQ(a.found.caps, 0x10);
-	CHECK(lan_counts(a.lan)[LAN_OWN] > 0);
+	CHECK(stats_of(a.lan).own_cnt > 0);
 	/* Whoever stays where he is is told of once. */
 	run(60 * NS_PER_S);
 	CHECK_EQ(a.found_cnt, 3);
@@ -223,7 +231,7 @@ static void test_an_interface_that_is_off_is_not_heard(void)
 				       .len = writer_len(&w)},
 		  now_ns);
 	CHECK_EQ(a.found_cnt, 0);
-	CHECK_EQ(lan_counts(a.lan)[LAN_FOREIGN], 1);
+	CHECK_EQ(stats_of(a.lan).foreign_cnt, 1);
 	lan_input(a.lan,
 		  &(struct lan_packet){.way = LAN_BEACON,
 				       .interface = 2,
@@ -266,22 +274,22 @@ static void test_one_address_and_all_of_them_have_so_many_nodes(void)
 	CHECK_EQ(heard_cnt(&a, LAN_BEACON), 4);
 	beacon_hear(&a, 4, 1);
 	CHECK_EQ(heard_cnt(&a, LAN_BEACON), 4);
-	CHECK_EQ(lan_counts(a.lan)[LAN_FULL], 1);
+	CHECK_EQ(stats_of(a.lan).full_cnt, 1);
 	for (unsigned i = 0; i < 4; i++)
 		beacon_hear(&a, 10 + i, (uint8_t)(2 + i));
 	CHECK_EQ(heard_cnt(&a, LAN_BEACON), 8);
 	beacon_hear(&a, 20, 9);
 	CHECK_EQ(heard_cnt(&a, LAN_BEACON), 8);
-	CHECK_EQ(lan_counts(a.lan)[LAN_FULL], 2);
+	CHECK_EQ(stats_of(a.lan).full_cnt, 2);
 	CHECK_EQ(a.found_cnt, 8);
 	/* Those who are known are heard all the same. */
 	beacon_hear(&a, 0, 1);
-	CHECK_EQ(lan_counts(a.lan)[LAN_FULL], 2);
+	CHECK_EQ(stats_of(a.lan).full_cnt, 2);
 	/* What expires makes room. */
 	run(16 * NS_PER_S);
-	full_cnt = lan_counts(a.lan)[LAN_FULL];
+	full_cnt = stats_of(a.lan).full_cnt;
 	beacon_hear(&a, 20, 9);
-	CHECK_EQ(lan_counts(a.lan)[LAN_FULL], full_cnt);
+	CHECK_EQ(stats_of(a.lan).full_cnt, full_cnt);
 	both_close();
 }
 
@@ -306,7 +314,7 @@ static void test_packets_of_others_are_counted_and_dropped(void)
 						       .bytes = packets[i],
 						       .len = i == 0 ? 0 : sizeof(packets[i])},
 				  now_ns);
-	CHECK_EQ(lan_counts(a.lan)[LAN_MALFORMED], 10);
+	CHECK_EQ(stats_of(a.lan).malformed_cnt, 10);
 	CHECK_EQ(a.found_cnt, 0);
 	both_close();
 }

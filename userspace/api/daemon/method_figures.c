@@ -5,62 +5,131 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "api/http/web.h"
 #include "api/methods.h"
 #include "blobs/serve/servers.h"
+#include "lan/lan_discovery.h"
 
-struct figure {
+struct row {
 	const char *name, *meaning;
 	size_t off;
 	size_t len; /* of the field: 4 or 8 */
-	bool is_counter;
+	enum figure_kind kind;
 };
-#define FIGURE(section, field, meaning, is_counter)                                                \
+#define ROW(section, field, meaning, kind)                                                         \
 	{#section "." #field, meaning, offsetof(struct figures, section.field),                    \
-	 sizeof(((struct figures *)0)->section.field), is_counter},
+	 sizeof(((struct figures *)0)->section.field), kind},
 
-/* Every counter and fill of a module, which Status and /metrics tell and workers' sums are made of. */
+/* What Status, WatchLoad and /metrics tell, and what workers' sums are made of. */
 /* clang-format off */
-static const struct figure all[] = {
-#define COUNTER(field, meaning) FIGURE(quic, field, meaning, true)
-#define FILL(field, meaning)	FIGURE(quic, field, meaning, false)
-#define BYTES(field, meaning)	FIGURE(quic, field, meaning, false)
+static const struct row rows[] = {
+#define COUNTER(field, meaning) ROW(quic, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(quic, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(quic, field, meaning, FIGURE_BYTES)
 #include "quic/quic_counters.def"
-#define COUNTER(field, meaning) FIGURE(mesh, field, meaning, true)
-#define FILL(field, meaning)	FIGURE(mesh, field, meaning, false)
-#define BYTES(field, meaning)	FIGURE(mesh, field, meaning, false)
+#define COUNTER(field, meaning) ROW(mesh, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(mesh, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(mesh, field, meaning, FIGURE_BYTES)
 #include "mesh/mesh_counters.def"
-#define COUNTER(field, meaning) FIGURE(content, field, meaning, true)
-#define FILL(field, meaning)	FIGURE(content, field, meaning, false)
-#define BYTES(field, meaning)	FIGURE(content, field, meaning, false)
+#define COUNTER(field, meaning) ROW(rendezvous, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(rendezvous, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(rendezvous, field, meaning, FIGURE_BYTES)
+#include "mesh/peers/rendezvous_counters.def"
+#define COUNTER(field, meaning) ROW(overlay, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(overlay, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(overlay, field, meaning, FIGURE_BYTES)
+#include "overlay/overlay_counters.def"
+#define COUNTER(field, meaning) ROW(dht, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(dht, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(dht, field, meaning, FIGURE_BYTES)
+#include "dht/dht_counters.def"
+#define COUNTER(field, meaning) ROW(lan, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(lan, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(lan, field, meaning, FIGURE_BYTES)
+#include "lan/lan_counters.def"
+#define COUNTER(field, meaning) ROW(locate, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(locate, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(locate, field, meaning, FIGURE_BYTES)
+#include "locate/locate_counters.def"
+#define COUNTER(field, meaning) ROW(content, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(content, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(content, field, meaning, FIGURE_BYTES)
 #include "blobs/blobs_counters.def"
-#define COUNTER(field, meaning) FIGURE(store, field, meaning, true)
-#define FILL(field, meaning)	FIGURE(store, field, meaning, false)
-#define BYTES(field, meaning)	FIGURE(store, field, meaning, false)
-#include "store/store_counters.def"
-#define COUNTER(field, meaning) FIGURE(control, field, meaning, true)
-#define FILL(field, meaning)	FIGURE(control, field, meaning, false)
-#define BYTES(field, meaning)	FIGURE(control, field, meaning, false)
+#define COUNTER(field, meaning) ROW(announce, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(announce, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(announce, field, meaning, FIGURE_BYTES)
+#include "shares/announce/announce_counters.def"
+#define COUNTER(field, meaning) ROW(follows, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(follows, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(follows, field, meaning, FIGURE_BYTES)
+#include "shares/follow/follows_counters.def"
+#define COUNTER(field, meaning) ROW(search, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(search, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(search, field, meaning, FIGURE_BYTES)
+#include "search/search_counters.def"
+#define COUNTER(field, meaning) ROW(community, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(community, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(community, field, meaning, FIGURE_BYTES)
+#include "community/community_counters.def"
+#define COUNTER(field, meaning) ROW(service, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(service, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(service, field, meaning, FIGURE_BYTES)
+#include "service/service_counters.def"
+#define COUNTER(field, meaning) ROW(directory, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(directory, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(directory, field, meaning, FIGURE_BYTES)
+#include "service/directory/directory_counters.def"
+#define COUNTER(field, meaning) ROW(publisher, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(publisher, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(publisher, field, meaning, FIGURE_BYTES)
+#include "service/directory/publisher_counters.def"
+#define COUNTER(field, meaning) ROW(reputation, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(reputation, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(reputation, field, meaning, FIGURE_BYTES)
+#include "service/limits/reputation_counters.def"
+#define COUNTER(field, meaning) ROW(provider, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(provider, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(provider, field, meaning, FIGURE_BYTES)
+#include "provider/provider_counters.def"
+#define COUNTER(field, meaning) ROW(gateway, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(gateway, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(gateway, field, meaning, FIGURE_BYTES)
+#include "gateway/gateway_counters.def"
+#define COUNTER(field, meaning) ROW(control, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(control, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(control, field, meaning, FIGURE_BYTES)
 #include "control/control_counters.def"
-FIGURE(worker_streams, refused_cnt, "streams refused for want of room between workers", true)
-FIGURE(worker_streams, used_len, "", false)
-FIGURE(worker_streams, peak_len, "", false)
-FIGURE(node, turn_cnt, "turns of the workers' loops", true)
-FIGURE(node, unknown_flow_cnt, "datagrams of no flow that a worker knows", true)
-#define SIDE(side)                                                                                 \
-	FIGURE(side, dgram_cnt, "", false) FIGURE(side, byte_cnt, "", false)                       \
-	FIGURE(side, call_cnt, "", false) FIGURE(side, dropped_cnt, "", false)
-SIDE(rx) SIDE(tx)
+#define COUNTER(field, meaning) ROW(store, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(store, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(store, field, meaning, FIGURE_BYTES)
+#include "store/store_counters.def"
+#define COUNTER(field, meaning) ROW(worker, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(worker, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(worker, field, meaning, FIGURE_BYTES)
+#include "worker/worker_counters.def"
+#define COUNTER(field, meaning) ROW(worker_streams, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(worker_streams, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(worker_streams, field, meaning, FIGURE_BYTES)
+#include "worker/worker_streams_counters.def"
+#define COUNTER(field, meaning) ROW(rx, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(rx, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(rx, field, meaning, FIGURE_BYTES)
+#include "net/packet_counters.def"
+#define COUNTER(field, meaning) ROW(tx, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(tx, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(tx, field, meaning, FIGURE_BYTES)
+#include "net/packet_counters.def"
 };
 /* clang-format on */
-#define FIGURE_CNT (sizeof(all) / sizeof(all[0]))
+#define ROW_CNT (sizeof(rows) / sizeof(rows[0]))
 
-static uint64_t figure_value(const struct figures *figures, const struct figure *figure)
+static uint64_t row_value(const struct figures *figures, const struct row *row)
 {
-	const char *at = (const char *)figures + figure->off;
+	const char *at = (const char *)figures + row->off;
 	uint32_t narrow;
 	uint64_t wide;
 
-	if (figure->len == sizeof(wide)) {
+	if (row->len == sizeof(wide)) {
 		memcpy(&wide, at, sizeof(wide));
 		return wide;
 	}
@@ -68,14 +137,13 @@ static uint64_t figure_value(const struct figures *figures, const struct figure 
 	return narrow;
 }
 
-static void figure_add(struct figures *sum, const struct figures *more, const struct figure *figure)
+static void row_add(struct figures *sum, const struct figures *more, const struct row *row)
 {
-	uint64_t value = figure_value(sum, figure) + figure_value(more, figure);
+	uint64_t value = row_value(sum, row) + row_value(more, row);
 	uint32_t narrow = (uint32_t)value;
 
-	memcpy((char *)sum + figure->off,
-	       figure->len == sizeof(value) ? (const void *)&value : (const void *)&narrow,
-	       figure->len);
+	memcpy((char *)sum + row->off,
+	       row->len == sizeof(value) ? (const void *)&value : (const void *)&narrow, row->len);
 }
 
 /* Sums a pool; the account named is the one that holds most of them. */
@@ -104,6 +172,14 @@ static void pools_add(struct figures *sum, const struct worker_figures *worker,
 		 &worker->quic.handshakes_largest);
 }
 
+static struct worker_counters worker_counters(const struct worker_figures *worker)
+{
+	return (struct worker_counters){
+#define COUNTER(field, meaning) .field = worker->field,
+#include "worker/worker_counters.def"
+	};
+}
+
 static void figures_add(struct figures *sum, const struct worker_figures *worker,
 			const struct blobs_stats *content)
 {
@@ -114,13 +190,46 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 		.worker_streams = worker->worker_streams,
 		.rx = worker->rx,
 		.tx = worker->tx,
-		.node = {worker->turn_cnt, worker->unknown_flow_cnt},
+		.worker = worker_counters(worker),
 	};
 
-	for (size_t i = 0; i < FIGURE_CNT; i++)
-		figure_add(sum, &more, &all[i]);
+	for (size_t i = 0; i < ROW_CNT; i++)
+		row_add(sum, &more, &rows[i]);
 	pools_add(sum, worker, content);
 	load_networks_add(sum->networks, worker->networks);
+}
+
+/* Rooms that are off count nothing. */
+static void fabric_read(const struct api *api, struct figures *figures)
+{
+	if (api->rendezvous)
+		mesh_rendezvous_stats(api->rendezvous, &figures->rendezvous);
+	if (api->overlay)
+		overlay_stats(api->overlay, api->home->now_ns, &figures->overlay);
+	if (api->service) {
+		service_stats(api->service, &figures->service);
+		service_directory_stats(api->directory, &figures->directory);
+		service_publisher_stats(api->service_publisher, &figures->publisher);
+		service_reputation_stats(api->reputation, &figures->reputation);
+	}
+	if (api->provider)
+		provider_stats(api->provider, &figures->provider);
+}
+
+static void sharing_read(const struct api *api, struct figures *figures)
+{
+	const struct lan *lan = api->lan ? lan_discovery_lan(api->lan) : NULL;
+
+	if (lan)
+		lan_stats(lan, &figures->lan);
+	if (api->announce)
+		shares_announce_stats(api->announce, api->home->now_ns, &figures->announce);
+	if (api->follows)
+		shares_follows_stats(api->follows, &figures->follows);
+	if (api->search)
+		search_stats(api->search, &figures->search);
+	if (api->communities)
+		communities_stats(api->communities, &figures->community);
 }
 
 void api_figures_read(struct api *api, struct figures *out_figures)
@@ -133,20 +242,33 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		.mesh = home.mesh,
 		.rx = home.rx,
 		.tx = home.tx,
-		.node = {home.turn_cnt, home.unknown_flow_cnt},
+		.worker = worker_counters(&home),
+		.locate = api->locate->stats,
 	};
 	blobs_stats(api->home->content, &out_figures->content);
 	memcpy(out_figures->networks, home.networks, sizeof(home.networks));
 	store_stats(api->store, &out_figures->store);
 	control_stats(api->control, &out_figures->control);
+	api_http_stats(api->web, &out_figures->gateway);
+	if (api->locate->dht)
+		dht_stats(api->locate->dht, api->home->now_ns, &out_figures->dht);
+	fabric_read(api, out_figures);
+	sharing_read(api, out_figures);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		figures_add(out_figures, workers_figures(api->workers, i),
 			    blobs_servers_stats(api->servers, i));
 }
 
-void api_figures_each(const struct figures *figures, api_counter_fn fn, void *arg)
+void api_figures_each(const struct figures *figures, api_figure_fn fn, void *arg)
 {
-	for (size_t i = 0; i < FIGURE_CNT; i++)
-		if (all[i].is_counter)
-			fn(arg, all[i].name, all[i].meaning, figure_value(figures, &all[i]));
+	for (size_t i = 0; i < ROW_CNT; i++) {
+		const struct figure figure = {
+			.name = rows[i].name,
+			.meaning = rows[i].meaning,
+			.kind = rows[i].kind,
+			.value = row_value(figures, &rows[i]),
+		};
+
+		fn(arg, &figure);
+	}
 }

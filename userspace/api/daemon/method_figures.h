@@ -3,36 +3,82 @@
 #define WEFT_API_DAEMON_METHOD_FIGURES_H
 
 #include "api/node.h"
-#include "blobs/blobs.h"
 #include "base/fair/load.h"
+#include "blobs/blobs.h"
+#include "community/community.h"
 #include "control/control.h"
+#include "dht/dht.h"
+#include "gateway/gateway.h"
+#include "lan/lan.h"
+#include "locate/locate.h"
 #include "mesh/mesh.h"
+#include "mesh/peers/rendezvous.h"
 #include "net/packet_io.h"
-#include "worker/stream_relay.h"
+#include "overlay/overlay.h"
+#include "provider/provider.h"
 #include "quic/quic.h"
+#include "search/search.h"
+#include "service/directory/directory.h"
+#include "service/directory/publisher.h"
+#include "service/limits/reputation.h"
+#include "service/service.h"
+#include "shares/announce/announce.h"
+#include "shares/follow/follow.h"
 #include "store/store.h"
+#include "worker/stream_relay.h"
 
 struct api;
 
-/* All modules' figures of one moment, over all workers. */
+struct worker_counters {
+#define COUNTER(field, meaning) uint64_t field;
+#include "worker/worker_counters.def"
+};
+
+/* All modules' figures of one moment, over all workers; zeros of a room that is off. */
 struct figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
 	struct blobs_stats content;
 	struct stream_relay_stats worker_streams;
 	struct packet_counters rx, tx;
-	struct {
-		uint64_t turn_cnt, unknown_flow_cnt;
-	} node;
+	struct worker_counters worker;
 	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
 	struct store_stats store;
 	struct control_stats control;
+	struct gateway_stats gateway;
+	struct mesh_rendezvous_stats rendezvous;
+	struct overlay_stats overlay;
+	struct dht_stats dht;
+	struct lan_stats lan;
+	struct locate_stats locate;
+	struct announce_stats announce;
+	struct follows_stats follows;
+	struct search_stats search;
+	struct community_stats community;
+	struct service_stats service;
+	struct service_directory_stats directory;
+	struct service_publisher_stats publisher;
+	struct service_reputation_stats reputation;
+	struct provider_stats provider;
 };
 
 /* api_figures_read: home worker. */
 void api_figures_read(struct api *api, struct figures *out_figures);
-/* api_figures_each: fn for each counter; its name is that of its module and its field. */
-typedef void (*api_counter_fn)(void *arg, const char *name, const char *meaning, uint64_t value);
-void api_figures_each(const struct figures *figures, api_counter_fn fn, void *arg);
+
+/* A row of a *_counters.def. */
+enum figure_kind {
+	FIGURE_COUNTER, /* only grows since the start */
+	FIGURE_FILL,	/* what there is now */
+	FIGURE_BYTES,	/* likewise, in bytes */
+};
+struct figure {
+	const char *name; /* of its module and its field: "quic.conn_cnt" */
+	const char *meaning;
+	enum figure_kind kind;
+	uint64_t value;
+};
+/* api_figures_each: fn for each, in the order of the modules. */
+typedef void (*api_figure_fn)(void *arg, const struct figure *figure);
+void api_figures_each(const struct figures *figures, api_figure_fn fn, void *arg);
 
 #endif

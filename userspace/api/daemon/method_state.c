@@ -120,17 +120,18 @@ static void status_add_lists(struct api_blocks *blocks, const struct api *api,
 	api_workers(blocks, api, &out->workers);
 }
 
-struct counters_row {
+struct figure_maps {
 	struct api_blocks *blocks;
-	struct api_int_map *map;
+	struct api_status_out *out;
 };
 
-static void counter_add(void *arg, const char *name, const char *meaning, uint64_t value)
+static void figure_add(void *arg, const struct figure *figure)
 {
-	const struct counters_row *row = arg;
+	const struct figure_maps *maps = arg;
+	struct api_int_map *map =
+		figure->kind == FIGURE_COUNTER ? &maps->out->counters : &maps->out->fills;
 
-	(void)meaning;
-	api_push(row->blocks, row->map, {name, api_uint(value)});
+	api_push(maps->blocks, map, {figure->name, api_uint(figure->value)});
 }
 
 void api_status(struct api *api, struct control_call *call, const struct api_status_in *in,
@@ -170,7 +171,7 @@ void api_status(struct api *api, struct control_call *call, const struct api_sta
 		.rates = api_rates(blocks, api, now_ns),
 		.last_crash = crash_row(blocks, api->last_crash),
 	};
-	api_figures_each(&f, counter_add, &(struct counters_row){blocks, &out.counters});
+	api_figures_each(&f, figure_add, &(struct figure_maps){blocks, &out});
 	status_add_lists(blocks, api, &out);
 	control_reply(call, api_status_out_write(&out));
 }

@@ -31,18 +31,11 @@ void api_metric_family_write(FILE *out, const char *name, const char *type, cons
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-void api_metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
-{
-	for (size_t i = 0; i < cnt; i++) {
-		api_metric_family_write(out, rows[i].name, rows[i].type, rows[i].help);
-		fprintf(out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
-	}
-}
-
 static void number_write(FILE *out, const char *name, const char *type, const char *help,
 			 uint64_t value)
 {
-	api_metrics_rows_write(out, &(struct metric_row){name, type, help, value}, 1);
+	api_metric_family_write(out, name, type, help);
+	fprintf(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
 /* The numbers of Status that stand by themselves. */
@@ -80,13 +73,14 @@ static void status_write(FILE *out, const json_t *status)
 	}
 }
 
-/* A counter of a module, by its name. */
-static void counter_write(void *arg, const char *ours, const char *meaning, uint64_t value)
+/* A figure of a module, by its name. */
+static void figure_write(void *arg, const struct figure *figure)
 {
+	bool is_counter = figure->kind == FIGURE_COUNTER;
 	char name[NAME_CAP];
 
-	name_write(name, ours, "_total");
-	number_write(arg, name, "counter", meaning, value);
+	name_write(name, figure->name, is_counter ? "_total" : "");
+	number_write(arg, name, is_counter ? "counter" : "gauge", figure->meaning, figure->value);
 }
 
 static void limits_write(FILE *out, struct api *api)
@@ -119,56 +113,14 @@ static void limits_write(FILE *out, struct api *api)
 	api_blocks_free(&blocks);
 }
 
-static void gateway_write(FILE *out, const struct gateway_stats *stats)
+static void replies_write(FILE *out, const struct gateway_stats *stats)
 {
 	static const char replies[] = "weft_gateway_replies_total";
-	const struct metric_row rows[] = {
-		{"weft_gateway_connections", "gauge", "HTTP connections.", stats->conn_cnt},
-		{"weft_gateway_websockets", "gauge", "Of these, WebSockets.", stats->socket_cnt},
-		{"weft_gateway_requests_total", "counter", "Requests.", stats->request_cnt},
-		{"weft_gateway_malformed_total", "counter",
-		 "Requests and WebSockets that broke the rules.", stats->malformed_cnt},
-		{"weft_gateway_limited_total", "counter", "Requests above their rate.",
-		 stats->limited_cnt},
-		{"weft_gateway_forbidden_total", "counter", "Refused by host, origin or token.",
-		 stats->forbidden_cnt},
-		{"weft_gateway_refused_total", "counter", "Connections above their limits.",
-		 stats->refused_cnt},
-		{"weft_gateway_slow_total", "counter", "Connections closed for want of progress.",
-		 stats->slow_cnt},
-		{"weft_gateway_gone_total", "counter", "Clients that left before the reply (499).",
-		 stats->gone_cnt},
-		{"weft_gateway_received_bytes_total", "counter", "Bytes of clients.",
-		 stats->bytes_in},
-		{"weft_gateway_sent_bytes_total", "counter", "Bytes to clients.", stats->bytes_out},
-		{"weft_gateway_memory_bytes", "gauge", "Bodies, and what waits to be sent.",
-		 stats->memory_used_len},
-	};
 
-	METRICS_WRITE(out, rows);
 	api_metric_family_write(out, replies, "counter", "Replies by the class of their status.");
 	for (unsigned class = 1; class < 6; class ++)
 		fprintf(out, "%s{class=\"%uxx\"} %llu\n", replies, class,
 			(unsigned long long)stats->class_cnt[class]);
-}
-
-/* Fills and counts that Status has no place for. */
-static void parts_write(FILE *out, const struct api *api)
-{
-	struct control_stats control;
-	struct store_stats store;
-
-	control_stats(api->control, &control);
-	store_stats(api->store, &store);
-	const struct metric_row rows[] = {
-		{"weft_control_watchers", "gauge", "Clients that watch events.",
-		 control.watcher_cnt},
-		{"weft_store_segments", "gauge", "Files that hold blobs.", store.segment_cnt},
-		{"weft_store_dead_bytes", "gauge", "Bytes of them that belong to no blob any more.",
-		 store.segment_dead_len},
-	};
-
-	METRICS_WRITE(out, rows);
 }
 
 /* The least of limit and timetable; a rate that has none is left out. */
@@ -189,23 +141,18 @@ static void rates_write(FILE *out, const struct api *api)
 
 static void metrics_write(FILE *out, struct api *api, const json_t *status)
 {
-	struct gateway_stats stats = {0};
 	struct figures figures;
 
 	api_metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
 	api_figures_read(api, &figures);
-	api_figures_each(&figures, counter_write, out);
+	api_figures_each(&figures, figure_write, out);
 	limits_write(out, api);
-	api_http_stats(api->web, &stats);
-	gateway_write(out, &stats);
-	parts_write(out, api);
+	replies_write(out, &figures.gateway);
 	rates_write(out, api);
 	if (api->service)
-		api_metrics_fabric_write(out, api);
-	if (api->follows)
-		api_metrics_sharing_write(out, api);
+		api_metrics_fabric_write(out, api->service, &figures);
 }
 
 struct metrics_ask {
