@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import signal
 import struct
@@ -19,8 +20,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import DEADLINE_S, OK, USAGE, WEFT, Skip, check, check_eq, run, wait_for
+from web import GATEWAY, curl, metrics_parse, url_of
 
 CHUNK = 256 * 1024
+TREE = pathlib.Path(__file__).parents[2]
 
 
 def two(lab):
@@ -141,7 +144,71 @@ def test_a_terminal_is_redrawn_in_place_and_given_back(lab):
         os.close(terminal)
 
 
+def counters_of_modules():
+    """{"quic.accepted_cnt": True for one that only grows} of every *_counters.def."""
+    sections = {"blobs": ["content"], "packet": ["rx", "tx"]}
+    named = {}
+    for path in TREE.glob("userspace/**/*_counters.def"):
+        stem = path.name.removesuffix("_counters.def")
+        for kind, field in re.findall(r"^([A-Z]+)\((\w+),", path.read_text(), re.M):
+            for section in sections.get(stem, [stem]):
+                named[f"{section}.{field}"] = kind == "COUNTER"
+    return named
+
+
+def test_every_counter_of_a_module_is_in_status_metrics_top_and_docs(lab):
+    a = lab.daemon("a", config=GATEWAY).start()
+    named = counters_of_modules()
+    check(len(named) > 250, f"only {len(named)} counters can be read")
+    grows = {name for name, is_counter in named.items() if is_counter}
+    status = a.json("status")
+    check_eq(set(status["counters"]), grows, "status: counters")
+    check_eq(set(status["fills"]), set(named) - grows, "status: fills")
+    samples = metrics_parse(curl(f"{url_of(a)}/metrics")[2].decode())
+    for name in named:
+        metric = "weft_" + name.replace(".", "_") + ("_total" if name in grows else "")
+        check((metric, None) in samples, f"/metrics has no {metric}")
+    load = json.loads(a.weft("top", "--once", "--json").stdout)
+    check_eq({c["name"]: c["kind"] == "counter" for c in load["counters"]}, named, "top --json")
+    check_eq({c["name"] for c in load["counters"] if "per_s" in c}, grows, "those with a rate")
+    lines = [line.split("\t") for line in a.weft("top", "--counters").stdout.splitlines()]
+    check_eq({line[1] for line in lines if line[0] == "counter"}, set(named), "top, piped")
+    documented = re.findall(r"^\| `([\w.]+)` \| (\w+)", (TREE / "docs/counters.md").read_text(), re.M)
+    check_eq({name: kind == "counter" for name, kind in documented}, named, "docs/counters.md")
+
+
+def test_counters_that_grow_have_rates_and_come_first_on_a_terminal(lab):
+    a = lab.daemon("a", config=GATEWAY).start()
+    top = a.weft_popen("top", "--json", "--interval", "1s")
+    rate, end = 0, time.monotonic() + DEADLINE_S
+    while not rate and time.monotonic() < end:
+        for _ in range(5):
+            curl(f"{url_of(a)}/healthz")
+        rows = {c["name"]: c for c in json.loads(top.stdout.readline())["counters"]}
+        rate = rows["gateway.request_cnt"]["per_s"]
+    check(rate > 0, "requests a second")
+    check(rows["gateway.request_cnt"]["value"] >= rate, f"requests in all: {rows['gateway.request_cnt']}")
+    check_eq(rows["dht.lookup_cnt"]["kind"], "fill", "what there is now")
+    top.kill()
+    top.wait()
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
+    top = subprocess.Popen([WEFT, "-s", str(a.sock), "top", "--counters"], stdin=terminal,
+                           stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"})
+    try:
+        text = screen(main, b"worker.turn_cnt")  # a loop always turns
+        check(b"COUNTER" in text and b"WORKER" not in text, f"counters alone: {text}")
+        screen(main, b"\x1b[9A\x1b[J")  # a screen is full, and no more
+    finally:
+        top.kill()
+        top.wait()
+        os.close(main)
+        os.close(terminal)
+
+
 run([test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets,
      test_sessions_of_every_worker_have_rates,
      test_piped_it_prints_once_and_devices_and_drops_are_there,
-     test_a_terminal_is_redrawn_in_place_and_given_back])
+     test_a_terminal_is_redrawn_in_place_and_given_back,
+     test_every_counter_of_a_module_is_in_status_metrics_top_and_docs,
+     test_counters_that_grow_have_rates_and_come_first_on_a_terminal])

@@ -22,6 +22,7 @@ struct top {
 	const struct invocation *inv;
 	json_t *last; /* reply before; NULL: the first is awaited */
 	bool is_once;
+	bool has_counters; /* they are shown, and nothing else */
 	bool is_drawing;
 	unsigned drawn_cnt; /* lines that stand */
 	unsigned room;	    /* lines that may still be drawn */
@@ -45,12 +46,16 @@ static const struct rate device_rates[] = {
 	{"received", "in_per_s"}, {"sent", "out_per_s"}, {"lost", "lost_per_s"}, {0}};
 static const struct rate transfer_rates[] = {{"bytes_done", "per_s"}, {0}};
 
-/* The row of the reply before that is about the same; NULL: it is new. */
-static const json_t *row_before(const json_t *rows, const json_t *row, const char *name)
+static const struct rate counter_rates[] = {{"value", "per_s"}, {0}};
+
+/* The row of the reply before that is about the same, most often at the same place; NULL: it is new. */
+static const json_t *row_before(const json_t *rows, const json_t *row, size_t at, const char *name)
 {
-	const json_t *other;
+	const json_t *other = json_array_get(rows, at);
 	size_t idx;
 
+	if (other && json_equal(json_object_get(other, name), json_object_get(row, name)))
+		return other;
 	json_array_foreach((json_t *)rows, idx,
 			   other) if (json_equal(json_object_get(other, name),
 						 json_object_get(row, name))) return other;
@@ -67,7 +72,7 @@ static void rows_rate(const struct top *top, json_t *reply, const char *member, 
 
 	json_array_foreach(json_object_get(reply, member), idx, row)
 	{
-		const json_t *before = row_before(last, row, name);
+		const json_t *before = row_before(last, row, idx, name);
 
 		for (const struct rate *rate = rates; rate->sum; rate++) {
 			uint64_t now = field_uint(row, rate->sum);
@@ -111,12 +116,34 @@ static void workers_load(json_t *reply)
 		json_integer((json_int_t)(field_uint(worker, "cpu_ms_per_s") / 10)));
 }
 
+static bool row_is_kind(const json_t *row, const char *kind)
+{
+	return strcmp(field_text(row, "kind"), kind) == 0;
+}
+
+/* What there is now has no rate; unit: how output_table.h shows a value. */
+static void counters_rate(const struct top *top, json_t *reply)
+{
+	json_t *row;
+	size_t idx;
+
+	rows_rate(top, reply, "counters", "name", counter_rates);
+	json_array_foreach(json_object_get(reply, "counters"), idx, row)
+	{
+		if (!row_is_kind(row, "counter"))
+			json_object_del(row, "per_s");
+		json_object_set_new(row, "unit",
+				    json_string(row_is_kind(row, "bytes") ? "bytes" : "count"));
+	}
+}
+
 static void rates_add(const struct top *top, json_t *reply)
 {
 	rows_rate(top, reply, "sessions", "node_id", session_rates);
 	rows_rate(top, reply, "workers", "worker", worker_rates);
 	rows_rate(top, reply, "devices", "device", device_rates);
 	rows_rate(top, reply, "transfers", "get_id", transfer_rates);
+	counters_rate(top, reply);
 	workers_load(reply);
 }
 
@@ -213,6 +240,35 @@ static void parts_print(struct top *top, const json_t *reply)
 	part_print(top, "session", json_object_get(reply, "sessions"), sessions);
 }
 
+/* What a screen shows first: counters that grew, then what there is, then all else. */
+static unsigned counter_rank(const json_t *row)
+{
+	if (field_uint(row, "per_s"))
+		return 0;
+	return row_is_kind(row, "counter") || !field_uint(row, "value") ? 2 : 1;
+}
+
+static void counters_print(struct top *top, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"COUNTER", "name", COLUMN_TEXT},
+		{"PER S", "per_s", COLUMN_COUNT},
+		{"NOW", "value", COLUMN_QUANTITY},
+		{0},
+	};
+	json_t *ranked = json_array(), *row;
+	size_t idx;
+
+	for (unsigned rank = 0; rank <= 2; rank++)
+		json_array_foreach(json_object_get(reply, "counters"), idx,
+				   row) if (!top->inv->has_terminal_out ? rank == 0
+									: counter_rank(row) == rank)
+			json_array_append(ranked, row);
+	head_print(top, reply);
+	part_print(top, "counter", ranked, columns);
+	json_decref(ranked);
+}
+
 static void draw(struct top *top, const json_t *reply)
 {
 	bool is_in_place = top->inv->has_terminal_out && !top->is_once && terminal_moves();
@@ -225,7 +281,10 @@ static void draw(struct top *top, const json_t *reply)
 	top->drawn_cnt = 0;
 	/* The prompt has one. */
 	top->room = terminal_rows(STDOUT_FILENO) - 1;
-	parts_print(top, reply);
+	if (top->has_counters)
+		counters_print(top, reply);
+	else
+		parts_print(top, reply);
 }
 
 static bool load_reply(void *arg, json_t *reply, bool is_last)
@@ -254,7 +313,9 @@ static bool load_reply(void *arg, json_t *reply, bool is_last)
 int run_top(struct invocation *inv)
 {
 	const char *interval = invocation_option(inv, "interval");
-	struct top top = {.inv = inv, .is_once = invocation_option(inv, "once") != NULL};
+	struct top top = {.inv = inv,
+			  .is_once = invocation_option(inv, "once") != NULL,
+			  .has_counters = invocation_option(inv, "counters") != NULL};
 	struct client_call call = {
 		.method = "WatchLoad", .wants_more = true, .reply = load_reply, .arg = &top};
 	uint64_t interval_s = INTERVAL_S;
@@ -266,7 +327,8 @@ int run_top(struct invocation *inv)
 					"for example 1s, 5s or 1m");
 	if (!inv->has_terminal_out && !inv->is_json)
 		top.is_once = true;
-	call.parameters = json_pack("{s:I}", "interval_ms", (json_int_t)(interval_s * 1000));
+	call.parameters = json_pack("{s:I,s:b}", "interval_ms", (json_int_t)(interval_s * 1000),
+				    "counters", top.has_counters || inv->is_json);
 	client_catch_interrupt();
 	if (inv->has_terminal_out && !top.is_once)
 		terminal_keys_begin();

@@ -14,6 +14,7 @@ const struct command commands_of_node[] = {
 	"Piped it prints once; --json prints a line for each interval.",
 	"weft top --interval 5s", .run = run_top, 0, 0,
 	{ { "interval", "TIME", "between two looks: 1s (default), 5s, 1m" },
+	  { "counters", NULL, "show the counters of all modules in place of these" },
 	  { "once", NULL, "print once and end" } } },
 { "conns", "", "", "list connections: peer, path, round trip, losses, bytes, since when",
 	"PATH is the peer's address now. LOST counts packets that had to be sent again.",

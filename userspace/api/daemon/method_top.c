@@ -11,6 +11,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "mesh/mesh.h"
+#include "method_figures.h"
 #include "api/methods.h"
 #include "quic/quic.h"
 
@@ -31,6 +32,7 @@ struct load_watch {
 	struct api *api;
 	struct control_call *call;
 	uint64_t interval_ns;
+	bool has_counters;
 	struct session_seen *seen; /* sorted by key */
 	unsigned seen_cnt;
 };
@@ -149,6 +151,33 @@ static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 	free(list.sessions);
 }
 
+struct counter_rows {
+	struct api_blocks *blocks;
+	struct api_counter_list *rows;
+};
+
+static void counter_add(void *arg, const struct figure *figure)
+{
+	static const enum api_counter_kind kinds[] = {
+		[FIGURE_COUNTER] = API_COUNTER_KIND_COUNTER,
+		[FIGURE_FILL] = API_COUNTER_KIND_FILL,
+		[FIGURE_BYTES] = API_COUNTER_KIND_BYTES,
+	};
+	const struct counter_rows *out = arg;
+
+	api_push(out->blocks, out->rows,
+		 {figure->name, kinds[figure->kind], api_uint(figure->value)});
+}
+
+static void counters_add(const struct load_watch *watch, struct api_counter_list *rows)
+{
+	struct figures figures;
+
+	api_figures_read(watch->api, &figures);
+	api_figures_each(&figures, counter_add,
+			 &(struct counter_rows){control_blocks(watch->call), rows});
+}
+
 static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 {
 	struct api *api = watch->api;
@@ -168,6 +197,8 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 		.transfers = api_transfers(blocks, api, false),
 	};
 	sessions_add(watch, &out.sessions);
+	if (watch->has_counters)
+		counters_add(watch, &out.counters);
 	api_workers(blocks, api, &out.workers);
 	api_devices(blocks, api, &out.devices);
 	api_drops(blocks, api->drops, &out.drops);
@@ -200,6 +231,7 @@ void api_watch_load(struct api *api, struct control_call *call, const struct api
 	watch->api = api;
 	watch->call = call;
 	watch->interval_ns = (uint64_t)interval_ms * NS_PER_MS;
+	watch->has_counters = in->has_counters && in->counters;
 	timer_init(&watch->timer, watch_fire);
 	if (!control_wants_more(call)) {
 		control_reply(call, load_json(watch, now_ns));
