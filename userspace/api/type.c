@@ -276,24 +276,6 @@ const struct api_method *api_method_lookup(const struct api_method *methods, siz
 /* Writing. */
 static json_t *value_write(const struct api_type *type, const void *at);
 
-static json_t *string_write(const char *text)
-{
-	json_t *json = json_string(text ? text : "");
-	char *clean;
-
-	if (json)
-		return json;
-	clean = strdup(text);
-	for (char *c = clean; c && *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	json = clean ? json_string(clean) : NULL;
-	if (!clean)
-		(void)json_heap_swap_lost(true);
-	free(clean);
-	return json;
-}
-
 static json_t *list_write(const struct api_type *type, const struct api_list *list)
 {
 	json_t *json = json_array();
@@ -354,7 +336,7 @@ static json_t *value_write(const struct api_type *type, const void *at)
 	case API_KIND_FLOAT:
 		return json_real(*(const double *)at);
 	case API_KIND_STRING:
-		return string_write(*(const char *const *)at);
+		return json_heap_text(*(const char *const *)at);
 	case API_KIND_OBJECT:
 		return json_incref(*(json_t *const *)at);
 	case API_KIND_ENUM:

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* At the end of each block that a reading allocates, so that free takes the block as it is. */
 struct block_link {
@@ -90,6 +91,25 @@ bool json_heap_swap_lost(bool is_lost)
 
 	has_lost = is_lost;
 	return had_lost;
+}
+
+json_t *json_heap_text(const char *text)
+{
+	json_t *json = json_string(text ? text : "");
+	char *clean;
+
+	/* What is no text is valid, so memory is what lacks. */
+	if (json || !text)
+		return json;
+	clean = strdup(text);
+	for (char *c = clean; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	json = clean ? json_string(clean) : NULL;
+	if (!clean)
+		has_lost = true;
+	free(clean);
+	return json;
 }
 
 int json_heap_load(const char *text, size_t len, size_t flags, json_t **out_json)

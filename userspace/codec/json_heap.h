@@ -26,6 +26,11 @@ void json_heap_begin(void);
  */
 bool json_heap_swap_lost(bool is_lost);
 /*
+ * json_heap_text makes a string of what may hold bytes that are no UTF-8, as names of files do:
+ * '?' stands for each. NULL gives "": a text that found no memory. NULL without memory.
+ */
+json_t *json_heap_text(const char *text);
+/*
  * json_heap_load is json_loadb. 0, WEFT_EMALFORMED or -ENOMEM; nothing is
  * noted as lost then.
  */

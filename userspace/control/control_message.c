@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/node.h"
+#include "codec/json_heap.h"
 
 char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
 			  size_t *out_len)
@@ -78,26 +79,6 @@ static struct error_class error_class_of(int err)
 	return class;
 }
 
-/* text_json makes a string of what may hold bytes that are no UTF-8, as file names do. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	char *clean;
-
-	if (json)
-		return json;
-	clean = strdup(text);
-	if (!clean)
-		return NULL;
-	for (char *c = clean; *c; c++) {
-		if (*c & 0x80)
-			*c = '?';
-	}
-	json = json_string(clean);
-	free(clean);
-	return json;
-}
-
 json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
 				 const char **out_error)
 {
@@ -117,9 +98,10 @@ json_t *control_error_parameters(int err, const char *what, const char *why, con
 	}
 	(void)json_object_set_new(parameters, "code", json_integer(err));
 	(void)json_object_set_new(parameters, "name", json_string(class.symbol));
-	(void)json_object_set_new(parameters, "what", text_json(what));
-	(void)json_object_set_new(parameters, "why", text_json(why ? why : weft_err_text(err)));
-	(void)json_object_set_new(parameters, "next", text_json(next ? next : ""));
+	(void)json_object_set_new(parameters, "what", json_heap_text(what));
+	(void)json_object_set_new(parameters, "why",
+				  json_heap_text(why ? why : weft_err_text(err)));
+	(void)json_object_set_new(parameters, "next", json_heap_text(next ? next : ""));
 	return parameters;
 }
 

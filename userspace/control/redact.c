@@ -115,6 +115,8 @@ static json_t *object_redacted(const json_t *object)
 
 json_t *control_redact_capabilities(const json_t *value)
 {
+	if (!value)
+		return NULL;
 	switch (json_typeof(value)) {
 	case JSON_STRING:
 		return string_redacted(value);

@@ -12,7 +12,7 @@
  * Ids of nodes in fields that say so stay whole: they are names.
  *
  * What a later method adds is redacted without being named here.
- * Returns NULL without memory.
+ * Returns NULL without memory, and of NULL, an answer that found none.
  */
 json_t *control_redact_capabilities(const json_t *value);
 

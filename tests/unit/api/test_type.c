@@ -243,6 +243,23 @@ static void test_lost_memory_is_noted_and_nothing_is_half_read(void)
 	json_decref(json);
 }
 
+static void test_a_lost_text_is_written_without_memory(void)
+{
+	bool has_failed = true;
+
+	json_heap_begin();
+	for (unsigned n = 1; has_failed; n++) {
+		json_t *json;
+
+		(void)json_heap_swap_lost(false);
+		fail_alloc_arm(n, 40);
+		json = api_attach_xdp_in_write(&(struct api_attach_xdp_in){0});
+		has_failed = fail_alloc_disarm();
+		CHECK_EQ(json_heap_swap_lost(false), has_failed);
+		json_decref(json);
+	}
+}
+
 int main(void)
 {
 	RUN(test_each_wrong_field_is_named);
@@ -254,5 +271,6 @@ int main(void)
 	RUN(test_lists_grow_as_rows_come);
 	RUN(test_an_optional_field_is_there_by_its_condition);
 	RUN(test_lost_memory_is_noted_and_nothing_is_half_read);
+	RUN(test_a_lost_text_is_written_without_memory);
 	return check_done();
 }

@@ -54,9 +54,15 @@ static void test_what_is_given_stays_as_it_was(void)
 	json_decref(given);
 }
 
+static void test_of_an_answer_that_memory_lacked_for_nothing_is_left(void)
+{
+	CHECK(control_redact_capabilities(NULL) == NULL);
+}
+
 int main(void)
 {
 	RUN(test_what_opens_something_is_left_out);
 	RUN(test_what_is_given_stays_as_it_was);
+	RUN(test_of_an_answer_that_memory_lacked_for_nothing_is_left);
 	return check_done();
 }
