@@ -317,6 +317,9 @@ struct blobs_get_ask {
 struct blobs_get {
 	uint64_t id;
 	enum blobs_get_state state;
+	enum blobs_get_state
+		shown_state; /* for callers: an end, or a resumption, when it is durable */
+	bool is_stored;	     /* it is durable; before that no caller hears of it */
 	int err;
 	const char *detail; /* for people: what, which object, why; "" while all is well */
 	const uint8_t *manifest_id;

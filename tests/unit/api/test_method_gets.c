@@ -84,8 +84,11 @@ static void test_a_get_is_paused_resumed_and_cancelled(void)
 	CHECK_STR(method_text(&rig, "transfers.0.state"), "paused");
 	CHECK_EQ(method_number(&rig, "transfers.0.priority"), 2);
 	CHECK_EQ(method_number(&rig, "transfers.0.bytes_done"), 0);
-	/* It answers at the get's end: of a peer that is away, a timeout. */
-	CHECK_STR(ask_of("ResumeGet", id, ""), "Timeout");
+	/* It answers when that is stored, as Get; at its end, of a peer that is away, it is a timeout. */
+	CHECK_STR(ask_of("ResumeGet", id, ""), "");
+	CHECK(strcmp(method_text(&rig, "transfer.state"), "paused") != 0);
+	settle();
+	CHECK_STR(ask_of("WatchGet", id, ""), "Timeout");
 	CHECK_STR(ask_of("CancelGet", id, ""), "");
 	settle();
 	CHECK_STR(ask_of("PauseGet", id + 1, ""), "NotFound");

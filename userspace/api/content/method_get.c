@@ -27,8 +27,7 @@ struct get_watch {
 
 static bool get_is_over(const struct blobs_get *get)
 {
-	return get->state == BLOBS_GET_FINISHED || get->state == BLOBS_GET_STOPPED ||
-	       get->state == BLOBS_GET_TAKEN_BACK || get->state == BLOBS_GET_PAUSED;
+	return get->shown_state >= BLOBS_GET_FINISHED;
 }
 
 #define NEXT_STEP_CAP 160
@@ -70,7 +69,7 @@ static void get_fail(struct control_call *call, const struct blobs_get *get)
 	char what[64], next[NEXT_STEP_CAP];
 
 	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
-	if (get->state == BLOBS_GET_TAKEN_BACK) {
+	if (get->shown_state == BLOBS_GET_TAKEN_BACK) {
 		control_fail_with(call,
 				  &(struct control_failure){
 					  WEFT_ECANCELLED, what, "it was cancelled",
@@ -91,7 +90,7 @@ static void get_fail(struct control_call *call, const struct blobs_get *get)
 /* The last reply of a call about get. */
 static void get_reply(struct api *api, struct control_call *call, const struct blobs_get *get)
 {
-	if (get->state == BLOBS_GET_STOPPED || get->state == BLOBS_GET_TAKEN_BACK)
+	if (get->shown_state == BLOBS_GET_STOPPED || get->shown_state == BLOBS_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
 		api_reply(call, get, .transfer = api_transfer(control_blocks(call), api, get));
@@ -356,6 +355,16 @@ void api_watch_get(struct api *api, struct control_call *call, const struct api_
 		get_reply(api, call, get);
 }
 
+/* For a reply that is sent when the state is durable. */
+static struct api_transfer transfer_when_stored(const struct api *api, struct control_call *call,
+						const struct blobs_get *get)
+{
+	struct api_transfer row = api_transfer(control_blocks(call), api, get);
+
+	row.state = (enum api_transfer_state)get->state;
+	return row;
+}
+
 void api_cancel_get(struct api *api, struct control_call *call, const struct api_cancel_get_in *in,
 		    uint64_t now_ns)
 {
@@ -371,10 +380,9 @@ void api_cancel_get(struct api *api, struct control_call *call, const struct api
 	if (err < 0 || !get)
 		api_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
-		api_reply_idempotent(
-			api, call,
-			api_cancel_get_out_write(&(struct api_cancel_get_out){
-				.transfer = api_transfer(control_blocks(call), api, get)}));
+		api_reply_idempotent(api, call,
+				     api_cancel_get_out_write(&(struct api_cancel_get_out){
+					     .transfer = transfer_when_stored(api, call, get)}));
 }
 
 void api_pause_get(struct api *api, struct control_call *call, const struct api_pause_get_in *in,
@@ -393,10 +401,9 @@ void api_pause_get(struct api *api, struct control_call *call, const struct api_
 			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
 			     "weft get list shows its state");
 	else
-		api_reply_idempotent(
-			api, call,
-			api_pause_get_out_write(&(struct api_pause_get_out){
-				.transfer = api_transfer(control_blocks(call), api, get)}));
+		api_reply_idempotent(api, call,
+				     api_pause_get_out_write(&(struct api_pause_get_out){
+					     .transfer = transfer_when_stored(api, call, get)}));
 }
 
 /* A caller that waits until its change is stored. */
@@ -459,7 +466,10 @@ static void get_choose(struct api *api, struct control_call *call, const struct 
 	if (err == 0)
 		return;
 	if (err == 1) {
-		set_end(set, 0);
+		/* The priority may be new. */
+		api_reply_idempotent(api, call,
+				     api_set_get_out_write(&(struct api_set_get_out){
+					     .transfer = transfer_when_stored(api, call, get)}));
 	} else {
 		api_fail_get(call, get->id, err, why ? why : choose_why(err),
 			     "see weft help get set");
@@ -495,6 +505,11 @@ void api_resume_get(struct api *api, struct control_call *call, const struct api
 		return;
 	if (!get_is_over(get)) {
 		watch_join(api, call, get->id);
+		return;
+	}
+	/* Resumed by another caller, which is not durable yet: both hear of its start. */
+	if (get->state == BLOBS_GET_QUEUED) {
+		watch_add(api, call, get->id);
 		return;
 	}
 	err = blobs_get_resume(api->home->content, get->id, now_ns);

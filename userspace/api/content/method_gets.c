@@ -63,7 +63,7 @@ struct api_transfer api_transfer(struct api_blocks *blocks, const struct api *ap
 	blobs_get_sources_each(api->home->content, get->id, source_count, &sources);
 	return (struct api_transfer){
 		.get_id = api_uint(get->id),
-		.state = (enum api_transfer_state)get->state,
+		.state = (enum api_transfer_state)get->shown_state,
 		.link = api_text(blocks, get_link_text(get, link)),
 		.target = api_text(blocks, get->target),
 		.title = get->title ? api_text(blocks, get->title) : "",
@@ -116,7 +116,7 @@ static bool get_collect(void *arg, const struct blobs_get *get)
 {
 	struct get_search *search = arg;
 
-	if (search->wants_all || is_running(get))
+	if (get->is_stored && (search->wants_all || is_running(get)))
 		api_push(search->blocks, &search->rows,
 			 api_transfer(search->blocks, search->api, get));
 	return true;

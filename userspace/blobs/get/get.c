@@ -25,6 +25,15 @@ bool blobs_get_is_ended(const struct get *get)
 	return get->view.state >= BLOBS_GET_FINISHED;
 }
 
+void blobs_get_state_set(struct get *get, enum blobs_get_state state)
+{
+	struct blobs_get *view = &get->view;
+
+	view->state = state;
+	if (state < BLOBS_GET_FINISHED && view->shown_state < BLOBS_GET_FINISHED)
+		view->shown_state = state;
+}
+
 void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, const char *text)
 {
 	struct blobs_event event = {
@@ -107,15 +116,15 @@ static void get_begin(struct get *get, bool is_clearing)
 	struct gets *gets = get->gets;
 	int err = blobs_get_run_start(get, is_clearing);
 
+	get->is_end_told = false;
 	if (err) {
-		get->view.state = BLOBS_GET_STOPPED;
+		blobs_get_state_set(get, BLOBS_GET_STOPPED);
 		get->view.err = err;
 		snprintf(get->detail, sizeof(get->detail), "cannot start: %s", weft_err_text(err));
 		blobs_get_save_soon(get);
 		return;
 	}
 	gets->active_cnt++;
-	get->is_end_told = false;
 	get->view.started_ns = gets->now_ns;
 	get->view.ended_ns = 0;
 	get->view.err = 0;
@@ -162,7 +171,7 @@ void blobs_gets_run_next(struct gets *gets)
 /* It ended only because other files are wanted now. */
 static void get_begin_anew(struct get *get)
 {
-	get->view.state = BLOBS_GET_QUEUED;
+	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	get->view.err = 0;
 	get->detail[0] = '\0';
 	get->is_continued = true;
@@ -188,13 +197,13 @@ void blobs_get_ended(struct get *get, int err, const char *detail)
 	snprintf(get->detail, sizeof(get->detail), "%s", detail);
 	blobs_served_changed(get->gets->content);
 	if (get->is_cancelled)
-		view->state = BLOBS_GET_TAKEN_BACK;
+		blobs_get_state_set(get, BLOBS_GET_TAKEN_BACK);
 	else if (get->chosen && !get->is_pausing && !view->is_leaving)
 		get_begin_anew(get);
 	else if (get->is_pausing && err)
-		view->state = BLOBS_GET_PAUSED;
+		blobs_get_state_set(get, BLOBS_GET_PAUSED);
 	else
-		view->state = err ? BLOBS_GET_STOPPED : BLOBS_GET_FINISHED;
+		blobs_get_state_set(get, err ? BLOBS_GET_STOPPED : BLOBS_GET_FINISHED);
 	if (view->state == BLOBS_GET_PAUSED)
 		view->err = 0;
 	if (view->state == BLOBS_GET_FINISHED)
@@ -222,14 +231,15 @@ static void gets_load_one(struct gets *gets, const struct store_item *item)
 			get_free(get);
 		return;
 	}
-	get->is_durable = get->is_continued = true;
+	get->is_durable = get->is_continued = get->view.is_stored = true;
 	get->is_end_told = true;
 	/* How long it took is not kept. */
 	get->view.started_ns = get->view.ended_ns = gets->now_ns;
 	if (!blobs_get_is_ended(get)) {
-		get->view.state = BLOBS_GET_QUEUED;
+		blobs_get_state_set(get, BLOBS_GET_QUEUED);
 		get->view.err = 0;
 	}
+	get->view.shown_state = get->view.state;
 	gets_append(gets, get);
 	blobs_get_seed_begin(get);
 }
@@ -414,11 +424,13 @@ int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t
 		return 0;
 	get->is_cancelled = true;
 	get->keeps_staged = !discards;
-	if (get->get_run)
+	if (get->get_run) {
+		get->has_staged |= get->get_run->target.fd >= 0;
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
-	else
+	} else {
 		/* Nothing runs: a fetch that only clears removes what was staged. */
-		get->view.state = discards ? BLOBS_GET_QUEUED : BLOBS_GET_TAKEN_BACK;
+		blobs_get_state_set(get, discards ? BLOBS_GET_QUEUED : BLOBS_GET_TAKEN_BACK);
+	}
 	blobs_get_save_soon(get);
 	blobs_gets_run_next(content->gets);
 	return 0;
@@ -437,7 +449,8 @@ int blobs_get_resume(struct blobs *content, uint64_t id, uint64_t now_ns)
 		return WEFT_EBUSY;
 	get->is_cancelled = get->keeps_staged = false;
 	get->is_continued = true;
-	get->view.state = BLOBS_GET_QUEUED;
+	get->is_durable = false; /* a caller hears that it goes on when that is stored */
+	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	/* Who resumes it means these nodes, whatever they did before. */
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
 		blobs_swarms_pardon(content->swarms, get->nodes[i].key);
@@ -459,7 +472,7 @@ void blobs_gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 		get->is_continued = true;
 		/* It waits for the record of the file, which is committed before its own. */
 		get->is_durable = false;
-		get->view.state = BLOBS_GET_QUEUED;
+		blobs_get_state_set(get, BLOBS_GET_QUEUED);
 		blobs_get_save_soon(get);
 	}
 }
@@ -478,9 +491,9 @@ int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns)
 	if (get->get_run) {
 		get->is_pausing = true;
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
-		return 0;
+	} else {
+		blobs_get_state_set(get, BLOBS_GET_PAUSED);
 	}
-	get->view.state = BLOBS_GET_PAUSED;
 	blobs_get_save_soon(get);
 	return 0;
 }

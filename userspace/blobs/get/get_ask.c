@@ -109,6 +109,6 @@ int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask)
 	nodes_take(get, ask);
 	get->is_replacing = ask->is_replacing;
 	get->view.priority = ask->priority;
-	get->view.state = BLOBS_GET_QUEUED;
+	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	return 0;
 }

@@ -105,7 +105,7 @@ int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns)
 		get->get_run->records.must_clear = true;
 		return 0;
 	}
-	get->view.state = BLOBS_GET_STOPPED;
+	blobs_get_state_set(get, BLOBS_GET_STOPPED);
 	get->view.err = WEFT_ECANCELLED;
 	blobs_get_save_soon(get);
 	return 0;

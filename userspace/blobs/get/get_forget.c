@@ -140,7 +140,7 @@ void blobs_get_leave(struct get *get)
 	if (has_to_clear(get)) {
 		get->is_cancelled = true;
 		get->keeps_staged = false;
-		get->view.state = BLOBS_GET_QUEUED;
+		blobs_get_state_set(get, BLOBS_GET_QUEUED);
 		blobs_gets_run_next(get->gets);
 	} else if (get->is_deleting && !get->is_removed) {
 		removal_begin(get);

@@ -63,6 +63,26 @@ static void err_write(struct writer *w, const void *member)
 	cbor_write_int(w, *(const int *)member);
 }
 
+static void state_read(struct cbor_reader *r, void *of)
+{
+	struct get *get = of;
+
+	get->view.state = (enum blobs_get_state)cbor_read_uint_max(r, BLOBS_GET_PAUSED);
+}
+
+/* What a caller was promised holds after a crash, though the run has not ended yet. */
+static void state_write(struct writer *w, const void *of)
+{
+	const struct get *get = of;
+	enum blobs_get_state state = get->view.state;
+
+	if (!blobs_get_is_ended(get) && get->is_cancelled && get->keeps_staged)
+		state = BLOBS_GET_TAKEN_BACK;
+	else if (!blobs_get_is_ended(get) && get->is_pausing)
+		state = BLOBS_GET_PAUSED;
+	cbor_write_uint(w, state);
+}
+
 static void part_ids_read(struct cbor_reader *r, void *of)
 {
 	struct get *get = of;
@@ -179,7 +199,7 @@ static const struct cbor_field fields[] = {
 	{3, CBOR_FIELD_BOOL, CBOR_USUAL, AT(is_replacing)},
 	{4, CBOR_FIELD_UINT, CBOR_FORMER, AT(ranges[0].off)},
 	{5, CBOR_FIELD_UINT, CBOR_FORMER, AT(ranges[0].len)},
-	{6, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.state), .max = BLOBS_GET_PAUSED},
+	{6, CBOR_FIELD_CODED, CBOR_USUAL, .read = state_read, .write = state_write},
 	{7, CBOR_FIELD_CODED, CBOR_USUAL, AT(view.err), .read = err_read, .write = err_write},
 	{8, CBOR_FIELD_PATH, CBOR_USUAL, AT(detail)},
 	{9, CBOR_FIELD_TEXT, CBOR_USUAL, AT(title)},
@@ -279,14 +299,18 @@ static void get_saved(void *arg, int err)
 
 	get->save_cnt--;
 	if (err && !get->is_durable) {
-		get->view.state = BLOBS_GET_STOPPED;
+		blobs_get_state_set(get, BLOBS_GET_STOPPED);
 		get->view.err = err;
 		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
 			 weft_err_text(err));
 	}
-	get->is_durable = true;
 	blobs_get_choose_saved(get, err);
-	get_tell_end(get);
+	/* A batch of before says nothing of what was changed since. */
+	if (get->save_cnt == 0 && !get->is_unsaved) {
+		get->is_durable = get->view.is_stored = true;
+		get->view.shown_state = get->view.state;
+		get_tell_end(get);
+	}
 	blobs_get_folder_done(get);
 	if (get->view.is_leaving)
 		blobs_get_leave(get);

@@ -514,7 +514,7 @@ int blobs_get_run_start(struct get *get, bool is_clearing)
 	blobs_get_run_check_init(get_run);
 	timer_init(&get_run->timer, get_run_pump);
 	get->get_run = get_run;
-	get->view.state = BLOBS_GET_MANIFEST;
+	blobs_get_state_set(get, BLOBS_GET_MANIFEST);
 	get->view.item_cnt = get->view.item_done_cnt = 0;
 	get->view.byte_cnt = get->view.byte_done_cnt = 0;
 	get->view.reused_byte_cnt = get->view.received_byte_cnt = get->view.bad_chunk_cnt = 0;

@@ -429,7 +429,7 @@ void blobs_get_run_file_run(struct get_run_file *file)
 			blobs_get_run_submit(get_run, &file->job, list_hash_run, list_hash_done);
 		break;
 	case FILE_OPENING:
-		get_run->get->view.state = BLOBS_GET_VERIFYING;
+		blobs_get_state_set(get_run->get, BLOBS_GET_VERIFYING);
 		file->job_is_out = blobs_get_run_submit(get_run, &file->job, open_run, open_done);
 		break;
 	case FILE_SETTLING:

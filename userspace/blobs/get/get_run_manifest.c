@@ -139,7 +139,7 @@ static void stored_begin(struct get_run *get_run)
 	}
 	blobs_swarm_set_manifest(get_run->swarm, get_run->part.id, true);
 	if (get_run->get->view.state == BLOBS_GET_MANIFEST)
-		get_run->get->view.state = BLOBS_GET_VERIFYING;
+		blobs_get_state_set(get_run->get, BLOBS_GET_VERIFYING);
 	get_run->step = GET_RUN_ITEMS;
 	blobs_get_run_wake(get_run);
 }

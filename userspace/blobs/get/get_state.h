@@ -50,7 +50,7 @@ struct get {
 	void *leave_arg;
 	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
 	uint64_t seed_saved; /* and as it was stored last */
-	bool is_durable;     /* its first record is committed: it may start */
+	bool is_durable;     /* its first record, or its resumption, is committed: it may start */
 	bool is_continued;   /* its earlier run looked at what lay in the target */
 	bool is_cancelled;   /* becomes taken back when fetch has ended */
 	bool keeps_staged;   /* cancelled, what is staged stays for a resumption */
@@ -78,6 +78,8 @@ struct gets {
 };
 
 bool blobs_get_is_ended(const struct get *get);
+/* blobs_get_state_set: a step from or to an end is shown when blobs_get_save_soon's batch is stored. */
+void blobs_get_state_set(struct get *get, enum blobs_get_state state);
 struct get *blobs_gets_lookup(const struct gets *gets, uint64_t id);
 /* blobs_get_save_soon stores a get that is stored already; when there is no room, later. */
 void blobs_get_save_soon(struct get *get);
