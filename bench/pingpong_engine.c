@@ -102,14 +102,14 @@ static int stream_opened(void *ctx, struct transport_conn *conn, struct transpor
 	return 0;
 }
 
-static void stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-			bool fin, uint64_t now_ns)
+static void stream_data(void *ctx, struct transport_stream *stream,
+			const struct transport_piece *piece, uint64_t now_ns)
 {
 	struct bench *bench = ctx;
 
-	(void)data, (void)now_ns;
-	bench->transport->ops->consume(stream, len);
-	if (!fin)
+	(void)now_ns;
+	bench->transport->ops->consume(stream, piece->len);
+	if (!piece->fin)
 		return;
 	if (bench->is_asking)
 		answered(bench);

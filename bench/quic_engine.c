@@ -109,18 +109,16 @@ static int stream_opened(void *ctx, struct transport_conn *conn, struct transpor
 	return 0;
 }
 
-static void stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-			bool fin, uint64_t now_ns)
+static void stream_data(void *ctx, struct transport_stream *stream,
+			const struct transport_piece *piece, uint64_t now_ns)
 {
 	struct bench *bench = ctx;
 
-	(void)data;
-	(void)fin;
 	if (!bench->first_ns)
 		bench->first_ns = now_ns;
 	bench->last_ns = now_ns;
-	bench->bytes += len;
-	bench->transport->ops->consume(stream, len);
+	bench->bytes += piece->len;
+	bench->transport->ops->consume(stream, piece->len);
 }
 
 static void stream_reset(void *ctx, struct transport_stream *stream, uint64_t code, uint64_t now_ns)

@@ -286,8 +286,9 @@ static uint64_t run_bytes(uint8_t mode, const uint8_t *data, size_t len, size_t 
 		size_t part = len - off < part_len ? len - off : part_len;
 
 		run.received_len += part;
-		mesh_transport_events.stream_data(run.mesh, &run.stream, data + off, part,
-						  off + part == len, START_NS);
+		mesh_transport_events.stream_data(
+			run.mesh, &run.stream,
+			&(struct transport_piece){data + off, part, off + part == len}, START_NS);
 		if (run.is_reset)
 			break;
 	}

@@ -318,10 +318,10 @@ static int mute_opened(void *ctx, struct transport_conn *conn, struct transport_
 	(void)ctx, (void)conn, (void)stream, (void)now_ns;
 	return 0;
 }
-static void mute_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-		      bool fin, uint64_t now_ns)
+static void mute_data(void *ctx, struct transport_stream *stream,
+		      const struct transport_piece *piece, uint64_t now_ns)
 {
-	(void)ctx, (void)stream, (void)data, (void)len, (void)fin, (void)now_ns;
+	(void)ctx, (void)stream, (void)piece, (void)now_ns;
 }
 static void mute_code(void *ctx, struct transport_stream *stream, uint64_t code, uint64_t now_ns)
 {

@@ -179,16 +179,16 @@ static int stream_opened(void *ctx, struct transport_conn *conn, struct transpor
 }
 
 /* Answers are not consumed: the node's credit ends. */
-static void stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-			bool fin, uint64_t now_ns)
+static void stream_data(void *ctx, struct transport_stream *stream,
+			const struct transport_piece *piece, uint64_t now_ns)
 {
 	struct hostile_peer *peer = ctx;
 
-	(void)data, (void)fin, (void)now_ns;
+	(void)now_ns;
 	if (peer->plan->behaviour == HOSTILE_CHURN && stream == peer->control)
 		peer_ops(peer)->close(peer->conn, 0, NULL);
 	else if (peer->plan->behaviour == HOSTILE_CALL || peer->plan->behaviour == HOSTILE_PUT)
-		peer_ops(peer)->consume(stream, len);
+		peer_ops(peer)->consume(stream, piece->len);
 }
 
 static void stream_reset(void *ctx, struct transport_stream *stream, uint64_t code, uint64_t now_ns)

@@ -104,17 +104,17 @@ static int on_opened(void *ctx, struct transport_conn *conn, struct transport_st
 	return ++duel->stream_cnt > STREAM_MAX ? WEFT_EREFUSED : 0;
 }
 
-static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-		    bool fin, uint64_t now_ns)
+static void on_data(void *ctx, struct transport_stream *stream, const struct transport_piece *piece,
+		    uint64_t now_ns)
 {
 	struct quic_duel *duel = *(struct quic_duel **)ctx;
 	const struct transport_ops *ops = quic_engine_transport(duel->engine)->ops;
 
-	(void)data;
 	(void)now_ns;
-	duel->received_len += len;
-	ops->consume(stream, len);
-	if (fin && ops->send_copy(stream, greeting, len < GREETING_LEN ? len : 1) == 0)
+	duel->received_len += piece->len;
+	ops->consume(stream, piece->len);
+	if (piece->fin &&
+	    ops->send_copy(stream, greeting, piece->len < GREETING_LEN ? piece->len : 1) == 0)
 		ops->finish(stream);
 }
 

@@ -224,8 +224,8 @@ static void stream_answer(struct quic_test_stream *record)
 		ops->finish(record->stream);
 }
 
-static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
-		    bool fin, uint64_t now_ns)
+static void on_data(void *ctx, struct transport_stream *stream, const struct transport_piece *piece,
+		    uint64_t now_ns)
 {
 	struct quic_node *node = ctx;
 	const struct transport_ops *ops = node->transport->ops;
@@ -234,16 +234,17 @@ static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *d
 	(void)now_ns;
 	weft_assert(!record->has_fin && !record->is_closed);
 	if (record->is_ours)
-		take_reply(record, data, len);
+		take_reply(record, piece->data, piece->len);
 	else
-		for (size_t i = 0; i < len; i++)
-			record->is_damaged |= data[i] != quic_net_byte(record->received_len + i);
-	record->received_len += len;
+		for (size_t i = 0; i < piece->len; i++)
+			record->is_damaged |=
+				piece->data[i] != quic_net_byte(record->received_len + i);
+	record->received_len += piece->len;
 	if (node->is_consuming)
-		ops->consume(stream, len);
+		ops->consume(stream, piece->len);
 	else
-		record->unconsumed_len += len;
-	if (!fin)
+		record->unconsumed_len += piece->len;
+	if (!piece->fin)
 		return;
 	record->has_fin = true;
 	if (!record->is_ours && !node->is_thinking)

@@ -522,7 +522,8 @@ static void stream_deliver(struct pair_event *event)
 	stream->received_len += event->len;
 	if (event->fin)
 		stream->has_got_fin = true;
-	end->events->stream_data(end->ctx, &stream->stream, event->data, event->len, event->fin,
+	end->events->stream_data(end->ctx, &stream->stream,
+				 &(struct transport_piece){event->data, event->len, event->fin},
 				 end->net->now_ns);
 	stream_check(stream);
 }
@@ -786,19 +787,20 @@ static int raw_stream_opened(void *ctx, struct transport_conn *conn,
 	return 0;
 }
 
-static void raw_stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data,
-			    size_t len, bool fin, uint64_t now_ns)
+static void raw_stream_data(void *ctx, struct transport_stream *stream,
+			    const struct transport_piece *piece, uint64_t now_ns)
 {
 	struct pair_raw_stream *at = stream->user;
+	size_t len = piece->len;
 
 	(void)ctx;
 	(void)now_ns;
 	op_consume(stream, len);
 	if (len > sizeof(at->bytes) - at->len)
 		len = sizeof(at->bytes) - at->len;
-	memcpy(at->bytes + at->len, data, len);
+	memcpy(at->bytes + at->len, piece->data, len);
 	at->len += len;
-	at->has_fin = fin;
+	at->has_fin = piece->fin;
 }
 
 static void raw_stream_reset(void *ctx, struct transport_stream *stream, uint64_t code,

@@ -76,6 +76,13 @@ struct transport_span {
 	void *arg;
 };
 
+/* Bytes of a stream as they come; len may be 0. Borrowed. */
+struct transport_piece {
+	const uint8_t *data;
+	size_t len;
+	bool fin; /* nothing follows */
+};
+
 struct transport_dial {
 	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* must answer with exactly this key */
 	struct addr remote;
@@ -154,8 +161,7 @@ struct transport {
  * conn_closed: last event of a connection; its streams were closed before.
  * conn_streams_available: open may succeed again.
  * stream_opened: the peer opened a bidirectional stream.
- * stream_data: the next len bytes in order; fin: nothing follows (len may
- *     be 0). data is borrowed for the call.
+ * stream_data: the next bytes in order, borrowed for the call.
  * stream_reset: the peer gave up its direction with a code.
  * stream_writable: send may succeed again after WEFT_EFULL.
  * stream_closed: last event of a stream; code is 0 after a clean end.
@@ -170,8 +176,8 @@ struct transport_events {
 	void (*conn_streams_available)(void *ctx, struct transport_conn *conn, uint64_t now_ns);
 	int (*stream_opened)(void *ctx, struct transport_conn *conn,
 			     struct transport_stream *stream, uint64_t now_ns);
-	void (*stream_data)(void *ctx, struct transport_stream *stream, const uint8_t *data,
-			    size_t len, bool fin, uint64_t now_ns);
+	void (*stream_data)(void *ctx, struct transport_stream *stream,
+			    const struct transport_piece *piece, uint64_t now_ns);
 	void (*stream_reset)(void *ctx, struct transport_stream *stream, uint64_t code,
 			     uint64_t now_ns);
 	void (*stream_writable)(void *ctx, struct transport_stream *stream, uint64_t now_ns);

@@ -192,22 +192,22 @@ static int on_stream_opened(void *ctx, struct transport_conn *conn, struct trans
 }
 
 /* A stream's first frame may show that it is of another kind, which reads on. */
-static void on_stream_data(void *ctx, struct transport_stream *transport, const uint8_t *data,
-			   size_t len, bool fin, uint64_t now_ns)
+static void on_stream_data(void *ctx, struct transport_stream *transport,
+			   const struct transport_piece *piece, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
 	struct mesh_stream *stream = NULL;
-	struct cursor c = cursor_of(data, len);
+	struct cursor c = cursor_of(piece->data, piece->len);
 	size_t held = 0;
 
 	mesh->now_ns = now_ns;
 	while (transport->user && transport->user != stream) {
 		stream = transport->user;
-		held += stream->kind->input(stream, &c, fin);
+		held += stream->kind->input(stream, &c, piece->fin);
 	}
 	/* Bytes that were not handed out count as used, whatever their outcome. */
-	if (held < len)
-		mesh->transport->ops->consume(transport, len - held);
+	if (held < piece->len)
+		mesh->transport->ops->consume(transport, piece->len - held);
 }
 
 static void on_stream_reset(void *ctx, struct transport_stream *transport, uint64_t code,

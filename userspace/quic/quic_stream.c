@@ -284,9 +284,10 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 	if (stream->is_fin_sent)
 		quic_probe_await(conn);
 	quic_share_progress(conn, len);
-	conn->engine->events->stream_data(conn->engine->ctx, &stream->transport, data, len,
-					  flags & NGTCP2_STREAM_DATA_FLAG_FIN,
-					  conn->engine->now_ns);
+	conn->engine->events->stream_data(
+		conn->engine->ctx, &stream->transport,
+		&(struct transport_piece){data, len, flags & NGTCP2_STREAM_DATA_FLAG_FIN},
+		conn->engine->now_ns);
 	return 0;
 }
 
