@@ -34,8 +34,10 @@ void builtin_pod_chat_keep(void *ctx, struct request *request)
 		return;
 	}
 	ack.reply = json_pack("{s:s, s:s}", "pod", id, "host", host_text);
-	err = builtin_rooms_keep(&chat->rooms, id, host, via_text ? via : NULL, &ack,
-				 request->now_ns);
+	err = builtin_rooms_keep(
+		&chat->rooms,
+		&(struct room_origin){.id = id, .host = host, .via = via_text ? via : NULL}, &ack,
+		request->now_ns);
 	if (err == 0)
 		return;
 	json_decref(ack.reply);

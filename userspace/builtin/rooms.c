@@ -269,17 +269,18 @@ static bool has_via(const struct room *room, const uint8_t *via)
 	return false;
 }
 
-int builtin_rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
-		       const struct ack *ack, uint64_t now_ns)
+int builtin_rooms_keep(struct rooms *rooms, const struct room_origin *origin, const struct ack *ack,
+		       uint64_t now_ns)
 {
-	struct room *room = builtin_rooms_find(rooms, id, host);
+	struct room *room = builtin_rooms_find(rooms, origin->id, origin->host);
+	const uint8_t *via = origin->via;
 	struct store_batch *batch;
 
-	if (memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
+	if (memcmp(origin->host, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
 		return WEFT_EEXISTS;
 	if (room && via && !has_via(room, via) && room->via_cnt == ROOM_VIA_MAX)
 		return WEFT_EFULL;
-	if (!room && !(room = builtin_room_new(rooms, id, host, false)))
+	if (!room && !(room = builtin_room_new(rooms, origin->id, origin->host, false)))
 		return WEFT_EFULL;
 	if (via && !has_via(room, via))
 		memcpy(room->via[room->via_cnt++], via, MESH_KEY_LEN);

@@ -113,15 +113,21 @@ void builtin_rooms_said(struct rooms *rooms, const struct pod *pod);
 void builtin_rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns);
 /* builtin_room_refresh: own: brings head and tail up to date. */
 void builtin_room_refresh(struct room *room);
+/* Where a history comes from. Borrowed. */
+struct room_origin {
+	const char *id;
+	const uint8_t *host; /* a node's key */
+	const uint8_t *via;  /* another node that is asked for it; NULL: only those it names */
+};
 /*
- * builtin_rooms_keep: from now on this node keeps the history of id at host, and asks via for it,
- * too (NULL: only the nodes that the history names). ack ends when that is durable. 0, WEFT_EFULL
- * (rooms, or the via of that room), or WEFT_EEXISTS (an own one); on an error ack was not taken.
+ * builtin_rooms_keep: from now on this node keeps the history of origin. ack ends when that is
+ * durable. 0, WEFT_EFULL (rooms, or the via of that room), or WEFT_EEXISTS (an own one); on an
+ * error ack was not taken.
  * builtin_rooms_forget: 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
-int builtin_rooms_keep(struct rooms *rooms, const char *id, const uint8_t *host, const uint8_t *via,
-		       const struct ack *ack, uint64_t now_ns);
+int builtin_rooms_keep(struct rooms *rooms, const struct room_origin *origin, const struct ack *ack,
+		       uint64_t now_ns);
 WEFT_MUST_CHECK
 int builtin_rooms_forget(struct rooms *rooms, struct room *room, const struct ack *ack,
 			 uint64_t now_ns);
