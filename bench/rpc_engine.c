@@ -65,7 +65,10 @@ static void handle_call(void *ctx, struct service_call *call, const struct servi
 			uint64_t now_ns)
 {
 	(void)ctx;
-	service_reply(call, SERVICE_OK, NULL, input->data, input->len, now_ns);
+	service_reply(call,
+		      &(struct service_outcome){
+			      .status = SERVICE_OK, .payload = input->data, .len = input->len},
+		      now_ns);
 }
 
 static void serve(void)
@@ -103,8 +106,14 @@ static void call_start(unsigned number, uint64_t now_ns)
 	int err;
 
 	began_ns[number] = clock_monotonic_ns();
-	err = service_call_start(service, &target, payload, call_len, NULL, 5 * NS_PER_S, on_answer,
-				 &began_ns[number], now_ns, &ask);
+	err = service_call_start(service,
+				 &(struct service_request){.target = target,
+							   .payload = payload,
+							   .len = call_len,
+							   .timeout_ns = 5 * NS_PER_S,
+							   .done = on_answer,
+							   .arg = &began_ns[number]},
+				 now_ns, &ask);
 	if (err < 0)
 		fast_path_fail("rpc", weft_err_text(err));
 	in_flight_cnt++;

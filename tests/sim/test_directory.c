@@ -150,13 +150,14 @@ static bool find_is_done(void *arg)
 
 static bool find(struct party *party, const struct service_query *query)
 {
+	struct service_query asked = *query;
 	struct service_find *of;
 	uint64_t wait_ns;
 
 	memset(&last, 0, sizeof(last));
 	party->node->mesh->due_ns = 0;
-	return service_find_start(party->directory, query, found, NULL, lab.mesh.now_ns, &of,
-				  &wait_ns) == 0 &&
+	asked.found = found;
+	return service_find_start(party->directory, &asked, lab.mesh.now_ns, &of, &wait_ns) == 0 &&
 	       overlay_lab_run(&lab, FIND_NS_MAX, find_is_done, NULL) && last.finding.err == 0;
 }
 

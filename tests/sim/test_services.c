@@ -314,8 +314,16 @@ static int call(unsigned from, const struct service_target *target, unsigned num
 
 	snprintf(payload, sizeof(payload), "{\"n\":%u}", number);
 	sim_wake(&sim.nodes[from]);
-	return service_call_start(service_of(from), target, payload, strlen(payload),
-				  is_keyed ? key : NULL, TIMEOUT_NS, done, arg, sim.now_ns, &ask);
+	return service_call_start(
+		service_of(from),
+		&(struct service_request){.target = *target,
+					  .payload = payload,
+					  .len = strlen(payload),
+					  .idempotency_key = is_keyed ? key : NULL,
+					  .timeout_ns = TIMEOUT_NS,
+					  .done = done,
+					  .arg = arg},
+		sim.now_ns, &ask);
 }
 
 static const struct service_target ledger = {.name = "ledger", .method = "add"};

@@ -178,24 +178,28 @@ static void handle_call(void *ctx, struct service_call *call, const struct servi
 	strncpy(provider->method, input->method, sizeof(provider->method) - 1);
 	switch (provider->mode) {
 	case SRIG_ECHO:
-		service_reply(call, SERVICE_OK, NULL, input->data, input->len, now_ns);
+		service_reply(call,
+			      &(struct service_outcome){.status = SERVICE_OK,
+							.payload = input->data,
+							.len = input->len},
+			      now_ns);
 		break;
 	case SRIG_KEEP:
 		weft_assert(provider->kept_cnt < SRIG_CALLS);
 		provider->calls[provider->kept_cnt++] = call;
 		break;
 	case SRIG_FAIL:
-		service_reply(call, SERVICE_UNKNOWN_ERROR, SRIG_SECRET, NULL, 0, now_ns);
+		service_fail(call, SERVICE_UNKNOWN_ERROR, SRIG_SECRET, now_ns);
 		break;
 	case SRIG_STATUS:
-		service_reply(call, provider->status, "as told", NULL, 0, now_ns);
+		service_fail(call, provider->status, "as told", now_ns);
 		break;
 	case SRIG_SPEND:
 		while (granted < input->len && service_spend(call, 1, now_ns))
 			granted++;
 		provider->spent_cnt += granted;
-		service_reply(call, granted == input->len ? SERVICE_OK : SERVICE_RATE_LIMITED,
-			      "budget", NULL, 0, now_ns);
+		service_fail(call, granted == input->len ? SERVICE_OK : SERVICE_RATE_LIMITED,
+			     "budget", now_ns);
 		break;
 	}
 }
@@ -274,8 +278,15 @@ int srig_call_with(struct srig *rig, struct srig_ask *ask, unsigned from,
 		   const uint8_t *key, uint64_t timeout_ns)
 {
 	memset(ask, 0, sizeof(*ask));
-	return service_call_start(rig->nodes[from].service, target, payload, len, key, timeout_ns,
-				  srig_answered, ask, rig->net.now_ns, &ask->ask);
+	return service_call_start(rig->nodes[from].service,
+				  &(struct service_request){.target = *target,
+							    .payload = payload,
+							    .len = len,
+							    .idempotency_key = key,
+							    .timeout_ns = timeout_ns,
+							    .done = srig_answered,
+							    .arg = ask},
+				  rig->net.now_ns, &ask->ask);
 }
 
 static void srig_met(void *arg, int err, const uint8_t *actual_key)
@@ -420,6 +431,11 @@ int srig_open(struct srig *rig, struct srig_stream *stream, unsigned from, unsig
 {
 	struct service_target target = target_at(rig, from, to, name);
 
-	return service_channel_open(rig->nodes[from].service, &target, head, len, 0,
-				    &srig_stream_events, stream, rig->net.now_ns, &stream->channel);
+	return service_channel_open(rig->nodes[from].service,
+				    &(struct service_request){.target = target,
+							      .payload = head,
+							      .len = len,
+							      .events = &srig_stream_events,
+							      .arg = stream},
+				    rig->net.now_ns, &stream->channel);
 }

@@ -203,8 +203,9 @@ void sim_program_offer(const struct sim_program *program, struct sim_node *node,
 	struct offering offering = {0};
 	const char *why = "";
 
-	if (provider_publish(node_fabric_provider(node_fabric(node->node)), &spec, offered,
-			     &offering, node->sim->now_ns, &why) < 0) {
+	if (provider_publish(node_fabric_provider(node_fabric(node->node)), &spec,
+			     &(struct provider_waiter){offered, &offering}, node->sim->now_ns,
+			     &why) < 0) {
 		errno = EINVAL;
 		die(why);
 	}

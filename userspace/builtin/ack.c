@@ -32,8 +32,8 @@ static void ack_end(const struct ack *ack, bool is_kept, uint64_t now_ns)
 		return;
 	}
 	if (ack->call)
-		service_reply(ack->call, SERVICE_UNAVAILABLE, "this node cannot keep it now", NULL,
-			      0, now_ns);
+		service_fail(ack->call, SERVICE_UNAVAILABLE, "this node cannot keep it now",
+			     now_ns);
 	json_decref(ack->reply);
 }
 

@@ -230,10 +230,12 @@ void builtin_reply_end(struct service_call *call, json_t *reply, uint64_t now_ns
 	char *text = json_dumps(reply, JSON_COMPACT);
 
 	if (text && !json_heap_swap_lost(false))
-		service_reply(call, SERVICE_OK, NULL, text, strlen(text), now_ns);
-	else
-		service_reply(call, SERVICE_UNAVAILABLE, "no memory for the answer", NULL, 0,
+		service_reply(call,
+			      &(struct service_outcome){
+				      .status = SERVICE_OK, .payload = text, .len = strlen(text)},
 			      now_ns);
+	else
+		service_fail(call, SERVICE_UNAVAILABLE, "no memory for the answer", now_ns);
 	free(text);
 	json_decref(reply);
 }
@@ -246,7 +248,7 @@ void builtin_request_reply(const struct request *request, json_t *reply)
 void builtin_request_refuse(const struct request *request, enum service_status status,
 			    const char *text)
 {
-	service_reply(request->call, status, text, NULL, 0, request->now_ns);
+	service_fail(request->call, status, text, request->now_ns);
 }
 
 bool builtin_request_key(const struct request *request, const char *text,

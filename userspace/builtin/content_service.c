@@ -81,7 +81,7 @@ static void reading_refuse(struct blobs_reading *reading, enum service_status st
 
 	reading->service->now_ns = now_ns;
 	if (!stream) {
-		service_reply(reading->call, status, why, NULL, 0, now_ns);
+		service_fail(reading->call, status, why, now_ns);
 		reading_release(reading);
 		return;
 	}

@@ -64,8 +64,8 @@ static void search_ended(struct builtin_dht_lookup *base, const struct builtin_d
 
 	search->service->now_ns = now_ns;
 	if (!outcome->is_answered) {
-		service_reply(search->call, SERVICE_UNAVAILABLE,
-			      "no node of the DHT answered this one", NULL, 0, now_ns);
+		service_fail(search->call, SERVICE_UNAVAILABLE,
+			     "no node of the DHT answered this one", now_ns);
 	} else if (search->is_put) {
 		builtin_reply_end(search->call,
 				  json_pack("{s:o, s:I, s:I}", "target",
@@ -87,8 +87,8 @@ static void search_evict(struct dht_lookup *search, uint64_t now_ns)
 	struct dht_service *service = search->service;
 
 	service->dht.cancel(service->dht.ctx, &search->base);
-	service_reply(search->call, SERVICE_RATE_LIMITED,
-		      "its place went to a caller that has fewer searches", NULL, 0, now_ns);
+	service_fail(search->call, SERVICE_RATE_LIMITED,
+		     "its place went to a caller that has fewer searches", now_ns);
 	search_free(search);
 }
 

@@ -23,7 +23,10 @@ static void call(void *ctx, struct service_call *asked, const struct service_inp
 		 uint64_t now_ns)
 {
 	(void)ctx;
-	service_reply(asked, SERVICE_OK, NULL, input->data, input->len, now_ns);
+	service_reply(asked,
+		      &(struct service_outcome){
+			      .status = SERVICE_OK, .payload = input->data, .len = input->len},
+		      now_ns);
 }
 
 /* Sends as much of piece as the channel takes, and leaves the rest in it. True: all was sent. */

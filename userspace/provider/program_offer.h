@@ -89,6 +89,11 @@ struct active {
 	bool is_apart;
 };
 
+/* offers.c. provider_offers_end ends all offers, which stay in the store, and waiting changes. */
+#define CHANGE_CAP 32 /* publishes and withdrawals that wait for the store */
+size_t provider_change_len(void);
+void provider_offers_end(struct provider *provider, uint64_t now_ns);
+
 /* provider_offer_concurrency: calls and streams that it takes at once. */
 uint32_t provider_offer_concurrency(const struct offer *offer);
 /* provider_offer_is_busy: its program has as many calls and streams as it may have at once. */

@@ -172,8 +172,11 @@ void provider_free(struct provider *provider);
 WEFT_MUST_CHECK
 int provider_restore(struct provider *provider, uint64_t now_ns);
 
-/* err: 0 when the change is durable, else why the store refused it, and it was undone. */
-typedef void (*provider_done_fn)(void *arg, int err, uint64_t now_ns);
+/* Receives the outcome of a change. err: 0: it is durable; else the store refused it: undone. */
+struct provider_waiter {
+	void (*done)(void *arg, int err, uint64_t now_ns);
+	void *arg;
+};
 
 /*
  * provider_publish begins to offer spec, which is copied. The same spec again is no error. 0: done
@@ -185,7 +188,7 @@ typedef void (*provider_done_fn)(void *arg, int err, uint64_t now_ns);
  */
 WEFT_MUST_CHECK
 int provider_publish(struct provider *provider, const struct provider_spec *spec,
-		     provider_done_fn done, void *arg, uint64_t now_ns, const char **out_why);
+		     const struct provider_waiter *waiter, uint64_t now_ns, const char **out_why);
 /*
  * provider_withdraw ends the offer of name and major version; PROVIDER_MAJOR_ANY: all
  * of that name. 0: done follows. WEFT_EABSENT, WEFT_EFULL (too many changes wait).
@@ -193,16 +196,15 @@ int provider_publish(struct provider *provider, const struct provider_spec *spec
 #define PROVIDER_MAJOR_ANY UINT32_MAX
 WEFT_MUST_CHECK
 int provider_withdraw(struct provider *provider, const char *name, uint32_t major,
-		      provider_done_fn done, void *arg, uint64_t now_ns);
+		      const struct provider_waiter *waiter, uint64_t now_ns);
 /*
- * provider_set_access replaces the permitted callers of the offer of name and major version by
+ * provider_set_access replaces the permitted callers of the offer of spec's name and major by
  * allow and grants of spec, whose other fields are ignored. It is in force at once; done follows
  * when it is durable. WEFT_EABSENT, WEFT_EMALFORMED, WEFT_EFULL with *out_why: nothing changed.
  */
 WEFT_MUST_CHECK
-int provider_set_access(struct provider *provider, const char *name, uint32_t major,
-			const struct provider_spec *spec, provider_done_fn done, void *arg,
-			const char **out_why);
+int provider_set_access(struct provider *provider, const struct provider_spec *spec, uint32_t major,
+			const struct provider_waiter *waiter, const char **out_why);
 /* provider_forget: done will not be called for arg. */
 void provider_forget(struct provider *provider, void *arg);
 

@@ -57,7 +57,7 @@ static void waiting_answer(struct waiting *waiting, const char *text, uint64_t n
 	struct service_call *call = waiting->call;
 
 	waiting_free(waiting);
-	service_reply(call, SERVICE_UNAVAILABLE, text, NULL, 0, now_ns);
+	service_fail(call, SERVICE_UNAVAILABLE, text, now_ns);
 }
 
 static struct waiting *waiting_new(struct offer *offer, const struct waiting_call *call)

@@ -40,6 +40,7 @@ struct service_call;	/* a call in an offer's hands */
 struct service_ask;	/* a call of this node under way */
 struct service_channel; /* one side of a stream */
 struct service_topics;
+struct service_publication;
 struct service_published;
 
 #define SERVICE_NAME_LEN_MAX	64 /* [a-z0-9] and inner '-', '.' */
@@ -284,20 +285,35 @@ int service_set_access(struct service_offer *offer, const struct service_offerin
 void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns);
 void service_withdraw(struct service_offer *offer, uint64_t now_ns);
 /*
- * service_publish sends an event to all that are subscribed to topic of offer, as
- * service_topics_publish (topics.h) says. service_topics_of: all topics of this node's services.
+ * service_publish sends event to all that are subscribed to its topic of offer, now, as
+ * service_topics_publish (topic_publish.h) says. service_topics_of: all topics of this node's services.
  */
 WEFT_MUST_CHECK
-int service_publish(struct service_offer *offer, const char *topic, const void *data, size_t len,
+int service_publish(struct service_offer *offer, const struct service_publication *event,
 		    uint64_t now_ns, struct service_published *out_published);
 struct service_topics *service_topics_of(struct service *service);
 
+/* The outcome of a call at its provider. Borrowed. */
+struct service_outcome {
+	enum service_status status;
+	const char *text; /* why, with any status but SERVICE_OK; NULL: none */
+	const void *payload;
+	size_t len;
+	uint64_t wait_ns; /* until it may be made again; 0: no hint */
+	bool is_refused;  /* no handler saw it */
+};
 /*
- * service_reply ends a call. payload is copied. The caller receives text with any status but
- * SERVICE_OK; SERVICE_UNKNOWN_ERROR always has a fixed one.
+ * service_reply ends a call. payload is copied. The caller of SERVICE_UNKNOWN_ERROR receives a
+ * fixed text.
  */
-void service_reply(struct service_call *call, enum service_status status, const char *text,
-		   const void *payload, size_t len, uint64_t now_ns);
+void service_reply(struct service_call *call, const struct service_outcome *outcome,
+		   uint64_t now_ns);
+/* service_fail is a reply without a payload. */
+static inline void service_fail(struct service_call *call, enum service_status status,
+				const char *text, uint64_t now_ns)
+{
+	service_reply(call, &(struct service_outcome){.status = status, .text = text}, now_ns);
+}
 /*
  * service_refuse ends a call that the handler has no room for, as if it had never begun:
  * SERVICE_UNAVAILABLE, with wait_ns as the time to come again. The caller may go elsewhere.
@@ -354,18 +370,31 @@ struct service_answer {
 };
 typedef void (*service_answer_fn)(void *arg, const struct service_answer *answer, uint64_t now_ns);
 
+/* A call of this node, or the opening of a stream. Borrowed; payload is copied. */
+struct service_request {
+	struct service_target target;
+	const void *payload; /* of a stream its head */
+	size_t len;
+	/*
+	 * SERVICE_KEY_LEN: the provider runs calls with the same key once, and answers the later
+	 * ones alike. NULL: none, as for a stream.
+	 */
+	const uint8_t *idempotency_key;
+	/* Until the reply, or until the stream is taken. 0: the service's or the configured default. */
+	uint64_t timeout_ns;
+	service_answer_fn done;			     /* of a call */
+	const struct service_channel_events *events; /* of a stream */
+	void *arg;				     /* of done or events */
+};
+
 /*
- * service_call_start asks for a reply within timeout_ns (0: the service's or the configured
- * default). payload is copied. The provider runs calls with the same idempotency key (NULL: none)
- * once, and answers the later ones alike. 0, WEFT_EFULL (target->asker has its share of
+ * service_call_start asks for a reply. 0, WEFT_EFULL (target.asker has its share of
  * service.pending; service_pending_wait_ms is when to ask again), WEFT_EMALFORMED, WEFT_ETOOLARGE.
  * service_call_cancel: done is not called; the provider learns of it.
  */
 WEFT_MUST_CHECK
-int service_call_start(struct service *service, const struct service_target *target,
-		       const void *payload, size_t len, const uint8_t *idempotency_key,
-		       uint64_t timeout_ns, service_answer_fn done, void *arg, uint64_t now_ns,
-		       struct service_ask **out_ask);
+int service_call_start(struct service *service, const struct service_request *request,
+		       uint64_t now_ns, struct service_ask **out_ask);
 void service_call_cancel(struct service_ask *ask);
 /*
  * service_pending_wait_ms: how long the asker refused last should wait. service_pending: the
@@ -395,12 +424,10 @@ struct service_channel_events {
 	void (*ended)(void *arg, const struct service_answer *answer, uint64_t now_ns);
 };
 
-/* service_channel_open: as service_call_start; timeout_ns is until it is taken. head is copied. */
+/* service_channel_open: as service_call_start. */
 WEFT_MUST_CHECK
-int service_channel_open(struct service *service, const struct service_target *target,
-			 const void *head, size_t len, uint64_t timeout_ns,
-			 const struct service_channel_events *events, void *arg, uint64_t now_ns,
-			 struct service_channel **out_channel);
+int service_channel_open(struct service *service, const struct service_request *request,
+			 uint64_t now_ns, struct service_channel **out_channel);
 void service_channel_accept(struct service_channel *channel,
 			    const struct service_channel_events *events, void *arg);
 /*

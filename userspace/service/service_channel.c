@@ -318,8 +318,7 @@ void service_channel_offered(struct service_channel *channel, uint64_t now_ns)
 	memcpy(text, channel->text, sizeof(text));
 	call->channel = NULL;
 	service_channel_release(channel);
-	service_reply(call, status == SERVICE_OK ? SERVICE_UNKNOWN_ERROR : status, text, NULL, 0,
-		      now_ns);
+	service_fail(call, status == SERVICE_OK ? SERVICE_UNKNOWN_ERROR : status, text, now_ns);
 }
 
 void service_channel_opened(struct service_channel *channel, const uint8_t *provider,
@@ -342,10 +341,8 @@ void service_channel_refused(struct service_channel *channel, const struct servi
 		events->ended(arg, answer, now_ns);
 }
 
-int service_channel_open(struct service *service, const struct service_target *target,
-			 const void *head, size_t len, uint64_t timeout_ns,
-			 const struct service_channel_events *events, void *arg, uint64_t now_ns,
-			 struct service_channel **out_channel)
+int service_channel_open(struct service *service, const struct service_request *request,
+			 uint64_t now_ns, struct service_channel **out_channel)
 {
 	struct service_channel *channel = channel_acquire(service);
 	int err;
@@ -353,9 +350,9 @@ int service_channel_open(struct service *service, const struct service_target *t
 	service->now_ns = now_ns;
 	if (!channel)
 		return WEFT_EFULL;
-	channel->events = events;
-	channel->arg = arg;
-	err = service_client_open(service, target, head, len, timeout_ns, channel, now_ns);
+	channel->events = request->events;
+	channel->arg = request->arg;
+	err = service_client_open(service, request, channel, now_ns);
 	if (err < 0) {
 		service_channel_release(channel);
 		return err;

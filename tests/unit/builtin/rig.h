@@ -97,17 +97,17 @@ void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 	rig.offer_cnt--;
 }
 
-void service_reply(struct service_call *call, enum service_status status, const char *text,
-		   const void *payload, size_t len, uint64_t now_ns)
+void service_reply(struct service_call *call, const struct service_outcome *outcome,
+		   uint64_t now_ns)
 {
 	(void)now_ns;
 	if (call->is_answered)
 		abort();
 	call->is_answered = true;
-	call->status = status;
-	call->len = len;
-	snprintf(call->text, sizeof(call->text), "%s", text ? text : "");
-	call->reply = len ? json_loadb(payload, len, 0, NULL) : NULL;
+	call->status = outcome->status;
+	call->len = outcome->len;
+	snprintf(call->text, sizeof(call->text), "%s", outcome->text ? outcome->text : "");
+	call->reply = outcome->len ? json_loadb(outcome->payload, outcome->len, 0, NULL) : NULL;
 }
 
 bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns)

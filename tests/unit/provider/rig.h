@@ -196,7 +196,8 @@ static inline int prig_publish(struct prig *rig, const struct provider_spec *spe
 {
 	unsigned done_cnt = rig->done_cnt;
 	const char *why = NULL;
-	int err = provider_publish(rig->provider, spec, prig_done, rig, prig_now(rig), &why);
+	int err = provider_publish(rig->provider, spec, &(struct provider_waiter){prig_done, rig},
+				   prig_now(rig), &why);
 
 	if (err < 0) {
 		weft_assert(why);
@@ -386,8 +387,13 @@ static inline int prig_open(struct prig *rig, struct prig_stream *stream, const 
 {
 	struct service_target target = {.name = name, .method = method};
 
-	return service_channel_open(rig->service, &target, head, len, 0, &prig_stream_events,
-				    stream, prig_now(rig), &stream->channel);
+	return service_channel_open(rig->service,
+				    &(struct service_request){.target = target,
+							      .payload = head,
+							      .len = len,
+							      .events = &prig_stream_events,
+							      .arg = stream},
+				    prig_now(rig), &stream->channel);
 }
 
 static inline void stream_say(struct prig_stream *stream, const void *data, size_t len,
@@ -430,7 +436,12 @@ static inline int prig_call(struct prig *rig, struct prig_call *call, const char
 {
 	struct service_target target = {.name = name, .method = method};
 
-	return service_call_start(rig->service, &target, payload, len, NULL, 0, call_done, call,
+	return service_call_start(rig->service,
+				  &(struct service_request){.target = target,
+							    .payload = payload,
+							    .len = len,
+							    .done = call_done,
+							    .arg = call},
 				  prig_now(rig), &call->ask);
 }
 

@@ -27,10 +27,10 @@ void service_refuse(struct service_call *call, const char *text, uint64_t wait_n
 	call->refused_cnt++;
 }
 
-void service_reply(struct service_call *call, enum service_status status, const char *text,
-		   const void *payload, size_t len, uint64_t now_ns)
+void service_reply(struct service_call *call, const struct service_outcome *outcome,
+		   uint64_t now_ns)
 {
-	(void)call, (void)status, (void)text, (void)payload, (void)len, (void)now_ns;
+	(void)call, (void)outcome, (void)now_ns;
 }
 
 static struct {

@@ -57,7 +57,8 @@ static unsigned offer_cnt(const struct prig *rig)
 static int withdraw(struct prig *rig, const char *name, uint32_t major)
 {
 	unsigned done_cnt = rig->done_cnt;
-	int err = provider_withdraw(rig->provider, name, major, prig_done, rig, prig_now(rig));
+	int err = provider_withdraw(rig->provider, name, major,
+				    &(struct provider_waiter){prig_done, rig}, prig_now(rig));
 
 	if (err < 0)
 		return err;
@@ -75,7 +76,9 @@ static void test_what_was_acknowledged_survives_a_crash(void)
 	prig_init(&rig);
 	CHECK_EQ(prig_publish(&rig, &spec), 0);
 	/* This one is not on the disk yet. */
-	CHECK_EQ(provider_publish(rig.provider, &other, prig_done, &rig, prig_now(&rig), &why), 0);
+	CHECK_EQ(provider_publish(rig.provider, &other, &(struct provider_waiter){prig_done, &rig},
+				  prig_now(&rig), &why),
+		 0);
 	CHECK_EQ(offer_cnt(&rig), 2);
 	CHECK_EQ(rig.done_cnt, 1);
 	prig_stop(&rig, true);
@@ -155,7 +158,8 @@ static void test_a_name_that_weft_offers_itself_is_taken(void)
 
 	prig_init(&rig);
 	CHECK_EQ(service_offer(rig.service, &own, prig_now(&rig), &offer, &why), 0);
-	CHECK_EQ(provider_publish(rig.provider, &spec, prig_done, &rig, prig_now(&rig), &why),
+	CHECK_EQ(provider_publish(rig.provider, &spec, &(struct provider_waiter){prig_done, &rig},
+				  prig_now(&rig), &why),
 		 WEFT_EEXISTS);
 	CHECK(strstr(why, "offered already"));
 	CHECK_EQ(offer_cnt(&rig), 0);
@@ -207,7 +211,9 @@ static void test_one_change_too_many_waits_for_nobody(void)
 
 	prig_init(&rig);
 	for (; err == 0 && taken < 1000; taken++)
-		err = provider_publish(rig.provider, &spec, prig_done, &rig, prig_now(&rig), &why);
+		err = provider_publish(rig.provider, &spec,
+				       &(struct provider_waiter){prig_done, &rig}, prig_now(&rig),
+				       &why);
 	CHECK_EQ(err, WEFT_EFULL);
 	CHECK_EQ(withdraw(&rig, "box", 1), WEFT_EFULL);
 	CHECK_SOON(&rig, rig.done_cnt == taken - 1);
@@ -223,7 +229,9 @@ static void test_who_forgets_is_told_nothing(void)
 	struct prig rig;
 
 	prig_init(&rig);
-	CHECK_EQ(provider_publish(rig.provider, &spec, prig_done, &rig, prig_now(&rig), &why), 0);
+	CHECK_EQ(provider_publish(rig.provider, &spec, &(struct provider_waiter){prig_done, &rig},
+				  prig_now(&rig), &why),
+		 0);
 	provider_forget(rig.provider, &rig);
 	prig_run(&rig);
 	CHECK_EQ(rig.done_cnt, 0);
@@ -238,7 +246,9 @@ static void test_a_stop_with_changes_that_wait(void)
 	struct prig rig;
 
 	prig_init(&rig);
-	CHECK_EQ(provider_publish(rig.provider, &spec, prig_done, &rig, prig_now(&rig), &why), 0);
+	CHECK_EQ(provider_publish(rig.provider, &spec, &(struct provider_waiter){prig_done, &rig},
+				  prig_now(&rig), &why),
+		 0);
 	prig_stop(&rig, false);
 	CHECK_EQ(rig.done_cnt, 0);
 	prig_start(&rig);

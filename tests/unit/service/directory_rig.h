@@ -31,7 +31,6 @@ static struct rig {
 	/* what the last call of found had */
 	unsigned found_cnt_of_calls;
 	struct service_finding finding;
-	struct service_found found[SERVICE_FOUND_MAX];
 	struct service_descriptor descriptors[SERVICE_FOUND_MAX];
 } rig;
 
@@ -170,11 +169,18 @@ static inline void rig_found(void *arg, const struct service_finding *finding, u
 	rig.found_cnt_of_calls++;
 	rig.finding = *finding;
 	for (unsigned i = 0; i < finding->found_cnt; i++) {
-		rig.found[i] = finding->found[i];
 		rig.descriptors[i] = *finding->found[i].descriptor;
-		rig.found[i].descriptor = &rig.descriptors[i];
+		rig.finding.found[i].descriptor = &rig.descriptors[i];
 	}
-	rig.finding.found = rig.found;
+}
+
+static inline int rig_start_with(const struct service_query *query, service_found_fn found,
+				 struct service_find **out_find, uint64_t *out_wait_ns)
+{
+	struct service_query asked = *query;
+
+	asked.found = found;
+	return service_find_start(rig.directory, &asked, rig.now_ns, out_find, out_wait_ns);
 }
 
 static inline int rig_start(const struct service_query *query)
@@ -182,8 +188,7 @@ static inline int rig_start(const struct service_query *query)
 	struct service_find *find;
 	uint64_t wait_ns;
 
-	return service_find_start(rig.directory, query, rig_found, NULL, rig.now_ns, &find,
-				  &wait_ns);
+	return rig_start_with(query, rig_found, &find, &wait_ns);
 }
 
 /* Finds and waits for the answer; rig.finding has it. False: it was refused. */

@@ -204,8 +204,11 @@ static bool take_and_say(struct srig_stream *stream, unsigned type, unsigned fla
 	struct service_call_head call;
 	struct mesh_frame frame;
 
-	if (service_channel_open(rig.nodes[SRIG_A].service, &target, NULL, 0, 0,
-				 &srig_stream_events, stream, rig.net.now_ns, &stream->channel) < 0)
+	if (service_channel_open(rig.nodes[SRIG_A].service,
+				 &(struct service_request){.target = target,
+							   .events = &srig_stream_events,
+							   .arg = stream},
+				 rig.net.now_ns, &stream->channel) < 0)
 		return false;
 	srig_run(&rig, 100 * PAIR_MS);
 	if (!last_call(&frame, &call) || frame.type != MESH_STREAM_OPEN)

@@ -248,7 +248,8 @@ static void test_a_correlation_id_in_flight_is_not_taken_twice(void)
 	CHECK_EQ(status_on(call(&head)), SERVICE_INVALID_PAYLOAD);
 	CHECK_EQ(echo.call_cnt, 0);
 	CHECK_EQ(rig.nodes[SRIG_A].violation_cnt, 1);
-	service_reply(idempotent.calls[0], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	service_reply(idempotent.calls[0], &(struct service_outcome){.status = SERVICE_OK},
+		      rig.net.now_ns);
 	CHECK_EQ(status_on(call(&head)), SERVICE_OK); /* it is free again */
 	bench_fini();
 }
@@ -294,7 +295,9 @@ static void test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_a
 	CHECK_EQ(idempotent.call_cnt, 1);
 	srig_run(&rig, 2 * PAIR_S); /* who waits has a deadline, too */
 	CHECK_EQ(status_on(2), SERVICE_TIMEOUT);
-	service_reply(idempotent.calls[0], SERVICE_OK, NULL, "done", 4, rig.net.now_ns);
+	service_reply(idempotent.calls[0],
+		      &(struct service_outcome){.status = SERVICE_OK, .payload = "done", .len = 4},
+		      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(status_on(1), SERVICE_OK);
 	head.correlation[0] = 4;
@@ -414,7 +417,8 @@ static void test_a_signed_call_counts_on_its_own_session_alone(void)
 	head = head_of("signed", 1, sizeof(body));
 	len = write_call(MESH_CALL, &head, body, sizeof(body));
 	CHECK_EQ(status_on(say(bytes, len, true)), SERVICE_UNAUTHORIZED); /* not signed */
-	service_proof_make(&head, raw_key, id, body, sizeof(body), wall_ms);
+	service_proof_make(&head, &(struct service_proof){id, body, sizeof(body)}, raw_key,
+			   wall_ms);
 	len = write_call(MESH_CALL, &head, body, sizeof(body));
 	CHECK_EQ(status_on(say(bytes, len, true)), SERVICE_OK);
 	CHECK_EQ(provider.call_cnt, 1);
@@ -431,7 +435,7 @@ static void test_a_signed_call_counts_on_its_own_session_alone(void)
 	len = write_call(MESH_CALL, &head, body, sizeof(body));
 	CHECK_EQ(status_on(say(bytes, len, true)), SERVICE_UNAUTHORIZED);
 	session_id(id);
-	service_proof_make(&head, raw_key, id, body, sizeof(body),
+	service_proof_make(&head, &(struct service_proof){id, body, sizeof(body)}, raw_key,
 			   wall_ms - SERVICE_PROOF_SKEW_MS - 10000);
 	len = write_call(MESH_CALL, &head, body, sizeof(body));
 	CHECK_EQ(status_on(say(bytes, len, true)), SERVICE_UNAUTHORIZED); /* too old */

@@ -239,7 +239,9 @@ static void test_a_call_with_a_key_gets_its_answer_from_who_began_it(void)
 	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
 	CHECK(!lose_call(&ask, key)); /* asked again, it waits for the run that began */
 	CHECK_EQ(ask.cnt, 0);
-	service_reply(holder()->calls[0], SERVICE_OK, NULL, "abc", 3, rig.net.now_ns);
+	service_reply(holder()->calls[0],
+		      &(struct service_outcome){.status = SERVICE_OK, .payload = "abc", .len = 3},
+		      rig.net.now_ns);
 	srig_run(&rig, PAIR_S / 10);
 	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_OK);
@@ -641,7 +643,9 @@ static void test_a_node_that_stops_ends_its_calls_and_takes_no_more(void)
 		srig_ask_fini(&ask);
 	}
 	CHECK_EQ(at_b.call_cnt, 1);
-	service_reply(at_b.calls[0], SERVICE_OK, NULL, "abc", 3, rig.net.now_ns);
+	service_reply(at_b.calls[0],
+		      &(struct service_outcome){.status = SERVICE_OK, .payload = "abc", .len = 3},
+		      rig.net.now_ns);
 	CHECK(service_is_drained(rig.nodes[SRIG_B].service));
 	srig_run(&rig, PAIR_S / 10);
 	CHECK_EQ(first.answer.status, SERVICE_OK);

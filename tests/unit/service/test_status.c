@@ -218,7 +218,10 @@ static void test_an_answer_that_is_too_large_is_told_as_such(void)
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "kept", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(idempotent.kept_cnt, 1);
-	service_reply(idempotent.calls[0], SERVICE_OK, NULL, answer, 2 * SERVICE_PAYLOAD_LEN_MAX,
+	service_reply(idempotent.calls[0],
+		      &(struct service_outcome){.status = SERVICE_OK,
+						.payload = answer,
+						.len = 2 * SERVICE_PAYLOAD_LEN_MAX},
 		      rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.answer.status, SERVICE_PAYLOAD_TOO_LARGE);
@@ -231,7 +234,10 @@ static void test_an_answer_that_is_too_large_is_told_as_such(void)
 	service_configure(rig.nodes[SRIG_A].service, &config);
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "kept", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
-	service_reply(idempotent.calls[1], SERVICE_OK, NULL, answer, 1025, rig.net.now_ns);
+	service_reply(
+		idempotent.calls[1],
+		&(struct service_outcome){.status = SERVICE_OK, .payload = answer, .len = 1025},
+		rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_PAYLOAD_TOO_LARGE);

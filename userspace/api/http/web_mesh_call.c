@@ -90,12 +90,17 @@ static bool may_change(const struct web_mesh_run *run)
 
 static int call_start(struct web_mesh_run *run, const void *payload, size_t len, uint64_t now_ns)
 {
-	struct service_target target = api_http_mesh_run_target(run, run->method);
+	struct service_request request = {
+		.target = api_http_mesh_run_target(run, run->method),
+		.payload = payload,
+		.len = len,
+		.timeout_ns = api_http_mesh_run_left_ns(run),
+		.done = call_done,
+		.arg = run,
+	};
 
-	target.only_reads = !may_change(run);
-	return service_call_start(api_http_mesh_service(run->mesh), &target, payload, len, NULL,
-				  api_http_mesh_run_left_ns(run), call_done, run, now_ns,
-				  &run->ask);
+	request.target.only_reads = !may_change(run);
+	return service_call_start(api_http_mesh_service(run->mesh), &request, now_ns, &run->ask);
 }
 
 static const struct gateway_error no_method = {

@@ -410,14 +410,20 @@ int api_http_mesh_http_head(struct web_mesh_run *run, const struct gateway_reque
 
 void api_http_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = api_http_mesh_run_target(
-		run, run->is_upgrade ? SERVICE_HTTP_UPGRADE : SERVICE_HTTP_METHOD);
+	struct service_request request = {
+		.target = api_http_mesh_run_target(run, run->is_upgrade ? SERVICE_HTTP_UPGRADE
+									: SERVICE_HTTP_METHOD),
+		.payload = run->data,
+		.len = run->len,
+		.timeout_ns = api_http_mesh_run_left_ns(run),
+		.events = &channel_events,
+		.arg = run,
+	};
 	int err;
 
 	/* Any provider may claim to be HTTP: another one of the name may take calls. */
-	target.only_reads = run->proof < GATEWAY_PROOF_COOKIE;
-	err = service_channel_open(api_http_mesh_service(run->mesh), &target, run->data, run->len,
-				   api_http_mesh_run_left_ns(run), &channel_events, run, now_ns,
+	request.target.only_reads = run->proof < GATEWAY_PROOF_COOKIE;
+	err = service_channel_open(api_http_mesh_service(run->mesh), &request, now_ns,
 				   &run->channel);
 	run->len = 0; /* the answer's head takes its place */
 	if (err < 0) {

@@ -90,17 +90,18 @@ static bool body_may_need(const struct web_mesh_run *run)
  * body_admit: such a body goes to the best provider whose descriptor says that it takes it, and then
  * to no other.
  */
-static void body_admit(struct web_mesh_run *run, const struct service_found *found, unsigned cnt)
+static void body_admit(struct web_mesh_run *run, const struct service_finding *finding)
 {
-	for (unsigned i = 0; i < cnt && body_may_need(run); i++) {
-		uint64_t len_max = descriptor_body_max(found[i].descriptor);
+	for (unsigned i = 0; i < finding->found_cnt && body_may_need(run); i++) {
+		const struct service_descriptor *descriptor = finding->found[i].descriptor;
+		uint64_t len_max = descriptor_body_max(descriptor);
 
-		if (!descriptor_is_http(found[i].descriptor) || len_max <= run->body_len_max ||
+		if (!descriptor_is_http(descriptor) || len_max <= run->body_len_max ||
 		    (run->has_said_len && run->said_len > len_max))
 			continue;
 		run->body_len_max = len_max;
 		run->target.service.has_provider = true;
-		memcpy(run->target.service.provider, found[i].descriptor->owner, MESH_KEY_LEN);
+		memcpy(run->target.service.provider, descriptor->owner, MESH_KEY_LEN);
 		return;
 	}
 }
@@ -158,7 +159,7 @@ static void kind_found(void *arg, const struct service_finding *finding, uint64_
 	run->find = NULL;
 	run->sought_ns = now_ns - run->sought_ns;
 	timer_cancel(run->mesh->params.timers, &run->timer);
-	body_admit(run, finding->found, finding->found_cnt);
+	body_admit(run, finding);
 	begin_as(run, finding->found_cnt && descriptor_is_http(finding->found[0].descriptor),
 		 now_ns);
 }
@@ -187,7 +188,7 @@ static void find_gone(void *arg)
 	api_http_mesh_run_end(run);
 }
 
-static struct service_query query_of(const struct web_mesh_run *run)
+static struct service_query query_of(struct web_mesh_run *run)
 {
 	const struct service_named *target = &run->target.service;
 
@@ -195,6 +196,8 @@ static struct service_query query_of(const struct web_mesh_run *run)
 		.name = target->name,
 		.owner = target->has_provider ? target->provider : NULL,
 		.version = target->version[0] ? target->version : NULL,
+		.found = kind_found,
+		.arg = run,
 	};
 }
 
@@ -204,8 +207,7 @@ static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
 		.piece = find_piece, .finished = find_finished, .gone = find_gone};
 	struct service_query query = query_of(run);
 	uint64_t wait_ns = 0;
-	int err = service_find_start(directory_of(run->mesh), &query, kind_found, run, now_ns,
-				     &run->find, &wait_ns);
+	int err = service_find_start(directory_of(run->mesh), &query, now_ns, &run->find, &wait_ns);
 	struct service_answer answer = {.status = SERVICE_RATE_LIMITED,
 					.text = "services are looked for too often",
 					.not_before_ns = now_ns + wait_ns};
@@ -237,9 +239,7 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	struct offer_search search = {.name = run->target.service.name};
 	struct service_directory *directory = directory_of(run->mesh);
 	struct service_query query = query_of(run);
-	struct service_found found[SERVICE_FOUND_MAX];
-	bool is_fresh = false;
-	unsigned cnt = 0;
+	struct service_finding finding = {.found_cnt = 0};
 
 	if (!run->target.service.has_provider ||
 	    api_http_mesh_is_own(run->mesh, run->target.service.provider))
@@ -250,14 +250,14 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 		return;
 	}
 	if (directory)
-		cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_FOUND_MAX,
-					     &is_fresh);
+		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
 	/* What the directory has of this node itself is what service_each said. */
-	if (cnt && search.is_found && api_http_mesh_is_own(run->mesh, found[0].descriptor->owner))
-		found[0] = found[--cnt];
-	if (cnt) {
-		body_admit(run, found, cnt);
-		begin_as(run, descriptor_is_http(found[0].descriptor), now_ns);
+	if (finding.found_cnt && search.is_found &&
+	    api_http_mesh_is_own(run->mesh, finding.found[0].descriptor->owner))
+		finding.found[0] = finding.found[--finding.found_cnt];
+	if (finding.found_cnt) {
+		body_admit(run, &finding);
+		begin_as(run, descriptor_is_http(finding.found[0].descriptor), now_ns);
 	} else if (search.is_found || !directory) {
 		body_admit_own(run, &search);
 		begin_as(run, search.is_http, now_ns);
@@ -272,24 +272,26 @@ static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_serv
 	struct offer_search search = {.name = service->name};
 	struct service_directory *directory = directory_of(mesh);
 	struct service_query query = {.name = service->name};
-	struct service_found found[SERVICE_FOUND_MAX];
-	bool is_fresh, is_http;
-	unsigned cnt = directory ? service_directory_peek(directory, &query, now_ns, found,
-							  SERVICE_FOUND_MAX, &is_fresh)
-				 : 0;
-	json_t *json = json_pack("{s:s, s:i}", "name", service->name, "known_providers", (int)cnt);
+	struct service_finding finding = {.found_cnt = 0};
+	const struct service_descriptor *best;
+	bool is_http;
+	json_t *json;
 
+	if (directory)
+		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
+	best = finding.found_cnt ? finding.found[0].descriptor : NULL;
+	json = json_pack("{s:s, s:i}", "name", service->name, "known_providers",
+			 (int)finding.found_cnt);
 	if (api_http_mesh_service(mesh))
 		service_each(api_http_mesh_service(mesh), offer_look, &search);
-	is_http = search.is_found ? search.is_http : cnt && descriptor_is_http(found[0].descriptor);
+	is_http = search.is_found ? search.is_http : best && descriptor_is_http(best);
 	if (service->method[0])
 		(void)json_object_set_new(json, "method", json_string(service->method));
-	if (!search.is_found && !cnt)
+	if (!search.is_found && !best)
 		return json;
 	(void)json_object_set_new(json, "kind", json_string(is_http ? KIND_HTTP : "calls"));
-	(void)json_object_set_new(
-		json, "version",
-		json_string(search.is_found ? search.version : found[0].descriptor->version));
+	(void)json_object_set_new(json, "version",
+				  json_string(search.is_found ? search.version : best->version));
 	(void)json_object_set_new(json, "is_local", json_boolean(search.is_found));
 	return json;
 }

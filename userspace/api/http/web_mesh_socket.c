@@ -105,15 +105,21 @@ static const struct service_channel_events channel_events = {
 
 void api_http_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = api_http_mesh_run_target(run, run->method);
 	json_t *query = api_http_mesh_query_json(run->query);
 	char *head = query && json_object_size(query) ? json_dumps(query, JSON_COMPACT) : NULL;
+	const struct service_request request = {
+		.target = api_http_mesh_run_target(run, run->method),
+		.payload = head,
+		.len = head ? strlen(head) : 0,
+		.timeout_ns = run->mesh->params.timeout_ns,
+		.events = &channel_events,
+		.arg = run,
+	};
 	int err = WEFT_EMALFORMED;
 
 	if (query)
-		err = service_channel_open(api_http_mesh_service(run->mesh), &target, head,
-					   head ? strlen(head) : 0, run->mesh->params.timeout_ns,
-					   &channel_events, run, now_ns, &run->channel);
+		err = service_channel_open(api_http_mesh_service(run->mesh), &request, now_ns,
+					   &run->channel);
 	json_decref(query);
 	free(head);
 	if (err < 0) {

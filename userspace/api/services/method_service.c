@@ -299,10 +299,11 @@ void api_find_service(struct api *api, struct control_call *call,
 		      const struct api_find_service_in *in, uint64_t now_ns)
 {
 	uint8_t id[SERVICE_ID_LEN];
-	const struct service_query query = {.name = in->name,
-					    .version = in->version,
-					    .id = in->service_id ? id : NULL,
-					    .is_anew = in->fresh};
+	struct service_query query = {.name = in->name,
+				      .version = in->version,
+				      .id = in->service_id ? id : NULL,
+				      .is_anew = in->fresh,
+				      .found = looking_found};
 	struct looking *looking;
 	uint64_t wait_ns = 0;
 	int err;
@@ -321,8 +322,8 @@ void api_find_service(struct api *api, struct control_call *call,
 	looking->api = api;
 	looking->call = call;
 	snprintf(looking->name, sizeof(looking->name), "%s", query.name ? query.name : "service");
-	err = service_find_start(api->directory, &query, looking_found, looking, now_ns,
-				 &looking->find, &wait_ns);
+	query.arg = looking;
+	err = service_find_start(api->directory, &query, now_ns, &looking->find, &wait_ns);
 	if (err < 0) {
 		fail_find(call, err, looking->name, wait_ns);
 		free(looking);

@@ -105,7 +105,7 @@ void api_call_service(struct api *api, struct control_call *call,
 		      const struct api_call_service_in *in, uint64_t now_ns)
 {
 	uint8_t key[SERVICE_KEY_LEN];
-	struct service_request request;
+	struct api_service_request request;
 	struct calling *calling;
 	int err;
 
@@ -120,19 +120,20 @@ void api_call_service(struct api *api, struct control_call *call,
 	calling = calloc(1, sizeof(*calling));
 	if (!calling) {
 		free(request.payload);
-		control_fail(call, -ENOMEM, request.target.name, "no memory",
+		control_fail(call, -ENOMEM, request.service.target.name, "no memory",
 			     "free some and try again");
 		return;
 	}
 	calling->call = call;
 	calling->may_be_json = request.is_json;
-	err = service_call_start(api->service, &request.target, request.payload, request.len,
-				 in->idempotency_key ? key : NULL, request.timeout_ns,
-				 calling_answered, calling, now_ns, &calling->ask);
+	request.service.idempotency_key = in->idempotency_key ? key : NULL;
+	request.service.done = calling_answered;
+	request.service.arg = calling;
+	err = service_call_start(api->service, &request.service, now_ns, &calling->ask);
 	free(request.payload);
 	if (err < 0) {
 		free(calling);
-		api_service_call_fail(call, err, request.target.name,
+		api_service_call_fail(call, err, request.service.target.name,
 				      service_pending_wait_ms(api->service));
 		return;
 	}

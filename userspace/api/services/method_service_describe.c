@@ -175,25 +175,26 @@ void api_describe_service(struct api *api, struct control_call *call,
 						  .prefer = in->prefer,
 						  .has_timeout_ms = in->has_timeout_ms,
 						  .timeout_ms = in->timeout_ms};
-	struct service_request request;
+	struct api_service_request request;
 	struct describing *describing;
 	int err;
 
 	if (!api_services_are_on(api, call) ||
 	    !api_service_request_read(api, call, &asked, &request))
 		return;
-	request.target.method = SERVICE_DESCRIBE;
+	request.service.target.method = SERVICE_DESCRIBE;
 	describing = calloc(1, sizeof(*describing));
 	if (!describing) {
-		control_fail(call, -ENOMEM, request.target.name, "no memory",
+		control_fail(call, -ENOMEM, request.service.target.name, "no memory",
 			     "free some and try again");
 		return;
 	}
 	describing->call = call;
-	err = service_call_start(api->service, &request.target, NULL, 0, NULL, request.timeout_ns,
-				 describing_answered, describing, now_ns, &describing->ask);
+	request.service.done = describing_answered;
+	request.service.arg = describing;
+	err = service_call_start(api->service, &request.service, now_ns, &describing->ask);
 	if (err < 0) {
-		api_service_call_fail(call, err, request.target.name,
+		api_service_call_fail(call, err, request.service.target.name,
 				      service_pending_wait_ms(api->service));
 		free(describing);
 		return;

@@ -62,19 +62,23 @@ void api_publish_event(struct api *api, struct control_call *call,
 		.name = in->name, .version = in->version, .json = in->json, .base64 = in->base64};
 	char position[SERVICE_POSITION_CAP];
 	struct service_published published;
-	struct service_request request;
+	struct api_service_request request;
 	struct service_offer *offer;
 	int err;
 
 	if (!api_services_are_on(api, call) || !topic_check(call, in->topic) ||
 	    !api_service_request_read(api, call, &asked, &request))
 		return;
-	offer = offer_of(api, call, &request.target);
+	offer = offer_of(api, call, &request.service.target);
 	if (!offer) {
 		free(request.payload);
 		return;
 	}
-	err = service_publish(offer, in->topic, request.payload, request.len, now_ns, &published);
+	err = service_publish(offer,
+			      &(struct service_publication){.topic = in->topic,
+							    .data = request.payload,
+							    .len = request.service.len},
+			      now_ns, &published);
 	free(request.payload);
 	if (err < 0) {
 		publish_fail(call, err, in->topic);
@@ -200,7 +204,7 @@ void api_subscribe_service(struct api *api, struct control_call *call,
 						  .prefer = in->prefer,
 						  .sign = in->sign};
 	struct subscribing *subscribing;
-	struct service_request request;
+	struct api_service_request request;
 	struct service_subscription_params params;
 	int err;
 
@@ -209,7 +213,7 @@ void api_subscribe_service(struct api *api, struct control_call *call,
 		return;
 	subscribing = calloc(1, sizeof(*subscribing));
 	if (!subscribing) {
-		control_fail(call, -ENOMEM, request.target.name, "no memory",
+		control_fail(call, -ENOMEM, request.service.target.name, "no memory",
 			     "free some and try again");
 		return;
 	}
@@ -217,12 +221,12 @@ void api_subscribe_service(struct api *api, struct control_call *call,
 	subscribing->may_be_json = in->as_json;
 	subscribing->subscription.events = &subscription_events;
 	subscribing->subscription.arg = subscribing;
-	snprintf(subscribing->name, sizeof(subscribing->name), "%s", request.target.name);
-	err = service_subscription_open(&subscribing->subscription, api->service, &request.target,
-					&params, now_ns);
+	snprintf(subscribing->name, sizeof(subscribing->name), "%s", request.service.target.name);
+	err = service_subscription_open(&subscribing->subscription, api->service,
+					&request.service.target, &params, now_ns);
 	if (err < 0) {
 		free(subscribing);
-		api_service_start_fail(call, err, request.target.name);
+		api_service_start_fail(call, err, request.service.target.name);
 		return;
 	}
 	control_on_gone(call, subscribing_gone, subscribing);

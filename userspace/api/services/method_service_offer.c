@@ -421,7 +421,8 @@ void api_publish_service(struct api *api, struct control_call *call,
 	}
 	change->is_publish = true;
 	spec.description = description;
-	err = provider_publish(api->provider, &spec, change_done, change, now_ns, &why);
+	err = provider_publish(api->provider, &spec, &(struct provider_waiter){change_done, change},
+			       now_ns, &why);
 	free(description);
 	if (err < 0) {
 		free(change);
@@ -465,7 +466,8 @@ void api_set_service_access(struct api *api, struct control_call *call,
 	change = change_new(api, call, in->name, "");
 	if (!change)
 		return;
-	err = provider_set_access(api->provider, in->name, major, &spec, change_done, change, &why);
+	err = provider_set_access(api->provider, &spec, major,
+				  &(struct provider_waiter){change_done, change}, &why);
 	if (err < 0) {
 		free(change);
 		control_fail(call, err, in->name, why, "weft service list shows what is offered");
@@ -513,7 +515,8 @@ void api_withdraw_service(struct api *api, struct control_call *call,
 	change = change_new(api, call, in->name, "");
 	if (!change)
 		return;
-	err = provider_withdraw(api->provider, in->name, major, change_done, change, now_ns);
+	err = provider_withdraw(api->provider, in->name, major,
+				&(struct provider_waiter){change_done, change}, now_ns);
 	if (err < 0) {
 		free(change);
 		fail_withdraw(api, call, err, in->name);

@@ -237,7 +237,7 @@ void api_open_service_stream(struct api *api, struct control_call *call,
 		.sign = in->sign,
 		.traceparent = in->traceparent,
 	};
-	struct service_request request;
+	struct api_service_request request;
 	struct bridge *bridge;
 	int err;
 
@@ -247,19 +247,19 @@ void api_open_service_stream(struct api *api, struct control_call *call,
 	bridge = calloc(1, sizeof(*bridge));
 	if (!bridge) {
 		free(request.payload);
-		control_fail(call, -ENOMEM, request.target.name, "no memory",
+		control_fail(call, -ENOMEM, request.service.target.name, "no memory",
 			     "free some and try again");
 		return;
 	}
 	bridge->call = call;
-	snprintf(bridge->name, sizeof(bridge->name), "%s", request.target.name);
-	err = service_channel_open(api->service, &request.target, request.payload, request.len,
-				   request.timeout_ns, &channel_events, bridge, now_ns,
-				   &bridge->channel);
+	snprintf(bridge->name, sizeof(bridge->name), "%s", request.service.target.name);
+	request.service.events = &channel_events;
+	request.service.arg = bridge;
+	err = service_channel_open(api->service, &request.service, now_ns, &bridge->channel);
 	free(request.payload);
 	if (err < 0) {
 		free(bridge);
-		api_service_start_fail(call, err, request.target.name);
+		api_service_start_fail(call, err, request.service.target.name);
 		return;
 	}
 	control_on_gone(call, bridge_caller_left, bridge);

@@ -15,30 +15,31 @@
 
 /* provider_read: this node is one, too. */
 static bool provider_read(struct api *api, struct control_call *call, const char *text,
-			  struct service_request *request)
+			  struct api_service_request *request)
 {
 	uint8_t *key = request->provider;
 
 	if (!text)
 		return true;
-	request->target.provider = key;
+	request->service.target.provider = key;
 	if (zbase32_parse(text, strlen(text), key, MESH_KEY_LEN) == MESH_KEY_LEN &&
 	    memcmp(key, api->own_key, MESH_KEY_LEN) == 0)
 		return true;
 	return api_node_id_read(api, call, text, key);
 }
 
-static int base64_payload(const char *base64, struct service_request *request)
+static int base64_payload(const char *base64, struct api_service_request *request)
 {
 	size_t text_len = strlen(base64);
 
 	request->payload = malloc(text_len / 4 * 3 + 1);
 	if (!request->payload)
 		return -ENOMEM;
-	return base64_read(base64, text_len, request->payload, text_len / 4 * 3, &request->len);
+	return base64_read(base64, text_len, request->payload, text_len / 4 * 3,
+			   &request->service.len);
 }
 
-static int json_payload(const json_t *json, struct service_request *request)
+static int json_payload(const json_t *json, struct api_service_request *request)
 {
 	request->is_json = true;
 	if (!json)
@@ -46,12 +47,12 @@ static int json_payload(const json_t *json, struct service_request *request)
 	request->payload = (uint8_t *)json_dumps(json, JSON_COMPACT);
 	if (!request->payload)
 		return -ENOMEM;
-	request->len = strlen((char *)request->payload);
+	request->service.len = strlen((char *)request->payload);
 	return 0;
 }
 
 static bool payload_read(struct control_call *call, const struct api_call_service_in *in,
-			 struct service_request *request)
+			 struct api_service_request *request)
 {
 	int err;
 
@@ -61,6 +62,7 @@ static bool payload_read(struct control_call *call, const struct api_call_servic
 		return false;
 	}
 	err = in->base64 ? base64_payload(in->base64, request) : json_payload(in->json, request);
+	request->service.payload = request->payload;
 	if (err == 0)
 		return true;
 	free(request->payload);
@@ -72,9 +74,9 @@ static bool payload_read(struct control_call *call, const struct api_call_servic
 }
 
 /* name_read: NAME[@NODE][@VERSION]; version and provider beside it are good for the rest. */
-static bool name_read(const char *name, struct service_request *request)
+static bool name_read(const char *name, struct api_service_request *request)
 {
-	struct service_target *target = &request->target;
+	struct service_target *target = &request->service.target;
 	struct service_named *named = &request->named;
 
 	if (service_named_parse(name, named) < 0 || (named->version[0] && target->version))
@@ -88,37 +90,40 @@ static bool name_read(const char *name, struct service_request *request)
 }
 
 /* prefer_read: whether this node's own offer comes first, as it does by default. */
-static bool prefer_read(const char *prefer, struct service_request *request)
+static bool prefer_read(const char *prefer, struct api_service_request *request)
 {
-	request->target.is_own_last = prefer && strcmp(prefer, "mesh") == 0;
-	return !prefer || request->target.is_own_last || strcmp(prefer, "local") == 0;
+	request->service.target.is_own_last = prefer && strcmp(prefer, "mesh") == 0;
+	return !prefer || request->service.target.is_own_last || strcmp(prefer, "local") == 0;
 }
 
-static bool timeout_read(const struct api_call_service_in *in, struct service_request *request)
+static bool timeout_read(const struct api_call_service_in *in, struct api_service_request *request)
 {
-	request->timeout_ns = (uint64_t)in->timeout_ms * NS_PER_MS;
+	request->service.timeout_ns = (uint64_t)in->timeout_ms * NS_PER_MS;
 	return !in->has_timeout_ms || (in->timeout_ms > 0 && in->timeout_ms <= TIMEOUT_MS_MAX);
 }
 
-static bool trace_read(const char *text, struct service_request *request)
+static bool trace_read(const char *text, struct api_service_request *request)
 {
 	if (text)
-		request->target.trace = &request->trace;
+		request->service.target.trace = &request->trace;
 	return !text || service_trace_parse(text, &request->trace);
 }
 
 bool api_service_request_read(struct api *api, struct control_call *call,
 			      const struct api_call_service_in *in,
-			      struct service_request *out_request)
+			      struct api_service_request *out_request)
 {
 	const char *wrong = NULL;
 	struct control_caller caller;
 
-	*out_request = (struct service_request){
-		.target = {.version = in->version, .method = in->method, .is_signed = in->sign},
+	*out_request = (struct api_service_request){
+		.service.target = {.version = in->version,
+				   .method = in->method,
+				   .is_signed = in->sign},
 	};
 	if (control_caller(call, &caller))
-		out_request->target.asker = (struct service_asker){1, caller.uid, caller.pid};
+		out_request->service.target.asker =
+			(struct service_asker){1, caller.uid, caller.pid};
 	if (!name_read(in->name, out_request))
 		wrong = "name";
 	else if (!prefer_read(in->prefer, out_request))

@@ -13,15 +13,13 @@
  * What CallService and OpenServiceStream have in common: which service is
  * meant, and bytes in JSON.
  */
-struct service_request {
-	struct service_target target; /* borrows in, named, trace and provider */
+struct api_service_request {
+	struct service_request service; /* borrows in and what follows */
 	struct service_named named;
 	uint8_t provider[MESH_KEY_LEN];
 	struct service_trace trace;
 	uint8_t *payload;
-	size_t len;
-	uint64_t timeout_ns; /* 0: the service's */
-	bool is_json;	     /* the payload came as JSON, or was none */
+	bool is_json; /* the payload came as JSON, or was none */
 };
 
 /*
@@ -30,7 +28,7 @@ struct service_request {
  */
 bool api_service_request_read(struct api *api, struct control_call *call,
 			      const struct api_call_service_in *in,
-			      struct service_request *out_request);
+			      struct api_service_request *out_request);
 /*
  * api_service_payload is bytes as a reply has them: json if they are one object and may be,
  * else base64, in blocks. The caller frees json.

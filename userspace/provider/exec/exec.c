@@ -83,8 +83,12 @@ static void process_answer(struct process *process, enum service_status status, 
 
 	process->call = NULL;
 	if (call)
-		service_reply(call, status, text, is_ok ? process->output : NULL,
-			      is_ok ? process->output_len : 0, now_ns);
+		service_reply(call,
+			      &(struct service_outcome){.status = status,
+							.text = text,
+							.payload = is_ok ? process->output : NULL,
+							.len = is_ok ? process->output_len : 0},
+			      now_ns);
 }
 
 static void process_kill(struct process *process)
@@ -425,8 +429,8 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 	struct process *process;
 
 	if (!method_is_plain(input->method)) {
-		service_reply(call, SERVICE_METHOD_NOT_FOUND, "the service has no such method",
-			      NULL, 0, now_ns);
+		service_fail(call, SERVICE_METHOD_NOT_FOUND, "the service has no such method",
+			     now_ns);
 		return;
 	}
 	if (provider_waiting_takes(offer, &waiting, now_ns))

@@ -201,7 +201,7 @@ static void http_call(void *ctx, struct service_call *call, const struct service
 		      uint64_t now_ns)
 {
 	(void)ctx, (void)input;
-	service_reply(call, SERVICE_METHOD_NOT_FOUND, HTTP_HINT, NULL, 0, now_ns);
+	service_fail(call, SERVICE_METHOD_NOT_FOUND, HTTP_HINT, now_ns);
 }
 
 const struct service_handler provider_http_handler = {

@@ -94,17 +94,17 @@ static int push_payload(struct queue *queue, const uint8_t *payload, size_t len)
 	return err == 0 ? provider_queue_push(queue, payload, len) : err;
 }
 
-static int push_request(struct queue *queue, char *text, size_t text_len, const uint8_t *payload,
-			size_t len, bool is_json_allowed)
+static int push_request(struct queue *queue, char *text, size_t text_len,
+			const struct service_input *input, bool is_json_allowed)
 {
 	int err = WEFT_EFULL;
 
 	if (text)
 		err = provider_queue_push(queue, text, text_len);
 	if (err == 0 && is_json_allowed)
-		err = push_payload(queue, payload, len);
-	else if (err == 0 && len)
-		err = push_base64(queue, payload, len);
+		err = push_payload(queue, input->data, input->len);
+	else if (err == 0 && input->len)
+		err = push_base64(queue, input->data, input->len);
 	if (err == 0)
 		err = provider_queue_push(queue, "}}", 3);
 	free(text);
@@ -123,7 +123,7 @@ int provider_program_message_call(struct queue *queue, const struct service_inpu
 	(void)json_object_set_new(parameters, "ms_left",
 				  json_integer((json_int_t)(left_ns / NS_PER_MS)));
 	text = request_begin("net.weft.Service.Call", parameters, false, &text_len);
-	return push_request(queue, text, text_len, input->data, input->len, true);
+	return push_request(queue, text, text_len, input, true);
 }
 
 int provider_program_message_open(struct queue *queue, const struct service_input *input)
@@ -132,7 +132,7 @@ int provider_program_message_open(struct queue *queue, const struct service_inpu
 	char *text = request_begin("net.weft.Service.Open",
 				   parameters_new(input->caller, input->method), true, &text_len);
 
-	return push_request(queue, text, text_len, input->data, input->len, false);
+	return push_request(queue, text, text_len, input, false);
 }
 
 /* A program's error text is shown to the caller, in one line. */

@@ -42,7 +42,7 @@ static void call_refuse(struct socket_call *ask, enum service_status status, con
 	struct service_call *call = ask->call;
 
 	call_free(ask);
-	service_reply(call, status, text, NULL, 0, now_ns);
+	service_fail(call, status, text, now_ns);
 }
 
 static void call_fail(struct socket_call *ask, enum service_status status, const char *text,
@@ -83,7 +83,12 @@ static void call_answer(struct socket_call *ask, struct program_reply *reply, ui
 		provider_offer_failed(offer_of(ask), reply->text, now_ns);
 	provider_health_call_answered(offer_of(ask), now_ns);
 	call_free(ask);
-	service_reply(call, reply->status, reply->text, reply->payload, reply->len, now_ns);
+	service_reply(call,
+		      &(struct service_outcome){.status = reply->status,
+						.text = reply->text,
+						.payload = reply->payload,
+						.len = reply->len},
+		      now_ns);
 	provider_program_reply_fini(reply);
 }
 
@@ -173,8 +178,8 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 		return;
 	ask = call_new(offer, input->caller, now_ns);
 	if (!ask) {
-		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
-			      NULL, 0, now_ns);
+		service_fail(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
+			     now_ns);
 		return;
 	}
 	offer->call_cnt++;

@@ -335,21 +335,22 @@ static void entry_parse(struct service_cache_entry *entry)
 	weft_assert(semver_parse(version, strlen(version), &entry->version) == 0);
 }
 
-static bool entry_make(struct service_cache *cache, const struct service_descriptor *descriptor,
-		       const uint8_t *bytes, size_t len, uint64_t now_ns,
-		       struct service_cache_entry **out_entry)
+/* entry_make: NULL: there is no room. */
+static struct service_cache_entry *entry_make(struct service_cache *cache,
+					      const struct service_descriptor *descriptor,
+					      const uint8_t *bytes, size_t len, uint64_t now_ns)
 {
 	struct service_cache_entry *entry;
 	uint8_t *copy;
 
 	if (!cache_find(cache, descriptor)) {
 		if (!name_make_room(cache, descriptor, now_ns))
-			return false;
+			return NULL;
 		if (cache->entries.used_cnt == cache->entries.cap_cnt)
 			(void)cache_forget_oldest(cache, now_ns);
 	}
 	if (!(copy = bytes_copy(cache, bytes, len, now_ns)))
-		return false;
+		return NULL;
 	/* Making room for the bytes may have taken the entry itself. */
 	entry = cache_find(cache, descriptor);
 	if (!entry)
@@ -358,8 +359,7 @@ static bool entry_make(struct service_cache *cache, const struct service_descrip
 	entry->bytes = copy;
 	entry->len = len;
 	entry_parse(entry);
-	*out_entry = entry;
-	return true;
+	return entry;
 }
 
 enum service_fault service_cache_put(struct service_cache *cache, const uint8_t *bytes, size_t len,
@@ -378,7 +378,7 @@ enum service_fault service_cache_put(struct service_cache *cache, const uint8_t 
 	}
 	if (entry && entry->descriptor.seq >= descriptor.seq)
 		return SERVICE_REPLAYED;
-	if (!entry_make(cache, &descriptor, bytes, len, now_ns, &entry))
+	if (!(entry = entry_make(cache, &descriptor, bytes, len, now_ns)))
 		return SERVICE_CROWDED_OUT;
 	entry->stored_s = 0;
 	entry_hear(cache, entry, wall_s, now_ns);
@@ -441,7 +441,7 @@ static void record_load(struct service_cache *cache, const struct store_item *it
 
 	if (record_parse(item, &heard_s, &bytes, &len) &&
 	    service_descriptor_verify(bytes, len, wall_s, &descriptor) == SERVICE_FINE &&
-	    entry_make(cache, &descriptor, bytes, len, now_ns, &entry)) {
+	    (entry = entry_make(cache, &descriptor, bytes, len, now_ns))) {
 		entry->heard_s = entry->stored_s = heard_s;
 		cache_order(cache, entry);
 	} else if ((batch = batch_next(cache, now_ns))) {

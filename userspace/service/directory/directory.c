@@ -81,13 +81,10 @@ void service_find_answer(struct service_find *find, struct service_finding *find
 			 uint64_t now_ns)
 {
 	struct service_directory *directory = find->directory;
-	struct service_found found[SERVICE_FOUND_MAX];
 	service_found_fn tell = find->found;
 	void *arg = find->arg;
 
-	finding->found_cnt = service_rank(directory, &find->wanted, now_ns, found,
-					  SERVICE_FOUND_MAX, finding->hidden);
-	finding->found = found;
+	service_rank(directory, &find->wanted, SERVICE_FOUND_MAX, now_ns, finding);
 	finding->took_ns = now_ns - find->started_ns;
 	list_unlink(&find->node);
 	pool_release(&directory->finds, find);
@@ -131,12 +128,14 @@ static void find_join(struct service_find *find, struct service_directory_get *f
 static bool answer_is_fresh(struct service_directory *directory,
 			    const struct service_wanted *wanted, uint64_t now_ns)
 {
-	uint32_t hidden[SERVICE_FAULT_CNT] = {0};
-	struct service_found found;
+	struct service_finding finding = {.found_cnt = 0};
 
-	return service_wanted_was_asked(directory, wanted, NONE_FRESH_NS, now_ns) ||
-	       (service_wanted_was_asked(directory, wanted, SERVICE_FRESH_NS, now_ns) &&
-		service_rank(directory, wanted, now_ns, &found, 1, hidden) > 0);
+	if (service_wanted_was_asked(directory, wanted, NONE_FRESH_NS, now_ns))
+		return true;
+	if (!service_wanted_was_asked(directory, wanted, SERVICE_FRESH_NS, now_ns))
+		return false;
+	service_rank(directory, wanted, 1, now_ns, &finding);
+	return finding.found_cnt > 0;
 }
 
 /* Asks the overlay, unless a get runs, ran lately or is not possible: then the cache answers. */
@@ -175,8 +174,7 @@ static void abuse_note(struct service_directory *directory, const struct service
 }
 
 int service_find_start(struct service_directory *directory, const struct service_query *query,
-		       service_found_fn found, void *arg, uint64_t now_ns,
-		       struct service_find **out_find, uint64_t *out_wait_ns)
+		       uint64_t now_ns, struct service_find **out_find, uint64_t *out_wait_ns)
 {
 	struct service_find *find = pool_acquire(&directory->finds);
 	int err;
@@ -196,8 +194,8 @@ int service_find_start(struct service_directory *directory, const struct service
 	directory->stats.find_cnt++;
 	find->directory = directory;
 	find->started_ns = now_ns;
-	find->found = found;
-	find->arg = arg;
+	find->found = query->found;
+	find->arg = query->arg;
 	list_init(&find->node);
 	find_begin(find, query->is_anew, now_ns);
 	*out_find = find;
@@ -230,21 +228,18 @@ static bool peek_is_fresh(struct service_directory *directory, const struct serv
 		fetch_begin(directory, wanted, now_ns, &fetch) == 0);
 }
 
-unsigned service_directory_peek(struct service_directory *directory,
-				const struct service_query *query, uint64_t now_ns,
-				struct service_found *found, unsigned cap, bool *out_is_fresh)
+void service_directory_peek(struct service_directory *directory, const struct service_query *query,
+			    unsigned cap, uint64_t now_ns, struct service_finding *out_finding)
 {
-	uint32_t hidden[SERVICE_FAULT_CNT] = {0};
 	struct service_wanted wanted;
-	unsigned cnt;
 
 	directory->stats.peek_cnt++;
-	*out_is_fresh = false;
+	*out_finding = (struct service_finding){.is_cached = true};
 	if (service_wanted_read(query, &wanted) < 0)
-		return 0;
-	cnt = service_rank(directory, &wanted, now_ns, found, cap, hidden);
-	*out_is_fresh = cnt > 0 && peek_is_fresh(directory, &wanted, now_ns);
-	return cnt;
+		return;
+	service_rank(directory, &wanted, cap, now_ns, out_finding);
+	out_finding->is_fresh =
+		out_finding->found_cnt > 0 && peek_is_fresh(directory, &wanted, now_ns);
 }
 
 void service_directory_doubt(struct service_directory *directory,

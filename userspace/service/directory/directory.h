@@ -75,16 +75,6 @@ void service_directory_free(struct service_directory *directory);
 void service_directory_configure(struct service_directory *directory,
 				 const struct service_directory_config *config);
 
-/* A query, by name or by id. Borrowed for the call. */
-struct service_query {
-	const char *name;      /* NULL: by id */
-	const uint8_t *id;     /* SERVICE_ID_LEN, or NULL; with a name both have to fit */
-	const uint8_t *owner;  /* MESH_KEY_LEN: of this provider only; NULL: of any */
-	const char *version;   /* a range (semver.h); NULL: any */
-	const uint8_t *caller; /* MESH_KEY_LEN, on whose behalf; NULL: this node */
-	bool is_anew;	       /* ask the overlay, even when the last answer is fresh */
-};
-
 /* A provider. Everything is borrowed for the call that shows it. */
 struct service_found {
 	const struct service_descriptor *descriptor;
@@ -94,16 +84,30 @@ struct service_found {
 	unsigned reputation, health;
 };
 
+/* The answer to a query. */
 struct service_finding {
 	int err; /* 0, though nothing may be found; WEFT_EUNREACHABLE, WEFT_ETIMEOUT */
-	const struct service_found *found; /* best first: reputation and health added up */
+	struct service_found found[SERVICE_FOUND_MAX]; /* best first: reputation plus health */
 	unsigned found_cnt;
 	bool is_cached;	    /* the overlay was not asked, or did not answer */
+	bool is_fresh;	    /* of a peek: the cache needs no find */
 	unsigned asked_cnt; /* nodes */
 	uint64_t took_ns;
 	uint32_t hidden[SERVICE_FAULT_CNT]; /* service_faults_write makes text of it */
 };
 typedef void (*service_found_fn)(void *arg, const struct service_finding *finding, uint64_t now_ns);
+
+/* A query, by name or by id. Borrowed for the call. */
+struct service_query {
+	const char *name;	/* NULL: by id */
+	const uint8_t *id;	/* SERVICE_ID_LEN, or NULL; with a name both have to fit */
+	const uint8_t *owner;	/* MESH_KEY_LEN: of this provider only; NULL: of any */
+	const char *version;	/* a range (semver.h); NULL: any */
+	const uint8_t *caller;	/* MESH_KEY_LEN, on whose behalf; NULL: this node */
+	bool is_anew;		/* ask the overlay, even when the last answer is fresh */
+	service_found_fn found; /* receives the answer of a find; unused by a peek */
+	void *arg;		/* of found */
+};
 
 /*
  * service_find_start: 0; WEFT_EMALFORMED (name or version, or neither name nor id), WEFT_EFULL,
@@ -112,19 +116,17 @@ typedef void (*service_found_fn)(void *arg, const struct service_finding *findin
  */
 WEFT_MUST_CHECK
 int service_find_start(struct service_directory *directory, const struct service_query *query,
-		       service_found_fn found, void *arg, uint64_t now_ns,
-		       struct service_find **out_find, uint64_t *out_wait_ns);
+		       uint64_t now_ns, struct service_find **out_find, uint64_t *out_wait_ns);
 void service_find_cancel(struct service_find *find);
 
 /*
  * service_directory_peek answers from the cache at once, with the best cap of at most
- * SERVICE_FOUND_MAX; it is not counted as a lookup. *out_is_fresh: the overlay answered less than
- * SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS ago and a new get runs. So a frequent caller
- * of a service never waits for a lookup.
+ * SERVICE_FOUND_MAX; it is not counted as a lookup. The answer is fresh: the overlay answered less
+ * than SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS ago and a new get runs. So a frequent
+ * caller of a service never waits for a lookup.
  */
-unsigned service_directory_peek(struct service_directory *directory,
-				const struct service_query *query, uint64_t now_ns,
-				struct service_found *found, unsigned cap, bool *out_is_fresh);
+void service_directory_peek(struct service_directory *directory, const struct service_query *query,
+			    unsigned cap, uint64_t now_ns, struct service_finding *out_finding);
 
 /*
  * service_directory_doubt: the provider of id did not answer a call. The next find of its service

@@ -2,6 +2,7 @@
 /* Compares queries with descriptors, and makes the answer from the cache. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "directory_state.h"
 #include "service_id.h"
 
@@ -173,17 +174,15 @@ static const struct service_cache_entry *next_of(const struct service_wanted *wa
 	return container_of(entry->of_name.next, struct service_cache_entry, of_name);
 }
 
-unsigned service_rank(struct service_directory *directory, const struct service_wanted *wanted,
-		      uint64_t now_ns, struct service_found *found, unsigned cap,
-		      uint32_t hidden[static SERVICE_FAULT_CNT])
+void service_rank(struct service_directory *directory, const struct service_wanted *wanted,
+		  unsigned cap, uint64_t now_ns, struct service_finding *finding)
 {
 	uint64_t wall_s = service_directory_wall_s(directory);
 	const struct service_cache_entry *entry;
 	struct candidate best[SERVICE_FOUND_MAX];
 	unsigned cnt = 0;
 
-	if (cap > SERVICE_FOUND_MAX)
-		cap = SERVICE_FOUND_MAX;
+	weft_assert(cap <= SERVICE_FOUND_MAX);
 	for (entry = first_of(directory, wanted); entry; entry = next_of(wanted, entry)) {
 		enum service_fault fault;
 		struct candidate one;
@@ -192,15 +191,15 @@ unsigned service_rank(struct service_directory *directory, const struct service_
 			continue;
 		fault = descriptor_judge(directory, &entry->descriptor, wall_s);
 		if (fault) {
-			hidden[fault]++;
+			finding->hidden[fault]++;
 			continue;
 		}
 		one = candidate_of(directory, entry, now_ns);
 		cnt = candidates_add(best, cnt, cap, &one);
 	}
 	for (unsigned i = 0; i < cnt; i++)
-		found[i] = found_of(&best[i], wall_s);
-	return cnt;
+		finding->found[i] = found_of(&best[i], wall_s);
+	finding->found_cnt = cnt;
 }
 
 void service_directory_each(const struct service_directory *directory, uint64_t now_ns,

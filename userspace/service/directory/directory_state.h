@@ -90,13 +90,11 @@ bool service_wanted_was_asked(const struct service_directory *directory,
 			      uint64_t now_ns);
 
 /*
- * service_rank answers from the cache: the best cap providers, which are
- * valid, not banned and wanted, best first. Those that are wanted but not shown are added to
- * hidden, by reason.
+ * service_rank sets finding's found from the cache: the best cap providers, which are valid, not
+ * banned and wanted, best first. Those that are wanted but not shown are added to hidden, by reason.
  */
-unsigned service_rank(struct service_directory *directory, const struct service_wanted *wanted,
-		      uint64_t now_ns, struct service_found *found, unsigned cap,
-		      uint32_t hidden[static SERVICE_FAULT_CNT]);
+void service_rank(struct service_directory *directory, const struct service_wanted *wanted,
+		  unsigned cap, uint64_t now_ns, struct service_finding *finding);
 
 /*
  * service_directory_get_join: the running fetch of wanted, or NULL. start begins one: 0, WEFT_EFULL

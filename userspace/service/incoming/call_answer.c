@@ -188,6 +188,18 @@ void service_call_answer(struct service_call *call, const struct service_outcome
 	call_end(call, outcome, now_ns);
 }
 
+void service_call_refuse(struct service_call *call, const struct service_refusal *refusal,
+			 uint64_t now_ns)
+{
+	const struct service_outcome outcome = {.status = refusal->status,
+						.text = refusal->text,
+						.wait_ns = refusal->wait_ns,
+						.is_refused = true};
+
+	call->service->stats.refused_cnt[refusal->reason]++;
+	service_call_answer(call, &outcome, now_ns);
+}
+
 void service_call_answer_alike(struct service_call *call,
 			       const struct service_idempotent *idempotent, uint64_t now_ns)
 {
@@ -206,11 +218,10 @@ void service_call_answer_alike(struct service_call *call,
 	call_end(call, &outcome, now_ns);
 }
 
-void service_reply(struct service_call *call, enum service_status status, const char *text,
-		   const void *payload, size_t len, uint64_t now_ns)
+void service_reply(struct service_call *call, const struct service_outcome *replied,
+		   uint64_t now_ns)
 {
-	struct service_outcome outcome = {
-		.status = status, .text = text, .payload = payload, .len = len};
+	struct service_outcome outcome = *replied;
 
 	weft_assert(call->state == SERVICE_CALL_IN_HAND);
 	call->service->now_ns = now_ns;
@@ -218,9 +229,9 @@ void service_reply(struct service_call *call, enum service_status status, const 
 		call->service->stats.late_cnt++;
 		outcome = (struct service_outcome){.status = SERVICE_TIMEOUT,
 						   .text = "the service did not answer in time"};
-	} else if (status == SERVICE_UNKNOWN_ERROR) {
+	} else if (outcome.status == SERVICE_UNKNOWN_ERROR) {
 		outcome.text = "the service failed";
-	} else if (len > service_limits_of(call->service)->payload_len) {
+	} else if (outcome.len > service_limits_of(call->service)->payload_len) {
 		outcome = (struct service_outcome){.status = SERVICE_PAYLOAD_TOO_LARGE,
 						   .text = "the answer is too large"};
 	}

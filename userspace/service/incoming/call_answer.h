@@ -2,26 +2,22 @@
 #ifndef WEFT_SERVICE_INCOMING_CALL_ANSWER_H
 #define WEFT_SERVICE_INCOMING_CALL_ANSWER_H
 
+#include "base/monotonic.h"
 #include "router.h"
 
 struct service_idempotent;
 
-/* The outcome of a call at its provider. Borrowed. */
-struct service_outcome {
-	enum service_status status;
-	const char *text;
-	uint64_t wait_ns; /* until it may be made again; 0: no hint */
-	bool is_refused;  /* no handler saw it */
-	const uint8_t *payload;
-	size_t len;
-};
+/* A call that finds no memory or no place may come again after this time. */
+#define SERVICE_MEMORY_WAIT_NS NS_PER_S
 
 /*
  * service_call_answer ends call and all calls that wait for it. The call is settled, counted and
- * answered, and may be gone. answer_alike: with an answer of the idempotency cache. send_unsent:
+ * answered, and may be gone. refuse: it is counted by reason; no handler saw it. answer_alike: with an answer of the idempotency cache. send_unsent:
  * the stream has room again.
  */
 void service_call_answer(struct service_call *call, const struct service_outcome *outcome,
+			 uint64_t now_ns);
+void service_call_refuse(struct service_call *call, const struct service_refusal *refusal,
 			 uint64_t now_ns);
 void service_call_answer_alike(struct service_call *call,
 			       const struct service_idempotent *idempotent, uint64_t now_ns);

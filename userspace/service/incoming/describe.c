@@ -67,6 +67,9 @@ void service_describe(struct service_call *call, uint64_t now_ns)
 	}
 	describe_write(&w, call->admission.offer);
 	weft_assert(!w.bad); /* the parts were bounded when it was offered */
-	service_reply(call, SERVICE_OK, NULL, text, writer_len(&w), now_ns);
+	service_reply(call,
+		      &(struct service_outcome){
+			      .status = SERVICE_OK, .payload = text, .len = writer_len(&w)},
+		      now_ns);
 	heap_release(heap, text);
 }

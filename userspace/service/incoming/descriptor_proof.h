@@ -13,14 +13,21 @@ struct node_key;
  */
 #define SERVICE_PROOF_SKEW_MS 300000u /* of the two clocks */
 
-/* service_proof_make fills signature and signed_ms of a head that is otherwise filled. */
-void service_proof_make(struct service_call_head *head, const struct node_key *key,
-			const uint8_t session_id[16], const uint8_t *payload, size_t len,
-			uint64_t wall_ms);
-/* service_proof_check: 0, WEFT_ESTALE (its time) or WEFT_EDAMAGED. */
+/* What is signed beside the call's head. Borrowed. */
+struct service_proof {
+	const uint8_t *session_id; /* 16 bytes */
+	const uint8_t *payload;
+	size_t len;
+};
+
+/*
+ * service_proof_make fills signature and signed_ms, now, of a head that is otherwise filled.
+ * service_proof_check: 0, WEFT_ESTALE (its time) or WEFT_EDAMAGED.
+ */
+void service_proof_make(struct service_call_head *head, const struct service_proof *proof,
+			const struct node_key *key, uint64_t wall_ms);
 WEFT_MUST_CHECK
-int service_proof_check(const struct service_call_head *head, const uint8_t signer[MESH_KEY_LEN],
-			const uint8_t session_id[16], const uint8_t *payload, size_t len,
-			uint64_t wall_ms);
+int service_proof_check(const struct service_call_head *head, const struct service_proof *proof,
+			const uint8_t signer[MESH_KEY_LEN], uint64_t wall_ms);
 
 #endif

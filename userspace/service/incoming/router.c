@@ -24,7 +24,6 @@
 #include "descriptor_proof.h"
 #include "service/service_state.h"
 
-#define MEMORY_WAIT_NS NS_PER_S
 /* This part of an offer's timeout may be over when a call that may use all of it arrives. */
 #define WAY_PART 8
 
@@ -40,17 +39,6 @@ static struct call_id call_id_of(const struct service_call *call)
 
 	memcpy(id.correlation, call->head.correlation, sizeof(id.correlation));
 	return id;
-}
-
-static void call_refuse(struct service_call *call, enum service_refusal_reason reason,
-			enum service_status status, const char *text, uint64_t wait_ns,
-			uint64_t now_ns)
-{
-	struct service_outcome outcome = {
-		.status = status, .text = text, .wait_ns = wait_ns, .is_refused = true};
-
-	call->service->stats.refused_cnt[reason]++;
-	service_call_answer(call, &outcome, now_ns);
 }
 
 void service_call_settle(struct service_call *call, bool ran, enum service_status status,
@@ -120,154 +108,6 @@ static void call_time_out(struct service_call *call, uint64_t now_ns)
 	service_call_answer(call, &outcome, now_ns);
 }
 
-/* stream_read_verb: of HTTP the method is in the request's own head; "" when there is none. */
-static void stream_read_verb(struct service_call *call, const uint8_t *head, size_t len)
-{
-	struct service_http_request request;
-
-	if (!service_http_is_method(call->head.method) ||
-	    !service_offer_is_http(call->admission.offer) ||
-	    service_http_request_parse(head, len, &request) < 0)
-		return;
-	memcpy(call->verb, request.verb, request.verb_len);
-	call->verb[request.verb_len] = '\0';
-}
-
-/* stream_is_allowed: false: the caller may not make this request, and was refused. */
-static bool stream_is_allowed(struct service_call *call, uint64_t now_ns)
-{
-	const struct service_offer *offer = call->admission.offer;
-	enum service_access access = SERVICE_ACCESS_GIVEN;
-
-	if (!call->caller.is_local)
-		access = service_access_of(offer, call->caller.key, call->head.method, true);
-	if (access == SERVICE_ACCESS_LATER)
-		access = service_access_of_verb(offer, call->caller.key, call->verb);
-	if (access == SERVICE_ACCESS_GIVEN)
-		return true;
-	call_refuse(call, SERVICE_REFUSED_ALLOW, SERVICE_FORBIDDEN, service_access_text(access), 0,
-		    now_ns);
-	return false;
-}
-
-/* Hands a stream: its taker accepts it now, or it is ended. */
-static void call_hand_stream(struct service_call *call, const uint8_t *head, size_t len,
-			     uint64_t now_ns)
-{
-	const struct service_offering *offering = &call->admission.offer->offering;
-	bool is_subscription = strcmp(call->head.method, SERVICE_SUBSCRIBE) == 0;
-	struct service_channel *channel;
-
-	stream_read_verb(call, head, len);
-	if (!is_subscription && !stream_is_allowed(call, now_ns))
-		return;
-	channel = service_channel_offer(call);
-	if (!channel) {
-		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
-			    "too many streams are open", MEMORY_WAIT_NS, now_ns);
-		return;
-	}
-	call->channel = channel;
-	timer_cancel(call->service->params.timers, &call->timer);
-	if (is_subscription)
-		service_topic_stream(call, head, len, now_ns);
-	else
-		offering->handler->stream(
-			offering->ctx, channel,
-			&(struct service_input){&call->caller, call->head.method, head, len},
-			now_ns);
-	service_channel_offered(channel, now_ns);
-}
-
-static void call_hand(struct service_call *call, const uint8_t *payload, size_t len,
-		      uint64_t now_ns)
-{
-	const struct service_offering *offering = &call->admission.offer->offering;
-
-	call->state = SERVICE_CALL_IN_HAND;
-	if (call->is_stream)
-		call_hand_stream(call, payload, len, now_ns);
-	else if (strcmp(call->head.method, SERVICE_DESCRIBE) == 0)
-		service_describe(call, now_ns);
-	else
-		offering->handler->call(
-			offering->ctx, call,
-			&(struct service_input){&call->caller, call->head.method, payload, len},
-			now_ns);
-}
-
-/*
- * A call with an idempotency key: run it, have it wait, or answer it alike. True: it is to be run.
- */
-static bool call_is_first(struct service_call *call, const uint8_t *payload, size_t len,
-			  uint64_t now_ns)
-{
-	struct service *service = call->service;
-	struct service_idempotent_key key;
-	struct service_idempotent *idempotent;
-	uint64_t digest =
-		service_idempotency_digest(&service->idempotent, &call->head, payload, len);
-
-	memcpy(key.caller, call->caller.key, sizeof(key.caller));
-	memcpy(key.service_id, call->head.service_id, sizeof(key.service_id));
-	memcpy(key.key, call->head.key, sizeof(key.key));
-	idempotent = service_idempotency_lookup(&service->idempotent, &key);
-	if (!idempotent &&
-	    service_idempotency_is_forgotten(&service->idempotent, &call->head, now_ns)) {
-		struct service_outcome outcome = {
-			.status = SERVICE_UNAVAILABLE,
-			.text = "the provider may have forgotten this call: "
-				"nobody knows whether it ran"};
-
-		service->stats.refused_cnt[SERVICE_REFUSED_FORGOTTEN]++;
-		service_call_answer(call, &outcome, now_ns);
-		return false;
-	}
-	if (!idempotent) {
-		call->idempotent = service_idempotency_begin(&service->idempotent, &key, digest,
-							     call, call->began_ns);
-		if (call->idempotent)
-			return true;
-		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
-			    "too many calls with idempotency keys run", MEMORY_WAIT_NS, now_ns);
-		return false;
-	}
-	if (idempotent->digest != digest) {
-		call_refuse(call, SERVICE_REFUSED_DUPLICATE, SERVICE_INVALID_PAYLOAD,
-			    "the idempotency key was used for another call", 0, now_ns);
-	} else if (idempotent->runner) {
-		call->state = SERVICE_CALL_WAITING;
-		list_push_back(&idempotent->waiters, &call->idempotent_node);
-		timer_set(service->params.timers, &call->timer,
-			  now_ns + call->head.left_ms * NS_PER_MS);
-	} else {
-		service_call_answer_alike(call, idempotent, now_ns);
-	}
-	return false;
-}
-
-/* The payload is whole. It is borrowed: from the packet, or from body, which this gives back. */
-static void call_arrived(struct service_call *call, const uint8_t *payload, size_t len,
-			 struct service_body *body, uint64_t now_ns)
-{
-	struct service *service = call->service;
-	int err = 0;
-
-	if (!call->caller.is_local && call->head.has_signature)
-		err = service_proof_check(&call->head, call->caller.key, call->session_id, payload,
-					  len, service_wall_ms(service));
-	if (err < 0) {
-		service_tell_violation(service, call->caller.key,
-				       "sent a call with a signature that is not its own", now_ns);
-		call_refuse(call, SERVICE_REFUSED_SIGNATURE, SERVICE_UNAUTHORIZED,
-			    "the signature is not of this call on this session", 0, now_ns);
-	} else if (call->is_stream || !call->head.has_key ||
-		   call_is_first(call, payload, len, now_ns)) {
-		call_hand(call, payload, len, now_ns);
-	}
-	service_body_put(body);
-}
-
 /* The body is to be held: is there room, of this peer's share and of all? */
 static int call_hold_body(struct service_call *call)
 {
@@ -288,12 +128,18 @@ static void call_read_body(struct service_call *call, struct cursor *c, uint64_t
 	if (!intake->body) {
 		whole = service_intake_whole(intake, c);
 		if (whole) {
-			call_arrived(call, whole, service_intake_body_len(intake), NULL, now_ns);
+			service_call_arrived(call, whole, service_intake_body_len(intake), NULL,
+					     now_ns);
 			return;
 		}
 		if (call_hold_body(call) < 0) {
-			call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
-				    "no memory for the payload", MEMORY_WAIT_NS, now_ns);
+			service_call_refuse(
+				call,
+				&(struct service_refusal){.reason = SERVICE_REFUSED_MEMORY,
+							  .status = SERVICE_UNAVAILABLE,
+							  .text = "no memory for the payload",
+							  .wait_ns = SERVICE_MEMORY_WAIT_NS},
+				now_ns);
 			return;
 		}
 	}
@@ -301,7 +147,7 @@ static void call_read_body(struct service_call *call, struct cursor *c, uint64_t
 		return;
 	body = intake->body;
 	intake->body = NULL;
-	call_arrived(call, body->bytes, body->len, body, now_ns);
+	service_call_arrived(call, body->bytes, body->len, body, now_ns);
 }
 
 /* The head is known: may it come in? */
@@ -319,13 +165,16 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 	uint64_t timeout_ns;
 
 	if (service->is_draining && !call->caller.is_local) {
-		call_refuse(call, SERVICE_REFUSED_NOT_READY, SERVICE_UNAVAILABLE,
-			    "the provider's node is stopping", 0, now_ns);
+		service_call_refuse(
+			call,
+			&(struct service_refusal){.reason = SERVICE_REFUSED_NOT_READY,
+						  .status = SERVICE_UNAVAILABLE,
+						  .text = "the provider's node is stopping"},
+			now_ns);
 		return WEFT_EREFUSED;
 	}
 	if (service_admit(service, &asked, now_ns, &call->admission, &refusal) < 0) {
-		call_refuse(call, refusal.reason, refusal.status, refusal.text, refusal.wait_ns,
-			    now_ns);
+		service_call_refuse(call, &refusal, now_ns);
 		return WEFT_EREFUSED;
 	}
 	list_push_back(&call->admission.offer->calls, &call->node);
@@ -333,8 +182,12 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 	if (map_lookup(&service->calls_by_id, &id)) {
 		service_tell_violation(service, call->caller.key,
 				       "used a correlation id twice at once", now_ns);
-		call_refuse(call, SERVICE_REFUSED_DUPLICATE, SERVICE_INVALID_PAYLOAD,
-			    "the correlation id is that of a call in hand", 0, now_ns);
+		service_call_refuse(call,
+				    &(struct service_refusal){
+					    .reason = SERVICE_REFUSED_DUPLICATE,
+					    .status = SERVICE_INVALID_PAYLOAD,
+					    .text = "the correlation id is that of a call in hand"},
+				    now_ns);
 		return WEFT_EREFUSED;
 	}
 	call->is_listed = map_put(&service->calls_by_id, &id, call) == 0;
@@ -354,8 +207,11 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 static void call_malformed(struct service_call *call, uint64_t now_ns)
 {
 	service_tell_violation(call->service, call->caller.key, "sent a malformed call", now_ns);
-	call_refuse(call, SERVICE_REFUSED_MALFORMED, SERVICE_INVALID_PAYLOAD,
-		    "the call's head is malformed", 0, now_ns);
+	service_call_refuse(call,
+			    &(struct service_refusal){.reason = SERVICE_REFUSED_MALFORMED,
+						      .status = SERVICE_INVALID_PAYLOAD,
+						      .text = "the call's head is malformed"},
+			    now_ns);
 }
 
 /* caller_take: the statements of the head about the caller. */
@@ -495,7 +351,7 @@ static void call_expire(struct timer *timer, uint64_t now_ns)
 		struct service_body *payload = service_client_payload(call->ask);
 
 		timer_set(call->service->params.timers, timer, call->caller.deadline_ns);
-		call_arrived(call, payload->bytes, payload->len, payload, now_ns);
+		service_call_arrived(call, payload->bytes, payload->len, payload, now_ns);
 	} else if (call->state == SERVICE_CALL_ANSWERED) {
 		if (call->stream)
 			call->service->params.streams.ops->reset(call->stream, 0);
@@ -557,7 +413,7 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	struct service *service = asked->service;
 	struct service_outcome full = {.status = SERVICE_UNAVAILABLE,
 				       .text = "too many calls are in hand",
-				       .wait_ns = MEMORY_WAIT_NS,
+				       .wait_ns = SERVICE_MEMORY_WAIT_NS,
 				       .is_refused = true};
 	struct service_call *call = call_acquire(service, true, asked->is_stream, now_ns);
 

@@ -245,11 +245,13 @@ static int admit_call(struct service *service, const struct service_caller_call 
 }
 
 /* Steps of a caller with an offer. */
-static int admit_pair(struct service *service, struct service_caller_entry *entry,
-		      struct service_caller_pair *pair, const struct service_offer *offer,
+static int admit_pair(struct service *service, const struct service_admission *admission,
 		      uint64_t now_ns, struct service_refusal *refusal)
 {
 	const struct service_limits *limits = service_limits_of(service);
+	const struct service_offer *offer = admission->offer;
+	struct service_caller_entry *entry = admission->caller;
+	struct service_caller_pair *pair = admission->pair;
 
 	if (!service_window_has_room(&pair->calls, service_offer_calls_per_min(offer), 1, now_ns,
 				     &refusal->wait_ns)) {
@@ -297,20 +299,16 @@ static int admit_offer(const struct service_caller_call *call, const struct serv
 }
 
 static void admission_begin(struct service *service, struct service_admission *admission,
-			    struct service_caller_entry *entry, struct service_caller_pair *pair,
-			    struct service_offer *offer, uint64_t now_ns)
+			    uint64_t now_ns)
 {
+	struct service_caller_pair *pair = admission->pair;
+
 	service_window_take(&pair->calls, 1, now_ns);
-	entry->in_hand_cnt++;
+	admission->caller->in_hand_cnt++;
 	pair->in_hand_cnt++;
-	offer->in_hand_cnt++;
-	*admission = (struct service_admission){
-		.caller = entry,
-		.pair = pair,
-		.offer = offer,
-		.is_probe = service_circuit_pass(&pair->circuit, service_limits_of(service)),
-		.began_ns = now_ns,
-	};
+	admission->offer->in_hand_cnt++;
+	admission->is_probe = service_circuit_pass(&pair->circuit, service_limits_of(service));
+	admission->began_ns = now_ns;
 }
 
 int service_admit(struct service *service, const struct service_caller_call *call, uint64_t now_ns,
@@ -320,7 +318,7 @@ int service_admit(struct service *service, const struct service_caller_call *cal
 	struct service_callers *callers = &service->callers;
 	struct service_caller_entry *entry = call->is_local ? entry_of_own(callers, call->key)
 							    : entry_of_peer(callers, call->key);
-	struct service_caller_pair *pair;
+	struct service_admission admission = {.caller = entry};
 	struct service_offer *offer;
 	int err;
 
@@ -339,14 +337,16 @@ int service_admit(struct service *service, const struct service_caller_call *cal
 			      "no such service here");
 	if ((err = admit_call(service, call, offer, now_ns, out_refusal)) < 0)
 		return err;
-	pair = pair_of(callers, entry, offer);
-	if (!pair)
+	admission.offer = offer;
+	admission.pair = pair_of(callers, entry, offer);
+	if (!admission.pair)
 		return refuse(out_refusal, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
 			      "too many peers call at once");
-	if ((err = admit_pair(service, entry, pair, offer, now_ns, out_refusal)) < 0 ||
+	if ((err = admit_pair(service, &admission, now_ns, out_refusal)) < 0 ||
 	    (err = admit_offer(call, offer, out_refusal)) < 0)
 		return err;
-	admission_begin(service, out_admission, entry, pair, offer, now_ns);
+	admission_begin(service, &admission, now_ns);
+	*out_admission = admission;
 	return 0;
 }
 

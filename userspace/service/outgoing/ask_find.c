@@ -113,19 +113,20 @@ static bool found_is_equal(const struct service_found *best, const struct servic
 	       strcmp(best->descriptor->version, other->descriptor->version) == 0;
 }
 
-static void ask_add_all(struct service_ask *ask, const struct service_found *found, unsigned cnt,
+static void ask_add_all(struct service_ask *ask, const struct service_finding *finding,
 			uint64_t now_ns)
 {
 	const struct service_found *best = NULL;
 
-	for (unsigned i = 0; i < cnt; i++) {
+	for (unsigned i = 0; i < finding->found_cnt; i++) {
+		const struct service_found *found = &finding->found[i];
 		unsigned before = ask->provider_cnt;
 
-		ask_add_found(ask, &found[i]);
+		ask_add_found(ask, found);
 		if (ask->provider_cnt == before)
 			continue;
-		best = best ? best : &found[i];
-		ask->providers[before].is_equal = found_is_equal(best, &found[i]);
+		best = best ? best : found;
+		ask->providers[before].is_equal = found_is_equal(best, found);
 	}
 	service_ask_spread(ask, now_ns);
 }
@@ -162,11 +163,10 @@ static bool ask_own(struct service_ask *ask, uint64_t now_ns)
 static bool named_has_others(struct service_ask *ask, uint64_t now_ns)
 {
 	const struct service_query query = {.id = ask->providers[0].service_id};
-	struct service_found found;
-	bool is_fresh;
+	struct service_finding finding;
 
-	return service_directory_peek(ask->service->params.directory, &query, now_ns, &found, 1,
-				      &is_fresh) > 0;
+	service_directory_peek(ask->service->params.directory, &query, 1, now_ns, &finding);
+	return finding.found_cnt > 0;
 }
 
 static void ask_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
@@ -177,7 +177,7 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 
 	ask->find = NULL;
 	ask->service->now_ns = now_ns;
-	ask_add_all(ask, finding->found, finding->found_cnt, now_ns);
+	ask_add_all(ask, finding, now_ns);
 	if (ask->provider_cnt) {
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
 		return;
@@ -214,17 +214,16 @@ static void ask_look_up(struct service_ask *ask, const struct service_target *ta
 	struct service_query query = {.name = target->name,
 				      .id = target->id,
 				      .owner = target->provider,
-				      .version = target->version};
-	struct service_found found[SERVICE_PROVIDERS_MAX];
+				      .version = target->version,
+				      .found = ask_found,
+				      .arg = ask};
+	struct service_finding finding;
 	uint64_t wait_ns = 0;
-	bool is_fresh;
-	unsigned cnt;
 	int err;
 
-	cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_PROVIDERS_MAX,
-				     &is_fresh);
-	if (is_fresh || ask->is_named)
-		ask_add_all(ask, found, cnt, now_ns);
+	service_directory_peek(directory, &query, SERVICE_PROVIDERS_MAX, now_ns, &finding);
+	if (finding.is_fresh || ask->is_named)
+		ask_add_all(ask, &finding, now_ns);
 	if (ask->provider_cnt) {
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
 		return;
@@ -234,7 +233,7 @@ static void ask_look_up(struct service_ask *ask, const struct service_target *ta
 		return;
 	}
 	ask->state = SERVICE_ASK_FINDING;
-	err = service_find_start(directory, &query, ask_found, ask, now_ns, &ask->find, &wait_ns);
+	err = service_find_start(directory, &query, now_ns, &ask->find, &wait_ns);
 	if (err < 0 && !ask_own(ask, now_ns))
 		service_ask_finish_soon(
 			ask, err == WEFT_EREFUSED ? SERVICE_RATE_LIMITED : SERVICE_UNAVAILABLE,

@@ -68,15 +68,19 @@ static int ask_send(struct service_ask *ask, uint64_t now_ns)
 /* A signature names the session, so there has to be one. 0, or WEFT_EFULL: writable follows. */
 static int ask_sign(struct service_ask *ask)
 {
-	struct service *service = ask->service;
+	const struct service *service = ask->service;
 	struct mesh_stream_peer peer;
+	const struct service_proof proof = {
+		.session_id = peer.session_id,
+		.payload = ask->payload->bytes,
+		.len = ask->payload->len,
+	};
 
 	if (!ask->is_signed)
 		return 0;
 	if (service_ask_ops(ask)->peer(ask->stream, &peer) < 0)
 		return WEFT_EFULL;
-	service_proof_make(&ask->head, service->params.key, peer.session_id, ask->payload->bytes,
-			   ask->payload->len, service_wall_ms(service));
+	service_proof_make(&ask->head, &proof, service->params.key, service_wall_ms(service));
 	return 0;
 }
 

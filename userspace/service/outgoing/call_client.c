@@ -234,15 +234,14 @@ static int target_check(const struct service_target *target)
 	return 0;
 }
 
-static uint64_t timeout_of(const struct service *service, const struct service_target *target,
-			   uint64_t timeout_ns)
+static uint64_t timeout_of(const struct service *service, const struct service_request *request)
 {
 	uint64_t named_s = 0;
 
-	if (timeout_ns)
-		return timeout_ns;
-	if (target->name)
-		named_s = service_named_value(service->config.timeouts, target->name);
+	if (request->timeout_ns)
+		return request->timeout_ns;
+	if (request->target.name)
+		named_s = service_named_value(service->config.timeouts, request->target.name);
 	return named_s * NS_PER_S ?: service_limits_of(service)->timeout_ns;
 }
 
@@ -263,10 +262,10 @@ static struct service_ask *ask_acquire(struct service *service, const struct fai
 	return pool_acquire(&service->asks);
 }
 
-static int ask_new(struct service *service, const struct service_target *target,
-		   const void *payload, size_t len, uint64_t timeout_ns, uint64_t now_ns,
+static int ask_new(struct service *service, const struct service_request *request, uint64_t now_ns,
 		   struct service_ask **out_ask)
 {
+	const struct service_target *target = &request->target;
 	const struct fair_path asker = service_asker_path(&service->askers, &target->asker);
 	int err = target_check(target);
 	enum fair_verdict verdict;
@@ -282,19 +281,19 @@ static int ask_new(struct service *service, const struct service_target *target,
 	ask->service = service;
 	list_init(&ask->node);
 	timer_init(&ask->timer, ask_expire);
-	ask->payload = service_body_copy(service->heap, payload, len);
+	ask->payload = service_body_copy(service->heap, request->payload, request->len);
 	if (!ask->payload) {
 		service_ask_release(ask);
 		return WEFT_EFULL;
 	}
 	ask->began_ns = now_ns;
-	ask->deadline_ns = now_ns + timeout_of(service, target, timeout_ns);
+	ask->deadline_ns = now_ns + timeout_of(service, request);
 	ask->is_signed = target->is_signed;
 	ask->head.has_trace = target->trace != NULL;
 	if (target->trace)
 		ask->head.trace = *target->trace;
 	ask->only_reads = target->only_reads;
-	ask->head.body_len = (uint32_t)len;
+	ask->head.body_len = (uint32_t)request->len;
 	strncpy(ask->head.method, target->method, sizeof(ask->head.method) - 1);
 	random_fill(service->params.random, ask->head.correlation, sizeof(ask->head.correlation));
 	service->pending_cnt++;
@@ -307,43 +306,40 @@ static int ask_new(struct service *service, const struct service_target *target,
 	return 0;
 }
 
-int service_call_start(struct service *service, const struct service_target *target,
-		       const void *payload, size_t len, const uint8_t *idempotency_key,
-		       uint64_t timeout_ns, service_answer_fn done, void *arg, uint64_t now_ns,
-		       struct service_ask **out_ask)
+int service_call_start(struct service *service, const struct service_request *request,
+		       uint64_t now_ns, struct service_ask **out_ask)
 {
 	struct service_ask *ask;
 	int err;
 
-	if (len > service_limits_of(service)->payload_len)
+	if (request->len > service_limits_of(service)->payload_len)
 		return WEFT_ETOOLARGE;
-	if ((err = ask_new(service, target, payload, len, timeout_ns, now_ns, &ask)) < 0)
+	if ((err = ask_new(service, request, now_ns, &ask)) < 0)
 		return err;
-	ask->done = done;
-	ask->arg = arg;
-	if (idempotency_key) {
+	ask->done = request->done;
+	ask->arg = request->arg;
+	if (request->idempotency_key) {
 		ask->head.has_key = true;
-		memcpy(ask->head.key, idempotency_key, sizeof(ask->head.key));
+		memcpy(ask->head.key, request->idempotency_key, sizeof(ask->head.key));
 	}
-	service_ask_find(ask, target, now_ns);
+	service_ask_find(ask, &request->target, now_ns);
 	*out_ask = ask;
 	return 0;
 }
 
-int service_client_open(struct service *service, const struct service_target *target,
-			const void *head, size_t len, uint64_t timeout_ns,
+int service_client_open(struct service *service, const struct service_request *request,
 			struct service_channel *channel, uint64_t now_ns)
 {
 	struct service_ask *ask;
 	int err;
 
-	if (len > service_limits_of(service)->head_len)
+	if (request->len > service_limits_of(service)->head_len)
 		return WEFT_ETOOLARGE;
-	if ((err = ask_new(service, target, head, len, timeout_ns, now_ns, &ask)) < 0)
+	if ((err = ask_new(service, request, now_ns, &ask)) < 0)
 		return err;
 	ask->channel = channel;
 	channel->ask = ask;
-	service_ask_find(ask, target, now_ns);
+	service_ask_find(ask, &request->target, now_ns);
 	return 0;
 }
 

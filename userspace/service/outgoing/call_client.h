@@ -5,7 +5,6 @@
 #include "service/service.h"
 
 struct service_body;
-struct service_outcome;
 
 size_t service_client_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
@@ -14,8 +13,7 @@ void service_client_fini(struct service *service);
 
 /* An opening of a stream for service_channel.c: as service_call_start. */
 WEFT_MUST_CHECK
-int service_client_open(struct service *service, const struct service_target *target,
-			const void *head, size_t len, uint64_t timeout_ns,
+int service_client_open(struct service *service, const struct service_request *request,
 			struct service_channel *channel, uint64_t now_ns);
 /* service_client_opened: the local stream that ask opens was taken; ask is gone. */
 void service_client_opened(struct service_ask *ask, uint64_t now_ns);

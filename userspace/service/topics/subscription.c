@@ -33,15 +33,20 @@ static struct service_target target_of(const struct service_subscription *subscr
 
 static int channel_begin(struct service_subscription *subscription, uint64_t now_ns)
 {
-	struct service_target target = target_of(subscription);
 	uint8_t head[SERVICE_WISH_LEN_MAX];
 	struct writer w = writer_of(head, sizeof(head));
+	struct service_request request = {
+		.target = target_of(subscription),
+		.payload = head,
+		.events = &channel_events,
+		.arg = subscription,
+	};
 	int err;
 
 	service_subscription_params_write(&w, &subscription->params);
 	weft_assert(!w.bad);
-	err = service_channel_open(subscription->service, &target, head, writer_len(&w), 0,
-				   &channel_events, subscription, now_ns, &subscription->channel);
+	request.len = writer_len(&w);
+	err = service_channel_open(subscription->service, &request, now_ns, &subscription->channel);
 	if (err == 0)
 		service_channel_finish(subscription->channel);
 	return err;

@@ -24,7 +24,7 @@ struct service_hearer {
 };
 
 struct service_publication {
-	const void *owner; /* an offer */
+	const void *owner; /* an offer; service_publish sets it, and at_ms */
 	const char *topic;
 	const void *data; /* copied */
 	size_t len;

@@ -56,18 +56,16 @@ void service_topic_stream(struct service_call *call, const uint8_t *head, size_t
 		service_subscriber_say(subscriber, NULL);
 }
 
-int service_publish(struct service_offer *offer, const char *topic, const void *data, size_t len,
+int service_publish(struct service_offer *offer, const struct service_publication *event,
 		    uint64_t now_ns, struct service_published *out_published)
 {
 	struct service *service = offer->service;
-	const struct service_publication event = {.owner = offer,
-						  .topic = topic,
-						  .data = data,
-						  .len = len,
-						  .at_ms = service_wall_ms(service)};
+	struct service_publication owned = *event;
 
+	owned.owner = offer;
+	owned.at_ms = service_wall_ms(service);
 	service->now_ns = now_ns;
-	return service_topics_publish(&service->topics, &event, now_ns, out_published);
+	return service_topics_publish(&service->topics, &owned, now_ns, out_published);
 }
 
 struct service_topics *service_topics_of(struct service *service)

@@ -158,7 +158,9 @@ static void test_the_environment_tells_the_trace_of_a_call_that_has_one(void)
 	weft_assert(service_trace_parse(trace, &parsed));
 	target.trace = &parsed;
 	box_init(&box, "echo \"=$TRACEPARENT\"");
-	CHECK_EQ(service_call_start(box.rig.service, &target, NULL, 0, NULL, 0, call_done, &call,
+	CHECK_EQ(service_call_start(box.rig.service,
+				    &(struct service_request){
+					    .target = target, .done = call_done, .arg = &call},
 				    prig_now(&box.rig), &call.ask),
 		 0);
 	CHECK_SOON(&box.rig, call.cnt == 1);
@@ -310,7 +312,8 @@ static void test_a_caller_who_leaves_and_a_withdrawal_kill_the_process(void)
 		leader = pid_in(&box, "leader");
 		if (is_withdrawal)
 			CHECK_EQ(provider_withdraw(box.rig.provider, "box", PROVIDER_MAJOR_ANY,
-						   prig_done, &box.rig, prig_now(&box.rig)),
+						   &(struct provider_waiter){prig_done, &box.rig},
+						   prig_now(&box.rig)),
 				 0);
 		else
 			service_call_cancel(call.ask);

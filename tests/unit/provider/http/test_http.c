@@ -348,7 +348,8 @@ static void test_a_withdrawn_service_ends_its_exchanges(void)
 	web_init(&web);
 	api_http_open(&web, &stream, "GET", "/", 0);
 	fd = program_accept(&web.rig, &web.server);
-	CHECK_EQ(provider_withdraw(web.rig.provider, "web", 1, prig_done, &web.rig,
+	CHECK_EQ(provider_withdraw(web.rig.provider, "web", 1,
+				   &(struct provider_waiter){prig_done, &web.rig},
 				   prig_now(&web.rig)),
 		 0);
 	prig_run(&web.rig);

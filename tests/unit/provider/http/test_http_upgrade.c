@@ -287,7 +287,8 @@ static void test_an_offer_that_is_withdrawn_ends_its_websockets(void)
 
 	socket_start();
 	fd = socket_open(&stream);
-	CHECK_EQ(provider_withdraw(web.rig.provider, "web", PROVIDER_MAJOR_ANY, prig_done, &web.rig,
+	CHECK_EQ(provider_withdraw(web.rig.provider, "web", PROVIDER_MAJOR_ANY,
+				   &(struct provider_waiter){prig_done, &web.rig},
 				   prig_now(&web.rig)),
 		 0);
 	prig_run(&web.rig);

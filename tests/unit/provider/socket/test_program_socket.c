@@ -406,8 +406,14 @@ static void desk_leave_unanswered(struct desk *desk, struct prig_call *call, uin
 	unsigned cnt = call->cnt;
 
 	desk_drain(desk);
-	CHECK_EQ(service_call_start(desk->rig.service, &target, "x", 1, NULL, timeout_ns, call_done,
-				    call, prig_now(&desk->rig), &call->ask),
+	CHECK_EQ(service_call_start(desk->rig.service,
+				    &(struct service_request){.target = target,
+							      .payload = "x",
+							      .len = 1,
+							      .timeout_ns = timeout_ns,
+							      .done = call_done,
+							      .arg = call},
+				    prig_now(&desk->rig), &call->ask),
 		 0);
 	prig_run(&desk->rig);
 	prig_pass(&desk->rig, timeout_ns ? timeout_ns + NS_PER_S : 31 * NS_PER_S);

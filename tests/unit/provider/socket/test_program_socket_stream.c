@@ -285,7 +285,8 @@ static void test_a_silent_stream_lives_and_ends_with_its_service(void)
 	desk_reply(&desk, fd, "{}");
 	prig_pass(&desk.rig, 600 * NS_PER_S);
 	CHECK_EQ(stream.ended_cnt, 0);
-	CHECK_EQ(provider_withdraw(desk.rig.provider, "desk", 1, prig_done, &desk.rig,
+	CHECK_EQ(provider_withdraw(desk.rig.provider, "desk", 1,
+				   &(struct provider_waiter){prig_done, &desk.rig},
 				   prig_now(&desk.rig)),
 		 0);
 	prig_run(&desk.rig);

@@ -26,7 +26,7 @@ static void test_providers_of_a_name_are_found(void)
 	CHECK_EQ(rig.finding.asked_cnt, 3);
 	CHECK(!rig.finding.is_cached);
 	CHECK_STR(rig.descriptors[0].name, "pod-chat");
-	CHECK_EQ(rig.found[0].age_s, 0);
+	CHECK_EQ(rig.finding.found[0].age_s, 0);
 	rig_fini();
 }
 
@@ -225,8 +225,7 @@ static void test_nobody_there_is_true_for_a_second(void)
 
 static void test_a_ban_hides_its_owner_at_once(void)
 {
-	struct service_found found[SERVICE_FOUND_MAX];
-	bool is_fresh;
+	struct service_finding finding;
 
 	setup();
 	rig_publish(&(struct rig_descriptor){.owner = 1});
@@ -234,9 +233,8 @@ static void test_a_ban_hides_its_owner_at_once(void)
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.finding.found_cnt, 2);
 	rig.banned = node_key_public(rig.owners[1]);
-	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found,
-					SERVICE_FOUND_MAX, &is_fresh),
-		 1);
+	service_directory_peek(rig.directory, &by_name, SERVICE_FOUND_MAX, rig.now_ns, &finding);
+	CHECK_EQ(finding.found_cnt, 1);
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.finding.found_cnt, 1);
 	CHECK_MEM(rig.descriptors[0].owner, node_key_public(rig.owners[2]), NODE_KEY_LEN);
@@ -292,7 +290,7 @@ static void test_order_is_that_of_reputation_and_health(void)
 	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 2);
 	CHECK_EQ(rig_owner(rig.descriptors[1].owner), 3);
 	CHECK_EQ(rig_owner(rig.descriptors[2].owner), 1);
-	CHECK_EQ(rig.found[0].reputation, 60);
+	CHECK_EQ(rig.finding.found[0].reputation, 60);
 	/* Its calls fail: the best behaved is no longer the first. */
 	rig.health[2] = 0;
 	CHECK(rig_find(&by_name));

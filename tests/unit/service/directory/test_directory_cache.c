@@ -29,18 +29,17 @@ static void test_finds_of_one_name_share_a_get(void)
 
 static void test_an_answer_is_fresh_for_a_while(void)
 {
-	struct service_found found[1];
-	bool is_fresh;
+	struct service_finding finding;
 
 	setup();
 	rig_publish(&(struct rig_descriptor){.owner = 1});
-	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
-		 0);
-	CHECK(!is_fresh);
+	service_directory_peek(rig.directory, &by_name, 1, rig.now_ns, &finding);
+	CHECK_EQ(finding.found_cnt, 0);
+	CHECK(!finding.is_fresh);
 	CHECK(rig_find(&by_name));
-	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
-		 1);
-	CHECK(is_fresh);
+	service_directory_peek(rig.directory, &by_name, 1, rig.now_ns, &finding);
+	CHECK_EQ(finding.found_cnt, 1);
+	CHECK(finding.is_fresh);
 	CHECK(rig_find(&by_name));
 	CHECK(rig.finding.is_cached);
 	CHECK_EQ(rig.finding.found_cnt, 1);
@@ -55,12 +54,10 @@ static void test_an_answer_is_fresh_for_a_while(void)
 
 static bool peek_is_fresh(void)
 {
-	struct service_found found[1];
-	bool is_fresh;
+	struct service_finding finding;
 
-	return service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh) ==
-		       1 &&
-	       is_fresh;
+	service_directory_peek(rig.directory, &by_name, 1, rig.now_ns, &finding);
+	return finding.found_cnt == 1 && finding.is_fresh;
 }
 
 /* Who peeks often enough never waits: what gets old is asked for behind its back. */
@@ -172,7 +169,7 @@ static void test_offline_the_cache_answers_with_ages(void)
 	CHECK_EQ(rig.finding.err, WEFT_EUNREACHABLE);
 	CHECK(rig.finding.is_cached);
 	CHECK_EQ(rig.finding.found_cnt, 1);
-	CHECK_EQ(rig.found[0].age_s, 100);
+	CHECK_EQ(rig.finding.found[0].age_s, 100);
 	rig.overlay.start_err = WEFT_EFULL;
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.finding.err, WEFT_EFULL);
@@ -189,9 +186,7 @@ static void test_lookups_have_a_limit(void)
 	rig_publish(&(struct rig_descriptor){.owner = 1});
 	for (unsigned i = 0; i < 200; i++)
 		CHECK_EQ(rig_start(&by_name), 0);
-	CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns, &find,
-				    &wait_ns),
-		 WEFT_EREFUSED);
+	CHECK_EQ(rig_start_with(&by_name, rig_found, &find, &wait_ns), WEFT_EREFUSED);
 	CHECK(wait_ns > 0);
 	CHECK(wait_ns <= 120 * NS_PER_S);
 	rig_pass(wait_ns);
@@ -261,9 +256,7 @@ static void test_who_cancels_is_not_called(void)
 
 	setup();
 	for (unsigned i = 0; i < 2; i++)
-		CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns,
-					    &finds[i], &wait_ns),
-			 0);
+		CHECK_EQ(rig_start_with(&by_name, rig_found, &finds[i], &wait_ns), 0);
 	service_find_cancel(finds[0]);
 	CHECK_EQ(rig.overlay.cancel_cnt, 0);
 	service_find_cancel(finds[1]);
@@ -290,12 +283,8 @@ static void test_found_may_find_and_cancel(void)
 	uint64_t wait_ns;
 
 	setup();
-	CHECK_EQ(service_find_start(rig.directory, &by_name, found_cancels, NULL, rig.now_ns, &find,
-				    &wait_ns),
-		 0);
-	CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns,
-				    &other_find, &wait_ns),
-		 0);
+	CHECK_EQ(rig_start_with(&by_name, found_cancels, &find, &wait_ns), 0);
+	CHECK_EQ(rig_start_with(&by_name, rig_found, &other_find, &wait_ns), 0);
 	rig_pass(NS_PER_MS);
 	CHECK_EQ(rig.found_cnt_of_calls, 1);
 	CHECK_EQ(rig.overlay.get_cnt, 2);
@@ -368,7 +357,7 @@ static void test_the_cache_outlives_the_process(void)
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.finding.found_cnt, 3);
 	CHECK(rig.finding.is_cached);
-	CHECK(rig.found[0].age_s >= 3600);
+	CHECK(rig.finding.found[0].age_s >= 3600);
 	rig_fini();
 	store_close(store);
 	scratch_remove(rig.dir);

@@ -151,7 +151,10 @@ static void test_the_101st_call_at_once_is_refused_and_100_finish(void)
 	more.mode = SRIG_ECHO;
 	CHECK_EQ(srig_once(&rig, SRIG_C, SRIG_B, "more", 1), SERVICE_OK);
 	for (unsigned i = 0; i < 100; i++)
-		service_reply(sleeps.calls[i], SERVICE_OK, NULL, "y", 1, rig.net.now_ns);
+		service_reply(
+			sleeps.calls[i],
+			&(struct service_outcome){.status = SERVICE_OK, .payload = "y", .len = 1},
+			rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	for (unsigned i = 0; i < 100; i++)
 		CHECK_EQ(asks[i].answer.status, SERVICE_OK);
@@ -242,12 +245,16 @@ static void test_memory_that_is_full_refuses_and_is_there_again(void)
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "kept", len), SERVICE_UNAVAILABLE);
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "none", 0), SERVICE_NOT_FOUND); /* it lives */
 	CHECK_EQ(slow.kept_cnt, 1);
-	service_reply(slow.calls[0], SERVICE_OK, NULL, payload, len, rig.net.now_ns);
+	service_reply(
+		slow.calls[0],
+		&(struct service_outcome){.status = SERVICE_OK, .payload = payload, .len = len},
+		rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(remote.answer.status, SERVICE_UNAVAILABLE);
 	CHECK_STR(remote.text, "no memory for the answer");
 	for (unsigned i = 0; i < 4; i++)
-		service_reply(idempotent.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+		service_reply(idempotent.calls[i], &(struct service_outcome){.status = SERVICE_OK},
+			      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	idempotent.mode = SRIG_ECHO;
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "kept", len), SERVICE_OK);
@@ -282,7 +289,8 @@ static void test_callers_beyond_the_table_make_the_oldest_give_way(void)
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "echo", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(srig_once(&rig, SRIG_C, SRIG_B, "echo", 1), SERVICE_UNAVAILABLE);
-	service_reply(echo.calls[0], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	service_reply(echo.calls[0], &(struct service_outcome){.status = SERVICE_OK},
+		      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	srig_ask_fini(&ask);
 	srig_fini(&rig);
@@ -325,7 +333,8 @@ static void test_limits_are_listed_with_their_fill(void)
 	CHECK_EQ(fill.used[SERVICE_LIMIT_out_pending_cnt], 3);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_out_per_peer], 3);
 	for (unsigned i = 0; i < 3; i++)
-		service_reply(idempotent.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+		service_reply(idempotent.calls[i], &(struct service_outcome){.status = SERVICE_OK},
+			      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	for (unsigned i = 0; i < 3; i++)
 		srig_ask_fini(&asks[i]);

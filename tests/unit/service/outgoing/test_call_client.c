@@ -20,7 +20,8 @@ static void test_ten_calls_are_at_one_provider_and_the_others_wait_their_turn(vo
 	CHECK_EQ(srig_call(&rig, &other, SRIG_A, SRIG_C, "kept", "", 0), 0); /* has its own queue */
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(other.answer.status, SERVICE_NOT_FOUND);
-	service_reply(idempotent.calls[4], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	service_reply(idempotent.calls[4], &(struct service_outcome){.status = SERVICE_OK},
+		      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(asks[4].cnt, 1);
 	CHECK_EQ(idempotent.kept_cnt, 11);
@@ -30,7 +31,8 @@ static void test_ten_calls_are_at_one_provider_and_the_others_wait_their_turn(vo
 	CHECK_EQ(idempotent.cancelled_cnt, 1);
 	for (unsigned i = 0; i < 12; i++)
 		if (i != 4 && i != 5)
-			service_reply(idempotent.calls[i], SERVICE_OK, NULL, NULL, 0,
+			service_reply(idempotent.calls[i],
+				      &(struct service_outcome){.status = SERVICE_OK},
 				      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	for (unsigned i = 0; i < 12; i++)
@@ -150,12 +152,14 @@ static void test_a_call_does_not_wait_behind_all_of_another_program(void)
 	CHECK_EQ(idempotent.kept_cnt, 11);
 	/* Its next one is the first that goes, for its program has less there. */
 	for (unsigned i = 0; i < 5; i++)
-		service_reply(idempotent.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+		service_reply(idempotent.calls[i], &(struct service_outcome){.status = SERVICE_OK},
+			      rig.net.now_ns);
 	idempotent.mode = SRIG_ECHO;
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(second.cnt, 1);
 	CHECK_EQ(second.answer.status, SERVICE_OK);
-	service_reply(idempotent.calls[10], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	service_reply(idempotent.calls[10], &(struct service_outcome){.status = SERVICE_OK},
+		      rig.net.now_ns);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(other.cnt, 1);
 	srig_ask_fini(&second);
@@ -242,7 +246,8 @@ static void test_an_answer_after_the_deadline_is_none(void)
 	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_B, "kept", "", 0), 0);
 	srig_run(&rig, 100 * PAIR_MS);
 	/* The handler's turn takes longer than the time that was left. */
-	service_reply(idempotent.calls[0], SERVICE_OK, NULL, "late", 4,
+	service_reply(idempotent.calls[0],
+		      &(struct service_outcome){.status = SERVICE_OK, .payload = "late", .len = 4},
 		      rig.net.now_ns + 30 * PAIR_S);
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.answer.status, SERVICE_TIMEOUT);
@@ -274,7 +279,10 @@ static void test_a_call_with_a_key_goes_on_after_its_deadline_and_is_heard_of(vo
 		CHECK_EQ(srig_call_with(&rig, &again, SRIG_A, &target, "", 0, key, 5 * PAIR_S), 0);
 		srig_run(&rig, PAIR_S);
 		CHECK_EQ(again.cnt, 0);
-		service_reply(idempotent.calls[0], SERVICE_OK, NULL, "once", 4, rig.net.now_ns);
+		service_reply(idempotent.calls[0],
+			      &(struct service_outcome){
+				      .status = SERVICE_OK, .payload = "once", .len = 4},
+			      rig.net.now_ns);
 		srig_run(&rig, PAIR_S);
 		CHECK_EQ(again.answer.status, SERVICE_OK);
 		CHECK_MEM(again.payload, "once", 4);
@@ -325,14 +333,16 @@ static void test_calls_that_wait_at_a_provider_that_fails_do_not_try_it(void)
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(idempotent.kept_cnt, 10);
 	for (unsigned i = 0; i < 10; i++) {
-		service_reply(idempotent.calls[i], SERVICE_UNKNOWN_ERROR, NULL, NULL, 0,
+		service_reply(idempotent.calls[i],
+			      &(struct service_outcome){.status = SERVICE_UNKNOWN_ERROR},
 			      rig.net.now_ns);
 		srig_run(&rig, 100 * PAIR_MS);
 	}
 	CHECK(idempotent.call_cnt < 20);
 	CHECK_EQ(asks[19].answer.status, SERVICE_UNAVAILABLE);
 	for (unsigned i = 10; i < idempotent.kept_cnt; i++)
-		service_reply(idempotent.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+		service_reply(idempotent.calls[i], &(struct service_outcome){.status = SERVICE_OK},
+			      rig.net.now_ns);
 	srig_run(&rig, PAIR_S);
 	for (unsigned i = 0; i < 20; i++) {
 		CHECK_EQ(asks[i].cnt, 1);

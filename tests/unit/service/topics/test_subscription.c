@@ -84,7 +84,9 @@ static bool hear(unsigned to)
 
 static void publish(struct srig_provider *provider, const void *data, size_t len)
 {
-	CHECK_EQ(service_publish(provider->offer, "orders", data, len, rig.net.now_ns, &last), 0);
+	const struct service_publication event = {.topic = "orders", .data = data, .len = len};
+
+	CHECK_EQ(service_publish(provider->offer, &event, rig.net.now_ns, &last), 0);
 }
 
 static void publish_many(struct srig_provider *provider, unsigned cnt)
@@ -351,9 +353,13 @@ static void test_a_head_that_is_none_is_refused(void)
 	rig_start(2);
 	CHECK(srig_offer(&rig, &at_b, SRIG_B, "shop"));
 	target.provider = rig.nodes[SRIG_B].key;
-	CHECK_EQ(service_channel_open(rig.nodes[SRIG_A].service, &target, "x", 1, 0,
-				      &srig_stream_events, &stream, rig.net.now_ns,
-				      &stream.channel),
+	CHECK_EQ(service_channel_open(rig.nodes[SRIG_A].service,
+				      &(struct service_request){.target = target,
+								.payload = "x",
+								.len = 1,
+								.events = &srig_stream_events,
+								.arg = &stream},
+				      rig.net.now_ns, &stream.channel),
 		 0);
 	srig_run(&rig, 100 * PAIR_MS);
 	CHECK_EQ(stream.status, SERVICE_INVALID_PAYLOAD);
