@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "builtin/room_record.h"
+#include "builtin/pods/room_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

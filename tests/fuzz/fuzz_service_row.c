@@ -7,8 +7,8 @@
 
 #include "base/assert.h"
 #include "base/byte_cursor.h"
-#include "builtin/pod.h"
-#include "builtin/index_entry.h"
+#include "builtin/pods/pod.h"
+#include "builtin/index/index_entry.h"
 #include "service/limits/reputation_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -11,9 +11,8 @@
 #include "content_service.h"
 #include "dht_service.h"
 #include "echo.h"
-#include "mesh_stats.h"
-#include "pod_chat.h"
-#include "shadow_index.h"
+#include "builtin/pods/pod_chat.h"
+#include "builtin/index/shadow_index.h"
 
 /* Of a call: the body of a pod's message may be six times as long in JSON. */
 #define JSON_LEN_MAX (32 * 1024)
@@ -44,6 +43,51 @@ struct builtin {
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
+};
+
+static void get_mesh_status(void *ctx, struct request *request)
+{
+	const struct builtin_figures *figures = ctx;
+	struct builtin_mesh_status status = {0};
+
+	if (!builtin_request_unpack(request, "{}"))
+		return;
+	figures->mesh_status(figures->ctx, &status);
+	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uptime_s",
+						 (json_int_t)status.uptime_s, "session_cnt",
+						 (json_int_t)status.session_cnt, "service_cnt",
+						 (json_int_t)status.offer_cnt, "call_cnt",
+						 (json_int_t)status.call_cnt, "refused_cnt",
+						 (json_int_t)status.refused_cnt, "bytes_in",
+						 (json_int_t)status.bytes_in, "bytes_out",
+						 (json_int_t)status.bytes_out));
+}
+
+static void get_peers_summary(void *ctx, struct request *request)
+{
+	const struct builtin_figures *figures = ctx;
+	struct builtin_peers_summary summary = {0};
+
+	if (!builtin_request_unpack(request, "{}"))
+		return;
+	figures->peers_summary(figures->ctx, &summary);
+	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I}", "known_cnt",
+						 (json_int_t)summary.known_cnt, "connected_cnt",
+						 (json_int_t)summary.connected_cnt, "banned_cnt",
+						 (json_int_t)summary.banned_cnt, "rtt_median_us",
+						 (json_int_t)summary.rtt_median_us));
+}
+
+/* The service mesh-stats, which changes nothing; ctx is a struct builtin_figures. */
+static const struct request_method mesh_stats_methods[] = {
+	{"GetMeshStatus", get_mesh_status, true, .takes = "",
+	 .gives = "uptime_s:int session_cnt:int service_cnt:int call_cnt:int refused_cnt:int "
+		  "bytes_in:int bytes_out:int",
+	 .about = "Counts of this node since it started", .example = "{}"},
+	{"GetPeersSummary", get_peers_summary, true, .takes = "",
+	 .gives = "known_cnt:int connected_cnt:int banned_cnt:int rtt_median_us:int",
+	 .about = "Counts of the peers of this node", .example = "{}"},
+	{.name = NULL},
 };
 
 static void table_call(void *ctx, struct service_call *call, const struct service_input *input,
@@ -102,8 +146,7 @@ static const struct row {
 	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S,
 				  builtin_shadow_index_methods,
 				  "Who has which recording, by its MusicBrainz id"},
-	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S,
-				builtin_mesh_stats_methods,
+	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S, mesh_stats_methods,
 				"How the node is doing, in numbers that name nobody"},
 	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, builtin_dht_methods,
 			 "The Mainline DHT, for peers that cannot speak to it themselves"},

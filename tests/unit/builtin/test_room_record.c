@@ -4,7 +4,7 @@
 
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
-#include "builtin/room_record.h"
+#include "builtin/pods/room_record.h"
 #include "support/check.h"
 
 #define ID "pod:00112233445566778899aabbccddeeff"

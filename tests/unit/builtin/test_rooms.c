@@ -2,7 +2,7 @@
 /* Histories of rooms: own ones that are sealed, and others' that are kept, over a mesh of the test's. */
 #include "crypto/blake3/blake3.h"
 #include "rig.h"
-#include "builtin/pod_chat.h"
+#include "builtin/pods/pod_chat.h"
 
 #define CHAT(who, method, ...) rig_call(BUILTIN_POD_CHAT, who, method, json_pack(__VA_ARGS__))
 #define HOST_ID		       "pod:00112233445566778899aabbccddeeff"

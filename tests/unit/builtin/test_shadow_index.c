@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
-#include "builtin/shadow_index.h"
+#include "builtin/index/shadow_index.h"
 
 #define INDEX(who, method, ...) rig_call(BUILTIN_SHADOW_INDEX, who, method, json_pack(__VA_ARGS__))
 #define MBID			"b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"

@@ -3,8 +3,8 @@
 #include "codec/cbor.h"
 #include "crypto/signed.h"
 #include "rig.h"
-#include "builtin/shadow_index.h"
-#include "builtin/index_entry_value.h"
+#include "builtin/index/shadow_index.h"
+#include "builtin/index/index_entry_value.h"
 
 #define MBID	   "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
 #define OTHER_MBID "c10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"

@@ -17,8 +17,8 @@
 #include "crypto/signed.h"
 #include "crypto/blake3/blake3.h"
 #include "locate/bootstrap_list.h"
-#include "builtin/room_record.h"
-#include "builtin/index_entry_value.h"
+#include "builtin/pods/room_record.h"
+#include "builtin/index/index_entry_value.h"
 #include "service/directory/descriptor.h"
 #include "support/check.h"
 

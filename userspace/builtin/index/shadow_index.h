@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_SHADOW_INDEX_H
-#define WEFT_BUILTIN_SHADOW_INDEX_H
+#ifndef WEFT_BUILTIN_INDEX_SHADOW_INDEX_H
+#define WEFT_BUILTIN_INDEX_SHADOW_INDEX_H
 
 #include "base/list.h"
 #include "base/timer.h"
-#include "ack.h"
-#include "builtin_quota.h"
-#include "builtin_request.h"
+#include "builtin/ack.h"
+#include "builtin/builtin_quota.h"
+#include "builtin/builtin_request.h"
 #include "shadow_index_mesh.h"
 #include "index_entry.h"
 

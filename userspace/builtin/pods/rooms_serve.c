@@ -9,7 +9,7 @@
 
 #include "base/monotonic.h"
 #include "base/fair/fair_path.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "rooms.h"
 
 #define WAIT_MS 1000

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_PODS_H
-#define WEFT_BUILTIN_PODS_H
+#ifndef WEFT_BUILTIN_PODS_PODS_H
+#define WEFT_BUILTIN_PODS_PODS_H
 
 #include "base/map.h"
 #include "base/memory/pool.h"
-#include "ack.h"
+#include "builtin/ack.h"
 #include "pod.h"
 
 struct builtin_config;

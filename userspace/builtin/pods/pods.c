@@ -3,7 +3,7 @@
 
 #include "base/memory/heap.h"
 #include "base/random.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "store/store.h"
 
 #define DAY_MS		       (24 * 3600 * 1000ull)

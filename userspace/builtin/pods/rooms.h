@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_ROOMS_H
-#define WEFT_BUILTIN_ROOMS_H
+#ifndef WEFT_BUILTIN_PODS_ROOMS_H
+#define WEFT_BUILTIN_PODS_ROOMS_H
 
 #include "base/map.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
-#include "ack.h"
+#include "builtin/ack.h"
 #include "pods.h"
 #include "room_record.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_SHADOW_INDEX_MESH_H
-#define WEFT_BUILTIN_SHADOW_INDEX_MESH_H
+#ifndef WEFT_BUILTIN_INDEX_SHADOW_INDEX_MESH_H
+#define WEFT_BUILTIN_INDEX_SHADOW_INDEX_MESH_H
 
 #include "base/memory/pool.h"
 #include "base/timer.h"
 #include "mesh/seam_overlay.h"
-#include "builtin_request.h"
+#include "builtin/builtin_request.h"
 #include "index_entry.h"
 
 struct builtin_params;

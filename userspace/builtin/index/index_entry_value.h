@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_INDEX_ENTRY_VALUE_H
-#define WEFT_BUILTIN_INDEX_ENTRY_VALUE_H
+#ifndef WEFT_BUILTIN_INDEX_INDEX_ENTRY_VALUE_H
+#define WEFT_BUILTIN_INDEX_INDEX_ENTRY_VALUE_H
 
 #include "mesh/seam_overlay.h"
 #include "index_entry.h"

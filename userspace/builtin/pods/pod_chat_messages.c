@@ -4,7 +4,7 @@
 #include "codec/text/base64.h"
 #include "codec/text/hex.h"
 #include "crypto/node_key.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "pod_chat.h"
 
 /* It is for its caller to say why a message is not taken: *out_why, with the status. */

@@ -7,7 +7,7 @@
 
 #include "base/monotonic.h"
 #include "codec/text/hex.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 
 #define SWEEP_NS (3600 * NS_PER_S)
 

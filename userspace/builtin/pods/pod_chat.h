@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_POD_CHAT_H
-#define WEFT_BUILTIN_POD_CHAT_H
+#ifndef WEFT_BUILTIN_PODS_POD_CHAT_H
+#define WEFT_BUILTIN_PODS_POD_CHAT_H
 
 #include "base/list.h"
 #include "base/timer.h"
 #include "pods.h"
-#include "builtin_quota.h"
-#include "builtin_request.h"
+#include "builtin/builtin_quota.h"
+#include "builtin/builtin_request.h"
 #include "rooms.h"
 #include "service/topics/topic_publish.h"
 

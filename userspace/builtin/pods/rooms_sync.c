@@ -11,7 +11,7 @@
 #include "base/monotonic.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "rooms.h"
 #include "store/store.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registering: a peer's row of a key is read, extended and written. */
 #include "codec/text/hex.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "shadow_index.h"
 #include "store/store.h"
 

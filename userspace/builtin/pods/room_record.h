@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_ROOM_RECORD_H
-#define WEFT_BUILTIN_ROOM_RECORD_H
+#ifndef WEFT_BUILTIN_PODS_ROOM_RECORD_H
+#define WEFT_BUILTIN_PODS_ROOM_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "crypto/node_key.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "shadow_index.h"
 #include "index_entry_value.h"
 #include "store/store.h"

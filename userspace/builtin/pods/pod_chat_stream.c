@@ -9,7 +9,7 @@
 
 #include "codec/json_heap.h"
 #include "codec/text/utf8.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "pod_chat.h"
 
 struct pod_stream {

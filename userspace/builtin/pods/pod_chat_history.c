@@ -2,7 +2,7 @@
 /* The history of rooms, this node's own and kept ones, as methods of pod-chat. */
 #include "codec/text/base64.h"
 #include "codec/text/hex.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "pod_chat.h"
 
 #define FULL_TEXT "16 rooms are kept already, or 8 nodes are named for this one: Forget one"

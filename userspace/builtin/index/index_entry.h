@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BUILTIN_INDEX_ENTRY_H
-#define WEFT_BUILTIN_INDEX_ENTRY_H
+#ifndef WEFT_BUILTIN_INDEX_INDEX_ENTRY_H
+#define WEFT_BUILTIN_INDEX_INDEX_ENTRY_H
 
 #include <stdbool.h>
 #include <stddef.h>

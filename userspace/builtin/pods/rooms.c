@@ -11,7 +11,7 @@
 #include "codec/text/hex.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "store/store.h"
 
 #define MAP_KEY_LEN (POD_ID_LEN + MESH_KEY_LEN)

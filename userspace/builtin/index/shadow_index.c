@@ -3,7 +3,7 @@
 
 #include "base/monotonic.h"
 #include "codec/text/hex.h"
-#include "builtin.h"
+#include "builtin/builtin.h"
 #include "store/store.h"
 
 #define SWEEP_NS      (60 * NS_PER_S)
