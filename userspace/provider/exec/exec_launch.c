@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,9 +15,9 @@
 #include "codec/text/zbase32.h"
 #include "exec.h"
 #include "launcher.h"
-#include "program_user.h"
 
 #define ENV_CAP	 8
+#define ID_MAX	 4294967294ul
 #define GRACE_MS 5000 /* the launcher's own limit is later than the provider's */
 
 static void ends_close(const int ends[static LAUNCH_FD_CNT])
@@ -91,6 +93,49 @@ static void environment_init(struct environment *env, const struct offer *offer,
 	env->list[env->cnt++] = env->trace;
 }
 
+/* number_read: false: name is none. */
+static bool number_read(const char *name, unsigned long *out_number)
+{
+	char *end;
+
+	if (*name < '0' || *name > '9')
+		return false;
+	errno = 0;
+	*out_number = strtoul(name, &end, 10);
+	return !*end && errno == 0 && *out_number < ID_MAX;
+}
+
+/*
+ * user_find looks name up in /etc/passwd, for a static program cannot load libc's name services; a
+ * number is a user with the group of that number unless the file knows it. It reads a small file: at
+ * a publish and before a program is started. 0, WEFT_EABSENT, -errno.
+ */
+static int user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid)
+{
+	unsigned long number = 0;
+	bool is_number = number_read(name, &number), is_found = false;
+	FILE *file = fopen("/etc/passwd", "re");
+	struct passwd *user;
+
+	if (!file && !is_number)
+		return -errno;
+	while (file && !is_found && (user = fgetpwent(file)) != NULL) {
+		is_found = is_number ? user->pw_uid == number : strcmp(user->pw_name, name) == 0;
+		if (is_found) {
+			*out_uid = user->pw_uid;
+			*out_gid = user->pw_gid;
+		}
+	}
+	if (file)
+		fclose(file);
+	if (is_found)
+		return 0;
+	if (!is_number)
+		return WEFT_EABSENT;
+	*out_uid = *out_gid = (uint32_t)number;
+	return 0;
+}
+
 /*
  * user_choose: the offer's user, else the user nobody if the launcher may change users, else
  * weftd's.
@@ -102,10 +147,10 @@ static int user_choose(const struct offer *offer, struct launch_start *start)
 
 	start->uid = start->gid = LAUNCH_USER_SAME;
 	if (view->user)
-		return provider_program_user_find(view->user, &start->uid, &start->gid);
+		return user_find(view->user, &start->uid, &start->gid);
 	if (view->is_unconfined || !ready || !ready->can_change_user)
 		return 0;
-	return provider_program_user_find(PROGRAM_USER_DEFAULT, &start->uid, &start->gid);
+	return user_find("nobody", &start->uid, &start->gid);
 }
 
 static int start_init(const struct offer *offer, struct launch_start *start)
@@ -173,7 +218,7 @@ const char *provider_exec_confine_fault(const struct provider *provider,
 
 	if (!ready)
 		return provider_exec_error_fault(WEFT_ECLOSED);
-	if (spec->user && provider_program_user_find(spec->user, &uid, &gid) < 0)
+	if (spec->user && user_find(spec->user, &uid, &gid) < 0)
 		return "there is no such user in /etc/passwd";
 	if (spec->user && uid != geteuid() && !ready->can_change_user)
 		return "this daemon may start no program as another user: that takes root, or "
