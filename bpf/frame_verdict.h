@@ -4,6 +4,7 @@
 
 #include "limit_tables.h"
 #include "krpc_question.h"
+#include "stun_request.h"
 #include "unvalidated_initial.h"
 #include "weft/receive.h"
 

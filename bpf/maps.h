@@ -344,6 +344,17 @@ WEFT_INLINE const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
 	return copy->bytes;
 }
 
+WEFT_INLINE const __u8 *weft_table_stun_head(struct weft_tables *tables,
+					     const struct weft_facts *facts)
+{
+	struct weft_scratch *copy = scratch_acquire();
+
+	if (!copy || facts->len < WEFT_STUN_LEN_MIN ||
+	    bpf_xdp_load_bytes(tables, facts->payload_off, copy->work, WEFT_STUN_LEN_MIN) < 0)
+		return 0;
+	return (const __u8 *)copy->work;
+}
+
 WEFT_INLINE const struct weft_krpc_reply_keys *
 weft_table_krpc_reply_keys(struct weft_tables *tables)
 {

@@ -109,6 +109,24 @@ WEFT_INLINE _Bool answer_swap_macs(struct xdp_md *ctx)
 	return 1;
 }
 
+/*
+ * Room at the frame's end, else in front of it, where all is written anew
+ * anyway: only the link header has to move, the longest that there can be.
+ * veth, which copies a small frame into a buffer of its size, has 0 to 63
+ * bytes behind and 256 before (Linux 6.18). Fails without a change.
+ */
+#define ANSWER_LINK_LEN (WEFT_ETH_LEN + WEFT_VLAN_CNT_MAX * WEFT_VLAN_LEN)
+
+WEFT_INLINE _Bool answer_make_room(struct xdp_md *ctx, struct weft_scratch *answer, int more_len)
+{
+	if (bpf_xdp_adjust_tail(ctx, more_len) == 0)
+		return 1;
+	if (more_len <= 0 || bpf_xdp_load_bytes(ctx, 0, answer->work, ANSWER_LINK_LEN) < 0 ||
+	    bpf_xdp_adjust_head(ctx, -more_len) < 0)
+		return 0;
+	return bpf_xdp_store_bytes(ctx, 0, answer->work, ANSWER_LINK_LEN) == 0;
+}
+
 /* A function by itself for the verifier's sake, as limit_admit. Returns whether it may go. */
 __attribute__((noinline)) int answer_send(struct xdp_md *ctx, const struct weft_frame *frame)
 {
@@ -129,7 +147,7 @@ __attribute__((noinline)) int answer_send(struct xdp_md *ctx, const struct weft_
 	if (frame_len < WEFT_FRAME_LEN_MIN)
 		frame_len = WEFT_FRAME_LEN_MIN;
 	/* First, for a frame may find no room to grow: then it is as it was. */
-	if (bpf_xdp_adjust_tail(ctx, (int)frame_len - (int)old_len) < 0)
+	if (!answer_make_room(ctx, answer, (int)frame_len - (int)old_len))
 		return 0;
 	if (bpf_xdp_store_bytes(ctx, frame->payload_off, answer->bytes + begin, len) < 0)
 		return 0;

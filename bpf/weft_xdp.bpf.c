@@ -13,6 +13,7 @@
 #include "answer_version.h"
 #include "answer_retry.h"
 #include "answer_krpc.h"
+#include "answer_stun.h"
 #include "deliver.h"
 #include "count.h"
 
@@ -56,6 +57,14 @@ int weft_xdp(struct xdp_md *ctx)
 		}
 		/* Longer than the driver's buffer lets it grow, or just now out of date. */
 		reason = WEFT_REASON_KRPC;
+		action = (__u32)deliver_frame(ctx, frame->said_len);
+		break;
+	case WEFT_ANSWER_STUN:
+		if (answer_stun(ctx, frame)) {
+			action = XDP_TX;
+			break;
+		}
+		reason = WEFT_REASON_STUN;
 		action = (__u32)deliver_frame(ctx, frame->said_len);
 		break;
 	}

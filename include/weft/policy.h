@@ -6,12 +6,13 @@
 #include "weft/krpc_policy.h"
 #include "weft/limit.h"
 #include "weft/receive.h"
+#include "weft/stun_policy.h"
 #include "weft/unvalidated.h"
 
 /*
  * What becomes of a datagram: one function for the BPF program and for
  * userspace, which differ only in what their tables are. Whoever includes
- * this and its parts, limit.h, unvalidated.h and krpc_policy.h, has defined
+ * this and its parts, limit.h, unvalidated.h, krpc_policy.h and stun_policy.h, has defined
  * before them, static and inline:
  *
  *   struct weft_tables                          all of them
@@ -33,6 +34,7 @@
  *   weft_table_krpc_query(tables)               where it is read to, kept for who answers
  *   weft_table_krpc_tail(tables, facts)         its last WEFT_KRPC_TAIL_LEN bytes, of as many and more
  *   weft_table_krpc_reply_keys                  the value, or NULL
+ *   weft_table_stun_head(tables, facts)         the first WEFT_STUN_LEN_MIN bytes of as many and more
  *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
  * Lookups return a pointer that lives as long as the call, or NULL. Some
@@ -48,6 +50,7 @@
  *   weft_call_query(tables, facts, is_validated)        weft_policy_query; before policy.h
  *   weft_call_receive(tables, frame, facts)          weft_policy_receive; before policy.h
  *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
+ *   weft_call_stun(tables, facts)                    weft_policy_stun; before policy.h
  */
 
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
@@ -191,8 +194,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	case WEFT_FLOW_KRPC:
 		return weft_policy_krpc(tables, config, view, facts);
 	case WEFT_FLOW_STUN:
-		return weft_policy_limit(tables, config, facts, WEFT_CLASS_STUN, WEFT_REASON_STUN,
-					 WEFT_REASON_STUN_LIMIT);
+		return weft_call_stun(tables, facts);
 	case WEFT_FLOW_PROBE:
 		return weft_policy_limit(tables, config, facts, WEFT_CLASS_PROBE, WEFT_REASON_PROBE,
 					 WEFT_REASON_PROBE_LIMIT);

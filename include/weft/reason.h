@@ -13,6 +13,7 @@ enum weft_verdict {
 	WEFT_ANSWER_VERSION, /* answered by QUIC version negotiation */
 	WEFT_ANSWER_RETRY,   /* answered by a QUIC Retry */
 	WEFT_ANSWER_KRPC,    /* answered as userspace's DHT would */
+	WEFT_ANSWER_STUN,    /* answered as userspace would */
 };
 
 /* And why: the index of a counter. */

@@ -16,6 +16,7 @@
 #include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "weft/frame.h"
+#include "weft/stun.h"
 
 #define FRAME_CNT      1000000
 #define COMPARE_EVERY  100000
@@ -98,8 +99,24 @@ static size_t random_long(const struct weft_endpoint *source, uint8_t *payload)
 	return payload_write_long(&keys, &spec, payload);
 }
 
+/* Requests with and without attributes, indications, answers. */
+static size_t random_stun(uint8_t *payload)
+{
+	static const char types[][3] = {"\0\1", "\0\1", "\0\x11", "\1\1", "\0\3"};
+	size_t len = WEFT_STUN_LEN_MIN + (one_in(3) ? below(40) : 0);
+
+	random_fill(&rng, payload, len);
+	memcpy(payload, types[below(5)], 2);
+	payload[2] = 0;
+	payload[3] = (uint8_t)(len - WEFT_STUN_LEN_MIN);
+	memcpy(payload + 4, "\x21\x12\xa4\x42", 4);
+	return len;
+}
+
 static size_t random_bytes(uint8_t *payload)
 {
+	if (one_in(3))
+		return random_stun(payload);
 	static const char *const heads[] = {
 		"d1:ad2:id20:", "d1:rd2:id20:", "\0\1\0\0\x21\x12\xa4\x42", "\x9d", ""};
 	static const uint8_t lens[] = {12, 12, 8, 1, 0};
@@ -276,6 +293,9 @@ static void set_state(void)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[class][level] = (struct weft_bucket_rate){
 				.cost_ns = 20000000 >> 2 * level, .credit_max_ns = 40000000};
+	/* Also in flood, where a request costs eight times as much. */
+	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+		config.rates[WEFT_CLASS_STUN][level].cost_ns = 2000000 >> 2 * level;
 	config.validated = (struct weft_bucket_rate){.cost_ns = 1000000, .credit_max_ns = 5000000};
 	for (unsigned answer = 0; answer < WEFT_ANSWERS_CNT; answer++)
 		config.answers[answer] =
@@ -310,6 +330,25 @@ static bool is_native_answer(const uint8_t *frame, size_t len, const struct prog
 	       memcmp(result->bytes + parsed.payload_off, draft.bytes, draft.len) == 0;
 }
 
+static bool is_native_stun(const uint8_t *frame, size_t len, const struct program_result *result)
+{
+	struct weft_view view = {frame, frame + len};
+	uint8_t answer[WEFT_STUN_ANSWER_LEN_IPV6];
+	struct weft_frame parsed;
+	enum weft_reason reason;
+	size_t answer_len;
+
+	if (!weft_frame_parse(&view, &parsed, &reason))
+		return false;
+	weft_stun_answer_write(view.data, &parsed.source, answer);
+	answer_len = weft_stun_answer_len(!parsed.is_ipv6);
+	/* A v4-mapped source in IPv6 is answered as the IPv4 address it is. */
+	if (weft_endpoint_is_ipv4(&parsed.source))
+		answer_len = WEFT_STUN_ANSWER_LEN_IPV4;
+	return result->len >= parsed.payload_off + answer_len &&
+	       memcmp(result->bytes + parsed.payload_off, answer, answer_len) == 0;
+}
+
 static bool check_frame(unsigned number)
 {
 	uint8_t frame[PACKET_LEN_MAX + 64];
@@ -319,7 +358,11 @@ static bool check_frame(unsigned number)
 
 	if (!difference && number % COMPARE_EVERY == 0)
 		difference = parity_rig_compare_tables(&rig);
+	if (!difference && verdict.reason == WEFT_REASON_STUN_SENT &&
+	    !is_native_stun(frame, len, &verdict.result))
+		difference = "bytes of the STUN answer";
 	if (!difference && verdict.reason != WEFT_REASON_KRPC_SENT &&
+	    verdict.reason != WEFT_REASON_STUN_SENT &&
 	    verdict.result.len > (len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN : len))
 		difference = "length: the answer is longer";
 	if (!difference && verdict.reason == WEFT_REASON_KRPC_SENT &&

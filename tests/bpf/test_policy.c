@@ -117,8 +117,19 @@ static const struct row rows[] = {
 	{ "KRPC, no room left for all, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1, .is_validated = 1 },
 	{ "KRPC in flood, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD, .is_validated = 1 },
 	{ "KRPC of IPv6", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .is_ipv6 = 1 },
-	{ "STUN", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20 },
-	{ "STUN in flood", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .mode = WEFT_MODE_FLOOD },
+	{ "STUN", WEFT_REASON_STUN_SENT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20 },
+	{ "STUN over IPv6", WEFT_REASON_STUN_SENT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_ipv6 = 1 },
+	{ "STUN with attributes", WEFT_REASON_STUN, .kind = BYTES, .bytes = "\0\1\0\4\x21\x12\xa4\x42", .bytes_len = 8, .len = 24 },
+	{ "STUN longer than it says", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 24 },
+	{ "STUN answer", WEFT_REASON_STUN, .kind = BYTES, .bytes = "\1\1\0\0\x21\x12\xa4\x42", .bytes_len = 8, .len = 20 },
+	{ "STUN answer in flood", WEFT_REASON_STUN, .kind = BYTES, .bytes = "\1\1\0\0\x21\x12\xa4\x42", .bytes_len = 8, .len = 20, .mode = WEFT_MODE_FLOOD },
+	{ "STUN with a wrong checksum", WEFT_REASON_BAD_SUM, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .packet = { .udp_sum = PACKET_SUM_WRONG } },
+	{ "STUN without a checksum", WEFT_REASON_STUN_SENT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .packet = { .udp_sum = PACKET_SUM_NONE } },
+	{ "STUN, no bytes left for all", WEFT_REASON_STUN_BUDGET, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .no_answers = 1 },
+	{ "STUN with attributes, no bytes left for all", WEFT_REASON_STUN_BUDGET, .kind = BYTES, .bytes = "\0\1\0\4\x21\x12\xa4\x42", .bytes_len = 8, .len = 24, .no_answers = 1 },
+	{ "STUN, no bytes left for all, proven", WEFT_REASON_STUN_SENT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .no_answers = 1, .is_validated = 1 },
+	{ "STUN in flood, proven", WEFT_REASON_STUN_SENT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .mode = WEFT_MODE_FLOOD, .is_validated = 1 },
+	{ "STUN in flood", WEFT_REASON_STUN_FLOOD, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .mode = WEFT_MODE_FLOOD },
 	{ "STUN beyond the limit", WEFT_REASON_STUN_LIMIT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_limited = 1 },
 	{ "STUN proven, beyond its own limit", WEFT_REASON_STUN_LIMIT, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20, .is_limited = 1, .is_validated = 1 },
 	{ "path probe", WEFT_REASON_PROBE, .kind = BYTES, .bytes = "\x9d", .bytes_len = 1, .len = 32 },
@@ -203,7 +214,8 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 		config.validated = never;
 	if (row->no_answers)
 		config.answers[WEFT_ANSWERS_RETRY] = config.answers[WEFT_ANSWERS_VERSION] =
-			config.totals[WEFT_TOTAL_KRPC] = never;
+			config.totals[WEFT_TOTAL_KRPC] = config.totals[WEFT_TOTAL_KRPC_BYTES] =
+				never;
 	if (!row->is_unlisted) {
 		weft_locals_put(&locals, &local_v4);
 		weft_locals_put(&locals, &local_v6);
@@ -562,11 +574,16 @@ static void test_limits_hold_for_every_prefix(void)
 	CHECK(!parity_rig_compare_tables(&rig));
 }
 
-/* KRPC of unvalidated sources ends in flood, so STUN shows what is left of a rate. */
+/* Questions of unvalidated sources end in flood, so answers of STUN show what is left of a rate. */
 static void test_flood_divides_rates(void)
 {
 	const struct row row = {
-		.mode = WEFT_MODE_FLOOD, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20};
+		.mode = WEFT_MODE_FLOOD,
+		.kind = BYTES,
+		.bytes = "\1\1\0\0\x21\x12\xa4\x42",
+		.bytes_len = 8,
+		.len = 20,
+	};
 	struct weft_config config;
 	unsigned admitted_cnt = 0;
 

@@ -106,6 +106,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (weft_verdict(reason) == WEFT_ANSWER_KRPC) {
 		if (answer_len(tables, &facts.source) > (size_t)WEFT_KRPC_GAIN_MAX * facts.len)
 			abort();
+	} else if (weft_verdict(reason) == WEFT_ANSWER_STUN) {
+		if (facts.len != WEFT_STUN_LEN_MIN || !weft_stun_is_plain(view.data))
+			abort();
 	} else if (weft_verdict(reason) > WEFT_DELIVER && facts.len < WEFT_INITIAL_LEN_MIN) {
 		abort();
 	}

@@ -608,7 +608,7 @@ def test_every_pool_that_unknown_peers_take_from_is_shown(lab):
     check_eq(limits["service.processes"]["limit"], 32, "programs")
     check_eq({row["reason"] for row in shown["drops"]},
              {"initial-limit", "replayed-id", "krpc-limit", "krpc-flood", "krpc-budget",
-              "stun-limit", "probe-limit", "answer-limit"}, "limits of the driver")
+              "stun-limit", "stun-flood", "stun-budget", "probe-limit", "answer-limit"}, "limits of the driver")
     check_eq((shown["networks"], shown["refusals"]), ([], []), "nobody came")
 
 

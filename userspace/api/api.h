@@ -11,6 +11,7 @@
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
 #include "mesh/seam.h"
+#include "reachability/reachability.h"
 #include "config/config.h"
 #include "worker/fastpath/fastpath.h"
 #include "worker/worker.h"
@@ -44,6 +45,7 @@ struct api {
 	struct incidents *incidents;
 	struct record *record;
 	struct locate *locate;
+	struct reachability *reachability;
 	struct control *control; /* NULL: simulated without local programs */
 	uint64_t started_ns;
 

@@ -20,6 +20,8 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	case WEFT_REASON_KRPC_LIMIT:
 	case WEFT_REASON_KRPC_FLOOD:
 	case WEFT_REASON_STUN_LIMIT:
+	case WEFT_REASON_STUN_FLOOD:
+	case WEFT_REASON_STUN_BUDGET:
 	case WEFT_REASON_PROBE_LIMIT:
 	case WEFT_REASON_ANSWER_LIMIT:
 	case WEFT_REASON_BAD_TOKEN:
@@ -37,6 +39,7 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	case WEFT_REASON_VERSION_SENT:
 	case WEFT_REASON_RETRY_SENT:
 	case WEFT_REASON_KRPC_SENT:
+	case WEFT_REASON_STUN_SENT:
 		return true;
 	/* Not for this node. */
 	case WEFT_REASON_NOT_IP:

@@ -65,6 +65,7 @@ void node_wire_api(struct node *node)
 		.incidents = &node->incidents,
 		.record = &node->record,
 		.locate = &node->locate,
+		.reachability = node->reachability,
 		.started_ns = node->started_ns,
 		.wall_us = on_wall_us,
 		.own_addrs = node_own_addrs,

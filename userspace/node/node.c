@@ -137,8 +137,9 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised = node->advertised.addrs;
 	worker.advertised_cnt = node->advertised.cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
-	    (err = node_open_locate(node, what)) < 0 || (err = node_fabric_open(node, what)) < 0 ||
-	    (err = node_sharing_open(node, what)) < 0 ||
+	    (err = node_open_locate(node, what)) < 0 ||
+	    (err = node_open_reachability(node, what)) < 0 ||
+	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
 	node_wire_api(node);
@@ -373,6 +374,7 @@ static void node_free_above_store(struct node *node)
 	node_fabric_stop(node->fabric);
 	locate_stop(&node->locate);
 	node_attach_dht(node, NULL);
+	node_close_reachability(node);
 	worker_close(&node->home);
 	node_sharing_free(node->sharing);
 	api_share_calls_forget(&node->api);

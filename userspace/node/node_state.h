@@ -16,6 +16,7 @@
 #include "node/node.h"
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
+#include "reachability/reachability.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -39,6 +40,7 @@ struct node {
 	struct incidents incidents;
 	struct record record;
 	struct locate locate;
+	struct reachability *reachability;
 	struct fabric *fabric;	   /* NULL: services are off */
 	struct sharing *sharing;   /* NULL: it is off */
 	struct api api;		   /* what handlers see of all this */
@@ -86,6 +88,11 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 /* locate_params.c: locate_open, and mesh asks it. */
 WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
+
+/* worker_hooks.c: reachability is opened and home's loop gives it datagrams; close: no more. */
+WEFT_MUST_CHECK
+int node_open_reachability(struct node *node, char *what);
+void node_close_reachability(struct node *node);
 
 /*
  * machine.c: node_advertise finds the addresses that links and HELLO carry. node_watch_machine follows

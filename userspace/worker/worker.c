@@ -348,6 +348,15 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 				worker->krpc->input(worker->krpc_ctx, dgram, worker->now_ns);
 				break;
 			}
+			worker->unknown_flow_cnt++;
+			break;
+		case WEFT_FLOW_STUN:
+		case WEFT_FLOW_PROBE:
+			if (worker->reachability) {
+				worker->reachability->input(worker->reachability_ctx, dgram,
+							    worker->now_ns);
+				break;
+			}
 			/* fallthrough */
 		default:
 			worker->unknown_flow_cnt++;
@@ -415,6 +424,8 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	quic_engine_set_sink(worker->quic, &after->sink);
 	if (worker->krpc)
 		worker->krpc->set_sink(worker->krpc_ctx, &after->sink);
+	if (worker->reachability)
+		worker->reachability->set_sink(worker->reachability_ctx, &after->sink);
 }
 
 int worker_add_queue(struct worker *worker, struct xdp_queue *queue)

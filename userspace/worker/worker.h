@@ -51,6 +51,12 @@ struct worker_krpc {
 	void (*set_sink)(void *ctx, struct dgram_sink *sink);
 };
 
+/* What answers STUN and path probes, without I/O: what the loop of home does with it. */
+struct worker_reachability {
+	void (*input)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
+	void (*set_sink)(void *ctx, struct dgram_sink *sink);
+};
+
 /* The parts of the configuration that a worker hands to its modules. Borrowed for its life. */
 struct worker_config {
 	const struct udp_config *udp;
@@ -121,6 +127,8 @@ struct worker {
 	struct blobs *content;		/* content_ops' */
 	const struct worker_krpc *krpc; /* home's; NULL: the DHT is off */
 	void *krpc_ctx;
+	const struct worker_reachability *reachability; /* home's; NULL: not open yet, or no more */
+	void *reachability_ctx;
 	struct timer_wheel timers;
 	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */

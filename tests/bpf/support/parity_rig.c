@@ -275,6 +275,7 @@ static uint32_t action_of(enum weft_verdict verdict)
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
 	case WEFT_ANSWER_KRPC:
+	case WEFT_ANSWER_STUN:
 		return XDP_TX;
 	case WEFT_PASS:
 	case WEFT_DELIVER: /* no socket is there */

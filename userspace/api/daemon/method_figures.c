@@ -51,6 +51,10 @@ static const struct row rows[] = {
 #define FILL(field, meaning)	ROW(locate, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(locate, field, meaning, FIGURE_BYTES)
 #include "locate/locate_counters.def"
+#define COUNTER(field, meaning) ROW(reachability, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(reachability, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(reachability, field, meaning, FIGURE_BYTES)
+#include "reachability/reachability_counters.def"
 #define COUNTER(field, meaning) ROW(content, field, meaning, FIGURE_COUNTER)
 #define FILL(field, meaning)	ROW(content, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(content, field, meaning, FIGURE_BYTES)
@@ -254,6 +258,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		dht_stats(api->locate->dht, api->home->now_ns, &out_figures->dht);
 	fabric_read(api, out_figures);
 	sharing_read(api, out_figures);
+	out_figures->reachability = *reachability_stats(api->reachability);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		figures_add(out_figures, workers_figures(api->workers, i),
 			    blobs_servers_stats(api->servers, i));

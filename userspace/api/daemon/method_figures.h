@@ -17,6 +17,7 @@
 #include "overlay/overlay.h"
 #include "provider/provider.h"
 #include "quic/quic.h"
+#include "reachability/reachability.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
@@ -51,6 +52,7 @@ struct figures {
 	struct dht_stats dht;
 	struct lan_stats lan;
 	struct locate_stats locate;
+	struct reachability_stats reachability;
 	struct announce_stats announce;
 	struct follows_stats follows;
 	struct search_stats search;

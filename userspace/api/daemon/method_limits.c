@@ -394,9 +394,10 @@ void api_show_limits(struct api *api, struct control_call *call,
 {
 	/* Limits of the driver and of the sockets, whether or not they bit. */
 	static const enum weft_reason reasons[] = {
-		WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_REPLAYED_ID,  WEFT_REASON_KRPC_LIMIT,
-		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_KRPC_BUDGET,  WEFT_REASON_STUN_LIMIT,
-		WEFT_REASON_PROBE_LIMIT,   WEFT_REASON_ANSWER_LIMIT,
+		WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_REPLAYED_ID, WEFT_REASON_KRPC_LIMIT,
+		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_KRPC_BUDGET, WEFT_REASON_STUN_LIMIT,
+		WEFT_REASON_STUN_FLOOD,	   WEFT_REASON_STUN_BUDGET, WEFT_REASON_PROBE_LIMIT,
+		WEFT_REASON_ANSWER_LIMIT,
 	};
 	const struct accounts_of of = {.role = control_role_of(call)};
 	struct api_blocks *blocks = control_blocks(call);

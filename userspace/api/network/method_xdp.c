@@ -420,6 +420,7 @@ static enum api_xdp_counter_verdict verdict_of(enum weft_reason reason)
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
 	case WEFT_ANSWER_KRPC:
+	case WEFT_ANSWER_STUN:
 		break;
 	}
 	return API_XDP_COUNTER_VERDICT_ANSWER;

@@ -50,6 +50,13 @@ WEFT_INLINE _Bool weft_call_reply(struct weft_tables *tables, struct weft_facts 
 	return weft_policy_is_reply(tables, facts);
 }
 
+#include "weft/stun_policy.h"
+
+WEFT_INLINE enum weft_reason weft_call_stun(struct weft_tables *tables, struct weft_facts *facts)
+{
+	return weft_policy_stun(tables, facts);
+}
+
 #include "weft/receive.h"
 
 WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,

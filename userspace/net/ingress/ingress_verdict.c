@@ -37,7 +37,7 @@ static int owner_of(const struct dgram *dgram, const struct weft_cid_keys *keys)
 	bool is_long = dgram->judged.flow == WEFT_FLOW_QUIC_LONG;
 	size_t off = is_long ? WEFT_LONG_CID_OFF : 1;
 
-	if (dgram->judged.flow == WEFT_FLOW_KRPC)
+	if (dgram->judged.flow >= WEFT_FLOW_STUN && dgram->judged.flow <= WEFT_FLOW_PROBE)
 		return DGRAM_OWNER_HOME;
 	if (dgram->judged.flow < WEFT_FLOW_QUIC_LONG || dgram->len < off + WEFT_CID_LEN ||
 	    (is_long && dgram->data[off - 1] != WEFT_CID_LEN) ||
@@ -59,6 +59,9 @@ static int owner_by_reason(const struct dgram *dgram, enum weft_reason reason,
 	case WEFT_REASON_KRPC_SENDER:
 	case WEFT_REASON_KRPC_REPLY:
 	case WEFT_REASON_KRPC_SENT:
+	case WEFT_REASON_STUN:
+	case WEFT_REASON_STUN_SENT:
+	case WEFT_REASON_PROBE:
 	case WEFT_REASON_KNOWN: /* the client repeats its token beside an id of this node */
 		return owner_of(dgram, keys);
 	default:

@@ -195,6 +195,12 @@ WEFT_INLINE const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
 	return tables->payload + facts->len - WEFT_KRPC_TAIL_LEN;
 }
 
+WEFT_INLINE const __u8 *weft_table_stun_head(struct weft_tables *tables,
+					     const struct weft_facts *facts)
+{
+	return facts->len < WEFT_STUN_LEN_MIN ? NULL : tables->payload;
+}
+
 WEFT_INLINE const struct weft_krpc_reply_keys *
 weft_table_krpc_reply_keys(struct weft_tables *tables)
 {

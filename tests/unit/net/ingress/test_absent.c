@@ -28,6 +28,7 @@ enum absent {
 	KRPC_HELD,
 	KRPC_KEYS,
 	KRPC_TAIL,
+	STUN_HEAD,
 };
 
 struct weft_tables {
@@ -132,6 +133,13 @@ static inline const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u3
 	return THERE(tables, KRPC_HELD, &tables->krpc_held);
 }
 
+static inline const __u8 *weft_table_stun_head(struct weft_tables *tables,
+					       const struct weft_facts *facts)
+{
+	(void)facts;
+	return THERE(tables, STUN_HEAD, tables->payload);
+}
+
 static inline __u64 weft_table_now(struct weft_tables *tables)
 {
 	(void)tables;
@@ -196,6 +204,8 @@ static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 #define weft_call_query	  weft_policy_query
 #define weft_call_reply	  weft_policy_is_reply
 #define weft_call_receive weft_policy_receive
+#include "weft/stun_policy.h"
+#define weft_call_stun weft_policy_stun
 #include "weft/receive.h"
 #include "weft/policy.h"
 
@@ -239,6 +249,28 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 
 		memcpy(tables.payload, rows[i].head, 6);
 		CHECK_EQ(judge(&tables, 1200, 1200), rows[i].want);
+	}
+}
+
+static void test_absent_table_leaves_stun_requests_to_userspace(void)
+{
+	static const struct {
+		enum absent absent;
+		enum weft_reason want;
+	} rows[] = {
+		{NOTHING, WEFT_REASON_STUN_SENT}, {CONFIG, WEFT_REASON_NO_TABLES},
+		{PLACES, WEFT_REASON_STUN_LIMIT}, {TOTALS, WEFT_REASON_STUN_BUDGET},
+		{STUN_HEAD, WEFT_REASON_STUN},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_tables tables = tables_without(rows[i].absent);
+		struct weft_facts facts = {.source = source, .len = WEFT_STUN_LEN_MIN};
+
+		memcpy(tables.payload, "\0\1\0\0\x21\x12\xa4\x42", 8);
+		CHECK_EQ(judge(&tables, WEFT_STUN_LEN_MIN, WEFT_STUN_LEN_MIN), rows[i].want);
+		if (rows[i].absent == CONFIG)
+			CHECK_EQ(weft_policy_stun(&tables, &facts), rows[i].want);
 	}
 }
 
@@ -378,6 +410,7 @@ static void test_weight_of_a_sample_does_not_wrap(void)
 int main(void)
 {
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
+	RUN(test_absent_table_leaves_stun_requests_to_userspace);
 	RUN(test_absent_table_leaves_dht_questions_to_userspace);
 	RUN(test_absent_table_makes_a_reply_an_unvalidated_source);
 	RUN(test_without_addresses_or_a_device_everything_passes);
