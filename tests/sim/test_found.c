@@ -140,14 +140,14 @@ static int node_publish(struct sim_node *node, uint64_t wait_ns)
 
 	err = 1;
 	sim_wake(node);
-	if (locate_publish_now(node->node->locate.publish, publish_ended, &err, sim.now_ns) < 0)
+	if (locate_publish_now(node->node->locate->publish, publish_ended, &err, sim.now_ns) < 0)
 		return err;
 	sim_run(&sim, wait_ns, NULL, NULL);
 	if (err != 1)
 		return err;
 	/* While it is on its way, the address is gone. */
-	node->node->advertised.cnt = 0;
-	locate_publish_changed(node->node->locate.publish, sim.now_ns);
+	node->node->machine->advertised.cnt = 0;
+	locate_publish_changed(node->node->locate->publish, sim.now_ns);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	return err;
 }
@@ -166,7 +166,7 @@ static void test_who_publishes_is_told_how_it_ended(void)
 	sim_run(&sim, 1500 * NS_PER_S, NULL, NULL);
 	sim_start(node_add(PKARR_DIRECT));
 	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
-	locate_publish_state(node->node->locate.publish, &state);
+	locate_publish_state(node->node->locate->publish, &state);
 	CHECK_EQ(state.stored_cnt, 1);
 	CHECK_EQ(node_publish(node, 10 * NS_PER_S), 0);
 	CHECK_EQ(node_publish(node, 10 * NS_PER_MS), WEFT_EABSENT);
@@ -189,7 +189,7 @@ static void small_network_init(void)
 /* Of the record that is out; what else is known of it in *out_state. */
 static uint64_t record_seq(struct publish_state *out_state)
 {
-	locate_publish_state(sim.nodes[OWNER].node->locate.publish, out_state);
+	locate_publish_state(sim.nodes[OWNER].node->locate->publish, out_state);
 	return out_state->packet ? out_state->packet->seq : 0;
 }
 
@@ -254,7 +254,7 @@ static void test_what_an_owner_left_behind_is_believed_for_a_day(void)
 	put.item = &item;
 	sim_crash(&sim.nodes[OWNER]);
 	sim_wake(&sim.nodes[3]);
-	CHECK(dht_put(sim.nodes[3].node->locate.dht, &put, &nobody, sim.now_ns));
+	CHECK(dht_put(sim.nodes[3].node->locate->dht, &put, &nobody, sim.now_ns));
 	run_until_age(seq, 24 * HOUR_NS);
 	CHECK_EQ(node_reach(&sim.nodes[5], &sim.nodes[OWNER]), WEFT_EUNREACHABLE);
 	CHECK_EQ(over_cnt(&sim.nodes[5]), 0);

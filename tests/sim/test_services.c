@@ -536,7 +536,7 @@ static bool is_empty(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP]
 		return true;
 	service_stats(node_fabric_service(node_fabric(node)), &service);
 	provider_stats(node_fabric_provider(node_fabric(node)), &provider);
-	api_http_stats(node->api.web, &gateway);
+	api_http_stats(node->api->web, &gateway);
 	snprintf(why, CONVERGE_WHY_CAP,
 		 "calls %u in hand, %u pending, %u streams, %zu bytes; programs %u calls, %u "
 		 "waiting, %zu "

@@ -59,14 +59,14 @@ struct sim_node *method_rig_add(struct method_rig *rig)
 static void parts_open(struct node *node)
 {
 	const struct ingress_params ingress = {.secret = {1, 2}, .session_cap = 64};
+	struct firewall_params firewall;
 
-	if (firewall_ingress_new(&ingress, &node->home.ingress) < 0)
+	if (firewall_ingress_new(&ingress, &node->home->ingress) < 0)
 		bail("no gate");
-	firewall_ingress_set_cid_keys(node->home.ingress, quic_engine_cid_keys(node->home.quic));
-	node_firewall_params(node);
-	firewall_drops_open(&node->drops, &node->firewall);
-	if (firewall_bans_open(&node->bans, &node->firewall) < 0 || node_open_fastpath(node) < 0 ||
-	    firewall_record_open(&node->record, &node->firewall) < 0)
+	firewall_ingress_set_cid_keys(node->home->ingress, quic_engine_cid_keys(node->home->quic));
+	firewall = node_firewall_params(node);
+	if (firewall_open(node->firewall, &firewall) < 0 || node_open_fastpath(node) < 0 ||
+	    firewall_record_open(&node->firewall->record, &node->firewall->params) < 0)
 		bail("no bans, no fast path, or no record of the last day");
 }
 
@@ -130,8 +130,8 @@ const char *method_ask(struct method_rig *rig, const char *method, const char *p
 	rig->answer = NULL;
 	rig->is_answered = false;
 	/* As in a turn, which calls come in. */
-	rig->node->node->home.now_ns = rig->sim.now_ns;
-	if (control_ask(rig->node->node->api.control, &ask, rig->sim.now_ns, &call) < 0)
+	rig->node->node->home->now_ns = rig->sim.now_ns;
+	if (control_ask(rig->node->node->api->control, &ask, rig->sim.now_ns, &call) < 0)
 		bail("too many calls");
 	json_decref(ask.parameters);
 	sim_wake(rig->node);

@@ -105,6 +105,9 @@ struct api {
 	struct files_check *files_check; /* the CheckFiles that runs */
 };
 
+/* method_table.c: api_new is all zeros; NULL: no memory. api_free takes NULL. */
+struct api *api_new(void);
+void api_free(struct api *api);
 /*
  * method_table.c: api_forget drops what waits to answer a call; after control_close, while content and
  * store are there. share_call.c: api_share_calls_forget drops those that wait for shares, once these

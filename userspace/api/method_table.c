@@ -6,6 +6,7 @@
 #include "methods.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codec/text/zbase32.h"
@@ -26,6 +27,16 @@ API_METHODS(METHOD_RUN)
 const struct control_method api_methods[] = {API_METHODS(METHOD_ROW){NULL}};
 
 const char *const api_upgrades[] = {"OpenServiceStream", NULL};
+
+struct api *api_new(void)
+{
+	return calloc(1, sizeof(struct api));
+}
+
+void api_free(struct api *api)
+{
+	free(api);
+}
 
 void api_forget(struct api *api)
 {

@@ -4,7 +4,11 @@
 
 #include <stdint.h>
 
+#include "bans.h"
+#include "drop_counters.h"
 #include "incidents.h"
+#include "policy_record.h"
+#include "weft/err.h"
 
 struct ban;
 struct ban_set;
@@ -18,8 +22,8 @@ struct weft_counter;
 struct xdp;
 
 /*
- * The parts of the node that bans, drop counters and the policy record use. The node fills it in
- * before it opens them. Everything is borrowed for their life. Home worker only.
+ * The parts of the node that bans, drop counters and the policy record use. Everything is borrowed
+ * for their life. Home worker only.
  */
 struct firewall_params {
 	struct store *store;
@@ -27,7 +31,7 @@ struct firewall_params {
 	struct timer_wheel *timers;
 	const uint64_t *now_ns; /* monotonic clock, of the turn */
 	uint64_t started_ns, started_s;
-	struct incidents *incidents;
+	struct incidents *incidents;	  /* set by firewall_open */
 	struct ingress *ingress;	  /* of home's sockets */
 	const struct weft_config *policy; /* of the XDP program */
 	const struct weft_config *part;	  /* of each worker's sockets */
@@ -50,5 +54,25 @@ struct firewall_params {
 	void (*on_ban)(void *ctx, enum incident_kind kind, const struct ban *ban);
 	void *ctx;
 };
+
+/* The rooms' parts; a closed one in the simulator, where nothing is banned or counted. */
+struct firewall {
+	struct firewall_params params;
+	struct bans bans;
+	struct drops drops;
+	struct incidents incidents;
+	struct record record;
+};
+
+/*
+ * firewall_new: a closed one; NULL: no memory. firewall_open opens drops and bans; the record is opened
+ * after the fast path (firewall_record_open with params). 0 or negative. firewall_close takes one that
+ * is half open or closed; firewall_free comes behind it and takes NULL.
+ */
+struct firewall *firewall_new(void);
+WEFT_MUST_CHECK
+int firewall_open(struct firewall *firewall, const struct firewall_params *params);
+void firewall_close(struct firewall *firewall);
+void firewall_free(struct firewall *firewall);
 
 #endif

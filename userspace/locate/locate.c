@@ -2,6 +2,7 @@
 #include "locate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "crypto/node_key.h"
 
@@ -15,6 +16,11 @@ static void locators_list(struct locate *locate)
 	if (locate->signaling)
 		locate->locators[locate->locator_cnt++] =
 			locate_signaling_locator(locate->signaling);
+}
+
+struct locate *locate_new(void)
+{
+	return calloc(1, sizeof(struct locate));
 }
 
 int locate_open(struct locate *locate, const struct locate_params *params, char *what)
@@ -52,8 +58,11 @@ void locate_stop(struct locate *locate)
 
 void locate_free(struct locate *locate)
 {
+	if (!locate)
+		return;
 	locate_bootstrap_free(locate->bootstrap);
 	locate_mainline_free(locate->mainline);
+	free(locate);
 }
 
 bool locate_turn(struct locate *locate)

@@ -102,6 +102,8 @@ struct locate {
 	struct locate_stats stats;
 };
 
+/* locate_new: a closed one; NULL: no memory. */
+struct locate *locate_new(void);
 /* locate_open: 0, or a negative code with what (LOCATE_WHAT_CAP) naming the object at fault. */
 #define LOCATE_WHAT_CAP 384
 WEFT_MUST_CHECK
@@ -109,7 +111,7 @@ int locate_open(struct locate *locate, const struct locate_params *params, char 
 /*
  * The end in three steps. locate_close: nothing is looked for or published any more, while the
  * features that use the DHT are there. locate_stop saves and ends the DHT, while the worker is there.
- * locate_free comes behind the worker's disk threads.
+ * locate_free comes behind the worker's disk threads; takes NULL.
  */
 void locate_close(struct locate *locate);
 void locate_stop(struct locate *locate);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the handlers of the control interface see of the node (api/api.h). Home worker. */
+#include "base/process/last_crash.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
@@ -11,7 +12,7 @@ static uint64_t on_wall_us(void *ctx)
 
 static void on_shares_changed(void *ctx)
 {
-	((struct node *)ctx)->is_shares_due = true;
+	((struct node *)ctx)->threads->is_shares_due = true;
 }
 
 static void on_stop(void *ctx)
@@ -49,24 +50,24 @@ static void wire_sharing(struct api *api, const struct sharing *sharing)
 	api->lan = sharing->lan;
 }
 
-void node_wire_api(struct node *node)
+void node_wire_api(struct node *node, const struct last_crash *last_crash)
 {
-	node->api = (struct api){
+	*node->api = (struct api){
 		.config = node->config,
 		.key = node->key,
-		.own_key = node->own_key,
-		.last_crash = node->last_crash,
+		.own_key = node_key_public(node->key),
+		.last_crash = last_crash && last_crash->died_at_s ? last_crash : NULL,
 		.random = node->random,
 		.store = node->store,
-		.home = &node->home,
-		.fastpath = &node->fastpath,
-		.bans = &node->bans,
-		.drops = &node->drops,
-		.incidents = &node->incidents,
-		.record = &node->record,
-		.locate = &node->locate,
+		.home = node->home,
+		.fastpath = node->fastpath,
+		.bans = &node->firewall->bans,
+		.drops = &node->firewall->drops,
+		.incidents = &node->firewall->incidents,
+		.record = &node->firewall->record,
+		.locate = node->locate,
 		.reachability = node->reachability,
-		.started_ns = node->started_ns,
+		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,
 		.own_addrs = node_own_addrs,
 		.shares_changed = on_shares_changed,
@@ -75,7 +76,7 @@ void node_wire_api(struct node *node)
 		.ctx = node,
 	};
 	if (node->fabric)
-		wire_fabric(&node->api, node->fabric);
+		wire_fabric(node->api, node->fabric);
 	if (node->sharing)
-		wire_sharing(&node->api, node->sharing);
+		wire_sharing(node->api, node->sharing);
 }

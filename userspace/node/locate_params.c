@@ -15,7 +15,7 @@ static uint64_t on_wall_us(void *ctx)
 
 static struct xdp *on_xdp(void *ctx)
 {
-	return ((struct node *)ctx)->fastpath.xdp;
+	return ((struct node *)ctx)->fastpath->xdp;
 }
 
 static unsigned on_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
@@ -28,8 +28,8 @@ static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
 {
 	struct node *node = ctx;
 
-	if (node->home.ingress)
-		firewall_ingress_set_reply_keys(node->home.ingress, keys);
+	if (node->home->ingress)
+		firewall_ingress_set_reply_keys(node->home->ingress, keys);
 }
 
 static int on_dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
@@ -38,10 +38,10 @@ static int on_dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 	struct node *node = ctx;
 
 	return mesh_connect(
-		node->home.mesh,
+		node->home->mesh,
 		&(struct mesh_connect){
 			.peer = peer, .timeout_ns = timeout_ns, .done = dialled, .arg = arg},
-		node->home.now_ns);
+		node->home->now_ns);
 }
 
 static bool is_alone(void *ctx)
@@ -49,18 +49,19 @@ static bool is_alone(void *ctx)
 	const struct node *node = ctx;
 	struct mesh_stats stats;
 
-	mesh_stats(node->home.mesh, &stats);
-	return !stats.session_cnt && (!node->workers || !workers_session_next(node->workers, NULL));
+	mesh_stats(node->home->mesh, &stats);
+	return !stats.session_cnt &&
+	       (!node->threads->workers || !workers_session_next(node->threads->workers, NULL));
 }
 
 static int on_watch(void *ctx, struct poller_watch *watch, int fd)
 {
-	return worker_watch(&((struct node *)ctx)->home, watch, fd);
+	return worker_watch(((struct node *)ctx)->home, watch, fd);
 }
 
 static void on_event(void *ctx, const struct locate_event *event)
 {
-	api_tell_dht(&((struct node *)ctx)->api, event);
+	api_tell_dht(((struct node *)ctx)->api, event);
 }
 
 int node_open_locate(struct node *node, char *what)
@@ -74,17 +75,17 @@ int node_open_locate(struct node *node, char *what)
 		.key = node->key,
 		.random = node->random,
 		.store = node->store,
-		.timers = &node->home.timers,
-		.poller = node->home.poller,
-		.jobs = node->home.jobs,
-		.load = &node->home.load,
-		.sink = &node->home.tx->sink,
-		.bound = node->home.bound,
-		.bound_cnt = node->home.bound_cnt,
+		.timers = &node->home->timers,
+		.poller = node->home->poller,
+		.jobs = node->home->jobs,
+		.load = &node->home->load,
+		.sink = &node->home->tx->sink,
+		.bound = node->home->bound,
+		.bound_cnt = node->home->bound_cnt,
 		.site = config->mesh.site,
 		.caps = mesh_config_caps(&config->mesh),
 		.has_given_addrs = config->advertise_cnt > 0,
-		.now_ns = &node->home.now_ns,
+		.now_ns = &node->home->now_ns,
 		.wall_us = on_wall_us,
 		.xdp = on_xdp,
 		.own_addrs = on_own_addrs,
@@ -95,11 +96,11 @@ int node_open_locate(struct node *node, char *what)
 		.on_event = on_event,
 		.ctx = node,
 	};
-	struct locate *locate = &node->locate;
+	struct locate *locate = node->locate;
 	int err = locate_open(locate, &params, what);
 
 	for (unsigned i = 0; err == 0 && i < locate->locator_cnt; i++)
-		err = mesh_add_provider(node->home.mesh, &locate->locators[i]);
+		err = mesh_add_provider(node->home->mesh, &locate->locators[i]);
 	node_attach_dht(node, locate->dht);
 	return err;
 }

@@ -7,14 +7,10 @@
 #include "mesh/seam.h"
 #include "net/local/advertise.h"
 #include "net/packet_io.h"
-#include "firewall/bans.h"
 #include "config/config.h"
-#include "firewall/drop_counters.h"
 #include "worker/fastpath/fastpath.h"
 #include "firewall/firewall.h"
-#include "firewall/incidents.h"
 #include "node/node.h"
-#include "firewall/policy_record.h"
 #include "locate/locate.h"
 #include "reachability/reachability.h"
 #include "worker/workers.h"
@@ -22,53 +18,74 @@
 #include "node/fabric/fabric.h"
 #include "node/sharing/sharing.h"
 
-/* What node/ files share. Home worker only. */
+/* The clock of the machine, or simulated time's own. */
+struct wall_clock {
+	struct node *node;
+	uint64_t started_ns;
+	uint64_t started_s; /* wall clock at started_ns */
+	struct timer timer; /* tells the rooms of a wall clock that was set */
+};
+
+/* The other threads of the node: what home has for them, and hears of them. threads.c */
+struct threads {
+	struct worker_config config;   /* what all workers share of the configuration */
+	struct workers *workers;       /* NULL: home is the only worker */
+	struct handover *handover;     /* likewise */
+	struct blobs_servers *servers; /* of content, on the workers */
+	struct poller_watch workers_watch;
+	struct poller_watch store_watch;
+	uint32_t cid_epoch;
+	uint64_t cids_rotated_ns;
+	bool is_served_due;  /* the workers have not heard what peers may read now */
+	bool is_config_due;  /* nor what a reload changed */
+	bool is_bans_due;    /* nor which bans hold now */
+	bool is_policy_due;  /* nor which limits and mode hold */
+	bool is_shares_due;  /* nor the peers that count as more than one in fair shares */
+	uint32_t told_caps;  /* that they were given for HELLO */
+	int failure;	     /* why the node stops by itself; 0: it was ordered to */
+	bool is_damage_told; /* of the store, in the log */
+};
+
+/* The machine's addresses, links and ports. machine.c */
+struct machine {
+	struct address_watch *addresses; /* NULL: simulated */
+	struct port_probes *port_probes; /* likewise */
+	struct advertised advertised;
+};
+
+/* What node/ files share: the rooms, each of which makes its own state. Home worker only. */
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
-	const uint8_t *own_key;		     /* its public half */
-	const struct last_crash *last_crash; /* NULL: the run before ended well */
-	struct launcher *launcher;	     /* NULL: simulated */
 	struct random *random;
+	struct launcher *launcher; /* NULL: simulated */
 	struct store *store;
-	struct worker_config worker_config; /* what all workers share of config */
-	struct worker home;
-	struct fastpath fastpath;
-	struct firewall_params firewall;
-	struct bans bans;
-	struct drops drops;
-	struct incidents incidents;
-	struct record record;
-	struct locate locate;
+	struct wall_clock *wall;
+	struct worker *home;
+	struct threads *threads;
+	struct machine *machine;
+	struct fastpath *fastpath;
+	struct firewall *firewall;
+	struct locate *locate;
 	struct reachability *reachability;
-	struct fabric *fabric;	   /* NULL: services are off */
-	struct sharing *sharing;   /* NULL: it is off */
-	struct api api;		   /* what handlers see of all this */
-	struct workers *workers;   /* NULL: home is the only worker */
-	struct handover *handover; /* likewise */
-	struct poller_watch workers_watch;
-	uint32_t cid_epoch;
-	uint64_t cids_rotated_ns;
-	struct blobs_servers *servers; /* of content, on the workers */
-	bool is_served_due;	       /* the workers have not heard what peers may read now */
-	bool is_config_due;	       /* nor what a reload changed */
-	bool is_bans_due;	       /* nor which bans hold now */
-	bool is_policy_due;	       /* nor which limits and mode hold */
-	bool is_shares_due; /* nor the peers that count as more than one in fair shares */
-	uint32_t told_caps; /* that they were given for HELLO */
-	struct address_watch *addresses; /* NULL: simulated */
-	struct port_probes *port_probes; /* likewise */
-	struct poller_watch store_watch;
-	struct advertised advertised;
-	uint64_t started_ns;
-	uint64_t started_wall_s; /* wall clock at started_ns */
-	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
-	int failure;		 /* why it stops by itself; 0: it was ordered to */
-	bool is_damage_told;	 /* of the store, in the log */
+	struct fabric *fabric;	 /* NULL: services are off */
+	struct sharing *sharing; /* NULL: it is off */
+	struct api *api;	 /* what handlers see of all this */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
 uint64_t node_wall_us(const struct node *node);
+
+/*
+ * threads.c: node_open_workers when home is open. node_tell_workers repeats what found no room in their
+ * mailboxes; node_rotate_cids begins the next generation of connection ids when that is due.
+ */
+WEFT_MUST_CHECK
+int node_open_workers(struct node *node, const struct node_params *params, char *what);
+void node_tell_workers(struct node *node, uint64_t now_ns);
+void node_rotate_cids(struct node *node, uint64_t now_ns);
+/* node_cid_epoch: of the connection ids that all workers begin with. */
+uint32_t node_cid_epoch(const struct node_params *params);
 
 /* worker_hooks.c: what workers take of config; home's loop turns dht, NULL: no more. */
 struct worker_config node_worker_config(const struct node_config *config);
@@ -77,8 +94,9 @@ WEFT_MUST_CHECK
 int node_open_servers(struct node *node);
 void node_attach_dht(struct node *node, struct dht *dht);
 
-/* firewall_params.c: what bans, drops and record use, before they are opened. */
-void node_firewall_params(struct node *node);
+/* firewall_params.c: what bans, drops and record use. */
+struct firewall_params node_firewall_params(struct node *node);
+void node_on_sample(void *ctx, const struct weft_sample *sample);
 WEFT_MUST_CHECK
 int node_open_fastpath(struct node *node);
 void node_configure_fastpath(struct node *node, const struct node_config *config);
@@ -116,6 +134,6 @@ void node_on_failure(void *ctx, const struct mesh_failure *failure);
 uint32_t node_choices(void *ctx, const uint8_t *key);
 
 /* api_wire.c: api is given what it shows; workers and control come later. */
-void node_wire_api(struct node *node);
+void node_wire_api(struct node *node, const struct last_crash *last_crash);
 
 #endif

@@ -16,13 +16,13 @@ int node_reload(struct node *node, config_change_fn changed, void *arg,
 
 	if (err < 0)
 		return err;
-	quic_engine_configure(node->home.quic, &live->quic);
-	mesh_configure(node->home.mesh, &live->mesh);
-	blobs_configure(node->home.content, &live->content);
-	control_configure(node->api.control, &live->control);
+	quic_engine_configure(node->home->quic, &live->quic);
+	mesh_configure(node->home->mesh, &live->mesh);
+	blobs_configure(node->home->content, &live->content);
+	control_configure(node->api->control, &live->control);
 	node_configure_fastpath(node, live);
-	node_fabric_configure(node->fabric, &live->fabric, node->home.now_ns);
-	node_sharing_configure(node->sharing, &live->sharing, node->home.now_ns);
-	node->is_config_due = node->workers != NULL;
+	node_fabric_configure(node->fabric, &live->fabric, node->home->now_ns);
+	node_sharing_configure(node->sharing, &live->sharing, node->home->now_ns);
+	node->threads->is_config_due = node->threads->workers != NULL;
 	return 0;
 }

@@ -15,7 +15,7 @@ void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t 
 {
 	struct node *node = ctx;
 
-	mesh_note_useful(node->home.mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
+	mesh_note_useful(node->home->mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
 }
 
 void node_on_content(void *ctx, const struct blobs_event *event)
@@ -23,24 +23,24 @@ void node_on_content(void *ctx, const struct blobs_event *event)
 	struct node *node = ctx;
 
 	if (event->kind == BLOBS_PEER_BAD) {
-		node_fabric_note_false_content(node->fabric, event->peer_key, node->home.now_ns);
-		mesh_note_false(node->home.mesh, event->peer_key);
+		node_fabric_note_false_content(node->fabric, event->peer_key, node->home->now_ns);
+		mesh_note_false(node->home->mesh, event->peer_key);
 	}
 	if (event->kind == BLOBS_GET_DONE)
-		node_sharing_content_changed(node->sharing, event->manifest_id, node->home.now_ns);
+		node_sharing_content_changed(node->sharing, event->manifest_id, node->home->now_ns);
 	if (is_end_event(event->kind))
 		node_sharing_get_moved(node->sharing);
-	api_tell_content(&node->api, event);
+	api_tell_content(node->api, event);
 }
 
 void node_on_step(void *ctx, const struct mesh_step *step)
 {
-	api_tell_step(&((struct node *)ctx)->api, step);
+	api_tell_step(((struct node *)ctx)->api, step);
 }
 
 void node_on_failure(void *ctx, const struct mesh_failure *failure)
 {
-	api_tell_failure(&((struct node *)ctx)->api, failure);
+	api_tell_failure(((struct node *)ctx)->api, failure);
 }
 
 uint32_t node_choices(void *ctx, const uint8_t *key)
@@ -55,9 +55,9 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	struct node *node = ctx;
 
 	if (is_up)
-		node_fabric_session_up(node->fabric, peer->key, node->home.now_ns);
+		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
 	else
 		node_fabric_session_down(node->fabric, peer->key);
-	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home.now_ns);
-	api_tell_session(&node->api, peer, is_up);
+	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home->now_ns);
+	api_tell_session(node->api, peer, is_up);
 }

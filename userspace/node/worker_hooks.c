@@ -19,9 +19,9 @@ static uint64_t wall_s(void *ctx)
 {
 	const struct node *node = ctx;
 
-	if (!node->home.is_simulated)
+	if (!node->home->is_simulated)
 		return clock_wall_s();
-	return node->started_wall_s + (node->home.now_ns - node->started_ns) / NS_PER_S;
+	return node->wall->started_s + (node->home->now_ns - node->wall->started_ns) / NS_PER_S;
 }
 
 /* Simulated time is in UTC. */
@@ -29,31 +29,31 @@ static int64_t utc_offset_s(void *ctx, uint64_t at_s)
 {
 	const struct node *node = ctx;
 
-	return node->home.is_simulated ? 0 : clock_utc_offset_s(at_s);
+	return node->home->is_simulated ? 0 : clock_utc_offset_s(at_s);
 }
 
 static void on_served_changed(void *ctx)
 {
 	struct node *node = ctx;
 
-	node->is_served_due = node->workers != NULL;
-	node_sharing_content_changed(node->sharing, NULL, node->home.now_ns);
+	node->threads->is_served_due = node->threads->workers != NULL;
+	node_sharing_content_changed(node->sharing, NULL, node->home->now_ns);
 }
 
 static void on_limits_changed(void *ctx)
 {
 	struct node *node = ctx;
 
-	if (node->servers)
-		blobs_servers_limits_changed(node->servers);
+	if (node->threads->servers)
+		blobs_servers_limits_changed(node->threads->servers);
 }
 
 static void on_member(void *ctx, const struct blobs_member *member)
 {
 	struct node *node = ctx;
 
-	if (node->servers)
-		blobs_servers_spread_member(node->servers, member);
+	if (node->threads->servers)
+		blobs_servers_spread_member(node->threads->servers, member);
 }
 
 /* Context: home's thread with the node as params->ctx; the worker's with what reports on others. */
@@ -158,8 +158,8 @@ static const struct worker_krpc krpc_ops = {
 
 void node_attach_dht(struct node *node, struct dht *dht)
 {
-	node->home.krpc = dht ? &krpc_ops : NULL;
-	node->home.krpc_ctx = dht;
+	node->home->krpc = dht ? &krpc_ops : NULL;
+	node->home->krpc_ctx = dht;
 }
 
 static void reach_on_dgram(void *ctx, const struct dgram *dgram, uint64_t now_ns)
@@ -177,45 +177,45 @@ static const struct worker_reachability reach_ops = {.input = reach_on_dgram,
 
 int node_open_reachability(struct node *node, char *what)
 {
-	const struct reachability_params params = {.sink = &node->home.tx->sink};
+	const struct reachability_params params = {.sink = &node->home->tx->sink};
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "reachability");
 	err = reachability_new(&params, &node->reachability);
 	if (err < 0)
 		return err;
-	node->home.reachability = &reach_ops;
-	node->home.reachability_ctx = node->reachability;
+	node->home->reachability = &reach_ops;
+	node->home->reachability_ctx = node->reachability;
 	return 0;
 }
 
 void node_close_reachability(struct node *node)
 {
-	node->home.reachability = NULL;
+	node->home->reachability = NULL;
 	reachability_free(node->reachability);
 	node->reachability = NULL;
 }
 
 static bool server_order(void *ctx, unsigned idx, const struct mailbox_message *message)
 {
-	return workers_order_content(((struct node *)ctx)->workers, idx, message);
+	return workers_order_content(((struct node *)ctx)->threads->workers, idx, message);
 }
 
 static bool server_is_crowded(void *ctx, unsigned idx)
 {
-	return workers_is_crowded(((struct node *)ctx)->workers, idx);
+	return workers_is_crowded(((struct node *)ctx)->threads->workers, idx);
 }
 
 int node_open_servers(struct node *node)
 {
 	const struct blobs_servers_params params = {
-		.home = node->home.content,
-		.timers = &node->home.timers,
-		.cnt = node->worker_config.worker_cnt - 1,
+		.home = node->home->content,
+		.timers = &node->home->timers,
+		.cnt = node->threads->config.worker_cnt - 1,
 		.order = server_order,
 		.is_crowded = server_is_crowded,
 		.ctx = node,
 	};
 
-	return blobs_servers_new(&params, &node->servers);
+	return blobs_servers_new(&params, &node->threads->servers);
 }

@@ -16,6 +16,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/container_of.h"
@@ -45,6 +46,16 @@ _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker m
 #define SOCKET_BURSTS_MAX 64
 /* Descriptors of its own: sockets, mailboxes, signals, netlink, queues. */
 #define OWN_WATCHES (16 + WORKER_QUEUE_MAX)
+
+struct worker *worker_new(void)
+{
+	return calloc(1, sizeof(struct worker));
+}
+
+void worker_free(struct worker *worker)
+{
+	free(worker);
+}
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {

@@ -171,6 +171,10 @@ struct worker_params {
 	void *ctx;
 };
 
+/* worker_new: a closed one, home; NULL: no memory. worker_free after worker_close; takes NULL. */
+struct worker *worker_new(void);
+void worker_free(struct worker *worker);
+
 /*
  * A zeroed worker is started in two steps: worker_listen binds its sockets,
  * so that bound is known; worker_open makes the rest, resumes what was

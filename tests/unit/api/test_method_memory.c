@@ -73,7 +73,7 @@ static bool ask_scarce(const struct api_method *method, unsigned n, unsigned fai
 
 	heard.is_answered = false;
 	fail_alloc_arm(n, fail_cnt);
-	err = control_ask(rig.node->node->api.control, &ask, rig.sim.now_ns, &call);
+	err = control_ask(rig.node->node->api->control, &ask, rig.sim.now_ns, &call);
 	has_failed = fail_alloc_disarm();
 	if (err == 0 && call)
 		control_ask_leave(call);

@@ -31,14 +31,14 @@ static uint64_t wall_ms(void *ctx)
 
 static uint64_t turn_ns(void *ctx)
 {
-	return ((struct fabric *)ctx)->node->home.now_ns;
+	return ((struct fabric *)ctx)->node->home->now_ns;
 }
 
 /* Others can dial an address that is advertised and no private one. */
 static bool is_public(const struct node *node)
 {
-	for (unsigned i = 0; i < node->advertised.cnt; i++)
-		if (addr_is_global(&node->advertised.addrs[i]))
+	for (unsigned i = 0; i < node->machine->advertised.cnt; i++)
+		if (addr_is_global(&node->machine->advertised.addrs[i]))
 			return true;
 	return false;
 }
@@ -48,12 +48,12 @@ static int open_overlay(struct fabric *fabric)
 	struct node *node = fabric->node;
 	struct overlay_params params = {
 		.config = node->config->fabric.overlay,
-		.own_key = node->own_key,
-		.mesh = mesh_seam_of(node->home.mesh),
+		.own_key = node_key_public(node->key),
+		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.store = node->store,
 		.random = node->random,
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s(fabric),
 	};
 
@@ -79,11 +79,11 @@ static int open_pex(struct fabric *fabric)
 	struct node *node = fabric->node;
 	const struct mesh_pex_params params = {
 		.config = node->config->fabric.pex,
-		.own_key = node->own_key,
-		.mesh = mesh_seam_of(node->home.mesh),
+		.own_key = node_key_public(node->key),
+		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.random = node->random,
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s(fabric),
 		.found = pex_found,
 		.ctx = fabric,
@@ -101,15 +101,15 @@ static int open_rendezvous(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
 	const struct mesh_rendezvous_params params = {
-		.mesh = node->home.mesh,
+		.mesh = node->home->mesh,
 		.found = meeting_found,
 		.ctx = fabric,
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 	};
 
 	if (!node->config->fabric.has_rendezvous)
 		return 0;
-	return locate_meeting_open(&fabric->meeting, &node->locate, &params);
+	return locate_meeting_open(&fabric->meeting, node->locate, &params);
 }
 
 static int open_reputation(struct fabric *fabric)
@@ -118,7 +118,7 @@ static int open_reputation(struct fabric *fabric)
 	const struct service_reputation_params params = {
 		.peer_cap = node->config->fabric.reputation_peer_cap,
 		.store = node->store,
-		.timers = &node->home.timers,
+		.timers = &node->home->timers,
 		.random = node->random,
 		.wall_s = wall_s,
 		.on_ban = node_fabric_on_ban,
@@ -163,10 +163,10 @@ static int open_directory(struct fabric *fabric)
 		.config = directory_config(&node->config->fabric),
 		.overlay = overlay_seam_of(fabric->overlay),
 		.store = node->store,
-		.timers = &node->home.timers,
+		.timers = &node->home->timers,
 		.random = node->random,
-		.own_key = node->own_key,
-		.now_ns = node->home.now_ns,
+		.own_key = node_key_public(node->key),
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.is_banned = node_fabric_is_banned,
 		.reputation = score_of,
@@ -186,16 +186,16 @@ static int open_publisher(struct fabric *fabric)
 		.overlay = overlay_seam_of(fabric->overlay),
 		.key = node->key,
 		.store = node->store,
-		.timers = &node->home.timers,
-		.now_ns = node->home.now_ns,
+		.timers = &node->home->timers,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.ctx = fabric,
 	};
 	int err = service_publisher_new(&params, &fabric->publisher);
 
 	if (err == 0)
-		service_publisher_set_endpoints(fabric->publisher, node->advertised.addrs,
-						node->advertised.cnt, params.now_ns);
+		service_publisher_set_endpoints(fabric->publisher, node->machine->advertised.addrs,
+						node->machine->advertised.cnt, params.now_ns);
 	return err;
 }
 
@@ -209,7 +209,7 @@ static void on_offer(void *ctx, const struct service_offering *offering, uint32_
 	if (!is_there)
 		service_publisher_withdraw(fabric->publisher, offering->name, major, now_ns);
 	else if (service_publisher_offer(fabric->publisher, offering, now_ns, &fault) < 0)
-		api_tell_unpublished(&fabric->node->api, offering);
+		api_tell_unpublished(fabric->node->api, offering);
 }
 
 static bool is_member(void *ctx, const uint8_t community[SERVICE_COMMUNITY_LEN],
@@ -225,13 +225,13 @@ static int open_service(struct fabric *fabric)
 	struct node *node = fabric->node;
 	const struct service_params params = {
 		.config = node->config->fabric.service,
-		.streams = mesh_stream_seam_of(node->home.mesh),
+		.streams = mesh_stream_seam_of(node->home->mesh),
 		.directory = fabric->directory,
 		.key = node->key,
 		.store = node->store,
-		.timers = &node->home.timers,
+		.timers = &node->home->timers,
 		.random = node->random,
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 		.wall_ms = wall_ms,
 		.on_offer = on_offer,
 		.on_violation = node_fabric_on_violation,
@@ -241,7 +241,7 @@ static int open_service(struct fabric *fabric)
 		.ctx = fabric,
 	};
 
-	mesh_set_caps(node->home.mesh, mesh_caps(node->home.mesh) | MESH_CAP_TRACE);
+	mesh_set_caps(node->home->mesh, mesh_caps(node->home->mesh) | MESH_CAP_TRACE);
 	return service_new(&params, &fabric->service);
 }
 
@@ -253,16 +253,16 @@ static int open_builtin(struct fabric *fabric)
 		.service = fabric->service,
 		.topics = service_topics_of(fabric->service),
 		.store = node->store,
-		.timers = &node->home.timers,
+		.timers = &node->home->timers,
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
-		.figures = {api_mesh_status, api_peers_summary, &node->api},
+		.figures = {api_mesh_status, api_peers_summary, node->api},
 		.dht = node_fabric_builtin_dht(fabric),
 		.content = node_fabric_builtin_content(fabric),
-		.mesh = mesh_seam_of(node->home.mesh),
+		.mesh = mesh_seam_of(node->home->mesh),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 	};
 
 	if (!builtin_names_parse(node->config->fabric.builtin_names, &params.config.offered))
@@ -283,8 +283,8 @@ static int open_provider(struct fabric *fabric)
 	const struct provider_params params = {
 		.config = node->config->fabric.provider,
 		.service = fabric->service,
-		.poller = node->home.poller,
-		.timers = &node->home.timers,
+		.poller = node->home->poller,
+		.timers = &node->home->timers,
 		.store = node->store,
 		.launcher = node->launcher,
 		.random = node->random,
@@ -298,7 +298,7 @@ static int open_provider(struct fabric *fabric)
 	if (!params.poller)
 		return 0;
 	err = provider_new(&params, &fabric->provider);
-	return err < 0 ? err : provider_restore(fabric->provider, node->home.now_ns);
+	return err < 0 ? err : provider_restore(fabric->provider, node->home->now_ns);
 }
 
 int node_fabric_open(struct node *node, char *what)
@@ -341,15 +341,15 @@ int node_fabric_start(struct fabric *fabric, char *what)
 	if (!fabric)
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "overlay");
-	return overlay_start(fabric->overlay, fabric->node->home.now_ns);
+	return overlay_start(fabric->overlay, fabric->node->home->now_ns);
 }
 
 void node_fabric_stop(struct fabric *fabric)
 {
 	if (!fabric)
 		return;
-	provider_stop(fabric->provider, fabric->node->home.now_ns);
-	builtin_free(fabric->builtin, fabric->node->home.now_ns);
+	provider_stop(fabric->provider, fabric->node->home->now_ns);
+	builtin_free(fabric->builtin, fabric->node->home->now_ns);
 	fabric->builtin = NULL;
 	service_publisher_free(fabric->publisher);
 	fabric->publisher = NULL;
@@ -462,8 +462,8 @@ void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 	if (!fabric)
 		return;
 	configure_overlay(fabric, now_ns);
-	service_publisher_set_endpoints(fabric->publisher, fabric->node->advertised.addrs,
-					fabric->node->advertised.cnt, now_ns);
+	service_publisher_set_endpoints(fabric->publisher, fabric->node->machine->advertised.addrs,
+					fabric->node->machine->advertised.cnt, now_ns);
 }
 
 void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,

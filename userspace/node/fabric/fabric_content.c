@@ -36,7 +36,7 @@ static void file_done(void *arg, int err, const char *detail, uint64_t now_ns)
 static int content_read(void *ctx, const uint8_t *key, const uint8_t content_id[32],
 			struct builtin_reading *reading, uint64_t now_ns)
 {
-	struct blobs *content = ((struct fabric *)ctx)->node->home.content;
+	struct blobs *content = ((struct fabric *)ctx)->node->home->content;
 	struct reader_ask ask = {
 		.size = READER_SIZE_UNTOLD,
 		.opened = file_opened,

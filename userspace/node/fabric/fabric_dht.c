@@ -11,7 +11,7 @@ static struct dht *dht_of(void *ctx)
 {
 	const struct fabric *fabric = ctx;
 
-	return fabric->node->locate.dht;
+	return fabric->node->locate->dht;
 }
 
 static struct kad_id id_of(const uint8_t bytes[KAD_ID_LEN])
@@ -41,7 +41,7 @@ static unsigned nearest_in(const struct fabric *fabric, enum dht_net net,
 {
 	const struct node *node = fabric->node;
 	const struct kad_node *closest[KAD_CLOSEST_MAX];
-	unsigned cnt = dht_closest(node->locate.dht, net, target, node->home.now_ns, closest);
+	unsigned cnt = dht_closest(node->locate->dht, net, target, node->home->now_ns, closest);
 	unsigned told_cnt = 0;
 
 	for (unsigned i = 0; i < cnt && i < cap; i++) {
@@ -96,7 +96,7 @@ static void on_ended(void *ctx, const struct dht_outcome *outcome)
 								 outcome->err == 0};
 	const struct fabric *fabric = search->seam;
 
-	dht_leave(fabric->node->locate.dht, search->handle);
+	dht_leave(fabric->node->locate->dht, search->handle);
 	memcpy(outcome_out.target, search->target, sizeof(outcome_out.target));
 	search->ended(search, &outcome_out, outcome->ended_ns);
 }
@@ -131,7 +131,7 @@ static int item_get(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
 	if (name->key)
 		dht_item_target_of_key(name->key, name->salt, name->salt_len, &params.target);
 	memcpy(search->target, params.target.bytes, sizeof(search->target));
-	return search_begun(search, dht_get(dht, &params, &asker, fabric->node->home.now_ns));
+	return search_begun(search, dht_get(dht, &params, &asker, fabric->node->home->now_ns));
 }
 
 static int item_put(void *ctx, const struct builtin_dht_item *builtin_item,
@@ -158,7 +158,7 @@ static int item_put(void *ctx, const struct builtin_dht_item *builtin_item,
 	search->seam = ctx;
 	dht_item_target(&item, &target);
 	memcpy(search->target, target.bytes, sizeof(search->target));
-	return search_begun(search, dht_put(dht, &params, &asker, fabric->node->home.now_ns));
+	return search_begun(search, dht_put(dht, &params, &asker, fabric->node->home->now_ns));
 }
 
 static void get_or_put_cancel(void *ctx, struct builtin_dht_lookup *search)

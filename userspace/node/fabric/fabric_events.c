@@ -16,10 +16,10 @@ bool node_fabric_is_banned(void *ctx, const uint8_t *key)
 
 	if (service_reputation_is_banned(fabric->reputation, key))
 		return true;
-	if (!fabric->node->bans.list)
+	if (!fabric->node->firewall->bans.list)
 		return false;
 	memcpy(target.key, key, sizeof(target.key));
-	return firewall_ban_list_lookup(fabric->node->bans.list, &target) != NULL;
+	return firewall_ban_list_lookup(fabric->node->firewall->bans.list, &target) != NULL;
 }
 
 /* A known peer is at the place of key, which is banned. */
@@ -39,7 +39,7 @@ void node_fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t unt
 			const char *reason, uint64_t now_ns)
 {
 	struct node *node = ((struct fabric *)ctx)->node;
-	struct mesh *mesh = node->home.mesh;
+	struct mesh *mesh = node->home->mesh;
 	struct ban_target place;
 	struct ban_offender offender = {.key = key};
 	struct mesh_neighbour neighbour;
@@ -54,7 +54,7 @@ void node_fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t unt
 			place = firewall_ban_target_cut(&place, 64);
 		offender.is_known_there = place_has_known(mesh, &place, key);
 	}
-	if (firewall_bans_add_peer(&node->bans, &offender, until_s, reason))
+	if (firewall_bans_add_peer(&node->firewall->bans, &offender, until_s, reason))
 		log_notice("peer %.12s is banned: %s; weft why tells more",
 			   zbase32_write(key, MESH_KEY_LEN, text), reason);
 }
@@ -64,7 +64,7 @@ void node_fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const 
 {
 	struct fabric *fabric = ctx;
 
-	api_tell_violation(&fabric->node->api, key, why, now_ns);
+	api_tell_violation(fabric->node->api, key, why, now_ns);
 	service_reputation_note(fabric->reputation, key, SERVICE_OBSERVATION_VIOLATION, why,
 				now_ns);
 }
@@ -79,7 +79,7 @@ void node_fabric_note_false_content(struct fabric *fabric, const uint8_t key[sta
 
 static struct api *api_of(void *ctx)
 {
-	return &((struct fabric *)ctx)->node->api;
+	return ((struct fabric *)ctx)->node->api;
 }
 
 void node_fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns)

@@ -67,8 +67,8 @@ int node_sharing_open(struct node *node, char *what)
 		if ((err = parts[i].open(sharing)) < 0)
 			return err;
 	}
-	shares_follows_start(sharing->follows, node->home.now_ns);
-	search_settle(sharing->search, node->home.now_ns);
+	shares_follows_start(sharing->follows, node->home->now_ns);
+	search_settle(sharing->search, node->home->now_ns);
 	return 0;
 }
 
@@ -119,7 +119,7 @@ uint64_t node_sharing_next_ns(const struct sharing *sharing)
 	if (!sharing)
 		return UINT64_MAX;
 	if (communities_is_due(sharing->communities))
-		return sharing->node->home.now_ns;
+		return sharing->node->home->now_ns;
 	lan_ns = lan_discovery_next_ns(sharing->lan);
 	return lan_ns < sharing->bind_ns ? lan_ns : sharing->bind_ns;
 }
@@ -154,11 +154,11 @@ void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 	if (!sharing)
 		return;
 	node = sharing->node;
-	communities_set_addresses(sharing->communities, node->advertised.addrs,
-				  node->advertised.cnt, now_ns);
+	communities_set_addresses(sharing->communities, node->machine->advertised.addrs,
+				  node->machine->advertised.cnt, now_ns);
 	if (sharing->announce)
-		shares_announce_set_addresses(sharing->announce, node->advertised.addrs,
-					      node->advertised.cnt, now_ns);
+		shares_announce_set_addresses(sharing->announce, node->machine->advertised.addrs,
+					      node->machine->advertised.cnt, now_ns);
 	lan_discovery_addresses_changed(sharing->lan, now_ns);
 }
 

@@ -27,7 +27,7 @@ static void on_event(void *ctx, const struct community_event *event)
 {
 	if (event->kind == COMMUNITY_JOINED)
 		node_sharing_bind_soon(ctx);
-	api_tell_community(&((struct sharing *)ctx)->node->api, event);
+	api_tell_community(((struct sharing *)ctx)->node->api, event);
 }
 
 int node_sharing_open_communities(struct sharing *sharing)
@@ -38,12 +38,12 @@ int node_sharing_open_communities(struct sharing *sharing)
 		.key = node->key,
 		.seal = sharing->seal,
 		.store = node->store,
-		.jobs = node->home.jobs,
-		.timers = &node->home.timers,
+		.jobs = node->home->jobs,
+		.timers = &node->home->timers,
 		.random = node->random,
-		.mesh = mesh_seam_of(node->home.mesh),
+		.mesh = mesh_seam_of(node->home->mesh),
 		.overlay = node_sharing_overlay(sharing),
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.on_event = on_event,
 		.ctx = sharing,
@@ -56,16 +56,16 @@ int node_sharing_open_communities(struct sharing *sharing)
 	err = communities_new(&params, &sharing->communities);
 	if (err < 0)
 		return err;
-	mesh_set_caps(node->home.mesh, mesh_caps(node->home.mesh) | MESH_CAP_PAGED_BROWSE |
-					       MESH_CAP_SEARCH | MESH_CAP_DELTA);
-	sharing->finder = community_finder_new(sharing->communities, &node->home.timers);
+	mesh_set_caps(node->home->mesh, mesh_caps(node->home->mesh) | MESH_CAP_PAGED_BROWSE |
+						MESH_CAP_SEARCH | MESH_CAP_DELTA);
+	sharing->finder = community_finder_new(sharing->communities, &node->home->timers);
 	if (!sharing->finder)
 		return -ENOMEM;
 	finder = community_finder(sharing->finder);
-	if ((err = blobs_add_finder(node->home.content, &finder)) < 0)
+	if ((err = blobs_add_finder(node->home->content, &finder)) < 0)
 		return err;
-	communities_set_addresses(sharing->communities, node->advertised.addrs,
-				  node->advertised.cnt, node->home.now_ns);
+	communities_set_addresses(sharing->communities, node->machine->advertised.addrs,
+				  node->machine->advertised.cnt, node->home->now_ns);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static void bind(struct binding_pass *pass, const struct published *share,
 	memcpy(binding.manifest_id, revision->manifest_id, sizeof(binding.manifest_id));
 	err = community_bind(sharing->communities,
 			     shares_publisher_key(sharing->publisher, share->share_id), &binding,
-			     sharing->node->home.now_ns);
+			     sharing->node->home->now_ns);
 	pass->is_cut |= err == WEFT_EBUSY;
 }
 

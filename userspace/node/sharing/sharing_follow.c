@@ -17,7 +17,7 @@ _Static_assert((int)FOLLOW_TRUSTED == SEARCH_TRUSTED && (int)FOLLOW_NORMAL == SE
 
 static void on_search(void *ctx, const struct search_event *event)
 {
-	api_tell_search(&((struct sharing *)ctx)->node->api, event);
+	api_tell_search(((struct sharing *)ctx)->node->api, event);
 }
 
 int node_sharing_open_search(struct sharing *sharing)
@@ -27,8 +27,8 @@ int node_sharing_open_search(struct sharing *sharing)
 		.config = node->config->sharing.search,
 		.state_dir = node->config->store.dir,
 		.store = node->store,
-		.jobs = node->home.jobs,
-		.timers = &node->home.timers,
+		.jobs = node->home->jobs,
+		.timers = &node->home->timers,
 		.random = node->random,
 		.on_event = on_search,
 		.ctx = sharing,
@@ -40,7 +40,7 @@ int node_sharing_open_search(struct sharing *sharing)
 static void search_follow(void *ctx, const struct follow *follow)
 {
 	struct sharing *sharing = ctx;
-	uint64_t now_ns = sharing->node->home.now_ns;
+	uint64_t now_ns = sharing->node->home->now_ns;
 	int err;
 
 	if (!follow->is_used) {
@@ -72,7 +72,7 @@ static uint64_t wall_s(void *ctx)
 
 static void on_follow(void *ctx, const struct follow_event *event)
 {
-	api_tell_follow(&((struct sharing *)ctx)->node->api, event);
+	api_tell_follow(((struct sharing *)ctx)->node->api, event);
 }
 
 static void public_each(void *ctx, const uint8_t *after,
@@ -135,15 +135,15 @@ int node_sharing_open_follows(struct sharing *sharing)
 	struct node *node = sharing->node;
 	const struct follows_params params = {
 		.config = node->config->sharing.follow,
-		.content = node->home.content,
-		.mesh = mesh_seam_of(node->home.mesh),
+		.content = node->home->content,
+		.mesh = mesh_seam_of(node->home->mesh),
 		.overlay = node_sharing_overlay(sharing),
 		.store = node->store,
-		.timers = &node->home.timers,
-		.jobs = node->home.jobs,
+		.timers = &node->home->timers,
+		.jobs = node->home->jobs,
 		.random = node->random,
-		.own_key = node->own_key,
-		.now_ns = node->home.now_ns,
+		.own_key = node_key_public(node->key),
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.on_changed = search_follow,
 		.on_event = on_follow,
@@ -154,6 +154,6 @@ int node_sharing_open_follows(struct sharing *sharing)
 	int err = shares_follows_new(&params, &sharing->follows);
 
 	if (err == 0)
-		blobs_set_blocker(node->home.content, is_blocked, sharing);
+		blobs_set_blocker(node->home->content, is_blocked, sharing);
 	return err;
 }

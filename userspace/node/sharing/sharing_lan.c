@@ -9,7 +9,7 @@
 
 static struct mesh *mesh_of(void *ctx)
 {
-	return ((struct sharing *)ctx)->node->home.mesh;
+	return ((struct sharing *)ctx)->node->home->mesh;
 }
 
 static uint32_t on_caps(void *ctx)
@@ -30,10 +30,10 @@ static int on_dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 	const struct node *node = ((struct sharing *)ctx)->node;
 
 	return mesh_connect(
-		node->home.mesh,
+		node->home->mesh,
 		&(struct mesh_connect){
 			.peer = peer, .timeout_ns = timeout_ns, .done = done, .arg = arg},
-		node->home.now_ns);
+		node->home->now_ns);
 }
 
 static void on_proven(void *ctx, const struct mesh_peer *peer, uint64_t now_ns)
@@ -49,11 +49,11 @@ int node_sharing_open_lan(struct sharing *sharing)
 	struct node *node = sharing->node;
 	const struct lan_discovery_params params = {
 		.config = node->config->sharing.lan,
-		.poller = node->home.poller,
+		.poller = node->home->poller,
 		.random = node->random,
-		.own_key = node->own_key,
-		.port = node->home.bound[0].port,
-		.now_ns = node->home.now_ns,
+		.own_key = node_key_public(node->key),
+		.port = node->home->bound[0].port,
+		.now_ns = node->home->now_ns,
 		.caps = on_caps,
 		.has_session = on_has_session,
 		.dial = on_dial,
@@ -64,10 +64,10 @@ int node_sharing_open_lan(struct sharing *sharing)
 	int err;
 
 	/* The simulator has no LAN. */
-	if (node->home.is_simulated)
+	if (node->home->is_simulated)
 		return 0;
 	if ((err = lan_discovery_new(&params, &sharing->lan)) < 0)
 		return err;
 	finder = lan_discovery_finder(sharing->lan);
-	return blobs_add_finder(node->home.content, &finder);
+	return blobs_add_finder(node->home->content, &finder);
 }

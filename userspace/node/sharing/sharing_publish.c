@@ -16,7 +16,7 @@ static uint64_t wall_s(void *ctx)
 static void on_publish(void *ctx, const struct publish_event *event)
 {
 	node_sharing_bind_soon(ctx);
-	api_tell_publish(&((struct sharing *)ctx)->node->api, event);
+	api_tell_publish(((struct sharing *)ctx)->node->api, event);
 }
 
 /* A share that this node publishes and follows has a link of another holder of its key. */
@@ -38,15 +38,15 @@ int node_sharing_open_publisher(struct sharing *sharing)
 	struct node *node = sharing->node;
 	const struct publisher_params params = {
 		.config = node->config->sharing.publisher,
-		.content = node->home.content,
+		.content = node->home->content,
 		.store = node->store,
 		.seal = sharing->seal,
-		.jobs = node->home.jobs,
-		.timers = &node->home.timers,
+		.jobs = node->home->jobs,
+		.timers = &node->home->timers,
 		.overlay = node_sharing_overlay(sharing),
-		.mesh = mesh_seam_of(node->home.mesh),
+		.mesh = mesh_seam_of(node->home->mesh),
 		.hints = hints,
-		.now_ns = node->home.now_ns,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.event = on_publish,
 		.ctx = sharing,
@@ -64,7 +64,7 @@ static void on_watch(void *ctx, enum watch_event_kind kind,
 	const struct watch_told told = {kind, shares_publisher_lookup(sharing->publisher, share_id),
 					share_id, err};
 
-	api_tell_watch(&sharing->node->api, &told);
+	api_tell_watch(sharing->node->api, &told);
 }
 
 int node_sharing_open_watches(struct sharing *sharing)
@@ -74,9 +74,9 @@ int node_sharing_open_watches(struct sharing *sharing)
 		.config = node->config->sharing.watches,
 		.publisher = sharing->publisher,
 		.store = node->store,
-		.jobs = node->home.jobs,
-		.timers = &node->home.timers,
-		.now_ns = node->home.now_ns,
+		.jobs = node->home->jobs,
+		.timers = &node->home->timers,
+		.now_ns = node->home->now_ns,
 		.event = on_watch,
 		.ctx = sharing,
 	};
@@ -94,9 +94,9 @@ int node_sharing_open_announce(struct sharing *sharing)
 		.held = &sharing->held,
 		.key = node->key,
 		.store = node->store,
-		.jobs = node->home.jobs,
-		.timers = &node->home.timers,
-		.now_ns = node->home.now_ns,
+		.jobs = node->home->jobs,
+		.timers = &node->home->timers,
+		.now_ns = node->home->now_ns,
 		.wall_s = wall_s,
 		.ctx = sharing,
 	};
@@ -106,14 +106,14 @@ int node_sharing_open_announce(struct sharing *sharing)
 	/* What is shared is announced in the overlay alone. */
 	if (!node->fabric)
 		return 0;
-	sharing->held = blobs_held_of(node->home.content);
+	sharing->held = blobs_held_of(node->home->content);
 	params.overlay = overlay_seam_of(node_fabric_overlay(node->fabric));
 	if ((err = shares_announce_new(&params, &sharing->announce)) < 0)
 		return err;
-	shares_announce_set_addresses(sharing->announce, node->advertised.addrs,
-				      node->advertised.cnt, params.now_ns);
+	shares_announce_set_addresses(sharing->announce, node->machine->advertised.addrs,
+				      node->machine->advertised.cnt, params.now_ns);
 	finder = shares_announce_finder(sharing->announce);
-	return blobs_add_finder(node->home.content, &finder);
+	return blobs_add_finder(node->home->content, &finder);
 }
 
 void node_sharing_turn_announce(struct sharing *sharing)
@@ -125,7 +125,7 @@ void node_sharing_turn_announce(struct sharing *sharing)
 	keepers = overlay_keepers(node_fabric_overlay(sharing->node->fabric));
 	if (keepers > sharing->keepers) {
 		shares_announce_hurry(sharing->announce);
-		shares_publisher_hurry(sharing->publisher, sharing->node->home.now_ns);
+		shares_publisher_hurry(sharing->publisher, sharing->node->home->now_ns);
 	}
 	sharing->keepers = keepers;
 }

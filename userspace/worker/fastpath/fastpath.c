@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/container_of.h"
@@ -292,6 +293,16 @@ void worker_fastpath_configure(struct fastpath *fastpath, const struct fastpath_
 	fastpath->pressure.config = *pressure;
 	firewall_limits_apply(&config->limits, &fastpath->policy);
 	worker_fastpath_config_push(fastpath);
+}
+
+struct fastpath *worker_fastpath_new(void)
+{
+	return calloc(1, sizeof(struct fastpath));
+}
+
+void worker_fastpath_free(struct fastpath *fastpath)
+{
+	free(fastpath);
 }
 
 int worker_fastpath_open(struct fastpath *fastpath, const struct fastpath_params *params)

@@ -80,6 +80,9 @@ struct fastpath {
 	char last_error[XDP_WHY_CAP]; /* of an attach at start; "": none */
 };
 
+/* worker_fastpath_new: a closed one; NULL: no memory. worker_fastpath_free: after the close; takes NULL. */
+struct fastpath *worker_fastpath_new(void);
+void worker_fastpath_free(struct fastpath *fastpath);
 /* worker_fastpath_open begins to attach what config names. 0 or -errno. */
 WEFT_MUST_CHECK
 int worker_fastpath_open(struct fastpath *fastpath, const struct fastpath_params *params);
