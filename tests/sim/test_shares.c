@@ -29,6 +29,7 @@
 #define UPDATE_NS   (1800 * NS_PER_S)
 #define CHURN_NS    (300 * NS_PER_S)
 #define DOWN_MAX    6
+#define DATES	    1000	     /* of files: which of two revisions wins is up to the seed */
 #define INTERVAL_NS (600 * NS_PER_S) /* sharing.sync_interval, as it is by default */
 
 static const struct mem_link fair = {.delay_ns = 30 * NS_PER_MS, .loss_per_1000 = 5};
@@ -163,6 +164,7 @@ static void folder_write(unsigned i, const char *what, unsigned number)
 	snprintf(text, sizeof(text), "%s %u", what, number);
 	snprintf(name, sizeof(name), "share%u/file", i);
 	scratch_write(sim_path(&sim, name), text, strlen(text));
+	sim_file_date(sim_path(&sim, name), (unsigned)random_below(&sim.dice, DATES));
 }
 
 static int revise_begin(unsigned i)

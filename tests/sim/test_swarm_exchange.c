@@ -40,6 +40,7 @@ static void file_make(const char *name, size_t len)
 
 	random_fill(&sim.dice, bytes, len);
 	scratch_write(sim_path(&sim, name), bytes, len);
+	sim_file_date(sim_path(&sim, name), 0);
 	free(bytes);
 }
 

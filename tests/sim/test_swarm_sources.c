@@ -36,6 +36,7 @@ static void file_make(void)
 	random_fill(&sim.dice, bytes, sizeof(bytes));
 	CHECK_EQ(mkdir(sim_path(&sim, "in"), 0755), 0);
 	scratch_write(sim_path(&sim, "in/one.bin"), bytes, sizeof(bytes));
+	sim_file_date(sim_path(&sim, "in/one.bin"), 0);
 }
 
 static void node_name(unsigned idx, struct link_node *out)

@@ -31,16 +31,13 @@ static const size_t lens[] = {
 };
 #define LEN_CNT (sizeof(lens) / sizeof(lens[0]))
 
-/*
- * A file so new that its next change might not show is verified again as
- * it is served. A time in the future makes that so in every run, however
- * long this machine takes.
- */
-static void file_make_new(const char *path)
-{
-	const struct timespec times[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
+#define FILES_S 4000000000 /* since 1970: in the year 2096 */
 
-	if (utimensat(AT_FDCWD, path, times, 0) < 0)
+void sim_file_date(const char *path, unsigned number)
+{
+	const struct timespec at = {.tv_sec = FILES_S + number};
+
+	if (utimensat(AT_FDCWD, path, (struct timespec[2]){at, at}, 0) < 0)
 		abort();
 }
 
@@ -66,7 +63,7 @@ uint64_t sim_tree_make(struct random *random, const char *dir, unsigned file_cnt
 			random_fill(random, bytes, len);
 		snprintf(path, sizeof(path), "%s/%sfile%u.bin", dir, folders[i % 4], i);
 		scratch_write(path, bytes, len);
-		file_make_new(path);
+		sim_file_date(path, 0);
 		sum += len;
 	}
 	return sum;
