@@ -27,7 +27,7 @@ struct overlay_run; /* a put or get under way */
 /* What a rule says of a value that it accepts. */
 struct overlay_claim {
 	uint8_t writer[OVERLAY_WRITER_LEN]; /* a key holds one value of each writer */
-	uint64_t seq;			    /* the highest wins */
+	uint64_t seq;			    /* the highest wins; of equal ones is_newer decides */
 	uint64_t created_s, expires_s;	    /* wall clock */
 };
 
@@ -57,6 +57,13 @@ struct overlay_rule {
 	 */
 	int (*check)(void *ctx, const struct overlay_value *value, uint64_t wall_s,
 		     struct overlay_claim *out_claim);
+	/*
+	 * Two values of one writer and number that differ: does value take the place of kept? As
+	 * readers of both decide, so that all storers end with what readers do. NULL: the first
+	 * stays.
+	 */
+	bool (*is_newer)(void *ctx, const struct overlay_value *value,
+			 const struct overlay_value *kept);
 	void *ctx;
 	const char *pool; /* static: what refuses a value when the store is full, for people */
 };

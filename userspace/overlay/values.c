@@ -204,6 +204,16 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	return OVERLAY_STORED;
 }
 
+/* Of its writer and number, and with other bytes. */
+static bool put_is_newer(const struct overlay_put *put, const struct overlay_stored *kept)
+{
+	const struct overlay_value value = {put->name, put->name_len, put->value, put->value_len};
+	const struct overlay_value former = {kept->bytes, kept->name_len,
+					     overlay_stored_value(kept), kept->value_len};
+
+	return put->rule->is_newer && put->rule->is_newer(put->rule->ctx, &value, &former);
+}
+
 enum overlay_reason overlay_values_put(struct overlay_values *values, const struct overlay_put *put,
 				       const struct overlay_stored **out_kept)
 {
@@ -216,15 +226,16 @@ enum overlay_reason overlay_values_put(struct overlay_values *values, const stru
 		return OVERLAY_STORE_FULL;
 	if (kept && put->claim->seq < kept->claim.seq)
 		return OVERLAY_OLD_SEQ;
-	if (kept && put->claim->seq == kept->claim.seq) {
-		if (!stored_has(kept, put->value, put->value_len))
-			return OVERLAY_EQUAL_SEQ;
+	if (kept && put->claim->seq == kept->claim.seq &&
+	    stored_has(kept, put->value, put->value_len)) {
 		kept->until_ns = put->until_ns;
 		value = value_of(put, &place, &owner);
 		(void)kad_storage_refresh(values->index, &value, put->now_ns);
 		*out_kept = kept;
 		return OVERLAY_REFRESHED;
 	}
+	if (kept && put->claim->seq == kept->claim.seq && !put_is_newer(put, kept))
+		return OVERLAY_EQUAL_SEQ;
 	if (prefix_is_full(values, &place, put, former))
 		return OVERLAY_PREFIX_FULL;
 	return value_add(values, &place, &owner, put, out_kept);

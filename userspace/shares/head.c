@@ -135,6 +135,18 @@ static int rule_check(void *ctx, const struct overlay_value *value, uint64_t wal
 	return 0;
 }
 
+/* As readers judge: else a storer keeps what all readers of both hold for the older one. */
+static bool rule_is_newer(void *ctx, const struct overlay_value *value,
+			  const struct overlay_value *kept)
+{
+	struct share_head head, former;
+
+	(void)ctx;
+	return shares_head_parse(value->bytes + 1, value->len - 1, &head) == 0 &&
+	       (shares_head_parse(kept->bytes + 1, kept->len - 1, &former) < 0 ||
+		shares_head_is_newer(&head, &former));
+}
+
 void shares_head_rule(struct overlay_rule *out_rule)
 {
 	*out_rule = (struct overlay_rule){
@@ -143,6 +155,7 @@ void shares_head_rule(struct overlay_rule *out_rule)
 		.len_max = 1 + HEAD_LEN_MAX,
 		.key_max = 1,
 		.check = rule_check,
+		.is_newer = rule_is_newer,
 		.pool = "overlay.value_cap: share heads",
 	};
 }

@@ -128,6 +128,40 @@ static void test_highest_number_of_a_writer_wins(void)
 	CHECK_EQ(forgot_cnt, 0); /* another of its writer came */
 }
 
+static bool letter_is_higher(void *ctx, const struct overlay_value *value,
+			     const struct overlay_value *former)
+{
+	(void)ctx;
+	return value->name_len == 6 && former->name_len == 6 && value->len == 10 &&
+	       former->len == 10 && value->bytes[0] > former->bytes[0];
+}
+
+static void test_of_one_number_the_rule_prefers_one_in_whatever_order_they_come(void)
+{
+	static const char *const orders[] = {"abcab", "cba", "bca"};
+	struct overlay_stored *listed[OVERLAY_KEY_MAX];
+
+	rule.is_newer = letter_is_higher;
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		char highest = '\0';
+
+		begin();
+		for (const char *letter = orders[i]; *letter; letter++) {
+			struct statement s = by(1, 5);
+			enum overlay_reason reason;
+
+			s.text = *letter;
+			reason = put(&s);
+			CHECK_EQ(reason, *letter > highest ? OVERLAY_STORED : OVERLAY_EQUAL_SEQ);
+			highest = *letter > highest ? *letter : highest;
+		}
+		CHECK_EQ(list(0x81, listed), 1);
+		CHECK_MEM(overlay_stored_value(listed[0]), "cccccccccc", 10);
+		CHECK_EQ(forgot_cnt, 0);
+	}
+	rule.is_newer = NULL;
+}
+
 static void test_refresh_moves_the_end(void)
 {
 	struct statement s = by(1, 5);
@@ -311,6 +345,7 @@ static void test_key_that_shares_its_place_is_not_mixed_up(void)
 int main(void)
 {
 	RUN(test_highest_number_of_a_writer_wins);
+	RUN(test_of_one_number_the_rule_prefers_one_in_whatever_order_they_come);
 	RUN(test_refresh_moves_the_end);
 	RUN(test_one_writer_too_many_displaces_the_stalest);
 	RUN(test_prefix_has_its_share_of_a_key);

@@ -229,6 +229,31 @@ static void test_the_overlay_takes_a_head_under_its_own_name(void)
 	CHECK_EQ(rule_ask(value, 0, name, sizeof(name), WALL_S, &claim), WEFT_EMALFORMED);
 }
 
+/* Of one number, a storer decides as shares_head_is_newer does. */
+static void test_the_overlay_prefers_the_newer_head_of_one_number(void)
+{
+	struct share_head heads[5] = {head_example(), head_example(), head_example(),
+				      last_head(node_key_public(other_key)), last_head(NULL)};
+	uint8_t values[5][1 + HEAD_LEN_MAX] = {0};
+	size_t lens[5];
+	struct overlay_rule rule;
+
+	heads[1].manifest_id[0]++;
+	heads[2].updated_s++;
+	shares_head_rule(&rule);
+	for (unsigned i = 0; i < 5; i++) {
+		lens[i] = 1 + head_make(heads[i]);
+		memcpy(values[i] + 1, bytes, lens[i] - 1);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		for (unsigned j = 0; j < 5; j++) {
+			const struct overlay_value a = {NULL, 0, values[i], lens[i]};
+			const struct overlay_value b = {NULL, 0, values[j], lens[j]};
+
+			CHECK_EQ(rule.is_newer(rule.ctx, &a, &b), i > j);
+		}
+}
+
 int main(void)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {4}, other_seed[NODE_KEY_SEED_LEN] = {5};
@@ -244,6 +269,7 @@ int main(void)
 	RUN(test_newer_is_one_order_for_all);
 	RUN(test_nothing_comes_after_a_revocation);
 	RUN(test_the_overlay_takes_a_head_under_its_own_name);
+	RUN(test_the_overlay_prefers_the_newer_head_of_one_number);
 	node_key_free(key);
 	node_key_free(other_key);
 	return check_done();

@@ -109,13 +109,27 @@ static int set_check(void *ctx, const struct overlay_value *value, uint64_t wall
 int shares_announce_rules_add(const struct overlay_seam *overlay)
 {
 	static const struct overlay_rule rules[] = {
-		{ANNOUNCE_MANIFEST, PREFIX_MANIFEST, 1 + HOLDER_RECORD_LEN_MAX,
-		 ANNOUNCE_HOLDERS_MAX, ANNOUNCE_PER_PREFIX_MAX, manifest_check, NULL,
-		 "overlay.value_cap: provider hints"},
-		{ANNOUNCE_CONTENT, PREFIX_CONTENT, 1 + HOLDER_RECORD_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
-		 ANNOUNCE_PER_PREFIX_MAX, content_check, NULL, "overlay.value_cap: provider hints"},
-		{ANNOUNCE_SET, PREFIX_SET, 1 + GOLOMB_SET_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
-		 ANNOUNCE_PER_PREFIX_MAX, set_check, NULL, "overlay.value_cap: provider hints"},
+		{.tag = ANNOUNCE_MANIFEST,
+		 .prefix = PREFIX_MANIFEST,
+		 .len_max = 1 + HOLDER_RECORD_LEN_MAX,
+		 .key_max = ANNOUNCE_HOLDERS_MAX,
+		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
+		 .check = manifest_check,
+		 .pool = "overlay.value_cap: provider hints"},
+		{.tag = ANNOUNCE_CONTENT,
+		 .prefix = PREFIX_CONTENT,
+		 .len_max = 1 + HOLDER_RECORD_LEN_MAX,
+		 .key_max = ANNOUNCE_HOLDERS_MAX,
+		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
+		 .check = content_check,
+		 .pool = "overlay.value_cap: provider hints"},
+		{.tag = ANNOUNCE_SET,
+		 .prefix = PREFIX_SET,
+		 .len_max = 1 + GOLOMB_SET_LEN_MAX,
+		 .key_max = ANNOUNCE_HOLDERS_MAX,
+		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
+		 .check = set_check,
+		 .pool = "overlay.value_cap: provider hints"},
 	};
 	int err = 0;
 
