@@ -293,7 +293,7 @@ void quic_duel_end(struct quic_duel *duel)
 	}
 	to_peer.cnt = 0;
 	/* Its ticket would serve the next duel, and lies where no leak checker looks. */
-	SSL_free(quic_tls_dial(&engine->tls, duel->key));
+	SSL_free(tls_dial(&engine->tls, duel->key));
 	quic_engine_stats(engine, &stats);
 	weft_assert(stats.conn_cnt == 0);
 	weft_assert(stats.heap_used_len == 0);

@@ -93,7 +93,7 @@ static int derive_key(const struct quic_engine *engine, uint32_t day, __u64 out_
 	int err;
 
 	snprintf(label, sizeof(label), "weft token 1 day %u", day);
-	err = quic_tls_derive(engine->key, label, secret);
+	err = tls_derive(engine->key, label, secret);
 	memcpy(out_key, secret, 2 * sizeof(out_key[0]));
 	OPENSSL_cleanse(secret, sizeof(secret));
 	return err;

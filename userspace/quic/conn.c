@@ -220,7 +220,7 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		return NULL;
 	}
 	if (accept_ngtcp2(conn, accept, scid) != 0 ||
-	    conn_attach_tls(conn, quic_tls_accept(&engine->tls)) < 0 ||
+	    conn_attach_tls(conn, tls_accept(&engine->tls)) < 0 ||
 	    quic_conn_set_origin(conn, &accept->hd->dcid) < 0) {
 		quic_conn_abandon(conn);
 		return NULL;
@@ -274,7 +274,7 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 		return WEFT_EFULL;
 	}
 	if (dial_ngtcp2(conn, dial, scid) != 0 ||
-	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {
+	    conn_attach_tls(conn, tls_dial(&engine->tls, dial->peer_key)) < 0) {
 		quic_conn_abandon(conn);
 		return WEFT_EFULL;
 	}

@@ -30,10 +30,10 @@ static int check_peer(struct quic_conn *conn)
 	if (!ngtcp2_conn_get_remote_transport_params(conn->ngtcp2)) {
 		/* Of a server; a client's are missed earlier (RFC 9001 8.2). */
 		alert = TLS_ALERT_MISSING_EXTENSION;
-	} else if (!quic_tls_has_alpn(conn->ssl)) {
+	} else if (!tls_has_alpn(conn->ssl)) {
 		alert = TLS_ALERT_NO_APPLICATION_PROTOCOL;
 	} else {
-		conn->has_actual_key = quic_tls_peer_key(conn->ssl, conn->actual_key);
+		conn->has_actual_key = tls_peer_key(conn->ssl, conn->actual_key);
 		conn->is_wrong_key = conn->is_dialler && (!conn->has_actual_key ||
 							  memcmp(conn->actual_key, conn->peer_key,
 								 TRANSPORT_KEY_LEN) != 0);
@@ -210,7 +210,7 @@ int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session)
 
 	if (!conn || conn->state != QUIC_CONN_OPEN)
 		return 0;
-	quic_tls_keep_session(&conn->engine->tls, conn->peer_key, session);
+	tls_keep_session(&conn->engine->tls, conn->peer_key, session);
 	return 1;
 }
 

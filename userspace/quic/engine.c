@@ -102,7 +102,7 @@ static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_eng
 		.map_secret = {map_secret[0], map_secret[1]},
 	};
 	uint8_t secret[32];
-	int err = quic_tls_derive(params->key, "weft connection ids 1", secret);
+	int err = tls_derive(params->key, "weft connection ids 1", secret);
 
 	if (err < 0)
 		return err;
@@ -138,7 +138,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	    (err = quic_share_init(engine, validated_cap_of(config))) < 0 ||
 	    (err = quic_backlog_init(&engine->backlog, &engine->arena)) < 0)
 		return err;
-	err = quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
+	err = tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 	arena_fit(&engine->arena);
 	return err;
 }
@@ -146,7 +146,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 static int engine_derive_claim_secret(struct quic_engine *engine)
 {
 	uint8_t secret[QUIC_SECRET_LEN];
-	int err = quic_tls_derive(engine->key, "weft known tokens 1", secret);
+	int err = tls_derive(engine->key, "weft known tokens 1", secret);
 
 	memcpy(engine->claim_secret, secret, sizeof(engine->claim_secret));
 	OPENSSL_cleanse(secret, sizeof(secret));
@@ -184,8 +184,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	quic_wake_init(engine);
 	err = engine_lay_out(engine, params);
 	if (err == 0)
-		err = quic_tls_derive(params->key, "weft stateless reset 2",
-				      (uint8_t *)engine->reset_secrets);
+		err = tls_derive(params->key, "weft stateless reset 2",
+				 (uint8_t *)engine->reset_secrets);
 	if (err == 0)
 		err = engine_derive_claim_secret(engine);
 	/* A thread-safe one-time warm-up of OpenSSL's algorithm look-ups. */
@@ -210,7 +210,7 @@ void quic_engine_free(struct quic_engine *engine)
 		return;
 	while (engine->conns.used_cnt && (conn = pool_next(&engine->conns, NULL)))
 		quic_conn_abandon(conn);
-	quic_tls_fini(&engine->tls);
+	tls_fini(&engine->tls);
 	heap_free(engine->heap);
 	arena_close(&engine->arena);
 	OPENSSL_cleanse(engine, sizeof(*engine));

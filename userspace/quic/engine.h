@@ -19,7 +19,7 @@
 #include "quic/limits/backlog.h"
 #include "quic/limits/quic_limits.h"
 #include "quic/quic.h"
-#include "quic/tls/tls.h"
+#include "tls/tls.h"
 #include "weft/cid.h"
 #include "weft/token.h"
 
@@ -250,7 +250,7 @@ struct quic_engine {
 	struct pool conns; /* open and dialled ones, handshakes, lingering ones together */
 	struct pool streams;
 	struct quic_cids cids;
-	struct quic_tls tls;
+	struct tls tls;
 	struct quic_limits limits;
 	struct timer_wheel wheel;
 	struct quic_wake wake;

@@ -202,8 +202,6 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
  * This protocol's wire constants. The codes are the engine's own application
  * codes; the speaker closes with others.
  */
-#define QUIC_ALPN	   "mesh/1"
-#define QUIC_SNI	   "mesh.invalid"
 #define QUIC_CLOSE_REFUSED 0x7765660 /* the speaker or a limit says no */
 #define QUIC_CLOSE_NO_KEY  0x7765661 /* the peer showed no Ed25519 key */
 /*
@@ -213,12 +211,5 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 #define QUIC_CLOSE_BUSY	       (0x7765663ull << 32)
 #define QUIC_CLOSE_BUSY_MS_MAX 30000
 #define QUIC_STREAM_REFUSED    0x7765662 /* no room for one more stream */
-
-/*
- * quic_openssl_init keeps OpenSSL from the configuration of the host, which
- * could load code or change what TLS accepts. Before any other use of it;
- * calls after the first do nothing.
- */
-void quic_openssl_init(void);
 
 #endif

@@ -37,7 +37,8 @@
 #include "node/node.h"
 #include "provider/exec/launcher.h"
 #include "quic/quic.h"
-#include "quic/tls/quic_library.h"
+#include "quic/quic_library.h"
+#include "tls/tls_library.h"
 #include "store/store.h"
 #include "store/store_library.h"
 #include "weft/version.h"
@@ -239,7 +240,7 @@ static int process_prepare(const struct node_config *config)
 		return err;
 	}
 	process_hide(config);
-	quic_openssl_init();
+	tls_openssl_init();
 	sandbox_arm(&sandbox);
 	return 0;
 }

@@ -209,12 +209,12 @@ static void meet_before(const struct scene *scene)
 	CHECK_EQ(session_cnt(DIALLER), 0);
 	secrets[0] = '\0';
 	/* One that is taken out is used up, and goes back for the dial to come. */
-	ssl = quic_tls_dial(&node_quic(nodes[DIALLER]->node)->tls,
-			    node_key_public(nodes[LISTENER]->key));
+	ssl = tls_dial(&node_quic(nodes[DIALLER]->node)->tls,
+		       node_key_public(nodes[LISTENER]->key));
 	CHECK(SSL_get_session(ssl));
 	psk_len = SSL_SESSION_get_master_key(SSL_get_session(ssl), psk, sizeof(psk));
-	quic_tls_keep_session(&node_quic(nodes[DIALLER]->node)->tls,
-			      node_key_public(nodes[LISTENER]->key), SSL_get1_session(ssl));
+	tls_keep_session(&node_quic(nodes[DIALLER]->node)->tls,
+			 node_key_public(nodes[LISTENER]->key), SSL_get1_session(ssl));
 	SSL_free(ssl);
 	tape.is_on = true;
 }

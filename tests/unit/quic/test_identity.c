@@ -248,7 +248,7 @@ static void test_ticket_does_not_speak_for_another_key(void)
 
 static void test_ticket_store_is_bounded(void)
 {
-	struct quic_tls *tls;
+	struct tls *tls;
 	uint8_t key[32] = {0};
 	struct quic_pair p;
 
@@ -256,7 +256,7 @@ static void test_ticket_store_is_bounded(void)
 	tls = &p.a->engine->tls;
 	for (uint32_t i = 0; i <= tls->sessions.cap_cnt; i++) {
 		memcpy(key, &i, sizeof(i));
-		quic_tls_keep_session(tls, key, SSL_SESSION_new());
+		tls_keep_session(tls, key, SSL_SESSION_new());
 	}
 	CHECK_EQ(tls->sessions.used_cnt, tls->sessions.cap_cnt);
 	memset(key, 0, sizeof(key));
@@ -267,7 +267,7 @@ static void test_ticket_store_is_bounded(void)
 /* The accepting side keeps sessions, not peers' tickets: the oldest makes room there too. */
 static void test_sessions_kept_for_peers_are_bounded(void)
 {
-	const struct quic_tls *tls;
+	const struct tls *tls;
 	struct quic_pair p;
 
 	quic_pair_init(&p, 17, NULL);
@@ -287,7 +287,7 @@ static void test_sessions_kept_for_peers_are_bounded(void)
 static void test_clients_without_a_key_leave_no_session(void)
 {
 	struct quic_node *unknown;
-	const struct quic_tls *tls;
+	const struct tls *tls;
 	struct quic_pair p;
 
 	quic_pair_init(&p, 18, NULL);

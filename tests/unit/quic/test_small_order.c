@@ -8,27 +8,27 @@
 
 #include "base/monotonic.h"
 #include "quic/engine.h"
-#include "quic/tls/signer.h"
+#include "tls/signer.h"
 
 /* The neutral element: R = 0, S = 0 is a signature of all data by it. */
 static const uint8_t neutral[TRANSPORT_KEY_LEN] = {1};
 
 static void sign_anything(const void *ctx, const void *data, size_t len,
-			  uint8_t out_signature[static QUIC_SIGNATURE_LEN])
+			  uint8_t out_signature[static TLS_SIGNATURE_LEN])
 {
 	(void)ctx;
 	(void)data;
 	(void)len;
-	memset(out_signature, 0, QUIC_SIGNATURE_LEN);
+	memset(out_signature, 0, TLS_SIGNATURE_LEN);
 	memcpy(out_signature, neutral, sizeof(neutral));
 }
 
 static EVP_PKEY *forged_key(void)
 {
-	struct quic_signer signer = {.sign = sign_anything};
+	struct tls_signer signer = {.sign = sign_anything};
 
 	memcpy(signer.public_key, neutral, sizeof(neutral));
-	return quic_signer_key(&signer);
+	return tls_signer_key(&signer);
 }
 
 /* ctx proves the neutral element from now on, as raw public key or in a certificate alone. */
@@ -54,7 +54,7 @@ static void test_openssl_takes_the_forged_signature(void)
 {
 	EVP_PKEY *public = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, neutral, 32);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t signature[QUIC_SIGNATURE_LEN];
+	uint8_t signature[TLS_SIGNATURE_LEN];
 
 	sign_anything(NULL, NULL, 0, signature);
 	CHECK(EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, public) == 1);

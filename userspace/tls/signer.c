@@ -7,8 +7,7 @@
  * locked pages, and never passes OpenSSL. Keys of peers, and every other algorithm, are the default
  * provider's. Any thread; a key is not changed once made.
  */
-#include "quic/quic.h"
-#include "quic/tls/signer.h"
+#include "tls/signer.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -20,11 +19,13 @@
 #include <openssl/params.h>
 #include <openssl/provider.h>
 
+#include "tls/tls_library.h"
+
 #define SIGNER_NAME  "weft"
 #define SIGNER_QUERY "provider=" SIGNER_NAME
 /* As the default provider names it: TLS and X.509 look for these. */
 #define ED25519_NAMES "ED25519:1.3.101.112"
-/* The parameter by which quic_signer_key hands over its signer. */
+/* The parameter by which tls_signer_key hands over its signer. */
 #define PARAM_SIGNER "weft-signer"
 #define ED25519_BITS 256
 /* RFC 7748 7: about. */
@@ -35,7 +36,7 @@ static const uint8_t ed25519_algorithm[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 
 
 /* Without sign it is a public key that OpenSSL compares the own one with. */
 struct signer_key {
-	struct quic_signer signer;
+	struct tls_signer signer;
 	bool has_public;
 };
 
@@ -79,7 +80,7 @@ static int key_take_signer(struct signer_key *key, const OSSL_PARAM *param)
 
 	if (!OSSL_PARAM_get_octet_ptr(param, &signer, NULL))
 		return 0;
-	key->signer = *(const struct quic_signer *)signer;
+	key->signer = *(const struct tls_signer *)signer;
 	key->has_public = true;
 	return 1;
 }
@@ -139,7 +140,7 @@ static int key_get_params(void *data, OSSL_PARAM params[])
 	/* It hashes by itself: no digest may be named. */
 	return (!bits || OSSL_PARAM_set_int(bits, ED25519_BITS)) &&
 	       (!security || OSSL_PARAM_set_int(security, ED25519_SECURITY_BITS)) &&
-	       (!size || OSSL_PARAM_set_int(size, QUIC_SIGNATURE_LEN)) &&
+	       (!size || OSSL_PARAM_set_int(size, TLS_SIGNATURE_LEN)) &&
 	       (!digest || OSSL_PARAM_set_utf8_string(digest, "")) &&
 	       (!public_key ||
 		OSSL_PARAM_set_octet_string(public_key, key->signer.public_key, TRANSPORT_KEY_LEN));
@@ -192,11 +193,11 @@ static int signature_begin(void *data, const char *digest, void *key, const OSSL
 static int signature_make(void *data, unsigned char *out, size_t *out_len, size_t cap,
 			  const unsigned char *text, size_t len)
 {
-	const struct quic_signer *signer = &((const struct signature *)data)->key->signer;
+	const struct tls_signer *signer = &((const struct signature *)data)->key->signer;
 
-	if (out && cap < QUIC_SIGNATURE_LEN)
+	if (out && cap < TLS_SIGNATURE_LEN)
 		return 0;
-	*out_len = QUIC_SIGNATURE_LEN;
+	*out_len = TLS_SIGNATURE_LEN;
 	if (out)
 		signer->sign(signer->ctx, text, len, out);
 	return 1;
@@ -316,7 +317,7 @@ static void signer_load(void)
 		signer_unload();
 }
 
-EVP_PKEY *quic_signer_key(const struct quic_signer *signer)
+EVP_PKEY *tls_signer_key(const struct tls_signer *signer)
 {
 	void *handed = (void *)signer;
 	OSSL_PARAM params[] = {
@@ -336,7 +337,7 @@ EVP_PKEY *quic_signer_key(const struct quic_signer *signer)
 	return pkey;
 }
 
-void quic_openssl_init(void)
+void tls_openssl_init(void)
 {
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 }

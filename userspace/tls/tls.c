@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS 1.3 for QUIC (RFC 9001): contexts, the peer's identity, and tickets.
+ * TLS 1.3, for QUIC (RFC 9001) and for TCP: contexts, the peer's identity, and tickets.
  * OpenSSL verifies that the peer holds the key it shows; whether it is the
- * wanted key is decided by conn.c after that proof, so that the key named
+ * wanted key is decided by the connection after that proof, so that the key named
  * in an error is one that really answered. No name, date or chain of a
  * certificate means anything here.
  */
-#include "quic/tls/tls.h"
+#include "tls/tls.h"
 
 #include <string.h>
 
@@ -15,8 +15,8 @@
 
 #include "base/memory/arena.h"
 #include "crypto/node_key.h"
-#include "quic/quic.h"
-#include "quic/tls/signer.h"
+#include "tls/signer.h"
+#include "tls/tls_library.h"
 
 /* A self-signed Ed25519 certificate takes 250 bytes; room for talkative tools. */
 #define PEER_CERT_LEN_MAX 8192
@@ -28,7 +28,7 @@ struct tls_session {
 	struct tls_session *newer, *older;
 };
 
-static const uint8_t alpn_wire[] = "\x06" QUIC_ALPN;
+static const uint8_t alpn_wire[] = "\x06" TLS_ALPN;
 #define ALPN_WIRE_LEN (sizeof(alpn_wire) - 1)
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -45,7 +45,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* Trust is decided by conn.c on the key alone; see the file comment. */
+/* Trust is decided by the connection on the key alone; see the file comment. */
 static int accept_any_peer(X509_STORE_CTX *store, void *arg)
 {
 	(void)arg;
@@ -61,8 +61,8 @@ static X509 *make_certificate(EVP_PKEY *key)
 
 	is_ok = cert && name && X509_set_version(cert, X509_VERSION_3) &&
 		ASN1_INTEGER_set(X509_get_serialNumber(cert), 1) &&
-		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-					   (const unsigned char *)QUIC_SNI, -1, -1, 0) &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)TLS_SNI,
+					   -1, -1, 0) &&
 		X509_set_subject_name(cert, name) && X509_set_issuer_name(cert, name) &&
 		ASN1_TIME_set_string_X509(X509_getm_notBefore(cert), "700101000000Z") &&
 		ASN1_TIME_set_string_X509(X509_getm_notAfter(cert), "99991231235959Z") &&
@@ -120,7 +120,7 @@ static int cache_session(SSL *ssl, SSL_SESSION *session)
 {
 	uint8_t key[TRANSPORT_KEY_LEN];
 
-	if (quic_tls_peer_key(ssl, key))
+	if (tls_peer_key(ssl, key))
 		(void)SSL_CTX_add_session(SSL_get_SSL_CTX(ssl), session);
 	return 0; /* what the cache holds is a reference of its own */
 }
@@ -144,7 +144,7 @@ static bool tickets_init(SSL_CTX *server, uint32_t session_cap)
 	       SSL_CTX_set_session_id_context(server, alpn_wire, ALPN_WIRE_LEN);
 }
 
-static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key, uint32_t session_cap)
+static bool contexts_init(struct tls *tls, EVP_PKEY *key, uint32_t session_cap)
 {
 	X509 *cert = make_certificate(key);
 
@@ -162,38 +162,38 @@ static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key, uint32_t session_
 }
 
 static void sign_by_node_key(const void *key, const void *data, size_t len,
-			     uint8_t out_signature[static QUIC_SIGNATURE_LEN])
+			     uint8_t out_signature[static TLS_SIGNATURE_LEN])
 {
 	node_key_sign(key, data, len, out_signature);
 }
 
-int quic_tls_init(struct quic_tls *tls, struct arena *arena, const struct node_key *key,
-		  uint32_t session_cap, const uint64_t secret[2])
+int tls_init(struct tls *tls, struct arena *arena, const struct node_key *key, uint32_t session_cap,
+	     const uint64_t secret[2])
 {
-	struct quic_signer signer = {.sign = sign_by_node_key, .ctx = key};
+	struct tls_signer signer = {.sign = sign_by_node_key, .ctx = key};
 	EVP_PKEY *pkey;
 	bool is_ok;
 
-	quic_openssl_init();
+	tls_openssl_init();
 	memset(tls, 0, sizeof(*tls));
 	if (pool_init(&tls->sessions, arena, sizeof(struct tls_session), session_cap) < 0 ||
 	    map_init(&tls->session_by_key, arena, TRANSPORT_KEY_LEN, session_cap, secret) < 0)
 		return WEFT_EFULL;
 	memcpy(signer.public_key, node_key_public(key), sizeof(signer.public_key));
-	pkey = quic_signer_key(&signer);
+	pkey = tls_signer_key(&signer);
 	is_ok = pkey && contexts_init(tls, pkey, session_cap);
 	EVP_PKEY_free(pkey);
 	return is_ok ? 0 : WEFT_EFULL;
 }
 
-static void session_unlink(struct quic_tls *tls, struct tls_session *entry)
+static void session_unlink(struct tls *tls, struct tls_session *entry)
 {
 	*(entry->newer ? &entry->newer->older : &tls->newest) = entry->older;
 	*(entry->older ? &entry->older->newer : &tls->oldest) = entry->newer;
 }
 
 /* session_forget gives the caller the ticket that was in entry. */
-static SSL_SESSION *session_forget(struct quic_tls *tls, struct tls_session *entry)
+static SSL_SESSION *session_forget(struct tls *tls, struct tls_session *entry)
 {
 	SSL_SESSION *session = entry->session;
 
@@ -203,7 +203,7 @@ static SSL_SESSION *session_forget(struct quic_tls *tls, struct tls_session *ent
 	return session;
 }
 
-void quic_tls_fini(struct quic_tls *tls)
+void tls_fini(struct tls *tls)
 {
 	while (tls->oldest)
 		SSL_SESSION_free(session_forget(tls, tls->oldest));
@@ -212,7 +212,7 @@ void quic_tls_fini(struct quic_tls *tls)
 	tls->server = tls->client = NULL;
 }
 
-SSL *quic_tls_accept(struct quic_tls *tls)
+SSL *tls_accept(struct tls *tls)
 {
 	SSL *ssl = SSL_new(tls->server);
 
@@ -221,7 +221,7 @@ SSL *quic_tls_accept(struct quic_tls *tls)
 	return ssl;
 }
 
-SSL *quic_tls_dial(struct quic_tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN])
+SSL *tls_dial(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN])
 {
 	struct tls_session *entry = map_lookup(&tls->session_by_key, peer_key);
 	SSL *ssl = SSL_new(tls->client);
@@ -230,7 +230,7 @@ SSL *quic_tls_dial(struct quic_tls *tls, const uint8_t peer_key[static TRANSPORT
 	if (!ssl)
 		return NULL;
 	SSL_set_connect_state(ssl);
-	if (!SSL_set_tlsext_host_name(ssl, QUIC_SNI)) {
+	if (!SSL_set_tlsext_host_name(ssl, TLS_SNI)) {
 		SSL_free(ssl);
 		return NULL;
 	}
@@ -256,7 +256,7 @@ static bool raw_key_of(EVP_PKEY *pkey, uint8_t out_key[static TRANSPORT_KEY_LEN]
 	return true;
 }
 
-bool quic_tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN])
+bool tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN])
 {
 	EVP_PKEY *rpk = SSL_get0_peer_rpk(ssl);
 	X509 *cert;
@@ -267,17 +267,17 @@ bool quic_tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN])
 	return cert && raw_key_of(X509_get0_pubkey(cert), out_key);
 }
 
-bool quic_tls_has_alpn(SSL *ssl)
+bool tls_has_alpn(SSL *ssl)
 {
 	const unsigned char *name;
 	unsigned len;
 
 	SSL_get0_alpn_selected(ssl, &name, &len);
-	return len == ALPN_WIRE_LEN - 1 && memcmp(name, QUIC_ALPN, len) == 0;
+	return len == ALPN_WIRE_LEN - 1 && memcmp(name, TLS_ALPN, len) == 0;
 }
 
-void quic_tls_keep_session(struct quic_tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN],
-			   SSL_SESSION *session)
+void tls_keep_session(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN],
+		      SSL_SESSION *session)
 {
 	struct tls_session *entry = map_lookup(&tls->session_by_key, peer_key);
 
@@ -298,7 +298,7 @@ void quic_tls_keep_session(struct quic_tls *tls, const uint8_t peer_key[static T
 	tls->newest = entry;
 }
 
-int quic_tls_derive(const struct node_key *key, const char *label, uint8_t out[static 32])
+int tls_derive(const struct node_key *key, const char *label, uint8_t out[static 32])
 {
 	node_key_derive(key, label, out);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What QUIC and TLS are linked with. */
-#include "quic/tls/quic_library.h"
+#include "quic/quic_library.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_QUIC_TLS_QUIC_LIBRARY_H
-#define WEFT_QUIC_TLS_QUIC_LIBRARY_H
+#ifndef WEFT_QUIC_QUIC_LIBRARY_H
+#define WEFT_QUIC_QUIC_LIBRARY_H
 
 #include "base/base_library.h"
 

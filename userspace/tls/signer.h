@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_QUIC_TLS_SIGNER_H
-#define WEFT_QUIC_TLS_SIGNER_H
+#ifndef WEFT_TLS_SIGNER_H
+#define WEFT_TLS_SIGNER_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,18 +10,18 @@
 #include "base/transport.h"
 #include "weft/err.h"
 
-#define QUIC_SIGNATURE_LEN 64
+#define TLS_SIGNATURE_LEN 64
 
 /* Who signs for an Ed25519 key: pure Ed25519 of data. Called by any thread. */
-struct quic_signer {
+struct tls_signer {
 	uint8_t public_key[TRANSPORT_KEY_LEN];
 	void (*sign)(const void *ctx, const void *data, size_t len,
-		     uint8_t out_signature[static QUIC_SIGNATURE_LEN]);
+		     uint8_t out_signature[static TLS_SIGNATURE_LEN]);
 	const void *ctx;
 };
 
 /*
- * quic_signer_key makes the key that TLS signs with. OpenSSL gets the
+ * tls_signer_key makes the key that TLS signs with. OpenSSL gets the
  * public half and a function that signs, never the seed
  * (docs/decisions/0006-tls-signs-by-a-provider.md).
  *
@@ -30,6 +30,6 @@ struct quic_signer {
  * Context: start-up, any thread.
  */
 WEFT_MUST_CHECK
-EVP_PKEY *quic_signer_key(const struct quic_signer *signer);
+EVP_PKEY *tls_signer_key(const struct tls_signer *signer);
 
 #endif
