@@ -85,7 +85,7 @@ static int ipv6_parse(char *host, uint16_t port, struct addr *out_addr)
 	return 0;
 }
 
-int addr_parse(const char *text, struct addr *out_addr)
+static int endpoint_parse(const char *text, struct addr *out_addr)
 {
 	char host[ADDR_TEXT_CAP];
 	uint32_t port;
@@ -107,19 +107,34 @@ int addr_parse(const char *text, struct addr *out_addr)
 	return ipv6_parse(host + 1, (uint16_t)port, out_addr);
 }
 
+#define TCP_PREFIX     "tcp:"
+#define TCP_PREFIX_LEN 4
+
+int addr_parse(const char *text, struct addr *out_addr)
+{
+	bool is_tcp = strncmp(text, TCP_PREFIX, TCP_PREFIX_LEN) == 0;
+	int err = endpoint_parse(is_tcp ? text + TCP_PREFIX_LEN : text, out_addr);
+
+	if (err == 0 && is_tcp)
+		out_addr->transport = ADDR_TCP;
+	return err;
+}
+
 const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP])
 {
+	const char *prefix = addr->transport == ADDR_TCP ? TCP_PREFIX : "";
 	char ip[INET6_ADDRSTRLEN];
 
 	if (addr->family == ADDR_IPV4) {
 		inet_ntop(AF_INET, addr->ip, ip, sizeof(ip));
-		snprintf(buf, ADDR_TEXT_CAP, "%s:%u", ip, addr->port);
+		snprintf(buf, ADDR_TEXT_CAP, "%s%s:%u", prefix, ip, addr->port);
 	} else if (addr->family == ADDR_IPV6) {
 		inet_ntop(AF_INET6, addr->ip, ip, sizeof(ip));
 		if (addr->scope_id)
-			snprintf(buf, ADDR_TEXT_CAP, "[%s%%%u]:%u", ip, addr->scope_id, addr->port);
+			snprintf(buf, ADDR_TEXT_CAP, "%s[%s%%%u]:%u", prefix, ip, addr->scope_id,
+				 addr->port);
 		else
-			snprintf(buf, ADDR_TEXT_CAP, "[%s]:%u", ip, addr->port);
+			snprintf(buf, ADDR_TEXT_CAP, "%s[%s]:%u", prefix, ip, addr->port);
 	} else {
 		snprintf(buf, ADDR_TEXT_CAP, "none");
 	}

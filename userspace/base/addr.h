@@ -14,8 +14,11 @@ struct weft_endpoint;
 
 enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
+/* What is spoken to at an address. */
+enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1 };
+
 /*
- * An IP address and port, compared with memcmp: bytes that a family does
+ * An IP address, a port and its transport, compared with memcmp: bytes that a family does
  * not use are zero.
  */
 struct addr {
@@ -23,14 +26,14 @@ struct addr {
 	uint32_t scope_id; /* interface of a link-local IPv6 address, else 0 */
 	uint16_t port;	   /* host order */
 	uint8_t family;	   /* enum addr_family */
-	uint8_t zero;
+	uint8_t transport; /* enum addr_transport */
 };
 
-#define ADDR_TEXT_CAP 80 /* "[" 45 "%" scope "]:" port NUL */
+#define ADDR_TEXT_CAP 80 /* "tcp:[" 45 "%" scope "]:" port NUL */
 
 /*
  * addr_parse reads "192.0.2.1:7000", "[2001:db8::1]:7000" or
- * "[fe80::1%3]:7000". Names are not looked up.
+ * "[fe80::1%3]:7000", and for TCP the same behind "tcp:". Names are not looked up.
  *
  * Returns 0, or WEFT_EMALFORMED with *out_addr untouched.
  */

@@ -13,6 +13,9 @@ static const struct {
 	{"[2001:db8::1]:7000", "[2001:db8::1]:7000"},
 	{"[2001:DB8:0:0:0:0:0:1]:65535", "[2001:db8::1]:65535"},
 	{"[fe80::1%3]:7000", "[fe80::1%3]:7000"},
+	{"tcp:", NULL},
+	{"tcp:tcp:192.0.2.1:7001", NULL},
+	{"udp:192.0.2.1:7001", NULL},
 	{"[fe80::1%4294967295]:1", "[fe80::1%4294967295]:1"},
 	{"[::ffff:192.0.2.1]:7000", "192.0.2.1:7000"},
 	{"[::]:1", "[::]:1"},
@@ -203,6 +206,23 @@ static void test_a_prefix_key_keeps_the_prefix_alone(void)
 	}
 }
 
+static void test_an_address_says_its_transport(void)
+{
+	static const char *const texts[] = {"tcp:192.0.2.1:7001", "tcp:[fe80::1%3]:7001"};
+	char buf[ADDR_TEXT_CAP];
+	struct addr tcp, udp;
+
+	for (size_t i = 0; i < 2; i++) {
+		CHECK_EQ(addr_parse(texts[i], &tcp), 0);
+		CHECK_EQ(tcp.transport, ADDR_TCP);
+		CHECK(strcmp(addr_format(&tcp, buf), texts[i]) == 0);
+		CHECK_EQ(addr_parse(texts[i] + 4, &udp), 0);
+		CHECK(!addr_equal(&tcp, &udp));
+		udp.transport = ADDR_TCP;
+		CHECK(addr_equal(&tcp, &udp));
+	}
+}
+
 int main(void)
 {
 	RUN(test_text_is_parsed_to_one_spelling_or_refused);
@@ -211,5 +231,6 @@ int main(void)
 	RUN(test_kinds_of_addresses_are_told_apart);
 	RUN(test_ranges_of_nowhere_in_particular_are_not_global);
 	RUN(test_a_prefix_key_keeps_the_prefix_alone);
+	RUN(test_an_address_says_its_transport);
 	return check_done();
 }

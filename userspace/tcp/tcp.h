@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TCP_TCP_H
+#define WEFT_TCP_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/fair/fair.h"
+#include "base/fair/fair_path.h"
+#include "base/transport.h"
+#include "weft/err.h"
+
+struct load;
+struct node_key;
+struct random;
+
+/*
+ * Streams between Ed25519 keys over TLS 1.3 on TCP, without I/O, for peers whose network lets no
+ * UDP through (docs/wire/tcp.md). Bytes of TCP connections, the time and a table of links go in;
+ * streams come out through struct transport_events, as from quic/. One engine belongs to one worker.
+ *
+ * Keys are proved as on QUIC: raw public keys (RFC 7250), or self-signed X.509 certificates.
+ *
+ * Where the seam leaves room: done of a span is called once its bytes are encrypted, since TCP
+ * repeats them by itself. acked follows what the peer's TCP acknowledged, and may be behind by what
+ * the stream sent since the question before. A dial that TCP could not connect ends with
+ * WEFT_EUNREACHABLE. A connection that the speaker refuses from conn_ready still ends with
+ * conn_closed; a stream refused from stream_opened is reset and not mentioned again. What was
+ * queued when close is called goes first, as far as the connection's buffers hold it.
+ */
+struct tcp_engine;
+struct tcp_conn;
+
+struct tcp_config {
+	struct fair_site site;	   /* limits.site: connections are shared by its networks */
+	uint32_t conn_cap;	   /* connections in all, beside handshakes */
+	uint32_t conn_per_key_cap; /* of them, of one key */
+	uint32_t handshake_cap;	   /* handshakes of peers that dialled, in all */
+	uint32_t stream_cap;	   /* streams in all */
+	uint64_t handshake_timeout_ns;
+	uint64_t idle_timeout_ns;
+	uint64_t keepalive_ns;	 /* 0: none */
+	uint64_t window_len_max; /* credit of one stream, at most */
+	size_t heap_cap;	 /* bytes for copies of what waits to be sent */
+};
+void tcp_config_defaults(struct tcp_config *config);
+/* tcp_config_link_cap: links that an engine may have at once. */
+unsigned tcp_config_link_cap(const struct tcp_config *config);
+
+/* A TCP connection as its link knows it (TCP_INFO). */
+struct tcp_figures {
+	uint64_t rtt_ns;
+	uint64_t cwnd_len;
+	uint64_t mss_len;
+	uint64_t lost_cnt;  /* segments sent again */
+	uint64_t heard_cnt; /* segments received, acknowledgements among them */
+	uint64_t acked_len; /* bytes of what write took, that the peer's TCP acknowledged */
+};
+
+/*
+ * Links: TCP connections, as the engine uses them. A link belongs to one tcp_conn and is gone when
+ * close returns. No op calls the engine.
+ *
+ * dial begins to connect to remote: 0 with *out_link, or a negative code; tcp_engine_connected or
+ *     tcp_engine_lost follow.
+ * write takes bytes: how many; 0: none now, and tcp_engine_writable follows; negative: it is lost.
+ * shut says that nothing follows what was written.
+ * close lets the link go; is_abort: what waits in it need not be delivered.
+ */
+struct tcp_link;
+struct tcp_links;
+struct tcp_links_ops {
+	int (*dial)(struct tcp_links *links, struct tcp_conn *conn, const struct addr *remote,
+		    struct tcp_link **out_link);
+	ssize_t (*write)(struct tcp_link *link, const struct iovec *pieces, unsigned cnt);
+	void (*shut)(struct tcp_link *link);
+	void (*close)(struct tcp_link *link, bool is_abort);
+	void (*figures)(struct tcp_link *link, struct tcp_figures *out_figures);
+};
+struct tcp_links {
+	const struct tcp_links_ops *ops;
+};
+
+/* Counters and fills, for status, limits and metrics. */
+struct tcp_stats {
+#define COUNTER(field, meaning) uint64_t field;
+#define FILL(field, meaning)	uint32_t field;
+#define BYTES(field, meaning)	uint64_t field;
+#include "tcp/tcp_stats.def"
+	uint64_t heap_cap;
+	struct fair_view conns, handshakes;
+	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
+};
+
+/* Everything is borrowed for the engine's life; ctx is handed to every event. */
+struct tcp_engine_params {
+	struct tcp_config config;
+	const struct node_key *key;
+	const struct transport_events *events;
+	void *ctx;
+	struct random *random;
+	/* Asked when a peer connects: its address is not welcome. NULL: all are. */
+	bool (*refuses)(void *ctx, const struct addr *remote);
+	/* Asked when a peer connects: its address has one connection in all. NULL: no address has. */
+	bool (*is_limited)(void *ctx, const struct addr *remote);
+	void *refuses_ctx;
+	/* What a proved key is to this node, asked when its connection opens. NULL: dialled, it is chosen. */
+	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	void *class_ctx;
+	struct load *load; /* NULL: nothing is counted */
+	uint64_t now_ns;
+};
+/* tcp_engine_new: 0 with *out_engine, -errno, or WEFT_EFULL (TLS set-up failed). */
+WEFT_MUST_CHECK
+int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **out_engine);
+/* tcp_engine_free drops connections without a word; takes NULL. Before the links are freed. */
+void tcp_engine_free(struct tcp_engine *engine);
+/* tcp_engine_set_links: before the first dial and the first accept. Borrowed. */
+void tcp_engine_set_links(struct tcp_engine *engine, struct tcp_links *links);
+/* tcp_engine_transport: the engine as what mesh/ speaks over. */
+struct transport *tcp_engine_transport(struct tcp_engine *engine);
+
+/* tcp_engine_accept: a peer connected. The connection, or NULL: none is wanted, the link stays the caller's. */
+struct tcp_conn *tcp_engine_accept(struct tcp_engine *engine, struct tcp_link *link,
+				   const struct addr *local, const struct addr *remote,
+				   uint64_t now_ns);
+/* tcp_engine_connected: a dial reached its peer; local is this end. */
+void tcp_engine_connected(struct tcp_conn *conn, const struct addr *local, uint64_t now_ns);
+/*
+ * tcp_engine_wants: input may be called now; false while handshakes have had their part of this
+ * turn. tcp_engine_input takes bytes; len 0: the peer sends no more. Returns false when conn and its
+ * link are gone.
+ */
+bool tcp_engine_wants(const struct tcp_conn *conn);
+bool tcp_engine_input(struct tcp_conn *conn, const void *data, size_t len, uint64_t now_ns);
+/* tcp_engine_writable: write takes bytes again. */
+void tcp_engine_writable(struct tcp_conn *conn);
+/* tcp_engine_lost: the link ended by err (-errno). conn and link are gone when it returns. */
+void tcp_engine_lost(struct tcp_conn *conn, int err, uint64_t now_ns);
+
+/* tcp_engine_flush writes what connections have to send into their links. */
+void tcp_engine_flush(struct tcp_engine *engine, uint64_t now_ns);
+/* tcp_engine_expire runs due timers; call at tcp_engine_next_ns, UINT64_MAX: none. */
+void tcp_engine_expire(struct tcp_engine *engine, uint64_t now_ns);
+uint64_t tcp_engine_next_ns(const struct tcp_engine *engine);
+/* tcp_engine_review: classes of keys may have changed; each open connection is asked about. */
+void tcp_engine_review(struct tcp_engine *engine);
+/* tcp_engine_drain refuses new connections from now on (shut-down). */
+void tcp_engine_drain(struct tcp_engine *engine);
+/* tcp_engine_expel ends handshakes under way with addresses that are not welcome now. How many. */
+unsigned tcp_engine_expel(struct tcp_engine *engine, uint64_t now_ns);
+/* tcp_engine_configure takes what can change while it runs: times and windows. */
+void tcp_engine_configure(struct tcp_engine *engine, const struct tcp_config *config);
+void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_stats);
+
+/* Wire constants: codes of CLOSE and RESET that are the engine's own, the same as on QUIC. */
+#define TCP_CODE_REFUSED	0x7765660 /* the speaker or a limit says no */
+#define TCP_CODE_NO_KEY		0x7765661 /* the peer showed no Ed25519 key */
+#define TCP_CODE_STREAM_REFUSED 0x7765662 /* no room for one more stream */
+#define TCP_CODE_MALFORMED	0x7765664 /* a frame breaks a rule */
+#define TCP_NOT_BEFORE_MS_MAX	30000
+/* What a stream may send at first, and how many streams each side may have open. */
+#define TCP_FIRST_CREDIT_LEN (512u << 10)
+#define TCP_STREAMS_MAX	     128
+
+#endif

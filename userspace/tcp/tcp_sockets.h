@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TCP_TCP_SOCKETS_H
+#define WEFT_TCP_TCP_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "weft/err.h"
+
+struct poller;
+struct tcp_engine;
+struct tcp_links;
+struct tcp_sockets;
+struct timer_wheel;
+
+/*
+ * The links of an engine as sockets of the kernel, on a worker's poller: listening, accepting,
+ * dialling, and bytes. What a peer can fill is the engine's: a connection that it does not want is
+ * closed at once.
+ */
+#define TCP_LISTEN_MAX 8
+
+struct tcp_sockets_params {
+	struct tcp_engine *engine; /* freed before the sockets are closed */
+	struct poller *poller;
+	struct timer_wheel *timers;
+	const struct addr *listen; /* port 0: the kernel's choice */
+	unsigned listen_cnt;
+	unsigned link_cap; /* tcp_config_link_cap */
+	bool is_shared;	   /* other workers listen on the same ports */
+};
+/*
+ * tcp_sockets_open: 0 with *out_sockets, WEFT_EFULL, or -errno with *out_failed_idx, the address of
+ * listen at fault.
+ */
+WEFT_MUST_CHECK
+int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets **out_sockets,
+		     unsigned *out_failed_idx);
+/* tcp_sockets_close takes NULL. */
+void tcp_sockets_close(struct tcp_sockets *sockets);
+/* tcp_sockets_bound: what they listen on, ports filled in. How many. */
+unsigned tcp_sockets_bound(const struct tcp_sockets *sockets,
+			   struct addr out_bound[static TCP_LISTEN_MAX]);
+
+#endif
