@@ -501,7 +501,7 @@ static void asker_make(struct asker *asker, const struct contender *contender, u
 	config.wide_cnt = contender->wide_cnt;
 	asker->host = &hosts[self];
 	kad_rtt_init(&asker->rtt, SECOND, 50 * MS, 2 * SECOND);
-	if (arena_open(&asker->arena, kad_table_footprint(&config)) < 0 ||
+	if (arena_open(&asker->arena, ARENA_GROWS) < 0 ||
 	    kad_table_new(&asker->arena,
 			  &(struct kad_table_params){.config = &config,
 						     .own_id = &hosts[self].id,

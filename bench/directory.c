@@ -294,8 +294,7 @@ int main(void)
 	const char *seed = getenv("SEED");
 	uint8_t value[1024];
 
-	if (arena_open(&arena, service_rules_footprint()) < 0 ||
-	    service_rules_init(&rules, &arena) < 0)
+	if (arena_open(&arena, ARENA_GROWS) < 0 || service_rules_init(&rules, &arena) < 0)
 		die("no memory");
 	overlay_lab_init(&lab, seed ? strtoull(seed, NULL, 0) : 42, NODES + 2 * REPLACED, NULL);
 	for (unsigned i = 0; i < NODES; i++) {

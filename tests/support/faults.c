@@ -329,7 +329,7 @@ void faults_begin(struct faults *faults, const struct fault_params *params)
 	faults->ctx = params->ctx;
 	faults->begin_ns = params->now_ns;
 	faults->for_ns = params->for_ns;
-	if (arena_open(&faults->arena, map_footprint(sizeof(struct addr), FAULTS_NODE_CAP)) < 0 ||
+	if (arena_open(&faults->arena, ARENA_GROWS) < 0 ||
 	    map_init(&faults->by_addr, &faults->arena, sizeof(struct addr), FAULTS_NODE_CAP,
 		     secret) < 0)
 		abort();

@@ -19,7 +19,7 @@ void storage_rig_begin(struct storage_rig *rig, const struct kad_storage_config 
 	random_init_seeded(&rig->dice, seed);
 	rig->gone_cnt = 0;
 	arena_close(&rig->arena);
-	if (arena_open(&rig->arena, kad_storage_footprint(config)) < 0 ||
+	if (arena_open(&rig->arena, ARENA_GROWS) < 0 ||
 	    kad_storage_new(&rig->arena,
 			    &(struct kad_storage_params){.config = config,
 							 .own_id = &storage_rig_own,

@@ -26,11 +26,6 @@ static size_t slot_len(size_t key_len)
 	return sizeof(void *) + ((key_len + 7) & ~(size_t)7);
 }
 
-size_t map_footprint(size_t key_len, uint32_t cap_cnt)
-{
-	return ((size_t)slot_cnt_for(cap_cnt) * slot_len(key_len) + 63) & ~(size_t)63;
-}
-
 int map_init(struct map *map, struct arena *arena, size_t key_len, uint32_t cap_cnt,
 	     const uint64_t secret[2])
 {

@@ -22,7 +22,6 @@ struct map {
 	uint32_t used_cnt;
 };
 
-size_t map_footprint(size_t key_len, uint32_t cap_cnt);
 WEFT_MUST_CHECK
 int map_init(struct map *map, struct arena *arena, size_t key_len, uint32_t cap_cnt,
 	     const uint64_t secret[2]);

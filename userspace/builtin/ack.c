@@ -10,11 +10,6 @@ struct ack_waiting {
 	struct ack ack;
 };
 
-size_t builtin_acks_footprint(void)
-{
-	return pool_footprint(sizeof(struct ack_waiting), ACK_MAX);
-}
-
 int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
 		      const struct builtin_clock *clock)
 {

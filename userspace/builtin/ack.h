@@ -32,7 +32,6 @@ struct ack {
 	void *arg;
 };
 
-size_t builtin_acks_footprint(void);
 WEFT_MUST_CHECK
 int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
 		      const struct builtin_clock *clock);

@@ -201,29 +201,15 @@ static bool is_offered(const struct builtin_config *config, enum builtin_service
 	return config->offered >> which & 1;
 }
 
-size_t builtin_footprint(const struct builtin_config *config)
-{
-	size_t len = sizeof(struct builtin) + builtin_acks_footprint();
-
-	if (is_offered(config, BUILTIN_ECHO))
-		len += builtin_echo_footprint();
-	if (is_offered(config, BUILTIN_POD_CHAT))
-		len += builtin_pod_chat_footprint(config);
-	if (is_offered(config, BUILTIN_SHADOW_INDEX))
-		len += builtin_shadow_index_footprint();
-	if (is_offered(config, BUILTIN_DHT))
-		len += builtin_dht_footprint();
-	if (is_offered(config, BUILTIN_CONTENT))
-		len += builtin_content_footprint();
-	return len;
-}
-
 static int parts_init(struct builtin *builtin)
 {
 	const struct builtin_params *params = &builtin->params;
 	const struct builtin_config *config = &params->config;
-	int err = builtin_acks_init(&builtin->acks, &builtin->arena, params->store, &params->clock);
+	int err = arena_open(&builtin->arena, ARENA_GROWS);
 
+	if (err == 0)
+		err = builtin_acks_init(&builtin->acks, &builtin->arena, params->store,
+					&params->clock);
 	if (err == 0 && is_offered(config, BUILTIN_ECHO))
 		err = builtin_echo_init(&builtin->echo, &builtin->arena);
 	if (err == 0 && is_offered(config, BUILTIN_POD_CHAT))
@@ -237,6 +223,7 @@ static int parts_init(struct builtin *builtin)
 				       params->random);
 	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
 		err = builtin_content_init(&builtin->content, &builtin->arena, params);
+	arena_fit(&builtin->arena);
 	return err;
 }
 
@@ -315,9 +302,7 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 		return -ENOMEM;
 	builtin->params = *params;
 	tables_fill(builtin);
-	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
-	if (err == 0)
-		err = parts_init(builtin);
+	err = parts_init(builtin);
 	for (enum builtin_service i = 0; err == 0 && i < BUILTIN_CNT; i++)
 		if (is_offered(&params->config, i))
 			err = offer(builtin, i);
@@ -370,6 +355,36 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 	builtin_echo_fini(&builtin->echo);
 	arena_close(&builtin->arena);
 	free(builtin);
+}
+
+size_t builtin_footprint(const struct builtin_config *config)
+{
+	struct random random;
+	struct timer_wheel timers;
+	struct builtin *builtin = calloc(1, sizeof(*builtin));
+	const struct heap *heaps[3];
+	struct heap_usage usage;
+	size_t len = 0;
+
+	if (!builtin)
+		return 0;
+	random_init_seeded(&random, 0);
+	timer_wheel_init(&timers, 0);
+	builtin->params =
+		(struct builtin_params){.config = *config, .random = &random, .timers = &timers};
+	if (parts_init(builtin) == 0)
+		len = sizeof(*builtin) + builtin->arena.used_len;
+	heaps[0] = builtin->echo.memory;
+	heaps[1] = builtin->pod_chat.pods.messages;
+	heaps[2] = builtin->pod_chat.rooms.memory;
+	for (unsigned i = 0; i < 3 && len > 0; i++) {
+		if (!heaps[i])
+			continue;
+		heap_usage(heaps[i], &usage);
+		len += usage.cap;
+	}
+	builtin_free(builtin, 0);
+	return len;
 }
 
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out)

@@ -18,12 +18,6 @@ static size_t peer_len(unsigned max)
 	return sizeof(struct quota_peer) + max * sizeof(uint64_t);
 }
 
-size_t builtin_quota_footprint(unsigned max)
-{
-	return pool_footprint(peer_len(max), QUOTA_PEER_MAX) +
-	       map_footprint(MESH_KEY_LEN, QUOTA_PEER_MAX);
-}
-
 int builtin_quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
 		       struct random *random)
 {

@@ -28,7 +28,6 @@ struct quota {
 	unsigned max;
 };
 
-size_t builtin_quota_footprint(unsigned max);
 WEFT_MUST_CHECK
 int builtin_quota_init(struct quota *quota, struct arena *arena, unsigned max, uint64_t period_ns,
 		       struct random *random);

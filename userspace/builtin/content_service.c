@@ -456,13 +456,6 @@ static const struct fair_config places_config = {.name = "readings of mesh-conte
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
-size_t builtin_content_footprint(void)
-{
-	return pool_footprint(sizeof(struct blobs_reading), CONTENT_SERVICE_READING_MAX + 1) +
-	       fair_footprint(&places_config) +
-	       pool_footprint(sizeof(struct blobs_stream), CONTENT_SERVICE_STREAM_MAX);
-}
-
 int builtin_content_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params)
 {

@@ -36,7 +36,6 @@ struct content_service {
 	uint64_t now_ns;       /* of the last call, or end of a reading */
 };
 
-size_t builtin_content_footprint(void);
 WEFT_MUST_CHECK
 int builtin_content_init(struct content_service *service, struct arena *arena,
 			 const struct builtin_params *params);

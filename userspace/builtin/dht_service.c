@@ -298,12 +298,6 @@ static const struct fair_config places_config = {.name = "searches of the servic
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
-size_t builtin_dht_footprint(void)
-{
-	return pool_footprint(sizeof(struct dht_lookup), DHT_SERVICE_LOOKUP_MAX + 1) +
-	       fair_footprint(&places_config);
-}
-
 int builtin_dht_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random)
 {

@@ -28,7 +28,6 @@ struct dht_service {
 	uint64_t now_ns;    /* of the last call, or end of a search */
 };
 
-size_t builtin_dht_footprint(void);
 WEFT_MUST_CHECK
 int builtin_dht_init(struct dht_service *service, struct arena *arena,
 		     const struct builtin_dht *dht, struct random *random);

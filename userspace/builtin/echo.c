@@ -149,11 +149,6 @@ const struct request_method builtin_echo_methods[] = {
 
 const struct service_handler builtin_echo_handler = {.call = call, .stream = stream};
 
-size_t builtin_echo_footprint(void)
-{
-	return pool_footprint(sizeof(struct echo_stream), ECHO_STREAM_MAX) + ECHO_MEMORY_LEN;
-}
-
 int builtin_echo_init(struct echo *echo, struct arena *arena)
 {
 	int err = heap_new(ECHO_MEMORY_LEN, &echo->memory);

@@ -20,7 +20,6 @@ struct echo {
 extern const struct service_handler builtin_echo_handler;  /* ctx is a struct echo */
 extern const struct request_method builtin_echo_methods[]; /* for its description alone */
 
-size_t builtin_echo_footprint(void);
 WEFT_MUST_CHECK
 int builtin_echo_init(struct echo *echo, struct arena *arena);
 void builtin_echo_fini(struct echo *echo);

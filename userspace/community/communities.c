@@ -52,20 +52,6 @@ static uint32_t slots_for(const struct community_config *config)
 	       (config->community_cap < LEAVING_MAX ? config->community_cap : LEAVING_MAX);
 }
 
-size_t communities_footprint(const struct community_config *config)
-{
-	struct roster_limits limits = limits_of(config);
-
-	return sizeof(struct communities) +
-	       slots_for(config) *
-		       (sizeof(struct community) + 64 + community_roster_footprint(&limits) +
-			own_shares_len(&limits) + 64) +
-	       community_sync_footprint() + community_query_footprint() +
-	       community_search_footprint() + community_revocations_footprint() +
-	       COMMUNITY_PEERS_MAX * sizeof(struct community_peer_count) + 64 +
-	       COMMUNITY_ANSWER_MEMORY_LEN;
-}
-
 bool community_has_overlay(const struct community *community)
 {
 	return community->all->params.overlay.ops && !community->roster.is_strict;
@@ -296,18 +282,12 @@ static int rows_load(struct communities *all)
 	return err;
 }
 
-static int parts_init(struct communities *all)
+static int lay_out(struct communities *all)
 {
-	struct intake_params intake = {.own_key = all->own_key,
-				       .store = all->params.store,
-				       .jobs = all->params.jobs,
-				       .wall_s = intake_wall_s,
-				       .changed = row_changed,
-				       .own_is_newer = own_is_newer,
-				       .ctx = all,
-				       .counts = all->counts};
-	int err;
+	int err = arena_open(&all->arena, ARENA_GROWS);
 
+	if (err < 0)
+		return err;
 	all->slot_cnt = slots_for(&all->params.config);
 	all->slots = arena_alloc(&all->arena, all->slot_cnt * sizeof(*all->slots));
 	all->peers = arena_alloc(&all->arena, COMMUNITY_PEERS_MAX * sizeof(*all->peers));
@@ -327,14 +307,45 @@ static int parts_init(struct communities *all)
 		if (!community->shares.ids)
 			return WEFT_EFULL;
 	}
+	if ((err = community_sync_init(all)) == 0 && (err = community_revocations_init(all)) == 0 &&
+	    (err = community_search_init(all)) == 0)
+		err = community_query_init(all);
+	arena_fit(&all->arena);
+	return err;
+}
+
+size_t communities_footprint(const struct community_config *config)
+{
+	struct random random;
+	struct communities *all = calloc(1, sizeof(*all));
+	size_t len = 0;
+
+	if (!all)
+		return 0;
+	random_init_seeded(&random, 0);
+	all->params = (struct community_params){.config = *config, .random = &random};
+	all->limits = limits_of(config);
+	if (lay_out(all) == 0)
+		len = sizeof(*all) + all->arena.used_len + COMMUNITY_ANSWER_MEMORY_LEN;
+	arena_close(&all->arena);
+	free(all);
+	return len;
+}
+
+static int parts_init(struct communities *all)
+{
+	struct intake_params intake = {.own_key = all->own_key,
+				       .store = all->params.store,
+				       .jobs = all->params.jobs,
+				       .wall_s = intake_wall_s,
+				       .changed = row_changed,
+				       .own_is_newer = own_is_newer,
+				       .ctx = all,
+				       .counts = all->counts};
+	int err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers);
+
 	list_init(&all->lent);
-	if ((err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers)) < 0 ||
-	    (err = community_intake_new(&intake, &all->intake)) < 0 ||
-	    (err = community_sync_init(all)) < 0 || (err = community_revocations_init(all)) < 0)
-		return err;
-	if ((err = community_search_init(all)) < 0)
-		return err;
-	return community_query_init(all);
+	return err < 0 ? err : community_intake_new(&intake, &all->intake);
 }
 
 int communities_new(const struct community_params *params, struct communities **out_communities)
@@ -348,9 +359,9 @@ int communities_new(const struct community_params *params, struct communities **
 	all->params = *params;
 	all->own_key = node_key_public(params->key);
 	all->limits = limits_of(&params->config);
-	if ((err = arena_open(&all->arena, communities_footprint(&params->config))) < 0 ||
-	    (err = parts_init(all)) < 0 || (err = cursor_key_load(all)) < 0 ||
-	    (err = rows_load(all)) < 0 || (err = community_serve_init(all)) < 0) {
+	if ((err = lay_out(all)) < 0 || (err = parts_init(all)) < 0 ||
+	    (err = cursor_key_load(all)) < 0 || (err = rows_load(all)) < 0 ||
+	    (err = community_serve_init(all)) < 0) {
 		communities_free(all);
 		return err;
 	}

@@ -245,7 +245,6 @@ struct community_partner *community_partners_answered(struct community *communit
 void community_partners_failed(struct community *community, const uint8_t *key, bool is_final);
 
 /* community_sync.c */
-size_t community_sync_footprint(void);
 WEFT_MUST_CHECK
 int community_sync_init(struct communities *all);
 /* community_sync_start asks the next one; community_sync_tell shows the own record to all partners. */

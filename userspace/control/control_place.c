@@ -48,14 +48,6 @@ static struct fair_config call_config_of(uint32_t call_cap)
 	};
 }
 
-size_t control_places_footprint(const struct control_config *config)
-{
-	const struct fair_config clients = client_config_of(config->client_cap);
-	const struct fair_config calls = call_config_of(config->call_cap);
-
-	return fair_footprint(&clients) + fair_footprint(&calls);
-}
-
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;

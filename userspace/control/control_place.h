@@ -17,8 +17,7 @@ struct place_peer {
 	int32_t pid;
 };
 
-/* control_places_{footprint,init}: of both pools, in the server's arena. */
-size_t control_places_footprint(const struct control_config *config);
+/* control_places_init: of both pools, in the server's arena. */
 WEFT_MUST_CHECK
 int control_places_init(struct control *control);
 /*

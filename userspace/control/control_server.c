@@ -50,22 +50,6 @@ static uint32_t calls_cap(const struct control_config *config)
 	return config->client_cap * CALLS_PER_CLIENT + config->call_cap;
 }
 
-static size_t pools_footprint(const struct control_config *config)
-{
-	return control_places_footprint(config) +
-	       pool_footprint(sizeof(struct control_client), config->client_cap + 1) +
-	       pool_footprint(sizeof(struct control_call), calls_cap(config));
-}
-
-size_t control_footprint(const struct control_config *config)
-{
-	size_t client_len = sizeof(struct control_client) + config->request_len_max + 1 +
-			    config->output_len_max;
-
-	return sizeof(struct control) + pools_footprint(config) + config->client_cap * client_len +
-	       config->event_cap * (sizeof(struct event_entry) + 2 * CONTROL_EVENT_LEN_TYPICAL);
-}
-
 /* refuse_fd sends the peer the reason, as far as the socket takes it, and closes. */
 static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
 {
@@ -313,22 +297,37 @@ static int listener_open(struct control *control)
 static int clients_lay_out(struct control *control)
 {
 	uint32_t cap = control->config.client_cap;
-	int err = arena_open(&control->arena, pools_footprint(&control->config));
+	int err = arena_open(&control->arena, ARENA_GROWS);
 
-	if (err < 0)
-		return err;
-	control->events = calloc(control->config.event_cap, sizeof(*control->events));
-	if (!control->events)
-		return -ENOMEM;
-	err = pool_init(&control->call_pool, &control->arena, sizeof(struct control_call),
-			calls_cap(&control->config));
-	if (err < 0)
-		return err;
-	err = control_places_init(control);
-	if (err < 0)
-		return err;
-	return pool_init(&control->clients, &control->arena, sizeof(struct control_client),
-			 cap + 1);
+	if (err == 0)
+		err = pool_init(&control->call_pool, &control->arena, sizeof(struct control_call),
+				calls_cap(&control->config));
+	if (err == 0)
+		err = control_places_init(control);
+	if (err == 0)
+		err = pool_init(&control->clients, &control->arena, sizeof(struct control_client),
+				cap + 1);
+	arena_fit(&control->arena);
+	return err;
+}
+
+size_t control_footprint(const struct control_config *config)
+{
+	size_t client_len = sizeof(struct control_client) + config->request_len_max + 1 +
+			    config->output_len_max;
+	struct control *control = calloc(1, sizeof(*control));
+	size_t len = 0;
+
+	if (!control)
+		return 0;
+	control->config = *config;
+	if (clients_lay_out(control) == 0)
+		len = sizeof(*control) + control->arena.used_len + config->client_cap * client_len +
+		      config->event_cap *
+			      (sizeof(struct event_entry) + 2 * CONTROL_EVENT_LEN_TYPICAL);
+	arena_close(&control->arena);
+	free(control);
+	return len;
 }
 
 int control_open(const struct control_params *params, struct control **out_control)
@@ -355,7 +354,8 @@ int control_open(const struct control_params *params, struct control **out_contr
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	control->path = strdup(params->config.path);
 	control->torn = control_error_torn();
-	err = control->path && control->torn ? 0 : -ENOMEM;
+	control->events = calloc(params->config.event_cap, sizeof(*control->events));
+	err = control->path && control->torn && control->events ? 0 : -ENOMEM;
 	if (err == 0)
 		err = clients_lay_out(control);
 	if (err == 0)

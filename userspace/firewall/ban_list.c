@@ -36,10 +36,27 @@ struct change {
 	void *arg;
 };
 
+static int list_lay_out(struct ban_list *list)
+{
+	/* Only those that may ban choose ids, so the hash needs no secret. */
+	static const uint64_t secret[2] = {0x62616e, 0x6c697374};
+	int err = arena_open(&list->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&list->pool, &list->arena, sizeof(struct ban), BAN_LIST_CAP);
+	if (err == 0)
+		err = map_init(&list->by_id, &list->arena, BAN_ID_LEN, BAN_LIST_CAP, secret);
+	arena_fit(&list->arena);
+	return err;
+}
+
 size_t firewall_ban_list_footprint(void)
 {
-	return pool_footprint(sizeof(struct ban), BAN_LIST_CAP) +
-	       map_footprint(BAN_ID_LEN, BAN_LIST_CAP);
+	struct ban_list list = {0};
+	size_t len = list_lay_out(&list) < 0 ? 0 : list.arena.used_len;
+
+	arena_close(&list.arena);
+	return len;
 }
 
 static struct ban *list_lookup(const struct ban_list *list, const struct ban_target *target)
@@ -116,18 +133,13 @@ static int list_load(struct ban_list *list, uint64_t wall_s)
 
 int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list)
 {
-	/* Only those that may ban choose ids, so the hash needs no secret. */
-	static const uint64_t secret[2] = {0x62616e, 0x6c697374};
 	struct ban_list *list = calloc(1, sizeof(*list));
 	int err;
 
 	if (!list)
 		return -ENOMEM;
 	list->store = store;
-	if ((err = arena_open(&list->arena, firewall_ban_list_footprint())) < 0 ||
-	    (err = pool_init(&list->pool, &list->arena, sizeof(struct ban), BAN_LIST_CAP)) < 0 ||
-	    (err = map_init(&list->by_id, &list->arena, BAN_ID_LEN, BAN_LIST_CAP, secret)) < 0 ||
-	    (err = list_load(list, wall_s)) < 0) {
+	if ((err = list_lay_out(list)) < 0 || (err = list_load(list, wall_s)) < 0) {
 		firewall_ban_list_free(list);
 		return err;
 	}

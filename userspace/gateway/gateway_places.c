@@ -49,13 +49,6 @@ static struct fair_config sockets_config(const struct gateway_config *config)
 	};
 }
 
-size_t gateway_places_footprint(const struct gateway_config *config)
-{
-	const struct fair_config conns = conns_config(config), sockets = sockets_config(config);
-
-	return fair_footprint(&conns) + (sockets.cap_cnt ? fair_footprint(&sockets) : 0);
-}
-
 int gateway_places_init(struct gateway_places *places, struct arena *arena,
 			const struct gateway_config *config)
 {

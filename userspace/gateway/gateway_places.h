@@ -32,7 +32,6 @@ struct gateway_places {
 	int diag_fd;	   /* asks for local users; -1: the kernel does not tell */
 };
 
-size_t gateway_places_footprint(const struct gateway_config *config);
 /* gateway_places_init lays them out in arena; a socket_cap of 0 lets no WebSocket in. */
 WEFT_MUST_CHECK
 int gateway_places_init(struct gateway_places *places, struct arena *arena,

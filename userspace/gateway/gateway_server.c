@@ -64,17 +64,6 @@ struct gateway {
 	struct pass_book passes;
 };
 
-static size_t tables_footprint(const struct gateway_config *config)
-{
-	return gateway_places_footprint(config) + gateway_rates_footprint() +
-	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) + 128;
-}
-
-size_t gateway_footprint(const struct gateway_config *config)
-{
-	return tables_footprint(config) + config->memory_cap;
-}
-
 static void conn_close(struct server_conn *conn)
 {
 	struct gateway *gateway = conn->gateway;
@@ -469,16 +458,33 @@ static int memory_lay_out(struct gateway *gateway)
 	int err = heap_new(config->memory_cap, &gateway->heap);
 
 	if (err == 0)
-		err = arena_open(&gateway->arena, tables_footprint(config));
+		err = arena_open(&gateway->arena, ARENA_GROWS);
 	if (err == 0)
 		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
 				config->conn_cap + 1);
 	if (err == 0)
 		err = gateway_places_init(&gateway->places, &gateway->arena, config);
-	if (err < 0)
-		return err;
+	if (err == 0)
+		err = gateway_rates_init(&gateway->rates, &gateway->arena, config);
 	gateway->shared.heap = gateway->heap;
-	return gateway_rates_init(&gateway->rates, &gateway->arena, config);
+	arena_fit(&gateway->arena);
+	return err;
+}
+
+size_t gateway_footprint(const struct gateway_config *config)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	size_t len = 0;
+
+	if (!gateway)
+		return 0;
+	gateway->config = *config;
+	if (memory_lay_out(gateway) == 0)
+		len = gateway->arena.used_len + config->memory_cap;
+	arena_close(&gateway->arena);
+	heap_free(gateway->heap);
+	free(gateway);
+	return len;
 }
 
 int gateway_open(const struct gateway_params *params, struct gateway **out_gateway)

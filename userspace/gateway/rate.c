@@ -58,12 +58,6 @@ bool gateway_rate_take(struct rate *rate, const struct addr *addr, uint64_t now_
 	return true;
 }
 
-size_t gateway_rates_footprint(void)
-{
-	/* The arena gives each piece at a multiple of 64 bytes. */
-	return GATEWAY_RATE_CNT * sizeof(struct rate) + 64;
-}
-
 int gateway_rates_init(struct gateway_rates *rates, struct arena *arena,
 		       const struct gateway_config *config)
 {

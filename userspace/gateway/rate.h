@@ -43,7 +43,6 @@ enum gateway_rate { GATEWAY_RATE_OTHER, GATEWAY_RATE_BUSY, GATEWAY_RATE_FILES, G
 struct gateway_rates {
 	struct rate *each; /* GATEWAY_RATE_CNT of them */
 };
-size_t gateway_rates_footprint(void);
 /* gateway_rates_init lays them out in arena. Returns 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int gateway_rates_init(struct gateway_rates *rates, struct arena *arena,

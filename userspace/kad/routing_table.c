@@ -46,20 +46,6 @@ static unsigned table_cap(const struct kad_table_config *config)
 	return cap;
 }
 
-static size_t aligned(size_t len)
-{
-	return (len + 63) & ~(size_t)63;
-}
-
-size_t kad_table_footprint(const struct kad_table_config *config)
-{
-	unsigned cap = table_cap(config);
-
-	return aligned(sizeof(struct kad_table)) + aligned(cap * sizeof(struct kad_node)) +
-	       2 * aligned(cap * sizeof(struct kad_node *)) +
-	       aligned(KAD_ID_BITS * config->candidate_cnt * sizeof(struct kad_node));
-}
-
 static void table_reset(struct kad_table *table, const struct kad_id *own_id, uint64_t now_ns)
 {
 	table->own_id = *own_id;

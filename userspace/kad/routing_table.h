@@ -52,8 +52,6 @@ struct kad_table_config {
 /* kad_table_defaults: the numbers of BEP-5, K = 8 and 15 minutes; wide_cnt 128. */
 void kad_table_defaults(struct kad_table_config *config);
 
-size_t kad_table_footprint(const struct kad_table_config *config);
-
 struct kad_table_params {
 	const struct kad_table_config *config;
 	const struct kad_id *own_id;

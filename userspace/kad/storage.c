@@ -13,23 +13,6 @@
 #include "base/random.h"
 #include "kad/storage_state.h"
 
-static size_t aligned(size_t len)
-{
-	return (len + 63) & ~(size_t)63;
-}
-
-size_t kad_storage_footprint(const struct kad_storage_config *config)
-{
-	unsigned cap = config->value_cap;
-
-	return aligned(sizeof(struct kad_storage)) +
-	       pool_footprint(sizeof(struct storage_record), cap) +
-	       pool_footprint(sizeof(struct storage_key), cap) +
-	       pool_footprint(sizeof(struct storage_subnet), cap) + map_footprint(KAD_ID_LEN, cap) +
-	       map_footprint(sizeof(struct addr), cap) +
-	       aligned(cap * sizeof(struct storage_record *)) + kad_storage_share_footprint(config);
-}
-
 int kad_storage_new(struct arena *arena, const struct kad_storage_params *params,
 		    struct kad_storage **out_storage)
 {

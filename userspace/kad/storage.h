@@ -84,7 +84,6 @@ struct kad_storage_params {
 	void *arg;
 };
 
-size_t kad_storage_footprint(const struct kad_storage_config *config);
 /* kad_storage_new: 0, or WEFT_EFULL when the arena is too small. */
 WEFT_MUST_CHECK
 int kad_storage_new(struct arena *arena, const struct kad_storage_params *params,

@@ -44,13 +44,6 @@ static unsigned tally_cap(const struct kad_storage_config *config)
 	return cap;
 }
 
-size_t kad_storage_share_footprint(const struct kad_storage_config *config)
-{
-	struct fair_config fair = fair_of(config);
-
-	return fair_footprint(&fair) + tally_cap(config) * sizeof(struct storage_tally) + 64;
-}
-
 int kad_storage_share_init(struct kad_storage *storage, struct arena *arena,
 			   const uint64_t secret[2])
 {

@@ -58,7 +58,6 @@ struct kad_storage {
 
 /* --- storage_share.c: which account pays for a value --- */
 
-size_t kad_storage_share_footprint(const struct kad_storage_config *config);
 /* kad_storage_share_init: 0, or as fair_init. */
 WEFT_MUST_CHECK
 int kad_storage_share_init(struct kad_storage *storage, struct arena *arena,

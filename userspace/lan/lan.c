@@ -467,9 +467,27 @@ void lan_stats(const struct lan *lan, struct lan_stats *out_stats)
 
 /* --- life --- */
 
+static int lan_lay_out(struct lan *lan, uint32_t node_cap)
+{
+	int err = arena_open(&lan->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&lan->entries, &lan->arena, sizeof(struct entry), node_cap);
+	arena_fit(&lan->arena);
+	return err;
+}
+
 size_t lan_footprint(uint32_t node_cap)
 {
-	return sizeof(struct lan) + pool_footprint(sizeof(struct entry), node_cap);
+	struct lan *lan = calloc(1, sizeof(*lan));
+	size_t len = 0;
+
+	if (lan && lan_lay_out(lan, node_cap) == 0)
+		len = sizeof(*lan) + lan->arena.used_len;
+	if (lan)
+		arena_close(&lan->arena);
+	free(lan);
+	return len;
 }
 
 int lan_new(const struct lan_params *params, struct lan **out_lan)
@@ -487,10 +505,8 @@ int lan_new(const struct lan_params *params, struct lan **out_lan)
 	};
 	random_fill(params->random, lan->instance, sizeof(lan->instance));
 	label_draw(lan);
-	if ((err = arena_open(&lan->arena,
-			      pool_footprint(sizeof(struct entry), params->node_cap))) < 0 ||
-	    (err = pool_init(&lan->entries, &lan->arena, sizeof(struct entry), params->node_cap)) <
-		    0) {
+	err = lan_lay_out(lan, params->node_cap);
+	if (err < 0) {
 		lan_free(lan);
 		return err;
 	}

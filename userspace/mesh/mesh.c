@@ -73,25 +73,6 @@ static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUF
 	cnts[MESH_BUFFER_OWN] = config->medium_buffer_cnt;
 }
 
-size_t mesh_footprint(const struct mesh_config *config)
-{
-	uint32_t cnts[MESH_BUFFER_SIZE_CNT];
-
-	buffer_cnts(config, cnts);
-	return pool_footprint(sizeof(struct mesh_session), config->session_cap) +
-	       pool_footprint(sizeof(struct mesh_request),
-			      config->request_cap + MESH_REQUEST_SPARE_CNT) +
-	       pool_footprint(sizeof(struct mesh_incoming),
-			      config->incoming_cap + config->session_cap) +
-	       pool_footprint(sizeof(struct mesh_dial), dial_cap(config)) +
-	       pool_footprint(sizeof(struct mesh_frame_stream),
-			      2 * config->stream_cap + MESH_STREAM_SPARE_CNT) +
-	       map_footprint(MESH_KEY_LEN, config->session_cap) +
-	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
-	       mesh_slots_footprint(config) +
-	       mesh_peers_footprint(config->peer_cap, config->session_cap);
-}
-
 static int mesh_lay_out(struct mesh *mesh, struct random *random)
 {
 	const struct mesh_config *config = &mesh->config;
@@ -102,7 +83,7 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	buffer_cnts(config, cnts);
 	random_fill(random, mesh->deferrals.secret, sizeof(mesh->deferrals.secret));
 	random_fill(random, secret, sizeof(secret));
-	if ((err = arena_open(&mesh->arena, mesh_footprint(config))) < 0 ||
+	if ((err = arena_open(&mesh->arena, ARENA_GROWS)) < 0 ||
 	    (err = pool_init(&mesh->sessions, &mesh->arena, sizeof(struct mesh_session),
 			     config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->requests, &mesh->arena, sizeof(struct mesh_request),
@@ -120,8 +101,27 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0 ||
 	    (err = mesh_slots_init(mesh, secret)) < 0)
 		return err;
-	return mesh_peers_init(&mesh->peers, &mesh->arena, config->peer_cap, config->session_cap,
-			       secret);
+	err = mesh_peers_init(&mesh->peers, &mesh->arena, config->peer_cap, config->session_cap,
+			      secret);
+	arena_fit(&mesh->arena);
+	return err;
+}
+
+size_t mesh_footprint(const struct mesh_config *config)
+{
+	struct mesh *mesh = calloc(1, sizeof(*mesh));
+	struct random random;
+	size_t len = 0;
+
+	if (!mesh)
+		return 0;
+	random_init_seeded(&random, 0);
+	mesh->config = *config;
+	if (mesh_lay_out(mesh, &random) == 0)
+		len = mesh->arena.used_len;
+	arena_close(&mesh->arena);
+	free(mesh);
+	return len;
 }
 
 int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)

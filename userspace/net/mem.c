@@ -414,11 +414,7 @@ int net_mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random
 
 	if (!net)
 		return -ENOMEM;
-	err = arena_open(&net->arena,
-			 map_footprint(sizeof(struct addr), node_cap) +
-				 (size_t)node_cap * sizeof(struct mem_node) +
-				 (size_t)dgram_cap * (sizeof(struct mem_slot) + sizeof(uint32_t)) +
-				 4096);
+	err = arena_open(&net->arena, ARENA_GROWS);
 	if (err < 0)
 		goto free_net;
 	err = map_init(&net->node_by_addr, &net->arena, sizeof(struct addr), node_cap, secret);
@@ -427,6 +423,7 @@ int net_mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random
 	net->nodes = arena_alloc(&net->arena, (size_t)node_cap * sizeof(*net->nodes));
 	net->slots = arena_alloc(&net->arena, (size_t)dgram_cap * sizeof(*net->slots));
 	net->flight = arena_alloc(&net->arena, (size_t)dgram_cap * sizeof(*net->flight));
+	arena_fit(&net->arena);
 	weft_assert(net->nodes && net->slots && net->flight);
 	net->node_cap = node_cap;
 	net->slot_cap = dgram_cap;

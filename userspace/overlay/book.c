@@ -27,12 +27,6 @@ struct kad_id overlay_id_of(const uint8_t key[static MESH_KEY_LEN])
 	return id;
 }
 
-size_t overlay_book_footprint(uint32_t cap_cnt)
-{
-	return pool_footprint(sizeof(struct book_entry), cap_cnt) +
-	       map_footprint(sizeof(struct book_place), cap_cnt);
-}
-
 int overlay_book_init(struct overlay_book *book, struct arena *arena, uint32_t cap_cnt,
 		      const uint64_t secret[2])
 {

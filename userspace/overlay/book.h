@@ -25,7 +25,6 @@ struct overlay_book {
 	void *ctx;
 };
 
-size_t overlay_book_footprint(uint32_t cap_cnt);
 /* overlay_book_init: mark_all and ctx are the caller's to set. */
 WEFT_MUST_CHECK
 int overlay_book_init(struct overlay_book *book, struct arena *arena, uint32_t cap_cnt,

@@ -73,24 +73,6 @@ static uint32_t book_cap(const struct overlay_config *config)
 	       config->run_cap * KAD_LOOKUP_NODES_MAX + config->query_cap + BOOK_SPARE;
 }
 
-/* What lies in the arena; the bytes of values and of work have mappings of their own. */
-static size_t arena_len(const struct overlay_config *config)
-{
-	struct overlay_values_config values = values_config(config);
-
-	return request_quota_footprint(config->asker_cap) +
-	       overlay_book_footprint(book_cap(config)) + overlay_values_footprint(&values) -
-	       values.memory_len + overlay_keep_footprint() + kad_table_footprint(&config->table) +
-	       overlay_silent_footprint() + pool_footprint(overlay_run_size(), config->run_cap) +
-	       pool_footprint(overlay_query_size(), config->query_cap);
-}
-
-size_t overlay_footprint(const struct overlay_config *config)
-{
-	return arena_len(config) + config->value_memory_len + config->work_memory_len +
-	       config->answer_memory_len;
-}
-
 uint64_t overlay_wall_now_s(const struct overlay *overlay, uint64_t now_ns)
 {
 	/* The turn that is on may have begun before the clock was looked at. */
@@ -142,7 +124,7 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 	values.random = params->random;
 	values.forgot = value_forgot;
 	values.ctx = overlay;
-	if ((err = arena_open(arena, arena_len(config))) < 0 ||
+	if ((err = arena_open(arena, ARENA_GROWS)) < 0 ||
 	    (err = heap_new(config->work_memory_len, &overlay->work)) < 0 ||
 	    (err = heap_new(config->answer_memory_len, &overlay->answers)) < 0 ||
 	    (err = request_quota_init(&overlay->quota, arena, config->asker_cap,
@@ -163,7 +145,27 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 	    (err = pool_init(&overlay->queries, arena, overlay_query_size(), config->query_cap)) <
 		    0)
 		return err;
+	arena_fit(arena);
 	return 0;
+}
+
+/* The bytes of values, work and answers have mappings of their own. */
+size_t overlay_footprint(const struct overlay_config *config)
+{
+	struct random random;
+	const struct overlay_params params = {.random = &random};
+	struct overlay *overlay = calloc(1, sizeof(*overlay));
+	size_t len = 0;
+
+	if (!overlay)
+		return 0;
+	random_init_seeded(&random, 0);
+	overlay->config = *config;
+	if (overlay_lay_out(overlay, &params) == 0)
+		len = overlay->arena.used_len + config->value_memory_len + config->work_memory_len +
+		      config->answer_memory_len;
+	overlay_free(overlay);
+	return len;
 }
 
 int overlay_new(const struct overlay_params *params, struct overlay **out_overlay)

@@ -30,12 +30,6 @@ struct keep_commit {
 	struct list_node waiting;
 };
 
-size_t overlay_keep_footprint(void)
-{
-	return pool_footprint(sizeof(struct keep_waiter), OVERLAY_KEEP_WAITER_CAP) +
-	       pool_footprint(sizeof(struct keep_commit), OVERLAY_KEEP_COMMIT_CAP);
-}
-
 int overlay_keep_init(struct overlay_keep *keep, struct arena *arena, struct store *store,
 		      const struct mesh_ops *ops, uint64_t *failed_cnt)
 {

@@ -47,7 +47,6 @@ struct overlay_record {
 	size_t value_len;
 };
 
-size_t overlay_keep_footprint(void);
 /* overlay_keep_init: failed_cnt counts values that were not acknowledged: the disk failed. */
 WEFT_MUST_CHECK
 int overlay_keep_init(struct overlay_keep *keep, struct arena *arena, struct store *store,

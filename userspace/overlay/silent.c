@@ -30,13 +30,6 @@ static const struct fair_config SHARES = {
 	.parts = {[FAIR_UNKNOWN] = 8, [FAIR_KNOWN] = 8},
 };
 
-size_t overlay_silent_footprint(void)
-{
-	return pool_footprint(sizeof(struct silent_entry), ENTRIES_CAP) +
-	       map_footprint(sizeof(struct silent_place), OVERLAY_SILENT_MAX) +
-	       fair_footprint(&SHARES);
-}
-
 int overlay_silent_init(struct overlay_silent *silent, struct arena *arena,
 			const struct fair_paths *paths)
 {

@@ -35,7 +35,6 @@ struct overlay_silent {
 	struct fair_paths paths;
 };
 
-size_t overlay_silent_footprint(void);
 /* overlay_silent_init: paths says how addresses nest, and is copied. 0, or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int overlay_silent_init(struct overlay_silent *silent, struct arena *arena,

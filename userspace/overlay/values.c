@@ -29,14 +29,6 @@ static struct kad_storage_config index_config(const struct overlay_values_config
 	};
 }
 
-size_t overlay_values_footprint(const struct overlay_values_config *config)
-{
-	struct kad_storage_config index = index_config(config);
-
-	return sizeof(struct overlay_values) + 64 + kad_storage_footprint(&index) +
-	       config->memory_len;
-}
-
 static struct overlay_stored *kept_of(const struct kad_value *value)
 {
 	return (struct overlay_stored *)(uintptr_t)value->handle;

@@ -55,7 +55,6 @@ static inline const uint8_t *overlay_stored_value(const struct overlay_stored *k
 	return kept->bytes + kept->name_len;
 }
 
-size_t overlay_values_footprint(const struct overlay_values_config *config);
 /* overlay_values_new: 0, WEFT_EFULL (arena), -errno. */
 WEFT_MUST_CHECK
 int overlay_values_new(struct arena *arena, const struct overlay_values_config *config,

@@ -86,25 +86,6 @@ static struct fair_config places_config(const struct provider_config *config)
 				    .level_cnt = FAIR_PEER_LEVELS + 1};
 }
 
-static size_t arena_len(const struct provider_config *config)
-{
-	const struct fair_config places = places_config(config);
-	struct pool_plan plan[POOL_CNT];
-	struct provider none;
-	size_t len = fair_footprint(&places);
-
-	pools_plan(&none, config, plan);
-	for (unsigned i = 0; i < POOL_CNT; i++)
-		len += pool_footprint(plan[i].object_len, plan[i].cap_cnt);
-	return len + provider_process_places_footprint(config) +
-	       provider_http_upgrade_footprint(config);
-}
-
-size_t provider_footprint(const struct provider_config *config)
-{
-	return arena_len(config) + config->memory_len;
-}
-
 unsigned provider_watch_cap(const struct provider_config *config)
 {
 	/* A process takes three, its standard files, and the launcher one. */
@@ -115,7 +96,7 @@ static int pools_init(struct provider *provider)
 {
 	const struct fair_config places = places_config(&provider->config);
 	struct pool_plan plan[POOL_CNT];
-	int err = arena_open(&provider->arena, arena_len(&provider->config));
+	int err = arena_open(&provider->arena, ARENA_GROWS);
 
 	pools_plan(provider, &provider->config, plan);
 	for (unsigned i = 0; err == 0 && i < POOL_CNT; i++)
@@ -126,7 +107,25 @@ static int pools_init(struct provider *provider)
 				provider->paths.secret);
 	if (err == 0)
 		err = provider_process_places_init(provider);
-	return err < 0 ? err : provider_http_upgrade_init(provider);
+	if (err == 0)
+		err = provider_http_upgrade_init(provider);
+	arena_fit(&provider->arena);
+	return err;
+}
+
+size_t provider_footprint(const struct provider_config *config)
+{
+	struct provider *provider = calloc(1, sizeof(*provider));
+	size_t len = 0;
+
+	if (!provider)
+		return 0;
+	provider->config = *config;
+	if (pools_init(provider) == 0)
+		len = provider->arena.used_len + config->memory_len;
+	arena_close(&provider->arena);
+	free(provider);
+	return len;
 }
 
 /* A launcher that is dead is no reason not to start: offers of programs say so. */

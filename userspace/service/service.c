@@ -78,22 +78,6 @@ int service_config_check(const struct service_config *config)
 	       ?: (service_groups_are_valid(config->groups) ? 0 : WEFT_EMALFORMED);
 }
 
-/* Without the heap of payloads, which is a mapping of its own. */
-static size_t tables_footprint(const struct service_limits *limits)
-{
-	return service_registry_footprint(limits) + service_callers_footprint(limits) +
-	       service_router_footprint(limits) + service_idempotency_footprint(limits) +
-	       service_client_footprint(limits) + service_askers_footprint(limits) +
-	       service_routes_footprint(limits) + service_channels_footprint(limits) +
-	       service_topics_footprint(limits);
-}
-
-size_t service_footprint(const struct service_config *config)
-{
-	return sizeof(struct service) + tables_footprint(&config->limits) +
-	       config->limits.memory_len;
-}
-
 static int service_lay_out(struct service *service)
 {
 	const struct service_limits *limits = service_limits_of(service);
@@ -104,7 +88,7 @@ static int service_lay_out(struct service *service)
 
 	random_fill(service->params.random, secret, sizeof(secret));
 	if ((err = heap_new(limits->memory_len, &service->heap)) < 0 ||
-	    (err = arena_open(arena, tables_footprint(limits))) < 0 ||
+	    (err = arena_open(arena, ARENA_GROWS)) < 0 ||
 	    (err = service_registry_init(&service->registry, arena, limits, secret)) < 0 ||
 	    (err = service_callers_init(&service->callers, arena, limits, secret)) < 0 ||
 	    (err = service_idempotency_init(&service->idempotent, arena, limits,
@@ -120,7 +104,9 @@ static int service_lay_out(struct service *service)
 	service->memory.heap = service->heap;
 	service->memory.cap_len = limits->memory_len;
 	service->idempotent.since_ns = service->params.now_ns;
-	return service_router_init(service, secret);
+	err = service_router_init(service, secret);
+	arena_fit(arena);
+	return err;
 }
 
 int service_new(const struct service_params *params, struct service **out_service)
@@ -158,6 +144,24 @@ void service_free(struct service *service)
 	arena_close(&service->arena);
 	heap_free(service->heap);
 	free(service);
+}
+
+size_t service_footprint(const struct service_config *config)
+{
+	struct random random;
+	const struct service_params params = {.random = &random};
+	struct service *service = calloc(1, sizeof(*service));
+	size_t len = 0;
+
+	if (!service)
+		return 0;
+	random_init_seeded(&random, 0);
+	service->params = params;
+	service->config = *config;
+	if (service_lay_out(service) == 0)
+		len = sizeof(*service) + service->arena.used_len + config->limits.memory_len;
+	service_free(service);
+	return len;
 }
 
 /* Limits that lay out memory stay as they are. */

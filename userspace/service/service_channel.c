@@ -439,11 +439,6 @@ void service_channel_end(struct service_channel *channel, enum service_status st
 	}
 }
 
-size_t service_channels_footprint(const struct service_limits *limits)
-{
-	return pool_footprint(sizeof(struct service_channel), (uint32_t)limits->channel_cnt);
-}
-
 int service_channels_init(struct service *service)
 {
 	return pool_init(&service->channels, &service->arena, sizeof(struct service_channel),

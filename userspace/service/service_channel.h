@@ -55,7 +55,6 @@ struct service_channel {
 	unsigned piece_first, piece_cnt;
 };
 
-size_t service_channels_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_channels_init(struct service *service);
 void service_channels_fini(struct service *service);

@@ -11,14 +11,6 @@
 #include "service/incoming/router.h"
 #include "service/service_state.h"
 
-size_t service_registry_footprint(const struct service_limits *limits)
-{
-	uint32_t cap = (uint32_t)limits->offer_cnt;
-
-	return pool_footprint(sizeof(struct service_offer), cap) +
-	       map_footprint(SERVICE_ID_LEN, cap);
-}
-
 int service_registry_init(struct service_registry *registry, struct arena *arena,
 			  const struct service_limits *limits, const uint64_t secret[2])
 {

@@ -42,7 +42,6 @@ struct service_registry {
 	struct map by_id; /* the first of an id */
 };
 
-size_t service_registry_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_registry_init(struct service_registry *registry, struct arena *arena,
 			  const struct service_limits *limits, const uint64_t secret[2]);

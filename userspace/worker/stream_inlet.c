@@ -281,28 +281,36 @@ bool worker_stream_inlet_flush(struct stream_inlet *inlet)
 	return worker_stream_queue_flush(inlet->to) || !is_told;
 }
 
-size_t worker_stream_inlet_footprint(uint32_t stream_cap)
-{
-	return pool_footprint(sizeof(struct inlet_stream), stream_cap) +
-	       map_footprint(sizeof(pool_handle), stream_cap);
-}
-
-int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
-			     struct stream_queue *to, struct stream_queue *from)
+static int inlet_lay_out(struct stream_inlet *inlet, uint32_t stream_cap)
 {
 	static const uint64_t secret[2]; /* the worker's names are not its peers' choice */
-	int err;
+	int err = arena_open(&inlet->arena, ARENA_GROWS);
 
-	*inlet = (struct stream_inlet){.mesh = mesh, .to = to, .from = from};
-	list_init(&inlet->news);
-	err = arena_open(&inlet->arena, worker_stream_inlet_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&inlet->streams, &inlet->arena, sizeof(struct inlet_stream),
 				stream_cap);
 	if (err == 0)
 		err = map_init(&inlet->by_name, &inlet->arena, sizeof(pool_handle), stream_cap,
 			       secret);
+	arena_fit(&inlet->arena);
 	return err;
+}
+
+size_t worker_stream_inlet_footprint(uint32_t stream_cap)
+{
+	struct stream_inlet inlet = {0};
+	size_t len = inlet_lay_out(&inlet, stream_cap) < 0 ? 0 : inlet.arena.used_len;
+
+	arena_close(&inlet.arena);
+	return len;
+}
+
+int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
+			     struct stream_queue *to, struct stream_queue *from)
+{
+	*inlet = (struct stream_inlet){.mesh = mesh, .to = to, .from = from};
+	list_init(&inlet->news);
+	return inlet_lay_out(inlet, stream_cap);
 }
 
 void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)

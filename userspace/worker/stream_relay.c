@@ -422,14 +422,6 @@ int worker_stream_relay_queues(struct stream_queue *in, int in_fd, struct stream
 	return err < 0 ? err : worker_stream_queue_init(out, &to_home);
 }
 
-size_t worker_stream_relay_footprint(uint32_t stream_cap)
-{
-	return pool_footprint(sizeof(struct relayed), stream_cap) +
-	       pool_footprint(sizeof(struct relay_account), ACCOUNTS_PER_STREAM * stream_cap) +
-	       map_footprint(sizeof(uint64_t), ACCOUNTS_PER_STREAM * stream_cap) +
-	       POSTED_CAP * sizeof(struct relay_account *) + 64;
-}
-
 static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 {
 	uint32_t cap = ACCOUNTS_PER_STREAM * stream_cap;
@@ -446,6 +438,27 @@ static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 		return err;
 	relay->posted = arena_alloc(&relay->arena, POSTED_CAP * sizeof(struct relay_account *));
 	return relay->posted ? 0 : WEFT_EFULL;
+}
+
+static int relay_lay_out(struct stream_relay *relay, uint32_t stream_cap)
+{
+	int err = arena_open(&relay->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
+	if (err == 0)
+		err = accounts_init(relay, stream_cap);
+	arena_fit(&relay->arena);
+	return err;
+}
+
+size_t worker_stream_relay_footprint(uint32_t stream_cap)
+{
+	struct stream_relay relay = {0};
+	size_t len = relay_lay_out(&relay, stream_cap) < 0 ? 0 : relay.arena.used_len;
+
+	arena_close(&relay.arena);
+	return len;
 }
 
 int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam,
@@ -475,11 +488,7 @@ int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam
 				       .out = out,
 				       .len_max = RELAY_LEN_MAX,
 				       .messages_len_max = RELAY_MESSAGES_LEN_MAX};
-	err = arena_open(&relay->arena, worker_stream_relay_footprint(stream_cap));
-	if (err == 0)
-		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
-	if (err == 0)
-		err = accounts_init(relay, stream_cap);
+	err = relay_lay_out(relay, stream_cap);
 	for (unsigned i = 0; err == 0 && i < sizeof(types) / sizeof(types[0]); i++)
 		err = seam.ops->accept(seam.mesh, types[i], relay_accept, relay);
 	return err;

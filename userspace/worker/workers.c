@@ -28,14 +28,15 @@ static int workers_lay_out(struct workers *workers)
 
 	random_init_system(&random);
 	random_fill(&random, secret, sizeof(secret));
-	err = arena_open(&workers->arena, pool_footprint(sizeof(struct workers_session), cap) +
-						  map_footprint(MESH_KEY_LEN, cap));
+	err = arena_open(&workers->arena, ARENA_GROWS);
 	if (!err)
 		err = pool_init(&workers->sessions, &workers->arena, sizeof(struct workers_session),
 				cap);
-	return err ? err
-		   : map_init(&workers->sessions_by_key, &workers->arena, MESH_KEY_LEN, cap,
-			      secret);
+	if (!err)
+		err = map_init(&workers->sessions_by_key, &workers->arena, MESH_KEY_LEN, cap,
+			       secret);
+	arena_fit(&workers->arena);
+	return err;
 }
 
 static int workers_init_handles(struct workers *workers, char *what)

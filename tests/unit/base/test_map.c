@@ -12,7 +12,7 @@ static struct arena arena;
 
 static void map_make(struct map *map, uint32_t cap_cnt)
 {
-	if (arena_open(&arena, map_footprint(KEY_LEN, cap_cnt)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    map_init(map, &arena, KEY_LEN, cap_cnt, secret) < 0)
 		abort();
 }

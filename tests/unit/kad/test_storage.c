@@ -258,7 +258,8 @@ static void test_arena_too_small_is_refused(void)
 	struct kad_storage *none = NULL;
 	struct arena small = {0};
 
-	CHECK_EQ(arena_open(&small, kad_storage_footprint(&config) - 128), 0);
+	storage_rig_begin(&rig, &config, 1);
+	CHECK_EQ(arena_open(&small, rig.arena.used_len - 128), 0);
 	CHECK_EQ(kad_storage_new(&small,
 				 &(struct kad_storage_params){.config = &config,
 							      .own_id = &storage_rig_own,

@@ -24,7 +24,7 @@ static void begin(void)
 	used_cnt = 0;
 	book.mark_all = mark_used;
 	arena_close(&arena);
-	if (arena_open(&arena, overlay_book_footprint(CAP)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    overlay_book_init(&book, &arena, CAP, secret) < 0)
 		abort();
 }

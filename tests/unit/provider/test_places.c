@@ -97,9 +97,8 @@ static void start(void)
 	desk.provider.config.process_cap = PROCESS_CNT;
 	desk.provider.timers = &desk.timers;
 	timer_wheel_init(&desk.timers, 0);
-	if (arena_open(&desk.arena, fair_footprint(config) + (1 << 20)) < 0 ||
-	    arena_open(&desk.provider.arena,
-		       provider_process_places_footprint(&desk.provider.config)) < 0 ||
+	if (arena_open(&desk.arena, ARENA_GROWS) < 0 ||
+	    arena_open(&desk.provider.arena, ARENA_GROWS) < 0 ||
 	    provider_process_places_init(&desk.provider) < 0 ||
 	    fair_init(&desk.provider.places, &desk.arena, config, desk.provider.paths.secret) < 0 ||
 	    pool_init(&desk.provider.waiting, &desk.arena, provider_waiting_len(), wait_cap) < 0 ||
@@ -277,8 +276,7 @@ static void test_one_process_is_for_anybody(void)
 	start();
 	arena = desk.provider.arena;
 	desk.provider.config = config;
-	weft_assert(arena_open(&desk.provider.arena, provider_process_places_footprint(&config)) ==
-		    0);
+	weft_assert(arena_open(&desk.provider.arena, ARENA_GROWS) == 0);
 	weft_assert(provider_process_places_init(&desk.provider) == 0);
 	CHECK(process_starts(&place, 1, 1));
 	CHECK(!process_starts(&other, 2, 2));

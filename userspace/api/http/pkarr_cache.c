@@ -6,12 +6,6 @@
 
 #include "base/assert.h"
 
-size_t api_pkarr_cache_footprint(uint32_t cap_cnt)
-{
-	return pool_footprint(sizeof(struct pkarr_cache_entry), cap_cnt) +
-	       map_footprint(NODE_KEY_LEN, cap_cnt);
-}
-
 int api_pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,
 			 const uint64_t secret[2])
 {

@@ -26,7 +26,6 @@ struct pkarr_cache {
 	struct pkarr_cache_entry *newest, *oldest;
 };
 
-size_t api_pkarr_cache_footprint(uint32_t cap_cnt);
 /* api_pkarr_cache_init: cap_cnt is at least 1. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int api_pkarr_cache_init(struct pkarr_cache *cache, struct arena *arena, uint32_t cap_cnt,

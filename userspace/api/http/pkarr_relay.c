@@ -44,12 +44,6 @@ struct pkarr_relay {
 	struct pkarr_cache cache;
 };
 
-size_t api_pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap)
-{
-	return api_pkarr_cache_footprint(cache_cap) +
-	       pool_footprint(sizeof(struct pkarr_relay_call), call_cap);
-}
-
 int api_pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_relay **out_relay)
 {
 	struct pkarr_relay *relay = calloc(1, sizeof(*relay));
@@ -59,20 +53,33 @@ int api_pkarr_relay_new(const struct pkarr_relay_params *params, struct pkarr_re
 		return -ENOMEM;
 	relay->dht = params->dht;
 	relay->wall_s = params->wall_s;
-	err = arena_open(&relay->arena,
-			 api_pkarr_relay_footprint(params->cache_cap, params->call_cap));
+	err = arena_open(&relay->arena, ARENA_GROWS);
 	if (err == 0)
 		err = pool_init(&relay->calls, &relay->arena, sizeof(struct pkarr_relay_call),
 				params->call_cap);
 	if (err == 0)
 		err = api_pkarr_cache_init(&relay->cache, &relay->arena, params->cache_cap,
 					   params->secret);
+	arena_fit(&relay->arena);
 	if (err < 0) {
 		api_pkarr_relay_free(relay);
 		return err;
 	}
 	*out_relay = relay;
 	return 0;
+}
+
+size_t api_pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap)
+{
+	const struct pkarr_relay_params params = {.cache_cap = cache_cap, .call_cap = call_cap};
+	struct pkarr_relay *relay;
+	size_t len;
+
+	if (api_pkarr_relay_new(&params, &relay) < 0)
+		return 0;
+	len = relay->arena.used_len;
+	api_pkarr_relay_free(relay);
+	return len;
 }
 
 void api_pkarr_relay_free(struct pkarr_relay *relay)

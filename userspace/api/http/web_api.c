@@ -29,9 +29,24 @@ struct web_api {
 	struct pool calls;
 };
 
+static int calls_init(struct web_api *web_api, const struct web_config *config)
+{
+	int err = arena_open(&web_api->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&web_api->calls, &web_api->arena, sizeof(struct api_call),
+				config->gateway.conn_cap);
+	arena_fit(&web_api->arena);
+	return err;
+}
+
 size_t api_http_api_footprint(const struct web_config *config)
 {
-	return pool_footprint(sizeof(struct api_call), config->gateway.conn_cap);
+	struct web_api web_api = {0};
+	size_t len = calls_init(&web_api, config) < 0 ? 0 : web_api.arena.used_len;
+
+	arena_close(&web_api.arena);
+	return len;
 }
 
 /* Errors are those of net.weft.Node and of org.varlink.service; what is not here is 500. */
@@ -174,16 +189,12 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 int api_http_api_new(struct api *api, struct web_api **out_api)
 {
 	struct web_api *web_api = calloc(1, sizeof(*web_api));
-	uint32_t call_cap = api->config->web.gateway.conn_cap;
 	int err;
 
 	if (!web_api)
 		return -ENOMEM;
 	web_api->api = api;
-	err = arena_open(&web_api->arena, api_http_api_footprint(&api->config->web));
-	if (err == 0)
-		err = pool_init(&web_api->calls, &web_api->arena, sizeof(struct api_call),
-				call_cap);
+	err = calls_init(web_api, &api->config->web);
 	if (err < 0)
 		api_http_api_free(web_api);
 	else

@@ -35,9 +35,24 @@ struct web_events {
 	struct pool readers;
 };
 
+static int readers_init(struct web_events *events)
+{
+	int err = arena_open(&events->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&events->readers, &events->arena, sizeof(struct event_reader),
+				READER_CAP);
+	arena_fit(&events->arena);
+	return err;
+}
+
 size_t api_http_events_footprint(void)
 {
-	return pool_footprint(sizeof(struct event_reader), READER_CAP);
+	struct web_events events = {0};
+	size_t len = readers_init(&events) < 0 ? 0 : events.arena.used_len;
+
+	arena_close(&events.arena);
+	return len;
 }
 
 static void reader_end(struct event_reader *reader)
@@ -185,10 +200,7 @@ int api_http_events_new(struct api *api, struct web_events **out_events)
 		return -ENOMEM;
 	events->api = api;
 	timer_init(&events->heartbeat, heartbeat_fire);
-	err = arena_open(&events->arena, api_http_events_footprint());
-	if (err == 0)
-		err = pool_init(&events->readers, &events->arena, sizeof(struct event_reader),
-				READER_CAP);
+	err = readers_init(events);
 	if (err < 0)
 		api_http_events_free(events);
 	else

@@ -52,9 +52,28 @@ bool api_http_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key)
 	return mesh->params.own_key && memcmp(mesh->params.own_key, key, MESH_KEY_LEN) == 0;
 }
 
+static int runs_init(struct web_mesh *mesh, unsigned run_cap)
+{
+	int err = arena_open(&mesh->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&mesh->runs, &mesh->arena, sizeof(struct web_mesh_run), run_cap);
+	arena_fit(&mesh->arena);
+	return err;
+}
+
 size_t api_http_mesh_footprint(unsigned run_cap, size_t memory_cap)
 {
-	return pool_footprint(sizeof(struct web_mesh_run), run_cap) + memory_cap;
+	struct web_mesh *mesh = calloc(1, sizeof(*mesh));
+	size_t len = 0;
+
+	if (!mesh)
+		return 0;
+	if (runs_init(mesh, run_cap) == 0)
+		len = mesh->arena.used_len + memory_cap;
+	arena_close(&mesh->arena);
+	free(mesh);
+	return len;
 }
 
 void api_http_mesh_run_end(struct web_mesh_run *run)
@@ -449,11 +468,7 @@ int api_http_mesh_new(const struct web_mesh_params *params, struct web_mesh **ou
 	err = gateway_names_parse(params->services, &names);
 	services_read(mesh, &names);
 	if (err == 0)
-		err = arena_open(&mesh->arena,
-				 pool_footprint(sizeof(struct web_mesh_run), params->run_cap));
-	if (err == 0)
-		err = pool_init(&mesh->runs, &mesh->arena, sizeof(struct web_mesh_run),
-				params->run_cap);
+		err = runs_init(mesh, params->run_cap);
 	if (err == 0)
 		err = heap_new(params->memory_cap, &mesh->heap);
 	if (err < 0)

@@ -48,11 +48,6 @@ static uint32_t floor_of(const struct fair_config *config, unsigned class)
 	return (uint32_t)((uint64_t)config->cap_cnt * config->parts[class] / PARTS_WHOLE);
 }
 
-size_t fair_footprint(const struct fair_config *config)
-{
-	return fair_tree_footprint(config) + REFUSAL_CELLS * sizeof(struct fair_refusal);
-}
-
 static int config_check(const struct fair_config *config)
 {
 	unsigned part_cnt = 0;

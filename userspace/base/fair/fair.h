@@ -159,13 +159,11 @@ struct fair_view {
 	bool is_busy;
 };
 
-size_t fair_footprint(const struct fair_config *config);
-
 /*
  * fair_init lays the tree out in arena. secret draws the jitter.
  *
  * Returns 0, or:
- *   WEFT_EFULL     the arena is smaller than fair_footprint
+ *   WEFT_EFULL     the arena has no room for it
  *   WEFT_ETOOSMALL cap_cnt is too small to divide: a part would get no slot
  *   WEFT_ETOOLARGE the parts add up to more than the pool, or a path is too deep
  */

@@ -23,13 +23,6 @@ static uint32_t account_cap(const struct fair_config *config)
 	return config->cap_cnt * config->level_cnt + FAIR_CLASS_CNT;
 }
 
-size_t fair_tree_footprint(const struct fair_config *config)
-{
-	return pool_footprint(sizeof(struct fair_account), account_cap(config)) +
-	       pool_footprint(sizeof(struct fair_rank), account_cap(config)) +
-	       bucket_cnt_for(config) * sizeof(struct fair_account *);
-}
-
 static struct fair_account *account_new(struct fair *fair, struct fair_account *parent, uint64_t id,
 					enum fair_class class)
 {

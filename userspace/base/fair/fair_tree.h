@@ -35,7 +35,6 @@ struct fair_account {
 
 WEFT_MUST_CHECK
 int fair_tree_init(struct fair *fair, struct arena *arena);
-size_t fair_tree_footprint(const struct fair_config *config);
 
 /* fair_tree_lookup gives the account at a level of path in class, or NULL. */
 struct fair_account *fair_tree_lookup(struct fair *fair, const struct fair_path *path,

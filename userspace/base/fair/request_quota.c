@@ -14,12 +14,6 @@ struct quota_peer {
 	uint32_t cnt, former_cnt;
 };
 
-size_t request_quota_footprint(uint32_t peer_cap)
-{
-	return pool_footprint(sizeof(struct quota_peer), peer_cap) +
-	       map_footprint(REQUEST_QUOTA_KEY_LEN, peer_cap);
-}
-
 int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_t peer_cap,
 		       uint32_t per_min, const uint64_t secret[2])
 {

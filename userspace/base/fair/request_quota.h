@@ -24,7 +24,6 @@ struct request_quota {
 	uint32_t per_min;
 };
 
-size_t request_quota_footprint(uint32_t peer_cap);
 WEFT_MUST_CHECK
 int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_t peer_cap,
 		       uint32_t per_min, const uint64_t secret[2]);

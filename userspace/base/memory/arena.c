@@ -10,7 +10,8 @@
 #define ARENA_ALIGN 64u
 /* Address space of a growing arena before arena_fit, and how much of it is opened at once. */
 #define GROWS_CAP (64ull << 30)
-#define GROWS_LEN (2ull << 20)
+/* Far below a huge page, which the kernel would give whole to a small arena. */
+#define GROWS_LEN (64ull << 10)
 
 int arena_open(struct arena *arena, size_t cap)
 {

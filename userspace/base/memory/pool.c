@@ -14,16 +14,6 @@ static size_t object_step(size_t object_len)
 	return (object_len + 15) & ~(size_t)15;
 }
 
-static size_t aligned(size_t len)
-{
-	return (len + 63) & ~(size_t)63;
-}
-
-size_t pool_footprint(size_t object_len, uint32_t cap_cnt)
-{
-	return aligned(object_step(object_len) * cap_cnt) + 2 * aligned(sizeof(uint32_t) * cap_cnt);
-}
-
 int pool_init(struct pool *pool, struct arena *arena, size_t object_len, uint32_t cap_cnt)
 {
 	memset(pool, 0, sizeof(*pool));

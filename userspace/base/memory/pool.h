@@ -30,8 +30,6 @@ struct pool {
 /* A name that outlives a turn or crosses threads: 0 names nothing. */
 typedef uint64_t pool_handle;
 
-size_t pool_footprint(size_t object_len, uint32_t cap_cnt);
-
 /* pool_init lays the pool out in arena. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int pool_init(struct pool *pool, struct arena *arena, size_t object_len, uint32_t cap_cnt);

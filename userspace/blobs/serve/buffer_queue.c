@@ -36,13 +36,6 @@ static struct fair_config waiting_config(const char *name)
 
 #define ACCOUNT_CAP (LEVEL_CNT * (BUFFER_QUEUE_CAP + 1))
 
-size_t blobs_buffer_queue_footprint(void)
-{
-	struct fair_config waiting = waiting_config("");
-
-	return fair_footprint(&waiting) + pool_footprint(sizeof(struct turns_account), ACCOUNT_CAP);
-}
-
 static struct serve_call *call_of_turn(const struct turns_item *item)
 {
 	return container_of(item, struct serve_call, turn);

@@ -59,7 +59,6 @@ struct buffer_queue_params {
 	struct fair *slots;
 };
 
-size_t blobs_buffer_queue_footprint(void);
 /* blobs_buffer_queue_init: 0, or WEFT_EFULL: arena is too small. */
 WEFT_MUST_CHECK
 int blobs_buffer_queue_init(struct buffer_queue *queue, struct arena *arena,

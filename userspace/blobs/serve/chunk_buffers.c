@@ -7,12 +7,6 @@
 
 _Static_assert(sizeof(struct chunk_name) == 40, "a name is a key without holes");
 
-size_t blobs_chunk_buffers_footprint(uint32_t cnt, size_t buffer_len)
-{
-	return (size_t)cnt * (buffer_len + sizeof(struct chunk_buffer)) +
-	       map_footprint(sizeof(struct chunk_name), cnt) + 256;
-}
-
 static int lay_out(struct chunk_buffers *buffers, uint32_t cnt)
 {
 
@@ -28,12 +22,13 @@ static int lay_out(struct chunk_buffers *buffers, uint32_t cnt)
 
 int blobs_chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len)
 {
-	int err = arena_open(&buffers->arena, blobs_chunk_buffers_footprint(cnt, buffer_len));
+	int err = arena_open(&buffers->arena, ARENA_GROWS);
 
 	if (err)
 		return err;
 	buffers->buffer_len = buffer_len;
 	err = lay_out(buffers, cnt);
+	arena_fit(&buffers->arena);
 	if (err) {
 		blobs_chunk_buffers_fini(buffers);
 		return err;

@@ -59,7 +59,6 @@ struct chunk_buffers {
 
 WEFT_MUST_CHECK
 int blobs_chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len);
-size_t blobs_chunk_buffers_footprint(uint32_t cnt, size_t buffer_len);
 void blobs_chunk_buffers_fini(struct chunk_buffers *buffers);
 /*
  * blobs_chunk_buffers_acquire: yours until release, contents undefined; NULL when

@@ -24,13 +24,6 @@ struct id_key {
 	uint8_t id[32], key[32];
 };
 
-size_t blobs_members_footprint(void)
-{
-	return pool_footprint(sizeof(struct member), MEMBERS_MAX) +
-	       pool_footprint(sizeof(struct member_id), MEMBERS_MAX) +
-	       map_footprint(32, MEMBERS_MAX) + map_footprint(sizeof(struct id_key), MEMBERS_MAX);
-}
-
 int blobs_members_init(struct members *members, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&members->pool, arena, sizeof(struct member), MEMBERS_MAX);

@@ -34,7 +34,6 @@ struct members {
 	uint64_t evicted_cnt;  /* for want of room in all; those of one id or network not counted */
 };
 
-size_t blobs_members_footprint(void);
 WEFT_MUST_CHECK
 int blobs_members_init(struct members *members, struct arena *arena, const uint64_t secret[2]);
 

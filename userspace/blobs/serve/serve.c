@@ -27,7 +27,6 @@ void blobs_serve_try_destroy(struct serve *serve)
 {
 	if (!serve->is_ended || serve->calls.used_cnt > 0 || blobs_have_table_is_lent(serve->haves))
 		return;
-	blobs_have_table_free(serve->haves);
 	blobs_serve_files_fini(&serve->files);
 	blobs_chunk_buffers_fini(&serve->buffers);
 	blobs_chunk_buffers_fini(&serve->manifests);
@@ -161,22 +160,6 @@ static struct fair_config slots_config(const char *name, uint32_t call_cnt)
 				    .level_cnt = FAIR_PEER_LEVELS};
 }
 
-static size_t tables_footprint(uint32_t call_cnt)
-{
-	struct fair_config slots = slots_config("", call_cnt);
-
-	return pool_footprint(sizeof(struct serve_call), call_cnt) + blobs_members_footprint() +
-	       2 * fair_footprint(&slots) + 2 * blobs_buffer_queue_footprint() +
-	       blobs_uploads_footprint() + 2 * blobs_usage_footprint();
-}
-
-size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt)
-{
-	return blobs_chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
-	       blobs_chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
-	       tables_footprint(calls_max(chunk_buffer_cnt)) + blobs_have_table_footprint();
-}
-
 static void buffers_released(void *arg)
 {
 	blobs_buffer_queue_wake(arg);
@@ -199,10 +182,9 @@ static int queues_init(struct serve *serve, const uint64_t secret[2])
 	return err;
 }
 
-static int serve_lay_out(struct serve *serve)
+static int serve_lay_out(struct serve *serve, uint32_t buffer_cnt, struct random *random)
 {
 	uint64_t secret[2] = {0};
-	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
 	uint32_t call_cnt = calls_max(buffer_cnt);
 	struct fair_config chunks = slots_config("calls with chunk buffers", call_cnt);
 	struct fair_config manifests = slots_config("calls with manifest buffers", call_cnt);
@@ -212,11 +194,11 @@ static int serve_lay_out(struct serve *serve)
 		err = blobs_chunk_buffers_init(&serve->manifests, MANIFEST_BUFFERS,
 					       MANIFEST_LEN_MAX);
 	if (!err)
-		err = arena_open(&serve->arena, tables_footprint(call_cnt));
+		err = arena_open(&serve->arena, ARENA_GROWS);
 	if (!err)
 		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
-	if (serve->content->params.random)
-		random_fill(serve->content->params.random, secret, sizeof(secret));
+	if (random)
+		random_fill(random, secret, sizeof(secret));
 	if (!err)
 		err = fair_init(&serve->chunk_slots, &serve->arena, &chunks, secret);
 	if (!err)
@@ -231,7 +213,27 @@ static int serve_lay_out(struct serve *serve)
 		err = blobs_usage_init(&serve->content_usage, &serve->arena, secret);
 	if (!err)
 		err = blobs_uploads_init(&serve->uploads, &serve->arena, secret);
+	if (!err)
+		err = blobs_have_table_init(serve);
+	arena_fit(&serve->arena);
 	return err;
+}
+
+size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt)
+{
+	struct serve *serve = calloc(1, sizeof(*serve));
+	size_t len = 0;
+
+	if (!serve)
+		return 0;
+	if (serve_lay_out(serve, chunk_buffer_cnt, NULL) == 0)
+		len = serve->buffers.arena.used_len + serve->manifests.arena.used_len +
+		      serve->arena.used_len;
+	blobs_chunk_buffers_fini(&serve->buffers);
+	blobs_chunk_buffers_fini(&serve->manifests);
+	arena_close(&serve->arena);
+	free(serve);
+	return len;
 }
 
 int blobs_serve_new(struct blobs *content, struct serve **out_serve)
@@ -246,9 +248,7 @@ int blobs_serve_new(struct blobs *content, struct serve **out_serve)
 	blobs_serve_files_init(&serve->files);
 	blobs_in_progress_init(&serve->in_progress);
 	blobs_serve_limits_init(serve);
-	err = serve_lay_out(serve);
-	if (!err)
-		err = blobs_have_table_new(serve, &serve->haves);
+	err = serve_lay_out(serve, content->params.config.chunk_buffer_cnt, content->params.random);
 	if (!err)
 		err = serve_register(serve);
 	if (err) {

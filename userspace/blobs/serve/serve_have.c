@@ -428,23 +428,18 @@ void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t n
 	}
 }
 
-int blobs_have_table_new(struct serve *serve, struct have_table **out_haves)
+int blobs_have_table_init(struct serve *serve)
 {
-	struct have_table *haves = calloc(1, sizeof(*haves));
+	struct have_table *haves = arena_alloc(&serve->arena, sizeof(*haves));
 
 	if (!haves)
-		return -ENOMEM;
+		return WEFT_EFULL;
 	for (unsigned i = 0; i < HAVES_MAX; i++) {
 		haves->haves[i].serve = serve;
 		timer_init(&haves->haves[i].timer, look);
 	}
-	*out_haves = haves;
+	serve->haves = haves;
 	return 0;
-}
-
-size_t blobs_have_table_footprint(void)
-{
-	return sizeof(struct have_table);
 }
 
 bool blobs_have_table_has_jobs(const struct have_table *haves)
@@ -472,9 +467,4 @@ void blobs_have_table_stop(struct have_table *haves)
 		if (have->is_used && !have->is_lent)
 			have_free(have);
 	}
-}
-
-void blobs_have_table_free(struct have_table *haves)
-{
-	free(haves);
 }

@@ -129,15 +129,13 @@ void blobs_serve_leave_place(struct serve_call *call);
 
 /*
  * serve_have.c. blobs_have_table_stop when no job of it is out: nothing begins any
- * more; blobs_have_table_free when nothing of it is lent either. All but new take NULL.
+ * more. All but init take NULL.
  */
 WEFT_MUST_CHECK
-int blobs_have_table_new(struct serve *serve, struct have_table **out_haves);
-size_t blobs_have_table_footprint(void);
+int blobs_have_table_init(struct serve *serve);
 bool blobs_have_table_has_jobs(const struct have_table *haves);
 void blobs_have_table_stop(struct have_table *haves);
 bool blobs_have_table_is_lent(const struct have_table *haves);
-void blobs_have_table_free(struct have_table *haves);
 void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
 /* serve_members.c; blobs_serve_members_start answers a call for members. */

@@ -26,12 +26,6 @@ struct upload_peer {
 	uint64_t sent_len;
 };
 
-size_t blobs_uploads_footprint(void)
-{
-	return pool_footprint(sizeof(struct upload_peer), UPLOAD_PEERS_MAX) +
-	       map_footprint(UPLOAD_KEY_LEN, UPLOAD_PEERS_MAX);
-}
-
 int blobs_uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&uploads->peers, arena, sizeof(struct upload_peer), UPLOAD_PEERS_MAX);

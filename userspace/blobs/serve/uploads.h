@@ -67,7 +67,6 @@ struct uploads {
 	uint64_t charged_len; /* bytes that went and were not free */
 };
 
-size_t blobs_uploads_footprint(void);
 WEFT_MUST_CHECK
 int blobs_uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
 /*

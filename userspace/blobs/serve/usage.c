@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-size_t blobs_usage_footprint(void)
-{
-	return pool_footprint(sizeof(struct usage_entry), USAGE_CAP) +
-	       map_footprint(USAGE_KEY_LEN, USAGE_CAP);
-}
-
 int blobs_usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2])
 {
 	int err = pool_init(&usage->entries, arena, sizeof(struct usage_entry), USAGE_CAP);

@@ -33,7 +33,6 @@ struct usage {
 	struct map by_key;
 };
 
-size_t blobs_usage_footprint(void);
 WEFT_MUST_CHECK
 int blobs_usage_init(struct usage *usage, struct arena *arena, const uint64_t secret[2]);
 void blobs_usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,

@@ -219,13 +219,6 @@ static void sweep_fire(struct timer *timer, uint64_t now_ns)
 	timer_set(index->timers, timer, now_ns + SWEEP_NS);
 }
 
-size_t builtin_shadow_index_footprint(void)
-{
-	return builtin_quota_footprint(SHADOW_INDEX_REGISTER_PER_HOUR) +
-	       pool_footprint(sizeof(struct track_write), ACK_MAX) +
-	       builtin_shadow_mesh_footprint();
-}
-
 int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
 			      const struct builtin_params *params, struct acks *acks)
 {

@@ -47,7 +47,6 @@ struct shadow_index {
 void builtin_shadow_index_forget(void *ctx, const struct service_call *call);
 extern const struct request_method builtin_shadow_index_methods[];
 
-size_t builtin_shadow_index_footprint(void);
 WEFT_MUST_CHECK
 int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
 			      const struct builtin_params *params, struct acks *acks);

@@ -206,12 +206,6 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 		timer_set(mesh->index->timers, timer, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
 }
 
-size_t builtin_shadow_mesh_footprint(void)
-{
-	return pool_footprint(sizeof(struct shadow_lookup), SHADOW_INDEX_LOOKUP_MAX) +
-	       SHADOW_INDEX_CACHE_CNT * sizeof(struct shadow_cached) + 64;
-}
-
 int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
 			     struct arena *arena, const struct builtin_params *params)
 {

@@ -43,7 +43,6 @@ struct shadow_mesh {
 	bool has_keepers; /* a node that stores values was there */
 };
 
-size_t builtin_shadow_mesh_footprint(void);
 WEFT_MUST_CHECK
 int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
 			     struct arena *arena, const struct builtin_params *params);

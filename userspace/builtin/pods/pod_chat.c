@@ -376,12 +376,6 @@ static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
 		builtin_rooms_said(&chat->rooms, pod);
 }
 
-size_t builtin_pod_chat_footprint(const struct builtin_config *config)
-{
-	return builtin_pods_footprint(config) + builtin_rooms_footprint(config) +
-	       builtin_quota_footprint(POD_CHAT_POSTS_PER_MIN);
-}
-
 int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,
 			  const struct builtin_params *params, struct acks *acks)
 {

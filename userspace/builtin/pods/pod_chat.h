@@ -34,7 +34,6 @@ struct pod_chat {
 
 extern const struct request_method builtin_pod_chat_methods[];
 
-size_t builtin_pod_chat_footprint(const struct builtin_config *config);
 /* builtin_pod_chat_init: as builtin_pods_init. builtin_pod_chat_fini is safe after it failed. */
 WEFT_MUST_CHECK
 int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,

@@ -18,13 +18,6 @@ struct pod_change {
 	struct pod draft; /* the pod's next state */
 };
 
-size_t builtin_pods_footprint(const struct builtin_config *config)
-{
-	return pool_footprint(sizeof(struct pod), config->pod_cnt) +
-	       pool_footprint(sizeof(struct pod_change), PODS_CHANGES_MAX) +
-	       map_footprint(POD_ID_LEN, config->pod_cnt) + config->pod_memory_len;
-}
-
 struct pod *builtin_pods_find(const struct pods *pods, const char *id)
 {
 	struct pod *pod = strlen(id) == POD_ID_LEN ? map_lookup(&pods->by_id, id) : NULL;
@@ -424,7 +417,8 @@ int builtin_pods_init(struct pods *pods, struct arena *arena, const struct built
 		    0 ||
 	    (err = map_init(&pods->by_id, arena, POD_ID_LEN, config->pod_cnt, secret)) < 0)
 		return err;
-	return pods_load(pods, params->now_ns);
+	/* Without a store it is measured. */
+	return pods->store ? pods_load(pods, params->now_ns) : 0;
 }
 
 void builtin_pods_fini(struct pods *pods)

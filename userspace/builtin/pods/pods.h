@@ -32,7 +32,6 @@ struct pods {
 	void (*on_changed)(struct pods *pods, const struct pod *pod, bool is_gone);
 };
 
-size_t builtin_pods_footprint(const struct builtin_config *config);
 /*
  * builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as store_iter_end. builtin_pods_fini is safe
  * after it failed.

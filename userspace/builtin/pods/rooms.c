@@ -367,13 +367,6 @@ static uint32_t room_cap(const struct builtin_config *config)
 	return config->pod_cnt + ROOMS_KEPT_MAX;
 }
 
-size_t builtin_rooms_footprint(const struct builtin_config *config)
-{
-	return pool_footprint(sizeof(struct room), room_cap(config)) +
-	       map_footprint(MAP_KEY_LEN, room_cap(config)) + 2 * ROOM_RECORD_LEN_MAX + 64 +
-	       builtin_rooms_sync_footprint() + ROOMS_MEMORY_LEN;
-}
-
 int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
 		       const struct builtin_params *params, struct pods *pods, struct acks *acks)
 {
@@ -396,8 +389,11 @@ int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
 	if ((err = heap_new(ROOMS_MEMORY_LEN, &rooms->memory)) < 0 ||
 	    (err = pool_init(&rooms->pool, arena, sizeof(struct room), cap)) < 0 ||
 	    (err = map_init(&rooms->by_key, arena, MAP_KEY_LEN, cap, secret)) < 0 ||
-	    (err = builtin_rooms_sync_init(rooms, arena)) < 0 ||
-	    (err = builtin_rooms_serve_init(rooms)) < 0 || (err = builtin_rooms_load(rooms)) < 0)
+	    (err = builtin_rooms_sync_init(rooms, arena)) < 0)
+		return err;
+	if (!rooms->store) /* it is measured */
+		return 0;
+	if ((err = builtin_rooms_serve_init(rooms)) < 0 || (err = builtin_rooms_load(rooms)) < 0)
 		return err;
 	timer_set(rooms->timers, &rooms->tick, params->now_ns + ROOMS_TICK_NS);
 	return 0;

@@ -88,7 +88,6 @@ struct rooms {
 	unsigned kept_cnt;
 };
 
-size_t builtin_rooms_footprint(const struct builtin_config *config);
 /*
  * builtin_rooms_init reads the stored rooms; 0, WEFT_EDAMAGED, -errno. builtin_rooms_fini is safe
  * after it failed.
@@ -182,7 +181,6 @@ int builtin_rooms_serve_init(struct rooms *rooms);
 void builtin_rooms_serve_fini(struct rooms *rooms);
 unsigned builtin_rooms_answer_cnt(const struct rooms *rooms);
 /* rooms_sync.c; tick asks for one room that is due. */
-size_t builtin_rooms_sync_footprint(void);
 WEFT_MUST_CHECK
 int builtin_rooms_sync_init(struct rooms *rooms, struct arena *arena);
 void builtin_rooms_sync_fini(struct rooms *rooms);

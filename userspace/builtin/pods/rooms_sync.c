@@ -271,11 +271,6 @@ void builtin_rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
 
 /* --- life --- */
 
-size_t builtin_rooms_sync_footprint(void)
-{
-	return sizeof(struct room_sync) + 64;
-}
-
 int builtin_rooms_sync_init(struct rooms *rooms, struct arena *arena)
 {
 	rooms->sync = arena_alloc(arena, sizeof(*rooms->sync));

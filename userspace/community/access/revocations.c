@@ -20,11 +20,6 @@ struct revocations_ask {
 	uint8_t reply[COMMUNITY_SHOWN_CAP];
 };
 
-size_t community_revocations_footprint(void)
-{
-	return REVOCATIONS_SHOWS_MAX * sizeof(struct revocations_ask) + 64;
-}
-
 int community_revocations_init(struct communities *all)
 {
 	all->revocations_asks =

@@ -42,7 +42,6 @@ WEFT_MUST_CHECK
 int community_revocations_keys_load(struct store_snapshot *snapshot,
 				    const uint8_t id[static COMMUNITY_ID_LEN],
 				    const struct key_seal *seal, struct epoch_keys *out_keys);
-size_t community_revocations_footprint(void);
 struct communities;
 WEFT_MUST_CHECK
 int community_revocations_init(struct communities *all);

@@ -241,11 +241,6 @@ static uint32_t tally_cap_of(const struct roster_limits *limits)
 	return cap;
 }
 
-size_t community_roster_footprint(const struct roster_limits *limits)
-{
-	return tally_cap_of(limits) * sizeof(struct roster_tally) + 64;
-}
-
 int community_roster_init(struct roster *roster, struct arena *arena,
 			  const struct roster_limits *limits, uint64_t secret)
 {

@@ -70,8 +70,6 @@ struct roster_row {
 	size_t text_len;
 };
 
-/* community_roster_footprint: bytes community_roster_init lays out in arena, touched as they are used. */
-size_t community_roster_footprint(const struct roster_limits *limits);
 WEFT_MUST_CHECK
 int community_roster_init(struct roster *roster, struct arena *arena,
 			  const struct roster_limits *limits, uint64_t secret);

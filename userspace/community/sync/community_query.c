@@ -26,11 +26,6 @@ struct question_run {
 	uint8_t reply[COMMUNITY_REPLY_CAP];
 };
 
-size_t community_query_footprint(void)
-{
-	return COMMUNITY_ASKS_MAX * sizeof(struct question_run) + 64;
-}
-
 int community_query_init(struct communities *all)
 {
 	all->questions = arena_alloc(&all->arena, COMMUNITY_ASKS_MAX * sizeof(*all->questions));

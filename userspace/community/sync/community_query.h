@@ -14,7 +14,6 @@ struct communities;
  * Questions of callers that one member is asked: 406 and 412. A job verifies the answer before
  * the caller gets it. communities.c calls the functions.
  */
-size_t community_query_footprint(void);
 WEFT_MUST_CHECK
 int community_query_init(struct communities *all);
 void community_query_stop(struct communities *all);

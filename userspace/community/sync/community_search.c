@@ -45,11 +45,6 @@ struct search_run {
 	uint8_t found[COMMUNITY_PAGE_LEN_MAX];
 };
 
-size_t community_search_footprint(void)
-{
-	return COMMUNITY_SEARCHES_MAX * sizeof(struct search_run) + 64;
-}
-
 int community_search_init(struct communities *all)
 {
 	all->searches = arena_alloc(&all->arena, COMMUNITY_SEARCHES_MAX * sizeof(*all->searches));

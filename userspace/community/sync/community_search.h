@@ -15,7 +15,6 @@ struct community;
  * own: a hit has all words, each anywhere in the folded text. Hits come in the order of
  * share ids, in pages.
  */
-size_t community_search_footprint(void);
 WEFT_MUST_CHECK
 int community_search_init(struct communities *all);
 /*

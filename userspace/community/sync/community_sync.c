@@ -51,11 +51,6 @@ struct sync_run {
 	uint8_t reply[COMMUNITY_REPLY_CAP];
 };
 
-size_t community_sync_footprint(void)
-{
-	return COMMUNITY_RUNS_MAX * sizeof(struct sync_run) + 64;
-}
-
 int community_sync_init(struct communities *all)
 {
 	all->runs = arena_alloc(&all->arena, COMMUNITY_RUNS_MAX * sizeof(*all->runs));

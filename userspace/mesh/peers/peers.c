@@ -28,14 +28,6 @@ static uint32_t entry_cap(uint32_t cap_cnt, uint32_t session_cap)
 	return cap_cnt + PART_CNT + 2 * session_cap; /* each part has a place at least */
 }
 
-size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap)
-{
-	uint32_t cap = entry_cap(cap_cnt, session_cap);
-
-	return pool_footprint(sizeof(struct mesh_peer_entry), cap) +
-	       map_footprint(MESH_KEY_LEN, cap);
-}
-
 static struct mesh_peers *timer_peers(struct timer *timer)
 {
 	return container_of(timer, struct mesh_peers, timer);

@@ -106,7 +106,6 @@ struct mesh_peers {
 };
 
 /* session_cap: of this mesh; as many unknown peers may have a session of another worker. */
-size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap);
 WEFT_MUST_CHECK
 int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
 		    uint32_t session_cap, const uint64_t secret[2]);

@@ -63,17 +63,6 @@ void mesh_pex_config_defaults(struct mesh_pex_config *config)
 	};
 }
 
-static size_t arena_len(const struct mesh_pex_config *config)
-{
-	return request_quota_footprint(config->asker_cap) +
-	       pool_footprint(sizeof(struct answer), ANSWER_CAP);
-}
-
-size_t mesh_pex_footprint(const struct mesh_pex_config *config)
-{
-	return sizeof(struct mesh_pex) + arena_len(config);
-}
-
 static void count(struct mesh_pex *pex, enum mesh_pex_reason reason)
 {
 	pex->reasons[reason]++;
@@ -335,6 +324,35 @@ void mesh_pex_set_wall(struct mesh_pex *pex, uint64_t wall_s, uint64_t now_ns)
 	pex->wall_at_ns = now_ns;
 }
 
+static int pex_lay_out(struct mesh_pex *pex, const struct mesh_pex_config *config,
+		       const uint64_t secret[2])
+{
+	int err = arena_open(&pex->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = request_quota_init(&pex->quota, &pex->arena, config->asker_cap,
+					 config->requests_per_min, secret);
+	if (err == 0)
+		err = pool_init(&pex->answers, &pex->arena, sizeof(struct answer), ANSWER_CAP);
+	arena_fit(&pex->arena);
+	return err;
+}
+
+size_t mesh_pex_footprint(const struct mesh_pex_config *config)
+{
+	const uint64_t secret[2] = {0};
+	struct mesh_pex *pex = calloc(1, sizeof(*pex));
+	size_t len = 0;
+
+	if (!pex)
+		return 0;
+	if (pex_lay_out(pex, config, secret) == 0)
+		len = sizeof(*pex) + pex->arena.used_len;
+	arena_close(&pex->arena);
+	free(pex);
+	return len;
+}
+
 int mesh_pex_new(const struct mesh_pex_params *params, struct mesh_pex **out_pex)
 {
 	struct mesh_pex *pex = calloc(1, sizeof(*pex));
@@ -353,10 +371,7 @@ int mesh_pex_new(const struct mesh_pex_params *params, struct mesh_pex **out_pex
 	memcpy(pex->own_key, params->own_key, sizeof(pex->own_key));
 	mesh_pex_set_wall(pex, params->wall_s, params->now_ns);
 	random_fill(params->random, secret, sizeof(secret));
-	if ((err = arena_open(&pex->arena, arena_len(&params->config))) < 0 ||
-	    (err = request_quota_init(&pex->quota, &pex->arena, params->config.asker_cap,
-				      params->config.requests_per_min, secret)) < 0 ||
-	    (err = pool_init(&pex->answers, &pex->arena, sizeof(struct answer), ANSWER_CAP)) < 0 ||
+	if ((err = pex_lay_out(pex, &params->config, secret)) < 0 ||
 	    (err = pex->mesh.ops->handle(pex->mesh.mesh, MESH_PEX_REQUEST, on_request, pex)) < 0) {
 		mesh_pex_free(pex);
 		return err;

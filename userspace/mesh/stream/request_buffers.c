@@ -22,15 +22,6 @@ static size_t shelf_buffer_len(enum mesh_buffer_size size)
 	return (len + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
-size_t mesh_buffers_footprint(const uint32_t cnts[static MESH_BUFFER_SIZE_CNT])
-{
-	size_t len = 0;
-
-	for (unsigned i = 0; i < MESH_BUFFER_SIZE_CNT; i++)
-		len += cnts[i] * (shelf_buffer_len(i) + sizeof(uint32_t)) + 2 * ARENA_ALIGN;
-	return len;
-}
-
 int mesh_buffers_init(struct mesh_buffers *buffers, struct arena *arena,
 		      const uint32_t cnts[static MESH_BUFFER_SIZE_CNT])
 {

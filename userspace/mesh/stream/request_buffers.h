@@ -35,7 +35,6 @@ struct mesh_buffers {
 	struct mesh_buffer_shelf shelves[MESH_BUFFER_SIZE_CNT];
 };
 
-size_t mesh_buffers_footprint(const uint32_t cnts[static MESH_BUFFER_SIZE_CNT]);
 WEFT_MUST_CHECK
 int mesh_buffers_init(struct mesh_buffers *buffers, struct arena *arena,
 		      const uint32_t cnts[static MESH_BUFFER_SIZE_CNT]);

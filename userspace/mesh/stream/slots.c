@@ -51,17 +51,6 @@ static void pool_configs(const struct mesh_config *config,
 		       sizeof(configs[MESH_POOL_STREAMS].parts));
 }
 
-size_t mesh_slots_footprint(const struct mesh_config *config)
-{
-	struct fair_config configs[MESH_POOL_CNT];
-	size_t len = 0;
-
-	pool_configs(config, configs);
-	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
-		len += fair_footprint(&configs[i]);
-	return len;
-}
-
 /* The incoming that item of pool is in. */
 static struct mesh_incoming *item_incoming(enum mesh_pool pool, struct fair_item *item)
 {

@@ -23,7 +23,6 @@ struct mesh_slots {
 	struct timer timer; /* for the next slot that is overdue */
 };
 
-size_t mesh_slots_footprint(const struct mesh_config *config);
 /* mesh_slots_init: 0, or as fair_init: a cap that is too small to divide. */
 WEFT_MUST_CHECK
 int mesh_slots_init(struct mesh *mesh, const uint64_t secret[2]);

@@ -13,13 +13,6 @@ static struct fair_config places_config(const struct provider_config *config)
 	};
 }
 
-size_t provider_process_places_footprint(const struct provider_config *config)
-{
-	const struct fair_config places = places_config(config);
-
-	return fair_footprint(&places);
-}
-
 int provider_process_places_init(struct provider *provider)
 {
 	const struct fair_config places = places_config(&provider->config);

@@ -10,7 +10,6 @@
  * at most three times the free places (base/fair/fair.h, dynamic threshold): 24 of 32 when alone.
  * Programs of this node may have the last place.
  */
-size_t provider_process_places_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK
 int provider_process_places_init(struct provider *provider);
 

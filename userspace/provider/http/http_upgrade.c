@@ -22,13 +22,6 @@ static struct fair_config places_config(const struct provider_config *config)
 	};
 }
 
-size_t provider_http_upgrade_footprint(const struct provider_config *config)
-{
-	const struct fair_config places = places_config(config);
-
-	return fair_footprint(&places);
-}
-
 int provider_http_upgrade_init(struct provider *provider)
 {
 	const struct fair_config config = places_config(&provider->config);

@@ -17,7 +17,6 @@
  * none of its waiting bytes for stall_ns, or does not end that long behind the other. So does TCP's
  * keep-alive, where the server's machine is gone.
  */
-size_t provider_http_upgrade_footprint(const struct provider_config *config);
 WEFT_MUST_CHECK
 int provider_http_upgrade_init(struct provider *provider);
 

@@ -97,14 +97,6 @@ static void entry_unsave(struct service_cache *cache, const struct service_cache
 
 /* --- the tables --- */
 
-size_t service_cache_footprint(uint32_t entry_cap)
-{
-	return pool_footprint(sizeof(struct service_cache_entry), entry_cap) +
-	       pool_footprint(sizeof(struct service_cache_name), entry_cap) +
-	       map_footprint(SERVICE_NAME_LEN_MAX, entry_cap) +
-	       map_footprint(SERVICE_ID_LEN, entry_cap);
-}
-
 int service_cache_init(struct service_cache *cache, struct arena *arena, uint32_t entry_cap,
 		       size_t memory_len, const uint64_t secret[2])
 {

@@ -62,7 +62,6 @@ struct service_cache {
 	void *ctx;
 };
 
-size_t service_cache_footprint(uint32_t entry_cap);
 /*
  * service_cache_init: store (may be NULL), timers, rank and ctx were set. 0, WEFT_EFULL or -errno.
  * fini takes a zeroed one; it submits the changes.

@@ -14,11 +14,6 @@
 
 _Static_assert(SERVICE_VALUE_HASH_LEN == BLAKE3_HASH_LEN, "the hash of a value");
 
-size_t service_rules_footprint(void)
-{
-	return SERVICE_VERDICT_CNT * sizeof(struct service_verdict) + 64;
-}
-
 int service_rules_init(struct service_rules *rules, struct arena *arena)
 {
 	rules->verdicts = arena_alloc(arena, SERVICE_VERDICT_CNT * sizeof(*rules->verdicts));

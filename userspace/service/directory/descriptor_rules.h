@@ -44,7 +44,6 @@ struct service_rules {
 	uint64_t verified_cnt, remembered_cnt; /* signatures */
 };
 
-size_t service_rules_footprint(void);
 /* service_rules_init sets verdicts; the rest is the caller's. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int service_rules_init(struct service_rules *rules, struct arena *arena);

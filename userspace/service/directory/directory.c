@@ -27,14 +27,6 @@ void service_directory_config_defaults(struct service_directory_config *config)
 	};
 }
 
-size_t service_directory_footprint(const struct service_directory_config *config)
-{
-	return service_abuse_footprint() + service_rules_footprint() +
-	       service_cache_footprint(config->entry_cap) +
-	       pool_footprint(sizeof(struct service_find), config->find_cap) +
-	       pool_footprint(sizeof(struct service_directory_get), SERVICE_DIRECTORY_GET_CNT);
-}
-
 /* --- answers from the cache, in the next turn --- */
 
 static void find_wait(struct service_find *find, int err, uint64_t now_ns)
@@ -275,7 +267,7 @@ static int directory_lay_out(struct service_directory *directory)
 	directory->cache.timers = params->timers;
 	directory->cache.rank = cache_rank;
 	directory->cache.ctx = params;
-	if ((err = arena_open(arena, service_directory_footprint(config))) < 0 ||
+	if ((err = arena_open(arena, ARENA_GROWS)) < 0 ||
 	    (err = service_abuse_init(&directory->abuse, arena, directory->secret, params->on_abuse,
 				      params->ctx)) < 0 ||
 	    (err = service_rules_init(&directory->rules, arena)) < 0 ||
@@ -284,8 +276,26 @@ static int directory_lay_out(struct service_directory *directory)
 	    (err = pool_init(&directory->fetches, arena, sizeof(struct service_directory_get),
 			     SERVICE_DIRECTORY_GET_CNT)) < 0)
 		return err;
-	return service_cache_init(&directory->cache, arena, config->entry_cap,
-				  config->entry_memory_len, directory->secret);
+	err = service_cache_init(&directory->cache, arena, config->entry_cap,
+				 config->entry_memory_len, directory->secret);
+	arena_fit(arena);
+	return err;
+}
+
+size_t service_directory_footprint(const struct service_directory_config *config)
+{
+	struct service_directory *directory = calloc(1, sizeof(*directory));
+	size_t len = 0;
+
+	if (!directory)
+		return 0;
+	directory->params.config = *config;
+	if (directory_lay_out(directory) == 0)
+		len = directory->arena.used_len;
+	service_cache_fini(&directory->cache);
+	arena_close(&directory->arena);
+	free(directory);
+	return len;
 }
 
 int service_directory_new(const struct service_directory_params *params,

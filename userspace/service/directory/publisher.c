@@ -248,9 +248,25 @@ void service_publisher_stats(const struct service_publisher *publisher,
 
 /* --- life --- */
 
+static int publisher_lay_out(struct service_publisher *publisher,
+			     const struct service_publisher_config *config)
+{
+	int err = arena_open(&publisher->arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&publisher->publications, &publisher->arena,
+				sizeof(struct service_publication), config->publication_cap);
+	arena_fit(&publisher->arena);
+	return err;
+}
+
 size_t service_publisher_footprint(const struct service_publisher_config *config)
 {
-	return pool_footprint(sizeof(struct service_publication), config->publication_cap);
+	struct service_publisher publisher = {0};
+	size_t len = publisher_lay_out(&publisher, config) < 0 ? 0 : publisher.arena.used_len;
+
+	arena_close(&publisher.arena);
+	return len;
 }
 
 int service_publisher_new(const struct service_publisher_params *params,
@@ -263,11 +279,7 @@ int service_publisher_new(const struct service_publisher_params *params,
 		return -ENOMEM;
 	publisher->params = *params;
 	publisher->first_ns = params->now_ns + SERVICE_PUBLISH_FIRST_NS;
-	if ((err = arena_open(&publisher->arena, service_publisher_footprint(&params->config))) <
-		    0 ||
-	    (err = pool_init(&publisher->publications, &publisher->arena,
-			     sizeof(struct service_publication), params->config.publication_cap)) <
-		    0 ||
+	if ((err = publisher_lay_out(publisher, &params->config)) < 0 ||
 	    (err = service_publisher_load_seq(publisher)) < 0) {
 		service_publisher_free(publisher);
 		return err;

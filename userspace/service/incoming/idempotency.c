@@ -15,14 +15,6 @@
 #define MEMORY_SHARE	    4
 #define CALLER_MEMORY_SHARE 4
 
-size_t service_idempotency_footprint(const struct service_limits *limits)
-{
-	uint32_t cap = (uint32_t)limits->idempotency_cnt;
-
-	return pool_footprint(sizeof(struct service_idempotent), cap) +
-	       map_footprint(sizeof(struct service_idempotent_key), cap);
-}
-
 /* Drops an answer, and is not whole any more for the time before its call came. */
 static void idempotency_forget(struct service_idempotency *table,
 			       struct service_idempotent *idempotent)

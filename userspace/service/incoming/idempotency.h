@@ -49,7 +49,6 @@ struct service_idempotency {
 	uint64_t secret[2];
 };
 
-size_t service_idempotency_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_idempotency_init(struct service_idempotency *table, struct arena *arena,
 			     const struct service_limits *limits, struct timer_wheel *timers,

@@ -500,14 +500,6 @@ static uint32_t call_cap(const struct service_limits *limits)
 	return (uint32_t)(limits->in_hand_cnt + limits->out_pending_cnt);
 }
 
-size_t service_router_footprint(const struct service_limits *limits)
-{
-	uint32_t cap = call_cap(limits);
-
-	return pool_footprint(sizeof(struct service_call), cap) +
-	       map_footprint(sizeof(struct call_id), cap) + service_memory_footprint(cap);
-}
-
 int service_router_init(struct service *service, const uint64_t secret[2])
 {
 	const struct mesh_stream_seam *streams = &service->params.streams;

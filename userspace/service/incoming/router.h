@@ -46,7 +46,6 @@ struct service_call {
 	struct service_body *unsent; /* an answer that found no room */
 };
 
-size_t service_router_footprint(const struct service_limits *limits);
 /* service_router_init registers the messages with the mesh, if there is one. */
 WEFT_MUST_CHECK
 int service_router_init(struct service *service, const uint64_t secret[2]);

@@ -38,15 +38,6 @@ static uint32_t turn_account_cap(const struct service_limits *limits)
 	return (outlet_cap(limits) + 1) * SERVICE_TURN_LEVELS;
 }
 
-size_t service_routes_footprint(const struct service_limits *limits)
-{
-	return pool_footprint(sizeof(struct service_route), route_cap(limits)) +
-	       map_footprint(sizeof(struct service_route_key), route_cap(limits)) +
-	       pool_footprint(sizeof(struct service_outlet), outlet_cap(limits)) +
-	       map_footprint(MESH_KEY_LEN, outlet_cap(limits)) +
-	       pool_footprint(sizeof(struct turns_account), turn_account_cap(limits));
-}
-
 int service_routes_init(struct service_routes *routes, struct arena *arena,
 			const struct service_limits *limits, const uint64_t secret[2])
 {

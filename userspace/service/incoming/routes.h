@@ -54,7 +54,6 @@ struct service_routes {
 	struct list_node by_age;
 };
 
-size_t service_routes_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_routes_init(struct service_routes *routes, struct arena *arena,
 			const struct service_limits *limits, const uint64_t secret[2]);

@@ -17,11 +17,6 @@ const char *service_abuse_name(enum service_abuse_kind kind)
 	return names[kind];
 }
 
-size_t service_abuse_footprint(void)
-{
-	return SERVICE_ABUSE_CALLERS * sizeof(struct service_abuse_caller) + 64;
-}
-
 int service_abuse_init(struct service_abuse *abuse, struct arena *arena, const uint64_t secret[2],
 		       void (*on_event)(void *ctx, const struct service_abuse_event *event,
 					uint64_t now_ns),

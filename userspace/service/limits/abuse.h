@@ -54,7 +54,6 @@ struct service_abuse {
 	void *ctx;
 };
 
-size_t service_abuse_footprint(void);
 /* service_abuse_init: 0 or WEFT_EFULL. on_event may be NULL. */
 WEFT_MUST_CHECK
 int service_abuse_init(struct service_abuse *abuse, struct arena *arena, const uint64_t secret[2],

@@ -15,13 +15,6 @@ static struct fair_config fair_config_of(const struct service_limits *limits)
 	};
 }
 
-size_t service_askers_footprint(const struct service_limits *limits)
-{
-	const struct fair_config config = fair_config_of(limits);
-
-	return fair_footprint(&config);
-}
-
 int service_askers_init(struct service_askers *askers, struct arena *arena,
 			const struct service_limits *limits, const uint64_t secret[2])
 {

@@ -24,7 +24,6 @@ struct service_askers {
 #define SERVICE_ASKER_LEVELS 3 /* daemon or programs, user, program */
 #define SERVICE_TURN_LEVELS  2 /* user, program */
 
-size_t service_askers_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_askers_init(struct service_askers *askers, struct arena *arena,
 			const struct service_limits *limits, const uint64_t secret[2]);

@@ -30,16 +30,6 @@ uint32_t service_callers_peer_cnt(const struct service_callers *callers)
 	return callers->entries.used_cnt - (callers->own != NULL);
 }
 
-size_t service_callers_footprint(const struct service_limits *limits)
-{
-	uint32_t cap = entry_cap(limits);
-
-	return pool_footprint(sizeof(struct service_caller_entry), cap) +
-	       map_footprint(MESH_KEY_LEN, cap) +
-	       pool_footprint(sizeof(struct service_caller_pair), pair_cap(limits)) +
-	       map_footprint(sizeof(((struct service_caller_pair *)0)->key), pair_cap(limits));
-}
-
 int service_callers_init(struct service_callers *callers, struct arena *arena,
 			 const struct service_limits *limits, const uint64_t secret[2])
 {

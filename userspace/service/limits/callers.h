@@ -48,7 +48,6 @@ struct service_callers {
 	struct list_node entries_by_age, pairs_by_age;
 };
 
-size_t service_callers_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_callers_init(struct service_callers *callers, struct arena *arena,
 			 const struct service_limits *limits, const uint64_t secret[2]);

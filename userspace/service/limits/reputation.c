@@ -510,10 +510,30 @@ void service_reputation_stats(const struct service_reputation *reputation,
 
 /* --- life --- */
 
+static int reputation_lay_out(struct service_reputation *reputation, uint32_t peer_cap,
+			      const uint64_t secret[2])
+{
+	struct arena *arena = &reputation->arena;
+	int err = arena_open(arena, ARENA_GROWS);
+
+	if (err == 0)
+		err = pool_init(&reputation->peers, arena, sizeof(struct peer), peer_cap);
+	if (err == 0)
+		err = map_init(&reputation->by_key, arena, MESH_KEY_LEN, peer_cap, secret);
+	arena_fit(arena);
+	return err;
+}
+
 size_t service_reputation_footprint(uint32_t peer_cap)
 {
-	return pool_footprint(sizeof(struct peer), peer_cap) +
-	       map_footprint(MESH_KEY_LEN, peer_cap);
+	const uint64_t secret[2] = {0};
+	struct service_reputation reputation = {0};
+	size_t len = reputation_lay_out(&reputation, peer_cap, secret) < 0
+			     ? 0
+			     : reputation.arena.used_len;
+
+	arena_close(&reputation.arena);
+	return len;
 }
 
 /* A record that cannot be read is as good as none; one without room is the next one's room. */
@@ -561,12 +581,7 @@ int service_reputation_new(const struct service_reputation_params *params,
 	reputation->params = *params;
 	list_init(&reputation->changed);
 	timer_init(&reputation->timer, flush_expire);
-	if ((err = arena_open(&reputation->arena, service_reputation_footprint(params->peer_cap))) <
-		    0 ||
-	    (err = pool_init(&reputation->peers, &reputation->arena, sizeof(struct peer),
-			     params->peer_cap)) < 0 ||
-	    (err = map_init(&reputation->by_key, &reputation->arena, MESH_KEY_LEN, params->peer_cap,
-			    secret)) < 0 ||
+	if ((err = reputation_lay_out(reputation, params->peer_cap, secret)) < 0 ||
 	    (err = reputation_load(reputation)) < 0) {
 		service_reputation_free(reputation);
 		return err;

@@ -13,12 +13,6 @@ struct service_memory_network {
 	uint32_t hold_cnt;
 };
 
-size_t service_memory_footprint(uint32_t call_cnt)
-{
-	return pool_footprint(sizeof(struct service_memory_network), call_cnt) +
-	       map_footprint(sizeof(uint64_t), call_cnt);
-}
-
 int service_memory_init(struct service_memory *memory, struct arena *arena, uint32_t call_cnt,
 			const uint64_t secret[2])
 {

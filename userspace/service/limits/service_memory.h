@@ -33,8 +33,6 @@ struct service_memory_hold {
 	size_t len;
 };
 
-/* service_memory_footprint: call_cnt calls are in hand at most. */
-size_t service_memory_footprint(uint32_t call_cnt);
 WEFT_MUST_CHECK
 int service_memory_init(struct service_memory *memory, struct arena *arena, uint32_t call_cnt,
 			const uint64_t secret[2]);

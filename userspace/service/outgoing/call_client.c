@@ -369,13 +369,6 @@ void service_pending(const struct service *service, struct fair_view *out)
 	fair_read(&service->askers.fair, out);
 }
 
-size_t service_client_footprint(const struct service_limits *limits)
-{
-	return pool_footprint(sizeof(struct service_ask),
-			      (uint32_t)(limits->out_pending_cnt + limits->channel_cnt) +
-				      ANSWERED_CNT);
-}
-
 int service_client_init(struct service *service)
 {
 	const struct service_limits *limits = service_limits_of(service);

@@ -6,7 +6,6 @@
 
 struct service_body;
 
-size_t service_client_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_client_init(struct service *service);
 void service_client_fini(struct service *service);

@@ -30,16 +30,6 @@ static uint32_t topic_cap(const struct service_limits *limits)
 	return (uint32_t)(limits->topic_cnt + limits->subscriber_cnt + 1);
 }
 
-size_t service_topics_footprint(const struct service_limits *limits)
-{
-	struct fair_config places = places_of(limits);
-
-	return pool_footprint(sizeof(struct service_topic), topic_cap(limits)) +
-	       pool_footprint(sizeof(struct service_subscriber), places.cap_cnt + 1) +
-	       fair_footprint(&places) +
-	       map_footprint(sizeof(struct service_topic_key), topic_cap(limits));
-}
-
 int service_topics_init(struct service_topics *topics, struct arena *arena,
 			const struct service_topics_params *params)
 {

@@ -67,7 +67,6 @@ struct service_topics_params {
 	struct heap *heap;     /* borrowed */
 	struct random *random; /* borrowed */
 };
-size_t service_topics_footprint(const struct service_limits *limits);
 /* service_topics_init: 0 or as fair_init. fini ends nothing: streams are gone; safe after zeros. */
 WEFT_MUST_CHECK
 int service_topics_init(struct service_topics *topics, struct arena *arena,

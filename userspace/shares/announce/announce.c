@@ -362,45 +362,54 @@ void shares_announce_stats(const struct announce *announce, uint64_t now_ns,
 
 /* --- life --- */
 
-size_t shares_announce_footprint(const struct announce_config *config)
-{
-	return map_footprint(32, config->manifest_cap) +
-	       pool_footprint(sizeof(struct announce_manifest), config->manifest_cap) +
-	       ANNOUNCE_REGION_CAP * sizeof(struct announce_region) + 64 +
-	       shares_announce_job_footprint() + shares_announce_finder_footprint(config);
-}
-
-static int announce_lay_out(struct announce *announce)
+static int announce_lay_out(struct announce *announce, const uint64_t secret[2])
 {
 	const struct announce_config *config = &announce->params.config;
 	struct arena *arena = &announce->arena;
-	uint64_t secret[2];
 	int err;
 
-	memcpy(secret, node_key_public(announce->params.key), sizeof(secret));
-	if ((err = arena_open(arena, shares_announce_footprint(config) - config->set_memory_len)) <
-		    0 ||
+	if ((err = arena_open(arena, ARENA_GROWS)) < 0 ||
 	    (err = map_init(&announce->by_id, arena, 32, config->manifest_cap, secret)) < 0 ||
 	    (err = pool_init(&announce->manifests, arena, sizeof(struct announce_manifest),
 			     config->manifest_cap)) < 0 ||
 	    (err = shares_announce_job_init(&announce->job, announce, arena)) < 0)
 		return err;
 	announce->regions = arena_alloc(arena, ANNOUNCE_REGION_CAP * sizeof(*announce->regions));
-	return announce->regions ? shares_announce_finder_init(announce) : WEFT_EFULL;
+	err = announce->regions ? shares_announce_finder_init(announce) : WEFT_EFULL;
+	arena_fit(arena);
+	return err;
+}
+
+size_t shares_announce_footprint(const struct announce_config *config)
+{
+	const uint64_t secret[2] = {0};
+	struct announce *announce = calloc(1, sizeof(*announce));
+	size_t len = 0;
+
+	if (!announce)
+		return 0;
+	announce->params.config = *config;
+	if (announce_lay_out(announce, secret) == 0)
+		len = announce->arena.used_len + config->set_memory_len;
+	announce->is_stopped = true;
+	shares_announce_free(announce);
+	return len;
 }
 
 int shares_announce_new(const struct announce_params *params, struct announce **out_announce)
 {
 	struct announce *announce = calloc(1, sizeof(*announce));
+	uint64_t secret[2];
 	int err;
 
 	if (!announce)
 		return -ENOMEM;
 	announce->params = *params;
+	memcpy(secret, node_key_public(params->key), sizeof(secret));
 	announce->wants_walk = true;
 	announce->is_stopped = true; /* until it is whole */
 	timer_init(&announce->timer, announce_step);
-	if ((err = announce_lay_out(announce)) < 0 ||
+	if ((err = announce_lay_out(announce, secret)) < 0 ||
 	    (err = shares_announce_rules_add(&announce->params.overlay)) < 0) {
 		shares_announce_free(announce);
 		return err;

@@ -12,12 +12,6 @@
 #include "crypto/node_key.h"
 #include "store/store.h"
 
-size_t shares_announce_job_footprint(void)
-{
-	return GOLOMB_SET_ITEMS_MAX * (32 + sizeof(uint64_t)) + GOLOMB_SET_LEN_MAX +
-	       ANNOUNCE_SINGLES_MAX * sizeof(struct announce_log_row) + 4 * 64ul;
-}
-
 int shares_announce_job_init(struct announce_job *job, struct announce *announce,
 			     struct arena *arena)
 {

@@ -175,7 +175,6 @@ void shares_announce_region_logged(struct announce *announce, const struct annou
  * announce_job.c. A job is begun when none is out; shares_announce_job_done (announce.c) gets its
  * end.
  */
-size_t shares_announce_job_footprint(void);
 WEFT_MUST_CHECK
 int shares_announce_job_init(struct announce_job *job, struct announce *announce,
 			     struct arena *arena);
@@ -204,7 +203,6 @@ void shares_announce_put_done(struct announce *announce, const struct announce_l
 			      int err, uint64_t now_ns);
 
 /* holder_finder.c */
-size_t shares_announce_finder_footprint(const struct announce_config *config);
 WEFT_MUST_CHECK
 int shares_announce_finder_init(struct announce *announce);
 void shares_announce_finder_stop(struct announce *announce);

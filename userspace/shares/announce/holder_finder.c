@@ -33,12 +33,6 @@ struct announce_lookup {
 	unsigned holder_cnt;
 };
 
-size_t shares_announce_finder_footprint(const struct announce_config *config)
-{
-	return shares_announce_sets_footprint(config->region_cap) + config->set_memory_len +
-	       pool_footprint(sizeof(struct announce_lookup), config->lookup_cap);
-}
-
 /* --- what is found --- */
 
 static bool holder_is_new(struct announce_lookup *search, const uint8_t *key)

@@ -41,11 +41,6 @@ struct announce_sets {
 	struct heap *heap;
 };
 
-size_t shares_announce_sets_footprint(uint32_t region_cap)
-{
-	return pool_footprint(sizeof(struct region), region_cap);
-}
-
 int shares_announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,
 			     const struct overlay_seam *overlay, struct announce_sets **out_sets)
 {

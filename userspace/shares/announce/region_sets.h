@@ -34,7 +34,6 @@ struct announce_want {
 	void (*done)(struct announce_want *want, uint64_t now_ns);
 };
 
-size_t shares_announce_sets_footprint(uint32_t region_cap);
 /* shares_announce_sets_new: memory_len bounds the sets that are kept. 0, WEFT_EFULL (arena) or -errno. */
 WEFT_MUST_CHECK
 int shares_announce_sets_new(struct arena *arena, uint32_t region_cap, size_t memory_len,

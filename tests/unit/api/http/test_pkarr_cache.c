@@ -12,7 +12,7 @@ static const uint64_t secret[2] = {1, 2};
 
 static bool start(void)
 {
-	return arena_open(&arena, api_pkarr_cache_footprint(CAP) + 256) == 0 &&
+	return arena_open(&arena, ARENA_GROWS) == 0 &&
 	       api_pkarr_cache_init(&cache, &arena, CAP, secret) == 0;
 }
 

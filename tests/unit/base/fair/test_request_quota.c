@@ -15,7 +15,7 @@ static void begin(void)
 	static const uint64_t secret[2] = {1, 2};
 
 	arena_close(&arena);
-	if (arena_open(&arena, request_quota_footprint(PEER_CAP)) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    request_quota_init(&quota, &arena, PEER_CAP, PER_MIN, secret) < 0)
 		abort();
 }

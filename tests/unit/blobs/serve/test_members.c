@@ -13,7 +13,7 @@ static bool begin(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	return arena_open(&arena, blobs_members_footprint()) == 0 &&
+	return arena_open(&arena, ARENA_GROWS) == 0 &&
 	       blobs_members_init(&members, &arena, secret) == 0;
 }
 

@@ -11,7 +11,7 @@ static bool begin(void)
 {
 	static const uint64_t secret[2] = {1, 2};
 
-	return arena_open(&arena, blobs_usage_footprint()) == 0 &&
+	return arena_open(&arena, ARENA_GROWS) == 0 &&
 	       blobs_usage_init(&usage, &arena, secret) == 0;
 }
 

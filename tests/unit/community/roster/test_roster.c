@@ -48,7 +48,7 @@ static void members_put(struct roster *of, const uint8_t *of_id, const char *fir
 static void begin(const char *firsts)
 {
 	store = scratch_store(scratch_make(dir), true);
-	CHECK_EQ(arena_open(&arena, 2 * community_roster_footprint(&limits)), 0);
+	CHECK_EQ(arena_open(&arena, ARENA_GROWS), 0);
 	members_put(&roster, id, firsts);
 	members_put(&next_roster, next_id, "z");
 	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);

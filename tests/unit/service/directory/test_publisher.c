@@ -54,8 +54,7 @@ static void setup(void)
 	memset(&rig, 0, sizeof(rig));
 	timer_wheel_init(&rig.timers, 0);
 	overlay = fake_overlay_seam(&rig.overlay);
-	if (node_key_from_seed(seed, &rig.key) < 0 ||
-	    arena_open(&rig.arena, service_rules_footprint()) < 0 ||
+	if (node_key_from_seed(seed, &rig.key) < 0 || arena_open(&rig.arena, ARENA_GROWS) < 0 ||
 	    service_rules_init(&rig.rules, &rig.arena) < 0 ||
 	    service_rules_add(&rig.rules, &overlay) < 0)
 		abort();

@@ -28,8 +28,7 @@ static bool table_open(void)
 	limits.memory_len = MEMORY_LEN;
 	memset(&table, 0, sizeof(table));
 	timer_wheel_init(&timers, 0);
-	return arena_open(&arena, service_idempotency_footprint(&limits)) == 0 &&
-	       heap_new(MEMORY_LEN, &heap) == 0 &&
+	return arena_open(&arena, ARENA_GROWS) == 0 && heap_new(MEMORY_LEN, &heap) == 0 &&
 	       service_idempotency_init(&table, &arena, &limits, &timers, secret) == 0;
 }
 

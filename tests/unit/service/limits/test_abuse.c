@@ -22,7 +22,7 @@ static void setup(void)
 	static const uint64_t secret[2] = {1, 2};
 
 	memset(told, 0, sizeof(told));
-	if (arena_open(&arena, service_abuse_footprint()) < 0 ||
+	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    service_abuse_init(&abuse, &arena, secret, abuse_told, NULL) < 0)
 		abort();
 }

@@ -26,7 +26,7 @@ static void start(void)
 	static const uint64_t secret[2];
 
 	memset(&desk, 0, sizeof(desk));
-	if (arena_open(&desk.arena, service_memory_footprint(CALL_CNT)) < 0 ||
+	if (arena_open(&desk.arena, ARENA_GROWS) < 0 ||
 	    service_memory_init(&desk.memory, &desk.arena, CALL_CNT, secret) < 0 ||
 	    heap_new(CAP, &desk.memory.heap) < 0)
 		abort();
