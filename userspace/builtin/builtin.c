@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "base/memory/arena.h"
+#include "base/memory/heap.h"
 #include "base/assert.h"
 #include "base/monotonic.h"
+#include "base/random.h"
 #include "ack.h"
 #include "content_service.h"
 #include "dht_service.h"

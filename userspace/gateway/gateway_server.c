@@ -455,19 +455,17 @@ static int listener_open(struct gateway *gateway)
 static int memory_lay_out(struct gateway *gateway)
 {
 	const struct gateway_config *config = &gateway->config;
-	int err = heap_new(config->memory_cap, &gateway->heap);
+	struct arena *arena = &gateway->arena;
+	int err;
 
-	if (err == 0)
-		err = arena_open(&gateway->arena, ARENA_GROWS);
-	if (err == 0)
-		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
-				config->conn_cap + 1);
-	if (err == 0)
-		err = gateway_places_init(&gateway->places, &gateway->arena, config);
-	if (err == 0)
-		err = gateway_rates_init(&gateway->rates, &gateway->arena, config);
+	if ((err = heap_new(config->memory_cap, &gateway->heap)) == 0 &&
+	    (err = arena_open(arena, ARENA_GROWS)) == 0 &&
+	    (err = pool_init(&gateway->conns, arena, sizeof(struct server_conn),
+			     config->conn_cap + 1)) == 0 &&
+	    (err = gateway_places_init(&gateway->places, arena, config)) == 0)
+		err = gateway_rates_init(&gateway->rates, arena, config);
 	gateway->shared.heap = gateway->heap;
-	arena_fit(&gateway->arena);
+	arena_fit(arena);
 	return err;
 }
 

@@ -174,6 +174,7 @@ static int worker_open_load(struct worker *worker, const struct worker_params *p
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
 	err = load_init(&worker->load, &worker->arena, LOAD_LINE_CNT, secret);
+	arena_fit(&worker->arena);
 	worker->load.paths.site = params->config->mesh->site;
 	return err;
 }

@@ -29,8 +29,13 @@ static void test_a_full_map_refuses_a_new_key_and_replaces_an_old_one(void)
 {
 	int values[CAP + 1];
 	struct map map;
+	size_t len;
 
 	map_make(&map, CAP);
+	len = arena.used_len;
+	arena_close(&arena);
+	CHECK_EQ(arena_open(&arena, len), 0);
+	CHECK_EQ(map_init(&map, &arena, KEY_LEN, CAP, secret), 0);
 	CHECK_EQ(arena.used_len, arena.cap);
 	for (unsigned i = 0; i < CAP; i++)
 		CHECK_EQ(map_put(&map, key_of(i), &values[i]), 0);

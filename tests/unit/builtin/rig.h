@@ -221,8 +221,7 @@ static inline void rig_topics_make(void)
 
 	service_limits_defaults(&limits);
 	limits.subscriber_cnt = RIG_SUBSCRIBERS;
-	if (heap_new(limits.memory_len, &rig.heap) < 0 ||
-	    arena_open(&rig.arena, service_topics_footprint(&limits)) < 0)
+	if (heap_new(limits.memory_len, &rig.heap) < 0 || arena_open(&rig.arena, ARENA_GROWS) < 0)
 		abort();
 	params.heap = rig.heap;
 	if (service_topics_init(&rig.topics, &rig.arena, &params) < 0)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "get_run.h"
+#include "blobs/get_run/get_run.h"
 #include "get_state.h"
 #include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"

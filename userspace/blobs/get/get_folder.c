@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "get_run.h"
+#include "blobs/get_run/get_run.h"
 #include "get_state.h"
 
 static bool is_other(const struct get *get, const struct get *of)

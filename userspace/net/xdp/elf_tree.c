@@ -9,7 +9,7 @@
  * that, the tree lies in memory that libelf has zeroed, and so there is
  * nothing to set up or to take down.
  */
-#include "elf_tree.h"
+#include "net/net_library.h"
 
 void eu_search_tree_init(struct eu_search_tree *tree)
 {

@@ -514,11 +514,10 @@ static int reputation_lay_out(struct service_reputation *reputation, uint32_t pe
 			      const uint64_t secret[2])
 {
 	struct arena *arena = &reputation->arena;
-	int err = arena_open(arena, ARENA_GROWS);
+	int err;
 
-	if (err == 0)
-		err = pool_init(&reputation->peers, arena, sizeof(struct peer), peer_cap);
-	if (err == 0)
+	if ((err = arena_open(arena, ARENA_GROWS)) == 0 &&
+	    (err = pool_init(&reputation->peers, arena, sizeof(struct peer), peer_cap)) == 0)
 		err = map_init(&reputation->by_key, arena, MESH_KEY_LEN, peer_cap, secret);
 	arena_fit(arena);
 	return err;

@@ -79,8 +79,6 @@ static void test_a_pool_too_small_to_divide_is_refused(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fair_config room = {.cap_cnt = 64, .level_cnt = FAIR_LEVEL_MAX};
-
 		if (arena_open(&arena, ARENA_GROWS) < 0)
 			abort();
 		printf("# %s\n", rows[i].why);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "blobs/get/zeros.h"
+#include "blobs/get_run/zeros.h"
 #include "get_rig.h"
 
 #define CHUNKS 200u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "blobs/get/rarest.h"
+#include "blobs/get_run/rarest.h"
 
 #include "support/check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_GET_ZEROS_H
-#define WEFT_BLOBS_GET_ZEROS_H
+#ifndef WEFT_BLOBS_GET_RUN_ZEROS_H
+#define WEFT_BLOBS_GET_RUN_ZEROS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_GET_RAREST_H
-#define WEFT_BLOBS_GET_RAREST_H
+#ifndef WEFT_BLOBS_GET_RUN_RAREST_H
+#define WEFT_BLOBS_GET_RUN_RAREST_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_GET_GET_RUN_H
-#define WEFT_BLOBS_GET_GET_RUN_H
+#ifndef WEFT_BLOBS_GET_RUN_GET_RUN_H
+#define WEFT_BLOBS_GET_RUN_GET_RUN_H
 
 #include "base/thread/jobs.h"
 #include "blobs/serve/chunk_buffers.h"
 #include "blobs/target/link_claims.h"
-#include "get_state.h"
+#include "blobs/get/get_state.h"
 #include "blobs/target/placing.h"
 #include "rarest.h"
 #include "blobs/scan.h"
