@@ -456,10 +456,9 @@ static int memory_lay_out(struct gateway *gateway)
 {
 	const struct gateway_config *config = &gateway->config;
 	struct arena *arena = &gateway->arena;
-	int err;
+	int err = heap_new(config->memory_cap, &gateway->heap);
 
-	if ((err = heap_new(config->memory_cap, &gateway->heap)) == 0 &&
-	    (err = arena_open(arena, ARENA_GROWS)) == 0 &&
+	if (err == 0 && (err = arena_open(arena, ARENA_GROWS)) == 0 &&
 	    (err = pool_init(&gateway->conns, arena, sizeof(struct server_conn),
 			     config->conn_cap + 1)) == 0 &&
 	    (err = gateway_places_init(&gateway->places, arena, config)) == 0)
@@ -472,13 +471,12 @@ static int memory_lay_out(struct gateway *gateway)
 size_t gateway_footprint(const struct gateway_config *config)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
-	size_t len = 0;
+	size_t len;
 
 	if (!gateway)
 		return 0;
 	gateway->config = *config;
-	if (memory_lay_out(gateway) == 0)
-		len = gateway->arena.used_len + config->memory_cap;
+	len = memory_lay_out(gateway) < 0 ? 0 : gateway->arena.used_len + config->memory_cap;
 	arena_close(&gateway->arena);
 	heap_free(gateway->heap);
 	free(gateway);
