@@ -7,6 +7,7 @@
 #include "stun_request.h"
 #include "unvalidated_initial.h"
 #include "weft/receive.h"
+#include "weft/relay_judge.h"
 
 __attribute__((noinline)) int receive_frame(struct xdp_md *ctx, const struct weft_frame *frame,
 					    struct weft_facts *facts)
@@ -19,6 +20,18 @@ WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
 					       struct weft_facts *facts)
 {
 	return (enum weft_reason)receive_frame(tables, frame, facts);
+}
+
+/* What they say is found out when judge_frame has returned, as of an Initial. */
+#define RELAY_WAITS (WEFT_REASON_CNT + 1)
+
+WEFT_INLINE enum weft_reason weft_call_relay(struct weft_tables *tables,
+					     const struct weft_view *view, struct weft_facts *facts)
+{
+	struct weft_scratch *scratch = scratch_acquire();
+
+	return scratch && weft_relay_parse(view, &scratch->relay) ? (enum weft_reason)RELAY_WAITS
+								  : WEFT_REASON_RELAY_BAD;
 }
 
 #include "weft/policy.h"

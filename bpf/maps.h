@@ -12,6 +12,7 @@
 #include "weft/frame.h"
 #include "weft/ghash.h"
 #include "weft/krpc_tables.h"
+#include "weft/relay.h"
 #include "weft/token.h"
 
 /*
@@ -180,6 +181,39 @@ struct {
 	__type(value, struct weft_krpc_reply_keys);
 } weft_krpc_keys SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_relay_keys);
+} weft_relay_keys SEC(".maps");
+
+/* Of a node that is no relay one flow, which is never open: the loader sets how many. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_relay_flow);
+} weft_relay_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEFT_RELAY_GRANT_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_relay_grant);
+} weft_relay_grants SEC(".maps");
+
+/* By number of device: itself, if a program of ours stands there and frames may be sent by it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, WEFT_RELAY_DEVICE_CNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} weft_relay_devices SEC(".maps");
+
 /*
  * What belongs to the frame at hand and lives through its functions. Not
  * on the stack, for without CAP_PERFMON the kernel follows each word that
@@ -194,6 +228,7 @@ struct weft_scratch {
 	__u64 work[24]; /* what an answer is made from */
 	struct weft_frame frame;
 	struct weft_facts facts;
+	struct weft_relay_way relay;
 	__u32 idx; /* to look up by */
 };
 
@@ -400,6 +435,45 @@ WEFT_INLINE const struct weft_krpc_bucket *weft_table_krpc_bucket(struct weft_ta
 WEFT_INLINE const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u32 idx)
 {
 	return table_value(&weft_krpc_held, idx);
+}
+
+WEFT_INLINE struct weft_relay_keys *weft_table_relay_keys(struct weft_tables *tables)
+{
+	return bpf_map_lookup_elem(&weft_relay_keys, &only);
+}
+
+WEFT_INLINE struct weft_relay_flow *weft_table_relay_flow(struct weft_tables *tables, __u32 idx)
+{
+	return table_value(&weft_relay_flows, idx);
+}
+
+WEFT_INLINE struct weft_relay_grant *weft_table_relay_grant(struct weft_tables *tables, __u32 idx)
+{
+	return table_value(&weft_relay_grants, idx);
+}
+
+WEFT_INLINE struct weft_relay_way *weft_table_relay_way(struct weft_tables *tables)
+{
+	struct weft_scratch *scratch = scratch_acquire();
+
+	return scratch ? &scratch->relay : 0;
+}
+
+WEFT_INLINE const struct weft_frame *weft_table_relay_frame(struct weft_tables *tables)
+{
+	struct weft_scratch *scratch = scratch_acquire();
+
+	return scratch ? &scratch->frame : 0;
+}
+
+WEFT_INLINE __u32 weft_table_relay_ifindex(struct weft_tables *tables)
+{
+	return tables->ingress_ifindex;
+}
+
+WEFT_INLINE _Bool weft_table_relay_has_device(struct weft_tables *tables, __u32 ifindex)
+{
+	return table_value(&weft_relay_devices, ifindex) != 0;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "answer_retry.h"
 #include "answer_krpc.h"
 #include "answer_stun.h"
+#include "relay_forward.h"
 #include "deliver.h"
 #include "count.h"
 
@@ -35,6 +36,8 @@ int weft_xdp(struct xdp_md *ctx)
 	reason = (enum weft_reason)judge_frame(ctx, frame, facts);
 	if (reason == UNVALIDATED_WAITS)
 		reason = (enum weft_reason)unvalidated_initial(facts);
+	else if (reason == RELAY_WAITS)
+		reason = (enum weft_reason)relay_judge(ctx, facts);
 	switch (weft_verdict(reason)) {
 	case WEFT_PASS:
 		break;
@@ -66,6 +69,12 @@ int weft_xdp(struct xdp_md *ctx)
 		}
 		reason = WEFT_REASON_STUN;
 		action = (__u32)deliver_frame(ctx, frame->said_len);
+		break;
+	case WEFT_ANSWER_RELAY:
+		action = (__u32)relay_answer(ctx, scratch, reason);
+		break;
+	case WEFT_FORWARD:
+		action = (__u32)relay_forward(ctx, scratch);
 		break;
 	}
 	if (action == XDP_DROP && weft_verdict(reason) != WEFT_DROP)

@@ -6,7 +6,7 @@
 
 /*
  * One UDP port carries everything; the first bytes of a datagram say what
- * it is (RFC 9443 ranges and two rules of our own). The same function
+ * it is (RFC 9443 ranges and three rules of our own). The same function
  * decides in the driver and in userspace, so the two cannot disagree.
  */
 enum weft_flow {
@@ -14,6 +14,7 @@ enum weft_flow {
 	WEFT_FLOW_STUN,
 	WEFT_FLOW_KRPC,
 	WEFT_FLOW_PROBE, /* a path probe of ours */
+	WEFT_FLOW_RELAY, /* a label of ours, and a QUIC packet behind it */
 	WEFT_FLOW_QUIC_LONG,
 	WEFT_FLOW_QUIC_SHORT,
 	WEFT_FLOW_CNT,
@@ -26,6 +27,8 @@ enum weft_flow {
 #define WEFT_STUN_COOKIE	0x2112a442u /* RFC 8489 5, bytes 4 to 7 */
 #define WEFT_PROBE_FIRST_BYTE	0x9d
 #define WEFT_PROBE_LEN		32
+#define WEFT_RELAY_FIRST_BYTE	0x9e
+#define WEFT_RELAY_LABEL_LEN	16 /* weft/relay.h */
 #define WEFT_QUIC_SHORT_LEN_MIN 21 /* RFC 9000 10.3: the smallest stateless reset */
 #define WEFT_QUIC_V1		1u
 /* One that nobody may rely on, told beside the real one (RFC 9000 6.3). */
@@ -58,6 +61,8 @@ WEFT_INLINE enum weft_flow weft_classify(const __u8 *data, __u32 len)
 	case 2:
 		if (data[0] == WEFT_PROBE_FIRST_BYTE && len == WEFT_PROBE_LEN)
 			return WEFT_FLOW_PROBE;
+		if (data[0] == WEFT_RELAY_FIRST_BYTE && len >= WEFT_RELAY_LABEL_LEN)
+			return WEFT_FLOW_RELAY;
 		return WEFT_FLOW_OTHER;
 	default:
 		if (weft_load_be32(data + 1) == WEFT_QUIC_V1 && data[5] > WEFT_QUIC_V1_CID_MAX)

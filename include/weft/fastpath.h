@@ -34,6 +34,8 @@
  *   weft_device       array           0: struct weft_device            userspace, each device's own
  *   weft_xsks         XSK map         receive queue: socket            userspace
  *   weft_krpc_*       arrays          weft/krpc_tables.h               userspace
+ *   weft_relay_*      arrays          weft/relay.h                     both, by atomics
+ *   weft_relay_devices hash of devices ifindex: ifindex                userspace
  *
  * Limits are of all CPUs together: a source whose datagrams spread over n
  * receive queues has no more than one that comes by one.

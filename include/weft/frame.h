@@ -34,6 +34,7 @@ struct weft_view {
 struct weft_frame {
 	struct weft_endpoint source, local;
 	__u64 dest;	   /* the six bytes of its destination MAC, as they lie in memory */
+	__u64 from;	   /* likewise its source MAC */
 	__u64 tags;	   /* weft_vlan_tag of the inner one, of the outer one above it; 0: none */
 	__u32 payload_len; /* of UDP, by its header */
 	__u16 network_off; /* where the IP header begins */
@@ -190,6 +191,7 @@ WEFT_INLINE _Bool weft_frame_parse(struct weft_view *view, struct weft_frame *fr
 		return 0;
 	type = weft_load_be16(at + 12);
 	frame->dest = weft_load_le32(at) | (__u64)WEFT_LOAD(__u16, at + 4) << 32;
+	frame->from = WEFT_LOAD(__u16, at + 6) | (__u64)weft_load_le32(at + 8) << 16;
 	at += WEFT_ETH_LEN;
 	for (int i = 0; i < WEFT_VLAN_CNT_MAX && weft_ethertype_is_vlan(type); i++) {
 		if (at + WEFT_VLAN_LEN > end)

@@ -7,13 +7,14 @@
 #include "weft/limit.h"
 #include "weft/receive.h"
 #include "weft/stun_policy.h"
+#include "weft/relay_judge.h"
 #include "weft/unvalidated.h"
 
 /*
  * What becomes of a datagram: one function for the BPF program and for
  * userspace, which differ only in what their tables are. Whoever includes
- * this and its parts, limit.h, unvalidated.h, krpc_policy.h and stun_policy.h, has defined
- * before them, static and inline:
+ * this and its parts, limit.h, unvalidated.h, krpc_policy.h, stun_policy.h and relay_judge.h, has
+ * defined before them, static and inline:
  *
  *   struct weft_tables                          all of them
  *   weft_table_config, _locals, _cid_keys, _token_keys   the values, or NULL
@@ -37,6 +38,13 @@
  *   weft_table_stun_head(tables, facts)         the first WEFT_STUN_LEN_MIN bytes of as many and more
  *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
+ *   weft_table_relay_keys(tables)               the values, or NULL: this node is no relay
+ *   weft_table_relay_flow, _grant(tables, i)    value i of weft/relay.h, or NULL
+ *   weft_table_relay_way(tables)                where the relayed datagram at hand is described
+ *   weft_table_relay_frame(tables)              the frame that it came in, or NULL: by a socket
+ *   weft_table_relay_ifindex(tables)            the device that it came by
+ *   weft_table_relay_has_device(tables, i)      the program can send by device i
+ *
  * Lookups return a pointer that lives as long as the call, or NULL. Some
  * functions are called through the includer, for to the BPF verifier a
  * function by itself is read once, and an inlined one once for each way
@@ -51,6 +59,8 @@
  *   weft_call_receive(tables, frame, facts)          weft_policy_receive; before policy.h
  *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
  *   weft_call_stun(tables, facts)                    weft_policy_stun; before policy.h
+ *   weft_call_relay(tables, view, facts)             weft_relay_judge of what is in view, by the way
+ *                                                    of tables; before policy.h
  */
 
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
@@ -198,6 +208,8 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	case WEFT_FLOW_PROBE:
 		return weft_policy_limit(tables, config, facts, WEFT_CLASS_PROBE, WEFT_REASON_PROBE,
 					 WEFT_REASON_PROBE_LIMIT);
+	case WEFT_FLOW_RELAY:
+		return weft_call_relay(tables, view, facts);
 	default:
 		return WEFT_REASON_NO_PROTOCOL;
 	}

@@ -14,6 +14,8 @@ enum weft_verdict {
 	WEFT_ANSWER_RETRY,   /* answered by a QUIC Retry */
 	WEFT_ANSWER_KRPC,    /* answered as userspace's DHT would */
 	WEFT_ANSWER_STUN,    /* answered as userspace would */
+	WEFT_ANSWER_RELAY,   /* answered by the label of a relayed datagram */
+	WEFT_FORWARD,	     /* relayed to the flow's other leg */
 };
 
 /* And why: the index of a counter. */

@@ -173,16 +173,126 @@ static size_t random_reply(const struct weft_endpoint *source, uint8_t *payload)
 	return payload_write_krpc_reply(&spec, payload);
 }
 
+/* The first hour of four. */
+#define RELAY_HOUR     40u
+#define RELAY_SALT_CNT 2
+#define RELAYED	       8 /* a kind of frame */
+
+static struct weft_relay_keys relay_keys(void)
+{
+	struct weft_relay_keys made = *rig.native.relay.keys;
+
+	for (unsigned hour = RELAY_HOUR; hour < RELAY_HOUR + WEFT_RELAY_KEY_CNT; hour++)
+		made.slots[hour % WEFT_RELAY_KEY_CNT] = (struct weft_siphash_key){
+			.key = {hour, 5}, .generation = hour, .is_set = 1};
+	return made;
+}
+
+/* Of a flow with this number: where it lives follows from that. */
+static struct weft_endpoint relay_end(unsigned idx, unsigned leg)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), idx >> leg & 1 ? "2001:db8::%x:%x" : "198.51.%u.%u", idx + 100,
+		 leg + 1);
+	return packet_endpoint(text, 1);
+}
+
+static struct weft_relay_leg relay_leg(unsigned idx, unsigned leg, uint16_t salt)
+{
+	const uint64_t outer = weft_vlan_tag(WEFT_ETHERTYPE_QINQ, PACKET_VLAN_ID);
+	struct weft_relay_leg made = {
+		.remote = relay_end(idx, leg),
+		.link = {.to = 7, .from = 8, .tags = one_in(2) ? outer : 0},
+		.heard_ns = rig.native.now_ns,
+	};
+
+	made.local = packet_endpoint(
+		weft_endpoint_is_ipv4(&made.remote) ? "10.0.0.1" : "2001:db8::1", 7000);
+	made.link.ifindex = one_in(8) ? 0 : PARITY_RIG_IFINDEX;
+	if (!weft_relay_label_make(rig.native.relay.keys, RELAY_HOUR,
+				   weft_relay_place(leg, 0, idx, salt), &made.label))
+		made.label.tag = 0;
+	made.label.head = weft_relay_head_of_kind(made.label.head, WEFT_RELAY_TO_END);
+	return made;
+}
+
+/* Flows and grants are opened, closed, leased anew. */
+static void refresh_relay(void)
+{
+	/* The first one is left alone more often, so that its limits are met. */
+	unsigned idx = one_in(16) ? 0 : 1 + below(PROGRAM_RELAY_FLOW_CNT - 1);
+	uint16_t salt = (uint16_t)below(RELAY_SALT_CNT);
+	const struct weft_relay_flow flow = {
+		.version = one_in(20),
+		.salt = salt,
+		.state = one_in(8) ? WEFT_RELAY_FREE : WEFT_RELAY_OPEN,
+		.grant = below(4),
+		.mtu = (uint16_t)(one_in(4) ? 60 : 1300),
+		.rate = weft_relay_rate(one_in(2) ? 0 : 20000, 2000),
+		.legs = {relay_leg(idx, 0, salt), relay_leg(idx, 1, salt)},
+	};
+	const struct weft_relay_grant grant = {.rate = weft_relay_rate(50000, 3000),
+					       .volume_left = (int64_t)below(20000)};
+
+	parity_rig_set_relay_flow(&rig, idx, &flow);
+	parity_rig_set_relay_grant(&rig, 1 + below(3), &grant);
+}
+
+/* No answer to unknown flows, and no moved datagram of the first flow, has credit. */
+static void spend_relay(void)
+{
+	struct weft_relay_keys made = *rig.native.relay.keys;
+	struct weft_relay_flow flow = rig.native.relay.flows[0];
+
+	made.answer_mark = rig.native.now_ns;
+	flow.moved_marks[0] = rig.native.now_ns;
+	parity_rig_set_relay_keys(&rig, &made);
+	parity_rig_set_relay_flow(&rig, 0, &flow);
+}
+
+static size_t random_relayed(struct weft_endpoint *source, uint8_t *payload)
+{
+	unsigned idx = one_in(4) ? 0 : below(PROGRAM_RELAY_FLOW_CNT), leg = below(2);
+	size_t len = one_in(4) ? 16 + below(80) : 40 + below(1300);
+	struct weft_relay_label label = {0, 0};
+
+	if (!weft_relay_label_make(rig.native.relay.keys, RELAY_HOUR + below(one_in(8) ? 6 : 4),
+				   weft_relay_place(leg, 0, idx, (uint16_t)below(RELAY_SALT_CNT)),
+				   &label))
+		label.head = WEFT_RELAY_FIRST_BYTE;
+	if (one_in(12))
+		label.head = weft_relay_head_of_kind(label.head, below(4));
+	if (one_in(20))
+		label.head ^= 1ull << (8 + below(56));
+	if (!one_in(8))
+		*source = relay_end(idx, leg);
+	memset(payload, 0, PAYLOAD_LEN_MAX);
+	random_fill(&rng, payload + WEFT_RELAY_LABEL_LEN, 30);
+	if (!one_in(8))
+		payload[WEFT_RELAY_LABEL_LEN] = 0x40;
+	memcpy(payload, &label, WEFT_RELAY_LABEL_LEN);
+	return len;
+}
+
 static size_t random_frame(uint8_t *frame)
 {
 	static uint8_t payload[PAYLOAD_LEN_MAX];
 	static const uint8_t other_mac[6] = {2, 0, 0, 0, 0, 9};
 	struct packet packet = {.source = random_source(), .payload = payload};
+	unsigned kind = below(8);
 	size_t len;
 
+	if (one_in(8)) {
+		packet.payload_len = random_relayed(&packet.source, payload);
+		kind = RELAYED;
+	}
 	packet.local = random_local(&packet.source);
+	packet.ecn = (uint8_t)below(4);
 	packet.vlan_cnt = one_in(6) ? below(4) : 0;
-	switch (below(8)) {
+	switch (kind) {
+	case RELAYED:
+		break;
 	case 0:
 	case 1:
 		packet.payload_len = random_long(&packet.source, payload);
@@ -271,6 +381,10 @@ static void disturb(void)
 		refresh_krpc();
 	if (one_in(4))
 		turn_reply_keys();
+	if (one_in(8))
+		spend_relay();
+	for (unsigned i = 0; i < 8; i++)
+		refresh_relay();
 	if (rig.native.sessions.used_cnt < SESSIONS_FRESH)
 		parity_rig_put_session(&rig, &source,
 				       rig.native.now_ns + random_below(&rng, 20000000000ull));
@@ -285,6 +399,7 @@ static void set_state(void)
 	struct weft_locals locals = {0};
 	struct weft_endpoint v4 = packet_endpoint("10.0.0.1", 7000);
 	struct weft_endpoint v6 = packet_endpoint("2001:db8::1", 7000);
+	struct weft_relay_keys relay;
 
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
@@ -312,6 +427,8 @@ static void set_state(void)
 	parity_rig_set_config(&rig, &config);
 	parity_rig_set_cid_keys(&rig, &keys.cid);
 	parity_rig_set_token_keys(&rig, &keys.token);
+	relay = relay_keys();
+	parity_rig_set_relay_keys(&rig, &relay);
 }
 
 /* What the program answered to a question is what the native build would have. */
@@ -349,6 +466,15 @@ static bool is_native_stun(const uint8_t *frame, size_t len, const struct progra
 	       memcmp(result->bytes + parsed.payload_off, answer, answer_len) == 0;
 }
 
+/* And so is what it made of a relayed frame. */
+static bool is_native_relayed(const uint8_t *frame, size_t len, const struct program_result *result)
+{
+	uint8_t native[PACKET_LEN_MAX + 128];
+
+	return parity_rig_relayed(&rig, frame, len, native) == result->len &&
+	       memcmp(native, result->bytes, result->len) == 0;
+}
+
 static bool check_frame(unsigned number)
 {
 	uint8_t frame[PACKET_LEN_MAX + 64];
@@ -361,6 +487,11 @@ static bool check_frame(unsigned number)
 	if (!difference && verdict.reason == WEFT_REASON_STUN_SENT &&
 	    !is_native_stun(frame, len, &verdict.result))
 		difference = "bytes of the STUN answer";
+	if (!difference && verdict.reason == WEFT_REASON_RELAYED) {
+		if (is_native_relayed(frame, len, &verdict.result))
+			return true;
+		difference = "bytes of the forwarded frame";
+	}
 	if (!difference && verdict.reason != WEFT_REASON_KRPC_SENT &&
 	    verdict.reason != WEFT_REASON_STUN_SENT &&
 	    verdict.result.len > (len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN : len))

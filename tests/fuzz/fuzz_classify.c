@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static const struct {
 	uint8_t first_min, first_max;
 } ranges[WEFT_FLOW_CNT] = {
-	[WEFT_FLOW_OTHER] = {0x00, 0xff},     [WEFT_FLOW_STUN] = {0x00, 0x03},
-	[WEFT_FLOW_KRPC] = {'d', 'd'},	      [WEFT_FLOW_PROBE] = {0x9d, 0x9d},
-	[WEFT_FLOW_QUIC_LONG] = {0xc0, 0xff}, [WEFT_FLOW_QUIC_SHORT] = {0x40, 0x7f},
+	[WEFT_FLOW_OTHER] = {0x00, 0xff},      [WEFT_FLOW_STUN] = {0x00, 0x03},
+	[WEFT_FLOW_KRPC] = {'d', 'd'},	       [WEFT_FLOW_PROBE] = {0x9d, 0x9d},
+	[WEFT_FLOW_RELAY] = {0x9e, 0x9e},      [WEFT_FLOW_QUIC_LONG] = {0xc0, 0xff},
+	[WEFT_FLOW_QUIC_SHORT] = {0x40, 0x7f},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -15,6 +15,7 @@
 #include "base/memory/arena.h"
 #include "net/ingress/krpc_table_writer.h"
 #include "net/ingress/ingress_policy.h"
+#include "weft/relay_headers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -55,6 +56,22 @@ static size_t answer_len(const struct weft_tables *tables, const struct weft_end
 	return draft.len;
 }
 
+/* One flow, index 0 of hour 0, between two peers; any label under a zero key finds it. */
+static void open_flow(struct weft_relay_tables *relay)
+{
+	static struct weft_relay_keys keys = {.slots = {{.is_set = 1}}};
+	static struct weft_relay_flow flow = {.state = WEFT_RELAY_OPEN, .grant = 1, .mtu = 1300};
+	static struct weft_relay_grant grants[WEFT_RELAY_GRANT_CNT];
+	const uint8_t first[4] = {198, 51, 100, 7}, second[16] = {0x20, 1, 0xd, 0xb8};
+
+	weft_endpoint_set_ipv4(&flow.legs[0].remote, first);
+	weft_endpoint_set_ipv6(&flow.legs[1].remote, second);
+	flow.legs[0].remote.port_be = flow.legs[1].remote.port_be = htons(7);
+	flow.legs[1].link.ifindex = 1;
+	grants[1].volume_left = INT64_MAX;
+	*relay = (struct weft_relay_tables){&keys, &flow, grants, 1};
+}
+
 static struct weft_tables *tables_new(void)
 {
 	static struct weft_tables tables;
@@ -76,9 +93,28 @@ static struct weft_tables *tables_new(void)
 	for (uint32_t day = 0; day < WEFT_TOKEN_KEY_CNT; day++)
 		weft_token_keys_set(&tables.token_keys, day, key);
 	publish(&tables.krpc);
+	open_flow(&tables.relay);
+	tables.relay_ifindex = 1;
+	tables.relay_devices = 2;
 	tables.config.token_life_ns = 1;
 	tables.now_ns = 1;
 	return &tables;
+}
+
+/* What a forwarded frame is made into is one for the other leg, and no longer than 20 bytes more. */
+static void check_draft(const struct weft_frame *frame, struct weft_relay_way *way)
+{
+	uint8_t draft[WEFT_RELAY_DRAFT_LEN];
+	size_t begin = weft_relay_draft(frame, way, weft_relay_patched_sum(frame, way), draft);
+	struct weft_view view = {draft + begin, draft + sizeof(draft)};
+	struct weft_frame made;
+	enum weft_reason reason;
+
+	if (begin > sizeof(draft) || !weft_frame_parse(&view, &made, &reason) ||
+	    !made.is_header_good || !weft_endpoint_equal(&made.local, &way->out.remote) ||
+	    made.payload_len != frame->payload_len || made.ecn != frame->ecn ||
+	    made.said_len > frame->said_len + WEFT_IPV6_LEN - WEFT_IPV4_LEN + 8)
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -97,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	tables->frame_len = (uint32_t)(len - 1);
 	if (weft_frame_parse(&payload, &frame, &reason))
 		tables->payload = payload.data;
+	tables->relay_frame = &frame;
 	reason = weft_policy_judge_frame(tables, &view, &frame, &facts);
 	if (reason >= WEFT_REASON_CNT)
 		abort();
@@ -109,6 +146,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	} else if (weft_verdict(reason) == WEFT_ANSWER_STUN) {
 		if (facts.len != WEFT_STUN_LEN_MIN || !weft_stun_is_plain(view.data))
 			abort();
+	} else if (weft_verdict(reason) == WEFT_ANSWER_RELAY) {
+		if (facts.len < WEFT_RELAY_LEN_MIN)
+			abort();
+	} else if (weft_verdict(reason) == WEFT_FORWARD) {
+		check_draft(&frame, &tables->relay_way);
 	} else if (weft_verdict(reason) > WEFT_DELIVER && facts.len < WEFT_INITIAL_LEN_MIN) {
 		abort();
 	}

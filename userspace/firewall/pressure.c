@@ -59,6 +59,12 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	case WEFT_REASON_BAD_ID:
 	case WEFT_REASON_STRAY_VERSION:
 	case WEFT_REASON_ANSWER_FAILED:
+	/* Relayed: a wrong tag costs nothing, and with a right one each flow and grant has its rate. */
+	case WEFT_REASON_RELAY_BAD ... WEFT_REASON_RELAY_VOLUME:
+	case WEFT_REASON_RELAY_TO_END ... WEFT_REASON_RELAY_SLOW:
+	case WEFT_REASON_RELAY_UNKNOWN:
+	case WEFT_REASON_RELAY_TOO_BIG:
+	case WEFT_REASON_RELAYED:
 	/* Of proven addresses. */
 	case WEFT_REASON_SESSION:
 	case WEFT_REASON_MAYBE_RESET:

@@ -80,6 +80,7 @@ static uint8_t *write_ip(const struct packet *packet, uint8_t *at, unsigned udp_
 	if (!is_ipv4(packet)) {
 		memset(at, 0, WEFT_IPV6_LEN);
 		at[0] = packet->first_byte ? packet->first_byte : 0x60;
+		at[1] = (uint8_t)(packet->ecn << 4);
 		put_be16(at + 4, len);
 		at[6] = (uint8_t)protocol;
 		at[7] = 64;
@@ -89,6 +90,7 @@ static uint8_t *write_ip(const struct packet *packet, uint8_t *at, unsigned udp_
 	}
 	memset(at, 0, WEFT_IPV4_LEN);
 	at[0] = packet->first_byte ? packet->first_byte : 0x45;
+	at[1] = packet->ecn;
 	put_be16(at + 2, WEFT_IPV4_LEN + len);
 	put_be16(at + 6, packet->fragment);
 	at[8] = 64;

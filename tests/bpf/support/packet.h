@@ -28,6 +28,7 @@ struct packet {
 	uint16_t ethertype; /* 0: of the family */
 	uint8_t first_byte; /* of the IP header; 0: right */
 	uint16_t fragment;  /* flags and offset */
+	uint8_t ecn;	    /* the two bits */
 	uint8_t protocol;   /* 0: UDP */
 	int ip_len_excess;  /* what IP claims too much */
 	int udp_len_excess; /* what UDP claims too much */

@@ -11,6 +11,7 @@
 #include "net/ingress/krpc_table_writer.h"
 #include "net/ingress/ingress_policy.h"
 #include "weft/ghash.h"
+#include "weft/relay_headers.h"
 
 static const struct demux_tables_params params = {
 	.ban_cap = PARITY_RIG_BAN_CAP,
@@ -36,13 +37,26 @@ const char *parity_rig_open(struct parity_rig *rig)
 	krpc->reply_keys = &rig->native.reply_keys;
 	if (!krpc->selves || !krpc->buckets || !krpc->held)
 		abort();
+	rig->native.relay = (struct weft_relay_tables){
+		.keys = calloc(1, sizeof(struct weft_relay_keys)),
+		.flows = calloc(PROGRAM_RELAY_FLOW_CNT, sizeof(struct weft_relay_flow)),
+		.grants = calloc(WEFT_RELAY_GRANT_CNT, sizeof(struct weft_relay_grant)),
+		.flow_cnt = PROGRAM_RELAY_FLOW_CNT,
+	};
+	rig->native.relay_devices = 1ull << PARITY_RIG_IFINDEX;
+	if (!rig->native.relay.keys || !rig->native.relay.flows || !rig->native.relay.grants)
+		abort();
 	reason = program_open(&rig->program, PARITY_RIG_SESSION_CAP);
 	rig->has_program = !reason;
 	device = packet_device();
 	parity_rig_set_device(rig, &device);
 	weft_ghash_fill(ghash);
-	if (rig->has_program)
+	if (rig->has_program) {
+		const uint32_t ifindex = PARITY_RIG_IFINDEX;
+
 		program_put(&rig->program, "weft_ghash", &only, ghash);
+		program_put(&rig->program, "weft_relay_devices", &ifindex, &ifindex);
+	}
 	free(ghash);
 	return reason;
 }
@@ -54,6 +68,9 @@ void parity_rig_close(struct parity_rig *rig)
 	free(rig->native.krpc.selves);
 	free(rig->native.krpc.buckets);
 	free(rig->native.krpc.held);
+	free(rig->native.relay.keys);
+	free(rig->native.relay.flows);
+	free(rig->native.relay.grants);
 	arena_close(&rig->arena);
 }
 
@@ -94,6 +111,8 @@ void parity_rig_reset(struct parity_rig *rig)
 	    net_ingress_tables_init(native, &rig->arena, &params) < 0)
 		abort();
 	native->krpc = kept.krpc;
+	native->relay = kept.relay;
+	native->relay_devices = kept.relay_devices;
 	native->locals = kept.locals;
 	native->device = kept.device;
 	native->reply_keys = kept.reply_keys;
@@ -230,6 +249,66 @@ void parity_rig_set_reply_keys(struct parity_rig *rig, const struct weft_krpc_re
 		net_krpc_tables_set_reply_keys(at, keys);
 }
 
+void parity_rig_set_relay_keys(struct parity_rig *rig, const struct weft_relay_keys *keys)
+{
+	*rig->native.relay.keys = *keys;
+	if (rig->has_program)
+		*rig->program.relay.keys = *keys;
+}
+
+void parity_rig_set_relay_flow(struct parity_rig *rig, unsigned idx,
+			       const struct weft_relay_flow *flow)
+{
+	rig->native.relay.flows[idx] = *flow;
+	if (rig->has_program)
+		rig->program.relay.flows[idx] = *flow;
+}
+
+void parity_rig_set_relay_grant(struct parity_rig *rig, unsigned idx,
+				const struct weft_relay_grant *grant)
+{
+	rig->native.relay.grants[idx] = *grant;
+	if (rig->has_program)
+		rig->program.relay.grants[idx] = *grant;
+}
+
+/* Of the bytes behind the label, word by word and the last one alone. */
+static uint16_t inner_sum(const struct weft_frame *frame, const uint8_t *payload)
+{
+	uint64_t sum = 0;
+	uint16_t word = 0;
+
+	for (size_t off = WEFT_RELAY_LABEL_LEN; off < frame->payload_len; off += 2) {
+		word = 0;
+		memcpy(&word, payload + off, frame->payload_len - off > 1 ? 2 : 1);
+		sum += word;
+	}
+	return weft_sum_fold(sum);
+}
+
+size_t parity_rig_relayed(struct parity_rig *rig, const uint8_t *frame, size_t len, uint8_t *out)
+{
+	struct weft_relay_way *way = &rig->native.relay_way;
+	struct weft_view view = {frame, frame + len};
+	uint8_t draft[WEFT_RELAY_DRAFT_LEN];
+	struct weft_frame parsed;
+	enum weft_reason reason;
+	size_t begin, new_len, rest_len;
+	uint16_t csum;
+
+	if (!weft_frame_parse(&view, &parsed, &reason))
+		abort();
+	csum = rig->native.device.has_partial_sums && weft_relay_has_partial_sum(&parsed)
+		       ? weft_relay_whole_sum(&parsed, way, inner_sum(&parsed, view.data))
+		       : weft_relay_patched_sum(&parsed, way);
+	begin = weft_relay_draft(&parsed, way, csum, draft);
+	new_len = sizeof(draft) - begin;
+	rest_len = len - parsed.payload_off - WEFT_RELAY_LABEL_LEN;
+	memcpy(out, draft + begin, new_len);
+	memcpy(out + new_len, view.data + WEFT_RELAY_LABEL_LEN, rest_len);
+	return new_len + rest_len;
+}
+
 void parity_rig_krpc_answer(struct parity_rig *rig, const struct weft_endpoint *asker,
 			    struct weft_krpc_draft *out_draft)
 {
@@ -259,7 +338,10 @@ enum weft_reason parity_rig_judge_native(struct parity_rig *rig, const uint8_t *
 	if (weft_frame_parse(&view, &parsed, &reason))
 		native->payload = view.data;
 	view = (struct weft_view){frame, frame + len};
+	native->relay_frame = &parsed;
+	native->relay_ifindex = PARITY_RIG_IFINDEX;
 	reason = weft_policy_judge_frame(native, &view, &parsed, &facts);
+	native->relay_frame = NULL;
 	native->counters[reason].packet_cnt++;
 	native->counters[reason].byte_cnt += facts.len;
 	if (weft_verdict(reason) == WEFT_DROP)
@@ -276,6 +358,8 @@ static uint32_t action_of(enum weft_verdict verdict)
 	case WEFT_ANSWER_RETRY:
 	case WEFT_ANSWER_KRPC:
 	case WEFT_ANSWER_STUN:
+	case WEFT_ANSWER_RELAY:
+	case WEFT_FORWARD: /* by the device that it came by */
 		return XDP_TX;
 	case WEFT_PASS:
 	case WEFT_DELIVER: /* no socket is there */
@@ -403,6 +487,22 @@ static bool sessions_differ(struct parity_rig *rig)
 	return cnt != rig->native.sessions.used_cnt;
 }
 
+const char *parity_rig_compare_relay(struct parity_rig *rig)
+{
+	const struct weft_relay_tables *native = &rig->native.relay, *program = &rig->program.relay;
+
+	if (!rig->has_program)
+		return NULL;
+	if (memcmp(native->keys, program->keys, sizeof(*native->keys)) != 0)
+		return "relay keys";
+	if (memcmp(native->flows, program->flows, native->flow_cnt * sizeof(native->flows[0])) != 0)
+		return "relay flows";
+	return memcmp(native->grants, program->grants,
+		      WEFT_RELAY_GRANT_CNT * sizeof(native->grants[0])) != 0
+		       ? "relay grants"
+		       : NULL;
+}
+
 const char *parity_rig_compare_tables(struct parity_rig *rig)
 {
 	if (!rig->has_program)
@@ -419,6 +519,8 @@ const char *parity_rig_compare_tables(struct parity_rig *rig)
 		return "buckets of all unvalidated sources";
 	if (draws_differ(rig))
 		return "lots of answers";
+	if (parity_rig_compare_relay(rig))
+		return parity_rig_compare_relay(rig);
 	if (proven_differ(rig))
 		return "proven addresses";
 	return sessions_differ(rig) ? "paths of sessions" : NULL;

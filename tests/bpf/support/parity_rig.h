@@ -21,6 +21,9 @@ struct parity_rig {
 	bool has_program; /* else the native one alone */
 };
 
+/* By which frames come, and may leave: the program's test run has loopback's number. */
+#define PARITY_RIG_IFINDEX 1
+
 /* What both said. */
 struct parity_rig_verdict {
 	enum weft_reason reason;
@@ -64,6 +67,18 @@ void parity_rig_krpc_answer(struct parity_rig *rig, const struct weft_endpoint *
 			    struct weft_krpc_draft *out_draft);
 
 /*
+ * parity_rig_set_relay_...: relay keys, a flow, a grant, as they are. Without keys this node is no
+ * relay. parity_rig_relayed writes what the native build makes of the frame that it judged RELAYED
+ * last, and returns its length.
+ */
+void parity_rig_set_relay_keys(struct parity_rig *rig, const struct weft_relay_keys *keys);
+void parity_rig_set_relay_flow(struct parity_rig *rig, unsigned idx,
+			       const struct weft_relay_flow *flow);
+void parity_rig_set_relay_grant(struct parity_rig *rig, unsigned idx,
+				const struct weft_relay_grant *grant);
+size_t parity_rig_relayed(struct parity_rig *rig, const uint8_t *frame, size_t len, uint8_t *out);
+
+/*
  * parity_rig_judge gives the frame to both and compares. Returns NULL, or what
  * they differ in. Counters say which reason the program had.
  */
@@ -71,6 +86,8 @@ const char *parity_rig_judge(struct parity_rig *rig, const uint8_t *frame, size_
 			     struct parity_rig_verdict *out_verdict);
 /* parity_rig_judge_native: the native one alone; payload_len of facts is there for who wants it. */
 enum weft_reason parity_rig_judge_native(struct parity_rig *rig, const uint8_t *frame, size_t len);
+/* parity_rig_compare_relay: NULL, or that relay tables differ; compare_tables looks at them too. */
+const char *parity_rig_compare_relay(struct parity_rig *rig);
 /* parity_rig_compare_tables: NULL, or which table's contents differ. */
 const char *parity_rig_compare_tables(struct parity_rig *rig);
 

@@ -63,6 +63,10 @@ const char *program_open(struct program *program, uint32_t session_cap)
 	err = bpf_map__set_max_entries(program->skel->maps.weft_sessions, session_cap);
 	if (err < 0)
 		die("size the map of proven addresses", err);
+	err = bpf_map__set_max_entries(program->skel->maps.weft_relay_flows,
+				       PROGRAM_RELAY_FLOW_CNT);
+	if (err < 0)
+		die("size the map of relay flows", err);
 	err = weft_xdp__load(program->skel);
 	if (err == -EPERM && geteuid() != 0) {
 		program_close(program);
@@ -77,6 +81,12 @@ const char *program_open(struct program *program, uint32_t session_cap)
 		.held = map_memory(program->skel->maps.weft_krpc_held),
 		.reply_keys = map_memory(program->skel->maps.weft_krpc_keys),
 	};
+	program->relay = (struct weft_relay_tables){
+		.keys = map_memory(program->skel->maps.weft_relay_keys),
+		.flows = map_memory(program->skel->maps.weft_relay_flows),
+		.grants = map_memory(program->skel->maps.weft_relay_grants),
+		.flow_cnt = PROGRAM_RELAY_FLOW_CNT,
+	};
 	return NULL;
 }
 
@@ -90,7 +100,15 @@ void program_close(struct program *program)
 		munmap(program->krpc.held, WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64));
 		munmap(program->krpc.reply_keys, sizeof(*program->krpc.reply_keys));
 	}
+	if (program->relay.keys) {
+		munmap(program->relay.keys, sizeof(*program->relay.keys));
+		munmap(program->relay.flows,
+		       PROGRAM_RELAY_FLOW_CNT * sizeof(program->relay.flows[0]));
+		munmap(program->relay.grants,
+		       WEFT_RELAY_GRANT_CNT * sizeof(program->relay.grants[0]));
+	}
 	program->krpc = (struct weft_krpc_tables){.selves = NULL};
+	program->relay = (struct weft_relay_tables){.keys = NULL};
 	weft_xdp__destroy(program->skel);
 	program->skel = NULL;
 }

@@ -8,8 +8,11 @@
 
 #include "weft/fastpath.h"
 #include "weft/krpc_tables.h"
+#include "weft/relay.h"
 
 struct weft_xdp; /* the skeleton */
+
+#define PROGRAM_RELAY_FLOW_CNT 64
 
 /*
  * The BPF program as a function: a frame in, an action and bytes out, with
@@ -21,7 +24,8 @@ struct program {
 	int fd;
 	int cpu;
 	int cpu_cnt;
-	struct weft_krpc_tables krpc; /* mapped */
+	struct weft_krpc_tables krpc;	/* mapped */
+	struct weft_relay_tables relay; /* mapped; PROGRAM_RELAY_FLOW_CNT flows */
 };
 
 struct program_result {

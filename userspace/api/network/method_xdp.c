@@ -421,6 +421,8 @@ static enum api_xdp_counter_verdict verdict_of(enum weft_reason reason)
 	case WEFT_ANSWER_RETRY:
 	case WEFT_ANSWER_KRPC:
 	case WEFT_ANSWER_STUN:
+	case WEFT_ANSWER_RELAY:
+	case WEFT_FORWARD:
 		break;
 	}
 	return API_XDP_COUNTER_VERDICT_ANSWER;

@@ -66,6 +66,15 @@ WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
 	return weft_policy_receive(tables, frame, facts);
 }
 
+#include "weft/relay_judge.h"
+
+WEFT_INLINE enum weft_reason weft_call_relay(struct weft_tables *tables,
+					     const struct weft_view *view, struct weft_facts *facts)
+{
+	return weft_relay_parse(view, &tables->relay_way) ? weft_relay_judge(tables, facts)
+							  : WEFT_REASON_RELAY_BAD;
+}
+
 #include "weft/policy.h"
 
 #endif

@@ -11,6 +11,7 @@
 #include "weft/facts.h"
 #include "weft/fastpath.h"
 #include "weft/krpc_tables.h"
+#include "weft/relay.h"
 #include "weft/token.h"
 
 struct addr;
@@ -48,12 +49,18 @@ struct weft_tables {
 	struct weft_validated_set *validated;
 	struct weft_krpc_tables krpc; /* all NULL: every question is for userspace */
 	struct weft_krpc_reply_keys reply_keys;
+	struct weft_relay_tables relay; /* all NULL: this node is no relay */
 	/* The datagram at hand. */
 	uint64_t now_ns;
 	const uint8_t *payload;
 	uint32_t frame_len;
 	struct weft_krpc_text krpc_text;
 	struct weft_krpc_query krpc_query;
+	struct weft_relay_way relay_way;
+	/* Of a frame, as the program has it; NULL: the datagram came by a socket. */
+	const struct weft_frame *relay_frame;
+	uint32_t relay_ifindex;
+	uint64_t relay_devices; /* a bit for each device by which the program can send */
 };
 
 struct demux_tables_params {
@@ -221,6 +228,41 @@ WEFT_INLINE const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables
 WEFT_INLINE const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u32 idx)
 {
 	return &tables->krpc.held[idx];
+}
+
+WEFT_INLINE struct weft_relay_keys *weft_table_relay_keys(struct weft_tables *tables)
+{
+	return tables->relay.keys;
+}
+
+WEFT_INLINE struct weft_relay_flow *weft_table_relay_flow(struct weft_tables *tables, __u32 idx)
+{
+	return idx < tables->relay.flow_cnt ? &tables->relay.flows[idx] : NULL;
+}
+
+WEFT_INLINE struct weft_relay_grant *weft_table_relay_grant(struct weft_tables *tables, __u32 idx)
+{
+	return idx < WEFT_RELAY_GRANT_CNT ? &tables->relay.grants[idx] : NULL;
+}
+
+WEFT_INLINE struct weft_relay_way *weft_table_relay_way(struct weft_tables *tables)
+{
+	return &tables->relay_way;
+}
+
+WEFT_INLINE const struct weft_frame *weft_table_relay_frame(struct weft_tables *tables)
+{
+	return tables->relay_frame;
+}
+
+WEFT_INLINE __u32 weft_table_relay_ifindex(struct weft_tables *tables)
+{
+	return tables->relay_ifindex;
+}
+
+WEFT_INLINE _Bool weft_table_relay_has_device(struct weft_tables *tables, __u32 ifindex)
+{
+	return ifindex < 64 && tables->relay_devices >> ifindex & 1;
 }
 
 #endif

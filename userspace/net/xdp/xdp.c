@@ -79,6 +79,10 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_KRPC_BUCKETS] = program->maps.weft_krpc_buckets,
 		[XDP_MAP_KRPC_HELD] = program->maps.weft_krpc_held,
 		[XDP_MAP_KRPC_KEYS] = program->maps.weft_krpc_keys,
+		[XDP_MAP_RELAY_KEYS] = program->maps.weft_relay_keys,
+		[XDP_MAP_RELAY_FLOWS] = program->maps.weft_relay_flows,
+		[XDP_MAP_RELAY_GRANTS] = program->maps.weft_relay_grants,
+		[XDP_MAP_RELAY_DEVICES] = program->maps.weft_relay_devices,
 	};
 
 	memcpy(out_maps, maps, sizeof(maps));
@@ -101,6 +105,8 @@ static int program_load(const struct xdp *xdp, const struct xdp_config *config,
 		err = bpf_map__reuse_fd(maps[i], xdp->maps[i]);
 	if (!err && xdp->maps[XDP_MAP_SESSIONS] < 0)
 		err = bpf_map__set_max_entries(program->maps.weft_sessions, config->session_cap);
+	if (!err && xdp->maps[XDP_MAP_RELAY_FLOWS] < 0 && xdp->relay.flow_cnt)
+		err = bpf_map__set_max_entries(program->maps.weft_relay_flows, xdp->relay.flow_cnt);
 	if (!err)
 		err = weft_xdp__load(program);
 	if (err < 0) {
@@ -377,6 +383,7 @@ int net_xdp_take(struct xdp *xdp, struct xdp_device *device)
 		return err;
 	xdp->devices[number] = device;
 	xdp->device_cnt++;
+	net_xdp_relay_devices(xdp);
 	return number;
 }
 
@@ -405,6 +412,8 @@ void net_xdp_detach(struct xdp *xdp, unsigned number)
 		return;
 	xdp->devices[number] = NULL;
 	xdp->device_cnt--;
+	(void)!bpf_map_delete_elem(xdp->maps[XDP_MAP_RELAY_DEVICES], &device->info.ifindex);
+	net_xdp_relay_devices(xdp);
 	net_xdp_device_close(device);
 	if (!xdp->device_cnt)
 		net_xdp_tables_forget(xdp);

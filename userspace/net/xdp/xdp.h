@@ -10,6 +10,7 @@
 #include "weft/err.h"
 #include "weft/fastpath.h"
 #include "weft/krpc_tables.h"
+#include "weft/relay.h"
 
 /*
  * The XDP program in front of devices, the AF_XDP sockets behind it, and
@@ -55,7 +56,8 @@ struct xdp_config {
 	enum xdp_send send;
 	uint32_t queue_cnt; /* queues to serve at most, 1 to XDP_QUEUE_MAX; 0: all of the device */
 	uint32_t frame_cnt; /* frames a queue receives into, a power of two, 256 to 32,768 */
-	uint32_t session_cap; /* paths of sessions that the program knows */
+	uint32_t session_cap;	 /* paths of sessions that the program knows */
+	uint32_t relay_flow_cnt; /* of a relay, else 0 */
 	uint32_t worker_cnt; /* they share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
 };
 
@@ -257,6 +259,12 @@ unsigned net_xdp_session_sweep(struct xdp *xdp, uint64_t now_ns);
  * attached. NULL: none is. Borrowed until the last is detached.
  */
 const struct weft_krpc_tables *net_xdp_krpc_tables(const struct xdp *xdp);
+/*
+ * net_xdp_set_relay, before the first device: this node is a relay with these tables, borrowed for
+ * life. Each lies at the start of a page and has its last page to itself. While a device is attached
+ * they are the program's maps, at the same addresses.
+ */
+void net_xdp_set_relay(struct xdp *xdp, const struct weft_relay_tables *tables);
 /* net_xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
 void net_xdp_counters(const struct xdp *xdp,
 		      struct weft_counter out_counters[static WEFT_REASON_CNT]);

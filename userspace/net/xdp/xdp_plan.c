@@ -209,7 +209,11 @@ static size_t tables_len(const struct xdp_config *config)
 	size_t marks = WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
 		       sizeof(struct weft_mark_block);
 
-	return cpu_cnt * per_cpu + marks + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc;
+	size_t relay = WEFT_RELAY_GRANT_CNT * sizeof(struct weft_relay_grant) +
+		       config->relay_flow_cnt * sizeof(struct weft_relay_flow);
+
+	return cpu_cnt * per_cpu + marks + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc +
+	       relay;
 }
 
 void net_xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,

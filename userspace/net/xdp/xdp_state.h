@@ -32,6 +32,10 @@ enum xdp_map {
 	XDP_MAP_KRPC_BUCKETS,
 	XDP_MAP_KRPC_HELD,
 	XDP_MAP_KRPC_KEYS,
+	XDP_MAP_RELAY_KEYS,
+	XDP_MAP_RELAY_FLOWS,
+	XDP_MAP_RELAY_GRANTS,
+	XDP_MAP_RELAY_DEVICES,
 	XDP_MAP_CNT,
 };
 
@@ -60,8 +64,10 @@ struct xdp {
 	struct ring_buffer *samples; /* NULL: nothing was attached */
 	xdp_sample_fn sample_fn;     /* of the net_xdp_samples that runs */
 	void *sample_ctx;
-	struct weft_krpc_tables krpc; /* mapped; NULL: nothing was attached */
-	uint32_t sweep_at;	      /* the kernel's mark of how far a sweep came */
+	struct weft_krpc_tables krpc;	/* mapped; NULL: nothing was attached */
+	struct weft_relay_tables relay; /* the relay room's; NULL: this node is no relay */
+	bool is_relay_mapped;
+	uint32_t sweep_at; /* the kernel's mark of how far a sweep came */
 	bool is_sweeping;
 	unsigned cpu_cnt;
 	struct weft_counter *cpu_counters;   /* room for one counter of each CPU */
@@ -85,6 +91,13 @@ void net_xdp_tables_forget(struct xdp *xdp);
 WEFT_MUST_CHECK
 int net_xdp_krpc_map(struct xdp *xdp);
 void net_xdp_krpc_unmap(struct xdp *xdp);
+
+/* xdp_relay.c: 0 or -errno, to be undone in either case. */
+WEFT_MUST_CHECK
+int net_xdp_relay_map(struct xdp *xdp);
+void net_xdp_relay_unmap(struct xdp *xdp);
+/* net_xdp_relay_devices: after a device came, and before one goes, its place in devices being empty. */
+void net_xdp_relay_devices(struct xdp *xdp);
 
 /* xdp_plan.c: queues that send, the first of each worker. */
 uint32_t net_xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan);

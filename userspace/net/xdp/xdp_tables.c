@@ -242,6 +242,8 @@ int net_xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
 		err = ghash_put(xdp);
 	if (!err)
 		err = net_xdp_krpc_map(xdp);
+	if (!err)
+		err = net_xdp_relay_map(xdp);
 	if (!err) {
 		xdp->samples = ring_buffer__new(xdp->maps[XDP_MAP_SAMPLES], sample_take, xdp, NULL);
 		err = xdp->samples ? 0 : -errno;
@@ -256,6 +258,7 @@ void net_xdp_tables_forget(struct xdp *xdp)
 	ring_buffer__free(xdp->samples);
 	xdp->samples = NULL;
 	net_xdp_krpc_unmap(xdp);
+	net_xdp_relay_unmap(xdp);
 	for (unsigned i = 0; i < XDP_MAP_CNT; i++) {
 		if (xdp->maps[i] >= 0)
 			close(xdp->maps[i]);

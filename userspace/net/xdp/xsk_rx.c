@@ -77,6 +77,7 @@ static bool rx_judge(const struct xsk_rx *rx, struct dgram *dgram)
 	case WEFT_FLOW_STUN:
 	case WEFT_FLOW_KRPC:
 	case WEFT_FLOW_PROBE:
+	case WEFT_FLOW_RELAY:
 		return net_udp_frame_is_whole(dgram, rx->xsk->has_partial_sums);
 	case WEFT_FLOW_QUIC_SHORT:
 		if (dgram->len >= WEFT_RESET_LEN_CAP)

@@ -7,6 +7,7 @@
 #include "weft/facts.h"
 #include "weft/fastpath.h"
 #include "weft/krpc_tables.h"
+#include "weft/relay.h"
 #include "weft/reason.h"
 #include "weft/token.h"
 
@@ -29,6 +30,10 @@ enum absent {
 	KRPC_KEYS,
 	KRPC_TAIL,
 	STUN_HEAD,
+	RELAY_KEYS,
+	RELAY_FLOWS,
+	RELAY_GRANTS,
+	RELAY_WAY,
 };
 
 struct weft_tables {
@@ -46,6 +51,10 @@ struct weft_tables {
 	struct weft_krpc_self krpc_self;
 	struct weft_krpc_query krpc_query;
 	__u64 krpc_held;
+	struct weft_relay_keys relay_keys;
+	struct weft_relay_flow relay_flow;
+	struct weft_relay_grant relay_grant;
+	struct weft_relay_way relay_way;
 	uint8_t payload[1500];
 };
 
@@ -186,6 +195,46 @@ static inline struct weft_random_drop *weft_table_random_drop(struct weft_tables
 	return THERE(tables, DRAWS, &tables->draw);
 }
 
+static inline struct weft_relay_keys *weft_table_relay_keys(struct weft_tables *tables)
+{
+	return THERE(tables, RELAY_KEYS, &tables->relay_keys);
+}
+
+static inline struct weft_relay_flow *weft_table_relay_flow(struct weft_tables *tables, __u32 idx)
+{
+	(void)idx;
+	return THERE(tables, RELAY_FLOWS, &tables->relay_flow);
+}
+
+static inline struct weft_relay_grant *weft_table_relay_grant(struct weft_tables *tables, __u32 idx)
+{
+	(void)idx;
+	return THERE(tables, RELAY_GRANTS, &tables->relay_grant);
+}
+
+static inline struct weft_relay_way *weft_table_relay_way(struct weft_tables *tables)
+{
+	return THERE(tables, RELAY_WAY, &tables->relay_way);
+}
+
+static inline const struct weft_frame *weft_table_relay_frame(struct weft_tables *tables)
+{
+	(void)tables;
+	return NULL;
+}
+
+static inline __u32 weft_table_relay_ifindex(struct weft_tables *tables)
+{
+	(void)tables;
+	return 0;
+}
+
+static inline _Bool weft_table_relay_has_device(struct weft_tables *tables, __u32 ifindex)
+{
+	(void)tables, (void)ifindex;
+	return 0;
+}
+
 #include "weft/limit.h"
 #define weft_call_admit weft_limit_admit
 #include "weft/validated.h"
@@ -207,6 +256,18 @@ static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 #include "weft/stun_policy.h"
 #define weft_call_stun weft_policy_stun
 #include "weft/receive.h"
+#include "weft/relay_judge.h"
+
+static inline enum weft_reason
+weft_call_relay(struct weft_tables *tables, const struct weft_view *view, struct weft_facts *facts)
+{
+	struct weft_relay_way spare;
+
+	if (!weft_relay_parse(view, tables->absent == RELAY_WAY ? &spare : &tables->relay_way))
+		return WEFT_REASON_RELAY_BAD;
+	return weft_relay_judge(tables, facts);
+}
+
 #include "weft/policy.h"
 
 static const struct weft_endpoint source = {.addr = {0x20, 1}, .port_be = 1};
@@ -297,6 +358,46 @@ static void test_absent_table_leaves_dht_questions_to_userspace(void)
 		CHECK_EQ(judge(&tables, sizeof(get) - 1, sizeof(get) - 1), rows[i].want);
 		if (rows[i].absent == CONFIG)
 			CHECK_EQ(weft_policy_query(&tables, &facts, false), rows[i].want);
+	}
+}
+
+/* A flow with a grant, and a datagram of its first leg. */
+static void relay_one(struct weft_tables *tables)
+{
+	const struct weft_endpoint other = {.addr = {0x20, 1, 1}, .port_be = 2};
+	struct weft_siphash_key *key = &tables->relay_keys.slots[0];
+
+	*key = (struct weft_siphash_key){.key = {1, 2}, .generation = 4, .is_set = 1};
+	tables->relay_flow = (struct weft_relay_flow){
+		.state = WEFT_RELAY_OPEN,
+		.grant = 1,
+		.mtu = 1500,
+		.legs = {{.remote = source}, {.remote = other}},
+	};
+	tables->relay_grant.volume_left = 10000;
+	if (weft_relay_label_make(&tables->relay_keys, 4, 0, &tables->relay_way.label))
+		memcpy(tables->payload, &tables->relay_way.label, WEFT_RELAY_LABEL_LEN);
+	tables->payload[WEFT_RELAY_LABEL_LEN] = 0x40;
+}
+
+static void test_absent_table_forwards_nothing(void)
+{
+	static const struct {
+		enum absent absent;
+		enum weft_reason want;
+	} rows[] = {
+		{NOTHING, WEFT_REASON_RELAYED},
+		{RELAY_KEYS, WEFT_REASON_RELAY_TAG},
+		{RELAY_FLOWS, WEFT_REASON_ANSWER_LIMIT}, /* the clock has only begun */
+		{RELAY_GRANTS, WEFT_REASON_RELAY_GRANT_LIMIT},
+		{RELAY_WAY, WEFT_REASON_NO_TABLES},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_tables tables = tables_without(rows[i].absent);
+
+		relay_one(&tables);
+		CHECK_EQ(judge(&tables, 1200, 1200), rows[i].want);
 	}
 }
 
@@ -412,6 +513,7 @@ int main(void)
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
 	RUN(test_absent_table_leaves_stun_requests_to_userspace);
 	RUN(test_absent_table_leaves_dht_questions_to_userspace);
+	RUN(test_absent_table_forwards_nothing);
 	RUN(test_absent_table_makes_a_reply_an_unvalidated_source);
 	RUN(test_without_addresses_or_a_device_everything_passes);
 	RUN(test_token_needs_keys_alone);
