@@ -43,7 +43,10 @@ LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 lib_srcs = $(filter-out userspace/weftd/weftd.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
 lib_objs = $(patsubst %.c,$(2)/%.o,$(call lib_srcs,$(1)))
 LIBS := $(MODULES:%=$(B_DIR)/%.a)
-SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c userspace/$(m)/*/*.c)) $(wildcard tools/weft/*.c)
+# The command, whose folders stand beside each other.
+WEFT_SRCS := $(wildcard tools/weft/*.c tools/weft/*/*.c)
+$(B_DIR)/tools/weft/%.o: private OUR_CPPFLAGS += -Itools/weft
+SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c userspace/$(m)/*/*.c)) $(WEFT_SRCS)
 OBJS := $(SRCS:%.c=$(B_DIR)/%.o)
 PROGRAMS := weftd weft
 
@@ -127,7 +130,7 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/weftd/weftd.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$<)
 
-$(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) \
+$(B_DIR)/weft: $(WEFT_SRCS:%.c=$(B_DIR)/%.o) \
 		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/api.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \

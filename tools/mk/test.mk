@@ -74,7 +74,7 @@ nightly: $(call pick,$(SIM) $(B_DIR)/tests/unit/store/test_store_disk)
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
 	tools/check-registry tools/check-features tools/check-words tools/check-shape
-export CHECK_CFLAGS = $(OUR_CPPFLAGS) -std=gnu17 $(WARN)
+export CHECK_CFLAGS = $(OUR_CPPFLAGS) -Itools/weft -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 # weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.
 TRAP := $(B_DIR)/weftd-trap
@@ -192,7 +192,7 @@ demo: all $(B_DIR)/pktgen
 TIDY_SRCS = $(filter-out %_sse41.c %_avx2.c %_avx512.c,$(SRCS))
 tidy: $(SKELETONS)
 	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet \
-		--config-file=tools/clang-tidy.yaml "$$@" -- $(OUR_CPPFLAGS) -DWEFT_HOT_ASSERTS -std=gnu17' tidy
+		--config-file=tools/clang-tidy.yaml "$$@" -- $(OUR_CPPFLAGS) -Itools/weft -DWEFT_HOT_ASSERTS -std=gnu17' tidy
 
 format:
 	$(Q)find bpf include userspace tools tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i

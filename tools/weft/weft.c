@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "codec/json_heap.h"
-#include "command.h"
+#include "command/command.h"
 #include "weft/version.h"
 
 int main(int argc, char **argv)

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help and completion, from the table of commands. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command/command.h"
+
+static void print_options(FILE *out, const struct command_option *options, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && options[i].name; i++) {
+		char left[40];
+
+		snprintf(left, sizeof(left), "--%s %s", options[i].name,
+			 options[i].arg ? options[i].arg : "");
+		fprintf(out, "  %-20s %s\n", left, options[i].doc);
+	}
+}
+
+/* call_write: "peer connect NODE [ADDR:PORT...]" */
+static const char *call_write(const struct command *command, char text[static 80])
+{
+	snprintf(text, 80, "%s%s%s%s%s", command->object, *command->verb ? " " : "", command->verb,
+		 *command->args ? " " : "", command->args);
+	return text;
+}
+
+static void print_row(FILE *out, const struct command *command)
+{
+	char call[80];
+
+	fprintf(out, "  %-33s %s\n", call_write(command, call), command->doc);
+}
+
+/* Those that the command has of its own have another meaning there. */
+static void print_globals(FILE *out, const struct command *but)
+{
+	unsigned idx;
+
+	for (unsigned i = 0; i < global_option_cnt; i++) {
+		if (!command_takes_option(but, global_options[i].name, &idx))
+			print_options(out, &global_options[i], 1);
+	}
+}
+
+/* The commands that most people need on most days. */
+static const struct {
+	const char *object, *verb;
+} everyday[] = {
+	{"status", ""}, {"share", "add"}, {"share", "list"}, {"get", ""},	  {"get", "list"},
+	{"sub", "add"}, {"search", ""},	  {"peer", "list"},  {"service", "list"}, {"top", ""},
+};
+#define EVERYDAY_CNT (sizeof(everyday) / sizeof(everyday[0]))
+
+/* The objects of the others, by what they are for. */
+static const struct {
+	const char *title;
+	const char *objects[12];
+} groups[] = {
+	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
+	{"Services", {"service"}},
+	{"Nodes and how they are found",
+	 {"node", "peer", "conns", "check", "bootstrap", "route", "dht", "overlay", "announce"}},
+	{"Limits and unknown peers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
+	{"The daemon",
+	 {"status", "top", "event", "config", "memory", "store", "backup", "gc", "daemon",
+	  "version"}},
+	{"Help", {"help", "completion"}},
+};
+#define GROUP_CNT (sizeof(groups) / sizeof(groups[0]))
+
+static bool command_is_everyday(const struct command *command)
+{
+	for (size_t i = 0; i < EVERYDAY_CNT; i++) {
+		if (strcmp(command->object, everyday[i].object) == 0 &&
+		    strcmp(command->verb, everyday[i].verb) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_everyday(FILE *out)
+{
+	fprintf(out, "Every day:\n");
+	for (size_t i = 0; i < EVERYDAY_CNT; i++)
+		print_row(out, command_lookup(everyday[i].object, everyday[i].verb));
+}
+
+static void print_group(FILE *out, size_t group)
+{
+	fprintf(out, "\n%s:\n", groups[group].title);
+	for (const char *const *object = groups[group].objects; *object; object++) {
+		for (const struct command *at = NULL; (at = command_next(at));) {
+			if (strcmp(at->object, *object) == 0 && !command_is_everyday(at))
+				print_row(out, at);
+		}
+	}
+}
+
+static void print_all(FILE *out)
+{
+	fprintf(out, "weft - speak to a mesh node\n\n"
+		     "usage: weft [-s SOCKET] [--json] OBJECT VERB [ARGUMENT...]\n\n");
+	print_everyday(out);
+	for (size_t i = 0; i < GROUP_CNT; i++)
+		print_group(out, i);
+	fprintf(out, "\nOptions:\n");
+	print_options(out, global_options, global_option_cnt);
+	fprintf(out, "\nExamples:\n"
+		     "  weft share add /usr/share/doc\n"
+		     "  weft get 'mesh:...' --to ~/Downloads\n"
+		     "  weft status --json\n\n"
+		     "weft help OBJECT VERB tells more about one. See weft(1), weftd(8).\n");
+}
+
+static void print_verbs(FILE *out, const char *object, const struct command *but)
+{
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && at != but)
+			print_row(out, at);
+	}
+}
+
+static void print_object(FILE *out, const char *object)
+{
+	fprintf(out, "usage: weft %s VERB\n\n", object);
+	print_verbs(out, object, NULL);
+	fprintf(out, "\nweft help %s VERB tells more about one.\n", object);
+}
+
+static bool object_has_verbs(const char *object)
+{
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) == 0 && *at->verb)
+			return true;
+	}
+	return false;
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+	char call[80];
+
+	fprintf(out, "usage: weft %s%s\n\n%c%s.\n", call_write(command, call),
+		command->options[0].name ? " [OPTION...]" : "", toupper(command->doc[0]),
+		command->doc + 1);
+	if (command->more)
+		fprintf(out, "%s\n", command->more);
+	if (command->options[0].name)
+		fprintf(out, "\nOptions:\n");
+	print_options(out, command->options, COMMAND_OPTION_MAX);
+	fprintf(out, "\nOptions of all commands:\n");
+	print_globals(out, command);
+	if (!*command->verb && object_has_verbs(command->object)) {
+		fprintf(out, "\nAlso:\n");
+		print_verbs(out, command->object, command);
+	}
+	fprintf(out, "\nExample:\n  %s\n", command->example);
+}
+
+void help_print(const struct invocation *inv, FILE *out)
+{
+	if (inv->command)
+		print_command(out, inv->command);
+	else if (inv->arg_cnt)
+		print_object(out, inv->args[0]);
+	else
+		print_all(out);
+}
+
+int run_help(struct invocation *inv)
+{
+	(void)inv;
+	print_all(stdout);
+	return STATUS_OK;
+}
+
+/* The words that may follow an object: its verbs and options. */
+static void print_words(const char *object)
+{
+	printf("\t%s) words=\"", object);
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, object) != 0)
+			continue;
+		printf("%s ", at->verb);
+		for (unsigned j = 0; j < COMMAND_OPTION_MAX && at->options[j].name; j++)
+			printf("--%s ", at->options[j].name);
+	}
+	printf("--json --timeout --help\" ;;\n");
+}
+
+void help_print_completion(void)
+{
+	const char *before = "";
+
+	printf("# bash completion for weft\n"
+	       "_weft() {\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	       "\tlocal object= words= i\n"
+	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	       "\t\tcase ${COMP_WORDS[i]} in\n"
+	       "\t\t-s|--socket) ((i++)) ;;\n"
+	       "\t\t-*) ;;\n"
+	       "\t\t*) object=${COMP_WORDS[i]}; break ;;\n"
+	       "\t\tesac\n"
+	       "\tdone\n"
+	       "\tcase $prev in\n"
+	       "\t-s|--socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\t--to|add) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+	       "\tesac\n"
+	       "\tcase $object in\n\t\"\") words=\"");
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, before) != 0)
+			printf("%s ", at->object);
+		before = at->object;
+	}
+	for (unsigned i = 0; i < global_option_cnt; i++)
+		printf("--%s ", global_options[i].name);
+	printf("\" ;;\n");
+	for (const struct command *at = NULL; (at = command_next(at));) {
+		if (strcmp(at->object, before) != 0)
+			print_words(at->object);
+		before = at->object;
+	}
+	printf("\tesac\n"
+	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	       "}\n"
+	       "complete -F _weft weft\n");
+}
+
+int run_completion(struct invocation *inv)
+{
+	(void)inv;
+	help_print_completion();
+	return STATUS_OK;
+}
