@@ -11,7 +11,7 @@ const void *api_call(struct api_caller *caller, const char *method, json_t *para
 	caller->err = caller->ask(caller, method, parameters, &caller->reply);
 	if (caller->err < 0)
 		return NULL;
-	reply = api_read(out, caller->reply, &caller->blocks);
+	reply = api_read(out, caller->reply, &caller->blocks, NULL);
 	if (!reply)
 		caller->err = WEFT_EMALFORMED;
 	return reply;

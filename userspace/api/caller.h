@@ -18,6 +18,15 @@ struct api_caller {
 	struct api_blocks blocks; /* its struct */
 };
 
+/*
+ * A call that is yet to be made: a stub api_X_request has the parameters of X, whose struct is
+ * in (NULL: none), for a program that calls in its own way.
+ */
+struct api_request {
+	const struct api_method *method;
+	const void *in;
+};
+
 /* api_call is what every stub does: out is the type of the reply. */
 const void *api_call(struct api_caller *caller, const char *method, json_t *parameters,
 		     const struct api_type *out);

@@ -247,12 +247,16 @@ int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blo
 	return err;
 }
 
-const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks)
+const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		     char *out_field)
 {
-	struct reading reading = {.blocks = blocks, .is_lenient = true};
-	const void *made;
+	struct reading reading = {.blocks = blocks, .is_lenient = true, .fault = ""};
+	const void *made = NULL;
+	int err = message_read(type, value, &reading, &made);
 
-	return message_read(type, value, &reading, &made) == 0 ? made : NULL;
+	if (out_field)
+		fault_write(out_field, reading.fault);
+	return err == 0 ? made : NULL;
 }
 
 bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP])
@@ -298,10 +302,10 @@ static json_t *map_write(const struct api_type *type, const struct api_list *lis
 	return json;
 }
 
-/* What of an optional field is to be written; NULL: it is missing. */
-static const void *field_at(const struct api_field *field, const char *at)
+const void *api_field_at(const struct api_field *field, const void *of)
 {
 	enum api_kind kind = field->type->kind;
+	const char *at = of;
 
 	if (field->flag_off != API_NO_FLAG)
 		return *(const bool *)(at + field->flag_off) ? at + field->off : NULL;
@@ -312,12 +316,20 @@ static const void *field_at(const struct api_field *field, const char *at)
 	return *(const void *const *)(at + field->off) ? at + field->off : NULL;
 }
 
+const void *api_part(const struct api_type *type, const struct api_type *part, const void *of)
+{
+	for (size_t i = 0; i < type->cnt; i++)
+		if (type->fields[i].type == part)
+			return api_field_at(&type->fields[i], of);
+	return NULL;
+}
+
 static json_t *struct_write(const struct api_type *type, const void *at)
 {
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < type->cnt; i++) {
-		const void *value = field_at(&type->fields[i], at);
+		const void *value = api_field_at(&type->fields[i], at);
 
 		if (value)
 			(void)json_object_set_new(json, type->fields[i].name,

@@ -92,9 +92,11 @@ int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blo
 	      const void **out_struct, char out_field[static API_FIELD_CAP]);
 /*
  * api_read is api_parse of a reply, whose daemon may be of another version: unknown fields
- * are ignored, and a missing one is 0, "" or empty. NULL: no memory, or another type.
+ * are ignored, and a missing one is 0, "" or empty. NULL: no memory, or another type;
+ * out_field (NULL: not wanted) is as api_parse has it.
  */
-const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks);
+const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
+		     char *out_field);
 /* api_check is api_parse without the struct: whether value follows type. */
 bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP]);
 /*
@@ -102,6 +104,10 @@ bool api_check(const struct api_type *type, json_t *value, char out_field[static
  * above 127; one that is needed and NULL, as memory was lost, is "".
  */
 json_t *api_write(const struct api_type *type, const void *value);
+/* api_field_at: where the value of a struct's field is; NULL: it is optional, and missing. */
+const void *api_field_at(const struct api_field *field, const void *of);
+/* api_part: of a struct of type, the first field that is a struct of part; NULL: none, or missing. */
+const void *api_part(const struct api_type *type, const struct api_type *part, const void *of);
 
 /* api_uint: a count as JSON has it, which knows no more than INT64_MAX. */
 static inline int64_t api_uint(uint64_t value)

@@ -226,6 +226,49 @@ static void test_an_optional_field_is_there_by_its_condition(void)
 	}
 }
 
+static void test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_field(void)
+{
+	const struct {
+		const char *json;
+		const char *field; /* NULL: it is read */
+	} rows[] = {
+		{"{'since_s':5,'drops':[" DROP "],'new':1}", NULL},
+		{"{'drops':[{'reason':'r'}]}", NULL},
+		{"{'since_s':5}", NULL},
+		{"{'since_s':'5','drops':[]}", "since_s"},
+		{"{'since_s':5,'drops':[1]}", "drops"},
+		{"[]", ""},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *json = json_of(rows[i].json);
+		char field[API_FIELD_CAP] = "?";
+		struct api_blocks blocks = {0};
+		const struct api_list_drops_out *out = api_read(reply, json, &blocks, field);
+
+		CHECK_EQ(out != NULL, rows[i].field == NULL);
+		CHECK_STR(field, rows[i].field ? rows[i].field : "");
+		if (out && out->drops.cnt)
+			CHECK_STR(out->drops.rows[0].reason, "r");
+		if (out && out->drops.cnt && out->drops.rows[0].packets == 0)
+			CHECK_STR(out->drops.rows[0].text, "");
+		api_blocks_free(&blocks);
+		json_decref(json);
+	}
+}
+
+static void test_a_part_is_found_by_its_type(void)
+{
+	const struct api_dht_outcome outcome = {.asked = 3};
+	const struct api_get_dht_item_out got = {.outcome = &outcome};
+	const struct api_put_dht_item_out put = {.outcome = outcome};
+
+	CHECK(api_part(&api_get_dht_item_out_type, &api_dht_outcome_type, &got) == &outcome);
+	CHECK(api_part(&api_put_dht_item_out_type, &api_dht_outcome_type, &put) == &put.outcome);
+	CHECK(!api_part(&api_get_dht_item_out_type, &api_dht_step_type, &got));
+	CHECK(!api_part(&api_get_dht_item_out_type, &api_peer_type, &got));
+}
+
 static void test_lost_memory_is_noted_and_nothing_is_half_read(void)
 {
 	json_t *json = json_of(HIT("2", ",'about':" SNIPPET));
@@ -270,6 +313,8 @@ int main(void)
 	RUN(test_a_long_unknown_field_is_named_in_part);
 	RUN(test_lists_grow_as_rows_come);
 	RUN(test_an_optional_field_is_there_by_its_condition);
+	RUN(test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_field);
+	RUN(test_a_part_is_found_by_its_type);
 	RUN(test_lost_memory_is_noted_and_nothing_is_half_read);
 	RUN(test_a_lost_text_is_written_without_memory);
 	return check_done();
