@@ -39,6 +39,7 @@ BAD = (
     ("type T (a: []?int)", r"shop.varlink:2: items are neither.*"),
     ("type T (\n  a: int  # two words\n)", r"shop.varlink:3: 'two words' is not VIEW: .*"),
     ("type T (\n  a_s: int  # list: AT\n)", "a_s: say whether it is time or seconds"),
+    ("type T (\n  a: int  # list: A quantity\n)", "t: a quantity needs the field unit"),
     ("type T (\n  a: int,  # list: A\n  b: int  # list: b\n)", "t: list mixes columns and fields"),
     ("method M() -> ()", r"shop.varlink:2: M: its comment names no role"),
     ("# Role: king.\nmethod M() -> ()", r"shop.varlink:3: M: its comment names no role"),
@@ -93,9 +94,19 @@ def test_a_description_becomes_structs_tables_and_views(lab):
     check('{"BuyItem", "a.Shop", API_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
           made["shop.c"])
     check('API_NULLABLE(api_empty_error, "item", item, api_item_type)' in made["shop.c"], made["shop.c"])
-    check('{"NAME", "name", COLUMN_TEXT},\n\t{"Tags, all", "tags", COLUMN_TEXT},\n'
-          '\t{"SIZE", "default", COLUMN_BYTES},\n' in made["shop_views.c"], made["shop_views.c"])
-    check('{"name", "called", "name", COLUMN_TEXT}' in made["shop_views.c"], made["shop_views.c"])
+    check('{"NAME", API_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL},\n'
+          '\t{"Tags, all", API_NEEDED(api_item, "tags", tags, api_string_list_type), COLUMN_TEXT, NULL},\n'
+          '\t{"SIZE", API_NEEDED(api_item, "default", default_, api_int_type), COLUMN_BYTES, NULL},\n'
+          in made["shop_views.c"], made["shop_views.c"])
+    check('{"name", {"called", API_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL}}'
+          in made["shop_views.c"], made["shop_views.c"])
+    check('#define API_BUY_ITEM (&api_shop_methods[0])\n' in made["shop_client.h"], made["shop_client.h"])
+
+
+def test_a_quantity_names_the_field_of_its_unit(lab):
+    _, made = made_of("interface a.Shop\ntype T (\n  unit: ?(bytes, cnt),\n  size: int  # list: SIZE quantity\n)\n")
+    check('COLUMN_QUANTITY, &(const struct api_field)API_FLAGGED(api_t, "unit", unit, api_t_unit_type)}'
+          in made["shop_views.c"], made["shop_views.c"])
 
 
 def test_notes_are_not_in_the_description_that_is_handed_out(lab):

@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include "codec/json_heap.h"
-#include "command/command.h"
+#include "command/daemon_client.h"
 #include "weft/version.h"
 
 int main(int argc, char **argv)
 {
+	struct api_blocks blocks = {0};
+	struct client_kept *kept = NULL;
 	struct invocation inv = {
 		.has_terminal_out = isatty(STDOUT_FILENO),
 		.has_terminal_err = isatty(STDERR_FILENO),
+		.blocks = &blocks,
+		.kept = &kept,
 	};
 	int status;
 
@@ -37,6 +41,8 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	status = inv.command->run ? inv.command->run(&inv) : command_call_run(&inv);
+	client_kept_free(kept);
+	api_blocks_free(&blocks);
 	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */
 	if (fflush(stdout) != 0 && status == STATUS_OK) {
 		perror("weft: standard output");

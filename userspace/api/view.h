@@ -2,6 +2,8 @@
 #ifndef WEFT_API_VIEW_H
 #define WEFT_API_VIEW_H
 
+#include "api/type.h"
+
 /*
  * How rows of a reply are shown to people: tools/varlink-c makes tables of
  * these from the notes beside the fields of include/varlink/.
@@ -14,7 +16,7 @@ enum column_kind {
 	COLUMN_TIME,
 	COLUMN_SECONDS,	 /* 1m 05s on a terminal */
 	COLUMN_RTT,	 /* microseconds; 1.65 ms on a terminal */
-	COLUMN_QUANTITY, /* bytes, bytes_per_s or a count, as the row's "unit" says */
+	COLUMN_QUANTITY, /* bytes, bytes_per_s or a count, as the unit says */
 	COLUMN_BOOL,	 /* yes or no */
 	COLUMN_PIPE,	 /* text that only a pipe gets */
 };
@@ -22,16 +24,15 @@ enum column_kind {
 /* A table ends with heading NULL. */
 struct column {
 	const char *heading;
-	const char *field;
+	struct api_field field; /* of the row's struct */
 	enum column_kind kind;
+	const struct api_field *unit; /* of COLUMN_QUANTITY: the field that has it */
 };
 
 /* A line about one object: "title  value" on a terminal, else name TAB value. Ends with name NULL. */
 struct field {
 	const char *name; /* stable, for scripts */
-	const char *title;
-	const char *field;
-	enum column_kind kind;
+	struct column column;
 };
 
 #endif

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <jansson.h>
-
-struct invocation;
+#include "api/node_client.h"
+#include "api/node_views.h"
+#include "command/invocation.h"
 
 /* What the command ends with; weft(1) lists them. */
 enum weft_status {
@@ -24,30 +24,97 @@ enum weft_status {
 	STATUS_INTERRUPTED = 130, /* 128 + SIGINT, as shells have it */
 };
 
+/*
+ * How a word becomes a parameter where the parameter's type alone does not say it: a number of
+ * [min, max], times factor (0: 1); and what is said of a word that is none.
+ */
+enum word_kind {
+	WORD_BY_TYPE, /* text, a flag, one of an enum's words, the lines of a list */
+	WORD_LINES,   /* a list; empty lines are left out */
+	WORD_COUNT,
+	WORD_SIZE,    /* 10K, 5M */
+	WORD_SECONDS, /* 90s, 7d */
+	WORD_YES_NO,
+	WORD_PATH,	/* made absolute; nothing need be there */
+	WORD_PATH_HERE, /* of what is there */
+};
+struct command_word {
+	enum word_kind kind;
+	uint64_t min, max, factor;
+	const char *what; /* NULL: the option; "": the word itself */
+	const char *why, *next;
+};
+#define WORD(...)                                                                                  \
+	&(const struct command_word)                                                               \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+
 struct command_option {
 	const char *name; /* without its dashes */
 	const char *arg;  /* NULL: a flag; ending in "...": it may be given several times */
 	const char *doc;
 };
-#define COMMAND_OPTION_MAX 24
+#define COMMAND_OPTION_MAX INVOCATION_OPTION_MAX
+
+/* An option that is not the parameter of its name, or is more than a word by its type. */
+struct command_rule {
+	const char *option;
+	const char *parameter; /* NULL: that of its name, with _ for - */
+	const struct command_word *word;
+};
+#define COMMAND_RULE_MAX 8
+
+/* A part of a reply, and how it is shown. */
+struct command_part {
+	bool is_shown;
+	const char *kind; /* NULL: the only table; else one that is left out without rows */
+	size_t off;	  /* in the struct of the reply */
+	size_t row_len;	  /* of a table; 0: fields, or a line */
+	const struct column *columns;
+	const struct field *fields; /* NULL and no columns: a text on a line */
+	const char *empty;	    /* of the only table */
+};
+#define COMMAND_PART_MAX  6
+#define PART_AT(call, at) .is_shown = true, .off = offsetof(struct api_##call##_out, at)
+#define PART_ROWS(call, at)                                                                        \
+	PART_AT(call, at), .row_len = sizeof(*((struct api_##call##_out *)0)->at.rows)
+#define SHOW_TABLE(call, at, view, text)                                                           \
+	{PART_ROWS(call, at), .columns = api_view_##view, .empty = (text)}
+#define SHOW_PART(name, call, at, view)                                                            \
+	{PART_ROWS(call, at), .columns = api_view_##view, .kind = (name)}
+#define SHOW_FIELDS(call, at, view) {PART_AT(call, at), .fields = api_view_##view}
+#define SHOW_LINE(call, at)	    {PART_AT(call, at)}
+
+/* An argument that is a parameter; one of a list takes those that follow, too. */
+struct command_take {
+	bool is_taken;
+	size_t off; /* in the struct of the parameters */
+	const struct command_word *word;
+};
+#define TAKE(call, at, ...) {true, offsetof(struct api_##call##_in, at), ##__VA_ARGS__}
 
 /*
  * A command that is one call with one reply: its arguments and options are the
  * parameters of the method, and one of the rest says how the reply is shown.
  */
-typedef void client_print_fn(const struct invocation *inv, const json_t *reply);
+typedef void client_print_fn(const struct invocation *inv, const void *reply);
+typedef int command_fill_fn(const struct invocation *inv, void *in);
+typedef int command_judge_fn(const struct invocation *inv, const void *reply);
+typedef int command_run_fn(struct invocation *inv);
 struct command_call {
-	const char *method; /* without interface; NULL: the command has a function */
-	const char *
-		takes[2]; /* the parameters that its arguments are; an option is that of its name */
-	const char *member; /* of the reply, of which columns or fields are shown */
-	const struct column *columns;
-	const struct field *fields;
-	const char *empty;	/* of a list */
-	const char *line;	/* a member that is printed alone */
+	const struct api_method *method; /* NULL: the command has a function */
+	struct command_take takes[3];
+	struct command_rule words[COMMAND_RULE_MAX]; /* of options; until option NULL */
+	struct command_part parts[COMMAND_PART_MAX];
 	const char *done;	/* printed for people when there is nothing to show */
 	client_print_fn *print; /* all else */
-	bool is_setting;	/* an invalid value is STATUS_USAGE */
+	/* For parameters that take more than a word; returns a status, and says what is wrong. */
+	command_fill_fn *fill;
+	/* The status of a command whose reply is not all that was wanted. */
+	command_judge_fn *judge;
+	bool is_setting; /* an invalid value is STATUS_USAGE */
+	bool is_long;	 /* only the daemon's beginning has a time limit */
 };
 
 /*
@@ -61,166 +128,61 @@ struct command {
 	const char *doc;
 	const char *more; /* further lines of help, or NULL */
 	const char *example;
-	int (*run)(struct invocation *inv); /* NULL: call */
+	command_run_fn *run; /* NULL: call */
 	unsigned arg_min, arg_max;
 	struct command_option options[COMMAND_OPTION_MAX]; /* until name NULL */
-	struct command_call call;
+	struct command_call call; /* of a command with a function, what of it the function uses */
 	const struct command *table; /* of a row without object, the last: the table that follows */
 };
 
 extern const struct command commands_of_content[], commands_of_services[], commands_of_node[];
 /* command_next: all of them in turn; the first after NULL, NULL after the last. */
 const struct command *command_next(const struct command *before);
-
-/* One run of one command, as it was typed. */
-#define INVOCATION_ARG_MAX 16
-struct invocation {
-	const struct command *command;
-	const char *args[INVOCATION_ARG_MAX];
-	unsigned arg_cnt;
-	const char *values[COMMAND_OPTION_MAX]; /* of its options; NULL: not given */
-	const char *socket;			/* NULL: where it usually is */
-	bool is_json;
-	bool is_help;
-	uint64_t timeout_ms; /* for the daemon to answer */
-	bool is_version;
-	bool has_terminal_out; /* stdout */
-	bool has_terminal_err; /* stderr */
-};
-
-/* invocation_option: the value of an option, "" of a flag, NULL when it was not given. */
-const char *invocation_option(const struct invocation *inv, const char *name);
-/*
- * invocation_parse reads the command line. Returns STATUS_OK, or
- * STATUS_USAGE after saying what is wrong and what may have been meant.
- */
-int invocation_parse(int argc, char **argv, struct invocation *out_inv);
-
 /* command_lookup: NULL when there is none of that name. */
 const struct command *command_lookup(const char *object, const char *verb);
+
 /*
- * command_parameters has an option of the command for each parameter of method that has its
- * name: a text, a flag, or the lines of an option that may be given several times. Numbers
- * are left to the command, which says what is wrong with one. first: the parameter that the
- * first argument is; NULL: none.
+ * command_fill reads the parameters of method off the command line into its struct, all zero,
+ * by the takes, options and hook of the row. STATUS_OK, or it was said what is wrong.
  */
-json_t *command_parameters(const struct invocation *inv, const char *method, const char *first);
+int command_fill(const struct invocation *inv, const struct api_method *method, void *in);
 /* command_call_run: of a command that is one call. */
 int command_call_run(const struct invocation *inv);
-int run_version(struct invocation *inv);
+/* command_show prints a reply of the row's method as the row has it. */
+void command_show(const struct invocation *inv, const void *reply);
 
 /* help.c */
 void help_print(const struct invocation *inv, FILE *out);
-void help_print_completion(void);
 bool command_takes_option(const struct command *command, const char *name, unsigned *out_idx);
 extern const struct command_option global_options[];
 extern const unsigned global_option_cnt;
 
-/* Output that no view has alone. */
-client_print_fn print_announce_status;
-client_print_fn print_bootstrap_list;
-client_print_fn print_community_create;
-client_print_fn print_community_expel;
-client_print_fn print_community_leave;
-client_print_fn print_community_list;
-client_print_fn print_daemon_reload;
-client_print_fn print_dht_status;
-client_print_fn print_limits_list;
-client_print_fn print_limits_set;
-client_print_fn print_limits_show;
-client_print_fn print_memory_show;
-client_print_fn print_overlay_status;
-client_print_fn print_seed_list;
-client_print_fn print_seed_top;
-client_print_fn print_service_list;
-client_print_fn print_service_reset;
-client_print_fn print_service_top;
-client_print_fn print_share_show;
-client_print_fn print_node_status;
-client_print_fn print_sub_show;
-client_print_fn print_why;
-client_print_fn print_xdp_status;
-
-/* Those that are functions, by file. */
-int run_top(struct invocation *inv);
-int run_conns(struct invocation *inv);
-int run_peer_connect(struct invocation *inv);
-int run_peer_ping(struct invocation *inv);
-int run_peer_set(struct invocation *inv);
-int run_check(struct invocation *inv);
-int run_share_add(struct invocation *inv);
-int run_share_list(struct invocation *inv);
-int run_share_cancel(struct invocation *inv);
-int run_share_new(struct invocation *inv);
-int run_share_publish(struct invocation *inv);
-int run_share_update(struct invocation *inv);
-int run_share_set(struct invocation *inv);
-int run_share_diff(struct invocation *inv);
-int run_share_link(struct invocation *inv);
-int run_share_revoke(struct invocation *inv);
-int run_share_rotate(struct invocation *inv);
-int run_share_retire(struct invocation *inv);
-int run_share_export_key(struct invocation *inv);
-int run_sub_add(struct invocation *inv);
-int run_sub_set(struct invocation *inv);
-int run_sub_sync(struct invocation *inv);
-int run_search(struct invocation *inv);
-int run_community_join(struct invocation *inv);
-int run_community_token(struct invocation *inv);
-int run_community_members(struct invocation *inv);
-int run_community_shares(struct invocation *inv);
-int run_community_search(struct invocation *inv);
-int run_community_bind(struct invocation *inv);
-int run_community_unbind(struct invocation *inv);
-int run_get(struct invocation *inv);
-int run_get_watch(struct invocation *inv);
-int run_get_pause(struct invocation *inv);
-int run_get_set(struct invocation *inv);
-int run_get_sources(struct invocation *inv);
-int run_share_watch(struct invocation *inv);
-int run_get_cancel(struct invocation *inv);
-int run_get_forget(struct invocation *inv);
-int run_get_resume(struct invocation *inv);
-int run_dht_get(struct invocation *inv);
-int run_dht_put(struct invocation *inv);
-int run_dht_lookup(struct invocation *inv);
-int run_dht_announce(struct invocation *inv);
-int run_dht_peers(struct invocation *inv);
-int run_dht_survey(struct invocation *inv);
-int run_route_find(struct invocation *inv);
-int run_route_publish(struct invocation *inv);
-int run_xdp_plan(struct invocation *inv);
-int run_xdp_attach(struct invocation *inv);
-int run_xdp_mode(struct invocation *inv);
-int run_event_watch(struct invocation *inv);
-int run_ban_add(struct invocation *inv);
-int run_bootstrap_make(struct invocation *inv);
-int run_bootstrap_sign(struct invocation *inv);
-int run_bootstrap_retire(struct invocation *inv);
-int run_bootstrap_add(struct invocation *inv);
-int run_bootstrap_check(struct invocation *inv);
-int run_policy_show(struct invocation *inv);
-int run_policy_test(struct invocation *inv);
-int run_service_publish(struct invocation *inv);
-int run_service_allow(struct invocation *inv);
-int run_service_show(struct invocation *inv);
-int run_service_find(struct invocation *inv);
-int run_service_call(struct invocation *inv);
-int run_service_stream(struct invocation *inv);
-int run_service_subscribe(struct invocation *inv);
-int run_service_emit(struct invocation *inv);
-int run_drops(struct invocation *inv);
-int run_gc_plan(struct invocation *inv);
-int run_seed_stop(struct invocation *inv);
-int run_seed_start(struct invocation *inv);
-int run_seed_set(struct invocation *inv);
-int run_share_items(struct invocation *inv);
-int run_gc_run(struct invocation *inv);
-int run_store_check(struct invocation *inv);
-int run_store_salvage(struct invocation *inv);
-int run_backup_create(struct invocation *inv);
-int run_backup_restore(struct invocation *inv);
-int run_help(struct invocation *inv);
-int run_completion(struct invocation *inv);
+/* What the rows name: output that no view has alone, */
+client_print_fn print_bootstrap_list, print_community_create, print_community_expel,
+	print_community_found, print_community_joined, print_community_leave,
+	print_community_members, print_community_shares, print_community_token, print_daemon_reload,
+	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
+	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
+	print_limits_show, print_memory_show, print_node_status, print_overlay_status, print_policy,
+	print_policy_test, print_route, print_seed_list, print_seed_set, print_service_emitted,
+	print_service_found, print_service_reset, print_service_top, print_share_diff,
+	print_share_exported, print_share_items, print_share_new, print_share_rotated,
+	print_share_show, print_sub_show, print_why, print_xdp_mode, print_xdp_plan,
+	print_xdp_status;
+/* parameters that take more than a word, statuses by the reply, */
+command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
+	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_seed_set,
+	fill_seed_switch, fill_service_allow, fill_service_emit, fill_service_find,
+	fill_share_final, fill_share_set, fill_sub_add, fill_sub_set, fill_sub_sync,
+	fill_xdp_attach;
+command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
+/* and commands that are more than one call. */
+command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,
+	run_bootstrap_sign, run_check, run_community_bind, run_completion, run_conns,
+	run_dht_lookup, run_dht_survey, run_drops, run_event_watch, run_get, run_get_resume,
+	run_get_watch, run_help, run_peer_ping, run_route_publish, run_search, run_service_call,
+	run_service_publish, run_service_show, run_service_stream, run_service_subscribe,
+	run_share_add, run_share_link, run_share_list, run_share_publish, run_share_update,
+	run_share_watch, run_store_check, run_store_salvage, run_top, run_version;
 
 #endif

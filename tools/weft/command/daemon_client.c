@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/node.h"
@@ -126,154 +127,188 @@ static int tell_error(const struct invocation *inv, const struct client_call *ca
 				error->next);
 }
 
+/* A reply that lasts. */
+struct client_kept {
+	struct client_kept *next;
+	struct api_blocks blocks;
+	json_t *json;
+};
+
+void client_kept_free(struct client_kept *kept)
+{
+	while (kept) {
+		struct client_kept *next = kept->next;
+
+		api_blocks_free(&kept->blocks);
+		json_decref(kept->json);
+		free(kept);
+		kept = next;
+	}
+}
+
 struct calling {
 	const struct invocation *inv;
-	const struct client_call *call;
+	struct client_call *call;
 	struct ask *ask;
+	struct client_kept *kept; /* the newest reply */
 	int status;
 	bool is_done;
 };
 
+/* reply_read makes parameters the newest reply. False: they are not those of the method. */
+static bool reply_read(struct calling *calling, json_t *parameters)
+{
+	struct client_call *call = calling->call;
+	struct client_kept *kept = calloc(1, sizeof(*kept));
+	char field[API_FIELD_CAP] = "", why[128 + API_FIELD_CAP];
+
+	client_kept_free(calling->kept);
+	calling->kept = kept;
+	call->last = (struct client_reply){0};
+	if (kept && (kept->json = parameters ? json_incref(parameters) : json_object()) != NULL) {
+		call->last.json = kept->json;
+		call->last.out =
+			api_read(call->request.method->out, kept->json, &kept->blocks, field);
+	}
+	if (call->last.out)
+		return true;
+	if (call->on_error)
+		call->on_error(call->arg);
+	snprintf(why, sizeof(why), "the daemon sent something else for %s%s%s",
+		 call->request.method->name, *field ? ": " : "", field);
+	calling->status = client_say_error(STATUS_FAILED, "reply", why,
+					   "weft and weftd may be of different versions.");
+	return false;
+}
+
 static void calling_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
 {
 	struct calling *calling = arg;
-	const struct client_call *call = calling->call;
+	struct client_call *call = calling->call;
 
 	calling->is_done = is_last;
-	if (error)
+	if (error) {
 		calling->status = tell_error(calling->inv, call, message, error);
-	else if (!call->reply(call->arg, json_object_get(message, "parameters"), is_last) &&
-		 !is_last) {
+		return;
+	}
+	if (reply_read(calling, json_object_get(message, "parameters"))) {
+		call->last.is_last = is_last;
+		if (!call->reply || call->reply(call->arg, &call->last))
+			return;
+	}
+	if (!is_last) {
 		calling->is_done = true;
 		client_ask_cancel(calling->ask);
 	}
 }
 
-/* calling_run calls one method, which has timeout_ms to answer. */
-static int calling_run(struct weft_client *client, struct calling *calling, const char *method,
-		       json_t *parameters, int timeout_ms)
+/* ask_run asks the daemon, which has timeout_ms to answer. */
+static int ask_run(struct weft_client *client, const struct ask_params *params,
+		   struct ask **out_ask, const bool *is_done)
 {
-	struct ask_params params = {.method = method,
-				    .parameters = parameters,
-				    .wants_more = calling->call->wants_more,
-				    .timeout_ms = timeout_ms,
-				    .fn = calling_told,
-				    .arg = calling};
 	struct weft_error error;
 
-	if (client_ask_start(client, &params, &calling->ask, &error) < 0)
+	if (client_ask_start(client, params, out_ask, &error) < 0)
 		return say_failure(&error);
-	if (client_ask_run(calling->ask, &calling->is_done) < 0) {
-		client_ask_cancel(calling->ask);
+	if (client_ask_run(*out_ask, is_done) < 0) {
+		client_ask_cancel(*out_ask);
 		return STATUS_INTERRUPTED;
 	}
-	return calling->status;
+	return STATUS_OK;
 }
 
-static bool ignore_reply(void *arg, json_t *parameters, bool is_last)
+static void greeting_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
 {
-	(void)arg, (void)parameters, (void)is_last;
-	return true;
+	struct calling *calling = arg;
+
+	calling->is_done = is_last;
+	if (error)
+		calling->status = tell_error(calling->inv, calling->call, message, error);
 }
 
 /*
  * greet asks what any daemon answers at once: replies of the call that
  * follows may be far apart, and silence then means nothing.
  */
-static int greet(const struct invocation *inv, struct weft_client *client)
+static int greet(struct weft_client *client, struct calling *calling)
 {
-	static const struct client_call info = {.reply = ignore_reply};
-	struct calling calling = {.inv = inv, .call = &info};
+	const struct ask_params params = {.method = "org.varlink.service.GetInfo",
+					  .timeout_ms = client_timeout_ms(calling->inv),
+					  .fn = greeting_told,
+					  .arg = calling};
+	int status = ask_run(client, &params, &calling->ask, &calling->is_done);
 
-	return calling_run(client, &calling, "org.varlink.service.GetInfo", NULL,
-			   client_timeout_ms(inv));
+	calling->is_done = false;
+	return status == STATUS_OK ? calling->status : status;
 }
 
-int client_call(const struct invocation *inv, const struct client_call *call)
+static int calling_run(struct weft_client *client, struct calling *calling)
+{
+	const struct client_call *call = calling->call;
+	const struct api_method *method = call->request.method;
+	bool is_long = call->wants_more || call->is_long;
+	struct ask_params params = {.wants_more = call->wants_more,
+				    .timeout_ms = is_long ? -1 : client_timeout_ms(calling->inv),
+				    .fn = calling_told,
+				    .arg = calling};
+	int status = is_long ? greet(client, calling) : STATUS_OK;
+	char name[128];
+
+	if (status != STATUS_OK)
+		return status;
+	snprintf(name, sizeof(name), "%s.%s", method->interface, method->name);
+	params.method = name;
+	params.parameters = call->request.in ? api_write(method->in, call->request.in) : NULL;
+	status = ask_run(client, &params, &calling->ask, &calling->is_done);
+	return status == STATUS_OK ? calling->status : status;
+}
+
+int client_call(const struct invocation *inv, struct client_call *call)
 {
 	struct calling calling = {.inv = inv, .call = call};
-	bool is_long = call->wants_more || call->is_long;
 	struct weft_client *client;
-	char method[128];
 	int status = control_client_open(inv, &client);
 
-	if (status != STATUS_OK) {
-		json_decref(call->parameters);
+	if (status != STATUS_OK)
 		return status;
-	}
-	snprintf(method, sizeof(method), "%s.%s", api_node_method(call->method)->interface,
-		 call->method);
-	if (is_long)
-		status = greet(inv, client);
-	if (status == STATUS_OK)
-		status = calling_run(client, &calling, method, call->parameters,
-				     is_long ? -1 : client_timeout_ms(inv));
-	else
-		json_decref(call->parameters);
+	status = calling_run(client, &calling);
 	weft_client_close(client);
+	if (status == STATUS_OK && calling.kept) {
+		calling.kept->next = *inv->kept;
+		*inv->kept = calling.kept;
+	} else {
+		client_kept_free(calling.kept);
+		call->last = (struct client_reply){0};
+	}
 	return status;
 }
 
-static bool keep_reply(void *arg, json_t *parameters, bool is_last)
+int client_ask(const struct invocation *inv, struct api_request request, void *out_reply)
 {
-	json_t **out = arg;
+	struct client_call call = {.request = request};
+	int status = client_call(inv, &call);
 
-	(void)is_last;
-	json_decref(*out);
-	*out = json_incref(parameters);
-	return true;
-}
-
-/* call_once makes call, which has one reply, given to the caller on STATUS_OK. */
-static int call_once(const struct invocation *inv, struct client_call *call, json_t **out_reply)
-{
-	json_t *reply = NULL;
-	int status;
-
-	call->reply = keep_reply;
-	call->arg = &reply;
-	status = client_call(inv, call);
-	call->arg = NULL;
 	if (status == STATUS_OK)
-		*out_reply = reply;
-	else
-		json_decref(reply);
+		*(const void **)out_reply = call.last.out;
 	return status;
-}
-
-int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
-	       json_t **out_reply)
-{
-	return call_once(inv, &(struct client_call){.method = method, .parameters = parameters},
-			 out_reply);
 }
 
 int client_show_call(const struct invocation *inv, struct client_call *call, client_print_fn *print)
 {
-	json_t *reply;
-	int status = call_once(inv, call, &reply);
+	int status = client_call(inv, call);
 
-	if (status != STATUS_OK)
+	if (status != STATUS_OK || !call->last.out)
 		return status;
 	if (inv->is_json)
-		text_print_json(reply);
+		text_print_json(call->last.json);
 	else if (print)
-		print(inv, reply);
-	json_decref(reply);
+		print(inv, call->last.out);
 	return STATUS_OK;
 }
 
-int client_show(const struct invocation *inv, const char *method, json_t *parameters,
-		client_print_fn *print)
+int client_show(const struct invocation *inv, struct api_request request, client_print_fn *print)
 {
-	return client_show_call(
-		inv, &(struct client_call){.method = method, .parameters = parameters}, print);
-}
-
-int client_set(const struct invocation *inv, const char *method, json_t *parameters,
-	       client_print_fn *print)
-{
-	struct client_call call = {.method = method, .parameters = parameters, .is_setting = true};
+	struct client_call call = {.request = request};
 
 	return client_show_call(inv, &call, print);
 }

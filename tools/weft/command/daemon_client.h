@@ -7,20 +7,26 @@
 
 #include "command/command.h"
 
+/* A reply: its struct, and the JSON that its texts are in. */
+struct client_reply {
+	const void *out; /* NULL: there is none */
+	json_t *json;
+	bool is_last;
+};
+
 /*
- * A varlink client for one call at a time over the daemon's socket. reply is
- * called for each reply with its parameters, borrowed; false ends the call
- * early.
+ * A call of the daemon. reply is called for each reply, which lasts until it returns; the last one
+ * lasts until the program ends. False ends the call early.
  */
 struct client_call {
-	const char *method; /* without interface */
-	json_t *parameters; /* taken; NULL: none */
-	bool wants_more;    /* replies may be far apart, so only its beginning has a time limit */
-	bool is_long;	    /* likewise, for one reply */
-	bool is_setting;    /* takes values of the command line: an invalid one is STATUS_USAGE */
-	bool (*reply)(void *arg, json_t *parameters, bool is_last);
+	struct api_request request;
+	bool wants_more; /* replies may be far apart, so only its beginning has a time limit */
+	bool is_long;	 /* likewise, for one reply */
+	bool is_setting; /* takes values of the command line: an invalid one is STATUS_USAGE */
+	bool (*reply)(void *arg, const struct client_reply *reply); /* NULL: the last is enough */
 	void (*on_error)(void *arg); /* called before one is said; NULL: nothing is in its way */
 	void *arg;
+	struct client_reply last; /* after STATUS_OK */
 };
 
 /*
@@ -28,24 +34,22 @@ struct client_call {
  * (and with --json on stdout) when it returns; STATUS_INTERRUPTED when a
  * signal came.
  */
-int client_call(const struct invocation *inv, const struct client_call *call);
-
-/* client_ask is a call with one reply, given to the caller on STATUS_OK. */
-int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
-	       json_t **out_reply);
+int client_call(const struct invocation *inv, struct client_call *call);
 
 /*
- * client_show asks and prints the reply: as JSON where that is wanted, else by
- * print (NULL: nothing is said).
+ * client_ask is a call with one reply. out_reply: where the pointer to its struct is put on
+ * STATUS_OK; it lasts until the program ends.
  */
-int client_show(const struct invocation *inv, const char *method, json_t *parameters,
-		client_print_fn *print);
-/* client_show_call: the same of a call that says more; its reply and arg are not the caller's. */
+int client_ask(const struct invocation *inv, struct api_request request, void *out_reply);
+/*
+ * client_show asks and prints the reply: as JSON where that is wanted, else by
+ * print (NULL: nothing is said). client_show_call: the same of a call that says more.
+ */
+int client_show(const struct invocation *inv, struct api_request request, client_print_fn *print);
 int client_show_call(const struct invocation *inv, struct client_call *call,
 		     client_print_fn *print);
-/* client_set is client_show for a call that is_setting. */
-int client_set(const struct invocation *inv, const char *method, json_t *parameters,
-	       client_print_fn *print);
+/* client_kept_free frees the replies that last. */
+void client_kept_free(struct client_kept *kept);
 
 /*
  * control_client_open is for more than one call at a time; failures were said.

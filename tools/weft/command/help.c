@@ -189,7 +189,7 @@ static void print_words(const char *object)
 	printf("--json --timeout --help\" ;;\n");
 }
 
-void help_print_completion(void)
+static void help_print_completion(void)
 {
 	const char *before = "";
 

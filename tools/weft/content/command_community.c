@@ -1,239 +1,144 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft community: create, join, leave, list, link, token, members, shares, search, bind, unbind. */
+/* weft community: create, join, leave, token, expel, members, shares, search, bind, unbind. */
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command/daemon_client.h"
-#include "command/command_show.h"
 #include "print/output_table.h"
 #include "print/text.h"
 
-void print_community_create(const struct invocation *inv, const json_t *reply)
+void print_community_create(const struct invocation *inv, const void *reply)
 {
-	const json_t *community = json_object_get(reply, "community");
+	const struct api_create_community_out *out = reply;
 
 	if (inv->has_terminal_out)
-		fprintf(stderr, "joined %s; others join by\n", field_text(community, "name"));
-	printf("%s\n", field_text(reply, "link"));
+		fprintf(stderr, "joined %s; others join by\n", out->community.name);
+	printf("%s\n", out->link);
 }
 
-static void print_token(const struct invocation *inv, const json_t *reply)
+void print_community_joined(const struct invocation *inv, const void *reply)
 {
-	char when[TEXT_SHORT_CAP];
+	const struct api_join_community_out *out = reply;
 
-	printf("%s\n", field_text(reply, "token"));
-	if (inv->has_terminal_out)
-		fprintf(stderr, "valid until %s\n",
-			text_time(field_uint(reply, "expires_s"), when));
+	print_community_create(inv, &(struct api_create_community_out){out->community, out->link});
 }
 
-void print_community_list(const struct invocation *inv, const json_t *reply)
+int fill_community_join(const struct invocation *inv, void *parameters)
 {
-	table_print(inv, json_object_get(reply, "communities"), api_view_community_list,
-		    "No community was joined: weft community join LINK");
-}
-
-/* The rows of a page, and how to see the next. */
-static void print_page(const struct invocation *inv, const json_t *reply, const char *field,
-		       const struct column *columns, const char *empty)
-{
-	table_print(inv, json_object_get(reply, field), columns, empty);
-	table_tell_more(reply);
-}
-
-static void print_members(const struct invocation *inv, const json_t *reply)
-{
-	print_page(inv, reply, "members", api_view_community_member_list, "No member is known.");
-}
-
-static void print_shares(const struct invocation *inv, const json_t *reply)
-{
-	print_page(inv, reply, "shares", api_view_community_share_list, "No share.");
-}
-
-int run_community_join(struct invocation *inv)
-{
-	const char *name = invocation_option(inv, "name"), *token = invocation_option(inv, "token");
-	json_t *parameters = json_pack("{s:s*, s:s*, s:b}", "name", name, "token", token, "strict",
-				       invocation_option(inv, "strict") != NULL);
+	struct api_join_community_in *in = parameters;
 
 	if (inv->arg_cnt == 1) {
-		json_object_set_new(parameters, "link", json_string(inv->args[0]));
+		in->link = inv->args[0];
 	} else {
-		json_object_set_new(parameters, "community_id", json_string(inv->args[0]));
-		json_object_set_new(parameters, "key", json_string(inv->args[1]));
+		in->community_id = inv->args[0];
+		in->key = inv->args[1];
 	}
-	return client_show(inv, "JoinCommunity", parameters, print_community_create);
+	return STATUS_OK;
 }
 
-void print_community_leave(const struct invocation *inv, const json_t *reply)
+void print_community_token(const struct invocation *inv, const void *reply)
+{
+	const struct api_make_community_token_out *out = reply;
+	char when[TEXT_SHORT_CAP];
+
+	printf("%s\n", out->token);
+	if (inv->has_terminal_out)
+		fprintf(stderr, "valid until %s\n", text_time((uint64_t)out->expires_s, when));
+}
+
+void print_community_leave(const struct invocation *inv, const void *reply)
 {
 	(void)reply;
 	if (inv->has_terminal_out)
 		printf("Left %s; what was in it is forgotten.\n", inv->args[0]);
 }
 
-int run_community_token(struct invocation *inv)
+void print_community_expel(const struct invocation *inv, const void *reply)
 {
-	const char *life = invocation_option(inv, "for");
-	json_t *parameters = json_pack("{s:s, s:s}", "name", inv->args[0], "node_id", inv->args[1]);
-	uint64_t life_s;
-
-	if (life) {
-		if (!text_parse_seconds(life, &life_s) || life_s > INT64_MAX) {
-			json_decref(parameters);
-			return client_say_error(STATUS_USAGE, life, "it is no time",
-						"give one like 12h or 30d");
-		}
-		json_object_set_new(parameters, "for_s", json_integer((json_int_t)life_s));
-	}
-	return client_show(inv, "MakeCommunityToken", parameters, print_token);
-}
-
-void print_community_expel(const struct invocation *inv, const json_t *reply)
-{
-	const json_t *community = json_object_get(reply, "community");
+	const struct api_expel_community_member_out *out = reply;
 
 	if (inv->has_terminal_out)
-		printf("%s: epoch %lld, %lld expelled.\n", field_text(community, "name"),
-		       (long long)json_integer_value(json_object_get(community, "epoch")),
-		       (long long)json_integer_value(json_object_get(community, "expelled")));
+		printf("%s: epoch %" PRId64 ", %" PRId64 " expelled.\n", out->community.name,
+		       out->community.epoch, out->community.expelled);
 }
 
-/* What the options say of a page; NULL: it was said that they are wrong. */
-static json_t *page_parameters(const struct invocation *inv)
-{
-	const char *limit = invocation_option(inv, "limit");
-	const char *cursor = invocation_option(inv, "cursor");
-	json_t *parameters = json_pack("{s:s, s:s*}", "name", inv->args[0], "cursor", cursor);
-	uint64_t cnt;
+/* --- pages: the rows, and how to see the next --- */
 
-	if (!limit)
-		return parameters;
-	if (text_parse_count(limit, &cnt) && cnt > 0 && cnt <= 200) {
-		json_object_set_new(parameters, "limit", json_integer((json_int_t)cnt));
-		return parameters;
-	}
-	json_decref(parameters);
-	(void)client_say_error(STATUS_USAGE, limit, "it is no number of rows",
-			       "give one of 1 to 200");
-	return NULL;
+void print_community_members(const struct invocation *inv, const void *reply)
+{
+	const struct api_list_community_members_out *out = reply;
+
+	table_print(inv, TABLE_ROWS(out->members), api_view_community_member_list,
+		    "No member is known.");
+	table_tell_more(out->cursor);
 }
 
-int run_community_members(struct invocation *inv)
+void print_community_shares(const struct invocation *inv, const void *reply)
 {
-	json_t *parameters = page_parameters(inv);
+	const struct api_list_community_shares_out *out = reply;
 
-	return parameters ? client_show(inv, "ListCommunityMembers", parameters, print_members)
-			  : STATUS_USAGE;
+	table_print(inv, TABLE_ROWS(out->shares), api_view_community_share_list, "No share.");
+	table_tell_more(out->cursor);
 }
 
-int run_community_shares(struct invocation *inv)
+void print_community_found(const struct invocation *inv, const void *reply)
 {
-	json_t *parameters = page_parameters(inv);
-	const char *of = invocation_option(inv, "from");
+	const struct api_search_community_out *out = reply;
 
-	if (parameters && of)
-		json_object_set_new(parameters, "node_id", json_string(of));
-	return parameters ? client_show(inv, "ListCommunityShares", parameters, print_shares)
-			  : STATUS_USAGE;
-}
-
-int run_community_search(struct invocation *inv)
-{
-	json_t *parameters = page_parameters(inv);
-	const char *at = invocation_option(inv, "from");
-
-	if (!parameters)
-		return STATUS_USAGE;
-	json_object_set_new(parameters, "words", json_string(inv->args[1]));
-	if (at)
-		json_object_set_new(parameters, "node_id", json_string(at));
-	return client_show(inv, "SearchCommunity", parameters, print_shares);
+	print_community_shares(inv,
+			       &(struct api_list_community_shares_out){out->shares, out->cursor});
 }
 
 /* --- bind, unbind --- */
 
-/* The id of the community that is called name, or name itself. */
-static const char *id_of(const json_t *communities, const char *name)
+static void print_bound(const struct invocation *inv, const void *reply)
 {
-	const json_t *community;
-	size_t i;
+	const struct api_set_share_out *out = reply;
 
-	json_array_foreach(communities, i, community)
-	{
-		if (strcmp(field_text(community, "name"), name) == 0)
-			return field_text(community, "community_id");
-	}
-	return name;
-}
-
-/* The communities of a share, with id or without it. */
-static json_t *ids_with(const json_t *share, const char *id, bool is_bound)
-{
-	const json_t *each;
-	json_t *ids = json_array();
-	size_t i;
-
-	json_array_foreach(json_object_get(share, "communities"), i, each)
-	{
-		if (strcmp(json_string_value(each), id) != 0)
-			json_array_append(ids, (json_t *)each);
-	}
-	if (is_bound)
-		json_array_append_new(ids, json_string(id));
-	return ids;
-}
-
-static void print_bound(const struct invocation *inv, const json_t *reply)
-{
-	if (json_is_true(json_object_get(json_object_get(reply, "share"), "public"))) {
+	if (strcmp(inv->command->verb, "unbind") == 0) {
 		if (inv->has_terminal_out)
-			printf("Members of %s see \"%s\".\n", inv->args[0], inv->args[1]);
-	} else {
+			printf("Members of %s see \"%s\" no more.\n", inv->args[0], inv->args[1]);
+	} else if (!out->share.public) {
 		fprintf(stderr,
 			"weft: %s: nobody sees it while it is private\n"
 			"  weft share set %s --public\n",
 			inv->args[1], inv->args[1]);
+	} else if (inv->has_terminal_out) {
+		printf("Members of %s see \"%s\".\n", inv->args[0], inv->args[1]);
 	}
 }
 
-static void print_unbound(const struct invocation *inv, const json_t *reply)
+/* The id of the community that is called name, or name itself. */
+static const char *id_of(const struct api_list_communities_out *list, const char *name)
 {
-	(void)reply;
-	if (inv->has_terminal_out)
-		printf("Members of %s see \"%s\" no more.\n", inv->args[0], inv->args[1]);
+	for (size_t i = 0; i < list->communities.cnt; i++)
+		if (strcmp(list->communities.rows[i].name, name) == 0)
+			return list->communities.rows[i].community_id;
+	return name;
 }
 
-static int bind(struct invocation *inv, bool is_bound)
-{
-	json_t *communities = NULL, *shown = NULL, *ids;
-	int status = client_ask(inv, "ListCommunities", NULL, &communities);
-
-	if (status == STATUS_OK)
-		status = client_ask(inv, "ShowShare", json_pack("{s:s}", "name", inv->args[1]),
-				    &shown);
-	if (status == STATUS_OK) {
-		ids = ids_with(json_object_get(shown, "share"),
-			       id_of(json_object_get(communities, "communities"), inv->args[0]),
-			       is_bound);
-		status = client_show(
-			inv, "SetShare",
-			json_pack("{s:s, s:o}", "name", inv->args[1], "communities", ids),
-			is_bound ? print_bound : print_unbound);
-	}
-	json_decref(communities);
-	json_decref(shown);
-	return status;
-}
-
+/* Of bind and unbind: the communities of the share, with this one or without it. */
 int run_community_bind(struct invocation *inv)
 {
-	return bind(inv, true);
-}
+	const struct api_show_share_in show = {.name = inv->args[1]};
+	struct api_set_share_in set = {.name = inv->args[1], .has_communities = true};
+	const struct api_list_communities_out *list;
+	const struct api_show_share_out *shown;
+	const struct api_string_list *bound;
+	const char *id;
+	int status = client_ask(inv, api_list_communities_request(NULL), &list);
 
-int run_community_unbind(struct invocation *inv)
-{
-	return bind(inv, false);
+	if (status == STATUS_OK)
+		status = client_ask(inv, api_show_share_request(&show), &shown);
+	if (status != STATUS_OK)
+		return status;
+	id = id_of(list, inv->args[0]);
+	bound = &shown->share.communities;
+	for (size_t i = 0; i < bound->cnt; i++)
+		if (strcmp(bound->rows[i], id) != 0)
+			api_push(inv->blocks, &set.communities, bound->rows[i]);
+	if (strcmp(inv->command->verb, "bind") == 0)
+		api_push(inv->blocks, &set.communities, id);
+	return client_show(inv, api_set_share_request(&set), print_bound);
 }

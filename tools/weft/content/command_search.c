@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft search. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "command/daemon_client.h"
-#include "command/command_show.h"
+#include "print/output_table.h"
 #include "print/terminal.h"
 #include "print/text.h"
 
@@ -23,17 +24,16 @@ static void print_clean(const char *text, size_t len)
 	fputs(text_clean(part, clean, sizeof(clean)), stdout);
 }
 
-static void print_snippet(const json_t *snippet)
+static void print_snippet(const struct api_snippet *snippet)
 {
-	const char *text = field_text(snippet, "text");
-	size_t i, at = 0, text_len = strlen(text);
-	const json_t *mark;
+	const char *text = snippet->text;
+	size_t at = 0, text_len = strlen(text);
 
-	if (json_is_true(json_object_get(snippet, "cut_before")))
+	if (snippet->cut_before)
 		fputs("...", stdout);
-	json_array_foreach(json_object_get(snippet, "marks"), i, mark)
-	{
-		size_t off = field_uint(mark, "offset"), len = field_uint(mark, "length");
+	for (size_t i = 0; i < snippet->marks.cnt; i++) {
+		size_t off = (size_t)snippet->marks.rows[i].offset;
+		size_t len = (size_t)snippet->marks.rows[i].length;
 
 		if (off < at || off > text_len || len > text_len - off)
 			break;
@@ -44,102 +44,76 @@ static void print_snippet(const json_t *snippet)
 		at = off + len;
 	}
 	print_clean(text + at, text_len - at);
-	if (json_is_true(json_object_get(snippet, "cut_behind")))
+	if (snippet->cut_behind)
 		fputs("...", stdout);
 	fputs("\n", stdout);
 }
 
-static void print_hit(const json_t *hit)
+static void print_hit(const struct api_search_hit *hit)
 {
-	const char *share = field_text(hit, "share"), *trust = field_text(hit, "trust");
-	const json_t *about = json_object_get(hit, "about");
+	bool is_normal = strcmp(hit->trust, "normal") == 0;
 	char bytes[TEXT_SHORT_CAP], clean[SNIPPET_CAP];
 
-	print_snippet(json_object_get(hit, "shown"));
-	printf("    %s in %s%s%s%s\n", text_bytes(field_uint(hit, "size"), bytes),
-	       text_clean(share[0] ? share : field_text(hit, "share_id"), clean, sizeof(clean)),
-	       strcmp(trust, "normal") ? " (" : "", strcmp(trust, "normal") ? trust : "",
-	       strcmp(trust, "normal") ? ")" : "");
-	if (about) {
+	print_snippet(&hit->shown);
+	printf("    %s in %s%s%s%s\n", text_bytes((uint64_t)hit->size, bytes),
+	       text_clean(hit->share[0] ? hit->share : hit->share_id, clean, sizeof(clean)),
+	       is_normal ? "" : " (", is_normal ? "" : hit->trust, is_normal ? "" : ")");
+	if (hit->about) {
 		fputs("    ", stdout);
-		print_snippet(about);
+		print_snippet(hit->about);
 	}
 }
 
 /* What is behind the hits: how many there are, and what is not searched yet. */
-static void print_outcome(const json_t *reply, size_t shown_cnt)
+static void print_outcome(const struct api_search_out *out)
 {
-	uint64_t found = field_uint(reply, "found"), reachable = field_uint(reply, "reachable");
-	uint64_t page = field_uint(reply, "page"), len = field_uint(reply, "page_size");
-	uint64_t first = (page - 1) * len, pending = field_uint(reply, "pending_shares");
+	int64_t first = (out->page - 1) * out->page_size, shown_cnt = (int64_t)out->hits.cnt;
 	char files[TEXT_COUNT_CAP], shares[TEXT_COUNT_CAP];
 
 	if (shown_cnt)
-		printf("\n%llu to %llu of %s", (unsigned long long)first + 1,
-		       (unsigned long long)(first + shown_cnt),
-		       text_count(found, "file", "files", files));
+		printf("\n%" PRId64 " to %" PRId64 " of %s", first + 1, first + shown_cnt,
+		       text_count((uint64_t)out->found, "file", "files", files));
 	else
-		printf("%s", found ? "There is no such page" : "Nothing was found");
-	printf(" in %s.\n", text_count(field_uint(reply, "shares"), "followed share",
-				       "followed shares", shares));
-	if (!field_uint(reply, "shares"))
+		printf("%s", out->found ? "There is no such page" : "Nothing was found");
+	printf(" in %s.\n",
+	       text_count((uint64_t)out->shares, "followed share", "followed shares", shares));
+	if (!out->shares)
 		printf("weft sub add LINK follows one.\n");
-	if (first + shown_cnt < reachable && shown_cnt)
-		printf("More: --page %llu.\n", (unsigned long long)page + 1);
-	else if (shown_cnt && reachable < found)
-		printf("Only the best %llu can be looked at: give more words.\n",
-		       (unsigned long long)reachable);
-	if (pending)
+	if (first + shown_cnt < out->reachable && shown_cnt)
+		printf("More: --page %" PRId64 ".\n", out->page + 1);
+	else if (shown_cnt && out->reachable < out->found)
+		printf("Only the best %" PRId64 " can be looked at: give more words.\n",
+		       out->reachable);
+	if (out->pending_shares)
 		printf("Of %s the newest revision is not indexed yet: weft search --status.\n",
-		       text_count(pending, "share", "shares", shares));
+		       text_count((uint64_t)out->pending_shares, "share", "shares", shares));
 }
 
-static void print_found(const struct invocation *inv, const json_t *reply)
+static void print_found(const struct invocation *inv, const void *reply)
 {
-	const json_t *hits = json_object_get(reply, "hits"), *hit;
-	size_t i;
+	const struct api_search_out *out = reply;
 
 	if (!inv->has_terminal_out) {
-		table_print(inv, hits, api_view_search_hit_list, "");
+		table_print(inv, TABLE_ROWS(out->hits), api_view_search_hit_list, "");
 		return;
 	}
-	json_array_foreach(hits, i, hit)
-	{
-		print_hit(hit);
-	}
-	print_outcome(reply, json_array_size(hits));
-}
-
-/* --- how the index is --- */
-
-static void print_status(const struct invocation *inv, const json_t *reply)
-{
-	const json_t *search = json_object_get(reply, "search");
-
-	fields_print(inv, search, api_view_search_index_show);
-	if (inv->has_terminal_out)
-		printf("\n");
-	show_part(inv, "fill", json_object_get(search, "fills"), api_view_fill_list);
-	show_part(inv, "share", json_object_get(search, "shares"), api_view_search_share_list);
+	for (size_t i = 0; i < out->hits.cnt; i++)
+		print_hit(&out->hits.rows[i]);
+	print_outcome(out);
 }
 
 /* --- the command --- */
 
-/* Adds a number that an option says; STATUS_USAGE after saying what is wrong. */
-static int number_add(const struct invocation *inv, const char *option, const char *member,
-		      json_t *parameters)
+static void print_status(const struct invocation *inv, const void *reply)
 {
-	const char *text = invocation_option(inv, option);
-	char shown[32];
-	uint64_t number;
+	const struct api_search_index *search =
+		&((const struct api_show_search_out *)reply)->search;
 
-	if (!text)
-		return STATUS_OK;
-	snprintf(shown, sizeof(shown), "--%s", option);
-	if (!text_parse_count(text, &number) || number == 0 || number > INT32_MAX)
-		return client_say_error(STATUS_USAGE, shown, "not a number from 1 on", NULL);
-	(void)json_object_set_new(parameters, member, json_integer((json_int_t)number));
-	return STATUS_OK;
+	fields_print(inv, search, api_view_search_index_show);
+	if (inv->has_terminal_out)
+		printf("\n");
+	show_part(inv, "fill", TABLE_ROWS(search->fills), api_view_fill_list);
+	show_part(inv, "share", TABLE_ROWS(search->shares), api_view_search_share_list);
 }
 
 /* The words as one query; false: too long. */
@@ -158,51 +132,26 @@ static bool query_join(const struct invocation *inv, char query[static QUERY_CAP
 	return true;
 }
 
-static int search_run(struct invocation *inv, json_t *parameters)
-{
-	json_t *reply;
-	int status = client_ask(inv, "Search", parameters, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		print_found(inv, reply);
-	if (json_array_size(json_object_get(reply, "hits")) == 0)
-		status = STATUS_NOT_FOUND;
-	json_decref(reply);
-	return status;
-}
-
 int run_search(struct invocation *inv)
 {
-	const char *trust = invocation_option(inv, "trust"), *share = invocation_option(inv, "in");
 	char query[QUERY_CAP] = "";
-	json_t *parameters;
+	struct api_search_in in = {0};
+	struct client_call call = {.request = api_search_request(&in)};
+	const struct api_search_out *out;
 	int status;
 
 	if (invocation_option(inv, "status"))
-		return client_show(inv, "ShowSearch", NULL, print_status);
+		return client_show(inv, api_show_search_request(NULL), print_status);
 	if (inv->arg_cnt == 0)
 		return client_say_error(STATUS_USAGE, "search", "no word to look for is given",
 					"weft search WORD..., or weft search --status");
 	if (!query_join(inv, query))
 		return client_say_error(STATUS_USAGE, "search", "the query is too long",
 					"Leave some words out.");
-	parameters = json_pack("{s:s}", "query", query);
-	if (!parameters)
-		return client_say_error(STATUS_USAGE, "search", "the query is not UTF-8", NULL);
-	if (trust)
-		(void)json_object_set_new(parameters, "trust", json_string(trust));
-	if (share)
-		(void)json_object_set_new(parameters, "share", json_string(share));
-	status = number_add(inv, "page", "page", parameters);
+	status = command_fill(inv, API_SEARCH, &in);
+	in.query = query;
 	if (status == STATUS_OK)
-		status = number_add(inv, "size", "page_size", parameters);
-	if (status != STATUS_OK) {
-		json_decref(parameters);
-		return status;
-	}
-	return search_run(inv, parameters);
+		status = client_show_call(inv, &call, print_found);
+	out = call.last.out;
+	return status == STATUS_OK && out && !out->hits.cnt ? STATUS_NOT_FOUND : status;
 }

@@ -4,34 +4,35 @@
  * folder that no daemon has open. It is found beside this program, in sbin, or by the PATH.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/text/utf8.h"
 #include "command/daemon_client.h"
-#include "command/command.h"
 #include "machine/passphrase.h"
 #include "command/command_path.h"
 
-static void print_backup(const struct invocation *inv, const json_t *reply)
+static void print_backup(const struct invocation *inv, const void *reply)
 {
-	const char *path = inv->args[0];
+	const struct api_backup_keys_out *out = reply;
 
-	if (!json_object_get(reply, "rows"))
-		return;
-	printf("%s: %" JSON_INTEGER_FORMAT " rows, %" JSON_INTEGER_FORMAT
+	printf("%s: %" PRId64 " rows, %" PRId64
 	       " bytes\nwithout its passphrase nothing in it is ever readable again\n",
-	       path, json_integer_value(json_object_get(reply, "rows")),
-	       json_integer_value(json_object_get(reply, "bytes")));
+	       inv->args[0], out->rows, out->bytes);
 }
 
 int run_backup_create(struct invocation *inv)
 {
 	char path[PATH_MAX], passphrase[PASSPHRASE_CAP];
+	struct api_backup_store_in whole = {.path = path};
+	struct api_backup_keys_in keys = {.path = path, .passphrase = passphrase};
 	bool is_whole = invocation_option(inv, "whole") != NULL;
-	struct client_call call = {.method = is_whole ? "BackupStore" : "BackupKeys",
+	struct client_call call = {.request = is_whole ? api_backup_store_request(&whole)
+						       : api_backup_keys_request(&keys),
 				   .is_long = true};
 	int status;
 
@@ -39,18 +40,17 @@ int run_backup_create(struct invocation *inv)
 		fprintf(stderr, "weft: %s: no such place\n", inv->args[0]);
 		return STATUS_USAGE;
 	}
-	if (is_whole) {
-		call.parameters = json_pack("{s:s}", "path", path);
+	if (is_whole)
 		return client_show_call(inv, &call, NULL);
-	}
 	status = passphrase_ask(inv, true, passphrase);
 	if (status != STATUS_OK)
 		return status;
-	call.parameters = json_pack("{s:s, s:s}", "path", path, "passphrase", passphrase);
+	if (utf8_is_valid(passphrase, strlen(passphrase)))
+		status = client_show_call(inv, &call, print_backup);
+	else
+		status = client_say_error(STATUS_USAGE, "passphrase", "it is no UTF-8", NULL);
 	explicit_bzero(passphrase, sizeof(passphrase));
-	if (!call.parameters)
-		return client_say_error(STATUS_USAGE, "passphrase", "it is no UTF-8", NULL);
-	return client_show_call(inv, &call, print_backup);
+	return status;
 }
 
 /* daemon_run becomes weftd; returns only when there is none. */

@@ -1,204 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft gc and weft store: what is stored, and what nothing needs. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "command/daemon_client.h"
-#include "print/progress.h"
 #include "print/output_table.h"
+#include "print/progress.h"
 #include "print/text.h"
 
-/* gc_print says in words what was or would be deleted; a pipe gets the figures. */
-static void gc_print(const struct invocation *inv, const json_t *gc, bool is_run)
+/* In words what was or would be deleted; a pipe gets the figures. */
+void print_gc(const struct invocation *inv, const void *reply)
 {
-	uint64_t object_cnt = field_uint(gc, "objects"), blob_cnt = field_uint(gc, "blobs");
-	uint64_t path_cnt = field_uint(gc, "paths");
+	const struct api_method *method = inv->command->call.method;
+	const struct api_unreferenced *gc = api_part(method->out, &api_unreferenced_type, reply);
+	bool is_run = method == API_RUN_GC;
 	char cnts[3][TEXT_COUNT_CAP], bytes[TEXT_SHORT_CAP];
 
 	if (!inv->has_terminal_out) {
 		fields_print(inv, gc, api_view_unreferenced_show);
 		return;
 	}
-	if (!object_cnt && !blob_cnt && !path_cnt) {
+	if (!gc->objects && !gc->blobs && !gc->paths) {
 		printf("A share or a get refers to everything that is kept: nothing to delete.\n");
 		return;
 	}
 	printf("%s%s, %s and %s that no share and no get refers to, %s in all.\n",
 	       is_run ? "Deleted " : "",
-	       text_count(object_cnt, "file's hashes", "files' hashes", cnts[0]),
-	       text_count(blob_cnt, "stored blob", "stored blobs", cnts[1]),
-	       text_count(path_cnt, "path", "paths", cnts[2]),
-	       text_bytes(field_uint(gc, "bytes"), bytes));
+	       text_count((uint64_t)gc->objects, "file's hashes", "files' hashes", cnts[0]),
+	       text_count((uint64_t)gc->blobs, "stored blob", "stored blobs", cnts[1]),
+	       text_count((uint64_t)gc->paths, "path", "paths", cnts[2]),
+	       text_bytes((uint64_t)gc->bytes, bytes));
 	if (!is_run)
 		printf("\"weft gc run\" deletes them; the files themselves stay.\n");
 }
 
-struct collecting {
-	struct invocation *inv;
-	bool is_run;
-};
-
-static bool gc_reply(void *arg, json_t *reply, bool is_last)
-{
-	const struct collecting *gc = arg;
-
-	(void)is_last;
-	if (gc->inv->is_json)
-		text_print_json(reply);
-	else
-		gc_print(gc->inv, json_object_get(reply, gc->is_run ? "freed" : "unreferenced"),
-			 gc->is_run);
-	return true;
-}
-
-int run_gc_plan(struct invocation *inv)
-{
-	struct collecting gc = {inv, false};
-	struct client_call call = {
-		.method = "PlanGc", .is_long = true, .reply = gc_reply, .arg = &gc};
-
-	return client_call(inv, &call);
-}
-
-int run_gc_run(struct invocation *inv)
-{
-	struct collecting gc = {inv, true};
-	struct client_call call = {
-		.method = "RunGc", .is_long = true, .reply = gc_reply, .arg = &gc};
-
-	return client_call(inv, &call);
-}
+/* --- checks --- */
 
 struct checking {
-	struct invocation *inv;
+	const struct invocation *inv;
 	int status;
 	struct progress progress;
 };
 
-static void check_print(const struct invocation *inv, const json_t *result)
+/* The progress line; state NULL takes it away. */
+static void check_tell(struct checking *checking, const struct client_reply *reply,
+		       const struct progress_state *state)
 {
-	bool is_sound = !field_uint(result, "blobs_bad") && !field_uint(result, "items_bad");
+	if (checking->inv->is_json)
+		text_print_json(reply->json);
+	if (state && !reply->is_last)
+		progress_show(&checking->progress, state);
+	else
+		progress_clear(&checking->progress);
+}
 
+static void check_print(const struct invocation *inv, const struct api_store_check *result)
+{
 	fields_print(inv, result, api_view_store_check_show);
 	if (!inv->has_terminal_out)
 		return;
-	if (is_sound)
+	if (!result->blobs_bad && !result->items_bad)
 		printf("The store is sound.\n");
-	else if (!field_uint(result, "repaired"))
+	else if (!result->repaired)
 		printf("\"weft store check --repair\" drops or rebuilds what can be derived.\n");
 }
 
-static bool check_reply(void *arg, json_t *reply, bool is_last)
+static bool check_reply(void *arg, const struct client_reply *reply)
 {
 	struct checking *checking = arg;
-	const json_t *result = json_object_get(reply, "result");
-	const char *finding = json_string_value(json_object_get(reply, "finding"));
-	const json_t *told = json_object_get(reply, "progress");
+	const struct api_check_store_out *out = reply->out;
+	const struct api_store_progress *told = out->progress;
+	const struct progress_state state = {.verb = "checking",
+					     .done = told ? (uint64_t)told->bytes_done : 0,
+					     .cnt = told ? (uint64_t)told->bytes : 0};
 	char clean[1024];
 
-	if (checking->inv->is_json)
-		text_print_json(reply);
-	if (told && !is_last)
-		progress_show(&checking->progress, &(struct progress_state){
-							   .verb = "checking",
-							   .done = field_uint(told, "bytes_done"),
-							   .cnt = field_uint(told, "bytes"),
-						   });
-	else
-		progress_clear(&checking->progress);
-	if (finding && !checking->inv->is_json)
-		fprintf(stderr, "%s\n", text_clean(finding, clean, sizeof(clean)));
-	if (!result)
+	check_tell(checking, reply, told ? &state : NULL);
+	if (out->finding && !checking->inv->is_json)
+		fprintf(stderr, "%s\n", text_clean(out->finding, clean, sizeof(clean)));
+	if (!out->result)
 		return true;
 	if (!checking->inv->is_json)
-		check_print(checking->inv, result);
-	if (field_uint(result, "blobs_bad") + field_uint(result, "items_bad") >
-	    field_uint(result, "repaired"))
+		check_print(checking->inv, out->result);
+	if (out->result->blobs_bad + out->result->items_bad > out->result->repaired)
 		checking->status = STATUS_NOT_VERIFIED;
 	return true;
 }
 
-static void files_print(const struct invocation *inv, const json_t *result)
+static void files_print(const struct invocation *inv, const struct api_files_check *result)
 {
 	fields_print(inv, result, api_view_files_check_show);
 	if (!inv->has_terminal_out)
 		return;
-	if (!field_uint(result, "files_bad"))
+	if (!result->files_bad)
 		printf("No file is bad.\n");
 	else
 		printf("Bad files of gets are fetched again; of shares they are not served any "
 		       "more:\nrestore them and share them again.\n");
 }
 
-static bool files_reply(void *arg, json_t *reply, bool is_last)
+static bool files_reply(void *arg, const struct client_reply *reply)
 {
 	struct checking *checking = arg;
-	const json_t *finding = json_object_get(reply, "finding");
-	const json_t *told = json_object_get(reply, "progress");
-	const json_t *result = json_object_get(reply, "result");
+	const struct api_check_files_out *out = reply->out;
+	const struct api_files_check *told = out->progress;
+	const struct progress_state state = {.verb = "checking",
+					     .done = told ? (uint64_t)told->bytes_done : 0,
+					     .item_done = told ? (uint64_t)told->files_done : 0,
+					     .item_cnt = told ? (uint64_t)told->files : 0};
 	char path[1024], why[256];
 
-	if (checking->inv->is_json)
-		text_print_json(reply);
-	if (told && !is_last)
-		progress_show(&checking->progress,
-			      &(struct progress_state){
-				      .verb = "checking",
-				      .done = field_uint(told, "bytes_done"),
-				      .item_done = field_uint(told, "files_done"),
-				      .item_cnt = field_uint(told, "files"),
-			      });
-	else
-		progress_clear(&checking->progress);
-	if (finding && !checking->inv->is_json)
-		fprintf(stderr, "%s: %s\n",
-			text_clean(field_text(finding, "path"), path, sizeof(path)),
-			text_clean(field_text(finding, "why"), why, sizeof(why)));
-	if (result && !checking->inv->is_json)
-		files_print(checking->inv, result);
-	if (result && field_uint(result, "files_bad"))
+	check_tell(checking, reply, told ? &state : NULL);
+	if (out->finding && !checking->inv->is_json)
+		fprintf(stderr, "%s: %s\n", text_clean(out->finding->path, path, sizeof(path)),
+			text_clean(out->finding->why, why, sizeof(why)));
+	if (out->result && !checking->inv->is_json)
+		files_print(checking->inv, out->result);
+	if (out->result && out->result->files_bad)
 		checking->status = STATUS_NOT_VERIFIED;
 	return true;
 }
 
-static int run_files_check(struct invocation *inv)
-{
-	struct checking checking = {.inv = inv, .status = STATUS_OK};
-	struct client_call call = {
-		.method = "CheckFiles",
-		.wants_more = true,
-		.is_long = true,
-		.reply = files_reply,
-		.arg = &checking,
-	};
-	int status;
-
-	progress_init(&checking.progress, inv->has_terminal_err);
-	status = client_call(inv, &call);
-	progress_clear(&checking.progress);
-	return status == STATUS_OK ? checking.status : status;
-}
-
-static int run_rows_check(struct invocation *inv)
-{
-	struct checking checking = {.inv = inv, .status = STATUS_OK};
-	struct client_call call = {
-		.method = "CheckStore",
-		.parameters =
-			json_pack("{s:b}", "repair", invocation_option(inv, "repair") != NULL),
-		.wants_more = true,
-		.reply = check_reply,
-		.arg = &checking,
-	};
-	int status;
-
-	progress_init(&checking.progress, inv->has_terminal_err);
-	status = client_call(inv, &call);
-	progress_clear(&checking.progress);
-	return status == STATUS_OK ? checking.status : status;
-}
-
 int run_store_check(struct invocation *inv)
 {
-	return invocation_option(inv, "files") ? run_files_check(inv) : run_rows_check(inv);
+	const struct api_check_store_in in = {.has_repair = true,
+					      .repair = invocation_option(inv, "repair") != NULL};
+	bool is_of_files = invocation_option(inv, "files") != NULL;
+	struct checking checking = {.inv = inv, .status = STATUS_OK};
+	struct client_call call = {.request = is_of_files ? api_check_files_request(NULL)
+							  : api_check_store_request(&in),
+				   .wants_more = true,
+				   .reply = is_of_files ? files_reply : check_reply,
+				   .arg = &checking};
+	int status;
+
+	progress_init(&checking.progress, inv->has_terminal_err);
+	status = client_call(inv, &call);
+	progress_clear(&checking.progress);
+	return status == STATUS_OK ? checking.status : status;
 }

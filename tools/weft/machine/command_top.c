@@ -13,14 +13,30 @@
 #include "print/terminal.h"
 #include "print/text.h"
 
-#define INTERVAL_S 1
+#define INTERVAL_MS 1000
 /* Up to the top of what was drawn, and nothing below; lines are cut, not folded. */
 #define TERMINAL_BEGIN "\033[?7l\033[?25l"
 #define TERMINAL_END   "\033[?7h\033[?25h"
 
+/* Rows of a list of the reply, each with what is reckoned here behind it. */
+struct loads {
+	char *rows;
+	size_t cnt;
+};
+#define LOADS_CNT 5
+
+/* A reply and its rows, as they are needed until the one after the next. */
+struct look {
+	struct api_blocks blocks;
+	int64_t at_ms;
+	struct loads loads[LOADS_CNT];
+};
+
 struct top {
 	const struct invocation *inv;
-	json_t *last; /* reply before; NULL: the first is awaited */
+	struct look looks[2]; /* in turn */
+	json_t *json[2];      /* that their texts are in */
+	unsigned look_cnt;
 	bool is_once;
 	bool has_counters; /* they are shown, and nothing else */
 	bool is_drawing;
@@ -28,248 +44,323 @@ struct top {
 	unsigned room;	    /* lines that may still be drawn */
 };
 
-/* A sum of a row, and what it is called as a rate. */
-struct rate {
-	const char *sum;
-	const char *rate;
+/* --- rates --- */
+
+struct session_load {
+	struct api_peer session;
+	int64_t in_per_s, out_per_s, lost_per_s;
 };
 
-static const struct rate session_rates[] = {{"received_bytes", "in_per_s"},
-					    {"sent_bytes", "out_per_s"},
-					    {"lost_packets", "lost_per_s"},
-					    {0}};
-static const struct rate worker_rates[] = {
-	{"received_datagrams", "in_per_s"}, {"sent_datagrams", "out_per_s"},
-	{"turns", "turns_per_s"},	    {"cpu_ms", "cpu_ms_per_s"},
-	{"handed_in", "handed_in_per_s"},   {0}};
-static const struct rate device_rates[] = {
-	{"received", "in_per_s"}, {"sent", "out_per_s"}, {"lost", "lost_per_s"}, {0}};
-static const struct rate transfer_rates[] = {{"bytes_done", "per_s"}, {0}};
+struct worker_load {
+	struct api_worker worker;
+	int64_t in_per_s, out_per_s, turns_per_s, cpu_ms_per_s, handed_in_per_s, load_percent;
+};
 
-static const struct rate counter_rates[] = {{"value", "per_s"}, {0}};
+/* received: of its queues together. */
+struct device_load {
+	struct api_xdp_device device;
+	int64_t received, filling, sending, in_per_s, out_per_s, lost_per_s;
+};
+
+struct transfer_load {
+	struct api_transfer get;
+	int64_t per_s;
+};
+
+/* What there is now has no rate. */
+struct counter_load {
+	struct api_counter counter;
+	bool has_per_s;
+	int64_t per_s;
+};
+
+/* A sum of a row, and what it is called as a rate. */
+struct rate {
+	const char *name;
+	size_t off, sum_off;
+};
+#define RATE(load, rate, sum) {#rate, offsetof(struct load, rate), offsetof(struct load, sum)}
+
+#define LOADS(list, row, load, key)                                                                \
+	#list, offsetof(struct api_watch_load_out, list), sizeof(struct row), sizeof(struct load), \
+		offsetof(struct row, key)
+
+static const struct load_kind {
+	const char *member;
+	size_t list_off, row_len, len; /* len: with what is behind the row */
+	size_t key_off;
+	bool has_text_key;
+	struct rate rates[6]; /* until name NULL */
+} load_kinds[LOADS_CNT] = {
+	{LOADS(sessions, api_peer, session_load, node_id),
+	 true,
+	 {RATE(session_load, in_per_s, session.received_bytes),
+	  RATE(session_load, out_per_s, session.sent_bytes),
+	  RATE(session_load, lost_per_s, session.lost_packets)}},
+	{LOADS(workers, api_worker, worker_load, worker),
+	 false,
+	 {RATE(worker_load, in_per_s, worker.received_datagrams),
+	  RATE(worker_load, out_per_s, worker.sent_datagrams),
+	  RATE(worker_load, turns_per_s, worker.turns),
+	  RATE(worker_load, cpu_ms_per_s, worker.cpu_ms),
+	  RATE(worker_load, handed_in_per_s, worker.handed_in)}},
+	{LOADS(devices, api_xdp_device, device_load, device),
+	 true,
+	 {RATE(device_load, in_per_s, received), RATE(device_load, out_per_s, device.sent),
+	  RATE(device_load, lost_per_s, device.lost)}},
+	{LOADS(transfers, api_transfer, transfer_load, get_id),
+	 false,
+	 {RATE(transfer_load, per_s, get.bytes_done)}},
+	{LOADS(counters, api_counter, counter_load, name),
+	 true,
+	 {RATE(counter_load, per_s, counter.value)}},
+};
+enum { LOADS_SESSIONS, LOADS_WORKERS, LOADS_DEVICES, LOADS_TRANSFERS, LOADS_COUNTERS };
+
+static int64_t number_at(const char *row, size_t off)
+{
+	return *(const int64_t *)(row + off);
+}
+
+static bool is_same(const struct load_kind *kind, const char *a, const char *b)
+{
+	if (!kind->has_text_key)
+		return number_at(a, kind->key_off) == number_at(b, kind->key_off);
+	return strcmp(*(const char *const *)(a + kind->key_off),
+		      *(const char *const *)(b + kind->key_off)) == 0;
+}
 
 /* The row of the reply before that is about the same, most often at the same place; NULL: it is new. */
-static const json_t *row_before(const json_t *rows, const json_t *row, size_t at, const char *name)
+static const char *row_before(const struct load_kind *kind, const struct loads *last,
+			      const char *row, size_t at)
 {
-	const json_t *other = json_array_get(rows, at);
-	size_t idx;
-
-	if (other && json_equal(json_object_get(other, name), json_object_get(row, name)))
-		return other;
-	json_array_foreach((json_t *)rows, idx,
-			   other) if (json_equal(json_object_get(other, name),
-						 json_object_get(row, name))) return other;
+	if (at < last->cnt && is_same(kind, last->rows + at * kind->len, row))
+		return last->rows + at * kind->len;
+	for (size_t i = 0; i < last->cnt; i++)
+		if (is_same(kind, last->rows + i * kind->len, row))
+			return last->rows + i * kind->len;
 	return NULL;
 }
 
-static void rows_rate(const struct top *top, json_t *reply, const char *member, const char *name,
-		      const struct rate *rates)
+/* JSON has what is reckoned here, too. */
+static void reckon(json_t *json, int64_t *number, const char *name, int64_t value)
 {
-	uint64_t span_ms = field_uint(reply, "at_ms") - field_uint(top->last, "at_ms");
-	const json_t *last = json_object_get(top->last, member);
-	json_t *row;
-	size_t idx;
+	*number = value;
+	json_object_set_new(json, name, json_integer(value));
+}
 
-	json_array_foreach(json_object_get(reply, member), idx, row)
-	{
-		const json_t *before = row_before(last, row, idx, name);
+static void row_rate(const struct load_kind *kind, const char *before, char *row, json_t *json,
+		     int64_t span_ms)
+{
+	for (const struct rate *rate = kind->rates; rate->name; rate++) {
+		int64_t now = number_at(row, rate->sum_off);
+		int64_t grown = before ? now - number_at(before, rate->sum_off) : 0;
 
-		for (const struct rate *rate = rates; rate->sum; rate++) {
-			uint64_t now = field_uint(row, rate->sum);
-			uint64_t grown = before ? now - field_uint(before, rate->sum) : 0;
+		/* It may have begun anew. */
+		reckon(json, (int64_t *)(row + rate->off), rate->name,
+		       grown > 0 && span_ms > 0 ? grown * 1000 / span_ms : 0);
+	}
+}
 
-			if (grown > now || !span_ms)
-				grown = 0; /* it began anew */
-			json_object_set_new(
-				row, rate->rate,
-				json_integer((json_int_t)(span_ms ? grown * 1000 / span_ms : 0)));
+static int64_t map_number(const struct api_int_map *map, const char *key)
+{
+	for (size_t i = 0; i < map->cnt; i++)
+		if (strcmp(map->rows[i].key, key) == 0)
+			return map->rows[i].value;
+	return 0;
+}
+
+static void device_sum(struct device_load *load, json_t *json)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < load->device.receive.cnt; i++)
+		sum += load->device.receive.rows[i].datagrams;
+	reckon(json, &load->received, "received", sum);
+	reckon(json, &load->filling, "filling", map_number(&load->device.frames, "filling"));
+	reckon(json, &load->sending, "sending", map_number(&load->device.frames, "sending"));
+}
+
+/* What of a row is not a rate; the counters' unit is for who reads the JSON. */
+static void row_finish(unsigned kind, char *row, json_t *json)
+{
+	struct worker_load *worker = (void *)row;
+	struct counter_load *counter = (void *)row;
+
+	if (kind == LOADS_WORKERS)
+		reckon(json, &worker->load_percent, "load_percent", worker->cpu_ms_per_s / 10);
+	if (kind != LOADS_COUNTERS)
+		return;
+	counter->has_per_s = counter->counter.kind == API_COUNTER_KIND_COUNTER;
+	if (!counter->has_per_s)
+		json_object_del(json, "per_s");
+	json_object_set_new(
+		json, "unit",
+		json_string(counter->counter.kind == API_COUNTER_KIND_BYTES ? "bytes" : "count"));
+}
+
+static void loads_make(struct look *look, const struct look *last,
+		       const struct api_watch_load_out *out, json_t *json)
+{
+	for (unsigned k = 0; k < LOADS_CNT; k++) {
+		const struct load_kind *kind = &load_kinds[k];
+		const struct api_list *list = (const void *)((const char *)out + kind->list_off);
+		json_t *rows = json_object_get(json, kind->member);
+		struct loads *loads = &look->loads[k];
+
+		loads->rows = api_alloc(&look->blocks, (list->cnt + 1) * kind->len);
+		loads->cnt = loads->rows ? list->cnt : 0;
+		for (size_t i = 0; i < loads->cnt; i++) {
+			char *row = loads->rows + i * kind->len;
+			json_t *json_row = json_array_get(rows, i);
+
+			memcpy(row, (const char *)list->rows + i * kind->row_len, kind->row_len);
+			if (k == LOADS_DEVICES)
+				device_sum((void *)row, json_row);
+			row_rate(kind, row_before(kind, &last->loads[k], row, i), row, json_row,
+				 look->at_ms - last->at_ms);
+			row_finish(k, row, json_row);
 		}
 	}
 }
 
-/* A device's queues together. */
-static void devices_sum(json_t *reply)
-{
-	json_t *device, *side, *frames;
-	size_t idx, queue;
-
-	json_array_foreach(json_object_get(reply, "devices"), idx, device)
-	{
-		uint64_t sum = 0;
-
-		json_array_foreach(json_object_get(device, "receive"), queue, side) sum +=
-			field_uint(side, "datagrams");
-		json_object_set_new(device, "received", json_integer((json_int_t)sum));
-		frames = json_object_get(device, "frames");
-		json_object_set(device, "filling", json_object_get(frames, "filling"));
-		json_object_set(device, "sending", json_object_get(frames, "sending"));
-	}
-}
-
-static void workers_load(json_t *reply)
-{
-	json_t *worker;
-	size_t idx;
-
-	json_array_foreach(json_object_get(reply, "workers"), idx, worker) json_object_set_new(
-		worker, "load_percent",
-		json_integer((json_int_t)(field_uint(worker, "cpu_ms_per_s") / 10)));
-}
-
-static bool row_is_kind(const json_t *row, const char *kind)
-{
-	return strcmp(field_text(row, "kind"), kind) == 0;
-}
-
-/* What there is now has no rate; unit: how output_table.h shows a value. */
-static void counters_rate(const struct top *top, json_t *reply)
-{
-	json_t *row;
-	size_t idx;
-
-	rows_rate(top, reply, "counters", "name", counter_rates);
-	json_array_foreach(json_object_get(reply, "counters"), idx, row)
-	{
-		if (!row_is_kind(row, "counter"))
-			json_object_del(row, "per_s");
-		json_object_set_new(row, "unit",
-				    json_string(row_is_kind(row, "bytes") ? "bytes" : "count"));
-	}
-}
-
-static void rates_add(const struct top *top, json_t *reply)
-{
-	rows_rate(top, reply, "sessions", "node_id", session_rates);
-	rows_rate(top, reply, "workers", "worker", worker_rates);
-	rows_rate(top, reply, "devices", "device", device_rates);
-	rows_rate(top, reply, "transfers", "get_id", transfer_rates);
-	counters_rate(top, reply);
-	workers_load(reply);
-}
+/* --- drawing --- */
 
 /* A table of those rows there is room for, none without rows. */
-static void part_print(struct top *top, const char *kind, const json_t *rows,
+static void part_print(struct top *top, const char *kind, struct table_rows rows,
 		       const struct column *columns)
 {
-	json_t *shown = json_array(), *row;
-	size_t idx;
+	bool is_bound = top->inv->has_terminal_out;
 
-	json_array_foreach((json_t *)rows, idx, row)
-	{
-		if (top->inv->has_terminal_out && json_array_size(shown) + 2 > top->room)
-			break;
-		json_array_append(shown, row);
-	}
-	if (json_array_size(shown)) {
-		table_print_part(top->inv, kind, shown, columns);
-		top->drawn_cnt += (unsigned)json_array_size(shown) + 1;
-		top->room -= top->inv->has_terminal_out ? (unsigned)json_array_size(shown) + 1 : 0;
-	}
-	json_decref(shown);
+	if (is_bound && rows.cnt + 1 > top->room)
+		rows.cnt = top->room > 1 ? top->room - 1 : 0;
+	if (!rows.cnt)
+		return;
+	table_print_part(top->inv, kind, rows, columns);
+	top->drawn_cnt += (unsigned)rows.cnt + 1;
+	top->room -= is_bound ? (unsigned)rows.cnt + 1 : 0;
 }
 
-static void head_print(struct top *top, const json_t *reply)
+static void head_print(struct top *top, const struct api_watch_load_out *out)
 {
+	const char *mode = api_mode_type.words[out->mode];
 	char resident[TEXT_SHORT_CAP], heap[TEXT_SHORT_CAP];
 
 	if (!top->inv->has_terminal_out) {
-		printf("node\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n",
-		       field_text(reply, "mode"), field_uint(reply, "unvalidated_rate"),
-		       field_uint(reply, "handshakes"), field_uint(reply, "rss_bytes"),
-		       field_uint(reply, "heap_bytes"));
+		printf("node\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\n", mode,
+		       out->unvalidated_rate, out->handshakes, out->rss_bytes, out->heap_bytes);
 		return;
 	}
-	printf("mode %s, unvalidated %" PRIu64 "/s, handshakes %" PRIu64
+	printf("mode %s, unvalidated %" PRId64 "/s, handshakes %" PRId64
 	       ", memory %s, QUIC heap %s\n",
-	       field_text(reply, "mode"), field_uint(reply, "unvalidated_rate"),
-	       field_uint(reply, "handshakes"),
-	       text_bytes(field_uint(reply, "rss_bytes"), resident),
-	       text_bytes(field_uint(reply, "heap_bytes"), heap));
+	       mode, out->unvalidated_rate, out->handshakes,
+	       text_bytes((uint64_t)out->rss_bytes, resident),
+	       text_bytes((uint64_t)out->heap_bytes, heap));
 	top->drawn_cnt++;
 	top->room--;
 }
 
-static void parts_print(struct top *top, const json_t *reply)
+static void loads_print(struct top *top, const char *name, unsigned kind,
+			const struct column *columns)
+{
+	const struct loads *loads = &top->looks[top->look_cnt % 2].loads[kind];
+
+	part_print(top, name, (struct table_rows){loads->rows, loads->cnt, load_kinds[kind].len},
+		   columns);
+}
+
+static void parts_print(struct top *top, const struct api_watch_load_out *out)
 {
 	static const struct column workers[] = {
-		{"WORKER", "worker", COLUMN_COUNT},
-		{"LOAD %", "load_percent", COLUMN_COUNT},
-		{"TURNS/S", "turns_per_s", COLUMN_COUNT},
-		{"SESSIONS", "sessions", COLUMN_COUNT},
-		{"IN, DATAGRAMS/S", "in_per_s", COLUMN_COUNT},
-		{"OUT/S", "out_per_s", COLUMN_COUNT},
-		{"HANDED IN/S", "handed_in_per_s", COLUMN_COUNT},
-		{"LOST ON THE WAY", "handover_dropped", COLUMN_COUNT},
-		{"CHUNKS HELD", "chunk_buffers_used", COLUMN_COUNT},
+		COLUMN_OF("WORKER", worker_load, worker.worker, int, COUNT),
+		COLUMN_OF("LOAD %", worker_load, load_percent, int, COUNT),
+		COLUMN_OF("TURNS/S", worker_load, turns_per_s, int, COUNT),
+		COLUMN_OF("SESSIONS", worker_load, worker.sessions, int, COUNT),
+		COLUMN_OF("IN, DATAGRAMS/S", worker_load, in_per_s, int, COUNT),
+		COLUMN_OF("OUT/S", worker_load, out_per_s, int, COUNT),
+		COLUMN_OF("HANDED IN/S", worker_load, handed_in_per_s, int, COUNT),
+		COLUMN_OF("LOST ON THE WAY", worker_load, worker.handover_dropped, int, COUNT),
+		COLUMN_OF("CHUNKS HELD", worker_load, worker.chunk_buffers_used, int, COUNT),
 		{0},
 	};
 	static const struct column devices[] = {
-		{"DEVICE", "device", COLUMN_TEXT},
-		{"MODE", "mode", COLUMN_TEXT},
-		{"IN, DATAGRAMS/S", "in_per_s", COLUMN_COUNT},
-		{"OUT/S", "out_per_s", COLUMN_COUNT},
-		{"LOST/S", "lost_per_s", COLUMN_COUNT},
-		{"FRAMES TO FILL", "filling", COLUMN_COUNT},
-		{"TO SEND", "sending", COLUMN_COUNT},
+		COLUMN_OF("DEVICE", device_load, device.device, string, TEXT),
+		COLUMN_OF("MODE", device_load, device.mode, xdp_mode, TEXT),
+		COLUMN_OF("IN, DATAGRAMS/S", device_load, in_per_s, int, COUNT),
+		COLUMN_OF("OUT/S", device_load, out_per_s, int, COUNT),
+		COLUMN_OF("LOST/S", device_load, lost_per_s, int, COUNT),
+		COLUMN_OF("FRAMES TO FILL", device_load, filling, int, COUNT),
+		COLUMN_OF("TO SEND", device_load, sending, int, COUNT),
 		{0},
 	};
 	static const struct column transfers[] = {
-		{"GET", "get_id", COLUMN_COUNT},
-		{"STATE", "state", COLUMN_TEXT},
-		{"PER S", "per_s", COLUMN_BYTES},
-		{"DONE", "bytes_done", COLUMN_BYTES},
-		{"OF", "bytes", COLUMN_BYTES},
-		{"TITLE", "title", COLUMN_TEXT},
+		COLUMN_OF("GET", transfer_load, get.get_id, int, COUNT),
+		COLUMN_OF("STATE", transfer_load, get.state, transfer_state, TEXT),
+		COLUMN_OF("PER S", transfer_load, per_s, int, BYTES),
+		COLUMN_OF("DONE", transfer_load, get.bytes_done, int, BYTES),
+		COLUMN_OF("OF", transfer_load, get.bytes, int, BYTES),
+		COLUMN_OF("TITLE", transfer_load, get.title, string, TEXT),
 		{0},
 	};
 	static const struct column sessions[] = {
-		{"SESSION", "node_id", COLUMN_ID},
-		{"IN/S", "in_per_s", COLUMN_BYTES},
-		{"OUT/S", "out_per_s", COLUMN_BYTES},
-		{"LOST/S", "lost_per_s", COLUMN_COUNT},
-		{"RTT", "rtt_us", COLUMN_RTT},
-		{"WHERE", "address", COLUMN_TEXT},
+		COLUMN_OF("SESSION", session_load, session.node_id, string, ID),
+		COLUMN_OF("IN/S", session_load, in_per_s, int, BYTES),
+		COLUMN_OF("OUT/S", session_load, out_per_s, int, BYTES),
+		COLUMN_OF("LOST/S", session_load, lost_per_s, int, COUNT),
+		COLUMN_IF("RTT", session_load, session, rtt_us, int, RTT),
+		COLUMN_OF("WHERE", session_load, session.address, string, TEXT),
 		{0},
 	};
 
-	head_print(top, reply);
-	part_print(top, "worker", json_object_get(reply, "workers"), workers);
-	part_print(top, "device", json_object_get(reply, "devices"), devices);
-	part_print(top, "drop", json_object_get(reply, "drops"), api_view_drop_top);
-	part_print(top, "get", json_object_get(reply, "transfers"), transfers);
-	part_print(top, "session", json_object_get(reply, "sessions"), sessions);
+	head_print(top, out);
+	loads_print(top, "worker", LOADS_WORKERS, workers);
+	loads_print(top, "device", LOADS_DEVICES, devices);
+	part_print(top, "drop", TABLE_ROWS(out->drops), api_view_drop_top);
+	loads_print(top, "get", LOADS_TRANSFERS, transfers);
+	loads_print(top, "session", LOADS_SESSIONS, sessions);
 }
 
 /* What a screen shows first: counters that grew, then what there is, then all else. */
-static unsigned counter_rank(const json_t *row)
+static unsigned counter_rank(const struct counter_load *row)
 {
-	if (field_uint(row, "per_s"))
+	if (row->has_per_s && row->per_s)
 		return 0;
-	return row_is_kind(row, "counter") || !field_uint(row, "value") ? 2 : 1;
+	return row->has_per_s || !row->counter.value ? 2 : 1;
 }
 
-static void counters_print(struct top *top, const json_t *reply)
+static void counters_print(struct top *top, const struct api_watch_load_out *out)
 {
+	static const struct api_field unit =
+		API_NEEDED(counter_load, "", counter.kind, api_counter_kind_type);
 	static const struct column columns[] = {
-		{"COUNTER", "name", COLUMN_TEXT},
-		{"PER S", "per_s", COLUMN_COUNT},
-		{"NOW", "value", COLUMN_QUANTITY},
+		COLUMN_OF("COUNTER", counter_load, counter.name, string, TEXT),
+		{"PER S",
+		 {"", &api_int_type, offsetof(struct counter_load, per_s),
+		  offsetof(struct counter_load, has_per_s), true},
+		 COLUMN_COUNT,
+		 NULL},
+		{"NOW", API_NEEDED(counter_load, "", counter.value, api_int_type), COLUMN_QUANTITY,
+		 &unit},
 		{0},
 	};
-	json_t *ranked = json_array(), *row;
-	size_t idx;
+	struct look *look = &top->looks[top->look_cnt % 2];
+	const struct loads *loads = &look->loads[LOADS_COUNTERS];
+	const struct counter_load *rows = (const void *)loads->rows;
+	struct {
+		struct counter_load *rows;
+		size_t cnt, cap;
+	} ranked = {0};
 
 	for (unsigned rank = 0; rank <= 2; rank++)
-		json_array_foreach(json_object_get(reply, "counters"), idx,
-				   row) if (!top->inv->has_terminal_out ? rank == 0
-									: counter_rank(row) == rank)
-			json_array_append(ranked, row);
-	head_print(top, reply);
-	part_print(top, "counter", ranked, columns);
-	json_decref(ranked);
+		for (size_t i = 0; i < loads->cnt; i++)
+			if (!top->inv->has_terminal_out ? rank == 0
+							: counter_rank(&rows[i]) == rank)
+				api_push(&look->blocks, &ranked, rows[i]);
+	head_print(top, out);
+	part_print(top, "counter", TABLE_ROWS(ranked), columns);
 }
 
-static void draw(struct top *top, const json_t *reply)
+static void draw(struct top *top, const struct api_watch_load_out *out)
 {
 	bool is_in_place = top->inv->has_terminal_out && !top->is_once && terminal_moves();
 
@@ -282,53 +373,54 @@ static void draw(struct top *top, const json_t *reply)
 	/* The prompt has one. */
 	top->room = terminal_rows(STDOUT_FILENO) - 1;
 	if (top->has_counters)
-		counters_print(top, reply);
+		counters_print(top, out);
 	else
-		parts_print(top, reply);
+		parts_print(top, out);
 }
 
-static bool load_reply(void *arg, json_t *reply, bool is_last)
+static bool load_reply(void *arg, const struct client_reply *reply)
 {
 	struct top *top = arg;
-	bool is_first = !top->last;
+	const struct look *last = &top->looks[top->look_cnt % 2];
+	struct look *look = &top->looks[++top->look_cnt % 2];
+	const struct api_watch_load_out *out;
 
-	(void)is_last;
-	devices_sum(reply);
-	if (!is_first)
-		rates_add(top, reply);
-	json_decref(top->last);
-	top->last = json_deep_copy(reply);
+	api_blocks_free(&look->blocks);
+	*look = (struct look){0};
+	json_decref(top->json[top->look_cnt % 2]);
+	top->json[top->look_cnt % 2] = json_incref(reply->json);
+	out = api_watch_load_out_read(reply->json, &look->blocks);
+	if (!out)
+		return false;
+	look->at_ms = out->at_ms;
+	loads_make(look, last, out, reply->json);
 	/* Rates need two. */
-	if (is_first)
+	if (top->look_cnt == 1)
 		return true;
-	if (top->inv->is_json) {
-		json_dumpf(reply, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-		printf("\n");
-	} else {
-		draw(top, reply);
-	}
+	if (top->inv->is_json)
+		text_print_json_line(reply->json);
+	else
+		draw(top, out);
 	return fflush(stdout) == 0 && !top->is_once;
 }
 
 int run_top(struct invocation *inv)
 {
-	const char *interval = invocation_option(inv, "interval");
 	struct top top = {.inv = inv,
 			  .is_once = invocation_option(inv, "once") != NULL,
 			  .has_counters = invocation_option(inv, "counters") != NULL};
-	struct client_call call = {
-		.method = "WatchLoad", .wants_more = true, .reply = load_reply, .arg = &top};
-	uint64_t interval_s = INTERVAL_S;
-	int status;
+	struct api_watch_load_in in = {.has_interval_ms = true, .interval_ms = INTERVAL_MS};
+	struct client_call call = {.request = api_watch_load_request(&in),
+				   .wants_more = true,
+				   .reply = load_reply,
+				   .arg = &top};
+	int status = command_fill(inv, API_WATCH_LOAD, &in);
 
-	if (interval &&
-	    (!text_parse_seconds(interval, &interval_s) || !interval_s || interval_s > 3600))
-		return client_say_error(STATUS_USAGE, "--interval", "not a time from 1s to 60m",
-					"for example 1s, 5s or 1m");
+	if (status != STATUS_OK)
+		return status;
+	API_SET(&in, counters, top.has_counters || inv->is_json);
 	if (!inv->has_terminal_out && !inv->is_json)
 		top.is_once = true;
-	call.parameters = json_pack("{s:I,s:b}", "interval_ms", (json_int_t)(interval_s * 1000),
-				    "counters", top.has_counters || inv->is_json);
 	client_catch_interrupt();
 	if (inv->has_terminal_out && !top.is_once)
 		terminal_keys_begin();
@@ -338,7 +430,10 @@ int run_top(struct invocation *inv)
 		printf(TERMINAL_END);
 		(void)fflush(stdout);
 	}
-	json_decref(top.last);
+	for (unsigned i = 0; i < API_CNT_OF(top.looks); i++) {
+		api_blocks_free(&top.looks[i].blocks);
+		json_decref(top.json[i]);
+	}
 	/* Ctrl-C and q are how it is meant to end. */
 	return status == STATUS_INTERRUPTED && inv->has_terminal_out ? STATUS_OK : status;
 }

@@ -1,91 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft check: how a node is found, step by step. */
+#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "command/daemon_client.h"
-#include "command/command_show.h"
 #include "print/text.h"
 
 /* Room for a column of what the daemon's providers are called. */
 #define STEP_WIDTH 10
 
-struct checking {
-	struct invocation *inv;
-	json_t *verdict;
-};
-
-static void print_addresses(const json_t *addresses)
+static void print_step(const struct invocation *inv, const struct api_check_step *step)
 {
-	char text[96];
-	const json_t *address;
-	size_t i;
+	char name[64], outcome[128], time[TEXT_SHORT_CAP], address[96];
 
-	json_array_foreach((json_t *)addresses, i, address) printf(
-		"%s%s", i ? ", " : " ", text_clean(json_string_value(address), text, sizeof(text)));
-}
-
-static void print_step(const struct invocation *inv, const json_t *step)
-{
-	char name[64], outcome[128], time[TEXT_SHORT_CAP];
-	const json_t *record_s = json_object_get(step, "record_s");
-
-	text_clean(field_text(step, "step"), name, sizeof(name));
-	text_clean(field_text(step, "outcome"), outcome, sizeof(outcome));
+	text_clean(step->step, name, sizeof(name));
+	text_clean(step->outcome, outcome, sizeof(outcome));
 	if (inv->has_terminal_out)
-		printf("%-*s  %8s  %s", STEP_WIDTH, name,
-		       text_rtt(field_uint(step, "took_us"), time), outcome);
+		printf("%-*s  %8s  %s", STEP_WIDTH, name, text_rtt((uint64_t)step->took_us, time),
+		       outcome);
 	else
-		printf("%s\t%ju\t%s\t", name, (uintmax_t)field_uint(step, "took_us"), outcome);
-	print_addresses(json_object_get(step, "addresses"));
-	if (record_s && inv->has_terminal_out)
-		printf(" (record of %s)", text_time((uint64_t)json_integer_value(record_s), time));
-	else if (record_s)
-		printf("\t%ju", (uintmax_t)json_integer_value(record_s));
+		printf("%s\t%" PRId64 "\t%s\t", name, step->took_us, outcome);
+	for (size_t i = 0; i < step->addresses.cnt; i++)
+		printf("%s%s", i ? ", " : " ",
+		       text_clean(step->addresses.rows[i], address, sizeof(address)));
+	if (step->has_record_s && inv->has_terminal_out)
+		printf(" (record of %s)", text_time((uint64_t)step->record_s, time));
+	else if (step->has_record_s)
+		printf("\t%" PRId64, step->record_s);
 	printf("\n");
 	fflush(stdout);
 }
 
-static bool check_reply(void *arg, json_t *reply, bool is_last)
+static bool check_reply(void *arg, const struct client_reply *reply)
 {
-	struct checking *checking = arg;
-	const json_t *step = json_object_get(reply, "step");
-	json_t *verdict = json_object_get(reply, "verdict");
+	const struct api_check_peer_out *out = reply->out;
+	const struct invocation *inv = arg;
 
-	if (checking->inv->is_json)
-		text_print_json(reply);
-	else if (json_is_object(step))
-		print_step(checking->inv, step);
-	if (is_last && json_is_object(verdict))
-		checking->verdict = json_incref(verdict);
+	if (inv->is_json)
+		text_print_json(reply->json);
+	else if (out->step)
+		print_step(inv, out->step);
 	return true;
 }
 
 int run_check(struct invocation *inv)
 {
-	struct checking checking = {.inv = inv};
-	struct client_call call = {
-		.method = "CheckPeer", .wants_more = true, .reply = check_reply, .arg = &checking};
+	const struct api_check_peer_in in = {.node_id = inv->args[0],
+					     .has_timeout_ms = inv->timeout_ms != 0,
+					     .timeout_ms = (int64_t)inv->timeout_ms};
+	struct client_call call = {.request = api_check_peer_request(&in),
+				   .wants_more = true,
+				   .reply = check_reply,
+				   .arg = inv};
+	const struct api_check_verdict *verdict;
 	char what[96];
-	int status;
+	int status = client_call(inv, &call);
 
-	call.parameters = json_pack("{s:s}", "node_id", inv->args[0]);
-	if (inv->timeout_ms)
-		json_object_set_new(call.parameters, "timeout_ms",
-				    json_integer((json_int_t)inv->timeout_ms));
-	status = client_call(inv, &call);
-	if (status != STATUS_OK || !checking.verdict)
+	if (status != STATUS_OK || !call.last.is_last)
 		return status;
-	if (!json_is_true(json_object_get(checking.verdict, "reachable"))) {
-		snprintf(what, sizeof(what), "%.12s: %s", field_text(checking.verdict, "node_id"),
-			 field_text(checking.verdict, "failed_step"));
-		status = inv->is_json ? STATUS_FAILED
-				      : client_say_error(STATUS_FAILED, what,
-							 field_text(checking.verdict, "why"),
-							 field_text(checking.verdict, "next"));
-	} else if (!inv->is_json && inv->has_terminal_out) {
-		printf("%s is found and answers.\n", field_text(checking.verdict, "node_id"));
+	verdict = ((const struct api_check_peer_out *)call.last.out)->verdict;
+	if (!verdict)
+		return STATUS_OK;
+	if (verdict->reachable) {
+		if (!inv->is_json && inv->has_terminal_out)
+			printf("%s is found and answers.\n", verdict->node_id);
+		return STATUS_OK;
 	}
-	json_decref(checking.verdict);
-	return status;
+	if (inv->is_json)
+		return STATUS_FAILED;
+	snprintf(what, sizeof(what), "%.12s: %s", verdict->node_id,
+		 verdict->failed_step ? verdict->failed_step : "");
+	return client_say_error(STATUS_FAILED, what, verdict->why ? verdict->why : "",
+				verdict->next);
 }

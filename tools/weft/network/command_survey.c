@@ -12,11 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/node_client.h"
 #include "base/monotonic.h"
 #include "command/daemon_client.h"
 #include "client/client_ask.h"
-#include "command/command_show.h"
+#include "print/output_table.h"
 #include "print/text.h"
 
 #define KEYS_MAX	 10000
@@ -221,20 +220,24 @@ struct asking {
 /* An error of the daemon that has an outcome is an item that was looked for and not found. */
 static void asking_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
 {
-	const json_t *parameters = json_object_get(message, "parameters");
-	const json_t *outcome = json_object_get(parameters, "outcome");
-	const json_t *seq = json_object_get(json_object_get(parameters, "item"), "seq");
+	struct api_blocks blocks = {0};
+	const struct api_get_dht_item_out *out =
+		api_get_dht_item_out_read(json_object_get(message, "parameters"), &blocks);
+	const struct api_dht_outcome *outcome = out ? out->outcome : NULL;
 	struct asking *asking = arg;
 
 	asking->is_done = is_last;
 	asking->has_answer = outcome != NULL;
-	asking->answer = (struct answer){.at_s = wall_now_s(),
-					 .took_us = field_uint(outcome, "took_us"),
-					 .holders = field_uint(outcome, "holders"),
-					 .seq = json_is_integer(seq) ? json_integer_value(seq) : -1,
-					 .is_found = !error};
+	asking->answer = (struct answer){.at_s = wall_now_s(), .seq = -1, .is_found = !error};
+	if (outcome) {
+		asking->answer.took_us = (uint64_t)outcome->took_us;
+		asking->answer.holders = (uint64_t)outcome->holders;
+	}
+	if (out && out->item && out->item->has_seq)
+		asking->answer.seq = out->item->seq;
 	if (error)
 		asking->error = *error;
+	api_blocks_free(&blocks);
 }
 
 static int key_ask(struct weft_client *client, const struct survey_key *key, struct asking *asking)
@@ -389,13 +392,23 @@ static const struct bucket *bucket_of(const struct axis *axis, uint64_t value)
 	return NULL;
 }
 
-/* NULL: nothing was asked that is in bucket. */
-static json_t *bucket_row(const struct survey *survey, const struct axis *axis,
-			  const struct bucket *bucket, uint64_t *scratch)
+/* What was asked that is in a bucket. */
+struct bucket_row {
+	const char *group, *percent, *holders_mean;
+	int64_t asked, found, median_us, p95_us;
+};
+struct bucket_rows {
+	struct bucket_row *rows;
+	size_t cnt, cap;
+};
+
+/* False: nothing was asked that is in bucket. */
+static bool bucket_row(const struct survey *survey, const struct axis *axis,
+		       const struct bucket *bucket, uint64_t *scratch, struct bucket_row *out_row)
 {
+	struct api_blocks *blocks = survey->inv->blocks;
 	unsigned asked_cnt = 0, found_cnt = 0;
 	uint64_t holder_sum = 0;
-	char rate[16], mean[32];
 
 	for (unsigned i = 0; i < survey->observation_cnt; i++) {
 		const struct observation *at = &survey->observations[i];
@@ -409,63 +422,80 @@ static json_t *bucket_row(const struct survey *survey, const struct axis *axis,
 		holder_sum += at->holders;
 	}
 	if (!asked_cnt)
-		return NULL;
+		return false;
 	qsort(scratch, found_cnt, sizeof(*scratch), compare_u64);
-	snprintf(rate, sizeof(rate), "%.1f", 100.0 * found_cnt / asked_cnt);
-	snprintf(mean, sizeof(mean), "%.1f", found_cnt ? (double)holder_sum / found_cnt : 0);
-	return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "group", bucket->label, "asked",
-			 (json_int_t)asked_cnt, "found", (json_int_t)found_cnt, "percent", rate,
-			 "median_us", (json_int_t)(found_cnt ? scratch[found_cnt / 2] : 0),
-			 "p95_us", (json_int_t)(found_cnt ? scratch[found_cnt * 95 / 100] : 0),
-			 "holders_mean", mean);
+	*out_row = (struct bucket_row){
+		.group = bucket->label,
+		.asked = asked_cnt,
+		.found = found_cnt,
+		.percent = api_format(blocks, "%.1f", 100.0 * found_cnt / asked_cnt),
+		.median_us = found_cnt ? (int64_t)scratch[found_cnt / 2] : 0,
+		.p95_us = found_cnt ? (int64_t)scratch[found_cnt * 95 / 100] : 0,
+		.holders_mean =
+			api_format(blocks, "%.1f", found_cnt ? (double)holder_sum / found_cnt : 0)};
+	return true;
 }
 
-static json_t *axis_rows(const struct survey *survey, const struct axis *axis, uint64_t *scratch)
+static struct bucket_rows axis_rows(const struct survey *survey, const struct axis *axis,
+				    uint64_t *scratch)
 {
-	json_t *rows = json_array();
+	struct bucket_rows list = {0};
+	struct bucket_row row;
 
-	for (unsigned i = 0; i < axis->bucket_cnt; i++) {
-		json_t *row = bucket_row(survey, axis, &axis->buckets[i], scratch);
+	for (unsigned i = 0; i < axis->bucket_cnt; i++)
+		if (bucket_row(survey, axis, &axis->buckets[i], scratch, &row))
+			api_push(survey->inv->blocks, &list, row);
+	return list;
+}
 
-		if (row)
-			json_array_append_new(rows, row);
+/* The columns but the first, whose heading says by what the rows are. */
+#define SURVEY_COLUMNS(heading)                                                                    \
+	{COLUMN_OF(heading, bucket_row, group, string, TEXT),                                      \
+	 COLUMN_OF("ASKED", bucket_row, asked, int, COUNT),                                        \
+	 COLUMN_OF("FOUND", bucket_row, found, int, COUNT),                                        \
+	 COLUMN_OF("%", bucket_row, percent, string, TEXT),                                        \
+	 COLUMN_OF("MEDIAN", bucket_row, median_us, int, RTT),                                     \
+	 COLUMN_OF("P95", bucket_row, p95_us, int, RTT),                                           \
+	 COLUMN_OF("HOLDERS", bucket_row, holders_mean, string, TEXT),                             \
+	 {0}}
+
+static json_t *rows_json(const struct bucket_rows *list)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < list->cnt; i++) {
+		const struct bucket_row *row = &list->rows[i];
+
+		json_array_append_new(
+			json, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "group", row->group,
+					"asked", row->asked, "found", row->found, "percent",
+					row->percent, "median_us", row->median_us, "p95_us",
+					row->p95_us, "holders_mean", row->holders_mean));
 	}
-	return rows;
+	return json;
 }
 
 static void survey_print(const struct survey *survey)
 {
-	static const struct column age_columns[] = {
-		{"AGE", "group", COLUMN_TEXT},
-		{"ASKED", "asked", COLUMN_COUNT},
-		{"FOUND", "found", COLUMN_COUNT},
-		{"%", "percent", COLUMN_TEXT},
-		{"MEDIAN", "median_us", COLUMN_RTT},
-		{"P95", "p95_us", COLUMN_RTT},
-		{"HOLDERS", "holders_mean", COLUMN_TEXT},
-		{0},
-	};
-	static const struct column holder_columns[] = {
-		{"HELD BY BEFORE", "group", COLUMN_TEXT}, {"ASKED", "asked", COLUMN_COUNT},
-		{"FOUND", "found", COLUMN_COUNT},	  {"%", "percent", COLUMN_TEXT},
-		{"MEDIAN", "median_us", COLUMN_RTT},	  {"P95", "p95_us", COLUMN_RTT},
-		{"HOLDERS", "holders_mean", COLUMN_TEXT}, {0},
-	};
+	static const struct column age_columns[] = SURVEY_COLUMNS("AGE");
+	static const struct column holder_columns[] = SURVEY_COLUMNS("HELD BY BEFORE");
 	uint64_t *scratch = calloc(survey->observation_cnt + 1, sizeof(*scratch));
+	struct bucket_rows aged, held;
 	json_t *report;
 
 	if (!scratch)
 		return;
-	report = json_pack("{s:o, s:o}", "by_age", axis_rows(survey, &by_age, scratch),
-			   "by_holders", axis_rows(survey, &by_holders, scratch));
+	aged = axis_rows(survey, &by_age, scratch);
+	held = axis_rows(survey, &by_holders, scratch);
 	free(scratch);
-	if (survey->inv->is_json) {
-		text_print_json(report);
-	} else {
-		show_part(survey->inv, "age", json_object_get(report, "by_age"), age_columns);
-		show_part(survey->inv, "holders", json_object_get(report, "by_holders"),
-			  holder_columns);
+	if (!survey->inv->is_json) {
+		show_part(survey->inv, "age", TABLE_ROWS(aged), age_columns);
+		show_part(survey->inv, "holders", TABLE_ROWS(held), holder_columns);
+		return;
 	}
+	report =
+		json_pack("{s:o, s:o}", "by_age", rows_json(&aged), "by_holders", rows_json(&held));
+	text_print_json(report);
 	json_decref(report);
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "command/invocation.h"
 #include "print/terminal.h"
 #include "print/text.h"
 
@@ -16,47 +18,74 @@
 #define TEXT_WIDTH_MIN 6 /* no column of text is made narrower */
 #define ELLIPSIS       "\xe2\x80\xa6"
 
-static void cell_human(const struct column *column, const json_t *object,
-		       char cell[static CELL_CAP])
+/* What the number of a column is of, by its unit. */
+static enum column_kind number_kind(const struct column *column, const void *row, bool *is_rate)
 {
-	json_int_t value = json_integer_value(json_object_get(object, column->field));
-	uint64_t number = value < 0 ? (uint64_t)-value : (uint64_t)value;
-	enum column_kind kind = column->kind;
-	char brief[TEXT_SHORT_CAP];
+	const unsigned *unit = column->unit ? api_field_at(column->unit, row) : NULL;
+	const char *word = unit ? column->unit->type->words[*unit] : "";
 
-	if (kind == COLUMN_QUANTITY && strcmp(field_text(object, "unit"), "bytes") == 0)
-		kind = COLUMN_BYTES;
-	if (kind == COLUMN_QUANTITY && strcmp(field_text(object, "unit"), "bytes_per_s") == 0)
-		snprintf(cell, CELL_CAP, "%s/s", text_bytes(number, brief));
-	else if (kind == COLUMN_BYTES)
-		snprintf(cell, CELL_CAP, "%s", text_bytes(number, brief));
-	else if (kind == COLUMN_TIME)
-		snprintf(cell, CELL_CAP, "%s", text_time(number, brief));
-	else if (kind == COLUMN_RTT)
-		snprintf(cell, CELL_CAP, "%s", text_rtt(number, brief));
-	else if (kind == COLUMN_SECONDS)
-		snprintf(cell, CELL_CAP, "%s%s", value < 0 ? "-" : "", text_seconds(number, brief));
-	else if (kind == COLUMN_ID && strlen(cell) > ID_SHORT)
-		cell[ID_SHORT] = '\0';
-	else if (!*cell)
-		snprintf(cell, CELL_CAP, "-");
+	*is_rate = strcmp(word, "bytes_per_s") == 0;
+	return *is_rate || strcmp(word, "bytes") == 0 ? COLUMN_BYTES : column->kind;
 }
 
-static void cell_write(const struct invocation *inv, const struct column *column,
-		       const json_t *object, char cell[static CELL_CAP])
+static void cell_human(const struct column *column, int64_t value, const void *row,
+		       char cell[static CELL_CAP])
 {
-	const json_t *value = json_object_get(object, column->field);
+	uint64_t number = value < 0 ? (uint64_t)-value : (uint64_t)value;
+	char brief[TEXT_SHORT_CAP];
+	bool is_rate;
 
-	if (!value || json_is_null(value))
+	switch (number_kind(column, row, &is_rate)) {
+	case COLUMN_BYTES:
+		snprintf(cell, CELL_CAP, "%s%s", text_bytes(number, brief), is_rate ? "/s" : "");
+		break;
+	case COLUMN_TIME:
+		snprintf(cell, CELL_CAP, "%s", text_time(number, brief));
+		break;
+	case COLUMN_RTT:
+		snprintf(cell, CELL_CAP, "%s", text_rtt(number, brief));
+		break;
+	case COLUMN_SECONDS:
+		snprintf(cell, CELL_CAP, "%s%s", value < 0 ? "-" : "", text_seconds(number, brief));
+		break;
+	case COLUMN_ID:
+		if (strlen(cell) > ID_SHORT)
+			cell[ID_SHORT] = '\0';
+		/* fallthrough */
+	default:
+		if (!*cell)
+			snprintf(cell, CELL_CAP, "-");
+	}
+}
+
+static void cell_write(const struct invocation *inv, const struct column *column, const void *row,
+		       char cell[static CELL_CAP])
+{
+	const struct api_type *type = column->field.type;
+	const void *value = row ? api_field_at(&column->field, row) : NULL;
+	int64_t number = 0;
+
+	if (!value || (type->kind == API_KIND_STRING && !*(const char *const *)value)) {
 		snprintf(cell, CELL_CAP, "-");
-	else if (json_is_boolean(value))
-		snprintf(cell, CELL_CAP, "%s", json_is_true(value) ? "yes" : "no");
-	else if (json_is_integer(value))
-		snprintf(cell, CELL_CAP, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	else
-		text_clean(field_text(object, column->field), cell, CELL_CAP);
-	if (inv->has_terminal_out && value && !json_is_null(value))
-		cell_human(column, object, cell);
+		return;
+	}
+	switch (type->kind) {
+	case API_KIND_BOOL:
+		snprintf(cell, CELL_CAP, "%s", *(const bool *)value ? "yes" : "no");
+		break;
+	case API_KIND_INT:
+		number = *(const int64_t *)value;
+		snprintf(cell, CELL_CAP, "%" PRId64, number);
+		break;
+	case API_KIND_ENUM:
+		snprintf(cell, CELL_CAP, "%s", type->words[*(const unsigned *)value]);
+		break;
+	default:
+		weft_assert(type->kind == API_KIND_STRING);
+		text_clean(*(const char *const *)value, cell, CELL_CAP);
+	}
+	if (inv->has_terminal_out)
+		cell_human(column, number, row, cell);
 }
 
 static bool column_is_number(const struct column *column)
@@ -127,19 +156,22 @@ static void widths_fit(size_t *widths, const struct column *columns, unsigned co
 	}
 }
 
-static void table_aligned(const struct invocation *inv, const json_t *rows,
+static const void *row_at(const struct table_rows *rows, size_t idx)
+{
+	return (const char *)rows->rows + idx * rows->len;
+}
+
+static void table_aligned(const struct invocation *inv, const struct table_rows *rows,
 			  const struct column *columns, unsigned column_cnt)
 {
-	size_t widths[COLUMN_MAX], idx;
+	size_t widths[COLUMN_MAX];
 	char cell[CELL_CAP];
-	json_t *row;
 
 	for (unsigned i = 0; i < column_cnt; i++)
 		widths[i] = strlen(columns[i].heading);
-	json_array_foreach(rows, idx, row)
-	{
+	for (size_t idx = 0; idx < rows->cnt; idx++) {
 		for (unsigned i = 0; i < column_cnt; i++) {
-			cell_write(inv, &columns[i], row, cell);
+			cell_write(inv, &columns[i], row_at(rows, idx), cell);
 			if (text_width(cell) > widths[i])
 				widths[i] = text_width(cell);
 		}
@@ -149,10 +181,9 @@ static void table_aligned(const struct invocation *inv, const json_t *rows,
 		snprintf(cell, sizeof(cell), "%s", columns[i].heading);
 		cell_print(cell, widths[i], column_is_number(&columns[i]), i + 1 == column_cnt);
 	}
-	json_array_foreach(rows, idx, row)
-	{
+	for (size_t idx = 0; idx < rows->cnt; idx++) {
 		for (unsigned i = 0; i < column_cnt; i++) {
-			cell_write(inv, &columns[i], row, cell);
+			cell_write(inv, &columns[i], row_at(rows, idx), cell);
 			cell_print(cell, widths[i], column_is_number(&columns[i]),
 				   i + 1 == column_cnt);
 		}
@@ -160,19 +191,16 @@ static void table_aligned(const struct invocation *inv, const json_t *rows,
 }
 
 /* kind may be NULL. */
-static void table_piped(const struct invocation *inv, const char *kind, const json_t *rows,
-			const struct column *columns)
+static void table_piped(const struct invocation *inv, const char *kind,
+			const struct table_rows *rows, const struct column *columns)
 {
 	char cell[CELL_CAP];
-	json_t *row;
-	size_t idx;
 
-	json_array_foreach(rows, idx, row)
-	{
+	for (size_t idx = 0; idx < rows->cnt; idx++) {
 		if (kind)
 			printf("%s\t", kind);
 		for (unsigned i = 0; columns[i].heading; i++) {
-			cell_write(inv, &columns[i], row, cell);
+			cell_write(inv, &columns[i], row_at(rows, idx), cell);
 			printf("%s%s", i ? "\t" : "", cell);
 		}
 		printf("\n");
@@ -180,7 +208,7 @@ static void table_piped(const struct invocation *inv, const char *kind, const js
 }
 
 /* For people: without the columns that only a pipe gets. */
-static void table_shown(const struct invocation *inv, const json_t *rows,
+static void table_shown(const struct invocation *inv, const struct table_rows *rows,
 			const struct column *columns)
 {
 	struct column shown[COLUMN_MAX];
@@ -193,48 +221,68 @@ static void table_shown(const struct invocation *inv, const json_t *rows,
 	table_aligned(inv, rows, shown, cnt);
 }
 
-void table_print_part(const struct invocation *inv, const char *kind, const json_t *rows,
+void table_print_part(const struct invocation *inv, const char *kind, struct table_rows rows,
 		      const struct column *columns)
 {
 	if (inv->has_terminal_out)
-		table_shown(inv, rows, columns);
+		table_shown(inv, &rows, columns);
 	else
-		table_piped(inv, kind, rows, columns);
+		table_piped(inv, kind, &rows, columns);
 }
 
-void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
+void show_part(const struct invocation *inv, const char *kind, struct table_rows rows,
+	       const struct column *columns)
+{
+	if (!rows.cnt)
+		return;
+	table_print_part(inv, kind, rows, columns);
+	if (inv->has_terminal_out)
+		printf("\n");
+}
+
+void table_print(const struct invocation *inv, struct table_rows rows, const struct column *columns,
 		 const char *empty)
 {
-	if (!inv->has_terminal_out)
-		table_piped(inv, NULL, rows, columns);
-	else if (json_array_size(rows) == 0)
+	if (inv->has_terminal_out && !rows.cnt)
 		printf("%s\n", empty);
 	else
-		table_shown(inv, rows, columns);
+		table_print_part(inv, NULL, rows, columns);
 }
 
-void fields_print(const struct invocation *inv, const json_t *object, const struct field *fields)
+void fields_print(const struct invocation *inv, const void *object, const struct field *fields)
 {
 	char cell[CELL_CAP];
 
 	for (; fields->name; fields++) {
-		struct column column = {fields->title, fields->field, fields->kind};
+		struct column column = fields->column;
 
 		/* There is room for a whole id here. */
 		if (column.kind == COLUMN_ID)
 			column.kind = COLUMN_TEXT;
 		cell_write(inv, &column, object, cell);
 		if (inv->has_terminal_out)
-			printf("%-*s  %s\n", FIELD_TITLE_WIDTH, fields->title, cell);
+			printf("%-*s  %s\n", FIELD_TITLE_WIDTH, column.heading, cell);
 		else
 			printf("%s\t%s\n", fields->name, cell);
 	}
 }
 
-void table_tell_more(const json_t *reply)
+void texts_print(const struct invocation *inv, const char *title, const char *name,
+		 struct table_rows texts)
 {
-	const char *cursor = field_text(reply, "cursor");
+	char clean[CELL_CAP];
 
-	if (*cursor)
+	for (size_t i = 0; i < texts.cnt; i++) {
+		text_clean(((const char *const *)texts.rows)[i], clean, sizeof(clean));
+		if (inv->has_terminal_out)
+			printf("%-*s  %s\n", FIELD_TITLE_WIDTH, i ? "" : title, clean);
+		else if (name)
+			printf("%s\t%s\n", name, clean);
+	}
+}
+
+void table_tell_more(const char *cursor)
+{
+	if (cursor && *cursor)
 		fprintf(stderr, "There are more: --cursor %s\n", cursor);
 }

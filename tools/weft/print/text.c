@@ -177,14 +177,8 @@ void text_print_json(const json_t *json)
 	printf("\n");
 }
 
-uint64_t field_uint(const json_t *object, const char *name)
+void text_print_json_line(const json_t *json)
 {
-	return (uint64_t)json_integer_value(json_object_get(object, name));
-}
-
-const char *field_text(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
+	json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	printf("\n");
 }

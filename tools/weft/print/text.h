@@ -36,9 +36,7 @@ bool text_parse_seconds(const char *text, uint64_t *out_seconds);
 
 /* text_print_json writes json indented, with a newline, in ASCII. */
 void text_print_json(const json_t *json);
-
-/* field_{uint,text}: a field of an object; 0 and "" when it is missing. */
-uint64_t field_uint(const json_t *object, const char *name);
-const char *field_text(const json_t *object, const char *name);
+/* text_print_json_line: on one line. */
+void text_print_json_line(const json_t *json);
 
 #endif

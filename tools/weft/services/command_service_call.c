@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/blocks.h"
 #include "command/daemon_client.h"
 #include "codec/json_heap.h"
 #include "services/command_service_status.h"
@@ -53,56 +52,34 @@ char *service_payload(const char *text, size_t *out_len)
 }
 
 /* payload_add: a JSON object as it is, so that its answer comes as one, else as bytes. */
-static void payload_add(json_t *parameters, const char *payload, size_t len)
+static void payload_add(const struct invocation *inv, struct api_call_service_in *in,
+			const char *payload, size_t len)
 {
-	struct api_blocks blocks = {0};
-	json_t *json = NULL;
-
 	/* Without memory for it as JSON, it goes as bytes, or fails below. */
-	if (len && json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &json) < 0)
-		json = NULL;
-
-	if (json_is_object(json)) {
-		json_object_set_new(parameters, "json", json);
+	if (len && json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &in->json) < 0)
+		in->json = NULL;
+	if (json_is_object(in->json))
 		return;
-	}
-	json_decref(json);
-	if (!len)
-		return;
-	json_object_set_new(parameters, "base64", json_string(api_base64(&blocks, payload, len)));
-	api_blocks_free(&blocks);
-}
-
-json_t *service_parameters(const struct invocation *inv, const char *method)
-{
-	json_t *json = command_parameters(inv, method, "name");
-
-	if (inv->timeout_ms)
-		json_object_set_new(json, "timeout_ms", json_integer((json_int_t)inv->timeout_ms));
-	return json;
+	json_decref(in->json);
+	in->json = NULL;
+	if (len)
+		in->base64 = api_base64(inv->blocks, payload, len);
 }
 
 /* print_payload: JSON for people on a terminal, else byte for byte. */
-static int print_payload(const struct invocation *inv, const json_t *reply)
+static int print_payload(const struct invocation *inv, const struct api_call_service_out *out)
 {
-	const json_t *json = json_object_get(reply, "json");
-	const char *base64 = json_string_value(json_object_get(reply, "base64"));
-	struct api_blocks blocks = {0};
 	const void *bytes;
 	size_t len;
 
-	if (json_is_object(json)) {
-		if (inv->has_terminal_out)
-			text_print_json(json);
-		else {
-			json_dumpf(json, stdout, JSON_COMPACT);
-			printf("\n");
-		}
-		return STATUS_OK;
-	}
-	if (api_base64_read(&blocks, base64, &bytes, &len) == 0)
+	if (out->json && inv->has_terminal_out) {
+		text_print_json(out->json);
+	} else if (out->json) {
+		json_dumpf(out->json, stdout, JSON_COMPACT);
+		printf("\n");
+	} else if (api_base64_read(inv->blocks, out->base64, &bytes, &len) == 0) {
 		fwrite(bytes, 1, len, stdout);
-	api_blocks_free(&blocks);
+	}
 	return STATUS_OK;
 }
 
@@ -128,8 +105,9 @@ int service_status_exit(uint64_t status)
 
 #define NEXT_CAP 256
 
-/* next_of: what to do about a call of service that ended as reply says. */
-static const char *next_of(const char *service, const json_t *reply, char next[static NEXT_CAP])
+/* next_of: what to do about a call of service that ended as out says. */
+static const char *next_of(const char *service, const struct api_call_service_out *out,
+			   char next[static NEXT_CAP])
 {
 	static const struct {
 		const char *before, *after; /* the service's name, if there is one */
@@ -150,11 +128,10 @@ static const char *next_of(const char *service, const json_t *reply, char next[s
 		[WEFT_CALL_UNAVAILABLE] = {"weft service find ",
 					   " shows other nodes that provide it."},
 	};
-	uint64_t wait_ms = field_uint(reply, "not_before_ms");
-	uint64_t status = field_uint(reply, "status");
+	uint64_t status = (uint64_t)out->status;
 
-	if (wait_ms)
-		snprintf(next, NEXT_CAP, "Try again in %.1f s.", (double)wait_ms / 1000);
+	if (out->not_before_ms)
+		snprintf(next, NEXT_CAP, "Try again in %.1f s.", (double)out->not_before_ms / 1000);
 	else if (status < sizeof(rows) / sizeof(rows[0]) && rows[status].before)
 		snprintf(next, NEXT_CAP, "%s%s%s", rows[status].before,
 			 rows[status].after ? service : "",
@@ -164,62 +141,54 @@ static const char *next_of(const char *service, const json_t *reply, char next[s
 	return next;
 }
 
-static int tell_answer(const struct invocation *inv, const json_t *reply)
+static int tell_answer(const struct invocation *inv, const struct api_call_service_out *out)
 {
-	uint64_t status = field_uint(reply, "status");
 	char what[128], why[256], next[NEXT_CAP];
-	const char *text = field_text(reply, "text");
 
-	if (status == WEFT_CALL_OK)
-		return print_payload(inv, reply);
+	if (out->status == WEFT_CALL_OK)
+		return print_payload(inv, out);
 	snprintf(what, sizeof(what), "%s %s", inv->args[0], inv->args[1]);
-	snprintf(why, sizeof(why), "%s%s%s", field_text(reply, "status_name"), *text ? ": " : "",
-		 text);
-	return client_say_error(service_status_exit(status), what, why,
-				next_of(inv->args[0], reply, next));
+	snprintf(why, sizeof(why), "%s%s%s", out->status_name, *out->text ? ": " : "", out->text);
+	return client_say_error(service_status_exit((uint64_t)out->status), what, why,
+				next_of(inv->args[0], out, next));
 }
 
-static bool keep_reply(void *arg, json_t *reply, bool is_last)
+/* The call has the time; the daemon itself answers at once or not at all. */
+static int call_run(const struct invocation *inv, const struct api_call_service_in *in)
 {
-	(void)is_last;
-	*(json_t **)arg = json_incref(reply);
-	return true;
+	struct client_call call = {.request = api_call_service_request(in), .is_long = true};
+	const struct api_call_service_out *out;
+	int status = client_call(inv, &call);
+
+	if (status != STATUS_OK)
+		return status;
+	out = call.last.out;
+	if (!inv->is_json)
+		return tell_answer(inv, out);
+	if (in->traceparent)
+		json_object_set_new(call.last.json, "traceparent", json_string(in->traceparent));
+	text_print_json(call.last.json);
+	return service_status_exit((uint64_t)out->status);
 }
 
-static int call_method(struct invocation *inv)
+static int call_method(const struct invocation *inv)
 {
-	json_t *reply = NULL;
-	struct client_call call = {
-		.method = "CallService", .is_long = true, .reply = keep_reply, .arg = &reply};
+	struct api_call_service_in in = {.has_timeout_ms = inv->timeout_ms != 0,
+					 .timeout_ms = (int64_t)inv->timeout_ms};
 	char trace[SERVICE_TRACE_TEXT_CAP];
 	size_t len;
 	char *payload = service_payload(inv->arg_cnt > 2 ? inv->args[2] : NULL, &len);
-	int status;
+	int status = payload ? service_trace_option(inv, trace) : STATUS_FAILED;
 
-	if (!payload)
-		return STATUS_FAILED;
-	status = service_trace_option(inv, trace);
-	if (status != STATUS_OK) {
-		free(payload);
-		return status;
+	if (status == STATUS_OK)
+		status = command_fill(inv, API_CALL_SERVICE, &in);
+	if (status == STATUS_OK) {
+		in.traceparent = *trace ? trace : NULL;
+		payload_add(inv, &in, payload, len);
+		status = call_run(inv, &in);
+		json_decref(in.json);
 	}
-	call.parameters = service_parameters(inv, call.method);
-	json_object_set_new(call.parameters, "method", json_string(inv->args[1]));
-	if (*trace)
-		json_object_set_new(call.parameters, "traceparent", json_string(trace));
-	payload_add(call.parameters, payload, len);
 	free(payload);
-	/* The call has the time; the daemon itself answers at once or not at all. */
-	status = client_call(inv, &call);
-	if (status != STATUS_OK)
-		return status;
-	if (*trace)
-		json_object_set_new(reply, "traceparent", json_string(trace));
-	if (inv->is_json)
-		text_print_json(reply);
-	status = inv->is_json ? service_status_exit(field_uint(reply, "status"))
-			      : tell_answer(inv, reply);
-	json_decref(reply);
 	return status;
 }
 

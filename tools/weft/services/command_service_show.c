@@ -5,272 +5,281 @@
 #include <string.h>
 
 #include "command/daemon_client.h"
-#include "services/command_service_status.h"
 #include "print/output_table.h"
 #include "print/text.h"
+#include "services/command_service_status.h"
 
 #define DESCRIBE_MS 5000 /* unless --timeout says otherwise */
+#define TEXT_LEN    8192 /* of a cell */
 
-/* A list of texts as one, for a field: "Get List"; none: "none". */
-static json_t *list_text(const json_t *list)
+/* What is known of a service: node NULL: it is offered here. */
+struct known_row {
+	const char *name, *version, *service_id, *node, *read_only, *metadata;
+	const struct api_service_offer *offer;
+};
+struct known_list {
+	struct known_row *rows;
+	size_t cnt, cap;
+	json_t *json; /* the same, as the daemon has them */
+};
+
+/* Appends "WORDmarkMORE" to a text of words, if it has room. */
+static void word_add(char text[static TEXT_LEN], const char *word, const char *mark,
+		     const char *more)
 {
-	char text[4096] = "";
-	const json_t *one;
-	size_t idx, len = 0;
+	size_t len = strlen(text);
 
-	json_array_foreach(list, idx, one)
-	{
-		const char *word = json_string_value(one);
-		size_t left = sizeof(text) - len;
-
-		if (word && strlen(word) + 2 < left)
-			len += (size_t)snprintf(text + len, left, "%s%s", len ? " " : "", word);
-	}
-	return json_string(len ? text : "none");
+	if (len + strlen(word) + strlen(more) + 3 < TEXT_LEN)
+		snprintf(text + len, TEXT_LEN - len, "%s%s%s%s", len ? " " : "", word, mark, more);
 }
 
-/* The pairs of an object as one text: "lang=en title=Hello". */
-static json_t *pairs_text(json_t *pairs)
+/* A list of texts as one: "Get List"; none: "none". */
+static const char *list_text(const struct invocation *inv, const struct api_string_list *list)
 {
-	char text[8192] = "";
-	const char *key;
-	json_t *value;
-	size_t len = 0;
+	char text[TEXT_LEN] = "";
 
-	json_object_foreach(pairs, key, value)
-	{
-		const char *word = json_string_value(value);
-		size_t left = sizeof(text) - len;
-
-		if (word && strlen(key) + strlen(word) + 3 < left)
-			len += (size_t)snprintf(text + len, left, "%s%s=%s", len ? " " : "", key,
-						word);
-	}
-	return json_string(text);
+	for (size_t i = 0; i < list->cnt; i++)
+		word_add(text, list->rows[i], "", "");
+	return *text ? api_text(inv->blocks, text) : "none";
 }
 
-static void print_one(const struct invocation *inv, json_t *service)
+/* Pairs as one text: "lang=en title=Hello". */
+static const char *pairs_text(const struct invocation *inv, const struct api_string_map *pairs)
+{
+	char text[TEXT_LEN] = "";
+
+	for (size_t i = 0; i < pairs->cnt; i++)
+		word_add(text, pairs->rows[i].key, "=", pairs->rows[i].value);
+	return api_text(inv->blocks, text);
+}
+
+/* Fields as one text: "pod:string limit:?int". */
+static const char *fields_text(const struct invocation *inv,
+			       const struct api_service_field_list *fields)
+{
+	char text[TEXT_LEN] = "";
+
+	for (size_t i = 0; i < fields->cnt; i++)
+		word_add(text, fields->rows[i].name, ":", fields->rows[i].type);
+	return api_text(inv->blocks, text);
+}
+
+/* --- what is known --- */
+
+static void print_one(const struct invocation *inv, const struct known_row *row)
 {
 	static const struct field fields[] = {
-		{"name", "name", "name", COLUMN_TEXT},
-		{"version", "version", "version", COLUMN_TEXT},
-		{"service_id", "service id", "service_id", COLUMN_TEXT},
-		{"node", "offered by", "by", COLUMN_TEXT},
-		{"read_only", "read-only methods", "methods", COLUMN_TEXT},
-		{"metadata", "metadata", "pairs", COLUMN_TEXT},
+		{"name", COLUMN_OF("name", known_row, name, string, TEXT)},
+		{"version", COLUMN_OF("version", known_row, version, string, TEXT)},
+		{"service_id", COLUMN_OF("service id", known_row, service_id, string, TEXT)},
+		{"node", COLUMN_OF("offered by", known_row, node, string, TEXT)},
+		{"read_only", COLUMN_OF("read-only methods", known_row, read_only, string, TEXT)},
+		{"metadata", COLUMN_OF("metadata", known_row, metadata, string, TEXT)},
 		{0},
 	};
-	const json_t *node = json_object_get(service, "node_id");
-	json_t *shown = json_copy(service);
 
-	json_object_set_new(shown, "by", node ? json_copy((json_t *)node) : json_string("here"));
-	json_object_set_new(shown, "methods", list_text(json_object_get(service, "read_only")));
-	json_object_set_new(shown, "pairs", pairs_text(json_object_get(service, "metadata")));
-	fields_print(inv, shown, fields);
-	if (json_object_get(service, "concurrency"))
-		fields_print(inv, shown, api_view_service_offer_program);
-	json_decref(shown);
+	fields_print(inv, row, fields);
+	if (row->offer && row->offer->has_concurrency)
+		fields_print(inv, row->offer, api_view_service_offer_program);
 }
 
-/* Adds those of rows that have name to services. */
-static void take_named(json_t *services, const json_t *rows, const char *name)
+static void take_providers(const struct invocation *inv, struct known_list *list,
+			   const struct api_service_provider_list *providers, const json_t *json)
 {
-	json_t *row;
-	size_t idx;
+	for (size_t i = 0; i < providers->cnt; i++) {
+		const struct api_service_provider *row = &providers->rows[i];
 
-	json_array_foreach(rows, idx,
-			   row) if (strcmp(json_string_value(json_object_get(row, "name")), name) ==
-				    0) json_array_append(services, row);
-}
-
-static int gather(const struct invocation *inv, json_t *services)
-{
-	const char *name = inv->args[0];
-	json_t *reply;
-	int status = client_ask(inv, "ListServices", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	take_named(services, json_object_get(reply, "offers"), name);
-	take_named(services, json_object_get(reply, "known"), name);
-	json_decref(reply);
-	if (json_array_size(services))
-		return STATUS_OK;
-	status = client_ask(inv, "FindService", json_pack("{s:s}", "name", name), &reply);
-	if (status != STATUS_OK)
-		return status;
-	take_named(services, json_object_get(reply, "providers"), name);
-	json_decref(reply);
-	return STATUS_OK;
-}
-
-/* A list of fields as one text: "pod:string limit:?int". */
-static json_t *fields_text(const json_t *fields)
-{
-	char text[8192] = "";
-	const json_t *field;
-	size_t idx, len = 0;
-
-	json_array_foreach(fields, idx, field)
-	{
-		const char *name = field_text(field, "name"), *type = field_text(field, "type");
-		size_t left = sizeof(text) - len;
-
-		if (strlen(name) + strlen(type) + 3 < left)
-			len += (size_t)snprintf(text + len, left, "%s%s:%s", len ? " " : "", name,
-						type);
+		if (strcmp(row->name, inv->args[0]) != 0)
+			continue;
+		json_array_append(list->json, json_array_get(json, i));
+		api_push(inv->blocks, list,
+			 {.name = row->name,
+			  .version = row->version,
+			  .service_id = row->service_id,
+			  .node = row->node_id,
+			  .read_only = list_text(inv, &row->read_only),
+			  .metadata = pairs_text(inv, &row->metadata)});
 	}
-	return json_string(text);
 }
 
-static json_t *example_text(const json_t *method)
+static void take_offers(const struct invocation *inv, struct known_list *list,
+			const struct api_service_offer_list *offers, const json_t *json)
 {
-	char *text = json_dumps(json_object_get(method, "example"), 0);
-	json_t *json = json_string(text ? text : "");
+	for (size_t i = 0; i < offers->cnt; i++) {
+		const struct api_service_offer *row = &offers->rows[i];
 
-	free(text);
-	return json;
+		if (strcmp(row->name, inv->args[0]) != 0)
+			continue;
+		json_array_append(list->json, json_array_get(json, i));
+		api_push(inv->blocks, list,
+			 {.name = row->name,
+			  .version = row->version,
+			  .service_id = row->service_id,
+			  .node = "here",
+			  .read_only = list_text(inv, &row->read_only),
+			  .metadata = pairs_text(inv, &row->metadata),
+			  .offer = row});
+	}
 }
 
-/* print_methods: what a service says of itself. */
-static void print_methods(const struct invocation *inv, const json_t *described)
+static int gather(const struct invocation *inv, struct known_list *list)
+{
+	const struct api_find_service_in in = {.name = inv->args[0]};
+	struct client_call known = {.request = api_list_services_request(NULL)};
+	struct client_call found = {.request = api_find_service_request(&in)};
+	const struct api_list_services_out *out;
+	int status = client_call(inv, &known);
+
+	if (status != STATUS_OK)
+		return status;
+	out = known.last.out;
+	take_offers(inv, list, &out->offers, json_object_get(known.last.json, "offers"));
+	take_providers(inv, list, &out->known, json_object_get(known.last.json, "known"));
+	if (list->cnt)
+		return STATUS_OK;
+	status = client_call(inv, &found);
+	if (status == STATUS_OK)
+		take_providers(inv, list,
+			       &((const struct api_find_service_out *)found.last.out)->providers,
+			       json_object_get(found.last.json, "providers"));
+	return status;
+}
+
+/* --- what it says of itself --- */
+
+/* A method, or a topic, which has fewer columns. */
+struct described_row {
+	const char *name, *takes, *gives, *about, *example;
+	bool read_only, stream;
+};
+struct described_list {
+	struct described_row *rows;
+	size_t cnt, cap;
+};
+
+static void print_methods(const struct invocation *inv,
+			  const struct api_service_description *service)
 {
 	static const struct column columns[] = {
-		{"METHOD", "name", COLUMN_TEXT},	  {"READ-ONLY", "read_only", COLUMN_BOOL},
-		{"STREAM", "stream", COLUMN_BOOL},	  {"TAKES", "takes_text", COLUMN_TEXT},
-		{"GIVES", "gives_text", COLUMN_TEXT},	  {"ABOUT", "about", COLUMN_TEXT},
-		{"EXAMPLE", "example_text", COLUMN_TEXT}, {0},
+		COLUMN_OF("METHOD", described_row, name, string, TEXT),
+		COLUMN_OF("READ-ONLY", described_row, read_only, bool, BOOL),
+		COLUMN_OF("STREAM", described_row, stream, bool, BOOL),
+		COLUMN_OF("TAKES", described_row, takes, string, TEXT),
+		COLUMN_OF("GIVES", described_row, gives, string, TEXT),
+		COLUMN_OF("ABOUT", described_row, about, string, TEXT),
+		COLUMN_OF("EXAMPLE", described_row, example, string, TEXT),
+		{0},
 	};
-	const json_t *methods = json_object_get(described, "methods"), *method;
-	json_t *rows = json_array();
-	size_t idx;
+	struct described_list list = {0};
 
-	fields_print(inv, described, api_view_service_description_show);
-	json_array_foreach(methods, idx, method)
-	{
-		json_t *row = json_copy((json_t *)method);
+	for (size_t i = 0; i < service->methods.cnt; i++) {
+		const struct api_described_method *method = &service->methods.rows[i];
+		char *example = method->example ? json_dumps(method->example, 0) : NULL;
 
-		json_object_set_new(row, "takes_text",
-				    fields_text(json_object_get(method, "takes")));
-		json_object_set_new(row, "gives_text",
-				    fields_text(json_object_get(method, "gives")));
-		json_object_set_new(row, "example_text", example_text(method));
-		json_array_append_new(rows, row);
+		api_push(inv->blocks, &list,
+			 {.name = method->name,
+			  .takes = fields_text(inv, &method->takes),
+			  .gives = fields_text(inv, &method->gives),
+			  .about = method->about,
+			  .example = api_text(inv->blocks, example ? example : ""),
+			  .read_only = method->read_only,
+			  .stream = method->stream});
+		free(example);
 	}
+	fields_print(inv, service, api_view_service_description_show);
 	putchar('\n');
-	table_print(inv, rows, columns, "Its owner describes no methods.");
-	json_decref(rows);
+	table_print(inv, TABLE_ROWS(list), columns, "Its owner describes no methods.");
 }
 
-/* print_topics: nothing of a service that describes none. */
-static void print_topics(const struct invocation *inv, const json_t *described)
+/* Nothing of a service that describes none. */
+static void print_topics(const struct invocation *inv,
+			 const struct api_service_description *service)
 {
 	static const struct column columns[] = {
-		{"TOPIC", "name", COLUMN_TEXT},
-		{"GIVES", "gives_text", COLUMN_TEXT},
-		{"ABOUT", "about", COLUMN_TEXT},
+		COLUMN_OF("TOPIC", described_row, name, string, TEXT),
+		COLUMN_OF("GIVES", described_row, gives, string, TEXT),
+		COLUMN_OF("ABOUT", described_row, about, string, TEXT),
 		{0},
 	};
-	const json_t *topics = json_object_get(described, "topics"), *topic;
-	json_t *rows = json_array();
-	size_t idx;
+	struct described_list list = {0};
 
-	json_array_foreach(topics, idx, topic)
-	{
-		json_t *row = json_copy((json_t *)topic);
-
-		json_object_set_new(row, "gives_text",
-				    fields_text(json_object_get(topic, "gives")));
-		json_array_append_new(rows, row);
-	}
-	if (json_array_size(rows)) {
-		putchar('\n');
-		table_print(inv, rows, columns, "");
-	}
-	json_decref(rows);
+	for (size_t i = 0; i < service->topics.cnt; i++)
+		api_push(inv->blocks, &list,
+			 {.name = service->topics.rows[i].name,
+			  .gives = fields_text(inv, &service->topics.rows[i].gives),
+			  .about = service->topics.rows[i].about});
+	if (!list.cnt)
+		return;
+	putchar('\n');
+	table_print(inv, TABLE_ROWS(list), columns, "");
 }
 
-static bool keep_reply(void *arg, json_t *reply, bool is_last)
+/* describe asks the provider. What call has last is nothing unless the status is OK. */
+static int describe(const struct invocation *inv, struct client_call *call)
 {
-	(void)is_last;
-	*(json_t **)arg = json_incref(reply);
-	return true;
-}
-
-/* describe asks the provider what its service says of itself. *out_described is NULL unless the status is OK. */
-static int describe(struct invocation *inv, json_t **out_described)
-{
-	json_t *reply = NULL, *parameters = service_parameters(inv, "DescribeService");
-	struct client_call call = {
-		.method = "DescribeService", .is_long = true, .reply = keep_reply, .arg = &reply};
+	struct api_describe_service_in in = {
+		.has_timeout_ms = true,
+		.timeout_ms = inv->timeout_ms ? (int64_t)inv->timeout_ms : DESCRIBE_MS};
+	const struct api_describe_service_out *out;
 	char why[256];
-	uint64_t answered;
-	int status;
+	int status = command_fill(inv, API_DESCRIBE_SERVICE, &in);
 
-	*out_described = NULL;
-	if (!inv->timeout_ms)
-		json_object_set_new(parameters, "timeout_ms", json_integer(DESCRIBE_MS));
-	call.parameters = parameters;
-	status = client_call(inv, &call);
-	if (status != STATUS_OK)
+	*call = (struct client_call){.request = api_describe_service_request(&in), .is_long = true};
+	if (status == STATUS_OK)
+		status = client_call(inv, call);
+	out = call->last.out;
+	if (status != STATUS_OK || out->status == 0)
 		return status;
-	answered = field_uint(reply, "status");
-	if (answered == 0) {
-		*out_described = json_incref(json_object_get(reply, "service"));
-		json_decref(reply);
-		return STATUS_OK;
-	}
-	snprintf(why, sizeof(why), "it does not describe itself: %s: %s",
-		 field_text(reply, "status_name"), field_text(reply, "text"));
-	json_decref(reply);
-	return client_say_error(service_status_exit(answered), inv->args[0], why,
+	snprintf(why, sizeof(why), "it does not describe itself: %s: %s", out->status_name,
+		 out->text);
+	call->last = (struct client_reply){0};
+	return client_say_error(service_status_exit((uint64_t)out->status), inv->args[0], why,
 				"weft service find NAME shows who provides it");
 }
 
-static void print_all(const struct invocation *inv, const json_t *services, json_t *described)
+static void print_all(const struct invocation *inv, const struct known_list *list,
+		      const struct client_reply *described)
 {
-	json_t *service, *told;
-	size_t idx;
+	const struct api_describe_service_out *out = described->out;
+	json_t *told;
 
 	if (inv->is_json) {
-		told = json_pack("{s:O}", "services", services);
-		if (described)
-			json_object_set(told, "description", described);
+		told = json_pack("{s:O}", "services", list->json);
+		json_object_set(told, "description", json_object_get(described->json, "service"));
 		text_print_json(told);
 		json_decref(told);
 		return;
 	}
-	json_array_foreach(services, idx, service)
-	{
-		if (idx)
+	for (size_t i = 0; i < list->cnt; i++) {
+		if (i)
 			putchar('\n');
-		print_one(inv, service);
+		print_one(inv, &list->rows[i]);
 	}
-	if (described && json_array_size(services))
-		putchar('\n');
-	if (!described)
+	if (!out || !out->service)
 		return;
-	print_methods(inv, described);
-	print_topics(inv, described);
+	if (list->cnt)
+		putchar('\n');
+	print_methods(inv, out->service);
+	print_topics(inv, out->service);
 }
 
 int run_service_show(struct invocation *inv)
 {
 	bool is_named = invocation_option(inv, "provider") || strchr(inv->args[0], '@');
-	json_t *services = json_array(), *described = NULL;
-	int status = is_named ? STATUS_OK : gather(inv, services);
+	struct known_list list = {.json = json_array()};
+	struct client_call call = {0};
+	int status = is_named ? STATUS_OK : gather(inv, &list);
 
-	if (status == STATUS_OK && !is_named && !json_array_size(services))
+	if (status == STATUS_OK && !is_named && !list.cnt)
 		status = client_say_error(STATUS_NOT_FOUND, inv->args[0], "nobody provides it",
 					  "see: weft service list");
 	if (status == STATUS_OK)
-		status = describe(inv, &described);
-	if (described || json_array_size(services))
-		print_all(inv, services, described);
+		status = describe(inv, &call);
+	if (call.last.out || list.cnt)
+		print_all(inv, &list, &call.last);
 	/* What is known was shown; why there is no more was said. */
-	if (json_array_size(services))
+	if (list.cnt)
 		status = STATUS_OK;
-	json_decref(services);
-	json_decref(described);
+	json_decref(list.json);
 	return status;
 }

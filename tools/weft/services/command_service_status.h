@@ -2,8 +2,6 @@
 #ifndef WEFT_TOOLS_COMMAND_SERVICE_STATUS_H
 #define WEFT_TOOLS_COMMAND_SERVICE_STATUS_H
 
-#include <jansson.h>
-
 #include "command/command.h"
 #include "service/trace.h"
 
@@ -11,8 +9,6 @@
 
 /* service_status_exit: what the command ends with for a status of a call. */
 int service_status_exit(uint64_t status);
-/* service_parameters: which service the command line means, for method of the daemon. */
-json_t *service_parameters(const struct invocation *inv, const char *method);
 /* service_payload is text, or the standard input for "-"; to be freed. NULL: failed, and said. */
 char *service_payload(const char *text, size_t *out_len);
 
