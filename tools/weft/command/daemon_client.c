@@ -119,10 +119,8 @@ static int tell_error(const struct invocation *inv, const struct client_call *ca
 		return error->err == WEFT_EMALFORMED || error->err == WEFT_ETOOLARGE
 			       ? client_say_error(STATUS_FAILED, error->what, error->why, NULL)
 			       : say_failure(error);
-	if (inv->is_json) {
-		json_dumpf(message, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
-	}
+	if (inv->is_json)
+		text_print_json(message);
 	return client_say_error(status_of_reply(call, message), error->what, error->why,
 				error->next);
 }
@@ -202,44 +200,21 @@ static void calling_told(void *arg, json_t *message, const struct weft_error *er
 	}
 }
 
-/* ask_run asks the daemon, which has timeout_ms to answer. */
-static int ask_run(struct weft_client *client, const struct ask_params *params,
-		   struct ask **out_ask, const bool *is_done)
-{
-	struct weft_error error;
-
-	if (client_ask_start(client, params, out_ask, &error) < 0)
-		return say_failure(&error);
-	if (client_ask_run(*out_ask, is_done) < 0) {
-		client_ask_cancel(*out_ask);
-		return STATUS_INTERRUPTED;
-	}
-	return STATUS_OK;
-}
-
-static void greeting_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
-{
-	struct calling *calling = arg;
-
-	calling->is_done = is_last;
-	if (error)
-		calling->status = tell_error(calling->inv, calling->call, message, error);
-}
-
 /*
  * greet asks what any daemon answers at once: replies of the call that
  * follows may be far apart, and silence then means nothing.
  */
-static int greet(struct weft_client *client, struct calling *calling)
+static int greet(struct weft_client *client, const struct calling *calling)
 {
 	const struct ask_params params = {.method = "org.varlink.service.GetInfo",
-					  .timeout_ms = client_timeout_ms(calling->inv),
-					  .fn = greeting_told,
-					  .arg = calling};
-	int status = ask_run(client, &params, &calling->ask, &calling->is_done);
+					  .timeout_ms = client_timeout_ms(calling->inv)};
+	struct weft_error error;
+	json_t *info = NULL;
 
-	calling->is_done = false;
-	return status == STATUS_OK ? calling->status : status;
+	if (client_ask_wait(client, &params, &info, &error) < 0)
+		return tell_error(calling->inv, calling->call, NULL, &error);
+	json_decref(info);
+	return STATUS_OK;
 }
 
 static int calling_run(struct weft_client *client, struct calling *calling)
@@ -252,6 +227,7 @@ static int calling_run(struct weft_client *client, struct calling *calling)
 				    .fn = calling_told,
 				    .arg = calling};
 	int status = is_long ? greet(client, calling) : STATUS_OK;
+	struct weft_error error;
 	char name[128];
 
 	if (status != STATUS_OK)
@@ -259,8 +235,13 @@ static int calling_run(struct weft_client *client, struct calling *calling)
 	snprintf(name, sizeof(name), "%s.%s", method->interface, method->name);
 	params.method = name;
 	params.parameters = call->request.in ? api_write(method->in, call->request.in) : NULL;
-	status = ask_run(client, &params, &calling->ask, &calling->is_done);
-	return status == STATUS_OK ? calling->status : status;
+	if (client_ask_start(client, &params, &calling->ask, &error) < 0)
+		return say_failure(&error);
+	if (client_ask_run(calling->ask, &calling->is_done) < 0) {
+		client_ask_cancel(calling->ask);
+		return STATUS_INTERRUPTED;
+	}
+	return calling->status;
 }
 
 int client_call(const struct invocation *inv, struct client_call *call)
