@@ -92,6 +92,10 @@ def test_the_publisher_is_killed_after_the_first_copy_and_a_third_node_gets_it(l
 
 def test_an_update_is_followed_and_an_old_revision_refused(lab):
     nodes = start(lab, 3, more=SYNC)
+    # n2 keeps nothing for others: a publisher that comes back would learn revision 2 of it, and
+    # offer revision 1 no more. A moment decided that.
+    nodes[1].conf.write_text(nodes[1].conf.read_text().replace("serve = on", "serve = off"))
+    said(nodes[1].weft("daemon", "reload"), "daemon reload")
     folder = lab.folder("songs", FILES)
     link = publish(nodes[0], "songs", folder)
     follow(nodes[1], link, "--name", "songs")
