@@ -545,6 +545,7 @@ static struct community_info info_of(const struct community *community)
 		.name = community->name,
 		.is_strict = community->roster.is_strict,
 		.is_ours = community->secret != NULL,
+		.is_kept = community->is_kept,
 		.joined_s = community->joined_s,
 		.token_expires_s = community->token_expires_s,
 		.member_cnt = community->roster.joined_cnt,

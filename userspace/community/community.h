@@ -144,6 +144,7 @@ struct community_info {
 	const uint8_t *id, *key;
 	const char *name;
 	bool is_strict, is_ours; /* ours: its key is here */
+	bool is_kept;		 /* that it was joined is durable; no caller hears of it before */
 	uint64_t joined_s;
 	uint64_t token_expires_s;	/* 0: none */
 	uint32_t member_cnt, share_cnt; /* that joined, that are bound; this node among them */

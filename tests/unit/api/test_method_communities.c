@@ -54,6 +54,30 @@ static bool other_creates(bool is_strict, char text[static LINK_TEXT_CAP], uint8
 	return true;
 }
 
+static void test_a_community_is_listed_when_it_is_durable(void)
+{
+	struct communities *all;
+	uint8_t id[COMMUNITY_ID_LEN];
+	int err = 1;
+
+	begin();
+	all = rig.node->node->sharing->communities;
+	CHECK_EQ(community_create(all,
+				  &(struct community_join_ask){
+					  .name = "mine", .done = on_created, .arg = &err},
+				  rig.sim.now_ns, id),
+		 0);
+	/* The answer comes without a turn, and the store commits in one. */
+	CHECK_STR(method_ask(&rig, "ListCommunities", NULL), "");
+	CHECK_EQ(err, 1);
+	CHECK_EQ(method_cnt(&rig, "communities"), 0);
+	(void)sim_run(&rig.sim, NS_PER_S, NULL, NULL);
+	CHECK_EQ(err, 0);
+	CHECK_STR(method_ask(&rig, "ListCommunities", NULL), "");
+	CHECK_EQ(method_cnt(&rig, "communities"), 1);
+	method_rig_fini(&rig);
+}
+
 static void test_what_names_no_community_is_refused_with_the_next_step(void)
 {
 	static const struct method_row rows[] = {
@@ -206,6 +230,7 @@ static void test_follows_are_asked_about_by_what_names_them(void)
 
 int main(void)
 {
+	RUN(test_a_community_is_listed_when_it_is_durable);
 	RUN(test_what_names_no_community_is_refused_with_the_next_step);
 	RUN(test_a_community_is_joined_by_link_and_keeps_its_name);
 	RUN(test_a_token_lives_as_long_as_asked_and_not_beyond_30_days);

@@ -70,7 +70,7 @@ static bool collect(void *arg, const struct community_info *info)
 {
 	struct collecting *to = arg;
 
-	if (!to->id || memcmp(info->id, to->id, COMMUNITY_ID_LEN) == 0)
+	if (info->is_kept && (!to->id || memcmp(info->id, to->id, COMMUNITY_ID_LEN) == 0))
 		api_push(to->blocks, &to->found, community_row(to->blocks, to->api, info));
 	return !to->id || !to->found.cnt;
 }
