@@ -60,13 +60,11 @@ static bool needs_nothing(const struct api_type *type)
 	return true;
 }
 
-/* ask_scarce: false when no allocation was the n-th. */
-static bool ask_scarce(const struct api_method *method, unsigned n, unsigned fail_cnt)
+/* ask_scarce takes parameters. False when no allocation was the n-th. */
+static bool ask_scarce(const char *method, json_t *parameters, unsigned n, unsigned fail_cnt)
 {
-	struct control_ask ask = {.role = rig.role,
-				  .method = method->name,
-				  .parameters = json_object(),
-				  .answered = hear};
+	struct control_ask ask = {
+		.role = rig.role, .method = method, .parameters = parameters, .answered = hear};
 	struct control_call *call = NULL;
 	bool has_failed;
 	int err;
@@ -94,7 +92,7 @@ static void method_step(const struct api_method *method)
 		for (unsigned n = 1; has_failed; n += 1 + n / 100 * (n / 20)) {
 			bool is_whole;
 
-			has_failed = ask_scarce(method, n, fail_cnts[mode]);
+			has_failed = ask_scarce(method->name, json_object(), n, fail_cnts[mode]);
 			if (!heard.is_answered)
 				continue;
 			is_whole = heard.error[0]
@@ -135,9 +133,55 @@ static void test_a_viewer_gets_a_whole_answer_or_none(void)
 	methods_step(CONTROL_VIEW);
 }
 
+/* Whatever its answer is, also later: the daemon goes on. */
+static void test_a_call_about_one_thing_ends_no_daemon(void)
+{
+	static const struct {
+		const char *method, *parameters;
+	} rows[] = {
+		{"WatchGet", "{\"get_id\":1}"},
+		{"ListGetSources", "{\"get_id\":1}"},
+		{"SetGet", "{\"get_id\":1,\"priority\":3}"},
+		{"SetGet", "{\"get_id\":1,\"exclude\":[\"a\",\"b\"]}"},
+		{"SetSeeding", "{\"get_id\":1,\"seeded\":true}"},
+		{"PauseGet", "{\"get_id\":1}"},
+		{"ResumeGet", "{\"get_id\":1}"},
+		{"CancelGet", "{\"get_id\":1}"},
+		{"Search", "{\"query\":\"file\"}"},
+		{"ShowPolicy", "{}"},
+		{"ShowShare", "{\"share\":\"in\"}"},
+		{"RemoveShare", "{\"share\":\"none\"}"},
+		{"FindService", "{\"name\":\"echo\"}"},
+		{"CallService", "{\"name\":\"echo\",\"method\":\"Say\",\"json\":{}}"},
+		{"AddShare", "{\"path\":\"/none\"}"},
+		{"Get", "{\"link\":\"mesh:none\",\"target\":\"/none\"}"},
+	};
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t mode = 0; mode < sizeof(fail_cnts) / sizeof(fail_cnts[0]); mode++) {
+			bool has_failed = true;
+
+			for (unsigned n = 1; has_failed; n++) {
+				has_failed = ask_scarce(rows[i].method,
+							json_loads(rows[i].parameters, 0, NULL), n,
+							fail_cnts[mode]);
+				if (heard.is_answered)
+					json_decref(heard.answer);
+				heard.is_answered = false;
+				sim_wake(rig.node);
+				(void)sim_run(&rig.sim, NS_PER_MS, NULL, NULL);
+			}
+		}
+	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
+	CHECK_EQ(method_cnt(&rig, "transfers"), 1);
+	method_rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_an_admin_gets_a_whole_answer_or_none);
 	RUN(test_a_viewer_gets_a_whole_answer_or_none);
+	RUN(test_a_call_about_one_thing_ends_no_daemon);
 	return check_done();
 }
