@@ -114,4 +114,34 @@ def test_notes_are_not_in_the_description_that_is_handed_out(lab):
     check_eq(made["a.Shop.varlink"], re.sub(r" *# (list|show).*", "", SHOP), "the description")
 
 
+FOREIGN = "interface a.Guest\n\nmethod Call(name: string, cnt: ?int) -> (json: ?object)\n\nerror Failed(why: string)\n"
+
+
+def made_as(text):
+    """(exit code and stderr, {name: text}) of --as guest."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        (place / "guest.varlink").write_text(text)
+        done = subprocess.run([TOOL, place / "out", "--as", "guest", place / "guest.varlink"],
+                              capture_output=True, text=True)
+        return ((done.returncode, done.stderr.replace(f"{place}/", "")),
+                {file.name: file.read_text() for file in (place / "out").rglob("*.*") if file.is_file()})
+
+
+def test_an_interface_of_others_needs_no_roles_and_has_names_of_its_own(lab):
+    (code, said), made = made_as(FOREIGN)
+    check_eq((code, said, sorted(made)), (0, "", ["guest.c", "guest.h"]), "made")
+    for wanted in ('#define API_GUEST_CALL "a.Guest.Call"\n', '#define API_GUEST_FAILED "a.Guest.Failed"\n',
+                   "struct api_guest_call_in {\n\tconst char *name;\n\tbool has_cnt;\n\tint64_t cnt;\n};",
+                   "struct api_guest_failed_error {\n\tconst char *why;\n};"):
+        check(wanted in made["guest.h"], made["guest.h"])
+    check('API_NULLABLE(api_guest_call_out, "json", json, api_object_type)' in made["guest.c"], made["guest.c"])
+    check("api_interfaces" not in made["guest.c"], "tables that would be there twice")
+
+
+def test_lists_of_an_interface_of_others_are_refused(lab):
+    check_eq(made_as("interface a.Guest\nmethod M() -> (names: []string)\n"),
+             ((1, "varlink-c: a.Guest: a list or a map would be there twice\n"), {}), "refused")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -94,12 +94,20 @@ $(GENERATED) &: tools/varlink-c $(INTERFACE) include/weft/org.varlink.service.va
 	$(call say,GEN,$(GEN)/api)
 	$(Q)tools/varlink-c $(GEN) $(INTERFACE) include/weft/org.varlink.service.varlink
 
+# The interface that programs behind a service serve, which weftd and libweft speak.
+PROGRAM_INTERFACE := include/weft/net.weft.Service.varlink
+PROGRAM_MADE := $(GEN)/api/program.h $(GEN)/api/program.c
+$(PROGRAM_MADE) &: tools/varlink-c $(PROGRAM_INTERFACE)
+	$(call say,GEN,$(GEN)/api/program)
+	$(Q)tools/varlink-c $(GEN) --as program $(PROGRAM_INTERFACE)
+GENERATED += $(PROGRAM_MADE)
+
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-GEN_OBJS := $(GEN)/api/node.o $(GEN)/api/node_views.o
+GEN_OBJS := $(GEN)/api/node.o $(GEN)/api/node_views.o $(GEN)/api/program.o
 $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<

@@ -14,10 +14,10 @@ $(PIC)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(Q)$(COMPILE) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 
 PIC_CLIENT := $(call lib_objs,client,$(PIC))
-PIC_GEN := $(PIC)/node.o
+PIC_GEN := $(PIC)/node.o $(PIC)/program.o
 PIC_BELOW := $(call lib_objs,base,$(PIC)) $(call lib_objs,codec,$(PIC)) \
 	$(addprefix $(PIC)/userspace/api/,type.o blocks.o caller.o) $(PIC_GEN)
-$(PIC_GEN): $(GEN)/api/node.c $(FLAGS)
+$(PIC_GEN): $(PIC)/%.o: $(GEN)/api/%.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<

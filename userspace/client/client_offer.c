@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/node_client.h"
+#include "api/program.h"
 #include "base/container_of.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
@@ -23,7 +24,6 @@
 
 #define PUBLISH_TIMEOUT_MS  30000
 #define WITHDRAW_TIMEOUT_MS 5000
-#define SERVICE_INTERFACE   "net.weft.Service."
 
 struct weft_offer {
 	struct loop_source source; /* the listener */
@@ -47,7 +47,7 @@ struct weft_request {
 	struct guest *guest;	  /* NULL: the daemon left */
 	json_t *parameters;	  /* what info points into */
 	char *text;		  /* of a payload in JSON */
-	struct api_blocks blocks; /* of one in base64 */
+	struct api_blocks blocks; /* the parameters' struct, and a payload in base64 */
 	struct weft_request_info info;
 };
 
@@ -100,23 +100,25 @@ static void guest_say(struct guest *guest, const char *error, json_t *parameters
 	json_decref(message);
 }
 
-static const char *text_of(const json_t *parameters, const char *name)
+/* call_read, open_read: what came as "json" is handed on as its text. */
+static int call_read(struct weft_request *request)
 {
-	const char *text = json_string_value(json_object_get(parameters, name));
-
-	return text ? text : "";
-}
-
-/* payload_read: what came as "json" is handed on as its text. */
-static int payload_read(struct weft_request *request, const json_t *parameters)
-{
-	const json_t *json = json_object_get(parameters, "json");
-	const char *base64 = json_string_value(json_object_get(parameters, "base64"));
+	const struct api_program_call_in *in =
+		api_read(&api_program_call_in_type, request->parameters, &request->blocks);
 	struct weft_request_info *info = &request->info;
 
-	if (!json || json_is_null(json))
-		return api_base64_read(&request->blocks, base64, &info->payload, &info->len);
-	request->text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!in)
+		return WEFT_EMALFORMED;
+	*info = (struct weft_request_info){
+		.method = in->method,
+		.caller = in->caller,
+		.correlation = in->correlation,
+		.ms_left = (int)in->ms_left,
+		.traceparent = in->traceparent,
+	};
+	if (!in->json)
+		return api_base64_read(&request->blocks, in->base64, &info->payload, &info->len);
+	request->text = json_dumps(in->json, JSON_COMPACT);
 	if (!request->text)
 		return -ENOMEM;
 	info->payload = request->text;
@@ -124,8 +126,25 @@ static int payload_read(struct weft_request *request, const json_t *parameters)
 	return 0;
 }
 
-/* request_new: NULL when there is no memory or the payload is no base64. */
-static struct weft_request *request_new(struct guest *guest, json_t *parameters)
+static int open_read(struct weft_request *request)
+{
+	const struct api_program_open_in *in =
+		api_read(&api_program_open_in_type, request->parameters, &request->blocks);
+	struct weft_request_info *info = &request->info;
+
+	if (!in)
+		return WEFT_EMALFORMED;
+	*info = (struct weft_request_info){
+		.method = in->method,
+		.caller = in->caller,
+		.correlation = in->correlation,
+		.traceparent = in->traceparent,
+	};
+	return api_base64_read(&request->blocks, in->base64, &info->payload, &info->len);
+}
+
+/* request_new: NULL when there is no memory, or the parameters are none of the interface. */
+static struct weft_request *request_new(struct guest *guest, bool is_stream, json_t *parameters)
 {
 	struct weft_request *request = calloc(1, sizeof(*request));
 
@@ -133,33 +152,31 @@ static struct weft_request *request_new(struct guest *guest, json_t *parameters)
 		return NULL;
 	request->guest = guest;
 	request->parameters = json_incref(parameters);
-	request->info = (struct weft_request_info){
-		.method = text_of(parameters, "method"),
-		.caller = text_of(parameters, "caller"),
-		.correlation = text_of(parameters, "correlation"),
-		.ms_left = (int)json_integer_value(json_object_get(parameters, "ms_left")),
-		.traceparent = json_string_value(json_object_get(parameters, "traceparent")),
-	};
-	if (payload_read(request, parameters) < 0) {
+	if ((is_stream ? open_read(request) : call_read(request)) < 0) {
 		request_free(request);
 		return NULL;
 	}
 	return request;
 }
 
+static void guest_fail(struct guest *guest, enum weft_call_status status, const char *text)
+{
+	const struct api_program_failed_error failed = {.status = status, .text = text};
+
+	guest_say(guest, API_PROGRAM_FAILED, api_program_failed_error_write(&failed));
+}
+
 static void guest_request(struct guest *guest, bool is_stream, json_t *parameters)
 {
 	const struct weft_handler *handler = guest->offer->handler;
 	void *ctx = guest->offer->ctx;
-	struct weft_request *request = request_new(guest, parameters);
+	struct weft_request *request = request_new(guest, is_stream, parameters);
 	void (*handle)(void *ctx, struct weft_request *request,
 		       const struct weft_request_info *info) =
 		is_stream ? handler->stream : handler->call;
 
 	if (!request) {
-		guest_say(guest, SERVICE_INTERFACE "Failed",
-			  json_pack("{s:i, s:s}", "status", WEFT_CALL_INVALID_PAYLOAD, "text",
-				    "the payload cannot be read"));
+		guest_fail(guest, WEFT_CALL_INVALID_PAYLOAD, "the payload cannot be read");
 		return;
 	}
 	guest->request = request;
@@ -176,13 +193,14 @@ static void guest_request(struct guest *guest, bool is_stream, json_t *parameter
 
 static void guest_call(struct guest *guest, const json_t *message)
 {
-	const char *method = text_of(message, "method");
+	const char *method = json_string_value(json_object_get(message, "method"));
 	json_t *parameters = json_object_get(message, "parameters");
 
+	method = method ? method : "";
 	guest->is_upgrade = json_is_true(json_object_get(message, "upgrade"));
-	if (strcmp(method, SERVICE_INTERFACE "Call") == 0 && !guest->is_upgrade)
+	if (strcmp(method, API_PROGRAM_CALL) == 0 && !guest->is_upgrade)
 		guest_request(guest, false, parameters);
-	else if (strcmp(method, SERVICE_INTERFACE "Open") == 0 && guest->is_upgrade)
+	else if (strcmp(method, API_PROGRAM_OPEN) == 0 && guest->is_upgrade)
 		guest_request(guest, true, parameters);
 	else
 		guest_say(guest, "org.varlink.service.MethodNotFound",
@@ -446,7 +464,8 @@ void weft_request_reply(struct weft_request *request, const void *payload, size_
 
 	if (request->guest)
 		guest_say(request->guest, NULL,
-			  json_pack("{s:s}", "base64", api_base64(&blocks, payload, len)));
+			  api_program_call_out_write(&(struct api_program_call_out){
+				  .base64 = api_base64(&blocks, payload, len)}));
 	api_blocks_free(&blocks);
 	request_end(request);
 }
@@ -454,8 +473,7 @@ void weft_request_reply(struct weft_request *request, const void *payload, size_
 void weft_request_fail(struct weft_request *request, enum weft_call_status status, const char *text)
 {
 	if (request->guest)
-		guest_say(request->guest, SERVICE_INTERFACE "Failed",
-			  json_pack("{s:i, s:s}", "status", (int)status, "text", text ? text : ""));
+		guest_fail(request->guest, status, text);
 	request_end(request);
 }
 

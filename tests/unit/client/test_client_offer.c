@@ -124,6 +124,11 @@ static void test_calls_are_answered(void)
 		{CALL("Say", ",\"json\":{\"a\":[1]}"), "Say c 00 99 {\"a\":[1]}",
 		 "{\"parameters\":{\"base64\":\"eyJhIjpbMV19\"}}"},
 		{CALL("Say", ""), "Say c 00 99 ", "{\"parameters\":{\"base64\":\"\"}}"},
+		{CALL("Say", ",\"json\":[1]"), "",
+		 "{\"error\":\"net.weft.Service.Failed\",\"parameters\":{\"status\":4,\"text\":"
+		 "\"the payload cannot be read\"}}"},
+		{CALL("Say", ",\"a_field_of_later\":1"), "Say c 00 99 ",
+		 "{\"parameters\":{\"base64\":\"\"}}"},
 		{CALL("fail", ",\"traceparent\":\"" TRACE "\""), "fail c 00 99 ",
 		 "{\"error\":\"net.weft.Service.Failed\",\"parameters\":{\"status\":8,\"text\":"
 		 "\"not you\"}}"},
@@ -166,7 +171,7 @@ static void test_calls_are_answered(void)
 	}
 	CHECK_STR(seen.text, "fail c 00 99 ");
 	CHECK_STR(seen.trace, TRACE);
-	CHECK_EQ(seen.call_cnt, 4);
+	CHECK_EQ(seen.call_cnt, 5);
 	close(fd);
 	weft_offer_close(offer);
 	weft_client_close(client);

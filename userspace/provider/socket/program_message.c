@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and replies of net.weft.Service. A payload that is a JSON object travels
- * as it is, byte for byte; it is parsed only to know that it is one.
+ * Requests and replies of net.weft.Service, by the structs of api/program.h. The payload of a call
+ * is written behind its other parameters: a JSON object travels as it is, byte for byte, and is
+ * parsed only to know that it is one.
  */
 #include "program_message.h"
 
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/program.h"
 #include "base/monotonic.h"
 #include "codec/text/base64.h"
 #include "codec/text/hex.h"
@@ -29,33 +31,39 @@ static int payload_is_object(const uint8_t *payload, size_t len)
 	return err == -ENOMEM ? err : is_object;
 }
 
-/* The parameters that a call and a stream share. */
-static json_t *parameters_new(const struct service_caller *caller, const char *method)
-{
-	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1], correlation[2 * SERVICE_KEY_LEN + 1];
+/* A caller as parameters have it. */
+struct caller_text {
+	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1];
+	char correlation[2 * SERVICE_KEY_LEN + 1];
 	char trace[SERVICE_TRACE_TEXT_CAP];
-	json_t *parameters =
-		json_pack("{s:s, s:s, s:s}", "method", method, "caller",
-			  zbase32_write(caller->key, MESH_KEY_LEN, key), "correlation",
-			  hex_write(caller->correlation, SERVICE_KEY_LEN, correlation));
+	const char *traceparent; /* NULL: none */
+};
 
-	if (parameters && caller->has_trace)
-		(void)json_object_set_new(parameters, "traceparent",
-					  json_string(service_trace_write(&caller->trace, trace)));
-	return parameters;
+static void caller_write(const struct service_caller *caller, struct caller_text *text)
+{
+	zbase32_write(caller->key, MESH_KEY_LEN, text->key);
+	hex_write(caller->correlation, SERVICE_KEY_LEN, text->correlation);
+	text->traceparent =
+		caller->has_trace ? service_trace_write(&caller->trace, text->trace) : NULL;
 }
 
-/* Takes parameters. The text ends inside them: the caller adds further ones and "}}". */
-static char *request_begin(const char *method, json_t *parameters, bool is_upgrade, size_t *out_len)
+/* request_begin: the request without the "}}" that ends parameters and itself. NULL: no memory. */
+static char *request_begin(const struct api_type *type, const void *in, size_t *out_len)
 {
-	json_t *request =
-		is_upgrade ? json_pack("{s:s, s:b, s:o}", "method", method, "upgrade", 1,
-				       "parameters", parameters)
-			   : json_pack("{s:s, s:o}", "method", method, "parameters", parameters);
+	bool is_open = type == &api_program_open_in_type, had_lost = json_heap_swap_lost(false);
+	json_t *parameters = api_write(type, in);
+	json_t *request = is_open ? json_pack("{s:s, s:b, s:o}", "method", API_PROGRAM_OPEN,
+					      "upgrade", 1, "parameters", parameters)
+				  : json_pack("{s:s, s:o}", "method", API_PROGRAM_CALL,
+					      "parameters", parameters);
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
 
 	json_decref(request);
-	*out_len = text ? strlen(text) - 2 : 0;
+	if (json_heap_swap_lost(had_lost)) {
+		free(text);
+		text = NULL;
+	}
+	*out_len = text ? strlen(text) - strlen("}}") : 0;
 	return text;
 }
 
@@ -94,19 +102,20 @@ static int push_payload(struct queue *queue, const uint8_t *payload, size_t len)
 	return err == 0 ? provider_queue_push(queue, payload, len) : err;
 }
 
-static int push_request(struct queue *queue, char *text, size_t text_len,
-			const struct service_input *input, bool is_json_allowed)
+/* push_request: in is of type, without its payload, which is that of input. */
+static int push_request(struct queue *queue, const struct api_type *type, const void *in,
+			const struct service_input *input)
 {
-	int err = WEFT_EFULL;
+	size_t text_len;
+	char *text = request_begin(type, in, &text_len);
+	int err = text ? provider_queue_push(queue, text, text_len) : WEFT_EFULL;
 
-	if (text)
-		err = provider_queue_push(queue, text, text_len);
-	if (err == 0 && is_json_allowed)
+	if (err == 0 && type == &api_program_call_in_type)
 		err = push_payload(queue, input->data, input->len);
 	else if (err == 0 && input->len)
 		err = push_base64(queue, input->data, input->len);
 	if (err == 0)
-		err = provider_queue_push(queue, "}}", 3);
+		err = provider_queue_push(queue, "}}", sizeof("}}")); /* a NUL ends a message */
 	free(text);
 	return err;
 }
@@ -114,25 +123,36 @@ static int push_request(struct queue *queue, char *text, size_t text_len,
 int provider_program_message_call(struct queue *queue, const struct service_input *input,
 				  uint64_t now_ns)
 {
-	uint64_t left_ns =
-		input->caller->deadline_ns > now_ns ? input->caller->deadline_ns - now_ns : 0;
-	json_t *parameters = parameters_new(input->caller, input->method);
-	char *text;
-	size_t text_len;
+	uint64_t deadline_ns = input->caller->deadline_ns;
+	struct caller_text caller;
 
-	(void)json_object_set_new(parameters, "ms_left",
-				  json_integer((json_int_t)(left_ns / NS_PER_MS)));
-	text = request_begin("net.weft.Service.Call", parameters, false, &text_len);
-	return push_request(queue, text, text_len, input, true);
+	caller_write(input->caller, &caller);
+	return push_request(queue, &api_program_call_in_type,
+			    &(struct api_program_call_in){
+				    .method = input->method,
+				    .caller = caller.key,
+				    .correlation = caller.correlation,
+				    .ms_left = api_uint(deadline_ns > now_ns
+								? (deadline_ns - now_ns) / NS_PER_MS
+								: 0),
+				    .traceparent = caller.traceparent,
+			    },
+			    input);
 }
 
 int provider_program_message_open(struct queue *queue, const struct service_input *input)
 {
-	size_t text_len;
-	char *text = request_begin("net.weft.Service.Open",
-				   parameters_new(input->caller, input->method), true, &text_len);
+	struct caller_text caller;
 
-	return push_request(queue, text, text_len, input, false);
+	caller_write(input->caller, &caller);
+	return push_request(queue, &api_program_open_in_type,
+			    &(struct api_program_open_in){
+				    .method = input->method,
+				    .caller = caller.key,
+				    .correlation = caller.correlation,
+				    .traceparent = caller.traceparent,
+			    },
+			    input);
 }
 
 /* A program's error text is shown to the caller, in one line. */
@@ -148,70 +168,82 @@ static void text_copy(char *text, const char *said)
 	text[len] = '\0';
 }
 
-static int error_parse(const char *error, const json_t *parameters, struct program_reply *reply)
+static int error_parse(const char *error, json_t *parameters, struct api_blocks *blocks,
+		       struct program_reply *reply)
 {
-	json_int_t status = json_integer_value(json_object_get(parameters, "status"));
-	const json_t *text = json_object_get(parameters, "text");
+	const struct api_program_failed_error *failed;
 
 	if (strcmp(error, "org.varlink.service.MethodNotFound") == 0) {
 		reply->status = SERVICE_METHOD_NOT_FOUND;
 		text_copy(reply->text, "the service has no such method");
 		return 0;
 	}
-	if (strcmp(error, "net.weft.Service.Failed") != 0 || status <= SERVICE_OK ||
-	    status >= SERVICE_STATUS_CNT)
+	if (strcmp(error, API_PROGRAM_FAILED) != 0)
 		return WEFT_EMALFORMED;
-	reply->status = (enum service_status)status;
-	text_copy(reply->text, json_is_string(text) ? json_string_value(text) : "");
+	failed = api_read(&api_program_failed_error_type, parameters, blocks);
+	if (!failed || failed->status <= SERVICE_OK || failed->status >= SERVICE_STATUS_CNT)
+		return WEFT_EMALFORMED;
+	reply->status = (enum service_status)failed->status;
+	text_copy(reply->text, failed->text);
 	return 0;
 }
 
-static int payload_parse(const json_t *parameters, struct program_reply *reply)
+static int payload_parse(json_t *parameters, struct api_blocks *blocks, struct program_reply *reply)
 {
-	json_t *json = json_object_get(parameters, "json");
-	json_t *base64 = json_object_get(parameters, "base64");
-	size_t text_len = json_string_length(base64);
+	const struct api_program_call_out *out =
+		api_read(&api_program_call_out_type, parameters, blocks);
+	size_t text_len;
 
-	if (json_is_object(json) && (!base64 || json_is_null(base64))) {
-		reply->payload = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	if (!out || (out->json && out->base64))
+		return WEFT_EMALFORMED;
+	if (out->json) {
+		reply->payload = json_dumps(out->json, JSON_COMPACT | JSON_REAL_PRECISION(17));
 		reply->len = reply->payload ? strlen(reply->payload) : 0;
 		return reply->payload ? 0 : WEFT_EMALFORMED;
 	}
-	if (json && !json_is_null(json))
-		return WEFT_EMALFORMED;
-	if (!base64 || json_is_null(base64))
+	if (!out->base64)
 		return 0;
-	reply->payload = json_is_string(base64) ? malloc(text_len + 1) : NULL;
+	text_len = strlen(out->base64);
+	reply->payload = malloc(text_len + 1);
 	if (!reply->payload)
 		return WEFT_EMALFORMED;
-	return base64_read(json_string_value(base64), text_len, (uint8_t *)reply->payload,
-			   text_len + 1, &reply->len);
+	return base64_read(out->base64, text_len, (uint8_t *)reply->payload, text_len + 1,
+			   &reply->len);
+}
+
+/* message_parse: parameters may be left out of a reply that has none. */
+static int message_parse(json_t *message, struct api_blocks *blocks, struct program_reply *reply)
+{
+	json_t *parameters = json_object_get(message, "parameters");
+	const json_t *error = json_object_get(message, "error");
+
+	if (!json_is_object(message) || json_is_true(json_object_get(message, "continues")))
+		return WEFT_EMALFORMED;
+	if (!error || json_is_null(error))
+		return parameters ? payload_parse(parameters, blocks, reply) : 0;
+	return json_is_string(error)
+		       ? error_parse(json_string_value(error), parameters, blocks, reply)
+		       : WEFT_EMALFORMED;
 }
 
 int provider_program_reply_parse(const char *text, size_t len, struct program_reply *out_reply)
 {
 	struct program_reply reply = {.status = SERVICE_OK};
-	const json_t *parameters, *error;
+	struct api_blocks blocks = {0};
 	json_t *message;
-	int err = WEFT_EMALFORMED;
+	bool had_lost;
+	int err;
 
 	if (json_heap_load(text, len, JSON_REJECT_DUPLICATES, &message) < 0)
 		return WEFT_EMALFORMED;
-	parameters = json_object_get(message, "parameters");
-	error = json_object_get(message, "error");
-	if (!json_is_object(message) || json_is_true(json_object_get(message, "continues")))
-		goto drop_message;
-	if (error && !json_is_null(error))
-		err = json_is_string(error)
-			      ? error_parse(json_string_value(error), parameters, &reply)
-			      : WEFT_EMALFORMED;
-	else
-		err = payload_parse(parameters, &reply);
+	had_lost = json_heap_swap_lost(false);
+	err = message_parse(message, &blocks, &reply);
+	(void)json_heap_swap_lost(had_lost);
 	if (err < 0)
 		provider_program_reply_fini(&reply);
 	else
 		*out_reply = reply;
-drop_message:
+	api_blocks_free(&blocks);
 	json_decref(message);
 	return err < 0 ? WEFT_EMALFORMED : 0;
 }
