@@ -7,7 +7,7 @@
  *	service_admit -> call_read_body -> call_arrived -> call_hand -> a handler
  *	call_client.c -> service_router_call_local -> service_admit -> call_hand
  *
- * Answers go out by call_answer.c. A refused call is answered at once and costs its stream; its
+ * Answers go out by call_answer.c; call_life.c has the other ends of a call. A refused call is answered at once and costs its stream; its
  * later bytes are dropped. Home worker.
  */
 #include "router.h"
@@ -27,85 +27,176 @@
 /* This part of an offer's timeout may be over when a call that may use all of it arrives. */
 #define WAY_PART 8
 
-struct call_id {
-	pool_handle caller;
-	uint8_t correlation[SERVICE_KEY_LEN];
-};
-
-static struct call_id call_id_of(const struct service_call *call)
+/* stream_read_verb: of HTTP the method is in the request's own head; "" when there is none. */
+static void stream_read_verb(struct service_call *call, const uint8_t *head, size_t len)
 {
-	struct call_id id = {
-		.caller = pool_handle_of(&call->service->callers.entries, call->admission.caller)};
+	struct service_http_request request;
 
-	memcpy(id.correlation, call->head.correlation, sizeof(id.correlation));
-	return id;
+	if (!service_http_is_method(call->head.method) ||
+	    !service_offer_is_http(call->admission.offer) ||
+	    service_http_request_parse(head, len, &request) < 0)
+		return;
+	memcpy(call->verb, request.verb, request.verb_len);
+	call->verb[request.verb_len] = '\0';
 }
 
-void service_call_settle(struct service_call *call, bool ran, enum service_status status,
-			 uint64_t now_ns)
+/* stream_is_allowed: false: the caller may not make this request, and was refused. */
+static bool stream_is_allowed(struct service_call *call, uint64_t now_ns)
 {
-	struct service *service = call->service;
+	const struct service_offer *offer = call->admission.offer;
+	enum service_access access = SERVICE_ACCESS_GIVEN;
 
-	call->is_settled = true;
-	list_unlink(&call->node);
-	list_unlink(&call->idempotent_node);
-	timer_cancel(service->params.timers, &call->timer);
-	if (call->is_listed) {
-		struct call_id id = call_id_of(call);
+	if (!call->caller.is_local)
+		access = service_access_of(offer, call->caller.key, call->head.method, true);
+	if (access == SERVICE_ACCESS_LATER)
+		access = service_access_of_verb(offer, call->caller.key, call->verb);
+	if (access == SERVICE_ACCESS_GIVEN)
+		return true;
+	service_call_refuse(call,
+			    &(struct service_refusal){.reason = SERVICE_REFUSED_ALLOW,
+						      .status = SERVICE_FORBIDDEN,
+						      .text = service_access_text(access)},
+			    now_ns);
+	return false;
+}
 
-		map_delete(&service->calls_by_id, &id);
-		call->is_listed = false;
+/* Hands a stream: its taker accepts it now, or it is ended. */
+static void call_hand_stream(struct service_call *call, const uint8_t *head, size_t len,
+			     uint64_t now_ns)
+{
+	const struct service_offering *offering = &call->admission.offer->offering;
+	bool is_subscription = strcmp(call->head.method, SERVICE_SUBSCRIBE) == 0;
+	struct service_channel *channel;
+
+	stream_read_verb(call, head, len);
+	if (!is_subscription && !stream_is_allowed(call, now_ns))
+		return;
+	channel = service_channel_offer(call);
+	if (!channel) {
+		service_call_refuse(call,
+				    &(struct service_refusal){.reason = SERVICE_REFUSED_MEMORY,
+							      .status = SERVICE_UNAVAILABLE,
+							      .text = "too many streams are open",
+							      .wait_ns = SERVICE_MEMORY_WAIT_NS},
+				    now_ns);
+		return;
 	}
-	service_admission_end(service, &call->admission, ran, status, now_ns);
-	service_intake_fini(&call->intake);
+	call->channel = channel;
+	timer_cancel(call->service->params.timers, &call->timer);
+	if (is_subscription)
+		service_topic_stream(call, head, len, now_ns);
+	else
+		offering->handler->stream(
+			offering->ctx, channel,
+			&(struct service_input){&call->caller, call->head.method, head, len},
+			now_ns);
+	service_channel_offered(channel, now_ns);
 }
 
-void service_call_release(struct service_call *call)
+static void call_hand(struct service_call *call, const uint8_t *payload, size_t len,
+		      uint64_t now_ns)
 {
-	timer_cancel(call->service->params.timers, &call->timer);
-	service_intake_fini(&call->intake);
-	service_body_put(call->unsent);
-	call->service->peer_call_cnt -= !call->caller.is_local;
-	pool_release(&call->service->calls, call);
+	const struct service_offering *offering = &call->admission.offer->offering;
+
+	call->state = SERVICE_CALL_IN_HAND;
+	if (call->is_stream)
+		call_hand_stream(call, payload, len, now_ns);
+	else if (strcmp(call->head.method, SERVICE_DESCRIBE) == 0)
+		service_describe(call, now_ns);
+	else
+		offering->handler->call(
+			offering->ctx, call,
+			&(struct service_input){&call->caller, call->head.method, payload, len},
+			now_ns);
 }
 
 /*
- * Settles a call that a handler has, and calls its cancelled; the handler may withdraw the offer
- * then.
+ * A call with an idempotency key: run it, have it wait, or answer it alike. True: it is to be run.
  */
-static void call_cancel(struct service_call *call, bool ran, enum service_status status,
-			uint64_t now_ns)
+static bool call_is_first(struct service_call *call, const uint8_t *payload, size_t len,
+			  uint64_t now_ns)
 {
-	const struct service_offering *offering = &call->admission.offer->offering;
-	const struct service_handler *handler = offering->handler;
-	void *ctx = offering->ctx;
+	struct service *service = call->service;
+	struct service_idempotent_key key;
+	struct service_idempotent *idempotent;
+	uint64_t digest =
+		service_idempotency_digest(&service->idempotent, &call->head, payload, len);
 
-	service_call_settle(call, ran, status, now_ns);
-	if (!call->is_stream && handler->cancelled)
-		handler->cancelled(ctx, call);
+	memcpy(key.caller, call->caller.key, sizeof(key.caller));
+	memcpy(key.service_id, call->head.service_id, sizeof(key.service_id));
+	memcpy(key.key, call->head.key, sizeof(key.key));
+	idempotent = service_idempotency_lookup(&service->idempotent, &key);
+	if (!idempotent &&
+	    service_idempotency_is_forgotten(&service->idempotent, &call->head, now_ns)) {
+		struct service_outcome outcome = {
+			.status = SERVICE_UNAVAILABLE,
+			.text = "the provider may have forgotten this call: "
+				"nobody knows whether it ran"};
+
+		service->stats.refused_cnt[SERVICE_REFUSED_FORGOTTEN]++;
+		service_call_answer(call, &outcome, now_ns);
+		return false;
+	}
+	if (!idempotent) {
+		call->idempotent = service_idempotency_begin(&service->idempotent, &key, digest,
+							     call, call->began_ns);
+		if (call->idempotent)
+			return true;
+		service_call_refuse(call,
+				    &(struct service_refusal){
+					    .reason = SERVICE_REFUSED_MEMORY,
+					    .status = SERVICE_UNAVAILABLE,
+					    .text = "too many calls with idempotency keys run",
+					    .wait_ns = SERVICE_MEMORY_WAIT_NS},
+				    now_ns);
+		return false;
+	}
+	if (idempotent->digest != digest) {
+		service_call_refuse(
+			call,
+			&(struct service_refusal){
+				.reason = SERVICE_REFUSED_DUPLICATE,
+				.status = SERVICE_INVALID_PAYLOAD,
+				.text = "the idempotency key was used for another call"},
+			now_ns);
+	} else if (idempotent->runner) {
+		call->state = SERVICE_CALL_WAITING;
+		list_push_back(&idempotent->waiters, &call->idempotent_node);
+		timer_set(service->params.timers, &call->timer,
+			  now_ns + call->head.left_ms * NS_PER_MS);
+	} else {
+		service_call_answer_alike(call, idempotent, now_ns);
+	}
+	return false;
 }
 
-bool service_call_is_overdue(const struct service_call *call)
+/* The payload is whole. It is borrowed: from the packet, or from body, which this gives back. */
+static void call_arrived(struct service_call *call, const uint8_t *payload, size_t len,
+			 struct service_body *body, uint64_t now_ns)
 {
-	return call->is_overdue;
-}
+	struct service *service = call->service;
+	const struct service_proof proof = {
+		.session_id = call->session_id, .payload = payload, .len = len};
+	int err = 0;
 
-/* The deadline passed. */
-static void call_time_out(struct service_call *call, uint64_t now_ns)
-{
-	struct service_outcome outcome = {.status = SERVICE_TIMEOUT,
-					  .text = "the service did not answer in time"};
-
-	if (call->state == SERVICE_CALL_READING) {
-		outcome.text = "the call did not arrive in time";
-		outcome.is_refused = true;
+	if (!call->caller.is_local && call->head.has_signature)
+		err = service_proof_check(&call->head, &proof, call->caller.key,
+					  service_wall_ms(service));
+	if (err < 0) {
+		service_tell_violation(service, call->caller.key,
+				       "sent a call with a signature that is not its own", now_ns);
+		service_call_refuse(
+			call,
+			&(struct service_refusal){
+				.reason = SERVICE_REFUSED_SIGNATURE,
+				.status = SERVICE_UNAUTHORIZED,
+				.text = "the signature is not of this call on this session"},
+			now_ns);
+	} else if (call->is_stream || !call->head.has_key ||
+		   call_is_first(call, payload, len, now_ns)) {
+		call_hand(call, payload, len, now_ns);
 	}
-	if (call->state == SERVICE_CALL_IN_HAND) {
-		call->is_overdue = !call->is_cut;
-		service_call_count(call, outcome.status, now_ns);
-		call_cancel(call, true, outcome.status, now_ns);
-	}
-	service_call_answer(call, &outcome, now_ns);
+	service_body_put(body);
 }
 
 /* The body is to be held: is there room, of this peer's share and of all? */
@@ -128,8 +219,7 @@ static void call_read_body(struct service_call *call, struct cursor *c, uint64_t
 	if (!intake->body) {
 		whole = service_intake_whole(intake, c);
 		if (whole) {
-			service_call_arrived(call, whole, service_intake_body_len(intake), NULL,
-					     now_ns);
+			call_arrived(call, whole, service_intake_body_len(intake), NULL, now_ns);
 			return;
 		}
 		if (call_hold_body(call) < 0) {
@@ -147,7 +237,7 @@ static void call_read_body(struct service_call *call, struct cursor *c, uint64_t
 		return;
 	body = intake->body;
 	intake->body = NULL;
-	service_call_arrived(call, body->bytes, body->len, body, now_ns);
+	call_arrived(call, body->bytes, body->len, body, now_ns);
 }
 
 /* The head is known: may it come in? */
@@ -161,7 +251,6 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 		.head = &call->head,
 	};
 	struct service_refusal refusal;
-	struct call_id id;
 	uint64_t timeout_ns;
 
 	if (service->is_draining && !call->caller.is_local) {
@@ -178,8 +267,7 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 		return WEFT_EREFUSED;
 	}
 	list_push_back(&call->admission.offer->calls, &call->node);
-	id = call_id_of(call);
-	if (map_lookup(&service->calls_by_id, &id)) {
+	if (!service_call_list(call)) {
 		service_tell_violation(service, call->caller.key,
 				       "used a correlation id twice at once", now_ns);
 		service_call_refuse(call,
@@ -190,7 +278,6 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 				    now_ns);
 		return WEFT_EREFUSED;
 	}
-	call->is_listed = map_put(&service->calls_by_id, &id, call) == 0;
 	/*
 	 * A call with an idempotency key runs on: a caller whose wait timed out asks for it again.
 	 */
@@ -299,29 +386,6 @@ static void call_writable(void *arg, uint64_t now_ns)
 		service_call_send_unsent(call);
 }
 
-/*
- * The caller is gone. A call that began under an idempotency key goes on, unless it was taken back.
- */
-static void call_left(struct service_call *call, bool is_taken_back, uint64_t now_ns)
-{
-	struct service *service = call->service;
-	bool has_waiters = call->idempotent && !list_is_empty(&call->idempotent->waiters);
-
-	call->stream = NULL;
-	call->ask = NULL;
-	if (call->state != SERVICE_CALL_ANSWERED)
-		service->stats.cancelled_cnt++;
-	if (call->state == SERVICE_CALL_IN_HAND) {
-		if (call->idempotent && (!is_taken_back || has_waiters))
-			return;
-		call_cancel(call, false, SERVICE_OK, now_ns);
-		if (call->idempotent)
-			service_idempotency_drop(&service->idempotent, call->idempotent);
-	}
-	service_call_settle(call, false, SERVICE_OK, now_ns);
-	service_call_release(call);
-}
-
 static void call_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
 {
 	struct service_call *call = arg;
@@ -331,7 +395,8 @@ static void call_ended(void *arg, const struct mesh_stream_end *end, uint64_t no
 		service_channel_ended(call->channel, end, now_ns);
 		return;
 	}
-	call_left(call, end->err == WEFT_ECANCELLED && end->code == MESH_CANCEL, now_ns);
+	service_router_cancel(call, end->err == WEFT_ECANCELLED && end->code == MESH_CANCEL,
+			      now_ns);
 }
 
 static const struct mesh_stream_events call_events = {
@@ -351,13 +416,13 @@ static void call_expire(struct timer *timer, uint64_t now_ns)
 		struct service_body *payload = service_client_payload(call->ask);
 
 		timer_set(call->service->params.timers, timer, call->caller.deadline_ns);
-		service_call_arrived(call, payload->bytes, payload->len, payload, now_ns);
+		call_arrived(call, payload->bytes, payload->len, payload, now_ns);
 	} else if (call->state == SERVICE_CALL_ANSWERED) {
 		if (call->stream)
 			call->service->params.streams.ops->reset(call->stream, 0);
 		service_call_release(call);
 	} else {
-		call_time_out(call, now_ns);
+		service_call_time_out(call, now_ns);
 	}
 }
 
@@ -437,63 +502,6 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	return call;
 }
 
-void service_router_cancel(struct service_call *call, bool is_taken_back, uint64_t now_ns)
-{
-	call_left(call, is_taken_back, now_ns);
-}
-
-void service_router_withdraw(struct service_offer *offer, uint64_t now_ns)
-{
-	struct service_outcome outcome = {.status = SERVICE_UNAVAILABLE,
-					  .text = "the service was withdrawn"};
-
-	while (!list_is_empty(&offer->calls)) {
-		struct service_call *call =
-			container_of(offer->calls.next, struct service_call, node);
-
-		outcome.is_refused = call->state != SERVICE_CALL_IN_HAND;
-		if (call->channel)
-			service_channel_end(call->channel, outcome.status, outcome.text);
-		else
-			service_call_answer(call, &outcome, now_ns);
-	}
-}
-
-void service_router_taken(struct service_call *call)
-{
-	service_call_count(call, SERVICE_OK, call->service->now_ns);
-	call->admission.offer->counts.stream_cnt++;
-	call->service->stats.in.stream_cnt++;
-}
-
-void service_router_channel_over(struct service_call *call, enum service_status status,
-				 uint64_t now_ns)
-{
-	service_call_note(call, status, now_ns);
-	service_call_settle(call, true, status, now_ns);
-}
-
-void service_router_channel_gone(struct service_call *call)
-{
-	service_call_release(call);
-}
-
-void service_drain(struct service *service)
-{
-	service->is_draining = true;
-}
-
-bool service_is_drained(const struct service *service)
-{
-	const struct service_call *call = NULL;
-
-	while ((call = pool_next(&service->calls, call)))
-		if (!call->caller.is_local && !call->is_stream &&
-		    call->state != SERVICE_CALL_ANSWERED)
-			return false;
-	return true;
-}
-
 /* Calls of peers, and of this node's own programs as many as these may have under way. */
 static uint32_t call_cap(const struct service_limits *limits)
 {
@@ -508,8 +516,8 @@ int service_router_init(struct service *service, const uint64_t secret[2])
 
 	if ((err = pool_init(&service->calls, &service->arena, sizeof(struct service_call), cap)) <
 		    0 ||
-	    (err = map_init(&service->calls_by_id, &service->arena, sizeof(struct call_id), cap,
-			    secret)) < 0 ||
+	    (err = map_init(&service->calls_by_id, &service->arena, sizeof(struct service_call_id),
+			    cap, secret)) < 0 ||
 	    (err = service_memory_init(&service->memory, &service->arena, cap, secret)) < 0 ||
 	    !streams->ops)
 		return err;

@@ -46,6 +46,12 @@ struct service_call {
 	struct service_body *unsent; /* an answer that found no room */
 };
 
+/* By which the calls in hand are found. */
+struct service_call_id {
+	pool_handle caller;
+	uint8_t correlation[SERVICE_KEY_LEN];
+};
+
 /* service_router_init registers the messages with the mesh, if there is one. */
 WEFT_MUST_CHECK
 int service_router_init(struct service *service, const uint64_t secret[2]);
@@ -70,12 +76,6 @@ void service_router_cancel(struct service_call *call, bool is_taken_back, uint64
 /* service_router_withdraw answers the calls that offer has in hand. */
 void service_router_withdraw(struct service_offer *offer, uint64_t now_ns);
 
-/*
- * service_call_arrived hands call to its handler. The payload is whole. It is borrowed: from the
- * packet, or from body, which this gives back.
- */
-void service_call_arrived(struct service_call *call, const uint8_t *payload, size_t len,
-			  struct service_body *body, uint64_t now_ns);
 /* service_topic_stream takes or ends the stream that call opens, which is a subscription. */
 void service_topic_stream(struct service_call *call, const uint8_t *head, size_t len,
 			  uint64_t now_ns);
