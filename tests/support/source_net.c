@@ -76,7 +76,7 @@ static size_t have_answer(struct mesh_request *request)
 	memset(bits, 0, sizeof(bits));
 	for (uint64_t i = source->chunks_begin; i < source->chunks_end; i++)
 		bits[i / 8] |= (uint8_t)(1u << i % 8);
-	answer.in_progress[0] = (struct message_have_partial){
+	answer.in_progress[0] = (struct message_have_file){
 		.bits = bits,
 		.bits_len = (size_t)(source->chunks_end + 7) / 8,
 	};

@@ -96,12 +96,12 @@ int blobs_message_have_request_parse(const void *payload, size_t len,
 
 /* A row: [item, log2 of the chunks of a bit, bits]. */
 static const struct cbor_field partial_fields[] = {
-	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_partial, item),
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_file, item),
 	 .max = HAVE_ITEMS_MAX - 1},
-	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_partial, chunks_log2),
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_file, chunks_log2),
 	 .max = HAVE_LOG2_MAX},
-	{2, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_partial, bits),
-	 CBOR_LEN(struct message_have_partial, bits_len), .max = HAVE_BITS_LEN_MAX},
+	{2, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_file, bits),
+	 CBOR_LEN(struct message_have_file, bits_len), .max = HAVE_BITS_LEN_MAX},
 };
 static const struct cbor_table partial_table = {CBOR_FIELDS(partial_fields)};
 static const struct cbor_field answer_fields[] = {
@@ -170,7 +170,7 @@ bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint
 	if (blobs_message_have_has_item(answer, item))
 		return true;
 	for (unsigned i = 0; i < answer->partial_cnt; i++) {
-		const struct message_have_partial *partial = &answer->in_progress[i];
+		const struct message_have_file *partial = &answer->in_progress[i];
 
 		if (partial->item == item)
 			return bit_is_set(partial->bits, partial->bits_len,
@@ -180,7 +180,7 @@ bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint
 }
 
 /* cnt bits from bit at on, a multiple of cnt, which is a power of two up to 64. */
-static uint64_t bits_at(const struct message_have_partial *partial, uint64_t at, unsigned cnt)
+static uint64_t bits_at(const struct message_have_file *partial, uint64_t at, unsigned cnt)
 {
 	uint64_t bits = 0;
 
@@ -206,7 +206,7 @@ uint64_t blobs_message_have_chunks(const struct message_have_answer *answer, uin
 	if (blobs_message_have_has_item(answer, item))
 		return ~0ull;
 	for (unsigned i = 0; i < answer->partial_cnt; i++) {
-		const struct message_have_partial *partial = &answer->in_progress[i];
+		const struct message_have_file *partial = &answer->in_progress[i];
 		unsigned log2 = partial->chunks_log2;
 
 		if (partial->item != item)

@@ -53,7 +53,7 @@ WEFT_MUST_CHECK
 int blobs_message_have_request_parse(const void *payload, size_t len,
 				     struct message_have_request *out_request);
 
-struct message_have_partial {
+struct message_have_file {
 	uint32_t item;
 	unsigned chunks_log2; /* a bit's run: 2^chunks_log2 chunks */
 	const uint8_t *bits;
@@ -65,7 +65,7 @@ struct message_have_answer {
 	bool is_growing; /* asking again is worth it */
 	const uint8_t *whole;
 	size_t whole_len;
-	struct message_have_partial in_progress[HAVE_PARTIALS_MAX]; /* by ascending item */
+	struct message_have_file in_progress[HAVE_PARTIALS_MAX]; /* by ascending item */
 	unsigned partial_cnt;
 };
 

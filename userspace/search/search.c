@@ -83,11 +83,11 @@ static void search_tell(struct search *search, const struct search_event *event)
 
 /* --- the task --- */
 
-static void kept_free(struct index_kept *kept)
+static void kept_free(struct index_live *kept)
 {
 	free(kept->keys);
 	free(kept->share_ids);
-	*kept = (struct index_kept){0};
+	*kept = (struct index_live){0};
 }
 
 static int bytes32_compare(const void *a, const void *b)
@@ -101,9 +101,9 @@ static int bytes64_compare(const void *a, const void *b)
 }
 
 /* All shards of what is searched, and any of a share whose index is not taken up yet. */
-static int kept_collect(const struct search *search, struct index_kept *out_kept)
+static int kept_collect(const struct search *search, struct index_live *out_kept)
 {
-	struct index_kept kept = {0};
+	struct index_live kept = {0};
 	size_t key_cnt = 0;
 
 	for (uint32_t i = 0; i < search->share_cnt; i++)

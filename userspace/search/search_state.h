@@ -37,7 +37,7 @@ struct search_task {
 	bool is_out;
 	bool has_more;		   /* indexing: another step */
 	struct indexing *indexing; /* NULL: it sweeps */
-	struct index_kept kept;
+	struct index_live kept;
 	int err;
 };
 

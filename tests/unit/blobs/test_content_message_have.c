@@ -207,8 +207,8 @@ static void test_limits_of_an_answer(void)
 
 		answer.partial_cnt = rows[i].cnt;
 		for (unsigned j = 0; j < rows[i].cnt; j++)
-			answer.in_progress[j] = (struct message_have_partial){j, rows[i].log2, bits,
-									      rows[i].bits_len};
+			answer.in_progress[j] =
+				(struct message_have_file){j, rows[i].log2, bits, rows[i].bits_len};
 		len = answer_write(&answer, bytes, sizeof(bytes));
 		err = blobs_message_have_answer_parse(bytes, len, &got);
 		if (err != rows[i].want)
@@ -275,7 +275,7 @@ static void test_64_chunks_at_once_are_the_same_as_one_by_one(void)
 	answer.whole_len = 1; /* item 2 is here, 1 is not */
 	answer.partial_cnt = 1;
 	for (unsigned log2 = 0; log2 <= 7; log2++) {
-		answer.in_progress[0] = (struct message_have_partial){
+		answer.in_progress[0] = (struct message_have_file){
 			.item = 1, .chunks_log2 = log2, .bits = bits, .bits_len = sizeof(bits)};
 		for (uint64_t first = 0; first < (sizeof(bits) * 8) << log2; first += 64)
 			for (uint64_t i = 0; i < 64; i++)

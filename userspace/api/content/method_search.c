@@ -59,7 +59,7 @@ static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
 	api_push(blocks, hits, row);
 }
 
-struct unfetched {
+struct new_follows {
 	const struct search_wait *wait;
 	uint32_t cnt;
 };
@@ -67,7 +67,7 @@ struct unfetched {
 /* A share without any revision is not known to the index. */
 static bool unfetched_count(void *arg, const struct follow *follow)
 {
-	struct unfetched *unfetched = arg;
+	struct new_follows *unfetched = arg;
 	const struct search_wait *wait = unfetched->wait;
 
 	unfetched->cnt += follow->state == FOLLOW_NEW && (wait->tiers >> follow->tier & 1) &&
@@ -79,7 +79,7 @@ static bool unfetched_count(void *arg, const struct follow *follow)
 /* Shares followed whose first revision is not here yet. */
 static uint32_t unfetched_cnt(const struct search_wait *wait)
 {
-	struct unfetched unfetched = {wait, 0};
+	struct new_follows unfetched = {wait, 0};
 
 	shares_follows_each(wait->api->follows, unfetched_count, &unfetched);
 	return unfetched.cnt;

@@ -101,7 +101,7 @@ static void watch_log(enum watch_event_kind kind, const char *name, int err)
 	}
 }
 
-void api_tell_watch(struct api *api, const struct watch_told *told)
+void api_tell_watch(struct api *api, const struct watch_notice *told)
 {
 	static const char *const kinds[] = {
 		[WATCH_FAILED] = "share.watch-error",

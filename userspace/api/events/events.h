@@ -50,13 +50,13 @@ void api_tell_program(struct api *api, const struct provider_event *event);
 void api_tell_unpublished(struct api *api, const struct service_offering *offering);
 void api_log_access(struct api *api, const struct service_access_record *record);
 /* event_shares.c */
-struct watch_told {
+struct watch_notice {
 	enum watch_event_kind kind;
 	const struct published *share; /* NULL: it is gone */
 	const uint8_t *share_id;
 	int err;
 };
-void api_tell_watch(struct api *api, const struct watch_told *told);
+void api_tell_watch(struct api *api, const struct watch_notice *told);
 void api_tell_publish(struct api *api, const struct publish_event *event);
 void api_tell_follow(struct api *api, const struct follow_event *event);
 void api_tell_search(struct api *api, const struct search_event *event);

@@ -209,7 +209,7 @@ uint64_t blobs_month_grant(struct blobs *content, enum blobs_direction direction
 static void state_tell(struct blobs *content, unsigned d, unsigned z)
 {
 	const struct quota *quota = &content->months.quotas[d][z];
-	enum month_told *told = &content->months.told[d][z], now;
+	enum month_state *told = &content->months.told[d][z], now;
 	char text[160];
 
 	now = blobs_quota_is_reached(quota)   ? MONTH_REACHED

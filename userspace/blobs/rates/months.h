@@ -24,12 +24,12 @@ struct blobs_credit {
  * sends and asks for takes of its credits, which are granted out of durable leases several
  * times a second. Home; the node grants the credits of other workers.
  */
-enum month_told { MONTH_FREE, MONTH_GLIDING, MONTH_REACHED };
+enum month_state { MONTH_FREE, MONTH_GLIDING, MONTH_REACHED };
 
 struct months {
 	struct timer timer;
 	struct quota quotas[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
-	enum month_told told[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
+	enum month_state told[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];
 	uint64_t spent_before[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT]; /* at looked_ns */
 	uint64_t per_s[BLOBS_DIRECTION_CNT][BLOBS_ZONE_CNT];	    /* granted lately */
 	/* Likewise of what this worker took: what it is granted ahead follows that, not what was granted. */

@@ -39,19 +39,19 @@ uint64_t blobs_limit_max(enum blobs_limit which)
 }
 
 /* The texts that were kept, as long as the whole record is not read. */
-struct kept_texts {
+struct timetable_texts {
 	bool is_kept[BLOBS_DIRECTION_CNT];
 	char texts[BLOBS_DIRECTION_CNT][TIMETABLE_TEXT_CAP];
 };
 
-static void text_read(struct cbor_reader *r, struct kept_texts *kept, uint64_t direction)
+static void text_read(struct cbor_reader *r, struct timetable_texts *kept, uint64_t direction)
 {
 	cbor_read_text_copy(r, kept->texts[direction], TIMETABLE_TEXT_CAP);
 	kept->is_kept[direction] = true;
 }
 
-static int record_parse(struct blobs_limits *limits, struct kept_texts *texts, const void *record,
-			size_t len)
+static int record_parse(struct blobs_limits *limits, struct timetable_texts *texts,
+			const void *record, size_t len)
 {
 	struct blobs_limits got = *limits;
 	struct cbor_reader r;
@@ -79,7 +79,7 @@ static int record_parse(struct blobs_limits *limits, struct kept_texts *texts, c
 
 int blobs_limits_load(struct blobs *content, struct store_snapshot *snapshot)
 {
-	struct kept_texts texts = {0};
+	struct timetable_texts texts = {0};
 	const void *record;
 	size_t len;
 	int err = store_get(snapshot, STORE_META, store_key(record_key, sizeof(record_key) - 1),

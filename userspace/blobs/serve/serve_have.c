@@ -177,7 +177,7 @@ static size_t bits_room(const struct have *have)
 /* A file with more chunks than there is room for is listed in longer runs. */
 static void in_progress_file_tell(struct have *have, const struct in_progress_file *partial)
 {
-	struct message_have_partial *told = &have->answer.in_progress[have->answer.partial_cnt];
+	struct message_have_file *told = &have->answer.in_progress[have->answer.partial_cnt];
 	size_t room = bits_room(have);
 	unsigned log2 = 0;
 	uint64_t run_cnt;
@@ -187,10 +187,10 @@ static void in_progress_file_tell(struct have *have, const struct in_progress_fi
 	while ((partial->chunk_cnt - 1) >> log2 >= room * 8)
 		log2++;
 	run_cnt = ((partial->chunk_cnt - 1) >> log2) + 1;
-	*told = (struct message_have_partial){.item = have->at,
-					      .chunks_log2 = log2,
-					      .bits = have->bits + have->bits_len,
-					      .bits_len = (size_t)(run_cnt + 7) / 8};
+	*told = (struct message_have_file){.item = have->at,
+					   .chunks_log2 = log2,
+					   .bits = have->bits + have->bits_len,
+					   .bits_len = (size_t)(run_cnt + 7) / 8};
 	memset(have->bits + have->bits_len, 0, told->bits_len);
 	for (uint64_t run = 0; run < run_cnt; run++)
 		if (run_is_here(partial, run, log2))

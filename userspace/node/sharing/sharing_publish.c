@@ -61,8 +61,8 @@ static void on_watch(void *ctx, enum watch_event_kind kind,
 		     const uint8_t share_id[static SHARE_ID_LEN], int err)
 {
 	struct sharing *sharing = ctx;
-	const struct watch_told told = {kind, shares_publisher_lookup(sharing->publisher, share_id),
-					share_id, err};
+	const struct watch_notice told = {
+		kind, shares_publisher_lookup(sharing->publisher, share_id), share_id, err};
 
 	api_tell_watch(sharing->node->api, &told);
 }

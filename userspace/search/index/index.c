@@ -80,7 +80,7 @@ void search_indexed_free(struct indexed *indexed)
 /* --- sweeping --- */
 
 struct sweep {
-	const struct index_kept *kept;
+	const struct index_live *kept;
 	uint8_t (*keys)[INDEX_KEY_LEN]; /* to be removed */
 	size_t key_cnt, key_cap;
 	int err;
@@ -96,7 +96,7 @@ static int id_compare(const void *a, const void *b)
 	return memcmp(a, b, 32);
 }
 
-static bool key_is_kept(const struct index_kept *kept, const uint8_t *key)
+static bool key_is_kept(const struct index_live *kept, const uint8_t *key)
 {
 	return (kept->key_cnt &&
 		bsearch(key, kept->keys, kept->key_cnt, INDEX_KEY_LEN, key_compare)) ||
@@ -141,7 +141,7 @@ static int keys_delete(struct derived *derived, const struct sweep *sweep)
 	return store_derived_write_commit(write);
 }
 
-int search_index_sweep(struct derived *derived, const struct index_kept *kept)
+int search_index_sweep(struct derived *derived, const struct index_live *kept)
 {
 	struct sweep sweep = {.kept = kept};
 	struct derived_view *view;

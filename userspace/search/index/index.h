@@ -45,13 +45,13 @@ struct indexed {
 void search_indexed_free(struct indexed *indexed);
 
 /* search_index_sweep removes the shards of all shares but those kept. 0 or what the commit says. */
-struct index_kept {
+struct index_live {
 	uint8_t (*keys)[INDEX_KEY_LEN]; /* ascending */
 	size_t key_cnt;
 	uint8_t (*share_ids)[32]; /* of these all shards; ascending */
 	size_t share_cnt;
 };
 WEFT_MUST_CHECK
-int search_index_sweep(struct derived *derived, const struct index_kept *kept);
+int search_index_sweep(struct derived *derived, const struct index_live *kept);
 
 #endif

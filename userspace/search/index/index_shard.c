@@ -181,18 +181,18 @@ static void word_enter(const struct shard *shard, size_t off, struct shard_word 
  * Both ends of it are compared at 64 places at once (Mula's generic SIMD algorithm):
  * memmem, which looks at one, made half the time of a query.
  */
-typedef uint8_t lane __attribute__((vector_size(16)));
-#define LANES 4u
+typedef uint8_t vector __attribute__((vector_size(16)));
+#define VECTORS 4u
 
-static lane lane_load(const char *at)
+static vector vector_load(const char *at)
 {
-	lane bytes;
+	vector bytes;
 
 	memcpy(&bytes, at, sizeof(bytes));
 	return bytes;
 }
 
-static bool lane_has(lane bytes)
+static bool vector_has(vector bytes)
 {
 	uint64_t halves[2];
 
@@ -203,20 +203,20 @@ static bool lane_has(lane bytes)
 static size_t text_find(const struct shard *shard, size_t off, const char *needle, size_t len)
 {
 	const char *text = shard->text;
-	const size_t step = LANES * sizeof(lane), end = shard->head.text_len;
-	const lane first = (lane){0} + (uint8_t)needle[0];
-	const lane last = (lane){0} + (uint8_t)needle[len - 1];
+	const size_t step = VECTORS * sizeof(vector), end = shard->head.text_len;
+	const vector first = (vector){0} + (uint8_t)needle[0];
+	const vector last = (vector){0} + (uint8_t)needle[len - 1];
 
 	for (; off + step + len <= end; off += step) {
-		lane same[LANES];
+		vector same[VECTORS];
 
-		for (unsigned i = 0; i < LANES; i++) {
-			const char *at = text + off + i * sizeof(lane);
+		for (unsigned i = 0; i < VECTORS; i++) {
+			const char *at = text + off + i * sizeof(vector);
 
-			same[i] = (lane)((lane_load(at) == first) &
-					 (lane_load(at + len - 1) == last));
+			same[i] = (vector)((vector_load(at) == first) &
+					   (vector_load(at + len - 1) == last));
 		}
-		if (!lane_has(same[0] | same[1] | same[2] | same[3]))
+		if (!vector_has(same[0] | same[1] | same[2] | same[3]))
 			continue;
 		for (size_t i = 0; i < step; i++)
 			if (text[off + i] == needle[0] && memcmp(text + off + i, needle, len) == 0)

@@ -15,8 +15,8 @@
 #define CUT_KEEP_NS (30 * NS_PER_S)
 
 /* One holder's set; the bytes it borrows follow. */
-struct kept_set {
-	struct kept_set *next;
+struct cached_set {
+	struct cached_set *next;
 	struct golomb_set set;
 	uint8_t bytes[];
 };
@@ -28,7 +28,7 @@ struct region {
 	uint32_t number;
 	struct overlay_run *run; /* NULL: all that there is has come */
 	struct list_node wants;
-	struct kept_set *first;
+	struct cached_set *first;
 	uint64_t asked_ns;
 	bool is_telling; /* a callback may ask for more: it must not go meanwhile */
 	bool is_cut;	 /* not all of it is here: it is asked for again soon */
@@ -73,7 +73,7 @@ void shares_announce_sets_free(struct announce_sets *sets)
 static void region_empty(struct region *region)
 {
 	while (region->first) {
-		struct kept_set *kept = region->first;
+		struct cached_set *kept = region->first;
 
 		region->first = kept->next;
 		heap_release(region->sets->heap, kept);
@@ -119,10 +119,10 @@ static struct region *region_find(const struct announce_sets *sets, unsigned dep
 	return NULL;
 }
 
-static struct kept_set *kept_make(struct region *region, const uint8_t *bytes, size_t len)
+static struct cached_set *kept_make(struct region *region, const uint8_t *bytes, size_t len)
 {
 	struct announce_sets *sets = region->sets;
-	struct kept_set *kept;
+	struct cached_set *kept;
 
 	do
 		kept = heap_alloc(sets->heap, sizeof(*kept) + len);
@@ -137,10 +137,10 @@ static struct kept_set *kept_make(struct region *region, const uint8_t *bytes, s
 }
 
 /* Of a holder the latest counts; false: there is a later one. */
-static bool holder_replace(struct region *region, const struct kept_set *kept)
+static bool holder_replace(struct region *region, const struct cached_set *kept)
 {
-	for (struct kept_set **at = &region->first; *at; at = &(*at)->next) {
-		struct kept_set *former = *at;
+	for (struct cached_set **at = &region->first; *at; at = &(*at)->next) {
+		struct cached_set *former = *at;
 
 		if (memcmp(former->set.key, kept->set.key, sizeof(kept->set.key)) != 0)
 			continue;
@@ -186,7 +186,7 @@ static void value_take(void *arg, const uint8_t *value, size_t len,
 {
 	struct region *region = arg;
 	struct golomb_set set;
-	struct kept_set *kept;
+	struct cached_set *kept;
 
 	(void)claim;
 	if (shares_golomb_set_parse(value + 1, len - 1, &set) < 0)
@@ -267,7 +267,7 @@ static void region_tell_kept(struct region *region, struct announce_want *want)
 	bool was_telling = region->is_telling;
 
 	region->is_telling = true;
-	for (const struct kept_set *kept = region->first; kept; kept = kept->next)
+	for (const struct cached_set *kept = region->first; kept; kept = kept->next)
 		if (shares_golomb_set_may_have(&kept->set, want->id))
 			want->found(want, &kept->set);
 	region->is_telling = was_telling;
