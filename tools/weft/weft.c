@@ -14,7 +14,7 @@
 int main(int argc, char **argv)
 {
 	struct api_blocks blocks = {0};
-	struct client_kept *kept = NULL;
+	struct client_replies *kept = NULL;
 	struct invocation inv = {
 		.has_terminal_out = isatty(STDOUT_FILENO),
 		.has_terminal_err = isatty(STDERR_FILENO),
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	status = inv.command->run ? inv.command->run(&inv) : command_call_run(&inv);
-	client_kept_free(kept);
+	client_replies_free(kept);
 	api_blocks_free(&blocks);
 	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */
 	if (fflush(stdout) != 0 && status == STATUS_OK) {

@@ -126,16 +126,16 @@ static int tell_error(const struct invocation *inv, const struct client_call *ca
 }
 
 /* A reply that lasts. */
-struct client_kept {
-	struct client_kept *next;
+struct client_replies {
+	struct client_replies *next;
 	struct api_blocks blocks;
 	json_t *json;
 };
 
-void client_kept_free(struct client_kept *kept)
+void client_replies_free(struct client_replies *kept)
 {
 	while (kept) {
-		struct client_kept *next = kept->next;
+		struct client_replies *next = kept->next;
 
 		api_blocks_free(&kept->blocks);
 		json_decref(kept->json);
@@ -148,7 +148,7 @@ struct calling {
 	const struct invocation *inv;
 	struct client_call *call;
 	struct ask *ask;
-	struct client_kept *kept; /* the newest reply */
+	struct client_replies *kept; /* the newest reply */
 	int status;
 	bool is_done;
 };
@@ -157,10 +157,10 @@ struct calling {
 static bool reply_read(struct calling *calling, json_t *parameters)
 {
 	struct client_call *call = calling->call;
-	struct client_kept *kept = calloc(1, sizeof(*kept));
+	struct client_replies *kept = calloc(1, sizeof(*kept));
 	char field[API_FIELD_CAP] = "", why[128 + API_FIELD_CAP];
 
-	client_kept_free(calling->kept);
+	client_replies_free(calling->kept);
 	calling->kept = kept;
 	call->last = (struct client_reply){0};
 	if (kept && (kept->json = parameters ? json_incref(parameters) : json_object()) != NULL) {
@@ -258,7 +258,7 @@ int client_call(const struct invocation *inv, struct client_call *call)
 		calling.kept->next = *inv->kept;
 		*inv->kept = calling.kept;
 	} else {
-		client_kept_free(calling.kept);
+		client_replies_free(calling.kept);
 		call->last = (struct client_reply){0};
 	}
 	return status;

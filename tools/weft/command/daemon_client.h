@@ -48,8 +48,8 @@ int client_ask(const struct invocation *inv, struct api_request request, void *o
 int client_show(const struct invocation *inv, struct api_request request, client_print_fn *print);
 int client_show_call(const struct invocation *inv, struct client_call *call,
 		     client_print_fn *print);
-/* client_kept_free frees the replies that last. */
-void client_kept_free(struct client_kept *kept);
+/* client_replies_free frees the replies that last. */
+void client_replies_free(struct client_replies *kept);
 
 /*
  * control_client_open is for more than one call at a time; failures were said.
