@@ -118,7 +118,7 @@ static size_t common_len(const char *a, size_t a_len, const char *b)
 }
 
 /* One path is published as it is; several, as they lie below the folder that has them all. */
-static int paths_read(const struct invocation *inv, struct api_publish_share_in *in)
+static void paths_read(const struct invocation *inv, struct api_publish_share_in *in)
 {
 	const struct api_string_list paths = in->only;
 	size_t len = strlen(paths.rows[0]);
@@ -130,31 +130,32 @@ static int paths_read(const struct invocation *inv, struct api_publish_share_in 
 	in->path = api_format(inv->blocks, "%.*s", (int)(len ? len : 1), paths.rows[0]);
 	for (size_t i = 0; i < paths.cnt; i++)
 		if (!paths.rows[i][len])
-			return STATUS_OK; /* the folder itself is among them */
+			return; /* the folder itself is among them */
 	in->has_only = true;
 	for (size_t i = 0; i < paths.cnt; i++)
 		api_push(inv->blocks, &in->only, paths.rows[i] + len + 1);
-	return STATUS_OK;
 }
 
 int run_share_publish(struct invocation *inv)
 {
+	bool has_text = invocation_option(inv, "text") != NULL;
 	struct api_publish_share_in in = {0};
-	int status = command_fill(inv, API_PUBLISH_SHARE, &in);
+	int status;
 
-	if (status != STATUS_OK)
-		return status;
-	if ((inv->arg_cnt > 1) == (in.text != NULL))
+	if ((inv->arg_cnt > 1) == has_text)
 		return client_say_error(STATUS_USAGE, inv->args[0],
-					in.text ? "files or --text, not both"
-						: "nothing to publish",
+					has_text ? "files or --text, not both"
+						 : "nothing to publish",
 					"weft share publish NAME DIR, or --text TEXT; weft share "
 					"update NAME publishes the same folder again.");
-	if (!in.text) {
+	status = command_fill(inv, API_PUBLISH_SHARE, &in);
+	if (status != STATUS_OK)
+		return status;
+	if (!has_text) {
 		in.as = NULL;
-		status = paths_read(inv, &in);
+		paths_read(inv, &in);
 	}
-	return status == STATUS_OK ? publish(inv, &in) : status;
+	return publish(inv, &in);
 }
 
 int run_share_update(struct invocation *inv)
