@@ -45,29 +45,26 @@ static bool object_is_known(const char *object)
 	return false;
 }
 
-/* nearest_verb among an object's verbs, NULL when none is near. */
-static const char *nearest_verb(const char *object, const char *wanted)
+/* The nearest of the objects, or of an object's verbs, NULL when none is near. */
+static const char *nearest_word(const char *object, const char *wanted)
 {
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
 
 	for (const struct command *at = NULL; (at = command_next(at));) {
-		if (strcmp(at->object, object) == 0 && *at->verb &&
-		    weft_is_nearer(wanted, at->verb, &best))
-			nearest = at->verb;
+		const char *word = object ? at->verb : at->object;
+
+		if ((!object || strcmp(at->object, object) == 0) && *word &&
+		    weft_is_nearer(wanted, word, &best))
+			nearest = word;
 	}
 	return nearest;
 }
 
 static int unknown_object(const char *object)
 {
-	const char *nearest = NULL;
-	unsigned best = UINT_MAX;
+	const char *nearest = nearest_word(NULL, object);
 
-	for (const struct command *at = NULL; (at = command_next(at));) {
-		if (weft_is_nearer(object, at->object, &best))
-			nearest = at->object;
-	}
 	fprintf(stderr, "weft: unknown command \"%s\"", object);
 	if (nearest)
 		fprintf(stderr, "; did you mean \"weft %s\"?\n", nearest);
@@ -78,7 +75,7 @@ static int unknown_object(const char *object)
 
 static int unknown_verb(const char *object, const char *verb)
 {
-	const char *nearest = nearest_verb(object, verb);
+	const char *nearest = nearest_word(object, verb);
 
 	fprintf(stderr, "weft %s: unknown command \"%s\"", object, verb);
 	if (nearest) {
@@ -139,7 +136,7 @@ static int command_find(struct invocation *inv, const char **words, unsigned wor
 		inv->command = command_lookup(object, "");
 		used = 1;
 		/* "weft get lst" is a slip, "weft get mesh:..." is none. */
-		if (word_cnt > 1 && (!inv->command || nearest_verb(object, words[1])))
+		if (word_cnt > 1 && (!inv->command || nearest_word(object, words[1])))
 			return unknown_verb(object, words[1]);
 	}
 	if (!inv->command) {
