@@ -14,7 +14,6 @@
 #include "scope.h"
 #include "blobs/serve/served_index.h"
 #include "store/store.h"
-#include "stored_manifest.h"
 
 /* --- manifests --- */
 

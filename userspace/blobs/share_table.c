@@ -21,7 +21,6 @@
 #include "blobs/object.h"
 #include "blobs/serve/served_index.h"
 #include "blobs/serve/serve.h"
-#include "blobs/stored_manifest.h"
 #include "store/store.h"
 
 #define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + ONLY_CAP + 64)

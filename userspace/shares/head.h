@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/byte_cursor.h"
-#include "blobs/manifest/share_id.h"
+#include "blobs/manifest/manifest.h"
 #include "weft/err.h"
 
 struct node_key;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "get_run.h"
-#include "blobs/manifest/duplicates.h"
+#include "blobs/get_run/duplicates.h"
 #include "store/store.h"
 
 #define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)

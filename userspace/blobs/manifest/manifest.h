@@ -6,9 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/sha256.h"
 #include "weft/err.h"
 
 struct node_key;
+struct store;
+
+/* A share is named by the SHA-256 of its public key; manifests of its revisions carry the id. */
+#define SHARE_ID_LEN 32
+
+/* The revision that says that there will be none any more; its manifest id is all zero. */
+#define HEAD_SEQ_REVOKED UINT64_MAX
+
+static inline void share_id_of(const uint8_t key[static 32], uint8_t out_id[static SHARE_ID_LEN])
+{
+	sha256(key, 32, out_id);
+}
 
 /*
  * The list of a collection's files, as deterministic CBOR with integer
@@ -67,11 +80,11 @@ struct manifest_tag {
 	size_t len;
 };
 struct manifest_item {
+	const char *path; /* relative, safe: "a/b/c.txt" */
+	size_t path_len;
 	const uint8_t *encoding; /* where it begins in the bytes */
 	const uint8_t *content_id;
 	uint64_t size;
-	const char *path; /* relative, safe: "a/b/c.txt" */
-	size_t path_len;
 	const char *mime; /* NULL: not stated */
 	size_t mime_len;
 	const struct manifest_tag *tags; /* ascending; NULL: none */
@@ -153,6 +166,30 @@ int blobs_manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids);
  */
 WEFT_MUST_CHECK
 int blobs_manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest);
+
+/* A manifest that is stored here, a whole one, a root or a part, with the bytes it points into. */
+struct stored_manifest {
+	uint8_t id[32];
+	struct manifest *manifest; /* NULL: none is loaded */
+	uint8_t *bytes;
+	size_t len;
+};
+
+/*
+ * blobs_stored_manifest_load reads the manifest named by id.
+ *
+ * Returns 0, or:
+ *   WEFT_EABSENT  no such blob
+ *   WEFT_EDAMAGED it cannot be read, or is longer than any manifest
+ *   what blobs_manifest_parse says of its bytes, or -errno
+ * Owns:    *out_stored, until blobs_stored_manifest_fini; on failure it is untouched.
+ * Context: any thread; waits on the disk (store_blob_read).
+ */
+WEFT_MUST_CHECK
+int blobs_stored_manifest_load(struct store *store, const uint8_t id[static 32],
+			       struct stored_manifest *out_stored);
+/* blobs_stored_manifest_fini takes one that is all zero, too, and leaves it so. */
+void blobs_stored_manifest_fini(struct stored_manifest *stored);
 
 /*
  * blobs_manifest_path_is_safe: relative, parts divided by one '/', none of them

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which texts a manifest may have, and their order (manifest.h). */
+/* What a manifest may say: its texts and their order (manifest.h). */
 #include "manifest.h"
 
 #include <string.h>
 
 #include "codec/text/utf8.h"
+#include "crypto/blake3/blake3.h"
+
+uint64_t blobs_manifest_chunk_cnt(uint64_t size)
+{
+	return size / BLAKE3_CHUNK_LEN + (size % BLAKE3_CHUNK_LEN != 0);
+}
 
 static bool name_is_safe(const char *name, size_t len)
 {

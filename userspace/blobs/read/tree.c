@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blobs/stored_manifest.h"
+#include "blobs/manifest/manifest.h"
 
 struct tree_cursor {
 	struct store *store;

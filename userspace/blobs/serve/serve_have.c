@@ -25,7 +25,6 @@
 #include "blobs/content_message_have.h"
 #include "served_index.h"
 #include "serve_state.h"
-#include "blobs/stored_manifest.h"
 #include "store/store.h"
 
 #define HAVES_MAX      8u

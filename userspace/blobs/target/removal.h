@@ -9,7 +9,7 @@
 #include "link_claims.h"
 #include "target_dir.h"
 #include "blobs/object.h"
-#include "blobs/stored_manifest.h"
+#include "blobs/manifest/manifest.h"
 #include "weft/err.h"
 
 struct manifest_item;

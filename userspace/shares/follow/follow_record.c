@@ -9,7 +9,7 @@
 #include "codec/peer_addr.h"
 #include "blobs/blobs.h"
 #include "follow_state.h"
-#include "blobs/stored_manifest.h"
+#include "blobs/manifest/manifest.h"
 #include "store/store.h"
 
 _Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses as a list of them");

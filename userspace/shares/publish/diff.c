@@ -11,7 +11,6 @@
 
 #include "base/thread/jobs.h"
 #include "blobs/manifest/manifest.h"
-#include "blobs/stored_manifest.h"
 
 struct side {
 	struct store *store;

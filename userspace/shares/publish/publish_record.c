@@ -7,7 +7,7 @@
 #include "base/byte_cursor.h"
 #include "codec/cbor_fields.h"
 #include "publish_state.h"
-#include "blobs/stored_manifest.h"
+#include "blobs/manifest/manifest.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "store/store.h"

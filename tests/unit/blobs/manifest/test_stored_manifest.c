@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "blobs/stored_manifest.h"
-#include "content_rig.h"
+#include "blobs/manifest/manifest.h"
+#include "unit/blobs/content_rig.h"
 
 static void id_of(unsigned number, uint8_t id[static 32])
 {

@@ -1,10 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The items of a manifest that is here, by number across its parts. */
+/* Manifests that are here: their bytes, their parts, and their items by number across the parts. */
+#include "manifest.h"
+
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "blobs/blobs_state.h"
-#include "manifest.h"
-#include "blobs/stored_manifest.h"
+#include "store/store.h"
+
+int blobs_stored_manifest_load(struct store *store, const uint8_t id[static 32],
+			       struct stored_manifest *out_stored)
+{
+	struct stored_manifest stored = {0};
+	int err = store_blob_load(store, id, MANIFEST_LEN_MAX, &stored.bytes, &stored.len);
+
+	if (err == 0)
+		err = blobs_manifest_parse(stored.bytes, stored.len, &stored.manifest);
+	if (err < 0) {
+		blobs_stored_manifest_fini(&stored);
+		return err;
+	}
+	memcpy(stored.id, id, sizeof(stored.id));
+	*out_stored = stored;
+	return 0;
+}
+
+void blobs_stored_manifest_fini(struct stored_manifest *stored)
+{
+	blobs_manifest_free(stored->manifest);
+	free(stored->bytes);
+	*stored = (struct stored_manifest){0};
+}
+
+int blobs_manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids)
+{
+	uint8_t *ids = NULL;
+
+	if (manifest->part_cnt && !(ids = malloc((size_t)manifest->part_cnt * 32)))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < manifest->part_cnt; i++)
+		memcpy(ids + (size_t)i * 32, manifest->parts[i].manifest_id, 32);
+	*out_ids = ids;
+	return 0;
+}
+
+/* --- items --- */
 
 static void item_tell(const struct manifest_item *item, struct blobs_items *items)
 {

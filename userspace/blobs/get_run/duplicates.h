@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_MANIFEST_DUPLICATES_H
-#define WEFT_BLOBS_MANIFEST_DUPLICATES_H
+#ifndef WEFT_BLOBS_GET_RUN_DUPLICATES_H
+#define WEFT_BLOBS_GET_RUN_DUPLICATES_H
 
 #include <stdint.h>
 

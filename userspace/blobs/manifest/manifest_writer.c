@@ -12,7 +12,6 @@
 #include "base/assert.h"
 #include "base/byte_cursor.h"
 #include "codec/cbor.h"
-#include "share_id.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items of the same content are found in one look or two, whatever ids somebody chose. */
-#include "blobs/manifest/duplicates.h"
+#include "blobs/get_run/duplicates.h"
 
 #include "blobs/object.h"
 #include "support/check.h"
