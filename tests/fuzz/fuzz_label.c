@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "blobs/import/only.h"
+#include "blobs/import/import.h"
 #include "blobs/manifest/manifest.h"
 #include "shares/publish/label.h"
 

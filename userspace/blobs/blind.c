@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "blind.h"
+#include "scope.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,13 +3,12 @@
  * The keys under which a content's requests name what is bound to strict communities
  * (blind.h), read from the store again when they are a moment old. Each worker has its own.
  */
-#include "blind.h"
+#include "scope.h"
 
 #include <string.h>
 
 #include "base/monotonic.h"
 #include "blobs_state.h"
-#include "scope.h"
 
 /* A new member asks for the first thing about as long after the key came. */
 #define BLINDS_AGE_NS (100 * NS_PER_MS)

@@ -51,6 +51,8 @@ struct blobs_config {
 	char zones[ZONES_TEXT_CAP]; /* as blobs_zones_parse reads it; what it refuses is left out */
 };
 void blobs_config_defaults(struct blobs_config *config);
+/* blobs_serve_footprint: bytes of one worker with so many chunk buffers, touched as they are used. */
+size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt);
 
 struct blobs_import;
 struct store_batch;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "blind.h"
+#include "scope.h"
 #include "blobs.h"
 #include "blobs/rates/hours.h"
 #include "blobs/rates/months.h"

@@ -52,7 +52,7 @@ struct share_ask {
 	const uint8_t *manifest_id;
 	const char *path; /* absolute */
 	const char *title;
-	const char *only; /* of path (import/only.h); NULL: all of it */
+	const char *only; /* of path (import/import.h); NULL: all of it */
 	uint64_t added_s;
 	uint64_t item_cnt;
 	uint64_t byte_cnt;

@@ -2,7 +2,7 @@
 /*
  * The table of shares. A row of STORE_SHARES, deterministic CBOR:
  *	{0 path, 1 title, 2 added s, 3 items, 4 bytes, 5 true: it is published,
- *	 6 paths below it, if not all (import/only.h)}
+ *	 6 paths below it, if not all (import/import.h)}
  * The manifests themselves are blobs; the ids of a root's parts are read
  * from it at start.
  */
@@ -16,7 +16,7 @@
 #include "base/byte_cursor.h"
 #include "codec/cbor_fields.h"
 #include "blobs/blobs_state.h"
-#include "blobs/import/only.h"
+#include "blobs/import/import.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/object.h"
 #include "blobs/serve/served_index.h"

@@ -8,7 +8,6 @@
 
 #include "base/monotonic.h"
 #include "base/log.h"
-#include "blobs/rates/byte_bucket.h"
 
 #define FIELD(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define KIB	     1024ull
@@ -395,17 +394,17 @@ LIVE("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
 
 NUMBER("sharing", "enabled", CONFIG_BOOL, sharing.is_on, 0, 1,
 	"Shares with revisions: publishing, following, searching and announcing them, communities, the LAN."),
-LIVE("sharing", "upload", CONFIG_RATE, content.limits[BLOBS_LIMIT_UPLOAD], 0, BYTE_BUCKET_MAX,
+LIVE("sharing", "upload", CONFIG_RATE, content.limits[BLOBS_LIMIT_UPLOAD], 0, BLOBS_RATE_MAX,
 	"Bytes of files sent in a second, to all peers that are not free of charge (zones); 0: no limit. weft limits set is stronger."),
-LIVE("sharing", "download", CONFIG_RATE, content.limits[BLOBS_LIMIT_DOWNLOAD], 0, BYTE_BUCKET_MAX,
+LIVE("sharing", "download", CONFIG_RATE, content.limits[BLOBS_LIMIT_DOWNLOAD], 0, BLOBS_RATE_MAX,
 	"Bytes of files asked for in a second; 0: no limit."),
 { "sharing", "upload_timetable", CONFIG_NAME, FIELD(content.timetables[BLOBS_UPLOADS]), 0, 0, TIMETABLE_TEXT_CAP - 1, NULL, true,
 	"Rates of upload by day and local time, as mon-fri 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none. The first entry that holds counts; the least of it and of upload is in force. At most 16 entries of [DAYS] BEGIN-END RATE; RATE with B, kB, MB, GB, kbit, mbit or gbit." },
 { "sharing", "download_timetable", CONFIG_NAME, FIELD(content.timetables[BLOBS_DOWNLOADS]), 0, 0, TIMETABLE_TEXT_CAP - 1, NULL, true,
 	"The same for download." },
-LIVE("sharing", "upload_peer", CONFIG_RATE, content.limits[BLOBS_LIMIT_UPLOAD_PEER], 0, BYTE_BUCKET_MAX,
+LIVE("sharing", "upload_peer", CONFIG_RATE, content.limits[BLOBS_LIMIT_UPLOAD_PEER], 0, BLOBS_RATE_MAX,
 	"Bytes of files sent in a second to each peer; 0: no limit."),
-LIVE("sharing", "download_peer", CONFIG_RATE, content.limits[BLOBS_LIMIT_DOWNLOAD_PEER], 0, BYTE_BUCKET_MAX,
+LIVE("sharing", "download_peer", CONFIG_RATE, content.limits[BLOBS_LIMIT_DOWNLOAD_PEER], 0, BLOBS_RATE_MAX,
 	"Bytes of files asked of each peer in a second; 0: no limit."),
 LIVE("sharing", "upload_slots", CONFIG_COUNT, content.limits[BLOBS_LIMIT_UPLOAD_SLOTS], 0, BLOBS_SLOTS_MAX,
 	"Peers that each worker serves at a time; 0: as many as it can, 1024."),

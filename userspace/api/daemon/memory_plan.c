@@ -2,7 +2,7 @@
 #include "api/daemon/memory_plan.h"
 
 #include "blobs/read/read.h"
-#include "blobs/serve/serve.h"
+#include "blobs/blobs.h"
 #include "firewall/ban_list.h"
 #include "api/http/web.h"
 #include "config/config.h"

@@ -3,8 +3,8 @@
 #define WEFT_API_HTTP_WEB_CONTENT_H
 
 #include "base/thread/jobs.h"
+#include "blobs/manifest/manifest.h"
 #include "blobs/read/read.h"
-#include "blobs/read/tree.h"
 #include "gateway/gateway.h"
 #include "api/content/collection_place.h"
 

@@ -3,6 +3,7 @@
 #define WEFT_BLOBS_IMPORT_IMPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "blobs/manifest/manifest.h"
@@ -68,5 +69,18 @@ int blobs_import_add(struct blobs *content, const struct blobs_share_ask *ask,
 
 /* blobs_imports_is_hashing: jobs are under way that blobs_imports_reap runs or takes in. */
 bool blobs_imports_is_hashing(const struct imports *imports);
+
+/*
+ * Some files and folders below a root: their paths relative to it, each on a line; "" or NULL
+ * stands for all of it. Pure.
+ */
+#define ONLY_CAP 4096u /* with the NUL */
+
+/* blobs_only_is_sound: each line is a path that is safe. */
+bool blobs_only_is_sound(const char *only);
+/* blobs_only_admits: path is one of them, below one, or leads to one. */
+bool blobs_only_admits(const char *only, const char *path, size_t len);
+/* blobs_only_next gives the line at *at, and its length, and steps over it; NULL at the end. */
+const char *blobs_only_next(const char **at, size_t *out_len);
 
 #endif

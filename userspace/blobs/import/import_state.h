@@ -11,7 +11,6 @@
 #include "import_collect.h"
 #include "import_hash.h"
 #include "import_list.h"
-#include "only.h"
 #include "blobs/manifest/manifest.h"
 #include "crypto/blake3/blake3.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "only.h"
+#include "import.h"
 
 #include <string.h>
 

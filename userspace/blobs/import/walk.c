@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "only.h"
+#include "import.h"
 #include "blobs/manifest/manifest.h"
 
 struct level {

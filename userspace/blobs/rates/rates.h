@@ -32,6 +32,7 @@ enum blobs_limit {
 enum blobs_zone { BLOBS_LAN, BLOBS_INTERNET, BLOBS_ZONE_CNT };
 #define BLOBS_MONTH_MAX (1ull << 60)
 enum blobs_direction { BLOBS_UPLOADS, BLOBS_DOWNLOADS, BLOBS_DIRECTION_CNT };
+#define BLOBS_RATE_MAX	125000000000ull /* bytes per second, a Tbit/s */
 #define BLOBS_SLOTS_MAX 1024u
 
 /*

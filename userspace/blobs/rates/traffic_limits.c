@@ -23,6 +23,7 @@ static const char record_key[] = "content-limits";
 
 _Static_assert(BLOBS_LIMIT_CNT <= TIMETABLE_KEY, "keys of limits and timetables differ");
 _Static_assert(TIMETABLE_RATE_MAX == BYTE_BUCKET_MAX, "an entry says what a limit may");
+_Static_assert(BLOBS_RATE_MAX == BYTE_BUCKET_MAX, "a limit is what a bucket can keep");
 
 _Static_assert(BLOBS_SLOTS_MAX == UPLOAD_PEERS_MAX, "as many slots as can be served");
 

@@ -4,7 +4,7 @@
  * directories in their one order, and can be set to a path: parts are
  * found by bisection, because they follow each other in that order.
  */
-#include "tree.h"
+#include "read.h"
 
 #include <errno.h>
 #include <string.h>

@@ -30,8 +30,6 @@ struct serve;
 WEFT_MUST_CHECK
 int blobs_serve_new(struct blobs *content, struct serve **out_serve);
 void blobs_serve_free(struct serve *serve);
-/* blobs_serve_footprint: bytes of one worker with so many chunk buffers, touched as they are used. */
-size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt);
 /* blobs_serve_buffers: the 256 KiB buffers of blobs_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *blobs_serve_buffers(struct serve *serve);
 /*

@@ -16,7 +16,7 @@ struct in_progress_file;
 struct serve;
 struct store;
 
-/* By what name something was asked for (blobs/blind.h). */
+/* By what name something was asked for (blobs/scope.h). */
 struct serve_name {
 	bool is_blind;
 	uint8_t community[32]; /* whose members' it is */

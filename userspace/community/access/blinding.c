@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "blobs/blind.h"
+#include "blobs/scope.h"
 #include "epoch_key.h"
 #include "community/joined_record.h"
 #include "community/record/community_record.h"

@@ -6,7 +6,7 @@
 
 #include "base/byte_cursor.h"
 #include "base/random.h"
-#include "blobs/blind.h"
+#include "blobs/scope.h"
 #include "community/record/community_record.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/key_seal.h"

@@ -42,7 +42,7 @@ struct epoch_keys {
 void community_epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
 				uint8_t out_commit[static EPOCH_KEY_LEN]);
 /*
- * community_epoch_key_blind: the keys under which ids are blinded (blobs/blind.h), derived of secret with
+ * community_epoch_key_blind: the keys under which ids are blinded (blobs/scope.h), derived of secret with
  * the contexts "mesh/community/blind/v1" and "mesh/community/veil/v1".
  */
 void community_epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN],

@@ -8,7 +8,7 @@
 
 #include "blobs/blobs.h"
 #include "shares/head.h"
-#include "blobs/import/only.h"
+#include "blobs/import/import.h"
 #include "blobs/manifest/manifest.h"
 #include "label.h"
 #include "mesh/seam.h"
@@ -67,7 +67,7 @@ struct publish_settings {
 	char title[MANIFEST_TITLE_CAP];	     /* to followers; "": the name */
 	char description[MANIFEST_DESCRIPTION_LEN_MAX + 1];
 	char path[4096];     /* absolute; "": nothing was published yet */
-	char only[ONLY_CAP]; /* what of it, each on a line (import/only.h); "": all of it */
+	char only[ONLY_CAP]; /* what of it, each on a line (import/import.h); "": all of it */
 	char rules[LABEL_RULES_CAP];
 	bool is_public;
 	uint32_t community_cnt, recommended_cnt;

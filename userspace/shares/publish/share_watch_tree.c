@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "blobs/import/only.h"
+#include "blobs/import/import.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/blobs.h"
 

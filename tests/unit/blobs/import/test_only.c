@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "blobs/import/only.h"
+#include "blobs/import/import.h"
 
 #include <string.h>
 

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "blobs/read/tree.h"
+#include "blobs/manifest/manifest.h"
+#include "blobs/read/read.h"
 #include "crypto/blake3/blake3.h"
 #include "store/store.h"
 #include "support/check.h"

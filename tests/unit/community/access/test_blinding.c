@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "blobs/blind.h"
+#include "blobs/scope.h"
 #include "community/access/epoch_key.h"
 #include "community/record/community_record.h"
 #include "crypto/node_key.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The epoch key: its forms, and how it reaches the members of a strict community. */
-#include "blobs/blind.h"
+#include "blobs/scope.h"
 #include "community/access/epoch_key.h"
 
 #include <string.h>
