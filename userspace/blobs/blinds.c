@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The keys under which a content's requests name what is bound to strict communities
- * (blind.h), read from the store again when they are a moment old. Each worker has its own.
+ * (scope.h), read from the store again when they are a moment old. Each worker has its own.
  */
 #include "scope.h"
 

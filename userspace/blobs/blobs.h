@@ -24,7 +24,7 @@ struct mailbox_message;
  * Files by hash: what is shared, what is being fetched, and the answers
  * to peers. Lives on the home worker; disks and hashing run in jobs
  * and import threads. Inbound story: share_table.c -> import.c -> object.c and
- * manifest.c; serve.c answers. Outbound: get.c -> get_run*.c -> target_dir.c.
+ * manifest_reader.c; serve.c answers. Outbound: get.c -> get_run*.c -> target_dir.c.
  */
 struct blobs;
 
@@ -124,7 +124,7 @@ struct blobs_params {
 		       const uint8_t key[static MESH_KEY_LEN], uint64_t wall_s);
 	/* Is what is bound to the community of id kept out of public records? NULL: it is. Any thread. */
 	bool (*hides)(struct store *store, const uint8_t id[static 32]);
-	/* The keys under which ids are blinded, as store says (blind.h). NULL: none are. Any worker. */
+	/* The keys under which ids are blinded, as store says (scope.h). NULL: none are. Any worker. */
 	int (*blind_keys)(struct store *store, const struct key_seal *seal, uint64_t wall_s,
 			  struct blind_keys *keys);
 	const struct key_seal *seal; /* of keys in the store, for blind_keys */

@@ -135,7 +135,7 @@ int blobs_scope_set(struct served_filling *filling, const uint8_t id[static 32])
 bool blobs_admits(const struct blobs *content, const uint8_t id[static 32],
 		  const uint8_t key[static MESH_KEY_LEN]);
 /*
- * blinds.c: ids that strict communities alone may read are blinded (blind.h) in requests.
+ * blinds.c: ids that strict communities alone may read are blinded (scope.h) in requests.
  *
  * blobs_unblind: the id that a request names, and the community whose members it is for;
  *     false: none that this node can tell. blobs_is_blind: ids bound to that community alone are

@@ -17,7 +17,7 @@
  *						  -> 0, 1, 2 bytes, 3 total
  *	RANGE_PROOF	 0 content id, 1 first group, 2 group count
  *						  -> 0, 1, 2 file length, 3 proof
- * In a request the id may be a blinded one of 64 bytes (blind.h); the answer then says its first
+ * In a request the id may be a blinded one of 64 bytes (scope.h); the answer then says its first
  * half. An answer's bytes are borrowed from the payload that is parsed; what the
  * asker must compare is compared by him. Parsers return 0 or
  * WEFT_EMALFORMED.

@@ -11,7 +11,7 @@
 
 /*
  * The payloads of message 499, HAVE_CONTENT: which of these are here?
- *	asked	 {0: [content id]} or {1: manifest id, may be blinded (blind.h)}
+ *	asked	 {0: [content id]} or {1: manifest id, may be blinded (scope.h)}
  *	answered {0: whole, 1: [[item, log2 chunks per bit, bits]]?, 2: true?, 3: true?}
  * An item is an index into the ids that were asked, or into the items of the
  * manifest; for a root manifest, which has none, into its parts. Bit i of
@@ -38,7 +38,7 @@
 struct message_have_request {
 	bool has_manifest;	    /* else ids */
 	const uint8_t *manifest_id; /* 32 bytes */
-	const uint8_t *veiled; /* NULL, or the second half of a blinded manifest id (blind.h) */
+	const uint8_t *veiled; /* NULL, or the second half of a blinded manifest id (scope.h) */
 	const uint8_t *ids;    /* see blobs_message_have_id */
 	uint32_t id_cnt;
 };

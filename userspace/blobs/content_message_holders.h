@@ -26,7 +26,7 @@
 #define HOLDERS_ANSWER_CAP  (16u + HOLDERS_MAX * 512u)
 
 struct message_holders_request {
-	uint8_t id[32]; /* or the first half of a blinded one (blind.h) */
+	uint8_t id[32]; /* or the first half of a blinded one (scope.h) */
 	uint8_t veiled[32];
 	bool is_blind;
 	bool is_serving;

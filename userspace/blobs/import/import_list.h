@@ -24,7 +24,7 @@ struct import_list {
 	void *owner; /* the import */
 	struct store *store;
 	char *root;
-	const char *only;  /* of the root (only.h); the import's */
+	const char *only;  /* of the root (import.h); the import's */
 	char *resolved;	   /* root without symbolic links, from the first step; home takes it */
 	struct walk *walk; /* opened by the first step */
 	bool counts_only;

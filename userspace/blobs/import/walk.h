@@ -49,7 +49,7 @@ struct walk;
  */
 WEFT_MUST_CHECK
 int blobs_walk_new(const char *root, struct walk **out_walk);
-/* blobs_walk_limit: reports only these (only.h, borrowed); before the first blobs_walk_next. */
+/* blobs_walk_limit: reports only these (import.h, borrowed); before the first blobs_walk_next. */
 void blobs_walk_limit(struct walk *walk, const char *only);
 void blobs_walk_free(struct walk *walk);
 /*
