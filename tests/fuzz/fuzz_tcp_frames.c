@@ -42,36 +42,21 @@ static void fuzz_frames(struct tcp_net *net, struct tcp_test_conn *conn, const u
 	(void)tcp_net_run(net, NS_PER_S, NULL, NULL);
 }
 
-/* Two nodes for so many inputs: their making takes longer than most inputs do. */
-#define INPUTS_PER_NET 256
-
-static struct tcp_test_conn *net_begin(struct tcp_net *net)
-{
-	tcp_net_init(net, 1);
-	(void)tcp_net_add(net, 1, NULL);
-	(void)tcp_net_add(net, 2, NULL);
-	return tcp_net_connect(net->nodes[0], net->nodes[1]);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct tcp_net net;
-	static struct tcp_test_conn *honest;
-	static unsigned input_cnt;
-	struct tcp_test_conn *hostile;
-	struct tcp_node *b;
+	struct tcp_test_conn *honest, *hostile;
+	struct tcp_node *a, *b;
 	uint8_t options;
 
 	if (len < 2)
 		return 0;
-	if (input_cnt++ % INPUTS_PER_NET == 0) {
-		if (net.node_cnt)
-			tcp_net_fini(&net);
-		honest = net_begin(&net);
-	}
-	b = net.nodes[1];
 	options = data[0];
-	hostile = options & OPTION_RAW ? NULL : tcp_net_connect(net.nodes[0], b);
+	tcp_net_init(&net, 1);
+	a = tcp_net_add(&net, 1, NULL);
+	b = tcp_net_add(&net, 2, NULL);
+	honest = tcp_net_connect(a, b);
+	hostile = options & OPTION_RAW ? NULL : tcp_net_connect(a, b);
 	weft_assert(honest && (hostile || options & OPTION_RAW));
 	net.cut_len = data[1];
 	b->is_consuming = !(options & OPTION_SLOW);
@@ -85,8 +70,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	b->opened_answer = 0;
 	net.cut_len = 0;
 	weft_assert(tcp_net_transfer(honest, 1000, 10 * NS_PER_S));
-	if (hostile && hostile->conn)
-		net.nodes[0]->transport->ops->close(hostile->conn, 0, NULL);
-	(void)tcp_net_run(&net, 3 * NS_PER_S, NULL, NULL);
+	tcp_net_fini(&net);
 	return 0;
 }

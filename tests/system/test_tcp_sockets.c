@@ -136,7 +136,6 @@ static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
 	struct tcp_sockets_params sockets = {.listen = &listen, .listen_cnt = 1};
 	uint8_t key_seed[32] = {seed};
 	struct addr bound[TCP_LISTEN_MAX];
-	unsigned failed_idx;
 
 	memset(end, 0, sizeof(*end));
 	if (is_ipv6)
@@ -152,7 +151,7 @@ static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
 	sockets.poller = end->poller;
 	sockets.timers = &end->timers;
 	sockets.link_cap = tcp_config_link_cap(&params.config);
-	CHECK_EQ(tcp_sockets_open(&sockets, &end->sockets, &failed_idx), 0);
+	CHECK_EQ(tcp_sockets_open(&sockets, &end->sockets), 0);
 	CHECK_EQ(tcp_sockets_bound(end->sockets, bound), 1);
 	end->bound = bound[0];
 }
@@ -270,7 +269,7 @@ static void test_a_port_is_bound_once(void)
 	static struct end a;
 	struct tcp_sockets_params params = {.listen_cnt = 1};
 	struct tcp_sockets *second = NULL;
-	unsigned failed_idx = 7;
+	struct addr failed, bound[TCP_LISTEN_MAX];
 
 	end_open(&a, 1, false);
 	params.engine = a.engine;
@@ -278,8 +277,11 @@ static void test_a_port_is_bound_once(void)
 	params.timers = &a.timers;
 	params.listen = &a.bound;
 	params.link_cap = 1;
-	CHECK_EQ(tcp_sockets_open(&params, &second, &failed_idx), -EADDRINUSE);
-	CHECK_EQ(failed_idx, 0);
+	CHECK_EQ(tcp_sockets_open(&params, &second), 0);
+	CHECK_EQ(tcp_sockets_failed(second, &failed), -EADDRINUSE);
+	CHECK(addr_equal(&failed, &a.bound));
+	CHECK_EQ(tcp_sockets_bound(second, bound), 0);
+	tcp_sockets_close(second);
 	end_close(&a);
 }
 

@@ -10,15 +10,15 @@
 #include "weft/err.h"
 
 /*
- * The seam between what carries streams between two keys (quic/, later a
- * TCP fallback) and what speaks over them (mesh/). The carrier implements
+ * The seam between what carries streams between two keys (quic/, and tcp/ where no
+ * UDP passes) and what speaks over them (mesh/). The carrier implements
  * struct transport_ops, the speaker struct transport_events; node/ hands
  * each the other's table. Nothing here blocks, and every call and every
  * event happens on the worker that owns the carrier.
  *
  * A transport_conn or transport_stream is embedded first in the carrier's
- * own object. The speaker reads and writes only the field user, which the
- * carrier zeroes when the object is made. A conn pointer is valid until
+ * own object, and ops is the carrier's table. The speaker reads and writes only the field user,
+ * which the carrier zeroes when the object is made. A conn pointer is valid until
  * conn_closed returns, a stream pointer until stream_closed returns.
  *
  * Events never nest inside the ops that cause them, with one exception
@@ -26,11 +26,14 @@
  * an event synchronously; stream_closed and conn_closed follow later.
  */
 struct transport;
+struct transport_ops;
 struct transport_conn {
 	void *user;
+	const struct transport_ops *ops;
 };
 struct transport_stream {
 	void *user;
+	const struct transport_ops *ops;
 };
 
 #define TRANSPORT_KEY_LEN 32
@@ -66,8 +69,8 @@ struct transport_conn_info {
 
 /*
  * Bytes lent to a stream: they stay untouched until done(arg) is called,
- * which happens exactly once, when the peer has acknowledged all of them
- * or the stream is gone.
+ * which happens exactly once, when the carrier needs them no more or the stream is gone. Over QUIC
+ * that is when the peer has acknowledged all of them, over TCP when they are encrypted.
  */
 struct transport_span {
 	const uint8_t *data;

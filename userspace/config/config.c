@@ -78,6 +78,7 @@ static void listen_default(struct udp_config *udp)
 void config_defaults(struct node_config *config)
 {
 	quic_config_defaults(&config->quic);
+	tcp_config_defaults(&config->tcp);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
 	control_config_defaults(&config->control);

@@ -21,6 +21,7 @@
 #include "locate/signaling.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
+#include "tcp/tcp.h"
 #include "store/store.h"
 #include "weft/err.h"
 
@@ -60,6 +61,7 @@ struct node_config {
 
 	struct udp_config udp;
 	struct quic_config quic;
+	struct tcp_config tcp;
 	struct mesh_config mesh;
 	struct store_config store;     /* dir points to state_dir */
 	struct control_config control; /* path points to control_path */

@@ -181,11 +181,25 @@ NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
 LIVE("quic", "pmtud", CONFIG_BOOL, quic.is_pmtud_on, 0, 1,
 	"Look for a larger path MTU."),
 
+NUMBER("tcp", "listen", CONFIG_BOOL, tcp.is_on, 0, 1,
+	"Listen on TCP where QUIC listens, and dial it, for networks that let no UDP through. A port that another program has is left out."),
+NUMBER("tcp", "port", CONFIG_COUNT, tcp.port, 0, 65535,
+	"The port on TCP; 0: the one above QUIC's, which is 7001."),
+NUMBER("tcp", "conn_cap", CONFIG_COUNT, tcp.conn_cap, 1, 1000000,
+	"Connections over TCP in all, of each worker."),
+NUMBER("tcp", "handshake_cap", CONFIG_COUNT, tcp.handshake_cap, 1, 1000000,
+	"Handshakes on TCP that peers began, of each worker. When all are taken, the one that began first ends, of the address that has most."),
+NUMBER("tcp", "stream_cap", CONFIG_COUNT, tcp.stream_cap, 1, 10000000,
+	"Streams over TCP in all, of each worker."),
+NUMBER("tcp", "heap", CONFIG_SIZE, tcp.heap_cap, MIB, TIB,
+	"Memory for copies of what waits to be sent over TCP, of each worker. A connection has at most as much of it as is free."),
+
 WAYS("internet", mesh.ways[MESH_NETWORK_INTERNET],
 	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not."
-	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known."),
+	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise."
+	" TCP that stands behind QUIC is dialled after QUIC was silent for 1 s, or first for an hour where it stayed silent."),
 WAYS("lan", mesh.ways[MESH_NETWORK_LAN],
-	"The same of private, link-local and loopback addresses. tcp, relay and websocket are names of transports to come."),
+	"The same of private, link-local and loopback addresses. relay and websocket are names of transports to come."),
 
 NUMBER("mesh", "light", CONFIG_BOOL, mesh.is_light, 0, 1,
 	"The node is on a battery, or pays by byte: it serves no overlay, whatever overlay.serve says, and tells peers so (mobile_light in place of content_seed). What others ask of it by name it still answers."),

@@ -23,6 +23,7 @@
 #include "node/node_state.h"
 #include "provider/exec/launcher.h"
 #include "quic/quic.h"
+#include "tcp/tcp_sockets.h"
 #include "store/store.h"
 #include "api/http/web.h"
 
@@ -385,6 +386,21 @@ static void node_drain(struct node *node)
 	store_flush(node->store);
 }
 
+static void tell_tcp(const struct tcp_sockets *sockets)
+{
+	struct addr bound[TCP_LISTEN_MAX], failed;
+	unsigned cnt = sockets ? tcp_sockets_bound(sockets, bound) : 0;
+	int err = sockets ? tcp_sockets_failed(sockets, &failed) : 0;
+	char addr[ADDR_TEXT_CAP];
+
+	for (unsigned i = 0; i < cnt; i++)
+		log_info("listening on %s", addr_format(&bound[i], addr));
+	if (err < 0)
+		log_info("not listening on %s: %s; peers whose network lets no UDP through "
+			 "cannot reach this node there, set tcp.port",
+			 addr_format(&failed, addr), weft_err_text(err));
+}
+
 /* What a look at the log should answer first: where it is, and what it tells others. */
 static void tell_start(const struct node *node)
 {
@@ -397,6 +413,7 @@ static void tell_start(const struct node *node)
 
 	for (unsigned i = 0; i < node->home->bound_cnt; i++)
 		log_info("listening on %s", addr_format(&node->home->bound[i], addr));
+	tell_tcp(node->home->sockets);
 	log_info("DHT %s; its address is %s", node->locate->mainline ? "on" : "off",
 		 published[node->config->publish.policy.publish]);
 }

@@ -108,6 +108,7 @@ struct worker_config node_worker_config(const struct node_config *config)
 	return (struct worker_config){
 		.udp = &config->udp,
 		.quic = &config->quic,
+		.tcp = &config->tcp,
 		.mesh = &config->mesh,
 		.content_ops = &content_ops,
 		.content = &config->content,

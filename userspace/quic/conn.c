@@ -93,6 +93,7 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 
 	if (!conn)
 		return NULL;
+	conn->transport.ops = &quic_transport_ops;
 	conn->engine = engine;
 	conn->mem = engine->mem;
 	conn->mem.user_data = conn;

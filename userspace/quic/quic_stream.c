@@ -32,6 +32,7 @@ struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id)
 
 	if (!stream)
 		return NULL;
+	stream->transport.ops = &quic_transport_ops;
 	stream->conn = conn;
 	stream->id = id;
 	stream->is_starting = true;

@@ -34,6 +34,8 @@ struct tcp_engine;
 struct tcp_conn;
 
 struct tcp_config {
+	bool is_on;		   /* dialled, and listened for */
+	uint16_t port;		   /* 0: one above QUIC's */
 	struct fair_site site;	   /* limits.site: connections are shared by its networks */
 	uint32_t conn_cap;	   /* connections in all, beside handshakes */
 	uint32_t conn_per_key_cap; /* of them, of one key */
@@ -48,6 +50,10 @@ struct tcp_config {
 void tcp_config_defaults(struct tcp_config *config);
 /* tcp_config_link_cap: links that an engine may have at once. */
 unsigned tcp_config_link_cap(const struct tcp_config *config);
+/* tcp_config_footprint: memory that its connections may take in all, but OpenSSL's. */
+size_t tcp_config_footprint(const struct tcp_config *config);
+/* tcp_config_addr: where this node listens that is on QUIC at udp. */
+struct addr tcp_config_addr(const struct tcp_config *config, const struct addr *udp);
 
 /* A TCP connection as its link knows it (TCP_INFO). */
 struct tcp_figures {
@@ -88,7 +94,7 @@ struct tcp_stats {
 #define COUNTER(field, meaning) uint64_t field;
 #define FILL(field, meaning)	uint32_t field;
 #define BYTES(field, meaning)	uint64_t field;
-#include "tcp/tcp_stats.def"
+#include "tcp/tcp_counters.def"
 	uint64_t heap_cap;
 	struct fair_view conns, handshakes;
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */

@@ -109,6 +109,7 @@ static struct tcp_conn *conn_new(struct tcp_engine *engine, const struct addr *r
 	conn = pool_acquire(&engine->conns);
 	if (!conn)
 		return NULL;
+	conn->transport.ops = &tcp_transport_ops;
 	conn->engine = engine;
 	list_init(&conn->linger_link);
 	conn->remote = *remote;

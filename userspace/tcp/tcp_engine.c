@@ -31,6 +31,7 @@
 void tcp_config_defaults(struct tcp_config *config)
 {
 	*config = (struct tcp_config){
+		.is_on = true,
 		.conn_cap = 256,
 		.conn_per_key_cap = 4,
 		.handshake_cap = 256,
@@ -63,11 +64,27 @@ unsigned tcp_config_link_cap(const struct tcp_config *config)
 	return slot_cap_of(config) + 1;
 }
 
+struct addr tcp_config_addr(const struct tcp_config *config, const struct addr *udp)
+{
+	struct addr addr = *udp;
+
+	addr.transport = ADDR_TCP;
+	addr.port = config->port ? config->port : (uint16_t)(udp->port + 1);
+	return addr;
+}
+
 /* Every connection may fill its records, and every handshake its flight: none waits for another. */
 static uint32_t record_cap_of(const struct tcp_config *config)
 {
 	return config->conn_cap * TCP_RECORDS_MAX +
 	       (slot_cap_of(config) - config->conn_cap) * TCP_RECORDS_SHAKING;
+}
+
+size_t tcp_config_footprint(const struct tcp_config *config)
+{
+	return config->heap_cap + record_cap_of(config) * sizeof(struct tcp_record) +
+	       slot_cap_of(config) * sizeof(struct tcp_conn) +
+	       config->stream_cap * sizeof(struct tcp_stream);
 }
 
 static int engine_lay_out(struct tcp_engine *engine, const struct tcp_engine_params *params)

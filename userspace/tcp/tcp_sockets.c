@@ -55,6 +55,8 @@ struct tcp_sockets {
 	struct pool pool;
 	struct listener listeners[TCP_LISTEN_MAX];
 	unsigned listener_cnt;
+	struct addr failed; /* an address that was not bound, and why */
+	int failed_err;	    /* 0: none */
 	uint8_t *buffer;
 };
 
@@ -363,13 +365,17 @@ static int listener_open(struct tcp_sockets *sockets, const struct addr *addr, b
 	return err;
 }
 
-int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets **out_sockets,
-		     unsigned *out_failed_idx)
+int tcp_sockets_failed(const struct tcp_sockets *sockets, struct addr *out_addr)
+{
+	*out_addr = sockets->failed;
+	return sockets->failed_err;
+}
+
+int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets **out_sockets)
 {
 	struct tcp_sockets *sockets = calloc(1, sizeof(*sockets));
 	int err;
 
-	*out_failed_idx = 0;
 	if (!sockets)
 		return -ENOMEM;
 	sockets->links.ops = &socket_ops;
@@ -385,8 +391,12 @@ int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets
 	if (err == 0 && !sockets->buffer)
 		err = WEFT_EFULL;
 	for (unsigned i = 0; err == 0 && i < params->listen_cnt; i++) {
-		*out_failed_idx = i;
 		err = listener_open(sockets, &params->listen[i], params->is_shared);
+		if (err >= 0 || (err != -EADDRINUSE && err != -EACCES && err != -EADDRNOTAVAIL))
+			continue;
+		sockets->failed = params->listen[i];
+		sockets->failed_err = err;
+		err = 0;
 	}
 	if (err < 0) {
 		tcp_sockets_close(sockets);

@@ -31,12 +31,12 @@ struct tcp_sockets_params {
 	bool is_shared;	   /* other workers listen on the same ports */
 };
 /*
- * tcp_sockets_open: 0 with *out_sockets, WEFT_EFULL, or -errno with *out_failed_idx, the address of
- * listen at fault.
+ * tcp_sockets_open: 0 with *out_sockets, WEFT_EFULL, or -errno. An address that cannot be bound,
+ * since another program has its port, is left out, and tcp_sockets_failed names it and says why.
  */
 WEFT_MUST_CHECK
-int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets **out_sockets,
-		     unsigned *out_failed_idx);
+int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets **out_sockets);
+int tcp_sockets_failed(const struct tcp_sockets *sockets, struct addr *out_addr);
 /* tcp_sockets_close takes NULL. */
 void tcp_sockets_close(struct tcp_sockets *sockets);
 /* tcp_sockets_bound: what they listen on, ports filled in. How many. */

@@ -34,6 +34,7 @@ struct tcp_stream *tcp_stream_new(struct tcp_conn *conn, bool is_own)
 
 	if (!stream)
 		return NULL;
+	stream->transport.ops = &tcp_transport_ops;
 	stream->conn = conn;
 	stream->is_own = is_own;
 	stream->is_starting = true;

@@ -9,7 +9,7 @@
  *
  *	packet_tx's dgram_sink   -> quic     (struct dgram_sink_ops)
  *	mesh_transport_events    -> quic     (struct transport_events)
- *	quic's transport         -> mesh     (struct transport_ops)
+ *	quic's and tcp's transport -> mesh   (struct transport_ops, carriers.c)
  *	worker_content_ops       -> content  (given by node)
  */
 #include "worker.h"
@@ -32,6 +32,8 @@
 #include "net/xdp/xdp.h"
 #include "firewall/ingress.h"
 #include "quic/quic.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_sockets.h"
 #include "weft/token.h"
 
 /* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
@@ -133,14 +135,6 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 		worker->on_path(worker->ctx, remote);
 }
 
-/* Home knows the peers that it follows and that were useful; a worker knows those that it met itself. */
-static enum fair_class worker_key_class(void *ctx, const uint8_t *key)
-{
-	struct worker *worker = ctx;
-
-	return mesh_peer_class(worker->mesh, key);
-}
-
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
 	struct worker *worker = container_of(timer, struct worker, paths_timer);
@@ -148,6 +142,8 @@ static void paths_tell(struct timer *timer, uint64_t now_ns)
 	firewall_ingress_sweep(worker->ingress);
 	quic_engine_each_path(worker->quic, worker_on_path, worker);
 	quic_engine_review(worker->quic);
+	if (worker->tcp)
+		tcp_engine_review(worker->tcp);
 	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
 }
 
@@ -191,7 +187,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
 		.path_ctx = worker,
-		.key_class = worker_key_class,
+		.key_class = worker_carriers_key_class,
 		.class_ctx = worker,
 		.load = &worker->load,
 		.is_limited = worker->ingress ? firewall_ingress_limits : NULL,
@@ -221,9 +217,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	int err;
 
 	snprintf(what, WORKER_WHAT_CAP, "session tables");
-	for (unsigned i = 0; i < params->advertised_cnt; i++)
-		mesh.config.addrs[i] = params->advertised[i];
-	mesh.config.addr_cnt = params->advertised_cnt;
+	worker_carriers_advertise(params, &mesh.config);
 	if ((err = mesh_new(&mesh, &worker->mesh)) < 0)
 		return err;
 	snprintf(what, WORKER_WHAT_CAP, "QUIC engine");
@@ -232,8 +226,14 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	quic.config.site = params->config->mesh->site;
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
-	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
 	worker_push_keys(worker);
+	if (!params->is_simulated && params->config->tcp->is_on &&
+	    (err = worker_carriers_open_tcp(worker, params, what)) < 0)
+		return err;
+	mesh_set_transport(
+		worker->mesh,
+		worker_carriers_init(&worker->carriers, quic_engine_transport(worker->quic),
+				     worker->tcp ? tcp_engine_transport(worker->tcp) : NULL));
 	return 0;
 }
 
@@ -257,8 +257,9 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	int err;
 
 	snprintf(what, WORKER_WHAT_CAP, "event loop");
-	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES, &worker->poller)) <
-		    0 ||
+	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES +
+				      (worker->tcp ? tcp_config_link_cap(params->config->tcp) : 0),
+			      &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
 		return err;
@@ -266,8 +267,10 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	    (err = worker_watch(worker, &worker->handover_watch,
 				net_handover_rx(worker->handover, worker->idx)->fd)) < 0)
 		return err;
-	return worker_watch(worker, &worker->content_watch,
-			    worker->content_ops->fd(worker->content));
+	if ((err = worker_watch(worker, &worker->content_watch,
+				worker->content_ops->fd(worker->content))) < 0)
+		return err;
+	return worker_carriers_listen(worker, params, what);
 }
 
 int worker_open(struct worker *worker, const struct worker_params *params, char *what)
@@ -301,6 +304,8 @@ void worker_close(struct worker *worker)
 	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
+	tcp_engine_free(worker->tcp);
+	tcp_sockets_close(worker->sockets);
 	firewall_ingress_free(worker->ingress);
 	net_xdp_worker_free(worker->xdp_worker);
 	packet_tx_close(worker->tx);
@@ -493,6 +498,8 @@ static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 static void worker_flush(struct worker *worker, uint64_t now_ns)
 {
 	quic_engine_flush(worker->quic, now_ns);
+	if (worker->tcp)
+		tcp_engine_flush(worker->tcp, now_ns);
 	if (worker->krpc)
 		worker->krpc->flush(worker->krpc_ctx, now_ns);
 	worker->is_tx_waiting =
@@ -513,6 +520,8 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
 	quic_engine_expire(worker->quic, now_ns);
+	if (worker->tcp)
+		tcp_engine_expire(worker->tcp, now_ns);
 	if (worker->krpc)
 		worker->krpc->expire(worker->krpc_ctx, now_ns);
 	worker_flush(worker, now_ns);
@@ -526,6 +535,8 @@ void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_n
 	(void)mesh_expel(worker->mesh, now_ns);
 	(void)quic_engine_expel(worker->quic, firewall_ingress_refuses_addr, worker->ingress,
 				now_ns);
+	if (worker->tcp)
+		(void)tcp_engine_expel(worker->tcp, now_ns);
 }
 
 void worker_rotate_cids(struct worker *worker)
@@ -561,6 +572,8 @@ uint64_t worker_next_ns(const struct worker *worker)
 
 	if (dht_ns < next_ns)
 		next_ns = dht_ns;
+	if (worker->tcp && tcp_engine_next_ns(worker->tcp) < next_ns)
+		next_ns = tcp_engine_next_ns(worker->tcp);
 	/* Without threads, jobs run in the next turn. */
 	if (worker->is_simulated &&
 	    (jobs_in_flight(worker->jobs) || worker->content_ops->is_busy(worker->content)))
@@ -574,6 +587,8 @@ uint64_t worker_next_ns(const struct worker *worker)
 void worker_goodbye(struct worker *worker, uint64_t now_ns)
 {
 	quic_engine_drain(worker->quic);
+	if (worker->tcp)
+		tcp_engine_drain(worker->tcp);
 	mesh_goodbye(worker->mesh, GOODBYE_SHUTDOWN, GOODBYE_NOT_BEFORE_MS, now_ns);
 }
 

@@ -11,6 +11,7 @@
 #include "base/thread/poller.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
+#include "worker/carriers.h"
 #include "weft/err.h"
 
 struct blobs;
@@ -36,6 +37,9 @@ struct node_key;
 struct packet_rx;
 struct packet_tx;
 struct quic_engine;
+struct tcp_config;
+struct tcp_engine;
+struct tcp_sockets;
 struct random;
 struct store;
 struct weft_sample;
@@ -61,6 +65,7 @@ struct worker_reachability {
 struct worker_config {
 	const struct udp_config *udp;
 	const struct quic_config *quic;
+	const struct tcp_config *tcp;
 	const struct mesh_config *mesh;
 	const char *store_dir; /* for messages */
 	unsigned worker_cnt;
@@ -121,6 +126,9 @@ struct worker {
 	void *ctx;
 	struct jobs *jobs;
 	struct quic_engine *quic;
+	struct tcp_engine *tcp;	     /* NULL: simulated, or switched off */
+	struct tcp_sockets *sockets; /* tcp's */
+	struct carriers carriers;    /* quic and tcp, for mesh */
 	struct mesh *mesh;
 	struct key_seal *seal; /* of keys in the store */
 	const struct worker_content_ops *content_ops;

@@ -40,6 +40,8 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	(void)load_networks(&worker->load, worker->now_ns, out_figures->networks);
 	out_figures->refusal_cnt = refusals_newest(&worker->load.refusals, out_figures->refusals);
 	quic_engine_stats(worker->quic, &out_figures->quic);
+	if (worker->tcp)
+		tcp_engine_stats(worker->tcp, &out_figures->tcp);
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	if (worker->ingress)
 		memcpy(out_figures->judged, firewall_ingress_counters(worker->ingress),

@@ -11,6 +11,7 @@
 #include "worker.h"
 #include "stream_relay.h"
 #include "quic/quic.h"
+#include "tcp/tcp.h"
 #include "weft/fastpath.h"
 
 /* Of one queue of an attached device that the worker serves. */
@@ -28,6 +29,7 @@ struct worker_figures {
 #define BYTES(field, meaning)	uint64_t field;
 #include "worker/worker_counters.def"
 	struct quic_stats quic;
+	struct tcp_stats tcp;
 	struct mesh_stats mesh;
 	struct stream_relay_stats worker_streams; /* between it and home */
 	struct packet_counters rx, tx;		  /* of its kernel sockets */

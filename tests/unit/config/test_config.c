@@ -342,7 +342,7 @@ static bool collect(void *arg, const struct config_setting *setting)
 
 	all->len += (size_t)snprintf(all->text + all->len, sizeof(all->text) - all->len,
 				     "%s.%s=%s\n", setting->section, setting->key, setting->value);
-	if (strcmp(setting->key, "conn_cap") == 0)
+	if (strcmp(setting->section, "quic") == 0 && strcmp(setting->key, "conn_cap") == 0)
 		snprintf(all->source, sizeof(all->source), "%s", setting->source);
 	return true;
 }

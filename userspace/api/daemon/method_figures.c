@@ -27,6 +27,10 @@ static const struct row rows[] = {
 #define FILL(field, meaning)	ROW(quic, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(quic, field, meaning, FIGURE_BYTES)
 #include "quic/quic_counters.def"
+#define COUNTER(field, meaning) ROW(tcp, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(tcp, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(tcp, field, meaning, FIGURE_BYTES)
+#include "tcp/tcp_counters.def"
 #define COUNTER(field, meaning) ROW(mesh, field, meaning, FIGURE_COUNTER)
 #define FILL(field, meaning)	ROW(mesh, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(mesh, field, meaning, FIGURE_BYTES)
@@ -163,6 +167,7 @@ static void pools_add(struct figures *sum, const struct worker_figures *worker,
 		      const struct blobs_stats *content)
 {
 	struct quic_stats *quic = &sum->quic;
+	struct tcp_stats *tcp = &sum->tcp;
 
 	for (size_t i = 0; i < MESH_POOL_CNT; i++)
 		pool_add(&sum->mesh.pools[i], &sum->mesh.pools_largest[i], &worker->mesh.pools[i],
@@ -174,6 +179,9 @@ static void pools_add(struct figures *sum, const struct worker_figures *worker,
 		 &worker->quic.conns_largest);
 	pool_add(&quic->handshakes, &quic->handshakes_largest, &worker->quic.handshakes,
 		 &worker->quic.handshakes_largest);
+	pool_add(&tcp->conns, &tcp->conns_largest, &worker->tcp.conns, &worker->tcp.conns_largest);
+	pool_add(&tcp->handshakes, &tcp->handshakes_largest, &worker->tcp.handshakes,
+		 &worker->tcp.handshakes_largest);
 }
 
 static struct worker_counters worker_counters(const struct worker_figures *worker)
@@ -189,6 +197,7 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 {
 	const struct figures more = {
 		.quic = worker->quic,
+		.tcp = worker->tcp,
 		.mesh = worker->mesh,
 		.content = *content,
 		.worker_streams = worker->worker_streams,
@@ -243,6 +252,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	worker_figures_read(api->home, &home);
 	*out_figures = (struct figures){
 		.quic = home.quic,
+		.tcp = home.tcp,
 		.mesh = home.mesh,
 		.rx = home.rx,
 		.tx = home.tx,

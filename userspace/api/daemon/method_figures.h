@@ -26,6 +26,7 @@
 #include "shares/announce/announce.h"
 #include "shares/follow/follow.h"
 #include "store/store.h"
+#include "tcp/tcp.h"
 #include "worker/stream_relay.h"
 
 struct api;
@@ -38,6 +39,7 @@ struct worker_counters {
 /* All modules' figures of one moment, over all workers; zeros of a room that is off. */
 struct figures {
 	struct quic_stats quic;
+	struct tcp_stats tcp;
 	struct mesh_stats mesh;
 	struct blobs_stats content;
 	struct stream_relay_stats worker_streams;

@@ -47,6 +47,23 @@ static void rows_add(const struct limit_listing *limits, const struct limit_row 
 }
 #define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
 
+static void tcp_add(const struct limit_listing *limits, const struct tcp_config *config,
+		    uint64_t worker_cnt, const struct tcp_stats *tcp)
+{
+	const struct limit_row rows[] = {
+		{"tcp.conn_cap", COUNT, worker_cnt * config->conn_cap, tcp->conn_cnt,
+		 tcp->conn_peak_cnt, (int64_t)tcp->refused_full_cnt},
+		{"tcp.handshake_cap", COUNT, worker_cnt * config->handshake_cap, tcp->handshake_cnt,
+		 NOT_KEPT, (int64_t)tcp->evicted_handshake_cnt},
+		{"tcp.stream_cap", COUNT, worker_cnt * config->stream_cap, tcp->stream_cnt,
+		 tcp->stream_peak_cnt, NOT_KEPT},
+		{"tcp.heap", BYTES, worker_cnt * config->heap_cap, tcp->heap_used_len,
+		 (int64_t)tcp->heap_peak_len, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 /* worker_cnt: each has tables of its own. */
 static void quic_add(const struct limit_listing *limits, const struct quic_config *config,
 		     uint64_t worker_cnt, const struct quic_stats *quic)
@@ -373,6 +390,8 @@ void api_limits(struct api_blocks *blocks, struct api *api, struct api_limit_lis
 
 	api_figures_read(api, &f);
 	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
+	if (config->tcp.is_on)
+		tcp_add(limits, &config->tcp, config->worker_cnt, &f.tcp);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	members_add(limits, api->home->content);

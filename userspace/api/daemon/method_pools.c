@@ -221,6 +221,10 @@ static void peer_pools_add(const struct pool_listing *listing)
 	api_figures_read(listing->api, &f);
 	peer_pool_add(listing, &f.quic.conns, &f.quic.conns_largest);
 	peer_pool_add(listing, &f.quic.handshakes, &f.quic.handshakes_largest);
+	if (f.tcp.conns.name) {
+		peer_pool_add(listing, &f.tcp.conns, &f.tcp.conns_largest);
+		peer_pool_add(listing, &f.tcp.handshakes, &f.tcp.handshakes_largest);
+	}
 	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
 		peer_pool_add(listing, &f.mesh.pools[i], &f.mesh.pools_largest[i]);
 	for (unsigned i = 0; i < BLOBS_POOL_CNT; i++)

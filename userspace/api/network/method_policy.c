@@ -82,6 +82,7 @@ static const char *where_of(const char *name)
 		const char *section, *where;
 	} rows[] = {
 		{"quic.", "QUIC engine, of each worker"},
+		{"tcp.", "TCP engine, of each worker"},
 		{"mesh.", "sessions and requests, of each worker"},
 		{"content.", "shares, gets and chunks"},
 		{"store.", "the store"},

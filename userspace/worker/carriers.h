@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_WORKER_CARRIERS_H
+#define WEFT_WORKER_CARRIERS_H
+
+#include "base/fair/fair.h"
+#include "base/transport.h"
+
+struct mesh_config;
+struct worker;
+struct worker_params;
+
+/*
+ * The two carriers of a worker as one transport for its mesh: a dial goes to the carrier that the
+ * address names, and everything else to the one that made the connection or stream.
+ */
+struct carriers {
+	struct transport transport; /* first: the mesh's pointer is this one */
+	struct transport *quic;
+	struct transport *tcp; /* NULL: none */
+};
+
+/* worker_carriers_init: both are borrowed. Returns what the mesh speaks over. */
+struct transport *worker_carriers_init(struct carriers *carriers, struct transport *quic,
+				       struct transport *tcp);
+
+/* worker_carriers_key_class: what a key is to the worker ctx, for shares of its tables. */
+enum fair_class worker_carriers_key_class(void *ctx, const uint8_t *key);
+/* worker_carriers_advertise: what HELLO says of where this node is. */
+void worker_carriers_advertise(const struct worker_params *params, struct mesh_config *mesh);
+/*
+ * worker_carriers_open_tcp makes the engine, and worker_carriers_listen its sockets once there is a
+ * poller. As worker_open.
+ */
+WEFT_MUST_CHECK
+int worker_carriers_open_tcp(struct worker *worker, const struct worker_params *params, char *what);
+WEFT_MUST_CHECK
+int worker_carriers_listen(struct worker *worker, const struct worker_params *params, char *what);
+
+#endif
