@@ -46,6 +46,7 @@ struct pair_conn {
 	struct pair_conn *next;
 	struct pair_stream *streams;
 	unsigned id;
+	uint8_t transport; /* of the address that was dialled */
 	size_t received_len;
 	bool is_dialler, is_ready, is_closing, is_closed, wants_credit, had_stream;
 	const struct transport_close *close; /* during the call that reports it; else NULL */
@@ -186,6 +187,7 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 	else {
 		conn->peer = conn_new(target, conn->id, false);
 		conn->peer->peer = conn;
+		conn->transport = conn->peer->transport = dial->remote.transport;
 		event_add(net, ready_ns, EVENT_READY, conn, NULL);
 		event_add(net, ready_ns + net->delay_ns, EVENT_READY, conn->peer, NULL);
 	}
@@ -418,6 +420,7 @@ static void op_info(const struct transport_conn *transport_conn,
 	if (!conn->peer)
 		return;
 	out_info->remote = conn->peer->end->addr;
+	out_info->remote.transport = conn->transport;
 	memcpy(out_info->peer_key, conn->peer->end->key, TRANSPORT_KEY_LEN);
 }
 

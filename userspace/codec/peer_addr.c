@@ -88,6 +88,8 @@ static void hop_read(struct cbor_reader *r, struct peer_addr_hop *hop, struct pe
 			cbor_skip(r);
 		}
 	}
+	if (hop->transport == PEER_ADDR_TCP)
+		hop->addr.transport = ADDR_TCP;
 	hop_check(r, hop);
 }
 
@@ -134,12 +136,14 @@ struct peer_addr peer_addr_of(const struct addr *addr)
 {
 	struct peer_addr of = {.peer = {.addr = *addr, .transport = PEER_ADDR_QUIC}};
 
+	if (addr->transport == ADDR_TCP)
+		of.peer.transport = PEER_ADDR_TCP;
 	return of;
 }
 
 bool peer_addr_is_direct(const struct peer_addr *addr)
 {
-	return addr->peer.transport == PEER_ADDR_QUIC && !addr->has_relay;
+	return addr->peer.transport != PEER_ADDR_RELAY_URL && !addr->has_relay;
 }
 
 unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX])

@@ -42,9 +42,9 @@ struct peer_addr {
 /* peer_addr_read: errors are sticky in r. */
 void peer_addr_read(struct cbor_reader *r, struct peer_addr *out_addr);
 void peer_addr_write(struct writer *w, const struct peer_addr *addr);
-/* peer_addr_of: addr, spoken to directly over QUIC. */
+/* peer_addr_of: addr, spoken to directly: over QUIC, or TCP where addr says so. */
 struct peer_addr peer_addr_of(const struct addr *addr);
-/* peer_addr_is_direct: a QUIC address one can dial without a relay. */
+/* peer_addr_is_direct: an address of QUIC or TCP that one can dial without a relay. */
 bool peer_addr_is_direct(const struct peer_addr *addr);
 
 /*

@@ -40,7 +40,8 @@ void mesh_config_defaults(struct mesh_config *config)
 			128, /* what QUIC grants, which the router's limits are below */
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
-		.ways = {{{1, 1}}, {{1, 1}}},	    /* as the addresses are given */
+		.ways = {{{1, 1, 2, 2}},
+			 {{1, 1, 2, 2}}}, /* QUIC as the addresses are given, then TCP */
 		.skew_max_s = 300,
 		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",
@@ -416,10 +417,10 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 		return;
 	record = &entry->record;
 	record->caps = info->caps;
-	record->last_addr = info->last_addr;
+	mesh_peer_place(&record->last_addr, &info->last_addr, info->conn.is_dialler);
 	record->last_seen_s = info->last_seen_s;
 	if (info->is_connected && info->conn.is_dialler) {
-		record->good_addr = info->last_addr;
+		mesh_peer_place(&record->good_addr, &info->last_addr, true);
 		record->good_s = info->last_seen_s;
 	}
 	if (!record->first_seen_s)

@@ -28,7 +28,12 @@
  * points to a struct mesh_stream. When the object ends before the transport's,
  * user becomes NULL and later events of that stream or connection are ignored.
  */
-enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION, MESH_CONN_IDENTIFY };
+enum mesh_conn_kind {
+	MESH_CONN_ATTEMPT,
+	MESH_CONN_SESSION,
+	MESH_CONN_IDENTIFY,
+	MESH_CONN_UPGRADE,
+};
 
 /* No peer makes this node wait or stay away longer than this. */
 #define MESH_NOT_BEFORE_MS_MAX (3600ull * 1000)
@@ -46,6 +51,15 @@ struct mesh_ping {
 	uint64_t sent_ns;
 	mesh_ping_fn done;
 	void *arg;
+};
+
+/* udp_silence.c: a dial by QUIC of the peer of a session on TCP. */
+struct mesh_upgrade {
+	enum mesh_conn_kind kind;
+	struct mesh_session *session; /* NULL: none is tried */
+	struct transport_conn *conn;  /* NULL: none is under way */
+	struct timer timer;
+	uint64_t pause_ns;
 };
 
 struct mesh_session {
@@ -80,6 +94,7 @@ struct mesh_session {
 	struct timer liveness; /* set while it is waited on, and at most one turn longer */
 	uint64_t liveness_len; /* bytes received at its last turn */
 	unsigned liveness_cnt; /* turns since something that is waited for went out */
+	struct mesh_upgrade upgrade;
 	struct fair_path path; /* where its slots belong, as of path_at_ns */
 	uint64_t path_at_ns;
 };
@@ -181,6 +196,7 @@ struct mesh_dial {
 	unsigned addr_cnt;
 	unsigned next_idx; /* address to try next */
 	unsigned live_cnt; /* attempts under way */
+	uint64_t began_ns; /* when the first of them was */
 	struct list_node waiters;
 	uint32_t waiter_cnt;
 	struct timer timer;   /* next attempt, or the next look at beside */
@@ -252,7 +268,8 @@ struct mesh {
 	struct mesh_unverified unverified;
 	struct mesh_deferrals deferrals;
 	struct mesh_lost lost[MESH_LOST_CAP];
-	unsigned lost_idx; /* the one to be forgotten next */
+	unsigned lost_idx;			     /* the one to be forgotten next */
+	uint64_t udp_silent_ns[MESH_NETWORK_CNT][2]; /* since when, IPv4 and IPv6; 0: it is not */
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
 	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
@@ -292,6 +309,35 @@ void mesh_session_closed(struct mesh_session *session, const struct transport_cl
 void mesh_session_note_deferral(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
+
+/*
+ * udp_silence.c. Where UDP does not pass: TCP is dialled beside QUIC after 1 s of silence. Where TCP answered and
+ * QUIC had not, TCP comes first for an hour, on that kind of network and family, or until a QUIC
+ * connection opens there or the machine's network changes.
+ */
+
+/* mesh_udp_rank: that of an address of dial; 0: it is not to be dialled. */
+unsigned mesh_udp_rank(const struct mesh_dial *dial, unsigned idx);
+/* mesh_udp_is_awaited: the address is TCP's, and QUIC has more of its second. */
+bool mesh_udp_is_awaited(const struct mesh_dial *dial, unsigned idx);
+/* mesh_udp_note: a connection opened; attempt NULL: the peer's own. forget: the network changed. */
+void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
+		   const struct transport_conn_info *info);
+void mesh_udp_forget(struct mesh *mesh);
+/*
+ * mesh_peer_place: a session was at addr, so kept is that from now on. TCP takes no place of QUIC's,
+ * and the port of a peer that dialled by TCP is one of its dial alone.
+ */
+void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler);
+
+/*
+ * While a session that this node dialled is on TCP, its peer is dialled by QUIC now and then: after
+ * 2 s, then with pauses that double, up to a minute. begin: the session has said HELLO. ended: that
+ * dial came to nothing. drop: the session ends.
+ */
+void mesh_upgrade_begin(struct mesh_session *session);
+void mesh_upgrade_ended(struct mesh_session *session);
+void mesh_upgrade_drop(struct mesh_session *session);
 
 /* control_stream.c: HELLO, PING, PONG, GOODBYE. Its events may end the session. */
 void mesh_control_init(struct mesh_session *session);

@@ -93,9 +93,14 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	if (conn_is(conn, MESH_CONN_IDENTIFY))
 		return identify_ready(mesh, conn);
 	mesh->transport->ops->info(conn, &info);
-	conn->user = NULL;
-	if (info.is_dialler && !attempt)
+	if (conn_is(conn, MESH_CONN_UPGRADE)) {
+		mesh_upgrade_ended(((struct mesh_upgrade *)conn->user)->session);
+		attempt = NULL;
+	} else if (info.is_dialler && !attempt) {
 		return WEFT_ECLOSED; /* another address won already */
+	}
+	conn->user = NULL;
+	mesh_udp_note(mesh, attempt, &info);
 	if (attempt && mesh_redial_is_over(attempt->dial)) {
 		attempt->conn = NULL;
 		attempt->dial->live_cnt--;
@@ -131,6 +136,10 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		return;
 	if (*kind == MESH_CONN_IDENTIFY) {
 		mesh_identify_ended(mesh, conn->user, close);
+		return;
+	}
+	if (*kind == MESH_CONN_UPGRADE) {
+		mesh_upgrade_ended(((struct mesh_upgrade *)conn->user)->session);
 		return;
 	}
 	if (*kind != MESH_CONN_ATTEMPT) {

@@ -174,7 +174,7 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	weft_assert(entry); /* the table holds more peers than there are sessions */
 	record = &entry->record;
 	record->caps = hello->caps;
-	record->last_addr = session->remote;
+	mesh_peer_place(&record->last_addr, &session->remote, session->is_dialler);
 	memcpy(record->addrs, hello->addrs, sizeof(record->addrs));
 	record->addr_cnt = hello->addr_cnt;
 	if (record->addr_seq < session->addr_seq)
@@ -185,7 +185,7 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 		record->first_seen_s = record->last_seen_s;
 	hello_note_skew(session, record, hello->unix_s);
 	if (session->is_dialler) {
-		record->good_addr = session->remote;
+		mesh_peer_place(&record->good_addr, &session->remote, true);
 		record->good_s = record->last_seen_s;
 	}
 	if (session->token.len)
@@ -196,6 +196,7 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	if (session->is_chosen)
 		record->choices |= MESH_CHOICE_DIALLED;
 	mesh_peers_take(&mesh->peers, entry);
+	mesh_upgrade_begin(session);
 	entry->session_cnt++;
 	mesh_deferrals_forget(&mesh->deferrals, session->key);
 	session->peer = entry;

@@ -132,12 +132,35 @@ static bool addr_is_proved(const struct mesh_dial *dial, const struct addr *addr
 			 addr_equal(&entry->record.last_addr, addr));
 }
 
+static bool is_same_host(const struct addr *a, const struct addr *b)
+{
+	struct addr left = addr_prefix_key(a, 128), right = addr_prefix_key(b, 128);
+
+	return addr_equal(&left, &right);
+}
+
+/* TCP where this dial has tried QUIC, or where QUIC has reached the peer, is no victim's address. */
+static bool host_is_asked(const struct mesh_dial *dial, unsigned idx)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+	const struct addr *addr = &dial->addrs[idx];
+
+	if (addr->transport != ADDR_TCP)
+		return false;
+	for (unsigned i = 0; i < dial->addr_cnt; i++)
+		if (i != idx && is_same_host(&dial->addrs[i], addr) &&
+		    (!(dial->unverified & 1u << i) || dial->attempts[i].conn))
+			return true;
+	return entry && (is_same_host(&entry->record.good_addr, addr) ||
+			 is_same_host(&entry->record.last_addr, addr));
+}
+
 /* False: this address is not to be dialled now. */
 static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial *call)
 {
 	struct mesh *mesh = dial->mesh;
 	bool is_unverified = dial->unverified & 1u << idx && !dial->is_chosen &&
-			     !addr_is_proved(dial, &dial->addrs[idx]);
+			     !addr_is_proved(dial, &dial->addrs[idx]) && !host_is_asked(dial, idx);
 
 	if (!mesh_ways_rank(mesh->config.ways, &dial->addrs[idx]))
 		return false;
@@ -185,7 +208,7 @@ static bool dial_sort_out(struct mesh_dial *dial)
 	unsigned best = dial->addr_cnt, best_rank = UINT_MAX;
 
 	for (unsigned at = dial->next_idx; at < dial->addr_cnt; at++) {
-		unsigned rank = mesh_ways_rank(dial->mesh->config.ways, &dial->addrs[at]);
+		unsigned rank = mesh_udp_rank(dial, at);
 
 		if (!mesh_redial_puts_off(dial, at) && rank < best_rank) {
 			best = at;
@@ -208,7 +231,8 @@ static void dial_next(struct mesh_dial *dial)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
 		return;
 	}
-	while (dial->next_idx < dial->addr_cnt && dial_sort_out(dial)) {
+	while (dial->next_idx < dial->addr_cnt && dial_sort_out(dial) &&
+	       !mesh_udp_is_awaited(dial, dial->next_idx)) {
 		unsigned idx = dial->next_idx++;
 		struct transport_dial call = {.remote = dial->addrs[idx],
 					      .user = &dial->attempts[idx]};
@@ -231,6 +255,8 @@ static void dial_next(struct mesh_dial *dial)
 			dial_note(dial, err, NULL);
 			continue;
 		}
+		if (!dial->began_ns)
+			dial->began_ns = mesh->now_ns;
 		dial->live_cnt++;
 		if (!timer_is_set(&dial->renewal))
 			timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
@@ -270,8 +296,9 @@ static bool addr_is_renewable(struct mesh_dial *dial, unsigned idx)
 	bool is_unverified = dial->unverified & 1u << idx && !dial->is_chosen &&
 			     !addr_is_proved(dial, &dial->addrs[idx]);
 
-	return dial->attempts[idx].conn && !is_unverified &&
-	       !mesh_refuses(dial->mesh, dial->key, &dial->addrs[idx]);
+	/* TCP asks again by itself. */
+	return dial->attempts[idx].conn && dial->addrs[idx].transport == ADDR_UDP &&
+	       !is_unverified && !mesh_refuses(dial->mesh, dial->key, &dial->addrs[idx]);
 }
 
 static void attempt_renew(struct mesh_dial *dial, struct mesh_attempt *renewal, unsigned idx)
@@ -327,6 +354,16 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is
 	dial->addrs[dial->addr_cnt++] = *addr;
 }
 
+/* Where UDP does not pass, an asker that names addresses of QUIC alone would fail. */
+static void dial_add_known_tcp(struct mesh_dial *dial)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+
+	for (unsigned i = 0; entry && i < entry->record.addr_cnt; i++)
+		if (entry->record.addrs[i].transport == ADDR_TCP)
+			mesh_dial_add_addr(dial, &entry->record.addrs[i], true);
+}
+
 /* Addresses the asker knows come first; without any, those the peer was known by. */
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
@@ -334,7 +371,9 @@ void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 	dial->is_wanted |= peer->is_chosen || peer->is_wanted;
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &peer->addrs[i], i + peer->told_cnt >= peer->addr_cnt);
-	if (!peer->addr_cnt)
+	if (peer->addr_cnt)
+		dial_add_known_tcp(dial);
+	else
 		mesh_dial_add_known(dial);
 }
 

@@ -151,8 +151,10 @@ static void redial_ask(struct mesh_dial *dial)
 	struct mesh *mesh = dial->mesh;
 	struct transport_conn_info info;
 
-	if (mesh->params.port_probe && mesh->now_ns >= dial->port_probe_ns) {
-		mesh->transport->ops->info(dial->beside->conn, &info);
+	mesh->transport->ops->info(dial->beside->conn, &info);
+	/* The host of a TCP connection says by itself that it has none. */
+	if (mesh->params.port_probe && info.remote.transport == ADDR_UDP &&
+	    mesh->now_ns >= dial->port_probe_ns) {
 		dial->port_probe_ns = mesh->now_ns;
 		if (mesh->now_ns >= dial->due_ns + PORT_PROBE_OFTEN_NS)
 			dial->port_probe_ns += PORT_PROBE_NS;

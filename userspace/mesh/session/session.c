@@ -5,7 +5,7 @@
  *
  * Two nodes that dial each other at the same moment get two connections.
  * Both sides prefer the one dialled by the smaller key, so they agree
- * without a word. If the second one comes later than SIMULTANEOUS_NS, its
+ * without a word; of QUIC and TCP they prefer QUIC. If the second one comes later than SIMULTANEOUS_NS, its
  * dialler had lost the first (a crash, a new address), and the newest is
  * preferred. The other is retired: it carries what it has begun, nothing
  * new is put on it, and its dialler closes it when it is quiet. A dialler
@@ -99,8 +99,11 @@ static bool session_beats(const struct mesh_session *newcomer, const struct mesh
 {
 	bool is_own_smaller;
 
-	if (newcomer->is_dialler == other->is_dialler ||
-	    newcomer->ready_ns - other->ready_ns > SIMULTANEOUS_NS)
+	if (newcomer->ready_ns - other->ready_ns > SIMULTANEOUS_NS)
+		return true;
+	if (newcomer->remote.transport != other->remote.transport)
+		return newcomer->remote.transport == ADDR_UDP;
+	if (newcomer->is_dialler == other->is_dialler)
 		return true;
 	is_own_smaller = memcmp(newcomer->mesh->own_key, newcomer->key, MESH_KEY_LEN) < 0;
 	return newcomer->is_dialler == is_own_smaller;
@@ -209,7 +212,7 @@ static void session_note_end(struct mesh_session *session)
 	info.is_connected = false;
 	info.end = session->end;
 	entry->session_cnt--;
-	entry->record.last_addr = info.last_addr;
+	mesh_peer_place(&entry->record.last_addr, &info.last_addr, session->is_dialler);
 	entry->record.last_seen_s = mesh_wall_now_s(mesh);
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 	session->peer = NULL;
@@ -265,6 +268,7 @@ void mesh_session_end(struct mesh_session *session)
 	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);
 	timer_cancel(mesh->timers, &session->liveness);
+	mesh_upgrade_drop(session);
 	mesh_stream_end(&session->control.stream, &(struct mesh_stream_end){.err = WEFT_ECLOSED});
 	session_note_end(session);
 	session_end_streams(session);

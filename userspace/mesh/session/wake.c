@@ -69,6 +69,7 @@ void mesh_wake(struct mesh *mesh, uint64_t now_ns)
 	mesh->now_ns = now_ns;
 	if (mesh->is_leaving)
 		return;
+	mesh_udp_forget(mesh);
 	dials_renew(mesh);
 	for (unsigned i = 0; i < MESH_LOST_CAP; i++) {
 		struct mesh_lost lost = mesh->lost[i];

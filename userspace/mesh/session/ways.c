@@ -16,9 +16,9 @@ static const struct {
 	{"quic", 1u << MESH_WAY_QUIC4 | 1u << MESH_WAY_QUIC6},
 	{"quic4", 1u << MESH_WAY_QUIC4},
 	{"quic6", 1u << MESH_WAY_QUIC6},
-	{"tcp", 0},
-	{"tcp4", 0},
-	{"tcp6", 0},
+	{"tcp", 1u << MESH_WAY_TCP4 | 1u << MESH_WAY_TCP6},
+	{"tcp4", 1u << MESH_WAY_TCP4},
+	{"tcp6", 1u << MESH_WAY_TCP6},
 	{"relay", 0},
 	{"websocket", 0},
 };
@@ -36,12 +36,21 @@ const char *mesh_network_name(enum mesh_network network)
 
 enum mesh_way mesh_way_of(const struct addr *addr)
 {
+	if (addr->transport == ADDR_TCP)
+		return addr->family == ADDR_IPV6 ? MESH_WAY_TCP6 : MESH_WAY_TCP4;
 	return addr->family == ADDR_IPV6 ? MESH_WAY_QUIC6 : MESH_WAY_QUIC4;
 }
 
 const char *mesh_way_name(enum mesh_way way)
 {
-	return way == MESH_WAY_QUIC6 ? "quic6" : "quic4";
+	static const char *const names[MESH_WAY_CNT] = {
+		[MESH_WAY_QUIC4] = "quic4",
+		[MESH_WAY_QUIC6] = "quic6",
+		[MESH_WAY_TCP4] = "tcp4",
+		[MESH_WAY_TCP6] = "tcp6",
+	};
+
+	return names[way];
 }
 
 unsigned mesh_ways_rank(const struct mesh_ways ways[static MESH_NETWORK_CNT],
@@ -107,17 +116,30 @@ int mesh_ways_parse(const char *text, struct mesh_ways *out_ways, const char **o
 	return 0;
 }
 
+/* The word of the ways that share rank; NULL: none has it. Ranks hold what one word gave them. */
+static const char *word_of(const struct mesh_ways *ways, unsigned rank)
+{
+	unsigned held = 0;
+
+	for (unsigned way = 0; way < MESH_WAY_CNT; way++)
+		held |= (unsigned)(ways->ranks[way] == rank) << way;
+	for (size_t i = 0; held && i < WORD_CNT; i++)
+		if (words[i].ways == held)
+			return words[i].word;
+	return NULL;
+}
+
 char *mesh_ways_format(const struct mesh_ways *ways, char text[static MESH_WAYS_TEXT_CAP])
 {
-	unsigned four = ways->ranks[MESH_WAY_QUIC4], six = ways->ranks[MESH_WAY_QUIC6];
-	const char *said = NOTHING;
+	const char *word;
+	size_t len = 0;
 
-	if (four && four == six)
-		said = "quic";
-	else if (four && six)
-		said = six < four ? "quic6, quic4" : "quic4, quic6";
-	else if (four || six)
-		said = four ? "quic4" : "quic6";
-	snprintf(text, MESH_WAYS_TEXT_CAP, "%s", said);
+	text[0] = '\0';
+	for (unsigned rank = 1; rank <= MESH_WAY_CNT; rank++)
+		if ((word = word_of(ways, rank)))
+			len += (size_t)snprintf(text + len, MESH_WAYS_TEXT_CAP - len, "%s%s",
+						len ? ", " : "", word);
+	if (!len)
+		snprintf(text, MESH_WAYS_TEXT_CAP, NOTHING);
 	return text;
 }

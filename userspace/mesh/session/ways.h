@@ -24,6 +24,8 @@ enum mesh_network { /* where an address is, as far as it tells (addr_is_global) 
 enum mesh_way {
 	MESH_WAY_QUIC4,
 	MESH_WAY_QUIC6,
+	MESH_WAY_TCP4,
+	MESH_WAY_TCP6,
 	MESH_WAY_CNT,
 };
 

@@ -173,6 +173,7 @@ static struct peer_addr relayed_addr(void)
 	struct peer_addr of = peer_addr_of(&addr);
 
 	of.peer.transport = PEER_ADDR_TCP;
+	of.peer.addr.transport = ADDR_TCP;
 	of.peer.has_key = true;
 	memset(of.peer.key, 7, MESH_KEY_LEN);
 	of.has_relay = true;

@@ -41,6 +41,36 @@ static void test_words_are_read_and_written(void)
 	}
 }
 
+static void test_tcp_has_ranks_of_its_own(void)
+{
+	static const struct {
+		const char *text;
+		uint8_t ranks[MESH_WAY_CNT];
+		const char *again;
+	} rows[] = {
+		{"tcp", {0, 0, 1, 1}, "tcp"},
+		{"quic, tcp", {1, 1, 2, 2}, "quic, tcp"},
+		{"tcp, quic", {2, 2, 1, 1}, "tcp, quic"},
+		{"tcp6 quic4", {2, 0, 0, 1}, "tcp6, quic4"},
+		{"quic6, tcp4, quic4, tcp6", {3, 1, 2, 4}, "quic6, tcp4, quic4, tcp6"},
+	};
+	struct addr addr = {.family = ADDR_IPV4, .transport = ADDR_TCP};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[MESH_WAYS_TEXT_CAP];
+		struct mesh_ways ways;
+		const char *word;
+		size_t len;
+
+		CHECK_EQ(mesh_ways_parse(rows[i].text, &ways, &word, &len), 0);
+		CHECK_MEM(ways.ranks, rows[i].ranks, sizeof(ways.ranks));
+		CHECK_STR(mesh_ways_format(&ways, text), rows[i].again);
+	}
+	CHECK_STR(mesh_way_name(mesh_way_of(&addr)), "tcp4");
+	addr.family = ADDR_IPV6;
+	CHECK_STR(mesh_way_name(mesh_way_of(&addr)), "tcp6");
+}
+
 static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
 {
 	static const struct {
@@ -56,9 +86,8 @@ static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
 		{"quic, quic6", WEFT_EMALFORMED, "quic6"},
 		{"none, quic", WEFT_EMALFORMED, "none"},
 		{"quic, none", WEFT_EMALFORMED, "none"},
-		{"tcp", WEFT_EREFUSED, "tcp"},
-		{"quic, tcp4", WEFT_EREFUSED, "tcp4"},
-		{"quic, tcp6", WEFT_EREFUSED, "tcp6"},
+		{"tcp, tcp4", WEFT_EMALFORMED, "tcp4"},
+		{"quic, tcp6, tcp6", WEFT_EMALFORMED, "tcp6"},
 		{"quic, relay", WEFT_EREFUSED, "relay"},
 		{"websocket, quic", WEFT_EREFUSED, "websocket"},
 	};
@@ -202,6 +231,7 @@ static void test_an_address_without_a_key_follows_the_policy(void)
 int main(void)
 {
 	RUN(test_words_are_read_and_written);
+	RUN(test_tcp_has_ranks_of_its_own);
 	RUN(test_words_that_are_none_or_not_built_are_refused_by_name);
 	RUN(test_addresses_are_dialled_as_the_policy_has_them);
 	RUN(test_a_peer_with_no_address_of_the_policy_is_not_reached);

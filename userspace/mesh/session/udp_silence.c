@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of QUIC and TCP in a dial, and the way back from TCP. Home worker.
+ *
+ * What says that UDP is silent is only an address that this node has reached before, or that its
+ * asker named: an unknown peer that names a dead one changes nothing.
+ */
+#include "mesh/mesh_state.h"
+
+#include "base/monotonic.h"
+
+#define UDP_PATIENCE_NS	  NS_PER_S
+#define UDP_SILENT_NS	  (3600 * NS_PER_S)
+#define UPGRADE_FIRST_NS  (2 * NS_PER_S)
+#define UPGRADE_PAUSE_MAX (60 * NS_PER_S)
+
+static uint64_t *silent_since(struct mesh *mesh, const struct addr *addr)
+{
+	return &mesh->udp_silent_ns[mesh_network_of(addr)][addr->family == ADDR_IPV6];
+}
+
+static bool is_silent(const struct mesh *mesh, const struct addr *addr)
+{
+	uint64_t since_ns = mesh->udp_silent_ns[mesh_network_of(addr)][addr->family == ADDR_IPV6];
+
+	return since_ns && mesh->now_ns - since_ns < UDP_SILENT_NS;
+}
+
+unsigned mesh_udp_rank(const struct mesh_dial *dial, unsigned idx)
+{
+	const struct addr *addr = &dial->addrs[idx];
+	unsigned rank = mesh_ways_rank(dial->mesh->config.ways, addr);
+
+	if (rank && addr->transport == ADDR_UDP && is_silent(dial->mesh, addr))
+		rank += MESH_WAY_CNT;
+	return rank;
+}
+
+bool mesh_udp_is_awaited(const struct mesh_dial *dial, unsigned idx)
+{
+	unsigned rank = mesh_udp_rank(dial, idx);
+
+	if (dial->addrs[idx].transport != ADDR_TCP ||
+	    dial->mesh->now_ns >= dial->began_ns + UDP_PATIENCE_NS)
+		return false;
+	for (unsigned i = 0; i < dial->next_idx; i++)
+		if (dial->attempts[i].conn && dial->addrs[i].transport == ADDR_UDP &&
+		    mesh_udp_rank(dial, i) < rank)
+			return true;
+	return false;
+}
+
+void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
+		   const struct transport_conn_info *info)
+{
+	const struct mesh_dial *dial = attempt ? attempt->dial : NULL;
+
+	if (info->remote.transport == ADDR_UDP) {
+		*silent_since(mesh, &info->remote) = 0;
+		return;
+	}
+	if (info->is_dialler)
+		mesh_unverified_answered(&mesh->unverified, &info->remote);
+	for (unsigned i = 0; dial && i < dial->next_idx; i++) {
+		if (!dial->attempts[i].conn || dial->addrs[i].transport != ADDR_UDP ||
+		    dial->unverified & 1u << i || mesh->now_ns < dial->began_ns + UDP_PATIENCE_NS)
+			continue;
+		*silent_since(mesh, &dial->addrs[i]) = mesh->now_ns;
+	}
+}
+
+void mesh_udp_forget(struct mesh *mesh)
+{
+	memset(mesh->udp_silent_ns, 0, sizeof(mesh->udp_silent_ns));
+}
+
+void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler)
+{
+	bool is_quic_kept = kept->family != ADDR_NONE && kept->transport == ADDR_UDP;
+
+	if (addr->transport == ADDR_UDP || (is_dialler && !is_quic_kept))
+		*kept = *addr;
+}
+
+/* --- back to QUIC --- */
+
+/* Where its peer is on QUIC, as it says or as it was found; ADDR_NONE: unknown. */
+static struct addr upgrade_addr(const struct mesh_session *session)
+{
+	const struct mesh_peer_record *record = session->peer ? &session->peer->record : NULL;
+	const struct mesh_config *config = &session->mesh->config;
+
+	if (record && record->last_addr.family && record->last_addr.transport == ADDR_UDP)
+		return record->last_addr;
+	for (unsigned i = 0; record && i < record->addr_cnt; i++)
+		if (record->addrs[i].transport == ADDR_UDP &&
+		    record->addrs[i].family == session->remote.family &&
+		    mesh_ways_rank(config->ways, &record->addrs[i]))
+			return record->addrs[i];
+	return (struct addr){.family = ADDR_NONE};
+}
+
+static void upgrade_arm(struct mesh_session *session)
+{
+	struct mesh_upgrade *upgrade = &session->upgrade;
+
+	timer_set(session->mesh->timers, &upgrade->timer,
+		  session->mesh->now_ns + upgrade->pause_ns);
+	upgrade->pause_ns *= 2;
+	if (upgrade->pause_ns > UPGRADE_PAUSE_MAX)
+		upgrade->pause_ns = UPGRADE_PAUSE_MAX;
+}
+
+static void upgrade_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_session *session = container_of(timer, struct mesh_session, upgrade.timer);
+	struct mesh_upgrade *upgrade = &session->upgrade;
+	struct transport_dial dial = {.remote = upgrade_addr(session), .user = upgrade};
+	struct mesh *mesh = session->mesh;
+
+	mesh->now_ns = now_ns;
+	if (session->is_leaving || mesh->is_leaving)
+		return;
+	if (session->is_retired || upgrade->conn) {
+		upgrade_arm(session);
+		return;
+	}
+	memcpy(dial.peer_key, session->key, sizeof(dial.peer_key));
+	if (dial.remote.family == ADDR_NONE || mesh_refuses(mesh, session->key, &dial.remote) ||
+	    mesh->transport->ops->dial(mesh->transport, &dial, now_ns, &upgrade->conn) < 0) {
+		upgrade->conn = NULL;
+		upgrade_arm(session);
+	}
+}
+
+void mesh_upgrade_begin(struct mesh_session *session)
+{
+	struct mesh_upgrade *upgrade = &session->upgrade;
+
+	if (session->remote.transport != ADDR_TCP || !session->is_dialler)
+		return;
+	upgrade->kind = MESH_CONN_UPGRADE;
+	upgrade->session = session;
+	upgrade->pause_ns = UPGRADE_FIRST_NS;
+	timer_init(&upgrade->timer, upgrade_expire);
+	upgrade_arm(session);
+}
+
+void mesh_upgrade_ended(struct mesh_session *session)
+{
+	session->upgrade.conn = NULL;
+	upgrade_arm(session);
+}
+
+void mesh_upgrade_drop(struct mesh_session *session)
+{
+	struct mesh_upgrade *upgrade = &session->upgrade;
+
+	if (!upgrade->session)
+		return;
+	timer_cancel(session->mesh->timers, &upgrade->timer);
+	if (!upgrade->conn)
+		return;
+	upgrade->conn->user = NULL;
+	session->mesh->transport->ops->close(upgrade->conn, MESH_BYE_DUPLICATE, "not needed");
+	upgrade->conn = NULL;
+}
