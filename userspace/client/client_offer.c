@@ -104,7 +104,7 @@ static void guest_say(struct guest *guest, const char *error, json_t *parameters
 static int call_read(struct weft_request *request)
 {
 	const struct api_program_call_in *in =
-		api_read(&api_program_call_in_type, request->parameters, &request->blocks);
+		api_read(&api_program_call_in_type, request->parameters, &request->blocks, NULL);
 	struct weft_request_info *info = &request->info;
 
 	if (!in)
@@ -129,7 +129,7 @@ static int call_read(struct weft_request *request)
 static int open_read(struct weft_request *request)
 {
 	const struct api_program_open_in *in =
-		api_read(&api_program_open_in_type, request->parameters, &request->blocks);
+		api_read(&api_program_open_in_type, request->parameters, &request->blocks, NULL);
 	struct weft_request_info *info = &request->info;
 
 	if (!in)

@@ -180,7 +180,7 @@ static int error_parse(const char *error, json_t *parameters, struct api_blocks 
 	}
 	if (strcmp(error, API_PROGRAM_FAILED) != 0)
 		return WEFT_EMALFORMED;
-	failed = api_read(&api_program_failed_error_type, parameters, blocks);
+	failed = api_read(&api_program_failed_error_type, parameters, blocks, NULL);
 	if (!failed || failed->status <= SERVICE_OK || failed->status >= SERVICE_STATUS_CNT)
 		return WEFT_EMALFORMED;
 	reply->status = (enum service_status)failed->status;
@@ -191,7 +191,7 @@ static int error_parse(const char *error, json_t *parameters, struct api_blocks 
 static int payload_parse(json_t *parameters, struct api_blocks *blocks, struct program_reply *reply)
 {
 	const struct api_program_call_out *out =
-		api_read(&api_program_call_out_type, parameters, blocks);
+		api_read(&api_program_call_out_type, parameters, blocks, NULL);
 	size_t text_len;
 
 	if (!out || (out->json && out->base64))
