@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
-#include "blobs/get_run/get_run.h"
+#include "get_run_calls.h"
 #include "get_state.h"
 #include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"
@@ -425,7 +425,7 @@ int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t
 	get->is_cancelled = true;
 	get->keeps_staged = !discards;
 	if (get->get_run) {
-		get->has_staged |= get->get_run->target.fd >= 0;
+		get->has_staged |= blobs_get_run_has_target(get->get_run);
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
 	} else {
 		/* Nothing runs: a fetch that only clears removes what was staged. */
@@ -575,5 +575,5 @@ void blobs_get_sources_each(struct blobs *content, uint64_t id,
 	const struct get *get = blobs_gets_lookup(content->gets, id);
 
 	if (get && get->get_run)
-		blobs_swarm_each(get->get_run->swarm, fn, arg);
+		blobs_get_run_sources_each(get->get_run, fn, arg);
 }

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "blobs/get_run/get_run.h"
+#include "get_run_calls.h"
 #include "get_state.h"
 
 struct link_node blobs_get_sender(const struct link *link)

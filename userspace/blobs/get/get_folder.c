@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "blobs/get_run/get_run.h"
+#include "get_run_calls.h"
 #include "get_state.h"
 
 static bool is_other(const struct get *get, const struct get *of)
@@ -102,7 +102,7 @@ int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns)
 	get->is_superseded = true;
 	if (get->get_run) {
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
-		get->get_run->records.must_clear = true;
+		blobs_get_run_clear(get->get_run);
 		return 0;
 	}
 	blobs_get_state_set(get, BLOBS_GET_STOPPED);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/thread/jobs.h"
-#include "blobs/get_run/get_run.h"
+#include "get_run_calls.h"
 #include "get_state.h"
 #include "blobs/target/removal.h"
 #include "store/store.h"

@@ -11,7 +11,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "blobs/serve/served_index.h"
-#include "blobs/get_run/get_run.h"
+#include "get_run_calls.h"
 #include "get_state.h"
 
 #define LOOK_NS	   (60 * NS_PER_S)

@@ -126,6 +126,23 @@ static void requests_cancel(struct get_run *get_run)
 	get_run->requests.asked_cnt = 0;
 }
 
+void blobs_get_run_clear(struct get_run *get_run)
+{
+	get_run->records.must_clear = true;
+}
+
+bool blobs_get_run_has_target(const struct get_run *get_run)
+{
+	return get_run->target.fd >= 0;
+}
+
+void blobs_get_run_sources_each(const struct get_run *get_run,
+				bool (*fn)(void *arg, const struct swarm_source_view *view),
+				void *arg)
+{
+	blobs_swarm_each(get_run->swarm, fn, arg);
+}
+
 void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
 {
 	va_list args;

@@ -5,6 +5,7 @@
 #include "base/thread/jobs.h"
 #include "blobs/serve/chunk_buffers.h"
 #include "blobs/target/link_claims.h"
+#include "blobs/get/get_run_calls.h"
 #include "blobs/get/get_state.h"
 #include "blobs/target/placing.h"
 #include "rarest.h"
@@ -363,18 +364,7 @@ struct get_run {
 	struct get_run_records records;
 };
 
-/* get_run.c: life and the pump. blobs_get_run_start: 0 or -ENOMEM; blobs_get_ended follows. */
-WEFT_MUST_CHECK
-int blobs_get_run_start(struct get *get, bool is_clearing);
-/* blobs_get_run_stop ends it soon; the first reason counts. */
-void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-/* blobs_get_run_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
-void blobs_get_run_abandon(struct get_run *get_run);
-/* blobs_get_run_serve_less: no peer has what is fetched from here any more (its seeding was stopped). */
-void blobs_get_run_serve_less(struct get_run *get_run);
-/* blobs_get_run_hint: node may have it too. */
-void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node);
+/* get_run.c: the pump, beside what get_run_calls.h declares. */
 bool blobs_get_run_is_stopping(const struct get_run *get_run);
 /* blobs_get_run_wake: something happened; the pump runs in this turn. */
 void blobs_get_run_wake(struct get_run *get_run);
@@ -545,8 +535,7 @@ int blobs_get_run_settle_again(int fd, const struct manifest_item *item,
  * get_run_intent.c. blobs_get_run_intents_begin, on home, says whose notes
  * blobs_get_run_intents_load reads, in a job: 0 or -errno. blobs_get_run_intents_store notes what
  * fetch->sync is to place, done gets the result: as store_submit or -ENOMEM. blobs_get_run_intents_end
- * takes that back in the batch of the records, blobs_get_run_intents_forget in that of the get's
- * own end. blobs_get_run_intent_find: the file at path is one that was about to be placed, as
+ * takes that back in the batch of the records. blobs_get_run_intent_find: the file at path is one that was about to be placed, as
  * out_file says.
  */
 void blobs_get_run_intents_begin(struct get_run *get_run);
@@ -556,17 +545,14 @@ bool blobs_get_run_intents_are_wanted(const struct get_run *get_run);
 WEFT_MUST_CHECK
 int blobs_get_run_intents_store(struct get_run *get_run, void (*done)(void *arg, int err));
 void blobs_get_run_intents_end(struct get_run *get_run, struct store_batch *batch);
-void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id);
 
 /*
  * get_run_links.c: blobs_get_run_dirs_run makes the directories and symbolic links of a manifest.
- * blobs_get_run_links_load, in a job, reads which links the gets of the folder made;
- * blobs_get_run_links_forget deletes the notes of one, in the batch of its end.
+ * blobs_get_run_links_load, in a job, reads which links the gets of the folder made.
  */
 void blobs_get_run_dirs_run(struct get_run *get_run);
 WEFT_MUST_CHECK
 int blobs_get_run_links_load(struct get_run *get_run);
-void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get);
 bool blobs_get_run_intent_find(const struct get_run *get_run, const char *path,
 			       const struct object_stamp *stamp, struct object_file *out_file);
 
