@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "api/http/web_mesh.h"
+#include "api/http_mesh/web_mesh.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

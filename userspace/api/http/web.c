@@ -13,7 +13,7 @@
 #include "base/monotonic.h"
 #include "base/log.h"
 #include "web_content.h"
-#include "web_mesh.h"
+#include "api/http_mesh/web_mesh.h"
 #include "web_state.h"
 #include "web_token.h"
 

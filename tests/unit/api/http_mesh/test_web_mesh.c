@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/http/web_mesh.h"
+#include "api/http_mesh/web_mesh.h"
 
 #include "base/monotonic.h"
 #include "codec/text/zbase32.h"
