@@ -85,7 +85,10 @@ WEFT_INLINE int relay_answer(struct xdp_md *ctx, struct weft_scratch *scratch,
 			     enum weft_reason reason)
 {
 	scratch->begin = 0;
-	scratch->len = weft_relay_answer(&scratch->relay, reason, scratch->bytes);
+	scratch->len = weft_relay_answer(&scratch->relay,
+					 reason == WEFT_REASON_RELAY_UNKNOWN ? WEFT_RELAY_UNKNOWN
+									     : WEFT_RELAY_TOO_BIG,
+					 scratch->bytes);
 	return answer_send(ctx, &scratch->frame) ? XDP_TX : XDP_DROP;
 }
 

@@ -296,6 +296,17 @@ WEFT_INLINE _Bool weft_relay_is_ours(const struct weft_relay_keys *keys,
 			      label->tag;
 }
 
+/* weft_relay_answer writes the answer of kind UNKNOWN or TOO_BIG to way, and returns its length. */
+WEFT_INLINE __u32 weft_relay_answer(const struct weft_relay_way *way, enum weft_relay_kind kind,
+				    __u8 *out)
+{
+	weft_store_le64(out, weft_relay_head_of_kind(way->label.head, kind));
+	weft_store_le64(out + 8, way->label.tag);
+	out[16] = (__u8)(way->mtu >> 8);
+	out[17] = (__u8)way->mtu;
+	return kind == WEFT_RELAY_UNKNOWN ? WEFT_RELAY_LABEL_LEN : WEFT_RELAY_TOO_BIG_LEN;
+}
+
 #ifndef __bpf__
 /* weft_relay_label_make: of leg, kind 0, under the key of generation. 0: that key is not there. */
 WEFT_INLINE _Bool weft_relay_label_make(const struct weft_relay_keys *keys, __u32 generation,

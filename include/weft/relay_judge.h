@@ -247,19 +247,4 @@ WEFT_INLINE enum weft_reason weft_relay_judge(struct weft_tables *tables, struct
 	return weft_relay_forward(tables, facts, way, keys);
 }
 
-/* weft_relay_answer writes the answer of RELAY_UNKNOWN or RELAY_TOO_BIG, and returns its length. */
-WEFT_INLINE __u32 weft_relay_answer(const struct weft_relay_way *way, enum weft_reason reason,
-				    __u8 *out)
-{
-	_Bool is_unknown = reason == WEFT_REASON_RELAY_UNKNOWN;
-
-	weft_store_le64(out,
-			weft_relay_head_of_kind(way->label.head, is_unknown ? WEFT_RELAY_UNKNOWN
-									    : WEFT_RELAY_TOO_BIG));
-	weft_store_le64(out + 8, way->label.tag);
-	out[16] = (__u8)(way->mtu >> 8);
-	out[17] = (__u8)way->mtu;
-	return is_unknown ? WEFT_RELAY_LABEL_LEN : WEFT_RELAY_TOO_BIG_LEN;
-}
-
 #endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_RELAY_STATE_H
+#define WEFT_RELAY_RELAY_STATE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/memory/arena.h"
+#include "base/memory/pool.h"
+#include "relay.h"
+
+/* Private to relay/: what its files share. */
+
+/* A key that opened flows without a grant, and what these carried today. */
+struct relay_owner {
+	struct list_node by_use; /* of relay->idle_owners while it has no flow */
+	uint8_t key[RELAY_KEY_LEN];
+	uint64_t day, used_len;
+	uint32_t flow_cnt;
+};
+
+/* What home knows of a flow beside its row. */
+struct relay_flow {
+	struct fair_item share; /* first: a victim's leads to the rest */
+	struct list_node link;	/* of relay->free_flows, or of its grant's flows */
+	uint8_t owner_key[RELAY_KEY_LEN];
+	struct relay_owner *owner; /* NULL: it has a grant */
+	uint64_t seen_packets, seen_bytes;
+	uint64_t opened_ns, used_ns;
+	uint32_t generation;
+	uint8_t worker;
+	bool is_slow;
+};
+
+/* A month of a grant: what is durable counts as used after a crash. */
+struct relay_month {
+	uint64_t number;     /* of months since 1970, UTC; 0: not known yet */
+	uint64_t leased_len; /* durable */
+	uint64_t
+		handed_len; /* of that, put into the map or used in an earlier life; at most leased_len */
+};
+
+struct relay_grant {
+	struct relay_grant_terms terms;
+	struct relay_month month;
+	struct list_node flows;
+	uint64_t lease_len; /* without a rate: of the next one */
+	bool is_open, is_slow;
+};
+
+struct relay {
+	struct relay_params params;
+	struct weft_relay_tables tables;
+	struct arena arena;
+	struct fair_places places;
+	struct relay_flow *flows; /* config.flow_cap */
+	struct list_node free_flows;
+	struct map owners; /* key -> struct relay_owner */
+	struct pool owner_slots;
+	struct list_node idle_owners; /* the longest idle first */
+	struct map grant_rows;	      /* id -> struct relay_grant */
+	struct relay_grant *grants;   /* WEFT_RELAY_GRANT_CNT; 0 is none */
+	struct relay_stats stats;
+	uint64_t now_ns, wall_s, turned_ns;
+	uint32_t sweep_idx;	    /* of flows, the next to be looked at */
+	uint32_t hour;		    /* of the newest key */
+	unsigned grant_cap;	    /* rows in use are below */
+	struct relay_lease *leases; /* lease_cnt, of the batch that is on its way (is_storing) */
+	uint32_t lease_cnt;
+	bool is_storing;
+};
+
+/* relay_row_write_begin waits for the program, which writes link headers; _end lets readers in. */
+void relay_row_write_begin(struct weft_relay_flow *row);
+void relay_row_write_end(struct weft_relay_flow *row);
+
+/* flow_table.c. */
+WEFT_MUST_CHECK
+int relay_flows_init(struct relay *relay);
+void relay_flows_sweep(struct relay *relay);
+struct relay_flow_id relay_flow_id_of(const struct relay *relay, const struct relay_flow *flow);
+/* relay_flow_set_slow: at slow_per_s from now on, or at the rate that it had. */
+void relay_flow_set_slow(struct relay *relay, struct relay_flow *flow, bool is_slow);
+void relay_flow_end(struct relay *relay, struct relay_flow *flow, enum relay_close_why why);
+
+/* ledger.c: leases of grants, and their rows in the store. */
+WEFT_MUST_CHECK
+int relay_grants_init(struct relay *relay);
+void relay_grants_turn(struct relay *relay);
+/* relay_grants_settle: what was really used is durable when this returns. */
+void relay_grants_settle(struct relay *relay);
+struct relay_grant *relay_grant_at(const struct relay *relay, unsigned row);
+
+#endif
