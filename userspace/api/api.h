@@ -12,6 +12,7 @@
 #include "locate/locate.h"
 #include "mesh/seam.h"
 #include "reachability/reachability.h"
+#include "relay/relay.h"
 #include "config/config.h"
 #include "worker/fastpath/fastpath.h"
 #include "worker/worker.h"
@@ -46,6 +47,7 @@ struct api {
 	struct record *record;
 	struct locate *locate;
 	struct reachability *reachability;
+	struct relay *relay;	 /* NULL: this node is no relay */
 	struct control *control; /* NULL: simulated without local programs */
 	uint64_t started_ns;
 

@@ -89,6 +89,7 @@ void config_defaults(struct node_config *config)
 	config_web_defaults(&config->web);
 	config_fabric_defaults(&config->fabric);
 	config_sharing_defaults(&config->sharing);
+	relay_config_defaults(&config->relay);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;
@@ -297,6 +298,7 @@ int config_load(const struct config_ask *ask, struct node_config **out_config,
 	config->store.dir = config->state_dir;
 	config->control.path = config->control_path;
 	config->fastpath.xdp.worker_cnt = config->worker_cnt;
+	config->fastpath.xdp.relay_flow_cnt = config->relay.is_on ? config->relay.flow_cap : 0;
 	config->origin->live = *config;
 	*out_config = config;
 	return 0;

@@ -21,6 +21,7 @@
 #include "locate/signaling.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
+#include "relay/relay.h"
 #include "tcp/tcp.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -74,6 +75,7 @@ struct node_config {
 	struct signaling_config signaling;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
+	struct relay_config relay;
 
 	struct config_origin *origin;
 };

@@ -27,6 +27,7 @@ struct ingress {
 	struct pool key_bans;
 	struct ban_set *set; /* in force */
 	uint64_t now_ns;
+	enum weft_reason reason; /* of the datagram judged last */
 };
 
 struct key_ban {
@@ -222,7 +223,23 @@ void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns)
 
 enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram)
 {
-	return weft_verdict(net_ingress_judge_dgram(&ingress->judge, dgram, ingress->now_ns));
+	ingress->reason = net_ingress_judge_dgram(&ingress->judge, dgram, ingress->now_ns);
+	return weft_verdict(ingress->reason);
+}
+
+void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables)
+{
+	ingress->tables.relay = *tables;
+}
+
+enum weft_reason firewall_ingress_reason(const struct ingress *ingress)
+{
+	return ingress->reason;
+}
+
+const struct weft_relay_way *firewall_ingress_relay_way(const struct ingress *ingress)
+{
+	return &ingress->tables.relay_way;
 }
 
 static bool is_in_force(const struct ingress *ingress, uint64_t expires_ns)

@@ -85,6 +85,13 @@ bool firewall_ingress_refuses(void *ctx, const uint8_t *key, const struct addr *
 bool firewall_ingress_refuses_addr(void *ctx, const struct addr *remote);
 /* firewall_ingress_limits: unvalidated sources at remote get one slot of each pool, and are always asked for proof. */
 bool firewall_ingress_limits(void *ctx, const struct addr *remote);
+/*
+ * firewall_ingress_set_relay: this node is a relay with these tables, borrowed for life. Of the
+ * datagram judged last: firewall_ingress_reason, and where it goes if it is relayed.
+ */
+void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables);
+enum weft_reason firewall_ingress_reason(const struct ingress *ingress);
+const struct weft_relay_way *firewall_ingress_relay_way(const struct ingress *ingress);
 /* firewall_ingress_turn: it is now_ns, by which bans end and credit grows. */
 void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns);
 /* firewall_ingress_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */

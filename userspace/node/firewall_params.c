@@ -77,6 +77,7 @@ int node_open_fastpath(struct node *node)
 		.bans = &node->firewall->bans,
 		.random = node->random,
 		.worker_cnt = node->config->worker_cnt,
+		.relay = node->threads->config.relay,
 		.policy_changed = on_policy_changed,
 		.event = on_device,
 		.ctx = node,

@@ -213,6 +213,7 @@ static void node_free_above_store(struct node *node)
 	node_fabric_free(node->fabric);
 	locate_free(node->locate);
 	node->locate = NULL;
+	relay_free(node->relay);
 	net_handover_free(node->threads->handover);
 }
 
@@ -268,6 +269,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	    (err = net_handover_new(params->config->worker_cnt, &node->threads->handover)) < 0)
 		goto free_node;
 	if ((err = node_open_store(node, params, what)) < 0 ||
+	    (err = node_open_relay(node, params, what)) < 0 ||
 	    (err = node_open_home(node, params, what)) < 0 ||
 	    (err = node_open_workers(node, params, what)) < 0)
 		goto free_node;
@@ -325,6 +327,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	}
 	node_rotate_cids(node, now_ns);
 	is_busy |= locate_turn(node->locate);
+	node_turn_relay(node, now_ns);
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
 	is_busy |= worker_turn(node->home, now_ns);
@@ -341,6 +344,8 @@ uint64_t node_next_ns(const struct node *node)
 	if (node->home->is_simulated && store_is_pending(node->store))
 		return node->home->now_ns;
 	next_ns = node_fabric_next_ns(node->fabric);
+	if (node->relay && relay_next_ns(node->relay) < next_ns)
+		next_ns = relay_next_ns(node->relay);
 	sharing_ns = node_sharing_next_ns(node->sharing);
 	next_ns = sharing_ns < next_ns ? sharing_ns : next_ns;
 	worker_ns = worker_next_ns(node->home);

@@ -68,6 +68,7 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
+	struct relay *relay;	 /* NULL: this node is no relay */
 	struct fabric *fabric;	 /* NULL: services are off */
 	struct sharing *sharing; /* NULL: it is off */
 	struct api *api;	 /* what handlers see of all this */
@@ -106,6 +107,11 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 /* locate_params.c: locate_open, and mesh asks it. */
 WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
+
+/* worker_hooks.c: relay is opened if the configuration says so, before all workers. */
+WEFT_MUST_CHECK
+int node_open_relay(struct node *node, const struct node_params *params, char *what);
+void node_turn_relay(struct node *node, uint64_t now_ns);
 
 /* worker_hooks.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK

@@ -105,12 +105,17 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 		.on_sample = params->on_sample,
 		.ctx = params->ctx,
 	};
+	int err;
 
 	if (params->is_simulated)
 		return 0;
 	snprintf(what, WORKER_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
-	return firewall_ingress_new(&ingress, &worker->ingress);
+	err = firewall_ingress_new(&ingress, &worker->ingress);
+	if (err == 0 && params->config->relay)
+		firewall_ingress_set_relay(worker->ingress, params->config->relay);
+	relay_forward_init(&worker->relay, &worker->tx->sink);
+	return err;
 }
 
 static int worker_open_xdp(struct worker *worker, const struct worker_params *params, char *what)
@@ -331,16 +336,22 @@ static bool worker_hand_over(struct worker *worker, const struct dgram *dgram)
 	return true;
 }
 
-/*
- * What came by a kernel socket is judged here. A ring's datagrams were
- * judged by the XDP program, and those handed over by their giver.
- */
+/* The XDP program judged a ring's datagrams but relayed ones, and a giver those handed over. */
 static void worker_judge(struct worker *worker, const struct packet_rx *rx, struct dgram *dgram)
 {
-	if (rx == worker->rx && worker->ingress)
+	if (worker->ingress && (rx == worker->rx || dgram->judged.flow == WEFT_FLOW_RELAY))
 		(void)firewall_ingress_judge(worker->ingress, dgram);
 	else
 		net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
+}
+
+static bool worker_relay(struct worker *worker, const struct dgram *dgram)
+{
+	const struct ingress *in = worker->ingress;
+
+	return in && dgram->judged.flow == WEFT_FLOW_RELAY &&
+	       relay_forward_input(&worker->relay, dgram, firewall_ingress_relay_way(in),
+				   firewall_ingress_reason(in));
 }
 
 static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
@@ -355,6 +366,9 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 		if (dgram->judged.verdict == WEFT_DROP ||
 		    (worker->handover && !is_handed && worker_hand_over(worker, dgram)))
 			continue;
+		if (worker_relay(worker, dgram))
+			continue;
+		relay_forward_flush(&worker->relay);
 		switch (dgram->judged.flow) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
@@ -380,6 +394,7 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 			break;
 		}
 	}
+	relay_forward_flush(&worker->relay);
 }
 
 /* Returns how many there were: of a whole batch, more are probably waiting. */
@@ -439,6 +454,7 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	(void)packet_tx_flush(before);
 	worker->fast_tx = tx;
 	quic_engine_set_sink(worker->quic, &after->sink);
+	relay_forward_set_sink(&worker->relay, &after->sink);
 	if (worker->krpc)
 		worker->krpc->set_sink(worker->krpc_ctx, &after->sink);
 	if (worker->reachability)

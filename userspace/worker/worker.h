@@ -11,6 +11,7 @@
 #include "base/thread/poller.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
+#include "relay/forward.h"
 #include "worker/carriers.h"
 #include "weft/err.h"
 
@@ -75,7 +76,8 @@ struct worker_config {
 	uint64_t drain_timeout_ns; /* from the order to stop to the end */
 	bool relays_streams;	   /* other workers pass streams of services to home */
 	const struct worker_content_ops *content_ops;
-	const struct blobs_config *content; /* content_ops' */
+	const struct blobs_config *content;    /* content_ops' */
+	const struct weft_relay_tables *relay; /* NULL: this node is no relay */
 };
 
 /*
@@ -137,6 +139,7 @@ struct worker {
 	void *krpc_ctx;
 	const struct worker_reachability *reachability; /* home's; NULL: not open yet, or no more */
 	void *reachability_ctx;
+	struct relay_forward relay; /* unused without config's tables */
 	struct timer_wheel timers;
 	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */

@@ -67,6 +67,8 @@ unsigned api_memory_plan(const struct node_config *config,
 		{"limits, proven addresses (xdp.session_cap), bans in force",
 		 workers * firewall_ingress_footprint(config->fastpath.xdp.session_cap),
 		 MEMORY_UNTOLD},
+		{"relayed flows and grants (relay.flow_cap)", relay_footprint(&config->relay),
+		 MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

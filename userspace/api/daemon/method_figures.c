@@ -59,6 +59,10 @@ static const struct row rows[] = {
 #define FILL(field, meaning)	ROW(reachability, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(reachability, field, meaning, FIGURE_BYTES)
 #include "reachability/reachability_counters.def"
+#define COUNTER(field, meaning) ROW(relay, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(relay, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(relay, field, meaning, FIGURE_BYTES)
+#include "relay/relay_counters.def"
 #define COUNTER(field, meaning) ROW(content, field, meaning, FIGURE_COUNTER)
 #define FILL(field, meaning)	ROW(content, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(content, field, meaning, FIGURE_BYTES)
@@ -269,6 +273,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	fabric_read(api, out_figures);
 	sharing_read(api, out_figures);
 	out_figures->reachability = *reachability_stats(api->reachability);
+	if (api->relay)
+		out_figures->relay = *relay_stats(api->relay);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		figures_add(out_figures, workers_figures(api->workers, i),
 			    blobs_servers_stats(api->servers, i));

@@ -18,6 +18,7 @@
 #include "provider/provider.h"
 #include "quic/quic.h"
 #include "reachability/reachability.h"
+#include "relay/relay.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
@@ -55,6 +56,7 @@ struct figures {
 	struct lan_stats lan;
 	struct locate_stats locate;
 	struct reachability_stats reachability;
+	struct relay_stats relay;
 	struct announce_stats announce;
 	struct follows_stats follows;
 	struct search_stats search;

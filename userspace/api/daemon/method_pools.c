@@ -128,6 +128,13 @@ static bool read_overlay_silent(const struct api *api, struct fair_view *out)
 	return overlay;
 }
 
+static bool read_relay_flows(const struct api *api, struct fair_view *out)
+{
+	if (api->relay)
+		relay_places(api->relay, out);
+	return api->relay;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct api *api, struct fair_view *out);
@@ -147,6 +154,7 @@ static const struct pool_row {
 	{read_swarm_peers, NULL},
 	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
+	{read_relay_flows, NULL},
 };
 
 /* The last level that has an account: the one whose slot goes next. */

@@ -68,11 +68,21 @@ WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
 
 #include "weft/relay_judge.h"
 
+#define DEMUX_RELAY_TRIES 1000 /* microseconds; its writer is on another CPU, and done in one */
+
 WEFT_INLINE enum weft_reason weft_call_relay(struct weft_tables *tables,
 					     const struct weft_view *view, struct weft_facts *facts)
 {
-	return weft_relay_parse(view, &tables->relay_way) ? weft_relay_judge(tables, facts)
-							  : WEFT_REASON_RELAY_BAD;
+	enum weft_reason reason = WEFT_REASON_RELAY_BAD;
+
+	if (!weft_relay_parse(view, &tables->relay_way))
+		return reason;
+	reason = weft_relay_judge(tables, facts);
+	/* By a socket that is a flow whose legs are being written just now. */
+	for (unsigned i = 0;
+	     reason == WEFT_REASON_RELAY_SLOW && !tables->relay_frame && i < DEMUX_RELAY_TRIES; i++)
+		reason = weft_relay_judge(tables, facts);
+	return reason;
 }
 
 #include "weft/policy.h"

@@ -324,6 +324,8 @@ int worker_fastpath_open(struct fastpath *fastpath, const struct fastpath_params
 		fastpath->policy.queue_workers[i] = (__u8)worker_fastpath_queue_worker(fastpath, i);
 	if ((err = net_xdp_new(&xdp, &fastpath->xdp)) < 0)
 		return err;
+	if (params->relay)
+		net_xdp_set_relay(fastpath->xdp, params->relay);
 	worker_fastpath_config_push(fastpath);
 	fastpath->watch.fd = net_xdp_watch_fd(fastpath->xdp);
 	fastpath->watch.ready = watch_ready;

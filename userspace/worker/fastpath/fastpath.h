@@ -56,6 +56,7 @@ struct fastpath_params {
 	const struct bans *bans;
 	struct random *random;
 	unsigned worker_cnt;
+	const struct weft_relay_tables *relay; /* NULL: this node is no relay */
 	/* The part of each worker's sockets is another now; something happened to device, "" all. */
 	void (*policy_changed)(void *ctx);
 	void (*event)(void *ctx, const char *kind, const char *device, const char *text);
