@@ -74,7 +74,7 @@ static int worker_of(struct worker workers[WORKER_CNT], int client, const uint8_
 static void test_connection_id_finds_its_worker_from_any_address(void)
 {
 	static const struct {
-		uint8_t head[8];
+		uint8_t head[24];
 		int want;
 		const char *why;
 	} rows[] = {
@@ -87,6 +87,12 @@ static void test_connection_id_finds_its_worker_from_any_address(void)
 		{{'d', '1', ':', 'a', 'd'}, 0, "KRPC is for the first worker"},
 		{{0x00, 0x01, 0, 0, 0x21, 0x12, 0xa4, 0x42}, 0, "so is STUN"},
 		{{0x9d, 0x82}, 0, "and a path probe"},
+		{{0x9e, 0x80, 0x82}, 2, "a label for the relay names its worker"},
+		{{0x9e, 0x00, 0x84}, 1, "or one that is not there"},
+		{{0x9e, 1, 0x82, [16] = 0x41, 0x81}, 1, "relayed to an end, short header"},
+		{{0x9e, 0x81, 0x82, [16] = 0xe0, 0, 0, 0, 1, 16, 0x82}, 2, "and long header"},
+		{{0x9e, 1, 0x82, [16] = 0x9d, 0x82}, 0, "and a path probe"},
+		{{0x9e, 2, 0x82}, 0, "a relay's answer is for the first worker"},
 	};
 
 	for (size_t family = 0; family < 2; family++) {
