@@ -299,13 +299,15 @@ static void end_send(const struct way *way, unsigned leg, uint8_t number)
 		.bytes = {2, 0, 0, 0, 0, (uint8_t)device, 2, 0, 0, 0, 1, (uint8_t)device},
 		.len = 14};
 	uint8_t data[WEFT_RELAY_LABEL_LEN + INNER_LEN], frame[400];
+	struct weft_relay_label label;
 	size_t len;
 
 	memcpy(link.bytes + 12, is_ipv6 ? "\x86\xdd" : "\x08\x00", 2);
 	memset(data, number, sizeof(data));
 	data[WEFT_RELAY_LABEL_LEN] = 0x40;
-	if (relay_flow_label(lab.relay, way->id, leg, (struct weft_relay_label *)data) < 0)
+	if (relay_flow_label(lab.relay, way->id, leg, &label) < 0)
 		abort();
+	memcpy(data, &label, sizeof(label));
 	len = net_udp_frame_write(&(struct dgram_slot){frame, sizeof(frame)}, &link, &route, data,
 				  sizeof(data));
 	if (send(lab.far[device], frame, len, 0) != (ssize_t)len)
