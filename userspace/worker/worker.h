@@ -212,6 +212,13 @@ void worker_goodbye(struct worker *worker, uint64_t now_ns);
 bool worker_is_draining(const struct worker *worker);
 
 /*
+ * worker_receive.c, for the turn: a batch of each receive side, or of that of one queue alone.
+ * Whether there are probably more.
+ */
+bool worker_receive(struct worker *worker);
+bool worker_receive_queue(struct worker *worker, struct packet_rx *rx);
+
+/*
  * worker_add_queue also receives from queue, which is judged by the XDP
  * program, and sends by its device if that does; 0, WEFT_EFULL or -errno.
  * worker_remove_queue takes what has arrived there and then lets it go; one

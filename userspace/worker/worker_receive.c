@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first half of a worker's turn: a batch of each receive side is judged
+ * and given to its protocol, handed over, or forwarded to the other leg of a
+ * relayed flow. The only switch on flow class stands here.
+ */
+#include "base/dgram.h"
+#include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
+#include "net/packet_io.h"
+#include "net/udp/handover.h"
+#include "net/xdp/xdp.h"
+#include "quic/quic.h"
+#include "relay/forward.h"
+#include "worker.h"
+
+/* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
+#define SOCKET_BURSTS_MAX 64
+
+/*
+ * A datagram that another worker owns goes there: the queue it came by, or
+ * an id that the kernel's steering cannot read, led it here. Returns
+ * whether it went.
+ */
+static bool worker_hand_over(struct worker *worker, const struct dgram *dgram)
+{
+	int owner = dgram->judged.owner;
+
+	if (owner < 0 || (unsigned)owner == worker->idx ||
+	    (unsigned)owner >= net_handover_worker_cnt(worker->handover))
+		return false;
+	(void)net_handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
+	return true;
+}
+
+/* The XDP program judged a ring's datagrams but relayed ones, and a giver those handed over. */
+static void worker_judge(struct worker *worker, const struct packet_rx *rx, struct dgram *dgram)
+{
+	if (worker->ingress && (rx == worker->rx || dgram->judged.flow == WEFT_FLOW_RELAY))
+		(void)firewall_ingress_judge(worker->ingress, dgram);
+	else
+		net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
+}
+
+static bool worker_relay(struct worker *worker, const struct dgram *dgram)
+{
+	const struct ingress *in = worker->ingress;
+
+	return in && dgram->judged.flow == WEFT_FLOW_RELAY &&
+	       relay_forward_input(&worker->relay, dgram, firewall_ingress_relay_way(in),
+				   firewall_ingress_reason(in));
+}
+
+static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
+			    unsigned cnt)
+{
+	bool is_handed = worker->handover && rx == net_handover_rx(worker->handover, worker->idx);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct dgram *dgram = &dgrams[i];
+
+		worker_judge(worker, rx, dgram);
+		if (dgram->judged.verdict == WEFT_DROP ||
+		    (worker->handover && !is_handed && worker_hand_over(worker, dgram)))
+			continue;
+		if (worker_relay(worker, dgram))
+			continue;
+		relay_forward_flush(&worker->relay);
+		switch (dgram->judged.flow) {
+		case WEFT_FLOW_QUIC_LONG:
+		case WEFT_FLOW_QUIC_SHORT:
+			quic_engine_input(worker->quic, dgram, worker->now_ns);
+			break;
+		case WEFT_FLOW_KRPC:
+			if (worker->krpc) {
+				worker->krpc->input(worker->krpc_ctx, dgram, worker->now_ns);
+				break;
+			}
+			worker->unknown_flow_cnt++;
+			break;
+		case WEFT_FLOW_STUN:
+		case WEFT_FLOW_PROBE:
+			if (worker->reachability) {
+				worker->reachability->input(worker->reachability_ctx, dgram,
+							    worker->now_ns);
+				break;
+			}
+			/* fallthrough */
+		default:
+			worker->unknown_flow_cnt++;
+			break;
+		}
+	}
+	relay_forward_flush(&worker->relay);
+}
+
+/* Returns how many there were: of a whole batch, more are probably waiting. */
+static unsigned worker_receive_from(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+
+	worker_dispatch(worker, rx, dgrams, cnt);
+	return cnt;
+}
+
+/*
+ * Frames that fit no AF_XDP socket come by the kernel's (generic mode sees
+ * what a sender's offloads have not cut yet), and the small ones between
+ * them by the ring, where nothing waits. A peer whose packets overtake a
+ * hundred others takes those for lost and sends them again, so what the
+ * socket had when the ring was looked at goes first. Within a turn the
+ * order is nothing: acknowledgements leave after it.
+ */
+bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+	unsigned before_cnt = cnt;
+
+	for (unsigned i = 0; before_cnt && i < SOCKET_BURSTS_MAX; i++)
+		before_cnt = worker_receive_from(worker, worker->rx);
+	worker_dispatch(worker, rx, dgrams, cnt);
+	return cnt == PACKET_BURST_MAX;
+}
+
+bool worker_receive(struct worker *worker)
+{
+	bool is_full = false;
+
+	for (unsigned i = 0; i < worker->queue_cap; i++)
+		if (worker->queues[i].queue)
+			is_full |= worker_receive_queue(worker, worker->queues[i].queue->rx);
+	is_full |= worker_receive_from(worker, worker->rx) == PACKET_BURST_MAX;
+	if (!worker->handover)
+		return is_full;
+	net_handover_flush(worker->handover, worker->idx);
+	return worker_receive_from(worker, net_handover_rx(worker->handover, worker->idx)) ==
+		       PACKET_BURST_MAX ||
+	       is_full;
+}
