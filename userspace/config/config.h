@@ -19,6 +19,7 @@
 #include "locate/pkarr_client.h"
 #include "locate/address_record.h"
 #include "locate/signaling.h"
+#include "reachability/reachability.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
 #include "relay/relay.h"
@@ -73,6 +74,7 @@ struct node_config {
 	struct pkarr_client_config pkarr_client;
 	struct web_config web;
 	struct signaling_config signaling;
+	struct reachability_config reachability;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;

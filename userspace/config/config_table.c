@@ -273,6 +273,9 @@ NUMBER("dht", "destinations_per_s", CONFIG_COUNT, mainline.dht.destinations_per_
 NUMBER("dht", "unvalidated_bytes_per_s", CONFIG_SIZE, mainline.dht.unvalidated_bytes_per_s, KIB, GIB,
 	"Answers in all to addresses that have proved nothing."),
 
+ADDRS("stun", "servers", reachability.servers, reachability.server_cnt, 0,
+	"STUN servers that are asked for this node's address before peers are, ADDRESS:PORT. Empty: peers alone."),
+
 TEXT("pkarr", "relays", CONFIG_NAME, pkarr_client.relays,
 	"Relays of address records, URLs separated by commas, four at most. Keys are looked for there, too, and the node's own record is put there."),
 TEXT("pkarr", "ca_file", CONFIG_PATH, pkarr_client.ca_file,

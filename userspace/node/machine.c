@@ -23,6 +23,7 @@ static void on_addrs(void *ctx, uint64_t now_ns)
 	worker_fastpath_addresses_changed(node->fastpath);
 	node_advertise(node);
 	locate_publish_changed(node->locate->publish, now_ns);
+	reachability_changed(node->reachability, now_ns);
 	node_fabric_addresses_changed(node->fabric, now_ns);
 	node_sharing_addresses_changed(node->sharing, now_ns);
 }

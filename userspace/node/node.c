@@ -202,6 +202,7 @@ static void node_free_above_store(struct node *node)
 	firewall_close(node->firewall);
 	mesh_forget_locators(node->home->mesh);
 	locate_close(node->locate);
+	reachability_stop(node->reachability);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);

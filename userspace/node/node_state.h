@@ -113,7 +113,7 @@ WEFT_MUST_CHECK
 int node_open_relay(struct node *node, const struct node_params *params, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
 
-/* worker_hooks.c: reachability is opened and home's loop gives it datagrams; close: no more. */
+/* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK
 int node_open_reachability(struct node *node, char *what);
 void node_close_reachability(struct node *node);

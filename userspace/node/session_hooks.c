@@ -54,10 +54,12 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;
 
-	if (is_up)
+	if (is_up) {
+		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
-	else
+	} else {
 		node_fabric_session_down(node->fabric, peer->key);
+	}
 	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home->now_ns);
 	api_tell_session(node->api, peer, is_up);
 }

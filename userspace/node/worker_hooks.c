@@ -207,40 +207,6 @@ void node_turn_relay(struct node *node, uint64_t now_ns)
 		relay_turn(node->relay, now_ns, node_wall_us(node) / 1000000);
 }
 
-static void reach_on_dgram(void *ctx, const struct dgram *dgram, uint64_t now_ns)
-{
-	reachability_input(ctx, dgram, now_ns);
-}
-
-static void reach_on_sink(void *ctx, struct dgram_sink *sink)
-{
-	reachability_set_sink(ctx, sink);
-}
-
-static const struct worker_reachability reach_ops = {.input = reach_on_dgram,
-						     .set_sink = reach_on_sink};
-
-int node_open_reachability(struct node *node, char *what)
-{
-	const struct reachability_params params = {.sink = &node->home->tx->sink};
-	int err;
-
-	snprintf(what, NODE_WHAT_CAP, "reachability");
-	err = reachability_new(&params, &node->reachability);
-	if (err < 0)
-		return err;
-	node->home->reachability = &reach_ops;
-	node->home->reachability_ctx = node->reachability;
-	return 0;
-}
-
-void node_close_reachability(struct node *node)
-{
-	node->home->reachability = NULL;
-	reachability_free(node->reachability);
-	node->reachability = NULL;
-}
-
 static bool server_order(void *ctx, unsigned idx, const struct mailbox_message *message)
 {
 	return workers_order_content(((struct node *)ctx)->threads->workers, idx, message);

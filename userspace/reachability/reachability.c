@@ -3,32 +3,91 @@
  * The room's datagrams. A STUN request is answered with the address it came from: reachability_input ->
  * on_request -> the sink. XDP answers a request without attributes itself, by the same bytes
  * (weft/stun.h). Ingress has paid for each answer from the byte budget of the DHT
- * (weft/stun_policy.h), so no answer is limited here. Home worker.
+ * (weft/stun_policy.h), so no answer is limited here. Answers to questions of this node and probes
+ * go to the round that asked (round.c). Home worker.
  */
-#include "reachability/reachability.h"
+#include "reachability_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dgram.h"
+#include "base/monotonic.h"
+#include "base/random.h"
 #include "codec/stun.h"
 
-struct reachability {
-	struct reachability_params params;
-	struct reachability_stats stats;
-};
+#define FIRST_ROUND_NS	 (3 * NS_PER_S)
+#define SESSION_ROUND_NS (1 * NS_PER_S)
+#define CHANGE_ROUND_NS	 (1 * NS_PER_S)
+
+static void on_stun_answer(void *ctx, const struct addr *server, const struct addr *mapped,
+			   uint64_t now_ns)
+{
+	struct reachability *reachability = ctx;
+	struct observation seen = {.voter = *server, .by = OBSERVED_BY_STUN, .at_ns = now_ns};
+
+	if (!mapped) {
+		reachability->silent_cnt++;
+		reachability->stats.stun_silent_cnt++;
+		reachability_round_in(reachability, 0, now_ns);
+		return;
+	}
+	reachability->silent_cnt = 0;
+	reachability->stats.stun_told_cnt++;
+	seen.network = reachability_network_of(&reachability->paths, server);
+	seen.seen = *mapped;
+	reachability_round_seen(reachability, &seen);
+}
 
 int reachability_new(const struct reachability_params *params,
 		     struct reachability **out_reachability)
 {
 	struct reachability *reachability = calloc(1, sizeof(*reachability));
+	int err;
 
 	if (!reachability)
 		return -ENOMEM;
 	reachability->params = *params;
+	reachability->sink = params->sink;
+	reachability->paths.site = params->site;
+	random_fill(params->random, reachability->paths.secret, sizeof(reachability->paths.secret));
+	reachability->stun = (struct stun_queries){
+		.sink = &reachability->sink,
+		.timers = params->timers,
+		.random = params->random,
+		.answered = on_stun_answer,
+		.ctx = reachability,
+	};
+	reachability->dial_backs = (struct dial_backs){
+		.sink = &reachability->sink,
+		.mesh = params->mesh,
+		.neighbours = params->neighbours,
+		.random = params->random,
+		.paths = &reachability->paths,
+		.stats = &reachability->stats,
+	};
+	reachability_round_init(reachability);
+	err = reachability_dial_back_open(&reachability->dial_backs);
+	if (err < 0) {
+		free(reachability);
+		return err;
+	}
+	if (params->asks)
+		reachability_round_in(reachability, FIRST_ROUND_NS, params->now_ns);
 	*out_reachability = reachability;
 	return 0;
+}
+
+void reachability_stop(struct reachability *reachability)
+{
+	if (!reachability)
+		return;
+	reachability->params.asks = false;
+	reachability_round_stop(reachability);
+	reachability_dial_back_stop(&reachability->dial_backs);
+	reachability_stun_stop(&reachability->stun);
+	timer_cancel(reachability->params.timers, &reachability->round_timer);
 }
 
 void reachability_free(struct reachability *reachability)
@@ -41,7 +100,7 @@ static void reply(struct reachability *reachability, const struct dgram *asked, 
 		  size_t len)
 {
 	const struct dgram_route route = {.local = asked->local, .remote = asked->remote};
-	struct dgram_sink *sink = reachability->params.sink;
+	struct dgram_sink *sink = reachability->sink;
 	struct dgram_slot slot;
 
 	if (!sink->ops->reserve(sink, len, &slot)) {
@@ -66,7 +125,7 @@ static void on_request(struct reachability *reachability, const struct dgram *dg
 	reply(reachability, dgram, answer, stun_write_success(request, &dgram->remote, answer));
 }
 
-static void on_stun(struct reachability *reachability, const struct dgram *dgram)
+static void on_stun(struct reachability *reachability, const struct dgram *dgram, uint64_t now_ns)
 {
 	struct stun_message message;
 
@@ -74,21 +133,72 @@ static void on_stun(struct reachability *reachability, const struct dgram *dgram
 		reachability->stats.stun_malformed_cnt++;
 	else if (message.type == STUN_REQUEST)
 		on_request(reachability, dgram, &message);
-	else
+	else if (!reachability_stun_input(&reachability->stun, dgram, &message, now_ns))
 		reachability->stats.stun_stray_cnt++;
+}
+
+static void on_probe(struct reachability *reachability, const struct dgram *dgram, uint64_t now_ns)
+{
+	uint8_t ticket[PATH_TICKET_LEN];
+
+	if (!reachability_probe_parse(dgram->data, dgram->len, ticket) ||
+	    !reachability_round_probe(reachability, dgram, ticket, now_ns))
+		reachability->stats.probe_stray_cnt++;
+	else
+		reachability->stats.probe_arrived_cnt++;
 }
 
 void reachability_input(struct reachability *reachability, const struct dgram *dgram,
 			uint64_t now_ns)
 {
-	(void)now_ns;
 	if (dgram->judged.flow == WEFT_FLOW_STUN)
-		on_stun(reachability, dgram);
+		on_stun(reachability, dgram, now_ns);
+	else
+		on_probe(reachability, dgram, now_ns);
 }
 
 void reachability_set_sink(struct reachability *reachability, struct dgram_sink *sink)
 {
-	reachability->params.sink = sink;
+	reachability->sink = sink;
+}
+
+void reachability_changed(struct reachability *reachability, uint64_t now_ns)
+{
+	for (unsigned family = 0; family < 2; family++)
+		reachability_observed_clear(&reachability->observed[family]);
+	reachability->silent_cnt = 0;
+	if (reachability->params.asks)
+		reachability_round_in(reachability, CHANGE_ROUND_NS, now_ns);
+}
+
+void reachability_session(struct reachability *reachability, uint64_t now_ns)
+{
+	if (reachability->params.asks && reachability->view.kind == REACHABILITY_UNKNOWN)
+		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);
+}
+
+void reachability_look(struct reachability *reachability, uint64_t now_ns)
+{
+	if (reachability->params.asks && !reachability->view.is_asking)
+		reachability_round_in(reachability, 0, now_ns);
+}
+
+const struct reachability_view *reachability_show(const struct reachability *reachability)
+{
+	return &reachability->view;
+}
+
+bool reachability_seen(const struct reachability *reachability, unsigned at,
+		       struct observation *out_row)
+{
+	unsigned ipv4_cnt = reachability->observed[0].cnt;
+	const struct observed *observed = &reachability->observed[at >= ipv4_cnt];
+
+	at -= at >= ipv4_cnt ? ipv4_cnt : 0;
+	if (at >= observed->cnt)
+		return false;
+	*out_row = observed->rows[at];
+	return true;
 }
 
 const struct reachability_stats *reachability_stats(const struct reachability *reachability)

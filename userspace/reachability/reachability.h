@@ -2,20 +2,58 @@
 #ifndef WEFT_REACHABILITY_REACHABILITY_H
 #define WEFT_REACHABILITY_REACHABILITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
+#include "base/fair/fair_path.h"
+#include "mesh/seam_neighbours.h"
 #include "weft/err.h"
 
 struct dgram;
 struct dgram_sink;
+struct observation;
+struct random;
 struct reachability;
+struct timer_wheel;
 
 /*
- * Where this node is, as others see it: STUN, answered to anyone. Home worker,
- * without I/O: datagrams and a time go in, datagrams go into the sink.
+ * Where this node is, as others see it. It answers STUN, asks servers and peers for its own address,
+ * and has third nodes write to it. Home worker, without I/O: datagrams and a time go in, datagrams
+ * and messages go out.
+ *
+ * A round asks up to two STUN servers, three peers for the address they see, and two peers to have
+ * another node send a probe. What came of it is judged some seconds later. A round begins soon after
+ * the start, after a change of addresses, with a first session, and then every ten minutes.
  */
-struct reachability_params {
-	struct dgram_sink *sink;
+#define REACHABILITY_EVIDENCE_CAP 256
+#define REACHABILITY_SERVERS_MAX  8
+
+enum reachability_kind {
+	REACHABILITY_UNKNOWN, /* nothing shows it yet */
+	REACHABILITY_DIRECT,  /* a third node wrote to an address of this machine */
+	REACHABILITY_MAPPED,  /* and to one of a router, which passes it on */
+	REACHABILITY_OUTBOUND, /* what third nodes wrote did not arrive; how ports change is not known */
+	REACHABILITY_PUNCHABLE, /* likewise; most see one port, so that hole punching can work */
+	REACHABILITY_HARD,	/* likewise; each sees another port */
+	REACHABILITY_BLOCKED,	/* UDP brings no answer at all */
+	REACHABILITY_KIND_CNT,
+};
+/* reachability_word: "direct", for people and programs; stable. */
+const char *reachability_word(enum reachability_kind kind);
+
+struct reachability_config {
+	struct addr servers[REACHABILITY_SERVERS_MAX]; /* of STUN, asked first; none by default */
+	unsigned server_cnt;
+};
+
+struct reachability_view {
+	enum reachability_kind kind;
+	struct addr addr; /* where others reach or see this node; family ADDR_NONE: not known */
+	char evidence[REACHABILITY_EVIDENCE_CAP];
+	uint64_t judged_ns; /* 0: not yet */
+	uint64_t since_ns;  /* kind is this */
+	bool is_asking;	    /* a round is under way */
 };
 
 struct reachability_stats {
@@ -25,16 +63,48 @@ struct reachability_stats {
 #include "reachability/reachability_counters.def"
 };
 
-/* reachability_new: everything is borrowed. 0 or -ENOMEM. reachability_free takes NULL. */
+/* All borrowed. */
+struct reachability_params {
+	struct reachability_config config;
+	struct dgram_sink *sink;
+	struct timer_wheel *timers;
+	struct random *random;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	struct fair_site site; /* whose nodes share a network */
+	bool asks;	       /* begins rounds by itself */
+	uint64_t now_ns;
+	/* The addresses that this machine or its operator names; how many. */
+	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	/* This node may have written to a node at the IP of addr, other than over a session. */
+	bool (*has_contacted)(void *ctx, const struct addr *addr);
+	/* The kind or the address is another one now. Never inside a call. */
+	void (*changed)(void *ctx, const struct reachability_view *view);
+	void *ctx;
+};
+
+/* reachability_new: 0, -ENOMEM, or as mesh_ops.handle. */
 WEFT_MUST_CHECK
 int reachability_new(const struct reachability_params *params,
 		     struct reachability **out_reachability);
+/* reachability_stop cancels what waits for mesh/, which is there still. Both take NULL. */
+void reachability_stop(struct reachability *reachability);
 void reachability_free(struct reachability *reachability);
 /* reachability_input takes a datagram of STUN or a path probe, which ingress let in. */
 void reachability_input(struct reachability *reachability, const struct dgram *dgram,
 			uint64_t now_ns);
 /* reachability_set_sink: datagrams leave by sink from now on. */
 void reachability_set_sink(struct reachability *reachability, struct dgram_sink *sink);
+/* reachability_changed: the machine's addresses or links are others; all that was seen is forgotten. */
+void reachability_changed(struct reachability *reachability, uint64_t now_ns);
+/* reachability_session: a session began: whom to ask. */
+void reachability_session(struct reachability *reachability, uint64_t now_ns);
+/* reachability_look begins a round now, unless one is under way or was within ten seconds. */
+void reachability_look(struct reachability *reachability, uint64_t now_ns);
+const struct reachability_view *reachability_show(const struct reachability *reachability);
+/* reachability_seen gives row at of what others say, by family, the oldest first; false: no more. */
+bool reachability_seen(const struct reachability *reachability, unsigned at,
+		       struct observation *out_row);
 const struct reachability_stats *reachability_stats(const struct reachability *reachability);
 
 #endif

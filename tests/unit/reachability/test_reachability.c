@@ -2,6 +2,8 @@
 #include "reachability/reachability.h"
 
 #include "base/dgram.h"
+#include "base/random.h"
+#include "base/timer.h"
 #include "codec/stun.h"
 #include "support/check.h"
 
@@ -48,12 +50,24 @@ static void input(uint8_t *data, size_t len)
 	reachability_input(reachability, &dgram, 1);
 }
 
-static void open_reach(void)
+static int handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
 {
-	struct reachability_params params = {.sink = &sent.sink};
+	(void)mesh, (void)type, (void)handler, (void)ctx;
+	return 0;
+}
+
+static void reachability_begin(void)
+{
+	static const struct mesh_ops ops = {.handle = handle};
+	static struct timer_wheel timers;
+	static struct random rng;
+	struct reachability_params params = {
+		.sink = &sent.sink, .timers = &timers, .random = &rng, .mesh = {.ops = &ops}};
 
 	sent.sink.ops = &sent_ops;
 	sent.is_full = false;
+	timer_wheel_init(&timers, 0);
+	random_init_seeded(&rng, 1);
 	if (reachability_new(&params, &reachability) < 0)
 		abort();
 }
@@ -65,7 +79,7 @@ static void test_a_request_is_told_where_it_came_from(void)
 	struct addr asker;
 	size_t len = stun_write_request((const uint8_t *)"transaction.", request);
 
-	open_reach();
+	reachability_begin();
 	input(request, len);
 	CHECK_EQ(sent.cnt, 1);
 	CHECK_EQ(sent.len, 32);
@@ -84,7 +98,7 @@ static void test_an_unknown_attribute_is_refused_by_name(void)
 	struct stun_message answer;
 	size_t len = stun_write_request((const uint8_t *)"transaction.", request);
 
-	open_reach();
+	reachability_begin();
 	memcpy(request + len, "\0\3\0\4\0\0\0\6", 8);
 	request[3] = 8;
 	input(request, len + 8);
@@ -101,7 +115,7 @@ static void test_only_a_request_is_answered(void)
 	uint8_t message[STUN_WRITE_CAP];
 	size_t len = stun_write_request((const uint8_t *)"transaction.", message);
 
-	open_reach();
+	reachability_begin();
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		memcpy(message, heads[i], 2);
 		input(message, len);
@@ -117,7 +131,7 @@ static void test_a_full_sender_is_counted(void)
 	uint8_t request[STUN_WRITE_CAP];
 	size_t len = stun_write_request((const uint8_t *)"transaction.", request);
 
-	open_reach();
+	reachability_begin();
 	sent.is_full = true;
 	input(request, len);
 	CHECK_EQ(sent.cnt, 0);

@@ -58,6 +58,11 @@ const struct command commands_of_node[] = {
 	"earlier sessions left, the DHT, relays of records; then what they said is dialled.\n"
 	"Ends with 1 when a step failed that nothing made up for, and says which.",
 	"weft check yqbk5n3t", .run = run_check, 1, 1, { { 0 } } },
+{ "reachability", "show", "", "say whether others can write to this node first, and what shows it", NULL,
+	"weft reachability show --again", NULL, 0, 0,
+	{ { "again", NULL, "ask other nodes once more; the event reachability.changed tells what changes" } },
+	.call = { API_SHOW_REACHABILITY, .parts = { SHOW_FIELDS(show_reachability, reachability, reachability_show),
+	  SHOW_PART("observation", show_reachability, reachability.observations, observation_list) } } },
 { "route", "find", "NODE", "look for a node's address record on the DHT",
 	"Only there: weft check goes through every way and dials, too.",
 	"weft route find yqbk5n3t --trace", .run = run_dht_lookup, 1, 1,

@@ -60,7 +60,7 @@ static const struct {
 	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
 	{"Services", {"service"}},
 	{"Nodes and how they are found",
-	 {"node", "peer", "conns", "check", "bootstrap", "route", "dht", "overlay", "announce"}},
+	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay", "announce"}},
 	{"Limits and unknown peers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
 	{"The daemon",
 	 {"status", "top", "event", "config", "memory", "store", "backup", "gc", "daemon",

@@ -54,6 +54,11 @@ static bool is_seen(const struct api *api)
 static const char *reachability(struct api_blocks *blocks, const struct api *api,
 				const struct figures *figures)
 {
+	const struct reachability_view *view = reachability_show(api->reachability);
+
+	if (view->kind != REACHABILITY_UNKNOWN)
+		return api_format(blocks, "%s, shown by other nodes",
+				  reachability_word(view->kind));
 	if (figures->quic.accepted_cnt)
 		return api_format(blocks, "dialled by others, %" PRIu64 " times",
 				  figures->quic.accepted_cnt);

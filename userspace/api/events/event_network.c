@@ -95,6 +95,14 @@ void api_tell_dht(struct api *api, const struct locate_event *event)
 	}
 }
 
+/* As a ban: without the address, and so without the evidence, which names it. */
+void api_tell_reachability(struct api *api, const struct reachability_view *view)
+{
+	if (api->control)
+		api_tell(api, "reachability.changed",
+			 json_pack("{s:s}", "state", reachability_word(view->kind)));
+}
+
 /* A caller with the role view learns no address. */
 void api_tell_ban(struct api *api, enum incident_kind kind, const struct ban *ban)
 {

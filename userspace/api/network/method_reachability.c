@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ShowReachability: where this node is, as others see it. */
+#include "reachability/reachability.h"
+
+#include "api/methods.h"
+#include "base/monotonic.h"
+#include "reachability/observed.h"
+
+static void observations_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
+			     struct api_observation_list *observations)
+{
+	static const char *const by[] = {[OBSERVED_BY_STUN] = "stun", [OBSERVED_BY_PEER] = "peer"};
+	struct observation seen;
+
+	for (unsigned i = 0; reachability_seen(api->reachability, i, &seen); i++) {
+		const struct api_observation row = {
+			.seen = api_addr(blocks, &seen.seen),
+			.voter = api_addr(blocks, &seen.voter),
+			.by = by[seen.by],
+			.age_s = api_uint((now_ns - seen.at_ns) / NS_PER_S),
+		};
+
+		api_push(blocks, observations, row);
+	}
+}
+
+/* What was found names addresses of this node and of others, which a viewer does not see. */
+static const char *evidence_text(struct control_call *call, const struct reachability_view *view)
+{
+	if (!view->judged_ns)
+		return "other nodes were not asked yet";
+	if (control_role_of(call) == CONTROL_VIEW)
+		return view->kind == REACHABILITY_UNKNOWN ? "nothing shows it"
+							  : "probes of other nodes";
+	return api_text(control_blocks(call), view->evidence);
+}
+
+void api_show_reachability(struct api *api, struct control_call *call,
+			   const struct api_show_reachability_in *in, uint64_t now_ns)
+{
+	const struct reachability_view *view = reachability_show(api->reachability);
+	struct api_show_reachability_out out = {.reachability = {0}};
+	struct api_blocks *blocks = control_blocks(call);
+
+	out.reachability = (struct api_reachability){
+		.state = reachability_word(view->kind),
+		.evidence = evidence_text(call, view),
+		.since_s = view->judged_ns ? api_uint((now_ns - view->since_ns) / NS_PER_S) : 0,
+		.judged = view->judged_ns != 0,
+		.asking = view->is_asking,
+	};
+	if (control_role_of(call) != CONTROL_VIEW) {
+		if (view->addr.family != ADDR_NONE)
+			out.reachability.address = api_addr(blocks, &view->addr);
+		observations_add(blocks, api, now_ns, &out.reachability.observations);
+	}
+	if (in->has_again && in->again)
+		reachability_look(api->reachability, now_ns);
+	control_reply(call, api_show_reachability_out_write(&out));
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What reachability uses of the node (reachability/reachability.h). Home worker. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/events/events.h"
+#include "dht/dht.h"
+#include "mesh/mesh.h"
+#include "node/node_state.h"
+
+static void on_input(void *ctx, const struct dgram *dgram, uint64_t now_ns)
+{
+	reachability_input(ctx, dgram, now_ns);
+}
+
+static void on_sink(void *ctx, struct dgram_sink *sink)
+{
+	reachability_set_sink(ctx, sink);
+}
+
+static const struct worker_reachability reachability_ops = {
+	.input = on_input,
+	.set_sink = on_sink,
+};
+
+struct contact_look {
+	const struct addr *addr;
+	bool is_found;
+};
+
+static void contact_look(void *ctx, unsigned bucket, const struct kad_node *node)
+{
+	struct contact_look *look = ctx;
+
+	(void)bucket;
+	look->is_found |=
+		node->contact.addr.family == look->addr->family &&
+		memcmp(node->contact.addr.ip, look->addr->ip, sizeof(look->addr->ip)) == 0;
+}
+
+/* The DHT writes from the same port. */
+static bool on_has_contacted(void *ctx, const struct addr *addr)
+{
+	const struct node *node = ctx;
+	struct contact_look look = {.addr = addr};
+
+	for (enum dht_net net = 0; node->locate->dht && net < DHT_FAMILY_CNT; net++)
+		if (dht_takes_part(node->locate->dht, net))
+			dht_nodes_each(node->locate->dht, net, contact_look, &look);
+	return look.is_found;
+}
+
+/* Of the machine: those that an operator names may be a router's. */
+static unsigned on_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+{
+	const struct node *node = ctx;
+	struct advertised own;
+
+	net_advertise(&own, NULL, 0, node->home->bound, node->home->bound_cnt);
+	memcpy(addrs, own.addrs, own.cnt * sizeof(addrs[0]));
+	return own.cnt;
+}
+
+static void on_changed(void *ctx, const struct reachability_view *view)
+{
+	api_tell_reachability(((struct node *)ctx)->api, view);
+}
+
+int node_open_reachability(struct node *node, char *what)
+{
+	const struct reachability_params params = {
+		.config = node->config->reachability,
+		.sink = &node->home->tx->sink,
+		.timers = &node->home->timers,
+		.random = node->random,
+		.mesh = mesh_seam_of(node->home->mesh),
+		.neighbours = &mesh_neighbour_ops,
+		.site = node->config->mesh.site,
+		.asks = !node->home->is_simulated,
+		.now_ns = node->home->now_ns,
+		.own_addrs = on_own_addrs,
+		.has_contacted = on_has_contacted,
+		.changed = on_changed,
+		.ctx = node,
+	};
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "reachability");
+	err = reachability_new(&params, &node->reachability);
+	if (err < 0)
+		return err;
+	node->home->reachability = &reachability_ops;
+	node->home->reachability_ctx = node->reachability;
+	return 0;
+}
+
+void node_close_reachability(struct node *node)
+{
+	node->home->reachability = NULL;
+	reachability_free(node->reachability);
+	node->reachability = NULL;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_REACHABILITY_DIAL_BACK_H
+#define WEFT_REACHABILITY_DIAL_BACK_H
+
+#include "base/fair/fair_path.h"
+#include "mesh/seam_neighbours.h"
+#include "path_message.h"
+
+struct dgram_sink;
+struct random;
+struct reachability_stats;
+
+/*
+ * What this node does for peers that ask where they are. It tells them the address of their session
+ * (OBSERVED_ADDR). It asks another neighbour to send them a probe (DIAL_BACK), and sends probes for
+ * neighbours (SEND_PROBE).
+ *
+ * None of it makes a weapon: the asker names no address, only a port at its own; a probe is 32
+ * bytes; and a budget bounds probes per network and in all, whatever keys ask.
+ */
+#define DIAL_BACK_FORWARDS    8	 /* asked for peers at once */
+#define DIAL_BACK_PER_MIN     32 /* probes in all, for peers and by them */
+#define DIAL_BACK_NETWORK_MIN 6	 /* of these, asked from or sent to one network */
+
+/* Probes of the last minute. */
+struct probe_budget {
+	struct probe_spent {
+		uint64_t network, at_ns;
+	} spent[DIAL_BACK_PER_MIN];
+	unsigned next;
+};
+/* reachability_budget_take: one probe for network, or false. */
+bool reachability_budget_take(struct probe_budget *budget, uint64_t network, uint64_t now_ns);
+
+/* The addresses that probes went to: all of the last quarter of an hour. */
+#define PROBE_TARGETS (16 * DIAL_BACK_PER_MIN)
+struct probe_targets {
+	struct probe_target {
+		struct addr addr;
+		uint64_t at_ns;
+	} rows[PROBE_TARGETS];
+	unsigned next;
+};
+
+struct dial_forward {
+	struct dial_backs *all;
+	struct mesh_incoming *incoming; /* NULL: its asker left */
+	struct mesh_request *request;	/* NULL: free */
+	struct addr addr;		/* the asker's */
+	uint8_t reply[PATH_MESSAGE_LEN_MAX];
+};
+
+/* Who uses it fills in what stands above the budgets; all borrowed. */
+struct dial_backs {
+	struct dgram_sink **sink;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	struct random *random;
+	const struct fair_paths *paths;
+	struct reachability_stats *stats;
+	struct probe_budget asked, sent;
+	struct probe_targets targets;
+	struct dial_forward forwards[DIAL_BACK_FORWARDS];
+};
+
+/* reachability_network_of: what counts as one network with addr. */
+uint64_t reachability_network_of(const struct fair_paths *paths, const struct addr *addr);
+/* reachability_dial_back_open registers the handlers: 0 or as mesh_ops.handle. */
+WEFT_MUST_CHECK
+int reachability_dial_back_open(struct dial_backs *all);
+/* reachability_dial_back_wrote: a probe went to the IP of addr within a quarter of an hour. */
+bool reachability_dial_back_wrote(const struct dial_backs *all, const struct addr *addr,
+				  uint64_t now_ns);
+/* reachability_dial_back_stop cancels what is under way, while mesh/ is there. */
+void reachability_dial_back_stop(struct dial_backs *all);
+
+#endif
