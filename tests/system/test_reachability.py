@@ -63,7 +63,7 @@ def test_open_node_is_direct(lab):
     check("198.18.0.2:7000" in now["evidence"], f"who wrote: {now['evidence']}")
     check("direct" in daemons["a"].json("status")["health"]["reachability"], "weft status")
     said = wait_for(lambda: (lambda text: text if "198.18.0.9" in text else None)(
-        daemons["a"].weft("check").stdout), "weft check", timeout=DEADLINE_S, pause=0.5)
+        daemons["a"].weft("reachability", "show").stdout), "weft reachability show", timeout=DEADLINE_S, pause=0.5)
     check("direct" in said, said)
 
 

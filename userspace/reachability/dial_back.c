@@ -68,8 +68,8 @@ static void on_observed(void *ctx, const struct mesh_call *call, uint64_t now_ns
 
 	(void)now_ns;
 	all->mesh.ops->asker_addr(call->incoming, &addr);
-	if (addr.family == ADDR_NONE)
-		refuse(all, call, MESH_CODE_ABSENT, "your address is not known here");
+	if (addr.family == ADDR_NONE || addr.transport != ADDR_UDP)
+		refuse(all, call, MESH_CODE_ABSENT, "your UDP address is not known here");
 	else
 		answer_addr(all, call->incoming, MESH_OBSERVED_ADDR, &addr);
 }
@@ -90,7 +90,8 @@ static bool helper_draw(struct dial_backs *all, const struct mesh_call *call,
 	unsigned cnt = 0;
 
 	while (all->neighbours->next(all->mesh.mesh, &walk, &neighbour) && neighbour.is_connected) {
-		if (!neighbour.is_dialled || neighbour.remote.family != addr->family ||
+		if (!neighbour.is_dialled || neighbour.remote.transport != ADDR_UDP ||
+		    neighbour.remote.family != addr->family ||
 		    reachability_network_of(all->paths, &neighbour.remote) == network ||
 		    memcmp(neighbour.key, call->peer_key, sizeof(neighbour.key)) == 0)
 			continue;
@@ -168,7 +169,8 @@ static void on_dial_back(void *ctx, const struct mesh_call *call, uint64_t now_n
 		refuse(all, call, MESH_CODE_MALFORMED, "no DIAL_BACK");
 		return;
 	}
-	if (addr.family == ADDR_NONE || !helper_draw(all, call, &addr, &helper)) {
+	if (addr.family == ADDR_NONE || addr.transport != ADDR_UDP ||
+	    !helper_draw(all, call, &addr, &helper)) {
 		refuse(all, call, MESH_CODE_ABSENT, "no node of another network is connected here");
 		return;
 	}

@@ -23,7 +23,7 @@ static const struct cbor_table address_table = {CBOR_FIELDS(address_fields)};
 
 static bool is_place(const struct addr *addr)
 {
-	return addr->port && addr_is_unicast(addr);
+	return addr->port && addr->transport == ADDR_UDP && addr_is_unicast(addr);
 }
 
 void reachability_dial_back_write(struct writer *w, const struct path_dial_back *message)

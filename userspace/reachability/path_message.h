@@ -28,7 +28,7 @@ struct path_send_probe {
 
 /*
  * reachability_{dial_back,send_probe,address}_{write,parse}: an address answers OBSERVED_ADDR and
- * DIAL_BACK. Parsing gives 0 or WEFT_EMALFORMED; an address is one host's, and has a port.
+ * DIAL_BACK. Parsing gives 0 or WEFT_EMALFORMED; an address is one host's, of UDP, and has a port.
  */
 void reachability_dial_back_write(struct writer *w, const struct path_dial_back *message);
 WEFT_MUST_CHECK

@@ -127,7 +127,7 @@ static unsigned peers_draw(struct reachability *reachability,
 			 pick;
 		unsigned at = 0;
 
-		if (addr_is_loopback(&peer.remote))
+		if (addr_is_loopback(&peer.remote) || peer.remote.transport != ADDR_UDP)
 			continue;
 		while (at < cnt && reachability_network_of(&reachability->paths,
 							   &out_peers[at].remote) != network)
