@@ -90,8 +90,8 @@ static void test_times_and_serials_that_cannot_be_are_refused(void)
 			 i < 3 ? WEFT_EMALFORMED : 0);
 }
 
-/* A list of cnt entries, the first by transport, and signed under tag. */
-static size_t write_foreign(unsigned cnt, unsigned transport, const char *tag)
+/* A list of cnt entries, the first the url of a relay if so wanted, and signed under tag. */
+static size_t write_foreign(unsigned cnt, bool has_url, const char *tag)
 {
 	uint8_t body[BOOTSTRAP_LEN_MAX];
 	struct writer b = writer_of(body, sizeof(body)), w = writer_of(bytes, sizeof(bytes));
@@ -103,10 +103,16 @@ static size_t write_foreign(unsigned cnt, unsigned transport, const char *tag)
 	cbor_write_uint(&b, 3);
 	cbor_write_array(&b, cnt);
 	for (unsigned i = 0; i < cnt; i++) {
+		if (i == 0 && has_url) {
+			cbor_write_map(&b, 2);
+			cbor_field_uint(&b, 2, 2);
+			cbor_field_text(&b, 5, "wss://a.example", 15);
+			continue;
+		}
 		cbor_write_map(&b, 3);
 		cbor_field_bytes(&b, 0, ip, sizeof(ip));
 		cbor_field_uint(&b, 1, 7000);
-		cbor_field_uint(&b, 2, i ? 0 : transport);
+		cbor_field_uint(&b, 2, 0);
 	}
 	cbor_field_uint(&b, 9, 1);
 	signed_write(&w, key, tag, body, writer_len(&b));
@@ -117,9 +123,11 @@ static void test_later_kinds_of_entries_and_fields_are_stepped_over(void)
 {
 	struct bootstrap_list read;
 
-	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(3, 1, BOOTSTRAP_TAG), &read), 0);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(3, true, BOOTSTRAP_TAG), &read),
+		 0);
 	CHECK_EQ(read.entry_cnt, 2);
-	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(32, 0, BOOTSTRAP_TAG), &read), 0);
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(32, false, BOOTSTRAP_TAG), &read),
+		 0);
 	CHECK_EQ(read.entry_cnt, 32);
 }
 
@@ -127,9 +135,9 @@ static void test_too_many_entries_and_another_tag_are_refused(void)
 {
 	struct bootstrap_list read;
 
-	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(33, 0, BOOTSTRAP_TAG), &read),
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(33, false, BOOTSTRAP_TAG), &read),
 		 WEFT_ETOOLARGE);
-	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(1, 0, "sharehead"), &read),
+	CHECK_EQ(locate_bootstrap_list_parse(bytes, write_foreign(1, false, "sharehead"), &read),
 		 WEFT_EDAMAGED);
 	CHECK_EQ(locate_bootstrap_list_parse(bytes, BOOTSTRAP_LEN_MAX + 1, &read), WEFT_ETOOLARGE);
 }
