@@ -200,21 +200,44 @@ static void calling_told(void *arg, json_t *message, const struct weft_error *er
 	}
 }
 
+/* ask_run asks the daemon, and waits until the answer is here. */
+static int ask_run(struct weft_client *client, const struct ask_params *params,
+		   struct calling *calling)
+{
+	struct weft_error error;
+
+	if (client_ask_start(client, params, &calling->ask, &error) < 0)
+		return say_failure(&error);
+	if (client_ask_run(calling->ask, &calling->is_done) < 0) {
+		client_ask_cancel(calling->ask);
+		return STATUS_INTERRUPTED;
+	}
+	calling->is_done = false;
+	return calling->status;
+}
+
+static void greeting_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
+{
+	struct calling *calling = arg;
+
+	calling->is_done = is_last;
+	if (error)
+		calling->status = tell_error(calling->inv, calling->call, message, error);
+}
+
 /*
  * greet asks what any daemon answers at once: replies of the call that
- * follows may be far apart, and silence then means nothing.
+ * follows may be far apart, and silence then means nothing. The daemon may
+ * refuse, as when its memory is short; that is no silence either.
  */
-static int greet(struct weft_client *client, const struct calling *calling)
+static int greet(struct weft_client *client, struct calling *calling)
 {
 	const struct ask_params params = {.method = "org.varlink.service.GetInfo",
-					  .timeout_ms = client_timeout_ms(calling->inv)};
-	struct weft_error error;
-	json_t *info = NULL;
+					  .timeout_ms = client_timeout_ms(calling->inv),
+					  .fn = greeting_told,
+					  .arg = calling};
 
-	if (client_ask_wait(client, &params, &info, &error) < 0)
-		return tell_error(calling->inv, calling->call, NULL, &error);
-	json_decref(info);
-	return STATUS_OK;
+	return ask_run(client, &params, calling);
 }
 
 static int calling_run(struct weft_client *client, struct calling *calling)
@@ -227,7 +250,6 @@ static int calling_run(struct weft_client *client, struct calling *calling)
 				    .fn = calling_told,
 				    .arg = calling};
 	int status = is_long ? greet(client, calling) : STATUS_OK;
-	struct weft_error error;
 	char name[128];
 
 	if (status != STATUS_OK)
@@ -235,13 +257,7 @@ static int calling_run(struct weft_client *client, struct calling *calling)
 	snprintf(name, sizeof(name), "%s.%s", method->interface, method->name);
 	params.method = name;
 	params.parameters = call->request.in ? api_write(method->in, call->request.in) : NULL;
-	if (client_ask_start(client, &params, &calling->ask, &error) < 0)
-		return say_failure(&error);
-	if (client_ask_run(calling->ask, &calling->is_done) < 0) {
-		client_ask_cancel(calling->ask);
-		return STATUS_INTERRUPTED;
-	}
-	return calling->status;
+	return ask_run(client, &params, calling);
 }
 
 int client_call(const struct invocation *inv, struct client_call *call)
