@@ -4,7 +4,7 @@
 
 #include "maps.h"
 
-/* The one exit: every frame is counted under its reason, and some drops are told. */
+/* The one exit: each frame is counted under its reason, and some drops are reported. */
 WEFT_INLINE void count_frame(struct weft_scratch *scratch, enum weft_reason reason, __u32 len)
 {
 	struct weft_counter *counter;

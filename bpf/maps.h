@@ -16,8 +16,8 @@
 #include "weft/token.h"
 
 /*
- * The program's tables (weft/fastpath.h says who writes which), and the
- * functions by which weft/policy.h asks them.
+ * The program's tables (weft/fastpath.h names the writer of each), and the
+ * functions by which weft/policy.h reads them.
  */
 #define WEFT_LOCAL_CNT	 256
 #define WEFT_SCRATCH_LEN 640 /* the longest answer, with two ids of 255 bytes */
@@ -206,7 +206,10 @@ struct {
 	__type(value, struct weft_relay_grant);
 } weft_relay_grants SEC(".maps");
 
-/* By number of device: itself, if a program of ours stands there and frames may be sent by it. */
+/*
+ * Key and value are the number of a device. It is here if the device has a program of this node and
+ * the program may send frames by it.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, WEFT_RELAY_DEVICE_CNT);

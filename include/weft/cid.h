@@ -88,7 +88,7 @@ WEFT_INLINE _Bool weft_cid_is_ours(const struct weft_cid_keys *keys, const __u8 
 	return weft_siphash_word(slot->key, weft_load_le64(cid)) == weft_load_le64(cid + 8);
 }
 
-/* weft_cid_worker: whose connection an id of ours belongs to. */
+/* weft_cid_worker: the worker whose connection has cid, an id of this node. */
 WEFT_INLINE __u32 weft_cid_worker(const __u8 *cid)
 {
 	return cid[0] & WEFT_CID_WORKER_MAX;

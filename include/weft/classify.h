@@ -13,8 +13,8 @@ enum weft_flow {
 	WEFT_FLOW_OTHER, /* nothing we speak: dropped and counted */
 	WEFT_FLOW_STUN,
 	WEFT_FLOW_KRPC,
-	WEFT_FLOW_PROBE, /* a path probe of ours */
-	WEFT_FLOW_RELAY, /* a label of ours, and a QUIC packet behind it */
+	WEFT_FLOW_PROBE, /* a path probe of weft */
+	WEFT_FLOW_RELAY, /* a label of weft, and a QUIC packet behind it */
 	WEFT_FLOW_QUIC_LONG,
 	WEFT_FLOW_QUIC_SHORT,
 	WEFT_FLOW_CNT,
@@ -31,7 +31,7 @@ enum weft_flow {
 #define WEFT_RELAY_LABEL_LEN	16 /* weft/relay.h */
 #define WEFT_QUIC_SHORT_LEN_MIN 21 /* RFC 9000 10.3: the smallest stateless reset */
 #define WEFT_QUIC_V1		1u
-/* One that nobody may rely on, told beside the real one (RFC 9000 6.3). */
+/* A version that no peer may rely on, sent beside the real one (RFC 9000 6.3). */
 #define WEFT_QUIC_GREASE     0x1a2a3a4au
 #define WEFT_QUIC_V1_CID_MAX 20 /* RFC 9000 17.2 */
 

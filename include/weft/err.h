@@ -20,7 +20,7 @@ enum weft_err {
 	WEFT_ETOOLARGE = -1004,	   /* input exceeds a stated limit */
 	WEFT_EDAMAGED = -1005,	   /* stored or received bytes fail verification */
 	WEFT_ECHANGED = -1006,	   /* a file shared in place is not what was hashed */
-	WEFT_EUNKNOWN = -1007,	   /* a type, method or key nobody knows */
+	WEFT_EUNKNOWN = -1007,	   /* a type, method or key that is not known */
 	WEFT_EREFUSED = -1008,	   /* policy says no */
 	WEFT_ETIMEOUT = -1009,	   /* no answer in time */
 	WEFT_ECANCELLED = -1010,   /* the asker took it back */

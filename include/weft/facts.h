@@ -25,11 +25,11 @@ enum weft_long_type {
 	WEFT_LONG_RETRY,
 };
 
-/* Who has looked at a UDP checksum, or must before an answer. */
+/* Whether a UDP checksum was checked, or how it must be before an answer. */
 enum weft_sum {
-	WEFT_SUM_TAKEN,	  /* the kernel, whose socket it came by */
-	WEFT_SUM_FULL,	  /* nobody yet */
-	WEFT_SUM_PARTIAL, /* nobody, and that of the pseudo-header alone will do */
+	WEFT_SUM_TAKEN,	  /* checked by the kernel, whose socket it came by */
+	WEFT_SUM_FULL,	  /* not checked yet */
+	WEFT_SUM_PARTIAL, /* not checked, and that of the pseudo-header alone will do */
 };
 
 /*

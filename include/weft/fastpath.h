@@ -57,7 +57,7 @@ enum weft_class {
 	WEFT_CLASS_PROBE,
 	WEFT_CLASS_CNT,
 	/* And what takes no part in limits that people set. */
-	WEFT_CLASS_SENDER = WEFT_CLASS_CNT, /* a DHT question seen for the sake of who asks */
+	WEFT_CLASS_SENDER = WEFT_CLASS_CNT, /* a DHT question, for the sake of its sender */
 	WEFT_CLASS_KNOWN,		    /* a known token, of one address; as many as Initials */
 	WEFT_CLASS_NEW_PATH, /* of one connection id: from elsewhere than its session's path */
 	WEFT_CLASS_ALL_CNT,
@@ -227,11 +227,10 @@ struct weft_session {
 };
 
 /*
- * An address and port that showed the token of a Retry a moment ago: it
- * received what we sent it, no more. In sets that the address alone picks
- * (of IPv6 its /64), by a keyed hash: whoever proves 65,535 ports fights
- * himself for the eight ways of one set. The entry that would end first
- * makes room.
+ * An address and port that showed the token of a Retry a moment ago: it received what this node
+ * sent it, no more. The address alone (of IPv6 its /64) picks the set, by a keyed hash. So a source
+ * that proves 65,535 ports competes with itself for the eight ways of one set. The entry that would
+ * end first makes room.
  */
 #define WEFT_VALIDATED_SET_CNT 4096u
 #define WEFT_VALIDATED_WAY_CNT 8
@@ -267,13 +266,13 @@ struct weft_ban {
 };
 
 /*
- * Buckets of unvalidated sources: WEFT_PLACE_CNT places for each class and level,
- * found by a keyed hash of the prefix. In blocks, for a value of a per-CPU
- * map is 32 KiB at most and a pointer per place would cost a cache line.
+ * Buckets of unvalidated sources: WEFT_PLACE_CNT places for each class and level, found by a keyed
+ * hash of the prefix. They are in blocks: a value of a per-CPU map is 32 KiB at most, and a pointer
+ * per place would cost a cache line.
  *
- * Beside its bucket a place has what userspace keeps its record of the last
- * day from: who used it last, and how often, in the cache line that a
- * datagram dirties anyway. The counts wrap around.
+ * Beside its bucket, a place has the prefix that used it last, and how often it was used. Userspace
+ * makes its record of the last day from these. They are in the cache line that a datagram dirties
+ * anyway. The counts wrap around.
  */
 #define WEFT_PLACE_CNT	     8192u
 #define WEFT_PLACE_BLOCK_CNT 1024u
@@ -281,7 +280,7 @@ struct weft_ban {
 
 struct weft_place {
 	struct weft_bucket bucket;
-	__u64 prefix; /* weft_endpoint_prefix of the last; 0: nobody yet */
+	__u64 prefix; /* weft_endpoint_prefix of the last; 0: none yet */
 	__u32 offered_cnt;
 	__u32 refused_cnt; /* of these */
 };
@@ -291,10 +290,9 @@ struct weft_place_block {
 };
 
 /*
- * The credit of places is one word of all CPUs together (weft_mark_take), or
- * whoever reaches n of them, by n queues or by one that moves, would have n
- * times the rate. What a CPU's place has of it is how it was when that CPU
- * last looked.
+ * The credit of places is one word for all CPUs together (weft_mark_take). Else a source that
+ * reaches n CPUs, by n queues or by one that moves, would have n times the rate. A CPU's place has
+ * the credit as that CPU last saw it.
  */
 struct weft_mark_block {
 	__u64 marks[WEFT_PLACE_BLOCK_CNT];
@@ -306,8 +304,8 @@ struct weft_counter {
 };
 
 /*
- * One in so many drops is told, with the weight of those since the last.
- * The clock is asked once a tick at most.
+ * One in so many drops is reported, with the weight of those since the last. The clock is read once
+ * a tick at most.
  */
 struct weft_sampler {
 	struct weft_bucket bucket;

@@ -321,9 +321,9 @@ WEFT_INLINE void weft_krpc_nodes_write(struct weft_krpc_nodes *nodes, enum weft_
 #endif
 
 /*
- * weft_krpc_token: what a get or get_peers of asker is told and a put or
- * announce_peer has to bring: SipHash-2-4 over its address, whatever the
- * port, as eight bytes in little-endian order.
+ * weft_krpc_token: what an answer to a get or get_peers of asker carries, and its put or
+ * announce_peer has to bring. It is SipHash-2-4 over the asker's address, whatever the port, as
+ * eight bytes in little-endian order.
  */
 #define WEFT_KRPC_TOKEN_LEN 8
 
@@ -383,7 +383,7 @@ WEFT_INLINE __u32 weft_krpc_answer_len_max(const struct weft_krpc_query *query, 
 	return weft_krpc_has_token(query) ? len + 9 + WEFT_KRPC_TOKEN_LEN : len;
 }
 
-/* Who asks, and who answers. */
+/* The asker's address, and the id of the node that answers. */
 WEFT_INLINE void weft_krpc_write_head(const struct weft_endpoint *asker,
 				      const struct weft_krpc_id *own, struct weft_krpc_draft *draft)
 {

@@ -114,9 +114,9 @@ WEFT_INLINE _Bool weft_krpc_is_whole(const struct weft_krpc_text *text,
 }
 
 /*
- * Who asks may be worth knowing: of each prefix now and then a question
- * goes to userspace, which answers it and looks at who sent it, and of all
- * together no more than it likes to look at.
+ * The sender of a question may be worth knowing. Of each prefix, now and then a question goes to
+ * userspace, which answers it and looks at its sender. A limit on all prefixes together bounds what
+ * userspace looks at.
  */
 WEFT_INLINE _Bool weft_krpc_is_news(struct weft_tables *tables, const struct weft_config *config,
 				    struct weft_facts *facts)

@@ -33,8 +33,8 @@
 #define WEFT_KRPC_TAIL_LEN 32
 
 /*
- * A key of zeros is none. Userspace writes the older one over before it
- * uses it: whoever reads meanwhile finds a key that nothing was made under.
+ * A key of zeros is none. Userspace writes over the older key before it uses that one. A reader
+ * meanwhile finds a key under which nothing was made.
  */
 struct weft_krpc_reply_keys {
 	__u64 keys[WEFT_KRPC_REPLY_KEY_CNT][2];

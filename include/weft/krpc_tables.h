@@ -5,8 +5,8 @@
 #include "weft/krpc_reply.h"
 
 /*
- * What the program answers the DHT's questions from. Userspace writes into
- * the maps' memory itself, while the program reads on any CPU:
+ * The tables from which the program answers the DHT's questions. Userspace writes
+ * into the maps' memory itself, while the program reads on any CPU:
  *
  *   map                kind    key, value
  *   weft_krpc_selves   array   family: struct weft_krpc_self
@@ -14,12 +14,11 @@
  *   weft_krpc_held     array   word of the set: 64 bits of it
  *   weft_krpc_keys     array   0: struct weft_krpc_reply_keys
  *
- * Nothing is read half written: whatever has several words is there twice,
- * and a word says which one lives, or none. Userspace fills the other one
- * and then changes that word; the one that lived is not written again
- * before WEFT_KRPC_REST_NS have passed, and no run of the program takes a
- * thousandth of that. A network's id lives only while all its buckets and
- * a token key do, so whoever sees the id finds them.
+ * Nothing is read half written: a value of several words is there twice, and a word
+ * says which copy lives, or none. Userspace fills the other copy and then changes that
+ * word. The copy that lived is not written again before WEFT_KRPC_REST_NS have passed,
+ * and no run of the program takes a thousandth of that. A network's id lives only while
+ * all its buckets and a token key do, so a reader that sees the id finds them.
  */
 #define WEFT_KRPC_REST_NS 1000000000ull
 

@@ -6,8 +6,8 @@
 
 /*
  * What unvalidated sources may send, per class and prefix, from tables that never
- * grow: spoofed sources share buckets with each other, and those who
- * proved an address have their own (struct weft_session, weft_validated). Whoever
+ * grow. Spoofed sources share buckets with each other. Sources that proved an
+ * address have their own (struct weft_session, weft_validated). A file that
  * includes this has defined struct weft_tables and, static and inline,
  * weft_table_config (policy.h) and
  *

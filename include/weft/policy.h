@@ -12,7 +12,7 @@
 
 /*
  * What becomes of a datagram: one function for the BPF program and for
- * userspace, which differ only in what their tables are. Whoever includes
+ * userspace, which differ only in what their tables are. A file that includes
  * this and its parts, limit.h, unvalidated.h, krpc_policy.h, stun_policy.h and relay_judge.h, has
  * defined before them, static and inline:
  *
@@ -32,7 +32,7 @@
  *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
  *                                               and less, where it can be read at any offset,
  *                                               zeros behind it
- *   weft_table_krpc_query(tables)               where it is read to, kept for who answers
+ *   weft_table_krpc_query(tables)               where it is read to, kept for the answer
  *   weft_table_krpc_tail(tables, facts)         its last WEFT_KRPC_TAIL_LEN bytes, of as many and more
  *   weft_table_krpc_reply_keys                  the value, or NULL
  *   weft_table_stun_head(tables, facts)         the first WEFT_STUN_LEN_MIN bytes of as many and more
@@ -71,7 +71,9 @@ WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, view->data + 1))
 		return weft_policy_our_id(tables, config, facts, weft_load_le64(view->data + 1));
-	/* A peer's stateless reset wears an id of noise, as all do who borrow its address. */
+	/*
+	 * A peer's stateless reset has an id of noise, as has any datagram from a borrowed address.
+	 */
 	if (facts->len < WEFT_RESET_LEN_CAP &&
 	    weft_policy_has_credit(tables, config, facts, weft_policy_purse(tables, facts)))
 		return WEFT_REASON_MAYBE_RESET;
@@ -177,8 +179,8 @@ WEFT_INLINE const struct weft_ban *weft_policy_ban(struct weft_tables *tables,
 }
 
 /*
- * weft_policy_judge decides on a datagram that came to a socket of ours,
- * whose payload is view and whose source and len facts say.
+ * weft_policy_judge decides on a datagram that came to a socket of this node. view is its payload;
+ * facts have its source and len.
  */
 WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 					       const struct weft_view *view,
@@ -236,8 +238,8 @@ WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
 }
 
 /*
- * weft_policy_weigh says whether a drop is to be told: returns the number
- * of drops it stands for, or 0.
+ * weft_policy_weigh says whether a drop is to be reported: returns the number of drops that it
+ * stands for, or 0.
  */
 WEFT_INLINE __u32 weft_policy_weigh(struct weft_tables *tables, const struct weft_config *config,
 				    struct weft_sampler *sampler, struct weft_facts *facts)

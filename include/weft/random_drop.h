@@ -5,13 +5,12 @@
 #include "weft/bucket.h"
 
 /*
- * A limit on answers to unproven addresses, drawn by lot beyond it. Such a
- * limit has no place per prefix: a forger would spend a victim's. And in a
- * queue the first of each tick of the clock would win: a forger would be
- * the first. So while more is asked than the rate allows, each question
- * has the same chance, whoever sends it and whenever: a client that repeats
- * its Initial three times draws three lots. Compiled for BPF and for
- * userspace; one owner at a time, as a bucket. Start with zeros.
+ * A limit on answers to unvalidated addresses; beyond it, a lot decides. Such a limit has no place
+ * per prefix: a forger would spend a victim's. In a queue the first of each tick of the clock would
+ * win: a forger would be the first. So while more is asked than the rate allows, each question has
+ * the same chance, whatever its sender and its time. A client that repeats its Initial three times
+ * draws three lots. Compiled for BPF and for userspace; one owner at a time, as a bucket. Start
+ * with zeros.
  */
 struct weft_random_drop {
 	struct weft_bucket bucket; /* the limit itself */
@@ -25,9 +24,9 @@ _Static_assert(sizeof(struct weft_random_drop) == 32, "BPF map value layout");
 #define WEFT_RANDOM_DROP_WINDOW_SHIFT 26
 
 /*
- * weft_random_drop_take says whether one more answer leaves. salt is three random
- * words: the lots are multiples of one of them, so that they spread evenly
- * and nobody without the salt can tell the next.
+ * weft_random_drop_take says whether one more answer leaves. salt is three random words. The lots
+ * are multiples of one of them, so they spread evenly, and a sender without the salt cannot predict
+ * the next.
  */
 WEFT_INLINE _Bool weft_random_drop_take(struct weft_random_drop *draw,
 					const struct weft_bucket_rate *rate, const __u64 salt[3],

@@ -18,7 +18,10 @@ WEFT_INLINE _Bool weft_policy_is_to_device(const struct weft_device *device,
 	       (!frame->tags || weft_device_has_vlan(device, frame->tags));
 }
 
-/* An address of ours, whatever the port, or of loopback: by a device these come from nobody. */
+/*
+ * An address of this node, whatever the port, or of loopback: no datagram that comes by a device
+ * has such a source.
+ */
 WEFT_INLINE _Bool weft_policy_is_own(const struct weft_locals *locals,
 				     const struct weft_frame *frame)
 {

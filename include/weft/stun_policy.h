@@ -64,7 +64,7 @@ WEFT_INLINE enum weft_reason weft_stun_answer(struct weft_tables *tables,
 	return is_plain && weft_krpc_is_credible(facts) ? WEFT_REASON_STUN_SENT : WEFT_REASON_STUN;
 }
 
-/* A datagram of STUN: a request, or an answer to one of ours. */
+/* A datagram of STUN: a request, or an answer to a request of this node. */
 WEFT_INLINE enum weft_reason weft_policy_stun(struct weft_tables *tables, struct weft_facts *facts)
 {
 	const struct weft_config *config = weft_table_config(tables);

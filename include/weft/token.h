@@ -14,17 +14,17 @@
  *   byte  2       length of the client's first destination id, 8..20; known: 0
  *   byte  3       0
  *   bytes 4..7    wall clock in seconds, big-endian
- *   bytes 8..27   that id, zeros behind it; known: who it was given to and
- *                 since when that one is known, sealed (quic/address_token.c alone
- *                 reads it), so that tokens tell an onlooker nothing
+ *   bytes 8..27   that id, zeros behind it; known: the peer that it was given to and
+ *                 since when that peer is known, sealed (quic/address_token.c alone
+ *                 reads it), so that an onlooker learns nothing from tokens
  *   bytes 28..35  SipHash-2-4, little-endian, over bytes 0..27, the port (2
  *                 bytes, then none more), the address (16), our id (16)
  *
  * A Retry token is bound to the port and to the id that the Retry gave the
- * client; a known one, handed out to a proven peer for its next
- * connection, to neither: to the address alone, because RFC 9000 8.1.4 lets
- * no other go without the limit on what it is sent. Keys follow from the node's key and the day, so
- * a token outlives a restart and is nothing to another node.
+ * client. A known token is handed out to a validated peer for its next connection.
+ * It is bound to the address alone: RFC 9000 8.1.4 lets no other address go without
+ * the limit on what it is sent. Keys follow from the node's key and the day, so a
+ * token outlives a restart and is nothing to another node.
  */
 #define WEFT_TOKEN_LEN	  36
 #define WEFT_TOKEN_RETRY  0xd7
@@ -34,7 +34,7 @@
 /* Long enough for a slow path's Retry and answer, short enough to be useless when stolen. */
 #define WEFT_TOKEN_RETRY_LIFE_S 10
 #define WEFT_TOKEN_KNOWN_LIFE_S (2 * 86400)
-/* How far ahead of ours the wall clock may have been when it was set back. */
+/* How far ahead of its present time the wall clock may have been when it was set back. */
 #define WEFT_TOKEN_AHEAD_S    2
 #define WEFT_TOKEN_KEY_CNT    4 /* days honoured, one of them tomorrow */
 #define WEFT_TOKEN_KEY_LIFE_S 86400
@@ -108,7 +108,7 @@ struct weft_token {
 };
 
 enum weft_token_verdict {
-	WEFT_TOKEN_FOREIGN, /* none of ours: as good as none */
+	WEFT_TOKEN_FOREIGN, /* no token of this node: as good as none */
 	WEFT_TOKEN_GOOD,
 	WEFT_TOKEN_FORGED, /* changed, or another's address, id, node */
 	WEFT_TOKEN_LATE,
@@ -163,11 +163,10 @@ WEFT_INLINE void weft_token_keys_set(struct weft_token_keys *keys, __u32 day, co
 }
 
 /*
- * weft_token_retry_scid makes the id that a Retry gives the client, whose
- * original, client and issued_s are set in token: one of ours, for worker.
- * Its noise is a hash of what it is for, under the day's key, so that
- * nobody else can tell it and nothing need be kept. When the day has no
- * key, the id is worth nothing, and weft_token_write says so.
+ * weft_token_retry_scid makes the id that a Retry gives the client: an id of this node, for worker.
+ * The original, client and issued_s of token are set before. The id's noise is a hash of what the
+ * id is for, under the day's key. So no other node can predict it, and nothing need be kept. When
+ * the day has no key, the id is worth nothing, and weft_token_write says so.
  */
 WEFT_INLINE void weft_token_retry_scid(const struct weft_cid_keys *cid_keys,
 				       const struct weft_token_keys *keys, __u32 worker,

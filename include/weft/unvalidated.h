@@ -23,7 +23,7 @@ WEFT_INLINE __u64 weft_policy_now(struct weft_tables *tables, struct weft_facts 
 	return facts->now_ns;
 }
 
-/* WEFT_CID_LEN bytes at cid can be read and were made under a key of ours. */
+/* WEFT_CID_LEN bytes at cid can be read and were made under a key of this node. */
 WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *cid)
 {
 	const struct weft_cid_keys *keys = weft_table_cid_keys(tables);
@@ -31,14 +31,14 @@ WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *ci
 	return keys && weft_cid_is_ours(keys, cid);
 }
 
-/* The destination id that facts has is of ours. */
+/* The destination id that facts have is an id of this node. */
 WEFT_INLINE _Bool weft_policy_is_to_us(struct weft_tables *tables, const struct weft_facts *facts)
 {
 	return facts->dcid.len == WEFT_CID_LEN &&
 	       weft_policy_is_ours(tables, (const __u8 *)facts->dcid.words);
 }
 
-/* The path of a live session, or NULL. Only who holds the keys of a connection has made it. */
+/* The path of a live session, or NULL. Only a holder of a connection's keys has made it. */
 WEFT_INLINE struct weft_session *weft_policy_session(struct weft_tables *tables,
 						     struct weft_facts *facts)
 {
@@ -94,12 +94,11 @@ WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
 }
 
 /*
- * A datagram that leads to a connection of ours by an id with a right tag,
- * of which id is the first word. From a session's path it passes. From
- * where a Retry was answered it pays from the source's own purse: that one
- * is shaking hands. From anywhere else it is charged to the connection,
- * never to the source, which may be borrowed: a client that moved needs one
- * such datagram to be validated where it is.
+ * A datagram that leads to a connection of this node by an id with a right tag; id is its first
+ * word. From a session's path it passes. From a source that answered a Retry, that source's own
+ * purse pays: it is shaking hands. From anywhere else it is charged to the connection, never to the
+ * source, which may be borrowed. A client that moved needs one such datagram to be validated where
+ * it is.
  */
 WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
 						const struct weft_config *config,
