@@ -36,7 +36,7 @@ struct blobs_import;
 struct api_import api_import(struct api_blocks *blocks, const struct blobs_import *import,
 			     const char *path);
 
-/* method_get.c: blobs/ says that a get moved; its watchers are told. */
+/* method_get.c: blobs/ says that a get moved; its watchers are notified. */
 void api_get_moved(struct api *api, uint64_t get_id);
 
 /* Parts of api_forget. */

@@ -271,9 +271,9 @@ struct blobs_range {
 	uint64_t off, len;
 };
 /*
- * A get of a revision of a followed share, into the share's folder. What an earlier get of the
- * share wrote there, unchanged since, is replaced; any other file stays, is told of
- * (BLOBS_GET_KEPT) and counted. When it finished, those earlier gets are forgotten.
+ * A get of a revision of a followed share, into the share's folder. It replaces what an earlier get
+ * of the share wrote there, if unchanged since. Any other file stays, is reported (BLOBS_GET_KEPT)
+ * and counted. When the get has finished, those earlier gets are forgotten.
  */
 #define BLOBS_VERSIONS_MAX 1000u
 struct blobs_folder {
@@ -385,11 +385,11 @@ int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns);
 WEFT_MUST_CHECK
 int blobs_get_prioritise(struct blobs *content, uint64_t id, unsigned priority, uint64_t now_ns);
 /*
- * blobs_get_forget gives a get up: it is stopped, what it staged goes, with deletes also
- * those files that it wrote, unchanged since; then its record goes, and no peer is
- * served from it any more. Durable when it begins: a restart goes on with it. done is told once:
- * 0, or what went wrong with the folder or the store (the get is forgotten all the same, unless
- * it is WEFT_ECANCELLED: the node stops). 0, WEFT_EABSENT or WEFT_EBUSY (it is leaving).
+ * blobs_get_forget gives a get up. It is stopped, and what it staged goes. With deletes, the files
+ * go that it wrote, if unchanged since. Then its record goes, and no peer is served from it any
+ * more. It is durable when it begins: a restart goes on with it. done is called once, with 0 or
+ * what went wrong with the folder or the store. The get is forgotten all the same, unless that is
+ * WEFT_ECANCELLED: the node stops. Returns 0, WEFT_EABSENT or WEFT_EBUSY (it is leaving).
  */
 struct blobs_forgotten {
 	uint64_t removed_cnt, kept_cnt; /* files; kept: foreign, changed, or another get's by now */
@@ -424,13 +424,13 @@ bool blobs_get_is_seeded(const struct blobs_get *get);
 WEFT_MUST_CHECK
 int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns);
 /*
- * blobs_get_choose changes which files are fetched and in which order, also while the get
- * runs: it begins again then, with what is verified on disk. One that has finished goes on when
- * it is to bring other files. What was fetched and is not wanted any more stays. done is told
- * when that is durable, not inside the call. 0, 1 (as it is already, done is not called),
- * WEFT_EABSENT, WEFT_EMALFORMED (a pattern; patterns for ranges), WEFT_EBUSY (taken back,
- * leaving, or another change is not durable yet), WEFT_EREFUSED (into a followed share's folder,
- * which gets all of it) or -ENOMEM.
+ * blobs_get_choose changes which files are fetched and in which order, also while the get runs: it
+ * begins again then, with what is verified on disk. A get that has finished goes on when it is to
+ * bring other files. Fetched files that are not wanted any more stay. done is called when the
+ * choice is durable, not inside the call. Returns 0, 1 (it is so already, done is not called),
+ * WEFT_EABSENT, WEFT_EMALFORMED (a pattern; patterns for ranges), WEFT_EBUSY (taken back, leaving,
+ * or another change is not durable yet), WEFT_EREFUSED (into a followed share's folder, which gets
+ * all of it) or -ENOMEM.
  */
 struct blobs_get_selection {
 	const char *only; /* as blobs_get_ask's */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection to the daemon, shared by all calls: requests with ids out, replies
- * in the order in which they end. It is made again when a call needs it after it was
- * lost.
+ * The connection to the daemon, shared by all calls: requests with ids out, replies in the order in
+ * which they end. It is made again when a call needs it after it was lost.
  *
- * A function that waits reads for its own ask alone. What comes for others meanwhile
- * is kept in their order, and told by the next dispatch.
+ * A function that waits reads for its own ask alone. What comes for others meanwhile is kept in
+ * order, and delivered by the next dispatch.
  */
 #include "client/client_ask.h"
 

@@ -2,10 +2,10 @@
 /*
  * Joining and leaving:
  *
- *	create, join	row stored -> told to who asked -> own record -> others are asked;
+ *	create, join	row stored -> the asker is notified -> own record -> others are asked;
  *			if the row cannot be stored it was not joined
- *	leave		row stored as being left -> told to who asked -> "left" is signed,
- *			put into the overlay and told to some -> all rows go -> its own row
+ *	leave		row stored as being left -> the asker is notified -> "left" is signed,
+ *			put into the overlay and sent to some -> all rows go -> its own row
  *
  * A node that dies while it leaves goes on with that when it starts.
  */

@@ -213,9 +213,8 @@ int control_ask(struct control *control, const struct control_ask *ask, uint64_t
 void control_ask_leave(struct control_call *call);
 
 /*
- * Events: numbered from 1 without holes while the daemon runs; watchers
- * that fall behind are told how many they missed ({"gap": n}).
- * fields is taken.
+ * Events: numbered from 1 without holes while the daemon runs. A watcher that falls behind gets the
+ * number of events that it missed ({"gap": n}). fields is taken.
  */
 void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns);
 /* control_watch makes call a watcher from sequence number since (0: new ones only). */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event stream: the last event_cap events in a ring, written once as
- * the reply they will be, and watchers that read it at their own speed. A
- * watcher that the ring has overtaken is told how many it missed. Home
- * worker.
+ * The event stream: the last event_cap events in a ring, written once as the reply they will be.
+ * Watchers read it at their own speed. A watcher that the ring has overtaken gets the number of
+ * events that it missed. Home worker.
  */
 #include "control/control_server.h"
 

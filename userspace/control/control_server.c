@@ -121,9 +121,9 @@ static void refuse_full(struct control *control, int fd, uint32_t wait_ms)
 }
 
 /*
- * peer_is_barred: the peer is a program that the daemon started, or of the
- * daemon's own user and cannot be told from one: it ended since it connected, or
- * hides itself. Other users' processes may be hidden from us by /proc's own rules.
+ * peer_is_barred: the peer is a program that the daemon started. Or it is of the daemon's own user
+ * and cannot be distinguished from one: it ended since it connected, or hides itself. Other users'
+ * processes may be hidden from the daemon by /proc's own rules.
  */
 static bool peer_is_barred(const struct control *control, int fd)
 {

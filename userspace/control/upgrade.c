@@ -6,9 +6,9 @@
  * Inbound: client_turn -> pipe_read -> the owner's input. Outbound:
  * control_pipe_write -> client_append -> client_flush.
  *
- * Push-back: an owner that leaves input unused is read no further; one that
- * writes faster than its reader reads sees the backlog, and is told when it is
- * low.
+ * Push-back: a connection whose owner leaves input unused is read no further. An
+ * owner that writes faster than its reader reads sees the backlog, and is notified
+ * when that is low.
  */
 #include "control/control_server.h"
 

@@ -20,10 +20,10 @@ enum incident_kind {
 	INCIDENT_BANNED,
 	INCIDENT_BAN_REMOVED,
 	INCIDENT_BAN_ENDED,
-	INCIDENT_WRONG_KEY,   /* this node dialled who, and end's actual_key answered */
-	INCIDENT_DIAL_FAILED, /* this node dialled who, and got no session: end */
-	INCIDENT_REFUSED,     /* who dialled this node, and got no session: end */
-	INCIDENT_VIOLATION,   /* who broke a rule of the services: rule */
+	INCIDENT_WRONG_KEY,   /* this node dialled the key, and end's actual_key answered */
+	INCIDENT_DIAL_FAILED, /* this node dialled the key, and got no session: end */
+	INCIDENT_REFUSED,     /* the key dialled this node, and got no session: end */
+	INCIDENT_VIOLATION,   /* the key broke a rule of the services: rule */
 };
 
 struct incident {

@@ -15,7 +15,7 @@ struct timer_wheel;
 /*
  * HTTP/1.1 (RFC 9110, 9112) and WebSocket (RFC 6455) for programs that
  * speak nothing else. What is served are the routes that node/ hands over;
- * here are sockets, the parser, who may ask, limits and time-outs. Home
+ * here are sockets, the parser, access, limits and time-outs. Home
  * worker only; a slow client is pushed back, then dropped, never waited for.
  *
  *     in   gateway_server.c accepts and reads -> http_conn_state.c parses (llhttp, http_conn_head.c) -> guard.c
@@ -77,8 +77,8 @@ bool gateway_header_is_secret(const struct gateway_request *request, const char 
 			      const char *value);
 
 /*
- * gateway_cookies_write copies the value of a field Cookie without the gateway's own, for who is
- * behind it. Returns its length, below cap; 0: nothing is left.
+ * gateway_cookies_write copies the value of a field Cookie without the gateway's own, for the
+ * service behind it. Returns its length, below cap; 0: nothing is left.
  */
 size_t gateway_cookies_write(const char *cookies, char *out, size_t cap);
 /* gateway_cookie_is_own: NAME=VALUE, of len letters, is the cookie of a gateway, whatever its port. */
@@ -100,13 +100,13 @@ enum gateway_access {
 };
 
 /*
- * Who answers what. The first row whose path is the request's answers; a
- * path that ends in '/' stands for everything below it. A method that is
- * not in methods is answered by 405. The handler replies in the call or later, once.
- * A row of sites makes the names below localhost hosts of this gateway, while it listens on loopback.
+ * The routes. The first row whose path is the request's answers; a path that ends in '/' stands for
+ * everything below it. A method that is not in methods is answered by 405. The handler replies in
+ * the call or later, once. A row of sites makes the names below localhost hosts of this gateway,
+ * while it listens on loopback.
  *
- * A streamed row's handler is called when the head is there, and is given
- * the body in pieces (gateway_watch); who ends its side ends the exchange.
+ * A streamed row's handler is called when the head is there, and gets the body in pieces
+ * (gateway_watch). A handler that ends its side ends the exchange.
  */
 struct gateway_route {
 	const char *path;
@@ -191,8 +191,8 @@ void gateway_allow(struct gateway_exchange *exchange, unsigned methods);
  * is the whole body's, or GATEWAY_LEN_UNKNOWN; its body is not looked at.
  * gateway_reply_more copies a piece: 0, or WEFT_EFULL, the memory is used
  * up: nothing was taken. gateway_reply_end ends the exchange; when fewer bytes came
- * than were said, or by gateway_abort, the connection is cut, so that nobody takes a part for
- * the whole.
+ * than were said, or by gateway_abort, the connection is cut, so that no client takes a part
+ * for the whole.
  */
 void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 			 uint64_t now_ns);
@@ -202,8 +202,8 @@ int gateway_reply_more(struct gateway_exchange *exchange, const void *data, size
 void gateway_reply_end(struct gateway_exchange *exchange, uint64_t now_ns);
 void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns);
 /*
- * gateway_client: a number for whoever is behind the connection, a user of this machine or a network of
- * addresses, by which a route shares what it has. 0: it is not known.
+ * gateway_client: a number for the client behind the connection: a user of this machine or a
+ * network of addresses. By it a route shares what it has. 0: it is not known.
  */
 uint64_t gateway_client(const struct gateway_exchange *exchange);
 /* gateway_backlog_len: bytes that wait to be sent. */
@@ -228,10 +228,11 @@ void gateway_socket_close(struct gateway_exchange *exchange, unsigned code, cons
 			  uint64_t now_ns);
 
 /*
- * gateway_tunnel_begin answers a request that gateway_socket_reserve found good by 101 with headers, as
- * who is behind us said. Its connection is a tunnel from then on (RFC 9110, 3.7): pieces are bytes as they come, finished
- * is the client's end, drained and gone are as ever. gateway_tunnel_end ends it when all that was sent is out, gateway_abort
- * at once. send's errors are gateway_reply_more's. gateway_tunnel_accepts: accept is what the client expects as
+ * gateway_tunnel_begin answers a request that gateway_socket_reserve found good by 101 with
+ * headers, as the service behind the gateway did. Its connection is a tunnel from then on (RFC
+ * 9110, 3.7). pieces are bytes as they come, finished is the client's end, drained and gone are as
+ * ever. gateway_tunnel_end ends it when all that was sent is out, gateway_abort at once. send's
+ * errors are gateway_reply_more's. gateway_tunnel_accepts: accept is what the client expects as
  * Sec-WebSocket-Accept.
  */
 bool gateway_tunnel_accepts(const struct gateway_exchange *exchange, const char *accept,

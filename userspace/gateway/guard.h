@@ -5,11 +5,11 @@
 #include "gateway/gateway.h"
 
 /*
- * Private to gateway/: who may ask. A web page that somebody has open can
- * send requests to this machine, under its own name (Origin) and, by a DNS
- * answer that changes, under a name of its own (Host); another user of this
- * machine can connect. So Host and Origin are compared with lists, and
- * who changes anything shows the token, which no page and no other user can read.
+ * Private to gateway/: which clients may ask. A web page that is open in a browser can send
+ * requests to this machine under its own name (Origin). By a DNS answer that changes, it can send
+ * them under a name of its own (Host). Another user of this machine can connect. So Host and Origin
+ * are compared with lists. A client that changes anything shows the token, which no page and no
+ * other user can read.
  */
 struct guard {
 	struct gateway_names hosts;

@@ -236,8 +236,8 @@ static bool has_body(const llhttp_t *parser)
 }
 
 /*
- * framing_judge: what a proxy in front might read otherwise is not taken
- * (RFC 9112, 6.1 and 6.3), and neither is a coding that nobody undoes.
+ * framing_judge refuses what a proxy in front might read otherwise (RFC 9112, 6.1 and 6.3), and a
+ * coding that no part of the node undoes.
  */
 static const struct gateway_error *framing_judge(const struct gateway_conn *conn)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection's course: what state it is in, when it parses, who hears
- * of what, and how long anything may take. The parser's callbacks are
- * http_conn_head.c's, what is written reply.c's, frames of a WebSocket websocket_server.c's.
+ * One connection's course: what state it is in, when it parses, which part is notified of what, and
+ * how long anything may take. The parser's callbacks are http_conn_head.c's, what is written is
+ * reply.c's, frames of a WebSocket are websocket_server.c's.
  */
 #include "gateway/http_conn_state.h"
 

@@ -89,7 +89,7 @@ static int answer_take(struct answer *answer, const char *data, size_t len)
 	return err == HPE_OK ? 0 : WEFT_EMALFORMED;
 }
 
-/* answer_end: the other side closed, which ends an answer that told no length. */
+/* answer_end: the other side closed, which ends an answer that gave no length. */
 static int answer_end(struct answer *answer)
 {
 	if (llhttp_finish(&answer->parser) == HPE_OK || answer->is_whole)

@@ -8,11 +8,10 @@
 #include "weft/err.h"
 
 /*
- * One HTTP request to another machine, over TLS or not, waited for: name
- * look-up, connection, request and answer within one time limit, on a
- * connection of its own. Redirects are not followed: who asks here asks one
- * host that somebody configured. Certificates are verified by host name
- * against the machine's authorities, or those in ca_file.
+ * One HTTP request to another machine, over TLS or not, waited for. Name look-up, connection,
+ * request and answer are within one time limit, on a connection of its own. Redirects are not
+ * followed: a caller here asks one configured host. Certificates are verified by host name against
+ * the machine's authorities, or those in ca_file.
  */
 struct http_get {
 	/* What is asked; borrowed while it runs. */
@@ -24,7 +23,7 @@ struct http_get {
 	const char *ca_file;   /* PEM; NULL: the machine's own */
 	uint64_t timeout_ns;
 	int stop_fd;	 /* readable: give up (jobs_stop_fd); -1: never */
-	uint8_t *answer; /* room for answer_cap bytes; NULL: nobody wants to know its body */
+	uint8_t *answer; /* room for answer_cap bytes; NULL: the body is not wanted */
 	size_t answer_cap;
 
 	/* What came of it. */
@@ -37,7 +36,7 @@ struct http_get {
  *   WEFT_EMALFORMED   url is none, or the answer is no HTTP
  *   WEFT_EABSENT      the host's name has no address
  *   WEFT_EUNREACHABLE none of its addresses takes a connection, or it broke off
- *   WEFT_EWRONGKEY    the certificate is not the host's, or nobody we trust vouches for it
+ *   WEFT_EWRONGKEY    the certificate is not the host's, or no trusted authority vouches for it
  *   WEFT_ETIMEOUT     timeout_ns is over
  *   WEFT_ECANCELLED   stop_fd is readable
  *   WEFT_ETOOLARGE    the answer is longer than answer_cap

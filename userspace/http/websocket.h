@@ -63,7 +63,7 @@ struct websocket_ask {
 	const char *ca_file;  /* PEM; NULL: the machine's own authorities */
 	const uint8_t *question;
 	size_t question_len;
-	const uint8_t *random; /* 20 bytes that nobody can guess: nonce and mask */
+	const uint8_t *random; /* 20 bytes that no peer can guess: nonce and mask */
 	uint64_t timeout_ns;
 	int stop_fd;	 /* as fetch's */
 	uint8_t *answer; /* room for answer_cap bytes */

@@ -13,7 +13,7 @@
 #define FIELD_CAP	64
 #define HANDSHAKE_MAX	8192
 #define STATUS_SWITCHED 101
-/* Pings, and text that nobody asked for, before the answer. */
+/* Pings, and text that was not asked for, before the answer. */
 #define FRAMES_MAX 64
 
 /* The server's side of the handshake, as far as it decides. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The LAN's sockets and interfaces. A node that is heard is dialled; when it proves its key it is a
- * neighbour, and proven is told. The finder gives the nodes heard to swarms. Home worker.
+ * The LAN's sockets and interfaces. A node that is heard is dialled. When it proves its key it is a
+ * neighbour, and proven is called. The finder gives the nodes heard to swarms. Home worker.
  */
 #include "lan/lan_discovery.h"
 

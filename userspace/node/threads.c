@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The other workers, as home sees them: how they are opened, what they report, and what they are
- * told when a mailbox had no room for it before. Home worker.
+ * The other workers, as home sees them: how they are opened and what they report. An order for
+ * which a mailbox had no room is sent again. Home worker.
  */
 #include <stdlib.h>
 

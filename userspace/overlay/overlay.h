@@ -46,7 +46,7 @@ struct overlay_config {
 	uint32_t subnet_max;	   /* values stored from one kad_subnet */
 	struct fair_site site;	   /* limits.site: values are shared by network */
 	uint32_t run_cap;	   /* puts, gets and lookups of our own at once */
-	uint32_t query_cap;	   /* requests of theirs at once */
+	uint32_t query_cap;	   /* requests of peers at once */
 	size_t work_memory_len;	   /* what is asked and put at the moment */
 	size_t answer_memory_len;  /* what is answered at the moment */
 	uint32_t asker_cap;	   /* peers whose requests are counted */

@@ -57,7 +57,7 @@ struct cid_origin {
 /*
  * Tags are keyed by generation. The newest four generations are honoured,
  * and a new one may start only when the one it displaces has no living id,
- * so a change loses nobody. Keys are made of a secret and a count of hours,
+ * so a change loses no connection. Keys are made of a secret and a count of hours,
  * so that all workers of a node come to the same ones, and a node that
  * starts again knows the ids of its last life for those it may reset.
  */

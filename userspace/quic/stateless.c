@@ -12,7 +12,7 @@
 
 #include "base/siphash_bytes.h"
 
-/* A reset below this can be told from a packet, one above is a reset for sure (10.3). */
+/* A shorter reset can be distinguished from a packet; a longer one is a reset for sure (10.3). */
 #define RESET_LEN_MIN  (NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN)
 #define RESET_LEN_MAX  42
 #define ANSWER_LEN_MAX 512

@@ -52,7 +52,7 @@ int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head
 
 /*
  * shares_head_is_newer: a comes after b. The higher sequence number does, then the later time,
- * then the greater manifest id: two publishers who used one number end at the same revision,
+ * then the greater manifest id: two publishers that used one number end at the same revision,
  * whatever order they are heard in. Nothing comes after what is revoked, and that comes after
  * what is revoked for a successor: the thief of a key cannot keep what it named.
  */

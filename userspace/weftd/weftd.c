@@ -289,7 +289,7 @@ static int crash_report_open(const struct node_config *config, struct last_crash
 	return fd;
 }
 
-/* A start that was told to end has done as it was told. */
+/* A start that was stopped on request has not failed. */
 static int start_failed(int err, const char *what)
 {
 	if (err == WEFT_ECANCELLED) {

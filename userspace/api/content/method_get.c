@@ -43,7 +43,7 @@ static const char *get_next_step(const struct blobs_get *get, char text[NEXT_STE
 		return "move the file away, or get with --replace";
 	case WEFT_EABSENT:
 		if (!get->only || !get->title || !*get->title)
-			break; /* nobody has the list of files */
+			break; /* no peer has the list of files */
 		return "get it again with another --only, or without";
 	case WEFT_EDAMAGED:
 		return "the sender's data is not what the link names: ask for a fresh link";

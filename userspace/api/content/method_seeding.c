@@ -9,7 +9,7 @@
 #include "api/methods.h"
 #include "api/content/collection_place.h"
 
-/* Rows of each table that are told, the busiest first. */
+/* Rows of each table that are listed, the busiest first. */
 #define SEEDING_ROWS   50u
 #define ITEMS_PER_PAGE 1000u
 

@@ -30,7 +30,7 @@ struct import_record {
 	struct api *api;
 	struct import_caller *callers;
 	struct blobs_import import;
-	bool is_cancelled; /* nobody joins it any more */
+	bool is_cancelled; /* no caller joins it any more */
 	char *path;
 	char *title; /* NULL: the path's last part */
 };

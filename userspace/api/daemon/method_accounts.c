@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accounts in ShowLimits and ShowWhy: networks whose work cost most CPU
- * lately, and who was refused by which pool (base/fair/load.h), of all workers.
+ * Accounts in ShowLimits and ShowWhy: networks whose work cost most CPU lately, and the accounts
+ * that each pool refused (base/fair/load.h), of all workers.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first lines of weft status: is it well, what is wrong and what to do,
- * who can reach it, and which of its parts are on.
+ * The first lines of weft status: whether the node is well, what is wrong and what to do. Also
+ * which nodes can reach it, and which of its parts are on.
  */
 #include <inttypes.h>
 #include <stdio.h>

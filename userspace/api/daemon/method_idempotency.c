@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A reply that waits until what its call changed is durable: the store commits what it is given
- * in order, so an empty batch behind the change is told of when the change is kept.
+ * A reply that waits until what its call changed is durable. The store commits in order, so it
+ * calls back for an empty batch behind the change when the change is kept.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -204,7 +204,7 @@ struct pool_listing {
 	struct api_pool_list *pools;
 };
 
-/* Each worker has pools of its own for its sessions. largest of family ADDR_NONE: nobody. */
+/* Each worker has pools of its own for its sessions. largest of family ADDR_NONE: no account. */
 static void peer_pool_add(const struct pool_listing *listing, const struct fair_view *view,
 			  const struct addr *largest)
 {

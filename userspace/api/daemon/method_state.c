@@ -39,7 +39,7 @@ static struct api_worker worker_row(struct api_blocks *blocks, const struct api 
 		const struct xdp_device_info *info =
 			net_xdp_device_info(api->fastpath->xdp, queue->device);
 
-		/* A device may have gone since the worker told. */
+		/* A device may have gone since the worker reported. */
 		if (info)
 			api_push(blocks, &row.queues,
 				 api_format(blocks, "%s:%u", info->name, queue->idx));

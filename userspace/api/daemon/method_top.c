@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WatchLoad: who makes this node work, in intervals. What is told was
- * counted anyway; a watcher costs its JSON.
+ * WatchLoad: what makes this node work, in intervals. What it reports was counted anyway; a watcher
+ * costs its JSON.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 #define INTERVAL_MS_MAX 3600000
 #define SESSION_TOLD	50 /* busiest sessions of a reply */
 
-/* Bytes of a session when it was last told of. */
+/* Bytes of a session when it was last reported. */
 struct session_seen {
 	uint8_t key[MESH_KEY_LEN];
 	uint64_t len;

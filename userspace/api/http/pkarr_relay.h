@@ -22,10 +22,9 @@ struct pkarr_relay_outcome {
 };
 
 /*
- * The way to the DHT. get and put begin something and return what names it
- * for cancel, or NULL: there is nobody to ask. What comes of it is told by
- * api_pkarr_relay_found, any number of times, and api_pkarr_relay_ended, once and
- * last; never inside the call that began it.
+ * The way to the DHT. get and put begin something and return what names it for cancel, or NULL:
+ * there is no node to ask. The DHT reports by api_pkarr_relay_found, any number of times, and by
+ * api_pkarr_relay_ended, once and last. It never does so inside the call that began it.
  */
 struct pkarr_relay_dht {
 	void *(*get)(void *ctx, const uint8_t key[static NODE_KEY_LEN],
@@ -44,7 +43,7 @@ struct pkarr_relay_params {
 	uint32_t cache_cap; /* packets, at least 1 */
 	uint32_t call_cap;  /* requests that wait at a time */
 	uint64_t (*wall_s)(void);
-	const uint64_t *secret; /* two numbers nobody knows, for the table of keys */
+	const uint64_t *secret; /* two secret numbers, for the table of keys */
 };
 size_t api_pkarr_relay_footprint(uint32_t cache_cap, uint32_t call_cap);
 /* api_pkarr_relay_new: 0 with *out_relay, -errno, WEFT_EFULL. */

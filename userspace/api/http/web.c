@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's routes put together: what is configured, who may ask, and
- * which file answers what. Home worker.
+ * The gateway's routes put together: what is configured, which clients may ask, and which file
+ * answers what. Home worker.
  */
 #include "web.h"
 

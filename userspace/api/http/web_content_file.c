@@ -132,7 +132,10 @@ static bool file_opened(void *arg, uint64_t size, uint64_t *out_off, uint64_t *o
 	return false;
 }
 
-/* The gateway's memory is full of others' bytes: nothing of ours is on its way that could wake us. */
+/*
+ * The gateway's memory is full of others' bytes: no bytes of this run are on their way whose
+ * departure could wake it.
+ */
 static void file_cut(struct web_content_run *run, uint64_t now_ns)
 {
 	struct gateway_exchange *exchange = run->exchange;

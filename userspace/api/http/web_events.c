@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /events: the control socket's events as a stream of server-sent
- * events (HTML Living Standard, 9.2). Each reader goes at its own speed through
- * the ring that control/ keeps; who was overtaken is told how many it missed. A
- * reader comes back with the number that it saw last. Home worker.
+ * GET /events: the control socket's events as a stream of server-sent events (HTML Living Standard,
+ * 9.2). Each reader goes at its own speed through the ring that control/ keeps. A reader that was
+ * overtaken gets the number of events that it missed. A reader comes back with the number that it
+ * saw last. Home worker.
  */
 #include <errno.h>
 #include <inttypes.h>

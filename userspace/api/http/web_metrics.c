@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /metrics: Prometheus' text format, version 0.0.4. What is told is what
- * Status and ShowLimits tell; which names and labels there are is
- * decided by tables of this program, never by a peer. Home worker.
+ * GET /metrics: Prometheus' text format, version 0.0.4. It reports what Status and ShowLimits
+ * report. Tables of this program decide which names and labels there are, never a peer. Home
+ * worker.
  */
 #include <stdio.h>
 #include <stdlib.h>

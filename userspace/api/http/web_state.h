@@ -7,9 +7,9 @@
 #include "web.h"
 
 /*
- * Private to web*.c: one object per kind of route. Each is made with the
- * node, gives its rows of the gateway's table, and goes after the gateway, which
- * has told it of every exchange that it is gone.
+ * Private to web*.c: one object per kind of route. Each is made with the node and gives its rows of
+ * the gateway's table. It goes after the gateway, which has then reported the end of every exchange
+ * to it.
  */
 
 /* web_pkarr.c: the pkarr relay's way to the DHT. */

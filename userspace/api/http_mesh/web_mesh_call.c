@@ -15,7 +15,7 @@ static bool is_json(const uint8_t *payload, size_t len)
 {
 	json_t *json;
 
-	/* Without memory to see it is told as any other. */
+	/* Without memory to parse it, the payload is passed as any other. */
 	if (json_heap_load((const char *)payload, len, JSON_DECODE_ANY, &json) < 0)
 		return false;
 	json_decref(json);

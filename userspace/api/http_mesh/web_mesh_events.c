@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /mesh/events/SERVICE/TOPIC: the events of a topic as server-sent events (HTML Living Standard,
- * 9.2). Their ids are positions, so a browser that connects again goes on where it was. A client that
- * does not read has its subscription held, and is told what it lost. Home worker.
+ * GET /mesh/events/SERVICE/TOPIC: the events of a topic as server-sent events (HTML Living
+ * Standard, 9.2). Their ids are positions, so a browser that connects again goes on where it was.
+ * While a client does not read, its subscription is held; the client then gets the number of events
+ * that it lost. Home worker.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -37,7 +37,7 @@ static bool http_piece(void *arg, const struct gateway_piece *piece, uint64_t no
 	struct web_mesh_run *run = arg;
 	struct service_piece out = {.data = piece->data, .len = piece->len, .is_last = true};
 
-	/* Not before the service took the stream: else nobody else could be asked. */
+	/* Not before the service took the stream: else no other provider could be asked. */
 	if (!run->is_opened)
 		return false;
 	if (service_channel_send(run->channel, &out, NULL, NULL) == WEFT_EFULL)
@@ -79,7 +79,7 @@ static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint
 		gateway_resume(run->exchange);
 }
 
-/* Fields that the gateway tells itself; a page at an origin of its own has its own policy. */
+/* Fields that the gateway sets itself; a page at an origin of its own has its own policy. */
 static bool is_own_field(const struct web_mesh_run *run, const struct service_http_header *header)
 {
 	static const char *const own[] = {
@@ -96,7 +96,8 @@ static bool is_own_field(const struct web_mesh_run *run, const struct service_ht
 
 /*
  * field_is_of_origin: cookies and passwords belong to an origin. All services and every other
- * program of this machine share that of the gateway's hosts: none is told there, and none is taken.
+ * program of this machine share the origin of the gateway's hosts. So these fields are neither
+ * passed on there, nor taken.
  */
 static bool field_is_of_origin(const struct service_http_header *header)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CheckPeer: every way to find a node is gone through, also those that a
- * session or a faster way would have made needless, and what they say is
- * dialled. Each step is told as it ends, so that the one that fails is
- * seen. Home worker; a check ends with its caller.
+ * CheckPeer goes through every way to find a node, also those that a session or a faster way would
+ * have made needless. It dials the addresses that they give. It reports each step as the step ends,
+ * so that the one that fails is seen. Home worker; a check ends with its caller.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is on this disk already, item by item, before anything is asked for:
- * the file in its place, if it has the right content; else a copy of the
- * same content, from a duplicate in this collection or from another file that
- * peers may read anyway: who names a hash in a collection learns by what is
- * not asked for whether it is here. Copies are hashed before they count.
+ * What is on this disk already, item by item, before anything is asked for. First the file in its
+ * place, if it has the right content. Else a copy of the same content, from a duplicate in this
+ * collection or from another file that peers may read anyway. Other files are not used: a
+ * peer that names a hash in a collection learns, by what is not asked for, whether it is here.
+ * Copies are hashed before they count.
  *
- * One job at a time looks at a batch of items and stops at the first that
- * it finds, or when it has read enough for one job.
+ * One job at a time looks at a batch of items. It stops at the first that it finds, or when it has
+ * read enough for one job.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -36,10 +36,10 @@ enum blobs_direction { BLOBS_UPLOADS, BLOBS_DOWNLOADS, BLOBS_DIRECTION_CNT };
 #define BLOBS_SLOTS_MAX 1024u
 
 /*
- * Limits. What is set is in force once it is durable, and kept over restarts;
- * reset goes back to the configuration. done is told then, or why not: nothing
- * has changed then. set: 0, WEFT_ETOOLARGE (blobs_limit_max), or what
- * store_submit says; nothing has changed then, either.
+ * Limits. A limit that is set is in force once it is durable, and kept over restarts; reset goes
+ * back to the configuration. done is called then, or with what went wrong: nothing has changed
+ * then. set returns 0, WEFT_ETOOLARGE (blobs_limit_max), or what store_submit returns. After an
+ * error nothing has changed, either.
  */
 const char *blobs_limit_name(enum blobs_limit which);
 uint64_t blobs_limit_max(enum blobs_limit which);

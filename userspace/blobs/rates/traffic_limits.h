@@ -13,10 +13,9 @@ struct store_batch;
 struct store_snapshot;
 
 /*
- * The limits that can be set while the node runs (blobs_limit_* in
- * blobs.h): what the configuration says, or what was set and kept over
- * restarts, one record in STORE_META. Home has them; a server is told what
- * is in force.
+ * The limits that can be set while the node runs (blobs_limit_* in blobs.h). Each is what the
+ * configuration says, or what was set and kept over restarts, one record in STORE_META. Home has
+ * them, and passes to a server what is in force.
  */
 struct blobs_limits {
 	uint64_t configured[BLOBS_LIMIT_CNT];

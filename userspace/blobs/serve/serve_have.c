@@ -11,9 +11,9 @@
  *		 peer has acknowledged it
  *
  * A peer has one such question in hand, all together HAVES_MAX. A peer that
- * acknowledges nothing keeps what it was lent for a minute; so only
- * HAVES_LONG_MAX at a time may get a long answer, and others are told of
- * parts of files in runs that are so long that their answer is short.
+ * acknowledges nothing keeps what it was lent for a minute. So only HAVES_LONG_MAX
+ * at a time may get a long answer. Others get parts of files in runs that are so
+ * long that their answer is short.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What members have, and which providers they know. A found member is first asked what it
- * has, a few members at a time: nine in ten may be forged. A hint
- * is asked when there is a choice, or when it lacked something. A member
- * with a part is asked again: often while its part grows, ever less often while it
- * does not. Others are asked for as soon as this node serves what it fetches, for
- * they are to hear of it too; by who does not serve, after a moment: what it
- * wants is mostly here by then.
+ * What members have, and which providers they know. A found member is first asked what it has, a
+ * few members at a time: nine in ten may be forged. A hint is asked when there is a choice, or when
+ * it lacked something. A member with a part is asked again: often while its part grows, ever less
+ * often while it does not. This node asks for others as soon as it serves what it fetches, for
+ * they are to hear of it, too. A node that does not serve asks after a moment: what it wants is
+ * mostly here by then.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -126,7 +126,7 @@ void community_revocations_drop(struct store_batch *batch,
 
 /* --- taken --- */
 
-/* Rows of the expelled go; none of them is asked or told any more. */
+/* Rows of the expelled nodes go; none of these is asked or notified any more. */
 static void revocations_apply(struct community *community, uint64_t now_ns)
 {
 	rows_save(community);

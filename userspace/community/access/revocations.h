@@ -19,9 +19,10 @@ struct store_snapshot;
  * ascends (STORE_META, "revocation list:" and the id). The node that has the key makes one with each change;
  * members ask each other for a newer one when a session begins and after each sync.
  *
- *	expel	community_expel -> signed -> stored -> told to partners
- *	show	416 to a member: our own record and the epoch that is here -> 417: its revocation list, if that
- *		is newer, and from the node with the key a new token, when half of ours is over
+ *	expel	community_expel -> signed -> stored -> announced to partners
+ *	show	416 to a member: this node's record and the epoch that is here -> 417: its
+ *		revocation list, if that is newer, and from the node with the key a new token, when
+ *		half of the old one's time is over
  *	key	of a strict community: 417 carries the key of the epoch, too (epoch_key.h), from
  *		each member that has it to each that says it has an older one
  *	taken	newer, signed -> in memory and stored -> rows of the expelled go with the next sweep

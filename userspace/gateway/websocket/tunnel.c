@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection whose request was answered by 101 of somebody else: bytes go both ways, and
- * nobody here reads them. Each side may end for itself; who takes nothing is dropped as everywhere,
+ * A connection whose request a service answered by 101: bytes go both ways, and the gateway reads
+ * none of them. Each side may end for itself. A side that takes nothing is dropped as everywhere;
  * silence is no reason (docs/wire/http.md says what ends one).
  */
 #include <string.h>

@@ -297,7 +297,7 @@ int search_shard_builder_add_item(struct shard_builder *b, const struct manifest
 
 /* --- the end --- */
 
-/* A word and its first bytes as a number, by which most are told apart. */
+/* A word and its first bytes as a number, by which most words are distinguished. */
 struct ranked {
 	uint64_t begin;
 	const char *text;
