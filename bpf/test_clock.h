@@ -10,7 +10,7 @@
 /*
  * Tests give the time: they set is_clock_given before the program is
  * loaded, then clock_ns before each run. Read-only data is known to the
- * verifier, so that the branch is not in the program of anybody else.
+ * verifier, so that only the program of the tests has the branch.
  */
 const volatile _Bool is_clock_given = 0;
 volatile __u64 clock_ns = 0;

@@ -54,7 +54,7 @@ WEFT_INLINE _Bool weft_bucket_take_units(struct weft_bucket *bucket,
 /*
  * weft_mark_take is the same for a bucket that several CPUs share, in one
  * word: the mark is the time up to which credit is spent, so credit is what
- * has passed since, credit_max_ns at most. Whoever is refused only reads it,
+ * has passed since, credit_max_ns at most. A refused datagram only reads it,
  * so a flood on many CPUs does not make them wait for each other. After
  * WEFT_MARK_TRIES others were quicker, and it is refused: never is more
  * admitted than the rate says.

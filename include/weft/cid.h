@@ -12,7 +12,7 @@
  *   bytes 2..7   random
  *   bytes 8..15  SipHash-2-4 over bytes 0..7, little-endian
  *
- * Whoever was not given an id cannot make one: a wrong tag is dropped
+ * A sender that was given no id cannot make one: a wrong tag is dropped
  * without a look-up. Plain C without libc, loops or pointer arithmetic on
  * lengths, so that the BPF verifier takes it too.
  */
@@ -26,7 +26,7 @@
  */
 #define WEFT_CID_KEY_CNT 4
 
-/* A BPF map value. Userspace writes it, everybody reads it. */
+/* A BPF map value. Userspace writes it, all read it. */
 struct weft_cid_keys {
 	struct weft_siphash_key slots[WEFT_CID_KEY_CNT]; /* generation g is in slot g % 4 */
 	__u32 current_generation;

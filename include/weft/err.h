@@ -28,7 +28,7 @@ enum weft_err {
 	WEFT_ECLOSED = -1012,	   /* the session or stream is gone */
 	WEFT_EEXISTS = -1013,	   /* the object is there already and differs */
 	WEFT_ENEWER = -1014,	   /* stored by a newer version of weft */
-	WEFT_EBUSY = -1015,	   /* held by somebody else, or too much in flight */
+	WEFT_EBUSY = -1015,	   /* held by another user, or too much in flight */
 	WEFT_EUNSAFE = -1016,	   /* a name or path that must not be used */
 	WEFT_EUNREACHABLE = -1017, /* no address of the peer answers */
 	WEFT_ESTALE = -1018,	   /* older than what its owner published before */

@@ -11,8 +11,8 @@
 /*
  * What the BPF program and userspace say to each other: the values of the
  * maps in bpf/maps.h, which userspace/net/ingress has as plain tables. All times
- * are CLOCK_MONOTONIC nanoseconds unless they say wall. Whoever is named
- * writes; everybody may read.
+ * are CLOCK_MONOTONIC nanoseconds unless they say wall. The named
+ * writer alone writes; all may read.
  *
  *   map               kind            key, value                       written by
  *   weft_config       array           0: struct weft_config            userspace

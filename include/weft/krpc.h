@@ -7,7 +7,7 @@
 
 /*
  * The questions that the DHT asks most (BEP 5: ping, find_node, get_peers;
- * BEP 44: get), in the one form in which nearly everybody writes them, and
+ * BEP 44: get), in the one form in which nearly all nodes write them, and
  * the answers to those of them that need nothing but a list of nodes. One
  * reader and one writer for the BPF program and for userspace: the same
  * question gets the same bytes from both.
@@ -60,7 +60,7 @@ struct weft_krpc_query {
 	__u32 off;	   /* how far it was read */
 };
 
-/* weft_krpc_family_of: the network that somebody at endpoint belongs to. */
+/* weft_krpc_family_of: the network that a node at endpoint belongs to. */
 WEFT_INLINE enum weft_krpc_family weft_krpc_family_of(const struct weft_endpoint *endpoint)
 {
 	return weft_endpoint_is_ipv4(endpoint) ? WEFT_KRPC_IPV4 : WEFT_KRPC_IPV6;

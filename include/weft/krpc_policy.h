@@ -20,7 +20,7 @@ WEFT_INLINE _Bool weft_krpc_may_be_query(const __u8 *data)
 	return data[3] <= 'a';
 }
 
-/* It answers what we asked somebody at its source. */
+/* It answers what this node asked a node at its source. */
 WEFT_INLINE _Bool weft_policy_is_reply(struct weft_tables *tables, struct weft_facts *facts)
 {
 	const struct weft_krpc_reply_keys *keys = weft_table_krpc_reply_keys(tables);

@@ -83,7 +83,7 @@ WEFT_INLINE _Bool weft_krpc_is_under(const __u64 key[2], const struct weft_endpo
 }
 
 /*
- * weft_krpc_is_own: somebody at remote was asked with this transaction id,
+ * weft_krpc_is_own: a node at remote was asked with this transaction id,
  * lately. One key after the other, or the compiler has both hashes on the
  * stack at once, which BPF has not the room for; and not in a loop, which
  * the verifier takes for one without end.

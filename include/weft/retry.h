@@ -10,7 +10,7 @@
 /*
  * QUIC v1 Retry packets (RFC 9000 17.2.5) without state: the same trigger
  * at the same second gets the same Retry, byte for byte, from the BPF
- * program and from userspace. Whoever includes this has defined
+ * program and from userspace. A file that includes this has defined
  *
  *   weft_call_ghash(ghash, sum, first, second)   weft_ghash_absorb, as best called
  */

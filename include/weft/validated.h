@@ -5,8 +5,8 @@
 #include "weft/limit.h"
 
 /*
- * The sets of sources that answered a Retry (struct weft_validated_set). Whoever
- * includes this has defined, beside what limit.h asks,
+ * The sets of sources that answered a Retry (struct weft_validated_set). A file
+ * that includes this has defined, beside what limit.h asks,
  *
  *   weft_table_validated_set(tables, i)   that set, i < WEFT_VALIDATED_SET_CNT, or NULL
  */

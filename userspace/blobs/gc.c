@@ -177,7 +177,7 @@ static bool blob_lives(const struct gc *gc, const uint8_t *id)
 
 static void path_sweep(struct gc *gc, const struct store_item *item)
 {
-	/* A record that cannot be read is of no use to anybody. */
+	/* A record that cannot be read is of no use. */
 	if (blobs_object_file_parse(item->value, item->value_len, &gc->file) == 0 &&
 	    file_is_held(gc, &gc->file))
 		return;

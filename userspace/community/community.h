@@ -28,7 +28,7 @@ struct timer_wheel;
  *
  *	joined	communities.c: create, join, leave; in the store
  *	said	community_announce.c, community_bind.c: this node's own records, signed anew -> intake, overlay
- *	found	partners.c: whom to ask: the link's nodes, hints of the overlay, members
+ *	found	partners.c: the nodes to ask: the link's nodes, hints of the overlay, members
  *	heard	community_sync.c: asks 404, 408, 410, 414 -> community_intake.c -> roster.c
  *	asked	community_serve.c: answers 404 to 415, to members alone
  *	shown	community_query.c, community_search.c: pages of what is held here, or by one member that is asked

@@ -12,7 +12,7 @@
 /* gateway_http_date_write: wall_s is seconds since 1970, below the year 10000. Returns text. */
 const char *gateway_http_date_write(uint64_t wall_s, char text[static HTTP_DATE_CAP]);
 /*
- * gateway_http_date_parse reads that form alone, which is all that anybody sends;
+ * gateway_http_date_parse reads that form alone, the only one that clients send;
  * a condition in an obsolete one is treated as not there.
  * 0, or WEFT_EMALFORMED.
  */

@@ -168,7 +168,7 @@ struct gateway_reply {
 	const void *body;
 	size_t body_len;
 	/*
-	 * The body is a file of somebody else: shown in a page of its own it may play and
+	 * The body is a file of another node: shown in a page of its own it may play and
 	 * draw, run nothing, and reach nothing of this gateway.
 	 */
 	bool is_foreign;

@@ -159,7 +159,7 @@ bool gateway_header_at(const struct gateway_request *request, unsigned idx, cons
 
 /*
  * authority_take leaves the authority of a target with scheme and host in
- * conn->authority, and returns what is behind it; NULL: it has none, or somebody's name and
+ * conn->authority, and returns what is behind it; NULL: it has none, or a user's name and
  * password. The field Host counts for nothing then (RFC 9112, 3.2.2).
  */
 static char *authority_take(struct gateway_conn *conn, char *target)

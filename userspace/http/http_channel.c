@@ -217,7 +217,7 @@ static int tls_read(struct channel *channel, void *dst, size_t cap, bool *out_is
 	ERR_clear_error();
 	n = SSL_read(channel->ssl, dst, (int)cap);
 
-	/* Without its close_notify an end is somebody else's cut. */
+	/* Without the peer's close_notify, a third party may have made the end. */
 	*out_is_end = n <= 0 && SSL_get_error(channel->ssl, n) == SSL_ERROR_ZERO_RETURN;
 	if (n > 0 || *out_is_end)
 		return n > 0 ? n : 0;

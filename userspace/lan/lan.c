@@ -26,7 +26,7 @@
 #define ANSWER_MIN_NS	 (20 * NS_PER_MS)
 #define ANSWER_SPREAD_NS (100 * NS_PER_MS)
 #define ANSWER_GAP_NS	 (1 * NS_PER_S)
-/* However long somebody says: addresses on a LAN move. */
+/* Whatever time a node states: addresses on a LAN move. */
 #define LIFE_MAX_S 4500u
 
 struct entry {
@@ -273,7 +273,7 @@ static void label_draw(struct lan *lan)
 	hex_write(bytes, sizeof(bytes), lan->self.label);
 }
 
-/* Somebody else has our name: we take another one, at most once a second. */
+/* Another node has this node's name: this one takes another, at most once a second. */
 static void conflict_resolve(struct lan *lan, uint64_t now_ns)
 {
 	if (lan->renamed_ns && now_ns < lan->renamed_ns + NS_PER_S)

@@ -214,7 +214,7 @@ void lan_proof_expire(struct lan_proof *proof, uint64_t now_ns)
 	proof->next_ns = UINT64_MAX;
 	for (uint32_t i = 0; i < proof->params.node_cap; i++)
 		suspect_expire(proof, &proof->suspects[i], now_ns);
-	/* Who has no place among the dials now has it when one ends. */
+	/* A node without a place among the dials gets one when a dial ends. */
 	for (uint32_t i = 0; i < proof->params.node_cap; i++) {
 		const struct suspect *suspect = &proof->suspects[i];
 

@@ -23,7 +23,7 @@ struct store;
  *
  *	put, get	run.c -> kad/lookup -> overlay_query.c -> mesh ... -> heard -> run.c
  *	asked		mesh -> overlay_serve.c -> rules -> values.c -> overlay_persist.c -> store
- *	upkeep		overlay_join.c: whom to begin with, pings, refreshes, whether to serve
+ *	upkeep		overlay_join.c: the nodes to begin with, pings, refreshes, whether to serve
  *
  * A node's place is the first 20 bytes of SHA-256 of its key, a value's the
  * first 20 bytes of SHA-256 of its name.
@@ -109,7 +109,7 @@ void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
 /* overlay_node_returned: a session with the node of key is there anew; lookups ask it again. */
 void overlay_node_returned(struct overlay *overlay, const uint8_t *key);
 
-/* Who keeps what is put at the moment, and may be asked for it. */
+/* The nodes that keep what is put at the moment, and may be asked for it. */
 enum overlay_keepers {
 	OVERLAY_STORED_BY_NOBODY,
 	OVERLAY_STORED_HERE,	  /* by this node, which others have met */

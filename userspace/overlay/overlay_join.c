@@ -14,7 +14,7 @@
 #define RETRY_MAX_NS (60 * NS_PER_S)
 /* Is there something to refresh? Asked so often. */
 #define LOOK_NS (5 * NS_PER_S)
-/* Who knows fewer than K may have come before the others: it looks again, ever more rarely. */
+/* A node that knows fewer than K may be early: it looks again, ever more rarely. */
 #define THIN_MIN_NS (10 * NS_PER_S)
 #define THIN_MAX_NS (300 * NS_PER_S)
 /* Pings may be dials: a few at a time. */

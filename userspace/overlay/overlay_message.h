@@ -29,7 +29,7 @@ struct overlay_node {
 
 /*
  * FIND_NODE: {0: target, 2: whether the asker serves}. FIND_VALUE: {0: key, 1: the writer
- * after whom to go on, 2: as there}. Only 0 has to be there; what is false is left out.
+ * after which to go on, 2: as there}. Only 0 has to be there; what is false is left out.
  */
 struct overlay_find {
 	const uint8_t *target; /* KAD_ID_LEN, or OVERLAY_KEY_LEN of a value */

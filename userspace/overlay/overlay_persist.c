@@ -302,7 +302,7 @@ uint64_t overlay_keep_next_ns(const struct overlay_keep *keep)
 	return keep->batch ? keep->due_ns : UINT64_MAX;
 }
 
-/* Whoever waits hears nothing: the mesh may be gone by now. */
+/* The waiting askers get no answer: the mesh may be gone by now. */
 static void waiters_forget(struct overlay_keep *keep)
 {
 	struct keep_waiter *waiter = NULL;

@@ -13,7 +13,7 @@
  * the place of a slow node to another.
  */
 #define QUERY_TIMEOUT_NS (5 * NS_PER_S)
-/* Who is pinged before it is evicted has so long. */
+/* A node that is pinged before it is evicted has so long to answer. */
 #define PING_TIMEOUT_NS (1500 * NS_PER_MS)
 /* A node that was silent just now, and is asked for want of others. */
 #define SILENT_TIMEOUT_NS (450 * NS_PER_MS)

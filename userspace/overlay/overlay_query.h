@@ -46,7 +46,7 @@ int overlay_query_ping(struct overlay *overlay, const struct kad_contact *contac
  */
 void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *run,
 			    uint64_t now_ns);
-/* overlay_queries_mark marks in the book whom requests are out to. */
+/* overlay_queries_mark marks in the book the nodes that requests are out to. */
 void overlay_queries_mark(struct overlay *overlay);
 size_t overlay_query_size(void);
 

@@ -103,7 +103,7 @@ bool overlay_node_of(const struct mesh_neighbour *neighbour, struct overlay_node
 }
 
 /*
- * Whoever asks and serves itself may become a member. It says so with each request:
+ * An asker that serves itself may become a member. It says so with each request:
  * what its HELLO said may have been before it knew.
  */
 static void asker_note(struct overlay *overlay, const struct mesh_neighbour *asker, uint64_t now_ns)

@@ -85,7 +85,7 @@ static bool is_lie(enum overlay_reason reason)
 /* What the values of one answer come to. */
 enum heard { HEARD_OLD, HEARD_NEWS, HEARD_LIE, HEARD_CANCELLED };
 
-/* Who gives what is no value of this name lies, and the rest is not looked at. */
+/* A node that gives a false value of this name lies, and the rest is not looked at. */
 static enum heard values_hear(struct overlay_run *run, uint16_t slot,
 			      const struct overlay_found *found, uint64_t now_ns)
 {
@@ -100,7 +100,7 @@ static enum heard values_hear(struct overlay_run *run, uint16_t slot,
 		uint64_t *seen = seen_at(run, hash);
 		enum overlay_reason reason;
 
-		/* Nobody keeps more: one node cannot fill an answer with writers of its own. */
+		/* No node keeps more: one node cannot fill an answer with writers of its own. */
 		if (run->told_cnts[slot] == told_max)
 			return HEARD_OLD;
 		run->told_cnts[slot]++;

@@ -10,7 +10,7 @@
  *   a datagram came after a silence and acknowledged nothing of what is in
  *     flight: the peer is there, and does not wait for our timer;
  *   a path was validated: what was sent to the old one is lost;
- *   somebody waits on a session that has gone silent (mesh/session/redial.c);
+ *   a request waits on a session that has gone silent (mesh/session/redial.c);
  *   an answer does not come, or stops in the middle (quic_probe_await): its
  *     sender may know only an address that a NAT has given up, and learns the
  *     new one from a packet of this node. The pauses grow, and it ends after ten seconds.

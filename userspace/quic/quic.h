@@ -38,7 +38,7 @@ struct quic_engine;
 
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 
-/* Who has come and gone only now could be anybody: a crowd of unvalidated sources comes back, too. */
+/* A peer that came and went just now proves little: so does a crowd of unvalidated sources. */
 #define QUIC_KNOWN_AFTER_S 3600
 
 struct quic_config {

@@ -5,7 +5,7 @@
  * keeps pointers into spans for retransmission, so a span is given back
  * only when all of it is acknowledged or the stream is closed.
  *
- * Who sends takes turns. A turn is as long as a chunk of content: answers
+ * Streams that send take turns. A turn is as long as a chunk of content: answers
  * that were asked for together then end one after the other, not all at
  * once, and either end reads or fills one buffer at a time, which stays in
  * its cache. The first turn of a stream is short, and the streams in theirs

@@ -12,7 +12,7 @@
 
 #define TLS_SIGNATURE_LEN 64
 
-/* Who signs for an Ed25519 key: pure Ed25519 of data. Called by any thread. */
+/* The signer for an Ed25519 key: pure Ed25519 of data. Called by any thread. */
 struct tls_signer {
 	uint8_t public_key[TRANSPORT_KEY_LEN];
 	void (*sign)(const void *ctx, const void *data, size_t len,

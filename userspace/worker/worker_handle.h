@@ -21,7 +21,7 @@
 
 /* Orders under way to one worker. Power of two. */
 #define WORKER_ORDER_CNT_MAX 1024
-/* Whom a message is for: the worker's struct worker_handle; its content, or home's end of it. */
+/* A message's receiver: the worker's struct worker_handle; its content, or home's end of it. */
 enum { WORKER_MAIL_HANDLE, WORKER_MAIL_CONTENT, WORKER_MAIL_CNT };
 /* Proven paths that go in one report: those of all connections come again and again. */
 #define WORKER_REPORT_PATHS_MAX 32

@@ -294,7 +294,7 @@ void api_search(struct api *api, struct control_call *call, const struct api_sea
 		if (!follow)
 			return;
 		ask.share_id = follow->share_id;
-		/* Who names it means it. */
+		/* A caller that names a share wants it, whatever its tier. */
 		ask.tiers = (1u << SEARCH_TIER_CNT) - 1;
 	}
 	search_ask_for(api, call, &ask);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ShowSeeding, ListShareItems: what goes out, to whom, and of what.
+ * ShowSeeding, ListShareItems: what goes out, to which peers, and of what.
  */
 #include <stdlib.h>
 #include <string.h>

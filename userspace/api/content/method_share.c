@@ -2,7 +2,7 @@
 /*
  * AddShare, ListShares, RemoveShare, CancelImport.
  *
- * Whoever asks for what is being imported already joins that import. Each
+ * A caller that asks for what is being imported already joins that import. Each
  * has a record here, in a list on the node, until blobs/ says that it is
  * done. The last caller to leave takes the import back.
  */

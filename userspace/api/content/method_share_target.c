@@ -181,7 +181,7 @@ static void head_give(struct resolution *resolution, const struct follow_synced 
 		.node_cnt = resolution->link.node_cnt,
 	};
 
-	/* Nobody may answer now, and still what was seen before can be fetched. */
+	/* Even when no node answers now, what was seen before can be fetched. */
 	if (!synced->head.seq)
 		head_absent(resolution, synced);
 	else if (shares_head_is_revoked(&synced->head))

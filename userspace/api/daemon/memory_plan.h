@@ -15,7 +15,7 @@ struct node_config;
  */
 #define MEMORY_REGION_CAP 24
 
-/* Whether somebody counts what of a region is used. */
+/* Which counter says what of a region is used, if one does. */
 enum memory_use { MEMORY_UNTOLD, MEMORY_QUIC_HEAP, MEMORY_WORKER_STREAMS };
 
 struct memory_region {

@@ -20,8 +20,8 @@ void api_networks(struct api_blocks *blocks, struct api *api, enum control_role 
 		  struct api_network_cost_list *out_networks);
 
 /*
- * api_refusals: whom pools refused, as far as role may know. has
- * says whose are wanted; NULL: the newest of anybody.
+ * api_refusals: the accounts that pools refused, as far as role may know. has
+ * says whose refusals are wanted; NULL: the newest of all accounts.
  */
 struct accounts_of {
 	enum control_role role;

@@ -50,7 +50,7 @@ static bool is_seen(const struct api *api)
 				    dht_external(api->locate->dht, DHT_NET_IPV6, &external));
 }
 
-/* Who has dialled this node is the one proof that somebody can. */
+/* Only a peer that has dialled this node, or has tested it, proves that a peer can. */
 static const char *reachability(struct api_blocks *blocks, const struct api *api,
 				const struct figures *figures)
 {

@@ -15,7 +15,7 @@ struct api;
 
 /*
  * What this node serves over HTTP: which routes the gateway has, and how
- * they reach the rest of the node. Off until somebody turns it on. Home
+ * they reach the rest of the node. Off until the configuration turns it on. Home
  * worker only. docs/gateway.md is for its users.
  */
 /* api_http_footprint: bytes laid out; 0 when it is off. */

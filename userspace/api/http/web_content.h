@@ -11,7 +11,7 @@
 /*
  * GET /blob/ID and /share/ID/PATH: files by their hash and by their path in a
  * share or collection, whole or in part, from this disk or fetched as they are
- * read (blobs/read/). Who knows an id may read what it names; no id can be
+ * read (blobs/read/). A client that knows an id may read what it names; no id can be
  * guessed, and names of shares are not taken, because they can.
  *
  *	web_content.c	 from a request to a place: id, path, directory or file

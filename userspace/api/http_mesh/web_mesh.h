@@ -149,8 +149,8 @@ void api_http_mesh_run_drained(void *arg, uint64_t now_ns);
 /* api_http_mesh_run_writable: the channel takes more, so the client is read again. */
 void api_http_mesh_run_writable(void *arg, uint64_t now_ns);
 /*
- * api_http_mesh_run_target: whom a call or stream of method goes to, borrowed from run. The own node is
- * the last one unless the query says prefer=local.
+ * api_http_mesh_run_target: the target of a call or stream of method, borrowed from run. The own
+ * node is the last one unless the query says prefer=local.
  */
 struct service_target api_http_mesh_run_target(const struct web_mesh_run *run, const char *method);
 bool api_http_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key);

@@ -10,7 +10,7 @@
  * A deadly signal leaves a report: one sentence on standard error and a few lines in a file that
  * was open before. It says which signal, in which thread, of which build, and where in the program
  * as offsets from the image's begin. It holds no address, no register and no byte of a stack, so it
- * may be sent to anyone.
+ * may be published.
  */
 #define CRASH_THREAD_CAP   16 /* as the kernel's names of threads */
 #define CRASH_BUILD_CAP	   41 /* 20 bytes in hexadecimal */

@@ -451,7 +451,7 @@ int blobs_get_resume(struct blobs *content, uint64_t id, uint64_t now_ns)
 	get->is_continued = true;
 	get->is_durable = false; /* a caller hears that it goes on when that is stored */
 	blobs_get_state_set(get, BLOBS_GET_QUEUED);
-	/* Who resumes it means these nodes, whatever they did before. */
+	/* A caller that resumes it wants these nodes, whatever they did before. */
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
 		blobs_swarms_pardon(content->swarms, get->nodes[i].key);
 	blobs_get_save_soon(get);

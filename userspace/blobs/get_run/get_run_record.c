@@ -11,7 +11,7 @@
  * their records are one batch. A get goes on meanwhile, and ends after the
  * last.
  *
- * What is recorded is given to others. So while somebody else gets the same
+ * What is recorded is given to others. So while another node gets the same
  * a batch waits no more than a second, or four times as long as the last sync
  * took where that is more: 512 files of 96 KiB left their source five times
  * for five getters without it, and 1.24 times with it (tests/sim, 2026-11).

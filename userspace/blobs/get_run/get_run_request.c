@@ -146,7 +146,7 @@ void blobs_get_run_ready(struct get_run_slot *slot)
 	slot->get_run->requests.ready_end = &slot->next;
 }
 
-/* Who was asked for the same and is slower need not go on. */
+/* The slower of two members that were asked for the same need not go on. */
 static void twin_cancel(const struct get_run_slot *slot)
 {
 	struct get_run_slot *twin = slot_twin(slot);

@@ -35,7 +35,7 @@ void blobs_imports_reap(struct imports *imports, uint64_t now_ns);
 uint32_t blobs_imports_cnt(const struct imports *imports);
 
 /*
- * Who publishes (shares/publish/) has a tree imported to make the manifest itself. All
+ * A publisher (shares/publish/) has a tree imported, to make the manifest itself. All
  * on home, until the import's done.
  */
 struct import_sealed;

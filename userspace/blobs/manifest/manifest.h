@@ -282,7 +282,7 @@ int blobs_manifest_builder_sign(struct manifest_builder *builder, enum manifest_
 				size_t *out_len);
 /*
  * blobs_manifest_builder_digest names what a revision says but for its number and times: two of
- * one digest differ in nothing that anybody would want to fetch.
+ * one digest differ in nothing that a get would fetch.
  */
 void blobs_manifest_builder_digest(struct manifest_builder *builder, enum manifest_shape shape,
 				   const struct manifest_revision *revision,

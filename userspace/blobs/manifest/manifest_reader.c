@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of a collection's files, read (manifest.h): bytes of a peer. Counts are checked before
- * memory is asked for, paths before anybody sees them. One that is signed is the same map in a
+ * memory is asked for, paths before any caller sees them. One that is signed is the same map in a
  * signed object, with what its publisher says of the share.
  */
 #include "manifest.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who gets the next buffer. Calls wait here between blobs_serve_locate and
+ * Which call gets the next buffer. Calls wait here between blobs_serve_locate and
  * blobs_serve_call_work; what they found is given back meanwhile, so a call that
  * waits holds nothing but its place.
  *

@@ -14,7 +14,7 @@
 #include "blobs/content_message_holders.h"
 
 /*
- * Who lately said that it serves what it has of a manifest or a content: of
+ * Peers that lately said that they serve what they have of a manifest or a content: of
  * each id a few, in all a fixed number, each for ten minutes. Nothing of it
  * is proven but the key that said it and the network it came from; so no
  * network of the Internet has more than a few places of an id. When there is no

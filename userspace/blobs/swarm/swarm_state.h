@@ -13,7 +13,7 @@
 #define SWARM_TRIES_MAX	 2u /* of a hint that was never reached; of a guess: one */
 #define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from any member */
 /*
- * Without a right answer from anybody, however many more are found: enough for a thousand that
+ * Without a right answer from any member, however many more are found: enough for a thousand that
  * are not there, and no more for a peer that goes on naming others.
  */
 #define SWARM_HOPE_NS	   (600ull * 1000000000ull)
@@ -126,10 +126,9 @@ void blobs_swarm_tend_at(struct swarm *swarm, uint64_t at_ns);
 /* blobs_swarm_member_blame: what it sent is not right, whatever it was. */
 void blobs_swarm_member_blame(struct swarm_member *member, uint64_t now_ns);
 /*
- * blobs_swarm_send sends ask to member, filling in to whom and, where it does not say, for
- * how long: 0 with
- * *out_request, WEFT_EFULL (try again in a moment) or WEFT_EABSENT (it cannot
- * be reached at all and is lost).
+ * blobs_swarm_send sends ask to member. It fills in the receiver and, if ask has none,
+ * the time limit. 0 with *out_request, WEFT_EFULL (try again in a moment) or WEFT_EABSENT (it
+ * cannot be reached at all and is lost).
  */
 WEFT_MUST_CHECK
 int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_ns,

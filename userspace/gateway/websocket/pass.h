@@ -12,9 +12,9 @@ struct gateway_conn;
 /*
  * Private to gateway/: how a browser gets to act as this node at the origin of one service. A
  * pass begins as a code in an address that is opened once, and is a cookie of that origin from
- * then on. Both are kept here alone, so they end with the daemon. Whoever holds the
- * token, or may operate the node, can have passes made; when all places are taken the
- * one that ends first makes room.
+ * then on. Both are kept here alone, so they end with the daemon. A client that
+ * holds the token, or may operate the node, can have passes made. When all places are
+ * taken, the one that ends first makes room.
  *
  * Cookies know no port (RFC 6265, 8.5): a program of this machine that serves
  * the same name at another port is sent this one, too. So its name has the port in it, it is good

@@ -16,7 +16,7 @@
 struct random;
 
 /*
- * Who may hold how much: handshakes from unproven addresses, connections
+ * How much a source may hold: handshakes from unvalidated addresses, connections
  * per key, and stateless answers per second.
  * The table of keys is as large as the connection table, so it cannot be
  * what fills up first.
