@@ -18,6 +18,8 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 	struct transport *carrier =
 		dial->remote.transport == ADDR_TCP ? carriers->tcp : carriers->quic;
 
+	if (dial->remote.transport == ADDR_TCP && carriers->is_held)
+		return WEFT_EUNREACHABLE;
 	return carrier ? carrier->ops->dial(carrier, dial, now_ns, out_conn) : WEFT_EREFUSED;
 }
 

@@ -17,6 +17,7 @@ struct carriers {
 	struct transport transport; /* first: the mesh's pointer is this one */
 	struct transport *quic;
 	struct transport *tcp; /* NULL: none */
+	bool is_held; /* a device has no link: what asked for it would delay all behind it */
 };
 
 /* worker_carriers_init: both are borrowed. Returns what the mesh speaks over. */

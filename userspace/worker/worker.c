@@ -452,6 +452,7 @@ void worker_wake(struct worker *worker, uint64_t now_ns)
 void worker_hold(struct worker *worker, const struct udp_hold *hold)
 {
 	net_udp_tx_hold(worker->tx, hold);
+	worker->carriers.is_held = hold->cnt > 0;
 }
 
 uint64_t worker_next_ns(const struct worker *worker)

@@ -264,7 +264,8 @@ static void dial_next(struct mesh_dial *dial)
 	}
 	if (!dial->live_cnt)
 		mesh_discovery_begin(dial, mesh->now_ns);
-	else if (dial->next_idx < dial->addr_cnt || dial->beside)
+	/* Also without an attempt: those that are left may be put off, and what it is beside may stir. */
+	if (dial->next_idx < dial->addr_cnt || (dial->live_cnt && dial->beside))
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
 	mesh_dial_end_if_hopeless(dial);
 }

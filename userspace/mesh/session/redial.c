@@ -142,7 +142,9 @@ bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx)
 	dial->mesh->transport->ops->info(dial->beside->conn, &info);
 	if (dial->there_ns && dial->mesh->now_ns >= dial->there_ns + THERE_NS + 3 * info.rtt_ns)
 		return false;
-	return addr_equal(&dial->addrs[idx], &info.remote);
+	/* A link that comes back lets TCP through before the session has stirred. */
+	return dial->addrs[idx].transport == ADDR_TCP ||
+	       addr_equal(&dial->addrs[idx], &info.remote);
 }
 
 /* The port probe first: what the host says of one packet to that port it does not say of the next. */

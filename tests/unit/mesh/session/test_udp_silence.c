@@ -5,7 +5,7 @@
 #include "mesh/mesh_state.h"
 
 static struct rig rig;
-static struct rig_ask ask;
+static struct rig_ask ask, other;
 
 static struct addr tcp_addr(unsigned n)
 {
@@ -181,6 +181,30 @@ static void test_an_unknown_peer_s_dead_address_says_nothing_of_udp(void)
 	nodes_fini();
 }
 
+/* A link that comes back within seconds ends no session, though TCP might be there first. */
+static void test_tcp_waits_for_a_silent_session_to_stir(void)
+{
+	struct mesh_session *first;
+
+	nodes_init();
+	CHECK_EQ(ask_both(), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	first = session_of(0);
+	rig.nodes[1].end->is_dead = true;
+	CHECK_EQ(ask_both(), 0);
+	pair_net_run(&rig.net, 7 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	rig.nodes[1].end->is_dead = false;
+	CHECK_EQ(rig_ask(&rig, &other, 1, 0, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	rig_ask_fini(&other);
+	CHECK(session_of(0) == first);
+	CHECK(!map_lookup(&rig.nodes[0].mesh->dials_by_key, first->key));
+	nodes_fini();
+}
+
 static void test_the_port_of_a_peer_s_dial_by_tcp_is_not_kept(void)
 {
 	struct addr kept = pair_addr(2), none = {0};
@@ -205,6 +229,7 @@ int main(void)
 	RUN(test_where_udp_was_silent_tcp_comes_first_for_an_hour);
 	RUN(test_back_on_quic_new_requests_go_there);
 	RUN(test_an_unknown_peer_s_dead_address_says_nothing_of_udp);
+	RUN(test_tcp_waits_for_a_silent_session_to_stir);
 	RUN(test_the_port_of_a_peer_s_dial_by_tcp_is_not_kept);
 	return check_done();
 }
