@@ -51,8 +51,7 @@ static bool stream_find(struct tcp_conn *conn, const struct tcp_frame *frame,
 	if (*out_stream || frame->stream < *next_id)
 		return true;
 	if (is_own || frame->stream != *next_id || frame->kind != TCP_FRAME_DATA ||
-	    conn->peer_cnt == TCP_STREAMS_MAX || conn->refused_cnt == TCP_REFUSED_CAP ||
-	    *next_id > UINT32_MAX - 2)
+	    conn->peer_cnt == TCP_STREAMS_MAX || *next_id > UINT32_MAX - 2)
 		return false;
 	*next_id += 2;
 	*out_stream = stream_open(conn, frame->stream);

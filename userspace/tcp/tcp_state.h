@@ -89,8 +89,6 @@ struct tcp_stream_name {
 	uint32_t zero;
 };
 
-#define TCP_REFUSED_CAP 16 /* streams to be refused by a reset, and not objects */
-
 struct tcp_conn {
 	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct tcp_engine *engine;
@@ -111,9 +109,9 @@ struct tcp_conn {
 	uint8_t actual_key[TRANSPORT_KEY_LEN];
 	struct fair_item share; /* of the handshakes while is_shaking, then of the connections */
 	enum fair_class class;
-	uint32_t next_id, next_peer_id; /* of streams */
-	unsigned own_cnt, peer_cnt;	/* streams open, by the side that opened them */
-	uint32_t refused_ids[TCP_REFUSED_CAP];
+	uint32_t next_id, next_peer_id;	       /* of streams */
+	unsigned own_cnt, peer_cnt;	       /* streams open, by the side that opened them */
+	uint32_t refused_ids[TCP_STREAMS_MAX]; /* resets due, of what is no object; in peer_cnt */
 	unsigned refused_cnt;
 	uint64_t began_ns, heard_ns, pinged_ns, wrote_ns, linger_ns;
 	uint64_t sent_len, received_len; /* bytes of the link */

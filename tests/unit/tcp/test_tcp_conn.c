@@ -267,6 +267,24 @@ static void test_a_refused_stream_is_reset(void)
 	tcp_net_fini(&duo.net);
 }
 
+static void test_a_burst_of_refused_streams_ends_no_connection(void)
+{
+	struct tcp_test_stream *last = NULL;
+	struct tcp_test_conn *conn;
+	struct duo duo;
+
+	duo_init(&duo, NULL);
+	conn = tcp_net_connect(duo.a, duo.b);
+	duo.b->opened_answer = WEFT_EFULL;
+	for (unsigned i = 0; i < 40; i++)
+		CHECK((last = tcp_net_open(conn, 10)));
+	CHECK(tcp_net_run(&duo.net, NS_PER_S, is_stream_closed, last));
+	CHECK_EQ(last->reset_code, TCP_CODE_STREAM_REFUSED);
+	duo.b->opened_answer = 0;
+	CHECK(tcp_net_transfer(conn, 100, NS_PER_S));
+	tcp_net_fini(&duo.net);
+}
+
 static void test_acked_never_runs_ahead_and_gets_there(void)
 {
 	struct tcp_test_stream *stream;
@@ -424,6 +442,7 @@ int main(void)
 	RUN(test_no_more_streams_open_than_allowed);
 	RUN(test_a_reset_ends_both_directions_and_no_other_stream);
 	RUN(test_a_refused_stream_is_reset);
+	RUN(test_a_burst_of_refused_streams_ends_no_connection);
 	RUN(test_acked_never_runs_ahead_and_gets_there);
 	RUN(test_copies_beyond_what_is_free_wait);
 	RUN(test_what_was_queued_goes_before_the_close);
