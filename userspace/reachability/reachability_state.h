@@ -18,6 +18,7 @@ struct peer_ask {
 	bool is_sent;	/* the peer says that a probe was sent, */
 	struct addr at; /* to this address */
 	bool has_arrived;
+	bool is_proof; /* and from where this node had not written to */
 	uint8_t ticket[PATH_TICKET_LEN];
 	uint8_t reply[PATH_MESSAGE_LEN_MAX];
 };

@@ -196,7 +196,7 @@ static void findings_fill(struct reachability *reachability, uint64_t now_ns)
 		const struct peer_ask *ask = &reachability->asks[i];
 
 		found->lost_cnt += ask->is_sent && !ask->has_arrived;
-		if (ask->has_arrived)
+		if (ask->is_proof)
 			found->arrived_at = ask->at;
 	}
 	for (unsigned family = 0; family < 2 && found->observed.ports == OBSERVED_PORTS_UNKNOWN;
@@ -305,7 +305,7 @@ bool reachability_round_probe(struct reachability *reachability, const struct dg
 			reachability->found.known_cnt++;
 			return true;
 		}
-		reachability->found.has_arrived = true;
+		ask->is_proof = reachability->found.has_arrived = true;
 		reachability->found.arrived_from = dgram->remote;
 		if (!ask->is_sent)
 			ask->at = dgram->local;
