@@ -160,6 +160,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &session->timer);
 		timer_cancel(mesh->timers, &session->liveness);
 		timer_cancel(mesh->timers, &session->ping.timer);
+		timer_cancel(mesh->timers, &session->upgrade.timer);
 	}
 	for (unsigned i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
 		struct mesh_stream *stream = NULL; /* what each of them begins with */
@@ -169,8 +170,10 @@ static void mesh_cancel_timers(struct mesh *mesh)
 	}
 	timer_cancel(mesh->timers, &mesh->slots.timer);
 	mesh_forget_locators(mesh);
-	while ((dial = pool_next(&mesh->dials, dial)))
+	while ((dial = pool_next(&mesh->dials, dial))) {
 		timer_cancel(mesh->timers, &dial->timer);
+		timer_cancel(mesh->timers, &dial->renewal);
+	}
 	mesh_peers_stop(&mesh->peers);
 }
 
