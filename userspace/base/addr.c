@@ -146,6 +146,11 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+bool addr_is_same_host(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
 bool addr_is_loopback(const struct addr *addr)
 {
 	static const uint8_t ipv6_loopback[16] = {[15] = 1};

@@ -44,6 +44,8 @@ int addr_parse(const char *text, struct addr *out_addr);
 const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP]);
 
 bool addr_equal(const struct addr *a, const struct addr *b);
+/* addr_is_same_host compares the IP addresses alone. */
+bool addr_is_same_host(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *addr);
 bool addr_is_wildcard(const struct addr *addr);
 bool addr_is_link_local(const struct addr *addr);

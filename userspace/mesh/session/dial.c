@@ -132,13 +132,6 @@ static bool addr_is_proved(const struct mesh_dial *dial, const struct addr *addr
 			 addr_equal(&entry->record.last_addr, addr));
 }
 
-static bool is_same_host(const struct addr *a, const struct addr *b)
-{
-	struct addr left = addr_prefix_key(a, 128), right = addr_prefix_key(b, 128);
-
-	return addr_equal(&left, &right);
-}
-
 /* TCP where this dial has tried QUIC, or where QUIC has reached the peer, is no victim's address. */
 static bool host_is_asked(const struct mesh_dial *dial, unsigned idx)
 {
@@ -148,11 +141,11 @@ static bool host_is_asked(const struct mesh_dial *dial, unsigned idx)
 	if (addr->transport != ADDR_TCP)
 		return false;
 	for (unsigned i = 0; i < dial->addr_cnt; i++)
-		if (i != idx && is_same_host(&dial->addrs[i], addr) &&
+		if (i != idx && addr_is_same_host(&dial->addrs[i], addr) &&
 		    (!(dial->unverified & 1u << i) || dial->attempts[i].conn))
 			return true;
-	return entry && (is_same_host(&entry->record.good_addr, addr) ||
-			 is_same_host(&entry->record.last_addr, addr));
+	return entry && (addr_is_same_host(&entry->record.good_addr, addr) ||
+			 addr_is_same_host(&entry->record.last_addr, addr));
 }
 
 /* False: this address is not to be dialled now. */

@@ -84,7 +84,10 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
 
 /* --- back to QUIC --- */
 
-/* Where its peer is on QUIC, as it says or as it was found; ADDR_NONE: unknown. */
+/*
+ * Where its peer is on QUIC: where a session was, or what the peer names on the host that answers by
+ * TCP. Another host would be sent Initials for a peer's mere word. ADDR_NONE: unknown.
+ */
 static struct addr upgrade_addr(const struct mesh_session *session)
 {
 	const struct mesh_peer_record *record = session->peer ? &session->peer->record : NULL;
@@ -94,7 +97,7 @@ static struct addr upgrade_addr(const struct mesh_session *session)
 		return record->last_addr;
 	for (unsigned i = 0; record && i < record->addr_cnt; i++)
 		if (record->addrs[i].transport == ADDR_UDP &&
-		    record->addrs[i].family == session->remote.family &&
+		    addr_is_same_host(&record->addrs[i], &session->remote) &&
 		    mesh_ways_rank(config->ways, &record->addrs[i]))
 			return record->addrs[i];
 	return (struct addr){.family = ADDR_NONE};

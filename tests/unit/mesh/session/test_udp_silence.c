@@ -159,6 +159,25 @@ static void test_back_on_quic_new_requests_go_there(void)
 	nodes_fini();
 }
 
+/* A peer that answers by TCP may name anybody's address of QUIC. */
+static void test_only_the_session_s_host_is_dialled_on_a_peer_s_word(void)
+{
+	struct mesh_session *session;
+
+	nodes_init();
+	udp_is(PAIR_SILENT);
+	CHECK_EQ(ask_both(), 0);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	session = session_of(0);
+	CHECK_EQ(session->remote.transport, ADDR_TCP);
+	session->peer->record.addrs[0] = pair_addr(3);
+	session->peer->record.addr_cnt = 1;
+	rig.nodes[0].end->dial_cnt = 0;
+	pair_net_run(&rig.net, 61 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 0);
+	nodes_fini();
+}
+
 static void test_an_unknown_peer_s_dead_address_says_nothing_of_udp(void)
 {
 	struct mesh_ask call = {.peer = {.addr_cnt = 2, .told_cnt = 1},
@@ -228,6 +247,7 @@ int main(void)
 	RUN(test_tcp_comes_at_once_when_quic_fails);
 	RUN(test_where_udp_was_silent_tcp_comes_first_for_an_hour);
 	RUN(test_back_on_quic_new_requests_go_there);
+	RUN(test_only_the_session_s_host_is_dialled_on_a_peer_s_word);
 	RUN(test_an_unknown_peer_s_dead_address_says_nothing_of_udp);
 	RUN(test_tcp_waits_for_a_silent_session_to_stir);
 	RUN(test_the_port_of_a_peer_s_dial_by_tcp_is_not_kept);
