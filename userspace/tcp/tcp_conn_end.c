@@ -40,6 +40,7 @@ void tcp_conn_release(struct tcp_conn *conn)
 	timer_cancel(&engine->wheel, &conn->timer);
 	if (conn->is_ready)
 		list_unlink(&conn->ready_link);
+	engine->lingering_cnt -= !list_is_empty(&conn->linger_link);
 	list_unlink(&conn->linger_link);
 	tcp_output_drop(conn);
 	pool_release(&engine->conns, conn);
@@ -61,6 +62,7 @@ static void conn_tell(struct tcp_conn *conn, const struct transport_close *close
 
 void tcp_conn_shut(struct tcp_conn *conn, const struct transport_close *close, bool is_told)
 {
+	struct tcp_engine *engine = conn->engine;
 	struct transport_close end = *close;
 
 	end.has_key = conn->has_actual_key;
@@ -72,8 +74,12 @@ void tcp_conn_shut(struct tcp_conn *conn, const struct transport_close *close, b
 		tcp_conn_release(conn);
 		return;
 	}
-	conn->linger_ns = conn->engine->now_ns + LINGER_NS;
-	list_push_back(&conn->engine->lingering, &conn->linger_link);
+	/* Those that linger have records, so the oldest makes room. */
+	if (engine->lingering_cnt == tcp_config_linger_cap(&engine->config))
+		tcp_conn_release(list_first(&engine->lingering, struct tcp_conn, linger_link));
+	conn->linger_ns = engine->now_ns + LINGER_NS;
+	list_push_back(&engine->lingering, &conn->linger_link);
+	engine->lingering_cnt++;
 	tcp_conn_rearm(conn);
 	tcp_conn_want_write(conn);
 }

@@ -52,10 +52,14 @@ void tcp_engine_configure(struct tcp_engine *engine, const struct tcp_config *co
 	engine->config.window_len_max = config->window_len_max;
 }
 
+uint32_t tcp_config_linger_cap(const struct tcp_config *config)
+{
+	return config->conn_cap / LINGER_DIVISOR + LINGER_CAP_MIN;
+}
+
 static uint32_t slot_cap_of(const struct tcp_config *config)
 {
-	return config->conn_cap + config->handshake_cap + config->conn_cap / LINGER_DIVISOR +
-	       LINGER_CAP_MIN;
+	return config->conn_cap + config->handshake_cap + tcp_config_linger_cap(config);
 }
 
 unsigned tcp_config_link_cap(const struct tcp_config *config)
@@ -73,11 +77,14 @@ struct addr tcp_config_addr(const struct tcp_config *config, const struct addr *
 	return addr;
 }
 
-/* Every connection may fill its records, and every handshake its flight: none waits for another. */
+/*
+ * Every connection may fill its records, also while it lingers, and every handshake its flight: none
+ * waits for another.
+ */
 static uint32_t record_cap_of(const struct tcp_config *config)
 {
-	return config->conn_cap * TCP_RECORDS_MAX +
-	       (slot_cap_of(config) - config->conn_cap) * TCP_RECORDS_SHAKING;
+	return (config->conn_cap + tcp_config_linger_cap(config)) * TCP_RECORDS_MAX +
+	       config->handshake_cap * TCP_RECORDS_SHAKING;
 }
 
 size_t tcp_config_footprint(const struct tcp_config *config)

@@ -167,6 +167,7 @@ struct tcp_engine {
 	struct timer_wheel wheel;
 	struct list_node ready;	    /* tcp_conn: has something to write, or may have */
 	struct list_node lingering; /* tcp_conn, oldest first */
+	uint32_t lingering_cnt;	    /* at most tcp_config_linger_cap */
 	struct list_node starved;   /* tcp_stream: the heap had no room for its bytes */
 	bool is_memory_freed;
 	bool is_draining;
@@ -177,6 +178,9 @@ struct tcp_engine {
 	uint8_t *plain; /* TCP_FRAME_RECORD_LEN: what TLS gave, or is to have */
 	struct tcp_stats stats;
 };
+
+/* tcp_config_linger_cap: connections that linger, at most. */
+uint32_t tcp_config_linger_cap(const struct tcp_config *config);
 
 /* tcp_conn.c: making and feeding. */
 struct tcp_conn *tcp_conn_of(const struct transport_conn *transport);

@@ -274,6 +274,33 @@ static void test_one_key_has_so_many_connections(void)
 	tcp_net_fini(&duo.net);
 }
 
+/* Each has records, and the pool has records for so many. */
+static void test_only_so_many_linger(void)
+{
+	struct tcp_config config;
+	struct duo duo;
+
+	tcp_net_config(&config);
+	config.conn_cap = 8;
+	tcp_net_init(&duo.net, 1);
+	duo.a = tcp_net_add(&duo.net, 1, NULL);
+	duo.b = tcp_net_add(&duo.net, 2, &config);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK(tcp_net_connect(duo.a, duo.b));
+	for (unsigned i = 0; i < 8; i++)
+		duo.b->transport->ops->close(duo.b->conns[i].conn, 0, "all at once");
+	duo.net.is_cut = true;
+	duo_wait(&duo, 10 * NS_PER_MS);
+	CHECK_EQ(tcp_config_linger_cap(&config), 6);
+	CHECK_EQ(duo.b->engine->lingering_cnt, 6);
+	duo.net.is_cut = false;
+	duo_wait(&duo, 3 * NS_PER_S);
+	CHECK_EQ(duo.b->engine->lingering_cnt, 0);
+	CHECK_EQ(duo.a->open_cnt, 0);
+	CHECK(tcp_net_transfer(tcp_net_connect(duo.a, duo.b), 1000, NS_PER_S));
+	tcp_net_fini(&duo.net);
+}
+
 int main(void)
 {
 	RUN(test_frames_against_the_rules_end_the_connection);
@@ -287,5 +314,6 @@ int main(void)
 	RUN(test_a_peer_that_reads_nothing_is_given_up);
 	RUN(test_a_full_table_makes_room_by_shares);
 	RUN(test_one_key_has_so_many_connections);
+	RUN(test_only_so_many_linger);
 	return check_done();
 }
