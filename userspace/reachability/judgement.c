@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 /* So many in a row are no accident: two servers, or one twice. */
-#define SILENT_ENOUGH 2
 
 static const char *const words[REACHABILITY_KIND_CNT] = {
 	[REACHABILITY_UNKNOWN] = "unknown",	[REACHABILITY_DIRECT] = "direct",
@@ -64,7 +63,7 @@ enum reachability_kind reachability_judge(const struct reachability_findings *fi
 		return judge_arrived(findings, out_evidence);
 	if (findings->lost_cnt)
 		return judge_lost(findings, out_evidence);
-	if (findings->silent_cnt >= SILENT_ENOUGH && !findings->has_sessions) {
+	if (findings->silent_cnt >= REACHABILITY_SILENT_ENOUGH && !findings->has_sessions) {
 		snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
 			 "%u STUN requests in a row brought no answer, and there is no session",
 			 findings->silent_cnt);

@@ -16,6 +16,7 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "codec/stun.h"
+#include "kad/kad_contact.h"
 
 #define FIRST_ROUND_NS	 (3 * NS_PER_S)
 #define SESSION_ROUND_NS (1 * NS_PER_S)
@@ -30,7 +31,9 @@ static void on_stun_answer(void *ctx, const struct addr *server, const struct ad
 	if (!mapped) {
 		reachability->silent_cnt++;
 		reachability->stats.stun_silent_cnt++;
-		reachability_round_in(reachability, 0, now_ns);
+		/* Once: a server that never answers must not make a round of each question. */
+		if (reachability->silent_cnt == REACHABILITY_SILENT_ENOUGH)
+			reachability_round_in(reachability, 0, now_ns);
 		return;
 	}
 	reachability->silent_cnt = 0;
@@ -131,6 +134,9 @@ static void on_stun(struct reachability *reachability, const struct dgram *dgram
 
 	if (stun_read(dgram->data, dgram->len, &message) < 0)
 		reachability->stats.stun_malformed_cnt++;
+	else if (message.type == STUN_REQUEST &&
+		 !kad_addr_scope_is_credible(&dgram->remote, &dgram->local))
+		reachability->stats.stun_martian_cnt++;
 	else if (message.type == STUN_REQUEST)
 		on_request(reachability, dgram, &message);
 	else if (!reachability_stun_input(&reachability->stun, dgram, &message, now_ns))

@@ -99,7 +99,7 @@ void reachability_set_sink(struct reachability *reachability, struct dgram_sink 
 void reachability_changed(struct reachability *reachability, uint64_t now_ns);
 /* reachability_session: a session began: whom to ask. */
 void reachability_session(struct reachability *reachability, uint64_t now_ns);
-/* reachability_look begins a round now, unless one is under way or was within ten seconds. */
+/* reachability_look begins a round now, or ten seconds after the last one began. */
 void reachability_look(struct reachability *reachability, uint64_t now_ns);
 const struct reachability_view *reachability_show(const struct reachability *reachability);
 /* reachability_seen gives row at of what others say, by family, the oldest first; false: no more. */

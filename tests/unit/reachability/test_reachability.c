@@ -38,16 +38,20 @@ static void sent_commit(struct dgram_sink *sink, const struct dgram_slot *slot, 
 static const struct dgram_sink_ops sent_ops = {.reserve = sent_reserve, .commit = sent_commit};
 static struct reachability *reachability;
 
-static void input(uint8_t *data, size_t len)
+static void input_from(const char *remote, uint8_t *data, size_t len)
 {
 	struct dgram dgram = {.data = data, .len = len};
 
-	if (addr_parse("192.0.2.1:7000", &dgram.local) < 0 ||
-	    addr_parse("198.51.100.7:4000", &dgram.remote) < 0)
+	if (addr_parse("192.0.2.1:7000", &dgram.local) < 0 || addr_parse(remote, &dgram.remote) < 0)
 		abort();
 	dgram.judged.flow = weft_classify(data, (__u32)len);
 	sent.cnt = 0;
 	reachability_input(reachability, &dgram, 1);
+}
+
+static void input(uint8_t *data, size_t len)
+{
+	input_from("198.51.100.7:4000", data, len);
 }
 
 static int handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
@@ -126,6 +130,19 @@ static void test_only_a_request_is_answered(void)
 	reachability_free(reachability);
 }
 
+/* Its answer would go into this node's own network. */
+static void test_a_private_address_from_outside_is_not_answered(void)
+{
+	uint8_t request[STUN_WRITE_CAP];
+	size_t len = stun_write_request((const uint8_t *)"transaction.", request);
+
+	reachability_begin();
+	input_from("10.0.0.7:4000", request, len);
+	CHECK_EQ(sent.cnt, 0);
+	CHECK_EQ(reachability_stats(reachability)->stun_martian_cnt, 1);
+	reachability_free(reachability);
+}
+
 static void test_a_full_sender_is_counted(void)
 {
 	uint8_t request[STUN_WRITE_CAP];
@@ -144,6 +161,7 @@ int main(void)
 	RUN(test_a_request_is_told_where_it_came_from);
 	RUN(test_an_unknown_attribute_is_refused_by_name);
 	RUN(test_only_a_request_is_answered);
+	RUN(test_a_private_address_from_outside_is_not_answered);
 	RUN(test_a_full_sender_is_counted);
 	return check_done();
 }
