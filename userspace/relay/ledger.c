@@ -356,6 +356,9 @@ static int grant_add(struct relay *relay, const struct relay_grant_terms *terms,
 	err = ledger_load(relay, grant);
 	if (err == 0)
 		err = map_put(&relay->grant_rows, grant->terms.id, grant);
+	/* A later row may be this grant's: this one, free again, must not take it out of the map. */
+	if (err < 0)
+		memset(grant->terms.id, 0, sizeof(grant->terms.id));
 	*out_grant = grant;
 	return err;
 }
