@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PCP and NAT-PMP messages. Left out: PEER, ANNOUNCE, and options, which are stepped over. Any thread. */
-#include "codec/port_mapping.h"
+/* PCP and NAT-PMP messages. Left out: PEER, ANNOUNCE, and options, which are skipped. Any thread. */
+#include "codec/pcp.h"
 
 #include <string.h>
 
 #include "base/byte_cursor.h"
 
-#define PCP_MAP		1
+#define OPCODE_MAP	1
 #define NAT_PMP_ADDRESS 0
 #define NAT_PMP_MAP_UDP 1
+#define NAT_PMP_MAP_TCP 2
 #define ANSWER_BIT	0x80
+#define PROTOCOL_TCP	6
 #define PROTOCOL_UDP	17
 
 /* IPv4 is v4-mapped (RFC 6887 5). */
@@ -47,18 +49,17 @@ static void zeros_write(struct writer *w, size_t len)
 		memset(at, 0, len);
 }
 
-size_t port_mapping_write_pcp(const struct port_mapping_request *request,
-			      uint8_t out[static PORT_MAPPING_WRITE_CAP])
+size_t pcp_write_map(const struct pcp_request *request, uint8_t out[static PCP_WRITE_CAP])
 {
-	struct writer w = writer_of(out, PORT_MAPPING_WRITE_CAP);
+	struct writer w = writer_of(out, PCP_WRITE_CAP);
 
-	writer_u8(&w, PORT_MAPPING_PCP);
-	writer_u8(&w, PCP_MAP);
+	writer_u8(&w, PCP_VERSION);
+	writer_u8(&w, OPCODE_MAP);
 	zeros_write(&w, 2);
 	writer_be32(&w, request->lifetime_s);
 	pcp_addr_write(&w, &request->client);
 	writer_bytes(&w, request->nonce, sizeof(request->nonce));
-	writer_u8(&w, PROTOCOL_UDP);
+	writer_u8(&w, request->transport == ADDR_TCP ? PROTOCOL_TCP : PROTOCOL_UDP);
 	zeros_write(&w, 3);
 	writer_be16(&w, request->internal_port);
 	writer_be16(&w, request->external.port);
@@ -70,13 +71,12 @@ size_t port_mapping_write_pcp(const struct port_mapping_request *request,
 	return writer_len(&w);
 }
 
-size_t port_mapping_write_nat_pmp(const struct port_mapping_request *request,
-				  uint8_t out[static PORT_MAPPING_WRITE_CAP])
+size_t pcp_write_nat_pmp_map(const struct pcp_request *request, uint8_t out[static PCP_WRITE_CAP])
 {
-	struct writer w = writer_of(out, PORT_MAPPING_WRITE_CAP);
+	struct writer w = writer_of(out, PCP_WRITE_CAP);
 
-	writer_u8(&w, PORT_MAPPING_NAT_PMP);
-	writer_u8(&w, NAT_PMP_MAP_UDP);
+	writer_u8(&w, PCP_VERSION_NAT_PMP);
+	writer_u8(&w, request->transport == ADDR_TCP ? NAT_PMP_MAP_TCP : NAT_PMP_MAP_UDP);
 	zeros_write(&w, 2);
 	writer_be16(&w, request->internal_port);
 	/* Taken back with port 0 (RFC 6886 3.4). */
@@ -85,15 +85,15 @@ size_t port_mapping_write_nat_pmp(const struct port_mapping_request *request,
 	return writer_len(&w);
 }
 
-size_t port_mapping_write_address(uint8_t out[static PORT_MAPPING_WRITE_CAP])
+size_t pcp_write_nat_pmp_address(uint8_t out[static PCP_WRITE_CAP])
 {
-	out[0] = PORT_MAPPING_NAT_PMP;
+	out[0] = PCP_VERSION_NAT_PMP;
 	out[1] = NAT_PMP_ADDRESS;
 	return 2;
 }
 
 /* RFC 6887 7.2, 11.1. An error may repeat the request, or end behind the header. */
-static bool pcp_read(struct cursor *c, size_t len, struct port_mapping_answer *answer)
+static bool map_read(struct cursor *c, size_t len, struct pcp_answer *answer)
 {
 	unsigned operation = cursor_u8(c) & ~(unsigned)ANSWER_BIT;
 	uint8_t protocol;
@@ -103,21 +103,23 @@ static bool pcp_read(struct cursor *c, size_t len, struct port_mapping_answer *a
 	answer->lifetime_s = cursor_be32(c);
 	answer->epoch_s = cursor_be32(c);
 	(void)cursor_bytes(c, 12);
-	if (operation != PCP_MAP || len % 4)
+	if (operation != OPCODE_MAP || len % 4)
 		return false;
 	if (answer->result && !cursor_left(c))
 		return true;
 	cursor_copy(c, answer->nonce, sizeof(answer->nonce));
 	protocol = cursor_u8(c);
 	(void)cursor_bytes(c, 3);
+	answer->transport = protocol == PROTOCOL_TCP ? ADDR_TCP : ADDR_UDP;
 	answer->internal_port = cursor_be16(c);
 	answer->external.port = cursor_be16(c);
+	answer->external.transport = (uint8_t)answer->transport;
 	pcp_addr_read(c, &answer->external);
-	return protocol == PROTOCOL_UDP;
+	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_TCP;
 }
 
 /* RFC 6886 3.2, 3.3, 3.5. */
-static bool nat_pmp_read(struct cursor *c, struct port_mapping_answer *answer)
+static bool nat_pmp_read(struct cursor *c, struct pcp_answer *answer)
 {
 	unsigned operation = cursor_u8(c) & ~(unsigned)ANSWER_BIT;
 
@@ -126,36 +128,37 @@ static bool nat_pmp_read(struct cursor *c, struct port_mapping_answer *answer)
 	if (answer->result)
 		return true;
 	if (operation == NAT_PMP_ADDRESS) {
-		answer->kind = PORT_MAPPING_ADDRESS;
+		answer->kind = PCP_ADDRESS;
 		answer->external.family = ADDR_IPV4;
 		cursor_copy(c, answer->external.ip, 4);
 		return true;
 	}
+	answer->transport = operation == NAT_PMP_MAP_TCP ? ADDR_TCP : ADDR_UDP;
 	answer->internal_port = cursor_be16(c);
 	answer->external.port = cursor_be16(c);
+	answer->external.transport = (uint8_t)answer->transport;
 	answer->lifetime_s = cursor_be32(c);
-	return operation == NAT_PMP_MAP_UDP;
+	return operation == NAT_PMP_MAP_UDP || operation == NAT_PMP_MAP_TCP;
 }
 
-int port_mapping_read(const void *data, size_t len, struct port_mapping_answer *out_answer)
+int pcp_read(const void *data, size_t len, struct pcp_answer *out_answer)
 {
-	struct port_mapping_answer answer = {.kind = PORT_MAPPING_MAPPED};
+	struct pcp_answer answer = {.kind = PCP_MAPPED};
 	struct cursor c = cursor_of(data, len), peek;
 	unsigned version = cursor_u8(&c);
 	bool is_read;
 
 	peek = c;
-	if (len > PORT_MAPPING_LEN_MAX || !(cursor_u8(&peek) & ANSWER_BIT))
+	if (len > PCP_LEN_MAX || !(cursor_u8(&peek) & ANSWER_BIT))
 		return WEFT_EMALFORMED;
-	if (version != PORT_MAPPING_PCP && version != PORT_MAPPING_NAT_PMP)
+	if (version != PCP_VERSION && version != PCP_VERSION_NAT_PMP)
 		return WEFT_EMALFORMED;
-	answer.protocol = version;
-	is_read = version == PORT_MAPPING_PCP ? pcp_read(&c, len, &answer)
-					      : nat_pmp_read(&c, &answer);
+	answer.version = version;
+	is_read = version == PCP_VERSION ? map_read(&c, len, &answer) : nat_pmp_read(&c, &answer);
 	if (!is_read || c.bad)
 		return WEFT_EMALFORMED;
 	if (answer.result)
-		answer.kind = PORT_MAPPING_REFUSED;
+		answer.kind = PCP_REFUSED;
 	*out_answer = answer;
 	return 0;
 }
