@@ -3,6 +3,7 @@
 #include "api/type.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,37 @@ const struct api_type api_object_type = {.kind = API_KIND_OBJECT, .len = sizeof(
  */
 struct reading {
 	struct api_blocks *blocks;
-	bool is_lenient;   /* as api_read has it */
-	const char *fault; /* the outermost field that is at fault */
+	bool is_lenient; /* as api_read has it */
+	char *fault;	 /* [API_FIELD_CAP]: the path of what is at fault */
 };
 static int value_read(const struct api_type *type, json_t *value, struct reading *reading,
 		      void *at);
+
+/*
+ * fault_note puts name before the path, which is made from the inside out as readers return;
+ * an item begins with a bracket. Returns err, and notes nothing of another than WEFT_EMALFORMED.
+ */
+static int fault_note(struct reading *reading, int err, const char *name)
+{
+	char inner[API_FIELD_CAP];
+	int len;
+
+	if (err != WEFT_EMALFORMED)
+		return err;
+	memcpy(inner, reading->fault, sizeof(inner));
+	len = snprintf(reading->fault, API_FIELD_CAP, "%s%s%s", name,
+		       *inner && *inner != '[' ? "." : "", inner);
+	weft_assert(len >= 0);
+	return err;
+}
+
+static int item_fault_note(struct reading *reading, int err, size_t idx)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "[%zu]", idx);
+	return fault_note(reading, err, name);
+}
 
 static void *rows_new(struct reading *reading, const struct api_type *type, size_t cnt,
 		      struct api_list *list)
@@ -54,7 +81,7 @@ static int list_read(const struct api_type *type, json_t *value, struct reading 
 				     list ? row_at(type, list, i) : NULL);
 
 		if (err < 0)
-			return err;
+			return item_fault_note(reading, err, i);
 	}
 	return 0;
 }
@@ -76,7 +103,7 @@ static int map_read(const struct api_type *type, json_t *value, struct reading *
 		int err = value_read(type->item, item, reading, row ? row + type->item_off : NULL);
 
 		if (err < 0)
-			return err;
+			return fault_note(reading, err, key);
 		if (row)
 			*(const char **)row = key;
 	}
@@ -161,17 +188,13 @@ static int struct_read(const struct api_type *type, json_t *value, struct readin
 	for (size_t i = 0; i < type->cnt; i++) {
 		int err = field_read(&type->fields[i], value, reading, at);
 
-		if (err == WEFT_EMALFORMED)
-			reading->fault = type->fields[i].name;
 		if (err < 0)
-			return err;
+			return fault_note(reading, err, type->fields[i].name);
 	}
 	json_object_foreach(value, name, unused)
 	{
-		if (!reading->is_lenient && !has_field(type, name)) {
-			reading->fault = name;
-			return WEFT_EMALFORMED;
-		}
+		if (!reading->is_lenient && !has_field(type, name))
+			return fault_note(reading, WEFT_EMALFORMED, name);
 	}
 	return 0;
 }
@@ -218,14 +241,6 @@ static int value_read(const struct api_type *type, json_t *value, struct reading
 	}
 }
 
-static void fault_write(char out_field[static API_FIELD_CAP], const char *name)
-{
-	size_t len = strnlen(name, API_FIELD_CAP - 1);
-
-	memcpy(out_field, name, len);
-	out_field[len] = '\0';
-}
-
 static int message_read(const struct api_type *type, json_t *value, struct reading *reading,
 			const void **out_struct)
 {
@@ -240,32 +255,30 @@ static int message_read(const struct api_type *type, json_t *value, struct readi
 int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 	      const void **out_struct, char out_field[static API_FIELD_CAP])
 {
-	struct reading reading = {.blocks = blocks, .fault = ""};
-	int err = message_read(type, value, &reading, out_struct);
+	struct reading reading = {.blocks = blocks, .fault = out_field};
 
-	fault_write(out_field, reading.fault);
-	return err;
+	*out_field = '\0';
+	return message_read(type, value, &reading, out_struct);
 }
 
 const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 		     char *out_field)
 {
-	struct reading reading = {.blocks = blocks, .is_lenient = true, .fault = ""};
+	char unwanted[API_FIELD_CAP];
+	struct reading reading = {
+		.blocks = blocks, .is_lenient = true, .fault = out_field ? out_field : unwanted};
 	const void *made = NULL;
-	int err = message_read(type, value, &reading, &made);
 
-	if (out_field)
-		fault_write(out_field, reading.fault);
-	return err == 0 ? made : NULL;
+	*reading.fault = '\0';
+	return message_read(type, value, &reading, &made) == 0 ? made : NULL;
 }
 
 bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP])
 {
-	struct reading reading = {.fault = ""};
-	int err = struct_read(type, value, &reading, NULL);
+	struct reading reading = {.fault = out_field};
 
-	fault_write(out_field, reading.fault);
-	return err == 0;
+	*out_field = '\0';
+	return struct_read(type, value, &reading, NULL) == 0;
 }
 
 const struct api_method *api_method_lookup(const struct api_method *methods, size_t cnt,

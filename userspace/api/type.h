@@ -83,10 +83,11 @@ struct api_error {
  * borrowed from value. Unknown fields are refused, missing ones that are not
  * optional too; null is missing.
  *
- * Returns 0, -ENOMEM, or WEFT_EMALFORMED; out_field names the outermost field at
- * fault then, cut to API_FIELD_CAP - 1 bytes, and is "" when value is no object.
+ * Returns 0, -ENOMEM, or WEFT_EMALFORMED; out_field is the path of the field at fault then, as in
+ * "peers[3].address", cut to API_FIELD_CAP - 1 bytes, and "" when value is no object. A key of a
+ * map stands in it as a field does.
  */
-#define API_FIELD_CAP 64
+#define API_FIELD_CAP 128
 WEFT_MUST_CHECK
 int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 	      const void **out_struct, char out_field[static API_FIELD_CAP]);

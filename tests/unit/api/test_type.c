@@ -27,8 +27,10 @@ static const struct api_type *const try = &api_test_policy_in_type;
 static const struct api_type *const hit = &api_search_hit_type;
 static const struct api_type *const reply = &api_list_drops_out_type;
 
-#define SNIPPET                                                                                    \
-	"{'text':'ab','cut_before':false,'cut_behind':true,'marks':[{'offset':1,'length':1}]}"
+#define SNIPPET_OF(length)                                                                         \
+	"{'text':'ab','cut_before':false,'cut_behind':true,'marks':[{'offset':1,'length':" length  \
+	"}]}"
+#define SNIPPET SNIPPET_OF("1")
 #define HIT(score, more)                                                                           \
 	"{'path':'a/b','size':7,'score':" score ",'content_id':'c','share_id':'s','share':'t',"    \
 	"'trust':'normal','collection_id':'d','tags':['x','y'],'shown':" SNIPPET more "}"
@@ -58,18 +60,20 @@ static void test_each_wrong_field_is_named(void)
 		{buy, "{'name':'a','method':'m','sign':1}", "sign"},
 		{try, "{'changes':{}}", NULL},
 		{try, "{'changes':{'a':'1','b':'2'},'since':9}", NULL},
-		{try, "{'changes':{'a':1}}", "changes"},
-		{try, "{'changes':{'a':null}}", "changes"},
+		{try, "{'changes':{'a':1}}", "changes.a"},
+		{try, "{'changes':{'a':null}}", "changes.a"},
 		{try, "{'changes':['a']}", "changes"},
 		{hit, HIT("1.5", ""), NULL},
 		{hit, HIT("2", ",'about':" SNIPPET), NULL},
 		{hit, HIT("'2'", ""), "score"},
-		{hit, HIT("2", ",'about':{}"), "about"},
+		{hit, HIT("2", ",'about':{}"), "about.text"},
+		{hit, HIT("2", ",'about':" SNIPPET_OF("1,'by':2")), "about.marks[0].by"},
+		{hit, HIT("2", ",'about':" SNIPPET_OF("'1'")), "about.marks[0].length"},
 		{hit, HIT("2", ",'about':[]"), "about"},
 		{hit, HIT("2", ",'mime':[]"), "mime"},
 		{reply, "{'since_s':1,'drops':[" DROP "," DROP "]}", NULL},
-		{reply, "{'since_s':1,'drops':[" DROP ",{}]}", "drops"},
-		{reply, "{'since_s':1,'drops':[" DROP ",null]}", "drops"},
+		{reply, "{'since_s':1,'drops':[" DROP ",{}]}", "drops[1].reason"},
+		{reply, "{'since_s':1,'drops':[" DROP ",null]}", "drops[1]"},
 		{reply, "{'since_s':1,'drops':{}}", "drops"},
 		{reply, "{'since_s':true,'drops':[]}", "since_s"},
 	};
@@ -180,16 +184,29 @@ static void test_a_text_that_is_no_utf_8_is_written_all_the_same(void)
 	json_decref(json);
 }
 
-static void test_a_long_unknown_field_is_named_in_part(void)
+static void test_a_long_path_is_cut_at_its_end(void)
 {
 	char long_name[API_FIELD_CAP + 10], field[API_FIELD_CAP];
-	json_t *json = json_object();
+	json_t *json = json_object(), *changes = json_object();
 
 	memset(long_name, 'x', sizeof(long_name));
-	long_name[sizeof(long_name) - 1] = '\0';
+	long_name[API_FIELD_CAP - 1] = '\0';
+	json_object_set_new(json, long_name, json_null());
+	CHECK(!api_check(&api_reload_in_type, json, field));
+	CHECK_STR(field, long_name);
+	long_name[API_FIELD_CAP - 1] = 'x';
+	long_name[API_FIELD_CAP] = '\0';
+	json_object_clear(json);
 	json_object_set_new(json, long_name, json_null());
 	CHECK(!api_check(&api_reload_in_type, json, field));
 	CHECK_EQ(strlen(field), API_FIELD_CAP - 1);
+	/* The outer names stay. */
+	json_object_clear(json);
+	json_object_set_new(changes, long_name, json_integer(1));
+	json_object_set_new(json, "changes", changes);
+	CHECK(!api_check(try, json, field));
+	CHECK_EQ(strlen(field), API_FIELD_CAP - 1);
+	CHECK(strncmp(field, "changes.xxx", strlen("changes.xxx")) == 0);
 	json_decref(json);
 }
 
@@ -236,7 +253,8 @@ static void test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_fi
 		{"{'drops':[{'reason':'r'}]}", NULL},
 		{"{'since_s':5}", NULL},
 		{"{'since_s':'5','drops':[]}", "since_s"},
-		{"{'since_s':5,'drops':[1]}", "drops"},
+		{"{'since_s':5,'drops':[1]}", "drops[0]"},
+		{"{'since_s':5,'drops':[" DROP ",{'reason':1}]}", "drops[1].reason"},
 		{"[]", ""},
 	};
 
@@ -310,7 +328,7 @@ int main(void)
 	RUN(test_what_was_read_is_written_as_it_was);
 	RUN(test_what_is_missing_is_not_written);
 	RUN(test_a_text_that_is_no_utf_8_is_written_all_the_same);
-	RUN(test_a_long_unknown_field_is_named_in_part);
+	RUN(test_a_long_path_is_cut_at_its_end);
 	RUN(test_lists_grow_as_rows_come);
 	RUN(test_an_optional_field_is_there_by_its_condition);
 	RUN(test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_field);
