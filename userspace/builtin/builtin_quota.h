@@ -14,9 +14,9 @@
 struct random;
 
 /*
- * How often each peer may do what costs more than a call: max times in any period, exactly, by the
- * moments of its last max times. Of QUOTA_PEER_MAX peers; a new one takes the place of the peer
- * that was idle for longest.
+ * A bound on actions of a peer that cost more than a call. It allows max times in any period,
+ * exactly, by the moments of the last max times. It holds QUOTA_PEER_MAX peers. A new peer takes
+ * the place of the one that was idle for longest.
  */
 #define QUOTA_PEER_MAX 1024
 

@@ -31,7 +31,7 @@ struct blobs_reading {
 	struct fair_item place;
 	struct content_service *service;
 	struct service_call *call;   /* or: */
-	struct blobs_stream *stream; /* whose channel takes the bytes */
+	struct blobs_stream *stream; /* its channel takes the bytes */
 	uint8_t content_id[32];
 	uint64_t off, len; /* as asked, then as they are; len 0: to the end */
 	uint64_t size;	   /* of the content */

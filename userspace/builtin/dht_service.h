@@ -8,14 +8,14 @@
 #include "builtin_request.h"
 
 /*
- * The service dht: the Mainline DHT for peers that cannot speak to it themselves. FindNode answers
- * with the nodes that this node knows; FindValue and Store search, which is a unit of the caller's
- * work each.
+ * The service dht: the Mainline DHT for peers that cannot speak to it themselves. FindNode
+ * answers with the nodes that this node knows. FindValue and Store start a lookup, which is a
+ * unit of the caller's work each.
  *
- * A search has a place of DHT_SERVICE_LOOKUP_MAX until it ends, DHT_SERVICE_LOOKUP_NS at most. Keys
- * are free, so the places are shared by network (base/fair/fair.h). When all are taken, the oldest
- * search of the network with most makes room for a caller of one with fewer, or the call is
- * refused. Home worker.
+ * A lookup has a place of DHT_SERVICE_LOOKUP_MAX until it ends, DHT_SERVICE_LOOKUP_NS at most.
+ * Keys are free, so the places are shared by network (base/fair/fair.h). When all are taken, a
+ * caller from a network with fewer lookups takes the place of another lookup. That is the oldest
+ * of the network with most. Else the call is refused. Home worker.
  */
 #define DHT_SERVICE_LOOKUP_MAX 32u
 #define DHT_SERVICE_LOOKUP_NS  10000000000ull

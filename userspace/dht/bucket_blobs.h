@@ -14,9 +14,10 @@
 struct arena;
 
 /*
- * The answers to find_node in one network: for each number of leading bits that a target shares
- * with this node's id, the nodes nearest to such a target, in compact form. They are made ahead, so
- * that an answer copies bytes, and so that the XDP program and userspace answer the same.
+ * The answers to find_node in one network: lists of nodes in compact form. There is a list for
+ * each number of leading bits that a target shares with this node's id. It has the nodes nearest
+ * to such a target. The lists are made ahead, so an answer only copies bytes, and the XDP
+ * program and userspace answer the same.
  *
  * Only nodes of the widest address scope present are named: a node with neighbours on the Internet
  * does not name those on its own network.

@@ -178,8 +178,8 @@ struct dht_get_params {
 	const uint8_t *salt;
 	size_t salt_len;
 	/*
-	 * A mutable item below this is an old record that is played back: it is not passed to the
-	 * asker, but counted as rolled-back and in the outcome.
+	 * A mutable item with a lower seq than this is an old record that is played back. It is
+	 * not passed to the asker. It is counted as rolled-back and in the outcome.
 	 */
 	int64_t known_seq;
 	bool is_first_enough; /* ends at the first item, not when the newest is sure */
@@ -209,8 +209,9 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);
 
 /*
- * dht_seq: the sequence number for an item that is signed now, when the last one known had
- * last (-1: none): microseconds since 1970, but above last whatever the clock says.
+ * dht_seq returns the sequence number for an item that is signed now: microseconds since 1970,
+ * but above last whatever the clock says. last is the number of the last item known, or -1:
+ * none.
  */
 int64_t dht_seq(const struct dht *dht, int64_t last, uint64_t now_ns);
 
@@ -263,10 +264,10 @@ void dht_items_pool(const struct dht *dht, struct fair_view *out);
 void dht_peers_pool(const struct dht *dht, struct fair_view *out);
 
 /*
- * The lists from which the XDP program and userspace answer, so that both give the same bytes. For
- * each number of leading bits that a target shares with this node's id, up to 8 nodes near it in
- * compact form, 26 or 38 bytes each. They are refreshed in dht_input and dht_expire, at most once a
- * second.
+ * The lists from which the XDP program and userspace answer, so that both give the same bytes.
+ * There is a list for each number of leading bits that a target shares with this node's id. It
+ * has up to 8 nodes near such a target in compact form, 26 or 38 bytes each. dht_input and
+ * dht_expire refresh the lists, at most once a second.
  *
  * dht_blob_generation changes when any blob, an id of this node or the token key did. dht_blob
  * returns bucket's length in bytes; *out_nodes is borrowed until the next dht_input or dht_expire.

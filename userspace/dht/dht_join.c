@@ -27,8 +27,8 @@
 #define THIN_MIN_NS (10 * 1000000000ull)
 #define THIN_MAX_NS (300 * 1000000000ull)
 /*
- * Pings are sent in runs with a pause between: askers make the table want one at any time, and
- * finding the node to ping costs a walk through the table.
+ * Pings are sent in runs with a pause between. Askers can make the table want a ping at any
+ * time, and finding the node to ping costs a walk through the table.
  */
 #define PINGS_PER_TURN 8
 #define PING_PAUSE_NS  (20 * 1000000ull)

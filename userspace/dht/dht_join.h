@@ -11,10 +11,10 @@
 struct arena;
 
 /*
- * Joining the two networks and staying in them. A join starts from any known node (members of the
- * table, good or bad, nodes of the last run, bootstrap addresses), and again whenever none is left.
- * This file also sends the pings and lookups that the table wants, and finds the external address
- * by vote, and the id that fits it (BEP-42).
+ * Joining the two networks and staying in them. A join starts from any known node, and again
+ * whenever none is left. Known are members of the table, good or bad, nodes of the last run, and
+ * bootstrap addresses. This file also sends the pings and lookups that the table wants. It finds
+ * the external address by vote, and the id that fits that address (BEP-42).
  */
 struct dht_joins;
 
@@ -28,8 +28,8 @@ int dht_joins_new(struct arena *arena, struct dht *dht, struct dht_joins **out_j
 void dht_join_know(struct dht *dht, const struct kad_contact *contact);
 /*
  * dht_join_entries passes to fn the nodes from which a lookup of target may start beside the
- * table's members: the known ones nearest to it, then bootstrap addresses, under made-up ids and
- * with the tag DHT_ENTRY_WITHOUT_ID.
+ * table's members. First come the known ones nearest to target, then bootstrap addresses, under
+ * made-up ids and with the tag DHT_ENTRY_WITHOUT_ID.
  */
 #define DHT_ENTRY_WITHOUT_ID 1
 void dht_join_entries(struct dht *dht, enum dht_net net, const struct kad_id *target,

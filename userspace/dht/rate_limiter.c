@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A token bucket, and beside it a cache of addresses by hash: an address that another one pushes
+ * A token bucket, and beside it a cache of addresses by hash. An address that another one pushes
  * out of its slot counts as new once more.
  */
 #include "dht/rate_limiter.h"

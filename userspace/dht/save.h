@@ -8,8 +8,8 @@
 struct dht;
 
 /*
- * When what a warm start needs (dht_save) is worth writing down: at once
- * when what is kept has changed, every DHT_SAVE_EVERY_NS while nodes come and go.
+ * Decides when the state for a warm start (dht_save) is worth writing. It is written at once
+ * when what is kept has changed, and every DHT_SAVE_EVERY_NS while nodes come and go.
  */
 #define DHT_SAVE_EVERY_NS (600 * 1000000000ull)
 

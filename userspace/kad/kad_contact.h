@@ -37,10 +37,10 @@ enum kad_addr_scope kad_addr_scope_of(const struct addr *addr);
 bool kad_addr_scope_is_credible(const struct addr *addr, const struct addr *teller);
 
 /*
- * What one operator is likely to have many of: caps count addresses by
- * the /24 of IPv4 and the /64 of IPv6. They do not apply on the own site
- * (kad_subnet_is_capped): all of a private network may be in one, and a
- * node that names it is on it.
+ * The addresses that one operator is likely to have many of. Caps count them by the /24 of IPv4
+ * and the /64 of IPv6. The caps do not apply on the own site (kad_subnet_is_capped). All hosts
+ * of a private network may be in one subnet, and a node that names such a host is on that
+ * network.
  */
 struct addr kad_subnet(const struct addr *addr);
 bool kad_subnet_is_capped(const struct addr *addr);

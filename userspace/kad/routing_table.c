@@ -406,8 +406,8 @@ enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_conta
 }
 
 /*
- * The most recently heard candidate that has answered moves into a free
- * place or that of a bad member; whose subnet has its share is forgotten.
+ * The most recently heard candidate that has answered moves into a free place or that of a bad
+ * member. A candidate whose subnet has its share already is forgotten.
  */
 static void bucket_succeed(struct kad_table *table, struct table_bucket *bucket)
 {

@@ -14,19 +14,20 @@ struct random;
 
 /*
  * The routing table of one plane and one address family: the nodes known, by distance from this
- * node (Maymounkov, Mazieres 2002; BEP-5). Bucket i holds nodes that share exactly i leading bits
- * with this node's id, the last one all that share more; only the last one splits.
+ * node (Maymounkov, Mazieres 2002; BEP-5). Bucket i holds nodes that share exactly i leading
+ * bits with this node's id. The last bucket holds all that share more, and only that one splits.
  *
- * A member has answered a query of this node at least once, so none is in the table on another's
- * word or under a forged source address. It is
+ * A member has answered a query of this node at least once. So no node is in the table on
+ * another's word or under a forged source address. A member is
  *     good          heard within good_ns and not failing,
  *     questionable  not heard for longer: to be pinged,
  *     bad           failed_max queries in a row got no answer.
- * A good member never gives way, so that an old member cannot be pushed out (the exception: a
- * proven contact takes the place of an unproven member). A contact that finds its bucket full, or
+ * A good member never gives way, so that an old member cannot be pushed out. The exception: a
+ * proven contact takes the place of an unproven member. A contact that finds its bucket full, or
  * has not answered yet, waits among the bucket's candidates, the most recently heard first. It
- * takes the place of the first member that turns bad. A bad member without a successor stays, is
- * named to no other node and is asked last: after an outage the old contacts are the way back.
+ * takes the place of the first member that turns bad. A bad member without a successor stays. It
+ * is named to no other node and is asked last. After an outage, the old contacts are the way
+ * back.
  *
  * Times are ns of one monotonic clock. Owned by one worker. Opaque; all memory is taken from the
  * arena by kad_table_new.
@@ -143,11 +144,10 @@ struct kad_near {
 };
 
 /*
- * kad_table_closest gives the members nearest to target, nearest first.
- * For KAD_TELL good ones only; for KAD_ASK bad ones follow after all others.
- * At least half of them are proven, if there are so many: a node that
- * chooses ids freely can be nearer to a key than all others, and would fill
- * the answer.
+ * kad_table_closest gives the members nearest to target, nearest first. For KAD_TELL it gives
+ * good ones only; for KAD_ASK bad ones follow after all others. At least half of the members are
+ * proven, if there are so many. A node that chooses ids freely can be nearer to a key than all
+ * others, and would fill the answer.
  *
  * Returns: how many of out_nodes[0, cap) were set, at most KAD_CLOSEST_MAX;
  *          borrowed until the table changes.

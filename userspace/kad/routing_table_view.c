@@ -54,8 +54,8 @@ static void collect_bucket(struct collector *c, unsigned idx)
 }
 
 /*
- * The target's own bucket is nearest to it; all that share more with this node come next, as one
- * group; then the buckets that share less, one by one.
+ * The target's own bucket is nearest to it. All that share more with this node come next, as one
+ * group. The buckets that share less follow, one by one.
  */
 static void collect(struct collector *c)
 {

@@ -5,14 +5,13 @@
 #include <stdint.h>
 
 /*
- * After what time an unanswered query is probably lost, learned from the
- * answers of all nodes of a plane: one quantile of their round trips. A
- * mean and a deviation, as for one path (RFC 6298), do not describe many
- * paths.
+ * The time after which an unanswered query is probably lost, learned from the answers of all
+ * nodes of a plane. It is one quantile of their round trips. A mean and a deviation, as for one
+ * path (RFC 6298), do not describe many paths.
  *
- * The estimate moves by steps in the ratio quantile : 1 - quantile, up for
- * a sample above and down for one below, so it settles where just that
- * part of the samples is below it; O(1) and no samples kept.
+ * The estimate moves by steps in the ratio quantile : 1 - quantile, up for a sample above and
+ * down for one below. So it settles where just that part of the samples is below it. This is
+ * O(1) and keeps no samples.
  */
 struct kad_rtt {
 	uint64_t slow_ns;

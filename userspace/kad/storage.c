@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records lie in a pool; each key has a list of its records, each subnet a count, and one binary
+ * Records lie in a pool. Each key has a list of its records, and each subnet a count. One binary
  * heap holds all records by expiry. The heap is also the array from which random draws are made.
  * The choice of the value that gives way is in storage_share.c.
  */

@@ -25,10 +25,10 @@ struct random;
  * fill the index while it is idle. A full one is shared fairly (base/fair/fair.h),
  * by the network and address that put a value:
  *
- *   - in all, the youngest unknown value of the network with most values gives way, where that
- *     holds two more than the asker's. Between equals, of KAD_STORAGE_DRAWS values drawn at
- *     random, the one farthest from this node's id gives way to a nearer one: a node is to hold
- *     what is near it. Else the new value is refused.
+ * - in all, the youngest unknown value of the network with most values gives way, where that
+ *   holds two more than the asker's. Between equals, KAD_STORAGE_DRAWS values are drawn at
+ *   random. The one farthest from this node's id gives way to a nearer one: a node is to hold
+ *   values near its id. Else the new value is refused.
  *   - under one key the same, except that between equals the value refreshed longest ago
  *     gives way, so that a full key never refuses.
  *   - of one address under one key, its own value refreshed longest ago.
@@ -122,8 +122,8 @@ bool kad_storage_refresh(struct kad_storage *storage, const struct kad_value *va
 void kad_storage_drop(struct kad_storage *storage, const struct kad_id *key,
 		      const struct kad_id *owner);
 /*
- * kad_storage_evict drops a value for this one, as a put into a full index does: for
- * a plane whose values are bounded by their bytes as well. False: none gives way.
+ * kad_storage_evict drops a value for this one, as a put into a full index does. It is for a
+ * plane whose values are bounded by their bytes as well. Returns false when none gives way.
  */
 bool kad_storage_evict(struct kad_storage *storage, const struct kad_value *value, uint64_t now_ns);
 

@@ -32,9 +32,9 @@ struct store;
  */
 
 /*
- * A node that serves keeps values for others, which hear of it. Only one that can be
- * dialled is of use, so AUTO serves when a peer has dialled this node from as far away as its
- * farthest peer is, or when a public address is configured.
+ * A node that serves keeps values for others, and other nodes learn that it serves. Only a node
+ * that can be dialled is of use. So AUTO serves when a public address is configured. It also
+ * serves when a peer has dialled this node from as far away as its farthest peer is.
  */
 enum overlay_serve { OVERLAY_SERVE_AUTO, OVERLAY_SERVE_ON, OVERLAY_SERVE_OFF };
 
@@ -96,8 +96,8 @@ void overlay_set_wall(struct overlay *overlay, uint64_t wall_s, uint64_t now_ns)
 void overlay_configure(struct overlay *overlay, const struct overlay_config *config,
 		       uint64_t now_ns);
 /*
- * overlay_know tells of a node that may serve (peer exchange, a rendezvous): it is
- * asked when the overlay is joined, and is no member before it answers.
+ * overlay_know passes on a node that may serve (peer exchange, a rendezvous). The node is asked
+ * when the overlay is joined, and is no member before it answers.
  */
 void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_t now_ns);
 

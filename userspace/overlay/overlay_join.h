@@ -5,8 +5,8 @@
 #include "overlay_state.h"
 
 /*
- * How a node comes into the overlay and stays in it: a lookup of its own place, one in each
- * bucket between it and the farthest, then the table's upkeep: a silent node is
+ * Joins the overlay and stays in it. First comes a lookup of the node's own place, then one in
+ * each bucket between that place and the farthest. Then the table is kept up: a silent node is
  * pinged, and gives way after three pings without an answer.
  */
 void overlay_join_init(struct overlay *overlay);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A record: key32, tag, writer32 -> u8 layout 1, u64be until, u64be seq, u64be created, u64be
- * expires, u8 family, 16 bytes of address, u16be port, u16be length of the name, name, value.
+ * A record. Its value is head, source and text:
+ *	key	key32, tag, writer32
+ *	head	u8 layout 1, u64be until, u64be seq, u64be created, u64be expires
+ *	source	u8 family, 16 bytes of address, u16be port
+ *	text	u16be length of the name, name, value
  */
 #include "overlay_persist.h"
 

@@ -13,9 +13,9 @@ struct store;
 struct store_batch;
 
 /*
- * Values on the disk. What changes is collected for a moment, then written as one
- * batch; a peer that stores a value is answered when that is durable, so what
- * was acknowledged survives any crash. Without a store all is durable at once.
+ * Values on the disk. Changes are collected for a moment, then written as one batch. A peer that
+ * stores a value is answered when that is durable, so acknowledged values survive any crash.
+ * Without a store all is durable at once.
  */
 #define OVERLAY_KEEP_WINDOW_NS 5000000ull /* changes are collected for so long, */
 #define OVERLAY_KEEP_BYTES_MAX                                                                     \

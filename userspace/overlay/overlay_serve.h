@@ -25,8 +25,9 @@ enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_s
 				 const struct mesh_neighbour *asker, uint64_t now_ns,
 				 struct overlay_taken *out_taken);
 /*
- * overlay_show gives what is kept under key and may be shown now: its time is looked at
- * again, and its signature if it came from the disk. As overlay_values_list.
+ * overlay_show gives the values that are kept under key and may be shown now. It checks the time
+ * of a value again, and its signature if it came from the disk. Otherwise as
+ * overlay_values_list.
  */
 unsigned overlay_show(struct overlay *overlay, const uint8_t *key, const uint8_t *after,
 		      uint64_t now_ns, struct overlay_stored **out);

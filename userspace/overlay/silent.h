@@ -19,9 +19,9 @@
  * An entry is of an id at one address: a false address of a living node hides that address alone.
  *
  * Contacts are free to invent, so an entry belongs to the node that named the contact, by the
- * address at which that node answered: a full table gives up the oldest entry of the teller with
- * most of them (base/fair/fair.h). Entries of this node's own routing table have half of the places
- * for themselves. A teller of many silent contacts loses its own entries and no other. An
+ * address at which that node answered. A full table gives up the oldest entry of the namer with
+ * most entries (base/fair/fair.h). Entries of this node's own routing table have half of the
+ * places for themselves. A namer of many silent contacts loses its own entries and no other. An
  * entry given up costs one lookup its time once more. Pure.
  */
 #define OVERLAY_SILENT_MAX	    512u

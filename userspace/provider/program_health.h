@@ -10,14 +10,19 @@ struct offer;
 struct health_ask;
 
 /*
- * Private to provider/: whether an offer's program lives. http: it accepts a connection, and
- * answers GET of its health path by a status below 400 if it has one; socket: it accepts a
- * connection; exec: its user can run the file. Its offer is ready while it does. One slow answer is
- * forgiven, two in a row are not; a refused connection counts at once.
+ * Private to provider/: whether an offer's program lives. Its offer is ready while it does. The
+ * test is by kind:
  *
- * A stopped program still accepts connections, since the kernel does. So two calls or requests of
- * HTTP in a row that used up the offer's own timeout, while the program answered none, set the
- * offer down for a pause, which doubles each time. An answer ends the pause and the doubling.
+ *	http	it accepts a connection, and answers GET of its health path, if it has one, by a
+ *		status below 400
+ *	socket	it accepts a connection
+ *	exec	its user can run the file
+ *
+ * One slow answer is forgiven, two in a row are not. A refused connection counts at once.
+ *
+ * A stopped program still accepts connections, since the kernel does. So two calls or requests
+ * of HTTP in a row may use up the offer's own timeout while the program answers none. Then the
+ * offer is down for a pause, which doubles each time. An answer ends the pause and the doubling.
  */
 #define HEALTH_TIMEOUT_NS   (3ull * 1000000000)
 #define HEALTH_SOON_NS	    (1ull * 1000000000) /* while it is down, or after one slow answer */

@@ -16,9 +16,9 @@
 #include "provider/http/upstream.h"
 
 /*
- * Private to provider/: one offer, and the common part of the kinds. A call or stream under way for
- * a caller is an active: it counts against the offer's limit and the limit of all, and knows how to
- * end when its offer does.
+ * Private to provider/: one offer, and the common part of the kinds. A call or stream under way
+ * for a caller is an active. An active counts against the offer's limit and the limit of all,
+ * and knows how to end when its offer does.
  */
 struct provider {
 	struct provider_config config;
@@ -37,9 +37,9 @@ struct provider {
 	struct pool processes;
 	struct pool waiting, turn_accounts; /* waiting.h */
 	/*
-	 * What is under way, by offer and, within it, by the caller's family, network, address and
-	 * key: of streams, which may stay, the youngest of the network that has most ends for a
-	 * caller with fewer.
+	 * Actives under way, by offer and, within it, by the caller's family, network, address
+	 * and key. A stream may stay for long. So the youngest stream of the network that has
+	 * most ends for a caller with fewer.
 	 */
 	struct fair places;
 	struct fair_paths paths;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls before a program that takes no more of them: put into turns by
- * family, network and key, and handed to the offer's handler again when one has ended.
+ * Calls before a program that takes no more of them. They wait in turns by family, network and
+ * key. When a call has ended, the next one is handed to the offer's handler again.
  */
 #include "provider/waiting.h"
 

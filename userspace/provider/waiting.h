@@ -5,10 +5,10 @@
 #include "provider/program_offer.h"
 
 /*
- * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
- * family, network and key of the caller (base/fair/turns.h), since keys are free. Each holds a copy
- * of its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
- * family with fewer waiting calls takes its place.
+ * Private to provider/: calls that wait until a call of their offer's program ends. They wait in
+ * turns by family, network and key of the caller (base/fair/turns.h), since keys are free. Each
+ * holds a copy of its payload in the heap of bodies. It leaves at its turn, at its caller's
+ * deadline, or when a caller of a family with fewer waiting calls takes its place.
  */
 #define WAITING_CAP		  32 /* calls of one service */
 #define WAITING_QUANTUM_LEN	  16384

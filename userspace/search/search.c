@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which shares are searched, and what keeps their index: one task at a time, a shard in each of
- * its jobs, so that imports and queries come in between. What a query looks at is never changed
- * under it: a new revision is another struct indexed, and the shards of the one before are
- * swept when no query refers to it any more.
+ * Decides which shares are searched, and keeps their index. It runs one task at a time, a shard
+ * in each of its jobs, so that imports and queries come in between. The data of a query is never
+ * changed under it. A new revision is another struct indexed, and the shards of the one before
+ * are swept when no query refers to it any more.
  */
 #include "search.h"
 

@@ -16,17 +16,17 @@ struct store;
 struct timer_wheel;
 
 /*
- * Finding items of shares by words, in an index on this node: nothing of a query leaves it, and
- * what is not followed is not found. search_put_share names them; their manifests are read from
- * the store.
+ * Finding items of shares by words, in an index on this node. Nothing of a query leaves the
+ * node, and only items of followed shares are found. search_put_share names the shares; their
+ * manifests are read from the store.
  *
  *	share put	search.c -> indexing.c (job) -> index_shard_builder.c -> store/derived.h
  *	query		search_query.c -> search_words.c; (job) match.c -> top_hits.c -> hit.c; done
  *
- * The index of a share is shards, each of the manifests between two places that the
- * manifests themselves decide on: a new revision makes only those anew that changed.
- * The index is verified as it is taken up again, and what does not verify is made anew;
- * meanwhile the shares that are ready are searched.
+ * The index of a share is shards. A shard holds the manifests between two places that the
+ * manifests themselves decide on, so a new revision makes only the changed shards anew. The
+ * index is verified as it is taken up again, and a shard that does not verify is made anew.
+ * Meanwhile the shares that are ready are searched.
  *
  * Home worker; done and on_event are never called inside the call that leads to them.
  */
@@ -134,7 +134,7 @@ struct search_result {
 	uint64_t found_cnt; /* in all; the first SEARCH_HITS_MAX can be looked at */
 	uint32_t reachable_cnt;
 	uint32_t share_cnt;   /* that were searched */
-	uint32_t pending_cnt; /* whose index is being made, or is not of the newest revision */
+	uint32_t pending_cnt; /* shares whose index is being made, or is of an older revision */
 	int err;	      /* 0, -ENOMEM, WEFT_EDAMAGED, WEFT_ECANCELLED */
 };
 

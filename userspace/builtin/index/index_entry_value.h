@@ -8,8 +8,8 @@
 struct node_key;
 
 /*
- * A peer's row of the shadow index as a value of the overlay: the tag, then
- * a signed object (crypto/signed.h) of tag "shard" with the body
+ * A peer's row of the shadow index as a value of the overlay. It is the tag, then a signed
+ * object (crypto/signed.h) of tag "shard" with the body
  *
  *	{0: name, 1: created s, 2: expires s, 3: [[codec, quality, kbps, size, prefix]...]}
  *

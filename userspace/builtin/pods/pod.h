@@ -96,9 +96,8 @@ struct pod_message {
 };
 
 /*
- * builtin_pod_id_of names a room within a scope, which is the id of a community or
- * group, or the key of the node whose room it is. builtin_pod_id_of_conversation: of two peers, in
- * either order.
+ * builtin_pod_id_of names a room within a scope: the id of a community or group, or the key of
+ * the room's node. builtin_pod_id_of_conversation names that of two peers, in either order.
  */
 void builtin_pod_id_of(const uint8_t scope[POD_SCOPE_LEN], const char *name,
 		       char out_id[POD_ID_LEN + 1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel of a pod as a topic of the service, and as a stream whose method is the channel: a
- * subscriber of that topic that also speaks. A message is sent out once it is kept. Home worker.
+ * A channel of a pod as a topic of the service. It is also a stream whose method is the channel:
+ * a subscriber of that topic that also speaks. A message is sent out once it is kept. Home
+ * worker.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -45,11 +45,13 @@ struct pod *builtin_pods_find(const struct pods *pods, const char *id);
 /* builtin_pods_next walks them: NULL to start and at the end. */
 struct pod *builtin_pods_next(const struct pods *pods, const struct pod *pod);
 /*
- * builtin_pods_add adds a copy of draft, which has no messages; builtin_pods_change replaces pod by
- * draft; builtin_pods_remove removes it. The change happens when it is durable, or not at all. It
- * ends by ack (ack.h), whose done is pods' own. 0; WEFT_EEXISTS (there is one of that id);
- * WEFT_EFULL (as many pods as may be); WEFT_EBUSY (a change of pod, or too many of others, are
- * under way). On an error ack was not taken.
+ * builtin_pods_add adds a copy of draft, which has no messages; builtin_pods_change replaces pod
+ * by draft; builtin_pods_remove removes it. The change happens when it is durable, or not at
+ * all. It ends by ack (ack.h), whose done is pods' own. Returns 0 or
+ *   WEFT_EEXISTS  a pod has that id already
+ *   WEFT_EFULL    as many pods as may be
+ *   WEFT_EBUSY    a change of pod, or too many of others, are under way
+ * On an error ack was not taken.
  */
 WEFT_MUST_CHECK
 int builtin_pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack,

@@ -13,11 +13,11 @@
 struct node_key;
 
 /*
- * The history of a room as bytes (docs/wire/rooms.md): segments of events, each with the hash of
- * the one before, and a head that names the last of them. Both are signed objects of the node that
- * has the room, the host. It alone knows the order, and by their sessions the senders. A sealed
- * segment never changes. Later messages are the tail, a segment like others, which each head
- * replaces. Pure.
+ * The history of a room as bytes (docs/wire/rooms.md). Segments hold events, each with the hash
+ * of the segment before, and a head names the last segment. Both are signed objects of the node
+ * that has the room, the host. The host alone knows the order, and the senders by their
+ * sessions. A sealed segment never changes. Later messages are the tail, a segment like others,
+ * which each head replaces. Pure.
  */
 #define ROOM_HASH_LEN	       32
 #define ROOM_SEGMENT_EVENTS    200 /* of a sealed one, at least */

@@ -14,19 +14,21 @@ struct builtin_config;
 struct builtin_params;
 
 /*
- * Histories of rooms (room_record.h): those of this node's own rooms, which it seals and signs, and
- * those of others that a program of this node asked to keep.
+ * Histories of rooms (room_record.h). This node seals and signs those of its own rooms. It also
+ * keeps those of other rooms that one of its programs asked for.
  *
  *	said	 pods.c -> rooms_said: 200 messages that are in no segment become one
  *	asked	 rooms_serve.c: 420 is answered with the head, 422 with a segment
  *	kept	 builtin_rooms_keep -> rooms_sync.c: head, then verified segments
  *	read	 builtin_rooms_events_each
  *
- * Limits. Only programs of this node keep rooms, at most ROOMS_KEPT_MAX. The ROOM_... below bound
- * the bytes of a room, from any number of senders, and its oldest segments go first. Answers under
- * way are ROOMS_ANSWERS_MAX, ROOMS_PEER_ANSWERS_MAX of one peer, and of a network three times the
- * free ones; other askers get a time to come again. Behind it is STORE_META: "room/" id, host, 'h'
- * is a record, "room/" id, host, 's' u64be a segment. Home worker.
+ * Limits. Only programs of this node keep rooms, at most ROOMS_KEPT_MAX. The ROOM_... below
+ * bound the bytes of a room, from any number of senders, and its oldest segments go first. At
+ * most ROOMS_ANSWERS_MAX answers are under way, ROOMS_PEER_ANSWERS_MAX of one peer. A network
+ * has three times the free ones at most. Other askers get a time to come again.
+ *
+ * Rows of STORE_META: "room/" id, host, 'h' is a record; "room/" id, host, 's' u64be is a
+ * segment. Home worker.
  */
 #define ROOMS_KEPT_MAX	       16
 #define ROOM_SEGMENTS_MAX      50

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Histories of others' rooms that are kept here: now and then one of the nodes that may have one is
- * asked for its head, and for the segments that it names and that are not here. Nothing is believed
- * that the host did not sign, and no segment that does not follow from the one before. One question
- * is under way at a time. Home worker.
+ * Histories of others' rooms that are kept here. Now and then this node asks one of the nodes
+ * that may have a history for its head. Then it asks for the segments that the head names and
+ * that are not here. It believes only what the host signed, and only segments that follow from
+ * the one before. One question is under way at a time. Home worker.
  */
 #include <string.h>
 

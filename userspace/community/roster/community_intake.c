@@ -255,8 +255,9 @@ static enum community_reason share_judge(struct judging *judging)
 }
 
 /*
- * A record under our own key that we did not sign now is from before the store was lost, or of
- * another node with our key. The own record has to be newer, once its signature holds.
+ * A record under this node's key that this node did not sign now is from before the store was
+ * lost. Or another node with the same key signed it. The own record has to be newer, once the
+ * signature of the other one holds.
  */
 static enum community_reason own_judge(struct judging *judging)
 {

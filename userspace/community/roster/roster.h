@@ -13,10 +13,10 @@
 struct arena;
 
 /*
- * What is known of one community: the newest record of each member and each share, in the
- * store, with an event for each that says when it came here. A record that comes in place of
- * another takes a new event and the old one goes, so all events are never more than all
- * records, and a reader that has seen them up to one has missed nothing before it.
+ * The known records of one community: the newest of each member and each share, in the store. An
+ * event for each says when it came here. A record that replaces another takes a new event, and
+ * the old event goes. So there are never more events than records, and a reader that has seen
+ * them up to one has missed nothing before it.
  *
  *	STORE_MEMBERS		id, node key -> row
  *	STORE_COMMUNITY_SHARES	id, share id -> row
@@ -163,9 +163,8 @@ bool community_roster_sweep(struct roster_draft *draft, struct store_snapshot *s
 			    uint64_t wall_s);
 
 /*
- * The ids of the shares that this node announced in one community, in order, so that they are
- * found without a walk through those of all others. An id may stay a while after its row has
- * gone.
+ * The ids of the shares that this node announced in one community, in order. So they are found
+ * without a walk through those of all others. An id may stay a while after its row has gone.
  */
 struct own_shares {
 	uint8_t (*ids)[ROSTER_KEY_LEN];

@@ -175,8 +175,8 @@ static bool fill_row(struct filling *filling, const struct roster_row *row)
 }
 
 /*
- * An event's record, and before a share's that of the announcing member, if its own event is
- * yet to come: a reader of the page in order knows the member first.
+ * The record of an event. A share's record stands behind that of the announcing member, if the
+ * member's own event is yet to come. So a reader of the page in order knows the member first.
  */
 static bool fill_event_row(struct filling *filling, const struct roster_row *row)
 {

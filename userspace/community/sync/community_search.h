@@ -11,8 +11,8 @@
 struct community;
 
 /*
- * Looking through titles and descriptions of a community's shares, in a job with a snapshot of its
- * own: a hit has all words, each anywhere in the folded text. Hits come in the order of
+ * Looking through titles and descriptions of a community's shares, in a job with a snapshot of
+ * its own. A hit has all words, each anywhere in the folded text. Hits come in the order of
  * share ids, in pages.
  */
 WEFT_MUST_CHECK

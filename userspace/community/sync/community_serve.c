@@ -274,8 +274,9 @@ static bool is_leaving(struct communities *all, const struct mesh_call *call,
 /* --- 416 --- */
 
 /*
- * From the node with the community's key: a member whose token was made for the whole time that
- * tokens have, and has half of it left at most, is given the next. A shorter one ends as it says.
+ * The node with the community's key gives a member its next token. The token before was made for
+ * the whole time that tokens have, and has half of it left at most. A shorter token ends as it
+ * says.
  */
 static size_t token_write(const struct community *community, const struct mesh_call *call,
 			  const struct community_request *request,

@@ -11,10 +11,11 @@ struct mesh_call;
 /*
  * community_serve_init registers the handlers of 404, 406, 408, 410, 412 and 414. 0, WEFT_EEXISTS, ...
  *
- * A request is answered when the community was joined here and the asker's record says that the
- * key of its session is a member, in a strict community by a token that is valid; it is taken
- * in then, if it is news. Every other asker hears "no such community", be it joined here or
- * not; but one with an expired token of the community hears that.
+ * A request is answered when the community was joined here and the asker is a member. The
+ * asker's record says that the key of its session is one, in a strict community by a token that
+ * is valid. That record is taken in then, if it is news. Every other asker gets "no such
+ * community", be it joined here or not. The exception is an asker with an expired token of the
+ * community: its answer says so.
  */
 WEFT_MUST_CHECK
 int community_serve_init(struct communities *all);

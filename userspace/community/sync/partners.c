@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which members to ask in a community. Partners are members that answered; they are asked in
- * turn, and every few rounds another node is: a seed (of the link, of the overlay's hints, or a
- * former asker), or a member from a random place of the roster. A partner that fails several
- * times is one no more.
+ * Chooses the members to ask in a community. Partners are members that answered, and are asked
+ * in turn. Every few rounds another node is asked. It is a seed (of the link, of the overlay's
+ * hints, or a former asker), or a member from a random place of the roster. A partner that fails
+ * several times is one no more.
  */
 #include <string.h>
 

@@ -55,8 +55,8 @@ WEFT_MUST_CHECK
 int dht_item_verify(const struct dht_item *item);
 
 /*
- * dht_item_sign signs a mutable item of this node, whose value, salt and seq are within the limits
- * above; the item's own key and sig are ignored.
+ * dht_item_sign signs a mutable item of this node. Its value, salt and seq are within the limits
+ * above. The item's own key and sig are ignored.
  */
 void dht_item_sign(const struct dht_item *item, const struct node_key *key,
 		   uint8_t out_sig[static NODE_KEY_SIG_LEN]);

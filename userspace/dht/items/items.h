@@ -12,9 +12,9 @@
 #include "weft/err.h"
 
 /*
- * BEP-44 items kept for others, in one of the two networks: two hours from the last put, in slots
- * of one size, as many as the configuration says and no more. kad/storage.h says which give way
- * when that is full.
+ * BEP-44 items kept for others, in one of the two networks. An item is kept for two hours from
+ * the last put. The slots are of one size, as many as the configuration says and no more.
+ * kad/storage.h says which items give way when all slots are taken.
  */
 struct dht_items;
 

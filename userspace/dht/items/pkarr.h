@@ -12,9 +12,10 @@
 #include "weft/err.h"
 
 /*
- * pkarr: what the owner of a key says of itself, as a DNS reply signed like a BEP-44 item without
- * salt (docs/wire/pkarr.md). A *record* is the part of it that this node understands, where a node
- * is; a *packet* is the signed whole, of which a relay looks at nothing but the signature.
+ * pkarr: the statements of a key's owner about itself, as a DNS reply signed like a BEP-44 item
+ * without salt (docs/wire/pkarr.md). A *record* is the part of it that this node understands:
+ * where a node is. A *packet* is the signed whole, of which a relay looks at nothing but the
+ * signature.
  *
  * No I/O, no state, no clock; thread-safe.
  */
@@ -56,13 +57,13 @@ struct pkarr_policy {
 };
 
 /*
- * dht_pkarr_record_select leaves of what a node knows of itself what policy
- * lets unvalidated sources know, the first that fit: addresses with a port that are
- * global, URLs of http and https.
+ * dht_pkarr_record_select keeps, of the facts that a node knows about itself, those that policy
+ * shows to unvalidated sources. It takes the first that fit: global addresses with a port, and
+ * URLs of http and https.
  *
- * Returns 0, WEFT_EREFUSED (the policy is PKARR_OFF), or WEFT_EABSENT:
- * nothing is left by which the node could be reached, and a record that
- * says so would only replace one that may still be right.
+ * Returns 0, WEFT_EREFUSED (the policy is PKARR_OFF), or WEFT_EABSENT: nothing is left by which
+ * the node could be reached. A record without addresses would only replace one that may still be
+ * right.
  */
 WEFT_MUST_CHECK
 int dht_pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,

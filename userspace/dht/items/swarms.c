@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All of a peer is in the index: its address is the value's source, its
- * port the handle, and both together are the owner, so that a peer that
- * announces again refreshes itself.
+ * A peer is stored in the index alone. Its address is the value's source, its port the handle,
+ * and both together are the owner. So a peer that announces again refreshes itself.
  */
 #include "swarms.h"
 

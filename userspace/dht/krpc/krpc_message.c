@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading. One table of names finds the fields of a message; keys come in ascending order and so do
- * the table's rows, so both are walked once.
+ * Reading. One table of names finds the fields of a message. Keys come in ascending order and so
+ * do the table's rows, so both are walked once.
  */
 #include "krpc_message.h"
 

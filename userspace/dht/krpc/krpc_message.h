@@ -46,9 +46,9 @@ const char *dht_krpc_method_name(enum krpc_method method);
 enum { KRPC_WANT_IPV4 = 1, KRPC_WANT_IPV6 = 2 };
 
 /*
- * A message as received. Spans are borrowed from the datagram; one whose data is NULL was not
- * there. fault names the first field of a wrong type or length; the transaction id is good all the
- * same, so that a query can be answered by an error.
+ * A message as received. Spans are borrowed from the datagram. A span whose data is NULL was not
+ * there. fault names the first field of a wrong type or length. The transaction id is good all
+ * the same, so that a query can be answered by an error.
  */
 struct krpc_message {
 	enum krpc_kind kind;

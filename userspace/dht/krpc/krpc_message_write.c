@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing: every key in its one place of the order, left out when there is
- * nothing to say, so that no message has an order of its own.
+ * Writing. Every key has its one place in the order, so that no message has an order of its own.
+ * A key without a value is left out.
  */
 #include "krpc_message.h"
 

@@ -12,9 +12,10 @@
 struct random;
 
 /*
- * Write tokens (BEP-5): a node may store in the name of an address only if it reads what is sent
- * there. They are made as weft_krpc_token makes them, under a key that changes every five minutes;
- * the key of the five minutes before is honoured as well. Callers may read current and turn_ns.
+ * Write tokens (BEP-5): a node may store in the name of an address only if it reads the
+ * datagrams sent to that address. weft_krpc_token makes them, under a key that changes every
+ * five minutes. The key of the five minutes before is honoured as well. Callers may read current
+ * and turn_ns.
  */
 struct dht_tokens {
 	uint64_t current[2], last[2];

@@ -17,9 +17,9 @@
 #include "dht_lookup_state.h"
 
 /*
- * A leg that asked this many nodes at most and heard none begins once more: one lost datagram must
- * not be the end. With more nodes asked, the loss of all is no accident; after a longer wait, which
- * is that for nodes of unknown distance, the caller hears first.
+ * A leg that asked at most this many nodes and got no answer begins once more: one lost datagram
+ * must not be the end. With more nodes asked, the loss of all is no accident. After
+ * BEGIN_AGAIN_NS, the wait for nodes of unknown distance, the caller gets the outcome instead.
  */
 #define FEW_NODES      2
 #define BEGIN_AGAIN_NS 2000000000ull

@@ -12,8 +12,8 @@
 struct arena;
 
 /*
- * Searches: a lookup of kad/ driven over KRPC in each network that is on, both at once, and the
- * writes to the nodes that it finds.
+ * A lookup of kad/ driven over KRPC in each network that is on, both at once. It also writes to
+ * the nodes that it finds.
  *
  *     dht_lookup_start -> flush: ask node after node (dht_query.c)
  *         -> a reply: items, peers, tokens, further nodes -> flush ...

@@ -27,9 +27,9 @@ int dht_queries_new(struct arena *arena, uint32_t query_cap, const uint64_t secr
 		    struct dht_queries **out_queries);
 
 /*
- * The result of a query. reply is the message that came, KRPC_REPLY or KRPC_ERROR, borrowed for the
- * call, or NULL: nothing in time, or not from the node that was asked. owner is a handle, not a
- * pointer, since the asker may be gone.
+ * The result of a query. reply is the message that came, KRPC_REPLY or KRPC_ERROR, borrowed for
+ * the call. It is NULL when nothing came in time, or not from the node that was asked. owner is
+ * a handle, not a pointer, since the asker may be gone.
  */
 typedef void (*dht_replied_fn)(struct dht *dht, pool_handle owner, uint16_t slot,
 			       const struct krpc_message *reply, uint64_t now_ns);

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Private to provider/: a control group for each started program, where the service manager
- * delegated one to weftd (systemd marks it by the attribute user.delegate or trusted.delegate).
- * Nowhere else are groups made: the tree is its manager's.
+ * Private to provider/: a control group for each started program. It is made where the service
+ * manager delegated a group to weftd. systemd marks such a group by the attribute user.delegate
+ * or trusted.delegate. Elsewhere no groups are made: the tree is its manager's.
  */
 #define CGROUP_PATH_CAP 512
 

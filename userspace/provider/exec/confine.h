@@ -10,10 +10,9 @@
 struct launch_setup;
 
 /*
- * Private to provider/: a private view of files and processes. A mount
- * namespace in which the daemon's folders are empty, and a process namespace that
- * is killed as a whole with its first process; for an ordinary user
- * inside a user namespace that knows this one user.
+ * Private to provider/: a private view of files and processes. In its mount namespace the
+ * daemon's folders are empty. Its process namespace is killed as a whole with its first process.
+ * For an ordinary user both are inside a user namespace that knows this one user.
  */
 struct confine {
 	const struct launch_setup *setup; /* hidden paths */

@@ -106,9 +106,9 @@ static bool number_read(const char *name, unsigned long *out_number)
 }
 
 /*
- * user_find looks name up in /etc/passwd, for a static program cannot load libc's name services; a
- * number is a user with the group of that number unless the file knows it. It reads a small file: at
- * a publish and before a program is started. 0, WEFT_EABSENT, -errno.
+ * user_find looks name up in /etc/passwd, for a static program cannot load libc's name services.
+ * A number that the file does not know is a user with the group of that number. The function
+ * reads a small file, at a publish and before a program is started. 0, WEFT_EABSENT, -errno.
  */
 static int user_find(const char *name, uint32_t *out_uid, uint32_t *out_gid)
 {

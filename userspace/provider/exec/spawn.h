@@ -8,8 +8,9 @@
 #include "launch_message.h"
 
 /*
- * Private to provider/: the last steps of a new process before it becomes a program: three standard
- * files and no other of weftd's, no privilege and no way to get one, limits, its user.
+ * Private to provider/: the last steps of a new process before it becomes a program. It keeps
+ * three standard files and no other of weftd's. It has no privilege and no way to get one, its
+ * limits, and its user.
  */
 #define SPAWN_FILES_MAX	    256
 #define SPAWN_PROCESSES_MAX 256 /* of its user, or of its user namespace */

@@ -6,9 +6,9 @@
  *	answer    connection -> a block of 64 KiB -> http_answer takes the framing off
  *		  -> the block is lent to the channel until it is acknowledged
  *
- * Neither body is ever held whole. A server that does not read makes out
- * grow, whose bytes are not consumed, so the caller is stopped; a caller that does
- * not read keeps the blocks, without which nothing is read from the server.
+ * Neither body is ever held whole. A server that does not read makes out grow. The bytes of out
+ * are not consumed, so the caller is stopped. A caller that does not read keeps the blocks,
+ * without which nothing is read from the server.
  */
 #include "http.h"
 

@@ -21,9 +21,9 @@ bool provider_http_request_is_safe(const struct service_http_request *request);
 const char *provider_http_request_host(const char *target);
 
 /*
- * provider_http_request_write writes the head as HTTP/1.1, of a server at target (of a spec), and
- * adds Host, X-Mesh-Peer (the caller's key in z-base-32), X-Mesh-Correlation (hexadecimal) and the
- * body's framing: Content-Length, or chunks.
+ * provider_http_request_write writes the head as HTTP/1.1, of a server at target (of a spec). It
+ * adds Host, X-Mesh-Peer (the caller's key in z-base-32), X-Mesh-Correlation (hexadecimal) and
+ * the body's framing: Content-Length, or chunks.
  */
 void provider_http_request_write(struct writer *w, const struct service_http_request *request,
 				 const char *target, const struct service_caller *caller);

@@ -13,9 +13,9 @@
  * Private to provider/: one stream of HttpInvoke. http.c begins it and has the caller's callbacks,
  * http_exchange.c moves its bytes, http_stream.c lets it wait, go on and end.
  *
- * An entry from outside (the caller, the server, a timer) sets is_busy, does its work, and leaves
- * by provider_http_stream_settle or provider_http_stream_turn: a stream that ended meanwhile is
- * freed there and nowhere else.
+ * An entry from outside (the caller, the server, a timer) sets is_busy and does its work. It
+ * leaves by provider_http_stream_settle or provider_http_stream_turn. A stream that ended
+ * meanwhile is freed there and nowhere else.
  */
 struct http_stream {
 	struct active active;

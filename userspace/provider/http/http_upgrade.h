@@ -6,16 +6,16 @@
 
 /*
  * Private to provider/: streams of HttpUpgrade, WebSockets to an HTTP server. Until the server
- * answers 101 one is a request like others; behind it bytes go both ways, unread here.
+ * answers 101 a stream is a request like others. After that bytes go both ways, unread here.
  *
- * A WebSocket may be silent for days, so their number is bounded: places of a pool of fair shares,
- * by the caller's family, network, address and key. A full pool takes the youngest place of the
- * holder with most. A caller with no more than any other keeps its places. Local programs have a
- * quarter for themselves.
+ * A WebSocket may be silent for days, so their number is bounded. They take places of a pool of
+ * fair shares, by the caller's family, network, address and key. A full pool takes the youngest
+ * place of the holder with most. A caller with no more than any other keeps its places. Local
+ * programs have a quarter for themselves.
  *
- * Four things end one. Either side does, or the loss of the mesh session. A side does that takes
- * none of its waiting bytes for stall_ns, or does not end that long behind the other. So does TCP's
- * keep-alive, where the server's machine is gone.
+ * A WebSocket ends in four ways. Either side ends it, or the mesh session is lost. A side loses
+ * it that takes none of its waiting bytes for stall_ns, or that ends so much later than the
+ * other. TCP's keep-alive ends it when the server's machine is gone.
  */
 WEFT_MUST_CHECK
 int provider_http_upgrade_init(struct provider *provider);

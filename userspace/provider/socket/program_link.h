@@ -48,8 +48,9 @@ int provider_program_link_read(struct program_link *link, size_t len_max);
 WEFT_MUST_CHECK
 int provider_program_link_watch(struct program_link *link);
 /*
- * provider_program_link_reply looks for a whole reply in in: 1 with *out_reply, whose *out_len
- * bytes with the NUL are then to be dropped from in; 0: it is not whole; WEFT_EMALFORMED.
+ * provider_program_link_reply looks for a whole reply in in. Returns 1 with *out_reply, 0 when
+ * the reply is not whole, or WEFT_EMALFORMED. The caller drops the reply's *out_len bytes, with
+ * the NUL, from in.
  */
 WEFT_MUST_CHECK
 int provider_program_link_reply(struct program_link *link, struct program_reply *out_reply,

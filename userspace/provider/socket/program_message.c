@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and replies of net.weft.Service, by the structs of api/program.h. The payload of a call
- * is written behind its other parameters: a JSON object travels as it is, byte for byte, and is
- * parsed only to know that it is one.
+ * Requests and replies of net.weft.Service, by the structs of api/program.h. The payload of a
+ * call is written behind its other parameters. A JSON object travels as it is, byte for byte,
+ * and is parsed only to know that it is one.
  */
 #include "program_message.h"
 

@@ -13,8 +13,8 @@ struct derived_view;
 struct shard;
 
 /*
- * The index at rest: one row for each shard, under the share and the hash of the ids of
- * the manifests that it was made of.
+ * The index at rest: one row for each shard. The key is the share and the hash of the ids of the
+ * manifests from which the shard was made.
  */
 #define INDEX_NAME    "search"
 #define INDEX_KEY_LEN 64u

@@ -177,9 +177,9 @@ static void word_enter(const struct shard *shard, size_t off, struct shard_word 
 }
 
 /*
- * Where needle, of 2 bytes at least, first is in the text from off on; text_len: nowhere.
- * Both ends of it are compared at 64 places at once (Mula's generic SIMD algorithm):
- * memmem, which looks at one, made half the time of a query.
+ * Returns where needle, of 2 bytes at least, first is in the text from off on; text_len:
+ * nowhere. Both ends of needle are compared at 64 places at once (Mula's generic SIMD
+ * algorithm). memmem, which looks at one place, made half the time of a query.
  */
 typedef uint8_t vector __attribute__((vector_size(16)));
 #define VECTORS 4u

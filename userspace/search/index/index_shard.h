@@ -12,9 +12,9 @@
 #include "weft/err.h"
 
 /*
- * A shard is the index of the items of a few manifests that follow each other in a
- * share: bytes that are written once, by index_shard_builder.h, and read in place. An item is
- * a document, numbered from 0 in the order of the manifests.
+ * A shard is the index of the items of a few manifests that follow each other in a share.
+ * index_shard_builder.h writes its bytes once, and they are read in place. An item is a
+ * document, numbered from 0 in the order of the manifests.
  *
  *	head	   struct shard_head
  *	parts	   manifest id 32, length u32, first document u32
@@ -24,10 +24,10 @@
  *	postings   of each word (postings.h), in the same order
  *	BLAKE3	   of all that
  *
- * What an item is called, and all else, is in its manifest: a document says where. Its
- * words are those that codec/text/casefold.h makes of the name, the tags and the folders. A
- * substring of a word is found by going through the text, of which there is a tenth of
- * that of the names.
+ * A document says where its item is in a manifest; the item's name, and all else, is there. The
+ * words of a document are those that codec/text/casefold.h makes of the name, the tags and the
+ * folders. A substring of a word is found by going through the text, which is a tenth as long as
+ * the names.
  *
  * Numbers are in the machine's byte order; a shard from one with the other is damaged.
  */

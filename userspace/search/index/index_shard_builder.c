@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Items go in as runs of (word, field, documents), in the order of documents; the
- * end sorts the words, counts how many runs each has, and lays the runs out behind
- * each other, which keeps their order. A folder is folded once for all items in it that
- * follow each other.
+ * Items go in as runs of (word, field, documents), in the order of documents. The end sorts the
+ * words and counts how many runs each has. Then it lays the runs out behind each other, which
+ * keeps their order. A folder is folded once for all items in it that follow each other.
  */
 #include "index_shard_builder.h"
 

@@ -11,9 +11,9 @@
 struct manifest_item;
 
 /*
- * Makes a shard (index_shard.h) of manifests that are given in order. What it holds at most
- * follows from the limits of a shard: about 120 MiB for one that fills them all, 20 for
- * a usual one. Any thread, one at a time.
+ * Makes a shard (index_shard.h) of manifests that are given in order. The limits of a shard
+ * bound the memory: about 120 MiB for a shard that fills them all, 20 for a usual one. Any
+ * thread, one at a time.
  */
 struct shard_builder;
 

@@ -12,10 +12,10 @@ struct derived;
 struct store;
 
 /*
- * One revision of a share on its way into the index, shard by shard. A shard ends after
- * a manifest whose id says so (one of INDEXING_PARTS_MEAN does) or where it would grow
- * beyond its limits, so that two revisions have the same shards where they have the same
- * manifests. Shards that are there and verify are kept.
+ * One revision of a share on its way into the index, shard by shard. A shard ends after a
+ * manifest whose id says so (one of INDEXING_PARTS_MEAN does), or where it would grow beyond its
+ * limits. So two revisions have the same shards where they have the same manifests. Shards that
+ * are there and verify are kept.
  *
  * search_indexing_step runs in jobs, one at a time; all else on home while none runs.
  */

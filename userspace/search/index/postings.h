@@ -8,8 +8,8 @@
 
 /*
  * The documents that have a word, by the field they have it in, as bytes. Neighbours have much
- * in common (the folder they are in, the ending of their names), so they are written as runs:
- * the gap since the run before, and the length where it is not 1.
+ * in common: the folder they are in, the ending of their names. So they are written as runs: the
+ * gap since the run before, and the length where it is not 1.
  *
  *	word	(bytes behind this << 3 | fields) list...
  *	list	bytes? run...	the length of each list but the last

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Word by word of the query: every word of the shard that has it marks its documents
- * with how (a bit for each place), then marks become points. Documents are looked at in
- * groups of 64, and only in groups in which something is marked, so that a rare word
- * costs what its few documents cost.
+ * The query is matched word by word. Every word of the shard that has the query's word marks its
+ * documents with how, a bit for each place. Then marks become points. Documents are looked at in
+ * groups of 64, and only in groups in which something is marked. So a rare word costs only what
+ * its few documents cost.
  */
 #include "match.h"
 

@@ -12,10 +12,10 @@ struct rank;
 struct shard;
 
 /*
- * Scores the documents of a shard against a query. Each word of the query gives what
- * its best place in the name, the best among the tags, the folders, and the title and
- * description of the share give; a document without it is out. The sum is multiplied by
- * the weight of the share.
+ * Scores the documents of a shard against a query. Each word of the query gives the points of
+ * its best place. The places are the name, the best of the tags, the folders, and the share's
+ * title and description. A document without the word is out. The sum is multiplied by the weight
+ * of the share.
  */
 #define MATCH_NAME_EXACT  100u /* the name is the query, word for word: for each word */
 #define MATCH_NAME_WHOLE  85u

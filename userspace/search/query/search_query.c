@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A query on its way: home notes down what is to be searched, a job searches, and home reports
- * the outcome. Shares are searched one after the other, those of the first tier first, then by
- * id: so of equal hits the same one is always first, and pages do not shift while the index
- * stays.
+ * A query on its way: home notes down the shares to be searched, a job searches, and home
+ * reports the outcome. Shares are searched one after the other, those of the first tier first,
+ * then by id. So the first of equal hits is always the same one, and pages do not shift while
+ * the index stays.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -11,8 +11,8 @@
 
 /*
  * A query: the words of a text, folded as those of the index are. There are no operators: an
- * item is found when it has them all, whole, at the beginning of a word or, from
- * QUERY_INSIDE_LEN_MIN bytes, within one.
+ * item is found when it has all words. It has a word whole, at the beginning of one of its own
+ * or, from QUERY_INSIDE_LEN_MIN bytes, within one.
  */
 #define QUERY_TEXT_LEN_MAX   512u
 #define QUERY_TERMS_MAX	     16u

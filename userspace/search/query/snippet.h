@@ -9,8 +9,8 @@
 struct query;
 
 /*
- * A part of a text, with the words that a query is about: words as they are written,
- * each as a whole, when a word of the query is in what they fold to.
+ * A part of a text, with the words that a query is about. The words are shown as they are
+ * written, each as a whole, when a word of the query is in their folded form.
  */
 #define SNIPPET_LEN_MAX	  160u
 #define SNIPPET_MARKS_MAX 16u

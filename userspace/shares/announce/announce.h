@@ -24,11 +24,11 @@ struct blobs_held;
  *	overlay -> holder_finder.c <- region_sets.c (sets of a region, kept for a while)
  *
  * Each manifest has a record under its id: a node that knows the id of a collection or share
- * finds its holders. Files of public shares are announced by content id as well: up to
- * ANNOUNCE_SINGLES_MAX by a record each, more by one set for each region of ids. Each is
- * announced again at half its life, at most puts_per_min a minute, evenly: first what is new,
- * then what is due. What is no longer there is left to expire. Nothing is kept in memory for a
- * file: a region's ids are listed from the store when its turn comes.
+ * finds its holders. Files of public shares are announced by content id as well. Up to
+ * ANNOUNCE_SINGLES_MAX of them have a record each, more have one set for each region of ids.
+ * Each is announced again at half its life, at most puts_per_min a minute, evenly: new ones
+ * first, then those that are due. Records of removed files are left to expire. Nothing is kept
+ * in memory for a file: a region's ids are listed from the store when its turn comes.
  *
  * STORE_ANNOUNCED holds when each was announced, so that a restart announces nothing twice.
  *
@@ -77,8 +77,8 @@ struct announce_params {
 WEFT_MUST_CHECK
 int shares_announce_new(const struct announce_params *params, struct announce **out_announce);
 /*
- * shares_announce_stop, while the overlay is there, ends what is under way, and waits for a
- * job: searches get nothing any more, but may still be taken back until shares_announce_free.
+ * shares_announce_stop, while the overlay is there, ends the work under way, and waits for a
+ * job. Searches get nothing any more, but may still be taken back until shares_announce_free.
  * Both take NULL.
  */
 void shares_announce_stop(struct announce *announce);

@@ -8,9 +8,9 @@
 #include "mesh/seam_overlay.h"
 
 /*
- * How nodes of the overlay judge what providers say (docs/wire/overlay.md). A value is its tag
- * and a provider record or a provider set; the writer is the holder's key, the sequence
- * number the time of writing.
+ * Nodes of the overlay judge the announcements of holders by these rules (docs/wire/overlay.md).
+ * A value is its tag and a provider record or a provider set. The writer is the holder's key,
+ * and the sequence number the time of writing.
  */
 enum announce_tag {
 	ANNOUNCE_MANIFEST = 0x02, /* provider record under "manifest:loc:" and manifest id */

@@ -141,9 +141,9 @@ uint64_t shares_announce_due_s(uint64_t announced_s, uint32_t seed);
 void shares_announce_submit(struct announce *announce, struct store_batch *batch);
 
 /*
- * manifests.c. walk has the table follow what is held. A manifest is wanted when its files are
- * announced by content id: those of a collection only with ANNOUNCE_ALL, for it says nothing of
- * its visibility.
+ * manifests.c. walk has the table follow the manifests that are held. A manifest is wanted when
+ * its files are announced by content id. Files of a collection are announced so only with
+ * ANNOUNCE_ALL, for a collection says nothing of its visibility.
  */
 void shares_announce_manifests_walk(struct announce *announce);
 struct announce_manifest *shares_announce_manifest_to_look_at(const struct announce *announce);

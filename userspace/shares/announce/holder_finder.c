@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looks in the overlay for holders of a manifest or a content: the provider records under its
- * id, and for a content the sets of its region at both depths, all at once. Each holder is
- * reported once in a search, as far as memory lasts; the swarm asks the holder whether it is
- * true.
+ * Looks in the overlay for holders of a manifest or a content. It asks for the provider records
+ * under the id, and for a content the sets of its region at both depths, all at once. Each
+ * holder is reported once in a search, as far as memory lasts. The swarm asks the holder whether
+ * it is true.
  */
 #include <errno.h>
 #include <string.h>

@@ -43,8 +43,8 @@ int shares_holder_record_parse(const void *bytes, size_t len, struct provider *o
 WEFT_MUST_CHECK
 int shares_holder_record_verify_signature(const void *bytes, size_t len);
 /*
- * shares_holder_record_check_time is for records and sets alike: 0, WEFT_ESTALE when the life of what was
- * written at time_s is over, or WEFT_EREFUSED when that is in the future.
+ * shares_holder_record_check_time is for records and sets alike. Returns 0, WEFT_ESTALE when a
+ * record written at time_s has outlived its life, or WEFT_EREFUSED when time_s is in the future.
  */
 WEFT_MUST_CHECK
 int shares_holder_record_check_time(uint64_t time_s, uint64_t wall_s);

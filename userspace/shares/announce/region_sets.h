@@ -14,9 +14,9 @@
 struct arena;
 
 /*
- * The provider sets of others, by region: asked of the overlay once for all that want something
- * there, and kept for ten minutes, because a search for the files of one share comes to each
- * region again and again. Least recently used regions give way.
+ * The provider sets of others, by region. The overlay is asked once for all searches in a
+ * region, and the set is kept for ten minutes. The reason: a search for the files of one share
+ * comes to each region again and again. Least recently used regions give way.
  *
  * Home worker.
  */
@@ -42,9 +42,9 @@ void shares_announce_sets_stop(struct announce_sets *sets);
 void shares_announce_sets_free(struct announce_sets *sets);
 
 /*
- * shares_announce_sets_want: want->found is called for what is known, now, and for what comes; 1: it
- * waits for more, and done follows; 0: that was all, and done does not follow; WEFT_EFULL.
- * shares_announce_sets_leave: nothing is called any more.
+ * shares_announce_sets_want calls want->found for the sets that are known, now, and for those
+ * that come. Returns 1: it waits for more, and done follows; 0: that was all, and done does not
+ * follow; or WEFT_EFULL. After shares_announce_sets_leave nothing is called any more.
  */
 WEFT_MUST_CHECK
 int shares_announce_sets_want(struct announce_sets *sets, unsigned depth,
