@@ -2,14 +2,16 @@
 /*
  * Sessions between keys, over streams that a transport carries.
  *
- * Inbound: mesh_transport_events -> session.c (connections), mesh_stream.c (streams), and by their
- * kinds control_stream.c (HELLO and its kin), incoming.c (peers' requests -> handlers),
- * mesh_request.c (answers), frame_stream.c (any number of frames).
- * Outbound: mesh_ops.ask -> mesh_request.c -> stream_wait.c -> dial.c when there is no session,
- * redial.c when there is one and it owes an answer; mesh_ops.answer -> incoming.c. discovery.c asks
- * other sources where a key is. mesh_frame.c reads and writes what is on a stream, registry.def
- * lists what may be. Peers met are kept by peers.c. All on the home worker; nothing here reads a
- * clock, waits or logs.
+ * Inbound: mesh_transport_events -> session.c (connections), mesh_stream.c (streams). By their
+ * kinds, streams go to control_stream.c (HELLO and its kin), incoming.c (peers' requests ->
+ * handlers), mesh_request.c (answers), or frame_stream.c (any number of frames).
+ *
+ * Outbound: mesh_ops.ask -> mesh_request.c -> stream_wait.c. From there dial.c when there is no
+ * session, or redial.c when there is one and it owes an answer; mesh_ops.answer -> incoming.c.
+ *
+ * discovery.c asks other sources where a key is. mesh_frame.c reads and writes the bytes on a
+ * stream, and registry.def lists the types of frames. peers.c keeps the peers met. All on the
+ * home worker; nothing here reads a clock, waits or logs.
  */
 #include "mesh/mesh.h"
 
@@ -62,8 +64,8 @@ static uint32_t dial_cap(const struct mesh_config *config)
 }
 
 /*
- * Every request and every incoming may hold a small buffer, every session
- * two; one more is where an answer is written while its request is there.
+ * Every request and every incoming may hold a small buffer, every session two. One more is the
+ * place where an answer is written while its request is there.
  */
 static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUFFER_SIZE_CNT])
 {

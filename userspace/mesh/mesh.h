@@ -17,8 +17,8 @@ struct random;
  * Sessions between keys: HELLO, frames, requests and answers, the peer
  * table. Speaks over a struct transport, knows no packets.
  *
- * A session whose peer was asked and stays silent is raced by a fresh
- * dial, and the first to answer wins; the rule is on top of redial.c.
+ * A fresh dial races a session whose peer was asked and stays silent. The first to answer wins;
+ * the rule is on top of redial.c.
  */
 struct mesh_config {
 	uint32_t session_cap;
@@ -38,7 +38,7 @@ struct mesh_config {
 	struct addr addrs[8]; /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
-	struct fair_site site; /* whose nodes share a network */
+	struct fair_site site; /* its nodes share a network */
 };
 void mesh_config_defaults(struct mesh_config *config);
 /* mesh_config_caps: what HELLO says before anything else is announced. */
@@ -164,15 +164,15 @@ void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
  */
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
 /*
- * mesh_wake: the machine has a link, an address or a route that it had not.
- * Dials under way begin anew, and peers whose dialled sessions ended in silence
- * within the last ten minutes are dialled, as many as the table of them holds.
+ * mesh_wake: the machine has a link, an address or a route that it had not. Dials under way
+ * begin anew. Peers whose dialled sessions ended in silence within the last ten minutes are
+ * dialled, as many as their table holds.
  */
 void mesh_wake(struct mesh *mesh, uint64_t now_ns);
 /*
- * mesh_knocked: what came of a port probe at remote. A program that speaks QUIC is
- * there, whether or not it knows this node; or the host is there and says that
- * no program listens at that port. A session there that is well says so by itself.
+ * mesh_knocked passes on the result of a port probe at remote. Either a program that speaks QUIC
+ * is there, whether or not it knows this node. Or the host is there and says that no program
+ * listens at that port. A session there that is well says so by itself.
  */
 enum mesh_port_probe { MESH_PORT_PROBE_THERE, MESH_PORT_PROBE_NOBODY };
 void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
@@ -218,8 +218,8 @@ WEFT_MUST_CHECK
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
 /*
- * mesh_note_peer remembers a peer that another worker of this node has met or lost. What info says
- * of it is kept as for a session of this worker, and while it is connected it is found as a
+ * mesh_note_peer remembers a peer that another worker of this node has met or lost. The facts in
+ * info are kept as for a session of this worker. While the peer is connected, it is found as a
  * neighbour that has dialled this node (seam_neighbours.h).
  */
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
@@ -227,11 +227,15 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint32_t choices,
 		 bool is_on, uint64_t now_ns);
 /*
- * mesh_set_share: the peer of key, which was met, counts as share_cnt peers in fair shares, 1 to
- * FAIR_SHARE_MAX, and is chosen while that is more than one. done is called once the row is durable and
- * the share in force, or that neither is; without a store before mesh_set_share returns. 0, or
- * WEFT_EABSENT, WEFT_ETOOLARGE (1 to 64 it is not), WEFT_EFULL (chosen peers that stay fill their part
- * of the table), or as store_submit: then done is not called.
+ * mesh_set_share lets the peer of key, which was met, count as share_cnt peers in fair shares, 1
+ * to FAIR_SHARE_MAX. The peer is chosen while share_cnt is more than one. done is called once
+ * the row is durable and the share in force, or once it is known that neither will be. Without a
+ * store done is called before mesh_set_share returns. Returns 0; then done follows. Or, without
+ * done:
+ *   WEFT_EABSENT    no such peer was met
+ *   WEFT_ETOOLARGE  share_cnt is not in 1 to 64
+ *   WEFT_EFULL      chosen peers that stay fill their part of the table
+ *   or an error of store_submit
  */
 typedef void (*mesh_share_fn)(void *arg, int err);
 struct mesh_share_ask {
@@ -243,8 +247,9 @@ struct mesh_share_ask {
 WEFT_MUST_CHECK
 int mesh_set_share(struct mesh *mesh, const struct mesh_share_ask *ask, uint64_t now_ns);
 /*
- * mesh_shares writes which peers count as more than one, at most cap, and returns how many do; mesh_take_shares
- * makes them those of this mesh, of another worker, which has no others then.
+ * mesh_shares writes the peers that count as more than one, at most cap, and returns how many
+ * there are. mesh_take_shares makes them those of this mesh, of another worker, which has no
+ * others then.
  */
 struct mesh_share {
 	uint8_t key[MESH_KEY_LEN];

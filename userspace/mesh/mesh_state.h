@@ -311,9 +311,10 @@ void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t 
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
 
 /*
- * udp_silence.c. Where UDP does not pass: TCP is dialled beside QUIC after 1 s of silence. Where TCP answered and
- * QUIC had not, TCP comes first for an hour, on that kind of network and family, or until a QUIC
- * connection opens there or the machine's network changes.
+ * udp_silence.c: networks where UDP does not pass. TCP is dialled beside QUIC after 1 s of
+ * silence. Where TCP answered and QUIC had not, TCP comes first for an hour, on that kind of
+ * network and family. The hour ends early when a QUIC connection opens there or the machine's
+ * network changes.
  */
 
 /* mesh_udp_rank: that of an address of dial; 0: it is not to be dialled. */
@@ -331,9 +332,9 @@ void mesh_udp_forget(struct mesh *mesh);
 void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler);
 
 /*
- * While a session that this node dialled is on TCP, its peer is dialled by QUIC now and then: after
- * 2 s, then with pauses that double, up to a minute. begin: the session has said HELLO. ended: that
- * dial came to nothing. drop: the session ends.
+ * A session that this node dialled may be on TCP. Its peer is then dialled by QUIC now and then:
+ * after 2 s, then with pauses that double, up to a minute. begin: the session has said HELLO.
+ * ended: that dial came to nothing. drop: the session ends.
  */
 void mesh_upgrade_begin(struct mesh_session *session);
 void mesh_upgrade_ended(struct mesh_session *session);
@@ -392,10 +393,10 @@ void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code c
 void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 
 /*
- * incoming_slot.c. path: where its slots belong. take_buffer: a place for its payload; false: it
- * was refused. note: len bytes of it came. rest: its handler has it, and the peer's clock stands.
- * defer answers that there is no slot of pool now; refuse_stream, that there is none for the stream,
- * which no object is left for: 0 or WEFT_EFULL.
+ * incoming_slot.c. path: the account of its slots. take_buffer: a place for its payload; false:
+ * it was refused. note: len bytes of it came. rest: its handler has it, and the peer's clock
+ * stands. defer answers that pool has no slot now. refuse_stream answers that there is none for
+ * the stream, for which no object is left: 0 or WEFT_EFULL.
  */
 void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
 void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path);

@@ -9,10 +9,10 @@
 #include "weft/err.h"
 
 /*
- * The table that nodes of the mesh keep together: under a key, the signed
- * values of many writers. A folder that owns a kind of value registers a
- * rule, by which storers judge it without knowing its meaning; then it puts
- * and gets by *name*: the bytes whose SHA-256 is the key.
+ * The table that nodes of the mesh keep together: under a key, the signed values of many
+ * writers. A folder that owns a kind of value registers a rule, by which storers judge it
+ * without knowing its meaning. Then it puts and gets by *name*: the bytes whose SHA-256 is the
+ * key.
  *
  * Home worker; nothing blocks; done and value are never called inside the call.
  */

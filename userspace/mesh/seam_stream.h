@@ -5,16 +5,16 @@
 #include "mesh/seam.h"
 
 /*
- * Streams of frames between this node and a peer, for what does not fit one
- * request with one answer: calls of services, their streams, bodies of any
- * length. Each is one bidirectional QUIC stream; its first frame says what
- * it is for. Payloads arrive in the pieces in which the packets bring
- * them and are never held whole here; a user that does not consume stops the sender.
+ * Streams of frames between this node and a peer. They carry exchanges that do not fit one
+ * request with one answer: calls of services, their streams, bodies of any length. Each is one
+ * bidirectional QUIC stream; its first frame says its purpose. Payloads arrive in the pieces in
+ * which the packets bring them and are never held whole here. A user that does not consume stops
+ * the sender.
  *
- * A frame that has begun and does not go on for 30 s, unless its reader is
- * the one that waits, ends the stream with WEFT_ETIMEOUT; so does the last
- * acknowledgement of a finished stream that is missing for 60 s. Between
- * frames a stream may be silent for ever.
+ * A frame that has begun and does not go on for 30 s ends the stream with WEFT_ETIMEOUT. A frame
+ * whose reader is the one that waits is excepted. The stream also ends so when the last
+ * acknowledgement of a finished stream is missing for 60 s. Between frames a stream may be
+ * silent for ever.
  *
  * Home worker; nothing blocks. Events never come inside the operations
  * that cause them.

@@ -62,8 +62,9 @@ WEFT_MUST_CHECK
 int service_close_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head);
 
 /*
- * service_text_copy: text as an answer carries it: valid UTF-8 of SERVICE_TEXT_LEN_MAX bytes at
- * most, with '?' for control characters, as it also is when it came from another node.
+ * service_text_copy copies text in the form of an answer: valid UTF-8 of at most
+ * SERVICE_TEXT_LEN_MAX bytes, with '?' for control characters. It serves for text that came from
+ * another node, too.
  */
 void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *text);
 /* service_method_is_valid: 1..SERVICE_METHOD_LEN_MAX visible letters. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams with both sides on this node: the bytes of a side wait in a small ring of its own until
- * the next turn, and go on as the other side consumes. Home worker.
+ * Streams with both sides on this node. The bytes of a side wait in a small ring of its own
+ * until the next turn, and go on as the other side consumes. Home worker.
  */
 #include "service/service_channel.h"
 

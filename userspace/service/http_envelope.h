@@ -9,10 +9,10 @@
 #include "weft/err.h"
 
 /*
- * HTTP over a stream of a service (RFC 9110 semantics, without the framing of RFC 9112). A request
- * opens a stream with SERVICE_HTTP_METHOD and its head as the opening's head; its body is the
- * messages that follow, until finish. The answer's first message is its head, the rest its body,
- * until finish.
+ * HTTP over a stream of a service (RFC 9110 semantics, without the framing of RFC 9112). A
+ * request opens a stream with SERVICE_HTTP_METHOD and its head as the opening's head. Its body
+ * is the messages that follow, until finish. The answer's first message is its head, the rest
+ * its body, until finish.
  *
  *	request {0: method, 1: path with query, 2: [[name text, value bytes], ...]}
  *	answer  {0: status, 2: [[name text, value bytes], ...]}
@@ -48,10 +48,10 @@
  * are the service's own where it has an origin of its own. A gateway leaves them out at an origin
  * that services share.
  *
- * SERVICE_HTTP_UPGRADE is the method of a request that wants to go on as a WebSocket (RFC 6455): a
- * GET without a body. An answer of status 101 is followed by the connection's bytes, both ways, in
- * messages whose bounds mean nothing; any other one is as above. The asker sends nothing before it
- * has the answer: the server would take early bytes for its next request.
+ * SERVICE_HTTP_UPGRADE is the method of a request that wants to go on as a WebSocket (RFC 6455):
+ * a GET without a body. Behind an answer of status 101 come the connection's bytes, both ways,
+ * in messages whose bounds mean nothing. Any other answer is as above. The asker sends nothing
+ * before it has the answer: the server would take early bytes for its next request.
  */
 #define SERVICE_HTTP_METHOD	     "HttpInvoke"
 #define SERVICE_HTTP_UPGRADE	     "HttpUpgrade"

@@ -140,8 +140,8 @@ void service_peer_returned(struct service *service, const uint8_t *key);
 unsigned service_reset(struct service *service, const char *name);
 
 /*
- * service_drain: this node stops. Calls and streams of peers that come are refused as not seen, so
- * that they are made elsewhere; service_is_drained: no call of a peer is in hand.
+ * service_drain: this node stops. Calls and streams that come from peers are refused as not
+ * seen, so that they are made elsewhere. service_is_drained: no call of a peer is in hand.
  */
 void service_drain(struct service *service);
 bool service_is_drained(const struct service *service);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams of services. One side over the mesh: pieces of messages are frames, the end in order is
- * the finish of both directions, any other end is a STREAM_CLOSE. Received bytes go on as the
- * packets bring them; nothing is held. Home worker.
+ * Streams of services. One side is over the mesh. There pieces of messages are frames, the end
+ * in order is the finish of both directions, and any other end is a STREAM_CLOSE. Received bytes
+ * go on as the packets bring them; nothing is held. Home worker.
  */
 #include "service/service_channel.h"
 

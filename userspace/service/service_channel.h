@@ -60,8 +60,8 @@ int service_channels_init(struct service *service);
 void service_channels_fini(struct service *service);
 
 /*
- * Taker: offer makes the channel that call asks for, or NULL; offered: its handler has
- * decided; if it has not taken the stream, it is refused.
+ * The taker's side. offer makes the channel that call asks for, or NULL. offered: its handler
+ * has decided; a stream that it has not taken is refused.
  */
 struct service_channel *service_channel_offer(struct service_call *call);
 void service_channel_offered(struct service_channel *channel, uint64_t now_ns);

@@ -49,7 +49,7 @@ struct service {
 	struct service_idempotency idempotent;
 	struct pool asks;
 	uint32_t pending_cnt;	      /* asks not answered yet */
-	struct service_askers askers; /* whose they are */
+	struct service_askers askers; /* shares the places of asks */
 	uint32_t hedge_call_cnt,
 		hedge_cnt;	   /* of the last 100 calls that might: those that went on */
 	struct list_node answered; /* asks whose stream is all that is left of them */

@@ -19,9 +19,10 @@ typedef void (*mesh_identified_fn)(void *arg, const struct addr *addr, int err, 
 				   uint64_t now_ns);
 
 /*
- * mesh_identify_addr: met is called once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: this node is
- * leaving, the policy has no way there (ways.h), or that address had its dial of the hour or its network those of the minute (unverified.h).
- */
+ * mesh_identify_addr dials addr to learn its key; met is called once, never inside the call.
+ * Returns 0, WEFT_EFULL (later) or WEFT_EREFUSED: this node is leaving, or the policy has no way
+ * there (ways.h). It is refused, too, when that address had its dial of the hour or its network
+ * those of the minute (unverified.h).
 WEFT_MUST_CHECK
 int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identified_fn met,
 		       void *arg, uint64_t now_ns);

@@ -81,8 +81,9 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 }
 
 /*
- * What an earlier version kept without a reason: a peer that it dialled counts as dialled by
- * its operator, and one that came back after an hour as known. The others were unknown peers.
+ * Gives a reason to records of an earlier version, which had none. A peer that this node dialled
+ * counts as dialled by its operator, and one that came back after an hour as known. The others
+ * were unknown peers.
  */
 static void record_migrate(struct mesh_peer_record *record)
 {

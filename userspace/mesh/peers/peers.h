@@ -18,12 +18,12 @@ struct arena;
 struct store;
 
 /*
- * The peers this node has met. A key is free, so unknown peers are kept in memory only, in
- * buckets of which a network reaches 8, and a newcomer replaces only an unknown peer of its
- * own bucket. A row of the store is for peers that are known or chosen, which have
- * parts of the table of their own; a full part forgets the one of it that was seen
- * longest ago, a chosen one only if it was merely dialled by hand. Peers with a session are never thrown out.
- * An honest unknown peer notices at most that its token was forgotten.
+ * The peers this node has met. A key is free, so unknown peers are kept in memory only. They lie
+ * in buckets, of which a network reaches 8, and a newcomer replaces only an unknown peer of its
+ * own bucket. Peers that are known or chosen have rows in the store, and parts of the table of
+ * their own. A full part forgets the peer of it that was seen longest ago, a chosen one only if
+ * it was merely dialled by hand. Peers with a session are never thrown out. An honest unknown
+ * peer notices at most that its token was forgotten.
  *
  * Records are written in batches, seconds after they change: a crash forgets at most those. Rows
  * that the store refused are written again with the next batch.

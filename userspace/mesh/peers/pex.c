@@ -14,8 +14,8 @@
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
 /*
  * Answers on their way. Any peer can hold one by asking and not reading. While half of them are
- * lent, askers share a page: the same answer to all for some seconds, of which there is one
- * for each reach, so an honest asker notices that others got the same.
+ * lent, askers share a page: all get the same answer for some seconds. There is one such answer
+ * for each address scope, so an honest asker notices that others got the same.
  */
 #define ANSWER_CAP	   16
 #define PAGE_NS		   (10 * NS_PER_S)

@@ -18,8 +18,9 @@ struct random;
  * met (101). The answer (100) names some, drawn at random, with what they do for others.
  * No node is named unasked, nor one that this node has not itself dialled lately.
  *
- * What a neighbour says is a hint. An address where no host can be is refused, as is one that it
- * cannot know; a node that proves another key when dialled does not count.
+ * The names that a neighbour gives are hints. An address where no host can be is refused, and so
+ * is one that the neighbour cannot know. A node that proves another key when dialled does not
+ * count.
  *
  * Home worker; nothing blocks.
  */

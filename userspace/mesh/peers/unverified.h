@@ -10,10 +10,10 @@
 /*
  * Dials at addresses that unknown peers named and this node has not proved. An unknown peer may
  * name any address, so that this node sends to a victim. Such a dial is of
- * MESH_UNVERIFIED_DGRAM_MAX datagrams at most, one an hour at an address, a few a minute in a
- * network, and a few more in all. An address without a meaning beyond its site (addr_is_global) is
- * one with its port, and its network has no share of its own: a peer that names it must be of that
- * site.
+ * MESH_UNVERIFIED_DGRAM_MAX datagrams at most. An address gets one such dial an hour, a network
+ * a few a minute, and all together a few more. An address without a meaning beyond its site
+ * (addr_is_global) counts with its port. Its network has no share of its own: a peer that names
+ * it must be of that site.
  *
  * Unknown peers can use up what there is for a minute. An honest peer then waits that long for a
  * dial at an address that is new, and no longer once it was reached there. Pure; home worker.
@@ -40,8 +40,9 @@ struct mesh_unverified {
 bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
 			  uint64_t now_ns);
 /*
- * mesh_unverified_answered: the program at addr showed a key, and so is no victim: the dial there
- * does not count against the next one, that for this key. It still counts in its minute.
+ * mesh_unverified_answered: the program at addr showed a key, and so is no victim. The dial
+ * there does not count against the next one, the one for this key. It still counts in its
+ * minute.
  */
 void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr);
 /* mesh_unverified_recent: dials of the last minute. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dialling a key: its addresses are tried with staggered starts (as RFC
- * 8305 does for host names), the first whose key is proved wins, the
- * others are closed. Requests wait in the meantime. Home worker.
+ * Dialling a key. Its addresses are tried with staggered starts (as RFC 8305 does for host
+ * names). The first whose key is proved wins, and the others are closed. Requests wait in the
+ * meantime. Home worker.
  *
- * If the peer's own dial to this node is proved first, waiters use that session
- * and the dial here is taken back. Both sides cannot take back at once: what was
- * accepted was proved on the dialling side before. Dials that are proved
- * on both sides are session.c's to choose from.
+ * If the peer's own dial to this node is proved first, waiters use that session and the dial
+ * here is taken back. Both sides cannot take back at once: an accepted session was proved on the
+ * dialling side before. session.c chooses between dials that are proved on both sides.
  *
  * A dial without an address to try, or whose addresses keep silent, looks
  * for others: discovery.c. It may run beside a session that is silent;
@@ -193,8 +192,8 @@ static void dial_bring(struct mesh_dial *dial, unsigned at)
 }
 
 /*
- * Of the addresses that are left, the one that the policy has first comes next, behind it those
- * that are put off; of equal ones the first. False: all are put off.
+ * Brings forward, among the addresses that are left, the one that the policy has first; of equal
+ * ones the first. Addresses that are put off come behind it. Returns false when all are put off.
  */
 static bool dial_sort_out(struct mesh_dial *dial)
 {

@@ -10,12 +10,11 @@
 #include "weft/err.h"
 
 /*
- * Where a key may be, when no program at the addresses at hand answers: others
- * know, the DHT, a relay of records, a rendezvous. Each is a provider, and
- * mesh knows no more of it than this. A dial asks the providers in the
- * order in which they were added, each stagger_ns after the one before or
- * at once when that has ended without an address; what they find is dialled as it
- * comes, and the first address whose key is proved wins.
+ * Sources of addresses for a key: other nodes, the DHT, a relay of records, a rendezvous. They
+ * are asked when no program answers at the addresses at hand. Each is a provider, and mesh knows
+ * no more of it than this. A dial asks the providers in the order in which they were added. Each
+ * is asked stagger_ns after the one before, or at once when that has ended without an address.
+ * The addresses found are dialled as they come, and the first whose key is proved wins.
  *
  * Home worker; nothing blocks.
  */
@@ -32,10 +31,9 @@ struct mesh_found {
 };
 
 /*
- * One provider looking for one key, embedded by the asker: found is
- * called any number of times, ended once and last. found returns
- * WEFT_ESTALE, else 0: the record is over, or older than one that this key's
- * owner published before, so it is a replay, and was refused.
+ * One provider looking for one key, embedded by the asker. found is called any number of times,
+ * ended once and last. found returns 0, or WEFT_ESTALE for a record that was refused. Such a
+ * record is over, or older than one that this key's owner published before, so it is a replay.
  */
 struct mesh_look {
 	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);

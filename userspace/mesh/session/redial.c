@@ -1,40 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A dial beside a session that has gone silent: its peer was killed and
- * is back at another address, or came back and has forgotten this node, and
- * QUIC's own idle timeout is a minute away. Home worker.
+ * A dial beside a session that has gone silent. Its peer may have been killed and be back at
+ * another address, or have come back and forgotten this node. QUIC's own idle timeout is a
+ * minute away. Home worker.
  *
- * The rule: a request that went out owes a packet (an acknowledgement at
- * least). If the connection has received none SILENCE_NS and three round
- * trips later, the peer is dialled at the addresses of that request and
- * at the session's own. If none of the addresses asked for is where the
- * session is, its word is worth less and dial_stagger is waited instead,
- * as between two addresses of one peer. Nothing is dialled beside a
- * session that owes nothing, however long it is silent: that is idleness.
+ * The rule: a request that went out owes a packet, an acknowledgement at least. The connection
+ * may have received none for SILENCE_NS and three round trips. Then the peer is dialled at the
+ * addresses of that request and at the session's own. If none of the addresses asked for is the
+ * session's, the request's word is worth less. Then dial_stagger is waited instead, as between
+ * two addresses of one peer. Nothing is dialled beside a session that owes nothing, however long
+ * it is silent: that is idleness.
  *
- * A request that its peer has acknowledged owes no packet until its answer, which may take long;
- * should the peer die meanwhile, nothing would show it before QUIC's idle timeout. So while
- * requests or streams of this node are under way, a session that was silent for a turn is sent a
- * PING, which owes a packet (liveness).
+ * A request that its peer has acknowledged owes no packet until its answer, which may take long.
+ * Should the peer die meanwhile, nothing would show it before QUIC's idle timeout. So a session
+ * with requests or streams of this node that was silent for a turn is sent a PING. A PING owes a
+ * packet (liveness).
  *
- * Where the session itself is, its peer need not be dialled: it is sent a PING each
- * dial_stagger. One that is back there and has forgotten this node answers with a
- * stateless reset (RFC 9000 10.3), which ends the session. For those that do
- * not that address is dialled as well, PUT_OFF_NS later; or at once when
- * a program is there and the session is silent all the same. A port probe
- * shows that: a packet of no connection that any QUIC server answers, from another
- * port. Where a host says instead that nothing listens, its process has died, and
- * nothing is waited for but its return. That answer may be forged by
- * a sender that guesses the port, and a router in front of a host gives it for hosts that are only cut
- * off: it ends nothing by itself, only a session that answers nothing, and only where this node dialled.
+ * At the session's own address the peer need not be dialled: it is sent a PING each
+ * dial_stagger. A peer that is back there and has forgotten this node answers with a stateless
+ * reset (RFC 9000 10.3), which ends the session. For peers that send no reset, that address is
+ * dialled as well, PUT_OFF_NS later. It is dialled at once when a program is there and the
+ * session is silent all the same. A port probe shows that: a packet of no connection that any
+ * QUIC server answers, from another port.
  *
- * The first to answer wins. A packet on the session ends the dial, and
- * what was asked meanwhile goes over the session; a connection that is
- * proved after it is closed. One that is proved while the old session has
- * still not stirred is the newer session and preferred: of the old one
- * no request lives, and it is closed so that their askers may ask again. If
- * nothing answers anywhere, the peer is gone: the session is closed as well,
- * and its askers turn to other peers, a minute before QUIC would end it.
+ * The host may say instead that nothing listens. Then the peer's process has died, and nothing
+ * is waited for but its return. A sender that guesses the port can forge that answer. A router
+ * in front of a host gives it for hosts that are only cut off. So the answer ends nothing by
+ * itself. It ends only a session that answers nothing, and only where this node dialled.
+ *
+ * The first to answer wins. A packet on the session ends the dial, and the requests made
+ * meanwhile go over the session. A connection that is proved after that packet is closed. A
+ * connection that is proved while the old session has still not stirred is the newer session and
+ * preferred. No request of the old session lives, and it is closed so that their askers may ask
+ * again. If nothing answers anywhere, the peer is gone. Then the session is closed as well, and
+ * its askers turn to other peers, a minute before QUIC would end it.
  *
  * A dial here is held (nothing started, nothing waits, its timer is the
  * patience), then on (attempts under way, new requests wait in it).
@@ -46,8 +45,9 @@
 /* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
 #define SILENCE_NS (1000ull * 1000 * 1000)
 /*
- * A link that is down for five seconds, and seen a second later, ends no session: until then its own address is not
- * dialled, but asked by PINGs. With ten seconds for all of it, as a handshake has.
+ * A link that is down for five seconds, and seen a second later, ends no session. Until then the
+ * session's own address is not dialled, but asked by PINGs. The whole takes ten seconds, as a
+ * handshake has.
  */
 #define PUT_OFF_NS    (6600ull * 1000 * 1000)
 #define REDIAL_MAX_NS (10000ull * 1000 * 1000)
@@ -63,9 +63,9 @@
 #define NOBODY_NS (700ull * 1000 * 1000)
 
 /*
- * With SILENCE_NS, and up to two more until its host has said that nothing listens there,
- * a killed peer is given up within 5 s, or 6 when it was waited on for long; one whose
- * host is silent within 13. One that lives costs two small packets per turn.
+ * With SILENCE_NS, and up to two more until its host has said that nothing listens there, a
+ * killed peer is given up within 5 s. A peer that was waited on for long takes 6 s, and one
+ * whose host is silent 13 s. A peer that lives costs two small packets per turn.
  */
 #define LIVENESS_NS	   (1 * NS_PER_S)
 #define LIVENESS_LONG_NS   (2 * NS_PER_S)

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session's life: from a connection whose key is proved to its end, and
- * which of two sessions between the same keys is used. Home worker.
+ * A session's life, from a connection whose key is proved to its end, and the choice between two
+ * sessions of the same keys. Home worker.
  *
- * Two nodes that dial each other at the same moment get two connections.
- * Both sides prefer the one dialled by the smaller key, so they agree
- * without a word; of QUIC and TCP they prefer QUIC. If the second one comes later than SIMULTANEOUS_NS, its
- * dialler had lost the first (a crash, a new address), and the newest is
- * preferred. The other is retired: it carries what it has begun, nothing
- * new is put on it, and its dialler closes it when it is quiet. A dialler
- * that is one of several workers may not know of the other session: what it
- * leaves alone for long is closed by the side that does. A session
- * that owes an answer and is silent is doubted by redial.c.
+ * Two nodes that dial each other at the same moment get two connections. Both sides prefer the
+ * one dialled by the smaller key, so they agree without a word; of QUIC and TCP they prefer
+ * QUIC. If the second one comes later than SIMULTANEOUS_NS, its dialler had lost the first (a
+ * crash, a new address), and the newest is preferred. The other is retired. It carries the
+ * streams it has begun, no new ones are put on it, and its dialler closes it when it is quiet. A
+ * dialler that is one of several workers may not know of the other session. A session that it
+ * leaves alone for long is closed by the side that does know. redial.c doubts a session that
+ * owes an answer and is silent.
  */
 #include "mesh/mesh_state.h"
 

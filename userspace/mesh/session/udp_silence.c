@@ -2,8 +2,8 @@
 /*
  * The order of QUIC and TCP in a dial, and the way back from TCP. Home worker.
  *
- * What says that UDP is silent is only an address that this node has reached before, or that its
- * asker named: an unknown peer that names a dead one changes nothing.
+ * Silence of UDP counts only at an address that this node has reached before, or that its asker
+ * named. An unknown peer that names a dead address changes nothing.
  */
 #include "mesh/mesh_state.h"
 

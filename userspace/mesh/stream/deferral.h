@@ -7,9 +7,9 @@
 #include "mesh/seam.h"
 
 /*
- * Peers that stated when to come back, and for what. A GOODBYE or a connection
- * closed as busy concerns all that is asked of the peer; a BUSY or REFUSED answer concerns
- * the message type that it answers. Until then this node asks nothing of the kind.
+ * Peers that stated when to come back, and for which messages. A GOODBYE or a connection closed
+ * as busy concerns all requests to the peer. A BUSY or REFUSED answer concerns the message type
+ * that it answers. Until then this node asks nothing of the kind.
  *
  * Each place is filled by a key that was proved on a session. A set of four that is full
  * forgets the deferral that ends first: its peer is asked too early once, and says so again.

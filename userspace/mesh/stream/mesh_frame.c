@@ -4,8 +4,8 @@
  * incoming requests, each of which owns a struct mesh_frame_in per stream it reads. Never allocates
  * and never looks at a payload.
  *
- * The head is read by hand instead of with codec/cbor, because a prefix must be distinguished from
- * a violation: a giant length or a wrong type is refused at the byte that shows it.
+ * The head is read by hand instead of with codec/cbor, because a prefix must be distinguished
+ * from a violation. A giant length or a wrong type is refused at the byte that shows it.
  */
 #include "mesh_frame.h"
 

@@ -43,9 +43,9 @@ int mesh_frame_parse(const uint8_t *data, size_t len, struct mesh_frame *out_fra
 void mesh_frame_write(struct writer *w, const struct mesh_frame *frame);
 
 /*
- * A stream's bytes become frames in two steps: the head is collected
- * here, then the owner, which knows the type now, gives a body of at least
- * payload_len bytes to copy into, or NULL to skip the payload.
+ * A stream's bytes become frames in two steps. The head is collected here. Then the owner, which
+ * knows the type now, gives a body of at least payload_len bytes to copy into, or NULL to skip
+ * the payload.
  */
 struct mesh_frame_in {
 	uint8_t head[MESH_FRAME_HEAD_LEN_MAX];

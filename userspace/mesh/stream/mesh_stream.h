@@ -34,16 +34,16 @@ struct mesh_session;
  *	DIALLING -> DEFERRED -> SETTLED			connect
  *	DIALLING -> DEFERRED -> SETTLED -> QUEUED -> OPEN	opened
  *
- * and any of these states may turn into SETTLED with an error. A stream that a peer opens is OPEN
- * from the start, as an incoming: the head of its first frame says whether it stays one or gives
- * way to control or accepted.
+ * and any of these states may turn into SETTLED with an error. A stream that a peer opens is
+ * OPEN from the start, as an incoming. The head of its first frame says whether it stays one or
+ * gives way to control or accepted.
  *
- * The bytes of an open stream are carried by a stream of the transport, or by
- * another worker of this node (foreign.h), where whole heads arrive.
+ * A stream of the transport carries the bytes of an open stream, or another worker of this node
+ * does (foreign.h). From a worker whole heads arrive.
  *
- * A stream that is over has left its session, its dial, its carrier and its
- * slots, and hears nothing more. Its memory lasts until no function of its
- * kind is running (enter, leave), or until its owner releases it (is_kept).
+ * A stream that is over has left its session, its dial, its carrier and its slots, and none of
+ * its functions is called any more. Its memory lasts until no function of its kind is running
+ * (enter, leave), or until its owner releases it (is_kept).
  */
 enum mesh_stream_role {
 	MESH_ROLE_CONTROL,
@@ -164,8 +164,8 @@ static inline bool mesh_stream_has_unsent(const struct mesh_stream *stream)
 }
 
 /*
- * mesh_stream.c: life. make gives an object of pool that begins with a stream, or NULL; init begins
- * a zeroed stream; bind gives it a carrier that a peer opened.
+ * mesh_stream.c: life. make gives an object of pool that begins with a stream, or NULL. init
+ * begins a zeroed stream. bind gives it a carrier that a peer opened.
  */
 void *mesh_stream_make(struct mesh *mesh, struct pool *pool, const struct mesh_stream_kind *kind,
 		       enum mesh_stream_role role);

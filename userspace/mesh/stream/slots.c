@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fair shares of what peers' requests hold. A request takes its slot when
- * its stream brings the first bytes, and a medium or large buffer when
- * the first bytes of its payload are there. Home worker, and each other
- * worker for its own sessions.
+ * Fair shares of the slots and buffers that peers' requests hold. A request takes its slot when
+ * its stream brings the first bytes. It takes a medium or large buffer when the first bytes of
+ * its payload are there. Home worker, and each other worker for its own sessions.
  */
 #include "slots.h"
 
@@ -134,8 +133,8 @@ enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key)
 	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
 
 	/*
-	 * Unknown peers make this node dial addresses, so a dial alone makes no peer chosen:
-	 * a person or a program of this node has to ask for it.
+	 * Unknown peers make this node dial addresses, so a dial alone makes no peer chosen. A
+	 * person or a program of this node has to ask for it.
 	 */
 	if ((session && session->is_wanted) || (dial && dial->is_wanted))
 		return FAIR_CHOSEN;

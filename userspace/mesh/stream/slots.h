@@ -10,12 +10,11 @@
 struct mesh_session;
 
 /*
- * The pools of mesh/ that peers take from, each divided by fair shares
- * (base/fair/fair.h). Any key with a session can fill one; an honest peer
- * notices BUSY with a time to come back, while its address holds no more
- * than its share. The peer's clock runs while its request is not whole
- * and while it gives no credit for the answer; a handler's time is this node's.
- * A stream that a peer opened has no clock: it may be silent for good.
+ * The pools of mesh/ that peers take from, each divided by fair shares (base/fair/fair.h). Any
+ * key with a session can fill one. An honest peer, whose address holds no more than its share,
+ * notices at most BUSY with a time to come back. The peer's clock runs while its request is not
+ * whole and while it gives no credit for the answer; a handler's time is this node's. A stream
+ * that a peer opened has no clock: it may be silent for good.
  */
 struct mesh_slots {
 	struct fair pools[MESH_POOL_CNT];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a stream of this node waits for before it is open: a session with its
- * peer, the time from which the peer may be asked, stream credit. Home worker.
+ * A stream of this node waits here before it is open. It waits for a session with its peer, for
+ * the time from which the peer may be asked, and for stream credit. Home worker.
  *
- * The user of a stream is never called inside a call of its own: a wait that
- * fails at once is settled, and its user hears when timers next expire.
+ * The user of a stream is never called inside a call of its own. A wait that fails at once is
+ * settled, and its user learns of it when timers next expire.
  */
 #include "mesh/mesh_state.h"
 

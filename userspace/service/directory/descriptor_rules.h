@@ -10,13 +10,13 @@
 struct arena;
 
 /*
- * By which the overlay judges descriptors, put by others or found: a value
- * is its tag and a signed descriptor. Under "svc:" and the name lie those of every owner,
- * at most SERVICE_PER_NAME_MAX; under "svcid:" and the id in hexadecimal those of
- * one, a version each. Under both a writer is an id with a major version.
+ * The rules by which the overlay judges descriptors, put by others or found. A value is its tag
+ * and a signed descriptor. The key "svc:" and the name holds those of every owner, at most
+ * SERVICE_PER_NAME_MAX. The key "svcid:" and the id in hexadecimal holds those of one owner, one
+ * for each version. Under both a writer is an id with a major version.
  *
- * A lookup brings the same bytes from many nodes, and a signature costs some 50 us:
- * whether the last few verified is remembered, by their hash.
+ * A lookup brings the same bytes from many nodes, and a signature costs some 50 us. So the last
+ * few that were verified are remembered by their hash.
  */
 #define SERVICE_TAG_BY_NAME    0x10
 #define SERVICE_TAG_BY_ID      0x11

@@ -10,10 +10,11 @@
  */
 
 /*
- * service_metadata_check: SERVICE_FINE, or MANY_, LONG_, PRIVATE_ or BAD_METADATA.
- * Private are keys with the word username, email or ip, in any case, between the ends of
- * the key, what is no letter, and the capitals of camelCase: "email", "ip-address",
- * "publicIP", "IPv4", not "zip", "description", "ipsum".
+ * service_metadata_check returns SERVICE_FINE, or MANY_, LONG_, PRIVATE_ or BAD_METADATA.
+ * Private are keys with the word username, email or ip, in any case. A word reaches from one
+ * bound to the next: an end of the key, a character that is no letter, or a capital of
+ * camelCase. So "email", "ip-address", "publicIP" and "IPv4" are private, and "zip",
+ * "description" and "ipsum" are not.
  */
 enum service_fault service_metadata_check(const struct service_pair *pairs, unsigned cnt);
 /* service_metadata_take makes checked pairs of cnt texts; they borrow them. As check. */

@@ -11,10 +11,10 @@
 #include "service/service.h"
 
 /*
- * The methods of a service that its owner declares read-only: a call of one changes nothing at
- * the provider, so a caller may make it twice, or elsewhere, when it is not known whether it
- * ran. The descriptor carries the list. The name "*" stands for every method. For a service of HTTP
- * the names are HTTP's own methods. A service that declares none has none. Pure.
+ * The methods of a service that its owner declares read-only. A call of one changes nothing at
+ * the provider. So a caller that does not know whether the call ran may make it twice, or
+ * elsewhere. The descriptor carries the list. The name "*" stands for every method. For a
+ * service of HTTP the names are HTTP's own methods. A service that declares none has none. Pure.
  */
 /* All names at their longest (SERVICE_METHOD_LEN_MAX). */
 #define SERVICE_READ_ONLY_LEN_MAX (SERVICE_READ_ONLY_MAX * 64u)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a call beside its bytes: it is listed while it is in hand, gives back what it was
- * admitted with, runs out of time, loses its caller or its offer, and is gone. Home worker.
+ * The life of a call beside its bytes. It is listed while it is in hand, and gives back the
+ * shares it was admitted with. It runs out of time, loses its caller or its offer, and is gone.
+ * Home worker.
  */
 #include <string.h>
 

@@ -7,9 +7,9 @@
 struct node_key;
 
 /*
- * The signature of a call, of kind "calls": over its service, method,
- * correlation id, time, BLAKE3 of its payload, and the id of the session it
- * travels on, so that it says nothing on another session.
+ * The signature of a call, of kind "calls". It covers the service, method, correlation id, time,
+ * BLAKE3 of the payload, and the id of the session that the call travels on. So it says nothing
+ * on another session.
  */
 #define SERVICE_PROOF_SKEW_MS 300000u /* of the two clocks */
 

@@ -81,8 +81,8 @@ struct service_idempotent *service_idempotency_lookup(const struct service_idemp
 }
 
 /*
- * The head was written while the caller had left_ms left, and arrives before they are over: by
- * so much at most it was first sent earlier than sent_ms ago.
+ * The head was written while the caller had left_ms left, and arrives before they are over. So
+ * it was first sent at most left_ms earlier than sent_ms ago.
  */
 bool service_idempotency_is_forgotten(const struct service_idempotency *table,
 				      const struct service_call_head *head, uint64_t now_ns)

@@ -64,8 +64,8 @@ uint64_t service_idempotency_digest(const struct service_idempotency *table,
 struct service_idempotent *service_idempotency_lookup(const struct service_idempotency *table,
 						      const struct service_idempotent_key *key);
 /*
- * service_idempotency_is_forgotten: whether the call of head, which is not in the table, may have
- * been there: it was sent before, and perhaps earlier than the table goes back.
+ * service_idempotency_is_forgotten: whether the call of head, which is not in the table, may
+ * have been there. It was then sent before, and perhaps earlier than the table goes back.
  */
 bool service_idempotency_is_forgotten(const struct service_idempotency *table,
 				      const struct service_call_head *head, uint64_t now_ns);

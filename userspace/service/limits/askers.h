@@ -10,10 +10,10 @@
 struct arena;
 
 /*
- * Shares the places of this node's calls that are under way or wait. Any local program can ask for
- * all of service.pending. A call cannot be taken back, so no program gets the last places: a
- * program has fewer than are free, and all programs of a user fewer than three times as many. Where
- * calls wait for their turn at a provider, users and their programs take turns.
+ * Shares the places of this node's calls that are under way or wait. Any local program can ask
+ * for all of service.pending. A call cannot be taken back, so no program gets the last places. A
+ * program has fewer than are free, and all programs of a user fewer than three times as many.
+ * Where calls wait for their turn at a provider, users and their programs take turns.
  */
 struct service_askers {
 	struct fair fair;

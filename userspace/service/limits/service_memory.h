@@ -15,10 +15,11 @@ struct arena;
 struct heap;
 
 /*
- * Shares the memory for bodies of calls in hand. A body cannot be taken back from its handler, so a
- * caller has a part only: a key a quarter of all, and its network at most three times as much as is
- * free (the dynamic threshold of base/fair/fair.h), since keys are free. One network leaves a
- * quarter to others, two a seventh. This node's own programs are in no network. Home worker.
+ * Shares the memory for bodies of calls in hand. A body cannot be taken back from its handler,
+ * so a caller has a part only. A key has a quarter of all. Keys are free, so its network has at
+ * most three times as much as is free (the dynamic threshold of base/fair/fair.h). One network
+ * leaves a quarter to others, two a seventh. This node's own programs are in no network. Home
+ * worker.
  */
 struct service_memory {
 	struct heap *heap; /* borrowed; shared with answers and pieces */

@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 /*
- * The number of events in the last minute, in two buckets: this minute's, and the one before
- * weighted by the part of it that still counts. A fresh window admits exactly its cap. No moment
- * sees twice as much, as a plain minute would at its edge. A window of zeros is a fresh one. Pure.
+ * The number of events in the last minute, in two buckets. One is this minute's, the other that
+ * of the minute before, weighted by the part of it that still counts. A fresh window admits
+ * exactly its cap. No moment sees twice as much, as a plain minute would at its edge. A window
+ * of zeros is a fresh one. Pure.
  */
 #define SERVICE_WINDOW_NS 60000000000ull
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses an ask's provider and time. The ask goes past providers that rest, behind the calls under
- * way there, and on to the next provider if that is safe: no handler can have seen it, or its
- * method is read-only. A call with an idempotency key that may have been seen stays with its
- * provider, which has the answer, and is sent there again. Home worker.
+ * Chooses an ask's provider and time. The ask goes past providers that rest, and behind the
+ * calls under way at a provider. It goes on to the next provider if that is safe: no handler can
+ * have seen it, or its method is read-only. A call with an idempotency key that may have been
+ * seen stays with its provider, which has the answer, and is sent there again. Home worker.
  */
 #include <string.h>
 
@@ -140,8 +140,8 @@ static void ask_take_back(struct service_ask *ask, uint64_t now_ns)
 }
 
 /*
- * Whether another provider may be asked: no byte of the call can have been seen by this one, no
- * handler of it saw the call, or running the call twice does no harm.
+ * Whether another provider may be asked. It may when no byte of the call can have been seen by
+ * this one, or no handler saw the call, or running the call twice does no harm.
  */
 static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 {
@@ -154,8 +154,8 @@ static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 
 /*
  * Whether the same provider may be asked again. The answer to a key is kept there, and a second
- * read does no harm; but after the second loss a caller that only reads learns that the provider is
- * gone. A refusal says nothing of the time before.
+ * read does no harm. But after the second loss a caller that only reads learns that the provider
+ * is gone. A refusal says nothing of the time before.
  */
 static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,
 			  uint64_t rest_ns, uint64_t now_ns)

@@ -141,8 +141,8 @@ static enum service_verdict verdict_of_silence(const struct service_ask *ask)
 }
 
 /*
- * A deadline takes a call back, except one with an idempotency key: its caller asks again, and then
- * gets the answer of the run that began.
+ * A deadline takes a call back, except one with an idempotency key. The caller of that one asks
+ * again, and then gets the answer of the run that began.
  */
 static void ask_expire(struct timer *timer, uint64_t now_ns)
 {

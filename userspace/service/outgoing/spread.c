@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the first provider among those as good as the best: of two picked at random, the one with
- * less to do ("the power of two choices", Mitzenmacher 1996). Its load is the work that this node
- * has under way there. The work of other nodes there shows in its latency and in its refusals. Home
- * worker.
+ * Chooses the first provider among those as good as the best. It picks two at random and takes
+ * the one with less to do ("the power of two choices", Mitzenmacher 1996). The load is the work
+ * that this node has under way there. The work of other nodes there shows in the provider's
+ * latency and in its refusals. Home worker.
  */
 #include <string.h>
 
