@@ -19,9 +19,9 @@
  *
  * Values are bytes because RFC 9110 5.5 allows values that are not UTF-8.
  *
- * Fields that must not cross are left out when a head is written, and again when one is read, so
- * that neither side relies on the other. Names are compared in any case and with '_' as '-',
- * because CGI and WSGI see no difference between the two.
+ * Fields that must not cross are left out when a head is written. They are left out again when
+ * one is read, so that neither side relies on the other. Names are compared in any case and with
+ * '_' as '-', because CGI and WSGI see no difference between the two.
  *
  * Of both: the fields of one connection (Connection and the fields it names, Keep-Alive, Proxy*,
  * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and

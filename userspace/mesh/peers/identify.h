@@ -23,6 +23,7 @@ typedef void (*mesh_identified_fn)(void *arg, const struct addr *addr, int err, 
  * Returns 0, WEFT_EFULL (later) or WEFT_EREFUSED: this node is leaving, or the policy has no way
  * there (ways.h). It is refused, too, when that address had its dial of the hour or its network
  * those of the minute (unverified.h).
+ */
 WEFT_MUST_CHECK
 int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identified_fn met,
 		       void *arg, uint64_t now_ns);

@@ -3,9 +3,9 @@
  * Streams of any number of frames (seam_stream.h). Payloads are handed through as the packets
  * bring them. A frame that breaks the rules costs its stream. Home worker.
  *
- * At most one frame waits here, while there is no transport stream or it is full: its head in a
  * At most one frame waits here, while there is no transport stream or it is full. Its head lies
  * in a buffer, its tail where it was lent.
+ */
 #include "base/assert.h"
 #include "base/monotonic.h"
 #include "mesh/mesh_state.h"

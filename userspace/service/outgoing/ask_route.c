@@ -141,7 +141,7 @@ static void ask_take_back(struct service_ask *ask, uint64_t now_ns)
 
 /*
  * Whether another provider may be asked. It may when no byte of the call can have been seen by
- * this one, or no handler saw the call, or running the call twice does no harm.
+ * this one, or no handler saw the call. It may, too, when running the call twice does no harm.
  */
 static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 {
