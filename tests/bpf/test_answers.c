@@ -216,7 +216,7 @@ static size_t come_back(const struct program_result *result, size_t heads_len, c
 	return 1200;
 }
 
-static void test_retry_is_kept_and_its_source_is_proven(void)
+static void test_retry_token_is_accepted_and_validates_its_source(void)
 {
 	uint8_t first[PAYLOAD_LEN_MAX], second[PAYLOAD_LEN_MAX], again[PAYLOAD_LEN_MAX];
 	const struct payload_long spec = {.dcid_len = 11, .scid_len = 5};
@@ -270,7 +270,7 @@ static void test_replayed_retry_spends_its_own_credit(void)
 	CHECK(!parity_rig_compare_tables(&rig));
 }
 
-static void test_token_is_good_for_whom_it_was_made(void)
+static void test_token_is_valid_only_for_its_own_source(void)
 {
 	static const struct {
 		const char *name;
@@ -443,9 +443,9 @@ int main(void)
 	RUN(test_integrity_tag_is_that_of_rfc_9001);
 	RUN(test_version_negotiation_swaps_ids_of_every_length);
 	RUN(test_retry_for_ids_of_every_length);
-	RUN(test_retry_is_kept_and_its_source_is_proven);
+	RUN(test_retry_token_is_accepted_and_validates_its_source);
 	RUN(test_replayed_retry_spends_its_own_credit);
-	RUN(test_token_is_good_for_whom_it_was_made);
+	RUN(test_token_is_valid_only_for_its_own_source);
 	RUN(test_tokens_from_all_ports_of_an_address_fill_its_own_set);
 	RUN(test_known_token_makes_no_entry_and_pays_from_its_address);
 	RUN(test_without_todays_key_no_retry_is_sent);

@@ -207,7 +207,7 @@ static void test_what_the_dht_does_not_answer_the_program_does_not(void)
 }
 
 /* Both sides of the driver judge addresses alike. */
-static void test_reach_is_that_of_kad(void)
+static void test_address_scope_is_that_of_kad(void)
 {
 	random_init_seeded(&rig.random, 3);
 	for (unsigned i = 0; i < 1000000; i++) {
@@ -236,7 +236,7 @@ int main(void)
 		printf("# the native program alone: %s\n", reason);
 	RUN(test_program_and_dht_answer_the_same);
 	RUN(test_what_the_dht_does_not_answer_the_program_does_not);
-	RUN(test_reach_is_that_of_kad);
+	RUN(test_address_scope_is_that_of_kad);
 	parity_rig_close(&programs);
 	return check_done();
 }

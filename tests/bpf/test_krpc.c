@@ -247,7 +247,7 @@ static void test_what_is_no_usual_question_is_userspaces(void)
 	}
 }
 
-static void test_now_and_then_userspace_sees_who_asks(void)
+static void test_userspace_sees_a_sample_of_the_askers(void)
 {
 	struct weft_config config = set_state();
 	struct payload_krpc ping = {.kind = WEFT_KRPC_PING};
@@ -491,7 +491,7 @@ int main(void)
 	RUN(test_what_we_hold_is_userspaces);
 	RUN(test_without_an_id_questions_are_userspaces);
 	RUN(test_what_is_no_usual_question_is_userspaces);
-	RUN(test_now_and_then_userspace_sees_who_asks);
+	RUN(test_userspace_sees_a_sample_of_the_askers);
 	RUN(test_modes_and_limits_are_those_of_all_krpc);
 	RUN(test_answers_are_made_of_whole_questions_alone);
 	RUN(test_no_turned_bit_is_answered);

@@ -54,7 +54,7 @@ static void test_without_cap_bpf_it_is_refused(void)
 	CHECK_EQ(load_with(ENOUGH & ~CAP(CAP_BPF)), 1);
 }
 
-static void test_frame_for_nobody_goes_to_the_kernel(void)
+static void test_frame_for_no_socket_goes_to_the_kernel(void)
 {
 	struct program program;
 	struct program_result result;
@@ -77,6 +77,6 @@ int main(void)
 	program_close(&program);
 	RUN(test_three_capabilities_are_enough);
 	RUN(test_without_cap_bpf_it_is_refused);
-	RUN(test_frame_for_nobody_goes_to_the_kernel);
+	RUN(test_frame_for_no_socket_goes_to_the_kernel);
 	return check_done();
 }

@@ -510,7 +510,7 @@ static bool check_frame(unsigned number)
 	return false;
 }
 
-static void test_a_million_frames_meet_the_same_end(void)
+static void test_a_million_frames_get_the_same_verdict(void)
 {
 	unsigned reason_cnt = 0;
 
@@ -539,7 +539,7 @@ int main(void)
 		SKIP_ALL(why);
 	random_init_seeded(&rng, 20260);
 	payload_keys_init(&keys, (uint32_t)PARITY_RIG_WALL_S);
-	RUN(test_a_million_frames_meet_the_same_end);
+	RUN(test_a_million_frames_get_the_same_verdict);
 	parity_rig_close(&rig);
 	return check_done();
 }

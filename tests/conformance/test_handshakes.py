@@ -68,7 +68,7 @@ def test_handshakes_of_today_are_judged_alike(lab):
     judge_all(transcripts(path))
 
 
-def test_a_wrong_key_is_told_by_the_dialler_alone(_):
+def test_a_wrong_key_is_reported_by_the_dialler_alone(_):
     """The listener proves its own key, and hears neither that of the dialler nor its greeting."""
     t = transcripts()["a wrong key"]
     check_eq(refused(t), "another key answered", "judged")
@@ -78,7 +78,7 @@ def test_a_wrong_key_is_told_by_the_dialler_alone(_):
     check(refused({**t, "wanted": t["listener"]}), "the dialler said nothing more")
 
 
-def test_a_wrong_alpn_is_told_by_the_listener(_):
+def test_a_wrong_alpn_is_reported_by_the_listener(_):
     t = transcripts()["a wrong ALPN"]
     check(refused(t), "judged")
     wire = handshake.opened(t)

@@ -140,7 +140,7 @@ static void test_names_are_unlike_each_other_and_plain(void)
 	community_lab_fini(&lab);
 }
 
-static void test_who_joins_by_a_link_is_seen_both_ways(void)
+static void test_a_member_that_joins_by_a_link_is_seen_both_ways(void)
 {
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct all_know want = {3};
@@ -309,7 +309,7 @@ static void test_a_share_is_shown_at_once_where_no_overlay_answers(void)
 	community_lab_fini(&lab);
 }
 
-static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
+static void test_a_member_that_leaves_is_gone_for_all_and_may_come_back(void)
 {
 	struct all_know all = {3};
 	struct link link;
@@ -336,7 +336,7 @@ static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
 	community_lab_fini(&lab);
 }
 
-static void test_what_says_that_somebody_left_goes_after_a_week(void)
+static void test_a_record_of_a_departure_expires_after_a_week(void)
 {
 	struct all_know all = {2};
 	struct link link;
@@ -642,7 +642,7 @@ static void test_unknown_peers_hear_of_no_community(void)
 	community_lab_fini(&lab);
 }
 
-static void test_open_communities_answer_whoever_says_it_is_one_of_them(void)
+static void test_open_communities_answer_every_node_that_claims_membership(void)
 {
 	struct community_lab_node *a, *s;
 	struct community_request fields = {0};
@@ -859,7 +859,7 @@ static struct link link_to(const struct liar *liar, struct community_lab_node *a
 	return link;
 }
 
-static void test_members_that_nobody_signed_are_refused(void)
+static void test_unsigned_members_are_refused(void)
 {
 	struct community_lab_node *a, *b;
 	struct community_stats stats;
@@ -958,13 +958,13 @@ int main(void)
 {
 	RUN(test_a_wrong_key_for_an_id_is_refused);
 	RUN(test_names_are_unlike_each_other_and_plain);
-	RUN(test_who_joins_by_a_link_is_seen_both_ways);
+	RUN(test_a_member_that_joins_by_a_link_is_seen_both_ways);
 	RUN(test_id_and_key_are_enough_where_hints_lie);
 	RUN(test_two_behind_firewalls_hear_of_each_other);
 	RUN(test_a_share_is_shown_where_it_is_bound_and_nowhere_else);
 	RUN(test_a_share_is_shown_at_once_where_no_overlay_answers);
-	RUN(test_who_leaves_is_gone_for_all_and_may_come_back);
-	RUN(test_what_says_that_somebody_left_goes_after_a_week);
+	RUN(test_a_member_that_leaves_is_gone_for_all_and_may_come_back);
+	RUN(test_a_record_of_a_departure_expires_after_a_week);
 	RUN(test_members_and_cursors_outlive_kill_9);
 	RUN(test_what_cannot_be_saved_was_not_joined);
 	RUN(test_a_leave_and_a_rename_that_cannot_be_saved_change_nothing);
@@ -972,12 +972,12 @@ int main(void)
 	RUN(test_nothing_of_a_strict_community_is_in_the_overlay);
 	RUN(test_a_token_that_has_expired_joins_nothing);
 	RUN(test_unknown_peers_hear_of_no_community);
-	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);
+	RUN(test_open_communities_answer_every_node_that_claims_membership);
 	RUN(test_a_search_that_was_answered_is_forgotten);
 	RUN(test_one_that_acknowledges_nothing_leaves_others_their_answers);
 	RUN(test_forged_and_old_cursors_are_refused);
 	RUN(test_one_request_a_minute_too_many_is_refused);
-	RUN(test_members_that_nobody_signed_are_refused);
+	RUN(test_unsigned_members_are_refused);
 	RUN(test_one_that_comes_to_no_end_is_left_after_five_minutes);
 	RUN(test_invented_members_are_bounded);
 	RUN(test_invented_members_do_not_get_into_a_strict_community);

@@ -86,7 +86,7 @@ static void test_a_key_is_enough(void)
 	sim_fini(&sim);
 }
 
-static void test_who_publishes_nothing_is_not_found(void)
+static void test_a_node_that_publishes_nothing_is_not_found(void)
 {
 	network_init();
 	CHECK_EQ(node_reach(&sim.nodes[5], &sim.nodes[1]), WEFT_EUNREACHABLE);
@@ -95,7 +95,7 @@ static void test_who_publishes_nothing_is_not_found(void)
 	sim_fini(&sim);
 }
 
-static void test_who_moved_is_found_where_it_is_now(void)
+static void test_a_node_that_moved_is_found_at_its_new_address(void)
 {
 	struct sim_node *moved;
 
@@ -152,7 +152,7 @@ static int node_publish(struct sim_node *node, uint64_t wait_ns)
 	return err;
 }
 
-static void test_who_publishes_is_told_how_it_ended(void)
+static void test_a_publisher_hears_how_its_publication_ended(void)
 {
 	struct publish_state state;
 	struct sim_node *node;
@@ -267,10 +267,10 @@ static void test_what_an_owner_left_behind_is_believed_for_a_day(void)
 int main(void)
 {
 	RUN(test_a_key_is_enough);
-	RUN(test_who_publishes_nothing_is_not_found);
-	RUN(test_who_moved_is_found_where_it_is_now);
+	RUN(test_a_node_that_publishes_nothing_is_not_found);
+	RUN(test_a_node_that_moved_is_found_at_its_new_address);
 	RUN(test_a_restarted_node_needs_no_bootstrap);
-	RUN(test_who_publishes_is_told_how_it_ended);
+	RUN(test_a_publisher_hears_how_its_publication_ended);
 	RUN(test_a_record_is_signed_again_at_twelve_hours_and_found_after_a_day);
 	RUN(test_what_an_owner_left_behind_is_believed_for_a_day);
 	return check_done();

@@ -32,7 +32,7 @@ def wait_told(daemon, cnt):
              pause=ASKING_S)
 
 
-def test_b27_who_fetched_it_is_found_when_the_publisher_is_gone(lab):
+def test_b27_a_node_that_fetched_it_is_found_when_the_publisher_is_gone(lab):
     _, a, b, c = nodes(lab, 4)
     root = lab.folder("root", {"one": 300_000, "two": 10})
     link = a.share(root)
@@ -47,7 +47,7 @@ def test_b27_who_fetched_it_is_found_when_the_publisher_is_gone(lab):
     check(announced(c)["found"] > 0, f"found in the overlay: {announced(c)}")
 
 
-def test_a_restart_tells_nothing_twice(lab):
+def test_a_restart_announces_nothing_twice(lab):
     _, a = nodes(lab, 2)
     a.share(lab.folder("root", {"file": 10}))
     wait_told(a, 1)
@@ -70,7 +70,7 @@ def test_what_is_kept_for_others_survives_a_restart(lab):
     check(c.weft("get", link, "--to", lab.dir / "c").returncode == OK, "c gets it")
 
 
-def test_files_of_public_shares_alone_are_told_of(lab):
+def test_only_files_of_public_shares_are_announced(lab):
     _, a = nodes(lab, 2)
     folders = {name: lab.folder(name, {"one": 300_000, "two": 10}, seed=len(name))
                for name in ("secret", "open")}

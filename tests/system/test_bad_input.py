@@ -31,7 +31,7 @@ def refused(daemon, words, codes, *parts):
         check(part in done.stderr, f"{part!r} is not in: {done.stderr}")
 
 
-def test_a_damaged_link_is_told_apart(lab):
+def test_a_damaged_link_has_an_error_of_its_own(lab):
     a, b = pair(lab)
     link = a.share(lab.folder("root", {"x": 1}))
     out = str(lab.dir / "out")

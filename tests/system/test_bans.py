@@ -258,7 +258,7 @@ def incidents(daemon, who):
     return [(i["kind"], i.get("why")) for i in daemon.json("why", who)["incidents"]]
 
 
-def test_why_tells_what_happened_to_a_peer_and_an_address(lab):
+def test_why_shows_what_happened_to_a_peer_and_an_address(lab):
     a, b = pair(lab, WORKERS)
     name = node_id(b)
     check_eq(a.json("why", "10.77.0.2"), {"who": "10.77.0.2", "incidents": [], "refusals": [],
@@ -294,7 +294,7 @@ def last_incident(daemon, who, kind):
     return told[-1] if told else None
 
 
-def test_why_tells_how_a_session_ended_and_who_was_refused(lab):
+def test_why_shows_how_a_session_ended_and_which_peer_was_refused(lab):
     a, b = pair(lab, "[quic]\nidle_timeout = 2s\nkeepalive = 0s\n")
     name = node_id(b)
     check_eq(connect(b, a, "10.77.0.1:7000"), OK, "a session")
@@ -321,7 +321,7 @@ def test_why_tells_how_a_session_ended_and_who_was_refused(lab):
              ("no answer until it was given up", "10.77.0.2:7000"), "no answer")
 
 
-def test_why_tells_drops_at_all_addresses_of_a_peer(lab):
+def test_why_shows_drops_at_all_addresses_of_a_peer(lab):
     a, b = pair(lab)
     name = node_id(b)
     for at, addr, _ in FAMILIES:
@@ -337,7 +337,7 @@ def test_why_tells_drops_at_all_addresses_of_a_peer(lab):
              {"10.77.0.2", "fd77::/64"}, "drops of both addresses")
 
 
-def test_why_tells_that_another_key_answered(lab):
+def test_why_shows_that_another_key_answered(lab):
     a, b = pair(lab)
     c = lab.daemon("c", netns=b.netns, listen=["10.77.0.2:7001"]).start()
     done = a.weft("peer", "connect", node_id(b), "10.77.0.2:7001")
@@ -378,9 +378,9 @@ run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
      test_drops_are_shown_by_reason_and_source_at_the_sockets,
      test_drops_are_shown_by_reason_and_source_in_the_driver,
      test_drops_of_other_workers_are_shown,
-     test_why_tells_what_happened_to_a_peer_and_an_address,
-     test_why_tells_how_a_session_ended_and_who_was_refused,
-     test_why_tells_drops_at_all_addresses_of_a_peer,
-     test_why_tells_that_another_key_answered,
+     test_why_shows_what_happened_to_a_peer_and_an_address,
+     test_why_shows_how_a_session_ended_and_which_peer_was_refused,
+     test_why_shows_drops_at_all_addresses_of_a_peer,
+     test_why_shows_that_another_key_answered,
      test_bad_input_is_refused_with_what_to_do],
     static_why="peers are dialled at the address that is banned, and at no other")

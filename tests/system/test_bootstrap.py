@@ -32,7 +32,7 @@ def sessions(daemon):
     return {peer["node_id"] for peer in daemon.json("peer", "list")["peers"] if peer["connected"]}
 
 
-def test_two_daemons_meet_by_a_list_alone(lab):
+def test_two_daemons_connect_by_a_list_alone(lab):
     """Again after a restart of both."""
     a, issuer = (lab.daemon(name, config=ALONE).start() for name in ("a", "issuer"))
     path = lab.dir / "lab.list"
@@ -68,7 +68,7 @@ def test_a_list_is_a_way_into_mainline(lab):
     check_eq(sessions(b), set(), "an entry without a key is no peer")
 
 
-def test_a_check_tells_of_each_entry_what_came_of_it(lab):
+def test_a_check_reports_the_outcome_of_each_entry(lab):
     a, b, c = (lab.daemon(name, config=MAINLINE).start() for name in "abc")
     at = a.json("status")["listen"][0]
     path = lab.dir / "entries.txt"

@@ -16,7 +16,7 @@ def can(daemon, node):
     return set(told["can"].split()), told["connected"]
 
 
-def test_capabilities_are_told_and_outlive_a_restart(lab):
+def test_capabilities_are_reported_and_outlive_a_restart(lab):
     need_root()
     n1, n2 = (lab.daemon(f"n{number}", netns=netns, listen=["0.0.0.0:7000"], config=CONFIG % light)
               .start() for number, (netns, light) in enumerate(zip(lab.bridge(2), ("no", "yes")), 1))

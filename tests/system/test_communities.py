@@ -56,7 +56,7 @@ def test_a_link_or_id_and_key_are_enough_and_all_see_all(lab):
     check_eq(told["capabilities"] & 0x7000, 0x7000, "capabilities")
 
 
-def test_what_was_joined_outlives_kill_9_and_who_leaves_is_gone(lab):
+def test_a_membership_outlives_kill_9_and_a_member_that_leaves_is_gone(lab):
     n1, n2, n3 = start(lab)
     link = done(n1, "create", "lab").stdout.strip()
     done(n2, "join", link, "--name", "lab")

@@ -179,7 +179,7 @@ def test_a_pipe_gets_tabs_and_a_terminal_a_table(lab):
     check_eq(a.json("share", "list")["shares"][0]["link"], link, "--json")
 
 
-def test_sharing_tells_the_link_alone_or_a_story(lab):
+def test_sharing_prints_the_link_alone_or_a_story(lab):
     a = lab.daemon("a").start()
     root = lab.folder("root", {"x": 10, "y/z": 20})
     (root / "ln").symlink_to("/etc/passwd")
@@ -215,7 +215,7 @@ def test_a_share_is_removed_by_what_the_table_shows(lab):
     check_eq(a.json("share", "list")["shares"], [], "shares")
 
 
-def test_one_is_told_as_one(lab):
+def test_a_count_of_one_is_singular(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     shown = on_terminal("-s", a.sock, "share", "add", lab.folder("root", {"x": 10}))
     check('"root": 1 file, 10 B' in shown, shown)
@@ -223,7 +223,7 @@ def test_one_is_told_as_one(lab):
     check(": 1 file, 10 B in " in done.stderr, done.stderr)
 
 
-def test_help_tells_of_all_of_an_object_or_of_one_command(lab):
+def test_help_shows_all_commands_of_an_object_or_one_command(lab):
     def helped(*words):
         done = subprocess.run([WEFT, *words], capture_output=True, text=True, check=False)
         check_eq((done.returncode, done.stderr), (OK, ""), f"weft {words}")
@@ -313,7 +313,7 @@ def branches_break(path):
     return cnt
 
 
-def test_a_damaged_database_is_a_finding_and_kills_nobody(lab):
+def test_a_damaged_database_is_a_finding_and_kills_no_process(lab):
     a = lab.daemon("a").start()
     a.share(lab.folder("root", {f"{i}": i for i in range(200)}))
     check_eq(a.weft("store", "check").returncode, OK, "check of a sound store")
@@ -344,7 +344,7 @@ def clients_of(daemon):
     return next(l["used"] for l in limits if l["name"] == "control.client_cap") - 1  # and this one
 
 
-def test_ctrl_c_leaves_an_import_to_others_who_wait(lab):
+def test_ctrl_c_leaves_an_import_to_the_other_callers(lab):
     a = lab.daemon("a").start()
     root = lab.dir / "big"
     root.mkdir()
@@ -438,7 +438,7 @@ def test_a_connect_that_fails_says_which_way(lab):
 
 
 @static("its network has no way out")
-def test_no_way_to_an_address_is_told_apart_from_silence(lab):
+def test_an_unreachable_address_is_reported_apart_from_silence(lab):
     netns = lab.netns("alone")
     a = lab.daemon("a", netns=netns).start()
     done = a.weft("peer", "connect", "y" * 51 + "o", "192.0.2.1:7000", "--timeout", 1)
@@ -618,7 +618,7 @@ def test_sigterm_ends_it_and_takes_the_socket_away(lab):
     check(not a.sock.exists(), "the socket file stays")
 
 
-def test_the_service_manager_is_told(lab):
+def test_the_service_manager_is_notified(lab):
     a = lab.daemon("a")
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.settimeout(DEADLINE_S)
@@ -708,7 +708,7 @@ def test_an_unknown_peer_is_refused(lab):
     check(done.returncode == REFUSED and "operate group" in done.stderr, done.stderr)
 
 
-def test_who_may_only_look_sees_no_addresses(lab):
+def test_a_read_only_caller_sees_no_addresses(lab):
     if os.geteuid() != 0:
         raise Skip("becoming another user needs root")
     groups = "[control]\nview_group = 4002\noperate_group = 4003\n"
@@ -734,7 +734,7 @@ def test_who_may_only_look_sees_no_addresses(lab):
         check_eq(address, where, "who operates")
 
 
-def test_the_key_is_told_to_nobody(lab):
+def test_the_key_is_shown_to_no_caller(lab):
     a = lab.daemon("a", config="[log]\nlevel = debug\n").start()
     a.share(lab.folder("root", {"x": 10}))
     seed = (a.state / "node.key").read_bytes()[9:41]

@@ -60,7 +60,7 @@ def test_the_next_start_says_what_died(lab):
     check(status["build_id"] in build.stdout, f"build {status['build_id']} is not the program's")
 
 
-def test_a_crash_is_told_once(lab):
+def test_a_crash_is_reported_once(lab):
     need_reports()
     a = lab.daemon("a")
     a.start()

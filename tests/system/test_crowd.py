@@ -112,7 +112,7 @@ def test_requests_that_never_go_on_hold_up_no_other(lab):
         serves_newcomers(lab, link)
 
 
-def test_who_was_refused_by_which_pool_is_told(lab):
+def test_a_refusal_names_the_peer_and_the_pool(lab):
     """limits show names keys and addresses that a pool refused, why says the same of each."""
     def refused_of(kind):
         rows = a.json("limits", "show")["refusals"]
@@ -141,13 +141,13 @@ def test_large_requests_that_never_end_hold_up_no_other(lab):
         serves_newcomers(lab, link)
 
 
-def test_manifests_that_nobody_reads_hold_up_no_other(lab):
+def test_unread_manifests_delay_no_other_transfer(lab):
     a, link = attacked(lab)
     with Crowd(lab, a, "manifest", 10, 100, manifest_of(link)):
         serves_newcomers(lab, link)
 
 
-def test_chunks_that_nobody_reads_hold_up_no_other(lab):
+def test_unread_chunks_delay_no_other_transfer(lab):
     a, link = attacked(lab)
     content = run_plain("b3sum", "--no-names", str(lab.dir / "root" / "x")).stdout.strip()
     with Crowd(lab, a, "chunk", 10, 100, content):
@@ -161,7 +161,7 @@ def test_malformed_calls_of_one_key_shut_out_no_neighbour(lab):
         serves_newcomers(lab, link, at="127.0.0.1")
 
 
-def test_a_crowd_that_comes_and_goes_makes_nobody_forget_friends(lab):
+def test_a_crowd_that_comes_and_goes_displaces_no_known_peer(lab):
     a, _ = attacked(lab)
     friend = newcomer(lab, 1)
     connect(a, friend)
@@ -182,21 +182,21 @@ def forged(lab, rate):
         serves_newcomers(lab, link, at="127.0.1.1")
 
 
-def test_thirty_forged_initials_a_second_shut_out_nobody_of_that_address(lab):
+def test_thirty_forged_initials_a_second_lock_out_no_peer_at_that_address(lab):
     forged(lab, 30)
 
 
-def test_three_hundred_forged_initials_a_second_shut_out_nobody_of_that_address(lab):
+def test_three_hundred_forged_initials_a_second_lock_out_no_peer_there(lab):
     forged(lab, 300)
 
 
 run([test_idle_sessions_of_one_address_shut_out_no_newcomer,
      test_requests_that_never_go_on_hold_up_no_other,
-     test_who_was_refused_by_which_pool_is_told,
+     test_a_refusal_names_the_peer_and_the_pool,
      test_large_requests_that_never_end_hold_up_no_other,
-     test_manifests_that_nobody_reads_hold_up_no_other,
-     test_chunks_that_nobody_reads_hold_up_no_other,
+     test_unread_manifests_delay_no_other_transfer,
+     test_unread_chunks_delay_no_other_transfer,
      test_malformed_calls_of_one_key_shut_out_no_neighbour,
-     test_a_crowd_that_comes_and_goes_makes_nobody_forget_friends,
-     test_thirty_forged_initials_a_second_shut_out_nobody_of_that_address,
-     test_three_hundred_forged_initials_a_second_shut_out_nobody_of_that_address])
+     test_a_crowd_that_comes_and_goes_displaces_no_known_peer,
+     test_thirty_forged_initials_a_second_lock_out_no_peer_at_that_address,
+     test_three_hundred_forged_initials_a_second_lock_out_no_peer_there])

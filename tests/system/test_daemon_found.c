@@ -123,7 +123,7 @@ static void test_a_node_without_dht_is_found_and_finds_by_a_relay(void)
 			  "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyo")[0]);
 }
 
-static void test_a_relay_that_is_gone_is_told_once_and_tried_again(void)
+static void test_a_relay_that_is_gone_is_reported_once_and_tried_again(void)
 {
 	CHECK_EQ(daemon_stop(&a), 0);
 	CHECK_EQ(daemon_stop(&c), 0);
@@ -139,7 +139,7 @@ int main(void)
 	RUN(test_a_record_that_one_puts_the_other_gets);
 	RUN(test_a_relay_hands_out_what_the_dht_has);
 	RUN(test_a_node_without_dht_is_found_and_finds_by_a_relay);
-	RUN(test_a_relay_that_is_gone_is_told_once_and_tried_again);
+	RUN(test_a_relay_that_is_gone_is_reported_once_and_tried_again);
 	daemon_fini(&c);
 	daemon_fini(&b);
 	daemon_fini(&a);

@@ -39,7 +39,7 @@ static void test_options_that_there_are_not_name_the_nearest_one(void)
 	}
 }
 
-static void test_help_and_versions_are_told_without_a_daemon(void)
+static void test_help_and_versions_are_printed_without_a_daemon(void)
 {
 	json_t *json;
 
@@ -139,7 +139,7 @@ static void test_a_user_that_cannot_be_is_named(void)
 	CHECK(strstr(out, "user-state/db is not nobody's (node.user): run chown -R nobody: "));
 }
 
-static void test_a_second_daemon_is_told_what_the_first_one_has(void)
+static void test_a_second_daemon_reports_what_the_first_one_holds(void)
 {
 	CHECK_EQ(WEFTD("--config", "/dev/null", "--state", daemon_path(&rig, "state"), "--control",
 		       daemon_path(&rig, "other.sock"), "--listen", "127.0.0.1:0"),
@@ -173,7 +173,7 @@ static void test_events_are_lines_of_the_log_with_their_fields(void)
 	CHECK(daemon_logged(&rig, "was banned by hand: a b=c\n"));
 }
 
-static void test_a_reload_tells_what_it_applied_and_what_waits(void)
+static void test_a_reload_reports_what_it_applied_and_what_waits(void)
 {
 	const char *conf = "[dht]\nbootstrap =\nprivate = yes\n[service]\ncalls = 77\n"
 			   "[node]\nworkers = 2\n";
@@ -314,7 +314,7 @@ static void test_what_is_restored_is_the_same_node(void)
 }
 
 /* Started again, it has as many workers as its file says now; each of them has a row. */
-static void test_workers_are_as_many_as_configured_and_each_tells_its_figures(void)
+static void test_workers_are_as_many_as_configured_and_each_reports_its_figures(void)
 {
 	CHECK_STR(daemon_ask(&rig, "Status", NULL), "");
 	CHECK_EQ(daemon_cnt(&rig, "workers"), 2);
@@ -359,17 +359,17 @@ int main(void)
 {
 	daemon_start(&rig, "");
 	RUN(test_options_that_there_are_not_name_the_nearest_one);
-	RUN(test_help_and_versions_are_told_without_a_daemon);
+	RUN(test_help_and_versions_are_printed_without_a_daemon);
 	RUN(test_words_of_the_command_line_win_over_the_file);
 	RUN(test_a_plan_adds_up_and_grows_with_its_limits);
 	RUN(test_a_user_that_cannot_be_is_named);
-	RUN(test_a_second_daemon_is_told_what_the_first_one_has);
+	RUN(test_a_second_daemon_reports_what_the_first_one_holds);
 	RUN(test_events_are_lines_of_the_log_with_their_fields);
-	RUN(test_a_reload_tells_what_it_applied_and_what_waits);
+	RUN(test_a_reload_reports_what_it_applied_and_what_waits);
 	RUN(test_a_backup_is_made_once_and_for_its_user_alone);
 	RUN(test_a_backup_that_is_not_whole_leaves_the_target_alone);
 	RUN(test_what_is_restored_is_the_same_node);
-	RUN(test_workers_are_as_many_as_configured_and_each_tells_its_figures);
+	RUN(test_workers_are_as_many_as_configured_and_each_reports_its_figures);
 	RUN(test_a_store_is_checked_and_copied_while_it_runs);
 	RUN(test_shutdown_ends_it_well);
 	daemon_fini(&rig);

@@ -138,7 +138,7 @@ static void test_a_web_server_is_checked_and_called(void)
 	CHECK_STR(daemon_askf(&rig, "WithdrawService", "{'name': 'web'}"), "");
 }
 
-static void test_policy_is_told_and_tried_without_being_changed(void)
+static void test_policy_is_shown_and_tried_without_being_changed(void)
 {
 	CHECK_STR(daemon_ask(&rig, "ShowPolicy", NULL), "");
 	CHECK_STR(daemon_text(&rig, "mode"), "normal");
@@ -266,7 +266,7 @@ int main(void)
 	RUN(test_a_program_is_offered_called_and_withdrawn);
 	RUN(test_a_service_that_cannot_be_is_refused_with_its_reason);
 	RUN(test_a_web_server_is_checked_and_called);
-	RUN(test_policy_is_told_and_tried_without_being_changed);
+	RUN(test_policy_is_shown_and_tried_without_being_changed);
 	RUN(test_a_device_that_is_not_there_is_not_attached);
 	RUN(test_traffic_limits_are_kept_over_a_restart);
 	RUN(test_what_is_shared_is_searched);

@@ -38,7 +38,7 @@ static void pair_start(void)
 	snprintf(b_id, sizeof(b_id), "%s", daemon_text(&b, "node_id"));
 }
 
-static void test_a_node_is_reached_at_the_address_that_is_told(void)
+static void test_a_node_is_reached_at_the_given_address(void)
 {
 	char addr[64];
 
@@ -72,7 +72,7 @@ static void test_a_node_is_reached_at_the_address_that_is_told(void)
 	CHECK_STR(daemon_askf(&b, "ConnectPeer", "{'node_id': '%.51s'}", a_id), "");
 }
 
-static void test_a_folder_is_published_and_its_revisions_are_told(void)
+static void test_a_folder_is_published_and_its_revisions_are_listed(void)
 {
 	daemon_file(&a, "root/a.txt", "hello\n", 6);
 	daemon_file(&a, "root/sub/film.mp4", film, sizeof(film));
@@ -391,7 +391,7 @@ static void test_a_stream_carries_messages_of_both_kinds_and_ends_when_both_have
 	CHECK_STR(heard.text, "one|two#|");
 }
 
-static void test_a_stream_to_nobody_ends_with_the_reason(void)
+static void test_a_stream_to_an_unreachable_key_ends_with_the_reason(void)
 {
 	struct heard heard = {.len = 0};
 	const struct weft_stream_params params = {.target = {.service = "absent"},
@@ -439,8 +439,8 @@ static void test_a_banned_node_loses_its_session_and_gets_none(void)
 int main(void)
 {
 	pair_start();
-	RUN(test_a_node_is_reached_at_the_address_that_is_told);
-	RUN(test_a_folder_is_published_and_its_revisions_are_told);
+	RUN(test_a_node_is_reached_at_the_given_address);
+	RUN(test_a_folder_is_published_and_its_revisions_are_listed);
 	RUN(test_a_share_that_is_watched_has_a_revision_when_its_folder_was_quiet);
 	RUN(test_another_node_sees_what_is_public_and_follows_it);
 	RUN(test_a_file_of_another_node_is_read_over_the_gateway);
@@ -448,7 +448,7 @@ int main(void)
 	RUN(test_a_service_is_found_and_called_at_the_other_node);
 	RUN(test_services_answer_over_http_as_they_are_named);
 	RUN(test_a_stream_carries_messages_of_both_kinds_and_ends_when_both_have_finished);
-	RUN(test_a_stream_to_nobody_ends_with_the_reason);
+	RUN(test_a_stream_to_an_unreachable_key_ends_with_the_reason);
 	RUN(test_a_follow_that_is_removed_leaves_its_files);
 	RUN(test_a_banned_node_loses_its_session_and_gets_none);
 	daemon_fini(&b);

@@ -58,7 +58,7 @@ static bool body_is(const char *data, size_t len)
 	return rig.body && rig.body_len == len && memcmp(rig.body, data, len) == 0;
 }
 
-static void test_health_is_told_to_everybody(void)
+static void test_health_is_shown_to_every_client(void)
 {
 	CHECK_EQ(daemon_http_get(&rig, "/healthz", NULL), 200);
 	CHECK_STR(rig.body, "ok\n");
@@ -157,7 +157,7 @@ static void test_what_a_client_holds_is_not_sent_again(void)
 	CHECK_EQ(get("/film.mp4", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n"), 200);
 }
 
-static void test_head_tells_the_length_and_sends_nothing(void)
+static void test_head_answers_the_length_and_sends_nothing(void)
 {
 	char path[256];
 
@@ -326,7 +326,7 @@ static void test_metrics_are_of_the_text_format(void)
 	CHECK(sample_cnt > family_cnt);
 }
 
-static void test_events_are_told_as_they_happen_and_again_from_a_number(void)
+static void test_events_are_sent_as_they_happen_and_again_from_a_number(void)
 {
 	char text[4096] = "", path[64];
 	size_t len = 0;
@@ -377,19 +377,19 @@ int main(void)
 	daemon_start(&rig, CONFIG);
 	snprintf(token, sizeof(token), "X-Weft-Token: %s\r\n", rig.token);
 	tree_share();
-	RUN(test_health_is_told_to_everybody);
+	RUN(test_health_is_shown_to_every_client);
 	RUN(test_a_file_is_read_by_its_path);
 	RUN(test_a_path_that_is_not_there_or_not_safe_is_refused);
 	RUN(test_a_part_of_a_file_is_answered_exactly);
 	RUN(test_what_a_client_holds_is_not_sent_again);
-	RUN(test_head_tells_the_length_and_sends_nothing);
+	RUN(test_head_answers_the_length_and_sends_nothing);
 	RUN(test_a_file_is_read_by_its_hash);
 	RUN(test_a_directory_is_listed_for_people_and_for_programs);
 	RUN(test_methods_are_called_with_the_token_alone);
 	RUN(test_an_error_of_a_method_has_its_status_and_its_reason);
 	RUN(test_metrics_are_those_of_status);
 	RUN(test_metrics_are_of_the_text_format);
-	RUN(test_events_are_told_as_they_happen_and_again_from_a_number);
+	RUN(test_events_are_sent_as_they_happen_and_again_from_a_number);
 	RUN(test_what_is_not_shared_any_more_is_not_read);
 	daemon_fini(&rig);
 	return check_done();

@@ -156,7 +156,7 @@ def test_one_publication_too_many_stays_here(lab):
     check("service.publishes" in offer_of(a, f"s{held}")["why"], "and the list says why")
 
 
-def test_lookups_have_a_limit_and_patterns_are_told(lab):
+def test_lookups_have_a_limit_and_patterns_are_reported(lab):
     b = lab.daemon("b", config="[service]\nbuiltin =\nlookups = 70\n[overlay]\nserve = on\n").start()
     for i in range(11):
         find(b, f"name-{i}")

@@ -264,7 +264,7 @@ def test_a25_a_body_and_a_rate_too_many(lab):
     check_eq([post("x" * 4096) for _ in range(11)], [DONE] * 10 + [RATE_LIMITED], "11 messages")
 
 
-def test_a26_a_private_pod_is_nobody_elses(lab):
+def test_a26_a_private_pod_is_visible_to_its_members_alone(lab):
     a, b = fabric.start(lab, 2)
     pod = ask(a, "pod-chat", "Create", {"name": "den", "visibility": "private"})["pod"]
     wanted = hashlib.sha256(fabric.key_of(node_id(a)) + b"den").hexdigest()[:32]
@@ -358,7 +358,7 @@ def test_a31_keys_are_those_of_sha1sum(lab):
         check_eq((shard["version"], len(shard["variants"])), ("1.0", 1), kind)
 
 
-def test_a32_mesh_stats_name_nobody_and_count_as_weft_does(lab):
+def test_a32_mesh_stats_name_no_peer_and_count_as_weft_does(lab):
     a, b, c = fabric.start(lab)
     fabric.connect(c, b)
 
@@ -396,7 +396,7 @@ def test_a41_logs_have_neither_payloads_nor_addresses_of_peers(lab):
 
 
 @static("it dials the address of another node")
-def test_a49_who_is_in_the_middle_is_no_peer(lab):
+def test_a49_a_party_in_the_middle_is_no_peer(lab):
     a, c = fabric.start(lab, 2)
     elsewhere = node_id(lab.daemon("elsewhere").start())  # nobody here has heard of it
     done = c.weft("peer", "connect", elsewhere, "10.77.0.1:7000")

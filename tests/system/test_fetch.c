@@ -159,7 +159,7 @@ static void test_the_request_is_as_http_wants_it(void)
 }
 
 /* Who puts something wants to know the status alone, however much is said beside it. */
-static void test_a_body_that_nobody_wants_is_thrown_away(void)
+static void test_an_unwanted_body_is_discarded(void)
 {
 	static char answer_text[LONG_LEN / 4];
 	struct http_get fetch = {.url = NULL};
@@ -198,7 +198,7 @@ static void test_silence_ends_at_the_time_limit(void)
 	CHECK_EQ(fetch_once(&fetch, answer), WEFT_ETIMEOUT);
 }
 
-static void test_it_gives_up_as_soon_as_it_is_told_to(void)
+static void test_it_stops_as_soon_as_it_is_cancelled(void)
 {
 	struct http_get fetch = {.timeout_ns = 600 * NS_PER_S};
 	uint8_t answer[ANSWER_CAP];
@@ -210,7 +210,7 @@ static void test_it_gives_up_as_soon_as_it_is_told_to(void)
 	close(server.stop_fd);
 }
 
-static void test_a_port_that_nobody_has_is_unreachable(void)
+static void test_an_unbound_port_is_unreachable(void)
 {
 	struct http_get fetch = {.method = "GET", .timeout_ns = 20 * NS_PER_S, .stop_fd = -1};
 	char url[64];
@@ -228,10 +228,10 @@ int main(void)
 {
 	RUN(test_answers_are_read_in_every_framing);
 	RUN(test_the_request_is_as_http_wants_it);
-	RUN(test_a_body_that_nobody_wants_is_thrown_away);
+	RUN(test_an_unwanted_body_is_discarded);
 	RUN(test_a_header_without_end_is_cut_off);
 	RUN(test_silence_ends_at_the_time_limit);
-	RUN(test_it_gives_up_as_soon_as_it_is_told_to);
-	RUN(test_a_port_that_nobody_has_is_unreachable);
+	RUN(test_it_stops_as_soon_as_it_is_cancelled);
+	RUN(test_an_unbound_port_is_unreachable);
 	return check_done();
 }

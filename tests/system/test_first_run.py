@@ -202,7 +202,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(lab):
         check("\x1b" not in terminal.text, repr(terminal.text[:300]))
 
 
-def test_bold_is_for_those_who_want_it(lab):
+def test_bold_is_printed_only_on_request(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     root = lab.folder("papers", {"relay-handbook.txt": 10})
     check_eq(a.weft("share", "new", "papers", "--public").returncode, OK, "new")
@@ -277,7 +277,7 @@ def test_status_begins_with_a_verdict(lab):
     check("dialled by others" in a.json("status")["health"]["reachability"], "a was dialled")
 
 
-def test_the_log_tells_what_happens_and_no_address(lab):
+def test_the_log_names_events_and_no_address(lab):
     a, b = lab.daemon("a").start("--log-level", "debug"), lab.daemon("b").start()
     link = a.share(lab.folder("tree", {"x": 1}))
     check_eq(b.weft("get", link, "--to", lab.dir / "out").returncode, OK, "get")

@@ -198,7 +198,7 @@ def test_connections_above_the_limit_are_refused(lab):
     wait_for(lambda: curl(f"{url_of(r)}/healthz")[0] == 200, "there is room again")
 
 
-def test_who_idles_longest_makes_room(lab):
+def test_the_longest_idle_client_makes_room(lab):
     r = lab.daemon("r", config=GATEWAY + QUICK + "connections = 2\nconnections_per_address = 2\n"
                    ).start()
     host, port = url_of(r).removeprefix("http://").split(":")
@@ -216,7 +216,7 @@ def test_who_idles_longest_makes_room(lab):
         one.close()
 
 
-def test_a_client_that_leaves_in_the_middle_harms_nobody(lab):
+def test_a_client_that_leaves_in_the_middle_harms_no_other(lab):
     _, _, url = relay_and_node(lab)
     host, port = url.removeprefix("http://").split(":")
     z32 = packet(8, 5)[0]
@@ -368,7 +368,7 @@ def test_a_relay_that_lies_is_not_believed(lab):
             server.shutdown()
 
 
-def test_what_is_no_configuration_is_told(lab):
+def test_an_invalid_configuration_is_reported(lab):
     for line, text in (("[gateway]\nenabled = yes\nlisten = nowhere\n", "gateway.listen nowhere"),
                        ("[pkarr]\nrelays = relay.example\n", "pkarr.relays: relay.example")):
         daemon = lab.daemon("x", config=line)

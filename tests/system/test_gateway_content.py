@@ -132,7 +132,7 @@ def test_a_file_that_changed_is_not_handed_out(lab):
     check(curl(f"{url}/film.mp4")[0] >= 400, "another file")
 
 
-def test_clients_that_leave_or_do_not_read_hold_nobody_up(lab):
+def test_clients_that_leave_or_do_not_read_delay_no_other(lab):
     a, url = shared(lab)
     path = "/" + url.split("/", 3)[3] + "/film.mp4"
     clients = [connect(a) for _ in range(40)]
@@ -172,7 +172,7 @@ def test_a_player_seeks_in_a_film_that_is_not_here(lab):
     check_eq(curl(f"{url}/")[0], 200, "but what there was")
 
 
-def test_a_file_by_its_hash_from_whoever_has_it(lab):
+def test_a_file_by_its_hash_comes_from_any_holder(lab):
     _, b, _ = followed(lab)
     blob = f"{url_of(b)}/blob/{b3(FILM)}"
     wait_for(lambda: curl("-H", "Range: bytes=300000-300004", blob)[2] == FILM[300000:300005],

@@ -85,7 +85,7 @@ def test_a38_other_machines_need_a_key_and_a_word(lab):
     check(not (g.state / "gateway.token").exists(), "no other token is made")
 
 
-def test_the_token_is_made_once_for_nobody_else(lab):
+def test_the_token_is_made_once_and_readable_by_its_owner_alone(lab):
     g = gateway(lab)
     path = g.state / "gateway.token"
     check_eq(path.stat().st_mode & 0o777, 0o600, "mode")
@@ -118,7 +118,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(lab):
         check(text in said, said)
 
 
-def test_a34_disabled_is_told_before_anything_else(lab):
+def test_a34_disabled_is_reported_before_anything_else(lab):
     g = gateway(lab)
     for words in ((), ("-X", "POST"), ("-H", "Host: evil.example"), ("-H", "Origin: http://evil")):
         check_eq(error_of(curl(*words, f"{url_of(g)}/mesh/http/pod-chat/channels")),
@@ -234,7 +234,7 @@ def read_all_events(daemon):
         return parse_events(unchunked(data))
 
 
-def test_who_was_overtaken_is_told_how_many_were_missed(lab):
+def test_a_slow_reader_learns_how_many_events_it_missed(lab):
     g = lab.daemon("g", config=PRIVATE + "[control]\nevent_cap = 16\n" + GATEWAY + QUICK).start()
     for number in range(12):
         g.share(lab.folder(f"t{number}", {"one": 10 + number}))

@@ -64,7 +64,7 @@ def post(daemon, path, body=b"", *words):
                 *words, f"{url_of(daemon)}/mesh/http/{path}", stdin=body)
 
 
-def test_a33_both_examples_reach_another_node(lab):
+def test_a33_both_examples_call_another_node(lab):
     a, b = pair(lab)
 
     def ask_own(name, method, payload):
@@ -98,7 +98,7 @@ def test_a34_only_what_is_named_may_be_called(lab):
              "another method")
 
 
-def test_a35_nobody_provides_it_and_then_somebody_does(lab):
+def test_a35_a_call_fails_without_a_provider_and_works_with_one(lab):
     b = asker(lab)
     answer = get(b, "echo/Any")
     check_eq(error_of(answer), (503, "service_unavailable"), "nobody")
@@ -160,7 +160,7 @@ def test_a37_bodies_are_logged_where_a_key_says_so(lab):
     check("marker-4713" not in loud.log_text(), "of /api nothing")
 
 
-def test_a36_limits_of_the_provider_are_told(lab):
+def test_a36_limits_of_the_provider_are_reported(lab):
     a = lab.daemon("a", config=PRIVATE + "[service]\nbuiltin = echo\ncalls = 3\n").start()
     b = asker(lab)
     join(b, a)
@@ -371,7 +371,7 @@ def test_a_service_is_opened_in_a_browser(lab):
     check_eq(b.weft("service", "open", "web@^1").returncode, 1, "a host has no version")
 
 
-def test_nobody_acts_as_the_node_by_a_get(lab):
+def test_no_client_acts_as_the_node_by_a_get(lab):
     b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = pod-chat\n" + OPEN_LIMITS + GATEWAY + QUICK +
                    MESH).start()
     room = b.call("CallService", name="pod-chat", method="Create",
@@ -614,7 +614,7 @@ def test_a39_one_side_closes_the_other(lab):
     asyncio.run(by_the_other_node())
 
 
-def test_a39_who_may_open_one(lab):
+def test_a39_only_permitted_clients_open_one(lab):
     need_websockets()
     _, b = pair(lab, "sockets = 2\n")
 
@@ -664,7 +664,7 @@ def test_frames_that_break_the_rules(lab):
             check_eq(answer[:1] + answer[2:4], b"\x88" + code.to_bytes(2, "big"), what)
 
 
-def test_close_races_harm_nobody(lab):
+def test_simultaneous_closes_harm_no_client(lab):
     need_websockets()
     a, b = pair(lab)
 

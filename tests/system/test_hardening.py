@@ -79,7 +79,7 @@ def test_builders_flags_come_last(lab):
         check(linked.index("-Wl,-given") > linked.index("-static-pie"), linked)
 
 
-def test_a_builders_fortify_level_replaces_ours(lab):
+def test_a_builders_fortify_level_replaces_the_default(lab):
     env = os.environ | {"CFLAGS": "", "CPPFLAGS": "-D_FORTIFY_SOURCE=2"}
     lines = output("make", "-n", "-B", "OPT=debug", "all", env=env).splitlines()
     compiled = next(line for line in lines if line.endswith("userspace/weftd/weftd.c"))

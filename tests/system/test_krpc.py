@@ -215,7 +215,7 @@ def test_an_unvalidated_source_gets_five_times_its_query_and_no_more(lab):
         check_eq(answer[b"r"][b"v"], value, f"{node.name}: for a longer question")
 
 
-def test_who_found_the_store_full_is_told_by_which_pool(lab):
+def test_a_writer_refused_by_a_full_store_learns_which_pool(lab):
     """KRPC has no word for it, so the refused peer's operator asks: weft why."""
     a = lab.daemon("a", config="[dht]\nitem_cap = 16\npeer_subnet_max = 1\nprivate = yes\n").start()
     ours = Node("weftd", int(a.json("status")["listen"][0].rsplit(":", 1)[1]))

@@ -63,7 +63,7 @@ def test_b38_both_list_each_other(lab):
     wait_for(lambda: any(addr.startswith("[fe80::") for addr in addresses()), "b's IPv6 address")
 
 
-def test_b2_with_the_lan_off_nobody_is_known(lab):
+def test_b2_with_the_lan_off_no_node_is_known(lab):
     daemons = [lab.daemon(f"d{number}", netns=netns, listen=LISTEN).start()
                for number, netns in enumerate(lab.bridge(5))]
     time.sleep(4)  # longer than a beacon takes
@@ -72,7 +72,7 @@ def test_b2_with_the_lan_off_nobody_is_known(lab):
         check_eq(daemon.weft("lan", "list").returncode, REFUSED, "lan list")
 
 
-def test_a_file_is_got_of_a_neighbour_whose_address_nobody_told(lab):
+def test_a_file_is_got_from_a_neighbour_without_a_given_address(lab):
     ns_a, ns_b = lab.bridge(2)
     a = lab.daemon("a", netns=ns_a, listen=LISTEN, config=LAN).start()
     b = lab.daemon("b", netns=ns_b, listen=LISTEN, config=LAN).start()

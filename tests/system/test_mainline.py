@@ -347,7 +347,7 @@ def test_without_the_dht_everything_else_goes_on(lab):
         check("dht.enabled" in done.stderr, done.stderr)
 
 
-def test_bad_words_are_told(lab):
+def test_invalid_words_are_reported(lab):
     a = lab.daemon("a").start()
     for words, why in ((("get", "xyz"), "neither a target nor a key"),
                        (("lookup", "00"), "40 hexadecimal"),

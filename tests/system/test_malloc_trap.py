@@ -138,7 +138,7 @@ def test_files_cost_no_allocation(lab):
         check(many <= few + 16, f"{name}: {few} allocations for 21 files, {many} for 320: {where}")
 
 
-def test_what_openssl_holds_for_a_connection_is_told(lab):
+def test_memory_of_openssl_for_a_connection_is_reported(lab):
     a, b = Trapped(lab, "a"), Trapped(lab, "b")
     link = a.daemon.share(lab.folder("root", {"x": 1}))
     before = a.counts(), b.counts()
@@ -151,4 +151,4 @@ def test_what_openssl_holds_for_a_connection_is_told(lab):
 if __name__ == "__main__":
     run([test_the_data_path_does_not_allocate, test_bytes_cost_no_allocation,
          test_files_cost_no_allocation,
-         test_what_openssl_holds_for_a_connection_is_told])
+         test_memory_of_openssl_for_a_connection_is_reported])

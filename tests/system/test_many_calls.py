@@ -126,7 +126,7 @@ def test_1000_calls_of_a_program_are_pending_and_commands_get_through(lab):
     check_eq(pending(b), 0, "none is left")
 
 
-def test_a_program_beyond_its_share_is_told_when_to_come_again(lab):
+def test_a_program_beyond_its_share_learns_when_to_retry(lab):
     a, b, node = pair(lab, "[control]\ncalls = 64\n")
     slow = Slow(lab, a)
     conn = dial(b)

@@ -79,7 +79,7 @@ def expelled(daemon, name):
     return row["epoch"], row["expelled"], row["key_epoch"]
 
 
-def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
+def test_an_expelled_member_learns_nothing_more_over_kill_9(lab):
     """n2 has it, too: it heard of the roll from n1, and keeps to it."""
     n1, n2, n3 = start(lab)
     join("club", n1, n2, n3)
@@ -136,7 +136,7 @@ def zbase32(data):
     return "".join("ybndrfg8ejkmcpqxot1uwisza345h769"[bits >> 5 * at & 31] for at in reversed(range(cnt)))
 
 
-def test_a_roll_has_256_nodes_and_no_more(lab):
+def test_a_revocation_list_has_256_nodes_and_no_more(lab):
     (n1,) = start(lab, 1)
     weft(n1, "community", "create", "club", "--strict")
     for number in range(256):

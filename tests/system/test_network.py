@@ -58,7 +58,7 @@ def test_epoll_fallback(lab):
     check_eq(a.json("status")["receive"]["backend"], "udp/epoll", "backend")
 
 
-def test_an_address_whose_device_comes_up_later_is_told(lab):
+def test_an_address_whose_device_comes_up_later_is_reported(lab):
     """The address was there before; what comes up is the link alone."""
     ns_a, ns_b = lab.veth_pair()
     lab.ip(ns_a, "link", "set", "veth0", "addrgenmode", "none")

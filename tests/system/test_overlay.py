@@ -18,7 +18,7 @@ def overlay(daemon):
     return daemon.json("overlay", "status")["overlay"]
 
 
-def test_who_is_dialled_serves_and_is_known(lab):
+def test_a_dialled_node_serves_and_is_known(lab):
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=LISTEN).start()
     b = lab.daemon("b", netns=ns_b, listen=LISTEN).start()
@@ -32,7 +32,7 @@ def test_who_is_dialled_serves_and_is_known(lab):
     check_eq(fills["values kept for others"]["setting"], "overlay.value_cap", "says what to set")
 
 
-def test_what_failed_alone_is_published_when_somebody_comes(lab):
+def test_a_record_that_failed_alone_is_published_when_a_node_comes(lab):
     """Nobody kept a's services when it published them; it does not wait a minute to try again."""
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=LISTEN).start()

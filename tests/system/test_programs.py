@@ -72,7 +72,7 @@ def ways():
     return (("--user", str(os.geteuid())), ("--unconfined",))
 
 
-def test_a_program_has_no_privilege_and_no_descriptor_of_ours(lab):
+def test_a_program_has_no_privilege_and_no_descriptor_of_the_daemon(lab):
     need_root()
     a = daemon_of(lab).start()
     text = "id -u; ls /proc/self/fd | tr '\\n' ' '; grep -E '^(Cap|NoNewPrivs)' /proc/self/status"
@@ -140,7 +140,7 @@ def test_kill_9_of_the_daemon_leaves_no_program(lab):
         a.process.wait()
 
 
-def test_the_end_of_the_launcher_is_told_and_ends_the_programs(lab):
+def test_the_end_of_the_launcher_is_reported_and_ends_the_programs(lab):
     a = daemon_of(lab).start()
     token = uuid.uuid4().hex
     publish(a, "hangs", script(lab, f"setsid sh -c 'sleep 1000; : {token}' &\nsleep 1000"), *ways()[0])

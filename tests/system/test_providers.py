@@ -148,7 +148,7 @@ def test_a_call_belongs_to_its_callers_trace(lab):
              {"traceparent": trace}, "by a program of the same node")
 
 
-def test_a_program_run_for_a_call_is_told_its_trace(lab):
+def test_a_program_run_for_a_call_receives_its_trace(lab):
     a = lab.daemon("a", config=CONFIG).start()
     b = lab.daemon("b", config=CONFIG + GATEWAY + "mesh = yes\nservices = traced\n").start()
     connect(a, b)
@@ -175,7 +175,7 @@ def test_a_program_run_for_a_call_is_told_its_trace(lab):
         check_eq(call(a, b, "traced", "Say", "x", "--trace", wrong).returncode, USAGE, wrong)
 
 
-def test_what_a_program_does_wrong_is_told_without_its_detail(lab):
+def test_a_fault_of_a_program_is_reported_without_its_detail(lab):
     a, b = pair(lab)
     desk(lab, a)
     for method, status, logged in (
@@ -194,7 +194,7 @@ def test_what_a_program_does_wrong_is_told_without_its_detail(lab):
         wait_for(is_logged, f"{method} in the log, one failure a second is told: {a.log_text()}")
 
 
-def test_an_answer_after_the_deadline_meets_nobody(lab):
+def test_an_answer_after_the_deadline_is_discarded(lab):
     a, b = pair(lab)
     desk(lab, a)
     done = call(a, b, "desk", "Late", "x", timeout=1)
@@ -477,7 +477,7 @@ def test_a_service_describes_itself(lab):
     check_eq(none.returncode, 4, none.stderr)
 
 
-def test_methods_are_for_whom_the_provider_names(lab):
+def test_methods_are_for_the_callers_that_the_provider_names(lab):
     a, b = pair(lab)
     c = lab.daemon("c", config=CONFIG).start()
     connect(a, c)
@@ -582,9 +582,9 @@ def test_a_server_that_speaks_no_http(lab):
 if __name__ == "__main__":
     run([test_a_program_on_a_socket_is_called_from_another_node,
          test_a_call_belongs_to_its_callers_trace,
-         test_a_program_run_for_a_call_is_told_its_trace,
-         test_what_a_program_does_wrong_is_told_without_its_detail,
-         test_an_answer_after_the_deadline_meets_nobody,
+         test_a_program_run_for_a_call_receives_its_trace,
+         test_a_fault_of_a_program_is_reported_without_its_detail,
+         test_an_answer_after_the_deadline_is_discarded,
          test_a_program_that_dies_withdraws_its_service_until_it_is_back,
          test_services_survive_kill_9,
          test_a_process_has_limits_and_leaves_nothing_behind,
@@ -594,6 +594,6 @@ if __name__ == "__main__":
          test_a_body_reaches_the_server_with_the_name_of_its_sender,
          test_a17_a_service_demands_a_signature_and_a_caller_makes_one,
          test_a_service_describes_itself,
-         test_methods_are_for_whom_the_provider_names,
+         test_methods_are_for_the_callers_that_the_provider_names,
          test_a41_calls_are_counted_by_method_and_logged_without_addresses,
          test_a_server_that_speaks_no_http])

@@ -263,7 +263,7 @@ def test_a_revision_is_no_collection_to_be_removed(lab):
     check_eq(a.json("share", "list"), {"shares": [], "imports": [], "published": []}, "gone")
 
 
-def test_a_clock_ahead_of_the_peers_is_told_when_a_share_is_published(lab):
+def test_a_clock_ahead_of_the_peers_is_reported_when_a_share_is_published(lab):
     try:
         __import__("aioquic")
     except ImportError as missing:

@@ -115,7 +115,7 @@ def test_firewall_rules_that_change_are_noticed(lab):
     wait_for_state(a, "direct")
 
 
-def test_coturn_tells_the_address(lab):
+def test_coturn_reports_the_address(lab):
     network, ports = lab.plain("nat", "port-restricted"), []
     for node, address in (("b", "198.18.0.2"), ("p", "198.18.0.9")):
         log = open(lab.dir / f"coturn-{node}.log", "wb")

@@ -88,7 +88,7 @@ def attach(daemon):
     check_eq(done.returncode, OK, f"attach: {done.stderr}")
 
 
-def test_a_lost_flow_is_told_by_socket_driver_and_after_kill_9(lab):
+def test_a_lost_flow_is_reported_by_socket_driver_and_after_kill_9(lab):
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=LISTEN, config=RELAY).start()
     b = lab.daemon("b", netns=ns_b, listen=LISTEN).start()

@@ -33,7 +33,7 @@ def test_a47_what_libtorrent_announces_is_found_and_dialled(lab):
     wait_for(lambda: overlay(a)["good"] == 1, "a has it in its table")
 
 
-def test_who_serves_is_announced_and_who_does_not_want_it_is_not(lab):
+def test_a_server_is_announced_and_a_node_that_declines_is_not(lab):
     swarm = Swarm(lab)
     rendezvous = swarm.config() + "[overlay]\nrendezvous = yes\nserve = on\n"
     a = lab.daemon("a", config=rendezvous).start()

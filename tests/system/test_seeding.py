@@ -134,7 +134,7 @@ def test_getters_pass_on_what_they_have(lab):
     check(sent < 3 * 8 * MIB, f"the seeder sent {sent}, getters {passed_on}")
 
 
-def test_items_of_a_share_and_who_serves_it(lab):
+def test_items_of_a_share_and_its_servers_are_listed(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     files = {"one": 5, "sub/two": 3 * MIB, "z": 0}
     link = a.share(lab.folder("root", files))
@@ -157,4 +157,4 @@ def test_items_of_a_share_and_who_serves_it(lab):
 
 run([test_limits_are_set_kept_and_reset, test_wrong_limits_are_refused,
      test_upload_keeps_to_its_limit, test_upload_of_several_workers_keeps_to_one_limit,
-     test_download_keeps_to_its_limits, test_getters_pass_on_what_they_have, test_items_of_a_share_and_who_serves_it])
+     test_download_keeps_to_its_limits, test_getters_pass_on_what_they_have, test_items_of_a_share_and_its_servers_are_listed])

@@ -126,7 +126,7 @@ def test_a_service_is_found_by_name_and_by_id(lab):
     check_eq([row["node_id"] for row in known], [node], "what others offer is listed")
 
 
-def test_lists_and_limits_are_told_a_line_each(lab):
+def test_lists_and_limits_are_printed_a_line_each(lab):
     a = lab.daemon("a", config=CONFIG).start()
     a.weft("service", "call", "echo", "X")
     rows = [line.split("\t") for line in a.weft("service", "list").stdout.splitlines()]

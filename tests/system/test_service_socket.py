@@ -95,7 +95,7 @@ def test_messages_keep_their_kind_and_their_borders(lab):
     stream.close()
 
 
-def test_who_shuts_its_side_has_finished(lab):
+def test_a_program_that_shuts_its_side_has_finished(lab):
     _, b, node = pair(lab)
     stream = Stream(b, node, behind=frame(TEXT, b"last words"))
     stream.conn.shutdown(socket.SHUT_WR)
@@ -185,7 +185,7 @@ def drain(conn, length):
     return b"".join(got)
 
 
-def test_who_does_not_read_stops_the_sender_and_loses_nothing(lab):
+def test_a_reader_that_pauses_stops_the_sender_and_loses_nothing(lab):
     b = lab.daemon("b", config=CONFIG).start()
     node = b.json("node", "id")["node_id"]
     program = Program(lab, b)
@@ -205,7 +205,7 @@ def test_who_does_not_read_stops_the_sender_and_loses_nothing(lab):
         inside.close()
 
 
-def test_a_stream_that_nobody_reads_does_not_stop_the_session(lab):
+def test_an_unread_stream_does_not_stop_the_session(lab):
     a, b, node = pair(lab)
     program = Program(lab, a)
     stream = Stream(b, node, service="slow")
@@ -218,7 +218,7 @@ def test_a_stream_that_nobody_reads_does_not_stop_the_session(lab):
     inside.close()
 
 
-def test_who_leaves_in_the_middle_ends_the_stream_on_both_nodes(lab):
+def test_an_end_that_leaves_in_the_middle_ends_the_stream_on_both_nodes(lab):
     a, b, node = pair(lab)
     stream = Stream(b, node, behind=frame(TEXT_MORE, b"half a mess"))
     wait_for(lambda: used(a, "streams") == 1 and used(b, "streams") == 1, "it is open")

@@ -227,7 +227,7 @@ def test_a_revoked_share_is_used_no_more(lab):
         check("given up" in done.stderr, done.stderr)
 
 
-def test_what_a_node_shares_with_everybody_is_listed_and_followed(lab):
+def test_a_public_share_is_listed_and_followed(lab):
     nodes = start(lab, 2, more=SYNC)
     folder = lab.folder("songs", FILES)
     publish(nodes[0], "songs", folder)
@@ -256,7 +256,7 @@ def test_what_is_wrong_is_said(lab):
 
 
 @static("links with addresses that lead nowhere are the point")
-def test_bad_hints_of_a_link_are_passed_over_and_told(lab):
+def test_bad_hints_of_a_link_are_skipped_and_reported(lab):
     a, b, c = start(lab, 3, more=SYNC)
     folder = lab.folder("docs", {"one": 1000})
     said(a.weft("share", "new", "docs"), "share new")

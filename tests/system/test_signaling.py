@@ -42,7 +42,7 @@ def test_an_endpoint_is_enough(lab):
         endpoint.close()
 
 
-def test_a_record_nobody_signed_is_not_believed(lab):
+def test_an_unsigned_record_is_not_believed(lab):
     endpoint = Endpoint()
     a, b = (lab.daemon(name, config=config(endpoint)).start() for name in ("a", "b"))
     wait_for(lambda: zbase32_decode(node_id(a)) in endpoint.records, "a published")

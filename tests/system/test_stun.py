@@ -112,7 +112,7 @@ def test_driver_answers_for_the_daemon(lab):
     check(done <= 2, f"by the daemon: {done} {a.judged()}")
 
 
-def test_flood_answers_no_stranger(lab):
+def test_flood_answers_no_unvalidated_source(lab):
     a, _, ns_b = pair(lab)
     check(ask(ns_b, "10.77.0.1", message(1)), "an answer in mode normal")
     check_eq(a.weft("xdp", "mode", "flood").returncode, OK, "mode flood")

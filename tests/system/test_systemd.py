@@ -83,7 +83,7 @@ def test_a_delegated_control_group_holds_each_program(lab):
              "the program's group is gone")
 
 
-def test_a_crash_is_told_and_started_again(lab):
+def test_a_crash_is_reported_and_the_daemon_started_again(lab):
     machine = started(lab)
     before = pid_of(machine)
     machine.run("kill", "-SEGV", before)

@@ -37,7 +37,7 @@ def shared(lab, a):
     return a.share(lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(20)}))
 
 
-def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
+def test_a_stream_of_json_has_rates_of_sessions_workers_and_gets(lab):
     a, b = two(lab)
     name = b.weft("node", "id").stdout.strip()
     connected = b.weft("peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000")
@@ -206,7 +206,7 @@ def test_counters_that_grow_have_rates_and_come_first_on_a_terminal(lab):
         os.close(terminal)
 
 
-run([test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets,
+run([test_a_stream_of_json_has_rates_of_sessions_workers_and_gets,
      test_sessions_of_every_worker_have_rates,
      test_piped_it_prints_once_and_devices_and_drops_are_there,
      test_a_terminal_is_redrawn_in_place_and_given_back,

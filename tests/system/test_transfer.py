@@ -328,7 +328,7 @@ def import_events(watch, last):
     return told
 
 
-def test_events_of_an_import_tell_its_bytes(lab):
+def test_events_of_an_import_have_its_bytes(lab):
     a, _ = pair(lab)
     root = lab.folder("root", {"x": 40 * CHUNK, "y": 7})
     a.share(root)

@@ -163,7 +163,7 @@ def test_a_page_speaks_with_its_server(lab):
     wait_for(lambda: sockets_of(b) == 0, "its place is given back")
 
 
-def test_who_may_open_one(lab):
+def test_only_permitted_clients_open_one(lab):
     _, b, server = pair(lab)
 
     async def refused(path, headers=None, **options):

@@ -307,7 +307,7 @@ static void test_text_and_pings_without_end_are_given_up(void)
 	CHECK_EQ(answer[0], 'y');
 }
 
-static void test_silence_and_being_told_to_stop_end_it(void)
+static void test_silence_and_cancellation_end_it(void)
 {
 	struct websocket_ask ask = {.timeout_ns = 50 * NS_PER_MS};
 
@@ -410,7 +410,7 @@ int main(void)
 	RUN(test_a_handshake_without_its_proof_is_malformed);
 	RUN(test_an_answer_that_is_none_is_refused);
 	RUN(test_text_and_pings_without_end_are_given_up);
-	RUN(test_silence_and_being_told_to_stop_end_it);
+	RUN(test_silence_and_cancellation_end_it);
 	RUN(test_urls_of_other_schemes_are_refused);
 	RUN(test_tls_asks_only_a_host_that_a_named_authority_vouches_for);
 	return check_done();

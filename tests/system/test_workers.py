@@ -161,7 +161,7 @@ def test_services_are_found_whichever_worker_has_the_session(lab):
     until_all_work(a, 6, find)
 
 
-def test_changed_file_is_noticed_by_whoever_serves_it(lab):
+def test_changed_file_is_noticed_by_every_worker_that_serves_it(lab):
     a = lab.daemon("a", config=CONFIG).start()
     root = lab.folder("root", {"x": 3 * CHUNK})
     link = a.share(root)
@@ -455,7 +455,7 @@ run([test_every_worker_serves_some_of_many_getters,
      test_removed_share_is_served_by_no_worker,
      test_calls_and_streams_arrive_whichever_worker_has_the_session,
      test_services_are_found_whichever_worker_has_the_session,
-     test_changed_file_is_noticed_by_whoever_serves_it,
+     test_changed_file_is_noticed_by_every_worker_that_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
      test_restart_ends_and_begins_all_workers,
      test_all_workers_together_admit_no_more_of_an_unvalidated_source_than_the_limit,

@@ -176,7 +176,7 @@ def test_unconfirmed_it_detaches_by_itself_and_kept_it_stays(lab):
     check_eq(a.weft("xdp", "attach", "veth9").returncode, FAILED, "attach of nothing")
 
 
-def test_a_second_daemon_on_the_device_is_told_who_is_there(lab):
+def test_a_second_daemon_on_the_device_learns_which_one_holds_it(lab):
     a, b = two(lab)
     other = lab.daemon("other", netns=a.netns, listen=["0.0.0.0:7001"]).start()
     attach(a)
@@ -235,7 +235,7 @@ def test_other_ports_and_protocols_are_untouched(lab):
             server.wait()
 
 
-def test_link_down_and_up_is_survived_and_told(lab):
+def test_link_down_and_up_is_survived_and_reported(lab):
     a, b = two(lab)
     attach(a)
     attach(b)
@@ -250,7 +250,7 @@ def test_link_down_and_up_is_survived_and_told(lab):
     check("has no link" in a.log_text(), f"log: {a.log_text()}")
 
 
-def test_another_mtu_is_survived_and_told(lab):
+def test_another_mtu_is_survived_and_reported(lab):
     a, b = two(lab)
     attach(a)
     attach(b)
@@ -376,7 +376,7 @@ def test_a_ban_holds_without_a_device_attached(lab):
     check_eq((seen["bad-id"], seen["replayed-id"]), (0, 0), f"counters: {seen}")
 
 
-def test_a_mode_set_by_hand_holds_and_is_told(lab):
+def test_a_mode_set_by_hand_holds_and_is_reported(lab):
     a, b = two(lab)
     attach(a)
     watching = a.weft_popen("event", "watch", "--since", "1", "--json")
@@ -399,7 +399,7 @@ try:
 except Skip as why:
     print(f"1..0 # SKIP {why}")
     sys.exit(0)
-def test_words_that_are_none_are_told_from_those_that_are(lab):
+def test_unknown_words_are_distinguished_from_known_ones(lab):
     a = lab.daemon("a").start()
     for words, known in ((("mode", "calm"), "auto, normal, pressured, flood"),
                          (("plan", "lo", "--mode", "fast"), "auto, native, generic"),

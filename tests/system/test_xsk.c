@@ -419,7 +419,7 @@ static void test_starved_of_frames_it_loses_counts_and_recovers(void)
 	lab_close(&lab);
 }
 
-static void test_link_down_and_up_is_told_and_survived(void)
+static void test_link_down_and_up_is_reported_and_survived(void)
 {
 	struct dgram dgram;
 	struct lab lab;
@@ -437,7 +437,7 @@ static void test_link_down_and_up_is_told_and_survived(void)
 	lab_close(&lab);
 }
 
-static void test_another_mtu_is_told(void)
+static void test_another_mtu_is_reported(void)
 {
 	struct lab lab;
 
@@ -450,7 +450,7 @@ static void test_another_mtu_is_told(void)
 	lab_close(&lab);
 }
 
-static void test_a_device_that_is_gone_is_told_once_and_another_can_come(void)
+static void test_a_device_that_is_gone_is_reported_once_and_another_can_come(void)
 {
 	struct lab lab;
 
@@ -492,7 +492,7 @@ static bool links_detach_all(void)
 	return is_any;
 }
 
-static void test_a_program_detached_by_somebody_is_told_and_datagrams_come_by_the_socket(void)
+static void test_a_detached_program_is_reported_and_datagrams_come_by_the_socket(void)
 {
 	struct dgram dgram;
 	struct lab lab;
@@ -561,7 +561,7 @@ static void sampled_take(void *ctx, const struct weft_sample *sample)
 	sampled->last = *sample;
 }
 
-static void test_bans_are_put_counted_told_and_taken_back(void)
+static void test_bans_are_put_counted_reported_and_taken_back(void)
 {
 	const struct weft_ban ban = {0};
 	struct addr prefix = addr_of("10.77.0.0:0");
@@ -700,7 +700,7 @@ static void test_plans_say_what_they_will_do(void)
 	CHECK_EQ(net_xdp_plan(&config, "w0", &none), -ENODEV);
 }
 
-static void test_frames_larger_than_ours_come_by_the_socket(void)
+static void test_frames_larger_than_umem_frames_come_by_the_socket(void)
 {
 	struct dgram dgram;
 	struct lab lab;
@@ -915,17 +915,17 @@ int main(void)
 	RUN(test_unhooked_and_detached_devices_leave_datagrams_to_the_socket);
 	RUN(test_sending_goes_by_the_ring_once_the_path_is_heard);
 	RUN(test_starved_of_frames_it_loses_counts_and_recovers);
-	RUN(test_link_down_and_up_is_told_and_survived);
-	RUN(test_another_mtu_is_told);
+	RUN(test_link_down_and_up_is_reported_and_survived);
+	RUN(test_another_mtu_is_reported);
 	RUN(test_each_lane_has_its_queues_frames_and_way_to_send);
 	RUN(test_a_queue_unhooked_alone_leaves_the_others);
-	RUN(test_a_device_that_is_gone_is_told_once_and_another_can_come);
-	RUN(test_a_program_detached_by_somebody_is_told_and_datagrams_come_by_the_socket);
+	RUN(test_a_device_that_is_gone_is_reported_once_and_another_can_come);
+	RUN(test_a_detached_program_is_reported_and_datagrams_come_by_the_socket);
 	RUN(test_a_second_program_is_refused_by_name);
 	RUN(test_two_devices_share_their_tables);
-	RUN(test_bans_are_put_counted_told_and_taken_back);
+	RUN(test_bans_are_put_counted_reported_and_taken_back);
 	RUN(test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_says_so);
-	RUN(test_frames_larger_than_ours_come_by_the_socket);
+	RUN(test_frames_larger_than_umem_frames_come_by_the_socket);
 	RUN(test_generic_mode_delivers_too);
 	RUN(test_a_socket_that_cannot_be_opened_names_the_failed_step);
 	RUN(test_plans_say_what_they_will_do);

@@ -89,7 +89,7 @@ static void test_what_comes_again_and_again_is_for_debugging(void)
 	}
 }
 
-static void test_a_second_has_twenty_lines_and_the_next_one_tells_what_was_left_out(void)
+static void test_a_second_has_twenty_lines_and_the_next_one_counts_what_was_left_out(void)
 {
 	struct event_log log = {.info = {.second = 0}};
 
@@ -116,7 +116,7 @@ int main(void)
 	RUN(test_a_line_names_the_subsystem_the_event_and_the_fields);
 	RUN(test_a_long_line_is_cut_and_stays_one);
 	RUN(test_what_comes_again_and_again_is_for_debugging);
-	RUN(test_a_second_has_twenty_lines_and_the_next_one_tells_what_was_left_out);
+	RUN(test_a_second_has_twenty_lines_and_the_next_one_counts_what_was_left_out);
 	RUN(test_a_flood_of_progress_hides_no_event);
 	return check_done();
 }

@@ -104,7 +104,7 @@ static void test_a_ban_ends_by_a_clock_that_was_set(void)
 }
 
 /* Bans of an address and of the prefix around it: the question names them, and what happened. */
-static void test_why_tells_of_bans_and_what_was_done_by_hand(void)
+static void test_why_shows_bans_and_manual_actions(void)
 {
 	static const struct method_row rows[] = {
 		{"AddBan", AT_192, NULL, "ban.target", "192.0.2.1", 0},
@@ -164,7 +164,7 @@ int main(void)
 	RUN(test_targets_that_are_none_are_refused);
 	RUN(test_a_ban_is_shown_as_it_was_made_until_it_is_removed);
 	RUN(test_a_ban_ends_by_a_clock_that_was_set);
-	RUN(test_why_tells_of_bans_and_what_was_done_by_hand);
+	RUN(test_why_shows_bans_and_manual_actions);
 	RUN(test_each_role_may_do_its_own);
 	return check_done();
 }

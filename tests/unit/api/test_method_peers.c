@@ -111,7 +111,7 @@ static void test_a_ping_counts_what_was_sent_and_answered(void)
 	method_rig_fini(&rig);
 }
 
-static void test_a_wrong_address_or_key_is_told(void)
+static void test_a_wrong_address_or_key_is_reported(void)
 {
 	begin();
 	CHECK_STR(ask("ConnectPeer", 52, ",'addresses':['10.0.0.1']"), "Invalid");
@@ -146,7 +146,7 @@ int main(void)
 	RUN(test_a_peer_is_shown_from_its_first_session_on);
 	RUN(test_a_share_of_a_peer_is_set_within_its_limits);
 	RUN(test_a_ping_counts_what_was_sent_and_answered);
-	RUN(test_a_wrong_address_or_key_is_told);
+	RUN(test_a_wrong_address_or_key_is_reported);
 	RUN(test_a_ban_names_a_met_peer_by_eight_letters);
 	return check_done();
 }

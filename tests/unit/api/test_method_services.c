@@ -12,7 +12,7 @@ static void begin(void)
 	method_rig_start(&rig);
 }
 
-static void test_a_call_of_a_service_tells_its_status(void)
+static void test_a_call_of_a_service_answers_its_status(void)
 {
 	static const struct method_row rows[] = {
 		{"CallService", "{'name':'pod-chat','method':'List','json':{}}", NULL, "status",
@@ -112,7 +112,7 @@ static void test_checks_trials_and_keys_say_what_they_found(void)
 
 int main(void)
 {
-	RUN(test_a_call_of_a_service_tells_its_status);
+	RUN(test_a_call_of_a_service_answers_its_status);
 	RUN(test_a_service_says_what_it_takes_and_gives);
 	RUN(test_an_offer_without_a_valid_name_version_or_target_is_refused);
 	RUN(test_checks_trials_and_keys_say_what_they_found);

@@ -69,7 +69,7 @@ static void test_a_new_node_shows_itself_and_nothing_else(void)
 	method_rig_fini(&rig);
 }
 
-static void test_what_is_switched_off_or_unknown_is_told_with_the_next_step(void)
+static void test_a_disabled_or_unknown_object_is_reported_with_the_next_step(void)
 {
 	static const struct method_row rows[] = {
 		{"ListLanNodes", NULL, "Refused", "what", "the LAN", 0},
@@ -167,7 +167,7 @@ static void test_a_forced_mode_is_shown_and_scales_the_limits_of_unvalidated_sou
 int main(void)
 {
 	RUN(test_a_new_node_shows_itself_and_nothing_else);
-	RUN(test_what_is_switched_off_or_unknown_is_told_with_the_next_step);
+	RUN(test_a_disabled_or_unknown_object_is_reported_with_the_next_step);
 	RUN(test_a_traffic_limit_is_set_shown_and_taken_back);
 	RUN(test_a_forced_mode_is_shown_and_scales_the_limits_of_unvalidated_sources);
 	return check_done();

@@ -86,7 +86,7 @@ static void test_foreign_families_are_refused(void)
 	CHECK_EQ(addr_from_sockaddr(&sa, &addr), WEFT_EMALFORMED);
 }
 
-static void test_kinds_of_addresses_are_told_apart(void)
+static void test_kinds_of_addresses_are_distinguished(void)
 {
 	static const struct {
 		const char *text;
@@ -228,7 +228,7 @@ int main(void)
 	RUN(test_text_is_parsed_to_one_spelling_or_refused);
 	RUN(test_sockaddr_round_trip_keeps_every_accepted_address);
 	RUN(test_foreign_families_are_refused);
-	RUN(test_kinds_of_addresses_are_told_apart);
+	RUN(test_kinds_of_addresses_are_distinguished);
 	RUN(test_ranges_of_nowhere_in_particular_are_not_global);
 	RUN(test_a_prefix_key_keeps_the_prefix_alone);
 	RUN(test_an_address_says_its_transport);

@@ -30,7 +30,7 @@ static void test_what_is_missing_on_the_way_is_made(void)
 	CHECK_EQ(rmdir(top), 0);
 }
 
-static void test_what_cannot_be_made_is_told(void)
+static void test_a_folder_that_cannot_be_made_is_reported(void)
 {
 	static char path[PATH_MAX + 8];
 
@@ -44,6 +44,6 @@ static void test_what_cannot_be_made_is_told(void)
 int main(void)
 {
 	RUN(test_what_is_missing_on_the_way_is_made);
-	RUN(test_what_cannot_be_made_is_told);
+	RUN(test_a_folder_that_cannot_be_made_is_reported);
 	return check_done();
 }

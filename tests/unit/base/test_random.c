@@ -50,7 +50,7 @@ static void test_the_system_fills_every_byte(void)
 		CHECK(seen[i] != 0);
 }
 
-static void test_small_draws_are_never_given_twice(void)
+static void test_small_random_requests_never_repeat_bytes(void)
 {
 	static uint64_t drawn[2000];
 	struct random random;
@@ -85,7 +85,7 @@ int main(void)
 	RUN(test_the_seeded_stream_is_xoshiro256starstar);
 	RUN(test_below_stays_below_and_reaches_every_value);
 	RUN(test_the_system_fills_every_byte);
-	RUN(test_small_draws_are_never_given_twice);
+	RUN(test_small_random_requests_never_repeat_bytes);
 	RUN(test_nothing_stays_of_what_was_given_out);
 	return check_done();
 }

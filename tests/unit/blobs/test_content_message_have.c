@@ -120,7 +120,7 @@ static void test_answer_is_read_back(void)
 		CHECK_EQ(blobs_message_have_answer_parse(bytes, cut, &got), WEFT_EMALFORMED);
 }
 
-static void test_who_fetches_the_rest_says_so(void)
+static void test_a_fetcher_of_the_rest_says_so(void)
 {
 	struct message_have_answer answer = answer_example(), got;
 	uint8_t bytes[128];
@@ -168,7 +168,7 @@ static void test_bits_say_what_is_here(void)
 	}
 }
 
-static void test_who_has_all_says_so_in_few_bytes(void)
+static void test_a_complete_holder_says_so_in_few_bytes(void)
 {
 	struct message_have_answer answer = answer_example(), got;
 	uint8_t bytes[16];
@@ -293,9 +293,9 @@ int main(void)
 	RUN(test_asked_manifest_is_read_back);
 	RUN(test_wrong_questions_are_malformed);
 	RUN(test_answer_is_read_back);
-	RUN(test_who_fetches_the_rest_says_so);
+	RUN(test_a_fetcher_of_the_rest_says_so);
 	RUN(test_bits_say_what_is_here);
-	RUN(test_who_has_all_says_so_in_few_bytes);
+	RUN(test_a_complete_holder_says_so_in_few_bytes);
 	RUN(test_limits_of_an_answer);
 	RUN(test_wrong_answers_are_malformed);
 	RUN(test_unknown_fields_are_skipped);

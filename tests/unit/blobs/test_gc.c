@@ -227,7 +227,7 @@ static void test_what_an_import_left_behind_is_swept(void)
 	rig_end(&rig);
 }
 
-static void test_closing_in_the_middle_of_a_sweep_tells_nobody(void)
+static void test_closing_in_the_middle_of_a_sweep_calls_no_callback(void)
 {
 	for (unsigned turn_cnt = 0; turn_cnt < 20; turn_cnt++) {
 		struct rig_import kept, left;
@@ -279,7 +279,7 @@ static void test_many_equal_files_are_swept_in_one_pass(void)
 int main(void)
 {
 	RUN(test_many_equal_files_are_swept_in_one_pass);
-	RUN(test_closing_in_the_middle_of_a_sweep_tells_nobody);
+	RUN(test_closing_in_the_middle_of_a_sweep_calls_no_callback);
 	RUN(test_what_is_shared_is_kept);
 	RUN(test_what_no_share_needs_is_planned_then_swept);
 	RUN(test_what_a_holder_names_is_kept_and_reached);

@@ -98,7 +98,7 @@ static void test_right_files_are_verified_and_left_alone(void)
 	duo_fini(&duo);
 }
 
-static void test_rotten_file_of_a_get_is_told_and_fetched_again(void)
+static void test_rotten_file_of_a_get_is_reported_and_fetched_again(void)
 {
 	CHECK(begin(1ull << 30));
 	CHECK(rot("out/a/big.bin"));
@@ -111,7 +111,7 @@ static void test_rotten_file_of_a_get_is_told_and_fetched_again(void)
 	duo_fini(&duo);
 }
 
-static void test_file_that_somebody_wrote_is_passed_over(void)
+static void test_file_that_was_modified_is_skipped(void)
 {
 	CHECK(begin(1ull << 30));
 	file_make("out/a/small.txt", 1000, 77);
@@ -319,7 +319,7 @@ static void test_check_reads_all_files_at_once_though_the_rate_is_zero(void)
 	duo_fini(&duo);
 }
 
-static void test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_go_on(void)
+static void test_cancelled_check_reports_nothing_and_lets_the_slow_round_go_on(void)
 {
 	struct seen seen;
 
@@ -341,14 +341,14 @@ static void test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_g
 int main(void)
 {
 	RUN(test_right_files_are_verified_and_left_alone);
-	RUN(test_rotten_file_of_a_get_is_told_and_fetched_again);
-	RUN(test_file_that_somebody_wrote_is_passed_over);
+	RUN(test_rotten_file_of_a_get_is_reported_and_fetched_again);
+	RUN(test_file_that_was_modified_is_skipped);
 	RUN(test_rate_of_zero_reads_nothing);
 	RUN(test_check_reads_all_files_at_once_though_the_rate_is_zero);
 	RUN(test_bad_file_of_a_share_stays_named_until_it_is_mended);
 	RUN(test_bad_file_of_a_share_is_bad_no_more_when_the_share_is_made_anew);
 	RUN(test_more_bad_files_than_are_named_are_not_marked);
 	RUN(test_bad_file_of_a_get_stays_named_until_it_is_fetched_again);
-	RUN(test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_go_on);
+	RUN(test_cancelled_check_reports_nothing_and_lets_the_slow_round_go_on);
 	return check_done();
 }

@@ -267,7 +267,7 @@ static void test_echo_brings_messages_back(void)
 	echo_close();
 }
 
-static void test_echo_holds_back_who_does_not_read(void)
+static void test_echo_holds_back_a_caller_that_does_not_read(void)
 {
 	static uint8_t bytes[40000];
 
@@ -382,7 +382,7 @@ int main(void)
 	RUN(test_mesh_stats_are_numbers_alone);
 	RUN(test_echo_answers_what_it_is_asked);
 	RUN(test_echo_brings_messages_back);
-	RUN(test_echo_holds_back_who_does_not_read);
+	RUN(test_echo_holds_back_a_caller_that_does_not_read);
 	RUN(test_echo_ends_a_stream_that_fills_its_memory);
 	RUN(test_echo_takes_64_streams);
 	RUN(test_a_quota_is_of_any_period_and_of_each_peer);

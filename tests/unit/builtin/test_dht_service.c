@@ -118,7 +118,7 @@ static void test_ping_and_find_node_answer_at_once(void)
 	rig_stop();
 }
 
-static void test_an_item_that_was_found_is_told_with_its_signature(void)
+static void test_a_found_item_is_answered_with_its_signature(void)
 {
 	static const uint8_t sig[64] = {0x55};
 	struct builtin_dht_item item = {.value = (const uint8_t *)"5:hello",
@@ -151,7 +151,7 @@ static void test_an_item_that_was_found_is_told_with_its_signature(void)
 	rig_stop();
 }
 
-static void test_an_item_is_put_and_its_place_told(void)
+static void test_an_item_is_put_and_its_place_is_answered(void)
 {
 	start();
 	ask(1, "Store", "{\"value\":\"353a68656c6c6f\"}");
@@ -277,8 +277,8 @@ static void test_a_call_without_work_left_searches_nothing(void)
 int main(void)
 {
 	RUN(test_ping_and_find_node_answer_at_once);
-	RUN(test_an_item_that_was_found_is_told_with_its_signature);
-	RUN(test_an_item_is_put_and_its_place_told);
+	RUN(test_a_found_item_is_answered_with_its_signature);
+	RUN(test_an_item_is_put_and_its_place_is_answered);
 	RUN(test_what_is_no_item_is_refused);
 	RUN(test_searches_are_shared_by_network);
 	RUN(test_a_caller_that_left_frees_its_search);

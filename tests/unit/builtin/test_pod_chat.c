@@ -181,7 +181,7 @@ static void test_a_private_pod_is_not_there_for_others(void)
 	rig_stop();
 }
 
-static void test_an_unlisted_pod_is_open_to_who_knows_its_id(void)
+static void test_an_unlisted_pod_is_open_to_callers_with_its_id(void)
 {
 	start_with_pod("unlisted", 7);
 	CHECK_EQ(json_array_size(json_object_get(CHAT(1, "List", "{}"), "pods")), 0);
@@ -205,7 +205,7 @@ static void test_only_members_say_and_read(void)
 	rig_stop();
 }
 
-static void test_roles_decide_who_may_what(void)
+static void test_roles_decide_permissions(void)
 {
 	start_with_pod("listed", 7);
 	for (unsigned who = 1; who <= 3; who++)
@@ -781,7 +781,7 @@ static void test_a_listener_hears_what_is_said_and_speaks(void)
 	rig_stop();
 }
 
-static void test_a_listener_who_reads_slowly_gets_all_in_order(void)
+static void test_a_listener_that_reads_slowly_gets_all_in_order(void)
 {
 	struct service_channel channel;
 
@@ -831,7 +831,7 @@ static void test_only_members_listen_and_no_longer_than_they_are(void)
 	rig_stop();
 }
 
-static void test_what_is_no_message_is_told_and_not_said(void)
+static void test_an_invalid_message_is_reported_and_not_posted(void)
 {
 	static char text[POD_CHAT_STREAM_LEN_MAX + 2];
 	struct service_channel channel;
@@ -898,9 +898,9 @@ static void test_the_listeners_of_one_network_leave_places_to_others(void)
 int main(void)
 {
 	RUN(test_a_listener_hears_what_is_said_and_speaks);
-	RUN(test_a_listener_who_reads_slowly_gets_all_in_order);
+	RUN(test_a_listener_that_reads_slowly_gets_all_in_order);
 	RUN(test_only_members_listen_and_no_longer_than_they_are);
-	RUN(test_what_is_no_message_is_told_and_not_said);
+	RUN(test_an_invalid_message_is_reported_and_not_posted);
 	RUN(test_64_listen_and_one_more_is_refused);
 	RUN(test_the_listeners_of_one_network_leave_places_to_others);
 	RUN(test_two_peers_join_post_and_fetch_in_one_order);
@@ -910,9 +910,9 @@ int main(void)
 	RUN(test_the_eleventh_message_of_a_minute_is_refused);
 	RUN(test_ids_follow_their_rule);
 	RUN(test_a_private_pod_is_not_there_for_others);
-	RUN(test_an_unlisted_pod_is_open_to_who_knows_its_id);
+	RUN(test_an_unlisted_pod_is_open_to_callers_with_its_id);
 	RUN(test_only_members_say_and_read);
-	RUN(test_roles_decide_who_may_what);
+	RUN(test_roles_decide_permissions);
 	RUN(test_the_last_owner_stays_owner_and_member);
 	RUN(test_only_programs_of_the_node_make_pods);
 	RUN(test_a_conversation_is_of_two);

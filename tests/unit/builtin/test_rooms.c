@@ -427,7 +427,7 @@ static void test_a_history_is_fetched_and_outlives_a_crash(void)
 	keep_stop();
 }
 
-static void test_who_joins_late_gets_what_is_still_there(void)
+static void test_a_late_member_gets_what_is_still_there(void)
 {
 	keep_start();
 	CHECK(is_asking(MESH_ASK_ROOM));
@@ -571,7 +571,7 @@ int main(void)
 	RUN(test_a_private_history_is_its_members_alone);
 	RUN(test_answers_are_bounded_by_peer_by_network_and_in_all);
 	RUN(test_a_history_is_fetched_and_outlives_a_crash);
-	RUN(test_who_joins_late_gets_what_is_still_there);
+	RUN(test_a_late_member_gets_what_is_still_there);
 	RUN(test_what_is_forged_or_in_another_order_is_not_taken);
 	RUN(test_two_histories_of_one_host_are_noticed);
 	RUN(test_each_bound_drops_the_oldest_segments);

@@ -209,7 +209,7 @@ static void test_a_lookup_costs_work(void)
 	stop();
 }
 
-static void test_who_leaves_takes_the_lookup_back(void)
+static void test_a_caller_that_leaves_cancels_its_lookup(void)
 {
 	static const char ask[] = "{\"mbid\":\"" MBID "\"}";
 	const struct service_offering *offering;
@@ -333,7 +333,7 @@ int main(void)
 	RUN(test_an_answer_of_the_overlay_is_kept_for_ten_minutes);
 	RUN(test_a_failed_lookup_answers_what_is_here);
 	RUN(test_a_lookup_costs_work);
-	RUN(test_who_leaves_takes_the_lookup_back);
+	RUN(test_a_caller_that_leaves_cancels_its_lookup);
 	RUN(test_the_rule_judges_time_and_name);
 	RUN(test_no_byte_of_a_value_can_be_changed_or_left_out);
 	RUN(test_what_no_row_says_is_refused_though_it_is_signed);

@@ -91,7 +91,7 @@ static void test_a_method_is_asked(void)
 	CHECK_EQ(fake.conn_cnt, 1);
 }
 
-static void test_errors_are_told_in_words(void)
+static void test_errors_are_described_in_words(void)
 {
 	static const struct {
 		const char *method, *parameters;
@@ -315,7 +315,7 @@ static void test_shares_and_gets_are_waited_for(void)
 int main(void)
 {
 	RUN(test_a_method_is_asked);
-	RUN(test_errors_are_told_in_words);
+	RUN(test_errors_are_described_in_words);
 	RUN(test_no_daemon_is_an_error_that_says_where);
 	RUN(test_the_environment_says_where_the_daemon_is);
 	RUN(test_a_watch_hears_each_reply_and_the_end);

@@ -233,7 +233,7 @@ static void test_a_socket_in_use_is_left_alone_and_a_stale_one_replaced(void)
 	daemon_close();
 }
 
-static void test_a_reply_may_come_later_and_to_nobody(void)
+static void test_a_reply_may_come_later_and_after_its_caller_left(void)
 {
 	struct weft_client *client;
 	struct weft_offer *offer;
@@ -309,7 +309,7 @@ int main(void)
 	RUN(test_calls_are_answered);
 	RUN(test_an_offer_is_published_and_withdrawn);
 	RUN(test_a_socket_in_use_is_left_alone_and_a_stale_one_replaced);
-	RUN(test_a_reply_may_come_later_and_to_nobody);
+	RUN(test_a_reply_may_come_later_and_after_its_caller_left);
 	RUN(test_a_stream_is_taken_and_echoes);
 	return check_done();
 }

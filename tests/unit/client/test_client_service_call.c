@@ -138,7 +138,7 @@ static void test_a_refusal_is_an_answer(void)
 	daemon_close();
 }
 
-static void test_the_target_is_told_and_only_what_was_said(void)
+static void test_only_the_given_target_fields_are_sent(void)
 {
 	static const struct {
 		struct weft_target target;
@@ -275,7 +275,7 @@ static void test_a_thousand_calls_take_one_connection(void)
 	CHECK_EQ(fake.conn_cnt, 1);
 }
 
-static void test_a_daemon_without_ids_is_told_apart(void)
+static void test_a_daemon_without_ids_is_recognised(void)
 {
 	struct told told = {0};
 	struct weft_client *client;
@@ -310,11 +310,11 @@ int main(void)
 {
 	RUN(test_a_payload_comes_back_as_it_went);
 	RUN(test_a_refusal_is_an_answer);
-	RUN(test_the_target_is_told_and_only_what_was_said);
+	RUN(test_only_the_given_target_fields_are_sent);
 	RUN(test_calls_do_not_wait_for_each_other);
 	RUN(test_a_cancelled_call_is_seen_to_be_gone);
 	RUN(test_a_thousand_calls_take_one_connection);
-	RUN(test_a_daemon_without_ids_is_told_apart);
+	RUN(test_a_daemon_without_ids_is_recognised);
 	RUN(test_a_daemon_that_leaves_is_an_error_of_the_call);
 	return check_done();
 }

@@ -270,7 +270,7 @@ static void test_a_megabyte_waits_and_no_more(void)
 	daemon_close();
 }
 
-static void test_the_end_said_here_is_told_there_and_nothing_follows(void)
+static void test_an_end_of_one_side_reaches_the_other_and_nothing_follows(void)
 {
 	struct heard heard = {.len = 0};
 	struct weft_client *client;
@@ -297,6 +297,6 @@ int main(void)
 	RUN(test_what_is_no_frame_and_a_daemon_that_leaves_end_a_stream);
 	RUN(test_a_paused_stream_hears_nothing_until_it_goes_on);
 	RUN(test_a_megabyte_waits_and_no_more);
-	RUN(test_the_end_said_here_is_told_there_and_nothing_follows);
+	RUN(test_an_end_of_one_side_reaches_the_other_and_nothing_follows);
 	return check_done();
 }

@@ -47,7 +47,7 @@ static const struct {
 	{"a=1\nstop=1\nb=2\n", WEFT_EUNKNOWN, 2, "1:.a=1|"},
 };
 
-static void test_each_line_is_told_or_refused_with_its_number(void)
+static void test_each_line_is_reported_or_refused_with_its_number(void)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		unsigned line = 0;
@@ -100,7 +100,7 @@ static void test_a_section_may_fill_a_line(void)
 
 int main(void)
 {
-	RUN(test_each_line_is_told_or_refused_with_its_number);
+	RUN(test_each_line_is_reported_or_refused_with_its_number);
 	RUN(test_a_nul_is_refused);
 	RUN(test_a_line_may_have_1024_bytes_and_no_more);
 	RUN(test_a_section_may_fill_a_line);

@@ -259,7 +259,7 @@ static void test_first_pages_of_10000_members_are_quick(void)
 	CHECK(p95(here, 100) < PAGE_MS_MAX && p95(there, 100) < PAGE_MS_MAX);
 }
 
-static void test_no_change_is_told_quickly(void)
+static void test_an_unchanged_state_is_answered_quickly(void)
 {
 	struct community_request fields = {0};
 	static struct community_page page;
@@ -287,7 +287,7 @@ static bool has_all(void *arg)
 	return community_lab_info(b, id).member_cnt >= MEMBER_CNT;
 }
 
-static void test_who_joins_hears_of_10000_members(void)
+static void test_a_new_member_hears_of_10000_members(void)
 {
 	struct link link;
 	uint64_t began_ns = lab.mesh.now_ns;
@@ -333,8 +333,8 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		share_cnt = (unsigned)atoi(argv[1]) / LOT_CNT * LOT_CNT;
 	RUN(test_first_pages_of_10000_members_are_quick);
-	RUN(test_no_change_is_told_quickly);
-	RUN(test_who_joins_hears_of_10000_members);
+	RUN(test_an_unchanged_state_is_answered_quickly);
+	RUN(test_a_new_member_hears_of_10000_members);
 	RUN(test_shares_are_searched_quickly);
 	return check_done();
 }

@@ -408,7 +408,7 @@ static const char *pending_of(const struct node_config *config, const char *key)
 	return pending.value;
 }
 
-static void test_a_reload_applies_what_is_live_and_tells_the_rest(void)
+static void test_a_reload_applies_live_keys_and_reports_the_rest(void)
 {
 	struct changes changes = {""};
 	static struct collected all;
@@ -508,7 +508,7 @@ int main(void)
 	RUN(test_a_named_file_must_be_there);
 	RUN(test_drop_ins_then_the_command_line_win);
 	RUN(test_what_is_printed_reads_back_the_same);
-	RUN(test_a_reload_applies_what_is_live_and_tells_the_rest);
+	RUN(test_a_reload_applies_live_keys_and_reports_the_rest);
 	RUN(test_a_reload_reaches_the_drain_and_the_socket);
 	RUN(test_a_bad_reload_changes_nothing);
 	RUN(test_groups_open_the_socket_to_themselves);

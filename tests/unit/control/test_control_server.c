@@ -108,7 +108,7 @@ static void test_pipelined_calls_are_answered_in_order(void)
 	rig_close();
 }
 
-static void test_more_gives_several_replies_only_to_who_asked(void)
+static void test_more_gives_several_replies_only_to_its_caller(void)
 {
 	int fd;
 
@@ -143,7 +143,7 @@ static void test_a_caller_that_leaves_is_noticed(void)
 	rig_close();
 }
 
-static void test_a_reply_to_one_who_left_goes_nowhere(void)
+static void test_a_reply_to_a_departed_client_goes_nowhere(void)
 {
 	struct control_stats stats;
 	int fd;
@@ -162,7 +162,7 @@ static void test_a_reply_to_one_who_left_goes_nowhere(void)
 	rig_close();
 }
 
-static void test_one_who_stops_sending_still_gets_replies(void)
+static void test_a_client_that_stops_sending_still_gets_replies(void)
 {
 	int fd;
 
@@ -181,7 +181,7 @@ static void test_one_who_stops_sending_still_gets_replies(void)
 	rig_close();
 }
 
-static void test_events_are_numbered_and_gaps_are_told(void)
+static void test_events_are_numbered_and_gaps_are_reported(void)
 {
 	int late, fresh;
 
@@ -209,7 +209,7 @@ static void test_events_are_numbered_and_gaps_are_told(void)
 	rig_close();
 }
 
-static void test_the_socket_file_is_ours_alone(void)
+static void test_the_socket_file_is_accessible_to_its_owner_alone(void)
 {
 	struct control_params params;
 	struct control *second;
@@ -281,12 +281,12 @@ int main(void)
 	RUN(test_the_service_describes_itself);
 	RUN(test_wrong_calls_get_the_standard_errors);
 	RUN(test_pipelined_calls_are_answered_in_order);
-	RUN(test_more_gives_several_replies_only_to_who_asked);
+	RUN(test_more_gives_several_replies_only_to_its_caller);
 	RUN(test_a_caller_that_leaves_is_noticed);
-	RUN(test_a_reply_to_one_who_left_goes_nowhere);
-	RUN(test_one_who_stops_sending_still_gets_replies);
-	RUN(test_events_are_numbered_and_gaps_are_told);
-	RUN(test_the_socket_file_is_ours_alone);
+	RUN(test_a_reply_to_a_departed_client_goes_nowhere);
+	RUN(test_a_client_that_stops_sending_still_gets_replies);
+	RUN(test_events_are_numbered_and_gaps_are_reported);
+	RUN(test_the_socket_file_is_accessible_to_its_owner_alone);
 	RUN(test_a_path_too_long_is_refused);
 	RUN(test_a_method_without_a_handler_is_not_found);
 	return check_done();

@@ -102,7 +102,7 @@ static void test_an_answer_may_come_later(void)
 	rig_close();
 }
 
-static void test_who_leaves_is_not_answered(void)
+static void test_a_caller_that_leaves_is_not_answered(void)
 {
 	struct control_call *call;
 
@@ -172,7 +172,7 @@ static void count(void *arg)
 	++*(unsigned *)arg;
 }
 
-static void test_who_reads_events_is_told_of_each(void)
+static void test_a_reader_of_events_receives_each(void)
 {
 	unsigned cnt = 0;
 
@@ -192,9 +192,9 @@ int main(void)
 	RUN(test_what_the_socket_refuses_is_refused);
 	RUN(test_of_several_replies_the_last_is_given);
 	RUN(test_an_answer_may_come_later);
-	RUN(test_who_leaves_is_not_answered);
+	RUN(test_a_caller_that_leaves_is_not_answered);
 	RUN(test_one_more_than_may_be_under_way_is_refused);
 	RUN(test_events_are_read_by_their_numbers);
-	RUN(test_who_reads_events_is_told_of_each);
+	RUN(test_a_reader_of_events_receives_each);
 	return check_done();
 }

@@ -177,7 +177,7 @@ static void test_a_cancelled_call_is_not_answered_and_the_others_are(void)
 	rig_close();
 }
 
-static void test_whoever_leaves_takes_all_its_calls_along(void)
+static void test_a_client_that_leaves_ends_all_its_calls(void)
 {
 	struct control_stats stats;
 	int fd;
@@ -378,7 +378,7 @@ int main(void)
 	RUN(test_calls_without_an_id_stay_in_order_beside_those_with_one);
 	RUN(test_an_id_that_json_readers_do_not_keep_is_refused);
 	RUN(test_a_cancelled_call_is_not_answered_and_the_others_are);
-	RUN(test_whoever_leaves_takes_all_its_calls_along);
+	RUN(test_a_client_that_leaves_ends_all_its_calls);
 	RUN(test_garbage_behind_calls_ends_them);
 	RUN(test_a_caller_that_says_no_more_still_hears_its_answers);
 	RUN(test_a_program_has_as_many_calls_as_it_leaves_free);

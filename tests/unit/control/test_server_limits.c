@@ -126,7 +126,7 @@ static void test_half_a_request_is_given_up_in_time(void)
 	rig_close();
 }
 
-static void test_one_client_too_many_is_told_so(void)
+static void test_one_client_too_many_is_refused_with_a_reason(void)
 {
 	struct control_stats stats;
 	int fds[4];
@@ -223,7 +223,7 @@ static void test_limits_change_while_running(void)
 	rig_close();
 }
 
-static void test_without_descriptors_a_client_is_told_so(void)
+static void test_without_descriptors_a_client_is_refused_with_a_reason(void)
 {
 	struct rlimit old, tight;
 	int fd, spare;
@@ -408,10 +408,10 @@ int main(void)
 	RUN(test_a_request_may_be_so_long_and_no_longer);
 	RUN(test_an_endless_request_is_swallowed_but_not_kept);
 	RUN(test_half_a_request_is_given_up_in_time);
-	RUN(test_one_client_too_many_is_told_so);
+	RUN(test_one_client_too_many_is_refused_with_a_reason);
 	RUN(test_calls_of_clients_that_left_are_bounded);
 	RUN(test_limits_change_while_running);
-	RUN(test_without_descriptors_a_client_is_told_so);
+	RUN(test_without_descriptors_a_client_is_refused_with_a_reason);
 	RUN(test_requests_beyond_the_rate_wait);
 	RUN(test_a_client_that_does_not_read_is_dropped);
 	RUN(test_a_slow_watcher_loses_events_but_not_its_place);

@@ -107,7 +107,7 @@ static void test_both_sides_agree_on_an_upgrade_or_none_happens(void)
 	rig_close();
 }
 
-static void test_who_left_before_the_reply_is_not_handed_over(void)
+static void test_a_client_that_left_before_the_reply_is_not_handed_over(void)
 {
 	static const struct control_pipe_events none;
 	int fd;
@@ -147,7 +147,7 @@ static void test_input_that_is_left_stops_the_sender_and_comes_again(void)
 	rig_close();
 }
 
-static void test_what_waits_is_told_and_its_low_mark(void)
+static void test_queued_bytes_and_their_low_mark_are_reported(void)
 {
 	const uint64_t now_ns = clock_monotonic_ns();
 	size_t heard_len = 0, sent_len = 0;
@@ -212,7 +212,7 @@ static void test_a_quiet_connection_stays(void)
 	rig_close();
 }
 
-static void test_who_stops_sending_still_hears(void)
+static void test_a_client_that_stops_sending_still_receives(void)
 {
 	char heard[8];
 	int fd = upgraded();
@@ -270,7 +270,7 @@ static void test_all_that_was_written_is_read_before_the_end(void)
 	rig_close();
 }
 
-static void test_the_end_of_the_server_is_told(void)
+static void test_the_end_of_the_server_is_reported(void)
 {
 	int fd = upgraded();
 
@@ -283,13 +283,13 @@ int main(void)
 {
 	RUN(test_bytes_go_both_ways_also_those_sent_with_the_call);
 	RUN(test_both_sides_agree_on_an_upgrade_or_none_happens);
-	RUN(test_who_left_before_the_reply_is_not_handed_over);
+	RUN(test_a_client_that_left_before_the_reply_is_not_handed_over);
 	RUN(test_input_that_is_left_stops_the_sender_and_comes_again);
-	RUN(test_what_waits_is_told_and_its_low_mark);
+	RUN(test_queued_bytes_and_their_low_mark_are_reported);
 	RUN(test_a_reader_that_stopped_is_dropped_in_time);
 	RUN(test_a_quiet_connection_stays);
-	RUN(test_who_stops_sending_still_hears);
+	RUN(test_a_client_that_stops_sending_still_receives);
 	RUN(test_all_that_was_written_is_read_before_the_end);
-	RUN(test_the_end_of_the_server_is_told);
+	RUN(test_the_end_of_the_server_is_reported);
 	return check_done();
 }

@@ -67,7 +67,7 @@ static void test_what_was_written_is_read_again(void)
 	}
 }
 
-static void test_a_wrong_passphrase_is_told_from_damage(void)
+static void test_a_wrong_passphrase_is_distinguished_from_damage(void)
 {
 	int fd = sealed_make(100);
 
@@ -156,7 +156,7 @@ static void test_a_file_that_asks_for_all_memory_is_refused(void)
 int main(void)
 {
 	RUN(test_what_was_written_is_read_again);
-	RUN(test_a_wrong_passphrase_is_told_from_damage);
+	RUN(test_a_wrong_passphrase_is_distinguished_from_damage);
 	RUN(test_no_byte_of_it_may_be_another);
 	RUN(test_no_prefix_of_it_is_taken);
 	RUN(test_a_block_that_was_forged_is_refused_though_the_digest_is_right);

@@ -137,7 +137,7 @@ static void test_a_field_too_many_is_refused(void)
 	CHECK_EQ(object_check(object_bytes, len + 2, "svcdesc"), WEFT_EMALFORMED);
 }
 
-static void test_no_room_is_told(void)
+static void test_a_buffer_too_small_is_reported(void)
 {
 	size_t len = object_make(100);
 
@@ -213,7 +213,7 @@ int main(void)
 	RUN(test_every_flipped_bit_is_refused);
 	RUN(test_a_body_that_is_not_deterministic_is_refused);
 	RUN(test_a_field_too_many_is_refused);
-	RUN(test_no_room_is_told);
+	RUN(test_a_buffer_too_small_is_reported);
 	RUN(test_a_malleated_signature_is_refused);
 	RUN(test_keys_of_small_order_are_refused);
 	node_key_free(key);

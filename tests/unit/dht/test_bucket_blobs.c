@@ -80,7 +80,7 @@ static void test_silent_members_are_left_out_when_they_are_questionable(void)
 	arena_close(&arena);
 }
 
-static void test_neighbours_in_private_networks_are_not_told_beside_global_ones(void)
+static void test_private_neighbours_are_not_listed_beside_global_ones(void)
 {
 	up();
 	(void)member_add("10.0.0.1:1", 0);
@@ -100,7 +100,7 @@ static void test_neighbours_in_private_networks_are_not_told_beside_global_ones(
 	arena_close(&arena);
 }
 
-static void test_each_bucket_tells_of_its_own_members_first(void)
+static void test_each_bucket_lists_its_own_members_first(void)
 {
 	struct kad_id ids[4];
 
@@ -133,7 +133,7 @@ int main(void)
 {
 	RUN(test_the_first_look_makes_them_and_later_ones_wait_a_second);
 	RUN(test_silent_members_are_left_out_when_they_are_questionable);
-	RUN(test_neighbours_in_private_networks_are_not_told_beside_global_ones);
-	RUN(test_each_bucket_tells_of_its_own_members_first);
+	RUN(test_private_neighbours_are_not_listed_beside_global_ones);
+	RUN(test_each_bucket_lists_its_own_members_first);
 	return check_done();
 }

@@ -38,7 +38,7 @@ static void test_a_ping_is_answered_with_id_and_address(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
+static void test_find_node_lists_eight_nodes_of_the_wanted_network(void)
 {
 	static const struct {
 		const char *asker;
@@ -67,7 +67,7 @@ static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_a_new_id_tells_of_other_nodes_at_once(void)
+static void test_a_new_id_lists_other_nodes_at_once(void)
 {
 	const struct addr asker = dht_rig_addr(ASKER);
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
@@ -91,7 +91,7 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken(void)
+static void test_a_network_that_is_off_is_listed_as_empty_and_not_used(void)
 {
 	const struct addr asker = dht_rig_addr(ASKER), asker6 = dht_rig_addr(ASKER_6);
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
@@ -236,7 +236,7 @@ static void test_tokens_of_other_lengths_and_bits_are_refused(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_an_announced_peer_is_told_with_its_port(void)
+static void test_an_announced_peer_is_listed_with_its_port(void)
 {
 	const struct addr asker = dht_rig_addr(ASKER), implied = dht_rig_addr("198.51.100.9:99");
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
@@ -357,7 +357,7 @@ static void test_a_read_only_node_answers_nothing(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_a_reply_nobody_asked_for_is_counted_alone(void)
+static void test_an_unsolicited_reply_is_only_counted(void)
 {
 	static const char reply[] = "d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re";
 	const struct addr source = dht_rig_addr(ASKER);
@@ -383,7 +383,7 @@ static void test_a_full_sink_drops_the_answer_and_counts(void)
 }
 
 /* What each query must bring test_krpc_message.c tells; here, that the asker hears of it. */
-static void test_refusals_are_told_by_code(void)
+static void test_refusals_are_answered_by_code(void)
 {
 	const struct addr asker = dht_rig_addr(ASKER);
 	static const struct {
@@ -416,21 +416,21 @@ static void test_refusals_are_told_by_code(void)
 int main(void)
 {
 	RUN(test_a_ping_is_answered_with_id_and_address);
-	RUN(test_find_node_tells_eight_nodes_of_the_network_wanted);
-	RUN(test_a_new_id_tells_of_other_nodes_at_once);
-	RUN(test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken);
+	RUN(test_find_node_lists_eight_nodes_of_the_wanted_network);
+	RUN(test_a_new_id_lists_other_nodes_at_once);
+	RUN(test_a_network_that_is_off_is_listed_as_empty_and_not_used);
 	RUN(test_answers_are_those_of_the_fast_path);
 	RUN(test_tokens_are_good_for_their_address_for_two_turns);
 	RUN(test_a_sleep_past_both_turns_leaves_no_token_good);
 	RUN(test_tokens_of_other_lengths_and_bits_are_refused);
-	RUN(test_an_announced_peer_is_told_with_its_port);
+	RUN(test_an_announced_peer_is_listed_with_its_port);
 	RUN(test_sampling_is_answered_with_nothing_and_stay_away);
 	RUN(test_sources_that_cannot_be_are_refused);
 	RUN(test_our_own_id_asks_nothing);
 	RUN(test_askers_become_candidates_but_read_only_ones_do_not);
 	RUN(test_a_read_only_node_answers_nothing);
-	RUN(test_a_reply_nobody_asked_for_is_counted_alone);
+	RUN(test_an_unsolicited_reply_is_only_counted);
 	RUN(test_a_full_sink_drops_the_answer_and_counts);
-	RUN(test_refusals_are_told_by_code);
+	RUN(test_refusals_are_answered_by_code);
 	return check_done();
 }

@@ -41,7 +41,7 @@ static int ping(unsigned number)
 	return dht_ping(rig.dht, &addr, pinged, &rig, rig.now_ns);
 }
 
-static void test_an_answer_is_told_with_its_time(void)
+static void test_an_answer_is_reported_with_its_time(void)
 {
 	struct addr addr = dht_rig_addr("198.51.1.7:6881");
 	uint8_t answer[128];
@@ -67,7 +67,7 @@ static void test_an_answer_is_told_with_its_time(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_silence_is_told_once(void)
+static void test_silence_is_reported_once(void)
 {
 	begin();
 	CHECK_EQ(ping(1), 0);
@@ -77,7 +77,7 @@ static void test_silence_is_told_once(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_one_that_was_forgotten_is_not_told_nor_taken_for_the_next(void)
+static void test_a_forgotten_ping_is_neither_reported_nor_taken_for_the_next(void)
 {
 	begin();
 	CHECK_EQ(ping(1), 0);
@@ -108,9 +108,9 @@ static void test_so_many_are_under_way_and_no_more(void)
 
 int main(void)
 {
-	RUN(test_an_answer_is_told_with_its_time);
-	RUN(test_silence_is_told_once);
-	RUN(test_one_that_was_forgotten_is_not_told_nor_taken_for_the_next);
+	RUN(test_an_answer_is_reported_with_its_time);
+	RUN(test_silence_is_reported_once);
+	RUN(test_a_forgotten_ping_is_neither_reported_nor_taken_for_the_next);
 	RUN(test_so_many_are_under_way_and_no_more);
 	return check_done();
 }

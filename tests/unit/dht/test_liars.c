@@ -92,7 +92,7 @@ static unsigned good_cnt(void)
 	return stats.nodes[DHT_NET_IPV4].good;
 }
 
-static void test_true_item_of_an_unknown_node_is_told(void)
+static void test_true_item_of_an_unknown_node_is_returned(void)
 {
 	struct dht_lab_result result;
 	struct dht_item item;
@@ -221,7 +221,7 @@ static void test_stuffed_list_of_one_subnet_costs_two_queries(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_impossible_peers_are_not_told(void)
+static void test_impossible_peers_are_not_returned(void)
 {
 	struct addr peers[3];
 	struct dht_lab_result result;
@@ -260,7 +260,7 @@ static void tell_many_peers(struct dht_lab_node *node, const struct krpc_message
 	dht_lab_reply(node, query, asker, &reply);
 }
 
-static void test_peers_are_told_once_and_not_without_end(void)
+static void test_peers_are_returned_once_and_up_to_a_limit(void)
 {
 	struct dht_lab_result result;
 	struct dht_asker asker = dht_lab_asker(&result);
@@ -549,13 +549,13 @@ static void test_one_query_too_many_is_refused(void)
 
 int main(void)
 {
-	RUN(test_true_item_of_an_unknown_node_is_told);
+	RUN(test_true_item_of_an_unknown_node_is_returned);
 	RUN(test_false_items_are_counted_and_their_teller_dropped);
 	RUN(test_rolled_back_record_is_refused_and_reported);
 	RUN(test_impossible_nodes_are_not_asked);
 	RUN(test_stuffed_list_of_one_subnet_costs_two_queries);
-	RUN(test_impossible_peers_are_not_told);
-	RUN(test_peers_are_told_once_and_not_without_end);
+	RUN(test_impossible_peers_are_not_returned);
+	RUN(test_peers_are_returned_once_and_up_to_a_limit);
 	RUN(test_node_that_changes_its_id_is_no_member_under_the_old_one);
 	RUN(test_reply_from_elsewhere_is_stray);
 	RUN(test_guessed_and_repeated_transactions_are_stray);

@@ -164,7 +164,7 @@ static void test_an_immutable_item_is_given_back_without_key_or_number(void)
 }
 
 /* A stored item of sequence number 5 meets a put; each limit met and exceeded by one. */
-static void test_who_replaces_whom(void)
+static void test_items_are_replaced_by_number_and_cas(void)
 {
 	static const struct {
 		int64_t seq, cas; /* cas -1: none */
@@ -472,7 +472,7 @@ static unsigned announces_refused(unsigned cnt)
 	return refused_cnt;
 }
 
-static void test_a_full_store_names_whom_it_refused(void)
+static void test_a_full_store_names_the_refused_writer(void)
 {
 	const struct refusal *row;
 	struct dht_config config;
@@ -513,11 +513,11 @@ static void test_a_subnet_with_its_share_is_named(void)
 
 int main(void)
 {
-	RUN(test_a_full_store_names_whom_it_refused);
+	RUN(test_a_full_store_names_the_refused_writer);
 	RUN(test_a_subnet_with_its_share_is_named);
 	RUN(test_the_published_items_are_taken_and_given_back);
 	RUN(test_an_immutable_item_is_given_back_without_key_or_number);
-	RUN(test_who_replaces_whom);
+	RUN(test_items_are_replaced_by_number_and_cas);
 	RUN(test_refusals_count_by_reason);
 	RUN(test_a_value_of_1000_bytes_is_taken_and_1001_not);
 	RUN(test_a_salt_of_64_bytes_is_taken_and_65_not);

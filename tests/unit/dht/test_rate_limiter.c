@@ -51,7 +51,7 @@ static void test_two_seconds_at_once_then_the_rate(void)
 	CHECK_EQ(admitted(300, 100, DHT_URGENT, 100 * SECOND), 20);
 }
 
-static void test_upkeep_leaves_half_to_who_waits(void)
+static void test_upkeep_leaves_half_to_waiting_lookups(void)
 {
 	begin(10);
 	CHECK_EQ(admitted(0, 100, DHT_UPKEEP, SECOND), 10);
@@ -78,7 +78,7 @@ static void test_known_destinations_cost_nothing_for_two_minutes(void)
 int main(void)
 {
 	RUN(test_two_seconds_at_once_then_the_rate);
-	RUN(test_upkeep_leaves_half_to_who_waits);
+	RUN(test_upkeep_leaves_half_to_waiting_lookups);
 	RUN(test_known_destinations_cost_nothing_for_two_minutes);
 	arena_close(&arena);
 	return check_done();

@@ -17,7 +17,7 @@ static void rig_up(void)
 #define STRANGER   "198.51.100.7:6881"
 #define STRANGER_6 "[2001:db8:7::7]:6881"
 
-static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
+static void test_want_for_both_networks_gets_both_once_the_asker_is_validated(void)
 {
 	static const char *const askers[] = {STRANGER, STRANGER_6};
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
@@ -43,7 +43,7 @@ static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
 }
 
 /* However short the query: something comes back, and not more than five times as much. */
-static void test_everybody_who_asks_rightly_is_answered(void)
+static void test_every_valid_asker_is_answered(void)
 {
 	static const enum krpc_method methods[] = {KRPC_PING, KRPC_FIND_NODE, KRPC_GET_PEERS,
 						   KRPC_GET, KRPC_SAMPLE_INFOHASHES};
@@ -113,7 +113,7 @@ static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_a_proven_or_padded_asker_gets_the_longest_value(void)
+static void test_a_validated_or_padded_asker_gets_the_longest_value(void)
 {
 	const struct addr putter = dht_rig_addr(STRANGER), asker = dht_rig_addr("192.0.2.77:6881");
 	struct krpc_query query = dht_rig_query(KRPC_GET);
@@ -162,7 +162,7 @@ static void flood(uint32_t cnt, uint64_t *out_sent_len)
 	*out_sent_len = (uint64_t)cnt * writer_len(&w);
 }
 
-static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
+static void test_a_spoofed_flood_causes_no_more_bytes_than_it_sends(void)
 {
 	/* 1.2 MB, little above what unvalidated sources have in a second, and far above. */
 	static const uint32_t cnts[] = {13000, 50000};
@@ -248,11 +248,11 @@ static void test_many_peers_fill_no_more_than_one_datagram(void)
 
 int main(void)
 {
-	RUN(test_want_for_both_networks_gets_both_once_the_asker_is_proven);
-	RUN(test_everybody_who_asks_rightly_is_answered);
+	RUN(test_want_for_both_networks_gets_both_once_the_asker_is_validated);
+	RUN(test_every_valid_asker_is_answered);
 	RUN(test_an_unproven_asker_gets_no_more_than_five_times_its_query);
-	RUN(test_a_proven_or_padded_asker_gets_the_longest_value);
-	RUN(test_a_spoofed_flood_draws_no_more_bytes_than_it_sends);
+	RUN(test_a_validated_or_padded_asker_gets_the_longest_value);
+	RUN(test_a_spoofed_flood_causes_no_more_bytes_than_it_sends);
 	RUN(test_the_least_budget_still_answers_now_and_then);
 	RUN(test_many_peers_fill_no_more_than_one_datagram);
 	return check_done();

@@ -113,7 +113,7 @@ static void test_the_reader_counts_what_the_gate_counted(void)
 	bench_close(&bench);
 }
 
-static void test_only_what_was_used_since_is_told(void)
+static void test_only_rows_used_since_are_reported(void)
 {
 	struct bench bench;
 
@@ -210,7 +210,7 @@ static void test_the_emptiest_bucket_is_known_for_two_seconds(void)
 int main(void)
 {
 	RUN(test_the_reader_counts_what_the_gate_counted);
-	RUN(test_only_what_was_used_since_is_told);
+	RUN(test_only_rows_used_since_are_reported);
 	RUN(test_what_was_lost_comes_with_the_next_of_the_place);
 	RUN(test_one_change_more_than_a_portion_holds_goes_with_the_next);
 	RUN(test_the_emptiest_bucket_is_known_for_two_seconds);

@@ -131,7 +131,7 @@ static bool refuses(struct bench *bench, char key, const char *from)
 	return firewall_ingress_refuses(bench->ingress, bytes, &addr);
 }
 
-static void test_what_was_told_to_be_there_survives_a_crash(void)
+static void test_an_acknowledged_ban_survives_a_crash(void)
 {
 	struct bench bench;
 	struct ban ban;
@@ -484,7 +484,7 @@ static void test_a_limited_address_is_not_kept_out(void)
 
 int main(void)
 {
-	RUN(test_what_was_told_to_be_there_survives_a_crash);
+	RUN(test_an_acknowledged_ban_survives_a_crash);
 	RUN(test_a_removed_ban_does_not_come_back);
 	RUN(test_a_ban_that_the_store_refuses_is_taken_back);
 	RUN(test_a_stored_ban_of_ids_is_dropped);

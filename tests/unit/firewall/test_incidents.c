@@ -75,7 +75,7 @@ static void test_one_more_than_an_hour_holds_loses_its_oldest(void)
 	CHECK_EQ(found[INCIDENTS_CAP].end.code, 5000);
 }
 
-static void test_the_newest_are_told_when_the_room_is_small(void)
+static void test_the_newest_are_listed_when_the_room_is_small(void)
 {
 	memset(&incidents, 0, sizeof(incidents));
 	for (unsigned i = 0; i < 100; i++)
@@ -161,7 +161,7 @@ int main(void)
 {
 	RUN(test_each_finds_its_own);
 	RUN(test_one_more_than_an_hour_holds_loses_its_oldest);
-	RUN(test_the_newest_are_told_when_the_room_is_small);
+	RUN(test_the_newest_are_listed_when_the_room_is_small);
 	RUN(test_a_day_is_remembered_and_no_more);
 	RUN(test_attempts_in_vain_are_counted_not_kept);
 	RUN(test_violations_of_one_rule_are_counted);

@@ -197,7 +197,7 @@ static void count_session(void *ctx, const struct weft_endpoint *source,
 	++*(unsigned *)ctx;
 }
 
-static void test_a_path_is_proven_as_long_as_it_is_told(void)
+static void test_a_path_is_validated_until_its_time_is_over(void)
 {
 	const __u64 key[2] = {1, 2};
 	struct weft_cid_keys keys = {0};
@@ -256,7 +256,7 @@ int main(void)
 	RUN(test_a_part_admits_one_at_least_in_a_flood_too);
 	RUN(test_a_mode_reaches_what_is_judged);
 	RUN(test_ids_are_held_against_the_keys);
-	RUN(test_a_path_is_proven_as_long_as_it_is_told);
+	RUN(test_a_path_is_validated_until_its_time_is_over);
 	RUN(test_one_path_more_than_fits_is_an_unvalidated_source);
 	return check_done();
 }

@@ -174,7 +174,7 @@ static bool is_within(int64_t told, int64_t real, uint64_t unsure)
 	return llabs(told - real) <= (int64_t)unsure;
 }
 
-static void test_what_is_told_is_what_the_policy_refuses_within_what_is_unsure(void)
+static void test_the_estimate_is_what_the_policy_refuses_within_its_error(void)
 {
 	const struct replay_class *class = &result.classes[WEFT_CLASS_KRPC];
 
@@ -331,7 +331,7 @@ static void test_a_second_at_once_is_as_one_by_one(void)
 int main(void)
 {
 	RUN(test_a_second_at_once_is_as_one_by_one);
-	RUN(test_what_is_told_is_what_the_policy_refuses_within_what_is_unsure);
+	RUN(test_the_estimate_is_what_the_policy_refuses_within_its_error);
 	RUN(test_sources_and_times_are_named);
 	RUN(test_arrivals_count_what_each_level_refused);
 	RUN(test_a_workers_socket_has_its_part_of_the_limit);

@@ -81,7 +81,7 @@ static uint64_t bins_sum(const struct sketch_slot *slot)
 }
 
 /* One more than there are rows, drafts: nothing is lost, only put together. */
-static void test_who_finds_no_row_is_put_together_and_the_nearest_stay(void)
+static void test_a_source_without_a_row_is_merged_and_the_nearest_stay(void)
 {
 	static const unsigned cnts[] = {SKETCH_ROW_CNT, SKETCH_ROW_CNT + 1, SKETCH_DRAFT_CNT + 1,
 					10 * SKETCH_DRAFT_CNT};
@@ -135,7 +135,7 @@ int main(void)
 {
 	RUN(test_a_count_is_kept_within_its_error);
 	RUN(test_seconds_and_rows_are_found_again);
-	RUN(test_who_finds_no_row_is_put_together_and_the_nearest_stay);
+	RUN(test_a_source_without_a_row_is_merged_and_the_nearest_stay);
 	RUN(test_a_day_is_kept_and_no_more);
 	return check_done();
 }

@@ -18,7 +18,7 @@ static unsigned status_of(const char *request)
 	return status;
 }
 
-static void test_who_may_ask(void)
+static void test_only_permitted_origins_may_ask(void)
 {
 	static const struct {
 		const char *request;
@@ -388,7 +388,7 @@ static void test_everything_is_guarded_where_it_is_configured(void)
 	CHECK(strstr(rig_hear(), "HTTP/1.1 200 "));
 }
 
-static void test_without_a_token_nobody_has_it(void)
+static void test_without_a_token_no_client_has_it(void)
 {
 	rig_start();
 	memset(rig.guard.token, 0, sizeof(rig.guard.token));
@@ -447,7 +447,7 @@ static void test_lists_are_read_and_bounded(void)
 
 int main(void)
 {
-	RUN(test_who_may_ask);
+	RUN(test_only_permitted_origins_may_ask);
 	RUN(test_services_have_hosts_of_their_own);
 	RUN(test_without_their_route_they_are_no_hosts);
 	RUN(test_an_address_is_opened_once_and_sets_a_cookie_for_its_service);
@@ -458,7 +458,7 @@ int main(void)
 	RUN(test_what_a_message_says_cannot_break_out_of_it);
 	RUN(test_a_long_message_is_cut_between_characters);
 	RUN(test_everything_is_guarded_where_it_is_configured);
-	RUN(test_without_a_token_nobody_has_it);
+	RUN(test_without_a_token_no_client_has_it);
 	RUN(test_lists_follow_from_where_it_listens);
 	RUN(test_lists_are_read_and_bounded);
 	return check_done();

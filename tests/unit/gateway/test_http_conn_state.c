@@ -94,7 +94,7 @@ static void test_while_a_reply_is_owed_no_more_is_taken_than_the_buffer_holds(vo
 	CHECK_EQ(rig_feed(flood, sizeof(flood), SIZE_MAX), CONN_IN_CAP);
 }
 
-static void test_a_client_that_leaves_is_told_to_the_handler_once(void)
+static void test_a_client_that_leaves_is_reported_to_the_handler_once(void)
 {
 	rig_start();
 	rig_say("GET /wait HTTP/1.1\r\n" HOST "\r\n");
@@ -145,7 +145,7 @@ static void test_persistence_follows_version_and_connection(void)
 	}
 }
 
-static void test_what_is_wrong_is_told_by_its_status(void)
+static void test_a_fault_is_answered_by_its_status(void)
 {
 	static const struct {
 		const char *request;
@@ -340,7 +340,7 @@ static void test_chunk_extensions_and_trailers_are_bounded_together(void)
 	}
 }
 
-static void test_a_client_is_told_to_send_its_body(void)
+static void test_a_client_is_asked_to_send_its_body(void)
 {
 	rig_start();
 	rig_say("PUT /public HTTP/1.1\r\n" HOST
@@ -381,7 +381,7 @@ static void test_other_origins_may_call_public_routes_alone(void)
 	CHECK(!strstr(rig.out, "Access-Control"));
 }
 
-static void test_who_asks_too_often_is_told_to_wait(void)
+static void test_a_client_that_asks_too_often_is_asked_to_wait(void)
 {
 	rig_start();
 	rig.refuses = true;
@@ -487,16 +487,16 @@ int main(void)
 	RUN(test_pieces_of_any_size_and_pipelining);
 	RUN(test_a_reply_may_come_later_and_the_next_request_waits);
 	RUN(test_while_a_reply_is_owed_no_more_is_taken_than_the_buffer_holds);
-	RUN(test_a_client_that_leaves_is_told_to_the_handler_once);
+	RUN(test_a_client_that_leaves_is_reported_to_the_handler_once);
 	RUN(test_head_sends_no_body_and_says_its_length);
 	RUN(test_persistence_follows_version_and_connection);
-	RUN(test_what_is_wrong_is_told_by_its_status);
+	RUN(test_a_fault_is_answered_by_its_status);
 	RUN(test_lengths_are_exceeded_by_one);
 	RUN(test_framing_without_end_is_cut_off);
 	RUN(test_chunk_extensions_and_trailers_are_bounded_together);
-	RUN(test_a_client_is_told_to_send_its_body);
+	RUN(test_a_client_is_asked_to_send_its_body);
 	RUN(test_other_origins_may_call_public_routes_alone);
-	RUN(test_who_asks_too_often_is_told_to_wait);
+	RUN(test_a_client_that_asks_too_often_is_asked_to_wait);
 	RUN(test_a_head_that_dribbles_is_answered_by_408_and_closed);
 	RUN(test_a_slow_request_is_answered_by_408);
 	RUN(test_an_idle_connection_is_closed_without_a_word);

@@ -78,7 +78,7 @@ static void test_more_addresses_than_places(void)
 }
 
 /* Somebody at the limit keeps the place as long as there are others with less to answer for. */
-static void test_who_asks_most_is_forgotten_last(void)
+static void test_the_most_active_client_is_forgotten_last(void)
 {
 	unsigned kept_cnt = 0;
 
@@ -99,6 +99,6 @@ int main(void)
 	RUN(test_a_burst_then_two_a_second);
 	RUN(test_a_client_is_an_ipv4_address_or_an_ipv6_64);
 	RUN(test_more_addresses_than_places);
-	RUN(test_who_asks_most_is_forgotten_last);
+	RUN(test_the_most_active_client_is_forgotten_last);
 	return check_done();
 }

@@ -221,7 +221,7 @@ static void test_bad_framing_behind_a_begun_reply_cuts_it_off(void)
 	CHECK(gateway_conn_is_over(&rig.conn));
 }
 
-static void test_a_client_is_told_to_go_on_when_nobody_refused(void)
+static void test_a_client_is_asked_to_continue_when_no_handler_refused(void)
 {
 	rig_start();
 	rig_say("POST /stream HTTP/1.1\r\n" HOST
@@ -256,7 +256,7 @@ static void test_a_body_that_trickles_is_ended_by_408(void)
 	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
 }
 
-static void test_who_stops_listening_ends_a_streamed_exchange(void)
+static void test_a_client_that_stops_listening_ends_a_streamed_exchange(void)
 {
 	rig_start();
 	rig_say(ASK);
@@ -288,7 +288,7 @@ static void test_the_handler_hears_when_the_backlog_is_gone(void)
 	CHECK_EQ(rig.drained_cnt, 1);
 }
 
-static void test_memory_that_is_used_up_is_told_and_comes_back(void)
+static void test_exhausted_memory_is_reported_and_comes_back(void)
 {
 	static char piece[RIG_MEMORY_CAP];
 	struct heap_usage usage;
@@ -360,11 +360,11 @@ int main(void)
 	RUN(test_a_held_last_piece_and_then_the_end);
 	RUN(test_a_chunked_body_is_exceeded_by_one);
 	RUN(test_bad_framing_behind_a_begun_reply_cuts_it_off);
-	RUN(test_a_client_is_told_to_go_on_when_nobody_refused);
+	RUN(test_a_client_is_asked_to_continue_when_no_handler_refused);
 	RUN(test_a_body_that_trickles_is_ended_by_408);
-	RUN(test_who_stops_listening_ends_a_streamed_exchange);
+	RUN(test_a_client_that_stops_listening_ends_a_streamed_exchange);
 	RUN(test_the_handler_hears_when_the_backlog_is_gone);
-	RUN(test_memory_that_is_used_up_is_told_and_comes_back);
+	RUN(test_exhausted_memory_is_reported_and_comes_back);
 	RUN(test_a_slower_reader_makes_room);
 	RUN(test_an_exchange_that_is_aborted_is_cut_and_hears_no_more);
 	return check_done();

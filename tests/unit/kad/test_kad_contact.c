@@ -7,7 +7,7 @@
 
 #define MS 1000000ull
 
-static void test_reach_of_addresses(void)
+static void test_addresses_have_their_scope(void)
 {
 	static const struct {
 		const char *text;
@@ -56,7 +56,7 @@ static void test_reach_of_addresses(void)
 	}
 }
 
-static void test_unvalidated_sources_cannot_tell_of_private_addresses(void)
+static void test_unvalidated_sources_cannot_announce_private_addresses(void)
 {
 	static const char *const by_reach[] = {"", "127.0.0.1:1", "10.0.0.1:1", "8.8.8.8:1"};
 
@@ -118,8 +118,8 @@ static void test_slow_follows_a_change_and_keeps_its_limits(void)
 
 int main(void)
 {
-	RUN(test_reach_of_addresses);
-	RUN(test_unvalidated_sources_cannot_tell_of_private_addresses);
+	RUN(test_addresses_have_their_scope);
+	RUN(test_unvalidated_sources_cannot_announce_private_addresses);
 	RUN(test_distance_is_xor);
 	RUN(test_slow_settles_where_nine_of_ten_are_quicker);
 	RUN(test_slow_follows_a_change_and_keeps_its_limits);

@@ -355,7 +355,7 @@ static void test_false_address_does_not_hide_the_true_one(void)
 	CHECK_EQ(kad_lookup_seed(&lookup, &truth), KAD_LEARNED_TAKEN);
 }
 
-static void test_unproven_near_the_target_do_not_crowd_out_proven(void)
+static void test_unvalidated_near_the_target_do_not_crowd_out_validated(void)
 {
 	struct kad_closest closest[KAD_K_MAX];
 	unsigned unproven = 0;
@@ -381,7 +381,7 @@ static void test_unproven_near_the_target_do_not_crowd_out_proven(void)
 		CHECK(closest[i].contact->is_proven);
 }
 
-static void test_where_nobody_is_proven_the_unproven_are_found(void)
+static void test_unvalidated_nodes_are_found_where_no_node_is_validated(void)
 {
 	struct kad_closest closest[KAD_K_MAX];
 
@@ -426,7 +426,7 @@ static void test_full_lookup_keeps_the_nearest(void)
 	CHECK(!"the nearest was asked");
 }
 
-static void test_trace_tells_every_step(void)
+static void test_trace_records_every_step(void)
 {
 	struct kad_contact told;
 	uint16_t first, second;
@@ -469,9 +469,9 @@ int main(void)
 	RUN_PLANES(test_one_subnet_gives_at_most_its_share);
 	RUN_PLANES(test_private_network_is_not_capped);
 	RUN_PLANES(test_false_address_does_not_hide_the_true_one);
-	RUN_PLANES(test_unproven_near_the_target_do_not_crowd_out_proven);
-	RUN_PLANES(test_where_nobody_is_proven_the_unproven_are_found);
+	RUN_PLANES(test_unvalidated_near_the_target_do_not_crowd_out_validated);
+	RUN_PLANES(test_unvalidated_nodes_are_found_where_no_node_is_validated);
 	RUN_PLANES(test_full_lookup_keeps_the_nearest);
-	RUN_PLANES(test_trace_tells_every_step);
+	RUN_PLANES(test_trace_records_every_step);
 	return check_done();
 }

@@ -49,7 +49,7 @@ static struct kad_table_counts counts(uint64_t now_ns)
 	return c;
 }
 
-static void test_who_only_asked_is_no_member(void)
+static void test_a_node_that_only_asked_is_no_member(void)
 {
 	struct kad_contact contact, ping;
 
@@ -159,7 +159,7 @@ static void test_bad_member_without_successor_stays_and_comes_back(void)
 	CHECK_EQ(counts(now_ns + config.good_ns).good, 1);
 }
 
-static void test_failing_member_is_told_to_nobody(void)
+static void test_failing_member_is_listed_to_no_node(void)
 {
 	const struct kad_node *found[KAD_K_MAX];
 	struct kad_contact contact;
@@ -259,7 +259,7 @@ static void test_address_has_one_id(void)
 	CHECK_EQ(counts(2 * SECOND).good, 1);
 }
 
-static void test_proven_takes_the_place_of_unproven(void)
+static void test_validated_takes_the_place_of_unvalidated(void)
 {
 	struct kad_contact members[KAD_K_MAX], proven, unproven;
 
@@ -275,7 +275,7 @@ static void test_proven_takes_the_place_of_unproven(void)
 	CHECK(!kad_table_lookup(table, &members[3].id));
 }
 
-static void test_flood_of_askers_does_not_displace_who_answered(void)
+static void test_flood_of_askers_does_not_displace_nodes_that_answered(void)
 {
 	struct kad_contact members[KAD_K_MAX], late, ping;
 	unsigned pinged = 0;
@@ -351,7 +351,7 @@ static void test_closest_are_those_a_full_scan_finds(void)
 	}
 }
 
-static void test_besieged_key_is_told_of_by_halves(void)
+static void test_besieged_key_is_answered_by_halves(void)
 {
 	static const struct {
 		unsigned proven, unproven, want_proven;
@@ -427,7 +427,7 @@ static void test_new_id_sorts_all_anew(void)
 	CHECK(kad_table_lookup(table, &found[0]->contact.id) == found[0]);
 }
 
-static void test_own_id_as_a_member_goes_when_it_becomes_ours(void)
+static void test_member_is_removed_when_its_id_becomes_the_own_id(void)
 {
 	struct kad_contact contact;
 
@@ -576,26 +576,26 @@ static void test_each_contact_is_a_member_or_waits(void)
 
 int main(void)
 {
-	RUN_PLANES(test_who_only_asked_is_no_member);
+	RUN_PLANES(test_a_node_that_only_asked_is_no_member);
 	RUN_PLANES(test_candidate_that_fails_is_forgotten);
 	RUN_PLANES(test_impossible_contacts_are_refused);
 	RUN_PLANES(test_good_members_do_not_give_way);
 	RUN_PLANES(test_silent_member_is_pinged_and_replaced_when_bad);
 	RUN_PLANES(test_bad_member_without_successor_stays_and_comes_back);
-	RUN_PLANES(test_failing_member_is_told_to_nobody);
+	RUN_PLANES(test_failing_member_is_listed_to_no_node);
 	RUN_PLANES(test_subnet_has_its_share_of_bucket_and_table);
 	RUN_PLANES(test_private_network_is_one_subnet_and_not_capped);
 	RUN_PLANES(test_taken_id_stays_where_it_is_until_bad);
 	RUN_PLANES(test_address_has_one_id);
-	RUN_PLANES(test_proven_takes_the_place_of_unproven);
-	RUN_PLANES(test_flood_of_askers_does_not_displace_who_answered);
+	RUN_PLANES(test_validated_takes_the_place_of_unvalidated);
+	RUN_PLANES(test_flood_of_askers_does_not_displace_nodes_that_answered);
 	RUN_PLANES(test_dropped_member_is_succeeded);
 	RUN_PLANES(test_each_contact_is_a_member_or_waits);
 	RUN_PLANES(test_closest_are_those_a_full_scan_finds);
-	RUN_PLANES(test_besieged_key_is_told_of_by_halves);
+	RUN_PLANES(test_besieged_key_is_answered_by_halves);
 	RUN_PLANES(test_only_the_own_bucket_splits);
 	RUN_PLANES(test_new_id_sorts_all_anew);
-	RUN_PLANES(test_own_id_as_a_member_goes_when_it_becomes_ours);
+	RUN_PLANES(test_member_is_removed_when_its_id_becomes_the_own_id);
 	RUN_PLANES(test_refresh_is_due_once_per_bucket);
 	RUN_PLANES(test_random_target_shares_exactly_the_bits);
 	RUN_PLANES(test_arena_too_small_is_refused);

@@ -105,7 +105,7 @@ static void test_subnet_has_its_share(void)
 	CHECK_EQ(counts().subnets, 1);
 }
 
-static void test_room_of_a_subnet_is_told_before_a_put(void)
+static void test_room_of_a_subnet_is_known_before_a_put(void)
 {
 	struct kad_value value = value_of(1, 1, 1), second = value_of(2, 1, 1);
 
@@ -276,7 +276,7 @@ int main(void)
 	RUN(test_freshest_of_an_owner_wins);
 	RUN(test_full_key_drops_what_was_refreshed_longest_ago);
 	RUN(test_subnet_has_its_share);
-	RUN(test_room_of_a_subnet_is_told_before_a_put);
+	RUN(test_room_of_a_subnet_is_known_before_a_put);
 	RUN(test_refresh_by_another_costs_neither);
 	RUN(test_full_index_keeps_what_is_near);
 	RUN(test_a_million_foreign_puts_change_nothing_but_counts);

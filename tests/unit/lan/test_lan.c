@@ -189,7 +189,7 @@ static void test_both_hear_each_other_both_ways_within_5_s(void)
 	both_close();
 }
 
-static void test_who_falls_silent_is_forgotten(void)
+static void test_a_silent_node_is_forgotten(void)
 {
 	both_open();
 	run(5 * NS_PER_S);
@@ -203,7 +203,7 @@ static void test_who_falls_silent_is_forgotten(void)
 	both_close();
 }
 
-static void test_who_says_goodbye_is_gone_at_once(void)
+static void test_a_node_that_says_goodbye_is_gone_at_once(void)
 {
 	both_open();
 	run(5 * NS_PER_S);
@@ -403,7 +403,7 @@ static void test_an_answer_to_a_question_comes_within_120_ms_and_once_a_second(v
 	a.lan = NULL;
 }
 
-static void test_a_node_that_moves_is_told_of_again(void)
+static void test_a_node_that_moves_is_reported_again(void)
 {
 	both_open();
 	run(5 * NS_PER_S);
@@ -463,14 +463,14 @@ static void test_more_instances_than_there_is_room_for_are_left_out(void)
 int main(void)
 {
 	RUN(test_both_hear_each_other_both_ways_within_5_s);
-	RUN(test_who_falls_silent_is_forgotten);
-	RUN(test_who_says_goodbye_is_gone_at_once);
+	RUN(test_a_silent_node_is_forgotten);
+	RUN(test_a_node_that_says_goodbye_is_gone_at_once);
 	RUN(test_an_interface_that_is_off_is_not_heard);
 	RUN(test_one_address_and_all_of_them_have_so_many_nodes);
 	RUN(test_packets_of_others_are_counted_and_dropped);
 	RUN(test_a_name_that_another_has_is_given_up);
 	RUN(test_an_answer_to_a_question_comes_within_120_ms_and_once_a_second);
-	RUN(test_a_node_that_moves_is_told_of_again);
+	RUN(test_a_node_that_moves_is_reported_again);
 	RUN(test_every_prefix_of_an_answer_is_malformed);
 	RUN(test_more_instances_than_there_is_room_for_are_left_out);
 	return check_done();

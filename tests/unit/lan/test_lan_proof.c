@@ -83,7 +83,7 @@ static void end(unsigned number, int err)
 	turn(0);
 }
 
-static void test_who_proves_its_key_is_told_of_once_and_not_before(void)
+static void test_a_node_is_reported_once_and_only_after_it_proved_its_key(void)
 {
 	begin();
 	CHECK(hear(7, 1));
@@ -104,7 +104,7 @@ static void test_who_proves_its_key_is_told_of_once_and_not_before(void)
 	lan_proof_free(proof);
 }
 
-static void test_who_does_not_answer_is_dialled_six_times_later_each_time(void)
+static void test_a_silent_node_is_dialled_six_times_later_each_time(void)
 {
 	uint64_t least_ns = LAN_PROOF_RETRY_NS;
 
@@ -134,7 +134,7 @@ static void test_who_does_not_answer_is_dialled_six_times_later_each_time(void)
 	lan_proof_free(proof);
 }
 
-static void test_who_has_another_key_is_not_dialled_again(void)
+static void test_a_node_with_another_key_is_not_dialled_again(void)
 {
 	begin();
 	CHECK(hear(7, 1));
@@ -177,7 +177,7 @@ static void test_one_more_than_there_is_room_for_is_refused(void)
 	lan_proof_free(proof);
 }
 
-static void test_who_moves_is_dialled_there(void)
+static void test_a_node_that_moves_is_dialled_there(void)
 {
 	begin();
 	CHECK(hear(7, 1));
@@ -195,7 +195,7 @@ static void test_who_moves_is_dialled_there(void)
 	lan_proof_free(proof);
 }
 
-static void test_what_is_forgotten_is_not_told(void)
+static void test_a_forgotten_node_is_not_reported(void)
 {
 	begin();
 	CHECK(hear(7, 1));
@@ -233,13 +233,13 @@ static void test_a_dial_that_cannot_begin_is_tried_again(void)
 
 int main(void)
 {
-	RUN(test_who_proves_its_key_is_told_of_once_and_not_before);
-	RUN(test_who_does_not_answer_is_dialled_six_times_later_each_time);
-	RUN(test_who_has_another_key_is_not_dialled_again);
+	RUN(test_a_node_is_reported_once_and_only_after_it_proved_its_key);
+	RUN(test_a_silent_node_is_dialled_six_times_later_each_time);
+	RUN(test_a_node_with_another_key_is_not_dialled_again);
 	RUN(test_eight_are_dialled_at_once_and_the_ninth_after_one_of_them);
 	RUN(test_one_more_than_there_is_room_for_is_refused);
-	RUN(test_who_moves_is_dialled_there);
-	RUN(test_what_is_forgotten_is_not_told);
+	RUN(test_a_node_that_moves_is_dialled_there);
+	RUN(test_a_forgotten_node_is_not_reported);
 	RUN(test_a_dial_that_cannot_begin_is_tried_again);
 	return check_done();
 }

@@ -69,7 +69,7 @@ static bool is_as_dht(void)
 	return true;
 }
 
-static void test_first_turn_tells_all_and_later_ones_what_changed(void)
+static void test_first_turn_reports_all_and_later_ones_changes(void)
 {
 	set_up(false);
 	CHECK(!is_as_dht());
@@ -100,7 +100,7 @@ static void test_what_was_replaced_rests_for_a_second(void)
 	clear();
 }
 
-static void test_new_id_is_taken_away_before_it_is_told(void)
+static void test_new_id_is_removed_before_it_is_reported(void)
 {
 	const struct kad_id other = {.bytes = "another id, it says"};
 
@@ -115,7 +115,7 @@ static void test_new_id_is_taken_away_before_it_is_told(void)
 	clear();
 }
 
-static void test_who_answers_nobody_tells_no_id(void)
+static void test_a_node_that_answers_no_query_reports_no_id(void)
 {
 	set_up(true);
 	turn_after(0);
@@ -165,10 +165,10 @@ static void test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held(voi
 
 int main(void)
 {
-	RUN(test_first_turn_tells_all_and_later_ones_what_changed);
+	RUN(test_first_turn_reports_all_and_later_ones_changes);
 	RUN(test_what_was_replaced_rests_for_a_second);
-	RUN(test_new_id_is_taken_away_before_it_is_told);
-	RUN(test_who_answers_nobody_tells_no_id);
+	RUN(test_new_id_is_removed_before_it_is_reported);
+	RUN(test_a_node_that_answers_no_query_reports_no_id);
 	RUN(test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held);
 	return check_done();
 }

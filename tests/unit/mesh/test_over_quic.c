@@ -301,7 +301,7 @@ static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *k
 		memcpy(met_key, key, sizeof(met_key));
 }
 
-static void test_address_shows_whose_it_is(void)
+static void test_address_shows_the_key_of_its_owner(void)
 {
 	CHECK(both_start(&good));
 	met_cnt = 0;
@@ -609,7 +609,7 @@ static void test_a_reader_that_stops_stops_the_sender(void)
 }
 
 /* All that QUIC has left to tell of the reset is that the answer is not wanted. */
-static void test_reset_after_finish_is_told(void)
+static void test_reset_after_finish_is_reported(void)
 {
 	CHECK(both_start(&good));
 	CHECK(flow_start(100));
@@ -631,7 +631,7 @@ int main(void)
 	RUN(test_chunks_arrive_both_ways_under_loss);
 	RUN(test_cancelled_requests_leave_nothing);
 	RUN(test_another_key_is_named);
-	RUN(test_address_shows_whose_it_is);
+	RUN(test_address_shows_the_key_of_its_owner);
 	RUN(test_partition_fails_requests_and_heals);
 	RUN(test_goodbye_reaches_the_peer);
 	RUN(test_session_id_comes_from_the_exporter);
@@ -639,6 +639,6 @@ int main(void)
 	RUN(test_a_long_stream_passes_through);
 	RUN(test_a_long_stream_survives_loss);
 	RUN(test_a_reader_that_stops_stops_the_sender);
-	RUN(test_reset_after_finish_is_told);
+	RUN(test_reset_after_finish_is_reported);
 	return check_done();
 }

@@ -40,7 +40,7 @@ static void on_failure(void *ctx, const struct mesh_failure *told)
 	failure_cnt++;
 }
 
-static void test_who_gets_no_session_is_told(void)
+static void test_a_peer_without_a_session_is_reported(void)
 {
 	refuse_init();
 	rig.nodes[0].mesh->params.on_failure = on_failure;
@@ -56,7 +56,7 @@ static void test_who_gets_no_session_is_told(void)
 	rig_fini(&rig);
 }
 
-static void test_every_dial_that_fails_is_told_with_its_place(void)
+static void test_every_dial_that_fails_is_reported_with_its_place(void)
 {
 	struct addr addrs[2] = {pair_addr(50), pair_addr(3)};
 	struct mesh_ask call = {.peer = {.addrs = addrs, .addr_cnt = 2},
@@ -82,7 +82,7 @@ static void test_every_dial_that_fails_is_told_with_its_place(void)
 	rig_fini(&rig);
 }
 
-static void test_a_dial_that_is_given_up_is_told(void)
+static void test_a_dial_that_is_given_up_is_reported(void)
 {
 	struct addr silent = pair_addr(50);
 	struct mesh_ask call = {.peer = {.addrs = &silent, .addr_cnt = 1},
@@ -141,7 +141,7 @@ static void test_expel_closes_what_is_refused_by_now_and_nothing_else(void)
 	rig_fini(&rig);
 }
 
-static void test_asking_a_refused_key_fails_and_dials_nobody(void)
+static void test_asking_a_refused_key_fails_without_a_dial(void)
 {
 	struct rig_ask ask;
 
@@ -190,12 +190,12 @@ static void test_expel_fails_a_dial_under_way(void)
 
 int main(void)
 {
-	RUN(test_who_gets_no_session_is_told);
-	RUN(test_every_dial_that_fails_is_told_with_its_place);
-	RUN(test_a_dial_that_is_given_up_is_told);
+	RUN(test_a_peer_without_a_session_is_reported);
+	RUN(test_every_dial_that_fails_is_reported_with_its_place);
+	RUN(test_a_dial_that_is_given_up_is_reported);
 	RUN(test_a_refused_key_gets_no_session_and_others_do);
 	RUN(test_expel_closes_what_is_refused_by_now_and_nothing_else);
-	RUN(test_asking_a_refused_key_fails_and_dials_nobody);
+	RUN(test_asking_a_refused_key_fails_without_a_dial);
 	RUN(test_a_refused_address_is_not_dialled);
 	RUN(test_expel_fails_a_dial_under_way);
 	return check_done();

@@ -196,7 +196,7 @@ static void test_one_run_too_many_is_refused(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_nobody_to_ask_is_told(void)
+static void test_an_empty_table_is_reported(void)
 {
 	struct overlay_lab_value value;
 
@@ -225,7 +225,7 @@ static void test_silent_nodes_end_in_a_timeout(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_cancelled_run_tells_nothing(void)
+static void test_cancelled_run_calls_no_callback(void)
 {
 	struct overlay_lab_value value;
 	unsigned done_cnt;
@@ -272,7 +272,7 @@ static void never_done(void *arg, const struct overlay_result *what, uint64_t no
 }
 
 /* From within the call that tells of a value, one's own or another's. */
-static void test_run_may_be_cancelled_by_who_is_told(void)
+static void test_run_may_be_cancelled_by_its_callback(void)
 {
 	struct overlay_lab_value value;
 
@@ -364,7 +364,7 @@ static void tell_crowd(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 }
 
 /* A node that has ever more writers of a name is believed as many as a node can have. */
-static void test_one_node_tells_of_no_more_than_it_may_keep(void)
+static void test_one_node_is_believed_for_no_more_values_than_it_may_store(void)
 {
 	struct overlay_lab_node *node, *liar;
 	struct mesh_peer peer = {.addr_cnt = 1};
@@ -463,7 +463,7 @@ static void test_client_finds_and_is_in_no_table(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_one_who_knows_dead_nodes_alone_waits_long_once(void)
+static void test_a_node_that_knows_only_dead_nodes_waits_long_once(void)
 {
 	begin(3);
 	overlay_lab_stop(&lab.nodes[1]);
@@ -518,7 +518,7 @@ static void test_dead_nodes_cost_a_lookup_little_and_once(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_who_stops_serving_leaves_the_tables(void)
+static void test_a_node_that_stops_serving_leaves_the_tables(void)
 {
 	begin(4);
 	lab.nodes[2].config.serve = OVERLAY_SERVE_OFF;
@@ -530,7 +530,7 @@ static void test_who_stops_serving_leaves_the_tables(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_who_is_gone_is_pinged_before_it_gives_way(void)
+static void test_a_member_that_is_gone_is_pinged_before_it_gives_way(void)
 {
 	begin(4);
 	overlay_lab_stop(&lab.nodes[2]);
@@ -575,7 +575,7 @@ static void test_auto_serves_when_it_was_dialled_from_afar(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_keepers_are_who_others_can_ask(void)
+static void test_storers_are_nodes_that_others_can_ask(void)
 {
 	struct overlay_lab_node *alone;
 
@@ -606,18 +606,18 @@ int main(void)
 	RUN(test_older_value_is_refused_by_all);
 	RUN(test_puts_that_make_no_sense_are_refused_at_once);
 	RUN(test_one_run_too_many_is_refused);
-	RUN(test_nobody_to_ask_is_told);
+	RUN(test_an_empty_table_is_reported);
 	RUN(test_silent_nodes_end_in_a_timeout);
-	RUN(test_cancelled_run_tells_nothing);
-	RUN(test_run_may_be_cancelled_by_who_is_told);
-	RUN(test_one_node_tells_of_no_more_than_it_may_keep);
+	RUN(test_cancelled_run_calls_no_callback);
+	RUN(test_run_may_be_cancelled_by_its_callback);
+	RUN(test_one_node_is_believed_for_no_more_values_than_it_may_store);
 	RUN(test_flood_of_nodes_and_runs_within_runs);
 	RUN(test_client_finds_and_is_in_no_table);
-	RUN(test_one_who_knows_dead_nodes_alone_waits_long_once);
+	RUN(test_a_node_that_knows_only_dead_nodes_waits_long_once);
 	RUN(test_dead_nodes_cost_a_lookup_little_and_once);
-	RUN(test_who_stops_serving_leaves_the_tables);
-	RUN(test_who_is_gone_is_pinged_before_it_gives_way);
+	RUN(test_a_node_that_stops_serving_leaves_the_tables);
+	RUN(test_a_member_that_is_gone_is_pinged_before_it_gives_way);
 	RUN(test_auto_serves_when_it_was_dialled_from_afar);
-	RUN(test_keepers_are_who_others_can_ask);
+	RUN(test_storers_are_nodes_that_others_can_ask);
 	return check_done();
 }

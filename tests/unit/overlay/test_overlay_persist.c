@@ -178,7 +178,7 @@ static void damage(size_t at_from_end)
 	store_flush(server->store);
 }
 
-static void test_damaged_value_is_not_told(void)
+static void test_damaged_value_is_not_returned(void)
 {
 	struct overlay_lab_value value;
 
@@ -253,7 +253,7 @@ int main(void)
 	RUN(test_store_is_answered_when_it_is_durable);
 	RUN(test_acknowledged_survives_a_crash);
 	RUN(test_what_has_expired_is_not_read_back);
-	RUN(test_damaged_value_is_not_told);
+	RUN(test_damaged_value_is_not_returned);
 	RUN(test_failed_disk_is_no_acknowledgement);
 	RUN(test_record_cut_anywhere_is_malformed);
 	return check_done();

@@ -135,7 +135,7 @@ static void test_values_are_judged(void)
 	}
 }
 
-static void test_too_many_entries_are_not_told_as_too_many_bytes_alone(void)
+static void test_too_many_entries_are_not_reported_as_too_many_bytes_alone(void)
 {
 	/* A rule answers both with WEFT_ETOOLARGE: an eleventh entry of metadata, and a long text. */
 	CHECK(strstr(overlay_reasons[OVERLAY_LONG_VALUE].text, "has more entries"));
@@ -148,6 +148,6 @@ int main(void)
 	RUN(test_a_name_has_one_rule);
 	RUN(test_one_rule_too_many_is_refused);
 	RUN(test_values_are_judged);
-	RUN(test_too_many_entries_are_not_told_as_too_many_bytes_alone);
+	RUN(test_too_many_entries_are_not_reported_as_too_many_bytes_alone);
 	return check_done();
 }

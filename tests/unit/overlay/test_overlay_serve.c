@@ -86,7 +86,7 @@ static bool was_refused(enum overlay_reason reason)
 	       overlay_lab_count(server, reason) == 1;
 }
 
-static void test_client_serves_nobody(void)
+static void test_client_serves_no_node(void)
 {
 	struct overlay_lab_value value;
 
@@ -105,7 +105,7 @@ static void test_client_serves_nobody(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_value_is_stored_and_told(void)
+static void test_value_is_stored_and_returned(void)
 {
 	struct overlay_found found;
 	struct overlay_lab_value value;
@@ -260,7 +260,7 @@ static void test_life_is_what_was_asked_but_ends_with_the_value(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_expired_value_is_not_told(void)
+static void test_expired_value_is_not_returned(void)
 {
 	struct overlay_lab_value value;
 	struct overlay_found found;
@@ -379,7 +379,7 @@ static void test_full_store_says_so(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_a_subnet_with_its_share_is_told_which(void)
+static void test_a_refused_writer_learns_that_its_subnet_is_full(void)
 {
 	struct overlay_lab_value value;
 
@@ -398,7 +398,7 @@ static void test_a_subnet_with_its_share_is_told_which(void)
 	overlay_lab_fini(&lab);
 }
 
-static void test_who_asks_and_serves_becomes_a_member(void)
+static void test_an_asker_that_serves_becomes_a_member(void)
 {
 	struct overlay_lab_node *other;
 
@@ -414,7 +414,7 @@ static void test_who_asks_and_serves_becomes_a_member(void)
 }
 
 /* Its word may name anybody, and whoever is told dials there. */
-static void test_what_a_member_announces_is_not_told_onward(void)
+static void test_addresses_of_a_member_are_not_passed_on(void)
 {
 	struct overlay_found found;
 	struct overlay_lab_node *other;
@@ -438,19 +438,19 @@ static void test_what_a_member_announces_is_not_told_onward(void)
 
 int main(void)
 {
-	RUN(test_client_serves_nobody);
-	RUN(test_value_is_stored_and_told);
+	RUN(test_client_serves_no_node);
+	RUN(test_value_is_stored_and_returned);
 	RUN(test_bad_values_are_refused);
 	RUN(test_each_flipped_byte_is_noticed);
 	RUN(test_payloads_of_another_form_are_refused);
 	RUN(test_third_writer_of_a_prefix_is_refused);
 	RUN(test_life_is_what_was_asked_but_ends_with_the_value);
-	RUN(test_expired_value_is_not_told);
+	RUN(test_expired_value_is_not_returned);
 	RUN(test_one_request_too_many_in_a_minute_is_refused);
 	RUN(test_answers_are_cut_into_pages);
 	RUN(test_full_store_says_so);
-	RUN(test_a_subnet_with_its_share_is_told_which);
-	RUN(test_who_asks_and_serves_becomes_a_member);
-	RUN(test_what_a_member_announces_is_not_told_onward);
+	RUN(test_a_refused_writer_learns_that_its_subnet_is_full);
+	RUN(test_an_asker_that_serves_becomes_a_member);
+	RUN(test_addresses_of_a_member_are_not_passed_on);
 	return check_done();
 }

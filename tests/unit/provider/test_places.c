@@ -267,7 +267,7 @@ static void test_free_keys_of_one_network_leave_processes_to_others(void)
 	stop();
 }
 
-static void test_one_process_is_for_anybody(void)
+static void test_one_process_is_for_any_caller(void)
 {
 	struct fair_item place = {.is_held = false}, other = {.is_held = false};
 	const struct provider_config config = {.process_cap = 1};
@@ -294,6 +294,6 @@ int main(void)
 	RUN(test_one_program_leaves_places_to_the_others);
 	RUN(test_free_keys_fill_no_queue);
 	RUN(test_free_keys_of_one_network_leave_processes_to_others);
-	RUN(test_one_process_is_for_anybody);
+	RUN(test_one_process_is_for_any_caller);
 	return check_done();
 }

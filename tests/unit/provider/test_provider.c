@@ -201,7 +201,7 @@ static void test_one_offer_too_many_is_refused(void)
 	prig_fini(&rig);
 }
 
-static void test_one_change_too_many_waits_for_nobody(void)
+static void test_one_change_too_many_is_refused_at_once(void)
 {
 	struct provider_spec spec = spec_of("box", "1.0.0");
 	struct prig rig;
@@ -222,7 +222,7 @@ static void test_one_change_too_many_waits_for_nobody(void)
 	prig_fini(&rig);
 }
 
-static void test_who_forgets_is_told_nothing(void)
+static void test_an_owner_that_forgets_gets_no_callback(void)
 {
 	struct provider_spec spec = spec_of("box", "1.0.0");
 	const char *why;
@@ -265,7 +265,7 @@ static void record_put(struct prig *rig, const char *key, const void *record, si
 	store_flush(rig->store);
 }
 
-static void test_a_record_that_is_none_is_told_and_left_alone(void)
+static void test_an_invalid_record_is_reported_and_left_alone(void)
 {
 	struct provider_spec spec = spec_of("box", "1.0.0");
 	struct prig rig;
@@ -285,7 +285,7 @@ static void test_a_record_that_is_none_is_told_and_left_alone(void)
 	prig_fini(&rig);
 }
 
-static void test_publishing_is_told_by_metadata_and_readiness(void)
+static void test_publishing_follows_metadata_and_readiness(void)
 {
 	struct provider_spec spec = {
 		.name = "web", .version = "1.0.0", .kind = PROVIDER_HTTP, .target = "127.0.0.1:1"};
@@ -345,11 +345,11 @@ int main(void)
 	RUN(test_a_name_that_weft_offers_itself_is_taken);
 	RUN(test_what_the_disk_refuses_is_undone);
 	RUN(test_one_offer_too_many_is_refused);
-	RUN(test_one_change_too_many_waits_for_nobody);
-	RUN(test_who_forgets_is_told_nothing);
+	RUN(test_one_change_too_many_is_refused_at_once);
+	RUN(test_an_owner_that_forgets_gets_no_callback);
 	RUN(test_a_stop_with_changes_that_wait);
-	RUN(test_a_record_that_is_none_is_told_and_left_alone);
-	RUN(test_publishing_is_told_by_metadata_and_readiness);
+	RUN(test_an_invalid_record_is_reported_and_left_alone);
+	RUN(test_publishing_follows_metadata_and_readiness);
 	RUN(test_http_services_say_so);
 	RUN(test_footprints_grow_with_the_caps);
 	return check_done();

@@ -152,7 +152,7 @@ static void use_p256_certificate(SSL_CTX *ctx)
 }
 
 /* A stock client: no key of a kind we know. It gets a handshake and a polite end. */
-static void test_client_without_a_node_key_is_told_so(void)
+static void test_client_without_a_node_key_is_refused_as_such(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct quic_test_conn *conn;
@@ -340,7 +340,7 @@ int main(void)
 	RUN(test_foreign_alpn_is_refused_with_0x178);
 	RUN(test_absent_alpn_is_refused_with_0x178);
 	RUN(test_x509_with_the_key_is_as_good);
-	RUN(test_client_without_a_node_key_is_told_so);
+	RUN(test_client_without_a_node_key_is_refused_as_such);
 	RUN(test_second_dial_resumes_with_the_same_keys);
 	RUN(test_resumption_remembers_an_x509_peer);
 	RUN(test_ticket_does_not_speak_for_another_key);

@@ -187,7 +187,7 @@ static void test_client_that_moved_gets_a_token_of_where_it_is(void)
 }
 
 /* One peer's tokens have nothing in common but kind, day and address. */
-static void test_tokens_do_not_show_whose_they_are(void)
+static void test_tokens_do_not_show_their_owner(void)
 {
 	struct addr from = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
 	const struct quic_token_claim claim = {.key_head = {1, 2, 3}, .met_s = WALL_S - 5000};
@@ -208,7 +208,7 @@ static void test_tokens_do_not_show_whose_they_are(void)
 	quic_pair_fini(&p);
 }
 
-static void test_token_says_who_and_since_when(void)
+static void test_token_has_its_owner_and_its_first_time(void)
 {
 	struct addr from = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
 	const struct quic_token_claim claim = {.key_head = {1, 2, 3, 4, 5, 6, 7, 8}, .met_s = 4242};
@@ -253,8 +253,8 @@ int main(void)
 	RUN(test_token_is_good_once);
 	RUN(test_shown_token_is_remembered_for_its_life);
 	RUN(test_client_that_moved_gets_a_token_of_where_it_is);
-	RUN(test_tokens_do_not_show_whose_they_are);
-	RUN(test_token_says_who_and_since_when);
+	RUN(test_tokens_do_not_show_their_owner);
+	RUN(test_token_has_its_owner_and_its_first_time);
 	RUN(test_refused_client_gets_no_token);
 	return check_done();
 }

@@ -55,7 +55,7 @@ static void run(struct scene *scene, uint64_t for_ns)
 	quic_net_settle(&scene->p.net, for_ns);
 }
 
-static void test_half_open_handshakes_keep_nobody_of_their_address_out(void)
+static void test_half_open_handshakes_lock_out_no_peer_at_their_address(void)
 {
 	static const struct {
 		const char *name;
@@ -121,7 +121,7 @@ static void test_one_handshake_too_many_of_a_prefix_is_asked_for_a_retry(void)
 }
 
 /* The whole lane, by a source for each: whoever proves its address takes no place of it. */
-static void test_full_lane_asks_everybody_for_a_retry_and_refuses_nobody(void)
+static void test_full_half_open_limit_asks_every_peer_for_a_retry_and_refuses_none(void)
 {
 	struct quic_stats stats;
 	struct scene s;
@@ -171,7 +171,7 @@ static void test_forger_of_an_address_does_not_keep_its_owner_out(void)
 }
 
 /* Beyond the limit each has the same chance, whoever comes first in a tick of the clock. */
-static void test_answers_beyond_the_limit_are_drawn_by_lot(void)
+static void test_answers_beyond_the_limit_are_chosen_at_random(void)
 {
 	static const struct weft_bucket_rate rate = {NS_PER_S / 1000, NS_PER_S / 4};
 	static const __u64 salt[3] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb};
@@ -219,11 +219,11 @@ static void test_one_answer_more_than_the_burst_is_not_sent(void)
 
 int main(void)
 {
-	RUN(test_half_open_handshakes_keep_nobody_of_their_address_out);
+	RUN(test_half_open_handshakes_lock_out_no_peer_at_their_address);
 	RUN(test_one_handshake_too_many_of_a_prefix_is_asked_for_a_retry);
-	RUN(test_full_lane_asks_everybody_for_a_retry_and_refuses_nobody);
+	RUN(test_full_half_open_limit_asks_every_peer_for_a_retry_and_refuses_none);
 	RUN(test_forger_of_an_address_does_not_keep_its_owner_out);
-	RUN(test_answers_beyond_the_limit_are_drawn_by_lot);
+	RUN(test_answers_beyond_the_limit_are_chosen_at_random);
 	RUN(test_one_answer_more_than_the_burst_is_not_sent);
 	return check_done();
 }

@@ -226,7 +226,7 @@ static void test_changes_without_end_are_not_followed(void)
 }
 
 /* The NAT of who asks gives it another port. It has nothing to say but acknowledgements. */
-static void test_a_rebinding_is_noticed_by_who_only_acknowledges(void)
+static void test_a_rebinding_is_noticed_by_an_end_that_only_acknowledges(void)
 {
 	static const uint64_t delays_ns[] = {NS_PER_MS, 10 * NS_PER_MS, 100 * NS_PER_MS};
 
@@ -263,7 +263,7 @@ static struct quic_test_stream *ask_thinker(struct duo *duo, uint64_t think_ns)
 }
 
 /* The answer goes to a port that the NAT of who asked has given up. */
-static void test_a_rebinding_is_noticed_by_who_waits_for_an_answer(void)
+static void test_a_rebinding_is_noticed_by_an_end_that_waits_for_an_answer(void)
 {
 	static const struct {
 		uint64_t delay_ns, think_ns, within_ns;
@@ -296,7 +296,7 @@ static void test_a_rebinding_is_noticed_by_who_waits_for_an_answer(void)
 }
 
 /* Whoever is not heard at all is left to others: some 14 questions in the first 2 s. */
-static void test_who_is_not_heard_is_asked_no_more_after_two_seconds(void)
+static void test_a_silent_peer_is_probed_no_more_after_two_seconds(void)
 {
 	struct quic_stats before, after;
 	struct quic_test_stream *stream;
@@ -355,7 +355,7 @@ static void test_what_is_asked_in_an_outage_leaves_room_for_the_way_back(void)
 }
 
 /* A peer that thinks for long is asked ever less often, and after ten seconds no more. */
-static void test_who_thinks_long_is_not_asked_without_end(void)
+static void test_a_slow_peer_is_probed_up_to_a_limit(void)
 {
 	struct quic_stats before, after;
 	struct quic_test_stream *stream;
@@ -489,11 +489,11 @@ int main(void)
 	RUN(test_idle_connections_are_asked_until_they_answer);
 	RUN(test_rounds_are_spread_over_connections);
 	RUN(test_changes_without_end_are_not_followed);
-	RUN(test_a_rebinding_is_noticed_by_who_only_acknowledges);
-	RUN(test_a_rebinding_is_noticed_by_who_waits_for_an_answer);
-	RUN(test_who_is_not_heard_is_asked_no_more_after_two_seconds);
+	RUN(test_a_rebinding_is_noticed_by_an_end_that_only_acknowledges);
+	RUN(test_a_rebinding_is_noticed_by_an_end_that_waits_for_an_answer);
+	RUN(test_a_silent_peer_is_probed_no_more_after_two_seconds);
 	RUN(test_what_is_asked_in_an_outage_leaves_room_for_the_way_back);
-	RUN(test_who_thinks_long_is_not_asked_without_end);
+	RUN(test_a_slow_peer_is_probed_up_to_a_limit);
 	RUN(test_probes_that_are_lost_are_sent_again_after_a_pause);
 	RUN(test_idle_connections_survive_keep_alives_that_are_lost);
 	RUN(test_an_idle_timeout_is_not_earlier_for_probes);

@@ -100,7 +100,7 @@ static bool drop_to_new_port(struct quic_net *net, struct quic_net_dgram *dgram)
 }
 
 /* A peer that moves is elsewhere when it answered there: until then nobody is told of the address. */
-static void test_a_path_that_is_not_validated_is_not_told(void)
+static void test_a_path_that_is_not_validated_is_not_reported(void)
 {
 	struct quic_test_stream *stream;
 	struct quic_test_conn *conn;
@@ -489,7 +489,7 @@ static void path_take(void *ctx, const struct addr *remote)
 	told->cnt++;
 }
 
-static void test_paths_are_told_when_dialled_proved_and_moved(void)
+static void test_paths_are_reported_when_dialled_validated_and_moved(void)
 {
 	struct told dialler = {0}, listener = {0}, each = {0};
 	struct quic_test_conn *conn;
@@ -521,10 +521,10 @@ int main(void)
 	RUN(test_megabyte_survives_loss);
 	RUN(test_reordering_does_not_damage_a_stream);
 	RUN(test_nat_rebinding_is_survived_by_either_sender);
-	RUN(test_a_path_that_is_not_validated_is_not_told);
+	RUN(test_a_path_that_is_not_validated_is_not_reported);
 	RUN(test_junk_with_a_real_id_from_elsewhere_changes_nothing);
 	RUN(test_dialler_migrates_to_a_new_address);
-	RUN(test_paths_are_told_when_dialled_proved_and_moved);
+	RUN(test_paths_are_reported_when_dialled_validated_and_moved);
 	RUN(test_dialler_learns_its_own_address);
 	RUN(test_keys_change_and_nothing_is_lost);
 	RUN(test_path_mtu_is_found);

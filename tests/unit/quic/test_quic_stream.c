@@ -319,7 +319,7 @@ static void test_empty_span_comes_straight_back(void)
 	quic_pair_fini(&p);
 }
 
-static void test_close_carries_code_and_who(void)
+static void test_close_carries_code_and_origin(void)
 {
 	struct quic_test_conn *conn;
 	struct quic_pair p;
@@ -420,7 +420,7 @@ int main(void)
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);
 	RUN(test_send_after_the_end_is_refused);
 	RUN(test_empty_span_comes_straight_back);
-	RUN(test_close_carries_code_and_who);
+	RUN(test_close_carries_code_and_origin);
 	RUN(test_lost_close_is_repeated_to_late_packets);
 	RUN(test_queued_bytes_leave_before_a_close);
 	RUN(test_speaker_may_refuse_a_stream);

@@ -357,7 +357,7 @@ static bool count_and_drop(struct quic_net *net, struct quic_net_dgram *dgram)
 	return false;
 }
 
-static void test_an_address_that_is_only_told_is_sent_three_datagrams(void)
+static void test_an_unverified_address_is_sent_three_datagrams(void)
 {
 	struct counter counter = {.cnt = 0};
 	struct quic_test_conn *conn;
@@ -628,7 +628,7 @@ int main(void)
 	RUN(test_new_connections_follow_what_was_configured_later);
 	RUN(test_retry_is_survived_by_an_honest_client);
 	RUN(test_retry_is_demanded_one_above_the_limit);
-	RUN(test_an_address_that_is_only_told_is_sent_three_datagrams);
+	RUN(test_an_unverified_address_is_sent_three_datagrams);
 	RUN(test_a_limited_address_proves_itself_and_has_one_connection);
 	RUN(test_token_is_bound_to_address_port_time_and_key);
 	RUN(test_foreign_token_is_as_good_as_none);

@@ -76,7 +76,7 @@ static void reachability_begin(void)
 		abort();
 }
 
-static void test_a_request_is_told_where_it_came_from(void)
+static void test_a_request_is_answered_with_its_source(void)
 {
 	uint8_t request[STUN_WRITE_CAP];
 	struct stun_message answer;
@@ -158,7 +158,7 @@ static void test_a_full_sender_is_counted(void)
 
 int main(void)
 {
-	RUN(test_a_request_is_told_where_it_came_from);
+	RUN(test_a_request_is_answered_with_its_source);
 	RUN(test_an_unknown_attribute_is_refused_by_name);
 	RUN(test_only_a_request_is_answered);
 	RUN(test_a_private_address_from_outside_is_not_answered);

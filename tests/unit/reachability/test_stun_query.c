@@ -143,7 +143,7 @@ static void test_only_the_asked_server_is_heard(void)
 	CHECK_EQ(answer.cnt, 0);
 }
 
-static void test_an_error_tells_nothing(void)
+static void test_an_error_reports_no_address(void)
 {
 	struct stun_message message;
 
@@ -176,7 +176,7 @@ int main(void)
 	RUN(test_seven_sends_at_doubled_distances);
 	RUN(test_an_answer_ends_the_question);
 	RUN(test_only_the_asked_server_is_heard);
-	RUN(test_an_error_tells_nothing);
+	RUN(test_an_error_reports_no_address);
 	RUN(test_one_more_than_there_are_places_is_refused);
 	return check_done();
 }

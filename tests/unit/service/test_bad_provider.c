@@ -177,7 +177,7 @@ static void test_a_text_that_moves_the_cursor_and_a_far_time_are_tamed(void)
 	bench_fini();
 }
 
-static void test_who_never_answers_is_given_up_at_the_deadline(void)
+static void test_a_silent_provider_is_given_up_at_the_deadline(void)
 {
 	struct service_call_head call;
 	struct mesh_frame frame;
@@ -288,7 +288,7 @@ int main(void)
 {
 	RUN(test_answers_that_break_the_rules_are_none);
 	RUN(test_a_text_that_moves_the_cursor_and_a_far_time_are_tamed);
-	RUN(test_who_never_answers_is_given_up_at_the_deadline);
+	RUN(test_a_silent_provider_is_given_up_at_the_deadline);
 	RUN(test_frames_that_have_no_place_in_a_stream_end_it);
 	RUN(test_a_message_that_changes_its_kind_or_is_cut_ends_the_stream);
 	return check_done();

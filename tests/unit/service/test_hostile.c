@@ -139,7 +139,7 @@ static void test_a_call_by_hand_is_answered(void)
 	bench_fini();
 }
 
-static void test_malformed_calls_are_refused_and_told_upward(void)
+static void test_malformed_calls_are_refused_and_reported_upward(void)
 {
 	/* Bytes of a head, or added to its end when beyond; and how much follows the head. */
 	static const struct {
@@ -254,7 +254,7 @@ static void test_a_correlation_id_in_flight_is_not_taken_twice(void)
 	bench_fini();
 }
 
-static void test_who_takes_its_call_back_or_leaves_cancels_it(void)
+static void test_a_caller_that_cancels_or_leaves_ends_its_call(void)
 {
 	struct service_call_head head;
 
@@ -271,7 +271,7 @@ static void test_who_takes_its_call_back_or_leaves_cancels_it(void)
 	bench_fini();
 }
 
-static void test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_again(void)
+static void test_a_call_with_a_key_outlives_its_caller_and_is_answered_again(void)
 {
 	struct service_call_head head;
 	struct service_stats stats;
@@ -444,7 +444,7 @@ static void test_a_signed_call_counts_on_its_own_session_alone(void)
 	bench_fini();
 }
 
-static void test_a_signature_is_checked_although_nobody_needs_it(void)
+static void test_an_optional_signature_is_checked(void)
 {
 	struct service_call_head head;
 
@@ -478,7 +478,7 @@ static void test_more_calls_than_there_are_places_for_are_reset(void)
 	bench_fini();
 }
 
-static void test_answers_do_not_wait_for_who_does_not_end_its_side(void)
+static void test_answers_do_not_wait_for_the_end_of_the_callers_side(void)
 {
 	struct service_call_head head;
 	struct service_stats stats;
@@ -500,18 +500,18 @@ static void test_answers_do_not_wait_for_who_does_not_end_its_side(void)
 int main(void)
 {
 	RUN(test_a_call_by_hand_is_answered);
-	RUN(test_malformed_calls_are_refused_and_told_upward);
+	RUN(test_malformed_calls_are_refused_and_reported_upward);
 	RUN(test_an_empty_frame_and_an_early_end_are_malformed);
 	RUN(test_one_peer_holds_a_quarter_of_the_memory_and_not_a_byte_more);
 	RUN(test_a_call_that_does_not_arrive_in_time_is_let_go);
 	RUN(test_a_correlation_id_in_flight_is_not_taken_twice);
-	RUN(test_who_takes_its_call_back_or_leaves_cancels_it);
-	RUN(test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_again);
+	RUN(test_a_caller_that_cancels_or_leaves_ends_its_call);
+	RUN(test_a_call_with_a_key_outlives_its_caller_and_is_answered_again);
 	RUN(test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too);
 	RUN(test_a_handler_may_withdraw_when_a_call_is_cancelled);
 	RUN(test_a_signed_call_counts_on_its_own_session_alone);
-	RUN(test_a_signature_is_checked_although_nobody_needs_it);
+	RUN(test_an_optional_signature_is_checked);
 	RUN(test_more_calls_than_there_are_places_for_are_reset);
-	RUN(test_answers_do_not_wait_for_who_does_not_end_its_side);
+	RUN(test_answers_do_not_wait_for_the_end_of_the_callers_side);
 	return check_done();
 }

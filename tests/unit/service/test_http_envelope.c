@@ -375,7 +375,7 @@ static void test_two_lengths_are_refused(void)
 }
 
 /* A length given among the fields says nothing: body_len does. */
-static void test_writer_tells_body_len_alone(void)
+static void test_writer_needs_body_len_alone(void)
 {
 	struct service_http_request request = request_of("POST", "/"), got;
 	uint8_t bytes[512];
@@ -495,7 +495,7 @@ static void test_target_of_one_byte_too_many_is_refused(void)
 	CHECK_EQ(service_http_request_write(&w, &request), WEFT_ETOOLARGE);
 }
 
-static void test_too_little_room_is_told(void)
+static void test_too_little_room_is_reported(void)
 {
 	struct service_http_request request = full_request();
 	uint8_t bytes[256];
@@ -540,13 +540,13 @@ int main(void)
 	RUN(test_value_with_a_zero_byte_is_refused);
 	RUN(test_body_has_one_length);
 	RUN(test_two_lengths_are_refused);
-	RUN(test_writer_tells_body_len_alone);
+	RUN(test_writer_needs_body_len_alone);
 	RUN(test_statuses);
 	RUN(test_101_is_an_answer_to_an_upgrade_alone);
 	RUN(test_one_header_too_many_is_refused);
 	RUN(test_writer_counts_the_length_among_headers);
 	RUN(test_head_of_one_byte_too_many_is_refused);
 	RUN(test_target_of_one_byte_too_many_is_refused);
-	RUN(test_too_little_room_is_told);
+	RUN(test_too_little_room_is_reported);
 	return check_done();
 }

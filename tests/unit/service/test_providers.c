@@ -46,7 +46,7 @@ static void test_a_call_finds_its_provider_and_the_next_finds_it_at_hand(void)
 	srig_fini(&rig);
 }
 
-static void test_nobody_provides_it_says_so(void)
+static void test_a_call_without_a_provider_says_so(void)
 {
 	struct service_target target = {.name = "other", .method = "Do"};
 	struct srig_ask ask;
@@ -135,7 +135,7 @@ static void test_a_provider_that_is_down_is_passed_over(void)
 }
 
 /* Whoever signs a descriptor may name a victim in it: that is dialled once, with few datagrams. */
-static void test_an_address_of_a_descriptor_is_dialled_as_told(void)
+static void test_an_address_of_a_descriptor_is_dialled_as_unverified(void)
 {
 	struct srig_ask ask;
 
@@ -156,7 +156,7 @@ static void test_an_address_of_a_descriptor_is_dialled_as_told(void)
 }
 
 /* Only B is known, and is killed; what C publishes then is found by the next call. */
-static void test_who_provides_it_now_is_looked_for_when_nobody_answers(void)
+static void test_providers_are_looked_up_again_when_none_answers(void)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};
 	struct srig_ask ask;
@@ -228,7 +228,7 @@ static struct srig_provider *holder(void)
 	return at_b.kept_cnt ? &at_b : &at_c;
 }
 
-static void test_a_call_with_a_key_gets_its_answer_from_who_began_it(void)
+static void test_a_call_with_a_key_gets_its_answer_from_its_first_provider(void)
 {
 	static const uint8_t key[SERVICE_KEY_LEN] = {9};
 	struct service_stats stats;
@@ -507,7 +507,7 @@ static void test_equal_providers_share_calls_that_follow_each_other(void)
 	srig_fini(&rig);
 }
 
-static void test_calls_at_once_go_to_who_has_least_to_do(void)
+static void test_concurrent_calls_go_to_the_least_loaded_provider(void)
 {
 	const struct service_target target = {.name = "echo", .method = "Do"};
 	struct srig_ask asks[16], ask;
@@ -745,14 +745,14 @@ static void test_a_signed_call_waits_for_its_session_and_is_taken(void)
 int main(void)
 {
 	RUN(test_a_call_finds_its_provider_and_the_next_finds_it_at_hand);
-	RUN(test_nobody_provides_it_says_so);
+	RUN(test_a_call_without_a_provider_says_so);
 	RUN(test_a_named_provider_is_not_asked_for_a_version_it_does_not_have);
 	RUN(test_a_provider_that_has_it_no_longer_is_passed_over);
 	RUN(test_a_provider_that_is_down_is_passed_over);
-	RUN(test_an_address_of_a_descriptor_is_dialled_as_told);
-	RUN(test_who_provides_it_now_is_looked_for_when_nobody_answers);
+	RUN(test_an_address_of_a_descriptor_is_dialled_as_unverified);
+	RUN(test_providers_are_looked_up_again_when_none_answers);
 	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
-	RUN(test_a_call_with_a_key_gets_its_answer_from_who_began_it);
+	RUN(test_a_call_with_a_key_gets_its_answer_from_its_first_provider);
 	RUN(test_a_call_with_a_key_that_never_arrived_is_made_by_the_same_provider);
 	RUN(test_a_call_with_a_key_that_may_be_forgotten_is_not_made);
 	RUN(test_a_call_without_a_key_that_may_have_left_is_not_made_again);
@@ -764,7 +764,7 @@ int main(void)
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
 	RUN(test_equal_providers_share_calls_that_follow_each_other);
-	RUN(test_calls_at_once_go_to_who_has_least_to_do);
+	RUN(test_concurrent_calls_go_to_the_least_loaded_provider);
 	RUN(test_a_provider_with_a_time_to_come_again_is_spared_until_then);
 	RUN(test_a_call_that_only_reads_goes_past_a_silent_provider);
 	RUN(test_no_more_of_100_calls_go_on_than_may);

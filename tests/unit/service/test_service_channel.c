@@ -80,7 +80,7 @@ static void test_messages_in_pieces_arrive_in_order_both_ways(void)
 	}
 }
 
-static void test_lent_pieces_come_back_and_an_empty_message_is_one(void)
+static void test_buffer_references_come_back_and_an_empty_message_is_one(void)
 {
 	FOR_BOTH(to)
 	{
@@ -100,7 +100,7 @@ static void test_lent_pieces_come_back_and_an_empty_message_is_one(void)
 	}
 }
 
-static void test_who_does_not_consume_holds_the_sender_back(void)
+static void test_a_receiver_that_does_not_consume_holds_the_sender_back(void)
 {
 	struct service_piece piece = {.data = blob, .len = sizeof(blob), .is_last = true};
 	unsigned sent_cnt = 0;
@@ -335,8 +335,8 @@ static void test_streams_beyond_the_pool_are_refused(void)
 int main(void)
 {
 	RUN(test_messages_in_pieces_arrive_in_order_both_ways);
-	RUN(test_lent_pieces_come_back_and_an_empty_message_is_one);
-	RUN(test_who_does_not_consume_holds_the_sender_back);
+	RUN(test_buffer_references_come_back_and_an_empty_message_is_one);
+	RUN(test_a_receiver_that_does_not_consume_holds_the_sender_back);
 	RUN(test_either_side_ends_both_with_a_status_and_a_text);
 	RUN(test_a_stream_that_is_finished_is_still_ended_with_a_status);
 	RUN(test_a_stream_is_refused_with_its_handlers_status);

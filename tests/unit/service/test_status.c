@@ -206,7 +206,7 @@ static void test_a_payload_of_a_mebibyte_is_echoed_and_one_byte_more_refused(voi
 	free(payload);
 }
 
-static void test_an_answer_that_is_too_large_is_told_as_such(void)
+static void test_an_answer_that_is_too_large_is_reported_as_such(void)
 {
 	struct srig_provider idempotent = {.mode = SRIG_KEEP};
 	uint8_t *answer = calloc(2, SERVICE_PAYLOAD_LEN_MAX);
@@ -288,7 +288,7 @@ int main(void)
 	RUN(test_an_answer_names_how_long_it_took_and_is_counted);
 	RUN(test_16_methods_have_counts_of_their_own_and_the_next_has_not);
 	RUN(test_a_payload_of_a_mebibyte_is_echoed_and_one_byte_more_refused);
-	RUN(test_an_answer_that_is_too_large_is_told_as_such);
+	RUN(test_an_answer_that_is_too_large_is_reported_as_such);
 	RUN(test_calls_in_pieces_of_any_size_arrive_whole);
 	RUN(test_names_of_statuses_and_reasons_are_all_there);
 	return check_done();

@@ -59,7 +59,7 @@ static int parse_prefix(const uint8_t *bytes, size_t len, bool is_params)
 	return err;
 }
 
-static void test_a_wish_is_read_as_written_and_no_prefix_of_it(void)
+static void test_a_subscription_is_read_as_written_and_no_prefix_of_it(void)
 {
 	struct service_subscription_params params = full_params(), got;
 	uint8_t bytes[SERVICE_WISH_LEN_MAX];
@@ -170,7 +170,7 @@ static void test_a_position_is_a_history_and_a_number(void)
 int main(void)
 {
 	RUN(test_a_topic_has_1_to_96_letters_of_its_own);
-	RUN(test_a_wish_is_read_as_written_and_no_prefix_of_it);
+	RUN(test_a_subscription_is_read_as_written_and_no_prefix_of_it);
 	RUN(test_an_epoch_without_a_number_is_malformed);
 	RUN(test_an_event_is_read_as_written_and_its_head_is_whole);
 	RUN(test_a_notice_has_no_bytes);

@@ -634,7 +634,7 @@ static void test_a_failed_batch_fails_alone(void)
 	scratch_remove(dir);
 }
 
-static void test_frozen_store_tells_and_keeps_nothing(void)
+static void test_frozen_store_reports_and_writes_nothing(void)
 {
 	struct outcome outcomes[2] = {{0, 1}, {0, 1}};
 	char dir[SCRATCH_CAP];
@@ -663,7 +663,7 @@ static void test_frozen_store_tells_and_keeps_nothing(void)
 
 int main(void)
 {
-	RUN(test_frozen_store_tells_and_keeps_nothing);
+	RUN(test_frozen_store_reports_and_writes_nothing);
 	RUN(test_what_was_put_is_there_after_reopening);
 	RUN(test_close_commits_what_was_submitted);
 	RUN(test_crash_loses_what_was_not_reaped);

@@ -170,7 +170,7 @@ static void test_user_may_reset_inside_any_event(void)
 	}
 }
 
-static void test_refusals_are_told(void)
+static void test_refusals_are_reported(void)
 {
 	bench_init();
 	host.refusal = WEFT_EBUSY;
@@ -446,7 +446,7 @@ static void test_worker_that_ends_takes_its_streams_along(void)
 	rig_fini(&rig);
 }
 
-static void test_session_that_ends_is_told_once(void)
+static void test_session_that_ends_is_reported_once(void)
 {
 	bench_init();
 	CHECK_EQ(open_call(&user, "a", NULL), 0);
@@ -609,7 +609,7 @@ static void test_home_hears_that_the_asker_left(void)
 	rig_fini(&rig);
 }
 
-static void test_answer_after_the_asker_left_is_taken_from_nobody(void)
+static void test_answer_after_the_asker_left_is_ignored(void)
 {
 	static uint8_t tail[5000];
 	unsigned done_cnt = 0;
@@ -714,7 +714,7 @@ int main(void)
 	RUN(test_call_reaches_home_and_its_reply_the_peer);
 	RUN(test_resets_pass_both_ways);
 	RUN(test_user_may_reset_inside_any_event);
-	RUN(test_refusals_are_told);
+	RUN(test_refusals_are_reported);
 	RUN(test_type_that_home_does_not_take_is_unknown);
 	RUN(test_streams_beyond_homes_limit_are_refused);
 	RUN(test_frames_under_way_are_bounded);
@@ -724,12 +724,12 @@ int main(void)
 	RUN(test_one_peer_leaves_room_for_others);
 	RUN(test_the_keys_of_one_network_leave_a_quarter_to_others);
 	RUN(test_worker_that_ends_takes_its_streams_along);
-	RUN(test_session_that_ends_is_told_once);
+	RUN(test_session_that_ends_is_reported_once);
 	RUN(test_request_reaches_home_and_its_answer_the_peer);
 	RUN(test_requests_for_lists_of_shares_and_of_communities_reach_home);
 	RUN(test_home_says_why_it_refuses_a_request);
 	RUN(test_home_hears_that_the_asker_left);
-	RUN(test_answer_after_the_asker_left_is_taken_from_nobody);
+	RUN(test_answer_after_the_asker_left_is_ignored);
 	RUN(test_requests_beyond_homes_limit_are_refused);
 	RUN(test_queue_keeps_order_when_it_is_full);
 	RUN(test_tails_of_unread_frames_come_back);

@@ -60,7 +60,7 @@ static void test_a_new_packet_has_to_be_seen_to_be_fresh(void)
 	arena_close(&arena);
 }
 
-static void test_who_was_not_asked_for_the_longest_makes_room(void)
+static void test_the_least_recently_asked_entry_makes_room(void)
 {
 	CHECK(start());
 	for (uint8_t key = 1; key <= CAP; key++)
@@ -84,6 +84,6 @@ int main(void)
 {
 	RUN(test_the_newest_packet_of_a_key_stays);
 	RUN(test_a_new_packet_has_to_be_seen_to_be_fresh);
-	RUN(test_who_was_not_asked_for_the_longest_makes_room);
+	RUN(test_the_least_recently_asked_entry_makes_room);
 	return check_done();
 }

@@ -288,7 +288,7 @@ static void test_the_dht_is_asked_for_what_is_not_known_or_not_fresh(void)
 	rig_close();
 }
 
-static void test_what_was_not_found_is_told_by_its_status(void)
+static void test_a_missing_record_has_its_status(void)
 {
 	static const struct {
 		int err;
@@ -314,7 +314,7 @@ static void test_what_was_not_found_is_told_by_its_status(void)
 	rig_close();
 }
 
-static void test_what_was_not_stored_is_told_by_its_status(void)
+static void test_a_failed_store_has_its_status(void)
 {
 	static const struct {
 		int err;
@@ -425,7 +425,7 @@ static void test_paths_that_are_no_key_are_refused(void)
 	}
 }
 
-static void test_methods_it_does_not_know_are_told(void)
+static void test_unknown_methods_are_reported(void)
 {
 	char request[128];
 	int len;
@@ -460,7 +460,7 @@ static void test_a_client_that_leaves_cancels_its_search(void)
 	rig_close();
 }
 
-static void test_more_calls_than_can_wait_are_told_so(void)
+static void test_one_call_more_than_can_wait_is_refused_with_its_status(void)
 {
 	static struct gateway_conn conns[CALL_CAP];
 	char request[128];
@@ -514,15 +514,15 @@ int main(void)
 	RUN(test_a_packet_is_stored_and_served);
 	RUN(test_a_packet_not_modified_is_not_sent_again);
 	RUN(test_the_dht_is_asked_for_what_is_not_known_or_not_fresh);
-	RUN(test_what_was_not_found_is_told_by_its_status);
-	RUN(test_what_was_not_stored_is_told_by_its_status);
+	RUN(test_a_missing_record_has_its_status);
+	RUN(test_a_failed_store_has_its_status);
 	RUN(test_an_older_packet_is_a_conflict);
 	RUN(test_another_packet_of_the_same_number_is_a_conflict);
 	RUN(test_bodies_that_are_no_packet_of_this_key_are_refused);
 	RUN(test_paths_that_are_no_key_are_refused);
-	RUN(test_methods_it_does_not_know_are_told);
+	RUN(test_unknown_methods_are_reported);
 	RUN(test_a_client_that_leaves_cancels_its_search);
-	RUN(test_more_calls_than_can_wait_are_told_so);
+	RUN(test_one_call_more_than_can_wait_is_refused_with_its_status);
 	RUN(test_a_packet_of_1000_bytes_is_served_from_here);
 	return check_done();
 }

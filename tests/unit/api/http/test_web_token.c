@@ -32,7 +32,7 @@ static int load_text(const char *text, mode_t mode)
 	return load(false);
 }
 
-static void test_it_is_made_once_and_for_nobody_else(void)
+static void test_it_is_made_once_and_readable_by_its_owner_alone(void)
 {
 	char again[GATEWAY_TOKEN_CAP];
 	struct stat st;
@@ -87,7 +87,7 @@ static void test_one_that_others_read_is_refused(void)
 
 int main(void)
 {
-	RUN(test_it_is_made_once_and_for_nobody_else);
+	RUN(test_it_is_made_once_and_readable_by_its_owner_alone);
 	RUN(test_what_is_no_token_is_refused);
 	RUN(test_one_that_others_read_is_refused);
 	return check_done();

@@ -425,7 +425,7 @@ static void test_a36_a_client_that_left_is_counted_and_the_call_taken_back(void)
 	stop();
 }
 
-static void test_a_call_that_takes_too_long_is_told(void)
+static void test_a_call_that_takes_too_long_is_reported(void)
 {
 	start();
 	rig.calls.mode = SRIG_KEEP;
@@ -591,7 +591,7 @@ static void test_an_answer_without_a_length_comes_in_chunks_and_ends(void)
 	stop();
 }
 
-static void test_a_provider_that_fails_is_told_or_cut_off(void)
+static void test_a_provider_that_fails_is_reported_or_cut_off(void)
 {
 	start();
 	rig.web.status = SERVICE_FORBIDDEN;
@@ -856,7 +856,7 @@ static void test_a_server_refuses_a_websocket_by_its_own_status(void)
 	stop();
 }
 
-static void test_a_provider_that_is_older_is_told_clearly(void)
+static void test_a_provider_that_is_older_is_reported_clearly(void)
 {
 	start();
 	strcpy(rig.guard.site_suffix, ".localhost");
@@ -932,12 +932,12 @@ int main(void)
 	RUN(test_a_call_belongs_to_the_trace_that_the_request_names);
 	RUN(test_a36_each_status_has_its_own);
 	RUN(test_a36_a_client_that_left_is_counted_and_the_call_taken_back);
-	RUN(test_a_call_that_takes_too_long_is_told);
+	RUN(test_a_call_that_takes_too_long_is_reported);
 	RUN(test_a_calls_body_is_exceeded_by_one);
 	RUN(test_http_goes_through_with_head_and_body);
 	RUN(test_the_token_as_a_bearer_stays_here_and_another_goes_on);
 	RUN(test_an_answer_without_a_length_comes_in_chunks_and_ends);
-	RUN(test_a_provider_that_fails_is_told_or_cut_off);
+	RUN(test_a_provider_that_fails_is_reported_or_cut_off);
 	RUN(test_a_client_that_left_ends_the_stream);
 	RUN(test_a_slow_client_holds_the_provider_back);
 	RUN(test_an_upload_is_held_back_by_the_provider);
@@ -947,7 +947,7 @@ int main(void)
 	RUN(test_a_websocket_to_a_web_server_is_bytes_both_ways);
 	RUN(test_a_handshake_that_proves_nothing_is_none);
 	RUN(test_a_server_refuses_a_websocket_by_its_own_status);
-	RUN(test_a_provider_that_is_older_is_told_clearly);
+	RUN(test_a_provider_that_is_older_is_reported_clearly);
 	RUN(test_a_websocket_to_a_service_of_calls_is_a_stream_of_it);
 	RUN(test_one_more_than_there_is_room_for_is_refused);
 	RUN(test_what_may_be_called_is_listed);

@@ -187,7 +187,7 @@ static void test_nodes_of_a_network_without_a_socket_are_not_asked(void)
 	method_rig_fini(&rig);
 }
 
-static void test_with_nobody_in_the_table_the_way_in_is_named(void)
+static void test_the_way_in_is_named_when_the_table_is_empty(void)
 {
 	method_rig_init(&rig, 42);
 	method_rig_add(&rig);
@@ -211,6 +211,6 @@ int main(void)
 	RUN(test_announced_peers_are_found);
 	RUN(test_the_address_record_of_a_node_is_found);
 	RUN(test_nodes_of_a_network_without_a_socket_are_not_asked);
-	RUN(test_with_nobody_in_the_table_the_way_in_is_named);
+	RUN(test_the_way_in_is_named_when_the_table_is_empty);
 	return check_done();
 }

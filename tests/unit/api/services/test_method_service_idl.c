@@ -39,7 +39,7 @@ static const char *type_of(const json_t *method, const char *list, size_t idx)
 		json_object_get(json_array_get(json_object_get(method, list), idx), "type"));
 }
 
-static void test_an_interface_tells_methods_types_words_and_examples(void)
+static void test_an_interface_shows_methods_types_words_and_examples(void)
 {
 	char why[SERVICE_IDL_WHY_CAP], *text;
 	json_t *json, *loaded;
@@ -112,7 +112,7 @@ static void test_types_are_spelled_out_within_bounds(void)
 
 int main(void)
 {
-	RUN(test_an_interface_tells_methods_types_words_and_examples);
+	RUN(test_an_interface_shows_methods_types_words_and_examples);
 	RUN(test_what_is_no_interface_is_refused_with_its_line);
 	RUN(test_every_cut_of_an_interface_is_read_within_bounds);
 	RUN(test_types_are_spelled_out_within_bounds);

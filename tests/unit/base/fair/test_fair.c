@@ -241,7 +241,7 @@ static void test_one_byte_is_no_progress_and_a_steady_rate_is(void)
 	}
 }
 
-static void test_a_slot_whose_peer_owes_nothing_is_never_overdue(void)
+static void test_a_slot_of_a_peer_that_owes_nothing_is_never_overdue(void)
 {
 	uint64_t next_ns;
 
@@ -574,7 +574,7 @@ int main(void)
 	RUN(test_useful_peers_hold_their_part_and_then_count_as_known);
 	RUN(test_a_reserved_floor_is_kept_and_cannot_exceed_the_pool);
 	RUN(test_one_byte_is_no_progress_and_a_steady_rate_is);
-	RUN(test_a_slot_whose_peer_owes_nothing_is_never_overdue);
+	RUN(test_a_slot_of_a_peer_that_owes_nothing_is_never_overdue);
 	RUN(test_deadlines_are_short_from_a_full_take_until_a_tenth_was_free_for_a_second);
 	RUN(test_acquainted_peers_are_spared_where_the_pool_says_so);
 	RUN(test_an_owner_that_is_polled_may_say_that_there_was_progress);

@@ -46,7 +46,7 @@ static void test_fresh_peer_has_exactly_its_number(void)
 	CHECK_EQ(take(2, NS_PER_S), 0); /* another one has its own */
 }
 
-static void test_refused_is_told_when_to_come_back(void)
+static void test_a_refused_peer_learns_when_to_retry(void)
 {
 	uint64_t wait_ms;
 
@@ -59,7 +59,7 @@ static void test_refused_is_told_when_to_come_back(void)
 	CHECK_EQ(take(1, 11 * NS_PER_S + (wait_ms + 1) * NS_PER_MS), 0);
 }
 
-static void test_nobody_has_it_twice_around_the_turn_of_a_minute(void)
+static void test_no_peer_gets_a_double_quota_around_the_turn_of_a_minute(void)
 {
 	unsigned taken;
 
@@ -79,7 +79,7 @@ static void test_steady_rate_is_let_through(void)
 		CHECK_EQ(take(1, i * 101 * NS_PER_MS), 0);
 }
 
-static void test_full_table_forgets_who_was_counted_longest_ago(void)
+static void test_full_table_forgets_the_least_recently_counted_peer(void)
 {
 	begin();
 	for (uint8_t who = 1; who <= PEER_CAP; who++)
@@ -92,10 +92,10 @@ static void test_full_table_forgets_who_was_counted_longest_ago(void)
 int main(void)
 {
 	RUN(test_fresh_peer_has_exactly_its_number);
-	RUN(test_refused_is_told_when_to_come_back);
-	RUN(test_nobody_has_it_twice_around_the_turn_of_a_minute);
+	RUN(test_a_refused_peer_learns_when_to_retry);
+	RUN(test_no_peer_gets_a_double_quota_around_the_turn_of_a_minute);
 	RUN(test_steady_rate_is_let_through);
-	RUN(test_full_table_forgets_who_was_counted_longest_ago);
+	RUN(test_full_table_forgets_the_least_recently_counted_peer);
 	arena_close(&arena);
 	return check_done();
 }

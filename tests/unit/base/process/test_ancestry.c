@@ -70,7 +70,7 @@ static void test_a_grandchild_is_a_descendant_of_each_above_it(void)
 	family_end(&family);
 }
 
-static void test_who_is_not_above_is_no_ancestor(void)
+static void test_a_process_that_is_not_above_is_no_ancestor(void)
 {
 	struct family family, other;
 
@@ -122,7 +122,7 @@ static void test_the_peer_of_a_socket_is_the_one_that_made_it(void)
 int main(void)
 {
 	RUN(test_a_grandchild_is_a_descendant_of_each_above_it);
-	RUN(test_who_is_not_above_is_no_ancestor);
+	RUN(test_a_process_that_is_not_above_is_no_ancestor);
 	RUN(test_an_orphan_descends_from_the_subreaper);
 	RUN(test_of_one_that_has_ended_nothing_is_known);
 	RUN(test_the_peer_of_a_socket_is_the_one_that_made_it);

@@ -45,7 +45,7 @@ static void probes_close(void)
 		close(probes[i].watch.fd);
 }
 
-static void test_events_asked_for_are_told_and_others_not(void)
+static void test_only_requested_events_are_reported(void)
 {
 	probes_open();
 	CHECK_EQ(poller_change(poller, &probes[1].watch, POLLER_OUT), 0);
@@ -112,7 +112,7 @@ static void test_waiting_ends_at_its_deadline_and_not_before(void)
 
 int main(void)
 {
-	RUN(test_events_asked_for_are_told_and_others_not);
+	RUN(test_only_requested_events_are_reported);
 	RUN(test_a_full_poller_refuses_one_more);
 	RUN(test_a_removed_watch_is_not_called);
 	RUN(test_waiting_ends_at_its_deadline_and_not_before);

@@ -154,7 +154,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	duo_fini(&duo);
 }
 
-static void test_verified_bytes_are_told_of_the_peer_that_sent_them(void)
+static void test_verified_bytes_are_counted_for_the_peer_that_sent_them(void)
 {
 	struct link link;
 
@@ -342,7 +342,7 @@ int main(void)
 	RUN(test_what_is_not_synced_has_no_name_and_no_record);
 	RUN(test_what_is_staged_whole_is_placed_by_the_next_run);
 	RUN(test_source_that_shrinks_is_left_for_the_peer);
-	RUN(test_verified_bytes_are_told_of_the_peer_that_sent_them);
+	RUN(test_verified_bytes_are_counted_for_the_peer_that_sent_them);
 	RUN(test_single_file_arrives);
 	RUN(test_file_and_folder_shared_through_links_arrive);
 	RUN(test_many_small_files_arrive);

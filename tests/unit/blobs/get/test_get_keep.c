@@ -104,7 +104,7 @@ static void test_files_that_weft_wrote_go_and_no_others(void)
 	duo_fini(&duo);
 }
 
-static void test_partial_get_is_given_up_with_what_it_staged(void)
+static void test_in_progress_get_is_given_up_with_its_staged_files(void)
 {
 	char command[SCRATCH_CAP + 100];
 	struct link link;
@@ -238,7 +238,7 @@ static void only_b_has(struct link *link, uint64_t *out_id)
 	*out_id = get->id;
 }
 
-static void test_stopped_seeding_serves_nobody_over_restarts(void)
+static void test_stopped_seeding_serves_no_peer_over_restarts(void)
 {
 	bool stops = true;
 	const struct blobs_seed_ask ask = {.is_stopped = &stops};
@@ -490,10 +490,10 @@ int main(void)
 {
 	RUN(test_given_up_get_is_gone_and_its_files_stay);
 	RUN(test_files_that_weft_wrote_go_and_no_others);
-	RUN(test_partial_get_is_given_up_with_what_it_staged);
+	RUN(test_in_progress_get_is_given_up_with_its_staged_files);
 	RUN(test_giving_up_goes_on_after_a_restart_at_any_point);
 	RUN(test_full_table_refuses_rather_than_forget_what_is_seeded);
-	RUN(test_stopped_seeding_serves_nobody_over_restarts);
+	RUN(test_stopped_seeding_serves_no_peer_over_restarts);
 	RUN(test_stopped_seeding_of_a_running_get_serves_no_part_of_it);
 	RUN(test_stopped_seeding_is_no_garbage);
 	RUN(test_reached_ratio_ends_seeding_and_is_counted_anew);

@@ -447,7 +447,7 @@ static void test_a_get_without_a_link_asks_its_nodes(void)
 	duo_fini(&duo);
 }
 
-static void test_a_get_that_nobody_is_known_for_says_so(void)
+static void test_a_get_without_known_holders_says_so(void)
 {
 	struct blobs_get_ask ask = {.node_cnt = 0};
 	const struct blobs_get *get;
@@ -510,6 +510,6 @@ int main(void)
 	RUN(test_a_paused_get_waits_over_a_restart_and_goes_on);
 	RUN(test_higher_priority_begins_first);
 	RUN(test_a_get_without_a_link_asks_its_nodes);
-	RUN(test_a_get_that_nobody_is_known_for_says_so);
+	RUN(test_a_get_without_known_holders_says_so);
 	return check_done();
 }

@@ -152,7 +152,7 @@ static void note_told_cnt(void *arg, int err)
 	*(unsigned *)arg = duo.nodes[DUO_B].event_cnt[BLOBS_GET_CANCELLED];
 }
 
-static void test_a_batch_of_before_tells_no_end(void)
+static void test_a_batch_of_an_earlier_run_ends_no_get(void)
 {
 	unsigned told_cnt = 99;
 	struct store *store;
@@ -218,7 +218,7 @@ int main(void)
 	RUN(test_an_end_that_is_shown_is_one_after_a_crash);
 	RUN(test_a_paused_get_that_is_cancelled_shows_so_when_it_is_stored);
 	RUN(test_what_was_asked_holds_before_the_run_has_ended);
-	RUN(test_a_batch_of_before_tells_no_end);
+	RUN(test_a_batch_of_an_earlier_run_ends_no_get);
 	RUN(test_a_resumed_get_begins_when_that_is_stored);
 	RUN(test_a_new_get_is_one_when_it_is_stored);
 	return check_done();

@@ -202,7 +202,7 @@ static void test_cancelled_get_goes_on_with_what_it_kept(void)
 	duo_fini(&duo);
 }
 
-static void test_cancel_of_a_get_whose_target_is_gone_makes_nothing(void)
+static void test_cancel_of_a_get_with_a_lost_target_makes_nothing(void)
 {
 	char command[SCRATCH_CAP + 100];
 	struct link link;
@@ -300,7 +300,7 @@ int main(void)
 	RUN(test_cancel_of_a_stopped_get_outlives_a_restart);
 	RUN(test_table_of_gets_with_staged_bytes_is_full);
 	RUN(test_cancelled_get_goes_on_with_what_it_kept);
-	RUN(test_cancel_of_a_get_whose_target_is_gone_makes_nothing);
+	RUN(test_cancel_of_a_get_with_a_lost_target_makes_nothing);
 	RUN(test_asking_the_impossible_is_refused);
 	RUN(test_get_without_a_place_keeps_its_number);
 	return check_done();

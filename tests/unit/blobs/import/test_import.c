@@ -561,7 +561,7 @@ static void test_threads_hash_the_same_tree_to_the_same_name(void)
 }
 
 /* Closing after every number of turns, with a batch or a share on its way. */
-static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
+static void test_closing_in_the_middle_calls_no_callback_and_loses_nothing(void)
 {
 	for (unsigned turn_cnt = 0; turn_cnt < 14; turn_cnt++) {
 		struct blobs_rig rig;
@@ -614,7 +614,7 @@ static void test_time_that_nanoseconds_cannot_say_is_cut(void)
 
 int main(void)
 {
-	RUN(test_closing_in_the_middle_tells_nobody_and_loses_nothing);
+	RUN(test_closing_in_the_middle_calls_no_callback_and_loses_nothing);
 	RUN(test_a_tree_becomes_a_manifest);
 	RUN(test_a_share_outlives_a_restart_and_is_not_read_again);
 	RUN(test_unchanged_files_are_reused_and_changed_ones_read);

@@ -194,22 +194,22 @@ static void failing_runs(enum failing failing, int error)
 	CHECK(n > 40);
 }
 
-static void test_one_failing_call_is_told_and_loses_nothing(void)
+static void test_one_failing_call_is_reported_and_loses_nothing(void)
 {
 	failing_runs(ONE_CALL, EIO);
 }
 
-static void test_a_disk_that_stays_full_is_told_and_loses_nothing(void)
+static void test_a_disk_that_stays_full_is_reported_and_loses_nothing(void)
 {
 	failing_runs(ALL_CALLS, ENOSPC);
 }
 
-static void test_one_failing_allocation_is_told_and_loses_nothing(void)
+static void test_one_failing_allocation_is_reported_and_loses_nothing(void)
 {
 	failing_runs(ONE_ALLOCATION, ENOMEM);
 }
 
-static void test_memory_that_is_short_for_a_while_is_told_and_loses_nothing(void)
+static void test_memory_that_is_short_for_a_while_is_reported_and_loses_nothing(void)
 {
 	failing_runs(TEN_ALLOCATIONS, ENOMEM);
 }
@@ -296,10 +296,10 @@ static void test_a_kill_at_any_call_loses_nothing(void)
 int main(void)
 {
 	tree_make();
-	RUN(test_one_failing_call_is_told_and_loses_nothing);
-	RUN(test_a_disk_that_stays_full_is_told_and_loses_nothing);
-	RUN(test_one_failing_allocation_is_told_and_loses_nothing);
-	RUN(test_memory_that_is_short_for_a_while_is_told_and_loses_nothing);
+	RUN(test_one_failing_call_is_reported_and_loses_nothing);
+	RUN(test_a_disk_that_stays_full_is_reported_and_loses_nothing);
+	RUN(test_one_failing_allocation_is_reported_and_loses_nothing);
+	RUN(test_memory_that_is_short_for_a_while_is_reported_and_loses_nothing);
 	RUN(test_done_of_an_import_never_comes_from_the_asking);
 	RUN(test_running_out_of_descriptors_leaves_no_file_out);
 	RUN(test_a_kill_at_any_call_loses_nothing);

@@ -52,7 +52,7 @@ static int walk_all(const char *path, struct seen *seen, int cap)
 	return got < 0 ? got : cnt;
 }
 
-static void test_a_tree_is_told_in_manifest_order(void)
+static void test_a_tree_is_walked_in_manifest_order(void)
 {
 	static const struct seen want[] = {
 		{WALK_FILE, "a/b/deep"},   {WALK_FILE, "a/b.txt"},	   {WALK_FILE, "a.txt"},
@@ -78,7 +78,7 @@ static void test_a_tree_is_told_in_manifest_order(void)
 	scratch_remove(root);
 }
 
-static void test_an_empty_root_tells_nothing(void)
+static void test_an_empty_root_yields_nothing(void)
 {
 	struct seen seen[2];
 
@@ -87,7 +87,7 @@ static void test_an_empty_root_tells_nothing(void)
 	scratch_remove(root);
 }
 
-static void test_what_cannot_be_shared_is_told_as_that(void)
+static void test_an_unshareable_entry_is_reported_as_such(void)
 {
 	static const struct seen want[] = {
 		{WALK_FAR_LINK, "dirlink"},   {WALK_SPECIAL, "fifo"}, {WALK_FAR_LINK, "link"},
@@ -262,7 +262,7 @@ static void test_one_level_too_deep_is_skipped(void)
 	scratch_remove(root);
 }
 
-static void test_an_unreadable_directory_is_told(void)
+static void test_an_unreadable_directory_is_reported(void)
 {
 	struct seen seen[4];
 	bool is_root = geteuid() == 0;
@@ -287,7 +287,7 @@ static void test_an_unreadable_directory_is_told(void)
 }
 
 /* A link below the root is told with its text, and whatever leads out is not. */
-static void test_links_are_told_where_they_stay_inside(void)
+static void test_links_that_stay_inside_are_reported(void)
 {
 	static const struct seen want[] = {
 		{WALK_SYMLINK, "d/over"}, {WALK_FAR_LINK, "d/twist"}, {WALK_SYMLINK, "dangling"},
@@ -318,7 +318,7 @@ static void test_links_are_told_where_they_stay_inside(void)
 	scratch_remove(root);
 }
 
-static void test_the_owner_s_bit_tells_what_is_executable(void)
+static void test_the_owner_s_bit_decides_what_is_executable(void)
 {
 	struct walk_entry entry;
 	struct walk *walk;
@@ -339,17 +339,17 @@ static void test_the_owner_s_bit_tells_what_is_executable(void)
 
 int main(void)
 {
-	RUN(test_links_are_told_where_they_stay_inside);
-	RUN(test_the_owner_s_bit_tells_what_is_executable);
-	RUN(test_a_tree_is_told_in_manifest_order);
-	RUN(test_an_empty_root_tells_nothing);
-	RUN(test_what_cannot_be_shared_is_told_as_that);
+	RUN(test_links_that_stay_inside_are_reported);
+	RUN(test_the_owner_s_bit_decides_what_is_executable);
+	RUN(test_a_tree_is_walked_in_manifest_order);
+	RUN(test_an_empty_root_yields_nothing);
+	RUN(test_an_unshareable_entry_is_reported_as_such);
 	RUN(test_a_directory_of_only_skipped_things_is_empty);
 	RUN(test_a_single_file_is_a_tree_of_one);
 	RUN(test_a_root_that_is_none_is_an_error);
 	RUN(test_open_follows_no_link_below_the_root);
 	RUN(test_open_follows_no_link_without_openat2);
 	RUN(test_one_level_too_deep_is_skipped);
-	RUN(test_an_unreadable_directory_is_told);
+	RUN(test_an_unreadable_directory_is_reported);
 	return check_done();
 }

@@ -519,7 +519,7 @@ static void test_a_manifest_too_long_is_refused(void)
 	}
 }
 
-static void test_shapes_are_told_apart(void)
+static void test_shapes_are_distinguished(void)
 {
 	craft_begin(1);
 	CHECK_EQ(craft_parse(), WEFT_EMALFORMED);
@@ -887,7 +887,7 @@ int main(void)
 	RUN(test_hostile_counts_are_refused_before_memory_is);
 	RUN(test_sizes_that_overflow_are_refused);
 	RUN(test_a_manifest_too_long_is_refused);
-	RUN(test_shapes_are_told_apart);
+	RUN(test_shapes_are_distinguished);
 	RUN(test_mime_and_tags_are_read_back);
 	RUN(test_hostile_labels_are_refused);
 	return check_done();

@@ -72,7 +72,7 @@ static void test_a_manifest_is_loaded_with_its_bytes(void)
 	rig_end(&rig);
 }
 
-static void test_what_cannot_be_loaded_leaves_no_volume(void)
+static void test_a_failed_load_leaves_no_stored_manifest(void)
 {
 	static uint8_t much[MANIFEST_LEN_MAX + 1];
 	struct blobs_rig rig;
@@ -94,6 +94,6 @@ static void test_what_cannot_be_loaded_leaves_no_volume(void)
 int main(void)
 {
 	RUN(test_a_manifest_is_loaded_with_its_bytes);
-	RUN(test_what_cannot_be_loaded_leaves_no_volume);
+	RUN(test_a_failed_load_leaves_no_stored_manifest);
 	return check_done();
 }

@@ -32,7 +32,7 @@ static void test_idle_workers_share_evenly(void)
 }
 
 /* The one where all getters are has nearly all of it. */
-static void test_who_waits_gets_what_others_leave(void)
+static void test_a_waiting_peer_gets_the_share_that_others_leave(void)
 {
 	begin();
 	parts[2].is_waiting = true;
@@ -71,7 +71,7 @@ static void test_all_that_wait_share_evenly(void)
 		CHECK_EQ(parts[i].part, LIMIT / 4);
 }
 
-static void test_who_sends_all_it_may_wants_more(void)
+static void test_a_peer_that_uses_its_whole_part_wants_more(void)
 {
 	begin();
 	parts[1].part = LIMIT / 10;
@@ -93,10 +93,10 @@ static void test_small_limits_are_not_lost(void)
 int main(void)
 {
 	RUN(test_idle_workers_share_evenly);
-	RUN(test_who_waits_gets_what_others_leave);
+	RUN(test_a_waiting_peer_gets_the_share_that_others_leave);
 	RUN(test_content_worker_keeps_what_it_sends);
 	RUN(test_all_that_wait_share_evenly);
-	RUN(test_who_sends_all_it_may_wants_more);
+	RUN(test_a_peer_that_uses_its_whole_part_wants_more);
 	RUN(test_small_limits_are_not_lost);
 	return check_done();
 }

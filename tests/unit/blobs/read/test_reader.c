@@ -238,7 +238,7 @@ static void source_dies(struct duo *d, struct duo_answer *answer)
 	answer->delay_ns = 4 * NS_PER_S;
 }
 
-static void test_a_stream_whose_only_source_dies_ends_within_ten_seconds(void)
+static void test_a_stream_from_one_source_ends_within_ten_seconds_of_its_death(void)
 {
 	struct heard heard;
 
@@ -293,7 +293,7 @@ static void test_what_is_not_taken_comes_again(void)
 	duo_fini(&duo);
 }
 
-static void test_a_cancelled_reader_tells_nothing(void)
+static void test_a_cancelled_reader_calls_no_callback(void)
 {
 	struct heard heard;
 
@@ -335,7 +335,7 @@ static void test_a_file_that_changed_here_is_not_believed(void)
 	duo_fini(&duo);
 }
 
-static void test_nobody_reads_what_is_not_shared_any_more(void)
+static void test_a_file_that_is_no_longer_shared_is_not_read(void)
 {
 	struct heard heard;
 
@@ -400,7 +400,7 @@ static void test_a_file_of_which_only_the_hash_is_known(void)
 	duo_fini(&duo);
 }
 
-static void test_an_empty_file_needs_nobody(void)
+static void test_an_empty_file_needs_no_source(void)
 {
 	struct heard heard;
 
@@ -487,7 +487,7 @@ static void others_lie_about_sizes(struct duo *d, struct duo_answer *answer)
 	sizes_lie(d, answer);
 }
 
-static void test_who_lied_about_the_length_is_not_asked_for_it_again(void)
+static void test_a_source_that_lied_about_the_length_is_not_asked_for_it_again(void)
 {
 	static const struct addr liar_addr = {
 		.ip = {192, 0, 2, 9}, .port = 7000, .family = ADDR_IPV4};
@@ -547,18 +547,18 @@ int main(void)
 	RUN(test_parts_of_a_file_that_is_elsewhere);
 	RUN(test_a_seek_asks_for_its_chunks_alone);
 	RUN(test_wrong_bytes_are_never_handed_out);
-	RUN(test_a_stream_whose_only_source_dies_ends_within_ten_seconds);
+	RUN(test_a_stream_from_one_source_ends_within_ten_seconds_of_its_death);
 	RUN(test_a_slow_source_is_no_dead_one);
 	RUN(test_what_is_not_taken_comes_again);
-	RUN(test_a_cancelled_reader_tells_nothing);
+	RUN(test_a_cancelled_reader_calls_no_callback);
 	RUN(test_a_file_that_changed_here_is_not_believed);
-	RUN(test_nobody_reads_what_is_not_shared_any_more);
+	RUN(test_a_file_that_is_no_longer_shared_is_not_read);
 	RUN(test_a_file_of_which_only_the_hash_is_known);
-	RUN(test_an_empty_file_needs_nobody);
+	RUN(test_an_empty_file_needs_no_source);
 	RUN(test_what_is_not_wanted_ends_untold);
 	RUN(test_a_range_beyond_the_end_is_refused);
 	RUN(test_a_length_counts_when_it_is_proved);
-	RUN(test_who_lied_about_the_length_is_not_asked_for_it_again);
+	RUN(test_a_source_that_lied_about_the_length_is_not_asked_for_it_again);
 	RUN(test_limits);
 	return check_done();
 }

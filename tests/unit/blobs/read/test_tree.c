@@ -204,7 +204,7 @@ static void test_a_list_ends_whatever_order_the_parts_have(void)
 	world_end();
 }
 
-static void test_what_is_not_held_is_told(void)
+static void test_missing_content_is_reported(void)
 {
 	struct tree_place place;
 	uint8_t id[32];
@@ -256,7 +256,7 @@ int main(void)
 	RUN(test_each_path_is_found_and_no_other);
 	RUN(test_directories_are_listed_across_parts);
 	RUN(test_a_list_ends_whatever_order_the_parts_have);
-	RUN(test_what_is_not_held_is_told);
+	RUN(test_missing_content_is_reported);
 	RUN(test_a_part_that_is_missing_is_damage);
 	RUN(test_the_longest_path_and_one_byte_more);
 	return check_done();

@@ -290,7 +290,7 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 	duo_fini(&duo);
 }
 
-static void test_who_waits_too_long_is_told_when_to_come_back(void)
+static void test_a_peer_that_waits_too_long_learns_when_to_retry(void)
 {
 	uint64_t asked_ns;
 	unsigned first;
@@ -340,7 +340,7 @@ static void test_an_asker_that_leaves_gives_up_its_turn(void)
 	duo_fini(&duo);
 }
 
-static void test_all_who_wait_for_one_answer_share_its_buffer(void)
+static void test_all_waiters_of_one_answer_share_its_buffer(void)
 {
 	enum { SAME_CNT = 20 };
 	unsigned first;
@@ -415,9 +415,9 @@ int main(void)
 	RUN(test_keys_that_never_read_leave_buffers_to_others);
 	RUN(test_a_slow_key_leaves_its_network_its_part);
 	RUN(test_one_more_than_may_wait_is_refused_or_takes_from_the_largest);
-	RUN(test_who_waits_too_long_is_told_when_to_come_back);
+	RUN(test_a_peer_that_waits_too_long_learns_when_to_retry);
 	RUN(test_an_asker_that_leaves_gives_up_its_turn);
-	RUN(test_all_who_wait_for_one_answer_share_its_buffer);
+	RUN(test_all_waiters_of_one_answer_share_its_buffer);
 	RUN(test_a_buffer_that_is_filled_is_taken_as_any_other);
 	RUN(test_what_waits_is_refused_when_the_node_ends);
 	return check_done();

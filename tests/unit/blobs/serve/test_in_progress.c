@@ -64,7 +64,7 @@ static void test_file_with_most_chunks_is_found(void)
 }
 
 /* Whoever reads when the get ends reads on: the descriptor is the partial's own. */
-static void test_dropped_file_is_read_by_who_uses_it(void)
+static void test_dropped_file_is_read_by_its_current_users(void)
 {
 	uint8_t byte = 7, got = 0;
 	struct in_progress_file *file;
@@ -182,7 +182,7 @@ int main(void)
 {
 	RUN(test_noted_chunks_are_there);
 	RUN(test_file_with_most_chunks_is_found);
-	RUN(test_dropped_file_is_read_by_who_uses_it);
+	RUN(test_dropped_file_is_read_by_its_current_users);
 	RUN(test_file_that_was_cut_is_an_error);
 	RUN(test_one_more_than_there_is_room_for_is_not_served);
 	RUN(test_files_in_turn_take_no_memory_of_their_own);

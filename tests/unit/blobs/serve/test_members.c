@@ -56,7 +56,7 @@ static unsigned cnt(uint8_t id)
 	return blobs_members_cnt(&members, wanted);
 }
 
-static void test_who_serves_is_told_to_others(void)
+static void test_a_serving_member_is_announced_to_others(void)
 {
 	struct blobs_member first = member_of(1, 1);
 
@@ -72,7 +72,7 @@ static void test_who_serves_is_told_to_others(void)
 	end();
 }
 
-static void test_one_who_comes_again_is_one(void)
+static void test_a_returning_member_counts_once(void)
 {
 	CHECK(begin());
 	for (unsigned i = 0; i < 5; i++)
@@ -181,8 +181,8 @@ static void test_answers_take_turns(void)
 
 int main(void)
 {
-	RUN(test_who_serves_is_told_to_others);
-	RUN(test_one_who_comes_again_is_one);
+	RUN(test_a_serving_member_is_announced_to_others);
+	RUN(test_a_returning_member_counts_once);
 	RUN(test_member_is_forgotten_after_ten_minutes);
 	RUN(test_one_too_many_of_an_id_drops_the_oldest);
 	RUN(test_no_network_takes_all_places);

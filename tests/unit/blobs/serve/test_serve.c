@@ -105,7 +105,7 @@ static void test_what_is_not_there_is_refused(void)
 	duo_fini(&duo);
 }
 
-static void test_malformed_request_is_told_so(void)
+static void test_malformed_request_is_answered_as_such(void)
 {
 	CHECK(duo_begin());
 	ask_raw(&q, MESH_GET_CHUNK, "\xa1\x00\x40", 3);
@@ -163,7 +163,7 @@ static void slow_way(struct duo *d, struct duo_answer *answer)
 }
 
 /* As many buffers as there are answers on their way: one more is refused with a time. */
-static void test_lent_buffers_are_bounded(void)
+static void test_buffer_references_are_bounded(void)
 {
 	static struct question many[4];
 	struct blobs_stats stats;
@@ -744,10 +744,10 @@ int main(void)
 	RUN(test_chunk_list_leads_to_the_content_id);
 	RUN(test_proof_proves_a_range);
 	RUN(test_what_is_not_there_is_refused);
-	RUN(test_malformed_request_is_told_so);
+	RUN(test_malformed_request_is_answered_as_such);
 	RUN(test_known_but_unshared_file_is_not_served);
 	RUN(test_file_is_found_behind_copies_that_are_not_shared);
-	RUN(test_lent_buffers_are_bounded);
+	RUN(test_buffer_references_are_bounded);
 	RUN(test_no_address_takes_all_buffers);
 	RUN(test_askers_of_one_manifest_share_a_buffer);
 	RUN(test_abandoned_question_gives_its_buffer_back);

@@ -10,7 +10,7 @@ static void begin(void)
 	memset(&file, 0, sizeof(file));
 }
 
-static void test_one_who_reads_on_is_read_ahead_for(void)
+static void test_a_sequential_reader_gets_read_ahead(void)
 {
 	begin();
 	CHECK_EQ(blobs_serve_file_ahead(&file, 0), 0);
@@ -52,7 +52,7 @@ static void test_a_jump_ends_a_run(void)
 
 int main(void)
 {
-	RUN(test_one_who_reads_on_is_read_ahead_for);
+	RUN(test_a_sequential_reader_gets_read_ahead);
 	RUN(test_reads_anywhere_are_not_read_ahead_for);
 	RUN(test_disorder_within_the_window_is_a_run);
 	RUN(test_a_jump_ends_a_run);

@@ -130,7 +130,7 @@ static void test_sharer_has_all(void)
 }
 
 /* By number of the question, also of what nobody may know about. */
-static void test_contents_are_told_one_by_one(void)
+static void test_contents_are_listed_one_by_one(void)
 {
 	static uint8_t ids[200][32];
 	struct message_have_answer answer;
@@ -159,7 +159,7 @@ static void test_unknown_manifest_is_absent(void)
 	duo_fini(&duo);
 }
 
-static void test_malformed_questions_are_told_so(void)
+static void test_malformed_questions_are_answered_as_such(void)
 {
 	static const unsigned types[] = {MESH_HAVE_CONTENT, MESH_PROVIDERS};
 	static uint8_t payload[1] = {0xa0};
@@ -346,7 +346,7 @@ static void test_running_get_serves_the_chunk_list(void)
 }
 
 /* B says that it serves; the next one who asks, of another key, is told of B. */
-static void test_who_serves_is_told_to_the_next(void)
+static void test_a_serving_peer_is_announced_to_the_next(void)
 {
 	static struct message_holder told[HOLDERS_MAX];
 
@@ -372,13 +372,13 @@ static void test_who_serves_is_told_to_the_next(void)
 int main(void)
 {
 	RUN(test_sharer_has_all);
-	RUN(test_contents_are_told_one_by_one);
+	RUN(test_contents_are_listed_one_by_one);
 	RUN(test_unknown_manifest_is_absent);
-	RUN(test_malformed_questions_are_told_so);
+	RUN(test_malformed_questions_are_answered_as_such);
 	RUN(test_second_question_of_a_peer_is_refused);
 	RUN(test_peers_that_acknowledge_nothing_leave_others_their_answer);
 	RUN(test_running_get_serves_what_it_has);
 	RUN(test_running_get_serves_the_chunk_list);
-	RUN(test_who_serves_is_told_to_the_next);
+	RUN(test_a_serving_peer_is_announced_to_the_next);
 	return check_done();
 }

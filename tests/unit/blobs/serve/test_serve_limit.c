@@ -5,7 +5,7 @@
 #include "serve_rig.h"
 
 /* Nodes of their own ask for one chunk; each answer has its bytes, the file was read once. */
-static void test_one_read_serves_all_who_ask_the_same_chunk(void)
+static void test_one_read_serves_all_requests_for_the_same_chunk(void)
 {
 	static struct question many[3];
 	struct message_answer answer;
@@ -31,7 +31,7 @@ static void test_one_read_serves_all_who_ask_the_same_chunk(void)
 }
 
 /* Who waited for a read that came to nothing is not left waiting. */
-static void test_failed_read_is_told_to_all_who_waited(void)
+static void test_failed_read_is_reported_to_all_waiters(void)
 {
 	static struct question many[3];
 	struct blobs_stats stats;
@@ -67,7 +67,7 @@ static void leaving_done(struct job *job)
 }
 
 /* The asker leaves while a job reads for it, and for another who stays. */
-static void test_reader_that_leaves_reads_for_who_waits(void)
+static void test_reader_that_leaves_reads_for_the_waiters(void)
 {
 	static struct question many[2];
 	struct leaving leaving = {.job = {.run = leaving_run, .done = leaving_done}};
@@ -229,7 +229,7 @@ static void test_free_zone_is_not_limited(void)
 }
 
 /* The asker leaves while a limit holds what it asked for. */
-static void test_who_leaves_the_queue_leaves_nothing(void)
+static void test_a_peer_that_leaves_the_queue_leaves_nothing(void)
 {
 	static struct question many[3];
 	struct blobs_traffic traffic;
@@ -293,14 +293,14 @@ static void test_what_was_sent_is_counted_by_peer_and_content(void)
 
 int main(void)
 {
-	RUN(test_one_read_serves_all_who_ask_the_same_chunk);
-	RUN(test_failed_read_is_told_to_all_who_waited);
-	RUN(test_reader_that_leaves_reads_for_who_waits);
+	RUN(test_one_read_serves_all_requests_for_the_same_chunk);
+	RUN(test_failed_read_is_reported_to_all_waiters);
+	RUN(test_reader_that_leaves_reads_for_the_waiters);
 	RUN(test_upload_limit_holds_and_is_kept);
 	RUN(test_a_limit_that_cannot_be_kept_is_not_in_force);
 	RUN(test_limit_beyond_the_largest_is_refused);
 	RUN(test_free_zone_is_not_limited);
-	RUN(test_who_leaves_the_queue_leaves_nothing);
+	RUN(test_a_peer_that_leaves_the_queue_leaves_nothing);
 	RUN(test_what_was_sent_is_counted_by_peer_and_content);
 	return check_done();
 }

@@ -205,7 +205,7 @@ static void check_given(void)
 	CHECK_EQ(got.err, 0);
 }
 
-static void test_who_is_no_member_hears_that_it_is_not_here(void)
+static void test_a_peer_outside_the_community_hears_that_it_is_not_here(void)
 {
 	struct scope scope = members_only();
 
@@ -232,7 +232,7 @@ static void test_member_of_another_community_is_none(void)
 	duo_fini(&duo);
 }
 
-static void test_unknown_scope_is_nobodys(void)
+static void test_unknown_scope_admits_no_peer(void)
 {
 	struct scope scope = members_only();
 
@@ -465,9 +465,9 @@ int main(void)
 	RUN(test_epoch_key_of_another_community_names_nothing);
 	RUN(test_epoch_without_a_key_takes_no_plain_ids);
 	RUN(test_asker_has_a_name_of_each_epoch_and_none_that_is_plain);
-	RUN(test_who_is_no_member_hears_that_it_is_not_here);
+	RUN(test_a_peer_outside_the_community_hears_that_it_is_not_here);
 	RUN(test_member_of_another_community_is_none);
-	RUN(test_unknown_scope_is_nobodys);
+	RUN(test_unknown_scope_admits_no_peer);
 	RUN(test_file_that_is_open_elsewhere_is_given_to_all);
 	RUN(test_file_being_fetched_has_the_scope_of_its_get);
 	RUN(test_what_is_open_asks_for_no_membership);

@@ -9,7 +9,7 @@ static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
 }
 
 /* One that asks while the bytes are lent to another is not given them when their file changed. */
-static void test_a_lent_chunk_of_a_changed_file_is_not_shared(void)
+static void test_a_referenced_chunk_of_a_changed_file_is_not_shared(void)
 {
 	static struct question many[3];
 	struct blobs_stats stats;
@@ -47,6 +47,6 @@ static void test_a_lent_chunk_of_a_changed_file_is_not_shared(void)
 
 int main(void)
 {
-	RUN(test_a_lent_chunk_of_a_changed_file_is_not_shared);
+	RUN(test_a_referenced_chunk_of_a_changed_file_is_not_shared);
 	return check_done();
 }

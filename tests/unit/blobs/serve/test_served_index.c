@@ -215,7 +215,7 @@ static void test_a_part_of_it_has_what_belongs_to_the_wanted_manifests(void)
 	blobs_served_index_free(served_index);
 }
 
-static void test_manifest_is_whole_for_one_who_says_so(void)
+static void test_manifest_is_whole_for_a_peer_that_says_so(void)
 {
 	struct served_index *served_index = blobs_served_index_new(), *copy;
 
@@ -291,7 +291,7 @@ int main(void)
 {
 	RUN(test_scope_is_the_widest_of_all_that_name_it);
 	RUN(test_a_part_of_it_has_what_belongs_to_the_wanted_manifests);
-	RUN(test_manifest_is_whole_for_one_who_says_so);
+	RUN(test_manifest_is_whole_for_a_peer_that_says_so);
 	RUN(test_path_is_reachable_at_or_below_a_place);
 	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
 	RUN(test_bytes_of_a_got_file_count_once_for_its_collection);

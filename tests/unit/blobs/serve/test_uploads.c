@@ -235,7 +235,7 @@ static void test_one_more_than_there_are_slots_is_refused(void)
 	end();
 }
 
-static void test_slot_nobody_uses_is_given_away(void)
+static void test_unused_slot_is_given_away(void)
 {
 	struct upload first, second;
 
@@ -276,7 +276,7 @@ static void test_slots_take_turns(void)
 }
 
 /* An asker that leaves while it waits leaves nothing behind; what did not go is not owed. */
-static void test_who_leaves_is_forgotten(void)
+static void test_a_peer_that_leaves_is_forgotten(void)
 {
 	struct upload first, second, third;
 
@@ -306,7 +306,7 @@ static void test_short_answer_takes_what_it_is_long(void)
 	end();
 }
 
-static void test_new_limit_is_in_force_for_those_who_wait(void)
+static void test_new_limit_applies_to_waiting_peers(void)
 {
 	struct upload first, second;
 
@@ -320,7 +320,7 @@ static void test_new_limit_is_in_force_for_those_who_wait(void)
 }
 
 /* A worker at rest has little of the limit, for the moment: who comes waits, and is not sent away. */
-static void test_small_part_of_a_large_limit_makes_nobody_leave(void)
+static void test_small_part_of_a_large_limit_makes_no_peer_leave(void)
 {
 	const struct upload_limits small = {CHUNK / 100, 20 * CHUNK, 0, 0};
 	const struct upload_limits large = {20 * CHUNK, 20 * CHUNK, 0, 0};
@@ -339,7 +339,7 @@ static void test_small_part_of_a_large_limit_makes_nobody_leave(void)
 
 int main(void)
 {
-	RUN(test_small_part_of_a_large_limit_makes_nobody_leave);
+	RUN(test_small_part_of_a_large_limit_makes_no_peer_leave);
 	RUN(test_without_limits_all_goes_at_once);
 	RUN(test_limit_of_all_holds_and_is_shared_evenly);
 	RUN(test_limit_of_each_peer_holds);
@@ -347,11 +347,11 @@ int main(void)
 	RUN(test_cheaper_peer_comes_first);
 	RUN(test_waiting_is_bounded);
 	RUN(test_one_more_than_there_are_slots_is_refused);
-	RUN(test_slot_nobody_uses_is_given_away);
+	RUN(test_unused_slot_is_given_away);
 	RUN(test_cheaper_peer_takes_the_slot_of_a_dearer_one_at_rest);
 	RUN(test_slots_take_turns);
-	RUN(test_who_leaves_is_forgotten);
+	RUN(test_a_peer_that_leaves_is_forgotten);
 	RUN(test_short_answer_takes_what_it_is_long);
-	RUN(test_new_limit_is_in_force_for_those_who_wait);
+	RUN(test_new_limit_applies_to_waiting_peers);
 	return check_done();
 }

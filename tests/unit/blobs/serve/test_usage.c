@@ -70,7 +70,7 @@ static void add(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len
 	sums[1] += cnt;
 }
 
-static void test_changes_are_told_once(void)
+static void test_changes_are_reported_once(void)
 {
 	uint64_t sums[2] = {0};
 
@@ -91,6 +91,6 @@ int main(void)
 {
 	RUN(test_bytes_add_up_by_key);
 	RUN(test_what_matters_stays);
-	RUN(test_changes_are_told_once);
+	RUN(test_changes_are_reported_once);
 	return check_done();
 }

@@ -60,7 +60,7 @@ static void test_every_part_is_one_getters_turn(void)
 }
 
 /* One has it all, one has a part and fetches no more, one is not there: whoever is left has every turn. */
-static void test_who_does_not_fetch_takes_no_turn(void)
+static void test_a_member_that_does_not_fetch_takes_no_turn(void)
 {
 	unsigned turns[PARTS], later_cnt = 0;
 
@@ -79,6 +79,6 @@ static void test_who_does_not_fetch_takes_no_turn(void)
 int main(void)
 {
 	RUN(test_every_part_is_one_getters_turn);
-	RUN(test_who_does_not_fetch_takes_no_turn);
+	RUN(test_a_member_that_does_not_fetch_takes_no_turn);
 	return check_done();
 }

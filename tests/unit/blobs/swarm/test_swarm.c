@@ -82,7 +82,7 @@ static void test_a_hint_is_asked_at_once_and_nothing_else(void)
 	source_net_fini(&net);
 }
 
-static void test_an_ask_goes_on_to_whoever_has_it(void)
+static void test_an_ask_goes_on_to_any_holder(void)
 {
 	static const struct {
 		const char *why;
@@ -117,7 +117,7 @@ static void test_an_ask_goes_on_to_whoever_has_it(void)
 	}
 }
 
-static void test_the_last_failure_is_told_when_nobody_is_left(void)
+static void test_the_last_failure_is_reported_when_no_source_is_left(void)
 {
 	static const struct {
 		enum mesh_code code;
@@ -259,7 +259,7 @@ static void test_what_a_finder_finds_is_asked_what_it_has(void)
 }
 
 /* Before what it then asks for fills the line. */
-static void test_who_serves_hears_of_others_at_once(void)
+static void test_a_server_hears_of_others_at_once(void)
 {
 	struct swarm *swarm;
 
@@ -277,7 +277,7 @@ static void test_who_serves_hears_of_others_at_once(void)
 }
 
 /* Nine hundred and ninety-nine that are not there, and one that is, anywhere among them. */
-static void test_a_thousand_fakes_hide_nobody(void)
+static void test_a_thousand_fakes_hide_no_member(void)
 {
 	static const unsigned places[] = {0, 500, 999};
 
@@ -472,7 +472,7 @@ static void test_what_did_not_come_costs_nothing_of_the_limits(void)
 	source_net_fini(&net);
 }
 
-static void test_an_ask_of_whoever_has_it_waits_for_the_limit(void)
+static void test_an_ask_of_any_holder_waits_for_the_limit(void)
 {
 	struct swarm *swarm = limited_begin();
 	uint64_t free_ns;
@@ -530,21 +530,21 @@ static void test_one_swarm_too_many_is_refused(void)
 int main(void)
 {
 	RUN(test_a_hint_is_asked_at_once_and_nothing_else);
-	RUN(test_an_ask_goes_on_to_whoever_has_it);
-	RUN(test_the_last_failure_is_told_when_nobody_is_left);
+	RUN(test_an_ask_goes_on_to_any_holder);
+	RUN(test_the_last_failure_is_reported_when_no_source_is_left);
 	RUN(test_without_a_node_the_ask_ends_soon);
 	RUN(test_a_full_mesh_is_tried_again);
 	RUN(test_leaving_takes_back_what_is_asked);
 	RUN(test_what_a_finder_finds_is_asked_what_it_has);
-	RUN(test_who_serves_hears_of_others_at_once);
-	RUN(test_a_thousand_fakes_hide_nobody);
+	RUN(test_a_server_hears_of_others_at_once);
+	RUN(test_a_thousand_fakes_hide_no_member);
 	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
 	RUN(test_new_guesses_do_not_prolong_hope_for_ever);
 	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
 	RUN(test_a_hint_is_asked_where_it_is_said_to_be);
 	RUN(test_a_member_in_the_place_of_another_has_another_version);
 	RUN(test_what_did_not_come_costs_nothing_of_the_limits);
-	RUN(test_an_ask_of_whoever_has_it_waits_for_the_limit);
+	RUN(test_an_ask_of_any_holder_waits_for_the_limit);
 	RUN(test_leaving_ends_searches);
 	RUN(test_one_finder_too_many_is_refused);
 	RUN(test_one_swarm_too_many_is_refused);

@@ -106,7 +106,7 @@ static void test_members_name_things_alike_and_those_of_the_epoch_before_for_the
 	community_lab_fini(&lab);
 }
 
-static void test_an_epoch_whose_key_is_not_here_stands_without_one(void)
+static void test_an_epoch_without_its_key_is_listed_as_missing(void)
 {
 	struct community_lab_node *home;
 	struct store_batch *batch;
@@ -165,7 +165,7 @@ static void test_keys_of_many_communities_are_all_found(void)
 int main(void)
 {
 	RUN(test_members_name_things_alike_and_those_of_the_epoch_before_for_the_grace);
-	RUN(test_an_epoch_whose_key_is_not_here_stands_without_one);
+	RUN(test_an_epoch_without_its_key_is_listed_as_missing);
 	RUN(test_open_communities_blind_nothing);
 	RUN(test_keys_of_many_communities_are_all_found);
 	blobs_blind_keys_fini(&keys);

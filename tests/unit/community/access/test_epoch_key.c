@@ -100,7 +100,7 @@ static void test_what_is_written_is_read_by_the_same_seal_alone(void)
 	node_key_free(other_key);
 }
 
-static void test_a_box_counts_when_the_roll_commits_to_it(void)
+static void test_a_box_counts_when_the_revocation_list_commits_to_it(void)
 {
 	struct node_key *key = key_of(1), *other = key_of(2);
 	struct epoch_keys made = two_keys(), taken = {0};
@@ -356,7 +356,7 @@ int main(void)
 	RUN(test_sixteen_members_are_asked_at_once_and_no_more);
 	RUN(test_commitment_and_blinded_ids_are_those_of_the_vectors);
 	RUN(test_what_is_written_is_read_by_the_same_seal_alone);
-	RUN(test_a_box_counts_when_the_roll_commits_to_it);
+	RUN(test_a_box_counts_when_the_revocation_list_commits_to_it);
 	RUN(test_members_take_the_key_of_each_epoch_and_the_expelled_do_not);
 	RUN(test_a_late_joiner_has_it_from_a_member_while_home_is_away);
 	RUN(test_keys_outlive_kill_9_sealed);

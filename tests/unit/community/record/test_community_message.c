@@ -93,7 +93,7 @@ static size_t shown_make(size_t revocations_len, size_t token_len)
 	return w.bad ? 0 : writer_len(&w);
 }
 
-static void test_a_shown_answer_has_roll_token_and_box(void)
+static void test_a_shown_answer_has_revocation_list_token_and_box(void)
 {
 	size_t len = shown_make(COMMUNITY_REVOCATIONS_LEN_MAX, COMMUNITY_TOKEN_LEN_MAX);
 	struct community_shown shown;
@@ -196,7 +196,7 @@ int main(void)
 	memset(words, 'w', sizeof(words) - 1);
 	RUN(test_what_is_written_is_read);
 	RUN(test_every_prefix_is_refused);
-	RUN(test_a_shown_answer_has_roll_token_and_box);
+	RUN(test_a_shown_answer_has_revocation_list_token_and_box);
 	RUN(test_a_box_of_another_length_is_refused);
 	RUN(test_limits_are_met_and_not_passed);
 	RUN(test_an_array_beyond_a_page_is_refused);

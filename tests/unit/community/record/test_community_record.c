@@ -447,7 +447,7 @@ static size_t revocations_craft(uint64_t epoch, unsigned cnt, bool ascends)
 	return w.bad ? 0 : writer_len(&w);
 }
 
-static void test_a_roll_has_an_epoch_and_each_node_once(void)
+static void test_a_revocation_list_has_an_epoch_and_each_node_once(void)
 {
 	static struct community_revocations revocations, later;
 	uint8_t absent[COMMUNITY_KEY_LEN] = {0xff};
@@ -535,7 +535,7 @@ int main(void)
 	RUN(test_a_binding_of_another_community_is_refused);
 	RUN(test_limits_are_met_and_not_passed);
 	RUN(test_text_that_could_steer_a_terminal_is_refused);
-	RUN(test_a_roll_has_an_epoch_and_each_node_once);
+	RUN(test_a_revocation_list_has_an_epoch_and_each_node_once);
 	RUN(test_times_and_order);
 	node_key_free(community);
 	node_key_free(node);

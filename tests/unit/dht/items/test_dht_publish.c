@@ -240,7 +240,7 @@ static void test_kept_put_outlives_its_holders(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_kept_put_whose_asker_left_goes_on_untold(void)
+static void test_kept_put_without_its_asker_goes_on_without_a_callback(void)
 {
 	struct dht_lab_result result, got;
 	struct dht_get_params get;
@@ -310,7 +310,7 @@ static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_every_asker_of_one_target_is_told(void)
+static void test_every_asker_of_one_target_is_answered(void)
 {
 	struct dht_lab_result first, second;
 	struct dht_asker askers[2] = {dht_lab_asker(&first), dht_lab_asker(&second)};
@@ -375,7 +375,7 @@ static void test_a_put_cancelled_in_its_search_ends_untold(void)
 	}
 }
 
-static void test_item_that_nobody_would_store_is_not_put(void)
+static void test_item_that_no_node_would_store_is_not_put(void)
 {
 	static uint8_t longest[DHT_VALUE_LEN_MAX + 1];
 	struct dht_item item = {.value = longest, .value_len = sizeof(longest)};
@@ -434,12 +434,12 @@ int main(void)
 	RUN(test_cas_that_does_not_match_is_refused_and_counted);
 	RUN(test_put_that_eight_hold_is_not_sent_again);
 	RUN(test_kept_put_outlives_its_holders);
-	RUN(test_kept_put_whose_asker_left_goes_on_untold);
+	RUN(test_kept_put_without_its_asker_goes_on_without_a_callback);
 	RUN(test_a_passing_put_leaves_the_kept_one_alone);
 	RUN(test_one_own_too_many_is_refused_and_one_target_is_one);
-	RUN(test_every_asker_of_one_target_is_told);
+	RUN(test_every_asker_of_one_target_is_answered);
 	RUN(test_a_put_cancelled_in_its_search_ends_untold);
-	RUN(test_item_that_nobody_would_store_is_not_put);
+	RUN(test_item_that_no_node_would_store_is_not_put);
 	RUN(test_what_is_kept_for_this_life_alone_is_not_put_in_the_next);
 	node_key_free(key);
 	return check_done();

@@ -174,7 +174,7 @@ static bool span_is(const struct bencode_span *span, const char *text)
 	return bencode_is(span, text);
 }
 
-static void test_a_query_of_ours_is_read_back(void)
+static void test_a_written_query_is_read_back(void)
 {
 	struct krpc_query query = {
 		.method = KRPC_PUT,
@@ -249,7 +249,7 @@ static void test_queries_are_written_as_published(void)
 	}
 }
 
-static void test_a_padded_get_is_longer_by_what_nobody_reads(void)
+static void test_a_padded_get_is_longer_by_ignored_bytes(void)
 {
 	struct krpc_query query = {
 		.method = KRPC_GET,
@@ -302,7 +302,7 @@ static size_t reply_write(uint8_t *buf, size_t cap)
 	return w.bad ? 0 : writer_len(&w);
 }
 
-static void test_a_reply_of_ours_is_read_back(void)
+static void test_a_written_reply_is_read_back(void)
 {
 	uint8_t buf[512];
 	size_t len = reply_write(buf, sizeof(buf));
@@ -388,10 +388,10 @@ int main(void)
 {
 	RUN(test_every_message_is_taken_or_refused_by_its_reason);
 	RUN(test_every_prefix_is_no_bencode);
-	RUN(test_a_query_of_ours_is_read_back);
+	RUN(test_a_written_query_is_read_back);
 	RUN(test_queries_are_written_as_published);
-	RUN(test_a_padded_get_is_longer_by_what_nobody_reads);
-	RUN(test_a_reply_of_ours_is_read_back);
+	RUN(test_a_padded_get_is_longer_by_ignored_bytes);
+	RUN(test_a_written_reply_is_read_back);
 	RUN(test_a_full_writer_stays_bad);
 	RUN(test_peers_of_other_lengths_are_stepped_over);
 	RUN(test_errors_carry_code_and_words_of_their_reason);

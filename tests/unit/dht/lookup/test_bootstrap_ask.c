@@ -119,7 +119,7 @@ static void test_lookup_finds_the_nearest(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_who_knows_nobody_is_told_at_once(void)
+static void test_an_ask_without_known_nodes_fails_at_once(void)
 {
 	struct kad_id target = {{1}};
 	struct dht_get_params get = {.target = target};
@@ -163,7 +163,7 @@ static void test_dead_bootstrap_is_unreachable_and_tried_again(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_who_was_cut_off_for_an_hour_comes_back(void)
+static void test_a_node_that_was_cut_off_for_an_hour_comes_back(void)
 {
 	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
 	struct dht_put_params put = {.item = &item};
@@ -241,7 +241,7 @@ static void test_first_item_is_enough_when_said_so(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_cancelled_tells_nothing_more(void)
+static void test_a_cancelled_ask_calls_no_callback(void)
 {
 	struct kad_id target = {{0x42}};
 	struct dht_get_params get = {.target = target};
@@ -333,13 +333,13 @@ int main(void)
 	RUN(test_peers_that_lie_here_are_found_when_all_others_are_gone);
 	RUN(test_one_lost_datagram_ends_no_put_in_a_network_of_two);
 	RUN(test_lookup_finds_the_nearest);
-	RUN(test_who_knows_nobody_is_told_at_once);
+	RUN(test_an_ask_without_known_nodes_fails_at_once);
 	RUN(test_dead_bootstrap_is_unreachable_and_tried_again);
-	RUN(test_who_was_cut_off_for_an_hour_comes_back);
+	RUN(test_a_node_that_was_cut_off_for_an_hour_comes_back);
 	RUN(test_the_other_network_is_as_good);
 	RUN(test_get_ends_within_its_budget);
 	RUN(test_first_item_is_enough_when_said_so);
-	RUN(test_cancelled_tells_nothing_more);
+	RUN(test_a_cancelled_ask_calls_no_callback);
 	RUN(test_one_search_too_many_is_refused);
 	RUN(test_warm_start_needs_no_bootstrap);
 	node_key_free(key);

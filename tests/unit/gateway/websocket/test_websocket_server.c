@@ -403,7 +403,7 @@ static void test_frames_behind_the_handshake_are_not_lost(void)
 	CHECK_STR(rig.taken, "early");
 }
 
-static void test_a_connection_that_breaks_off_is_told(void)
+static void test_a_connection_that_breaks_off_is_reported(void)
 {
 	open_socket();
 	send_frame(0x01, "half a message", 14);
@@ -432,6 +432,6 @@ int main(void)
 	RUN(test_a_piece_that_is_held_comes_again);
 	RUN(test_a_flood_of_pings_is_held_back);
 	RUN(test_frames_behind_the_handshake_are_not_lost);
-	RUN(test_a_connection_that_breaks_off_is_told);
+	RUN(test_a_connection_that_breaks_off_is_reported);
 	return check_done();
 }

@@ -39,7 +39,7 @@ static void test_session_shows_which_side_dialled(void)
 	rig_fini(&rig);
 }
 
-static void test_who_left_is_remembered(void)
+static void test_a_peer_that_left_is_remembered(void)
 {
 	struct mesh_neighbour neighbour;
 
@@ -102,7 +102,7 @@ static void test_connected_ones_come_first_and_each_once(void)
 	rig_fini(&rig);
 }
 
-static void test_who_has_a_session_with_another_worker_is_a_neighbour(void)
+static void test_a_peer_of_another_worker_is_a_neighbour(void)
 {
 	struct mesh_peer_info info = {.is_connected = true, .caps = MESH_CAP_DHT};
 	struct walk walk = {.cnt_max = 4};
@@ -178,10 +178,10 @@ static void test_the_address_of_its_session_comes_first_and_impossible_ones_neve
 int main(void)
 {
 	RUN(test_session_shows_which_side_dialled);
-	RUN(test_who_left_is_remembered);
+	RUN(test_a_peer_that_left_is_remembered);
 	RUN(test_caps_are_announced_and_taken_back);
 	RUN(test_connected_ones_come_first_and_each_once);
-	RUN(test_who_has_a_session_with_another_worker_is_a_neighbour);
+	RUN(test_a_peer_of_another_worker_is_a_neighbour);
 	RUN(test_the_address_of_its_session_comes_first_and_impossible_ones_never);
 	return check_done();
 }

@@ -159,7 +159,7 @@ static void test_a_botnet_forgets_unknown_peers_alone(void)
 	arena_close(&bare.arena);
 }
 
-static void test_nobody_who_is_followed_makes_room(void)
+static void test_no_followed_peer_makes_room(void)
 {
 	bare_open(8, 1);
 	for (uint32_t i = 0; i < 3; i++)
@@ -175,7 +175,7 @@ static void test_nobody_who_is_followed_makes_room(void)
 	arena_close(&bare.arena);
 }
 
-static void test_who_has_a_session_keeps_its_place(void)
+static void test_a_peer_with_a_session_keeps_its_place(void)
 {
 	struct mesh_peer_entry *entry;
 
@@ -716,8 +716,8 @@ int main(void)
 	RUN(test_record_is_read_as_written);
 	RUN(test_a_flood_of_keys_forgets_only_unknown_peers_of_its_network);
 	RUN(test_a_botnet_forgets_unknown_peers_alone);
-	RUN(test_nobody_who_is_followed_makes_room);
-	RUN(test_who_has_a_session_keeps_its_place);
+	RUN(test_no_followed_peer_makes_room);
+	RUN(test_a_peer_with_a_session_keeps_its_place);
 	RUN(test_peers_of_other_workers_are_no_more_than_sessions);
 	RUN(test_three_useful_hours_make_an_unknown_peer_known);
 	RUN(test_two_of_a_network_are_useful_and_only_for_an_hour);

@@ -133,7 +133,7 @@ static void test_neighbours_neighbour_is_found(void)
 }
 
 /* Who has dialled us may be where nobody else can dial it; who asks knows itself. */
-static void test_only_whom_we_dialled_is_told_of(void)
+static void test_only_dialled_peers_are_exchanged(void)
 {
 	struct mesh *b, *c, *asker;
 
@@ -148,7 +148,7 @@ static void test_only_whom_we_dialled_is_told_of(void)
 	end();
 }
 
-static void test_private_is_told_on_its_own_site_only(void)
+static void test_a_private_address_is_exchanged_on_its_own_site_only(void)
 {
 	struct mesh *b, *near, *asker, *insider;
 
@@ -169,7 +169,7 @@ static void test_private_is_told_on_its_own_site_only(void)
 	end();
 }
 
-static void test_no_more_than_wanted_are_told_and_all_in_turn(void)
+static void test_no_more_than_wanted_are_exchanged_and_all_in_turn(void)
 {
 	struct mesh *b, *asker;
 	bool seen[256] = {false};
@@ -413,9 +413,9 @@ static void test_offer_is_read_as_written(void)
 int main(void)
 {
 	RUN(test_neighbours_neighbour_is_found);
-	RUN(test_only_whom_we_dialled_is_told_of);
-	RUN(test_private_is_told_on_its_own_site_only);
-	RUN(test_no_more_than_wanted_are_told_and_all_in_turn);
+	RUN(test_only_dialled_peers_are_exchanged);
+	RUN(test_a_private_address_is_exchanged_on_its_own_site_only);
+	RUN(test_no_more_than_wanted_are_exchanged_and_all_in_turn);
 	RUN(test_askers_that_do_not_read_leave_an_answer_for_others);
 	RUN(test_one_request_too_many_in_a_minute_is_refused);
 	RUN(test_requests_of_another_form_are_refused);

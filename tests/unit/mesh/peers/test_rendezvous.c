@@ -128,7 +128,7 @@ static void test_one_meeting_too_many_waits(void)
 }
 
 /* The key of zeros is a point of the curve, so somebody may prove it. */
-static void test_who_proves_the_key_that_nobody_has_is_not_met(void)
+static void test_a_node_that_proves_the_rendezvous_key_is_no_peer(void)
 {
 	static struct pair_raw raw;
 
@@ -146,7 +146,7 @@ static void test_who_proves_the_key_that_nobody_has_is_not_met(void)
 	end();
 }
 
-static void test_who_is_there_is_found_once(void)
+static void test_a_present_node_is_found_once(void)
 {
 	struct mesh_rendezvous_stats stats;
 	struct addr addrs[3] = {pair_addr(2), pair_addr(2), pair_addr(50)};
@@ -222,8 +222,8 @@ int main(void)
 {
 	RUN(test_address_shows_its_key);
 	RUN(test_one_meeting_too_many_waits);
-	RUN(test_who_proves_the_key_that_nobody_has_is_not_met);
-	RUN(test_who_is_there_is_found_once);
+	RUN(test_a_node_that_proves_the_rendezvous_key_is_no_peer);
+	RUN(test_a_present_node_is_found_once);
 	RUN(test_addresses_not_for_all_to_see_are_refused);
 	RUN(test_place_is_used_as_rarely_as_it_says);
 	RUN(test_place_that_is_not_there_is_tried_again_soon);

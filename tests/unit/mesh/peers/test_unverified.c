@@ -139,7 +139,7 @@ static int connect_to(unsigned idx, bool is_unverified)
 	return result;
 }
 
-static void test_a_told_address_is_dialled_anew_once_it_is_proved(void)
+static void test_an_unverified_address_is_dialled_anew_once_it_is_validated(void)
 {
 	rig_init(&rig, 2);
 	CHECK_EQ(connect_to(1, true), 0);
@@ -153,7 +153,7 @@ static void test_a_told_address_is_dialled_anew_once_it_is_proved(void)
 	rig_fini(&rig);
 }
 
-static void test_a_told_address_where_nobody_is_costs_one_dial(void)
+static void test_an_unverified_address_without_a_node_costs_one_dial(void)
 {
 	rig_init(&rig, 1);
 	CHECK(connect_to(3, true) != 0);
@@ -223,7 +223,7 @@ static void test_a_hundred_keys_at_one_address_cost_one_dial(void)
 }
 
 /* A peer may announce whom it likes: its own path is what is dialled again. */
-static void test_what_a_hello_announces_is_told(void)
+static void test_addresses_of_a_hello_are_reported(void)
 {
 	struct mesh_config config;
 	unsigned before;
@@ -267,10 +267,10 @@ int main(void)
 	RUN(test_all_networks_have_32_a_minute);
 	RUN(test_an_hour_of_dials_is_remembered);
 	RUN(test_a_site_shares_no_network);
-	RUN(test_a_told_address_is_dialled_anew_once_it_is_proved);
-	RUN(test_a_told_address_where_nobody_is_costs_one_dial);
+	RUN(test_an_unverified_address_is_dialled_anew_once_it_is_validated);
+	RUN(test_an_unverified_address_without_a_node_costs_one_dial);
 	RUN(test_a_dial_makes_a_peer_chosen_only_when_it_was_asked_for);
 	RUN(test_a_hundred_keys_at_one_address_cost_one_dial);
-	RUN(test_what_a_hello_announces_is_told);
+	RUN(test_addresses_of_a_hello_are_reported);
 	return check_done();
 }

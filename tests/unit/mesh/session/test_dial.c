@@ -99,7 +99,7 @@ static void test_first_proved_connection_wins(void)
 	nodes_fini();
 }
 
-static void test_failures_are_told_by_what_helps_most(void)
+static void test_the_most_helpful_failure_is_reported(void)
 {
 	static const struct {
 		const char *why;
@@ -144,7 +144,7 @@ static void test_failures_are_told_by_what_helps_most(void)
 	}
 }
 
-static void test_timeout_while_dialling_tells_what_is_known(void)
+static void test_timeout_while_dialling_reports_what_is_known(void)
 {
 	struct addr addrs[2] = {pair_addr(3), pair_addr(50)};
 
@@ -187,7 +187,7 @@ static void test_silent_address_is_dialled_anew(void)
 }
 
 /* An unknown peer's word is worth one dial. */
-static void test_told_address_is_not_dialled_anew(void)
+static void test_unverified_address_is_not_dialled_anew(void)
 {
 	struct addr addr = pair_addr(50);
 	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1, .told_cnt = 1},
@@ -282,7 +282,7 @@ static int connect_to(uint8_t key_byte, const struct addr *addr)
 			    rig.net.now_ns);
 }
 
-static void test_connect_tells_the_outcome(void)
+static void test_connect_reports_the_outcome(void)
 {
 	struct addr addr = pair_addr(2), nobody = pair_addr(50);
 
@@ -645,13 +645,13 @@ int main(void)
 	RUN(test_addresses_start_one_after_the_other);
 	RUN(test_failed_address_starts_the_next_at_once);
 	RUN(test_first_proved_connection_wins);
-	RUN(test_failures_are_told_by_what_helps_most);
-	RUN(test_timeout_while_dialling_tells_what_is_known);
+	RUN(test_the_most_helpful_failure_is_reported);
+	RUN(test_timeout_while_dialling_reports_what_is_known);
 	RUN(test_silent_address_is_dialled_anew);
-	RUN(test_told_address_is_not_dialled_anew);
+	RUN(test_unverified_address_is_not_dialled_anew);
 	RUN(test_waking_dials_at_once);
 	RUN(test_requests_share_one_dial_and_add_addresses);
-	RUN(test_connect_tells_the_outcome);
+	RUN(test_connect_reports_the_outcome);
 	RUN(test_known_peer_needs_no_address);
 	RUN(test_token_is_shown_once_and_where_it_was_given);
 	RUN(test_token_is_kept_up_to_its_longest);

@@ -265,7 +265,7 @@ static void test_older_record_than_the_owners_is_refused(void)
 	rig_fini(&rig);
 }
 
-static void test_only_stale_records_are_told_as_such(void)
+static void test_only_stale_records_are_reported_as_such(void)
 {
 	nodes_init(1);
 	CHECK_EQ(connect_to(NULL, 0), 0);
@@ -322,7 +322,7 @@ static void test_a_flood_of_addresses_is_cut_off(void)
 	rig_fini(&rig);
 }
 
-static void test_who_gives_up_takes_the_search_back(void)
+static void test_a_caller_that_gives_up_cancels_the_search(void)
 {
 	struct rig_ask ask;
 	struct mesh_ask call = {.type = MESH_GET_CHUNK, .timeout_ns = 20 * PAIR_S};
@@ -357,10 +357,10 @@ int main(void)
 	RUN(test_addresses_at_hand_come_first);
 	RUN(test_failed_addresses_hurry_the_search);
 	RUN(test_older_record_than_the_owners_is_refused);
-	RUN(test_only_stale_records_are_told_as_such);
+	RUN(test_only_stale_records_are_reported_as_such);
 	RUN(test_addresses_of_earlier_sessions_are_the_first_step);
 	RUN(test_a_flood_of_addresses_is_cut_off);
-	RUN(test_who_gives_up_takes_the_search_back);
+	RUN(test_a_caller_that_gives_up_cancels_the_search);
 	RUN(test_one_provider_too_many_is_refused);
 	return check_done();
 }

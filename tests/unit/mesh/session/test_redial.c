@@ -131,7 +131,7 @@ static void run_answering(uint64_t for_ns, enum mesh_port_probe answer)
 }
 
 /* Without a stateless reset: somebody is there, and it is not the session's peer. */
-static void test_peer_that_is_back_is_noticed_by_a_knock(void)
+static void test_peer_that_is_back_is_noticed_by_a_port_probe(void)
 {
 	CHECK(nodes_init());
 	rig_kill(&rig, 1);
@@ -150,7 +150,7 @@ static void test_peer_that_is_back_is_noticed_by_a_knock(void)
 }
 
 /* Its answer is on its way when the knock's comes. */
-static void test_answered_knock_ends_no_session_that_answers_too(void)
+static void test_answered_port_probe_ends_no_session_that_answers_too(void)
 {
 	CHECK(nodes_init());
 	rig.net.delay_ns = 550 * PAIR_MS;
@@ -163,7 +163,7 @@ static void test_answered_knock_ends_no_session_that_answers_too(void)
 	nodes_fini();
 }
 
-static void test_host_that_says_nobody_is_there_is_believed_after_a_moment(void)
+static void test_host_that_says_port_unreachable_is_believed_after_a_moment(void)
 {
 	CHECK(nodes_init());
 	rig_kill(&rig, 1);
@@ -180,7 +180,7 @@ static void test_host_that_says_nobody_is_there_is_believed_after_a_moment(void)
 }
 
 /* Askers that wait for 300 ms each, and rest between, would never see the end of it. */
-static void test_word_that_nobody_is_there_outlives_who_waited(void)
+static void test_port_unreachable_outlives_its_waiters(void)
 {
 	CHECK(nodes_init());
 	rig_kill(&rig, 1);
@@ -195,7 +195,7 @@ static void test_word_that_nobody_is_there_outlives_who_waited(void)
 }
 
 /* A word that can be forged, or a gateway's: a peer that is only slow keeps its session. */
-static void test_word_that_nobody_is_there_ends_no_session_that_answers(void)
+static void test_port_unreachable_ends_no_session_that_answers(void)
 {
 	CHECK(nodes_init());
 	rig.net.delay_ns = 700 * PAIR_MS; /* answers after 1.4 s */
@@ -208,7 +208,7 @@ static void test_word_that_nobody_is_there_ends_no_session_that_answers(void)
 }
 
 /* What it dialled us from may be a port of its gateway that is open for us alone. */
-static void test_word_that_nobody_is_there_counts_where_we_dialled(void)
+static void test_port_unreachable_counts_at_the_dialled_address(void)
 {
 	struct mesh_ask call = {.type = MESH_GET_CHUNK, .timeout_ns = 60 * PAIR_S};
 
@@ -298,7 +298,7 @@ static void test_late_answer_of_the_session_ends_the_dial(void)
 }
 
 /* A connection that is proved after the session has stirred is one too many. */
-static void test_request_that_lives_outlives_the_race(void)
+static void test_request_that_lives_outlives_the_redial(void)
 {
 	CHECK(nodes_init());
 	rig.net.delay_ns = 3880 * PAIR_MS; /* stirs 10 ms after the dial began */
@@ -319,7 +319,7 @@ static void test_request_that_lives_outlives_the_race(void)
 	nodes_fini();
 }
 
-static void test_lost_race_ends_the_session(void)
+static void test_failed_redial_ends_the_session(void)
 {
 	struct addr nobody = pair_addr(50), silent = pair_addr(51);
 	unsigned cnt;
@@ -347,7 +347,7 @@ static void test_lost_race_ends_the_session(void)
 }
 
 /* Its peer may be well, and this node has no room for one more connection. */
-static void test_race_without_room_leaves_the_session(void)
+static void test_redial_without_room_leaves_the_session(void)
 {
 	CHECK(nodes_init());
 	rig_kill(&rig, 1);
@@ -360,7 +360,7 @@ static void test_race_without_room_leaves_the_session(void)
 	nodes_fini();
 }
 
-static void test_session_that_ends_leaves_the_dial_to_who_waits(void)
+static void test_session_that_ends_leaves_the_dial_to_its_waiters(void)
 {
 	CHECK(nodes_init());
 	rig_kill(&rig, 1);
@@ -437,19 +437,19 @@ int main(void)
 {
 	RUN(test_killed_peer_is_reached_at_its_new_address);
 	RUN(test_killed_peer_is_reached_at_its_old_address);
-	RUN(test_peer_that_is_back_is_noticed_by_a_knock);
-	RUN(test_answered_knock_ends_no_session_that_answers_too);
-	RUN(test_host_that_says_nobody_is_there_is_believed_after_a_moment);
-	RUN(test_word_that_nobody_is_there_outlives_who_waited);
-	RUN(test_word_that_nobody_is_there_ends_no_session_that_answers);
-	RUN(test_word_that_nobody_is_there_counts_where_we_dialled);
+	RUN(test_peer_that_is_back_is_noticed_by_a_port_probe);
+	RUN(test_answered_port_probe_ends_no_session_that_answers_too);
+	RUN(test_host_that_says_port_unreachable_is_believed_after_a_moment);
+	RUN(test_port_unreachable_outlives_its_waiters);
+	RUN(test_port_unreachable_ends_no_session_that_answers);
+	RUN(test_port_unreachable_counts_at_the_dialled_address);
 	RUN(test_peer_that_dials_us_again_frees_what_hangs);
 	RUN(test_session_that_owes_nothing_is_never_doubted);
 	RUN(test_late_answer_of_the_session_ends_the_dial);
-	RUN(test_request_that_lives_outlives_the_race);
-	RUN(test_lost_race_ends_the_session);
-	RUN(test_race_without_room_leaves_the_session);
-	RUN(test_session_that_ends_leaves_the_dial_to_who_waits);
+	RUN(test_request_that_lives_outlives_the_redial);
+	RUN(test_failed_redial_ends_the_session);
+	RUN(test_redial_without_room_leaves_the_session);
+	RUN(test_session_that_ends_leaves_the_dial_to_its_waiters);
 	RUN(test_connect_elsewhere_dials_there);
 	return check_done();
 }

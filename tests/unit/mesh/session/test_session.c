@@ -330,7 +330,7 @@ static void test_skewed_clock_is_reported_and_the_session_lives(void)
 	}
 }
 
-static void test_peer_without_a_key_or_with_ours_is_closed_with_a_reason(void)
+static void test_peer_without_a_key_or_with_the_own_key_is_closed_with_a_reason(void)
 {
 	for (uint8_t key = 0; key < 2; key++) {
 		CHECK(raw_init(key)); /* node 0 has key byte 1 */
@@ -441,7 +441,7 @@ static void test_ping_ends_without_an_answer(void)
 	rig_fini(&rig);
 }
 
-static void test_goodbye_is_told_and_honoured(void)
+static void test_goodbye_is_sent_and_honoured(void)
 {
 	struct rig_ask ask;
 	uint64_t said_at_ns;
@@ -648,11 +648,11 @@ int main(void)
 	RUN(test_unknown_control_frame_is_answered_and_skipped);
 	RUN(test_every_cut_of_hello_waits_and_single_bytes_arrive);
 	RUN(test_skewed_clock_is_reported_and_the_session_lives);
-	RUN(test_peer_without_a_key_or_with_ours_is_closed_with_a_reason);
+	RUN(test_peer_without_a_key_or_with_the_own_key_is_closed_with_a_reason);
 	RUN(test_sessions_beyond_the_cap_are_refused);
 	RUN(test_ping_measures_the_round_trip);
 	RUN(test_ping_ends_without_an_answer);
-	RUN(test_goodbye_is_told_and_honoured);
+	RUN(test_goodbye_is_sent_and_honoured);
 	RUN(test_peer_that_comes_back_by_itself_is_dialled_again);
 	RUN(test_goodbye_to_a_deaf_peer_ends_by_closing);
 	RUN(test_endless_not_before_is_cut_to_an_hour);

@@ -174,7 +174,7 @@ static void test_a_peer_with_no_address_of_the_policy_is_not_reached(void)
 }
 
 /* An address that an unknown peer told gets few datagrams, wherever the policy puts it. */
-static void test_what_an_unknown_peer_told_stays_so_in_another_place(void)
+static void test_an_unverified_address_stays_so_in_another_place(void)
 {
 	static const char *const texts[] = {"192.0.2.1:1", "192.0.2.2:2", "[2001:db8::1]:3"};
 	static const bool is_few[] = {true, false, true};
@@ -235,7 +235,7 @@ int main(void)
 	RUN(test_words_that_are_none_or_not_built_are_refused_by_name);
 	RUN(test_addresses_are_dialled_as_the_policy_has_them);
 	RUN(test_a_peer_with_no_address_of_the_policy_is_not_reached);
-	RUN(test_what_an_unknown_peer_told_stays_so_in_another_place);
+	RUN(test_an_unverified_address_stays_so_in_another_place);
 	RUN(test_an_address_without_a_key_follows_the_policy);
 	return check_done();
 }

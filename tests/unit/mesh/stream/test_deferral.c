@@ -23,7 +23,7 @@ static const uint8_t *key_of(unsigned n)
 	return key;
 }
 
-static void test_what_is_told_of_a_message_concerns_no_other(void)
+static void test_a_deferral_of_one_message_concerns_no_other(void)
 {
 	memset(&deferrals, 0, sizeof(deferrals));
 	mesh_deferrals_note(&deferrals, key_of(1), MESH_GET_CHUNK, 200, 100);
@@ -111,7 +111,7 @@ static void pair_open_busy(uint64_t ms)
 	CHECK_EQ(asks[0].reply.err, WEFT_EBUSY);
 }
 
-static void test_a_request_waits_for_the_time_that_a_busy_peer_told(void)
+static void test_a_request_waits_for_the_time_of_a_busy_peer(void)
 {
 	uint64_t not_before_ns;
 
@@ -223,7 +223,7 @@ static void test_a_deferred_request_outlives_its_session(void)
 }
 
 /* The time told of a message holds on the next session, too. */
-static void test_a_new_session_does_not_end_the_time_told_of_a_message(void)
+static void test_a_new_session_does_not_end_a_deferral(void)
 {
 	pair_open_busy(5000);
 	pair_net_close_dialled(&rig.net, 0);
@@ -273,17 +273,17 @@ static void test_a_stream_waits_as_a_request_does(void)
 
 int main(void)
 {
-	RUN(test_what_is_told_of_a_message_concerns_no_other);
+	RUN(test_a_deferral_of_one_message_concerns_no_other);
 	RUN(test_a_later_time_counts_and_an_earlier_one_does_not);
 	RUN(test_a_full_table_forgets_what_ends_first);
-	RUN(test_a_request_waits_for_the_time_that_a_busy_peer_told);
+	RUN(test_a_request_waits_for_the_time_of_a_busy_peer);
 	RUN(test_a_request_without_the_time_fails_with_it);
 	RUN(test_a_waiting_request_can_be_taken_back);
 	RUN(test_a_peer_without_a_place_is_dialled_when_it_said);
 	RUN(test_a_peer_away_for_longer_than_a_request_is_not_dialled);
 	RUN(test_a_request_on_its_way_hears_when_to_come_back);
 	RUN(test_a_deferred_request_outlives_its_session);
-	RUN(test_a_new_session_does_not_end_the_time_told_of_a_message);
+	RUN(test_a_new_session_does_not_end_a_deferral);
 	RUN(test_a_stream_waits_as_a_request_does);
 	return check_done();
 }

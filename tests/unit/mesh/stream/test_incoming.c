@@ -444,7 +444,7 @@ static void test_slow_request_is_given_up(void)
 	bench_fini();
 }
 
-static void test_asker_that_leaves_is_told_to_the_handler(void)
+static void test_asker_that_leaves_is_reported_to_the_handler(void)
 {
 	unsigned stream;
 
@@ -553,7 +553,7 @@ static void test_waiting_tail_is_given_back_when_the_asker_leaves(void)
 	bench_fini();
 }
 
-static void test_answer_nobody_reads_is_given_up(void)
+static void test_unread_answer_is_given_up(void)
 {
 	struct transport_span tail = {frame, 100, tail_done, NULL};
 	unsigned stream;
@@ -572,7 +572,7 @@ static void test_answer_nobody_reads_is_given_up(void)
 	bench_fini();
 }
 
-static void test_answer_nobody_reads_is_soon_given_up_once_its_memory_is_short(void)
+static void test_unread_answer_is_soon_given_up_once_its_memory_is_short(void)
 {
 	struct transport_span tail = {frame, 100, tail_done, NULL};
 
@@ -622,13 +622,13 @@ int main(void)
 	RUN(test_a_head_alone_holds_no_buffer);
 	RUN(test_announcements_arrive_side_by_side);
 	RUN(test_slow_request_is_given_up);
-	RUN(test_asker_that_leaves_is_told_to_the_handler);
+	RUN(test_asker_that_leaves_is_reported_to_the_handler);
 	RUN(test_answer_to_an_asker_that_left_is_closed);
 	RUN(test_answer_waits_for_a_full_stream);
 	RUN(test_answer_that_the_stream_refuses_stays_the_callers);
 	RUN(test_waiting_tail_is_given_back_when_the_asker_leaves);
-	RUN(test_answer_nobody_reads_is_given_up);
-	RUN(test_answer_nobody_reads_is_soon_given_up_once_its_memory_is_short);
+	RUN(test_unread_answer_is_given_up);
+	RUN(test_unread_answer_is_soon_given_up_once_its_memory_is_short);
 	RUN(test_handlers_are_registered_once_and_only_for_requests);
 	return check_done();
 }

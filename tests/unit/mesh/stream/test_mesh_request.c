@@ -229,7 +229,7 @@ static bool raw_asked(struct pair_raw *raw, size_t reply_cap)
 	return raw->stream_cnt == 2 && raw->streams[1].has_fin;
 }
 
-static void test_wrong_answers_are_told_and_the_session_lives(void)
+static void test_wrong_answers_are_reported_and_the_session_lives(void)
 {
 	static const struct {
 		const char *why;
@@ -665,7 +665,7 @@ int main(void)
 	RUN(test_either_side_asks_over_one_session);
 	RUN(test_chunk_arrives_whole_in_any_cut);
 	RUN(test_asks_that_make_no_sense_are_refused_at_once);
-	RUN(test_wrong_answers_are_told_and_the_session_lives);
+	RUN(test_wrong_answers_are_reported_and_the_session_lives);
 	RUN(test_error_may_lack_the_number_but_not_have_another);
 	RUN(test_answer_cut_anywhere_is_malformed);
 	RUN(test_bytes_after_an_answer);

@@ -149,7 +149,7 @@ static void test_an_answered_call_makes_its_peer_useful(void)
 	rig_fini(&rig);
 }
 
-static void test_who_waits_for_a_session_without_a_word_hears_of_it(void)
+static void test_a_stream_that_waits_for_a_silent_session_is_notified(void)
 {
 	struct mesh_stream_peer peer;
 
@@ -666,7 +666,7 @@ int main(void)
 	RUN(test_call_and_reply);
 	RUN(test_both_sides_speak_at_once);
 	RUN(test_an_answered_call_makes_its_peer_useful);
-	RUN(test_who_waits_for_a_session_without_a_word_hears_of_it);
+	RUN(test_a_stream_that_waits_for_a_silent_session_is_notified);
 	RUN(test_flags_and_empty_frames_arrive);
 	RUN(test_peer_is_known);
 	RUN(test_frames_that_may_not_be_said);

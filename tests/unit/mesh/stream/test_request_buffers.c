@@ -34,7 +34,7 @@ static void test_each_shelf_gives_what_it_has_and_no_more(void)
 	arena_close(&arena);
 }
 
-static void test_peers_leave_medium_buffers_for_requests_of_ours(void)
+static void test_peers_leave_medium_buffers_for_own_requests(void)
 {
 	struct mesh_buffers buffers;
 	struct arena arena;
@@ -76,7 +76,7 @@ static void test_arena_too_small_is_refused(void)
 int main(void)
 {
 	RUN(test_each_shelf_gives_what_it_has_and_no_more);
-	RUN(test_peers_leave_medium_buffers_for_requests_of_ours);
+	RUN(test_peers_leave_medium_buffers_for_own_requests);
 	RUN(test_arena_too_small_is_refused);
 	return check_done();
 }

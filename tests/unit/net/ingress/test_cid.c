@@ -12,7 +12,7 @@ static void test_tag_is_siphash_of_published_vector(void)
 	CHECK(weft_siphash_word(key_a, 0x0706050403020100) == 0x93f5f5799a932462);
 }
 
-static void test_written_id_is_ours_and_names_its_worker(void)
+static void test_written_id_is_recognised_and_names_its_worker(void)
 {
 	struct weft_cid_keys keys = {0};
 	__u8 cid[WEFT_CID_LEN];
@@ -83,7 +83,7 @@ static void test_empty_table_honours_nothing(void)
 int main(void)
 {
 	RUN(test_tag_is_siphash_of_published_vector);
-	RUN(test_written_id_is_ours_and_names_its_worker);
+	RUN(test_written_id_is_recognised_and_names_its_worker);
 	RUN(test_any_flipped_bit_is_refused);
 	RUN(test_id_outlives_three_rotations_and_not_the_fourth);
 	RUN(test_generation_wraps_after_255);

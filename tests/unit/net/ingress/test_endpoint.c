@@ -78,7 +78,7 @@ static const struct {
 	{"ff02::1", WEFT_ADDR_SCOPE_NONE},
 };
 
-static void test_reach_of_each_block_to_its_first_and_last_address(void)
+static void test_scope_of_each_block_covers_its_first_and_last_address(void)
 {
 	for (size_t i = 0; i < sizeof(reaches) / sizeof(*reaches); i++) {
 		struct weft_endpoint endpoint = endpoint_of(reaches[i].text);
@@ -149,7 +149,7 @@ static void test_prefix_of_each_level_has_its_length(void)
 
 int main(void)
 {
-	RUN(test_reach_of_each_block_to_its_first_and_last_address);
+	RUN(test_scope_of_each_block_covers_its_first_and_last_address);
 	RUN(test_source_that_nothing_may_answer_does_not_send);
 	RUN(test_same_address_with_another_port_may_send);
 	RUN(test_prefix_of_each_level_has_its_length);

@@ -56,7 +56,7 @@ static enum weft_reason judge_from(struct bench *bench, const char *from, const 
 	return net_ingress_judge_dgram(&bench->judge, &dgram, NOW_NS);
 }
 
-static void test_drop_is_counted_and_told(void)
+static void test_drop_is_counted_and_reported(void)
 {
 	uint8_t junk[100] = {0x41, 0x80, 1};
 	struct bench bench;
@@ -78,7 +78,7 @@ static void test_drop_is_counted_and_told(void)
 	arena_close(&bench.arena);
 }
 
-static void test_good_datagram_is_counted_and_not_told(void)
+static void test_good_datagram_is_counted_and_not_reported(void)
 {
 	struct bench bench;
 
@@ -187,7 +187,7 @@ static void test_judgement_is_written_into_the_datagram(void)
 	arena_close(&bench.arena);
 }
 
-static void test_nobody_need_listen_to_samples(void)
+static void test_samples_need_no_listener(void)
 {
 	struct bench bench;
 
@@ -209,7 +209,7 @@ static void test_one_byte_and_the_longest_datagram_are_judged(void)
 	arena_close(&bench.arena);
 }
 
-static void test_proven_address_is_replaced_and_forgotten(void)
+static void test_validated_address_is_replaced_and_forgotten(void)
 {
 	struct weft_endpoint source = {.port_be = 7, .addr = {0x20, 1}};
 	struct weft_session entry = {.expires_ns = 5};
@@ -262,14 +262,14 @@ static void test_every_reason_has_a_word_of_its_own(void)
 
 int main(void)
 {
-	RUN(test_drop_is_counted_and_told);
-	RUN(test_good_datagram_is_counted_and_not_told);
+	RUN(test_drop_is_counted_and_reported);
+	RUN(test_good_datagram_is_counted_and_not_reported);
 	RUN(test_owner_is_the_worker_in_an_id_with_a_right_tag);
 	RUN(test_known_owner_is_not_looked_for_again);
 	RUN(test_judgement_is_written_into_the_datagram);
-	RUN(test_nobody_need_listen_to_samples);
+	RUN(test_samples_need_no_listener);
 	RUN(test_one_byte_and_the_longest_datagram_are_judged);
-	RUN(test_proven_address_is_replaced_and_forgotten);
+	RUN(test_validated_address_is_replaced_and_forgotten);
 	RUN(test_tables_need_all_that_they_ask_for);
 	RUN(test_every_reason_has_a_word_of_its_own);
 	return check_done();

@@ -65,7 +65,7 @@ static void test_what_is_given_back_is_there_again(void)
 	CHECK(weft_relay_take(&mark, &rate, 1000, 100 * SECOND));
 }
 
-static void test_a_volume_ends_at_its_last_byte(void)
+static void test_a_grant_ends_at_its_last_byte(void)
 {
 	__s64 left = 1000;
 
@@ -146,7 +146,7 @@ int main(void)
 	RUN(test_no_rate_is_no_limit);
 	RUN(test_a_burst_admits_its_bytes);
 	RUN(test_what_is_given_back_is_there_again);
-	RUN(test_a_volume_ends_at_its_last_byte);
+	RUN(test_a_grant_ends_at_its_last_byte);
 	RUN(test_threads_spend_no_byte_twice);
 	RUN(test_a_label_is_laid_out_as_the_wire_has_it);
 	RUN(test_a_writer_keeps_others_out);

@@ -75,7 +75,7 @@ static void test_without_the_days_key_nothing_is_made_or_read(void)
 	CHECK(!weft_token_write(&keys, &token, bytes));
 }
 
-static void test_kind_of_nobody_is_foreign(void)
+static void test_kind_without_an_owner_is_foreign(void)
 {
 	struct weft_token_keys keys = keys_of_today();
 	struct weft_token got = token_of(0);
@@ -110,7 +110,7 @@ int main(void)
 	RUN(test_written_token_is_read_back);
 	RUN(test_any_flipped_bit_is_refused);
 	RUN(test_without_the_days_key_nothing_is_made_or_read);
-	RUN(test_kind_of_nobody_is_foreign);
+	RUN(test_kind_without_an_owner_is_foreign);
 	RUN(test_id_is_loaded_without_what_follows_it);
 	return check_done();
 }

@@ -45,7 +45,7 @@ static void test_given_datagram_arrives_as_it_was(void)
 	net_handover_free(handover);
 }
 
-static void test_flush_wakes_only_who_was_given_something(void)
+static void test_flush_wakes_only_workers_with_new_datagrams(void)
 {
 	uint8_t data[100] = {0};
 	struct dgram given = dgram_of(data, sizeof(data)), got[4];
@@ -67,7 +67,7 @@ static void test_flush_wakes_only_who_was_given_something(void)
 	net_handover_free(handover);
 }
 
-static void test_one_flush_wakes_all_who_were_given_something_once(void)
+static void test_one_flush_wakes_all_workers_with_new_datagrams_once(void)
 {
 	uint8_t data[100] = {0};
 	struct dgram given = dgram_of(data, sizeof(data));
@@ -205,8 +205,8 @@ static void test_two_threads_lose_and_reorder_nothing(void)
 int main(void)
 {
 	RUN(test_given_datagram_arrives_as_it_was);
-	RUN(test_flush_wakes_only_who_was_given_something);
-	RUN(test_one_flush_wakes_all_who_were_given_something_once);
+	RUN(test_flush_wakes_only_workers_with_new_datagrams);
+	RUN(test_one_flush_wakes_all_workers_with_new_datagrams_once);
 	RUN(test_bursts_take_from_all_givers_in_turn);
 	RUN(test_full_ring_refuses_one_more_until_a_burst_returns);
 	RUN(test_datagram_of_any_length_up_to_the_limit);

@@ -101,7 +101,7 @@ static void test_empty_or_nameless_receive_is_refused(void)
 	CHECK(!net_udp_train_parse(&socket, &sa, control.bytes, 0, &train));
 }
 
-static void test_ipv4_control_tells_local_address_and_ecn(void)
+static void test_ipv4_control_has_local_address_and_ecn(void)
 {
 	struct udp_socket socket = {.bound = addr_of("0.0.0.0:7000"), .is_wildcard = true};
 	struct addr want = addr_of("198.51.100.7:7000");
@@ -224,7 +224,7 @@ int main(void)
 	RUN(test_train_comes_apart_at_the_segment_length);
 	RUN(test_train_is_taken_in_pieces_when_the_caller_is_full);
 	RUN(test_empty_or_nameless_receive_is_refused);
-	RUN(test_ipv4_control_tells_local_address_and_ecn);
+	RUN(test_ipv4_control_has_local_address_and_ecn);
 	RUN(test_ipv6_control_keeps_the_scope_of_link_local_only);
 	RUN(test_written_control_is_what_the_route_needs);
 	RUN(test_socket_is_chosen_by_local_address_then_family);

@@ -91,7 +91,7 @@ static void linkinfo_put(struct link_message *message, const char *kind, const u
 	link_message_attr_end(message, info);
 }
 
-static void test_vlan_tells_its_id_and_its_ethertype(void)
+static void test_vlan_has_its_id_and_its_ethertype(void)
 {
 	const uint16_t id = 42, type = htons(ETH_P_8021AD);
 	struct link_message message;
@@ -284,7 +284,7 @@ int main(void)
 {
 	RUN(test_device_is_read_with_all_that_it_says);
 	RUN(test_flags_and_kind_of_link_are_each_their_own);
-	RUN(test_vlan_tells_its_id_and_its_ethertype);
+	RUN(test_vlan_has_its_id_and_its_ethertype);
 	RUN(test_program_is_found_in_whatever_mode_it_runs);
 	RUN(test_attribute_that_is_too_short_counts_as_nothing);
 	RUN(test_other_messages_are_not_about_a_device);

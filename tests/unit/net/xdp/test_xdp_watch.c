@@ -76,7 +76,7 @@ static void say(uint16_t type, unsigned i, const char *name, uint32_t mtu, unsig
 	net_xdp_check(&lab.xdp);
 }
 
-static void test_link_that_goes_and_comes_is_told_once_each(void)
+static void test_link_that_goes_and_comes_is_reported_once_each(void)
 {
 	begin();
 	say(RTM_NEWLINK, 1, "none1", 1500, IFF_UP);
@@ -115,7 +115,7 @@ static void test_mtu_above_a_frame_says_what_to_do(void)
 	end();
 }
 
-static void test_device_that_is_gone_is_told_once(void)
+static void test_device_that_is_gone_is_reported_once(void)
 {
 	begin();
 	say(RTM_DELLINK, 1, "none1", 1500, 0);
@@ -130,7 +130,7 @@ static void test_device_that_is_gone_is_told_once(void)
 	end();
 }
 
-static void test_other_devices_are_nobodys_matter(void)
+static void test_other_devices_are_ignored(void)
 {
 	begin();
 	say(RTM_NEWLINK, 9, "none9", 9000, 0);
@@ -166,7 +166,7 @@ static void test_lost_device_has_no_program_that_is_owed_news(void)
 	end();
 }
 
-static void test_faults_need_nobody_who_listens(void)
+static void test_faults_need_no_listener(void)
 {
 	begin();
 	lab.xdp.params.on_fault = NULL;
@@ -190,13 +190,13 @@ static void test_each_fault_has_a_name_of_its_own(void)
 
 int main(void)
 {
-	RUN(test_link_that_goes_and_comes_is_told_once_each);
+	RUN(test_link_that_goes_and_comes_is_reported_once_each);
 	RUN(test_mtu_above_a_frame_says_what_to_do);
-	RUN(test_device_that_is_gone_is_told_once);
-	RUN(test_other_devices_are_nobodys_matter);
+	RUN(test_device_that_is_gone_is_reported_once);
+	RUN(test_other_devices_are_ignored);
 	RUN(test_renamed_device_is_called_by_its_new_name);
 	RUN(test_lost_device_has_no_program_that_is_owed_news);
-	RUN(test_faults_need_nobody_who_listens);
+	RUN(test_faults_need_no_listener);
 	RUN(test_each_fault_has_a_name_of_its_own);
 	return check_done();
 }

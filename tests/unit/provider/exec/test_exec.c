@@ -121,7 +121,7 @@ static void test_exit_codes_are_statuses(void)
 	}
 }
 
-static void test_the_environment_tells_the_call_and_nothing_else(void)
+static void test_the_environment_has_the_call_and_nothing_else(void)
 {
 	struct prig_call call = {.cnt = 0};
 	char want[128], key[80];
@@ -147,7 +147,7 @@ static void test_the_environment_tells_the_call_and_nothing_else(void)
 	box_fini(&box, &call);
 }
 
-static void test_the_environment_tells_the_trace_of_a_call_that_has_one(void)
+static void test_the_environment_has_the_trace_of_a_call_that_has_one(void)
 {
 	static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 	struct service_target target = {.name = "box", .method = "Do"};
@@ -185,7 +185,7 @@ static void test_arguments_are_given(void)
 	box_fini(&box, &call);
 }
 
-static void test_no_descriptor_of_ours_is_inherited(void)
+static void test_no_descriptor_of_the_daemon_is_inherited(void)
 {
 	struct prig_call call = {.cnt = 0};
 	int leak = open("/dev/null", O_RDONLY); /* without O_CLOEXEC */
@@ -299,7 +299,7 @@ static void test_a_process_is_killed_at_the_deadline_with_what_it_started(void)
 	box_fini(&box, &call);
 }
 
-static void test_a_caller_who_leaves_and_a_withdrawal_kill_the_process(void)
+static void test_a_caller_that_leaves_and_a_withdrawal_kill_the_process(void)
 {
 	for (unsigned is_withdrawal = 0; is_withdrawal < 2; is_withdrawal++) {
 		struct prig_call call = {.cnt = 0};
@@ -394,7 +394,7 @@ static void test_calls_wait_for_a_process_and_one_too_many_is_refused(void)
 		free(calls[i].payload);
 }
 
-static void test_standard_error_is_told_in_lines_and_not_too_many(void)
+static void test_standard_error_is_logged_in_lines_and_not_too_many(void)
 {
 	struct prig_call call = {.cnt = 0};
 	struct box box;
@@ -473,7 +473,7 @@ static void test_a_program_that_cannot_be_run_withdraws_its_service(void)
 	box_fini(&box, &call);
 }
 
-static void test_a_file_that_execve_refuses_is_told(void)
+static void test_a_file_that_execve_refuses_is_reported(void)
 {
 	struct prig_call call = {.cnt = 0};
 	struct box box;
@@ -493,21 +493,21 @@ int main(void)
 	RUN(test_the_payload_goes_in_and_the_reply_comes_out);
 	RUN(test_a_program_that_reads_nothing_may_reply);
 	RUN(test_exit_codes_are_statuses);
-	RUN(test_the_environment_tells_the_call_and_nothing_else);
-	RUN(test_the_environment_tells_the_trace_of_a_call_that_has_one);
+	RUN(test_the_environment_has_the_call_and_nothing_else);
+	RUN(test_the_environment_has_the_trace_of_a_call_that_has_one);
 	RUN(test_arguments_are_given);
-	RUN(test_no_descriptor_of_ours_is_inherited);
+	RUN(test_no_descriptor_of_the_daemon_is_inherited);
 	RUN(test_signals_and_limits_are_a_new_programs);
 	RUN(test_the_reply_has_a_limit);
 	RUN(test_a_process_is_killed_at_the_deadline_with_what_it_started);
-	RUN(test_a_caller_who_leaves_and_a_withdrawal_kill_the_process);
+	RUN(test_a_caller_that_leaves_and_a_withdrawal_kill_the_process);
 	RUN(test_no_process_outlives_the_daemon);
 	RUN(test_what_a_program_leaves_behind_does_not_hold_its_reply);
 	RUN(test_calls_wait_for_a_process_and_one_too_many_is_refused);
-	RUN(test_standard_error_is_told_in_lines_and_not_too_many);
+	RUN(test_standard_error_is_logged_in_lines_and_not_too_many);
 	RUN(test_methods_that_mean_something_to_a_shell_do_not_reach_it);
 	RUN(test_streams_are_refused);
 	RUN(test_a_program_that_cannot_be_run_withdraws_its_service);
-	RUN(test_a_file_that_execve_refuses_is_told);
+	RUN(test_a_file_that_execve_refuses_is_reported);
 	return check_done();
 }

@@ -42,7 +42,7 @@ static void test_a_request_reaches_the_server_and_its_answer_the_caller(void)
 	web_fini(&web);
 }
 
-static void test_a_server_is_told_its_own_origin(void)
+static void test_a_server_receives_its_own_origin(void)
 {
 	struct service_http_request request = request_of("POST", "/form", 0);
 	struct prig_stream stream = {.body = NULL};
@@ -281,7 +281,7 @@ static void test_an_exchange_on_which_nothing_moves_ends(void)
 	web_fini(&web);
 }
 
-static void test_a_caller_who_leaves_ends_the_connection(void)
+static void test_a_caller_that_leaves_ends_the_connection(void)
 {
 	struct prig_stream stream = {.body = NULL};
 	struct web web;
@@ -298,7 +298,7 @@ static void test_a_caller_who_leaves_ends_the_connection(void)
 	web_fini(&web);
 }
 
-static void test_calls_and_other_methods_are_told_how(void)
+static void test_calls_and_other_methods_are_refused_with_a_hint(void)
 {
 	struct prig_stream stream = {.body = NULL};
 	struct prig_call call = {.cnt = 0};
@@ -397,7 +397,7 @@ static void test_a_health_path_decides(void)
 int main(void)
 {
 	RUN(test_a_request_reaches_the_server_and_its_answer_the_caller);
-	RUN(test_a_server_is_told_its_own_origin);
+	RUN(test_a_server_receives_its_own_origin);
 	RUN(test_a_connection_is_used_again_and_made_anew_when_it_closed);
 	RUN(test_an_idle_connection_that_closes_is_forgotten);
 	RUN(test_a_server_that_is_not_there);
@@ -406,8 +406,8 @@ int main(void)
 	RUN(test_a_caller_s_shorter_patience_sets_no_server_down);
 	RUN(test_a_server_that_answers_others_is_not_set_down);
 	RUN(test_an_exchange_on_which_nothing_moves_ends);
-	RUN(test_a_caller_who_leaves_ends_the_connection);
-	RUN(test_calls_and_other_methods_are_told_how);
+	RUN(test_a_caller_that_leaves_ends_the_connection);
+	RUN(test_calls_and_other_methods_are_refused_with_a_hint);
 	RUN(test_one_request_too_many_is_refused);
 	RUN(test_a_withdrawn_service_ends_its_exchanges);
 	RUN(test_a_health_path_decides);

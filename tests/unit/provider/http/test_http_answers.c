@@ -86,7 +86,7 @@ static void test_bodies_of_every_framing(void)
 	}
 }
 
-static void test_the_length_of_a_body_that_is_left_away_is_told(void)
+static void test_the_length_of_an_omitted_body_is_reported(void)
 {
 	struct prig_stream stream = {.body = NULL};
 	struct service_http_answer answer;
@@ -208,7 +208,7 @@ static void test_a_server_that_leaves(void)
 	}
 }
 
-static void test_a_location_at_the_server_is_told_as_its_path(void)
+static void test_a_location_at_the_server_is_passed_on_as_its_path(void)
 {
 	static const struct {
 		const char *before, *behind; /* of the server's address */
@@ -279,11 +279,11 @@ static void test_a_silent_stream_of_events_is_kept_by_comments(void)
 
 int main(void)
 {
-	RUN(test_a_location_at_the_server_is_told_as_its_path);
+	RUN(test_a_location_at_the_server_is_passed_on_as_its_path);
 	RUN(test_a_silent_stream_of_events_is_kept_by_comments);
 	RUN(test_answers_that_do_not_keep_their_connection);
 	RUN(test_bodies_of_every_framing);
-	RUN(test_the_length_of_a_body_that_is_left_away_is_told);
+	RUN(test_the_length_of_an_omitted_body_is_reported);
 	RUN(test_rubbish_is_answered_by_502);
 	RUN(test_64_header_fields_are_not_too_many);
 	RUN(test_a_server_that_leaves);

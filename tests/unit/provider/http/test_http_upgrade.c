@@ -132,7 +132,7 @@ static void test_bytes_go_both_ways_as_they_are(void)
 	web_fini(&web);
 }
 
-static void test_silence_ends_nothing_but_who_takes_nothing_does(void)
+static void test_silence_ends_nothing_and_a_receiver_that_takes_nothing_does(void)
 {
 	static struct prig_stream stream;
 	static char block[16000];
@@ -302,7 +302,7 @@ int main(void)
 {
 	RUN(test_a_server_is_asked_for_a_websocket_and_nothing_else);
 	RUN(test_bytes_go_both_ways_as_they_are);
-	RUN(test_silence_ends_nothing_but_who_takes_nothing_does);
+	RUN(test_silence_ends_nothing_and_a_receiver_that_takes_nothing_does);
 	RUN(test_one_side_does_not_outlive_the_other_for_long);
 	RUN(test_bytes_before_the_answer_reach_no_server);
 	RUN(test_what_asks_for_no_websocket_is_none);

@@ -315,7 +315,7 @@ static void test_several_calls_are_under_way_and_one_more_waits(void)
 	desk_fini(&desk);
 }
 
-static void test_one_call_more_than_may_wait_is_told_when_to_come_again(void)
+static void test_one_call_more_than_may_wait_learns_when_to_retry(void)
 {
 	static struct prig_call calls[34];
 	struct provider_spec spec = desk_spec;
@@ -503,7 +503,7 @@ int main(void)
 	RUN(test_a_reply_longer_than_the_offer_allows);
 	RUN(test_a_program_that_is_late_or_leaves);
 	RUN(test_several_calls_are_under_way_and_one_more_waits);
-	RUN(test_one_call_more_than_may_wait_is_told_when_to_come_again);
+	RUN(test_one_call_more_than_may_wait_learns_when_to_retry);
 	RUN(test_a_waiting_call_ends_with_its_deadline);
 	RUN(test_a_program_that_is_not_there);
 	RUN(test_a_stopped_program_is_set_down_for_pauses_that_double);

@@ -167,7 +167,7 @@ static void test_a_program_that_breaks_a_stream(void)
 	}
 }
 
-static void test_the_program_is_told_how_its_caller_ended(void)
+static void test_the_program_learns_how_its_caller_ended(void)
 {
 	struct prig_stream stream = {.body = NULL};
 	struct pipe_frame_in in = {.head_len = 0};
@@ -190,7 +190,7 @@ static void test_the_program_is_told_how_its_caller_ended(void)
 	desk_fini(&desk);
 }
 
-static void test_who_does_not_read_stops_who_writes(void)
+static void test_a_reader_that_pauses_stops_the_writer(void)
 {
 	static char much[16000], sink[65536];
 	struct service_piece piece = {
@@ -314,8 +314,8 @@ int main(void)
 	RUN(test_a_stream_carries_messages_both_ways);
 	RUN(test_a_program_may_refuse_a_stream_and_end_it);
 	RUN(test_a_program_that_breaks_a_stream);
-	RUN(test_the_program_is_told_how_its_caller_ended);
-	RUN(test_who_does_not_read_stops_who_writes);
+	RUN(test_the_program_learns_how_its_caller_ended);
+	RUN(test_a_reader_that_pauses_stops_the_writer);
 	RUN(test_a_piece_may_be_longer_than_what_is_read_at_once);
 	RUN(test_a_stream_that_is_not_taken_ends);
 	RUN(test_a_silent_stream_lives_and_ends_with_its_service);

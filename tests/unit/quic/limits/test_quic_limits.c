@@ -419,7 +419,7 @@ static void test_every_failing_allocation_is_survived(void)
 	CHECK(failed_cnt > 10);
 }
 
-static void test_draining_engine_takes_nobody_new(void)
+static void test_draining_engine_accepts_no_new_peer(void)
 {
 	struct quic_test_conn *conn, *late;
 	struct quic_pair p;
@@ -467,7 +467,7 @@ int main(void)
 	RUN(test_garbage_flood_does_not_grow_anything);
 	RUN(test_heap_exhaustion_is_survived);
 	RUN(test_every_failing_allocation_is_survived);
-	RUN(test_draining_engine_takes_nobody_new);
+	RUN(test_draining_engine_accepts_no_new_peer);
 	RUN(test_speaker_may_refuse_a_connection);
 	return check_done();
 }

@@ -113,7 +113,7 @@ static void flush_while_due(struct quic_engine *engine)
 		quic_engine_flush(engine, engine->now_ns);
 }
 
-static void test_refused_copy_is_told_when_memory_comes_free(void)
+static void test_refused_copy_is_notified_when_memory_comes_free(void)
 {
 	static struct quic_test_stream records[WAITS_CNT];
 	const struct transport_ops *ops;
@@ -319,7 +319,7 @@ static void send_out_of_order(struct quic_net *net, struct withhold *hostile)
 }
 
 /* A gap at the front of each window: without a budget the heap is full of what follows. */
-static void test_data_out_of_order_ends_who_sends_it(void)
+static void test_data_out_of_order_ends_its_sender(void)
 {
 	struct withhold hostile[HOSTILE_CNT];
 	struct quic_test_conn *honest;
@@ -359,8 +359,8 @@ int main(void)
 {
 	RUN(test_largest_ends_when_one_block_too_many_is_asked_for);
 	RUN(test_windows_shrink_as_the_heap_fills);
-	RUN(test_data_out_of_order_ends_who_sends_it);
-	RUN(test_refused_copy_is_told_when_memory_comes_free);
+	RUN(test_data_out_of_order_ends_its_sender);
+	RUN(test_refused_copy_is_notified_when_memory_comes_free);
 	RUN(test_copy_for_an_ended_stream_is_not_left_waiting);
 	RUN(test_idle_connection_costs_less_than_32_kib);
 	RUN(test_idle_connections_cost_nothing_per_tick);

@@ -50,7 +50,7 @@ static unsigned open_cnt(const struct quic_node *node)
 }
 
 /* 704 idle sessions of one address shut out every newcomer. */
-static void test_newcomer_gets_a_place_of_who_holds_most(void)
+static void test_newcomer_gets_a_place_of_the_largest_holder(void)
 {
 	struct quic_test_conn *conn;
 	struct quic_node *c;
@@ -73,7 +73,7 @@ static void test_newcomer_gets_a_place_of_who_holds_most(void)
 	quic_pair_fini(&p);
 }
 
-static void test_who_makes_room_is_told_when_to_come_and_can(void)
+static void test_an_evicted_peer_learns_when_to_retry_and_can(void)
 {
 	const struct quic_test_conn *gone = NULL;
 	struct quic_node *c;
@@ -283,7 +283,7 @@ static void test_known_key_gets_in_and_unknown_peers_do_not_push_it_out(void)
 }
 
 /* b gave a a token; claims hold for the key that they were made for. */
-static void test_token_makes_its_owner_known_and_nobody_else(void)
+static void test_token_makes_only_its_owner_known(void)
 {
 	static const struct {
 		uint32_t known_for_s;
@@ -345,8 +345,8 @@ static void test_idle_unknown_peers_make_room_while_the_table_is_busy(void)
 
 int main(void)
 {
-	RUN(test_newcomer_gets_a_place_of_who_holds_most);
-	RUN(test_who_makes_room_is_told_when_to_come_and_can);
+	RUN(test_newcomer_gets_a_place_of_the_largest_holder);
+	RUN(test_an_evicted_peer_learns_when_to_retry_and_can);
 	RUN(test_one_connection_more_of_the_largest_is_refused);
 	RUN(test_refused_connection_is_kept_by_key_and_address);
 	RUN(test_complete_handshake_is_charged_to_its_network);
@@ -354,7 +354,7 @@ int main(void)
 	RUN(test_account_that_pays_next_is_named);
 	RUN(test_own_dial_gets_a_place_and_keeps_it);
 	RUN(test_known_key_gets_in_and_unknown_peers_do_not_push_it_out);
-	RUN(test_token_makes_its_owner_known_and_nobody_else);
+	RUN(test_token_makes_only_its_owner_known);
 	RUN(test_idle_unknown_peers_make_room_while_the_table_is_busy);
 	return check_done();
 }

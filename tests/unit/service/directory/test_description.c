@@ -238,7 +238,7 @@ static bool is_read_only(const json_t *described, const char *name)
 	return false;
 }
 
-static void test_a_peer_is_told_what_the_owner_described(void)
+static void test_a_peer_receives_the_description_of_the_owner(void)
 {
 	static const char *const read_only[] = {"Brew", "Smell\"\\"};
 	const struct service_offering offering = {.name = "tea",
@@ -265,7 +265,7 @@ static void test_a_peer_is_told_what_the_owner_described(void)
 	srig_fini(&rig);
 }
 
-static void test_a_service_that_nobody_described_tells_its_read_only_methods(void)
+static void test_a_service_without_a_description_lists_its_read_only_methods(void)
 {
 	static const char *const all[] = {SERVICE_READ_ONLY_ALL}, *const one[] = {"Look"};
 	struct service_offering offering = {
@@ -289,7 +289,7 @@ static void test_a_service_that_nobody_described_tells_its_read_only_methods(voi
 	srig_fini(&rig);
 }
 
-static void test_who_may_call_no_method_is_told_nothing(void)
+static void test_a_caller_without_methods_learns_nothing(void)
 {
 	static const uint8_t other[1][MESH_KEY_LEN] = {{7}};
 	struct service_grant grant = {.method = "Brew", .group = ""};
@@ -336,9 +336,9 @@ int main(void)
 	RUN(test_what_is_no_description_is_refused_with_the_reason);
 	RUN(test_each_bound_is_exceeded_by_one);
 	RUN(test_fields_of_a_later_version_are_left_out);
-	RUN(test_a_peer_is_told_what_the_owner_described);
-	RUN(test_a_service_that_nobody_described_tells_its_read_only_methods);
-	RUN(test_who_may_call_no_method_is_told_nothing);
+	RUN(test_a_peer_receives_the_description_of_the_owner);
+	RUN(test_a_service_without_a_description_lists_its_read_only_methods);
+	RUN(test_a_caller_without_methods_learns_nothing);
 	RUN(test_an_offer_with_too_long_a_description_is_refused);
 	return check_done();
 }

@@ -471,7 +471,7 @@ static void test_nothing_faulty_is_signed(void)
 	CHECK_EQ(writer_len(&w), 0);
 }
 
-static void test_counts_are_told_in_words(void)
+static void test_faults_of_counts_are_described_in_words(void)
 {
 	uint32_t cnts[SERVICE_FAULT_CNT] = {0};
 	char text[SERVICE_FAULTS_TEXT_CAP];
@@ -507,7 +507,7 @@ int main(void)
 	RUN(test_private_keys);
 	RUN(test_offerings_are_held_to_the_limits);
 	RUN(test_nothing_faulty_is_signed);
-	RUN(test_counts_are_told_in_words);
+	RUN(test_faults_of_counts_are_described_in_words);
 	node_key_free(other_key);
 	node_key_free(key);
 	return check_done();

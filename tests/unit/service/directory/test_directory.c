@@ -206,7 +206,7 @@ static void test_a_withdrawn_one_is_gone(void)
 }
 
 /* That nobody is there is asked again after a second: a provider may be restarting. */
-static void test_nobody_there_is_true_for_a_second(void)
+static void test_an_absent_provider_is_cached_for_a_second(void)
 {
 	setup();
 	rig_publish(&(struct rig_descriptor){.owner = 1, .seq = 1, .is_gone = true});
@@ -315,7 +315,7 @@ int main(void)
 	RUN(test_versions_of_one_owner_stand_side_by_side);
 	RUN(test_an_older_one_does_not_replace_a_newer_one);
 	RUN(test_a_withdrawn_one_is_gone);
-	RUN(test_nobody_there_is_true_for_a_second);
+	RUN(test_an_absent_provider_is_cached_for_a_second);
 	RUN(test_a_ban_hides_its_owner_at_once);
 	RUN(test_all_that_may_be_shown_is_listed_heard_of_last_first);
 	RUN(test_order_is_that_of_reputation_and_health);

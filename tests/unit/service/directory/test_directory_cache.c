@@ -249,7 +249,7 @@ static void test_table_of_finds_has_an_end(void)
 	rig_fini();
 }
 
-static void test_who_cancels_is_not_called(void)
+static void test_a_cancelled_lookup_calls_no_callback(void)
 {
 	struct service_find *finds[2];
 	uint64_t wait_ns;
@@ -403,7 +403,7 @@ int main(void)
 	RUN(test_fetches_have_a_limit_and_then_the_cache_answers);
 	RUN(test_bad_queries_are_refused);
 	RUN(test_table_of_finds_has_an_end);
-	RUN(test_who_cancels_is_not_called);
+	RUN(test_a_cancelled_lookup_calls_no_callback);
 	RUN(test_found_may_find_and_cancel);
 	RUN(test_a_name_has_so_many_places);
 	RUN(test_a_full_cache_forgets_what_was_heard_longest_ago);

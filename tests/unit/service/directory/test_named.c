@@ -9,7 +9,7 @@
 /* 52 letters whose unused bits are set: no key, and too long for a version it is not. */
 #define NO_NODE "ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot19"
 
-static void test_a_name_says_who_and_which_version(void)
+static void test_a_name_has_a_provider_and_a_version(void)
 {
 	static const struct {
 		const char *text, *name, *version;
@@ -59,7 +59,7 @@ static void test_what_is_no_name_leaves_the_outcome_as_it_was(void)
 
 int main(void)
 {
-	RUN(test_a_name_says_who_and_which_version);
+	RUN(test_a_name_has_a_provider_and_a_version);
 	RUN(test_what_is_no_name_leaves_the_outcome_as_it_was);
 	return check_done();
 }

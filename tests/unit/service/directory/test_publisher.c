@@ -109,7 +109,7 @@ static bool look(const char *name, unsigned n)
 					 &rig.descriptor) == SERVICE_FINE;
 }
 
-static void test_first_publication_waits_until_somebody_comes(void)
+static void test_first_publication_waits_until_a_node_comes(void)
 {
 	setup();
 	offer(&echo);
@@ -298,7 +298,7 @@ static void test_major_versions_are_published_side_by_side(void)
 	teardown();
 }
 
-static void test_endpoints_are_told_when_they_change(void)
+static void test_endpoints_are_published_when_they_change(void)
 {
 	struct addr addrs[9] = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}};
 
@@ -408,7 +408,7 @@ static void test_a_node_that_leaves_keeps_the_limit_a_minute(void)
 	teardown();
 }
 
-static void test_who_comes_back_is_published_again(void)
+static void test_a_service_that_comes_back_is_published_again(void)
 {
 	setup();
 	offer(&echo);
@@ -473,7 +473,7 @@ static bool state_take(void *arg, const struct service_publication_state *state)
 	return true;
 }
 
-static void test_what_nobody_took_is_tried_again(void)
+static void test_a_record_that_no_node_took_is_tried_again(void)
 {
 	struct service_publisher_stats stats;
 
@@ -506,7 +506,7 @@ static void test_what_nobody_took_is_tried_again(void)
 	teardown();
 }
 
-static void test_that_it_is_gone_is_told_until_it_matters_no_more(void)
+static void test_a_withdrawal_is_published_until_the_record_expires(void)
 {
 	struct service_publisher_stats stats;
 
@@ -524,7 +524,7 @@ static void test_that_it_is_gone_is_told_until_it_matters_no_more(void)
 	teardown();
 }
 
-static void test_faults_are_told_and_nothing_is_kept(void)
+static void test_faults_are_reported_and_nothing_is_stored(void)
 {
 	static const struct service_metadata private[] = {{"email", "x"}};
 	struct service_offering offering = echo;
@@ -630,7 +630,7 @@ static void test_what_cannot_be_stored_does_not_leave(void)
 
 int main(void)
 {
-	RUN(test_first_publication_waits_until_somebody_comes);
+	RUN(test_first_publication_waits_until_a_node_comes);
 	RUN(test_what_one_node_holds_is_put_again_when_others_come);
 	RUN(test_first_publication_is_seconds_after_the_start);
 	RUN(test_it_is_renewed_at_half_its_life);
@@ -638,16 +638,16 @@ int main(void)
 	RUN(test_a_change_is_signed_anew_and_no_change_is_not);
 	RUN(test_a_change_on_the_way_is_published_next);
 	RUN(test_major_versions_are_published_side_by_side);
-	RUN(test_endpoints_are_told_when_they_change);
+	RUN(test_endpoints_are_published_when_they_change);
 	RUN(test_a_withdrawal_says_gone_for_as_long_as_is_left);
 	RUN(test_what_was_never_put_goes_without_a_word);
 	RUN(test_a_node_that_leaves_withdraws_all_and_offers_nothing);
 	RUN(test_a_node_that_leaves_keeps_the_limit_a_minute);
-	RUN(test_who_comes_back_is_published_again);
+	RUN(test_a_service_that_comes_back_is_published_again);
 	RUN(test_21st_publication_in_a_minute_does_not_leave);
-	RUN(test_what_nobody_took_is_tried_again);
-	RUN(test_that_it_is_gone_is_told_until_it_matters_no_more);
-	RUN(test_faults_are_told_and_nothing_is_kept);
+	RUN(test_a_record_that_no_node_took_is_tried_again);
+	RUN(test_a_withdrawal_is_published_until_the_record_expires);
+	RUN(test_faults_are_reported_and_nothing_is_stored);
 	RUN(test_table_of_publications_has_an_end);
 	RUN(test_no_number_is_used_twice_over_a_crash);
 	RUN(test_it_may_end_while_a_number_is_stored);

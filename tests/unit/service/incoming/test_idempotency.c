@@ -116,7 +116,7 @@ static void test_of_a_full_table_the_oldest_answer_makes_room(void)
 	table_close();
 }
 
-static void test_who_has_more_than_its_share_loses_its_own(void)
+static void test_a_caller_beyond_its_share_loses_its_own_answers(void)
 {
 	CHECK(table_open());
 	CHECK(keep(begin(1, 1), 0, 10 * S)); /* the oldest is another's */
@@ -232,7 +232,7 @@ int main(void)
 {
 	RUN(test_answers_are_kept_until_their_time_and_no_longer);
 	RUN(test_of_a_full_table_the_oldest_answer_makes_room);
-	RUN(test_who_has_more_than_its_share_loses_its_own);
+	RUN(test_a_caller_beyond_its_share_loses_its_own_answers);
 	RUN(test_what_runs_never_makes_room);
 	RUN(test_an_answer_without_room_is_known_to_be_lost);
 	RUN(test_long_answers_take_a_part_of_the_memory_and_no_more);

@@ -62,7 +62,7 @@ static const struct {
 	{"51 queries of 11 names", 51, 11, true, true, true},
 };
 
-static void test_each_pattern_is_told_once_beyond_its_limit(void)
+static void test_each_pattern_is_reported_once_beyond_its_limit(void)
 {
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
 		setup();
@@ -76,7 +76,7 @@ static void test_each_pattern_is_told_once_beyond_its_limit(void)
 	}
 }
 
-static void test_event_says_who_and_how_much(void)
+static void test_event_names_the_caller_and_the_amount(void)
 {
 	setup();
 	ask(7, 51, 1, 5);
@@ -100,7 +100,7 @@ static void test_callers_are_watched_apart(void)
 	arena_close(&arena);
 }
 
-static void test_a_new_minute_is_told_anew(void)
+static void test_a_new_minute_is_reported_anew(void)
 {
 	setup();
 	ask(1, 60, 1, 5);
@@ -115,7 +115,7 @@ static void test_a_new_minute_is_told_anew(void)
 }
 
 /* More callers than are watched: the oldest are forgotten, nothing else happens. */
-static void test_many_callers_do_not_hide_the_one_who_asks(void)
+static void test_many_callers_do_not_hide_the_one_that_asks(void)
 {
 	setup();
 	for (unsigned i = 0; i < 4 * SERVICE_ABUSE_CALLERS; i++) {
@@ -161,11 +161,11 @@ static void test_finds_are_watched(void)
 
 int main(void)
 {
-	RUN(test_each_pattern_is_told_once_beyond_its_limit);
-	RUN(test_event_says_who_and_how_much);
+	RUN(test_each_pattern_is_reported_once_beyond_its_limit);
+	RUN(test_event_names_the_caller_and_the_amount);
 	RUN(test_callers_are_watched_apart);
-	RUN(test_a_new_minute_is_told_anew);
-	RUN(test_many_callers_do_not_hide_the_one_who_asks);
+	RUN(test_a_new_minute_is_reported_anew);
+	RUN(test_many_callers_do_not_hide_the_one_that_asks);
 	RUN(test_finds_are_watched);
 	return check_done();
 }

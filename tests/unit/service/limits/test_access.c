@@ -45,13 +45,13 @@ static bool may(const uint8_t *key, const char *method)
 	return service_access_of(&offer, key, method, false) == SERVICE_ACCESS_GIVEN;
 }
 
-static void test_an_offer_that_names_nobody_is_for_everybody(void)
+static void test_an_offer_without_names_is_for_every_caller(void)
 {
 	offer_begin(NULL, 0);
 	CHECK(may(eve, "Any"));
 }
 
-static void test_a_method_that_names_somebody_is_for_those_alone(void)
+static void test_a_method_with_names_is_for_the_named_callers_alone(void)
 {
 	struct service_grant grants[] = {grant_of("Delete", ann), grant_of("Delete", bob)};
 
@@ -141,8 +141,8 @@ static void test_a_list_of_groups(void)
 
 int main(void)
 {
-	RUN(test_an_offer_that_names_nobody_is_for_everybody);
-	RUN(test_a_method_that_names_somebody_is_for_those_alone);
+	RUN(test_an_offer_without_names_is_for_every_caller);
+	RUN(test_a_method_with_names_is_for_the_named_callers_alone);
 	RUN(test_other_methods_are_for_those_of_all_methods);
 	RUN(test_communities_and_groups_are_asked_when_a_call_comes);
 	RUN(test_of_http_the_request_says_the_method);

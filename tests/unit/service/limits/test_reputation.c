@@ -369,7 +369,7 @@ static const uint8_t *unknown_peer(unsigned i)
 }
 
 /* Identities are free: a flood of them pushes out neither bans nor who is known well. */
-static void test_unknown_peers_push_out_nobody_of_note(void)
+static void test_unknown_peers_displace_no_peer_with_a_score(void)
 {
 	struct service_reputation_stats stats;
 
@@ -411,7 +411,7 @@ static unsigned worth_of(void *ctx, const uint8_t *of)
 	return memcmp(of, other_key, sizeof(other_key)) == 0;
 }
 
-static void test_violators_push_out_nobody_dear(void)
+static void test_violators_displace_no_valued_peer(void)
 {
 	setup(16);
 	rig.params.worth = worth_of;
@@ -564,11 +564,11 @@ int main(void)
 	RUN(test_deeds_of_an_hour_are_bounded);
 	RUN(test_a_clock_set_back_ends_no_ban_early_and_makes_none);
 	RUN(test_an_operators_pardon_forgets_violations);
-	RUN(test_unknown_peers_push_out_nobody_of_note);
+	RUN(test_unknown_peers_displace_no_peer_with_a_score);
 	RUN(test_a_pardon_leaves_no_trace);
 	RUN(test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it);
 	RUN(test_a_table_of_bans_loses_the_one_that_ends_first);
-	RUN(test_violators_push_out_nobody_dear);
+	RUN(test_violators_displace_no_valued_peer);
 	RUN(test_bans_and_violations_survive_a_kill);
 	RUN(test_scores_are_written_within_seconds);
 	RUN(test_record_is_read_as_written_and_no_prefix_is);

@@ -31,7 +31,7 @@ static void test_exactly_100_of_130_calls_in_10_s_are_answered(void)
 	srig_fini(&rig);
 }
 
-static void test_who_comes_back_when_told_is_answered(void)
+static void test_a_caller_that_retries_in_time_is_answered(void)
 {
 	struct srig_provider echo = {.mode = SRIG_ECHO};
 	struct srig_ask ask;
@@ -100,7 +100,7 @@ static void test_the_501st_call_of_a_minute_to_all_services_is_refused(void)
 	srig_fini(&rig);
 }
 
-static void test_who_goes_on_calling_when_told_to_wait_breaks_a_rule_once(void)
+static void test_a_caller_that_ignores_its_wait_breaks_a_rule_once(void)
 {
 	struct srig_provider echo = {.mode = SRIG_ECHO};
 	struct service_config config;
@@ -397,10 +397,10 @@ static void test_a_caller_comes_with_the_path_of_its_places(void)
 int main(void)
 {
 	RUN(test_exactly_100_of_130_calls_in_10_s_are_answered);
-	RUN(test_who_comes_back_when_told_is_answered);
+	RUN(test_a_caller_that_retries_in_time_is_answered);
 	RUN(test_a_service_may_have_a_rate_of_its_own);
 	RUN(test_the_501st_call_of_a_minute_to_all_services_is_refused);
-	RUN(test_who_goes_on_calling_when_told_to_wait_breaks_a_rule_once);
+	RUN(test_a_caller_that_ignores_its_wait_breaks_a_rule_once);
 	RUN(test_the_101st_call_at_once_is_refused_and_100_finish);
 	RUN(test_a_call_is_cut_at_10_units_of_work_and_the_sixth_refused);
 	RUN(test_after_5_failures_a_service_rests_for_its_caller_and_is_tried_once);

@@ -41,7 +41,7 @@ static void test_the_edge_of_a_minute_admits_no_second_burst(void)
 	CHECK_EQ(cnt, 10); /* a tenth of the hundred before has passed */
 }
 
-static void test_who_waits_as_told_is_admitted_and_not_before(void)
+static void test_a_caller_is_admitted_after_its_wait_and_not_before(void)
 {
 	static const struct {
 		uint64_t cap, before, now_cnt, elapsed_ns;
@@ -167,7 +167,7 @@ int main(void)
 {
 	RUN(test_a_fresh_window_admits_exactly_its_cap);
 	RUN(test_the_edge_of_a_minute_admits_no_second_burst);
-	RUN(test_who_waits_as_told_is_admitted_and_not_before);
+	RUN(test_a_caller_is_admitted_after_its_wait_and_not_before);
 	RUN(test_a_window_that_was_idle_is_fresh);
 	RUN(test_calls_that_fail_together_are_one_failure);
 	RUN(test_a_circuit_opens_at_the_fifth_failure_in_a_row);

@@ -408,7 +408,7 @@ static void test_what_cannot_be_asked_is_said_at_once(void)
 	srig_fini(&rig);
 }
 
-static void test_routes_make_room_and_tell_who_is_well(void)
+static void test_routes_make_room_and_show_which_providers_are_well(void)
 {
 	struct service_routes routes;
 	struct service_limits limits;
@@ -461,6 +461,6 @@ int main(void)
 	RUN(test_a_provider_that_is_nowhere_is_unavailable);
 	RUN(test_a_lost_session_fails_its_calls_and_cancels_them_there);
 	RUN(test_what_cannot_be_asked_is_said_at_once);
-	RUN(test_routes_make_room_and_tell_who_is_well);
+	RUN(test_routes_make_room_and_show_which_providers_are_well);
 	return check_done();
 }

@@ -214,7 +214,7 @@ static void test_a_service_that_is_there_again_is_heard_again(void)
 	srig_fini(&rig);
 }
 
-static void test_who_comes_back_with_a_position_goes_on_there(void)
+static void test_a_subscriber_with_a_position_continues_there(void)
 {
 	char position[SERVICE_POSITION_CAP];
 
@@ -236,7 +236,7 @@ static void test_who_comes_back_with_a_position_goes_on_there(void)
 	srig_fini(&rig);
 }
 
-static void test_one_that_is_held_costs_no_memory_and_is_told_what_it_lost(void)
+static void test_a_held_subscription_costs_no_memory_and_learns_its_losses(void)
 {
 	static struct hearing other;
 	struct service_stats before, after;
@@ -367,7 +367,7 @@ static void test_a_head_that_is_none_is_refused(void)
 }
 
 /* A provider that breaks the rules: what it sends in the stream's name is given to the stream's user. */
-static void test_what_is_no_event_is_not_told_and_the_stream_is_opened_again(void)
+static void test_an_invalid_event_is_discarded_and_the_stream_is_opened_again(void)
 {
 	static uint8_t blob[SERVICE_PIECE_LEN_MAX];
 	static const struct service_piece rows[] = {
@@ -399,12 +399,12 @@ int main(void)
 	RUN(test_an_event_of_64_kib_crosses);
 	RUN(test_when_a_provider_goes_the_next_one_is_heard_within_200_ms);
 	RUN(test_a_service_that_is_there_again_is_heard_again);
-	RUN(test_who_comes_back_with_a_position_goes_on_there);
-	RUN(test_one_that_is_held_costs_no_memory_and_is_told_what_it_lost);
+	RUN(test_a_subscriber_with_a_position_continues_there);
+	RUN(test_a_held_subscription_costs_no_memory_and_learns_its_losses);
 	RUN(test_a_topic_is_judged_as_a_method_is_and_before_each_event);
 	RUN(test_subscribing_is_a_call_to_the_limits);
 	RUN(test_a_service_of_any_kind_has_topics);
 	RUN(test_a_head_that_is_none_is_refused);
-	RUN(test_what_is_no_event_is_not_told_and_the_stream_is_opened_again);
+	RUN(test_an_invalid_event_is_discarded_and_the_stream_is_opened_again);
 	return check_done();
 }

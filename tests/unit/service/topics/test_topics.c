@@ -225,7 +225,7 @@ static void open_up(struct service_channel *channel, unsigned room_cnt)
 
 static struct service_channel one, two;
 
-static void test_an_event_goes_to_all_who_hear_its_topic_and_to_no_other(void)
+static void test_an_event_goes_to_all_subscribers_of_its_topic_and_to_no_other(void)
 {
 	static struct service_channel elsewhere;
 
@@ -244,7 +244,7 @@ static void test_an_event_goes_to_all_who_hear_its_topic_and_to_no_other(void)
 	rig_stop();
 }
 
-static void test_who_comes_back_goes_on_and_is_told_what_it_lost(void)
+static void test_a_returning_subscriber_continues_and_learns_its_losses(void)
 {
 	uint8_t epoch[SERVICE_EPOCH_LEN];
 
@@ -283,7 +283,7 @@ static void test_a_number_of_another_history_is_not_mistaken(void)
 	rig_stop();
 }
 
-static void test_who_does_not_read_holds_back_nobody_and_is_told_what_it_lost(void)
+static void test_a_slow_subscriber_holds_back_no_other_and_learns_its_losses(void)
 {
 	struct heap_usage before, after;
 
@@ -460,7 +460,7 @@ static void test_the_subscribers_of_one_network_leave_places_to_others(void)
 	rig_stop();
 }
 
-static void test_who_may_hear_no_longer_is_ended_before_the_next_event(void)
+static void test_a_subscriber_without_permission_is_ended_before_the_next_event(void)
 {
 	rig_start();
 	CHECK(join(&one, "orders"));
@@ -540,10 +540,10 @@ static void test_without_memory_an_event_is_refused_and_nothing_is_left_of_it(vo
 
 int main(void)
 {
-	RUN(test_an_event_goes_to_all_who_hear_its_topic_and_to_no_other);
-	RUN(test_who_comes_back_goes_on_and_is_told_what_it_lost);
+	RUN(test_an_event_goes_to_all_subscribers_of_its_topic_and_to_no_other);
+	RUN(test_a_returning_subscriber_continues_and_learns_its_losses);
 	RUN(test_a_number_of_another_history_is_not_mistaken);
-	RUN(test_who_does_not_read_holds_back_nobody_and_is_told_what_it_lost);
+	RUN(test_a_slow_subscriber_holds_back_no_other_and_learns_its_losses);
 	RUN(test_an_event_in_pieces_is_not_torn_by_a_notice);
 	RUN(test_an_event_of_64_kib_is_taken_and_of_a_byte_more_is_not);
 	RUN(test_a_history_has_as_many_events_and_bytes_as_it_may);
@@ -552,7 +552,7 @@ int main(void)
 	RUN(test_one_service_has_64_topics_with_a_history);
 	RUN(test_one_subscriber_more_than_there_may_be_is_refused);
 	RUN(test_the_subscribers_of_one_network_leave_places_to_others);
-	RUN(test_who_may_hear_no_longer_is_ended_before_the_next_event);
+	RUN(test_a_subscriber_without_permission_is_ended_before_the_next_event);
 	RUN(test_a_plain_hearer_gets_the_bytes_and_what_is_said_beside_them);
 	RUN(test_what_comes_from_a_subscriber_ends_it);
 	RUN(test_a_service_that_goes_takes_its_topics_along);

@@ -38,7 +38,7 @@ static unsigned told_cnt(const struct rig_manifest *manifest)
 	return cnt;
 }
 
-static void test_manifests_are_told_and_told_again_at_half_their_life(void)
+static void test_manifests_are_announced_and_renewed_at_half_their_life(void)
 {
 	const struct rig_manifest *manifest;
 
@@ -56,7 +56,7 @@ static void test_manifests_are_told_and_told_again_at_half_their_life(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_files_of_public_shares_alone_are_told_of(void)
+static void test_only_files_of_public_shares_are_announced(void)
 {
 	const struct rig_manifest *collection, *private_share;
 	struct rig_manifest *public_share;
@@ -84,7 +84,7 @@ static void test_files_of_public_shares_alone_are_told_of(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_nothing_is_told_when_it_is_off(void)
+static void test_nothing_is_announced_when_it_is_off(void)
 {
 	announce_rig_init(&rig);
 	announce_rig_add(&rig, 3)->is_public = true;
@@ -99,7 +99,7 @@ static void test_nothing_is_told_when_it_is_off(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_2000_files_are_told_one_by_one_and_one_more_in_sets(void)
+static void test_2000_files_are_announced_one_by_one_and_one_more_in_sets(void)
 {
 	struct rig_manifest *manifest, *more;
 
@@ -126,7 +126,7 @@ static void test_2000_files_are_told_one_by_one_and_one_more_in_sets(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_more_than_12_million_are_told_in_finer_sets(void)
+static void test_more_than_12_million_are_announced_in_finer_sets(void)
 {
 	struct rig_manifest *manifest;
 
@@ -163,7 +163,7 @@ static void test_puts_keep_their_budget_and_one_more_waits(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_a_restart_tells_nothing_twice(void)
+static void test_a_restart_announces_nothing_twice(void)
 {
 	struct rig_manifest *manifest;
 	unsigned put_cnt;
@@ -200,7 +200,7 @@ static void test_a_restart_tells_nothing_twice(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_after_a_day_away_all_is_told_within_the_budget(void)
+static void test_after_a_day_away_all_is_announced_within_the_budget(void)
 {
 	announce_rig_init(&rig);
 	rig.config.puts_per_min = 10;
@@ -219,7 +219,7 @@ static void test_after_a_day_away_all_is_told_within_the_budget(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_changed_addresses_are_told_also_over_a_restart(void)
+static void test_changed_addresses_are_announced_also_over_a_restart(void)
 {
 	struct rig_manifest *manifest;
 	const struct fake_value *value;
@@ -302,7 +302,7 @@ static void test_a_file_more_puts_its_set_alone(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_without_an_overlay_it_pauses_and_goes_on_when_told(void)
+static void test_without_an_overlay_it_pauses_and_resumes_on_request(void)
 {
 	const struct rig_manifest *manifest;
 
@@ -324,7 +324,7 @@ static void test_without_an_overlay_it_pauses_and_goes_on_when_told(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_what_one_node_alone_took_is_told_again_when_there_are_more(void)
+static void test_a_record_that_one_node_took_is_announced_again_when_more_come(void)
 {
 	announce_rig_init(&rig);
 	(void)announce_rig_add(&rig, 1);
@@ -342,7 +342,7 @@ static void test_what_one_node_alone_took_is_told_again_when_there_are_more(void
 	announce_rig_fini(&rig);
 }
 
-static void test_single_ones_that_nobody_took_are_told_later(void)
+static void test_single_records_that_no_node_took_are_announced_later(void)
 {
 	struct rig_manifest *manifest;
 
@@ -404,20 +404,20 @@ static void test_two_sets_of_one_second_have_two_numbers(void)
 
 int main(void)
 {
-	RUN(test_manifests_are_told_and_told_again_at_half_their_life);
-	RUN(test_files_of_public_shares_alone_are_told_of);
-	RUN(test_nothing_is_told_when_it_is_off);
-	RUN(test_2000_files_are_told_one_by_one_and_one_more_in_sets);
-	RUN(test_more_than_12_million_are_told_in_finer_sets);
+	RUN(test_manifests_are_announced_and_renewed_at_half_their_life);
+	RUN(test_only_files_of_public_shares_are_announced);
+	RUN(test_nothing_is_announced_when_it_is_off);
+	RUN(test_2000_files_are_announced_one_by_one_and_one_more_in_sets);
+	RUN(test_more_than_12_million_are_announced_in_finer_sets);
 	RUN(test_puts_keep_their_budget_and_one_more_waits);
-	RUN(test_a_restart_tells_nothing_twice);
-	RUN(test_after_a_day_away_all_is_told_within_the_budget);
-	RUN(test_changed_addresses_are_told_also_over_a_restart);
+	RUN(test_a_restart_announces_nothing_twice);
+	RUN(test_after_a_day_away_all_is_announced_within_the_budget);
+	RUN(test_changed_addresses_are_announced_also_over_a_restart);
 	RUN(test_what_is_gone_is_left_out_of_its_set_and_expires_alone);
 	RUN(test_a_file_more_puts_its_set_alone);
-	RUN(test_without_an_overlay_it_pauses_and_goes_on_when_told);
-	RUN(test_what_one_node_alone_took_is_told_again_when_there_are_more);
-	RUN(test_single_ones_that_nobody_took_are_told_later);
+	RUN(test_without_an_overlay_it_pauses_and_resumes_on_request);
+	RUN(test_a_record_that_one_node_took_is_announced_again_when_more_come);
+	RUN(test_single_records_that_no_node_took_are_announced_later);
 	RUN(test_one_manifest_more_than_there_is_room_for_is_counted);
 	RUN(test_two_sets_of_one_second_have_two_numbers);
 	return check_done();

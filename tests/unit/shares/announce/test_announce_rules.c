@@ -116,7 +116,7 @@ static void test_overlay_keys_follow_from_sha256(void)
 	}
 }
 
-static void test_a_record_is_claimed_for_its_signer_and_a_day(void)
+static void test_a_record_belongs_to_its_signer_for_a_day(void)
 {
 	static const enum announce_tag tags[] = {ANNOUNCE_MANIFEST, ANNOUNCE_CONTENT};
 
@@ -248,7 +248,7 @@ int main(void)
 		return 1;
 	RUN(test_names_are_those_of_their_key_spaces);
 	RUN(test_overlay_keys_follow_from_sha256);
-	RUN(test_a_record_is_claimed_for_its_signer_and_a_day);
+	RUN(test_a_record_belongs_to_its_signer_for_a_day);
 	RUN(test_times_of_records_and_sets_are_bounded);
 	RUN(test_under_another_name_it_is_refused);
 	RUN(test_forged_ones_are_refused);

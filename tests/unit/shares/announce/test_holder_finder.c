@@ -161,7 +161,7 @@ static void test_holders_are_found_by_manifest_record_and_sets(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_each_holder_is_told_of_once_and_the_own_key_never(void)
+static void test_each_holder_is_reported_once_and_the_own_key_never(void)
 {
 	struct node_key *key = key_of(1);
 	struct outcome outcome;
@@ -235,7 +235,7 @@ static void test_a_later_set_of_a_holder_takes_the_place_of_the_former(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_a_search_taken_back_is_told_of_nothing(void)
+static void test_a_cancelled_search_reports_nothing(void)
 {
 	struct swarm_finder finder;
 	struct node_key *key = key_of(1);
@@ -269,7 +269,7 @@ static void found_and_take_back(void *arg, const struct mesh_peer *peer)
 	taken_back_run = NULL;
 }
 
-static void test_who_is_told_may_take_another_search_back(void)
+static void test_a_callback_may_cancel_another_search(void)
 {
 	struct outcome outcome = {0}, other;
 	struct swarm_find asked = {FINDER_CONTENT, wanted, found_and_take_back, note_done,
@@ -345,7 +345,7 @@ static void test_the_real_one_is_found_among_1000_fakes(void)
 	announce_rig_fini(&rig);
 }
 
-static void test_sets_that_do_not_fit_are_told_of_and_not_kept(void)
+static void test_sets_that_do_not_fit_are_reported_and_not_stored(void)
 {
 	static struct outcome outcome;
 	struct node_key *real = key_of(5000);
@@ -395,15 +395,15 @@ static void test_regions_give_way_to_others(void)
 int main(void)
 {
 	RUN(test_holders_are_found_by_manifest_record_and_sets);
-	RUN(test_each_holder_is_told_of_once_and_the_own_key_never);
+	RUN(test_each_holder_is_reported_once_and_the_own_key_never);
 	RUN(test_a_region_is_asked_for_once_in_ten_minutes);
 	RUN(test_a_later_set_of_a_holder_takes_the_place_of_the_former);
-	RUN(test_a_search_taken_back_is_told_of_nothing);
-	RUN(test_who_is_told_may_take_another_search_back);
+	RUN(test_a_cancelled_search_reports_nothing);
+	RUN(test_a_callback_may_cancel_another_search);
 	RUN(test_a_search_too_many_is_refused);
 	RUN(test_without_an_overlay_a_search_ends_with_nothing);
 	RUN(test_the_real_one_is_found_among_1000_fakes);
-	RUN(test_sets_that_do_not_fit_are_told_of_and_not_kept);
+	RUN(test_sets_that_do_not_fit_are_reported_and_not_stored);
 	RUN(test_regions_give_way_to_others);
 	return check_done();
 }

@@ -206,7 +206,7 @@ static void test_two_lists_that_block_each_other_both_count(void)
 	end();
 }
 
-static void test_a_list_that_is_none_is_told_with_its_line(void)
+static void test_an_invalid_list_is_reported_with_its_line(void)
 {
 	begin();
 	list_publish(1, "# one\n\nblock everything\n", 0);
@@ -335,7 +335,7 @@ int main(void)
 	RUN(test_an_untrusted_list_does_not_count_and_a_trusted_share_is_not_blocked);
 	RUN(test_a_blocked_share_is_not_fetched);
 	RUN(test_two_lists_that_block_each_other_both_count);
-	RUN(test_a_list_that_is_none_is_told_with_its_line);
+	RUN(test_an_invalid_list_is_reported_with_its_line);
 	RUN(test_a_bad_line_leaves_the_others_in_force);
 	RUN(test_a_list_has_one_chunk_and_not_one_byte_more);
 	RUN(test_a_list_that_cannot_be_had_now_is_asked_for_again);

@@ -60,7 +60,7 @@ static void test_empty_list_has_nothing(void)
 	shares_blocklist_fini(&list);
 }
 
-static void test_line_that_is_no_entry_is_left_out_and_told(void)
+static void test_invalid_line_is_left_out_and_reported(void)
 {
 	static const struct {
 		const char *line, *why;
@@ -142,7 +142,7 @@ int main(void)
 {
 	RUN(test_ids_of_both_kinds_and_spellings_are_found);
 	RUN(test_empty_list_has_nothing);
-	RUN(test_line_that_is_no_entry_is_left_out_and_told);
+	RUN(test_invalid_line_is_left_out_and_reported);
 	RUN(test_nul_in_a_list_is_malformed);
 	RUN(test_list_has_its_length_and_not_one_byte_more);
 	return check_done();

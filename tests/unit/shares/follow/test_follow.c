@@ -215,7 +215,7 @@ static void test_two_shares_have_not_one_name_even_when_added_at_once(void)
 	end();
 }
 
-static void test_settings_are_changed_told_and_kept(void)
+static void test_settings_are_changed_reported_and_kept(void)
 {
 	enum follow_tier tier = FOLLOW_UNTRUSTED;
 	unsigned weight = 250;
@@ -358,7 +358,7 @@ int main(void)
 	RUN(test_the_201st_share_is_refused);
 	RUN(test_bad_names_tiers_and_weights_are_refused);
 	RUN(test_two_shares_have_not_one_name_even_when_added_at_once);
-	RUN(test_settings_are_changed_told_and_kept);
+	RUN(test_settings_are_changed_reported_and_kept);
 	RUN(test_folder_of_a_share_is_kept_and_belongs_to_one);
 	RUN(test_a_share_is_found_by_name_title_and_id);
 	RUN(test_manifests_of_the_last_revisions_are_kept);

@@ -92,7 +92,7 @@ static void test_the_newest_head_of_all_that_answer_holds(void)
 	end();
 }
 
-static void test_an_older_head_than_was_seen_is_refused_and_told_once(void)
+static void test_an_older_head_than_was_seen_is_refused_and_reported_once(void)
 {
 	struct frig_share old;
 
@@ -229,7 +229,7 @@ static unsigned followed_cnt(void)
 	return stats.follow_cnt;
 }
 
-static void test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a_kill(void)
+static void test_a_share_with_a_replaced_key_is_followed_under_the_next_over_a_kill(void)
 {
 	struct frig_share next;
 	const struct follow *moved;
@@ -308,7 +308,7 @@ static void test_more_than_eight_keys_without_a_revision_are_not_gone_through(vo
 	end();
 }
 
-static void test_it_is_told_when_nobody_knows_or_nobody_answers(void)
+static void test_a_sync_reports_that_no_node_knows_or_answers(void)
 {
 	begin();
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);
@@ -410,7 +410,7 @@ static void test_a_manifest_that_is_no_revision_of_the_share_is_refused(void)
 	end();
 }
 
-static void test_a_root_whose_parts_are_not_as_it_says_is_refused(void)
+static void test_a_root_that_misstates_its_parts_is_refused(void)
 {
 	begin();
 	frig_publish(&rig, &share, &(struct frig_revision){.seq = 1, .part_cnt = 2});
@@ -519,7 +519,7 @@ static void test_so_many_syncs_run_at_once_and_no_more(void)
 	end();
 }
 
-static void test_all_who_wait_for_a_sync_are_told_but_those_who_left(void)
+static void test_all_waiters_of_a_sync_are_called_except_those_that_left(void)
 {
 	struct follow_sync *syncs[3];
 
@@ -666,22 +666,22 @@ int main(void)
 {
 	RUN(test_a_head_that_the_overlay_alone_knows_is_enough);
 	RUN(test_the_newest_head_of_all_that_answer_holds);
-	RUN(test_an_older_head_than_was_seen_is_refused_and_told_once);
+	RUN(test_an_older_head_than_was_seen_is_refused_and_reported_once);
 	RUN(test_heads_that_are_none_of_the_share_are_not_believed);
 	RUN(test_of_two_revisions_of_one_number_the_later_holds);
 	RUN(test_a_share_that_was_given_up_is_used_no_more);
-	RUN(test_a_share_whose_key_is_replaced_is_followed_under_the_next_over_a_kill);
+	RUN(test_a_share_with_a_replaced_key_is_followed_under_the_next_over_a_kill);
 	RUN(test_a_share_is_not_followed_twice_when_a_key_leads_to_one_that_is);
 	RUN(test_more_than_eight_keys_without_a_revision_are_not_gone_through);
-	RUN(test_it_is_told_when_nobody_knows_or_nobody_answers);
+	RUN(test_a_sync_reports_that_no_node_knows_or_answers);
 	RUN(test_a_head_is_seen_though_its_manifest_cannot_be_had);
 	RUN(test_parts_that_are_here_are_not_fetched_again);
 	RUN(test_a_manifest_that_is_no_revision_of_the_share_is_refused);
-	RUN(test_a_root_whose_parts_are_not_as_it_says_is_refused);
+	RUN(test_a_root_that_misstates_its_parts_is_refused);
 	RUN(test_a_revision_past_its_end_is_not_used_and_the_next_is);
 	RUN(test_a_share_is_asked_for_at_its_interval_and_sooner_after_a_failure);
 	RUN(test_so_many_syncs_run_at_once_and_no_more);
-	RUN(test_all_who_wait_for_a_sync_are_told_but_those_who_left);
+	RUN(test_all_waiters_of_a_sync_are_called_except_those_that_left);
 	RUN(test_what_runs_is_taken_back_when_the_share_goes_or_the_node_stops);
 	RUN(test_a_head_that_the_overlay_lost_is_put_there_again);
 	RUN(test_the_news_that_a_share_was_given_up_is_kept_alive);

@@ -72,7 +72,7 @@ static void test_a_page_is_what_share_keys_have_signed(void)
 	frig_fini(&rig);
 }
 
-static void test_who_cannot_be_asked_is_told_as_that(void)
+static void test_an_unreachable_node_is_reported_as_such(void)
 {
 	struct follow_listing *listing;
 
@@ -111,7 +111,7 @@ static void test_eight_nodes_are_asked_at_once_and_not_a_ninth(void)
 int main(void)
 {
 	RUN(test_a_page_is_what_share_keys_have_signed);
-	RUN(test_who_cannot_be_asked_is_told_as_that);
+	RUN(test_an_unreachable_node_is_reported_as_such);
 	RUN(test_eight_nodes_are_asked_at_once_and_not_a_ninth);
 	return check_done();
 }

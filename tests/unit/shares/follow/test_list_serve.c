@@ -38,7 +38,7 @@ static void blobs_shares_free(unsigned cnt)
 		frig_share_fini(&shares[i]);
 }
 
-static void test_who_knows_an_id_is_told_the_head_that_was_seen(void)
+static void test_an_asker_that_knows_an_id_gets_the_head_that_was_seen(void)
 {
 	struct list_request request = {.has_share = true};
 
@@ -57,7 +57,7 @@ static void test_who_knows_an_id_is_told_the_head_that_was_seen(void)
 	frig_fini(&rig);
 }
 
-static void test_what_is_only_followed_is_listed_to_nobody(void)
+static void test_a_followed_share_is_listed_to_no_asker(void)
 {
 	frig_init(&rig);
 	heads_keep(2);
@@ -122,8 +122,8 @@ static void test_a_request_that_is_none_is_refused(void)
 
 int main(void)
 {
-	RUN(test_who_knows_an_id_is_told_the_head_that_was_seen);
-	RUN(test_what_is_only_followed_is_listed_to_nobody);
+	RUN(test_an_asker_that_knows_an_id_gets_the_head_that_was_seen);
+	RUN(test_a_followed_share_is_listed_to_no_asker);
 	RUN(test_pages_have_all_that_is_published_once);
 	RUN(test_a_request_that_is_none_is_refused);
 	return check_done();

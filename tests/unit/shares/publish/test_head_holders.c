@@ -46,7 +46,7 @@ static void test_a_revision_is_numbered_after_what_a_holder_knows(void)
 	pub_end(&p);
 }
 
-static void test_whoever_knows_the_newest_head_is_believed(void)
+static void test_any_node_with_the_newest_head_is_believed(void)
 {
 	struct fake_overlay overlay = {0};
 	struct publish_rig p;
@@ -96,7 +96,7 @@ static void test_false_heads_count_for_nothing(void)
 	pub_end(&p);
 }
 
-static void test_who_asked_for_the_files_is_asked_for_the_head(void)
+static void test_peers_that_asked_for_the_files_are_asked_for_the_head(void)
 {
 	struct publish_rig p;
 	struct revised seen;
@@ -169,7 +169,7 @@ static void test_the_silent_are_waited_for_5_seconds(void)
 	pub_end(&p);
 }
 
-static void test_nobody_is_asked_for_a_share_that_is_gone(void)
+static void test_no_peer_is_asked_for_a_share_that_is_gone(void)
 {
 	struct publish_rig p;
 	uint8_t id[SHARE_ID_LEN];
@@ -198,11 +198,11 @@ static void test_nobody_is_asked_for_a_share_that_is_gone(void)
 int main(void)
 {
 	RUN(test_a_revision_is_numbered_after_what_a_holder_knows);
-	RUN(test_whoever_knows_the_newest_head_is_believed);
+	RUN(test_any_node_with_the_newest_head_is_believed);
 	RUN(test_false_heads_count_for_nothing);
-	RUN(test_who_asked_for_the_files_is_asked_for_the_head);
+	RUN(test_peers_that_asked_for_the_files_are_asked_for_the_head);
 	RUN(test_eight_are_asked_each_once);
 	RUN(test_the_silent_are_waited_for_5_seconds);
-	RUN(test_nobody_is_asked_for_a_share_that_is_gone);
+	RUN(test_no_peer_is_asked_for_a_share_that_is_gone);
 	return check_done();
 }
