@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keys under which a content's requests name what is bound to strict communities
- * (scope.h), read from the store again when they are a moment old. Each worker has its own.
+ * The keys under which requests for content name ids that are bound to strict communities
+ * (scope.h). They are read from the store again when they are a moment old. Each worker has its
+ * own.
  */
 #include "scope.h"
 

@@ -345,11 +345,14 @@ struct blobs_get {
 	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
 /*
- * blobs_get_start: 0 with a new get in *out_id, or 1 with the one that does
- * the same already. WEFT_EBUSY while garbage is collected, WEFT_EEXISTS when
- * one with other options fills that target, WEFT_EFULL, WEFT_EMALFORMED
- * (a range, a pattern, a priority), WEFT_EUNSAFE and WEFT_ETOOLARGE (target),
- * -errno. One that runs and does the same learns of the nodes.
+ * blobs_get_start returns 0 with a new get in *out_id, or 1 with the one that does the same
+ * already. A get that runs and does the same learns the nodes. Errors:
+ *   WEFT_EBUSY      while garbage is collected
+ *   WEFT_EEXISTS    a get with other options fills that target
+ *   WEFT_EFULL
+ *   WEFT_EMALFORMED a range, a pattern, a priority
+ *   WEFT_EUNSAFE, WEFT_ETOOLARGE  the target
+ *   -errno
  */
 WEFT_MUST_CHECK
 int blobs_get_start(struct blobs *content, const struct blobs_get_ask *ask, uint64_t now_ns,
@@ -418,19 +421,22 @@ int blobs_get_seed(struct blobs *content, uint64_t id, const struct blobs_seed_a
 /* blobs_get_is_seeded: peers may have what of the get is here. */
 bool blobs_get_is_seeded(const struct blobs_get *get);
 /*
- * blobs_get_supersede stops a get of a followed share for a newer revision: it stays, stopped,
- * with nothing staged, so that what it wrote is known until that has finished. 0 or WEFT_EABSENT.
+ * blobs_get_supersede stops a get of a followed share for a newer revision. The get stays,
+ * stopped, with nothing staged, so that the files it wrote are known until the newer one has
+ * finished. 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
 int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns);
 /*
- * blobs_get_choose changes which files are fetched and in which order, also while the get runs: it
- * begins again then, with what is verified on disk. A get that has finished goes on when it is to
- * bring other files. Fetched files that are not wanted any more stay. done is called when the
- * choice is durable, not inside the call. Returns 0, 1 (it is so already, done is not called),
- * WEFT_EABSENT, WEFT_EMALFORMED (a pattern; patterns for ranges), WEFT_EBUSY (taken back, leaving,
- * or another change is not durable yet), WEFT_EREFUSED (into a followed share's folder, which gets
- * all of it) or -ENOMEM.
+ * blobs_get_choose changes which files are fetched and in which order, also while the get runs.
+ * A running get begins again then, with the verified chunks on disk. A get that has finished
+ * goes on when it is to bring other files. Fetched files that are not wanted any more stay. done
+ * is called when the choice is durable, not inside the call. Returns 0, -ENOMEM, or
+ *   1               it is so already; done is not called
+ *   WEFT_EABSENT    there is no such get
+ *   WEFT_EMALFORMED a pattern; patterns for ranges
+ *   WEFT_EBUSY      taken back, leaving, or another change is not durable yet
+ *   WEFT_EREFUSED   into a followed share's folder, which gets all of it
  */
 struct blobs_get_selection {
 	const char *only; /* as blobs_get_ask's */
@@ -460,12 +466,11 @@ int blobs_gc(struct blobs *content, bool run,
 	     void (*done)(void *arg, int err, const struct blobs_gc *gc), void *arg);
 
 /*
- * blobs_check_files reads all files that are recorded, those of shares and
- * those that gets brought, at once and at full speed, and compares them with
- * their records. found is called for each file that is bad (with the event and
- * effect of BLOBS_FILE_BAD) or was passed over; progress now and then; done once,
- * with -errno or WEFT_EDAMAGED if the records cannot be read. None comes
- * inside the call. 0, or WEFT_EBUSY: one is under way.
+ * blobs_check_files reads all files that are recorded, at once and at full speed, and compares
+ * them with their records. These are the files of shares and those that gets brought. found is
+ * called for each file that is bad (with the event and effect of BLOBS_FILE_BAD) or was passed
+ * over. progress is called now and then. done is called once, with -errno or WEFT_EDAMAGED if
+ * the records cannot be read. None comes inside the call. 0, or WEFT_EBUSY: one is under way.
  */
 struct blobs_files {
 	uint64_t file_cnt, byte_cnt; /* looked at; read of them */
@@ -497,10 +502,10 @@ unsigned blobs_bad_files(struct blobs *content, char *out_path, size_t cap);
 void blobs_check_files_cancel(struct blobs *content);
 
 /*
- * The items of a manifest that is here, in order and with those of its parts:
- * blobs_items_each calls fn for cnt_max of them at most, from number first on.
- * fn borrows for the call. 0, WEFT_EABSENT (it, or a part, is not here),
- * WEFT_EDAMAGED, -errno. Reads from the disk: for people, not for packets.
+ * The items of a manifest that is here, in order and with those of its parts. blobs_items_each
+ * calls fn for at most cnt_max of them, from number first on. fn borrows for the call. 0,
+ * WEFT_EABSENT (it, or a part, is not here), WEFT_EDAMAGED, -errno. Reads from the disk: for
+ * people, not for packets.
  */
 struct blobs_item {
 	const uint8_t *content_id;

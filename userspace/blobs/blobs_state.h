@@ -79,26 +79,25 @@ struct blobs {
 };
 
 /*
- * blobs_forget_file is for the part that finds that a file is no longer what
- * was hashed (serve.c): it stops being a location, durably and soon, and
- * the shares it belongs to count it.
+ * blobs_forget_file is for the part that finds that a file is no longer the one that was hashed
+ * (serve.c). The file stops being a location, durably and soon, and the shares it belongs to
+ * count it.
  */
 void blobs_forget_file(struct blobs *content, const struct object_file *file);
 
 /*
- * blobs_trust_file is for the part that verified the whole of a file with a
- * racy record (serve.c): its stamp is trusted from now on, durably and soon.
+ * blobs_trust_file is for the part that verified the whole of a file with a racy record
+ * (serve.c). The file's stamp is trusted from now on, durably and soon.
  */
 void blobs_trust_file(struct blobs *content, const struct object_file *file);
 
 /*
- * blobs_limits_apply: the limits changed. What is asked of others is taken of
- * the limit of downloads: blobs_download_ns says when it may be asked for
- * (now_ns: at once), blobs_download_take that len bytes are, and
- * blobs_download_settle that of those taken len came. A source's own limit
- * is blobs_limit(content, BLOBS_LIMIT_DOWNLOAD_PEER), for a struct byte_bucket
- * of its; blobs_price says what traffic with an address costs: of two that
- * have the same, the cheaper is asked.
+ * blobs_limits_apply: the limits changed. Requests to other nodes are taken of the limit of
+ * downloads. blobs_download_ns says when bytes may be asked for (now_ns: at once).
+ * blobs_download_take says that len bytes are asked for, and blobs_download_settle that len of
+ * the taken ones came. A source's own limit is blobs_limit(content, BLOBS_LIMIT_DOWNLOAD_PEER),
+ * for a struct byte_bucket of the source. blobs_price is the price of traffic with an address.
+ * Of two nodes that have the same content, the cheaper is asked.
  */
 void blobs_limits_apply(struct blobs *content, uint64_t now_ns);
 uint64_t blobs_limit(const struct blobs *content, enum blobs_limit which);

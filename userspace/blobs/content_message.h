@@ -63,9 +63,9 @@ struct message_answer {
 };
 
 /*
- * blobs_message_answer_write_head writes an answer up to and with the head of
- * its byte string; the caller sends answer->len bytes after it and, for
- * CHUNK_HASH_LIST, the few bytes of blobs_message_answer_write_end after them.
+ * blobs_message_answer_write_head writes an answer up to and with the head of its byte string.
+ * The caller sends answer->len bytes after it. For CHUNK_HASH_LIST it sends the few bytes of
+ * blobs_message_answer_write_end after them.
  */
 void blobs_message_answer_write_head(struct writer *w, unsigned type,
 				     const struct message_answer *answer);

@@ -13,14 +13,12 @@
  * The payloads of message 499, HAVE_CONTENT: which of these are here?
  *	asked	 {0: [content id]} or {1: manifest id, may be blinded (scope.h)}
  *	answered {0: whole, 1: [[item, log2 chunks per bit, bits]]?, 2: true?, 3: true?}
- * An item is an index into the ids that were asked, or into the items of the
- * manifest; for a root manifest, which has none, into its parts. Bit i of
- * whole (bit i % 8 of byte i / 8) says that item i is here whole, field 1
- * which parts of an item are: a bit stands for a run of chunks that are all
- * here. Field 2 says that everything is, and comes alone; field 3 that the
- * rest is being fetched, so that asking again is worth it. What lies behind
- * the last bit that is there is not here. An answer is a hint: bytes are
- * verified when they arrive.
+ * An item is an index into the ids that were asked, or into the items of the manifest. A root
+ * manifest has none: there it is an index into the parts. Bit i of whole (bit i % 8 of byte i /
+ * 8) says that item i is here whole. Field 1 says which parts of an item are here: a bit stands
+ * for a run of chunks that are all here. Field 2 says that everything is here, and comes alone.
+ * Field 3 says that the rest is being fetched, so that asking again is worth it. Items behind
+ * the last bit are not here. An answer is a hint: bytes are verified when they arrive.
  *
  * Parsers return 0 or WEFT_EMALFORMED; fields unknown to them are skipped.
  * What they give is borrowed from the payload.

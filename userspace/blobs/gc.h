@@ -8,11 +8,10 @@ struct blobs;
 struct gc;
 
 /*
- * Sweeping what no share and no get refers to; blobs_gc of blobs.h is
- * implemented here. Home worker, a few hundred rows per turn; compaction is
- * a job. While it runs no import and no get may start, and it does not
- * start while one runs (WEFT_EBUSY): what they are about to refer to is
- * known to no other part.
+ * Sweeps the rows to which no share and no get refers; blobs_gc of blobs.h is implemented here.
+ * Home worker, a few hundred rows per turn; compaction is a job. While it runs no import and no
+ * get may start. It does not start while one runs (WEFT_EBUSY): no other part knows yet the rows
+ * that these are about to refer to.
  */
 WEFT_MUST_CHECK
 int blobs_gc_new(struct blobs *content, struct gc **out_gc);

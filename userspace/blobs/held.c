@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * STORE_OBJECTS is in the order of content ids, so a region is one walk over it; the served index
- * says whether a file is served, and as part of what.
+ * STORE_OBJECTS is in the order of content ids, so a region is one walk over it. The served
+ * index says whether a file is served, and as part of which collection.
  */
 #include "held.h"
 

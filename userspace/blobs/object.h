@@ -77,9 +77,8 @@ int blobs_object_file_at(struct store_snapshot *snapshot,
 			 const uint8_t path_key[static OBJECT_ID_LEN],
 			 struct object_file *out_file);
 /*
- * blobs_object_file_put records a file and makes it a location of its content;
- * known is what it replaces, as far as it is known: its path and content id;
- * or NULL.
+ * blobs_object_file_put records a file and makes it a location of its content. known is the
+ * record that it replaces, as far as its path and content id are known, or NULL.
  */
 void blobs_object_file_put(struct store_batch *batch, const struct object_file *file,
 			   const struct object_file *known);
@@ -139,9 +138,9 @@ WEFT_MUST_CHECK
 int blobs_object_locations_end(struct object_locations *locations);
 
 /*
- * blobs_object_pages_put records the chunk list of an object: the ids of its
- * pages, each a blob of OBJECT_PAGE_HASHES hashes but the last, which the
- * caller puts with store_batch_put_blob.
+ * blobs_object_pages_put records the chunk list of an object, the ids of its pages. Each page is
+ * a blob of OBJECT_PAGE_HASHES hashes, the last one of fewer. The caller puts the blobs with
+ * store_batch_put_blob.
  */
 void blobs_object_pages_put(struct store_batch *batch,
 			    const uint8_t content_id[static OBJECT_ID_LEN], const uint8_t *page_ids,

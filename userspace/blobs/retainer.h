@@ -73,9 +73,9 @@ int blobs_shares_add(struct blobs *content, struct store_batch *batch, const str
 		     void (*done)(void *arg, int err), void *arg);
 
 /*
- * A share that goes with something else: blobs_shares_put_removal puts that into its batch, and
- * blobs_shares_forget takes the share off the list when the batch is committed, or sooner.
- * Nothing happens when it is not listed.
+ * A share that goes together with another change. blobs_shares_put_removal puts the removal into
+ * the batch of that change. blobs_shares_forget takes the share off the list when the batch is
+ * committed, or sooner. Nothing happens when it is not listed.
  */
 void blobs_shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32]);
 void blobs_shares_forget(struct blobs *content, const uint8_t manifest_id[static 32]);

@@ -15,11 +15,11 @@ struct store;
 struct store_batch;
 
 /*
- * The scope of a manifest: which peers may read what it names. A signed manifest with
- * communities (docs/wire/share.md, field 9) is for the members of these; any other is open.
- * An id stands for its bytes for ever, so a scope never changes. The batch that stores a manifest
- * keeps its scope beside it (STORE_META, "scope:" and the id), so that a start need not read all of
- * them; of a manifest that an earlier version stored it is read from its bytes.
+ * The scope of a manifest: the peers that may read the content it names. A signed manifest with
+ * communities (docs/wire/share.md, field 9) is for the members of these; any other is open. An
+ * id stands for its bytes for ever, so a scope never changes. The batch that stores a manifest
+ * keeps its scope beside it (STORE_META, "scope:" and the id). So a start need not read all
+ * manifests. The scope of a manifest that an earlier version stored is read from its bytes.
  */
 struct scope {
 	bool is_closed; /* no peer: what it says is not known, or cannot be read */

@@ -256,9 +256,9 @@ static void batch_send(struct scrub *scrub, struct store_batch *batch)
 }
 
 /*
- * What a get brought keeps its record, as one whose bytes are not to be
- * trusted: so the get knows the file as its own and may replace it. Either
- * is marked; a file beyond OBJECT_BAD_MAX of them is reported once.
+ * A file that a get brought keeps its record, as one whose bytes are not to be trusted. So the
+ * get knows the file as its own and may replace it. Files of gets and shares are both marked. A
+ * file beyond OBJECT_BAD_MAX of them is reported once.
  */
 static void bad_record(struct scrub *scrub)
 {

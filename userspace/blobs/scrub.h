@@ -13,18 +13,18 @@ struct blobs_stats;
 struct scrub;
 
 /*
- * A slow reader of all files that are recorded, those of shares and those
- * that gets brought: bytes that a disk has changed are found by their owner
- * and not by a peer. It reads scrub_rate bytes a second (0: nothing), rests
- * while gets, imports or serving are under way, and begins each day anew, at
- * first anywhere, so that a node that is often started comes to all of them.
+ * A slow reader of all files that are recorded, those of shares and those that gets brought. So
+ * bytes that a disk has changed are found by their owner and not by a peer. It reads scrub_rate
+ * bytes a second (0: nothing), and rests while gets, imports or serving are under way. It begins
+ * each day anew. The first time it begins anywhere, so that a node that is often started comes
+ * to all files.
  *
- * A file whose stamp differs from the record was written by another program and is
- * passed over. A file with the recorded stamp and wrong bytes is reported as
- * BLOBS_FILE_BAD. What a get brought is fetched again by that get; what is
- * shared in place is no longer served, and stays marked as bad (object.h). After
- * the records come the marks: a file whose bytes are right again is
- * recorded and served as before; one that no share and no get has is forgotten.
+ * A file whose stamp differs from the record was written by another program and is passed over.
+ * A file with the recorded stamp and wrong bytes is reported as BLOBS_FILE_BAD. A file that a
+ * get brought is fetched again by that get. A file that is shared in place is no longer served,
+ * and stays marked as bad (object.h). After the records come the marks. A file whose bytes are
+ * right again is recorded and served as before. A mark of a file that no share and no get has is
+ * forgotten.
  * Home worker; reads in a job.
  */
 struct scrub_figures {

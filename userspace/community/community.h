@@ -109,10 +109,15 @@ typedef void (*community_done_fn)(void *arg, int err, uint64_t now_ns);
 
 /*
  * community_create makes a community with a key of its own, which stays on this node, and joins
- * it; it reads neither link nor token. community_join joins the one of link (kind LINK_COMMUNITY), or
- * takes another token for a community that was joined. WEFT_EREFUSED: the id is not that of the key; WEFT_EMALFORMED: the name;
- * WEFT_EEXISTS: another has that name; WEFT_EDAMAGED: the token is of another community or node, or
- * not signed by it; WEFT_ESTALE: it has expired; WEFT_EFULL; WEFT_EBUSY: it is being left.
+ * it; it reads neither link nor token. community_join joins the one of link (kind
+ * LINK_COMMUNITY), or takes another token for a community that was joined. Returns 0,
+ * WEFT_EFULL, or
+ *   WEFT_EREFUSED   the id is not that of the key
+ *   WEFT_EMALFORMED the name
+ *   WEFT_EEXISTS    another has that name
+ *   WEFT_EDAMAGED   the token is of another community or node, or not signed by it
+ *   WEFT_ESTALE     the token has expired
+ *   WEFT_EBUSY      the community is being left
  */
 struct community_join_ask {
 	const char *name; /* of this node's own choice, unlike all others */
@@ -209,9 +214,9 @@ void community_keep_own(struct communities *communities, const uint8_t id[static
 			bool (*keep)(void *arg, const uint8_t *share_id), void *arg);
 
 /*
- * Pages of what is held here: at most limit (up to COMMUNITY_PAGE_MAX) records of those that count
- * now, in the order of keys, after cursor (len 0: from the first). *out_cursor when has_more.
- * 0, WEFT_EABSENT, what community_cursor_parse says, -errno.
+ * Pages of the records that are held here. A page has at most limit (up to COMMUNITY_PAGE_MAX)
+ * of those that count now, in the order of keys. It begins after cursor (len 0: from the first).
+ * *out_cursor when has_more. 0, WEFT_EABSENT, -errno, or as community_cursor_parse.
  */
 struct community_listing {
 	const uint8_t *cursor;
@@ -230,11 +235,11 @@ int community_shares(struct communities *communities, const uint8_t id[static CO
 		     void (*fn)(void *arg, const struct community_share *share), void *arg);
 
 /*
- * community_search looks for shares whose title or description has all words, folded: here,
- * when peer is NULL, and no other node hears of it; else by asking that member.
- * community_ask_shares: what that member itself publishes. page is borrowed for the call of
- * done, its records were parsed and verified. 0, WEFT_EABSENT, WEFT_EBUSY, WEFT_EMALFORMED (no
- * words), WEFT_ETOOLARGE, and of a cursor, when peer is NULL, as above.
+ * community_search looks for shares whose title or description has all words, folded. It looks
+ * here when peer is NULL, and then asks no other node; else it asks that member.
+ * community_ask_shares asks for the shares that the member itself publishes. page is borrowed
+ * for the call of done; its records were parsed and verified. 0, WEFT_EABSENT, WEFT_EBUSY,
+ * WEFT_EMALFORMED (no words), WEFT_ETOOLARGE, and for a cursor, when peer is NULL, as above.
  */
 struct community_question {
 	const char *words; /* of a search */

@@ -196,8 +196,8 @@ void community_leave_begin(struct community *community, uint64_t now_ns);
 void community_leave_turn(struct community *community, uint64_t now_ns);
 
 /*
- * community_join.c: token_take is for one that was checked; token_renew makes this node one of its own;
- * token_is_half_over: half of the time that tokens have is left at most.
+ * community_join.c: token_take is for one that was checked. token_renew makes this node one of
+ * its own. token_is_half_over: at most half of the time that tokens have is left.
  */
 int community_token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
 			  size_t len, struct community_token *out_token);

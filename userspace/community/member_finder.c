@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The members of communities as sources of what is bound to these (swarm's finder): no public
- * record names the holders of a share for strict communities. Home worker.
+ * The members of communities as sources of the content that is bound to them (swarm's finder).
+ * No public record names the holders of a share for strict communities. Home worker.
  */
 #include "community/member_finder.h"
 

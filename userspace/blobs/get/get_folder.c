@@ -24,8 +24,9 @@ struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *o
 }
 
 /*
- * A version has the number of its revision. The revisions of a rotated key's successor begin at 1
- * again; their versions go on after those of the former key, so that the oldest are pruned first.
+ * A version has the number of its revision. The revisions of a rotated key's successor begin at
+ * 1 again. Their versions go on after those of the former key, so that the oldest are pruned
+ * first.
  */
 static uint64_t version_after(const struct get *base, const struct get *get)
 {

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a get leaves the table. One that is given up leaves in steps, each of which may be the last
- * of a run of the program: its record says that it is leaving -> its fetch ends and what is staged
- * goes (get.c) -> the files that it wrote go, if asked for (removal.c) -> its record goes.
+ * Takes a get off the table. A get that is given up leaves in steps, each of which may be the
+ * last of a run of the program:
  *
- * A full table makes room by itself, and says so: of what ended, a get gives way of which nothing
- * is here, then one that no peer is served from. A get that is seeded, paused or half there stays.
+ *	its record says that it is leaving
+ *	-> its run ends and the staged files go (get.c)
+ *	-> the files that it wrote go, if asked for (removal.c)
+ *	-> its record goes
+ *
+ * A full table makes room by itself, and says so. Of the ended gets, first one gives way of
+ * which nothing is here, then one that no peer is served from. A get that is seeded, paused or
+ * half there stays.
  */
 #include <errno.h>
 #include <stdio.h>

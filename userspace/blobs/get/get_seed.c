@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a finished get is seeded: until a stop command, until a multiple of its size was sent,
- * or until a time after it finished. Bytes are counted as they are sent. Time is
+ * Decides how long a finished get is seeded. It ends at a stop command, when a multiple of its
+ * size was sent, or at a time after it finished. Bytes are counted as they are sent. Time is
  * checked once a minute and when a bound changes. Home worker.
  */
 #include <stddef.h>

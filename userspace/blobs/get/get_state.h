@@ -32,7 +32,7 @@ struct get {
 	void (*choose_done)(void *arg, int err); /* NULL: no caller waits until it is stored */
 	void *choose_arg;
 	unsigned choose_save_cnt; /* batches until then */
-	struct get *chosen; /* whose choice takes the place of this one's when fetch has ended */
+	struct get *chosen; /* its choice takes the place of this one's when fetch has ended */
 	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct get_run *get_run;
@@ -128,10 +128,10 @@ void blobs_gets_save_counts(struct gets *gets);
 void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, const char *text);
 
 /*
- * get_ask.c. blobs_get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE
- * (target is no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then.
- * blobs_get_ask_merge: asked asks for the same as get, and may name nodes that get does not know.
- * blobs_get_sender: the node that a collection's link names.
+ * get_ask.c. blobs_get_ask_take makes a new get that of ask. Returns 0, WEFT_EMALFORMED,
+ * WEFT_EUNSAFE (target is no absolute path), WEFT_ETOOLARGE or -ENOMEM. On an error get is only
+ * to be freed. blobs_get_ask_merge: asked asks for the same as get, and may name nodes that get
+ * does not know. blobs_get_sender returns the node that a collection's link names.
  */
 WEFT_MUST_CHECK
 int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask);

@@ -10,9 +10,9 @@
 struct random;
 
 /*
- * Which items of a manifest have the same content. The author of the
- * manifest chose the ids, so they are hashed under a secret: that many of
- * them begin alike makes none of them slower to find. Home worker.
+ * The items of a manifest that have the same content. The author of the manifest chose the ids,
+ * so they are hashed under a secret. An author that makes many ids begin alike makes none of
+ * them slower to find. Home worker.
  */
 struct duplicates {
 	const struct manifest_item *items;

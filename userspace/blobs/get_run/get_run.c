@@ -5,8 +5,8 @@
  *	open the target -> manifest -> items -> empty directories
  *	-> next part -> ... -> flush records -> remove the staging directory
  *
- * Home worker; jobs work on what their own struct holds and read the
- * manifest and the target, which do not change while a job is out.
+ * Home worker. Jobs work on the data of their own struct. They also read the manifest and the
+ * target, which do not change while a job is out.
  */
 #include "get_run.h"
 
@@ -364,10 +364,10 @@ static void leave_done(struct job *job)
 }
 
 /*
- * True when fetch is gone. What a get has staged that was cancelled for good
- * goes before it ends; what another one has staged is for its resumption, unless a failed
- * sync makes it doubtful: the kernel tells that once, and goes on showing
- * bytes that are not on the disk.
+ * Returns true when the run is gone. The staged files of a get that was cancelled for good go
+ * before it ends. Those of another get stay for its resumption, unless a failed sync makes them
+ * doubtful. The kernel reports a failed sync once, and goes on showing bytes that are not on the
+ * disk.
  */
 static bool end_run(struct get_run *get_run)
 {

@@ -29,12 +29,11 @@ struct store_batch;
  *				       earlier run left, chunks
  *	TWIN: waits for another item of the same content and is copied
  *
- * DONE is whole and verified, in its place or staged: what is staged goes to
- * its place with many others, after they are on the disk (get_run_record.c).
+ * DONE is whole and verified, in its place or staged. Staged files go to their places with many
+ * others, after they are on the disk (get_run_record.c).
  *
- * Everything that happens (answers, ended jobs) is noted and the timer is
- * set; get_run_pump, which the timer calls, decides what is next. So a turn
- * decides once, over all that arrived in it.
+ * Every event (an answer, an ended job) is noted and the timer is set. get_run_pump, which the
+ * timer calls, decides what is next. So a turn decides once, over all that arrived in it.
  */
 #define GET_RUN_FILES_MAX      4u	    /* large files at once */
 #define GET_RUN_JOBS_MAX       4u	    /* write jobs at once */
@@ -108,7 +107,7 @@ struct get_run_file {
 	/* Zeros (zeros.h): samples looked at before; then the neighbours of a chunk of zeros. */
 	unsigned sample_idx;
 	bool is_sampled;
-	uint64_t zero_idx; /* whose neighbours are to be looked at; GET_RUN_NO_CHUNK: none */
+	uint64_t zero_idx; /* its neighbours are to be looked at; GET_RUN_NO_CHUNK: none */
 	bool zero_goes_on; /* it is the last of a run */
 	uint64_t zero_begin, zero_end; /* what the last job found */
 	int fd;
@@ -160,8 +159,8 @@ struct get_run_write {
 enum check_phase { CHECK_LOOK, CHECK_SCAN, CHECK_COPY, CHECK_SCAN_COPY };
 
 /*
- * Where check found an item: in its place, with a record that is right for
- * this get, for another, or none; or staged, as a copy or not.
+ * Where check found an item: in its place, or staged, as a copy or not. In its place, it has a
+ * record that is right for this get or for another, or no record.
  */
 enum check_found {
 	FOUND_NONE,
@@ -392,14 +391,14 @@ void blobs_get_run_name(const struct get_run *get_run, uint32_t item,
 			char name[static PLACING_NAME_CAP]);
 
 /*
- * get_run_record.c. blobs_get_run_staged: the item is whole as this staged file, which
- * is settled; blobs_get_run_nameless: as the file of the slot's descriptor, which is
- * taken; blobs_get_run_found: it is in its place already. hashes only of a large
- * file. All make it DONE and add it to the batch under way, whose records
- * are blobs_get_run_batch. blobs_get_run_records_run brings that batch a step closer to the
- * store when it is due, or is_last: through a sync of the target's filesystem
- * and the renames (placing.h). blobs_get_run_records_pending: something is on that
- * way, or would be. blobs_get_run_records_due: 0, or when to look again.
+ * get_run_record.c. blobs_get_run_staged: the item is whole as this staged file, which is
+ * settled. blobs_get_run_nameless: it is whole as the file of the slot's descriptor, which is
+ * taken. blobs_get_run_found: it is in its place already. hashes only of a large file. All make
+ * it DONE and add it to the batch under way, whose records are blobs_get_run_batch.
+ * blobs_get_run_records_run brings that batch a step closer to the store when it is due, or
+ * is_last. The steps are a sync of the target's filesystem and the renames (placing.h).
+ * blobs_get_run_records_pending: something is on that way, or would be.
+ * blobs_get_run_records_due: 0, or when to look again.
  */
 void blobs_get_run_staged(struct get_run *get_run, uint32_t item, const struct object_stamp *stamp,
 			  const char *staged, const uint8_t *hashes);
@@ -431,8 +430,8 @@ WEFT_MUST_CHECK
 int blobs_get_run_file_start(struct get_run *get_run, uint32_t item);
 void blobs_get_run_file_run(struct get_run_file *file);
 /*
- * blobs_get_run_file_list_check: the page is as long as was asked for, so that no peer holds a file
- * by giving its list hash by hash; blobs_get_run_file_list_arrived keeps it.
+ * blobs_get_run_file_list_check: the page is as long as was asked for. So no peer holds a file
+ * by giving its list hash by hash. blobs_get_run_file_list_arrived keeps the page.
  */
 bool blobs_get_run_file_list_check(const struct get_run_file *file,
 				   const struct message_answer *answer);
@@ -446,8 +445,8 @@ void blobs_get_run_file_again(struct get_run_file *file, uint64_t idx);
 void blobs_get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len);
 /*
  * get_run_zeros.c. blobs_get_run_zeros_sample, in a job before anything is asked for, looks for
- * zeros here and there until is_sampled; blobs_get_run_zeros_run and blobs_get_run_zeros_done are
- * the job about the neighbours of zero_idx.
+ * zeros here and there until is_sampled. blobs_get_run_zeros_run and blobs_get_run_zeros_done
+ * are the job about the neighbours of zero_idx.
  */
 WEFT_MUST_CHECK
 int blobs_get_run_zeros_sample(struct get_run_file *file);
@@ -516,12 +515,12 @@ WEFT_MUST_CHECK
 int blobs_get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
 
 /*
- * settle.c, in jobs. blobs_get_run_settle gives a staged file the mode and time of the
- * item, and takes its stamp, which can be trusted: where the item tells no
- * time it is set two seconds back, so that any later write changes it, however
- * coarse the filesystem's clock is. blobs_get_run_settled_is_racy: it cannot, as the
- * item's time is hardly over, or yet to come. blobs_get_run_settle_again brings a file
- * that this node placed before up to what a later revision says.
+ * settle.c, in jobs. blobs_get_run_settle gives a staged file the mode and time of the item, and
+ * takes its stamp, which can be trusted. Where the item tells no time, the file's is set two
+ * seconds back. So any later write changes it, however coarse the filesystem's clock is.
+ * blobs_get_run_settled_is_racy: the stamp cannot be trusted, as the item's time is hardly over,
+ * or yet to come. blobs_get_run_settle_again brings a file that this node placed before up to a
+ * later revision.
  */
 WEFT_MUST_CHECK
 int blobs_get_run_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp);

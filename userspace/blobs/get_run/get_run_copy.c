@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A copy of an item from elsewhere on this disk, within the job of get_run_check.c: from a
- * duplicate in the collection, else from files that peers may read anyway.
+ * A copy of an item from elsewhere on this disk, within the job of get_run_check.c. Its source
+ * is a duplicate in the collection, else one of the files that peers may read anyway.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -172,9 +172,8 @@ int blobs_get_run_copy_give_up(struct get_run_check *check, struct store_snapsho
 }
 
 /*
- * Within the kernel where it can; else read and written, which also tells
- * whose fault an error is:
- * 0 when the source gives nothing more, an error when the copy takes nothing.
+ * Copies within the kernel where it can; else by read and write. These also tell whose fault an
+ * error is. Returns 0 when the source gives nothing more, an error when the copy takes nothing.
  */
 static ssize_t copy_step(struct get_run_check *check, size_t len)
 {

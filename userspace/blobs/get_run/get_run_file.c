@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file of more than one chunk while it is fetched: its chunk list, which
- * must lead to its content id; the staged file, whose chunks of an earlier
- * run are hashed before they count; its chunks. The staged file is sparse,
- * so what is in it after a crash is found by its data extents and its hashes
- * alone. Chunks of zeros stay holes, and most are never asked for (zeros.h).
+ * A file of more than one chunk while it is fetched. It has three parts: its chunk list, which
+ * must lead to its content id; the staged file; its chunks. Chunks that an earlier run staged
+ * are hashed before they count. The staged file is sparse. So its content after a crash is found
+ * by its data extents and its hashes alone. Chunks of zeros stay holes, and most are never asked
+ * for (zeros.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,8 +99,8 @@ static int chunks_lay_out(struct get_run_file *file, uint64_t cnt)
 }
 
 /*
- * Where a file begins is this node's own, and the same in every run of a get;
- * one that is over before others could take part begins at its beginning.
+ * The chunk at which a file begins is this node's own, and the same in every run of a get. A get
+ * that is over before others could take part begins at the file's beginning.
  */
 static uint64_t order_seed(const struct get_run_file *file, uint64_t chunk_cnt)
 {
@@ -229,9 +229,8 @@ static void list_hash_done(struct job *job)
 /* --- what an earlier run left --- */
 
 /*
- * The space of what is to come at once: in one piece where the filesystem can,
- * and no room for it is said before anything is fetched. Still holes to
- * SEEK_DATA.
+ * Reserves the space of all chunks at once, in one piece where the filesystem can. A lack of
+ * room shows before anything is fetched. The space is still holes to SEEK_DATA.
  */
 static int staged_reserve(const struct get_run_file *file)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folder of a followed share: what is not weft's to change stays, and what former revisions
- * brought and this one has not goes (mirror), after all of this one is in its place and recorded.
- * A file in the way of a folder, or the other way round, may be gone then: one more round.
+ * The folder of a followed share. Files that are not weft's to change stay. Files that former
+ * revisions brought and this one has not go (mirror), after all of this one is in its place and
+ * recorded. A file in the way of a folder, or the other way round, may be gone then: one more
+ * round.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Empty directories and symbolic links of a manifest, after its files, so that none of them is ever
- * written through a link. In the folder of a followed share a link that weft made there, and that
- * stands as it made it, is replaced by that of a newer revision; any other stays. What is about to
- * be made is noted in the store first (link_claims.h).
+ * Empty directories and symbolic links of a manifest. They come after its files, so that no file
+ * is ever written through a link. In the folder of a followed share, a newer revision's link
+ * replaces one that weft made there and that is unchanged. Any other link stays. Each is noted
+ * in the store before it is made (link_claims.h).
  */
 #include <errno.h>
 #include <string.h>

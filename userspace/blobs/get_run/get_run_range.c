@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A part of a single file: bytes [off, off + len), asked for in pieces of a
- * few groups that prove themselves against the content id, so no chunk list
- * is needed. It is written as "<name>.<off>-<len>" in the target. Several
- * are fetched one after the other, and put in their places when all are whole.
+ * A part of a single file: bytes [off, off + len). They are asked for in pieces of a few groups
+ * that prove themselves against the content id, so no chunk list is needed. The part is written
+ * as "<name>.<off>-<len>" in the target. Several parts are fetched one after the other, and put
+ * in their places when all are whole.
  *
- * Without a chunk list nothing says later whether staged bytes are right.
- * So beside them lies a file of one hash per part, of the bytes as they
- * were verified; a later run keeps the parts that still have theirs. What
- * a crash tore or a disk lost has another hash and is fetched again.
+ * Without a chunk list nothing says later whether staged bytes are right. So beside them lies a
+ * file of one hash per part, of the bytes as they were verified. A later run keeps the parts
+ * that still have their hash. A part that a crash tore or a disk lost has another hash and is
+ * fetched again.
  */
 #include <errno.h>
 #include <stdio.h>

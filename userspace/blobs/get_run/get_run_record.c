@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that are whole go to their places and into the store, with their
- * content ids and chunk lists, so that a later run need not hash them and
- * peers can be served from them.
+ * Files that are whole go to their places and into the store, with their content ids and chunk
+ * lists. So a later run need not hash them, and peers can be served from them.
  *
- * A filesystem may keep a file's name, size and times and lose its bytes
- * when power fails. So files wait, staged, for a sync of the whole
- * filesystem, in a job: one call for thousands of files, where fdatasync
- * would be one and more for each. The job renames them then (placing.c), and
- * their records are one batch. A get goes on meanwhile, and ends after the
+ * A filesystem may keep a file's name, size and times and lose its bytes when power fails. So
+ * files wait, staged, for a sync of the whole filesystem, in a job. That is one call for
+ * thousands of files, where fdatasync would be one and more for each. The job renames them then
+ * (placing.c), and their records are one batch. A get goes on meanwhile, and ends after the
  * last.
  *
- * What is recorded is given to others. So while another node gets the same
- * a batch waits no more than a second, or four times as long as the last sync
- * took where that is more: 512 files of 96 KiB left their source five times
- * for five getters without it, and 1.24 times with it (tests/sim, 2026-11).
- * Without such a file it waits five seconds: that long is a file whole and not
- * to be seen.
+ * Recorded files are served to others. While another node gets the same files, a batch waits at
+ * most a second. Where that is more, it waits four times as long as the last sync took. 512
+ * files of 96 KiB left their source five times for five getters without this rule, and 1.24
+ * times with it (tests/sim, 2026-11). Without such a node a batch waits five seconds: for so
+ * long a whole file is not to be seen.
  */
 #include <errno.h>
 #include <stdio.h>

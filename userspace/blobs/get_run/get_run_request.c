@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a get to its swarm: each to the member that is expected to
- * answer soonest, for what get_run_pick.c finds it should be asked for. When
- * no member has what is missing and none is expected, the get ends.
+ * Requests of a get to its swarm. Each goes to the member that is expected to answer soonest,
+ * for the chunk that get_run_pick.c chooses for it. When no member has the missing chunks and
+ * none is expected, the get ends.
  */
 #include <stdio.h>
 #include <string.h>

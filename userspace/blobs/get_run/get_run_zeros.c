@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunks of a large file that need not be asked for, as its list says that
- * they are zeros: samples in a job before anything is asked for, and a job
- * about the neighbours of each chunk of zeros that came. Such a job reckons
- * hashes and makes holes; home alone says which chunks are here.
+ * Chunks of a large file that need not be asked for, as its list says that they are zeros. One
+ * job takes samples before anything is asked for. Another looks at the neighbours of each chunk
+ * of zeros that came. Such a job reckons hashes and makes holes; home alone says which chunks
+ * are here.
  */
 #include <errno.h>
 #include <stdlib.h>

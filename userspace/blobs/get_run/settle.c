@@ -58,9 +58,9 @@ int blobs_get_run_settle(int fd, const struct manifest_item *item, struct object
 }
 
 /*
- * A later write leaves a time that is not before the change time of the stamp. So
- * one that is before it tells any write, on a filesystem that keeps fractions
- * of a millisecond; others may round by up to two seconds, as FAT does.
+ * A later write leaves a time that is not before the change time of the stamp. So a time of the
+ * item that is before it shows any write, on a filesystem that keeps fractions of a millisecond.
+ * Others may round by up to two seconds, as FAT does.
  */
 bool blobs_get_run_settled_is_racy(const struct manifest_item *item,
 				   const struct object_stamp *stamp)

@@ -236,8 +236,8 @@ static void share_stored(void *arg, int err)
 }
 
 /*
- * The same files under the same path keep their name: the time in the
- * manifest is that of the first share, if that makes it one we have.
+ * The same files under the same path keep their name. The time in the manifest is that of the
+ * first share, if that makes it one that is here already.
  */
 static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s, size_t *out_len)
 {

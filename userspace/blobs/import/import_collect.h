@@ -12,14 +12,14 @@
 struct store_batch;
 
 /*
- * Collects items into manifests: one as long as they fit, else parts, which
- * go into the batch as they fill up, and a root. Memory is that of one
- * manifest and 64 bytes for each part. item_cap: items of one manifest.
+ * Collects items into manifests: one as long as they fit, else parts, which go into the batch as
+ * they fill up, and a root. Memory is that of one manifest and 64 bytes for each part. item_cap:
+ * items of one manifest.
  *
- * When there will be parts (blobs_import_collect_expect), a part begins at a path
- * whose hash says so, and not where a count is reached: then a file more or
- * less changes the part that it is in, and seldom the next. A part has at
- * least a third of item_cap, half of it on average, and rarely all of it.
+ * When there will be parts (blobs_import_collect_expect), a part begins at a path whose hash
+ * says so, and not where a count is reached. So an added or removed file changes the part that
+ * it is in, and seldom the next. A part has at least a third of item_cap, half of it on average,
+ * and rarely all of it.
  */
 struct import_collect;
 

@@ -8,10 +8,9 @@
 #include "weft/err.h"
 
 /*
- * Reads files ahead of the hashing thread: up to IMPORT_READ_DEPTH
- * blocks of 256 KiB are asked for at once through io_uring, or one after
- * the other with pread where the kernel refuses a ring. One thread at a
- * time; waits on the disk.
+ * Reads files ahead of the hashing thread. It asks for up to IMPORT_READ_DEPTH blocks of 256 KiB
+ * at once through io_uring. Where the kernel refuses a ring, it reads one after the other with
+ * pread. One thread at a time; waits on the disk.
  */
 #define IMPORT_READ_DEPTH 8
 

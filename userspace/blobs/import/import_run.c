@@ -3,14 +3,14 @@
  * Importing a tree, on home: this file decides, jobs do.
  *
  *	count	walk steps that only count (import_list.c)
- *	hash	walk steps fill a window of files in order; tasks hash runs
- *		and slices of them (import_hash.c, import_big.c); what is done
- *		at the window's head goes into manifest and store (import_take.c)
+ *	hash	walk steps fill a window of files in order. Tasks hash runs and
+ *		slices of them (import_hash.c, import_big.c). Hashed files at the
+ *		window's head go into manifest and store (import_take.c)
  *	save	the manifest and the share, in one commit
  *
- * Everything is bounded: the window, the tasks, one batch in flight and one
- * being filled. Whatever ends an import early, files hashed so far are kept
- * and not read again the next time.
+ * Everything is bounded: the window, the tasks, one batch in flight and one being filled. An
+ * import may end early for any reason. The files hashed so far are kept and not read again the
+ * next time.
  */
 #include "import_state.h"
 

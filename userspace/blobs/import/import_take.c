@@ -103,7 +103,7 @@ static int object_store(struct import *import, const struct import_file *file)
 	return err;
 }
 
-/* Descriptors and memory run out for everybody: no reason to leave a file out. */
+/* Descriptors and memory run out for all programs: no reason to leave a file out. */
 static bool is_scarcity(int err)
 {
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;

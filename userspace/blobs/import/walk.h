@@ -10,9 +10,9 @@
 #include "weft/err.h"
 
 /*
- * A walk over a tree of files in the order of blobs_manifest_path_compare. It
- * follows no symbolic link below its root and is iterative; it holds the
- * names of the directories it is in, and a descriptor for each.
+ * A walk over a tree of files in the order of blobs_manifest_path_compare. It follows no
+ * symbolic link below its root and is iterative. It holds the names of the directories it is in,
+ * and a descriptor for each.
  *
  * Context: one thread at a time; waits on the disk.
  */

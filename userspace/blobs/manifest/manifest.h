@@ -36,15 +36,14 @@ static inline void share_id_of(const uint8_t key[static 32], uint8_t out_id[stat
  *	whole  4, 6?, 10, 13?, 14?  all items of a small collection
  *	root   4, 6?, 12            names parts, in order, never roots
  *	part   10, 13?, 14?         items of a large collection
- * path is relative and given only where it differs from name, its last
- * part. Items, directories and links each ascend by blobs_manifest_path_compare,
- * which makes the bytes a function of the files and shows a path that is
- * used twice, or as a file and a directory, in one pass. A link leads to a
- * place in the collection (blobs_manifest_link_is_safe). The files' chunk
+ * path is relative and given only where it differs from name, its last part. Items, directories
+ * and links each ascend by blobs_manifest_path_compare. This order makes the bytes a function of
+ * the files. It also shows in one pass a path that is used twice, or as a file and a directory.
+ * A link leads to a place in the collection (blobs_manifest_link_is_safe). The files' chunk
  * hashes are not in here: they prove themselves against the content id.
  *
- * A whole or root may be a revision of a share (docs/wire/share.md): it is then the body
- * of a signed object (crypto/signed.h) with the tag "manifest", and also has
+ * A whole or root may be a revision of a share (docs/wire/share.md). Then it is the body of a
+ * signed object (crypto/signed.h) with the tag "manifest", and also has
  *	1 share key 32 | 2 share id 32 | 3 sequence number | 5 expires s? | 7 description? |
  *	8 visibility (0 private, 1 public) | 9 communities[]? | 11 recommended shares[]?
  * Its name is the BLAKE3 of the whole signed object. Parts are never signed: the root
@@ -144,11 +143,14 @@ struct manifest {
 uint64_t blobs_manifest_chunk_cnt(uint64_t size);
 
 /*
- * blobs_manifest_parse reads bytes, which must outlive the manifest, signed or not: is_signed
- * says which, and a signature is verified. The caller checks whether it has
- * expired. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path or text
- * that must not be written), WEFT_EUNKNOWN (another version), WEFT_EDAMAGED (signature,
- * or a key that is not the share's) or -ENOMEM.
+ * blobs_manifest_parse reads bytes, which must outlive the manifest, signed or not. is_signed
+ * says which, and a signature is verified. The caller checks whether it has expired. Returns 0,
+ * -ENOMEM, or
+ *   WEFT_EMALFORMED
+ *   WEFT_ETOOLARGE  a limit above
+ *   WEFT_EUNSAFE    a path or text that must not be written
+ *   WEFT_EUNKNOWN   another version
+ *   WEFT_EDAMAGED   signature, or a key that is not the share's
  */
 WEFT_MUST_CHECK
 int blobs_manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
@@ -192,16 +194,15 @@ int blobs_stored_manifest_load(struct store *store, const uint8_t id[static 32],
 void blobs_stored_manifest_fini(struct stored_manifest *stored);
 
 /*
- * blobs_manifest_path_is_safe: relative, parts divided by one '/', none of them
- * empty, ".", "..", longer than 255 bytes or beginning with our staging
- * prefix; no NUL or control character; UTF-8; at most 4096 bytes in all.
+ * blobs_manifest_path_is_safe: path is relative, UTF-8, at most 4096 bytes in all, and without
+ * NUL or control characters. Its parts are divided by one '/'. No part is empty, ".", "..",
+ * longer than 255 bytes or begins with weft's staging prefix.
  */
 bool blobs_manifest_path_is_safe(const char *path, size_t len);
 /*
- * blobs_manifest_link_is_safe: text of the link at path is parts divided by one
- * '/', first any number of "..", at most as many as path has directories,
- * then names as in a path. As no ".." follows a name, a link that leads
- * through others still ends inside the collection.
+ * blobs_manifest_link_is_safe: text of the link at path is parts divided by one '/'. First come
+ * any number of "..", at most as many as path has directories, then names as in a path. As no
+ * ".." follows a name, a link that leads through others still ends inside the collection.
  */
 bool blobs_manifest_link_is_safe(const char *path, size_t path_len, const char *text,
 				 size_t text_len);

@@ -7,11 +7,10 @@
 #include <stdint.h>
 
 /*
- * A limit of bytes per second, as a token bucket whose credit is time: what
- * goes out moves free_ns ahead by as long as it takes at that rate, and
- * nothing more goes before free_ns. So a chunk goes as a whole, is owed for
- * afterwards, and over any time no more goes than the rate, BYTE_BUCKET_BURST_NS of it
- * that was saved up, and one chunk. No I/O; time is an argument.
+ * A limit of bytes per second, as a token bucket whose credit is time. Bytes that go out move
+ * free_ns ahead by as long as they take at that rate, and nothing more goes before free_ns. So a
+ * chunk goes as a whole, and is owed for afterwards. Over any time, no more goes than the rate,
+ * BYTE_BUCKET_BURST_NS of it that was saved up, and one chunk. No I/O; time is an argument.
  */
 #define BYTE_BUCKET_BURST_NS 20000000ull
 #define BYTE_BUCKET_MAX	     125000000000ull /* bytes per second, a Tbit/s */

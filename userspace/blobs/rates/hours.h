@@ -6,10 +6,10 @@
 #include "blobs/blobs.h"
 
 /*
- * The timetables of a node (blobs_timetable_* in blobs.h): which entry is in
- * force. The wall clock is read each second while there is a timetable, so a clock
- * that is set, a zone that is put forward and a machine that slept take effect
- * within a second. Without a clock no entry is in force. Home.
+ * The timetables of a node (blobs_timetable_* in blobs.h): the entry that is in force. The wall
+ * clock is read each second while there is a timetable. So a clock that is set, a zone that is
+ * put forward and a machine that slept take effect within a second. Without a clock no entry is
+ * in force. Home.
  */
 struct hours_table {
 	char configured[TIMETABLE_TEXT_CAP];

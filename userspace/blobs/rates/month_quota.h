@@ -10,9 +10,9 @@
  * go, and only out of a lease that is durable: after a crash the whole lease counts as
  * used. So the ledger never says less than went, and at most a lease more.
  *
- * Until glide_percent of the cap is granted nothing else holds. From then on grants
- * come at the glide's rate, what is left of the cap over what is left of the month,
- * so that the cap is not reached before the month's end.
+ * Until glide_percent of the cap is granted nothing else holds. From then on grants come at the
+ * glide's rate: the rest of the cap over the rest of the month. So the cap is not reached before
+ * the month's end.
  *
  * Pure: time is an argument, the owner makes leases durable.
  */
@@ -34,8 +34,9 @@ struct quota {
 };
 
 /*
- * blobs_quota_month: number of the month that local_s (seconds since 1970, local time) is in, which
- * begins on reset_day, in [1, 28], at midnight; *out_end_s: when it ends, local time.
+ * blobs_quota_month returns the number of the month that local_s (seconds since 1970, local
+ * time) is in. A month begins on reset_day, in [1, 28], at midnight. *out_end_s: when it ends,
+ * local time.
  */
 uint64_t blobs_quota_month(uint64_t local_s, unsigned reset_day, uint64_t *out_end_s);
 /*

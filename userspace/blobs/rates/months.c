@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Caps of a month: months_look, several times a second while there is one, says
- * which month it is, has leases made durable, and grants this worker what it may
- * send and ask for.
+ * Caps of a month. months_look runs several times a second while there is a cap. It finds which
+ * month it is, has leases made durable, and grants this worker the bytes that it may send and
+ * ask for.
  */
 #include "months.h"
 

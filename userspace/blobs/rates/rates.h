@@ -79,10 +79,10 @@ WEFT_MUST_CHECK
 int blobs_timetable_set(struct blobs *content, enum blobs_direction direction, const char *text,
 			void (*done)(void *arg, int err), void *arg);
 /*
- * Caps of a month, of each direction and zone: blobs_month_limit is the limit that says
- * how many bytes. Those that are counted are the bytes of files in chunks and ranges with their
- * proofs, sent to peers and asked of them; while there is a cap. used: granted in this month, so up
- * to QUOTA_BURST_LEN of each worker, or a second of its rate, did not go yet.
+ * Caps of a month, of each direction and zone. blobs_month_limit is the limit that says how many
+ * bytes. Counted are the bytes of files in chunks and ranges with their proofs, sent to peers
+ * and asked of them, while there is a cap. used: granted in this month. So up to QUOTA_BURST_LEN
+ * of each worker, or a second of its rate, did not go yet.
  */
 struct blobs_month_view {
 	uint64_t used;

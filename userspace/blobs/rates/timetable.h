@@ -61,10 +61,10 @@ int blobs_timetable_parse(const char *text, struct timetable *out_table,
 int blobs_timetable_at(const struct timetable *table, unsigned minute);
 
 /*
- * blobs_timetable_next: seconds since 1970 when another entry than at wall_s comes
- * into force, found with local_of, which gives the minute of the week of a time.
- * 0: none within eight days. Clocks that are put forward or back by the zone's
- * rules count, as those happen at quarters of an hour of UTC.
+ * blobs_timetable_next returns when another entry than at wall_s comes into force, in seconds
+ * since 1970. 0: none within eight days. local_of gives the minute of the week of a time. Clocks
+ * that are put forward or back by the zone's rules count, as those happen at quarters of an hour
+ * of UTC.
  */
 typedef unsigned (*timetable_local_fn)(void *ctx, uint64_t wall_s);
 uint64_t blobs_timetable_next(const struct timetable *table, uint64_t wall_s,

@@ -169,8 +169,8 @@ void blobs_limit_show(const struct blobs *content, enum blobs_limit which,
 }
 
 /*
- * One change is with the store at a time: what it writes is the whole
- * record, so the next is made of what the one before has become.
+ * One change is with the store at a time. It writes the whole record, so the next is made of the
+ * state after the one before.
  */
 struct limit_change {
 	struct limit_change *next;

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /*
- * How workers share a limit of what all of them send: each has a part of it,
- * and some times a second a worker that needs more gets what others leave. A worker where
- * requests wait takes an even part of all that is left; one that is content
- * keeps what it sends and a quarter more; one at rest has little, but
- * enough to begin with. The parts always add up to the limit.
+ * How workers share a limit of the bytes that all of them send. Each has a part of it, and some
+ * times a second a worker that needs more gets the share that others leave. A worker where
+ * requests wait takes an even part of all that is left. A worker without waiting requests keeps
+ * the rate that it sends and a quarter more. A worker at rest has little, but enough to begin
+ * with. The parts always add up to the limit.
  */
 #define UPLOAD_PARTS_MAX 128u /* workers */
 struct upload_part {

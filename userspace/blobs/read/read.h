@@ -10,16 +10,16 @@
 #include "weft/err.h"
 
 /*
- * Reading a part of a file by its content id, in order, every byte verified
- * before it is handed out, whether the file is here or not:
+ * Reading a part of a file by its content id, in order, whether the file is here or not. Every
+ * byte is verified before it is handed out:
  *
  *	read.c	     life, the window of chunks ahead, handing out
  *	read_here.c  finds a file on this disk and reads it, in jobs
  *	read_there.c asks the nodes of a swarm for proofs of what is not here
  *	tree.c	     from a path in a collection to its content id
  *
- * What comes from others is kept nowhere: a reader is for looking into a
- * file, a get is for having it. Home worker; nothing blocks.
+ * Bytes that come from others are kept nowhere: a reader is for looking into a file, a get is
+ * for having it. Home worker; nothing blocks.
  */
 struct blobs;
 struct store;

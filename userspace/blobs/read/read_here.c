@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a file that is here. Its record is believed as little as that of
- * another node: every chunk is verified, and a file that turns out to be
- * another by now is left, for others to be asked.
+ * Reading a file that is here. Its record is believed as little as that of another node: every
+ * chunk is verified. A file that turns out to be another by now is left, and other nodes are
+ * asked.
  */
 #include <errno.h>
 #include <string.h>

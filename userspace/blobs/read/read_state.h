@@ -19,8 +19,8 @@
 #define READER_PROOF_LEN      (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
 #define READER_HALF_CNT	      ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
 /*
- * A user watches what is read. A source from which no byte comes for so long is left, and a
- * reader that had bytes and gets no more from any source ends.
+ * A user watches the bytes as they are read. A source from which no byte comes for so long is
+ * left. A reader that had bytes and gets no more from any source ends.
  */
 #define READER_STALL_NS	 (4 * NS_PER_S)
 #define READER_SILENT_NS (8 * NS_PER_S)

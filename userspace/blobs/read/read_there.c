@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asking others for what is not here: a chunk in pieces of some groups
- * that prove themselves against the content id, so that the first byte of
- * a seek costs no list of hashes. Verifying a piece takes some 50 us, so it is
- * done where the answer comes in.
+ * Asking other nodes for chunks that are not here. A chunk is asked for in pieces of some groups
+ * that prove themselves against the content id. So the first byte of a seek costs no list of
+ * hashes. Verifying a piece takes some 50 us, so it is done where the answer comes in.
  */
 #include <stddef.h>
 #include <string.h>

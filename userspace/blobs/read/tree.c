@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cursor goes over the paths of a collection, files and empty
- * directories in their one order, and can be set to a path: parts are
- * found by bisection, because they follow each other in that order.
+ * A cursor goes over the paths of a collection, files and empty directories in their one order,
+ * and can be set to a path. Parts are found by bisection, because they follow each other in that
+ * order.
  */
 #include "read.h"
 

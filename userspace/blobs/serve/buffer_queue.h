@@ -17,22 +17,19 @@ struct serve;
 struct serve_call;
 
 /*
- * Calls that wait for a buffer, chunks' or manifests'. Buffers are few and
- * are not taken back, so the next free buffer is what is shared out: in turn by
- * class (weighted as the pools' parts), family, network and key
- * (base/fair/turns.h). A network, or a key of it, that holds more buffers than
- * another that waits is passed over, however long it holds them.
+ * Calls that wait for a buffer, chunks' or manifests'. Buffers are few and are not taken back,
+ * so the next free buffer is shared out. It goes in turn by class (weighted as the pools'
+ * parts), family, network and key (base/fair/turns.h). A network, or a key of it, that holds
+ * more buffers than another that waits is passed over, however long it holds them.
  *
- * While one network alone waits, the dynamic threshold (fair_may_hold) leaves
- * buffers to later callers. While several wait, an eighth of the buffers is
- * left to networks that hold none; and unknown peers always leave an eighth to
- * peers that this node knows.
+ * While one network alone waits, the dynamic threshold (fair_may_hold) leaves buffers to later
+ * callers. While several wait, an eighth of the buffers is left to networks that hold none.
+ * Unknown peers always leave an eighth to peers that this node knows.
  *
- * Any peer with a session can fill the list by asking; it holds
- * BUFFER_QUEUE_CAP calls, each without buffer and file, and a full one takes
- * from the largest branch (base/fair/fair.h). An honest peer waits for one answer
- * of each other network, BUFFER_QUEUE_WAIT_NS at most, and then gets BUSY with a
- * time. Home worker or another worker that serves.
+ * Any peer with a session can fill the list by asking. The list holds BUFFER_QUEUE_CAP calls,
+ * each without buffer and file, and a full one takes from the largest branch (base/fair/fair.h).
+ * An honest peer waits for one answer of each other network, BUFFER_QUEUE_WAIT_NS at most. Then
+ * it gets BUSY with a time. Home worker or another worker that serves.
  */
 #define BUFFER_QUEUE_CAP 128u
 /* Longer than an unread answer may stay while other calls wait (mesh/stream/slots.c). */

@@ -12,17 +12,15 @@
 #include "crypto/blake3/blake3.h"
 
 /*
- * The fixed number of buffers that chunks pass through, to peers and from
- * them; another such table holds manifests. A buffer holds one chunk and the
- * fields around it; its pages are touched only when it is used. One that holds
- * a chunk, a part of a chunk list or a manifest may be named, and is then found
- * by calls that want the same: while it is filled, while it is lent, and
- * afterwards until its room is needed. Home worker or another worker that
- * serves; a job may fill or read a buffer that its owner holds for it.
+ * The fixed number of buffers that chunks pass through, to peers and from them; another such
+ * table holds manifests. A buffer holds one chunk and the fields around it; its pages are
+ * touched only when it is used. A buffer that holds a chunk, a part of a chunk list or a
+ * manifest may be named. Calls that want the same then find it: while it is filled, while it is
+ * lent, and afterwards until its room is needed. Home worker or another worker that serves. A
+ * job may fill or read a buffer that its owner holds for it.
  *
- * Any peer with a session can hold buffers by asking and not reading. buffer_queue.c
- * decides which peer may take one more; an honest peer waits for its
- * turn, or gets BUSY.
+ * Any peer with a session can hold buffers by asking and not reading. buffer_queue.c decides
+ * which peer may take one more. An honest peer waits for its turn, or gets BUSY.
  */
 #define CHUNK_BUFFER_LEN (BLAKE3_CHUNK_LEN + 4096u)
 

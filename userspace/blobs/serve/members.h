@@ -14,11 +14,10 @@
 #include "blobs/content_message_holders.h"
 
 /*
- * Peers that lately said that they serve what they have of a manifest or a content: of
- * each id a few, in all a fixed number, each for ten minutes. Nothing of it
- * is proven but the key that said it and the network it came from; so no
- * network of the Internet has more than a few places of an id. When there is no
- * room, the member with the oldest report is removed.
+ * Peers that lately said that they serve what they have of a manifest or a content. Each id has
+ * a few, all together a fixed number, each for ten minutes. Only the key that said it and its
+ * network are proven. So no network of the Internet has more than a few places of an id. When
+ * there is no room, the member with the oldest report is removed.
  */
 #define MEMBERS_OF_ID_MAX      64u
 #define MEMBERS_OF_NETWORK_MAX 4u

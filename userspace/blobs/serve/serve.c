@@ -3,13 +3,13 @@
  * Answers to peers that ask for content: a request becomes a call
  * (serve_call.c) or is refused.
  *
- * A call keeps its buffer until the peer has acknowledged the answer, so the
- * number of buffers bounds what peers make us hold. Calls that are answered
- * from the same bytes share a buffer, which is charged to one of them. While
- * no call waits, a key may hold as many as are free, its address three times, its
- * network seven times as many; so one that comes finds some. Beyond that calls wait for
- * their turn (buffer_queue.h), a few seconds at most, and answers that no peer takes are soon
- * given up. Only what a share or a get of this node names is reachable.
+ * A call keeps its buffer until the peer has acknowledged the answer, so the number of buffers
+ * bounds the memory that peers can hold. Calls that are answered from the same bytes share a
+ * buffer, which is charged to one of them. While no call waits, a key may hold as many as are
+ * free, its address three times, its network seven times as many. So a newcomer finds some.
+ * Beyond that calls wait for their turn (buffer_queue.h), a few seconds at most. Answers that no
+ * peer takes are soon given up. Only content that a share or a get of this node names is
+ * reachable.
  */
 #include "serve.h"
 

@@ -19,11 +19,11 @@ struct upload_limits;
 struct serve;
 
 /*
- * Answers to peers: manifests, chunks, chunk lists, range proofs, of what a
- * share or a get of this node makes reachable and of nothing else, and which of it
- * is here. Bytes in the page cache are read on the worker, others in a job,
- * into buffers that are lent to streams until the peers have acknowledged
- * them; a chunk that several ask for at once is read once.
+ * Answers to peers: manifests, chunks, chunk lists and range proofs, and which of these are
+ * here. It serves the content that a share or a get of this node makes reachable, and nothing
+ * else. Bytes in the page cache are read on the worker, others in a job. They are read into
+ * buffers that are lent to streams until the peers have acknowledged them. A chunk that several
+ * ask for at once is read once.
  *
  * blobs_serve_new registers the message handlers. Home worker.
  */

@@ -19,7 +19,7 @@ struct store;
 /* By what name something was asked for (blobs/scope.h). */
 struct serve_name {
 	bool is_blind;
-	uint8_t community[32]; /* whose members' it is */
+	uint8_t community[32]; /* its members can compute the name */
 	uint8_t half[32];      /* of the blinded id; the answer says it again */
 };
 

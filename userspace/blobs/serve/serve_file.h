@@ -10,11 +10,10 @@
 #include "weft/err.h"
 
 /*
- * Files that peers read from, a few kept open. A file is what its record
- * says or it is stale: the descriptor's stamp is compared before and after
- * each read, so bytes of a changed file are never handed out. While the
- * record is racy, so is a chunk, until it was verified at a time when the
- * stamp no longer was.
+ * Files that peers read from, a few kept open. A file is as its record says or it is stale: the
+ * descriptor's stamp is compared before and after each read. So bytes of a changed file are
+ * never handed out. While the record is racy, so is a chunk, until it was verified at a time
+ * when the stamp no longer was.
  */
 #define SERVE_FILES_MAX	 64
 #define SERVE_AHEAD_MAX	 16u	      /* 4 MiB: a rotating disk's seek is a tenth of it */
@@ -60,9 +59,9 @@ bool blobs_serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
  */
 bool blobs_serve_file_settle(struct serve_file *file, uint64_t chunk);
 /*
- * blobs_serve_file_ahead: chunk is read from the disk now. How many behind it are
- * worth reading at once, [0, SERVE_AHEAD_MAX]: as many as were asked for one behind the
- * other, for a getter that is alone reads so, and others read anywhere.
+ * blobs_serve_file_ahead: chunk is read from the disk now. Returns how many behind it are worth
+ * reading at once, [0, SERVE_AHEAD_MAX]. That is as many as were asked for one behind the other:
+ * a getter that is alone reads so, and others read anywhere.
  */
 uint32_t blobs_serve_file_ahead(struct serve_file *file, uint64_t chunk);
 /* blobs_serve_files_has_changed: object was found changed, though its record may be there still. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which contents are here (499). What a share of this node or a finished get
- * holds as a whole is known without looking; of a manifest that is being
- * fetched, and of contents that are asked for one by one, each is looked up,
- * a few in a turn.
+ * Which contents are here (499). The whole contents of a share of this node or a finished get
+ * are known without looking. The items of a manifest that is being fetched are looked up one by
+ * one, a few in a turn. So are contents that are asked for one by one.
  *
  *	asked -> load_run in a job: the ids of a manifest
  *	      -> look, some ids in a turn

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When a call begins that asks for bytes of files: at once while no limit holds
- * it, else when the timer says that its turn has come. One that waits has no
- * buffer and no file yet.
+ * The time at which a call for bytes of files begins. It begins at once while no limit holds it,
+ * else when the timer says that its turn has come. A call that waits has no buffer and no file
+ * yet.
  */
 #include "base/monotonic.h"
 #include "serve_state.h"

@@ -63,10 +63,11 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 }
 
 /*
- * serve.c. blobs_serve_unblind: id, which is asked for by a blinded name with that second half,
- * becomes what it names; where this node cannot tell, it stays one that nothing here has.
- * blobs_serve_reader: the peer of key as one that reads here what it asks for by name, which is
- * borrowed. blobs_serve_in_progress_find: what is being fetched of id that it may read, or NULL.
+ * serve.c. blobs_serve_unblind: id is asked for by a blinded name with that second half. It
+ * becomes the id that this names. Where this node cannot tell, it stays one that nothing here
+ * has. blobs_serve_reader: the peer of key as a reader here, by the name it asked with; name is
+ * borrowed. blobs_serve_in_progress_find: the in-progress file or manifest of id that the reader
+ * may read, or NULL.
  */
 void blobs_serve_unblind(struct serve *serve, uint8_t id[static 32],
 			 const uint8_t veiled[static 32], struct serve_name *out_name);
@@ -84,9 +85,9 @@ struct in_progress_file *blobs_serve_in_progress_find(const struct serve *serve,
 						      const struct served_reader *reader);
 
 /*
- * serve_call.c. blobs_serve_call_new: what was asked as a call, or NULL when there
- * are too many, which was answered. blobs_serve_call_start goes on as far as it can with a call
- * that has what it needs to be answered, and ends with its answer, with a job, or with waiting for
+ * serve_call.c. blobs_serve_call_new makes a call of a request. Returns NULL when there are too
+ * many, and then has answered. blobs_serve_call_start goes on as far as it can with a call that
+ * has all it needs to be answered. It ends with the answer, with a job, or with waiting for
  * another call's job. blobs_serve_call_refuse ends a call.
  */
 /* blobs_serve_call_drop ends a call whose asker left, before it was started. */

@@ -9,13 +9,15 @@
 #include "weft/err.h"
 
 /*
- * What peers may read, each thing within the scope (blobs/scope.h) of the manifest that names it:
- * the manifests that shares and gets name; files at or
- * below the paths of shares; and files that a get recorded as part of a
- * collection (object.h) whose manifest is one of those. A get's target says
- * nothing: what else lies in it is none of the collection's. Home makes a new
- * list when shares or gets change; each worker that serves owns a copy, so
- * that asking takes no lock. Only the counts of served bytes ever change.
+ * The content that peers may read, each thing within the scope (blobs/scope.h) of the manifest
+ * that names it. It is three kinds of things:
+ * - the manifests that shares and gets name;
+ * - files at or below the paths of shares;
+ * - files that a get recorded as part of a collection (object.h) whose manifest is one of those.
+ *
+ * A get's target makes no file readable: other files in it are none of the collection's. Home
+ * makes a new list when shares or gets change. Each worker that serves owns a copy, so that
+ * asking takes no lock. Only the counts of served bytes ever change.
  */
 struct served_index;
 struct object_file;
@@ -33,12 +35,15 @@ struct served_reader {
 struct served_index *blobs_served_index_new(void);
 void blobs_served_index_free(struct served_index *served_index);
 /*
- * blobs_served_index_add_manifest, blobs_served_index_add_held (peers may not read it, but it is no
- * garbage and this node reads it), blobs_served_index_add_whole (all that the manifest names is
- * here), blobs_served_index_add_growing (what is not here yet is being fetched) and
- * blobs_served_index_add_share (an absolute path: the file itself or all below the folder; share_id
- * is the share's manifest) copy what they are given. blobs_served_index_seal sorts; asking comes
- * after it. 0 or -ENOMEM.
+ * These functions copy their arguments. 0 or -ENOMEM.
+ *   blobs_served_index_add_manifest  peers may read the manifest
+ *   blobs_served_index_add_held      peers may not read it, but it is no garbage and this
+ *                                    node reads it
+ *   blobs_served_index_add_whole     all that the manifest names is here
+ *   blobs_served_index_add_growing   its missing content is being fetched
+ *   blobs_served_index_add_share     an absolute path: the file itself or all below the
+ *                                    folder; share_id is the share's manifest
+ * blobs_served_index_seal sorts; lookups come after it.
  */
 WEFT_MUST_CHECK
 int blobs_served_index_add_manifest(struct served_index *served_index, const uint8_t id[static 32]);
@@ -102,8 +107,9 @@ bool blobs_served_index_gives_file(const struct served_index *served_index,
 				   const struct served_reader *reader);
 
 /*
- * blobs_served_index_note_served counts len bytes of a file for every share that its path belongs
- * to, and for the collection that a get brought it as, once where they are the same.
+ * blobs_served_index_note_served counts len bytes of a file for every share that its path
+ * belongs to. It also counts them for the collection with which a get brought it, once where the
+ * two are the same.
  */
 void blobs_served_index_note_served(struct served_index *served_index,
 				    const struct object_file *file, uint64_t len);

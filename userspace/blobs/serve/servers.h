@@ -9,9 +9,10 @@
 
 /*
  * Serving on several workers. Home does all of blobs.h. A server on each other worker only
- * answers peers from what home's shares and gets make reachable: it reads the store, writes
- * nothing, and knows no share, import or get. Home orders and servers report, both by messages
- * whose function the other thread runs (base/thread/mailbox.h); node wires them to worker/.
+ * answers peers, from the content that home's shares and gets make reachable. It reads the
+ * store, writes nothing, and knows no share, import or get. Home orders and servers report, both
+ * by messages whose function the other thread runs (base/thread/mailbox.h). node wires them to
+ * worker/.
  */
 struct blobs_servers;
 struct mailbox_message;

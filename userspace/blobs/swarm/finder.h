@@ -10,11 +10,10 @@ struct blobs;
 struct mesh_peer;
 
 /*
- * A finder looks for nodes that may have a collection or a file: in the
- * overlay, on the LAN, among those a followed share names. What it finds is
- * a guess that may be forged: a swarm asks each for itself what it has, so
- * many at a time and so many in all, and forgets those that do not answer.
- * Home worker.
+ * A finder looks for nodes that may have a collection or a file: in the overlay, on the LAN,
+ * among those a followed share names. Its results are guesses that may be forged. A swarm asks
+ * each node for itself what it has, so many at a time and so many in all. It forgets those that
+ * do not answer. Home worker.
  */
 #define SWARM_FINDERS_MAX 8
 
@@ -31,10 +30,10 @@ struct swarm_find {
 };
 
 /*
- * find begins a search: 0 with *out_run, or WEFT_EFULL (too many at once),
- * WEFT_EABSENT (it does not look for that kind) or -errno: the swarm goes on
- * without it and asks again after a minute. cancel takes a search back:
- * neither found nor done is called any more. run is gone after either.
+ * find begins a search: 0 with *out_run, or WEFT_EFULL (too many at once), WEFT_EABSENT (it does
+ * not look for that kind) or -errno. On an error the swarm goes on without it and asks again
+ * after a minute. cancel takes a search back: neither found nor done is called any more. run is
+ * gone after either.
  */
 struct swarm_finder_ops {
 	int (*find)(void *ctx, const struct swarm_find *search, uint64_t now_ns, void **out_run);

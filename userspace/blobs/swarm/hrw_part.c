@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose turn a part of a volume is. Getters that ask one source for the same
- * make it send everything to each of them, and have nothing to give to each
- * other. So every member that is fetching draws for each part, by a hash of
- * its key and the part that all others can reckon, and asks first for what it
- * has the lowest draw of all for. It needs no message. A member that
- * knows other members than the rest differs from them in some parts only: each part has a
- * first asker. Five getters of 64 MiB behind lines of 30 Mbit/s had the source
- * send 3.4 copies without it, and 1.2 with it (tests/sim, 2026-11).
+ * Chooses the member whose turn a part of a manifest is, by rendezvous (HRW) hashing. Getters
+ * that ask one source for the same parts make it send everything to each of them, and have
+ * nothing to give to each other. So every fetching member has a number for each part: a hash of
+ * its key and the part that all others can reckon. It asks first for the parts for which it has
+ * the lowest number of all. This needs no message. A member that knows other members than the
+ * rest differs from them in some parts only: each part has a first asker. Five getters of 64 MiB
+ * behind lines of 30 Mbit/s had the source send 3.4 copies without it, and 1.2 with it
+ * (tests/sim, 2026-11).
  */
 #include <string.h>
 

@@ -83,12 +83,12 @@ void blobs_swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
 void blobs_swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], bool is_serving);
 
 /*
- * An ask. The caller fills the first half, keeps it where it is and lends
- * buf until done or cancel. done is called once, never from within blobs_swarm_ask.
+ * An ask. The caller fills the first half, keeps it where it is and lends buf until done or
+ * cancel. done is called once, never from within blobs_swarm_ask.
  *
- * Without from, the best member is asked; when it fails, or check says that
- * what came is not right, the next, until one answers or none is left that
- * could. With from, that member alone, once: the caller chooses again.
+ * Without from, the best member is asked. When it fails, or check says that the answer is not
+ * right, the next one is asked. This ends when one answers or none is left that could. With
+ * from, that member alone is asked, once: the caller chooses again.
  */
 struct swarm_answer {
 	int err;	    /* 0: message is what was asked for */
@@ -101,7 +101,7 @@ struct swarm_ask {
 	struct message_request request;
 	const char *what; /* for errors: "the collection"; lives as long as the ask */
 	size_t what_len;
-	uint32_t item;	/* whose, in the volume; of chunks, lists and proofs */
+	uint32_t item;	/* in the manifest; of chunks, lists and proofs */
 	uint64_t chunk; /* the member asked has this chunk */
 	uint8_t *buf;
 	size_t cap;
@@ -128,18 +128,17 @@ struct swarm_ask {
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };
 /*
- * blobs_swarm_ask: 0, or WEFT_EFULL when it cannot be sent now (with from only;
- * another ask would be refused as well), or WEFT_EABSENT when from was lost.
+ * blobs_swarm_ask: 0; WEFT_EFULL when it cannot be sent now (with from only; another ask would
+ * be refused as well); WEFT_EABSENT when from was lost.
  */
 WEFT_MUST_CHECK
 int blobs_swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns);
 void blobs_swarm_cancel(struct swarm_ask *ask);
 
 /*
- * Choosing a member oneself: blobs_swarm_round begins, blobs_swarm_best gives the one
- * that is expected to answer soonest and has room for one more request, and
- * blobs_swarm_skip leaves it out for the rest of the round. blobs_swarm_best: NULL when
- * there is none.
+ * Functions for a caller that chooses a member itself. blobs_swarm_round begins.
+ * blobs_swarm_best gives the member that is expected to answer soonest and has room for one more
+ * request, or NULL. blobs_swarm_skip leaves it out for the rest of the round.
  */
 void blobs_swarm_round(struct swarm *swarm);
 struct swarm_member *blobs_swarm_best(struct swarm *swarm, uint64_t now_ns);

@@ -2,10 +2,9 @@
 /*
  * Asks: the member that each goes to, and the handling of failures.
  *
- * A failure of the way (no answer, the session went, too slow) or of
- * the moment (busy) leaves that source alone for a while, longer each time.
- * A failure of substance (it has not got it, it changed, the key is wrong)
- * goes to another member. When none is left, the last failure is reported.
+ * A failure of the way (no answer, the session went, too slow) or of the moment (busy) pauses
+ * that source, longer each time. A failure of substance (it has not got it, it changed, the key
+ * is wrong) goes to another member. When none is left, the last failure is reported.
  */
 #include <string.h>
 

@@ -41,10 +41,9 @@ void blobs_have_fini(struct have *have);
 /* blobs_have_set: nothing is known of it but that it has all, or nothing. */
 void blobs_have_set(struct have *have, enum have_kind kind);
 /*
- * blobs_have_take reads an answer: 1 when it is another than the last, 0 when it
- * is the same, WEFT_EMALFORMED or -ENOMEM. A changed answer, and only
- * that, clears what the source was found to lack: a member is not asked
- * forever for what it claims to have.
+ * blobs_have_take reads an answer: 1 when it is another than the last, 0 when it is the same,
+ * WEFT_EMALFORMED or -ENOMEM. Only a changed answer clears the contents that the source was
+ * found to lack. So a member is not asked forever for content that it claims to have.
  */
 WEFT_MUST_CHECK
 int blobs_have_take(struct have *have, const uint8_t *payload, size_t len);

@@ -10,14 +10,13 @@
 #include "mesh/seam.h"
 
 /*
- * Nodes that swarms ask, each once however many swarms have it: where it
- * is, how fast it answers, how much may be asked of it at once, when it may
- * be asked again, and whether it is to be asked at all. No I/O; time is an
- * argument. Home worker.
+ * Nodes that swarms ask, each once however many swarms have it. An entry knows where the node
+ * is, how fast it answers, and how much may be asked of it at once. It also knows when it may be
+ * asked again, and whether it is to be asked at all. No I/O; time is an argument. Home worker.
  *
- * The window of a source is what keeps it busy for half a second: it grows
- * by one with each answer up to that, so a slow source has one or two
- * requests and a fast one as many as a get may have.
+ * The window of a source is the number of requests that keep it busy for half a second. It grows
+ * by one with each answer up to that. So a slow source has one or two requests and a fast one as
+ * many as a get may have.
  */
 #define SOURCES_MAX	    1024u /* remembered; more while more are in use: one per member at most */
 #define SOURCE_WINDOW_BEGIN 8u
@@ -77,9 +76,9 @@ void blobs_source_answered(struct source *source, size_t len, unsigned window_ma
 /* blobs_source_dropped: taken back by us, or refused with a reason that says nothing of the way. */
 void blobs_source_dropped(struct source *source);
 /*
- * blobs_source_way_failed: no answer came. Many requests fail at once when a
- * session goes; that is one failure, and true says that this was it: it is
- * left alone, longer each time.
+ * blobs_source_way_failed: no answer came. Many requests fail at once when a session goes, and
+ * count as one failure. Returns true for the first of them: the source is paused, longer each
+ * time.
  */
 bool blobs_source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns);
 /* blobs_source_wait: it said when to come back (0: soon). */
@@ -103,8 +102,8 @@ bool blobs_source_has_room(const struct source *source, unsigned window_max, uin
 /* blobs_source_cost: when a request made now is expected to be answered, from now, in ns. */
 uint64_t blobs_source_cost(const struct source *source);
 /*
- * blobs_source_rank: of two that could be asked, the one of less is: its cost, half as much when
- * traffic with it is free, and the more the dearer it is.
+ * blobs_source_rank: of two sources that could be asked, the one of lower rank is. The rank is
+ * the source's cost: half as much when traffic with it is free, and the more the dearer it is.
  */
 uint64_t blobs_source_rank(const struct source *source);
 

@@ -13,8 +13,8 @@
 #define SWARM_TRIES_MAX	 2u /* of a hint that was never reached; of a guess: one */
 #define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from any member */
 /*
- * Without a right answer from any member, however many more are found: enough for a thousand that
- * are not there, and no more for a peer that goes on naming others.
+ * The time without a right answer from any member, however many more are found. It is enough for
+ * a thousand that are not there, and no more for a peer that goes on naming others.
  */
 #define SWARM_HOPE_NS	   (600ull * 1000000000ull)
 #define SWARM_DETAIL_CAP   256

@@ -64,12 +64,11 @@ int blobs_placing_add(struct placing *placing, const struct placing_file *file, 
 /* blobs_placing_path is borrowed until the next blobs_placing_add, and not terminated. */
 const char *blobs_placing_path(const struct placing *placing, const struct placing_file *file);
 /*
- * blobs_placing_run does all of the above up to the records, which are right for
- * files whose is_placed is set. The files are in another order afterwards.
+ * blobs_placing_run does all of the above up to the records, which are right for files whose
+ * is_placed is set. The files are in another order afterwards.
  *
- * Returns 0, or the first error: of blobs_target_place with failed_at set, what
- * came before it is placed and the rest stays staged; or -errno of a sync,
- * then nothing is is_placed.
+ * Returns 0, or the first error. An error of blobs_target_place sets failed_at: the files before
+ * it are placed and the rest stays staged. After -errno of a sync no file is is_placed.
  * Context: a job. Waits on the disk.
  */
 WEFT_MUST_CHECK

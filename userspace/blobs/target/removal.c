@@ -99,7 +99,7 @@ static void item_keep(struct removal *removal, const struct manifest_item *item)
 
 enum item_owner { OWNER_OTHER, OWNER_THIS, OWNER_NEWER };
 
-/* Whose the file at an item's place is, by its record. */
+/* The owner of the file at an item's place, by its record. */
 static enum item_owner item_owner_of(const struct removal *removal, struct store_snapshot *snapshot,
 				     const struct manifest_item *item, struct object_file *file)
 {

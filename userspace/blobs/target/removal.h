@@ -17,10 +17,10 @@ struct store;
 struct store_snapshot;
 
 /*
- * Takes the files of a collection out of the folder into which a get put them: those that the
- * get wrote, that no other get claimed since, and whose bytes are still those of the collection.
- * Everything else stays and is counted. So do symbolic links that the get claimed (link_claims.h).
- * It may be ended at any point and begun again.
+ * Takes the files of a collection out of the folder into which a get put them. It takes files
+ * that the get wrote, that no other get claimed since, and whose bytes are still those of the
+ * collection. It also takes symbolic links that the get claimed (link_claims.h). Everything else
+ * stays and is counted. It may be ended at any point and begun again.
  *
  * Its own job, one at a time: home makes it, submits it until it is over, and reads it between
  * two runs.
@@ -35,7 +35,7 @@ struct removal {
 	uint8_t got_id[OBJECT_ID_LEN];	/* the manifest that the get's link names */
 	bool has_newer;			/* what newer_id's get claims now is not looked at */
 	uint8_t newer_id[OBJECT_ID_LEN];
-	uint64_t get_id, newer_get_id; /* whose claims of symbolic links count; 0: none */
+	uint64_t get_id, newer_get_id; /* their claims of symbolic links count; 0: none */
 	struct link_claims newer_links;
 	uint8_t *ids; /* its own, then those of parts: 32 bytes each */
 	uint32_t id_cnt, id_at;

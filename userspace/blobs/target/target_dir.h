@@ -11,13 +11,12 @@
 #include "weft/err.h"
 
 /*
- * The directory a get writes into, and the staging directory inside it.
- * Everything below is reached by descriptors, component by component,
- * never through a symbolic link, so nothing is written outside whatever
- * is put in the way meanwhile; only a directory that is itself moved out
- * takes along what was about to be written to it. Paths are those of
- * manifests: relative and checked with blobs_manifest_path_is_safe. Any thread;
- * a target_dir is used by one at a time.
+ * The directory a get writes into, and the staging directory inside it. Everything below is
+ * reached by descriptors, component by component, never through a symbolic link. So nothing is
+ * written outside, whatever another program puts in the way meanwhile. Only a directory that is
+ * itself moved out takes along the file that was about to be written to it. Paths are those of
+ * manifests: relative and checked with blobs_manifest_path_is_safe. Any thread; a target_dir is
+ * used by one at a time.
  */
 #define TARGET_STAGE_CAP 64
 
@@ -72,19 +71,23 @@ void blobs_target_dir_init(struct target_dir *dir, const struct target *target);
 void blobs_target_dir_fini(struct target_dir *dir);
 
 /*
- * The errors of what follows: WEFT_EUNSAFE when a symbolic link stands in
- * the way, WEFT_EEXISTS when a file does or the place is taken, -errno.
+ * The errors of the following functions: WEFT_EUNSAFE when a symbolic link stands in the way,
+ * WEFT_EEXISTS when a file does or the place is taken, -errno.
  *
  * blobs_target_make_dir makes a directory with its parents.
- * blobs_target_make_link makes a symbolic link to text, with the directories above
- * it; one that stands there with the same text is left, one with another is
- * replaced if may_replace. 1: the filesystem has no symbolic links.
- * blobs_target_look_link reads the symbolic link at path into text: its length, WEFT_EABSENT or
- * WEFT_EEXISTS when something else stands there. blobs_target_remove_link removes the link that
- * stands at its path with its text, and the directories above that are empty then: 1, or 0 when it
- * is not there. blobs_target_lookup opens the regular file at path for reading: a descriptor, or
- * WEFT_EABSENT. blobs_target_place moves a staged file to path. Where replaced is given, a file
- * with that inode may be there and is replaced; nothing else is.
+ *
+ * blobs_target_make_link makes a symbolic link to text, with the directories above it. A link
+ * that stands there with the same text is left; one with another is replaced if may_replace. 1:
+ * the filesystem has no symbolic links.
+ *
+ * blobs_target_look_link reads the symbolic link at path into text. Returns its length,
+ * WEFT_EABSENT, or WEFT_EEXISTS when something else stands there. blobs_target_remove_link
+ * removes the link that stands at its path with its text, and the directories above that are
+ * empty then. 1, or 0 when it is not there.
+ *
+ * blobs_target_lookup opens the regular file at path for reading: a descriptor, or WEFT_EABSENT.
+ * blobs_target_place moves a staged file to path. Where replaced is given, a file with that
+ * inode may be there and is replaced; nothing else is.
  */
 WEFT_MUST_CHECK
 int blobs_target_make_dir(const struct target *target, const char *path, size_t len);
@@ -103,11 +106,10 @@ int blobs_target_place(struct target_dir *dir, const char *staged, const char *p
 		       const struct object_stamp *replaced);
 
 /*
- * A small file needs no name before it is whole: blobs_target_nameless_open makes
- * one without in the directory of path, with its parents, so that its inode
- * lies with its neighbours' and a crash leaves nothing. That costs a third
- * less than making it in the staging directory. blobs_target_nameless_place names
- * it; it replaces nothing. Only where has_nameless is set.
+ * A small file needs no name before it is whole. blobs_target_nameless_open makes one without in
+ * the directory of path, with its parents. So its inode lies with its neighbours', and a crash
+ * leaves nothing. That costs a third less than making it in the staging directory.
+ * blobs_target_nameless_place names it; it replaces nothing. Only where has_nameless is set.
  */
 WEFT_MUST_CHECK
 int blobs_target_nameless_open(struct target_dir *dir, const char *path, size_t len);
@@ -128,12 +130,13 @@ int blobs_target_stamp(struct target_dir *dir, const char *path, size_t len,
 		       struct object_stamp *out_stamp);
 
 /*
- * blobs_target_open_there opens a target that is there, without a staging directory: 0 or -errno.
- * blobs_target_remove removes the file of that inode at path, then each directory above it that is
- * empty now, up to the target: 0 (also when it is not there), WEFT_EEXISTS when another file is,
- * or -errno. blobs_target_remove_dirs: likewise the directory at path, as far as it is empty.
- * blobs_target_move moves the file of that inode into another directory of the same filesystem,
- * whose descriptor to is, under the same path; what was there under that path is replaced.
+ * blobs_target_open_there opens a target that is there, without a staging directory: 0 or
+ * -errno. blobs_target_remove removes the file of that inode at path. Then it removes each
+ * directory above it that is empty now, up to the target. Returns 0 (also when it is not there),
+ * WEFT_EEXISTS when another file is, or -errno. blobs_target_remove_dirs: likewise the directory
+ * at path, as far as it is empty. blobs_target_move moves the file of that inode into another
+ * directory of the same filesystem, whose descriptor to is, under the same path. A file that was
+ * there under that path is replaced.
  */
 WEFT_MUST_CHECK
 int blobs_target_open_there(struct target *target, const char *path);
@@ -146,10 +149,10 @@ int blobs_target_move(struct target_dir *dir, const char *path, size_t len,
 		      const struct object_stamp *stamp, int to);
 
 /*
- * blobs_target_open_versions makes a folder of that number below .weft-versions in the target, and
+ * blobs_target_open_versions makes a folder of that number below .weft-versions in the target.
  * blobs_target_keep gives the file of that inode at path a second name there, before it is
- * replaced. blobs_target_prune_versions removes all but the cnt highest numbers, and those that are
- * empty. 0, WEFT_EUNSAFE (a link stands there), or as others above.
+ * replaced. blobs_target_prune_versions removes all but the cnt highest numbers, and those that
+ * are empty. 0, WEFT_EUNSAFE (a link stands there), or as others above.
  */
 WEFT_MUST_CHECK
 int blobs_target_open_versions(struct target *target, uint64_t number);
@@ -173,8 +176,8 @@ void blobs_target_stage_remove(const struct target *target, const char *name);
 
 /*
  * blobs_target_fd_sync brings a directory's names to the disk: 0 or -errno. blobs_target_fd_name
- * gives a file without a name one in the directory dir, by its descriptor where that is allowed,
- * else by its name in /proc: 0 or -errno.
+ * gives a file without a name one in the directory dir. It does so by the file's descriptor
+ * where that is allowed, else by its name in /proc: 0 or -errno.
  */
 WEFT_MUST_CHECK
 int blobs_target_fd_sync(int fd);

@@ -15,16 +15,16 @@ struct key_seal;
 struct random;
 
 /*
- * The epoch key of a strict community: a secret of its members, a new one with each revocation list. The
- * revocation list, which the community's key signs, has a commitment to it, so a member may take the
- * key from any other member and knows that it is the one of that epoch:
+ * The epoch key of a strict community: a secret of its members, a new one with each revocation
+ * list. The community's key signs the revocation list, which has a commitment to the epoch key.
+ * So a member may take the key from any other member and knows that it is the one of that epoch:
  *
  *	made	by the node with the community's key, with the revocation list, in one commit
  *	given	417 to a member that the newest revocation list admits: a sealed box to its node key
  *	taken	opened, and compared with the commitment of the revocation list that is here
  *
- * The one before is kept, too: ids that are blinded by it are on their way. Of an epoch
- * that passed while a node was away it never has the key.
+ * The key before is kept, too: ids that are blinded by it are on their way. A node never has the
+ * key of an epoch that passed while it was away.
  */
 #define EPOCH_KEY_LEN	   KEY_WRAP_SECRET_LEN
 #define EPOCH_KEY_ROW_CAP  192u
@@ -55,8 +55,8 @@ void community_epoch_keys_wipe(struct epoch_keys *keys);
 bool community_epoch_keys_are_of(const struct epoch_keys *keys,
 				 const struct community_revocations *revocations);
 /*
- * community_epoch_keys_take: box, from a peer, becomes the current one: 0; WEFT_ESTALE (it is not that of
- * revocation list, or that one is here), WEFT_EDAMAGED (not for key).
+ * community_epoch_keys_take: box, from a peer, becomes the current one. 0; WEFT_ESTALE: it is
+ * not the one of the revocation list, or that one is here already; WEFT_EDAMAGED: not for key.
  */
 WEFT_MUST_CHECK
 int community_epoch_keys_take(struct epoch_keys *keys, const struct node_key *key,

@@ -15,16 +15,17 @@ struct store_batch;
 struct store_snapshot;
 
 /*
- * The revocation list of a community: which nodes were expelled, signed by its key under an epoch that
- * ascends (STORE_META, "revocation list:" and the id). The node that has the key makes one with each change;
- * members ask each other for a newer one when a session begins and after each sync.
+ * The revocation list of a community: the expelled nodes, signed by its key under an epoch that
+ * ascends (STORE_META, "revocation list:" and the id). The node that has the key makes a list
+ * with each change. Members ask each other for a newer one when a session begins and after each
+ * sync.
  *
  *	expel	community_expel -> signed -> stored -> announced to partners
  *	show	416 to a member: this node's record and the epoch that is here -> 417: its
  *		revocation list, if that is newer, and from the node with the key a new token, when
  *		half of the old one's time is over
- *	key	of a strict community: 417 carries the key of the epoch, too (epoch_key.h), from
- *		each member that has it to each that says it has an older one
+ *	key	of a strict community: 417 carries the key of the epoch, too (epoch_key.h). Each
+ *		member that has it sends it to each that says it has an older one
  *	taken	newer, signed -> in memory and stored -> rows of the expelled go with the next sweep
  *
  * Home worker, but for community_revocations_load and community_revocations_keys_load.

@@ -15,8 +15,8 @@ struct signed_object;
 struct writer;
 
 /*
- * What is said in a community, as signed objects (docs/wire/community.md). A
- * community is a key; its id is the SHA-256 of that key.
+ * The statements made in a community, as signed objects (docs/wire/community.md). A community is
+ * a key; its id is the SHA-256 of that key.
  *
  *	token	"commtoken", by the community's key: a node is a member, until a time
  *	member	"commmember", by a node: it is there, or has left
@@ -26,8 +26,8 @@ struct writer;
  *	revocation list	"commroll", by the community's key: nodes that are members no more
  *
  * Member and share records live for a week from when they were signed, and are signed anew at
- * half of it. So the record of a leaver is kept for as long as an older one may turn up, and a
- * record that is not signed again goes by itself.
+ * half of it. So the record of a node that left is kept for as long as an older one may turn up.
+ * A record that is not signed again goes by itself.
  *
  * Reading checks form, ids and signer, and leaves pointers into the bytes; community_*_verify
  * then checks the signatures, each of some 50 us. Pure.
@@ -140,9 +140,10 @@ void community_revocations_write(struct writer *w, const struct node_key *key,
 				 const struct community_revocations *revocations);
 
 /*
- * community_*_parse: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE, or WEFT_EREFUSED: the id is not that of
- * the key which signed, or a binding is of another community than its record. A token in a
- * member's record is of that community and member, but may have expired. bytes are borrowed.
+ * community_*_parse: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE, or WEFT_EREFUSED. The last says that
+ * the id is not that of the key which signed, or a binding is of another community than its
+ * record. A token in a member's record is of that community and member, but may have expired.
+ * bytes are borrowed.
  */
 WEFT_MUST_CHECK
 int community_token_parse(const uint8_t *bytes, size_t len, struct community_token *out_token);

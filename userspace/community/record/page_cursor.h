@@ -8,9 +8,9 @@
 #include "community_record.h"
 
 /*
- * Where the next page begins, as the asker gets it: bytes that only this node reads, under a
- * keyed BLAKE3 of all that they hold for. So no other node can make one, change one, or use one
- * for another community, question or asker.
+ * The place where the next page begins, as the asker gets it. It is bytes that only this node
+ * reads, under a keyed BLAKE3 of all that they hold for. So no other node can make one, change
+ * one, or use one for another community, question or asker.
  *
  *	version u8 | kind u8 | issued s u64be | position 32 | MAC 16
  *
@@ -47,8 +47,9 @@ void community_cursor_write(const struct community_cursor_scope *scope,
 			    const struct community_cursor *cursor,
 			    uint8_t out[static COMMUNITY_CURSOR_LEN]);
 /*
- * community_cursor_parse: 0, WEFT_EMALFORMED (its length, or another kind), WEFT_EDAMAGED
- * (not made here, for this), WEFT_ESTALE (too old, or from the future: ask again from the start).
+ * community_cursor_parse: 0, WEFT_EMALFORMED (its length, or another kind) or WEFT_EDAMAGED (not
+ * made here, for this). WEFT_ESTALE: it is too old, or from the future; the asker begins again
+ * from the start.
  */
 WEFT_MUST_CHECK
 int community_cursor_parse(const struct community_cursor_scope *scope, const uint8_t *bytes,
