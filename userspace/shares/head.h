@@ -51,10 +51,11 @@ WEFT_MUST_CHECK
 int shares_head_parse(const void *bytes, size_t len, struct share_head *out_head);
 
 /*
- * shares_head_is_newer: a comes after b. The higher sequence number does, then the later time,
- * then the greater manifest id: two publishers that used one number end at the same revision,
- * whatever order they are heard in. Nothing comes after what is revoked, and that comes after
- * what is revoked for a successor: the thief of a key cannot keep what it named.
+ * shares_head_is_newer: a comes after b. The higher sequence number comes later, then the later
+ * time, then the greater manifest id. So two publishers that used one number end at the same
+ * revision, in whatever order their heads arrive. Nothing comes after a revoked head, with one
+ * exception: a head revoked without a successor comes after one revoked for a successor. So the
+ * thief of a key cannot keep the successor that it named.
  */
 bool shares_head_is_newer(const struct share_head *a, const struct share_head *b);
 /* shares_head_is_fork: both are revision seq, and differ. */
@@ -62,9 +63,9 @@ bool shares_head_is_fork(const struct share_head *a, const struct share_head *b)
 bool shares_head_is_revoked(const struct share_head *head);
 
 /*
- * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes, under the name "share:head:"
- * and the share id, its only writer. It has no end of its own: a storer keeps it for 24 hours,
- * and a follower of the share may put the same bytes again.
+ * In the overlay a head is HEAD_OVERLAY_TAG followed by its bytes. Its name is "share:head:" and
+ * the share id, which is its only writer. It has no end of its own. A storer keeps it for 24
+ * hours, and a follower of the share may put the same bytes again.
  */
 #define HEAD_OVERLAY_TAG      0x01
 #define HEAD_OVERLAY_TTL_S    86400u

@@ -14,10 +14,9 @@
  * The payloads of messages 402 and 403, as maps with integer keys:
  *	LIST_SHARES {0: share id} or {1: cursor} or {}
  *	SHARE_LIST  {0: [signed heads], 1: cursor?}
- * With a share id, the head of that share is asked for; without, those of all
- * public shares that the asked publishes, a page at a time: the cursor of a
- * page is where the next one goes on, and there is none after the last. It
- * means something to its maker alone.
+ * With a share id, the head of that share is asked for. Without one, the heads of all public
+ * shares that the asked node publishes are, a page at a time. The cursor of a page is where the
+ * next one goes on, and there is none after the last. It means something to its maker alone.
  *
  * Parsers return 0 or WEFT_EMALFORMED; what they give borrows the payload.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the bytes of a content: in a whole file that a share or a get makes reachable, else in
- * one that a get is fetching.
+ * Finds the bytes of a content. It looks in the whole files that a share or a get makes
+ * reachable, else in one that a get is fetching.
  */
 #include <string.h>
 

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 /*
- * Golomb-Rice code of ascending numbers: of each the difference to the one before (to 0 at
- * first), its quotient by 2^parameter as so many 1 bits and a 0 bit, then the parameter low
- * bits; all from the highest bit of each byte on, the last byte filled up with 0 bits. Numbers
- * drawn evenly from cnt * 2^parameter take about parameter + 1.58 bits each.
+ * Golomb-Rice code of ascending numbers. A number is coded by its difference to the one before
+ * (to 0 at first). First comes the difference's quotient by 2^parameter as so many 1 bits and a
+ * 0 bit, then its parameter low bits. All go from the highest bit of each byte on, and the last
+ * byte is filled up with 0 bits. Numbers drawn evenly from cnt * 2^parameter take about
+ * parameter + 1.58 bits each.
  */
 #define RICE_PARAMETER_MAX 32u
 

@@ -9,16 +9,17 @@
 #include "weft/err.h"
 
 /*
- * What a share's file named `blocklist` says: shares and contents that its
- * publisher warns of. It is text, so that people keep it with an editor:
+ * The content of a share's file named `blocklist`: shares and contents that its publisher warns
+ * of. It is text, so that people keep it with an editor:
  *
  *	# why not
  *	share 21mr6zx8...     a share id
  *	content 543ffc51...   a content id
  *
- * an id as z-base-32 (52 letters) or hexadecimal (64); "#" and what follows it in a line is
- * nothing, nor is an empty line. A line that is anything else is left out and reported, and the
- * others hold; a file of which no line is an entry, and some are not, is no blocklist.
+ * An id is written as z-base-32 (52 letters) or hexadecimal (64). "#" begins a remark, which
+ * lasts to the end of its line. Remarks and empty lines say nothing. A line of another form is
+ * left out and reported, and the others hold. A file that has such lines and no entry is no
+ * blocklist.
  */
 #define BLOCKLIST_NAME	  "blocklist"
 #define BLOCKLIST_LEN_MAX (1u << 18) /* one chunk, some 4,400 ids */

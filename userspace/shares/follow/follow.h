@@ -21,10 +21,10 @@ struct store;
 struct timer_wheel;
 
 /*
- * Shares of others that this node follows. Every so often the head of each is asked of the
- * overlay and of nodes that its link names; a newer one than was ever seen leads to a new
- * revision, whose manifests are fetched, checked and kept. What was ever seen of a share
- * outlives its follower (STORE_HEADS): no node can lead us back behind it.
+ * Shares of others that this node follows. Every so often the overlay and the nodes that a
+ * share's link names are asked for its head. A newer head than was ever seen leads to a new
+ * revision, whose manifests are fetched, checked and kept. The newest head ever seen of a share
+ * outlives its follower (STORE_HEADS): no node can lead this one back behind it.
  *
  *	add		follow.c -> store -> sync
  *	sync		follow_sync.c -> follow_sync_head.c (overlay, 402) -> judged against what was
@@ -33,7 +33,7 @@ struct timer_wheel;
  *		place of this one's, in one commit -> the sync goes on with its heads
  *	keep alive	follow_sync.c puts the head again when the overlay has lost it
  *	asked		list_serve.c answers 402
- *	browse		list_ask.c asks another node what it shares with everybody
+ *	browse		list_ask.c asks another node for the shares that it publishes to all
  *
  * Home worker; nothing blocks; done, event and changed are never called inside the call
  * that leads to them.
@@ -270,7 +270,7 @@ struct follow_caller {
 /*
  * shares_follow_sync_start syncs a followed share now, or joins the sync that runs.
  * shares_follow_resolve_start asks for the head of a share that need not be followed, with the
- * same care: an older one than was ever seen is refused. 0, WEFT_EABSENT, WEFT_EFULL or
+ * same care. It refuses a head that is older than one ever seen. 0, WEFT_EABSENT, WEFT_EFULL or
  * -ENOMEM. shares_follow_sync_cancel: synced is not called; the sync goes on. synced gets
  * WEFT_ECANCELLED when the share is followed no more.
  */
@@ -284,7 +284,7 @@ int shares_follow_resolve_start(struct follows *follows, const struct link *link
 				struct follow_sync **out_sync);
 void shares_follow_sync_cancel(struct follow_sync *sync);
 
-/* A page of the shares that a node shares with everybody, as it says. */
+/* A page of the shares that a node publishes to all, as it says. */
 #define FOLLOW_LISTINGS_MAX    8u /* asked at once */
 #define FOLLOW_LIST_HEADS_MAX  64u
 #define FOLLOW_LIST_CURSOR_LEN 32u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes of what is followed. Each is a batch, and shows when that is durable; until
- * then a share that is added stands aside, so that it is not added twice.
+ * Changes of the followed shares. Each is a batch, and shows when that is durable. Until then a
+ * share that is added stands aside, so that it is not added twice.
  */
 #include <errno.h>
 #include <stdlib.h>

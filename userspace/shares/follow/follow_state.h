@@ -15,7 +15,7 @@ struct sync;
 
 /*
  * Private to follow/. follow.c has the table and its changes, follow_record.c its rows,
- * follow_use.c which of it counts; follow_sync.c runs a sync, whose parts are
+ * follow_use.c the part of it that counts. follow_sync.c runs a sync. The parts of a sync are
  * follow_sync_head.c (which node knows a head, and is it newer), follow_sync_manifest.c (the
  * revision's manifests) and follow_sync_blocklist.c.
  */

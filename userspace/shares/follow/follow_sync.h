@@ -123,9 +123,9 @@ bool shares_sync_move(struct sync *sync);
 void shares_sync_put(struct sync *sync, uint64_t now_ns);
 
 /*
- * follow_sync_ask.c: shares_sync_ask_start fetches the object that ask's id names, from our own
- * store or from the swarm; got receives later the bytes that the id names, or err. type is
- * MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as
+ * follow_sync_ask.c: shares_sync_ask_start fetches the object that ask's id names, from this
+ * node's store or from the swarm. got later receives the bytes that the id names, or err. type
+ * is MESH_GET_MANIFEST, or MESH_GET_CHUNK for a file of one chunk. 0, -ENOMEM or as
  * blobs_swarm_ask.
  */
 WEFT_MUST_CHECK

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The blocklist of a revision: a file of one chunk, so its content id proves it. One that
- * cannot be had now is asked for in the next sync, and until then the former one holds; one
- * that is no list is reported, and none holds; so are lines that are no entries, and the others
- * hold.
+ * The blocklist of a revision: a file of one chunk, so its content id proves it. A blocklist
+ * that cannot be fetched now is asked for in the next sync, and until then the former one holds.
+ * A file that is no list is reported, and then none holds. Lines that are no entries are
+ * reported, too, and the others hold.
  */
 #include <string.h>
 

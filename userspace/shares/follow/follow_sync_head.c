@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The newest head of a share: the overlay and the nodes that its link names are asked at once.
- * No node is believed alone: what counts is the newest that the share's key has signed, and
- * never one that is older than what was seen.
+ * The newest head of a share. The overlay and the nodes that its link names are asked at once.
+ * No node is believed alone. The newest head that the share's key has signed counts, and never
+ * one that is older than a head seen before.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A share whose key has a successor is followed under that key: the row of the one goes and that
- * of the other comes in one commit, behind the commit that has the head which says so. So
- * whatever instant the program dies at, either row is there, and the older one leads to the newer.
+ * A share whose key has a successor is followed under that key. The row of the old one goes and
+ * that of the new one comes in one commit. It stands behind the commit with the head that names
+ * the successor. So whatever instant the program dies at, either row is there, and the older one
+ * leads to the newer.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What another node shares with everybody, asked of it a page at a time (402). */
+/* Asks another node for the shares that it publishes to all, a page at a time (402). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

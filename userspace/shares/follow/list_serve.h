@@ -7,9 +7,9 @@
 struct follows;
 
 /*
- * Answers to LIST_SHARES of peers: a peer that knows a share's id gets the newest head that was
- * ever seen of it, private or public, also of one that was given up; others get what this node
- * publishes for all. What it follows is not shown.
+ * Answers to LIST_SHARES of peers. A peer that knows a share's id gets the newest head that was
+ * ever seen of it. The share may be private or public, or given up. Others get the shares that
+ * this node publishes for all. Followed shares are not shown.
  */
 /* shares_list_serve_begin registers the handler. 0, WEFT_EEXISTS or WEFT_EUNKNOWN. */
 WEFT_MUST_CHECK

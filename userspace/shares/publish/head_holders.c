@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nodes that may know of a newer revision than the overlay does, or than we do while there is
- * no overlay: those that a link of the share named, and those that lately asked here for its
- * files. A few of them, once each; all of them know the share already, so that no node hears of
- * a private one by being asked.
+ * Nodes that may know a newer revision than the overlay does, or than this node does while there
+ * is no overlay. They are the nodes that a link of the share named, and those that lately asked
+ * here for its files. A few of them are asked, once each. All of them know the share already, so
+ * no node learns of a private one by being asked.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -31,8 +31,8 @@ struct timer_wheel;
  *	keep	head.c: the head is put again at half its life; a revision is signed
  *		again before it expires
  *
- * Whatever instant the program dies at, a share has its old revision or its new one: what makes
- * a revision is one commit, and nothing stored before it can be found. The same key may publish
+ * Whatever instant the program dies at, a share has its old revision or its new one. A revision
+ * is made by one commit, and nothing stored before it can be found. The same key may publish
  * elsewhere: each revision is numbered after the highest number that was ever seen.
  *
  * Home worker; nothing blocks; done and event are never called inside the call that leads
@@ -231,9 +231,10 @@ int shares_publisher_revoke(struct publisher *publisher,
 			    const uint8_t share_id[static SHARE_ID_LEN],
 			    const struct publish_ask *ask, uint64_t now_ns);
 /*
- * shares_publisher_rotate goes on under a new key: the last head of the old one, which it signs, names
- * that; the new share has the name and all settings, and is published at once. The old one stays
- * listed as NAME.old, to tell where it went. done when the new one is published; as shares_publisher_revoke.
+ * shares_publisher_rotate goes on under a new key. The last head of the old share, which the old
+ * key signs, names the new key. The new share has the name and all settings, and is published at
+ * once. The old one stays listed as NAME.old, to show where it went. done when the new one is
+ * published; as shares_publisher_revoke.
  */
 WEFT_MUST_CHECK
 int shares_publisher_rotate(struct publisher *publisher,

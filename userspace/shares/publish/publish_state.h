@@ -114,8 +114,9 @@ int shares_settings_check(const struct publisher *publisher,
 const struct publish_revision *shares_publication_own(const struct publication *publication);
 
 /*
- * shares_publication_put_removal puts into batch that the newest revision made here is not shared any
- * more; shares_publication_unlist, when that is committed or will be, takes it off the list.
+ * shares_publication_put_removal puts into batch that the newest revision made here is not
+ * shared any more. shares_publication_unlist takes it off the list, when that is committed or
+ * will be.
  */
 void shares_publication_put_removal(const struct publication *publication,
 				    struct store_batch *batch);
@@ -158,10 +159,10 @@ struct publication *shares_publication_new(struct publisher *publisher, struct n
 					   const struct publish_settings *settings);
 void shares_publication_free(struct publication *publication);
 /*
- * shares_publication_succeed makes the publication that takes the name of own and all its settings but the key,
- * and puts its row into batch; *out_was are those that own has from then on. It is
- * added until shares_publication_succeeded, with the batch's outcome, lists it or frees it. 0,
- * WEFT_EFULL (share_cap) or -ENOMEM.
+ * shares_publication_succeed makes the publication that takes the name of own and all its
+ * settings but the key, and puts its row into batch. *out_was are the settings that own has from
+ * then on. The new one is added until shares_publication_succeeded, with the batch's outcome,
+ * lists it or frees it. 0, WEFT_EFULL (share_cap) or -ENOMEM.
  */
 WEFT_MUST_CHECK
 int shares_publication_succeed(const struct publication *own, struct store_batch *batch,
@@ -174,10 +175,10 @@ void shares_publication_push(struct publication *publication,
 
 /*
  * republish.c: shares_keep_soon lets overlay and holders be asked for the newest head in a
- * moment, shares_keep_now lets the own one be put in the next turn. shares_keep_ask asks;
- * shares_revise_go_on follows if a revision waits for it, else the newest there is, is put.
- * shares_keep_hear takes a head that a node gave, shares_keep_answered that one answer less is
- * missing.
+ * moment. shares_keep_now lets the own head be put in the next turn. shares_keep_ask asks.
+ * shares_revise_go_on follows if a revision waits for it; else the newest head there is, is put.
+ * shares_keep_hear takes a head that a node gave. shares_keep_answered notes that one answer
+ * less is missing.
  */
 void shares_keep_fire(struct timer *timer, uint64_t now_ns);
 void shares_keep_soon(struct publication *publication, uint64_t now_ns);

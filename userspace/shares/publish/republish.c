@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads, in and out. What another holder of the key published counts as much as what we
- * did: the newest head is the one that is put, and the one that is numbered after.
+ * Heads, in and out. A head that another holder of the key published counts as much as one of
+ * this node. The newest head is the one that is put, and the next revision is numbered after it.
  */
 #include <stddef.h>
 #include <string.h>

@@ -240,9 +240,9 @@ static void revoke_begin(struct publication *publication)
 }
 
 /*
- * All of it is one commit: that the old key is over and for which it is, the new key under the
- * name, and the name that the old one has from now on. What follows, the first revision of the new
- * key, is made at the next start where it was not made (republish.c).
+ * All of it is one commit. It says that the old key is over and names the successor. It puts the
+ * new key under the name, and gives the old share its name from now on. The first revision of
+ * the new key follows. When it was not made, it is made at the next start (republish.c).
  */
 static void rotate_begin(struct publication *publication)
 {

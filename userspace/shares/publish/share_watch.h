@@ -14,10 +14,10 @@ struct store;
 struct timer_wheel;
 
 /*
- * Published shares whose files are watched: when something changed and then nothing for a while,
- * a revision is made (shares_publisher_revise, which makes none when all is as it was). Where there are
- * not enough inotify watches the share is published every rescan_ns instead, and so it is once
- * after a start and after the kernel's queue ran over.
+ * Published shares whose files are watched. When something changed and then nothing for a while,
+ * a revision is made (shares_publisher_revise, which makes none when all is as it was). Without
+ * enough inotify watches the share is published every rescan_ns instead. It is also published
+ * once after a start and after the kernel's queue ran over.
  *
  * STORE_META "watch:" share id -> quiet seconds u32be.
  *

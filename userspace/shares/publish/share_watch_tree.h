@@ -8,14 +8,14 @@
 #include "weft/err.h"
 
 /*
- * The directories of a tree, each with an inotify watch. When a directory comes or goes the
- * whole is made anew beside the old one, so that no list of which watch is where is needed.
+ * The directories of a tree, each with an inotify watch. When a directory comes or goes, the
+ * whole is made anew beside the old one. So no list of which watch is where is needed.
  */
 
 /*
- * shares_watch_tree_open watches path, which is a folder with all below it, or a file by the folder it is
- * in; only: lines of paths below it, or "". Symbolic links are not followed. Returns a descriptor
- * with *out_dir_cnt, or
+ * shares_watch_tree_open watches path, a folder with all below it. A path that is a file is
+ * watched by the folder it is in. only: lines of paths below it, or "". Symbolic links are not
+ * followed. Returns a descriptor with *out_dir_cnt, or
  *   WEFT_EFULL      there are more than dir_cap directories
  *   -ENOSPC, -EMFILE the user's inotify watches or instances are used up
  *   -errno
