@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to say who has what, and to find out. First 200 nodes of the overlay, simulated:
+ * What it costs to announce holders, and to find them. First 200 nodes of the overlay, simulated:
  * what a put and a search of one provider record ask of the network. Then a day of the daemon's own
- * announcer and some searches of its finder, for 10^3, 10^5 and 10^7 files that are made up as they are
- * asked for, over a table in place of the network: each put and search counts what was measured
- * before, and the bytes of its value at each node that takes or tells it. Beside it one
+ * announcer and some searches of its finder, over a table in place of the network. They have 10^3,
+ * 10^5 and 10^7 files that are made up as they are asked for. Each put and search counts what was
+ * measured before, and the bytes of its value at each node that takes or returns it. Beside it one
  * record per item, as without sets. The same on every machine; no figure is a pass or a fail.
  */
 #include <stdio.h>
@@ -169,7 +169,7 @@ static void costs_measure(void)
 	printf("%-8s %10.1f %22.1f\n", "search", get_cost.requests, get_cost.bytes / 1024);
 }
 
-/* --- files that nobody keeps: the first 64 bits of the n-th of cnt are n * 2^64 / cnt --- */
+/* --- absent files: the first 64 bits of the n-th of cnt are n * 2^64 / cnt --- */
 
 static uint64_t item_cnt;
 
@@ -261,8 +261,8 @@ static double told_len(const uint8_t *name, size_t name_len)
 }
 
 /*
- * Somebody who never asked before looks for random files of the node one after another. The
- * regions he asks for are those that no search before asked for.
+ * A new asker looks for random files of the node one after another. The regions of its
+ * queries are those that no search before asked for.
  */
 static void finds_run(unsigned cnt)
 {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""DHT answers per second of one core: by XDP_TX, by our node behind a UDP
-socket, by libtorrent. An equal number of pings, find_nodes and get_peers for
-keys that nobody holds, from a million addresses.
+"""DHT answers per second of one core: by XDP_TX, by weft's node behind a UDP socket, by libtorrent.
+An equal number of pings, find_nodes and get_peers for keys without holders, from a million
+addresses.
 
     send, first CPU: pktgen; a sink counts the answers -- veth -- receive, last CPU: NAPI thread, node
 """

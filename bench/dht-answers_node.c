@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node of the DHT that knows 300 others and limits nobody, for
- * bench/dht-answers: behind a UDP socket alone, or with the XDP program in
- * front of it, which then answers.
+ * A node of the DHT that knows 300 others and limits no asker, for
+ * bench/dht-answers. It is behind a UDP socket alone, or with the XDP
+ * program in front of it, which then answers.
  *
  *   dht-answers_node DEVICE|- ADDRESS:PORT
  */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A libtorrent DHT node that limits nobody, for bench/dht-answers:
+"""A libtorrent DHT node that limits no asker, for bench/dht-answers:
 
   dht-answers_torrent.py ADDRESS PORT
 

@@ -5,11 +5,11 @@
  * deaths. Every other node is a textbook node with K = 8; only the asker
  * differs. No figure is a pass or a fail.
  *
- * The network: ids at random, each node's table up to 8 random contacts per
- * bucket, 30 % of which are dead at any time because nodes come and go
- * (30 minutes up, 13 minutes down on average, exponential). Round trips
- * are what lies between five regions, plus each node's own access line
- * (lognormal, median 25 ms), plus queues; a tenth of the nodes are busy and
+ * The network has ids at random. Each node's table has up to 8 random
+ * contacts per bucket. 30 % of them are dead at any time because nodes come
+ * and go (30 minutes up, 13 minutes down on average, exponential). Round
+ * trips are those between five regions, plus each node's own access line
+ * (lognormal, median 25 ms), plus queues. A tenth of the nodes are busy and
  * answer later by up to 1.5 s; 2 % of the datagrams are lost. The sums are
  * printed, to be held against published measurements.
  */

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""From nothing to the first item of the DHT: the time from starting weftd, which
-knows three nodes of a swarm of 50 libtorrent nodes on loopback (cold) or what its
-last run stored and no bootstrap at all (warm), to a get that found something.
-Beside it libtorrent, from a new session that knows the same three.
+"""From nothing to the first item of the DHT: the time from starting weftd to a
+get that found something. weftd knows three nodes of a swarm of 50 libtorrent
+nodes on loopback (cold). Or it knows what its last run stored and no bootstrap
+at all (warm). Beside it libtorrent, from a new session that knows the same
+three.
 """
 import math
 import pathlib

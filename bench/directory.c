@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it costs to publish and to find a service in a simulated overlay of a
- * thousand nodes: requests, time, bytes. Real descriptors, judged by the rules of
- * service/, over the overlay's own code and a mesh without QUIC: a request to somebody new costs a
- * round trip more, packets take 20 to 100 ms one way, one in a hundred is lost and not
- * sent again. Two rounds: a quiet overlay, and one in which three nodes in ten
- * are replaced each hour. The same on every machine; no figure is a pass or a fail.
+ * What it costs to publish and to find a service in a simulated overlay of a thousand nodes:
+ * requests, time, bytes. Real descriptors, judged by the rules of service/, over the overlay's own
+ * code and a mesh without QUIC. A request to a new peer costs a round trip more. Packets take 20
+ * to 100 ms one way, one in a hundred is lost and not sent again. Two rounds: a quiet overlay, and
+ * one in which three nodes in ten are replaced each hour. The same on every machine; no figure is
+ * a pass or a fail.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -35,8 +35,8 @@ FORGED = ("--kind", "short-valid", "--key", "f" * 32, "--sources", str(FEW))
 JUNK = ("--kind", "junk", "--sources", str(FEW))
 INITIALS = ("--kind", "initial", "--size", "1200", "--sources", str(FEW))
 
-# name: (what is sent, case of filter_program, word of the reason that must count it); with
-# barriers as it is where the loader has no CAP_PERFMON
+# name: (what is sent, case of filter_program, word of the reason that must count it);
+# barriers are in force where the loader has no CAP_PERFMON
 WEFT = {
     "no protocol": (JUNK, "junk", "no-protocol"),
     "ban, list of 1,001": (JUNK, "ban", "banned"),

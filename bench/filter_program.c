@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft's XDP program on one device in a state that sends every frame of
- * bench/filter down one branch to a drop, or every Initial of bench/retry
- * to a Retry. Prints "ready", waits for SIGTERM and prints how many frames
- * each reason counted, as JSON. With "barriers" it is loaded without
- * CAP_PERFMON, so that the kernel puts barriers against speculation in.
- *
- *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban|retry [barriers]
+ * weft's XDP program on one device in a fixed state. It sends every frame
+ * of bench/filter down one branch to a drop, or every Initial of
+ * bench/retry to a Retry.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +15,7 @@
 #include "weft/token.h"
 
 #define NS_PER_HOUR 3600000000000ULL
-#define OTHER_BANS  1000 /* a list as somebody would have it, beside the ban that hits */
+#define OTHER_BANS  1000 /* a list of ordinary size, beside the ban that hits */
 
 /*
  * Every level is looked at and the widest refuses: the longest way through

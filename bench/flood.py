@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is left to honest nodes while a flood arrives: a transfer, handshakes of
-200 new peers a second from 200 networks and of 20 a second from one address
-(which some floods name as their source), and the node's own DHT lookups.
+"""What is left to honest nodes while a flood arrives: a transfer, handshakes, and the node's
+own DHT lookups. The handshakes are of 200 new peers a second from 200 networks, and of 20
+a second from one address. Some floods name that address as their source.
 
     send, first CPU: daemon B fetches, DHT nodes, flood_dialer -- veth0 -- receive, last CPU:
                               pktgen or flood_forger -- veth0 --   daemon A, its NAPI thread
                                                      -- veth1 -- sink: XDP_DROP
 
-The generator takes a good part of B's core, so the measure is the same transfer
-and the same dials and lookups while the same flood goes to the sink. A is filtered by weft's
-XDP program, or judges each datagram in userspace, or does that behind an nft
-meter. Each new peer has a network, a port and a key of its own.
+The generator takes a good part of B's core. So the measure is the same transfer and the same
+dials and lookups while the same flood goes to the sink. A is filtered by weft's XDP program,
+or judges each datagram in userspace, or does that behind an nft meter. Each new peer has a
+network, a port and a key of its own.
 """
 import contextlib
 import json
@@ -58,7 +58,7 @@ BEHIND_NFT = tuple(CONTENDERS)[:4]
 # Of a flood that is banned as a whole hardly anything is looked at: what the device alone takes.
 BANNED = (*PLAIN, "weft, XDP, banned")
 FLOOD_SOURCES = "198.0.0.0/10"
-# Whom the node serves is known to this administrator; everybody else has a rate.
+# Served nodes are known to this administrator; every other source has a rate.
 RULES = f"""
 table netdev bench {{
 	set unvalidated_sources {{ type ipv4_addr; flags dynamic; size 1048576; timeout 10s; }}
@@ -72,7 +72,7 @@ table netdev bench {{
 
 
 class Row:
-    """One flood: what it is, who sends it, and against whom it is measured."""
+    """One flood: its name, its sender, and its baseline."""
 
     def __init__(self, text, maker, contenders=PLAIN, dials=DIALS_PER_S):
         self.text, self.maker, self.contenders, self.dials = text, maker, contenders, dials
@@ -124,7 +124,7 @@ class Flood:
         self.seen = {}
 
     def bring_addresses(self):
-        """Those who dial from so many networks, and others, behind the sender's device."""
+        """Dialers from so many networks, and others, behind the sender's device."""
         here = [f"10.78.{number}.1" for number in range(DIALLING_NETS)]
         self.net.nodes["send"].run("ip", "-batch", "-", text="".join(
             f"addr add {address}/32 dev veth0\n"
@@ -277,7 +277,7 @@ class Flood:
         return report.Sample(max(len_after - len_before, 1), end - begin, cpu_s)
 
     def told(self):
-        """DEBUG=1: what A counted, for who looks for a reason."""
+        """DEBUG=1: what A counted, for debugging."""
         if os.environ.get("DEBUG"):
             print(json.dumps({"mode": self.a.json("xdp", "status")["mode"],
                               "judged": {name: count for name, count in self.a.judged().items()
@@ -286,7 +286,7 @@ class Flood:
 
 @contextlib.contextmanager
 def sink_beside(net):
-    """A second way out of send, to somebody who only counts."""
+    """A second way out of send, to a host that only counts."""
     sink = net.network.add("sink")
     net.network.join("send", "sink")
     counter = subprocess.Popen(sink.command(PKTGEN, "sink", "veth0", "--quiet"),

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New peers of a daemon at a steady rate, for bench/flood: each handshake
+ * New peers of a daemon at a steady rate, for bench/flood. Each handshake
  * is from another address, port and key than those before it, proves the
- * daemon's key and is closed at once. Ends after SECONDS and prints as JSON
- * how many were dialled, how many were made, and how long these took.
- *
- *   flood_dialer ADDR:PORT NODE_ID FROM SOURCES RATE SECONDS
- *
- * FROM is an address such as 10.78.0.1; the n-th source is n networks (of
- * 256 addresses) further on.
+ * daemon's key and is closed at once.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -29,7 +23,7 @@
 #define DIALS_MAX  100000
 #define BUFFER_LEN (1u << 18)
 
-/* Somebody with a key; dials from a new socket each time. */
+/* A peer with a key; dials from a new socket each time. */
 struct peer {
 	struct quic_engine *engine;
 	struct packet_rx *rx; /* NULL: not dialling */
@@ -170,7 +164,7 @@ static void peer_turn(struct peer *peer, uint64_t now_ns)
 		peer_hang_up(peer, now_ns);
 }
 
-/* Somebody who is free dials; when nobody is, one dial more came to nothing. */
+/* A free peer dials; when none is free, one dial more came to nothing. */
 static void dial_one(uint64_t now_ns)
 {
 	static unsigned next;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A page of 1 KiB of a web server on another machine, asked for by wrk at a local HTTP
-port: weft's gateway, the mesh and a provider, against nginx as a reverse
-proxy over TLS to the same server. And a call of a service of the same node.
+"""A page of 1 KiB of a web server on another machine, asked for by wrk at a local HTTP port.
+weft's gateway, the mesh and a provider run against nginx as a reverse proxy over TLS to the
+same server. And a call of a service of the same node.
 
     send, first CPU: wrk, gateway or nginx -- veth, encrypted -- receive, last CPU: provider, nginx
 """

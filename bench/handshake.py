@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Handshakes, full and resumed, one after the other: what one core of the
-accepting side can do, ours against a minimal loop over the same library with
-the same mutual Ed25519 raw public keys."""
+accepting side can do. The engine runs against a minimal loop over the same
+library with the same mutual Ed25519 raw public keys."""
 import json
 import os
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hash_file plain|tree FILE hashes FILE as b3sum does, from a mapping: plain
- * in one go; tree by its 256 KiB chunks, folding their chaining values into
- * the root, as an import does. Prints the hash.
+ * in one go; tree by its 256 KiB chunks. tree folds their chaining values
+ * into the root, as an import does. Prints the hash.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Publishing a large tree: FILES small files (default a million, of 100 bytes, a hundred in
-a folder), the update after one file more, and one sparse file of SPARSE_GIB (default 50),
-whose zeros are hashed as any bytes are while no disk is read. Seconds of the wall and of
-the CPU, peak memory, and how many manifests an update makes new.
+a folder), and the update after one file more. Then one sparse file of SPARSE_GIB
+(default 50), whose zeros are hashed as any bytes are while no disk is read. Seconds of
+the wall and of the CPU, peak memory, and how many manifests an update makes new.
 
 Folders are made in TMPDIR. CPU is all of the daemon's threads; the wall has the disk's and
 the neighbours' share in it.

@@ -5,9 +5,9 @@ the program in front of it, and a UDP socket with GRO and GSO.
 
     send, first CPU: io_pipe -- veth -- receive, last CPU: its NAPI thread and io_pipe
 
-Receiving: from sockets with GSO, whose packets a veth has to copy for any
-program, and from live frames, as a card's driver has them, whose checksums the
-UDP socket's side has to verify. Sending: what the sink on the other end counted.
+Receiving from sockets with GSO, whose packets a veth has to copy for any program.
+Receiving from live frames, as a card's driver has them, whose checksums the UDP
+socket's side has to verify. Sending: what the sink on the other end counted.
 """
 import contextlib
 import itertools

@@ -2,9 +2,9 @@
 """Two network namespaces joined by a veth with XDP_PASS on both ends.
 
 Without XDP a veth hands super-packets across uncut and flatters sockets; with
-it every peer pays for its packets. The sending side runs on the first CPU,
-the receiving side on the last, and the stack above XDP runs where its receiver
-does (RPS), as a network card's interrupts would be steered.
+it every peer pays for its packets. The sending side runs on the first CPU, the
+receiving side on the last. The stack above XDP runs where its receiver does
+(RPS), as a network card's interrupts would be steered.
 """
 import contextlib
 import os
@@ -157,7 +157,7 @@ class Lab:
         self.nodes[side].ip("link", "set", "dev", "veth0", "xdp", "off")
 
     def wait_for_port(self, side, port):
-        """Until somebody on side has bound port."""
+        """Until a program on side has bound port."""
         tables = [f"/proc/net/{name}" for name in ("udp", "tcp", "udp6", "tcp6")]
         for _ in range(1000):
             text = self.nodes[side].run("cat", *tables)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many peers of one daemon in one process, for bench/memory: each has a
- * key, a UDP socket, a QUIC engine and sessions of its own, as a daemon
- * has, but neither store nor content. They dial, greet, and are idle.
+ * Many peers of one daemon in one process, for bench/memory. Each has a
+ * key, a UDP socket, a QUIC engine and sessions of its own, but neither
+ * store nor content. They dial, greet, and are idle.
  *
  *   memory_peers ADDR:PORT NODE_ID COUNT
  *

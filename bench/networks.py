@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of 5 to 50 nodes, each figure of one job: how long news takes through churn, loss
-and partitions (nodes of the simulator, virtual time), what a collection of very many files
-costs, and whether neighbours of one Ethernet hear each other alike (daemons, real time).
+"""Networks of 5 to 50 nodes, each figure of one job. How long news takes through churn, loss
+and partitions (nodes of the simulator, virtual time). What a collection of very many
+files costs, and whether neighbours of one Ethernet hear each other alike (daemons, real
+time).
 
-Figures of the simulator repeat with $SEED; nothing is a pass or a fail, but a simulated
+Figures of the simulator repeat with $SEED. Nothing is a pass or a fail, but a simulated
 network that does not converge is named as such. Behind NATs and relays nothing is measured:
 there are no relays yet.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Bulk over one connection and four: our engine's raw stream against a minimal
-loop over the same library, and against iperf3 TCP as what the path can do;
+"""Bulk over one connection and four: the engine's raw stream against a minimal
+loop over the same library. iperf3 TCP shows what the path can do. All run
 with GRO, as every network card's driver has it, and without, as a veth does."""
 import json
 import os
@@ -59,7 +59,7 @@ def iperf(net, conns):
 
 
 def with_softirqs(contender, *args):
-    """Softirq threads work for whoever is being measured: ours and peers' alike."""
+    """Softirq threads work for the measured contender: weft's and peers' alike."""
     def once():
         before_s = lab.softirq_s()
         sample = contender(*args)

@@ -3,7 +3,7 @@
  * The peer that bench/quic and bench/handshake measure against: the
  * smallest honest loop over ngtcp2 and OpenSSL. GSO out, GRO and recvmmsg
  * in, AES-128-GCM, X25519, mutual Ed25519 raw public keys, CUBIC, large
- * windows and socket buffers; no limits, no tables, no timers but ngtcp2's.
+ * windows and socket buffers. No limits, no tables, no timers but ngtcp2's.
  *
  *   receive ADDR PORT CONNS [ACKS]    counts the bytes of CONNS connections
  *   send    ADDR PORT CONNS SECONDS   fills them

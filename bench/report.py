@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interleaved measurements of ours and peers, as ratios of one run.
+"""Interleaved measurements of weft and peers, as ratios of one run.
 
 Each contender is a function that does the work once and returns a Sample.
-measure() runs them in turn, ROUNDS times, in an order that changes from
-round to round; report() prints a table of medians, spreads and ratios and
-writes build/bench/NAME.json with machine, kernel, commit and raw samples.
-No figure is a pass or a fail.
+measure() runs them in turn, ROUNDS times, in an order that changes from round
+to round. report() prints a table of medians, spreads and ratios. It writes
+build/bench/NAME.json with machine, kernel, commit and raw samples. No figure is
+a pass or a fail.
 """
 import json
 import os

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peer of bench/retry: answers every Initial with a Retry as a server
- * over ngtcp2 does it in userspace, batched both ways, and does nothing
- * else. Prints how many it sent as JSON on SIGTERM.
+ * The peer of bench/retry. It answers every Initial with a Retry as a
+ * server over ngtcp2 does it in userspace, batched both ways. It does
+ * nothing else. Prints how many it sent as JSON on SIGTERM.
  *
  *   retry_reference ADDRESS:PORT
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both ends of NATS' request and reply over TLS, through nats-server, as its
- * documented client protocol has it: one connection each, blocking, what a
- * read brought is answered by one write.
+ * Both ends of NATS' request and reply over TLS, through nats-server, by its
+ * documented client protocol. Each has one blocking connection and answers
+ * what a read brought by one write.
  *
  *   rpc_nats serve ADDRESS PORT CERT
  *   rpc_nats call ADDRESS PORT CERT LENGTH IN_FLIGHT SECONDS

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Search in a million items against SQLite's FTS5 over the same ones: how long the index
- * takes to make, how large it is, how long queries take.
+ * Search in a million items against SQLite's FTS5 over the same ones: the time to make the
+ * index, its size, and the time of queries.
  *
- * Ours does all that a node does: manifests are read from the store, verified and
- * parsed, the index is committed; a query is parsed, run, and its first twenty hits are
+ * weft's side does all that a node does. Manifests are read from the store, verified and
+ * parsed, the index is committed. A query is parsed, run, and its first twenty hits are
  * read. SQLite gets the texts from memory and neither journals nor syncs. Its tables:
  *
- *	rows	fts5(name, folder, tags), which keeps the texts: a hit can be shown
- *	index	the same with content='': hits are numbers, whose texts are elsewhere
- *	inside	fts5(name) with the trigram tokenizer and content='', for substrings
+ * 	rows	fts5(name, folder, tags), which keeps the texts: a hit can be shown
+ * 	index	the same with content='': hits are numbers, whose texts are elsewhere
+ * 	inside	fts5(name) with the trigram tokenizer and content='', for substrings
  *
- * Times are CPU time of the one thread that does it all, with all files in the page cache:
- * what others on the machine do is not in them.
+ * Times are CPU time of the one thread that does it all, with all files in the page cache.
+ * Other load of the machine is not in them.
  *
  * SQLite's queries are for the first twenty by rank. Ours also say how many there are,
  * and find the words within words in the same pass.
  *
- *	ITEMS=1000000 QUERIES=1000 make bench B=search
+ * 	ITEMS=1000000 QUERIES=1000 make bench B=search
  */
 #include <sqlite3.h>
 #include <stdio.h>

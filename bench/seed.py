@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A seeder and several getters at once: what a byte costs the one who sends it.
+"""A seeder and several getters at once: what a byte costs its sender.
 
-One file, GETTERS of them that fetch all of it at the same time. They are told of
-the seeder alone; weft's find each other and take from each other what they can.
-Counted is the seeder: bytes that left its device, its processor time, and bytes that
-it read from the disk: those in its first round, when nothing of the file is in the
-page cache; what libtorrent has mapped cannot be dropped from it later. The getters
+One file, GETTERS of them that fetch all of it at the same time. They know the seeder
+alone; weft's find each other and take from each other what they can. The seeder is
+counted: bytes that left its device, its processor time, and bytes that it read from
+the disk. The latter are those of its first round, when nothing of the file is in the
+page cache. What libtorrent has mapped cannot be dropped from it later. The getters
 share the machine; their time is not counted.
 
 The floor (seed_floor.c) is what the same datagrams cost when they are read,

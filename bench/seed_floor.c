@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a seeder's datagrams cost without a protocol: bench/seed's floor. A
- * file is read chunk by chunk, copied into datagrams, each encrypted with
- * AES-128-GCM and its header masked as QUIC has it, and sent in runs that the
- * kernel cuts, to several receivers in turn. No acknowledgements, no
- * congestion control, no loss: nothing is remembered of what was sent.
- *
- *   seed_floor FILE BYTES ADDR PORT...    the file over and over until BYTES went
+ * A file is read chunk by chunk and copied into datagrams. Each is encrypted with
+ * AES-128-GCM and its header masked as QUIC has it. They are sent in runs that
+ * the kernel cuts, to several receivers in turn.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -103,8 +103,8 @@ class Bench:
 
     def warm_memory(self, byte_cnt):
         """Makes as much of the free memory as byte_cnt takes ready to be written. A hypervisor
-        takes free pages back after a second or two, and the first write to such a page costs ten
-        times as much: whoever ran after a pause would pay for it."""
+        takes free pages back after a second or two, and the first write to such a page costs
+        ten times as much: the first contender after a pause would pay for it."""
         scratch = self.dir / "warm"
         block = bytes(MIB)
         with scratch.open("wb") as out:

@@ -4,12 +4,12 @@
 
     namespace a: 10.77.0.1 -- veth0 == veth0 -- namespace b: 10.77.0.2 or 10.77.0.3
 
-Folders of fresh noise are fetched both ways without a pause and compared byte
-by byte, and both ping each other, while devices are attached, detached, left
-unconfirmed, modes forced, the link goes down and up, b moves to another
-address, the MTU changes and configurations are read again. Ends with 1 when a
-byte differed, a get failed, a frame of a UMEM was unaccounted for or memory
-grew. MINUTES=10 make bench B=soak, or bench/soak.py --minutes 10 --seed 1.
+Folders of fresh noise are fetched both ways without a pause and compared byte by
+byte, and both ping each other. Meanwhile devices are attached, detached, left
+unconfirmed, modes forced, and the link goes down and up. b moves to another
+address, the MTU changes and configurations are read again. Ends with 1 when a byte
+differed, a get failed, a frame of a UMEM was unaccounted for or memory grew.
+MINUTES=10 make bench B=soak, or bench/soak.py --minutes 10 --seed 1.
 """
 import argparse
 import collections
@@ -119,7 +119,7 @@ class Soak:
             shutil.rmtree(folder, ignore_errors=True)
 
     def meet(self, side, other):
-        """A session to whoever moved; the last one goes on where there is one."""
+        """A session to the moved node; the last one goes on where there is one."""
         if side.daemon.weft("peer", "connect", other.node, f"{other.address}:7000").returncode:
             self.done["dials that were in vain"] += 1
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One file from several sources to one getter, and from one source to several getters.
 
-Sixteen network namespaces on one switch; what each sends leaves by a token bucket
-(tc tbf), as by the line of a home or a rented host. Time ends when the last getter
-has all of it, verified. libtorrent does the same behind the same buckets, told of
-everybody's address where our getters know one source and find the others.
+Sixteen network namespaces on one switch. Their datagrams leave by a token bucket (tc
+tbf), as by the line of a home or a rented host. Time ends when the last getter has all
+of it, verified. libtorrent does the same behind the same buckets. It knows every
+address, where weft's getters know one source and find the others.
 
 MIB (256) is the file, MBIT (200) each one's line, ROUNDS (3) how often.
 """
@@ -132,7 +132,7 @@ class Weft:
 
 
 class Torrent:
-    """Every getter is told where all are; one process each, as of ours."""
+    """Every getter knows all addresses; one process each, as of weft."""
 
     def __init__(self, net):
         self.net, self.torrent = net, net.lab.dir / "file.torrent"

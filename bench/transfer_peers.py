@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contenders of bench/transfer: each serves one folder from A and fetches
-all of it into an empty folder on B, with the flags that suit it best."""
+all of it into an empty folder on B. Each has the flags that suit it best."""
 import contextlib
 import json
 import os

@@ -12,7 +12,7 @@ import sys
 import libtorrent as lt
 
 # Nothing that looks for peers, no limit that a link this fast would meet, no
-# encryption, TCP only, as many hashing threads as there are cores here.
+# encryption, TCP only. There are as many hashing threads as cores.
 SETTINGS = {
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "enable_incoming_utp": False, "enable_outgoing_utp": False,

@@ -58,7 +58,7 @@ static void write_initial(uint8_t *payload, size_t len)
 {
 	size_t rest_len;
 
-	*payload++ = 0xc3; /* Initial, 4 bytes of packet number, as far as anybody can tell */
+	*payload++ = 0xc3; /* Initial, 4 bytes of packet number, as far as an observer can tell */
 	memcpy(payload, (uint8_t[]){0, 0, 0, WEFT_QUIC_V1, INITIAL_CID_LEN}, 5);
 	payload += 5 + INITIAL_CID_LEN;
 	*payload++ = INITIAL_CID_LEN;

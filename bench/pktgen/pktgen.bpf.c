@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Both ends of a packet generator. pktgen_send runs over live frames
- * (BPF_F_TEST_XDP_LIVE_FRAMES): it gives each a source and an id and sends
- * it out of the device it seems to have come from. pktgen_sink counts and
- * drops.
+ * (BPF_F_TEST_XDP_LIVE_FRAMES). It gives each a source and an id and sends
+ * it out of its apparent device. pktgen_sink counts and drops.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

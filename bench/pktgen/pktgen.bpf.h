@@ -5,11 +5,12 @@
 #include <linux/types.h>
 
 /*
- * What pktgen.bpf.c varies from frame to frame. A template carries zeros in
- * every place that is written, and base sums are those of the template, so
- * that a checksum is the base plus what was written. Pages come back with
- * the bytes of their last journey, on which somebody may have made an
- * answer of them: their head is the template's again before they leave.
+ * Fields that pktgen.bpf.c varies from frame to frame. A template carries
+ * zeros in every place that is written. Base sums are those of the
+ * template, so a checksum is the base plus what was written. Pages come
+ * back with the bytes of their last journey, on which a receiver may have
+ * made an answer of them. So their head is the template's again before they
+ * leave.
  */
 #define PKTGEN_HEAD_WORDS 28 /* 224 bytes: no Retry or Version Negotiation is longer */
 #define PKTGEN_TAIL_LEN                                                                            \

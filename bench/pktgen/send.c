@@ -2,7 +2,7 @@
 /*
  * Live frames through BPF_PROG_RUN. To begin and to end a run costs the
  * kernel tens of milliseconds of waiting, so a run lasts until a signal ends
- * it, and a rate is kept by the program, which turns idle until its time.
+ * it. The program keeps the rate: it turns idle until its time.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

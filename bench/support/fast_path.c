@@ -29,7 +29,7 @@ static void no_limits(struct weft_config *policy)
 	for (int class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (int level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy->rates[class][level] = any;
-	/* Nor is anybody news to userspace. */
+	/* Nor is any source reported as new to userspace. */
 	policy->rates[WEFT_CLASS_SENDER][0] = (struct weft_bucket_rate){1ull << 50, 1};
 }
 

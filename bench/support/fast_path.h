@@ -7,9 +7,9 @@
 #include "weft/cid.h"
 
 /*
- * What a node has between its wire and its QUIC, without the node: a UDP
- * socket, the XDP program in front of it, AF_XDP sockets behind that. What
- * fails ends the program with the reason.
+ * The path of a node between its wire and its QUIC, without the node. It
+ * has a UDP socket, the XDP program in front of it, AF_XDP sockets behind
+ * that. A failure ends the program with the reason.
  */
 struct fast_path {
 	struct packet_rx *udp_rx;
@@ -22,7 +22,7 @@ struct fast_path {
 };
 
 /*
- * fast_path_open listens on listen, an address of the device. Nobody is
+ * fast_path_open listens on listen, an address of the device. No source is
  * limited. device NULL: the socket alone, with xdp NULL.
  */
 void fast_path_open(struct fast_path *path, const char *device, const char *listen,

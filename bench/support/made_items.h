@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * Items as people share them, made up the same way every time: names of two to four
+ * Items as users share them, made up the same way every time. Names have two to four
  * words and often a number, in folders of two levels, with tags. Words are those of a
  * vocabulary by Zipf's law, as words of languages are.
  */
@@ -27,8 +27,9 @@ struct made_items {
 void made_items_new(struct made_items *made, size_t cnt, uint64_t seed);
 
 /*
- * made_query writes one of the queries that people would ask: a word of some item, two
- * of its words, a number of it, or the beginning of a word, which ends in '*' then.
+ * made_query writes one of the queries that users would ask. It has one or two
+ * words of some item, a number of it, or the beginning of a word, which ends in '*'
+ * then.
  */
 #define MADE_QUERY_CAP 128
 void made_query(const struct made_items *made, uint64_t seed, char text[static MADE_QUERY_CAP]);

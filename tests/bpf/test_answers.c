@@ -231,7 +231,7 @@ static void test_retry_token_is_accepted_and_validates_its_source(void)
 		set_state(WEFT_MODE_PRESSURED);
 		CHECK_EQ(judge(&packet, first, payload_write_long(&keys, &spec, first), &verdict),
 			 WEFT_REASON_RETRY_SENT);
-		/* The id in it is one of ours, for the queue's worker. */
+		/* The id in it is one of this node, for the queue's worker. */
 		CHECK(weft_cid_is_ours(&keys.cid, verdict.result.bytes + heads_len + 6 + 5 + 1));
 		CHECK_EQ(weft_cid_worker(verdict.result.bytes + heads_len + 6 + 5 + 1), 5);
 		(void)come_back(&verdict.result, heads_len, first, second);
@@ -346,7 +346,7 @@ static void test_token_is_valid_only_for_its_own_source(void)
 	}
 }
 
-/* 65,535 ports of one address fight for eight places; nobody else notices. */
+/* 65,535 ports of one address compete for eight places; no other source notices. */
 static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 {
 	struct packet packet = packet_of(false, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What somebody gains who borrows an address: that of a proven peer, that
- * of IPv4 in the clothes of IPv6, or one of his own that a Retry proved
- * and no session stands behind.
+ * What a sender gains that borrows an address: that of a validated peer, or
+ * of IPv4 mapped into IPv6. The third is one of its own that a Retry
+ * validated but that has no session.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 static struct parity_rig rig;
 static struct payload_keys keys;
 
-/* Everybody may send BURST_CNT datagrams, and no more while the clock stands. */
+/* Every source may send BURST_CNT datagrams, and no more while the clock stands. */
 static void set_up(const struct weft_endpoint *local)
 {
 	const struct weft_bucket_rate rate = {.cost_ns = 1000, .credit_max_ns = BURST_CNT * 1000};
@@ -101,14 +101,14 @@ static void test_a_token_without_a_session_pays(void)
 	parity_rig_prove(&rig, &peer);
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
-	/* Then the connection does, as for everybody. */
+	/* Then the connection does, as for every source. */
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100),
 			 WEFT_REASON_NEW_PATH);
 	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_REPLAYED_ID);
 }
 
-/* Whoever replays one id spends that connection's credit, and nobody's else. */
+/* A replay of one id spends that connection's credit, and no other's. */
 static void test_a_replayed_id_is_charged_to_its_connection(void)
 {
 	struct weft_endpoint local = packet_endpoint("10.0.0.1", PORT);

@@ -29,7 +29,7 @@ static struct weft_endpoint local_of(bool is_ipv6)
 	return packet_endpoint(is_ipv6 ? "2001:db8::1" : "203.0.113.1", 7000);
 }
 
-/* Nobody has a limit, nobody is news, and both have what the dht knows. */
+/* No source has a limit or is reported as new, and both have what the dht knows. */
 static void set_state(void)
 {
 	static const struct weft_bucket_rate never = {.cost_ns = 1ull << 50, .credit_max_ns = 1};
@@ -173,7 +173,10 @@ static void test_program_and_dht_answer_the_same(void)
 	clear_state();
 }
 
-/* Who cannot be there, or says to be us: the dht is silent, and the program leaves it to it. */
+/*
+ * Impossible sources, and those that claim the own id: the dht is silent, and the program leaves it
+ * to it.
+ */
 static void test_what_the_dht_does_not_answer_the_program_does_not(void)
 {
 	static const char *const sources[] = {"10.1.2.3",   "192.168.1.1", "100.64.0.1",

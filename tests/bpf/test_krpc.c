@@ -58,7 +58,7 @@ static void publish(void)
 		parity_rig_set_krpc_id(&rig, family, own[family]);
 }
 
-/* Nobody has a limit, and nobody is news. */
+/* No source has a limit, and none is reported as new. */
 static struct weft_config set_state(void)
 {
 	static const struct weft_bucket_rate any = {.cost_ns = 1, .credit_max_ns = SECOND_NS};
@@ -292,7 +292,7 @@ static void test_modes_and_limits_are_those_of_all_krpc(void)
 	config.mode = WEFT_MODE_FLOOD;
 	parity_rig_set_config(&rig, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
-	/* Who is proven has a limit of his own, and none of bytes. */
+	/* A validated source has a limit of its own, and none of bytes. */
 	parity_rig_put_session(&rig, &source, NOW_NS + 1);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_SENT);
 	config.validated = never;
@@ -410,7 +410,10 @@ static void test_a_flood_gets_less_than_it_brings(void)
 		       (unsigned long long)sum.came_len, (unsigned long long)sum.left_len);
 		CHECK(sum.left_len <= sum.came_len);
 		CHECK(sum.answered_cnt > 0);
-		/* And at a rate that is nobody's flood all are answered, but for those looked at. */
+		/*
+		 * At a rate below every flood limit, all are answered, except the samples for
+		 * userspace.
+		 */
 		CHECK(trickle.answered_cnt >= 500 * 4 - 400 - 200);
 	}
 }

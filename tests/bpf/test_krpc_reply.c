@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies to our own DHT questions: they pass outside every limit and in
- * every mode, from the address that was asked and from no other, whatever
- * somebody sends who borrows that address.
+ * Replies to own DHT queries: they pass outside every limit and in every
+ * mode. They pass from the address that was asked and from no other,
+ * whatever a sender that borrows that address sends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static struct packet packet_of(bool is_ipv6)
 	};
 }
 
-/* Nobody has any credit. */
+/* No source has any credit. */
 static void set_state(enum weft_mode mode)
 {
 	struct weft_config config = parity_rig_config();
@@ -165,7 +165,10 @@ static void test_other_ends_and_lengths_are_unvalidated_sources(void)
 	CHECK_EQ(judge_bytes(false, payload, len), WEFT_REASON_KRPC_LIMIT);
 }
 
-/* Who borrows a contact's address spends its credit as an unvalidated source, or as a proven one. */
+/*
+ * A sender that borrows a contact's address spends its credit as an unvalidated source, or as a
+ * validated one.
+ */
 static void test_a_borrowed_address_starves_no_reply(void)
 {
 	const struct weft_bucket_rate once = {.cost_ns = 1000, .credit_max_ns = 1000};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One policy, two compilers: a million frames, structured and random,
- * through the BPF program and its native build, while time passes, modes
- * change, keys rotate, sources are proven and banned. Each frame must meet
- * the same end in both, and the tables must hold the same afterwards.
+ * through the BPF program and its native build. Meanwhile time passes,
+ * modes change, keys rotate, sources are validated and banned. Each frame
+ * must get the same verdict in both, and the tables must hold the same
+ * afterwards.
  */
 #include <string.h>
 
@@ -157,7 +158,7 @@ static size_t random_question(uint8_t *payload)
 	return payload_write_krpc(&spec, payload);
 }
 
-/* To a question of ours, of now, of the last minute, of before, or of nobody's. */
+/* To a query of this node, of now, of the last minute, of before, or to no query. */
 static size_t random_reply(const struct weft_endpoint *source, uint8_t *payload)
 {
 	const __u64 key[2] = {1 + below(4), 9};

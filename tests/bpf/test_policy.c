@@ -43,7 +43,7 @@ struct row {
 	bool was_validated; /* and that has expired */
 	bool has_retried;   /* it showed a Retry's token */
 	bool is_limited;    /* unvalidated sources have no credit, nor does this proven address */
-	bool no_answers;    /* no answer to anybody has any */
+	bool no_answers;    /* no answer to any source has any */
 	bool is_unlisted;   /* no address is ours */
 	bool is_loopback;   /* the device */
 };
@@ -688,7 +688,7 @@ static void test_full_set_of_addresses_refuses_one_more(void)
 	CHECK(!weft_locals_have(&locals, &last));
 	/* What is there already takes no room. */
 	CHECK(weft_locals_put(&locals, &first));
-	/* An empty place is nobody's address. */
+	/* An empty place is no address. */
 	CHECK(!weft_locals_have(&locals, &(struct weft_endpoint){0}));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Relay flows in the driver: every step of weft/relay_judge.h in rows, what
- * a forwarded frame is made into between both families, VLANs and kinds of
- * checksum, and the bounds of rates and volumes. Each frame goes to the
+ * Relay flows in the driver: every step of weft/relay_judge.h in rows, and
+ * the bounds of rates and volumes. Forwarded frames are rewritten between
+ * both families, VLANs and kinds of checksum. Each frame goes to the
  * program and to its native build, which must agree in verdict and bytes.
  */
 #include <string.h>

@@ -2,9 +2,9 @@
 """Reads a handshake of the mesh as it was on the wire, from RFC 8446, 7250, 9000 and 9001.
 
 Knows nothing of weft's code, nor of any TLS or QUIC library: ciphers are those of
-python3-cryptography, signatures are verified by PyNaCl. judge() is given datagrams and the
-secrets of TLS, as SSLKEYLOGFILE has them, and raises Refused where anything is not as the
-RFCs and docs/wire/session.md want it.
+python3-cryptography, signatures are verified by PyNaCl. judge() takes datagrams and the
+secrets of TLS, as SSLKEYLOGFILE has them, and raises Refused where anything differs from
+the RFCs and docs/wire/session.md.
 """
 import hashlib
 import hmac

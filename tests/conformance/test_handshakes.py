@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handshakes, opened and judged without our code.
 
-tests/vectors/handshakes.json has what two nodes of ours said on the wire, and the secrets of
+tests/vectors/handshakes.json has what two nodes of weft said on the wire, and the secrets of
 their TLS (tests/unit/conformance/test_handshake_vectors). Here handshake.py opens the packets,
-verifies the proofs of both keys, reads both greetings, and refuses what was changed.
-The same program's handshakes of today are judged as well, and aioquic makes one with a daemon.
+verifies the proofs of both keys, reads both greetings, and refuses what was changed. The same
+program's handshakes of today are judged as well, and aioquic makes one with a daemon.
 """
 import copy
 import json

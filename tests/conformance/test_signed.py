@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed objects, proved without our code.
 
-tests/vectors/signed.json has one of every kind of signed object that the program
-makes (tests/unit/conformance/test_signed_vectors). Here each is read by cbor2 and written
-again in canonical mode, its signature is verified by PyNaCl, and ids are computed by
-sha256sum and b3sum. A reader of our wire needs no more than these.
+tests/vectors/signed.json has one of every kind of signed object that the program makes
+(tests/unit/conformance/test_signed_vectors). Here cbor2 reads each and writes it again in
+canonical mode, PyNaCl verifies its signature, and sha256sum and b3sum compute ids. A
+reader of the wire needs no more than these.
 """
 import json
 import pathlib

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts and gets of BEP-44, judged without our code.
 
-tests/vectors/store_find.json has a scenario, query by query, and what a node of ours answered
+tests/vectors/store_find.json has a scenario, query by query, and what a node of weft answered
 (tests/unit/conformance/test_store_find_vectors). Here a model of a storing node, of
 dictionaries, hashlib and PyNaCl alone, is asked the same and has to answer as much.
 """

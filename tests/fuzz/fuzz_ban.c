@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is to be banned, as somebody types it, and a ban's record in the store. */
+/* The target of a ban as an operator types it, and a ban's record in the store. */
 #include <string.h>
 
 #include "base/assert.h"

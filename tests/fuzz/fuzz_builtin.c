@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls of peers to the built-in services: of each the service and the caller in a byte, then its
- * method and its payload, which end with a NUL. Every call is answered, once, and with JSON if with
- * anything. The node lives through all inputs of a run; what fails is found again by the corpus.
+ * Calls of peers to the built-in services: a byte names the service and the caller; the method and
+ * the payload follow, each with a NUL. Every call is answered once, and with JSON if with anything.
+ * The node lives through all inputs of a run; the corpus finds failures again.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -97,7 +97,7 @@ static void check_answers(const uint8_t *data, size_t len)
 	weft_assert(again.has_more == page.has_more && again.cursor.len == page.cursor.len);
 }
 
-/* The MAC decides: no input is a cursor of ours. */
+/* The MAC decides: no input is a cursor of this node. */
 static void check_cursor(const uint8_t *data, size_t len)
 {
 	static const uint8_t key[COMMUNITY_CURSOR_KEY_LEN] = {7}, id[32], asker[32];

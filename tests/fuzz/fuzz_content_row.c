@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of content in the store, damaged: a file, a get, a share that is followed, a community, a
- * publication with its revisions, and what the overlay was told. The first byte says which. What
- * is accepted keeps its limits, and what has a writer of bytes is written as what reads the same.
+ * Rows of content in the store, damaged: a file, a get, a followed share, a community, a
+ * publication with its revisions, and the announce log. The first byte says which. An accepted
+ * row keeps its limits, and a row with a writer is written as bytes that read the same.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whoever is asked answers what it likes. A node searches for an item, for
+ * The asked nodes answer what they like. A node searches for an item, for
  * peers and for nodes, and puts; the input is cut into datagrams by two
- * bytes of length. The first byte of each chooses which of the queries that
- * were sent it answers, and "1:t8:" is followed by that one's number.
+ * bytes of length. The first byte of each chooses the sent query that it
+ * answers, and "1:t8:" is followed by that query's number.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* What a message of ours could hold, a TXT record of one string, is written and read back the same. */
+/*
+ * A message that this code could write, a TXT record of one string, is written and read back the
+ * same.
+ */
 static void write_again(const struct dns_record *record, struct dns_writer *w)
 {
 	struct cursor strings = record->data;

@@ -22,7 +22,7 @@ static void body_add(struct outcome *outcome, const uint8_t *body, size_t len)
 		outcome->body_sum = outcome->body_sum * 31 + body[i];
 }
 
-/* What is told of a head may be sent on, or refused as too long. */
+/* A reported head may be sent on, or refused as too long. */
 static void check_head(const struct http_answer *answer)
 {
 	static uint8_t bytes[SERVICE_HTTP_HEAD_LEN_MAX + 64];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy over a whole frame, as a device has it: byte 0 chooses mode
- * and what is known of the source, the frame follows. What leaves alive
- * must be for us, and whatever is answered must be larger than the answer,
- * or a DHT question of no less than a fifth of it.
+ * The policy over a whole frame, as a device has it: byte 0 chooses the
+ * mode and the state of the source, the frame follows. An admitted frame
+ * must be for this node. An answered frame must be larger than the answer,
+ * or a DHT query of at least a fifth of it.
  */
 #include <stddef.h>
 #include <stdint.h>

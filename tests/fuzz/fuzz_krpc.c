@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams of unvalidated sources meet a node that keeps what they put, and looks
- * for an item itself. The input is cut into datagrams by two bytes of
- * length; the byte before says where each comes from: one of a few addresses,
- * or the node that was asked last, which then knows the transaction id. Tokens are those told.
+ * Datagrams of unvalidated sources reach a node that stores what they put, and looks for an
+ * item itself. The input is cut into datagrams by two bytes of length. The byte before gives
+ * each its source: one of a few addresses, or the node that was asked last. Only the latter
+ * knows the transaction id. Tokens are those that were issued.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct answered {
 	struct dgram_sink sink;
 	uint8_t slot[1500];
 	size_t len; /* of the answer, 0: none */
-	/* Whom we asked last, and by which id. */
+	/* The node that was asked last, and the id of that query. */
 	struct addr asked;
 	uint8_t transaction[WEFT_KRPC_OWN_TRANSACTION_LEN];
 	uint8_t token[WEFT_KRPC_TOKEN_LEN]; /* that we told last */
@@ -109,7 +109,7 @@ static void spans_walk(const uint8_t *data, size_t len)
 		;
 }
 
-/* What stands first behind key becomes value: nobody guesses a token or a transaction id. */
+/* The first bytes behind key become value: no peer guesses a token or a transaction id. */
 static void secret_set(uint8_t *data, size_t len, const char *key, const void *value,
 		       size_t value_len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A manifest that parses is built again from what was read, to the same bytes or better;
- * input that begins with the magic below is the body of one, and signed first.
+ * A manifest that parses is built again from what was read, to the same bytes or better.
+ * Input that begins with the magic below is the body of one, and is signed first.
  */
 #include <stddef.h>
 #include <stdint.h>

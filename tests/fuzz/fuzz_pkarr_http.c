@@ -72,7 +72,7 @@ static void answer(uint8_t how)
 		api_pkarr_relay_ended(call, &outcome, now_ns);
 }
 
-/* Every reply begins with a status line of ours. */
+/* Every reply begins with a status line of this server. */
 static void take_output(struct gateway_conn *conn)
 {
 	const char *out;

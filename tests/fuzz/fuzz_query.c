@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever is a query: an item whose name is the same text is found by it, with the
- * points of an exact name, and is marked where it is shown.
+ * A valid query finds an item whose name is the same text, with the points of an
+ * exact name. The shown name is marked.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -95,7 +95,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 	memcpy(token, dgram->data, dgram->len);
 	hd.token = token;
 	hd.tokenlen = dgram->len;
-	/* Nobody guesses a tag. */
+	/* No peer guesses a tag. */
 	found = quic_token_check(engine, &dgram->remote, &hd, &retry, &claim);
 	weft_assert(found == QUIC_TOKEN_NONE || found == QUIC_TOKEN_BAD);
 }

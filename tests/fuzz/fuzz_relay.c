@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A relayed datagram by a socket, over flows of whose rows bytes of the
- * input are a part: what is forwarded has a right tag, came from its leg,
- * fits the flow and is paid for; whatever else happens, no credit is made
+ * input are a part. A forwarded one has a right tag, came from its leg,
+ * fits the flow and is paid for. Whatever else happens, no credit is made
  * out of nothing.
  */
 #include <stddef.h>
@@ -37,7 +37,7 @@ static struct weft_tables *tables_new(void)
 	return &tables;
 }
 
-/* Byte 0: state, who sends, what is left; byte 1: salt; byte 2: MTU. */
+/* Byte 0: state, sender, what is left; byte 1: salt; byte 2: MTU. */
 static void flows_set(const uint8_t *head, struct weft_endpoint ends[2])
 {
 	for (unsigned leg = 0; leg < 2; leg++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments and heads of histories of rooms, and the messages about them: what parses holds its
+ * Segments and heads of histories of rooms, and the messages about them. What parses holds its
  * limits, and a request or an answer is written again as it was read.
  */
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index of a manifest that somebody else wrote. Each of its items is found by the words of
- * its own name and of its tags; and a shard that the disk damaged is refused, or its lengths at
+ * The index of a manifest that another node wrote. Each of its items is found by the words of
+ * its own name and of its tags. A shard that the disk damaged is refused, or its lengths at
  * least stay inside it.
  */
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames of a peer that holds the keys, on TCP, after a handshake that ended well; or, by the first
- * byte, bytes of a client that has said nothing of TLS yet. The second byte is the length of the
- * pieces in which they arrive. Whatever comes, a second connection goes on.
+ * Frames of a peer that holds the keys, on TCP, after a good handshake; or, by the first byte,
+ * bytes of a client before TLS. The second byte is the length of the pieces in which they arrive.
+ * Whatever comes, a second connection goes on.
  */
 #include "support/tcp_net.h"
 

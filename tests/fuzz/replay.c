@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Replay: runs one fuzz target without a fuzzer, over each file of
- * tests/corpus/<program's name>/ and over every truncation of it, in a
- * buffer of exactly that length so that a sanitizer sees the first byte
- * read too far. The empty input always runs. Started in the repository's
- * top directory; prints TAP, one line per file.
+ * tests/corpus/<program's name>/ and over every truncation of it. The
+ * buffer has exactly that length, so a sanitizer sees the first byte read
+ * too far. The empty input always runs. Started in the repository's top
+ * directory; prints TAP, one line per file.
  */
 #include <dirent.h>
 #include <errno.h>

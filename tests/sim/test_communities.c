@@ -41,7 +41,7 @@ static struct link bare_link_of(struct community_lab_node *node, const uint8_t *
 	return link;
 }
 
-/* Everybody of the first cnt nodes lists all of them. */
+/* Each of the first cnt nodes lists all of them. */
 struct all_know {
 	unsigned cnt;
 };
@@ -156,7 +156,10 @@ static void test_a_member_that_joins_by_a_link_is_seen_both_ways(void)
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "ours", &link, NULL, 0), 0);
 	CHECK(all_meet(MINUTES(5), &want));
 	CHECK_EQ(community_lab_info(&lab.nodes[1], id).member_cnt, 3);
-	/* What members say of themselves, which may name anybody, is dialled as told. */
+	/*
+	 * Addresses that members state for themselves may name any host, and are dialled as
+	 * unverified.
+	 */
 	CHECK_EQ(community_peer(lab.nodes[1].communities, id, node_key_public(lab.nodes[2].key),
 				&peer, addrs),
 		 0);
@@ -183,7 +186,7 @@ static void test_id_and_key_are_enough_where_hints_lie(void)
 	community_lab_fini(&lab);
 }
 
-/* Nobody can dial either of them; a third that can be dialled is between. */
+/* No node can dial either of them; a third that can be dialled is between. */
 static void test_two_behind_firewalls_hear_of_each_other(void)
 {
 	struct community_lab_node *open, *a, *b;
@@ -327,7 +330,10 @@ static void test_a_member_that_leaves_is_gone_for_all_and_may_come_back(void)
 	CHECK(!community_lab_info(&lab.nodes[2], id).id);
 	CHECK(!community_lab_knows(&lab.nodes[0], id, &lab.nodes[2]));
 	CHECK(!community_lab_knows(&lab.nodes[1], id, &lab.nodes[2]));
-	/* That it left is remembered for a week, against who still hands on what was before. */
+	/*
+	 * Its departure is remembered for a week, against members that still hand on the former
+	 * record.
+	 */
 	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_cnt, 2);
 	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_row_cnt, 3);
 
@@ -509,7 +515,7 @@ static void test_strict_takes_members_by_token_alone(void)
 	community_lab_fini(&lab);
 }
 
-/* A hint, a member's record or a share in the overlay would name those who are in it. */
+/* A hint, a member's record or a share in the overlay would name the members. */
 static void test_nothing_of_a_strict_community_is_in_the_overlay(void)
 {
 	struct community_lab_node *a, *b, *c;
@@ -765,7 +771,7 @@ static void test_one_request_a_minute_too_many_is_refused(void)
 struct liar {
 	struct community_lab_node *node;
 	bool is_forging; /* else its inventions are signed by the invented */
-	bool is_endless; /* it invents nobody: each page is its own record once more */
+	bool is_endless; /* it invents no member: each page is its own record once more */
 	unsigned asked_cnt;
 	uint64_t began_ns, longest_ns; /* from a question for its state to the last for a page */
 };

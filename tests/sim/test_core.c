@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A core converges after faults stop: nodes of the overlay, of the DHT, and whole nodes that
- * fetch, under what the seed draws; then a core of them is well, what is wrong with the others
- * stays, and within a bound of virtual time the core finds and has everything.
+ * A core converges after faults stop. Nodes of the overlay, of the DHT, and whole nodes that
+ * fetch run under the faults of the seed. Then a core of them is well, and faults of the
+ * others stay. Within a bound of virtual time the core finds and has everything.
  */
 #include "base/monotonic.h"
 #include "dht/items/item.h"
@@ -131,7 +131,7 @@ static bool sim_passes(void *world, uint64_t for_ns, bool (*done)(void *arg), vo
 	return sim_run(world, for_ns, done, arg);
 }
 
-/* What a user does about a get that stopped because nobody was there. */
+/* The user's remedy for a get that stopped because no source was there. */
 static bool has_all(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 {
 	const struct blobs_get *get = part ? sim_get(&sim.nodes[part], gets[part]) : NULL;

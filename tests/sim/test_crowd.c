@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * World "crowd": one node, honest peers that ask it something every half
- * second, and attackers from a table, on a network in memory under a
- * virtual clock. The node's pools have a sixteenth of their usual sizes, so
- * that a few hundred keys are a crowd. A third of the honest peers was
- * dialled by the node; the others are new to it, and new again with every
- * fourth question. Each row says what share of the honest peers' questions
- * is answered, and how much later than without the attack. Where attackers
- * store values, so do the honest: a value, and then they look whether it is there.
+ * World "crowd": one node, honest peers that ask it something every half second, and attackers from
+ * a table. The network is in memory, under a virtual clock. The node's pools have a sixteenth of
+ * their usual sizes, so that a few hundred keys are a crowd. A third of the honest peers was
+ * dialled by the node; the others are new to it, and new again with every fourth question. Each row
+ * says what share of the honest peers' questions is answered, and how much later than without the
+ * attack. Where attackers store values, so do the honest: a value, and then they look whether it is
+ * there.
  *
  * CROWD_SEEDS=100 runs each row so often; SEED names the first, CROWD_ROW a part of the rows' names.
  */
@@ -425,7 +424,7 @@ static void hostile_end(void)
 	}
 }
 
-/* A sink whose datagrams reach the node's engine from whom it likes. */
+/* A sink whose datagrams reach the node's engine from any address that it chooses. */
 struct forge {
 	struct dgram_sink sink; /* first */
 	struct addr from;
@@ -612,8 +611,8 @@ static void count(uint64_t for_ns, const struct row *row, struct figures out[KIN
 
 /*
  * A Retry costs a newcomer a round trip, 20 ms of its 91: hence 130. Ten
- * times as many networks as the honest have are more than there are places:
- * most newcomers are served then, and everybody whom the node dialled.
+ * times as many networks as the honest have are more than there are places.
+ * Then most newcomers are served, and every peer that the node dialled.
  */
 static const struct row rows[] = {
 	{"one host, 14 bytes of a request", 100, 60, HOSTILE_HEAD, PLACE_HOST, 0, false, 990, 990,
@@ -690,7 +689,7 @@ static void store_print(void)
 	       (unsigned long long)stats.reasons[OVERLAY_STORE_FULL]);
 }
 
-/* row NULL: nobody attacks. */
+/* row NULL: no attack. */
 static void row_run(const struct row *row, uint64_t seed, struct figures loud[KIND_CNT],
 		    struct figures after[KIND_CNT])
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network of a thousand nodes of which every fifth lies, and half of the
- * others are replaced while it runs: is a record still found that its
- * owner put? Seeds are fixed; SEED=n plays another run.
+ * others are replaced while it runs. Is a record still found that its owner
+ * put? Seeds are fixed; SEED=n plays another run.
  *
- * Liars of each kind, a third each: silent ones; those who tell of other
- * liars only, under ids as near to what is asked for as they like; those
- * who give false, old or foreign items. Besides, the record's key is
- * besieged: liars sit around it under made-up ids, nearer than any honest
- * node can be, take what is put, give nothing, and tell of each other.
+ * Liars of each kind, a third each: silent ones; those that list only other
+ * liars, under ids as near to the target as they like. The last third give
+ * false, old or foreign items. Besides, the record's key is besieged: liars
+ * sit around it under made-up ids, nearer than any honest node can be. They
+ * take puts, give nothing, and list each other.
  */
 #include "crypto/node_key.h"
 #include "dht/items/item.h"
@@ -59,7 +59,7 @@ static void be_silent(struct dht_lab_node *node, const struct krpc_message *quer
 	(void)asker;
 }
 
-/* Eight liars, told of under ids next to target. */
+/* Eight liars, listed under ids next to target. */
 static void tell_of_liars(struct dht_lab_node *node, const struct krpc_message *query,
 			  const struct addr *asker, unsigned first, unsigned cnt)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sixty nodes, each with a publisher and a directory over a real overlay: what some
- * of them offer is found by others, renewed, withdrawn, taken over, and not found when
- * it died. Seeds are fixed; SEED=n plays another run.
+ * Sixty nodes, each with a publisher and a directory over a real overlay. Offers are
+ * found by others, renewed, withdrawn, taken over, and not found once their node died.
+ * Seeds are fixed; SEED=n plays another run.
  */
 #include "base/monotonic.h"
 #include "base/timer.h"
@@ -175,7 +175,7 @@ struct wanted {
 	const struct service_query *query;
 	unsigned first; /* of the nodes that look */
 	unsigned found_cnt, gone_cnt;
-	const struct party *owner; /* of the one that is found; NULL: anybody */
+	const struct party *owner; /* of the one that is found; NULL: any */
 };
 
 static bool finds_it(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
@@ -269,7 +269,7 @@ static void test_a_withdrawn_service_is_gone_for_all(void)
 	CHECK(all_find((struct wanted){&lonely, 40, 1, 1, &parties[32]}, 5));
 }
 
-/* Twice a life later: who lives has renewed itself, who died is forgotten. */
+/* Twice a life later: live nodes have renewed themselves, dead ones are forgotten. */
 static void test_the_living_renew_and_the_dead_expire(void)
 {
 	const unsigned dead = 33, alive = 32;

@@ -120,7 +120,7 @@ static void test_a_restarted_node_needs_no_bootstrap(void)
 	sim_run(&sim, 900 * NS_PER_S, NULL, NULL); /* contacts are saved once in a while */
 	node = &sim.nodes[12];
 	sim_crash(node);
-	sim_crash(&sim.nodes[0]); /* everybody's bootstrap is gone */
+	sim_crash(&sim.nodes[0]); /* all bootstrap nodes are gone */
 	node->config.mainline.bootstrap[0] = '\0';
 	sim_start(node);
 	sim_run(&sim, 10 * NS_PER_S, NULL, NULL);
@@ -133,7 +133,7 @@ static void publish_ended(void *arg, int err)
 	*(int *)arg = err;
 }
 
-/* What a caller who waits for the record to be out is told; 1: nothing. */
+/* The result for a caller that waits for the record to be published; 1: none. */
 static int node_publish(struct sim_node *node, uint64_t wait_ns)
 {
 	static int err;
@@ -236,7 +236,7 @@ static uint64_t over_cnt(const struct sim_node *node)
 	return stats.stale_record_cnt;
 }
 
-/* Somebody who read it puts it again and again: that keeps it no longer than its day. */
+/* A reader puts it again and again: that keeps it no longer than its day. */
 static void test_what_an_owner_left_behind_is_believed_for_a_day(void)
 {
 	struct dht_put_params put = {.is_kept = true};

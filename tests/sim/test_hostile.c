@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node gets from a peer that speaks QUIC and frames well enough and
- * means ill: each get ends in bounded time with an error that says what is
- * wrong, and nothing but the target is touched. The peer is a QUIC engine
- * and a mesh of ours with handlers of its own.
+ * A node gets from a hostile peer that speaks QUIC and frames well enough.
+ * Each get ends in bounded time with an error that names the fault, and
+ * nothing but the target is touched. The peer is a QUIC engine and a weft
+ * mesh with handlers of its own.
  */
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An overlay of two hundred nodes of which every fifth lies, and three in
- * ten of the others are replaced within an hour by fresh ones: are the
- * values still found, and none that is false? Nobody puts anything again in
- * that hour. Seeds are fixed; SEED=n plays another run.
+ * An overlay of two hundred nodes of which every fifth lies. Three in ten of the others are
+ * replaced within an hour by fresh ones. Are the values still found, and none that is
+ * false? No node puts anything again in that hour. Seeds are fixed; SEED=n plays another
+ * run.
  *
- * Liars of each kind, a quarter each: those who take values and give none; those who tell of
- * nodes that are not there; those who give values under a wrong signature; those
- * who give old values of true writers. All are eager to be known.
+ * Liars of each kind, a quarter each: those that take values and give none; those that list
+ * absent nodes. The others give values under a wrong signature, or old values of true
+ * writers. All are eager to be known.
  */
 #include "base/monotonic.h"
 #include "crypto/sha256.h"
@@ -38,7 +38,7 @@ static void name_of(unsigned i, char out[static 16])
 	snprintf(out, 16, "lab:%u", i);
 }
 
-/* The value under a name: two writers each, who put it at the beginning. */
+/* The value under a name: two writers each, that put it at the beginning. */
 static struct overlay_lab_value value_of(unsigned i, unsigned writer)
 {
 	return (struct overlay_lab_value){.writer = (uint8_t)(1 + writer),
@@ -61,7 +61,7 @@ static void answer_found(struct mesh *node, const struct mesh_call *call,
 	(void)mesh_lab_seam_of(node).ops->answer(call->incoming, call->type, NULL, 0, &span);
 }
 
-/* Keys that nobody has, at addresses where there are others, or nobody. */
+/* Keys of no node, at addresses of other nodes, or of none. */
 static void tell_ghosts(struct overlay_found *found)
 {
 	for (found->node_cnt = 0; found->node_cnt < OVERLAY_NODES_MAX; found->node_cnt++) {

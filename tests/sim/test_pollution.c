@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A million records of others are put at one node of a network while it
- * looks for what its own people want. Every put comes with a good token,
- * from a /24 of its own, some records are signed: nothing of it is
- * malformed, there is only more than there is room for. Tables and limits
- * are those of a node as it ships.
+ * looks for what its own users want. Every put has a good token, from a /24
+ * of its own, some records are signed. Nothing of it is malformed, there is
+ * only more than there is room for. Tables and limits are those of a node
+ * as it ships.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,7 +142,7 @@ static struct addr source_of(uint32_t i)
 	};
 }
 
-/* One record that is the number i, as it comes from its writer, who asked for a token before. */
+/* One record that is the number i, from its writer, which asked for a token before. */
 static void flood_put(uint32_t i)
 {
 	const struct addr source = source_of(i);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Providers in the overlay itself: what storers keep when one host announces a thousand
- * that do not exist, when many hosts do, and when values are not what they claim.
+ * Providers in the overlay itself: what storers keep of false announcements. One host
+ * announces a thousand absent providers, or many hosts do, or values are not what they
+ * claim.
  */
 #include "base/monotonic.h"
 #include "shares/announce/holder_record.h"
@@ -136,7 +137,7 @@ static void test_b28_the_real_one_is_found_among_1000_of_one_host(void)
 	CHECK(put(&lab.nodes[1], FAKES) > 10);
 	for (unsigned i = 0; i < FAKES; i++)
 		taken_cnt += put(&lab.nodes[2], i) > 1; /* its own store takes all of its own */
-	/* Two of a prefix, and again when those gave way to nobody. */
+	/* Two of a prefix, and again when those gave way to none. */
 	CHECK(taken_cnt < 20);
 	ask = get(&lab.nodes[5], real);
 	CHECK(ask.has_real);

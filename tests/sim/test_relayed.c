@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pairs of ends that talk by one relay, on a network that loses, doubles and
- * reorders, while ends move, the relay restarts, and others send what they
- * heard or made up. An end gets its partner's datagrams under its own label
- * and nothing else; the others get nothing but the relay's word that it has
- * no such flow.
+ * reorders. Ends move, the relay restarts, and others send what they heard
+ * or made up. An end gets its partner's datagrams under its own label and
+ * nothing else. The others get only the relay's word that it has no such
+ * flow.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Services of programs, called by nodes and by clients of gateways, while what the seed draws goes wrong with
- * links, nodes, clocks and the programs. Each run of a program has a number of its own, by
- * which it is seen what ran twice and who was told what.
+ * Services of programs, called by nodes and by clients of gateways, under the faults that the seed
+ * draws for links, nodes, clocks and programs. Each run of a program has its own number, which
+ * shows what ran twice and which caller got which answer.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,8 +32,8 @@
 /* Of a provider: calls are good again within this, which is a second and a lost datagram. */
 #define RETURN_NS (1500 * NS_PER_MS)
 /*
- * Calls that time out one after the other open a circuit. Then nobody asks, and that the session is of
- * a node's former life comes to light when it is next kept alive.
+ * Calls that time out one after the other open a circuit. Then no caller asks, and the next
+ * keep-alive shows that the session belongs to a node's former life.
  */
 #define SILENCE_NS	(4 * TIMEOUT_NS)
 #define KEEPALIVE_NS	(20 * NS_PER_S)
@@ -58,7 +58,7 @@ struct job_run {
 	unsigned cnt;	    /* in all */
 	unsigned start;	    /* of its node: the last one's */
 	unsigned again_cnt; /* runs beyond the first in one start */
-	unsigned told;	    /* the number of the run that the caller was told of, in that start */
+	unsigned told;	    /* the number of the run that the caller got, in that start */
 	unsigned told_start;
 };
 
@@ -357,7 +357,7 @@ static void attempt_begin(struct job *job)
 
 static struct timer job_timer;
 
-/* A new job of somebody, or an old one with its key again. */
+/* A new job of some caller, or an old one with its key again. */
 static void job_timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	bool is_again = job_cnt && random_below(&sim.dice, 3) == 0;
@@ -406,7 +406,7 @@ static void jobs_check(void)
 
 static struct probe {
 	unsigned from;
-	unsigned to; /* PROVIDERS: whoever is found; PROVIDERS + 1: by the gateway */
+	unsigned to; /* PROVIDERS: any found provider; PROVIDERS + 1: by the gateway */
 	bool is_under_way, is_good;
 	unsigned cnt;
 	uint64_t began_ns;
@@ -474,7 +474,10 @@ static bool sim_run_of(void *world, uint64_t for_ns, bool (*done)(void *arg), vo
 	return sim_run(world, for_ns, done, arg);
 }
 
-/* probes_ask: everybody of the core reaches each provider of the core, and somebody by the gateway. */
+/*
+ * probes_ask: every node of the core reaches each provider of the core, and some client by the
+ * gateway.
+ */
 static bool probes_ask(uint64_t within_ns, uint64_t *out_took_ns)
 {
 	const struct converge ask = {
@@ -611,7 +614,7 @@ static void test_calls_keep_their_promises_under_faults(void)
 	network_fini(PROVIDERS);
 }
 
-/* Callers who ask ten times a second for what is not there, and then is. */
+/* Callers that ask ten times a second for what is absent, and then is there. */
 static void impatience(uint64_t for_ns)
 {
 	for (uint64_t end_ns = sim.now_ns + for_ns; sim.now_ns < end_ns;) {
@@ -656,7 +659,7 @@ static void test_calls_are_good_again_a_second_after_the_providers_return(void)
 	network_init(callers + 1, 1);
 	probe_gap_ns = 100 * NS_PER_MS;
 	probe_first = probe_cnt = 0;
-	/* Three of each: impatient, by the provider's name, and whoever is found. */
+	/* Three of each: impatient, by the provider's name, and any found provider. */
 	for (unsigned i = 0; i < 3 * callers; i++)
 		probe_add(1 + i % callers, i < 2 * callers ? 0 : PROVIDERS);
 	CHECK(probes_ask(RETURN_NS, NULL));
@@ -670,7 +673,10 @@ static void test_calls_are_good_again_a_second_after_the_providers_return(void)
 		provider_leaves(is_node);
 		impatience(away_ns);
 		provider_returns(is_node);
-		/* Circuits are closed at once; that nobody was found may be believed for a while. */
+		/*
+		 * Circuits are closed at once; a lookup without results may be believed for a
+		 * while.
+		 */
 		probes_begin(callers, callers);
 		CHECK(probes_ask(away_ns < SILENCE_NS ? RETURN_NS : KEEPALIVE_NS + RETURN_NS,
 				 &took_ns));

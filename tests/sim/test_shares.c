@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fifty whole nodes that publish, follow and store heads of shares, some of which
- * come and go while others lie. How long an update takes to everybody is printed;
- * that nobody is led back, and that all end at the same revision, is checked. Seeds are
- * fixed; SEED=n plays another run.
+ * Fifty whole nodes that publish, follow and store heads of shares, some of which come and
+ * go while others lie. The time of an update to all nodes is printed. The test checks that
+ * no node is led back, and that all end at the same revision. Seeds are fixed; SEED=n plays
+ * another run.
  *
- * Liars tell whoever asks them of the first revision, and put it into the overlay again and
- * again; the share's link names two of them.
+ * Liars answer every asker with the first revision, and put it into the overlay again and
+ * again. The share's link names two of them.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -358,7 +358,7 @@ static int time_order(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* Who is down holds nothing up. */
+/* A node that is down holds nothing up. */
 static bool has_newest(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 {
 	const struct follow *follow = is_follower(part) ? follow_of(part) : NULL;
@@ -489,7 +489,7 @@ static void test_a_stolen_key_is_given_up_for_good(void)
 		revoked_cnt += follow && follow->state == FOLLOW_REVOKED && !follow->is_used;
 	}
 	CHECK_EQ(revoked_cnt, node_cnt - PUBLISHERS - LIARS);
-	/* Its owner is gone; who follows it now learns it from those who did before. */
+	/* Its owner is gone; a new follower learns it from earlier followers. */
 	sim_crash(&sim.nodes[0]);
 	sim_crash(&sim.nodes[1]);
 	CHECK(follow_begin(node_cnt - 1));

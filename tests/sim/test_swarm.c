@@ -120,7 +120,7 @@ static bool node_has_it(void *arg, unsigned idx, char why[static CONVERGE_WHY_CA
 	return get->state == BLOBS_GET_FINISHED;
 }
 
-/* One look at everybody, and a crash if it is time for one. */
+/* One look at all nodes, and a crash if it is time for one. */
 static bool crashes_are_over(void *arg)
 {
 	char why[CONVERGE_WHY_CAP];

@@ -13,7 +13,7 @@
 
 /*
  * Two content objects in one process, one asking the other, over a mesh
- * seam that carries requests in memory: time is virtual, stores and jobs
+ * seam that carries requests in memory. Time is virtual, stores and jobs
  * run inline, so a run repeats exactly. Hooks make the way or the peer bad.
  */
 #define DUO_A 0

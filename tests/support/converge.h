@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * "After the faults stop, it becomes true within a bound": lets time pass until every part
- * (a node, a get, a record) says that it is as it should be. If some do not in time it prints which and
- * why, and what was to become true.
+ * "After the faults stop, it becomes true within a bound". It lets time pass until every part (a
+ * node, a get, a record) says that it is as it should be. If some do not in time, it prints which
+ * and why, and the condition.
  */
 #define CONVERGE_WHY_CAP 160
 

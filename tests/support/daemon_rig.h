@@ -33,9 +33,9 @@ struct daemon_rig {
 
 /*
  * daemon_start runs weftd with the lines of config, to which those of a private
- * node are added, and waits until it answers; without it the program ends.
- * daemon_again starts it once more after daemon_stop. more: further words of
- * its command line, up to a NULL; NULL: none.
+ * node are added, and waits until it answers. Without an answer the program
+ * ends. daemon_again starts it once more after daemon_stop. more: further words
+ * of its command line, up to a NULL; NULL: none.
  */
 void daemon_start(struct daemon_rig *rig, const char *config);
 void daemon_again(struct daemon_rig *rig, const char *const *more);

@@ -5,9 +5,9 @@
 #include "mesh/seam_overlay.h"
 
 /*
- * The overlay as one table in memory: rules judge what is put and what is
+ * The overlay as one table in memory. Rules judge what is put and what is
  * got, the highest sequence number of a writer wins, and nothing comes before
- * fake_overlay_turn. What lies of others is injected without being judged.
+ * fake_overlay_turn. Lies of others are injected without being judged.
  */
 struct fake_value {
 	char name[OVERLAY_NAME_LEN_MAX];

@@ -49,8 +49,8 @@ static uint64_t kind_of(struct random *dice, uint64_t most)
 }
 
 /*
- * exponential draws from the distribution of that mean, as John von Neumann did: by
- * comparing uniform numbers, so that it is the same on every machine.
+ * exponential draws from the distribution of that mean by von Neumann's method: it
+ * compares uniform numbers, so the result is the same on every machine.
  */
 static uint64_t exponential(struct random *dice, uint64_t mean_ns)
 {

@@ -11,11 +11,11 @@
 #include "net/mem.h"
 
 /*
- * The faults of a run, as its seed draws them: links that lose, double, delay and reorder, links
- * that are clogged, partitions, crashes with restarts, pauses, and clocks that are off. What a seed
- * draws lies between nothing and the ranges; a quarter of the kinds are left out, so that some
- * seeds have one kind alone. After faults_stop a core of the nodes is well for good, and what was
- * wrong with the others stays (docs/simulator.md).
+ * The faults of a run, as its seed draws them: links that lose, double, delay and reorder, or are
+ * clogged. Also partitions, crashes with restarts, pauses, and clocks that are off. A drawn value
+ * lies between nothing and its range. A quarter of the kinds are left out, so that some seeds have
+ * one kind alone. After faults_stop a core of the nodes is well for good, and what was wrong with
+ * the others stays (docs/simulator.md).
  *
  * The owner asks faults_next_ns and calls faults_turn; nothing here reads a clock.
  */
@@ -112,8 +112,9 @@ void faults_fini(struct faults *faults);
 void faults_turn(struct faults *faults, uint64_t now_ns);
 uint64_t faults_next_ns(const struct faults *faults);
 /*
- * faults_stop chooses a core of at least core_min nodes, those that are spared among them, heals and starts
- * them all, and makes what is wrong with the others permanent. Returns how many are in the core.
+ * faults_stop chooses a core of at least core_min nodes, with the spared ones among them. It heals
+ * and starts them all, and makes the faults of the others permanent. Returns the number of nodes in
+ * the core.
  */
 unsigned faults_stop(struct faults *faults, unsigned core_min, uint64_t now_ns);
 /* faults_is_core: after faults_stop. */

@@ -10,10 +10,10 @@
 #include "net/packet_io.h"
 
 /*
- * A peer that takes places of a node from others: it has a key and a QUIC
- * engine of its own, proves the key, says HELLO, and then does on each
- * stream that it gets what its behaviour says. When the node ends its
- * session it dials again, when a stream ends it opens the next.
+ * A peer that takes places of a node from others. It has a key and a QUIC
+ * engine of its own, proves the key, and says HELLO. On each stream that it
+ * gets it then does what its behaviour says. When the node ends its session
+ * it dials again, when a stream ends it opens the next.
  */
 enum hostile_behaviour {
 	HOSTILE_IDLE,	  /* no stream after HELLO */

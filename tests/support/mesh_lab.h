@@ -12,10 +12,10 @@
 
 /*
  * The seam of mesh/ without mesh/: requests and answers between keys over datagrams on a network in
- * memory under a virtual clock, cheap enough for a thousand nodes. A request to a new peer begins
- * with a dial, which is a round trip; sessions that are silent for a while end. A node that was
- * down has lost its former sessions. Lost datagrams are not sent again: what they belong to times
- * out.
+ * memory. It has a virtual clock, and is cheap enough for a thousand nodes. A request to a new peer
+ * begins with a dial, which is a round trip; sessions that are silent for a while end. A node that
+ * was down has lost its former sessions. Lost datagrams are not sent again: what they belong to
+ * times out.
  *
  * A run is a function of its seed and of the calls here. A failure that stops the test ends the
  * program with a sentence.

@@ -8,8 +8,8 @@
 #include "support/sim.h"
 
 /*
- * The methods of the control socket, called without a client: simulated nodes
- * of which the first has a method table that is asked by control_ask, as the
+ * The methods of the control socket, called without a client. The first of
+ * the simulated nodes has a method table, which control_ask asks as the
  * gateway does. Checks of roles and parameters, redaction and the order of
  * replies are the daemon's own. Time is the simulation's.
  */

@@ -6,8 +6,8 @@
 #include "support/mesh_lab.h"
 
 /*
- * Nodes of the overlay on a mesh_lab, with a kind of value of the lab's own: names that begin with
- * "lab:", and values that any node can make and that show whether they were changed.
+ * Nodes of the overlay on a mesh_lab, with a kind of value of the lab's own. Names begin with
+ * "lab:"; any node can make values, and they show whether they were changed.
  */
 #define OVERLAY_LAB_TAG	     0x70
 #define OVERLAY_LAB_LEN_MAX  4096

@@ -7,10 +7,9 @@
 struct quic_engine;
 
 /*
- * An engine, kept from one duel to the next, against a quic_peer: datagrams
- * go to and fro until neither has one; time moves only where pacing wants it. The
- * engine's speaker greets on a stream of its own and answers those of the
- * peer.
+ * An engine, kept from one duel to the next, against a quic_peer. Datagrams go to
+ * and fro until neither has one; time moves only where pacing wants it. The
+ * engine's speaker greets on a stream of its own and answers those of the peer.
  */
 struct quic_duel {
 	struct quic_peer peer;

@@ -12,9 +12,9 @@
 #include "quic/quic.h"
 
 /*
- * Engines back to back under a virtual clock: a wire with delay, loss, an MTU and a tap, and on
- * each engine a speaker that remembers its events. A stream that the peer opens is answered, once
- * its end has come, with the number of bytes received as eight bytes. Bytes on streams follow
+ * Engines back to back under a virtual clock: a wire with delay, loss, an MTU and a tap. On each
+ * engine a speaker remembers its events. The speaker answers a stream of the peer, once its end
+ * has come, with the number of received bytes as eight bytes. Bytes on streams follow
  * quic_net_byte, and receivers check them.
  */
 #define QUIC_NET_NODES	 8

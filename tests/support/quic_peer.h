@@ -105,9 +105,10 @@ void quic_peer_update_keys(struct quic_peer *peer);
 /* quic_peer_ack writes an ACK of all up to the largest packet of level that came; 0: none did. */
 size_t quic_peer_ack(const struct quic_peer *peer, enum quic_peer_level level, uint8_t *dst);
 /*
- * quic_peer_fields gives the fields of a frame (RFC 9000 19): v a number, s a
- * number of bytes that follow, c an id after its length, 8 and t eight and
- * sixteen bytes. "" for PADDING, PING, HANDSHAKE_DONE, ACK, and what is none.
+ * quic_peer_fields gives the fields of a frame (RFC 9000 19). v is a number,
+ * s a number of bytes that follow, c an id after its length, 8 and t are
+ * eight and sixteen bytes. "" for PADDING, PING, HANDSHAKE_DONE, ACK, and
+ * what is none.
  */
 const char *quic_peer_fields(uint8_t type);
 

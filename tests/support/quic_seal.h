@@ -8,8 +8,8 @@
 
 /*
  * QUIC v1 packet protection (RFC 9001 5) with AES-128-GCM and SHA-256, apart
- * from ngtcp2: a test that holds the keys seals whatever packet it likes and
- * reads what an engine answers. Nothing here checks what is inside.
+ * from ngtcp2. A test that holds the keys seals any packet and reads what an
+ * engine answers. Nothing here checks what is inside.
  */
 #define QUIC_SEAL_TAG_LEN 16
 #define QUIC_SEAL_PN_LEN  4
@@ -65,8 +65,8 @@ size_t quic_seal(const struct quic_keys *keys, const struct quic_packet *packet,
 
 /*
  * quic_next reads the header of the packet at data up to its protected part,
- * and its length, which is what is left for a short header to an id of
- * short_dcid_len. False: no QUIC v1 packet. quic_open takes its protection
+ * and its length. For a short header to an id of short_dcid_len, the length
+ * is what is left. False: no QUIC v1 packet. quic_open takes its protection
  * off: payload points into out, which has room for len. False: other keys.
  */
 bool quic_next(const uint8_t *data, size_t len, size_t short_dcid_len,

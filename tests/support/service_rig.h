@@ -11,8 +11,8 @@
 #include "support/transport_pair.h"
 
 /*
- * Nodes with a mesh and a fabric each on a transport_pair net; a handler whose answers a test
- * chooses, and asks and streams that remember their results.
+ * Nodes with a mesh and a fabric each on a transport_pair net. A test chooses the answers of
+ * the handler; asks and streams remember their results.
  */
 #define SRIG_NODES 3
 #define SRIG_A	   0

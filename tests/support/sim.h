@@ -127,15 +127,15 @@ const char *sim_path(const struct sim *sim, const char *name);
 /* --- sim_tree.c --- */
 
 /*
- * sim_file_date gives a file a time, of the 2^32 from 2096 on: manifests have it, so without it a
+ * sim_file_date gives a file a time, of the 2^32 from 2096 on. Manifests have it, so without it a
  * run depends on when it is played. A file so new that its next change might not show is verified
- * again as it is served; one of the future is so new in every run, however long this machine takes.
+ * again as it is served. One of the future is so new in every run, however long this machine takes.
  */
 void sim_file_date(const char *path, unsigned number);
 /*
- * sim_tree_make writes a folder of file_cnt files whose lengths lie around
- * the limits of groups and chunks, the longest about 1 MiB, with twins and
- * folders in folders. Returns its bytes.
+ * sim_tree_make writes a folder of file_cnt files, the longest about 1 MiB,
+ * with duplicates and folders in folders. Their lengths lie around the
+ * limits of groups and chunks. Returns its bytes.
  */
 uint64_t sim_tree_make(struct random *random, const char *dir, unsigned file_cnt);
 /* sim_tree_equal: the same names with the same bytes; prints the first difference. */

@@ -6,9 +6,9 @@
 
 /*
  * The programs beside a simulated node on its machine: programs behind its services, and clients of
- * its gateway and control socket. Their sockets are the kernel's, within this one process: what is
- * written is there at once, in the order it was written, so a run is still a function of its seed.
- * The time that a program takes to answer passes in virtual time.
+ * its gateway and control socket. Their sockets are the kernel's, within this one process. Written
+ * bytes are there at once, in order, so a run is still a function of its seed. The time that a
+ * program takes to answer passes in virtual time.
  */
 #define SIM_PROGRAM_CALLS 64
 #define SIM_TEXT_CAP	  512

@@ -10,9 +10,9 @@
 #include "blobs/swarm/swarm.h"
 
 /*
- * A node's content as far as swarms see it, and sources that answer as the test sets them, over a
- * mesh seam in memory under a virtual clock. Source n has key byte n + 1 and serves one manifest
- * and one content whose chunk i is chunk_len bytes of i.
+ * A node's content as far as swarms see it, and sources that answer as the test sets them. The
+ * mesh seam is in memory, under a virtual clock. Source n has key byte n + 1 and serves one
+ * manifest and one content whose chunk i is chunk_len bytes of i.
  */
 #define NET_SOURCES_MAX 1100
 

@@ -5,9 +5,9 @@
 #include "mesh/seam_stream.h"
 
 /*
- * A user of one mesh stream that writes down its events, one word each: "f300:5" a frame and its
- * length, "d:text" data, "fin", "writable", "end:-1013" or "end:-1010/7" with a code. Data that
- * come in pieces are one word.
+ * A user of one mesh stream that writes down its events, one word each. They are "f300:5" for a
+ * frame and its length, "d:text" for data, "fin", "writable", "end:-1013" or "end:-1010/7" with
+ * a code. Data that come in pieces are one word.
  */
 struct stream_user {
 	struct mesh_stream *stream; /* NULL: gone */

@@ -12,9 +12,9 @@
 
 /*
  * TCP engines back to back under a virtual clock: links in memory with a delay, a send buffer, and
- * pieces of any length, and on each engine a speaker that remembers its events. A stream that the
- * peer opens is answered, once its end has come, with the number of bytes received as eight bytes
- * and more_len bytes of the pattern.
+ * pieces of any length. On each engine a speaker remembers its events. It answers a stream of the
+ * peer once its end has come. The answer is the number of received bytes as eight bytes, then
+ * more_len bytes of the pattern.
  */
 #define TCP_NET_NODES	4
 #define TCP_NET_CONNS	512
@@ -55,7 +55,7 @@ struct tcp_node {
 	struct node_key *key;
 	struct addr addr;
 	bool is_consuming; /* default; else bytes pile up in unconsumed_len */
-	bool is_deaf;	   /* nobody listens there */
+	bool is_deaf;	   /* no program listens there */
 	bool is_silent;	   /* SYNs are lost */
 	int ready_answer, opened_answer;
 	uint64_t more_len; /* of its answers, after the eight bytes */

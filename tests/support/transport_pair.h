@@ -11,10 +11,10 @@
 
 /*
  * A transport in memory under a virtual clock: ends with a key and an
- * address, connections and streams between them as base/transport.h
- * promises, and knobs for what may go wrong. It asserts that the speaker
- * keeps its side of the contract: nothing is touched after its closed
- * event, every received byte is consumed.
+ * address, and knobs for faults. Connections and streams between them are
+ * as base/transport.h promises. It asserts that the speaker keeps its side
+ * of the contract: nothing is touched after its closed event, every
+ * received byte is consumed.
  */
 #define PAIR_MS	     1000000ull
 #define PAIR_S	     (1000 * PAIR_MS)

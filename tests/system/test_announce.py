@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who has what, told to the overlay and found there.
+"""Holders of content, announced to the overlay and found there.
 
-    namespaces n1 (10.77.0.1) .. on one switch; n1 keeps what the others tell
+    namespaces n1 (10.77.0.1) .. on one switch; n1 stores what the others announce
 """
 import pathlib
 import sys

@@ -114,7 +114,7 @@ def disk_fill(filler):
 
 
 def test_a_disk_that_fills_while_bytes_arrive_stops_the_get_and_it_resumes(lab):
-    """There is room at first. Half a minute of slow bytes is left when somebody else takes it."""
+    """There is room at first. Half a minute of slow bytes is left when another program takes it."""
     need_root()
     a, b = pair(lab)
     root = lab.folder("root", {f"{i}.bin": CHUNK - 1000 for i in range(30)})

@@ -13,12 +13,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import FAILED, NOT_FOUND, OK, REFUSED, Skip, TIMEOUT, USAGE, check, check_eq, run, wait_for
 
 WORKERS = "[node]\nworkers = 3\n"
-# The overlay dials whom it knows at the address that is not banned.
+# The overlay dials known nodes at the address that is not banned.
 ALONE = "[service]\nenabled = no\n"
 
 
 def pair(lab, config=""):
-    """a, the one who bans, and b, with sessions over both families to make, and no others."""
+    """a, which bans, and b, with sessions over both families to make, and no others."""
     ns_a, ns_b = lab.veth_pair()
     config += ALONE
     a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000", "[fd77::1]:7000"], config=config)

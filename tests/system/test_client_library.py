@@ -86,7 +86,7 @@ def test_examples_run_against_what_is_installed(lab):
 
 
 def test_a_program_needs_no_other_packages_description(lab):
-    """Who only links libweft.so has jansson's library, and need not have its headers."""
+    """A program that only links libweft.so has jansson's library, and need not have its headers."""
     alone = {**os.environ, **installed(lab), "PKG_CONFIG_LIBDIR": str(lab.dir)}
     libs = pkg_config(alone, "--cflags", "--libs")
     check("-lweft" in libs and "-ljansson" not in libs, libs)

@@ -155,7 +155,7 @@ def test_unread_chunks_delay_no_other_transfer(lab):
 
 
 def test_malformed_calls_of_one_key_shut_out_no_neighbour(lab):
-    """The newcomers are at the very address of those who offend."""
+    """The newcomers are at the very address of the offenders."""
     a, link = attacked(lab, SERVING)
     with Crowd(lab, a, "call", 2, 20):
         serves_newcomers(lab, link, at="127.0.0.1")

@@ -118,7 +118,7 @@ static void test_a_node_without_dht_is_found_and_finds_by_a_relay(void)
 	/* The DHT leads there, too. */
 	CHECK_STR(daemon_askf(&b, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 15000}", c_id),
 		  "");
-	/* Nobody has that key. */
+	/* No node has that key. */
 	CHECK(daemon_askf(&c, "ConnectPeer", "{'node_id': '%s', 'timeout_ms': 1000}",
 			  "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyo")[0]);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged state folder: weftd says what is wrong and what to do, ends with a code that
-no restart follows, and what it advises works."""
+"""A damaged state folder: weftd names the fault and the remedy, and ends with a code
+that prevents a restart. The remedy works."""
 import mmap
 import os
 import pathlib

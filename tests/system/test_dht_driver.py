@@ -12,8 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import DEADLINE_S, OK, Skip, check, check_eq, run, run_plain, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
-# Of who is read-only (BEP-43) and so no news to the daemon: of all others the
-# driver leaves it one now and then, by the clock.
+# The askers are read-only (BEP-43) and so no news to the daemon. Of all
+# others the driver leaves it one now and then, by the clock.
 PING = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping2:roi1e1:t2:aa1:y1:qe"
 GET_PEERS = (b"d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers"
              b"2:roi1e1:t2:aa1:y1:qe")
@@ -28,7 +28,7 @@ def attach(daemon):
 
 
 def ask(netns, question):
-    """The answer that somebody in netns gets; what a asks itself meanwhile is not one."""
+    """The answer that a program in netns gets; what a asks itself meanwhile is not one."""
     script = ("import socket\n"
               "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
               "s.bind(('10.77.0.2', 6881))\n"

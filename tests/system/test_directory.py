@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who provides what, and who may: two daemons on this machine, a offers, b looks.
+"""Providers and permissions: two daemons on this machine, a offers, b looks.
 
 What a publishes is decoded and proved here by other people's tools.
 """
@@ -32,7 +32,7 @@ def pair(lab):
 
 
 def find(daemon, *words):
-    """The answer of a find, whether it found anybody or not."""
+    """The answer of a find, whether it found any provider or not."""
     done = daemon.weft("service", "find", *words, "--json")
     return json.loads(done.stdout) if done.stdout else {"providers": [], "hidden": []}
 
@@ -69,7 +69,7 @@ def test_a_descriptor_is_decoded_and_proved_by_foreign_tools(lab):
     check_eq(body[7] - body[6], 3600, "its life")
     done = subprocess.run(["sha256sum"], input=f"svc:proved:peer:{node}".encode(), capture_output=True, check=True)
     check_eq((row["service_id"], body[0].hex()), (done.stdout.decode().split()[0],) * 2, "its id")
-    # Who keeps it may be asked before it has told a so.
+    # A node that stores it may be asked before it has announced it to a.
     told = wait_for(lambda: (row := offer_of(a, "proved")["publication"])["nodes"] and row, "somebody keeps it")
     check_eq((told["error"], told["held_back"], told["seq"]), ("", False, row["seq"]), told)
 
@@ -224,7 +224,7 @@ def test_behind_one_address_only_the_key_that_misbehaves_is_banned(lab):
         wait_for(lambda: set(bans_of(a)) == set(ids[:cnt]), f"{cnt} keys are banned, and no more")
         done = calls(b, node)
         check_eq(done.returncode, OK, f"an honest peer at that address: {done.stderr}")
-    # The third makes its address one whose unknown peers get one place, and who is there stays.
+    # The third makes its address one whose unknown peers get one place, and present peers stay.
     break_rules(peers[2], node)
     wait_for(lambda: bans_of(a) == {**{key: "all" for key in ids[:3]}, "127.0.0.1": "limit"},
              "the address is limited")

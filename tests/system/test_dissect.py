@@ -39,7 +39,7 @@ def captured(lab, program):
 
 
 def answers(capture, protocol, fields):
-    """The fields of each frame that came back, which nobody complains of."""
+    """The fields of each returned frame, if the dissector reports no fault."""
     fields = FIELDS + fields
     command = ["tshark", "-r", str(capture), "-d", f"udp.port==7000,{protocol}",
                "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""README.md and docs/*.md are typed as they stand: each page's commands, by an ordinary user in a home of
-his own, in the clone's folder, with a node running.
+"""The commands of README.md and docs/*.md are typed as they stand. An ordinary user with a home
+types each page's in the clone's folder, with a node running.
 
     namespace: the page's nodes, and whatever it starts, on its loopback
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of docs/ that tell of two machines are typed as they stand: what stands behind A$ on one, behind B$ on
-another, by ordinary users in homes of their own.
+"""Pages of docs/ about two machines are typed as they stand. Commands behind A$ run on one, behind
+B$ on another, by ordinary users in homes of their own.
 
     namespaces n1 (10.77.0.1) A, n2 B, n3 what the Internet's DHT is here; on one switch, as eth0
 

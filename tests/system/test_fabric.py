@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Services between three nodes: found by name, called, limited, banned, and
-gone and back again as those who provide them. Rows of docs/features.md are named in the claims."""
+"""Services between three nodes: found by name, called, limited, banned, and gone and back again
+with their providers. Rows of docs/features.md are named in the claims."""
 import base64
 import collections
 import hashlib
@@ -113,7 +113,7 @@ def test_a19_50_calls_of_one_peer_use_one_session(lab):
     check_eq([peer["node_id"] for peer in connected], [node_id(b)], "sessions of a")
 
 
-# ---- who provides comes and goes ----
+# ---- providers come and go ----
 
 def test_a_killed_program_is_withdrawn_and_another_node_takes_over(lab):
     a, b, c = fabric.start(lab, service=GENEROUS)
@@ -216,7 +216,7 @@ def test_a24_two_nodes_join_post_and_fetch_over_the_fabric_and_http(lab):
     check_eq(views[0], [(node_id(b), "first"), (node_id(c), "second"), (node_id(a), "third")],
              "messages")
     check(views[0] == views[1] == views[2], f"all see the same: {views}")
-    # The gateway of a has nobody else to ask, for a is the only one whose pod it is.
+    # The gateway of a has no other node to ask, for a is the only one whose pod it is.
     fetched = fabric.post(a, "/mesh/http/pod-chat/FetchMessages", {"pod": pod})
     check_eq([(row["sender"], row["body"]) for row in fetched["messages"]], views[0], "over HTTP")
     listed = json.loads(fabric.fetch(a, "/mesh/http/pod-chat/channels"))["pods"]
@@ -398,7 +398,7 @@ def test_a41_logs_have_neither_payloads_nor_addresses_of_peers(lab):
 @static("it dials the address of another node")
 def test_a49_a_party_in_the_middle_is_no_peer(lab):
     a, c = fabric.start(lab, 2)
-    elsewhere = node_id(lab.daemon("elsewhere").start())  # nobody here has heard of it
+    elsewhere = node_id(lab.daemon("elsewhere").start())  # no node here has heard of it
     done = c.weft("peer", "connect", elsewhere, "10.77.0.1:7000")
     check_eq(done.returncode, NOT_VERIFIED, f"a answers where another was expected: {done.stderr}")
     check_eq(call(c, "echo", "Say", b"x", a)["status"], DONE, "a by its own name")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """weftd is killed at the n-th system call of an update of a mirrored folder, n = 1, 2, 3, ...
 
-An update changes a file, brings one, removes one and moves a folder; a user's files lie beside
-weft's, where a new one goes, and in a folder that is removed. At no time is one of them touched,
-and what stands under a name of weft's is the former file or the new one, whole.
+An update changes a file, brings one, removes one and moves a folder. A user's files lie beside
+weft's, where a new one goes, and in a removed folder. None of them is ever touched. A name of
+weft's always has the former file or the new one, whole.
 """
 import pathlib
 import sys

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The n-th system call of a get fails, on either side, or the getter is killed there.
 
-At no time does a file in the target differ from the one it was made of; a get
-that was acknowledged is whole, and one that was not comes to its end later.
+At no time does a file in the target differ from its source. An acknowledged get is
+whole, and any other ends later.
 """
 import pathlib
 import shutil

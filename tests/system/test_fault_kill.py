@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """weftd is killed at random instants while it publishes, follows and joins communities.
 
-Each command that was acknowledged has its effect after the restart, the one that was under way
-has all of it or none, and nothing else is any different; the store check finds nothing.
+Each acknowledged command has its effect after the restart, the one under way has all of it or
+none. Nothing else is any different; the store check finds nothing.
 """
 import pathlib
 import random

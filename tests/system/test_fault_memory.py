@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The n-th allocation of a start, share add, get, call, publish or xdp attach fails.
 
-In two modes: that one alone, and that one with the 39 behind it. Each ends
-well or with an error that says so; the daemon neither dies nor hangs, keeps
-what it acknowledged, and does the same work at once when there is memory.
-FAULT_ALL=1 steps through all allocations, else a sample is taken.
+In two modes: that one alone, and that one with the 39 behind it. Each ends well or
+with an error that says so. The daemon neither dies nor hangs, keeps what it
+acknowledged, and does the same work once there is memory. FAULT_ALL=1 steps through
+all allocations, else a sample is taken.
 
 Excepted are OpenSSL's own allocations: they never fail here (malloc_fail.c).
 """

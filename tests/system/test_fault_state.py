@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The n-th system call of a start, a removal or a sweep fails, or weftd is killed there.
 
-A node that once told its name keeps it, a share that was there stays, one
-whose removal was acknowledged does not come back, and the start after a fault
-is an ordinary one.
+A node that once showed its name keeps it, and a stored share stays. A share whose
+removal was acknowledged does not come back. The start after a fault is an ordinary one.
 """
 import itertools
 import pathlib
@@ -27,7 +26,7 @@ def start_with(daemon, now):
     name = None
     try:
         daemon.start(wrap=now.wrap(log))
-        # The fault may come when it is up and writes what it keeps: then nobody answers.
+        # The fault may come when it is up and writes its state: then no daemon answers.
         name = daemon.weft("node", "id").stdout.strip() or None
     except Mismatch:
         said = daemon.log_text()[logged:].strip()

@@ -24,7 +24,7 @@ static struct {
 	const char *answer;
 	size_t answer_len;
 	bool is_silent; /* takes the request and says nothing until the client is gone */
-	int stop_fd;	/* told when the request is there; -1: nobody */
+	int stop_fd;	/* written when the request is there; -1: no pipe */
 	char request[2048];
 } server;
 
@@ -158,7 +158,7 @@ static void test_the_request_is_as_http_wants_it(void)
 	CHECK(strncmp(server.request, want, strlen(want)) == 0);
 }
 
-/* Who puts something wants to know the status alone, however much is said beside it. */
+/* A caller that puts something wants the status alone, however long the answer is. */
 static void test_an_unwanted_body_is_discarded(void)
 {
 	static char answer_text[LONG_LEN / 4];

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody meets who has just installed it: where things are when nothing
-says so, and what the command does on the terminal at hand."""
+"""A first run after installation: default places, and what the command does on
+the terminal at hand."""
 import fcntl
 import json
 import os
@@ -172,7 +172,7 @@ class Terminal:
 
     def end(self):
         status = self.process.wait(DEADLINE_S)
-        # Of a session that has ended the terminal is nobody's, and asked by the other end.
+        # The terminal of an ended session belongs to no process; the other end asks it.
         settings = termios.tcgetattr(self.leader)
         os.close(self.follower)
         while data := self.rest():

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway of weftd: its pkarr relay under curl and npm's pkarr, and weftd as
-the client of a pkarr relay over HTTPS, with a DHT of three nodes behind it.
+"""The gateway of weftd: its pkarr relay under curl and npm's pkarr, with a DHT
+of three nodes behind it. weftd is also the client of a pkarr relay over
+HTTPS.
 
     curl, pkarr -> r (relay) -- DHT -- a, z       no DHT: b, c -> TLS proxy -> r
 """
@@ -66,7 +67,7 @@ def relay_and_node(lab, extra=QUICK):
 
 
 def wait_published(daemon):
-    """At both others: the relay asks everybody but itself."""
+    """At both others: the relay asks every node but itself."""
     def nodes():
         return daemon.json("route", "publish", "--dry-run")["record"].get("nodes", 0)
 
@@ -126,7 +127,7 @@ def test_a_relay_that_is_not_public_obeys_host_origin_and_token(lab):
         check_eq(status, 401 if said == "token_required" else 403, f"{words}: {text}")
         check(said.encode() in text, f"{words}: {text}")
         check("access-control-allow-origin" not in fields, f"{words}: scripts may read it")
-    # Nobody else is in this DHT: it was looked for, and was to be stored.
+    # No other node is in this DHT: it was looked for, and was to be stored.
     check(curl(asked)[0] in (404, 503), "GET of the gateway's own")
     check(curl(*store, "-H", token)[0] in (500, 503), "PUT with the token")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway of weftd under curl and raw sockets: who may ask, what is no
-request, how much anybody gets, methods, events and figures over HTTP."""
+"""The gateway of weftd under curl and raw sockets: permissions, invalid
+requests, limits, methods, events and figures over HTTP."""
 import json
 import os
 import pathlib

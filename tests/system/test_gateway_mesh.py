@@ -489,7 +489,7 @@ def test_bodies_are_streamed_both_ways(lab):
     check_blob(post(b, "web/echo", BLOB, "-H", "Transfer-Encoding: chunked"), "in chunks")
     status, _, body = post(b, "web/heard", BLOB, "-H", "Expect: 100-continue")
     check_eq((status, json.loads(body)["body"]), (200, len(BLOB)), "asked for first")
-    # Who reads slowly takes no memory for it.
+    # A slow reader takes no memory.
     with connect(b) as client:
         client.sendall(f"GET /mesh/http/web/blob HTTP/1.1\r\nHost: {authority_of(b)}\r\n"
                        "Connection: close\r\n\r\n".encode())
@@ -710,7 +710,7 @@ def test_a44_local_calls_are_quick(lab):
                 took.append(time.monotonic() - began)
         return sorted(took)[990] * 1e3
 
-    # Whoever else has the machine has it for a while, not for ever.
+    # Other users of the machine have it for a while, not for ever.
     wait_for(lambda: p99_ms() < 100, "99 of 100 local calls take less than 100 ms")
 
 

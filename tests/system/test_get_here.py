@@ -19,7 +19,7 @@ def free_len(path):
 
 
 def got_once(lab, disk):
-    """b has the collection on the disk; a, who shared it, is gone."""
+    """b has the collection on the disk; a, which shared it, is gone."""
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     root = lab.folder("root", {"long": LONG, "short": 1000})
     link = a.share(root)

@@ -25,7 +25,7 @@ def peak_kib(daemon):
 
 
 def peak_reset(daemon):
-    """Of a process of ours the peak may be forgotten: see proc(5), clear_refs."""
+    """The kernel resets the peak of a process of the same user: see proc(5), clear_refs."""
     try:
         pathlib.Path(f"/proc/{daemon.pid()}/clear_refs").write_text("5")
     except OSError as why:

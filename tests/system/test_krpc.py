@@ -202,7 +202,7 @@ def test_an_unvalidated_source_gets_five_times_its_query_and_no_more(lab):
     target = hashlib.sha1(bencode(value)).digest()
     for node in (theirs, ours):
         check_eq(code(node.put(value)), 0, f"{node.name} takes it")
-    # Another address of this machine, that has proved nothing to anybody.
+    # Another address of this machine, not validated by any node.
     for node, is_generous in ((theirs, True), (ours, False)):
         source = Node(node.name, node.socket.getpeername()[1])
         source.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who is on the same LAN: weft with itself, with zeroconf, and with what SCP2P broadcasts.
+"""Nodes of the same LAN: weft with itself, with zeroconf, and with the beacon of SCP2P.
 
     namespaces n1 (10.77.0.1, fd77::1) .. on one switch
 """
@@ -52,7 +52,7 @@ def test_b38_both_list_each_other(lab):
     for one, other in ((a, b), (b, a)):
         wait_for(lambda: ways_of(one, ids[other]) == {"dns-sd", "beacon"},
                  f"{one.name} lists {other.name}")
-    # Who is heard becomes a neighbour: it proved its key.
+    # A node that is heard becomes a neighbour: it proved its key.
     for one, other in ((a, b), (b, a)):
         wait_for(lambda: ids[other] in [p["node_id"] for p in one.json("peer", "list")["peers"]],
                  f"{other.name} is a peer of {one.name}")
@@ -180,7 +180,7 @@ def test_rubbish_changes_nothing(lab):
 
 
 def test_what_is_sent_to_one_node_alone_is_not_of_the_lan(lab):
-    """Routers let it through: anybody anywhere could be a neighbour by it."""
+    """Routers let it through: any remote node could be a neighbour by it."""
     ns_a, ns_b = lab.bridge(2)
     a = lab.daemon("a", netns=ns_a, listen=LISTEN, config=LAN).start()
     third_party(lab, ns_b, "send-alone-then-all", "10.77.0.1")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A store of 1 GiB, sound and damaged: weftd is ready or has refused it within 5 s, and a
-SIGTERM ends it within 1 s whatever goes over the store meanwhile: the reading behind the
-start, weft store check, gc, a compaction.
+"""A store of 1 GiB, sound and damaged: weftd is ready or has refused it within 5 s. A
+SIGTERM ends it within 1 s during the reading behind the start, weft store check, gc or
+a compaction.
 
 LARGE_MIB sizes the databases (half as much of blobs beside them). Pages are damaged by the
 seeds 1 to SEEDS, or SEED alone."""
@@ -108,7 +108,7 @@ def check_begun(daemon, *words):
     while b"checking" not in said:
         try:
             piece = os.read(master, 1000)
-        except OSError:  # nobody has the other end any more
+        except OSError:  # no process has the other end any more
             piece = b""
         check(piece, f"it shows no progress but {said!r}")
         said += piece

@@ -88,7 +88,7 @@ def down_for_a_while(*ends):
 
 
 def flap(pair, ends, what):
-    """Several times down and up. Nobody needs another handshake."""
+    """Several times down and up. No peer needs another handshake."""
     before, took = pair.handshakes(), []
     for _ in range(FLAPS):
         took.append(pair.flows_after_s(down_for_a_while(*ends)))
@@ -225,7 +225,7 @@ def test_a_call_in_hand_is_answered_when_the_link_is_back(lab):
 
 
 def test_a_call_in_hand_ends_when_its_provider_is_killed(lab):
-    """Its host says that nobody listens there any more."""
+    """Its host says that the port is closed now."""
     _, provider, begin_call = slow_service(lab, 60)
     calling = begin_call()
     provider.kill()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""No local user shuts out another, and nobody root: places of the control socket and of the gateway.
+"""No local user shuts out another, or root: places of the control socket and of the gateway.
 
-One user's programs hold all there is and stay idle; then another user's, and root's, are served at
-once, and limits show says who gave way."""
+One user's programs hold all places and stay idle. Then another user's, and root's, are served at
+once, and limits show names the evicted user."""
 import json
 import os
 import pathlib

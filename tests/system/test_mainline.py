@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""weftd on a Mainline DHT of libtorrent's: what one side puts the other finds,
-and nodes find each other by key with nothing else between them.
+"""weftd on a Mainline DHT of libtorrent's: one side puts and the other finds.
+Nodes find each other by key with nothing else between them.
 
     n1 a weftd   n2 b weftd   n3 the swarm: each in a subnet of its own
 """
@@ -147,7 +147,7 @@ def test_a_peer_without_the_dht_uses_it_over_the_service(lab):
     check(swarm.ask("put_mutable", 1, secret, public, "theirs", "s")["stored"] >= 1, "stored")
     found = ask("FindValue", key=public, salt="s")["item"]
     check_eq((found["value"], found["seq"]), (b"6:theirs".hex(), 1), "of libtorrent's key")
-    # The same item put again by another program of ours, with the signature that it has.
+    # The same item, put again by another program of weft, with its former signature.
     again = ask("Store", value=found["value"], key=found["key"], signature=found["signature"],
                 seq=found["seq"], salt="s")
     check(again["stored"] >= 1, again)
@@ -307,7 +307,7 @@ def test_silent_name_servers_do_not_hold_up_the_end(lab):
     names = pathlib.Path("/etc/netns") / place
     names.mkdir(parents=True)
     try:
-        # Nobody is there.
+        # No node is there.
         (names / "resolv.conf").write_text("nameserver 10.77.0.99\noptions timeout:30 attempts:1\n")
         hosts = ", ".join(f"dht{i}.example:6881" for i in range(6))
         a = lab.daemon("a", netns=place, listen=["10.77.0.1:7000"],

@@ -91,7 +91,7 @@ def test_their_older_put_is_refused_by_us(lab):
         try:
             npm.ask("putMutable", 9, "no", None, seq, cas)
         except Mismatch:
-            pass  # it tells a put that nobody took as an error
+            pass  # it reports a put that no node took as an error
         got = npm.ask("get", target_of(key), None)
         check_eq(got["text"], "five", why)
     npm.ask("putMutable", 9, "seven", None, 7, 5)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Many calls of one program at once: 1,000 on one connection of the control socket, all accepted and
-pending, while the wire has no more than one peer may get and an operator's commands get through."""
+"""Many calls of one program at once: 1,000 on one connection of the control socket, all accepted
+and pending. The wire has no more than one peer may get, and an operator's commands get through."""
 import contextlib
 import json
 import pathlib
@@ -138,7 +138,7 @@ def test_a_program_beyond_its_share_learns_when_to_retry(lab):
     check_eq((row["limit"], row["used"], row["refused"]), (64, 32, 1), "it is shown")
     check_eq(b.weft("service", "call", "echo", "Say", "{}", "--provider", node).returncode, OK,
              "an operator's call")
-    # Who leaves takes its calls along, those on the wire, too.
+    # A client that leaves ends its calls, those on the wire, too.
     conn.close()
     wait_for(lambda: pending(b) == 0 and limit(b, "control.calls")["used"] == 0, "they are gone")
     slow.let_go.set()

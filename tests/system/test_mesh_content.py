@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The service mesh-content between nodes on a switch: contents of n1 (10.77.0.1) by calls, by the
-gateway of n2, and by streams; n3 is connected and no member of the community."""
+gateway of n2, and by streams. n3 is connected and no member of the community."""
 import asyncio
 import base64
 import json

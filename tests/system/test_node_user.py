@@ -16,7 +16,7 @@ XDP_CAPS = 1 << 12 | 1 << 13 | 1 << 38 | 1 << 39  # NET_ADMIN, NET_RAW, PERFMON,
 
 
 def need_user():
-    """A user who is not root and whom this root may become."""
+    """A user that is not root and that this root may become."""
     need_root()
     done = subprocess.run(["setpriv", "--reuid", "nobody", "--clear-groups", "true"],
                           capture_output=True, check=False)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The overlay of two daemons: who is dialled serves, who dials knows it.
+"""The overlay of two daemons: the dialled one serves, the dialling one knows it.
 
     namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b
 """
@@ -33,7 +33,7 @@ def test_a_dialled_node_serves_and_is_known(lab):
 
 
 def test_a_record_that_failed_alone_is_published_when_a_node_comes(lab):
-    """Nobody kept a's services when it published them; it does not wait a minute to try again."""
+    """No node stored a's services at the first try; a does not wait a minute to try again."""
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=LISTEN).start()
     b = lab.daemon("b", netns=ns_b, listen=LISTEN).start()

@@ -45,7 +45,7 @@ def send(netns, count, seconds, sender=SENDER):
     return time.monotonic() - begin
 
 
-# Initials that nobody can decrypt: their random ids choose among the workers.
+# Initials that no endpoint can decrypt: their random ids choose among the workers.
 INITIALS = """
 import os, socket, sys, time
 count, seconds = int(sys.argv[1]), float(sys.argv[2])

@@ -3,8 +3,8 @@
 """Power fails at a random instant of a get, and the machine starts again.
 
 The getter's state and target lie on a filesystem of their own. The cut is the shutdown call that
-filesystems have for their own tests: from there on nothing reaches the disk, and what was not
-synced is lost. After each cut a file has its bytes or is not there, and the get ends by itself.
+filesystems have for their own tests. After it nothing reaches the disk, and unsynced data is
+lost. After each cut a file has its bytes or is not there, and the get ends by itself.
 """
 import pathlib
 import random
@@ -74,7 +74,7 @@ class Getter:
         return not is_over
 
     def get_again(self, out):
-        """weftd takes it up by itself, if it was told of it durably."""
+        """weftd resumes it by itself, if it was durably recorded."""
         self.b.start()
 
         def is_got():

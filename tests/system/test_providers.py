@@ -339,7 +339,7 @@ def test_a_stop_ends_what_is_under_way(lab):
     where = ["--provider", node_id(a)]
     asked = [b.weft_popen("service", "call", "slow", "Do", "x", *where),
              b.weft_popen("service", "call", "desk", "Late", "x", *where),
-             # Nobody reads what it prints, so blocks are lent and stay so.
+             # No process reads its output, so buffer references stay out.
              b.weft_popen("service", "call", "site", "GET", "/big", *where)]
 
     def is_under_way():
@@ -467,7 +467,7 @@ def test_a_service_describes_itself(lab):
     file.write_text("x" * 16385)
     done = a.weft("service", "publish", "till", "--exec", shutil.which("cat"), "--describe", file)
     check("longer than 16 KiB" in done.stderr, done.stderr)
-    # Who described nothing is described by what the offer says.
+    # An owner without a description is described by the offer.
     port = free_port()
     Program(lab, UPLOAD, port)
     publish(a, "site", "--http", f"127.0.0.1:{port}")

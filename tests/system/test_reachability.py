@@ -15,8 +15,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import DEADLINE_S, OK, check, check_eq, run, run_plain, wait_for
 
-# All of the laboratory is one /24: each address counts as a network of its own.
-# Without the overlay and peer exchange, by which a would meet b: who was written to proves nothing.
+# All of the laboratory is one /24: each address counts as a network of its own. The overlay and
+# peer exchange are off, for a would learn b by them: a node that was written to proves nothing.
 CONFIG = "[limits]\nsite = 198.18.0.0/15:32\n[dht]\nenabled = no\n[service]\nenabled = no\n"
 LISTEN = ["0.0.0.0:7000"]
 

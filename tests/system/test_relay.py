@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running daemon that is a relay, as a client sees it whose flow was lost: its label is known by the
-tag alone, over kill -9 and wherever it is judged, and the answer is the label of kind 2.
+"""A running relay daemon, as seen by a client whose flow was lost. Its label is known by the tag
+alone, over kill -9 and wherever it is judged. The answer is the label of kind 2.
 
     namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b, the client
 """

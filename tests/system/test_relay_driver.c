@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A relay in front of two veth pairs, in a network namespace of its own:
- * datagrams of flows between ends of both families, by the driver and by
- * userspace, while devices come and go.
+ * A relay in front of two veth pairs, in a network namespace of its own.
+ * Flows join ends of both families, by the driver and by userspace, while
+ * devices come and go.
  *
- *	end 0, AF_PACKET on veth1 -- veth0 10.77.0.1 fd77::1, XDP    the relay
- *	end 1, AF_PACKET on veth3 -- veth2 10.78.0.1 fd78::1, XDP
+ * 	end 0, AF_PACKET on veth1 -- veth0 10.77.0.1 fd77::1, XDP    the relay
+ * 	end 1, AF_PACKET on veth3 -- veth2 10.78.0.1 fd78::1, XDP
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -415,7 +415,7 @@ static void test_flows_outlive_devices_that_come_and_go(void)
 	lab_close();
 }
 
-/* Every byte that the ends got is one of the grant's, whoever forwarded it. */
+/* Every byte that the ends got is one of the grant's, whatever forwarded it. */
 static void test_the_ledger_has_what_left(void)
 {
 	const struct relay_grant_terms terms = {.id = {1}, .per_s = RATE, .burst_len = RATE};

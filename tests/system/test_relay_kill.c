@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A relay that forwards as fast as it can is killed by SIGKILL at any
- * moment, again and again; what its ledger then says is held against the
- * bytes that it had let through, which it counts in shared memory.
+ * moment, again and again. Its ledger is then compared with the forwarded
+ * bytes, which it counts in shared memory.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that know nobody, and find each other on a Mainline DHT of libtorrent's."""
+"""Nodes without contacts that find each other on a Mainline DHT of libtorrent's."""
 import pathlib
 import sys
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A provider that restarts: whoever calls it meets a gap, and no punishment."""
+"""A provider that restarts: its callers meet a gap, and no punishment."""
 import pathlib
 import sys
 import threading

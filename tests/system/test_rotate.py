@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A share gets another key, which its old one signs; those who follow it and links go on.
+"""A share gets another key, which its old one signs; followers and links go on.
 
     n1 (10.77.0.1) publishes -- switch -- n2, n3 (10.77.0.2, .3)
 """
@@ -74,7 +74,7 @@ def test_a_follower_moves_to_the_new_key_over_kill_9_and_old_links_lead_on(lab):
     said(n2.weft("get", "mine", "--to", lab.dir / "n2"), "get by name")
     same_tree(folder, lab.dir / "n2")
 
-    # Who never heard of it has the old link alone.
+    # A node that never heard of it has the old link alone.
     said(n3.weft("get", link, "--to", lab.dir / "n3"), "get by the old link")
     same_tree(folder, lab.dir / "n3")
     said(n3.weft("sub", "add", link, "--name", "late"), "sub add by the old link")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What weftd says it is linked with: weftd --version --json, and build/weft.spdx.json against the
-rules of SPDX 2.3 (clauses 6, 7 and 11) that its JSON schema has."""
+"""The libraries of weftd: weftd --version --json, and build/weft.spdx.json against the rules in
+the JSON schema of SPDX 2.3 (clauses 6, 7 and 11)."""
 import json
 import os
 import pathlib

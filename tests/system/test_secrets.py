@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secret keys lie in locked memory alone: /proc/PID/mem outside it and a core file hold none.
 
-Looked for are the node's seed, what Ed25519 makes of it (SHA-512: the scalar and the prefix of
-nonces), the seeds of a share and of a community, and a passphrase, after sessions, publishing
-and signing. And OpenSSL, which could be told to load code, is told nothing by the host.
+The test looks for the node's seed and its Ed25519 expansion (SHA-512: the scalar and the
+prefix of nonces). It also looks for the seeds of a share and of a community, and a passphrase,
+after sessions, publishing and signing. OpenSSL, which can be configured to load code, takes no
+configuration from the host.
 """
 import hashlib
 import os
@@ -202,7 +203,7 @@ def test_a_sealed_key_and_its_passphrase_lie_in_locked_memory_alone(lab):
 
 
 def test_openssl_reads_no_configuration_of_the_host(lab):
-    """A pipe that nobody writes to: whoever opens it to read stays there."""
+    """A pipe without a writer: a reader that opens it stays there."""
     pipe = lab.dir / "openssl.cnf"
     os.mkfifo(pipe)
     a = lab.daemon("a").start(wrap=("env", f"OPENSSL_CONF={pipe}"))

@@ -111,7 +111,7 @@ def test_download_keeps_to_its_limits(lab):
 
 
 def test_getters_pass_on_what_they_have(lab):
-    """The seeder is slow; whoever has some of it serves that, whichever worker is asked."""
+    """The seeder is slow; every node with some of it serves that, whichever worker is asked."""
     config = "[node]\nworkers = 3\n"
     a = lab.daemon("a", config=config).start()
     root = lab.folder("root", {"x": 8 * MIB})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tools/setup keeps the private root current: upgraded once it is a month old, and used as it is,
-with a warning and for a day, where that fails. It makes none where none could be entered. chroot,
+"""tools/setup keeps the private root current. It upgrades a root that is a month old; where that
+fails it uses it for a day, with a warning. It makes none where none could be entered. chroot,
 unshare and what downloads are stubs that note what they are told."""
 import os
 import pathlib

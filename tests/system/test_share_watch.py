@@ -40,7 +40,7 @@ def test_what_changes_is_published_after_a_quiet_time(lab):
     (folder / "sub/deep").rename(folder / "moved")
     (folder / "one").unlink()
     wait_paths(a, "docs", ["moved/er/four", "moved/er/three", "sub/two"])
-    # What changes while nobody looks is published at the next start.
+    # A change made while the daemon is down is published at the next start.
     a.kill()
     (folder / "five").write_text("5")
     a.start()

@@ -70,7 +70,7 @@ def test_a_link_made_on_one_node_is_fetched_on_another_at_the_first_try(lab):
 
 
 def test_the_publisher_is_killed_after_the_first_copy_and_a_third_node_gets_it(lab):
-    """Of who has it n5 hears in the overlay alone: its link has nothing but the key."""
+    """n5 hears of holders in the overlay alone: its link has nothing but the key."""
     nodes = start(lab, 5, more=SYNC)
     folder = lab.folder("songs", FILES)
     link = publish(nodes[1], "songs", folder)

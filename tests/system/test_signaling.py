@@ -29,7 +29,7 @@ def steps_of(done):
 
 
 def test_an_endpoint_is_enough(lab):
-    for dht in ("no", "yes"):  # a DHT of nobody else is as good as none
+    for dht in ("no", "yes"):  # a DHT without other nodes is as good as none
         endpoint = Endpoint()
         a, b = (lab.daemon(f"{name}-{dht}", config=config(endpoint, dht)).start()
                 for name in ("a", "b"))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Other people's QUIC clients against what the BPF program answers: they
- * take its Retry and its version negotiation, and the handshake that
- * follows completes with the engine behind AF_XDP, which saw none of that.
+ * Foreign QUIC clients against the answers of the BPF program: they take its
+ * Retry and its version negotiation. The handshake that follows completes
+ * with the engine behind AF_XDP, which saw none of that.
  *
- *	here: veth0 10.77.0.1, the program, the engine  <-->  veth1 10.77.0.2
- *	                                                in another namespace
+ * 	here: veth0 10.77.0.1, the program, the engine  <-->  veth1 10.77.0.2
+ * 	                                                in another namespace
  */
 #include <poll.h>
 #include <sched.h>

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""STUN, against coturn's client and server: weftd answers with the address that a request came
-from, from its driver and without it.
+"""STUN, against coturn's client and server. weftd answers with the source address of a
+request, from its driver and without it.
 
-    namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, who asks
+    namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, the client
 """
 import pathlib
 import re

@@ -22,7 +22,7 @@ from swarm import Swarm
 
 SUPPORT = pathlib.Path(__file__).parent / "support"
 HELPER = "10.77.3.1"
-NOWHERE = "10.77.3.99:6881"  # what is sent there is dropped, and nobody is told
+NOWHERE = "10.77.3.99:6881"  # datagrams sent there are dropped without notice
 AWAY = "10.77.1.99:7000"
 DIRECT = "private = yes\npublish = direct\n"
 # What docs/data-path.md says of each step, and one second for a busy machine.

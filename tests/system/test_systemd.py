@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The installed unit under a systemd that runs: what the daemon and the programs
-of its services may do there, and after which ends it is started again."""
+"""The installed unit under a running systemd: permissions of the daemon and of
+its services' programs, and which ends are followed by a restart."""
 import json
 import pathlib
 import re

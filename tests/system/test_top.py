@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""weft top: who makes the node work, piped, as JSON, and on a terminal that it leaves as it was.
+"""weft top: the node's load by peer, piped, as JSON, and on a terminal that it leaves as it was.
 
     a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)
 """

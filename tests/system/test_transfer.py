@@ -178,7 +178,7 @@ def test_a_changed_file_is_noticed_and_never_served_wrong(lab):
     done = b.weft("get", link, "--to", lab.dir / "out")
     check(done.returncode != OK and "chang" in done.stderr, done.stderr)
     check(not (lab.dir / "out" / "x").exists(), "a wrong file arrived")
-    # Who comes later is told the same reason, and whoever asks again.
+    # A later asker gets the same reason, and so does a repeated one.
     for who in b, lab.daemon("c").start():
         done = who.weft("get", link, "--to", lab.dir / "later")
         check(done.returncode != OK and "x has changed" in done.stderr, done.stderr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several workers on one UDP port of the loopback: who receives what. */
+/* Several workers on one UDP port of the loopback: which one receives what. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a member of control.view_group sees opens nothing: no method, event or gateway that the role
-view reaches shows a link, or a whole id or key of a share, collection, file or community.
+"""A member of control.view_group sees nothing that opens content. No method, event or gateway of
+the role view shows a link, or a whole id or key of a share, collection, file or community.
 
 All methods of the interface are called as a viewer, so a new one is covered as it comes."""
 import json
@@ -63,7 +63,7 @@ def methods():
 
 
 def filled(lab, config=""):
-    """A node that has all there is to tell of: shares of each kind, a follow, a get, communities."""
+    """A node with every kind of object: shares of each kind, a follow, a get, communities."""
     if os.geteuid() != 0:
         raise Skip("becoming another user needs root")
     a = lab.daemon("a", config=f"[control]\nview_group = {VIEW_GID}\n{config}").start()

@@ -29,7 +29,7 @@ logging.getLogger("websockets.server").disabled = True
 PRIVATE = "[dht]\nenabled = no\n"
 MIB = 1 << 20
 FLOOD_CNT = 96
-# What may be on its way while nobody reads: blocks, windows, buffers of sockets, the gateway's.
+# Bytes in flight while no client reads: blocks, windows, buffers of sockets, the gateway's.
 AHEAD_MAX = 48 * MIB
 
 

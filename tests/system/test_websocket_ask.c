@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One question over a WebSocket, over loopback: a thread takes one connection,
- * plain or TLS with a certificate made here, and says the bytes of a row.
+ * One question over a WebSocket, over loopback. A thread takes one connection,
+ * plain or TLS with a certificate made here, and sends the bytes of a row.
  */
 #include "http/websocket.h"
 

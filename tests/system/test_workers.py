@@ -137,7 +137,7 @@ def test_calls_and_streams_arrive_whichever_worker_has_the_session(lab):
         check_eq((done.returncode, done.stdout == text), (OK, True), f"stream: {done.stderr}")
 
     until_all_work(a, 8, call)
-    # Whoever leaves in the middle leaves nothing behind.
+    # A client that leaves in the middle leaves nothing behind.
     left = callers[0].weft_popen("service", "stream", "echo", "--provider", fabric.node_id(a))
     left.kill()
     left.wait()
@@ -212,7 +212,7 @@ def test_restart_ends_and_begins_all_workers(lab):
 
 
 def waiting_at(port):
-    """Bytes in the sockets of port that nobody has taken yet."""
+    """Bytes in the sockets of port that no worker has taken yet."""
     rows = (line.split() for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:])
     return sum(int(row[4].partition(":")[2], 16) for row in rows
                if row[1].endswith(f":{int(port):04X}"))
@@ -289,12 +289,12 @@ def device(daemon):
 
 
 def all_frames_told(daemon):
-    """Frames are counted by their workers, who tell some times a second."""
+    """Frames are counted by their workers, which report some times a second."""
     wait_for(lambda: sum(device(daemon)["frames"].values()) == QUEUES * FRAMES, "every frame has an owner")
 
 
 def wide_node(lab, netns):
-    """Of two workers, that dials nobody: what it dials is home's, by whatever queue the answers come."""
+    """Of two workers, that dials no node: its dials are home's, whichever queue gets the answers."""
     return lab.daemon("a", netns=netns, listen=["10.77.0.1:7000"],
                       config="[node]\nworkers = 2\n[service]\nenabled = no\n").start()
 

@@ -348,7 +348,7 @@ def unheard(client, server):
 
 
 def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
-    # They tell each other their addresses of IPv6, which nobody bans here.
+    # They exchange their addresses of IPv6, which are not banned here.
     a, b = two(lab, listen=LISTEN[:1])
     attach(a)
     ban = a.call("AddBan", target="10.77.0.0/25", duration_s=4, reason="test")["ban"]

@@ -177,7 +177,7 @@ def test_a_question_is_answered_below_the_tags_of_vlans_that_are_configured(lab)
     sock.send(initial_of_another_version([], b"\x02\0\0\0\0\x09" + macs[6:]))
     wait_for(lambda: daemon.judged().get("other-host", 0) == before + 2, "they are the stack's")
     check_eq(daemon.judged()["version-sent"], answered_cnt, "by the driver")
-    # The stack takes what is for everybody, and then it is the daemon that answers.
+    # The stack takes broadcasts, and then it is the daemon that answers.
     sock.send(initial_of_another_version([], b"\xff" * 6 + macs[6:]))
     wait_for(lambda: daemon.judged().get("other-host", 0) == before + 3, "for everybody")
     # Below three it is the kernel's to look at.

@@ -183,7 +183,10 @@ static void lab_close(struct lab *lab)
 #define FAR_PORT 4000
 static uint16_t far_port = FAR_PORT;
 
-/* A frame to veth0's port 7000 with len bytes that begin as a short header under an id of ours. */
+/*
+ * A frame to veth0's port 7000 with len bytes that begin as a short header under an id of this
+ * node.
+ */
 static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cnt, size_t len)
 {
 	static const uint8_t nonce[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, 6};

@@ -13,8 +13,8 @@ void answered_pcap_open(void);
 void answered_pcap_close(void);
 
 /*
- * answered_judge sends payload in packet, which then has it; what both
- * rig say of it, or WEFT_REASON_CNT when they differ, and the frame that came back.
+ * answered_judge sends payload in packet, and takes the packet. Returns the verdict
+ * of both rigs, or WEFT_REASON_CNT when they differ, and the frame that came back.
  */
 enum weft_reason answered_judge(struct parity_rig *rig, struct packet *packet,
 				const uint8_t *payload, size_t len,

@@ -51,7 +51,10 @@ size_t packet_write(const struct packet *packet, uint8_t *at);
 void packet_repair(const struct packet *packet, uint8_t *at);
 /* packet_headers_len: bytes before the payload. */
 size_t packet_headers_len(const struct packet *packet);
-/* packet_udp_csum_is_good and the IPv4 header's: of a frame of one of ours. */
+/*
+ * packet_udp_csum_is_good checks this checksum and that of the IPv4 header in a frame that a test
+ * built.
+ */
 bool packet_csums_are_good(const struct packet *packet, const uint8_t *frame, size_t len);
 
 /* endpoint: "192.0.2.1" or "2001:db8::1". */

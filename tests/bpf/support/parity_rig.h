@@ -84,7 +84,7 @@ size_t parity_rig_relayed(struct parity_rig *rig, const uint8_t *frame, size_t l
  */
 const char *parity_rig_judge(struct parity_rig *rig, const uint8_t *frame, size_t len,
 			     struct parity_rig_verdict *out_verdict);
-/* parity_rig_judge_native: the native one alone; payload_len of facts is there for who wants it. */
+/* parity_rig_judge_native: the native one alone; payload_len of facts is optional. */
 enum weft_reason parity_rig_judge_native(struct parity_rig *rig, const uint8_t *frame, size_t len);
 /* parity_rig_compare_relay: NULL, or that relay tables differ; compare_tables looks at them too. */
 const char *parity_rig_compare_relay(struct parity_rig *rig);

@@ -35,7 +35,7 @@ static unsigned write_token(const struct payload_keys *keys, const struct payloa
 		return 0;
 	if (spec->kind == WEFT_TOKEN_RETRY)
 		token.original = (struct weft_id){.words = {0x5a5a5a5a5a5a5a5a}, .len = 8};
-	/* Other kinds are somebody else's, but as long. */
+	/* Other kinds belong to other owners, but are as long. */
 	memset(bytes, spec->kind, sizeof(bytes));
 	if (spec->kind == WEFT_TOKEN_RETRY || spec->kind == WEFT_TOKEN_KNOWN)
 		(void)weft_token_write(&keys->token, &token, bytes);

@@ -11,20 +11,20 @@
 #include "weft/token.h"
 
 /*
- * QUIC headers as tests want them; zeros stand for the usual. What follows
- * a header is zeros: nobody on this way reads it.
+ * QUIC headers as tests want them; zeros stand for the usual. The bytes
+ * behind a header are zeros: no code on this path reads them.
  */
 #define PAYLOAD_LEN_MAX 1500
 
 enum payload_id {
-	PAYLOAD_ID_NOISE, /* len bytes of nobody's */
+	PAYLOAD_ID_NOISE, /* len bytes of another protocol */
 	PAYLOAD_ID_OURS,  /* 16 bytes under the current key */
 	PAYLOAD_ID_RETRY, /* the one that the token's Retry gave */
 };
 
 struct payload_token {
 	uint8_t kind;		     /* 0: no token */
-	struct weft_endpoint client; /* whose it is */
+	struct weft_endpoint client; /* its owner */
 	uint32_t issued_s;
 	unsigned flip; /* bit of it to turn over, counted from 1 */
 	unsigned cut;  /* bytes that are missing at its end */
@@ -54,7 +54,7 @@ struct payload_krpc {
 	unsigned transaction_len; /* 0: 2 */
 };
 
-/* An answer to a question of ours, with this transaction id of eight bytes. */
+/* An answer to a query of this node, with this transaction id of eight bytes. */
 struct payload_krpc_reply {
 	uint64_t transaction;
 	bool is_error;
@@ -65,13 +65,13 @@ struct payload_krpc_reply {
 struct payload_keys {
 	struct weft_cid_keys cid;
 	struct weft_token_keys token;
-	uint8_t id_noise; /* added to ids of ours: another connection's */
+	uint8_t id_noise; /* added to ids of this node: another connection's */
 };
 
 /* payload_write_long returns the datagram's length; at has PAYLOAD_LEN_MAX bytes. */
 size_t payload_write_long(const struct payload_keys *keys, const struct payload_long *spec,
 			  uint8_t *at);
-/* payload_write_short: with an id of ours, or of noise. */
+/* payload_write_short: with an id of this node, or of noise. */
 size_t payload_write_short(const struct payload_keys *keys, enum payload_id id, size_t len,
 			   uint8_t *at);
 /* payload_write_krpc: all that is free in it is letters. */

@@ -14,7 +14,7 @@
  * another port; it takes the right to open raw sockets.
  *
  * Prints "ready" when every key was answered once, or the first Initial is
- * forged; ends with its standard input and then prints {"made", "closed",
+ * forged. Ends with its standard input, and then prints {"made", "closed",
  * "reset"} of sessions and streams, or {"forged"}.
  */
 #include <errno.h>

@@ -28,7 +28,7 @@ FINDING = (("peer", "connect"), ("get",), ("sub", "add"), ("community", "join"))
 
 
 class Static:
-    """Tests name addresses, and nobody out there is asked, unless a test says whom."""
+    """Tests name addresses, and no outside host is asked, unless a test names it."""
 
     def options(self, daemon):
         return [] if daemon.has_own_dht() else ["--set", "dht.bootstrap="]

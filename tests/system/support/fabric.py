@@ -73,7 +73,7 @@ def wait_found(daemon, name, *by):
 
 
 class Program:
-    """A program of somebody else in a daemon's namespace, whose Python is script."""
+    """A foreign program in a daemon's namespace, whose Python is script."""
 
     def __init__(self, lab, daemon, script, *words):
         self.process = subprocess.Popen(

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""hello_client ADDR PORT SEED [AHEAD_S]: aioquic with a node key made from the 32 bytes SEED in
-hexadecimal makes a session of the mesh and greets (docs/wire/session.md). Prints, as
-JSON, the key that the other side proved, the ALPN, and its HELLO. With AHEAD_S its clock is so
-many seconds ahead, and the session stays until standard input ends."""
+"""hello_client ADDR PORT SEED [AHEAD_S]: aioquic makes a session of the mesh and greets
+(docs/wire/session.md). Its node key is made from the 32 bytes SEED in hexadecimal. Prints,
+as JSON, the key that the other side proved, the ALPN, and its HELLO. With AHEAD_S its clock
+is so many seconds ahead, and the session stays until standard input ends."""
 import asyncio
 import json
 import ssl

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons, network namespaces and TAP for the system tests.
 
-A test is a function whose name is a claim; run(tests) runs each in a fresh
-Lab, a folder and the daemons and namespaces made in it, all gone at its end.
-WEFTD and WEFT name the programs under test. Words of the command line are
-names of the tests to run, where not all are. DISCOVERY=dht runs the same tests
-with nodes that find each other on the DHT alone (discovery.py).
+A test is a function whose name is a claim. run(tests) runs each in a fresh Lab:
+a folder with the daemons and namespaces made in it, all gone at its end. WEFTD
+and WEFT name the programs under test. Words of the command line are names of
+the tests to run, where not all are. DISCOVERY=dht runs the same tests with
+nodes that find each other on the DHT alone (discovery.py).
 
 Nodes learn each other's addresses, dial, announce and ask by themselves, on a
-machine of any speed: what is to happen is waited for, and what must not is
-shown by an order of events, never by a moment.
+machine of any speed. Tests wait for what is to happen; an order of events,
+never a moment, shows what must not happen.
 """
 import json
 import os
@@ -276,7 +276,7 @@ class Lab:
 
 
 def free_port():
-    """Of UDP and TCP, and none that the kernel gives to somebody else meanwhile."""
+    """Of UDP and TCP, and none that the kernel gives to another program meanwhile."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
@@ -294,7 +294,7 @@ def same_tree(left, right):
     check(done.returncode == 0, f"diff -r {left} {right}: {done.stdout[:2000]}{done.stderr[:500]}")
 
 
-# Between two questions that a node passes on to others, who answer only so many a minute.
+# Between two queries that a node passes on to others, which answer only so many a minute.
 ASKING_S = 0.3
 
 
@@ -334,7 +334,7 @@ def run(tests, static_why=None):
     """TAP: runs each test in a lab of its own; exits 1 when one failed. static_why: as static(), of all."""
     failed = 0
     tests = [test for test in tests if name_of(test) in (sys.argv[1:] or map(name_of, tests))]
-    # Who started us in the background left it ignored, and so would what we start.
+    # A shell that started this in the background left it ignored, and children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):

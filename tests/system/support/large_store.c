@@ -3,11 +3,11 @@
  * Makes large stores, and times what goes over all of one, for
  * tests/system/test_large_store.py:
  *
- *	large_store fill DIR ROWS_MIB BLOBS_MIB
- *	large_store compact DIR STOP_MS
+ * 	large_store fill DIR ROWS_MIB BLOBS_MIB
+ * 	large_store compact DIR STOP_MS
  *
  * fill spreads the rows over four databases, then drops every fourth row and
- * every second blob, so that there is a free list and something to compact. It
+ * every second blob. Thus there is a free list and something to compact. It
  * syncs nothing. compact tells the store after STOP_MS that the process is to
  * end, and prints how many milliseconds that took; 0: it lets it run.
  */

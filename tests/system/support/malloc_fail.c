@@ -5,7 +5,7 @@
  * fail stands in the file $WEFT_SCARCE, a struct scarce, which the test
  * maps, too: it arms and disarms while weftd runs. All threads count.
  *
- * OpenSSL's own allocations never fail: it has places that cannot tell of it.
+ * OpenSSL's own allocations never fail: it has places that cannot report it.
  */
 #include <errno.h>
 #include <execinfo.h>

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """no_params client ADDR PORT | no_params server SEED: aioquic as a peer of
-weft, without QUIC transport parameters in its ClientHello or in its
-EncryptedExtensions (RFC 9001 8.2). The server's node key is made from the 32
-bytes SEED in hexadecimal; it prints its port. Each prints the code with which
-weft closes, in hexadecimal."""
+weft. Its ClientHello or EncryptedExtensions lack QUIC transport parameters
+(RFC 9001 8.2). The server's node key is made from the 32 bytes SEED in
+hexadecimal; it prints its port. Each prints the code with which weft closes,
+in hexadecimal."""
 import asyncio
 import datetime
 import ssl

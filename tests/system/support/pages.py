@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the documentation as somebody types them: their blocks of commands, and his machine."""
+"""The pages of the documentation as a user types them: their blocks of commands, and the user's
+machine."""
 import dataclasses
 import os
 import pathlib

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine whose first process is systemd: namespaces of its own with this
-root's /usr and /etc, whose changes lie in memory, and the daemon under test
-installed as make install does it. Nothing of it outlives it."""
+"""A machine whose first process is systemd. Namespaces of its own have this
+root's /usr and /etc, whose changes lie in memory, and the daemon as make
+install installs it. Nothing of it outlives it."""
 import pathlib
 import shutil
 import subprocess

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A swarm of libtorrent DHT nodes at one address, for tests: sessions that know
-each other and nobody else. Commands come as lines of JSON, answers go as such.
+only each other. Commands come as lines of JSON, answers go as such.
 
   torrent_dht.py ADDRESS PORT COUNT     ports PORT, PORT + 1, ...
 """

@@ -148,7 +148,7 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
 	CHECK(blobs_served_index_has_manifest(blobs_served_index(rig.content), keeper.part_id));
 
-	/* Who cannot tell what it keeps may keep all of it. */
+	/* A user that cannot tell which files it keeps may keep all of them. */
 	keeper.fails = true;
 	blobs_holder_changed(rig.content);
 	CHECK(sweep_run(&rig, true, &sweep) < 0);

@@ -318,7 +318,7 @@ static void test_every_field_is_checked(void)
 	CHECK_EQ(craft_parse(&craft, key, "manifest"), WEFT_EMALFORMED);
 }
 
-/* The same body without a signature: nobody stands for it. */
+/* The same body without a signature: no key stands for it. */
 static void test_an_unsigned_manifest_says_nothing_of_a_share(void)
 {
 	struct craft craft = craft_example();

@@ -21,8 +21,8 @@
 #include "support/scratch.h"
 
 /*
- * The built-in services of one node on a store of its own, and in place of
- * the fabric: its functions that providers use, so that a test is any caller.
+ * The built-in services of one node on a store of its own. In place of the
+ * fabric are its functions that providers use, so that a test is any caller.
  */
 #define RIG_LOCAL 0 /* caller 0 is this node; the others are peers */
 #define RIG_OF_NETWORK(network, number)                                                            \

@@ -357,7 +357,7 @@ static void test_a_quota_is_of_any_period_and_of_each_peer(void)
 	CHECK(builtin_quota_take(&quota, key, 110));
 	CHECK(!builtin_quota_take(&quota, key, 119));
 	CHECK(builtin_quota_take(&quota, key, 120));
-	/* Of more peers than it knows, who was silent for longest is forgotten. */
+	/* Of more peers than it knows, the one that was silent for longest is forgotten. */
 	for (unsigned who = 2; who < QUOTA_PEER_MAX + 1; who++) {
 		rig_key(who, key);
 		CHECK(builtin_quota_take(&quota, key, 121));

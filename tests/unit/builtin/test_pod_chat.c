@@ -529,7 +529,7 @@ static void test_a_pod_of_0_days_is_empty_after_a_restart(void)
 	CHECK_EQ(message_cnt(RIG_LOCAL), 1);
 	rig_crash();
 	CHECK_EQ(message_cnt(RIG_LOCAL), 0);
-	/* Who asks for what came since is told of what comes now. */
+	/* A caller that asks for what came since then hears of what comes now. */
 	CHECK_EQ(post(RIG_LOCAL, "again"), SERVICE_OK);
 	CHECK_EQ(json_array_size(json_object_get(CHAT(RIG_LOCAL, "FetchMessages", "{s:s, s:I}",
 						      "pod", pod, "since", before),
@@ -568,7 +568,7 @@ static void test_nothing_is_acknowledged_or_shown_before_it_is_durable(void)
 	store_flush(rig.store);
 	CHECK(rig.call.is_answered);
 	CHECK_EQ(message_cnt(RIG_LOCAL), 1);
-	/* A store that takes nothing any more: who asked is told, and nothing is shown. */
+	/* A store that takes nothing any more: the caller gets an error, and nothing is shown. */
 	store_freeze(rig.store);
 	CHECK_EQ(post(RIG_LOCAL, "lost"), SERVICE_UNAVAILABLE);
 	CHECK_EQ(message_cnt(RIG_LOCAL), 1);

@@ -128,7 +128,7 @@ static void say(unsigned cnt)
 	}
 }
 
-/* What peer who asks of this node, and what it is told of it. */
+/* What a peer asks of this node, and the answer. */
 static struct room_answer asked(unsigned who, unsigned type, const struct room_ask *ask)
 {
 	uint8_t payload[256], key[MESH_KEY_LEN];

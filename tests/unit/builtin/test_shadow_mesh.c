@@ -48,7 +48,7 @@ static json_int_t peer_cnt(void)
 	return json_integer_value(json_object_get(lookup(), "peer_cnt"));
 }
 
-/* A row of somebody else, signed. */
+/* A signed row of another writer. */
 static size_t value_of(uint8_t seed_byte, const char *codec, uint64_t wall_s,
 		       uint8_t out_value[SHARD_VALUE_LEN_MAX])
 {
@@ -83,7 +83,7 @@ static void test_own_tracks_are_published_and_found(void)
 	CHECK_EQ(register_track(RIG_LOCAL, MBID, "flac"), SERVICE_OK);
 	CHECK_EQ(register_track(1, MBID, "mp3"), SERVICE_OK);
 	rig_pass_s(60);
-	CHECK_EQ(rig.overlay.put_cnt, 0); /* nobody is there who would keep it */
+	CHECK_EQ(rig.overlay.put_cnt, 0); /* no storer is there */
 	builtin_hurry(rig.builtin, rig.now_ns);
 	rig_pass_s(1);
 	CHECK_EQ(rig.overlay.put_cnt, 1);
@@ -222,7 +222,7 @@ static void test_a_caller_that_leaves_cancels_its_lookup(void)
 	CHECK_EQ(rig.overlay.cancel_cnt, 1);
 	fake_overlay_turn(&rig.overlay, rig.now_ns);
 	CHECK(!rig.call.is_answered);
-	/* And who stops takes back all. */
+	/* A peer that stops withdraws all. */
 	rig_ask_bytes(BUILTIN_SHADOW_INDEX, 1, "LookupByMbId", ask, strlen(ask));
 	rig_down();
 	CHECK_EQ(rig.overlay.cancel_cnt, 2);

@@ -255,7 +255,7 @@ static void test_a_reply_may_come_later_and_after_its_caller_left(void)
 	UNTIL(client, seen.held);
 	close(fd);
 	while (weft_client_dispatch(client, 10) == 0 && seen.call_cnt < 3) {
-		/* Somebody else is served meanwhile. */
+		/* Another caller is served meanwhile. */
 		fd = daemon_dial(path);
 		say_text(fd, CALL("Say", ""));
 	}

@@ -244,7 +244,7 @@ static void test_a_cancelled_call_is_seen_to_be_gone(void)
 	weft_call_cancel(pending);
 	(void)held_take();
 	CHECK_EQ(held_id, id);
-	/* Its answer was under way: nobody hears it, and the connection serves others. */
+	/* Its answer was under way: no caller hears it, and the connection serves others. */
 	start(client, "hold", &other_told);
 	fd = held_take();
 	say(fd, json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", id));

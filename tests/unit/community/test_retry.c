@@ -11,7 +11,10 @@ static void pass(uint64_t for_ns)
 	(void)community_lab_run(&lab, for_ns, NULL, NULL);
 }
 
-/* Told of no keeper, or refused at once: it is put again after a minute, not before, and not for ever. */
+/*
+ * No storer took it, or it was refused at once: it is put again after a minute, not before, and not
+ * for ever.
+ */
 static void test_what_the_overlay_did_not_take_is_put_again_after_a_minute(void)
 {
 	uint8_t id[COMMUNITY_ID_LEN];

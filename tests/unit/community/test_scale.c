@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A community of 10,000 members and 10,000 shares that nobody has: how long a page, a search and a
- * look at what is new take of a processor's time, which is ours whoever else has the machine, and
- * that all members come over to one who joins. Another number of shares may be given, as 100000.
+ * A community of 10,000 members and 10,000 absent shares. The test measures the processor's time
+ * of a page, of a search and of a look at what is new. It also checks that all members reach a
+ * joining one. Another number of shares may be given, as 100000.
  */
 #include <time.h>
 
@@ -117,8 +117,8 @@ static void replace(uint8_t *bytes, size_t len, const uint8_t *old, const uint8_
 }
 
 /*
- * Of a share that was signed once, with other keys in its place: who signs 100,000 of them spends
- * longer than the test may take. A lot of one's own is not verified.
+ * Of a share that was signed once, with other keys in its place: to sign 100,000 of them takes
+ * longer than the test may. A lot of one's own is not verified.
  */
 static size_t share_make(unsigned number, uint8_t out[static COMMUNITY_SHARE_LEN_MAX])
 {

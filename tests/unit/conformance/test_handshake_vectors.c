@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshakes of two nodes of ours, datagram by datagram, with the secrets of their TLS.
- * With a path as its argument this program writes them there, as it did
- * tests/vectors/handshakes.json: tests/conformance/test_handshakes.py opens both, and
- * judges them without our code. OpenSSL, ngtcp2 and the greeting's agent change the bytes of a
- * handshake, so bytes are not compared. Here the nodes have to end each as its
- * scene says, and to refuse what was changed on its way.
+ * Handshakes of two nodes of weft, datagram by datagram, with the secrets of their TLS. With a
+ * path as its argument this program writes them there, as it did
+ * tests/vectors/handshakes.json: tests/conformance/test_handshakes.py opens both, and judges
+ * them without our code. OpenSSL, ngtcp2 and the greeting's agent change the bytes of a
+ * handshake, so bytes are not compared. Here the nodes have to end each as its scene says, and
+ * to refuse changed bytes.
  */
 #include <stdarg.h>
 #include <stdlib.h>

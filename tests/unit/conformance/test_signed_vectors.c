@@ -140,7 +140,7 @@ static void make_root(struct writer *w)
 	manifest_make(w, MANIFEST_ROOT, &revision);
 }
 
-/* --- who has what --- */
+/* --- holders --- */
 
 static void make_provider(struct writer *w)
 {

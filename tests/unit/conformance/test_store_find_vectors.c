@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a node of ours answers to a scenario of puts and gets (BEP-44) is byte for byte
- * in tests/vectors/store_find.json, which tests/conformance/test_store_find.py judges
- * by a model of its own. With a path as its argument it writes that file instead.
+ * A node's answers to a scenario of puts and gets (BEP-44) are byte for byte in
+ * tests/vectors/store_find.json. tests/conformance/test_store_find.py judges them by a
+ * model of its own. With a path as its argument it writes that file instead.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our code against tests/vectors/NAME.json, whose bytes were made and are
- * proved without it (tests/system/test_conformance.py, which also runs
- * this with vectors of its own in the folder WEFT_VECTORS).
+ * This code against tests/vectors/NAME.json, whose bytes were made and are
+ * proved without it. tests/system/test_conformance.py also runs this with
+ * vectors of its own in the folder WEFT_VECTORS.
  */
 #include <jansson.h>
 

@@ -86,7 +86,9 @@ static void test_an_endless_request_is_swallowed_but_not_kept(void)
 		turn(0);
 	}
 	CHECK(strstr(hear(fd), "WEFT_ETOOLARGE"));
-	/* Who goes on after two seconds is cut off, and who sends ever more too. */
+	/*
+	 * A client that goes on after two seconds is cut off, and so is one that sends ever more.
+	 */
 	turn(3 * NS_PER_S);
 	CHECK(send(fd, block, 1, MSG_NOSIGNAL) < 0);
 	close(fd);
@@ -154,7 +156,7 @@ static void test_one_client_too_many_is_refused_with_a_reason(void)
 	rig_close();
 }
 
-/* Nobody waits for them any more, but whoever is to reply still holds them. */
+/* No client waits for them any more, but the replier still holds them. */
 static void test_calls_of_clients_that_left_are_bounded(void)
 {
 	struct control_stats stats;

@@ -67,7 +67,7 @@ static void test_longest_body_fits_and_one_more_byte_does_not(void)
 	CHECK_EQ(object_check(object_bytes, len, "svcdesc"), 0);
 	CHECK_EQ(object_make(SIGNED_BODY_LEN_MAX + 1), 0);
 
-	/* One that somebody else made of it all the same. */
+	/* One that a forger made of it all the same. */
 	cbor_write_map(&w, 3);
 	cbor_write_uint(&w, 0);
 	cbor_write_bytes(&w, body, sizeof(body));
@@ -153,7 +153,7 @@ static void test_a_buffer_too_small_is_reported(void)
 static const uint8_t group_order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,	      0xd6,
 					0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
 
-/* S + L satisfies the same equation: a second signature that nobody with the key made. */
+/* S + L satisfies the same equation: a second signature, made without the key. */
 static void test_a_malleated_signature_is_refused(void)
 {
 	struct signed_object object;

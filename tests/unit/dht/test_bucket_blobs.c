@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which nodes are told of, and when that is looked at again. */
+/* Which nodes are listed, and when that is looked at again. */
 #include "base/memory/arena.h"
 #include "base/random.h"
 #include "dht/bucket_blobs.h"
@@ -55,7 +55,7 @@ static void test_the_first_look_makes_them_and_later_ones_wait_a_second(void)
 {
 	up();
 	CHECK_EQ(dht_blobs_next_ns(blobs, table), 0);
-	CHECK(!dht_blobs_refresh(blobs, table, now_ns)); /* nobody: nothing new */
+	CHECK(!dht_blobs_refresh(blobs, table, now_ns)); /* none: nothing new */
 	CHECK_EQ(dht_blobs_next_ns(blobs, table), now_ns + DHT_BLOBS_AGE_NS);
 	CHECK(dht_blobs_at(blobs, 0).data != NULL);
 	(void)member_add("20.1.1.1:1", 0);
@@ -67,7 +67,7 @@ static void test_the_first_look_makes_them_and_later_ones_wait_a_second(void)
 	arena_close(&arena);
 }
 
-/* A member that falls silent changes no generation, and is not told of a minute later. */
+/* A member that falls silent changes no generation, and is not listed a minute later. */
 static void test_silent_members_are_left_out_when_they_are_questionable(void)
 {
 	up();

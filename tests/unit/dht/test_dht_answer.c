@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Queries in, answers out: what everybody gets, and what nobody does. */
+/* Queries in, answers out: what every asker gets, and what none does. */
 #include "dht/dht_state.h"
 #include "support/check.h"
 #include "support/dht_rig.h"

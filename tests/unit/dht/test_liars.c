@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What unknown nodes can answer us, and what of it is believed. One node of ours, asked by nobody. */
+/* What unknown nodes can answer, and what of it is believed. One node, without callers. */
 #include "crypto/node_key.h"
 #include "dht/items/item.h"
 #include "dht/dht_join.h"
@@ -401,7 +401,7 @@ static void test_silence_makes_a_member_bad_and_is_given_up(void)
 
 /* --- our address by vote --- */
 
-static struct addr seen_at; /* where unknown nodes see us, whoever asks */
+static struct addr seen_at; /* where unknown nodes see this node, whichever asks */
 
 static void tell_seen(struct dht_lab_node *node, const struct krpc_message *query,
 		      const struct addr *asker)
@@ -444,7 +444,10 @@ static void test_five_subnets_that_agree_give_us_an_address_and_an_id(void)
 	CHECK(addr_equal(&external, &seen_at));
 	CHECK(!kad_id_equal(&before, dht_own_id(ours->dht, DHT_NET_IPV4)));
 	CHECK(dht_node_id_fits(dht_own_id(ours->dht, DHT_NET_IPV4), &external));
-	/* We move, and who voted has gone: the new address needs a majority of the last votes. */
+	/*
+	 * The node moves, and its voters have gone: the new address needs a majority of the last
+	 * votes.
+	 */
 	for (unsigned i = 0; i < lab.node_cnt; i++)
 		lab.nodes[i].script = keep_silent;
 	before = *dht_own_id(ours->dht, DHT_NET_IPV4);

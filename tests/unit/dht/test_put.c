@@ -403,7 +403,7 @@ static void test_items_stay_two_hours_from_the_last_put(void)
 	rig_down();
 }
 
-/* --- who is refused is named --- */
+/* --- a refused writer is named --- */
 
 static struct arena arena;
 static struct load load;

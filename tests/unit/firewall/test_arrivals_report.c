@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker tells of who came to its sockets, to the record that may not look there. */
+/* A worker's report of arrivals at its sockets, to the record that may not look there. */
 #include "firewall/arrivals_report.h"
 
 #include "base/dgram.h"

@@ -113,7 +113,7 @@ static void enforce(struct bench *bench, uint64_t wall_s, uint64_t now_ns)
 
 static bool drops(struct bench *bench, const char *from)
 {
-	uint8_t data[50] = "d1:ad2:id20:"; /* from anybody else it is let in */
+	uint8_t data[50] = "d1:ad2:id20:"; /* from any other source it is let in */
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
 	return addr_parse(from, &dgram.remote) == 0 &&

@@ -101,7 +101,7 @@ static void test_a_day_is_remembered_and_no_more(void)
 	CHECK_EQ(find(key_of(1), 59 * HOUR, 60), 25);
 }
 
-/* Who hammers at the door does not push others out of the hour. */
+/* A source that hammers at the door does not push others out of the hour. */
 static void test_attempts_in_vain_are_counted_not_kept(void)
 {
 	struct incident attempt = {.kind = INCIDENT_REFUSED, .who = key_of(7)};

@@ -141,7 +141,7 @@ static void test_a_part_admits_one_at_least_in_a_flood_too(void)
 	CHECK(bench_open(&bench));
 	bench.policy.mode = WEFT_MODE_FLOOD;
 	firewall_ingress_share(&bench.policy, 1000);
-	/* But for whose questions userspace sees: nobody is news in a flood. */
+	/* Except for sources whose queries userspace sees: none is reported as new in a flood. */
 	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++) {
 		const struct weft_bucket_rate *rate = &bench.policy.rates[class][0];
 

@@ -73,7 +73,7 @@ static void test_one_more_than_fits_takes_the_place_of_the_least(void)
 	}
 }
 
-/* However many pass by, who makes more than its share is found, and not undercounted. */
+/* However many pass by, a source beyond its share is found, and not undercounted. */
 static void test_the_heavy_ones_are_found_among_a_million(void)
 {
 	const unsigned heavy_cnt = 4;

@@ -65,7 +65,7 @@ static void test_a_client_is_an_ipv4_address_or_an_ipv6_64(void)
 	CHECK_EQ(take_all("[2001:db8:0:1::1]:1", NS_PER_S), 10);
 }
 
-/* Ten times as many addresses as there are places: everybody is served, nothing grows. */
+/* Ten times as many addresses as there are places: each is served, nothing grows. */
 static void test_more_addresses_than_places(void)
 {
 	start();
@@ -77,7 +77,7 @@ static void test_more_addresses_than_places(void)
 	}
 }
 
-/* Somebody at the limit keeps the place as long as there are others with less to answer for. */
+/* A client at the limit keeps the place as long as there are others with less to answer for. */
 static void test_the_most_active_client_is_forgotten_last(void)
 {
 	unsigned kept_cnt = 0;

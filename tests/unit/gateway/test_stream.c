@@ -122,7 +122,7 @@ static void test_the_handler_may_answer_before_the_body_is_there(void)
 	rig_hear();
 	CHECK(gateway_conn_is_idle(&rig.conn));
 
-	/* Who has answered does not want the rest. */
+	/* A handler that has answered does not want the rest. */
 	rig_start();
 	rig_say("POST /stream HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n01234");
 	gateway_reply_text(rig.waiting, 409, "no", rig.now_ns);
@@ -165,7 +165,7 @@ static void test_a_piece_that_is_held_comes_again(void)
 	fed = rig_feed(flood, 64000, SIZE_MAX);
 	CHECK(fed >= CONN_IN_CAP && fed <= 2 * CONN_IN_CAP);
 	CHECK_EQ(rig.taken_len, 0);
-	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX); /* nobody blames the client */
+	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX); /* no test blames the client */
 	rig_turn();
 	CHECK_EQ(rig.taken_len, 0);
 	rig.holds = false;

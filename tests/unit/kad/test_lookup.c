@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The iterative lookup, once for each plane: whom it asks, what it believes, when it ends. */
+/*
+ * The iterative lookup, once for each plane: the nodes that it asks, what it believes, when it
+ * ends.
+ */
 #include "planes.h"
 
 #define MS 1000000ull
@@ -201,7 +204,7 @@ static void test_slow_ones_are_left_once_another_answered(void)
 	(void)ask(SECOND);
 	lives = ask(SECOND);
 	kad_lookup_expire(&lookup, late_ns);
-	CHECK(!kad_lookup_is_done(&lookup)); /* nobody has answered: there is nothing to end with */
+	CHECK(!kad_lookup_is_done(&lookup)); /* no answer yet: nothing to end with */
 	kad_lookup_answered(&lookup, lives,
 			    &(struct kad_answer){.tag = 0, .contacts = NULL, .cnt = 0}, late_ns);
 	CHECK(!kad_lookup_is_done(&lookup));
@@ -230,7 +233,7 @@ static void test_starts_take_turns(void)
 	kad_lookup_answered(&lookup, first,
 			    &(struct kad_answer){.tag = 0, .contacts = told, .cnt = config.k},
 			    2 * SECOND);
-	/* The start that answered may ask one; the nearer ones it told of wait. */
+	/* The start that answered may ask one; the nearer ones in its answer wait. */
 	CHECK(ask(2 * SECOND) != KAD_NO_SLOT);
 	CHECK_EQ(ask(2 * SECOND), KAD_NO_SLOT);
 	for (unsigned i = 0; i < step_cnt; i++)

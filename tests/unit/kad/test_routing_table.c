@@ -199,7 +199,7 @@ static void test_subnet_has_its_share_of_bucket_and_table(void)
 	CHECK_EQ(kad_table_answered(table, &members[0], 0, SECOND), KAD_REFUSED_TABLE_SUBNET);
 }
 
-/* An address of a network that nobody routes to, or of this host. */
+/* An address of an unrouted network, or of this host. */
 static struct addr site_addr(unsigned host, unsigned port)
 {
 	struct addr addr = plane_addr(0, host);

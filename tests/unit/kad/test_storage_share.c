@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who pays for a value when an index, or a key, is full of an attacker's. */
+/* Which network pays for a value when an index, or a key, is full of an attacker's. */
 #include "support/check.h"
 #include "support/storage_rig.h"
 
@@ -73,8 +73,8 @@ static unsigned kept_of(const struct kad_value *values, unsigned cnt)
 }
 
 /*
- * 100 x the cap near our id, from three networks of 200 addresses each, over 48 values of as
- * many honest networks far from it, of which newcomers then put as many more.
+ * 100 x the cap near the own id, from three networks of 200 addresses each. They stand
+ * against 48 values of as many honest networks far from it, which newcomers then double.
  */
 static void test_spammer_of_few_networks_takes_nothing_from_others(void)
 {
@@ -113,7 +113,7 @@ static void test_spammer_of_few_networks_takes_nothing_from_others(void)
 	CHECK_EQ(v.held_cnts[FAIR_UNKNOWN], CAP);
 }
 
-/* A pool that nobody else wants is used whole, and one more is refused with a time. */
+/* A pool without other users is used whole, and one more is refused with a time. */
 static void test_one_network_may_have_all_and_no_more(void)
 {
 	struct kad_value value;

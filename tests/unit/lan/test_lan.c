@@ -10,7 +10,7 @@
 #include "lan/dnssd.h"
 #include "support/check.h"
 
-/* Two nodes on one LAN: what one sends both hear, for a group comes back to who sends to it. */
+/* Two nodes on one LAN: both hear what one sends, for a group's datagram returns to its sender. */
 #define PACKET_CAP 64
 
 struct packet {
@@ -183,7 +183,7 @@ static void test_both_hear_each_other_both_ways_within_5_s(void)
 	CHECK_EQ(a.found.addr.port, 7000);
 	CHECK_EQ(a.found.caps, 0x10);
 	CHECK(stats_of(a.lan).own_cnt > 0);
-	/* Whoever stays where he is is told of once. */
+	/* A node that stays at its place is reported once. */
 	run(60 * NS_PER_S);
 	CHECK_EQ(a.found_cnt, 3);
 	both_close();
@@ -282,7 +282,7 @@ static void test_one_address_and_all_of_them_have_so_many_nodes(void)
 	CHECK_EQ(heard_cnt(&a, LAN_BEACON), 8);
 	CHECK_EQ(stats_of(a.lan).full_cnt, 2);
 	CHECK_EQ(a.found_cnt, 8);
-	/* Those who are known are heard all the same. */
+	/* Known nodes are heard all the same. */
 	beacon_hear(&a, 0, 1);
 	CHECK_EQ(stats_of(a.lan).full_cnt, 2);
 	/* What expires makes room. */

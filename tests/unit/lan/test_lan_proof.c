@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is heard on the LAN proves its key before anybody is told of it. */
+/* A node that is heard on the LAN proves its key before it is reported. */
 #include "lan/lan_proof.h"
 
 #include <stdlib.h>

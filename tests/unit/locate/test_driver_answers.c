@@ -152,7 +152,7 @@ static void test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held(voi
 	CHECK(is_held(&key) && !is_held(&other));
 	turn_after(DHT_HELD_NS);
 	CHECK(is_held(&key));
-	/* Told again by who came back meanwhile, to tables that are new. */
+	/* Reported again by a node that came back meanwhile, to tables that are new. */
 	locate_driver_answers_held(answers, &other, NULL, rig.now_ns);
 	memset(selves, 0, sizeof(selves));
 	memset(held, 0, sizeof(held));

@@ -608,7 +608,7 @@ static void test_a_reader_that_stops_stops_the_sender(void)
 	both_stop();
 }
 
-/* All that QUIC has left to tell of the reset is that the answer is not wanted. */
+/* All that QUIC can still say about the reset is that the answer is not wanted. */
 static void test_reset_after_finish_is_reported(void)
 {
 	CHECK(both_start(&good));

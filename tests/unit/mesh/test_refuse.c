@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom the owner of a mesh will not have. */
+/* Keys that the owner of a mesh refuses. */
 #include "mesh/mesh_state.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A knock, and what a QUIC server says to it. */
+/* A port probe, and the answer of a QUIC server. */
 #include "net/port_probe.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ static bool keep_answer(struct quic_net *net, struct quic_net_dgram *dgram)
 	return false;
 }
 
-/* A server that knows nothing of who knocks. */
+/* A server that knows nothing of the prober. */
 static void ask_server(void)
 {
 	struct quic_net net;
@@ -66,7 +66,7 @@ static void test_what_is_no_answer_is_not_taken_for_one(void)
 	CHECK(!net_port_probe_is_answer(port_probe, answer, answer_len));
 	answer[0] |= 0x80;
 	CHECK(net_port_probe_is_answer(port_probe, answer, answer_len));
-	/* To another knock. */
+	/* To another port probe. */
 	net_port_probe_write(other, &rng);
 	CHECK(!net_port_probe_is_answer(other, answer, answer_len));
 }

@@ -56,7 +56,7 @@ static void test_targets_are_parsed_or_refused(void)
 	}
 }
 
-/* An address is its own answer, without anybody being asked. */
+/* An address is its own answer, without a query. */
 static void test_an_address_is_looked_up_without_a_server(void)
 {
 	static const char *const texts[] = {"192.0.2.1:7", "[2001:db8::1]:9"};
@@ -72,7 +72,7 @@ static void test_an_address_is_looked_up_without_a_server(void)
 	}
 }
 
-/* Nor is anybody asked after that: an address would have been an answer. */
+/* Nor is there a query after that: an address would have been an answer. */
 static void test_a_stopped_lookup_ends_at_once(void)
 {
 	struct resolver_target target;

@@ -180,7 +180,7 @@ static void test_fresh_nodes_come_to_serve(void)
 	CHECK(rig_connected(&rig, 0, 2));
 	CHECK(rig_connected(&rig, 1, 2));
 	run(30000);
-	CHECK(!stats_of(0).is_serving); /* nobody has dialled it */
+	CHECK(!stats_of(0).is_serving); /* no node has dialled it */
 	CHECK(stats_of(2).is_serving);
 	CHECK_EQ(stats_of(0).table.good, 1);
 	CHECK_EQ(stats_of(1).table.good, 1);
@@ -228,7 +228,7 @@ static void test_peers_of_peers_are_found_and_asked(void)
 	end();
 }
 
-/* Who puts dies in the middle; who stores notices, and serves on. */
+/* The writer dies in the middle; the storer notices, and serves on. */
 static void test_asker_that_dies_costs_nothing(void)
 {
 	struct overlay_run *lost;

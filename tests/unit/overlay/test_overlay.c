@@ -96,7 +96,7 @@ static void test_writers_share_a_name(void)
 	overlay_lab_fini(&lab);
 }
 
-/* Whoever has one network has no more than its share of a name, whatever it signs. */
+/* An owner of one network has no more than its share of a name, whatever it signs. */
 static void test_flood_of_writers_leaves_the_others(void)
 {
 	struct overlay_lab_value value;
@@ -123,7 +123,7 @@ static void test_flood_of_writers_leaves_the_others(void)
 	overlay_lab_fini(&lab);
 }
 
-/* An older value cannot be put over a newer one, by anybody. */
+/* An older value cannot be put over a newer one, by any node. */
 static void test_older_value_is_refused_by_all(void)
 {
 	struct overlay_lab_value value;
@@ -271,7 +271,7 @@ static void never_done(void *arg, const struct overlay_result *what, uint64_t no
 	cancelling_cnt += 100;
 }
 
-/* From within the call that tells of a value, one's own or another's. */
+/* From within the callback for a value, its own run or another. */
 static void test_run_may_be_cancelled_by_its_callback(void)
 {
 	struct overlay_lab_value value;
@@ -306,7 +306,7 @@ static void test_run_may_be_cancelled_by_its_callback(void)
 	overlay_lab_fini(&lab);
 }
 
-/* --- a node that tells of many others --- */
+/* --- a node that lists many others --- */
 
 static struct overlay_lab_result inner;
 
@@ -393,8 +393,8 @@ static void get_more(void *arg, const uint8_t *bytes, size_t len, const struct o
 }
 
 /*
- * More contacts than the book holds, and runs that begin while one is told of: the
- * contacts of the answer in hand are in use by nobody yet.
+ * More contacts than the book holds, and runs that begin during a callback: no run
+ * uses the contacts of the current answer yet.
  */
 static void test_flood_of_nodes_and_runs_within_runs(void)
 {
@@ -439,7 +439,7 @@ static void test_flood_of_nodes_and_runs_within_runs(void)
 	overlay_lab_fini(&lab);
 }
 
-/* --- who takes part --- */
+/* --- participants --- */
 
 static void test_client_finds_and_is_in_no_table(void)
 {
@@ -561,7 +561,9 @@ static void test_auto_serves_when_it_was_dialled_from_afar(void)
 	CHECK_EQ(overlay_lab_count(node, OVERLAY_CLIENT), 0); /* from the first request on */
 	CHECK(node->mesh->caps & MESH_CAP_DHT);
 	CHECK_EQ(overlay_lab_stats(near).table.good, 1);
-	/* A peer on the Internet that it has dialled: who is on the site is not proof enough now. */
+	/*
+	 * A peer on the Internet that it has dialled: a peer on the site is not proof enough now.
+	 */
 	overlay_lab_start(far, NULL);
 	peer.addrs = &far->mesh->addr;
 	memcpy(peer.key, far->mesh->key, sizeof(peer.key));

@@ -93,7 +93,7 @@ static void test_store_is_answered_when_it_is_durable(void)
 	CHECK_EQ(overlay_lab_begin_put(asker, "lab:a", &value, &result), 0);
 	(void)overlay_lab_run(&lab, 2 * NS_PER_S, NULL, NULL);
 	CHECK_EQ(overlay_lab_stats(server).value_cnt, 1);
-	CHECK(!result.is_done); /* nobody has written it yet */
+	CHECK(!result.is_done); /* no node has written it yet */
 	(void)store_reap(server->store);
 	server->mesh->due_ns = 0; /* as its loop would turn it */
 	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
@@ -195,7 +195,7 @@ static void test_damaged_value_is_not_returned(void)
 	end();
 }
 
-/* A batch that cannot be written is told to who waits, and the value can be stored again. */
+/* A batch that cannot be written is reported to its waiters, and the value can be stored again. */
 static void test_failed_disk_is_no_acknowledgement(void)
 {
 	struct overlay_lab_value value;

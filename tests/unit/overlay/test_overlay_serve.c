@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a node answers to 200, 201 and 202, whoever asks. */
+/* A node's answers to 200, 201 and 202, for every asker. */
 #include "base/monotonic.h"
 #include "codec/cbor.h"
 #include "crypto/sha256.h"
@@ -413,7 +413,7 @@ static void test_an_asker_that_serves_becomes_a_member(void)
 	overlay_lab_fini(&lab);
 }
 
-/* Its word may name anybody, and whoever is told dials there. */
+/* Its claim may name any host, and a node that hears it dials there. */
 static void test_addresses_of_a_member_are_not_passed_on(void)
 {
 	struct overlay_found found;

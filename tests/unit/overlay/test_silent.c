@@ -33,7 +33,7 @@ static bool has(unsigned number, uint8_t host, uint64_t now_ns)
 	return overlay_silent_has(&silent, &at, now_ns);
 }
 
-/* A node in 192.0.<network>/24 told of the contact. */
+/* A node in 192.0.<network>/24 that listed the contact. */
 static void note_told(unsigned number, uint8_t network, uint64_t now_ns)
 {
 	struct addr teller = {.family = ADDR_IPV4, .ip = {192, 0, network, 1}, .port = 7000};

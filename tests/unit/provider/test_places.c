@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who has the places of a program, and who waits for one, when keys are free. */
+/* Which callers have the places of a program, and which one waits, when keys are free. */
 #include "provider/exec/process_place.h"
 #include "provider/waiting.h"
 

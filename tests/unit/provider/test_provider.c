@@ -5,7 +5,7 @@
 static struct provider_spec full_spec(void)
 {
 	static const char *const args[] = {"-v", "two words"};
-	static char own_user[16]; /* whoever runs the test */
+	static char own_user[16]; /* the user of the test */
 	static const struct service_metadata metadata[] = {{"region", "eu"}, {"a", ""}};
 	static const uint8_t allow[2][MESH_KEY_LEN] = {{1}, {2}};
 
@@ -295,7 +295,7 @@ static void test_publishing_follows_metadata_and_readiness(void)
 	prig_init(&rig);
 	CHECK_EQ(prig_publish(&rig, &spec), 0);
 	view = prig_view(&rig);
-	CHECK_EQ(view.state, PROVIDER_DOWN); /* nobody listens on port 1 */
+	CHECK_EQ(view.state, PROVIDER_DOWN); /* port 1 is closed */
 	CHECK_EQ(view.spec.metadata_cnt, 0); /* what one published, not what is told for it */
 	CHECK_EQ(rig.event_cnts[PROVIDER_EVENT_DOWN], 1);
 	prig_fini(&rig);

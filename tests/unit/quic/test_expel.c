@@ -63,7 +63,7 @@ static void test_one_accepted_says_one_word_and_repeats_its_flight_no_more(void)
 	quic_net_settle(&p.net, 60 * NS_PER_S);
 	CHECK_EQ(handshake_cnt(p.b), 0);
 	CHECK_EQ(p.b->sent_cnt, sent_cnt + 1);
-	CHECK_EQ(p.b->conn_cnt, 0); /* nobody was told of it before */
+	CHECK_EQ(p.b->conn_cnt, 0); /* no peer was notified of it before */
 	CHECK_EQ(p.b->engine->conns.used_cnt, 0);
 	quic_pair_fini(&p);
 }

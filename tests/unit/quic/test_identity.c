@@ -63,7 +63,7 @@ static void test_wrong_key_is_refused_and_both_keys_are_known(void)
 	CHECK_EQ(conn->close.code, 0x100 + 42);
 	CHECK(!conn->close.by_peer && conn->close.has_key);
 	CHECK_MEM(conn->close.actual_key, quic_node_key(p.b), 32);
-	/* The listener never heard who asked. */
+	/* The listener never learned which node asked. */
 	CHECK_EQ(p.b->conn_cnt, 0);
 	quic_pair_fini(&p);
 }

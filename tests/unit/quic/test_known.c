@@ -18,7 +18,7 @@ static uint64_t retry_cnt(const struct quic_node *node)
 	return stats.retry_sent_cnt;
 }
 
-/* From now on whoever shows no token is asked for a Retry. */
+/* From now on a client without a token is asked for a Retry. */
 static void demand_retry(struct quic_node *node)
 {
 	struct quic_config config;
@@ -95,7 +95,7 @@ static void test_token_is_good_for_two_days(void)
 	}
 }
 
-/* Another worker, or the next life: whoever has the node's key. */
+/* Another worker, or the next life: any process with the node's key. */
 static void test_token_is_good_at_every_engine_of_the_node(void)
 {
 	struct quic_node *twin, *other;
@@ -115,7 +115,7 @@ static void test_token_is_good_at_every_engine_of_the_node(void)
 	quic_pair_fini(&p);
 }
 
-/* Whoever saw it may show it again from that address, and is then like anybody else. */
+/* A reader of it may show it again from that address, and is then like any other client. */
 static void test_token_is_good_once(void)
 {
 	struct quic_stats stats;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whoever proved nothing is charged nothing and refused nothing: it is asked for a Retry. */
+/* An unvalidated source is charged nothing and refused nothing: it is asked for a Retry. */
 #include "support/check.h"
 #include "support/quic_net.h"
 
@@ -120,7 +120,7 @@ static void test_one_handshake_too_many_of_a_prefix_is_asked_for_a_retry(void)
 	quic_pair_fini(&s.p);
 }
 
-/* The whole lane, by a source for each: whoever proves its address takes no place of it. */
+/* All half-open places, by a source for each: a validated source takes none of them. */
 static void test_full_half_open_limit_asks_every_peer_for_a_retry_and_refuses_none(void)
 {
 	struct quic_stats stats;
@@ -170,7 +170,7 @@ static void test_forger_of_an_address_does_not_keep_its_owner_out(void)
 	quic_pair_fini(&s.p);
 }
 
-/* Beyond the limit each has the same chance, whoever comes first in a tick of the clock. */
+/* Beyond the limit each has the same chance, whichever comes first in a tick of the clock. */
 static void test_answers_beyond_the_limit_are_chosen_at_random(void)
 {
 	static const struct weft_bucket_rate rate = {NS_PER_S / 1000, NS_PER_S / 4};

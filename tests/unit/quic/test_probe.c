@@ -150,7 +150,7 @@ static void test_a_first_packet_that_is_lost_costs_a_round(void)
 	quic_net_fini(&duo.p.net);
 }
 
-/* What the peer acknowledges in time is asked once; who is silent, in each round. */
+/* A peer that acknowledges in time is probed once; a silent one, in each round. */
 static void test_idle_connections_are_asked_until_they_answer(void)
 {
 	struct quic_stats stats;
@@ -225,7 +225,7 @@ static void test_changes_without_end_are_not_followed(void)
 	quic_net_fini(&duo.p.net);
 }
 
-/* The NAT of who asks gives it another port. It has nothing to say but acknowledgements. */
+/* The NAT of the asker gives it another port. It has nothing to say but acknowledgements. */
 static void test_a_rebinding_is_noticed_by_an_end_that_only_acknowledges(void)
 {
 	static const uint64_t delays_ns[] = {NS_PER_MS, 10 * NS_PER_MS, 100 * NS_PER_MS};
@@ -262,7 +262,7 @@ static struct quic_test_stream *ask_thinker(struct duo *duo, uint64_t think_ns)
 	return stream;
 }
 
-/* The answer goes to a port that the NAT of who asked has given up. */
+/* The answer goes to a port that the NAT of the asker has given up. */
 static void test_a_rebinding_is_noticed_by_an_end_that_waits_for_an_answer(void)
 {
 	static const struct {
@@ -295,7 +295,7 @@ static void test_a_rebinding_is_noticed_by_an_end_that_waits_for_an_answer(void)
 	}
 }
 
-/* Whoever is not heard at all is left to others: some 14 questions in the first 2 s. */
+/* A peer that is not heard at all is left to others: some 14 probes in the first 2 s. */
 static void test_a_silent_peer_is_probed_no_more_after_two_seconds(void)
 {
 	struct quic_stats before, after;
@@ -324,7 +324,10 @@ static void test_a_silent_peer_is_probed_no_more_after_two_seconds(void)
 	quic_net_fini(&duo.p.net);
 }
 
-/* What was asked for fills most of a window. Those who wait also ask by themselves (mesh/session/redial.c). */
+/*
+ * The requested bytes fill most of a window. Waiters also ask by themselves
+ * (mesh/session/redial.c).
+ */
 static void test_what_is_asked_in_an_outage_leaves_room_for_the_way_back(void)
 {
 	struct quic_test_stream *stream;
@@ -376,7 +379,7 @@ static void test_a_slow_peer_is_probed_up_to_a_limit(void)
 	CHECK_EQ(after.probe_cnt, before.probe_cnt);
 	quic_net_answer(duo.p.b);
 	(void)wait_bytes(&duo.p.net, stream);
-	/* And nobody who waits for nothing. */
+	/* And no peer that waits for nothing. */
 	quic_net_settle(&duo.p.net, 2 * NS_PER_S);
 	quic_node_stats(duo.p.a, &after);
 	CHECK_EQ(after.probe_cnt, before.probe_cnt);
@@ -409,8 +412,8 @@ static void speak(struct duo *duo, uint64_t for_ns)
 }
 
 /*
- * The asker is heard again, but what is sent to it is lost for a while longer: two probes are lost at
- * once, and then one goes each half second, and one of them meets the way that is back.
+ * The asker is heard again, but datagrams to it are lost for a while longer. Two probes are lost at
+ * once, and then one goes each half second. One of them reaches the path that is back.
  */
 static void test_probes_that_are_lost_are_sent_again_after_a_pause(void)
 {
@@ -449,8 +452,8 @@ static void test_probes_that_are_lost_are_sent_again_after_a_pause(void)
 }
 
 /*
- * Keep-alives of both ends cross, now and then one is lost: what is left out as stale is no sign
- * that the clock may move on to the idle timeout.
+ * Keep-alives of both ends cross, now and then one is lost. A stale packet that is left out is
+ * no sign that the clock may move on to the idle timeout.
  */
 static void test_idle_connections_survive_keep_alives_that_are_lost(void)
 {

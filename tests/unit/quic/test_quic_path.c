@@ -99,7 +99,7 @@ static bool drop_to_new_port(struct quic_net *net, struct quic_net_dgram *dgram)
 	return dgram->to.port != 1234;
 }
 
-/* A peer that moves is elsewhere when it answered there: until then nobody is told of the address. */
+/* A peer that moves is elsewhere when it answered there: until then the address is not reported. */
 static void test_a_path_that_is_not_validated_is_not_reported(void)
 {
 	struct quic_test_stream *stream;
@@ -113,7 +113,7 @@ static void test_a_path_that_is_not_validated_is_not_reported(void)
 	CHECK(conn->is_ready);
 	quic_net_settle(&p.net, NS_PER_S);
 	port = p.a->outer.port;
-	/* Its datagrams bear the address of a victim, who answers no challenge. */
+	/* Its datagrams bear the address of a victim, which answers no challenge. */
 	p.a->outer.port = 1234;
 	p.net.tap = drop_to_new_port;
 	stream = quic_net_send(conn, 4000);
@@ -147,7 +147,7 @@ static bool copy_short(struct quic_net *net, struct quic_net_dgram *dgram)
 	return true;
 }
 
-/* Whoever has seen an id plays with it; b's peer stays where it is. */
+/* An observer of an id plays with it; b's peer stays where it is. */
 static void test_junk_with_a_real_id_from_elsewhere_changes_nothing(void)
 {
 	struct addr elsewhere = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
@@ -475,7 +475,7 @@ static void test_bursts_follow_the_rate(void)
 	CHECK(fast_len > 2 * 65487 && fast_len <= (256 << 10) + 65487);
 }
 
-/* What an engine told of paths. */
+/* An engine's reports of paths. */
 struct told {
 	struct addr last;
 	unsigned cnt;

@@ -198,7 +198,7 @@ static void test_readers_that_stop_later_do_not_stop_the_other_streams(void)
 	p.b->is_consuming = false;
 	quic_net_settle(&p.net, 10 * NS_PER_S);
 	CHECK(p.b->streams[0].received_len < 48 << 20);
-	/* Two more that nobody reads, and what pings, calls and answers need. */
+	/* Two more unread ones, and what pings, calls and answers need. */
 	for (unsigned i = 1; i < 3; i++)
 		CHECK(quic_net_send(conn, 8 << 20));
 	quic_net_settle(&p.net, 10 * NS_PER_S);

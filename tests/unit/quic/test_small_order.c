@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of small order: everybody can sign for them, so TLS must not take them for a peer. */
+/* Keys of small order: any node can sign for them, so TLS must not take them for a peer. */
 #include "support/check.h"
 #include "support/quic_net.h"
 

@@ -202,7 +202,9 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 	}
 }
 
-/* RFC 9000 21.11: whoever sees an id must not get its token from a worker that does not know it. */
+/*
+ * RFC 9000 21.11: an observer of an id must not get its token from a worker that does not know it.
+ */
 static void test_id_of_another_worker_gets_no_reset(void)
 {
 	struct addr from = source(1);
@@ -381,7 +383,7 @@ static void test_an_unverified_address_is_sent_three_datagrams(void)
 	p.a->transport->ops->close(conn->conn, 1, "not needed");
 	quic_net_settle(&p.net, 20 * NS_PER_S);
 	CHECK_EQ(counter.cnt, 1);
-	/* Whoever answers is a peer like any other. */
+	/* A node that answers is a peer like any other. */
 	p.net.tap = NULL;
 	conn = quic_net_connect(p.a, p.b);
 	CHECK(conn && conn->is_ready);
@@ -535,7 +537,7 @@ static struct weft_token token_of(struct quic_engine *engine, uint8_t kind, cons
 	return token;
 }
 
-/* Whoever has the keys, as the driver, may answer and vouch for a client. */
+/* A holder of the keys, as the driver, may answer and vouch for a client. */
 static void test_tokens_made_elsewhere_are_taken(void)
 {
 	static const struct {

@@ -83,7 +83,7 @@ static void test_a_prefix_of_a_message_is_none(void)
 	}
 }
 
-/* Nothing is sent to many, to nobody, or to no port. */
+/* Nothing is sent to many, to no address, or to no port. */
 static void test_a_place_is_one_host_with_a_port(void)
 {
 	static const char *const none[] = {"198.51.100.7:0", "255.255.255.255:7000",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flows of a relay: who gets one, what it forwards, and when it ends. */
+/* Flows of a relay: which peer gets one, what it forwards, and when it ends. */
 #include <string.h>
 
 #include "support/check.h"

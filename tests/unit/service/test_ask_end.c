@@ -99,7 +99,10 @@ static void check_looks_after(const struct mesh_stream_end *end, unsigned look_c
 	srig_fini(&rig);
 }
 
-/* Whose provider is gone looks for others; what a provider that is there says sends nobody away. */
+/*
+ * A caller whose provider is gone looks for others; an error of a present provider sends no caller
+ * away.
+ */
 static void test_only_a_provider_that_is_gone_is_looked_for_anew(void)
 {
 	static const struct {

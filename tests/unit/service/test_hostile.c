@@ -293,7 +293,7 @@ static void test_a_call_with_a_key_outlives_its_caller_and_is_answered_again(voi
 	head.left_ms = 1000;
 	(void)call(&head);
 	CHECK_EQ(idempotent.call_cnt, 1);
-	srig_run(&rig, 2 * PAIR_S); /* who waits has a deadline, too */
+	srig_run(&rig, 2 * PAIR_S); /* a waiter has a deadline, too */
 	CHECK_EQ(status_on(2), SERVICE_TIMEOUT);
 	service_reply(idempotent.calls[0],
 		      &(struct service_outcome){.status = SERVICE_OK, .payload = "done", .len = 4},

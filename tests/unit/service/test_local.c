@@ -95,7 +95,7 @@ static void test_a_withdrawn_service_answers_what_it_has_in_hand(void)
 	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
 	CHECK_EQ(asker.ended_cnt, 1);
 	CHECK_EQ(asker.status, SERVICE_UNAVAILABLE);
-	CHECK_EQ(idempotent.cancelled_cnt + taker.ended_cnt, 0); /* who withdraws knows */
+	CHECK_EQ(idempotent.cancelled_cnt + taker.ended_cnt, 0); /* the withdrawer knows */
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "kept", 1), SERVICE_NOT_FOUND);
 	srig_ask_fini(&ask);
 	srig_fini(&rig);

@@ -62,7 +62,7 @@ static void test_a_call_without_a_provider_says_so(void)
 	srig_fini(&rig);
 }
 
-/* Its descriptor says 1.0.0. Without one, nobody knows before it is asked. */
+/* Its descriptor says 1.0.0. Without one, no caller knows before it is asked. */
 static void test_a_named_provider_is_not_asked_for_a_version_it_does_not_have(void)
 {
 	static const struct {
@@ -134,7 +134,7 @@ static void test_a_provider_that_is_down_is_passed_over(void)
 	}
 }
 
-/* Whoever signs a descriptor may name a victim in it: that is dialled once, with few datagrams. */
+/* The signer of a descriptor may name a victim in it: that is dialled once, with few datagrams. */
 static void test_an_address_of_a_descriptor_is_dialled_as_unverified(void)
 {
 	struct srig_ask ask;
@@ -333,7 +333,7 @@ static void test_a_call_without_a_key_that_may_have_left_is_not_made_again(void)
 	srig_fini(&rig);
 }
 
-/* The provider that has a call in hand is killed, and nobody closes its session. */
+/* The provider that has a call in hand is killed, and its session is not closed. */
 static bool lose_provider(struct srig_ask *ask, const uint8_t *key)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};

@@ -17,14 +17,14 @@
 #include <unistd.h>
 
 /*
- * A disk below one folder, in the place of libc's calls: what a program
- * writes there is done and recorded, with what it synced. disk_image then
- * makes the folder as a power cut after any of these calls may leave it:
- * whatever was not synced is there, in part (by sectors of 512 bytes, or
- * torn inside of one), or not. Names become durable in their order, and
- * with fsync of their folder at the latest. Calls can be made to fail at random; a
- * sync that failed lost what it was for, and the next one does not bring
- * it back, as Linux does. It can lie: say that it synced and not do it.
+ * A disk below one folder, in the place of libc's calls: what a program writes
+ * there is done and recorded, with what it synced. disk_image then makes the
+ * folder as a power cut after any of these calls may leave it. Unsynced data is
+ * there, in part (by sectors of 512 bytes, or torn inside of one), or not. Names
+ * become durable in their order, and with fsync of their folder at the latest.
+ * Calls can be made to fail at random. A failed sync lost its data, and the next
+ * one does not bring it back, as Linux does. It can lie: say that it synced and
+ * not do it.
  *
  * Folders exist at once and for good. One thread; state is static, for the
  * program that includes this.
@@ -610,9 +610,9 @@ static void disk_file_write(const char *dir, const char *name, const struct disk
 }
 
 /*
- * disk_image makes the folder dir, which is there with its folders and no
- * files, as a power cut after the first end calls may leave it; the names
- * of its files are in out_names. Returns how many they are.
+ * disk_image makes the folder dir as a power cut after the first end calls
+ * may leave it. dir exists with its folders and no files; the names of its
+ * files are in out_names. Returns the number of files.
  */
 static unsigned disk_image(const char *dir, unsigned end, bool tears,
 			   char (*out_names)[DISK_NAME_CAP])

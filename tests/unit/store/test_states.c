@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/states/N is a state folder that the last program of schema N wrote:
- * of 1 to 3 what its store was given here, from 4 on what its daemon kept.
- * Each is opened by the program of today. Who makes schema N + 1 adds the
- * folder N of the program before.
+ * tests/states/N is a state folder that the last program of schema N wrote.
+ * Of 1 to 3 it has what its store was given here, from 4 on what its daemon
+ * kept. The program of today opens each. The author of schema N + 1 adds
+ * the folder N of the program before.
  */
 #include "store/env.h"
 #include "store/store.h"

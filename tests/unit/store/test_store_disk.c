@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store on a disk that loses power, tears sectors, fails calls, or lies
- * (lying_disk.h), in random schedules: each life of a store puts and deletes
- * for a while, then the power goes, in the middle of any call, and the next
- * life begins with what the disk kept; which may be in the middle of the
- * recovery from the cut before.
+ * (lying_disk.h), in random schedules. Each life of a store puts and deletes
+ * for a while, then the power goes, in the middle of any call. The next life
+ * begins with what the disk kept, which may be in the middle of the recovery
+ * from the cut before.
  *
- * What was acknowledged is there, whole; what was not is there whole or not
- * at all; what cannot be read is refused with a sentence; no value is shown
- * that was not put. Each seed runs in a child: none ends in a signal.
+ * An acknowledged value is there, whole; any other is there whole or not at
+ * all. An unreadable one is refused with a sentence; no value is shown that
+ * was not put. Each seed runs in a child: none ends in a signal.
  *
  * SEED=N runs that one alone, SEEDS=N the first N (5).
  */

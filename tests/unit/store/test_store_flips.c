@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store is damaged at one place of one of its files, 5,000 times over, and
- * then opened, read, written and opened again by a child process. It may
- * refuse the store, or say of a row or a blob that it is damaged, or find
- * all as it was. It never dies, never hangs, and never shows a row that was
- * not put or passes over one that was.
+ * A store is damaged at one place of one of its files, 5,000 times over. A
+ * child process then opens, reads, writes and reopens it. It may refuse the
+ * store, or report a row or a blob as damaged, or find all as it was. It
+ * never dies, never hangs, and never shows a row that was not put or passes
+ * over one that was.
  */
 #include "store/store.h"
 

@@ -80,7 +80,7 @@ static void test_another_key_than_the_wanted_one_is_named(void)
 	CHECK(conn->close.has_key);
 	CHECK_MEM(conn->close.actual_key, tcp_node_key(duo.b), 32);
 	duo_wait(&duo, NS_PER_S);
-	/* The other side never learns who asked. */
+	/* The other side never learns which node asked. */
 	CHECK_EQ(duo.b->conn_cnt, 0);
 	CHECK_EQ(duo.net.link_cnt, 0);
 	tcp_net_fini(&duo.net);

@@ -582,7 +582,7 @@ static void test_home_says_why_it_refuses_a_request(void)
 	CHECK_EQ(asked.reply.code, MESH_CODE_REFUSED);
 	CHECK(asked.reply.not_before_ns > rig.net.now_ns);
 	CHECK(requests_gone());
-	/* Nobody at home takes those. */
+	/* No handler at home takes those. */
 	CHECK_EQ(rig_ask(&rig, &asked_too, 0, 1, MESH_FIND_VALUE, "x", 1), 0);
 	run();
 	CHECK(asked_too.reply.err < 0);

@@ -237,7 +237,7 @@ static void test_what_is_not_allowed_is_refused_by_name(void)
 	stop();
 }
 
-/* The declared one is Get; whoever acts as the node may call all. */
+/* The declared one is Get; a caller that acts as the node may call all. */
 static void test_a_get_without_the_token_only_reads(void)
 {
 	static const struct {
@@ -326,7 +326,9 @@ static void test_a_call_is_mapped_both_ways(void)
 	stop();
 }
 
-/* Without @NODE the room is this node's; with another node's it is asked for there, and nobody here. */
+/*
+ * Without @NODE the room is this node's; with another node's it is asked for there, and not here.
+ */
 static void test_a_rooms_node_is_asked_for_its_room(void)
 {
 	static struct srig_provider rooms;
@@ -811,10 +813,10 @@ static void test_a_websocket_to_a_web_server_is_bytes_both_ways(void)
 	CHECK(says(rig.out, "101", "Sec-WebSocket-Protocol: chat\r\n"));
 	CHECK(strstr(rig.out, "Upgrade: websocket\r\n") && strstr(rig.out, "X-Mesh-Provider: "));
 	CHECK_EQ(rig.shared.stats.socket_cnt, 1);
-	/* No frame of any kind, and nobody minds. */
+	/* No frame of any kind, and no complaint. */
 	CHECK_STR(ask("\xff\xff\xff"), "");
 	CHECK_EQ(rig.stream.len, 3);
-	/* An hour of silence: nobody is asked whether it is there, and nothing ends. */
+	/* An hour of silence: no end is pinged, and nothing ends. */
 	rig.srig.net.now_ns += 3600 * NS_PER_S;
 	CHECK_EQ(gateway_conn_deadline_ns(&rig.conn), UINT64_MAX);
 	gateway_conn_expire(&rig.conn, rig.srig.net.now_ns);

@@ -453,7 +453,7 @@ static void test_victim_is_named_while_slots_are_free(void)
 	CHECK_EQ(fair_held(&fair, &own, 1), 3);
 	CHECK_EQ(fair_held(&fair, &asker, 1), 0);
 	CHECK(fair_victim(&fair, &asker, 3) == &items[0]);
-	CHECK(!fair_victim(&fair, &own, 3)); /* nobody holds more than it does */
+	CHECK(!fair_victim(&fair, &own, 3)); /* no peer holds more than it does */
 	fair_evict(&fair, &items[0], 3);
 	CHECK(!fair_item_holds(&items[0]));
 	fair_read(&fair, &view);
@@ -461,7 +461,9 @@ static void test_victim_is_named_while_slots_are_free(void)
 	CHECK_EQ(view.evicted_cnts[FAIR_UNKNOWN], 1);
 }
 
-/* Each peer in turn asks for a slot, again and again; who lost one asks like all others. */
+/*
+ * Each peer in turn asks for a slot, again and again; one that lost its slot asks like all others.
+ */
 static void peers_compete(const struct fair_path *peers, unsigned cnt, unsigned round_cnt)
 {
 	for (unsigned i = 0; i < round_cnt * cnt; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who costs most, against an exact count of everybody. */
+/* The most expensive peers, against an exact count of all. */
 #include "base/fair/load.h"
 
 #include "base/memory/arena.h"
@@ -243,7 +243,7 @@ static void test_site_moves_the_network(void)
 	arena_close(&arena);
 }
 
-/* --- the slow model: everybody's exact cost, decayed by the same steps --- */
+/* --- the slow model: every peer's exact cost, decayed by the same steps --- */
 
 struct model_account {
 	double cost;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is next of those that wait. */
+/* The next of the waiting accounts. */
 #include "base/fair/turns.h"
 
 #include <string.h>

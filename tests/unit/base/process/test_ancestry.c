@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who descends from whom: real processes, both ways of asking. */
+/* Descent of processes: real processes, both ways of asking. */
 #include "base/process/ancestry.h"
 
 #include <signal.h>

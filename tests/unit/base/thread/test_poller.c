@@ -74,7 +74,7 @@ static void test_a_full_poller_refuses_one_more(void)
 	probes_close();
 }
 
-/* Whoever is called first removes all others, though their events were fetched already. */
+/* The first callback removes all others, though their events were fetched already. */
 static void remove_others(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
 	probe_ready(watch, events, now_ns);

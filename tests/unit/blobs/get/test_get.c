@@ -125,7 +125,7 @@ static bool copy_has_begun(void)
 	return target_says("ls .weft-partial-*/*.copy >/dev/null 2>&1");
 }
 
-/* Somebody cuts the first of two equal files while the second is copied from it. */
+/* Another program cuts the first of two equal files while the second is copied from it. */
 static void test_source_that_shrinks_is_left_for_the_peer(void)
 {
 	const struct blobs_get *get;
@@ -220,7 +220,7 @@ static void test_many_small_files_arrive(void)
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->item_done_cnt, 3500);
 	CHECK_EQ(get->byte_done_cnt, 3500 * 50);
-	/* One request for each file, for a root and three parts, for who else has it, and no more. */
+	/* One request for each file, for a root and three parts, for other holders, and no more. */
 	CHECK_EQ(duo.asked_cnt, 3500 + 4 + 1);
 	duo_fini(&duo);
 }
@@ -237,7 +237,7 @@ static void test_requests_in_flight_are_bounded(void)
 	duo_node_open(&duo, DUO_B);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	CHECK_EQ(get_run(&link, "out")->state, BLOBS_GET_FINISHED);
-	/* Two of the get's, and the swarm's own for who else has it. */
+	/* Two of the get's, and the swarm's own for other holders. */
 	CHECK_EQ(duo.asked_peak_cnt, 2 + 1);
 	duo_fini(&duo);
 }

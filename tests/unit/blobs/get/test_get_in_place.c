@@ -34,7 +34,9 @@ static void on_share_removed(void *arg, int err)
 	*(int *)arg = err;
 }
 
-/* Whoever makes a collection would learn what else lies here: nothing they could not be served. */
+/*
+ * The author of a collection would learn what else lies here: nothing that it could not be served.
+ */
 static void test_only_what_peers_may_read_is_copied(void)
 {
 	const struct blobs_get *get;
@@ -161,7 +163,7 @@ static void test_own_file_that_became_wrong_is_fetched_again(void)
 	get = get_run(&link, "out");
 	CHECK_EQ(get->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
-	/* Its time says that somebody wrote it: it is theirs. */
+	/* Its time says that another program wrote it: it is the user's. */
 	file_make("out/a/small.txt", 1000, 77);
 	CHECK_EQ(get_run(&link, "out")->err, WEFT_EEXISTS);
 	duo_fini(&duo);

@@ -175,7 +175,7 @@ static void test_full_table_refuses_rather_than_forget_what_is_seeded(void)
 	ask.target = duo_path(&duo, "out3");
 	CHECK_EQ(blobs_get_start(b(), &ask, duo.now_ns, &id), WEFT_EFULL);
 	CHECK_EQ(duo.nodes[DUO_B].event_cnt[BLOBS_GET_FORGOTTEN], 0);
-	/* One that nobody is served from gives way, and it is said. */
+	/* One that serves no peer gives way, and it is said. */
 	CHECK_EQ(blobs_get_seed(b(), first, &stop, duo.now_ns), 0);
 	turns(20);
 	CHECK_EQ(blobs_get_start(b(), &ask, duo.now_ns, &id), 0);

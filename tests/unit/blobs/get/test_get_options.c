@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of a collection a get wants, when it runs, and from whom. */
+/* Which part of a collection a get wants, when it runs, and its sources. */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,7 +41,7 @@ static bool is_there(const char *name)
 	return access(duo_path(&duo, name), F_OK) == 0;
 }
 
-/* --- from whom --- */
+/* --- sources --- */
 
 /* The same get asked for again learns of nodes that it does not know, as far as there is room. */
 static void test_a_get_learns_of_nodes_until_it_has_eight(void)
@@ -417,7 +417,7 @@ static void test_higher_priority_begins_first(void)
 	duo_fini(&duo);
 }
 
-/* --- from whom --- */
+/* --- sources --- */
 
 static void test_a_get_without_a_link_asks_its_nodes(void)
 {

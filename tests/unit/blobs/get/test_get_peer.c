@@ -267,7 +267,9 @@ static void test_busy_peer_is_left_alone_until_its_time(void)
 	CHECK_EQ(get_shared()->state, BLOBS_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(duo.now_ns >= not_before_ns);
-	/* Manifest, list, five chunks, each refused one once more; some times, who else has it. */
+	/*
+	 * Manifest, list, five chunks, each refused one once more; some times, the other holders.
+	 */
 	CHECK(duo.asked_cnt >= 7 + 5 && duo.asked_cnt <= 7 + 5 + 4);
 	duo_fini(&duo);
 }

@@ -63,7 +63,7 @@ static void test_zeros_are_neither_asked_for_nor_stored(void)
 	duo_fini(&duo);
 }
 
-/* Too small to be sampled: what comes tells of its neighbours, and no zeros are stored. */
+/* Too small to be sampled: an arrived chunk shows its neighbours, and no zeros are stored. */
 static void test_zeros_of_a_small_file_are_not_stored(void)
 {
 	const struct blobs_get *get;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Items of the same content are found in one look or two, whatever ids somebody chose. */
+/* Items of the same content are found in one look or two, whatever ids an attacker chose. */
 #include "blobs/get_run/duplicates.h"
 
 #include "blobs/object.h"

@@ -158,7 +158,7 @@ static uint16_t descending(void *arg, uint64_t idx)
 	return (uint16_t)(MILLION / 64 - idx / 64);
 }
 
-/* Whatever somebody says he has, of a million chunks each 64 are asked about once. */
+/* Whatever a peer claims to have, of a million chunks each 64 are asked about once. */
 static void test_a_pick_of_a_million_chunks_is_bounded(void)
 {
 	uint32_t version;

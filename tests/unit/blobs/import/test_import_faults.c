@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A share is added with the n-th system call or allocation failing, or the process
- * killed there, n = 1, 2, 3, ... What was acknowledged is listed after the
- * next start with a manifest and chunk lists that prove themselves; what was
- * not is listed whole or not at all; and sharing again always works.
+ * The n-th system call or allocation of adding a share fails, or the process is
+ * killed there, n = 1, 2, 3, ... An acknowledged share is listed after the next
+ * start with a manifest and chunk lists that prove themselves. Any other is listed
+ * whole or not at all. Sharing again always works.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -214,7 +214,7 @@ static void test_memory_that_is_short_for_a_while_is_reported_and_loses_nothing(
 	failing_runs(TEN_ALLOCATIONS, ENOMEM);
 }
 
-/* Whoever asks learns of it from the answer alone: what done is given may be gone by then. */
+/* An asker learns of it from the answer alone: the argument of done may be gone by then. */
 static void test_done_of_an_import_never_comes_from_the_asking(void)
 {
 	unsigned refused_cnt = 0;

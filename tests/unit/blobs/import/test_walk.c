@@ -271,7 +271,7 @@ static void test_an_unreadable_directory_is_reported(void)
 	scratch_make(root);
 	mkdir(at("d"), 0700);
 	chmod(root, 0755);
-	/* Root reads everything, so nobody looks. */
+	/* Root reads everything, so there is nothing to look at. */
 	if (is_root)
 		CHECK_EQ(seteuid(65534), 0);
 	else

@@ -7,7 +7,7 @@
 #define CHUNK 262144u
 #define MS    NS_PER_MS
 
-/* Bytes that go within span_ns when somebody asks every step_ns. */
+/* Bytes that go within span_ns when one caller asks every step_ns. */
 static uint64_t went(struct byte_bucket *rate, uint64_t from_ns, uint64_t span_ns, uint64_t step_ns,
 		     uint64_t len)
 {

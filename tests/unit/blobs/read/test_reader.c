@@ -190,7 +190,7 @@ static void test_a_seek_asks_for_its_chunks_alone(void)
 {
 	CHECK(world_begin());
 	check_read(DUO_B, 5 * BLAKE3_CHUNK_LEN + 100, 1000);
-	/* Two proofs of the one chunk, and at most a few words about who has what. */
+	/* Two proofs of the one chunk, and at most a few messages about holders. */
 	CHECK(duo.asked_cnt <= 6);
 	duo_fini(&duo);
 }
@@ -352,7 +352,7 @@ static void test_a_file_that_is_no_longer_shared_is_not_read(void)
 	duo_fini(&duo);
 }
 
-/* Reads at node, which is told nothing but the content id, and maybe whom to ask. */
+/* Reads at node, with nothing but the content id, and maybe the nodes to ask. */
 static int open_start(unsigned node, struct heard *heard, bool has_hint)
 {
 	struct reader_ask ask = ask_of(heard, 0, 0);
@@ -478,7 +478,7 @@ static void test_a_length_counts_when_it_is_proved(void)
 	duo_fini(&duo);
 }
 
-/* Whoever is asked by a name that is not A's tells a wrong length. */
+/* A source that is asked by a name other than A's answers a wrong length. */
 static void others_lie_about_sizes(struct duo *d, struct duo_answer *answer)
 {
 	if (memcmp(answer->asked_key, d->nodes[DUO_A].key, sizeof(answer->asked_key)) == 0)

@@ -190,7 +190,7 @@ static void test_directories_are_listed_across_parts(void)
 	check_directories(true);
 }
 
-/* Whoever made the collection may have put its parts in any order, and one name in two of them. */
+/* The author of the collection may have put its parts in any order, and one name in two of them. */
 static void test_a_list_ends_whatever_order_the_parts_have(void)
 {
 	static const struct line back[] = {{"a/x", true}, {"z", true}, {"b/x", true}};

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose turn it is at the buffers that chunks and manifests pass through, under a virtual clock. */
+/*
+ * The peer whose turn it is at the buffers that chunks and manifests pass through, under a virtual
+ * clock.
+ */
 #include "serve_rig.h"
 
 #include "blobs/serve/buffer_queue.h"
@@ -194,7 +197,7 @@ static void test_a_peer_that_counts_as_three_is_served_as_three(void)
 	duo_fini(&duo);
 }
 
-/* What nobody acknowledges is not taken back here: honest askers have what is left. */
+/* Unacknowledged bytes are not taken back here: honest askers have what is left. */
 static void test_keys_that_never_read_leave_buffers_to_others(void)
 {
 	CHECK(queue_begin());
@@ -256,7 +259,7 @@ static void test_one_more_than_may_wait_is_refused_or_takes_from_the_largest(voi
 
 	CHECK(queue_begin());
 	first = buffers_take();
-	/* Whoever waits now waits until it is refused, or another takes its place. */
+	/* A waiter now waits until it is refused, or another takes its place. */
 	while (view_of(BLOBS_POOL_CHUNKS_WAITING)->held_cnt < BUFFER_QUEUE_CAP) {
 		CHECK(first < ASKER_CAP - 2);
 		askers[first].network = 4;

@@ -83,7 +83,7 @@ static void test_other_names_are_not_found(void)
 	blobs_chunk_buffers_fini(&buffers);
 }
 
-/* Who gave up filling it must not leave it to be found. */
+/* A filler that gave up must not leave it to be found. */
 static void test_buffer_that_was_never_filled_loses_its_name(void)
 {
 	struct chunk_name name = name_of(1, 7);

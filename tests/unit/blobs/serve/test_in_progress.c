@@ -46,7 +46,7 @@ static void test_noted_chunks_are_there(void)
 	end();
 }
 
-/* The same content twice: whoever asks is better served by the one with more. */
+/* The same content twice: the one with more serves an asker better. */
 static void test_file_with_most_chunks_is_found(void)
 {
 	struct in_progress_file *few, *more;
@@ -63,7 +63,7 @@ static void test_file_with_most_chunks_is_found(void)
 	end();
 }
 
-/* Whoever reads when the get ends reads on: the descriptor is the partial's own. */
+/* A reader at the get's end reads on: the descriptor is the in-progress file's own. */
 static void test_dropped_file_is_read_by_its_current_users(void)
 {
 	uint8_t byte = 7, got = 0;

@@ -161,7 +161,7 @@ static void test_all_together_are_bounded(void)
 	end();
 }
 
-/* Whom an answer had no room for is in the next. */
+/* A member that an answer had no room for is in the next. */
 static void test_answers_take_turns(void)
 {
 	bool is_seen[MEMBERS_OF_ID_MAX + 1] = {false};

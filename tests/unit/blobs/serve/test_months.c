@@ -109,7 +109,7 @@ static void test_a_restart_counts_at_most_a_lease_more(void)
 	went = used();
 	CHECK_EQ(went, 20 * BLAKE3_CHUNK_LEN);
 	CHECK(month().used >= went);
-	/* A zone that nobody uses is granted what may be saved up, and no more. */
+	/* An unused zone is granted what may be saved up, and no more. */
 	CHECK(seeder()->months.quotas[BLOBS_UPLOADS][BLOBS_LAN].spent == QUOTA_BURST_LEN ||
 	      seeder()->months.quotas[BLOBS_UPLOADS][BLOBS_INTERNET].spent == QUOTA_BURST_LEN);
 	for (unsigned z = 0; z < BLOBS_ZONE_CNT; z++)

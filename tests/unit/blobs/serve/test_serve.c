@@ -203,7 +203,7 @@ static void test_buffer_references_are_bounded(void)
 	duo_fini(&duo);
 }
 
-/* Until long after who waits is refused, and before the asker gives up. */
+/* Until long after a waiter is refused, and before the asker gives up. */
 static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
 {
 	(void)d;
@@ -216,7 +216,7 @@ static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned fi
 	unsigned before_cnt = duo.lent_cnt, refused_cnt = 0;
 
 	duo.nodes[DUO_B].key[0]++;
-	/* Lists of different lengths: those who ask for the same one share a buffer. */
+	/* Lists of different lengths: askers of the same one share a buffer. */
 	for (unsigned i = 0; i < cnt; i++)
 		ask(&questions[i], MESH_GET_CHUNK_HASHES, big_id, 0, first_len + i);
 	for (unsigned turn = 0; turn < 200 && duo.lent_cnt - before_cnt + refused_cnt < cnt;
@@ -417,7 +417,7 @@ static void test_change_without_a_new_stamp_is_never_served(void)
 	duo_fini(&duo);
 }
 
-/* A file that was put elsewhere is still served to who has it open, if it is the same. */
+/* A file that was put elsewhere is still served to a peer that has it open, if it is the same. */
 static void test_replaced_or_removed_file_is_noticed_when_opened(void)
 {
 	static const char *const changes[] = {

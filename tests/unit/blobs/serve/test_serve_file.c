@@ -20,7 +20,7 @@ static void test_a_sequential_reader_gets_read_ahead(void)
 		CHECK_EQ(blobs_serve_file_ahead(&file, chunk), SERVE_AHEAD_MAX);
 }
 
-/* Getters that fetch the rarest first read anywhere: what lies behind would be read for nobody. */
+/* Getters that fetch the rarest first read anywhere: reading ahead would serve no getter. */
 static void test_reads_anywhere_are_not_read_ahead_for(void)
 {
 	static const uint64_t chunks[] = {500, 100, 900, 200, 0, 700, 300};

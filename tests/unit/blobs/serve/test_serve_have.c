@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which contents are here, who else has them, and what of a running get is served. */
+/* Which contents are here, their other holders, and what of a running get is served. */
 #include <sys/stat.h>
 
 #include "base/monotonic.h"
@@ -129,7 +129,7 @@ static void test_sharer_has_all(void)
 	duo_fini(&duo);
 }
 
-/* By number of the question, also of what nobody may know about. */
+/* By number of the question, also of what no peer may know about. */
 static void test_contents_are_listed_one_by_one(void)
 {
 	static uint8_t ids[200][32];
@@ -192,7 +192,7 @@ static void test_second_question_of_a_peer_is_refused(void)
 	duo_fini(&duo);
 }
 
-/* --- who acknowledges nothing --- */
+/* --- peers that acknowledge nothing --- */
 
 #define HUGE_CHUNKS (1u << 18) /* of which one part is here: 32 KiB of bits */
 #define SILENT_CNT  9u	       /* more than can be answered at once */
@@ -324,7 +324,7 @@ static void test_running_get_serves_what_it_has(void)
 	duo_fini(&duo);
 }
 
-/* The list proves itself, so one who has part of a file can pass it on. */
+/* The list proves itself, so a holder of part of a file can pass it on. */
 static void test_running_get_serves_the_chunk_list(void)
 {
 	uint8_t payload[MESSAGE_REQUEST_CAP], root[32];
@@ -345,7 +345,7 @@ static void test_running_get_serves_the_chunk_list(void)
 	duo_fini(&duo);
 }
 
-/* B says that it serves; the next one who asks, of another key, is told of B. */
+/* B says that it serves; the next asker, of another key, is told B. */
 static void test_a_serving_peer_is_announced_to_the_next(void)
 {
 	static struct message_holder told[HOLDERS_MAX];

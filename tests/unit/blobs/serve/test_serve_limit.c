@@ -30,7 +30,7 @@ static void test_one_read_serves_all_requests_for_the_same_chunk(void)
 	duo_fini(&duo);
 }
 
-/* Who waited for a read that came to nothing is not left waiting. */
+/* A waiter for a read that failed is not left waiting. */
 static void test_failed_read_is_reported_to_all_waiters(void)
 {
 	static struct question many[3];
@@ -66,7 +66,7 @@ static void leaving_done(struct job *job)
 	(void)job;
 }
 
-/* The asker leaves while a job reads for it, and for another who stays. */
+/* The asker leaves while a job reads for it, and for another that stays. */
 static void test_reader_that_leaves_reads_for_the_waiters(void)
 {
 	static struct question many[2];

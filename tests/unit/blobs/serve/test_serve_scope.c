@@ -276,7 +276,7 @@ static void test_file_being_fetched_has_the_scope_of_its_get(void)
 	CHECK(partial);
 	memcpy(request.id, rare_id, 32);
 	len = blobs_message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
-	is_member = true; /* of a file that no get names nobody may have any */
+	is_member = true; /* no peer may have a file that no get names */
 	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
 	blobs_in_progress_file_set_manifest(partial, shared.manifest_id);

@@ -319,7 +319,9 @@ static void test_new_limit_applies_to_waiting_peers(void)
 	end();
 }
 
-/* A worker at rest has little of the limit, for the moment: who comes waits, and is not sent away. */
+/*
+ * A worker at rest has little of the limit, for the moment: a newcomer waits, and is not sent away.
+ */
 static void test_small_part_of_a_large_limit_makes_no_peer_leave(void)
 {
 	const struct upload_limits small = {CHUNK / 100, 20 * CHUNK, 0, 0};

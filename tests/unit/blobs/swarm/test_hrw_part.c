@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose turn a part is, as each of several getters reckons it for itself. */
+/* The member whose turn a part is, as each of several getters reckons it for itself. */
 #include "base/monotonic.h"
 #include "blobs/swarm/swarm.h"
 #include "support/check.h"
@@ -59,7 +59,10 @@ static void test_every_part_is_one_getters_turn(void)
 	source_net_fini(&net);
 }
 
-/* One has it all, one has a part and fetches no more, one is not there: whoever is left has every turn. */
+/*
+ * One has it all, one has a part and fetches no more, one is not there: the remaining member has
+ * every turn.
+ */
 static void test_a_member_that_does_not_fetch_takes_no_turn(void)
 {
 	unsigned turns[PARTS], later_cnt = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is asked, how much at once, and what is made of those that fail. */
+/* Which sources are asked, how much at once, and what is made of those that fail. */
 #include "blobs/swarm/swarm.h"
 
 #include "base/monotonic.h"
@@ -12,7 +12,7 @@
 
 static struct source_net net;
 
-/* --- one manifest, asked of whoever answers --- */
+/* --- one manifest, asked of any holder --- */
 
 static struct {
 	struct swarm_ask ask;
@@ -363,7 +363,7 @@ static void test_swarms_full_of_guesses_leave_others_their_sources(void)
 	source_net_fini(&net);
 }
 
-/* Anybody may say that a node is where it is not; who joins with a link knows better. */
+/* Any node may give false places of others; the link of a joining member is better. */
 static void test_a_hint_is_asked_where_it_is_said_to_be(void)
 {
 	struct addr elsewhere[MESH_PEER_ADDRS_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much is asked of whom: many chunks of several sources, as a get asks for them. */
+/* The load of each source: many chunks of several sources, as a get asks for them. */
 #include "base/monotonic.h"
 #include "blobs/swarm/swarm.h"
 #include "support/check.h"
@@ -150,7 +150,7 @@ static void test_load_follows_what_sources_can_do(void)
 	took = run();
 	printf("# %u, %u, %u chunks in %.1f s\n", net.sources[0].chunk_cnt,
 	       net.sources[1].chunk_cnt, net.sources[2].chunk_cnt, took);
-	/* All three together take 22.9 s; nobody idles long. */
+	/* All three together take 22.9 s; none idles long. */
 	CHECK(took > 0 && took < 26);
 	CHECK(net.sources[0].chunk_cnt > 2 * net.sources[2].chunk_cnt);
 	CHECK(net.sources[1].chunk_cnt > net.sources[2].chunk_cnt);
@@ -218,7 +218,7 @@ static void test_a_corrupt_source_gives_nothing_and_is_never_asked_again(void)
 	CHECK(!blobs_swarm_best(other, net.now_ns));
 	CHECK_EQ(net.sources[0].chunk_cnt, chunk_cnt);
 	blobs_swarm_leave(other);
-	/* Who runs the node may insist. */
+	/* The node's operator may insist. */
 	blobs_swarms_pardon(net.content.swarms, net.sources[0].key);
 	other = source_net_join(&net, 0, 1);
 	CHECK(blobs_swarm_best(other, net.now_ns));

@@ -98,7 +98,7 @@ static void test_members_name_things_alike_and_those_of_the_epoch_before_for_the
 	CHECK(opens(old_name));
 	blobs_blind_id_write(&keys.keys[0], content, name);
 	CHECK(memcmp(name, old_name, 32) != 0);
-	/* Who was expelled cannot tell what members ask for, nor ask by the name of now. */
+	/* An expelled member cannot tell what members ask for, nor ask by the name of now. */
 	CHECK_EQ(key_cnt(expelled, 0), 1);
 	CHECK(!opens(name));
 	CHECK_EQ(key_cnt(member, COMMUNITY_GRACE_S), 1);

@@ -241,7 +241,7 @@ static void test_keys_outlive_kill_9_sealed(void)
 	CHECK(wait_key(0, 2, 1));
 	before = *keys_of(&lab.nodes[0]);
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
-	/* Each is alone when it starts: nobody could tell it. */
+	/* Each is alone when it starts: no node could send it. */
 	for (unsigned i = 0; i < 2; i++)
 		community_lab_kill(&lab.nodes[i]);
 	for (unsigned i = 0; i < 2; i++) {
@@ -332,7 +332,7 @@ static bool has_later_token(void *arg)
 	return community_lookup(lab.nodes[1].communities, id)->token_expires_s > *(uint64_t *)arg;
 }
 
-/* Nobody carries tokens about: of one that is half over home gives the next. */
+/* No member hands on tokens: home replaces one that is half over. */
 static void test_a_token_is_renewed_when_half_of_it_is_over_and_not_before(void)
 {
 	struct community_lab_node *home, *b;

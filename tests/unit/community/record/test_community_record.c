@@ -341,7 +341,7 @@ static void test_a_token_of_another_key_is_refused(void)
 	CHECK_EQ(community_member_parse(bytes, len, &member), WEFT_EREFUSED);
 }
 
-/* Anybody may sign a body that names our id; only our key's hash is that id. */
+/* Any key may sign a body that names our id; only our key's hash is that id. */
 static void test_a_token_that_names_a_foreign_id_is_refused(void)
 {
 	uint8_t body[256];

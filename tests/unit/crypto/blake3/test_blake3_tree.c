@@ -90,7 +90,7 @@ static void test_chunk_vector_of_two_chunks(void)
 }
 
 /*
- * The same vector cut into two files: the hash of a chunk that is a whole
+ * The same vector cut into two files. The hash of a chunk that is a whole
  * file is its root, which is not its value inside a larger file.
  */
 static void test_chunk_alone_has_its_own_root(void)

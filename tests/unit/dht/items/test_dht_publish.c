@@ -2,7 +2,7 @@
 /* Items in a network of nodes: put, got again, replaced, and kept. */
 #include "unit/dht/ask_rig.h"
 
-/* Who holds an item itself asks nobody for it. */
+/* A node that holds an item itself asks no other for it. */
 static unsigned node_without_items(void)
 {
 	struct dht_stats stats = {.item_cnt = 1};
@@ -264,7 +264,7 @@ static void test_kept_put_without_its_asker_goes_on_without_a_callback(void)
 	dht_lab_fini(&lab);
 }
 
-/* Whoever read the item may put it through us. */
+/* A reader of the item may put it through this node. */
 static void test_a_passing_put_leaves_the_kept_one_alone(void)
 {
 	struct dht_lab_result result, once;

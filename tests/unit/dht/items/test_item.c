@@ -110,8 +110,8 @@ static void test_a_signature_not_in_canonical_form_is_refused(void)
 
 /*
  * Under a key of small order R = A, S = 0 verifies for one message in eight
- * or for all, so anybody could fill its slots. The points are all those of
- * order 1, 2, 4 and 8, and two of them with y not reduced.
+ * or for all. Thus any sender could fill its slots. The points are all
+ * those of order 1, 2, 4 and 8, and two of them with y not reduced.
  */
 static void test_keys_of_small_order_are_refused(void)
 {

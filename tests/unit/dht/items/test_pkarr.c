@@ -329,7 +329,7 @@ static void test_the_longest_record_fits_and_comes_back(void)
 	node_key_free(key);
 }
 
-/* packet_of_strings signs TXT strings at LABEL.KEY, as somebody else might. */
+/* packet_of_strings signs TXT strings at LABEL.KEY, as a foreign writer might. */
 static int packet_of_strings(const struct node_key *key, const char *label,
 			     const char *const *strings, struct pkarr_packet *out_packet)
 {
@@ -426,7 +426,7 @@ static void test_other_names_than_the_owners_say_nothing(void)
 	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
 	CHECK_EQ(packet_of_strings(key, "_mesh.x", strings, &packet), 0);
 	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
-	/* Somebody else's packet, served under this key's name: the names in it are not this key's. */
+	/* A foreign packet, served under this key's name: the names in it are not this key's. */
 	CHECK_EQ(packet_of_strings(key, "_mesh", strings, &packet), 0);
 	packet.key[0] ^= 1;
 	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);

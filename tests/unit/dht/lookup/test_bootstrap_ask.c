@@ -157,7 +157,7 @@ static void test_dead_bootstrap_is_unreachable_and_tried_again(void)
 	(void)dht_lab_run(&lab, 70 * SECOND, NULL, NULL);
 	dht_stats(alone->dht, lab.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 1);
-	/* And the other way round: who asked is known. */
+	/* And the other way round: the asker is known. */
 	dht_stats(late->dht, lab.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 1);
 	dht_lab_fini(&lab);
@@ -280,7 +280,7 @@ static void test_one_search_too_many_is_refused(void)
 	dht_lab_fini(&lab);
 }
 
-/* Who asked may be gone while the item lives on. */
+/* The asker may be gone while the item lives on. */
 static void test_warm_start_needs_no_bootstrap(void)
 {
 	static uint8_t saved[DHT_SAVE_CAP];
@@ -320,7 +320,7 @@ static void test_warm_start_needs_no_bootstrap(void)
 	CHECK(get_done(5, &get, &result));
 	CHECK_EQ(result.outcome.err, 0);
 	CHECK(result.outcome.ended_ns - result.outcome.began_ns < SECOND / 2);
-	/* What was kept is put again though nobody asked for it in this life. */
+	/* A kept item is put again though no caller asked for it in this life. */
 	(void)dht_lab_run(&lab, 4 * HOUR, NULL, NULL);
 	CHECK(get_done(6, &get, &result));
 	CHECK_EQ(result.outcome.err, 0);

@@ -363,7 +363,7 @@ static void test_a_piece_that_is_held_comes_again(void)
 	CHECK_EQ(rig.piece_cnt, 2);
 }
 
-/* Who pings and does not read is not answered without bound. */
+/* A client that pings and does not read is not answered without bound. */
 static void test_a_flood_of_pings_is_held_back(void)
 {
 	static const uint8_t payload[125];

@@ -119,7 +119,7 @@ static void test_a_peer_of_another_worker_is_a_neighbour(void)
 	CHECK(neighbour.is_connected && !neighbour.is_dialled && !neighbour.is_proved);
 	CHECK(addr_equal(&neighbour.remote, &info.last_addr));
 	CHECK_EQ(neighbour.caps, MESH_CAP_DHT);
-	/* Nobody is to ask it by a dial because of that. */
+	/* That causes no dial for it. */
 	walk_on(&walk);
 	CHECK_EQ(walk.cnt, 2);
 	CHECK(!walk.is_connected[0] && !walk.is_connected[1]);
@@ -166,7 +166,7 @@ static void test_the_address_of_its_session_comes_first_and_impossible_ones_neve
 	CHECK(addr_equal(&out[0], &remote) && addr_equal(&out[1], &announced));
 	neighbour.is_proved = false; /* it has dialled us, from behind what we do not know */
 	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, MESH_PEER_ADDRS_MAX), 2);
-	/* Where it is is more than its word, which may name anybody. */
+	/* Its place is more than its claim, which may name any host. */
 	CHECK(addr_equal(&out[0], &remote) && addr_equal(&out[1], &announced));
 	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, 1), 1);
 	neighbour.remote = addr_of("10.0.0.9:7000"); /* one network with us: so is the other */

@@ -165,7 +165,7 @@ static void test_no_followed_peer_makes_room(void)
 	for (uint32_t i = 0; i < 3; i++)
 		CHECK(visit(i, i, MESH_CHOICE_FOLLOWED, 1000 + i));
 	CHECK(visit(3, 3, MESH_CHOICE_DIALLED, 2000));
-	/* The one that was merely dialled by hand goes, then nobody: the newcomer has no place. */
+	/* The one that was merely dialled by hand goes, then none: the newcomer has no place. */
 	CHECK(visit(4, 4, MESH_CHOICE_FOLLOWED, 1));
 	CHECK(!is_there(3));
 	CHECK(!visit(5, 5, MESH_CHOICE_FOLLOWED, 3000));
@@ -475,7 +475,7 @@ static void test_evicted_peers_leave_the_store(void)
 
 	CHECK(scratch_make(dir));
 	store = store_at(dir);
-	nodes_start(store, 4); /* half of it is for those who were dialled */
+	nodes_start(store, 4); /* half of it is for dialled peers */
 	for (unsigned k = 0; k < 3; k++) {
 		unsigned i = order[k];
 

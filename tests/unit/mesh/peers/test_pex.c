@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peer exchange: who is told of, what is believed. */
+/* Peer exchange: which peers are exchanged, what is believed. */
 #include "base/monotonic.h"
 #include "mesh/session/hello.h"
 #include "mesh/peers/pex.h"
@@ -88,7 +88,7 @@ static uint64_t reason_cnt(const struct mesh *node, enum mesh_pex_reason reason)
 	return reasons[reason];
 }
 
-/* from dials to, by asking it something that nobody answers. */
+/* from dials to, by a request without an answer. */
 static void dial(struct mesh *from, const struct mesh *to)
 {
 	mesh_lab_ask(from, to, MESH_GET_CHUNK, "", 0, &ask);
@@ -132,7 +132,7 @@ static void test_neighbours_neighbour_is_found(void)
 	end();
 }
 
-/* Who has dialled us may be where nobody else can dial it; who asks knows itself. */
+/* A peer that dialled us may be unreachable for others; the asker knows itself. */
 static void test_only_dialled_peers_are_exchanged(void)
 {
 	struct mesh *b, *c, *asker;
@@ -281,7 +281,7 @@ static void tell_nodes(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	(void)mesh_lab_seam_of(node).ops->answer(call->incoming, MESH_PEX_OFFER, NULL, 0, &span);
 }
 
-/* A node that asks one that tells of nodes. */
+/* A node that asks one that lists nodes. */
 static struct mesh *believer_run(void)
 {
 	struct mesh *a = node_start(true), *liar = unknown_peer();
@@ -309,7 +309,7 @@ static void test_martians_and_unknown_peers_neighbours_are_refused(void)
 		{
 			"20.1.1.1:7000",  /* ourselves: its key is set below */
 			"20.1.1.1:7000",  /* good */
-			"0.0.0.0:7000",	  /* nobody */
+			"0.0.0.0:7000",	  /* none */
 			"224.0.0.1:7000", /* a group */
 			"255.255.255.255:7000", "[ff02::1]:7000",
 			"20.1.1.1:0",	 /* no port is an error of the form, see below */

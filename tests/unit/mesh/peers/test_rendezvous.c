@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes that know nobody find each other where all can look. */
+/* Nodes without contacts find each other where all can look. */
 #include "mesh/peers/identify.h"
 #include "mesh/peers/rendezvous.h"
 #include "support/check.h"
@@ -127,7 +127,7 @@ static void test_one_meeting_too_many_waits(void)
 	end();
 }
 
-/* The key of zeros is a point of the curve, so somebody may prove it. */
+/* The key of zeros is a point of the curve, so a node may prove it. */
 static void test_a_node_that_proves_the_rendezvous_key_is_no_peer(void)
 {
 	static struct pair_raw raw;
@@ -167,7 +167,7 @@ static void test_a_present_node_is_found_once(void)
 	end();
 }
 
-/* Anybody can write there, so nobody is sent to machines that only we can see. */
+/* Any node can write there, so no node is sent to private addresses. */
 static void test_addresses_not_for_all_to_see_are_refused(void)
 {
 	static const char *const texts[] = {"127.0.0.1:7000", "0.0.0.0:7000", "224.0.0.1:7000",

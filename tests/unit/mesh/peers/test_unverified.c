@@ -222,7 +222,7 @@ static void test_a_hundred_keys_at_one_address_cost_one_dial(void)
 	rig_fini(&rig);
 }
 
-/* A peer may announce whom it likes: its own path is what is dialled again. */
+/* A peer may announce any address: its own path is what is dialled again. */
 static void test_addresses_of_a_hello_are_reported(void)
 {
 	struct mesh_config config;

@@ -68,7 +68,7 @@ static void test_addresses_start_one_after_the_other(void)
 
 static void test_failed_address_starts_the_next_at_once(void)
 {
-	struct addr addrs[2] = {pair_addr(50), pair_addr(2)}; /* nobody is at the first */
+	struct addr addrs[2] = {pair_addr(50), pair_addr(2)}; /* no node is at the first */
 
 	nodes_init(2);
 	CHECK_EQ(ask_at(1, addrs, 2, 20 * PAIR_S), 0);

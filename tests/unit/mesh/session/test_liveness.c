@@ -138,7 +138,7 @@ static void test_peer_that_lives_is_asked_for_a_sign_and_no_more(void)
 	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "x", 1, NULL), 0);
 	pair_net_run(&rig.net, 4 * PAIR_S);
 	CHECK_EQ(ask.reply.err, 0);
-	/* Nobody waits any more. */
+	/* No request waits any more. */
 	said_cnt = stats_of(0).frame_out_cnt;
 	pair_net_run(&rig.net, 30 * PAIR_S);
 	CHECK_EQ(stats_of(0).frame_out_cnt, said_cnt);

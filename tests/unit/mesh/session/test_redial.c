@@ -101,7 +101,7 @@ static void test_killed_peer_is_reached_at_its_old_address(void)
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 500 * PAIR_MS);
 	revive_peer_at(pair_addr(2));
-	/* The session itself is asked there first: whoever sends stateless resets is back at once. */
+	/* The session itself is asked there first: a sender of stateless resets is back at once. */
 	pair_net_run(&rig.net, 7000 * PAIR_MS);
 	CHECK_EQ(dial_cnt(), 0);
 	pair_net_run(&rig.net, 500 * PAIR_MS);
@@ -115,7 +115,7 @@ static void test_killed_peer_is_reached_at_its_old_address(void)
 	nodes_fini();
 }
 
-/* For for_ns, with an answer to each knock. */
+/* For for_ns, with an answer to each port probe. */
 static void run_answering(uint64_t for_ns, enum mesh_port_probe answer)
 {
 	uint64_t until_ns = rig.net.now_ns + for_ns;
@@ -130,7 +130,7 @@ static void run_answering(uint64_t for_ns, enum mesh_port_probe answer)
 	}
 }
 
-/* Without a stateless reset: somebody is there, and it is not the session's peer. */
+/* Without a stateless reset: a program listens there, and it is not the session's peer. */
 static void test_peer_that_is_back_is_noticed_by_a_port_probe(void)
 {
 	CHECK(nodes_init());
@@ -149,7 +149,7 @@ static void test_peer_that_is_back_is_noticed_by_a_port_probe(void)
 	nodes_fini();
 }
 
-/* Its answer is on its way when the knock's comes. */
+/* Its answer is on its way when the port probe's comes. */
 static void test_answered_port_probe_ends_no_session_that_answers_too(void)
 {
 	CHECK(nodes_init());

@@ -285,7 +285,7 @@ static void test_unknown_control_frame_is_answered_and_skipped(void)
 	CHECK_EQ(frame.flags, 3);
 	CHECK_EQ(mesh_error_parse(payload, frame.payload_len, &error), 0);
 	CHECK_EQ(error.code, MESH_CODE_UNKNOWN);
-	/* An unknown answer is nobody's business; a ping after it is answered. */
+	/* An unknown answer is ignored; a ping after it is answered. */
 	raw_say(0, bytes, rig_frame(bytes, sizeof(bytes), 65000, 43, 1, zeros, 10));
 	raw_say(0, bytes, rig_frame(bytes, sizeof(bytes), MESH_PING, 44, 0, zeros, 0));
 	CHECK(frame_on(0, 2, &frame, &payload));
@@ -425,7 +425,7 @@ static void test_ping_ends_without_an_answer(void)
 	raw_say(0, bytes, rig_frame(bytes, sizeof(bytes), MESH_PONG, 1, 1, "", 0));
 	CHECK_EQ(ping_cnt, 1);
 	CHECK(raw.conn);
-	/* Somebody else's is nothing. */
+	/* Another peer's is nothing. */
 	CHECK_EQ(ping(0, 9), 0);
 	raw_say(0, bytes, rig_frame(bytes, sizeof(bytes), MESH_PONG, 1, 1, "", 0));
 	CHECK_EQ(ping_cnt, 0);
@@ -455,7 +455,7 @@ static void test_goodbye_is_sent_and_honoured(void)
 	CHECK_EQ(stats_of(0).session_cnt, 0);
 	CHECK_EQ(stats_of(1).session_cnt, 0);
 	CHECK_EQ(rig.nodes[0].down_cnt, 1);
-	/* The one that left asks nobody; the other does not dial before the time. */
+	/* The one that left asks no peer; the other does not dial before the time. */
 	CHECK_EQ(rig_ask(&rig, &ask, 1, 0, MESH_GET_CHUNK, "abc", 3), WEFT_EREFUSED);
 	rig_ask_fini(&ask);
 	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
@@ -463,7 +463,7 @@ static void test_goodbye_is_sent_and_honoured(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(ask.reply_cnt, 1);
 	CHECK_EQ(ask.reply.err, WEFT_EREFUSED);
-	/* In the second half of the minute: not everybody comes at once. */
+	/* In the second half of the minute: peers do not all come at once. */
 	said_at_ns += rig.net.delay_ns;
 	CHECK(ask.reply.not_before_ns >= said_at_ns + 30 * PAIR_S &&
 	      ask.reply.not_before_ns <= said_at_ns + 60 * PAIR_S);
@@ -557,7 +557,7 @@ static void test_session_id_is_the_same_on_both_sides(void)
 	rig_fini(&rig);
 }
 
-/* A node of several workers may dial whom another worker has a session with. */
+/* A node of several workers may dial a peer of another worker. */
 static void test_retired_session_that_its_dialler_leaves_alone_is_closed(void)
 {
 	struct transport_conn *first = NULL;

@@ -159,7 +159,7 @@ static void test_back_on_quic_new_requests_go_there(void)
 	nodes_fini();
 }
 
-/* A peer that answers by TCP may name anybody's address of QUIC. */
+/* A peer that answers by TCP may name any host's address of QUIC. */
 static void test_only_the_session_s_host_is_dialled_on_a_peer_s_word(void)
 {
 	struct mesh_session *session;

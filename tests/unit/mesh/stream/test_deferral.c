@@ -120,7 +120,7 @@ static void test_a_request_waits_for_the_time_of_a_busy_peer(void)
 	ask(1, MESH_GET_CHUNK);
 	ask(2, MESH_GET_MANIFEST);
 	pair_net_run(&rig.net, 100 * PAIR_MS);
-	CHECK_EQ(kept.cnt, 2); /* the manifest, which nobody refused */
+	CHECK_EQ(kept.cnt, 2); /* the manifest, which was not refused */
 	pair_net_run(&rig.net, not_before_ns - rig.net.now_ns - PAIR_MS);
 	CHECK_EQ(kept.cnt, 2);
 	CHECK_EQ(asks[1].reply_cnt, 0);
@@ -222,7 +222,7 @@ static void test_a_deferred_request_outlives_its_session(void)
 	pair_close();
 }
 
-/* The time told of a message holds on the next session, too. */
+/* The deferral of a message holds on the next session, too. */
 static void test_a_new_session_does_not_end_a_deferral(void)
 {
 	pair_open_busy(5000);

@@ -359,7 +359,7 @@ static void test_error_codes_become_errors(void)
 		CHECK_EQ(ask.reply.not_before_ns, i ? ask.replied_at_ns + i * PAIR_MS : 0);
 		rig_ask_fini(&ask);
 	}
-	/* Nobody is told to wait for ever. */
+	/* No peer has to wait for ever. */
 	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	kept.ops->answer_error(kept.incoming[kept.cnt - 1], MESH_CODE_REFUSED,

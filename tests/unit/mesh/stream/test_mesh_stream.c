@@ -134,7 +134,7 @@ static void test_an_answered_call_makes_its_peer_useful(void)
 	run_s(1);
 	CHECK_EQ(user.end.err, 0);
 	CHECK_EQ(useful_units(0, 1), 1);
-	/* Who asks is of no use for it. */
+	/* An asking peer is of no use for it. */
 	CHECK_EQ(useful_units(1, 0), 0);
 	/* A reset is no answer. */
 	memset(&user, 0, sizeof(user));
@@ -602,7 +602,7 @@ static void test_reader_that_does_not_consume_is_not_given_more(void)
 	run_s(1);
 	CHECK_EQ(other->kept_len, 4);
 	other->ops->consume(other->stream, 3);
-	/* What nobody used is given back when the stream ends: the rig sees to it. */
+	/* Unused buffers are given back when the stream ends: the rig sees to it. */
 	user.ops->reset(user.stream, 0);
 	run_s(1);
 	CHECK_EQ(other->ended_cnt, 1);
@@ -652,7 +652,7 @@ static void test_dials_that_fail_end_the_stream(void)
 	CHECK_EQ(user.end.err, WEFT_EWRONGKEY);
 	CHECK_EQ(user.actual_key[0], 2);
 	user = (struct stream_user){0};
-	/* No address, nobody to ask for one; and ourselves. */
+	/* No address, no source of one; and the own key. */
 	CHECK_EQ(stream_user_open(&user, seams[0], 8, NULL, rig.net.now_ns), WEFT_EMALFORMED);
 	CHECK_EQ(stream_user_open(&user, seams[0], 1, &addr, rig.net.now_ns), WEFT_EMALFORMED);
 	mesh_goodbye(rig.nodes[0].mesh, 1, 0, rig.net.now_ns);

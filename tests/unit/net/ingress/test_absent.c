@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy over tables that are not all there, which in the kernel only
- * the verifier believes in: nothing is read, and nobody is harmed.
+ * The policy over tables that are not all there, a case that in the kernel
+ * only the verifier believes in. Nothing is read, and no peer is harmed.
  */
 #include "support/check.h"
 #include "weft/facts.h"

@@ -79,7 +79,7 @@ static void test_one_flush_wakes_all_workers_with_new_datagrams_once(void)
 	CHECK_EQ(net_handover_give(handover, 0, 1, &given), 0);
 	CHECK_EQ(net_handover_give(handover, 0, 2, &given), 0);
 	CHECK_EQ(net_handover_give(handover, 0, 2, &given), 0);
-	/* Another giver's flush wakes nobody for this one. */
+	/* Another giver's flush wakes no worker for this one. */
 	net_handover_flush(handover, 1);
 	CHECK(!is_readable(net_handover_rx(handover, 2)));
 	net_handover_flush(handover, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The batches of net/udp/udp over a kernel of the test's: sendmmsg and recvmmsg are its own, so
- * that what a call takes, refuses or brings is said row by row. No datagram leaves the process;
- * the descriptors that epoll watches are eventfds.
+ * The batches of net/udp/udp over a simulated kernel. sendmmsg and recvmmsg are the test's own,
+ * so each row says what a call takes, refuses or brings. No datagram leaves the process; the
+ * descriptors that epoll watches are eventfds.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -386,7 +386,7 @@ static void test_what_has_no_way_out_is_dropped_and_counted(void)
 	CHECK(tx->sink.ops->reserve(&tx->sink, 10, &slot));
 	tx->sink.ops->commit(&tx->sink, &slot, 10, &route);
 	CHECK_EQ(tx->counters.dropped_cnt, 3);
-	route.local.ip[3] = 2; /* another address of ours is not held */
+	route.local.ip[3] = 2; /* another own address is not held */
 	CHECK(tx->sink.ops->reserve(&tx->sink, 10, &slot));
 	tx->sink.ops->commit(&tx->sink, &slot, 10, &route);
 	hold.cnt = 0;

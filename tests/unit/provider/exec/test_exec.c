@@ -455,7 +455,7 @@ static void test_a_program_that_cannot_be_run_withdraws_its_service(void)
 
 	box_init(&box, "exec cat");
 	CHECK_EQ(chmod(box.program, 0600), 0);
-	/* Root may run what anybody may: the bits decide for it too. */
+	/* Root may run what any user may: the bits decide for it too. */
 	prig_pass(&box.rig, 5 * NS_PER_S);
 	CHECK_SOON(&box.rig, prig_view(&box.rig).state == PROVIDER_DOWN);
 	CHECK_STR(prig_view(&box.rig).why, "its user may not run it");

@@ -96,7 +96,7 @@ static void test_trailers_have_the_same_limit(void)
 	for (unsigned i = 0; err == 0 && i < 2 * HTTP_ANSWER_IDLE_MAX / 6; i++)
 		err = input("a: b\r\n", &body_len);
 	CHECK_EQ(err, WEFT_EMALFORMED);
-	/* What they said is told to nobody. */
+	/* Their words are passed to no caller. */
 	CHECK_EQ(answer.field_cnt, 1);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies both ways: their length, their framing, and who waits for whom. */
+/* Bodies both ways: their length, their framing, and which side waits for the other. */
 #include "unit/provider/http_rig.h"
 
 static void test_a_body_of_known_length_is_sent_as_such(void)

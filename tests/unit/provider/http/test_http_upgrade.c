@@ -262,7 +262,7 @@ static void test_places_are_exceeded_by_one_and_shared_with_others(void)
 	CHECK_EQ(stats.active_cnt, 0);
 	socket_ask(&streams[PLACES], &request);
 	CHECK_EQ(streams[PLACES].status, SERVICE_UNAVAILABLE);
-	/* Somebody else takes one of who has them all. */
+	/* Another caller takes one of the caller that has them all. */
 	offer = container_of(web.rig.provider->offer_list.next, struct offer, link);
 	other = provider_http_stream_new(offer, &unknown, prig_now(&web.rig));
 	CHECK(provider_http_upgrade_enter(other, &unknown, prig_now(&web.rig)));

@@ -269,7 +269,7 @@ static void test_a_program_that_is_late_or_leaves(void)
 	CHECK_EQ(late.cnt, 1);
 	CHECK_EQ(late.status, SERVICE_TIMEOUT);
 	CHECK(program_is_left(fd));
-	/* Its reply after that meets nobody. */
+	/* Its reply after that is discarded. */
 	CHECK(send(fd, "{}", 3, MSG_NOSIGNAL) < 0);
 	CHECK_EQ(late.cnt, 1);
 	CHECK_EQ(prig_view(&desk.rig).active_cnt, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose handshake has its crypto first, and how many have it in a turn. */
+/* Which source's handshake has its crypto first, and how many have it in a turn. */
 #include "support/check.h"
 #include "support/quic_net.h"
 #include "support/quic_take.h"
@@ -14,7 +14,7 @@
 #define CAUGHT_CAP  1024
 #define DGRAM_BYTES 1600
 
-/* b serves and asks everybody for a Retry; a dials many times, c is in another /24. */
+/* b serves and asks every client for a Retry; a dials many times, c is in another /24. */
 static struct quic_pair pair;
 static struct quic_node *a, *c;
 static struct arena arena;
@@ -217,7 +217,7 @@ static void test_flood_of_one_network_delays_no_flight_of_another(void)
 	bench_fini();
 }
 
-/* Nothing waits, and nobody is counted, where there is no table of load. */
+/* Nothing waits, and no source is counted, where there is no table of load. */
 static void test_engine_without_load_serves_at_once(void)
 {
 	unsigned cnt;

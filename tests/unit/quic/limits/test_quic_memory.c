@@ -11,15 +11,17 @@
 
 #define IDLE_CNT 100
 /*
- * ngtcp2 1.22.1 alone asks for 28,550 bytes once a stream was used (its
- * connection object 9,978, blocks of sixteen streams, frames and sent
- * packets 8,240); the rest is rounding to size classes and our slot.
+ * ngtcp2 1.22.1 alone asks for 28,550 bytes once a stream was used: its
+ * connection object 9,978; blocks of sixteen streams, frames and sent
+ * packets 8,240. The rest is rounding to size classes and the engine's
+ * slot.
  */
 #define IDLE_LEN_MAX (32 * 1024)
 
 /*
- * Ours is what the heap holds for ngtcp2 and the slot in the connection
- * pool with its share of the tables; OpenSSL's share is what malloc gained.
+ * The engine's part is what the heap holds for ngtcp2 and the slot in the
+ * connection pool with its share of the tables. OpenSSL's share is what
+ * malloc gained.
  */
 static void test_idle_connection_costs_less_than_32_kib(void)
 {
@@ -146,7 +148,7 @@ static void test_refused_copy_is_notified_when_memory_comes_free(void)
 	CHECK_EQ(engine->starved_cnt, 0);
 	for (unsigned i = 0; i < WAITS_CNT; i++)
 		CHECK_EQ(records[i].writable_cnt, 2);
-	/* Who ends while waiting leaves the line. */
+	/* A waiter that ends leaves the line. */
 	exhaust(engine);
 	refuse_all(ops, records);
 	CHECK_EQ(engine->starved_cnt, WAITS_CNT);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who has which part of the connection table, and who makes room. */
+/* Which peer has which part of the connection table, and which one makes room. */
 #include "support/check.h"
 #include "support/quic_net.h"
 
@@ -225,7 +225,7 @@ static void test_account_that_pays_next_is_named(void)
 	quic_pair_fini(&p);
 }
 
-/* Whom b dials is chosen: a table full of unknown peers makes room. */
+/* A peer that b dials is chosen: a table full of unknown peers makes room. */
 static void test_own_dial_gets_a_place_and_keeps_it(void)
 {
 	struct quic_test_conn *dialled;
@@ -330,7 +330,7 @@ static void test_idle_unknown_peers_make_room_while_the_table_is_busy(void)
 
 	pair_make(&p, 9);
 	fill(&p);
-	/* Nobody waits: they stay. */
+	/* No peer waits: they stay. */
 	quic_net_settle(&p.net, 20 * NS_PER_S);
 	CHECK_EQ(open_cnt(p.a), CONN_CAP);
 	(void)quic_net_connect(p.a, p.b);

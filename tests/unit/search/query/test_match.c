@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Thousands of made-up items in one shard and queries of all kinds: what is found, and
- * with how many points, is compared with the rules of docs/search.md applied to each
- * item by itself.
+ * Thousands of made-up items in one shard and queries of all kinds. The hits and their
+ * points are compared with the rules of docs/search.md applied to each item by itself.
  */
 #include "search/query/match.h"
 

@@ -15,7 +15,7 @@
 static struct node_key *key, *other_key;
 static uint8_t bytes[BYTES_CAP];
 
-/* A descriptor as anybody may write it, true or not; what is 0 is as it should be. */
+/* A descriptor as any writer may make it, true or not; what is 0 is as it should be. */
 struct forgery {
 	const struct node_key *signer; /* NULL: key */
 	const char *id_name;	       /* the id is that of this name */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom the directory finds, shows, and hides. */
+/* The providers that the directory finds, shows, and hides. */
 #include "unit/service/directory_rig.h"
 
 #include "service/directory/service_id.h"
@@ -205,7 +205,7 @@ static void test_a_withdrawn_one_is_gone(void)
 	rig_fini();
 }
 
-/* That nobody is there is asked again after a second: a provider may be restarting. */
+/* An absent provider is looked up again after a second: it may be restarting. */
 static void test_an_absent_provider_is_cached_for_a_second(void)
 {
 	setup();

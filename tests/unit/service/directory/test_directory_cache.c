@@ -60,7 +60,7 @@ static bool peek_is_fresh(void)
 	return finding.found_cnt == 1 && finding.is_fresh;
 }
 
-/* Who peeks often enough never waits: what gets old is asked for behind its back. */
+/* A caller that peeks often enough never waits: an entry that gets old is renewed meanwhile. */
 static void test_a_peek_at_what_gets_old_asks_anew(void)
 {
 	setup();
@@ -76,16 +76,16 @@ static void test_a_peek_at_what_gets_old_asks_anew(void)
 	rig_pass(NS_PER_MS);
 	CHECK(peek_is_fresh());
 	CHECK_EQ(rig.overlay.get_cnt, 2);
-	/* Who finds meanwhile shares the get, and may leave. */
+	/* A finder meanwhile shares the get, and may leave. */
 	rig_pass(SERVICE_FRESH_NS);
 	CHECK(peek_is_fresh());
 	CHECK(rig_find(&by_name_anew));
 	CHECK_EQ(rig.overlay.get_cnt, 3);
-	/* After a long time nobody vouches for it. */
+	/* After a long time no node vouches for it. */
 	rig_pass(SERVICE_PEEK_NS);
 	CHECK(!peek_is_fresh());
 	CHECK_EQ(rig.overlay.get_cnt, 3);
-	/* Nor when nobody can be asked. */
+	/* Nor when no node can be asked. */
 	CHECK(rig_find(&by_name));
 	rig_pass(SERVICE_FRESH_NS);
 	rig.overlay.start_err = WEFT_EFULL;

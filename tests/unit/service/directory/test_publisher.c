@@ -123,7 +123,7 @@ static void test_first_publication_waits_until_a_node_comes(void)
 	offer(&(struct service_offering){.name = "other", .version = "1.0.0"});
 	pass(1);
 	CHECK(look("svc:other", 0));
-	/* What several hold is not put again for who comes next. */
+	/* A record that several hold is not put again for a newcomer. */
 	service_publisher_hurry(rig.publisher, rig.now_ns);
 	pass(SERVICE_PUBLISH_FIRST_NS);
 	CHECK_EQ(rig.overlay.put_cnt, 4);

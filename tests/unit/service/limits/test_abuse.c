@@ -150,7 +150,7 @@ static void test_finds_are_watched(void)
 		CHECK_EQ(rig_start(&(struct service_query){.name = "echo"}), 0);
 	CHECK(told_are(1, 1, 0));
 	CHECK_MEM(last.caller, rig.params.own_key, MESH_KEY_LEN);
-	/* Nobody but the limits refuses anything, and who is over them is watched all the same. */
+	/* Only the limits refuse anything, and a caller over them is watched all the same. */
 	for (unsigned i = 0; i < 200; i++)
 		if (rig_start(&(struct service_query){.name = "a", .caller = caller}) < 0)
 			break;

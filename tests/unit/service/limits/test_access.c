@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may call which method of an offer. */
+/* Which callers may call which method of an offer. */
 #include "service/limits/access.h"
 
 #include <stdio.h>

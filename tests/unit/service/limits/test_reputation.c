@@ -228,7 +228,10 @@ static void test_deeds_of_an_hour_are_bounded(void)
 	service_reputation_stats(rig.reputation, &stats);
 	CHECK_EQ(stats.observations[SERVICE_OBSERVATION_FRIENDLY], 95);
 	CHECK_EQ(stats.ignored_cnt, 105);
-	/* The last five are for violations, so that nobody is safe from a ban by good deeds. */
+	/*
+	 * The last five are for violations, so that no peer is safe from a ban by good
+	 * observations.
+	 */
 	note_many(key, SERVICE_OBSERVATION_VIOLATION, 6);
 	service_reputation_stats(rig.reputation, &stats);
 	CHECK_EQ(stats.observations[SERVICE_OBSERVATION_VIOLATION], 5);
@@ -368,7 +371,7 @@ static const uint8_t *unknown_peer(unsigned i)
 	return unknown_peer_key;
 }
 
-/* Identities are free: a flood of them pushes out neither bans nor who is known well. */
+/* Identities are free: a flood of them displaces neither bans nor well known peers. */
 static void test_unknown_peers_displace_no_peer_with_a_score(void)
 {
 	struct service_reputation_stats stats;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who holds the memory of bodies, when keys are free. */
+/* Which callers hold the memory of bodies, when keys are free. */
 #include "service/limits/service_memory.h"
 
 #include <string.h>

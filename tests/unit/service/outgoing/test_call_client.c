@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the caller's side does by itself: wait its turn, give up, try another, spare who fails. */
+/*
+ * What the caller's side does by itself: wait its turn, give up, try another, spare a failing
+ * provider.
+ */
 #include "base/memory/arena.h"
 #include "service/incoming/routes.h"
 #include "support/check.h"
@@ -77,7 +80,7 @@ static void test_1000_calls_are_pending_and_the_next_is_refused_at_once(void)
 	CHECK(service_pending_wait_ms(rig.nodes[SRIG_A].service) > 0);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
 	CHECK_EQ(stats.pending_cnt, 1000);
-	/* Who waited until its deadline is told, and did not reach the provider. */
+	/* A caller that waited until its deadline gets an error, and did not reach the provider. */
 	srig_run(&rig, 31 * PAIR_S);
 	CHECK_EQ(idempotent.call_cnt, 10);
 	for (unsigned i = 0; i < 1000; i++) {

@@ -60,7 +60,7 @@ static void on_ended(void *arg, const struct service_answer *answer, uint64_t no
 static const struct service_subscription_events events = {
 	.opened = on_opened, .message = on_message, .ended = on_ended};
 
-/* From A; to SRIG_NODES: whoever is known. */
+/* From A; to SRIG_NODES: any known provider. */
 static int hear_since(struct hearing *heard, unsigned to, const char *since)
 {
 	struct service_target target = {.name = "shop"};

@@ -37,7 +37,7 @@ static struct {
 	struct service_limits limits;
 	struct service_topics topics;
 	uint64_t now_ns;
-	bool is_shut; /* nobody may hear any more */
+	bool is_shut; /* no subscriber may hear any more */
 	unsigned ended_cnt;
 } rig;
 static int owner, other;
@@ -389,7 +389,7 @@ static void test_one_topic_more_than_there_may_be_takes_the_stalest_ones_place(v
 	CHECK(join_since(&two, "a", 0, NULL));
 	CHECK_EQ(two.event_cnt, 0);
 	CHECK_EQ(two.lost_cnt, 1);
-	publish_many("a", 1); /* the numbers go on, for there is somebody who heard of the first */
+	publish_many("a", 1); /* the numbers go on, for a subscriber heard of the first */
 	CHECK_EQ(last.sequence, 2);
 	CHECK_EQ(one.event_cnt, 2);
 	CHECK_EQ(rig.topics.kept_cnt, TOPICS);

@@ -171,7 +171,7 @@ static void test_flipped_byte_anywhere_is_refused(void)
 	}
 }
 
-/* A set as anybody may write it; what is 0 is as it should be. */
+/* A set as any writer may make it; what is 0 is as it should be. */
 struct forgery {
 	const char *why;
 	uint32_t depth, region, cnt, parameter;

@@ -226,7 +226,7 @@ static void test_a_later_set_of_a_holder_takes_the_place_of_the_former(void)
 	put_set(GOLOMB_SET_DEPTH_COARSE, wanted, 0, key, rig.fake.wall_s - 100);
 	CHECK_EQ(search(FINDER_CONTENT, wanted, &outcome), 0);
 	announce_rig_run(&rig, NS_PER_S);
-	/* Who waits hears of either, for nobody knows what is still to come. */
+	/* A waiter hears of either, for the order of what is still to come is unknown. */
 	CHECK_EQ(outcome.found_cnt, 1);
 	CHECK_EQ(search(FINDER_CONTENT, wanted, &outcome), 0);
 	CHECK_EQ(outcome.found_cnt, 0);

@@ -24,7 +24,7 @@
 
 /*
  * One node that follows shares, a table in memory for the overlay, and other nodes
- * that know heads and give objects: virtual time, an inline store, nothing at
+ * that know heads and give objects. Time is virtual, the store inline, nothing at
  * random. Node n has key byte n + 1.
  */
 #define FRIG_NODES	 4
@@ -594,7 +594,7 @@ static inline void frig_publish(struct frig *rig, struct frig_share *share,
 	frig_head_make(share, revision->seq, id, frig_wall_s(rig));
 }
 
-/* frig_head_at lets node idx tell of the share's head, frig_head_put lets the overlay. */
+/* frig_head_at gives node idx the share's head to answer, frig_head_put gives it to the overlay. */
 static inline void frig_head_at(struct frig *rig, unsigned idx, const struct frig_share *share)
 {
 	memcpy(rig->nodes[idx].head, share->bytes, share->len);

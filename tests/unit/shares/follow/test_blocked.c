@@ -289,7 +289,7 @@ static void test_a_list_that_cannot_be_had_now_is_asked_for_again(void)
 	end();
 }
 
-/* Who copies what is blocked, as search does, goes by this stamp. */
+/* A component that copies what is blocked, as search does, goes by this stamp. */
 static void test_the_stamp_changes_with_the_lists_that_count(void)
 {
 	enum follow_tier tier = FOLLOW_UNTRUSTED;

@@ -116,7 +116,7 @@ static void test_what_was_seen_outlives_its_follower(void)
 	frig_run(&rig, NS_PER_S);
 	CHECK(!shown());
 	CHECK(!rig.was_used);
-	/* Now somebody gives an older one. */
+	/* Now a node gives an older one. */
 	frig_publish(&rig, &share, &(struct frig_revision){.seq = 8});
 	frig_head_at(&rig, 0, &share);
 	CHECK_EQ(frig_follow(&rig, &share, 1, FOLLOW_NORMAL), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Syncs: who is asked, which head is believed, what is fetched, and when again. */
+/* Syncs: which nodes are asked, which head is believed, what is fetched, and when again. */
 #include "follow_rig.h"
 
 static struct frig rig;
@@ -112,7 +112,7 @@ static void test_an_older_head_than_was_seen_is_refused_and_reported_once(void)
 	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_OLD_HEAD), 1);
 	CHECK_EQ(rig.told[1].seq, 1);
 	CHECK_STR(shown()->detail, "");
-	/* The overlay has lost it: nobody who answers is up to date, and that is said. */
+	/* The overlay has lost it: no answering node is up to date, and the detail says so. */
 	while (rig.overlay.value_cnt)
 		free((void *)rig.overlay.values[--rig.overlay.value_cnt].bytes);
 	sync_now();
@@ -194,7 +194,7 @@ static void test_a_share_that_was_given_up_is_used_no_more(void)
 	CHECK(!shown()->is_used);
 	CHECK(!rig.was_used);
 	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_WAS_REVOKED), 1);
-	/* Whoever has the key goes on in vain. */
+	/* A holder of the key goes on in vain. */
 	publish(8);
 	frig_head_at(&rig, 0, &share);
 	sync_now();
@@ -340,7 +340,7 @@ static void test_a_head_is_seen_though_its_manifest_cannot_be_had(void)
 	CHECK(shown()->is_used);
 	CHECK_EQ(shown()->head.seq, 2);
 	CHECK_EQ(shown()->revisions[0].seq, 1);
-	/* It is fetched when somebody has it, though nobody tells of a head. */
+	/* It is fetched when a node has it, though none reports a head. */
 	rig.nodes[0].objects = UINT32_MAX;
 	rig.nodes[0].head_len = 0;
 	sync_now();
@@ -635,7 +635,7 @@ static void test_a_link_is_resolved_with_the_care_of_a_follower(void)
 	CHECK_EQ(synced.last.err, 0);
 	CHECK_MEM(synced.last.head.manifest_id, share.head.manifest_id, 32);
 	CHECK(!shown());
-	/* Later somebody gives an older one. */
+	/* Later a node gives an older one. */
 	frig_head_at(&rig, 0, &old);
 	CHECK_EQ(shares_follow_resolve_start(rig.follows, &link, noted, rig.now_ns, &sync), 0);
 	frig_run(&rig, 5 * NS_PER_S);

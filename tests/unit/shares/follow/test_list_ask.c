@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What another node says that it shares with everybody. */
+/* The public shares in another node's list. */
 #include "follow_rig.h"
 
 static struct frig rig;

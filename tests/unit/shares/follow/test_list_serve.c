@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What peers are told of heads: by id all that was seen, in pages only what is published. */
+/* Heads for peers: by id all that was seen, in pages only what is published. */
 #include "follow_rig.h"
 
 #define SHARES 130

@@ -61,7 +61,7 @@ static void test_any_node_with_the_newest_head_is_believed(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 10);
-	pub_turns(&p, 10); /* the overlay has 10 now, and nobody else heard of it */
+	pub_turns(&p, 10); /* the overlay has 10 now, and no other node heard of it */
 	p.wall_s++;
 	rig_file(&p.rig, "t/more", 5, 1);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);

@@ -18,7 +18,7 @@ static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
 	return false;
 }
 
-/* Whoever kept something has lost it. */
+/* A reader of the former state has lost it. */
 static void overlay_empty(struct fake_overlay *overlay)
 {
 	while (overlay->value_cnt)
@@ -607,7 +607,7 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_PUBLISHED], 0);
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
-	/* What was seen of it stays: nobody gets behind it. */
+	/* The number that was seen of it stays: no node gets behind it. */
 	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
 	CHECK_EQ(pub_create(&p, pub_settings("again"), pub_seed, id), 0);
 	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
@@ -767,7 +767,7 @@ static bool list_note(void *arg, const uint8_t share_id[static SHARE_ID_LEN])
 	return listed->cnt < listed->max;
 }
 
-/* Private ones are for who knows their key, and what has no revision is nothing to list. */
+/* Private ones are for peers that know their key, and one without a revision is not listed. */
 static void test_only_public_shares_are_listed(void)
 {
 	struct publish_settings *settings;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each class of datagrams that unvalidated sources can flood with moves the mode,
- * with the limits and thresholds that a node has by default: a second of
- * it through the policy at one worker's sockets, whose counters are then
- * the load. Half the rate leaves the mode alone.
+ * with the default limits and thresholds of a node. A second of it goes through
+ * the policy at one worker's sockets, whose counters are then the load. Half the
+ * rate leaves the mode alone.
  */
 #include <stdlib.h>
 
