@@ -56,7 +56,7 @@ static void zones_take(struct blobs *content)
 	(void)!blobs_zones_parse(content->params.config.zones, &content->zones, &at);
 }
 
-/* What was set while the node ran, before. */
+/* The limits that were set while the node ran, before. */
 static int kept_limits_load(struct blobs *content)
 {
 	struct store_snapshot *snapshot;
@@ -188,7 +188,7 @@ void blobs_configure(struct blobs *content, const struct blobs_config *config)
 	own->month_glide_percent = config->month_glide_percent;
 	memcpy(own->zones, config->zones, sizeof(own->zones));
 	zones_take(content);
-	/* Other workers hear of limits from home, which knows those that were set, too. */
+	/* Home passes the limits on to the other workers: which knows those that were set, too. */
 	if (content->is_server)
 		return;
 	blobs_scrub_configured(content->scrub);
@@ -332,7 +332,10 @@ bool blobs_lets(const struct blobs *content, const uint8_t manifest_id[static 32
 	return scope.cnt == 0;
 }
 
-/* From the list of before, else from the store. What is not stored yet is closed until it is. */
+/*
+ * From the list of before, else from the store. A change that is not stored yet is closed until
+ * it is.
+ */
 static void scope_find(struct served_filling *filling, const uint8_t *id, struct scope *out_scope)
 {
 	struct blobs *content = filling->content;
@@ -412,7 +415,10 @@ struct served_index *blobs_served_index(struct blobs *content)
 		return content->served_index;
 	}
 	blobs_served_index_seal(served_index);
-	/* What was counted may end the seeding of a get, and then the new list is stale already. */
+	/*
+	 * The counted bytes may end the seeding of a get, and then the new list is stale
+	 * already.
+	 */
 	content->is_served_stale = false;
 	blobs_collect_served(content);
 	blobs_served_index_free(content->served_index);

@@ -57,7 +57,7 @@ size_t blobs_serve_footprint(uint32_t chunk_buffer_cnt);
 struct blobs_import;
 struct store_batch;
 
-/* Told to node/ for the event stream; text fields are for people. */
+/* Reported to node/ for the event stream; text fields are for people. */
 enum blobs_event_kind {
 	BLOBS_IMPORT_PROGRESS,
 	BLOBS_IMPORT_DONE, /* what was hashed is stored */
@@ -162,7 +162,7 @@ void blobs_reap(struct blobs *content, uint64_t now_ns);
 /* blobs_is_hashing: jobs of imports are under way; without threads, blobs_reap runs them. */
 bool blobs_is_hashing(const struct blobs *content);
 
-/* blobs_note_member: another worker heard of member. */
+/* blobs_note_member: another worker learned of member. */
 void blobs_note_member(struct blobs *content, const struct blobs_member *member, uint64_t now_ns);
 /* blobs_members: of those, at most BLOBS_MEMBERS_MAX; returns how many. */
 #define BLOBS_MEMBERS_MAX 32u
@@ -321,7 +321,7 @@ struct blobs_get {
 	enum blobs_get_state state;
 	enum blobs_get_state
 		shown_state; /* for callers: an end, or a resumption, when it is durable */
-	bool is_stored;	     /* it is durable; before that no caller hears of it */
+	bool is_stored;	     /* it is durable; before that no caller learns of it */
 	int err;
 	const char *detail; /* for people: what, which object, why; "" while all is well */
 	const uint8_t *manifest_id;
@@ -369,8 +369,8 @@ const struct blobs_get *blobs_get_lookup(struct blobs *content, uint64_t id);
 void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct blobs_get *get),
 		     void *arg);
 /*
- * blobs_get_cancel stops it. What was staged stays for blobs_get_resume, or goes, also later,
- * when the get discards it. 0 or WEFT_EABSENT.
+ * blobs_get_cancel stops it. Staged files stay for blobs_get_resume, or go, also later, when the
+ * get discards them. 0 or WEFT_EABSENT.
  */
 WEFT_MUST_CHECK
 int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t now_ns);
@@ -454,8 +454,8 @@ void blobs_get_sources_each(struct blobs *content, uint64_t id,
 			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
 
 /*
- * What no share and no get refers to: objects, chunk lists, manifests.
- * plan only counts; run deletes and compacts. done receives the outcome.
+ * The rows to which no share and no get refers: objects, chunk lists, manifests. plan only
+ * counts; run deletes and compacts. done receives the outcome.
  */
 struct blobs_gc {
 	uint64_t object_cnt, blob_cnt, path_cnt;

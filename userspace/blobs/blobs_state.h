@@ -13,8 +13,8 @@
 #include "retainer.h"
 
 /*
- * What the files of blobs/ share. Each object below has one file that
- * owns it; blobs.c makes them in this order and frees them in reverse.
+ * The state that the files of blobs/ share. Each object below has one file that owns it; blobs.c
+ * makes them in this order and frees them in reverse.
  *
  *	shares	 share_table.c   what is offered
  *	imports	 import.c  trees being hashed
@@ -97,7 +97,7 @@ void blobs_trust_file(struct blobs *content, const struct object_file *file);
  * blobs_download_take says that len bytes are asked for, and blobs_download_settle that len of
  * the taken ones came. A source's own limit is blobs_limit(content, BLOBS_LIMIT_DOWNLOAD_PEER),
  * for a struct byte_bucket of the source. blobs_price is the price of traffic with an address.
- * Of two nodes that have the same content, the cheaper is asked.
+ * The cheaper of two nodes that have the same content is asked.
  */
 void blobs_limits_apply(struct blobs *content, uint64_t now_ns);
 uint64_t blobs_limit(const struct blobs *content, enum blobs_limit which);

@@ -39,7 +39,7 @@ struct message_request {
 
 /*
  * blobs_message_id_write, blobs_message_id_read: an id as a field of a request; with veiled, or
- * true, a blinded one: 32 bytes each. What has another length fails r.
+ * true, a blinded one: 32 bytes each. A field of another length fails r.
  */
 struct cbor_reader;
 void blobs_message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],

@@ -20,8 +20,8 @@
  * Field 3 says that the rest is being fetched, so that asking again is worth it. Items behind
  * the last bit are not here. An answer is a hint: bytes are verified when they arrive.
  *
- * Parsers return 0 or WEFT_EMALFORMED; fields unknown to them are skipped.
- * What they give is borrowed from the payload.
+ * Parsers return 0 or WEFT_EMALFORMED; fields unknown to them are skipped. Their results borrow
+ * the payload.
  */
 #define HAVE_IDS_MAX	  1024u
 #define HAVE_ITEMS_MAX	  3000u /* of one manifest */
@@ -43,7 +43,7 @@ struct message_have_request {
 /* blobs_message_have_id: the content id at idx, below id_cnt. */
 const uint8_t *blobs_message_have_id(const struct message_have_request *request, uint32_t idx);
 
-/* What is written: ids lie one behind the other. */
+/* The written form: ids lie one behind the other. */
 void blobs_message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt);
 /* blobs_message_have_ask_manifest: of 32 bytes, or of 64 as it is blinded. */
 void blobs_message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len);

@@ -135,7 +135,7 @@ static bool object_lives(struct gc *gc, const uint8_t *id)
 	while (!is_held && (file = blobs_object_locations_next(&gc->locations)))
 		is_held = file_is_held(gc, file);
 	err = blobs_object_locations_end(&gc->locations);
-	/* What cannot be read now is kept. */
+	/* A row that cannot be read now is kept. */
 	return is_held || (err < 0 && err != WEFT_EDAMAGED);
 }
 
@@ -364,7 +364,7 @@ int blobs_gc(struct blobs *content, bool run,
 	if (content->is_sweeping || content->unheld_cnt || blobs_imports_cnt(content->imports) ||
 	    stats.get_active_cnt)
 		return WEFT_EBUSY;
-	/* What is reachable must be known before anything is called garbage. */
+	/* All that is reachable must be known before anything is called garbage. */
 	(void)blobs_served_index(content);
 	if (content->is_served_stale)
 		return -ENOMEM;

@@ -67,7 +67,7 @@ static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[sta
 
 static void regions_mark(const struct manifest *manifest, struct held_manifest *out)
 {
-	/* Of a root the parts would have to be read: so many items are everywhere. */
+	/* The parts of a root would have to be read: so many items are everywhere. */
 	out->has_regions = manifest->part_cnt == 0;
 	for (uint32_t i = 0; i < manifest->item_cnt; i++) {
 		const uint8_t *id = manifest->items[i].content_id;

@@ -13,7 +13,7 @@ struct blobs;
 /* Regions at the finest depth, as bits. */
 #define HELD_REGION_CNT 4096u
 
-/* What the bytes of a manifest say; a manifest id stands for these bytes for ever. */
+/* The facts in the bytes of a manifest; a manifest id stands for these bytes for ever. */
 struct held_manifest {
 	bool is_signed, is_public;
 	bool is_hidden;	   /* it stands in no public record */
@@ -23,7 +23,7 @@ struct held_manifest {
 };
 
 /*
- * What there is to announce: of blobs/ in a daemon, made up in tests and benches.
+ * The source of announcements: of blobs/ in a daemon, made up in tests and benches.
  *
  * manifests_each lists the held manifests that stand on their own. Home worker.
  * look reads one of them: 0, WEFT_EABSENT, or why it cannot be read. A job's thread.

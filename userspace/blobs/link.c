@@ -51,7 +51,7 @@ static unsigned ip_len(uint8_t family)
 	return family == ADDR_IPV4 ? 4 : family == ADDR_IPV6 ? 16 : 0;
 }
 
-/* What a link says while it is read; foreign: a kind, a family or a count that is none. */
+/* The fields of a link while it is read; foreign: a kind, a family or a count that is none. */
 struct reading {
 	struct cursor c;
 	bool is_foreign;

@@ -29,7 +29,7 @@ struct stat;
 /* Hashes of one page: 32,768, which is 1 MiB, for 8 GiB of file. */
 #define OBJECT_PAGE_HASHES 32768u
 
-/* What fstat said of a file when its bytes were hashed. */
+/* The result of fstat for a file when its bytes were hashed. */
 struct object_stamp {
 	uint64_t size;
 	int64_t mtime_ns;

@@ -12,9 +12,9 @@ struct blobs;
 struct store_batch;
 
 /*
- * What other rooms keep. A retainer names manifests besides those of shares and gets: published
- * revisions, followed shares, communities. They are served to peers and are no garbage; the
- * files of the manifest are another matter.
+ * The manifests that other rooms keep. A retainer names manifests besides those of shares and
+ * gets: published revisions, followed shares, communities. They are served to peers and are no
+ * garbage; the files of the manifest are another matter.
  */
 #define BLOBS_HOLDERS_MAX 8
 

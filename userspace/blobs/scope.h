@@ -77,7 +77,7 @@ struct blind_key {
 	bool is_missing; /* the community has an epoch key, and it is not here */
 	uint8_t blind[32], veil[32];
 };
-/* Of a community the current key comes before the one of the epoch before. */
+/* The current key of a community comes before the one of the epoch before. */
 struct blind_keys {
 	unsigned cnt, cap; /* at most two of each joined community */
 	struct blind_key *keys;

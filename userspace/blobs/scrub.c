@@ -80,7 +80,7 @@ static bool key_step(uint8_t key[static OBJECT_ID_LEN])
 	return false;
 }
 
-/* Of those that are recorded as well, which a get is to fetch again, the record is looked at. */
+/* A marked file that is recorded as well, for a get to fetch again, is judged by its record. */
 static bool mark_next(struct scrub *scrub, struct store_snapshot *snapshot)
 {
 	struct object_bad_iter iter;
@@ -188,7 +188,7 @@ static enum scrub_verdict file_open(struct scrub *scrub)
 	scrub->err = blobs_scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size);
 	if (scrub->err)
 		return SCRUB_PASSED;
-	/* What is in memory is what was written; what is on the disk is the question. */
+	/* The bytes in memory are those that were written; the question is those on the disk. */
 	(void)posix_fadvise(scrub->fd, 0, 0, POSIX_FADV_DONTNEED);
 	return SCRUB_GOES_ON;
 }
@@ -419,7 +419,7 @@ static void check_step(struct scrub *scrub)
 	scrub->ask.progress(scrub->ask.arg, &scrub->checked);
 }
 
-/* Of the file that is open the other round knows nothing. */
+/* The other round knows nothing of the open file. */
 static void round_turn(struct scrub *scrub)
 {
 	scrub->is_turning = false;
@@ -572,7 +572,7 @@ unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
 
 	blobs_object_bad_begin(&iter, scrub->content->params.store, NULL);
 	while ((file = blobs_object_bad_next(&iter)))
-		/* Of a get that runs, not all is to be read by peers yet. */
+		/* Peers may not yet read all of a get that runs. */
 		if ((file->is_got ||
 		     blobs_served_index_holds_file(blobs_served_index(scrub->content), file)) &&
 		    cnt++ == 0)

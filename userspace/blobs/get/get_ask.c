@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a caller asks for, checked and copied into a get: target, files or ranges, nodes. Nothing
- * here starts; an ask that is refused leaves a get that is only to be freed. Home worker.
+ * The request of a caller, checked and copied into a get: target, files or ranges, nodes.
+ * Nothing here starts; an ask that is refused leaves a get that is only to be freed. Home
+ * worker.
  */
 #include <string.h>
 

@@ -8,9 +8,9 @@
  *	-> the files that it wrote go, if asked for (removal.c)
  *	-> its record goes
  *
- * A full table makes room by itself, and says so. Of the ended gets, first one gives way of
- * which nothing is here, then one that no peer is served from. A get that is seeded, paused or
- * half there stays.
+ * A full table makes room by itself, and says so. First an ended get gives way of which nothing
+ * is here, then one that no peer is served from. A get that is seeded, paused or half there
+ * stays.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -131,7 +131,7 @@ static void removal_begin(struct get *get)
 	record_delete(get);
 }
 
-/* What it staged goes first, by a fetch that only clears. */
+/* The files it staged go first, by a run that only clears. */
 static bool has_to_clear(const struct get *get)
 {
 	return get->view.state != BLOBS_GET_FINISHED &&

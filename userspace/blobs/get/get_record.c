@@ -70,7 +70,7 @@ static void state_read(struct cbor_reader *r, void *of)
 	get->view.state = (enum blobs_get_state)cbor_read_uint_max(r, BLOBS_GET_PAUSED);
 }
 
-/* What a caller was promised holds after a crash, though the run has not ended yet. */
+/* A promise to a caller holds after a crash, though the run has not ended yet. */
 static void state_write(struct writer *w, const void *of)
 {
 	const struct get *get = of;
@@ -121,7 +121,7 @@ static void patterns_read(struct cbor_reader *r, struct get *get,
 		cbor_fail(r);
 }
 
-/* What was asked for last, though the get may still be ending what was asked before. */
+/* The last request, though the get may still be ending the one before. */
 static const struct get *chosen_of(const struct get *get)
 {
 	return get->chosen ? get->chosen : get;

@@ -14,8 +14,8 @@ struct store_batch;
 struct swarm_source_view;
 
 /*
- * What the table of gets asks of a get's run. blobs/get_run implements it and knows struct get;
- * the table does not know struct get_run. Home worker.
+ * The calls of the table of gets to a get's run. blobs/get_run implements it and knows struct
+ * get; the table does not know struct get_run. Home worker.
  */
 
 /* blobs_get_run_start: 0 or -ENOMEM; blobs_get_ended follows. */

@@ -269,7 +269,7 @@ int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filli
 		if (get->view.state == BLOBS_GET_TAKEN_BACK && !get->view.is_leaving &&
 		    !get->keeps_staged)
 			continue;
-		/* What it wrote may be removed by its list of files, or seeded again. */
+		/* The files it wrote may be removed by its list of files, or seeded again. */
 		if (!blobs_get_is_seeded(&get->view))
 			add = blobs_served_index_add_held;
 		err = get_set_scope(get, filling);

@@ -207,7 +207,7 @@ struct get_run_check {
 	struct object_stamp stamp;
 };
 
-/* What looking at an item came to; negative: an error. */
+/* The result of looking at an item; negative: an error. */
 enum check_verdict { ITEM_IS_ABSENT, ITEM_IS_FOUND, ITEM_WANTS_MORE };
 
 enum get_run_step {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is on this disk already, item by item, before anything is asked for. First the file in its
- * place, if it has the right content. Else a copy of the same content, from a duplicate in this
- * collection or from another file that peers may read anyway. Other files are not used: a
+ * Finds the items that are on this disk already, before anything is asked for. First the file in
+ * its place, if it has the right content. Else a copy of the same content, from a duplicate in
+ * this collection or from another file that peers may read anyway. Other files are not used: a
  * peer that names a hash in a collection learns, by what is not asked for, whether it is here.
  * Copies are hashed before they count.
  *
@@ -44,9 +44,9 @@ static void check_reset(struct get_run_check *check)
 /* --- the file in its place --- */
 
 /*
- * What the store knows of the file in its place: nothing (absent), or the
- * record. One that this collection brought and no program wrote since is its own:
- * whatever its bytes have become, it may be replaced without asking.
+ * The store's knowledge of the file in its place: nothing (absent), or the record. One that this
+ * collection brought and no program wrote since is its own: whatever its bytes have become, it
+ * may be replaced without asking.
  */
 static int record_look(struct get_run_check *check, struct store_snapshot *snapshot,
 		       struct object_file *known)
@@ -263,7 +263,7 @@ static int item_step(struct get_run_check *check, struct store_snapshot *snapsho
 	}
 }
 
-/* What an earlier run reserved for the item at hand need not be free. */
+/* The room that an earlier run reserved for the item at hand need not be free. */
 static void reserved_note(struct get_run_check *check)
 {
 	char name[PLACING_NAME_CAP];
@@ -354,7 +354,7 @@ static void found_take(struct get_run_check *check)
 	check->marked = check->at;
 }
 
-/* Told before the first byte is asked for, not when the disk is full. */
+/* A lack of room is reported before the first byte is asked for, not when the disk is full. */
 static void space_check(struct get_run_check *check)
 {
 	struct get_run *get_run = check->get_run;

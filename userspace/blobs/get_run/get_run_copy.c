@@ -132,7 +132,7 @@ static int copy_open(struct get_run_check *check)
 	return copy_begin(check);
 }
 
-/* What is left of a copy that cannot go on would only fill the disk. */
+/* The rest of a copy that cannot go on would only fill the disk. */
 void blobs_get_run_copy_drop(const struct get_run_check *check)
 {
 	char name[PLACING_NAME_CAP];

@@ -16,7 +16,7 @@
 #include "get_run.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
-/* Of a file of 8 GiB: what is larger is rare, and its list is given back. */
+/* The list of a file of 8 GiB. Larger files are rare, and their lists are given back. */
 #define KEPT_CHUNKS	 OBJECT_PAGE_HASHES
 #define ORDER_CHUNKS_MIN 64u /* 16 MiB */
 
@@ -323,7 +323,7 @@ static void open_run(struct job *job)
 		file->err = staged_reserve(file);
 }
 
-/* What the job found need not be asked for. */
+/* The chunks that the job found need not be asked for. */
 static void found_note(struct get_run_file *file)
 {
 	for (uint64_t i = 0; i < file->chunk_cnt; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a get is about to place in the folder of a followed share. A program that is killed
- * between the renames and their records later finds files without a record. This note
+ * The files that a get is about to place in the folder of a followed share. A program that is
+ * killed between the renames and their records later finds files without a record. This note
  * distinguishes them from the user's own. It is durable before the renames and is deleted with
  * their records.
  *
@@ -50,7 +50,7 @@ static void entry_write(struct writer *w, const char *path, const uint8_t *conte
 	writer_be64(w, stamp->inode);
 }
 
-/* What earlier runs left, and with_new what is placed now. */
+/* The notes that earlier runs left, and with_new those of the files placed now. */
 static int intents_put(struct get_run *get_run, struct store_batch *batch, bool with_new)
 {
 	const struct placing *placing = &get_run->records.sync.placing;

@@ -63,7 +63,7 @@ static size_t part_len(const struct get_run *get_run, uint64_t idx)
 	return (size_t)(end - part_begin(get_run, idx));
 }
 
-/* Of which content and from where the bytes are is part of what they hash to. */
+/* The hash of the bytes also covers their content id and their place. */
 static void part_sum(const struct get_run *get_run, uint64_t idx, const uint8_t *data,
 		     uint8_t sum[static BLAKE3_HASH_LEN])
 {

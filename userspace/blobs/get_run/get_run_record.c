@@ -68,7 +68,7 @@ static void sync_run(struct job *job)
 	sync->err = blobs_placing_run(&sync->placing, &sync->get_run->target);
 }
 
-/* What is in its place is recorded, whatever became of others. */
+/* A file in its place is recorded, whatever became of others. */
 static void placed_record(struct get_run *get_run)
 {
 	struct get_run_sync *sync = &get_run->records.sync;

@@ -43,7 +43,7 @@ static int hash_check(const struct get_run_slot *slot, const uint8_t *want, bool
 
 static int fd_fill(struct get_run_slot *slot, int fd)
 {
-	/* Of zeros a hole: the file is new, or empty again. */
+	/* Zeros become a hole: the file is new, or empty again. */
 	int err = blobs_zeros_only(slot->bytes, slot->len)
 			  ? ftruncate(fd, (off_t)slot->len) < 0 ? -errno : 0
 			  : blobs_get_run_write_at(fd, 0, slot->bytes, slot->len);
@@ -79,7 +79,7 @@ static int nameless_write(struct get_run_slot *slot, struct target_dir *dir)
 	return slot->has_fd ? fd_fill(slot, slot->fd) : slot->fd;
 }
 
-/* What others are copied from, or what replaces a file, needs a name to be found by. */
+/* A file needs a name to be found by if others are copied from it, or if it replaces another. */
 static bool is_nameless(const struct get_run_write *write, const struct get_run_slot *slot)
 {
 	const struct get_run_item *item = &slot->get_run->items.all[slot->item];
@@ -219,7 +219,7 @@ static void whole_take(struct get_run *get_run, struct get_run_slot *slot)
 	blobs_get_run_staged(get_run, slot->item, &slot->stamp, name, NULL);
 }
 
-/* What the source sent proved right and is kept: its work for this node, wherever that counts. */
+/* The source's bytes proved right and are kept: its work for this node, wherever that counts. */
 static void slot_tell_verified(const struct get_run_slot *slot)
 {
 	const struct blobs_params *params = &slot->get_run->content->params;
@@ -260,7 +260,7 @@ static void write_done(struct job *job)
 	write->is_out = false;
 	(void)blobs_get_run_job_done(write->get_run);
 	for (unsigned i = 0; i < write->cnt; i++) {
-		/* What is written counts even when the get stops for another reason. */
+		/* Written bytes count even when the get stops for another reason. */
 		if (write->slots[i]->err && blobs_get_run_is_stopping(write->get_run))
 			blobs_get_run_slot_free(write->slots[i]);
 		else

@@ -100,7 +100,7 @@ void blobs_get_run_zeros_done(struct job *job)
 	for (uint64_t i = file->zero_begin; i < file->zero_end; i++) {
 		size_t len = blobs_get_run_file_chunk_len(file, i);
 
-		/* What is asked for already comes all the same. */
+		/* Chunks that are asked for already come all the same. */
 		if (file->chunks[i] != CHUNK_MISSING)
 			continue;
 		blobs_rarest_take(&file->order, i);

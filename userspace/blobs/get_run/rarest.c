@@ -105,7 +105,7 @@ void blobs_rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uin
 	}
 }
 
-/* What a pick knows so far. */
+/* The state of a pick. */
 struct picking {
 	uint64_t (*there)(void *arg, uint64_t first);
 	void *arg;

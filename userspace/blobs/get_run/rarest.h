@@ -9,11 +9,11 @@
 
 /*
  * The order in which the chunks of a file are asked for: by rank. The rank says how many have a
- * chunk and whose turn it is. Of equal rank, the next chunk is the neighbour of the last, so that
- * disks read and write in order. Each node chooses where its first one lies. So getters that start
- * together have something to give to each other at once. Chunks are ranked by runs of neighbours. A
- * pick looks at each run once and asks about each 64 chunks once at most, whatever others claim to
- * have. No I/O. Home worker.
+ * chunk and whose turn it is. Among chunks of equal rank, the neighbour of the last one comes
+ * next, so that disks read and write in order. Each node chooses where its first one lies. So
+ * getters that start together have something to give to each other at once. Chunks are ranked by
+ * runs of neighbours. A pick looks at each run once and asks about each 64 chunks once at most,
+ * whatever others claim to have. No I/O. Home worker.
  */
 #define RAREST_RUNS_MAX 4096u /* of a file: one chunk each to 1 GiB, then more */
 #define RAREST_NONE	UINT64_MAX

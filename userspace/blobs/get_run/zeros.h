@@ -11,8 +11,8 @@
 /*
  * Chunks of nothing but zeros. They take no room in a staged file, and need not be fetched where
  * the file's chunk list says that they are zeros. The hash of a chunk of zeros is known by its
- * place. To reckon it costs as much as to verify a chunk, so not all of a file is looked at. Of
- * a large file, some chunks are looked at before it is asked for, and then the neighbours of
+ * place. To reckon it costs as much as to verify a chunk, so not all of a file is looked at.
+ * Some chunks of a large file are looked at before it is asked for, and later the neighbours of
  * each chunk of zeros. Images of disks are long runs of them. Called from jobs.
  */
 #define ZEROS_SAMPLES_MAX 64u /* some 4 ms of hashing at 4 GB/s */

@@ -117,7 +117,7 @@ void blobs_imports_stop(struct imports *imports)
 		import->progress = NULL;
 		import->done = NULL;
 	}
-	/* What runs ends; after this no job touches a file or a task. */
+	/* Running jobs end; after this no job touches a file or a task. */
 	jobs_free(imports->pool);
 	imports->pool = NULL;
 }
@@ -422,7 +422,7 @@ int blobs_import_add(struct blobs *content, const struct blobs_share_ask *ask,
 	import->told.id = ++imports->last_id;
 	import->progress_ns = now_ns;
 	imports->now_ns = now_ns;
-	/* What can fail before the first job fails here: done never comes from inside. */
+	/* A step that can fail before the first job fails here: done never comes from inside. */
 	err = imports->first ? 0 : blobs_import_begin(import);
 	if (err < 0) {
 		import_free(import);

@@ -110,7 +110,7 @@ static int part_close(struct import_collect *c, struct store_batch *batch, uint6
 	return 0;
 }
 
-/* What is about to come, path, may begin a part. */
+/* The next item, path, may begin a part. */
 static int part_turn(struct import_collect *c, const char *path, size_t len,
 		     struct store_batch *batch, uint64_t *io_put_len)
 {

@@ -13,9 +13,8 @@
 #include "crypto/blake3/blake3.h"
 
 /*
- * What a hashing thread does: a run of small files, or a slice of a big
- * one. A task owns what it points to while it is busy; home fills it before
- * and reads it after.
+ * The work of a hashing thread: a run of small files, or a slice of a big one. A task owns what
+ * it points to while it is busy; home fills it before and reads it after.
  */
 #define IMPORT_RUN_CNT	 64			    /* small files of one task, at most */
 #define IMPORT_RUN_LEN	 (8ull << 20)		    /* and their bytes */

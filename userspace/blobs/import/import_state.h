@@ -14,7 +14,7 @@
 #include "blobs/manifest/manifest.h"
 #include "crypto/blake3/blake3.h"
 
-/* What the files of an import share; home's but for what a job holds. */
+/* The state that the files of an import share. It is home's, but for the parts that a job holds. */
 
 #define IMPORT_DETAIL_CAP 512
 

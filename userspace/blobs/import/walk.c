@@ -243,7 +243,7 @@ bool blobs_walk_is_file(const struct walk *walk)
 
 /* --- the next entry --- */
 
-/* What the system refuses to every caller must not look like an unreadable file. */
+/* An error that the system gives every caller must not look like an unreadable file. */
 static bool is_scarcity(int err)
 {
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;

@@ -207,8 +207,8 @@ bool blobs_manifest_path_is_safe(const char *path, size_t len);
 bool blobs_manifest_link_is_safe(const char *path, size_t path_len, const char *text,
 				 size_t text_len);
 /*
- * blobs_manifest_link_normalise takes "." and empty parts out of text, in place: the
- * length that is left. What the text means stays the same.
+ * blobs_manifest_link_normalise takes "." and empty parts out of text, in place: the length that
+ * is left. The meaning of the text stays the same.
  */
 size_t blobs_manifest_link_normalise(char *text, size_t len);
 /* blobs_manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
@@ -249,7 +249,7 @@ int blobs_manifest_builder_add_link(struct manifest_builder *builder,
 WEFT_MUST_CHECK
 int blobs_manifest_builder_add_part(struct manifest_builder *builder,
 				    const struct manifest_part *part);
-/* What was added since the last finish. */
+/* The items added since the last finish. */
 uint32_t blobs_manifest_builder_item_cnt(const struct manifest_builder *builder);
 uint64_t blobs_manifest_builder_byte_cnt(const struct manifest_builder *builder);
 bool blobs_manifest_builder_is_empty(const struct manifest_builder *builder);

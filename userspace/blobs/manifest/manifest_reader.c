@@ -32,7 +32,7 @@ enum {
 	KEY_LINKS = 14,
 };
 
-/* What only a share has to say, and what it has to say at least. */
+/* The fields that only a share has, and those it must have. */
 #define SIGNED_KEYS                                                                                \
 	(CBOR_KEY(KEY_SHARE_KEY) | CBOR_KEY(KEY_SHARE_ID) | CBOR_KEY(KEY_SEQ) |                    \
 	 CBOR_KEY(KEY_EXPIRES) | CBOR_KEY(KEY_DESCRIPTION) | CBOR_KEY(KEY_VISIBILITY) |            \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a manifest may say: its texts and their order (manifest.h). */
+/* The valid texts of a manifest and their order (manifest.h). */
 #include "manifest.h"
 
 #include <string.h>

@@ -16,7 +16,7 @@
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
-/* What is around the lists, at most: the fields of a revision and its signature. */
+/* The bytes around the lists, at most: the fields of a revision and its signature. */
 #define BUILDER_FRAME_LEN                                                                          \
 	(SIGNED_OVERHEAD_MAX + MANIFEST_TITLE_CAP + MANIFEST_DESCRIPTION_LEN_MAX +                 \
 	 34u * (2 + MANIFEST_COMMUNITIES_MAX + MANIFEST_RECOMMENDED_MAX) + 128u)

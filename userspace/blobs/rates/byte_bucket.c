@@ -48,7 +48,7 @@ void blobs_byte_bucket_give_back(struct byte_bucket *bucket, uint64_t len)
 	bucket->free_ns -= cost_ns < bucket->free_ns ? cost_ns : bucket->free_ns;
 }
 
-/* What is left of it after a time, as a line down to nothing: exact while bytes go steadily. */
+/* The rest of it after a time, as a line down to nothing: exact while bytes go steadily. */
 static uint64_t meter_left(const struct byte_meter *meter, uint64_t now_ns)
 {
 	uint64_t age_ns = now_ns > meter->at_ns ? now_ns - meter->at_ns : 0;

@@ -89,7 +89,7 @@ uint64_t blobs_quota_glide(const struct quota *quota, uint64_t wall_s)
 	return per_s ? per_s : 1;
 }
 
-/* What the glide has let through since it was looked at last. */
+/* The bytes that the glide has let through since the last look. */
 static void credit_grow(struct quota *quota, uint64_t per_s, uint64_t now_ns)
 {
 	uint64_t span_ns = now_ns > quota->credit_ns ? now_ns - quota->credit_ns : 0;

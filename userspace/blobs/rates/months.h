@@ -9,8 +9,9 @@
 struct store_snapshot;
 
 /*
- * What a worker may send and ask for, in bytes since its start: taken never exceeds granted while
- * it is capped. Home has its own, and grants the uploads of others (blobs/serve/servers.h).
+ * The bytes that a worker may send and ask for since its start: taken never exceeds granted
+ * while it is capped. Home has its own, and grants the uploads of others
+ * (blobs/serve/servers.h).
  */
 struct blobs_credit {
 	bool is_capped, is_reached;
@@ -19,10 +20,10 @@ struct blobs_credit {
 };
 
 /*
- * The caps of a month (blobs_month_* in blobs.h) and their ledger, one record in
- * STORE_META: of each direction and zone the bytes that are leased. What this worker
- * sends and asks for takes of its credits, which are granted out of durable leases several
- * times a second. Home; the node grants the credits of other workers.
+ * The caps of a month (blobs_month_* in blobs.h) and their ledger, one record in STORE_META: of
+ * each direction and zone the bytes that are leased. The bytes that this worker sends and asks
+ * for are taken of its credits, which are granted out of durable leases several times a second.
+ * Home; the node grants the credits of other workers.
  */
 enum month_state { MONTH_FREE, MONTH_GLIDING, MONTH_REACHED };
 

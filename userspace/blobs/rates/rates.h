@@ -59,8 +59,8 @@ int blobs_limit_reset(struct blobs *content, enum blobs_limit which,
 		      void (*done)(void *arg, int err), void *arg);
 /*
  * Timetables of the rates of all uploads and of all downloads (blobs/rates/timetable.h): the
- * least of the limit and of the entry in force holds. They are set, kept and reset (text
- * NULL) as limits are; WEFT_EMALFORMED: blobs_timetable_parse refuses text. What a view names is
+ * least of the limit and of the entry in force holds. They are set, kept and reset (text NULL)
+ * as limits are; WEFT_EMALFORMED: blobs_timetable_parse refuses text. The texts of a view are
  * borrowed until the next turn.
  */
 struct blobs_timetable_view {
@@ -94,7 +94,7 @@ enum blobs_limit blobs_month_limit(enum blobs_direction direction, enum blobs_zo
 void blobs_month_show(const struct blobs *content, enum blobs_direction direction,
 		      enum blobs_zone zone, struct blobs_month_view *out_view);
 
-/* What this worker sends and home receives, of the last ten seconds or so. */
+/* The rates at which this worker sends and home receives, of the last ten seconds or so. */
 struct blobs_traffic {
 	uint64_t upload_per_s, download_per_s; /* bytes; of free traffic as well */
 	uint64_t peer_upload_per_s;	       /* of the peer that has most */
@@ -106,7 +106,7 @@ struct blobs_traffic {
 };
 void blobs_traffic(const struct blobs *content, uint64_t now_ns, struct blobs_traffic *out_traffic);
 
-/* What was sent, by peer and by content: those of which most went lately. */
+/* The bytes sent, by peer and by content: those of which most went lately. */
 enum blobs_usage_kind { BLOBS_USAGE_PEER, BLOBS_USAGE_CONTENT };
 struct blobs_usage {
 	enum blobs_usage_kind kind;

@@ -257,7 +257,7 @@ static bool entry_holds(const struct timetable_entry *entry, unsigned minute)
 	if (entry->days & 1u << day && of_day >= entry->begin_min &&
 	    of_day - entry->begin_min < entry->len_min)
 		return true;
-	/* What began the day before, over midnight. */
+	/* An entry that began the day before, over midnight. */
 	return entry->days & 1u << before &&
 	       of_day + TIMETABLE_DAY_MIN - entry->begin_min < entry->len_min;
 }

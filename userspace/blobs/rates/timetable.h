@@ -9,12 +9,11 @@
 #include "weft/err.h"
 
 /*
- * Rates by day of the week and time of day, as a text of entries apart by
- * semicolons: "mon-fri 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none". An entry
- * is [DAYS] BEGIN-END RATE. Without DAYS it holds every day; an END that is not
- * later than BEGIN is on the day after. RATE is a number with B, kB, MB, GB (of
- * 1000, "/s" may follow), kbit, mbit or gbit, or none. Of several entries that
- * hold a minute the first counts.
+ * Rates by day of the week and time of day, as a text of entries apart by semicolons: "mon-fri
+ * 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none". An entry is [DAYS] BEGIN-END RATE. Without DAYS
+ * it holds every day; an END that is not later than BEGIN is on the day after. RATE is a number
+ * with B, kB, MB, GB (of 1000, "/s" may follow), kbit, mbit or gbit, or none. The first of
+ * several entries that hold a minute counts.
  *
  * Times are local. The caller says what the local time is, so this is pure:
  * no clock, no time zone, no I/O.
@@ -38,7 +37,7 @@ struct timetable {
 	struct timetable_entry entries[TIMETABLE_ENTRIES_MAX];
 };
 
-/* What is wrong with a text: the entry, in the text, and a sentence about it. */
+/* The fault of a text: the entry, in the text, and a sentence about it. */
 struct timetable_fault {
 	const char *at;
 	size_t len;

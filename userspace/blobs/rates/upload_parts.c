@@ -3,10 +3,10 @@
 
 #include "base/monotonic.h"
 
-/* Of the limit, for those at rest together: less than a limit is off by anyway. */
+/* A part of the limit, for those at rest together: less than a limit is off by anyway. */
 #define REST_FRACTION 64u
 
-/* What a worker would send if it could. */
+/* The bytes that a worker would send if it could. */
 static uint64_t wanted(const struct upload_part *part, uint64_t rest, uint64_t span_ns)
 {
 	uint64_t grown = part->charged_cnt - part->before_cnt;

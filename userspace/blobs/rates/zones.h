@@ -8,11 +8,10 @@
 #include "weft/err.h"
 
 /*
- * What traffic with a network costs, as a list of prefixes with a price:
- * "10.0.0.0/8=0 2001:db8::/32=0 192.0.2.0/24=5". The longest prefix that
- * holds an address counts; what none holds has ZONE_PRICE. Price 0 is free:
- * it takes nothing of the limits of all traffic. Of others the cheaper comes
- * first, in serving and in getting.
+ * The price of traffic with a network, as a list of prefixes with a price: "10.0.0.0/8=0
+ * 2001:db8::/32=0 192.0.2.0/24=5". The longest prefix that holds an address counts; what none
+ * holds has ZONE_PRICE. Price 0 is free: it takes nothing of the limits of all traffic. Among
+ * others the cheaper comes first, in serving and in getting.
  */
 #define ZONES_MAX      64u
 #define ZONE_PRICE     10u

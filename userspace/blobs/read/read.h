@@ -94,7 +94,7 @@ struct tree_place {
 	/* of a file */
 	uint8_t content_id[32];
 	uint64_t size;
-	char mime[TREE_MIME_CAP]; /* "" when the manifest does not tell */
+	char mime[TREE_MIME_CAP]; /* "" when the manifest names none */
 	uint8_t part_id[32];	  /* the manifest, or part of it, that lists the file */
 	uint32_t item;		  /* at this place */
 };
@@ -113,7 +113,7 @@ struct tree_ask {
 WEFT_MUST_CHECK
 int blobs_tree_find(struct store *store, const struct tree_ask *ask, struct tree_place *out_place);
 
-/* What lies in a directory; texts are borrowed and have no NUL. */
+/* The entries of a directory; texts are borrowed and have no NUL. */
 struct tree_entry {
 	enum tree_kind kind;
 	const char *name;

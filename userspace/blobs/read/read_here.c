@@ -36,7 +36,10 @@ static void search_run(struct job *job)
 	store_snapshot_close(snapshot);
 }
 
-/* What is neither served nor held for a get is not for programs that ask by hash, either. */
+/*
+ * Content that is neither served nor held for a get is not for programs that ask by hash,
+ * either.
+ */
 static void places_filter(struct reader *reader)
 {
 	struct reader_search *search = &reader->search;

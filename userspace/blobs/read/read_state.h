@@ -12,10 +12,10 @@
 #include "blobs/swarm/swarm.h"
 #include "crypto/blake3/blake3.h"
 
-/* What read*.c share. */
+/* The state that read*.c share. */
 #define READER_PLACES_MAX     8u /* files of the content that are tried */
 #define READER_DETAIL_CAP     256
-#define READER_SIZE_TRIES_MAX 3u /* of nodes that tell a length they do not prove */
+#define READER_SIZE_TRIES_MAX 3u /* of nodes that state a length without proof */
 #define READER_PROOF_LEN      (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
 #define READER_HALF_CNT	      ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
 /*

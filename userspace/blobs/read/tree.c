@@ -20,7 +20,7 @@ struct tree_cursor {
 	uint32_t item, dir; /* the next of each in volume */
 };
 
-/* What the cursor stands at. */
+/* The place of the cursor. */
 struct tree_path {
 	const char *path;
 	size_t len;

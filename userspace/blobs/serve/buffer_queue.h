@@ -48,7 +48,7 @@ struct buffer_queue {
 	bool is_ended;
 };
 
-/* What a queue is for; all borrowed for its life, name static. */
+/* The purpose of a queue; all borrowed for its life, name static. */
 struct buffer_queue_params {
 	const char *name; /* of its pool */
 	struct serve *serve;

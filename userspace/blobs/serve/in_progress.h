@@ -10,11 +10,10 @@
 #include "weft/err.h"
 
 /*
- * Files that a get is fetching: what of them is verified and written is
- * served while the rest is on its way. The get adds a file, notes its chunks
- * and drops it; a reader keeps its descriptor open meanwhile. Of
- * one content fetched twice, the file with most chunks is found. All of one
- * worker; a job may read from an in-progress file that its owner holds.
+ * Files that a get is fetching: what of them is verified and written is served while the rest is
+ * on its way. The get adds a file, notes its chunks and drops it; a reader keeps its descriptor
+ * open meanwhile. When one content is fetched twice, the file with most chunks is found. All of
+ * one worker; a job may read from an in-progress file that its owner holds.
  *
  * Another worker has a copy of home's list, taken now and then
  * (blobs_in_progress_copy_list): the descriptors are the process's and are duplicated.

@@ -33,8 +33,9 @@ void blobs_serve_free(struct serve *serve);
 /* blobs_serve_buffers: the 256 KiB buffers of blobs_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *blobs_serve_buffers(struct serve *serve);
 /*
- * blobs_serve_note_member: another server of this node heard of it. blobs_serve_member_cnt: of id,
- * lately. blobs_serve_members writes at most HOLDERS_MAX of those into out, and returns how many.
+ * blobs_serve_note_member: another server of this node learned of it. blobs_serve_member_cnt: of
+ * id, lately. blobs_serve_members writes at most HOLDERS_MAX of those into out, and returns how
+ * many.
  */
 void blobs_serve_note_member(struct serve *serve, const struct blobs_member *member,
 			     uint64_t now_ns);

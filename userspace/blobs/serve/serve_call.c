@@ -270,7 +270,7 @@ static void call_answer_shared(struct serve_call *call, const struct chunk_buffe
 		call_free(call);
 }
 
-/* What the reader read is there for all. Its own answer comes first. */
+/* The bytes that the reader read are there for all. Its own answer comes first. */
 static void reader_finish(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
@@ -301,7 +301,7 @@ static void file_note_changed(struct serve *serve, struct serve_file *file)
 	blobs_forget_file(serve->content, &file->object);
 }
 
-/* What the call opened stays with its file for others, unless one was faster. */
+/* The descriptor that the call opened stays with its file for others, unless one was faster. */
 static void call_keep_open(struct serve_call *call)
 {
 	struct serve_file *file = call->file;
@@ -461,7 +461,7 @@ static void call_share(struct serve_call *call, struct chunk_buffer *shared)
 		call_wait(call, shared);
 		return;
 	}
-	/* What a manifest or a chunk list is, its id says; a file may change. */
+	/* A manifest or a chunk list is as its id says; a file may change. */
 	call->err = call->type == MESH_GET_CHUNK ? blobs_serve_call_recheck(call) : 0;
 	if (!call->err) {
 		call_answer_shared(call, shared);

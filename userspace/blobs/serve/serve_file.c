@@ -186,7 +186,7 @@ void blobs_serve_files_drop_all(struct serve_files *files)
 			blobs_serve_file_drop(&files->slots[i]);
 }
 
-/* What open says when the file is not there as it was, as opposed to trouble of this node. */
+/* Errors of open for a file that is not there as it was, as opposed to trouble of this node. */
 static int open_error(int error)
 {
 	switch (error) {

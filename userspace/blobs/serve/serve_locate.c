@@ -112,7 +112,7 @@ static bool in_progress_file_serves(const struct serve_call *call,
 	       (call->type == MESH_GET_CHUNK_HASHES && partial->hashes);
 }
 
-/* What is being fetched is not in the store's list of locations: it has no place yet. */
+/* A file that is being fetched is not in the store's list of locations: it has no place yet. */
 int blobs_serve_locate(struct serve_call *call)
 {
 	struct served_reader reader =

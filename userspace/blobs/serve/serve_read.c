@@ -80,7 +80,7 @@ int blobs_serve_call_recheck(const struct serve_call *call)
 				     &(struct serve_part){0, NULL, 0}, false);
 }
 
-/* What an in-progress file says it has was verified before it was written. */
+/* The chunks that an in-progress file says it has were verified before they were written. */
 static int in_progress_file_chunk_read(struct serve_call *call, bool is_waiting)
 {
 	const struct in_progress_file *partial = call->partial;

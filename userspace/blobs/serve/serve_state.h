@@ -17,7 +17,7 @@
 #include "usage.h"
 
 /*
- * What the files of blobs/serve share.
+ * The state that the files of blobs/serve share.
  *
  *	serve.c		life; a request becomes a call, or is refused
  *	serve_limit.c	when a call begins that asks for bytes

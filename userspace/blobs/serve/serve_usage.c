@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was sent to each peer and of each share: the usage functions of blobs.h. */
+/* The bytes sent to each peer and of each share: the usage functions of blobs.h. */
 #include <string.h>
 
 #include "blobs/object.h"

@@ -286,7 +286,7 @@ static const struct served_manifest *manifest_first(const struct served_index *s
 		       : NULL;
 }
 
-/* What all of those of id that reader may read say together. */
+/* All entries of id that reader may read, put together. */
 struct manifest_view {
 	bool is_there, is_whole, is_growing;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What home orders its servers and what they report. A function that is posted stands above
+ * The orders of home to its servers, and their reports. A function that is posted stands above
  * the one that posts it. Orders run on the server's thread and get its struct blobs. Reports run
  * on home's thread and get its struct blobs_servers.
  */
@@ -195,7 +195,7 @@ static void note_member(void *object, const void *bytes, size_t len)
 	blobs_note_member(server, bytes, blobs_serve_now_ns(server->serve));
 }
 
-/* What is lost is heard of again. */
+/* A lost report is made again. */
 static void spread_member(struct blobs_servers *servers, unsigned but_idx,
 			  const struct blobs_member *member)
 {

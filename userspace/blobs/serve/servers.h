@@ -47,7 +47,7 @@ bool blobs_servers_spread_served(struct blobs_servers *servers);
 bool blobs_servers_configure(struct blobs_servers *servers, const struct blobs_config *config);
 /* blobs_servers_limits_changed: servers get the limits, each its part, in this turn or the next. */
 void blobs_servers_limits_changed(struct blobs_servers *servers);
-/* blobs_servers_spread_member: home heard of member; all servers hear of it. */
+/* blobs_servers_spread_member: home learned of member, and passes it to all servers. */
 void blobs_servers_spread_member(struct blobs_servers *servers, const struct blobs_member *member);
 /* blobs_servers_{stats,traffic}: of server idx, a fraction of a second old when it is busy. */
 const struct blobs_stats *blobs_servers_stats(const struct blobs_servers *servers, unsigned idx);

@@ -10,7 +10,7 @@
 /* The wait of a peer that finds no slot: about the time a getter takes to end a file. */
 #define SLOT_WAIT_NS (1 * NS_PER_S)
 #define WAIT_MIN_NS  (50 * NS_PER_MS)
-/* Of an answer, beside the bytes that were asked for: hashes of a proof. */
+/* The bytes of an answer beside those asked for: hashes of a proof. */
 #define PROOF_LEN 16384u
 
 struct upload_peer {
@@ -113,7 +113,7 @@ static bool credit_lets(const struct uploads *uploads, const struct upload *uplo
 	       blobs_credit_has(&uploads->credits[upload->zone], upload->len + PROOF_LEN);
 }
 
-/* Of what was taken for it len bytes went. */
+/* len of the bytes taken for it went. */
 static void credit_settle(struct uploads *uploads, struct upload *upload, size_t len)
 {
 	struct blobs_credit *credit = &uploads->credits[upload->zone];
@@ -186,7 +186,7 @@ static uint64_t owed_ns(const struct byte_bucket *rate, uint64_t now_ns)
 	return rate->per_s && rate->free_ns > now_ns ? rate->free_ns - now_ns : 0;
 }
 
-/* What waits of a peer first; there is one. */
+/* The first upload of a peer that waits; there is one. */
 static struct upload *peer_first(const struct upload_peer *peer)
 {
 	return container_of(peer->uploads.next, struct upload, node);

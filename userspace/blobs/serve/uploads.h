@@ -13,11 +13,11 @@
 #include "blobs/rates/byte_bucket.h"
 
 /*
- * Which peers are served, and when. A peer that asks for bytes takes an upload slot
- * and keeps it while it goes on asking. Its request goes at once as long as no limit
- * of bytes holds it. Else it waits, a few seconds at most, or the peer gets a time to
- * come back. Of peers that wait, the cheapest come first, and these in turn. Peers of
- * price 0 take nothing of the limit of all.
+ * Which peers are served, and when. A peer that asks for bytes takes an upload slot and keeps it
+ * while it goes on asking. Its request goes at once as long as no limit of bytes holds it. Else
+ * it waits, a few seconds at most, or the peer gets a time to come back. The cheapest of the
+ * peers that wait come first, and these in turn. Peers of price 0 take nothing of the limit of
+ * all.
  *
  * When all slots are taken, one that is not used for UPLOAD_IDLE_NS is given
  * away. So is a resting slot of a peer that is dearer than the new peer, or that
@@ -37,7 +37,7 @@
 struct blobs_credit;
 struct upload_peer;
 
-/* What is asked, embedded in the owner's own object. */
+/* The request, embedded in the owner's own object. */
 struct upload {
 	struct list_node node;	  /* of its peer's that wait */
 	struct upload_peer *peer; /* NULL: not admitted, or over */

@@ -13,10 +13,9 @@
 #include "blobs/rates/byte_bucket.h"
 
 /*
- * How many bytes went by a key: to a peer, or of a content. A fixed number of
- * keys is counted; when one more comes, that of which least went lately gives
- * way, so those that matter stay. Of these the sums are exact since they were
- * last taken in.
+ * How many bytes went by a key: to a peer, or of a content. A fixed number of keys is counted;
+ * when one more comes, that of which least went lately gives way, so those that matter stay. The
+ * sums of these are exact since they were last taken in.
  */
 #define USAGE_CAP     BLOBS_USAGE_MAX
 #define USAGE_KEY_LEN 32u

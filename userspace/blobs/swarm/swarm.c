@@ -332,7 +332,10 @@ void blobs_swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uin
 
 /* --- tending --- */
 
-/* Of more members than may be asked at once, the slow make room for those not tried yet. */
+/*
+ * When there are more members than may be asked at once, the slow make room for those not tried
+ * yet.
+ */
 static void members_replace(struct swarm *swarm, uint64_t now_ns)
 {
 	struct swarm_member *slowest = NULL;
@@ -360,7 +363,7 @@ static void members_reap(struct swarm *swarm, uint64_t now_ns)
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		struct swarm_member *member = &swarm->members[i];
 
-		/* Of one that is refused nothing more is wanted; another may still answer. */
+		/* Nothing more is wanted of an ask that is refused; another may still answer. */
 		if (member->source && member->source->is_refused) {
 			member->is_going = true;
 			blobs_swarm_asks_take_back(member, now_ns);

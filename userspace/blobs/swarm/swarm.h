@@ -12,10 +12,9 @@
 #include "weft/err.h"
 
 /*
- * The nodes that may have one collection, and asking them. A swarm begins
- * with the nodes its maker names (hints), looks for more with the finders,
- * and has those it asks tell of others. A hint is asked at once; a node that was
- * found is first asked what it has.
+ * The nodes that may have one collection, and asking them. A swarm begins with the nodes its
+ * maker names (hints), looks for more with the finders, and gets further nodes from those it
+ * asks. A hint is asked at once; a node that was found is first asked what it has.
  *
  *	swarm.c	  members, and the timer that tends them
  *	swarm_contact.c what each has (HAVE_CONTENT), which providers it knows (PROVIDERS)
@@ -25,10 +24,9 @@
  *	swarm_have.c	  what a member has
  *	hrw_part.c	  which getter is to ask for what first
  *
- * Sources belong to all swarms of a node, so two gets that ask the same node
- * know how much it can take. What a source sends is verified by the caller that
- * asked; it reports bad data with blobs_swarm_blame. After three reports
- * no swarm of this node asks the source again.
+ * Sources belong to all swarms of a node, so two gets that ask the same node know how much it
+ * can take. The caller that asked verifies the bytes of a source; it reports bad data with
+ * blobs_swarm_blame. After three reports no swarm of this node asks the source again.
  *
  * Home worker. Nothing here blocks.
  */
@@ -200,7 +198,7 @@ int blobs_swarm_failure(const struct swarm *swarm, const char **out_detail);
 /* blobs_swarm_wrong_key: with WEFT_EWRONGKEY, the key that answered; else zeros. */
 const uint8_t *blobs_swarm_wrong_key(const struct swarm *swarm);
 
-/* What people are shown of a member. */
+/* The view of a member for people. */
 struct swarm_source_view {
 	const uint8_t *key;
 	bool is_open; /* asked; else it waits for its turn */

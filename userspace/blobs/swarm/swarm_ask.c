@@ -90,7 +90,7 @@ static void limits_take(struct swarm_ask *ask, struct swarm_member *member, uint
 	wait_notice(member, now_ns);
 }
 
-/* Of what was taken for it len bytes came; more than that cannot, but for a proof's hashes. */
+/* len of the bytes taken for it came; more than that cannot, but for a proof's hashes. */
 static void credit_settle(struct swarm_ask *ask, struct swarms *swarms, size_t len)
 {
 	struct blobs_credit *credit = &swarms->content->credits[BLOBS_DOWNLOADS][ask->zone];

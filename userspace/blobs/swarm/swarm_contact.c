@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What members have, and which providers they know. A found member is first asked what it has, a
- * few members at a time: nine in ten may be forged. A hint is asked when there is a choice, or when
- * it lacked something. A member with a part is asked again: often while its part grows, ever less
- * often while it does not. This node asks for others as soon as it serves what it fetches, for
- * they are to hear of it, too. A node that does not serve asks after a moment: what it wants is
- * mostly here by then.
+ * Asks members what they have, and which providers they know. A found member is first asked what
+ * it has, a few members at a time: nine in ten may be forged. A hint is asked when there is a
+ * choice, or when it lacked something. A member with a part is asked again: often while its part
+ * grows, ever less often while it does not. This node asks for others as soon as it serves what
+ * it fetches, for they are to know it, too. A node that does not serve asks after a moment: what
+ * it wants is mostly here by then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -241,7 +241,7 @@ static void on_have(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	struct contact *contact = arg;
 	struct swarm_member *member = contact_take(contact, reply, now_ns);
 
-	/* What it has of a manifest that is not at hand any more says nothing. */
+	/* Its chunks of a manifest that is not at hand any more say nothing. */
 	if (memcmp(contact->id, member->swarm->part_id, sizeof(contact->id)) != 0)
 		contact->due_ns = now_ns;
 	else if (reply->err)

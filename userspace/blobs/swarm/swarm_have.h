@@ -9,15 +9,14 @@
 #include "blobs/content_message_have.h"
 
 /*
- * What one source has of the manifest, by its HAVE_CONTENT answer and by its failures.
- * Up to HAVE_LACKS_MAX requested things that it lacked are remembered
- * until its answer changes. With more, the source counts as
- * having nothing until then.
+ * The parts of the manifest that one source has, by its HAVE_CONTENT answer and by its failures.
+ * Up to HAVE_LACKS_MAX requested things that it lacked are remembered until its answer changes.
+ * With more, the source counts as having nothing until then.
  */
 #define HAVE_LACKS_MAX 16u
 
 enum have_kind {
-	HAVE_GUESSED, /* it did not tell: whatever it did not deny */
+	HAVE_GUESSED, /* unstated: whatever it did not deny */
 	HAVE_SOME,
 	HAVE_ALL,
 };

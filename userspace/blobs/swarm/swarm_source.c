@@ -50,7 +50,7 @@ static bool forgets_before(const struct source *a, const struct source *b)
 	return a->used_ns < b->used_ns;
 }
 
-/* Of those in use none goes: a swarm that is full of guesses takes no source of another. */
+/* No source in use goes: a swarm that is full of guesses takes no source of another. */
 static void sources_make_room(struct sources *sources)
 {
 	struct source *found = NULL;
@@ -200,7 +200,7 @@ bool blobs_source_way_failed(struct source *source, bool is_timeout, uint64_t no
 	return true;
 }
 
-/* What it refused was too much: it gets no more at once than it has now. */
+/* The refused requests were too many: it gets no more at once than it has now. */
 void blobs_source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns)
 {
 	if (source->window > source->asked_cnt)

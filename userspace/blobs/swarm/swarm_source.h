@@ -70,7 +70,7 @@ void blobs_source_learn(struct source *source, const struct addr *addrs, unsigne
 /* blobs_source_prefer puts addresses that are no guess first; the last make room for them. */
 void blobs_source_prefer(struct source *source, const struct addr *addrs, unsigned cnt);
 
-/* What became of a request; window_max is the limit of requests at once. */
+/* The outcome of a request; window_max is the limit of requests at once. */
 void blobs_source_asked(struct source *source, uint64_t now_ns);
 void blobs_source_answered(struct source *source, size_t len, unsigned window_max, uint64_t now_ns);
 /* blobs_source_dropped: taken back by us, or refused with a reason that says nothing of the way. */

@@ -9,7 +9,7 @@
 #include "swarm_source.h"
 #include "swarm.h"
 
-/* What the files of blobs/swarm share; see swarm.h for the part of each file. */
+/* The state that the files of blobs/swarm share; see swarm.h for the part of each file. */
 #define SWARM_TRIES_MAX	 2u /* of a hint that was never reached; of a guess: one */
 #define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from any member */
 /*
@@ -147,7 +147,7 @@ void blobs_swarm_contacts_init(struct swarm_member *member);
 void blobs_swarm_contacts_run(struct swarm *swarm, uint64_t now_ns);
 void blobs_swarm_contacts_end(struct swarm_member *member);
 bool blobs_swarm_contacts_are_out(const struct swarm_member *member);
-/* blobs_swarm_contact_as_server: member is to hear soon that this node serves what it has. */
+/* blobs_swarm_contact_as_server: member is to learn soon that this node serves what it has. */
 void blobs_swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns);
 /* blobs_swarm_contact_again: what member has is to be asked soon. */
 void blobs_swarm_contact_again(struct swarm_member *member, uint64_t at_ns);

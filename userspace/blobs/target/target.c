@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The directory that a get writes into: its staging directory, and former versions of files in
- * .weft-versions/NUMBER/PATH. What stands at a path below it is target_dir.c's.
+ * .weft-versions/NUMBER/PATH. The files at paths below it are target_dir.c's.
  */
 #include <dirent.h>
 #include <errno.h>

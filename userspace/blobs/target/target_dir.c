@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands at paths below a target, and nowhere else. */
+/* Files at paths below a target, and nowhere else. */
 #include "target_dir.h"
 
 #include <errno.h>
@@ -130,7 +130,7 @@ int blobs_target_make_dir(const struct target *target, const char *path, size_t 
 	return 0;
 }
 
-/* What stands at name: 0 the same link, 1 another link, or WEFT_EEXISTS. */
+/* The state of name: 0 the same link, 1 another link, or WEFT_EEXISTS. */
 static int link_compare(int dir, const char *name, const char *text)
 {
 	char found[MANIFEST_LINK_LEN_MAX + 1];
