@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Calls with a payload and a reply of 64 bytes and of 1 KiB, 1 and 64 in flight: calls a
-core does, and how long they take. Compared with gRPC in C++ over TLS, NATS request and
-reply over TLS, and, unencrypted, nginx asked by wrk.
+"""Calls with a payload and a reply of 64 bytes and of 1 KiB, 1 and 64 in flight. The
+figures are calls of a core, and their times. Compared with gRPC in C++ over TLS, NATS
+request and reply over TLS, and, unencrypted, nginx asked by wrk.
 
     send, first CPU: the caller -- veth -- receive, last CPU: the provider, and nats-server
 """

@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 
 def share_nice(pid):
-    """Under automatic grouping nice counts within a session only, and a daemon has its own:
+    """Under automatic grouping nice counts within a session only, and a daemon has its own. So
     the whole session gets the bench's nice value, so that `nice -n -10 make bench` means all."""
     group = pathlib.Path(f"/proc/{pid}/autogroup")
     if group.exists() and os.geteuid() == 0:
@@ -102,9 +102,10 @@ class Bench:
         return folder
 
     def warm_memory(self, byte_cnt):
-        """Makes as much of the free memory as byte_cnt takes ready to be written. A hypervisor
-        takes free pages back after a second or two, and the first write to such a page costs
-        ten times as much: the first contender after a pause would pay for it."""
+        """Makes as much of the free memory as byte_cnt takes ready to be written. A
+        hypervisor takes free pages back after a second or two. The first write to such a
+        page costs ten times as much, so the first contender after a pause would pay for
+        it."""
         scratch = self.dir / "warm"
         block = bytes(MIB)
         with scratch.open("wb") as out:

@@ -21,8 +21,8 @@ ELSEWHERE = {"services.md"}
 
 
 def awaited(text):
-    """A script's next line comes sooner than a person's: a node that was just started is waited for, and
-    the index of what was just fetched."""
+    """A script's next line comes sooner than a user's. The test waits for a node that was just
+    started, and for the index of a new get."""
     lines = []
     for line in text.splitlines():
         search = re.match(r"\w+ search \w+", line)

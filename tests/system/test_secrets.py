@@ -30,8 +30,9 @@ CHUNK_LEN = 1 << 20
 
 
 def all_of(name, seed):
-    """The seed, and scalar and prefix of RFC 8032 5.1.5: of each the 16 bytes in the middle, which no
-    clamping changes, as they are and as SHA-512 loads them, each word turned."""
+    """The seed, and scalar and prefix of RFC 8032 5.1.5. Of each the 16 bytes in the middle,
+    which no clamping changes. They are as written, and as SHA-512 loads them, each word
+    turned."""
     digest = hashlib.sha512(seed).digest()
     parts = {}
     for part, secret in (("seed", seed), ("scalar", digest[:32]), ("prefix", digest[32:])):

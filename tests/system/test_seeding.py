@@ -62,15 +62,15 @@ def test_wrong_limits_are_refused(lab):
 
 
 def check_took(took, size, per_s):
-    """No faster than the limit, but for a chunk and 20 ms; how exactly it holds is for tests
-    on virtual time to say, for here other programs run as well."""
+    """No faster than the limit, but for a chunk and 20 ms. Tests on virtual time check
+    how exactly it holds, for here other programs run as well."""
     least = (size - CHUNK) / per_s * 0.95
     check(least <= took, f"{took:.2f} s, not {least:.2f}")
 
 
 def held(lab, config, per_s, cnt):
-    """Getters of 12 MiB in all, one after the other, take as long as the limit says; each
-    of something else, so that none can pass it on."""
+    """Getters of 12 MiB in all, one after the other, take as long as the limit says.
+    Each gets another file, so that none can pass it on."""
     a = lab.daemon("a", config=config).start()
     links = [a.share(lab.folder(f"root{i}", {"x": 12 * MIB // cnt}, seed=i)) for i in range(cnt)]
     set_limit(a, "upload", f"{per_s * 8 // 1000000}mbit")
