@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is left to honest nodes while a flood arrives: a transfer, handshakes, and the node's
+"""What is left to honest nodes while a flood arrives: a get, handshakes, and the node's
 own DHT lookups. The handshakes are of 200 new peers a second from 200 networks, and of 20
 a second from one address. Some floods name that address as their source.
 
@@ -8,7 +8,7 @@ a second from one address. Some floods name that address as their source.
                               pktgen or flood_forger -- veth0 --   daemon A, its NAPI thread
                                                      -- veth1 -- sink: XDP_DROP
 
-The generator takes a good part of B's core. So the measure is the same transfer and the same
+The generator takes a good part of B's core. So the measure is the same get and the same
 dials and lookups while the same flood goes to the sink. A is filtered by weft's XDP program,
 or judges each datagram in userspace, or does that behind an nft meter. Each new peer has a
 network, a port and a key of its own.
@@ -32,7 +32,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "
 from support import lab as system  # noqa: E402
 
 SECONDS = float(os.environ.get("SECONDS", "2"))
-RATE = os.environ.get("RATE", "750000")  # frames per second: ten times what the transfer takes
+RATE = os.environ.get("RATE", "750000")  # frames per second: ten times what the get takes
 ROWS = os.environ.get("ROWS", "").split()  # all, unless some are named
 SETTLE_S = 1
 PORT = 7000
@@ -215,14 +215,14 @@ class Flood:
                 self.flood_pps = sent["frames"] / sent["ns"] * 1e9
 
     def done_len(self):
-        return self.b.json("get", "list")["transfers"][-1]["bytes_done"]
+        return self.b.json("get", "list")["gets"][-1]["bytes_done"]
 
     @contextlib.contextmanager
-    def transfer(self):
+    def get(self):
         into = self.lab.dir / "out"
         number = self.b.weft("get", self.link, "--to", into, "--detach").stdout.strip()
         try:
-            system.wait_for(lambda: self.done_len() > 0, "the transfer begins")
+            system.wait_for(lambda: self.done_len() > 0, "the get begins")
             yield
         finally:
             self.b.weft("get", "cancel", number)
@@ -259,9 +259,9 @@ class Flood:
             thread.join()
 
     def kept(self, name, row, by, device="veth0", node="receive"):
-        """A Sample of the transfer; what became of all else is kept under name."""
+        """A Sample of the get; what became of all else is kept under name."""
         found = []
-        with self.filtered(by), self.transfer(), self.flooded(row, device, node):
+        with self.filtered(by), self.get(), self.flooded(row, device, node):
             dialers = {"others": self.dial("10.78.0.1", DIALLING_NETS, row.dials),
                        "named": self.dial(NAMED, 1, NAMED_DIALS_PER_S)}
             with self.looking_up(found):
@@ -327,7 +327,7 @@ def measure_row(bench, key, row):
     report.report(f"flood-{key}", samples, "weft, XDP", "MB/s", 1e-6, [
         f"{row.text}; {bench.flood_pps:.0f} frames/s; cpu ns per byte of the daemon under attack"
         " and its device's NAPI thread",
-        "target: >= 0.95 of what the transfer has while the flood goes to the sink, and of the"
+        "target: >= 0.95 of what the get has while the flood goes to the sink, and of the"
         " new peers; lookups >= 0.9", *tell_seen(seen)], {"seen": seen})
 
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "system"))
 
 import report
 import sides
-import transfer_peers as peers
+import get_contenders as peers
 
 MIB = 1 << 20
 SIZE = int(os.environ.get("SIZE_MIB", "256")) * MIB

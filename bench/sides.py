@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two sides that benches of transfers run on: A serves, B fetches."""
+"""Two sides that benches of gets run on: A serves, B fetches."""
 import os
 import pathlib
 import shutil

@@ -27,7 +27,7 @@ MBIT = int(os.environ.get("MBIT", "200"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 NODES = 16
 DEADLINE_S = 1800
-TORRENT = HERE / "transfer_torrent.py"
+TORRENT = HERE / "get_torrent.py"
 # How many sources, how many getters.
 SHAPES = [(1, 1), (3, 1), (5, 1), (1, 5)]
 
@@ -119,16 +119,16 @@ class Weft:
         start = time.monotonic()
         processes, folders = self.get_all(daemons[5:], link)
         lab.wait_for(lambda: any(get["bytes_done"] > MIB << 19 for get in
-                                 daemons[5].json("get", "list")["transfers"]), "half of it",
+                                 daemons[5].json("get", "list")["gets"]), "half of it",
                      timeout=DEADLINE_S)
         for daemon in daemons[1:3]:
             daemon.kill()
         self.wait(processes)
         took = time.monotonic() - start
-        transfer = daemons[5].json("get", "list")["transfers"][0]
+        get = daemons[5].json("get", "list")["gets"][0]
         self.net.drop(folders[0])
         self.discard(daemons)
-        return took, transfer["bytes_received"] - transfer["bytes"]
+        return took, get["bytes_received"] - get["bytes"]
 
 
 class Torrent:

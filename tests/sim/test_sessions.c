@@ -109,7 +109,7 @@ static bool is_half_done(void *arg)
 	return get->byte_cnt && get->byte_done_cnt * 2 >= get->byte_cnt;
 }
 
-static void test_partition_in_a_transfer_heals(void)
+static void test_partition_in_a_get_heals(void)
 {
 	/* Within the idle time, beyond it, and beyond a get's patience with a first dial. */
 	static const uint64_t cut_s[] = {10, 70, 100};
@@ -131,7 +131,7 @@ static void test_partition_in_a_transfer_heals(void)
 		CHECK(sim_run(&sim, 60 * NS_PER_S, is_half_done, &half));
 		sim_set_group(getter, 1);
 		sim_run(&sim, cut_s[i] * NS_PER_S, NULL, NULL);
-		CHECK(sim_get(getter, half.id)->state == BLOBS_GET_FETCHING);
+		CHECK(sim_get(getter, half.id)->state == BLOBS_GET_RECEIVING);
 		sim_set_group(getter, 0);
 		get = sim_get_run(getter, half.id, 120 * NS_PER_S);
 		CHECK_EQ(get->state, BLOBS_GET_FINISHED);
@@ -185,7 +185,7 @@ static void test_clock_a_year_off_is_reported_and_harmless(void)
 int main(void)
 {
 	RUN(test_two_hundred_idle_sessions_stay_up_for_hours);
-	RUN(test_partition_in_a_transfer_heals);
+	RUN(test_partition_in_a_get_heals);
 	RUN(test_clock_a_year_off_is_reported_and_harmless);
 	return check_done();
 }

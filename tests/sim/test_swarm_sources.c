@@ -119,7 +119,7 @@ static void test_two_of_five_sources_die_and_nothing_is_fetched_twice(void)
 	CHECK(seeds_make(SEEDS, 1));
 	watched.id = get_start(SEEDS, SEEDS);
 	CHECK(sim_run(&sim, END_NS, has_bytes, &watched));
-	CHECK_EQ(sim_get(&sim.nodes[SEEDS], watched.id)->state, BLOBS_GET_FETCHING);
+	CHECK_EQ(sim_get(&sim.nodes[SEEDS], watched.id)->state, BLOBS_GET_RECEIVING);
 	sim_crash(&sim.nodes[1]);
 	sim_crash(&sim.nodes[3]);
 	check_arrived(SEEDS, watched.id);

@@ -125,15 +125,15 @@ def test_a_disk_that_fills_while_bytes_arrive_stops_the_get_and_it_resumes(lab):
         b.weft("limits", "set", "download", "2mbit")
         done = b.weft("get", a.share(root), "--to", small / "out", "--detach")
         check_eq(done.returncode, OK, f"get: {done.stderr}")
-        transfer = wait_for(lambda: (first := b.json("get", "list")["transfers"][0])["bytes_done"]
+        get = wait_for(lambda: (first := b.json("get", "list")["gets"][0])["bytes_done"]
                             and first, "bytes arrive")
         disk_fill(small / "filler")
-        wait_for(lambda: b.json("get", "list")["transfers"][0]["state"] == "stopped", "it stops")
-        told = b.json("get", "list")["transfers"][0]["detail"]
+        wait_for(lambda: b.json("get", "list")["gets"][0]["state"] == "stopped", "it stops")
+        told = b.json("get", "list")["gets"][0]["detail"]
         check("no space left" in told and "resume" in told, told)
         (small / "filler").unlink()
         b.weft("limits", "reset", "download")
-        done = b.weft("get", "resume", transfer["get_id"])
+        done = b.weft("get", "resume", get["get_id"])
         check_eq(done.returncode, OK, f"resume: {done.stderr}")
         same_tree(root, small / "out")
     finally:

@@ -376,13 +376,13 @@ def test_ctrl_c_leaves_a_get_to_the_daemon(lab):
     link = a.share(lab.folder("root", {"x": 100000}))
     os.kill(a.pid(), signal.SIGSTOP)
     getting = b.weft_popen("get", link, "--to", lab.dir / "out")
-    wait_for(lambda: b.json("get", "list")["transfers"], "the get is listed")
+    wait_for(lambda: b.json("get", "list")["gets"], "the get is listed")
     getting.send_signal(signal.SIGINT)
     _, err = getting.communicate(timeout=DEADLINE_S)
     check_eq(getting.returncode, 130, f"exit: {err}")
     check("weft get" in err, err)
     os.kill(a.pid(), signal.SIGCONT)
-    done = b.weft("get", "watch", b.json("get", "list")["transfers"][0]["get_id"])
+    done = b.weft("get", "watch", b.json("get", "list")["gets"][0]["get_id"])
     check_eq(done.returncode, OK, f"watch: {done.stderr}")
     check('Fetched "root"' in done.stderr, done.stderr)
 
@@ -393,14 +393,14 @@ def test_the_same_get_again_follows_the_one_that_runs(lab):
     out = lab.dir / "out"
     os.kill(a.pid(), signal.SIGSTOP)
     first = b.weft_popen("get", link, "--to", out)
-    wait_for(lambda: b.json("get", "list")["transfers"], "the get is listed")
+    wait_for(lambda: b.json("get", "list")["gets"], "the get is listed")
     others = [b.weft_popen("get", link, "--to", f"{out}/"), b.weft_popen("get", "resume", 1)]
     wait_for(lambda: clients_of(b) == 3, "all have asked")
     check_eq(b.weft("get", link, "--to", out, "--detach").stdout, "1\n", "get --detach again")
     done = b.weft("get", link, "--to", out, "--replace")
     check_eq(done.returncode, REFUSED, done.stderr)
     check("with other options" in done.stderr, done.stderr)
-    check_eq(len(b.json("get", "list")["transfers"]), 1, "gets")
+    check_eq(len(b.json("get", "list")["gets"]), 1, "gets")
     os.kill(a.pid(), signal.SIGCONT)
     for getting in (first, *others):
         _, err = getting.communicate(timeout=DEADLINE_S)

@@ -141,13 +141,13 @@ def test_large_requests_that_never_end_hold_up_no_other(lab):
         serves_newcomers(lab, link)
 
 
-def test_unread_manifests_delay_no_other_transfer(lab):
+def test_unread_manifests_delay_no_other_get(lab):
     a, link = attacked(lab)
     with Crowd(lab, a, "manifest", 10, 100, manifest_of(link)):
         serves_newcomers(lab, link)
 
 
-def test_unread_chunks_delay_no_other_transfer(lab):
+def test_unread_chunks_delay_no_other_get(lab):
     a, link = attacked(lab)
     content = run_plain("b3sum", "--no-names", str(lab.dir / "root" / "x")).stdout.strip()
     with Crowd(lab, a, "chunk", 10, 100, content):
@@ -194,8 +194,8 @@ run([test_idle_sessions_of_one_address_shut_out_no_newcomer,
      test_requests_that_never_go_on_hold_up_no_other,
      test_a_refusal_names_the_peer_and_the_pool,
      test_large_requests_that_never_end_hold_up_no_other,
-     test_unread_manifests_delay_no_other_transfer,
-     test_unread_chunks_delay_no_other_transfer,
+     test_unread_manifests_delay_no_other_get,
+     test_unread_chunks_delay_no_other_get,
      test_malformed_calls_of_one_key_shut_out_no_neighbour,
      test_a_crowd_that_comes_and_goes_displaces_no_known_peer,
      test_thirty_forged_initials_a_second_lock_out_no_peer_at_that_address,

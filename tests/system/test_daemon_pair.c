@@ -171,11 +171,10 @@ static void test_another_node_sees_what_is_public_and_follows_it(void)
 	CHECK_STR(daemon_ask(&b, "ShowFollow", "{'share': 'nobody'}"), "NotFound");
 	CHECK_STR(daemon_ask(&b, "SetFollow", "{'share': 'theirs', 'trust': 'some'}"), "Invalid");
 	CHECK_STR(daemon_ask(&b, "SetFollow", "{'share': 'theirs', 'weight': 1001}"), "Invalid");
-	CHECK_STR(daemon_ask(&b, "SetFollow", "{'share': 'theirs', 'fetch': 'relative'}"),
-		  "Invalid");
+	CHECK_STR(daemon_ask(&b, "SetFollow", "{'share': 'theirs', 'get': 'relative'}"), "Invalid");
 	CHECK_STR(daemon_ask(&b, "SetFollow",
 			     "{'share': 'theirs', 'trust': 'trusted', 'weight': 1000, "
-			     "'name': 'mine', 'fetch': '%s/fetched', 'mirror': true}"),
+			     "'name': 'mine', 'get': '%s/fetched', 'mirror': true}"),
 		  "");
 	CHECK_STR(daemon_text(&b, "follow.trust"), "trusted");
 	CHECK_EQ(daemon_number(&b, "follow.weight"), 1000);
@@ -232,23 +231,23 @@ static void test_a_get_brings_what_a_link_names_and_is_forgotten_with_its_files(
 		 link);
 	CHECK_STR(daemon_ask_more(&b, "Get", asked), "");
 	CHECK_STR(daemon_ask(&b, "ListGets", NULL), "");
-	for (size_t i = 0; i < daemon_cnt(&b, "transfers"); i++) {
-		snprintf(asked, sizeof(asked), "transfers.%zu.title", i);
+	for (size_t i = 0; i < daemon_cnt(&b, "gets"); i++) {
+		snprintf(asked, sizeof(asked), "gets.%zu.title", i);
 		if (strcmp(daemon_text(&b, asked), "films") != 0)
 			continue;
-		snprintf(asked, sizeof(asked), "transfers.%zu.get_id", i);
+		snprintf(asked, sizeof(asked), "gets.%zu.get_id", i);
 		snprintf(link, sizeof(link), "%lld", daemon_number(&b, asked));
 	}
 	CHECK_STR(daemon_askf(&b, "WatchGet", "{'get_id': %s}", link), "");
-	CHECK_STR(daemon_text(&b, "transfer.state"), "finished");
-	CHECK_EQ(daemon_number(&b, "transfer.bytes_done"), FILM_LEN);
-	CHECK_EQ(daemon_number(&b, "transfer.bad_chunks"), 0);
-	CHECK_STR(daemon_text(&b, "transfer.only.0"), "*.mp4");
+	CHECK_STR(daemon_text(&b, "get.state"), "finished");
+	CHECK_EQ(daemon_number(&b, "get.bytes_done"), FILM_LEN);
+	CHECK_EQ(daemon_number(&b, "get.bad_chunks"), 0);
+	CHECK_STR(daemon_text(&b, "get.only.0"), "*.mp4");
 	CHECK_EQ(stat(daemon_path(&b, "got/film.mp4"), &st), 0);
 	CHECK_EQ(st.st_size, FILM_LEN);
 	CHECK(access(daemon_path(&b, "got/note.txt"), F_OK) < 0);
 	CHECK_STR(daemon_askf(&b, "SetSeeding", "{'get_id': %s, 'seeded': false}", link), "");
-	CHECK_EQ(daemon_number(&b, "transfer.seeded"), 0);
+	CHECK_EQ(daemon_number(&b, "get.seeded"), 0);
 	CHECK_STR(daemon_askf(&b, "ListGetSources", "{'get_id': %s}", link), "");
 	CHECK_STR(daemon_askf(&b, "PauseGet", "{'get_id': %s}", link), "Refused");
 	CHECK_STR(daemon_askf(&b, "ForgetGet", "{'get_id': %s, 'delete': true}", link), "");

@@ -43,7 +43,7 @@ class Follower:
         said(self.b.weft("sub", "add", link, "--name", "mine"), "sub add")
         for name, text in self.foreign.items():
             self.put(self.out / name, text)
-        said(self.b.weft("sub", "set", "mine", "--fetch", self.out, "--mirror",
+        said(self.b.weft("sub", "set", "mine", "--get", self.out, "--mirror",
                          "--keep-versions", "1"), "sub set")
         wait_for(self.is_there, "the first revision is in the folder")
 

@@ -54,7 +54,7 @@ def begun(lab, contents, *options):
     out = lab.dir / "out"
     out.mkdir()
     (out / "foreign").write_text("mine")
-    said(nodes[1].weft("sub", "set", "mine", "--fetch", out, *options), "sub set")
+    said(nodes[1].weft("sub", "set", "mine", "--get", out, *options), "sub set")
     wait_folder(nodes[1], 1)
     return nodes[0], nodes[1], folder, out
 
@@ -83,12 +83,12 @@ def test_a_new_revision_updates_the_folder_and_fetches_only_what_changed(lab):
     follow = shown(b)
     check_eq(follow["kept_files"], 2, follow)
     check("sub/two in its folder" in b.log_text() and "new in its folder" in b.log_text(), "told")
-    rows = b.json("get", "list")["transfers"]
+    rows = b.json("get", "list")["gets"]
     check_eq(len(rows), 1, "the former revision's get is gone")
     check(rows[0]["bytes_received"] < 100_000, rows[0])
     done = b.weft("get", "forget", str(rows[0]["get_id"]), "--delete")
     check_eq(done.returncode, REFUSED, done.stderr)
-    check("--no-fetch" in done.stderr, done.stderr)
+    check("--no-get" in done.stderr, done.stderr)
 
 
 def test_a_mirror_removes_what_was_removed_and_keeps_versions(lab):
@@ -117,9 +117,9 @@ def test_a_mirror_removes_what_was_removed_and_keeps_versions(lab):
     # A version too many is refused, a folder that is another's, too.
     done = b.weft("sub", "set", "mine", "--keep-versions", "1001")
     check_eq(done.returncode, USAGE, done.stderr)
-    said(b.weft("sub", "set", "mine", "--no-fetch"), "no-fetch")
+    said(b.weft("sub", "set", "mine", "--no-get"), "no-get")
     check_eq(shown(b)["folder"], "", "none any more")
-    said(b.weft("get", "forget", str(b.json("get", "list")["transfers"][0]["get_id"])), "forget")
+    said(b.weft("get", "forget", str(b.json("get", "list")["gets"][0]["get_id"])), "forget")
 
 
 def test_updates_survive_kill_9(lab):
@@ -169,7 +169,7 @@ def test_links_that_weft_made_are_updated_and_no_others(lab):
     said(a.weft("share", "publish", "docs", folder), "publish")
     link = said(a.weft("share", "link", "docs"), "link").strip()
     said(b.weft("sub", "add", link, "--name", "mine"), "sub add")
-    said(b.weft("sub", "set", "mine", "--fetch", out, "--mirror"), "sub set")
+    said(b.weft("sub", "set", "mine", "--get", out, "--mirror"), "sub set")
     wait_folder(b, 1)
     check_eq(links(out), links(folder), "revision 1")
     relink(folder / "moved", "two")
@@ -204,8 +204,8 @@ def test_links_that_weft_made_are_updated_and_no_others(lab):
         check_eq({name: found[name] for name in ("moved", "same", "back")},
                  {name: os.readlink(folder / name) for name in ("moved", "same", "back")},
                  f"revision {number}")
-    said(b.weft("sub", "set", "mine", "--no-fetch"), "no-fetch")
-    row, = b.json("get", "list")["transfers"]
+    said(b.weft("sub", "set", "mine", "--no-get"), "no-get")
+    row, = b.json("get", "list")["gets"]
     said(b.weft("get", "forget", row["get_id"], "--delete"), "forget")
     check_eq(links(out), {"mine": "sub", "was-here": "one"}, "those that weft made go")
 
@@ -236,7 +236,7 @@ def test_a_folder_goes_on_under_the_successor_of_a_rotated_key(lab):
     versions = out / ".weft-versions"
     check_eq(sorted(path.name for path in versions.rglob("*") if path.is_file()), ["gone", "one"],
              "the former versions are kept")
-    rows = b.json("get", "list")["transfers"]
+    rows = b.json("get", "list")["gets"]
     check_eq(len(rows), 1, f"one get is the folder's: {rows}")
     for number in (2, 3):  # of the successor
         (folder / "one").write_bytes(f"again {number}".encode())

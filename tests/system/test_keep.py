@@ -9,7 +9,7 @@ from lab import NOT_FOUND, OK, USAGE, check, check_eq, run, wait_for
 
 
 def the_get(daemon, get_id=1):
-    rows = [row for row in daemon.json("get", "list")["transfers"] if row["get_id"] == get_id]
+    rows = [row for row in daemon.json("get", "list")["gets"] if row["get_id"] == get_id]
     return rows[0] if rows else None
 
 

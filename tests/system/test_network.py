@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Transfers between network namespaces.
+"""Gets between network namespaces.
 
     namespace a: 10.77.0.1 fd77::1 -- veth -- namespace b: 10.77.0.2 fd77::2
 """
@@ -13,7 +13,7 @@ from lab import DEADLINE_S, OK, check, check_eq, run, same_tree, wait_for
 CHUNK = 256 * 1024
 
 
-def transfer(lab, listen, mtu=1500, config=""):
+def get(lab, listen, mtu=1500, config=""):
     ns_a, ns_b = lab.veth_pair(mtu)
     a = lab.daemon("a", netns=ns_a, listen=listen, config=config).start()
     b = lab.daemon("b", netns=ns_b, listen=listen, config=config).start()
@@ -30,31 +30,31 @@ def peer_of(daemon):
 
 
 def test_ipv4_wildcard(lab):
-    a, b = transfer(lab, ["0.0.0.0:7000"])
+    a, b = get(lab, ["0.0.0.0:7000"])
     check(peer_of(b)["address"] == "10.77.0.1:7000", f"address: {peer_of(b)}")
 
 
 def test_ipv6_wildcard(lab):
-    a, b = transfer(lab, ["[::]:7000"])
+    a, b = get(lab, ["[::]:7000"])
     check(peer_of(b)["address"] == "[fd77::1]:7000", f"address: {peer_of(b)}")
 
 
 def test_both_families(lab):
-    transfer(lab, ["0.0.0.0:7000", "[::]:7000"])
+    get(lab, ["0.0.0.0:7000", "[::]:7000"])
 
 
 def test_mtu_1280(lab):
-    a, b = transfer(lab, ["[::]:7000"], mtu=1280)
+    a, b = get(lab, ["[::]:7000"], mtu=1280)
     check(peer_of(b)["mtu"] <= 1280 - 48, f"mtu: {peer_of(b)}")
 
 
 def test_mtu_9000_is_discovered(lab):
-    a, b = transfer(lab, ["0.0.0.0:7000"], mtu=9000)
+    a, b = get(lab, ["0.0.0.0:7000"], mtu=9000)
     wait_for(lambda: peer_of(a)["mtu"] > 1500, "larger packets go through")
 
 
 def test_epoll_fallback(lab):
-    a, b = transfer(lab, ["0.0.0.0:7000"], config="[udp]\nio_uring = no\n")
+    a, b = get(lab, ["0.0.0.0:7000"], config="[udp]\nio_uring = no\n")
     check_eq(a.json("status")["receive"]["backend"], "udp/epoll", "backend")
 
 
@@ -80,17 +80,17 @@ def test_an_address_change_in_the_middle_is_survived(lab):
     root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(30)})
     a.limit_upload("160mbit")
     waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
-    wait_for(lambda: (gets := b.json("get", "list")["transfers"]) and
+    wait_for(lambda: (gets := b.json("get", "list")["gets"]) and
              gets[0]["bytes_done"] > 50 * CHUNK, "some bytes are done")
     lab.ip(ns_b, "addr", "add", "10.77.0.3/24", "dev", "veth0")
     lab.ip(ns_b, "addr", "del", "10.77.0.2/24", "dev", "veth0")
     lab.ip(ns_b, "addr", "replace", "10.77.0.3/24", "dev", "veth0")
-    before = next(t for t in b.json("get", "list")["transfers"])
+    before = next(t for t in b.json("get", "list")["gets"])
     a.limit_upload("none")
     out, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {out}{err}")
     same_tree(root, lab.dir / "out")
-    check(before["state"] != "finished", "the transfer was over before the address changed")
+    check(before["state"] != "finished", "the get was over before the address changed")
     check(a.json("status")["counters"]["quic.migrated_cnt"] >= 1, "no migration was seen")
 
 

@@ -83,7 +83,7 @@ class Getter:
             return done.returncode == OK
 
         wait_for(is_got, "the get comes to its end")
-        stopped = [row for row in self.b.json("get", "list")["transfers"]
+        stopped = [row for row in self.b.json("get", "list")["gets"]
                    if row["state"] == "stopped"]
         check(not stopped, f"stopped for good: {stopped}")
         same_tree(self.root, out)

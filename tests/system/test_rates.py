@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Rates by a timetable hold real transfers, are kept over kill -9, and say what they do."""
+"""Rates by a timetable hold real gets, are kept over kill -9, and say what they do."""
 import json
 import pathlib
 import sys
@@ -46,7 +46,7 @@ def fetch_s(lab, getter, link, name):
     return time.monotonic() - start
 
 
-def test_entry_in_force_holds_a_transfer(lab):
+def test_entry_in_force_holds_a_get(lab):
     """Uploads by the seeder's timetable, downloads by the getter's."""
     entry = hours(0, 3, "4MB/s")
     a = kathmandu(lab, "a", GATEWAY + f"[sharing]\nupload_timetable = {entry}\n").start()
@@ -138,7 +138,7 @@ def test_change_of_entry_is_an_event(lab):
     check_eq(texts, ["upload-timetable: 00:00-24:00 4MB/s", "upload-timetable: no entry"], "events")
 
 
-def test_cap_of_a_month_holds_transfers(lab):
+def test_cap_of_a_month_holds_gets(lab):
     """12 MiB from a seeder that may send 8 to the LAN in a month: over kill -9 never more."""
     config = "[node]\nworkers = 2\n" + GATEWAY + "[sharing]\nupload_month_lan = 8M\nmonth_glide = 100\n"
     a = lab.daemon("a", config=config).start()
@@ -188,7 +188,7 @@ def test_cap_of_downloads_and_its_glide(lab):
         check_eq(done.returncode, USAGE, f"{value}: {done.stderr}")
 
 
-run([test_entry_in_force_holds_a_transfer, test_entry_of_another_hour_holds_nothing,
+run([test_entry_in_force_holds_a_get, test_entry_of_another_hour_holds_nothing,
      test_timetable_is_set_kept_over_kill_and_reset, test_wrong_timetables_are_refused_by_name,
-     test_change_of_entry_is_an_event, test_cap_of_a_month_holds_transfers,
+     test_change_of_entry_is_an_event, test_cap_of_a_month_holds_gets,
      test_cap_of_downloads_and_its_glide])

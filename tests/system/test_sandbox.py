@@ -41,7 +41,7 @@ def test_every_thread_is_filtered(lab):
         check_eq(status["NoNewPrivs"], "1", name)
 
 
-def test_transfers_go_on_as_if_there_were_none(lab):
+def test_gets_go_on_as_if_there_were_none(lab):
     """Two workers each: chunks are read by jobs, for a worker opens nothing."""
     a = lab.daemon("a", config="[node]\nworkers = 2\n")
     b = lab.daemon("b", config="[node]\nworkers = 2\n")

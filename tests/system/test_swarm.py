@@ -36,8 +36,8 @@ def get(daemon, *words, code=lab.OK):
     return done
 
 
-def transfer_of(daemon):
-    return daemon.json("get", "list")["transfers"][-1]
+def get_of(daemon):
+    return daemon.json("get", "list")["gets"][-1]
 
 
 def test_others_are_found_and_the_first_source_may_die(lab_):
@@ -51,13 +51,13 @@ def test_others_are_found_and_the_first_source_may_die(lab_):
         check_eq(process.wait(lab.DEADLINE_S), 0, "n2 and n3 have it")
     shape([n1], 8)  # of it alone n4 would have it in 24 s
     get(n4, link, "--to", lab_.dir / "n4", "--detach")
-    wait_for(lambda: transfer_of(n4)["sources"] >= 2, "others are found")
-    wait_for(lambda: transfer_of(n4)["bytes_done"] > 6 * MIB, "some of it is there")
+    wait_for(lambda: get_of(n4)["sources"] >= 2, "others are found")
+    wait_for(lambda: get_of(n4)["bytes_done"] > 6 * MIB, "some of it is there")
     n1.kill()
-    wait_for(lambda: transfer_of(n4)["state"] == "finished", "it went on without n1")
+    wait_for(lambda: get_of(n4)["state"] == "finished", "it went on without n1")
     lab.same_tree(source, lab_.dir / "n4")
-    transfer = transfer_of(n4)
-    check(transfer["bytes_received"] < transfer["bytes"] + LISTS, "nothing was fetched twice")
+    row = get_of(n4)
+    check(row["bytes_received"] < row["bytes"] + LISTS, "nothing was fetched twice")
 
 
 def test_a_full_disk_is_said_before_anything_is_fetched_and_resumed_from(lab_):
@@ -74,12 +74,12 @@ def test_a_full_disk_is_said_before_anything_is_fetched_and_resumed_from(lab_):
         done = get(n2, link, "--to", target, code=lab.FAILED)
         check("space" in done.stderr, f"it says why: {done.stderr}")
         check("resume" in done.stderr, f"and what to do: {done.stderr}")
-        before = transfer_of(n2)["bytes_done"]
+        before = get_of(n2)["bytes_done"]
         subprocess.run(["mount", "-o", "remount,size=64m", target], check=True)
         check_eq(n2.weft("get", "resume", "1").returncode, lab.OK, "it goes on")
         lab.same_tree(source, target)
-        transfer = transfer_of(n2)
-        check(transfer["bytes_received"] <= transfer["bytes"] - before + LISTS,
+        row = get_of(n2)
+        check(row["bytes_received"] <= row["bytes"] - before + LISTS,
               "what was there is not fetched again")
     finally:
         n2.kill()
@@ -93,7 +93,7 @@ def test_only_some_files_and_bytes_are_fetched(lab_):
     get(n2, link, "--to", lab_.dir / "txt", "--only", "*.txt")
     found = sorted(str(p.relative_to(lab_.dir / "txt")) for p in (lab_.dir / "txt").rglob("*.*"))
     check_eq(found, ["b.txt", "docs/c.txt"], "files that match")
-    check(transfer_of(n2)["bytes_received"] < 100000, "and no others were asked for")
+    check(get_of(n2)["bytes_received"] < 100000, "and no others were asked for")
     link = n1.share(source / "a.iso")
     get(n2, link, "--to", lab_.dir / "part", "--range", "0-1000", "--range", "1M+64K")
     whole = (source / "a.iso").read_bytes()
@@ -108,20 +108,20 @@ def test_a_get_is_paused_and_resumed_by_command(lab_):
     source = lab_.folder("source", {"file": 12 * MIB})
     link = n1.share(source)
     get(n2, link, "--to", lab_.dir / "out", "--detach", "--priority", "1")
-    wait_for(lambda: transfer_of(n2)["bytes_done"] > 2 * MIB, "some of it is there")
-    check_eq(transfer_of(n2)["priority"], 1, "its priority")
+    wait_for(lambda: get_of(n2)["bytes_done"] > 2 * MIB, "some of it is there")
+    check_eq(get_of(n2)["priority"], 1, "its priority")
     sources = n2.json("get", "sources", "1")["sources"]
     check_eq([row["node_id"] for row in sources], [n1.weft("node", "id").stdout.strip()], "whom")
     check_eq(n2.weft("get", "pause", "1").returncode, lab.OK, "paused")
-    wait_for(lambda: transfer_of(n2)["state"] == "paused", "it stopped")
+    wait_for(lambda: get_of(n2)["state"] == "paused", "it stopped")
     n2.stop()
     n2.start()
-    check_eq(transfer_of(n2)["state"], "paused", "after a restart")
+    check_eq(get_of(n2)["state"], "paused", "after a restart")
     shape(nodes, 1000)
     check_eq(n2.weft("get", "set", "1", "--priority", "4").returncode, lab.OK, "set")
     check_eq(n2.weft("get", "resume", "1").returncode, lab.OK, "it goes on")
     lab.same_tree(source, lab_.dir / "out")
-    check(transfer_of(n2)["bytes_reused"] > 2 * MIB, "from where it was")
+    check(get_of(n2)["bytes_reused"] > 2 * MIB, "from where it was")
 
 
 lab.run([test_others_are_found_and_the_first_source_may_die,

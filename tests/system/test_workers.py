@@ -368,7 +368,7 @@ def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
         lab.ip(ns_b, "addr", "replace", f"10.77.0.{host + 1}/24", "dev", "veth0")
         host += 1
         wait_for(lambda: b.json("status")["received_bytes"] > got + 2 * CHUNK or get.poll() is not None,
-                 "the transfer goes on from the new address")
+                 "the get goes on from the new address")
     a.limit_upload("none")
     out, err = get.communicate(timeout=DEADLINE_S)
     check_eq(get.returncode, OK, f"get: {err}")
@@ -377,7 +377,7 @@ def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
     check(a.json("status")["counters"]["quic.migrated_cnt"] >= 1, "nothing migrated")
 
 
-def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
+def test_devices_come_and_go_under_the_gets_of_all_workers(lab):
     ns_a, ns_b = wide_pair(lab)
     a = wide_node(lab, ns_a)
     root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
@@ -401,7 +401,7 @@ def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
         out, err = get.communicate(timeout=DEADLINE_S)
         check_eq(get.returncode, OK, f"get: {err}")
         same_tree(root, lab.dir / f"out{i}")
-    check(changes >= 1, "the transfers were over before the device was detached")
+    check(changes >= 1, "the gets were over before the device was detached")
     status = a.json("status")
     check_eq(status["counters"]["quic.accepted_cnt"], 4, "connections")
     check_eq([w["queues"] for w in status["workers"]], [[], []], "queues after the last detach")
@@ -464,6 +464,6 @@ run([test_every_worker_serves_some_of_many_getters,
      test_each_worker_receives_from_its_own_queues,
      test_each_worker_sends_by_a_queue_of_its_own,
      test_connection_whose_datagrams_come_by_another_workers_queue_goes_on,
-     test_devices_come_and_go_under_the_transfers_of_all_workers,
+     test_devices_come_and_go_under_the_gets_of_all_workers,
      test_killed_with_queues_at_all_workers_it_leaves_nothing,
      test_only_home_keeps_what_attaching_takes])

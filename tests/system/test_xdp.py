@@ -56,11 +56,11 @@ def program_on(netns, device="veth0"):
 
 
 def get_under_way(lab, server, client, files=30):
-    """A transfer of 6 MiB a file, that takes its time until finish."""
+    """A get of 6 MiB a file, that takes its time until finish."""
     root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(files)})
     server.limit_upload("160mbit")
     waiting = client.weft_popen("get", server.share(root), "--to", str(lab.dir / "out"))
-    wait_for(lambda: (gets := client.json("get", "list")["transfers"]) and
+    wait_for(lambda: (gets := client.json("get", "list")["gets"]) and
              gets[-1]["bytes_done"] > 20 * CHUNK, "some bytes are done")
     return root, waiting
 
@@ -78,7 +78,7 @@ def sessions(daemon):
     return counters["quic.accepted_cnt"] + counters["quic.dialled_cnt"]
 
 
-def test_attached_and_detached_in_the_middle_of_a_transfer(lab):
+def test_attached_and_detached_in_the_middle_of_a_get(lab):
     a, b = two(lab)
     root, waiting = get_under_way(lab, a, b)
     before = sessions(a), sessions(b)
@@ -87,7 +87,7 @@ def test_attached_and_detached_in_the_middle_of_a_transfer(lab):
         wait_for(lambda: arrived(daemon) > 100, "datagrams come by AF_XDP")
     b.weft("xdp", "detach", "veth0")
     check_eq(devices(b), {}, "devices of b")
-    check(waiting.poll() is None, "the transfer was over before the device was detached")
+    check(waiting.poll() is None, "the get was over before the device was detached")
     attach(b)
     finish(lab, a, root, waiting)
     check_eq((sessions(a), sessions(b)), before, "connections")
@@ -96,7 +96,7 @@ def test_attached_and_detached_in_the_middle_of_a_transfer(lab):
         check_eq(sum(frames.values()), FRAMES, f"frames: {frames}")
 
 
-def test_generic_mode_carries_a_transfer(lab):
+def test_generic_mode_carries_a_get(lab):
     a, b = two(lab)
     for daemon in (a, b):
         attach(daemon, "--mode", "generic")
@@ -116,7 +116,7 @@ def test_generic_mode_keeps_the_order_of_ring_and_socket(lab):
     check_eq((sessions(a), sessions(b)), (1, 1), "connections: a broken one is dialled again")
 
 
-def test_sending_by_af_xdp_carries_a_transfer(lab):
+def test_sending_by_af_xdp_carries_a_get(lab):
     a, b = two(lab)
     for daemon in (a, b):
         attach(daemon, "--send", "af_xdp")

@@ -72,7 +72,7 @@ def test_each_kind_of_device_says_what_attaching_does_and_does_it(lab):
         check_eq(daemon.weft("xdp", "detach", name).returncode, OK, f"detach {name}")
 
 
-def test_a_bridge_and_its_port_carry_a_transfer(lab):
+def test_a_bridge_and_its_port_carry_a_get(lab):
     ns_a, ns_b = lab.veth_pair()
     lab.ip(ns_a, "addr", "flush", "dev", "veth0")
     lab.ip(ns_a, "link", "add", "br0", "type", "bridge")

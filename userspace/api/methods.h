@@ -128,7 +128,7 @@ struct api_health api_health(struct api_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns);
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
-struct api_transfer_list api_transfers(struct api_blocks *blocks, struct api *api, bool wants_all);
+struct api_get_info_list api_gets(struct api_blocks *blocks, struct api *api, bool wants_all);
 /* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		    void *arg);

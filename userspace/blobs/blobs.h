@@ -239,7 +239,7 @@ enum blobs_get_state {
 	BLOBS_GET_QUEUED,
 	BLOBS_GET_MANIFEST,
 	BLOBS_GET_VERIFYING, /* what is on disk from an earlier run */
-	BLOBS_GET_FETCHING,
+	BLOBS_GET_RECEIVING,
 	BLOBS_GET_FINISHED,
 	BLOBS_GET_STOPPED,    /* failed; err and detail say why; may be resumed */
 	BLOBS_GET_TAKEN_BACK, /* cancelled */

@@ -37,7 +37,7 @@ static bool get_tell_held(void *arg, const struct blobs_get *get)
 	struct telling *telling = arg;
 
 	if (blobs_get_is_seeded(get) &&
-	    (get->state == BLOBS_GET_FETCHING || get->state == BLOBS_GET_FINISHED))
+	    (get->state == BLOBS_GET_RECEIVING || get->state == BLOBS_GET_FINISHED))
 		telling->is_over = !telling->fn(telling->arg, get->manifest_id);
 	return !telling->is_over;
 }

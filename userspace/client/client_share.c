@@ -8,7 +8,7 @@
 #include "client/client_ask.h"
 #include "client/failure.h"
 
-struct transfer {
+struct content_ask {
 	const struct weft_get_params *get; /* NULL: a share */
 	char *link;			   /* of a share */
 	struct weft_error error;
@@ -16,71 +16,72 @@ struct transfer {
 	struct ask *ask;
 };
 
-static void progress_tell(struct transfer *transfer, json_t *parameters, bool is_last)
+static void progress_tell(struct content_ask *content_ask, json_t *parameters, bool is_last)
 {
 	struct api_blocks blocks = {0};
 	const struct api_get_out *out = api_get_out_read(parameters, &blocks);
 	bool goes_on = true;
 
 	if (out)
-		goes_on = transfer->get->progress(transfer->get->arg,
-						  (uint64_t)out->transfer.bytes_done,
-						  (uint64_t)out->transfer.bytes);
+		goes_on = content_ask->get->progress(content_ask->get->arg,
+						     (uint64_t)out->get.bytes_done,
+						     (uint64_t)out->get.bytes);
 	api_blocks_free(&blocks);
 	if (goes_on || is_last)
 		return;
-	client_failure_set(&transfer->error, WEFT_ECANCELLED, "get", "the program stopped waiting",
-			   "The get goes on in the daemon.");
-	transfer->is_done = true;
-	client_ask_cancel(transfer->ask);
+	client_failure_set(&content_ask->error, WEFT_ECANCELLED, "get",
+			   "the program stopped waiting", "The get goes on in the daemon.");
+	content_ask->is_done = true;
+	client_ask_cancel(content_ask->ask);
 }
 
-static void link_keep(struct transfer *transfer, json_t *parameters)
+static void link_keep(struct content_ask *content_ask, json_t *parameters)
 {
 	struct api_blocks blocks = {0};
 	const struct api_add_share_out *out = api_add_share_out_read(parameters, &blocks);
 
-	transfer->link = out && out->link ? strdup(out->link) : NULL;
-	if (!transfer->link)
-		client_failure_memory(&transfer->error);
+	content_ask->link = out && out->link ? strdup(out->link) : NULL;
+	if (!content_ask->link)
+		client_failure_memory(&content_ask->error);
 	api_blocks_free(&blocks);
 }
 
-static void transfer_reply(void *arg, json_t *message, const struct weft_error *error, bool is_last)
+static void content_ask_reply(void *arg, json_t *message, const struct weft_error *error,
+			      bool is_last)
 {
-	struct transfer *transfer = arg;
+	struct content_ask *content_ask = arg;
 	json_t *parameters = json_object_get(message, "parameters");
 
-	transfer->is_done = is_last;
+	content_ask->is_done = is_last;
 	if (error)
-		transfer->error = *error;
-	else if (transfer->get && transfer->get->progress)
-		progress_tell(transfer, parameters, is_last);
-	else if (!transfer->get && is_last)
-		link_keep(transfer, parameters);
+		content_ask->error = *error;
+	else if (content_ask->get && content_ask->get->progress)
+		progress_tell(content_ask, parameters, is_last);
+	else if (!content_ask->get && is_last)
+		link_keep(content_ask, parameters);
 }
 
-/* transfer_run calls a method and waits for its last reply. */
-static int transfer_run(struct weft_client *client, struct transfer *transfer,
-			const struct ask_params *params, struct weft_error *error)
+/* content_ask_run calls a method and waits for its last reply. */
+static int content_ask_run(struct weft_client *client, struct content_ask *content_ask,
+			   const struct ask_params *params, struct weft_error *error)
 {
 	struct ask_params asked = *params;
 	int err;
 
 	asked.wants_more = true;
-	asked.fn = transfer_reply;
-	asked.arg = transfer;
-	err = client_ask_start(client, &asked, &transfer->ask, error);
+	asked.fn = content_ask_reply;
+	asked.arg = content_ask;
+	err = client_ask_start(client, &asked, &content_ask->ask, error);
 	if (err < 0)
 		return err;
-	err = client_ask_run(transfer->ask, &transfer->is_done);
+	err = client_ask_run(content_ask->ask, &content_ask->is_done);
 	if (err < 0) {
-		client_failure_set(&transfer->error, err, "this program", NULL, NULL);
-		client_ask_cancel(transfer->ask);
+		client_failure_set(&content_ask->error, err, "this program", NULL, NULL);
+		client_ask_cancel(content_ask->ask);
 	}
-	if (transfer->error.err < 0 && error)
-		*error = transfer->error;
-	return transfer->error.err;
+	if (content_ask->error.err < 0 && error)
+		*error = content_ask->error;
+	return content_ask->error.err;
 }
 
 int weft_share(struct weft_client *client, const struct weft_share_params *params, char **out_link,
@@ -90,11 +91,11 @@ int weft_share(struct weft_client *client, const struct weft_share_params *param
 	const struct ask_params asked = {.method = API_ADD_SHARE_METHOD,
 					 .parameters = api_add_share_in_write(&in),
 					 .timeout_ms = params->timeout_ms};
-	struct transfer transfer = {.get = NULL};
-	int err = transfer_run(client, &transfer, &asked, error);
+	struct content_ask content_ask = {.get = NULL};
+	int err = content_ask_run(client, &content_ask, &asked, error);
 
 	if (err == 0)
-		*out_link = transfer.link;
+		*out_link = content_ask.link;
 	return err;
 }
 
@@ -105,7 +106,7 @@ int weft_get(struct weft_client *client, const struct weft_get_params *params,
 	const struct ask_params asked = {.method = API_GET_METHOD,
 					 .parameters = api_get_in_write(&in),
 					 .timeout_ms = params->timeout_ms};
-	struct transfer transfer = {.get = params};
+	struct content_ask content_ask = {.get = params};
 
-	return transfer_run(client, &transfer, &asked, error);
+	return content_ask_run(client, &content_ask, &asked, error);
 }

@@ -418,7 +418,7 @@ NUMBER("content", "chunk_buffers", CONFIG_COUNT, content.chunk_buffer_cnt, 4, 10
 LIVE("content", "request_timeout", CONFIG_DURATION, content.request_timeout_ns, NS_PER_S, DAY_NS,
 	"For an answer of a peer, dialling included, and again for every 256K of it."),
 LIVE("content", "stall", CONFIG_DURATION, content.stall_ns, NS_PER_S, DAY_NS,
-	"A transfer without a byte for so long is given up."),
+	"A get without a byte for so long is stopped."),
 LIVE("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
 	"Files of one collection."),
 

@@ -165,7 +165,7 @@ class Daemon:
         return {row["reason"]: row["packets"] for row in self.call("ListXdpCounters")["counters"]}
 
     def limit_upload(self, rate):
-        """Of what it serves from now on; "none": a transfer is slow only while it is to be met."""
+        """Of what it serves from now on; "none": a get is slow only while it is to be met."""
         done = self.weft("limits", "set", "upload", rate)
         check_eq(done.returncode, OK, f"limits set upload {rate}: {done.stderr}")
 

@@ -51,17 +51,17 @@ static void test_a_get_is_shown_to_its_end(void)
 
 	begin();
 	CHECK_STR(get("out", ""), "");
-	id = method_number(&rig, "transfer.get_id");
+	id = method_number(&rig, "get.get_id");
 	CHECK(id > 0);
 	settle();
 	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
-	CHECK_EQ(method_cnt(&rig, "transfers"), 1);
-	CHECK_EQ(method_number(&rig, "transfers.0.get_id"), id);
-	CHECK_STR(method_text(&rig, "transfers.0.state"), "finished");
-	CHECK_EQ(method_number(&rig, "transfers.0.bytes"), 301000);
+	CHECK_EQ(method_cnt(&rig, "gets"), 1);
+	CHECK_EQ(method_number(&rig, "gets.0.get_id"), id);
+	CHECK_STR(method_text(&rig, "gets.0.state"), "finished");
+	CHECK_EQ(method_number(&rig, "gets.0.bytes"), 301000);
 	CHECK(sim_tree_equal(sim_path(&rig.sim, "in"), sim_path(&rig.sim, "out")));
 	CHECK_STR(ask_of("WatchGet", id, ""), "");
-	CHECK_STR(method_text(&rig, "transfer.state"), "finished");
+	CHECK_STR(method_text(&rig, "get.state"), "finished");
 	method_rig_fini(&rig);
 }
 
@@ -73,20 +73,20 @@ static void test_a_get_is_paused_resumed_and_cancelled(void)
 	sim_crash(&rig.sim.nodes[1]); /* nothing comes, so it goes on */
 	(void)get("out", "");
 	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
-	CHECK_EQ(method_cnt(&rig, "transfers"), 1);
-	id = method_number(&rig, "transfers.0.get_id");
+	CHECK_EQ(method_cnt(&rig, "gets"), 1);
+	id = method_number(&rig, "gets.0.get_id");
 	CHECK_STR(ask_of("SetGet", id, ",'priority':2"), "");
-	CHECK_EQ(method_number(&rig, "transfer.priority"), 2);
+	CHECK_EQ(method_number(&rig, "get.priority"), 2);
 	CHECK_STR(ask_of("ListGetSources", id, ""), "");
 	CHECK_STR(ask_of("PauseGet", id, ""), "");
 	settle();
 	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
-	CHECK_STR(method_text(&rig, "transfers.0.state"), "paused");
-	CHECK_EQ(method_number(&rig, "transfers.0.priority"), 2);
-	CHECK_EQ(method_number(&rig, "transfers.0.bytes_done"), 0);
+	CHECK_STR(method_text(&rig, "gets.0.state"), "paused");
+	CHECK_EQ(method_number(&rig, "gets.0.priority"), 2);
+	CHECK_EQ(method_number(&rig, "gets.0.bytes_done"), 0);
 	/* It answers when that is stored, as Get; at its end, of a peer that is away, it is a timeout. */
 	CHECK_STR(ask_of("ResumeGet", id, ""), "");
-	CHECK(strcmp(method_text(&rig, "transfer.state"), "paused") != 0);
+	CHECK(strcmp(method_text(&rig, "get.state"), "paused") != 0);
 	settle();
 	CHECK_STR(ask_of("WatchGet", id, ""), "Timeout");
 	CHECK_STR(ask_of("CancelGet", id, ""), "");
@@ -107,12 +107,12 @@ static void test_a_priority_is_0_to_4(void)
 		CHECK_STR(method_text(&rig, "why"), "a priority is 0 to 4");
 	}
 	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
-	CHECK_EQ(method_cnt(&rig, "transfers"), 0);
+	CHECK_EQ(method_cnt(&rig, "gets"), 0);
 	CHECK_STR(get("out", ",'priority':0"), "");
-	CHECK_EQ(method_number(&rig, "transfer.priority"), 0);
-	CHECK(method_number(&rig, "transfer.elapsed_ms") < 1000);
+	CHECK_EQ(method_number(&rig, "get.priority"), 0);
+	CHECK(method_number(&rig, "get.elapsed_ms") < 1000);
 	CHECK_STR(get("other", ",'priority':4"), "");
-	CHECK_EQ(method_number(&rig, "transfer.priority"), 4);
+	CHECK_EQ(method_number(&rig, "get.priority"), 4);
 	method_rig_fini(&rig);
 }
 

@@ -176,7 +176,7 @@ static void test_a_call_about_one_thing_ends_no_daemon(void)
 			}
 		}
 	CHECK_STR(method_ask(&rig, "ListGets", NULL), "");
-	CHECK_EQ(method_cnt(&rig, "transfers"), 1);
+	CHECK_EQ(method_cnt(&rig, "gets"), 1);
 	method_rig_fini(&rig);
 }
 

@@ -35,7 +35,7 @@ static void answer(int fd, const json_t *call)
 		say_text(fd, "{\"parameters\":{\"import\":{},\"link\":\"mesh:x\"}}");
 	} else if (call_is(call, CONTENT "Get")) {
 		/* In one piece: a program that stops at the first has the others in its buffer. */
-		static const char one[] = "{\"id\":%lld,\"parameters\":{\"transfer\":{\"bytes_"
+		static const char one[] = "{\"id\":%lld,\"parameters\":{\"get\":{\"bytes_"
 					  "done\":%d,\"bytes\":200}}%s}";
 		char text[512];
 		size_t len = 0;

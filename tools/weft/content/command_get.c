@@ -22,39 +22,39 @@ struct following {
 };
 
 /* A state in words for people; the daemon's word where none is better. */
-static const char *state_verb(enum api_transfer_state state)
+static const char *state_verb(enum api_get_state state)
 {
 	switch (state) {
-	case API_TRANSFER_STATE_QUEUED:
+	case API_GET_STATE_QUEUED:
 		return "waiting";
-	case API_TRANSFER_STATE_MANIFEST:
+	case API_GET_STATE_MANIFEST:
 		return "asking for the list of files";
-	case API_TRANSFER_STATE_VERIFYING:
+	case API_GET_STATE_VERIFYING:
 		return "verifying what is on disk";
 	default:
-		return api_transfer_state_type.words[state];
+		return api_get_state_type.words[state];
 	}
 }
 
 /* Get, WatchGet and ResumeGet reply alike. */
-static const struct api_transfer *transfer_of(const void *reply)
+static const struct api_get_info *get_of(const void *reply)
 {
-	return &((const struct api_get_out *)reply)->transfer;
+	return &((const struct api_get_out *)reply)->get;
 }
 
 static bool follow_reply(void *arg, const struct client_reply *reply)
 {
 	struct following *following = arg;
-	const struct api_transfer *transfer = transfer_of(reply->out);
+	const struct api_get_info *get = get_of(reply->out);
 	const struct progress_state state = {
-		.verb = state_verb(transfer->state),
-		.done = (uint64_t)transfer->bytes_done,
-		.cnt = (uint64_t)transfer->bytes,
-		.item_done = (uint64_t)transfer->items_done,
-		.item_cnt = (uint64_t)transfer->items,
+		.verb = state_verb(get->state),
+		.done = (uint64_t)get->bytes_done,
+		.cnt = (uint64_t)get->bytes,
+		.item_done = (uint64_t)get->items_done,
+		.item_cnt = (uint64_t)get->items,
 	};
 
-	following->get_id = transfer->get_id;
+	following->get_id = get->get_id;
 	if (following->is_detached)
 		return false;
 	if (!reply->is_last)
@@ -67,27 +67,26 @@ static void follow_failed(void *arg)
 	progress_clear(&((struct following *)arg)->progress);
 }
 
-static void tell_finished(const struct api_transfer *transfer)
+static void tell_finished(const struct api_get_info *get)
 {
-	uint64_t elapsed_ms = (uint64_t)transfer->elapsed_ms;
-	uint64_t received = (uint64_t)transfer->bytes_received;
+	uint64_t elapsed_ms = (uint64_t)get->elapsed_ms;
+	uint64_t received = (uint64_t)get->bytes_received;
 	char bytes[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], elapsed[TEXT_SHORT_CAP];
 	char count[TEXT_COUNT_CAP], clean[2][PATH_MAX];
 
 	fprintf(stderr, "Fetched \"%s\" into %s: %s, %s in %s",
-		text_clean(transfer->title, clean[0], sizeof(clean[0])),
-		text_clean(transfer->target, clean[1], sizeof(clean[1])),
-		text_count((uint64_t)transfer->items, "file", "files", count),
-		text_bytes((uint64_t)transfer->bytes, bytes), text_elapsed(elapsed_ms, elapsed));
+		text_clean(get->title, clean[0], sizeof(clean[0])),
+		text_clean(get->target, clean[1], sizeof(clean[1])),
+		text_count((uint64_t)get->items, "file", "files", count),
+		text_bytes((uint64_t)get->bytes, bytes), text_elapsed(elapsed_ms, elapsed));
 	if (elapsed_ms && received)
 		fprintf(stderr, " (%s/s)", text_bytes(received * 1000 / elapsed_ms, rate));
-	if (transfer->bytes_reused)
+	if (get->bytes_reused)
 		fprintf(stderr, ", %s were there already",
-			text_bytes((uint64_t)transfer->bytes_reused, bytes));
-	if (transfer->bad_chunks)
+			text_bytes((uint64_t)get->bytes_reused, bytes));
+	if (get->bad_chunks)
 		fprintf(stderr, ", %s refused",
-			text_count((uint64_t)transfer->bad_chunks, "bad chunk", "bad chunks",
-				   count));
+			text_count((uint64_t)get->bad_chunks, "bad chunk", "bad chunks", count));
 	fprintf(stderr, ".\n");
 }
 
@@ -144,10 +143,10 @@ static int follow(const struct invocation *inv, struct api_request request)
 		text_print_json(call.last.json);
 	if (following.is_detached)
 		tell_detached(&following);
-	else if (transfer_of(call.last.out)->state == API_TRANSFER_STATE_PAUSED)
+	else if (get_of(call.last.out)->state == API_GET_STATE_PAUSED)
 		fprintf(stderr, "Get number %" PRId64 " was paused.\n", following.get_id);
 	else
-		tell_finished(transfer_of(call.last.out));
+		tell_finished(get_of(call.last.out));
 	return STATUS_OK;
 }
 
@@ -216,9 +215,8 @@ void print_get_cancelled(const struct invocation *inv, const void *reply)
 
 	if (inv->has_terminal_out)
 		printf("%s Files that were whole stay where they are.%s\n",
-		       out->transfer.state == API_TRANSFER_STATE_FINISHED
-			       ? "It had finished before."
-			       : "Cancelled.",
+		       out->get.state == API_GET_STATE_FINISHED ? "It had finished before."
+								: "Cancelled.",
 		       invocation_option(inv, "discard")
 			       ? ""
 			       : " weft get resume goes on with the rest.");
@@ -269,13 +267,13 @@ static void selection_print(const char *name, const struct api_string_list *patt
 
 void print_get_set(const struct invocation *inv, const void *reply)
 {
-	const struct api_transfer *transfer = &((const struct api_set_get_out *)reply)->transfer;
+	const struct api_get_info *get = &((const struct api_set_get_out *)reply)->get;
 
 	if (!inv->has_terminal_out)
 		return;
-	printf("Get %s has priority %" PRId64 " of %d%s.\n", inv->args[0], transfer->priority,
-	       PRIORITY_MAX, transfer->sequential ? ", in sequence" : "");
-	selection_print("Only:   ", &transfer->only);
-	selection_print("Exclude:", &transfer->exclude);
-	selection_print("First:  ", &transfer->first);
+	printf("Get %s has priority %" PRId64 " of %d%s.\n", inv->args[0], get->priority,
+	       PRIORITY_MAX, get->sequential ? ", in sequence" : "");
+	selection_print("Only:   ", &get->only);
+	selection_print("Exclude:", &get->exclude);
+	selection_print("First:  ", &get->first);
 }

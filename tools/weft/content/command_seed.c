@@ -30,11 +30,11 @@ void print_limits_set(const struct invocation *inv, const void *reply)
 
 /* A get with its bounds, for people and pipes alike. */
 struct seed_row {
-	struct api_transfer get;
+	struct api_get_info get;
 	const char *seeding, *ratio, *time; /* time NULL: no bound */
 };
 
-static const char *seeding_text(const struct api_transfer *get)
+static const char *seeding_text(const struct api_get_info *get)
 {
 	static const char *const ends[][2] = {
 		{"asked", "stopped"}, {"ratio", "ratio reached"}, {"time", "time over"}};
@@ -42,12 +42,11 @@ static const char *seeding_text(const struct api_transfer *get)
 	for (size_t i = 0; i < API_CNT_OF(ends); i++)
 		if (strcmp(get->seed_end, ends[i][0]) == 0)
 			return ends[i][1];
-	return get->state == API_TRANSFER_STATE_FINISHED
-		       ? "seeding"
-		       : api_transfer_state_type.words[get->state];
+	return get->state == API_GET_STATE_FINISHED ? "seeding"
+						    : api_get_state_type.words[get->state];
 }
 
-static struct seed_row seed_row(const struct invocation *inv, const struct api_transfer *get)
+static struct seed_row seed_row(const struct invocation *inv, const struct api_get_info *get)
 {
 	double ratio = get->bytes ? (double)get->bytes_counted / (double)get->bytes : 0;
 	char elapsed[TEXT_SHORT_CAP];
@@ -62,7 +61,7 @@ static struct seed_row seed_row(const struct invocation *inv, const struct api_t
 	return row;
 }
 
-static void seeds_print(const struct invocation *inv, const struct api_transfer *gets, size_t cnt)
+static void seeds_print(const struct invocation *inv, const struct api_get_info *gets, size_t cnt)
 {
 	static const struct column columns[] = {
 		COLUMN_OF("ID", seed_row, get.get_id, int, COUNT),
@@ -88,12 +87,12 @@ void print_seed_list(const struct invocation *inv, const void *reply)
 {
 	const struct api_list_gets_out *out = reply;
 
-	seeds_print(inv, out->transfers.rows, out->transfers.cnt);
+	seeds_print(inv, out->gets.rows, out->gets.cnt);
 }
 
 void print_seed_set(const struct invocation *inv, const void *reply)
 {
-	seeds_print(inv, &((const struct api_set_seeding_out *)reply)->transfer, 1);
+	seeds_print(inv, &((const struct api_set_seeding_out *)reply)->get, 1);
 }
 
 /* Of stop and start. */

@@ -41,14 +41,14 @@ int judge_sub_add(const struct invocation *inv, const void *reply)
 int fill_sub_set(const struct invocation *inv, void *parameters)
 {
 	struct api_set_follow_in *in = parameters;
-	bool is_ended = invocation_option(inv, "no-fetch") != NULL;
+	bool is_ended = invocation_option(inv, "no-get") != NULL;
 	bool is_keeping = invocation_option(inv, "no-mirror") != NULL;
 
-	if ((in->fetch && is_ended) || (in->has_mirror && is_keeping))
+	if ((in->get && is_ended) || (in->has_mirror && is_keeping))
 		return client_say_error(STATUS_USAGE, "sub set", "that is said and taken back",
 					"give one of the two");
 	if (is_ended)
-		in->fetch = "";
+		in->get = "";
 	if (is_keeping)
 		API_SET(in, mirror, false);
 	return STATUS_OK;

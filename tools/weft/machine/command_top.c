@@ -62,8 +62,8 @@ struct device_load {
 	int64_t received, filling, sending, in_per_s, out_per_s, lost_per_s;
 };
 
-struct transfer_load {
-	struct api_transfer get;
+struct get_load {
+	struct api_get_info get;
 	int64_t per_s;
 };
 
@@ -108,14 +108,14 @@ static const struct load_kind {
 	 true,
 	 {RATE(device_load, in_per_s, received), RATE(device_load, out_per_s, device.sent),
 	  RATE(device_load, lost_per_s, device.lost)}},
-	{LOADS(transfers, api_transfer, transfer_load, get_id),
+	{LOADS(gets, api_get_info, get_load, get_id),
 	 false,
-	 {RATE(transfer_load, per_s, get.bytes_done)}},
+	 {RATE(get_load, per_s, get.bytes_done)}},
 	{LOADS(counters, api_counter, counter_load, name),
 	 true,
 	 {RATE(counter_load, per_s, counter.value)}},
 };
-enum { LOADS_SESSIONS, LOADS_WORKERS, LOADS_DEVICES, LOADS_TRANSFERS, LOADS_COUNTERS };
+enum { LOADS_SESSIONS, LOADS_WORKERS, LOADS_DEVICES, LOADS_GETS, LOADS_COUNTERS };
 
 static int64_t number_at(const char *row, size_t off)
 {
@@ -293,13 +293,13 @@ static void parts_print(struct top *top, const struct api_watch_load_out *out)
 		COLUMN_OF("TO SEND", device_load, sending, int, COUNT),
 		{0},
 	};
-	static const struct column transfers[] = {
-		COLUMN_OF("GET", transfer_load, get.get_id, int, COUNT),
-		COLUMN_OF("STATE", transfer_load, get.state, transfer_state, TEXT),
-		COLUMN_OF("PER S", transfer_load, per_s, int, BYTES),
-		COLUMN_OF("DONE", transfer_load, get.bytes_done, int, BYTES),
-		COLUMN_OF("OF", transfer_load, get.bytes, int, BYTES),
-		COLUMN_OF("TITLE", transfer_load, get.title, string, TEXT),
+	static const struct column gets[] = {
+		COLUMN_OF("GET", get_load, get.get_id, int, COUNT),
+		COLUMN_OF("STATE", get_load, get.state, get_state, TEXT),
+		COLUMN_OF("PER S", get_load, per_s, int, BYTES),
+		COLUMN_OF("DONE", get_load, get.bytes_done, int, BYTES),
+		COLUMN_OF("OF", get_load, get.bytes, int, BYTES),
+		COLUMN_OF("TITLE", get_load, get.title, string, TEXT),
 		{0},
 	};
 	static const struct column sessions[] = {
@@ -316,7 +316,7 @@ static void parts_print(struct top *top, const struct api_watch_load_out *out)
 	loads_print(top, "worker", LOADS_WORKERS, workers);
 	loads_print(top, "device", LOADS_DEVICES, devices);
 	part_print(top, "drop", TABLE_ROWS(out->drops), api_view_drop_top);
-	loads_print(top, "get", LOADS_TRANSFERS, transfers);
+	loads_print(top, "get", LOADS_GETS, gets);
 	loads_print(top, "session", LOADS_SESSIONS, sessions);
 }
 

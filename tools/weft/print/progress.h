@@ -20,7 +20,7 @@ struct progress {
 };
 
 struct progress_state {
-	const char *verb;   /* "fetching" */
+	const char *verb;   /* "receiving" */
 	uint64_t done, cnt; /* bytes; cnt 0: not known yet */
 	uint64_t item_done, item_cnt;
 };

@@ -61,7 +61,7 @@ static void folder_set(const struct api *api, const struct follow *follow, struc
 		return;
 	API_SET(row, folder_get, api_uint(get->id));
 	API_SET(row, folder_revision, api_uint(get->folder->revision));
-	API_SET(row, folder_state, (enum api_transfer_state)get->state);
+	API_SET(row, folder_state, (enum api_get_state)get->state);
 	API_SET(row, kept_files, api_uint(get->kept_cnt));
 	if (get->detail && *get->detail)
 		row->folder_detail = get->detail;
@@ -337,7 +337,7 @@ void api_set_follow(struct api *api, struct control_call *call, const struct api
 		.name = in->name,
 		.tier = in->trust ? &tier : NULL,
 		.weight = in->has_weight ? &weight : NULL,
-		.folder = in->fetch,
+		.folder = in->get,
 		.is_mirror = in->has_mirror ? &in->mirror : NULL,
 		.version_cnt = in->has_keep_versions ? &version_cnt : NULL,
 	};

@@ -93,7 +93,7 @@ static void get_reply(struct api *api, struct control_call *call, const struct b
 	if (get->shown_state == BLOBS_GET_STOPPED || get->shown_state == BLOBS_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
-		api_reply(call, get, .transfer = api_transfer(control_blocks(call), api, get));
+		api_reply(call, get, .get = api_get_info(control_blocks(call), api, get));
 }
 
 static void watch_remove(struct get_watch *watch)
@@ -144,7 +144,7 @@ static void watch_join(struct api *api, struct control_call *call, uint64_t get_
 		get_reply(api, call, get);
 		return;
 	}
-	api_reply_more(call, get, .transfer = api_transfer(control_blocks(call), api, get));
+	api_reply_more(call, get, .get = api_get_info(control_blocks(call), api, get));
 	watch_add(api, call, get_id);
 }
 
@@ -153,8 +153,7 @@ static void watch_tell(struct get_watch *watch, const struct blobs_get *get)
 {
 	if (control_wants_more(watch->call) && !get_is_over(get)) {
 		api_reply_more(watch->call, get,
-			       .transfer =
-				       api_transfer(control_blocks(watch->call), watch->api, get));
+			       .get = api_get_info(control_blocks(watch->call), watch->api, get));
 		return;
 	}
 	control_on_gone(watch->call, NULL, NULL);
@@ -356,12 +355,12 @@ void api_watch_get(struct api *api, struct control_call *call, const struct api_
 }
 
 /* For a reply that is sent when the state is durable. */
-static struct api_transfer transfer_when_stored(const struct api *api, struct control_call *call,
-						const struct blobs_get *get)
+static struct api_get_info get_when_stored(const struct api *api, struct control_call *call,
+					   const struct blobs_get *get)
 {
-	struct api_transfer row = api_transfer(control_blocks(call), api, get);
+	struct api_get_info row = api_get_info(control_blocks(call), api, get);
 
-	row.state = (enum api_transfer_state)get->state;
+	row.state = (enum api_get_state)get->state;
 	return row;
 }
 
@@ -382,7 +381,7 @@ void api_cancel_get(struct api *api, struct control_call *call, const struct api
 	else
 		api_reply_idempotent(api, call,
 				     api_cancel_get_out_write(&(struct api_cancel_get_out){
-					     .transfer = transfer_when_stored(api, call, get)}));
+					     .get = get_when_stored(api, call, get)}));
 }
 
 void api_pause_get(struct api *api, struct control_call *call, const struct api_pause_get_in *in,
@@ -403,7 +402,7 @@ void api_pause_get(struct api *api, struct control_call *call, const struct api_
 	else
 		api_reply_idempotent(api, call,
 				     api_pause_get_out_write(&(struct api_pause_get_out){
-					     .transfer = transfer_when_stored(api, call, get)}));
+					     .get = get_when_stored(api, call, get)}));
 }
 
 /* A caller that waits until its change is stored. */
@@ -419,7 +418,7 @@ static void set_end(struct get_set *set, int err)
 
 	if (err == 0 && get)
 		api_reply(set->call, set_get,
-			  .transfer = api_transfer(control_blocks(set->call), set->api, get));
+			  .get = api_get_info(control_blocks(set->call), set->api, get));
 	else
 		api_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
 			     weft_err_text(err ? err : WEFT_EABSENT),
@@ -469,7 +468,7 @@ static void get_choose(struct api *api, struct control_call *call, const struct 
 		/* The priority may be new. */
 		api_reply_idempotent(api, call,
 				     api_set_get_out_write(&(struct api_set_get_out){
-					     .transfer = transfer_when_stored(api, call, get)}));
+					     .get = get_when_stored(api, call, get)}));
 	} else {
 		api_fail_get(call, get->id, err, why ? why : choose_why(err),
 			     "see weft help get set");

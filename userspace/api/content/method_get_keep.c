@@ -68,7 +68,7 @@ void api_forget_get(struct api *api, struct control_call *call, const struct api
 	if (is_followed(api, get)) {
 		api_fail_get(call, id, WEFT_EREFUSED,
 			     "it fills the folder of a followed share, and would begin again",
-			     "first: weft sub set NAME --no-fetch (weft sub list shows the name)");
+			     "first: weft sub set NAME --no-get (weft sub list shows the name)");
 		return;
 	}
 	forgetting = calloc(1, sizeof(*forgetting));
@@ -125,8 +125,7 @@ void api_set_seeding(struct api *api, struct control_call *call,
 	else if (err < 0)
 		api_fail_get(call, id, err, "it is being given up", "weft get list shows all");
 	else
-		api_reply_idempotent(
-			api, call,
-			api_set_seeding_out_write(&(struct api_set_seeding_out){
-				.transfer = api_transfer(control_blocks(call), api, get)}));
+		api_reply_idempotent(api, call,
+				     api_set_seeding_out_write(&(struct api_set_seeding_out){
+					     .get = api_get_info(control_blocks(call), api, get)}));
 }

@@ -46,11 +46,11 @@ static struct api_string_list patterns_row(struct api_blocks *blocks, const char
 	return rows;
 }
 
-_Static_assert((int)API_TRANSFER_STATE_QUEUED == (int)BLOBS_GET_QUEUED &&
-		       (int)API_TRANSFER_STATE_PAUSED == (int)BLOBS_GET_PAUSED,
+_Static_assert((int)API_GET_STATE_QUEUED == (int)BLOBS_GET_QUEUED &&
+		       (int)API_GET_STATE_PAUSED == (int)BLOBS_GET_PAUSED,
 	       "numbered as blobs/ has them");
 
-struct api_transfer api_transfer(struct api_blocks *blocks, const struct api *api,
+struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *api,
 				 const struct blobs_get *get)
 {
 	static const char *const ends[] = {"", "asked", "ratio", "time"};
@@ -61,9 +61,9 @@ struct api_transfer api_transfer(struct api_blocks *blocks, const struct api *ap
 	struct source_count sources = {0};
 
 	blobs_get_sources_each(api->home->content, get->id, source_count, &sources);
-	return (struct api_transfer){
+	return (struct api_get_info){
 		.get_id = api_uint(get->id),
-		.state = (enum api_transfer_state)get->shown_state,
+		.state = (enum api_get_state)get->shown_state,
 		.link = api_text(blocks, get_link_text(get, link)),
 		.target = api_text(blocks, get->target),
 		.title = get->title ? api_text(blocks, get->title) : "",
@@ -102,14 +102,14 @@ struct api_transfer api_transfer(struct api_blocks *blocks, const struct api *ap
 struct get_search {
 	struct api_blocks *blocks;
 	const struct api *api;
-	struct api_transfer_list rows;
+	struct api_get_info_list rows;
 	bool wants_all;
 };
 
 static bool is_running(const struct blobs_get *get)
 {
 	return get->state == BLOBS_GET_MANIFEST || get->state == BLOBS_GET_VERIFYING ||
-	       get->state == BLOBS_GET_FETCHING;
+	       get->state == BLOBS_GET_RECEIVING;
 }
 
 static bool get_collect(void *arg, const struct blobs_get *get)
@@ -118,11 +118,11 @@ static bool get_collect(void *arg, const struct blobs_get *get)
 
 	if (get->is_stored && (search->wants_all || is_running(get)))
 		api_push(search->blocks, &search->rows,
-			 api_transfer(search->blocks, search->api, get));
+			 api_get_info(search->blocks, search->api, get));
 	return true;
 }
 
-struct api_transfer_list api_transfers(struct api_blocks *blocks, struct api *api, bool wants_all)
+struct api_get_info_list api_gets(struct api_blocks *blocks, struct api *api, bool wants_all)
 {
 	struct get_search search = {blocks, api, {0}, wants_all};
 
@@ -134,7 +134,7 @@ void api_list_gets(struct api *api, struct control_call *call, const struct api_
 		   uint64_t now_ns)
 {
 	(void)in, (void)now_ns;
-	api_reply(call, list_gets, .transfers = api_transfers(control_blocks(call), api, true));
+	api_reply(call, list_gets, .gets = api_gets(control_blocks(call), api, true));
 }
 
 struct source_list {

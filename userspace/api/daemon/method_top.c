@@ -194,7 +194,7 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 		.handshakes = api_uint(pressure->handshake_cnt),
 		.rss_bytes = api_uint(api_resident_len()),
 		.heap_bytes = api_uint(quic.heap_used_len),
-		.transfers = api_transfers(blocks, api, false),
+		.gets = api_gets(blocks, api, false),
 	};
 	sessions_add(watch, &out.sessions);
 	if (watch->has_counters)

@@ -200,7 +200,7 @@ bool sandbox_calls_can_filter(void)
 
 /*
  * The kernel looks up calls that the number alone decides in a bitmap, without the filter (5.11).
- * All calls of a transfer are such. The slower way into a call stays, some 50 to 100 ns (2026-11),
+ * All calls of a get are such. The slower way into a call stays, some 50 to 100 ns (2026-11),
  * which any filter costs. SPEC_ALLOW: kernels before 5.16 else slow a filtered thread's memory down
  * against speculation, as if it ran foreign code.
  */

@@ -428,7 +428,7 @@ int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t
 		get->has_staged |= blobs_get_run_has_target(get->get_run);
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
 	} else {
-		/* Nothing runs: a fetch that only clears removes what was staged. */
+		/* Nothing runs: a run that only clears removes what was staged. */
 		blobs_get_state_set(get, discards ? BLOBS_GET_QUEUED : BLOBS_GET_TAKEN_BACK);
 	}
 	blobs_get_save_soon(get);
@@ -503,7 +503,7 @@ static void get_choose(struct get *get, struct get *chosen)
 	if (get->chosen)
 		get_free(get->chosen);
 	get->chosen = chosen;
-	/* Jobs may look at what was wanted, until fetch has ended. */
+	/* Jobs may look at what was wanted, until the run has ended. */
 	if (get->get_run) {
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 	} else {

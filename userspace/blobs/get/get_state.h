@@ -13,7 +13,7 @@ struct get_run;
 struct store_batch;
 struct cbor_reader;
 
-/* One get as it is remembered; fetch is there while it runs. */
+/* One get as it is remembered; its run is there while it goes. */
 #define GET_DETAIL_CAP 512
 struct get {
 	struct gets *gets;
@@ -32,7 +32,7 @@ struct get {
 	void (*choose_done)(void *arg, int err); /* NULL: no caller waits until it is stored */
 	void *choose_arg;
 	unsigned choose_save_cnt; /* batches until then */
-	struct get *chosen; /* its choice takes the place of this one's when fetch has ended */
+	struct get *chosen; /* its choice takes the place of this one's when its run has ended */
 	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct get_run *get_run;
@@ -52,7 +52,7 @@ struct get {
 	uint64_t seed_saved; /* and as it was stored last */
 	bool is_durable;     /* its first record, or its resumption, is committed: it may start */
 	bool is_continued;   /* its earlier run looked at what lay in the target */
-	bool is_cancelled;   /* becomes taken back when fetch has ended */
+	bool is_cancelled;   /* becomes taken back when its run has ended */
 	bool keeps_staged;   /* cancelled, what is staged stays for a resumption */
 	bool is_pausing;     /* becomes paused then */
 	bool is_unsaved;     /* the store had no room for a batch: try again */

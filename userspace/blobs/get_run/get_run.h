@@ -97,7 +97,7 @@ struct get_run_file {
 	uint8_t *chunks; /* enum chunk_state of each */
 	struct rarest order;
 	/* Members that had nothing of what was missing, as of these versions of both. */
-	struct fetch_exhausted {
+	struct get_run_exhausted {
 		uint32_t member, order;
 	} exhausted[SWARM_MEMBERS_MAX];
 	uint64_t have_cnt;
@@ -369,7 +369,7 @@ bool blobs_get_run_is_stopping(const struct get_run *get_run);
 void blobs_get_run_wake(struct get_run *get_run);
 /* blobs_get_run_submit: false when no job can be submitted now; it is tried again. */
 bool blobs_get_run_submit(struct get_run *get_run, struct job *job, job_fn run, job_fn done);
-/* blobs_get_run_job_done: each done function calls it first; false when the fetch is stopping. */
+/* blobs_get_run_job_done: each done function calls it first; false when the run is stopping. */
 bool blobs_get_run_job_done(struct get_run *get_run);
 /*
  * blobs_get_run_step_submit submits the step's one job unless it is out; its done calls
@@ -533,7 +533,7 @@ int blobs_get_run_settle_again(int fd, const struct manifest_item *item,
 /*
  * get_run_intent.c. blobs_get_run_intents_begin, on home, says whose notes
  * blobs_get_run_intents_load reads, in a job: 0 or -errno. blobs_get_run_intents_store notes what
- * fetch->sync is to place, done gets the result: as store_submit or -ENOMEM. blobs_get_run_intents_end
+ * get_run->sync is to place, done gets the result: as store_submit or -ENOMEM. blobs_get_run_intents_end
  * takes that back in the batch of the records. blobs_get_run_intent_find: the file at path is one that was about to be placed, as
  * out_file says.
  */

@@ -103,7 +103,8 @@ static uint64_t chunks_there(void *arg, uint64_t first)
 /* Members that have no missing chunk are not searched again in each turn. */
 static bool is_exhausted(const struct get_run_file *file, const struct swarm_member *member)
 {
-	const struct fetch_exhausted *exhausted = &file->exhausted[blobs_swarm_member_idx(member)];
+	const struct get_run_exhausted *exhausted =
+		&file->exhausted[blobs_swarm_member_idx(member)];
 
 	return exhausted->member == blobs_swarm_member_version(member) &&
 	       exhausted->order == file->order.version;
@@ -119,7 +120,7 @@ static uint64_t file_pick(struct get_run_file *file, const struct swarm_member *
 		return RAREST_NONE;
 	idx = blobs_rarest_pick(&file->order, chunks_there, &wanted, out_rank);
 	if (idx == RAREST_NONE)
-		file->exhausted[blobs_swarm_member_idx(member)] = (struct fetch_exhausted){
+		file->exhausted[blobs_swarm_member_idx(member)] = (struct get_run_exhausted){
 			blobs_swarm_member_version(member), file->order.version};
 	return idx;
 }

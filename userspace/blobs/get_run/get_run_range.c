@@ -343,7 +343,7 @@ static void place_done(struct job *job)
 	}
 	if (get_run->records.must_clear) {
 		blobs_get_run_stop(get_run, step->err,
-				   "%s: what was fetched does not get to the disk: %s",
+				   "%s: what was received does not get to the disk: %s",
 				   get_run->get->target, weft_err_text(step->err));
 		return;
 	}

@@ -44,7 +44,7 @@ static void batch_done(void *arg, int err)
 	get_run->out_cnt--;
 	blobs_get_run_wake(get_run);
 	if (err)
-		blobs_get_run_stop(get_run, err, "cannot store what was fetched: %s",
+		blobs_get_run_stop(get_run, err, "cannot store what was received: %s",
 				   weft_err_text(err));
 }
 
@@ -102,7 +102,7 @@ static void sync_failed(struct get_run *get_run)
 	if (placing->is_sync_error) {
 		get_run->records.must_clear = true;
 		blobs_get_run_stop(get_run, sync->err,
-				   "%s: what was fetched does not get to the disk: %s",
+				   "%s: what was received does not get to the disk: %s",
 				   get_run->get->target, weft_err_text(sync->err));
 		blobs_get_run_records_free(get_run);
 	} else {
@@ -184,7 +184,7 @@ static void sync_store(struct get_run *get_run)
 	}
 	if (err) {
 		store_batch_free(sync->batch);
-		blobs_get_run_stop(get_run, err, "cannot store what was fetched: %s",
+		blobs_get_run_stop(get_run, err, "cannot store what was received: %s",
 				   weft_err_text(err));
 	} else {
 		get_run->out_cnt++;

@@ -317,7 +317,7 @@ static bool member_ask(struct get_run *get_run, struct swarm_member *member, uin
 			blobs_swarm_skip(get_run->swarm, member);
 		return member != NULL;
 	}
-	blobs_get_state_set(get_run->get, BLOBS_GET_FETCHING);
+	blobs_get_state_set(get_run->get, BLOBS_GET_RECEIVING);
 	if (slot_is_empty_file(slot)) {
 		slot->bytes = slot->buffer;
 		slot->len = 0;

@@ -253,11 +253,11 @@ static void test_what_is_wanted_changes_while_the_get_runs(void)
 	content = duo.nodes[DUO_B].content;
 	for (unsigned i = 0; i < 1000; i++) {
 		get = blobs_get_lookup(content, id);
-		if (get->state == BLOBS_GET_FETCHING)
+		if (get->state == BLOBS_GET_RECEIVING)
 			break;
 		turns(1);
 	}
-	CHECK_EQ(get->state, BLOBS_GET_FETCHING);
+	CHECK_EQ(get->state, BLOBS_GET_RECEIVING);
 	CHECK_EQ(blobs_get_choose(content, id, &docs, duo.now_ns), 0);
 	/* Stored at once: also when the next thing is the node's end. */
 	turns(3);
@@ -360,7 +360,7 @@ static void test_a_paused_get_waits_over_a_restart_and_goes_on(void)
 	id = start(&ask);
 	for (unsigned i = 0; i < 1000; i++) {
 		get = blobs_get_lookup(duo.nodes[DUO_B].content, id);
-		if (get->state == BLOBS_GET_FETCHING && get->byte_done_cnt > BLAKE3_CHUNK_LEN)
+		if (get->state == BLOBS_GET_RECEIVING && get->byte_done_cnt > BLAKE3_CHUNK_LEN)
 			break;
 		turns(1);
 	}

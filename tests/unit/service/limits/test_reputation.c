@@ -92,12 +92,9 @@ static void test_each_deed_has_its_points(void)
 		enum service_observation observation;
 		int points;
 	} rows[] = {
-		{SERVICE_OBSERVATION_GOOD_TRANSFER, 2},
-		{SERVICE_OBSERVATION_FRIENDLY, 1},
-		{SERVICE_OBSERVATION_ABORTED_TRANSFER, -3},
-		{SERVICE_OBSERVATION_FAILED_TRANSFER, -5},
-		{SERVICE_OBSERVATION_MALFORMED, -10},
-		{SERVICE_OBSERVATION_VIOLATION, -15},
+		{SERVICE_OBSERVATION_GOOD_GET, 2},	  {SERVICE_OBSERVATION_FRIENDLY, 1},
+		{SERVICE_OBSERVATION_ABORTED_GET, -3},	  {SERVICE_OBSERVATION_FAILED_GET, -5},
+		{SERVICE_OBSERVATION_MALFORMED, -10},	  {SERVICE_OBSERVATION_VIOLATION, -15},
 		{SERVICE_OBSERVATION_FALSE_CONTENT, -20},
 	};
 
@@ -115,9 +112,9 @@ static void test_each_deed_has_its_points(void)
 static void test_score_stays_between_0_and_100(void)
 {
 	setup(16);
-	note_many(key, SERVICE_OBSERVATION_GOOD_TRANSFER, 40);
+	note_many(key, SERVICE_OBSERVATION_GOOD_GET, 40);
 	CHECK_EQ(service_reputation_score(rig.reputation, key), 100);
-	note_many(other_key, SERVICE_OBSERVATION_FAILED_TRANSFER, 40);
+	note_many(other_key, SERVICE_OBSERVATION_FAILED_GET, 40);
 	CHECK_EQ(service_reputation_score(rig.reputation, other_key), 0);
 	CHECK_STR(service_reputation_level(20), "untrusted");
 	CHECK_STR(service_reputation_level(21), "normal");
@@ -168,7 +165,7 @@ static void test_violations_an_hour_apart_are_no_ban(void)
 static void test_failures_alone_are_no_ban(void)
 {
 	setup(16);
-	note_many(key, SERVICE_OBSERVATION_FAILED_TRANSFER, 60);
+	note_many(key, SERVICE_OBSERVATION_FAILED_GET, 60);
 	CHECK_EQ(rig.ban_cnt, 0);
 	CHECK_EQ(service_reputation_score(rig.reputation, key), 0);
 	teardown();
@@ -313,7 +310,7 @@ static void test_a_pardon_leaves_no_trace(void)
 		scratch_make(rig.dir);
 		rig.params.store = scratch_store(rig.dir, true);
 		reputation_open();
-		note_many(key, SERVICE_OBSERVATION_GOOD_TRANSFER, good_cnts[i]);
+		note_many(key, SERVICE_OBSERVATION_GOOD_GET, good_cnts[i]);
 		write_all();
 		before_len = record_stored(before);
 		rig.now_s += 30;
@@ -351,7 +348,7 @@ static void test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it(void)
 	CHECK_EQ(service_reputation_record_parse(bytes, record_stored(bytes), &record), 0);
 	CHECK_EQ(record.state.score, 90);
 	CHECK_EQ(record.state.violation_cnt, 2);
-	note(key, SERVICE_OBSERVATION_FAILED_TRANSFER);
+	note(key, SERVICE_OBSERVATION_FAILED_GET);
 	CHECK_EQ(service_reputation_score(rig.reputation, key), 85);
 	note_many(key, SERVICE_OBSERVATION_FALSE_CONTENT, 3);
 	CHECK(service_reputation_is_banned(rig.reputation, key)); /* two of them are from before */
@@ -378,9 +375,9 @@ static void test_unknown_peers_displace_no_peer_with_a_score(void)
 
 	setup(16);
 	note_many(key, SERVICE_OBSERVATION_VIOLATION, 5);
-	note_many(other_key, SERVICE_OBSERVATION_GOOD_TRANSFER, 20);
+	note_many(other_key, SERVICE_OBSERVATION_GOOD_GET, 20);
 	for (unsigned i = 0; i < 1000; i++)
-		note(unknown_peer(i), SERVICE_OBSERVATION_FAILED_TRANSFER);
+		note(unknown_peer(i), SERVICE_OBSERVATION_FAILED_GET);
 	CHECK(service_reputation_is_banned(rig.reputation, key));
 	CHECK_EQ(service_reputation_score(rig.reputation, other_key), 90);
 	service_reputation_stats(rig.reputation, &stats);
@@ -484,7 +481,7 @@ static void test_scores_are_written_within_seconds(void)
 	scratch_make(rig.dir);
 	store = rig.params.store = scratch_store(rig.dir, true);
 	reputation_open();
-	note_many(key, SERVICE_OBSERVATION_GOOD_TRANSFER, 3);
+	note_many(key, SERVICE_OBSERVATION_GOOD_GET, 3);
 	timer_wheel_expire(&rig.timers, 5 * NS_PER_S);
 	store_reap(store);
 	teardown();
@@ -535,7 +532,7 @@ static void test_it_is_explained(void)
 
 	setup(16);
 	CHECK_STR(service_reputation_explain(rig.reputation, key, text), "");
-	note(key, SERVICE_OBSERVATION_GOOD_TRANSFER);
+	note(key, SERVICE_OBSERVATION_GOOD_GET);
 	CHECK_STR(service_reputation_explain(rig.reputation, key, text),
 		  "Its reputation is 52 of 100 (normal).");
 	note_many(key, SERVICE_OBSERVATION_VIOLATION, 4);

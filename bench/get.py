@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "system"))
 
 import report
 import sides
-import transfer_peers as peers
+import get_contenders as peers
 
 MIB = 1 << 20
 ONE_FILE = {"file": 1024 * MIB}
@@ -39,7 +39,7 @@ def run(title, files, aims, **nginx):
         if len(files) == 1 and peers.RawStream.PROGRAM.exists():
             contenders["our raw QUIC stream"] = peers.RawStream(bench)
         samples = report.measure({name: c.fetch for name, c in contenders.items()})
-        report.report(f"transfer-{title}", samples, "weft get", "MB/s", 1e-6,
+        report.report(f"get-{title}", samples, "weft get", "MB/s", 1e-6,
                       [*notes(bench), aims])
         imports = {"weft share add": peers.Import(bench, source).fetch,
                    "b3sum": lambda: report.timed(

@@ -58,8 +58,8 @@ def get_under_way(lab, a, b, link):
     """A get whose end is as far away as a makes it."""
     a.limit_upload("160mbit")
     waiting = b.weft_popen("get", link, "--to", str(lab.dir / "out"))
-    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
-             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    wait_for(lambda: (gets := b.json("get", "list")) and gets["gets"] and
+             gets["gets"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
     return waiting
 
 
@@ -71,11 +71,10 @@ def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
     waiting.wait()
     a.limit_upload("none")
     b.start()
-    transfer = wait_for(lambda: next((t for t in b.json("get", "list")["transfers"]
-                                      if t["state"] == "finished"), None), "it finished")
+    row = wait_for(lambda: next((t for t in b.json("get", "list")["gets"]
+                                if t["state"] == "finished"), None), "it finished")
     same_tree(root, lab.dir / "out")
-    check(transfer["bytes_received"] < transfer["bytes"],
-          f"everything was fetched again: {transfer}")
+    check(row["bytes_received"] < row["bytes"], f"everything was fetched again: {row}")
 
 
 def test_a_get_goes_on_after_its_daemon_was_stopped_in_order(lab):
@@ -86,7 +85,7 @@ def test_a_get_goes_on_after_its_daemon_was_stopped_in_order(lab):
     waiting.communicate()
     a.limit_upload("none")
     b.start()
-    state = wait_for(lambda: next((t["state"] for t in b.json("get", "list")["transfers"]
+    state = wait_for(lambda: next((t["state"] for t in b.json("get", "list")["gets"]
                                    if t["state"] in ("finished", "stopped")), None), "it ended")
     check_eq(state, "finished", "the get after a restart")
     same_tree(root, lab.dir / "out")
@@ -128,7 +127,7 @@ def test_a_get_into_a_full_copy_fetches_nothing(lab):
     link = a.share(root)
     get(b, link, lab.dir / "out")
     get(b, link, lab.dir / "out")
-    last = b.json("get", "list")["transfers"]
+    last = b.json("get", "list")["gets"]
     last = max(last, key=lambda t: t["get_id"])
     check_eq(last["bytes_received"], 0, "bytes received again")
 
@@ -153,8 +152,8 @@ def test_equal_files_are_fetched_once(lab):
         (root / f"copy{i}").write_bytes((root / "one").read_bytes())
     get(b, a.share(root), lab.dir / "out")
     same_tree(root, lab.dir / "out")
-    transfer = b.json("get", "list")["transfers"][0]
-    check(transfer["bytes_received"] < 9 * CHUNK, f"twins were fetched: {transfer}")
+    row = b.json("get", "list")["gets"][0]
+    check(row["bytes_received"] < 9 * CHUNK, f"twins were fetched: {row}")
 
 
 def test_a_range_is_the_bytes_asked_for(lab):
@@ -248,7 +247,7 @@ def test_shares_and_gets_survive_kill(lab):
     same_tree(root, lab.dir / "out")
     b.stop()
     b.start()
-    check_eq(b.json("get", "list")["transfers"][0]["state"], "finished", "get after restart")
+    check_eq(b.json("get", "list")["gets"][0]["state"], "finished", "get after restart")
     known = [peer["node_id"] for peer in b.json("peer", "list")["peers"]]
     check_eq(known, [a.json("node", "id")["node_id"]], "peers are kept")
 
@@ -257,22 +256,22 @@ def test_what_a_get_brings_is_changed_while_it_runs_and_kept_over_kill(lab):
     a, b = pair(lab)
     root = lab.folder("root", {"x": 480 * CHUNK, "y/1": 10, "y/2": 20})
     waiting = get_under_way(lab, a, b, a.share(root))
-    transfer, = b.json("get", "list")["transfers"]
-    done = b.weft("get", "set", transfer["get_id"], "--only", "y/", "--exclude", "2", "--first", "1")
+    row, = b.json("get", "list")["gets"]
+    done = b.weft("get", "set", row["get_id"], "--only", "y/", "--exclude", "2", "--first", "1")
     check_eq(done.returncode, OK, done.stderr)
     b.kill()
     waiting.wait(timeout=DEADLINE_S)
     # A small file may have been whole before it was not wanted any more; it stays.
     was_here = (lab.dir / "out" / "y/2").exists()
     b.start()
-    wait_for(lambda: b.json("get", "list")["transfers"][0]["state"] == "finished", "the get ends")
-    transfer, = b.json("get", "list")["transfers"]
-    check_eq((transfer["only"], transfer["exclude"], transfer["first"], transfer["items"]),
+    wait_for(lambda: b.json("get", "list")["gets"][0]["state"] == "finished", "the get ends")
+    row, = b.json("get", "list")["gets"]
+    check_eq((row["only"], row["exclude"], row["first"], row["items"]),
              (["y/"], ["2"], ["1"], 1), "choice")
     check(not (lab.dir / "out" / "x").exists(), "unwanted")
     check_eq((lab.dir / "out" / "y/2").exists(), was_here, "unwanted, and not here before")
     check((lab.dir / "out" / "y/1").exists(), "wanted")
-    check_eq(b.weft("get", "set", transfer["get_id"]).returncode, 2, "nothing to set")
+    check_eq(b.weft("get", "set", row["get_id"]).returncode, 2, "nothing to set")
 
 
 def test_a_get_cancelled_half_way_is_resumed_from_there(lab):
@@ -282,22 +281,22 @@ def test_a_get_cancelled_half_way_is_resumed_from_there(lab):
     overdue = threading.Timer(DEADLINE_S, watch.kill)
     overdue.start()
     waiting = get_under_way(lab, a, b, a.share(root))
-    transfer, = b.json("get", "list")["transfers"]
-    check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
+    row, = b.json("get", "list")["gets"]
+    check_eq(b.weft("get", "cancel", row["get_id"]).returncode, OK, "cancel")
     check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
-    cancelled = wait_for(lambda: next((row for row in b.json("get", "list")["transfers"]
+    cancelled = wait_for(lambda: next((row for row in b.json("get", "list")["gets"]
                                        if row["state"] == "cancelled"), None), "it ended")
     check(0 < cancelled["bytes_done"] < cancelled["bytes"], cancelled)
     check(list((lab.dir / "out").glob(".weft*")), "what is not whole stays")
     b.kill()  # and over a restart; by itself it does not go on
     watch.communicate()
     b.start()
-    check_eq(b.json("get", "list")["transfers"][0]["state"], "cancelled", "after the restart")
+    check_eq(b.json("get", "list")["gets"][0]["state"], "cancelled", "after the restart")
     watch = b.weft_popen("event", "watch", "--json")
     a.limit_upload("none")
-    check_eq(b.weft("get", "resume", transfer["get_id"]).returncode, OK, "resumed")
+    check_eq(b.weft("get", "resume", row["get_id"]).returncode, OK, "resumed")
     same_tree(root, lab.dir / "out")
-    resumed, = b.json("get", "list")["transfers"]
+    resumed, = b.json("get", "list")["gets"]
     check(resumed["bytes_received"] < resumed["bytes"], f"all of it came again: {resumed}")
     told = []
     for line in watch.stdout:
@@ -362,8 +361,8 @@ def test_events_of_an_import_have_its_bytes(lab):
 def test_a_cancelled_get_leaves_no_staging(lab):
     a, b = pair(lab)
     waiting = get_under_way(lab, a, b, a.share(lab.folder("root", {"x": 480 * CHUNK})))
-    transfer, = b.json("get", "list")["transfers"]
-    check_eq(b.weft("get", "cancel", transfer["get_id"], "--discard").returncode, OK, "cancel")
+    row, = b.json("get", "list")["gets"]
+    check_eq(b.weft("get", "cancel", row["get_id"], "--discard").returncode, OK, "cancel")
     check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
     wait_for(lambda: not list((lab.dir / "out").glob(".weft*")), "staging is removed")
 

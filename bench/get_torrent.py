@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One libtorrent session, told by arguments what to do:
 
-  transfer_torrent.py seed TORRENT FOLDER ADDRESS PORT
-  transfer_torrent.py get TORRENT FOLDER ADDRESS PORT PEER_ADDRESS PEER_PORT...
+  get_torrent.py seed TORRENT FOLDER ADDRESS PORT
+  get_torrent.py get TORRENT FOLDER ADDRESS PORT PEER_ADDRESS PEER_PORT...
 
 Prints "ready"; get then waits for a line, fetches, prints "done". Both end
 with their standard input.

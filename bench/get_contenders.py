@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contenders of bench/transfer: each serves one folder from A and fetches
+"""The contenders of bench/get: each serves one folder from A and fetches
 all of it into an empty folder on B. Each has the flags that suit it best."""
 import contextlib
 import json
@@ -49,7 +49,7 @@ class Cpu:
 
 
 class Contender:
-    """fetch() is what report.measure calls: one transfer into self.out."""
+    """fetch() is what report.measure calls: one get into self.out."""
 
     def __init__(self, bench, source):
         self.bench, self.source = bench, source
@@ -58,7 +58,7 @@ class Contender:
 
     def fetch(self):
         self.out = self.bench.new_folder()
-        sample = self.transfer()
+        sample = self.get()
         sample.wall_s += self.reach_the_disk()
         self.bench.check_same(self.source, self.out)
         return sample
@@ -87,7 +87,7 @@ class Weft(Contender):
         self.a = bench.daemon(name)
         self.link = self.a.share(source)
 
-    def transfer(self):
+    def get(self):
         b = self.bench.daemon("b")
         try:
             with self.programs(b):
@@ -160,7 +160,7 @@ class Rsync(Contender):
                                         f"--address={bench.address['a']}", f"--port={self.port}"],
                                   self.port)
 
-    def transfer(self):
+    def get(self):
         return self.timed(["rsync", "-a", "--whole-file",
                            f"rsync://{self.bench.address['a']}:{self.port}/files/", "."],
                           self.daemon)
@@ -225,7 +225,7 @@ class Nginx(Contender):
                         bench.dir / "nginx.crt", "--tls13-ciphers", "TLS_AES_128_GCM_SHA256",
                         *curl_flags, "--config", self.list]
 
-    def transfer(self):
+    def get(self):
         return self.timed(self.command, self.daemon)
 
 
@@ -247,7 +247,7 @@ class Torrent(Contender):
     def session(self, side, role, folder, port, *peer, deadline_s=DEADLINE_S):
         process = subprocess.Popen(
             [*self.bench.at(side), "timeout", str(deadline_s), sys.executable,
-             str(HERE / "transfer_torrent.py"), role, str(self.torrent), str(folder),
+             str(HERE / "get_torrent.py"), role, str(self.torrent), str(folder),
              self.bench.address[side], str(port), *peer],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.bench.processes.append(process)
@@ -255,7 +255,7 @@ class Torrent(Contender):
             raise RuntimeError("no libtorrent session")
         return process
 
-    def transfer(self):
+    def get(self):
         get = self.session("b", "get", self.out, self.bench.port(), self.bench.address["a"],
                            str(self.port))
         cpu = Cpu(self.seed.pid, get.pid)
