@@ -44,6 +44,7 @@ BAD = (
     ("method M() -> ()", r"shop.varlink:2: M: its comment names no role"),
     ("# Role: king.\nmethod M() -> ()", r"shop.varlink:3: M: its comment names no role"),
     ("methods M() -> ()", r"shop.varlink:2: type, method or error expected in place of 'methods'"),
+    ("error E (a: int)\nerror F (a: string)", "F: a is another type in another error"),
     ("type T (a: int)\n$", r"shop.varlink:3: a character that varlink does not have"),
 )
 
@@ -101,6 +102,14 @@ def test_a_description_becomes_structs_tables_and_views(lab):
     check('{"name", {"called", API_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL}}'
           in made["shop_views.c"], made["shop_views.c"])
     check('#define API_BUY_ITEM (&api_shop_methods[0])\n' in made["shop_client.h"], made["shop_client.h"])
+
+
+def test_one_struct_has_what_any_error_says(lab):
+    _, made = made_of("interface a.Shop\nerror E (code: int, why: ?string)\nerror F (code: int, at: int)\n")
+    failure = re.search(r"struct api_failure \{\n(.*?)\n\};", made["shop.h"], re.S).group(1)
+    check_eq(failure.split("\n\t"), ["\tint64_t code;", "const char *why;", "bool has_at;", "int64_t at;"], "fields")
+    check('#define API_F_ERROR "a.Shop.F"\n' in made["shop.h"], made["shop.h"])
+    check("{API_F_ERROR, &api_f_error_type}," in made["shop.c"], made["shop.c"])
 
 
 def test_a_quantity_names_the_field_of_its_unit(lab):

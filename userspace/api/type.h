@@ -74,7 +74,7 @@ struct api_interface {
 };
 
 struct api_error {
-	const char *name;
+	const char *name;	     /* with its interface */
 	const struct api_type *type; /* of its parameters */
 };
 

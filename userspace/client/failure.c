@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/node.h"
 #include "client/varlink.h"
 
 int client_failure_set(struct weft_error *error, int err, const char *what, const char *why,
@@ -68,33 +69,41 @@ int client_failure_silence(struct weft_error *error, const char *path, int timeo
 		"longer (weft: --timeout SECONDS).");
 }
 
-static const char *text_of(const json_t *parameters, const char *name, const char *other)
+static int failure_take(const char *name, const struct api_failure *failure,
+			struct weft_error *error)
 {
-	const char *text = json_string_value(json_object_get(parameters, name));
+	const char *dot = strrchr(name, '.');
+	int64_t code = failure->code;
 
-	return text ? text : other;
+	if (strcmp(name, API_PERMISSION_DENIED_ERROR) == 0)
+		return client_failure_set(error, WEFT_EREFUSED, "daemon", "you may not do this",
+					  "Run as the daemon's user, or join its operate group "
+					  "(weft.conf(5), [control]).");
+	if (failure->parameter)
+		return client_failure_set(error, WEFT_EMALFORMED, failure->parameter,
+					  "the daemon does not take this value",
+					  "weft and weftd may be of different versions.");
+	return client_failure_set(error, code < 0 && code > INT32_MIN ? (int)code : WEFT_EUNKNOWN,
+				  failure->what ? failure->what : "daemon",
+				  failure->why ? failure->why
+				  : dot	       ? dot + 1
+					       : name,
+				  failure->next);
 }
 
 int client_failure_of_reply(const json_t *message, struct weft_error *error)
 {
+	static const struct api_failure unread;
 	const char *name = json_string_value(json_object_get(message, "error"));
-	const json_t *parameters = json_object_get(message, "parameters");
-	const char *parameter = text_of(parameters, "parameter", NULL);
-	json_int_t code = json_integer_value(json_object_get(parameters, "code"));
-	const char *dot = name ? strrchr(name, '.') : NULL;
+	struct api_blocks blocks = {0};
+	const struct api_failure *failure;
+	int err;
 
 	if (!name)
 		return 0;
-	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
-		return client_failure_set(error, WEFT_EREFUSED, "daemon", "you may not do this",
-					  "Run as the daemon's user, or join its operate group "
-					  "(weft.conf(5), [control]).");
-	if (parameter)
-		return client_failure_set(error, WEFT_EMALFORMED, parameter,
-					  "the daemon does not take this value",
-					  "weft and weftd may be of different versions.");
-	return client_failure_set(error, code < 0 && code > INT32_MIN ? (int)code : WEFT_EUNKNOWN,
-				  text_of(parameters, "what", "daemon"),
-				  text_of(parameters, "why", dot ? dot + 1 : name),
-				  text_of(parameters, "next", NULL));
+	failure =
+		api_read(&api_failure_type, json_object_get(message, "parameters"), &blocks, NULL);
+	err = failure_take(name, failure ? failure : &unread, error);
+	api_blocks_free(&blocks);
+	return err;
 }

@@ -135,12 +135,9 @@ struct control_failure_row {
 };
 void control_fail_of(struct control_call *call, int err, const char *what,
 		     const struct control_failure_row *rows);
-struct control_failure {
-	int err;
-	const char *what, *why, *next;
-	json_t *more; /* fields beside these; taken */
-};
-void control_fail_with(struct control_call *call, const struct control_failure *failure);
+/* control_fail_with: more has what, why and next as control_fail, and what else the error says (api/node.h). */
+struct api_failure;
+void control_fail_with(struct control_call *call, int err, const struct api_failure *more);
 /* control_fail_parameter: standard org.varlink.service.InvalidParameter. */
 void control_fail_parameter(struct control_call *call, const char *parameter);
 void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg);

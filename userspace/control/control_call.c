@@ -40,9 +40,7 @@ static void call_send_check(const struct control_call *call, const char *error, 
 
 	if (!call->method)
 		return;
-	if (error && strncmp(error, API_NODE_INTERFACE ".", strlen(API_NODE_INTERFACE ".")) != 0)
-		return;
-	type = error ? error_type(error + strlen(API_NODE_INTERFACE ".")) : call->method->out;
+	type = error ? error_type(error) : call->method->out;
 	if (type && api_check(type, parameters, field))
 		return;
 	log_error("control: %s of %s does not follow the interface at \"%s\"",
@@ -70,8 +68,7 @@ static void call_send_torn(struct control_call *call)
 	size_t len;
 
 	if (call->answered) {
-		call->answered(call->answered_arg, API_NODE_INTERFACE ".Failed",
-			       call->control->torn);
+		call->answered(call->answered_arg, API_FAILED_ERROR, call->control->torn);
 		return;
 	}
 	len = control_message_scarce_write(text, name, LOSS_MEMORY, control_call_id(call));
@@ -226,7 +223,7 @@ enum control_role control_role_of(const struct control_call *call)
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next)
 {
-	control_fail_with(call, &(struct control_failure){err, what, why, next, NULL});
+	control_fail_with(call, err, &(struct api_failure){.what = what, .why = why, .next = next});
 }
 
 void control_fail_of(struct control_call *call, int err, const char *what,
@@ -237,29 +234,26 @@ void control_fail_of(struct control_call *call, int err, const char *what,
 	control_fail(call, err, what, rows->why ? rows->why : weft_err_text(err), rows->next);
 }
 
-void control_fail_with(struct control_call *call, const struct control_failure *failure)
+void control_fail_with(struct control_call *call, int err, const struct api_failure *more)
 {
 	const char *error;
-	json_t *parameters = control_error_parameters(failure->err, failure->what, failure->why,
-						      failure->next, &error);
+	json_t *parameters = control_error_parameters(err, more, &error);
 
-	if (failure->more)
-		(void)json_object_update(parameters, failure->more);
-	json_decref(failure->more);
 	call_send(call, error, parameters, false);
 	control_call_end(call);
 }
 
-void control_call_fail_standard(struct control_call *call, const char *error, json_t *parameters)
+void control_call_fail_standard(struct control_call *call, const char *error,
+				const struct api_failure *failure)
 {
-	call_send(call, error, parameters, false);
+	call_send(call, error, failure ? api_failure_write(failure) : NULL, false);
 	control_call_end(call);
 }
 
 void control_fail_parameter(struct control_call *call, const char *parameter)
 {
-	control_call_fail_standard(call, INTERFACE_SERVICE ".InvalidParameter",
-				   json_pack("{s:s}", "parameter", parameter));
+	control_call_fail_standard(call, API_INVALID_PARAMETER_ERROR,
+				   &(struct api_failure){.parameter = parameter});
 }
 
 unsigned control_cancel(struct control_call *call, uint64_t id)
@@ -382,13 +376,15 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 	call->method = api_node_method(name);
 	if (!call->method || !method) {
 		control_call_fail_standard(
-			call, INTERFACE_SERVICE ".MethodNotFound",
-			json_pack("{s:s+}", "method", API_NODE_INTERFACE ".", name));
+			call, API_METHOD_NOT_FOUND_ERROR,
+			&(struct api_failure){.method =
+						      api_format(control_blocks(call),
+								 API_NODE_INTERFACE ".%s", name)});
 		return;
 	}
 	if (call->role < method->role) {
 		control->stats.refused_cnt++;
-		control_call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
+		control_call_fail_standard(call, API_PERMISSION_DENIED_ERROR, NULL);
 		return;
 	}
 	err = api_parse(call->method->in, parameters, &blocks, &in, field);
@@ -446,23 +442,22 @@ static void call_begin(struct control_call *call, struct control_client *client,
 static void refuse_pending(struct control_client *client, const struct request *request,
 			   uint32_t wait_ms)
 {
-	char next[160];
-	const char *error;
-	json_t *parameters;
-	char *text;
+	char next[160], *text;
 	size_t len;
 
 	if (request->is_oneway)
 		return;
 	snprintf(next, sizeof(next), "ask again in %u ms, or raise control.calls in weft.conf",
 		 wait_ms);
-	parameters = control_error_parameters(
-		WEFT_EFULL, request->method,
-		"this program, or its user, has as many calls under way as "
-		"its share of control.calls",
-		next, &error);
-	(void)json_object_set_new(parameters, "not_before_ms", json_integer(wait_ms));
-	text = control_message_new(error, parameters, false, &request->id, &len);
+	text = control_error_new(
+		WEFT_EFULL,
+		&(struct api_failure){.what = request->method,
+				      .why = "this program, or its user, has as many calls under "
+					     "way as its share of control.calls",
+				      .next = next,
+				      .has_not_before_ms = true,
+				      .not_before_ms = wait_ms},
+		&request->id, &len);
 	if (json_heap_swap_lost(false) || !text)
 		control_client_break(client);
 	else
@@ -481,15 +476,15 @@ static void call_route(struct control_call *call, const struct request *request)
 	snprintf(interface, sizeof(interface), "%.*s", dot ? (int)(dot - request->method) : 0,
 		 request->method);
 	if (!control_interface_lookup(interface))
-		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
-					   json_pack("{s:s}", "interface", interface));
+		control_call_fail_standard(call, API_INTERFACE_NOT_FOUND_ERROR,
+					   &(struct api_failure){.interface = interface});
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
 		fail_upgrade(call, request->method);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
 		control_service_dispatch(call, name, request->parameters);
 	else if (!method || strcmp(method->interface, interface) != 0)
-		control_call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
-					   json_pack("{s:s}", "method", request->method));
+		control_call_fail_standard(call, API_METHOD_NOT_FOUND_ERROR,
+					   &(struct api_failure){.method = request->method});
 	else
 		control_call_run(call, name, request->parameters);
 }

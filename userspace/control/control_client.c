@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/node.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/json_heap.h"
@@ -191,11 +192,10 @@ void control_client_drain(struct control_client *client, uint64_t patience_ns)
 /* client_refuse sends an error that belongs to no call and stops listening to the client. */
 static void client_refuse(struct control_client *client, int err, const char *why)
 {
-	const char *error;
-	json_t *parameters = control_error_parameters(err, "request", why, NULL, &error);
 	char scarce[MESSAGE_SCARCE_CAP];
 	size_t len;
-	char *text = control_message_new(error, parameters, false, NULL, &len);
+	char *text = control_error_new(err, &(struct api_failure){.what = "request", .why = why},
+				       NULL, &len);
 
 	if (err == WEFT_EFULL)
 		client->control->stats.refused_cnt++;

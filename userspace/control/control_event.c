@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/node.h"
 #include "base/monotonic.h"
 #include "codec/json_heap.h"
 #include "control/redact.h"
@@ -168,7 +169,7 @@ void control_on_event(struct control *control, void (*told)(void *arg), void *ar
 void control_watch(struct control *control, struct control_call *call, uint64_t since)
 {
 	if (!call->wants_more) {
-		control_call_fail_standard(call, INTERFACE_SERVICE ".ExpectedMore", NULL);
+		control_call_fail_standard(call, API_EXPECTED_MORE_ERROR, NULL);
 		return;
 	}
 	/* A number from before a restart may lie ahead: then there is nothing old to tell. */

@@ -42,31 +42,31 @@ static const struct error_class {
 	const char *symbol;
 	const char *error;
 } error_classes[] = {
-	{WEFT_EFULL, "WEFT_EFULL", "Refused"},
-	{WEFT_EMALFORMED, "WEFT_EMALFORMED", "Invalid"},
-	{WEFT_EABSENT, "WEFT_EABSENT", "NotFound"},
-	{WEFT_ETOOSMALL, "WEFT_ETOOSMALL", "Invalid"},
-	{WEFT_ETOOLARGE, "WEFT_ETOOLARGE", "Invalid"},
-	{WEFT_EDAMAGED, "WEFT_EDAMAGED", "NotVerified"},
-	{WEFT_ECHANGED, "WEFT_ECHANGED", "NotVerified"},
-	{WEFT_EUNKNOWN, "WEFT_EUNKNOWN", "Invalid"},
-	{WEFT_EREFUSED, "WEFT_EREFUSED", "Refused"},
-	{WEFT_ETIMEOUT, "WEFT_ETIMEOUT", "Timeout"},
-	{WEFT_ECANCELLED, "WEFT_ECANCELLED", "Failed"},
-	{WEFT_EWRONGKEY, "WEFT_EWRONGKEY", "NotVerified"},
-	{WEFT_ECLOSED, "WEFT_ECLOSED", "Failed"},
-	{WEFT_EEXISTS, "WEFT_EEXISTS", "Refused"},
-	{WEFT_ENEWER, "WEFT_ENEWER", "Refused"},
-	{WEFT_EBUSY, "WEFT_EBUSY", "Refused"},
-	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
-	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
-	{WEFT_ESTALE, "WEFT_ESTALE", "NotVerified"},
-	{WEFT_ESEALED, "WEFT_ESEALED", "NotVerified"},
+	{WEFT_EFULL, "WEFT_EFULL", API_REFUSED_ERROR},
+	{WEFT_EMALFORMED, "WEFT_EMALFORMED", API_INVALID_ERROR},
+	{WEFT_EABSENT, "WEFT_EABSENT", API_NOT_FOUND_ERROR},
+	{WEFT_ETOOSMALL, "WEFT_ETOOSMALL", API_INVALID_ERROR},
+	{WEFT_ETOOLARGE, "WEFT_ETOOLARGE", API_INVALID_ERROR},
+	{WEFT_EDAMAGED, "WEFT_EDAMAGED", API_NOT_VERIFIED_ERROR},
+	{WEFT_ECHANGED, "WEFT_ECHANGED", API_NOT_VERIFIED_ERROR},
+	{WEFT_EUNKNOWN, "WEFT_EUNKNOWN", API_INVALID_ERROR},
+	{WEFT_EREFUSED, "WEFT_EREFUSED", API_REFUSED_ERROR},
+	{WEFT_ETIMEOUT, "WEFT_ETIMEOUT", API_TIMEOUT_ERROR},
+	{WEFT_ECANCELLED, "WEFT_ECANCELLED", API_FAILED_ERROR},
+	{WEFT_EWRONGKEY, "WEFT_EWRONGKEY", API_NOT_VERIFIED_ERROR},
+	{WEFT_ECLOSED, "WEFT_ECLOSED", API_FAILED_ERROR},
+	{WEFT_EEXISTS, "WEFT_EEXISTS", API_REFUSED_ERROR},
+	{WEFT_ENEWER, "WEFT_ENEWER", API_REFUSED_ERROR},
+	{WEFT_EBUSY, "WEFT_EBUSY", API_REFUSED_ERROR},
+	{WEFT_EUNSAFE, "WEFT_EUNSAFE", API_REFUSED_ERROR},
+	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", API_TIMEOUT_ERROR},
+	{WEFT_ESTALE, "WEFT_ESTALE", API_NOT_VERIFIED_ERROR},
+	{WEFT_ESEALED, "WEFT_ESEALED", API_NOT_VERIFIED_ERROR},
 };
 
 static struct error_class error_class_of(int err)
 {
-	struct error_class class = {err, NULL, "Failed"};
+	struct error_class class = {err, NULL, API_FAILED_ERROR};
 
 	for (size_t i = 0; i < sizeof(error_classes) / sizeof(error_classes[0]); i++) {
 		if (error_classes[i].err == err)
@@ -79,30 +79,27 @@ static struct error_class error_class_of(int err)
 	return class;
 }
 
-json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
-				 const char **out_error)
+json_t *control_error_parameters(int err, const struct api_failure *more, const char **out_error)
 {
-	/* Kept whole so that the name outlives the call without an allocation. */
-	static const char *const names[] = {
-		API_NODE_INTERFACE ".Failed",	API_NODE_INTERFACE ".Invalid",
-		API_NODE_INTERFACE ".NotFound", API_NODE_INTERFACE ".Refused",
-		API_NODE_INTERFACE ".Timeout",	API_NODE_INTERFACE ".NotVerified",
-	};
 	struct error_class class = error_class_of(err);
-	json_t *parameters = json_object();
+	struct api_failure failure = *more;
 
-	*out_error = names[0];
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(names[i] + strlen(API_NODE_INTERFACE "."), class.error) == 0)
-			*out_error = names[i];
-	}
-	(void)json_object_set_new(parameters, "code", json_integer(err));
-	(void)json_object_set_new(parameters, "name", json_string(class.symbol));
-	(void)json_object_set_new(parameters, "what", json_heap_text(what));
-	(void)json_object_set_new(parameters, "why",
-				  json_heap_text(why ? why : weft_err_text(err)));
-	(void)json_object_set_new(parameters, "next", json_heap_text(next ? next : ""));
-	return parameters;
+	API_SET(&failure, code, err);
+	failure.name = class.symbol;
+	failure.what = more->what ? more->what : "";
+	failure.why = more->why ? more->why : weft_err_text(err);
+	failure.next = more->next ? more->next : "";
+	*out_error = class.error;
+	return api_failure_write(&failure);
+}
+
+char *control_error_new(int err, const struct api_failure *more, const uint64_t *id,
+			size_t *out_len)
+{
+	const char *error;
+	json_t *parameters = control_error_parameters(err, more, &error);
+
+	return control_message_new(error, parameters, false, id, out_len);
 }
 
 /* In place of an answer that is lost: why, and what to do. */
@@ -122,8 +119,11 @@ json_t *control_error_torn(void)
 {
 	const char *error;
 
-	return control_error_parameters(-ENOMEM, "answer", losses[LOSS_MEMORY].why,
-					losses[LOSS_MEMORY].next, &error);
+	return control_error_parameters(-ENOMEM,
+					&(struct api_failure){.what = "answer",
+							      .why = losses[LOSS_MEMORY].why,
+							      .next = losses[LOSS_MEMORY].next},
+					&error);
 }
 
 size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
@@ -135,7 +135,7 @@ size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const 
 	if (id)
 		snprintf(id_text, sizeof(id_text), ",\"id\":%" PRIu64, *id);
 	len = snprintf(text, MESSAGE_SCARCE_CAP,
-		       "{\"error\":\"" API_NODE_INTERFACE ".Failed\",\"parameters\":{\"code\":%d,"
+		       "{\"error\":\"" API_FAILED_ERROR "\",\"parameters\":{\"code\":%d,"
 		       "\"name\":\"ENOMEM\",\"what\":\"%s\",\"why\":\"%s\",\"next\":\"%s\"}%s}",
 		       -ENOMEM, of, losses[loss].why, losses[loss].next, id_text);
 	return (size_t)len;

@@ -11,6 +11,7 @@
 
 #include <sys/socket.h>
 
+#include "api/node.h"
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "base/fair/load.h"
@@ -84,14 +85,15 @@ static uint32_t refuse(struct control *control, struct fair *fair, const struct 
 /* An idle connection loses its place. Its program gets the reason, and may connect again. */
 static void client_evict(struct control_client *client)
 {
-	const char *error;
-	json_t *parameters = control_error_parameters(
-		WEFT_EFULL, "control socket",
-		"all places are taken, and this connection, of those who hold most "
-		"of them, was idle longest",
-		"connect again, or raise client_cap in section [control]", &error);
 	size_t len;
-	char *text = control_message_new(error, parameters, false, NULL, &len);
+	char *text = control_error_new(
+		WEFT_EFULL,
+		&(struct api_failure){.what = "control socket",
+				      .why = "all places are taken, and this connection, of those "
+					     "who hold most of them, was idle longest",
+				      .next = "connect again, or raise client_cap in section "
+					      "[control]"},
+		NULL, &len);
 
 	if (text && control_client_backlog_len(client) == 0)
 		(void)send(client->watch.fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/node.h"
 #include "base/container_of.h"
 #include "base/process/ancestry.h"
 #include "base/assert.h"
@@ -50,12 +51,9 @@ static uint32_t calls_cap(const struct control_config *config)
 	return config->client_cap * CALLS_PER_CLIENT + config->call_cap;
 }
 
-/* refuse_fd sends the peer the reason, as far as the socket takes it, and closes. */
-static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
+/* refuse_fd sends the peer the reason, as far as the socket takes it, and closes. text is taken. */
+static void refuse_fd(struct control *control, int fd, char *text, size_t len)
 {
-	size_t len;
-	char *text = control_message_new(error, parameters, false, NULL, &len);
-
 	control->stats.refused_cnt++;
 	if (text)
 		(void)send(fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -105,19 +103,20 @@ static bool peer_read(const struct control *control, int fd, struct place_peer *
 /* refuse_full: wait_ms is when to come again, 0 when that cannot be known. */
 static void refuse_full(struct control *control, int fd, uint32_t wait_ms)
 {
-	const char *error;
-	char next[128];
-	json_t *parameters;
+	char next[128], *text;
+	size_t len;
 
 	snprintf(next, sizeof(next),
 		 "come again in %u ms, close one, or raise client_cap in section [control]",
 		 wait_ms);
-	parameters =
-		control_error_parameters(WEFT_EFULL, "control socket",
-					 "as many clients are connected as the daemon serves, and "
-					 "yours hold as many places as anybody's",
-					 next, &error);
-	refuse_fd(control, fd, error, parameters);
+	text = control_error_new(
+		WEFT_EFULL,
+		&(struct api_failure){.what = "control socket",
+				      .why = "as many clients are connected as the daemon serves, "
+					     "and yours hold as many places as anybody's",
+				      .next = next},
+		NULL, &len);
+	refuse_fd(control, fd, text, len);
 }
 
 /*
@@ -146,13 +145,25 @@ static bool peer_is_barred(const struct control *control, int fd)
 
 static void refuse_barred(struct control *control, int fd)
 {
-	const char *error;
-	json_t *parameters = control_error_parameters(
-		WEFT_EREFUSED, "control socket",
-		"programs that this daemon starts for services may not command it",
-		"call other services by the gateway, or run weft from outside the program", &error);
+	size_t len;
+	char *text = control_error_new(
+		WEFT_EREFUSED,
+		&(struct api_failure){.what = "control socket",
+				      .why = "programs that this daemon starts for services may "
+					     "not command it",
+				      .next = "call other services by the gateway, or run weft "
+					      "from outside the program"},
+		NULL, &len);
 
-	refuse_fd(control, fd, error, parameters);
+	refuse_fd(control, fd, text, len);
+}
+
+static void refuse_unknown(struct control *control, int fd)
+{
+	size_t len;
+	char *text = control_message_new(API_PERMISSION_DENIED_ERROR, NULL, false, NULL, &len);
+
+	refuse_fd(control, fd, text, len);
 }
 
 static void admit(struct control *control, int fd)
@@ -163,7 +174,7 @@ static void admit(struct control *control, int fd)
 	if (peer_is_barred(control, fd))
 		refuse_barred(control, fd);
 	else if (!peer_read(control, fd, &peer))
-		refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
+		refuse_unknown(control, fd);
 	else if (control_client_open(control, fd, &peer, &wait_ms) < 0)
 		refuse_full(control, fd, wait_ms);
 }

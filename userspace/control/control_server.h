@@ -194,8 +194,10 @@ void control_call_free(struct control_call *call);
 void control_call_end(struct control_call *call);
 /* control_call_reply_last sends the reply and leaves the call to its caller; parameters is taken. */
 void control_call_reply_last(struct control_call *call, json_t *parameters);
-/* control_call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
-void control_call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
+/* control_call_fail_standard ends a call with an error of org.varlink.service; failure NULL: it says no more. */
+struct api_failure;
+void control_call_fail_standard(struct control_call *call, const char *error,
+				const struct api_failure *failure);
 /* control_error_torn is what control_fail sends of an answer that is not whole. */
 json_t *control_error_torn(void);
 /*
@@ -212,9 +214,11 @@ char *control_message_new(const char *error, json_t *parameters, bool continues,
 enum message_loss { LOSS_MEMORY, LOSS_UNREAD };
 size_t control_message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of,
 				    enum message_loss loss, const uint64_t *id);
-/* control_error_parameters is what control_fail sends; out_error is the error's full name. */
-json_t *control_error_parameters(int err, const char *what, const char *why, const char *next,
-				 const char **out_error);
+/* control_error_parameters is what control_fail_with sends; out_error is the error's full name. */
+json_t *control_error_parameters(int err, const struct api_failure *more, const char **out_error);
+/* control_error_new is the message of that, as control_message_new. */
+char *control_error_new(int err, const struct api_failure *more, const uint64_t *id,
+			size_t *out_len);
 
 /* control_call_id: NULL: it has none. */
 const uint64_t *control_call_id(const struct control_call *call);

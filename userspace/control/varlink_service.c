@@ -37,8 +37,8 @@ static void get_interface_description(struct control_call *call, const json_t *p
 	if (!name)
 		control_fail_parameter(call, "interface");
 	else if (!interface)
-		control_call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
-					   json_pack("{s:s}", "interface", name));
+		control_call_fail_standard(call, API_INTERFACE_NOT_FOUND_ERROR,
+					   &(struct api_failure){.interface = name});
 	else
 		control_reply(call, json_pack("{s:s}", "description", interface->text));
 }
@@ -51,6 +51,7 @@ void control_service_dispatch(struct control_call *call, const char *name, const
 		get_interface_description(call, parameters);
 	else
 		control_call_fail_standard(
-			call, INTERFACE_SERVICE ".MethodNotFound",
-			json_pack("{s:s+}", "method", INTERFACE_SERVICE ".", name));
+			call, API_METHOD_NOT_FOUND_ERROR,
+			&(struct api_failure){.method = api_format(control_blocks(call),
+								   INTERFACE_SERVICE ".%s", name)});
 }

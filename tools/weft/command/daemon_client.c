@@ -87,21 +87,21 @@ static const struct {
 	const char *error;
 	int status;
 } error_statuses[] = {
-	{API_NODE_INTERFACE ".Failed", STATUS_FAILED},
-	{API_NODE_INTERFACE ".Invalid", STATUS_FAILED},
-	{API_NODE_INTERFACE ".NotFound", STATUS_NOT_FOUND},
-	{API_NODE_INTERFACE ".Refused", STATUS_REFUSED},
-	{API_NODE_INTERFACE ".Timeout", STATUS_TIMEOUT},
-	{API_NODE_INTERFACE ".NotVerified", STATUS_NOT_VERIFIED},
-	{"org.varlink.service.PermissionDenied", STATUS_REFUSED},
-	{"org.varlink.service.InvalidParameter", STATUS_USAGE},
+	{API_FAILED_ERROR, STATUS_FAILED},
+	{API_INVALID_ERROR, STATUS_FAILED},
+	{API_NOT_FOUND_ERROR, STATUS_NOT_FOUND},
+	{API_REFUSED_ERROR, STATUS_REFUSED},
+	{API_TIMEOUT_ERROR, STATUS_TIMEOUT},
+	{API_NOT_VERIFIED_ERROR, STATUS_NOT_VERIFIED},
+	{API_PERMISSION_DENIED_ERROR, STATUS_REFUSED},
+	{API_INVALID_PARAMETER_ERROR, STATUS_USAGE},
 };
 
 static int status_of_reply(const struct client_call *call, const json_t *message)
 {
 	const char *name = json_string_value(json_object_get(message, "error"));
 
-	if (call->is_setting && strcmp(name, API_NODE_INTERFACE ".Invalid") == 0)
+	if (call->is_setting && strcmp(name, API_INVALID_ERROR) == 0)
 		return STATUS_USAGE;
 	for (size_t i = 0; i < sizeof(error_statuses) / sizeof(error_statuses[0]); i++) {
 		if (strcmp(error_statuses[i].error, name) == 0)

@@ -65,26 +65,26 @@ static const char *get_next_step(const struct blobs_get *get, char text[NEXT_STE
 
 static void get_fail(struct control_call *call, const struct blobs_get *get)
 {
-	json_t *extra = json_pack("{s:o}", "get_id", api_json_uint(get->id));
-	char what[64], next[NEXT_STEP_CAP];
+	struct api_blocks *blocks = control_blocks(call);
+	struct api_failure failure = {
+		.what = api_format(blocks, "get %llu", (unsigned long long)get->id),
+		.has_get_id = true,
+		.get_id = api_uint(get->id)};
+	char next[NEXT_STEP_CAP];
 
-	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
 	if (get->shown_state == BLOBS_GET_TAKEN_BACK) {
-		control_fail_with(call,
-				  &(struct control_failure){
-					  WEFT_ECANCELLED, what, "it was cancelled",
-					  "start it again with weft get LINK --to DIR", extra});
+		failure.why = "it was cancelled";
+		failure.next = "start it again with weft get LINK --to DIR";
+		control_fail_with(call, WEFT_ECANCELLED, &failure);
 		return;
 	}
 	if (get->err == WEFT_EWRONGKEY && get->node_cnt) {
-		json_object_set_new(extra, "wanted_key", api_json_id(get->nodes[0].key));
-		json_object_set_new(extra, "actual_key", api_json_id(get->actual_key));
+		failure.wanted_key = api_id(blocks, get->nodes[0].key);
+		failure.actual_key = api_id(blocks, get->actual_key);
 	}
-	control_fail_with(call, &(struct control_failure){get->err, what,
-							  get->detail && get->detail[0]
-								  ? get->detail
-								  : weft_err_text(get->err),
-							  get_next_step(get, next), extra});
+	failure.why = get->detail && get->detail[0] ? get->detail : NULL;
+	failure.next = get_next_step(get, next);
+	control_fail_with(call, get->err, &failure);
 }
 
 /* The last reply of a call about get. */

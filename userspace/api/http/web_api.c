@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/node.h"
 #include "base/memory/arena.h"
 #include "base/memory/pool.h"
 #include "codec/json_heap.h"
@@ -56,15 +57,11 @@ static unsigned status_of(const char *error)
 		const char *error;
 		unsigned status;
 	} rows[] = {
-		{"net.weft.Node.NotFound", 404},
-		{"net.weft.Node.Invalid", 400},
-		{"net.weft.Node.Refused", 409},
-		{"net.weft.Node.Timeout", 504},
-		{"net.weft.Node.NotVerified", 502},
-		{"org.varlink.service.MethodNotFound", 404},
-		{"org.varlink.service.InvalidParameter", 400},
-		{"org.varlink.service.PermissionDenied", 403},
-		{"org.varlink.service.ExpectedMore", 400},
+		{API_NOT_FOUND_ERROR, 404},	    {API_INVALID_ERROR, 400},
+		{API_REFUSED_ERROR, 409},	    {API_TIMEOUT_ERROR, 504},
+		{API_NOT_VERIFIED_ERROR, 502},	    {API_METHOD_NOT_FOUND_ERROR, 404},
+		{API_INVALID_PARAMETER_ERROR, 400}, {API_PERMISSION_DENIED_ERROR, 403},
+		{API_EXPECTED_MORE_ERROR, 400},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -75,25 +72,28 @@ static unsigned status_of(const char *error)
 
 static json_t *error_json(const char *error, const json_t *parameters)
 {
-	const char *what = json_string_value(json_object_get(parameters, "what"));
-	const char *why = json_string_value(json_object_get(parameters, "why"));
-	const char *parameter = json_string_value(json_object_get(parameters, "parameter"));
+	static const struct api_failure unread;
+	struct api_blocks blocks = {0};
+	const struct api_failure *failure =
+		api_read(&api_failure_type, (json_t *)parameters, &blocks, NULL);
 	char message[1024];
 
-	if (what && why)
-		snprintf(message, sizeof(message), "%s: %s", what, why);
-	else if (parameter)
+	failure = failure ? failure : &unread;
+	if (failure->what && failure->why)
+		snprintf(message, sizeof(message), "%s: %s", failure->what, failure->why);
+	else if (failure->parameter)
 		snprintf(message, sizeof(message),
-			 "The parameter %s is missing or not of its type.", parameter);
-	else if (strcmp(error, "org.varlink.service.ExpectedMore") == 0)
+			 "The parameter %s is missing or not of its type.", failure->parameter);
+	else if (strcmp(error, API_EXPECTED_MORE_ERROR) == 0)
 		snprintf(message, sizeof(message),
 			 "The method answers more than once; ask it on the control socket, or read "
 			 "/events.");
-	else if (strcmp(error, "org.varlink.service.PermissionDenied") == 0)
+	else if (strcmp(error, API_PERMISSION_DENIED_ERROR) == 0)
 		snprintf(message, sizeof(message),
 			 "The method needs a higher role than gateway.role grants.");
 	else
 		snprintf(message, sizeof(message), "There is no such method.");
+	api_blocks_free(&blocks);
 	return json_pack("{s:s, s:s, s:O}", "error", error, "message", message, "parameters",
 			 parameters);
 }

@@ -128,20 +128,18 @@ static void connecting_fail_silent(const struct connecting *connecting)
 static void connecting_fail_wrong_key(const struct connecting *connecting,
 				      const uint8_t *actual_key)
 {
-	char id[ZBASE32_KEY_TEXT_CAP], why[128];
+	struct api_blocks *blocks = control_blocks(connecting->call);
+	const char *id = api_id(blocks, actual_key);
 
-	snprintf(why, sizeof(why), "another node answers there: %s",
-		 zbase32_write(actual_key, MESH_KEY_LEN, id));
-	control_fail_with(connecting->call,
-			  &(struct control_failure){.err = WEFT_EWRONGKEY,
-						    .what = connecting->name,
-						    .why = why,
-						    .next = "check the address; or the node has a "
-							    "new key: ask for its id again",
-						    .more = json_pack("{s:o, s:o}", "wanted_key",
-								      api_json_id(connecting->key),
-								      "actual_key",
-								      api_json_id(actual_key))});
+	control_fail_with(
+		connecting->call, WEFT_EWRONGKEY,
+		&(struct api_failure){
+			.what = connecting->name,
+			.why = api_format(blocks, "another node answers there: %s", id ? id : ""),
+			.next = "check the address; or the node has a new key: ask for its id "
+				"again",
+			.wanted_key = api_id(blocks, connecting->key),
+			.actual_key = id});
 }
 
 static uint64_t deferred_until(const struct connecting *connecting)

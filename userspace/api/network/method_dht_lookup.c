@@ -124,16 +124,9 @@ static json_t *route_reply(const struct dht_run *run, const struct api_dht_outco
 	return api_find_route_out_write(&out);
 }
 
-/* What errors carry. */
-static json_t *outcome_write(const struct dht_outcome *outcome)
-{
-	const struct api_dht_outcome row = outcome_of(outcome);
-
-	return json_pack("{s:o}", "outcome", api_dht_outcome_write(&row));
-}
-
 static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
 {
+	const struct api_dht_outcome row = outcome_of(outcome);
 	char why[128];
 	const char *next = "weft dht status shows who is known";
 
@@ -161,8 +154,9 @@ static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
 	default:
 		snprintf(why, sizeof(why), "%s", weft_err_text(outcome->err));
 	}
-	control_fail_with(run->call, &(struct control_failure){outcome->err, "the DHT", why, next,
-							       outcome_write(outcome)});
+	control_fail_with(run->call, outcome->err,
+			  &(struct api_failure){
+				  .what = "the DHT", .why = why, .next = next, .outcome = &row});
 }
 
 static void run_ended(void *ctx, const struct dht_outcome *outcome)
@@ -177,14 +171,13 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 		run_fail(run, outcome);
 	else if (run->reply == route_reply && !run->record)
 		control_fail_with(
-			run->call,
-			&(struct control_failure){
-				.err = WEFT_EABSENT,
+			run->call, WEFT_EABSENT,
+			&(struct api_failure){
 				.what = "its record",
 				.why = "it is there and names no address that this node may use",
 				.next = "addresses of a private network count where dht.private = "
 					"yes",
-				.more = outcome_write(outcome)});
+				.outcome = &row});
 	else
 		control_reply(run->call, run->reply(run, &row));
 	run_free(run);

@@ -65,13 +65,13 @@ static void fail_full(struct control_call *call, const char *name, uint32_t wait
 	snprintf(next, sizeof(next), "try again in %u ms, or raise service.pending in weft.conf",
 		 wait_ms);
 	control_fail_with(
-		call, &(struct control_failure){
-			      .err = WEFT_EFULL,
-			      .what = name,
-			      .why = "this program, or its user, has as many calls under way as "
-				     "its share of service.pending",
-			      .next = next,
-			      .more = json_pack("{s:I}", "not_before_ms", (json_int_t)wait_ms)});
+		call, WEFT_EFULL,
+		&(struct api_failure){.what = name,
+				      .why = "this program, or its user, has as many calls under "
+					     "way as its share of service.pending",
+				      .next = next,
+				      .has_not_before_ms = true,
+				      .not_before_ms = wait_ms});
 }
 
 void api_service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms)

@@ -197,14 +197,15 @@ void api_service_open_fail(struct control_call *call, const char *name,
 		next = "ask its provider for the names of its streams";
 	else if (answer->not_before_ns || answer->status == SERVICE_UNAVAILABLE)
 		next = "try again later";
-	control_fail_with(call, &(struct control_failure){
-					.err = api_service_status_err(answer->status),
-					.what = name,
-					.why = answer->text && *answer->text
-						       ? answer->text
-						       : service_status_name(answer->status),
-					.next = next,
-					.more = json_pack("{s:i}", "status", (int)answer->status)});
+	control_fail_with(
+		call, api_service_status_err(answer->status),
+		&(struct api_failure){.what = name,
+				      .why = answer->text && *answer->text
+						     ? answer->text
+						     : service_status_name(answer->status),
+				      .next = next,
+				      .has_status = true,
+				      .status = (int)answer->status});
 }
 
 void api_service_start_fail(struct control_call *call, int err, const char *name)
