@@ -84,6 +84,20 @@ def test_the_page_of_the_interface_has_every_method_error_and_type(lab):
             check_eq(re.findall(r"^\.SS (\w+)", parts.get(section, ""), re.M), wanted, f"{source.name}: {section}")
 
 
+def test_the_index_of_the_interface_has_every_method_with_its_role(lab):
+    root = MAN.parents[1]
+    files = sorted((root / "include" / "varlink").glob("*.varlink"))
+    made = subprocess.run([root / "tools" / "varlink-man", "--index", *files], check=True, capture_output=True,
+                          text=True).stdout
+    wanted = [(name, re.search(r"Role:\s+(\w+)", about.replace("\n#", ""))[1]) for file in files
+              for about, name in re.findall(r"((?:^#.*\n)+)method (\w+)", file.read_text(), re.M)]
+    told = re.findall(r'^\.BR (\w+) " \((\w+)\)"$', made, re.M)
+    check_eq(sorted(told), sorted(wanted), "methods")
+    check_eq(sorted(re.findall(r"^\.SS (\w+)$", made, re.M)[3:]), [file.stem for file in files], "areas")
+    check_eq(set(re.findall(r"^\.BR (net\.weft\.\w+) \(7\)", made, re.M)),
+             {re.search(r"^interface (\S+)", file.read_text(), re.M)[1] for file in files}, "interfaces")
+
+
 def test_weft_3_has_every_function_of_libweft(lab):
     root = MAN.parents[1]
     made = subprocess.run([root / "tools" / "header-man"], check=True, capture_output=True, text=True).stdout

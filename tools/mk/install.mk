@@ -9,6 +9,9 @@ INTERFACES := $(INTERFACES_BUILT) include/weft/net.weft.Service.varlink
 INTERFACE_PAGES = $(patsubst %.varlink,$(INSTALL_TO)/share/man/man7/%.7,$(notdir $(INTERFACES)))
 # libweft's, made of its header (tools/header-man).
 HEADER_PAGE = $(INSTALL_TO)/share/man/man3/weft.3
+# The index of the control interface, of its areas.
+INDEX_PAGE = $(INSTALL_TO)/share/man/man7/weft-api.7
+AREAS := include/varlink/node.varlink $(filter-out %/node.varlink,$(wildcard include/varlink/*.varlink))
 man_dir = $(INSTALL_TO)/share/man/man$(subst .,,$(suffix $(1)))
 VERSION = $(shell sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)
 # Directories that are ours alone; the others belong to the system.
@@ -18,7 +21,7 @@ INSTALLED = $(INSTALL_TO)/include/weft $(wildcard $(INSTALL_TO)/lib/libweft.*) \
 	$(INSTALL_TO)/share/bash-completion/completions/weft \
 	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/systemd/user/weftd.service \
 	$(INSTALL_TO)/lib/sysusers.d/weft.conf \
-	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m))) $(INTERFACE_PAGES) $(HEADER_PAGE)
+	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m))) $(INTERFACE_PAGES) $(HEADER_PAGE) $(INDEX_PAGE)
 
 install:
 	+@test -x build/weftd && test -x build/weft && test -e build/libweft.so || $(MAKE) all
@@ -41,6 +44,7 @@ install:
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_dir,$(m))/$(notdir $(m)) &&) true
 	install -d $(dir $(HEADER_PAGE)) $(INSTALL_TO)/share/man/man7
 	tools/header-man >$(HEADER_PAGE)
+	tools/varlink-man --index $(AREAS) >$(INDEX_PAGE)
 	set -e; for i in $(INTERFACES); do page=$${i##*/}; \
 		tools/varlink-man $$i >$(INSTALL_TO)/share/man/man7/$${page%.varlink}.7; done
 
