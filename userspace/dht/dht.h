@@ -23,7 +23,7 @@
  *
  *     in   dht_input: dht_krpc_parse -> a query: dht_answer.c reads table, items and
  *          swarms and writes into the sink; a reply: dht_query.c finds what was asked
- *     out  dht_get, dht_put, ...: a search asks node after node; dht_flush
+ *     out  dht_get, dht_put, ...: a lookup asks node after node; dht_flush
  *          and dht_expire send what is due
  *
  * Home worker only. Never logs, sleeps, or asks for the time; allocates in dht_new only.
@@ -52,7 +52,7 @@ struct dht_config {
 	uint32_t peer_subnet_max;	  /* of them announced from one /24 or /64 */
 	struct fair_site site;		  /* limits.site: both are shared by network */
 	uint32_t query_cap;		  /* this node's queries that wait for a reply */
-	uint32_t lookup_cap;		  /* searches at a time, an asker's or the node's own */
+	uint32_t lookup_cap;		  /* lookups at a time, an asker's or the node's own */
 	uint32_t own_cap;		  /* this node's items and announces, refreshed hourly */
 	uint32_t destinations_per_s;	  /* new addresses to which this node sends, per second */
 	uint32_t unvalidated_bytes_per_s; /* answers in all to addresses that proved nothing */

@@ -29,12 +29,12 @@
  * The asking half:
  *	transactions transactions.c  the keys of this node's transaction ids
  *	queries	 dht_query.c    this node's queries that wait for a reply
- *	searches dht_lookup.c   lookups over queries
+ *	lookups	 dht_lookup.c   walks over queries
  *	owns	 dht_publish.c  what is put and announced, again and again
  *	joins	 dht_join.c     bootstrap, refresh, own id and external address
  *	limiter	 rate_limiter.c  new addresses per second
  *	saving   save.c     when to write down what a warm start needs
- *		 bootstrap_ask.c what may be asked: searches by their public names
+ *		 bootstrap_ask.c what may be asked: lookups by their public names
  *	pings	 dht_ping.c     is a node there? of a caller that checks an address
  */
 struct dht_blobs;
@@ -69,7 +69,7 @@ struct dht {
 	struct dht_transactions transactions;
 	struct weft_bucket unvalidated; /* answers to unvalidated addresses */
 	struct dht_validated *validated;
-	struct timer_wheel timers; /* of queries, searches and owns */
+	struct timer_wheel timers; /* of queries, lookups and owns */
 	struct dht_rate_limiter *rate_limiter;
 	struct dht_queries *queries;
 	struct dht_lookups *lookups;

@@ -44,38 +44,38 @@ static int followed_place(const struct follow *follow, struct api_place *out_pla
 }
 
 /* Whether a collection is shared or was got here. */
-struct collection_search {
+struct collection_find {
 	const uint8_t *id;
 	bool is_found;
 };
 
 static bool share_compare(void *arg, const struct blobs_share *share)
 {
-	struct collection_search *search = arg;
+	struct collection_find *find = arg;
 
-	search->is_found = memcmp(share->manifest_id, search->id, 32) == 0;
-	return !search->is_found;
+	find->is_found = memcmp(share->manifest_id, find->id, 32) == 0;
+	return !find->is_found;
 }
 
 static bool get_compare(void *arg, const struct blobs_get *get)
 {
-	struct collection_search *search = arg;
+	struct collection_find *find = arg;
 
-	if (get->state == BLOBS_GET_TAKEN_BACK || memcmp(get->manifest_id, search->id, 32) != 0)
+	if (get->state == BLOBS_GET_TAKEN_BACK || memcmp(get->manifest_id, find->id, 32) != 0)
 		return true;
-	search->is_found = true;
+	find->is_found = true;
 	return false;
 }
 
 static int collection_place(struct api *api, const uint8_t id[static 32],
 			    struct api_place *out_place)
 {
-	struct collection_search search = {.id = id};
+	struct collection_find find = {.id = id};
 
-	blobs_shares_each(api->home->content, share_compare, &search);
-	if (!search.is_found)
-		blobs_gets_each(api->home->content, get_compare, &search);
-	if (!search.is_found)
+	blobs_shares_each(api->home->content, share_compare, &find);
+	if (!find.is_found)
+		blobs_gets_each(api->home->content, get_compare, &find);
+	if (!find.is_found)
 		return WEFT_EABSENT;
 	memcpy(out_place->manifest_id, id, sizeof(out_place->manifest_id));
 	return 0;

@@ -29,24 +29,24 @@ static const char *link_text(struct api_blocks *blocks, const struct follow *fol
 }
 
 /* The youngest get that fills the folder of a followed share. */
-struct folder_search {
+struct folder_find {
 	const struct follow *follow;
 	const struct blobs_get *get;
 };
 
 static bool folder_note(void *arg, const struct blobs_get *get)
 {
-	struct folder_search *search = arg;
+	struct folder_find *find = arg;
 
-	if (get->folder && strcmp(get->target, search->follow->folder) == 0 &&
-	    memcmp(get->folder->share_id, search->follow->share_id, SHARE_ID_LEN) == 0)
-		search->get = get;
+	if (get->folder && strcmp(get->target, find->follow->folder) == 0 &&
+	    memcmp(get->folder->share_id, find->follow->share_id, SHARE_ID_LEN) == 0)
+		find->get = get;
 	return true;
 }
 
 static void folder_set(const struct api *api, const struct follow *follow, struct api_follow *row)
 {
-	struct folder_search search = {.follow = follow};
+	struct folder_find find = {.follow = follow};
 	const struct blobs_get *get;
 
 	if (!*follow->folder)
@@ -55,8 +55,8 @@ static void folder_set(const struct api *api, const struct follow *follow, struc
 	API_SET(row, keep_versions, follow->version_cnt);
 	if (follow->folder_err)
 		row->folder_detail = weft_err_text(follow->folder_err);
-	blobs_gets_each(api->home->content, folder_note, &search);
-	get = search.get;
+	blobs_gets_each(api->home->content, folder_note, &find);
+	get = find.get;
 	if (!get)
 		return;
 	API_SET(row, folder_get, api_uint(get->id));

@@ -99,7 +99,7 @@ struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *ap
 	};
 }
 
-struct get_search {
+struct get_listing {
 	struct api_blocks *blocks;
 	const struct api *api;
 	struct api_get_info_list rows;
@@ -114,20 +114,20 @@ static bool is_running(const struct blobs_get *get)
 
 static bool get_collect(void *arg, const struct blobs_get *get)
 {
-	struct get_search *search = arg;
+	struct get_listing *listing = arg;
 
-	if (get->is_stored && (search->wants_all || is_running(get)))
-		api_push(search->blocks, &search->rows,
-			 api_get_info(search->blocks, search->api, get));
+	if (get->is_stored && (listing->wants_all || is_running(get)))
+		api_push(listing->blocks, &listing->rows,
+			 api_get_info(listing->blocks, listing->api, get));
 	return true;
 }
 
 struct api_get_info_list api_gets(struct api_blocks *blocks, struct api *api, bool wants_all)
 {
-	struct get_search search = {blocks, api, {0}, wants_all};
+	struct get_listing listing = {blocks, api, {0}, wants_all};
 
-	blobs_gets_each(api->home->content, get_collect, &search);
-	return search.rows;
+	blobs_gets_each(api->home->content, get_collect, &listing);
+	return listing.rows;
 }
 
 void api_list_gets(struct api *api, struct control_call *call, const struct api_list_gets_in *in,

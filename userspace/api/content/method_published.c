@@ -43,24 +43,24 @@ static const char *link_text(struct api_blocks *blocks, const struct api *api,
 	return api_text(blocks, blobs_link_write(&link, text));
 }
 
-struct bad_search {
+struct bad_count {
 	const uint8_t *manifest_id;
 	uint64_t bad_cnt;
 };
 
 static bool bad_find(void *arg, const struct blobs_share *share)
 {
-	struct bad_search *search = arg;
+	struct bad_count *count = arg;
 
-	if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
-		search->bad_cnt += share->bad_cnt;
+	if (memcmp(share->manifest_id, count->manifest_id, 32) == 0)
+		count->bad_cnt += share->bad_cnt;
 	return true;
 }
 
 static void revision_set(struct api_blocks *blocks, const struct api *api,
 			 const struct publish_revision *revision, struct api_published_share *row)
 {
-	struct bad_search search = {revision->manifest_id, 0};
+	struct bad_count count = {revision->manifest_id, 0};
 
 	row->revision = api_uint(revision->seq);
 	row->items = api_uint(revision->item_cnt);
@@ -68,9 +68,9 @@ static void revision_set(struct api_blocks *blocks, const struct api *api,
 	row->collection_id = api_id(blocks, revision->manifest_id);
 	API_SET(row, created_s, api_uint(revision->created_s));
 	API_SET(row, expires_s, api_uint(revision->expires_s));
-	blobs_shares_each(api->home->content, bad_find, &search);
-	if (search.bad_cnt)
-		API_SET(row, bad_files, api_uint(search.bad_cnt));
+	blobs_shares_each(api->home->content, bad_find, &count);
+	if (count.bad_cnt)
+		API_SET(row, bad_files, api_uint(count.bad_cnt));
 }
 
 static void watch_set(const struct api *api, const uint8_t *share_id,

@@ -72,7 +72,7 @@ static const char *link_text(struct api_blocks *blocks, const struct api *api,
 	return api_text(blocks, blobs_link_write(&link, text));
 }
 
-struct share_search {
+struct share_find {
 	struct api_blocks *blocks;
 	const struct api *api;
 	const uint8_t *manifest_id; /* NULL: all */
@@ -81,14 +81,14 @@ struct share_search {
 
 static bool share_collect(void *arg, const struct blobs_share *share)
 {
-	struct share_search *search = arg;
-	struct api_blocks *blocks = search->blocks;
+	struct share_find *find = arg;
+	struct api_blocks *blocks = find->blocks;
 
-	if (search->manifest_id && memcmp(share->manifest_id, search->manifest_id, 32) != 0)
+	if (find->manifest_id && memcmp(share->manifest_id, find->manifest_id, 32) != 0)
 		return true;
-	api_push(blocks, &search->found,
+	api_push(blocks, &find->found,
 		 {.collection_id = api_id(blocks, share->manifest_id),
-		  .link = link_text(blocks, search->api, share->manifest_id),
+		  .link = link_text(blocks, find->api, share->manifest_id),
 		  .path = api_text(blocks, share->path),
 		  .title = api_text(blocks, share->title),
 		  .added_s = api_uint(share->added_s),
@@ -98,7 +98,7 @@ static bool share_collect(void *arg, const struct blobs_share *share)
 		  .changed_files = api_uint(share->changed_cnt),
 		  .bad_files = api_uint(share->bad_cnt),
 		  .published = share->is_published});
-	return !search->manifest_id;
+	return !find->manifest_id;
 }
 
 static void caller_forget(struct import_caller *caller)
@@ -202,7 +202,7 @@ static void import_reply(struct import_record *record, struct control_call *call
 			 const char *detail)
 {
 	struct api_blocks *blocks = control_blocks(call);
-	struct share_search search = {blocks, record->api, record->import.manifest_id, {0}};
+	struct share_find find = {blocks, record->api, record->import.manifest_id, {0}};
 
 	if (err == WEFT_ECANCELLED) {
 		control_fail(call, err, record->path, "the import was cancelled",
@@ -214,11 +214,11 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		blobs_shares_each(record->api->home->content, share_collect, &search);
+		blobs_shares_each(record->api->home->content, share_collect, &find);
 		api_reply(call, add_share,
 			  .import = api_import(blocks, &record->import, record->path),
 			  .link = link_text(blocks, record->api, record->import.manifest_id),
-			  .share = search.found.cnt ? search.found.rows : NULL);
+			  .share = find.found.cnt ? find.found.rows : NULL);
 	}
 }
 
@@ -314,14 +314,14 @@ void api_list_shares(struct api *api, struct control_call *call,
 		     const struct api_list_shares_in *in, uint64_t now_ns)
 {
 	struct api_blocks *blocks = control_blocks(call);
-	struct share_search search = {blocks, api, NULL, {0}};
+	struct share_find find = {blocks, api, NULL, {0}};
 	struct api_import_list imports = {0};
 
 	(void)in, (void)now_ns;
-	blobs_shares_each(api->home->content, share_collect, &search);
+	blobs_shares_each(api->home->content, share_collect, &find);
 	for (struct import_record *record = api->imports; record; record = record->next)
 		api_push(blocks, &imports, api_import(blocks, &record->import, record->path));
-	api_reply(call, list_shares, .shares = search.found, .imports = imports,
+	api_reply(call, list_shares, .shares = find.found, .imports = imports,
 		  .published = api_published_shares(blocks, api));
 }
 
@@ -395,26 +395,26 @@ static void removal_done(void *arg, int err)
 	free(removal);
 }
 
-struct published_search {
+struct published_find {
 	const uint8_t *manifest_id;
 	bool is_published;
 };
 
 static bool published_look(void *arg, const struct blobs_share *share)
 {
-	struct published_search *search = arg;
+	struct published_find *find = arg;
 
-	if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
-		search->is_published = share->is_published;
-	return !search->is_published;
+	if (memcmp(share->manifest_id, find->manifest_id, 32) == 0)
+		find->is_published = share->is_published;
+	return !find->is_published;
 }
 
 static bool is_published(struct api *api, const uint8_t *manifest_id)
 {
-	struct published_search search = {manifest_id, false};
+	struct published_find find = {manifest_id, false};
 
-	blobs_shares_each(api->home->content, published_look, &search);
-	return search.is_published;
+	blobs_shares_each(api->home->content, published_look, &find);
+	return find.is_published;
 }
 
 void api_remove_share(struct api *api, struct control_call *call,

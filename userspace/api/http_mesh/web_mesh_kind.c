@@ -13,7 +13,7 @@
 
 #define BODY_KEY "body-max" /* as the provider of an offer tells it */
 
-struct offer_search {
+struct offer_find {
 	const char *name;
 	bool is_found, is_http;
 	uint64_t body_len_max; /* 0: it says nothing of it */
@@ -37,19 +37,19 @@ static uint64_t number_of(const char *text, size_t len)
 
 static bool offer_look(void *arg, const struct service_info *info)
 {
-	struct offer_search *search = arg;
+	struct offer_find *find = arg;
 
-	if (strcmp(info->name, search->name) != 0)
+	if (strcmp(info->name, find->name) != 0)
 		return true;
-	search->is_found = true;
-	strncpy(search->version, info->version, sizeof(search->version) - 1);
+	find->is_found = true;
+	strncpy(find->version, info->version, sizeof(find->version) - 1);
 	for (unsigned i = 0; i < info->metadata_cnt; i++) {
 		const struct service_metadata *pair = &info->metadata[i];
 
 		if (strcmp(pair->key, KIND_KEY) == 0)
-			search->is_http = strcmp(pair->value, KIND_HTTP) == 0;
+			find->is_http = strcmp(pair->value, KIND_HTTP) == 0;
 		else if (strcmp(pair->key, BODY_KEY) == 0)
-			search->body_len_max = number_of(pair->value, strlen(pair->value));
+			find->body_len_max = number_of(pair->value, strlen(pair->value));
 	}
 	return false;
 }
@@ -107,10 +107,10 @@ static void body_admit(struct web_mesh_run *run, const struct service_finding *f
 }
 
 /* body_admit_own: as this node's own offer says, where none but it is asked. */
-static void body_admit_own(struct web_mesh_run *run, const struct offer_search *search)
+static void body_admit_own(struct web_mesh_run *run, const struct offer_find *find)
 {
-	if (search->is_http && search->body_len_max > run->body_len_max)
-		run->body_len_max = search->body_len_max;
+	if (find->is_http && find->body_len_max > run->body_len_max)
+		run->body_len_max = find->body_len_max;
 }
 
 static struct service_directory *directory_of(const struct web_mesh *mesh)
@@ -236,31 +236,31 @@ static bool own_is_first(const struct web_mesh_run *run, const struct service_di
 
 void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct offer_search search = {.name = run->target.service.name};
+	struct offer_find find = {.name = run->target.service.name};
 	struct service_directory *directory = directory_of(run->mesh);
 	struct service_query query = query_of(run);
 	struct service_finding finding = {.found_cnt = 0};
 
 	if (!run->target.service.has_provider ||
 	    api_http_mesh_is_own(run->mesh, run->target.service.provider))
-		service_each(api_http_mesh_service(run->mesh), offer_look, &search);
-	if (search.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
-		body_admit_own(run, &search);
-		begin_as(run, search.is_http, now_ns);
+		service_each(api_http_mesh_service(run->mesh), offer_look, &find);
+	if (find.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
+		body_admit_own(run, &find);
+		begin_as(run, find.is_http, now_ns);
 		return;
 	}
 	if (directory)
 		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
 	/* What the directory has of this node itself is what service_each said. */
-	if (finding.found_cnt && search.is_found &&
+	if (finding.found_cnt && find.is_found &&
 	    api_http_mesh_is_own(run->mesh, finding.found[0].descriptor->owner))
 		finding.found[0] = finding.found[--finding.found_cnt];
 	if (finding.found_cnt) {
 		body_admit(run, &finding);
 		begin_as(run, descriptor_is_http(finding.found[0].descriptor), now_ns);
-	} else if (search.is_found || !directory) {
-		body_admit_own(run, &search);
-		begin_as(run, search.is_http, now_ns);
+	} else if (find.is_found || !directory) {
+		body_admit_own(run, &find);
+		begin_as(run, find.is_http, now_ns);
 	} else {
 		find_begin(run, now_ns);
 	}
@@ -269,7 +269,7 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_service *service,
 			 uint64_t now_ns)
 {
-	struct offer_search search = {.name = service->name};
+	struct offer_find find = {.name = service->name};
 	struct service_directory *directory = directory_of(mesh);
 	struct service_query query = {.name = service->name};
 	struct service_finding finding = {.found_cnt = 0};
@@ -283,16 +283,16 @@ static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_serv
 	json = json_pack("{s:s, s:i}", "name", service->name, "known_providers",
 			 (int)finding.found_cnt);
 	if (api_http_mesh_service(mesh))
-		service_each(api_http_mesh_service(mesh), offer_look, &search);
-	is_http = search.is_found ? search.is_http : best && descriptor_is_http(best);
+		service_each(api_http_mesh_service(mesh), offer_look, &find);
+	is_http = find.is_found ? find.is_http : best && descriptor_is_http(best);
 	if (service->method[0])
 		(void)json_object_set_new(json, "method", json_string(service->method));
-	if (!search.is_found && !best)
+	if (!find.is_found && !best)
 		return json;
 	(void)json_object_set_new(json, "kind", json_string(is_http ? KIND_HTTP : "calls"));
 	(void)json_object_set_new(json, "version",
-				  json_string(search.is_found ? search.version : best->version));
-	(void)json_object_set_new(json, "is_local", json_boolean(search.is_found));
+				  json_string(find.is_found ? find.version : best->version));
+	(void)json_object_set_new(json, "is_local", json_boolean(find.is_found));
 	return json;
 }
 

@@ -23,7 +23,7 @@
 struct check_look {
 	struct mesh_look look;
 	struct check_run *run;
-	void *search; /* the provider's */
+	void *located; /* the locator's */
 	bool is_running;
 	uint64_t started_ns;
 	uint64_t seq; /* of the newest record */
@@ -66,7 +66,7 @@ static void run_free(struct check_run *run)
 	for (unsigned i = 0; i < api->locate->locator_cnt; i++)
 		if (run->looks[i].is_running)
 			api->locate->locators[i].cancel(api->locate->locators[i].ctx,
-							run->looks[i].search);
+							run->looks[i].located);
 	free(run);
 }
 
@@ -190,7 +190,7 @@ static void run_dialled(void *arg, int err, const uint8_t *actual_key)
 		run_ping(run, run->api->home->now_ns);
 }
 
-static const char *provider_names(const struct api *api, char *text, size_t cap)
+static const char *locator_names(const struct api *api, char *text, size_t cap)
 {
 	size_t len = 0;
 
@@ -212,7 +212,7 @@ static void run_found_nothing(struct check_run *run)
 		return;
 	}
 	snprintf(why, sizeof(why), "no address record of it is found (%s)",
-		 provider_names(run->api, names, sizeof(names)));
+		 locator_names(run->api, names, sizeof(names)));
 	run_tell_verdict(run, "record", why,
 			 "look there whether it publishes one: weft route publish --dry-run");
 }
@@ -308,7 +308,8 @@ static void run_expire(struct timer *timer, uint64_t now_ns)
 	for (unsigned i = 0; i < api->locate->locator_cnt; i++) {
 		if (!run->looks[i].is_running)
 			continue;
-		api->locate->locators[i].cancel(api->locate->locators[i].ctx, run->looks[i].search);
+		api->locate->locators[i].cancel(api->locate->locators[i].ctx,
+						run->looks[i].located);
 		look_end(&run->looks[i], api->locate->locators[i].name, WEFT_ETIMEOUT);
 	}
 	run_dial(run, now_ns);
@@ -335,7 +336,7 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 	run_recall(run);
 	for (unsigned i = 0; i < api->locate->locator_cnt; i++) {
 		struct check_look *look = &run->looks[i];
-		const struct mesh_locator *provider = &api->locate->locators[i];
+		const struct mesh_locator *locator = &api->locate->locators[i];
 		int err;
 
 		*look = (struct check_look){.look = {look_found, look_ended},
@@ -343,9 +344,9 @@ static void run_begin(struct check_run *run, uint64_t now_ns)
 					    .is_running = true,
 					    .started_ns = now_ns};
 		run->running_cnt++;
-		err = provider->look(provider->ctx, run->key, &look->look, now_ns, &look->search);
+		err = locator->look(locator->ctx, run->key, &look->look, now_ns, &look->located);
 		if (err < 0)
-			look_end(look, provider->name, err);
+			look_end(look, locator->name, err);
 	}
 	timer_set(&api->home->timers, &run->timer,
 		  run->running_cnt ? now_ns + run->timeout_ns : now_ns);

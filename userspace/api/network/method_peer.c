@@ -115,7 +115,7 @@ void api_list_peers(struct api *api, struct control_call *call, const struct api
 	api_reply(call, list_peers, .peers = list.rows);
 }
 
-struct peer_search {
+struct peer_find {
 	const char *prefix;
 	size_t prefix_len;
 	unsigned found_cnt;
@@ -124,25 +124,25 @@ struct peer_search {
 
 static bool peer_match(void *arg, const struct mesh_peer_info *peer)
 {
-	struct peer_search *search = arg;
+	struct peer_find *find = arg;
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	zbase32_write(peer->key, sizeof(peer->key), text);
-	if (strncasecmp(text, search->prefix, search->prefix_len) == 0) {
-		search->found = *peer;
-		search->found_cnt++;
+	if (strncasecmp(text, find->prefix, find->prefix_len) == 0) {
+		find->found = *peer;
+		find->found_cnt++;
 	}
-	return search->found_cnt < 2;
+	return find->found_cnt < 2;
 }
 
 unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer)
 {
-	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
+	struct peer_find find = {.prefix = name, .prefix_len = strlen(name)};
 
-	api_peers_each(api, peer_match, &search);
-	if (search.found_cnt == 1)
-		*out_peer = search.found;
-	return search.found_cnt;
+	api_peers_each(api, peer_match, &find);
+	if (find.found_cnt == 1)
+		*out_peer = find.found;
+	return find.found_cnt;
 }
 
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,

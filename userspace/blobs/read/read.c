@@ -2,7 +2,7 @@
 /*
  * The life of a reader.
  *
- *	search (job) -> open (job) -> how long is it? -> chunks, some at a time -> pieces in order -> done
+ *	find (job) -> open (job) -> how long is it? -> chunks, some at a time -> pieces in order -> done
  *
  * Whatever happens is noted and the timer set; reader_run, which it calls,
  * decides what is next.
@@ -179,8 +179,8 @@ int blobs_reader_start(struct blobs *content, const struct reader_ask *ask, uint
 	reader->ask.origin = NULL;
 	reader->now_ns = now_ns;
 	reader->fd = -1;
-	reader->search.fd = -1;
-	reader->search.reader = reader;
+	reader->find.fd = -1;
+	reader->find.reader = reader;
 	for (unsigned i = 0; i < READER_CHUNK_CNT; i++)
 		reader->chunks[i].reader = reader;
 	if (ask->size == READER_SIZE_UNTOLD && is_nothing(ask->content_id))
@@ -360,7 +360,7 @@ static void reader_run(struct timer *timer, uint64_t now_ns)
 	reader->now_ns = now_ns;
 	switch (reader->step) {
 	case READER_SEARCHING:
-		if (reader->job_cnt == 0 && !blobs_reader_search_begin(reader))
+		if (reader->job_cnt == 0 && !blobs_reader_find_begin(reader))
 			reader_retry(reader, now_ns);
 		return;
 	case READER_OPENING:

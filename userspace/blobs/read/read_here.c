@@ -14,25 +14,25 @@
 #include "blobs/serve/serve_file.h"
 #include "store/store.h"
 
-/* --- searching --- */
+/* --- finding its places --- */
 
-static void search_run(struct job *job)
+static void find_run(struct job *job)
 {
-	struct reader_search *search = (struct reader_search *)job;
-	struct reader *reader = search->reader;
+	struct reader_find *find = (struct reader_find *)job;
+	struct reader *reader = find->reader;
 	const struct object_file *file;
 	struct store_snapshot *snapshot;
 
 	if (store_snapshot_open(reader->content->params.store, &snapshot) < 0)
 		return;
-	blobs_object_locations_begin(&search->locations, snapshot, reader->ask.content_id);
-	while (search->place_cnt < READER_PLACES_MAX &&
-	       (file = blobs_object_locations_next(&search->locations)))
+	blobs_object_locations_begin(&find->locations, snapshot, reader->ask.content_id);
+	while (find->place_cnt < READER_PLACES_MAX &&
+	       (file = blobs_object_locations_next(&find->locations)))
 		if (!reader->is_sized || file->stamp.size == reader->ask.size)
-			search->places[search->place_cnt++] = *file;
+			find->places[find->place_cnt++] = *file;
 	/* Damaged records are no places; a check of the store names them. */
-	if (blobs_object_locations_end(&search->locations) < 0)
-		search->place_cnt = 0;
+	if (blobs_object_locations_end(&find->locations) < 0)
+		find->place_cnt = 0;
 	store_snapshot_close(snapshot);
 }
 
@@ -42,63 +42,63 @@ static void search_run(struct job *job)
  */
 static void places_filter(struct reader *reader)
 {
-	struct reader_search *search = &reader->search;
+	struct reader_find *find = &reader->find;
 	const struct served_index *served_index = blobs_served_index(reader->content);
 	unsigned kept = 0;
 
-	for (unsigned i = 0; i < search->place_cnt; i++)
-		if (served_index && blobs_served_index_holds_file(served_index, &search->places[i]))
-			search->places[kept++] = search->places[i];
-	search->place_cnt = kept;
+	for (unsigned i = 0; i < find->place_cnt; i++)
+		if (served_index && blobs_served_index_holds_file(served_index, &find->places[i]))
+			find->places[kept++] = find->places[i];
+	find->place_cnt = kept;
 }
 
-static void search_done(struct job *job)
+static void find_done(struct job *job)
 {
-	struct reader *reader = ((struct reader_search *)job)->reader;
+	struct reader *reader = ((struct reader_find *)job)->reader;
 
 	if (!blobs_reader_job_done(reader))
 		return;
 	places_filter(reader);
-	reader->step = reader->search.place_cnt ? READER_OPENING : READER_SIZING;
+	reader->step = reader->find.place_cnt ? READER_OPENING : READER_SIZING;
 }
 
-bool blobs_reader_search_begin(struct reader *reader)
+bool blobs_reader_find_begin(struct reader *reader)
 {
-	return blobs_reader_submit(reader, &reader->search.job, search_run, search_done);
+	return blobs_reader_submit(reader, &reader->find.job, find_run, find_done);
 }
 
 /* --- opening --- */
 
 static void open_run(struct job *job)
 {
-	struct reader_search *search = (struct reader_search *)job;
+	struct reader_find *find = (struct reader_find *)job;
 
-	for (unsigned i = 0; i < search->place_cnt && search->fd < 0; i++) {
-		int fd = blobs_serve_file_open(&search->places[i], true);
+	for (unsigned i = 0; i < find->place_cnt && find->fd < 0; i++) {
+		int fd = blobs_serve_file_open(&find->places[i], true);
 
 		if (fd < 0)
 			continue;
-		search->fd = fd;
-		search->found = i;
+		find->fd = fd;
+		find->found = i;
 	}
 }
 
 static void open_done(struct job *job)
 {
-	struct reader_search *search = (struct reader_search *)job;
-	struct reader *reader = search->reader;
+	struct reader_find *find = (struct reader_find *)job;
+	struct reader *reader = find->reader;
 
-	reader->fd = search->fd;
-	if (search->fd >= 0)
-		reader->file = search->places[search->found];
-	search->fd = -1;
+	reader->fd = find->fd;
+	if (find->fd >= 0)
+		reader->file = find->places[find->found];
+	find->fd = -1;
 	if (blobs_reader_job_done(reader))
 		reader->step = READER_SIZING;
 }
 
 bool blobs_reader_open_begin(struct reader *reader)
 {
-	return blobs_reader_submit(reader, &reader->search.job, open_run, open_done);
+	return blobs_reader_submit(reader, &reader->find.job, open_run, open_done);
 }
 
 void blobs_reader_file_close(struct reader *reader)

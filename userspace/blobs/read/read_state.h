@@ -54,7 +54,7 @@ struct reader_chunk {
 };
 
 /* Looks for a file of the content on this disk. */
-struct reader_search {
+struct reader_find {
 	struct job job; /* first */
 	struct reader *reader;
 	struct object_file places[READER_PLACES_MAX];
@@ -85,7 +85,7 @@ struct reader {
 	bool is_paused;	  /* the last piece was not taken */
 	bool is_silent;	  /* cancelled: no callback comes any more */
 	unsigned job_cnt; /* out */
-	struct reader_search search;
+	struct reader_find find;
 	int fd;	       /* of the file here; -1: there is none */
 	bool is_stale; /* it is not what it was: closed when no job reads it */
 	unsigned reading_cnt;
@@ -120,7 +120,7 @@ void blobs_reader_fail(struct reader *reader, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* read_here.c */
-bool blobs_reader_search_begin(struct reader *reader);
+bool blobs_reader_find_begin(struct reader *reader);
 bool blobs_reader_open_begin(struct reader *reader);
 bool blobs_reader_chunk_read(struct reader_chunk *chunk);
 void blobs_reader_file_close(struct reader *reader);

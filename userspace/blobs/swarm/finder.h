@@ -30,13 +30,13 @@ struct swarm_find {
 };
 
 /*
- * find begins a search: 0 with *out_run, or WEFT_EFULL (too many at once), WEFT_EABSENT (it does
+ * find begins a lookup: 0 with *out_run, or WEFT_EFULL (too many at once), WEFT_EABSENT (it does
  * not look for that kind) or -errno. On an error the swarm goes on without it and asks again
- * after a minute. cancel takes a search back: neither found nor done is called any more. run is
+ * after a minute. cancel takes a lookup back: neither found nor done is called any more. run is
  * gone after either.
  */
 struct swarm_finder_ops {
-	int (*find)(void *ctx, const struct swarm_find *search, uint64_t now_ns, void **out_run);
+	int (*find)(void *ctx, const struct swarm_find *find, uint64_t now_ns, void **out_run);
 	void (*cancel)(void *run);
 };
 

@@ -189,7 +189,7 @@ const uint8_t *blobs_swarm_member_key(const struct swarm_member *member);
  */
 enum swarm_outlook {
 	SWARM_GOOD,    /* a member can be asked, now or when its time has come */
-	SWARM_WAITING, /* a search for members, or a question what one has, is under way */
+	SWARM_WAITING, /* a lookup of members, or a question what one has, is under way */
 	SWARM_LACKING, /* all members that answer have stated what they have */
 	SWARM_LOST,    /* no member is left */
 };

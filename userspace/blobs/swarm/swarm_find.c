@@ -2,7 +2,7 @@
 /*
  * Finders of a swarm: all of them at its beginning, then each again after a
  * while, sooner when few members are left. A member that is lost makes room
- * for what the next search finds.
+ * for what the next lookup finds.
  */
 #include "base/monotonic.h"
 #include "swarm_state.h"
@@ -43,7 +43,7 @@ void blobs_swarm_finds_run(struct swarm *swarm, uint64_t now_ns)
 	for (unsigned i = 0; i < swarms->finder_cnt; i++) {
 		const struct swarm_finder *finder = &swarms->finders[i];
 		struct swarm_run *run = &swarm->runs[i];
-		const struct swarm_find search = {
+		const struct swarm_find find = {
 			.kind = swarm->kind,
 			.id = swarm->id,
 			.found = on_found,
@@ -56,7 +56,7 @@ void blobs_swarm_finds_run(struct swarm *swarm, uint64_t now_ns)
 		swarm->is_cut = false;
 		run->swarm = swarm;
 		run->due_ns = now_ns + REFUSED_NS;
-		if (finder->ops->find(finder->ctx, &search, now_ns, &run->run) < 0)
+		if (finder->ops->find(finder->ctx, &find, now_ns, &run->run) < 0)
 			run->run = NULL;
 	}
 }

@@ -83,7 +83,7 @@ struct swarm {
 	struct swarm_run runs[SWARM_FINDERS_MAX];
 	bool is_changed;
 	bool is_held; /* the last blobs_swarm_best left out one for want of a month's credit */
-	bool is_cut;  /* the last search found more than there was room for */
+	bool is_cut;  /* the last lookup found more than there was room for */
 	struct swarm_watcher watcher;
 	/* what is said when all fail */
 	int fail_err;

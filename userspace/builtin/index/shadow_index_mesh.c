@@ -122,7 +122,7 @@ void builtin_shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_c
 
 /* ---- publishing ---- */
 
-struct search {
+struct row_find {
 	const struct shadow_index *index;
 	const uint8_t *own_key;
 	unsigned row_cnt;
@@ -131,16 +131,16 @@ struct search {
 	uint8_t next[SHADOW_INDEX_KEY_LEN];
 };
 
-static bool search_row(struct search *search, const struct store_item *item)
+static bool row_find_take(struct row_find *find, const struct store_item *item)
 {
-	if (search->has_row || search->row_cnt++ == STEP_ROW_MAX) {
-		search->has_more = true;
-		memcpy(search->next, item->key, SHADOW_INDEX_KEY_LEN);
+	if (find->has_row || find->row_cnt++ == STEP_ROW_MAX) {
+		find->has_more = true;
+		memcpy(find->next, item->key, SHADOW_INDEX_KEY_LEN);
 		return false;
 	}
-	search->has_row = memcmp(item->key + SHARD_KEY_LEN, search->own_key, MESH_KEY_LEN) == 0 &&
-			  builtin_shard_parse(&search->row, item->value, item->value_len) == 0 &&
-			  !builtin_shadow_index_is_over(search->index, &search->row);
+	find->has_row = memcmp(item->key + SHARD_KEY_LEN, find->own_key, MESH_KEY_LEN) == 0 &&
+			builtin_shard_parse(&find->row, item->value, item->value_len) == 0 &&
+			!builtin_shadow_index_is_over(find->index, &find->row);
 	return true;
 }
 
@@ -172,34 +172,34 @@ static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t 
 }
 
 /* Returns whether there are more rows to look at. */
-static bool search_step(struct shadow_mesh *mesh, struct search *search)
+static bool row_find_step(struct shadow_mesh *mesh, struct row_find *find)
 {
 	struct store_iter iter =
 		store_iter_fresh(mesh->index->store, STORE_TRACKS,
 				 store_key(mesh->publish_from, SHADOW_INDEX_KEY_LEN));
 	struct store_item item;
 
-	while (store_iter_next(&iter, &item) && search_row(search, &item))
+	while (store_iter_next(&iter, &item) && row_find_take(find, &item))
 		;
 	if (store_iter_end(&iter) < 0)
-		search->has_more = false;
-	memcpy(mesh->publish_from, search->next, sizeof(mesh->publish_from));
-	return search->has_more;
+		find->has_more = false;
+	memcpy(mesh->publish_from, find->next, sizeof(mesh->publish_from));
+	return find->has_more;
 }
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct shadow_mesh *mesh = container_of(timer, struct shadow_mesh, publish);
-	struct search search = {.index = mesh->index, .own_key = node_key_public(mesh->key)};
+	struct row_find find = {.index = mesh->index, .own_key = node_key_public(mesh->key)};
 	bool has_more;
 
 	if (now_ns >= mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS) {
 		mesh->cycle_ns = now_ns;
 		mesh->cycle_cnt = 0;
 	}
-	has_more = mesh->put || search_step(mesh, &search);
-	if (search.has_row)
-		row_put(mesh, &search.row, now_ns);
+	has_more = mesh->put || row_find_step(mesh, &find);
+	if (find.has_row)
+		row_put(mesh, &find.row, now_ns);
 	if (has_more && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
 		timer_set(mesh->index->timers, timer, now_ns + STEP_NS);
 	else

@@ -23,7 +23,7 @@
 #define JITTER_PERCENT 5
 /* Without any answer this machine is off the network; it publishes soon after it is back. */
 #define OFFLINE_MAX_NS (60 * 1000000000ull)
-/* Owns and searches have handles of one type. */
+/* Owns and lookups have handles of one type. */
 #define OWN_BIT ((pool_handle)1 << 31)
 
 struct dht_own {

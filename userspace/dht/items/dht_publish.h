@@ -12,7 +12,7 @@
 struct arena;
 
 /*
- * This node's items and announces (dht_put, dht_announce). Each is a search that writes at its end,
+ * This node's items and announces (dht_put, dht_announce). Each is a lookup that writes at its end,
  * once, or again and again while it is kept. The bytes stay those that were signed, so that the
  * holder of the key need not be there. A round without an answer is made again after a pause that
  * doubles.

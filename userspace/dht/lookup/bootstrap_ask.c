@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be asked of the DHT: each is one search (dht_lookup.h). */
+/* What may be asked of the DHT: each is one lookup (dht_lookup.h). */
 #include "dht/dht.h"
 #include "dht/dht_state.h"
 #include "dht/items/dht_publish.h"

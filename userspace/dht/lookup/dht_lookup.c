@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a search: seeds, sending, time, the end. Answers are read in dht_lookup_reply.c;
+ * The life of a lookup: seeds, sending, time, the end. Answers are read in dht_lookup_reply.c;
  * writing is in dht_lookup_write.c.
  */
 #include "dht_lookup.h"
@@ -357,7 +357,7 @@ void dht_lookups_flush(struct dht *dht, uint64_t now_ns)
 {
 	struct dht_lookups *lookups = dht->lookups;
 
-	/* An end may start new searches: those run as well, in this or the next round. */
+	/* An end may start new lookups: those run as well, in this or the next round. */
 	while (lookups->wants_flush) {
 		struct dht_lookup *dht_lookup = NULL;
 

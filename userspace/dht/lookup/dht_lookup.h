@@ -70,7 +70,7 @@ dht_handle dht_lookup_start(struct dht *dht, const struct dht_lookup_params *par
 			    uint64_t now_ns);
 /* dht_lookup_cancel: the asker is not called any more. */
 void dht_lookup_cancel(struct dht *dht, dht_handle handle);
-/* dht_lookups_flush asks on, in every search that wants to. */
+/* dht_lookups_flush asks on, in every lookup that wants to. */
 void dht_lookups_flush(struct dht *dht, uint64_t now_ns);
 uint32_t dht_lookups_cnt(const struct dht_lookups *lookups);
 

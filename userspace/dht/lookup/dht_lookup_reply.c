@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the answers to a search, and judges what of them is believed. */
+/* Reads the answers to a lookup, and judges what of them is believed. */
 #include <string.h>
 
 #include "base/siphash_bytes.h"
@@ -35,7 +35,7 @@ enum item_verdict { ITEM_TAKEN, ITEM_ROLLED_BACK, ITEM_FALSE };
 
 /*
  * Takes the item of an answer, and passes it to the asker when it is new. The asker may cancel the
- * search in that call.
+ * lookup in that call.
  */
 static enum item_verdict item_tell(struct dht_lookup *dht_lookup, const struct dht_item *item)
 {
@@ -66,7 +66,7 @@ static bool lookup_has_enough(const struct dht_lookup *dht_lookup)
 /* Many nodes name the same peers; the asker gets each peer once. */
 static bool peer_is_news(struct dht_lookup *dht_lookup, const struct addr *peer)
 {
-	/* Two peers of one hash hide one of them from a search, and nothing worse: no secret. */
+	/* Two peers of one hash hide one of them from a lookup, and nothing worse: no secret. */
 	static const uint64_t key[2] = {0};
 	uint64_t hash = siphash(key, peer, sizeof(*peer)) | 1;
 	unsigned at = (unsigned)(hash >> 1) % LOOKUP_PEERS_SLOTS;
@@ -272,7 +272,7 @@ void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	teller = &leg->lookup.nodes[node].contact.addr;
 	if (dht_lookup->params.kind == DHT_FIND_ITEM && reply->value.data) {
 		verdict = item_hear(dht_lookup, leg, node, reply);
-		/* item_hear may have ended the search. */
+		/* item_hear may have ended the lookup. */
 		if (verdict == ITEM_TAKEN && pool_lookup(&dht->lookups->pool, handle) == dht_lookup)
 			dht_lookup->outcome.holder_cnt++;
 	}

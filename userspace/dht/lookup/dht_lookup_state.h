@@ -7,25 +7,25 @@
 #include "dht/krpc/krpc_message.h"
 #include "dht_lookup.h"
 
-/* A search's insides, private to search*.c. */
+/* A lookup's insides, private to dht_lookup*.c. */
 
 struct lookup_token {
 	uint8_t len; /* 0: none, so nothing can be written there */
 	uint8_t bytes[KRPC_TOKEN_LEN_MAX];
 };
 
-/* What a query carries beside the search's handle: a slot of a leg's lookup, and what was asked. */
+/* What a query carries beside the lookup's handle: a slot of a leg's lookup, and what was asked. */
 #define LOOKUP_SLOT_MASK      0x7f
 #define LOOKUP_SLOT_NET_SHIFT 8
 #define LOOKUP_SLOT_WRITE     0x200
 _Static_assert(KAD_LOOKUP_NODES_MAX <= LOOKUP_SLOT_MASK + 1, "a slot fits beside the flags");
 
-/* Peers found in one search, each once; hashes in a table that stays half empty. */
+/* Peers found in one lookup, each once; hashes in a table that stays half empty. */
 #define LOOKUP_PEERS_SLOTS (2 * DHT_PEERS_MAX)
 
 enum lookup_phase { LEG_OFF, LEG_ASKING, LEG_WRITING, LEG_DONE };
 
-/* The search in one network. Slots are those of the lookup. */
+/* A lookup's walk of one network. Slots are those of the lookup. */
 struct lookup_leg {
 	enum lookup_phase phase;
 	struct kad_lookup lookup;
@@ -56,23 +56,23 @@ struct dht_lookup {
 
 struct dht_lookups {
 	struct pool pool;
-	bool wants_flush; /* some search does */
+	bool wants_flush; /* some lookup does */
 };
 
 /* --- dht_lookup_reply.c --- */
 
 /*
  * dht_lookup_hear_own: the item that is asked for may lie here, where no other node would be asked
- * for it. False: search is gone.
+ * for it. False: lookup is gone.
  */
 bool dht_lookup_hear_own(struct dht_lookup *dht_lookup, uint64_t now_ns);
-/* dht_lookup_hear: what a node answered, or NULL. May free the search. */
+/* dht_lookup_hear: what a node answered, or NULL. May free the lookup. */
 void dht_lookup_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 		     const struct krpc_message *reply, uint64_t now_ns);
 
 /* --- dht_lookup.c --- */
 
-/* dht_lookup_end reports the outcome and frees the search. */
+/* dht_lookup_end reports the outcome and frees the lookup. */
 void dht_lookup_end(struct dht_lookup *dht_lookup, int err, uint64_t now_ns);
 /* dht_lookup_wake: it has something to send or may be at its end. */
 void dht_lookup_wake(struct dht_lookup *dht_lookup);

@@ -24,18 +24,18 @@ int shares_followed_folder_set(struct followed *followed, const char *folder)
 }
 
 /* The youngest get of a folder. */
-struct folder_search {
+struct folder_find {
 	const struct followed *followed;
 	const struct blobs_get *found;
 };
 
 static bool is_newest(void *arg, const struct blobs_get *get)
 {
-	struct folder_search *search = arg;
+	struct folder_find *find = arg;
 
-	if (get->folder && !get->is_leaving && strcmp(get->target, search->followed->folder) == 0 &&
-	    memcmp(get->folder->share_id, search->followed->view.share_id, SHARE_ID_LEN) == 0)
-		search->found = get;
+	if (get->folder && !get->is_leaving && strcmp(get->target, find->followed->folder) == 0 &&
+	    memcmp(get->folder->share_id, find->followed->view.share_id, SHARE_ID_LEN) == 0)
+		find->found = get;
 	return true;
 }
 
@@ -72,16 +72,15 @@ static void folder_run(struct followed *followed)
 {
 	struct blobs *content = followed->follows->params.content;
 	const struct follow *view = &followed->view;
-	struct folder_search search = {.followed = followed};
+	struct folder_find find = {.followed = followed};
 
 	if (!followed->folder || !view->is_used || !view->revision_cnt || followed->is_leaving)
 		return;
-	blobs_gets_each(content, is_newest, &search);
-	if (search.found &&
-	    memcmp(search.found->manifest_id, view->revisions[0].manifest_id, 32) == 0)
+	blobs_gets_each(content, is_newest, &find);
+	if (find.found && memcmp(find.found->manifest_id, view->revisions[0].manifest_id, 32) == 0)
 		return;
-	if (search.found && is_under_way(search.found))
-		(void)!blobs_get_supersede(content, search.found->id, followed->follows->now_ns);
+	if (find.found && is_under_way(find.found))
+		(void)!blobs_get_supersede(content, find.found->id, followed->follows->now_ns);
 	else
 		folder_get(followed);
 }
@@ -97,13 +96,13 @@ void shares_follows_run_folders(struct follows *follows)
 void shares_followed_folder_retry(struct followed *followed)
 {
 	struct blobs *content = followed->follows->params.content;
-	struct folder_search search = {.followed = followed};
+	struct folder_find find = {.followed = followed};
 
 	followed->follows->are_folders_due = true;
 	if (!followed->folder || followed->is_leaving)
 		return;
-	blobs_gets_each(content, is_newest, &search);
-	if (search.found && search.found->state == BLOBS_GET_STOPPED &&
-	    search.found->err != WEFT_ECANCELLED)
-		(void)!blobs_get_resume(content, search.found->id, followed->follows->now_ns);
+	blobs_gets_each(content, is_newest, &find);
+	if (find.found && find.found->state == BLOBS_GET_STOPPED &&
+	    find.found->err != WEFT_ECANCELLED)
+		(void)!blobs_get_resume(content, find.found->id, followed->follows->now_ns);
 }

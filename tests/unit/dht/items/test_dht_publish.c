@@ -338,7 +338,7 @@ static void test_every_asker_of_one_target_is_answered(void)
 	dht_lab_fini(&lab);
 }
 
-/* A put is cancelled while its search is out: its asker hears nothing, and nothing of it stays. */
+/* A put is cancelled while its lookup is out: its asker hears nothing, and nothing of it stays. */
 static void test_a_put_cancelled_in_its_search_ends_untold(void)
 {
 	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};

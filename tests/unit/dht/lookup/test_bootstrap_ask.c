@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Searches in a network of nodes: what they find, when they end, and what they are told. */
+/* Lookups in a network of nodes: what they find, when they end, and what they are told. */
 #include "unit/dht/ask_rig.h"
 
 static void test_announced_peers_are_found(void)
