@@ -45,7 +45,10 @@ static size_t own_shares_len(const struct roster_limits *limits)
 	return limits->shares_per_member * ROSTER_KEY_LEN;
 }
 
-/* One that was left tells its members for a while: it takes no place of one that is joined. */
+/*
+ * A community that was left informs its members for a while: it takes no place of one that is
+ * joined.
+ */
 static uint32_t slots_for(const struct community_config *config)
 {
 	return config->community_cap +
@@ -198,7 +201,7 @@ static void row_changed(void *ctx, struct roster *roster, const struct intake_it
 		kind = item->is_live ? COMMUNITY_SHARE_UPSERTED : COMMUNITY_SHARE_ENDED;
 	else
 		return;
-	/* What is heard first is no change. */
+	/* The first record is no change. */
 	if (community->synced_ns && community->phase == COMMUNITY_IN)
 		community_tell(all, kind, roster->id, item->key);
 }
@@ -390,7 +393,7 @@ void communities_free(struct communities *all)
 
 	if (!all)
 		return;
-	/* The caller of a row that is being stored would not hear of its end. */
+	/* The caller of a row that is being stored would not learn of its end. */
 	store_flush(all->params.store);
 	while (all->slots && (community = community_next(all, community)))
 		node_key_free(community->secret);
@@ -437,7 +440,7 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 	while (is_up && (community = community_next(all, community))) {
 		if (community_peer(all, community->roster.id, key, &peer, addrs) < 0)
 			continue;
-		/* It may not have heard of us, and then gives us nothing. */
+		/* It may not know this node yet, and then gives it nothing. */
 		community_revocations_show(community, &peer, now_ns);
 		/* A member without an address can be asked now. */
 		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX) {

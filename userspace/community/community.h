@@ -23,8 +23,8 @@ struct timer_wheel;
 
 /*
  * Communities: nodes that joined the same one know of each other and of the public shares that
- * were bound to it; other nodes do not. Each member holds all records that it heard of, and
- * asks some others every minute what is new.
+ * were bound to it; other nodes do not. Each member holds all records that it received, and asks
+ * some others every minute what is new.
  *
  *	joined	communities.c: create, join, leave; in the store
  *	said	community_announce.c, community_bind.c: this node's own records, signed anew -> intake, overlay
@@ -135,9 +135,9 @@ WEFT_MUST_CHECK
 int community_join(struct communities *communities, const struct community_join_ask *ask,
 		   uint64_t now_ns, uint8_t out_id[static COMMUNITY_ID_LEN]);
 /*
- * community_leave tells some members and the overlay, forgets all of it, and with it the
- * community's key, if it was made here. done when that is durable, and only then it
- * begins; telling takes a few seconds more. 0, WEFT_EABSENT, WEFT_EBUSY.
+ * community_leave informs some members and the overlay, forgets all of it, and with it the
+ * community's key, if it was made here. done when that is durable, and only then it begins;
+ * telling takes a few seconds more. 0, WEFT_EABSENT, WEFT_EBUSY.
  */
 WEFT_MUST_CHECK
 int community_leave(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
@@ -149,7 +149,7 @@ struct community_info {
 	const uint8_t *id, *key;
 	const char *name;
 	bool is_strict, is_ours; /* ours: its key is here */
-	bool is_kept;		 /* that it was joined is durable; no caller hears of it before */
+	bool is_kept;		 /* that it was joined is durable; no caller learns of it before */
 	uint64_t joined_s;
 	uint64_t token_expires_s;	/* 0: none */
 	uint32_t member_cnt, share_cnt; /* that joined, that are bound; this node among them */
@@ -266,8 +266,8 @@ int community_peer(struct communities *communities, const uint8_t id[static COMM
  * Members that may have what was bound: its announcer, partners, and some others.
  * community_keepers_of_share: of every community where the share of share_id is bound.
  * community_keepers_of_manifest: where a share of that newest revision is bound, as far as the
- * first COMMUNITY_LOOK_MAX shares of each tell. Write at most COMMUNITY_KEEPERS_MAX, each once,
- * this node not among them; addresses are those that each says of itself. Return how many.
+ * first COMMUNITY_LOOK_MAX shares of each show it. Write at most COMMUNITY_KEEPERS_MAX, each
+ * once, this node not among them; addresses are those that each says of itself. Return how many.
  */
 #define COMMUNITY_KEEPERS_MAX 8u
 #define COMMUNITY_LOOK_MAX    4096u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this node says of itself in a community, one record after the other:
+ * The records of this node itself in a community, one after the other:
  *
  *	due (timer) -> signed -> intake, durable -> put into the overlay -> due again
  *
@@ -173,7 +173,7 @@ static void put_hint(struct community *community, uint64_t now_ns)
 		    (struct community_bytes){bytes, writer_len(&w)}, now_ns);
 }
 
-/* Of ten thousand members not all have to publish a hint. */
+/* Not all of ten thousand members have to publish a hint. */
 static bool hint_is_mine(struct community *community)
 {
 	uint32_t member_cnt = community->roster.joined_cnt;
@@ -294,7 +294,7 @@ static size_t old_binding(struct community *community, struct store_snapshot *sn
 	return share.binding_len;
 }
 
-/* What is said again is of this second or later, and said once by this look. */
+/* A record that is signed again is of this second or later, and signed once by this look. */
 static void look_begin(struct community *community)
 {
 	community->look_from_s = 0;
@@ -450,7 +450,7 @@ int community_announce_bind(struct community *community, const uint8_t *bytes, s
 	return 0;
 }
 
-/* What the roster has of this node. */
+/* The roster's records of this node. */
 static int load_shares(struct community *community, struct store_snapshot *snapshot)
 {
 	struct community_share share;

@@ -4,7 +4,7 @@
 
 #include "weft/reason_table.h"
 
-/* What became of a record or a request, and the index of a counter; no code. */
+/* The outcome of a record or a request, and the index of a counter; no code. */
 enum community_reason {
 #define REASON WEFT_REASON_NAME
 #include "community/community_reasons.def"

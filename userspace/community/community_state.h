@@ -12,7 +12,7 @@
 #include "community/access/revocations.h"
 #include "community/roster/roster.h"
 
-/* What the files of community/ share; each part of it has one file that owns it. */
+/* The state that the files of community/ share; each part of it has one file that owns it. */
 
 #define COMMUNITY_SEEDS_MAX	    8	 /* nodes to ask that are no members as far as we know */
 #define COMMUNITY_PARTNERS_MAX	    4	 /* members that are asked again and again */
@@ -41,7 +41,7 @@ struct community_partner {
 
 enum community_phase { COMMUNITY_FREE, COMMUNITY_IN, COMMUNITY_LEAVING, COMMUNITY_SWEEPING };
 
-/* What is being put into the overlay. */
+/* The value that is being put into the overlay. */
 enum community_put { COMMUNITY_PUT_MEMBER, COMMUNITY_PUT_SHARE, COMMUNITY_PUT_HINT };
 
 struct community {
@@ -59,7 +59,7 @@ struct community {
 	void *done_arg;
 	int done_err;
 	bool is_kept; /* its row is durable */
-	/* What a join once more changed, until that is durable. */
+	/* The changes of a second join, until they are durable. */
 	struct {
 		char name[COMMUNITY_NAME_LEN_MAX + 1];
 		uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
@@ -170,8 +170,8 @@ struct community *community_lookup(const struct communities *all, const uint8_t 
 /* community_next walks the places in use: start with NULL, ends with NULL. */
 struct community *community_next(const struct communities *all, const struct community *after);
 /*
- * community_has_overlay: nodes of the overlay may hear of it. Of a strict one only its members
- * do: they meet by links, sessions and what each keeps of the others.
+ * community_has_overlay: nodes of the overlay may learn of it. Only members may learn of a
+ * strict one: they meet by links, sessions and the records that each keeps of the others.
  */
 bool community_has_overlay(const struct community *community);
 uint64_t community_wall_s(const struct communities *all);

@@ -11,7 +11,7 @@
 
 struct community;
 
-/* What community_access.h needs of a row. */
+/* The fields of a row that community_access.h needs. */
 struct joined_brief {
 	bool is_strict, is_leaving;
 };

@@ -63,7 +63,7 @@ void dht_config_defaults(struct dht_config *config);
 size_t dht_footprint(const struct dht_config *config);
 #define DHT_HELD_NS (2 * 3600 * 1000000000ull)
 
-/* What happens by itself; every function may be NULL and may not call the dht. */
+/* Events of the dht; every function may be NULL and may not call the dht. */
 struct dht_events {
 	/* Enough nodes agree that this node's address is addr: its id follows that (BEP-42). */
 	void (*external)(void *ctx, const struct addr *addr);
@@ -238,7 +238,7 @@ dht_handle dht_lookup(struct dht *dht, enum dht_net net, const struct kad_id *ta
 void dht_cancel(struct dht *dht, dht_handle handle);
 void dht_leave(struct dht *dht, dht_handle handle);
 
-/* What there is. */
+/* The state of the dht. */
 void dht_nodes_each(const struct dht *dht, enum dht_net net,
 		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx);
 /* dht_closest: the nodes nearest to target that may be passed on, as kad_table_closest. */

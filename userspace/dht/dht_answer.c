@@ -112,8 +112,8 @@ static bool reply_rewrite(const struct asking *asking, const struct krpc_reply *
 
 /*
  * Fields that do not fit are left out, the least important first. The order is: the nodes beside
- * a value, the value instead of the nodes, the nodes of the network that was not asked over.
- * What is left fits.
+ * a value, the value instead of the nodes, the nodes of the network that was not asked over. The
+ * rest fits.
  */
 static void reply_write(struct asking *asking, struct krpc_reply *reply, struct writer *w)
 {

@@ -5,7 +5,7 @@
 #include "weft/endpoint.h"
 #include "weft/siphash.h"
 
-#define SLOT_CNT 8192 /* power of two; more than a busy node hears in ten minutes */
+#define SLOT_CNT 8192 /* power of two; more than write to a busy node in ten minutes */
 
 struct slot {
 	uint64_t words[2]; /* of struct weft_endpoint */

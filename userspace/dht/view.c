@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What others read of the node; nothing here changes it. */
+/* The parts of the node that others read; nothing here changes it. */
 #include "bucket_blobs.h"
 #include "dht/dht.h"
 #include "dht/dht_state.h"

@@ -17,9 +17,8 @@ struct kad_contact {
 };
 
 /*
- * From how far away an address can be reached. What no node can be reached
- * at (port 0, 0/8, multicast, documentation and reserved ranges; RFC 6890)
- * has no reach.
+ * From how far away an address can be reached. An address at which no node can be reached has no
+ * scope: port 0, 0/8, multicast, documentation and reserved ranges (RFC 6890).
  */
 enum kad_addr_scope {
 	KAD_ADDR_SCOPE_NONE,

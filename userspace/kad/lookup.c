@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The iterative lookup. All contacts ever heard of in one lookup lie in
- * slots, and order[] sorts the slots by distance. The *window* is what
- * stands between the target and the k-th contact that may still count:
- * asking, waiting and ending are decided in it alone.
+ * The iterative lookup. All contacts ever named in one lookup lie in slots, and order[] sorts
+ * the slots by distance. The *window* is what stands between the target and the k-th contact
+ * that may still count: asking, waiting and ending are decided in it alone.
  */
 #include "kad/lookup.h"
 

@@ -68,7 +68,7 @@ int kad_table_new(struct arena *arena, const struct kad_table_params *params,
 void kad_table_set_own_id(struct kad_table *table, const struct kad_id *own_id, uint64_t now_ns);
 const struct kad_id *kad_table_own_id(const struct kad_table *table);
 
-/* What became of a contact. */
+/* The outcome for a contact. */
 enum kad_verdict {
 	KAD_ADDED,	   /* a new member */
 	KAD_KNOWN,	   /* a member, its times brought up to date */
@@ -134,7 +134,7 @@ enum kad_state { KAD_GOOD, KAD_QUESTIONABLE, KAD_BAD };
 enum kad_state kad_table_state(const struct kad_table *table, const struct kad_node *node,
 			       uint64_t now_ns);
 
-/* KAD_TELL: what other nodes may hear of; KAD_ASK: all, the bad ones last. */
+/* KAD_TELL: those named to other nodes; KAD_ASK: all, the bad ones last. */
 enum kad_purpose { KAD_TELL, KAD_ASK };
 
 struct kad_near {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What others read from the routing table; nothing here changes it. */
+/* The parts of the routing table that others read; nothing here changes it. */
 #include "base/random.h"
 #include "kad/routing_table.h"
 #include "kad/routing_table_state.h"

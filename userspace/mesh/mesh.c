@@ -263,7 +263,7 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
 	unsigned cnt = 0;
 
 	mesh->now_ns = now_ns;
-	/* A user that hears of it and asks again is refused at once (stream_wait.c). */
+	/* A user that learns of it and asks again is refused at once (stream_wait.c). */
 	while ((dial = refused_dial(mesh)))
 		mesh_dial_fail(dial, WEFT_EREFUSED);
 	for (; (session = refused_session(mesh)); cnt++)

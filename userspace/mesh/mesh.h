@@ -178,10 +178,9 @@ enum mesh_port_probe { MESH_PORT_PROBE_THERE, MESH_PORT_PROBE_NOBODY };
 void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
 		  uint64_t now_ns);
 /*
- * mesh_connect: `peer connect`; done hears the outcome, never inside the
- * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
- * those it is known by are dialled; a session at none of those in peer
- * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
+ * mesh_connect: `peer connect`; done gets the outcome, never inside the call, and actual_key
+ * with WEFT_EWRONGKEY. Without addresses in peer, those it is known by are dialled; a session at
+ * none of those in peer does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
  */
 struct mesh_connect {
 	const struct mesh_peer *peer;

@@ -24,9 +24,9 @@
  *	mesh -> sessions by key -> { control stream, other streams }
  *	     -> dials by key    -> { attempts, streams that wait for a session }
  *
- * What a connection's user field points to begins with its kind; a stream's
- * points to a struct mesh_stream. When the object ends before the transport's,
- * user becomes NULL and later events of that stream or connection are ignored.
+ * The object to which a connection's user field points begins with its kind; a stream's points
+ * to a struct mesh_stream. When the object ends before the transport's, user becomes NULL and
+ * later events of that stream or connection are ignored.
  */
 enum mesh_conn_kind {
 	MESH_CONN_ATTEMPT,
@@ -232,7 +232,10 @@ struct mesh_identify {
 	void *arg;
 };
 
-/* What takes a message of peers: a request whole, or the stream that it begins. */
+/*
+ * The taker of a message of peers: it takes a request whole, or the stream that the message
+ * begins.
+ */
 struct mesh_handler {
 	mesh_handler_fn fn;
 	mesh_accept_fn accept;
@@ -375,7 +378,7 @@ WEFT_MUST_CHECK
 int mesh_frame_stream_accept(struct mesh_frame_stream *frames, unsigned type);
 void mesh_frame_stream_adopt(struct mesh_session *session, struct transport_stream *transport,
 			     const struct mesh_frame_in *in);
-/* mesh_frame_stream_evict ends a stream whose slot another one got: both sides hear BUSY. */
+/* mesh_frame_stream_evict ends a stream whose slot another one got: both sides get BUSY. */
 void mesh_frame_stream_evict(struct mesh_stream *stream);
 
 /* foreign.c. bind: another worker carries stream. */
@@ -453,9 +456,9 @@ void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8
 void mesh_dial_fail(struct mesh_dial *dial, int err);
 
 /*
- * discovery.c. mesh_discovery_begin asks the first provider at at_ns, or
- * when it was going to if that is earlier. discovery_is_over: no provider is
- * left to ask, nothing is left to hear. discovery_stop cancels what runs.
+ * discovery.c. mesh_discovery_begin asks the first provider at at_ns, or when it was going to if
+ * that is earlier. discovery_is_over: no provider is left to ask, and no answer is to come.
+ * discovery_stop cancels what runs.
  */
 void mesh_discovery_init(struct mesh_dial *dial);
 void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);

@@ -12,10 +12,9 @@
 #include "weft/err.h"
 
 /*
- * What blobs/ (and later service/, social/) may ask of mesh/: requests
- * to a peer named by its key, and answers to requests of peers. The table
- * is handed over at start; mesh/mesh.h is never included there. All on
- * the home worker; nothing blocks; time is the now_ns of the turn.
+ * The functions of mesh/ for blobs/ and other features: requests to a peer named by its key, and
+ * answers to requests of peers. The table is handed over at start; mesh/mesh.h is never included
+ * there. All on the home worker; nothing blocks; time is the now_ns of the turn.
  */
 struct mesh;
 struct mesh_request;  /* of this node, waiting for its answer */

@@ -41,8 +41,9 @@ struct mesh_neighbour {
 
 /*
  * mesh_neighbour_addrs: where others could reach a neighbour that they cannot see, as far as is
- * known. First where it has or had a session, which is proved. What it announces counts if it may be there at all
- * (kad_addr_scope_is_credible). Returns how many of out[0, cap) were set.
+ * known. First where it has or had a session, which is proved. An announced address counts if
+ * the node may be there at all (kad_addr_scope_is_credible). Returns how many of out[0, cap)
+ * were set.
  */
 unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
 			      unsigned cap);

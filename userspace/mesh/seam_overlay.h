@@ -24,7 +24,7 @@ struct overlay_run; /* a put or get under way */
 #define OVERLAY_WRITER_LEN    32
 #define OVERLAY_KEY_MAX	      64
 
-/* What a rule says of a value that it accepts. */
+/* The facts that a rule states about a value that it accepts. */
 struct overlay_claim {
 	uint8_t writer[OVERLAY_WRITER_LEN]; /* a key holds one value of each writer */
 	uint64_t seq;			    /* the highest wins; of equal ones is_newer decides */

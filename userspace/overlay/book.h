@@ -15,7 +15,7 @@
  * contact's tag names an entry here. An entry never changes: a peer that
  * names a node at a false address makes another entry.
  *
- * When kad/ drops a contact, the book does not hear of it. When the book is full, the owners of
+ * When kad/ drops a contact, the book is not informed. When the book is full, the owners of
  * contacts mark the entries that the table, a lookup or a request still names; the others go.
  */
 struct overlay_book {

@@ -26,7 +26,7 @@
  */
 #define LOOKUP_WAIT_NS (450 * NS_PER_MS)
 
-/* Entries of the book that are in use for the moment: answers that are heard. */
+/* Entries of the book that are in use for the moment: answers that are being read. */
 #define BOOK_SPARE 256
 
 void overlay_config_defaults(struct overlay_config *config)

@@ -96,8 +96,8 @@ struct entries {
 };
 
 /*
- * Connected peers are asked whatever their HELLO said, for they may serve since. Of the other
- * known peers, those are asked that said so, each as likely as any other.
+ * Connected peers are asked whatever their HELLO said, for they may serve since. Other known
+ * peers are asked if they said so, each as likely as any other.
  */
 static void entry_take(struct overlay *overlay, struct entries *entries,
 		       const struct mesh_neighbour *neighbour)

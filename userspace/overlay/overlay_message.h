@@ -13,12 +13,12 @@
 #include "mesh/seam_overlay.h"
 
 /*
- * The payloads of 200 to 202 (docs/wire/overlay.md). A later version may add
- * fields: unknown ones are skipped. What is parsed borrows the payload.
+ * The payloads of 200 to 202 (docs/wire/overlay.md). A later version may add fields: unknown
+ * ones are skipped. Parsed values borrow the payload.
  */
 #define OVERLAY_KEY_LEN 32 /* of a value: SHA-256 of its name */
 
-/* A node as others hear of it. */
+/* A node as others are shown it. */
 #define OVERLAY_NODES_MAX      20 /* in one answer: K */
 #define OVERLAY_NODE_ADDRS_MAX 4
 struct overlay_node {

@@ -112,7 +112,7 @@ int overlay_keep_each(struct overlay_keep *keep,
 
 	if (!keep->store)
 		return 0;
-	/* What cannot be read is put again by its owner. */
+	/* A value that cannot be read is put again by its owner. */
 	while (store_iter_next(&iter, &item))
 		if (overlay_record_parse(item.key, item.key_len, item.value, item.value_len,
 					 &record) == 0)

@@ -26,7 +26,7 @@ struct overlay_query {
 	struct kad_contact contact;
 	struct addr teller; /* of the contact; of family ADDR_NONE: this node's table */
 	uint64_t sent_ns;
-	struct mesh_request *request; /* NULL while its answer is heard */
+	struct mesh_request *request; /* NULL while its answer is read */
 	uint8_t *reply;
 };
 
@@ -98,7 +98,7 @@ static void table_note(struct overlay *overlay, const struct overlay_query *quer
 	}
 }
 
-/* --- what is heard --- */
+/* --- answers --- */
 
 /* Keeps the addresses that teller may know of; false: none. */
 static bool node_believe(struct overlay_node *node, const struct addr *teller)
@@ -269,7 +269,7 @@ void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *r
 			continue;
 		query->run = NULL;
 		if (!query->request)
-			continue; /* its answer is being heard, and its owner frees it */
+			continue; /* its answer is being read, and its owner frees it */
 		if (run && query_outlives(query, now_ns)) {
 			overlay_silent_note(&overlay->silent, &query->contact, &query->teller,
 					    now_ns);

@@ -25,7 +25,7 @@ struct overlay_query_params {
 	uint16_t slot;		 /* of the run's lookup */
 };
 
-/* What a node answered. */
+/* The answer of a node. */
 struct overlay_heard {
 	enum overlay_query_kind kind;
 	uint16_t slot;

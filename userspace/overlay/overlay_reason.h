@@ -4,7 +4,10 @@
 
 #include "weft/reason_table.h"
 
-/* What became of a request or a value, and the index of a counter. The code is an enum mesh_code, or 0. */
+/*
+ * The outcome of a request or a value, and the index of a counter. The code is an enum
+ * mesh_code, or 0.
+ */
 enum overlay_reason {
 #define REASON WEFT_REASON_NAME
 #include "overlay/overlay_reasons.def"

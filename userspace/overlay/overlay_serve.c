@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of peers. Each is counted by what became of it; what is refused tells the
- * asker the reason's text.
+ * Requests of peers. Each is counted by its outcome; a refusal carries the reason's text to the
+ * asker.
  */
 #include "overlay_serve.h"
 
@@ -22,7 +22,7 @@ struct answer {
 	uint8_t bytes[];
 };
 
-/* What had no room, by the name that limits or the configuration give it; NULL: no want of room. */
+/* The full table, by the name that limits or the configuration give it; NULL: no want of room. */
 static const char *pool_of(enum overlay_reason reason, const struct overlay_rule *rule)
 {
 	switch (reason) {
@@ -143,8 +143,8 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 /* --- finds --- */
 
 /*
- * A member at its first address, where it had a session with this node, if the asker
- * can use that. What it announced beside is its word alone, and not passed on.
+ * A member at its first address, where it had a session with this node, if the asker can use
+ * that. Its other announced addresses are its word alone, and not passed on.
  */
 static bool node_for(const struct overlay_node *member, const struct addr *asker,
 		     struct overlay_node *out_node)

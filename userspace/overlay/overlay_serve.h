@@ -8,7 +8,7 @@
 #define OVERLAY_TTL_DEFAULT_S (24 * 3600ull)
 #define OVERLAY_TTL_MAX_S     (7 * 24 * 3600ull)
 
-/* What peers ask of this node: 200, 201 and 202. serve_init: 0 or WEFT_EEXISTS. */
+/* The requests of peers to this node: 200, 201 and 202. serve_init: 0 or WEFT_EEXISTS. */
 WEFT_MUST_CHECK
 int overlay_serve_init(struct overlay *overlay);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run hears: values, further nodes, whether something was stored. */
+/* The answers to a run: values, further nodes, whether something was stored. */
 #include "base/siphash_bytes.h"
 #include "run_state.h"
 #include "overlay_serve.h"
@@ -36,8 +36,8 @@ static uint64_t value_hash(const struct overlay_run *run, const uint8_t *value, 
 }
 
 /*
- * Tells the asker of a value if its rule accepts it. Returns why not, or OVERLAY_STORED;
- * run may be gone after that.
+ * Passes a value to the asker if its rule accepts it. Returns why not, or OVERLAY_STORED; run
+ * may be gone after that.
  */
 static enum overlay_reason value_tell(struct overlay_run *run, const uint8_t *value, size_t len,
 				      uint64_t now_ns)
@@ -75,14 +75,14 @@ bool overlay_run_tell_own(struct overlay_run *run, uint64_t now_ns)
 	return true;
 }
 
-/* What has expired since may be honest, and so may a node with another clock. */
+/* A value that has expired since may be honest, and so may a node with another clock. */
 static bool is_lie(enum overlay_reason reason)
 {
 	return reason != OVERLAY_STORED && reason != OVERLAY_EXPIRED &&
 	       reason != OVERLAY_AGAINST_RULE;
 }
 
-/* What the values of one answer come to. */
+/* The outcome of the values of one answer. */
 enum heard { HEARD_OLD, HEARD_NEWS, HEARD_LIE, HEARD_CANCELLED };
 
 /* A node that gives a false value of this name lies, and the rest is not looked at. */

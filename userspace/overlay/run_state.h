@@ -44,7 +44,7 @@ WEFT_MUST_CHECK
 int overlay_run_ask(struct overlay_run *run, enum overlay_query_kind kind, uint16_t slot,
 		    const uint8_t *after, uint64_t now_ns);
 
-/* run_hear.c. overlay_run_tell_own tells of the values kept here. False: run is gone. */
+/* run_hear.c. overlay_run_tell_own passes on the values kept here. False: run is gone. */
 WEFT_MUST_CHECK
 bool overlay_run_tell_own(struct overlay_run *run, uint64_t now_ns);
 

@@ -184,7 +184,7 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	if (!kept)
 		return OVERLAY_STORE_FULL;
 	value.handle = (uintptr_t)kept;
-	/* What making room evicted may have been the former one: then none is replaced. */
+	/* The value evicted to make room may have been the former one: then none is replaced. */
 	values->successor = kad_storage_find(values->index, place, owner) ? kept : NULL;
 	done = kad_storage_put(values->index, &value, put->now_ns);
 	values->successor = NULL;
@@ -196,7 +196,7 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	return OVERLAY_STORED;
 }
 
-/* Of its writer and number, and with other bytes. */
+/* A value of the same writer and number, with other bytes. */
 static bool put_is_newer(const struct overlay_put *put, const struct overlay_stored *kept)
 {
 	const struct overlay_value value = {put->name, put->name_len, put->value, put->value_len};

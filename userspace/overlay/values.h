@@ -62,7 +62,7 @@ int overlay_values_new(struct arena *arena, const struct overlay_values_config *
 /* overlay_values_free: of the bytes alone; the arena is its owner's. Takes NULL. */
 void overlay_values_free(struct overlay_values *values);
 
-/* What is to be kept; all borrowed. */
+/* The value to keep; all borrowed. */
 struct overlay_put {
 	const uint8_t *key;
 	const uint8_t *name;

@@ -264,7 +264,7 @@ static void change_fire(struct timer *timer, uint64_t now_ns)
 		waiter.done(waiter.arg, err, now_ns);
 }
 
-/* The store does not tell the time; the next expiry of timers does. */
+/* The store does not give the time; the next expiry of timers does. */
 static void change_stored(void *arg, int err)
 {
 	struct change *change = arg;

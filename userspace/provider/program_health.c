@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of offers' programs: one at a time for each offer, by its timer.
- * What a call meets on its way is believed as well.
+ * Checks of offers' programs: one at a time for each offer, by its timer. The outcomes of calls
+ * are believed as well.
  */
 #include "provider/program_health.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is published: its rules, its record and its copy. Pure. */
+/* A spec as it is published: its rules, its record and its copy. Pure. */
 #include "provider/spec.h"
 
 #include <stdio.h>

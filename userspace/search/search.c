@@ -161,7 +161,7 @@ static void indexing_end(struct search *search)
 
 	search->built_cnt += indexing->built_cnt;
 	search->reused_cnt += indexing->reused_cnt;
-	/* What was written of a revision that no share wants any more is swept. */
+	/* Shards of a revision that no share wants any more are swept. */
 	search->wants_sweep |= !share || indexing->err < 0;
 	if (share) {
 		share->is_wanting = false;
@@ -194,7 +194,7 @@ static void task_done(struct job *job)
 		if (!task->has_more || !share)
 			indexing_end(search);
 	} else {
-		/* What could not be removed is removed by the next sweep. */
+		/* Rows that could not be removed are removed by the next sweep. */
 		kept_free(&task->kept);
 	}
 	/* Not before: what is released above would begin the next one in the middle of this. */
@@ -214,7 +214,7 @@ static int indexing_begin(struct search *search, struct search_share *share)
 	return search_indexing_new(&ask, &search->task.indexing);
 }
 
-/* What is to be done next; false: nothing. */
+/* Chooses the next task; false: none. */
 static int task_choose(struct search *search, bool *out_has)
 {
 	*out_has = true;

@@ -40,7 +40,7 @@ struct search;
 #define SEARCH_WEIGHT_MAX  1000u
 #define SEARCH_BLOCKED_MAX (1u << 20)
 
-/* What the user thinks of a share; of equal hits those of the first tier come first. */
+/* The user's opinion of a share; among equal hits those of the first tier come first. */
 enum search_tier { SEARCH_TRUSTED, SEARCH_NORMAL, SEARCH_UNTRUSTED, SEARCH_TIER_CNT };
 
 struct search_config {

@@ -9,7 +9,7 @@
 #include "search/index/indexing.h"
 #include "search.h"
 
-/* What search.c (shares and their index) and search_query.c (queries) share. */
+/* The state that search.c (shares and their index) and search_query.c (queries) share. */
 struct matcher;
 
 struct search_share {
@@ -30,7 +30,7 @@ struct search_blocked {
 	uint8_t prefixes[][8];
 };
 
-/* What the index is written by: one job at a time. */
+/* The writer of the index: one job at a time. */
 struct search_task {
 	struct job job;
 	struct search *search;
@@ -61,7 +61,7 @@ struct search {
 	uint64_t asked_cnt, refused_cnt, built_cnt, reused_cnt;
 };
 
-/* What a query holds while it is out. */
+/* The data of a query while its job is out. */
 void search_indexed_acquire(struct indexed *indexed);
 void search_indexed_release(struct search *search, struct indexed *indexed);
 void search_blocked_release(struct search_blocked *blocked);

@@ -23,11 +23,11 @@
  * one is read, so that neither side relies on the other. Names are compared in any case and with
  * '_' as '-', because CGI and WSGI see no difference between the two.
  *
- * Of both: the fields of one connection (Connection and the fields it names, Keep-Alive, Proxy*,
- * TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and
+ * Both leave out the fields of one connection (Connection and the fields it names, Keep-Alive,
+ * Proxy*, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and
  *	X-Mesh-*	set by weft alone
  *	Content-Length	is body_len, so that no sender can give two lengths
- * Of requests:
+ * Requests leave out:
  *	Host, Forwarded, X-Forwarded-*, X-Real-IP, X-Client-IP, True-Client-IP
  *			programs believe these from connections of this machine
  *	X-Original-URL, X-Rewrite-URL
@@ -36,7 +36,7 @@
  *			some programs take them for the method that was checked
  *	Expect		the caller's own side lets it go on
  *	Cookie2		obsolete (RFC 6265), as is Set-Cookie2 of answers
- * Of answers, as all services share the one origin of a gateway:
+ * Answers leave out, as all services share the one origin of a gateway:
  *	Service-Worker-Allowed, Clear-Site-Data, Alt-Svc, Access-Control-*
  *			apply to the whole origin
  *	X-Accel-*, X-Sendfile

@@ -7,7 +7,7 @@
 #include "mesh/seam.h"
 
 /*
- * One node is asked for the newest head of one share that it ever saw (402). What it says is a
+ * One node is asked for the newest head of one share that it ever saw (402). Its answer is a
  * head that the share's key signed, or nothing: which head is the newest is for the caller,
  * which asks several.
  *

@@ -38,7 +38,7 @@ struct epoch_keys {
 	struct epoch_key current, previous;
 };
 
-/* community_epoch_key_commit: what a revocation list says of secret. It does not tell it. */
+/* community_epoch_key_commit: what a revocation list says of secret. It does not disclose it. */
 void community_epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
 				uint8_t out_commit[static EPOCH_KEY_LEN]);
 /*

@@ -71,7 +71,7 @@ int community_revocations_keys_load(struct store_snapshot *snapshot,
 	return err < 0 ? err : community_epoch_keys_parse(bytes, len, seal, out_keys);
 }
 
-/* What cannot be read is asked for again: what the next member gives is newer than none. */
+/* A list that cannot be read is asked for again: the next member's is newer than none. */
 static void rows_read(struct community *community, struct store_snapshot *snapshot)
 {
 	const void *bytes;

@@ -58,7 +58,7 @@ void community_request_write(struct writer *w, const struct community_request *r
 WEFT_MUST_CHECK
 int community_request_parse(const void *payload, size_t len, struct community_request *out_request);
 
-/* Of one kind of records: a digest of each bucket, which is the same where the records are. */
+/* A digest of each bucket of one kind of records, which is the same where the records are. */
 struct community_digests {
 	uint64_t buckets[COMMUNITY_BUCKETS];
 };

@@ -446,7 +446,10 @@ bool community_member_is_newer(const struct community_member *a, const struct co
 {
 	if (a->seq != b->seq)
 		return a->seq > b->seq;
-	/* Of two under one number, on all nodes the same: leaving is final, then time decides. */
+	/*
+	 * The order of two under one number, the same on all nodes: leaving is final, then time
+	 * decides.
+	 */
 	return a->is_joined != b->is_joined ? b->is_joined : a->time_s > b->time_s;
 }
 

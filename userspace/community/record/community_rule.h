@@ -9,7 +9,7 @@
 #include "mesh/seam_overlay.h"
 
 /*
- * What of communities lies in the overlay. A node that has only an id finds members, one that
+ * The values of communities in the overlay. A node that has only an id finds members, one that
  * knows a key or a share finds its record:
  *
  *	0x31 member	"community:member:" id key	the member's record, by itself alone

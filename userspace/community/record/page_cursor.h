@@ -33,7 +33,7 @@ struct community_cursor {
 	uint8_t place[COMMUNITY_PLACE_LEN]; /* of a row, or an event's u64be */
 };
 
-/* What a cursor holds for, beside itself, and the key of its MAC. */
+/* The question a cursor holds for, beside itself, and the key of its MAC. */
 struct community_cursor_scope {
 	const uint8_t *key; /* COMMUNITY_CURSOR_KEY_LEN */
 	enum community_cursor_kind kind;

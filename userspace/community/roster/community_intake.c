@@ -89,7 +89,7 @@ static enum community_reason time_reason(uint64_t time_s, uint64_t wall_s)
 	}
 }
 
-/* What is being judged: an item among those of its lot. */
+/* The item that is judged, among those of its lot. */
 struct judging {
 	struct intake *intake;
 	struct intake_lot *lot;

@@ -131,7 +131,7 @@ struct roster_draft {
 	unsigned change_cnt;
 	struct roster_change changes[ROSTER_DRAFT_MAX];
 };
-/* What a row becomes. */
+/* The new state of a row. */
 struct roster_entry {
 	enum roster_kind kind;
 	uint8_t key[ROSTER_KEY_LEN];
@@ -173,7 +173,7 @@ struct own_shares {
 
 /* community_own_shares_find: the place of the first id >= from; cnt when there is none. */
 unsigned community_own_shares_find(const struct own_shares *own, const uint8_t *from);
-/* community_own_shares_set: id is one, or is none any more. What is beyond cap is left out. */
+/* community_own_shares_set: id is one, or is none any more. Ids beyond cap are left out. */
 void community_own_shares_set(struct own_shares *own, const uint8_t *id, bool is_own);
 
 #endif

@@ -21,7 +21,7 @@ static enum community_cursor_kind cursor_kind(enum listing_kind kind)
 	}
 }
 
-/* What has to be asked alike from page to page. */
+/* The part of a question that must be the same from page to page. */
 static struct community_cursor_scope scope_of(const struct listing *listing, uint8_t question[3])
 {
 	question[0] = (uint8_t)listing->kind;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What callers are shown: pages of rosters here, and answers of one member. */
+/* Answers to callers: pages of rosters here, and answers of one member. */
 #include "community_query.h"
 
 #include <string.h>

@@ -35,7 +35,7 @@ struct search_run {
 	struct mesh_incoming *incoming;
 	void (*done)(void *arg, int err, const struct community_page *page, uint64_t now_ns);
 	void *arg;
-	/* What was found. */
+	/* The results. */
 	int err;
 	struct store_snapshot *snapshot; /* of the job while it runs */
 	struct community_page page;	 /* records lie in found */

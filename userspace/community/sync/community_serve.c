@@ -44,7 +44,7 @@ static void refuse_cursor(struct communities *all, const struct mesh_call *call,
 
 /* --- answering --- */
 
-/* Of one asker that acknowledges nothing: others are to find memory. */
+/* The answers of one asker that acknowledges nothing: others are to find memory. */
 #define ANSWERS_LENT_MAX 4u
 
 struct answer {
@@ -206,7 +206,10 @@ static void heard_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 		community_sync_start(community, now_ns);
 }
 
-/* The asker's record is news. While others wait to be stored it is heard with its next request. */
+/*
+ * The asker's record is news. While other records wait to be stored, this one is taken in with
+ * the next request.
+ */
 static void record_take(struct community *community, const struct mesh_call *call,
 			const struct community_bytes *record)
 {
@@ -258,7 +261,7 @@ static struct community *admit(struct communities *all, const struct mesh_call *
 	return NULL;
 }
 
-/* A node whose record says that it left is heard, and gets no answer. */
+/* The record of a node that left is taken in, and the node gets no answer. */
 static bool is_leaving(struct communities *all, const struct mesh_call *call,
 		       const struct community_request *request)
 {

@@ -16,8 +16,8 @@
 
 #define TIMEOUT_NS (20 * NS_PER_S)
 /*
- * All of a run: four partners that take their time for each page would keep all others waiting for
- * a day. What was taken in stays, so the next run asks for the rest.
+ * All of a run: four partners that take their time for each page would keep all others waiting
+ * for a day. Records that were taken in stay, so the next run asks for the rest.
  */
 #define RUN_NS (300 * NS_PER_S)
 /* Pages that one run may take: all there can be, of some twenty records each, and no more. */
@@ -227,7 +227,7 @@ static void run_go_on(struct sync_run *run, uint64_t now_ns)
 	run_ask_again(run, now_ns);
 }
 
-/* A strict community hears nothing from a node without a token. */
+/* A strict community takes nothing from a node without a token. */
 static bool run_trusts(const struct sync_run *run, const struct community_member *member)
 {
 	struct community_token token;
@@ -344,7 +344,7 @@ static void hear_page(struct sync_run *run, const struct mesh_reply *reply, uint
 		run_fail(run, true);
 		return;
 	}
-	/* Of what never moves on there is always more. */
+	/* A sync that never moves on would always find more. */
 	if ((run->page.has_more && !run->page.member_cnt && !run->page.share_cnt) ||
 	    ++run->page_cnt > pages_max(run->all)) {
 		run_fail(run, true);
@@ -430,7 +430,7 @@ void community_sync_tell(struct community *community, uint64_t now_ns)
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer;
 
-	/* What is under way showed another record. */
+	/* The request under way showed another record. */
 	community_sync_forget(community);
 	for (unsigned i = 0; i < community->partner_cnt; i++)
 		if (community_peer(community->all, community->roster.id, community->partners[i].key,

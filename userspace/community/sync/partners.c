@@ -50,7 +50,7 @@ static void seed_set(struct community *community, const uint8_t *key,
 
 	if (memcmp(key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
 		return;
-	/* What a link named is not replaced by what unknown peers say. */
+	/* Words of unknown peers do not replace the nodes that a link named. */
 	if (seed && !seed->is_told && wanted->is_told)
 		return;
 	if (!seed)
@@ -366,7 +366,7 @@ static void partners_expire(struct timer *timer, uint64_t now_ns)
 	struct community *community = container_of(timer, struct community, sync_timer);
 
 	if (community->phase == COMMUNITY_LEAVING) {
-		/* Again, as a busy member hears it only once it is not. */
+		/* Again, as a busy member takes it in only later. */
 		if (!community->is_record_stale && !community->own.is_waiting)
 			community_sync_tell(community, now_ns);
 		timer_set(community->all->params.timers, &community->sync_timer,

@@ -349,7 +349,7 @@ void dht_owns_write(const struct dht_owns *owns, struct writer *w)
 	bencode_close(w);
 }
 
-/* What one dictionary says; spans are NULL where nothing was said. */
+/* The fields of one dictionary; spans are NULL for fields that are missing. */
 struct own_record {
 	struct bencode_span key, salt, sig, value, info_hash;
 	int64_t seq, every_s, port;

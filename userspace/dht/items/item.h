@@ -10,12 +10,12 @@
 #include "weft/err.h"
 
 /*
- * What is stored on the Mainline DHT (BEP-44): where an item lies, what of
- * it is signed, and whether it may be believed. Nothing here knows messages.
+ * The items stored on the Mainline DHT (BEP-44): where an item lies, which bytes are signed, and
+ * whether it may be believed. Nothing here knows messages.
  */
 #define DHT_VALUE_LEN_MAX 1000 /* bencoded: what nodes store */
 #define DHT_SALT_LEN_MAX  64
-/* What pkarr lets a record be, 1,000 bytes before bencoding: worth verifying, not storing. */
+/* The longest record of pkarr, 1,000 bytes before bencoding: worth verifying, not storing. */
 #define DHT_SIGNED_VALUE_LEN_MAX 1005
 
 /*

@@ -120,7 +120,7 @@ static bool slot_is(const struct slot *slot, const struct dht_item *item)
 	       (slot->seq == item->seq && memcmp(slot->sig, item->sig, NODE_KEY_SIG_LEN) == 0);
 }
 
-/* What costs nothing to look at. */
+/* The checks that cost nothing. */
 static enum dht_reason limits_judge(const struct dht_item *item)
 {
 	if (item->value_len > DHT_VALUE_LEN_MAX)

@@ -260,7 +260,7 @@ static int leg_ask(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now
 	return 0;
 }
 
-/* Begins the leg again if none of the few nodes that it asked, or wrote to, was heard. */
+/* Begins the leg again if none of the few nodes that it asked, or wrote to, has answered. */
 static bool leg_begins_again(struct dht_lookup *dht_lookup, enum dht_net net, uint64_t now_ns)
 {
 	struct lookup_leg *leg = &dht_lookup->legs[net];

@@ -31,13 +31,13 @@ int dht_lookups_new(struct arena *arena, uint32_t lookup_cap, struct dht_lookups
 /* Both networks, as bits per enum dht_net. */
 #define DHT_NETS_ALL (1u << DHT_NET_IPV4 | 1u << DHT_NET_IPV6)
 
-/* What to ask node after node. */
+/* The question to node after node. */
 enum dht_lookup_kind { DHT_FIND_NODES, DHT_FIND_ITEM, DHT_FIND_PEERS };
 
 /* An item that so many of the nearest nodes hold already is sent to none. */
 #define DHT_HOLDERS_ENOUGH 8
 
-/* What to write at the end: an item (FIND_ITEM) or this node (FIND_PEERS). */
+/* The value to write at the end: an item (FIND_ITEM) or this node (FIND_PEERS). */
 struct dht_write {
 	const struct dht_item *item; /* NULL: announce */
 	bool has_cas;

@@ -16,9 +16,9 @@ struct dht;
 
 /*
  * This node's queries that wait for a reply. A reply counts when it comes from the very address
- * that was asked, with the transaction id that only that address got (transactions.h). What it
- * teaches about the node (alive, round trip, id, how it sees this node) goes to table and joins
- * here, for every query. Its content goes to the asker.
+ * that was asked, with the transaction id that only that address got (transactions.h). Its facts
+ * about the node (alive, round trip, id, how it sees this node) go to table and joins here, for
+ * every query. Its content goes to the asker.
  */
 struct dht_queries;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a peer is to this node: an unknown peer, known, useful or chosen. It follows
- * from the record and from what the last hour brought, and is read each time.
+ * The class of a peer: unknown, known, useful or chosen. It follows from the record and from
+ * what the last hour brought, and is read each time.
  */
 #include <string.h>
 

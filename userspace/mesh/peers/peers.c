@@ -157,7 +157,7 @@ static void entry_forget(struct mesh_peers *peers, struct mesh_peer_entry *entry
 	pool_release(&peers->pool, entry);
 }
 
-/* Of the chosen, only one that was no more than dialled by hand makes room. */
+/* A chosen peer makes room only if it was no more than dialled by hand. */
 static struct mesh_peer_entry *part_stalest(const struct list_node *part)
 {
 	for (struct list_node *at = part->next; at != part; at = at->next) {

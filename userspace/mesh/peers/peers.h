@@ -51,9 +51,8 @@ struct mesh_peer_record {
 	char agent[MESH_AGENT_CAP];
 	struct mesh_peer_token token;
 	/*
-	 * The last good path: the address at which a dial reached it, and when. What is in
-	 * last_addr may be a translation of its address by a device on the way, for this node
-	 * alone.
+	 * The last good path: the address at which a dial reached it, and when. last_addr may be
+	 * a translation of its address by a device on the way, for this node alone.
 	 */
 	struct addr good_addr; /* ADDR_NONE: no dial ever did */
 	uint64_t good_s;
@@ -164,11 +163,11 @@ void mesh_peers_note_false(struct mesh_peer_entry *entry, uint64_t wall_s);
 void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s);
 
 /*
- * A record: {0: layout 2, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
- * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
- * 9: PeerAddr of 10: token, 11: PeerAddr of the last good path, 12: when it was, 13: choices,
- * 14: [useful hour], 15: share}; 2, 8 to 12 and 15 are missing when there is none. Of layout 1, which had
- * neither 13 nor 14, choices and hours are guessed. Parsing gives WEFT_ENEWER for a later layout.
+ * A record: {0: layout 2, 1: caps, 2: last PeerAddr, 3: [PeerAddr], 4: first seen, 5: last seen,
+ * 6: skew, 7: agent, 8: address record, 9: PeerAddr of 10: token, 11: PeerAddr of the last good
+ * path, 12: when it was, 13: choices, 14: [useful hour], 15: share}; 2, 8 to 12 and 15 are
+ * missing when there is none. Layout 1 had neither 13 nor 14, so its choices and hours are
+ * guessed. Parsing gives WEFT_ENEWER for a later layout.
  */
 #define MESH_PEER_RECORD_LEN_MAX 768
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);

@@ -87,8 +87,8 @@ struct offer {
 };
 
 /*
- * Where this node has reached a neighbour, if that is of use to the asker. What
- * it announces are its own words: a node that hears them would dial what it names.
+ * Where this node has reached a neighbour, if that is of use to the asker. Its announced
+ * addresses are its own words: a node that gets them would dial whatever it names.
  */
 static unsigned addrs_for(const struct mesh_neighbour *neighbour, const struct addr *asker,
 			  struct addr out[static MESH_PEX_ADDRS_MAX])

@@ -45,7 +45,7 @@ void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous)
 
 /* --- what is found --- */
 
-/* False: it was heard before, and is not to be asked again. */
+/* False: it was named before, and is not to be asked again. */
 static bool note_known(struct mesh_rendezvous *rendezvous, const struct addr *addr)
 {
 	for (unsigned i = 0; i < rendezvous->known_cnt; i++)

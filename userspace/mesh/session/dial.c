@@ -99,7 +99,7 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 		list_push_back(&waiters, &waiter->node);
 		waiter->wait.dial = NULL;
 	}
-	/* The dial is gone before the waiters hear, so that they may ask again. */
+	/* The dial is gone before the waiters are called, so that they may ask again. */
 	dial_free(dial);
 	if (silent && err == WEFT_EUNREACHABLE)
 		mesh_redial_lost(silent);
@@ -432,7 +432,7 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 	if (mesh_redial_is_held(dial))
 		dial->beside = NULL; /* wanted for its own sake now */
 	mesh_dial_add_peer(dial, peer);
-	/* Not now: an asker never hears of failure inside its call. */
+	/* Not now: an asker never learns of failure inside its call. */
 	if (was_idle && dial->next_idx < dial->addr_cnt)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns);
 	mesh_discovery_begin(dial, mesh->now_ns + (dial->addr_cnt ? DISCOVERY_PATIENCE_NS : 0));

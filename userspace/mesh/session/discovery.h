@@ -22,7 +22,7 @@
 
 struct mesh;
 
-/* What a provider knows of a key; borrowed. */
+/* A provider's knowledge of a key; borrowed. */
 struct mesh_found {
 	const struct addr *addrs;
 	unsigned addr_cnt;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the mesh does when the machine has a link, an address or a route that it had not. Open
- * sessions are the transport's (quic_engine_wake); here are those that it has given up meanwhile,
- * and those that are not there yet. For that it remembers which of its own sessions ended in
- * silence. Worker of the mesh.
+ * The work of the mesh when the machine has a link, an address or a route that it had not. Open
+ * sessions are the transport's (quic_engine_wake); here are those that it has given up
+ * meanwhile, and those that are not there yet. For that it remembers which of its own sessions
+ * ended in silence. Worker of the mesh.
  */
 #include "mesh/mesh_state.h"
 

@@ -15,7 +15,7 @@
  * A policy is written as words apart by commas or blanks: quic6, quic4, or quic for both, as
  * equals. Words of one rank keep the order in which the addresses were given. none: nothing is dialled.
  */
-enum mesh_network { /* where an address is, as far as it tells (addr_is_global) */
+enum mesh_network { /* where an address is, as far as it shows (addr_is_global) */
 		    MESH_NETWORK_INTERNET,
 		    MESH_NETWORK_LAN, /* private, link-local, loopback */
 		    MESH_NETWORK_CNT,

@@ -29,7 +29,7 @@ static int foreign_accept(struct mesh *mesh, const struct mesh_foreign *foreign,
 	if (stream->is_over) {
 		err = WEFT_ECANCELLED;
 	} else if (err < 0) {
-		stream->foreign = NULL; /* its carrier hears by what is returned */
+		stream->foreign = NULL; /* its carrier learns by the returned value */
 		mesh_stream_drop(stream, 0);
 	}
 	mesh_stream_leave(stream, was_busy);

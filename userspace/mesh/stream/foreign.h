@@ -39,7 +39,7 @@ struct mesh_foreign {
 WEFT_MUST_CHECK
 int mesh_foreign_open(struct mesh *mesh, const struct mesh_foreign *foreign, uint64_t now_ns,
 		      struct mesh_stream **out_stream);
-/* What happens on it, as struct mesh_stream_events. Nothing may follow reset, leave or ended. */
+/* Its events, as struct mesh_stream_events. Nothing may follow reset, leave or ended. */
 void mesh_foreign_frame(struct mesh_stream *stream, const struct mesh_stream_frame *frame,
 			uint64_t now_ns);
 void mesh_foreign_data(struct mesh_stream *stream, const uint8_t *data, size_t len,

@@ -220,8 +220,9 @@ static void frames_ended(struct mesh_stream *stream, const struct mesh_stream_en
 }
 
 /*
- * The reset of a peer that had read this side's finish says so by its code alone. What both sides
- * finished is finished, though the session may have gone before the last acknowledgement.
+ * The reset of a peer that had read this side's finish says so by its code alone. A stream that
+ * both sides finished is finished, though the session may have gone before the last
+ * acknowledgement.
  */
 static void frames_closed(struct mesh_stream *stream, uint64_t code)
 {

@@ -127,7 +127,7 @@ void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *
 	}
 }
 
-/* A handler that does not hear of it still has the request, and releases it by its answer. */
+/* A handler that is not called for it still has the request, and releases it by its answer. */
 static void incoming_ended(struct mesh_stream *stream, const struct mesh_stream_end *end)
 {
 	struct mesh_incoming *incoming = incoming_of(stream);
@@ -316,7 +316,7 @@ struct mesh_stream *mesh_incoming_make_foreign(struct mesh *mesh,
 	if (!incoming)
 		return NULL;
 	mesh_incoming_note_refused(incoming, pool, 0);
-	incoming->stream.foreign = NULL; /* its carrier hears by what is returned */
+	incoming->stream.foreign = NULL; /* its carrier learns by the returned value */
 	mesh_stream_drop(&incoming->stream, 0);
 	return NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a peer's request holds while it is in hand: its slot and its buffer
- * (slots.h). How they are taken, when they rest, and what an asker hears
- * that gets none or loses its own. Home worker.
+ * The slot and the buffer that a peer's request holds while it is in hand (slots.h). It says how
+ * they are taken, when they rest, and the answer to an asker that gets none or loses its own.
+ * Home worker.
  */
 #include "base/fair/load.h"
 #include "mesh/mesh_state.h"

@@ -4,7 +4,7 @@
 
 #include "mesh/mesh_state.h"
 
-/* What may still come of a peer when nothing more is wanted of it. */
+/* The bytes that may still come from a peer when nothing more is wanted of it. */
 #define SKIP_LEN_MAX (64u * 1024)
 
 static const struct transport_ops *stream_ops(const struct mesh_stream *stream)

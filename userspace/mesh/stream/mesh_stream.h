@@ -28,7 +28,7 @@ struct mesh_session;
  *	opened    any number of frames, of this node  frame_stream.c
  *	accepted  any number of frames, of a peer     frame_stream.c
  *
- * What this node opens waits for a session, then for stream credit:
+ * A stream that this node opens waits for a session, then for stream credit:
  *
  *	DIALLING -> DEFERRED -> QUEUED -> OPEN		request
  *	DIALLING -> DEFERRED -> SETTLED			connect
@@ -71,19 +71,15 @@ enum mesh_stream_state {
  *     bytes were handed out, whose consume comes later.
  * admit: the head of a frame is known. 0, or a WEFT_E code for bad. A kind
  *     that wants the payload whole sets in.body.
- * place*: the payload begins, or is empty. False: there is no place for it.
- * data*: bytes of a payload without a place; else they are skipped.
- * whole: a frame is whole; more_len bytes and perhaps the end follow it.
- * bad: the peer broke the rules of frames.
- * fin: the peer ended its direction.
- * connected*: the wait for a session is over. Kinds without it are queued.
- * opened*: the stream has its carrier. 0, or why it cannot be used.
- * sent*: this node's direction has been passed on to its end.
- * writable*: send may succeed again.
- * expire: the timer of a stream that waits for no session.
- * was_reset*, closed: of the carrier. A reset ends a stream with WEFT_ECANCELLED.
- * ended: the stream is over, and its user hears why.
- * left*: the stream is over, and gives back what the kind has taken.
+ * place*: the payload begins, or is empty. False: there is no place for it. data*: bytes of a
+ * payload without a place; else they are skipped. whole: a frame is whole; more_len bytes and
+ * perhaps the end follow it. bad: the peer broke the rules of frames. fin: the peer ended its
+ * direction. connected*: the wait for a session is over. Kinds without it are queued. opened*:
+ * the stream has its carrier. 0, or why it cannot be used. sent*: this node's direction has been
+ * passed on to its end. writable*: send may succeed again. expire: the timer of a stream that
+ * waits for no session. was_reset*, closed: of the carrier. A reset ends a stream with
+ * WEFT_ECANCELLED. ended: the stream is over, and its user learns why. left*: the stream is
+ * over, and gives back what the kind has taken.
  */
 struct mesh_stream_kind {
 	enum mesh_pool slots; /* where its slot is of */

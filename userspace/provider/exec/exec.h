@@ -32,7 +32,7 @@ struct launcher_events;
 struct provider;
 /* The launcher's callbacks; ctx is the provider. */
 extern const struct launcher_events provider_exec_launcher_events;
-/* provider_exec_reap_all ends the processes that are left when no event will tell of their end. */
+/* provider_exec_reap_all ends the processes that are left when no event will report their end. */
 void provider_exec_reap_all(struct provider *provider);
 /* provider_exec_process_len: of one process in the pool of the provider. */
 size_t provider_exec_process_len(void);

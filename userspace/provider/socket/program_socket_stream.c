@@ -255,7 +255,7 @@ static int stream_write(struct socket_stream *stream, uint64_t now_ns)
 		stream_unreachable(stream, err, now_ns);
 		return err;
 	}
-	/* What it said before it left is still read, and then its end. */
+	/* The bytes it sent before it left are still read, and then its end. */
 	if (err < 0)
 		provider_queue_clear(&stream->link.out);
 	if (sent_len)

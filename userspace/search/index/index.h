@@ -32,7 +32,7 @@ WEFT_MUST_CHECK
 int search_index_put(struct derived *derived, const uint8_t share_id[static 32],
 		     const uint8_t shard_hash[static 32], const void *bytes, size_t len);
 
-/* What of a share is searched. Does not change once it is made; counted on home. */
+/* The part of a share that is searched. Does not change once it is made; counted on home. */
 struct indexed {
 	unsigned ref_cnt;
 	uint8_t share_id[32], manifest_id[32];

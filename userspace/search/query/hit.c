@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is shown of a document: its item, read out of the manifest in the store. */
+/* The view of a document: its item, read out of the manifest in the store. */
 #include "hit.h"
 
 #include <errno.h>

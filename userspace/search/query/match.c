@@ -227,7 +227,7 @@ static uint64_t group_rank(struct matcher *m, uint32_t group, const struct shard
 			i += 3;
 		if (!sums[i])
 			continue;
-		/* What cannot come in even by its name is not looked at. */
+		/* A document that cannot come in even by its name is not looked at. */
 		if ((sums[i] + exact) * ask->weight <= rank->bar && !ask->blocked.cnt) {
 			found_cnt++;
 			continue;

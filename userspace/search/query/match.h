@@ -27,7 +27,7 @@ struct shard;
 #define MATCH_FOLDER	  12u /* anywhere in the name of a folder that it is in */
 #define MATCH_DESCRIPTION 8u
 
-/* What does not show, by the first bytes of content ids, ascending. */
+/* The hidden documents, by the first bytes of content ids, ascending. */
 struct match_blocked {
 	const uint8_t (*prefixes)[8];
 	size_t cnt;

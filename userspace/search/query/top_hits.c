@@ -31,7 +31,7 @@ void search_rank_finish(struct rank *rank)
 	if (rank->cnt < rank->keep_cnt)
 		return;
 	rank->cnt = rank->keep_cnt;
-	/* What is still to come is behind those that are as good. */
+	/* A hit that is still to come stands behind those that are as good. */
 	rank->bar = rank_score(&rank->documents[rank->cnt - 1]);
 }
 

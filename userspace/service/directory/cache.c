@@ -18,7 +18,7 @@
 /* Late enough that a lookup's descriptors are one commit. */
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define BATCH_CNT_MAX  256u
-/* The time a descriptor was heard is written as often as its age has to be true. */
+/* The time a descriptor was received is written as often as its age has to be true. */
 #define HEARD_STEP_S 600u
 
 /* --- the store --- */

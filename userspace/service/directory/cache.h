@@ -15,9 +15,10 @@ struct store;
 struct store_batch;
 
 /*
- * Verified descriptors, one per service id and major version, found by name and by id. A full cache
- * evicts the descriptor heard longest ago. One name has at most SERVICE_CACHE_PER_NAME_MAX entries,
- * and one id is limited too, so that neither crowds out the others.
+ * Verified descriptors, one per service id and major version, found by name and by id. A full
+ * cache evicts the descriptor that was received longest ago. One name has at most
+ * SERVICE_CACHE_PER_NAME_MAX entries, and one id is limited too, so that neither crowds out the
+ * others.
  *
  * The store keeps them (STORE_DIRECTORY), seconds later: a lost descriptor is found again.
  */
@@ -33,7 +34,7 @@ struct service_cache_name {
 };
 
 struct service_cache_entry {
-	struct list_node of_name, by_age; /* by_age: heard longest ago comes first */
+	struct list_node of_name, by_age; /* by_age: received longest ago comes first */
 	struct service_cache_name *name;
 	struct service_cache_entry *next_of_id; /* another major version */
 	struct service_descriptor descriptor;	/* borrows bytes */

@@ -136,8 +136,8 @@ void service_directory_doubt(struct service_directory *directory,
 			     const uint8_t id[static SERVICE_ID_LEN]);
 
 /*
- * service_directory_each calls fn for the cache's descriptors of all names that may be shown, the
- * latest heard first, until it returns false.
+ * service_directory_each calls fn for the cache's descriptors of all names that may be shown,
+ * the latest received first, until it returns false.
  */
 void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
 			    bool (*fn)(void *arg, const struct service_found *found), void *arg);

@@ -4,7 +4,7 @@
  *
  *	due (timer) -> a sequence number is stored -> signed -> put twice -> due again
  *
- * What changes while it is on its way is published by the next round at once.
+ * A change while it is on its way is published by the next round at once.
  */
 #include <errno.h>
 #include <string.h>

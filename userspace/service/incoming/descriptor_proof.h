@@ -13,7 +13,7 @@ struct node_key;
  */
 #define SERVICE_PROOF_SKEW_MS 300000u /* of the two clocks */
 
-/* What is signed beside the call's head. Borrowed. */
+/* The signed data beside the call's head. Borrowed. */
 struct service_proof {
 	const uint8_t *session_id; /* 16 bytes */
 	const uint8_t *payload;

@@ -30,8 +30,8 @@ static uint32_t outlet_cap(const struct service_limits *limits)
 }
 
 /*
- * Of users and programs whose asks wait, each at one outlet; one ask more: it waits before another
- * goes.
+ * The users and programs whose asks wait, each at one outlet. There is one ask more: it waits
+ * before another goes.
  */
 static uint32_t turn_account_cap(const struct service_limits *limits)
 {

@@ -11,7 +11,7 @@
 
 struct arena;
 
-/* What the end of a call says about a service at its provider. */
+/* The meaning of a call's end for a service at its provider. */
 enum service_verdict {
 	SERVICE_VERDICT_NONE,
 	SERVICE_VERDICT_GOOD,

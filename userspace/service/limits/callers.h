@@ -14,9 +14,9 @@ struct arena;
 struct service_call_head;
 
 /*
- * Callers, what they have used of the limits, and the order in which the limits are checked. This
- * node's own programs are one caller. The tables have a fixed size: of the callers without a call
- * in hand, the one heard longest ago makes room.
+ * Callers, what they have used of the limits, and the order in which the limits are checked.
+ * This node's own programs are one caller. The tables have a fixed size: the caller without a
+ * call in hand that called longest ago makes room.
  */
 struct service_caller_entry {
 	uint8_t key[MESH_KEY_LEN];

@@ -15,7 +15,7 @@
 #include "service/incoming/router.h"
 #include "service/service_state.h"
 
-/* Of 100: as much as some good gets, or two failed ones. */
+/* Points of 100: as much as some good gets, or two failed ones. */
 #define EQUAL_REPUTATION 10u
 
 /* Whether list has the method, or of a service of HTTP the method of the request. */

@@ -94,7 +94,7 @@ void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 	service_outlet_release(&service->routes, outlet);
 }
 
-/* Tells the provider's circuit how ask ended there. */
+/* Reports to the provider's circuit how ask ended there. */
 void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uint64_t now_ns)
 {
 	struct service *service = ask->service;

@@ -3,7 +3,7 @@
  * Goes past a silent provider. A call that only reads is taken back when its provider is silent
  * for longer than its answers take. It goes to the next provider. In "The tail at scale" (Dean
  * and Barroso 2013) both are asked, here one at a time. The last provider has all the time that
- * is left. Of 100 such calls service.hedges go on at most, which bounds the extra work for slow
+ * is left. At most service.hedges of 100 such calls go on, which bounds the extra work for slow
  * providers. Home worker.
  */
 #include "base/monotonic.h"

@@ -14,7 +14,7 @@ struct heap;
 struct random;
 
 /*
- * Topics of services: one publishes, many hear. Provider's side.
+ * Topics of services: one publishes, many subscribe. Provider's side.
  *
  *	publish   an offer's owner -> the topic's history -> each subscriber's stream
  *	subscribe topic_stream.c (SERVICE_SUBSCRIBE), pod_chat_stream.c -> a place, a notice, then

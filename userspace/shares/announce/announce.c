@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is announced next, and when (announce.h). */
+/* Chooses the next announcement, and its time (announce.h). */
 #include "announce.h"
 
 #include <errno.h>
@@ -288,7 +288,7 @@ static void changed_save(struct announce *announce)
 	shares_announce_submit(announce, batch);
 }
 
-/* A restart must not tell all again because it does not know since when they are these. */
+/* A restart must not announce all again because it does not know since when they are these. */
 static bool addrs_are_new(struct announce *announce)
 {
 	uint8_t hash[ANNOUNCE_LOG_HASH_LEN];

@@ -59,7 +59,7 @@ size_t shares_announce_footprint(const struct announce_config *config);
 /* Borrowed until shares_announce_free; config and seam are copied. */
 struct announce_params {
 	struct announce_config config;
-	struct blobs_held *held; /* what there is to tell of */
+	struct blobs_held *held; /* the content to announce */
 	struct overlay_seam overlay;
 	const struct node_key *key;
 	struct store *store;

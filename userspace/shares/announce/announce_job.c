@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is read off the worker: a manifest, or the contents of a region. The job owns its
- * fields from submit to done, and reads nothing else of the announcer.
+ * Reads off the worker: a manifest, or the contents of a region. The job owns its fields from
+ * submit to done, and reads nothing else of the announcer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +97,7 @@ static void singles_filter(struct announce_job *job)
 
 static void set_encode(struct announce_job *job)
 {
-	/* What is signed around the code has at most these. */
+	/* The signed object around the code has at most these. */
 	size_t cap = GOLOMB_SET_LEN_MAX - 1024;
 	uint8_t hash[BLAKE3_HASH_LEN];
 

@@ -14,7 +14,7 @@ struct store_item;
 struct store_snapshot;
 
 /*
- * What was announced to the overlay, and when, in seconds of the wall clock: rows of
+ * The announcements to the overlay, and their times in seconds of the wall clock: rows of
  * STORE_ANNOUNCED. A u8 kind, then
  *	0			-> since when addresses are what they are, their hash 32
  *	1 manifest id 32	-> when

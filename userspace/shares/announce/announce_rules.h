@@ -30,7 +30,7 @@ size_t shares_announce_name_of_id(enum announce_tag tag, const uint8_t id[static
 size_t shares_announce_name_of_region(unsigned depth, uint32_t region,
 				      uint8_t out_name[static ANNOUNCE_NAME_CAP]);
 
-/* shares_announce_rules_add: at start. What overlay_ops.add_rule says. */
+/* shares_announce_rules_add: at start. Returns as overlay_ops.add_rule. */
 WEFT_MUST_CHECK
 int shares_announce_rules_add(const struct overlay_seam *overlay);
 

@@ -14,7 +14,7 @@
 #include "announce_rules.h"
 #include "announce_log.h"
 
-/* What the files of shares/announce/ share; each object has one file that owns it. */
+/* The state that the files of shares/announce/ share; each object has one file that owns it. */
 
 /*
  * Announced again after half its life, less up to an hour by its id: so that not all are due at
@@ -84,7 +84,7 @@ struct announce_put {
 	struct announce_log_row row; /* written when a node took it */
 };
 
-/* What is to be put next. */
+/* The value to put next. */
 enum announce_due { DUE_NONE, DUE_MANIFEST, DUE_SINGLE, DUE_SET };
 
 struct announce_sets;

@@ -69,7 +69,7 @@ WEFT_MUST_CHECK
 int shares_golomb_set_parse(const void *bytes, size_t len, struct golomb_set *out_set);
 WEFT_MUST_CHECK
 int shares_golomb_set_verify_signature(const void *bytes, size_t len);
-/* shares_golomb_set_may_have: false is certain as far as the holder tells the truth. */
+/* shares_golomb_set_may_have: false is certain as far as the holder is honest. */
 bool shares_golomb_set_may_have(const struct golomb_set *set, const uint8_t id[static 32]);
 
 #endif

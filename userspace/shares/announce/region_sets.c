@@ -136,7 +136,7 @@ static struct cached_set *kept_make(struct region *region, const uint8_t *bytes,
 	return NULL;
 }
 
-/* Of a holder the latest counts; false: there is a later one. */
+/* The latest set of a holder counts; false: there is a later one. */
 static bool holder_replace(struct region *region, const struct cached_set *kept)
 {
 	for (struct cached_set **at = &region->first; *at; at = &(*at)->next) {

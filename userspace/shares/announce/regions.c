@@ -8,7 +8,7 @@
 #include "announce_state.h"
 #include "store/store.h"
 
-/* What could not be listed is listed again after this. */
+/* A region that could not be listed is listed again after this. */
 #define RETRY_S 60u
 
 uint32_t shares_announce_region_cnt(const struct announce *announce)

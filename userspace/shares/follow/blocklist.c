@@ -17,7 +17,7 @@ static const char *const kind_words[BLOCKLIST_KIND_CNT] = {
 	[BLOCKLIST_CONTENT] = "content",
 };
 
-/* What is left of a line that is looked at. */
+/* The rest of a line that is looked at. */
 struct piece {
 	const char *at;
 	size_t len;
@@ -85,7 +85,7 @@ static bool id_read(struct piece word, uint8_t id[static BLOCKLIST_ID_LEN])
 	return hex_read(text, id, BLOCKLIST_ID_LEN);
 }
 
-/* What keeps a line from being an entry; NULL: nothing does, or there is nothing in it. */
+/* The reason why a line is no entry; NULL: it is one, or there is nothing in it. */
 static const char *line_read(struct blocklist *list, struct piece line)
 {
 	struct piece word = word_next(&line), id;

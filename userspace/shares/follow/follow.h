@@ -50,14 +50,14 @@ struct follow_listing; /* one that waits for a list of another node */
 #define FOLLOW_WEIGHT	     100u /* percent, in search */
 #define FOLLOW_DETAIL_CAP    320u
 
-/* What the user thinks of a share: search leaves untrusted ones out unless asked for. */
+/* The user's opinion of a share: search leaves untrusted ones out unless asked for. */
 enum follow_tier { FOLLOW_TRUSTED, FOLLOW_NORMAL, FOLLOW_UNTRUSTED, FOLLOW_TIER_CNT };
 const char *shares_follow_tier_name(enum follow_tier tier);
 
 enum follow_state {
 	FOLLOW_NEW,	/* no revision is here yet */
-	FOLLOW_CURRENT, /* the newest revision that was heard of is here */
-	FOLLOW_BEHIND,	/* a newer one was heard of, and could not be fetched yet */
+	FOLLOW_CURRENT, /* the newest known revision is here */
+	FOLLOW_BEHIND,	/* a newer one is known, and could not be fetched yet */
 	FOLLOW_EXPIRED, /* what is here is past the end that its publisher gave it */
 	FOLLOW_REVOKED, /* the share's key was given up; nothing of it is used any more */
 	FOLLOW_BLOCKED, /* the blocklist of another share names it */
@@ -180,7 +180,7 @@ WEFT_MUST_CHECK
 int shares_follows_new(const struct follows_params *params, struct follows **out_follows);
 /* shares_follows_start begins to sync; on_changed may be called from now on. */
 void shares_follows_start(struct follows *follows, uint64_t now_ns);
-/* shares_follows_turn tells the time, once a turn. */
+/* shares_follows_turn passes the time, once a turn. */
 void shares_follows_turn(struct follows *follows, uint64_t now_ns);
 /*
  * shares_follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and
@@ -247,7 +247,7 @@ const struct follow *shares_follow_blocker(const struct follows *follows, enum b
 
 /*
  * shares_follows_blocked_each calls fn for each id of that kind in all blocklists that count, in
- * no order, some several times. What it says is the same while shares_follows_blocked_stamp is.
+ * no order, some several times. Its answer is the same while shares_follows_blocked_stamp is.
  */
 void shares_follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
 				 void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),

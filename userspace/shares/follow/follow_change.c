@@ -147,7 +147,7 @@ void shares_followed_row_again(struct followed *followed)
 
 	shares_follow_row_put(batch, followed, NULL,
 			      followed->view.has_blocklist ? followed->blocklist_id : NULL);
-	/* What is lost when the store is full is fetched again, or set again. */
+	/* State that is lost when the store is full is fetched again, or set again. */
 	if (store_submit(store, batch, NULL, NULL) < 0)
 		store_batch_free(batch);
 }
@@ -179,7 +179,7 @@ static struct followed *followed_of_ask(struct follows *follows, const struct fo
 	return followed;
 }
 
-/* What was seen of a share before it was followed counts. */
+/* A head that was seen before the share was followed counts. */
 static int seen_load(struct followed *followed)
 {
 	struct store_snapshot *snapshot;

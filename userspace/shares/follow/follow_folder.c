@@ -92,7 +92,10 @@ void shares_follows_run_folders(struct follows *follows)
 		folder_run(followed_of(at, node));
 }
 
-/* What stopped for want of a source or of room is tried again whenever the share is heard of. */
+/*
+ * A get that stopped for want of a source or of room is tried again whenever there is news of
+ * the share.
+ */
 void shares_followed_folder_retry(struct followed *followed)
 {
 	struct blobs *content = followed->follows->params.content;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is remembered of a followed share: its row, and what its row leads to. */
+/* The stored state of a followed share: its row, and the objects that its row leads to. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

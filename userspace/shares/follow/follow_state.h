@@ -137,9 +137,9 @@ WEFT_MUST_CHECK
 int shares_followed_describe(struct followed *followed, const struct manifest *manifest);
 
 /*
- * follow_use.c: shares_followed_refresh judges what of a share counts now, and tells of what
- * changed; shares_follows_refresh all of them, after a blocklist changed. is_told: on_changed is called
- * though nothing but the revision, tier or weight has changed.
+ * follow_use.c: shares_followed_refresh judges which parts of a share count now, and reports
+ * changes; shares_follows_refresh all of them, after a blocklist changed. is_told: on_changed is
+ * called though nothing but the revision, tier or weight has changed.
  */
 void shares_followed_refresh(struct followed *followed, bool is_told);
 /* shares_followed_recall: events of an earlier run are not raised again. At start. */
@@ -149,8 +149,9 @@ void shares_followed_tell(struct followed *followed, enum follow_event_kind kind
 			  const uint8_t *peer_key, int err);
 
 /*
- * follow_folder.c: shares_followed_folder_set takes the path of a change: 0 or -ENOMEM. shares_follows_run_folders
- * begins what folders lack. shares_followed_folder_retry: it was heard of, so what stopped goes on.
+ * follow_folder.c: shares_followed_folder_set takes the path of a change: 0 or -ENOMEM.
+ * shares_follows_run_folders begins what folders lack. shares_followed_folder_retry: there is
+ * news of the share, so a stopped get goes on.
  */
 WEFT_MUST_CHECK
 int shares_followed_folder_set(struct followed *followed, const char *folder);

@@ -26,7 +26,7 @@
 
 enum sync_step { SYNC_HEADS, SYNC_MANIFESTS, SYNC_BLOCKLIST, SYNC_SAVING };
 
-/* What one node was asked for a head. */
+/* The question to one node for a head. */
 struct sync_head_ask {
 	struct head_ask ask; /* first */
 	struct sync *sync;
@@ -70,7 +70,7 @@ struct sync {
 	struct head_seen best;	/* seq 0: none */
 	struct share_head
 		future; /* the newest of the share's that is dated ahead of us; seq 0: none */
-	char note[FOLLOW_NOTE_CAP]; /* why a revision that was heard of is not taken; "" */
+	char note[FOLLOW_NOTE_CAP]; /* why a known revision is not taken; "" */
 
 	/* manifests */
 	struct swarm *swarm;

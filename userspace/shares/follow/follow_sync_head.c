@@ -222,7 +222,7 @@ static void fork_note(struct followed *followed, const struct share_head *head)
 	shares_followed_tell(followed, FOLLOW_FORKED, head->seq, NULL, 0);
 }
 
-/* What is given besides the newest: of the same number, or older than what was seen before. */
+/* Heads given besides the newest: of the same number, or older than one seen before. */
 static void other_heads_note(struct sync *sync, const struct share_head *seen)
 {
 	struct followed *followed = sync->followed;
@@ -255,7 +255,7 @@ static void seen_refresh(struct followed *followed)
 	store_snapshot_close(snapshot);
 }
 
-/* Why a head that was heard of does not count: its date, or what was seen before. */
+/* Why a known head does not count: its date, or a head seen before. */
 static void note_write(struct sync *sync, const struct share_head *seen)
 {
 	const struct share_head *newest = &sync->followed->view.head, *best = &sync->best.head;
@@ -317,8 +317,8 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 }
 
 /*
- * No public record names a share that is for the members of strict communities alone. Of a
- * revision that is not here the one before it speaks.
+ * No public record names a share that is for the members of strict communities alone. When a
+ * revision is not here, the one before it speaks.
  */
 static bool head_is_hidden(const struct followed *followed)
 {

@@ -39,7 +39,7 @@ static bool may_move(struct sync *sync, const uint8_t *share_id)
 	return true;
 }
 
-/* Nothing of the old share counts any more, and search and holders hear so. */
+/* Nothing of the old share counts any more, and search and holders learn so. */
 static void revisions_drop(struct followed *followed)
 {
 	struct follow *view = &followed->view;

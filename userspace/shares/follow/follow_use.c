@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of a followed share counts at the moment. A blocklist counts whatever other
+ * The part of a followed share that counts at the moment. A blocklist counts whatever other
  * blocklists say of its share, so that two lists that name each other are no riddle.
  */
 #include <string.h>

@@ -54,9 +54,8 @@ static void refuse(const struct follows *follows, const struct mesh_call *call, 
 }
 
 /*
- * The newest head of a share that is for members alone is served to them. Of a revision whose
- * manifest is not here the one that is followed speaks, and else nothing is known that would be
- * kept.
+ * The newest head of a share that is for members alone is served to them. When the manifest of a
+ * revision is not here, the followed revision speaks. Else nothing is known that would be kept.
  */
 static bool may_tell(const struct follows *follows, const struct listing *listing,
 		     const uint8_t *key, const uint8_t share_id[static SHARE_ID_LEN])

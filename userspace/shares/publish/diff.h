@@ -12,9 +12,9 @@ struct jobs;
 struct store;
 
 /*
- * What two revisions differ in: by path, which files came, went, or have other content.
- * Parts that both have are not read. Manifests are read by a job, one part of each side
- * at a time. Home worker; done is never called inside the call.
+ * The difference of two revisions: by path, which files came, went, or have other content. Parts
+ * that both have are not read. Manifests are read by a job, one part of each side at a time.
+ * Home worker; done is never called inside the call.
  */
 #define DIFF_LINES_MAX 10000u /* listed; all are counted */
 

@@ -8,9 +8,9 @@
 #include "weft/err.h"
 
 /*
- * What a publisher says of files besides their names: the media type, from the end of the
- * name, and tags, from rules. Rules are lines of "TAG", for all files, or "GLOB=TAG",
- * for those whose path or name it matches (fnmatch). Pure.
+ * A publisher's statements about files besides their names: the media type, from the end of the
+ * name, and tags, from rules. Rules are lines of "TAG", for all files, or "GLOB=TAG", for those
+ * whose path or name it matches (fnmatch). Pure.
  */
 #define LABEL_RULES_CAP 4096u
 
@@ -19,7 +19,7 @@ WEFT_MUST_CHECK
 int shares_label_rules_check(const char *rules);
 /*
  * shares_label_item sets mime and tags of item, whose path ends with a NUL; tags are put into
- * the caller's array. Of more than MANIFEST_TAGS_MAX the first rules' are taken.
+ * the caller's array. When there are more than MANIFEST_TAGS_MAX, the first rules' are taken.
  */
 void shares_label_item(const char *rules, struct manifest_item *item,
 		       struct manifest_tag tags[static MANIFEST_TAGS_MAX]);

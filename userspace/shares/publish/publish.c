@@ -486,7 +486,7 @@ static void name_write_old(const struct publisher *publisher, const char *name,
 	for (unsigned i = 2;; i++) {
 		int room = (int)(PUBLISH_NAME_LEN_MAX - strlen(end));
 
-		/* What is cut is cut between two characters. */
+		/* A text is cut between two characters. */
 		while (room > 0 && (name[room] & 0xc0) == 0x80 && strlen(name) > (size_t)room)
 			room--;
 		snprintf(out, PUBLISH_NAME_LEN_MAX + 1, "%.*s%s", room, name, end);

@@ -61,7 +61,7 @@ enum publisher_state {
 	PUBLISH_STATE_CNT,
 };
 
-/* What a publisher says of a share; kept, and signed with each revision. */
+/* A publisher's statements about a share; kept, and signed with each revision. */
 struct publish_settings {
 	char name[PUBLISH_NAME_LEN_MAX + 1]; /* here, on this node */
 	char title[MANIFEST_TITLE_CAP];	     /* to followers; "": the name */
@@ -193,7 +193,7 @@ struct publish_outcome {
 	uint32_t part_cnt, part_new_cnt;	 /* manifests of it, and those that are new */
 };
 struct publish_ask {
-	/* What is to be said; copied. The path is imported again, if imports says so. */
+	/* The new statements; copied. The path is imported again, if imports says so. */
 	const struct publish_settings *settings;
 	bool imports;
 	void (*progress)(void *arg, const struct blobs_import *import); /* may be NULL */

@@ -19,7 +19,7 @@ struct store_item;
  * nodes.
  */
 
-/* What is kept of a revision beside what callers see. */
+/* The state of a revision beside the part that callers see. */
 struct revision_parts {
 	uint8_t digest[32]; /* blobs_manifest_builder_digest */
 	uint8_t *ids;	    /* 32 bytes each; NULL: it has no parts */
@@ -205,7 +205,10 @@ void shares_revise_go_on(struct publication *publication, bool was_asked);
 void shares_revise_stop(struct publication *publication);
 /* shares_revise_seq_next: one more than any number that was seen; 0: used up, or revoked. */
 uint64_t shares_revise_seq_next(const struct publication *publication);
-/* shares_revise_fail notes the first error; shares_revise_end tells the outcome and frees the revision. */
+/*
+ * shares_revise_fail notes the first error; shares_revise_end reports the outcome and frees the
+ * revision.
+ */
 __attribute__((format(printf, 3, 4))) void shares_revise_fail(struct revise *revise, int err,
 							      const char *fmt, ...);
 void shares_revise_end(struct publication *publication, const struct blobs_import *import);

@@ -174,7 +174,7 @@ static void adopt(struct publication *publication, const struct head_seen *seen,
 	if (!is_stored) {
 		batch = store_batch_new(store);
 		shares_head_seen_put(batch, seen);
-		/* A store that is full now: it will be heard again. */
+		/* A store that is full now: the head will come again. */
 		if (store_submit(store, batch, NULL, NULL) < 0)
 			store_batch_free(batch);
 	}
@@ -183,7 +183,7 @@ static void adopt(struct publication *publication, const struct head_seen *seen,
 	shares_publication_tell(publication, news, seen->head.seq, 0);
 }
 
-/* The follower of the same share may have heard of a newer one. */
+/* The follower of the same share may know a newer one. */
 static void adopt_stored(struct publication *publication)
 {
 	struct store_snapshot *snapshot;
@@ -305,7 +305,7 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 		keep_schedule(publication, now_ns + AGAIN_NS, now_ns);
 		return;
 	}
-	/* What is on its way is older. */
+	/* The head on its way is older. */
 	if (publication->put)
 		overlay->ops->cancel(publication->put);
 	publication->put = NULL;

@@ -65,7 +65,7 @@ static uint32_t parts_new(const struct revision_parts *before, const struct revi
 	return new_cnt;
 }
 
-/* What is durable becomes visible. */
+/* A durable revision becomes visible. */
 static void revision_take(struct publication *publication, struct revise *revise,
 			  struct publish_outcome *outcome)
 {
@@ -336,7 +336,7 @@ int shares_revise_begin(struct publication *publication, enum revise_kind kind,
 	return 0;
 }
 
-/* What is under way has no caller any more; shares_publication_free frees it. */
+/* The revision under way has no caller any more; shares_publication_free frees it. */
 void shares_revise_stop(struct publication *publication)
 {
 	struct revise *revise = publication->revise;

@@ -109,7 +109,7 @@ static struct watch *watch_add(struct watches *watches, const uint8_t share_id[s
 	watch->fd = -1;
 	memcpy(watch->share_id, share_id, SHARE_ID_LEN);
 	watch->view.quiet_s = quiet_s;
-	/* What changed while the watch was off is published, too. */
+	/* Changes while the watch was off are published, too. */
 	watch->is_tree_due = true;
 	watch->dirty_ns = watch->last_ns = watches->now_ns + 1;
 	watch->next = watches->first;
@@ -240,7 +240,7 @@ static void revision_begin(struct watch *watch, const struct published *share)
 		watch->not_before_ns = watches->now_ns + RETRY_NS;
 		return;
 	}
-	/* What changes from now on is for the next one. */
+	/* Changes from now on are for the next one. */
 	watch->is_revising = true;
 	watch->dirty_ns = watch->last_ns = 0;
 }
@@ -329,7 +329,7 @@ static void watch_succeed(struct watch *watch, const struct published *share)
 		return;
 	}
 	memcpy(watch->share_id, successor_id, SHARE_ID_LEN);
-	/* What changed between the two keys is published, too. */
+	/* Changes between the two keys are published, too. */
 	watch->dirty_ns = watch->last_ns = watch->watches->now_ns;
 }
 

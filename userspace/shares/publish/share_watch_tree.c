@@ -139,7 +139,7 @@ static void event_take(const struct inotify_event *event, struct watch_news *new
 		news->has_overflow = news->has_new_dirs = true;
 	if (event->mask & IN_ISDIR || event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED))
 		news->has_new_dirs |= !(event->mask & IN_ATTRIB);
-	/* What a get or an update of the folder stages is no change. */
+	/* Files that a get or an update of the folder stages are no change. */
 	if (event->len &&
 	    strncmp(event->name, MANIFEST_STAGING_PREFIX, strlen(MANIFEST_STAGING_PREFIX)) == 0)
 		return;
