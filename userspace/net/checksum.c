@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copying and summing in one pass: a datagram is read from where QUIC has
- * just sealed it, in the cache, and written once into its umem frame.
+ * Copies and sums in one pass. QUIC has just sealed the datagram, so it
+ * is read from the cache; it is written once, into its umem frame.
  */
 #include "net/checksum.h"
 

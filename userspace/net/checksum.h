@@ -8,8 +8,8 @@
 
 /*
  * Private to net/: the Internet checksum (RFC 1071). Sums are in the byte
- * order of memory, which the ones' complement does not mind: what is added
- * and where the result is stored need no swapping.
+ * order of memory. The ones' complement does not mind: neither the summed
+ * words nor the stored result need swapping.
  *
  * A part of odd length must be the last one added.
  */

@@ -35,8 +35,8 @@ void net_link_table_free(struct link_table *table);
 void net_link_table_learn(struct link_table *table, const struct dgram *dgram, const uint8_t *link,
 			  size_t link_len, uint8_t device);
 /*
- * net_link_table_lookup: the header for a frame from local to remote, or NULL:
- * not heard of within LINK_AGE_MAX_S. Borrowed until the next learn.
+ * net_link_table_lookup: the header for a frame from local to remote, or NULL
+ * when none was learned within LINK_AGE_MAX_S. Borrowed until the next learn.
  */
 const struct link_header *net_link_table_lookup(struct link_table *table, const struct addr *local,
 						const struct addr *remote, uint8_t *out_device);

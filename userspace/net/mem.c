@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulator's network: packet I/O whose wire is a heap of datagrams
- * ordered by arrival. A commit copies into a slot of the sender, flush
- * throws the dice and puts the slot into flight, advance moves what has
- * arrived into the receiver's inbox, burst lends it out. Slots and nodes
- * are fixed in number; what finds none is dropped and counted, as a real
- * network would. Ties in time are broken by the order of flight, so a run
- * is a function of its seed and its calls.
+ * ordered by arrival. A commit copies into a slot of the sender. Flush
+ * throws the dice and puts the slot into flight. Advance moves arrived
+ * datagrams into the receiver's inbox, and burst lends them out. Slots
+ * and nodes are fixed in number; what finds none is dropped and counted,
+ * as a real network would. Ties in time are broken by the order of
+ * flight, so a run is a function of its seed and its calls.
  */
 #include "net/mem.h"
 

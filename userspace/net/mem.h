@@ -8,10 +8,11 @@
 #include "net/packet_io.h"
 
 /*
- * A network in memory under a virtual clock: what one node commits and
- * flushes reaches another after the link's delay, unless the seeded dice
- * lose, double, reorder or a partition cuts it. The simulator moves time;
- * nothing here reads a clock. Same seed and same calls, same run.
+ * A network in memory under a virtual clock. Datagrams that one node
+ * commits and flushes reach another after the link's delay. Seeded dice
+ * may lose, double or reorder them, and a partition cuts them off. The
+ * simulator moves time; nothing here reads a clock. Same seed and same
+ * calls, same run.
  */
 struct mem_net;
 struct random;
@@ -29,9 +30,9 @@ struct mem_link {
 };
 
 /*
- * net_mem_net_new makes room for node_cap nodes and dgram_cap datagrams that
- * are queued, in flight or lent at once; one more is dropped and counted
- * at its sender. random is borrowed for the network's life.
+ * net_mem_net_new makes room for node_cap nodes and for dgram_cap datagrams
+ * that are queued, in flight or lent at once. One datagram more is dropped
+ * and counted at its sender. random is borrowed for the network's life.
  * Returns 0 or -errno.
  */
 WEFT_MUST_CHECK

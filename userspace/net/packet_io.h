@@ -82,13 +82,13 @@ static inline void packet_tx_close(struct packet_tx *tx)
 }
 
 /*
- * net_udp_open binds one UDP socket per listen address (1 to 8; port 0 lets the kernel choose, the
- * chosen one is written back into listen) and makes both sides over them: io_uring, else epoll with
- * recvmmsg and sendmmsg. Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
- * kernel has it.
+ * net_udp_open binds one UDP socket per listen address, 1 to 8. For port 0 the kernel chooses a
+ * port, which is written back into listen. Both sides are made over the sockets: io_uring, else
+ * epoll with recvmmsg and sendmmsg. Sockets have DF set, ECN and packet info on, GRO on, GSO used
+ * when the kernel has it.
  *
- * Several workers listen on the same addresses by opening one after the other, worker_idx 0 to
- * worker_cnt - 1, each with the addresses written back by the first. Once the last has opened, the
+ * Several workers listen on the same addresses. They open one after the other, worker_idx 0 to
+ * worker_cnt - 1, each with the addresses that the first wrote back. Once the last has opened, the
  * kernel gives a QUIC datagram to the worker that its connection id names, and any other to the
  * first. A port that another process holds is refused to the first.
  *

@@ -2,9 +2,9 @@
 /*
  * Does a server listen there? A session that is silent may have lost its link,
  * its peer's process or its peer's host, and each wants something else
- * (mesh/session/redial.c). A connected socket of its own asks: the kernel gives
- * what the peer's host says of its port (ICMP) to this socket alone, and an
- * attacker has to forge it for a port that it does not know. Home worker.
+ * (mesh/session/redial.c). A connected socket of its own asks. The kernel gives
+ * ICMP of the peer's host about its port to this socket alone. An attacker has
+ * to forge it for a port that it does not know. Home worker.
  */
 #include "net/port_probe.h"
 

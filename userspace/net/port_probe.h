@@ -22,7 +22,10 @@ struct port_probes_params {
 	struct timer_wheel *timers;
 	struct random *random;
 	const uint64_t *now_ns;
-	/* What there is of an answer: a server listens at remote, or its host says that none does. */
+	/*
+	 * The answer, as far as there is one: a server listens at remote, or
+	 * its host says that none does.
+	 */
 	void (*answered)(void *ctx, const struct addr *remote, bool is_there, uint64_t now_ns);
 	void *ctx;
 };
@@ -33,9 +36,9 @@ void net_port_probes_free(struct port_probes *port_probes);
 void net_port_probe(struct port_probes *port_probes, const struct addr *remote);
 
 /*
- * A port probe, as bytes: the start of a connection of a version that no server has,
- * which any server answers by naming its own (RFC 9000 6.1, 15). net_port_probe_is_answer:
- * answer is such an answer, and repeats the ids of port_probe.
+ * A port probe, as bytes: the start of a connection in a version that no server has. Any
+ * server answers it by naming its own versions (RFC 9000 6.1, 15).
+ * net_port_probe_is_answer: answer is such an answer, and repeats the ids of port_probe.
  */
 #define PORT_PROBE_LEN 1200
 void net_port_probe_write(uint8_t out_probe[static PORT_PROBE_LEN], struct random *random);

@@ -29,7 +29,7 @@ int net_resolver_target_parse(const char *text, struct resolver_target *out_targ
 
 /*
  * net_resolver_lookup gives at most cap addresses of target, in the order in which they should be
- * tried (RFC 6724). As soon as stop_fd is readable (-1: never) it gives up: silent name servers
+ * tried (RFC 6724). It gives up as soon as stop_fd is readable (-1: never). Silent name servers
  * must not hold up a caller that waits for the job thread to end.
  *
  * Returns how many, at least 1, or:

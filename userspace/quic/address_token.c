@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens of Initials (RFC 9000 8.1.2 to 8.1.4), the same that the BPF
- * program takes (weft/token.h), under keys that follow from the node's key
- * and the day. So every worker, in every life of the node, reads a token that
- * another one made. A Retry's is bound to the client's address
- * and port, the id it first chose, the id we gave it, and the time.
+ * Tokens of Initials (RFC 9000 8.1.2 to 8.1.4), the same that the BPF program
+ * takes (weft/token.h). Their keys follow from the node's key and the day. So
+ * every worker, in every life of the node, reads a token that another one
+ * made. A Retry's is bound to the client's address and port, the id it first
+ * chose, the id we gave it, and the time.
  *
- * A known one, which a client gets in NEW_TOKEN once its key is proved and
- * again when it has moved, is bound to its address and the time, and says
- * which key it was given to and since when that is known. TLS has to prove
- * that key before anything is built on it. This part is sealed with a
- * nonce, so that two tokens of one peer look like those of two. It is good
- * once: those that were shown are remembered for as long as any of them may
- * live, in two Bloom filters (quinn's BloomTokenLog has the idea). A token
- * that a filter mistakes for one it has seen costs its client a Retry.
+ * A client gets a known one in NEW_TOKEN once its key is proved, and again
+ * when it has moved. It is bound to the client's address and the time. It
+ * names the key that it was given to and the time since when that key is
+ * known. TLS has to prove that key before anything is built on it. This part
+ * is sealed with a nonce, so that two tokens of one peer look like those of
+ * two. It is good once. Tokens that were shown are remembered for as long as
+ * any of them may live, in two Bloom filters (quinn's BloomTokenLog has the
+ * idea). A token that a filter mistakes for one it has seen costs its client
+ * a Retry.
  */
 #include "quic/engine.h"
 

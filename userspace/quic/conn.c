@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A connection's making and feeding: accept and dial, datagrams and the
- * timer in. What ngtcp2 says on the way is conn_events.c, packets out are
- * conn_write.c, the end is conn_end.c.
+ * timer in. Calls from ngtcp2 are in conn_events.c, packets out in
+ * conn_write.c, and the end in conn_end.c.
  */
 #include "quic/engine.h"
 
@@ -12,12 +12,12 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 
-/* Of 9000-byte links first the largest, of others what usually fits. */
+/* Links of 9000 bytes try the largest first, others the usual size. */
 static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QUIC_DGRAM_LEN_MAX};
 
 /*
- * An ACK per ten packets, sooner on loss or reordering and never later
- * than the delay below: acknowledgements were 46 % of another stack's
+ * An ACK per ten packets, sooner on loss or reordering, and never later
+ * than the delay below. Acknowledgements were 46 % of another stack's
  * receive cost.
  */
 #define ACK_EVERY_CNT	 10
@@ -25,14 +25,14 @@ static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QU
 /* A connection with nothing to send takes this long a rest, the granularity of RFC 9002, 6.1.2. */
 #define REST_NS NS_PER_MS
 /*
- * How much of what is left of the heap's common half a window may be: at
- * most, so that two may fill theirs, and at start, so that 64 may.
+ * A window's largest part of what is left of the heap's common half. At
+ * most: two connections may fill theirs. At start: 64 may.
  */
 #define WINDOW_MAX_DIVISOR 2
 #define WINDOW_MIN_DIVISOR 64
 /*
- * A stream has at most this part of its connection's window, so that one whose
- * reader stopped does not stop the others, and pings, with it.
+ * A stream has at most this part of its connection's window. So a stream with
+ * a stopped reader does not stop the others, or pings.
  */
 #define STREAM_WINDOW_DIVISOR 2
 /* Spare ids so that a peer can move several times in a row. */
@@ -188,7 +188,7 @@ static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accep
 		settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
 	}
 	/*
-	 * A known token is not ngtcp2's business: it may be replayed, and our
+	 * A known token is not ngtcp2's business, as it may be replayed. Our
 	 * whole first flight fits the limit on unvalidated addresses, which
 	 * therefore stays (RFC 9000 8.1).
 	 */
@@ -343,9 +343,9 @@ void quic_conn_want_write(struct quic_conn *conn)
 }
 
 /*
- * ngtcp2 acknowledges after an eighth of the round trip, which on a short
- * path is before any answer can be ready: every request and every answer then
- * costs a packet more, and a wake-up on either side.
+ * ngtcp2 acknowledges after an eighth of the round trip. On a short path that
+ * is before any answer can be ready, so every request and every answer costs
+ * one packet and one wake-up more.
  */
 static bool conn_may_rest(const struct quic_conn *conn)
 {

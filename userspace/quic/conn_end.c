@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection's end (RFC 9000 10): what it means to the speaker and the
- * peer, the last events, and the ids that linger for three probe timeouts
- * with a ready-made close packet, so that late packets are neither
- * mistaken for an unknown connection nor cost a TLS state.
+ * A connection's end (RFC 9000 10): its meaning for the speaker and the
+ * peer, the last events, and the ids that linger. They linger for three
+ * probe timeouts with a ready-made close packet. So late packets are not
+ * mistaken for an unknown connection, and cost no TLS state.
  */
 #include "quic/engine.h"
 
@@ -12,7 +12,7 @@
 #include "base/assert.h"
 
 /*
- * What the end of a connection means to the speaker and to the peer.
+ * The meaning of a connection's end for the speaker and for the peer.
  */
 struct conn_end {
 	struct transport_close close;
@@ -155,7 +155,10 @@ void quic_conn_input_lingering(struct quic_conn *conn)
 		send_close_packet(conn, &conn->remote, conn->close_packet, conn->close_packet_len);
 }
 
-/* What a connection needs no more once it only lingers. Leaves ids and the close packet. */
+/*
+ * Frees all parts that a lingering connection no longer needs. Leaves ids and
+ * the close packet.
+ */
 static void conn_strip(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ngtcp2 says about a connection, as one table of callbacks: TLS
- * bytes, the proof of the peer's key, ids in and out, paths and keys.
- * Streams' callbacks are quic_stream.c's.
+ * The calls from ngtcp2 about a connection, as one table of callbacks:
+ * TLS bytes, the proof of the peer's key, ids in and out, paths and
+ * keys. Streams' callbacks are quic_stream.c's.
  */
 #include "quic/engine.h"
 
@@ -14,7 +14,7 @@ void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
 	conn->close_err = WEFT_EREFUSED;
 	conn->close_code = code;
 	strncpy(conn->close_reason, reason, QUIC_REASON_LEN_MAX);
-	/* What is to end holds no place for as long as that takes. */
+	/* A connection about to end holds no place for that long. */
 	quic_share_release(conn);
 }
 
@@ -28,7 +28,10 @@ static int check_peer(struct quic_conn *conn)
 	uint8_t alert = 0;
 
 	if (!ngtcp2_conn_get_remote_transport_params(conn->ngtcp2)) {
-		/* Of a server; a client's are missed earlier (RFC 9001 8.2). */
+		/*
+		 * A server's value; a client's failures are noticed earlier
+		 * (RFC 9001 8.2).
+		 */
 		alert = TLS_ALERT_MISSING_EXTENSION;
 	} else if (!tls_has_alpn(conn->ssl)) {
 		alert = TLS_ALERT_NO_APPLICATION_PROTOCOL;
@@ -51,10 +54,10 @@ static int check_peer(struct quic_conn *conn)
  * ngtcp2 learns the version of a connection from the client's transport
  * parameters, and asserts that it knows it when it writes a 1-RTT packet.
  * OpenSSL takes them for an optional extension. The callback runs on a
- * whole ClientHello, however many CRYPTO frames it came in, before any key
- * exchange, and again on the one that follows HelloRetryRequest. OpenSSL
- * has not chosen a version yet and would send TLS 1.2's alert, so
- * on_crypto_data names the right one.
+ * whole ClientHello, in however many CRYPTO frames it came, before any key
+ * exchange. It runs again on the ClientHello that follows
+ * HelloRetryRequest. OpenSSL has not chosen a version yet and would send
+ * TLS 1.2's alert, so on_crypto_data names the right one.
  */
 int quic_conn_check_hello(SSL *ssl, int *alert, void *arg)
 {
@@ -91,7 +94,10 @@ static bool claim_is_of(const struct quic_conn *conn, const uint8_t *key)
 	       memcmp(conn->claim.key_head, key, QUIC_TOKEN_CLAIM_KEY_LEN) == 0;
 }
 
-/* Since when the peer is known: by its token and by the speaker, else since now. */
+/*
+ * Returns since when the peer is known: by its token and by the speaker, else
+ * since now.
+ */
 static uint32_t conn_met_s(const struct quic_conn *conn)
 {
 	const struct quic_engine *engine = conn->engine;
@@ -107,8 +113,8 @@ static uint32_t conn_met_s(const struct quic_conn *conn)
 
 /*
  * The speaker says why it dials; one that knows no classes dials for itself.
- * A worker that knows the key by nothing else believes the token, which
- * says so only of a key that was known where it was made.
+ * A worker that knows the key by nothing else believes the token. The token
+ * names only a key that was known where the token was made.
  */
 enum fair_class quic_conn_class(const struct quic_conn *conn)
 {

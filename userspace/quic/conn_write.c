@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets out: ngtcp2 encrypts straight into the sink's slot, as many
- * packets of one size as pacing, congestion and the slot allow, so that
- * one segmentation offload call sends them all. Streams share one when
- * they have little to say.
+ * Packets out: ngtcp2 encrypts straight into the sink's slot. It makes
+ * as many packets of one size as pacing, congestion and the slot allow,
+ * so one segmentation offload call sends them all. Streams share one
+ * when they have little to say.
  */
 #include "quic/engine.h"
 
@@ -32,8 +32,8 @@ static bool fills_packet(const ngtcp2_vec *vecs, unsigned cnt, size_t packet_len
 }
 
 /*
- * What was read for a stream has left the nearest caches when its turn
- * comes: the bytes of the next packet are fetched while this one is made.
+ * The bytes of the next packet are fetched while this one is made: by a
+ * stream's turn they have left the nearest caches.
  */
 static void prefetch_next(const ngtcp2_vec *vec, size_t packet_len)
 {
@@ -128,11 +128,11 @@ static void conn_count_packets(struct quic_conn *conn, size_t len, size_t segmen
 }
 
 /*
- * How much may leave before the pace is kept again: what the path carries
- * in a millisecond, as Linux' TCP has it (sk_pacing_shift), where that is
- * more than the batch that ngtcp2 takes for the pace of any path. A fast
- * sender so takes several acknowledgements at a time, and looks for them
- * once per burst and not once per batch.
+ * How much may leave before the pace is kept again. It is the volume that
+ * the path carries in a millisecond, as Linux' TCP has it
+ * (sk_pacing_shift). ngtcp2's own batch for any path is the lower bound.
+ * A fast sender so takes several acknowledgements at a time, and looks
+ * for them once per burst and not once per batch.
  */
 static uint64_t burst_len(const struct quic_conn *conn)
 {

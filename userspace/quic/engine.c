@@ -4,10 +4,10 @@
  *
  * Inbound: engine_input.c.
  *
- * Outbound. Whatever makes a connection want to write puts it on the ready
- * list; quic_engine_flush takes them in turn and quic_conn_write fills one
- * slot of the sink with a run of equal packets. Then the connection's one
- * timer is set, and quic_engine_expire puts it back on the list when due.
+ * Outbound. A connection that wants to write is put on the ready list.
+ * quic_engine_flush takes them in turn, and quic_conn_write fills one slot of the
+ * sink with a run of equal packets. Then the connection's one timer is set, and
+ * quic_engine_expire puts it back on the list when due.
  *
  * Left out: 0-RTT (no message is safe to replay), preferred addresses, unidirectional
  * streams, DATAGRAM frames, versions but v1.
@@ -22,7 +22,7 @@
 #include "base/monotonic.h"
 
 #define SESSION_CAP 1024
-/* Of conn_cap; and so many at least, for a table of a few connections. */
+/* Part of conn_cap, but at least so many, for a table of a few connections. */
 #define HALF_OPEN_DIVISOR 4
 #define HALF_OPEN_CAP_MIN 8
 /*
@@ -219,7 +219,7 @@ void quic_engine_free(struct quic_engine *engine)
 
 void quic_engine_set_wall(struct quic_engine *engine, uint64_t wall_s, uint64_t now_ns)
 {
-	/* Of the difference only sums with the time are used: it may wrap. */
+	/* The difference is used only in sums with the time: it may wrap. */
 	engine->wall_offset_ns = wall_s * NS_PER_S - now_ns;
 }
 
@@ -279,7 +279,10 @@ void quic_engine_rotate_cids(struct quic_engine *engine)
 	quic_cids_rotate(&engine->cids);
 }
 
-/* What the speaker had queued before it closed still goes, as far as the window lets it. */
+/*
+ * Data that the speaker had queued before it closed still goes, as far as the
+ * window lets it.
+ */
 static enum quic_written conn_write_last(struct quic_conn *conn)
 {
 	enum quic_written written;

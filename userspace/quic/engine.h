@@ -55,11 +55,11 @@ struct cid_origin {
 };
 
 /*
- * Tags are keyed by generation. The newest four generations are honoured,
- * and a new one may start only when the one it displaces has no living id,
- * so a change loses no connection. Keys are made of a secret and a count of hours,
- * so that all workers of a node come to the same ones, and a node that
- * starts again knows the ids of its last life for those it may reset.
+ * Tags are keyed by generation. The newest four generations are honoured. A new
+ * one may start only when the one it displaces has no living id, so a change loses
+ * no connection. Keys are made of a secret and a count of hours. So all workers of
+ * a node make the same ones. A node that starts again knows the ids of its last
+ * life for those that it may reset.
  */
 struct quic_cids {
 	struct map ours;
@@ -124,7 +124,10 @@ struct quic_stream {
 	bool is_gone;	      /* in its last event */
 };
 
-/* What a known token says of the peer that shows it, until TLS proves the key. */
+/*
+ * A known token's statement about the peer that shows it, until TLS proves the
+ * key.
+ */
 #define QUIC_TOKEN_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
 struct quic_token_claim {
 	uint8_t key_head[QUIC_TOKEN_CLAIM_KEY_LEN];
@@ -288,13 +291,12 @@ struct quic_engine {
 
 /*
  * quic_memory.c: the heap, how much each connection may hold, and the streams that
- * wait for it. alloc takes on conn's account; NULL: none is left, or conn
- * holds the most and ends. release takes it back, and NULL. window_len is
- * the receive window of a connection that begins now: wanted_len, but no
- * more than a divisor-th of what all may hold beyond their shares. await
- * puts stream in line for stream_writable, forget takes it out, wake raises
- * it where memory was freed meanwhile; is_due says that wake has something
- * to do.
+ * wait for it. alloc takes on conn's account; NULL: none is left, or conn holds
+ * the most and ends. release takes it back, and NULL. window_len is the receive
+ * window of a connection that begins now. It is wanted_len, but at most a
+ * divisor-th of the memory that all may hold beyond their shares. await puts
+ * stream in line for stream_writable, and forget takes it out. wake raises it
+ * where memory was freed meanwhile; is_due says that wake has something to do.
  */
 WEFT_MUST_CHECK
 int quic_memory_init(struct quic_engine *engine, size_t cap);
@@ -441,7 +443,10 @@ enum quic_written {
 	QUIC_WRITTEN_GONE,  /* conn ended and must not be touched */
 };
 enum quic_written quic_conn_write(struct quic_conn *conn);
-/* quic_conn_is_mute: nothing was heard of the peer, and no more may be sent to it before. */
+/*
+ * quic_conn_is_mute: the peer was never heard, and no more may be sent to it
+ * before it is.
+ */
 bool quic_conn_is_mute(const struct quic_conn *conn);
 /* For the last datagram of a mute connection to be answered: what a handshake waits at first. */
 #define QUIC_MUTE_WAIT_NS (1000ull * 1000 * 1000)

@@ -3,15 +3,15 @@
  * A datagram on its way to its connection, without I/O, on the worker's thread.
  *
  * quic_engine_input reads the invariants (RFC 8999) and sorts:
- *   short header: the table of ids is asked, if the ingress found a right tag;
- *     no tag or no entry: a stateless reset of the peer's is recognised by
- *     its token, else quic_answer_reset (RFC 9000 10.3);
- *   unknown version: quic_answer_version, to datagrams of 1200 bytes (6);
- *   long header: by our id, by the client's first id, else a first Initial
- *     passes engine_accept: token (8.1), without one a place among
- *     half-open connections or a Retry, then quic_conn_accept.
- * What costs the crypto of a handshake waits in the backlog until the next
- * flush, where quic_engine_serve_waiting takes it in the order of load.
+ *   Short header: the table of ids is asked, if the ingress found a right tag.
+ *     With no tag or no entry a stateless reset of the peer's is recognised
+ *     by its token. Any other datagram goes to quic_answer_reset (RFC 9000 10.3).
+ *   Unknown version: quic_answer_version, to datagrams of 1200 bytes (6).
+ *   Long header: by our id, by the client's first id, else a first Initial
+ *     passes engine_accept. It has a token (8.1), or takes a place among
+ *     half-open connections, or gets a Retry; then quic_conn_accept.
+ * Datagrams that cost the crypto of a handshake wait in the backlog until the
+ * next flush. There quic_engine_serve_waiting takes them in the order of load.
  * quic_conn_input gives the datagram to ngtcp2, which calls back into
  * conn_events.c and quic_stream.c; stream bytes reach the speaker inside.
  */
@@ -146,7 +146,10 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 	case QUIC_TOKEN_KNOWN:
 		if (engine_defer(engine, dgram))
 			return;
-		/* What it says of its owner stays true, and TLS asks for the key. */
+		/*
+		 * The token's statement about its owner stays true, and TLS
+		 * asks for the key.
+		 */
 		accept.claim = &claim;
 		if (quic_token_use(engine, hd.token))
 			break;

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Probes beside those of ngtcp2, whose probe timeout (RFC 9002 6.2) doubles
- * with each packet that is not acknowledged: after five seconds without a
- * path the next one is up to eight seconds away. They are sent when there
- * is a reason to believe that the path is there again:
+ * Probes beside those of ngtcp2. The probe timeout of ngtcp2 (RFC 9002 6.2) doubles with
+ * each packet that is not acknowledged. After five seconds without a path the next is up
+ * to eight seconds away. They are sent when there is a reason to believe that the path is
+ * there again:
  *
- *   the machine has a link, an address or a route more (quic_engine_wake):
- *     every open connection that nothing was heard on since, in four rounds;
- *   a datagram came after a silence and acknowledged nothing of what is in
- *     flight: the peer is there, and does not wait for our timer;
- *   a path was validated: what was sent to the old one is lost;
- *   a request waits on a session that has gone silent (mesh/session/redial.c);
- *   an answer does not come, or stops in the middle (quic_probe_await): its
+ *   The machine has a link, an address or a route more (quic_engine_wake):
+ *     every open connection that has been silent since, in four rounds.
+ *   A datagram came after a silence and acknowledged nothing in flight: the
+ *     peer is there, and does not wait for our timer.
+ *   A path was validated: packets sent to the old one are lost.
+ *   A request waits on a session that has gone silent (mesh/session/redial.c).
+ *   An answer does not come, or stops in the middle (quic_probe_await). Its
  *     sender may know only an address that a NAT has given up, and learns the
- *     new one from a packet of this node. The pauses grow, and it ends after ten seconds.
+ *     new one from a packet of this node. The pauses grow, and it ends after
+ *     ten seconds.
  *
- * A connection with nothing in flight sends a PING: the keep-alive time is a
- * nanosecond for one packet. With data in flight the congestion window may be
- * full, and only a probe timeout may exceed it. ngtcp2 has no call for that,
- * but the engine sets its clock: the clock of the one connection moves on to its next
- * timer, and stays ahead of the engine's by so much. It is then that much
- * nearer to the idle timeout, until the next datagram comes; where it may not
- * move on, a PING goes if the window has room.
+ * A connection with nothing in flight sends a PING: the keep-alive time is a nanosecond
+ * for one packet. With data in flight the congestion window may be full, and only a probe
+ * timeout may exceed it. ngtcp2 has no call for that, but the engine sets its clock. The
+ * clock of the one connection moves on to its next timer, and stays ahead of the engine's
+ * by that amount. The connection is then that much nearer to the idle timeout, until the
+ * next datagram comes. Where the clock may not move on, a PING goes if the window has
+ * room.
  */
 #include "quic/engine.h"
 
@@ -33,17 +34,17 @@
 /* RFC 9002 has no number; 1.5 round trips leave room for jitter and a delayed ACK. */
 #define SILENCE_NS_MIN (100 * NS_PER_MS)
 /*
- * The first datagram after such a silence acknowledges what was sent before it, and would make
- * a round trip of seconds of that, by which the sender then paces. So it is taken for a sign of
- * life and not read, as if it was lost; nor is what came with it. What acknowledges the
- * probe says how long the round trip is.
+ * The first datagram after such a silence acknowledges packets from before it. ngtcp2 would
+ * measure a round trip of seconds from that, and the sender would pace by it. So it is taken
+ * for a sign of life and not read, as if it was lost; nor is what came with it. The
+ * acknowledgement of the probe gives the length of the round trip.
  */
 #define STALE_NS (2 * NS_PER_S)
 /* By then a probe is answered even from afar, or can be sent again. */
 #define ANSWER_NS_MAX (50 * NS_PER_MS)
 /*
- * Of a pause an eighth passes between two questions, so that an asker that waited for long
- * waits an eighth longer at most: 8 questions in the first 800 ms and 21 more in 10 s.
+ * An eighth of the pause passes between two questions, so an asker that waited long waits
+ * at most an eighth longer. That is 8 questions in the first 800 ms and 21 more in 10 s.
  * After that mesh/session/redial.c asks.
  */
 #define AWAIT_DIVISOR 8
@@ -95,10 +96,10 @@ uint64_t quic_probe_patience_ns(const struct quic_conn *conn)
 }
 
 /*
- * May the clock move on by step_ns? Each step is twice the last one, and by its clock ngtcp2
- * takes the peer for gone after the idle timeout, counted from the last datagram that it was
- * given. After five seconds of silence one or two fit, and one or two more once the peer is heard.
- * The timer after a probe timeout that is not sent yet is the idle timeout itself.
+ * May the clock move on by step_ns? Each step is twice the last one. By its clock ngtcp2 takes the
+ * peer for gone after the idle timeout, counted from the last datagram that it was given. After
+ * five seconds of silence one or two fit, and one or two more once the peer is heard. The timer
+ * after a probe timeout that is not sent yet is the idle timeout itself.
  */
 static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
 {
@@ -108,7 +109,10 @@ static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
 
 	if (params && params->max_idle_timeout && (!idle_ns || params->max_idle_timeout < idle_ns))
 		idle_ns = params->max_idle_timeout;
-	/* What is heard proves that it is worth it; a link that is up may be no way to this peer. */
+	/*
+	 * A received datagram proves that it is worth it; a link that is up may
+	 * be no way to this peer.
+	 */
 	idle_ns = idle_ns / 4 * (conn_silence_ns(conn) < SILENCE_NS_MIN ? 3 : 1);
 	unread_ns = conn->engine->now_ns - conn->read_ns;
 	return !idle_ns || unread_ns + conn->skipped_ns + step_ns < idle_ns;
@@ -214,7 +218,7 @@ bool quic_probe_leaves_out(struct quic_conn *conn, const struct dgram *dgram)
 	return true;
 }
 
-/* What was sent last is answered by now, if it was heard. */
+/* The packets sent last are answered by now, if they arrived. */
 static bool probe_is_answered(const struct quic_conn *conn)
 {
 	ngtcp2_conn_info info;

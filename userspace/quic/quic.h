@@ -22,16 +22,16 @@ struct random;
  * datagrams, the time and a sink go in; streams come out through struct
  * transport_events. One engine belongs to one worker.
  *
- * TLS 1.3 by raw public keys (RFC 7250); a self-signed X.509 certificate
- * holding the same kind of key is accepted and offered to peers that
- * cannot do raw keys. A client without such a key gets its handshake and
- * then QUIC_CLOSE_NO_KEY; the speaker does not hear of it.
+ * TLS 1.3 by raw public keys (RFC 7250). A self-signed X.509 certificate
+ * with the same kind of key is accepted, and offered to peers that cannot
+ * do raw keys. A client without such a key gets its handshake and then
+ * QUIC_CLOSE_NO_KEY; the speaker gets no event.
  *
- * Where the seam leaves room: a connection that the speaker refuses from
- * conn_ready still ends with conn_closed; a stream refused from
- * stream_opened is reset and not mentioned again; an empty span is given
+ * Where the seam leaves room: A connection that the speaker refuses from
+ * conn_ready still ends with conn_closed. A stream refused from
+ * stream_opened is reset and not mentioned again. An empty span is given
  * back inside send. A dial that nothing ever answered ends with
- * WEFT_EUNREACHABLE, one that stalled with WEFT_ETIMEOUT. What was queued
+ * WEFT_EUNREACHABLE, one that stalled with WEFT_ETIMEOUT. Data queued
  * when close is called goes first, as far as the window allows.
  */
 struct quic_engine;
@@ -48,8 +48,9 @@ struct quic_config {
 	uint32_t stream_per_conn_cap; /* bidirectional streams a peer may have open */
 	uint32_t stream_cap;	      /* streams in all */
 	/*
-	 * Handshakes without a token beyond which a Retry is demanded; at most
-	 * a quarter of conn_cap in any case, and 8 of a prefix (v4 /32, v6 /64).
+	 * Handshakes without a token beyond which a Retry is demanded. In any
+	 * case at most a quarter of conn_cap, and 8 of a prefix (v4 /32, v6
+	 * /64).
 	 */
 	uint32_t retry_above_cnt;
 	uint64_t handshake_timeout_ns;
@@ -103,7 +104,10 @@ struct quic_engine_params {
 	 */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
-	/* What a proved key is to this node, asked when its connection opens. NULL: its token says. */
+	/*
+	 * The class of a proved key at this node, asked when its connection
+	 * opens. NULL: its token says.
+	 */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
 	/*
@@ -129,7 +133,7 @@ void quic_engine_set_wall(struct quic_engine *engine, uint64_t wall_s, uint64_t 
 /*
  * quic_engine_token_keys: those under which tokens of Initials are made and
  * taken now (weft/token.h). They follow from the node's key and the day, so
- * all workers and all lives of a node have the same; ask again when the day
+ * all workers and all lives of a node have the same. Ask again when the day
  * of the wall clock has changed. 0, or WEFT_EFULL with those of before.
  */
 struct weft_token_keys;
@@ -143,9 +147,9 @@ int quic_engine_token_keys(struct quic_engine *engine, struct weft_token_keys *o
  */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
 /*
- * Tags of connection ids are keyed by generation (weft/cid.h). The node
- * changes the keys of all its workers at once, now and then, when every
- * engine says that it can; quic_engine_cid_keys are those honoured now.
+ * Tags of connection ids are keyed by generation (weft/cid.h). Now and
+ * then the node changes the keys of all its workers at once, when every
+ * engine says that it can. quic_engine_cid_keys are those honoured now.
  */
 bool quic_engine_can_rotate_cids(const struct quic_engine *engine);
 void quic_engine_rotate_cids(struct quic_engine *engine);
@@ -164,8 +168,9 @@ void quic_engine_review(struct quic_engine *engine);
 void quic_engine_drain(struct quic_engine *engine);
 /*
  * quic_engine_rebind: our addresses changed. choose is asked for every live
- * connection we dialled: its remote and local address go in; true and
- * another local address of that family move it there (RFC 9000 9.2).
+ * connection that we dialled, with its remote and local address. When it
+ * returns true with another local address of that family, the connection
+ * moves there (RFC 9000 9.2).
  */
 typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote, const struct addr *local,
 				     struct addr *out_local);
@@ -173,10 +178,10 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 			uint64_t now_ns);
 /*
  * quic_engine_wake: the machine has a link, an address or a route that it had
- * not. Every open connection that nothing is heard on from now on is sent a
- * packet that is to be answered, at once and after 50, 150 and 350 ms, each
- * round spread over 50 ms. False: that was asked for 8 times, and since then
- * more often than each 4 s; nothing is sent.
+ * not. Every open connection that stays silent from now on is sent a packet
+ * that demands an answer. It is sent at once and after 50, 150 and 350 ms,
+ * each round spread over 50 ms. False: that was asked for 8 times, and since
+ * then more often than each 4 s; nothing is sent.
  */
 bool quic_engine_wake(struct quic_engine *engine, uint64_t now_ns);
 /*
@@ -186,10 +191,10 @@ bool quic_engine_wake(struct quic_engine *engine, uint64_t now_ns);
  */
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
 /*
- * quic_engine_expel ends every handshake under way with an address that
- * refuses says yes to, on either side, with one close packet; conn_closed
- * of dialled ones is raised in the call. Connections that are open
- * are their speaker's to close. Returns how many.
+ * quic_engine_expel ends every handshake under way with an address for
+ * which refuses returns true, on either side, with one close packet.
+ * conn_closed of dialled ones is raised in the call. Connections that are
+ * open are their speaker's to close. Returns how many.
  */
 typedef bool (*quic_refuse_fn)(void *ctx, const struct addr *remote);
 unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
@@ -205,8 +210,8 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 #define QUIC_CLOSE_REFUSED 0x7765660 /* the speaker or a limit says no */
 #define QUIC_CLOSE_NO_KEY  0x7765661 /* the peer showed no Ed25519 key */
 /*
- * QUIC_CLOSE_BUSY: the place went to another peer, or there is none; the low 32 bits are
- * after how many milliseconds to come back, at most QUIC_CLOSE_BUSY_MS_MAX.
+ * QUIC_CLOSE_BUSY: the place went to another peer, or there is none. The low 32 bits are
+ * the milliseconds after which to come back, at most QUIC_CLOSE_BUSY_MS_MAX.
  */
 #define QUIC_CLOSE_BUSY	       (0x7765663ull << 32)
 #define QUIC_CLOSE_BUSY_MS_MAX 30000

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What QUIC and TLS are linked with. */
+/* The libraries that QUIC and TLS are linked with. */
 #include "quic/quic_library.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * Addresses between struct addr and ngtcp2's paths. A local address that
  * is not known yet is the wildcard of the remote's family, so that ngtcp2
- * can compare it; it becomes ADDR_NONE, the kernel's choice, on the way
- * out.
+ * can compare it. On the way out it becomes ADDR_NONE, the kernel's
+ * choice.
  */
 #include "quic/engine.h"
 

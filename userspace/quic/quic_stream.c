@@ -5,12 +5,12 @@
  * keeps pointers into spans for retransmission, so a span is given back
  * only when all of it is acknowledged or the stream is closed.
  *
- * Streams that send take turns. A turn is as long as a chunk of content: answers
- * that were asked for together then end one after the other, not all at
- * once, and either end reads or fills one buffer at a time, which stays in
- * its cache. The first turn of a stream is short, and the streams in theirs
- * have every other packet: a short answer does not wait for many long ones,
- * nor they for a flood of short ones.
+ * Streams that send take turns. A turn is as long as a chunk of content. Answers
+ * that were asked for together then end one after the other, not all at once.
+ * Either end reads or fills one buffer at a time, which stays in its cache. The
+ * first turn of a stream is short, and streams in theirs have every other
+ * packet. So a short answer does not wait for many long ones, nor they for a
+ * flood of short ones.
  */
 #include "quic/engine.h"
 
@@ -72,10 +72,11 @@ void quic_stream_release(struct quic_stream *stream)
 }
 
 /*
- * stream_lend: the windows of a stream that is read quickly grow sooner than its connection's, up to
- * more than that has. So that streams whose readers stopped leave the others, and pings, half of what the
- * connection had at first, it has credit at once for what is unread beyond; their own windows bound them. What is
- * unread lies with the speakers, and nothing of it in our heap.
+ * stream_lend: the windows of a stream that is read quickly grow sooner than its connection's, up
+ * to more than that has. Streams with stopped readers must leave half of the connection's first
+ * credit to the others, and to pings. So the connection has credit at once for the unread bytes
+ * beyond; the streams' own windows bound them. Unread bytes lie with the speakers, and none of
+ * them in our heap.
  */
 static void stream_lend(struct quic_stream *stream)
 {
@@ -116,7 +117,10 @@ void quic_stream_close(struct quic_stream *stream, uint64_t code)
 	struct quic_conn *conn = stream->conn;
 	struct quic_engine *engine = conn->engine;
 
-	/* What the speaker never used still counts against the connection. */
+	/*
+	 * Credit that the speaker never used still counts against the
+	 * connection.
+	 */
 	quic_stream_credit(stream, stream->unread_len);
 	stream->is_gone = true;
 	engine->events->stream_closed(engine->ctx, &stream->transport, code, engine->now_ns);

@@ -2,9 +2,9 @@
 /*
  * Answers without state: version negotiation (RFC 9000 6), Retry (8.1.2),
  * refusal of a first Initial (5.2.2), stateless reset (10.3). Each is
- * smaller than what asked for it, so we are no use as a reflector, and each
- * kind has one limit in all: a limit per prefix would be a forger's means to
- * use up the answers that its owner needs.
+ * smaller than the datagram that asked for it, so we are no use as a
+ * reflector. Each kind has one limit in all: a forger would use up a limit
+ * per prefix, and with it the answers that its owner needs.
  */
 #include "quic/engine.h"
 

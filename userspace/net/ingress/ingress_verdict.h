@@ -11,10 +11,10 @@ struct weft_cid_keys;
 struct weft_tables;
 
 /*
- * A datagram of a kernel socket is judged here, as the BPF program would
- * have judged it: net_ingress_judge_dgram writes all of dgram's judgement,
- * counts the reason, and reports some drops to on_sample (which may be
- * NULL). The caller carries out the verdict. Returns the reason.
+ * net_ingress_judge_dgram judges a datagram of a kernel socket as the BPF
+ * program would have judged it. It writes all of dgram's judgement, counts
+ * the reason, and reports some drops to on_sample (which may be NULL). The
+ * caller carries out the verdict. Returns the reason.
  */
 struct demux_judge {
 	struct weft_tables *tables;

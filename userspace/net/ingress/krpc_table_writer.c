@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the BPF program answers the DHT's questions from, written while it
- * reads: the half that does not live is filled, then it does.
+ * The table from which the BPF program answers the DHT's questions. It
+ * is written while the program reads it: the idle half is filled, then
+ * becomes the live one.
  */
 #include "krpc_table_writer.h"
 

@@ -18,10 +18,10 @@ struct addr;
 struct arena;
 
 /*
- * The tables of the BPF program (weft/fastpath.h) for a worker whose
- * datagrams come by the kernel's socket: the same values under the same
- * names, as memory of one worker instead of maps of the kernel. Callers
- * write locals and the keys as they are.
+ * The tables of the BPF program (weft/fastpath.h) for a worker that
+ * receives by the kernel's socket. Names and values are the same, in
+ * memory of one worker instead of maps of the kernel. Callers write
+ * locals and the keys as they are.
  */
 struct demux_ban_key {
 	uint8_t addr[16]; /* v4-mapped; bits beyond the prefix are 0 */
@@ -57,7 +57,10 @@ struct weft_tables {
 	struct weft_krpc_text krpc_text;
 	struct weft_krpc_query krpc_query;
 	struct weft_relay_way relay_way;
-	/* Of a frame, as the program has it; NULL: the datagram came by a socket. */
+	/*
+	 * The frame's value, as the program has it; NULL: the datagram came by
+	 * a socket.
+	 */
 	const struct weft_frame *relay_frame;
 	uint32_t relay_ifindex;
 	uint64_t relay_devices; /* a bit for each device by which the program can send */
@@ -104,7 +107,7 @@ void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn
 /* net_ingress_session_sweep drops what has expired; returns how many. */
 unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns);
 
-/* What weft/policy.h asks; used by the files that include that. */
+/* The functions that weft/policy.h asks, for the files that include it. */
 #define DEMUX_TICK_SHIFT 22 /* a tick of 4 ms */
 
 WEFT_INLINE const struct weft_config *weft_table_config(struct weft_tables *tables)

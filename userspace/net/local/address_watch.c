@@ -30,8 +30,9 @@
  */
 #define LINKS_CNT 64
 /*
- * The other end of a link hears of it at another moment: an ARP request sent at once was answered into
- * a queue that was not open yet in 3 of 8 flaps of veth, within 12 ms (2026-11).
+ * The other end of a link learns of it at another moment. An ARP request sent at once was
+ * answered into a queue that was not open yet. That was so in 3 of 8 flaps of veth, within 12 ms
+ * (2026-11).
  */
 #define SETTLE_NS (50 * NS_PER_MS)
 #define ADDRS_MAX 128
@@ -51,7 +52,7 @@ struct address_watch {
 	struct udp_hold hold; /* as last given to hold_changed */
 };
 
-/* What messages of the kernel come to. */
+/* The result of the kernel's messages. */
 enum change {
 	CHANGE_ADDRS = 1, /* the machine's addresses may be others */
 	CHANGE_WAY = 2,	  /* there may be a way to peers that was not there */
@@ -292,7 +293,7 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 		params->addrs_changed(params->ctx, now_ns);
 	if (changes)
 		params->routes_changed(params->ctx, now_ns);
-	/* What comes with a link is no further news. */
+	/* The messages that follow a link's own are no further news. */
 	if (changes & CHANGE_WAY && !timer_is_set(&addresses->settling))
 		params->ways_changed(params->ctx, now_ns);
 }

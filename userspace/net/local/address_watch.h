@@ -35,8 +35,8 @@ void net_address_watch_close(struct address_watch *addresses);
 bool net_address_watch_is_holding(const struct address_watch *addresses);
 
 /*
- * net_local_choose: true when local is no address of this machine any more; *out_local is then the
- * one that the kernel would use towards remote, with the same port.
+ * net_local_choose: true when local is no longer an address of this machine. *out_local is then
+ * the address that the kernel would use towards remote, with the same port.
  */
 bool net_local_choose(void *ctx, const struct addr *remote, const struct addr *local,
 		      struct addr *out_local);

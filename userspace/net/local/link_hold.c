@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The datagrams that are not sent while a link is down. The kernel asks for the neighbour (ARP,
- * NDP) into the dead link once a second, and what is sent meanwhile only joins the queue: after the
- * link is up everything waits for the rest of that second (0 to 1,000 ms, median 330 of 10 flaps on
- * veth, 2026-11). A question that was asked too early, before the other end listens, costs a second
+ * NDP) into the dead link once a second. Datagrams sent meanwhile only join the queue. After the
+ * link is up everything waits for the rest of that second: 0 to 1,000 ms, median 330 in 10 flaps on
+ * veth (2026-11). A question that was asked too early, before the other end listens, costs a second
  * as well. Only root can make it ask again. A neighbour that was not wanted while the link was down
  * is asked for at once. So from addresses of such a device nothing leaves until it has been back
  * for a moment (address_watch.c).

@@ -20,10 +20,10 @@ struct link_addr {
 
 /*
  * net_link_hold_choose: from which of cnt addresses nothing shall leave. ways are
- * the addresses that the kernel would use towards somewhere else, one of
- * each family, or ADDR_NONE where it has no route. While one of them is on a
- * device that is not lost, nothing of that family is held: the machine has
- * another way, and may use it with any of its addresses.
+ * the addresses that the kernel would use towards somewhere else, one of each
+ * family, or ADDR_NONE where it has no route. While one of them is on a device
+ * that is not lost, nothing of that family is held. The machine then has another
+ * way, and may use it with any of its addresses.
  */
 void net_link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct addr ways[2],
 			  struct udp_hold *out_hold);

@@ -10,9 +10,9 @@
 #include "weft/err.h"
 
 /*
- * A UDP socket that speaks to all on a LAN, interface by interface, and hears them: of
- * multicast DNS in either family, or of IPv4 broadcast. Others on this machine may use
- * the same port; each hears everything.
+ * A UDP socket that sends to all hosts of a LAN, interface by interface, and receives
+ * from them. It is for multicast DNS in either family, or IPv4 broadcast. Others on
+ * this machine may use the same port; each hears everything.
  */
 enum group_kind { GROUP_MDNS_IPV4, GROUP_MDNS_IPV6, GROUP_BROADCAST };
 
@@ -35,8 +35,8 @@ WEFT_MUST_CHECK
 int net_group_socket_send(const struct group_socket *socket, uint32_t interface, const void *bytes,
 			  size_t len);
 /*
- * net_group_socket_receive gives one datagram: its length, which is cap for one that was longer, and
- * where it came from and in; -EAGAIN when there is none, or -errno. One that was sent to this
+ * net_group_socket_receive gives one datagram, its source and its interface. Returns its length,
+ * which is cap for a longer one; -EAGAIN when there is none; or -errno. One that was sent to this
  * node alone came in on interface 0: it may be from behind routers (RFC 6762, 11).
  */
 WEFT_MUST_CHECK

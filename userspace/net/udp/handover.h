@@ -6,10 +6,10 @@
 
 /*
  * Datagrams that reached a worker while their connection lives with
- * another one: a queue of the network card belongs to one worker, and a
- * peer whose address changed may arrive on any of them. Each ordered pair
- * of workers has a bounded ring of copies; full means dropped and counted,
- * as on any network.
+ * another one. A queue of the network card belongs to one worker, and a
+ * peer with a new address may arrive on any queue. Each ordered pair of
+ * workers has a bounded ring of copies; full means dropped and counted, as
+ * on any network.
  */
 struct handover;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ladder of the udp backend: sockets, then the best receive side that the system allows, then
- * the send side, each with the reason for the choice.
+ * The steps of opening the udp backend: the sockets, the best receive side that the system
+ * allows, then the send side. Each choice has its reason.
  */
 #include <stdio.h>
 

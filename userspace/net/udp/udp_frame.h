@@ -19,7 +19,7 @@
 #define UDP_FRAME_HEADERS_IPV4 28 /* IPv4 and UDP */
 #define UDP_FRAME_HEADERS_IPV6 48
 
-/* What stands in front of the IP header, the type of that included. */
+/* The header in front of the IP header, its type field included. */
 struct link_header {
 	uint8_t bytes[LINK_HEADER_LEN_MAX];
 	uint8_t len;
@@ -48,9 +48,9 @@ bool net_udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgr
 bool net_udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums);
 
 /*
- * net_link_header_reverse makes of the header of a frame received (len of it
- * at link, 14, 18 or 22) the one for an answer: addresses change places,
- * tags stay.
+ * net_link_header_reverse turns the header of a received frame (len bytes at
+ * link: 14, 18 or 22) into that of an answer. Addresses change places, tags
+ * stay.
  */
 void net_link_header_reverse(const uint8_t *link, size_t len, struct link_header *out_header);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Receiving with epoll and recvmmsg: the fallback where io_uring is
- * refused. One recvmmsg fills buffers, bursts take datagrams out of them,
- * and the next recvmmsg comes only when all were taken, so what a caller
- * holds is never overwritten. Runs on the worker that owns the sockets.
+ * refused. One recvmmsg fills buffers, and bursts take datagrams out of
+ * them. The next recvmmsg comes only when all were taken, so a datagram
+ * that a caller holds is never overwritten. Runs on the worker that owns
+ * the sockets.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending: the way out of every datagram over UDP. Protocols write into one buffer; flush hands all
- * of it to the kernel with one sendmmsg per socket, runs of equal datagrams as one message that the
- * kernel or the device cuts (GSO). Where a device cannot, this file cuts, from then on.
+ * Sending: the way out of every datagram over UDP. Protocols write into one buffer. Flush hands all
+ * of it to the kernel with one sendmmsg per socket. A run of equal datagrams is one message, which
+ * the kernel or the device cuts (GSO). Where a device cannot, this file cuts, from then on.
  *
  * Plain system calls and not io_uring, which is no faster here: docs/decisions/0002. Runs on the
  * worker that owns the sockets; after open nothing is allocated.
@@ -117,7 +117,7 @@ static int message_send_cut(struct udp_mmsg_tx *tx, struct tx_message *message,
 
 /*
  * message_failed deals with a message that the kernel refused whole. A run refused because a device
- * cannot cut it goes out cut by this file, and so do all that follow; a run refused for its size
+ * cannot cut it is cut by this file and sent, and so are all later ones. A run refused for its size
  * says nothing of GSO.
  */
 static int message_failed(struct udp_mmsg_tx *tx, struct tx_message *message, int err)

@@ -65,8 +65,9 @@ static void buffer_set(int fd, int force_name, int name, unsigned len)
 
 /*
  * The kernel takes the io_uring of a killed process apart in the
- * background, 6 to 16 ms on an idle machine (Linux 6.18), and its receives
- * hold the port so long. A daemon that comes back must not fail over that.
+ * background, in 6 to 16 ms on an idle machine (Linux 6.18). Its receives
+ * hold the port for that time. A daemon that comes back must not fail over
+ * that.
  */
 static int bind_patiently(int fd, const struct sockaddr_storage *sa, socklen_t len)
 {
@@ -237,8 +238,9 @@ int net_udp_sockets_choose(const struct udp_sockets *sockets, const struct addr 
 #define ECN_BITS 3
 
 /*
- * Traffic class comes as an int, or on some kernels as a byte (IP_TOS);
- * the low bits are where they are on a little-endian machine either way.
+ * The traffic class comes as an int, or on some kernels as a byte
+ * (IP_TOS). On a little-endian machine the low bits are in the same
+ * place either way.
  */
 static int control_int(const struct cmsghdr *msg)
 {

@@ -9,9 +9,9 @@
 #include "net/packet_io.h"
 
 /*
- * Private to net/: the UDP sockets that a receive side and a send side
- * share, what control messages say, and how a coalesced receive comes
- * apart.
+ * Private to net/: UDP sockets that a receive side and a send side
+ * share, the meaning of control messages, and how a coalesced receive
+ * is taken apart.
  */
 #define UDP_SOCKET_CNT_MAX  8
 #define UDP_SEGMENT_CNT_MAX 64	  /* kernel: UDP_MAX_SEGMENTS before 6.9 */
@@ -48,9 +48,9 @@ int net_udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sock
 void net_udp_sockets_release(struct udp_sockets *sockets);
 /*
  * Sockets of several workers on one port: net_udp_steer_join makes fd one of
- * them, the first after it is bound, so that a port in use is noticed, the
- * others before; net_udp_steer_start, on the last to join, starts the steering.
- * 0 or -errno.
+ * them. The first socket joins after it is bound, so that a port in use is
+ * noticed; the others join before. net_udp_steer_start, called on the last to
+ * join, starts the steering. 0 or -errno.
  */
 WEFT_MUST_CHECK
 int net_udp_steer_join(int fd);
@@ -67,7 +67,7 @@ void net_udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_coun
 int net_udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
 			   const struct addr *remote);
 
-/* What one receive returned: datagrams of segment_len bytes, the last one maybe shorter. */
+/* One receive: datagrams of segment_len bytes, the last one maybe shorter. */
 struct udp_train {
 	uint8_t *data;
 	size_t len;

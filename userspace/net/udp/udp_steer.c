@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several workers on one port. Their sockets form a reuseport group in the
- * order in which they were bound, and a classic BPF program, which needs no
- * privilege, names the socket for each datagram from the connection id at
- * its fixed place (weft/cid.h): so a connection keeps its worker when the
- * peer's address changes, where the kernel's hash of addresses would not.
+ * Several workers on one port. Their sockets form a reuseport group in the order in which they
+ * were bound. A classic BPF program, which needs no privilege, chooses the socket for each
+ * datagram by the connection id at its fixed place (weft/cid.h). So a connection keeps its worker
+ * when the peer's address changes; the kernel's hash of addresses would move it.
  *
- * A client invents the id of its first flight: byte 0 of it, which is random, chooses the worker,
- * and does so again for every retransmission. A datagram without an id goes to the first worker.
+ * A client invents the id of its first flight. Byte 0 of that id, which is random, chooses the
+ * worker, and chooses the same one for every retransmission. A datagram without an id goes to the
+ * first worker.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -20,7 +20,7 @@
 /* Offsets in a QUIC datagram, RFC 9000 17.2 and 17.3. */
 #define SHORT_CID_OFF 1
 #define LONG_CID_OFF  6
-/* Of a relay's label, weft/relay.h. */
+/* From a relay's label, weft/relay.h. */
 #define RELAY_KIND_OFF	 1
 #define RELAY_WORKER_OFF 2
 
@@ -32,9 +32,10 @@ int net_udp_steer_join(int fd)
 }
 
 /*
- * A load beyond the datagram's end yields 0, the first worker. X is where the QUIC packet begins: a
- * relayed one for an end follows its label, and its id decides; one for the relay names the worker
- * in its label. The relay's answers are for the first worker, which has no id to go by.
+ * A load beyond the datagram's end yields 0, the first worker. X is where the QUIC packet begins. A
+ * relayed packet for an end follows its label, and its connection id decides. A packet for the
+ * relay itself names the worker in its label. The relay's answers are for the first worker, which
+ * has no id to go by.
  */
 int net_udp_steer_start(int fd, unsigned worker_cnt)
 {

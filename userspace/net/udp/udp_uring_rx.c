@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receiving with io_uring: one multishot recvmsg per socket fills buffers from a provided ring, so
- * a busy worker receives without asking and an idle burst is a look at memory. Runs on the worker
- * that owns the sockets: the ring is made disabled and belongs to the thread of the first burst.
+ * Receiving with io_uring. One multishot recvmsg per socket fills buffers from a provided ring. So
+ * a busy worker receives without a system call, and an idle burst only looks at memory. Runs on
+ * the worker that owns the sockets: the ring is made disabled and belongs to the thread of the
+ * first burst.
  *
- * A buffer is in one of three places: provided to the kernel, the train being taken apart, or lent
- * to the caller until its next burst.
+ * A buffer is in one of three places. It is provided to the kernel, or in the train being taken
+ * apart, or lent to the caller until its next burst.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -22,7 +23,7 @@
 
 /*
  * Power of two. The kernel goes round all of them, so they are cache
- * footprint: with coalesced receives 16 are 10 % faster than 64, with
+ * footprint. With coalesced receives 16 are 10 % faster than 64; with
  * single datagrams 32 are 15 % faster than 16 (bench/quic, 2026-11).
  */
 #define RX_BUFFER_CNT 32
@@ -161,8 +162,8 @@ static bool rx_next_train(struct udp_uring_rx *rx)
 }
 
 /*
- * The ring's own descriptor does not become readable for deferred task work when another call than
- * io_uring_enter waits (seen on Linux 6.18), so waiting is by an eventfd. It is cleared only on the
+ * Waiting is by an eventfd. The ring's own descriptor does not become readable for deferred task
+ * work when another call than io_uring_enter waits (seen on Linux 6.18). It is cleared only on the
  * way to sleep and before the last look, so a busy worker pays no call for it.
  */
 static bool rx_last_look(struct udp_uring_rx *rx)
@@ -254,8 +255,8 @@ static const struct packet_rx_ops udp_uring_rx_ops = {.burst = udp_uring_burst,
 						      .close = udp_uring_rx_close};
 
 /*
- * From the moment the ring is enabled it receives and waits for room, and nothing else: an attacker
- * that wrote into its memory opens no file with it.
+ * Once enabled, the ring receives and waits for room, and does nothing else: an attacker that wrote
+ * into its memory opens no file with it.
  */
 static int rx_restrict(struct io_uring *ring)
 {

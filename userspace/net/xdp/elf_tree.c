@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two functions that Debian 13's libelf.a (0.192) calls and no package has
- * as an archive: they are in libeu.a, which elfutils builds and does not
+ * Two functions that Debian 13's libelf.a (0.192) calls and that no package
+ * has as an archive. They are in libeu.a, which elfutils builds and does not
  * install. libbpf needs libelf, so without these nothing that loads a BPF
  * object could be linked statically.
  *

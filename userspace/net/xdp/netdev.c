@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel says of a network device: rtnetlink for what it is and
- * how it is, ethtool for its driver and queues. Set-up, and the watch on
- * the worker that owns the attached devices.
+ * The kernel's description of a network device: rtnetlink gives its kind
+ * and state, ethtool its driver and queues. Set-up, and the watch on the
+ * worker that owns the attached devices.
  */
 #include "netdev.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attaching devices and detaching them. In order: the program is loaded
- * and attached, and passes all, for its tables are empty; the sockets are
- * bound and stand in its map; the worker takes the device and fills the
- * tables, the addresses last. So no datagram finds a half-made fast path,
- * and the way back is the same.
+ * Attaching devices and detaching them. First the program is loaded and
+ * attached; it passes everything, as its tables are empty. Then the
+ * sockets are bound and stand in its map. Last the worker takes the
+ * device and fills the tables, the addresses at the end. So no datagram
+ * finds a half-made fast path, and the way back is the same.
  */
 #include "xdp.h"
 

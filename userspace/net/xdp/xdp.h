@@ -16,27 +16,27 @@
  * The XDP program in front of devices, the AF_XDP sockets behind it, and
  * its tables.
  *
- * A device is attached in two steps: net_xdp_device_open loads and verifies
- * the program, which takes tenths of a second, attaches it and opens the
- * sockets, on a thread of its own; net_xdp_take then gives the device to the
- * worker. The program passes everything to the kernel until the table of
- * locals names an address, so the other tables are filled before that and
- * nothing is lost on the way. Detaching goes the same way back.
+ * A device is attached in two steps. net_xdp_device_open loads and verifies the
+ * program, which takes tenths of a second, attaches it and opens the sockets,
+ * on a thread of its own. net_xdp_take then gives the device to the worker. The
+ * program passes everything to the kernel until the table of locals names an
+ * address. So the other tables are filled before, and nothing is lost on the
+ * way. Detaching goes the same way back.
  *
- * A device has a socket for each queue it serves, and each queue belongs to
- * one worker (struct xdp_queue), which alone works its rings and frames and
- * has its own way to send (struct xdp_worker). All else is home's: functions
- * of a struct xdp are for the thread that made it.
+ * A device has a socket for each queue that it serves. Each queue belongs to
+ * one worker (struct xdp_queue), which alone works its rings and frames. Each
+ * worker has its own way to send (struct xdp_worker). All else is home's:
+ * functions of a struct xdp are for the thread that made it.
  *
  * The program hangs on a bpf_link that lives no longer than this process:
  * after kill -9 nothing stays attached.
  *
  * Privilege: net_xdp_device_open needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
- * and no other, and locked memory for the sockets' frames (RLIMIT_MEMLOCK
- * or CAP_IPC_LOCK). Once they are dropped (base/process/privilege.h) everything
- * else here works on (reading and writing tables, detaching, faults), but
- * no device can be attached, and before Linux 5.19 tables can only be
- * worked where kernel.unprivileged_bpf_disabled is 0.
+ * and no other, and locked memory for the sockets' frames (RLIMIT_MEMLOCK or
+ * CAP_IPC_LOCK). Once they are dropped (base/process/privilege.h) everything
+ * else here works on: reading and writing tables, detaching, faults. No device
+ * can be attached then. Before Linux 5.19 tables are accessible only where
+ * kernel.unprivileged_bpf_disabled is 0.
  */
 struct packet_rx;
 struct packet_tx;
@@ -119,9 +119,10 @@ int net_xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
 void net_xdp_free(struct xdp *xdp);
 
 /*
- * net_xdp_device_open loads, attaches and opens. On any thread, one at a time; of xdp it reads only
- * what no net_xdp_take or net_xdp_detach changes meanwhile: home calls neither until it is done. On
- * failure why says what was refused and what to do. Returns 0 or a negative code: -ENODEV,
+ * net_xdp_device_open loads, attaches and opens. On any thread, one call at a time. It reads only
+ * those fields of xdp that no net_xdp_take or net_xdp_detach changes meanwhile: home calls neither
+ * until it is done. On failure why says what was refused and what to do. Returns 0 or a negative
+ * code: -ENODEV,
  * WEFT_EREFUSED (net_xdp_plan says impossible), WEFT_EBUSY (a foreign program, or a queue that is
  * in use), -EPERM, -errno.
  */
@@ -147,7 +148,10 @@ void net_xdp_unhook(struct xdp *xdp, unsigned device);
 void net_xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue);
 void net_xdp_detach(struct xdp *xdp, unsigned device);
 
-/* What a device is, now. Borrowed until it is detached; NULL: no such device. */
+/*
+ * The present state of a device. Borrowed until it is detached; NULL: no such
+ * device.
+ */
 struct xdp_device_info {
 	char name[XDP_NAME_CAP];
 	unsigned ifindex;
@@ -193,10 +197,10 @@ void net_xdp_queue_frames(const struct xdp_queue *queue,
 uint64_t net_xdp_queue_sent_cnt(const struct xdp_queue *queue);
 
 /*
- * What one worker has of attached devices: the link layer of paths, learned from the queues that it
- * serves, and a send side that goes by the first of them of each device that sends. Only its worker
- * may use it. The frames of one worker's queue teach that worker alone; the others send to such
- * paths by udp.
+ * One worker's part of attached devices: the link layer of paths, learned from the queues that it
+ * serves, and a send side. The send side uses the worker's first queue of each device that sends.
+ * Only its worker may use it. The frames of one worker's queue teach that worker alone; the others
+ * send to such paths by udp.
  */
 struct xdp_worker;
 /* net_xdp_worker_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */

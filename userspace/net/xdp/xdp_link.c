@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the program knows of the device in front of which it stands: its MAC, the VLANs above it,
- * whether checksums may be partial. Read when a device is opened, on the thread that opens it, and
- * again on home when the kernel reports a change.
+ * The program's facts about its device: its MAC, the VLANs above it, and whether checksums may be
+ * partial. Read when a device is opened, on the thread that opens it, and again on home when the
+ * kernel reports a change.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,7 +17,7 @@
 /* VLAN devices that are looked at, of the whole namespace: a node has a few. */
 #define VLAN_CNT_MAX 256
 
-/* Of all devices those that take off tags. */
+/* Those of all devices that remove tags. */
 struct vlans {
 	struct netdev devices[VLAN_CNT_MAX];
 	unsigned cnt;
@@ -49,8 +49,8 @@ static void vlans_put(const struct vlans *vlans, unsigned ifindex, uint64_t belo
 }
 
 /*
- * A checksum that a sender on this machine leaves to the card arrives as it left it: by every
- * device that is no card, and by the cards of virtual machines.
+ * A sender on this machine may leave a checksum to the card. It then arrives unfinished: by
+ * every device that is no card, and by the cards of virtual machines.
  */
 static bool has_partial_sums(const struct netdev *netdev)
 {

@@ -71,7 +71,7 @@ static void plan_foreign(struct xdp_plan *plan, const struct netdev *netdev)
 	       plan->foreign_name, plan->foreign_name[0] ? "\"" : "", netdev->name);
 }
 
-/* What the driver says it can. False: unknown, before Linux 6.3. */
+/* The features that the driver reports. False: unknown, before Linux 6.3. */
 static bool features_read(const struct netdev *netdev, uint64_t *out_features)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, opts);

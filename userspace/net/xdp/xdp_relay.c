@@ -3,7 +3,7 @@
  * Relay flows in the program's maps. They live in memory of the relay room
  * while no device is attached. With the first device that memory becomes
  * the maps' own, at the same addresses, so workers that forward meanwhile
- * notice nothing; when the last device goes it is plain memory again. Home.
+ * notice nothing. When the last device goes it is plain memory again. Home.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -33,8 +33,9 @@ static void parts_of(const struct weft_relay_tables *tables, struct relay_part o
 }
 
 /*
- * Copies what is there and takes its place. What a worker counts between
- * the two is lost, so volumes are withheld meanwhile (volumes_withhold).
+ * Copies what is there and takes its place. Volumes that a worker counts
+ * between the two are lost, so they are withheld meanwhile
+ * (volumes_withhold).
  */
 static int part_map(const struct xdp *xdp, const struct relay_part *part)
 {

@@ -39,7 +39,10 @@ enum xdp_map {
 	XDP_MAP_CNT,
 };
 
-/* What the kernel leaves free in front of a packet in a frame (XDP_PACKET_HEADROOM). */
+/*
+ * Bytes that the kernel leaves free in front of a packet in a frame
+ * (XDP_PACKET_HEADROOM).
+ */
 #define XDP_FRAME_HEADROOM 256
 
 struct ring_buffer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables that the program and the worker share, by system calls on their descriptors. None of
- * them is on the path of a datagram: keys change by the hour, bans by hand, a validated path once,
- * and counters are read on request.
+ * them is on the path of a datagram. Keys change by the hour, bans by hand, a validated path once;
+ * counters are read on request.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -86,7 +86,7 @@ static enum xdp_map ban_key_of(const struct addr *addr, unsigned prefix_len, uni
 	return XDP_MAP_BANS_IPV6;
 }
 
-/* What the kernel says of a full hash or trie. */
+/* The kernel's errors for a full hash or trie. */
 static int full_of(int err)
 {
 	return err == -E2BIG || err == -ENOSPC ? WEFT_EFULL : err;

@@ -32,7 +32,9 @@ struct xsk_config {
 	uint8_t device;	       /* the opener's number, for the link table */
 };
 
-/* What the kernel did not hand over, by cause (struct xdp_statistics). */
+/*
+ * Frames that the kernel did not hand over, by cause (struct xdp_statistics).
+ */
 struct xsk_losses {
 	uint64_t rx_dropped_cnt;   /* no room, and everything else */
 	uint64_t rx_ring_full_cnt; /* the worker was too slow to take */
@@ -82,11 +84,11 @@ int net_xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx);
 void net_xsk_rx_teach(struct packet_rx *rx, struct link_table *links);
 
 /*
- * net_xsk_tx_new makes a send side in front of udp: what goes to a path that
- * links knows leaves by the device's socket, all else by udp. It holds up
- * to XSK_TX_DEVICE_MAX sockets, set by number of device, NULL to take one
- * away. Slots are udp's, so a caller may change between the two sides.
- * close leaves udp open. 0 or -ENOMEM.
+ * net_xsk_tx_new makes a send side in front of udp. A datagram to a path
+ * that links knows leaves by the device's socket, every other one by udp. It
+ * holds up to XSK_TX_DEVICE_MAX sockets, set by number of device, NULL to
+ * take one away. Slots are udp's, so a caller may change between the two
+ * sides. close leaves udp open. 0 or -ENOMEM.
  */
 #define XSK_TX_DEVICE_MAX 8
 WEFT_MUST_CHECK

@@ -44,8 +44,8 @@ static inline void xsk_ring_init_consumer(struct xsk_ring *ring)
 
 /*
  * xsk_ring_reserve gives up to want places from index *out_idx on, and
- * returns how many; they are the caller's until commit, which publishes
- * all that was reserved.
+ * returns how many. They are the caller's until commit, which publishes
+ * all reserved places.
  */
 static inline uint32_t xsk_ring_reserve(struct xsk_ring *ring, uint32_t want, uint32_t *out_idx)
 {
@@ -83,13 +83,13 @@ static inline void xsk_ring_release(struct xsk_ring *ring)
 	__atomic_store_n(ring->own, ring->at, __ATOMIC_RELEASE);
 }
 
-/* Of the fill and completion rings: addresses. */
+/* Addresses, in the fill and completion rings. */
 static inline uint64_t *xsk_ring_addr(const struct xsk_ring *ring, uint32_t idx)
 {
 	return (uint64_t *)ring->entries + (idx & (ring->cnt - 1));
 }
 
-/* Of the rx and tx rings. */
+/* Descriptors, in the rx and tx rings. */
 static inline struct xdp_desc *xsk_ring_desc(const struct xsk_ring *ring, uint32_t idx)
 {
 	return (struct xdp_desc *)ring->entries + (idx & (ring->cnt - 1));

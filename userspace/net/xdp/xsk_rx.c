@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receiving by AF_XDP: frames the program redirected, taken out of the rx
- * ring in batches and lent to the caller until its next burst, which first
- * gives them back to be filled. So the kernel always has every frame that
- * is not in the caller's hands. Runs on the worker that owns the socket;
- * nothing is copied and nothing allocated.
+ * Receiving by AF_XDP: frames that the program redirected are taken out of
+ * the rx ring in batches and lent to the caller. The caller's next burst
+ * first gives them back to be filled. So the kernel always has every frame
+ * that is not in the caller's hands. Runs on the worker that owns the
+ * socket; nothing is copied and nothing allocated.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sending by AF_XDP, in front of the udp side. Slots are the udp side's
- * buffer, which stays in the cache; commit then writes each datagram once
- * into its frame, summing on the way, or leaves all to the kernel's
- * socket: for a path whose link layer is not known, for datagrams larger
- * than a frame, and while all frames are under way. Runs on the worker
- * that owns the sockets; after open nothing is allocated.
+ * buffer, which stays in the cache. Commit then writes each datagram once
+ * into its frame, summing on the way. In three cases the kernel's socket
+ * sends: the path's link layer is not known, the datagram is larger than
+ * a frame, or all frames are under way. Runs on the worker that owns the
+ * sockets; after open nothing is allocated.
  */
 #include <errno.h>
 #include <stdio.h>

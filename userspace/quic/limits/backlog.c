@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order of handshakes' crypto. A look for the first or the last goes
- * over all that wait; the last is remembered, so a
- * datagram that finds the backlog full and is not lighter costs one
- * comparison.
+ * The order of handshakes' crypto. A search for the first or the last
+ * goes over all waiting datagrams. The last is remembered, so a datagram
+ * that finds the backlog full and is not lighter costs one comparison.
  */
 #include "quic/limits/backlog.h"
 

@@ -25,10 +25,9 @@ struct load;
  * Not ordered: Initials without a token, which the limit of half-open
  * connections bounds (quic/limits/quic_limits.h), and datagrams longer than BACKLOG_DGRAM_MAX.
  *
- * Anybody with a proven address can fill it. The datagram of the network
- * that costs most then makes room, or is not taken in; an honest client of
- * another network notices a turn's delay, one of that network a
- * retransmission.
+ * Any client with a proven address can fill it. A datagram of the network that costs most then
+ * makes room, or is not taken in. An honest client of another network notices a turn's delay;
+ * one of that network notices a retransmission.
  */
 #define BACKLOG_CAP	  128u
 #define BACKLOG_TURN_MAX  16u
@@ -56,9 +55,9 @@ int quic_backlog_init(struct backlog *backlog, struct arena *arena);
 
 /*
  * quic_backlog_put copies dgram, of at most BACKLOG_DGRAM_MAX bytes, and charges
- * its address one unit; in a full backlog it takes the place of another or
- * is dropped, whichever costs more. quic_backlog_first: whose turn it is, or
- * NULL; borrowed until quic_backlog_remove.
+ * its address one unit. In a full backlog dgram takes the place of another or is
+ * dropped, whichever costs more. quic_backlog_first: whose turn it is, or NULL;
+ * borrowed until quic_backlog_remove.
  */
 void quic_backlog_put(struct backlog *backlog, struct load *load, const struct dgram *dgram,
 		      uint64_t now_ns);

@@ -23,12 +23,12 @@ struct random;
  */
 
 /*
- * Half-open connections: handshakes from unvalidated addresses. A prefix (IPv4
- * /32, IPv6 /64) has a place in an array, found by a keyed hash, and a
- * place admits QUIC_HALF_OPEN_PREFIX_MAX at once. Any source can fill the places, with
- * forged addresses too, and a forger the place of a victim; then a handshake
- * that shows no token is asked for a Retry and costs a round trip more.
- * Handshakes with a token of this node take no part.
+ * Half-open connections: handshakes from unvalidated addresses. A prefix (IPv4 /32,
+ * IPv6 /64) has a place in an array, found by a keyed hash, and a place admits
+ * QUIC_HALF_OPEN_PREFIX_MAX at once. Any source can fill the places, with forged
+ * addresses too, and a forger can fill the place of a victim. A handshake that shows
+ * no token is then asked for a Retry, which costs a round trip. Handshakes with a
+ * token of this node take no part.
  */
 #define QUIC_HALF_OPEN_PREFIX_MAX 8
 #define QUIC_HALF_OPEN_PLACE_CNT  4096
@@ -48,9 +48,10 @@ uint16_t quic_half_open_enter(struct quic_half_open *half_open, uint32_t cap,
 void quic_half_open_leave(struct quic_half_open *half_open, uint16_t place);
 
 /*
- * Answers without state. All are smaller than what asks for them, so they
- * have no limit per prefix, which a forger would use up for its owner: each
- * kind has one in all, drawn by lot beyond it (weft/random_drop.h).
+ * Answers without state. All are smaller than the datagrams that ask for
+ * them, so no limit per prefix is needed, which a forger would use up for
+ * its owner. Each kind has one limit in all, drawn by lot beyond it
+ * (weft/random_drop.h).
  */
 enum quic_answer {
 	QUIC_ANSWER_RETRY,

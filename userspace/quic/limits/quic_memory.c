@@ -33,7 +33,7 @@ static size_t conn_excess(const struct quic_conn *conn)
 	return conn->heap_len > share_len ? conn->heap_len - share_len : 0;
 }
 
-/* What a condemned connection still holds is as good as free. */
+/* Memory that a condemned connection still holds counts as free. */
 static void conn_account(struct quic_conn *conn, size_t heap_len)
 {
 	size_t before = conn_excess(conn);

@@ -3,14 +3,14 @@
  * Shares of the connection table and of the handshakes of proven addresses
  * (base/fair/fair.h). Unproven handshakes are quic_limits.c's.
  *
- * Connections are standing slots of a key at an address. Anybody may fill
- * an idle table. When it is full, a newcomer of a branch that holds less
- * gets the place of the one that holds most: that connection is closed with
- * the time to come back, and has a token for the way, so it is back in a
- * round trip when there is room. While the table is busy, unvalidated sources whose
- * connection carries nothing for 10 s make room before they are asked to.
- * A connection that a person or a program of this node asked for is chosen;
- * other dials have the class of their key.
+ * Connections are standing slots of a key at an address. Any peer may fill an idle
+ * table. When it is full, a newcomer of a branch that holds less gets the place of
+ * the branch that holds most. That branch's connection is closed with the time to
+ * come back and a token for the way. So it is back in a round trip when there is
+ * room. While the table is busy, unvalidated sources whose connection carries
+ * nothing for 10 s make room before they are asked to. A connection that a person
+ * or a program of this node asked for is chosen; other dials have the class of
+ * their key.
  *
  * A handshake is work of an address: when all places are taken the one that
  * began first goes, of the address that holds most.
@@ -26,7 +26,10 @@
 #define UNVALIDATED_BUSY_NS (10 * NS_PER_S)
 /* A smaller table has no floors: a part of it would be no connection. */
 #define DIVISIBLE_CNT 16
-/* Of idle unvalidated sources no more go than leave a tenth free: a crowd sent away comes back as one. */
+/*
+ * No more idle unvalidated sources go than leave a tenth free: a crowd sent
+ * away comes back as one.
+ */
 #define ROOMY_DIVISOR 10
 #define ROOMY_NS      NS_PER_S
 
@@ -99,7 +102,10 @@ void quic_share_charge(struct quic_conn *conn)
 	const struct load_who who = {.addr = &conn->remote, .key = conn->peer_key};
 	struct quic_engine *engine = conn->engine;
 
-	/* Of what showed a token the hello was charged when it came (engine_start). */
+	/*
+	 * The hello of a connection that showed a token was charged when it
+	 * came (engine_start).
+	 */
 	uint32_t price = LOAD_PRICE_FINISHED +
 			 (conn->half_open_place == QUIC_HALF_OPEN_NONE ? 0 : LOAD_PRICE_HELLO);
 
@@ -138,9 +144,9 @@ bool quic_share_take(struct quic_conn *conn)
 		engine->share_next_ns = engine->now_ns;
 		conn_send_away(conn_of_share(victim));
 		/*
-		 * Its speaker has tables as large as this one, so it hears of the
-		 * end before it hears of the newcomer. A dial is the speaker's own
-		 * call, in which no event is raised.
+		 * Its speaker has tables as large as this one, so it learns of the
+		 * end before it learns of the newcomer. A dial is the speaker's
+		 * own call, in which no event is raised.
 		 */
 		if (!conn->is_dialler)
 			quic_conn_shut(conn_of_share(victim), 0);
