@@ -14,7 +14,7 @@ struct weft_endpoint;
 
 enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
-/* What is spoken to at an address. */
+/* The protocol spoken at an address. */
 enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1 };
 
 /*
@@ -50,10 +50,10 @@ bool addr_is_loopback(const struct addr *addr);
 bool addr_is_wildcard(const struct addr *addr);
 bool addr_is_link_local(const struct addr *addr);
 /*
- * addr_is_global: one that means the same host everywhere, as far as the address tells: of no
- * private, shared, local, multicast or reserved range (the IANA special-purpose registries, RFC
- * 6890), and of none that wraps another address (6to4, Teredo). Documentation ranges count as
- * global: no host has one, and examples and test networks live in them.
+ * addr_is_global: one that means the same host everywhere, as far as the address tells. It is
+ * in no private, shared, local, multicast or reserved range (the IANA special-purpose
+ * registries, RFC 6890). It wraps no other address (6to4, Teredo). Documentation ranges count
+ * as global: no host has one, and examples and test networks live in them.
  */
 bool addr_is_global(const struct addr *addr);
 /* addr_is_unicast: some one host, here or elsewhere; not a wildcard, a group or a broadcast. */

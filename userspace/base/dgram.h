@@ -13,7 +13,7 @@
 
 /*
  * A datagram as every protocol sees it, and the seam through which
- * protocols send: net/ implements struct dgram_sink, quic/ and dht/ write
+ * protocols send. net/ implements struct dgram_sink; quic/ and dht/ write
  * into it and know no packet I/O.
  */
 

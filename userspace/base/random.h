@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Where randomness comes from, handed down like the time: the system's in
- * a daemon, a seeded stream in the simulator, so that one seed replays a
- * run exactly.
+ * The source of randomness, handed down like the time. It is the system's
+ * in a daemon, and a seeded stream in the simulator, so that one seed
+ * replays a run exactly.
  */
 #define RANDOM_POOL_LEN 512
 struct random {

@@ -3,9 +3,9 @@
  * A step's number is cut into digits of six bits. A timer stands on the
  * level of the highest digit in which its step differs from the wheel's,
  * in the slot of that digit. So on each level but the lowest the occupied
- * slots lie after the wheel's own digit, the lowest occupied level holds
- * the earliest timers, and a slot is spread over the levels below when the
- * wheel reaches it: at most seven moves in the life of a timer.
+ * slots lie after the wheel's own digit, and the lowest occupied level
+ * holds the earliest timers. The wheel spreads a slot over the levels
+ * below when it reaches it. A timer moves at most seven times in its life.
  */
 #include "base/timer.h"
 

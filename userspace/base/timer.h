@@ -11,11 +11,11 @@
  * time, and fires in the first expire at or after it. The wheel's step of
  * 2^16 ns (65.5 us) bounds only the order: timers of one step fire in any
  * order. next_ns is exact for the timers of the nearest step, so pacing
- * stays smooth; for farther ones it may name an earlier moment, when the
+ * stays smooth. For farther ones it may name an earlier moment, when the
  * wheel has to turn.
  *
  * fire may set and cancel any timer, also its own and those due in the
- * same expire, and may free the object its timer is in.
+ * same expire. It may free the object that its timer is in.
  */
 struct timer;
 typedef void (*timer_fn)(struct timer *timer, uint64_t now_ns);

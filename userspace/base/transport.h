@@ -21,9 +21,8 @@
  * which the carrier zeroes when the object is made. A conn pointer is valid until
  * conn_closed returns, a stream pointer until stream_closed returns.
  *
- * Events never nest inside the ops that cause them, with one exception
- * that is safe by contract: the ops reset, abandon and close never raise
- * an event synchronously; stream_closed and conn_closed follow later.
+ * Events never nest inside the ops that cause them. The ops reset, abandon and close never
+ * raise an event synchronously; stream_closed and conn_closed follow later.
  */
 struct transport;
 struct transport_ops;
@@ -68,9 +67,9 @@ struct transport_conn_info {
 };
 
 /*
- * Bytes lent to a stream: they stay untouched until done(arg) is called,
- * which happens exactly once, when the carrier needs them no more or the stream is gone. Over QUIC
- * that is when the peer has acknowledged all of them, over TCP when they are encrypted.
+ * Bytes lent to a stream. They stay untouched until done(arg) is called. That happens exactly
+ * once, when the carrier needs them no more or the stream is gone. Over QUIC that is when the peer
+ * has acknowledged all of them, over TCP when they are encrypted.
  */
 struct transport_span {
 	const uint8_t *data;
@@ -124,9 +123,9 @@ struct transport_dial {
  *     info's received_len grows when it is there.
  */
 /*
- * Of chunks 4 MiB on a stream: what is under way at 5 Gbit/s while a peer of
- * that rate is kept from its CPU for 6 ms. With 1 MiB a sender slept 12 % of
- * its time (bench/quic, 2026-11).
+ * 4 MiB of chunks on a stream. So much is under way at 5 Gbit/s while a peer
+ * of that rate is kept from its CPU for 6 ms. With 1 MiB a sender slept 12 %
+ * of its time (bench/quic, 2026-11).
  */
 #define TRANSPORT_SPANS_MAX    16
 #define TRANSPORT_COPY_LEN_MAX 16384

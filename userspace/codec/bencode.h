@@ -10,12 +10,13 @@
 #include "weft/err.h"
 
 /*
- * Bencode (BEP-3), strictly: dictionary keys ascending as bytes and unique,
- * integers and lengths without leading zeros, no negative zero, integers
- * of 64 bits, depth at most 10, nothing behind the value. So a value has
- * one encoding, and a hash or signature over it means one thing. The
- * reader is sticky like the cursor: a parser checks once at its end with
- * bencode_reader_finish. Nothing is copied. Typical use:
+ * Bencode (BEP-3), strictly. Dictionary keys are ascending as bytes and
+ * unique, integers and lengths have no leading zeros, and there is no
+ * negative zero. Integers have 64 bits, depth is at most 10, and nothing
+ * follows the value. So a value has one encoding, and a hash or signature
+ * over it means one thing. The reader is sticky like the cursor: a parser
+ * checks once at its end with bencode_reader_finish. Nothing is copied.
+ * Typical use:
  *
  *	bencode_reader_init(&r, bytes, len);
  *	bencode_enter_dict(&r);

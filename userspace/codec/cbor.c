@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reader. Every item goes through head_read, which insists on the
- * shortest form; containers are levels on a small stack, and map keys are
+ * shortest form. Containers are levels on a small stack, and map keys are
  * compared as the bytes they were written in.
  */
 #include "codec/cbor.h"

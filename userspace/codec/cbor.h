@@ -10,10 +10,10 @@
 #include "weft/err.h"
 
 /*
- * Deterministic CBOR (RFC 8949 4.2.1): shortest heads, map keys ascending
- * and unique, definite lengths, no floats, no tags, depth at most 8, text
- * is valid UTF-8. The reader refuses everything else; like the cursor it
- * is sticky, so a parser checks once at its end with cbor_reader_finish.
+ * Deterministic CBOR (RFC 8949 4.2.1): shortest heads, map keys ascending and unique,
+ * definite lengths, no floats, no tags. Depth is at most 8, and text is valid UTF-8. The
+ * reader refuses everything else; like the cursor it is sticky, so a parser checks once at
+ * its end with cbor_reader_finish.
  *
  * Own maps have unsigned integer keys, free metadata text keys; one map has one kind, so that
  * both orders of RFC 8949 agree. Typical use:
@@ -105,8 +105,8 @@ void cbor_read_text_copy(struct cbor_reader *r, char *dst, size_t cap);
 
 /*
  * cbor_enter_array gives the number of items, cbor_enter_map the number
- * of pairs. cbor_next and cbor_next_key say whether there is one more;
- * the call that says false leaves the container, so even one of known
+ * of pairs. cbor_next and cbor_next_key say whether there is one more.
+ * The call that says false leaves the container, so even one of known
  * size is walked to that call. When bad they say false.
  */
 uint64_t cbor_enter_array(struct cbor_reader *r);
@@ -119,8 +119,8 @@ bool cbor_next_text_key(struct cbor_reader *r, const char **out_key, size_t *out
 void cbor_skip(struct cbor_reader *r);
 
 /*
- * cbor_enter_record enters the map of a record that says its layout, a
- * number from 1 on, under key 0; the caller reads the keys behind it.
+ * cbor_enter_record enters the map of a record that states its layout,
+ * a number from 1 on, under key 0. The caller reads the keys behind it.
  *
  * Returns 0, or:
  *   WEFT_ENEWER     a later program wrote it, in a layout of its own

@@ -245,7 +245,7 @@ void cbor_row_read(struct cbor_reader *r, const struct cbor_table *table, void *
 
 /* --- writing --- */
 
-/* Of text the first byte decides. */
+/* For text the first byte decides. */
 static bool is_written(const struct cbor_field *field, const void *record)
 {
 	bool is_text = field->kind == CBOR_FIELD_TEXT || field->kind == CBOR_FIELD_PATH;

@@ -8,8 +8,8 @@
 #include "codec/cbor.h"
 
 /*
- * A format as data: a table says which field of a map is which member of a
- * struct, and one pair of functions reads and writes it. Typical use:
+ * A format as data. A table says which field of a map is which member of a struct, and one
+ * pair of functions reads and writes it. Typical use:
  *
  *	static const struct cbor_field fields[] = {
  *		{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct ping, id)},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What pure formats are linked with. */
+/* The libraries that pure formats are linked with. */
 #include "codec/codec_library.h"
 
 #include <stdio.h>

@@ -10,8 +10,8 @@
 #include "weft/err.h"
 
 /*
- * DNS messages (RFC 1035, 4) as far as a carrier of records needs them that resolves nothing:
- * every section is walked and checked, answers are returned.
+ * DNS messages (RFC 1035, 4), for a carrier of records that resolves nothing. Every section
+ * is walked and checked, and answers are returned.
  */
 #define DNS_NAME_LEN_MAX   255 /* on the wire, with the root's empty label (2.3.4) */
 #define DNS_LABEL_LEN_MAX  63
@@ -51,8 +51,8 @@ struct dns_record {
 /*
  * The reader is sticky like the cursor: walk the answers, then ask
  * dns_reader_finish once. A compressed name may point only to before
- * itself and each pointer only farther back, so there are no loops and no
- * name costs more than its 255 bytes.
+ * itself and each pointer only farther back. So there are no loops, and
+ * no name costs more than its 255 bytes.
  */
 struct dns_reader {
 	struct cursor c; /* c.bad is the sticky error */

@@ -98,7 +98,7 @@ json_t *json_heap_text(const char *text)
 	json_t *json = json_string(text ? text : "");
 	char *clean;
 
-	/* What is no text is valid, so memory is what lacks. */
+	/* Content that is no text is valid, so memory is lacking. */
 	if (json || !text)
 		return json;
 	clean = strdup(text);

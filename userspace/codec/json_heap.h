@@ -10,12 +10,12 @@
 #include "weft/err.h"
 
 /*
- * What JSON is allocated by. Without memory jansson (2.14) does two things that may not be: it
- * leaves out what it cannot store, so an answer would be shorter than the truth; and as it
- * reads it overruns its own buffer. So a refused allocation is noted, for the sender of an
- * answer to look at, and ends the reading at once. jansson's functions are the whole process's:
- * one that has set its own keeps them, and nothing is noted then. A note is of the thread that
- * made the JSON; a thread that hands JSON to another hands it on.
+ * The allocator of JSON. Without memory jansson (2.14) does two harmful things. It leaves out
+ * values that it cannot store, so an answer would be shorter than the truth. And as it reads it
+ * overruns its own buffer. So a refused allocation is noted, for the sender of an answer to
+ * look at, and ends the reading at once. jansson's functions are the whole process's: one that
+ * has set its own keeps them, and nothing is noted then. A note is of the thread that made the
+ * JSON; a thread that hands JSON to another hands it on.
  */
 
 /* json_heap_begin: before the first JSON; again does no harm. */

@@ -9,10 +9,11 @@
 #include "codec/cbor.h"
 
 /*
- * Where a peer says it, or another, may be reached: the CBOR map
- * {0: ip, 1: port, 2: transport, 3: key, 4: {0: relay's address, 1: slot},
- * 5: url}. An ip and a port are there unless the transport is a relay's
- * url. A relay is reached directly: its address holds no field 4.
+ * The address where a peer may be reached, as it or another peer says. It
+ * is the CBOR map {0: ip, 1: port, 2: transport, 3: key, 4: {0: relay's
+ * address, 1: slot}, 5: url}. An ip and a port are there unless the
+ * transport is a relay's url. A relay is reached directly: its address
+ * holds no field 4.
  */
 enum peer_addr_transport {
 	PEER_ADDR_QUIC = 0,

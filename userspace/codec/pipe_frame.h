@@ -10,8 +10,8 @@
 #include "weft/err.h"
 
 /*
- * What a service's stream looks like on a unix socket, to a local program that
- * opened it and to one that provides it, both ways alike:
+ * The format of a service's stream on a unix socket, to a local program that opened it or that
+ * provides it. It is the same both ways:
  *
  *	u32 length, big-endian ‖ u8 kind ‖ length bytes
  *
@@ -33,9 +33,9 @@ enum pipe_frame_kind {
 #define PIPE_FRAME_END_LEN_MAX	(1 + PIPE_FRAME_TEXT_LEN_MAX)
 
 /*
- * What input gives: of a piece, the bytes that are there, so that none is held
- * here; is_last with the last of a message. data is borrowed from the cursor,
- * and so may be empty with is_last.
+ * The result of input. For a piece it has the bytes that are there, so that
+ * none is held here; is_last with the last of a message. data is borrowed from
+ * the cursor, and so may be empty with is_last.
  */
 struct pipe_frame {
 	enum pipe_frame_kind kind; /* BINARY or TEXT, whether or not there is more; FINISH; END */
@@ -64,9 +64,9 @@ struct pipe_frame_in {
  * thing to tell. A parser that failed is not asked again.
  *
  * Returns 1 with *out_frame, 0 (c is used up), WEFT_ETOOLARGE (length), or
- * WEFT_EMALFORMED: an unknown kind, text within a binary message or the
- * reverse, FINISH within a message or twice, a piece after it, anything after
- * END, text that is no UTF-8.
+ * WEFT_EMALFORMED. Malformed are: an unknown kind, text within a binary
+ * message or the reverse, FINISH within a message or twice. So are a piece
+ * after FINISH, anything after END, and text that is no UTF-8.
  */
 WEFT_MUST_CHECK
 int pipe_frame_input(struct pipe_frame_in *in, struct cursor *c, struct pipe_frame *out_frame);

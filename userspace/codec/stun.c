@@ -114,7 +114,7 @@ static bool attribute_read(struct stun_message *message, const uint8_t mask[stat
 	case STUN_XOR_MAPPED_ADDRESS:
 		if (!address_read(value, mask, &addr))
 			return false;
-		/* Of several the first counts (RFC 8489 14). */
+		/* The first of several counts (RFC 8489 14). */
 		if (!message->is_xored)
 			message->mapped = addr;
 		message->is_xored = true;

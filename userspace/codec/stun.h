@@ -10,9 +10,10 @@
 #include "weft/err.h"
 
 /*
- * STUN binding (RFC 8489): requests, successes and errors. Of attributes it
- * reads addresses, errors and FINGERPRINT. There is no authentication: the
- * attributes for it are stepped over. Other methods are refused.
+ * STUN binding (RFC 8489): requests, successes and errors. The attributes
+ * that it reads are addresses, errors and FINGERPRINT. There is no
+ * authentication: the attributes for it are stepped over. Other methods are
+ * refused.
  */
 #define STUN_HEADER_LEN	     20
 #define STUN_TRANSACTION_LEN 12

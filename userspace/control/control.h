@@ -28,11 +28,12 @@ enum control_role { CONTROL_VIEW, CONTROL_OPERATE, CONTROL_ADMIN };
 
 /*
  * A method: name without interface ("AddShare"), the role it needs, and
- * its handler, which replies now or later: run, whose in is the struct that
- * tools/varlink-c makes of the method's parameters, or handle, whose parameters
- * are a JSON object that was checked against the interface: what is not marked ?
- * there is present and has its type, what is marked may be missing or null,
- * nothing else is in it. Both are borrowed until the handler returns.
+ * its handler, which replies now or later. The handler is run or handle.
+ * The in of run is the struct that tools/varlink-c makes of the method's
+ * parameters. The parameters of handle are a JSON object that was checked
+ * against the interface. A parameter not marked ? there is present and has
+ * its type, and a marked one may be missing or null. Nothing else is in
+ * the object. Both are borrowed until the handler returns.
  */
 struct control_method {
 	const char *name;
@@ -95,9 +96,9 @@ void control_configure(struct control *control, const struct control_config *con
  * left: they do nothing but free. on_gone is called if the client leaves
  * before the last reply; the call is gone then.
  *
- * control_fail names one of the interface's errors: err is a WEFT_E code or
- * -errno and becomes {"code", "name", "what", "why", "next"}: what object,
- * why it failed, what to do next.
+ * control_fail names one of the interface's errors. err is a WEFT_E code or
+ * -errno and becomes {"code", "name", "what", "why", "next"}: the object,
+ * why it failed, and what to do next.
  */
 void control_reply(struct control_call *call, json_t *parameters);
 /* control_blocks: memory for what the next reply is made of, freed when that is sent. */
@@ -152,13 +153,12 @@ size_t control_backlog_len(const struct control_call *call);
 void control_on_drained(struct control_call *call, void (*drained)(void *arg), void *arg);
 
 /*
- * Upgrades, of the methods in params->upgrades and of no others: the call asks
- * for it, and the reply is the last of varlink on the connection. What
- * follows is the method's own, bytes both ways. control_upgrade replies
- * (parameters is taken), ends the call and gives the connection, or NULL when
- * the caller has left. A program that does not read for 30 seconds is dropped,
- * as on any connection; how much may wait is the method's to bound, by what
- * backlog_len and writable tell.
+ * Upgrades, for the methods in params->upgrades and no others. The call asks for
+ * one, and the reply is the last of varlink on the connection. The method defines
+ * the bytes that follow, both ways. control_upgrade replies (parameters is
+ * taken), ends the call and gives the connection, or NULL when the caller has
+ * left. A program that does not read for 30 seconds is dropped, as on any
+ * connection. The method bounds how much may wait, by backlog_len and writable.
  *
  * Events come from the loop, never inside the functions below.
  * input: len bytes, of which the result were used, [0, len]. What was not comes
@@ -218,11 +218,11 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 void control_watch(struct control *control, struct control_call *call, uint64_t since);
 
 /*
- * The same for a caller that reads by itself. control_event_next gives the first
- * event that is kept with a number above after, as role may see it (JSON text), borrowed
- * until the next event: its number, or 0 when there is none; numbers
- * in between are lost. control_event_last: the last one's, 0 before the first.
- * control_on_event: told is called after each event; NULL ends that.
+ * The same for a caller that reads by itself. control_event_next gives the first event
+ * that is kept with a number above after, as role may see it (JSON text). It is borrowed
+ * until the next event. Returns its number, or 0 when there is none; numbers in between
+ * are lost. control_event_last: the last one's, 0 before the first. control_on_event:
+ * told is called after each event; NULL ends that.
  */
 uint64_t control_event_next(const struct control *control, enum control_role role, uint64_t after,
 			    const char **out_text, size_t *out_len);

@@ -112,7 +112,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	if (!continues)
 		call->gone = NULL;
 	if ((!call->client && !call->answered) || call->is_oneway) {
-		/* What was lost of this answer is not of the next. */
+		/* A loss in this answer is not one of the next. */
 		(void)json_heap_swap_lost(false);
 		json_decref(parameters);
 		return;
@@ -157,7 +157,7 @@ void control_call_free(struct control_call *call)
 	pool_release(&control->call_pool, call);
 }
 
-/* What its client counts of it. */
+/* The client's share in the counts. */
 static void call_leave_client(struct control_call *call)
 {
 	if (call->client && call->has_id)

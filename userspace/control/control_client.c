@@ -3,8 +3,8 @@
  * One connection of the control socket: bytes in, bytes out, and when to
  * give up on it. Home worker.
  *
- * Push-back: while a call runs, while replies wait to be read, or while its
- * request rate is used up, nothing more is read from a client.
+ * Push-back: nothing more is read from a client while a call runs, replies
+ * wait to be read, or its request rate is used up.
  */
 #include "control/control_server.h"
 
@@ -426,7 +426,10 @@ static void client_ready(struct poller_watch *watch, unsigned events, uint64_t n
 	struct control_client *client = container_of(watch, struct control_client, watch);
 
 	client->control->now_ns = now_ns;
-	/* What one sent before leaving still runs; only a reply in the future is pointless. */
+	/*
+	 * Calls that a client sent before it left still run; only a reply in
+	 * the future is pointless.
+	 */
 	if (events & POLLER_HANGUP)
 		client->is_hung = true;
 	client_turn(client);

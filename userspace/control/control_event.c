@@ -87,7 +87,7 @@ static void entry_free(struct event_entry *entry)
 	*entry = (struct event_entry){0};
 }
 
-/* event_text is the reply that tells of the event, or NULL. */
+/* event_text is the reply that carries the event, or NULL. */
 static char *event_text(const json_t *event, size_t *out_len)
 {
 	char *json = event ? json_dumps(event, JSON_COMPACT) : NULL;
@@ -102,7 +102,10 @@ static char *event_text(const json_t *event, size_t *out_len)
 /* entry_write leaves both texts or none; fields is taken. */
 static void entry_write(struct event_entry *entry, uint64_t seq, const char *kind, json_t *fields)
 {
-	/* Lost of fields, which then tell of no event, or of an answer that is being made. */
+	/*
+	 * Fields lost: of fields, which then belong to no event, or of an
+	 * answer that is being made.
+	 */
 	bool was_lost = json_heap_swap_lost(false);
 	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
 				  (json_int_t)clock_wall_s(), "kind", kind, "fields",

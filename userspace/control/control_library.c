@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What JSON is linked with. */
+/* The libraries that JSON is linked with. */
 #include "control/control_library.h"
 
 #include <stdio.h>

@@ -33,9 +33,9 @@ char *control_message_new(const char *error, json_t *parameters, bool continues,
 }
 
 /*
- * Which of the interface's errors a code is, and its name for people to
- * search for. What the kernel said (-errno) is Failed: a missing folder on the
- * way to a target is not what NotFound means.
+ * Which of the interface's errors a code is, and its name for people to search
+ * for. An error of the kernel (-errno) is Failed: a missing folder on the way
+ * to a target is not what NotFound means.
  */
 static const struct error_class {
 	int err;

@@ -21,7 +21,7 @@
 #define CALL_LEVELS  3 /* role, user, program */
 #define ADMIN_PLACES 4
 
-/* Of a class below its floor others give way: a quarter each, and what admin needs. */
+/* For a class below its floor others give way: a quarter each, and the places that admin needs. */
 static const enum fair_class class_of_role[] = {
 	[CONTROL_VIEW] = FAIR_UNKNOWN,
 	[CONTROL_OPERATE] = FAIR_KNOWN,

@@ -21,21 +21,21 @@ struct place_peer {
 WEFT_MUST_CHECK
 int control_places_init(struct control *control);
 /*
- * Connections. Any program of a user that has a role can fill them; an honest program
+ * Connections. Any program of a user that has a role can fill them. An honest program
  * notices nothing, or loses a connection that was idle and makes another.
- * control_place_take closes another connection where that has to give way.
- * Returns 0, or WEFT_EFULL with *out_wait_ms, after which to come again.
- * Context: not within a handler: a client may be closed.
+ * control_place_take closes another connection where that has to give way. Returns 0,
+ * or WEFT_EFULL with *out_wait_ms, after which to come again. Context: not within a
+ * handler: a client may be closed.
  */
 WEFT_MUST_CHECK
 int control_place_take(struct control_client *client, const struct place_peer *peer,
 		       uint32_t *out_wait_ms);
 /*
- * Calls with an id that are under way. Any program with a role can ask for all of
- * them. A call cannot be taken back, so no program gets the last ones: a program
- * holds fewer than are free, and all programs of a user fewer than three times as
- * many. An honest program is refused single calls meanwhile, with a time to ask
- * again; calls without an id are not counted here.
+ * Calls with an id that are under way. Any program with a role can ask for all of them.
+ * A call cannot be taken back, so no program gets the last ones. A program holds fewer
+ * than are free, and all programs of a user fewer than three times as many. An honest
+ * program is refused single calls meanwhile, with a time to ask again; calls without an
+ * id are not counted here.
  *
  * control_pending_may_take: whether client may have one more call; if not, it is counted
  * and *out_wait_ms is when to ask again. control_pending_take gives call, which has

@@ -67,7 +67,7 @@ struct request {
 /* Objects and arrays within each other: JSON_PARSER_MAX_DEPTH of jansson. */
 #define REQUEST_DEPTH_MAX 2048
 
-/* What every JSON library reads back as it was written (RFC 8259, section 6). */
+/* The range that every JSON library reads back as it was written (RFC 8259, section 6). */
 #define REQUEST_ID_MAX ((1ull << 53) - 1)
 
 /*

@@ -180,9 +180,9 @@ static void admit(struct control *control, int fd)
 }
 
 /*
- * accept_with_spare: out of descriptors, the spare one is given up to tell
- * the client; without it the listener would stay readable and the worker
- * would spin. Returns 1, 0 when no connection waits, or -errno.
+ * accept_with_spare: out of descriptors, the spare one is given up to send
+ * the client an error. Without it the listener would stay readable and the
+ * worker would spin. Returns 1, 0 when no connection waits, or -errno.
  */
 static int accept_with_spare(struct control *control)
 {

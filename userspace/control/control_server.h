@@ -16,12 +16,12 @@
 
 /*
  * Private to control/: the objects behind the socket. One connection runs
- * one call without an id at a time, in the order the requests came, as
- * varlink demands; requests behind it wait in the splitter and the kernel.
+ * one call without an id at a time, in the order of the requests, as
+ * varlink demands. Requests behind it wait in the splitter and the kernel.
  * Calls with an id run beside each other, and hold back no request.
  *
  * Replies may come from anywhere on the home worker, also from inside a
- * handler, so nothing is closed there: the client is marked and its turn
+ * handler, so nothing is closed there. The client is marked and its turn
  * timer does the rest.
  */
 enum client_state {
@@ -74,7 +74,7 @@ struct control_call {
 	const struct api_method *method; /* NULL: not of this daemon */
 	struct api_blocks blocks;
 	enum control_role role;
-	/* Of a call from within: gets the answer. NULL: the client does, if any. */
+	/* For a call from within: gets the answer. NULL: the client does, if any. */
 	void (*answered)(void *arg, const char *error, const json_t *parameters);
 	void *answered_arg;
 	bool wants_more;
@@ -144,8 +144,8 @@ void control_client_close(struct control_client *client);
 /* control_client_write queues text with its NUL; a client too far behind is marked broken. */
 void control_client_write(struct control_client *client, const char *text, size_t len);
 /*
- * control_client_has_room: len bytes more may wait for client: as many as for any one,
- * and, of the answers to calls with an id, what is left of the half that all
+ * control_client_has_room: len bytes more may wait for client. Any client may have
+ * that many. Answers to calls with an id may also take the rest of the half that all
  * have in common. control_client_write_answer queues one that has room.
  */
 bool control_client_has_room(const struct control_client *client, size_t len);

@@ -11,7 +11,7 @@
 
 #define IDL_DEPTH_MAX 16 /* of types within types; ours need 3 */
 
-/* Whatever was allocated, in one list for control_idl_free. */
+/* All allocations, in one list for control_idl_free. */
 struct idl_node {
 	struct idl_node *next;
 	union {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the role view is not shown of replies and events. Home worker. */
+/* Fields of replies and events that the role view is not shown. Home worker. */
 #include "control/redact.h"
 
 #include <ctype.h>
@@ -17,7 +17,7 @@
 #define ZBASE32_LETTERS "ybndrfg8ejkmcpqxot1uwisza345h769"
 #define HEX_LETTERS	"0123456789abcdefABCDEF"
 
-/* Of strings with these names an id is that of a node. */
+/* In strings with these names an id is that of a node. */
 static const char *const node_fields[] = {"node_id", "node", "peer", "wanted_key", "actual_key"};
 
 static bool is_node_field(const char *name)

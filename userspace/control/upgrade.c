@@ -34,7 +34,7 @@ struct control_pipe *control_upgrade(struct control_call *call, json_t *paramete
 	/* A stream may be silent for as long as it likes. */
 	fair_wait_own(&client->control->places.fair, &client->place, client->control->now_ns);
 	client->pipe = (struct control_pipe){.events = events, .arg = arg};
-	/* What came behind the request is in the splitter already. */
+	/* Bytes behind the request are in the splitter already. */
 	control_client_schedule(client);
 	return &client->pipe;
 }

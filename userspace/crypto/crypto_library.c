@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What keys and signatures are linked with. */
+/* The libraries that keys and signatures are linked with. */
 #include "crypto/crypto_library.h"
 
 #include <stdio.h>

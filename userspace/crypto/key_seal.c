@@ -5,7 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
-/* What the key is derived for: eight bytes, and a number among those of that name. */
+/* The use of the derived key: eight bytes, and a number among those of that name. */
 #define SEAL_CONTEXT "weftseal"
 #define SEAL_NUMBER  1u
 #define SEAL_BOX_LEN (crypto_secretbox_MACBYTES + NODE_KEY_SEED_LEN)

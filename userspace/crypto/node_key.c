@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The node's Ed25519 key, in memory and in its file. The seed is kept in
- * memory of libsodium's guarded heap (locked, between guard pages, wiped
- * when freed) and never passes through a buffer that is not wiped.
+ * memory of libsodium's guarded heap: locked, between guard pages, wiped
+ * when freed. It never passes through a buffer that is not wiped.
  *
  * The file, all of fixed length:
  *	magic "WEFTKEY1" | form u8
@@ -33,9 +33,9 @@
 	 KEY_BOX_LEN + NODE_KEY_LEN)
 
 /*
- * Cost of a passphrase: libsodium's "interactive" for files we write, and
- * not more than its "sensitive" from a file we read, so that an altered
- * file cannot take all memory.
+ * Cost of a passphrase. For files that we write it is libsodium's
+ * "interactive"; from a file that we read at most its "sensitive". So an
+ * altered file cannot take all memory.
  */
 #define KEY_OPSLIMIT	 crypto_pwhash_OPSLIMIT_INTERACTIVE
 #define KEY_MEMLIMIT	 crypto_pwhash_MEMLIMIT_INTERACTIVE

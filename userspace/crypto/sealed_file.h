@@ -32,7 +32,7 @@ void sealed_writer_add(struct sealed_writer *writer, const void *data, size_t le
 /* sealed_writer_finish writes the last block and the digest and waits for the disk. */
 WEFT_MUST_CHECK
 int sealed_writer_finish(struct sealed_writer *writer);
-/* sealed_writer_close wipes; takes NULL. What was not finished is refused when read. */
+/* sealed_writer_close wipes; takes NULL. An unfinished file is refused when read. */
 void sealed_writer_close(struct sealed_writer *writer);
 
 struct sealed_reader;

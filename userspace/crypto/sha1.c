@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-1 by OpenSSL. Its EVP functions allocate for each hash and can fail;
- * the older ones work on the caller's stack and cannot, and a name on the DHT
+ * SHA-1 by OpenSSL. Its EVP functions allocate for each hash and can fail.
+ * The older ones work on the caller's stack and cannot, and a name on the DHT
  * has no use for an error.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -9,8 +9,8 @@
 
 /*
  * sha1 is SHA-1 (FIPS 180-4) of len bytes. It names places on the Mainline DHT (BEP-5, BEP-44)
- * and nothing else: a node that makes two values of one name wins a slot that no other wanted.
- * What must not be forged is signed or hashed by BLAKE3. Thread-safe.
+ * and nothing else. A node that makes two values of one name wins a slot that no other wanted.
+ * Values that must not be forged are signed or hashed by BLAKE3. Thread-safe.
  */
 void sha1(const void *data, size_t len, uint8_t out[static SHA1_HASH_LEN]);
 

@@ -15,7 +15,7 @@
 
 enum { KEY_BODY = 0, KEY_SIGNER = 1, KEY_SIGNATURE = 2 };
 
-/* What is put before a body. */
+/* The bytes in front of a body. */
 #define STATEMENT_HEAD_LEN (DOMAIN_LEN + 1 + SIGNED_TAG_LEN_MAX + 4)
 
 /*

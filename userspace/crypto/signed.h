@@ -19,13 +19,13 @@ struct node_key;
  *	"MESHSIG1" | u8 length of tag | tag | u32be length of body | body
  *
  * where tag names the kind of object and is not sent: a reader of descriptors cannot be handed
- * an endorsement. What is verified is the received body; it is never encoded again.
+ * an endorsement. The received body is verified; it is never encoded again.
  *
  * Thread-safe.
  */
 #define SIGNED_TAG_LEN_MAX  16u
 #define SIGNED_BODY_LEN_MAX (1u << 20) /* of a manifest; each kind has its own limit below that */
-/* What the wrapper adds to a body, at most: its heads, key and signature. */
+/* The bytes that the wrapper adds to a body, at most: its heads, key and signature. */
 #define SIGNED_OVERHEAD_MAX 109u
 
 /* Pointers borrow the bytes that were parsed. */
@@ -46,10 +46,10 @@ void signed_write(struct writer *w, const struct node_key *key, const char *tag,
 
 /*
  * signed_parse checks the form alone: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE (body).
- * signed_verify then checks that the signer signed it under tag: 0,
- * WEFT_EDAMAGED, or -ENOMEM for a body of more than 64 KiB. A signature costs some
- * 50 us, and 1 ms for each 512 KiB: refuse by the body what can be refused by it before,
- * but believe nothing of it until then.
+ * signed_verify then checks that the signer signed it under tag: 0, WEFT_EDAMAGED, or
+ * -ENOMEM for a body of more than 64 KiB. A signature costs some 50 us, and 1 ms for
+ * each 512 KiB. Refuse by the body before that whatever can be refused, but believe
+ * nothing of it until then.
  */
 WEFT_MUST_CHECK
 int signed_parse(const void *bytes, size_t len, struct signed_object *out_object);

@@ -40,7 +40,10 @@ int gateway_http_date_parse(const char *text, uint64_t *out_wall_s)
 		if (memcmp(months[tm.tm_mon], month, sizeof(month)) == 0)
 			break;
 	time = timegm(&tm);
-	/* What we would not write just so for that moment is no date: a 31st of June, a wrong day. */
+	/*
+	 * A text that we would not write just so for that moment is no date: a
+	 * 31st of June, a wrong day.
+	 */
 	if (time < 0 || strcmp(gateway_http_date_write((uint64_t)time, again), text) != 0)
 		return WEFT_EMALFORMED;
 	*out_wall_s = (uint64_t)time;

@@ -13,10 +13,9 @@ struct poller;
 struct timer_wheel;
 
 /*
- * HTTP/1.1 (RFC 9110, 9112) and WebSocket (RFC 6455) for programs that
- * speak nothing else. What is served are the routes that node/ hands over;
- * here are sockets, the parser, access, limits and time-outs. Home
- * worker only; a slow client is pushed back, then dropped, never waited for.
+ * HTTP/1.1 (RFC 9110, 9112) and WebSocket (RFC 6455) for programs that speak nothing else. It
+ * serves the routes that node/ hands over; here are sockets, the parser, access, limits and
+ * time-outs. Home worker only; a slow client is pushed back, then dropped, never waited for.
  *
  *     in   gateway_server.c accepts and reads -> http_conn_state.c parses (llhttp, http_conn_head.c) -> guard.c
  *	    -> the route's handler; after an upgrade websocket_server.c takes the frames apart
@@ -38,7 +37,7 @@ enum gateway_method {
 	GATEWAY_PATCH = 1 << 6,
 };
 
-/* What a request shows of its right to act as this node. */
+/* The evidence in a request of its right to act as this node. */
 enum gateway_proof {
 	GATEWAY_PROOF_NONE,
 	GATEWAY_PROOF_BEARER, /* a bearer that is not this gateway's token: the service's, or wrong */
@@ -135,10 +134,10 @@ struct gateway_piece {
 };
 
 /*
- * What a handler hears of its exchange; each may be NULL.
- * piece: false: not now, it comes again after gateway_resume. finished: the
- * body is whole. drained: at most GATEWAY_BACKLOG_LOW bytes wait to be sent.
- * gone: the client left, broke the rules or closed the WebSocket; the exchange is no more.
+ * The events of a handler's exchange; each may be NULL. piece: false: not now, it comes
+ * again after gateway_resume. finished: the body is whole. drained: at most
+ * GATEWAY_BACKLOG_LOW bytes wait to be sent. gone: the client left, broke the rules or
+ * closed the WebSocket; the exchange is no more.
  */
 #define GATEWAY_BACKLOG_LOW 65536
 struct gateway_events {
@@ -159,7 +158,8 @@ bool gateway_body_max(struct gateway_exchange *exchange, size_t len_max);
 
 /*
  * gateway_reply ends the exchange. headers are whole lines, each with its
- * CRLF, or NULL. What the gateway's memory has no room for is answered by 503.
+ * CRLF, or NULL. A reply without room in the gateway's memory is answered by
+ * 503.
  */
 struct gateway_reply {
 	unsigned status;  /* 200 to 599 */
@@ -168,7 +168,7 @@ struct gateway_reply {
 	const void *body;
 	size_t body_len;
 	/*
-	 * The body is a file of another node: shown in a page of its own it may play and
+	 * The body is a file of another node. Shown in a page of its own it may play and
 	 * draw, run nothing, and reach nothing of this gateway.
 	 */
 	bool is_foreign;
@@ -187,12 +187,11 @@ void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway
 void gateway_allow(struct gateway_exchange *exchange, unsigned methods);
 
 /*
- * A reply in pieces. gateway_reply_begin sends the head; body_len of reply
- * is the whole body's, or GATEWAY_LEN_UNKNOWN; its body is not looked at.
- * gateway_reply_more copies a piece: 0, or WEFT_EFULL, the memory is used
- * up: nothing was taken. gateway_reply_end ends the exchange; when fewer bytes came
- * than were said, or by gateway_abort, the connection is cut, so that no client takes a part
- * for the whole.
+ * A reply in pieces. gateway_reply_begin sends the head; body_len of reply is the whole
+ * body's, or GATEWAY_LEN_UNKNOWN; its body is not looked at. gateway_reply_more copies a
+ * piece: 0, or WEFT_EFULL, the memory is used up: nothing was taken. gateway_reply_end ends
+ * the exchange. The connection is cut when fewer bytes came than were announced, or by
+ * gateway_abort, so no client takes a part for the whole.
  */
 void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 			 uint64_t now_ns);
@@ -300,9 +299,9 @@ void gateway_close(struct gateway *gateway);
 struct addr gateway_addr(const struct gateway *gateway);
 
 /*
- * gateway_pass_issue writes an address that can be opened once, within two minutes, and lets the
- * browser act as this node at the origin of site, NAME or NAME.NODE. WEFT_EMALFORMED: no host can be
- * called so; WEFT_EREFUSED: services have no hosts here.
+ * gateway_pass_issue writes an address that can be opened once, within two minutes. It lets the
+ * browser act as this node at the origin of site, NAME or NAME.NODE. WEFT_EMALFORMED: no host can
+ * be called so; WEFT_EREFUSED: services have no hosts here.
  */
 #define GATEWAY_PASS_URL_CAP 256
 WEFT_MUST_CHECK

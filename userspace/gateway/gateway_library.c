@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What HTTP is linked with. */
+/* The libraries that HTTP is linked with. */
 #include "gateway/gateway_library.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients may have: the defaults, and the places of connections and WebSockets. */
+/* The rights of clients: the defaults, and the places of connections and WebSockets. */
 #include "gateway/gateway_places.h"
 
 #include <string.h>

@@ -14,8 +14,8 @@ struct load;
  * of this machine. Root and the daemon's own user have connections of their own.
  *
  * A WebSocket may stay for days, so a full pool takes the youngest back from the client that
- * holds most. Within a client they are shared by the service's host (NAME.localhost): its
- * pages come from any node, so one service's page leaves places to the pages of others, and
+ * holds most. Within a client they are shared by the service's host (NAME.localhost), whose
+ * pages come from any node. So one service's page leaves places to the pages of others, and
  * to programs at the gateway's own hosts.
  */
 struct gateway_client {

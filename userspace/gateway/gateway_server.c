@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's sockets: listen, accept, refuse, read, send, close. What the
- * bytes mean is http_conn_state.c's. Home worker.
+ * The gateway's sockets: listen, accept, refuse, read, send, close.
+ * http_conn_state.c gives the bytes their meaning. Home worker.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,7 +27,10 @@
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
-/* Of a tunnel: between two probes, and of silence before the first; without an answer to so many it ends. */
+/*
+ * A tunnel's probes: between two of them, and of silence before the first;
+ * without an answer to so many it ends.
+ */
 #define KEEPALIVE_S	   30
 #define KEEPALIVE_PROBES   4
 #define STEPS_PER_TURN_MAX 64 /* sends and receives before others get their turn */
@@ -37,7 +40,7 @@ struct server_conn {
 	struct poller_watch watch;
 	struct timer timer; /* the connection's deadline, or its next turn */
 	unsigned interest;
-	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
+	bool is_readable; /* more may lie in the socket; the poller reports later bytes */
 	bool is_shut;	  /* our direction was shut down */
 	bool is_probed;	  /* TCP asks whether its machine is there */
 	struct gateway_client client;

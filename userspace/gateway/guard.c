@@ -270,8 +270,8 @@ static const struct gateway_error *origin_judge(const struct guard *guard,
 }
 
 /*
- * site_judge: to read is open, as HTTP means it. What may change something, and a WebSocket,
- * shows a pass or the token, and says that a page of this very origin asks.
+ * site_judge: to read is open, as HTTP means it. A request that may change something, and a
+ * WebSocket, shows a pass or the token, and says that a page of this very origin asks.
  */
 static const struct gateway_error *site_judge(const struct guard *guard,
 					      const struct gateway_conn *conn)

@@ -3,7 +3,7 @@
  * From bytes to a request's head and body: llhttp calls back as it goes
  * through the bytes; what it says is collected in the conn. It is paused
  * where the conn has to act: behind the head of a streamed request,
- * behind a piece that is not taken, at the end of a message, so that the
+ * behind a piece that is not taken, and at the end of a message. So the
  * next request waits in `in` until this one is answered.
  */
 #include <string.h>
@@ -159,8 +159,8 @@ bool gateway_header_at(const struct gateway_request *request, unsigned idx, cons
 
 /*
  * authority_take leaves the authority of a target with scheme and host in
- * conn->authority, and returns what is behind it; NULL: it has none, or a user's name and
- * password. The field Host counts for nothing then (RFC 9112, 3.2.2).
+ * conn->authority, and returns the text behind it. NULL: it has none, or a user's name
+ * and password. The field Host counts for nothing then (RFC 9112, 3.2.2).
  */
 static char *authority_take(struct gateway_conn *conn, char *target)
 {

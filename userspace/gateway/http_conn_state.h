@@ -27,9 +27,12 @@ struct heap;
 #define CONN_HEAD_CAP	 8192  /* target and header fields, each with its NUL */
 #define CONN_TARGET_MAX	 2048
 #define CONN_HEADERS_MAX 64
-/* What framing may cost beyond head and body: chunk sizes and extensions, trailers, names we skip. */
+/*
+ * The cost of framing beyond head and body, at most: chunk sizes and
+ * extensions, trailers, names we skip.
+ */
 #define CONN_FRAMING_MAX 8192
-/* Of it, chunk extensions and trailers, which no route reads. */
+/* Its part of chunk extensions and trailers, which no route reads. */
 #define CONN_UNREAD_MAX 2048
 
 #define CONN_IDLE_NS	 (60ull * 1000000000) /* between requests */
@@ -44,7 +47,7 @@ struct heap;
 /* While more waits to be sent, nothing more is asked: pings, pipelined requests. */
 #define CONN_BACKLOG_MAX OUTPUT_BLOCK_LEN
 
-/* What all connections of a gateway share. */
+/* Shared by all connections of a gateway. */
 struct conn_shared {
 	const struct gateway_route *routes;
 	const struct guard *guard;

@@ -79,7 +79,7 @@ bool gateway_local_user_of(int diag_fd, int fd, const struct addr *remote, uint3
 	    addr_from_sockaddr((struct sockaddr *)&sa, &local) < 0)
 		return false;
 	question_write(&question, remote, &local);
-	/* What an earlier question left. */
+	/* The answer to an earlier question. */
 	while (recv(diag_fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
 		;
 	if (send(diag_fd, &question, sizeof(question), MSG_NOSIGNAL) != sizeof(question))

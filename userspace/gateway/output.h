@@ -10,9 +10,9 @@
 struct heap;
 
 /*
- * Private to gateway/: bytes that wait to be sent, first in first out. What
- * exceeds the first block, which is part of the connection, lies in blocks
- * of the gateway's heap until it is sent. All zero is empty.
+ * Private to gateway/: bytes that wait to be sent, first in first out.
+ * Bytes beyond the first block, which is part of the connection, lie in
+ * blocks of the gateway's heap until they are sent. All zero is empty.
  */
 #define OUTPUT_BLOCK_LEN 16360 /* with its head a whole class of the heap */
 

@@ -14,7 +14,7 @@
 /* Fields of a service's answer take up to 16 KiB; ours stand beside them. */
 #define HEAD_CAP 20480
 
-/* What no page needs of a gateway, and what would help one that means harm (docs/gateway.md). */
+/* Rights that no page needs of a gateway, and that would help a harmful one (docs/gateway.md). */
 #define SECURITY_FIELDS                                                                            \
 	"X-Content-Type-Options: nosniff\r\n"                                                      \
 	"X-Frame-Options: DENY\r\n"                                                                \
@@ -176,7 +176,7 @@ static int head_write(struct gateway_conn *conn, const struct gateway_reply *rep
 
 	head.len = 0;
 	head.fits = true;
-	/* What is still to come of the request is not waited for. */
+	/* The rest of the request is not waited for. */
 	if (conn->is_body_due && len != GATEWAY_LEN_UNKNOWN)
 		conn->keeps_alive = false;
 	framing = framing_choose(conn, reply->status, len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches become durable here, in this order: blobs are appended to the
- * segments, the segments are synced, LMDB commits (which syncs), and only
- * then is anything called done. A batch that fails leaves no trace: the
+ * Batches become durable here. Blobs are appended to the segments, the
+ * segments are synced, then LMDB commits (which syncs). Only then is
+ * anything called done. A batch that fails leaves no trace: the
  * transaction is aborted and the segments are cut back.
  *
  * Context: under the write lock.

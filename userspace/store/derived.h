@@ -9,11 +9,11 @@
 #include "weft/err.h"
 
 /*
- * Rows that can be made again from what the store holds: an LMDB environment in a
- * folder of its own in the state directory. Large values are read in place. A crash of
- * the program loses nothing that was committed, one of the machine the last commits
- * (MDB_NOMETASYNC). Up to DERIVED_BAD_MAX rows with a wrong check are dropped alone; what is
- * damaged beyond that or of another version is thrown away as a whole. Its owner makes it again.
+ * Rows that can be made again from what the store holds: an LMDB environment in a folder of its
+ * own in the state directory. Large values are read in place. A crash of the program loses
+ * nothing that was committed, one of the machine the last commits (MDB_NOMETASYNC). Up to
+ * DERIVED_BAD_MAX rows with a wrong check are dropped alone. An environment with more damage, or
+ * of another version, is thrown away as a whole. Its owner makes it again.
  *
  * Any thread may read. One at a time writes, and may wait on the disk: call it in a job.
  */

@@ -57,7 +57,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * is followed, and communities. The databases were made empty on the way here. An older program
  * would admit banned peers, or collect as garbage what a revision refers to, and is refused.
  * Version 5 keeps rows of peers that are not unknown, which the peer table makes of the older ones
- * as it reads them; an older program would take them for unknown ones and throw them out. Version 6
+ * as it reads them. An older program would take them for unknown ones and throw them out. Version 6
  * gives every row a check (row.h).
  */
 static int step_adds_databases(MDB_txn *txn)
@@ -324,9 +324,9 @@ static int fresh_place(int db_fd)
 }
 
 /*
- * LMDB writes both meta pages, and syncs them with the first commit only: a
- * power cut before would leave a file that is not empty and has none. So it
- * gets its name when they are on the disk.
+ * LMDB writes both meta pages, but syncs them only with the first commit. A
+ * power cut before would leave a file that is not empty and has no meta
+ * pages. So it gets its name when they are on the disk.
  */
 static int fresh_make(int dir_fd, const char *dir, uint64_t map_len)
 {

@@ -15,11 +15,11 @@
  * The LMDB environment: databases of one table, their schema version and
  * the room they may take.
  *
- * The map is laid out for map_len_max at once: without MDB_WRITEMAP that
- * is address space only, and LMDB forbids moving a map under an open
- * snapshot. What grows is map_len, the room batches may use: when three
- * quarters are used it doubles, if the file system has the bytes, so that a
- * disk that fills up is met before a commit and not inside it.
+ * The map is laid out for map_len_max at once. Without MDB_WRITEMAP that is
+ * address space only, and LMDB forbids moving a map under an open snapshot.
+ * map_len grows, the room that batches may use. When three quarters are
+ * used it doubles, if the file system has the bytes. So a full disk is met
+ * before a commit and not inside it.
  *
  * Nothing of a database is handed to LMDB before page_check.c has read it.
  */
@@ -103,8 +103,8 @@ uint64_t store_env_used_len(const struct env *env);
 
 /*
  * store_env_{get,put,delete} on a database of the environment of txn; the codes are those of
- * weft/err.h. Of a damaged database WEFT_EDAMAGED. The first use of a late one may wait until it
- * is read. store_env_of: the environment of a transaction.
+ * weft/err.h. A damaged database gives WEFT_EDAMAGED. The first use of a late one may wait until
+ * it is read. store_env_of: the environment of a transaction.
  */
 struct env *store_env_of(MDB_txn *txn);
 WEFT_MUST_CHECK
@@ -121,11 +121,11 @@ WEFT_MUST_CHECK
 int store_env_cursor(MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
 
 /*
- * store_proof_open reads the list of databases, the free list and every database
- * that is not late before LMDB opens the file; the late ones, too, while
- * time is left of late_ns (UINT64_MAX: all) or the schema is older.
- * version_max: the newest schema known. stop_fd, borrowed, ends it early when
- * it is readable, as store_proof_hurry does. 0, WEFT_ENEWER, WEFT_EDAMAGED,
+ * store_proof_open reads the list of databases, the free list and every database that
+ * is not late, before LMDB opens the file. It reads the late ones, too, while time is
+ * left of late_ns (UINT64_MAX: all) or the schema is older. version_max: the newest
+ * schema known. stop_fd, borrowed, ends it early when it is readable, as
+ * store_proof_hurry does. 0, WEFT_ENEWER, WEFT_EDAMAGED,
  * WEFT_ECANCELLED or -errno; finding is set with WEFT_EDAMAGED. store_proof_close takes
  * what failed to open.
  */

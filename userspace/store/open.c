@@ -87,9 +87,10 @@ static int meta_has(MDB_txn *txn, const char *key, size_t key_len, bool *out_has
 }
 
 /*
- * Files the databases do not know are what a kill left of an append or a
- * compaction, and go; unless the databases are new and the files are not:
- * then they are kept for adoption, and nothing is appended to them.
+ * Files that the databases do not know were left by a kill during an
+ * append or a compaction, and are deleted. When the databases are new and
+ * the files are not, the files are kept for adoption. Nothing is appended
+ * to them.
  */
 static int segments_reconcile(struct store *store, MDB_txn *txn)
 {

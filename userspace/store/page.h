@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * One page of LMDB's data file: its head and its nodes, in the machine's byte order. What
- * pages.c reads; nothing here trusts a byte of a page before store_page_check.
+ * One page of LMDB's data file: its head and its nodes, in the machine's byte order. Used
+ * by pages.c; nothing here trusts a byte of a page before store_page_check.
  */
 #define META_MAGIC   0xbeefc0deu
 #define META_VERSION 1u
@@ -73,13 +73,13 @@ struct node_view {
 };
 
 /*
- * store_page_check: the page is that of number and of kind, and its nodes fill [upper, page_len)
+ * store_page_check: the page is that of number and of kind. Its nodes fill [upper, page_len)
  * without a gap and without overlap, which LMDB's moving of nodes relies on. NULL, or what is
  * wrong.
  */
 const char *store_page_check(const uint8_t *page, uint32_t page_len, uint64_t number,
 			     uint16_t kind);
-/* Of a page that was checked: how many nodes it has, and each. */
+/* The number of nodes of a checked page, and each node. */
 unsigned store_page_node_cnt(const struct page_head *head);
 struct node_view store_page_node(const uint8_t *page, unsigned i);
 

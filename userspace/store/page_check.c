@@ -2,10 +2,11 @@
 /*
  * LMDB trusts its pages: a damaged one ends in a signal, in a loop, or in a value that was never
  * written. So pages.c reads the file before LMDB does. At a start that is the list of databases,
- * the free list and whatever the start reads. The late databases follow while there is time, then
- * on the store thread when it has nothing to commit, and at the latest before their first use. A
- * user of one waits for that one alone: the store thread stands still meanwhile, wherever it is.
- * Nothing writes to a database before it was read, so its pages are those of the start until then.
+ * the free list and whatever the start reads. The late databases follow while there is time. The
+ * rest follows on the store thread when it has nothing to commit, and at the latest before its
+ * first use. A user of one waits for that one alone: the store thread stands still meanwhile,
+ * wherever it is. Nothing writes to a database before it was read, so its pages are those of the
+ * start until then.
  */
 #include "store/store_state.h"
 

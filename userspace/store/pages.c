@@ -3,9 +3,9 @@
  * LMDB's data file, read with suspicion (pages.h).
  *
  * store_pages_open -> meta_choose -> tree_walk of the main tree (which gives the
- * roots of the databases) and of the free list; store_pages_walk -> tree_walk ->
- * page_walk, one level of the tree per call -> leaf_walk or branch_walk.
- * Numbers are in the machine's byte order, as LMDB has them.
+ * roots of the databases) and of the free list. store_pages_walk -> tree_walk ->
+ * page_walk, one level of the tree per call -> leaf_walk or branch_walk. Numbers
+ * are in the machine's byte order, as LMDB has them.
  */
 #include "store/pages.h"
 
@@ -483,7 +483,7 @@ static int pages_setup(struct pages *pages)
 	pages->marks = calloc((size_t)pages->page_cnt, sizeof(*pages->marks));
 	if (!pages->marks)
 		return -ENOMEM;
-	/* What follows reads all of it, and pages of one database lie anywhere. */
+	/* The walk reads all of it, and pages of one database lie anywhere. */
 	(void)posix_fadvise(pages->config.fd, 0, READAHEAD_LEN_MAX, POSIX_FADV_WILLNEED);
 	err = main_walk(pages);
 	/* A list that lies would hide pages from a salvage: it comes last there (store_pages_lost). */

@@ -13,9 +13,9 @@
  * A reader of LMDB's data file (format 1 of LMDB 0.9, 64 bit) that trusts
  * none of its bytes. LMDB follows whatever a page says; a damaged one ends
  * in a signal or a loop. This reader goes over the same pages first, with
- * reads instead of a mapping, and checks all that LMDB relies on: heads,
- * bounds, the order of keys, counts, depths, and that no page has two
- * uses. Each page is read once, so it ends on any input.
+ * reads instead of a mapping, and checks all that LMDB relies on. That is
+ * heads, bounds, the order of keys, counts, depths, and that no page has
+ * two uses. Each page is read once, so it ends on any input.
  *
  * It never writes. Blocks on the disk: at start, in a job, or offline.
  */
@@ -59,13 +59,13 @@ int store_pages_open(const struct pages_config *config, struct pages **out_pages
 void store_pages_close(struct pages *pages);
 
 /*
- * Several threads may walk at once as long as one only runs at a time: the
- * question of stop is where a walk may be held up for another.
+ * Several threads may have walks open, as long as only one runs at a time. A walk
+ * may be held up for another inside the call of stop.
  *
  * store_pages_walk reads a database whole; fn may be NULL. 0 (also for one that
  * is not there), WEFT_EDAMAGED, WEFT_ECANCELLED, what fn returned, -ENOMEM or
- * -errno. Of a database that was walked before it returns WEFT_EDAMAGED, for each
- * page is read once; but a walk that ended without a verdict may be repeated.
+ * -errno. For a database that was walked before it returns WEFT_EDAMAGED, as each
+ * page is read once. A walk that ended without a verdict may be repeated.
  */
 WEFT_MUST_CHECK
 int store_pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg);

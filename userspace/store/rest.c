@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory that the store thread gives back once there is nothing to commit. Both are counted as
- * resident and neither is needed: pages of the database that a commit looked at stay mapped
- * (RssFile: page cache, which the kernel would take back under pressure, but that does not show in
- * the number), and malloc keeps what batches of a large import held (RssAnon). LMDB itself keeps
- * the dirty pages of its largest commit for ever; that is bounded by how much one commit takes
- * (thread.c, content's import).
+ * The memory that the store thread gives back once there is nothing to commit. Two kinds are
+ * counted as resident and not needed. Pages of the database that a commit looked at stay mapped
+ * (RssFile). They are page cache, which the kernel takes back under pressure, but the number does
+ * not show that. And malloc keeps the memory of a large import's batches (RssAnon). LMDB itself
+ * keeps the dirty pages of its largest commit for ever; that is bounded by how much one commit
+ * takes (thread.c, content's import).
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -16,8 +16,8 @@
 #include "store/store_state.h"
 
 /*
- * LMDB does not report where its map is. Of the shared mappings of this process only that one is of
- * the file's inode; the device is not compared, for some file systems show another one in maps than
+ * LMDB does not report where its map is. Among the shared mappings of this process only that one is
+ * of the file's inode. The device is not compared: some file systems show another one in maps than
  * in stat.
  */
 bool store_map_find(const struct env *env, void **out_start, size_t *out_len)

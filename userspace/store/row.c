@@ -38,7 +38,7 @@ int store_row_err(int lmdb_code)
 	case MDB_BAD_VALSIZE:
 		return WEFT_ETOOLARGE;
 	}
-	/* What is left of LMDB's own codes follows an I/O error (MDB_PANIC, MDB_BAD_TXN). */
+	/* LMDB's remaining codes follow an I/O error (MDB_PANIC, MDB_BAD_TXN). */
 	return lmdb_code > 0 ? -lmdb_code : -EIO;
 }
 

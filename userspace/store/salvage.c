@@ -152,8 +152,8 @@ struct segment_lens {
 };
 
 /*
- * A segment is at least as long as its file: what its lost rows named is
- * not cut off as the rest of a write that no commit followed.
+ * A segment is at least as long as its file: bytes that its lost rows
+ * named are not cut off as the rest of an uncommitted write.
  */
 static void segment_keep(void *arg, uint32_t number)
 {
@@ -205,7 +205,7 @@ static int version_seen(void *arg, const struct pages_row *row)
 	return 0;
 }
 
-/* What cannot be read is of the newest schema: then only rows with a right check are taken. */
+/* An unreadable schema counts as the newest: then only rows with a right check are taken. */
 static int version_look(struct salvage *s, const struct pages_config *config)
 {
 	uint32_t version = STORE_SCHEMA_VERSION;

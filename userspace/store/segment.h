@@ -15,9 +15,9 @@
  *	"WSEG" | version u8 1 | zero 3 | length u64be | blob id 32 | zero 8 |
  *	check u64be
  * check is the SipHash of the 56 bytes before it, chained through the
- * SipHash of every 64 KiB of the blob.
- * Only what a database commit has named is durable; whatever follows it in
- * the newest segment is a torn tail and is cut off at open.
+ * SipHash of every 64 KiB of the blob. Only bytes that a database commit has
+ * named are durable. Any bytes after them in the newest segment are a torn
+ * tail and are cut off at open.
  *
  * Context: the holder of the store's write lock, except store_segment_read,
  * store_segment_verify and store_segment_scan, which any thread may call.
@@ -74,9 +74,9 @@ int store_segments_sync(struct segments *s);
 /* store_segments_keep: the databases named what was appended. */
 void store_segments_keep(struct segments *s);
 /*
- * store_segments_undo forgets what was appended since the last keep; the files
- * stay as they are, since a commit that failed half-way may yet turn out to
- * name it. store_segments_trim gives the bytes back to the file system, when no
+ * store_segments_undo forgets all appends since the last keep. The files stay
+ * as they are, since a commit that failed half-way may yet turn out to name
+ * them. store_segments_trim gives the bytes back to the file system, when no
  * commit was tried.
  */
 void store_segments_undo(struct segments *s);
@@ -103,10 +103,10 @@ int store_segment_read(int dir_fd, const struct segment_place *place, uint64_t o
 WEFT_MUST_CHECK
 int store_segment_verify(int dir_fd, const struct segment_place *place);
 /*
- * store_segment_scan calls fn for every record in the file whose header is
- * sound, in order, until fn returns other than 0; bytes that are no record
- * are stepped over. stop (NULL: none) is asked before each read. Returns
- * what fn returned, 0, WEFT_ECANCELLED or -errno.
+ * store_segment_scan calls fn for every record in the file with a sound
+ * header, in order, until fn returns other than 0. Bytes that are no
+ * record are stepped over. stop (NULL: none) is asked before each read.
+ * Returns what fn returned, 0, WEFT_ECANCELLED or -errno.
  */
 WEFT_MUST_CHECK
 int store_segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,

@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 /*
- * How a long walk learns that it is to end: is_due is called before each page of a database, record
- * of a segment and block of bytes, on the walk's thread. True ends the walk with WEFT_ECANCELLED.
- * read_len: the bytes read since the call before, for a display of progress.
+ * The way to end a long walk. is_due is called before each page of a database, record of a segment
+ * and block of bytes, on the walk's thread. True ends the walk with WEFT_ECANCELLED. read_len: the
+ * bytes read since the call before, for a display of progress.
  */
 struct store_stop {
 	bool (*is_due)(void *arg, size_t read_len);

@@ -10,10 +10,10 @@
 #include "weft/err.h"
 
 /*
- * The persistent state of a node: an LMDB environment of named databases and append-only segment
- * files for blobs, in one state directory held by one process. Writes are batches, applied whole or
- * not at all, by one store thread with group commit; done is called only after the commit is
- * durable. Reads happen where they are needed, in a snapshot.
+ * The persistent state of a node: an LMDB environment of named databases, and append-only segment
+ * files for blobs. It is one state directory, held by one process. Writes are batches, applied
+ * whole or not at all, by one store thread with group commit; done is called only after the commit
+ * is durable. Reads happen where they are needed, in a snapshot.
  */
 struct store;
 struct store_batch;
@@ -103,10 +103,11 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /*
- * The newest schema this program writes. It moves with what is stored, not
- * with how: a database, or a row that refers to blobs, that an older
- * program does not know makes a new one, for that program's sweep would
- * delete what it sees no use for. tests/states keeps a state of each.
+ * The newest schema this program writes. It moves with the kinds of stored
+ * things, not with their format. A database, or a row that refers to
+ * blobs, that an older program does not know makes a new version: that
+ * program's sweep would delete blobs without a use known to it.
+ * tests/states keeps a state of each.
  */
 #define STORE_SCHEMA_VERSION 6
 
@@ -229,10 +230,10 @@ const char *store_db_name(enum store_db db);
 const char *store_damage(const struct store *store);
 
 /*
- * store_check walks databases and segments and verifies every blob; with repair, it drops what
- * cannot be verified and is derivable, and rebuilds the blob index from the segments. Blocks: run
- * it in a job or offline. report is called per finding with a plain sentence. WEFT_EDAMAGED: pages
- * of a database are damaged, which is the last finding; nothing was repaired.
+ * store_check walks databases and segments and verifies every blob. With repair, it drops
+ * derivable content that cannot be verified, and rebuilds the blob index from the segments.
+ * Blocks: run it in a job or offline. report is called per finding with a plain sentence.
+ * WEFT_EDAMAGED: pages of a database are damaged, which is the last finding; nothing was repaired.
  */
 struct store_check_result {
 	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;
@@ -255,11 +256,11 @@ WEFT_MUST_CHECK
 int store_check_until(struct store *store, const struct store_check_ask *ask,
 		      struct store_check_result *out_result);
 /*
- * store_salvage makes a sound store of the damaged one under dir, which
- * no process has open: rows whose checks match go into new databases; the old
- * ones are renamed. report is called for what is lost, at most 50 times.
- * 0, WEFT_EBUSY, WEFT_ENEWER or -errno, and nothing was renamed then.
- * Blocks: offline.
+ * store_salvage makes a sound store of the damaged one under dir, which no
+ * process has open. Rows with matching checks go into new databases; the old
+ * ones are renamed. report is called for what is lost, at most 50 times. 0,
+ * WEFT_EBUSY, WEFT_ENEWER or -errno, and nothing was renamed then. Blocks:
+ * offline.
  */
 #define STORE_ASIDE_CAP 40
 struct store_salvage_result {
@@ -281,10 +282,10 @@ int store_salvage(const char *dir, void (*report)(void *arg, const char *finding
 WEFT_MUST_CHECK
 int store_backup(struct store *store, const char *to, const char *extra_file);
 /*
- * store_restore puts the backup from in the place of what is stored under dir,
- * which no process has open: first it is copied there and checked whole. What
- * was stored is renamed; extra_file comes back where there is none.
- * 0, WEFT_EBUSY, WEFT_EDAMAGED (of the backup), WEFT_ENEWER, -errno.
+ * store_restore puts the backup from in the place of the store under dir,
+ * which no process has open. First the backup is copied there and checked
+ * whole. The old store is renamed; extra_file comes back where there is
+ * none. 0, WEFT_EBUSY, WEFT_EDAMAGED (of the backup), WEFT_ENEWER, -errno.
  */
 struct store_restore_ask {
 	const char *from, *dir;

@@ -177,7 +177,7 @@ static void stage_clear(int state_fd)
 	(void)unlinkat(state_fd, STAGE_NAME "/db", AT_REMOVEDIR);
 	removing.from_fd = dir_open_at(state_fd, STAGE_NAME "/segments");
 	if (removing.from_fd >= 0) {
-		/* What stays fails the next restore, which then says so. */
+		/* A file that stays fails the next restore, which then says so. */
 		if (store_segments_each(removing.from_fd, segment_copy, &removing) < 0)
 			removing.err = -EIO;
 		close(removing.from_fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking after what is stored: verify, repair, compact. Runs in
- * a job or offline, in slices: each takes the write lock for one
- * transaction, so that the store thread is never kept for long.
+ * Looking after what is stored: verify, repair, compact. Runs in a job
+ * or offline, in slices. Each slice takes the write lock for one
+ * transaction, so the store thread never waits long.
  */
 #include "store/store_state.h"
 

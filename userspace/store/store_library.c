@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store is linked with. */
+/* The libraries that the store is linked with. */
 #include "store/store_library.h"
 
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "store/segment.h"
 #include "store/store.h"
 
-/* What the files of store/ share. */
+/* Shared by the files of store/. */
 
 struct ring;
 

@@ -27,8 +27,8 @@ struct random;
  * repeats them by itself. acked follows what the peer's TCP acknowledged, and may be behind by what
  * the stream sent since the question before. A dial that TCP could not connect ends with
  * WEFT_EUNREACHABLE. A connection that the speaker refuses from conn_ready still ends with
- * conn_closed; a stream refused from stream_opened is reset and not mentioned again. What was
- * queued when close is called goes first, as far as the connection's buffers hold it.
+ * conn_closed; a stream refused from stream_opened is reset and not mentioned again. Data queued
+ * when close is called goes first, as far as the connection's buffers hold it.
  */
 struct tcp_engine;
 struct tcp_conn;
@@ -112,7 +112,10 @@ struct tcp_engine_params {
 	/* Asked when a peer connects: its address has one connection in all. NULL: no address has. */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *refuses_ctx;
-	/* What a proved key is to this node, asked when its connection opens. NULL: dialled, it is chosen. */
+	/*
+	 * The class of a proved key at this node, asked when its connection
+	 * opens. NULL: dialled, it is chosen.
+	 */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
 	struct load *load; /* NULL: nothing is counted */
@@ -167,7 +170,10 @@ void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_sta
 #define TCP_CODE_STREAM_REFUSED 0x7765662 /* no room for one more stream */
 #define TCP_CODE_MALFORMED	0x7765664 /* a frame breaks a rule */
 #define TCP_NOT_BEFORE_MS_MAX	30000
-/* What a stream may send at first, and how many streams each side may have open. */
+/*
+ * The bytes that a stream may send at first, and the number of streams that
+ * each side may have open.
+ */
 #define TCP_FIRST_CREDIT_LEN (512u << 10)
 #define TCP_STREAMS_MAX	     128
 

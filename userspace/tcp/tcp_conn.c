@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection's life up to its end: made for a link that a peer opened or for a dial, fed with
- * bytes, watched by one timer. No OpenSSL object is made for a link before its first byte has come,
- * so what only connects costs a place and nothing else.
+ * A connection's life up to its end. It is made for a link that a peer opened or for a dial, fed
+ * with bytes, and watched by one timer. No OpenSSL object is made for a link before its first byte
+ * has come, so what only connects costs a place and nothing else.
  */
 #include "tcp/tcp_state.h"
 
@@ -102,7 +102,7 @@ static struct tcp_conn *conn_new(struct tcp_engine *engine, const struct addr *r
 {
 	struct tcp_conn *conn, *lingering;
 
-	/* What only lingers makes room. */
+	/* A lingering connection makes room. */
 	if (engine->conns.used_cnt == engine->conns.cap_cnt &&
 	    (lingering = list_first(&engine->lingering, struct tcp_conn, linger_link)))
 		tcp_conn_release(lingering);

@@ -193,7 +193,7 @@ static void engine_turn(struct tcp_engine *engine, uint64_t now_ns)
 		engine->now_ns = now_ns;
 }
 
-/* The last records went: the peer is told that nothing follows, and its own end is waited for. */
+/* The last records went: the peer knows that nothing follows, and its own end is waited for. */
 static void conn_linger_on(struct tcp_conn *conn)
 {
 	if (conn->is_shut || !list_is_empty(&conn->records))
@@ -229,7 +229,7 @@ void tcp_engine_flush(struct tcp_engine *engine, uint64_t now_ns)
 	engine_turn(engine, now_ns);
 	engine->shake_cnt = 0;
 	tcp_stream_wake(engine);
-	/* What has more to write after its part comes again in the next flush. */
+	/* A connection with more to write after its part comes again in the next flush. */
 	list_init(&turn);
 	while ((conn = list_first(&engine->ready, struct tcp_conn, ready_link))) {
 		list_unlink(&conn->ready_link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frames of a TCP connection as bytes. What is in a DATA frame passes through in the pieces in
- * which TLS gives it. Other frames are small and kept until they are whole.
+ * The frames of a TCP connection as bytes. The content of a DATA frame passes through in the
+ * pieces in which TLS gives it. Other frames are small and kept until they are whole.
  */
 #include "tcp/tcp_frame.h"
 

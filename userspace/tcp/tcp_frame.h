@@ -42,7 +42,7 @@ struct tcp_frame {
 	uint32_t not_before_ms; /* CLOSE */
 };
 
-/* What a frame has that is not complete. Zeroed before its first use. */
+/* The received part of a frame that is not complete. Zeroed before its first use. */
 struct tcp_frame_reader {
 	uint8_t head[TCP_FRAME_HEAD_LEN];
 	uint8_t body[TCP_FRAME_BODY_MAX];
@@ -51,9 +51,9 @@ struct tcp_frame_reader {
 };
 
 /*
- * tcp_frame_read takes bytes from c until there is something to act on: a whole frame, or a piece
- * of a DATA frame (is_fin only with the last piece). data points into c or into reader and is
- * valid until the next call.
+ * tcp_frame_read takes bytes from c until there is something to act on. That is a whole frame, or
+ * a piece of a DATA frame (is_fin only with the last piece). data points into c or into reader
+ * and is valid until the next call.
  *
  * Returns 1 with *out_frame; 0: c is used up; WEFT_EMALFORMED: a rule of the format is broken.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the link to the speaker: TLS records to frames, frames to events. Streams of a side are
- * numbered in the order in which their first frames come, so a number that is not the next and not
- * known is that of a stream that has ended: frames for it were on their way and mean nothing.
+ * numbered in the order in which their first frames come. So an unknown number that is not the
+ * next one belongs to a stream that has ended. Frames for it were on their way and are ignored.
  */
 #include "tcp/tcp_state.h"
 

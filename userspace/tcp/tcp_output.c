@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From streams to the link: frames are put together in one buffer, TLS makes one record of it, and
- * the link takes as many records as it can with one call. A DATA frame of a long answer fills its
+ * From streams to the link: frames are put together in one buffer, and TLS makes one record of it.
+ * The link takes as many records as it can with one call. A DATA frame of a long answer fills its
  * record. Streams take turns as on QUIC (quic/quic_stream.c).
  */
 #include "tcp/tcp_state.h"

@@ -2,7 +2,7 @@
 /*
  * Shares of the connection table and of the handshakes (base/fair/fair.h), by the rules of
  * quic/limits/quic_share.c. TCP itself proves an address, so every handshake is one of a proven
- * address: when all places are taken the one that began first goes, of the address that holds most.
+ * address. When all places are taken, the address that holds most loses its oldest handshake.
  * 10,000 connections from one network that say nothing cost others no place.
  */
 #include "tcp/tcp_state.h"
@@ -16,7 +16,7 @@
 #define UNKNOWN_BUSY_NS	  (10 * NS_PER_S)
 /* A smaller table has no floors: a part of it would be no connection. */
 #define DIVISIBLE_CNT 16
-/* Of idle unknown peers no more go than leave a tenth free: a crowd sent away comes back as one. */
+/* No more idle unknown peers go than leave a tenth free: a crowd sent away comes back as one. */
 #define ROOMY_DIVISOR 10
 #define ROOMY_NS      NS_PER_S
 
@@ -115,7 +115,10 @@ bool tcp_share_take(struct tcp_conn *conn)
 	case FAIR_TAKEN_FROM:
 		engine->share_next_ns = engine->now_ns;
 		tcp_share_refuse(conn_of_share(victim));
-		/* Its speaker hears of the end before it hears of the newcomer; a dial is the speaker's own call. */
+		/*
+		 * Its speaker learns of the end before it learns of the
+		 * newcomer; a dial is the speaker's own call.
+		 */
 		if (!conn->is_dialler)
 			tcp_conn_finish(conn_of_share(victim));
 		break;

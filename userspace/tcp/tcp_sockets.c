@@ -26,7 +26,10 @@
 #define BACKLOG		    4096
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
-/* What the kernel holds unsent: more of it would only make a short answer wait behind a long one. */
+/*
+ * Bytes that the kernel holds unsent: more of them would only make a short
+ * answer wait behind a long one.
+ */
 #define NOTSENT_LEN (256 << 10)
 
 struct tcp_link {
@@ -79,7 +82,7 @@ static void link_free(struct tcp_link *link)
 	pool_release(&link->sockets->pool, link);
 }
 
-/* What a non-blocking connect came to. */
+/* The result of a non-blocking connect. */
 static void link_connected(struct tcp_link *link, uint64_t now_ns)
 {
 	struct sockaddr_storage sa;
@@ -268,7 +271,7 @@ static void accept_one(struct listener *listener, int fd, const struct sockaddr_
 		if (link->conn)
 			return;
 	}
-	/* Its peer hears of it at once, and this host keeps nothing. */
+	/* Its peer gets a reset at once, and this host keeps nothing. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	if (link)
 		link_free(link);

@@ -16,8 +16,8 @@ struct timer_wheel;
 
 /*
  * The links of an engine as sockets of the kernel, on a worker's poller: listening, accepting,
- * dialling, and bytes. What a peer can fill is the engine's: a connection that it does not want is
- * closed at once.
+ * dialling, and bytes. The engine's tables bound all that a peer can fill: a connection that the
+ * engine does not want is closed at once.
  */
 #define TCP_LISTEN_MAX 8
 

@@ -28,7 +28,7 @@
  */
 #define TCP_RECORDS_FULL 8
 #define TCP_RECORDS_MAX	 10
-/* Of a handshake: one flight. */
+/* A handshake's part: one flight. */
 #define TCP_RECORDS_SHAKING 3
 
 struct tcp_record {
@@ -54,7 +54,7 @@ struct tcp_stream {
 	uint64_t mark_len; /* sent_len when the connection's TLS bytes were mark_at */
 	uint64_t mark_at;
 	uint64_t recv_left;  /* credit that the peer has left */
-	uint64_t unread_len; /* given to the speaker, who has not used it */
+	uint64_t unread_len; /* given to the speaker, which has not used it */
 	uint64_t owed_len;   /* used, and not given back as credit */
 	uint64_t window_len; /* what the peer may have under way */
 	uint64_t credit_ns;  /* when credit was given last */
@@ -127,7 +127,7 @@ struct tcp_conn {
 	bool is_open_refused;		   /* the speaker waits for conn_streams_available */
 	bool is_overfull;		   /* TLS had more to say than TCP_RECORDS_MAX hold */
 	bool is_close_wanted;		   /* the next flush ends it with the fields below */
-	bool is_shut;			   /* LINGER: the link was told that nothing follows */
+	bool is_shut;			   /* LINGER: the link knows that nothing follows */
 	const struct transport_close *end; /* during the speaker's last event */
 	int close_err;
 	uint64_t close_code;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams: received bytes go straight to the speaker, bytes to send stay in the speaker's spans
- * until they are encrypted. A stream has credit for what it may send, which its peer gives as its
- * speaker uses bytes; so a slow reader stops its stream and no other.
+ * until they are encrypted. A stream has credit for the bytes that it may send. Its peer gives
+ * credit as the peer's speaker uses bytes, so a slow reader stops its stream and no other.
  *
- * The connection itself has no credit: nothing of what is received lies here. What is unread lies
- * with the speaker, whose buffers have limits of their own, and a peer has TCP_STREAMS_MAX streams.
+ * The connection itself has no credit: nothing of what is received lies here. Unread bytes lie with
+ * the speaker: its buffers have limits of their own, and a peer has TCP_STREAMS_MAX streams.
  */
 #include "tcp/tcp_state.h"
 
@@ -182,7 +182,7 @@ static void stream_mark(struct tcp_stream *stream)
 		return;
 	stream->is_marked = true;
 	stream->mark_len = stream->sent_len;
-	/* What the record in hand takes beyond its frames is less than this. */
+	/* The record in hand takes less than this beyond its frames. */
 	stream->mark_at = stream->conn->tls_len + TCP_RECORD_CAP;
 }
 
@@ -286,8 +286,8 @@ static void copy_done(void *arg)
 }
 
 /*
- * A connection holds at most as much of the heap as is free (the dynamic threshold of base/fair/fair.h):
- * however many peers read nothing, there is room for one more.
+ * A connection holds at most as much of the heap as is free (the dynamic threshold of
+ * base/fair/fair.h). So there is room for one more, however many peers read nothing.
  */
 static struct stream_copy *copy_new(struct tcp_conn *conn, const void *data, size_t len)
 {

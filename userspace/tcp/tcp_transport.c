@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What IP and TCP add to a segment, about: a header of each with time stamps. */
+/* The bytes that IP and TCP add to a segment, about: a header of each with time stamps. */
 #define SEGMENT_HEAD_LEN 52
 
 static struct tcp_stream *stream_of(const struct transport_stream *transport)

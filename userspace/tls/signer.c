@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node's key as TLS uses it: an OpenSSL provider inside this process
- * that knows one kind of key, Ed25519, and one operation, to sign. OpenSSL
- * keeps private keys of its own in ordinary memory, which is paged out and
- * dumped; here the seed stays where the signer has it, in libsodium's
- * locked pages, and never passes OpenSSL. Keys of peers, and every other algorithm, are the default
+ * The node's key as TLS uses it: an OpenSSL provider inside this process that knows one kind of
+ * key, Ed25519, and one operation, to sign. OpenSSL keeps private keys of its own in ordinary
+ * memory, which is paged out and dumped. Here the seed stays in the signer's locked pages
+ * (libsodium), and never passes OpenSSL. Keys of peers, and every other algorithm, are the default
  * provider's. Any thread; a key is not changed once made.
  */
 #include "tls/signer.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS 1.3, for QUIC (RFC 9001) and for TCP: contexts, the peer's identity, and tickets.
- * OpenSSL verifies that the peer holds the key it shows; whether it is the
- * wanted key is decided by the connection after that proof, so that the key named
- * in an error is one that really answered. No name, date or chain of a
- * certificate means anything here.
+ * OpenSSL verifies that the peer holds the key it shows. After that proof the
+ * connection decides whether it is the wanted key, so an error names a key that really
+ * answered. No name, date or chain of a certificate means anything here.
  */
 #include "tls/tls.h"
 

@@ -17,14 +17,14 @@ struct arena;
 struct node_key;
 struct tls_session;
 
-/* Of this protocol, on QUIC and on TCP. */
+/* The alerts of this protocol, on QUIC and on TCP. */
 #define TLS_ALPN "mesh/1"
 #define TLS_SNI	 "mesh.invalid"
 
 /*
- * What every TLS connection of one engine, of QUIC or of TCP, shares: two contexts with the
- * node's key in them (as raw public key and as self-signed X.509), and the
- * tickets that dialled peers gave us, at most one per peer.
+ * The common part of all TLS connections of one engine, of QUIC or of TCP. It has two
+ * contexts with the node's key (as raw public key and as self-signed X.509). It also has
+ * the tickets that dialled peers gave us, at most one per peer.
  */
 struct tls {
 	SSL_CTX *server;
@@ -58,10 +58,10 @@ SSL *tls_accept(struct tls *tls);
 SSL *tls_dial(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN]);
 
 /*
- * tls_peer_key copies the Ed25519 key the peer proved, from a raw
- * public key, a certificate or the resumed session's memory of either.
- * Returns false when it has none, one of another kind, or one that is not
- * sound (node_key.h): with such a key everybody can make signatures.
+ * tls_peer_key copies the Ed25519 key the peer proved, from a raw public
+ * key, a certificate or the resumed session's memory of either. Returns
+ * false when it has none, one of another kind, or one that is not sound
+ * (node_key.h): anyone can make signatures for such a key.
  */
 bool tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN]);
 /* tls_has_alpn: both sides agreed on TLS_ALPN. */

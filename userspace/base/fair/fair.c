@@ -27,7 +27,7 @@
 #define SHARE_STEP	  0x9e3779b97f4a7c15ull
 
 /*
- * Refusals in a row of a leaf that holds nothing, in a hashed place: two
+ * Refusals in a row of a leaf that holds nothing, in a hashed place. Two
  * leaves that meet there forget each other's row, which shortens a wait.
  */
 struct fair_refusal {
@@ -118,9 +118,9 @@ static void busy_update(struct fair *fair)
 }
 
 /*
- * The median by steps of a sixteenth towards each sample, so half of the
- * samples lie on either side; one asker moves it as far as its samples
- * are many.
+ * The median moves by steps of a sixteenth towards each sample, so half
+ * of the samples lie on either side. One asker moves it in proportion to
+ * its samples.
  */
 static void median_note(struct fair *fair, uint64_t took_ns)
 {

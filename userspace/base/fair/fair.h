@@ -19,20 +19,20 @@ struct fair_account;
  * first (family, network, address, key). The last account of a path is a
  * leaf and holds slots.
  *
- * An idle pool may be used whole by one account. A full one takes a slot
+ * An idle pool may be used whole by one account. A full pool takes a slot
  * back from the account that holds most (longest-queue drop), at each
- * level from the top, and only where that account holds at least two more
- * than the asker's; so an account within its share never loses a slot to
- * its own class or a lower one. One take evicts at most one slot.
+ * level from the top. It does so only where that account holds at least
+ * two more than the asker's. So an account within its share never loses a
+ * slot to its own class or a lower one. One take evicts at most one slot.
  *
  * A class has a floor. Floors are lent while they are unused. A class
- * below its floor takes from the one furthest above its own floor; a class
+ * below its floor takes from the one furthest above its own floor. A class
  * above it takes from the lowest class above its floor, itself last.
  * FAIR_USEFUL never holds more than its floor: a slot beyond it counts as
  * FAIR_KNOWN.
  *
  * A slot makes progress or does not. The progress clock runs only while
- * the peer owes something; while this node owes (its handler, its disk),
+ * the peer owes something. While this node owes (its handler, its disk),
  * the slot rests: it never expires and is evicted last.
  *
  * All operations are O(1) in the number of slots: at most a few nodes a
@@ -77,8 +77,8 @@ struct fair_config {
  * names one account of one place. Paths of one pool all end at the same
  * kind of level.
  *
- * A path with a share of N is N branches below its widest level: its own, which it shares with
- * its neighbours, and N - 1 of its own. A take goes to the branch that holds least, so it looks
+ * A path with a share of N is N branches below its widest level. It shares one with its
+ * neighbours and has N - 1 of its own. A take goes to the branch that holds least, so it looks
  * at N accounts.
  */
 #define FAIR_SHARE_MAX 64
@@ -105,8 +105,8 @@ struct fair_item {
 
 /*
  * fair_poll_fn is asked for an item that seems to lack progress, where
- * progress is cheaper to look up than to note each time: it calls
- * fair_progress for what came and says whether there was any.
+ * looking progress up is cheaper than noting each step. It calls
+ * fair_progress for what came, and returns whether there was any.
  */
 typedef bool (*fair_poll_fn)(struct fair_item *item, uint64_t now_ns);
 
@@ -120,8 +120,8 @@ struct fair {
 	struct pool accounts;
 	struct pool ranks;
 	/*
-	 * The item taken last goes into the tree when something else happens to the pool: where
-	 * an answer takes no time it is given back before, and costs no accounts.
+	 * The item taken last goes into the tree when something else happens to the pool. Where
+	 * an answer takes no time the item is given back before, and costs no accounts.
 	 */
 	struct fair_item *latest;
 	struct fair_path latest_path;
@@ -226,8 +226,8 @@ struct fair_item *fair_overdue(struct fair *fair, uint64_t now_ns, uint64_t *out
 
 /*
  * fair_not_before_ms: how long the asker of path, refused just now, waits
- * before it asks again: the median completion times one more than its
- * refusals in a row, times a random 0.5 to 1.5, in [1, 30000].
+ * before it asks again. It is the median completion times one more than
+ * its refusals in a row, times a random 0.5 to 1.5, in [1, 30000].
  */
 uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 
@@ -236,17 +236,17 @@ uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uin
  * the hands of another thread). Whether the account of path may hold one
  * more while free_cnt are free: the dynamic threshold (Choudhury, Hahne
  * 1998). A key holds fewer than are free, its address fewer than three
- * times, its networks fewer than seven times as many, and the chosen may
- * have the last.
+ * times as many, its networks fewer than seven times as many. The chosen
+ * class may have the last.
  */
 bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t free_cnt);
 
 /*
- * For what is full though slots are free, such as the bytes that values of
- * many sizes take: fair_victim gives the item that a full pool would take
- * a slot from for path, or NULL for none, and changes nothing; fair_evict
- * takes its slot back, counted as evicted. fair_victim_within: the same among those that share
- * the account of path's first level alone, for a limit of that account.
+ * For a limit that is reached though slots are free, such as the bytes that values of many
+ * sizes take. fair_victim gives the item from which a full pool would take a slot for path, or
+ * NULL for none, and changes nothing. fair_evict takes its slot back, counted as evicted.
+ * fair_victim_within: the same among those that share the account of path's first level alone,
+ * for a limit of that account.
  */
 struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *path,
@@ -255,14 +255,14 @@ void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 
 /*
  * For a caller that asks before it makes the object: whether fair_take would give path a slot
- * now, and fair_refuse to count that it would not.
+ * now. fair_refuse counts that it would not.
  */
 bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 
 /*
- * fair_held: slots that the account of path at level, 0 being the widest, holds in path's class; of a
- * path with a share, that of the branch its next take goes to.
+ * fair_held: slots that the account of path at level, 0 being the widest, holds in path's class.
+ * For a path with a share it is the branch that its next take goes to.
  */
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level);
 

@@ -6,9 +6,9 @@
 
 /*
  * The tree under base/fair/fair: accounts that exist while they hold slots.
- * Siblings that hold equally many share a rank, and a parent's ranks lie
- * in order, so the largest sibling is found in one step and a count that
- * moves by one moves its account to a neighbouring rank. Private to fair.
+ * Siblings that hold equally many share a rank, and a parent's ranks lie in
+ * order. So the largest sibling is found in one step. A count that moves by
+ * one moves its account to a neighbouring rank. Private to fair.
  */
 struct fair_rank {
 	struct list_node by_held; /* in the parent's ranks, fewest first */
@@ -72,11 +72,11 @@ struct fair_rank *fair_tree_top(struct fair *fair, const struct fair_account *no
 struct fair_account *fair_tree_largest(struct fair *fair, struct fair_account *node);
 
 /*
- * fair_victim_find gives the slot that goes for a take of path in class, or NULL; the tree is settled.
- * fair_victim_below looks below node alone, which is at level. From the top: the largest sibling,
- * where it holds the margin more than the asker's branch, else on into that branch. Without such a
- * sibling it is a tie: a slot past the grace goes, of the narrowest level where a sibling holds one
- * more, or of the asker itself.
+ * fair_victim_find gives the slot that goes for a take of path in class, or NULL; the tree is
+ * settled. fair_victim_below looks below node alone, which is at level. From the top: the largest
+ * sibling, where it holds the margin more than the asker's branch, else on into that branch.
+ * Without such a sibling it is a tie. Then a slot past the grace goes: of the narrowest level where
+ * a sibling holds one more, or of the asker itself.
  */
 struct fair_item *fair_victim_find(struct fair *fair, const struct fair_path *path,
 				   enum fair_class class);

@@ -3,7 +3,7 @@
  * Chooses the slot that goes when a full pool takes another.
  *
  * The margin of two makes the sum of the squares of the counts fall with
- * each eviction, so takes cannot chase each other round (longest-queue
+ * each eviction. So takes cannot chase each other round (longest-queue
  * drop; Hahne, Kesselman, Mansour 2001).
  */
 #include "base/container_of.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a pool shows of itself: its fill, the account that holds most, and the same of several workers added up. */
+/*
+ * A pool's figures: its fill, the account that holds most, and the same of
+ * several workers added up.
+ */
 #include "fair.h"
 
 #include "fair_tree.h"
@@ -50,7 +53,10 @@ const struct fair_item *fair_largest(const struct fair *fair)
 			    struct fair_item, by_leaf);
 }
 
-/* What an unknown peer of a new network can have now: a free slot, or its part of the class's part. */
+/*
+ * An unknown peer of a new network can have this much now: a free slot, or its
+ * part of the class's part.
+ */
 static uint32_t read_share(const struct fair *fair)
 {
 	const struct fair_account *unknown = fair->classes[FAIR_UNKNOWN];

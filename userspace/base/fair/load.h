@@ -21,11 +21,9 @@ struct arena;
  * level less its excess, so
  *   - it is never more than what was charged, but for two accounts with
  *     one tag in one line (2^-32 for each pair);
- *   - it is less by at most the smallest level of its lines at the last
- *     time it lost its entry, which is at most a LOAD_WAYS-th of what was
- *     charged to a line.
- * Loads halve each LOAD_HALF_NS, in steps of a sixteenth of it, and stop at LOAD_MAX. A time before
- * the latest one counts as the latest.
+ *   - it is less by at most the smallest level of its lines when it last lost its entry. That is at
+ *     most a LOAD_WAYS-th of the charges to a line. Loads halve each LOAD_HALF_NS, in steps of a
+ *     sixteenth of it, and stop at LOAD_MAX. A time before the latest one counts as the latest.
  *
  * Any peer with a validated address can fill the table. An honest peer notices nothing: accounts
  * that cost little are forgotten first, and then count as ones that cost nothing.
@@ -39,8 +37,8 @@ struct arena;
 
 /*
  * Prices: one is about 10 microseconds of this CPU. A handshake is 270 us
- * (bench/handshake, 2026-11, two cores), parted by estimate: 200 for the
- * flight that has the client's hello, 70 for the one that has its Finished.
+ * (bench/handshake, 2026-11, two cores). By estimate, 200 are for the
+ * flight with the client's hello and 70 for the one with its Finished.
  */
 #define LOAD_PRICE_HELLO    20
 #define LOAD_PRICE_FINISHED 7

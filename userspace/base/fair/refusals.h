@@ -13,8 +13,8 @@ struct load_who;
 
 /*
  * Refusals: which pool refused which account, how often, and until when it asked to wait. A row
- * for each key, address (IPv4 /32, IPv6 /64) or local user and pool, in REFUSALS_CNT places of
- * which an account reaches REFUSALS_WAYS; the row refused longest ago makes room. A refused
+ * is for a pool and a key, an address (IPv4 /32, IPv6 /64) or a local user. Of REFUSALS_CNT
+ * places an account reaches REFUSALS_WAYS; the row refused longest ago makes room. A refused
  * peer can fill it; an honest peer notices nothing, its operator that older refusals are
  * forgotten. One worker, no locks.
  */

@@ -11,10 +11,10 @@
 #include "weft/err.h"
 
 /*
- * How many requests each peer may make in a minute: a window that slides in two halves of a
- * minute each, the one that runs and what of the one before still lies in the last minute. So a
- * fresh peer has exactly its number, and no peer has it twice around the turn of a minute. When
- * the table is full, the peer counted longest ago is forgotten.
+ * How many requests each peer may make in a minute. The window slides in halves of a minute:
+ * the running one, and the part of the one before that lies in the last minute. So a fresh peer
+ * has exactly its number, and no peer has it twice around the turn of a minute. When the table
+ * is full, the peer counted longest ago is forgotten.
  */
 #define REQUEST_QUOTA_KEY_LEN 32
 

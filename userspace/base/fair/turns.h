@@ -12,23 +12,22 @@
 #include "weft/err.h"
 
 /*
- * Turns: which of those that wait for one scarce thing goes next. Accounts
- * nest as in base/fair/fair.h (class, family, network, key) and are served in
- * turn at each level by deficit round robin (Shreedhar, Varghese 1995):
- * a turn earns quantum_len, times the weight of its account, and an item
- * costs cost_len. Within a leaf the oldest item goes first; once its oldest
- * has waited standing_queue_ns, which no burst does, the newest, whose asker is
- * still there.
+ * Turns: which of those that wait for one scarce thing goes next. Accounts nest as in
+ * base/fair/fair.h (class, family, network, key). They are served in turn at each level by
+ * deficit round robin (Shreedhar, Varghese 1995). A turn earns quantum_len times the weight of
+ * its account, and an item costs cost_len. Within a leaf the oldest item goes first; once its
+ * oldest has waited standing_queue_ns, which no burst does, the newest, whose asker is still
+ * there.
  *
- * Round robin shares out how often an account is served. Where a thing is
- * held for as long as its asker likes, pick.held says how many an account
- * holds: one that holds more than a sibling that waits, too, is passed over
- * until the sibling holds as many, and round robin is for those that hold alike.
+ * Round robin shares out how often an account is served. Where an asker holds a thing for as
+ * long as it likes, pick.held says how many an account holds. An account that holds more than a
+ * waiting sibling is passed over until the sibling holds as many. Round robin is for accounts
+ * that hold alike.
  *
- * The owner says which items may wait: by cap_cnt, where from the widest level on the account
- * with most items loses its oldest to one that has fewer, and one that has most at each level
- * itself is refused, or by a pool of base/fair/fair.h with cap_cnt 0. An honest asker waits for
- * one item of each other account. Pure; one worker.
+ * The owner says which items may wait: by cap_cnt, or by a pool of base/fair/fair.h with
+ * cap_cnt 0. With cap_cnt, from the widest level on the account with most items loses its
+ * oldest to one that has fewer. An account that has most at each level itself is refused. An
+ * honest asker waits for one item of each other account. Pure; one worker.
  */
 #define TURNS_LEVEL_MAX 4
 /* How many more the loser of an item has: else two would take from each other in turn. */
@@ -95,7 +94,7 @@ WEFT_MUST_CHECK
 int turns_push(struct turns *turns, struct turns_item *item, const struct turns_path *path,
 	       uint64_t now_ns, struct turns_item **out_victim);
 
-/* What else turns_pop goes by; both may be NULL. */
+/* The other inputs of turns_pop; both may be NULL. */
 struct turns_pick {
 	/* Whether item, of all of its leaf, may have the thing now. */
 	bool (*may)(void *arg, const struct turns_item *item);

@@ -21,9 +21,9 @@ struct arena {
 
 /*
  * arena_open maps cap bytes (zero on first use). With ARENA_GROWS the arena
- * takes what it is asked for: a module lays its tables out without adding
- * up their lengths before, and its footprint is used_len. arena_fit then
- * gives back the address space that is left. 0 or -errno.
+ * takes what it is asked for. A module then lays its tables out without
+ * adding up their lengths before, and its footprint is used_len. arena_fit
+ * then gives back the address space that is left. 0 or -errno.
  */
 #define ARENA_GROWS SIZE_MAX
 WEFT_MUST_CHECK
@@ -32,8 +32,8 @@ void arena_fit(struct arena *arena);
 void arena_close(struct arena *arena);
 
 /*
- * arena_alloc gives len zeroed bytes aligned to 64, or NULL when the arena
- * is full, or when the system has no memory for a growing one.
+ * arena_alloc gives len zeroed bytes aligned to 64. It gives NULL when the
+ * arena is full, or when the system has no memory for a growing one.
  * Context: start-up only.
  */
 void *arena_alloc(struct arena *arena, size_t len);

@@ -165,7 +165,7 @@ size_t heap_block_len(const struct heap *heap, const void *block)
 	return kind == SLAB_RUN ? (size_t)heap->run_lens[slab] << SLAB_SHIFT : class_len(kind - 1u);
 }
 
-/* What was asked for, and the list link that release writes. */
+/* The requested length, and the list link that release writes. */
 static void block_show(void *block, size_t len)
 {
 	poison_show(block, len > sizeof(struct free_block) ? len : sizeof(struct free_block));

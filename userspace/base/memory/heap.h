@@ -11,8 +11,8 @@
  * A bounded allocator of size classes for libraries that insist on
  * malloc-like functions (ngtcp2). Memory comes from one mapping, touched
  * as it is needed; freed blocks return to their class. Blocks are aligned
- * to 16; rounding costs at most a quarter of a block up to 32 KiB, and a
- * larger one takes whole pieces of 64 KiB. One worker, no locks.
+ * to 16. Rounding costs at most a quarter of a block up to 32 KiB; a
+ * larger block takes whole pieces of 64 KiB. One worker, no locks.
  */
 struct heap;
 

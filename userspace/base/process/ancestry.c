@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A step goes from a process, held by a pidfd, to its parent, held by
- * another before the child is asked a second time: so no id is used again
- * in between.
+ * A step goes from a process to its parent, both held by pidfds. The
+ * parent's is opened before the child is asked a second time, so no id is
+ * used again in between.
  */
 #include "ancestry.h"
 

@@ -35,10 +35,10 @@ bool last_crash_parse(const char *text, struct last_crash *out_crash);
 /* last_crash_format writes one sentence, without the folder. */
 const char *last_crash_format(const struct last_crash *crash, char text[LAST_CRASH_TEXT_CAP]);
 /*
- * last_crash_open reads what an earlier run left in dir, keeps it as crash.last and directs this
- * run's report to a fresh file, whose blocks are reserved. The file is locked: where another
- * process holds it nothing is read, and a crash is reported on standard error alone. Returns: the
- * descriptor for last_crash_close, or -errno.
+ * last_crash_open reads the report that an earlier run left in dir, and keeps it as crash.last.
+ * It directs this run's report to a fresh file with reserved blocks. The file is locked: where
+ * another process holds it nothing is read, and a crash is reported on standard error alone.
+ * Returns: the descriptor for last_crash_close, or -errno.
  */
 int last_crash_open(const char *dir, struct last_crash *out_crash);
 /* last_crash_close removes the file: the run ended well. */

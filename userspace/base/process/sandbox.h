@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 /*
- * What each kind of thread may ask of the kernel: a filter of system calls
- * (seccomp) and a view of the file system (Landlock). Threads share their
- * memory, so this stops mistakes and makes an attack dearer; it is no wall
- * between them. Until sandbox_arm nothing is confined: tests, the
+ * The rights of each kind of thread towards the kernel: a filter of system
+ * calls (seccomp) and a view of the file system (Landlock). Threads share
+ * their memory, so this stops mistakes and makes an attack dearer; it is
+ * no wall between them. Until sandbox_arm nothing is confined: tests, the
  * simulator and tools never are.
  *
  * A call that the filter does not list fails with ENOSYS, is counted and
- * is written to standard error once per call. It does not kill: a libc
+ * is written to standard error once per call. It does not kill. A libc
  * that starts to use a newer call falls back on ENOSYS, and a path that no
  * measurement took must not end the node.
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which system calls each kind of thread makes. Measured by a BPF program on raw_syscalls:sys_enter
- * while the system tests ran on Linux 6.18, 2026-11, and rounded up to families: a thread that may
- * fsync may fdatasync. That missed the calls that no test made then; calls were added since where a
- * daemon of a test met a refusal, which fails the test. The fallbacks of glibc 2.41 stand beside
- * the calls that it tries first.
+ * Which system calls each kind of thread makes. A BPF program on raw_syscalls:sys_enter measured
+ * them while the system tests ran on Linux 6.18, 2026-11. They are rounded up to families: a thread
+ * that may fsync may fdatasync. The measurement missed calls that no test made then. Calls were
+ * added since where a daemon of a test met a refusal, which fails the test. The fallbacks of glibc
+ * 2.41 stand beside the calls that it tries first.
  */
 #include "sandbox_calls.h"
 

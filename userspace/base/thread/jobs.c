@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each thread has a ring in and a ring out, so the worker takes no lock;
- * a new job goes to the thread with the fewest in hand.
+ * Each thread has a ring in and a ring out, so the worker takes no lock.
+ * A new job goes to the thread with the fewest in hand.
  */
 #include "base/thread/jobs.h"
 

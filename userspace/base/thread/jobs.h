@@ -9,8 +9,8 @@
 
 /*
  * Work that may wait on a disk or burn a core runs here, never on a
- * worker. A job is embedded in its owner's object: run is called on a
- * pool thread and may touch only what the job owns; done is called later
+ * worker. A job is embedded in its owner's object. run is called on a
+ * pool thread and may touch only what the job owns. done is called later
  * on the worker, from jobs_reap. Jobs start in submission order and end
  * in any order.
  *
@@ -50,7 +50,7 @@ int jobs_submit(struct jobs *jobs, struct job *job);
 /* jobs_reap calls done for what has ended; returns how many. Worker only. */
 unsigned jobs_reap(struct jobs *jobs);
 /*
- * jobs_reap_wait reaps for a caller that stops and has a job out; when none has ended it waits
+ * jobs_reap_wait reaps for a caller that stops and has a job out. When none has ended it waits
  * for one first, but not for long: the caller calls it until its own job is done.
  */
 void jobs_reap_wait(struct jobs *jobs);

@@ -40,7 +40,10 @@ int fold_text(const char *text, size_t len, char *dst, size_t cap)
 	return fold_foreign(text, len, dst, cap);
 }
 
-/* Of the character at text: 0 when it belongs to no word, else its length; *out_len always. */
+/*
+ * The class of the character at text: 0 when it belongs to no word, else its
+ * length; *out_len always.
+ */
 static bool char_is_of_word(const char *text, size_t len, size_t *out_len)
 {
 	unsigned char c = (unsigned char)text[0];

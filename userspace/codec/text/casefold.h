@@ -8,10 +8,11 @@
 #include "weft/err.h"
 
 /*
- * Text as it is compared with other text: what looks or reads alike becomes
- * the same bytes. That is NFKC_Casefold of Unicode (UAX #15, UAX #31): compatibility
- * forms are resolved (the ligature of fi, full-width letters), letters are composed
- * and case is folded, what is ignorable is left out. Folding twice changes nothing.
+ * Text as it is compared with other text: what looks or reads alike becomes the same
+ * bytes. The form is NFKC_Casefold of Unicode (UAX #15, UAX #31). Compatibility
+ * forms are resolved (the ligature of fi, full-width letters), letters are composed,
+ * case is folded, and ignorable characters are left out. Folding twice changes
+ * nothing.
  *
  * Thread-safe.
  */

@@ -4,8 +4,8 @@
  *
  * A hasher keeps the leaf it is in the middle of and a stack of complete
  * subtrees. Whole aligned subtrees of the input, up to a chunk, are hashed
- * in place and pushed as two halves, never as one value, because the last
- * one may turn out to be the root.
+ * in place. They are pushed as two halves, never as one value, because the
+ * last one may turn out to be the root.
  */
 #include <string.h>
 
@@ -261,8 +261,8 @@ void blake3_update(struct blake3 *hash, const void *data, size_t len)
 }
 
 /*
- * A stack without a leaf in the middle ends in the two halves of the
- * subtree hashed last, so both branches end in an output not yet computed.
+ * A stack without an unfinished leaf ends in the two halves of the subtree
+ * hashed last, so both branches end in an output not yet computed.
  */
 void blake3_final(const struct blake3 *hash, uint8_t *out, size_t out_len)
 {

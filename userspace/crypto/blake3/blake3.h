@@ -104,11 +104,11 @@ void blake3_cvs_combine(const uint8_t *cvs, size_t cnt, bool is_root,
 
 /*
  * Proof that bytes of a file at 16 KiB granularity belong to its root. A
- * proof for groups [first, first + cnt) of a file of file_len bytes is, in
- * pre-order from the root, the parent nodes (64 bytes each: left, right)
- * whose subtree has a group of the range, interleaved with the groups'
- * bytes: a bao slice with 16 leaves to a group and without its length
- * header.
+ * proof is for groups [first, first + cnt) of a file of file_len bytes. It
+ * lists the parent nodes above any group of the range, in pre-order from
+ * the root, 64 bytes each: left, right. The groups' bytes stand between
+ * them. So it is a bao slice with 16 leaves to a group and without its
+ * length header.
  */
 #define BLAKE3_PROOF_GROUPS_MAX 16u
 
@@ -127,9 +127,10 @@ size_t blake3_range_len(const struct blake3_range *range);
 
 /*
  * blake3_proof_write makes the proof of a valid range. chunk_cvs is the
- * file's chunk list, or NULL where it has one chunk; data is the file from
- * the start of the chunk with the first group to the end of the chunk with
- * the last, or of the file. 0, or WEFT_ETOOSMALL when w has no room.
+ * file's chunk list, or NULL where the file has one chunk. data begins
+ * with the chunk that holds the first group. It ends with the chunk that
+ * holds the last group, or with the file. 0, or WEFT_ETOOSMALL when w has
+ * no room.
  */
 WEFT_MUST_CHECK
 int blake3_proof_write(const struct blake3_range *range, const uint8_t *chunk_cvs,

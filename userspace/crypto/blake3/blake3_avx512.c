@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * BLAKE3 with AVX-512: sixteen inputs to a vector, and two vectors side by
- * side where there are enough, so that the 32 registers are exactly the
- * two states.
+ * side where there are enough. The 32 registers are then exactly the two
+ * states.
  */
 #if defined(__x86_64__)
 

@@ -121,8 +121,8 @@ void blake3_leaf_output(const uint8_t *data, size_t len, uint64_t counter, struc
 			struct blake3_output *out_output);
 
 /*
- * blake3_reduce halves cnt chaining values in place, level by level, an
- * odd last one moving up as it is, until at most target_cnt (>= 1) remain.
+ * blake3_reduce halves cnt chaining values in place, level by level, until
+ * at most target_cnt (>= 1) remain. An odd last one moves up as it is.
  * Returns how many remain.
  */
 size_t blake3_reduce(uint8_t *cvs, size_t cnt, size_t target_cnt, struct blake3_mode mode);

@@ -9,8 +9,8 @@
  *	lanes_rotr16, lanes_rotr12, lanes_rotr8, lanes_rotr7
  *	lanes_transpose		a square of LANES vectors, in place
  *
- * Two sets side by side hide the latency of the chain add, xor, rotate:
- * with 32 registers both states stay in registers, and the message words,
+ * Two sets side by side hide the latency of the chain add, xor, rotate.
+ * With 32 registers both states stay in registers, and the message words,
  * transposed into memory, are operands of the additions.
  */
 #include <string.h>

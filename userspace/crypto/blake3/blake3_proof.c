@@ -76,7 +76,7 @@ size_t blake3_range_len(const struct blake3_range *range)
 	return (size_t)(range->group_cnt - 1) * BLAKE3_GROUP_LEN + group_len(range, last);
 }
 
-/* What the prover knows of the tree. */
+/* The prover's knowledge of the tree. */
 struct prover {
 	const struct blake3_range *range;
 	const uint8_t *chunk_cvs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BLAKE3 with SSE4.1: four inputs side by side, and the one-block function
- * with a row of the state to a vector, which the wider back ends use too.
+ * BLAKE3 with SSE4.1: four inputs side by side. The one-block function has
+ * a row of the state to a vector, and the wider back ends use it too.
  */
 #if defined(__x86_64__)
 

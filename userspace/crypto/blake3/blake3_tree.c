@@ -2,8 +2,8 @@
 /*
  * The tree over the compression function: leaves, parents, subtrees and
  * roots. A list of neighbouring chaining values becomes its common subtree
- * by pairing neighbours level by level while an odd last one moves up as
- * it is; that gives the left-full tree of the paper, section 2.1.
+ * by pairing neighbours level by level, while an odd last one moves up as
+ * it is. That gives the left-full tree of the paper, section 2.1.
  */
 #include <string.h>
 

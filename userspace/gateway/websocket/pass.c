@@ -112,7 +112,7 @@ bool gateway_cookie_is_own(const char *cookie, size_t len)
 
 	while (len && (*cookie == ' ' || *cookie == '\t'))
 		cookie++, len--;
-	/* Of another node's, too, at another port of the same name. */
+	/* The cookies of another node, too, at another port of the same name. */
 	if (len < prefix_len || memcmp(cookie, COOKIE_PREFIX, prefix_len) != 0)
 		return false;
 	while (at < len && cookie[at] >= '0' && cookie[at] <= '9')
