@@ -18,7 +18,7 @@
 #include "worker/worker.h"
 #include "worker/workers.h"
 
-/* What to do about a damaged store. */
+/* The advice for a damaged store. */
 #define API_DAMAGE_NEXT                                                                            \
 	"Stop weftd; weft backup restore DIR then puts a backup in its place, weft store salvage " \
 	"keeps all of it that is sound"
@@ -27,8 +27,8 @@
 #define API_PROGRESS_SLOTS 8
 
 /*
- * What the handlers of methods and routes see: the rooms, by pointers that the node sets when all
- * are open, and what waits to answer a call. Home worker only.
+ * The rooms, as the handlers of methods and routes see them, and the calls that wait for an
+ * answer. The node sets the pointers when all rooms are open. Home worker only.
  */
 struct api {
 	const struct node_config *config;
@@ -71,7 +71,7 @@ struct api {
 	struct announce *announce;	 /* NULL also without the overlay */
 	const struct lan_discovery *lan; /* NULL also when simulated */
 
-	/* What the node does for a caller; ctx is the node's. */
+	/* The node's functions for a caller; ctx is the node's. */
 	uint64_t (*wall_us)(void *ctx);
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*shares_changed)(void *ctx); /* which peers count as more than one */
@@ -81,7 +81,7 @@ struct api {
 	bool is_stopping; /* set by the node */
 	void *ctx;
 
-	/* Of events. */
+	/* For events. */
 	struct event_log event_log;
 	uint64_t progress_told_ns[API_PROGRESS_SLOTS]; /* by get id */
 	uint64_t import_told_ns;		       /* one import runs at a time */
@@ -89,7 +89,7 @@ struct api {
 	bool has_access_salt;
 	uint64_t access_cnt; /* of records in mode sampled */
 
-	/* Of the handlers themselves. */
+	/* For the handlers themselves. */
 	struct web *web;				       /* http/; NULL: it is off */
 	struct import_record *imports;			       /* method_share.c */
 	struct get_watch *get_watches;			       /* method_get.c */

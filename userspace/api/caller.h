@@ -5,7 +5,7 @@
 #include "api/type.h"
 
 /*
- * What the stubs of api/node_client.h call by. A stub takes the struct of a method's
+ * The caller of the stubs of api/node_client.h. A stub takes the struct of a method's
  * parameters and returns that of its reply, or NULL with err. ask asks the daemon: 0 and
  * *out_reply, which the caller owns then, or an error, which ask reported. It takes
  * parameters. All zero but ask is a caller.
@@ -19,8 +19,8 @@ struct api_caller {
 };
 
 /*
- * A call that is yet to be made: a stub api_X_request has the parameters of X, whose struct is
- * in (NULL: none), for a program that calls in its own way.
+ * A call that is yet to be made, for a program that calls in its own way. A stub api_X_request
+ * has the parameters of X, whose struct is in (NULL: none).
  */
 struct api_request {
 	const struct api_method *method;

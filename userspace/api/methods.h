@@ -70,8 +70,8 @@ bool api_node_id_read(struct api *api, struct control_call *call, const char *na
 		      uint8_t key[static MESH_KEY_LEN]);
 
 /*
- * method_ban.c. api_target_read reads the address, prefix or node id, which
- * may be cut when it is a known peer's, that a call names; false: call was failed.
+ * method_ban.c. api_target_read reads the address, prefix or node id that a call
+ * names. The id may be cut when it is a known peer's. False: call was failed.
  */
 struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban);
 bool api_target_read(struct api *api, struct control_call *call, const char *text,

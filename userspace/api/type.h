@@ -83,7 +83,7 @@ struct api_error {
  * borrowed from value. Unknown fields are refused, missing ones that are not
  * optional too; null is missing.
  *
- * Returns 0, -ENOMEM, or WEFT_EMALFORMED; out_field is the path of the field at fault then, as in
+ * Returns 0, -ENOMEM, or WEFT_EMALFORMED. out_field is then the path of the field at fault, as in
  * "peers[3].address", cut to API_FIELD_CAP - 1 bytes, and "" when value is no object. A key of a
  * map stands in it as a field does.
  */
@@ -92,9 +92,9 @@ WEFT_MUST_CHECK
 int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 	      const void **out_struct, char out_field[static API_FIELD_CAP]);
 /*
- * api_read is api_parse of a reply, whose daemon may be of another version: unknown fields
- * are ignored, and a missing one is 0, "" or empty. NULL: no memory, or another type;
- * out_field (NULL: not wanted) is as api_parse has it.
+ * api_read is api_parse for a reply from a daemon that may be of another version. Unknown
+ * fields are ignored, and a missing one is 0, "" or empty. NULL: no memory, or another
+ * type; out_field (NULL: not wanted) is as api_parse has it.
  */
 const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
 		     char *out_field);
@@ -125,7 +125,7 @@ static inline int64_t api_uint(uint64_t value)
 /* API_ROWS makes a list of an array. */
 #define API_ROWS(array) {(array), API_CNT_OF(array), API_CNT_OF(array)}
 
-/* What the generated tables are made of. */
+/* The parts of the generated tables. */
 extern const struct api_type api_bool_type, api_int_type, api_float_type, api_string_type,
 	api_object_type;
 #define API_NEEDED(owner, name, field, type)                                                       \

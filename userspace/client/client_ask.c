@@ -3,8 +3,8 @@
  * The connection to the daemon, shared by all calls: requests with ids out, replies in the order in
  * which they end. It is made again when a call needs it after it was lost.
  *
- * A function that waits reads for its own ask alone. What comes for others meanwhile is kept in
- * order, and delivered by the next dispatch.
+ * A function that waits reads for its own ask alone. Messages for others that come meanwhile are
+ * kept in order, and delivered by the next dispatch.
  */
 #include "client/client_ask.h"
 
@@ -79,7 +79,7 @@ static void ask_free(struct loop_source *source)
 
 static void link_flush(struct link *link)
 {
-	/* What the daemon said before it left is still read. */
+	/* Messages that the daemon sent before it left are still read. */
 	(void)client_varlink_flush(&link->varlink);
 	client_loop_want(&link->source,
 			 client_varlink_backlog_len(&link->varlink) ? POLLIN | POLLOUT : POLLIN);
@@ -105,7 +105,7 @@ static void ask_end(struct ask *ask, json_t *message, const struct weft_error *e
 	fn(arg, message, error, true);
 }
 
-/* ask_send: whether the daemon hears of it or not, a reply that comes to a cancelled ask is dropped. */
+/* ask_send: whether the send succeeds or not, a reply that comes to a cancelled ask is dropped. */
 static int ask_send(const struct ask *ask, const char *method, json_t *parameters, const char *flag)
 {
 	bool is_oneway = flag && strcmp(flag, "oneway") == 0;

@@ -49,7 +49,7 @@ WEFT_MUST_CHECK
 int client_ask_wait(struct weft_client *client, const struct ask_params *params,
 		    json_t **out_parameters, struct weft_error *error);
 
-/* What the stubs of api/node_client.h call by: one client, and one time for each call. */
+/* The caller of the stubs of api/node_client.h: one client, and one time for each call. */
 struct client_caller {
 	struct api_caller caller;
 	struct weft_client *client;

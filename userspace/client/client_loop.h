@@ -9,7 +9,7 @@
 #include "weft/client.h"
 
 /*
- * What a client waits for: descriptors and deadlines of calls, watches,
+ * The waits of a client: descriptors and deadlines of calls, watches,
  * streams and offers, each a source within its object.
  */
 struct loop_source {

@@ -187,7 +187,7 @@ static void stream_ready(struct loop_source *source)
 		return;
 	if (!stream->is_paused && stream->state != STREAM_LINGERING)
 		got = client_varlink_fill(&stream->varlink);
-	/* What was sent before the connection went is still handed on. */
+	/* Bytes sent before the connection went are still handed on. */
 	stream_work(stream);
 	if (source->is_dead)
 		return;
@@ -266,7 +266,7 @@ int weft_stream_open(struct weft_client *client, const struct weft_stream_params
 		stream_free(&stream->source);
 		return client_failure_set(error, err, "this program", NULL, NULL);
 	}
-	/* What the daemon said before it left is still read. */
+	/* Messages that the daemon sent before it left are still read. */
 	(void)client_varlink_flush(&stream->varlink);
 	stream_watch(stream);
 	if (timeout_ms >= 0)

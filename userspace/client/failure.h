@@ -7,7 +7,7 @@
 #include "weft/client.h"
 
 /*
- * What went wrong, for people: filled into the caller's struct weft_error
+ * A failure, for people: filled into the caller's struct weft_error
  * (NULL: not wanted) and returned as its code.
  */
 int client_failure_set(struct weft_error *error, int err, const char *what, const char *why,

@@ -117,7 +117,7 @@ void firewall_arrivals_read(struct arrivals *arrivals, const struct arrivals_blo
 
 #define CLASS_REASON_MAX 5
 
-/* What each class's datagrams leave with, beside what is said of proven addresses. */
+/* The results of each class's datagrams, beside those of proven addresses. */
 static const enum weft_reason class_reasons[WEFT_CLASS_CNT][CLASS_REASON_MAX] = {
 	[WEFT_CLASS_INITIAL] = {WEFT_REASON_INITIAL, WEFT_REASON_INITIAL_LIMIT,
 				WEFT_REASON_RETRY_SENT, WEFT_REASON_ANSWER_LIMIT},

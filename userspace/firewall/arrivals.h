@@ -12,10 +12,10 @@
 struct sketch;
 
 /*
- * What the places of unvalidated sources (struct weft_place) say since they were last read. The
- * amount from each source goes to a sketch. This table keeps how often each limit refused, and how
- * near it is to that. Each table (a CPU's, a worker's) is read by itself, once a second. Nothing is
- * asked of a datagram. Pure, on one thread.
+ * The records of the places of unvalidated sources (struct weft_place) since they were last read.
+ * The amount from each source goes to a sketch. This table keeps how often each limit refused, and
+ * how near it is to that. Each table (a CPU's, a worker's) is read by itself, once a second.
+ * Nothing is asked of a datagram. Pure, on one thread.
  */
 struct arrivals_limit {
 	uint64_t offered_cnt, refused_cnt; /* since the start */
@@ -53,8 +53,8 @@ struct arrivals_credit firewall_arrivals_credit(const struct arrivals_limit *lim
 
 /*
  * firewall_arrivals_read takes cnt places of a table, from first on. A worker's
- * sockets have limits of their own; CPUs count apart under limits that they
- * share, so what they saw goes to the sketch as one table's.
+ * sockets have limits of their own. CPUs count apart under limits that they
+ * share, so their counts go to the sketch as one table's.
  */
 struct arrivals_block {
 	unsigned table, level;

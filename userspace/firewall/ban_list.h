@@ -14,8 +14,8 @@ struct store;
 #define BAN_LIST_CAP WEFT_BAN_CNT_MAX /* what each trie of the XDP program holds */
 
 /*
- * Of them those that the node made by itself, which unvalidated sources can bring about: one more
- * pushes another one out (ban_room.h), never an operator's.
+ * The part for those that the node made by itself, which unvalidated sources can bring about. One
+ * more pushes another one out (ban_room.h), never an operator's.
  */
 #define BAN_LIST_AUTO_CAP 1024
 
@@ -35,8 +35,8 @@ size_t firewall_ban_list_footprint(void);
 /*
  * firewall_ban_list_put adds ban or changes that of its target, at once. done is called when it is
  * durable, or with the error: then the ban is as it was, unless it was changed again meanwhile.
- * Returns 0, WEFT_EFULL or -ENOMEM. WEFT_EFULL: the list, its part for this node's ids or for what
- * the node makes by itself, or the store's queue is full; nothing was done.
+ * Returns 0, WEFT_EFULL or -ENOMEM. WEFT_EFULL: nothing was done. The list, its part for this
+ * node's ids, its part for the node's own bans, or the store's queue is full.
  * firewall_ban_list_delete likewise, with WEFT_EABSENT.
  */
 typedef void (*ban_done_fn)(void *arg, int err);
@@ -69,7 +69,7 @@ const struct ban *firewall_ban_list_match(const struct ban_list *list, const str
 /* firewall_ban_list_next walks them: start with NULL, ends with NULL. */
 const struct ban *firewall_ban_list_next(const struct ban_list *list, const struct ban *ban);
 
-/* What a worker enforces: a copy of targets and ends, which goes from thread to thread. */
+/* A worker's bans: a copy of targets and ends, which goes from thread to thread. */
 struct ban_rule {
 	struct ban_target target;
 	bool is_limit;

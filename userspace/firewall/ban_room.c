@@ -34,8 +34,8 @@ static unsigned room_held(const struct room *room, uint64_t account)
 }
 
 /*
- * Leaves the bans of the account that pays: the one that holds most, if that is two
- * more than the newcomer's own, else the newcomer's own.
+ * Leaves the bans of the account that pays. That is the one that holds most, if
+ * that is two more than the newcomer's own, else the newcomer's own.
  */
 static void room_narrow(struct room *room, const struct ban *newcomer, bool is_network)
 {

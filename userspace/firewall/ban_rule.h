@@ -49,9 +49,9 @@ bool firewall_ban_is_expired(const struct ban *ban, uint64_t wall_s);
 /*
  * firewall_ban_target_parse reads "192.0.2.1", "192.0.2.0/24", "2001:db8::1" or
  * "2001:db8::/48"; IPv4 inside IPv6 (::ffff:192.0.2.1) is IPv4. Returns 0,
- * WEFT_EMALFORMED (nothing of the kind), WEFT_ETOOLARGE (a length that is 0
- * or more than there are bits), or WEFT_EUNSAFE: bits beyond the prefix are
- * set, and *out_target is the prefix that may have been meant.
+ * WEFT_EMALFORMED (nothing of the kind), WEFT_ETOOLARGE (a length that is 0 or
+ * more than there are bits), or WEFT_EUNSAFE. With WEFT_EUNSAFE bits beyond the
+ * prefix are set, and *out_target is the prefix that may have been meant.
  */
 WEFT_MUST_CHECK
 int firewall_ban_target_parse(const char *text, struct ban_target *out_target);

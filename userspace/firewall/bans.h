@@ -42,11 +42,10 @@ void firewall_bans_close(struct bans *bans);
  */
 void firewall_bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
 /*
- * firewall_bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE: not
- * known); its address is limited, never banned, when that makes OFFENCES_KEYS_MIN keys of it within
- * an hour and no known peer is there. In force with the next turn, whose sessions end
- * then. A longer ban that is there stays. False: nothing is enforced here, or the store
- * takes nothing.
+ * firewall_bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE:
+ * not known). Its address is limited, never banned, when that makes OFFENCES_KEYS_MIN keys of it
+ * within an hour and no known peer is there. In force with the next turn, whose sessions end then.
+ * A longer ban that is there stays. False: nothing is enforced here, or the store takes nothing.
  */
 struct ban_offender {
 	const uint8_t *key; /* BAN_KEY_LEN */
@@ -56,9 +55,9 @@ struct ban_offender {
 bool firewall_bans_add_peer(struct bans *bans, const struct ban_offender *offender,
 			    uint64_t until_s, const char *reason);
 /*
- * firewall_bans_undo takes back what followed from removed, which an operator took out of the list:
- * limits of addresses that its cause led to, and what it left in offences. The memory of the
- * services stays: service_reputation_pardon clears it.
+ * firewall_bans_undo takes back the effects of removed, which an operator took out of the list.
+ * These are the limits of addresses that its cause led to, and its part in offences. The memory of
+ * the services stays: service_reputation_pardon clears it.
  */
 void firewall_bans_undo(struct bans *bans, const struct ban *removed);
 /* firewall_bans_tell makes an event of kind about ban, and remembers it for a day. */

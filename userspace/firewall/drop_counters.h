@@ -10,7 +10,7 @@
 struct firewall_params;
 
 /*
- * What was dropped, by reason and by source, since the daemon started: the
+ * Drops by reason and by source, since the daemon started. They are the
  * driver's counters and samples, and those of every worker's socket, which
  * are fetched once a second. Counters of the driver begin at zero with each
  * first device; here they go on. Home worker only; absent in the simulator.

@@ -47,7 +47,7 @@ struct incidents {
 
 /*
  * firewall_incidents_add: a time before the hour at hand is ignored. A source that fails over and
- * over from one address, or breaks one rule, has one incident an hour, with a count, and pushes
+ * over from one address, or breaks one rule, has one incident an hour, with a count. It pushes
  * nothing out.
  */
 void firewall_incidents_add(struct incidents *incidents, const struct incident *incident);

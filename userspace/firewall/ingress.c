@@ -85,7 +85,7 @@ void firewall_ingress_free(struct ingress *ingress)
 	free(ingress);
 }
 
-/* What a rule without a prefix is kept in, and its key there; NULL: it is of the tables. */
+/* The map of a rule without a prefix, and its key there; NULL: it is of the tables. */
 static struct map *rule_map(struct ingress *ingress, const struct ban_rule *rule,
 			    const void **out_key)
 {

@@ -86,8 +86,8 @@ bool firewall_ingress_refuses_addr(void *ctx, const struct addr *remote);
 /* firewall_ingress_limits: unvalidated sources at remote get one slot of each pool, and are always asked for proof. */
 bool firewall_ingress_limits(void *ctx, const struct addr *remote);
 /*
- * firewall_ingress_set_relay: this node is a relay with these tables, borrowed for life. Of the
- * datagram judged last: firewall_ingress_reason, and where it goes if it is relayed.
+ * firewall_ingress_set_relay: this node is a relay with these tables, borrowed for life. For
+ * the datagram judged last: firewall_ingress_reason, and where it goes if it is relayed.
  */
 void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables);
 enum weft_reason firewall_ingress_reason(const struct ingress *ingress);

@@ -10,14 +10,14 @@
 static const struct limits_rate samples_rate = {50, 100};
 
 /*
- * What DHT answers to unvalidated sources have beyond half of their questions:
- * 2,000 lists of nodes a second, and to more than 17,000 questions a
- * second of any kind fewer bytes than they brought.
+ * The room of DHT answers to unvalidated sources beyond half of their
+ * questions: 2,000 lists of nodes a second. Above 17,000 questions a second of
+ * any kind they get fewer bytes than they brought.
  */
 static const struct limits_rate krpc_bytes_rate = {500000, 500000};
 /*
- * DHT datagrams of unvalidated sources that go to userspace: a tenth of what
- * home can take (5 us each), in bursts that half a ring holds.
+ * DHT datagrams of unvalidated sources that go to userspace. They may take a
+ * tenth of home's time (5 us each), in bursts that half a ring holds.
  */
 static const struct limits_rate krpc_rate = {20000, 2000};
 /*

@@ -8,8 +8,9 @@
 
 /*
  * How much unvalidated sources may send, as people say it: the section [limits] of
- * weft.conf(5), which fills the rates of struct weft_config. Of one address
- * (IPv4 /32, IPv6 /64), per second, of all CPUs together; each network above it gets
+ * weft.conf(5), which fills the rates of struct weft_config. Rates are of one
+ * address (IPv4 /32, IPv6 /64), per second, of all CPUs together; each network above
+ * it gets
  * LIMITS_LEVEL_FACTOR times as much. Pure.
  */
 struct limits_rate {

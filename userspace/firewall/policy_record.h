@@ -10,11 +10,10 @@
 struct firewall_params;
 
 /*
- * The record of the last day that weft policy asks: once a second the
- * driver's tables of unvalidated sources and those of home's sockets are read, of
- * each class that anything was counted of; what came to the workers's sockets
- * the workers report. Home worker only; absent in the simulator; forgotten
- * with a restart.
+ * The record of the last day that weft policy asks. Once a second the driver's
+ * tables of unvalidated sources and those of home's sockets are read, for each
+ * class with counts. The workers report the traffic of their own sockets. Home
+ * worker only; absent in the simulator; forgotten with a restart.
  */
 struct record {
 	const struct firewall_params *params; /* NULL: not opened */

@@ -65,7 +65,7 @@ static bool is_of_unvalidated(enum weft_reason reason)
 	case WEFT_REASON_RELAY_UNKNOWN:
 	case WEFT_REASON_RELAY_TOO_BIG:
 	case WEFT_REASON_RELAYED:
-	/* Of proven addresses. */
+	/* From proven addresses. */
 	case WEFT_REASON_SESSION:
 	case WEFT_REASON_MAYBE_RESET:
 	case WEFT_REASON_KRPC_REPLY:

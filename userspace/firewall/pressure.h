@@ -8,17 +8,16 @@
 #include "weft/fastpath.h"
 
 /*
- * Which mode the fast path is in, from how hard unvalidated sources press: normal,
- * pressured (they prove their address by a Retry first), flood (and get a
- * fraction of their rates). A mode is entered as soon as its threshold is
- * reached, and left, one step at a time, after PRESSURE_CALM_NS below half
- * of it. Sans-I/O.
+ * The mode of the fast path, chosen by the pressure of unvalidated sources. In
+ * normal they are limited. In pressured they prove their address by a Retry first.
+ * In flood they also get a fraction of their rates. A mode is entered as soon as
+ * its threshold is reached, and left, one step at a time, after PRESSURE_CALM_NS
+ * below half of it. Sans-I/O.
  *
- * Initials of the last second count beside the handshakes under way: junk
- * ends without a handshake and costs a decryption all the same, the engine
- * demands a Retry itself from some number on, so handshakes never pass that,
- * and the program's Retries empty them. While Initials go on coming, the mode
- * stays.
+ * Initials of the last second count beside the handshakes under way. Junk ends
+ * without a handshake and costs a decryption all the same. Handshakes never pass
+ * the number from which the engine demands a Retry, and the program's Retries
+ * empty them. While Initials go on coming, the mode stays.
  */
 #define PRESSURE_CALM_NS (10ull * 1000 * 1000 * 1000)
 

@@ -20,7 +20,7 @@ struct row {
 	const uint8_t *cnts; /* NULL: no row of the sketch, reckoned from its parts */
 	int parent;	     /* its network's row, or -1 */
 	struct weft_bucket before, after;
-	/* Of the second at hand: what the rows below were offered, and admitted. */
+	/* The second at hand: the load offered to the rows below, and the part admitted. */
 	uint32_t below_cnt, below_before_cnt, below_after_cnt;
 	uint64_t newly_refused_cnt, newly_admitted_cnt;
 };
@@ -249,7 +249,7 @@ static void minute_run(struct replay *replay, struct minute *minute, const struc
 	}
 }
 
-/* Of sources that are put together: as if each went on at its rate, its burst spent. */
+/* Sources that are put together: as if each went on at its rate, its burst spent. */
 static uint64_t bin_refused(const struct sketch_bin *bin, const struct weft_bucket_rate *rate)
 {
 	uint64_t each_cnt = bin->second_cnt ? bin->dgram_cnt / bin->second_cnt : 0;

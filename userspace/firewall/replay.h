@@ -30,7 +30,10 @@ struct replay_params {
 	uint64_t from_minute, to_minute; /* [from, to), as firewall_sketch_minute */
 };
 
-/* What became of a class. Sources are addresses (IPv4) and /64 that the sketch has by themselves. */
+/*
+ * The results of a class. Sources are addresses (IPv4) and /64 that the sketch
+ * has by themselves.
+ */
 struct replay_class {
 	uint64_t offered_cnt;
 	uint64_t refused_before_cnt, refused_after_cnt;

@@ -7,9 +7,10 @@
 #include "base/monotonic.h"
 
 /*
- * Four bits of exponent and four of mantissa: up to 15 as it is, above
- * (16 + mantissa) << (exponent - 1), the nearest, which is at most one in 32
- * away. 15 as exponent ends at 507,904 a second; what is more is that.
+ * Four bits of exponent and four of mantissa. Up to 15 the count stands as
+ * it is. Above it is (16 + mantissa) << (exponent - 1), rounded to the
+ * nearest, at most one in 32 away. 15 as exponent ends at 507,904 a second;
+ * what is more is that.
  */
 uint8_t firewall_sketch_cnt_byte(uint32_t cnt)
 {

@@ -8,12 +8,12 @@
 #include "weft/fastpath.h"
 
 /*
- * What unvalidated sources sent in the last day, in memory of fixed size, so that
- * other limits can be tried on it (replay.h). A slot is a minute. It
- * has by second the mode, the load that moves it, and each class's
- * datagrams; and of the prefixes that came nearest to their limits, at all
- * levels, each second's datagrams. The others are put together by how many
- * they sent in a second.
+ * The traffic of unvalidated sources in the last day, in memory of fixed size, so
+ * that other limits can be tried on it (replay.h). A slot is a minute. For each
+ * second it has the mode, the load that moves it, and each class's datagrams. For
+ * the prefixes that came nearest to their limits, at all levels, it has each
+ * second's datagrams. The others are put together by how many they sent in a
+ * second.
  *
  * A second's datagrams of a prefix are kept in a byte, at most
  * SKETCH_ERROR_PERCENT too large or small, exact up to 15. When they came
@@ -47,7 +47,7 @@ struct sketch_row {
 	uint8_t cnts[SKETCH_SLOT_S]; /* firewall_sketch_cnt_of says how many */
 };
 
-/* Of the prefixes that have no row, of one class at level 0: seconds in which one sent so many. */
+/* For the prefixes that have no row, of one class at level 0: seconds in which one sent so many. */
 struct sketch_bin {
 	uint32_t second_cnt;
 	uint32_t dgram_cnt;

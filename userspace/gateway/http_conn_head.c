@@ -2,9 +2,9 @@
 /*
  * From bytes to a request's head and body: llhttp calls back as it goes
  * through the bytes; what it says is collected in the conn. It is paused
- * where the conn has to act: behind the head of a streamed request,
- * behind a piece that is not taken, and at the end of a message. So the
- * next request waits in `in` until this one is answered.
+ * where the conn has to act. That is behind the head of a streamed
+ * request, behind a piece that is not taken, and at a message's end. So
+ * the next request waits in `in` until this one is answered.
  */
 #include <string.h>
 #include <strings.h>

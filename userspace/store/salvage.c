@@ -152,7 +152,7 @@ struct segment_lens {
 };
 
 /*
- * A segment is at least as long as its file: bytes that its lost rows
+ * A segment is at least as long as its file. Bytes that its lost rows
  * named are not cut off as the rest of an uncommitted write.
  */
 static void segment_keep(void *arg, uint32_t number)

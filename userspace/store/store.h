@@ -104,10 +104,10 @@ void store_crash(struct store *store);
 
 /*
  * The newest schema this program writes. It moves with the kinds of stored
- * things, not with their format. A database, or a row that refers to
- * blobs, that an older program does not know makes a new version: that
- * program's sweep would delete blobs without a use known to it.
- * tests/states keeps a state of each.
+ * things, not with their format. A new database, or a new kind of row that
+ * refers to blobs, makes a new version. An older program's sweep would
+ * delete blobs without a use known to it. tests/states keeps a state of
+ * each.
  */
 #define STORE_SCHEMA_VERSION 6
 

@@ -11,7 +11,7 @@
 
 struct api;
 
-/* What an id of a share or of a collection stands for on this node, now. */
+/* The present meaning of an id of a share or of a collection on this node. */
 struct api_place {
 	uint8_t manifest_id[32];
 	/* Nodes that its link names; peers point to addrs of hints. */

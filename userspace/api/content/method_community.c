@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CreateCommunity, JoinCommunity, LeaveCommunity, ListCommunities, LinkCommunity,
- * MakeCommunityToken, ExpelCommunityMember. What is in a community is shown by method_community_show.c.
+ * MakeCommunityToken, ExpelCommunityMember. method_community_show.c shows the contents of a
+ * community.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -187,7 +188,7 @@ static void joining_fail(struct joining *joining, int err)
 		 "leave one, or raise community.community_cap in weft.conf(5)"},
 		{WEFT_EBUSY, "it is being joined or left right now", "try again in some seconds"},
 		{WEFT_EREFUSED, "the id is not that of the key",
-		 "copy both, or the link, from whoever invited you"},
+		 "copy both, or the link, from the member that invited you"},
 		{WEFT_EDAMAGED, "the token is not one of this community for this node",
 		 "ask for one made for the id that weft node id prints"},
 		{WEFT_ESTALE, "the token has expired", "ask for a new one"},
@@ -367,7 +368,7 @@ void api_make_community_token(struct api *api, struct control_call *call,
 			      const struct api_make_community_token_in *in, uint64_t now_ns)
 {
 	static const struct control_failure_row rows[] = {
-		{WEFT_EREFUSED, "its key is not on this node", "ask whoever created the community"},
+		{WEFT_EREFUSED, "its key is not on this node", "ask the founder of the community"},
 		{0, NULL, "try again"},
 	};
 	struct communities *communities = api_communities(api, call);
@@ -401,7 +402,7 @@ void api_expel_community_member(struct api *api, struct control_call *call,
 {
 	static const struct control_failure_row rows[] = {
 		{WEFT_EREFUSED, "the community's key is not on this node",
-		 "ask whoever created the community"},
+		 "ask the founder of the community"},
 		{WEFT_EEXISTS, "it is so already", "weft community list --json has how many are"},
 		{WEFT_EFULL, "256 nodes are expelled",
 		 "expel --undo one whose token has ended long ago"},

@@ -5,7 +5,7 @@
 #include "community/community.h"
 #include "api/methods.h"
 
-/* What method_community.c and method_community_show.c share. */
+/* Shared by method_community.c and method_community_show.c. */
 
 /* api_communities: NULL: they are off, and call was failed. */
 struct communities *api_communities(struct api *api, struct control_call *call);

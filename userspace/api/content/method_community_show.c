@@ -70,7 +70,7 @@ static void fail(const struct asking *asking, int err)
 		 "that member refuses it: this node's token has expired, or it asks too often",
 		 "weft community list shows when the token ends"},
 		{WEFT_EABSENT, "that member does not see this node as one, or left",
-		 "weft community members shows who is there; a strict community needs a token"},
+		 "weft community members lists the members; a strict community needs a token"},
 		{WEFT_EUNREACHABLE, "that member cannot be reached", "try another, or later"},
 		{WEFT_ETIMEOUT, "that member did not answer", "try another, or later"},
 		{0, NULL, "try again"},
@@ -226,7 +226,7 @@ static bool peer_read(const struct asking *asking, const char *name, struct mesh
 	if (community_peer(asking->communities, asking->id, key, peer, addrs) == 0)
 		return true;
 	control_fail(asking->call, WEFT_EABSENT, name, "it is no member as far as is known here",
-		     "weft community members shows who is");
+		     "weft community members lists the members");
 	return false;
 }
 

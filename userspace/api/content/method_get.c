@@ -173,7 +173,7 @@ void api_get_moved(struct api *api, uint64_t get_id)
 	}
 }
 
-/* What a call asks for beside the link, and room for it. */
+/* The options of a call beside the link, and room for them. */
 struct get_options {
 	struct blobs_range ranges[BLOBS_GET_RANGES_MAX];
 	char only[BLOBS_GET_ONLY_LEN_MAX];
@@ -506,7 +506,10 @@ void api_resume_get(struct api *api, struct control_call *call, const struct api
 		watch_join(api, call, get->id);
 		return;
 	}
-	/* Resumed by another caller, which is not durable yet: both hear of its start. */
+	/*
+	 * Resumed by another caller, which is not durable yet: both callers get
+	 * an answer when it starts.
+	 */
 	if (get->state == BLOBS_GET_QUEUED) {
 		watch_add(api, call, get->id);
 		return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ForgetGet, SetSeeding: what becomes of a get after it brought its files. A caller that
- * gives one up gets what went and what stayed. That goes on when the caller leaves, and over
- * restarts.
+ * gives one up gets what went and what stayed. The cleanup goes on when the caller leaves,
+ * and over restarts.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -5,14 +5,14 @@
 #include "shares/publish/publish.h"
 #include "api/methods.h"
 
-/* What the methods about published shares have in common. */
+/* Shared by the methods about published shares. */
 
-/* What NewShare, PublishShare and SetShare say of a share; NULL: it is not given. */
+/* The settings of a share in NewShare, PublishShare and SetShare; NULL: it is not given. */
 struct share_settings {
 	const char *name, *title, *description;
 	const bool *public;
 	const struct api_string_list *tags, *recommended, *communities;
-	/* Of PublishShare. */
+	/* For PublishShare. */
 	const char *path, *text, *as;
 	const struct api_string_list *only;
 };

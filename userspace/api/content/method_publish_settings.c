@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a call says of a share that is published: settings, and a text in the place of files. */
+/* A call's settings for a published share, and a text in the place of files. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

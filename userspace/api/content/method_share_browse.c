@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ListNodeShares: what another node shares with everybody, as that node says. */
+/* ListNodeShares: the public shares of another node, as that node lists them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

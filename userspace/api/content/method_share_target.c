@@ -165,7 +165,7 @@ static void head_absent(struct resolution *resolution, const struct follow_synce
 	api_hints_text(resolution->link.nodes, synced->hint_errs, resolution->link.node_cnt, hints);
 	snprintf(why, sizeof(why), "%s%s%s%s",
 		 synced->err == WEFT_EABSENT
-			 ? "nobody who answers knows a revision of that share"
+			 ? "no node that answers knows a revision of that share"
 			 : "neither the overlay nor a node that it names answers",
 		 hints[0] ? " (" : "", hints, hints[0] ? ")" : "");
 	control_fail(resolution->target.call, synced->err, "link", why,

@@ -5,7 +5,7 @@
 #include "shares/follow/follow.h"
 #include "api/methods.h"
 
-/* What people call a share: by a link, or as it is called among those that are followed. */
+/* A person's name for a share: a link, or its name among the followed shares. */
 
 /* api_sharing_is_on: false: call was failed. */
 bool api_sharing_is_on(const struct api *api, struct control_call *call);
@@ -20,7 +20,7 @@ const struct follow *api_follow_named(struct api *api, struct control_call *call
 const char *api_hints_text(const struct link_node *nodes, const int *errs, unsigned cnt,
 			   char text[static METHOD_HINTS_CAP]);
 
-/* What is to be fetched: a collection by its own link, or a revision of a share. */
+/* The content to get: a collection by its own link, or a revision of a share. */
 struct method_collection {
 	const struct link *link; /* NULL: */
 	const uint8_t *manifest_id;
@@ -28,10 +28,10 @@ struct method_collection {
 	unsigned node_cnt;
 };
 /*
- * api_collection_find reads the link of in, a link or what a followed share is called, and calls
- * found, now or in a later turn: of a share's link when its newest head is known, of a
- * followed one with the revision that is here. When it cannot, it has failed call. in is copied
- * until then; nothing happens when the caller leaves.
+ * api_collection_find reads the link of in, a link or the name of a followed share, and calls
+ * found, now or in a later turn. For a share's link that is when its newest head is known. For a
+ * followed share it is with the revision that is here. When it cannot, it has failed call. in is
+ * copied until then; nothing happens when the caller leaves.
  */
 typedef void (*method_collection_fn)(struct api *api, struct control_call *call,
 				     const struct api_get_in *in,

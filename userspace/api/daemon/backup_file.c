@@ -14,7 +14,7 @@
 
 #define RECORD_HEAD_LEN 5u
 
-/* Of facts (STORE_META) these are of this disk or this moment. */
+/* These facts (STORE_META) belong to this disk or this moment. */
 static const char *const facts_left_out[] = {"schema", "adopt", "segments", "mainline"};
 #define BAD_FILE_PREFIX "bad-file:"
 

@@ -92,7 +92,10 @@ static void refusal_add(const struct refusal_listing *listing, const struct refu
 	api_push(listing->blocks, listing->refusals, row);
 }
 
-/* Of home all that it keeps when has is given, else its newest; of other workers those that they tell of. */
+/*
+ * Adds home's refusals, all that it keeps when has is given, else the newest.
+ * From other workers it adds those that they report.
+ */
 void api_refusals(struct api_blocks *blocks, struct api *api, const struct accounts_of *of,
 		  struct api_refusal_list *out_refusals)
 {

@@ -77,7 +77,7 @@ static void checking_progress(struct timer *timer, uint64_t now_ns)
 	struct checking *checking = container_of(timer, struct checking, timer);
 	uint64_t read_len = __atomic_load_n(&checking->read_len, __ATOMIC_RELAXED);
 
-	/* What is added meanwhile is read, too. */
+	/* Content that is added meanwhile is read, too. */
 	if (read_len > checking->whole_len)
 		read_len = checking->whole_len;
 	api_reply_more(checking->call, check_store,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the modules count, by tables of names and fields, summed over the workers. */
+/* The counts of the modules, by tables of names and fields, summed over the workers. */
 #include "method_figures.h"
 
 #include <stddef.h>
@@ -20,7 +20,7 @@ struct row {
 	{#section "." #field, meaning, offsetof(struct figures, section.field),                    \
 	 sizeof(((struct figures *)0)->section.field), kind},
 
-/* What Status, WatchLoad and /metrics tell, and what workers' sums are made of. */
+/* The figures of Status, WatchLoad and /metrics, and of the workers' sums. */
 /* clang-format off */
 static const struct row rows[] = {
 #define COUNTER(field, meaning) ROW(quic, field, meaning, FIGURE_COUNTER)

@@ -65,8 +65,8 @@ static const char *reachability(struct api_blocks *blocks, const struct api *api
 	if (!listens_beyond_loopback(api))
 		return "from this machine alone: it listens on loopback";
 	if (is_seen(api))
-		return "nobody has dialled it yet; the DHT sees its address";
-	return "nobody has dialled it yet";
+		return "no node has dialled it yet; the DHT sees its address";
+	return "no node has dialled it yet";
 }
 
 static unsigned dht_good_cnt(const struct api *api, uint64_t now_ns)
@@ -88,7 +88,7 @@ static const char *dht_text(const struct api *api, uint64_t now_ns, struct look 
 		return api_format(look->blocks, "%u node%s answer%s", good_cnt,
 				  good_cnt == 1 ? "" : "s", good_cnt == 1 ? "s" : "");
 	if (!api->config->mainline.bootstrap[0])
-		return "nobody is asked: dht.bootstrap is empty";
+		return "no node is asked: dht.bootstrap is empty";
 	if (now_ns - api->started_ns > DHT_PATIENCE_NS)
 		problem_add(look, "no node of the DHT answers",
 			    "see that UDP goes out and comes back through firewalls, and that the "
@@ -150,7 +150,7 @@ static void files_look(const struct api *api, struct look *look)
 				       bad_cnt, bad_cnt == 1 ? "" : "s", path,
 				       bad_cnt == 1 ? "" : " and others"),
 			    "put back a copy and run weft store check --files, which names them "
-			    "all, or share the folder anew; what a get brought is fetched again");
+			    "all, or share the folder anew. Files of a get are fetched again");
 }
 
 static void store_look(const struct api *api, const struct figures *figures, struct look *look)

@@ -76,7 +76,7 @@ static void quic_add(const struct limit_listing *limits, const struct quic_confi
 		 quic->half_open_peak_cnt, (int64_t)quic->half_open_retry_cnt},
 		{"handshakes with a token", COUNT, quic->validated_cap, quic->validated_cnt,
 		 NOT_KEPT, (int64_t)quic->evicted_handshake_cnt},
-		/* Of handshakes with a token, and of those under way. */
+		/* Handshakes with a token, and those under way. */
 		{"handshake datagrams that wait", COUNT, quic->waiting_cap, quic->waiting_cnt,
 		 quic->waiting_peak_cnt, (int64_t)quic->waiting_dropped_cnt},
 		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
@@ -113,9 +113,9 @@ static void mesh_add(const struct limit_listing *limits, const struct mesh_confi
 		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
-		{"dials at told addresses", COUNT, MESH_UNVERIFIED_PER_MIN, mesh->told_cnt,
+		{"dials at addresses from peers", COUNT, MESH_UNVERIFIED_PER_MIN, mesh->told_cnt,
 		 NOT_KEPT, (int64_t)mesh->unverified_refused_cnt},
-		{"peers not asked before a time they told", COUNT,
+		{"peers not asked before a time they named", COUNT,
 		 MESH_DEFERRAL_SET_CNT * MESH_DEFERRAL_SET_WAYS, mesh->deferral_cnt, NOT_KEPT,
 		 NOT_KEPT},
 		/* Its parts, and how many each has forgotten for others of its own. */
@@ -277,7 +277,7 @@ static void gateway_add(const struct limit_listing *limits, const struct gateway
 	ROWS_ADD(limits, rows);
 }
 
-/* Home's table, which hears of those of other workers, too. */
+/* Home's table, which other workers report to as well. */
 static void members_add(const struct limit_listing *limits, const struct blobs *content)
 {
 	struct blobs_stats stats;

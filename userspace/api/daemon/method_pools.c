@@ -12,7 +12,7 @@
 #include "service/topics/topics.h"
 #include "api/http/web.h"
 
-/* Of local programs. */
+/* For local programs. */
 static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};
 
 static bool read_control(const struct api *api, struct fair_view *out)
@@ -38,7 +38,7 @@ static bool read_asks(const struct api *api, struct fair_view *out)
 	return service;
 }
 
-/* Of clients of the gateway: the daemon's own user and root, and all others. */
+/* For clients of the gateway: the daemon's own user and root, and all others. */
 static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
 
 /* One class, of peers and of the programs of this node. */

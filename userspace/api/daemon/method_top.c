@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WatchLoad: what makes this node work, in intervals. What it reports was counted anyway; a watcher
+ * WatchLoad: what makes this node work, in intervals. Its figures are counted anyway; a watcher
  * costs its JSON.
  */
 #include <errno.h>

@@ -16,7 +16,7 @@
 #define LINE_CAP 512
 #define ID_SHORT 8
 
-/* What comes again and again while one thing is under way, or has a sentence of its own. */
+/* Events that repeat while one thing is under way, or that have a sentence of their own. */
 static const char *const quiet[] = {
 	"get.progress",	      "import.progress", "peer.looked-for", "get.failed",
 	"share.file-changed", "peer.bad-bytes",	 "file.bad",	    "import.done",

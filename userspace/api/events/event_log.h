@@ -8,8 +8,8 @@
 /*
  * The log's line of an event: "get: done id=3 manifest=y1m8ijze", the
  * subsystem, what happened, fields. Peers can make events, so in a second at
- * most EVENT_LOG_PER_S lines of each level are written; how many were left out
- * is said at the next one that is.
+ * most EVENT_LOG_PER_S lines of each level are written. The next line that is
+ * written says how many were left out.
  */
 #define EVENT_LOG_PER_S 20
 

@@ -110,7 +110,7 @@ void api_tell_program(struct api *api, const struct provider_event *event)
 
 void api_tell_unpublished(struct api *api, const struct service_offering *offering)
 {
-	log_warn("service %s %s is offered, but found only by who knows this node: as many as "
+	log_warn("service %s %s is offered, but found only by nodes that know this one: as many as "
 		 "there may be are published",
 		 offering->name, offering->version);
 	api_tell(api, "service.unpublished",

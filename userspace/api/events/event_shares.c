@@ -94,7 +94,7 @@ static void watch_log(enum watch_event_kind kind, const char *name, int err)
 			 name, reason(err));
 		break;
 	case WATCH_OVERFLOW:
-		log_notice("share %s: more changed at once than the kernel told; its folder is "
+		log_notice("share %s: more changed at once than the kernel reported; its folder is "
 			   "read again",
 			   name);
 		break;
@@ -134,7 +134,7 @@ static const char *const follow_names[] = {
 	[FOLLOW_BAD_BLOCKLIST] = "follow.bad-blocklist",
 };
 
-/* What people know it by. */
+/* The name that people use. */
 static const char *shown_name(const struct follow *follow, char text[static SHOWN_NAME_CAP])
 {
 	char id[ZBASE32_KEY_TEXT_CAP];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the rooms say of what happened becomes a numbered event on the control
- * socket and a line of the log. Peers appear by NodeId, never by address.
- * Before the control socket is open only the log is written. Home worker.
+ * An event of the rooms becomes a numbered event on the control socket and a
+ * line of the log. Peers appear by NodeId, never by address. Before the
+ * control socket is open only the log is written. Home worker.
  */
 #include "api/events/events.h"
 
@@ -76,8 +76,8 @@ static void content_event_log(const struct blobs_event *event)
 			 peer);
 		break;
 	case BLOBS_FILE_BAD:
-		log_error("%s: its bytes are not what was hashed though nobody wrote it (%s): "
-			  "look after the disk; what a get brought is fetched again",
+		log_error("%s: its bytes do not match their hash though no program wrote it (%s): "
+			  "look after the disk; files of a get are fetched again",
 			  event->text ? event->text : "?", weft_err_text(event->err));
 		break;
 	case BLOBS_GET_FAILED:
@@ -142,7 +142,7 @@ static void fields_set_done(json_t *fields, uint64_t done_cnt, uint64_t cnt)
 	json_object_set_new(fields, "bytes", json_integer((json_int_t)cnt));
 }
 
-/* How far the get or the import is that the event tells of. */
+/* The progress of the get or the import that the event is about. */
 static void fields_set_bytes(json_t *fields, const struct api *api, const struct blobs_event *event)
 {
 	const struct blobs_get *get = NULL;

@@ -11,7 +11,7 @@
 
 /*
  * The newest packet of each key that the relay saw, as many as there is
- * room for; the one that was not asked for the longest makes room.
+ * room for. The one not asked for the longest makes room.
  */
 struct pkarr_cache_entry {
 	struct pkarr_cache_entry *newer, *older; /* by last use */

@@ -276,7 +276,7 @@ static void get_ended(struct pkarr_relay_call *call, struct gateway_exchange *ex
 
 	if (entry && call->is_found)
 		entry_seen(call->relay, entry, now_ns);
-	/* What was seen earlier is still signed by its owner, and says when it was seen. */
+	/* A packet seen earlier is still signed by its owner, and says when it was seen. */
 	if (entry)
 		packet_reply(exchange, entry, call->unless_after_s, now_ns);
 	else if (err < 0 && err != WEFT_EABSENT && err != WEFT_ETIMEOUT)

@@ -9,8 +9,8 @@
 /*
  * A pkarr relay (docs/wire/pkarr.md): the Mainline DHT for programs that can
  * only speak HTTP. GET /KEY brings the newest packet of a key, PUT /KEY
- * stores one. What it saw is kept for a while, so that one key is not looked
- * for each time it is asked for. Home worker only.
+ * stores one. The relay keeps the packets for a while, so that one key is
+ * not looked up each time it is asked for. Home worker only.
  */
 struct pkarr_relay;
 struct pkarr_relay_call; /* one request that waits for the DHT */

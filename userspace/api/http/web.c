@@ -41,7 +41,7 @@ struct web {
 	struct gateway_route routes[ROUTE_CNT + 1];
 };
 
-/* Of the log line that tells where the gateway is. */
+/* The log line's part about the gateway's relay. */
 static const char *const pkarr_told[] = {
 	[WEB_PKARR_NO] = "",
 	[WEB_PKARR_YES] = ", with a pkarr relay",

@@ -14,9 +14,9 @@
 struct api;
 
 /*
- * What this node serves over HTTP: which routes the gateway has, and how
- * they reach the rest of the node. Off until the configuration turns it on. Home
- * worker only. docs/gateway.md is for its users.
+ * This node's service over HTTP: the gateway's routes, and how they reach the
+ * rest of the node. Off until the configuration turns it on. Home worker only.
+ * docs/gateway.md is for its users.
  */
 /* api_http_footprint: bytes laid out; 0 when it is off. */
 size_t api_http_footprint(const struct web_config *config);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /api/v1/METHOD: a method of the control socket, its parameters as the
- * body, its reply as the answer's. What needs several replies or the connection
- * refuses itself. Home worker.
+ * body, its reply as the answer's. Methods with several replies, or that need
+ * the connection, refuse themselves. Home worker.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -40,7 +40,7 @@ static const struct gateway_error blocked = {
 static const struct gateway_error not_ready = {
 	503, "no_revision_yet", "No revision of this share has come yet; try again soon.", 5};
 static const struct gateway_error broken = {
-	500, "damaged", "What is stored of the collection cannot be read; see weft store check.",
+	500, "damaged", "The stored collection cannot be read; see weft store check.",
 	0};
 
 size_t api_http_content_footprint(void)
@@ -102,8 +102,8 @@ void api_http_content_refuse(struct web_content_run *run, const struct gateway_e
 }
 
 /*
- * client_has_part: neither a request nor a reader is taken back, so a client holds three times
- * what it leaves free of either at most (base/fair/fair.h, dynamic threshold).
+ * client_has_part: neither a request nor a reader is taken back. So a client holds at most
+ * three times what it leaves free of either (base/fair/fair.h, dynamic threshold).
  */
 static bool client_has_part(const struct web_content *content, uint64_t client, bool reads,
 			    unsigned cap)

@@ -9,10 +9,10 @@
 #include "api/content/collection_place.h"
 
 /*
- * GET /blob/ID and /share/ID/PATH: files by their hash and by their path in a
- * share or collection, whole or in part, from this disk or fetched as they are
- * read (blobs/read/). A client that knows an id may read what it names; no id can be
- * guessed, and names of shares are not taken, because they can.
+ * GET /blob/ID and /share/ID/PATH: files by their hash, and by their path in a share
+ * or collection, whole or in part. They come from this disk or are fetched as they
+ * are read (blobs/read/). A client that knows an id may read the content that it
+ * names. No id can be guessed; names of shares can, so they are not taken.
  *
  *	web_content.c	 from a request to a place: id, path, directory or file
  *	web_content_file.c  Range, ETag; the reader's pieces to the client
@@ -33,7 +33,7 @@ void api_http_content_free(struct web_content *content);
 void api_http_content_routes(struct web_content *content, struct gateway_route *routes);
 size_t api_http_content_footprint(void);
 
-/* What a client said that decides what it gets. Longer fields count as not there. */
+/* The fields of a client's request that decide the answer. Longer fields count as not there. */
 #define WEB_CONTENT_FIELD_CAP 512
 #define WEB_CONTENT_ETAG_CAP  (2 + 64 + 1)
 

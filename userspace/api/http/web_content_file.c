@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file to a client. Nothing is answered before the length is known and
- * the first bytes were verified, so that what cannot be had is an error and no
- * broken file; the head waits for them.
+ * A file to a client. The head waits until the length is known and the first
+ * bytes were verified. So content that cannot be had is an error and no broken
+ * file.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A directory for people and for programs. What it shows may come
- * from another node: each name is escaped for where it stands.
+ * A directory for people and for programs. Its entries may come from
+ * another node: each name is escaped for where it stands.
  */
 #include <errno.h>
 #include <stdarg.h>

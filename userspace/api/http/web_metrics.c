@@ -46,7 +46,7 @@ static void status_write(FILE *out, const json_t *status)
 	} rows[] = {
 		{"uptime_s", "weft_uptime_seconds", "gauge", "Seconds since the daemon began."},
 		{"connections", "weft_connections", "gauge", "QUIC connections that are open."},
-		{"handshakes", "weft_handshakes", "gauge", "Of these, in their handshake."},
+		{"handshakes", "weft_handshakes", "gauge", "Connections still in their handshake."},
 		{"sessions", "weft_sessions", "gauge", "Sessions with peers."},
 		{"peers", "weft_peers", "gauge", "Peers that are remembered."},
 		{"shares", "weft_shares", "gauge", "Shares."},
@@ -57,11 +57,12 @@ static void status_write(FILE *out, const json_t *status)
 		{"received_bytes", "weft_received_bytes_total", "counter",
 		 "Content received and verified."},
 		{"streamed_bytes", "weft_streamed_bytes_total", "counter",
-		 "Of these, what no get kept: it was handed on as it came."},
+		 "Content received that no get kept: it was handed on as it came."},
 		{"bad_chunks", "weft_bad_chunks_total", "counter",
 		 "Chunks that did not match their hash."},
 		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},
-		{"store_max_bytes", "weft_store_max_bytes", "gauge", "What its index may grow to."},
+		{"store_max_bytes", "weft_store_max_bytes", "gauge", "Bytes that its index may "
+			"grow to."},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -91,7 +92,7 @@ static void limits_write(FILE *out, struct api *api)
 		{"weft_limit", "gauge", "How much there may be of it."},
 		{"weft_limit_used", "gauge", "How much there is."},
 		{"weft_limit_peak", "gauge", "How much there ever was."},
-		{"weft_limit_refused_total", "counter", "What found no room."},
+		{"weft_limit_refused_total", "counter", "Observations that found no room."},
 	};
 	struct api_limit_list limits = {0};
 	struct api_blocks blocks = {0};

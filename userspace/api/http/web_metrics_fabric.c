@@ -140,7 +140,7 @@ static void hidden_write(FILE *out, const struct service_directory_stats *stats)
 static void observations_write(FILE *out, const struct service_reputation_stats *stats)
 {
 	api_metric_family_write(out, "weft_reputation_observations_total", "counter",
-				"What peers did that counts for their reputation.");
+				"Acts of peers that count for their reputation.");
 	for (unsigned i = 0; i < SERVICE_OBSERVATION_CNT; i++)
 		fprintf(out, "weft_reputation_observations_total{deed=\"%s\"} %llu\n",
 			service_observation_word((enum service_observation)i),

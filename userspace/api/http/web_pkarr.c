@@ -16,7 +16,7 @@
 /* A client waits for it; what is not found by then counts as not found. */
 #define GET_BUDGET_NS (5 * NS_PER_S)
 
-/* What the DHT does for one request. */
+/* The DHT's work for one request. */
 struct web_run {
 	struct api *api;
 	struct pkarr_relay_call *call; /* NULL: free */

@@ -299,7 +299,7 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	trace = gateway_header(request, "traceparent");
 	/* A malformed one is none (W3C Trace Context, 3.3.2). */
 	run->has_trace = trace && service_trace_parse(trace, &run->trace);
-	/* What is too long for a method may still be a path. */
+	/* A name too long for a method may still be a path. */
 	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
 		strcpy(run->method, method);
 	snprintf(run->query, sizeof(run->query), "%s", request->query);
@@ -350,7 +350,7 @@ static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 		return;
 	}
 	run->is_upgrade = is_upgrade;
-	/* Of a WebSocket, what the client sends until it ends. */
+	/* A WebSocket's body is all that the client sends until it ends. */
 	run->is_body_whole = run->is_body_whole && !is_upgrade;
 	err = api_http_mesh_http_head(run, request, target.rest);
 	if (err < 0) {
@@ -484,7 +484,7 @@ void api_http_mesh_free(struct web_mesh *mesh)
 
 	if (!mesh)
 		return;
-	/* The client of each is gone; what waits for a channel's end does not hear of it. */
+	/* The client of each is gone; calls that wait for a channel's end get no event. */
 	while (mesh->runs.cap_cnt && (run = pool_next(&mesh->runs, NULL)) != NULL) {
 		if (run->channel)
 			service_channel_end(run->channel, SERVICE_UNAVAILABLE, "this node stops");

@@ -74,7 +74,7 @@ struct web_mesh_service {
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* "": all of them */
 };
 
-/* What is asked for, as path and host say it. */
+/* The target of the request, from path and host. */
 struct web_mesh_target {
 	struct service_named service;
 	const char *rest; /* behind the name: "" or from '/'; borrowed */

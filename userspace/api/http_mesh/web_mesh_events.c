@@ -78,7 +78,7 @@ static bool text_say(struct web_mesh_run *run, const char *text, size_t len, uin
 	return true;
 }
 
-/* What is no text, or would not arrive as it is, comes as base64 in an event of that name. */
+/* Data that is no text, or would not arrive as it is, comes as base64 in an event of that name. */
 static bool bytes_say(struct web_mesh_run *run, const struct service_event_message *message,
 		      uint64_t now_ns)
 {
@@ -108,7 +108,7 @@ static bool lost_say(struct web_mesh_run *run, uint64_t lost_cnt, uint64_t now_n
 	return !lost_cnt || say(run, text, (size_t)len, now_ns);
 }
 
-/* A notice is an id without data: the browser keeps it, and no page hears of it. */
+/* A notice is an id without data: the browser keeps it, and shows it to no page. */
 static void on_message(void *arg, const struct service_event_message *message, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;

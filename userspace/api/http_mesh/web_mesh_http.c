@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request to a service that takes HTTP: its head opens a stream, its
- * body follows, the answer comes back the same way; nothing is held but
- * heads (service/http_envelope.h). Home worker.
+ * A request to a service that takes HTTP. Its head opens a stream, its
+ * body follows, and the answer comes back the same way. Only heads are
+ * held (service/http_envelope.h). Home worker.
  */
 #include <stdio.h>
 #include <string.h>
@@ -121,8 +121,8 @@ static bool is_domain(const char *attribute, size_t len)
 }
 
 /*
- * cookie_set writes what a service sets at its own origin: without Domain, so that it stays
- * there, and nothing that a gateway would take for its own.
+ * cookie_set writes a cookie that a service sets at its own origin. It has no Domain, so it
+ * stays there, and nothing that a gateway would take for its own.
  */
 static size_t cookie_set(const struct service_http_header *header, char *out, size_t cap)
 {
@@ -158,8 +158,9 @@ static const char *location_name(const struct service_http_header *header)
 }
 
 /*
- * base_of: what a field of a place lacks, so that it leads to the service: at the gateway's own hosts
- * the service's paths lie below its own. Once for each name, which is as many as an answer has.
+ * base_of: the prefix that a place in a field lacks, so that it leads to the service. At the
+ * gateway's own hosts the service's paths lie below its own. Once for each name, which is as many
+ * as an answer has.
  */
 static const char *base_of(const struct web_mesh_run *run,
 			   const struct service_http_headers *headers,
@@ -206,8 +207,7 @@ static const struct gateway_error bad_answer = {502, "bad_gateway",
 static const struct gateway_error no_upgrade = {
 	501, "upgrade_not_supported",
 	"The node that provides this service runs a version of weft that passes no WebSocket on to "
-	"a web server: "
-	"name another one by NAME.NODE.localhost, or have it updated.",
+	"a web server. Name another one by NAME.NODE.localhost, or have it updated.",
 	0};
 
 static int answer_parse(const struct web_mesh_run *run, struct service_http_answer *out_answer)
@@ -351,7 +351,7 @@ static const char *verb_of(const struct gateway_request *request)
 #define COOKIES_CAP 8192 /* as long as a header may be */
 
 /*
- * cookies_take: at an origin of its own a service has its own cookies, without the gateway's; at
+ * cookies_take: at an origin of its own a service has its own cookies, without the gateway's. At
  * the gateway's hosts they are those of every program of this machine. NULL: none crosses.
  */
 static const char *cookies_take(const struct gateway_request *request, const char *value,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a service takes: its descriptor says kind=http, or it takes calls.
+ * The kind of a service: its descriptor says kind=http, or it takes calls.
  * This node's own offers are looked at first, as they are called first, then
  * what the directory knows, and then the mesh is asked. Home worker.
  */

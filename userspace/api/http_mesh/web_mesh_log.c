@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What clients of the gateway send to services, in the log, where gateway.log_bodies says so: to find
- * what a program says wrongly. Bodies of /api are in no log. Home worker.
+ * Bodies that clients of the gateway send to services, in the log, where gateway.log_bodies says
+ * so: to find the faults of a program. Bodies of /api are in no log. Home worker.
  */
 #include "base/log.h"
 #include "web_mesh.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A WebSocket bridged to a stream of a service: messages go both ways as
- * text or binary as they came, in whatever pieces; the end of one side is that of
- * the other. Home worker.
+ * A WebSocket bridged to a stream of a service. Messages go both ways as text or
+ * binary as they came, in whatever pieces; the end of one side ends the other.
+ * Home worker.
  */
 #include <stdlib.h>
 #include <string.h>

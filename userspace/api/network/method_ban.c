@@ -60,7 +60,7 @@ bool api_target_read(struct api *api, struct control_call *call, const char *tex
 	} else if (err < 0) {
 		control_fail(call, WEFT_EMALFORMED, text,
 			     "the length of an IPv4 prefix is 1 to 32, of an IPv6 prefix 1 to 128",
-			     "to keep everybody out, stop the daemon or close its port");
+			     "to keep all peers out, stop the daemon or close its port");
 	}
 	if (err == 0)
 		*out_target = target;

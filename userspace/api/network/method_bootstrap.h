@@ -8,7 +8,7 @@
 
 struct control_call;
 
-/* What the calls about bootstrap lists share. */
+/* Shared by the calls about bootstrap lists. */
 
 /* api_bootstrap_read reads a list as text. False: call was failed. */
 bool api_bootstrap_read(struct control_call *call, const char *text,

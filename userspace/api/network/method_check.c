@@ -102,7 +102,7 @@ static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
 	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_US : 0;
 }
 
-/* Of step all but its addresses. */
+/* Reports all of step but its addresses. */
 static void run_tell_step(struct check_run *run, struct api_check_step step,
 			  const struct addr *addrs, unsigned addr_cnt)
 {
@@ -139,7 +139,7 @@ static void run_tell_dial(struct check_run *run, int err)
 				 "what is known of it is out of date: start weftd there again");
 	else if (err == WEFT_EREFUSED)
 		run_tell_verdict(run, "dial", "it refuses sessions with this node",
-				 "ask who runs it; the bans of this side are in: weft ban list");
+				 "ask its operator; the bans of this side are in: weft ban list");
 	else
 		run_tell_verdict(run, "dial", "none of these addresses answers",
 				 "check that weftd runs there and that no firewall drops UDP");
@@ -206,7 +206,8 @@ static void run_found_nothing(struct check_run *run)
 	char names[128], why[192];
 
 	if (!run->api->locate->locator_cnt) {
-		run_tell_verdict(run, "record", "no address of it is known and nobody may be asked",
+		run_tell_verdict(run, "record", "no address of it is known and no node may be "
+			"asked",
 				 "switch the DHT on (dht.enabled in weft.conf), or: weft peer "
 				 "connect NODE ADDRESS:PORT");
 		return;
@@ -245,7 +246,7 @@ static const char *look_outcome(const struct check_look *look, int err)
 	if (look->addr_cnt)
 		return "found";
 	if (err == WEFT_EUNREACHABLE)
-		return "nobody is known to ask, or none of them answers";
+		return "no node is known to ask, or none of them answers";
 	return err < 0 ? weft_err_text(err) : "nothing";
 }
 

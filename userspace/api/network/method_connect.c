@@ -93,8 +93,8 @@ static void connecting_fail_silent(const struct connecting *connecting)
 	if (!has_known_address(connecting)) {
 		control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name,
 			     "no address of it is known, and none was found",
-			     "weft check NODE says who was asked; or weft peer connect NODE "
-			     "ADDRESS:PORT");
+			     "weft check NODE says which nodes were asked; or weft peer connect "
+			     "NODE ADDRESS:PORT");
 		return;
 	}
 	if ((excluded = excluded_addr(connecting, &peer))) {

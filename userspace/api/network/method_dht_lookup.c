@@ -128,7 +128,7 @@ static void run_fail(struct dht_run *run, const struct dht_outcome *outcome)
 {
 	const struct api_dht_outcome row = outcome_of(outcome);
 	char why[128];
-	const char *next = "weft dht status shows who is known";
+	const char *next = "weft dht status shows the known nodes";
 
 	switch (outcome->err) {
 	case WEFT_EABSENT:
@@ -308,8 +308,8 @@ static void run_begun(struct dht_run *run, dht_handle handle)
 		control_fail(run->call, WEFT_EFULL, "the DHT", "too many searches are under way",
 			     "wait for one to end, or raise dht.lookup_cap in weft.conf");
 	else
-		control_fail(run->call, WEFT_EUNREACHABLE, "the DHT", "nobody is known to ask",
-			     "weft dht status shows who is known; dht.bootstrap in weft.conf is "
+		control_fail(run->call, WEFT_EUNREACHABLE, "the DHT", "no node is known to ask",
+			     "weft dht status shows the known nodes; dht.bootstrap in weft.conf is "
 			     "the way in");
 	run_free(run);
 }
@@ -467,7 +467,7 @@ void api_announce_dht(struct api *api, struct control_call *call,
 	if (in->port < 0 || in->port > UINT16_MAX) {
 		control_fail(
 			call, WEFT_EMALFORMED, "port", "not 1 to 65535",
-			"without a port, the one that this node's datagrams come from is told");
+			"without a port, the source port of this node's datagrams is announced");
 		return;
 	}
 	announce.port = (uint16_t)in->port;

@@ -45,7 +45,7 @@ void api_list_drops(struct api *api, struct control_call *call, const struct api
 	control_reply(call, api_list_drops_out_write(&out));
 }
 
-/* What a caller of role may know of a source. */
+/* The facts about a source that a caller of role may see. */
 const char *api_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			    enum control_role role, char text[static METHOD_SOURCE_CAP])
 {

@@ -17,7 +17,7 @@
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8
 
-/* What a caller of role may know of where a peer is. */
+/* The facts about a peer's place that a caller of role may see. */
 static const char *peer_address(struct control_call *call, const struct api *api,
 				const struct addr *addr)
 {
@@ -51,7 +51,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		.last_seen_s = api_uint(peer->last_seen_s),
 		.clock_skew_s = peer->skew_s,
 		.share = peer->share_cnt,
-		/* Of a node that services know nothing of, what every one begins with. */
+		/* A node that services do not know has the score that every node begins with. */
 		API_IF(reputation, api->service,
 		       service_reputation_score(api->reputation, peer->key)),
 		API_IF(dialled_by_us, is_open, conn->is_dialler),

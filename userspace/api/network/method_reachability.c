@@ -24,7 +24,7 @@ static void observations_add(struct api_blocks *blocks, const struct api *api, u
 	}
 }
 
-/* What was found names addresses of this node and of others, which a viewer does not see. */
+/* The findings name addresses of this node and of others, which a viewer does not see. */
 static const char *evidence_text(struct control_call *call, const struct reachability_view *view)
 {
 	if (!view->judged_ns)

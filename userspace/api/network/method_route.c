@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ShowPublished, PublishRoute: what everybody may learn by our key.
+ * ShowPublished, PublishRoute: the record that any node may look up by
+ * our key.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ const struct api_address_record *api_record(struct api_blocks *blocks, const uin
 static const char *skipped_text(const struct api *api, int err)
 {
 	if (!locate_publish_has_place(api->locate->publish))
-		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
+		return "the DHT is switched off (dht.enabled), and pkarr.relays is empty";
 	if (err == WEFT_EREFUSED)
 		return "dht.publish is off";
 	if (api->config->publish.policy.publish == PKARR_RELAY_ONLY)
@@ -91,9 +92,9 @@ static void published(void *arg, int err)
 	control_on_gone(waiting->call, NULL, NULL);
 	if (err < 0)
 		control_fail(waiting->call, err, "the address record",
-			     err == WEFT_EUNREACHABLE ? "nobody is known to put it to"
+			     err == WEFT_EUNREACHABLE ? "no node is known to put it to"
 						      : weft_err_text(err),
-			     "it is tried again; weft dht status shows who is known");
+			     "it is tried again; weft dht status shows the known nodes");
 	else
 		published_reply(waiting->api, waiting->call);
 	free(waiting);

@@ -92,7 +92,7 @@ static bool month_find(const struct api *api, enum blobs_limit which,
 	return false;
 }
 
-/* Of a month's cap: the glide's rate, and when the month ends. */
+/* A month's cap: the glide's rate, and when the month ends. */
 static void month_set(struct api_blocks *blocks, const struct blobs_month_view *month,
 		      struct api_traffic_limit *row)
 {
@@ -202,7 +202,10 @@ void api_list_traffic_limits(struct api *api, struct control_call *call,
 		  .refused = api_uint(traffic.upload_refused_cnt));
 }
 
-/* What is set: a limit, or with which at BLOBS_LIMIT_CNT the timetable of direction. */
+/*
+ * The target of the setting: a limit, or with which at BLOBS_LIMIT_CNT the
+ * timetable of direction.
+ */
 struct setting {
 	struct api *api;
 	struct control_call *call; /* NULL: the caller left */

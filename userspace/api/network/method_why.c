@@ -43,7 +43,7 @@ static const char *const bye_texts[] = {
 
 #define END_TEXT_CAP 96
 
-/* What ended without a word from either side. */
+/* Sessions that ended without a word from either side. */
 static const char *silent_end_text(const struct transport_close *end)
 {
 	switch (end->err) {
@@ -159,7 +159,7 @@ static void places_of_peer(struct api *api, const uint8_t *key, const struct inc
 			places_add(places, &found[cnt].addr);
 }
 
-/* What a table of sources has of IPv6 is a /64. */
+/* A table of sources keeps IPv6 as a /64. */
 static bool offender_is_in(const struct offender *offender, const struct ban_target *where)
 {
 	struct ban_target cut = *where;
@@ -221,7 +221,7 @@ static bool refused_is_asked(const void *arg, const struct refused *refused)
 		       memcmp(refused->key, asked->who->key, BAN_KEY_LEN) == 0;
 	for (unsigned i = 0; refused->kind == REFUSED_ADDR && i < asked->places->cnt; i++) {
 		const struct ban_target *at = &asked->places->targets[i];
-		/* What is kept of IPv6 is a /64. */
+		/* IPv6 is kept as a /64. */
 		struct ban_target cut = at->kind == BAN_IPV6 && at->prefix_len > 64
 						? firewall_ban_target_cut(at, 64)
 						: *at;
@@ -237,7 +237,7 @@ static const struct ban *ban_of(struct api *api, const struct ban_target *who,
 {
 	const struct ban *ban = firewall_ban_list_lookup(api->bans->list, who);
 
-	/* Of a peer, that of the place where it was last. */
+	/* For a peer, the ban of the place where it was last. */
 	if (!ban && places->cnt)
 		ban = firewall_ban_list_match(api->bans->list, &places->targets[0].addr);
 	return ban;

@@ -14,7 +14,7 @@
 #include "api/methods.h"
 #include "weft/reason.h"
 
-/* What an attached program lets pass, whatever the device. */
+/* The traffic that an attached program lets pass, whatever the device. */
 static const char *const untouched[] = {
 	"everything that is not UDP: ssh and all other TCP, ping, ARP, neighbour discovery",
 	"UDP to other ports, and to addresses that are not this machine's",
@@ -85,7 +85,7 @@ static void fail_device(struct control_call *call, int err, const char *name, co
 	control_fail(call, err, name, why, next);
 }
 
-/* What is attached there is this node's own program. */
+/* The program attached there is this node's own. */
 static void plan_note_attached(const struct api *api, struct xdp_plan *plan)
 {
 	const struct xdp_device_info *info;

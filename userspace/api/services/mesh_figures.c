@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the service mesh-stats shows: counts alone, of all workers. */
+/* The answer of the service mesh-stats: counts alone, of all workers. */
 #include "api/services/mesh_figures.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "base/monotonic.h"
 #include "service/service.h"
 
-/* Of so many round trips the median is shown; more of them change it little. */
+/* The median is of so many round trips; more of them change it little. */
 #define RTTS_MAX 1024
 
 struct peer_figures {

@@ -4,7 +4,7 @@
 
 #include "builtin/builtin.h"
 
-/* What mesh-stats shows (builtin/builtin.h); ctx is the struct api. Counts alone. */
+/* The answer of mesh-stats (builtin/builtin.h); ctx is the struct api. Counts alone. */
 void api_mesh_status(void *ctx, struct builtin_mesh_status *out_status);
 void api_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
 

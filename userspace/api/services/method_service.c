@@ -273,7 +273,7 @@ static void looking_found(void *arg, const struct service_finding *finding, uint
 	control_on_gone(looking->call, NULL, NULL);
 	if (finding->err < 0 && !finding->found_cnt)
 		control_fail(looking->call, finding->err, looking->name,
-			     "nobody could be asked who provides it",
+			     "no node could be asked for its providers",
 			     "see: weft overlay status, weft peer list");
 	else
 		looking_reply(looking, finding);

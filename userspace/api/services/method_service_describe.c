@@ -136,7 +136,7 @@ static bool described_take(struct control_call *call, const struct service_answe
 	control_fail(call, err, "description", why,
 		     err == -ENOMEM
 			     ? "free some and try again"
-			     : "the provider answered what is no description: ask who runs it");
+			     : "the provider's answer is no description: ask its operator");
 	return false;
 }
 

@@ -2,8 +2,8 @@
 /*
  * PublishEvent, SubscribeService: topics of services for local programs. Home worker.
  *
- * Push-back: a program that does not read has its subscription held, so that the provider's history
- * goes on without it; what is under way all the same and finds no room is counted as lost.
+ * Push-back: the subscription of a program that does not read is held, so that the provider's
+ * history goes on without it. Events already under way that find no room are counted as lost.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,10 @@
 #include "service/topics/subscription.h"
 #include "service/topics/topics.h"
 
-/* Of what waits for a program, before replies are left out; a control connection takes 1 MiB. */
+/*
+ * Bytes that may wait for a program before replies are left out; a control
+ * connection takes 1 MiB.
+ */
 #define BACKLOG_MAX ((size_t)512 * 1024)
 
 static bool topic_check(struct control_call *call, const char *topic)

@@ -9,9 +9,9 @@
 #include "weft/err.h"
 
 /*
- * api_service_idl_description makes of a program's varlink interface the description of its service, as
- * service/directory/description.h has it: each method with its fields, types spelled out, and what the comment
- * lines above it say; a line "Example: {...}" is the method's example.
+ * api_service_idl_description makes the description of a service from its program's varlink
+ * interface, as service/directory/description.h has it. Each method has its fields, with types
+ * spelled out, and the comment lines above it. A line "Example: {...}" is the method's example.
  *
  * 0, -ENOMEM, or WEFT_EMALFORMED with why in a few words, the line among them.
  */

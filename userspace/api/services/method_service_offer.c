@@ -39,13 +39,13 @@ struct offer_change {
 	char version[SERVICE_VERSION_LEN_MAX + 1];
 };
 
-/* What its provider knows of an offer. */
+/* The provider's knowledge of an offer. */
 struct view_wanted {
 	struct api_blocks *blocks;
 	struct api_service_offer *offer;
 };
 
-/* grant_text: "METHOD=WHO", or "WHO" of all methods, as allow_read takes it. */
+/* grant_text: "METHOD=CALLER", or "CALLER" for all methods, as allow_read takes it. */
 static const char *grant_text(struct api_blocks *blocks, const struct service_grant *grant)
 {
 	static const char *const kinds[] = {
@@ -178,7 +178,7 @@ static bool number_check(struct control_call *call, const char *name, bool is_th
 	return false;
 }
 
-/* What a spec points to, for the length of a call. */
+/* The memory behind a spec, for the length of a call. */
 struct spec_room {
 	const char *args[PROVIDER_ARGS_MAX];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
@@ -257,7 +257,7 @@ static bool metadata_read(struct control_call *call, const struct api_string_map
 
 static bool grant_fail(struct control_call *call, const char *text)
 {
-	control_fail(call, WEFT_EMALFORMED, text, "says not who may call",
+	control_fail(call, WEFT_EMALFORMED, text, "does not say which callers may call",
 		     "give all 52 letters of a node id, group:NAME or community:NAME, behind "
 		     "METHOD= if it is for one method");
 	return false;
@@ -274,7 +274,7 @@ static bool community_read(struct api *api, struct control_call *call, const cha
 	return communities && api_community_find(communities, call, name, out_id);
 }
 
-/* grant_read: "[METHOD=]WHO"; false: call was failed. */
+/* grant_read: "[METHOD=]CALLER"; false: call was failed. */
 static bool grant_read(struct api *api, struct control_call *call, const char *text,
 		       struct spec_room *room, struct provider_spec *spec)
 {

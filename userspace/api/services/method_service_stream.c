@@ -3,9 +3,9 @@
  * OpenServiceStream: a stream of a service bridged to the connection of a
  * local program (codec/pipe_frame.h). Home worker.
  *
- * Push-back: what the channel does not take is left in the connection, which
- * is read no further; of what the program does not read, the channel's sender
- * is held back by not consuming it.
+ * Push-back: bytes that the channel does not take are left in the connection,
+ * which is read no further. For bytes that the program does not read, the
+ * channel's sender is held back by not consuming it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -102,7 +102,7 @@ static size_t bridge_input(void *arg, const uint8_t *data, size_t len, uint64_t 
 			bridge_leave(bridge, (enum service_status)frame.status, frame.text);
 			return len;
 		}
-		/* What is not taken now is read again, by the parser as it was. */
+		/* Bytes that are not taken now are read again, by the parser as it was. */
 		if (err == 1 && bridge_take(bridge, &frame) == WEFT_EFULL) {
 			bridge->in = before;
 			return used;

@@ -191,7 +191,7 @@ int api_service_status_err(enum service_status status)
 void api_service_open_fail(struct control_call *call, const char *name,
 			   const struct service_answer *answer)
 {
-	const char *next = "weft service find NAME shows who provides it";
+	const char *next = "weft service find NAME lists its providers";
 
 	if (answer->status == SERVICE_METHOD_NOT_FOUND)
 		next = "ask its provider for the names of its streams";

@@ -10,8 +10,8 @@
 #include "service/service.h"
 
 /*
- * What CallService and OpenServiceStream have in common: which service is
- * meant, and bytes in JSON.
+ * Shared by CallService and OpenServiceStream: which service is meant,
+ * and bytes in JSON.
  */
 struct api_service_request {
 	struct service_request service; /* borrows in and what follows */

@@ -262,7 +262,7 @@ void blake3_update(struct blake3 *hash, const void *data, size_t len)
 
 /*
  * A stack without an unfinished leaf ends in the two halves of the subtree
- * hashed last, so both branches end in an output not yet computed.
+ * hashed last. So both branches end in an output not yet computed.
  */
 void blake3_final(const struct blake3 *hash, uint8_t *out, size_t out_len)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tree over the compression function: leaves, parents, subtrees and
- * roots. A list of neighbouring chaining values becomes its common subtree
- * by pairing neighbours level by level, while an odd last one moves up as
- * it is. That gives the left-full tree of the paper, section 2.1.
+ * roots. A list of neighbouring chaining values becomes its common
+ * subtree. Neighbours are paired level by level, while an odd last one
+ * moves up as it is. That gives the left-full tree of the paper, section
+ * 2.1.
  */
 #include <string.h>
 
