@@ -357,7 +357,7 @@ def test_invalid_words_are_reported(lab):
         done = a.weft("dht", *words)
         check(done.returncode != OK and why in done.stderr, f"{words}: {done.stderr}")
     done = a.weft("dht", "get", HASH)
-    check(done.returncode != OK and "nobody is known to ask" in done.stderr, done.stderr)
+    check(done.returncode != OK and "no node is known to ask" in done.stderr, done.stderr)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -48,7 +48,7 @@ static void control_path_default(struct node_config *config)
 		len = snprintf(path, CONFIG_SOCKET_CAP, "%s/weft/control.sock", runtime);
 	else if (config->state_dir[0])
 		len = snprintf(path, CONFIG_SOCKET_CAP, "%s/control.sock", config->state_dir);
-	/* What is too long for a socket's name is no default: keys_agree asks for one. */
+	/* A path too long for a socket's name is no default: keys_agree asks for one. */
 	if (len >= CONFIG_SOCKET_CAP)
 		path[0] = '\0';
 }

@@ -123,10 +123,10 @@ void config_each(const struct node_config *config,
 		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg);
 
 /*
- * config_reload reads everything again and tells of each setting that
- * differs from what is in force: now live (is_applied) or waiting for a
- * restart. On failure nothing changes, message says why. Handing what is live
- * to the modules is node_reload's.
+ * config_reload reads everything again and reports each setting that differs
+ * from the one in force. It is now live (is_applied) or waits for a restart.
+ * On failure nothing changes, message says why. Handing what is live to the
+ * modules is node_reload's.
  */
 struct config_change {
 	const char *name; /* "log.level" */

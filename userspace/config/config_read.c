@@ -17,7 +17,7 @@
 
 #define CONFIG_FILE_LEN_MAX (1024 * 1024)
 
-/* What is being read, for messages and for the source of each value. */
+/* The input at hand, for messages and for the source of each value. */
 struct config_reading {
 	struct node_config *config;
 	const char *file;

@@ -43,7 +43,7 @@ static int on_message_complete(llhttp_t *parser)
 	struct answer *answer = parser->data;
 	unsigned status = (unsigned)llhttp_get_status_code(parser);
 
-	/* What comes before the answer itself (1xx) is stepped over. */
+	/* Responses before the answer itself (1xx) are stepped over. */
 	if (status < 200)
 		return 0;
 	answer->fetch->status = status;

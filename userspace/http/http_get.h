@@ -14,7 +14,7 @@
  * the machine's authorities, or those in ca_file.
  */
 struct http_get {
-	/* What is asked; borrowed while it runs. */
+	/* The request; borrowed while it runs. */
 	const char *url;
 	const char *method; /* "GET", "PUT" */
 	const void *body;
@@ -26,7 +26,7 @@ struct http_get {
 	uint8_t *answer; /* room for answer_cap bytes; NULL: the body is not wanted */
 	size_t answer_cap;
 
-	/* What came of it. */
+	/* The result. */
 	unsigned status; /* of HTTP, 200 to 599; 0: no answer */
 	size_t answer_len;
 };

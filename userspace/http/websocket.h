@@ -10,8 +10,9 @@
 
 /*
  * WebSocket (RFC 6455) without extensions: frames and the handshake's
- * proof, which the server (websocket_server.c) shares, and as a client one
- * question with one answer over a connection of its own, in one frame each.
+ * proof, which the server (websocket_server.c) shares. The client here asks
+ * one question and gets one answer over a connection of its own, in one
+ * frame each.
  */
 enum websocket_opcode {
 	WEBSOCKET_CONTINUATION = 0,
@@ -34,8 +35,8 @@ struct websocket_head {
 
 /*
  * http_websocket_head_parse: the head's length, 0 when more bytes are needed, or
- * WEFT_EMALFORMED: reserved bits or opcodes, a length not written the
- * shortest way, a control frame that is long or in pieces.
+ * WEFT_EMALFORMED. Malformed are reserved bits or opcodes, a length not written
+ * the shortest way, and a control frame that is long or in pieces.
  */
 WEFT_MUST_CHECK
 int http_websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head);

@@ -26,7 +26,7 @@ struct handshake {
 	bool is_upgraded;
 };
 
-/* What came of the connection and was not used yet. */
+/* Bytes of the connection that were not used yet. */
 struct incoming {
 	struct channel *channel;
 	uint8_t data[HANDSHAKE_MAX];
@@ -149,7 +149,7 @@ static int handshake_read(struct websocket_ask *ask, struct incoming *incoming, 
 	return 0;
 }
 
-/* What a client sends is masked, so that no proxy takes it for something else (RFC 6455, 10.3). */
+/* A client's bytes are masked, so that no proxy takes them for something else (RFC 6455, 10.3). */
 static int frame_send(const struct websocket_ask *ask, struct channel *channel,
 		      enum websocket_opcode opcode, const uint8_t *payload, size_t len)
 {

@@ -33,7 +33,7 @@ struct dnssd_self {
 
 /* lan_dnssd_write_query asks for nodes. Both return the length, within LAN_PACKET_LEN_MAX. */
 size_t lan_dnssd_write_query(uint8_t *out, size_t cap);
-/* lan_dnssd_write_answer tells of self at an interface; ttl_s 0: it goes. */
+/* lan_dnssd_write_answer announces self at an interface; ttl_s 0: it goes. */
 size_t lan_dnssd_write_answer(const struct dnssd_self *self, const struct lan_interface *interface,
 			      uint32_t ttl_s, uint8_t *out, size_t cap);
 

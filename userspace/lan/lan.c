@@ -26,7 +26,7 @@
 #define ANSWER_MIN_NS	 (20 * NS_PER_MS)
 #define ANSWER_SPREAD_NS (100 * NS_PER_MS)
 #define ANSWER_GAP_NS	 (1 * NS_PER_S)
-/* Whatever time a node states: addresses on a LAN move. */
+/* A cap on the time that a node states: addresses on a LAN move. */
 #define LIFE_MAX_S 4500u
 
 struct entry {
@@ -237,7 +237,7 @@ static struct link *link_find(struct lan *lan, uint32_t index)
 	return NULL;
 }
 
-/* What a datagram is. */
+/* The kinds of a datagram. */
 enum lan_verdict {
 	LAN_HEARD,     /* it announced a node */
 	LAN_OWN,       /* of this node */

@@ -17,13 +17,12 @@ struct random;
  *	DNS-SD	  multicast DNS (RFC 6762, 6763), service _mesh._udp.local: dnssd.c
  *	beacon	  a datagram broadcast to port 46123 every three seconds: beacon.c
  *
- * What is heard counts for the address it came from and for no other: whatever a packet
- * says, no node of the LAN can send this one somewhere else. It is a hint: a node that is
- * dialled has to prove its key (lan_proof.h). Own packets, and those that are no such thing, are dropped and
- * counted.
+ * A packet counts for the address it came from and for no other. Whatever it says, no node of the
+ * LAN can send this one somewhere else. It is a hint: a node that is dialled has to prove its key
+ * (lan_proof.h). Own packets, and those that are no such thing, are dropped and counted.
  *
- * Left out of RFC 6762: probing before the first announcement (names are drawn at random
- * and given up when another node has one), known answers, unicast answers.
+ * Left out of RFC 6762: known answers, unicast answers, and probing before the first
+ * announcement. Names are drawn at random and given up when another node has one.
  *
  * A core without I/O: bytes and times go in, send takes bytes out. Home worker.
  */
@@ -86,7 +85,7 @@ struct lan_params {
 	uint64_t now_ns;
 	/*
 	 * send brings packet to all on its interface: the group of its family and port 5353, or
-	 * the broadcast address and port 46123. What is lost is said again later.
+	 * the broadcast address and port 46123. A lost packet is repeated later.
 	 */
 	void (*send)(void *ctx, const struct lan_packet *packet);
 	/* One that is new, or is somewhere else than it was; may not call lan. */

@@ -140,7 +140,7 @@ static void finds_end(struct lan_discovery *part, uint64_t now_ns)
 
 /* --- sockets --- */
 
-/* What is lost is said again later. */
+/* A lost packet is repeated later. */
 static void packet_send(void *ctx, const struct lan_packet *packet)
 {
 	struct lan_discovery *part = ctx;

@@ -13,12 +13,12 @@ struct random;
 
 /*
  * A node that is heard on the LAN claims a key. It is dialled for that key, and no other node
- * hears of it before the key is proved. A few are dialled at once; one that does
- * not answer is dialled again, later each time, and given up after six times, until it is
- * heard of anew. One that proves another key than it said has lied, and is given up at once.
+ * learns of it before the key is proved. A few are dialled at once. One that does not answer
+ * is dialled again, later each time, and given up after six times, until a new packet
+ * announces it. One that proves another key than it said has lied, and is given up at once.
  *
- * A core without I/O: times go in, dials come out. Home worker. What a dial leads to may
- * come after lan_proof_clear, so proof outlives the mesh.
+ * A core without I/O: times go in, dials come out. Home worker. A dial's result may come
+ * after lan_proof_clear, so proof outlives the mesh.
  */
 struct lan_proof;
 

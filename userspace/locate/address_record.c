@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of this node's address record: what the node knows of itself -> what policy lets be said
- * -> signed, above every sequence number used before -> on disk -> on the DHT, which keeps it
- * fresh. Home worker.
+ * The life of this node's address record. From the node's facts policy picks the public ones. They
+ * are signed, above every sequence number used before, then stored on disk, then put on the DHT,
+ * which keeps them fresh. Home worker.
  *
  * On disk first: if the machine dies after others took the record, the next life must not sign
  * below it.

@@ -11,9 +11,9 @@
 struct locate;
 
 /*
- * This node's address record on the Mainline DHT: made of what policy lets
- * unknown peers know, signed anew when that changes and every twelve hours, put
- * again every hour as it is. Home worker only.
+ * This node's address record on the Mainline DHT, made of the addresses that
+ * policy shows to unknown peers. It is signed anew when those change and every
+ * twelve hours, and put again every hour as it is. Home worker only.
  */
 struct publish_config {
 	struct pkarr_policy policy;
@@ -55,7 +55,7 @@ bool locate_publish_record_is_over(const struct locate *locate, uint64_t seq);
 /* locate_publish_next_seq: for anything else that is signed by the node's key. */
 uint64_t locate_publish_next_seq(struct publish *publish);
 
-/* What is public. */
+/* The public state. */
 struct publish_state {
 	int err; /* 0; else why there is nothing: as locate_publish_now */
 	struct pkarr_record record;

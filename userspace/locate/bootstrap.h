@@ -8,10 +8,10 @@ struct locate;
 
 /*
  * The bootstrap lists that this node keeps, one of each issuer that its operator trusts; no unknown
- * peer adds any. While the node has no session, nodes that they name are dialled, three at a time
- * and ever more seldom; their addresses are ways into Mainline as well, behind those of
- * dht.bootstrap. With dht.only they are that alone. A list that expired, or was retired, is kept and not used, so that
- * an older one of its issuer cannot take its place. Home worker.
+ * peer adds any. While the node has no session, it dials nodes that they name, three at a time and
+ * ever more seldom. Their addresses are ways into Mainline as well, behind those of dht.bootstrap.
+ * With dht.only they are that alone. A list that expired, or was retired, is kept and not used, so
+ * that an older one of its issuer cannot take its place. Home worker.
  */
 #define BOOTSTRAP_LISTS_MAX 8
 
@@ -26,9 +26,10 @@ void locate_bootstrap_stop(struct bootstrap *bootstrap);
 void locate_bootstrap_free(struct bootstrap *bootstrap);
 
 /*
- * locate_bootstrap_put keeps a list, signed as bytes; write.done is called once the list is durable,
- * or was not stored. 0; WEFT_EEXISTS: it is kept already; WEFT_ESTALE: a list of a higher serial is,
- * or another of the same; WEFT_EFULL: too many issuers; or as store_submit. Then done is not called.
+ * locate_bootstrap_put keeps a list, signed as bytes; write.done is called once the list is
+ * durable, or was not stored. 0; WEFT_EEXISTS: it is kept already; WEFT_ESTALE: a list of a higher
+ * serial is kept, or another of the same. WEFT_EFULL: too many issuers; or as store_submit. Then
+ * done is not called.
  */
 struct bootstrap_write {
 	void (*done)(void *arg, int err);

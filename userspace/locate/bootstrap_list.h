@@ -18,9 +18,9 @@ struct node_key;
  *
  *	0 serial, from 1 | 1 made, seconds since 1970 | 2 expires | 3 [PeerAddr] | 4 title, text?
  *
- * An entry with a key is a node of the mesh, one without is of Mainline. Of the lists of one issuer
- * only that of the highest serial holds; without entries it retires all before. Unknown fields, and
- * entries that cannot be dialled directly over QUIC, are stepped over. As text it is
+ * An entry with a key is a node of the mesh, one without is of Mainline. Among the lists of one
+ * issuer only that of the highest serial holds; without entries it retires all before. Unknown
+ * fields, and entries that cannot be dialled directly over QUIC, are stepped over. As text it is
  * BOOTSTRAP_SCHEME and z-base-32. Pure.
  */
 #define BOOTSTRAP_TAG	      "bootstrap"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between dht/, which makes lists of nodes, and the maps that the XDP
- * program reads them from. Of keys that may be held there are two sets, of
- * the last DHT_HELD_NS and of those before; the program has both.
+ * program reads them from. There are two sets of keys that may be held, of
+ * the last DHT_HELD_NS and of the period before; the program has both.
  */
 #include "driver_answers.h"
 

@@ -13,9 +13,9 @@ struct kad_id;
 struct weft_krpc_tables;
 
 /*
- * What the XDP program answers the DHT's questions from, kept as the dht
- * is: ids, nodes by bucket, the key of write tokens, and which keys may be
- * held. Home worker only.
+ * The source of the XDP program's answers to the DHT's questions, kept as
+ * the dht is. It has ids, nodes by bucket, the key of write tokens, and
+ * which keys may be held. Home worker only.
  */
 struct driver_answers;
 

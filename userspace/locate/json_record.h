@@ -6,7 +6,7 @@ struct locate;
 struct json_record;
 
 /*
- * The address record once more, as JSON under the salt tom-addr-v1 of this node's key, for
+ * The address record once more, as JSON under the salt tom-addr-v1 of this node's key. It is for
  * nodes of the ToM network, which read no other (dht.publish_json):
  *
  *	{"node_id": 64 hexadecimal digits, "relay_urls": [...], "direct_addrs": ["IP:PORT", ...],

@@ -3,9 +3,9 @@
  * dht/ at home: its tables, its way in, what it remembers, and the address
  * records that it finds, for mesh/. Home worker.
  *
- * What is saved is one value in the store, written a while after it
- * changed (dht_events.save) and at the end: a crash costs contacts that
- * were met since.
+ * One value in the store is saved, a while after it changed
+ * (dht_events.save) and at the end. A crash costs contacts that were met
+ * since.
  */
 #include "mainline.h"
 
@@ -138,7 +138,7 @@ static void mainline_save(struct mainline *mainline)
 	}
 }
 
-/* Of the program in front of the node; NULL: there is none. */
+/* The tables of the program in front of the node; NULL: there is none. */
 static const struct weft_krpc_tables *driver_tables(const struct mainline *mainline)
 {
 	const struct locate_params *params = &mainline->locate->params;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pkarr relays as a client. A look asks every relay by a job each; the first packet that is the
- * owner's is reported at once, and later ones if they are newer. Each relay has one request of
+ * pkarr relays as a client. A lookup asks every relay by a job each. The owner's first packet
+ * is reported at once, and later ones if they are newer. Each relay has one request of
  * publishing that repeats. Home worker, but for *_run on the client's own threads.
  */
 #include "pkarr_client.h"

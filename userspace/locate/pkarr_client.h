@@ -11,7 +11,7 @@
 struct locate;
 
 /*
- * Foreign pkarr relays, for where the DHT is not reachable: a key is looked for at all of them at
+ * Foreign pkarr relays, for where the DHT is not reachable. A key is looked for at all of them at
  * once, and this node's record is put to each. Requests wait on two threads of their own, so that a
  * silent relay holds up no disk. Home worker only.
  */
@@ -41,8 +41,8 @@ bool locate_pkarr_relay_turn(struct pkarr_client *client);
 struct mesh_locator locate_pkarr_relay_locator(struct pkarr_client *client);
 
 /*
- * locate_pkarr_relay_publish puts packet, which is copied, to every relay, now and
- * each hour, and again sooner where that failed; a packet of another number is
+ * locate_pkarr_relay_publish puts a copy of packet to every relay, now and each
+ * hour, and again sooner where that failed. A packet of another number is
  * forgotten. NULL: nothing is to be public any more, and nothing is put.
  */
 void locate_pkarr_relay_publish(struct pkarr_client *client, const struct pkarr_packet *packet,

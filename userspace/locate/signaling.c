@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signaling endpoint as a client: each question is a connection of its
- * own on the one thread here, so a look waits for those before it and for
- * publishing. Home worker, but for request_run.
+ * The signaling endpoint as a client. Each question is a connection of its
+ * own on the one thread here, so a lookup waits for those before it and
+ * for publishing. Home worker, but for request_run.
  */
 #include "signaling.h"
 
@@ -107,7 +107,7 @@ static void question_write(struct signal_request *request, enum signal signal, c
 	request->question_len = MESSAGE_HEAD;
 }
 
-/* What an answer to request is, when it is about the same key; 0: it is none. */
+/* The kind of an answer to request, when it is about the same key; 0: it is none. */
 static unsigned answer_signal(const struct signal_request *request)
 {
 	if (request->ask.answer_len < MESSAGE_HEAD ||

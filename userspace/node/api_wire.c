@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the handlers of the control interface see of the node (api/api.h). Home worker. */
+/* The node, as the handlers of the control interface see it (api/api.h). Home worker. */
 #include "base/process/last_crash.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the firewall and the fast path use of the node. Home worker. */
+/* The node's functions for the firewall and the fast path. Home worker. */
 #include "firewall/firewall.h"
 
 #include "api/events/events.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What locate uses of the node (locate/locate.h). Home worker. */
+/* The node's functions for locate (locate/locate.h). Home worker. */
 #include "api/events/events.h"
 #include "crypto/node_key.h"
 #include "firewall/ingress.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the node does when the machine's addresses, links and routes change. Home worker. */
+/* The node's reaction to changes of the machine's addresses, links and routes. Home worker. */
 #include <errno.h>
 
 #include "mesh/mesh.h"

@@ -407,7 +407,10 @@ static void tell_tcp(const struct tcp_sockets *sockets)
 			 addr_format(&failed, addr), weft_err_text(err));
 }
 
-/* What a look at the log should answer first: where it is, and what it tells others. */
+/*
+ * The start's line answers the first questions of a reader: where the node is,
+ * and what it tells others.
+ */
 static void tell_start(const struct node *node)
 {
 	static const char *const published[] = {

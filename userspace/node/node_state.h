@@ -26,7 +26,7 @@ struct wall_clock {
 	struct timer timer; /* tells the rooms of a wall clock that was set */
 };
 
-/* The other threads of the node: what home has for them, and hears of them. threads.c */
+/* The other threads of the node: home's orders to them and their reports. threads.c */
 struct threads {
 	struct worker_config config;   /* what all workers share of the configuration */
 	struct workers *workers;       /* NULL: home is the only worker */
@@ -53,7 +53,7 @@ struct machine {
 	struct advertised advertised;
 };
 
-/* What node/ files share: the rooms, each of which makes its own state. Home worker only. */
+/* Shared by the files of node/: the rooms, each of which makes its own state. Home worker only. */
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;

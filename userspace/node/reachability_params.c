@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What reachability uses of the node (reachability/reachability.h). Home worker. */
+/* The node's functions for reachability (reachability/reachability.h). Home worker. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,7 +50,7 @@ static bool on_has_contacted(void *ctx, const struct addr *addr)
 	return look.is_found;
 }
 
-/* Of the machine: those that an operator names may be a router's. */
+/* The machine's addresses: those that an operator names may be a router's. */
 static unsigned on_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
 {
 	const struct node *node = ctx;

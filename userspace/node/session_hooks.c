@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What blobs/ and mesh/ say of what happened, to the rooms that want to know. Home worker. */
+/* Events of blobs/ and mesh/, for the rooms that want to know. Home worker. */
 #include "api/events/events.h"
 #include "blobs/blobs.h"
 #include "mesh/mesh.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers use of the configuration, and of the features above them (worker/worker.h). */
+/* The configuration for workers, and the features above them (worker/worker.h). */
 #include <stdio.h>
 
 #include "base/monotonic.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The third node's part. A asks P: on_dial_back -> helper_draw, a neighbour Q in another network ->
- * SEND_PROBE -> on_forwarded -> the answer to A. At Q: on_send_probe -> probe_send. What arrives at A
- * from Q's address, to which A wrote nothing, shows that any node can write to A. Home worker.
+ * SEND_PROBE -> on_forwarded -> the answer to A. At Q: on_send_probe -> probe_send. A probe that
+ * arrives at A from Q's address, to which A wrote nothing, shows that any node can write to A. Home
+ * worker.
  */
 #include "dial_back.h"
 
@@ -77,9 +78,9 @@ static void on_observed(void *ctx, const struct mesh_call *call, uint64_t now_ns
 /* --- P: a third node is asked --- */
 
 /*
- * One of the neighbours in other networks, each with the same odds. This node dialled it: a probe
- * that a node behind a NAT sends would open that NAT for its target, and spoil the target's answer
- * to the same question.
+ * One of the neighbours in other networks, each with the same odds. This node dialled it. A probe
+ * from a node behind a NAT would open that NAT for its target, and spoil the target's answer to
+ * the same question.
  */
 static bool helper_draw(struct dial_backs *all, const struct mesh_call *call,
 			const struct addr *addr, struct mesh_neighbour *out_helper)

@@ -11,12 +11,12 @@ struct random;
 struct reachability_stats;
 
 /*
- * What this node does for peers that ask where they are. It tells them the address of their session
- * (OBSERVED_ADDR). It asks another neighbour to send them a probe (DIAL_BACK), and sends probes for
- * neighbours (SEND_PROBE).
+ * The services of this node for peers that ask for their address. It tells them the address of
+ * their session (OBSERVED_ADDR). It asks another neighbour to send them a probe (DIAL_BACK), and
+ * sends probes for neighbours (SEND_PROBE).
  *
- * None of it makes a weapon: the asker names no address, only a port at its own; a probe is 32
- * bytes; and a budget bounds probes per network and in all, whatever keys ask.
+ * None of it makes a weapon. The asker names no address, only a port at its own, and a probe is
+ * 32 bytes. A budget bounds probes per network and in all, whatever keys ask.
  */
 #define DIAL_BACK_FORWARDS    8	 /* asked for peers at once */
 #define DIAL_BACK_PER_MIN     32 /* probes in all, for peers and by them */
@@ -50,7 +50,7 @@ struct dial_forward {
 	uint8_t reply[PATH_MESSAGE_LEN_MAX];
 };
 
-/* Who uses it fills in what stands above the budgets; all borrowed. */
+/* The user fills in the fields above the budgets; all are borrowed. */
 struct dial_backs {
 	struct dgram_sink **sink;
 	struct mesh_seam mesh;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From findings to a state. Only a probe that a third node sent shows that others can write first:
- * neither an address of one's own nor what others see of it does. Any thread.
+ * From findings to a state. Only a probe from a third node shows that others can write first.
+ * Neither an address of one's own nor the address that others see shows it. Any thread.
  */
 #include "judgement.h"
 

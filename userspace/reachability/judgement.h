@@ -8,7 +8,7 @@
 /* So many servers and peers in a row that do not answer by STUN show that UDP is blocked. */
 #define REACHABILITY_SILENT_ENOUGH 2
 
-/* What a round of questions found out. */
+/* The findings of a round of questions. */
 struct reachability_findings {
 	bool has_arrived; /* a probe, from an address that this node had not written to */
 	struct addr arrived_from;

@@ -8,7 +8,7 @@
 #include "base/addr.h"
 
 /*
- * What others say this node's address is, of one family: one vote for each network, the newest. An
+ * This node's address as others see it, of one family: one vote for each network, the newest. An
  * address counts when two networks and more than half of them name it, so a lie of fewer has no
  * effect. Old votes are left out.
  */

@@ -8,8 +8,9 @@
 #include "weft/err.h"
 
 /*
- * The messages by which nodes tell each other where they are (docs/wire/paths.md), and the datagram
- * that a third node sends: 0x9d, PATH_PROBE_DIALLED_BACK, and the ticket as it was asked for.
+ * The messages by which nodes tell each other their addresses (docs/wire/paths.md), and the
+ * datagram that a third node sends. It is 0x9d, PATH_PROBE_DIALLED_BACK, and the ticket as it was
+ * asked for.
  */
 #define PATH_TICKET_LEN		30
 #define PATH_PROBE_DIALLED_BACK 3

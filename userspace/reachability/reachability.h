@@ -23,7 +23,7 @@ struct timer_wheel;
  * and messages go out.
  *
  * A round asks up to two STUN servers, three peers for the address they see, and two peers to have
- * another node send a probe. What came of it is judged some seconds later. A round begins soon after
+ * another node send a probe. Its results are judged some seconds later. A round begins soon after
  * the start, after a change of addresses, with a first session, and then every ten minutes.
  */
 #define REACHABILITY_EVIDENCE_CAP 256
@@ -97,7 +97,7 @@ void reachability_input(struct reachability *reachability, const struct dgram *d
 void reachability_set_sink(struct reachability *reachability, struct dgram_sink *sink);
 /* reachability_changed: the machine's addresses or links are others; all that was seen is forgotten. */
 void reachability_changed(struct reachability *reachability, uint64_t now_ns);
-/* reachability_session: a session began: whom to ask. */
+/* reachability_session: a session began, with a peer that may be asked. */
 void reachability_session(struct reachability *reachability, uint64_t now_ns);
 /* reachability_look begins a round now, or ten seconds after the last one began. */
 void reachability_look(struct reachability *reachability, uint64_t now_ns);

@@ -24,7 +24,7 @@ struct peer_ask {
 };
 #define PEER_ASK_CNT 5
 
-/* What the files of reachability/ share. */
+/* Shared by the files of reachability/. */
 struct reachability {
 	struct reachability_params params;
 	struct dgram_sink *sink;

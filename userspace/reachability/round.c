@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A round: round_begin -> ask_stun, ask_peers -> on_answer, reachability_round_probe -> round_judge.
- * A probe counts when this node has not written to its source: who was written to may answer through
- * any NAT. Home worker.
+ * A round: round_begin -> ask_stun, ask_peers -> on_answer, reachability_round_probe ->
+ * round_judge. A probe counts when this node has not written to its source: a source that was
+ * written to may answer through any NAT. Home worker.
  */
 #include "reachability_state.h"
 

@@ -76,7 +76,10 @@ bool reachability_stun_input(struct stun_queries *queries, const struct dgram *d
 		    memcmp(query->transaction, message->transaction, sizeof(query->transaction)) !=
 			    0)
 			continue;
-		/* What has to be known and is not makes an answer useless (RFC 8489 6.3.3). */
+		/*
+		 * An attribute that has to be known and is not makes an answer
+		 * useless (RFC 8489 6.3.3).
+		 */
 		query_end(query,
 			  message->type == STUN_SUCCESS && !message->unknown_cnt &&
 					  message->mapped.family == dgram->remote.family

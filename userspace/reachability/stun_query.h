@@ -12,8 +12,9 @@ struct dgram_sink;
 struct random;
 
 /*
- * STUN requests of this node (RFC 8489 6.2.1): sent from its own UDP port, so that the mapping is
- * that of its sessions, at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, and given up 8 s later.
+ * STUN requests of this node (RFC 8489 6.2.1). They leave from its own UDP port, so that the
+ * mapping is that of its sessions. They leave at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, and are
+ * given up 8 s later.
  */
 #define STUN_QUERY_CNT	   4 /* under way at once */
 #define STUN_QUERY_RTO_NS  500000000ull
@@ -28,7 +29,7 @@ struct stun_query {
 	unsigned sent_cnt;
 };
 
-/* Who uses it fills in the functions and what they need; all borrowed. */
+/* The user fills in the functions and what they need; all are borrowed. */
 struct stun_queries {
 	struct dgram_sink **sink;
 	struct timer_wheel *timers;

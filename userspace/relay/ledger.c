@@ -2,9 +2,9 @@
 /*
  * Grants and their ledger. Forwarding takes a grant's volume out of its row
  * by an atomic; home puts it there as leases of about a second. A lease is
- * durable before it is handed out and counts as used after a crash, so the
- * ledger never says less than went, and at most a lease more. What a clean
- * stop leaves over is taken back. One batch for all grants at a time. Home.
+ * durable before it is handed out and counts as used after a crash. So the
+ * ledger never says less than went, and at most a lease more. The rest at a
+ * clean stop is taken back. One batch for all grants at a time. Home.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static uint64_t volume_left(const struct relay *relay, const struct relay_grant 
 	return left > 0 ? (uint64_t)left : 0;
 }
 
-/* What is in the row comes back to the month. */
+/* The volume in the row comes back to the month. */
 static void volume_withdraw(struct relay *relay, struct relay_grant *grant)
 {
 	uint64_t left = volume_left(relay, grant);
@@ -132,7 +132,10 @@ static int ledger_parse(const void *record, size_t len, struct relay_month *out_
 	return 0;
 }
 
-/* What was leased counts as used. A row that cannot be read is the store's fault, and an error. */
+/*
+ * The leased volume counts as used. A row that cannot be read is the store's
+ * fault, and an error.
+ */
 static int ledger_load(struct relay *relay, struct relay_grant *grant)
 {
 	struct store_snapshot *snapshot;
@@ -239,7 +242,10 @@ static void leases_done(void *arg, int err)
 	}
 }
 
-/* What is wanted, and is not durable since before: that is handed out at once. */
+/*
+ * Collects the leases that are wanted and not durable yet; one that was durable
+ * before is handed out at once.
+ */
 static void leases_collect(struct relay *relay)
 {
 	relay->lease_cnt = 0;

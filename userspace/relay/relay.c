@@ -83,7 +83,10 @@ static void key_set(struct relay *relay, uint32_t hour)
 
 	snprintf(label, sizeof(label), "weft relay flow %u", hour);
 	node_key_derive(relay->params.key, label, secret);
-	/* What it replaces is four hours old: a reader that sees half of each drops a late datagram. */
+	/*
+	 * The key that it replaces is four hours old: a reader that sees half
+	 * of each drops a late datagram.
+	 */
 	__atomic_store_n(&slot->is_set, 0, __ATOMIC_RELEASE);
 	memcpy(slot->key, secret, sizeof(slot->key));
 	slot->generation = hour & 0xff;

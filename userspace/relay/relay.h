@@ -71,7 +71,7 @@ struct relay_stats {
 #include "relay/relay_counters.def"
 };
 
-/* relay_new: 0, -ENOMEM, or of the store. What was leased before a crash counts as used. */
+/* relay_new: 0, -ENOMEM, or of the store. Volume that was leased before a crash counts as used. */
 WEFT_MUST_CHECK
 int relay_new(const struct relay_params *params, struct relay **out_relay);
 /* relay_free takes NULL. It stores what was really used of the leases. */
@@ -88,10 +88,10 @@ void relay_turn(struct relay *relay, uint64_t now_ns, uint64_t wall_s);
 uint64_t relay_next_ns(const struct relay *relay);
 
 /*
- * Grants. relay_grant_open gives the row of the grant with id, whose terms
- * are as they were verified; one that is open already keeps its row and takes
- * the new terms. Its volume comes with the first lease. Returns the row, 1
- * or more, or WEFT_EFULL. relay_grant_close closes its flows, too.
+ * Grants. relay_grant_open gives the row of the grant with id, with terms as
+ * they were verified. A grant that is open already keeps its row and takes
+ * the new terms. Its volume comes with the first lease. Returns the row, 1 or
+ * more, or WEFT_EFULL. relay_grant_close closes its flows, too.
  */
 struct relay_grant_terms {
 	uint8_t id[RELAY_GRANT_LEN];

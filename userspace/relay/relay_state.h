@@ -18,7 +18,7 @@ struct relay_owner {
 	uint32_t flow_cnt;
 };
 
-/* What home knows of a flow beside its row. */
+/* Home's knowledge of a flow beside its row. */
 struct relay_flow {
 	struct fair_item share; /* first: a victim's leads to the rest */
 	struct list_node link;	/* of relay->free_flows, or of its grant's flows */

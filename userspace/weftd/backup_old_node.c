@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the node of a backup still runs, asked before a copy of it does: a datagram that
+ * Whether the node of a backup still runs, asked before a copy of it does. A datagram that
  * any QUIC server answers by naming its versions goes to each address of the backup. The
  * answer does not prove whose server it is. Offline: weftd --restore.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new state folder of a backup file (backup_file.h). All of the file is read into a folder beside,
- * which takes its place at once: before that nothing of the target is another, and the key,
+ * A new state folder of a backup file (backup_file.h). All of the file is read into a folder
+ * beside, which takes its place at once. Before that nothing of the target changes. The key,
  * without which nothing there is of use, comes last. Offline: weftd --restore.
  */
 #include <errno.h>
@@ -314,7 +314,7 @@ static int used_refuse(const char *used)
 		      used);
 }
 
-/* What is asked for ends at the end of the line; no byte behind it is taken. */
+/* The answer ends at the end of the line; no byte behind it is taken. */
 static int passphrase_read(int fd, char passphrase[static SEALED_PASSPHRASE_CAP])
 {
 	size_t len = 0;

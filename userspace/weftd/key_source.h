@@ -8,11 +8,11 @@ struct node_config;
 struct node_key;
 
 /*
- * weftd_key_source_load finds the node's key: the configured file, else the
- * credential "node.key" ($CREDENTIALS_DIRECTORY), else node.key in the state
- * folder, where one is made at the first start. The state folder is made
- * if it is missing. A passphrase comes from the configured file, else the
- * credential "node.passphrase".
+ * weftd_key_source_load finds the node's key. It is in the configured file,
+ * else in the credential "node.key" ($CREDENTIALS_DIRECTORY), else in
+ * node.key in the state folder. The last one is made at the first start. The
+ * state folder is made if it is missing. A passphrase comes from the
+ * configured file, else the credential "node.passphrase".
  *
  * Returns 0 with *out_key, or a negative code with a sentence in message.
  * Context: start-up; waits on the disk, and for Argon2id.

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 /*
- * What a service tells its manager (sd_notify(3)), spoken by hand: datagrams
- * of NAME=VALUE lines to the socket named by $NOTIFY_SOCKET. Without one
- * every call does nothing.
+ * A service's messages to its manager (sd_notify(3)), spoken by hand:
+ * datagrams of NAME=VALUE lines to the socket named by $NOTIFY_SOCKET.
+ * Without one every call does nothing.
  */
 struct notify {
 	int fd;		      /* -1: no service manager listens */

@@ -20,7 +20,7 @@ enum options_mode {
 
 #define OPTIONS_OVERRIDE_CAP 64
 #define OPTIONS_EXIT_USAGE   2 /* also of a configuration with a fault */
-/* What is stored is refused: damaged, of a newer version, sealed by another key. No restart helps. */
+/* The store is refused: damaged, of a newer version, sealed by another key. No restart helps. */
 #define OPTIONS_EXIT_STORE   7
 #define OPTIONS_EXIT_REFUSED 5 /* a state folder that is in use is not overwritten */
 

@@ -95,7 +95,7 @@ static void groups_lookup(struct user *user)
 
 /* ---------------------------------------------------------------------- folders */
 
-/* folder_make: missing parents are everybody's to pass, the folder itself is the user's. */
+/* folder_make: every user may pass missing parents, the folder itself is the user's. */
 static int folder_make(const char *path, mode_t mode, const struct user *user)
 {
 	int err = folder_make_parents(path, 0755);
@@ -143,7 +143,7 @@ static int state_prepare(const char *dir, const struct user *user, char *message
 
 	if (err < 0)
 		return refuse(message, err, "state folder %s: %s", dir, strerror(-err));
-	/* What the store opens lies at most one folder down. */
+	/* All files that the store opens lie at most one folder down. */
 	if (foreign_find(dir, user, 1, foreign))
 		return refuse(message, WEFT_EREFUSED,
 			      "%s is not %s's (node.user): run chown -R %s: %s", foreign,
@@ -171,7 +171,10 @@ static int control_prepare(const char *socket, const struct user *user, char *me
 
 static int user_switch(const struct user *user, char *message)
 {
-	/* What root may lock without a limit (AF_XDP's frames) the user may, too. */
+	/*
+	 * The memory that root may lock without a limit (AF_XDP's frames) the
+	 * user may lock, too.
+	 */
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	int err;
 

@@ -8,10 +8,10 @@ struct node_config;
 
 /*
  * weftd_user_become makes the process node.user's, where that is set: its uid,
- * gid and groups, of the capabilities those that attaching XDP takes, no
- * other in the bounding set. Folders that are missing are made for the
- * user; a state folder that is another's is refused. Unset: nothing
- * changes, and root is warned.
+ * gid and groups. It keeps the capabilities that attaching XDP takes, and no
+ * other is in the bounding set. Folders that are missing are made for the
+ * user; a state folder that is another's is refused. Unset: nothing changes,
+ * and root is warned.
  *
  * Returns: 0, or a negative code with the whole sentence for the user in
  * message, next step included.

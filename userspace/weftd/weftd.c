@@ -74,7 +74,7 @@ static int print_plan(const struct node_config *config)
 	return EXIT_SUCCESS;
 }
 
-/* What to do about what stopped the start. */
+/* The advice for the error that stopped the start. */
 static const char *start_advice(int err, const char *what)
 {
 	bool is_control = strncmp(what, "control", 7) == 0;
@@ -272,7 +272,7 @@ static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
-/* crash_report_open also tells of the run before, if a signal ended that. */
+/* crash_report_open also reports the run before, if a signal ended that. */
 static int crash_report_open(const struct node_config *config, struct last_crash *last_crash)
 {
 	char text[LAST_CRASH_TEXT_CAP];

@@ -10,8 +10,8 @@ struct worker;
 struct worker_params;
 
 /*
- * The two carriers of a worker as one transport for its mesh: a dial goes to the carrier that the
- * address names, and everything else to the one that made the connection or stream.
+ * The two carriers of a worker as one transport for its mesh. A dial goes to the carrier that the
+ * address names, and every other call to the one that made the connection or stream.
  */
 struct carriers {
 	struct transport transport; /* first: the mesh's pointer is this one */

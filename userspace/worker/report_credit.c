@@ -35,7 +35,7 @@ struct worker_report_account worker_report_account_of_function(mailbox_fn run)
 	return (struct worker_report_account){.id = (uintptr_t)run};
 }
 
-/* What home has read since then counts against no peer any more. */
+/* Reports that home has read since then count against no peer any more. */
 static void credit_settle(struct report_credit *credit)
 {
 	uint32_t waiting_cnt = mailbox_fill(credit->mailbox);

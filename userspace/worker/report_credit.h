@@ -10,14 +10,13 @@
 #include "workers.h"
 
 /*
- * Credit for reports that peers cause: a mailbox loses what it has no room
- * for, so one session that makes a report with each request would lose other
- * sessions' reports and the worker's own. Reports in a mailbox cannot be
- * taken back, so an account may have as many there as it leaves free (base/fair/fair.h,
- * dynamic threshold), of three quarters: the last quarter is for reports
- * without an account, which are the worker's own, and for sessions that come
- * and go, two for each. Keys are free, so the accounts of one network have
- * three times what they leave free at most.
+ * Credit for reports that peers cause. A mailbox loses reports that it has no room for.
+ * So one session that makes a report with each request would lose other sessions'
+ * reports and the worker's own. Reports in a mailbox cannot be taken back. So an
+ * account may have as many there as it leaves free (base/fair/fair.h, dynamic
+ * threshold), of three quarters. The last quarter is for the worker's own reports,
+ * which have no account, and for sessions that come and go, two for each. Keys are
+ * free, so the accounts of one network have three times what they leave free at most.
  *
  * The reader takes reports in the order in which they were posted, so the
  * number that wait says whose they are. The writer's thread.

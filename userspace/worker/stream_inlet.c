@@ -14,7 +14,7 @@
 struct inlet_stream {
 	struct stream_inlet *inlet;
 	pool_handle name;
-	struct mesh_stream *stream; /* NULL: reset, and the worker is to hear of it, or left */
+	struct mesh_stream *stream; /* NULL: reset, and the worker has to be informed, or left */
 	struct list_node node;	    /* of inlet->news */
 	size_t consumed_len;	    /* not sent to the worker yet */
 	bool is_finished;

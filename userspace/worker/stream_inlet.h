@@ -9,7 +9,7 @@
 
 /*
  * Home's end of the streams that peers open on one other worker's sessions
- * (stream_relay.h): home's mesh has them as foreign ones (mesh/stream/foreign.h),
+ * (stream_relay.h). Home's mesh has them as foreign ones (mesh/stream/foreign.h),
  * so users of streams see no difference. Home's thread.
  */
 struct stream_inlet {
@@ -19,7 +19,8 @@ struct stream_inlet {
 	struct pool streams;
 	struct map by_name;    /* the worker's names */
 	struct list_node news; /* streams whose user did what the worker is to hear */
-	size_t taken_cnt;      /* messages that were read, and the worker is to hear of it */
+	size_t taken_cnt;      /* messages that were read, and that the worker has to be informed
+			        * of */
 	uint64_t now_ns;       /* of the read */
 };
 
@@ -35,7 +36,10 @@ int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint
 void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns);
 /* worker_stream_inlet_read takes what the worker sent; true: there was something. */
 bool worker_stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns);
-/* What the worker posts: a stream was opened, got a frame, data, its end of the peer's bytes, or ended. */
+/*
+ * The worker's messages: a stream was opened, got a frame, got data, reached
+ * the end of the peer's bytes, or ended.
+ */
 void worker_inlet_opened(void *object, const void *bytes, size_t len);
 void worker_inlet_frame(void *object, const void *bytes, size_t len);
 void worker_inlet_data(void *object, const void *bytes, size_t len);

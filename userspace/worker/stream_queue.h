@@ -7,10 +7,10 @@
 #include "mesh/seam_stream.h"
 
 /*
- * Private to worker/: what home and a worker say of streams on the worker's sessions, whose
- * users are at home. One queue each way. A message is a function of the other end
- * (stream_inlet.h, stream_relay.h) and one of the structs below, which all begin with the worker's
- * name for the stream. A frame that a user sends goes to the worker as a pointer and comes back.
+ * Private to worker/: what home and a worker say of streams on the worker's sessions, whose users
+ * are at home. One queue each way. A message is a function of the other end (stream_inlet.h,
+ * stream_relay.h) and one of the structs below. All structs begin with the worker's name for the
+ * stream. A frame that a user sends goes to the worker as a pointer and comes back.
  */
 struct stream_opened {
 	pool_handle stream;

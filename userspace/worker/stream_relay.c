@@ -9,15 +9,18 @@
 #include "base/random.h"
 #include "stream_inlet.h"
 
-/* That it was opened, and that it has ended, which must reach home in any case. */
+/* The open and the end of a stream, which must reach home in any case. */
 #define MESSAGES_PER_STREAM 2
 
 /* Messages that home has not read, at most. */
 #define POSTED_CAP (RELAY_MESSAGES_LEN_MAX / RELAY_MESSAGE_LEN)
-/* What home posts comes again, or waits there, when these are full. */
+/* Home's messages come again, or wait there, when these are full. */
 #define IN_CNT 4096
 #define IN_LEN ((size_t)1 << 20)
-/* Of what the worker posts as much as may be charged fits, and frames that go back. */
+/*
+ * There is room for as much of the worker's messages as may be charged, and for
+ * frames that go back.
+ */
 #define OUT_CNT (1u << 18)
 #define OUT_LEN (RELAY_LEN_MAX + 2 * RELAY_MESSAGES_LEN_MAX)
 _Static_assert(POSTED_CAP < OUT_CNT, "messages that home has not read");
@@ -29,7 +32,8 @@ _Static_assert(POSTED_CAP < OUT_CNT, "messages that home has not read");
 struct relayed {
 	struct stream_relay *relay;
 	struct relay_account *account;
-	struct mesh_stream *stream;		/* NULL: it has ended, and home is to hear of it */
+	struct mesh_stream *stream;		/* NULL: it has ended, and home has to be
+						 * informed */
 	struct stream_say *says, **last_say_at; /* that the stream has no room for yet */
 	size_t unused_len;
 	bool is_finish_wanted;
@@ -306,7 +310,7 @@ static void on_finished(void *arg, uint64_t now_ns)
 	relayed_tell(relayed, &message);
 }
 
-/* What home said goes out as far as there is room. */
+/* Home's messages go out as far as there is room. */
 static void relayed_push(struct relayed *relayed)
 {
 	const struct mesh_stream_ops *ops = relayed->relay->seam.ops;

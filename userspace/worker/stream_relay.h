@@ -15,14 +15,14 @@ struct load;
  * goes there, and what they send leaves here. On the worker's thread.
  *
  * Credit: the peer's sender is stopped until home has used its bytes, and
- * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
- * that would exceed this is reset, MESH_CODE_BUSY. A message may be much larger than
- * the frame that it tells of, and costs its peer no credit: what they take besides bytes
- * is bounded likewise, by RELAY_MESSAGES_LEN_MAX, until home has read them.
- * None of it can be taken back, so a peer may hold of each as much as it
- * leaves free to others (base/fair/fair.h, dynamic threshold): half while it is alone. Keys are
- * free, so its network may hold three times what it leaves free: three quarters. A user at
- * home has RELAY_SAYS_MAX frames on their way at most, each with its head copied.
+ * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream that would exceed
+ * this is reset, MESH_CODE_BUSY. A message may be much larger than the frame that it announces,
+ * and costs its peer no credit. What messages take besides bytes is bounded likewise, by
+ * RELAY_MESSAGES_LEN_MAX, until home has read them. None of it can be taken back. So a peer may
+ * hold of each as much as it leaves free to others (base/fair/fair.h, dynamic threshold): half
+ * while it is alone. Keys are free, so its network may hold three times what it leaves free:
+ * three quarters. A user at home has RELAY_SAYS_MAX frames on their way at most, each with its
+ * head copied.
  */
 #define RELAY_LEN_MAX	       ((size_t)64 << 20)
 #define RELAY_MESSAGES_LEN_MAX ((size_t)16 << 20)
@@ -37,7 +37,7 @@ struct stream_relay_stats {
 #include "worker/worker_streams_counters.def"
 };
 
-/* What a peer holds of both, all its streams together; or a network, all its peers together. */
+/* A peer's part of both, all its streams together; or a network's, all its peers together. */
 struct relay_account {
 	uint64_t id;		       /* of the peer's path (base/fair/fair_path.h) */
 	struct relay_account *network; /* NULL: this is one */
@@ -78,7 +78,7 @@ int worker_stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam
 void worker_stream_relay_close(struct stream_relay *relay);
 /* worker_stream_relay_read does what home says; true: there was something. Before the worker's turn. */
 bool worker_stream_relay_read(struct stream_relay *relay);
-/* What home posts: a turn of a stream, how many messages it has read, a frame. */
+/* Home's messages: a turn of a stream, how many messages it has read, a frame. */
 void worker_relay_turn(void *object, const void *bytes, size_t len);
 void worker_relay_taken(void *object, const void *bytes, size_t len);
 void worker_relay_say(void *object, const void *bytes, size_t len);

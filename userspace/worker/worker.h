@@ -56,7 +56,7 @@ struct worker_krpc {
 	void (*set_sink)(void *ctx, struct dgram_sink *sink);
 };
 
-/* What answers STUN and path probes, without I/O: what the loop of home does with it. */
+/* The part that answers STUN and path probes, without I/O, as the loop of home uses it. */
 struct worker_reachability {
 	void (*input)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
 	void (*set_sink)(void *ctx, struct dgram_sink *sink);
@@ -81,8 +81,8 @@ struct worker_config {
 };
 
 /*
- * What a worker runs above its mesh: the node wires it, and worker/ knows nothing of it.
- * Context: the worker's thread.
+ * The part of a worker above its mesh: the node wires it, and worker/ knows nothing of
+ * it. Context: the worker's thread.
  */
 struct worker_content_ops {
 	/* Sets worker->content, once all else of worker is there. As worker_open. */
@@ -187,11 +187,11 @@ struct worker *worker_new(void);
 void worker_free(struct worker *worker);
 
 /*
- * A zeroed worker is started in two steps: worker_listen binds its sockets,
- * so that bound is known; worker_open makes the rest, resumes what was
- * running, and puts its descriptors under watch. Both return 0, or a
- * negative code with what naming the object at fault (WORKER_WHAT_CAP).
- * worker_close takes what either left behind.
+ * A zeroed worker is started in two steps. worker_listen binds its sockets,
+ * so that bound is known. worker_open makes the rest, resumes earlier work,
+ * and puts its descriptors under watch. Both return 0, or a negative code
+ * with what naming the object at fault (WORKER_WHAT_CAP). worker_close
+ * takes what either left behind.
  */
 WEFT_MUST_CHECK
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what);

@@ -14,7 +14,7 @@
 #include "tcp/tcp.h"
 #include "weft/fastpath.h"
 
-/* Of one queue of an attached device that the worker serves. */
+/* The figures of one queue of an attached device that the worker serves. */
 struct queue_figures {
 	uint8_t device, idx;
 	struct packet_counters counters; /* of its receive side */
@@ -22,7 +22,7 @@ struct queue_figures {
 	uint32_t frames[XDP_FRAME_OWNER_CNT]; /* by owner */
 };
 
-/* What a worker says of itself. */
+/* A worker's report on itself. */
 struct worker_figures {
 #define COUNTER(field, meaning) uint64_t field;
 #define FILL(field, meaning)	uint32_t field;

@@ -31,7 +31,7 @@ static void handle_obey_all(struct worker_handle *handle)
 		;
 }
 
-/* What home sends on streams leaves in this turn, and what arrives in it reaches home at once. */
+/* Home's messages on streams leave in this turn, and bytes that arrive in it reach home at once. */
 static bool handle_turn_streams(struct worker_handle *handle, uint64_t now_ns)
 {
 	bool is_busy = worker_stream_relay_read(&handle->relay);

@@ -27,9 +27,9 @@ enum { WORKER_MAIL_HANDLE, WORKER_MAIL_CONTENT, WORKER_MAIL_CNT };
 #define WORKER_REPORT_PATHS_MAX 32
 
 /*
- * Private to worker/: one worker of the workers and its thread. Functions are
- * for home's thread; the worker's has worker, random, timers, what it reported of
- * arrivals, the paths, is_stopping and the relay from worker_handle_start on, until it has ended.
+ * Private to worker/: one worker of the workers and its thread. Functions are for home's thread.
+ * From worker_handle_start on, until it has ended, the worker's thread has worker, random,
+ * timers, its reports of arrivals, the paths, is_stopping and the relay.
  */
 struct worker_handle {
 	struct worker worker;
@@ -99,7 +99,7 @@ bool worker_handle_stop(struct worker_handle *handle, uint64_t wait_ns);
 bool worker_handle_join(struct worker_handle *handle, uint64_t wait_ns);
 
 /*
- * What a worker reports (worker_reports.c), on its thread. worker_reports_init hooks params to it.
+ * A worker's reports (worker_reports.c), on its thread. worker_reports_init hooks params to it.
  * worker_reports_turn, at the end of a turn, posts what the turn gathered and sets the timers of
  * the rest. worker_report_figures posts how the worker stands now. worker_report_queue_left says
  * that the worker has no more to do with queue.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What home orders its workers to do. Each function of workers.h runs on home's thread and
- * posts the static one above it, which runs on the worker's at the end of a turn.
- * A full mailbox never loses an order that matters, for home gives it again.
+ * Home's orders to its workers. Each function of workers.h runs on home's thread and posts
+ * the static one above it. That one runs on the worker's thread at the end of a turn. A
+ * full mailbox never loses an order that matters, for home gives it again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +275,7 @@ bool workers_try_rotate_cids(struct workers *workers)
 		if (!workers->handles[i].figures.can_rotate_cids ||
 		    workers_is_crowded(workers, i + 1))
 			return false;
-	/* What they said was of the last generation. */
+	/* Their reports were of the last generation. */
 	for (unsigned i = 0; i < workers->cnt; i++)
 		workers->handles[i].figures.can_rotate_cids = false;
 	return order_all(workers, rotate_cids, NULL, 0);

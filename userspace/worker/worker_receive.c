@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first half of a worker's turn: a batch of each receive side is judged
- * and given to its protocol, handed over, or forwarded to the other leg of a
- * relayed flow. The only switch on flow class stands here.
+ * The first half of a worker's turn. A batch of each receive side is judged,
+ * then given to its protocol, handed over, or forwarded to the other leg of
+ * a relayed flow. The only switch on flow class stands here.
  */
 #include "base/dgram.h"
 #include "firewall/ingress.h"
@@ -105,12 +105,12 @@ static unsigned worker_receive_from(struct worker *worker, struct packet_rx *rx)
 }
 
 /*
- * Frames that fit no AF_XDP socket come by the kernel's (generic mode sees
- * what a sender's offloads have not cut yet), and the small ones between
- * them by the ring, where nothing waits. A peer whose packets overtake a
- * hundred others takes those for lost and sends them again, so what the
- * socket had when the ring was looked at goes first. Within a turn the
- * order is nothing: acknowledgements leave after it.
+ * Frames that fit no AF_XDP socket come by the kernel's: generic mode sees
+ * frames that a sender's offloads have not cut yet. The small frames
+ * between them come by the ring, where nothing waits. A peer takes packets
+ * that a hundred others overtook for lost and sends them again. So the
+ * datagrams in the socket when the ring was looked at go first. Within a
+ * turn the order is nothing: acknowledgements leave after it.
  */
 bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker reports to home. A function whose name ends in "heard" runs on home's thread. The
- * function below it posts it, and runs on the worker's thread. A full mailbox loses reports: figures come
- * again, paths come again, the rest is counted. What peers cause has
+ * A worker's reports to home. A function whose name ends in "heard" runs on home's thread. The
+ * function below it posts it, and runs on the worker's thread. A full mailbox loses reports:
+ * figures come again, paths come again, the rest is counted. Reports that peers cause have
  * credit by peer and by network (report_credit.h), so that none of them fills it.
  */
 #include <string.h>
@@ -236,7 +236,7 @@ static void second_due(struct timer *timer, uint64_t now_ns)
 				      on_arrivals, handle);
 }
 
-/* What happens before the second's report is in it: one is enough. */
+/* Events before the second's report are in it: one is enough. */
 static void report_due(struct timer *timer, uint64_t now_ns)
 {
 	struct worker_handle *handle = container_of(timer, struct worker_handle, report_timer);
@@ -266,7 +266,7 @@ void worker_report_queue_left(struct worker_handle *handle, const struct workers
 {
 	const struct queue_report report = {*queue, err};
 
-	/* What it counted comes before it. */
+	/* Its counts come before it. */
 	worker_report_figures(handle);
 	report_own(handle, queue_left_heard, &report, sizeof(report));
 }

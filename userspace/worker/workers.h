@@ -49,7 +49,7 @@ struct workers_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
-	/* What unvalidated sources sent to the sockets of worker idx. */
+	/* The datagrams that unvalidated sources sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
 	/* It has no more to do with queue; err: because it could not take it. */
 	void (*on_queue_left)(void *ctx, const struct workers_queue *queue, int err);
@@ -60,9 +60,9 @@ struct workers_params {
 
 /*
  * workers_new binds their sockets once home has bound its own, and workers_start
- * starts the threads; what was spread in between is in force before a
- * worker takes its first datagram. 0, or a negative code with what naming
- * the object at fault (WORKER_WHAT_CAP).
+ * starts the threads. Settings spread in between are in force before a worker
+ * takes its first datagram. 0, or a negative code with what naming the object at
+ * fault (WORKER_WHAT_CAP).
  */
 WEFT_MUST_CHECK
 int workers_new(const struct workers_params *params, struct workers **out_workers, char *what);
@@ -71,9 +71,9 @@ int workers_start(struct workers *workers, char *what);
 /* workers_stop asks every worker to say goodbye and drain, within config's time. */
 void workers_stop(struct workers *workers);
 /*
- * workers_free stops what runs and waits for it, a few seconds beyond config's
- * time; a thread that does not end then ends the process, with a core to
- * look at: what it uses cannot be freed. NULL is nothing.
+ * workers_free stops all work and waits for it, a few seconds beyond config's
+ * time. A thread that does not end then ends the process, with a core to look
+ * at: the memory that it uses cannot be freed. NULL is nothing.
  */
 void workers_free(struct workers *workers);
 
@@ -132,13 +132,22 @@ bool workers_configure(struct workers *workers, const struct worker_config *live
  */
 bool workers_add_queue(struct workers *workers, unsigned idx, const struct workers_queue *queue);
 bool workers_remove_queue(struct workers *workers, unsigned idx, const struct workers_queue *queue);
-/* workers_set_mtu: a device's is mtu now. What is lost lasts until the next change. */
+/*
+ * workers_set_mtu: a device's is mtu now. A lost order leaves the old value
+ * until the next change.
+ */
 void workers_set_mtu(struct workers *workers, unsigned device, uint32_t mtu);
-/* workers_set_wall: the wall clock shows wall_s at now_ns. What is lost comes again. */
+/* workers_set_wall: the wall clock shows wall_s at now_ns. A lost order is given again. */
 void workers_set_wall(struct workers *workers, uint64_t wall_s, uint64_t now_ns);
-/* workers_wake: every worker does as worker_wake says. What is lost is a wait for QUIC's own timers. */
+/*
+ * workers_wake: every worker does as worker_wake says. A lost order costs a
+ * wait for QUIC's own timers.
+ */
 void workers_wake(struct workers *workers);
-/* workers_hold: every worker does as worker_hold says. What is lost lasts until the next change. */
+/*
+ * workers_hold: every worker does as worker_hold says. A lost order leaves the
+ * old value until the next change.
+ */
 struct udp_hold;
 void workers_hold(struct workers *workers, const struct udp_hold *hold);
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fabric's composition: each part is handed what it may know of the
- * others. What they tell is in fabric_events.c.
+ * others. Their events are in fabric_events.c.
  */
 #include "node/fabric/fabric.h"
 
@@ -274,7 +274,7 @@ static int open_provider(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
 	const struct node_config *config = node->config;
-	/* What holds a secret or leads to another program's rights. */
+	/* Paths that hold a secret or lead to another program's rights. */
 	const char *const hidden[PROVIDER_HIDDEN_MAX] = {
 		config->state_dir,	   config->control_path,   config->key_file,
 		config->passphrase_file,   config->web.token_file, getenv("CREDENTIALS_DIRECTORY"),

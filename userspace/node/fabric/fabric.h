@@ -27,11 +27,10 @@ struct fabric;
 struct node;
 
 /*
- * node_fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
- * when it is off, or a negative code with what naming the object at fault.
- * node_fabric_start when all have added their rules to the overlay: it reads back what it kept
- * and is joined. node_fabric_stop before home closes ends what is under way, node_fabric_free after
- * it. All three take NULL.
+ * node_fabric_open when home and discovery are open. 0 with node->fabric, which stays NULL when it
+ * is off, or a negative code with what naming the object at fault. node_fabric_start when all have
+ * added their rules to the overlay: it reads back what it kept and is joined. node_fabric_stop
+ * before home closes ends what is under way, node_fabric_free after it. All three take NULL.
  */
 WEFT_MUST_CHECK
 int node_fabric_open(struct node *node, char *what);
@@ -39,7 +38,7 @@ WEFT_MUST_CHECK
 int node_fabric_start(struct fabric *fabric, char *what);
 void node_fabric_stop(struct fabric *fabric);
 /*
- * node_fabric_leave: the node stops soon. What was published is withdrawn, and calls that come are
+ * node_fabric_leave: the node stops soon. Published descriptors are withdrawn, and new calls are
  * refused; node_fabric_has_left: both is done, and no call is in hand. Both take NULL.
  */
 void node_fabric_leave(struct fabric *fabric, uint64_t now_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this node serves, as the built-in service mesh-content is handed it: a peer reads what
- * it could fetch by content messages, and nothing else. Home worker.
+ * This node's content, as it is handed to the built-in service mesh-content. A peer reads
+ * what it could fetch by content messages, and nothing else. Home worker.
  */
 #include <string.h>
 

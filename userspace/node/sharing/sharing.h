@@ -18,9 +18,9 @@
 #include "weft/err.h"
 
 /*
- * What is built on blobs/ and the overlay, put together: shares that are
- * published, followed and searched, the communities they belong to, the holders of content,
- * and the nodes of the same LAN.
+ * The parts built on blobs/ and the overlay, put together. They are the shares that are
+ * published, followed and searched, their communities, the holders of content, and the
+ * nodes of the same LAN.
  *
  * Home worker only.
  */
@@ -28,10 +28,10 @@ struct sharing;
 struct node;
 
 /*
- * node_sharing_open when home and the fabric are open: 0 with node->sharing, which stays NULL
- * when it is off, or a negative code with what naming the object at fault.
- * node_sharing_stop before the fabric stops ends what is under way, node_sharing_free after home
- * closed. Both take NULL.
+ * node_sharing_open when home and the fabric are open. 0 with node->sharing, which stays NULL
+ * when it is off, or a negative code with what naming the object at fault. node_sharing_stop
+ * before the fabric stops ends what is under way, node_sharing_free after home closed. Both take
+ * NULL.
  */
 WEFT_MUST_CHECK
 int node_sharing_open(struct node *node, char *what);
@@ -45,7 +45,8 @@ uint64_t node_sharing_next_ns(const struct sharing *sharing);
 uint32_t node_sharing_choices(const struct sharing *sharing,
 			      const uint8_t key[static MESH_KEY_LEN]);
 /*
- * What peers may read changed, or, with a manifest_id, a get of it has ended. Takes NULL.
+ * Content that peers may read changed, or, with a manifest_id, a get of it has ended.
+ * Takes NULL.
  */
 void node_sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id,
 				  uint64_t now_ns);

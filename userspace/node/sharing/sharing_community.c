@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Communities, and what this node's shares say of them: after each revision, at the start and when a
- * community is joined, all shares are gone through. So it does not matter what a crash left undone,
- * nor what came first, the share or the community.
+ * Communities, and what this node's shares say of them. After each revision, at the start and when
+ * a community is joined, all shares are gone through. So it does not matter what a crash left
+ * undone, nor what came first, the share or the community.
  */
 #include <errno.h>
 #include <string.h>
@@ -149,7 +149,7 @@ static bool bind_share(void *arg, const struct published *share)
 	return true;
 }
 
-/* What is not published any more is not said again, and goes in a week. */
+/* A share that is not published any more is not said again, and goes in a week. */
 static bool still_published(void *arg, const uint8_t *share_id)
 {
 	const struct binding_pass *pass = arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What discovery on the LAN uses of the node (lan/lan_discovery.h). */
+/* The node's functions for discovery on the LAN (lan/lan_discovery.h). */
 #include "blobs/blobs.h"
 #include "lan/lan_discovery.h"
 #include "mesh/mesh.h"

@@ -103,7 +103,7 @@ int node_sharing_open_announce(struct sharing *sharing)
 	struct swarm_finder finder;
 	int err;
 
-	/* What is shared is announced in the overlay alone. */
+	/* Shares are announced in the overlay alone. */
 	if (!node->fabric)
 		return 0;
 	sharing->held = blobs_held_of(node->home->content);

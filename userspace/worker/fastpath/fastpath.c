@@ -157,7 +157,7 @@ void worker_fastpath_counters(const struct fastpath *fastpath,
 	counters_add(out_counters, sockets);
 }
 
-/* What unproven sources bring, to the program and to the sockets of every worker. */
+/* The traffic of unproven sources, to the program and to the sockets of every worker. */
 static struct pressure_load load_measure(const struct fastpath *fastpath)
 {
 	const struct workers *workers = fastpath->workers;

@@ -36,7 +36,7 @@ void worker_fastpath_config_defaults(struct fastpath_config *config);
 
 typedef void (*fastpath_detached_fn)(void *ctx);
 
-/* What home knows of an attached device, besides what net/ does. */
+/* Home's knowledge of an attached device, besides that of net/. */
 struct fastpath_device {
 	struct timer confirm_timer; /* first: its fire finds the rest */
 	struct fastpath *fastpath;
@@ -44,7 +44,7 @@ struct fastpath_device {
 	uint64_t confirm_at_ns; /* detached then unless kept; 0: kept */
 	uint32_t serial;   /* of its attachment, so that a late answer is not taken for another's */
 	uint32_t away_set; /* queues that other workers have, by bit */
-	const char *leaving;	       /* the event that will tell of its end; NULL: it stays */
+	const char *leaving;	       /* the event that will report its end; NULL: it stays */
 	fastpath_detached_fn detached; /* of the caller that waits for that; may be NULL */
 	void *detached_ctx;
 };
@@ -94,11 +94,11 @@ void worker_fastpath_configure(struct fastpath *fastpath, const struct fastpath_
 void worker_fastpath_close(struct fastpath *fastpath);
 
 /*
- * worker_fastpath_attach begins to attach device name; done is called on the
- * worker when it stands, with its number, or failed, with a negative code
- * and why. confirm_ns: detach after so long unless worker_fastpath_keep; 0: stay.
- * Returns 0, or WEFT_EBUSY (one is being attached or detached), WEFT_EEXISTS
- * (attached already), -errno.
+ * worker_fastpath_attach begins to attach device name. done is called on the
+ * worker with the device's number when it stands. When attaching failed, done has
+ * a negative code and why. confirm_ns: detach after so long unless
+ * worker_fastpath_keep; 0: stay. Returns 0, or WEFT_EBUSY (one is being attached
+ * or detached), WEFT_EEXISTS (attached already), -errno.
  */
 typedef void (*fastpath_attached_fn)(void *ctx, int device, const char *why);
 struct fastpath_attach {
@@ -120,8 +120,8 @@ WEFT_MUST_CHECK
 int worker_fastpath_keep(struct fastpath *fastpath, const char *name);
 /*
  * worker_fastpath_detach: 1, it is detached; 0, detached is called on home once the
- * workers have let go of it; WEFT_EABSENT; or WEFT_EBUSY (one is being attached
- * or detached). worker_fastpath_detach_forget: the caller is gone.
+ * workers have let go of it. WEFT_EABSENT, or WEFT_EBUSY when one is being attached
+ * or detached. worker_fastpath_detach_forget: the caller is gone.
  */
 WEFT_MUST_CHECK
 int worker_fastpath_detach(struct fastpath *fastpath, const char *name,

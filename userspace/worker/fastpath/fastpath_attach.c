@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attaching, keeping, detaching. The kernel verifies the program for
- * tenths of a second, so that is done by a thread that lives no longer; it
+ * tenths of a second, so a thread that lives no longer does that. It
  * inherits the worker's capabilities, and they end with it. At most one
  * runs, and devices neither come nor go meanwhile.
  */

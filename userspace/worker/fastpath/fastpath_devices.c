@@ -5,9 +5,9 @@
  *
  * One that joins: the tables are filled, each worker is given its queues,
  * and only then the program gets this machine's addresses. One that
- * leaves goes the same way back: the program hands nothing more to its
- * queues, each worker takes what stands in them and lets go, and when the
- * last has, the device is detached.
+ * leaves goes the same way back. The program hands nothing more to its
+ * queues, each worker takes the frames that stand in them and lets go.
+ * When the last has, the device is detached.
  */
 #include <string.h>
 
@@ -30,7 +30,7 @@ static struct workers_queue workers_queue_of(const struct fastpath_device *devic
 				      .serial = device->serial};
 }
 
-/* What arrives there comes by the kernel's sockets. */
+/* Frames that arrive there come by the kernel's sockets. */
 static void queue_refused(struct fastpath_device *device, unsigned idx, int err)
 {
 	struct xdp *xdp = device->fastpath->xdp;
@@ -146,7 +146,7 @@ void worker_fastpath_on_queue_left(struct fastpath *fastpath, const struct worke
 {
 	struct fastpath_device *device = &fastpath->devices[left->device];
 
-	/* Told twice, when it was ordered twice: of a device that is gone, perhaps. */
+	/* A second report, when it was ordered twice: of a device that is gone, perhaps. */
 	if (left->serial != device->serial || !(device->away_set & 1u << left->idx))
 		return;
 	if (err < 0)

@@ -196,7 +196,7 @@ static void test_the_way_in_is_named_when_the_table_is_empty(void)
 	method_rig_start(&rig);
 	CHECK_STR(method_ask(&rig, "FindDhtPeers", "{'info_hash':'" HASH "'}"), "Timeout");
 	CHECK_EQ(rig.code, WEFT_EUNREACHABLE);
-	CHECK_STR(method_text(&rig, "why"), "nobody is known to ask");
+	CHECK_STR(method_text(&rig, "why"), "no node is known to ask");
 	CHECK_STR(method_ask(&rig, "ListDhtNodes", NULL), "");
 	CHECK_EQ(method_cnt(&rig, "nodes"), 0);
 	method_rig_fini(&rig);
