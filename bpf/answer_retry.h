@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct weft_retry_draft) <= WEFT_SCRATCH_LEN, "a Retry is 
 _Static_assert(sizeof(struct weft_retry) <= sizeof(((struct weft_scratch *)0)->work),
 	       "and made from what is there");
 
-/* Drafts a QUIC Retry (RFC 9000 8.1.2) for the Initial that facts tells of. */
+/* Drafts a QUIC Retry (RFC 9000 8.1.2) for the Initial described by facts. */
 __attribute__((noinline)) int answer_draft_retry(struct xdp_md *ctx, const struct weft_facts *facts)
 {
 	const struct weft_config *config = weft_table_config(ctx);

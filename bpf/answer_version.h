@@ -5,9 +5,9 @@
 #include "send_back.h"
 
 /*
- * QUIC version negotiation (RFC 8999 6): the trigger's ids, swapped, of up
- * to 255 bytes each, for a version we do not know may have such; then the
- * versions we would speak.
+ * QUIC version negotiation (RFC 8999 6). First the trigger's ids, swapped,
+ * of up to 255 bytes each: a version we do not know may have such. Then
+ * the versions we would speak.
  */
 #define ANSWER_VERSION_IDS_OFF 5
 

@@ -6,9 +6,9 @@
 
 /*
  * To the AF_XDP socket of this receive queue; where there is none, to the
- * kernel's socket. There, too, goes what would be lost on the way to ours:
- * a frame larger than theirs, of a raised MTU, or in generic mode a run of
- * datagrams that the sender's kernel did not cut.
+ * kernel's socket. A frame that our socket would lose goes to the
+ * kernel's, too. Such a frame is larger than ours, of a raised MTU, or in
+ * generic mode a run of datagrams that the sender's kernel did not cut.
  */
 WEFT_INLINE int deliver_frame(struct xdp_md *ctx, __u32 len)
 {

@@ -22,7 +22,7 @@ WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
 	return (enum weft_reason)receive_frame(tables, frame, facts);
 }
 
-/* What they say is found out when judge_frame has returned, as of an Initial. */
+/* The copied words are judged when judge_frame has returned, as for an Initial. */
 #define RELAY_WAITS (WEFT_REASON_CNT + 1)
 
 WEFT_INLINE enum weft_reason weft_call_relay(struct weft_tables *tables,
@@ -38,8 +38,8 @@ WEFT_INLINE enum weft_reason weft_call_relay(struct weft_tables *tables,
 
 /*
  * A function by itself, so that the verifier does not follow each reason
- * to each exit: of every branch it knows it reads the other side too, for
- * a processor may speculate that way.
+ * to each exit. It also reads the side of a branch that it knows is not
+ * taken, for a processor may speculate that way.
  */
 __attribute__((noinline)) int judge_frame(struct xdp_md *ctx, struct weft_frame *frame,
 					  struct weft_facts *facts)

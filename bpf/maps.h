@@ -189,7 +189,7 @@ struct {
 	__type(value, struct weft_relay_keys);
 } weft_relay_keys SEC(".maps");
 
-/* Of a node that is no relay one flow, which is never open: the loader sets how many. */
+/* A node that is no relay has one flow, which is never open: the loader sets how many. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -218,12 +218,12 @@ struct {
 } weft_relay_devices SEC(".maps");
 
 /*
- * What belongs to the frame at hand and lives through its functions. Not
- * on the stack, for without CAP_PERFMON the kernel follows each word that
- * is stored there by a barrier of 5 ns (Linux 6.18, EPYC; Speculative Store
- * Bypass): frame and facts there made a drop three times as dear. bytes are
- * read or written at offsets of their own: the head of a packet, then its
- * answer, which is len bytes from begin on.
+ * The state of the frame at hand, which lives through its functions. It is
+ * not on the stack. Without CAP_PERFMON the kernel follows each word stored
+ * there by a barrier of 5 ns (Linux 6.18, EPYC; Speculative Store Bypass).
+ * Frame and facts there made a drop three times as dear. bytes are read or
+ * written at offsets of their own: the head of a packet, then its answer,
+ * which is len bytes from begin on.
  */
 struct weft_scratch {
 	__u8 bytes[WEFT_SCRATCH_LEN];

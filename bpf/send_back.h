@@ -110,7 +110,7 @@ WEFT_INLINE _Bool answer_swap_macs(struct xdp_md *ctx)
 }
 
 /*
- * Room at the frame's end, else in front of it, where all is written anew
+ * Room at the frame's end, else in front of it. There all is written anew
  * anyway: only the link header has to move, the longest that there can be.
  * veth, which copies a small frame into a buffer of its size, has 0 to 63
  * bytes behind and 256 before (Linux 6.18). Fails without a change.

@@ -16,8 +16,8 @@ const volatile _Bool is_clock_given = 0;
 volatile __u64 clock_ns = 0;
 
 /*
- * The time of the last tick, 1 to 10 ms ago: half the price of the time
- * itself, and a burst of any limit is longer. Never 0.
+ * The time of the last tick, 1 to 10 ms ago. It costs half as much as
+ * the time itself, and a burst of any limit is longer. Never 0.
  */
 WEFT_INLINE __u64 clock_now_ns(void)
 {

@@ -14,9 +14,9 @@ __attribute__((noinline)) int unvalidated_initial(struct weft_facts *facts)
 }
 
 /*
- * Words of the packet are copied where they can be read at any offset. What
- * they say is found out when judge_frame has returned: together the two would
- * need more stack than there is.
+ * Words of the packet are copied where they can be read at any offset. They
+ * are judged when judge_frame has returned: together the two would need more
+ * stack than there is.
  */
 #define UNVALIDATED_WAITS WEFT_REASON_CNT
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * In front of the node: what is not ours goes on to the kernel, what costs
- * nothing to decide is decided here, what can be answered without state is
- * answered here, and the rest is delivered. weft/policy.h decides, for
- * userspace too; beside it stand the tables, the answers, the exit.
+ * In front of the node. Traffic that is not ours goes on to the kernel.
+ * Cheap decisions and answers without state are made here, and the rest is
+ * delivered. weft/policy.h decides, for userspace too; beside it stand the
+ * tables, the answers, the exit.
  *
  * Runs in the driver, on the CPU of each receive queue. Linux 5.18, with
  * CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW.

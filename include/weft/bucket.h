@@ -5,10 +5,10 @@
 #include "weft/bytes.h"
 
 /*
- * Token bucket whose credit is time itself, so no fraction of a token is
- * ever rounded away: a rate of r per second is a cost of 1e9 / r ns per
- * unit, a burst of b units is a credit_max_ns of b times that. Compiled
- * for BPF and for userspace.
+ * Token bucket with time itself as its credit, so no fraction of a token
+ * is ever rounded away. A rate of r per second is a cost of 1e9 / r ns
+ * per unit. A burst of b units is a credit_max_ns of b times that.
+ * Compiled for BPF and for userspace.
  *
  * A zeroed bucket is full as soon as the clock is past credit_max_ns. One
  * owner at a time: a per-CPU map value, or a worker's array.
@@ -53,9 +53,10 @@ WEFT_INLINE _Bool weft_bucket_take_units(struct weft_bucket *bucket,
 
 /*
  * weft_mark_take is the same for a bucket that several CPUs share, in one
- * word: the mark is the time up to which credit is spent, so credit is what
- * has passed since, credit_max_ns at most. A refused datagram only reads it,
- * so a flood on many CPUs does not make them wait for each other. After
+ * word. The mark is the time up to which credit is spent. So credit is the
+ * time that has passed since, credit_max_ns at most. A refused datagram only
+ * reads it, so a flood on many CPUs does not make them wait for each other.
+ * After
  * WEFT_MARK_TRIES others were quicker, and it is refused: never is more
  * admitted than the rate says.
  */

@@ -5,16 +5,16 @@
 #include <linux/types.h>
 
 /*
- * Words at any address, for the BPF program and for userspace. The
- * kernel runs BPF loads at any alignment from packets and map values, but
- * clang cuts a memcpy of unknown alignment into single bytes; the cast is
- * one instruction. Everywhere else memcpy is that.
+ * Words at any address, for the BPF program and for userspace. The kernel
+ * runs BPF loads at any alignment from packets and map values. But clang
+ * cuts a memcpy of unknown alignment into single bytes; the cast is one
+ * instruction. Everywhere else memcpy is that.
  */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "weft's tags and tables are laid out for little-endian machines"
 #endif
 
-/* What is called in BPF is verified at each call; in userspace the compiler knows best. */
+/* Calls in BPF are verified at each call; in userspace the compiler knows best. */
 #ifdef __bpf__
 #define WEFT_INLINE static inline __attribute__((always_inline))
 #else

@@ -37,7 +37,7 @@ extern "C" {
  * Errors: 0 or more is success; else a code of enum weft_err or a negative
  * errno. An error parameter may be NULL, and is written on failure only.
  *
- * Text is UTF-8 and NUL-terminated. What a callback is given is borrowed for
+ * Text is UTF-8 and NUL-terminated. Arguments of a callback are borrowed for
  * the call.
  */
 struct weft_error {
@@ -152,7 +152,7 @@ void weft_reply_free(struct weft_reply *reply);
 
 /*
  * weft_call_start does not wait: fn is called once, with reply NULL when none came.
- * weft_call_cancel: fn is not called, and the provider hears of it.
+ * weft_call_cancel: fn is not called, and the provider's call is cancelled.
  *
  * A program may have about 2,000 calls under way (control.calls of
  * weft.conf(5)); beyond that error is WEFT_EFULL, and the others go on. Replies
@@ -255,9 +255,10 @@ int weft_subscribe(struct weft_client *client, const struct weft_subscribe_param
 		   struct weft_subscription **out_subscription, struct weft_error *error);
 void weft_subscription_close(struct weft_subscription *subscription);
 /*
- * weft_publish sends an event to all subscribers of a topic of a service that a
- * program of this node offers, and waits until the daemon has it. topic: 1 to 96
- * of letters, digits and . _ : / -. At most 64 KiB. out_sequence may be NULL.
+ * weft_publish sends an event to all subscribers of a topic, and waits until the
+ * daemon has it. The topic is of a service that a program of this node offers.
+ * topic: 1 to 96 of letters, digits and . _ : / -. At most 64 KiB. out_sequence
+ * may be NULL.
  */
 struct weft_publish_params {
 	const char *service;

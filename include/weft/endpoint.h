@@ -94,9 +94,9 @@ WEFT_INLINE enum weft_addr_scope weft_endpoint_scope(const struct weft_endpoint 
 
 /*
  * weft_endpoint_may_send: a datagram can have come from source to local.
- * No address of many, none at all, no port, not local itself, and loopback
- * only to loopback: none of these may be answered (RFC 1122 3.2.1.3, RFC
- * 4291 2.5 and 2.7).
+ * Refused are an address of many, none at all, no port, local itself, and
+ * loopback to anything but loopback. None of these may be answered (RFC
+ * 1122 3.2.1.3, RFC 4291 2.5 and 2.7).
  */
 WEFT_INLINE _Bool weft_endpoint_may_send(const struct weft_endpoint *source,
 					 const struct weft_endpoint *local)

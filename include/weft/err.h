@@ -6,8 +6,8 @@
  * One list of error codes for the daemon, the command and the library.
  *
  * A function that can fail returns 0 or a positive result, else a
- * negative code: -errno for what the kernel said, one of these for what
- * we said. The values are stable: the control socket carries them.
+ * negative code. It is -errno for an error of the kernel, one of these
+ * for ours. The values are stable: the control socket carries them.
  */
 
 #define WEFT_MUST_CHECK __attribute__((warn_unused_result))

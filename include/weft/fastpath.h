@@ -9,10 +9,9 @@
 #include "weft/reason.h"
 
 /*
- * What the BPF program and userspace say to each other: the values of the
- * maps in bpf/maps.h, which userspace/net/ingress has as plain tables. All times
- * are CLOCK_MONOTONIC nanoseconds unless they say wall. The named
- * writer alone writes; all may read.
+ * The tables between the BPF program and userspace: the values of the maps in bpf/maps.h, which
+ * userspace/net/ingress has as plain tables. All times are CLOCK_MONOTONIC nanoseconds unless they
+ * say wall. The named writer alone writes; all may read.
  *
  *   map               kind            key, value                       written by
  *   weft_config       array           0: struct weft_config            userspace
@@ -49,7 +48,7 @@ enum weft_mode {
 	WEFT_MODE_CNT,
 };
 
-/* What unvalidated sources have a rate for, per prefix. */
+/* The classes of traffic that have a rate for unvalidated sources, per prefix. */
 enum weft_class {
 	WEFT_CLASS_INITIAL,
 	WEFT_CLASS_KRPC,
@@ -105,10 +104,10 @@ WEFT_INLINE __u32 weft_config_wall_s(const struct weft_config *config, __u64 now
 }
 
 /*
- * Where our sockets are bound: sets of a few endpoints, for each frame of
- * the device is held against them, and what is not ours pays least when
- * that is a multiplication and four comparisons. A set that is full refuses
- * one more; its datagrams then come by the kernel's socket.
+ * The addresses of our sockets: sets of a few endpoints. Each frame of the
+ * device is held against them. Frames that are not ours pay least when that
+ * is a multiplication and four comparisons. A set that is full refuses one
+ * more; its datagrams then come by the kernel's socket.
  */
 #define WEFT_LOCAL_SET_CNT 64
 #define WEFT_LOCAL_WAY_CNT 4

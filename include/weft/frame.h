@@ -8,8 +8,8 @@
 /*
  * Headers at fixed offsets: Ethernet, up to two VLAN tags, IPv4 without
  * options or IPv6 without extension headers, UDP. Compiled for BPF and for
- * userspace: a pointer is compared with end before each header is read,
- * and only constants are added to it, for without CAP_PERFMON the verifier
+ * userspace. A pointer is compared with end before each header is read,
+ * and only constants are added to it: without CAP_PERFMON the verifier
  * takes nothing else.
  */
 #define WEFT_ETH_LEN	   14
@@ -87,7 +87,7 @@ WEFT_INLINE _Bool weft_ipv4_sum_is_good(const __u8 *at)
 	return weft_sum_fold(sum) == 0xffff;
 }
 
-/* What an IP header leaves for the UDP header to be judged by. */
+/* The facts of an IP header by which the UDP header is judged. */
 struct weft_frame_ip {
 	const __u8 *next; /* what follows the header */
 	__u32 said_len;	  /* bytes that follow, as it says */

@@ -5,7 +5,7 @@
 #include "weft/bytes.h"
 
 /*
- * The integrity tag of QUIC Retry packets (RFC 9001 5.8) without AES: its
+ * The integrity tag of QUIC Retry packets (RFC 9001 5.8) without AES. Its
  * key and nonce are published and nothing is encrypted, so the tag is
  * GHASH of the pseudo-packet under a constant (NIST SP 800-38D 6.4), and
  * GHASH is exclusive-or of table entries.

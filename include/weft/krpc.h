@@ -6,11 +6,11 @@
 #include "weft/siphash.h"
 
 /*
- * The questions that the DHT asks most (BEP 5: ping, find_node, get_peers;
- * BEP 44: get), in the one form in which nearly all nodes write them, and
- * the answers to those of them that need nothing but a list of nodes. One
- * reader and one writer for the BPF program and for userspace: the same
- * question gets the same bytes from both.
+ * The questions that the DHT asks most (BEP 5: ping, find_node, get_peers; BEP 44:
+ * get). They are in the one form in which nearly all nodes write them. Also the
+ * answers to those of them that need nothing but a list of nodes. One reader and
+ * one writer for the BPF program and for userspace: the same question gets the
+ * same bytes from both.
  *
  *   d1:ad2:id20:ID                                            e1:q4:ping      TAIL
  *   d1:ad2:id20:ID  6:target20:TARGET  [4:wantl2:n4e|...n6e]  e1:q9:find_node TAIL
@@ -451,9 +451,9 @@ WEFT_INLINE void weft_krpc_write_tail(const struct weft_krpc_query *query,
 /*
  * weft_krpc_answer_write writes the answer to query, which came from asker,
  * and returns its length, at most WEFT_KRPC_ANSWER_LEN_MAX. own: the id of
- * this node in the network that asker belongs to; nodes: those nearest to
- * the target in the network that query wants, not looked at for a ping, nor
- * token, which is asker's, for ping and find_node.
+ * this node in the network that asker belongs to. nodes: those nearest to
+ * the target in the network that query wants, not looked at for a ping.
+ * token is asker's; it is not looked at for ping and find_node.
  */
 WEFT_INLINE __u32 weft_krpc_answer_write(const struct weft_krpc_query *query,
 					 const struct weft_endpoint *asker,

@@ -35,8 +35,8 @@ WEFT_INLINE _Bool weft_policy_is_reply(struct weft_tables *tables, struct weft_f
 }
 
 /*
- * What is nearer than we are cannot have come to us: such an address is
- * borrowed or ours, and userspace knows what to think of it.
+ * An address nearer than we are cannot have come to us. It is borrowed
+ * or ours, and userspace knows what to think of it.
  */
 WEFT_INLINE _Bool weft_krpc_is_credible(const struct weft_facts *facts)
 {
@@ -79,7 +79,10 @@ WEFT_INLINE _Bool weft_krpc_is_held(struct weft_tables *tables, const struct wef
 	return !word || *(const volatile __u64 *)word >> bit % 64 & 1;
 }
 
-/* Of UDP's pseudo-header (RFC 768, RFC 8200 8.1). What v4-mapping puts into addresses adds zero. */
+/*
+ * The checksum of UDP's pseudo-header (RFC 768, RFC 8200 8.1). The bytes that
+ * v4-mapping puts into addresses add zero.
+ */
 WEFT_INLINE __u64 weft_krpc_pseudo_sum(const struct weft_facts *facts)
 {
 	return weft_sum_word(facts->source.words[0]) + weft_sum_word(facts->source.words[1]) +
@@ -89,8 +92,8 @@ WEFT_INLINE __u64 weft_krpc_pseudo_sum(const struct weft_facts *facts)
 }
 
 /*
- * The stack would take it for whole, so what is answered was not made of a
- * damaged question, and its source address not damaged on the way. IPv4 may
+ * The stack would take it for whole. So no answer is made of a damaged
+ * question, and the source address was not damaged on the way. IPv4 may
  * have no checksum.
  */
 WEFT_INLINE _Bool weft_krpc_is_whole(const struct weft_krpc_text *text,
@@ -114,7 +117,7 @@ WEFT_INLINE _Bool weft_krpc_is_whole(const struct weft_krpc_text *text,
 }
 
 /*
- * The sender of a question may be worth knowing. Of each prefix, now and then a question goes to
+ * The sender of a question may be worth knowing. Now and then a question of each prefix goes to
  * userspace, which answers it and looks at its sender. A limit on all prefixes together bounds what
  * userspace looks at.
  */
@@ -129,9 +132,9 @@ WEFT_INLINE _Bool weft_krpc_is_news(struct weft_tables *tables, const struct wef
 }
 
 /*
- * What leaves beyond what came is paid from one purse for all unvalidated sources,
- * and half of what came besides: so that pings, whose answers are hardly
- * longer than they are, have their limit, too.
+ * Bytes that leave beyond those that came are paid from one purse for all
+ * unvalidated sources, together with half of those that came. So pings, with
+ * answers hardly longer than they are, have their limit, too.
  */
 WEFT_INLINE _Bool weft_krpc_is_affordable(struct weft_tables *tables,
 					  const struct weft_config *config,
@@ -145,7 +148,7 @@ WEFT_INLINE _Bool weft_krpc_is_affordable(struct weft_tables *tables,
 				       len - facts->len / 2, weft_policy_now(tables, facts));
 }
 
-/* What may be a question, within the limits of its source. */
+/* The test for a possible question, within the limits of its source. */
 WEFT_INLINE enum weft_reason weft_policy_query(struct weft_tables *tables, struct weft_facts *facts,
 					       _Bool is_validated)
 {

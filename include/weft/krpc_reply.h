@@ -13,12 +13,11 @@
  *                mapped), its port (2) and bytes 0..1, then four zeros; the
  *                low 48 bits, little-endian
  *
- * The key changes each minute and that of the minute before is honoured,
- * too. Only the node that was asked, and those on its path, have seen such
- * an id, and it is worth nothing from another address: so a reply with a
- * right one is outside all limits of unvalidated sources, in every mode and without a
- * table of what was asked. Whether the question still waits, userspace
- * knows.
+ * The key changes each minute and that of the minute before is honoured, too. Only
+ * the node that was asked, and those on its path, have seen such an id, and it is
+ * worth nothing from another address. So a reply with a right one is outside all
+ * limits of unvalidated sources. That holds in every mode and without a table of the
+ * questions asked. Whether the question still waits, userspace knows.
  *
  * Keys stand in their order, so `t` is at a fixed distance from the end of
  * nearly every reply and error:
@@ -85,8 +84,8 @@ WEFT_INLINE _Bool weft_krpc_is_under(const __u64 key[2], const struct weft_endpo
 /*
  * weft_krpc_is_own: a node at remote was asked with this transaction id,
  * lately. One key after the other, or the compiler has both hashes on the
- * stack at once, which BPF has not the room for; and not in a loop, which
- * the verifier takes for one without end.
+ * stack at once, which is too much for BPF. And not in a loop, which the
+ * verifier takes for one without end.
  */
 WEFT_INLINE _Bool weft_krpc_is_own(const struct weft_krpc_reply_keys *keys,
 				   const struct weft_endpoint *remote, __u64 transaction)

@@ -28,7 +28,7 @@ enum weft_krpc_live {
 	WEFT_KRPC_SECOND,
 };
 
-/* What we are in a network. */
+/* Our state in a network. */
 struct weft_krpc_self {
 	struct weft_krpc_id ids[2];
 	__u64 token_keys[2][2]; /* of weft_krpc_token */
@@ -77,8 +77,9 @@ struct weft_krpc_tables {
 };
 
 /*
- * That of a pair which lives, or NULL. The verifier follows pointers apart
- * and not one of two: the compiler must not make an addition of the choice.
+ * Returns the live one of a pair, or NULL. The verifier follows pointers
+ * apart and not one of two: the compiler must not make an addition of the
+ * choice.
  */
 WEFT_INLINE const void *weft_krpc_live(const __u32 *live, const void *first, const void *second)
 {

@@ -5,20 +5,20 @@
 #include "weft/fastpath.h"
 
 /*
- * What unvalidated sources may send, per class and prefix, from tables that never
- * grow. Spoofed sources share buckets with each other. Sources that proved an
- * address have their own (struct weft_session, weft_validated). A file that
- * includes this has defined struct weft_tables and, static and inline,
- * weft_table_config (policy.h) and
+ * The limits of unvalidated sources, per class and prefix, in tables that never grow.
+ * Spoofed sources share buckets with each other. Sources that proved an address have
+ * their own (struct weft_session, weft_validated). A file that includes this has
+ * defined struct weft_tables and, static and inline, weft_table_config (policy.h) and
  *
  *   weft_table_place(tables, class, level, i)   that place, i < WEFT_PLACE_CNT, or NULL
  *   weft_table_mark(tables, class, level, i)    its credit, of all CPUs, or NULL
  */
 
 /*
- * Where the prefix's place is: a hash with a secret salt (pair-multiply-
- * shift; Thorup, "High Speed Hashing for Integers and Strings", 2015, 3.2),
- * cheaper than a tag and without a way to learn which prefixes share one.
+ * The place of the prefix. It is a hash with a secret salt (pair-multiply-
+ * shift; Thorup, "High Speed Hashing for Integers and Strings", 2015, 3.2).
+ * The hash is cheaper than a tag and gives no way to learn which prefixes
+ * share one.
  */
 WEFT_INLINE __u32 weft_limit_place(const struct weft_config *config, __u64 prefix)
 {
@@ -67,8 +67,8 @@ WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft
 
 /*
  * weft_limit_admit_id takes credit for one datagram to a connection id of
- * ours, whose first 8 bytes are id, from elsewhere than its session's path.
- * The source is not charged: it may be borrowed.
+ * this node. id is its first 8 bytes, and the datagram is from elsewhere
+ * than its session's path. The source is not charged: it may be borrowed.
  */
 WEFT_INLINE _Bool weft_limit_admit_id(struct weft_tables *tables, __u64 id, __u64 now_ns)
 {

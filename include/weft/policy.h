@@ -11,10 +11,9 @@
 #include "weft/unvalidated.h"
 
 /*
- * What becomes of a datagram: one function for the BPF program and for
- * userspace, which differ only in what their tables are. A file that includes
- * this and its parts, limit.h, unvalidated.h, krpc_policy.h, stun_policy.h and relay_judge.h, has
- * defined before them, static and inline:
+ * The verdict on a datagram: one function for the BPF program and for userspace, which differ only
+ * in their tables. A file that includes this and its parts, limit.h, unvalidated.h, krpc_policy.h,
+ * stun_policy.h and relay_judge.h, has defined before them, static and inline:
  *
  *   struct weft_tables                          all of them
  *   weft_table_config, _locals, _cid_keys, _token_keys   the values, or NULL
@@ -45,10 +44,9 @@
  *   weft_table_relay_ifindex(tables)            the device that it came by
  *   weft_table_relay_has_device(tables, i)      the program can send by device i
  *
- * Lookups return a pointer that lives as long as the call, or NULL. Some
- * functions are called through the includer, for to the BPF verifier a
- * function by itself is read once, and an inlined one once for each way
- * that leads there:
+ * Lookups return a pointer that lives as long as the call, or NULL. Some functions are called
+ * through the includer. The BPF verifier reads a function by itself once, and an inlined one once
+ * for each way that leads there:
  *
  *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before unvalidated.h
  *   weft_call_validated_way(tables, source)             weft_validated_way; before unvalidated.h
@@ -123,8 +121,8 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 }
 
 /*
- * DHT datagrams of unvalidated sources that userspace takes in all: what a flood
- * leaves of the rings and of home's time is for the replies it asked for.
+ * DHT datagrams of unvalidated sources that userspace takes in all. The rest of
+ * the rings and of home's time in a flood is for the replies that it asked for.
  */
 WEFT_INLINE enum weft_reason weft_policy_krpc_deliver(struct weft_tables *tables,
 						      const struct weft_config *config,

@@ -5,7 +5,7 @@
 #include "weft/bytes.h"
 #include "weft/reason_table.h"
 
-/* What is done with a datagram. */
+/* The verdict on a datagram. */
 enum weft_verdict {
 	WEFT_PASS,	     /* not ours: the kernel's stack goes on */
 	WEFT_DROP,	     /* ends here */

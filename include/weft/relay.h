@@ -194,7 +194,7 @@ enum weft_relay_state {
 
 /*
  * One flow. version is odd while userspace or the program writes legs, link
- * headers, rates or state: a reader takes what it needs and looks at version
+ * headers, rates or state. A reader takes what it needs and looks at version
  * again. The rest is counted by atomics.
  */
 struct weft_relay_flow {
@@ -261,7 +261,7 @@ struct weft_relay_tables {
 
 /*
  * weft_relay_{begin,end}_write: 0 when another CPU writes the flow just
- * now. Between them nobody reads what is half written.
+ * now. Between them no reader takes what is half written.
  */
 WEFT_INLINE _Bool weft_relay_begin_write(struct weft_relay_flow *flow)
 {

@@ -7,8 +7,8 @@
 
 /*
  * The headers of a relayed frame, from its link header to its label, made
- * in front of a fixed end, so that each has a place of its own whatever
- * stands before it: to the verifier lengths are no lengths, but branches.
+ * in front of a fixed end. So each header has a place of its own whatever
+ * stands before it. The verifier does not know lengths, only branches.
  */
 #define WEFT_RELAY_DRAFT_LEN                                                                       \
 	96u /* link header 22, IPv6 40, UDP 8, label 16, and what aligns them */
@@ -19,7 +19,10 @@
 #define WEFT_RELAY_IPV4_AT  (WEFT_RELAY_UDP_AT - WEFT_IPV4_LEN)
 #define WEFT_RELAY_IPV6_AT  (WEFT_RELAY_UDP_AT - WEFT_IPV6_LEN)
 
-/* What two endpoints and a label add to a checksum. ffff of a v4-mapped address is nothing there. */
+/*
+ * The part of two endpoints and a label in a checksum. ffff of a v4-mapped
+ * address is nothing there.
+ */
 WEFT_INLINE __u16 weft_relay_sum(const struct weft_endpoint *from, const struct weft_endpoint *to,
 				 const struct weft_relay_label *label)
 {
@@ -115,9 +118,9 @@ WEFT_INLINE void weft_relay_draft_macs(const struct weft_relay_link *link, __u8 
 }
 
 /*
- * By way of memory: an addition to a pointer has either a number that the
- * verifier knows or one that it does not, and the compiler makes one
- * addition of several.
+ * By way of memory. An addition to a pointer has either a number that the
+ * verifier knows or one that it does not. The compiler makes one addition
+ * of several.
  */
 WEFT_INLINE __u32 weft_relay_unknown_place(__u32 *slot, __u32 place)
 {

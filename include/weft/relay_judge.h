@@ -8,10 +8,10 @@
 #include "weft/unvalidated.h"
 
 /*
- * What becomes of a relayed datagram, in this order: length, kind; tag;
- * index, salt; the leg's source; the inner byte; MTU; credit of the flow and
- * of its grant, volume; count. Part of policy.h, which says what must be
- * defined before.
+ * The verdict on a relayed datagram, judged in this order. Length, kind;
+ * tag; index, salt; the leg's source; the inner byte; MTU; credit of the
+ * flow and of its grant, volume; count. Part of policy.h, which says what
+ * must be defined before.
  */
 
 /* The longest datagram whose whole checksum the program can make. */
@@ -57,7 +57,7 @@ WEFT_INLINE enum weft_reason weft_relay_to_end(struct weft_tables *tables, struc
 						  : WEFT_REASON_RELAY_STRAY;
 }
 
-/* A right tag, and no such flow: the end opens it anew when it hears of that. */
+/* A right tag, and no such flow: the end opens it anew when it gets the answer. */
 WEFT_INLINE enum weft_reason weft_relay_unknown(struct weft_tables *tables,
 						struct weft_facts *facts,
 						struct weft_relay_keys *keys)

@@ -8,9 +8,9 @@
 #include "weft/token.h"
 
 /*
- * QUIC v1 Retry packets (RFC 9000 17.2.5) without state: the same trigger
- * at the same second gets the same Retry, byte for byte, from the BPF
- * program and from userspace. A file that includes this has defined
+ * QUIC v1 Retry packets (RFC 9000 17.2.5) without state. The same trigger at the
+ * same second gets the same Retry, byte for byte, from the BPF program and from
+ * userspace. A file that includes this has defined
  *
  *   weft_call_ghash(ghash, sum, first, second)   weft_ghash_absorb, as best called
  */
@@ -19,8 +19,8 @@
 /*
  * The pseudo-packet that the tag is over (RFC 9001 5.8), then the tag: the
  * Retry begins behind the client's first destination id. The pseudo-packet
- * ends with the last of a fixed number of blocks, for blocks of zeros
- * before it are nothing to the sum, and nothing then depends on its length.
+ * ends with the last of a fixed number of blocks. Blocks of zeros before it
+ * add nothing to the sum, so nothing depends on its length.
  */
 #define WEFT_RETRY_PSEUDO_LEN 112 /* holds 1 + 20 + WEFT_RETRY_LEN_MAX - 16 */
 #define WEFT_RETRY_DRAFT_LEN  160 /* the tag, and what storing an id writes over */
@@ -29,7 +29,7 @@ struct weft_retry_draft {
 	__u8 bytes[WEFT_RETRY_DRAFT_LEN];
 };
 
-/* What a Retry is made from. */
+/* The inputs of a Retry. */
 struct weft_retry {
 	struct weft_id dcid, scid; /* of the client's Initial */
 	struct weft_endpoint client;

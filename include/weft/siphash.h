@@ -5,9 +5,9 @@
 #include "weft/bytes.h"
 
 /*
- * SipHash-2-4 (Aumasson, Bernstein 2012) over whole words, for tags that
- * the BPF program and userspace both make: base/siphash_bytes.h without lengths
- * that are no multiple of eight. init, absorb each word, finish.
+ * SipHash-2-4 (Aumasson, Bernstein 2012) over whole words, for tags that the
+ * BPF program and userspace both make. It is base/siphash_bytes.h without
+ * lengths that are no multiple of eight. init, absorb each word, finish.
  */
 struct weft_siphash {
 	__u64 v0, v1, v2, v3;

@@ -11,7 +11,7 @@
  * Part of policy.h, which says what must be defined before.
  */
 
-/* What the stack would say of the checksum, as weft_krpc_is_whole; of a payload of 20 bytes. */
+/* The stack's verdict on the checksum, as weft_krpc_is_whole, for a payload of 20 bytes. */
 WEFT_INLINE _Bool weft_stun_is_whole(const __u8 *head, const struct weft_facts *facts)
 {
 	__u64 sum = weft_krpc_pseudo_sum(facts);

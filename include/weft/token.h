@@ -97,7 +97,7 @@ WEFT_INLINE void weft_id_store(const struct weft_id *id, __u8 *at)
 	weft_store_le64(at + 16, id->words[2]);
 }
 
-/* What a token says and is bound to. */
+/* The contents of a token, and the facts that it is bound to. */
 struct weft_token {
 	struct weft_id original;     /* the client's first destination id; known: sealed, len 0 */
 	struct weft_endpoint client; /* known: the port is not looked at */
@@ -205,8 +205,8 @@ WEFT_INLINE _Bool weft_token_write(const struct weft_token_keys *keys, struct we
 /*
  * weft_token_read says what the WEFT_TOKEN_LEN bytes at at are worth at
  * wall clock now_s. The caller has set token's client and retry_scid to
- * where the Initial came from and to its destination id; the rest is
- * filled in from the bytes and means something when the verdict is GOOD.
+ * the Initial's source and to its destination id. The rest is filled in
+ * from the bytes, and is meaningful when the verdict is GOOD.
  */
 WEFT_INLINE enum weft_token_verdict weft_token_read(const struct weft_token_keys *keys,
 						    const __u8 *at, __u32 now_s,

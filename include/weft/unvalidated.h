@@ -58,7 +58,7 @@ WEFT_INLINE struct weft_validated *weft_policy_retried(struct weft_tables *table
 	return validated && validated->expires_ns > weft_policy_now(tables, facts) ? validated : 0;
 }
 
-/* What a proven source pays from for a datagram of its own, or NULL. */
+/* The bucket that pays for a datagram of a proven source's own, or NULL. */
 WEFT_INLINE struct weft_bucket *weft_policy_purse(struct weft_tables *tables,
 						  struct weft_facts *facts)
 {
@@ -116,7 +116,7 @@ WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
 		       : WEFT_REASON_REPLAYED_ID;
 }
 
-/* What is limited per proven address, else per prefix. */
+/* Limits a datagram per proven address, else per prefix. */
 WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 					       const struct weft_config *config,
 					       struct weft_facts *facts, enum weft_class class,
@@ -145,7 +145,7 @@ WEFT_INLINE enum weft_reason weft_policy_unvalidated(struct weft_tables *tables,
 /*
  * The source has shown a good token. A Retry's is bound to address, port
  * and id: from now on the source is limited by itself. A known one is bound
- * to the address and may be shown from all its ports, so it makes no entry,
+ * to the address and may be shown from all its ports. So it makes no entry,
  * and pays from the address.
  */
 WEFT_INLINE enum weft_reason weft_policy_shown(struct weft_tables *tables,
@@ -175,7 +175,7 @@ WEFT_INLINE enum weft_reason weft_policy_shown(struct weft_tables *tables,
 /*
  * An Initial with a token of our length and kind. A client repeats the
  * Retry's token in all its Initials (RFC 9000 17.2.5.3), also when it uses
- * the next id by then: the token no longer fits, but the id is ours.
+ * the next id by then. The token no longer fits then, but the id is ours.
  */
 WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 					       const struct weft_config *config,

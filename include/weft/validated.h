@@ -11,7 +11,7 @@
  *   weft_table_validated_set(tables, i)   that set, i < WEFT_VALIDATED_SET_CNT, or NULL
  */
 
-/* Of the whole endpoint; not secret, for a match is compared in full. */
+/* A tag of the whole endpoint; not secret, for a match is compared in full. */
 WEFT_INLINE __u64 weft_validated_tag(const struct weft_endpoint *source)
 {
 	return (source->words[0] * 0x9e3779b97f4a7c15ull ^ source->words[1]) +

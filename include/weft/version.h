@@ -2,7 +2,7 @@
 #ifndef WEFT_VERSION_H
 #define WEFT_VERSION_H
 
-/* What `weftd --version`, `weft --version`, HELLO's agent and GetInfo say. */
+/* The version in `weftd --version`, `weft --version`, HELLO's agent and GetInfo. */
 #define WEFT_VERSION "0.1.0"
 
 #endif
