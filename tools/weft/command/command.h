@@ -11,7 +11,7 @@
 #include "api/node_views.h"
 #include "command/invocation.h"
 
-/* What the command ends with; weft(1) lists them. */
+/* The exit status of a command; weft(1) lists them. */
 enum weft_status {
 	STATUS_OK = 0,
 	STATUS_FAILED = 1,
@@ -25,8 +25,8 @@ enum weft_status {
 };
 
 /*
- * How a word becomes a parameter where the parameter's type alone does not say it: a number of
- * [min, max], times factor (0: 1); and what is said of a word that is none.
+ * How a word becomes a parameter, where the parameter's type alone does not say it. It is a
+ * number of [min, max], times factor (0: 1). why and next are the error for any other word.
  */
 enum word_kind {
 	WORD_BY_TYPE, /* text, a flag, one of an enum's words, the lines of a list */
@@ -95,7 +95,7 @@ struct command_take {
 #define TAKE(call, at, ...) {true, offsetof(struct api_##call##_in, at), ##__VA_ARGS__}
 
 /*
- * A command that is one call with one reply: its arguments and options are the
+ * A command that is one call with one reply. Its arguments and options are the
  * parameters of the method, and one of the rest says how the reply is shown.
  */
 typedef void client_print_fn(const struct invocation *inv, const void *reply);
@@ -157,7 +157,7 @@ bool command_takes_option(const struct command *command, const char *name, unsig
 extern const struct command_option global_options[];
 extern const unsigned global_option_cnt;
 
-/* What the rows name: output that no view has alone, */
+/* Named by the rows: output that no view has alone, */
 client_print_fn print_bootstrap_list, print_community_create, print_community_expel,
 	print_community_found, print_community_joined, print_community_leave,
 	print_community_members, print_community_shares, print_community_token, print_daemon_reload,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that are one call, by their rows: words of the command line become the struct of the
+ * Commands that are one call, by their rows. Words of the command line become the struct of the
  * parameters, and the struct of the reply is shown.
  */
 #include <limits.h>

@@ -12,7 +12,7 @@ const struct command commands_of_node[] = {
 	.call = { API_STATUS, .print = print_node_status } },
 { "node", "id", "", "print this node's id", NULL, "weft node id", NULL, 0, 0, { { 0 } },
 	.call = { API_GET_NODE_ID, .parts = { SHOW_LINE(get_node_id, node_id) } } },
-{ "top", "", "", "show who makes the node work, again and again, until q",
+{ "top", "", "", "show the node's load and the peers that cause it, again and again, until q",
 	"Sessions by what they carry, workers, devices, gets that run, drops, mode, memory.\n"
 	"Piped it prints once; --json prints a line for each interval.",
 	"weft top --interval 5s", .run = run_top, 0, 0,
@@ -32,10 +32,10 @@ const struct command commands_of_node[] = {
 	"weft peer show yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show) } } },
 { "peer", "set", "NODE SETTING=VALUE", "give a peer a larger share, or a reputation",
-	"share=N: while a pool is full, the peer may hold N times what another chosen peer may;\n"
-	"1 to 64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"
-	"reputation=N, 0 to 100: providers of services are ordered by it, and what the peer does\n"
-	"changes it from there on; 50 is that of an unknown peer. It lifts no ban (weft ban remove).\n"
+	"share=N: while a pool is full, the peer may hold N times what another chosen peer may; 1 to\n"
+	"64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"
+	"reputation=N, 0 to 100: providers of services are ordered by it; 50 is that of an unknown\n"
+	"peer. The acts of the peer change it from there on. It lifts no ban (weft ban remove).\n"
 	"Both hold after a restart. NODE may be the first letters of a known peer's id, 8 or more.",
 	"weft peer set yqbk5n3t share=8", NULL, 2, 2, { { 0 } },
 	.call = { API_SET_PEER, .takes = { TAKE(set_peer, node_id) }, .fill = fill_peer_set,
@@ -54,9 +54,9 @@ const struct command commands_of_node[] = {
 	.call = { .takes = { TAKE(ping_peer, node_id) },
 	  .words = { { "count", NULL, WORD(WORD_COUNT, 1, 1000000, .why = "not a number from 1 to 1000000", .next = "for example: weft peer ping NODE --count 10") } } } },
 { "check", "", "NODE", "say how a node is found and whether it answers, step by step",
-	"Every way is gone through, also those that an open session makes needless: what\n"
-	"earlier sessions left, the DHT, relays of records; then what they said is dialled.\n"
-	"Ends with 1 when a step failed that nothing made up for, and says which.",
+	"Every way is gone through, also those that an open session makes needless: addresses of\n"
+	"earlier sessions, the DHT, relays of records. Then the addresses that were found are\n"
+	"dialled. Ends with 1 when a step failed that nothing made up for, and says which.",
 	"weft check yqbk5n3t", .run = run_check, 1, 1, { { 0 } } },
 { "reachability", "show", "", "say whether others can write to this node first, and what shows it", NULL,
 	"weft reachability show --again", NULL, 0, 0,
@@ -66,7 +66,7 @@ const struct command commands_of_node[] = {
 { "route", "find", "NODE", "look for a node's address record on the DHT",
 	"Only there: weft check goes through every way and dials, too.",
 	"weft route find yqbk5n3t --trace", .run = run_dht_lookup, 1, 1,
-	{ { "trace", NULL, "say who was asked, who answered, and how long it took" } },
+	{ { "trace", NULL, "say which nodes were asked, which answered, and how long it took" } },
 	.call = { API_FIND_ROUTE, .takes = { TAKE(find_route, node_id) }, .print = print_route } },
 { "route", "publish", "", "publish this node's addresses anew, and say what is public", NULL,
 	"weft route publish --dry-run", .run = run_route_publish, 0, 0,
@@ -75,27 +75,27 @@ const struct command commands_of_node[] = {
 { "overlay", "status", "", "show the table that nodes of the mesh keep together", NULL,
 	"weft overlay status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_OVERLAY, .print = print_overlay_status } },
-{ "lan", "list", "", "list who was heard on the LAN", NULL,
+{ "lan", "list", "", "list the nodes heard on the LAN", NULL,
 	"weft lan list", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_LAN_NODES, .parts = { SHOW_TABLE(list_lan_nodes, nodes, lan_node_list,
-	  "nobody was heard; lan.interfaces in weft.conf says where this node listens") } } },
-{ "announce", "status", "", "show what the overlay is told of what this node has", NULL,
+	  "no node was heard; lan.interfaces in weft.conf says where this node listens") } } },
+{ "announce", "status", "", "show what this node announces to the overlay of its content", NULL,
 	"weft announce status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_ANNOUNCE, .parts = { SHOW_FIELDS(show_announce, announce, announce_show),
 	  SHOW_PART("fill", show_announce, announce.fills, fill_list) } } },
-{ "dht", "status", "", "show who is known on the Mainline DHT, and what came in", NULL,
+{ "dht", "status", "", "show the known nodes of the Mainline DHT, and what came in", NULL,
 	"weft dht status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_DHT, .print = print_dht_status } },
 { "dht", "nodes", "", "list the routing table", NULL,
 	"weft dht nodes", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_DHT_NODES, .parts = { SHOW_TABLE(list_dht_nodes, nodes, dht_node_list,
-	  "nobody is known yet; dht.bootstrap in weft.conf is the way in") } } },
+	  "no node is known yet; dht.bootstrap in weft.conf is the way in") } } },
 { "dht", "get", "KEY", "fetch an item (BEP 44)",
-	"KEY is a target of 40 hexadecimal letters, or a public key of 64, or of 52 as a\n"
-	"node's id: then the item that this key signed.",
+	"KEY is a target of 40 hexadecimal letters: then the item there. Or it is a public key of 64,\n"
+	"or of 52 as a node's id: then the item that this key signed.",
 	"weft dht get e5f96f6f38320f0f33959cb4d3d656452117aadb", .run = run_dht_lookup, 1, 1,
 	{ { "salt", "TEXT", "which of the key's items; default: the one without" },
-	  { "trace", NULL, "say who was asked, who answered, and how long it took" } },
+	  { "trace", NULL, "say which nodes were asked, which answered, and how long it took" } },
 	.call = { API_GET_DHT_ITEM, .takes = { TAKE(get_dht_item, key) }, .print = print_dht_item } },
 { "dht", "put", "TEXT", "put an item of at most 996 bytes",
 	"Prints where it lies. Others forget it after two hours unless it is kept.",
@@ -108,7 +108,7 @@ const struct command commands_of_node[] = {
 { "dht", "lookup", "TARGET", "find the nodes nearest to a target of 40 hexadecimal letters", NULL,
 	"weft dht lookup e5f96f6f38320f0f33959cb4d3d656452117aadb", .run = run_dht_lookup, 1, 1,
 	{ { "ipv6", NULL, "in the network of IPv6" },
-	  { "trace", NULL, "say who was asked, who answered, and how long it took" } },
+	  { "trace", NULL, "say which nodes were asked, which answered, and how long it took" } },
 	.call = { API_LOOKUP_DHT, .takes = { TAKE(lookup_dht, target) }, .fill = fill_dht_lookup,
 	  .parts = { SHOW_TABLE(lookup_dht, nodes, dht_contact_list, "nobody answered") } } },
 { "dht", "announce", "HASH", "announce this node for an info-hash (BEP 5)", NULL,
@@ -116,14 +116,14 @@ const struct command commands_of_node[] = {
 	{ { "port", "PORT", "default: the one that this node's datagrams come from" } },
 	.call = { API_ANNOUNCE_DHT, .takes = { TAKE(announce_dht, info_hash) },
 	  .words = { { "port", NULL, WORD(WORD_COUNT, 1, UINT16_MAX, .why = "not a number from 1 to 65535", .next = "without it, the port that this node's datagrams come from is announced") } } } },
-{ "dht", "peers", "HASH", "list who announced an info-hash", NULL,
+{ "dht", "peers", "HASH", "list the nodes that announced an info-hash", NULL,
 	"weft dht peers e5f96f6f38320f0f33959cb4d3d656452117aadb", .run = run_dht_lookup, 1, 1, { { 0 } },
 	.call = { API_FIND_DHT_PEERS, .takes = { TAKE(find_dht_peers, info_hash) }, .print = print_dht_peers } },
 { "dht", "survey", "KEYFILE", "measure how often the DHT gives back what was put",
-	"Each line of KEYFILE is a KEY as of weft dht get, a salt may follow. Each is asked\n"
-	"for again and again, of other nodes alone. Prints how many were found, how fast and\n"
-	"from how many nodes: by the age of the item, and by how many nodes had it before.\n"
-	"Ctrl-C ends it early and prints what it has.",
+	"Each line of KEYFILE is a KEY as of weft dht get, a salt may follow. Each is asked for again\n"
+	"and again, of other nodes alone. Prints how many were found, how fast and from how many\n"
+	"nodes. The rows are ages of the items, and how many nodes had them before. Ctrl-C ends it\n"
+	"early and prints what it has.",
 	"weft dht survey keys.txt --for 7d --every 1h --out survey.tsv", .run = run_dht_survey, 1, 1,
 	{ { "for", "TIME", "for so long (90s, 10m, 12h, 7d); default: one round" },
 	  { "every", "TIME", "from the start of a round to that of the next; default: 10m" },
@@ -149,7 +149,7 @@ const struct command commands_of_node[] = {
 { "xdp", "detach", "DEVICE", "leave a device to the kernel again; sessions go on", NULL,
 	"weft xdp detach eth0", NULL, 1, 1, { { 0 } },
 	.call = { API_DETACH_XDP, .takes = { TAKE(detach_xdp, device) } } },
-{ "xdp", "status", "", "show attached devices, the mode and who may attach",
+{ "xdp", "status", "", "show attached devices, the mode and whether the daemon may attach",
 	"On a terminal also which worker serves which queue; --json has that and more.",
 	"weft xdp status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_XDP, .print = print_xdp_status } },
@@ -170,7 +170,7 @@ const struct command commands_of_node[] = {
 	  { "days", "N", "until it expires; 90 if not given, at most 400" } },
 	.call = { .words = { { "days", NULL, DAYS } } } },
 { "bootstrap", "sign", "FILE|LINK", "sign the entries of a file, one a line, or of a list anew",
-	"Of a list: for another time, under this node's id, with a higher serial.",
+	"A list is signed for another time, under this node's id, with a higher serial.",
 	"weft bootstrap sign entries.txt", .run = run_bootstrap_sign, 1, 1,
 	{ { "title", "TEXT", "what the list is; of a list: as it was" },
 	  { "days", "N", "until it expires; 90 if not given, at most 400" } },
@@ -196,8 +196,8 @@ const struct command commands_of_node[] = {
 	"weft bootstrap remove ybn...", NULL, 1, 1, { { 0 } },
 	.call = { API_REMOVE_BOOTSTRAP, .takes = { TAKE(remove_bootstrap, issuer) }, .parts = { SHOW_FIELDS(remove_bootstrap, bootstrap, bootstrap_show) } } },
 { "bootstrap", "check", "[FILE|LINK]", "dial every entry, and show which answers with its key",
-	"Of one list, or of all that are kept. An entry that does not answer as it should makes\n"
-	"the command end with 1.",
+	"Checks one list, or all that are kept. An entry that does not answer as it should makes the\n"
+	"command end with 1.",
 	"weft bootstrap check", NULL, 0, 1, { { 0 } },
 	.call = { API_CHECK_BOOTSTRAP, .fill = fill_bootstrap_check, .judge = judge_bootstrap_check,
 	  .parts = { SHOW_TABLE(check_bootstrap, checks, bootstrap_check_list,
@@ -208,35 +208,35 @@ const struct command commands_of_node[] = {
 	"refused. Ends by itself with --for, else only by weft ban remove.",
 	"weft ban add 192.0.2.0/24 --for 12h --reason 'port scans'", NULL, 1, 1,
 	{ { "for", "DURATION", "how long, like 90s, 10m, 12h, 7d; default: until removed" },
-	  { "reason", "TEXT", "why, for who reads the list" } },
+	  { "reason", "TEXT", "why, for readers of the list" } },
 	.call = { API_ADD_BAN, .takes = { TAKE(add_ban, target) }, .parts = { SHOW_FIELDS(add_ban, ban, ban_show) },
 	  .words = { { "for", "duration_s", WORD(WORD_SECONDS, .why = "not a length of time", .next = "for example 90s, 10m, 12h or 7d") } } } },
-{ "ban", "list", "", "list who is kept out", NULL, "weft ban list", NULL, 0, 0, { { 0 } },
+{ "ban", "list", "", "list what is kept out", NULL, "weft ban list", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_BANS, .parts = { SHOW_TABLE(list_bans, bans, ban_list,
-	  "nobody is banned") } } },
+	  "nothing is banned") } } },
 { "ban", "remove", "WHO", "let in again",
 	"WHO as weft ban list shows it.",
 	"weft ban remove 192.0.2.0/24", NULL, 1, 1, { { 0 } },
 	.call = { API_REMOVE_BAN, .takes = { TAKE(remove_ban, target) }, .parts = { SHOW_FIELDS(remove_ban, ban, ban_removed) } } },
 { "drops", "", "", "show what was dropped, and why",
-	"By source: who was dropped most in the last 24 hours, an IPv4 address or an IPv6\n"
-	"/64; who may not administer sees a name that stands for it until a restart.",
+	"By source: the sources with most drops in the last 24 hours, an IPv4 address or an IPv6 /64.\n"
+	"Roles except admin see a name that stands for it until a restart.",
 	"weft drops --by source", .run = run_drops, 0, 0,
 	{ { "by", "WHAT", "reason (default) or source" } } },
 { "why", "", "WHO", "show what happened to a peer or an address, and which rule it was",
-	"WHO is a node's id, an address or a prefix. Of the last 24 hours: bans, sessions\n"
-	"opened and closed with the reason, other keys that answered, and drops.",
+	"WHO is a node's id, an address or a prefix. Shows the last 24 hours: bans, sessions opened\n"
+	"and closed with the reason, other keys that answered, and drops.",
 	"weft why 192.0.2.1", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_WHY, .takes = { TAKE(show_why, who) }, .print = print_why } },
 { "policy", "show", "", "show every limit: in force, how near, how often it refused, where",
-	"Rates of unvalidated sources in the XDP program and at the sockets, what moves the mode, and\n"
-	"the node's tables, each with the setting that makes it.",
+	"Shows rates of unvalidated sources in the XDP program and at the sockets, the load that\n"
+	"moves the mode, and the node's tables. Each has the setting that makes it.",
 	"weft policy show", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_POLICY, .print = print_policy } },
-{ "policy", "test", "SETTING=VALUE...", "say whom other limits would have refused in the last day",
-	"Nothing is changed. Tried are rates and bursts of unvalidated sources in [limits] of\n"
-	"weft.conf(5), xdp.flood_above and quic.retry_above, against those in force, on a\n"
-	"record of who sent how much each second. How much may be wrong is said.",
+{ "policy", "test", "SETTING=VALUE...", "say which sources other limits would have refused in the last day",
+	"Nothing is changed. Settings to try are rates and bursts of unvalidated sources in [limits]\n"
+	"of weft.conf(5), xdp.flood_above and quic.retry_above. They are compared with those in\n"
+	"force, on a record of each source's datagrams in each second. How much may be wrong is said.",
 	"weft policy test limits.krpc_rate=50 limits.krpc_burst=100 --since 1h", NULL, 1, 16,
 	{ { "since", "TIME", "how far back: 10m, 1h, 1d (default)" } },
 	.call = { API_TEST_POLICY, .fill = fill_policy_test, .print = print_policy_test,
@@ -245,9 +245,9 @@ const struct command commands_of_node[] = {
 	"weft limits list", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_TRAFFIC_LIMITS, .print = print_limits_list } },
 { "limits", "set", "NAME VALUE", "set one of them, at once and over restarts",
-	"NAME is one of weft limits list. VALUE is a rate such as 10mbit, 500kbit or 125000B,\n"
-	"a number of peers, a timetable as \"mon-fri 08:00-18:00 2MB/s; sat,sun 22:00-06:00 none\",\n"
-	"bytes of a month as 500G, or none.",
+	"NAME is one of weft limits list. VALUE is a rate such as 10mbit, 500kbit or 125000B, or a\n"
+	"number of peers, or bytes of a month as 500G, or none. Or it is a timetable as \"mon-fri\n"
+	"08:00-18:00 2MB/s; sat,sun 22:00-06:00 none\".",
 	"weft limits set upload 10mbit", NULL, 2, 2, { { 0 } },
 	.call = { API_SET_TRAFFIC_LIMIT, .takes = { TAKE(set_traffic_limit, name), TAKE(set_traffic_limit, value) }, .print = print_limits_set, .is_setting = true } },
 { "limits", "reset", "NAME", "go back to what is configured", NULL,
@@ -294,8 +294,8 @@ const struct command commands_of_node[] = {
 	  { "passphrase-fd", "FD", "the same of an open descriptor" },
 	  { "whole", NULL, "a folder with all that is stored, and the key, as they lie" } } },
 { "backup", "restore", "FILE", "make a new state folder of a backup; weftd must not run",
-	"Refuses a folder that is in use, and warns when the old node still answers. Of a folder\n"
-	"made by --whole: put it in the place of what is stored, which stays as db.old1.",
+	"Refuses a folder that is in use, and warns when the old node still answers. A folder made by\n"
+	"--whole is put in the place of the store, which stays as db.old1.",
 	"weft backup restore /media/usb/node.backup", .run = run_backup_restore, 1, 1,
 	{ { "passphrase-file", "FILE", "its first line is the passphrase" },
 	  { "passphrase-fd", "FD", "the same of an open descriptor" },

@@ -21,11 +21,12 @@ const struct command commands_of_content[] = {
 	"stay where they are and are hashed again when they change. Ctrl-C stops the\n"
 	"import; what was hashed is remembered.",
 	"weft share add /usr/share/doc", .run = run_share_add, 1, 1,
-	{ { "title", "TEXT", "name shown to those who get it; default: the folder's" } },
+	{ { "title", "TEXT", "name shown to nodes that get it; default: the folder's" } },
 	.call = { .takes = { TAKE(add_share, path, WORD(WORD_PATH_HERE, .next = "Name a folder or a file that is there.")) } } },
 { "share", "list", "[NODE]", "list shares, and folders being imported; or what a node shares with all",
-	"NODE is asked for its public shares, as many as fit into a page. What weft node id prints\n"
-	"there, or the first letters of a known peer's id, 8 or more. In a pipe each has its link.",
+	"NODE is asked for its public shares, as many as fit into a page. NODE is its id as weft node\n"
+	"id prints it there, or the first letters of a known peer's id, 8 or more. In a pipe each has\n"
+	"its link.",
 	"weft share list yqbk5n3t", .run = run_share_list, 0, 1,
 	{ { "cursor", "TEXT", "go on from there, as the page before said" } } },
 { "share", "remove", "LINK|ID", "stop sharing; the files stay where they are", NULL,
@@ -40,7 +41,7 @@ const struct command commands_of_content[] = {
 	"is the share of that key, which another node may publish, too.",
 	"weft share new docs --public", NULL, 1, 1,
 	{ { "public", NULL, "list it, so that it can be followed without its link" },
-	  { "title", "TEXT", "name shown to those who follow; default: NAME" },
+	  { "title", "TEXT", "name shown to followers; default: NAME" },
 	  { "description", "TEXT", "what it is, at most 4096 bytes" },
 	  { "tag", "RULE...", "of files: TAG, or GLOB=TAG; may be given again" },
 	  { "recommend", "ID...", "another share, by its id; may be given again" },
@@ -59,7 +60,7 @@ const struct command commands_of_content[] = {
 	{ { "text", "TEXT", "instead of PATH: this text, as a file" },
 	  { "as", "FILE", "the name of that file; default text.txt" },
 	  { "tag", "RULE...", "of files: TAG, or GLOB=TAG; may be given again" },
-	  { "title", "TEXT", "name shown to those who follow" },
+	  { "title", "TEXT", "name shown to followers" },
 	  { "description", "TEXT", "what it is, at most 4096 bytes" } },
 	.call = { .takes = { TAKE(publish_share, name), TAKE(publish_share, only,
 	  WORD(WORD_PATH_HERE, .next = "Name folders or files that are there.")) },
@@ -67,20 +68,20 @@ const struct command commands_of_content[] = {
 { "share", "update", "NAME", "publish the same folder again, if anything changed", NULL,
 	"weft share update docs", .run = run_share_update, 1, 1, { { 0 } } },
 { "share", "watch", "DIR|NAME", "publish a folder by itself whenever it changed",
-	"A revision is made when nothing changed for the quiet time. Of a DIR that no share publishes yet\n"
-	"one is made, called as the folder. Too few inotify watches: it is looked at every\n"
-	"sharing.watch_rescan.",
+	"A revision is made when nothing changed for the quiet time. For a DIR that no share\n"
+	"publishes yet one is made, called as the folder. Too few inotify watches: it is looked at\n"
+	"every sharing.watch_rescan.",
 	"weft share watch ~/docs --quiet 30s", .run = run_share_watch, 1, 1,
 	{ { "quiet", "TIME", "how long nothing may change before it is published: 1s to 24h; default 5s" },
 	  { "name", "NAME", "of the share that is made; default: the folder's" },
-	  { "public", NULL, "and which is listed to everybody" },
+	  { "public", NULL, "list the new share to every node" },
 	  { "off", NULL, "watch it no more" } },
 	.call = { .words = { { "quiet", "quiet_s", WORD(WORD_SECONDS, 1, 86400, .why = "not a time", .next = "give 1s to 24h") } } } },
 { "share", "set", "NAME", "change what is said of a share, in a revision of the same files",
 	"Tags are those of the next weft share publish or update.",
 	"weft share set docs --private", NULL, 1, 1,
-	{ { "public", NULL, "list it" }, { "private", NULL, "show it only to who knows its key" },
-	  { "title", "TEXT", "name shown to those who follow" },
+	{ { "public", NULL, "list it" }, { "private", NULL, "show it only to nodes that know its key" },
+	  { "title", "TEXT", "name shown to followers" },
 	  { "description", "TEXT", "what it is, at most 4096 bytes" },
 	  { "tag", "RULE...", "of files: TAG, or GLOB=TAG; replaces all rules" },
 	  { "recommend", "ID...", "another share, by its id; replaces all" } },
@@ -102,21 +103,20 @@ const struct command commands_of_content[] = {
 	"weft share revoke docs --yes", NULL, 1, 1,
 	{ { "yes", NULL, "it is meant (needed)" } },
 	.call = { API_REVOKE_SHARE, .takes = { TAKE(revoke_share, name) }, .fill = fill_share_final,
-	  .done = "Revoked. Whoever follows it stops when they hear of it; this node goes on telling as long as the "
-		  "share is listed here." } },
+	  .done = "Revoked. A follower stops when it learns of it; this node goes on announcing it as long as the share is listed here." } },
 { "share", "rotate", "NAME", "give a share a new key, which the old one signs; followers move over",
 	"The share goes on under its name; the old key stays listed as NAME.old, to tell where it went.",
 	"weft share rotate docs --yes", NULL, 1, 1,
 	{ { "yes", NULL, "it is meant (needed)" } },
 	.call = { API_ROTATE_SHARE, .takes = { TAKE(rotate_share, name) }, .fill = fill_share_final,
 	  .print = print_share_rotated } },
-{ "share", "retire", "NAME", "forget a share and its key; who follows it keeps what is there", NULL,
+{ "share", "retire", "NAME", "forget a share and its key; followers keep the files they have", NULL,
 	"weft share retire docs --yes", NULL, 1, 1,
 	{ { "yes", NULL, "it is meant (needed)" } },
 	.call = { API_RETIRE_SHARE, .takes = { TAKE(retire_share, name) }, .fill = fill_share_final,
-	  .done = "Forgotten, with its key. The files stay; who follows it keeps what is there." } },
+	  .done = "Forgotten, with its key. The files stay; followers keep the files they have." } },
 { "share", "export-key", "NAME FILE", "write the share's key into a new file",
-	"Whoever has it can publish the share: weft share new NAME --key FILE.",
+	"A holder of the key can publish the share: weft share new NAME --key FILE.",
 	"weft share export-key docs docs.key", NULL, 2, 2, { { 0 } },
 	.call = { API_EXPORT_SHARE_KEY, .takes = { TAKE(export_share_key, name), TAKE(export_share_key, path,
 	  WORD(WORD_PATH, .why = "no path can be made of it", .next = "Name a new file in a folder that is there.")) },
@@ -127,10 +127,10 @@ const struct command commands_of_content[] = {
 	{ { "from", "N", "begin with this one, counted from 0" } },
 	.call = { API_LIST_SHARE_ITEMS, .takes = { TAKE(list_share_items, share) }, .print = print_share_items,
 	  .words = { { "from", "first", WORD(WORD_COUNT, .why = "that is not a number", .next = "give the number of the first item, from 0") } } } },
-{ "sub", "add", "LINK", "follow a share: hear of its revisions, search in it",
-	"Waits for the first revision, or for why there is none yet; either way it is followed.\n"
-	"The newest revision's list of files is fetched and kept up to date; the files are not:\n"
-	"weft get NAME --to DIR fetches them. Trust: search leaves untrusted shares out, and\n"
+{ "sub", "add", "LINK", "follow a share: get its revisions, search in it",
+	"Waits for the first revision, or for the reason why there is none yet; either way it is\n"
+	"followed. The newest revision's list of files is fetched and kept up to date. The files are\n"
+	"not: weft get NAME --to DIR fetches them. Trust: search leaves untrusted shares out, and\n"
 	"their blocklists do not count; what is trusted is not blocked by other lists.",
 	"weft sub add 'mesh:...' --name songs --trust trusted", NULL, 1, 1,
 	{ { "name", "NAME", "what to call it here; default: its title" },
@@ -173,11 +173,11 @@ const struct command commands_of_content[] = {
 	  "nothing is followed; weft sub add LINK begins") }, .is_long = true } },
 { "sub", "remove", "NAME", "follow a share no more; files that were fetched stay", NULL,
 	"weft sub remove songs", NULL, 1, 1, { { 0 } },
-	.call = { API_REMOVE_FOLLOW, .takes = { TAKE(remove_follow, share) }, .done = "Not followed any more. What was fetched of it stays where it is." } },
+	.call = { API_REMOVE_FOLLOW, .takes = { TAKE(remove_follow, share) }, .done = "Not followed any more. Files that were fetched of it stay where they are." } },
 { "search", "", "WORD...", "find files in the shares that are followed, best first",
-	"A file is found when its name, tags and folder, or the title and description of its\n"
-	"share, have all words: whole, as the beginning of a word or, of three letters and more,\n"
-	"within one. Nothing of a query leaves this node. Ends with 4 when nothing is found.",
+	"A file is found when its name, tags and folder, or the title and description of its share,\n"
+	"have all words. A word matches whole, as the beginning of a word or, of three letters and\n"
+	"more, within one. Nothing of a query leaves this node. Ends with 4 when nothing is found.",
 	"weft search debian netinst", .run = run_search, 0, 16,
 	{ { "page", "N", "of the hits, from 1" },
 	  { "size", "N", "hits of a page: 20, at most 200" },
@@ -188,10 +188,10 @@ const struct command commands_of_content[] = {
 	    { "size", "page_size", HITS },
 	    { "in", "share", NULL } } } },
 { "get", "", "LINK|NAME", "fetch what a link or a followed share names, every byte verified",
-	"Of a share it is the newest revision: of a link's that anybody knows, of a NAME's (weft\n"
-	"sub list) that is here. The get belongs to the daemon: it goes on when this command\n"
-	"ends or the daemon restarts, from what is verified on disk. Ctrl-C leaves it running\n"
-	"and says how to watch or cancel it.",
+	"For a share it is the newest revision: of a link's that any node knows, of a NAME's (weft\n"
+	"sub list) that is here. The get belongs to the daemon: it goes on when this command ends or\n"
+	"the daemon restarts, from what is verified on disk. Ctrl-C leaves it running and says how to\n"
+	"watch or cancel it.",
 	"weft get 'mesh:...' --to ~/Downloads", .run = run_get, 1, 1,
 	{ { "to", "DIR", "folder to fetch into, made if missing (needed)" },
 	  { "only", "PATTERN...", "only files called so; with a / whole paths, 'dir/' all below" },
@@ -219,8 +219,8 @@ const struct command commands_of_content[] = {
 	{ { "discard", NULL, "remove what is not whole" } },
 	.call = { API_CANCEL_GET, .takes = { TAKE(cancel_get, get_id, GET_ID("get")) }, .print = print_get_cancelled } },
 { "get", "forget", "ID", "give a get up: it is neither listed nor seeded any more",
-	"Its files stay, unless --delete says so: then those go that weft wrote and that nobody\n"
-	"changed since. What lay there before, or was changed, stays in any case.",
+	"Its files stay, unless --delete is given: then the files go that weft wrote and that were\n"
+	"not changed since. Other files that lay there before, or were changed, stay in any case.",
 	"weft get forget 1", NULL, 1, 1,
 	{ { "delete", NULL, "remove the files, too" } },
 	.call = { API_FORGET_GET, .takes = { TAKE(forget_get, get_id, GET_ID("get")) }, .print = print_get_forgotten } },
@@ -232,9 +232,8 @@ const struct command commands_of_content[] = {
 	{ { "detach", NULL, "do not wait" } },
 	.call = { .takes = { TAKE(resume_get, get_id, GET_ID("get")) } } },
 { "get", "set", "ID", "change how a get is done, also while it runs",
-	"What it brings is changed by --only and --exclude: it goes on with the files that are\n"
-	"wanted now, and begins again if it had finished. Files that are here stay. '' takes\n"
-	"patterns away.",
+	"--only and --exclude change which files it brings. It goes on with the files that are wanted\n"
+	"now, and begins again if it had finished. Files that are here stay. '' takes patterns away.",
 	"weft get set 1 --only '*.flac' --first 'cover*'", NULL, 1, 1,
 	{ { "priority", "0-4", "those of more begin earlier and are asked for more" },
 	  { "only", "PATTERN...", "only files called so; '' for all" },
@@ -251,8 +250,8 @@ const struct command commands_of_content[] = {
 	"weft get sources 1", NULL, 1, 1, { { 0 } },
 	.call = { API_LIST_GET_SOURCES, .takes = { TAKE(list_get_sources, get_id, GET_ID("get")) },
 	  .parts = { SHOW_TABLE(list_get_sources, sources, get_source_list,
-	  "nobody: the get does not run, or nobody is known yet") } } },
-{ "seed", "top", "", "show what is sent, to whom and of what", NULL,
+	  "none: the get does not run, or no node is known yet") } } },
+{ "seed", "top", "", "show what is sent, to which peers and of what", NULL,
 	"weft seed top", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SEEDING, .parts = { SHOW_FIELDS(show_seeding, sum, seeding_sum_show),
 	  SHOW_PART("peer", show_seeding, peers, seeded_peer_list),
@@ -260,7 +259,7 @@ const struct command commands_of_content[] = {
 { "seed", "list", "", "list what gets brought, what of it was sent, and until when it is seeded", NULL,
 	"weft seed list", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_GETS, .print = print_seed_list } },
-{ "seed", "stop", "ID", "give nobody any more what a get brought; its files stay",
+{ "seed", "stop", "ID", "send the files of a get to no peer any more; its files stay",
 	"ID: the number of a get, as weft seed list shows it.",
 	"weft seed stop 1", NULL, 1, 1, { { 0 } },
 	.call = { API_SET_SEEDING, .takes = { TAKE(set_seeding, get_id, GET_ID("seed")) }, .fill = fill_seed_switch,
@@ -271,7 +270,7 @@ const struct command commands_of_content[] = {
 	.call = { API_SET_SEEDING, .takes = { TAKE(set_seeding, get_id, GET_ID("seed")) }, .fill = fill_seed_switch,
 	  .print = print_seed_set } },
 { "seed", "set", "ID", "set until when what a get brought is seeded",
-	"Whichever bound is reached first ends it. Bounds for all: sharing.seed_percent, seed_time.",
+	"The bound that is reached first ends it. Bounds for all: sharing.seed_percent, seed_time.",
 	"weft seed set 1 --ratio 2.0 --for 7d", NULL, 1, 1,
 	{ { "ratio", "R", "until R times its size was sent: 1, 2.5; none: no bound" },
 	  { "for", "TIME", "so long after it finished: 12h, 7d; none: no bound" },
@@ -295,10 +294,10 @@ const struct command commands_of_content[] = {
 	"weft community join 'mesh:...' --name lab", NULL, 1, 2,
 	{ { "name", "NAME", "what to call it here; default: the first letters of its id" },
 	  { "token", "TOKEN", "that this node is a member; the community is strict, then" },
-	  { "strict", NULL, "list only members who have a token, and show nothing to others" } },
+	  { "strict", NULL, "list only members that have a token, and show nothing to others" } },
 	.call = { API_JOIN_COMMUNITY, .fill = fill_community_join, .print = print_community_joined } },
 { "community", "leave", "NAME", "leave a community, and forget what is in it",
-	"Members are told. If it was created here its key goes, too: nobody makes tokens any more.",
+	"Members are informed. If it was created here its key goes, too: no tokens can be made any more.",
 	"weft community leave lab", NULL, 1, 1, { { 0 } },
 	.call = { API_LEAVE_COMMUNITY, .takes = { TAKE(leave_community, name) }, .print = print_community_leave } },
 { "community", "list", "", "list the communities that were joined", NULL,
@@ -316,7 +315,7 @@ const struct command commands_of_content[] = {
 	  TAKE(make_community_token, node_id) }, .print = print_community_token,
 	  .words = { { "for", "for_s", WORD(WORD_SECONDS, .what = "", .why = "it is no time", .next = "give one like 12h or 30d") } } } },
 { "community", "expel", "NAME NODE", "take a node's membership of a community created here",
-	"NODE is what weft node id prints there. Members hear of it within minutes, and give it\n"
+	"NODE is what weft node id prints there. Members learn of it within minutes, and give it\n"
 	"nothing more. With --undo it may be a member again, by its token or a new one.",
 	"weft community expel club NODE", NULL, 2, 2,
 	{ { "undo", NULL, "let it be a member again" } },
@@ -338,8 +337,9 @@ const struct command commands_of_content[] = {
 	  .words = { { "from", "node_id", NULL },
 	    { "limit", NULL, PAGE } } } },
 { "community", "search", "NAME WORDS", "find shares of a community by title and description",
-	"A share is found that has all the words, each anywhere in its text. What is held here is\n"
-	"looked through, and nobody hears of it; a member that --from names is sent the words.",
+	"A share is found that has all the words, each anywhere in its text. Shares held here are\n"
+	"looked through, and no other node learns of the query. A member that --from names is sent\n"
+	"the words.",
 	"weft community search lab 'soil samples'", NULL, 2, 2,
 	{ { "from", "NODE", "ask that member" },
 	  { "limit", "N", "rows at most, 1 to 200; default 50" },

@@ -101,7 +101,7 @@ static void print_bound(const struct invocation *inv, const void *reply)
 			printf("Members of %s see \"%s\" no more.\n", inv->args[0], inv->args[1]);
 	} else if (!out->share.public) {
 		fprintf(stderr,
-			"weft: %s: nobody sees it while it is private\n"
+			"weft: %s: no member sees it while it is private\n"
 			"  weft share set %s --public\n",
 			inv->args[1], inv->args[1]);
 	} else if (inv->has_terminal_out) {
@@ -118,7 +118,7 @@ static const char *id_of(const struct api_list_communities_out *list, const char
 	return name;
 }
 
-/* Of bind and unbind: the communities of the share, with this one or without it. */
+/* Binds or unbinds: the communities of the share, with this one or without it. */
 int run_community_bind(struct invocation *inv)
 {
 	const struct api_show_share_in show = {.name = inv->args[1]};

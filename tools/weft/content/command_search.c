@@ -64,7 +64,7 @@ static void print_hit(const struct api_search_hit *hit)
 	}
 }
 
-/* What is behind the hits: how many there are, and what is not searched yet. */
+/* The summary behind the hits: how many there are, and what is not searched yet. */
 static void print_outcome(const struct api_search_out *out)
 {
 	int64_t first = (out->page - 1) * out->page_size, shown_cnt = (int64_t)out->hits.cnt;
@@ -85,7 +85,7 @@ static void print_outcome(const struct api_search_out *out)
 		printf("Only the best %" PRId64 " can be looked at: give more words.\n",
 		       out->reachable);
 	if (out->pending_shares)
-		printf("Of %s the newest revision is not indexed yet: weft search --status.\n",
+		printf("The newest revision of %s is not indexed yet: weft search --status.\n",
 		       text_count((uint64_t)out->pending_shares, "share", "shares", shares));
 }
 

@@ -15,7 +15,7 @@ void print_limits_list(const struct invocation *inv, const void *reply)
 
 	table_print(inv, TABLE_ROWS(out->limits), api_view_traffic_limit_list, "no limits");
 	if (inv->has_terminal_out)
-		printf("%" PRId64 " requests wait, %" PRId64 " were told to come back\n",
+		printf("%" PRId64 " requests wait, %" PRId64 " were deferred\n",
 		       out->waiting, out->refused);
 }
 
@@ -95,7 +95,7 @@ void print_seed_set(const struct invocation *inv, const void *reply)
 	seeds_print(inv, &((const struct api_set_seeding_out *)reply)->get, 1);
 }
 
-/* Of stop and start. */
+/* Shared by stop and start. */
 int fill_seed_switch(const struct invocation *inv, void *parameters)
 {
 	struct api_set_seeding_in *in = parameters;

@@ -44,7 +44,7 @@ static void import_failed(void *arg)
 	progress_clear(&((struct importing *)arg)->progress);
 }
 
-/* What of the folder is not in the share, so that the user learns it at once. */
+/* Files of the folder that are not in the share, so that the user learns it at once. */
 static void tell_skipped(const struct api_import *import)
 {
 	const struct {
@@ -151,7 +151,7 @@ static void print_of_node(const struct invocation *inv, const void *reply)
 	const struct api_list_node_shares_out *out = reply;
 
 	table_print(inv, TABLE_ROWS(out->shares), api_view_node_share_list,
-		    "it shares nothing with everybody");
+		    "it has no public shares");
 	if (inv->has_terminal_out && out->shares.cnt)
 		printf("\nFollow one: weft share list NODE --json prints the links for weft sub "
 		       "add.\n");

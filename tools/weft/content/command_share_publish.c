@@ -221,8 +221,8 @@ void print_share_rotated(const struct invocation *inv, const void *reply)
 
 	printf("%s\n", out->share.link);
 	if (inv->has_terminal_out)
-		printf("This is its link from now on. Links to the old key lead to it, and whoever "
-		       "follows moves over, as long as %s.old is listed here.\n",
+		printf("This is its link from now on. Links to the old key lead to it, and "
+		       "followers move over, as long as %s.old is listed here.\n",
 		       out->share.name);
 }
 
@@ -231,7 +231,7 @@ void print_share_exported(const struct invocation *inv, const void *reply)
 	const struct api_export_share_key_out *out = reply;
 
 	if (inv->has_terminal_out)
-		printf("The key is in %s. Whoever has it can publish the share.\n", out->path);
+		printf("The key is in %s. A holder of the key can publish the share.\n", out->path);
 }
 
 /* --- watch --- */

@@ -67,7 +67,7 @@ struct get_load {
 	int64_t per_s;
 };
 
-/* What there is now has no rate. */
+/* A fill has no rate. */
 struct counter_load {
 	struct api_counter counter;
 	bool has_per_s;
@@ -181,7 +181,7 @@ static void device_sum(struct device_load *load, json_t *json)
 	reckon(json, &load->sending, "sending", map_number(&load->device.frames, "sending"));
 }
 
-/* What of a row is not a rate; the counters' unit is for who reads the JSON. */
+/* Parts of a row that are no rate; the counters' unit is for readers of the JSON. */
 static void row_finish(unsigned kind, char *row, json_t *json)
 {
 	struct worker_load *worker = (void *)row;
@@ -320,7 +320,7 @@ static void parts_print(struct top *top, const struct api_watch_load_out *out)
 	loads_print(top, "session", LOADS_SESSIONS, sessions);
 }
 
-/* What a screen shows first: counters that grew, then what there is, then all else. */
+/* The order of a screen: counters that grew, then fills, then all else. */
 static unsigned counter_rank(const struct counter_load *row)
 {
 	if (row->has_per_s && row->per_s)

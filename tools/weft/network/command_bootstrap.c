@@ -14,7 +14,7 @@ static bool is_list(const char *text)
 	return strncmp(text, SCHEME, sizeof(SCHEME) - 1) == 0;
 }
 
-/* What word names: itself, or what the file has. NULL: it was said why not. */
+/* The entries that word names: itself, or those of the file. NULL: it was said why not. */
 static char *list_text(const struct invocation *inv, const char *word)
 {
 	char *text = api_alloc(inv->blocks, is_list(word) ? strlen(word) + 1 : FILE_CAP);

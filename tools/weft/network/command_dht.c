@@ -88,7 +88,7 @@ static void print_outcome(const struct api_dht_outcome *outcome)
 	printf(", in %s.\n", text_rtt((uint64_t)outcome->took_us, time));
 }
 
-/* Of all commands that look something up: the row says what of the last reply is shown. */
+/* The view of all commands that look something up: the row says what of the last reply is shown. */
 int run_dht_lookup(struct invocation *inv)
 {
 	const struct api_method *method = inv->command->call.method;
@@ -134,7 +134,7 @@ void print_dht_peers(const struct invocation *inv, const void *reply)
 	char text[96];
 
 	if (!peers->cnt && inv->has_terminal_out)
-		printf("Nobody announced it.\n");
+		printf("No node announced it.\n");
 	for (size_t i = 0; i < peers->cnt; i++)
 		printf("%s\n", text_clean(peers->rows[i], text, sizeof(text)));
 }

@@ -86,7 +86,7 @@ static bool ping_reply(void *arg, const struct client_reply *reply)
 	return true;
 }
 
-/* What the pings came to. */
+/* The results of the pings. */
 struct ping_sum {
 	struct api_ping ping;
 	int64_t lost_percent;

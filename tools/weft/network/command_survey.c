@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft dht survey: asks the DHT for the same items again and again, and prints how many were found,
+ * weft dht survey: asks the DHT for the same items again and again. It prints how many were found,
  * how fast, and from how many nodes. Each answer is an observation: a line of the file of --out,
  * which a later survey reads first.
  */
@@ -392,7 +392,7 @@ static const struct bucket *bucket_of(const struct axis *axis, uint64_t value)
 	return NULL;
 }
 
-/* What was asked that is in a bucket. */
+/* The questions that belong to a bucket. */
 struct bucket_row {
 	const char *group, *percent, *holders_mean;
 	int64_t asked, found, median_us, p95_us;

@@ -15,7 +15,7 @@ static void print_sources(const struct invocation *inv, const void *reply)
 	const struct api_list_drop_sources_out *out = reply;
 
 	table_print(inv, TABLE_ROWS(out->sources), api_view_drop_source_list,
-		    "nobody was dropped in the last 24 hours");
+		    "no source was dropped in the last 24 hours");
 }
 
 static void print_reasons(const struct invocation *inv, const void *reply)
@@ -62,7 +62,7 @@ void print_why(const struct invocation *inv, const void *reply)
 
 /* --- policy --- */
 
-/* Of one kind: a terminal has a table for each. */
+/* The rows of one kind: a terminal has a table for each. */
 static void print_kind(const struct invocation *inv, const struct api_policy_limit_list *limits,
 		       enum api_policy_limit_kind kind, const struct column *columns)
 {
@@ -108,7 +108,7 @@ void print_policy_test(const struct invocation *inv, const void *reply)
 	if (!out->classes.cnt)
 		printf("No unvalidated source sent in that time.\n");
 	else if (!out->periods.cnt)
-		printf("Nobody would have been met otherwise.\n");
+		printf("No source would have been treated otherwise.\n");
 	printf("Tried on a record of %s; nothing was changed.\n",
 	       text_seconds((uint64_t)out->known, known));
 }

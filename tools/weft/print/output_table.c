@@ -18,7 +18,7 @@
 #define TEXT_WIDTH_MIN 6 /* no column of text is made narrower */
 #define ELLIPSIS       "\xe2\x80\xa6"
 
-/* What the number of a column is of, by its unit. */
+/* The unit of a column's number. */
 static enum column_kind number_kind(const struct column *column, const void *row, bool *is_rate)
 {
 	const unsigned *unit = column->unit ? api_field_at(column->unit, row) : NULL;

@@ -7,8 +7,8 @@
 struct invocation;
 
 /*
- * A table of structs: aligned under a heading on a terminal, whose width it keeps by cutting
- * text; else tab-separated with plain numbers and no heading.
+ * A table of structs. On a terminal it is aligned under a heading, and cuts text to keep the
+ * width. Elsewhere it is tab-separated, with plain numbers and no heading.
  */
 struct table_rows {
 	const void *rows;

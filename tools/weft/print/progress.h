@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /*
- * Progress on stderr: one line that is redrawn on a terminal, as wide as it
- * is and without escape sequences; else a line now and then.
+ * Progress on stderr. On a terminal it is one line that is redrawn, as wide
+ * as the terminal and without escape sequences. Elsewhere it is a line now
+ * and then.
  */
 struct progress {
 	bool has_terminal;

@@ -18,7 +18,7 @@ bool terminal_is_styled(void);
 
 /*
  * terminal_keys_begin reads standard input key by key, without showing them,
- * where it is a terminal in the foreground; a key that comes interrupts a call
+ * where it is a terminal in the foreground. A key that comes interrupts a call
  * (client_catch_interrupt). terminal_keys_end gives the terminal back as it
  * was. terminal_quit_pressed: q was typed.
  */

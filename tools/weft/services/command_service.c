@@ -78,7 +78,7 @@ static int program_add(const struct invocation *inv, struct api_publish_service_
 	return STATUS_OK;
 }
 
-/* What --describe names, as it is; the daemon judges it. */
+/* The file of --describe, as it is; the daemon judges it. */
 static int describe_add(const struct invocation *inv, struct api_publish_service_in *in)
 {
 	const char *path = invocation_option(inv, "describe");
@@ -146,7 +146,7 @@ int fill_service_allow(const struct invocation *inv, void *in)
 	if ((invocation_option(inv, "everybody") != NULL) != (inv->arg_cnt > 1))
 		return STATUS_OK;
 	return client_say_error(STATUS_USAGE, inv->args[0],
-				"say who may call it, or --everybody, and not both",
+				"name the callers that may call it, or --everybody, and not both",
 				"for example: weft service allow hello DELETE=group:staff");
 }
 
@@ -169,13 +169,13 @@ void print_service_found(const struct invocation *inv, const void *reply)
 	const char *mark = inv->has_terminal_out ? "" : "weft: ";
 
 	table_print(inv, TABLE_ROWS(out->providers), api_view_service_provider_found,
-		    "nobody provides it");
+		    "no node provides it");
 	for (size_t i = 0; i < out->hidden.cnt; i++)
 		fprintf(stderr, "%s%s%" PRId64 " %s%s", i ? "" : mark,
 			i ? ", " : "hidden: ", out->hidden.rows[i].count,
 			out->hidden.rows[i].reason, i + 1 < out->hidden.cnt ? "" : "\n");
 	if (out->cached)
-		fprintf(stderr, "%sfrom the cache: heard says how long ago it was told\n", mark);
+		fprintf(stderr, "%sfrom the cache: heard says how old the report is\n", mark);
 }
 
 int fill_service_find(const struct invocation *inv, void *parameters)

@@ -115,7 +115,7 @@ static const char *next_of(const char *service, const struct api_call_service_ou
 		[WEFT_CALL_UNKNOWN_ERROR] = {"The log of the node that provides ",
 					     " has the reason."},
 		[WEFT_CALL_SERVICE_NOT_FOUND] = {"weft service find ",
-						 " shows who provides it, or hides."},
+						 " shows its providers, and those it hides."},
 		[WEFT_CALL_METHOD_NOT_FOUND] = {"weft service show ", " lists its methods."},
 		[WEFT_CALL_INVALID_PAYLOAD] = {"weft service show ",
 					       " tells what its methods take."},

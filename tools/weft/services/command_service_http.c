@@ -219,7 +219,7 @@ static int fetching_end(const struct fetching *fetching)
 	if (fetching->end != WEFT_CALL_OK)
 		return client_say_error(service_status_exit(fetching->end), name,
 					*fetching->text ? fetching->text : "the stream ended",
-					"weft service find NAME shows who provides it.");
+					"weft service find NAME shows its providers.");
 	if (!fetching->status)
 		return client_say_error(STATUS_FAILED, name, "it gave no answer", NULL);
 	return status_exit(fetching->status);

@@ -12,7 +12,7 @@
 #define DESCRIBE_MS 5000 /* unless --timeout says otherwise */
 #define TEXT_LEN    8192 /* of a cell */
 
-/* What is known of a service: node NULL: it is offered here. */
+/* The known facts of a service: node NULL: it is offered here. */
 struct known_row {
 	const char *name, *version, *service_id, *node, *read_only, *metadata;
 	const struct api_service_offer *offer;
@@ -214,7 +214,7 @@ static void print_topics(const struct invocation *inv,
 	table_print(inv, TABLE_ROWS(list), columns, "");
 }
 
-/* describe asks the provider. What call has last is nothing unless the status is OK. */
+/* describe asks the provider. The last reply of call is empty unless the status is OK. */
 static int describe(const struct invocation *inv, struct client_call *call)
 {
 	struct api_describe_service_in in = {
@@ -234,7 +234,7 @@ static int describe(const struct invocation *inv, struct client_call *call)
 		 out->text);
 	call->last = (struct client_reply){0};
 	return client_say_error(service_status_exit((uint64_t)out->status), inv->args[0], why,
-				"weft service find NAME shows who provides it");
+				"weft service find NAME shows its providers");
 }
 
 static void print_all(const struct invocation *inv, const struct known_list *list,
@@ -271,13 +271,13 @@ int run_service_show(struct invocation *inv)
 	int status = is_named ? STATUS_OK : gather(inv, &list);
 
 	if (status == STATUS_OK && !is_named && !list.cnt)
-		status = client_say_error(STATUS_NOT_FOUND, inv->args[0], "nobody provides it",
+		status = client_say_error(STATUS_NOT_FOUND, inv->args[0], "no node provides it",
 					  "see: weft service list");
 	if (status == STATUS_OK)
 		status = describe(inv, &call);
 	if (call.last.out || list.cnt)
 		print_all(inv, &list, &call.last);
-	/* What is known was shown; why there is no more was said. */
+	/* The known part was shown, with the reason why there is no more. */
 	if (list.cnt)
 		status = STATUS_OK;
 	json_decref(list.json);

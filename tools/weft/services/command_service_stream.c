@@ -175,8 +175,8 @@ static int streaming_end(const struct streaming *streaming)
 	return client_say_error(service_status_exit(streaming->status), streaming->inv->args[0],
 				*streaming->text ? streaming->text : "the stream ended",
 				streaming->is_opened ? NULL
-						     : "weft service find NAME shows who provides "
-						       "it.");
+						     : "weft service find NAME shows its "
+						       "providers.");
 }
 
 static int streaming_run(struct weft_client *client, struct streaming *streaming)

@@ -130,8 +130,8 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 	    service_idempotency_is_forgotten(&service->idempotent, &call->head, now_ns)) {
 		struct service_outcome outcome = {
 			.status = SERVICE_UNAVAILABLE,
-			.text = "the provider may have forgotten this call: "
-				"nobody knows whether it ran"};
+			.text = "the provider may have forgotten this call: whether it ran is "
+				"unknown"};
 
 		service->stats.refused_cnt[SERVICE_REFUSED_FORGOTTEN]++;
 		service_call_answer(call, &outcome, now_ns);
