@@ -7,8 +7,8 @@
 /*
  * To the AF_XDP socket of this receive queue; where there is none, to the
  * kernel's socket. A frame that our socket would lose goes to the
- * kernel's, too. Such a frame is larger than ours, of a raised MTU, or in
- * generic mode a run of datagrams that the sender's kernel did not cut.
+ * kernel's, too. Such a frame is larger than ours, of a raised MTU. Or in generic
+ * mode it is a run of datagrams that the sender's kernel did not cut.
  */
 WEFT_INLINE int deliver_frame(struct xdp_md *ctx, __u32 len)
 {

@@ -6,8 +6,8 @@
 
 /*
  * The integrity tag of QUIC Retry packets (RFC 9001 5.8) without AES. Its
- * key and nonce are published and nothing is encrypted, so the tag is
- * GHASH of the pseudo-packet under a constant (NIST SP 800-38D 6.4), and
+ * key and nonce are published and nothing is encrypted. So the tag is
+ * GHASH of the pseudo-packet under a constant (NIST SP 800-38D 6.4).
  * GHASH is exclusive-or of table entries.
  */
 #define WEFT_GHASH_TAG_LEN   16

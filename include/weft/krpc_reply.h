@@ -10,8 +10,8 @@
  *
  *   bytes 0..1   random
  *   bytes 2..7   SipHash-2-4 over the address that was asked (16 bytes, v4-
- *                mapped), its port (2) and bytes 0..1, then four zeros; the
- *                low 48 bits, little-endian
+ *                mapped), its port (2) and bytes 0..1, then four zeros. Only
+ *                the low 48 bits, little-endian.
  *
  * The key changes each minute and that of the minute before is honoured, too. Only
  * the node that was asked, and those on its path, have seen such an id, and it is

@@ -15,8 +15,8 @@
  *   byte  3       0
  *   bytes 4..7    wall clock in seconds, big-endian
  *   bytes 8..27   that id, zeros behind it; known: the peer that it was given to and
- *                 since when that peer is known, sealed (quic/address_token.c alone
- *                 reads it), so that an onlooker learns nothing from tokens
+ *                 since when that peer is known. This is sealed, so that an onlooker
+ *                 learns nothing from tokens; quic/address_token.c alone reads it.
  *   bytes 28..35  SipHash-2-4, little-endian, over bytes 0..27, the port (2
  *                 bytes, then none more), the address (16), our id (16)
  *

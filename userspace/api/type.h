@@ -84,7 +84,7 @@ struct api_error {
  * optional too; null is missing.
  *
  * Returns 0, -ENOMEM, or WEFT_EMALFORMED. out_field is then the path of the field at fault, as in
- * "peers[3].address", cut to API_FIELD_CAP - 1 bytes, and "" when value is no object. A key of a
+ * "peers[3].address", cut to API_FIELD_CAP - 1 bytes. It is "" when value is no object. A key of a
  * map stands in it as a field does.
  */
 #define API_FIELD_CAP 128

@@ -51,7 +51,7 @@ _Static_assert(NODE_KEY_SIG_LEN == crypto_sign_BYTES, "Ed25519 signature");
 
 /*
  * The y of the eight points of small order (RFC 7748 4.1: cofactor 8), each
- * of two x but for y = 1 and y = -1: solutions of x = 0, y = 0, x^2 = -y^2.
+ * of two x except for 1 and -1. They solve one of (x = 0), (y = 0), (x^2 = -y^2).
  */
 static const uint8_t small_order[][NODE_KEY_LEN] = {
 	/* order 4 */

@@ -58,7 +58,7 @@ struct arrivals_credit firewall_arrivals_credit(const struct arrivals_limit *lim
  */
 struct arrivals_block {
 	unsigned table, level;
-	unsigned limits_table; /* whose limits they are */
+	unsigned limits_table; /* the table whose limits they are */
 	enum weft_class class;
 	uint32_t first, cnt;
 	const struct weft_place *places;

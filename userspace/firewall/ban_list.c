@@ -23,7 +23,7 @@ struct ban_list {
 	struct arena arena;
 	struct pool pool;
 	struct map by_id;
-	LIST_HEAD(, change) changes; /* whose outcome is not known yet */
+	LIST_HEAD(, change) changes; /* with an outcome not known yet */
 };
 
 /* A change on its way to the disk, and what to go back to. */

@@ -6,7 +6,7 @@
 /* The bans that may go, fewer at each level. */
 struct room {
 	const struct ban *bans[BAN_LIST_AUTO_CAP];
-	uint64_t accounts[BAN_LIST_AUTO_CAP]; /* whose each is at this level */
+	uint64_t accounts[BAN_LIST_AUTO_CAP]; /* the account of each at this level */
 	unsigned cnt;
 };
 

@@ -52,7 +52,7 @@ struct incidents {
  */
 void firewall_incidents_add(struct incidents *incidents, const struct incident *incident);
 /*
- * firewall_incidents_find writes the incidents of who, a key or the addresses in a prefix, oldest
+ * firewall_incidents_find writes the incidents of a key or of the addresses in a prefix, oldest
  * first; the newest when there are more than cap. Returns how many.
  */
 unsigned firewall_incidents_find(const struct incidents *incidents, uint64_t now_ns,

@@ -97,7 +97,7 @@ struct conn_header {
 
 /* A WebSocket's place in the frames that come. */
 struct conn_socket {
-	struct websocket_head frame; /* whose payload is coming */
+	struct websocket_head frame; /* its payload is coming */
 	uint64_t left;		     /* of it */
 	uint64_t message_len;	     /* so far, with the frame's */
 	bool is_in_frame;

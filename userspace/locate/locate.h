@@ -56,7 +56,7 @@ struct locate_params {
 	struct dgram_sink *sink;
 	const struct addr *bound; /* what the sockets listen on */
 	unsigned bound_cnt;
-	struct fair_site site;	/* whose nodes share a network */
+	struct fair_site site;	/* its nodes share a network */
 	uint32_t caps;		/* of the own record */
 	bool has_given_addrs;	/* the configuration names the own addresses: no other is said */
 	const uint64_t *now_ns; /* monotonic clock, of the turn */

@@ -52,7 +52,7 @@ static struct quic_stream *stream_at_its_end(struct list_node *list)
 	return NULL;
 }
 
-/* Whose turn it is; without credit of the connection only an end of a stream may go. */
+/* The stream that has the turn; without credit of the connection only an end of a stream may go. */
 static struct quic_stream *stream_next(struct quic_conn *conn)
 {
 	struct quic_stream *stream;

@@ -71,7 +71,7 @@ struct reachability_params {
 	struct random *random;
 	struct mesh_seam mesh;
 	const struct mesh_neighbour_ops *neighbours;
-	struct fair_site site; /* whose nodes share a network */
+	struct fair_site site; /* its nodes share a network */
 	bool asks;	       /* begins rounds by itself */
 	uint64_t now_ns;
 	/* The addresses that this machine or its operator names; how many. */

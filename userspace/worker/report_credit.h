@@ -24,7 +24,7 @@
 
 #define WORKER_REPORT_SHARED_MAX (WORKERS_REPORT_MAX / 4 * 3)
 
-/* Whose a report is: a session's, by its key, or all of one function together. */
+/* The account of a report: a session's, by its key, or all of one function together. */
 struct worker_report_account {
 	uint64_t id;	  /* 0: the worker's own: only a full mailbox refuses it */
 	uint64_t network; /* 0: of no address */

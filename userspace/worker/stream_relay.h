@@ -14,9 +14,8 @@ struct load;
  * requests to the overlay. The users of these streams are at home (stream_inlet.h): what arrives
  * goes there, and what they send leaves here. On the worker's thread.
  *
- * Credit: the peer's sender is stopped until home has used its bytes, and
- * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream that would exceed
- * this is reset, MESH_CODE_BUSY. A message may be much larger than the frame that it announces,
+ * Credit: the peer's sender is stopped until home has used its bytes. RELAY_LEN_MAX
+ * bytes of all streams may be on their way at most. A stream that would exceed this is reset, MESH_CODE_BUSY. A message may be much larger than the frame that it announces,
  * and costs its peer no credit. What messages take besides bytes is bounded likewise, by
  * RELAY_MESSAGES_LEN_MAX, until home has read them. None of it can be taken back. So a peer may
  * hold of each as much as it leaves free to others (base/fair/fair.h, dynamic threshold): half
@@ -54,7 +53,7 @@ struct stream_relay {
 	struct arena arena;
 	struct pool streams, accounts;
 	struct map accounts_by_id;
-	/* Whose the messages are that home has not read, in the order in which it reads them. */
+	/* The accounts of messages that home has not read, in the order in which it reads them. */
 	struct relay_account **posted;
 	size_t posted_first, posted_cnt;
 	size_t len_max, messages_len_max;

@@ -116,7 +116,7 @@ struct worker {
 	struct {
 		struct xdp_queue *queue; /* NULL: free */
 		struct poller_watch watch;
-	} queues[WORKER_QUEUE_MAX]; /* whose datagrams the XDP program has judged */
+	} queues[WORKER_QUEUE_MAX]; /* with datagrams that the XDP program has judged */
 	unsigned queue_cap;	    /* the last one used and one */
 	struct addr bound[8];	    /* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;

@@ -56,7 +56,7 @@ struct load_line {
 };
 _Static_assert(sizeof(struct load_line) == 64, "a line of the cache");
 
-/* Whose account: an address, a key, or both; without either that of a local user. */
+/* The account: of an address, a key, or both; without either that of a local user. */
 struct load_who {
 	const struct addr *addr;
 	const uint8_t *key; /* 32 bytes; NULL: not known yet */
@@ -89,14 +89,14 @@ int load_init(struct load *load, struct arena *arena, uint32_t line_cnt, const u
 void load_path(const struct load *load, const struct load_who *who, struct fair_path *out);
 
 /*
- * load_charge adds price, the cost to this worker, to each account of who, a peer with a validated
+ * load_charge adds price, the cost to this worker, to each account of a peer with a validated
  * address.
  */
 void load_charge(struct load *load, const struct load_who *who, uint32_t price, uint64_t now_ns);
 
 /*
- * load_refuse: pool (static) refused who, a peer with a validated address, and asked it to wait
- * wait_ms. The refusal is charged to who's address and key only, never to wider prefixes, and kept
+ * load_refuse: pool (static) refused a peer with a validated address, and asked it to wait
+ * wait_ms. The refusal is charged to its address and key only, never to wider prefixes, and kept
  * by pool (base/fair/refusals.h). load may be NULL.
  */
 void load_refuse(struct load *load, const struct load_who *who, const char *pool, uint32_t wait_ms,

@@ -33,7 +33,7 @@ struct udp_mmsg_rx {
 	struct udp_sockets *sockets;
 	uint8_t *buffers;
 	unsigned ready_set;  /* sockets that may have more, by bit */
-	unsigned socket_idx; /* whose messages these are */
+	unsigned socket_idx; /* the owner of these messages */
 	unsigned message_cnt;
 	unsigned taken_cnt; /* messages [0, taken_cnt) went into trains */
 	struct udp_train train;

@@ -2,9 +2,9 @@
 /*
  * Sending by AF_XDP, in front of the udp side. Slots are the udp side's
  * buffer, which stays in the cache. Commit then writes each datagram once
- * into its frame, summing on the way. In three cases the kernel's socket
- * sends: the path's link layer is not known, the datagram is larger than
- * a frame, or all frames are under way. Runs on the worker that owns the
+ * into its frame, summing on the way. The kernel's socket sends instead
+ * while the path's link layer is not known, or all frames are under way.
+ * It also sends datagrams larger than a frame. Runs on the worker that owns the
  * sockets; after open nothing is allocated.
  */
 #include <errno.h>

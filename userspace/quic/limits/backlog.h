@@ -15,11 +15,11 @@ struct load;
 
 /*
  * Datagrams of handshakes that wait for their crypto: Initials that show a
- * token, and what follows of handshakes under way, from addresses that are
- * proven. They are served in the order of load (base/fair/load.h), the network
- * that costs least first, among equals in order of arrival; at most
- * BACKLOG_TURN_MAX in a turn, some 4 ms of crypto, so sessions wait no
- * longer than that for handshakes. Datagrams of one connection have one
+ * token, and later datagrams of handshakes under way, from addresses that are
+ * proven. They are served in the order of load (base/fair/load.h): the network
+ * that costs least first, among equals in order of arrival. At most
+ * BACKLOG_TURN_MAX are served in a turn, some 4 ms of crypto, so sessions wait
+ * no longer than that for handshakes. Datagrams of one connection have one
  * address and keep their order.
  *
  * Not ordered: Initials without a token, which the limit of half-open

@@ -49,8 +49,8 @@ void quic_half_open_leave(struct quic_half_open *half_open, uint16_t place);
 
 /*
  * Answers without state. All are smaller than the datagrams that ask for
- * them, so no limit per prefix is needed, which a forger would use up for
- * its owner. Each kind has one limit in all, drawn by lot beyond it
+ * them, so they have no limit per prefix. A forger would use it up for its
+ * owner. Each kind has one limit in all, drawn by lot beyond it
  * (weft/random_drop.h).
  */
 enum quic_answer {
