@@ -190,7 +190,7 @@ def test_a_share_is_seen_where_it_is_bound_and_nowhere_else(lab):
     weft(n2, "share", "set", "maps", "--private")
     wait_for(lambda: not shares(n3, "y"), "it is gone from y", pause=0.2)
     said = done(n2, "bind", "x", "maps").stderr
-    check("maps: nobody sees it while it is private" in said, said)
+    check("maps: no member sees it while it is private" in said, said)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -135,7 +135,7 @@ def test_without_any_way_it_is_said(lab):
     b = lab.daemon("b", config=config(None, "no")).start()
     done = b.weft("check", "y" * 51 + "o")
     check_eq(done.returncode, FAILED, done.stdout)
-    check("nobody may be asked" in done.stderr, done.stderr)
+    check("no node may be asked" in done.stderr, done.stderr)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

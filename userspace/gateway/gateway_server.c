@@ -27,10 +27,7 @@
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
-/*
- * A tunnel's probes: between two of them, and of silence before the first;
- * without an answer to so many it ends.
- */
+/* A tunnel's probes: seconds between two and before the first; it ends with so many unanswered. */
 #define KEEPALIVE_S	   30
 #define KEEPALIVE_PROBES   4
 #define STEPS_PER_TURN_MAX 64 /* sends and receives before others get their turn */

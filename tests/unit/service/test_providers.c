@@ -306,8 +306,7 @@ static void test_a_call_with_a_key_that_may_be_forgotten_is_not_made(void)
 	srig_run(&rig, PAIR_S);
 	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
-	CHECK_STR(ask.text,
-		  "the provider may have forgotten this call: whether it ran is unknown");
+	CHECK_STR(ask.text, "the provider may have forgotten this call: whether it ran is unknown");
 	CHECK_EQ(at_b.call_cnt, 1);
 	CHECK_EQ(at_c.call_cnt, 0);
 	service_stats(rig.nodes[SRIG_B].service, &stats);

@@ -15,8 +15,8 @@ void print_limits_list(const struct invocation *inv, const void *reply)
 
 	table_print(inv, TABLE_ROWS(out->limits), api_view_traffic_limit_list, "no limits");
 	if (inv->has_terminal_out)
-		printf("%" PRId64 " requests wait, %" PRId64 " were deferred\n",
-		       out->waiting, out->refused);
+		printf("%" PRId64 " requests wait, %" PRId64 " were deferred\n", out->waiting,
+		       out->refused);
 }
 
 void print_limits_set(const struct invocation *inv, const void *reply)

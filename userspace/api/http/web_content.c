@@ -40,8 +40,7 @@ static const struct gateway_error blocked = {
 static const struct gateway_error not_ready = {
 	503, "no_revision_yet", "No revision of this share has come yet; try again soon.", 5};
 static const struct gateway_error broken = {
-	500, "damaged", "The stored collection cannot be read; see weft store check.",
-	0};
+	500, "damaged", "The stored collection cannot be read; see weft store check.", 0};
 
 size_t api_http_content_footprint(void)
 {

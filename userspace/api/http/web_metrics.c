@@ -61,8 +61,8 @@ static void status_write(FILE *out, const json_t *status)
 		{"bad_chunks", "weft_bad_chunks_total", "counter",
 		 "Chunks that did not match their hash."},
 		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},
-		{"store_max_bytes", "weft_store_max_bytes", "gauge", "Bytes that its index may "
-			"grow to."},
+		{"store_max_bytes", "weft_store_max_bytes", "gauge",
+		 "Bytes that its index may grow to."},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

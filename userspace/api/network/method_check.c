@@ -206,8 +206,8 @@ static void run_found_nothing(struct check_run *run)
 	char names[128], why[192];
 
 	if (!run->api->locate->locator_cnt) {
-		run_tell_verdict(run, "record", "no address of it is known and no node may be "
-			"asked",
+		run_tell_verdict(run, "record",
+				 "no address of it is known and no node may be asked",
 				 "switch the DHT on (dht.enabled in weft.conf), or: weft peer "
 				 "connect NODE ADDRESS:PORT");
 		return;

@@ -134,9 +134,8 @@ static bool described_take(struct control_call *call, const struct service_answe
 	if (err == 0)
 		return true;
 	control_fail(call, err, "description", why,
-		     err == -ENOMEM
-			     ? "free some and try again"
-			     : "the provider's answer is no description: ask its operator");
+		     err == -ENOMEM ? "free some and try again"
+				    : "the provider's answer is no description: ask its operator");
 	return false;
 }
 
