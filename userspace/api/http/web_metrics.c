@@ -39,39 +39,40 @@ static void number_write(FILE *out, const char *name, const char *type, const ch
 }
 
 /* The numbers of Status that stand by themselves. */
-static void status_write(FILE *out, const json_t *status)
+static void status_write(FILE *out, const struct api_status_out *status)
 {
-	static const struct {
-		const char *field, *name, *type, *help;
+	const struct {
+		int64_t value;
+		const char *name, *type, *help;
 	} rows[] = {
-		{"uptime_s", "weft_uptime_seconds", "gauge", "Seconds since the daemon began."},
-		{"connections", "weft_connections", "gauge", "QUIC connections that are open."},
-		{"handshakes", "weft_handshakes", "gauge", "Connections still in their handshake."},
-		{"sessions", "weft_sessions", "gauge", "Sessions with peers."},
-		{"peers", "weft_peers", "gauge", "Peers that are remembered."},
-		{"shares", "weft_shares", "gauge", "Shares."},
-		{"imports", "weft_imports", "gauge", "Imports that run."},
-		{"gets", "weft_gets", "gauge", "Gets that are remembered."},
-		{"gets_active", "weft_gets_active", "gauge", "Gets that run."},
-		{"served_bytes", "weft_served_bytes_total", "counter", "Content sent to peers."},
-		{"received_bytes", "weft_received_bytes_total", "counter",
+		{status->uptime_s, "weft_uptime_seconds", "gauge",
+		 "Seconds since the daemon began."},
+		{status->connections, "weft_connections", "gauge",
+		 "QUIC connections that are open."},
+		{status->handshakes, "weft_handshakes", "gauge",
+		 "Connections still in their handshake."},
+		{status->sessions, "weft_sessions", "gauge", "Sessions with peers."},
+		{status->peers, "weft_peers", "gauge", "Peers that are remembered."},
+		{status->shares, "weft_shares", "gauge", "Shares."},
+		{status->imports, "weft_imports", "gauge", "Imports that run."},
+		{status->gets, "weft_gets", "gauge", "Gets that are remembered."},
+		{status->gets_active, "weft_gets_active", "gauge", "Gets that run."},
+		{status->served_bytes, "weft_served_bytes_total", "counter",
+		 "Content sent to peers."},
+		{status->received_bytes, "weft_received_bytes_total", "counter",
 		 "Content received and verified."},
-		{"streamed_bytes", "weft_streamed_bytes_total", "counter",
+		{status->streamed_bytes, "weft_streamed_bytes_total", "counter",
 		 "Content received that no get kept: it was handed on as it came."},
-		{"bad_chunks", "weft_bad_chunks_total", "counter",
+		{status->bad_chunks, "weft_bad_chunks_total", "counter",
 		 "Chunks that did not match their hash."},
-		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},
-		{"store_max_bytes", "weft_store_max_bytes", "gauge",
+		{status->store_bytes, "weft_store_bytes", "gauge", "Bytes of the store."},
+		{status->store_max_bytes, "weft_store_max_bytes", "gauge",
 		 "Bytes that its index may grow to."},
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const json_t *value = json_object_get(status, rows[i].field);
-
-		if (json_is_integer(value))
-			number_write(out, rows[i].name, rows[i].type, rows[i].help,
-				     (uint64_t)json_integer_value(value));
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		number_write(out, rows[i].name, rows[i].type, rows[i].help,
+			     (uint64_t)rows[i].value);
 }
 
 /* A figure of a module, by its name. */
@@ -140,7 +141,7 @@ static void rates_write(FILE *out, const struct api *api)
 	}
 }
 
-static void metrics_write(FILE *out, struct api *api, const json_t *status)
+static void metrics_write(FILE *out, struct api *api, const struct api_status_out *status)
 {
 	struct figures figures;
 
@@ -164,9 +165,13 @@ struct metrics_ask {
 static void status_answered(void *arg, const char *error, const json_t *parameters)
 {
 	struct metrics_ask *ask = arg;
+	struct api_blocks blocks = {0};
+	const struct api_status_out *status =
+		error ? NULL : api_read(&api_status_out_type, (json_t *)parameters, &blocks, NULL);
 
-	if (!error)
-		metrics_write(ask->out, ask->api, parameters);
+	if (status)
+		metrics_write(ask->out, ask->api, status);
+	api_blocks_free(&blocks);
 }
 
 static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
