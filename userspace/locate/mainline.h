@@ -14,7 +14,7 @@ struct locate;
 /*
  * The Mainline DHT on home: made after home's sockets are bound, warm from
  * what the last run stored, saved as it changes. Its findings on a key are
- * mesh's first provider of addresses. Home worker only.
+ * mesh's first locator of addresses. Home worker only.
  */
 #define MAINLINE_BOOTSTRAP_CAP 1024
 

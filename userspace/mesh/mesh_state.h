@@ -162,18 +162,18 @@ struct mesh_attempt {
 struct mesh_dial_look {
 	struct mesh_look look;
 	struct mesh_dial *dial;
-	void *run; /* the provider's */
+	void *run; /* the locator's */
 	bool is_running;
 	bool is_stale; /* a record was refused */
 	unsigned addr_cnt;
 	uint64_t started_ns;
 };
 
-/* discovery.c: looks for addresses of a dial, by provider. */
+/* discovery.c: looks for addresses of a dial, by locator. */
 struct mesh_discovery {
 	struct timer timer;
 	bool is_begun;
-	unsigned next_idx; /* provider to ask next */
+	unsigned next_idx; /* locator to ask next */
 	unsigned running_cnt;
 	uint64_t next_ns; /* when it is asked */
 	uint64_t seq;	  /* of the newest record found */
@@ -256,8 +256,8 @@ struct mesh {
 	uint64_t wall_s, wall_at_ns;
 	uint64_t ranked_s;	   /* wall clock when mesh_peers_rank was called */
 	struct mesh_params params; /* its callbacks, ctx and load */
-	struct mesh_locator providers[MESH_LOCATORS_MAX];
-	unsigned provider_cnt;
+	struct mesh_locator locators[MESH_LOCATORS_MAX];
+	unsigned locator_cnt;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials, streams;
 	uint32_t stream_cnts[MESH_ROLE_CNT];
@@ -456,8 +456,8 @@ void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8
 void mesh_dial_fail(struct mesh_dial *dial, int err);
 
 /*
- * discovery.c. mesh_discovery_begin asks the first provider at at_ns, or when it was going to if
- * that is earlier. discovery_is_over: no provider is left to ask, and no answer is to come.
+ * discovery.c. mesh_discovery_begin asks the first locator at at_ns, or when it was going to if
+ * that is earlier. discovery_is_over: no locator is left to ask, and no answer is to come.
  * discovery_stop cancels what runs.
  */
 void mesh_discovery_init(struct mesh_dial *dial);

@@ -100,7 +100,7 @@ int node_open_locate(struct node *node, char *what)
 	int err = locate_open(locate, &params, what);
 
 	for (unsigned i = 0; err == 0 && i < locate->locator_cnt; i++)
-		err = mesh_add_provider(node->home->mesh, &locate->locators[i]);
+		err = mesh_add_locator(node->home->mesh, &locate->locators[i]);
 	node_attach_dht(node, locate->dht);
 	return err;
 }

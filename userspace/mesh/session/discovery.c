@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking for addresses on behalf of a dial: which provider is asked when,
+ * Looking for addresses on behalf of a dial: which locator is asked when,
  * and what becomes of what it says. dial.c begins it: at once if it knows
  * no address, else when those it knows have had their chance. Home worker.
  */
@@ -8,11 +8,11 @@
 
 #include "mesh/mesh_state.h"
 
-int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider)
+int mesh_add_locator(struct mesh *mesh, const struct mesh_locator *locator)
 {
-	if (mesh->provider_cnt == MESH_LOCATORS_MAX)
+	if (mesh->locator_cnt == MESH_LOCATORS_MAX)
 		return WEFT_EFULL;
-	mesh->providers[mesh->provider_cnt++] = *provider;
+	mesh->locators[mesh->locator_cnt++] = *locator;
 	return 0;
 }
 
@@ -25,7 +25,7 @@ void mesh_forget_locators(struct mesh *mesh)
 	mesh->params.on_step = NULL;
 	while ((dial = pool_next(&mesh->dials, dial)))
 		mesh_discovery_stop(dial);
-	mesh->provider_cnt = 0;
+	mesh->locator_cnt = 0;
 }
 
 static void step_tell(const struct mesh_dial *dial, struct mesh_step *step)
@@ -43,7 +43,7 @@ static void look_end(struct mesh_dial_look *look, int err)
 {
 	struct mesh_dial *dial = look->dial;
 	struct mesh_step step = {
-		.name = dial->mesh->providers[look - dial->discovery.looks].name,
+		.name = dial->mesh->locators[look - dial->discovery.looks].name,
 		.err = err,
 		.addr_cnt = look->addr_cnt,
 		.started_ns = look->started_ns,
@@ -59,24 +59,24 @@ static void look_end(struct mesh_dial_look *look, int err)
 static void look_cancel(struct mesh_dial_look *look, int err)
 {
 	const struct mesh_dial *dial = look->dial;
-	const struct mesh_locator *provider = &dial->mesh->providers[look - dial->discovery.looks];
+	const struct mesh_locator *locator = &dial->mesh->locators[look - dial->discovery.looks];
 
-	provider->cancel(provider->ctx, look->run);
+	locator->cancel(locator->ctx, look->run);
 	look_end(look, err);
 }
 
-/* When the next provider is asked, or the next that is running has had its time. */
+/* When the next locator is asked, or the next that is running has had its time. */
 static void discovery_arm(struct mesh_dial *dial)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
 	const struct mesh *mesh = dial->mesh;
 	uint64_t next_ns = TIMER_NEVER;
 
-	if (discovery->is_begun && discovery->next_idx < mesh->provider_cnt)
+	if (discovery->is_begun && discovery->next_idx < mesh->locator_cnt)
 		next_ns = discovery->next_ns;
 	for (unsigned i = 0; i < discovery->next_idx; i++) {
 		const struct mesh_dial_look *look = &discovery->looks[i];
-		uint64_t due_ns = look->started_ns + mesh->providers[i].budget_ns;
+		uint64_t due_ns = look->started_ns + mesh->locators[i].budget_ns;
 
 		if (look->is_running && due_ns < next_ns)
 			next_ns = due_ns;
@@ -128,12 +128,12 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	mesh_dial_end_if_hopeless(dial);
 }
 
-/* Asks one provider; whether it is running now. */
+/* Asks one locator; whether it is running now. */
 static bool discovery_ask(struct mesh_dial *dial)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
 	struct mesh *mesh = dial->mesh;
-	const struct mesh_locator *provider = &mesh->providers[discovery->next_idx];
+	const struct mesh_locator *locator = &mesh->locators[discovery->next_idx];
 	struct mesh_dial_look *look = &discovery->looks[discovery->next_idx++];
 	int err;
 
@@ -144,9 +144,9 @@ static bool discovery_ask(struct mesh_dial *dial)
 		.is_running = true,
 	};
 	discovery->running_cnt++;
-	if (discovery->next_idx < mesh->provider_cnt)
-		discovery->next_ns = mesh->now_ns + mesh->providers[discovery->next_idx].stagger_ns;
-	err = provider->look(provider->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
+	if (discovery->next_idx < mesh->locator_cnt)
+		discovery->next_ns = mesh->now_ns + mesh->locators[discovery->next_idx].stagger_ns;
+	err = locator->look(locator->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
 	if (err < 0)
 		look_end(look, err);
 	return err == 0;
@@ -154,7 +154,7 @@ static bool discovery_ask(struct mesh_dial *dial)
 
 static void discovery_ask_next(struct mesh_dial *dial)
 {
-	while (dial->discovery.next_idx < dial->mesh->provider_cnt && !discovery_ask(dial))
+	while (dial->discovery.next_idx < dial->mesh->locator_cnt && !discovery_ask(dial))
 		;
 	discovery_arm(dial);
 }
@@ -184,12 +184,12 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 	for (unsigned i = 0; i < discovery->next_idx; i++) {
 		struct mesh_dial_look *look = &discovery->looks[i];
 
-		if (look->is_running && now_ns >= look->started_ns + mesh->providers[i].budget_ns)
+		if (look->is_running && now_ns >= look->started_ns + mesh->locators[i].budget_ns)
 			look_cancel(look, WEFT_ETIMEOUT);
 	}
 	if (!discovery->next_idx)
 		discovery_recall(dial);
-	if (discovery->next_idx < mesh->provider_cnt &&
+	if (discovery->next_idx < mesh->locator_cnt &&
 	    (now_ns >= discovery->next_ns || !discovery->running_cnt))
 		discovery_ask_next(dial);
 	else
@@ -206,7 +206,7 @@ void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
 
-	if (!dial->mesh->provider_cnt ||
+	if (!dial->mesh->locator_cnt ||
 	    (discovery->is_begun && (discovery->next_idx || discovery->next_ns <= at_ns)))
 		return;
 	discovery->is_begun = true;
@@ -218,8 +218,8 @@ bool mesh_discovery_is_over(const struct mesh_dial *dial)
 {
 	const struct mesh_discovery *discovery = &dial->discovery;
 
-	return !dial->mesh->provider_cnt ||
-	       (discovery->next_idx == dial->mesh->provider_cnt && !discovery->running_cnt);
+	return !dial->mesh->locator_cnt ||
+	       (discovery->next_idx == dial->mesh->locator_cnt && !discovery->running_cnt);
 }
 
 void mesh_discovery_stop(struct mesh_dial *dial)

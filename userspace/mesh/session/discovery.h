@@ -11,8 +11,8 @@
 
 /*
  * Sources of addresses for a key: other nodes, the DHT, a relay of records, a rendezvous. They
- * are asked when no program answers at the addresses at hand. Each is a provider, and mesh knows
- * no more of it than this. A dial asks the providers in the order in which they were added. Each
+ * are asked when no program answers at the addresses at hand. Each is a locator, and mesh knows
+ * no more of it than this. A dial asks the locators in the order in which they were added. Each
  * is asked stagger_ns after the one before, or at once when that has ended without an address.
  * The addresses found are dialled as they come, and the first whose key is proved wins.
  *
@@ -22,7 +22,7 @@
 
 struct mesh;
 
-/* A provider's knowledge of a key; borrowed. */
+/* A locator's knowledge of a key; borrowed. */
 struct mesh_found {
 	const struct addr *addrs;
 	unsigned addr_cnt;
@@ -31,7 +31,7 @@ struct mesh_found {
 };
 
 /*
- * One provider looking for one key, embedded by the asker. found is called any number of times,
+ * One locator looking for one key, embedded by the asker. found is called any number of times,
  * ended once and last. found returns 0, or WEFT_ESTALE for a record that was refused. Such a
  * record is over, or older than one that this key's owner published before, so it is a replay.
  */
@@ -63,16 +63,16 @@ struct mesh_locator {
  */
 struct mesh_step {
 	uint8_t key[MESH_KEY_LEN];
-	const char *name; /* a provider's, or "cache": the addresses of earlier sessions */
+	const char *name; /* a locator's, or "cache": the addresses of earlier sessions */
 	int err;
 	unsigned addr_cnt;
 	uint64_t started_ns, ended_ns;
 };
 typedef void (*mesh_step_fn)(void *ctx, const struct mesh_step *step);
 
-/* mesh_add_provider copies provider; at start. 0 or WEFT_EFULL. */
+/* mesh_add_locator copies locator; at start. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int mesh_add_provider(struct mesh *mesh, const struct mesh_locator *provider);
+int mesh_add_locator(struct mesh *mesh, const struct mesh_locator *locator);
 /* mesh_forget_locators cancels every search and asks no more; before they go. Takes NULL. */
 void mesh_forget_locators(struct mesh *mesh);
 

@@ -5,11 +5,11 @@
 #include "mesh/session/discovery.h"
 
 /*
- * A provider that the test is: it remembers what it was asked and says
+ * A locator that the test is: it remembers what it was asked and says
  * what the test wants, when it wants.
  */
 struct fake {
-	struct mesh_locator provider;
+	struct mesh_locator locator;
 	struct mesh_look *look; /* NULL: nothing is being looked for */
 	unsigned look_cnt, cancel_cnt;
 	uint8_t key_byte;
@@ -62,7 +62,7 @@ static void note_connect(void *arg, int err, const uint8_t *actual_key)
 	connect_err = err;
 }
 
-/* Node 0 has fake_cnt providers, the second a second after the first. */
+/* Node 0 has fake_cnt locators, the second a second after the first. */
 static void nodes_init(unsigned fake_cnt)
 {
 	static const char *const names[] = {"first", "second"};
@@ -72,7 +72,7 @@ static void nodes_init(unsigned fake_cnt)
 	rig_init(&rig, 3);
 	rig_on_step(&rig, 0, note_step);
 	for (unsigned i = 0; i < fake_cnt; i++) {
-		fakes[i].provider = (struct mesh_locator){
+		fakes[i].locator = (struct mesh_locator){
 			.name = names[i],
 			.stagger_ns = PAIR_S,
 			.budget_ns = 5 * PAIR_S,
@@ -80,7 +80,7 @@ static void nodes_init(unsigned fake_cnt)
 			.cancel = fake_cancel,
 			.ctx = &fakes[i],
 		};
-		CHECK_EQ(mesh_add_provider(rig.nodes[0].mesh, &fakes[i].provider), 0);
+		CHECK_EQ(mesh_add_locator(rig.nodes[0].mesh, &fakes[i].locator), 0);
 	}
 }
 
@@ -136,7 +136,7 @@ static void test_bare_key_is_looked_for_and_reached(void)
 	rig_fini(&rig);
 }
 
-static void test_providers_start_one_after_the_other(void)
+static void test_locators_start_one_after_the_other(void)
 {
 	uint64_t begun_ns;
 
@@ -178,7 +178,7 @@ static void test_one_that_refuses_makes_room_at_once(void)
 	rig_fini(&rig);
 }
 
-static void test_budget_ends_a_silent_provider(void)
+static void test_budget_ends_a_silent_locator(void)
 {
 	nodes_init(1);
 	CHECK_EQ(connect_to(NULL, 0), 0);
@@ -338,22 +338,22 @@ static void test_a_caller_that_gives_up_cancels_the_search(void)
 	rig_fini(&rig);
 }
 
-static void test_one_provider_too_many_is_refused(void)
+static void test_one_locator_too_many_is_refused(void)
 {
 	nodes_init(1);
 	for (unsigned i = 1; i < MESH_LOCATORS_MAX; i++)
-		CHECK_EQ(mesh_add_provider(rig.nodes[0].mesh, &fakes[0].provider), 0);
-	CHECK_EQ(mesh_add_provider(rig.nodes[0].mesh, &fakes[0].provider), WEFT_EFULL);
+		CHECK_EQ(mesh_add_locator(rig.nodes[0].mesh, &fakes[0].locator), 0);
+	CHECK_EQ(mesh_add_locator(rig.nodes[0].mesh, &fakes[0].locator), WEFT_EFULL);
 	rig_fini(&rig);
 }
 
 int main(void)
 {
 	RUN(test_bare_key_is_looked_for_and_reached);
-	RUN(test_providers_start_one_after_the_other);
+	RUN(test_locators_start_one_after_the_other);
 	RUN(test_one_that_knows_nothing_makes_room_at_once);
 	RUN(test_one_that_refuses_makes_room_at_once);
-	RUN(test_budget_ends_a_silent_provider);
+	RUN(test_budget_ends_a_silent_locator);
 	RUN(test_addresses_at_hand_come_first);
 	RUN(test_failed_addresses_hurry_the_search);
 	RUN(test_older_record_than_the_owners_is_refused);
@@ -361,6 +361,6 @@ int main(void)
 	RUN(test_addresses_of_earlier_sessions_are_the_first_step);
 	RUN(test_a_flood_of_addresses_is_cut_off);
 	RUN(test_a_caller_that_gives_up_cancels_the_search);
-	RUN(test_one_provider_too_many_is_refused);
+	RUN(test_one_locator_too_many_is_refused);
 	return check_done();
 }
