@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/byte_cursor.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/memory/pool.h"
 #include "store/store.h"
@@ -23,12 +23,12 @@ struct ban_list {
 	struct arena arena;
 	struct pool pool;
 	struct map by_id;
-	LIST_HEAD(, change) changes; /* with an outcome not known yet */
+	struct list_node changes; /* with an outcome not known yet */
 };
 
 /* A change on its way to the disk, and what to go back to. */
 struct change {
-	LIST_ENTRY(change) link;
+	struct list_node node; /* of list->changes */
 	struct ban_list *list;
 	struct ban before, after;
 	bool was_there, is_there;
@@ -138,6 +138,7 @@ int firewall_ban_list_open(struct store *store, uint64_t wall_s, struct ban_list
 
 	if (!list)
 		return -ENOMEM;
+	list_init(&list->changes);
 	list->store = store;
 	if ((err = list_lay_out(list)) < 0 || (err = list_load(list, wall_s)) < 0) {
 		firewall_ban_list_free(list);
@@ -153,8 +154,8 @@ void firewall_ban_list_free(struct ban_list *list)
 
 	if (!list)
 		return;
-	while ((change = LIST_FIRST(&list->changes))) {
-		LIST_REMOVE(change, link);
+	while ((change = list_first(&list->changes, struct change, node))) {
+		list_unlink(&change->node);
 		free(change);
 	}
 	arena_close(&list->arena);
@@ -205,7 +206,7 @@ static void change_done(void *arg, int err)
 		else
 			list_unset(change->list, &change->after.target);
 	}
-	LIST_REMOVE(change, link);
+	list_unlink(&change->node);
 	change->done(change->arg, err);
 	free(change);
 }
@@ -230,7 +231,7 @@ static int list_change(struct ban_list *list, const struct change *wanted)
 		free(change);
 		return err;
 	}
-	LIST_INSERT_HEAD(&list->changes, change, link);
+	list_push_back(&list->changes, &change->node);
 	/* There is room: put looked before. */
 	if (wanted->is_there)
 		(void)list_set(list, &wanted->after);
