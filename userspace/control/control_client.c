@@ -25,11 +25,6 @@
 #define CLIENT_OUT_CAP_MIN  4096
 #define CLIENT_OUT_CAP_KEEP 65536 /* an empty buffer larger than this is given back */
 
-static struct control_client *client_of_timer(struct timer *timer, size_t off)
-{
-	return (void *)((char *)timer - off);
-}
-
 size_t control_client_backlog_len(const struct control_client *client)
 {
 	return client->out_end - client->out_begin;
@@ -437,8 +432,7 @@ static void client_ready(struct poller_watch *watch, unsigned events, uint64_t n
 
 static void turn_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct control_client *client =
-		client_of_timer(timer, offsetof(struct control_client, turn_timer));
+	struct control_client *client = container_of(timer, struct control_client, turn_timer);
 
 	client->control->now_ns = now_ns;
 	client_turn(client);
@@ -446,8 +440,7 @@ static void turn_timer_fire(struct timer *timer, uint64_t now_ns)
 
 static void stall_timer_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct control_client *client =
-		client_of_timer(timer, offsetof(struct control_client, stall_timer));
+	struct control_client *client = container_of(timer, struct control_client, stall_timer);
 
 	client->control->now_ns = now_ns;
 	if (client->state != CLIENT_DRAINING)
