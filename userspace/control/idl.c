@@ -354,17 +354,3 @@ const struct idl_member *control_idl_members(const struct idl *idl)
 {
 	return idl->members;
 }
-
-bool control_idl_name_is(const struct idl_name *name, const char *text)
-{
-	return strlen(text) == name->len && memcmp(name->text, text, name->len) == 0;
-}
-
-const struct idl_member *control_idl_lookup(const struct idl *idl, enum idl_member_kind kind,
-					    const char *name)
-{
-	struct idl_name wanted = {name, strlen(name)};
-	const struct idl_member *member = member_of_name(idl, &wanted);
-
-	return member && member->kind == kind ? member : NULL;
-}

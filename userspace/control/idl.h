@@ -67,11 +67,7 @@ int control_idl_parse(const char *text, struct idl **out_idl, unsigned *out_line
 void control_idl_free(struct idl *idl);
 
 const struct idl_member *control_idl_members(const struct idl *idl);
-/* control_idl_lookup finds a member by kind and name, or NULL. */
-const struct idl_member *control_idl_lookup(const struct idl *idl, enum idl_member_kind kind,
-					    const char *name);
 /* control_idl_type_resolve follows names to what they stand for; NULL: nothing, or a circle. */
 const struct idl_type *control_idl_type_resolve(const struct idl *idl, const struct idl_type *type);
-bool control_idl_name_is(const struct idl_name *name, const char *text);
 
 #endif

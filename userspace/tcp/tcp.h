@@ -160,8 +160,6 @@ void tcp_engine_review(struct tcp_engine *engine);
 void tcp_engine_drain(struct tcp_engine *engine);
 /* tcp_engine_expel ends handshakes under way with addresses that are not welcome now. How many. */
 unsigned tcp_engine_expel(struct tcp_engine *engine, uint64_t now_ns);
-/* tcp_engine_configure takes what can change while it runs: times and windows. */
-void tcp_engine_configure(struct tcp_engine *engine, const struct tcp_config *config);
 void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_stats);
 
 /* Wire constants: codes of CLOSE and RESET that are the engine's own, the same as on QUIC. */

@@ -44,14 +44,6 @@ void tcp_config_defaults(struct tcp_config *config)
 	};
 }
 
-void tcp_engine_configure(struct tcp_engine *engine, const struct tcp_config *config)
-{
-	engine->config.handshake_timeout_ns = config->handshake_timeout_ns;
-	engine->config.idle_timeout_ns = config->idle_timeout_ns;
-	engine->config.keepalive_ns = config->keepalive_ns;
-	engine->config.window_len_max = config->window_len_max;
-}
-
 uint32_t tcp_config_linger_cap(const struct tcp_config *config)
 {
 	return config->conn_cap / LINGER_DIVISOR + LINGER_CAP_MIN;
