@@ -77,7 +77,7 @@ static void item_copy(struct cbor_reader *r, struct writer *w)
 		break;
 	case CBOR_NULL:
 		cbor_read_null(r);
-		cbor_write_null(w);
+		writer_u8(w, 0xf6);
 		break;
 	case CBOR_END:
 		cbor_fail(r);

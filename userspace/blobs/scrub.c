@@ -38,6 +38,13 @@ enum scrub_verdict {
 	SCRUB_AT_END
 };
 
+struct scrub_figures {
+	uint64_t file_cnt, byte_cnt; /* verified */
+	uint64_t bad_cnt;
+	uint64_t passed_cnt; /* were changed, are gone or could not be opened */
+	uint64_t round_cnt;  /* through all files */
+};
+
 struct scrub {
 	struct job job; /* first */
 	struct timer timer;
@@ -579,11 +586,6 @@ unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
 			snprintf(out_path, cap, "%s", file->path);
 	(void)!blobs_object_bad_end(&iter);
 	return cnt;
-}
-
-const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub)
-{
-	return &scrub->figures;
 }
 
 void blobs_scrub_fill_stats(const struct scrub *scrub, struct blobs_stats *stats)

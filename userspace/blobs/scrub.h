@@ -27,13 +27,6 @@ struct scrub;
  * forgotten.
  * Home worker; reads in a job.
  */
-struct scrub_figures {
-	uint64_t file_cnt, byte_cnt; /* verified */
-	uint64_t bad_cnt;
-	uint64_t passed_cnt; /* were changed, are gone or could not be opened */
-	uint64_t round_cnt;  /* through all files */
-};
-
 WEFT_MUST_CHECK
 int blobs_scrub_new(struct blobs *content, struct scrub **out_scrub);
 /* blobs_scrub_free waits for the job. */
@@ -46,7 +39,6 @@ void blobs_scrub_check_cancel(struct scrub *scrub);
 unsigned blobs_scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
 /* blobs_scrub_configured: scrub_rate is another. */
 void blobs_scrub_configured(struct scrub *scrub);
-const struct scrub_figures *blobs_scrub_figures(const struct scrub *scrub);
 /* blobs_scrub_fill_stats fills in scrub_*; takes NULL. */
 void blobs_scrub_fill_stats(const struct scrub *scrub, struct blobs_stats *stats);
 

@@ -136,7 +136,6 @@ int cbor_enter_record(struct cbor_reader *r, const void *data, size_t len, uint6
 void cbor_write_uint(struct writer *w, uint64_t value);
 void cbor_write_int(struct writer *w, int64_t value);
 void cbor_write_bool(struct writer *w, bool value);
-void cbor_write_null(struct writer *w);
 void cbor_write_bytes(struct writer *w, const void *data, size_t len);
 void cbor_write_text(struct writer *w, const char *text, size_t len);
 void cbor_write_array(struct writer *w, uint64_t item_cnt);

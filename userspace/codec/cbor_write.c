@@ -37,11 +37,6 @@ void cbor_write_bool(struct writer *w, bool value)
 	writer_u8(w, value ? 0xf5 : 0xf4);
 }
 
-void cbor_write_null(struct writer *w)
-{
-	writer_u8(w, 0xf6);
-}
-
 void cbor_write_bytes_head(struct writer *w, uint64_t len)
 {
 	head_write(w, 2, len);

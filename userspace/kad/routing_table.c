@@ -181,11 +181,6 @@ static struct kad_node *bucket_find(const struct table_bucket *bucket, const str
 	return NULL;
 }
 
-const struct kad_node *kad_table_lookup(const struct kad_table *table, const struct kad_id *id)
-{
-	return bucket_find(&table->buckets[table_bucket_idx(table, id)], id);
-}
-
 static struct kad_node *bucket_candidate(struct table_bucket *bucket, const struct kad_id *id,
 					 const struct addr *addr)
 {

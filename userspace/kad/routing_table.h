@@ -155,8 +155,6 @@ struct kad_near {
 #define KAD_CLOSEST_MAX 64
 unsigned kad_table_closest(const struct kad_table *table, const struct kad_near *near,
 			   const struct kad_node **out_nodes, unsigned cap);
-/* kad_table_lookup: the member with this id, or NULL; borrowed until the table changes. */
-const struct kad_node *kad_table_lookup(const struct kad_table *table, const struct kad_id *id);
 /* kad_table_each calls fn for each member; fn must not change the table. */
 void kad_table_each(const struct kad_table *table,
 		    void (*fn)(void *arg, unsigned bucket, const struct kad_node *node), void *arg);

@@ -316,8 +316,6 @@ bool quic_memory_is_due(const struct quic_engine *engine);
 void quic_path_init(ngtcp2_path_storage *storage, const struct addr *local,
 		    const struct addr *remote);
 void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
-/* quic_path_is_from: path's other end is remote. */
-bool quic_path_is_from(const ngtcp2_path *path, const struct addr *remote);
 /* quic_path_tell: datagrams are expected from path's remote address. */
 void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 

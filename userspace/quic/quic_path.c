@@ -54,14 +54,6 @@ void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr)
 	*out_addr = addr;
 }
 
-bool quic_path_is_from(const ngtcp2_path *path, const struct addr *remote)
-{
-	struct addr other;
-
-	quic_path_addr(&path->remote, &other);
-	return addr_equal(&other, remote);
-}
-
 void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path)
 {
 	struct addr remote;

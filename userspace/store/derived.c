@@ -371,11 +371,3 @@ int store_derived_write_commit(struct derived_write *write)
 	free(write);
 	return err;
 }
-
-void store_derived_write_cancel(struct derived_write *write)
-{
-	if (!write)
-		return;
-	mdb_txn_abort(write->txn);
-	free(write);
-}

@@ -72,7 +72,7 @@ int store_derived_view_each(struct derived_view *view, const void *prefix, size_
 /*
  * A write is applied whole by its commit or not at all. Errors are sticky: the commit
  * returns the first of WEFT_EFULL (map_len_max), -ENOSPC, WEFT_EDAMAGED, -errno.
- * store_derived_write_commit and _cancel free it.
+ * store_derived_write_commit frees it.
  */
 WEFT_MUST_CHECK
 int store_derived_write_open(struct derived *derived, struct derived_write **out_write);
@@ -81,6 +81,5 @@ void store_derived_write_put(struct derived_write *write, const void *key, size_
 void store_derived_write_delete(struct derived_write *write, const void *key, size_t key_len);
 WEFT_MUST_CHECK
 int store_derived_write_commit(struct derived_write *write);
-void store_derived_write_cancel(struct derived_write *write);
 
 #endif

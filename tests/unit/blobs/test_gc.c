@@ -146,7 +146,8 @@ static void test_what_a_holder_names_is_kept_and_reached(void)
 	memcpy(keeper.part_id, left.told.manifest_id, 32);
 	blobs_holder_changed(rig.content);
 	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
-	CHECK(blobs_served_index_has_manifest(blobs_served_index(rig.content), keeper.part_id));
+	CHECK(blobs_served_index_gives_manifest(blobs_served_index(rig.content), keeper.part_id,
+						NULL));
 
 	/* A user that cannot tell which files it keeps may keep all of them. */
 	keeper.fails = true;

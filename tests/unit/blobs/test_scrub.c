@@ -19,9 +19,12 @@ static struct duo_node *a(void)
 	return &duo.nodes[DUO_A];
 }
 
-static const struct scrub_figures *figures(void)
+static const struct blobs_stats *figures(void)
 {
-	return blobs_scrub_figures(b()->content->scrub);
+	static struct blobs_stats stats;
+
+	blobs_stats(b()->content, &stats);
+	return &stats;
 }
 
 static bool begin(uint64_t rate)
@@ -72,9 +75,9 @@ static bool rot(const char *name)
 /* Until a round through all files is over. */
 static void round_run(void)
 {
-	uint64_t cnt = figures()->round_cnt;
+	uint64_t cnt = figures()->scrub_round_cnt;
 
-	for (unsigned i = 0; i < TURN_MAX && figures()->round_cnt == cnt; i++)
+	for (unsigned i = 0; i < TURN_MAX && figures()->scrub_round_cnt == cnt; i++)
 		(void)duo_turn(&duo);
 }
 
@@ -91,9 +94,9 @@ static void test_right_files_are_verified_and_left_alone(void)
 {
 	CHECK(begin(1ull << 30));
 	round_run();
-	CHECK_EQ(figures()->round_cnt, 1);
-	CHECK_EQ(figures()->file_cnt, 9);
-	CHECK_EQ(figures()->bad_cnt, 0);
+	CHECK_EQ(figures()->scrub_round_cnt, 1);
+	CHECK_EQ(figures()->scrub_file_cnt, 9);
+	CHECK_EQ(figures()->scrub_bad_cnt, 0);
 	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 0);
 	duo_fini(&duo);
 }
@@ -116,7 +119,7 @@ static void test_file_that_was_modified_is_skipped(void)
 	CHECK(begin(1ull << 30));
 	file_make("out/a/small.txt", 1000, 77);
 	round_run();
-	CHECK_EQ(figures()->passed_cnt, 1);
+	CHECK_EQ(figures()->scrub_passed_cnt, 1);
 	CHECK_EQ(b()->event_cnt[BLOBS_FILE_BAD], 0);
 	duo_fini(&duo);
 }
@@ -125,7 +128,7 @@ static void test_rate_of_zero_reads_nothing(void)
 {
 	CHECK(begin(0));
 	turns(5000);
-	CHECK_EQ(figures()->byte_cnt, 0);
+	CHECK_EQ(figures()->scrub_byte_cnt, 0);
 	duo_fini(&duo);
 }
 
@@ -330,7 +333,7 @@ static void test_cancelled_check_reports_nothing_and_lets_the_slow_round_go_on(v
 	blobs_check_files_cancel(b()->content);
 	round_run();
 	CHECK_EQ(seen.done_cnt, 0);
-	CHECK(figures()->file_cnt >= 9);
+	CHECK(figures()->scrub_file_cnt >= 9);
 	CHECK(check_begin(&seen));
 	for (unsigned i = 0; i < TURN_MAX && !seen.done_cnt; i++)
 		(void)duo_turn(&duo);

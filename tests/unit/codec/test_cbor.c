@@ -107,7 +107,7 @@ static size_t sample_write(uint8_t *buf, size_t cap)
 	cbor_write_int(&w, -5);
 	cbor_write_bool(&w, true);
 	cbor_write_uint(&w, 9);
-	cbor_write_null(&w);
+	writer_u8(&w, 0xf6); /* null */
 	return w.bad ? 0 : writer_len(&w);
 }
 

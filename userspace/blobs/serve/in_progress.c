@@ -160,18 +160,6 @@ blobs_in_progress_find(const struct in_progress *in_progress, const uint8_t cont
 	return best;
 }
 
-static bool lets_all(void *arg, const uint8_t manifest_id[static 32])
-{
-	(void)arg, (void)manifest_id;
-	return true;
-}
-
-struct in_progress_file *blobs_in_progress_lookup(const struct in_progress *in_progress,
-						  const uint8_t content_id[static 32])
-{
-	return blobs_in_progress_find(in_progress, content_id, lets_all, NULL);
-}
-
 void blobs_in_progress_file_use(struct in_progress_file *file)
 {
 	file->use_cnt++;

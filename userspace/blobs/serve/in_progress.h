@@ -64,10 +64,10 @@ void blobs_in_progress_file_note(struct in_progress *in_progress, struct in_prog
 /* blobs_in_progress_drop: no lookup finds it any more; takes NULL. */
 void blobs_in_progress_drop(struct in_progress *in_progress, struct in_progress_file *file);
 
-/* blobs_in_progress_lookup: borrowed, or NULL. */
-struct in_progress_file *blobs_in_progress_lookup(const struct in_progress *in_progress,
-						  const uint8_t content_id[static 32]);
-/* blobs_in_progress_find: likewise, of those that lets says yes of. */
+/*
+ * blobs_in_progress_find: of the files that lets says yes of, the one with the most chunks.
+ * Borrowed, or NULL.
+ */
 struct in_progress_file *
 blobs_in_progress_find(const struct in_progress *in_progress, const uint8_t content_id[static 32],
 		       bool (*lets)(void *arg, const uint8_t manifest_id[static 32]), void *arg);

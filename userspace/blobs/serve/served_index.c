@@ -309,12 +309,6 @@ static struct manifest_view manifest_look(const struct served_index *served_inde
 	return view;
 }
 
-bool blobs_served_index_has_manifest(const struct served_index *served_index,
-				     const uint8_t id[static MANIFEST_ID_LEN])
-{
-	return manifest_look(served_index, id, NULL).is_there;
-}
-
 bool blobs_served_index_gives_manifest(const struct served_index *served_index,
 				       const uint8_t id[static MANIFEST_ID_LEN],
 				       const struct served_reader *reader)
@@ -333,12 +327,6 @@ bool blobs_served_index_holds_file(const struct served_index *served_index,
 {
 	return (file->is_got && blobs_served_index_holds_manifest(served_index, file->got_id)) ||
 	       blobs_served_index_has_file(served_index, file);
-}
-
-bool blobs_served_index_has_whole(const struct served_index *served_index,
-				  const uint8_t id[static MANIFEST_ID_LEN])
-{
-	return manifest_look(served_index, id, NULL).is_whole;
 }
 
 bool blobs_served_index_gives_whole(const struct served_index *served_index,

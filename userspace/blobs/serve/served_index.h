@@ -76,25 +76,21 @@ blobs_served_index_copy_some(const struct served_index *served_index,
 			     bool (*is_wanted)(void *arg, const uint8_t manifest_id[static 32]),
 			     void *arg);
 
-bool blobs_served_index_has_manifest(const struct served_index *served_index,
-				     const uint8_t id[static 32]);
-/* blobs_served_index_has_whole: at least one caller added it as whole. */
-bool blobs_served_index_has_whole(const struct served_index *served_index,
-				  const uint8_t id[static 32]);
-/* blobs_served_index_is_growing: likewise, as growing. */
+/* blobs_served_index_is_growing: at least one caller added the manifest as growing. */
 bool blobs_served_index_is_growing(const struct served_index *served_index,
 				   const uint8_t id[static 32]);
 bool blobs_served_index_has_file(const struct served_index *served_index,
 				 const struct object_file *file);
-/* blobs_served_index_holds_manifest, blobs_served_index_holds_file: likewise, or it is held. */
+/* blobs_served_index_holds_{manifest,file}: a caller added it, or it is held. */
 bool blobs_served_index_holds_manifest(const struct served_index *served_index,
 				       const uint8_t id[static 32]);
 bool blobs_served_index_holds_file(const struct served_index *served_index,
 				   const struct object_file *file);
 
 /*
- * blobs_served_index_gives_{manifest,whole,file}: as blobs_served_index_has_*, of what reader may
- * read: something is open where one that added it left it open, whatever others that added it say.
+ * blobs_served_index_gives_{manifest,whole,file}: reader may read the manifest, at least one caller
+ * added it as whole, or as blobs_served_index_has_file. Something is open where one that added it
+ * left it open, whatever others that added it say. reader NULL: whatever its scope.
  */
 bool blobs_served_index_gives_manifest(const struct served_index *served_index,
 				       const uint8_t id[static 32],

@@ -58,9 +58,9 @@ static void test_path_is_reachable_at_or_below_a_place(void)
 			printf("# %s\n", paths[i].path);
 		CHECK_EQ(got, paths[i].want);
 	}
-	CHECK(blobs_served_index_has_manifest(served_index, one));
-	CHECK(blobs_served_index_has_manifest(served_index, two));
-	CHECK(!blobs_served_index_has_manifest(served_index, three));
+	CHECK(blobs_served_index_gives_manifest(served_index, one, NULL));
+	CHECK(blobs_served_index_gives_manifest(served_index, two, NULL));
+	CHECK(!blobs_served_index_gives_manifest(served_index, three, NULL));
 	blobs_served_index_free(served_index);
 }
 
@@ -69,7 +69,7 @@ static void test_root_folder_covers_all_and_an_empty_list_nothing(void)
 	struct served_index *served_index = blobs_served_index_new();
 
 	CHECK(!has_path(served_index, "/any/thing"));
-	CHECK(!blobs_served_index_has_manifest(served_index, one));
+	CHECK(!blobs_served_index_gives_manifest(served_index, one, NULL));
 	CHECK_EQ(blobs_served_index_add_share(served_index, "/", one), 0);
 	blobs_served_index_seal(served_index);
 	CHECK(has_path(served_index, "/any/thing"));
@@ -129,11 +129,11 @@ static void test_held_collection_is_not_served(void)
 	CHECK_EQ(blobs_served_index_add_manifest(served_index, three), 0);
 	blobs_served_index_seal(served_index);
 	copy = blobs_served_index_copy(served_index);
-	CHECK(!blobs_served_index_has_manifest(copy, one) &&
+	CHECK(!blobs_served_index_gives_manifest(copy, one, NULL) &&
 	      !blobs_served_index_has_file(copy, &file));
 	CHECK(blobs_served_index_holds_manifest(copy, one) &&
 	      blobs_served_index_holds_file(copy, &file));
-	CHECK(blobs_served_index_has_manifest(copy, three));
+	CHECK(blobs_served_index_gives_manifest(copy, three, NULL));
 	blobs_served_index_free(copy);
 	blobs_served_index_free(served_index);
 }
@@ -154,7 +154,7 @@ static void test_served_bytes_count_for_every_share_around_them_once(void)
 	CHECK_EQ(told.by_first_byte[2], 105);
 	blobs_served_index_served_each(served_index, tell, &told);
 	CHECK_EQ(told.by_first_byte[1], 100);
-	CHECK(has_path(copy, "/srv/files/a") && blobs_served_index_has_manifest(copy, two));
+	CHECK(has_path(copy, "/srv/files/a") && blobs_served_index_gives_manifest(copy, two, NULL));
 	blobs_served_index_free(served_index);
 	blobs_served_index_free(copy);
 }
@@ -203,8 +203,8 @@ static void test_a_part_of_it_has_what_belongs_to_the_wanted_manifests(void)
 	struct object_file got = {.is_got = true, .path = "/tmp/got"};
 
 	CHECK(some != NULL);
-	CHECK(blobs_served_index_has_manifest(some, two) &&
-	      !blobs_served_index_has_manifest(some, one));
+	CHECK(blobs_served_index_gives_manifest(some, two, NULL) &&
+	      !blobs_served_index_gives_manifest(some, one, NULL));
 	CHECK(has_path(some, "/srv/one.iso") && has_path(some, "/srv/files/inner/a"));
 	CHECK(!has_path(some, "/srv/files/a"));
 	memcpy(got.got_id, two, sizeof(two));
@@ -226,12 +226,12 @@ static void test_manifest_is_whole_for_a_peer_that_says_so(void)
 	CHECK_EQ(blobs_served_index_add_growing(served_index, one), 0);
 	blobs_served_index_seal(served_index);
 	copy = blobs_served_index_copy(served_index);
-	CHECK(blobs_served_index_has_manifest(copy, one) &&
-	      !blobs_served_index_has_whole(copy, one));
-	CHECK(blobs_served_index_has_manifest(copy, two) &&
-	      blobs_served_index_has_whole(copy, two));
-	CHECK(!blobs_served_index_has_manifest(copy, three) &&
-	      !blobs_served_index_has_whole(copy, three));
+	CHECK(blobs_served_index_gives_manifest(copy, one, NULL) &&
+	      !blobs_served_index_gives_whole(copy, one, NULL));
+	CHECK(blobs_served_index_gives_manifest(copy, two, NULL) &&
+	      blobs_served_index_gives_whole(copy, two, NULL));
+	CHECK(!blobs_served_index_gives_manifest(copy, three, NULL) &&
+	      !blobs_served_index_gives_whole(copy, three, NULL));
 	CHECK(blobs_served_index_is_growing(copy, one));
 	CHECK(!blobs_served_index_is_growing(copy, two) &&
 	      !blobs_served_index_is_growing(copy, three));
@@ -278,7 +278,7 @@ static void test_scope_is_the_widest_of_all_that_name_it(void)
 	CHECK(blobs_served_index_gives_manifest(copy, two, &m) &&
 	      blobs_served_index_gives_manifest(copy, two, &o));
 	CHECK(!blobs_served_index_gives_manifest(copy, three, &m) &&
-	      blobs_served_index_has_manifest(copy, three));
+	      blobs_served_index_gives_manifest(copy, three, NULL));
 	CHECK(blobs_served_index_gives_file(copy, &file, &m) &&
 	      !blobs_served_index_gives_file(copy, &file, &o));
 	CHECK(blobs_served_index_has_file(copy, &file));
