@@ -36,8 +36,54 @@ static void test_only_a_slip_is_near(void)
 	}
 }
 
+static void test_distance_counts_single_slips(void)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned distance;
+	} pairs[] = {
+		{"", "", 0},	       {"", "abc", 3},	       {"share", "share", 0},
+		{"shar", "share", 1},  {"shares", "share", 1}, {"shsre", "share", 1},
+		{"shrae", "share", 1}, {"hsrae", "share", 2},  {"kitten", "sitting", 3},
+		{"ab", "ba", 1},       {"list", "watch", 5},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		CHECK_EQ(weft_edit_distance(pairs[i].a, pairs[i].b), pairs[i].distance);
+		CHECK_EQ(weft_edit_distance(pairs[i].b, pairs[i].a), pairs[i].distance);
+	}
+}
+
+static void test_long_words_are_compared_in_part(void)
+{
+	char a[1000], b[1000];
+
+	memset(a, 'a', sizeof(a) - 1);
+	memset(b, 'b', sizeof(b) - 1);
+	a[sizeof(a) - 1] = b[sizeof(b) - 1] = '\0';
+	CHECK_EQ(weft_edit_distance(a, b), WEFT_NEAREST_LEN_MAX);
+}
+
+static void test_only_what_may_be_meant_is_near(void)
+{
+	unsigned best = UINT_MAX;
+
+	CHECK(!weft_is_nearer("xyzzy", "share", &best));
+	CHECK(weft_is_nearer("lim", "limits", &best));
+	CHECK(!weft_is_nearer("lim", "limits", &best));
+	best = UINT_MAX;
+	CHECK(weft_is_nearer("conn_kap", "conn_cap", &best));
+	CHECK_EQ(best, 1);
+	CHECK(!weft_is_nearer("", "share", &best));
+	best = UINT_MAX;
+	CHECK(!weft_is_nearer("mesh:yg6ywkagyeikkud81mmd6dhs3e8y5tcwz8jd4wcppyzn9", "list", &best));
+}
+
 int main(void)
 {
 	RUN(test_only_a_slip_is_near);
+	RUN(test_distance_counts_single_slips);
+	RUN(test_long_words_are_compared_in_part);
+	RUN(test_only_what_may_be_meant_is_near);
 	return check_done();
 }
