@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/assert.h"
 #include "codec/json_heap.h"
 
@@ -13,26 +13,26 @@
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void parse_again(const struct api_type *type, json_t *written)
+static void parse_again(const struct varlink_type *type, json_t *written)
 {
-	struct api_blocks blocks = {0};
-	char field[API_FIELD_CAP];
+	struct varlink_blocks blocks = {0};
+	char field[VARLINK_FIELD_CAP];
 	const void *made;
 	json_t *again;
 
-	weft_assert(api_parse(type, written, &blocks, &made, field) == 0);
-	again = api_write(type, made);
+	weft_assert(varlink_parse(type, written, &blocks, &made, field) == 0);
+	again = varlink_write(type, made);
 	weft_assert(json_equal(written, again));
 	json_decref(again);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	const struct api_method *method;
-	const struct api_type *type;
-	struct api_blocks blocks = {0};
-	char field[API_FIELD_CAP];
+	const struct varlink_method *method;
+	const struct varlink_type *type;
+	struct varlink_blocks blocks = {0};
+	char field[VARLINK_FIELD_CAP];
 	const void *made;
 	json_t *json, *written;
 
@@ -40,15 +40,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	method = &api_node_methods[(data[0] & 127) % API_NODE_METHOD_CNT];
 	type = data[0] & 128 ? method->out : method->in;
-	if (api_parse(type, json, &blocks, &made, field) == 0) {
-		weft_assert(api_check(type, json, field));
-		written = api_write(type, made);
+	if (varlink_parse(type, json, &blocks, &made, field) == 0) {
+		weft_assert(varlink_check(type, json, field));
+		written = varlink_write(type, made);
 		parse_again(type, written);
 		json_decref(written);
 	} else {
-		weft_assert(!api_check(type, json, field));
+		weft_assert(!varlink_check(type, json, field));
 	}
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(json);
 	return 0;
 }

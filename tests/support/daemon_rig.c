@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/monotonic.h"
-#include "api/node.h"
+#include "varlink/node.h"
 #include "client/client_ask.h"
 #include "support/check.h"
 #include "support/json_path.h"

@@ -71,7 +71,7 @@ def test_a_wrong_description_is_refused_with_its_place(lab):
 def test_interfaces_share_types_and_a_description_has_those_of_others(lab):
     (code, said), made = made_of(SHOP, "interface a.Staff\n\n# Role: view.\nmethod Look() -> (item: Item)\n")
     check_eq((code, said), (0, ""), "two interfaces")
-    check('{"Look", "a.Staff", API_VIEW,' in made["shop.c"], made["shop.c"])
+    check('{"Look", "a.Staff", VARLINK_VIEW,' in made["shop.c"], made["shop.c"])
     check('#define API_LOOK_METHOD "a.Staff.Look"\n' in made["shop_client.h"], made["shop_client.h"])
     check_eq(made["a.Staff.varlink"].count("type Item"), 1, made["a.Staff.varlink"])
     check_eq(made["a.Shop.varlink"].count("method Look"), 0, made["a.Shop.varlink"])
@@ -92,14 +92,14 @@ def test_a_description_becomes_structs_tables_and_views(lab):
     check_eq(item.split("\n\t"), ["\tconst char *name;", "bool has_colour;", "enum api_item_colour colour;",
                                   "int64_t default_;", "struct api_string_list tags;",
                                   "struct api_int_map sizes;"], "fields")
-    check('{"BuyItem", "a.Shop", API_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
+    check('{"BuyItem", "a.Shop", VARLINK_OPERATE, &api_buy_item_in_type, &api_buy_item_out_type},' in made["shop.c"],
           made["shop.c"])
-    check('API_NULLABLE(api_empty_error, "item", item, api_item_type)' in made["shop.c"], made["shop.c"])
-    check('{"NAME", API_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL},\n'
-          '\t{"Tags, all", API_NEEDED(api_item, "tags", tags, api_string_list_type), COLUMN_TEXT, NULL},\n'
-          '\t{"SIZE", API_NEEDED(api_item, "default", default_, api_int_type), COLUMN_BYTES, NULL},\n'
+    check('VARLINK_NULLABLE(api_empty_error, "item", item, api_item_type)' in made["shop.c"], made["shop.c"])
+    check('{"NAME", VARLINK_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL},\n'
+          '\t{"Tags, all", VARLINK_NEEDED(api_item, "tags", tags, api_string_list_type), COLUMN_TEXT, NULL},\n'
+          '\t{"SIZE", VARLINK_NEEDED(api_item, "default", default_, api_int_type), COLUMN_BYTES, NULL},\n'
           in made["shop_views.c"], made["shop_views.c"])
-    check('{"name", {"called", API_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL}}'
+    check('{"name", {"called", VARLINK_NEEDED(api_item, "name", name, api_string_type), COLUMN_TEXT, NULL}}'
           in made["shop_views.c"], made["shop_views.c"])
     check('#define API_BUY_ITEM (&api_shop_methods[0])\n' in made["shop_client.h"], made["shop_client.h"])
 
@@ -114,7 +114,7 @@ def test_one_struct_has_what_any_error_says(lab):
 
 def test_a_quantity_names_the_field_of_its_unit(lab):
     _, made = made_of("interface a.Shop\ntype T (\n  unit: ?(bytes, cnt),\n  size: int  # list: SIZE quantity\n)\n")
-    check('COLUMN_QUANTITY, &(const struct api_field)API_FLAGGED(api_t, "unit", unit, api_t_unit_type)}'
+    check('COLUMN_QUANTITY, &(const struct varlink_field)VARLINK_FLAGGED(api_t, "unit", unit, api_t_unit_type)}'
           in made["shop_views.c"], made["shop_views.c"])
 
 
@@ -144,7 +144,7 @@ def test_an_interface_of_others_needs_no_roles_and_has_names_of_its_own(lab):
                    "struct api_guest_call_in {\n\tconst char *name;\n\tbool has_cnt;\n\tint64_t cnt;\n};",
                    "struct api_guest_failed_error {\n\tconst char *why;\n};"):
         check(wanted in made["guest.h"], made["guest.h"])
-    check('API_NULLABLE(api_guest_call_out, "json", json, api_object_type)' in made["guest.c"], made["guest.c"])
+    check('VARLINK_NULLABLE(api_guest_call_out, "json", json, api_object_type)' in made["guest.c"], made["guest.c"])
     check("api_interfaces" not in made["guest.c"], "tables that would be there twice")
 
 

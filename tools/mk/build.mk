@@ -2,7 +2,7 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net http tls quic tcp kad dht mesh overlay lan locate reachability relay worker blobs shares search community \
-	service provider builtin firewall config api control client gateway node weftd
+	service provider builtin varlink firewall config api control client gateway node weftd
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc \
 	libelf zlib libzstd
 
@@ -89,16 +89,16 @@ $(FLAGS): always
 GEN := $(B_DIR)/gen
 INTERFACE := include/varlink/node.varlink $(filter-out %/node.varlink,$(wildcard include/varlink/*.varlink))
 INTERFACE_TEXTS := $(patsubst %,$(GEN)/%.varlink,$(sort $(shell sed -n 's/^interface //p' $(INTERFACE))))
-GENERATED := $(GEN)/api/node.h $(GEN)/api/node.c $(GEN)/api/node_client.h $(GEN)/api/node_views.h $(GEN)/api/node_views.c $(INTERFACE_TEXTS)
+GENERATED := $(GEN)/varlink/node.h $(GEN)/varlink/node.c $(GEN)/varlink/node_client.h $(GEN)/varlink/node_views.h $(GEN)/varlink/node_views.c $(INTERFACE_TEXTS)
 $(GENERATED) &: tools/varlink-c $(INTERFACE) include/weft/org.varlink.service.varlink
-	$(call say,GEN,$(GEN)/api)
+	$(call say,GEN,$(GEN)/varlink)
 	$(Q)tools/varlink-c $(GEN) $(INTERFACE) include/weft/org.varlink.service.varlink
 
 # The interface that programs behind a service serve, which weftd and libweft speak.
 PROGRAM_INTERFACE := include/weft/net.weft.Service.varlink
-PROGRAM_MADE := $(GEN)/api/program.h $(GEN)/api/program.c
+PROGRAM_MADE := $(GEN)/varlink/program.h $(GEN)/varlink/program.c
 $(PROGRAM_MADE) &: tools/varlink-c $(PROGRAM_INTERFACE)
-	$(call say,GEN,$(GEN)/api/program)
+	$(call say,GEN,$(GEN)/varlink/program)
 	$(Q)tools/varlink-c $(GEN) --as program $(PROGRAM_INTERFACE)
 GENERATED += $(PROGRAM_MADE)
 
@@ -107,11 +107,11 @@ $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-GEN_OBJS := $(GEN)/api/node.o $(GEN)/api/node_views.o $(GEN)/api/program.o
+GEN_OBJS := $(GEN)/varlink/node.o $(GEN)/varlink/node_views.o $(GEN)/varlink/program.o
 $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
-$(B_DIR)/api.a: $(GEN_OBJS)
+$(B_DIR)/varlink.a: $(GEN_OBJS)
 
 ifneq (,$(filter release release-dynamic,$(PROFILE)))
 INTERFACES_BUILT := $(addprefix build/,$(notdir $(INTERFACE_TEXTS)))
@@ -139,7 +139,7 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/weftd/weftd.o $(LIBS)
 	$(Q)$(call link,$<)
 
 $(B_DIR)/weft: $(WEFT_SRCS:%.c=$(B_DIR)/%.o) \
-		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/api.a $(B_DIR)/codec.a $(B_DIR)/base.a
+		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/varlink.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson libsodium)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# libweft: client/ with what it needs of api/, base/ and codec/, for other programs.
+# libweft: client/ with what it needs of varlink/, base/ and codec/, for other programs.
 # SYMBOLS has every name that it offers, by the version that brought it. No other name
 # can be seen from outside, or meets a name of the program.
 
@@ -16,8 +16,8 @@ $(PIC)/%.o: %.c $(FLAGS) | $(GENERATED)
 PIC_CLIENT := $(call lib_objs,client,$(PIC))
 PIC_GEN := $(PIC)/node.o $(PIC)/program.o
 PIC_BELOW := $(call lib_objs,base,$(PIC)) $(call lib_objs,codec,$(PIC)) \
-	$(addprefix $(PIC)/userspace/api/,type.o blocks.o caller.o) $(PIC_GEN)
-$(PIC_GEN): $(PIC)/%.o: $(GEN)/api/%.c $(FLAGS)
+	$(addprefix $(PIC)/userspace/varlink/,type.o blocks.o caller.o) $(PIC_GEN)
+$(PIC_GEN): $(PIC)/%.o: $(GEN)/varlink/%.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<

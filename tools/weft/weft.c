@@ -13,7 +13,7 @@
 
 int main(int argc, char **argv)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	struct client_replies *kept = NULL;
 	struct invocation inv = {
 		.has_terminal_out = isatty(STDOUT_FILENO),
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 	}
 	status = inv.command->run ? inv.command->run(&inv) : command_call_run(&inv);
 	client_replies_free(kept);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */
 	if (fflush(stdout) != 0 && status == STATUS_OK) {
 		perror("weft: standard output");

@@ -59,11 +59,11 @@ json_t *api_json_id(const uint8_t id[static 32])
 	return json_string(zbase32_write(id, 32, text));
 }
 
-const char *api_id(struct api_blocks *blocks, const uint8_t id[static 32])
+const char *api_id(struct varlink_blocks *blocks, const uint8_t id[static 32])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
-	return api_text(blocks, zbase32_write(id, 32, text));
+	return varlink_text(blocks, zbase32_write(id, 32, text));
 }
 
 json_t *api_json_uint(uint64_t value)

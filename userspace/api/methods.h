@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "api/api.h"
-#include "api/node.h"
+#include "varlink/node.h"
 #include "control/control.h"
 #include "mesh/mesh.h"
 
@@ -28,12 +28,12 @@ API_METHODS(METHOD)
 
 /* method_traffic.c. traffic: of all workers. api_rates: the rows of timetables that are not empty. */
 struct blobs_traffic api_traffic(struct api *api, uint64_t now_ns);
-struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct api *api,
+struct api_traffic_limit_list api_rates(struct varlink_blocks *blocks, struct api *api,
 					uint64_t now_ns);
 
 /* method_share.c: an import of path. */
 struct blobs_import;
-struct api_import api_import(struct api_blocks *blocks, const struct blobs_import *import,
+struct api_import api_import(struct varlink_blocks *blocks, const struct blobs_import *import,
 			     const char *path);
 
 /* method_get.c: blobs/ says that a get moved; its watchers are notified. */
@@ -73,41 +73,42 @@ bool api_node_id_read(struct api *api, struct control_call *call, const char *na
  * method_ban.c. api_target_read reads the address, prefix or node id that a call
  * names. The id may be cut when it is a known peer's. False: call was failed.
  */
-struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban);
+struct api_ban api_method_ban(struct varlink_blocks *blocks, const struct ban *ban);
 bool api_target_read(struct api *api, struct control_call *call, const char *text,
 		     struct ban_target *out_target);
 /* method_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
 const char *api_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			    enum control_role role, char text[static METHOD_SOURCE_CAP]);
-struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+struct api_drop_source api_method_drop_source(struct varlink_blocks *blocks,
+					      const struct drops *drops,
 					      const struct offender *offender,
 					      enum control_role role);
 struct api_drop api_method_drop(const struct drops *drops, enum weft_reason reason);
-void api_drops(struct api_blocks *blocks, const struct drops *drops,
+void api_drops(struct varlink_blocks *blocks, const struct drops *drops,
 	       struct api_drop_list *out_drops);
 
 /* method_dht.c. api_dht_is_on: false: call was failed. */
 struct kad_id;
 bool api_dht_is_on(const struct api *api, struct control_call *call);
 /* api_kad_id, api_addr, method_table.c: api_id: texts in blocks. */
-const char *api_kad_id(struct api_blocks *blocks, const struct kad_id *id);
-const char *api_addr(struct api_blocks *blocks, const struct addr *addr);
-const char *api_id(struct api_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
+const char *api_kad_id(struct varlink_blocks *blocks, const struct kad_id *id);
+const char *api_addr(struct varlink_blocks *blocks, const struct addr *addr);
+const char *api_id(struct varlink_blocks *blocks, const uint8_t id[static 32]); /* z-base-32 */
 /*
  * method_service.c. api_services_are_on: false: call was failed. api_offer: an offer of this node,
  * in blocks, or NULL. method_service_offer.c: api_offer_describe adds what is known of its program.
  */
 bool api_services_are_on(const struct api *api, struct control_call *call);
-const struct api_service_offer *api_offer(struct api *api, struct api_blocks *blocks,
+const struct api_service_offer *api_offer(struct api *api, struct varlink_blocks *blocks,
 					  const char *name, const char *version);
-void api_offer_describe(struct api *api, struct api_blocks *blocks,
+void api_offer_describe(struct api *api, struct varlink_blocks *blocks,
 			struct api_service_offer *offer);
 /*
  * method_route.c: api_record is an address record of key, in blocks; packet is what it was signed
  * as, NULL: it was not. NULL without memory.
  */
-const struct api_address_record *api_record(struct api_blocks *blocks, const uint8_t *key,
+const struct api_address_record *api_record(struct varlink_blocks *blocks, const uint8_t *key,
 					    const struct pkarr_record *record,
 					    const struct pkarr_packet *packet);
 
@@ -120,26 +121,26 @@ bool api_share_read(struct api *api, struct control_call *call, const char *name
 
 struct packet_counters;
 /* method_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
-void api_workers(struct api_blocks *blocks, const struct api *api,
+void api_workers(struct varlink_blocks *blocks, const struct api *api,
 		 struct api_worker_list *out_workers);
 /* method_health.c: Health of the interface. */
 struct figures;
-struct api_health api_health(struct api_blocks *blocks, struct api *api,
+struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns);
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
-struct api_get_info_list api_gets(struct api_blocks *blocks, struct api *api, bool wants_all);
+struct api_get_info_list api_gets(struct varlink_blocks *blocks, struct api *api, bool wants_all);
 /* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		    void *arg);
 /* method_xdp.c. */
-void api_devices(struct api_blocks *blocks, const struct api *api,
+void api_devices(struct varlink_blocks *blocks, const struct api *api,
 		 struct api_xdp_device_list *out_devices);
 /* method_pools.c: those that are shared fairly; role decides how networks are named. */
-void api_pools(struct api_blocks *blocks, struct api *api, enum control_role role,
+void api_pools(struct varlink_blocks *blocks, struct api *api, enum control_role role,
 	       struct api_pool_list *out_pools);
 /* method_limits.c: of all tables, as ShowLimits tells them. */
-void api_limits(struct api_blocks *blocks, struct api *api, struct api_limit_list *out_limits);
+void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit_list *out_limits);
 /* method_state.c: one side of packet I/O. */
 struct api_packet_side api_side(const char *backend, const char *reason,
 				const struct packet_counters *counts);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node_client.h"
+#include "varlink/node_client.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "client/failure.h"
@@ -473,7 +473,7 @@ int client_ask_wait(struct weft_client *client, const struct ask_params *params,
 	return 0;
 }
 
-static int caller_ask(struct api_caller *caller, const char *method, json_t *parameters,
+static int caller_ask(struct varlink_caller *caller, const char *method, json_t *parameters,
 		      json_t **out_reply)
 {
 	const struct client_caller *own = container_of(caller, struct client_caller, caller);

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "api/caller.h"
+#include "varlink/caller.h"
 #include "client/client_loop.h"
 
 /*
@@ -49,9 +49,9 @@ WEFT_MUST_CHECK
 int client_ask_wait(struct weft_client *client, const struct ask_params *params,
 		    json_t **out_parameters, struct weft_error *error);
 
-/* The caller of the stubs of api/node_client.h: one client, and one time for each call. */
+/* The caller of the stubs of varlink/node_client.h: one client, and one time for each call. */
 struct client_caller {
-	struct api_caller caller;
+	struct varlink_caller caller;
 	struct weft_client *client;
 	int timeout_ms;
 	struct weft_error *error;

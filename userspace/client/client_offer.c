@@ -15,8 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/node_client.h"
-#include "api/program.h"
+#include "varlink/node_client.h"
+#include "varlink/program.h"
 #include "base/container_of.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
@@ -44,10 +44,10 @@ struct guest {
 };
 
 struct weft_request {
-	struct guest *guest;	  /* NULL: the daemon left */
-	json_t *parameters;	  /* what info points into */
-	char *text;		  /* of a payload in JSON */
-	struct api_blocks blocks; /* the parameters' struct, and a payload in base64 */
+	struct guest *guest;	      /* NULL: the daemon left */
+	json_t *parameters;	      /* what info points into */
+	char *text;		      /* of a payload in JSON */
+	struct varlink_blocks blocks; /* the parameters' struct, and a payload in base64 */
 	struct weft_request_info info;
 };
 
@@ -77,7 +77,7 @@ static void guest_close(struct guest *guest)
 static void request_free(struct weft_request *request)
 {
 	json_decref(request->parameters);
-	api_blocks_free(&request->blocks);
+	varlink_blocks_free(&request->blocks);
 	free(request->text);
 	free(request);
 }
@@ -103,8 +103,8 @@ static void guest_say(struct guest *guest, const char *error, json_t *parameters
 /* call_read, open_read: what came as "json" is handed on as its text. */
 static int call_read(struct weft_request *request)
 {
-	const struct api_program_call_in *in =
-		api_read(&api_program_call_in_type, request->parameters, &request->blocks, NULL);
+	const struct api_program_call_in *in = varlink_read(
+		&api_program_call_in_type, request->parameters, &request->blocks, NULL);
 	struct weft_request_info *info = &request->info;
 
 	if (!in)
@@ -117,7 +117,8 @@ static int call_read(struct weft_request *request)
 		.traceparent = in->traceparent,
 	};
 	if (!in->json)
-		return api_base64_read(&request->blocks, in->base64, &info->payload, &info->len);
+		return varlink_base64_read(&request->blocks, in->base64, &info->payload,
+					   &info->len);
 	request->text = json_dumps(in->json, JSON_COMPACT);
 	if (!request->text)
 		return -ENOMEM;
@@ -128,8 +129,8 @@ static int call_read(struct weft_request *request)
 
 static int open_read(struct weft_request *request)
 {
-	const struct api_program_open_in *in =
-		api_read(&api_program_open_in_type, request->parameters, &request->blocks, NULL);
+	const struct api_program_open_in *in = varlink_read(
+		&api_program_open_in_type, request->parameters, &request->blocks, NULL);
 	struct weft_request_info *info = &request->info;
 
 	if (!in)
@@ -140,7 +141,7 @@ static int open_read(struct weft_request *request)
 		.correlation = in->correlation,
 		.traceparent = in->traceparent,
 	};
-	return api_base64_read(&request->blocks, in->base64, &info->payload, &info->len);
+	return varlink_base64_read(&request->blocks, in->base64, &info->payload, &info->len);
 }
 
 /* request_new: NULL when there is no memory, or the parameters are none of the interface. */
@@ -313,21 +314,21 @@ static int socket_listen(const char *path, int *out_fd)
 	return err;
 }
 
-static struct api_string_list list_of(struct api_blocks *blocks, const char *const *texts)
+static struct api_string_list list_of(struct varlink_blocks *blocks, const char *const *texts)
 {
 	struct api_string_list list = {0};
 
 	for (; texts && *texts; texts++)
-		api_push(blocks, &list, *texts);
+		varlink_push(blocks, &list, *texts);
 	return list;
 }
 
-static struct api_string_map map_of(struct api_blocks *blocks, const char *const *pairs)
+static struct api_string_map map_of(struct varlink_blocks *blocks, const char *const *pairs)
 {
 	struct api_string_map map = {0};
 
 	for (; pairs && pairs[0]; pairs += 2)
-		api_push(blocks, &map, {.key = pairs[0], .value = pairs[1]});
+		varlink_push(blocks, &map, {.key = pairs[0], .value = pairs[1]});
 	return map;
 }
 
@@ -336,7 +337,7 @@ static int offer_publish(const struct weft_offer *offer, const struct weft_offer
 {
 	struct client_caller caller =
 		client_caller_of(offer->source.client, PUBLISH_TIMEOUT_MS, error);
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_publish_service_in in = {
 		.name = offer->name,
 		.version = offer->version,
@@ -354,8 +355,8 @@ static int offer_publish(const struct weft_offer *offer, const struct weft_offer
 	};
 
 	(void)api_publish_service_call(&caller.caller, &in);
-	api_caller_fini(&caller.caller);
-	api_blocks_free(&blocks);
+	varlink_caller_fini(&caller.caller);
+	varlink_blocks_free(&blocks);
 	return caller.caller.err;
 }
 
@@ -442,7 +443,7 @@ void weft_offer_close(struct weft_offer *offer)
 	in = (struct api_withdraw_service_in){.name = offer->name, .version = offer->version};
 	/* A daemon that is gone has it withdrawn by its own checks. */
 	(void)api_withdraw_service_call(&caller.caller, &in);
-	api_caller_fini(&caller.caller);
+	varlink_caller_fini(&caller.caller);
 	offer_end(offer);
 }
 
@@ -460,13 +461,13 @@ static void request_end(struct weft_request *request)
 
 void weft_request_reply(struct weft_request *request, const void *payload, size_t len)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 
 	if (request->guest)
 		guest_say(request->guest, NULL,
 			  api_program_call_out_write(&(struct api_program_call_out){
-				  .base64 = api_base64(&blocks, payload, len)}));
-	api_blocks_free(&blocks);
+				  .base64 = varlink_base64(&blocks, payload, len)}));
+	varlink_blocks_free(&blocks);
 	request_end(request);
 }
 

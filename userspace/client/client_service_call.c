@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node_client.h"
+#include "varlink/node_client.h"
 #include "base/container_of.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
@@ -15,7 +15,7 @@
 /* A reply and what it points to. */
 struct reply_box {
 	struct weft_reply reply;
-	struct api_blocks blocks;
+	struct varlink_blocks blocks;
 	json_t *message;
 };
 
@@ -33,13 +33,13 @@ static int box_fill(struct reply_box *box, const struct api_call_service_out *ou
 					 ? (uint64_t)out->not_before_ms
 					 : 0,
 	};
-	return api_base64_read(&box->blocks, out->base64, &box->reply.payload, &box->reply.len);
+	return varlink_base64_read(&box->blocks, out->base64, &box->reply.payload, &box->reply.len);
 }
 
 static json_t *parameters_of(const struct weft_call_params *params)
 {
 	const struct weft_target *target = &params->target;
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_call_service_in in = {
 		.name = target->service,
 		.version = target->version,
@@ -47,12 +47,12 @@ static json_t *parameters_of(const struct weft_call_params *params)
 		.traceparent = target->traceparent,
 		API_IF(sign, target->is_signed, true),
 		.method = params->method,
-		.base64 = api_base64(&blocks, params->payload, params->len),
+		.base64 = varlink_base64(&blocks, params->payload, params->len),
 		API_IF(timeout_ms, params->timeout_ms > 0, params->timeout_ms),
 	};
 	json_t *parameters = api_call_service_in_write(&in);
 
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	return parameters;
 }
 
@@ -65,7 +65,7 @@ static int grace_ms(int timeout_ms)
 
 static void box_fini(struct reply_box *box)
 {
-	api_blocks_free(&box->blocks);
+	varlink_blocks_free(&box->blocks);
 	json_decref(box->message);
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node_client.h"
+#include "varlink/node_client.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
 
@@ -18,7 +18,7 @@ struct content_ask {
 
 static void progress_tell(struct content_ask *content_ask, json_t *parameters, bool is_last)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_get_out *out = api_get_out_read(parameters, &blocks);
 	bool goes_on = true;
 
@@ -26,7 +26,7 @@ static void progress_tell(struct content_ask *content_ask, json_t *parameters, b
 		goes_on = content_ask->get->progress(content_ask->get->arg,
 						     (uint64_t)out->get.bytes_done,
 						     (uint64_t)out->get.bytes);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	if (goes_on || is_last)
 		return;
 	client_failure_set(&content_ask->error, WEFT_ECANCELLED, "get",
@@ -37,13 +37,13 @@ static void progress_tell(struct content_ask *content_ask, json_t *parameters, b
 
 static void link_keep(struct content_ask *content_ask, json_t *parameters)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_add_share_out *out = api_add_share_out_read(parameters, &blocks);
 
 	content_ask->link = out && out->link ? strdup(out->link) : NULL;
 	if (!content_ask->link)
 		client_failure_memory(&content_ask->error);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 static void content_ask_reply(void *arg, json_t *message, const struct weft_error *error,

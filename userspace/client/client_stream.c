@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node_client.h"
+#include "varlink/node_client.h"
 #include "base/container_of.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
@@ -225,7 +225,7 @@ static struct weft_stream *stream_new(const struct weft_stream_events *events, v
 static int stream_ask(struct weft_stream *stream, const struct weft_stream_params *params)
 {
 	const struct weft_target *target = &params->target;
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_open_service_stream_in in = {
 		.name = target->service,
 		.version = target->version,
@@ -233,7 +233,7 @@ static int stream_ask(struct weft_stream *stream, const struct weft_stream_param
 		.traceparent = target->traceparent,
 		API_IF(sign, target->is_signed, true),
 		.method = params->method,
-		.base64 = api_base64(&blocks, params->head, params->len),
+		.base64 = varlink_base64(&blocks, params->head, params->len),
 		API_IF(timeout_ms, params->timeout_ms > 0, params->timeout_ms),
 	};
 	json_t *message =
@@ -242,7 +242,7 @@ static int stream_ask(struct weft_stream *stream, const struct weft_stream_param
 	int err = message ? client_varlink_send(&stream->varlink, message) : -ENOMEM;
 
 	json_decref(message);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	return err;
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node_client.h"
+#include "varlink/node_client.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
 
@@ -12,18 +12,18 @@ int weft_publish(struct weft_client *client, const struct weft_publish_params *p
 		 uint64_t *out_sequence, struct weft_error *error)
 {
 	struct client_caller caller = client_caller_of(client, params->timeout_ms, error);
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_publish_event_in in = {
 		.name = params->service,
 		.topic = params->topic,
-		.base64 = api_base64(&blocks, params->data, params->len),
+		.base64 = varlink_base64(&blocks, params->data, params->len),
 	};
 	const struct api_publish_event_out *out = api_publish_event_call(&caller.caller, &in);
 
 	if (out && out_sequence)
 		*out_sequence = (uint64_t)out->sequence;
-	api_caller_fini(&caller.caller);
-	api_blocks_free(&blocks);
+	varlink_caller_fini(&caller.caller);
+	varlink_blocks_free(&blocks);
 	return caller.caller.err;
 }
 
@@ -41,13 +41,13 @@ static uint64_t uint_of(int64_t value)
 /* event_tell hands on an event, or a notice, which has no time. 0, or what was wrong with it. */
 static int event_tell(const struct weft_subscription *subscription, json_t *parameters)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_subscribe_service_out *out =
 		api_subscribe_service_out_read(parameters, &blocks);
 	struct weft_event event;
 	const void *data;
 	size_t len;
-	int err = out ? api_base64_read(&blocks, out->base64, &data, &len) : WEFT_EMALFORMED;
+	int err = out ? varlink_base64_read(&blocks, out->base64, &data, &len) : WEFT_EMALFORMED;
 
 	if (err == 0) {
 		event = (struct weft_event){
@@ -62,7 +62,7 @@ static int event_tell(const struct weft_subscription *subscription, json_t *para
 		};
 		subscription->fn(subscription->arg, &event, NULL);
 	}
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	return err;
 }
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "client/varlink.h"
 
 int client_failure_set(struct weft_error *error, int err, const char *what, const char *why,
@@ -95,15 +95,15 @@ int client_failure_of_reply(const json_t *message, struct weft_error *error)
 {
 	static const struct api_failure unread;
 	const char *name = json_string_value(json_object_get(message, "error"));
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_failure *failure;
 	int err;
 
 	if (!name)
 		return 0;
-	failure =
-		api_read(&api_failure_type, json_object_get(message, "parameters"), &blocks, NULL);
+	failure = varlink_read(&api_failure_type, json_object_get(message, "parameters"), &blocks,
+			       NULL);
 	err = failure_take(name, failure ? failure : &unread, error);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	return err;
 }

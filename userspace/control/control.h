@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "api/blocks.h"
+#include "varlink/blocks.h"
 #include "weft/err.h"
 
 struct poller;
@@ -102,7 +102,7 @@ void control_configure(struct control *control, const struct control_config *con
  */
 void control_reply(struct control_call *call, json_t *parameters);
 /* control_blocks: memory for what the next reply is made of, freed when that is sent. */
-struct api_blocks *control_blocks(struct control_call *call);
+struct varlink_blocks *control_blocks(struct control_call *call);
 void control_reply_more(struct control_call *call, json_t *parameters);
 bool control_wants_more(const struct control_call *call);
 /*
@@ -136,7 +136,7 @@ struct control_failure_row {
 };
 void control_fail_of(struct control_call *call, int err, const char *what,
 		     const struct control_failure_row *rows);
-/* control_fail_with: more has what, why and next as control_fail, and what else the error says (api/node.h). */
+/* control_fail_with: more has what, why and next as control_fail, and what else the error says (varlink/node.h). */
 struct api_failure;
 void control_fail_with(struct control_call *call, int err, const struct api_failure *more);
 /* control_fail_parameter: standard org.varlink.service.InvalidParameter. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "codec/json_heap.h"
@@ -21,7 +21,7 @@ const uint64_t *control_call_id(const struct control_call *call)
 	return call->has_id ? &call->id : NULL;
 }
 
-static const struct api_type *error_type(const char *name)
+static const struct varlink_type *error_type(const char *name)
 {
 	for (size_t i = 0; i < API_NODE_ERROR_CNT; i++)
 		if (strcmp(api_node_errors[i].name, name) == 0)
@@ -35,13 +35,13 @@ static const struct api_type *error_type(const char *name)
  */
 static void call_send_check(const struct control_call *call, const char *error, json_t *parameters)
 {
-	const struct api_type *type;
-	char field[API_FIELD_CAP] = "";
+	const struct varlink_type *type;
+	char field[VARLINK_FIELD_CAP] = "";
 
 	if (!call->method)
 		return;
 	type = error ? error_type(error) : call->method->out;
-	if (type && api_check(type, parameters, field))
+	if (type && varlink_check(type, parameters, field))
 		return;
 	log_error("control: %s of %s does not follow the interface at \"%s\"",
 		  error ? error : "reply", call->method->name, field);
@@ -95,7 +95,7 @@ static void call_write(struct control_call *call, const char *text, size_t len)
 	}
 }
 
-struct api_blocks *control_blocks(struct control_call *call)
+struct varlink_blocks *control_blocks(struct control_call *call)
 {
 	return &call->blocks;
 }
@@ -107,7 +107,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	char *text = NULL;
 	size_t len;
 
-	api_blocks_free(&call->blocks);
+	varlink_blocks_free(&call->blocks);
 	/* A client that leaves while its last reply is written is no news. */
 	if (!continues)
 		call->gone = NULL;
@@ -144,7 +144,7 @@ void control_call_free(struct control_call *call)
 	if (call->is_watching)
 		control->stats.watcher_cnt--;
 	list_unlink(&call->of_client);
-	api_blocks_free(&call->blocks);
+	varlink_blocks_free(&call->blocks);
 	control_pending_release(call);
 	control->asked_cnt -= call->is_asked;
 	control->plain_cnt -= !call->has_id;
@@ -368,8 +368,8 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 {
 	struct control *control = call->control;
 	const struct control_method *method = method_lookup(control->methods, name);
-	struct api_blocks blocks = {0};
-	char field[API_FIELD_CAP];
+	struct varlink_blocks blocks = {0};
+	char field[VARLINK_FIELD_CAP];
 	const void *in;
 	int err;
 
@@ -377,9 +377,9 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 	if (!call->method || !method) {
 		control_call_fail_standard(
 			call, API_METHOD_NOT_FOUND_ERROR,
-			&(struct api_failure){.method =
-						      api_format(control_blocks(call),
-								 API_NODE_INTERFACE ".%s", name)});
+			&(struct api_failure){.method = varlink_format(control_blocks(call),
+								       API_NODE_INTERFACE ".%s",
+								       name)});
 		return;
 	}
 	if (call->role < method->role) {
@@ -387,14 +387,14 @@ void control_call_run(struct control_call *call, const char *name, json_t *param
 		control_call_fail_standard(call, API_PERMISSION_DENIED_ERROR, NULL);
 		return;
 	}
-	err = api_parse(call->method->in, parameters, &blocks, &in, field);
+	err = varlink_parse(call->method->in, parameters, &blocks, &in, field);
 	if (err == 0)
 		call_handle(call, method, parameters, in);
 	else if (err == WEFT_EMALFORMED)
 		control_fail_parameter(call, field);
 	else
 		control_fail(call, err, name, NULL, "free some memory and try again");
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 struct control_call *control_call_new(struct control *control, enum control_role role, bool has_id)
@@ -470,7 +470,7 @@ static void call_route(struct control_call *call, const struct request *request)
 {
 	const char *dot = strrchr(request->method, '.');
 	const char *name = dot ? dot + 1 : request->method;
-	const struct api_method *method = api_node_method(name);
+	const struct varlink_method *method = api_node_method(name);
 	char interface[64]; /* a longer name is cut, and so is none of the daemon's */
 
 	snprintf(interface, sizeof(interface), "%.*s", dot ? (int)(dot - request->method) : 0,

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "codec/json_heap.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/monotonic.h"
 #include "codec/json_heap.h"
 #include "control/redact.h"

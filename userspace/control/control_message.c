@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "codec/json_heap.h"
 
 char *control_message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,

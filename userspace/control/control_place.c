@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/assert.h"
 #include "base/container_of.h"
 #include "base/fair/load.h"

@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/container_of.h"
 #include "base/process/ancestry.h"
 #include "base/assert.h"

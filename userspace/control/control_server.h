@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "api/type.h"
+#include "varlink/type.h"
 #include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "base/thread/poller.h"
@@ -70,9 +70,9 @@ struct control_client {
 struct control_call {
 	struct control_call *next, *prev; /* among all calls of the server */
 	struct control *control;
-	struct control_client *client;	 /* NULL: it left, the reply goes nowhere */
-	const struct api_method *method; /* NULL: not of this daemon */
-	struct api_blocks blocks;
+	struct control_client *client;	     /* NULL: it left, the reply goes nowhere */
+	const struct varlink_method *method; /* NULL: not of this daemon */
+	struct varlink_blocks blocks;
 	enum control_role role;
 	/* For a call from within: gets the answer. NULL: the client does, if any. */
 	void (*answered)(void *arg, const char *error, const json_t *parameters);
@@ -224,13 +224,13 @@ char *control_error_new(int err, const struct api_failure *more, const uint64_t 
 const uint64_t *control_call_id(const struct control_call *call);
 /* control_call_new: NULL when too many are under way. */
 struct control_call *control_call_new(struct control *control, enum control_role role, bool has_id);
-/* control_call_run runs a call of a method of api/node.h; name without interface. */
+/* control_call_run runs a call of a method of varlink/node.h; name without interface. */
 void control_call_run(struct control_call *call, const char *name, json_t *parameters);
 
 /* varlink_service.c */
 #define INTERFACE_SERVICE "org.varlink.service"
 /* control_interface_lookup gives the description of an interface, or NULL. */
-const struct api_interface *control_interface_lookup(const char *name);
+const struct varlink_interface *control_interface_lookup(const char *name);
 /* control_service_dispatch answers org.varlink.service's own methods; name without interface. */
 void control_service_dispatch(struct control_call *call, const char *name,
 			      const json_t *parameters);

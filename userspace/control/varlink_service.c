@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "weft/version.h"
 
-const struct api_interface *control_interface_lookup(const char *name)
+const struct varlink_interface *control_interface_lookup(const char *name)
 {
 	for (size_t i = 0; i < API_INTERFACE_CNT; i++)
 		if (strcmp(api_interfaces[i].name, name) == 0)
@@ -32,7 +32,7 @@ static void get_info(struct control_call *call)
 static void get_interface_description(struct control_call *call, const json_t *parameters)
 {
 	const char *name = json_string_value(json_object_get(parameters, "interface"));
-	const struct api_interface *interface = name ? control_interface_lookup(name) : NULL;
+	const struct varlink_interface *interface = name ? control_interface_lookup(name) : NULL;
 
 	if (!name)
 		control_fail_parameter(call, "interface");
@@ -52,6 +52,7 @@ void control_service_dispatch(struct control_call *call, const char *name, const
 	else
 		control_call_fail_standard(
 			call, API_METHOD_NOT_FOUND_ERROR,
-			&(struct api_failure){.method = api_format(control_blocks(call),
-								   INTERFACE_SERVICE ".%s", name)});
+			&(struct api_failure){.method = varlink_format(control_blocks(call),
+								       INTERFACE_SERVICE ".%s",
+								       name)});
 }

@@ -2,7 +2,7 @@
 /* Methods that only look, asked while memory is short: each n-th allocation fails, alone or for long. */
 #include <sys/stat.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "blobs/link.h"
 #include "codec/json_heap.h"
 #include "node/node_state.h"
@@ -52,7 +52,7 @@ static void hear(void *arg, const char *error, const json_t *parameters)
 	heard.answer = json_incref((json_t *)parameters);
 }
 
-static bool needs_nothing(const struct api_type *type)
+static bool needs_nothing(const struct varlink_type *type)
 {
 	for (size_t i = 0; i < type->cnt; i++)
 		if (!type->fields[i].is_optional)
@@ -81,9 +81,9 @@ static bool ask_scarce(const char *method, json_t *parameters, unsigned n, unsig
 }
 
 /* An answer that comes at once is whole, or says that it is not. */
-static void method_step(const struct api_method *method)
+static void method_step(const struct varlink_method *method)
 {
-	char field[API_FIELD_CAP] = "";
+	char field[VARLINK_FIELD_CAP] = "";
 
 	for (size_t mode = 0; mode < sizeof(fail_cnts) / sizeof(fail_cnts[0]); mode++) {
 		bool has_failed = true;
@@ -97,7 +97,7 @@ static void method_step(const struct api_method *method)
 				continue;
 			is_whole = heard.error[0]
 					   ? strcmp(heard.error, "Failed") == 0 || !has_failed
-					   : api_check(method->out, heard.answer, field);
+					   : varlink_check(method->out, heard.answer, field);
 			json_decref(heard.answer);
 			if (!is_whole)
 				printf("# %s, allocation %u, %u fail: %s %s\n", method->name, n,
@@ -114,7 +114,8 @@ static void methods_step(enum control_role role)
 	begin();
 	rig.role = role;
 	for (size_t i = 0; i < API_NODE_METHOD_CNT && !check_failed; i++) {
-		if (api_node_methods[i].role != API_VIEW || !needs_nothing(api_node_methods[i].in))
+		if (api_node_methods[i].role != VARLINK_VIEW ||
+		    !needs_nothing(api_node_methods[i].in))
 			continue;
 		method_step(&api_node_methods[i]);
 		cnt++;

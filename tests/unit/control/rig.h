@@ -11,11 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/monotonic.h"
 #include "base/thread/poller.h"
 #include "base/timer.h"
-#include "api/node.h"
+#include "varlink/node.h"
 #include "control/control_server.h"
 #include "support/check.h"
 

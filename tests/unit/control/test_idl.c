@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/idl.h"
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "control/control_server.h"
 #include "support/check.h"
 

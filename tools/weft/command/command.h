@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "api/node_client.h"
-#include "api/node_views.h"
+#include "varlink/node_client.h"
+#include "varlink/node_views.h"
 #include "command/invocation.h"
 
 /* The exit status of a command; weft(1) lists them. */
@@ -103,7 +103,7 @@ typedef int command_fill_fn(const struct invocation *inv, void *in);
 typedef int command_judge_fn(const struct invocation *inv, const void *reply);
 typedef int command_run_fn(struct invocation *inv);
 struct command_call {
-	const struct api_method *method; /* NULL: the command has a function */
+	const struct varlink_method *method; /* NULL: the command has a function */
 	struct command_take takes[3];
 	struct command_rule words[COMMAND_RULE_MAX]; /* of options; until option NULL */
 	struct command_part parts[COMMAND_PART_MAX];
@@ -145,7 +145,7 @@ const struct command *command_lookup(const char *object, const char *verb);
  * command_fill reads the parameters of method off the command line into its struct, all zero,
  * by the takes, options and hook of the row. STATUS_OK, or it was said what is wrong.
  */
-int command_fill(const struct invocation *inv, const struct api_method *method, void *in);
+int command_fill(const struct invocation *inv, const struct varlink_method *method, void *in);
 /* command_call_run: of a command that is one call. */
 int command_call_run(const struct invocation *inv);
 /* command_show prints a reply of the row's method as the row has it. */

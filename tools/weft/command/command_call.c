@@ -76,11 +76,11 @@ static int text_read(const struct typed *typed, const char **out_text)
 	if (!utf8_is_valid(path, strlen(path)))
 		return client_say_error(STATUS_USAGE, typed->text, "the path is not UTF-8",
 					"Rename it first.");
-	*out_text = api_text(typed->inv->blocks, path);
+	*out_text = varlink_text(typed->inv->blocks, path);
 	return STATUS_OK;
 }
 
-static int enum_read(const struct typed *typed, const struct api_type *type, unsigned *out_idx)
+static int enum_read(const struct typed *typed, const struct varlink_type *type, unsigned *out_idx)
 {
 	char next[96], what[40];
 	size_t len = 0;
@@ -102,7 +102,7 @@ static int enum_read(const struct typed *typed, const struct api_type *type, uns
 static int lines_read(const struct typed *typed, struct api_string_list *list)
 {
 	bool is_dense = typed->word && typed->word->kind == WORD_LINES;
-	struct api_blocks *blocks = typed->inv->blocks;
+	struct varlink_blocks *blocks = typed->inv->blocks;
 	int status = STATUS_OK;
 
 	for (const char *line = typed->text; line && status == STATUS_OK;) {
@@ -110,32 +110,32 @@ static int lines_read(const struct typed *typed, struct api_string_list *list)
 		struct typed one = *typed;
 		const char *text;
 
-		one.text = api_format(blocks, "%.*s", (int)len, line);
+		one.text = varlink_format(blocks, "%.*s", (int)len, line);
 		if ((len || !is_dense) && (status = text_read(&one, &text)) == STATUS_OK)
-			api_push(blocks, list, text);
+			varlink_push(blocks, list, text);
 		line = line[len] ? line + len + 1 : NULL;
 	}
 	return status;
 }
 
-static int field_fill(const struct typed *typed, const struct api_field *field, void *in)
+static int field_fill(const struct typed *typed, const struct varlink_field *field, void *in)
 {
 	void *at = (char *)in + field->off;
 
-	if (field->flag_off != API_NO_FLAG)
+	if (field->flag_off != VARLINK_NO_FLAG)
 		*(bool *)((char *)in + field->flag_off) = true;
 	switch (field->type->kind) {
-	case API_KIND_STRING:
+	case VARLINK_KIND_STRING:
 		return text_read(typed, at);
-	case API_KIND_BOOL:
+	case VARLINK_KIND_BOOL:
 		return yes_no_read(typed, at);
-	case API_KIND_INT:
+	case VARLINK_KIND_INT:
 		return number_read(typed, at);
-	case API_KIND_ENUM:
+	case VARLINK_KIND_ENUM:
 		return enum_read(typed, field->type, at);
 	default:
-		weft_assert(field->type->kind == API_KIND_LIST &&
-			    field->type->item->kind == API_KIND_STRING);
+		weft_assert(field->type->kind == VARLINK_KIND_LIST &&
+			    field->type->item->kind == VARLINK_KIND_STRING);
 		return lines_read(typed, at);
 	}
 }
@@ -151,7 +151,7 @@ static const struct command_rule *rule_of(const struct command_call *call, const
 }
 
 /* The parameter of a name, with - for _; NULL: there is none. */
-static const struct api_field *field_of(const struct api_type *type, const char *name)
+static const struct varlink_field *field_of(const struct varlink_type *type, const char *name)
 {
 	for (size_t i = 0; i < type->cnt; i++) {
 		const char *at = type->fields[i].name, *of = name;
@@ -164,23 +164,23 @@ static const struct api_field *field_of(const struct api_type *type, const char 
 	return NULL;
 }
 
-static int option_fill(const struct invocation *inv, unsigned idx, const struct api_type *type,
+static int option_fill(const struct invocation *inv, unsigned idx, const struct varlink_type *type,
 		       void *in)
 {
 	const struct command_option *option = &inv->command->options[idx];
 	const struct command_rule *rule = rule_of(&inv->command->call, option->name);
 	const struct typed typed = {inv, rule->word, option->name, inv->values[idx]};
-	const struct api_field *field =
+	const struct varlink_field *field =
 		field_of(type, rule->parameter ? rule->parameter : option->name);
 
 	weft_assert(field || !rule->option);
 	/* A number whose form no rule says is left to the command. */
-	if (!field || (field->type->kind == API_KIND_INT && !rule->word))
+	if (!field || (field->type->kind == VARLINK_KIND_INT && !rule->word))
 		return STATUS_OK;
 	return field_fill(&typed, field, in);
 }
 
-static int options_fill(const struct invocation *inv, const struct api_type *type, void *in)
+static int options_fill(const struct invocation *inv, const struct varlink_type *type, void *in)
 {
 	int status = STATUS_OK;
 
@@ -190,7 +190,7 @@ static int options_fill(const struct invocation *inv, const struct api_type *typ
 	return status;
 }
 
-static const struct api_field *field_at(const struct api_type *type, size_t off)
+static const struct varlink_field *field_at(const struct varlink_type *type, size_t off)
 {
 	for (size_t i = 0; i < type->cnt; i++)
 		if (type->fields[i].off == off)
@@ -199,15 +199,16 @@ static const struct api_field *field_at(const struct api_type *type, size_t off)
 	return NULL;
 }
 
-static int args_fill(const struct invocation *inv, const struct api_method *method, void *in)
+static int args_fill(const struct invocation *inv, const struct varlink_method *method, void *in)
 {
 	const struct command_take *takes = inv->command->call.takes;
 	unsigned arg = 0;
 	int status = STATUS_OK;
 
-	for (unsigned i = 0; i < API_CNT_OF(inv->command->call.takes) && takes[i].is_taken; i++) {
-		const struct api_field *field = field_at(method->in, takes[i].off);
-		bool is_list = field->type->kind == API_KIND_LIST;
+	for (unsigned i = 0; i < VARLINK_CNT_OF(inv->command->call.takes) && takes[i].is_taken;
+	     i++) {
+		const struct varlink_field *field = field_at(method->in, takes[i].off);
+		bool is_list = field->type->kind == VARLINK_KIND_LIST;
 
 		while (status == STATUS_OK && arg < inv->arg_cnt) {
 			struct typed typed = {inv, takes[i].word, NULL, inv->args[arg++]};
@@ -220,7 +221,7 @@ static int args_fill(const struct invocation *inv, const struct api_method *meth
 	return status;
 }
 
-int command_fill(const struct invocation *inv, const struct api_method *method, void *in)
+int command_fill(const struct invocation *inv, const struct varlink_method *method, void *in)
 {
 	const struct command_call *call = &inv->command->call;
 	int status = args_fill(inv, method, in);
@@ -238,7 +239,7 @@ static void part_print(const struct invocation *inv, const struct command_part *
 		       const void *reply)
 {
 	const void *at = (const char *)reply + part->off;
-	const struct api_list *list = at;
+	const struct varlink_list *list = at;
 
 	if (part->fields)
 		fields_print(inv, at, part->fields);
@@ -275,7 +276,7 @@ int command_call_run(const struct invocation *inv)
 	struct client_call call = {.request = {row->method, NULL},
 				   .is_long = row->is_long,
 				   .is_setting = row->is_setting};
-	void *in = api_alloc(inv->blocks, row->method->in->len);
+	void *in = varlink_alloc(inv->blocks, row->method->in->len);
 	int status = in ? command_fill(inv, row->method, in) : STATUS_FAILED;
 
 	if (status != STATUS_OK)

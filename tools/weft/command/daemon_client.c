@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
 #include "print/terminal.h"
@@ -128,7 +128,7 @@ static int tell_error(const struct invocation *inv, const struct client_call *ca
 /* A reply that lasts. */
 struct client_replies {
 	struct client_replies *next;
-	struct api_blocks blocks;
+	struct varlink_blocks blocks;
 	json_t *json;
 };
 
@@ -137,7 +137,7 @@ void client_replies_free(struct client_replies *kept)
 	while (kept) {
 		struct client_replies *next = kept->next;
 
-		api_blocks_free(&kept->blocks);
+		varlink_blocks_free(&kept->blocks);
 		json_decref(kept->json);
 		free(kept);
 		kept = next;
@@ -158,7 +158,7 @@ static bool reply_read(struct calling *calling, json_t *parameters)
 {
 	struct client_call *call = calling->call;
 	struct client_replies *kept = calloc(1, sizeof(*kept));
-	char field[API_FIELD_CAP] = "", why[128 + API_FIELD_CAP];
+	char field[VARLINK_FIELD_CAP] = "", why[128 + VARLINK_FIELD_CAP];
 
 	client_replies_free(calling->kept);
 	calling->kept = kept;
@@ -166,7 +166,7 @@ static bool reply_read(struct calling *calling, json_t *parameters)
 	if (kept && (kept->json = parameters ? json_incref(parameters) : json_object()) != NULL) {
 		call->last.json = kept->json;
 		call->last.out =
-			api_read(call->request.method->out, kept->json, &kept->blocks, field);
+			varlink_read(call->request.method->out, kept->json, &kept->blocks, field);
 	}
 	if (call->last.out)
 		return true;
@@ -243,7 +243,7 @@ static int greet(struct weft_client *client, struct calling *calling)
 static int calling_run(struct weft_client *client, struct calling *calling)
 {
 	const struct client_call *call = calling->call;
-	const struct api_method *method = call->request.method;
+	const struct varlink_method *method = call->request.method;
 	bool is_long = call->wants_more || call->is_long;
 	struct ask_params params = {.wants_more = call->wants_more,
 				    .timeout_ms = is_long ? -1 : client_timeout_ms(calling->inv),
@@ -256,7 +256,7 @@ static int calling_run(struct weft_client *client, struct calling *calling)
 		return status;
 	snprintf(name, sizeof(name), "%s.%s", method->interface, method->name);
 	params.method = name;
-	params.parameters = call->request.in ? api_write(method->in, call->request.in) : NULL;
+	params.parameters = call->request.in ? varlink_write(method->in, call->request.in) : NULL;
 	return ask_run(client, &params, calling);
 }
 
@@ -280,7 +280,7 @@ int client_call(const struct invocation *inv, struct client_call *call)
 	return status;
 }
 
-int client_ask(const struct invocation *inv, struct api_request request, void *out_reply)
+int client_ask(const struct invocation *inv, struct varlink_request request, void *out_reply)
 {
 	struct client_call call = {.request = request};
 	int status = client_call(inv, &call);
@@ -303,7 +303,8 @@ int client_show_call(const struct invocation *inv, struct client_call *call, cli
 	return STATUS_OK;
 }
 
-int client_show(const struct invocation *inv, struct api_request request, client_print_fn *print)
+int client_show(const struct invocation *inv, struct varlink_request request,
+		client_print_fn *print)
 {
 	struct client_call call = {.request = request};
 

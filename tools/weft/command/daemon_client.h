@@ -19,7 +19,7 @@ struct client_reply {
  * lasts until the program ends. False ends the call early.
  */
 struct client_call {
-	struct api_request request;
+	struct varlink_request request;
 	bool wants_more; /* replies may be far apart, so only its beginning has a time limit */
 	bool is_long;	 /* likewise, for one reply */
 	bool is_setting; /* takes values of the command line: an invalid one is STATUS_USAGE */
@@ -40,12 +40,13 @@ int client_call(const struct invocation *inv, struct client_call *call);
  * client_ask is a call with one reply. out_reply: where the pointer to its struct is put on
  * STATUS_OK; it lasts until the program ends.
  */
-int client_ask(const struct invocation *inv, struct api_request request, void *out_reply);
+int client_ask(const struct invocation *inv, struct varlink_request request, void *out_reply);
 /*
  * client_show asks and prints the reply: as JSON where that is wanted, else by
  * print (NULL: nothing is said). client_show_call: the same of a call that says more.
  */
-int client_show(const struct invocation *inv, struct api_request request, client_print_fn *print);
+int client_show(const struct invocation *inv, struct varlink_request request,
+		client_print_fn *print);
 int client_show_call(const struct invocation *inv, struct client_call *call,
 		     client_print_fn *print);
 /* client_replies_free frees the replies that last. */

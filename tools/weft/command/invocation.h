@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/blocks.h"
+#include "varlink/blocks.h"
 
 struct command;
 struct client_replies;
@@ -23,10 +23,10 @@ struct invocation {
 	bool is_help;
 	uint64_t timeout_ms; /* for the daemon to answer */
 	bool is_version;
-	bool has_terminal_out;	      /* stdout */
-	bool has_terminal_err;	      /* stderr */
-	struct api_blocks *blocks;    /* what lasts as long as the run */
-	struct client_replies **kept; /* replies that do */
+	bool has_terminal_out;	       /* stdout */
+	bool has_terminal_err;	       /* stderr */
+	struct varlink_blocks *blocks; /* what lasts as long as the run */
+	struct client_replies **kept;  /* replies that do */
 };
 
 /* invocation_option: the value of an option, "" of a flag, NULL when it was not given. */

@@ -137,8 +137,8 @@ int run_community_bind(struct invocation *inv)
 	bound = &shown->share.communities;
 	for (size_t i = 0; i < bound->cnt; i++)
 		if (strcmp(bound->rows[i], id) != 0)
-			api_push(inv->blocks, &set.communities, bound->rows[i]);
+			varlink_push(inv->blocks, &set.communities, bound->rows[i]);
 	if (strcmp(inv->command->verb, "bind") == 0)
-		api_push(inv->blocks, &set.communities, id);
+		varlink_push(inv->blocks, &set.communities, id);
 	return client_show(inv, api_set_share_request(&set), print_bound);
 }

@@ -120,7 +120,7 @@ static int follow_interrupted(const struct following *following)
 }
 
 /* follow makes a call that reports a get's progress, and shows it to its end. */
-static int follow(const struct invocation *inv, struct api_request request)
+static int follow(const struct invocation *inv, struct varlink_request request)
 {
 	struct following following = {.inv = inv,
 				      .is_detached = invocation_option(inv, "detach") != NULL};
@@ -184,7 +184,7 @@ int run_get(struct invocation *inv)
 			return client_say_error(STATUS_USAGE, ranges, "not a range",
 						"Write --range 0-1M (the end not included) or "
 						"--range 1M+64K.");
-		api_push(inv->blocks, &in.ranges, range);
+		varlink_push(inv->blocks, &in.ranges, range);
 		line = line[len] ? line + len + 1 : NULL;
 	}
 	status = command_fill(inv, API_GET, &in);

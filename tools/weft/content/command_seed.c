@@ -39,7 +39,7 @@ static const char *seeding_text(const struct api_get_info *get)
 	static const char *const ends[][2] = {
 		{"asked", "stopped"}, {"ratio", "ratio reached"}, {"time", "time over"}};
 
-	for (size_t i = 0; i < API_CNT_OF(ends); i++)
+	for (size_t i = 0; i < VARLINK_CNT_OF(ends); i++)
 		if (strcmp(get->seed_end, ends[i][0]) == 0)
 			return ends[i][1];
 	return get->state == API_GET_STATE_FINISHED ? "seeding"
@@ -52,12 +52,12 @@ static struct seed_row seed_row(const struct invocation *inv, const struct api_g
 	char elapsed[TEXT_SHORT_CAP];
 	struct seed_row row = {.get = *get, .seeding = seeding_text(get)};
 
-	row.ratio = get->seed_percent ? api_format(inv->blocks, "%.2f of %.2f", ratio,
-						   (double)get->seed_percent / 100)
-				      : api_format(inv->blocks, "%.2f", ratio);
+	row.ratio = get->seed_percent ? varlink_format(inv->blocks, "%.2f of %.2f", ratio,
+						       (double)get->seed_percent / 100)
+				      : varlink_format(inv->blocks, "%.2f", ratio);
 	if (get->seed_for_s)
-		row.time = api_text(inv->blocks,
-				    text_elapsed((uint64_t)get->seed_for_s * 1000, elapsed));
+		row.time = varlink_text(inv->blocks,
+					text_elapsed((uint64_t)get->seed_for_s * 1000, elapsed));
 	return row;
 }
 
@@ -75,7 +75,7 @@ static void seeds_print(const struct invocation *inv, const struct api_get_info 
 		COLUMN_OF("TARGET", seed_row, get.target, string, TEXT),
 		{0},
 	};
-	struct seed_row *rows = api_alloc(inv->blocks, (cnt + 1) * sizeof(*rows));
+	struct seed_row *rows = varlink_alloc(inv->blocks, (cnt + 1) * sizeof(*rows));
 
 	for (size_t i = 0; rows && i < cnt; i++)
 		rows[i] = seed_row(inv, &gets[i]);

@@ -19,7 +19,7 @@ struct importing {
 /* Both methods reply with one. */
 static const struct api_import *import_of(const struct client_call *call, const void *reply)
 {
-	return api_part(call->request.method->out, &api_import_type, reply);
+	return varlink_part(call->request.method->out, &api_import_type, reply);
 }
 
 static bool import_reply(void *arg, const struct client_reply *reply)
@@ -63,7 +63,7 @@ static void tell_skipped(const struct api_import *import)
 	char clean[512], count[TEXT_COUNT_CAP];
 	bool is_any = false;
 
-	for (size_t i = 0; i < API_CNT_OF(kinds); i++) {
+	for (size_t i = 0; i < VARLINK_CNT_OF(kinds); i++) {
 		if (kinds[i].cnt)
 			fprintf(stderr, "%s%s", is_any ? ", " : "weft: skipped ",
 				text_count((uint64_t)kinds[i].cnt, kinds[i].one, kinds[i].many,
@@ -79,7 +79,7 @@ static void tell_skipped(const struct api_import *import)
 		fprintf(stderr, "\n");
 }
 
-int share_import_run(const struct invocation *inv, struct api_request request,
+int share_import_run(const struct invocation *inv, struct varlink_request request,
 		     client_print_fn *print, const char *interrupted)
 {
 	struct importing importing = {.call = {.request = request,
@@ -204,7 +204,7 @@ void print_share_items(const struct invocation *inv, const void *reply)
 		{0},
 	};
 	const struct api_list_share_items_out *out = reply;
-	struct item_row *rows = api_alloc(inv->blocks, (out->items.cnt + 1) * sizeof(*rows));
+	struct item_row *rows = varlink_alloc(inv->blocks, (out->items.cnt + 1) * sizeof(*rows));
 
 	for (size_t i = 0; rows && i < out->items.cnt; i++)
 		rows[i] = (struct item_row){out->items.rows[i], out->seeders};

@@ -9,7 +9,7 @@
  * progress is shown, then what was left out, and the last reply by print. interrupted is said
  * when a signal ended it.
  */
-int share_import_run(const struct invocation *inv, struct api_request request,
+int share_import_run(const struct invocation *inv, struct varlink_request request,
 		     client_print_fn *print, const char *interrupted);
 
 #endif

@@ -127,13 +127,13 @@ static void paths_read(const struct invocation *inv, struct api_publish_share_in
 	in->only = (struct api_string_list){0};
 	for (size_t i = 1; i < paths.cnt; i++)
 		len = common_len(paths.rows[0], len, paths.rows[i]);
-	in->path = api_format(inv->blocks, "%.*s", (int)(len ? len : 1), paths.rows[0]);
+	in->path = varlink_format(inv->blocks, "%.*s", (int)(len ? len : 1), paths.rows[0]);
 	for (size_t i = 0; i < paths.cnt; i++)
 		if (!paths.rows[i][len])
 			return; /* the folder itself is among them */
 	in->has_only = true;
 	for (size_t i = 0; i < paths.cnt; i++)
-		api_push(inv->blocks, &in->only, paths.rows[i] + len + 1);
+		varlink_push(inv->blocks, &in->only, paths.rows[i] + len + 1);
 }
 
 int run_share_publish(struct invocation *inv)
@@ -208,7 +208,7 @@ int fill_share_final(const struct invocation *inv, void *in)
 	};
 
 	(void)in;
-	for (size_t i = 0; !invocation_option(inv, "yes") && i < API_CNT_OF(steps); i++)
+	for (size_t i = 0; !invocation_option(inv, "yes") && i < VARLINK_CNT_OF(steps); i++)
 		if (strcmp(steps[i].verb, inv->command->verb) == 0)
 			return client_say_error(STATUS_USAGE, inv->args[0], steps[i].what,
 						steps[i].next);

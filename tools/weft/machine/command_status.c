@@ -138,8 +138,8 @@ static void pools_print(const struct invocation *inv, const struct api_pool_list
 
 	for (size_t i = 0; i < pools->cnt; i++)
 		for (size_t j = 0; j < pools->rows[i].classes.cnt; j++)
-			api_push(inv->blocks, &list,
-				 {pools->rows[i], pools->rows[i].classes.rows[j]});
+			varlink_push(inv->blocks, &list,
+				     {pools->rows[i], pools->rows[i].classes.rows[j]});
 	table_print(inv, TABLE_ROWS(list), columns, "");
 }
 

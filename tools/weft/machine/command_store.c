@@ -10,8 +10,9 @@
 /* In words what was or would be deleted; a pipe gets the figures. */
 void print_gc(const struct invocation *inv, const void *reply)
 {
-	const struct api_method *method = inv->command->call.method;
-	const struct api_unreferenced *gc = api_part(method->out, &api_unreferenced_type, reply);
+	const struct varlink_method *method = inv->command->call.method;
+	const struct api_unreferenced *gc =
+		varlink_part(method->out, &api_unreferenced_type, reply);
 	bool is_run = method == API_RUN_GC;
 	char cnts[3][TEXT_COUNT_CAP], bytes[TEXT_SHORT_CAP];
 

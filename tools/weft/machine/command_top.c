@@ -27,7 +27,7 @@ struct loads {
 
 /* A reply and its rows, as they are needed until the one after the next. */
 struct look {
-	struct api_blocks blocks;
+	struct varlink_blocks blocks;
 	int64_t at_ms;
 	struct loads loads[LOADS_CNT];
 };
@@ -204,11 +204,12 @@ static void loads_make(struct look *look, const struct look *last,
 {
 	for (unsigned k = 0; k < LOADS_CNT; k++) {
 		const struct load_kind *kind = &load_kinds[k];
-		const struct api_list *list = (const void *)((const char *)out + kind->list_off);
+		const struct varlink_list *list =
+			(const void *)((const char *)out + kind->list_off);
 		json_t *rows = json_object_get(json, kind->member);
 		struct loads *loads = &look->loads[k];
 
-		loads->rows = api_alloc(&look->blocks, (list->cnt + 1) * kind->len);
+		loads->rows = varlink_alloc(&look->blocks, (list->cnt + 1) * kind->len);
 		loads->cnt = loads->rows ? list->cnt : 0;
 		for (size_t i = 0; i < loads->cnt; i++) {
 			char *row = loads->rows + i * kind->len;
@@ -330,8 +331,8 @@ static unsigned counter_rank(const struct counter_load *row)
 
 static void counters_print(struct top *top, const struct api_watch_load_out *out)
 {
-	static const struct api_field unit =
-		API_NEEDED(counter_load, "", counter.kind, api_counter_kind_type);
+	static const struct varlink_field unit =
+		VARLINK_NEEDED(counter_load, "", counter.kind, api_counter_kind_type);
 	static const struct column columns[] = {
 		COLUMN_OF("COUNTER", counter_load, counter.name, string, TEXT),
 		{"PER S",
@@ -339,8 +340,8 @@ static void counters_print(struct top *top, const struct api_watch_load_out *out
 		  offsetof(struct counter_load, has_per_s), true},
 		 COLUMN_COUNT,
 		 NULL},
-		{"NOW", API_NEEDED(counter_load, "", counter.value, api_int_type), COLUMN_QUANTITY,
-		 &unit},
+		{"NOW", VARLINK_NEEDED(counter_load, "", counter.value, api_int_type),
+		 COLUMN_QUANTITY, &unit},
 		{0},
 	};
 	struct look *look = &top->looks[top->look_cnt % 2];
@@ -355,7 +356,7 @@ static void counters_print(struct top *top, const struct api_watch_load_out *out
 		for (size_t i = 0; i < loads->cnt; i++)
 			if (!top->inv->has_terminal_out ? rank == 0
 							: counter_rank(&rows[i]) == rank)
-				api_push(&look->blocks, &ranked, rows[i]);
+				varlink_push(&look->blocks, &ranked, rows[i]);
 	head_print(top, out);
 	part_print(top, "counter", TABLE_ROWS(ranked), columns);
 }
@@ -385,7 +386,7 @@ static bool load_reply(void *arg, const struct client_reply *reply)
 	struct look *look = &top->looks[++top->look_cnt % 2];
 	const struct api_watch_load_out *out;
 
-	api_blocks_free(&look->blocks);
+	varlink_blocks_free(&look->blocks);
 	*look = (struct look){0};
 	json_decref(top->json[top->look_cnt % 2]);
 	top->json[top->look_cnt % 2] = json_incref(reply->json);
@@ -430,8 +431,8 @@ int run_top(struct invocation *inv)
 		printf(TERMINAL_END);
 		(void)fflush(stdout);
 	}
-	for (unsigned i = 0; i < API_CNT_OF(top.looks); i++) {
-		api_blocks_free(&top.looks[i].blocks);
+	for (unsigned i = 0; i < VARLINK_CNT_OF(top.looks); i++) {
+		varlink_blocks_free(&top.looks[i].blocks);
 		json_decref(top.json[i]);
 	}
 	/* Ctrl-C and q are how it is meant to end. */

@@ -17,7 +17,7 @@ static bool is_list(const char *text)
 /* The entries that word names: itself, or those of the file. NULL: it was said why not. */
 static char *list_text(const struct invocation *inv, const char *word)
 {
-	char *text = api_alloc(inv->blocks, is_list(word) ? strlen(word) + 1 : FILE_CAP);
+	char *text = varlink_alloc(inv->blocks, is_list(word) ? strlen(word) + 1 : FILE_CAP);
 	FILE *file = is_list(word) ? NULL : fopen(word, "re");
 	size_t len = 0;
 
@@ -77,7 +77,7 @@ static void entries_read(const struct invocation *inv, char *text, struct api_st
 		line += strspn(line, " \t\r");
 		line[strcspn(line, " \t\r#")] = '\0';
 		if (*line)
-			api_push(inv->blocks, entries, line);
+			varlink_push(inv->blocks, entries, line);
 	}
 }
 
@@ -140,7 +140,7 @@ int run_bootstrap_retire(struct invocation *inv)
 		return status;
 	for (size_t i = 0; i < list->entries.cnt; i++)
 		if (!is_named(inv, list->entries.rows[i]))
-			api_push(inv->blocks, &left, list->entries.rows[i]);
+			varlink_push(inv->blocks, &left, list->entries.rows[i]);
 	if (left.cnt == list->entries.cnt && inv->arg_cnt > 1)
 		return client_say_error(STATUS_NOT_FOUND, inv->args[1],
 					"the list has no such entry",
@@ -184,9 +184,9 @@ void print_bootstrap_list(const struct invocation *inv, const void *reply)
 		const struct api_bootstrap *each = &out->bootstraps.rows[i];
 
 		if (!each->entries.cnt)
-			api_push(inv->blocks, &list, {*each, NULL});
+			varlink_push(inv->blocks, &list, {*each, NULL});
 		for (size_t j = 0; j < each->entries.cnt; j++)
-			api_push(inv->blocks, &list, {*each, each->entries.rows[j]});
+			varlink_push(inv->blocks, &list, {*each, each->entries.rows[j]});
 	}
 	table_print(inv, TABLE_ROWS(list), columns,
 		    "no bootstrap list is kept; weft bootstrap add FILE --trust NODE adds one");

@@ -22,7 +22,7 @@ void print_dht_status(const struct invocation *inv, const void *reply)
 	show_part(inv, "fill", TABLE_ROWS(dht->fills), api_view_fill_list);
 	for (size_t i = 0; i < dht->reasons.cnt; i++)
 		if (!inv->has_terminal_out || dht->reasons.rows[i].datagrams)
-			api_push(inv->blocks, &seen, dht->reasons.rows[i]);
+			varlink_push(inv->blocks, &seen, dht->reasons.rows[i]);
 	show_part(inv, "reason", TABLE_ROWS(seen), api_view_dht_reason_list);
 }
 
@@ -37,7 +37,7 @@ void print_overlay_status(const struct invocation *inv, const void *reply)
 	show_part(inv, "fill", TABLE_ROWS(overlay->fills), api_view_fill_list);
 	for (size_t i = 0; i < overlay->reasons.cnt; i++)
 		if (!inv->has_terminal_out || overlay->reasons.rows[i].times)
-			api_push(inv->blocks, &seen, overlay->reasons.rows[i]);
+			varlink_push(inv->blocks, &seen, overlay->reasons.rows[i]);
 	show_part(inv, "reason", TABLE_ROWS(seen), api_view_overlay_reason_list);
 }
 
@@ -69,7 +69,7 @@ static bool lookup_reply(void *arg, const struct client_reply *reply)
 {
 	const struct looking *looking = arg;
 	const struct api_dht_step *step =
-		api_part(looking->call.request.method->out, &api_dht_step_type, reply->out);
+		varlink_part(looking->call.request.method->out, &api_dht_step_type, reply->out);
 
 	if (looking->inv->is_json)
 		text_print_json(reply->json);
@@ -91,23 +91,23 @@ static void print_outcome(const struct api_dht_outcome *outcome)
 /* The view of all commands that look something up: the row says what of the last reply is shown. */
 int run_dht_lookup(struct invocation *inv)
 {
-	const struct api_method *method = inv->command->call.method;
+	const struct varlink_method *method = inv->command->call.method;
 	struct looking looking = {.inv = inv,
 				  .call = {.wants_more = invocation_option(inv, "trace") != NULL,
 					   .is_long = true,
 					   .reply = lookup_reply,
 					   .arg = &looking}};
-	void *in = api_alloc(inv->blocks, method->in->len);
+	void *in = varlink_alloc(inv->blocks, method->in->len);
 	const struct api_dht_outcome *outcome;
 	int status = in ? command_fill(inv, method, in) : STATUS_FAILED;
 
-	looking.call.request = (struct api_request){method, in};
+	looking.call.request = (struct varlink_request){method, in};
 	if (status == STATUS_OK)
 		status = client_call(inv, &looking.call);
 	if (status != STATUS_OK || inv->is_json || !looking.call.last.is_last)
 		return status;
 	command_show(inv, looking.call.last.out);
-	outcome = api_part(method->out, &api_dht_outcome_type, looking.call.last.out);
+	outcome = varlink_part(method->out, &api_dht_outcome_type, looking.call.last.out);
 	if (inv->has_terminal_out && outcome)
 		print_outcome(outcome);
 	return STATUS_OK;
@@ -144,7 +144,7 @@ void print_dht_peers(const struct invocation *inv, const void *reply)
 void print_route(const struct invocation *inv, const void *reply)
 {
 	const struct api_address_record *record =
-		api_part(inv->command->call.method->out, &api_address_record_type, reply);
+		varlink_part(inv->command->call.method->out, &api_address_record_type, reply);
 
 	fields_print(inv, record, api_view_address_record_show);
 	if (!record)

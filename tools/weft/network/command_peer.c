@@ -24,7 +24,7 @@ int run_conns(struct invocation *inv)
 	peers = json_object_get(call.last.json, "peers");
 	for (size_t i = 0; i < out->peers.cnt; i++) {
 		if (out->peers.rows[i].connected)
-			api_push(inv->blocks, &connected, out->peers.rows[i]);
+			varlink_push(inv->blocks, &connected, out->peers.rows[i]);
 		else
 			(void)json_array_remove(peers, connected.cnt);
 	}

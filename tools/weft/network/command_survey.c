@@ -220,7 +220,7 @@ struct asking {
 /* An error of the daemon that has an outcome is an item that was looked for and not found. */
 static void asking_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
 {
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_get_dht_item_out *out =
 		api_get_dht_item_out_read(json_object_get(message, "parameters"), &blocks);
 	const struct api_dht_outcome *outcome = out ? out->outcome : NULL;
@@ -237,7 +237,7 @@ static void asking_told(void *arg, json_t *message, const struct weft_error *err
 		asking->answer.seq = out->item->seq;
 	if (error)
 		asking->error = *error;
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 static int key_ask(struct weft_client *client, const struct survey_key *key, struct asking *asking)
@@ -406,7 +406,7 @@ struct bucket_rows {
 static bool bucket_row(const struct survey *survey, const struct axis *axis,
 		       const struct bucket *bucket, uint64_t *scratch, struct bucket_row *out_row)
 {
-	struct api_blocks *blocks = survey->inv->blocks;
+	struct varlink_blocks *blocks = survey->inv->blocks;
 	unsigned asked_cnt = 0, found_cnt = 0;
 	uint64_t holder_sum = 0;
 
@@ -428,11 +428,11 @@ static bool bucket_row(const struct survey *survey, const struct axis *axis,
 		.group = bucket->label,
 		.asked = asked_cnt,
 		.found = found_cnt,
-		.percent = api_format(blocks, "%.1f", 100.0 * found_cnt / asked_cnt),
+		.percent = varlink_format(blocks, "%.1f", 100.0 * found_cnt / asked_cnt),
 		.median_us = found_cnt ? (int64_t)scratch[found_cnt / 2] : 0,
 		.p95_us = found_cnt ? (int64_t)scratch[found_cnt * 95 / 100] : 0,
-		.holders_mean =
-			api_format(blocks, "%.1f", found_cnt ? (double)holder_sum / found_cnt : 0)};
+		.holders_mean = varlink_format(blocks, "%.1f",
+					       found_cnt ? (double)holder_sum / found_cnt : 0)};
 	return true;
 }
 
@@ -444,7 +444,7 @@ static struct bucket_rows axis_rows(const struct survey *survey, const struct ax
 
 	for (unsigned i = 0; i < axis->bucket_cnt; i++)
 		if (bucket_row(survey, axis, &axis->buckets[i], scratch, &row))
-			api_push(survey->inv->blocks, &list, row);
+			varlink_push(survey->inv->blocks, &list, row);
 	return list;
 }
 

@@ -70,7 +70,7 @@ static void print_kind(const struct invocation *inv, const struct api_policy_lim
 
 	for (size_t i = 0; i < limits->cnt; i++)
 		if (limits->rows[i].kind == kind)
-			api_push(inv->blocks, &rows, limits->rows[i]);
+			varlink_push(inv->blocks, &rows, limits->rows[i]);
 	table_print(inv, TABLE_ROWS(rows), columns, "");
 	if (inv->has_terminal_out)
 		printf("\n");
@@ -123,10 +123,10 @@ int fill_policy_test(const struct invocation *inv, void *parameters)
 		if (!equals || equals == inv->args[i] || equals - inv->args[i] >= 64)
 			return client_say_error(STATUS_USAGE, inv->args[i], "not SECTION.KEY=VALUE",
 						"weft policy test limits.krpc_rate=50");
-		api_push(inv->blocks, &in->changes,
-			 {api_format(inv->blocks, "%.*s", (int)(equals - inv->args[i]),
-				     inv->args[i]),
-			  equals + 1});
+		varlink_push(inv->blocks, &in->changes,
+			     {varlink_format(inv->blocks, "%.*s", (int)(equals - inv->args[i]),
+					     inv->args[i]),
+			      equals + 1});
 	}
 	return STATUS_OK;
 }

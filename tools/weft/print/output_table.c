@@ -21,7 +21,7 @@
 /* The unit of a column's number. */
 static enum column_kind number_kind(const struct column *column, const void *row, bool *is_rate)
 {
-	const unsigned *unit = column->unit ? api_field_at(column->unit, row) : NULL;
+	const unsigned *unit = column->unit ? varlink_field_at(column->unit, row) : NULL;
 	const char *word = unit ? column->unit->type->words[*unit] : "";
 
 	*is_rate = strcmp(word, "bytes_per_s") == 0;
@@ -61,27 +61,27 @@ static void cell_human(const struct column *column, int64_t value, const void *r
 static void cell_write(const struct invocation *inv, const struct column *column, const void *row,
 		       char cell[static CELL_CAP])
 {
-	const struct api_type *type = column->field.type;
-	const void *value = row ? api_field_at(&column->field, row) : NULL;
+	const struct varlink_type *type = column->field.type;
+	const void *value = row ? varlink_field_at(&column->field, row) : NULL;
 	int64_t number = 0;
 
-	if (!value || (type->kind == API_KIND_STRING && !*(const char *const *)value)) {
+	if (!value || (type->kind == VARLINK_KIND_STRING && !*(const char *const *)value)) {
 		snprintf(cell, CELL_CAP, "-");
 		return;
 	}
 	switch (type->kind) {
-	case API_KIND_BOOL:
+	case VARLINK_KIND_BOOL:
 		snprintf(cell, CELL_CAP, "%s", *(const bool *)value ? "yes" : "no");
 		break;
-	case API_KIND_INT:
+	case VARLINK_KIND_INT:
 		number = *(const int64_t *)value;
 		snprintf(cell, CELL_CAP, "%" PRId64, number);
 		break;
-	case API_KIND_ENUM:
+	case VARLINK_KIND_ENUM:
 		snprintf(cell, CELL_CAP, "%s", type->words[*(const unsigned *)value]);
 		break;
 	default:
-		weft_assert(type->kind == API_KIND_STRING);
+		weft_assert(type->kind == VARLINK_KIND_STRING);
 		text_clean(*(const char *const *)value, cell, CELL_CAP);
 	}
 	if (inv->has_terminal_out)

@@ -2,7 +2,7 @@
 #ifndef WEFT_TOOLS_OUTPUT_TABLE_H
 #define WEFT_TOOLS_OUTPUT_TABLE_H
 
-#include "api/node_views.h"
+#include "varlink/node_views.h"
 
 struct invocation;
 
@@ -19,7 +19,7 @@ struct table_rows {
 #define TABLE_ROW(object) ((struct table_rows){(object), 1, sizeof(*(object))})
 /* A column, or the column of a field, of a struct that is made here. */
 #define COLUMN_OF(heading, row, member, type, kind)                                                \
-	{heading, API_NEEDED(row, "", member, api_##type##_type), COLUMN_##kind, NULL}
+	{heading, VARLINK_NEEDED(row, "", member, api_##type##_type), COLUMN_##kind, NULL}
 /* The same of the optional field of its struct at. */
 #define COLUMN_IF(heading, row, at, member, type, kind)                                            \
 	{heading,                                                                                  \

@@ -42,10 +42,10 @@ static int metadata_add(const struct invocation *inv, struct api_publish_service
 			return client_say_error(STATUS_USAGE, "--meta", "not KEY=VALUE",
 						"for example: --meta lang=en");
 		in->has_metadata = true;
-		api_push(inv->blocks, &in->metadata,
-			 {api_format(inv->blocks, "%.*s", (int)key_len, line),
-			  api_format(inv->blocks, "%.*s", (int)(len - key_len - 1),
-				     line + key_len + 1)});
+		varlink_push(inv->blocks, &in->metadata,
+			     {varlink_format(inv->blocks, "%.*s", (int)key_len, line),
+			      varlink_format(inv->blocks, "%.*s", (int)(len - key_len - 1),
+					     line + key_len + 1)});
 		line += len + (line[len] != '\0');
 	}
 	return STATUS_OK;
@@ -72,9 +72,9 @@ static int program_add(const struct invocation *inv, struct api_publish_service_
 	if (!path_absolute(exec, path))
 		return client_say_error(STATUS_USAGE, exec, "too long for a path", NULL);
 	in->exec = (struct api_string_list){0};
-	api_push(inv->blocks, &in->exec, api_text(inv->blocks, path));
+	varlink_push(inv->blocks, &in->exec, varlink_text(inv->blocks, path));
 	for (unsigned i = 1; i < inv->arg_cnt; i++)
-		api_push(inv->blocks, &in->exec, inv->args[i]);
+		varlink_push(inv->blocks, &in->exec, inv->args[i]);
 	return STATUS_OK;
 }
 
@@ -82,7 +82,7 @@ static int program_add(const struct invocation *inv, struct api_publish_service_
 static int describe_add(const struct invocation *inv, struct api_publish_service_in *in)
 {
 	const char *path = invocation_option(inv, "describe");
-	char *text = api_alloc(inv->blocks, DESCRIPTION_LEN_MAX + 2);
+	char *text = varlink_alloc(inv->blocks, DESCRIPTION_LEN_MAX + 2);
 	FILE *file;
 	size_t len;
 
@@ -206,7 +206,7 @@ void print_service_top(const struct invocation *inv, const void *reply)
 	for (size_t i = 0; i < methods->cnt; i++) {
 		size_t at = sorted.cnt;
 
-		api_push(inv->blocks, &sorted, methods->rows[i]);
+		varlink_push(inv->blocks, &sorted, methods->rows[i]);
 		for (; at && sorted.rows[at - 1].calls < methods->rows[i].calls; at--)
 			sorted.rows[at] = sorted.rows[at - 1];
 		sorted.rows[at] = methods->rows[i];

@@ -63,7 +63,7 @@ static void payload_add(const struct invocation *inv, struct api_call_service_in
 	json_decref(in->json);
 	in->json = NULL;
 	if (len)
-		in->base64 = api_base64(inv->blocks, payload, len);
+		in->base64 = varlink_base64(inv->blocks, payload, len);
 }
 
 /* print_payload: JSON for people on a terminal, else byte for byte. */
@@ -77,7 +77,7 @@ static int print_payload(const struct invocation *inv, const struct api_call_ser
 	} else if (out->json) {
 		json_dumpf(out->json, stdout, JSON_COMPACT);
 		printf("\n");
-	} else if (api_base64_read(inv->blocks, out->base64, &bytes, &len) == 0) {
+	} else if (varlink_base64_read(inv->blocks, out->base64, &bytes, &len) == 0) {
 		fwrite(bytes, 1, len, stdout);
 	}
 	return STATUS_OK;

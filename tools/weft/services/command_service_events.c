@@ -27,18 +27,18 @@ static void tell_notice(const struct invocation *inv, const struct api_subscribe
 static void print_event(const struct invocation *inv, const char *base64)
 {
 	static char clean[EVENT_LEN_MAX + 1];
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const void *data;
 	size_t len;
 
 	/* The bytes that are read end with a NUL. */
-	if (api_base64_read(&blocks, base64, &data, &len) < 0)
+	if (varlink_base64_read(&blocks, base64, &data, &len) < 0)
 		len = 0;
 	if (len && inv->has_terminal_out)
 		fputs(text_clean(data, clean, sizeof(clean)), stdout);
 	else if (len)
 		fwrite(data, 1, len, stdout);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	putchar('\n');
 }
 
@@ -89,7 +89,7 @@ int fill_service_emit(const struct invocation *inv, void *in)
 
 	if (!data)
 		return STATUS_FAILED;
-	((struct api_publish_event_in *)in)->base64 = api_base64(inv->blocks, data, len);
+	((struct api_publish_event_in *)in)->base64 = varlink_base64(inv->blocks, data, len);
 	free(data);
 	return STATUS_OK;
 }

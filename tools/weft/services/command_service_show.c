@@ -40,7 +40,7 @@ static const char *list_text(const struct invocation *inv, const struct api_stri
 
 	for (size_t i = 0; i < list->cnt; i++)
 		word_add(text, list->rows[i], "", "");
-	return *text ? api_text(inv->blocks, text) : "none";
+	return *text ? varlink_text(inv->blocks, text) : "none";
 }
 
 /* Pairs as one text: "lang=en title=Hello". */
@@ -50,7 +50,7 @@ static const char *pairs_text(const struct invocation *inv, const struct api_str
 
 	for (size_t i = 0; i < pairs->cnt; i++)
 		word_add(text, pairs->rows[i].key, "=", pairs->rows[i].value);
-	return api_text(inv->blocks, text);
+	return varlink_text(inv->blocks, text);
 }
 
 /* Fields as one text: "pod:string limit:?int". */
@@ -61,7 +61,7 @@ static const char *fields_text(const struct invocation *inv,
 
 	for (size_t i = 0; i < fields->cnt; i++)
 		word_add(text, fields->rows[i].name, ":", fields->rows[i].type);
-	return api_text(inv->blocks, text);
+	return varlink_text(inv->blocks, text);
 }
 
 /* --- what is known --- */
@@ -92,13 +92,13 @@ static void take_providers(const struct invocation *inv, struct known_list *list
 		if (strcmp(row->name, inv->args[0]) != 0)
 			continue;
 		json_array_append(list->json, json_array_get(json, i));
-		api_push(inv->blocks, list,
-			 {.name = row->name,
-			  .version = row->version,
-			  .service_id = row->service_id,
-			  .node = row->node_id,
-			  .read_only = list_text(inv, &row->read_only),
-			  .metadata = pairs_text(inv, &row->metadata)});
+		varlink_push(inv->blocks, list,
+			     {.name = row->name,
+			      .version = row->version,
+			      .service_id = row->service_id,
+			      .node = row->node_id,
+			      .read_only = list_text(inv, &row->read_only),
+			      .metadata = pairs_text(inv, &row->metadata)});
 	}
 }
 
@@ -111,14 +111,14 @@ static void take_offers(const struct invocation *inv, struct known_list *list,
 		if (strcmp(row->name, inv->args[0]) != 0)
 			continue;
 		json_array_append(list->json, json_array_get(json, i));
-		api_push(inv->blocks, list,
-			 {.name = row->name,
-			  .version = row->version,
-			  .service_id = row->service_id,
-			  .node = "here",
-			  .read_only = list_text(inv, &row->read_only),
-			  .metadata = pairs_text(inv, &row->metadata),
-			  .offer = row});
+		varlink_push(inv->blocks, list,
+			     {.name = row->name,
+			      .version = row->version,
+			      .service_id = row->service_id,
+			      .node = "here",
+			      .read_only = list_text(inv, &row->read_only),
+			      .metadata = pairs_text(inv, &row->metadata),
+			      .offer = row});
 	}
 }
 
@@ -176,14 +176,14 @@ static void print_methods(const struct invocation *inv,
 		const struct api_described_method *method = &service->methods.rows[i];
 		char *example = method->example ? json_dumps(method->example, 0) : NULL;
 
-		api_push(inv->blocks, &list,
-			 {.name = method->name,
-			  .takes = fields_text(inv, &method->takes),
-			  .gives = fields_text(inv, &method->gives),
-			  .about = method->about,
-			  .example = api_text(inv->blocks, example ? example : ""),
-			  .read_only = method->read_only,
-			  .stream = method->stream});
+		varlink_push(inv->blocks, &list,
+			     {.name = method->name,
+			      .takes = fields_text(inv, &method->takes),
+			      .gives = fields_text(inv, &method->gives),
+			      .about = method->about,
+			      .example = varlink_text(inv->blocks, example ? example : ""),
+			      .read_only = method->read_only,
+			      .stream = method->stream});
 		free(example);
 	}
 	fields_print(inv, service, api_view_service_description_show);
@@ -204,10 +204,10 @@ static void print_topics(const struct invocation *inv,
 	struct described_list list = {0};
 
 	for (size_t i = 0; i < service->topics.cnt; i++)
-		api_push(inv->blocks, &list,
-			 {.name = service->topics.rows[i].name,
-			  .gives = fields_text(inv, &service->topics.rows[i].gives),
-			  .about = service->topics.rows[i].about});
+		varlink_push(inv->blocks, &list,
+			     {.name = service->topics.rows[i].name,
+			      .gives = fields_text(inv, &service->topics.rows[i].gives),
+			      .about = service->topics.rows[i].about});
 	if (!list.cnt)
 		return;
 	putchar('\n');

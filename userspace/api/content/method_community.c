@@ -38,13 +38,13 @@ bool api_community_find(struct communities *communities, struct control_call *ca
 
 /* --- rows --- */
 
-static struct api_community community_row(struct api_blocks *blocks, const struct api *api,
+static struct api_community community_row(struct varlink_blocks *blocks, const struct api *api,
 					  const struct community_info *info)
 {
 	return (struct api_community){
 		.community_id = api_id(blocks, info->id),
 		.key = api_id(blocks, info->key),
-		.name = api_text(blocks, info->name),
+		.name = varlink_text(blocks, info->name),
 		.strict = info->is_strict,
 		.ours = info->is_ours,
 		.joined_s = api_uint(info->joined_s),
@@ -61,7 +61,7 @@ static struct api_community community_row(struct api_blocks *blocks, const struc
 }
 
 struct collecting {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	const uint8_t *id; /* NULL: all */
 	struct api_community_list found;
@@ -72,7 +72,7 @@ static bool collect(void *arg, const struct community_info *info)
 	struct collecting *to = arg;
 
 	if (info->is_kept && (!to->id || memcmp(info->id, to->id, COMMUNITY_ID_LEN) == 0))
-		api_push(to->blocks, &to->found, community_row(to->blocks, to->api, info));
+		varlink_push(to->blocks, &to->found, community_row(to->blocks, to->api, info));
 	return !to->id || !to->found.cnt;
 }
 

@@ -14,7 +14,7 @@
 
 /* --- rows --- */
 
-static struct api_community_share share_row(struct api_blocks *blocks,
+static struct api_community_share share_row(struct varlink_blocks *blocks,
 					    const struct community_share *share)
 {
 	const struct community_binding *binding = &share->binding;
@@ -24,8 +24,9 @@ static struct api_community_share share_row(struct api_blocks *blocks,
 		.share_key = api_id(blocks, binding->share_key),
 		.collection_id = api_id(blocks, binding->manifest_id),
 		.sequence = api_uint(binding->seq),
-		.title = api_format(blocks, "%.*s", (int)binding->title_len, binding->title),
-		.description = api_format(blocks, "%.*s", (int)binding->text_len, binding->text),
+		.title = varlink_format(blocks, "%.*s", (int)binding->title_len, binding->title),
+		.description =
+			varlink_format(blocks, "%.*s", (int)binding->text_len, binding->text),
 		.items = api_uint(binding->item_cnt),
 		.bytes = api_uint(binding->byte_cnt),
 		.node_id = api_id(blocks, share->key),
@@ -34,11 +35,11 @@ static struct api_community_share share_row(struct api_blocks *blocks,
 }
 
 /* NULL: there are no more rows. */
-static const char *cursor_text(struct api_blocks *blocks, const uint8_t *cursor, bool has_more)
+static const char *cursor_text(struct varlink_blocks *blocks, const uint8_t *cursor, bool has_more)
 {
 	char text[CURSOR_TEXT_CAP];
 
-	return has_more ? api_text(blocks, zbase32_write(cursor, COMMUNITY_CURSOR_LEN, text))
+	return has_more ? varlink_text(blocks, zbase32_write(cursor, COMMUNITY_CURSOR_LEN, text))
 			: NULL;
 }
 
@@ -118,7 +119,7 @@ struct collecting {
 static void collect_member(void *arg, const struct community_member *member)
 {
 	struct collecting *to = arg;
-	struct api_blocks *blocks = control_blocks(to->call);
+	struct varlink_blocks *blocks = control_blocks(to->call);
 	struct api_community_member row = {
 		.node_id = api_id(blocks, member->key),
 		.said_s = api_uint(member->time_s),
@@ -126,16 +127,16 @@ static void collect_member(void *arg, const struct community_member *member)
 	};
 
 	for (unsigned i = 0; i < member->addr_cnt && control_role_of(to->call) != CONTROL_VIEW; i++)
-		api_push(blocks, &row.addresses, api_addr(blocks, &member->addrs[i]));
-	api_push(blocks, &to->members, row);
+		varlink_push(blocks, &row.addresses, api_addr(blocks, &member->addrs[i]));
+	varlink_push(blocks, &to->members, row);
 }
 
 static void collect_share(void *arg, const struct community_share *share)
 {
 	struct collecting *to = arg;
-	struct api_blocks *blocks = control_blocks(to->call);
+	struct varlink_blocks *blocks = control_blocks(to->call);
 
-	api_push(blocks, &to->shares, share_row(blocks, share));
+	varlink_push(blocks, &to->shares, share_row(blocks, share));
 }
 
 static struct community_listing listing_of(const struct asking *asking)

@@ -18,14 +18,14 @@ _Static_assert((int)API_FOLLOW_TRUST_UNTRUSTED == (int)FOLLOW_UNTRUSTED &&
 		       (int)API_FOLLOW_STATE_BLOCKED == (int)FOLLOW_BLOCKED,
 	       "numbered as shares/ has them");
 
-static const char *link_text(struct api_blocks *blocks, const struct follow *follow)
+static const char *link_text(struct varlink_blocks *blocks, const struct follow *follow)
 {
 	struct link link = {.kind = LINK_SHARE, .node_cnt = (uint8_t)follow->hint_cnt};
 	char text[LINK_TEXT_CAP];
 
 	memcpy(link.public_key, follow->share_key, sizeof(link.public_key));
 	memcpy(link.nodes, follow->hints, follow->hint_cnt * sizeof(link.nodes[0]));
-	return api_text(blocks, blobs_link_write(&link, text));
+	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
 /* The youngest get that fills the folder of a followed share. */
@@ -67,15 +67,15 @@ static void folder_set(const struct api *api, const struct follow *follow, struc
 		row->folder_detail = get->detail;
 }
 
-static const char *fault_text(struct api_blocks *blocks, const struct blocklist_fault *fault)
+static const char *fault_text(struct varlink_blocks *blocks, const struct blocklist_fault *fault)
 {
 	if (!fault->line_cnt)
 		return NULL;
-	return api_format(blocks, "file %s, line %u: %s%s", BLOCKLIST_NAME, fault->first_line,
-			  fault->why, fault->line_cnt > 1 ? ", and more lines" : "");
+	return varlink_format(blocks, "file %s, line %u: %s%s", BLOCKLIST_NAME, fault->first_line,
+			      fault->why, fault->line_cnt > 1 ? ", and more lines" : "");
 }
 
-static struct api_follow follow_row(struct api_blocks *blocks, const struct api *api,
+static struct api_follow follow_row(struct varlink_blocks *blocks, const struct api *api,
 				    const struct follow *follow)
 {
 	char hints[METHOD_HINTS_CAP];
@@ -108,19 +108,19 @@ static struct api_follow follow_row(struct api_blocks *blocks, const struct api 
 	};
 
 	for (unsigned i = 0; i < follow->revision_cnt; i++)
-		api_push(blocks, &row.revisions,
-			 {api_uint(follow->revisions[i].seq),
-			  api_id(blocks, follow->revisions[i].manifest_id)});
+		varlink_push(blocks, &row.revisions,
+			     {api_uint(follow->revisions[i].seq),
+			      api_id(blocks, follow->revisions[i].manifest_id)});
 	for (unsigned i = 0; i < follow->recommended_cnt; i++)
-		api_push(blocks, &row.recommended, api_id(blocks, follow->recommended[i]));
+		varlink_push(blocks, &row.recommended, api_id(blocks, follow->recommended[i]));
 	if (api_hints_text(follow->hints, follow->hint_errs, follow->hint_cnt, hints)[0])
-		row.unhelpful_nodes = api_text(blocks, hints);
+		row.unhelpful_nodes = varlink_text(blocks, hints);
 	folder_set(api, follow, &row);
 	return row;
 }
 
 struct follow_rows {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	struct api_follow_list list;
 };
@@ -129,12 +129,12 @@ static bool follow_collect(void *arg, const struct follow *follow)
 {
 	struct follow_rows *to = arg;
 
-	api_push(to->blocks, &to->list, follow_row(to->blocks, to->api, follow));
+	varlink_push(to->blocks, &to->list, follow_row(to->blocks, to->api, follow));
 	return true;
 }
 
 /* Only the share of one_id, or all when it is NULL or not followed any more. */
-static struct api_follow_list follow_rows(struct api_blocks *blocks, const struct api *api,
+static struct api_follow_list follow_rows(struct varlink_blocks *blocks, const struct api *api,
 					  const uint8_t *one_id)
 {
 	const struct follow *one = one_id ? shares_follow_lookup(api->follows, one_id) : NULL;

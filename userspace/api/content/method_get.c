@@ -65,9 +65,9 @@ static const char *get_next_step(const struct blobs_get *get, char text[NEXT_STE
 
 static void get_fail(struct control_call *call, const struct blobs_get *get)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_failure failure = {
-		.what = api_format(blocks, "get %llu", (unsigned long long)get->id),
+		.what = varlink_format(blocks, "get %llu", (unsigned long long)get->id),
 		.has_get_id = true,
 		.get_id = api_uint(get->id)};
 	char next[NEXT_STEP_CAP];

@@ -2,7 +2,7 @@
 #ifndef WEFT_API_CONTENT_METHOD_GET_NAMED_H
 #define WEFT_API_CONTENT_METHOD_GET_NAMED_H
 
-#include "api/node.h"
+#include "varlink/node.h"
 
 struct blobs_get;
 struct control_call;
@@ -13,7 +13,7 @@ const struct blobs_get *api_get_named(struct api *api, struct control_call *call
 /* api_fail_get fails a call about get id. */
 void api_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
 		  const char *next);
-struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *api,
+struct api_get_info api_get_info(struct varlink_blocks *blocks, const struct api *api,
 				 const struct blobs_get *get);
 
 #endif

@@ -36,13 +36,13 @@ static const char *get_link_text(const struct blobs_get *get, char text[static L
 	return blobs_link_write(&link, text);
 }
 
-static struct api_string_list patterns_row(struct api_blocks *blocks, const char *patterns,
+static struct api_string_list patterns_row(struct varlink_blocks *blocks, const char *patterns,
 					   size_t len)
 {
 	struct api_string_list rows = {0};
 
 	for (const char *at = patterns; at < patterns + len; at += strlen(at) + 1)
-		api_push(blocks, &rows, api_text(blocks, at));
+		varlink_push(blocks, &rows, varlink_text(blocks, at));
 	return rows;
 }
 
@@ -50,7 +50,7 @@ _Static_assert((int)API_GET_STATE_QUEUED == (int)BLOBS_GET_QUEUED &&
 		       (int)API_GET_STATE_PAUSED == (int)BLOBS_GET_PAUSED,
 	       "numbered as blobs/ has them");
 
-struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *api,
+struct api_get_info api_get_info(struct varlink_blocks *blocks, const struct api *api,
 				 const struct blobs_get *get)
 {
 	static const char *const ends[] = {"", "asked", "ratio", "time"};
@@ -64,9 +64,9 @@ struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *ap
 	return (struct api_get_info){
 		.get_id = api_uint(get->id),
 		.state = (enum api_get_state)get->shown_state,
-		.link = api_text(blocks, get_link_text(get, link)),
-		.target = api_text(blocks, get->target),
-		.title = get->title ? api_text(blocks, get->title) : "",
+		.link = varlink_text(blocks, get_link_text(get, link)),
+		.target = varlink_text(blocks, get->target),
+		.title = get->title ? varlink_text(blocks, get->title) : "",
 		.node_id = get->node_cnt ? api_id(blocks, get->nodes[0].key) : "",
 		.priority = get->priority,
 		.sources = sources.open_cnt,
@@ -80,7 +80,7 @@ struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *ap
 		.bad_chunks = api_uint(get->bad_chunk_cnt),
 		.elapsed_ms = api_uint((end_ns - get->started_ns) / 1000000),
 		.code = get->err,
-		.detail = get->detail ? api_text(blocks, get->detail) : "",
+		.detail = get->detail ? varlink_text(blocks, get->detail) : "",
 		.leaving = get->is_leaving,
 		.seeded = blobs_get_is_seeded(get),
 		.seed_end = ends[seed->end],
@@ -100,7 +100,7 @@ struct api_get_info api_get_info(struct api_blocks *blocks, const struct api *ap
 }
 
 struct get_listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	struct api_get_info_list rows;
 	bool wants_all;
@@ -117,12 +117,12 @@ static bool get_collect(void *arg, const struct blobs_get *get)
 	struct get_listing *listing = arg;
 
 	if (get->is_stored && (listing->wants_all || is_running(get)))
-		api_push(listing->blocks, &listing->rows,
-			 api_get_info(listing->blocks, listing->api, get));
+		varlink_push(listing->blocks, &listing->rows,
+			     api_get_info(listing->blocks, listing->api, get));
 	return true;
 }
 
-struct api_get_info_list api_gets(struct api_blocks *blocks, struct api *api, bool wants_all)
+struct api_get_info_list api_gets(struct varlink_blocks *blocks, struct api *api, bool wants_all)
 {
 	struct get_listing listing = {blocks, api, {0}, wants_all};
 
@@ -138,7 +138,7 @@ void api_list_gets(struct api *api, struct control_call *call, const struct api_
 }
 
 struct source_list {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_get_source_list rows;
 };
 
@@ -146,14 +146,14 @@ static bool source_list_add(void *arg, const struct swarm_source_view *view)
 {
 	struct source_list *list = arg;
 
-	api_push(list->blocks, &list->rows,
-		 {.node_id = api_id(list->blocks, view->key),
-		  .asked = view->is_open,
-		  .has_all = view->has_all,
-		  .bytes_received = api_uint(view->received_byte_cnt),
-		  .bytes_per_second = api_uint(view->rate),
-		  .in_flight = view->asked_cnt,
-		  .bad_chunks = view->bad_cnt});
+	varlink_push(list->blocks, &list->rows,
+		     {.node_id = api_id(list->blocks, view->key),
+		      .asked = view->is_open,
+		      .has_all = view->has_all,
+		      .bytes_received = api_uint(view->received_byte_cnt),
+		      .bytes_per_second = api_uint(view->rate),
+		      .in_flight = view->asked_cnt,
+		      .bad_chunks = view->bad_cnt});
 	return true;
 }
 

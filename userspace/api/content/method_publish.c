@@ -137,7 +137,7 @@ static void revise_progress(void *arg, const struct blobs_import *import)
 static void revise_reply(const struct api_share_call *waiting,
 			 const struct publish_outcome *outcome, const struct published *share)
 {
-	struct api_blocks *blocks = control_blocks(waiting->call);
+	struct varlink_blocks *blocks = control_blocks(waiting->call);
 	struct api_published_share row = api_published_share(blocks, waiting->api, share);
 	/* Replies of SetShare, RevokeShare and RotateShare have the same fields. */
 	struct api_publish_share_out out = {

@@ -40,9 +40,9 @@ bool api_text_take(const struct api *api, struct control_call *call, const struc
 		   const struct share_settings *given, struct publish_settings *settings);
 
 /* method_published.c: a share for a reply that has but one, with how clocks stand; all. */
-struct api_published_share api_published_share(struct api_blocks *blocks, struct api *api,
+struct api_published_share api_published_share(struct varlink_blocks *blocks, struct api *api,
 					       const struct published *share);
-struct api_published_share_list api_published_shares(struct api_blocks *blocks,
+struct api_published_share_list api_published_shares(struct varlink_blocks *blocks,
 						     const struct api *api);
 
 #endif

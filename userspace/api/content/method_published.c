@@ -9,29 +9,29 @@ _Static_assert((int)API_PUBLISHED_SHARE_STATE_EMPTY == (int)PUBLISH_EMPTY &&
 		       (int)API_PUBLISHED_SHARE_STATE_REVOKED == (int)PUBLISH_REVOKED,
 	       "numbered as shares/ has them");
 
-static struct api_string_list ids_list(struct api_blocks *blocks, const uint8_t (*ids)[32],
+static struct api_string_list ids_list(struct varlink_blocks *blocks, const uint8_t (*ids)[32],
 				       uint32_t cnt)
 {
 	struct api_string_list list = {0};
 
 	for (uint32_t i = 0; i < cnt; i++)
-		api_push(blocks, &list, api_id(blocks, ids[i]));
+		varlink_push(blocks, &list, api_id(blocks, ids[i]));
 	return list;
 }
 
-static struct api_string_list lines_list(struct api_blocks *blocks, const char *lines)
+static struct api_string_list lines_list(struct varlink_blocks *blocks, const char *lines)
 {
 	struct api_string_list list = {0};
 	const char *line;
 	size_t len;
 
 	while ((line = blobs_only_next(&lines, &len)))
-		api_push(blocks, &list, api_format(blocks, "%.*s", (int)len, line));
+		varlink_push(blocks, &list, varlink_format(blocks, "%.*s", (int)len, line));
 	return list;
 }
 
 /* The link names this node, at the addresses that it advertises; the bare one names the share alone. */
-static const char *link_text(struct api_blocks *blocks, const struct api *api,
+static const char *link_text(struct varlink_blocks *blocks, const struct api *api,
 			     const struct published *share, bool is_bare)
 {
 	struct link link = {.kind = LINK_SHARE, .node_cnt = !is_bare};
@@ -40,7 +40,7 @@ static const char *link_text(struct api_blocks *blocks, const struct api *api,
 	memcpy(link.public_key, share->share_key, sizeof(link.public_key));
 	memcpy(link.nodes[0].key, api->own_key, sizeof(link.nodes[0].key));
 	link.nodes[0].addr_cnt = (uint8_t)api->own_addrs(api->ctx, link.nodes[0].addrs);
-	return api_text(blocks, blobs_link_write(&link, text));
+	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
 struct bad_count {
@@ -57,7 +57,7 @@ static bool bad_find(void *arg, const struct blobs_share *share)
 	return true;
 }
 
-static void revision_set(struct api_blocks *blocks, const struct api *api,
+static void revision_set(struct varlink_blocks *blocks, const struct api *api,
 			 const struct publish_revision *revision, struct api_published_share *row)
 {
 	struct bad_count count = {revision->manifest_id, 0};
@@ -93,7 +93,7 @@ static const char *text_or_none(const char *text)
 	return *text ? text : NULL;
 }
 
-static struct api_published_share share_row(struct api_blocks *blocks, const struct api *api,
+static struct api_published_share share_row(struct varlink_blocks *blocks, const struct api *api,
 					    const struct published *share)
 {
 	const struct publish_settings *settings = share->settings;
@@ -152,7 +152,7 @@ static bool clock_poll_one(void *arg, const struct mesh_peer_info *peer)
 	return true;
 }
 
-struct api_published_share api_published_share(struct api_blocks *blocks, struct api *api,
+struct api_published_share api_published_share(struct varlink_blocks *blocks, struct api *api,
 					       const struct published *share)
 {
 	struct api_published_share row = share_row(blocks, api, share);
@@ -165,7 +165,7 @@ struct api_published_share api_published_share(struct api_blocks *blocks, struct
 }
 
 struct collecting {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	struct api_published_share_list found;
 };
@@ -174,11 +174,11 @@ static bool share_collect(void *arg, const struct published *share)
 {
 	struct collecting *to = arg;
 
-	api_push(to->blocks, &to->found, share_row(to->blocks, to->api, share));
+	varlink_push(to->blocks, &to->found, share_row(to->blocks, to->api, share));
 	return true;
 }
 
-struct api_published_share_list api_published_shares(struct api_blocks *blocks,
+struct api_published_share_list api_published_shares(struct varlink_blocks *blocks,
 						     const struct api *api)
 {
 	struct collecting to = {blocks, api, {0}};
@@ -192,7 +192,7 @@ void api_show_share(struct api *api, struct control_call *call, const struct api
 		    uint64_t now_ns)
 {
 	const struct published *share = api_published(api, call, in->name);
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_share_revision_list revisions = {0};
 
 	(void)now_ns;
@@ -201,13 +201,13 @@ void api_show_share(struct api *api, struct control_call *call, const struct api
 	for (uint32_t i = 0; i < share->revision_cnt; i++) {
 		const struct publish_revision *revision = &share->revisions[i];
 
-		api_push(blocks, &revisions,
-			 {.revision = api_uint(revision->seq),
-			  .collection_id = api_id(blocks, revision->manifest_id),
-			  .created_s = api_uint(revision->created_s),
-			  .expires_s = api_uint(revision->expires_s),
-			  .items = api_uint(revision->item_cnt),
-			  .bytes = api_uint(revision->byte_cnt)});
+		varlink_push(blocks, &revisions,
+			     {.revision = api_uint(revision->seq),
+			      .collection_id = api_id(blocks, revision->manifest_id),
+			      .created_s = api_uint(revision->created_s),
+			      .expires_s = api_uint(revision->expires_s),
+			      .items = api_uint(revision->item_cnt),
+			      .bytes = api_uint(revision->byte_cnt)});
 	}
 	api_reply(call, show_share, .share = api_published_share(blocks, api, share),
 		  .revisions = revisions);

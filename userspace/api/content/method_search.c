@@ -23,18 +23,18 @@ struct search_wait {
 
 /* --- the answer --- */
 
-static struct api_snippet snippet_row(struct api_blocks *blocks, const struct snippet *snippet)
+static struct api_snippet snippet_row(struct varlink_blocks *blocks, const struct snippet *snippet)
 {
 	struct api_snippet row = {.text = snippet->text,
 				  .cut_before = snippet->is_cut_before,
 				  .cut_behind = snippet->is_cut_behind};
 
 	for (unsigned i = 0; i < snippet->mark_cnt; i++)
-		api_push(blocks, &row.marks, {snippet->marks[i].off, snippet->marks[i].len});
+		varlink_push(blocks, &row.marks, {snippet->marks[i].off, snippet->marks[i].len});
 	return row;
 }
 
-static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
+static void hit_add(struct varlink_blocks *blocks, const struct search_hit *hit,
 		    struct api_search_hit_list *hits)
 {
 	struct api_search_hit row = {
@@ -49,14 +49,15 @@ static void hit_add(struct api_blocks *blocks, const struct search_hit *hit,
 		.mime = hit->mime[0] ? hit->mime : NULL,
 		.shown = snippet_row(blocks, &hit->path_snippet),
 	};
-	struct api_snippet *about = hit->about.mark_cnt ? api_alloc(blocks, sizeof(*about)) : NULL;
+	struct api_snippet *about =
+		hit->about.mark_cnt ? varlink_alloc(blocks, sizeof(*about)) : NULL;
 
 	for (const char *tag = hit->tags; *tag; tag += strlen(tag) + 1)
-		api_push(blocks, &row.tags, tag);
+		varlink_push(blocks, &row.tags, tag);
 	if (about)
 		*about = snippet_row(blocks, &hit->about);
 	row.about = about;
-	api_push(blocks, hits, row);
+	varlink_push(blocks, hits, row);
 }
 
 struct new_follows {
@@ -303,7 +304,7 @@ void api_search(struct api *api, struct control_call *call, const struct api_sea
 /* --- how the index is --- */
 
 struct share_listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_search_share_list *shares;
 };
 
@@ -319,16 +320,16 @@ static enum api_search_share_state state_of(const struct search_share_status *st
 static bool share_add(void *arg, const struct search_share_status *status)
 {
 	const struct share_listing *listing = arg;
-	api_push(listing->blocks, listing->shares,
-		 {.share_id = api_id(listing->blocks, status->share_id),
-		  .title = api_text(listing->blocks, status->title),
-		  .trust = shares_follow_tier_name((enum follow_tier)status->tier),
-		  .weight = status->weight,
-		  .state = state_of(status),
-		  .items = api_uint(status->item_cnt),
-		  .items_indexed = api_uint(status->done_cnt),
-		  .items_all = api_uint(status->all_cnt),
-		  .error = status->err ? weft_err_text(status->err) : NULL});
+	varlink_push(listing->blocks, listing->shares,
+		     {.share_id = api_id(listing->blocks, status->share_id),
+		      .title = varlink_text(listing->blocks, status->title),
+		      .trust = shares_follow_tier_name((enum follow_tier)status->tier),
+		      .weight = status->weight,
+		      .state = state_of(status),
+		      .items = api_uint(status->item_cnt),
+		      .items_indexed = api_uint(status->done_cnt),
+		      .items_all = api_uint(status->all_cnt),
+		      .error = status->err ? weft_err_text(status->err) : NULL});
 	return true;
 }
 

@@ -52,21 +52,21 @@ static struct usage_list *usages_read(const struct api *api, enum blobs_usage_ki
 	return list;
 }
 
-static void peers_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
+static void peers_add(struct varlink_blocks *blocks, const struct api *api, uint64_t now_ns,
 		      struct api_seeded_peer_list *rows)
 {
 	struct usage_list *list = usages_read(api, BLOBS_USAGE_PEER, now_ns);
 
 	for (unsigned i = 0; list && i < list->cnt; i++)
-		api_push(blocks, rows,
-			 {.node_id = api_id(blocks, list->rows[i].key),
-			  .bytes = api_uint(list->rows[i].byte_cnt),
-			  .chunks = api_uint(list->rows[i].chunk_cnt),
-			  .per_s = api_uint(list->rows[i].per_s)});
+		varlink_push(blocks, rows,
+			     {.node_id = api_id(blocks, list->rows[i].key),
+			      .bytes = api_uint(list->rows[i].byte_cnt),
+			      .chunks = api_uint(list->rows[i].chunk_cnt),
+			      .per_s = api_uint(list->rows[i].per_s)});
 	free(list);
 }
 
-static void contents_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
+static void contents_add(struct varlink_blocks *blocks, const struct api *api, uint64_t now_ns,
 			 struct api_seeded_content_list *rows)
 {
 	struct usage_list *list = usages_read(api, BLOBS_USAGE_CONTENT, now_ns);
@@ -76,13 +76,14 @@ static void contents_add(struct api_blocks *blocks, const struct api *api, uint6
 		const struct blobs_usage *usage = &list->rows[i];
 		bool has_path = blobs_path_of(api->home->content, usage->key, path);
 
-		api_push(blocks, rows,
-			 {.content_id = api_id(blocks, usage->key),
-			  .path = has_path ? api_text(blocks, path) : NULL,
-			  .bytes = api_uint(usage->byte_cnt),
-			  .chunks = api_uint(usage->chunk_cnt),
-			  .per_s = api_uint(usage->per_s),
-			  .seeders = api_uint(blobs_member_cnt(api->home->content, usage->key))});
+		varlink_push(
+			blocks, rows,
+			{.content_id = api_id(blocks, usage->key),
+			 .path = has_path ? varlink_text(blocks, path) : NULL,
+			 .bytes = api_uint(usage->byte_cnt),
+			 .chunks = api_uint(usage->chunk_cnt),
+			 .per_s = api_uint(usage->per_s),
+			 .seeders = api_uint(blobs_member_cnt(api->home->content, usage->key))});
 	}
 	free(list);
 }
@@ -91,7 +92,7 @@ void api_show_seeding(struct api *api, struct control_call *call,
 		      const struct api_show_seeding_in *in, uint64_t now_ns)
 {
 	struct blobs_traffic traffic = api_traffic(api, now_ns);
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_show_seeding_out out;
 	struct blobs_stats stats;
 
@@ -122,7 +123,7 @@ void api_show_seeding(struct api *api, struct control_call *call,
 /* --- the items of a share --- */
 
 struct item_list {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_share_item_list rows;
 };
 
@@ -130,10 +131,10 @@ static void item_collect(void *arg, const struct blobs_item *item)
 {
 	struct item_list *list = arg;
 
-	api_push(list->blocks, &list->rows,
-		 {.content_id = api_id(list->blocks, item->content_id),
-		  .path = api_text(list->blocks, item->path),
-		  .bytes = api_uint(item->size)});
+	varlink_push(list->blocks, &list->rows,
+		     {.content_id = api_id(list->blocks, item->content_id),
+		      .path = varlink_text(list->blocks, item->path),
+		      .bytes = api_uint(item->size)});
 }
 
 static void items_fail(struct control_call *call, const char *name, int err)

@@ -35,7 +35,7 @@ struct import_record {
 	char *title; /* NULL: the path's last part */
 };
 
-struct api_import api_import(struct api_blocks *blocks, const struct blobs_import *import,
+struct api_import api_import(struct varlink_blocks *blocks, const struct blobs_import *import,
 			     const char *path)
 {
 	struct api_import row = {
@@ -56,11 +56,11 @@ struct api_import api_import(struct api_blocks *blocks, const struct blobs_impor
 
 	for (uint32_t at = 0; at < import->skipped_len;
 	     at += (uint32_t)strlen(import->skipped + at) + 1)
-		api_push(blocks, &row.skipped, import->skipped + at);
+		varlink_push(blocks, &row.skipped, import->skipped + at);
 	return row;
 }
 
-static const char *link_text(struct api_blocks *blocks, const struct api *api,
+static const char *link_text(struct varlink_blocks *blocks, const struct api *api,
 			     const uint8_t manifest_id[static 32])
 {
 	struct link link = {.kind = LINK_COLLECTION};
@@ -69,11 +69,11 @@ static const char *link_text(struct api_blocks *blocks, const struct api *api,
 	memcpy(link.manifest_id, manifest_id, sizeof(link.manifest_id));
 	memcpy(link.node_key, api->own_key, sizeof(link.node_key));
 	link.addr_cnt = (uint8_t)api->own_addrs(api->ctx, link.addrs);
-	return api_text(blocks, blobs_link_write(&link, text));
+	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
 struct share_find {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	const uint8_t *manifest_id; /* NULL: all */
 	struct api_share_list found;
@@ -82,22 +82,22 @@ struct share_find {
 static bool share_collect(void *arg, const struct blobs_share *share)
 {
 	struct share_find *find = arg;
-	struct api_blocks *blocks = find->blocks;
+	struct varlink_blocks *blocks = find->blocks;
 
 	if (find->manifest_id && memcmp(share->manifest_id, find->manifest_id, 32) != 0)
 		return true;
-	api_push(blocks, &find->found,
-		 {.collection_id = api_id(blocks, share->manifest_id),
-		  .link = link_text(blocks, find->api, share->manifest_id),
-		  .path = api_text(blocks, share->path),
-		  .title = api_text(blocks, share->title),
-		  .added_s = api_uint(share->added_s),
-		  .items = api_uint(share->item_cnt),
-		  .bytes = api_uint(share->byte_cnt),
-		  .served_bytes = api_uint(share->served_byte_cnt),
-		  .changed_files = api_uint(share->changed_cnt),
-		  .bad_files = api_uint(share->bad_cnt),
-		  .published = share->is_published});
+	varlink_push(blocks, &find->found,
+		     {.collection_id = api_id(blocks, share->manifest_id),
+		      .link = link_text(blocks, find->api, share->manifest_id),
+		      .path = varlink_text(blocks, share->path),
+		      .title = varlink_text(blocks, share->title),
+		      .added_s = api_uint(share->added_s),
+		      .items = api_uint(share->item_cnt),
+		      .bytes = api_uint(share->byte_cnt),
+		      .served_bytes = api_uint(share->served_byte_cnt),
+		      .changed_files = api_uint(share->changed_cnt),
+		      .bad_files = api_uint(share->bad_cnt),
+		      .published = share->is_published});
 	return !find->manifest_id;
 }
 
@@ -201,7 +201,7 @@ static void import_progress(void *arg, const struct blobs_import *import)
 static void import_reply(struct import_record *record, struct control_call *call, int err,
 			 const char *detail)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct share_find find = {blocks, record->api, record->import.manifest_id, {0}};
 
 	if (err == WEFT_ECANCELLED) {
@@ -313,14 +313,14 @@ void api_add_share(struct api *api, struct control_call *call, const struct api_
 void api_list_shares(struct api *api, struct control_call *call,
 		     const struct api_list_shares_in *in, uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct share_find find = {blocks, api, NULL, {0}};
 	struct api_import_list imports = {0};
 
 	(void)in, (void)now_ns;
 	blobs_shares_each(api->home->content, share_collect, &find);
 	for (struct import_record *record = api->imports; record; record = record->next)
-		api_push(blocks, &imports, api_import(blocks, &record->import, record->path));
+		varlink_push(blocks, &imports, api_import(blocks, &record->import, record->path));
 	api_reply(call, list_shares, .shares = find.found, .imports = imports,
 		  .published = api_published_shares(blocks, api));
 }

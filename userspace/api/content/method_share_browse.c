@@ -19,7 +19,7 @@ struct browsing {
 	char name[ZBASE32_KEY_TEXT_CAP];
 };
 
-static void head_add(struct api_blocks *blocks, const struct browsing *browsing,
+static void head_add(struct varlink_blocks *blocks, const struct browsing *browsing,
 		     const struct share_head *head, struct api_node_share_list *shares)
 {
 	struct link link = {.kind = LINK_SHARE, .node_cnt = 1, .nodes = {browsing->asked}};
@@ -27,14 +27,15 @@ static void head_add(struct api_blocks *blocks, const struct browsing *browsing,
 	char text[LINK_TEXT_CAP];
 
 	memcpy(link.public_key, head->share_key, sizeof(link.public_key));
-	api_push(blocks, shares,
-		 {.share_id = api_id(blocks, head->share_id),
-		  .link = api_text(blocks, blobs_link_write(&link, text)),
-		  .updated_s = api_uint(head->updated_s),
-		  .revoked = is_revoked,
-		  .followed = shares_follow_lookup(browsing->api->follows, head->share_id) != NULL,
-		  API_IF(revision, !is_revoked, api_uint(head->seq)),
-		  .collection_id = is_revoked ? NULL : api_id(blocks, head->manifest_id)});
+	varlink_push(
+		blocks, shares,
+		{.share_id = api_id(blocks, head->share_id),
+		 .link = varlink_text(blocks, blobs_link_write(&link, text)),
+		 .updated_s = api_uint(head->updated_s),
+		 .revoked = is_revoked,
+		 .followed = shares_follow_lookup(browsing->api->follows, head->share_id) != NULL,
+		 API_IF(revision, !is_revoked, api_uint(head->seq)),
+		 .collection_id = is_revoked ? NULL : api_id(blocks, head->manifest_id)});
 }
 
 static void page_reply(const struct browsing *browsing, const struct follow_list *list)

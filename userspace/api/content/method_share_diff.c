@@ -15,13 +15,13 @@ _Static_assert((int)API_SHARE_CHANGE_CHANGE_ADDED == (int)DIFF_ADDED &&
 
 static void diff_reply(const struct api_share_call *waiting, const struct diff *diff)
 {
-	struct api_blocks *blocks = control_blocks(waiting->call);
+	struct varlink_blocks *blocks = control_blocks(waiting->call);
 	struct api_share_change_list files = {0};
 
 	for (uint32_t i = 0; i < diff->line_cnt; i++) {
 		const struct diff_line *line = &diff->lines[i];
 
-		api_push(
+		varlink_push(
 			blocks, &files,
 			{.change = (enum api_share_change_change)line->kind,
 			 .path = line->path,

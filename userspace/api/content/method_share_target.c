@@ -97,7 +97,7 @@ static void target_found(const struct target *target, const struct method_collec
 struct resolution {
 	struct target target;
 	json_t *kept; /* its in as JSON, of which the copy borrows */
-	struct api_blocks blocks;
+	struct varlink_blocks blocks;
 	struct follow_sync *sync;
 	struct link link;
 	bool is_followed; /* it is one that is followed, and has no revision here yet */
@@ -106,7 +106,7 @@ struct resolution {
 
 static void resolution_free(struct resolution *resolution)
 {
-	api_blocks_free(&resolution->blocks);
+	varlink_blocks_free(&resolution->blocks);
 	json_decref(resolution->kept);
 	free(resolution);
 }
@@ -234,13 +234,13 @@ static void resolution_begin(struct resolution *resolution, const char *text, ui
 static struct resolution *resolution_new(const struct target *target)
 {
 	struct resolution *resolution = calloc(1, sizeof(*resolution));
-	char field[API_FIELD_CAP];
+	char field[VARLINK_FIELD_CAP];
 	const void *copy;
 
 	if (resolution)
 		resolution->kept = api_get_in_write(target->in);
-	if (!resolution ||
-	    api_parse(&api_get_in_type, resolution->kept, &resolution->blocks, &copy, field) < 0) {
+	if (!resolution || varlink_parse(&api_get_in_type, resolution->kept, &resolution->blocks,
+					 &copy, field) < 0) {
 		control_fail(target->call, -ENOMEM, "share", "no memory",
 			     "free some and try again");
 		if (resolution)

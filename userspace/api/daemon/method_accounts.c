@@ -32,7 +32,7 @@ static uint64_t us_per_s(uint32_t load)
 	return (uint64_t)load * 10 * 693 * NS_PER_MS / LOAD_HALF_NS;
 }
 
-void api_networks(struct api_blocks *blocks, struct api *api, enum control_role role,
+void api_networks(struct varlink_blocks *blocks, struct api *api, enum control_role role,
 		  struct api_network_cost_list *out_networks)
 {
 	char text[METHOD_NETWORK_CAP];
@@ -41,8 +41,8 @@ void api_networks(struct api_blocks *blocks, struct api *api, enum control_role 
 	api_figures_read(api, &f);
 	for (unsigned i = 0; i < LOAD_NETWORK_CNT && f.networks[i].prefix_len; i++) {
 		const char *name = api_network_name(api, &f.networks[i], role, text);
-		api_push(blocks, out_networks,
-			 {api_text(blocks, name), api_uint(us_per_s(f.networks[i].load))});
+		varlink_push(blocks, out_networks,
+			     {varlink_text(blocks, name), api_uint(us_per_s(f.networks[i].load))});
 	}
 }
 
@@ -65,7 +65,7 @@ static const char *refused_name(const struct api *api, const struct refused *who
 
 /* Where rows of ShowLimits or ShowWhy go. */
 struct refusal_listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	const struct api *api;
 	const struct accounts_of *of;
 	struct api_refusal_list *refusals;
@@ -85,18 +85,18 @@ static void refusal_add(const struct refusal_listing *listing, const struct refu
 	if (listing->refusals->cnt >= REFUSALS_TOLD_MAX ||
 	    (of->has && !of->has(of->arg, &refusal->who)))
 		return;
-	row.who = api_text(listing->blocks,
-			   refused_name(listing->api, &refusal->who, of->role, text));
+	row.who = varlink_text(listing->blocks,
+			       refused_name(listing->api, &refusal->who, of->role, text));
 	if (refusal->until_ns > now_ns)
 		API_SET(&row, wait_ms, api_uint((refusal->until_ns - now_ns) / NS_PER_MS + 1));
-	api_push(listing->blocks, listing->refusals, row);
+	varlink_push(listing->blocks, listing->refusals, row);
 }
 
 /*
  * Adds home's refusals, all that it keeps when has is given, else the newest.
  * From other workers it adds those that they report.
  */
-void api_refusals(struct api_blocks *blocks, struct api *api, const struct accounts_of *of,
+void api_refusals(struct varlink_blocks *blocks, struct api *api, const struct accounts_of *of,
 		  struct api_refusal_list *out_refusals)
 {
 	const struct refusal_listing listing = {blocks, api, of, out_refusals};

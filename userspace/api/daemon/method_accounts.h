@@ -2,7 +2,7 @@
 #ifndef WEFT_API_DAEMON_METHOD_ACCOUNTS_H
 #define WEFT_API_DAEMON_METHOD_ACCOUNTS_H
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/fair/load.h"
 #include "control/control.h"
 #include "firewall/ban_rule.h"
@@ -16,7 +16,7 @@ const char *api_network_name(const struct api *api, const struct load_network *n
 			     enum control_role role, char text[static METHOD_NETWORK_CAP]);
 
 /* api_networks: those whose work cost most CPU lately, the most first. */
-void api_networks(struct api_blocks *blocks, struct api *api, enum control_role role,
+void api_networks(struct varlink_blocks *blocks, struct api *api, enum control_role role,
 		  struct api_network_cost_list *out_networks);
 
 /*
@@ -28,7 +28,7 @@ struct accounts_of {
 	bool (*has)(const void *arg, const struct refused *who);
 	const void *arg;
 };
-void api_refusals(struct api_blocks *blocks, struct api *api, const struct accounts_of *of,
+void api_refusals(struct varlink_blocks *blocks, struct api *api, const struct accounts_of *of,
 		  struct api_refusal_list *out_refusals);
 
 #endif

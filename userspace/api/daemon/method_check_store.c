@@ -25,11 +25,11 @@ struct checking {
 	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
 	bool is_repairing;
-	bool has_lost;		  /* a finding, for want of memory */
-	bool is_unwanted;	  /* atomic: the caller left */
-	uint64_t read_len;	  /* atomic, written by the job */
-	uint64_t whole_len;	  /* about, as it began */
-	struct api_blocks blocks; /* of findings; the job's until it is done */
+	bool has_lost;		      /* a finding, for want of memory */
+	bool is_unwanted;	      /* atomic: the caller left */
+	uint64_t read_len;	      /* atomic, written by the job */
+	uint64_t whole_len;	      /* about, as it began */
+	struct varlink_blocks blocks; /* of findings; the job's until it is done */
 	struct api_string_list findings;
 	struct store_check_result result;
 	int err;
@@ -42,8 +42,8 @@ static void checking_report(void *arg, const char *finding)
 	struct checking *checking = arg;
 
 	if (checking->findings.cnt < FINDING_CAP)
-		api_push(&checking->blocks, &checking->findings,
-			 api_text(&checking->blocks, finding));
+		varlink_push(&checking->blocks, &checking->findings,
+			     varlink_text(&checking->blocks, finding));
 }
 
 static bool checking_is_due(void *arg, size_t read_len)
@@ -127,7 +127,7 @@ static void checking_done(struct job *job)
 	else if (checking->call)
 		checking_reply(checking);
 	checking->api->is_checking = false;
-	api_blocks_free(&checking->blocks);
+	varlink_blocks_free(&checking->blocks);
 	free(checking);
 }
 

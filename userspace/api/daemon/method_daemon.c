@@ -25,22 +25,22 @@ void api_shutdown(struct api *api, struct control_call *call, const struct api_s
 }
 
 struct setting_list {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_setting_list rows;
 };
 
 static bool setting_collect(void *arg, const struct config_setting *setting)
 {
 	struct setting_list *list = arg;
-	struct api_blocks *blocks = list->blocks;
+	struct varlink_blocks *blocks = list->blocks;
 
-	api_push(blocks, &list->rows,
-		 {.section = setting->section,
-		  .key = setting->key,
-		  .value = api_text(blocks, setting->value),
-		  .source = api_text(blocks, setting->source),
-		  .live = setting->is_live,
-		  .pending = setting->pending ? api_text(blocks, setting->pending) : NULL});
+	varlink_push(blocks, &list->rows,
+		     {.section = setting->section,
+		      .key = setting->key,
+		      .value = varlink_text(blocks, setting->value),
+		      .source = varlink_text(blocks, setting->source),
+		      .live = setting->is_live,
+		      .pending = setting->pending ? varlink_text(blocks, setting->pending) : NULL});
 	return true;
 }
 
@@ -55,7 +55,7 @@ void api_show_config(struct api *api, struct control_call *call,
 }
 
 struct reloading {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_string_list applied, pending;
 };
 
@@ -63,8 +63,9 @@ static void reloading_collect(void *arg, const struct config_change *change)
 {
 	struct reloading *reloading = arg;
 
-	api_push(reloading->blocks, change->is_applied ? &reloading->applied : &reloading->pending,
-		 api_text(reloading->blocks, change->name));
+	varlink_push(reloading->blocks,
+		     change->is_applied ? &reloading->applied : &reloading->pending,
+		     varlink_text(reloading->blocks, change->name));
 }
 
 void api_reload(struct api *api, struct control_call *call, const struct api_reload_in *in,

@@ -2,7 +2,7 @@
 #ifndef WEFT_API_DAEMON_METHOD_FIGURES_H
 #define WEFT_API_DAEMON_METHOD_FIGURES_H
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/fair/load.h"
 #include "blobs/blobs.h"
 #include "community/community.h"

@@ -22,13 +22,13 @@
 
 /* Where what is wrong is noted. */
 struct look {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_problem_list problems;
 };
 
 static void problem_add(struct look *look, const char *what, const char *next)
 {
-	api_push(look->blocks, &look->problems, {what, next});
+	varlink_push(look->blocks, &look->problems, {what, next});
 }
 
 /* --- the parts --- */
@@ -51,17 +51,17 @@ static bool is_seen(const struct api *api)
 }
 
 /* Only a peer that has dialled this node, or has tested it, proves that a peer can. */
-static const char *reachability(struct api_blocks *blocks, const struct api *api,
+static const char *reachability(struct varlink_blocks *blocks, const struct api *api,
 				const struct figures *figures)
 {
 	const struct reachability_view *view = reachability_show(api->reachability);
 
 	if (view->kind != REACHABILITY_UNKNOWN)
-		return api_format(blocks, "%s, shown by other nodes",
-				  reachability_word(view->kind));
+		return varlink_format(blocks, "%s, shown by other nodes",
+				      reachability_word(view->kind));
 	if (figures->quic.accepted_cnt)
-		return api_format(blocks, "dialled by others, %" PRIu64 " times",
-				  figures->quic.accepted_cnt);
+		return varlink_format(blocks, "dialled by others, %" PRIu64 " times",
+				      figures->quic.accepted_cnt);
 	if (!listens_beyond_loopback(api))
 		return "from this machine alone: it listens on loopback";
 	if (is_seen(api))
@@ -85,8 +85,8 @@ static const char *dht_text(const struct api *api, uint64_t now_ns, struct look 
 		return "off";
 	good_cnt = dht_good_cnt(api, now_ns);
 	if (good_cnt)
-		return api_format(look->blocks, "%u node%s answer%s", good_cnt,
-				  good_cnt == 1 ? "" : "s", good_cnt == 1 ? "s" : "");
+		return varlink_format(look->blocks, "%u node%s answer%s", good_cnt,
+				      good_cnt == 1 ? "" : "s", good_cnt == 1 ? "s" : "");
 	if (!api->config->mainline.bootstrap[0])
 		return "no node is asked: dht.bootstrap is empty";
 	if (now_ns - api->started_ns > DHT_PATIENCE_NS)
@@ -96,7 +96,7 @@ static const char *dht_text(const struct api *api, uint64_t now_ns, struct look 
 	return "no node answers yet";
 }
 
-static const char *xdp_text(struct api_blocks *blocks, const struct api *api)
+static const char *xdp_text(struct varlink_blocks *blocks, const struct api *api)
 {
 	const char *text = NULL;
 
@@ -104,9 +104,9 @@ static const char *xdp_text(struct api_blocks *blocks, const struct api *api)
 		const struct xdp_device_info *info = net_xdp_device_info(api->fastpath->xdp, i);
 
 		if (info)
-			text = api_format(blocks, "%s%s%s %s", text ? text : "", text ? ", " : "",
-					  info->name,
-					  info->mode == XDP_NATIVE ? "native" : "generic");
+			text = varlink_format(blocks, "%s%s%s %s", text ? text : "",
+					      text ? ", " : "", info->name,
+					      info->mode == XDP_NATIVE ? "native" : "generic");
 	}
 	return text ? text : "off";
 }
@@ -134,8 +134,8 @@ static void gets_look(const struct api *api, struct look *look)
 	if (stopped_cnt)
 		problem_add(
 			look,
-			api_format(look->blocks, "%u get%s stopped", stopped_cnt,
-				   stopped_cnt == 1 ? "" : "s"),
+			varlink_format(look->blocks, "%u get%s stopped", stopped_cnt,
+				       stopped_cnt == 1 ? "" : "s"),
 			"weft get list says why; then weft get resume ID or weft get cancel ID");
 }
 
@@ -146,9 +146,9 @@ static void files_look(const struct api *api, struct look *look)
 
 	if (bad_cnt)
 		problem_add(look,
-			    api_format(look->blocks, "%u file%s went bad on the disk: %s%s",
-				       bad_cnt, bad_cnt == 1 ? "" : "s", path,
-				       bad_cnt == 1 ? "" : " and others"),
+			    varlink_format(look->blocks, "%u file%s went bad on the disk: %s%s",
+					   bad_cnt, bad_cnt == 1 ? "" : "s", path,
+					   bad_cnt == 1 ? "" : " and others"),
 			    "put back a copy and run weft store check --files, which names them "
 			    "all, or share the folder anew. Files of a get are fetched again");
 }
@@ -157,8 +157,8 @@ static void store_look(const struct api *api, const struct figures *figures, str
 {
 	if (store_damage(api->store))
 		problem_add(look,
-			    api_format(look->blocks, "the store is damaged: %s",
-				       store_damage(api->store)),
+			    varlink_format(look->blocks, "the store is damaged: %s",
+					   store_damage(api->store)),
 			    API_DAMAGE_NEXT);
 	if (figures->store.map_used_len / STORE_FULL > figures->store.map_len_max / 10)
 		problem_add(look, "the store is nearly full",
@@ -172,9 +172,9 @@ static void sandbox_look(struct look *look)
 	sandbox_read_report(&report);
 	if (report.refused_cnt)
 		problem_add(look,
-			    api_format(look->blocks,
-				       "%" PRIu64 " system calls were refused to its threads",
-				       report.refused_cnt),
+			    varlink_format(look->blocks,
+					   "%" PRIu64 " system calls were refused to its threads",
+					   report.refused_cnt),
 			    "tell its makers: the log names the call; node.sandbox = no goes on "
 			    "without");
 }
@@ -184,11 +184,12 @@ static void crash_look(const struct api *api, struct look *look)
 	char text[LAST_CRASH_TEXT_CAP];
 
 	if (api->last_crash)
-		problem_add(look, api_text(look->blocks, last_crash_format(api->last_crash, text)),
+		problem_add(look,
+			    varlink_text(look->blocks, last_crash_format(api->last_crash, text)),
 			    "send crash.last of the state folder to its makers");
 }
 
-struct api_health api_health(struct api_blocks *blocks, struct api *api,
+struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns)
 {
 	struct look look = {.blocks = blocks};
@@ -209,7 +210,7 @@ struct api_health api_health(struct api_blocks *blocks, struct api *api,
 		.reachability = reachability(blocks, api, figures),
 		.dht = dht,
 		.xdp = xdp_text(blocks, api),
-		.gateway = api->web ? api_format(blocks, "http://%s/", api->config->web.listen)
+		.gateway = api->web ? varlink_format(blocks, "http://%s/", api->config->web.listen)
 				    : "off",
 		.follows = follow_cnt,
 	};

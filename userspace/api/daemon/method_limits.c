@@ -24,7 +24,7 @@ struct limit_row {
 
 /* Where rows of ShowLimits go. */
 struct limit_listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_limit_list *rows;
 };
 
@@ -42,7 +42,7 @@ static void rows_add(const struct limit_listing *limits, const struct limit_row 
 			API_SET(&row, peak, rows[i].peak);
 		if (rows[i].refused >= 0)
 			API_SET(&row, refused, rows[i].refused);
-		api_push(limits->blocks, limits->rows, row);
+		varlink_push(limits->blocks, limits->rows, row);
 	}
 }
 #define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
@@ -382,7 +382,7 @@ static void workers_add(const struct limit_listing *limits, const struct api *ap
 		rows_add(limits, &row, 1);
 }
 
-void api_limits(struct api_blocks *blocks, struct api *api, struct api_limit_list *out_limits)
+void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit_list *out_limits)
 {
 	const struct node_config *config = config_live(api->config);
 	const struct limit_listing listing = {blocks, out_limits}, *limits = &listing;
@@ -419,7 +419,7 @@ void api_show_limits(struct api *api, struct control_call *call,
 		WEFT_REASON_ANSWER_LIMIT,
 	};
 	const struct accounts_of of = {.role = control_role_of(call)};
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_show_limits_out out = {.limits = {0}};
 
 	(void)in, (void)now_ns;
@@ -427,7 +427,7 @@ void api_show_limits(struct api *api, struct control_call *call,
 	api_limits(blocks, api, &out.limits);
 	api_pools(blocks, api, of.role, &out.pools);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		api_push(blocks, &out.drops, api_method_drop(api->drops, reasons[i]));
+		varlink_push(blocks, &out.drops, api_method_drop(api->drops, reasons[i]));
 	api_networks(blocks, api, of.role, &out.networks);
 	api_refusals(blocks, api, &of, &out.refusals);
 	control_reply(call, api_show_limits_out_write(&out));

@@ -167,7 +167,7 @@ static uint32_t largest_cnt(const struct fair_view *view)
 	return cnt;
 }
 
-static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view *view,
+static struct api_pool pool_of(struct varlink_blocks *blocks, const struct fair_view *view,
 			       const char *const *names, unsigned worker_cnt)
 {
 	struct api_pool row = {
@@ -191,14 +191,14 @@ static struct api_pool pool_of(struct api_blocks *blocks, const struct fair_view
 		};
 
 		if (class.class)
-			api_push(blocks, &row.classes, class);
+			varlink_push(blocks, &row.classes, class);
 	}
 	return row;
 }
 
 /* Where rows of ShowLimits go. */
 struct pool_listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api *api;
 	enum control_role role;
 	struct api_pool_list *pools;
@@ -216,10 +216,10 @@ static void peer_pool_add(const struct pool_listing *listing, const struct fair_
 	if (largest->family != ADDR_NONE) {
 		struct load_network network = load_network_of(&api->home->load, largest);
 
-		row.largest_network = api_text(
+		row.largest_network = varlink_text(
 			listing->blocks, api_network_name(api, &network, listing->role, text));
 	}
-	api_push(listing->blocks, listing->pools, row);
+	varlink_push(listing->blocks, listing->pools, row);
 }
 
 static void peer_pools_add(const struct pool_listing *listing)
@@ -239,7 +239,7 @@ static void peer_pools_add(const struct pool_listing *listing)
 		peer_pool_add(listing, &f.content.pools[i], &f.content.pools_largest[i]);
 }
 
-void api_pools(struct api_blocks *blocks, struct api *api, enum control_role role,
+void api_pools(struct varlink_blocks *blocks, struct api *api, enum control_role role,
 	       struct api_pool_list *out_pools)
 {
 	const struct pool_listing listing = {blocks, api, role, out_pools};
@@ -251,7 +251,7 @@ void api_pools(struct api_blocks *blocks, struct api *api, enum control_role rol
 		if (!pools[i].read(api, &view))
 			continue;
 		row = pool_of(blocks, &view, pools[i].classes, 1);
-		api_push(blocks, out_pools, row);
+		varlink_push(blocks, out_pools, row);
 	}
 	peer_pools_add(&listing);
 }

@@ -13,8 +13,8 @@
 #include "api/methods.h"
 #include "weft/version.h"
 
-static struct api_worker worker_row(struct api_blocks *blocks, const struct api *api, unsigned idx,
-				    const struct worker_figures *figures,
+static struct api_worker worker_row(struct varlink_blocks *blocks, const struct api *api,
+				    unsigned idx, const struct worker_figures *figures,
 				    const struct blobs_stats *content)
 {
 	uint64_t order_lost_cnt = idx ? workers_order_lost_cnt(api->workers, idx) : 0;
@@ -41,13 +41,13 @@ static struct api_worker worker_row(struct api_blocks *blocks, const struct api 
 
 		/* A device may have gone since the worker reported. */
 		if (info)
-			api_push(blocks, &row.queues,
-				 api_format(blocks, "%s:%u", info->name, queue->idx));
+			varlink_push(blocks, &row.queues,
+				     varlink_format(blocks, "%s:%u", info->name, queue->idx));
 	}
 	return row;
 }
 
-void api_workers(struct api_blocks *blocks, const struct api *api,
+void api_workers(struct varlink_blocks *blocks, const struct api *api,
 		 struct api_worker_list *out_workers)
 {
 	struct worker_figures home;
@@ -55,11 +55,11 @@ void api_workers(struct api_blocks *blocks, const struct api *api,
 
 	worker_figures_read(api->home, &home);
 	blobs_stats(api->home->content, &content);
-	api_push(blocks, out_workers, worker_row(blocks, api, 0, &home, &content));
+	varlink_push(blocks, out_workers, worker_row(blocks, api, 0, &home, &content));
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
-		api_push(blocks, out_workers,
-			 worker_row(blocks, api, i, workers_figures(api->workers, i),
-				    blobs_servers_stats(api->servers, i)));
+		varlink_push(blocks, out_workers,
+			     worker_row(blocks, api, i, workers_figures(api->workers, i),
+					blobs_servers_stats(api->servers, i)));
 }
 
 struct api_packet_side api_side(const char *backend, const char *reason,
@@ -75,9 +75,10 @@ struct api_packet_side api_side(const char *backend, const char *reason,
 	};
 }
 
-static const struct api_crash *crash_row(struct api_blocks *blocks, const struct last_crash *crash)
+static const struct api_crash *crash_row(struct varlink_blocks *blocks,
+					 const struct last_crash *crash)
 {
-	struct api_crash *row = crash ? api_alloc(blocks, sizeof(*row)) : NULL;
+	struct api_crash *row = crash ? varlink_alloc(blocks, sizeof(*row)) : NULL;
 	char text[LAST_CRASH_TEXT_CAP];
 
 	if (row)
@@ -87,41 +88,41 @@ static const struct api_crash *crash_row(struct api_blocks *blocks, const struct
 			.thread = crash->thread,
 			.version = crash->version,
 			.build_id = crash->build,
-			.text = api_text(blocks, last_crash_format(crash, text)),
+			.text = varlink_text(blocks, last_crash_format(crash, text)),
 		};
 	return row;
 }
 
-static struct api_sandbox sandbox_row(struct api_blocks *blocks)
+static struct api_sandbox sandbox_row(struct varlink_blocks *blocks)
 {
 	struct sandbox_report report;
 
 	sandbox_read_report(&report);
 	return (struct api_sandbox){
-		.calls = api_text(blocks, report.calls),
-		.files = api_text(blocks, report.files),
+		.calls = varlink_text(blocks, report.calls),
+		.files = varlink_text(blocks, report.files),
 		.refused = api_uint(report.refused_cnt),
 		API_IF(last, report.refused_cnt, report.refused_last),
 	};
 }
 
-static void status_add_lists(struct api_blocks *blocks, const struct api *api,
+static void status_add_lists(struct varlink_blocks *blocks, const struct api *api,
 			     struct api_status_out *out)
 {
 	const struct mesh_config *mesh = &config_live(api->config)->mesh;
 	char text[MESH_WAYS_TEXT_CAP];
 
 	for (unsigned i = 0; i < api->home->bound_cnt; i++)
-		api_push(blocks, &out->listen, api_addr(blocks, &api->home->bound[i]));
+		varlink_push(blocks, &out->listen, api_addr(blocks, &api->home->bound[i]));
 	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
-		api_push(blocks, &out->transports,
-			 {(enum api_transport_policy_network)i,
-			  api_text(blocks, mesh_ways_format(&mesh->ways[i], text))});
+		varlink_push(blocks, &out->transports,
+			     {(enum api_transport_policy_network)i,
+			      varlink_text(blocks, mesh_ways_format(&mesh->ways[i], text))});
 	api_workers(blocks, api, &out->workers);
 }
 
 struct figure_maps {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_status_out *out;
 };
 
@@ -131,13 +132,13 @@ static void figure_add(void *arg, const struct figure *figure)
 	struct api_int_map *map =
 		figure->kind == FIGURE_COUNTER ? &maps->out->counters : &maps->out->fills;
 
-	api_push(maps->blocks, map, {figure->name, api_uint(figure->value)});
+	varlink_push(maps->blocks, map, {figure->name, api_uint(figure->value)});
 }
 
 void api_status(struct api *api, struct control_call *call, const struct api_status_in *in,
 		uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_status_out out;
 	struct figures f;
 
@@ -222,6 +223,6 @@ void api_show_memory(struct api *api, struct control_call *call,
 	(void)in, (void)now_ns;
 	api_figures_read(api, &f);
 	for (unsigned i = 0; i < cnt; i++)
-		api_push(control_blocks(call), &rows, memory_row(&regions[i], &f));
+		varlink_push(control_blocks(call), &rows, memory_row(&regions[i], &f));
 	api_reply(call, show_memory, .rss_bytes = api_uint(api_resident_len()), .regions = rows);
 }

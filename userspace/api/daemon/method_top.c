@@ -146,13 +146,13 @@ static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 	if (list.cnt)
 		qsort(list.sessions, list.cnt, sizeof(list.sessions[0]), by_growth);
 	for (unsigned i = 0; i < list.cnt && i < SESSION_TOLD; i++)
-		api_push(control_blocks(watch->call), rows,
-			 api_peer(watch->call, watch->api, &list.sessions[i].peer));
+		varlink_push(control_blocks(watch->call), rows,
+			     api_peer(watch->call, watch->api, &list.sessions[i].peer));
 	free(list.sessions);
 }
 
 struct counter_rows {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_counter_list *rows;
 };
 
@@ -165,8 +165,8 @@ static void counter_add(void *arg, const struct figure *figure)
 	};
 	const struct counter_rows *out = arg;
 
-	api_push(out->blocks, out->rows,
-		 {figure->name, kinds[figure->kind], api_uint(figure->value)});
+	varlink_push(out->blocks, out->rows,
+		     {figure->name, kinds[figure->kind], api_uint(figure->value)});
 }
 
 static void counters_add(const struct load_watch *watch, struct api_counter_list *rows)
@@ -182,7 +182,7 @@ static json_t *load_json(struct load_watch *watch, uint64_t now_ns)
 {
 	struct api *api = watch->api;
 	const struct pressure *pressure = &api->fastpath->pressure;
-	struct api_blocks *blocks = control_blocks(watch->call);
+	struct varlink_blocks *blocks = control_blocks(watch->call);
 	struct api_watch_load_out out;
 	struct quic_stats quic;
 

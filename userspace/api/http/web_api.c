@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/node.h"
+#include "varlink/node.h"
 #include "base/memory/arena.h"
 #include "base/memory/pool.h"
 #include "codec/json_heap.h"
@@ -73,9 +73,9 @@ static unsigned status_of(const char *error)
 static json_t *error_json(const char *error, const json_t *parameters)
 {
 	static const struct api_failure unread;
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_failure *failure =
-		api_read(&api_failure_type, (json_t *)parameters, &blocks, NULL);
+		varlink_read(&api_failure_type, (json_t *)parameters, &blocks, NULL);
 	char message[1024];
 
 	failure = failure ? failure : &unread;
@@ -93,7 +93,7 @@ static json_t *error_json(const char *error, const json_t *parameters)
 			 "The method needs a higher role than gateway.role grants.");
 	else
 		snprintf(message, sizeof(message), "There is no such method.");
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	return json_pack("{s:s, s:s, s:O}", "error", error, "message", message, "parameters",
 			 parameters);
 }

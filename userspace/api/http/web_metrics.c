@@ -96,7 +96,7 @@ static void limits_write(FILE *out, struct api *api)
 		{"weft_limit_refused_total", "counter", "Observations that found no room."},
 	};
 	struct api_limit_list limits = {0};
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 
 	api_limits(&blocks, api, &limits);
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
@@ -112,7 +112,7 @@ static void limits_write(FILE *out, struct api *api)
 					(unsigned long long)values[row]);
 		}
 	}
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 static void replies_write(FILE *out, const struct gateway_stats *stats)
@@ -165,13 +165,14 @@ struct metrics_ask {
 static void status_answered(void *arg, const char *error, const json_t *parameters)
 {
 	struct metrics_ask *ask = arg;
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_status_out *status =
-		error ? NULL : api_read(&api_status_out_type, (json_t *)parameters, &blocks, NULL);
+		error ? NULL
+		      : varlink_read(&api_status_out_type, (json_t *)parameters, &blocks, NULL);
 
 	if (status)
 		metrics_write(ask->out, ask->api, status);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 }
 
 static void metrics_handle(void *ctx, struct gateway_exchange *exchange,

@@ -14,11 +14,11 @@
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)
 
-struct api_ban api_method_ban(struct api_blocks *blocks, const struct ban *ban)
+struct api_ban api_method_ban(struct varlink_blocks *blocks, const struct ban *ban)
 {
 	char text[BAN_TARGET_TEXT_CAP];
 	struct api_ban row = {
-		.target = api_text(blocks, firewall_ban_target_format(&ban->target, text)),
+		.target = varlink_text(blocks, firewall_ban_target_format(&ban->target, text)),
 		.kind = ban->target.kind == BAN_KEY ? API_BAN_KIND_KEY : API_BAN_KIND_ADDRESS,
 		.scope = ban->is_limit ? API_BAN_SCOPE_LIMIT : API_BAN_SCOPE_ALL,
 		.reason = ban->reason,
@@ -209,12 +209,12 @@ void api_remove_ban(struct api *api, struct control_call *call, const struct api
 void api_list_bans(struct api *api, struct control_call *call, const struct api_list_bans_in *in,
 		   uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_list_bans_out out = {.bans = {0}};
 	const struct ban *ban = NULL;
 
 	(void)in, (void)now_ns;
 	while ((ban = firewall_ban_list_next(api->bans->list, ban)))
-		api_push(blocks, &out.bans, api_method_ban(blocks, ban));
+		varlink_push(blocks, &out.bans, api_method_ban(blocks, ban));
 	control_reply(call, api_list_bans_out_write(&out));
 }

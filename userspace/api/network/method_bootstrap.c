@@ -45,7 +45,7 @@ static enum api_bootstrap_state state_of(const struct api *api, const struct boo
 					      : API_BOOTSTRAP_STATE_IN_USE;
 }
 
-static struct api_bootstrap bootstrap_of(struct api_blocks *blocks, const struct api *api,
+static struct api_bootstrap bootstrap_of(struct varlink_blocks *blocks, const struct api *api,
 					 const struct bootstrap_list *list)
 {
 	struct api_bootstrap bootstrap = {
@@ -59,8 +59,8 @@ static struct api_bootstrap bootstrap_of(struct api_blocks *blocks, const struct
 	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
 
 	for (unsigned i = 0; i < list->entry_cnt; i++)
-		api_push(blocks, &bootstrap.entries,
-			 api_text(blocks, api_bootstrap_entry(&list->entries[i], text)));
+		varlink_push(blocks, &bootstrap.entries,
+			     varlink_text(blocks, api_bootstrap_entry(&list->entries[i], text)));
 	return bootstrap;
 }
 
@@ -191,13 +191,13 @@ void api_read_bootstrap(struct api *api, struct control_call *call,
 void api_list_bootstraps(struct api *api, struct control_call *call,
 			 const struct api_list_bootstraps_in *in, uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_bootstrap_list rows = {0};
 	const struct bootstrap_list *list;
 
 	(void)in, (void)now_ns;
 	for (unsigned i = 0; (list = locate_bootstrap_list_at(api->locate->bootstrap, i)); i++)
-		api_push(blocks, &rows, bootstrap_of(blocks, api, list));
+		varlink_push(blocks, &rows, bootstrap_of(blocks, api, list));
 	api_reply(call, list_bootstraps, .bootstraps = rows);
 }
 

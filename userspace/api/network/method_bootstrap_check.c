@@ -23,7 +23,7 @@ struct bootstrap_check {
 	struct bootstrap_check *next;
 	struct api *api;
 	struct control_call *call; /* NULL: the caller left */
-	struct api_blocks blocks;
+	struct varlink_blocks blocks;
 	struct api_bootstrap_check_list checks;
 	unsigned out_cnt, entry_cnt;
 	struct check_entry {
@@ -42,7 +42,7 @@ static void check_free(struct bootstrap_check *check)
 	while (*at != check)
 		at = &(*at)->next;
 	*at = check->next;
-	api_blocks_free(&check->blocks);
+	varlink_blocks_free(&check->blocks);
 	free(check);
 }
 
@@ -79,19 +79,19 @@ static void entry_tell(const struct check_entry *entry, bool has_answered, const
 		       const uint8_t *actual_key)
 {
 	struct bootstrap_check *check = entry->check;
-	struct api_blocks *blocks = &check->blocks;
+	struct varlink_blocks *blocks = &check->blocks;
 	uint64_t now_ns = check->api->home->now_ns;
 	uint64_t took_ns = now_ns > entry->began_ns ? now_ns - entry->began_ns : 0;
 	char text[METHOD_BOOTSTRAP_ENTRY_CAP];
 
-	api_push(blocks, &check->checks,
-		 {.issuer = api_id(blocks, entry->issuer),
-		  .entry = api_text(blocks, api_bootstrap_entry(&entry->entry, text)),
-		  .answered = has_answered,
-		  API_IF(matched, entry->entry.has_key, has_answered && !why),
-		  .took_ms = api_uint(took_ns / NS_PER_MS),
-		  .why = why,
-		  .actual_key = actual_key ? api_id(blocks, actual_key) : NULL});
+	varlink_push(blocks, &check->checks,
+		     {.issuer = api_id(blocks, entry->issuer),
+		      .entry = varlink_text(blocks, api_bootstrap_entry(&entry->entry, text)),
+		      .answered = has_answered,
+		      API_IF(matched, entry->entry.has_key, has_answered && !why),
+		      .took_ms = api_uint(took_ns / NS_PER_MS),
+		      .why = why,
+		      .actual_key = actual_key ? api_id(blocks, actual_key) : NULL});
 }
 
 static void entry_dialled(void *arg, int err, const uint8_t *actual_key)

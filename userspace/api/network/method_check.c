@@ -109,8 +109,8 @@ static void run_tell_step(struct check_run *run, struct api_check_step step,
 	if (!run->call || !control_wants_more(run->call))
 		return;
 	for (unsigned i = 0; i < addr_cnt; i++)
-		api_push(control_blocks(run->call), &step.addresses,
-			 api_addr(control_blocks(run->call), &addrs[i]));
+		varlink_push(control_blocks(run->call), &step.addresses,
+			     api_addr(control_blocks(run->call), &addrs[i]));
 	api_reply_more(run->call, check_peer, .step = &step);
 }
 

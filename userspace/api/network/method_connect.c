@@ -128,14 +128,15 @@ static void connecting_fail_silent(const struct connecting *connecting)
 static void connecting_fail_wrong_key(const struct connecting *connecting,
 				      const uint8_t *actual_key)
 {
-	struct api_blocks *blocks = control_blocks(connecting->call);
+	struct varlink_blocks *blocks = control_blocks(connecting->call);
 	const char *id = api_id(blocks, actual_key);
 
 	control_fail_with(
 		connecting->call, WEFT_EWRONGKEY,
 		&(struct api_failure){
 			.what = connecting->name,
-			.why = api_format(blocks, "another node answers there: %s", id ? id : ""),
+			.why = varlink_format(blocks, "another node answers there: %s",
+					      id ? id : ""),
 			.next = "check the address; or the node has a new key: ask for its id "
 				"again",
 			.wanted_key = api_id(blocks, connecting->key),

@@ -20,24 +20,24 @@ bool api_dht_is_on(const struct api *api, struct control_call *call)
 	return false;
 }
 
-const char *api_kad_id(struct api_blocks *blocks, const struct kad_id *id)
+const char *api_kad_id(struct varlink_blocks *blocks, const struct kad_id *id)
 {
 	char text[HEX_TEXT_CAP(KAD_ID_LEN)];
 
-	return api_text(blocks, hex_write(id->bytes, sizeof(id->bytes), text));
+	return varlink_text(blocks, hex_write(id->bytes, sizeof(id->bytes), text));
 }
 
-const char *api_addr(struct api_blocks *blocks, const struct addr *addr)
+const char *api_addr(struct varlink_blocks *blocks, const struct addr *addr)
 {
 	char text[ADDR_TEXT_CAP];
 
-	return api_text(blocks, addr_format(addr, text));
+	return varlink_text(blocks, addr_format(addr, text));
 }
 
 static void networks_add(struct control_call *call, const struct dht *dht,
 			 const struct dht_stats *stats, struct api_dht_network_list *networks)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 
 	for (enum dht_net net = 0; net < DHT_FAMILY_CNT; net++) {
 		const struct kad_table_counts *counts = &stats->nodes[net];
@@ -57,7 +57,7 @@ static void networks_add(struct control_call *call, const struct dht *dht,
 		row.id = api_kad_id(blocks, dht_own_id(dht, net));
 		if (control_role_of(call) != CONTROL_VIEW && dht_external(dht, net, &external))
 			row.external = api_addr(blocks, &external);
-		api_push(blocks, networks, row);
+		varlink_push(blocks, networks, row);
 	}
 }
 
@@ -97,7 +97,7 @@ void api_show_dht(struct api *api, struct control_call *call, const struct api_s
 }
 
 struct node_walk {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_dht_node_list *nodes;
 	enum dht_net net;
 	uint64_t now_ns;
@@ -118,7 +118,7 @@ static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
 
 	if (member->rtt_ns)
 		API_SET(&row, rtt_us, api_uint(member->rtt_ns / NS_PER_US));
-	api_push(walk->blocks, walk->nodes, row);
+	varlink_push(walk->blocks, walk->nodes, row);
 }
 
 void api_list_dht_nodes(struct api *api, struct control_call *call,

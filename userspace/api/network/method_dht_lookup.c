@@ -27,7 +27,7 @@ struct dht_run {
 	struct control_call *call;
 	dht_handle handle;
 	json_t *(*reply)(const struct dht_run *run, const struct api_dht_outcome *outcome);
-	struct api_blocks blocks; /* of what was found */
+	struct varlink_blocks blocks; /* of what was found */
 	struct api_dht_contact_list nodes;
 	struct api_string_list peers;
 	const struct api_dht_item *item;
@@ -47,7 +47,7 @@ static void run_free(struct dht_run *run)
 		at = &(*at)->next;
 	if (*at)
 		*at = run->next;
-	api_blocks_free(&run->blocks);
+	varlink_blocks_free(&run->blocks);
 	free(run);
 }
 
@@ -193,7 +193,7 @@ static const char *const step_names[] = {
 static void run_step(void *ctx, const struct kad_step *step)
 {
 	struct dht_run *run = ctx;
-	struct api_blocks *blocks = control_blocks(run->call);
+	struct varlink_blocks *blocks = control_blocks(run->call);
 	struct api_dht_step row = {
 		.what = step_names[step->kind],
 		.place = step->slot,
@@ -216,10 +216,10 @@ static void run_nodes(void *ctx, const struct kad_contact *contacts, unsigned cn
 	struct dht_run *run = ctx;
 
 	for (unsigned i = 0; i < cnt; i++)
-		api_push(&run->blocks, &run->nodes,
-			 {.id = api_kad_id(&run->blocks, &contacts[i].id),
-			  .address = api_addr(&run->blocks, &contacts[i].addr),
-			  .proven_id = contacts[i].is_proven});
+		varlink_push(&run->blocks, &run->nodes,
+			     {.id = api_kad_id(&run->blocks, &contacts[i].id),
+			      .address = api_addr(&run->blocks, &contacts[i].addr),
+			      .proven_id = contacts[i].is_proven});
 }
 
 static void run_peers(void *ctx, const struct addr *addrs, unsigned cnt)
@@ -227,7 +227,7 @@ static void run_peers(void *ctx, const struct addr *addrs, unsigned cnt)
 	struct dht_run *run = ctx;
 
 	for (unsigned i = 0; i < cnt; i++)
-		api_push(&run->blocks, &run->peers, api_addr(&run->blocks, &addrs[i]));
+		varlink_push(&run->blocks, &run->peers, api_addr(&run->blocks, &addrs[i]));
 }
 
 /* The bytes of a value that is a string; data is NULL for others. */
@@ -242,9 +242,9 @@ static struct bencode_span value_text(const struct dht_item *item)
 }
 
 /* Without its NUL, or NULL. */
-static char *bytes_copy(struct api_blocks *blocks, const void *data, size_t len)
+static char *bytes_copy(struct varlink_blocks *blocks, const void *data, size_t len)
 {
-	char *copy = api_alloc(blocks, len + 1);
+	char *copy = varlink_alloc(blocks, len + 1);
 
 	return copy ? memcpy(copy, data, len) : NULL;
 }
@@ -255,14 +255,14 @@ static void run_item(void *ctx, const struct dht_item *item)
 	struct dht_run *run = ctx;
 	char hex[HEX_TEXT_CAP(DHT_VALUE_LEN_MAX)];
 	struct bencode_span text = value_text(item);
-	struct api_dht_item *row = api_alloc(&run->blocks, sizeof(*row));
+	struct api_dht_item *row = varlink_alloc(&run->blocks, sizeof(*row));
 	struct kad_id target;
 
 	if (!row)
 		return;
 	dht_item_target(item, &target);
 	row->target = api_kad_id(&run->blocks, &target);
-	row->value_hex = api_text(&run->blocks, hex_write(item->value, item->value_len, hex));
+	row->value_hex = varlink_text(&run->blocks, hex_write(item->value, item->value_len, hex));
 	/* Readers of JSON take no NUL, and would drop the whole answer. */
 	if (text.data && utf8_is_valid((const char *)text.data, text.len) &&
 	    !memchr(text.data, '\0', text.len))

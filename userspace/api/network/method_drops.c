@@ -25,12 +25,12 @@ struct api_drop api_method_drop(const struct drops *drops, enum weft_reason reas
 	};
 }
 
-void api_drops(struct api_blocks *blocks, const struct drops *drops,
+void api_drops(struct varlink_blocks *blocks, const struct drops *drops,
 	       struct api_drop_list *out_drops)
 {
 	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++)
 		if (weft_verdict(reason) == WEFT_DROP && drops->totals[reason].packet_cnt)
-			api_push(blocks, out_drops, api_method_drop(drops, reason));
+			varlink_push(blocks, out_drops, api_method_drop(drops, reason));
 }
 
 void api_list_drops(struct api *api, struct control_call *call, const struct api_list_drops_in *in,
@@ -59,7 +59,8 @@ const char *api_source_name(const struct drops *drops, const struct weft_endpoin
 	return text;
 }
 
-struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const struct drops *drops,
+struct api_drop_source api_method_drop_source(struct varlink_blocks *blocks,
+					      const struct drops *drops,
 					      const struct offender *offender,
 					      enum control_role role)
 {
@@ -67,7 +68,8 @@ struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const s
 	char name[METHOD_SOURCE_CAP];
 
 	return (struct api_drop_source){
-		.source = api_text(blocks, api_source_name(drops, &offender->source, role, name)),
+		.source =
+			varlink_text(blocks, api_source_name(drops, &offender->source, role, name)),
 		.reason = weft_reason_word(offender->reason),
 		.packets = api_uint(offender->cnt),
 		.error = api_uint(offender->error_cnt),
@@ -79,7 +81,7 @@ struct api_drop_source api_method_drop_source(struct api_blocks *blocks, const s
 void api_list_drop_sources(struct api *api, struct control_call *call,
 			   const struct api_list_drop_sources_in *in, uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_list_drop_sources_out out = {.sources = {0}};
 	int64_t wanted = in->count > 0 ? in->count : SOURCES_DEFAULT;
 	struct drops *drops = api->drops;
@@ -90,7 +92,7 @@ void api_list_drop_sources(struct api *api, struct control_call *call,
 	cnt = firewall_offenders_top(&drops->offenders, now_ns, top,
 				     wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
 	for (unsigned i = 0; i < cnt; i++)
-		api_push(blocks, &out.sources,
-			 api_method_drop_source(blocks, drops, &top[i], control_role_of(call)));
+		varlink_push(blocks, &out.sources,
+			     api_method_drop_source(blocks, drops, &top[i], control_role_of(call)));
 	control_reply(call, api_list_drop_sources_out_write(&out));
 }

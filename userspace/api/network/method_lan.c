@@ -9,7 +9,7 @@
 #include "lan/lan_discovery.h"
 
 struct listing {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_lan_node_list nodes;
 	uint64_t now_ns;
 };
@@ -21,18 +21,18 @@ static bool node_list(void *arg, const struct lan_node *heard)
 	char caps[16];
 	struct api_lan_node row = {
 		.way = ways[heard->way],
-		.instance = api_text(listing->blocks, heard->instance),
-		.interface = api_text(listing->blocks, heard->interface),
+		.instance = varlink_text(listing->blocks, heard->instance),
+		.interface = varlink_text(listing->blocks, heard->interface),
 		.heard_s = api_uint((listing->now_ns - heard->heard_ns) / NS_PER_S),
 	};
 
 	snprintf(caps, sizeof(caps), "%x", heard->caps);
-	row.caps = api_text(listing->blocks, caps);
+	row.caps = varlink_text(listing->blocks, caps);
 	if (heard->has_key)
 		row.node_id = api_id(listing->blocks, heard->key);
 	if (heard->addr.port)
 		row.addr = api_addr(listing->blocks, &heard->addr);
-	api_push(listing->blocks, &listing->nodes, row);
+	varlink_push(listing->blocks, &listing->nodes, row);
 	return true;
 }
 

@@ -28,15 +28,15 @@ static const char *peer_address(struct control_call *call, const struct api *api
 		return NULL;
 	if (control_role_of(call) >= CONTROL_OPERATE)
 		return api_addr(control_blocks(call), addr);
-	return api_text(control_blocks(call),
-			firewall_drops_pseudonym(api->drops, &endpoint, name));
+	return varlink_text(control_blocks(call),
+			    firewall_drops_pseudonym(api->drops, &endpoint, name));
 }
 
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer)
 {
 	const struct transport_conn_info *conn = &peer->conn;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	bool is_open = peer->is_connected;
 	char can[MESH_CAPS_TEXT_CAP];
 
@@ -44,9 +44,9 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		.node_id = api_id(blocks, peer->key),
 		.connected = is_open,
 		.address = peer_address(call, api, &peer->last_addr),
-		.agent = api_text(blocks, peer->agent),
+		.agent = varlink_text(blocks, peer->agent),
 		.capabilities = api_uint(peer->caps),
-		.can = api_text(blocks, mesh_caps_text(peer->caps, can)),
+		.can = varlink_text(blocks, mesh_caps_text(peer->caps, can)),
 		.first_seen_s = api_uint(peer->first_seen_s),
 		.last_seen_s = api_uint(peer->last_seen_s),
 		.clock_skew_s = peer->skew_s,
@@ -101,7 +101,8 @@ static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
 	struct peer_list *list = arg;
 
-	api_push(control_blocks(list->call), &list->rows, api_peer(list->call, list->api, peer));
+	varlink_push(control_blocks(list->call), &list->rows,
+		     api_peer(list->call, list->api, peer));
 	return true;
 }
 

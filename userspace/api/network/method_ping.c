@@ -70,7 +70,7 @@ static void run_caller_left(void *arg)
 
 static struct api_ping run_row(const struct ping_run *run)
 {
-	struct api_blocks *blocks = control_blocks(run->call);
+	struct varlink_blocks *blocks = control_blocks(run->call);
 	uint64_t cnt = run->answered_cnt;
 	struct mesh_peer_info peer = {0};
 	uint8_t id[MESH_SESSION_ID_LEN];
@@ -86,7 +86,7 @@ static struct api_ping run_row(const struct ping_run *run)
 	if (api_peer_lookup(run->api, run->name, &peer) == 1 && peer.last_addr.family)
 		row.address = api_addr(blocks, &peer.last_addr);
 	if (mesh_session_id(run->api->home->mesh, run->key, id) == 0)
-		row.session_id = api_text(blocks, zbase32_write(id, sizeof(id), session));
+		row.session_id = varlink_text(blocks, zbase32_write(id, sizeof(id), session));
 	return row;
 }
 

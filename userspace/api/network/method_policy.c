@@ -113,7 +113,7 @@ static struct api_policy_limit table_row(const struct api_limit *limit)
 	return row;
 }
 
-static void tables_add(struct api_blocks *blocks, struct api *api,
+static void tables_add(struct varlink_blocks *blocks, struct api *api,
 		       struct api_policy_limit_list *rows)
 {
 	struct api_policy_limit sessions = {.name = "xdp.session_cap",
@@ -123,10 +123,10 @@ static void tables_add(struct api_blocks *blocks, struct api *api,
 
 	API_SET(&sessions, unit, API_POLICY_LIMIT_UNIT_COUNT);
 	API_SET(&sessions, limit, api->config->fastpath.xdp.session_cap);
-	api_push(blocks, rows, sessions);
+	varlink_push(blocks, rows, sessions);
 	api_limits(blocks, api, &limits);
 	for (size_t i = 0; i < limits.cnt; i++)
-		api_push(blocks, rows, table_row(&limits.rows[i]));
+		varlink_push(blocks, rows, table_row(&limits.rows[i]));
 }
 
 void api_show_policy(struct api *api, struct control_call *call,
@@ -134,7 +134,7 @@ void api_show_policy(struct api *api, struct control_call *call,
 {
 	const struct pressure *pressure = &api->fastpath->pressure;
 	const struct weft_config *policy = &api->fastpath->policy;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_show_policy_out out = {.mode = (enum api_mode)pressure->mode};
 
 	(void)in, (void)now_ns;
@@ -143,7 +143,7 @@ void api_show_policy(struct api *api, struct control_call *call,
 	out.since_s = api_uint(api->drops->since_s);
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			api_push(blocks, &out.limits, class_row(api, class, level));
+			varlink_push(blocks, &out.limits, class_row(api, class, level));
 	const struct api_policy_limit others[] = {
 		rate_row("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0),
 		rate_row("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0),
@@ -154,7 +154,7 @@ void api_show_policy(struct api *api, struct control_call *call,
 			      pressure->unvalidated_rate),
 	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		api_push(blocks, &out.limits, others[i]);
+		varlink_push(blocks, &out.limits, others[i]);
 	tables_add(blocks, api, &out.limits);
 	control_reply(call, api_show_policy_out_write(&out));
 }
@@ -188,27 +188,28 @@ static uint64_t minute_wall_s(uint64_t minute)
 	return clock_wall_s() - now_s + at_s;
 }
 
-static void classes_add(struct api_blocks *blocks, const struct testing *testing,
+static void classes_add(struct varlink_blocks *blocks, const struct testing *testing,
 			struct api_policy_class_list *classes)
 {
 	for (enum weft_class i = 0; i < WEFT_CLASS_CNT; i++) {
 		const struct replay_class *class = &testing->result.classes[i];
 		if (class->offered_cnt)
-			api_push(blocks, classes,
-				 {.class = firewall_limits_class_name(i),
-				  .offered = api_uint(class->offered_cnt),
-				  .refused = api_uint(class->refused_before_cnt),
-				  .refused_then = api_uint(class->refused_after_cnt),
-				  .newly_refused = api_uint(class->newly_refused_cnt),
-				  .newly_admitted = api_uint(class->newly_admitted_cnt),
-				  .unsure = api_uint(class->unsure_cnt),
-				  .newly_refused_sources = api_uint(class->newly_refused_sources),
-				  .newly_admitted_sources =
-					  api_uint(class->newly_admitted_sources)});
+			varlink_push(
+				blocks, classes,
+				{.class = firewall_limits_class_name(i),
+				 .offered = api_uint(class->offered_cnt),
+				 .refused = api_uint(class->refused_before_cnt),
+				 .refused_then = api_uint(class->refused_after_cnt),
+				 .newly_refused = api_uint(class->newly_refused_cnt),
+				 .newly_admitted = api_uint(class->newly_admitted_cnt),
+				 .unsure = api_uint(class->unsure_cnt),
+				 .newly_refused_sources = api_uint(class->newly_refused_sources),
+				 .newly_admitted_sources =
+					 api_uint(class->newly_admitted_sources)});
 	}
 }
 
-static void sources_add(struct api_blocks *blocks, const struct testing *testing,
+static void sources_add(struct varlink_blocks *blocks, const struct testing *testing,
 			struct api_policy_source_list *sources)
 {
 	enum control_role role = control_role_of(testing->call);
@@ -218,26 +219,26 @@ static void sources_add(struct api_blocks *blocks, const struct testing *testing
 		struct weft_endpoint endpoint = weft_prefix_endpoint(source->prefix);
 		char text[METHOD_SOURCE_CAP];
 		const char *name = api_source_name(testing->api->drops, &endpoint, role, text);
-		api_push(blocks, sources,
-			 {.source = api_text(blocks, name),
-			  .class = firewall_limits_class_name(source->class),
-			  .newly_refused = api_uint(source->newly_refused_cnt),
-			  .newly_admitted = api_uint(source->newly_admitted_cnt),
-			  .first_s = api_uint(minute_wall_s(source->first_minute)),
-			  .last_s = api_uint(minute_wall_s(source->last_minute))});
+		varlink_push(blocks, sources,
+			     {.source = varlink_text(blocks, name),
+			      .class = firewall_limits_class_name(source->class),
+			      .newly_refused = api_uint(source->newly_refused_cnt),
+			      .newly_admitted = api_uint(source->newly_admitted_cnt),
+			      .first_s = api_uint(minute_wall_s(source->first_minute)),
+			      .last_s = api_uint(minute_wall_s(source->last_minute))});
 	}
 }
 
-static void periods_add(struct api_blocks *blocks, const struct replay_result *result,
+static void periods_add(struct varlink_blocks *blocks, const struct replay_result *result,
 			struct api_policy_period_list *periods)
 {
 	for (unsigned i = 0; i < result->period_cnt; i++) {
 		const struct replay_period *period = &result->periods[i];
-		api_push(blocks, periods,
-			 {.from_s = api_uint(minute_wall_s(period->from_minute)),
-			  .to_s = api_uint(minute_wall_s(period->to_minute)),
-			  .newly_refused = api_uint(period->newly_refused_cnt),
-			  .newly_admitted = api_uint(period->newly_admitted_cnt)});
+		varlink_push(blocks, periods,
+			     {.from_s = api_uint(minute_wall_s(period->from_minute)),
+			      .to_s = api_uint(minute_wall_s(period->to_minute)),
+			      .newly_refused = api_uint(period->newly_refused_cnt),
+			      .newly_admitted = api_uint(period->newly_admitted_cnt)});
 	}
 }
 
@@ -253,7 +254,7 @@ static struct api_policy_modes modes_row(const uint64_t seconds[static WEFT_MODE
 static void testing_reply(const struct testing *testing)
 {
 	const struct replay_result *result = &testing->result;
-	struct api_blocks *blocks = control_blocks(testing->call);
+	struct varlink_blocks *blocks = control_blocks(testing->call);
 	struct api_test_policy_out out = {
 		.from_s = api_uint(minute_wall_s(testing->params.from_minute)),
 		.to_s = api_uint(minute_wall_s(testing->params.to_minute)),

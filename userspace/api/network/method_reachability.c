@@ -6,7 +6,7 @@
 #include "base/monotonic.h"
 #include "reachability/observed.h"
 
-static void observations_add(struct api_blocks *blocks, const struct api *api, uint64_t now_ns,
+static void observations_add(struct varlink_blocks *blocks, const struct api *api, uint64_t now_ns,
 			     struct api_observation_list *observations)
 {
 	static const char *const by[] = {[OBSERVED_BY_STUN] = "stun", [OBSERVED_BY_PEER] = "peer"};
@@ -20,7 +20,7 @@ static void observations_add(struct api_blocks *blocks, const struct api *api, u
 			.age_s = api_uint((now_ns - seen.at_ns) / NS_PER_S),
 		};
 
-		api_push(blocks, observations, row);
+		varlink_push(blocks, observations, row);
 	}
 }
 
@@ -32,7 +32,7 @@ static const char *evidence_text(struct control_call *call, const struct reachab
 	if (control_role_of(call) == CONTROL_VIEW)
 		return view->kind == REACHABILITY_UNKNOWN ? "nothing shows it"
 							  : "probes of other nodes";
-	return api_text(control_blocks(call), view->evidence);
+	return varlink_text(control_blocks(call), view->evidence);
 }
 
 void api_show_reachability(struct api *api, struct control_call *call,
@@ -40,7 +40,7 @@ void api_show_reachability(struct api *api, struct control_call *call,
 {
 	const struct reachability_view *view = reachability_show(api->reachability);
 	struct api_show_reachability_out out = {.reachability = {0}};
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 
 	out.reachability = (struct api_reachability){
 		.state = reachability_word(view->kind),

@@ -10,19 +10,19 @@
 #include "api/methods.h"
 #include "locate/address_record.h"
 
-const struct api_address_record *api_record(struct api_blocks *blocks, const uint8_t *key,
+const struct api_address_record *api_record(struct varlink_blocks *blocks, const uint8_t *key,
 					    const struct pkarr_record *record,
 					    const struct pkarr_packet *packet)
 {
-	struct api_address_record *row = api_alloc(blocks, sizeof(*row));
+	struct api_address_record *row = varlink_alloc(blocks, sizeof(*row));
 
 	if (!row)
 		return NULL;
 	row->node_id = api_id(blocks, key);
 	for (unsigned i = 0; i < record->addr_cnt; i++)
-		api_push(blocks, &row->addresses, api_addr(blocks, &record->addrs[i]));
+		varlink_push(blocks, &row->addresses, api_addr(blocks, &record->addrs[i]));
 	for (unsigned i = 0; i < record->relay_cnt; i++)
-		api_push(blocks, &row->relays, api_text(blocks, record->relays[i]));
+		varlink_push(blocks, &row->relays, varlink_text(blocks, record->relays[i]));
 	if (record->caps)
 		API_SET(row, capabilities, record->caps);
 	if (packet) {

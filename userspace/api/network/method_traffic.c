@@ -66,15 +66,16 @@ static enum api_traffic_limit_unit limit_unit(enum blobs_limit which)
 				    : API_TRAFFIC_LIMIT_UNIT_PEERS;
 }
 
-static const char *value_format(struct api_blocks *blocks, enum blobs_limit which, uint64_t value)
+static const char *value_format(struct varlink_blocks *blocks, enum blobs_limit which,
+				uint64_t value)
 {
 	char text[VALUE_CAP];
 
 	if (limit_is_rate(which) && value)
-		return api_text(blocks, config_rate_format(value, text, VALUE_CAP));
+		return varlink_text(blocks, config_rate_format(value, text, VALUE_CAP));
 	if (limit_is_month(which) && value)
-		return api_text(blocks, config_size_format(value, text, VALUE_CAP));
-	return value ? api_format(blocks, "%" PRIu64, value) : "none";
+		return varlink_text(blocks, config_size_format(value, text, VALUE_CAP));
+	return value ? varlink_format(blocks, "%" PRIu64, value) : "none";
 }
 
 static bool month_find(const struct api *api, enum blobs_limit which,
@@ -93,7 +94,7 @@ static bool month_find(const struct api *api, enum blobs_limit which,
 }
 
 /* A month's cap: the glide's rate, and when the month ends. */
-static void month_set(struct api_blocks *blocks, const struct blobs_month_view *month,
+static void month_set(struct varlink_blocks *blocks, const struct blobs_month_view *month,
 		      struct api_traffic_limit *row)
 {
 	if (!row->limit)
@@ -106,7 +107,7 @@ static void month_set(struct api_blocks *blocks, const struct blobs_month_view *
 		API_SET(row, next_at, api_uint(month->end_s));
 }
 
-static struct api_traffic_limit limit_row(struct api_blocks *blocks, struct api *api,
+static struct api_traffic_limit limit_row(struct varlink_blocks *blocks, struct api *api,
 					  enum blobs_limit which,
 					  const struct blobs_traffic *traffic)
 {
@@ -133,13 +134,13 @@ static struct api_traffic_limit limit_row(struct api_blocks *blocks, struct api 
 	return row;
 }
 
-static const char *text_or_none(struct api_blocks *blocks, const char *text)
+static const char *text_or_none(struct varlink_blocks *blocks, const char *text)
 {
-	return text[0] ? api_text(blocks, text) : "none";
+	return text[0] ? varlink_text(blocks, text) : "none";
 }
 
 /* Rows of uploads and of downloads use what is used of their limits. */
-static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct api *api,
+static struct api_traffic_limit timetable_row(struct varlink_blocks *blocks, struct api *api,
 					      enum blobs_direction direction,
 					      const struct blobs_traffic *traffic)
 {
@@ -158,14 +159,16 @@ static struct api_traffic_limit timetable_row(struct api_blocks *blocks, struct 
 		.used = api_uint(used),
 		.in_force = value_format(blocks, BLOBS_LIMIT_UPLOAD, view.per_s),
 		API_IF(fill_percent, view.per_s, api_uint(used * 100 / view.per_s)),
-		.entry = view.entry ? api_format(blocks, "%.*s", (int)view.entry_len, view.entry)
-				    : NULL,
+		.entry = view.entry
+				 ? varlink_format(blocks, "%.*s", (int)view.entry_len, view.entry)
+				 : NULL,
 		API_IF(next_at, view.next_s, api_uint(view.next_s)),
 		API_IF(utc_offset_s, true, view.utc_offset_s),
 	};
 }
 
-struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct api *api, uint64_t now_ns)
+struct api_traffic_limit_list api_rates(struct varlink_blocks *blocks, struct api *api,
+					uint64_t now_ns)
 {
 	struct blobs_traffic traffic = api_traffic(api, now_ns);
 	struct api_traffic_limit_list rows = {0};
@@ -175,12 +178,12 @@ struct api_traffic_limit_list api_rates(struct api_blocks *blocks, struct api *a
 	for (enum blobs_limit i = BLOBS_LIMIT_UPLOAD_MONTH; i < BLOBS_LIMIT_CNT; i++) {
 		blobs_limit_show(api->home->content, i, &limit);
 		if (limit.value)
-			api_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
+			varlink_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
 	}
 	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++) {
 		blobs_timetable_show(api->home->content, i, &view);
 		if (view.text[0])
-			api_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
+			varlink_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
 	}
 	return rows;
 }
@@ -189,14 +192,14 @@ void api_list_traffic_limits(struct api *api, struct control_call *call,
 			     const struct api_list_traffic_limits_in *in, uint64_t now_ns)
 {
 	struct blobs_traffic traffic = api_traffic(api, now_ns);
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_traffic_limit_list rows = {0};
 
 	(void)in;
 	for (enum blobs_limit i = 0; i < BLOBS_LIMIT_CNT; i++)
-		api_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
+		varlink_push(blocks, &rows, limit_row(blocks, api, i, &traffic));
 	for (enum blobs_direction i = 0; i < BLOBS_DIRECTION_CNT; i++)
-		api_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
+		varlink_push(blocks, &rows, timetable_row(blocks, api, i, &traffic));
 	api_reply(call, list_traffic_limits, .limits = rows,
 		  .waiting = api_uint(traffic.upload_waiting_cnt),
 		  .refused = api_uint(traffic.upload_refused_cnt));
@@ -234,7 +237,7 @@ static void setting_done(void *arg, int err)
 			     "nothing was changed: mend the store (weft status says more) and "
 			     "set it again");
 	} else if (setting->call) {
-		struct api_blocks *blocks = control_blocks(setting->call);
+		struct varlink_blocks *blocks = control_blocks(setting->call);
 
 		traffic = api_traffic(setting->api, setting->api->home->now_ns);
 		api_reply(setting->call, set_traffic_limit,

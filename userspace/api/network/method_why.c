@@ -92,25 +92,26 @@ static bool has_end(enum incident_kind kind)
 	       kind == INCIDENT_DIAL_FAILED || kind == INCIDENT_REFUSED;
 }
 
-static void end_set(struct api_blocks *blocks, const struct transport_close *end,
+static void end_set(struct varlink_blocks *blocks, const struct transport_close *end,
 		    struct api_incident *row)
 {
 	char text[END_TEXT_CAP];
 
-	row->why = api_text(blocks, end_text(end, text));
+	row->why = varlink_text(blocks, end_text(end, text));
 	API_SET(row, by_peer, end->by_peer);
 	API_SET(row, err, end->err);
 	API_SET(row, code, api_uint(end->code));
 	API_SET(row, protocol_code, end->is_protocol_code);
 }
 
-static struct api_incident incident_row(struct api_blocks *blocks, const struct incident *incident)
+static struct api_incident incident_row(struct varlink_blocks *blocks,
+					const struct incident *incident)
 {
 	char text[BAN_TARGET_TEXT_CAP];
 	struct api_incident row = {
 		.at_s = api_uint(incident->at_s),
 		.kind = kinds[incident->kind],
-		.who = api_text(blocks, firewall_ban_target_format(&incident->who, text)),
+		.who = varlink_text(blocks, firewall_ban_target_format(&incident->who, text)),
 	};
 
 	if (incident->addr.family != ADDR_NONE)
@@ -186,7 +187,7 @@ static bool offender_is_at(const struct offender *offender, const struct places 
 	return false;
 }
 
-static void drops_add(struct api_blocks *blocks, struct api *api, const struct places *places,
+static void drops_add(struct varlink_blocks *blocks, struct api *api, const struct places *places,
 		      struct api_drop_source_list *out_drops)
 {
 	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
@@ -201,7 +202,7 @@ static void drops_add(struct api_blocks *blocks, struct api *api, const struct p
 		if (!offender_is_at(&all[i], places))
 			continue;
 		row = api_method_drop_source(blocks, api->drops, &all[i], CONTROL_ADMIN);
-		api_push(blocks, out_drops, row);
+		varlink_push(blocks, out_drops, row);
 	}
 	free(all);
 }
@@ -257,7 +258,7 @@ static void why_reply(struct api *api, struct control_call *call, const struct b
 	const struct refused_asked asked = {who, &places};
 	const struct accounts_of of = {
 		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	char text[BAN_TARGET_TEXT_CAP], reputation[SERVICE_REPUTATION_TEXT_CAP] = "";
 	struct api_show_why_out out = {.who = firewall_ban_target_format(who, text),
 				       .lost = api_uint(found->lost_cnt)};
@@ -267,7 +268,7 @@ static void why_reply(struct api *api, struct control_call *call, const struct b
 	if (who->kind == BAN_KEY)
 		places_of_peer(api, who->key, found->rows, found->cnt, &places);
 	for (unsigned i = 0; i < found->cnt; i++)
-		api_push(blocks, &out.incidents, incident_row(blocks, &found->rows[i]));
+		varlink_push(blocks, &out.incidents, incident_row(blocks, &found->rows[i]));
 	api_refusals(blocks, api, &of, &out.refusals);
 	drops_add(blocks, api, &places, &out.drops);
 	ban = ban_of(api, who, &places);

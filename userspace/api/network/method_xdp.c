@@ -106,7 +106,7 @@ static void plan_note_attached(const struct api *api, struct xdp_plan *plan)
 void api_plan_xdp(struct api *api, struct control_call *call, const struct api_plan_xdp_in *in,
 		  uint64_t now_ns)
 {
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct xdp_config config = api->config->fastpath.xdp;
 	struct api_plan_xdp_out out;
 	struct xdp_plan plan;
@@ -123,9 +123,9 @@ void api_plan_xdp(struct api *api, struct control_call *call, const struct api_p
 	out.plan = plan_row(&plan);
 	out.plan.attached = worker_fastpath_lookup(api->fastpath, in->device) >= 0;
 	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
-		api_push(blocks, &out.plan.untouched, untouched[i]);
+		varlink_push(blocks, &out.plan.untouched, untouched[i]);
 	for (unsigned i = 0; i < plan.warning_cnt; i++)
-		api_push(blocks, &out.plan.warnings, plan.warnings[i]);
+		varlink_push(blocks, &out.plan.warnings, plan.warnings[i]);
 	control_reply(call, api_plan_xdp_out_write(&out));
 }
 
@@ -156,7 +156,7 @@ static struct api_xdp_queue queue_row(const struct api *api, const struct worker
 	};
 }
 
-static struct api_xdp_device device_row(struct api_blocks *blocks, const struct api *api,
+static struct api_xdp_device device_row(struct varlink_blocks *blocks, const struct api *api,
 					unsigned device)
 {
 	static const char *const owners[XDP_FRAME_OWNER_CNT] = {"free", "filling", "lent",
@@ -183,13 +183,13 @@ static struct api_xdp_device device_row(struct api_blocks *blocks, const struct 
 
 	worker_figures_read(api->home, &home);
 	for (unsigned i = 0; (queue = net_xdp_queue_of(fastpath->xdp, device, i)); i++)
-		api_push(blocks, &row.receive, queue_row(api, &home, queue, &sum));
+		varlink_push(blocks, &row.receive, queue_row(api, &home, queue, &sum));
 	row.sent = api_uint(sum.sent_cnt);
 	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
-		api_push(blocks, &row.frames, {owners[i], api_uint(sum.frames[i])});
+		varlink_push(blocks, &row.frames, {owners[i], api_uint(sum.frames[i])});
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
-		api_push(blocks, &row.faults,
-			 {net_xdp_fault_name(i), api_uint(info->fault_cnt[i])});
+		varlink_push(blocks, &row.faults,
+			     {net_xdp_fault_name(i), api_uint(info->fault_cnt[i])});
 	if (at_ns)
 		API_SET(&row, confirm_ms,
 			api_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
@@ -352,7 +352,7 @@ static struct api_packet_side send_row(const struct api *api)
 	return api_side(tx->backend, tx->reason, &sum);
 }
 
-void api_devices(struct api_blocks *blocks, const struct api *api,
+void api_devices(struct varlink_blocks *blocks, const struct api *api,
 		 struct api_xdp_device_list *out_devices)
 {
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
@@ -361,7 +361,7 @@ void api_devices(struct api_blocks *blocks, const struct api *api,
 		if (!net_xdp_device_info(api->fastpath->xdp, i))
 			continue;
 		row = device_row(blocks, api, i);
-		api_push(blocks, out_devices, row);
+		varlink_push(blocks, out_devices, row);
 	}
 }
 

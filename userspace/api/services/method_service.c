@@ -16,11 +16,11 @@
 
 #define KNOWN_MAX 500
 
-static const char *id_text(struct api_blocks *blocks, const uint8_t id[static SERVICE_ID_LEN])
+static const char *id_text(struct varlink_blocks *blocks, const uint8_t id[static SERVICE_ID_LEN])
 {
 	char text[HEX_TEXT_CAP(SERVICE_ID_LEN)];
 
-	return api_text(blocks, hex_write(id, SERVICE_ID_LEN, text));
+	return varlink_text(blocks, hex_write(id, SERVICE_ID_LEN, text));
 }
 
 bool api_services_are_on(const struct api *api, struct control_call *call)
@@ -43,7 +43,7 @@ static uint64_t sum_of(const uint64_t *values, size_t cnt)
 	return sum;
 }
 
-static struct api_service_offer offer_of_info(struct api_blocks *blocks,
+static struct api_service_offer offer_of_info(struct varlink_blocks *blocks,
 					      const struct service_info *info)
 {
 	const struct service_counts *counts = &info->counts;
@@ -71,26 +71,26 @@ static struct api_service_offer offer_of_info(struct api_blocks *blocks,
 	};
 
 	for (unsigned i = 0; i < info->metadata_cnt; i++)
-		api_push(blocks, &offer.metadata,
-			 {.key = info->metadata[i].key, .value = info->metadata[i].value});
+		varlink_push(blocks, &offer.metadata,
+			     {.key = info->metadata[i].key, .value = info->metadata[i].value});
 	for (unsigned i = 0; i < info->read_only_cnt; i++)
-		api_push(blocks, &offer.read_only, info->read_only[i]);
+		varlink_push(blocks, &offer.read_only, info->read_only[i]);
 	return offer;
 }
 
 struct publication_wanted {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_service_offer *offer;
 };
 
 /* Why it is not found goes where people look: a program that is down says why itself. */
-static const char *publication_why(struct api_blocks *blocks,
+static const char *publication_why(struct varlink_blocks *blocks,
 				   const struct service_publication_state *state)
 {
 	if (state->is_held_back)
 		return "waits to be published: service.publishes a minute";
 	if (state->err < 0)
-		return api_format(blocks, "not published yet: %s", weft_err_text(state->err));
+		return varlink_format(blocks, "not published yet: %s", weft_err_text(state->err));
 	return "";
 }
 
@@ -103,7 +103,7 @@ static bool publication_add(void *arg, const struct service_publication_state *s
 	if (state->is_gone || strcmp(state->name, offer->name) != 0 ||
 	    strcmp(state->version, offer->version) != 0)
 		return true;
-	publication = api_alloc(wanted->blocks, sizeof(*publication));
+	publication = varlink_alloc(wanted->blocks, sizeof(*publication));
 	if (!publication)
 		return false;
 	*publication = (struct api_service_publication){
@@ -121,7 +121,7 @@ static bool publication_add(void *arg, const struct service_publication_state *s
 
 struct offer_list {
 	struct api *api;
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_service_offer_list rows;
 	const char *name, *version; /* NULL: all */
 };
@@ -138,11 +138,11 @@ static bool offer_add(void *arg, const struct service_info *info)
 	api_offer_describe(list->api, list->blocks, &offer);
 	service_publisher_each(list->api->service_publisher, publication_add,
 			       &(struct publication_wanted){list->blocks, &offer});
-	api_push(list->blocks, &list->rows, offer);
+	varlink_push(list->blocks, &list->rows, offer);
 	return true;
 }
 
-const struct api_service_offer *api_offer(struct api *api, struct api_blocks *blocks,
+const struct api_service_offer *api_offer(struct api *api, struct varlink_blocks *blocks,
 					  const char *name, const char *version)
 {
 	struct offer_list list = {.api = api, .blocks = blocks, .name = name, .version = version};
@@ -153,9 +153,9 @@ const struct api_service_offer *api_offer(struct api *api, struct api_blocks *bl
 
 /* --- those of others --- */
 
-static const char *text_of(struct api_blocks *blocks, const char *text, size_t len)
+static const char *text_of(struct varlink_blocks *blocks, const char *text, size_t len)
 {
-	return api_format(blocks, "%.*s", (int)len, text);
+	return varlink_format(blocks, "%.*s", (int)len, text);
 }
 
 /* An address of a peer is shown to callers that may ask the peer to do things. */
@@ -164,10 +164,10 @@ static struct api_service_provider provider_of(const struct api *api, struct con
 {
 	const struct service_descriptor *descriptor = found->descriptor;
 	const struct service_read_only *read_only = &descriptor->read_only;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_service_provider provider = {
-		.name = api_text(blocks, descriptor->name),
-		.version = api_text(blocks, descriptor->version),
+		.name = varlink_text(blocks, descriptor->name),
+		.version = varlink_text(blocks, descriptor->version),
 		.service_id = id_text(blocks, descriptor->id),
 		.node_id = api_id(blocks, descriptor->owner),
 		.own = memcmp(descriptor->owner, api->own_key, MESH_KEY_LEN) == 0,
@@ -181,17 +181,18 @@ static struct api_service_provider provider_of(const struct api *api, struct con
 
 	for (unsigned i = 0; i < descriptor->endpoint_cnt && control_role_of(call) != CONTROL_VIEW;
 	     i++)
-		api_push(blocks, &provider.endpoints, api_addr(blocks, &descriptor->endpoints[i]));
+		varlink_push(blocks, &provider.endpoints,
+			     api_addr(blocks, &descriptor->endpoints[i]));
 	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
 		const struct service_pair *pair = &descriptor->metadata[i];
 
-		api_push(blocks, &provider.metadata,
-			 {.key = text_of(blocks, pair->key, pair->key_len),
-			  .value = text_of(blocks, pair->value, pair->value_len)});
+		varlink_push(blocks, &provider.metadata,
+			     {.key = text_of(blocks, pair->key, pair->key_len),
+			      .value = text_of(blocks, pair->value, pair->value_len)});
 	}
 	for (unsigned i = 0; i < read_only->cnt; i++)
-		api_push(blocks, &provider.read_only,
-			 text_of(blocks, read_only->names[i], read_only->lens[i]));
+		varlink_push(blocks, &provider.read_only,
+			     text_of(blocks, read_only->names[i], read_only->lens[i]));
 	return provider;
 }
 
@@ -206,8 +207,8 @@ static bool known_add(void *arg, const struct service_found *found)
 	struct known_list *list = arg;
 
 	if (memcmp(found->descriptor->owner, list->api->own_key, MESH_KEY_LEN) != 0)
-		api_push(control_blocks(list->call), &list->rows,
-			 provider_of(list->api, list->call, found));
+		varlink_push(control_blocks(list->call), &list->rows,
+			     provider_of(list->api, list->call, found));
 	return list->rows.cnt < KNOWN_MAX;
 }
 
@@ -245,7 +246,7 @@ static void looking_gone(void *arg)
 static void looking_reply(const struct looking *looking, const struct service_finding *finding)
 {
 	struct control_call *call = looking->call;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_service_provider_list providers = {0};
 	struct api_service_hidden_list hidden = {0};
 
@@ -253,13 +254,14 @@ static void looking_reply(const struct looking *looking, const struct service_fi
 		const struct service_found *found = &finding->found[i];
 		struct api_service_provider provider = provider_of(looking->api, call, found);
 
-		provider.descriptor = api_base64(blocks, found->bytes, found->len);
-		api_push(blocks, &providers, provider);
+		provider.descriptor = varlink_base64(blocks, found->bytes, found->len);
+		varlink_push(blocks, &providers, provider);
 	}
 	for (unsigned i = SERVICE_FINE + 1; i < SERVICE_FAULT_CNT; i++)
 		if (finding->hidden[i])
-			api_push(blocks, &hidden,
-				 {.reason = service_faults[i].word, .count = finding->hidden[i]});
+			varlink_push(
+				blocks, &hidden,
+				{.reason = service_faults[i].word, .count = finding->hidden[i]});
 	api_reply(call, find_service, .providers = providers, .hidden = hidden,
 		  .cached = finding->is_cached, .asked = finding->asked_cnt,
 		  .took_ms = api_uint(finding->took_ns / NS_PER_MS));
@@ -335,7 +337,7 @@ void api_find_service(struct api *api, struct control_call *call,
 /* --- limits --- */
 
 struct limit_list {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_service_limit_list rows;
 };
 
@@ -347,13 +349,13 @@ static void limit_add(void *arg, const struct service_limit_state *state)
 	uint64_t per = is_time ? NS_PER_MS : 1;
 	struct limit_list *list = arg;
 
-	api_push(list->blocks, &list->rows,
-		 {.setting = info->key,
-		  .limit = api_uint(state->value / per),
-		  .unit = is_time ? "ms" : service_unit_name(info->unit),
-		  .default_ = api_uint(info->initial / per),
-		  .meaning = info->text,
-		  API_IF(used, state->has_fill, api_uint(state->used / per))});
+	varlink_push(list->blocks, &list->rows,
+		     {.setting = info->key,
+		      .limit = api_uint(state->value / per),
+		      .unit = is_time ? "ms" : service_unit_name(info->unit),
+		      .default_ = api_uint(info->initial / per),
+		      .meaning = info->text,
+		      API_IF(used, state->has_fill, api_uint(state->used / per))});
 }
 
 /* counts_slow_us: the bound of the bucket in which the ninth of ten lies; of the last, its lower one. */
@@ -370,7 +372,7 @@ static uint64_t counts_slow_us(const struct service_counts *counts, uint64_t cnt
 }
 
 struct method_list {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_service_method_counts_list rows;
 };
 
@@ -384,15 +386,15 @@ static void method_add(struct method_list *list, const struct service_info *info
 
 	if (!cnt)
 		return;
-	api_push(list->blocks, &list->rows,
-		 {.service = info->name,
-		  .version = info->version,
-		  .method = method->method,
-		  .calls = api_uint(cnt),
-		  .errors = api_uint(error_cnt),
-		  .refused = api_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]),
-		  .mean_us = api_uint(counts->latency_sum_us / cnt),
-		  .slow_us = api_uint(counts_slow_us(counts, cnt))});
+	varlink_push(list->blocks, &list->rows,
+		     {.service = info->name,
+		      .version = info->version,
+		      .method = method->method,
+		      .calls = api_uint(cnt),
+		      .errors = api_uint(error_cnt),
+		      .refused = api_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]),
+		      .mean_us = api_uint(counts->latency_sum_us / cnt),
+		      .slow_us = api_uint(counts_slow_us(counts, cnt))});
 }
 
 static bool methods_add(void *arg, const struct service_info *info)

@@ -38,7 +38,7 @@ static void calling_answered(void *arg, const struct service_answer *answer, uin
 {
 	struct calling *calling = arg;
 	struct control_call *call = calling->call;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct service_payload payload = {.json = NULL};
 	bool has_hint = answer->not_before_ns > now_ns;
 

@@ -144,7 +144,7 @@ static void describing_answered(void *arg, const struct service_answer *answer, 
 {
 	struct describing *describing = arg;
 	struct control_call *call = describing->call;
-	struct api_blocks *blocks = control_blocks(call);
+	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_describe_service_out out;
 	json_t *described = NULL, *reply;
 

@@ -130,7 +130,7 @@ static void on_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t 
 static void message_send(const struct subscribing *subscribing,
 			 const struct service_event_message *message)
 {
-	struct api_blocks *blocks = control_blocks(subscribing->call);
+	struct varlink_blocks *blocks = control_blocks(subscribing->call);
 	char position[SERVICE_POSITION_CAP];
 	struct service_payload payload = {.json = NULL};
 

@@ -41,12 +41,12 @@ struct offer_change {
 
 /* The provider's knowledge of an offer. */
 struct view_wanted {
-	struct api_blocks *blocks;
+	struct varlink_blocks *blocks;
 	struct api_service_offer *offer;
 };
 
 /* grant_text: "METHOD=CALLER", or "CALLER" for all methods, as allow_read takes it. */
-static const char *grant_text(struct api_blocks *blocks, const struct service_grant *grant)
+static const char *grant_text(struct varlink_blocks *blocks, const struct service_grant *grant)
 {
 	static const char *const kinds[] = {
 		[SERVICE_GRANT_NODE] = "",
@@ -54,7 +54,7 @@ static const char *grant_text(struct api_blocks *blocks, const struct service_gr
 		[SERVICE_GRANT_COMMUNITY] = COMMUNITY_PREFIX,
 	};
 
-	return api_format(
+	return varlink_format(
 		blocks, "%s%s%s%s", grant->method, grant->method[0] ? "=" : "", kinds[grant->kind],
 		grant->kind == SERVICE_GRANT_GROUP ? grant->group : api_id(blocks, grant->id));
 }
@@ -90,14 +90,15 @@ static bool view_add(void *arg, const struct provider_view *view)
 	if (spec->body_len_max)
 		API_SET(offer, body_max, api_uint(spec->body_len_max));
 	for (unsigned i = 0; i < spec->allow_cnt; i++)
-		api_push(wanted->blocks, &offer->allow, api_id(wanted->blocks, spec->allow[i]));
+		varlink_push(wanted->blocks, &offer->allow, api_id(wanted->blocks, spec->allow[i]));
 	for (unsigned i = 0; i < spec->grant_cnt; i++)
-		api_push(wanted->blocks, &offer->allow,
-			 grant_text(wanted->blocks, &spec->grants[i]));
+		varlink_push(wanted->blocks, &offer->allow,
+			     grant_text(wanted->blocks, &spec->grants[i]));
 	return false;
 }
 
-void api_offer_describe(struct api *api, struct api_blocks *blocks, struct api_service_offer *offer)
+void api_offer_describe(struct api *api, struct varlink_blocks *blocks,
+			struct api_service_offer *offer)
 {
 	struct view_wanted wanted = {blocks, offer};
 
@@ -127,7 +128,7 @@ static bool publish_done(struct offer_change *change, uint64_t now_ns)
 		api_offer(change->api, control_blocks(call), change->name, change->version);
 
 	if (offer && is_in_check(offer) && now_ns < change->until_ns) {
-		api_blocks_free(control_blocks(call));
+		varlink_blocks_free(control_blocks(call));
 		timer_set(&change->api->home->timers, &change->timer, now_ns + CHECK_LOOK_NS);
 		return false;
 	}

@@ -140,7 +140,7 @@ bool api_service_request_read(struct api *api, struct control_call *call,
 	       payload_read(call, in, out_request);
 }
 
-struct service_payload api_service_payload(struct api_blocks *blocks, const void *payload,
+struct service_payload api_service_payload(struct varlink_blocks *blocks, const void *payload,
 					   size_t len, bool may_be_json)
 {
 	struct service_payload out = {.json = NULL};
@@ -154,11 +154,12 @@ struct service_payload api_service_payload(struct api_blocks *blocks, const void
 		return out;
 	json_decref(out.json);
 	out.json = NULL;
-	out.base64 = api_base64(blocks, payload, len);
+	out.base64 = varlink_base64(blocks, payload, len);
 	return out;
 }
 
-const char *api_service_provider_of(struct api_blocks *blocks, const struct service_answer *answer)
+const char *api_service_provider_of(struct varlink_blocks *blocks,
+				    const struct service_answer *answer)
 {
 	static const uint8_t none[MESH_KEY_LEN];
 

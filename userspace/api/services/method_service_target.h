@@ -37,10 +37,11 @@ struct service_payload {
 	json_t *json;
 	const char *base64;
 };
-struct service_payload api_service_payload(struct api_blocks *blocks, const void *payload,
+struct service_payload api_service_payload(struct varlink_blocks *blocks, const void *payload,
 					   size_t len, bool may_be_json);
 /* api_service_provider_of: the node that answered, in blocks; NULL: none. */
-const char *api_service_provider_of(struct api_blocks *blocks, const struct service_answer *answer);
+const char *api_service_provider_of(struct varlink_blocks *blocks,
+				    const struct service_answer *answer);
 /* api_service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
 void api_service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
 /*

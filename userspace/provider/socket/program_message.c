@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and replies of net.weft.Service, by the structs of api/program.h. The payload of a
+ * Requests and replies of net.weft.Service, by the structs of varlink/program.h. The payload of a
  * call is written behind its other parameters. A JSON object travels as it is, byte for byte,
  * and is parsed only to know that it is one.
  */
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/program.h"
+#include "varlink/program.h"
 #include "base/monotonic.h"
 #include "codec/text/base64.h"
 #include "codec/text/hex.h"
@@ -48,10 +48,10 @@ static void caller_write(const struct service_caller *caller, struct caller_text
 }
 
 /* request_begin: the request without the "}}" that ends parameters and itself. NULL: no memory. */
-static char *request_begin(const struct api_type *type, const void *in, size_t *out_len)
+static char *request_begin(const struct varlink_type *type, const void *in, size_t *out_len)
 {
 	bool is_open = type == &api_program_open_in_type, had_lost = json_heap_swap_lost(false);
-	json_t *parameters = api_write(type, in);
+	json_t *parameters = varlink_write(type, in);
 	json_t *request = is_open ? json_pack("{s:s, s:b, s:o}", "method", API_PROGRAM_OPEN,
 					      "upgrade", 1, "parameters", parameters)
 				  : json_pack("{s:s, s:o}", "method", API_PROGRAM_CALL,
@@ -103,7 +103,7 @@ static int push_payload(struct queue *queue, const uint8_t *payload, size_t len)
 }
 
 /* push_request: in is of type, without its payload, which is that of input. */
-static int push_request(struct queue *queue, const struct api_type *type, const void *in,
+static int push_request(struct queue *queue, const struct varlink_type *type, const void *in,
 			const struct service_input *input)
 {
 	size_t text_len;
@@ -168,7 +168,7 @@ static void text_copy(char *text, const char *said)
 	text[len] = '\0';
 }
 
-static int error_parse(const char *error, json_t *parameters, struct api_blocks *blocks,
+static int error_parse(const char *error, json_t *parameters, struct varlink_blocks *blocks,
 		       struct program_reply *reply)
 {
 	const struct api_program_failed_error *failed;
@@ -180,7 +180,7 @@ static int error_parse(const char *error, json_t *parameters, struct api_blocks 
 	}
 	if (strcmp(error, API_PROGRAM_FAILED) != 0)
 		return WEFT_EMALFORMED;
-	failed = api_read(&api_program_failed_error_type, parameters, blocks, NULL);
+	failed = varlink_read(&api_program_failed_error_type, parameters, blocks, NULL);
 	if (!failed || failed->status <= SERVICE_OK || failed->status >= SERVICE_STATUS_CNT)
 		return WEFT_EMALFORMED;
 	reply->status = (enum service_status)failed->status;
@@ -188,10 +188,11 @@ static int error_parse(const char *error, json_t *parameters, struct api_blocks 
 	return 0;
 }
 
-static int payload_parse(json_t *parameters, struct api_blocks *blocks, struct program_reply *reply)
+static int payload_parse(json_t *parameters, struct varlink_blocks *blocks,
+			 struct program_reply *reply)
 {
 	const struct api_program_call_out *out =
-		api_read(&api_program_call_out_type, parameters, blocks, NULL);
+		varlink_read(&api_program_call_out_type, parameters, blocks, NULL);
 	size_t text_len;
 
 	if (!out || (out->json && out->base64))
@@ -212,7 +213,8 @@ static int payload_parse(json_t *parameters, struct api_blocks *blocks, struct p
 }
 
 /* message_parse: parameters may be left out of a reply that has none. */
-static int message_parse(json_t *message, struct api_blocks *blocks, struct program_reply *reply)
+static int message_parse(json_t *message, struct varlink_blocks *blocks,
+			 struct program_reply *reply)
 {
 	json_t *parameters = json_object_get(message, "parameters");
 	const json_t *error = json_object_get(message, "error");
@@ -229,7 +231,7 @@ static int message_parse(json_t *message, struct api_blocks *blocks, struct prog
 int provider_program_reply_parse(const char *text, size_t len, struct program_reply *out_reply)
 {
 	struct program_reply reply = {.status = SERVICE_OK};
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	json_t *message;
 	bool had_lost;
 	int err;
@@ -243,7 +245,7 @@ int provider_program_reply_parse(const char *text, size_t len, struct program_re
 		provider_program_reply_fini(&reply);
 	else
 		*out_reply = reply;
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(message);
 	return err < 0 ? WEFT_EMALFORMED : 0;
 }

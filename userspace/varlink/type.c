@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of the control interface between JSON and C, by their tables. */
-#include "api/type.h"
+#include "varlink/type.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,22 +10,23 @@
 #include "base/assert.h"
 #include "codec/json_heap.h"
 
-const struct api_type api_bool_type = {.kind = API_KIND_BOOL, .len = sizeof(bool)};
-const struct api_type api_int_type = {.kind = API_KIND_INT, .len = sizeof(int64_t)};
-const struct api_type api_float_type = {.kind = API_KIND_FLOAT, .len = sizeof(double)};
-const struct api_type api_string_type = {.kind = API_KIND_STRING, .len = sizeof(const char *)};
-const struct api_type api_object_type = {.kind = API_KIND_OBJECT, .len = sizeof(json_t *)};
+const struct varlink_type api_bool_type = {.kind = VARLINK_KIND_BOOL, .len = sizeof(bool)};
+const struct varlink_type api_int_type = {.kind = VARLINK_KIND_INT, .len = sizeof(int64_t)};
+const struct varlink_type api_float_type = {.kind = VARLINK_KIND_FLOAT, .len = sizeof(double)};
+const struct varlink_type api_string_type = {.kind = VARLINK_KIND_STRING,
+					     .len = sizeof(const char *)};
+const struct varlink_type api_object_type = {.kind = VARLINK_KIND_OBJECT, .len = sizeof(json_t *)};
 
 /*
  * Reading. Where a value goes is NULL when it is only checked; each function
  * returns 0, WEFT_EMALFORMED or -ENOMEM.
  */
 struct reading {
-	struct api_blocks *blocks;
-	bool is_lenient; /* as api_read has it */
-	char *fault;	 /* [API_FIELD_CAP]: the path of what is at fault */
+	struct varlink_blocks *blocks;
+	bool is_lenient; /* as varlink_read has it */
+	char *fault;	 /* [VARLINK_FIELD_CAP]: the path of what is at fault */
 };
-static int value_read(const struct api_type *type, json_t *value, struct reading *reading,
+static int value_read(const struct varlink_type *type, json_t *value, struct reading *reading,
 		      void *at);
 
 /*
@@ -34,13 +35,13 @@ static int value_read(const struct api_type *type, json_t *value, struct reading
  */
 static int fault_note(struct reading *reading, int err, const char *name)
 {
-	char inner[API_FIELD_CAP];
+	char inner[VARLINK_FIELD_CAP];
 	int len;
 
 	if (err != WEFT_EMALFORMED)
 		return err;
 	memcpy(inner, reading->fault, sizeof(inner));
-	len = snprintf(reading->fault, API_FIELD_CAP, "%s%s%s", name,
+	len = snprintf(reading->fault, VARLINK_FIELD_CAP, "%s%s%s", name,
 		       *inner && *inner != '[' ? "." : "", inner);
 	weft_assert(len >= 0);
 	return err;
@@ -54,21 +55,21 @@ static int item_fault_note(struct reading *reading, int err, size_t idx)
 	return fault_note(reading, err, name);
 }
 
-static void *rows_new(struct reading *reading, const struct api_type *type, size_t cnt,
-		      struct api_list *list)
+static void *rows_new(struct reading *reading, const struct varlink_type *type, size_t cnt,
+		      struct varlink_list *list)
 {
-	list->rows = cnt ? api_alloc(reading->blocks, cnt * type->len) : NULL;
+	list->rows = cnt ? varlink_alloc(reading->blocks, cnt * type->len) : NULL;
 	list->cnt = list->cap = cnt;
 	return list->rows;
 }
 
-static void *row_at(const struct api_type *type, const struct api_list *list, size_t idx)
+static void *row_at(const struct varlink_type *type, const struct varlink_list *list, size_t idx)
 {
 	return (char *)list->rows + idx * type->len;
 }
 
-static int list_read(const struct api_type *type, json_t *value, struct reading *reading,
-		     struct api_list *list)
+static int list_read(const struct varlink_type *type, json_t *value, struct reading *reading,
+		     struct varlink_list *list)
 {
 	size_t cnt = json_array_size(value);
 
@@ -86,8 +87,8 @@ static int list_read(const struct api_type *type, json_t *value, struct reading 
 	return 0;
 }
 
-static int map_read(const struct api_type *type, json_t *value, struct reading *reading,
-		    struct api_list *list)
+static int map_read(const struct varlink_type *type, json_t *value, struct reading *reading,
+		    struct varlink_list *list)
 {
 	size_t idx = 0, cnt = json_object_size(value);
 	const char *key;
@@ -110,7 +111,7 @@ static int map_read(const struct api_type *type, json_t *value, struct reading *
 	return 0;
 }
 
-static int enum_read(const struct api_type *type, const json_t *value, unsigned *at)
+static int enum_read(const struct varlink_type *type, const json_t *value, unsigned *at)
 {
 	const char *word = json_string_value(value);
 
@@ -125,14 +126,14 @@ static int enum_read(const struct api_type *type, const json_t *value, unsigned 
 }
 
 /* A struct that may be missing is behind a pointer. */
-static int inner_read(const struct api_field *field, json_t *value, struct reading *reading,
+static int inner_read(const struct varlink_field *field, json_t *value, struct reading *reading,
 		      void *at)
 {
 	void *inner;
 
-	if (!at || !field->is_optional || field->type->kind != API_KIND_STRUCT)
+	if (!at || !field->is_optional || field->type->kind != VARLINK_KIND_STRUCT)
 		return value_read(field->type, value, reading, at);
-	inner = api_alloc(reading->blocks, field->type->len);
+	inner = varlink_alloc(reading->blocks, field->type->len);
 	if (!inner)
 		return -ENOMEM;
 	*(void **)at = inner;
@@ -140,20 +141,20 @@ static int inner_read(const struct api_field *field, json_t *value, struct readi
 }
 
 /* A text that is needed is never NULL. */
-static void field_default(const struct api_field *field, char *at)
+static void field_default(const struct varlink_field *field, char *at)
 {
-	const struct api_type *type = field->type;
+	const struct varlink_type *type = field->type;
 
 	if (field->is_optional)
 		return;
-	if (type->kind == API_KIND_STRING)
+	if (type->kind == VARLINK_KIND_STRING)
 		*(const char **)(at + field->off) = "";
-	for (size_t i = 0; type->kind == API_KIND_STRUCT && i < type->cnt; i++)
+	for (size_t i = 0; type->kind == VARLINK_KIND_STRUCT && i < type->cnt; i++)
 		field_default(&type->fields[i], at + field->off);
 }
 
-static int field_read(const struct api_field *field, const json_t *object, struct reading *reading,
-		      char *at)
+static int field_read(const struct varlink_field *field, const json_t *object,
+		      struct reading *reading, char *at)
 {
 	json_t *value = json_object_get(object, field->name);
 	int err;
@@ -164,12 +165,12 @@ static int field_read(const struct api_field *field, const json_t *object, struc
 		return field->is_optional || reading->is_lenient ? 0 : WEFT_EMALFORMED;
 	}
 	err = inner_read(field, value, reading, at ? at + field->off : NULL);
-	if (err == 0 && at && field->flag_off != API_NO_FLAG)
+	if (err == 0 && at && field->flag_off != VARLINK_NO_FLAG)
 		*(bool *)(at + field->flag_off) = true;
 	return err;
 }
 
-static bool has_field(const struct api_type *type, const char *name)
+static bool has_field(const struct varlink_type *type, const char *name)
 {
 	for (size_t i = 0; i < type->cnt; i++)
 		if (strcmp(type->fields[i].name, name) == 0)
@@ -177,7 +178,7 @@ static bool has_field(const struct api_type *type, const char *name)
 	return false;
 }
 
-static int struct_read(const struct api_type *type, json_t *value, struct reading *reading,
+static int struct_read(const struct varlink_type *type, json_t *value, struct reading *reading,
 		       void *at)
 {
 	const char *name;
@@ -199,22 +200,22 @@ static int struct_read(const struct api_type *type, json_t *value, struct readin
 	return 0;
 }
 
-static int basic_read(const struct api_type *type, json_t *value, void *at)
+static int basic_read(const struct varlink_type *type, json_t *value, void *at)
 {
 	switch (type->kind) {
-	case API_KIND_BOOL:
+	case VARLINK_KIND_BOOL:
 		if (at)
 			*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : WEFT_EMALFORMED;
-	case API_KIND_INT:
+	case VARLINK_KIND_INT:
 		if (at)
 			*(int64_t *)at = json_integer_value(value);
 		return json_is_integer(value) ? 0 : WEFT_EMALFORMED;
-	case API_KIND_FLOAT:
+	case VARLINK_KIND_FLOAT:
 		if (at)
 			*(double *)at = json_number_value(value);
 		return json_is_number(value) ? 0 : WEFT_EMALFORMED;
-	case API_KIND_STRING:
+	case VARLINK_KIND_STRING:
 		if (at)
 			*(const char **)at = json_string_value(value);
 		return json_is_string(value) ? 0 : WEFT_EMALFORMED;
@@ -225,26 +226,27 @@ static int basic_read(const struct api_type *type, json_t *value, void *at)
 	}
 }
 
-static int value_read(const struct api_type *type, json_t *value, struct reading *reading, void *at)
+static int value_read(const struct varlink_type *type, json_t *value, struct reading *reading,
+		      void *at)
 {
 	switch (type->kind) {
-	case API_KIND_STRUCT:
+	case VARLINK_KIND_STRUCT:
 		return struct_read(type, value, reading, at);
-	case API_KIND_LIST:
+	case VARLINK_KIND_LIST:
 		return list_read(type, value, reading, at);
-	case API_KIND_MAP:
+	case VARLINK_KIND_MAP:
 		return map_read(type, value, reading, at);
-	case API_KIND_ENUM:
+	case VARLINK_KIND_ENUM:
 		return enum_read(type, value, at);
 	default:
 		return basic_read(type, value, at);
 	}
 }
 
-static int message_read(const struct api_type *type, json_t *value, struct reading *reading,
+static int message_read(const struct varlink_type *type, json_t *value, struct reading *reading,
 			const void **out_struct)
 {
-	void *made = api_alloc(reading->blocks, type->len);
+	void *made = varlink_alloc(reading->blocks, type->len);
 	int err = made ? struct_read(type, value, reading, made) : -ENOMEM;
 
 	if (err == 0)
@@ -252,8 +254,8 @@ static int message_read(const struct api_type *type, json_t *value, struct readi
 	return err;
 }
 
-int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-	      const void **out_struct, char out_field[static API_FIELD_CAP])
+int varlink_parse(const struct varlink_type *type, json_t *value, struct varlink_blocks *blocks,
+		  const void **out_struct, char out_field[static VARLINK_FIELD_CAP])
 {
 	struct reading reading = {.blocks = blocks, .fault = out_field};
 
@@ -261,10 +263,10 @@ int api_parse(const struct api_type *type, json_t *value, struct api_blocks *blo
 	return message_read(type, value, &reading, out_struct);
 }
 
-const void *api_read(const struct api_type *type, json_t *value, struct api_blocks *blocks,
-		     char *out_field)
+const void *varlink_read(const struct varlink_type *type, json_t *value,
+			 struct varlink_blocks *blocks, char *out_field)
 {
-	char unwanted[API_FIELD_CAP];
+	char unwanted[VARLINK_FIELD_CAP];
 	struct reading reading = {
 		.blocks = blocks, .is_lenient = true, .fault = out_field ? out_field : unwanted};
 	const void *made = NULL;
@@ -273,7 +275,8 @@ const void *api_read(const struct api_type *type, json_t *value, struct api_bloc
 	return message_read(type, value, &reading, &made) == 0 ? made : NULL;
 }
 
-bool api_check(const struct api_type *type, json_t *value, char out_field[static API_FIELD_CAP])
+bool varlink_check(const struct varlink_type *type, json_t *value,
+		   char out_field[static VARLINK_FIELD_CAP])
 {
 	struct reading reading = {.fault = out_field};
 
@@ -281,8 +284,8 @@ bool api_check(const struct api_type *type, json_t *value, char out_field[static
 	return struct_read(type, value, &reading, NULL) == 0;
 }
 
-const struct api_method *api_method_lookup(const struct api_method *methods, size_t cnt,
-					   const char *name)
+const struct varlink_method *varlink_method_lookup(const struct varlink_method *methods, size_t cnt,
+						   const char *name)
 {
 	for (size_t i = 0; i < cnt; i++)
 		if (strcmp(methods[i].name, name) == 0)
@@ -291,9 +294,9 @@ const struct api_method *api_method_lookup(const struct api_method *methods, siz
 }
 
 /* Writing. */
-static json_t *value_write(const struct api_type *type, const void *at);
+static json_t *value_write(const struct varlink_type *type, const void *at);
 
-static json_t *list_write(const struct api_type *type, const struct api_list *list)
+static json_t *list_write(const struct varlink_type *type, const struct varlink_list *list)
 {
 	json_t *json = json_array();
 
@@ -302,7 +305,7 @@ static json_t *list_write(const struct api_type *type, const struct api_list *li
 	return json;
 }
 
-static json_t *map_write(const struct api_type *type, const struct api_list *list)
+static json_t *map_write(const struct varlink_type *type, const struct varlink_list *list)
 {
 	json_t *json = json_object();
 
@@ -315,34 +318,35 @@ static json_t *map_write(const struct api_type *type, const struct api_list *lis
 	return json;
 }
 
-const void *api_field_at(const struct api_field *field, const void *of)
+const void *varlink_field_at(const struct varlink_field *field, const void *of)
 {
-	enum api_kind kind = field->type->kind;
+	enum varlink_kind kind = field->type->kind;
 	const char *at = of;
 
-	if (field->flag_off != API_NO_FLAG)
+	if (field->flag_off != VARLINK_NO_FLAG)
 		return *(const bool *)(at + field->flag_off) ? at + field->off : NULL;
 	if (!field->is_optional)
 		return at + field->off;
-	if (kind == API_KIND_STRUCT)
+	if (kind == VARLINK_KIND_STRUCT)
 		return *(const void *const *)(at + field->off);
 	return *(const void *const *)(at + field->off) ? at + field->off : NULL;
 }
 
-const void *api_part(const struct api_type *type, const struct api_type *part, const void *of)
+const void *varlink_part(const struct varlink_type *type, const struct varlink_type *part,
+			 const void *of)
 {
 	for (size_t i = 0; i < type->cnt; i++)
 		if (type->fields[i].type == part)
-			return api_field_at(&type->fields[i], of);
+			return varlink_field_at(&type->fields[i], of);
 	return NULL;
 }
 
-static json_t *struct_write(const struct api_type *type, const void *at)
+static json_t *struct_write(const struct varlink_type *type, const void *at)
 {
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < type->cnt; i++) {
-		const void *value = api_field_at(&type->fields[i], at);
+		const void *value = varlink_field_at(&type->fields[i], at);
 
 		if (value)
 			(void)json_object_set_new(json, type->fields[i].name,
@@ -351,33 +355,33 @@ static json_t *struct_write(const struct api_type *type, const void *at)
 	return json;
 }
 
-static json_t *value_write(const struct api_type *type, const void *at)
+static json_t *value_write(const struct varlink_type *type, const void *at)
 {
 	switch (type->kind) {
-	case API_KIND_BOOL:
+	case VARLINK_KIND_BOOL:
 		return json_boolean(*(const bool *)at);
-	case API_KIND_INT:
+	case VARLINK_KIND_INT:
 		return json_integer(*(const int64_t *)at);
-	case API_KIND_FLOAT:
+	case VARLINK_KIND_FLOAT:
 		return json_real(*(const double *)at);
-	case API_KIND_STRING:
+	case VARLINK_KIND_STRING:
 		return json_heap_text(*(const char *const *)at);
-	case API_KIND_OBJECT:
+	case VARLINK_KIND_OBJECT:
 		return json_incref(*(json_t *const *)at);
-	case API_KIND_ENUM:
+	case VARLINK_KIND_ENUM:
 		weft_assert(*(const unsigned *)at < type->cnt);
 		return json_string(type->words[*(const unsigned *)at]);
-	case API_KIND_STRUCT:
+	case VARLINK_KIND_STRUCT:
 		return struct_write(type, at);
-	case API_KIND_LIST:
+	case VARLINK_KIND_LIST:
 		return list_write(type, at);
-	case API_KIND_MAP:
+	case VARLINK_KIND_MAP:
 		return map_write(type, at);
 	}
 	return NULL;
 }
 
-json_t *api_write(const struct api_type *type, const void *value)
+json_t *varlink_write(const struct varlink_type *type, const void *value)
 {
 	return struct_write(type, value);
 }

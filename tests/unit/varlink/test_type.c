@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of the control interface between JSON and the structs that tools/varlink-c makes. */
-#include "api/node.h"
+#include "varlink/node.h"
 
 #include <errno.h>
 
@@ -21,11 +21,11 @@ static json_t *json_of(const char *text)
 	return json;
 }
 
-static const struct api_type *const buy = &api_call_service_in_type; /* object */
-static const struct api_type *const attach = &api_attach_xdp_in_type;
-static const struct api_type *const try = &api_test_policy_in_type;
-static const struct api_type *const hit = &api_search_hit_type;
-static const struct api_type *const reply = &api_list_drops_out_type;
+static const struct varlink_type *const buy = &api_call_service_in_type; /* object */
+static const struct varlink_type *const attach = &api_attach_xdp_in_type;
+static const struct varlink_type *const try = &api_test_policy_in_type;
+static const struct varlink_type *const hit = &api_search_hit_type;
+static const struct varlink_type *const reply = &api_list_drops_out_type;
 
 #define SNIPPET_OF(length)                                                                         \
 	"{'text':'ab','cut_before':false,'cut_behind':true,'marks':[{'offset':1,'length':" length  \
@@ -39,7 +39,7 @@ static const struct api_type *const reply = &api_list_drops_out_type;
 static void test_each_wrong_field_is_named(void)
 {
 	const struct {
-		const struct api_type *type;
+		const struct varlink_type *type;
 		const char *json;
 		const char *field; /* NULL: it follows */
 	} rows[] = {
@@ -79,20 +79,20 @@ static void test_each_wrong_field_is_named(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char checked[API_FIELD_CAP], parsed[API_FIELD_CAP];
+		char checked[VARLINK_FIELD_CAP], parsed[VARLINK_FIELD_CAP];
 		json_t *json = json_of(rows[i].json);
-		struct api_blocks blocks = {0};
+		struct varlink_blocks blocks = {0};
 		const char *field = rows[i].field ? rows[i].field : "";
 		const void *made = NULL;
-		int err = api_parse(rows[i].type, json, &blocks, &made, parsed);
+		int err = varlink_parse(rows[i].type, json, &blocks, &made, parsed);
 
 		CHECK(json != NULL);
 		CHECK_EQ(err, rows[i].field ? WEFT_EMALFORMED : 0);
 		CHECK_EQ(made != NULL, rows[i].field == NULL);
-		CHECK_EQ(api_check(rows[i].type, json, checked), rows[i].field == NULL);
+		CHECK_EQ(varlink_check(rows[i].type, json, checked), rows[i].field == NULL);
 		CHECK_STR(parsed, field);
 		CHECK_STR(checked, field);
-		api_blocks_free(&blocks);
+		varlink_blocks_free(&blocks);
 		json_decref(json);
 	}
 }
@@ -100,12 +100,12 @@ static void test_each_wrong_field_is_named(void)
 static void test_every_kind_of_field_is_read(void)
 {
 	json_t *json = json_of(HIT("2", ",'about':" SNIPPET));
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	const struct api_search_hit *row;
-	char field[API_FIELD_CAP];
+	char field[VARLINK_FIELD_CAP];
 	const void *made;
 
-	CHECK_EQ(api_parse(hit, json, &blocks, &made, field), 0);
+	CHECK_EQ(varlink_parse(hit, json, &blocks, &made, field), 0);
 	row = made;
 	CHECK_STR(row->path, "a/b");
 	CHECK_EQ(row->size, 7);
@@ -116,29 +116,29 @@ static void test_every_kind_of_field_is_read(void)
 	CHECK(!row->shown.cut_before && row->shown.cut_behind);
 	CHECK_EQ(row->shown.marks.rows[0].offset, 1);
 	CHECK_STR(row->about->text, "ab");
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(json);
 	json = json_of("{'device':'eth0','send':'udp'}");
-	CHECK_EQ(api_parse(attach, json, &blocks, &made, field), 0);
+	CHECK_EQ(varlink_parse(attach, json, &blocks, &made, field), 0);
 	CHECK(((const struct api_attach_xdp_in *)made)->has_send);
 	CHECK(!((const struct api_attach_xdp_in *)made)->has_mode);
 	CHECK_EQ(((const struct api_attach_xdp_in *)made)->send, API_ATTACH_XDP_IN_SEND_UDP);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(json);
 	json = json_of("{'changes':{'limits.krpc_rate':'50'}}");
-	CHECK_EQ(api_parse(try, json, &blocks, &made, field), 0);
+	CHECK_EQ(varlink_parse(try, json, &blocks, &made, field), 0);
 	CHECK_EQ(((const struct api_test_policy_in *)made)->changes.cnt, 1);
 	CHECK_STR(((const struct api_test_policy_in *)made)->changes.rows[0].key,
 		  "limits.krpc_rate");
 	CHECK_STR(((const struct api_test_policy_in *)made)->changes.rows[0].value, "50");
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(json);
 }
 
 static void test_what_was_read_is_written_as_it_was(void)
 {
 	const struct {
-		const struct api_type *type;
+		const struct varlink_type *type;
 		const char *json;
 	} rows[] = {
 		{attach, "{'device':'eth0','mode':'generic','confirm_ms':0}"},
@@ -151,15 +151,15 @@ static void test_what_was_read_is_written_as_it_was(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_t *json = json_of(rows[i].json), *written;
-		struct api_blocks blocks = {0};
-		char field[API_FIELD_CAP];
+		struct varlink_blocks blocks = {0};
+		char field[VARLINK_FIELD_CAP];
 		const void *made;
 
-		CHECK_EQ(api_parse(rows[i].type, json, &blocks, &made, field), 0);
-		written = api_write(rows[i].type, made);
+		CHECK_EQ(varlink_parse(rows[i].type, json, &blocks, &made, field), 0);
+		written = varlink_write(rows[i].type, made);
 		CHECK(json_equal(json, written));
 		json_decref(written);
-		api_blocks_free(&blocks);
+		varlink_blocks_free(&blocks);
 		json_decref(json);
 	}
 }
@@ -186,26 +186,26 @@ static void test_a_text_that_is_no_utf_8_is_written_all_the_same(void)
 
 static void test_a_long_path_is_cut_at_its_end(void)
 {
-	char long_name[API_FIELD_CAP + 10], field[API_FIELD_CAP];
+	char long_name[VARLINK_FIELD_CAP + 10], field[VARLINK_FIELD_CAP];
 	json_t *json = json_object(), *changes = json_object();
 
 	memset(long_name, 'x', sizeof(long_name));
-	long_name[API_FIELD_CAP - 1] = '\0';
+	long_name[VARLINK_FIELD_CAP - 1] = '\0';
 	json_object_set_new(json, long_name, json_null());
-	CHECK(!api_check(&api_reload_in_type, json, field));
+	CHECK(!varlink_check(&api_reload_in_type, json, field));
 	CHECK_STR(field, long_name);
-	long_name[API_FIELD_CAP - 1] = 'x';
-	long_name[API_FIELD_CAP] = '\0';
+	long_name[VARLINK_FIELD_CAP - 1] = 'x';
+	long_name[VARLINK_FIELD_CAP] = '\0';
 	json_object_clear(json);
 	json_object_set_new(json, long_name, json_null());
-	CHECK(!api_check(&api_reload_in_type, json, field));
-	CHECK_EQ(strlen(field), API_FIELD_CAP - 1);
+	CHECK(!varlink_check(&api_reload_in_type, json, field));
+	CHECK_EQ(strlen(field), VARLINK_FIELD_CAP - 1);
 	/* The outer names stay. */
 	json_object_clear(json);
 	json_object_set_new(changes, long_name, json_integer(1));
 	json_object_set_new(json, "changes", changes);
-	CHECK(!api_check(try, json, field));
-	CHECK_EQ(strlen(field), API_FIELD_CAP - 1);
+	CHECK(!varlink_check(try, json, field));
+	CHECK_EQ(strlen(field), VARLINK_FIELD_CAP - 1);
 	CHECK(strncmp(field, "changes.xxx", strlen("changes.xxx")) == 0);
 	json_decref(json);
 }
@@ -213,12 +213,13 @@ static void test_a_long_path_is_cut_at_its_end(void)
 static void test_lists_grow_as_rows_come(void)
 {
 	struct api_list_drops_out out = {.since_s = 4};
-	struct api_blocks blocks = {0};
+	struct varlink_blocks blocks = {0};
 	json_t *json;
 
 	for (unsigned i = 0; i < 1000; i++)
-		api_push(&blocks, &out.drops,
-			 {.reason = api_format(&blocks, "r%u", i), .text = "t", .packets = i});
+		varlink_push(
+			&blocks, &out.drops,
+			{.reason = varlink_format(&blocks, "r%u", i), .text = "t", .packets = i});
 	CHECK_EQ(out.drops.cnt, 1000);
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK_EQ(out.drops.rows[i].packets, i);
@@ -226,7 +227,7 @@ static void test_lists_grow_as_rows_come(void)
 	json = api_list_drops_out_write(&out);
 	CHECK_EQ(json_array_size(json_object_get(json, "drops")), 1000);
 	json_decref(json);
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	CHECK(blocks.first == NULL);
 }
 
@@ -260,9 +261,9 @@ static void test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_fi
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_t *json = json_of(rows[i].json);
-		char field[API_FIELD_CAP] = "?";
-		struct api_blocks blocks = {0};
-		const struct api_list_drops_out *out = api_read(reply, json, &blocks, field);
+		char field[VARLINK_FIELD_CAP] = "?";
+		struct varlink_blocks blocks = {0};
+		const struct api_list_drops_out *out = varlink_read(reply, json, &blocks, field);
 
 		CHECK_EQ(out != NULL, rows[i].field == NULL);
 		CHECK_STR(field, rows[i].field ? rows[i].field : "");
@@ -270,7 +271,7 @@ static void test_a_reply_of_another_version_is_read_and_a_wrong_one_names_its_fi
 			CHECK_STR(out->drops.rows[0].reason, "r");
 		if (out && out->drops.cnt && out->drops.rows[0].packets == 0)
 			CHECK_STR(out->drops.rows[0].text, "");
-		api_blocks_free(&blocks);
+		varlink_blocks_free(&blocks);
 		json_decref(json);
 	}
 }
@@ -281,26 +282,27 @@ static void test_a_part_is_found_by_its_type(void)
 	const struct api_get_dht_item_out got = {.outcome = &outcome};
 	const struct api_put_dht_item_out put = {.outcome = outcome};
 
-	CHECK(api_part(&api_get_dht_item_out_type, &api_dht_outcome_type, &got) == &outcome);
-	CHECK(api_part(&api_put_dht_item_out_type, &api_dht_outcome_type, &put) == &put.outcome);
-	CHECK(!api_part(&api_get_dht_item_out_type, &api_dht_step_type, &got));
-	CHECK(!api_part(&api_get_dht_item_out_type, &api_peer_type, &got));
+	CHECK(varlink_part(&api_get_dht_item_out_type, &api_dht_outcome_type, &got) == &outcome);
+	CHECK(varlink_part(&api_put_dht_item_out_type, &api_dht_outcome_type, &put) ==
+	      &put.outcome);
+	CHECK(!varlink_part(&api_get_dht_item_out_type, &api_dht_step_type, &got));
+	CHECK(!varlink_part(&api_get_dht_item_out_type, &api_peer_type, &got));
 }
 
 static void test_lost_memory_is_noted_and_nothing_is_half_read(void)
 {
 	json_t *json = json_of(HIT("2", ",'about':" SNIPPET));
-	struct api_blocks blocks = {0};
-	char field[API_FIELD_CAP];
+	struct varlink_blocks blocks = {0};
+	char field[VARLINK_FIELD_CAP];
 	const void *made = NULL;
 
 	(void)json_heap_swap_lost(false);
 	fail_alloc_arm(1, 1);
-	CHECK_EQ(api_parse(hit, json, &blocks, &made, field), -ENOMEM);
+	CHECK_EQ(varlink_parse(hit, json, &blocks, &made, field), -ENOMEM);
 	CHECK(fail_alloc_disarm());
 	CHECK(made == NULL);
 	CHECK(json_heap_swap_lost(false));
-	api_blocks_free(&blocks);
+	varlink_blocks_free(&blocks);
 	json_decref(json);
 }
 

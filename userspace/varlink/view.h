@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_API_VIEW_H
-#define WEFT_API_VIEW_H
+#ifndef WEFT_VARLINK_VIEW_H
+#define WEFT_VARLINK_VIEW_H
 
-#include "api/type.h"
+#include "varlink/type.h"
 
 /*
  * How rows of a reply are shown to people: tools/varlink-c makes tables of
@@ -24,9 +24,9 @@ enum column_kind {
 /* A table ends with heading NULL. */
 struct column {
 	const char *heading;
-	struct api_field field; /* of the row's struct */
+	struct varlink_field field; /* of the row's struct */
 	enum column_kind kind;
-	const struct api_field *unit; /* of COLUMN_QUANTITY: the field that has it */
+	const struct varlink_field *unit; /* of COLUMN_QUANTITY: the field that has it */
 };
 
 /* A line about one object: "title  value" on a terminal, else name TAB value. Ends with name NULL. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/blocks.h"
+#include "varlink/blocks.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,15 +14,15 @@
 #define BLOCK_LEN   4096 /* at least; most replies fit into one */
 #define ROW_CNT_MIN 8
 
-struct api_block {
-	struct api_block *next;
+struct varlink_block {
+	struct varlink_block *next;
 	size_t used, len; /* of data */
 	max_align_t data[];
 };
 
-static struct api_block *block_add(struct api_blocks *blocks, size_t len)
+static struct varlink_block *block_add(struct varlink_blocks *blocks, size_t len)
 {
-	struct api_block *block;
+	struct varlink_block *block;
 
 	if (len < BLOCK_LEN)
 		len = BLOCK_LEN;
@@ -37,9 +37,9 @@ static struct api_block *block_add(struct api_blocks *blocks, size_t len)
 	return block;
 }
 
-void *api_alloc(struct api_blocks *blocks, size_t len)
+void *varlink_alloc(struct varlink_blocks *blocks, size_t len)
 {
-	struct api_block *block = blocks->first;
+	struct varlink_block *block = blocks->first;
 	void *at;
 
 	len = (len + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
@@ -52,15 +52,15 @@ void *api_alloc(struct api_blocks *blocks, size_t len)
 	return at;
 }
 
-const char *api_text(struct api_blocks *blocks, const char *text)
+const char *varlink_text(struct varlink_blocks *blocks, const char *text)
 {
 	size_t len = strlen(text) + 1;
-	char *copy = api_alloc(blocks, len);
+	char *copy = varlink_alloc(blocks, len);
 
 	return copy ? memcpy(copy, text, len) : NULL;
 }
 
-const char *api_format(struct api_blocks *blocks, const char *format, ...)
+const char *varlink_format(struct varlink_blocks *blocks, const char *format, ...)
 {
 	va_list args, again;
 	char *text;
@@ -69,7 +69,7 @@ const char *api_format(struct api_blocks *blocks, const char *format, ...)
 	va_start(args, format);
 	va_copy(again, args);
 	len = vsnprintf(NULL, 0, format, args);
-	text = len < 0 ? NULL : api_alloc(blocks, (size_t)len + 1);
+	text = len < 0 ? NULL : varlink_alloc(blocks, (size_t)len + 1);
 	if (text)
 		vsnprintf(text, (size_t)len + 1, format, again);
 	va_end(again);
@@ -77,18 +77,18 @@ const char *api_format(struct api_blocks *blocks, const char *format, ...)
 	return text;
 }
 
-const char *api_base64(struct api_blocks *blocks, const void *data, size_t len)
+const char *varlink_base64(struct varlink_blocks *blocks, const void *data, size_t len)
 {
-	char *text = api_alloc(blocks, BASE64_LEN(len) + 1);
+	char *text = varlink_alloc(blocks, BASE64_LEN(len) + 1);
 
 	return text ? base64_write(data, len, text) : NULL;
 }
 
-int api_base64_read(struct api_blocks *blocks, const char *text, const void **out_data,
-		    size_t *out_len)
+int varlink_base64_read(struct varlink_blocks *blocks, const char *text, const void **out_data,
+			size_t *out_len)
 {
 	size_t cap = text ? strlen(text) / 4 * 3 : 0;
-	uint8_t *data = api_alloc(blocks, cap + 1);
+	uint8_t *data = varlink_alloc(blocks, cap + 1);
 
 	*out_len = 0;
 	*out_data = data;
@@ -97,13 +97,14 @@ int api_base64_read(struct api_blocks *blocks, const char *text, const void **ou
 	return text ? base64_read(text, strlen(text), data, cap, out_len) : 0;
 }
 
-void api_push_row(struct api_blocks *blocks, void *any_list, size_t row_len, const void *row)
+void varlink_push_row(struct varlink_blocks *blocks, void *any_list, size_t row_len,
+		      const void *row)
 {
-	struct api_list *list = any_list;
+	struct varlink_list *list = any_list;
 
 	if (list->cnt >= list->cap) {
 		size_t more = list->cnt < ROW_CNT_MIN ? ROW_CNT_MIN : 2 * list->cnt;
-		void *grown = api_alloc(blocks, more * row_len);
+		void *grown = varlink_alloc(blocks, more * row_len);
 
 		if (!grown)
 			return;
@@ -116,10 +117,10 @@ void api_push_row(struct api_blocks *blocks, void *any_list, size_t row_len, con
 	list->cnt++;
 }
 
-void api_blocks_free(struct api_blocks *blocks)
+void varlink_blocks_free(struct varlink_blocks *blocks)
 {
 	while (blocks->first) {
-		struct api_block *block = blocks->first;
+		struct varlink_block *block = blocks->first;
 
 		blocks->first = block->next;
 		free(block);
