@@ -8,8 +8,8 @@
 #include "scope.h"
 #include "blobs.h"
 #include "blobs/rates/hours.h"
-#include "blobs/rates/months.h"
-#include "blobs/rates/traffic_limits.h"
+#include "blobs/months.h"
+#include "blobs/traffic_limits.h"
 #include "retainer.h"
 
 /*

@@ -21,7 +21,7 @@
 #include "dht/krpc/krpc_message.h"
 #include "dht/krpc/node_id.h"
 #include "dht/validated_addrs.h"
-#include "dht/items/dht_publish.h"
+#include "dht/lookup/dht_publish.h"
 #include "dht/lookup/dht_query.h"
 #include "dht/lookup/dht_lookup.h"
 #include "dht/items/swarms.h"

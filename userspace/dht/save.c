@@ -14,7 +14,7 @@
 #include "dht/dht_join.h"
 #include "dht/krpc/krpc_message.h"
 #include "dht/krpc/node_id.h"
-#include "dht/items/dht_publish.h"
+#include "dht/lookup/dht_publish.h"
 
 static const struct save_net {
 	const char *name;

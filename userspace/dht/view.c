@@ -4,7 +4,7 @@
 #include "dht/dht.h"
 #include "dht/dht_state.h"
 #include "dht/items/items.h"
-#include "dht/items/dht_publish.h"
+#include "dht/lookup/dht_publish.h"
 #include "dht/lookup/dht_query.h"
 #include "dht/lookup/dht_lookup.h"
 #include "dht/items/swarms.h"

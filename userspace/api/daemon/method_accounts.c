@@ -9,7 +9,7 @@
 #include "base/monotonic.h"
 #include "codec/text/zbase32.h"
 #include "method_accounts.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 
 #define REFUSALS_TOLD_MAX 200

@@ -12,7 +12,7 @@
 #include "dht/dht.h"
 #include "locate/mainline.h"
 #include "base/process/last_crash.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "api/http/web.h"
 

@@ -5,7 +5,7 @@
 #include "overlay/overlay.h"
 #include "mesh/peers/unverified.h"
 #include "method_accounts.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "api/http/web.h"
 

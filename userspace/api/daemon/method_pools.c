@@ -7,7 +7,7 @@
 #include "dht/dht.h"
 #include "overlay/overlay.h"
 #include "method_accounts.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "service/topics/topics.h"
 #include "api/http/web.h"

@@ -9,7 +9,7 @@
 #include "base/process/last_crash.h"
 #include "blobs/serve/servers.h"
 #include "api/daemon/memory_plan.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "weft/version.h"
 

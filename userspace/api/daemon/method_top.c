@@ -11,7 +11,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "mesh/mesh.h"
-#include "method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "quic/quic.h"
 

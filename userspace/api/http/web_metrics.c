@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/daemon/method_figures.h"
+#include "api/figures.h"
 #include "api/methods.h"
 #include "web_metrics.h"
 #include "web_state.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/daemon/method_figures.h"
+#include "api/figures.h"
 #include "web_metrics.h"
 
 #define US_PER_S 1000000

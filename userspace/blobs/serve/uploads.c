@@ -5,7 +5,8 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "blobs/rates/months.h"
+#include "blobs/blobs_state.h"
+#include "blobs/months.h"
 
 /* The wait of a peer that finds no slot: about the time a getter takes to end a file. */
 #define SLOT_WAIT_NS (1 * NS_PER_S)

@@ -2,7 +2,7 @@
 /* What may be asked of the DHT: each is one lookup (dht_lookup.h). */
 #include "dht/dht.h"
 #include "dht/dht_state.h"
-#include "dht/items/dht_publish.h"
+#include "dht/lookup/dht_publish.h"
 #include "dht_lookup.h"
 
 dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,

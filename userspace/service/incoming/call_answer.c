@@ -9,7 +9,6 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
-#include "service/outgoing/call_client.h"
 #include "service/service_state.h"
 
 /* A caller that does not take its answer within this time loses it. */
@@ -150,7 +149,7 @@ static void call_end(struct service_call *call, const struct service_outcome *ou
 		return;
 	}
 	if (call->ask)
-		service_client_answered(call->ask, outcome, now_ns);
+		call->ask_ops->answered(call->ask, outcome, now_ns);
 	service_call_release(call);
 }
 

@@ -19,7 +19,6 @@
 #include "service/limits/access.h"
 #include "call_answer.h"
 #include "service/service_channel.h"
-#include "service/outgoing/call_client.h"
 #include "service/directory/description.h"
 #include "descriptor_proof.h"
 #include "service/service_state.h"
@@ -413,7 +412,7 @@ static void call_expire(struct timer *timer, uint64_t now_ns)
 
 	call->service->now_ns = now_ns;
 	if (call->state == SERVICE_CALL_STARTING) {
-		struct service_body *payload = service_client_payload(call->ask);
+		struct service_body *payload = call->ask_ops->payload(call->ask);
 
 		timer_set(call->service->params.timers, timer, call->caller.deadline_ns);
 		call_arrived(call, payload->bytes, payload->len, payload, now_ns);
@@ -483,10 +482,11 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	struct service_call *call = call_acquire(service, true, asked->is_stream, now_ns);
 
 	if (!call) {
-		service_client_answered(ask, &full, now_ns);
+		asked->ask_ops->answered(ask, &full, now_ns);
 		return NULL;
 	}
 	call->ask = ask;
+	call->ask_ops = asked->ask_ops;
 	call->head = *asked->head;
 	memcpy(call->caller.key, service->own_key, sizeof(call->caller.key));
 	fair_path_start(FAIR_CHOSEN, &call->caller.path);

@@ -40,6 +40,7 @@ struct service_call {
 	uint8_t session_id[16];
 	struct mesh_stream *stream;	       /* NULL: local, or the caller left */
 	struct service_ask *ask;	       /* local: the waiting asker; NULL: it left */
+	const struct service_ask_ops *ask_ops; /* local */
 	struct service_channel *channel;       /* has all events from now on */
 	struct service_idempotent *idempotent; /* that it runs for */
 	struct service_intake intake;
@@ -57,9 +58,20 @@ WEFT_MUST_CHECK
 int service_router_init(struct service *service, const uint64_t secret[2]);
 void service_router_fini(struct service *service);
 
+/*
+ * What a local call wants of the ask that waits for it, which the outgoing side gives. payload
+ * returns a reference. After answered the call does not use ask again.
+ */
+struct service_ask_ops {
+	struct service_body *(*payload)(struct service_ask *ask);
+	void (*answered)(struct service_ask *ask, const struct service_outcome *outcome,
+			 uint64_t now_ns);
+};
+
 /* A call of this node's own programs. */
 struct service_local_call {
 	struct service *service;
+	const struct service_ask_ops *ask_ops;
 	const struct service_call_head *head;
 	bool is_stream;
 	uint64_t deadline_ns; /* at most; UINT64_MAX: its service's own */

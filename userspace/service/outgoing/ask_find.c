@@ -9,6 +9,7 @@
 #include "base/monotonic.h"
 #include "service/incoming/call_answer.h"
 #include "call_ask.h"
+#include "call_client.h"
 #include "service/directory/directory.h"
 #include "service/http_envelope.h"
 #include "service/directory/service_id.h"
@@ -53,6 +54,7 @@ static void ask_local(struct service_ask *ask, const struct service_offer *offer
 	struct service *service = ask->service;
 	struct service_local_call asked = {
 		.service = service,
+		.ask_ops = &service_client_ask_ops,
 		.head = &ask->head,
 		.is_stream = ask->channel != NULL,
 		.deadline_ns = ask->head.has_key ? UINT64_MAX : ask->deadline_ns,

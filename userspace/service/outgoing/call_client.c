@@ -182,13 +182,13 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 	service_ask_finish(ask, &outcome, now_ns);
 }
 
-struct service_body *service_client_payload(struct service_ask *ask)
+static struct service_body *ask_payload(struct service_ask *ask)
 {
 	return service_body_get(ask->payload);
 }
 
-void service_client_answered(struct service_ask *ask, const struct service_outcome *outcome,
-			     uint64_t now_ns)
+static void ask_answered(struct service_ask *ask, const struct service_outcome *outcome,
+			 uint64_t now_ns)
 {
 	(void)now_ns;
 	ask->call = NULL;
@@ -199,6 +199,11 @@ void service_client_answered(struct service_ask *ask, const struct service_outco
 	else
 		service_ask_finish_soon(ask, outcome->status, outcome->text, outcome->wait_ns);
 }
+
+const struct service_ask_ops service_client_ask_ops = {
+	.payload = ask_payload,
+	.answered = ask_answered,
+};
 
 void service_client_opened(struct service_ask *ask, uint64_t now_ns)
 {

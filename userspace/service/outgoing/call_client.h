@@ -4,7 +4,7 @@
 
 #include "service/service.h"
 
-struct service_body;
+struct service_ask_ops;
 
 WEFT_MUST_CHECK
 int service_client_init(struct service *service);
@@ -21,9 +21,7 @@ void service_client_gone(struct service_ask *ask);
 /* service_client_is_started: bytes may follow the opening. */
 bool service_client_is_started(const struct service_ask *ask);
 
-/* For router.c: the payload of a local ask (a reference), and its outcome. */
-struct service_body *service_client_payload(struct service_ask *ask);
-void service_client_answered(struct service_ask *ask, const struct service_outcome *outcome,
-			     uint64_t now_ns);
+/* What a call of this node to itself wants of its ask. */
+extern const struct service_ask_ops service_client_ask_ops;
 
 #endif

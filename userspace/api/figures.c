@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The counts of the modules, by tables of names and fields, summed over the workers. */
-#include "method_figures.h"
+#include "api/figures.h"
 
 #include <stddef.h>
 #include <string.h>

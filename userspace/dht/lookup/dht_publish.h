@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_DHT_ITEMS_DHT_PUBLISH_H
-#define WEFT_DHT_ITEMS_DHT_PUBLISH_H
+#ifndef WEFT_DHT_LOOKUP_DHT_PUBLISH_H
+#define WEFT_DHT_LOOKUP_DHT_PUBLISH_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_RATES_TRAFFIC_LIMITS_H
-#define WEFT_BLOBS_RATES_TRAFFIC_LIMITS_H
+#ifndef WEFT_BLOBS_TRAFFIC_LIMITS_H
+#define WEFT_BLOBS_TRAFFIC_LIMITS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "blobs/rates/rates.h"
-#include "byte_bucket.h"
+#include "blobs/rates/byte_bucket.h"
 
 struct limit_change;
 struct store_batch;

@@ -9,9 +9,9 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "dht/dht_state.h"
-#include "item.h"
+#include "dht/items/item.h"
 #include "dht/save.h"
-#include "dht/lookup/dht_lookup.h"
+#include "dht_lookup.h"
 
 #define RETRY_MIN_NS (2 * 1000000000ull)
 /*

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_RATES_MONTHS_H
-#define WEFT_BLOBS_RATES_MONTHS_H
+#ifndef WEFT_BLOBS_MONTHS_H
+#define WEFT_BLOBS_MONTHS_H
 
 #include "base/timer.h"
 #include "blobs/rates/rates.h"
-#include "month_quota.h"
+#include "blobs/rates/month_quota.h"
 
 struct store_snapshot;
 

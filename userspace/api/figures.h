@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_API_DAEMON_METHOD_FIGURES_H
-#define WEFT_API_DAEMON_METHOD_FIGURES_H
+#ifndef WEFT_API_FIGURES_H
+#define WEFT_API_FIGURES_H
 
 #include "varlink/node.h"
 #include "base/fair/load.h"
