@@ -9,6 +9,7 @@
 
 #include "codec/text/utf8.h"
 #include "gateway/date.h"
+#include "gateway/http_conn_state.h"
 #include "gateway/refusal.h"
 
 /* Fields of a service's answer take up to 16 KiB; ours stand beside them. */

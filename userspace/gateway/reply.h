@@ -2,7 +2,7 @@
 #ifndef WEFT_GATEWAY_REPLY_H
 #define WEFT_GATEWAY_REPLY_H
 
-#include "gateway/http_conn_state.h"
+struct gateway_conn;
 
 /* Private to gateway/: what a connection writes by itself. */
 

@@ -14,6 +14,7 @@
 #include "base/monotonic.h"
 #include "get_run_calls.h"
 #include "get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"
 #include "blobs/serve/serve.h"

@@ -7,6 +7,7 @@
 
 #include "get_run_calls.h"
 #include "get_state.h"
+#include "blobs/blobs_state.h"
 
 static bool is_other(const struct get *get, const struct get *of)
 {

@@ -19,6 +19,7 @@
 #include "base/thread/jobs.h"
 #include "get_run_calls.h"
 #include "get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/target/removal.h"
 #include "store/store.h"
 

@@ -21,6 +21,7 @@
 #include "codec/cbor_fields.h"
 #include "get_state.h"
 #include "store/store.h"
+#include "blobs/blobs_state.h"
 
 #define RECORD_VERSION 1
 #define SAVE_RETRY_NS  (100 * NS_PER_MS)

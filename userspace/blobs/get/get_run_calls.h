@@ -18,6 +18,9 @@ struct swarm_source_view;
  * get; the table does not know struct get_run. Home worker.
  */
 
+/* Of why a get stopped. */
+#define GET_DETAIL_CAP 512
+
 /* blobs_get_run_start: 0 or -ENOMEM; blobs_get_ended follows. */
 WEFT_MUST_CHECK
 int blobs_get_run_start(struct get *get, bool is_clearing);

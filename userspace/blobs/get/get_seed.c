@@ -10,6 +10,7 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
+#include "blobs/blobs_state.h"
 #include "blobs/serve/served_index.h"
 #include "get_run_calls.h"
 #include "get_state.h"

@@ -3,8 +3,9 @@
 #define WEFT_BLOBS_GET_GET_STATE_H
 
 #include "base/timer.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
 #include "get.h"
+#include "get_run_calls.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/object.h"
 #include "blobs/scope.h"
@@ -14,7 +15,6 @@ struct store_batch;
 struct cbor_reader;
 
 /* One get as it is remembered; its run is there while it goes. */
-#define GET_DETAIL_CAP 512
 struct get {
 	struct gets *gets;
 	struct blobs_get view; /* its pointers point below */

@@ -20,6 +20,8 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/target/removal.h"
 #include "store/store.h"
 

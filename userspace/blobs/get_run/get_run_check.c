@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "get_run.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/target/removal.h"
 #include "blobs/serve/served_index.h"
 #include "blobs/serve/servers.h"

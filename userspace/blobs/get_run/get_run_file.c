@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "get_run.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 /* The list of a file of 8 GiB. Larger files are rare, and their lists are given back. */

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "get_run.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/target/removal.h"
 
 static void removal_submit(struct get_run *get_run);

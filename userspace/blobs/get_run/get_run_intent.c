@@ -15,6 +15,8 @@
 #include "base/byte_cursor.h"
 #include "get_run.h"
 #include "store/store.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 #define KEY_PREFIX     "placing:"
 #define KEY_PREFIX_LEN 8

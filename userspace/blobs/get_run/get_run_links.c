@@ -10,6 +10,8 @@
 
 #include "get_run.h"
 #include "store/store.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 /* --- claims --- */
 

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "get_run.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/get_run/duplicates.h"
 #include "store/store.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/monotonic.h"
 #include "get_run.h"
+#include "blobs/get/get_state.h"
 
 #define COUNT_NS (250 * NS_PER_MS)
 #define LATE_NS	 (500 * NS_PER_MS)

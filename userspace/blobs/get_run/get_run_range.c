@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "get_run.h"
+#include "blobs/get/get_state.h"
 
 #define PART_LEN	 (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
 #define PARTS_MAX	 (GET_RUN_CHUNKS_MAX * (BLAKE3_CHUNK_LEN / PART_LEN))

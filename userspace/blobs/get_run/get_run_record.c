@@ -22,6 +22,8 @@
 #include "base/monotonic.h"
 #include "get_run.h"
 #include "store/store.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 /* As much as is hashed again in a second or two when it was not recorded in time. */
 #define SYNC_RECORDS	   4096u

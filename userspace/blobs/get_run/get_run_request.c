@@ -11,6 +11,8 @@
 #include "base/monotonic.h"
 #include "codec/text/zbase32.h"
 #include "get_run.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 #define LOOK_NS	     (250 * NS_PER_MS) /* between two looks at late answers */
 #define STARVED_NS   NS_PER_S

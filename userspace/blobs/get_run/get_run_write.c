@@ -14,6 +14,8 @@
 
 #include "get_run.h"
 #include "zeros.h"
+#include "blobs/get/get_state.h"
+#include "blobs/blobs_state.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 

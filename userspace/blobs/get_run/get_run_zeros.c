@@ -10,6 +10,7 @@
 
 #include "get_run.h"
 #include "zeros.h"
+#include "blobs/get/get_state.h"
 
 /* To each side of a chunk, in one job: some 4 ms, and 250 ms before anything is asked for. */
 #define LOOK_CHUNKS   64u

@@ -18,6 +18,7 @@
 
 #include "base/monotonic.h"
 #include "read_state.h"
+#include "blobs/blobs_state.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "read_state.h"
 #include "blobs/serve/served_index.h"

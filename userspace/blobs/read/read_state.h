@@ -5,7 +5,7 @@
 #include "base/monotonic.h"
 #include "base/thread/jobs.h"
 #include "base/timer.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
 #include "blobs/content_message.h"
 #include "blobs/object.h"
 #include "read.h"

@@ -10,6 +10,7 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "read_state.h"
+#include "blobs/blobs_state.h"
 
 #define READ_WHAT "the file"
 #define WATCH_NS  (500 * NS_PER_MS) /* between two looks at what is asked */

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/fair/fair_path.h"
 #include "serve_state.h"
+#include "blobs/blobs_state.h"
 
 /* Levels of a path of turns; addresses between a network and its keys are no level of their own. */
 enum level { LEVEL_CLASS, LEVEL_FAMILY, LEVEL_NETWORK, LEVEL_KEY, LEVEL_CNT };

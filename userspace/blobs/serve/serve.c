@@ -19,6 +19,7 @@
 
 #include "base/fair/fair_path.h"
 #include "base/random.h"
+#include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "served_index.h"
 #include "serve_state.h"
@@ -244,6 +245,7 @@ int blobs_serve_new(struct blobs *content, struct serve **out_serve)
 	if (!serve)
 		return -ENOMEM;
 	serve->content = content;
+	serve->mesh = content->params.mesh.ops;
 	serve->now_ns = content->params.now_ns;
 	blobs_serve_files_init(&serve->files);
 	blobs_in_progress_init(&serve->in_progress);

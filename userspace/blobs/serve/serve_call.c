@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
+#include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "served_index.h"
 #include "serve_state.h"

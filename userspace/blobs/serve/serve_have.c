@@ -20,6 +20,7 @@
 
 #include "base/monotonic.h"
 #include "base/timer.h"
+#include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "blobs/content_message_have.h"
 #include "served_index.h"

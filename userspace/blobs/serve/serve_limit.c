@@ -7,6 +7,7 @@
 #include "base/monotonic.h"
 #include "serve_state.h"
 #include "crypto/blake3/blake3.h"
+#include "blobs/blobs_state.h"
 
 static unsigned asker_price(const struct upload *upload)
 {

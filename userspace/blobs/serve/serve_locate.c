@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "blobs/blobs_state.h"
 #include "blobs/manifest/manifest.h"
 #include "served_index.h"
 #include "serve_state.h"

@@ -7,6 +7,7 @@
 
 #include "served_index.h"
 #include "serve_state.h"
+#include "blobs/blobs_state.h"
 #include "blobs/serve/servers.h"
 #include "store/store.h"
 

@@ -5,7 +5,8 @@
 #include "base/memory/arena.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
-#include "blobs/blobs_state.h"
+#include "base/fair/fair.h"
+#include "blobs/blobs.h"
 #include "buffer_queue.h"
 #include "chunk_buffers.h"
 #include "members.h"
@@ -37,6 +38,7 @@ struct have_table;
 
 struct serve {
 	struct blobs *content;
+	const struct mesh_ops *mesh; /* of content */
 	struct chunk_buffers buffers, manifests;
 	struct fair chunk_slots, manifest_slots;	 /* of calls that pay for a buffer */
 	struct buffer_queue chunk_queue, manifest_queue; /* of calls that wait for one */
@@ -59,7 +61,7 @@ struct serve {
 
 static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 {
-	return serve->content->params.mesh.ops;
+	return serve->mesh;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* The bytes sent to each peer and of each share: the usage functions of blobs.h. */
 #include <string.h>
 
+#include "blobs/blobs_state.h"
 #include "blobs/object.h"
 #include "serve_state.h"
 #include "blobs/serve/servers.h"

@@ -13,6 +13,7 @@
 
 #include "base/siphash_bytes.h"
 #include "swarm_state.h"
+#include "blobs/blobs_state.h"
 
 struct hrw_part {
 	uint8_t part_id[32];

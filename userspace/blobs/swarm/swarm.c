@@ -17,6 +17,7 @@
 #include "codec/text/zbase32.h"
 #include "swarm_state.h"
 #include "crypto/blake3/blake3.h"
+#include "blobs/blobs_state.h"
 
 #define AWAY_NS	       (1800 * NS_PER_S) /* before an unanswered guess is tried again */
 #define STALL_NS       (4 * NS_PER_S)	 /* of a source that is not the only one */

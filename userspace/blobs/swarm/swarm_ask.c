@@ -12,6 +12,7 @@
 #include "codec/text/zbase32.h"
 #include "swarm_state.h"
 #include "crypto/blake3/blake3.h"
+#include "blobs/blobs_state.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
 

@@ -4,6 +4,7 @@
 #include "crypto/blake3/blake3.h"
 #include "swarm.h"
 #include "swarm_state.h"
+#include "blobs/blobs_state.h"
 
 bool blobs_swarm_member_is_usable(const struct swarm_member *member)
 {

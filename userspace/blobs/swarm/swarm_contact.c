@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/monotonic.h"
+#include "blobs/blobs_state.h"
 #include "blobs/content_message_holders.h"
 #include "swarm_state.h"
 

@@ -3,7 +3,7 @@
 #define WEFT_BLOBS_SWARM_SWARM_STATE_H
 
 #include "base/timer.h"
-#include "blobs/blobs_state.h"
+#include "blobs/blobs.h"
 #include "blobs/scope.h"
 #include "swarm_have.h"
 #include "swarm_source.h"
@@ -56,6 +56,8 @@ struct swarm_member {
 	struct contact have_contact;
 	struct contact holders_contact;
 };
+
+struct blobs_ways;
 
 struct swarm_run {
 	struct swarm *swarm;
