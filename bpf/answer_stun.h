@@ -3,7 +3,7 @@
 #define WEFT_BPF_ANSWER_STUN_H
 
 #include "send_back.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 
 /* Drafts the answer to the STUN request whose header judging read. */
 __attribute__((noinline)) int answer_draft_stun(const struct weft_frame *frame)

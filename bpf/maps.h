@@ -8,15 +8,15 @@
 #include "test_clock.h"
 #include "weft/cid.h"
 #include "weft/facts.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/frame.h"
 #include "weft/ghash.h"
 #include "weft/krpc_tables.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 #include "weft/token.h"
 
 /*
- * The program's tables (weft/fastpath.h names the writer of each), and the
+ * The program's tables (weft/xdp_maps.h names the writer of each), and the
  * functions by which weft/policy.h reads them.
  */
 #define WEFT_LOCAL_CNT	 256

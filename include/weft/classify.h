@@ -28,7 +28,7 @@ enum weft_flow {
 #define WEFT_PROBE_FIRST_BYTE	0x9d
 #define WEFT_PROBE_LEN		32
 #define WEFT_RELAY_FIRST_BYTE	0x9e
-#define WEFT_RELAY_LABEL_LEN	16 /* weft/relay.h */
+#define WEFT_RELAY_LABEL_LEN	16 /* weft/relay_tables.h */
 #define WEFT_QUIC_SHORT_LEN_MIN 21 /* RFC 9000 10.3: the smallest stateless reset */
 #define WEFT_QUIC_V1		1u
 /* A version that no peer may rely on, sent beside the real one (RFC 9000 6.3). */

@@ -2,7 +2,7 @@
 #ifndef WEFT_LIMIT_H
 #define WEFT_LIMIT_H
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * The limits of unvalidated sources, per class and prefix, in tables that never grow.

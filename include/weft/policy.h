@@ -38,7 +38,7 @@
  *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
  *   weft_table_relay_keys(tables)               the values, or NULL: this node is no relay
- *   weft_table_relay_flow, _grant(tables, i)    value i of weft/relay.h, or NULL
+ *   weft_table_relay_flow, _grant(tables, i)    value i of weft/relay_tables.h, or NULL
  *   weft_table_relay_way(tables)                where the relayed datagram at hand is described
  *   weft_table_relay_frame(tables)              the frame that it came in, or NULL: by a socket
  *   weft_table_relay_ifindex(tables)            the device that it came by

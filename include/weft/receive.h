@@ -3,7 +3,7 @@
 #define WEFT_RECEIVE_H
 
 #include "weft/facts.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/frame.h"
 
 /*

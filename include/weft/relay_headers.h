@@ -3,7 +3,7 @@
 #define WEFT_RELAY_HEADERS_H
 
 #include "weft/frame.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 /*
  * The headers of a relayed frame, from its link header to its label, made

@@ -4,7 +4,7 @@
 
 #include "weft/facts.h"
 #include "weft/frame.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 #include "weft/unvalidated.h"
 
 /*

@@ -3,7 +3,7 @@
 #define WEFT_STUN_POLICY_H
 
 #include "weft/krpc_policy.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 #include "weft/unvalidated.h"
 
 /*

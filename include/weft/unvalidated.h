@@ -4,7 +4,7 @@
 
 #include "weft/cid.h"
 #include "weft/facts.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/frame.h"
 #include "weft/limit.h"
 #include "weft/validated.h"

@@ -17,7 +17,7 @@
 #include "bpf/support/parity_rig.h"
 #include "support/check.h"
 #include "weft/frame.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 
 #define FRAME_CNT      1000000
 #define COMPARE_EVERY  100000

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "unit/builtin/rig.h"
+#include "unit/builtin/builtin_rig.h"
 
 #define METHOD_CAP 64
 #define CALLER_CNT 3

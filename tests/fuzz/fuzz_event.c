@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_subscription_params(const uint8_t *data, size_t len)
 {
-	uint8_t bytes[SERVICE_WISH_LEN_MAX];
+	uint8_t bytes[SERVICE_READ_PARAMS_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct service_subscription_params params, again;
 

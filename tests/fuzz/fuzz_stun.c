@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "codec/stun.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

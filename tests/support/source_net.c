@@ -72,7 +72,7 @@ static size_t have_answer(struct mesh_request *request)
 	answer.is_growing = source->is_growing;
 	answer.whole = bits + sizeof(bits) - 1;
 	answer.whole_len = 0;
-	answer.partial_cnt = 1;
+	answer.in_progress_cnt = 1;
 	memset(bits, 0, sizeof(bits));
 	for (uint64_t i = source->chunks_begin; i < source->chunks_end; i++)
 		bits[i / 8] |= (uint8_t)(1u << i % 8);

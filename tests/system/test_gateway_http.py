@@ -254,7 +254,7 @@ def test_figures_follow_the_format(lab):
     check(samples["weft_gateway_request_cnt_total", None] >= 2, "counted")
     check(("weft_limit", 'limit="gateway.connections"') in samples, "limits")
     check(("weft_directory_hidden_total", 'reason="bad signature"') in samples, "faults of descriptors")
-    check(("weft_reputation_observations_total", 'deed="broken rule"') in samples, "reputation")
+    check(("weft_reputation_observations_total", 'observation="broken rule"') in samples, "reputation")
     for name in ("weft_provider_refused_cnt_total", "weft_follows_false_head_cnt_total", "weft_announce_put_cnt_total",
                  "weft_store_segment_cnt", "weft_mesh_stale_record_cnt_total"):
         check((name, None) in samples, name)

@@ -821,7 +821,7 @@ static bool can_load(void)
 }
 
 /* Two queues, of two workers: what they have to send by, and their frames. */
-static void test_each_lane_has_its_queues_frames_and_way_to_send(void)
+static void test_each_worker_has_its_queues_frames_and_way_to_send(void)
 {
 	const uint64_t secret[2] = {3, 4};
 	struct xdp_queue *queue;
@@ -920,7 +920,7 @@ int main(void)
 	RUN(test_starved_of_frames_it_loses_counts_and_recovers);
 	RUN(test_link_down_and_up_is_reported_and_survived);
 	RUN(test_another_mtu_is_reported);
-	RUN(test_each_lane_has_its_queues_frames_and_way_to_send);
+	RUN(test_each_worker_has_its_queues_frames_and_way_to_send);
 	RUN(test_a_queue_unhooked_alone_leaves_the_others);
 	RUN(test_a_device_that_is_gone_is_reported_once_and_another_can_come);
 	RUN(test_a_detached_program_is_reported_and_datagrams_come_by_the_socket);

@@ -10,7 +10,7 @@ SKELETONS := $(BPF_SRCS:%.bpf.c=$(B_DIR)/%.skel.h)
 # Without CAP_PERFMON the verifier refuses half a word where a pointer was spilled, so no two
 # share a place on the stack.
 # linux/types.h asks for asm/types.h, which only the host's architecture has.
-# The program runs where it is built: x86 reads in order (weft/relay.h).
+# The program runs where it is built: x86 reads in order (weft/relay_tables.h).
 BPF_FLAGS := $(if $(filter x86_64,$(shell uname -m)),-DWEFT_BPF_ORDERED_LOADS) -target bpf -mcpu=v3 -O2 -g -mllvm -no-stack-slot-sharing -fno-strict-aliasing -Iinclude \
 	-idirafter /usr/include/$(shell gcc -print-multiarch)
 # Every function of the policy takes the tables, and in BPF they are the kernel's.

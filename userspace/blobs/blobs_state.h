@@ -75,7 +75,7 @@ struct blobs {
 	uint64_t blinds_ns;
 	bool has_blinds;
 	bool is_sweeping;
-	bool is_server; /* all but serve and reach are NULL */
+	bool is_server; /* all but serve and served_index are NULL */
 };
 
 /*

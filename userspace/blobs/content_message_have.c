@@ -95,7 +95,7 @@ int blobs_message_have_request_parse(const void *payload, size_t len,
 }
 
 /* A row: [item, log2 of the chunks of a bit, bits]. */
-static const struct cbor_field partial_fields[] = {
+static const struct cbor_field in_progress_fields[] = {
 	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_file, item),
 	 .max = HAVE_ITEMS_MAX - 1},
 	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct message_have_file, chunks_log2),
@@ -103,13 +103,13 @@ static const struct cbor_field partial_fields[] = {
 	{2, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_file, bits),
 	 CBOR_LEN(struct message_have_file, bits_len), .max = HAVE_BITS_LEN_MAX},
 };
-static const struct cbor_table partial_table = {CBOR_FIELDS(partial_fields)};
+static const struct cbor_table in_progress_table = {CBOR_FIELDS(in_progress_fields)};
 static const struct cbor_field answer_fields[] = {
 	{0, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct message_have_answer, whole),
 	 CBOR_LEN(struct message_have_answer, whole_len), .max = (HAVE_ITEMS_MAX + 7) / 8},
 	{1, CBOR_FIELD_ROWS, CBOR_OPTIONAL,
-	 CBOR_ROWS(struct message_have_answer, in_progress, partial_table),
-	 CBOR_LEN(struct message_have_answer, partial_cnt)},
+	 CBOR_ROWS(struct message_have_answer, in_progress, in_progress_table),
+	 CBOR_LEN(struct message_have_answer, in_progress_cnt)},
 	{2, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct message_have_answer, has_all)},
 	{3, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct message_have_answer, is_growing)},
 };
@@ -117,7 +117,7 @@ static const struct cbor_table answer_table = {CBOR_FIELDS(answer_fields)};
 
 void blobs_message_have_answer_write(struct writer *w, const struct message_have_answer *answer)
 {
-	bool has_in_progress = answer->partial_cnt > 0 && !answer->has_all;
+	bool has_in_progress = answer->in_progress_cnt > 0 && !answer->has_all;
 
 	bool is_growing = answer->is_growing && !answer->has_all;
 
@@ -125,9 +125,9 @@ void blobs_message_have_answer_write(struct writer *w, const struct message_have
 	cbor_field_bytes(w, 0, answer->whole, answer->has_all ? 0 : answer->whole_len);
 	if (has_in_progress) {
 		cbor_write_uint(w, 1);
-		cbor_write_array(w, answer->partial_cnt);
-		for (unsigned i = 0; i < answer->partial_cnt; i++)
-			cbor_row_write(w, &partial_table, &answer->in_progress[i]);
+		cbor_write_array(w, answer->in_progress_cnt);
+		for (unsigned i = 0; i < answer->in_progress_cnt; i++)
+			cbor_row_write(w, &in_progress_table, &answer->in_progress[i]);
 	}
 	if (answer->has_all || is_growing) {
 		cbor_write_uint(w, answer->has_all ? 2 : 3);
@@ -139,7 +139,7 @@ static bool answer_is_sound(const struct message_have_answer *answer)
 {
 	size_t len = answer->whole_len;
 
-	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+	for (unsigned i = 0; i < answer->in_progress_cnt; i++) {
 		/* By ascending item, so that none is named twice. */
 		if (i && answer->in_progress[i - 1].item >= answer->in_progress[i].item)
 			return false;
@@ -154,7 +154,7 @@ int blobs_message_have_answer_parse(const void *payload, size_t len,
 	int err;
 
 	out_answer->has_all = out_answer->is_growing = false;
-	out_answer->partial_cnt = 0;
+	out_answer->in_progress_cnt = 0;
 	err = cbor_fields_parse(payload, len, &answer_table, out_answer);
 	return err || answer_is_sound(out_answer) ? err : WEFT_EMALFORMED;
 }
@@ -169,7 +169,7 @@ bool blobs_message_have_has_chunk(const struct message_have_answer *answer, uint
 {
 	if (blobs_message_have_has_item(answer, item))
 		return true;
-	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+	for (unsigned i = 0; i < answer->in_progress_cnt; i++) {
 		const struct message_have_file *partial = &answer->in_progress[i];
 
 		if (partial->item == item)
@@ -205,7 +205,7 @@ uint64_t blobs_message_have_chunks(const struct message_have_answer *answer, uin
 {
 	if (blobs_message_have_has_item(answer, item))
 		return ~0ull;
-	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+	for (unsigned i = 0; i < answer->in_progress_cnt; i++) {
 		const struct message_have_file *partial = &answer->in_progress[i];
 		unsigned log2 = partial->chunks_log2;
 

@@ -25,13 +25,13 @@
  */
 #define HAVE_IDS_MAX	  1024u
 #define HAVE_ITEMS_MAX	  3000u /* of one manifest */
-#define HAVE_PARTIALS_MAX 64u
+#define HAVE_IN_PROGRESS_MAX 64u
 #define HAVE_BITS_LEN_MAX (32u * 1024u) /* of one item */
 #define HAVE_LEN_MAX	  (60u * 1024u) /* of all bits of an answer */
 #define HAVE_LOG2_MAX	  54u		/* chunks of 2^18 bytes in a file of less than 2^64 */
 /* A payload with as much as these allow. */
 #define HAVE_REQUEST_CAP (16u + HAVE_IDS_MAX * 34u)
-#define HAVE_ANSWER_CAP	 (18u + HAVE_LEN_MAX + HAVE_PARTIALS_MAX * 12u)
+#define HAVE_ANSWER_CAP	 (18u + HAVE_LEN_MAX + HAVE_IN_PROGRESS_MAX * 12u)
 
 struct message_have_request {
 	bool has_manifest;	    /* else ids */
@@ -63,8 +63,8 @@ struct message_have_answer {
 	bool is_growing; /* asking again is worth it */
 	const uint8_t *whole;
 	size_t whole_len;
-	struct message_have_file in_progress[HAVE_PARTIALS_MAX]; /* by ascending item */
-	unsigned partial_cnt;
+	struct message_have_file in_progress[HAVE_IN_PROGRESS_MAX]; /* by ascending item */
+	unsigned in_progress_cnt;
 };
 
 /* blobs_message_have_answer_write keeps to what has_all excludes; the caller to the limits above. */

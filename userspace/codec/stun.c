@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/byte_cursor.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 
 /* RFC 8489 18.3 */
 enum stun_attribute {

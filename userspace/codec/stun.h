@@ -59,7 +59,7 @@ int stun_read(const void *data, size_t len, struct stun_message *out_message);
  * stun_write_{request,success,error} return how many bytes of out were written.
  * A success tells asker its address; an error answers request with 420 and
  * what it does not know. Both bear a FINGERPRINT if request did. Neither is
- * longer than the request and WEFT_STUN_ANSWER_LEN_GROWTH (weft/stun.h).
+ * longer than the request and WEFT_STUN_ANSWER_LEN_GROWTH (weft/stun_answer.h).
  */
 size_t stun_write_request(const uint8_t transaction[static STUN_TRANSACTION_LEN],
 			  uint8_t out[static STUN_WRITE_CAP]);

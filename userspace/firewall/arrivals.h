@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "weft/err.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct sketch;
 

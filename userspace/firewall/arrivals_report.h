@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct ingress;
 

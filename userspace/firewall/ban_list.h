@@ -3,7 +3,7 @@
 #define WEFT_FIREWALL_BAN_LIST_H
 
 #include "ban_rule.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct store;
 

@@ -8,7 +8,7 @@
 
 #include "base/addr.h"
 #include "weft/err.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct cursor;
 struct writer;

@@ -8,7 +8,7 @@
 
 #include "net/ingress/tables.h"
 #include "weft/err.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct addr;
 struct ban_set;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * The sources with the most drops in the last day: a table for each hour, of fixed size. It is kept

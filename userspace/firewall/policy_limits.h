@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * How much unvalidated sources may send, as people say it: the section [limits] of

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * The mode of the fast path, chosen by the pressure of unvalidated sources. In

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * The traffic of unvalidated sources in the last day, in memory of fixed size, so

@@ -8,7 +8,7 @@
 #include "weft/err.h"
 
 /*
- * The messages by which nodes tell each other their addresses (docs/wire/paths.md), and the
+ * The messages by which nodes tell each other their addresses (docs/wire/probe.md), and the
  * datagram that a third node sends. It is 0x9d, PATH_PROBE_DIALLED_BACK, and the ticket as it was
  * asked for.
  */

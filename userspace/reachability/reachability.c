@@ -2,7 +2,7 @@
 /*
  * The room's datagrams. A STUN request is answered with the address it came from: reachability_input ->
  * on_request -> the sink. XDP answers a request without attributes itself, by the same bytes
- * (weft/stun.h). Ingress has paid for each answer from the byte budget of the DHT
+ * (weft/stun_answer.h). Ingress has paid for each answer from the byte budget of the DHT
  * (weft/stun_policy.h), so no answer is limited here. Answers to questions of this node and probes
  * go to the round that asked (round.c). Home worker.
  */

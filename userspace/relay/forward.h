@@ -4,7 +4,7 @@
 
 #include "base/dgram.h"
 #include "weft/reason.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 /*
  * Userspace's way of relayed datagrams, of one worker: what came by a

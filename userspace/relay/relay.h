@@ -9,14 +9,14 @@
 #include "base/addr.h"
 #include "base/fair/fair_path.h"
 #include "weft/err.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 struct node_key;
 struct random;
 struct store;
 
 /*
- * The data path of a relay: the tables of weft/relay.h, whose flows and
+ * The data path of a relay: the tables of weft/relay_tables.h, whose flows and
  * grants are opened and closed here, and the ledger of volumes. Datagrams
  * themselves never come here: the XDP program and relay/forward.h forward
  * them by the tables. Home; the tables are read and counted in by all.

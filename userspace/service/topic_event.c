@@ -12,7 +12,7 @@
 #include "codec/text/hex.h"
 
 /* Keys of a subscription request. */
-enum { WISH_TOPIC = 0, WISH_SINCE = 1, WISH_EPOCH = 2 };
+enum { READ_TOPIC = 0, READ_SINCE = 1, READ_EPOCH = 2 };
 /* Keys of a message: an event has a time, a notice has none. */
 enum { EVENT_EPOCH = 0, EVENT_SEQUENCE = 1, EVENT_AT_MS = 2, EVENT_LOST = 3 };
 
@@ -27,15 +27,15 @@ bool service_topic_is_valid(const char *topic, size_t len)
 	return len > 0 && len <= SERVICE_TOPIC_LEN_MAX;
 }
 
-static const struct cbor_field wish_fields[] = {
-	{WISH_TOPIC, CBOR_FIELD_TEXT, CBOR_NEEDED,
+static const struct cbor_field read_fields[] = {
+	{READ_TOPIC, CBOR_FIELD_TEXT, CBOR_NEEDED,
 	 CBOR_AT(struct service_subscription_params, topic)},
-	{WISH_SINCE, CBOR_FIELD_UINT, CBOR_HAS(struct service_subscription_params, has_since),
+	{READ_SINCE, CBOR_FIELD_UINT, CBOR_HAS(struct service_subscription_params, has_since),
 	 CBOR_AT(struct service_subscription_params, since), .max = SERVICE_SEQUENCE_MAX},
-	{WISH_EPOCH, CBOR_FIELD_FIXED, CBOR_HAS(struct service_subscription_params, has_epoch),
+	{READ_EPOCH, CBOR_FIELD_FIXED, CBOR_HAS(struct service_subscription_params, has_epoch),
 	 CBOR_AT(struct service_subscription_params, epoch)},
 };
-static const struct cbor_table wish_table = {CBOR_FIELDS(wish_fields)};
+static const struct cbor_table read_table = {CBOR_FIELDS(read_fields)};
 
 /* An epoch is written with a sequence number alone. */
 void service_subscription_params_write(struct writer *w,
@@ -44,7 +44,7 @@ void service_subscription_params_write(struct writer *w,
 	struct service_subscription_params sound = *params;
 
 	sound.has_epoch = params->has_since && params->has_epoch;
-	cbor_fields_write(w, &wish_table, &sound);
+	cbor_fields_write(w, &read_table, &sound);
 }
 
 int service_subscription_params_parse(const uint8_t *data, size_t len,
@@ -52,7 +52,7 @@ int service_subscription_params_parse(const uint8_t *data, size_t len,
 {
 	struct service_subscription_params params = {.has_since = false};
 
-	if (cbor_fields_parse(data, len, &wish_table, &params) < 0 ||
+	if (cbor_fields_parse(data, len, &read_table, &params) < 0 ||
 	    !service_topic_is_valid(params.topic, strlen(params.topic)) ||
 	    (params.has_epoch && !params.has_since))
 		return WEFT_EMALFORMED;

@@ -12,7 +12,7 @@
 #include "stream_relay.h"
 #include "quic/quic.h"
 #include "tcp/tcp.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /* The figures of one queue of an attached device that the worker serves. */
 struct queue_figures {

@@ -7,7 +7,7 @@
 
 #include "mesh/mesh.h"
 #include "worker_figures.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 struct addr;
 struct arrivals_changes;

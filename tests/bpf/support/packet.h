@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 
 /*
  * Frames as the test wants them, right unless it says otherwise: zeros

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/krpc_tables.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 struct weft_xdp; /* the skeleton */
 

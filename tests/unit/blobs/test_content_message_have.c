@@ -91,7 +91,7 @@ static struct message_have_answer answer_example(void)
 		.whole_len = sizeof(whole),
 		.in_progress = {{.item = 1, .bits = part_bits, .bits_len = sizeof(part_bits)},
 				{.item = 4, .chunks_log2 = 3, .bits = part_bits, .bits_len = 1}},
-		.partial_cnt = 2,
+		.in_progress_cnt = 2,
 	};
 
 	return answer;
@@ -114,7 +114,7 @@ static void test_answer_is_read_back(void)
 	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
 	CHECK(!got.has_all);
 	CHECK_EQ(got.whole_len, sizeof(whole));
-	CHECK_EQ(got.partial_cnt, 2);
+	CHECK_EQ(got.in_progress_cnt, 2);
 	CHECK_EQ(got.in_progress[1].chunks_log2, 3);
 	for (size_t cut = 0; cut < len; cut++)
 		CHECK_EQ(blobs_message_have_answer_parse(bytes, cut, &got), WEFT_EMALFORMED);
@@ -132,7 +132,7 @@ static void test_a_fetcher_of_the_rest_says_so(void)
 	len = answer_write(&answer, bytes, sizeof(bytes));
 	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), 0);
 	CHECK(got.is_growing);
-	CHECK_EQ(got.partial_cnt, 2);
+	CHECK_EQ(got.in_progress_cnt, 2);
 	bytes[len - 1] = 0xf4; /* false is never written */
 	CHECK_EQ(blobs_message_have_answer_parse(bytes, len, &got), WEFT_EMALFORMED);
 }
@@ -195,7 +195,7 @@ static void test_limits_of_an_answer(void)
 		{0, HAVE_BITS_LEN_MAX + 1, 1, 0, WEFT_EMALFORMED, "one byte too many of an item"},
 		{0, HAVE_LEN_MAX / 2, 2, 0, 0, "as much as all may have"},
 		{1, HAVE_LEN_MAX / 2, 2, 0, WEFT_EMALFORMED, "one byte too many of all"},
-		{0, 1, HAVE_PARTIALS_MAX, HAVE_LOG2_MAX, 0, "as many items in part as may be"},
+		{0, 1, HAVE_IN_PROGRESS_MAX, HAVE_LOG2_MAX, 0, "as many items in part as may be"},
 		{0, 1, 1, HAVE_LOG2_MAX + 1, WEFT_EMALFORMED, "a longer run than a file has"},
 	};
 
@@ -205,7 +205,7 @@ static void test_limits_of_an_answer(void)
 		size_t len;
 		int err;
 
-		answer.partial_cnt = rows[i].cnt;
+		answer.in_progress_cnt = rows[i].cnt;
 		for (unsigned j = 0; j < rows[i].cnt; j++)
 			answer.in_progress[j] =
 				(struct message_have_file){j, rows[i].log2, bits, rows[i].bits_len};
@@ -224,7 +224,7 @@ static void test_wrong_answers_are_malformed(void)
 	uint8_t bytes[1024];
 
 	for (unsigned kind = 0; kind < 4; kind++) {
-		unsigned cnt = kind == 0 ? HAVE_PARTIALS_MAX + 1 : 2;
+		unsigned cnt = kind == 0 ? HAVE_IN_PROGRESS_MAX + 1 : 2;
 		struct writer w = writer_of(bytes, sizeof(bytes));
 
 		cbor_write_map(&w, 2 + (kind == 3));
@@ -273,7 +273,7 @@ static void test_64_chunks_at_once_are_the_same_as_one_by_one(void)
 		bits[i] = (uint8_t)(i * 151 + 77);
 	answer.whole = bits;
 	answer.whole_len = 1; /* item 2 is here, 1 is not */
-	answer.partial_cnt = 1;
+	answer.in_progress_cnt = 1;
 	for (unsigned log2 = 0; log2 <= 7; log2++) {
 		answer.in_progress[0] = (struct message_have_file){
 			.item = 1, .chunks_log2 = log2, .bits = bits, .bits_len = sizeof(bits)};

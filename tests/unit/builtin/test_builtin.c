@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is offered, echo, mesh-stats, and how often a peer may do something. */
 #include "base/memory/arena.h"
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/builtin_quota.h"
 #include "service/directory/description.h"
 

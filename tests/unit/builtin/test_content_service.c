@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service mesh-content over contents of the test's. */
-#include "rig.h"
+#include "builtin_rig.h"
 #include "codec/text/base64.h"
 #include "builtin/content_service.h"
 

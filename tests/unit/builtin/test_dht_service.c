@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service dht over a DHT of the test's. */
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/dht_service.h"
 
 #define KEY_HEX	   "0101010101010101010101010101010101010101010101010101010101010101"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/text/base64.h"
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/pods/pod_chat.h"
 
 #define CHAT(who, method, ...) rig_call(BUILTIN_POD_CHAT, who, method, json_pack(__VA_ARGS__))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Histories of rooms: own ones that are sealed, and others' that are kept, over a mesh of the test's. */
 #include "crypto/blake3/blake3.h"
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/pods/pod_chat.h"
 
 #define CHAT(who, method, ...) rig_call(BUILTIN_POD_CHAT, who, method, json_pack(__VA_ARGS__))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/index/shadow_index.h"
 
 #define INDEX(who, method, ...) rig_call(BUILTIN_SHADOW_INDEX, who, method, json_pack(__VA_ARGS__))

@@ -2,7 +2,7 @@
 /* The shadow index in the overlay. */
 #include "codec/cbor.h"
 #include "crypto/signed.h"
-#include "rig.h"
+#include "builtin_rig.h"
 #include "builtin/index/shadow_index.h"
 #include "builtin/index/index_entry_value.h"
 

@@ -3,7 +3,7 @@
 
 #include "support/check.h"
 #include "support/hex.h"
-#include "weft/stun.h"
+#include "weft/stun_answer.h"
 
 #define COOKIE	    "2112a442"
 #define TRANSACTION "b7e7a701bc34d686fa87dfae"

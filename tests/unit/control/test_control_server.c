@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "control_rig.h"
 
 static void test_a_call_is_answered(void)
 {

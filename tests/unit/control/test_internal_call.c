@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/control_server.h"
-#include "rig.h"
+#include "control_rig.h"
 
 static struct {
 	unsigned cnt;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls with an id: many on one connection, and whose share of them is used up. */
-#include "rig.h"
+#include "control_rig.h"
 
 #include <sys/wait.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "control_rig.h"
 
 #include <grp.h>
 #include <sys/resource.h>

@@ -13,7 +13,7 @@
 
 #define HELLO	 "12:Hello World!"
 #define OTHER	 "12:Other World!"
-#define STRANGER "198.51.100.7:6881"
+#define UNVALIDATED "198.51.100.7:6881"
 
 static struct dht_rig rig;
 static struct node_key *author;
@@ -26,7 +26,7 @@ static void rig_up(void)
 
 	dht_rig_init(&rig);
 	dht_rig_start(&rig);
-	asker = dht_rig_addr(STRANGER);
+	asker = dht_rig_addr(UNVALIDATED);
 	(void)dht_rig_token(&rig, &asker, token);
 	if (node_key_from_seed(seed, &author) < 0)
 		abort();
@@ -419,7 +419,7 @@ static void rig_up_with(const struct dht_config *config)
 		abort();
 	rig.load = &load;
 	dht_rig_start(&rig);
-	asker = dht_rig_addr(STRANGER);
+	asker = dht_rig_addr(UNVALIDATED);
 	(void)dht_rig_token(&rig, &asker, token);
 }
 

@@ -14,12 +14,12 @@ static void rig_up(void)
 	dht_rig_start(&rig);
 }
 
-#define STRANGER   "198.51.100.7:6881"
-#define STRANGER_6 "[2001:db8:7::7]:6881"
+#define UNVALIDATED   "198.51.100.7:6881"
+#define UNVALIDATED_6 "[2001:db8:7::7]:6881"
 
 static void test_want_for_both_networks_gets_both_once_the_asker_is_validated(void)
 {
-	static const char *const askers[] = {STRANGER, STRANGER_6};
+	static const char *const askers[] = {UNVALIDATED, UNVALIDATED_6};
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
 	struct krpc_message answer;
 
@@ -47,7 +47,7 @@ static void test_every_valid_asker_is_answered(void)
 {
 	static const enum krpc_method methods[] = {KRPC_PING, KRPC_FIND_NODE, KRPC_GET_PEERS,
 						   KRPC_GET, KRPC_SAMPLE_INFOHASHES};
-	static const char *const askers[] = {STRANGER, STRANGER_6};
+	static const char *const askers[] = {UNVALIDATED, UNVALIDATED_6};
 
 	rig_up();
 	dht_rig_fill(&rig, 200);
@@ -90,7 +90,7 @@ static struct kad_id value_put(const struct addr *asker, size_t value_len)
 
 static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
 {
-	const struct addr putter = dht_rig_addr(STRANGER), asker = dht_rig_addr("192.0.2.77:6881");
+	const struct addr putter = dht_rig_addr(UNVALIDATED), asker = dht_rig_addr("192.0.2.77:6881");
 	size_t len_max = 0;
 
 	rig_up();
@@ -115,7 +115,7 @@ static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
 
 static void test_a_validated_or_padded_asker_gets_the_longest_value(void)
 {
-	const struct addr putter = dht_rig_addr(STRANGER), asker = dht_rig_addr("192.0.2.77:6881");
+	const struct addr putter = dht_rig_addr(UNVALIDATED), asker = dht_rig_addr("192.0.2.77:6881");
 	struct krpc_query query = dht_rig_query(KRPC_GET);
 	struct krpc_message answer;
 
@@ -196,7 +196,7 @@ static void test_the_least_budget_still_answers_now_and_then(void)
 static void test_many_peers_fill_no_more_than_one_datagram(void)
 {
 	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
-	const struct addr asker = dht_rig_addr(STRANGER);
+	const struct addr asker = dht_rig_addr(UNVALIDATED);
 	struct krpc_message answer;
 	uint64_t told[4] = {0};
 	uint8_t token[8];

@@ -93,7 +93,7 @@ static uint64_t offered_cnt(const struct bench *bench, unsigned level)
 	return bench->arrivals.limits[WEFT_CLASS_INITIAL][level].offered_cnt;
 }
 
-static void test_the_reader_counts_what_the_gate_counted(void)
+static void test_the_reader_counts_what_the_ingress_counted(void)
 {
 	struct bench bench;
 	uint64_t refused_cnt;
@@ -209,7 +209,7 @@ static void test_the_emptiest_bucket_is_known_for_two_seconds(void)
 
 int main(void)
 {
-	RUN(test_the_reader_counts_what_the_gate_counted);
+	RUN(test_the_reader_counts_what_the_ingress_counted);
 	RUN(test_only_rows_used_since_are_reported);
 	RUN(test_what_was_lost_comes_with_the_next_of_the_place);
 	RUN(test_one_change_more_than_a_portion_holds_goes_with_the_next);

@@ -313,7 +313,7 @@ static void test_a_store_of_more_bans_than_fit_does_not_open(void)
 	bench_remove(&bench);
 }
 
-static void test_the_gate_drops_what_is_banned_until_the_ban_ends(void)
+static void test_the_ingress_drops_what_is_banned_until_the_ban_ends(void)
 {
 	struct bench bench;
 
@@ -337,7 +337,7 @@ static void test_the_gate_drops_what_is_banned_until_the_ban_ends(void)
 	bench_remove(&bench);
 }
 
-static void test_the_gate_refuses_keys_and_addresses(void)
+static void test_the_ingress_refuses_keys_and_addresses(void)
 {
 	struct bench bench;
 	struct ban ban = ban_of("key", 0);
@@ -491,8 +491,8 @@ int main(void)
 	RUN(test_bans_end_by_themselves_to_the_second);
 	RUN(test_one_more_than_fits_is_refused);
 	RUN(test_a_store_of_more_bans_than_fit_does_not_open);
-	RUN(test_the_gate_drops_what_is_banned_until_the_ban_ends);
-	RUN(test_the_gate_refuses_keys_and_addresses);
+	RUN(test_the_ingress_drops_what_is_banned_until_the_ban_ends);
+	RUN(test_the_ingress_refuses_keys_and_addresses);
 	RUN(test_the_longest_prefix_names_the_ban);
 	RUN(test_an_attackers_bans_push_out_his_own);
 	RUN(test_a_limited_address_is_not_kept_out);

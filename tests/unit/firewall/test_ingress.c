@@ -9,7 +9,7 @@
 
 #define WORKER_CNT 2
 #define NOW_NS	   (5000 * 1000000000ull)
-#define STRANGER   "192.0.2.1:9"
+#define UNVALIDATED   "192.0.2.1:9"
 
 struct bench {
 	struct weft_config policy;
@@ -91,10 +91,10 @@ static void test_two_workers_admit_together_what_the_limit_says_and_not_one_more
 	CHECK(bench_open(&bench));
 	burst = burst_of(&bench, WEFT_CLASS_INITIAL);
 	for (unsigned i = 0; i < burst; i++)
-		cnt += admits_initial(bench.ingresses[i % WORKER_CNT], STRANGER);
+		cnt += admits_initial(bench.ingresses[i % WORKER_CNT], UNVALIDATED);
 	CHECK_EQ(cnt, burst);
 	for (unsigned i = 0; i < WORKER_CNT; i++) {
-		CHECK(!admits_initial(bench.ingresses[i], STRANGER));
+		CHECK(!admits_initial(bench.ingresses[i], UNVALIDATED));
 		/* Nor is it dropped: it is asked for proof. */
 		CHECK_EQ(firewall_ingress_counters(bench.ingresses[i])[WEFT_REASON_RETRY_SENT]
 				 .packet_cnt,
@@ -111,11 +111,11 @@ static void test_a_second_brings_the_rate_to_both_together(void)
 	CHECK(bench_open(&bench));
 	burst = burst_of(&bench, WEFT_CLASS_INITIAL);
 	for (unsigned i = 0; i < burst; i++)
-		(void)admits_initial(bench.ingresses[i % WORKER_CNT], STRANGER);
+		(void)admits_initial(bench.ingresses[i % WORKER_CNT], UNVALIDATED);
 	for (unsigned i = 0; i < WORKER_CNT; i++)
 		firewall_ingress_turn(bench.ingresses[i], NOW_NS + 1000000000);
 	for (unsigned i = 0; i < burst; i++)
-		cnt += admits_initial(bench.ingresses[i % WORKER_CNT], STRANGER);
+		cnt += admits_initial(bench.ingresses[i % WORKER_CNT], UNVALIDATED);
 	CHECK_EQ(cnt, 1000000000 / bench.policy.rates[WEFT_CLASS_INITIAL][0].cost_ns);
 	bench_close(&bench);
 }
@@ -128,9 +128,9 @@ static void test_what_comes_to_the_first_worker_alone_has_all_of_its_limit(void)
 	CHECK(bench_open(&bench));
 	burst = burst_of(&bench, WEFT_CLASS_KRPC);
 	for (unsigned i = 0; i < burst; i++)
-		cnt += admits_krpc(bench.ingresses[0], STRANGER);
+		cnt += admits_krpc(bench.ingresses[0], UNVALIDATED);
 	CHECK_EQ(cnt, burst);
-	CHECK(!admits_krpc(bench.ingresses[0], STRANGER));
+	CHECK(!admits_krpc(bench.ingresses[0], UNVALIDATED));
 	bench_close(&bench);
 }
 
@@ -159,17 +159,17 @@ static void test_a_mode_reaches_what_is_judged(void)
 	part = bench.policy;
 	part.mode = WEFT_MODE_PRESSURED;
 	firewall_ingress_configure(bench.ingresses[1], &part);
-	CHECK(!admits_initial(bench.ingresses[1], STRANGER));
+	CHECK(!admits_initial(bench.ingresses[1], UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(bench.ingresses[1])[WEFT_REASON_RETRY_SENT].packet_cnt,
 		 1);
 	part.mode = WEFT_MODE_FLOOD;
 	firewall_ingress_configure(bench.ingresses[1], &part);
 	for (unsigned i = burst_of(&bench, WEFT_CLASS_KRPC) >> LIMITS_FLOOD_SHIFT; i > 0; i--)
-		CHECK(admits_krpc(bench.ingresses[1], STRANGER));
-	CHECK(!admits_krpc(bench.ingresses[1], STRANGER));
+		CHECK(admits_krpc(bench.ingresses[1], UNVALIDATED));
+	CHECK(!admits_krpc(bench.ingresses[1], UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(bench.ingresses[1])[WEFT_REASON_KRPC_LIMIT].packet_cnt,
 		 1);
-	CHECK(admits_krpc(bench.ingresses[0], STRANGER));
+	CHECK(admits_krpc(bench.ingresses[0], UNVALIDATED));
 	bench_close(&bench);
 }
 
@@ -181,9 +181,9 @@ static void test_ids_are_held_against_the_keys(void)
 
 	CHECK(bench_open(&bench));
 	weft_cid_keys_rotate(&keys, key);
-	CHECK(!admits_id_of(bench.ingresses[0], &keys, STRANGER));
+	CHECK(!admits_id_of(bench.ingresses[0], &keys, UNVALIDATED));
 	firewall_ingress_set_cid_keys(bench.ingresses[0], &keys);
-	CHECK(admits_id_of(bench.ingresses[0], &keys, STRANGER));
+	CHECK(admits_id_of(bench.ingresses[0], &keys, UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_BAD_ID].packet_cnt, 1);
 	CHECK_EQ(firewall_ingress_counters(bench.ingresses[0])[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	bench_close(&bench);
@@ -210,15 +210,15 @@ static void test_a_path_is_validated_until_its_time_is_over(void)
 	ingress = bench.ingresses[0];
 	weft_cid_keys_rotate(&keys, key);
 	firewall_ingress_set_cid_keys(ingress, &keys);
-	CHECK_EQ(addr_parse(STRANGER, &remote), 0);
+	CHECK_EQ(addr_parse(UNVALIDATED, &remote), 0);
 	firewall_ingress_prove(ingress, &remote, NOW_NS);
 	firewall_ingress_each_session(ingress, count_session, &cnt);
 	CHECK_EQ(cnt, 1);
 	firewall_ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS - 1);
-	CHECK(admits_id_of(ingress, &keys, STRANGER));
+	CHECK(admits_id_of(ingress, &keys, UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_SESSION].packet_cnt, 1);
 	firewall_ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS);
-	CHECK(admits_id_of(ingress, &keys, STRANGER));
+	CHECK(admits_id_of(ingress, &keys, UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	firewall_ingress_sweep(ingress);
 	firewall_ingress_each_session(ingress, count_session, &cnt);

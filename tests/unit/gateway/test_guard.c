@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "gateway_rig.h"
 
 #include "gateway/websocket/pass.h"
 

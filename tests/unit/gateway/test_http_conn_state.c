@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "gateway_rig.h"
 
 #define HOST "Host: x\r\n"
 #define AUTH "X-Weft-Token: " RIG_TOKEN "\r\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rig.h"
+#include "gateway_rig.h"
 
 #define HOST "Host: x\r\n"
 #define ASK  "GET /stream HTTP/1.1\r\n" HOST "\r\n"

@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_HTTP_RIG_H
 #define WEFT_TESTS_HTTP_RIG_H
 
-#include "rig.h"
+#include "provider_rig.h"
 
 /* An HTTP server of the test's behind a service, asked by streams of HttpInvoke. */
 struct web {

@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_SOCKET_RIG_H
 #define WEFT_TESTS_SOCKET_RIG_H
 
-#include "rig.h"
+#include "provider_rig.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Publishing, withdrawing, and what is left of it after a crash. */
-#include "rig.h"
+#include "provider_rig.h"
 
 static struct provider_spec full_spec(void)
 {

@@ -62,7 +62,7 @@ static int parse_prefix(const uint8_t *bytes, size_t len, bool is_params)
 static void test_a_subscription_is_read_as_written_and_no_prefix_of_it(void)
 {
 	struct service_subscription_params params = full_params(), got;
-	uint8_t bytes[SERVICE_WISH_LEN_MAX];
+	uint8_t bytes[SERVICE_READ_PARAMS_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	params.since = SERVICE_SEQUENCE_MAX;

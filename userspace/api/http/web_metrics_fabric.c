@@ -142,7 +142,7 @@ static void observations_write(FILE *out, const struct service_reputation_stats 
 	api_metric_family_write(out, "weft_reputation_observations_total", "counter",
 				"Acts of peers that count for their reputation.");
 	for (unsigned i = 0; i < SERVICE_OBSERVATION_CNT; i++)
-		fprintf(out, "weft_reputation_observations_total{deed=\"%s\"} %llu\n",
+		fprintf(out, "weft_reputation_observations_total{observation=\"%s\"} %llu\n",
 			service_observation_word((enum service_observation)i),
 			(unsigned long long)stats->observations[i]);
 }

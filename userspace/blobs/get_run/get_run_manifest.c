@@ -38,7 +38,7 @@ void blobs_get_run_manifest_begin(struct get_run *get_run, const uint8_t id[stat
 	blobs_get_run_wake(get_run);
 }
 
-/* --- items of a volume --- */
+/* --- items of a part --- */
 
 /* Chains items of equal content to the first of them. */
 static int duplicates_find(struct get_run *get_run)

@@ -13,11 +13,11 @@
 
 struct tree_cursor {
 	struct store *store;
-	struct stored_manifest root; /* itself the only volume, if it has no parts */
+	struct stored_manifest root; /* itself the only part, if it names none */
 	struct stored_manifest part;
 	struct stored_manifest *stored;
 	uint32_t part_idx;
-	uint32_t item, dir; /* the next of each in volume */
+	uint32_t item, dir; /* the next of each in stored */
 };
 
 /* The place of the cursor. */

@@ -32,7 +32,7 @@
 #define HAVE_COPY_MAX  1024u /* what the mesh copies (mesh/seam.h) */
 /* Bits of a short answer, and what each file in part costs beside its bits. */
 #define HAVE_SHORT_LEN	  960u
-#define HAVE_PARTIAL_HEAD 16u
+#define HAVE_IN_PROGRESS_HEAD 16u
 /* Half a millisecond's work in a turn, then as much time for others. */
 #define LOOKS_PER_TURN 64u
 #define LOOK_EVERY_NS  (NS_PER_MS)
@@ -167,7 +167,7 @@ static size_t bits_room(const struct have *have)
 	size_t used = have->bits_len;
 
 	if (!have->is_long)
-		used += (have->answer.partial_cnt + 1) * HAVE_PARTIAL_HEAD;
+		used += (have->answer.in_progress_cnt + 1) * HAVE_IN_PROGRESS_HEAD;
 	if (used >= len)
 		return 0;
 	return len - used < HAVE_BITS_LEN_MAX ? len - used : HAVE_BITS_LEN_MAX;
@@ -176,12 +176,12 @@ static size_t bits_room(const struct have *have)
 /* A file with more chunks than there is room for is listed in longer runs. */
 static void in_progress_file_tell(struct have *have, const struct in_progress_file *partial)
 {
-	struct message_have_file *told = &have->answer.in_progress[have->answer.partial_cnt];
+	struct message_have_file *told = &have->answer.in_progress[have->answer.in_progress_cnt];
 	size_t room = bits_room(have);
 	unsigned log2 = 0;
 	uint64_t run_cnt;
 
-	if (room == 0 || have->answer.partial_cnt == HAVE_PARTIALS_MAX || partial->have_cnt == 0)
+	if (room == 0 || have->answer.in_progress_cnt == HAVE_IN_PROGRESS_MAX || partial->have_cnt == 0)
 		return;
 	while ((partial->chunk_cnt - 1) >> log2 >= room * 8)
 		log2++;
@@ -195,7 +195,7 @@ static void in_progress_file_tell(struct have *have, const struct in_progress_fi
 		if (run_is_here(partial, run, log2))
 			have->bits[have->bits_len + run / 8] |= (uint8_t)(1u << run % 8);
 	have->bits_len += told->bits_len;
-	have->answer.partial_cnt++;
+	have->answer.in_progress_cnt++;
 }
 
 static void id_look(struct have *have, struct store_snapshot *snapshot)
@@ -370,7 +370,7 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 		request->has_manifest &&
 		blobs_served_index_is_growing(blobs_served_index(have->serve->content),
 					      request->manifest_id);
-	have->answer.partial_cnt = 0;
+	have->answer.in_progress_cnt = 0;
 	have->asked_by = *name;
 	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
 	serve_mesh(have->serve)->abandoned(have->incoming, have_abandoned, have);

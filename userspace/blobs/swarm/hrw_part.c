@@ -20,12 +20,12 @@ struct hrw_part {
 	uint64_t item, part;
 };
 
-static uint64_t draw(const struct hrw_part *drawn, const uint8_t key[static MESH_KEY_LEN])
+static uint64_t weight(const struct hrw_part *hashed, const uint8_t key[static MESH_KEY_LEN])
 {
 	uint64_t secret[2];
 
 	memcpy(secret, key, sizeof(secret));
-	return siphash(secret, drawn, sizeof(*drawn));
+	return siphash(secret, hashed, sizeof(*hashed));
 }
 
 static bool is_getter(const struct swarm_member *member)
@@ -43,16 +43,16 @@ bool blobs_swarm_has_getters(const struct swarm *swarm)
 
 unsigned blobs_swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part)
 {
-	struct hrw_part drawn = {.item = item, .part = part};
+	struct hrw_part hashed = {.item = item, .part = part};
 	uint64_t own;
 	unsigned turn = 0;
 
-	memcpy(drawn.part_id, swarm->part_id, sizeof(drawn.part_id));
-	own = draw(&drawn, swarm->swarms->content->params.own_key);
+	memcpy(hashed.part_id, swarm->part_id, sizeof(hashed.part_id));
+	own = weight(&hashed, swarm->swarms->content->params.own_key);
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		const struct swarm_member *member = &swarm->members[i];
 
-		turn += is_getter(member) && draw(&drawn, member->source->key) < own;
+		turn += is_getter(member) && weight(&hashed, member->source->key) < own;
 	}
 	return turn;
 }

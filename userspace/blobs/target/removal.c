@@ -177,7 +177,7 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 	return item->size;
 }
 
-/* Those of the volume at hand that the get made, and that no newer one has, too. */
+/* Those of the part at hand that the get made, and that no newer one has, too. */
 static void links_remove(struct removal *removal)
 {
 	const struct manifest *manifest = removal->stored.manifest;
@@ -206,7 +206,7 @@ static void dirs_remove(struct removal *removal)
 					 manifest->dirs[i].path_len);
 }
 
-/* Some items of the volume at hand; false: they are done. */
+/* Some items of the part at hand; false: they are done. */
 static bool items_run(struct removal *removal, uint64_t *looked_len)
 {
 	const struct manifest *manifest = removal->stored.manifest;

@@ -81,7 +81,7 @@ struct mesh_peer_entry {
 
 #define MESH_PEERS_EVICTED_MAX 64
 #define MESH_PEERS_BUCKET_CNT  256
-#define MESH_PEERS_REACH       8 /* buckets of one network */
+#define MESH_PEERS_NETWORK_BUCKETS       8 /* buckets of one network */
 
 struct mesh_peers {
 	struct pool pool;

@@ -12,7 +12,7 @@
 /* After a longer silence the link need not be its cause. */
 #define LOST_NS (600 * NS_PER_S)
 /* The rounds of quic_engine_wake, and a round trip. */
-#define RACE_NS (600 * NS_PER_MS)
+#define RENEWAL_NS (600 * NS_PER_MS)
 /* As long as `peer connect` waits. */
 #define REDIAL_NS (30 * NS_PER_S)
 
@@ -60,7 +60,7 @@ static void dials_renew(struct mesh *mesh)
 		if (!dial->beside)
 			mesh_dial_renew(dial);
 		else if (timer_is_set(&dial->renewal))
-			timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RACE_NS);
+			timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
 	}
 }
 

@@ -9,16 +9,16 @@
 #include "base/memory/pool.h"
 #include "weft/cid.h"
 #include "weft/facts.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/krpc_tables.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 #include "weft/token.h"
 
 struct addr;
 struct arena;
 
 /*
- * The tables of the BPF program (weft/fastpath.h) for a worker that
+ * The tables of the BPF program (weft/xdp_maps.h) for a worker that
  * receives by the kernel's socket. Names and values are the same, in
  * memory of one worker instead of maps of the kernel. Callers write
  * locals and the keys as they are.

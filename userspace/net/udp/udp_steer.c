@@ -15,12 +15,12 @@
 
 #include "udp_socket.h"
 #include "weft/cid.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 /* Offsets in a QUIC datagram, RFC 9000 17.2 and 17.3. */
 #define SHORT_CID_OFF 1
 #define LONG_CID_OFF  6
-/* From a relay's label, weft/relay.h. */
+/* From a relay's label, weft/relay_tables.h. */
 #define RELAY_KIND_OFF	 1
 #define RELAY_WORKER_OFF 2
 

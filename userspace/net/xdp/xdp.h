@@ -8,9 +8,9 @@
 
 #include "base/addr.h"
 #include "weft/err.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/krpc_tables.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 /*
  * The XDP program in front of devices, the AF_XDP sockets behind it, and
@@ -242,7 +242,7 @@ WEFT_MUST_CHECK
 int net_xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
 /*
  * net_xdp_set_locals: exactly these addresses are local from now on. None: everything passes.
- * WEFT_EFULL: not all have room (weft/fastpath.h); what comes to the others passes to the kernel's
+ * WEFT_EFULL: not all have room (weft/xdp_maps.h); what comes to the others passes to the kernel's
  * socket.
  */
 WEFT_MUST_CHECK

@@ -109,7 +109,7 @@ static int open_rendezvous(struct fabric *fabric)
 
 	if (!node->config->fabric.has_rendezvous)
 		return 0;
-	return locate_meeting_open(&fabric->meeting, node->locate, &params);
+	return locate_rendezvous_point_open(&fabric->meeting, node->locate, &params);
 }
 
 static int open_reputation(struct fabric *fabric)
@@ -355,7 +355,7 @@ void node_fabric_stop(struct fabric *fabric)
 	fabric->publisher = NULL;
 	service_directory_free(fabric->directory);
 	fabric->directory = NULL;
-	locate_meeting_close(&fabric->meeting);
+	locate_rendezvous_point_close(&fabric->meeting);
 	mesh_pex_stop(fabric->pex);
 	overlay_stop(fabric->overlay);
 }

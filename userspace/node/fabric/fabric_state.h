@@ -2,7 +2,7 @@
 #ifndef WEFT_NODE_FABRIC_STATE_H
 #define WEFT_NODE_FABRIC_STATE_H
 
-#include "locate/meeting.h"
+#include "locate/rendezvous_point.h"
 #include "node/fabric/fabric.h"
 
 /* Private to fabric*.c. */
@@ -11,7 +11,7 @@ struct fabric {
 	struct overlay *overlay;
 	enum overlay_keepers keepers; /* in the last turn */
 	struct mesh_pex *pex;
-	struct locate_meeting meeting;
+	struct locate_rendezvous_point meeting;
 	struct service_reputation *reputation;
 	struct service_directory *directory;
 	struct service_publisher *publisher;

@@ -33,7 +33,7 @@ static struct service_target target_of(const struct service_subscription *subscr
 
 static int channel_begin(struct service_subscription *subscription, uint64_t now_ns)
 {
-	uint8_t head[SERVICE_WISH_LEN_MAX];
+	uint8_t head[SERVICE_READ_PARAMS_LEN_MAX];
 	struct writer w = writer_of(head, sizeof(head));
 	struct service_request request = {
 		.target = target_of(subscription),

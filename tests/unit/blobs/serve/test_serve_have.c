@@ -243,7 +243,7 @@ static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
 	CHECK_EQ(blobs_message_have_answer_parse(q.buf, q.len, &answer), 0);
 	/* In longer runs, but told. */
 	CHECK(q.len <= 1024);
-	CHECK_EQ(answer.partial_cnt, 1);
+	CHECK_EQ(answer.in_progress_cnt, 1);
 	CHECK(blobs_message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2 - 1));
 	CHECK(!blobs_message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2));
 	blobs_in_progress_drop(in_progress, partial);
@@ -294,7 +294,7 @@ static void test_running_get_serves_what_it_has(void)
 	memcpy(told, q.buf, q.len);
 	CHECK_EQ(blobs_message_have_answer_parse(told, q.len, &answer), 0);
 	CHECK(!answer.has_all);
-	CHECK_EQ(answer.partial_cnt, 1);
+	CHECK_EQ(answer.in_progress_cnt, 1);
 	for (uint64_t chunk = 0; chunk < 10; chunk++) {
 		uint8_t payload[MESSAGE_REQUEST_CAP];
 		struct message_request request = {.first = chunk};

@@ -169,7 +169,7 @@ static bool has_big(void)
 
 	return have_asked(false) && got.err == 0 &&
 	       blobs_message_have_answer_parse(reply, got.len, &answer) == 0 &&
-	       (answer.partial_cnt > 0 || blobs_message_have_has_item(&answer, 0));
+	       (answer.in_progress_cnt > 0 || blobs_message_have_has_item(&answer, 0));
 }
 
 static const unsigned of_bytes[] = {MESH_GET_MANIFEST, MESH_GET_CHUNK, MESH_GET_CHUNK_HASHES,

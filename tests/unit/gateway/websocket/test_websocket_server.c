@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unit/gateway/rig.h"
+#include "unit/gateway/gateway_rig.h"
 
 #define HOST	"Host: x\r\n"
 #define KEY	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

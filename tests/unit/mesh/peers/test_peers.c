@@ -141,7 +141,7 @@ static void test_a_flood_of_keys_forgets_only_unknown_peers_of_its_network(void)
 		flood_cnt += is_there(100000 + i);
 	/* 8 of 256 buckets are the flood's, of 4 places each; a chance of an eighth more for luck. */
 	CHECK(honest_cnt >= honest - honest / 8);
-	CHECK(flood_cnt <= MESH_PEERS_REACH * 4);
+	CHECK(flood_cnt <= MESH_PEERS_NETWORK_BUCKETS * 4);
 	arena_close(&bare.arena);
 }
 

@@ -100,7 +100,7 @@ static void test_address_shows_its_key(void)
 	end();
 }
 
-static void test_one_meeting_too_many_waits(void)
+static void test_one_rendezvous_too_many_waits(void)
 {
 	struct addr addr = pair_addr(2);
 	struct addr addrs[MESH_RENDEZVOUS_ADDRS_MAX + 1];
@@ -221,7 +221,7 @@ static void test_place_that_is_not_there_is_tried_again_soon(void)
 int main(void)
 {
 	RUN(test_address_shows_its_key);
-	RUN(test_one_meeting_too_many_waits);
+	RUN(test_one_rendezvous_too_many_waits);
 	RUN(test_a_node_that_proves_the_rendezvous_key_is_no_peer);
 	RUN(test_a_present_node_is_found_once);
 	RUN(test_addresses_not_for_all_to_see_are_refused);

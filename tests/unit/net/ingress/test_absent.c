@@ -5,9 +5,9 @@
  */
 #include "support/check.h"
 #include "weft/facts.h"
-#include "weft/fastpath.h"
+#include "weft/xdp_maps.h"
 #include "weft/krpc_tables.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 #include "weft/reason.h"
 #include "weft/token.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credit, volume and labels of relay flows (weft/relay.h): what program and workers both compute. */
+/* Credit, volume and labels of relay flows (weft/relay_tables.h): what program and workers both compute. */
 #include <pthread.h>
 #include <string.h>
 
 #include "support/check.h"
-#include "weft/relay.h"
+#include "weft/relay_tables.h"
 
 #define SECOND 1000000000ull
 

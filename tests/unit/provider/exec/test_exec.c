@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that are run once for each call: real ones, written by the test in sh. */
-#include "unit/provider/rig.h"
+#include "unit/provider/provider_rig.h"
 
 #include <sys/wait.h>
 

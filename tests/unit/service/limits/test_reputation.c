@@ -86,7 +86,7 @@ static void note_many(const uint8_t *who, enum service_observation observation, 
 		note(who, observation);
 }
 
-static void test_each_deed_has_its_points(void)
+static void test_each_observation_has_its_points(void)
 {
 	static const struct {
 		enum service_observation observation;
@@ -216,7 +216,7 @@ static void test_what_was_90_days_ago_is_forgiven(void)
 	teardown();
 }
 
-static void test_deeds_of_an_hour_are_bounded(void)
+static void test_observations_of_an_hour_are_bounded(void)
 {
 	struct service_reputation_stats stats;
 
@@ -330,7 +330,7 @@ static void test_a_pardon_leaves_no_trace(void)
 	}
 }
 
-static void test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it(void)
+static void test_a_score_that_was_set_is_kept_and_observations_go_on_from_it(void)
 {
 	uint8_t bytes[SERVICE_REPUTATION_RECORD_LEN_MAX];
 	struct service_reputation_record record;
@@ -553,7 +553,7 @@ static void test_it_is_explained(void)
 
 int main(void)
 {
-	RUN(test_each_deed_has_its_points);
+	RUN(test_each_observation_has_its_points);
 	RUN(test_score_stays_between_0_and_100);
 	RUN(test_five_violations_within_an_hour_are_a_ban);
 	RUN(test_violations_an_hour_apart_are_no_ban);
@@ -561,12 +561,12 @@ int main(void)
 	RUN(test_bans_double_up_to_an_hour_and_always_end);
 	RUN(test_violations_while_banned_do_not_make_it_longer);
 	RUN(test_what_was_90_days_ago_is_forgiven);
-	RUN(test_deeds_of_an_hour_are_bounded);
+	RUN(test_observations_of_an_hour_are_bounded);
 	RUN(test_a_clock_set_back_ends_no_ban_early_and_makes_none);
 	RUN(test_an_operators_pardon_forgets_violations);
 	RUN(test_unknown_peers_displace_no_peer_with_a_score);
 	RUN(test_a_pardon_leaves_no_trace);
-	RUN(test_a_score_that_was_set_is_kept_and_deeds_go_on_from_it);
+	RUN(test_a_score_that_was_set_is_kept_and_observations_go_on_from_it);
 	RUN(test_a_table_of_bans_loses_the_one_that_ends_first);
 	RUN(test_violators_displace_no_valued_peer);
 	RUN(test_bans_and_violations_survive_a_kill);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef WEFT_STUN_H
-#define WEFT_STUN_H
+#ifndef WEFT_STUN_ANSWER_H
+#define WEFT_STUN_ANSWER_H
 
 #include "weft/classify.h"
 #include "weft/endpoint.h"

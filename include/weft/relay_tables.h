@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef WEFT_RELAY_H
-#define WEFT_RELAY_H
+#ifndef WEFT_RELAY_TABLES_H
+#define WEFT_RELAY_TABLES_H
 
 #include "weft/bucket.h"
 #include "weft/classify.h"

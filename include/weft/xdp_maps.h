@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef WEFT_FASTPATH_H
-#define WEFT_FASTPATH_H
+#ifndef WEFT_XDP_MAPS_H
+#define WEFT_XDP_MAPS_H
 
 #include "weft/bucket.h"
 #include "weft/classify.h"
@@ -33,7 +33,7 @@
  *   weft_device       array           0: struct weft_device            userspace, each device's own
  *   weft_xsks         XSK map         receive queue: socket            userspace
  *   weft_krpc_*       arrays          weft/krpc_tables.h               userspace
- *   weft_relay_*      arrays          weft/relay.h                     both, by atomics
+ *   weft_relay_*      arrays          weft/relay_tables.h                     both, by atomics
  *   weft_relay_devices hash of devices ifindex: ifindex                userspace
  *
  * Limits are of all CPUs together: a source whose datagrams spread over n

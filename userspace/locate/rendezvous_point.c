@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Mainline DHT as the place where nodes without contacts find each other. */
-#include "locate/meeting.h"
+#include "locate/rendezvous_point.h"
 
 #include <string.h>
 
@@ -16,23 +16,23 @@ static struct kad_id place_hash(void)
 
 static void announce_ended(void *ctx, const struct dht_outcome *outcome)
 {
-	struct locate_meeting *meeting = ctx;
+	struct locate_rendezvous_point *point = ctx;
 
 	(void)outcome;
-	meeting->announce = 0;
+	point->announce = 0;
 }
 
 static bool place_announce(void *ctx, uint64_t now_ns)
 {
-	struct locate_meeting *meeting = ctx;
-	struct dht *dht = meeting->locate->dht;
+	struct locate_rendezvous_point *point = ctx;
+	struct dht *dht = point->locate->dht;
 	const struct dht_announce_params params = {.info_hash = place_hash()};
-	const struct dht_asker asker = {.ended = announce_ended, .ctx = meeting};
+	const struct dht_asker asker = {.ended = announce_ended, .ctx = point};
 
-	if (!dht || meeting->announce)
+	if (!dht || point->announce)
 		return false;
-	meeting->announce = dht_announce(dht, &params, &asker, now_ns);
-	return meeting->announce != 0;
+	point->announce = dht_announce(dht, &params, &asker, now_ns);
+	return point->announce != 0;
 }
 
 static void scope_widen(void *ctx, unsigned bucket, const struct kad_node *node)
@@ -56,51 +56,51 @@ static enum kad_addr_scope dht_scope(const struct dht *dht)
 
 static void find_heard(void *ctx, const struct addr *addrs, unsigned cnt)
 {
-	struct locate_meeting *meeting = ctx;
+	struct locate_rendezvous_point *point = ctx;
 
-	mesh_rendezvous_hear(meeting->rendezvous, addrs, cnt, dht_scope(meeting->locate->dht));
+	mesh_rendezvous_hear(point->rendezvous, addrs, cnt, dht_scope(point->locate->dht));
 }
 
 static void find_ended(void *ctx, const struct dht_outcome *outcome)
 {
-	struct locate_meeting *meeting = ctx;
+	struct locate_rendezvous_point *point = ctx;
 
 	(void)outcome;
-	meeting->find = 0;
+	point->find = 0;
 }
 
 static bool place_find(void *ctx, uint64_t now_ns)
 {
-	struct locate_meeting *meeting = ctx;
-	struct dht *dht = meeting->locate->dht;
+	struct locate_rendezvous_point *point = ctx;
+	struct dht *dht = point->locate->dht;
 	const struct kad_id hash = place_hash();
-	const struct dht_asker asker = {.peers = find_heard, .ended = find_ended, .ctx = meeting};
+	const struct dht_asker asker = {.peers = find_heard, .ended = find_ended, .ctx = point};
 
-	if (!dht || meeting->find)
+	if (!dht || point->find)
 		return false;
-	meeting->find = dht_peers(dht, &hash, &asker, now_ns);
-	return meeting->find != 0;
+	point->find = dht_peers(dht, &hash, &asker, now_ns);
+	return point->find != 0;
 }
 
-int locate_meeting_open(struct locate_meeting *meeting, struct locate *locate,
+int locate_rendezvous_point_open(struct locate_rendezvous_point *point, struct locate *locate,
 			const struct mesh_rendezvous_params *params)
 {
 	struct mesh_rendezvous_params with_place = *params;
 
-	meeting->locate = locate;
-	with_place.place = (struct mesh_rendezvous_place){place_announce, place_find, meeting};
-	return mesh_rendezvous_new(&with_place, &meeting->rendezvous);
+	point->locate = locate;
+	with_place.place = (struct mesh_rendezvous_place){place_announce, place_find, point};
+	return mesh_rendezvous_new(&with_place, &point->rendezvous);
 }
 
-void locate_meeting_close(struct locate_meeting *meeting)
+void locate_rendezvous_point_close(struct locate_rendezvous_point *point)
 {
-	struct dht *dht = meeting->locate ? meeting->locate->dht : NULL;
+	struct dht *dht = point->locate ? point->locate->dht : NULL;
 
-	if (dht && meeting->announce)
-		dht_cancel(dht, meeting->announce);
-	if (dht && meeting->find)
-		dht_cancel(dht, meeting->find);
-	meeting->announce = meeting->find = 0;
-	mesh_rendezvous_free(meeting->rendezvous);
-	meeting->rendezvous = NULL;
+	if (dht && point->announce)
+		dht_cancel(dht, point->announce);
+	if (dht && point->find)
+		dht_cancel(dht, point->find);
+	point->announce = point->find = 0;
+	mesh_rendezvous_free(point->rendezvous);
+	point->rendezvous = NULL;
 }
