@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What it costs to announce holders, and to find them. First 200 nodes of the overlay, simulated:
- * what a put and a search of one provider record ask of the network. Then a day of the daemon's own
+ * what a put and a search of one holder record ask of the network. Then a day of the daemon's own
  * announcer and some searches of its finder, over a table in place of the network. They have 10^3,
  * 10^5 and 10^7 files that are made up as they are asked for. Each put and search counts what was
  * measured before, and the bytes of its value at each node that takes or returns it. Beside it one
@@ -80,16 +80,16 @@ static uint64_t traffic_of(const struct overlay_lab_node *node)
 
 static size_t record_write(const struct node_key *key, const uint8_t *id, uint8_t *out, size_t cap)
 {
-	struct provider provider = {
+	struct holder holder = {
 		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
 		.addr_cnt = 1,
 		.time_s = mesh_lab_wall_s(&lab.mesh),
 	};
 	struct writer w = writer_of(out, cap);
 
-	memcpy(provider.id, id, sizeof(provider.id));
+	memcpy(holder.id, id, sizeof(holder.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	shares_holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &holder);
 	return writer_len(&w);
 }
 

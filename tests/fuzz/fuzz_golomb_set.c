@@ -10,15 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* What parses can be asked for anything; a first byte tells records from sets. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct provider provider;
+	struct holder holder;
 	struct golomb_set set;
 	uint8_t id[32] = {0};
 
 	if (len == 0)
 		return 0;
 	if (data[0] == 0) {
-		if (shares_holder_record_parse(data + 1, len - 1, &provider) == 0)
-			weft_assert(provider.addr_cnt <= PEER_ADDRS_MAX);
+		if (shares_holder_record_parse(data + 1, len - 1, &holder) == 0)
+			weft_assert(holder.addr_cnt <= PEER_ADDRS_MAX);
 		return 0;
 	}
 	if (shares_golomb_set_parse(data + 1, len - 1, &set) < 0)

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static uint8_t bytes[HOLDERS_ANSWER_CAP];
-	static struct message_holder providers[HOLDERS_MAX];
+	static struct message_holder holders[HOLDERS_MAX];
 	struct message_holders_request request;
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	int cnt;
@@ -22,10 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		weft_assert(!w.bad && writer_len(&w) <= HOLDERS_REQUEST_CAP);
 		return 0;
 	}
-	cnt = blobs_message_holders_parse(data + 1, len - 1, providers);
+	cnt = blobs_message_holders_parse(data + 1, len - 1, holders);
 	if (cnt < 0)
 		return 0;
-	blobs_message_holders_write(&w, providers, (unsigned)cnt);
+	blobs_message_holders_write(&w, holders, (unsigned)cnt);
 	weft_assert(!w.bad);
 	return 0;
 }

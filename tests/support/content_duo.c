@@ -49,7 +49,7 @@ static unsigned handler_idx(unsigned type)
 	       : type == MESH_GET_CHUNK	       ? 1
 	       : type == MESH_GET_CHUNK_HASHES ? 2
 	       : type == MESH_HAVE_CONTENT     ? 3
-	       : type == MESH_PROVIDERS	       ? 4
+	       : type == MESH_HOLDERS	       ? 4
 					       : 5;
 }
 

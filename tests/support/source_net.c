@@ -84,20 +84,20 @@ static size_t have_answer(struct mesh_request *request)
 	return writer_len(&w);
 }
 
-static size_t providers_answer(struct mesh_request *request)
+static size_t holders_answer(struct mesh_request *request)
 {
-	static struct message_holder providers[HOLDERS_MAX];
+	static struct message_holder holders[HOLDERS_MAX];
 	const struct net_source *source = request->source;
 	struct writer w = writer_of(request->ask.reply_buf, request->ask.reply_cap);
 
-	for (unsigned i = 0; i < source->provider_cnt; i++) {
-		struct mesh_peer peer = source_net_peer(request->net, source->provider_first + i);
+	for (unsigned i = 0; i < source->holder_cnt; i++) {
+		struct mesh_peer peer = source_net_peer(request->net, source->holder_first + i);
 
-		memcpy(providers[i].key, peer.key, sizeof(peer.key));
-		providers[i].addr_cnt = peer.addr_cnt;
-		memcpy(providers[i].addrs, peer.addrs, peer.addr_cnt * sizeof(struct addr));
+		memcpy(holders[i].key, peer.key, sizeof(peer.key));
+		holders[i].addr_cnt = peer.addr_cnt;
+		memcpy(holders[i].addrs, peer.addrs, peer.addr_cnt * sizeof(struct addr));
 	}
-	blobs_message_holders_write(&w, providers, source->provider_cnt);
+	blobs_message_holders_write(&w, holders, source->holder_cnt);
 	return writer_len(&w);
 }
 
@@ -112,8 +112,8 @@ static enum mesh_code refusal(const struct mesh_request *request,
 		return !source->knows_have ? MESH_CODE_UNKNOWN
 		       : source->has_none  ? MESH_CODE_ABSENT
 					   : 0;
-	if (request->ask.type == MESH_PROVIDERS)
-		return source->provider_cnt ? 0 : MESH_CODE_UNKNOWN;
+	if (request->ask.type == MESH_HOLDERS)
+		return source->holder_cnt ? 0 : MESH_CODE_UNKNOWN;
 	if (request->ask.type == MESH_GET_CHUNK && source->chunks_end &&
 	    (asked->first < source->chunks_begin || asked->first >= source->chunks_end))
 		return MESH_CODE_ABSENT;
@@ -151,7 +151,7 @@ static void request_end(struct mesh_request *request, bool is_late)
 	struct mesh_reply reply = {.err = is_late ? WEFT_ETIMEOUT : 0};
 	unsigned type = request->ask.type;
 
-	if (type != MESH_HAVE_CONTENT && type != MESH_PROVIDERS &&
+	if (type != MESH_HAVE_CONTENT && type != MESH_HOLDERS &&
 	    blobs_message_request_parse(type, request->payload, request->ask.payload_len, &asked) <
 		    0)
 		abort();
@@ -164,7 +164,7 @@ static void request_end(struct mesh_request *request, bool is_late)
 	} else if (!is_late) {
 		reply.payload = request->ask.reply_buf;
 		reply.payload_len = type == MESH_HAVE_CONTENT ? have_answer(request)
-				    : type == MESH_PROVIDERS  ? providers_answer(request)
+				    : type == MESH_HOLDERS    ? holders_answer(request)
 				    : type == MESH_GET_CHUNK  ? chunk_answer(request, &asked)
 							      : manifest_answer(request, &asked);
 	}

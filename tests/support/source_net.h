@@ -26,16 +26,16 @@ struct net_source {
 	uint64_t delay_ns; /* before the first byte */
 	uint64_t rate;	   /* bytes/s; 0: as fast as can be */
 	uint64_t busy_until_ns;
-	enum mesh_code code;		       /* not 0: what it answers to manifests and chunks */
-	bool knows_have;		       /* HAVE_CONTENT: else it does not know the message */
-	bool has_none;			       /* ABSENT to HAVE_CONTENT */
-	uint64_t chunks_begin, chunks_end;     /* what it announces and has; 0, 0: all */
-	bool is_growing;		       /* and that it is fetching the rest */
-	unsigned provider_first, provider_cnt; /* the providers that it names */
-	unsigned asked_cnt;		       /* requests it got */
-	unsigned chunk_cnt;		       /* chunks it sent */
-	unsigned open_cnt, open_peak;	       /* at once */
-	uint64_t free_ns;		       /* its line is */
+	enum mesh_code code;		   /* not 0: what it answers to manifests and chunks */
+	bool knows_have;		   /* HAVE_CONTENT: else it does not know the message */
+	bool has_none;			   /* ABSENT to HAVE_CONTENT */
+	uint64_t chunks_begin, chunks_end; /* what it announces and has; 0, 0: all */
+	bool is_growing;		   /* and that it is fetching the rest */
+	unsigned holder_first, holder_cnt; /* the holders that it names */
+	unsigned asked_cnt;		   /* requests it got */
+	unsigned chunk_cnt;		   /* chunks it sent */
+	unsigned open_cnt, open_peak;	   /* at once */
+	uint64_t free_ns;		   /* its line is */
 };
 
 struct source_net {

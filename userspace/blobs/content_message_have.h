@@ -23,12 +23,12 @@
  * Parsers return 0 or WEFT_EMALFORMED; fields unknown to them are skipped. Their results borrow
  * the payload.
  */
-#define HAVE_IDS_MAX	  1024u
-#define HAVE_ITEMS_MAX	  3000u /* of one manifest */
+#define HAVE_IDS_MAX	     1024u
+#define HAVE_ITEMS_MAX	     3000u /* of one manifest */
 #define HAVE_IN_PROGRESS_MAX 64u
-#define HAVE_BITS_LEN_MAX (32u * 1024u) /* of one item */
-#define HAVE_LEN_MAX	  (60u * 1024u) /* of all bits of an answer */
-#define HAVE_LOG2_MAX	  54u		/* chunks of 2^18 bytes in a file of less than 2^64 */
+#define HAVE_BITS_LEN_MAX    (32u * 1024u) /* of one item */
+#define HAVE_LEN_MAX	     (60u * 1024u) /* of all bits of an answer */
+#define HAVE_LOG2_MAX	     54u	   /* chunks of 2^18 bytes in a file of less than 2^64 */
 /* A payload with as much as these allow. */
 #define HAVE_REQUEST_CAP (16u + HAVE_IDS_MAX * 34u)
 #define HAVE_ANSWER_CAP	 (18u + HAVE_LEN_MAX + HAVE_IN_PROGRESS_MAX * 12u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PROVIDERS, to and from bytes. */
+/* HOLDERS, to and from bytes. */
 #include "content_message_holders.h"
 
 #include "codec/cbor_fields.h"
@@ -50,14 +50,14 @@ static const struct cbor_field holder_fields[] = {
 };
 static const struct cbor_table holder_table = {CBOR_FIELDS(holder_fields)};
 
-void blobs_message_holders_write(struct writer *w, const struct message_holder *providers,
+void blobs_message_holders_write(struct writer *w, const struct message_holder *holders,
 				 unsigned cnt)
 {
 	cbor_write_map(w, 1);
 	cbor_write_uint(w, 0);
 	cbor_write_array(w, cnt);
 	for (unsigned i = 0; i < cnt; i++)
-		cbor_row_write(w, &holder_table, &providers[i]);
+		cbor_row_write(w, &holder_table, &holders[i]);
 }
 
 int blobs_message_holders_parse(const void *payload, size_t len,

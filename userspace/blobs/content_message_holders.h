@@ -12,7 +12,7 @@
 #include "weft/err.h"
 
 /*
- * The payloads of message 498, PROVIDERS: the other nodes that have this, or lately
+ * The payloads of message 498, HOLDERS: the other nodes that have this, or lately
  * wanted it.
  *	asked	 {0: id of a manifest or a content, 1: [PeerAddr]?}
  *	answered {0: [[key, [PeerAddr]]]}
@@ -48,7 +48,7 @@ int blobs_message_holders_request_parse(const void *payload, size_t len,
 					struct message_holders_request *out_request);
 
 /* blobs_message_holders_write: at most HOLDERS_MAX. */
-void blobs_message_holders_write(struct writer *w, const struct message_holder *providers,
+void blobs_message_holders_write(struct writer *w, const struct message_holder *holders,
 				 unsigned cnt);
 /* blobs_message_holders_parse: how many there are, or WEFT_EMALFORMED. */
 WEFT_MUST_CHECK

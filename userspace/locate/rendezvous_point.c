@@ -83,7 +83,7 @@ static bool place_find(void *ctx, uint64_t now_ns)
 }
 
 int locate_rendezvous_point_open(struct locate_rendezvous_point *point, struct locate *locate,
-			const struct mesh_rendezvous_params *params)
+				 const struct mesh_rendezvous_params *params)
 {
 	struct mesh_rendezvous_params with_place = *params;
 

@@ -15,7 +15,7 @@ struct locate_rendezvous_point {
 /* locate_rendezvous_point_open fills place of params. Close it while mesh and DHT are there. */
 WEFT_MUST_CHECK
 int locate_rendezvous_point_open(struct locate_rendezvous_point *point, struct locate *locate,
-			const struct mesh_rendezvous_params *params);
+				 const struct mesh_rendezvous_params *params);
 void locate_rendezvous_point_close(struct locate_rendezvous_point *point);
 
 #endif

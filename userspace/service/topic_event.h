@@ -18,7 +18,7 @@
 #define SERVICE_TOPICS_PER_OFFER      64 /* with a history */
 #define SERVICE_EVENT_LEN_MAX	      (64 * 1024)
 #define SERVICE_EPOCH_LEN	      8
-#define SERVICE_READ_PARAMS_LEN_MAX	      128 /* a head of an opening */
+#define SERVICE_READ_PARAMS_LEN_MAX   128 /* a head of an opening */
 #define SERVICE_EVENT_HEAD_LEN_MAX    48
 #define SERVICE_EVENT_MESSAGE_LEN_MAX (SERVICE_EVENT_HEAD_LEN_MAX + SERVICE_EVENT_LEN_MAX)
 /* Numbers of events stay below, so that no sum of two overflows. */

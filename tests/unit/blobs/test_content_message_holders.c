@@ -76,16 +76,16 @@ static void test_request_with_nine_addresses_is_malformed(void)
 	CHECK_EQ(blobs_message_holders_request_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 }
 
-static struct message_holder providers[HOLDERS_MAX + 1], got_providers[HOLDERS_MAX];
+static struct message_holder holders[HOLDERS_MAX + 1], got_holders[HOLDERS_MAX];
 
-static void providers_fill(unsigned addr_cnt)
+static void holders_fill(unsigned addr_cnt)
 {
-	memset(providers, 0, sizeof(providers));
+	memset(holders, 0, sizeof(holders));
 	for (unsigned i = 0; i <= HOLDERS_MAX; i++) {
-		providers[i].key[0] = (uint8_t)(i + 1);
-		providers[i].addr_cnt = addr_cnt;
+		holders[i].key[0] = (uint8_t)(i + 1);
+		holders[i].addr_cnt = addr_cnt;
 		for (unsigned j = 0; j < addr_cnt; j++)
-			providers[i].addrs[j] = addr_example(i + j);
+			holders[i].addrs[j] = addr_example(i + j);
 	}
 }
 
@@ -94,19 +94,17 @@ static void test_answer_is_read_back(void)
 	static const unsigned cnts[] = {0, 1, HOLDERS_MAX};
 	static uint8_t bytes[HOLDERS_ANSWER_CAP];
 
-	providers_fill(PEER_ADDRS_MAX);
+	holders_fill(PEER_ADDRS_MAX);
 	for (size_t i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
 
-		blobs_message_holders_write(&w, providers, cnts[i]);
+		blobs_message_holders_write(&w, holders, cnts[i]);
 		CHECK(!w.bad);
-		CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_providers),
-			 cnts[i]);
+		CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_holders), cnts[i]);
 		for (unsigned j = 0; j < cnts[i]; j++) {
-			CHECK_MEM(got_providers[j].key, providers[j].key, 32);
-			CHECK_EQ(got_providers[j].addr_cnt, PEER_ADDRS_MAX);
-			CHECK_MEM(got_providers[j].addrs, providers[j].addrs,
-				  sizeof(providers[j].addrs));
+			CHECK_MEM(got_holders[j].key, holders[j].key, 32);
+			CHECK_EQ(got_holders[j].addr_cnt, PEER_ADDRS_MAX);
+			CHECK_MEM(got_holders[j].addrs, holders[j].addrs, sizeof(holders[j].addrs));
 		}
 	}
 }
@@ -116,30 +114,29 @@ static void test_cut_answer_is_malformed(void)
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	providers_fill(1);
-	blobs_message_holders_write(&w, providers, 2);
+	holders_fill(1);
+	blobs_message_holders_write(&w, holders, 2);
 	CHECK(!w.bad);
 	for (size_t cut = 0; cut < writer_len(&w); cut++)
-		CHECK_EQ(blobs_message_holders_parse(bytes, cut, got_providers), WEFT_EMALFORMED);
+		CHECK_EQ(blobs_message_holders_parse(bytes, cut, got_holders), WEFT_EMALFORMED);
 }
 
-static void test_one_provider_too_many_is_malformed(void)
+static void test_one_holder_too_many_is_malformed(void)
 {
 	static uint8_t bytes[HOLDERS_ANSWER_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	providers_fill(1);
-	blobs_message_holders_write(&w, providers, HOLDERS_MAX + 1);
+	holders_fill(1);
+	blobs_message_holders_write(&w, holders, HOLDERS_MAX + 1);
 	CHECK(!w.bad);
-	CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_providers),
-		 WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_parse(bytes, writer_len(&w), got_holders), WEFT_EMALFORMED);
 }
 
 static void test_answer_without_a_list_is_malformed(void)
 {
 	static const uint8_t empty_map[] = {0xa0};
 
-	CHECK_EQ(blobs_message_holders_parse(empty_map, 1, got_providers), WEFT_EMALFORMED);
+	CHECK_EQ(blobs_message_holders_parse(empty_map, 1, got_holders), WEFT_EMALFORMED);
 }
 
 int main(void)
@@ -149,7 +146,7 @@ int main(void)
 	RUN(test_request_with_nine_addresses_is_malformed);
 	RUN(test_answer_is_read_back);
 	RUN(test_cut_answer_is_malformed);
-	RUN(test_one_provider_too_many_is_malformed);
+	RUN(test_one_holder_too_many_is_malformed);
 	RUN(test_answer_without_a_list_is_malformed);
 	return check_done();
 }

@@ -142,13 +142,13 @@ static void make_root(struct writer *w)
 
 /* --- holders --- */
 
-static void make_provider(struct writer *w)
+static void make_holder(struct writer *w)
 {
-	struct provider provider = {.time_s = TIME_S};
+	struct holder holder = {.time_s = TIME_S};
 
-	provider.addr_cnt = addrs_fill(provider.addrs);
-	bytes_fill(provider.id, sizeof(provider.id), 3);
-	shares_holder_record_write(w, key, &provider);
+	holder.addr_cnt = addrs_fill(holder.addrs);
+	bytes_fill(holder.id, sizeof(holder.id), 3);
+	shares_holder_record_write(w, key, &holder);
 }
 
 static void make_golomb_set(struct writer *w)
@@ -398,8 +398,8 @@ static const struct {
 	{"head, replaced", HEAD_TAG, false, make_succession},
 	{"manifest", MANIFEST_TAG, true, make_manifest},
 	{"manifest, root", MANIFEST_TAG, true, make_root},
-	{"provider", "provider", false, make_provider},
-	{"provider set", "provset", false, make_golomb_set},
+	{"holder record", "provider", false, make_holder},
+	{"holder set", "provset", false, make_golomb_set},
 	{"community token", "commtoken", false, make_token},
 	{"community member", "commmember", false, make_member},
 	{"community binding", "commbind", false, make_binding},

@@ -11,8 +11,8 @@
 #include "support/dht_rig.h"
 #include "support/hex.h"
 
-#define HELLO	 "12:Hello World!"
-#define OTHER	 "12:Other World!"
+#define HELLO	    "12:Hello World!"
+#define OTHER	    "12:Other World!"
 #define UNVALIDATED "198.51.100.7:6881"
 
 static struct dht_rig rig;

@@ -90,7 +90,8 @@ static struct kad_id value_put(const struct addr *asker, size_t value_len)
 
 static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
 {
-	const struct addr putter = dht_rig_addr(UNVALIDATED), asker = dht_rig_addr("192.0.2.77:6881");
+	const struct addr putter = dht_rig_addr(UNVALIDATED),
+			  asker = dht_rig_addr("192.0.2.77:6881");
 	size_t len_max = 0;
 
 	rig_up();
@@ -115,7 +116,8 @@ static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
 
 static void test_a_validated_or_padded_asker_gets_the_longest_value(void)
 {
-	const struct addr putter = dht_rig_addr(UNVALIDATED), asker = dht_rig_addr("192.0.2.77:6881");
+	const struct addr putter = dht_rig_addr(UNVALIDATED),
+			  asker = dht_rig_addr("192.0.2.77:6881");
 	struct krpc_query query = dht_rig_query(KRPC_GET);
 	struct krpc_message answer;
 

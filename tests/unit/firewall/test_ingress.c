@@ -7,9 +7,9 @@
 #include "support/check.h"
 #include "weft/cid.h"
 
-#define WORKER_CNT 2
-#define NOW_NS	   (5000 * 1000000000ull)
-#define UNVALIDATED   "192.0.2.1:9"
+#define WORKER_CNT  2
+#define NOW_NS	    (5000 * 1000000000ull)
+#define UNVALIDATED "192.0.2.1:9"
 
 struct bench {
 	struct weft_config policy;

@@ -95,7 +95,7 @@ struct get_run_file {
 	uint64_t hash_cnt; /* fetched so far */
 	uint64_t chunk_cap;
 	bool list_is_asked;
-	uint8_t list_key[MESH_KEY_LEN]; /* the list's provider; another one restarts the list */
+	uint8_t list_key[MESH_KEY_LEN]; /* the list's holder; another one restarts the list */
 	bool job_is_out;
 	uint8_t *chunks; /* enum chunk_state of each */
 	struct rarest order;
@@ -133,7 +133,7 @@ struct get_run_slot {
 	struct swarm_ask ask;		/* under way while its swarm is set */
 	uint64_t expect_ns;		/* when an answer was expected as it was asked */
 	uint64_t expect_for_ns;		/* the interval to expect_ns, when asked */
-	uint8_t from_key[MESH_KEY_LEN]; /* the provider asked, then the provider that answered */
+	uint8_t from_key[MESH_KEY_LEN]; /* the holder asked, then the holder that answered */
 	uint8_t *buffer;
 	uint32_t item;
 	struct get_run_file *file;
@@ -440,7 +440,7 @@ bool blobs_get_run_file_list_check(const struct get_run_file *file,
 				   const struct message_answer *answer);
 void blobs_get_run_file_list_arrived(struct get_run_file *file,
 				     const struct message_answer *answer);
-/* blobs_get_run_file_list_failed: the provider of the first pages failed; the list restarts. */
+/* blobs_get_run_file_list_failed: the holder of the first pages failed; the list restarts. */
 void blobs_get_run_file_list_failed(struct get_run_file *file);
 /* blobs_get_run_file_take, blobs_get_run_file_again: chunk idx is asked for; it is missing again. */
 void blobs_get_run_file_take(struct get_run_file *file, uint64_t idx);

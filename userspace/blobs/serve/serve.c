@@ -137,7 +137,7 @@ static int serve_register(struct serve *serve)
 		{MESH_GET_CHUNK_HASHES, on_request},
 		{MESH_RANGE_PROOF, on_request},
 		{MESH_HAVE_CONTENT, blobs_serve_have_asked},
-		{MESH_PROVIDERS, blobs_serve_members_asked},
+		{MESH_HOLDERS, blobs_serve_members_asked},
 	};
 	int err = 0;
 

@@ -521,7 +521,7 @@ void blobs_serve_call_start(struct serve_call *call)
 {
 	int err;
 
-	if (call->type == MESH_PROVIDERS) {
+	if (call->type == MESH_HOLDERS) {
 		blobs_serve_members_start(call);
 		return;
 	}

@@ -31,7 +31,7 @@
 #define HAVES_LONG_MAX 4u
 #define HAVE_COPY_MAX  1024u /* what the mesh copies (mesh/seam.h) */
 /* Bits of a short answer, and what each file in part costs beside its bits. */
-#define HAVE_SHORT_LEN	  960u
+#define HAVE_SHORT_LEN	      960u
 #define HAVE_IN_PROGRESS_HEAD 16u
 /* Half a millisecond's work in a turn, then as much time for others. */
 #define LOOKS_PER_TURN 64u
@@ -181,7 +181,8 @@ static void in_progress_file_tell(struct have *have, const struct in_progress_fi
 	unsigned log2 = 0;
 	uint64_t run_cnt;
 
-	if (room == 0 || have->answer.in_progress_cnt == HAVE_IN_PROGRESS_MAX || partial->have_cnt == 0)
+	if (room == 0 || have->answer.in_progress_cnt == HAVE_IN_PROGRESS_MAX ||
+	    partial->have_cnt == 0)
 		return;
 	while ((partial->chunk_cnt - 1) >> log2 >= room * 8)
 		log2++;

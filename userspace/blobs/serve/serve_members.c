@@ -78,7 +78,7 @@ void blobs_serve_members_start(struct serve_call *call)
 	w = writer_of(call->buffer, HOLDERS_ANSWER_CAP);
 	blobs_message_holders_write(
 		&w, told, blobs_members_list(members, call->request.id, call->peer_key, told));
-	blobs_serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
+	blobs_serve_call_send(call, MESH_HOLDERS, NULL, 0, writer_len(&w));
 }
 
 void blobs_serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)

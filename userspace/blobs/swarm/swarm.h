@@ -17,7 +17,7 @@
  * asks. A hint is asked at once; a node that was found is first asked what it has.
  *
  *	swarm.c	  members, and the timer that tends them
- *	swarm_contact.c what each has (HAVE_CONTENT), which providers it knows (PROVIDERS)
+ *	swarm_contact.c what each has (HAVE_CONTENT), which holders it knows (HOLDERS)
  *	swarm_find.c  finders
  *	swarm_ask.c	  requests: the choice of member, the handling of answers
  *	swarm_source.c  a node as all swarms see it: speed, window, reputation

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks members what they have, and which providers they know. A found member is first asked what
+ * Asks members what they have, and which holders they know. A found member is first asked what
  * it has, a few members at a time: nine in ten may be forged. A hint is asked when there is a
  * choice, or when it lacked something. A member with a part is asked again: often while its part
  * grows, ever less often while it does not. This node asks for others as soon as it serves what
@@ -286,26 +286,25 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 	(void)!contact_send(&member->have_contact, &ask, now_ns);
 }
 
-/* --- the providers it knows --- */
+/* --- the holders it knows --- */
 
 static void holders_received(struct swarm_member *member, const struct mesh_reply *reply,
 			     uint64_t now_ns)
 {
-	struct message_holder *providers = calloc(HOLDERS_MAX, sizeof(*providers));
-	int cnt = providers ? blobs_message_holders_parse(reply->payload, reply->payload_len,
-							  providers)
-			    : 0;
+	struct message_holder *holders = calloc(HOLDERS_MAX, sizeof(*holders));
+	int cnt = holders ? blobs_message_holders_parse(reply->payload, reply->payload_len, holders)
+			  : 0;
 
 	if (cnt == WEFT_EMALFORMED)
 		blobs_swarm_member_blame(member, now_ns);
 	for (int i = 0; i < cnt; i++) {
-		struct mesh_peer peer = {.addrs = providers[i].addrs,
-					 .addr_cnt = providers[i].addr_cnt};
+		struct mesh_peer peer = {.addrs = holders[i].addrs,
+					 .addr_cnt = holders[i].addr_cnt};
 
-		memcpy(peer.key, providers[i].key, sizeof(peer.key));
+		memcpy(peer.key, holders[i].key, sizeof(peer.key));
 		(void)blobs_swarm_member_add(member->swarm, &peer, false);
 	}
-	free(providers);
+	free(holders);
 }
 
 static void on_holders(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -327,7 +326,7 @@ static void on_holders(void *arg, const struct mesh_reply *reply, uint64_t now_n
 	contact_free(contact);
 }
 
-static void providers_ask(struct swarm_member *member, uint64_t now_ns)
+static void holders_ask(struct swarm_member *member, uint64_t now_ns)
 {
 	const struct swarm *swarm = member->swarm;
 	const struct blobs_params *params = &swarm->swarms->content->params;
@@ -336,7 +335,7 @@ static void providers_ask(struct swarm_member *member, uint64_t now_ns)
 	struct blobs_ways ways;
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask ask = {
-		.type = MESH_PROVIDERS,
+		.type = MESH_HOLDERS,
 		.payload = payload,
 		.reply_cap = HOLDERS_REPLY_CAP,
 		.reply = on_holders,
@@ -403,6 +402,6 @@ void blobs_swarm_contacts_run(struct swarm *swarm, uint64_t now_ns)
 		}
 		if (member->state == MEMBER_OPEN && member->was_reached &&
 		    contact_is_due(&member->holders_contact, now_ns))
-			providers_ask(member, now_ns);
+			holders_ask(member, now_ns);
 	}
 }

@@ -92,7 +92,8 @@ static uint32_t entry_bucket(const struct mesh_peers *peers, const struct mesh_p
 		uint64_t turn;
 	} where = {.network = addr_prefix_key(addr, addr->family == ADDR_IPV4 ? 24 : 48)};
 
-	where.turn = siphash(peers->secret, entry->key, sizeof(entry->key)) % MESH_PEERS_NETWORK_BUCKETS;
+	where.turn =
+		siphash(peers->secret, entry->key, sizeof(entry->key)) % MESH_PEERS_NETWORK_BUCKETS;
 	return (uint32_t)(siphash(peers->secret, &where, sizeof(where)) % peers->bucket_cnt);
 }
 

@@ -79,9 +79,9 @@ struct mesh_peer_entry {
 	bool is_useful; /* among those of most use in the last hour */
 };
 
-#define MESH_PEERS_EVICTED_MAX 64
-#define MESH_PEERS_BUCKET_CNT  256
-#define MESH_PEERS_NETWORK_BUCKETS       8 /* buckets of one network */
+#define MESH_PEERS_EVICTED_MAX	   64
+#define MESH_PEERS_BUCKET_CNT	   256
+#define MESH_PEERS_NETWORK_BUCKETS 8 /* buckets of one network */
 
 struct mesh_peers {
 	struct pool pool;

@@ -79,20 +79,20 @@ int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
 {
 	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct provider provider = {
+	struct holder holder = {
 		.addr_cnt = announce->addr_cnt,
 		.time_s = time_after(announce, announced_s),
 	};
 	struct announce_log_row row = {
 		.kind = tag == ANNOUNCE_MANIFEST ? ANNOUNCE_LOG_MANIFEST : ANNOUNCE_LOG_CONTENT,
-		.time_s = provider.time_s,
+		.time_s = holder.time_s,
 	};
 
-	memcpy(provider.id, id, sizeof(provider.id));
+	memcpy(holder.id, id, sizeof(holder.id));
 	memcpy(row.id, id, sizeof(row.id));
-	memcpy(provider.addrs, announce->addrs, sizeof(provider.addrs));
+	memcpy(holder.addrs, announce->addrs, sizeof(holder.addrs));
 	writer_u8(&w, (uint8_t)tag);
-	shares_holder_record_write(&w, announce->params.key, &provider);
+	shares_holder_record_write(&w, announce->params.key, &holder);
 	return put_begin(announce, &row, &w, now_ns);
 }
 

@@ -53,20 +53,20 @@ static int record_check(enum announce_tag tag, const struct overlay_value *value
 			struct overlay_claim *out_claim)
 {
 	uint8_t own[ANNOUNCE_NAME_CAP];
-	struct provider provider;
+	struct holder holder;
 	int err;
 
 	if (value->len == 0 || value->bytes[0] != tag)
 		return WEFT_EMALFORMED;
-	if ((err = shares_holder_record_parse(value->bytes + 1, value->len - 1, &provider)) < 0 ||
-	    (err = shares_holder_record_check_time(provider.time_s, wall_s)) < 0)
+	if ((err = shares_holder_record_parse(value->bytes + 1, value->len - 1, &holder)) < 0 ||
+	    (err = shares_holder_record_check_time(holder.time_s, wall_s)) < 0)
 		return err;
-	if (!names_equal(own, shares_announce_name_of_id(tag, provider.id, own), value->name,
+	if (!names_equal(own, shares_announce_name_of_id(tag, holder.id, own), value->name,
 			 value->name_len))
 		return WEFT_EREFUSED;
 	if ((err = shares_holder_record_verify_signature(value->bytes + 1, value->len - 1)) < 0)
 		return err;
-	claim_make(provider.key, provider.time_s, out_claim);
+	claim_make(holder.key, holder.time_s, out_claim);
 	return 0;
 }
 
@@ -115,21 +115,21 @@ int shares_announce_rules_add(const struct overlay_seam *overlay)
 		 .key_max = ANNOUNCE_HOLDERS_MAX,
 		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
 		 .check = manifest_check,
-		 .pool = "overlay.value_cap: provider hints"},
+		 .pool = "overlay.value_cap: holder hints"},
 		{.tag = ANNOUNCE_CONTENT,
 		 .prefix = PREFIX_CONTENT,
 		 .len_max = 1 + HOLDER_RECORD_LEN_MAX,
 		 .key_max = ANNOUNCE_HOLDERS_MAX,
 		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
 		 .check = content_check,
-		 .pool = "overlay.value_cap: provider hints"},
+		 .pool = "overlay.value_cap: holder hints"},
 		{.tag = ANNOUNCE_SET,
 		 .prefix = PREFIX_SET,
 		 .len_max = 1 + GOLOMB_SET_LEN_MAX,
 		 .key_max = ANNOUNCE_HOLDERS_MAX,
 		 .prefix_max = ANNOUNCE_PER_PREFIX_MAX,
 		 .check = set_check,
-		 .pool = "overlay.value_cap: provider hints"},
+		 .pool = "overlay.value_cap: holder hints"},
 	};
 	int err = 0;
 

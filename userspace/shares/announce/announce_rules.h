@@ -9,13 +9,13 @@
 
 /*
  * Nodes of the overlay judge the announcements of holders by these rules (docs/wire/overlay.md).
- * A value is its tag and a provider record or a provider set. The writer is the holder's key,
+ * A value is its tag and a holder record or a holder set. The writer is the holder's key,
  * and the sequence number the time of writing.
  */
 enum announce_tag {
-	ANNOUNCE_MANIFEST = 0x02, /* provider record under "manifest:loc:" and manifest id */
-	ANNOUNCE_CONTENT = 0x03,  /* provider record under "content:prov:" and content id */
-	ANNOUNCE_SET = 0x04,	  /* provider set under "content:set:", u8 depth, u32be region */
+	ANNOUNCE_MANIFEST = 0x02, /* holder record under "manifest:loc:" and manifest id */
+	ANNOUNCE_CONTENT = 0x03,  /* holder record under "content:prov:" and content id */
+	ANNOUNCE_SET = 0x04,	  /* holder set under "content:set:", u8 depth, u32be region */
 };
 
 /* Holders returned for a key: the freshest, and so many of one prefix. */

@@ -10,7 +10,7 @@
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
-#define TAG "provset"
+#define TAG "provset" /* a constant of the wire */
 
 static const struct cbor_field fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct golomb_set, key)},

@@ -13,8 +13,8 @@
 struct node_key;
 
 /*
- * A provider set: one node says which of a region's contents it has, in place of a
- * provider record of each. A region is all content ids that begin with the same depth bits. A
+ * A holder set: one node says which of a region's contents it has, in place of a
+ * holder record of each. A region is all content ids that begin with the same depth bits. A
  * signed object (crypto/signed.h) with the tag "provset" and the body
  *	0 key 32 | 1 addresses [PeerAddr] | 2 time s | 3 depth | 4 region | 5 count |
  *	6 rice parameter | 7 code

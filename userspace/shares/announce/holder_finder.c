@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looks in the overlay for holders of a manifest or a content. It asks for the provider records
+ * Looks in the overlay for holders of a manifest or a content. It asks for the holder records
  * under the id, and for a content the sets of its region at both depths, all at once. Each
  * holder is reported once in a search, as far as memory lasts. The swarm asks the holder whether
  * it is true.
@@ -62,11 +62,11 @@ static void holder_tell(struct announce_lookup *search, const uint8_t *key,
 static void record_take(void *arg, const uint8_t *value, size_t len,
 			const struct overlay_claim *claim)
 {
-	struct provider provider;
+	struct holder holder;
 
 	(void)claim;
-	if (shares_holder_record_parse(value + 1, len - 1, &provider) == 0)
-		holder_tell(arg, provider.key, provider.addrs, provider.addr_cnt);
+	if (shares_holder_record_parse(value + 1, len - 1, &holder) == 0)
+		holder_tell(arg, holder.key, holder.addrs, holder.addr_cnt);
 }
 
 static void set_found(struct announce_want *base, const struct golomb_set *set)

@@ -7,32 +7,31 @@
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
-#define TAG "provider"
+#define TAG "provider" /* a constant of the wire: stays, although this is a holder */
 
 static const struct cbor_field fields[] = {
-	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct provider, id)},
-	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct provider, key)},
-	{2, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct provider, addrs),
-	 CBOR_LEN(struct provider, addr_cnt)},
-	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct provider, time_s), .max = INT64_MAX},
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct holder, id)},
+	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct holder, key)},
+	{2, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct holder, addrs),
+	 CBOR_LEN(struct holder, addr_cnt)},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct holder, time_s), .max = INT64_MAX},
 };
 static const struct cbor_table table = {CBOR_FIELDS(fields)};
 
-void shares_holder_record_write(struct writer *w, const struct node_key *key,
-				struct provider *provider)
+void shares_holder_record_write(struct writer *w, const struct node_key *key, struct holder *holder)
 {
 	uint8_t body[HOLDER_RECORD_LEN_MAX];
 	struct writer body_w = writer_of(body, sizeof(body));
 
-	memcpy(provider->key, node_key_public(key), sizeof(provider->key));
-	cbor_fields_write(&body_w, &table, provider);
+	memcpy(holder->key, node_key_public(key), sizeof(holder->key));
+	cbor_fields_write(&body_w, &table, holder);
 	w->bad |= body_w.bad;
 	signed_write(w, key, TAG, body, writer_len(&body_w));
 }
 
-int shares_holder_record_parse(const void *bytes, size_t len, struct provider *out_provider)
+int shares_holder_record_parse(const void *bytes, size_t len, struct holder *out_holder)
 {
-	struct provider provider = {0};
+	struct holder holder = {0};
 	struct signed_object object;
 	int err;
 
@@ -40,10 +39,10 @@ int shares_holder_record_parse(const void *bytes, size_t len, struct provider *o
 		return WEFT_ETOOLARGE;
 	if ((err = signed_parse(bytes, len, &object)) < 0)
 		return err;
-	if (cbor_fields_parse(object.body, object.body_len, &table, &provider) < 0 ||
-	    memcmp(provider.key, object.signer, sizeof(provider.key)) != 0)
+	if (cbor_fields_parse(object.body, object.body_len, &table, &holder) < 0 ||
+	    memcmp(holder.key, object.signer, sizeof(holder.key)) != 0)
 		return WEFT_EMALFORMED;
-	*out_provider = provider;
+	*out_holder = holder;
 	return 0;
 }
 

@@ -12,8 +12,8 @@
 struct node_key;
 
 /*
- * A provider record: one node says that it has one manifest or content. A signed object
- * (crypto/signed.h) with the tag "provider" and the body
+ * A holder record: one node says that it has one manifest or content. A signed object
+ * (crypto/signed.h) with the tag "provider", a constant of the wire, and the body
  *	0 id 32 | 1 key 32 | 2 addresses [PeerAddr] | 3 time s
  * Unknown fields are stepped over. It is a hint: its reader asks the node itself. Pure.
  */
@@ -22,7 +22,7 @@ struct node_key;
 #define HOLDER_RECORD_SKEW_S  300u /* by which clocks may differ */
 #define HOLDER_RECORD_LEN_MAX 2048u
 
-struct provider {
+struct holder {
 	uint8_t id[HOLDER_RECORD_ID_LEN];
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[PEER_ADDRS_MAX]; /* that can be dialled directly */
@@ -30,16 +30,16 @@ struct provider {
 	uint64_t time_s;
 };
 
-/* shares_holder_record_write signs provider, whose key is set to key's; w is bad when there is no room. */
+/* shares_holder_record_write signs holder, whose key is set to key's; w is bad when there is no room. */
 void shares_holder_record_write(struct writer *w, const struct node_key *key,
-				struct provider *provider);
+				struct holder *holder);
 
 /*
  * shares_holder_record_parse checks form and that the signer is the node it speaks of: 0, WEFT_EMALFORMED
  * or WEFT_ETOOLARGE. shares_holder_record_verify_signature then: 0 or WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
-int shares_holder_record_parse(const void *bytes, size_t len, struct provider *out_provider);
+int shares_holder_record_parse(const void *bytes, size_t len, struct holder *out_holder);
 WEFT_MUST_CHECK
 int shares_holder_record_verify_signature(const void *bytes, size_t len);
 /*

@@ -14,7 +14,7 @@
 struct arena;
 
 /*
- * The provider sets of others, by region. The overlay is asked once for all searches in a
+ * The holder sets of others, by region. The overlay is asked once for all searches in a
  * region, and the set is kept for ten minutes. The reason: a search for the files of one share
  * comes to each region again and again. Least recently used regions give way.
  *

@@ -82,7 +82,7 @@ static bool have_ask(unsigned idx, const uint8_t *manifest_id, const uint8_t (*i
 	return answered(&q);
 }
 
-static bool providers_ask(unsigned idx, const uint8_t *id, bool is_serving)
+static bool holders_ask(unsigned idx, const uint8_t *id, bool is_serving)
 {
 	struct message_holders_request request = {.is_serving = is_serving, .addr_cnt = 2};
 	static uint8_t payload[HOLDERS_REQUEST_CAP];
@@ -92,7 +92,7 @@ static bool providers_ask(unsigned idx, const uint8_t *id, bool is_serving)
 	request.addrs[0] = (struct addr){.ip = {80, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
 	request.addrs[1] = (struct addr){.ip = {10, 1, 2, 4}, .port = 7001, .family = ADDR_IPV4};
 	blobs_message_holders_request_write(&w, &request);
-	ask(&q, idx, MESH_PROVIDERS, &w, payload);
+	ask(&q, idx, MESH_HOLDERS, &w, payload);
 	return answered(&q);
 }
 
@@ -153,7 +153,7 @@ static void test_unknown_manifest_is_absent(void)
 	CHECK(duo_begin());
 	CHECK(have_ask(DUO_B, private_id, NULL, 0));
 	CHECK_EQ(q.code, MESH_CODE_ABSENT);
-	CHECK(providers_ask(DUO_B, private_id, true));
+	CHECK(holders_ask(DUO_B, private_id, true));
 	CHECK_EQ(q.code, MESH_CODE_ABSENT);
 	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, private_id), 0);
 	duo_fini(&duo);
@@ -161,7 +161,7 @@ static void test_unknown_manifest_is_absent(void)
 
 static void test_malformed_questions_are_answered_as_such(void)
 {
-	static const unsigned types[] = {MESH_HAVE_CONTENT, MESH_PROVIDERS};
+	static const unsigned types[] = {MESH_HAVE_CONTENT, MESH_HOLDERS};
 	static uint8_t payload[1] = {0xa0};
 	struct writer w = writer_of(payload, 1);
 
@@ -353,18 +353,18 @@ static void test_a_serving_peer_is_announced_to_the_next(void)
 	CHECK(duo_begin());
 	duo.nodes[DUO_B].addr =
 		(struct addr){.ip = {80, 1, 2, 3}, .port = 7000, .family = ADDR_IPV4};
-	CHECK(providers_ask(DUO_B, shared.manifest_id, true));
+	CHECK(holders_ask(DUO_B, shared.manifest_id, true));
 	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 0);
 	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 	duo.nodes[DUO_B].key[0]++;
-	CHECK(providers_ask(DUO_B, shared.manifest_id, false));
+	CHECK(holders_ask(DUO_B, shared.manifest_id, false));
 	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 1);
 	CHECK_EQ(told[0].key[0], 'b');
 	/* Where it asked from; what else it names may be a victim's address. */
 	CHECK_EQ(told[0].addr_cnt, 1);
 	CHECK_EQ(told[0].addrs[0].port, 7000);
 	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
-	CHECK(providers_ask(DUO_B, small_id, false));
+	CHECK(holders_ask(DUO_B, small_id, false));
 	CHECK_EQ(blobs_message_holders_parse(q.buf, q.len, told), 0);
 	duo_fini(&duo);
 }

@@ -149,7 +149,7 @@ static bool have_asked(bool is_of_manifest)
 	return asked(MESH_HAVE_CONTENT, payload, writer_len(&w));
 }
 
-static bool providers_asked(const uint8_t *id)
+static bool holders_asked(const uint8_t *id)
 {
 	struct message_holders_request request = {.is_serving = true, .is_blind = is_blinded};
 	static uint8_t payload[HOLDERS_REQUEST_CAP];
@@ -160,7 +160,7 @@ static bool providers_asked(const uint8_t *id)
 	memcpy(request.id, name, 32);
 	memcpy(request.veiled, name + 32, 32);
 	blobs_message_holders_request_write(&w, &request);
-	return asked(MESH_PROVIDERS, payload, writer_len(&w));
+	return asked(MESH_HOLDERS, payload, writer_len(&w));
 }
 
 static bool has_big(void)
@@ -186,9 +186,9 @@ static void check_absent(void)
 	CHECK(have_asked(true));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
 	CHECK(!has_big());
-	CHECK(providers_asked(shared.manifest_id));
+	CHECK(holders_asked(shared.manifest_id));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
-	CHECK(providers_asked(big_id));
+	CHECK(holders_asked(big_id));
 	CHECK_EQ(got.code, MESH_CODE_ABSENT);
 }
 
@@ -201,7 +201,7 @@ static void check_given(void)
 	CHECK(have_asked(true));
 	CHECK_EQ(got.err, 0);
 	CHECK(has_big());
-	CHECK(providers_asked(shared.manifest_id));
+	CHECK(holders_asked(shared.manifest_id));
 	CHECK_EQ(got.err, 0);
 }
 
@@ -361,7 +361,7 @@ static void check_blind_given(void)
 	}
 	CHECK(have_asked(true));
 	CHECK_EQ(got.err, 0);
-	CHECK(providers_asked(shared.manifest_id));
+	CHECK(holders_asked(shared.manifest_id));
 	CHECK_EQ(got.err, 0);
 	CHECK_EQ(blobs_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
 }

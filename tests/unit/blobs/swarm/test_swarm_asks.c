@@ -264,8 +264,8 @@ static void test_a_server_hears_of_others_at_once(void)
 	struct swarm *swarm;
 
 	source_net_init(&net);
-	net.sources[0].provider_first = 1;
-	net.sources[0].provider_cnt = 1;
+	net.sources[0].holder_first = 1;
+	net.sources[0].holder_cnt = 1;
 	swarm = source_net_join(&net, 0, 1);
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(NS_PER_S));

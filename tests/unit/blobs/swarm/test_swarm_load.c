@@ -247,8 +247,8 @@ static void test_members_name_others(void)
 {
 	begin(2000);
 	net.sources[0].rate = MIB_S / 10;
-	net.sources[0].provider_first = 5;
-	net.sources[0].provider_cnt = 4;
+	net.sources[0].holder_first = 5;
+	net.sources[0].holder_cnt = 4;
 	for (unsigned i = 5; i < 9; i++)
 		net.sources[i].rate = MIB_S / 10;
 	join(1);
@@ -271,8 +271,8 @@ static void test_no_more_than_so_many_are_asked_at_once(void)
 {
 	begin(4000);
 	net.sources[0].rate = MIB_S / 20;
-	net.sources[0].provider_first = 1;
-	net.sources[0].provider_cnt = SWARM_OPEN_MAX + 4;
+	net.sources[0].holder_first = 1;
+	net.sources[0].holder_cnt = SWARM_OPEN_MAX + 4;
 	for (unsigned i = 1; i < SWARM_OPEN_MAX + 8; i++)
 		net.sources[i].rate = MIB_S / 200;
 	join(1);

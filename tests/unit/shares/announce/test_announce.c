@@ -223,7 +223,7 @@ static void test_changed_addresses_are_announced_also_over_a_restart(void)
 {
 	struct rig_manifest *manifest;
 	const struct fake_value *value;
-	struct provider provider;
+	struct holder holder;
 	unsigned put_cnt;
 
 	announce_rig_init(&rig);
@@ -241,8 +241,8 @@ static void test_changed_addresses_are_announced_also_over_a_restart(void)
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	value = announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id);
-	CHECK_EQ(shares_holder_record_parse(value->bytes + 1, value->len - 1, &provider), 0);
-	CHECK_EQ(provider.addrs[0].ip[3], 99);
+	CHECK_EQ(shares_holder_record_parse(value->bytes + 1, value->len - 1, &holder), 0);
+	CHECK_EQ(holder.addrs[0].ip[3], 99);
 	/* The same ones again are no change. */
 	shares_announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
 	announce_rig_run(&rig, MIN_NS);

@@ -29,15 +29,15 @@ static const struct overlay_rule *rule_of(enum announce_tag tag)
 static size_t record_write(enum announce_tag tag, uint64_t time_s)
 {
 	struct writer w = writer_of(value, sizeof(value));
-	struct provider provider = {
+	struct holder holder = {
 		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
 		.addr_cnt = 1,
 		.time_s = time_s,
 	};
 
-	memcpy(provider.id, id, sizeof(provider.id));
+	memcpy(holder.id, id, sizeof(holder.id));
 	writer_u8(&w, (uint8_t)tag);
-	shares_holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &holder);
 	return writer_len(&w);
 }
 
@@ -229,12 +229,12 @@ static void test_a_record_for_another_key_is_malformed(void)
 
 static void test_the_longest_record_is_bounded(void)
 {
-	struct provider provider;
+	struct holder holder;
 
 	memset(value, 0, sizeof(value));
-	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX, &provider),
+	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX, &holder),
 		 WEFT_EMALFORMED);
-	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX + 1, &provider),
+	CHECK_EQ(shares_holder_record_parse(value, HOLDER_RECORD_LEN_MAX + 1, &holder),
 		 WEFT_ETOOLARGE);
 }
 

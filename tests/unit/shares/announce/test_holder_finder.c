@@ -85,11 +85,11 @@ static void put_record(enum announce_tag tag, const uint8_t *id, const struct no
 {
 	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX], name[ANNOUNCE_NAME_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct provider provider = {.time_s = rig.fake.wall_s};
+	struct holder holder = {.time_s = rig.fake.wall_s};
 
-	memcpy(provider.id, id, 32);
+	memcpy(holder.id, id, 32);
 	writer_u8(&w, (uint8_t)tag);
-	shares_holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &holder);
 	put(name, shares_announce_name_of_id(tag, id, name), &w);
 }
 
