@@ -80,15 +80,15 @@ static bool is_done(void *arg)
 static unsigned put(struct overlay_lab_node *node, unsigned number)
 {
 	struct node_key *key = key_of(number);
-	struct provider provider = {.time_s = mesh_lab_wall_s(&lab.mesh)};
+	struct holder holder = {.time_s = mesh_lab_wall_s(&lab.mesh)};
 	uint8_t bytes[VALUE_CAP], name[ANNOUNCE_NAME_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct overlay_run *run;
 	struct ask ask = {0};
 
-	memcpy(provider.id, wanted, sizeof(provider.id));
+	memcpy(holder.id, wanted, sizeof(holder.id));
 	writer_u8(&w, ANNOUNCE_CONTENT);
-	shares_holder_record_write(&w, key, &provider);
+	shares_holder_record_write(&w, key, &holder);
 	node_key_free(key);
 	node->mesh->due_ns = 0;
 	if (node->seam.ops->put(
