@@ -38,11 +38,11 @@ struct service_call {
 	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1]; /* of a request over HTTP */
 	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];
-	struct mesh_stream *stream;	       /* NULL: local, or the caller left */
-	struct service_ask *ask;	       /* local: the waiting asker; NULL: it left */
-	const struct service_ask_ops *ask_ops; /* local */
-	struct service_channel *channel;       /* has all events from now on */
-	struct service_idempotent *idempotent; /* that it runs for */
+	struct mesh_stream *stream;		     /* NULL: local, or the caller left */
+	struct service_ask *ask;		     /* local: the waiting asker; NULL: it left */
+	const struct service_local_ask_ops *ask_ops; /* local */
+	struct service_channel *channel;	     /* has all events from now on */
+	struct service_idempotent *idempotent;	     /* that it runs for */
 	struct service_intake intake;
 	struct service_body *unsent; /* an answer that found no room */
 };
@@ -62,7 +62,7 @@ void service_router_fini(struct service *service);
  * What a local call wants of the ask that waits for it, which the outgoing side gives. payload
  * returns a reference. After answered the call does not use ask again.
  */
-struct service_ask_ops {
+struct service_local_ask_ops {
 	struct service_body *(*payload)(struct service_ask *ask);
 	void (*answered)(struct service_ask *ask, const struct service_outcome *outcome,
 			 uint64_t now_ns);
@@ -71,7 +71,7 @@ struct service_ask_ops {
 /* A call of this node's own programs. */
 struct service_local_call {
 	struct service *service;
-	const struct service_ask_ops *ask_ops;
+	const struct service_local_ask_ops *ask_ops;
 	const struct service_call_head *head;
 	bool is_stream;
 	uint64_t deadline_ns; /* at most; UINT64_MAX: its service's own */

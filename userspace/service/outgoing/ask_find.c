@@ -54,7 +54,7 @@ static void ask_local(struct service_ask *ask, const struct service_offer *offer
 	struct service *service = ask->service;
 	struct service_local_call asked = {
 		.service = service,
-		.ask_ops = &service_client_ask_ops,
+		.ask_ops = &service_client_local_ops,
 		.head = &ask->head,
 		.is_stream = ask->channel != NULL,
 		.deadline_ns = ask->head.has_key ? UINT64_MAX : ask->deadline_ns,

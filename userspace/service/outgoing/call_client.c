@@ -200,7 +200,7 @@ static void ask_answered(struct service_ask *ask, const struct service_outcome *
 		service_ask_finish_soon(ask, outcome->status, outcome->text, outcome->wait_ns);
 }
 
-const struct service_ask_ops service_client_ask_ops = {
+const struct service_local_ask_ops service_client_local_ops = {
 	.payload = ask_payload,
 	.answered = ask_answered,
 };

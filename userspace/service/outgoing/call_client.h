@@ -4,7 +4,7 @@
 
 #include "service/service.h"
 
-struct service_ask_ops;
+struct service_local_ask_ops;
 
 WEFT_MUST_CHECK
 int service_client_init(struct service *service);
@@ -22,6 +22,6 @@ void service_client_gone(struct service_ask *ask);
 bool service_client_is_started(const struct service_ask *ask);
 
 /* What a call of this node to itself wants of its ask. */
-extern const struct service_ask_ops service_client_ask_ops;
+extern const struct service_local_ask_ops service_client_local_ops;
 
 #endif
