@@ -8,10 +8,10 @@
 
 /*
  * The switch of tools/mutate's mutants, linked into every program of its
- * build. WEFT_MUTANT names the mutant that is on; WEFT_MUTANTS_REACHED a
- * file of REACHED_CAP zeros, in which each mutant whose place is executed
- * and each function that is entered leaves a one, by forked processes too. Threads write the same byte value,
- * so no order matters.
+ * build. WEFT_MUTANT names the mutant that is on. WEFT_MUTANTS_REACHED names
+ * a file of REACHED_CAP zeros. Each mutant whose place is executed leaves a
+ * one there, and so does each function that is entered, in forked processes
+ * too. Threads write the same byte value, so no order matters.
  */
 #define REACHED_CAP 65536
 

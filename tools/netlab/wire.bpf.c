@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Decides what happens to a frame on a wire: lost, sent on at once, or held
- * until a moment, which userspace does (delay_line.c) because a kernel may
- * have neither netem nor fq. Runs at the ingress of each end of a wire, so
- * that also frames which left their node past its own queues (XDP_TX,
- * AF_XDP) meet it.
+ * until a moment. Userspace holds it (delay_line.c), because a kernel may
+ * have neither netem nor fq. The program runs at the ingress of each end of
+ * a wire. So it also sees frames that left their node past its own queues
+ * (XDP_TX, AF_XDP).
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -137,7 +137,7 @@ int wire_carry(struct __sk_buff *skb)
 
 /*
  * A veth takes XDP_TX and redirected frames of its peer only while it has a
- * native program of its own, so each end has this one.
+ * native program of its own. So each end has this one.
  */
 SEC("xdp.frags")
 int wire_pass(struct xdp_md *ctx)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lab-wire carries frames between pairs of devices of its network namespace:
- * it loads wire.bpf.c, holds the frames that the program gives it
- * (delay_line.c), and obeys tools/lab, one text message and one answer per
- * connection of the socket that is its standard input (SOCK_SEQPACKET):
+ * lab-wire carries frames between pairs of devices of its network namespace.
+ * It loads wire.bpf.c, and holds the frames that the program gives it
+ * (delay_line.c). It obeys tools/lab. Standard input is a socket
+ * (SOCK_SEQPACKET); each of its connections has one text message and one answer:
  *
  *   join A B                 frames in at A leave at B, and the other way
  *   set A KEY=VALUE...       of frames that come in at A; what is not named becomes 0
@@ -169,7 +169,7 @@ static bool set_one(struct lab_wire *wire, uint32_t end, struct wire_settings *s
 	return false;
 }
 
-/* Finds the end that the next word names and its settings; 0 when it is none of ours. */
+/* Finds the end that the next word names and its settings; 0 when lab-wire has no such end. */
 static uint32_t end_of(struct lab_wire *wire, char **words, struct wire_settings *out_settings)
 {
 	char *name = strtok_r(NULL, " ", words);
