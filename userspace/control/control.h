@@ -101,6 +101,12 @@ void control_configure(struct control *control, const struct control_config *con
  * why it failed, and what to do next.
  */
 void control_reply(struct control_call *call, json_t *parameters);
+/*
+ * control_reply_fd is control_reply that hands a descriptor to the program, as SCM_RIGHTS with the
+ * first byte of the reply. fd is taken in any case. A connection has one on its way at a time.
+ * A program that does not read its replies gets WEFT_EBUSY, as does a call from within.
+ */
+void control_reply_fd(struct control_call *call, json_t *parameters, int fd);
 /* control_blocks: memory for what the next reply is made of, freed when that is sent. */
 struct varlink_blocks *control_blocks(struct control_call *call);
 void control_reply_more(struct control_call *call, json_t *parameters);

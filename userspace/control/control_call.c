@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "varlink/node.h"
 #include "base/assert.h"
@@ -200,6 +201,19 @@ void control_reply(struct control_call *call, json_t *parameters)
 {
 	control_call_reply_last(call, parameters);
 	control_call_end(call);
+}
+
+void control_reply_fd(struct control_call *call, json_t *parameters, int fd)
+{
+	if (call->client && !call->is_oneway && control_client_pass(call->client, fd)) {
+		control_reply(call, parameters);
+		return;
+	}
+	close(fd);
+	json_decref(parameters);
+	control_fail(call, WEFT_EBUSY, "descriptor",
+		     "it is passed on the control socket, one at a time",
+		     "read the reply that has the one before");
 }
 
 void control_reply_more(struct control_call *call, json_t *parameters)

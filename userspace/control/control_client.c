@@ -41,11 +41,69 @@ void control_client_break(struct control_client *client)
 	control_client_schedule(client);
 }
 
+static void fd_drop(struct control_client *client)
+{
+	if (client->has_fd)
+		close(client->fd);
+	client->has_fd = false;
+}
+
+bool control_client_pass(struct control_client *client, int fd)
+{
+	if (client->has_fd)
+		return false;
+	client->has_fd = true;
+	client->fd = fd;
+	client->fd_off = control_client_backlog_len(client);
+	return true;
+}
+
+/* send_with_fd: the descriptor goes with the first of len bytes. As send. */
+static ssize_t send_with_fd(struct control_client *client, char *data, size_t len)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} room = {.bytes = {0}};
+	struct iovec part = {data, len};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = room.bytes,
+				 .msg_controllen = sizeof(room.bytes)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	ssize_t n;
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &client->fd, sizeof(int));
+	n = sendmsg(client->watch.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		fd_drop(client);
+	return n;
+}
+
+/* client_send sends of what waits at most up to the byte that a descriptor goes with. As send. */
+static ssize_t client_send(struct control_client *client)
+{
+	char *data = client->out + client->out_begin;
+	size_t len = control_client_backlog_len(client);
+	ssize_t n;
+
+	if (client->has_fd && client->fd_off == 0)
+		return send_with_fd(client, data, len);
+	if (client->has_fd)
+		len = client->fd_off;
+	n = send(client->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0 && client->has_fd)
+		client->fd_off -= (size_t)n;
+	return n;
+}
+
 static void client_flush(struct control_client *client)
 {
 	while (control_client_backlog_len(client) && client->state != CLIENT_BROKEN) {
-		ssize_t n = send(client->watch.fd, client->out + client->out_begin,
-				 control_client_backlog_len(client), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = client_send(client);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -92,7 +150,7 @@ static bool out_reserve(struct control_client *client, size_t len)
 /* No memory to let it wait: the socket takes all of it now, or the connection ends. */
 static void append_at_once(struct control_client *client, const void *data, size_t len)
 {
-	if (control_client_backlog_len(client) ||
+	if (control_client_backlog_len(client) || client->has_fd ||
 	    send(client->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)len)
 		control_client_break(client);
 }
@@ -498,6 +556,7 @@ void control_client_close(struct control_client *client)
 	timer_cancel(control->timers, &client->stall_timer);
 	poller_remove(control->poller, &client->watch);
 	close(client->watch.fd);
+	fd_drop(client);
 	control_request_fini(&client->splitter);
 	control->out_len -= control_client_backlog_len(client);
 	free(client->out);

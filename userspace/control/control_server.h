@@ -65,6 +65,9 @@ struct control_client {
 	size_t drained_len;
 	char *out;
 	size_t out_begin, out_end, out_cap;
+	bool has_fd; /* fd goes with the byte at out_begin + fd_off */
+	int fd;
+	size_t fd_off;
 };
 
 struct control_call {
@@ -152,6 +155,11 @@ bool control_client_has_room(const struct control_client *client, size_t len);
 void control_client_write_answer(struct control_client *client, const char *text, size_t len);
 /* control_client_append queues bytes, and breaks the client when there is no memory for them. */
 void control_client_append(struct control_client *client, const void *data, size_t len);
+/*
+ * control_client_pass: fd goes with the next byte that is queued, and is taken. False: one is on its
+ * way already, and fd is still the caller's.
+ */
+bool control_client_pass(struct control_client *client, int fd);
 /* control_client_schedule: the next requests, or the end, at the next expiry of timers. */
 void control_client_schedule(struct control_client *client);
 /* control_client_recv reads once into the splitter, or throws away what is not wanted. */
