@@ -347,6 +347,55 @@ struct weft_stream *weft_request_accept(struct weft_request *request,
 					const struct weft_stream_events *events, void *arg);
 
 /*
+ * Endpoints: a name of this node that other nodes connect to, and streams that are ordinary sockets.
+ * weft_connect and weft_accept return a descriptor. It blocks, and the caller owns it. Read, write,
+ * poll, shutdown and close do what they do on any stream socket. What is not read holds the writer
+ * back. shutdown(fd, SHUT_WR) ends one direction, and the other side reads the end of the file after
+ * the last byte. A stream that fails ends the same way, or by ECONNRESET or EPIPE. A protocol that
+ * must tell a whole stream from a cut one says its length.
+ *
+ * weft_endpoint_open: other nodes can connect until weft_endpoint_close, or until the daemon ends.
+ * Streams that wait to be accepted are bounded, and shared fairly between their nodes' networks.
+ * Accepted streams go on after weft_endpoint_close.
+ */
+struct weft_endpoint;
+struct weft_endpoint_params {
+	const char *name;	  /* [a-z0-9] and inner '-', '.'; at most 55 */
+	const char *const *allow; /* ids of nodes that may connect, ends with NULL; NULL: all */
+	int timeout_ms;
+};
+WEFT_MUST_CHECK
+int weft_endpoint_open(struct weft_client *client, const struct weft_endpoint_params *params,
+		       struct weft_endpoint **out_endpoint, struct weft_error *error);
+void weft_endpoint_close(struct weft_endpoint *endpoint);
+/* weft_endpoint_id: the id of this node. weft_endpoint_address: NAME@ID. Both live as long as it. */
+const char *weft_endpoint_id(const struct weft_endpoint *endpoint);
+const char *weft_endpoint_address(const struct weft_endpoint *endpoint);
+/* weft_endpoint_fd: readable when weft_accept need not wait. Only to poll. */
+int weft_endpoint_fd(const struct weft_endpoint *endpoint);
+/*
+ * weft_accept waits for a stream and returns its descriptor. peer: gets the id of the stream's node;
+ * NULL: not wanted. WEFT_ETIMEOUT; WEFT_ECLOSED: the endpoint is gone, and is still to be closed.
+ */
+#define WEFT_NODE_ID_CAP 64
+WEFT_MUST_CHECK
+int weft_accept(struct weft_endpoint *endpoint, int timeout_ms, char peer[WEFT_NODE_ID_CAP],
+		struct weft_error *error);
+/*
+ * weft_connect connects to the endpoint name at node, or, instead, to the TCP server at address,
+ * ADDRESS:PORT, that the private gateway of node forwards to. Returns a descriptor.
+ */
+struct weft_connect_params {
+	const char *node; /* its id */
+	const char *name;
+	const char *address;
+	int timeout_ms;
+};
+WEFT_MUST_CHECK
+int weft_connect(struct weft_client *client, const struct weft_connect_params *params,
+		 struct weft_error *error);
+
+/*
  * weft_share shares a folder or file and waits until it is hashed; *out_link
  * is freed with free(). timeout_ms: for the daemon to say that it began.
  */

@@ -85,6 +85,25 @@ def test_examples_run_against_what_is_installed(lab):
     check_eq((gone.returncode, "no daemon answers" in gone.stderr), (1, True), gone.stderr)
 
 
+def test_endpoints_of_the_examples(lab):
+    env = {**os.environ, **installed(lab)}
+    a = lab.daemon("a").start()
+    env["WEFT_SOCKET"] = str(a.sock)
+    serving = subprocess.Popen([build(lab, env, "endpoint_echo", *pkg_config(env, "--libs")), "hall"],
+                               env=env, stdout=subprocess.PIPE, text=True)
+    lab.processes.append(serving)
+    name, node = serving.stdout.readline().strip().split("@")
+    check_eq((name, node), ("hall", a.json("node", "id")["node_id"]), "its address")
+    ask = build(lab, env, "endpoint_ask", *pkg_config(env, "--libs"))
+    for text in ("hello", "again"):
+        done = subprocess.run([ask, node, "hall", text], env=env, capture_output=True, text=True)
+        check_eq((done.returncode, done.stdout), (0, f"{text}\n"), done.stderr)
+    none = subprocess.run([ask, node, "cellar", "x"], env=env, capture_output=True, text=True)
+    check_eq(none.returncode, 1, f"no such endpoint: {none.stderr}")
+    a.stop()
+    check_eq(serving.wait(DEADLINE_S), 1, "the endpoint ends with the daemon")
+
+
 def test_a_program_needs_no_other_packages_description(lab):
     """A program that only links libweft.so has jansson's library, and need not have its headers."""
     alone = {**os.environ, **installed(lab), "PKG_CONFIG_LIBDIR": str(lab.dir)}

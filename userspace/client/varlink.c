@@ -79,6 +79,8 @@ void client_varlink_close(struct varlink *varlink)
 {
 	if (varlink->fd >= 0)
 		close(varlink->fd);
+	if (varlink->has_passed)
+		close(varlink->passed);
 	free(varlink->in.data);
 	free(varlink->out.data);
 	*varlink = (struct varlink){.fd = -1};
@@ -166,6 +168,48 @@ int client_varlink_flush(struct varlink *varlink)
 	return 0;
 }
 
+/* fd_keep takes the descriptor that came with bytes; of more than one, the last. */
+static void fd_keep(struct varlink *varlink, struct msghdr *message)
+{
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head;
+	     head = CMSG_NXTHDR(message, head)) {
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS ||
+		    head->cmsg_len != CMSG_LEN(sizeof(int)))
+			continue;
+		if (varlink->has_passed)
+			close(varlink->passed);
+		memcpy(&varlink->passed, CMSG_DATA(head), sizeof(int));
+		varlink->has_passed = true;
+	}
+}
+
+/* varlink_recv: as recv, and a descriptor that comes with the bytes. */
+static ssize_t varlink_recv(struct varlink *varlink, char *room, size_t cap)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = {room, cap};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	ssize_t n = recvmsg(varlink->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n > 0)
+		fd_keep(varlink, &message);
+	return n;
+}
+
+int client_varlink_take_fd(struct varlink *varlink)
+{
+	bool has_passed = varlink->has_passed;
+
+	varlink->has_passed = false;
+	return has_passed ? varlink->passed : -1;
+}
+
 int client_varlink_fill(struct varlink *varlink)
 {
 	struct varlink_buffer *in = &varlink->in;
@@ -178,7 +222,7 @@ int client_varlink_fill(struct varlink *varlink)
 	if (err < 0)
 		return err;
 	do {
-		n = recv(varlink->fd, in->data + in->end, FILL_ROOM_MIN, MSG_DONTWAIT);
+		n = varlink_recv(varlink, in->data + in->end, FILL_ROOM_MIN);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

@@ -23,7 +23,9 @@ struct varlink_buffer {
 struct varlink {
 	int fd;
 	struct varlink_buffer in, out;
-	size_t scanned; /* bytes of in, from begin, that have no NUL */
+	size_t scanned;	 /* bytes of in, from begin, that have no NUL */
+	bool has_passed; /* passed came, and was not taken yet */
+	int passed;
 };
 
 /* A daemon gone mad should not take our memory too. */
@@ -68,6 +70,8 @@ int client_varlink_fill(struct varlink *varlink);
  */
 WEFT_MUST_CHECK
 int client_varlink_take(struct varlink *varlink, json_t **out_message);
+/* client_varlink_take_fd gives the descriptor that came with the last message, or -1. */
+int client_varlink_take_fd(struct varlink *varlink);
 /* varlink_{peek,skip}: bytes that came. */
 size_t client_varlink_peek(const struct varlink *varlink, const uint8_t **out_data);
 void client_varlink_skip(struct varlink *varlink, size_t len);

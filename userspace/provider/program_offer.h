@@ -46,6 +46,7 @@ struct provider {
 	struct fair process_places; /* process_place.h */
 	struct fair upgrades;	    /* http_upgrade.h */
 	struct fair_paths upgrade_paths;
+	struct endpoints *endpoints; /* endpoint/endpoints.h */
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */
 	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;

@@ -11,6 +11,7 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
+#include "provider/endpoint/endpoints.h"
 #include "provider/exec/exec.h"
 #include "provider/exec/exec_launch.h"
 #include "provider/http/http.h"
@@ -89,7 +90,8 @@ static struct fair_config places_config(const struct provider_config *config)
 unsigned provider_watch_cap(const struct provider_config *config)
 {
 	/* A process takes three, its standard files, and the launcher one. */
-	return config->offer_cap + conn_cap(config) + 3 * config->process_cap + 1;
+	return config->offer_cap + conn_cap(config) + 3 * config->process_cap + 1 +
+	       ENDPOINT_STREAM_MAX + ENDPOINT_ASKED_MAX;
 }
 
 static int pools_init(struct provider *provider)
@@ -109,6 +111,8 @@ static int pools_init(struct provider *provider)
 		err = provider_process_places_init(provider);
 	if (err == 0)
 		err = provider_http_upgrade_init(provider);
+	if (err == 0)
+		err = provider_endpoints_init(provider, &provider->arena);
 	arena_fit(&provider->arena);
 	return err;
 }
@@ -181,6 +185,7 @@ void provider_stop(struct provider *provider, uint64_t now_ns)
 {
 	if (!provider)
 		return;
+	provider_endpoints_end(provider, now_ns);
 	provider_offers_end(provider, now_ns);
 	provider_exec_reap_all(provider);
 	provider_launcher_detach(provider->launcher);

@@ -118,6 +118,16 @@ const struct command commands_of_services[] = {
 	"weft service limits", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SERVICE_LIMITS, .parts = { SHOW_TABLE(show_service_limits, limits, service_limit_list,
 	  "there are none") } } },
+{ "pipe", "", "NODE NAME | --listen NAME", "connect the standard input and output to an endpoint of a node",
+	"Half-close works both ways: the end of the input ends that direction alone, and the command ends\n"
+	"when both have. With --listen it opens the endpoint, and takes the first stream that comes.",
+	"tar c docs | weft pipe yqbk5n3t backup", .run = run_pipe, 1, 2,
+	{ { "listen", NULL, "open the endpoint NAME here, and wait for one stream" } } },
+{ "forward", "", "ADDRESS:PORT NODE:[ADDRESS:]PORT", "forward connections to a local port to a TCP server at a node",
+	"The node decides: forward.allow of its weft.conf lists, for each node or community, the servers\n"
+	"that it forwards to, none by default. Without ADDRESS it is 127.0.0.1 there. Prints where it\n"
+	"listens. Runs until Ctrl-C.",
+	"weft forward 127.0.0.1:8080 yqbk5n3t:80", .run = run_forward, 2, 2, { { 0 } } },
 { .table = commands_of_node },
 };
 /* clang-format on */
