@@ -15,6 +15,7 @@
 #include "echo.h"
 #include "builtin/pods/pod_chat.h"
 #include "builtin/index/shadow_index.h"
+#include "builtin/tunnels/private_gateway.h"
 
 /* Of a call: the body of a pod's message may be six times as long in JSON. */
 #define JSON_LEN_MAX (32 * 1024)
@@ -42,6 +43,7 @@ struct builtin {
 	struct shadow_index shadow_index;
 	struct dht_service dht;
 	struct content_service content;
+	struct private_gateway gateway;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
@@ -195,6 +197,9 @@ void builtin_config_defaults(struct builtin_config *config)
 		.pod_days = 7,
 		.pod_memory_len = 32 * 1024 * 1024,
 		.track_cnt = 100000,
+		.forward = {.idle_ns = 120 * NS_PER_S,
+			    .life_ns = 3600 * NS_PER_S,
+			    .dial_ns = 10 * NS_PER_S},
 	};
 }
 
@@ -225,6 +230,8 @@ static int parts_init(struct builtin *builtin)
 				       params->random);
 	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
 		err = builtin_content_init(&builtin->content, &builtin->arena, params);
+	if (err == 0)
+		err = builtin_gateway_init(&builtin->gateway, &builtin->arena, params);
 	arena_fit(&builtin->arena);
 	return err;
 }
@@ -308,6 +315,8 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 	for (enum builtin_service i = 0; err == 0 && i < BUILTIN_CNT; i++)
 		if (is_offered(&params->config, i))
 			err = offer(builtin, i);
+	if (err == 0)
+		err = builtin_gateway_offer(&builtin->gateway, params->service, params->now_ns);
 	if (err < 0) {
 		builtin_free(builtin, params->now_ns);
 		return err;
@@ -350,6 +359,7 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 			service_withdraw(builtin->offers[i], now_ns);
 	builtin->pod_chat.offer = NULL;
 	builtin_acks_stop(&builtin->acks);
+	builtin_gateway_fini(&builtin->gateway, now_ns);
 	builtin_content_fini(&builtin->content);
 	builtin_dht_fini(&builtin->dht);
 	builtin_shadow_index_fini(&builtin->shadow_index);
@@ -364,7 +374,7 @@ size_t builtin_footprint(const struct builtin_config *config)
 	struct random random;
 	struct timer_wheel timers;
 	struct builtin *builtin = calloc(1, sizeof(*builtin));
-	const struct heap *heaps[3];
+	const struct heap *heaps[4];
 	struct heap_usage usage;
 	size_t len = 0;
 
@@ -379,7 +389,8 @@ size_t builtin_footprint(const struct builtin_config *config)
 	heaps[0] = builtin->echo.memory;
 	heaps[1] = builtin->pod_chat.pods.messages;
 	heaps[2] = builtin->pod_chat.rooms.memory;
-	for (unsigned i = 0; i < 3 && len > 0; i++) {
+	heaps[3] = builtin->gateway.memory;
+	for (unsigned i = 0; i < 4 && len > 0; i++) {
 		if (!heaps[i])
 			continue;
 		heap_usage(heaps[i], &usage);
@@ -387,6 +398,23 @@ size_t builtin_footprint(const struct builtin_config *config)
 	}
 	builtin_free(builtin, 0);
 	return len;
+}
+
+bool builtin_forward_is_valid(const char *allow)
+{
+	struct forward_allow parsed;
+
+	return builtin_forward_allow_parse(allow, &parsed) == 0;
+}
+
+void builtin_tunnels(const struct builtin *builtin, uint64_t now_ns, struct builtin_tunnels *out)
+{
+	builtin_gateway_fills(&builtin->gateway, now_ns, out);
+}
+
+unsigned builtin_watch_cap(void)
+{
+	return TUNNEL_MAX;
 }
 
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out)

@@ -13,6 +13,7 @@
 
 struct node_key;
 struct fair_view;
+struct poller;
 struct random;
 struct service;
 struct service_topics;
@@ -29,6 +30,7 @@ struct timer_wheel;
  *	mesh-stats	the node's state, in numbers without names
  *	dht		the Mainline DHT, for peers that cannot speak to it themselves
  *	mesh-content	bytes of what this node serves, by content id
+ *	private-gateway	TCP servers that the configuration lists, for the nodes that it names
  *
  * Home worker.
  */
@@ -50,6 +52,17 @@ const char *builtin_name(enum builtin_service which);
  */
 bool builtin_names_parse(const char *names, uint32_t *out_offered);
 
+/* The service private-gateway, which is there when allow is not empty. */
+#define BUILTIN_FORWARD_CAP 2048
+struct builtin_forward_config {
+	char allow[BUILTIN_FORWARD_CAP]; /* builtin/tunnels/forward_allow.h */
+	uint64_t idle_ns;		 /* a tunnel on which no byte moves is ended */
+	uint64_t life_ns;		 /* of a tunnel */
+	uint64_t dial_ns;		 /* until the server has answered */
+};
+/* builtin_forward_is_valid: allow is a list, or empty. */
+bool builtin_forward_is_valid(const char *allow);
+
 struct builtin_config {
 	uint32_t offered;	  /* a bit for each enum builtin_service */
 	uint32_t pod_cnt;	  /* at most */
@@ -57,6 +70,7 @@ struct builtin_config {
 	uint32_t pod_days; /* a message is kept, unless its pod says otherwise; 0: in memory only */
 	size_t pod_memory_len; /* of messages, all together */
 	uint32_t track_cnt;    /* registrations in the shadow index, at most */
+	struct builtin_forward_config forward;
 };
 /* builtin_config_defaults: all but echo, dht and mesh-content. */
 void builtin_config_defaults(struct builtin_config *config);
@@ -166,6 +180,7 @@ struct builtin_params {
 	struct service *service;
 	struct service_topics *topics; /* of service */
 	struct store *store;
+	struct poller *poller; /* NULL: a simulated node */
 	struct timer_wheel *timers;
 	struct random *random;
 	struct builtin_clock clock;
@@ -175,6 +190,9 @@ struct builtin_params {
 	const struct node_key *key;	/* the node's; outlives builtin */
 	struct overlay_seam
 		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */
+	/* The node of key is a member of community. NULL: it is of none. */
+	bool (*is_member)(void *ctx, const uint8_t *community, const uint8_t *key);
+	void *ctx;
 	uint64_t now_ns;
 };
 /*
@@ -199,6 +217,18 @@ struct builtin_rooms {
 	uint64_t memory_len, memory_cap;
 };
 void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
+
+/* Limits of private-gateway, with their fills. */
+struct builtin_tunnels {
+	unsigned tunnel_cnt, tunnel_cap;
+	unsigned of_peer_cnt, of_peer_cap; /* of the peer that has most */
+	unsigned member_cnt, member_cap;   /* that have tunnels */
+	unsigned new_cnt, new_cap;	   /* within the last minute */
+	uint64_t refused_cnt;
+};
+void builtin_tunnels(const struct builtin *builtin, uint64_t now_ns, struct builtin_tunnels *out);
+/* builtin_watch_cap: watches of the poller, at worst. */
+unsigned builtin_watch_cap(void);
 
 /* builtin_content_places: the holders of mesh-content's readings; false: it is not offered. */
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);

@@ -27,6 +27,9 @@ const char *config_fabric_check(const struct fabric_config *config)
 	if (!builtin_names_parse(config->builtin_names, &offered))
 		return "service.builtin: there are echo, pod-chat, shadow-index, mesh-stats, dht "
 		       "and mesh-content";
+	if (!builtin_forward_is_valid(config->builtin.forward.allow))
+		return "forward.allow is at most 3 rows as NODE=127.0.0.1:80,10.0.0.5:22 or "
+		       "community:ID=127.0.0.1:80, apart by blanks, each of at most 8 servers";
 	if (service_config_check(&config->service) < 0)
 		return "service.calls_of and service.timeouts_of are lists as \"mesh-stats:3 "
 		       "echo:1000\"";
@@ -47,5 +50,5 @@ size_t config_fabric_footprint(const struct fabric_config *config)
 
 unsigned config_fabric_watch_cap(const struct fabric_config *config)
 {
-	return config->is_on ? provider_watch_cap(&config->provider) : 0;
+	return config->is_on ? provider_watch_cap(&config->provider) + builtin_watch_cap() : 0;
 }

@@ -4,6 +4,7 @@
 #include "mesh/stream/deferral.h"
 #include "overlay/overlay.h"
 #include "mesh/peers/unverified.h"
+#include "provider/endpoint/endpoint.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
@@ -255,6 +256,37 @@ static void builtin_add(const struct limit_listing *limits, const struct api *ap
 	ROWS_ADD(limits, rows);
 }
 
+/* Streams of endpoints, and tunnels of the private gateway. */
+static void streams_add(const struct limit_listing *limits, const struct api *api)
+{
+	struct endpoint_fills fills = {0};
+	struct builtin_tunnels tunnels = {0};
+
+	if (api->provider)
+		provider_endpoint_fills(api->provider, &fills);
+	if (api->builtin)
+		builtin_tunnels(api->builtin, api->home->now_ns, &tunnels);
+	const struct limit_row rows[] = {
+		{"endpoints of programs", COUNT, ENDPOINT_MAX, fills.open_cnt, NOT_KEPT, NOT_KEPT},
+		{"streams of endpoints", COUNT, ENDPOINT_STREAM_MAX, fills.stream_cnt, NOT_KEPT,
+		 (int64_t)fills.refused_cnt},
+		{"streams that one endpoint did not accept", COUNT, ENDPOINT_WAITING_MAX,
+		 fills.waiting_cnt, NOT_KEPT, NOT_KEPT},
+		{"streams that programs opened to endpoints", COUNT, ENDPOINT_ASKED_MAX,
+		 fills.asked_cnt, NOT_KEPT, NOT_KEPT},
+		{"forward: tunnels", COUNT, tunnels.tunnel_cap, tunnels.tunnel_cnt, NOT_KEPT,
+		 (int64_t)tunnels.refused_cnt},
+		{"forward: tunnels of one node", COUNT, tunnels.of_peer_cap, tunnels.of_peer_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"forward: nodes with tunnels", COUNT, tunnels.member_cap, tunnels.member_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"forward: new tunnels within a minute", COUNT, tunnels.new_cap, tunnels.new_cnt,
+		 NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 static void gateway_add(const struct limit_listing *limits, const struct gateway_config *config,
 			const struct web *web)
 {
@@ -400,6 +432,7 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	dht_add(limits, &config->mainline.dht, api);
 	programs_add(limits, api);
 	builtin_add(limits, api);
+	streams_add(limits, api);
 	gateway_add(limits, &config->web.gateway, api->web);
 	sharing_add(limits, &config->sharing, api);
 	store_add(limits, &f.store);

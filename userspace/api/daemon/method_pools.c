@@ -6,6 +6,7 @@
 #include "base/fair/fair.h"
 #include "dht/dht.h"
 #include "overlay/overlay.h"
+#include "provider/endpoint/endpoint.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
@@ -64,6 +65,24 @@ static bool read_processes(const struct api *api, struct fair_view *out)
 
 /* Peers, and programs of this node, which may have the last place. */
 static const char *const process_classes[FAIR_CLASS_CNT] = {"peers", NULL, NULL, "programs"};
+
+static bool read_endpoint_streams(const struct api *api, struct fair_view *out)
+{
+	struct provider *provider = api->provider;
+
+	if (provider)
+		provider_endpoint_places(provider, out);
+	return provider;
+}
+
+static bool read_endpoint_waiting(const struct api *api, struct fair_view *out)
+{
+	struct provider *provider = api->provider;
+
+	if (provider)
+		provider_endpoint_waiting(provider, out);
+	return provider;
+}
 
 static bool read_searches(const struct api *api, struct fair_view *out)
 {
@@ -145,6 +164,8 @@ static const struct pool_row {
 	{read_asks, caller_classes},
 	{read_program_calls, all_callers},
 	{read_processes, process_classes},
+	{read_endpoint_streams, NULL},
+	{read_endpoint_waiting, NULL},
 	{read_gateway, client_classes},
 	{read_sockets, socket_classes},
 	{read_searches, NULL},

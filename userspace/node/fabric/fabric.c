@@ -253,6 +253,7 @@ static int open_builtin(struct fabric *fabric)
 		.service = fabric->service,
 		.topics = service_topics_of(fabric->service),
 		.store = node->store,
+		.poller = node->home->poller,
 		.timers = &node->home->timers,
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
@@ -262,6 +263,8 @@ static int open_builtin(struct fabric *fabric)
 		.mesh = mesh_seam_of(node->home->mesh),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
+		.is_member = is_member,
+		.ctx = fabric,
 		.now_ns = node->home->now_ns,
 	};
 
