@@ -11,6 +11,7 @@
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
 #include "mesh/seam.h"
+#include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "relay/relay.h"
 #include "config/config.h"
@@ -47,8 +48,9 @@ struct api {
 	struct record *record;
 	struct locate *locate;
 	struct reachability *reachability;
-	struct relay *relay;	 /* NULL: this node is no relay */
-	struct control *control; /* NULL: simulated without local programs */
+	struct port_mapping *port_mapping; /* NULL: simulated, or off */
+	struct relay *relay;		   /* NULL: this node is no relay */
+	struct control *control;	   /* NULL: simulated without local programs */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

@@ -59,6 +59,10 @@ static const struct row rows[] = {
 #define FILL(field, meaning)	ROW(reachability, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(reachability, field, meaning, FIGURE_BYTES)
 #include "reachability/reachability_counters.def"
+#define COUNTER(field, meaning) ROW(port_mapping, field, meaning, FIGURE_COUNTER)
+#define FILL(field, meaning)	ROW(port_mapping, field, meaning, FIGURE_FILL)
+#define BYTES(field, meaning)	ROW(port_mapping, field, meaning, FIGURE_BYTES)
+#include "port_mapping/port_mapping_counters.def"
 #define COUNTER(field, meaning) ROW(relay, field, meaning, FIGURE_COUNTER)
 #define FILL(field, meaning)	ROW(relay, field, meaning, FIGURE_FILL)
 #define BYTES(field, meaning)	ROW(relay, field, meaning, FIGURE_BYTES)
@@ -273,6 +277,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	fabric_read(api, out_figures);
 	sharing_read(api, out_figures);
 	out_figures->reachability = *reachability_stats(api->reachability);
+	port_mapping_stats(api->port_mapping, &out_figures->port_mapping);
 	if (api->relay)
 		out_figures->relay = *relay_stats(api->relay);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)

@@ -17,6 +17,7 @@
 #include "overlay/overlay.h"
 #include "provider/provider.h"
 #include "quic/quic.h"
+#include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "relay/relay.h"
 #include "search/search.h"
@@ -56,6 +57,7 @@ struct figures {
 	struct lan_stats lan;
 	struct locate_stats locate;
 	struct reachability_stats reachability;
+	struct port_mapping_stats port_mapping;
 	struct relay_stats relay;
 	struct announce_stats announce;
 	struct follows_stats follows;

@@ -90,6 +90,7 @@ void config_defaults(struct node_config *config)
 	config_fabric_defaults(&config->fabric);
 	config_sharing_defaults(&config->sharing);
 	relay_config_defaults(&config->relay);
+	port_mapping_config_defaults(&config->port_mapping);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

@@ -19,6 +19,7 @@
 #include "locate/pkarr_client.h"
 #include "locate/address_record.h"
 #include "locate/signaling.h"
+#include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
@@ -75,6 +76,7 @@ struct node_config {
 	struct web_config web;
 	struct signaling_config signaling;
 	struct reachability_config reachability;
+	struct port_mapping_config port_mapping;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;

@@ -274,6 +274,12 @@ NUMBER("dht", "unvalidated_bytes_per_s", CONFIG_SIZE, mainline.dht.unvalidated_b
 ADDRS("stun", "servers", reachability.servers, reachability.server_cnt, 0,
 	"STUN servers that are asked for this node's address before peers are, ADDRESS:PORT. Empty: peers alone."),
 
+{ "port_mapping", "method", CONFIG_CHOICE, FIELD(port_mapping.method), 0, PORT_MAPPING_AUTO, PORT_MAPPING_OFF,
+	"auto pcp nat-pmp upnp off", false,
+	"How the default router of IPv4 is asked to forward this node's ports. auto: each way, in this order, until one works." },
+NUMBER("port_mapping", "lifetime", CONFIG_DURATION, port_mapping.lifetime_ns, 20 * NS_PER_S, DAY_NS,
+	"How long a mapping is asked for. It is renewed at half of that; after a crash it stays until its end."),
+
 TEXT("pkarr", "relays", CONFIG_NAME, pkarr_client.relays,
 	"Relays of address records, URLs separated by commas, four at most. Keys are looked for there, too, and the node's own record is put there."),
 TEXT("pkarr", "ca_file", CONFIG_PATH, pkarr_client.ca_file,

@@ -67,8 +67,9 @@ static int request_write(const struct http_get *fetch, const struct url *url,
 			 fetch->body_type, fetch->body_len);
 	len = snprintf(head, sizeof(head),
 		       "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: weft\r\nAccept: */*\r\n"
-		       "Connection: close\r\n%s\r\n",
-		       fetch->method, url->path, url->host, type);
+		       "Connection: close\r\n%s%s%s\r\n",
+		       fetch->method, url->path, url->host, type, fetch->field ? fetch->field : "",
+		       fetch->field ? "\r\n" : "");
 	if (len < 0 || (size_t)len >= sizeof(head))
 		return WEFT_EMALFORMED;
 	err = http_channel_write(channel, head, (size_t)len);

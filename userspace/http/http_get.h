@@ -16,10 +16,11 @@
 struct http_get {
 	/* The request; borrowed while it runs. */
 	const char *url;
-	const char *method; /* "GET", "PUT" */
+	const char *method; /* "GET", "PUT", "POST" */
 	const void *body;
 	size_t body_len;
 	const char *body_type; /* NULL: no body */
+	const char *field;     /* one more of the head, "Name: value"; NULL: none */
 	const char *ca_file;   /* PEM; NULL: the machine's own */
 	uint64_t timeout_ns;
 	int stop_fd;	 /* readable: give up (jobs_stop_fd); -1: never */

@@ -66,20 +66,24 @@ static void all_add(struct pkarr_record *all, const struct addr *addr)
 }
 
 /*
- * Addresses of the configuration are the only ones; else the address that others see comes first.
+ * Addresses of the configuration are the only ones. Else those that third nodes proved and routers
+ * mapped come first, then the one that others see, then the machine's own.
  */
 static int record_make(const struct publish *publish, struct pkarr_record *out_record)
 {
 	const struct locate *locate = publish->locate;
 	const struct locate_params *params = &locate->params;
 	struct addr own[MESH_PEER_ADDRS_MAX];
-	unsigned own_cnt = params->own_addrs(params->ctx, own);
+	unsigned own_cnt = params->outer_addrs(params->ctx, own);
 	struct pkarr_record all = {.caps = params->caps};
 	struct addr external;
 
+	for (unsigned i = 0; i < own_cnt; i++)
+		all_add(&all, &own[i]);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT && !params->has_given_addrs; net++)
 		if (locate->dht && dht_external(locate->dht, (enum dht_net)net, &external))
 			all_add(&all, &external);
+	own_cnt = params->own_addrs(params->ctx, own);
 	for (unsigned i = 0; i < own_cnt; i++)
 		all_add(&all, &own[i]);
 	return dht_pkarr_record_select(&all, &publish->policy, out_record);

@@ -64,7 +64,9 @@ struct locate_params {
 	uint64_t (*wall_us)(void *ctx);
 	/* Returns the tables of the XDP program; NULL: no device is attached. */
 	struct xdp *(*xdp)(void *ctx);
-	/* Writes the addresses that others may use. */
+	/* Writes the addresses that others reach by a router, or that others proved; first of all. */
+	unsigned (*outer_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	/* Writes the addresses that others may use, those among them. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	/* Home's sockets accept replies that these keys made. */
 	void (*reply_keys)(void *ctx, const struct weft_krpc_reply_keys *keys);

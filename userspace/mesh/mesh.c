@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
@@ -202,6 +203,17 @@ uint32_t mesh_caps(const struct mesh *mesh)
 void mesh_set_caps(struct mesh *mesh, uint32_t caps)
 {
 	mesh->config.caps = caps;
+}
+
+void mesh_set_addrs(struct mesh *mesh, const struct addr *addrs, unsigned cnt)
+{
+	struct mesh_config *config = &mesh->config;
+
+	weft_assert(cnt <= MESH_PEER_ADDRS_MAX);
+	memset(config->addrs, 0, sizeof(config->addrs));
+	if (cnt)
+		memcpy(config->addrs, addrs, cnt * sizeof(addrs[0]));
+	config->addr_cnt = cnt;
 }
 
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config)

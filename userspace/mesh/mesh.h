@@ -148,6 +148,8 @@ struct mesh_stream_seam mesh_stream_seam_of(struct mesh *mesh);
 /* mesh_caps: what HELLO says that this node can do; set_caps: from now on, in place of that. */
 uint32_t mesh_caps(const struct mesh *mesh);
 void mesh_set_caps(struct mesh *mesh, uint32_t caps);
+/* mesh_set_addrs: what HELLO says from now on of where this node is; cnt up to MESH_PEER_ADDRS_MAX. */
+void mesh_set_addrs(struct mesh *mesh, const struct addr *addrs, unsigned cnt);
 /* mesh_configure takes what can change at run time: the caps per session, dial_stagger, ways, skew_max. */
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 /*

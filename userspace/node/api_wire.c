@@ -67,6 +67,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.record = &node->firewall->record,
 		.locate = node->locate,
 		.reachability = node->reachability,
+		.port_mapping = node->port_mapping,
 		.relay = node->relay,
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,

@@ -88,6 +88,7 @@ int node_open_locate(struct node *node, char *what)
 		.now_ns = &node->home->now_ns,
 		.wall_us = on_wall_us,
 		.xdp = on_xdp,
+		.outer_addrs = node_outer_addrs,
 		.own_addrs = on_own_addrs,
 		.reply_keys = on_reply_keys,
 		.dial = on_dial,

@@ -1,19 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node's reaction to changes of the machine's addresses, links and routes. Home worker. */
 #include <errno.h>
+#include <string.h>
 
 #include "mesh/mesh.h"
 #include "net/local/address_watch.h"
 #include "net/port_probe.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
+#include "tcp/tcp.h"
 
 _Static_assert(ADVERTISED_MAX == MESH_PEER_ADDRS_MAX, "a HELLO carries all that are advertised");
 
+static void addr_add(struct advertised *all, const struct addr *addr)
+{
+	for (unsigned i = 0; i < all->cnt; i++)
+		if (addr_equal(&all->addrs[i], addr))
+			return;
+	if (all->cnt < ADVERTISED_MAX)
+		all->addrs[all->cnt++] = *addr;
+}
+
+static bool has_host(const struct advertised *all, const struct addr *addr)
+{
+	for (unsigned i = 0; i < all->cnt; i++)
+		if (addr_is_same_host(&all->addrs[i], addr))
+			return true;
+	return false;
+}
+
+/* What a third node proved, and what a router maps. An own address that is gone proves nothing. */
+static void outer_add(const struct node *node, const struct advertised *own, struct advertised *all)
+{
+	const struct reachability_view *view;
+	struct addr mapped;
+
+	if (node->config->advertise_cnt)
+		return;
+	view = node->reachability ? reachability_show(node->reachability) : NULL;
+	if (view && (view->kind == REACHABILITY_MAPPED ||
+		     (view->kind == REACHABILITY_DIRECT && has_host(own, &view->addr))))
+		addr_add(all, &view->addr);
+	if (port_mapping_external(node->port_mapping, ADDR_UDP, &mapped))
+		addr_add(all, &mapped);
+}
+
+/* HELLO says where QUIC is, and as far as there is room where TCP is. */
+static void hello_fill(const struct node *node, const struct advertised *own)
+{
+	const struct tcp_config *tcp = &node->config->tcp;
+	struct advertised *hello = &node->machine->hello;
+	struct addr addr;
+
+	*hello = node->machine->advertised;
+	if (node->home->is_simulated || !tcp->is_on)
+		return;
+	if (!node->config->advertise_cnt &&
+	    port_mapping_external(node->port_mapping, ADDR_TCP, &addr))
+		addr_add(hello, &addr);
+	for (unsigned i = 0; i < own->cnt; i++) {
+		addr = tcp_config_addr(tcp, &own->addrs[i]);
+		addr_add(hello, &addr);
+	}
+}
+
 void node_advertise(struct node *node)
 {
-	net_advertise(&node->machine->advertised, node->config->advertise,
-		      node->config->advertise_cnt, node->home->bound, node->home->bound_cnt);
+	struct machine *machine = node->machine;
+	struct advertised own, all = {.cnt = 0};
+
+	net_advertise(&own, node->config->advertise, node->config->advertise_cnt, node->home->bound,
+		      node->home->bound_cnt);
+	outer_add(node, &own, &all);
+	machine->outer_cnt = all.cnt;
+	for (unsigned i = 0; i < own.cnt; i++)
+		addr_add(&all, &own.addrs[i]);
+	machine->advertised = all;
+	hello_fill(node, &own);
+}
+
+unsigned node_outer_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+{
+	const struct machine *machine = ((struct node *)ctx)->machine;
+
+	memcpy(addrs, machine->advertised.addrs, machine->outer_cnt * sizeof(addrs[0]));
+	return machine->outer_cnt;
+}
+
+static bool is_same(const struct advertised *a, const struct advertised *b)
+{
+	for (unsigned i = 0; i < a->cnt && a->cnt == b->cnt; i++)
+		if (!addr_equal(&a->addrs[i], &b->addrs[i]))
+			return false;
+	return a->cnt == b->cnt;
+}
+
+static void tell_addresses(struct node *node, uint64_t now_ns)
+{
+	const struct advertised *hello = &node->machine->hello;
+
+	mesh_set_addrs(node->home->mesh, hello->addrs, hello->cnt);
+	node->threads->is_addrs_due = node->threads->workers != NULL;
+	locate_publish_changed(node->locate->publish, now_ns);
+	node_fabric_addresses_changed(node->fabric, now_ns);
+	node_sharing_addresses_changed(node->sharing, now_ns);
+}
+
+void node_addresses_changed(struct node *node, uint64_t now_ns)
+{
+	const struct advertised hello = node->machine->hello;
+
+	node_advertise(node);
+	if (!is_same(&hello, &node->machine->hello))
+		tell_addresses(node, now_ns);
 }
 
 static void on_addrs(void *ctx, uint64_t now_ns)
@@ -22,15 +121,17 @@ static void on_addrs(void *ctx, uint64_t now_ns)
 
 	worker_fastpath_addresses_changed(node->fastpath);
 	node_advertise(node);
-	locate_publish_changed(node->locate->publish, now_ns);
+	tell_addresses(node, now_ns);
 	reachability_changed(node->reachability, now_ns);
-	node_fabric_addresses_changed(node->fabric, now_ns);
-	node_sharing_addresses_changed(node->sharing, now_ns);
+	port_mapping_changed(node->port_mapping, now_ns);
 }
 
 static void on_routes(void *ctx, uint64_t now_ns)
 {
-	quic_engine_rebind(((struct node *)ctx)->home->quic, net_local_choose, NULL, now_ns);
+	struct node *node = ctx;
+
+	quic_engine_rebind(node->home->quic, net_local_choose, NULL, now_ns);
+	port_mapping_changed(node->port_mapping, now_ns);
 }
 
 static void on_ways(void *ctx, uint64_t now_ns)

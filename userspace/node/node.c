@@ -128,11 +128,12 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if (err < 0)
 		return err;
 	node_advertise(node);
-	worker.advertised = node->machine->advertised.addrs;
-	worker.advertised_cnt = node->machine->advertised.cnt;
+	worker.hello = node->machine->hello.addrs;
+	worker.hello_cnt = node->machine->hello.cnt;
 	if ((err = worker_open(node->home, &worker, what)) < 0 ||
 	    (err = node_open_locate(node, what)) < 0 ||
 	    (err = node_open_reachability(node, what)) < 0 ||
+	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
@@ -200,6 +201,8 @@ static void node_free_above_store(struct node *node)
 	node->threads->workers = node->api->workers = node->fastpath->workers = NULL;
 	worker_fastpath_close(node->fastpath);
 	firewall_close(node->firewall);
+	port_mapping_close(node->port_mapping);
+	node->port_mapping = node->api->port_mapping = NULL;
 	mesh_forget_locators(node->home->mesh);
 	locate_close(node->locate);
 	reachability_stop(node->reachability);
@@ -328,6 +331,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	}
 	node_rotate_cids(node, now_ns);
 	is_busy |= locate_turn(node->locate);
+	is_busy |= port_mapping_turn(node->port_mapping, now_ns);
 	node_turn_relay(node, now_ns);
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
@@ -382,13 +386,15 @@ static void node_drain(struct node *node)
 		workers_stop(node->threads->workers);
 	locate_mainline_drain(node->locate->mainline);
 	worker_goodbye(node->home, now_ns);
+	port_mapping_withdraw(node->port_mapping, now_ns);
 	do {
 		(void)node_turn(node, now_ns);
 		if (poller_wait(node->home->poller, now_ns + NS_PER_MS) < 0)
 			break;
 		now_ns = clock_monotonic_ns();
 	} while (now_ns < deadline_ns &&
-		 (worker_is_draining(node->home) || store_is_pending(node->store)));
+		 (worker_is_draining(node->home) || store_is_pending(node->store) ||
+		  port_mapping_is_withdrawing(node->port_mapping, now_ns)));
 	store_flush(node->store);
 }
 

@@ -12,6 +12,7 @@
 #include "firewall/firewall.h"
 #include "node/node.h"
 #include "locate/locate.h"
+#include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
@@ -41,6 +42,7 @@ struct threads {
 	bool is_bans_due;    /* nor which bans hold now */
 	bool is_policy_due;  /* nor which limits and mode hold */
 	bool is_shares_due;  /* nor the peers that count as more than one in fair shares */
+	bool is_addrs_due;   /* nor the addresses that HELLO says */
 	uint32_t told_caps;  /* that they were given for HELLO */
 	int failure;	     /* why the node stops by itself; 0: it was ordered to */
 	bool is_damage_told; /* of the store, in the log */
@@ -50,7 +52,11 @@ struct threads {
 struct machine {
 	struct address_watch *addresses; /* NULL: simulated */
 	struct port_probes *port_probes; /* likewise */
-	struct advertised advertised;
+	struct advertised advertised;	 /* of QUIC: what links, records and descriptors carry */
+	unsigned outer_cnt;	 /* its first ones: others proved them, or a router maps them */
+	struct advertised hello; /* what HELLO says: with those of TCP */
+	/* As last told in an event. */
+	struct port_mapping_row mappings[PORT_MAPPING_PORTS_MAX];
 };
 
 /* Shared by the files of node/: the rooms, each of which makes its own state. Home worker only. */
@@ -68,10 +74,11 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
-	struct relay *relay;	 /* NULL: this node is no relay */
-	struct fabric *fabric;	 /* NULL: services are off */
-	struct sharing *sharing; /* NULL: it is off */
-	struct api *api;	 /* what handlers see of all this */
+	struct port_mapping *port_mapping; /* NULL: simulated, or off */
+	struct relay *relay;		   /* NULL: this node is no relay */
+	struct fabric *fabric;		   /* NULL: services are off */
+	struct sharing *sharing;	   /* NULL: it is off */
+	struct api *api;		   /* what handlers see of all this */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -117,6 +124,19 @@ void node_turn_relay(struct node *node, uint64_t now_ns);
 WEFT_MUST_CHECK
 int node_open_reachability(struct node *node, char *what);
 void node_close_reachability(struct node *node);
+
+/* port_mapping_params.c: the router is asked for mappings, where this node listens for its networks. */
+WEFT_MUST_CHECK
+int node_open_port_mapping(struct node *node, char *what);
+/* port_mapping_params.c: rooms and callers hear what is mapped now. */
+void node_mappings_changed(struct node *node, uint64_t now_ns);
+
+/*
+ * machine.c: node_addresses_changed tells all rooms and peers of new addresses, if there are such.
+ * node_outer_addrs writes those that others proved or a router maps.
+ */
+void node_addresses_changed(struct node *node, uint64_t now_ns);
+unsigned node_outer_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 
 /*
  * machine.c: node_advertise finds the addresses that links and HELLO carry. node_watch_machine follows

@@ -63,7 +63,10 @@ static unsigned on_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS
 
 static void on_changed(void *ctx, const struct reachability_view *view)
 {
-	api_tell_reachability(((struct node *)ctx)->api, view);
+	struct node *node = ctx;
+
+	api_tell_reachability(node->api, view);
+	node_mappings_changed(node, node->home->now_ns);
 }
 
 int node_open_reachability(struct node *node, char *what)

@@ -92,6 +92,9 @@ void node_tell_workers(struct node *node, uint64_t now_ns)
 			threads->workers, node->firewall->bans.list, clock_wall_s(), now_ns);
 	if (threads->is_config_due)
 		threads->is_config_due = !tell_config(node);
+	if (threads->is_addrs_due)
+		threads->is_addrs_due = !workers_spread_addrs(
+			threads->workers, node->machine->hello.addrs, node->machine->hello.cnt);
 	if (threads->is_shares_due)
 		threads->is_shares_due = !tell_shares(node);
 	if (threads->is_policy_due)
@@ -113,8 +116,8 @@ int node_open_workers(struct node *node, const struct node_params *params, char 
 		.handover = threads->handover,
 		.listen = node->home->bound,
 		.cid_epoch = threads->cid_epoch,
-		.advertised = node->machine->advertised.addrs,
-		.advertised_cnt = node->machine->advertised.cnt,
+		.hello = node->machine->hello.addrs,
+		.hello_cnt = node->machine->hello.cnt,
 		.on_session = on_workers_session,
 		.on_failure = node_on_failure,
 		.on_path = on_workers_path,

@@ -183,6 +183,18 @@ void reachability_session(struct reachability *reachability, uint64_t now_ns)
 		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);
 }
 
+void reachability_set_mapped(struct reachability *reachability, const struct addr *mapped,
+			     uint64_t now_ns)
+{
+	struct addr next = mapped ? *mapped : (struct addr){.family = ADDR_NONE};
+
+	if (addr_equal(&next, &reachability->mapped))
+		return;
+	reachability->mapped = next;
+	if (reachability->params.asks)
+		reachability_round_in(reachability, CHANGE_ROUND_NS, now_ns);
+}
+
 void reachability_look(struct reachability *reachability, uint64_t now_ns)
 {
 	if (reachability->params.asks && !reachability->view.is_asking)
@@ -204,6 +216,18 @@ bool reachability_seen(const struct reachability *reachability, unsigned at,
 	if (at >= observed->cnt)
 		return false;
 	*out_row = observed->rows[at];
+	return true;
+}
+
+bool reachability_observed(const struct reachability *reachability, enum addr_family family,
+			   uint64_t now_ns, struct addr *out_addr)
+{
+	struct observed_view view = {.ports = OBSERVED_PORTS_UNKNOWN};
+
+	reachability_observed_judge(&reachability->observed[family == ADDR_IPV6], now_ns, &view);
+	if (view.addr.family == ADDR_NONE)
+		return false;
+	*out_addr = view.addr;
 	return true;
 }
 

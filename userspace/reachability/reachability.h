@@ -99,12 +99,21 @@ void reachability_set_sink(struct reachability *reachability, struct dgram_sink 
 void reachability_changed(struct reachability *reachability, uint64_t now_ns);
 /* reachability_session: a session began, with a peer that may be asked. */
 void reachability_session(struct reachability *reachability, uint64_t now_ns);
+/*
+ * reachability_set_mapped: a router forwards this address to the node's port, so that probes are asked
+ * for there, too; NULL: none does.
+ */
+void reachability_set_mapped(struct reachability *reachability, const struct addr *mapped,
+			     uint64_t now_ns);
 /* reachability_look begins a round now, or ten seconds after the last one began. */
 void reachability_look(struct reachability *reachability, uint64_t now_ns);
 const struct reachability_view *reachability_show(const struct reachability *reachability);
 /* reachability_seen gives row at of what others say, by family, the oldest first; false: no more. */
 bool reachability_seen(const struct reachability *reachability, unsigned at,
 		       struct observation *out_row);
+/* reachability_observed: the address of family at which most other nodes see this one; false: not known. */
+bool reachability_observed(const struct reachability *reachability, enum addr_family family,
+			   uint64_t now_ns, struct addr *out_addr);
 const struct reachability_stats *reachability_stats(const struct reachability *reachability);
 
 #endif

@@ -15,6 +15,7 @@ struct peer_ask {
 	struct mesh_request *request; /* NULL: answered, or not asked */
 	struct addr remote;	      /* where its session leads */
 	bool is_dial_back;
+	uint16_t port;	/* the probe goes there; 0: the session's */
 	bool is_sent;	/* the peer says that a probe was sent, */
 	struct addr at; /* to this address */
 	bool has_arrived;
@@ -35,6 +36,7 @@ struct reachability {
 	struct stun_queries stun;
 	struct dial_backs dial_backs;
 	struct peer_ask asks[PEER_ASK_CNT];
+	struct addr mapped; /* family ADDR_NONE: none */
 	struct timer round_timer, judge_timer;
 	uint64_t round_ns; /* the last one began; 0: none */
 	unsigned silent_cnt;

@@ -83,7 +83,7 @@ static void peer_ask(struct reachability *reachability, struct peer_ask *ask,
 {
 	uint8_t payload[PATH_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct path_dial_back message = {.port = 0};
+	struct path_dial_back message = {.port = ask->port};
 	struct mesh_ask request = {
 		.type = ask->is_dial_back ? MESH_DIAL_BACK : MESH_OBSERVED_ADDR,
 		.payload = payload,
@@ -151,6 +151,11 @@ static void ask_peers(struct reachability *reachability, const struct mesh_neigh
 		unsigned at = i < SEEN_ASK_CNT ? i : i - SEEN_ASK_CNT;
 
 		*ask = (struct peer_ask){.is_dial_back = i >= SEEN_ASK_CNT};
+		/* The router's port first, then that of the session, if need be by the same peer. */
+		if (i == SEEN_ASK_CNT)
+			ask->port = reachability->mapped.port;
+		else if (ask->is_dial_back && reachability->mapped.port && at == cnt)
+			at = 0;
 		if (at < cnt)
 			peer_ask(reachability, ask, &peers[at], now_ns);
 	}

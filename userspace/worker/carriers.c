@@ -108,20 +108,6 @@ enum fair_class worker_carriers_key_class(void *ctx, const uint8_t *key)
 	return mesh_peer_class(worker->mesh, key);
 }
 
-/* HELLO says where QUIC is, and as far as there is room where TCP is. */
-void worker_carriers_advertise(const struct worker_params *params, struct mesh_config *mesh)
-{
-	const struct tcp_config *tcp = params->config->tcp;
-	unsigned cnt = 0;
-
-	for (unsigned i = 0; i < params->advertised_cnt; i++)
-		mesh->addrs[cnt++] = params->advertised[i];
-	for (unsigned i = 0; i < params->advertised_cnt && cnt < MESH_PEER_ADDRS_MAX; i++)
-		if (!params->is_simulated && tcp->is_on)
-			mesh->addrs[cnt++] = tcp_config_addr(tcp, &params->advertised[i]);
-	mesh->addr_cnt = cnt;
-}
-
 int worker_carriers_open_tcp(struct worker *worker, const struct worker_params *params, char *what)
 {
 	struct tcp_engine_params tcp = {

@@ -5,7 +5,6 @@
 #include "base/fair/fair.h"
 #include "base/transport.h"
 
-struct mesh_config;
 struct worker;
 struct worker_params;
 
@@ -26,8 +25,6 @@ struct transport *worker_carriers_init(struct carriers *carriers, struct transpo
 
 /* worker_carriers_key_class: what a key is to the worker ctx, for shares of its tables. */
 enum fair_class worker_carriers_key_class(void *ctx, const uint8_t *key);
-/* worker_carriers_advertise: what HELLO says of where this node is. */
-void worker_carriers_advertise(const struct worker_params *params, struct mesh_config *mesh);
 /*
  * worker_carriers_open_tcp makes the engine, and worker_carriers_listen its sockets once there is a
  * poller. As worker_open.

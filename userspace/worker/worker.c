@@ -220,9 +220,9 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	int err;
 
 	snprintf(what, WORKER_WHAT_CAP, "session tables");
-	worker_carriers_advertise(params, &mesh.config);
 	if ((err = mesh_new(&mesh, &worker->mesh)) < 0)
 		return err;
+	mesh_set_addrs(worker->mesh, params->hello, params->hello_cnt);
 	snprintf(what, WORKER_WHAT_CAP, "QUIC engine");
 	quic.ctx = worker->mesh;
 	quic.config.worker = (uint16_t)worker->idx;

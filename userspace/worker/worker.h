@@ -164,9 +164,9 @@ struct worker_params {
 	bool is_simulated; /* no threads, no sockets but those of local programs */
 	bool has_locals;   /* simulated, and there are such */
 	uint64_t now_ns;
-	uint64_t wall_s;	       /* wall clock at now_ns */
-	const struct addr *advertised; /* what HELLO announces; read by worker_open */
-	unsigned advertised_cnt;
+	uint64_t wall_s;	  /* wall clock at now_ns */
+	const struct addr *hello; /* the addresses that HELLO says; read by worker_open */
+	unsigned hello_cnt;
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);

@@ -96,6 +96,18 @@ bool workers_spread_caps(struct workers *workers, uint32_t caps)
 	return order_all(workers, set_caps, &caps, sizeof(caps));
 }
 
+static void set_addrs(void *object, const void *bytes, size_t len)
+{
+	struct worker_handle *handle = object;
+
+	mesh_set_addrs(handle->worker.mesh, bytes, (unsigned)(len / sizeof(struct addr)));
+}
+
+bool workers_spread_addrs(struct workers *workers, const struct addr *addrs, unsigned cnt)
+{
+	return order_all(workers, set_addrs, addrs, cnt * sizeof(addrs[0]));
+}
+
 struct shares_order {
 	uint32_t cnt;
 	struct mesh_share shares[];

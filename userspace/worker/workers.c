@@ -51,8 +51,8 @@ static int workers_init_handles(struct workers *workers, char *what)
 		.store = params->store,
 		.now_ns = clock_monotonic_ns(),
 		.wall_s = clock_wall_s(),
-		.advertised = params->advertised,
-		.advertised_cnt = params->advertised_cnt,
+		.hello = params->hello,
+		.hello_cnt = params->hello_cnt,
 	};
 	int err = 0;
 

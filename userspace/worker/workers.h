@@ -41,8 +41,8 @@ struct workers_params {
 	struct handover *handover;
 	const struct addr *listen; /* as bound by home */
 	uint32_t cid_epoch;
-	const struct addr *advertised;
-	unsigned advertised_cnt;
+	const struct addr *hello; /* as a worker's */
+	unsigned hello_cnt;
 	void *content; /* home's end of what workers report (worker_report_content) */
 	/* Called from workers_reap. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
@@ -121,6 +121,8 @@ bool workers_spread_bans(struct workers *workers, const struct ban_list *bans, u
 bool workers_spread_policy(struct workers *workers, const struct weft_config *part);
 /* workers_spread_caps: every worker's HELLO says from now on what home's does. As workers_spread_bans. */
 bool workers_spread_caps(struct workers *workers, uint32_t caps);
+/* workers_spread_addrs: likewise, of where this node is (mesh_set_addrs). */
+bool workers_spread_addrs(struct workers *workers, const struct addr *addrs, unsigned cnt);
 /* workers_spread_shares: every worker counts these peers, and no others, as more than one. As workers_spread_bans. */
 bool workers_spread_shares(struct workers *workers, const struct mesh_share *shares, uint32_t cnt);
 /* workers_configure: every worker takes what a reload may change. As workers_spread_bans. */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hello_client ADDR PORT SEED [AHEAD_S]: aioquic makes a session of the mesh and greets
 (docs/wire/session.md). Its node key is made from the 32 bytes SEED in hexadecimal. Prints,
-as JSON, the key that the other side proved, the ALPN, and its HELLO. With AHEAD_S its clock
+as JSON, the key that the other side proved, the ALPN, its HELLO and the addresses in it. With AHEAD_S its clock
 is so many seconds ahead, and the session stays until standard input ends."""
 import asyncio
 import json
@@ -56,8 +56,9 @@ async def main(host, port, seed, ahead_s=None):
         await peer.ping()
         fields = cbor2.loads(said[3]).items()
         print(json.dumps({"key": shown.hex(), "alpn": peer._quic.tls.alpn_negotiated, "type": said[0],
-                          "hello": {str(k): v for k, v in fields if isinstance(v, (int, str))}}),
-              flush=True)
+                          "hello": {str(k): v for k, v in fields if isinstance(v, (int, str))},
+                          "addresses": next((v for _, v in fields if isinstance(v, list)), [])},
+                         default=bytes.hex), flush=True)
         if ahead_s is not None:
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

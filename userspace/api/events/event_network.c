@@ -103,6 +103,17 @@ void api_tell_reachability(struct api *api, const struct reachability_view *view
 			 json_pack("{s:s}", "state", reachability_word(view->kind)));
 }
 
+/* Likewise without the address. */
+void api_tell_mapping(struct api *api, const struct port_mapping_row *row)
+{
+	if (api->control)
+		api_tell(api, "port_mapping.changed",
+			 json_pack("{s:s, s:s, s:s}", "transport",
+				   row->port.transport == ADDR_TCP ? "tcp" : "udp", "state",
+				   port_mapping_state_word(row->state), "method",
+				   port_mapping_method_word(row->method)));
+}
+
 /* A caller with the role view learns no address. */
 void api_tell_ban(struct api *api, enum incident_kind kind, const struct ban *ban)
 {

@@ -16,6 +16,7 @@ struct locate_event;
 struct mesh_failure;
 struct mesh_peer_info;
 struct mesh_step;
+struct port_mapping_row;
 struct provider_event;
 struct reachability_view;
 struct publish_event;
@@ -42,6 +43,7 @@ void api_tell_step(struct api *api, const struct mesh_step *step);
 void api_tell_failure(struct api *api, const struct mesh_failure *failure);
 void api_tell_dht(struct api *api, const struct locate_event *event);
 void api_tell_reachability(struct api *api, const struct reachability_view *view);
+void api_tell_mapping(struct api *api, const struct port_mapping_row *row);
 void api_tell_ban(struct api *api, enum incident_kind kind, const struct ban *ban);
 void api_tell_device(struct api *api, const char *kind, const char *device, const char *text);
 /* event_services.c */

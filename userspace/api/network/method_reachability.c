@@ -4,6 +4,7 @@
 
 #include "api/methods.h"
 #include "base/monotonic.h"
+#include "port_mapping/port_mapping.h"
 #include "reachability/observed.h"
 
 static void observations_add(struct varlink_blocks *blocks, const struct api *api, uint64_t now_ns,
@@ -21,6 +22,33 @@ static void observations_add(struct varlink_blocks *blocks, const struct api *ap
 		};
 
 		varlink_push(blocks, observations, row);
+	}
+}
+
+static void mappings_add(struct control_call *call, const struct api *api, uint64_t now_ns,
+			 struct api_port_mapping_list *mappings)
+{
+	struct addr router = port_mapping_router(api->port_mapping);
+	bool is_told = control_role_of(call) != CONTROL_VIEW;
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct port_mapping_row row;
+
+	for (unsigned i = 0; port_mapping_row(api->port_mapping, i, now_ns, &row); i++) {
+		struct api_port_mapping mapping = {
+			.transport = row.port.transport == ADDR_TCP ? "tcp" : "udp",
+			.port = row.port.port,
+			.state = port_mapping_state_word(row.state),
+			.method = port_mapping_method_word(row.method),
+			.lifetime_s = api_uint(row.lifetime_s),
+			.why = varlink_text(blocks, row.why),
+		};
+
+		if (is_told && row.external.family != ADDR_NONE)
+			mapping.external = api_addr(blocks, &row.external);
+		if (is_told && router.family != ADDR_NONE)
+			mapping.router = varlink_format(blocks, "%u.%u.%u.%u", router.ip[0],
+							router.ip[1], router.ip[2], router.ip[3]);
+		varlink_push(blocks, mappings, mapping);
 	}
 }
 
@@ -54,6 +82,7 @@ void api_show_reachability(struct api *api, struct control_call *call,
 			out.reachability.address = api_addr(blocks, &view->addr);
 		observations_add(blocks, api, now_ns, &out.reachability.observations);
 	}
+	mappings_add(call, api, now_ns, &out.reachability.mappings);
 	if (in->has_again && in->again)
 		reachability_look(api->reachability, now_ns);
 	control_reply(call, api_show_reachability_out_write(&out));
