@@ -55,8 +55,8 @@ class Client:
         return self.reply()
 
 
-def on_terminal(*words, columns=""):
-    """Runs weft on a terminal and gives what it showed."""
+def on_terminal(*words, columns="", stop_at=None):
+    """Runs weft on a terminal and gives what it showed; SIGINT ends it behind a line with stop_at."""
     leader, follower = pty.openpty()
     process = subprocess.Popen([WEFT, *map(str, words)], stdout=follower, stderr=follower,
                                stdin=follower,
@@ -71,6 +71,9 @@ def on_terminal(*words, columns=""):
         if not data:
             break
         shown += data
+        if stop_at and b"\n" in shown.partition(stop_at)[2]:
+            process.send_signal(signal.SIGINT)
+            stop_at = None
     process.wait()
     os.close(leader)
     return shown.decode().replace("\r\n", "\n")
@@ -557,6 +560,14 @@ def test_events_are_numbered(lab):
     check_eq([event["seq"] for event in events], [1, 2], "without holes")
     watch.kill()
     watch.communicate()
+
+
+def test_people_see_the_fields_of_an_event_with_short_ids(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", {"x": 10}))
+    shown = on_terminal("-s", a.sock, "event", "watch", "--since", "1", stop_at=b"import.done")
+    check(re.search(r"#2 +share\.added +manifest=[a-z0-9]{12} text=\"[^\"]+/root\"\n", shown), shown)
+    check(re.search(r"#3 +import\.done +id=1 bytes_done=10 bytes=10 text=\"[^\"]+/root\"\n", shown), shown)
 
 
 def test_sighup_applies_what_is_live(lab):

@@ -45,6 +45,7 @@ BAD = (
     ("# Role: king.\nmethod M() -> ()", r"shop.varlink:3: M: its comment names no role"),
     ("methods M() -> ()", r"shop.varlink:2: type, method or error expected in place of 'methods'"),
     ("error E (a: int)\nerror F (a: string)", "F: a is another type in another error"),
+    ("# Event: a.b, a.c.\ntype T ()\n# Event: a.c.\ntype U ()", "event a.c is of T and of U"),
     ("type T (a: int)\n$", r"shop.varlink:3: a character that varlink does not have"),
 )
 
@@ -110,6 +111,15 @@ def test_one_struct_has_what_any_error_says(lab):
     check_eq(failure.split("\n\t"), ["\tint64_t code;", "const char *why;", "bool has_at;", "int64_t at;"], "fields")
     check('#define API_F_ERROR "a.Shop.F"\n' in made["shop.h"], made["shop.h"])
     check("{API_F_ERROR, &api_f_error_type}," in made["shop.c"], made["shop.c"])
+
+
+def test_a_kind_of_event_has_the_type_whose_comment_names_it(lab):
+    (code, said), made = made_of("interface a.Shop\n# It is open.\n# Event: shop.opened,\n# shop.closed.\n"
+                                 "type DoorEvent (at_s: int)\n# Event: of no kind\ntype T ()\n")
+    check_eq((code, said), (0, ""), "made")
+    check("#define API_SHOP_EVENT_CNT 2\n" in made["shop.h"], made["shop.h"])
+    check('api_shop_events[] = {\n\t{"shop.closed", &api_door_event_type},\n'
+          '\t{"shop.opened", &api_door_event_type},\n' in made["shop.c"], made["shop.c"])
 
 
 def test_a_quantity_names_the_field_of_its_unit(lab):

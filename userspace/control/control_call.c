@@ -22,14 +22,6 @@ const uint64_t *control_call_id(const struct control_call *call)
 	return call->has_id ? &call->id : NULL;
 }
 
-static const struct varlink_type *error_type(const char *name)
-{
-	for (size_t i = 0; i < API_NODE_ERROR_CNT; i++)
-		if (strcmp(api_node_errors[i].name, name) == 0)
-			return api_node_errors[i].type;
-	return NULL;
-}
-
 /*
  * call_send_check finds out that a handler and the interface description
  * have drifted apart where it happens, not in a client.
@@ -41,7 +33,8 @@ static void call_send_check(const struct control_call *call, const char *error, 
 
 	if (!call->method)
 		return;
-	type = error ? error_type(error) : call->method->out;
+	type = error ? varlink_typed_lookup(api_node_errors, API_NODE_ERROR_CNT, error)
+		     : call->method->out;
 	if (type && varlink_check(type, parameters, field))
 		return;
 	log_error("control: %s of %s does not follow the interface at \"%s\"",

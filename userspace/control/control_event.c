@@ -33,7 +33,8 @@ static uint64_t oldest_seq(const struct control *control)
 
 static void pump_gap(struct control_call *call, uint64_t missed_cnt)
 {
-	control_reply_more(call, json_pack("{s:I}", "gap", (json_int_t)missed_cnt));
+	control_reply_more(call, api_watch_events_out_write(&(struct api_watch_events_out){
+					 API_IF(gap, true, api_uint(missed_cnt))}));
 }
 
 /* The reply is there already; a watcher with an id has it put in before the last brace. */
@@ -107,9 +108,11 @@ static void entry_write(struct event_entry *entry, uint64_t seq, const char *kin
 	 * answer that is being made.
 	 */
 	bool was_lost = json_heap_swap_lost(false);
-	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
-				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
-				  fields ? fields : json_object());
+	json_t *taken = fields ? fields : json_object();
+	json_t *event = api_event_write(&(struct api_event){.seq = api_uint(seq),
+							    .at_s = api_uint(clock_wall_s()),
+							    .kind = kind,
+							    .fields = taken});
 	json_t *shown = event ? control_redact_capabilities(event) : NULL;
 
 	entry_free(entry);
@@ -119,6 +122,7 @@ static void entry_write(struct event_entry *entry, uint64_t seq, const char *kin
 		entry_free(entry);
 	json_decref(shown);
 	json_decref(event);
+	json_decref(taken);
 }
 
 void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns)

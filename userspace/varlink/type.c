@@ -293,6 +293,15 @@ const struct varlink_method *varlink_method_lookup(const struct varlink_method *
 	return NULL;
 }
 
+const struct varlink_type *varlink_typed_lookup(const struct varlink_typed *rows, size_t cnt,
+						const char *name)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return rows[i].type;
+	return NULL;
+}
+
 /* Writing. */
 static json_t *value_write(const struct varlink_type *type, const void *at);
 

@@ -73,10 +73,14 @@ struct varlink_interface {
 	const char *name, *text;
 };
 
-struct varlink_error {
-	const char *name;		 /* with its interface */
-	const struct varlink_type *type; /* of its parameters */
+/* An error, by its full name, or a kind of event; and the type of its parameters or fields. */
+struct varlink_typed {
+	const char *name;
+	const struct varlink_type *type;
 };
+/* varlink_typed_lookup finds the type of one of cnt by its name, or NULL. */
+const struct varlink_type *varlink_typed_lookup(const struct varlink_typed *rows, size_t cnt,
+						const char *name);
 
 /*
  * varlink_parse reads value into a struct of type, in blocks; texts and objects are

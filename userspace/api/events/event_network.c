@@ -25,15 +25,14 @@ static void note_session(struct api *api, const struct mesh_peer_info *peer, boo
 
 void api_tell_step(struct api *api, const struct mesh_step *step)
 {
-	json_t *fields;
+	char peer[ZBASE32_KEY_TEXT_CAP];
 
-	if (!api->control)
-		return;
-	fields =
-		json_pack("{s:s, s:i, s:I}", "step", step->name, "addresses", (int)step->addr_cnt,
-			  "took_us", (json_int_t)((step->ended_ns - step->started_ns) / NS_PER_US));
-	api_event_set_error(fields, step->err);
-	api_tell_of(api, "peer.looked-for", step->key, fields);
+	if (api->control)
+		api_tell(api, "peer.looked-for", peer_looked_for, .step = step->name,
+			 .addresses = step->addr_cnt,
+			 .took_us = api_uint((step->ended_ns - step->started_ns) / NS_PER_US),
+			 .error = api_event_error(step->err),
+			 .peer = api_event_key(step->key, peer));
 }
 
 void api_tell_failure(struct api *api, const struct mesh_failure *failure)
@@ -45,7 +44,7 @@ void api_tell_failure(struct api *api, const struct mesh_failure *failure)
 		.who.kind = BAN_KEY,
 		.addr = failure->remote,
 	};
-	json_t *fields;
+	char peer[ZBASE32_KEY_TEXT_CAP];
 
 	if (!api->control)
 		return;
@@ -54,43 +53,45 @@ void api_tell_failure(struct api *api, const struct mesh_failure *failure)
 		incident.kind = INCIDENT_WRONG_KEY;
 	memcpy(incident.who.key, failure->key, BAN_KEY_LEN);
 	firewall_incidents_add(api->incidents, &incident);
-	fields = json_pack("{s:b, s:s}", "dialled", failure->is_dialler, "why",
-			   weft_err_text(failure->end.err));
-	api_tell_of(api, "peer.failed", failure->key, fields);
+	api_tell(api, "peer.failed", peer_failed, .dialled = failure->is_dialler,
+		 .why = weft_err_text(failure->end.err), .peer = api_event_key(failure->key, peer));
 }
 
 void api_tell_session(struct api *api, const struct mesh_peer_info *peer, bool is_up)
 {
-	json_t *fields;
+	char id[ZBASE32_KEY_TEXT_CAP];
 
 	if (!api->control)
 		return;
 	note_session(api, peer, is_up);
-	fields = is_up ? json_pack("{s:b}", "dialled", peer->conn.is_dialler)
-		       : json_pack("{s:s}", "why", weft_err_text(peer->end.err));
-	api_tell_of(api, is_up ? "peer.connected" : "peer.disconnected", peer->key, fields);
+	if (is_up)
+		api_tell(api, "peer.connected", peer_connected, .dialled = peer->conn.is_dialler,
+			 .peer = api_event_key(peer->key, id));
+	else
+		api_tell(api, "peer.disconnected", peer_disconnected,
+			 .why = weft_err_text(peer->end.err), .peer = api_event_key(peer->key, id));
 }
 
 void api_tell_dht(struct api *api, const struct locate_event *event)
 {
-	json_int_t took_us = (json_int_t)(event->took_ns / NS_PER_US);
+	int64_t took_us = api_uint(event->took_ns / NS_PER_US);
 
 	switch (event->kind) {
 	case LOCATE_DHT_JOINED:
-		api_tell(api, "dht.joined", json_pack("{s:I}", "took_us", took_us));
+		api_tell(api, "dht.joined", dht, API_IF(took_us, true, took_us));
 		break;
 	case LOCATE_DHT_LOST:
-		api_tell(api, "dht.lost", json_object());
+		api_tell(api, "dht.lost", dht, .has_took_us = false);
 		break;
 	case LOCATE_DHT_ADDRESS:
-		api_tell(api, "dht.address",
-			 json_pack("{s:s}", "network",
-				   event->net == DHT_NET_IPV6 ? "ipv6" : "ipv4"));
+		api_tell(api, "dht.address", dht_address,
+			 .network = event->net == DHT_NET_IPV6
+					    ? API_DHT_ADDRESS_EVENT_NETWORK_IPV6
+					    : API_DHT_ADDRESS_EVENT_NETWORK_IPV4);
 		break;
 	case LOCATE_DHT_PUBLISHED:
-		api_tell(
-			api, "dht.published",
-			json_pack("{s:i, s:I}", "nodes", (int)event->node_cnt, "took_us", took_us));
+		api_tell(api, "dht.published", dht_published, .nodes = event->node_cnt,
+			 .took_us = took_us);
 		break;
 	}
 }
@@ -99,19 +100,20 @@ void api_tell_dht(struct api *api, const struct locate_event *event)
 void api_tell_reachability(struct api *api, const struct reachability_view *view)
 {
 	if (api->control)
-		api_tell(api, "reachability.changed",
-			 json_pack("{s:s}", "state", reachability_word(view->kind)));
+		api_tell(api, "reachability.changed", reachability,
+			 .state = reachability_word(view->kind));
 }
 
 /* Likewise without the address. */
 void api_tell_mapping(struct api *api, const struct port_mapping_row *row)
 {
 	if (api->control)
-		api_tell(api, "port_mapping.changed",
-			 json_pack("{s:s, s:s, s:s}", "transport",
-				   row->port.transport == ADDR_TCP ? "tcp" : "udp", "state",
-				   port_mapping_state_word(row->state), "method",
-				   port_mapping_method_word(row->method)));
+		api_tell(api, "port_mapping.changed", port_mapping,
+			 .transport = row->port.transport == ADDR_TCP
+					      ? API_PORT_MAPPING_EVENT_TRANSPORT_TCP
+					      : API_PORT_MAPPING_EVENT_TRANSPORT_UDP,
+			 .state = port_mapping_state_word(row->state),
+			 .method = port_mapping_method_word(row->method));
 }
 
 /* A caller with the role view learns no address. */
@@ -123,11 +125,10 @@ void api_tell_ban(struct api *api, enum incident_kind kind, const struct ban *ba
 	char key[BAN_TARGET_TEXT_CAP];
 
 	firewall_ban_target_format(&ban->target, key);
-	api_tell(api, events[kind],
-		 ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object());
+	api_tell(api, events[kind], ban, .peer = ban->target.kind == BAN_KEY ? key : NULL);
 }
 
 void api_tell_device(struct api *api, const char *kind, const char *device, const char *text)
 {
-	api_tell(api, kind, json_pack("{s:s, s:s}", "device", device, "text", text));
+	api_tell(api, kind, device, .device = device, .text = text);
 }

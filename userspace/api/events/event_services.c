@@ -25,17 +25,21 @@ void api_tell_violation(struct api *api, const uint8_t *key, const char *why, ui
 		.rule = why,
 		.who.kind = BAN_KEY,
 	};
+	char peer[ZBASE32_KEY_TEXT_CAP];
 
 	memcpy(incident.who.key, key, BAN_KEY_LEN);
 	firewall_incidents_add(api->incidents, &incident);
-	api_tell_of(api, "service.violation", key, json_pack("{s:s}", "why", why));
+	api_tell(api, "service.violation", service_violation, .why = why,
+		 .peer = api_event_key(key, peer));
 }
 
 void api_tell_abuse(struct api *api, const struct service_abuse_event *event)
 {
-	api_tell_of(api, "service.abuse", event->caller,
-		    json_pack("{s:s, s:i, s:i}", "pattern", service_abuse_name(event->kind),
-			      "queries", (int)event->query_cnt, "names", (int)event->name_cnt));
+	char peer[ZBASE32_KEY_TEXT_CAP];
+
+	api_tell(api, "service.abuse", service_abuse, .pattern = service_abuse_name(event->kind),
+		 .queries = event->query_cnt, .names = event->name_cnt,
+		 .peer = api_event_key(event->caller, peer));
 }
 
 /* One of so many is written in mode sampled. */
@@ -67,11 +71,11 @@ void api_tell_circuit(struct api *api, const struct service_event *event)
 		[SERVICE_EVENT_CIRCUIT_OPENED] = "service.rests",
 		[SERVICE_EVENT_CIRCUIT_AT_PEER] = "service.rests-at-peer",
 	};
-	char id[ZBASE32_KEY_TEXT_CAP];
+	char id[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP];
 
-	api_tell_of(api, kinds[event->kind], event->peer_key,
-		    json_pack("{s:s}", "service_id",
-			      zbase32_write(event->service_id, SERVICE_ID_LEN, id)));
+	api_tell(api, kinds[event->kind], service_rests,
+		 .service_id = zbase32_write(event->service_id, SERVICE_ID_LEN, id),
+		 .peer = api_event_key(event->peer_key, peer));
 }
 
 void api_tell_program(struct api *api, const struct provider_event *event)
@@ -103,9 +107,8 @@ void api_tell_program(struct api *api, const struct provider_event *event)
 			 event->version, text);
 		break;
 	}
-	api_tell(api, kinds[event->kind],
-		 json_pack("{s:s, s:s, s:s}", "name", event->name, "version", event->version,
-			   "text", text));
+	api_tell(api, kinds[event->kind], service_program, .name = event->name,
+		 .version = event->version, .text = text);
 }
 
 void api_tell_unpublished(struct api *api, const struct service_offering *offering)
@@ -113,6 +116,6 @@ void api_tell_unpublished(struct api *api, const struct service_offering *offeri
 	log_warn("service %s %s is offered, but found only by nodes that know this one: as many as "
 		 "there may be are published",
 		 offering->name, offering->version);
-	api_tell(api, "service.unpublished",
-		 json_pack("{s:s, s:s}", "name", offering->name, "version", offering->version));
+	api_tell(api, "service.unpublished", service_unpublished, .name = offering->name,
+		 .version = offering->version);
 }

@@ -57,11 +57,9 @@ void api_tell_publish(struct api *api, const struct publish_event *event)
 
 	publish_log(event);
 	if (api->control)
-		api_tell(api, kinds[event->kind],
-			 json_pack("{s:s, s:s, s:I}", "share_id",
-				   zbase32_write(event->share->share_id, SHARE_ID_LEN, id), "name",
-				   event->share->settings->name, "revision",
-				   (json_int_t)event->seq));
+		api_tell(api, kinds[event->kind], share_revision,
+			 .share_id = zbase32_write(event->share->share_id, SHARE_ID_LEN, id),
+			 .name = event->share->settings->name, .revision = api_uint(event->seq));
 }
 
 /* --- watched --- */
@@ -113,10 +111,9 @@ void api_tell_watch(struct api *api, const struct watch_notice *told)
 
 	watch_log(told->kind, name, told->err);
 	if (api->control)
-		api_tell(api, kinds[told->kind],
-			 json_pack("{s:s, s:s, s:s}", "share_id",
-				   zbase32_write(told->share_id, SHARE_ID_LEN, id), "name", name,
-				   "error", told->err ? reason(told->err) : ""));
+		api_tell(api, kinds[told->kind], share_watch,
+			 .share_id = zbase32_write(told->share_id, SHARE_ID_LEN, id), .name = name,
+			 .error = told->err ? reason(told->err) : "");
 }
 
 /* --- followed --- */
@@ -213,24 +210,16 @@ static void follow_log(const struct follow_event *event)
 void api_tell_follow(struct api *api, const struct follow_event *event)
 {
 	char share[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP], name[SHOWN_NAME_CAP];
-	json_t *fields;
+	bool is_bad_list = event->kind == FOLLOW_BAD_BLOCKLIST && event->seq;
 
 	follow_log(event);
-	if (!api->control)
-		return;
-	fields = json_pack("{s:s, s:s, s:I}", "share_id",
-			   zbase32_write(event->follow->share_id, SHARE_ID_LEN, share), "name",
-			   shown_name(event->follow, name), "number",
-			   (json_int_t)(event->seq > INT64_MAX ? INT64_MAX : (int64_t)event->seq));
-	if (event->peer_key)
-		json_object_set_new(
-			fields, "peer",
-			json_string(zbase32_write(event->peer_key, MESH_KEY_LEN, peer)));
-	if (event->kind == FOLLOW_BAD_BLOCKLIST && event->seq)
-		json_object_set_new(fields, "error", json_string(event->follow->fault.why));
-	else if (event->err)
-		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
-	api_tell(api, follow_names[event->kind], fields);
+	if (api->control)
+		api_tell(api, follow_names[event->kind], follow,
+			 .share_id = zbase32_write(event->follow->share_id, SHARE_ID_LEN, share),
+			 .name = shown_name(event->follow, name), .number = api_uint(event->seq),
+			 .peer = api_event_key(event->peer_key, peer),
+			 .error = is_bad_list ? event->follow->fault.why
+					      : api_event_error(event->err));
 }
 
 /* --- searched --- */
@@ -261,23 +250,17 @@ static void search_log(const struct search_event *event, const char *share)
 void api_tell_search(struct api *api, const struct search_event *event)
 {
 	char share[ZBASE32_KEY_TEXT_CAP] = "";
-	json_t *fields;
 
 	if (event->share_id)
 		zbase32_write(event->share_id, SHARE_ID_LEN, share);
 	search_log(event, share);
-	if (!api->control)
-		return;
-	fields = json_object();
-	if (event->share_id)
-		json_object_set_new(fields, "share_id", json_string(share));
-	if (event->kind == SEARCH_SHARE_READY)
-		json_object_set_new(fields, "items", json_integer((json_int_t)event->item_cnt));
-	if (event->cut_cnt)
-		json_object_set_new(fields, "cut_shards", json_integer((json_int_t)event->cut_cnt));
-	if (event->err)
-		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
-	api_tell(api, search_names[event->kind], fields);
+	if (api->control)
+		api_tell(
+			api, search_names[event->kind], search,
+			.share_id = event->share_id ? share : NULL,
+			API_IF(items, event->kind == SEARCH_SHARE_READY, api_uint(event->item_cnt)),
+			API_IF(cut_shards, event->cut_cnt, api_uint(event->cut_cnt)),
+			.error = api_event_error(event->err));
 }
 
 /* --- communities --- */
@@ -295,12 +278,11 @@ void api_tell_community(struct api *api, const struct community_event *event)
 	};
 	bool is_share =
 		event->kind == COMMUNITY_SHARE_UPSERTED || event->kind == COMMUNITY_SHARE_ENDED;
-	json_t *fields;
+	char community[ZBASE32_KEY_TEXT_CAP], key[ZBASE32_KEY_TEXT_CAP];
+	const char *named = api_event_key(event->key, key);
 
-	if (!api->control)
-		return;
-	fields = json_pack("{s:o}", "community", api_json_id(event->id));
-	if (event->key)
-		json_object_set_new(fields, is_share ? "share" : "node", api_json_id(event->key));
-	api_tell(api, names[event->kind], fields);
+	if (api->control)
+		api_tell(api, names[event->kind], community,
+			 .community = api_event_key(event->id, community),
+			 .share = is_share ? named : NULL, .node = is_share ? NULL : named);
 }

@@ -11,36 +11,33 @@
 #include "base/log.h"
 #include "base/monotonic.h"
 #include "blobs/blobs.h"
-#include "codec/text/zbase32.h"
 
-void api_tell(struct api *api, const char *kind, json_t *fields)
+bool api_event_tell(struct api *api, const char *kind, const struct varlink_type *type,
+		    const void *fields)
 {
-	if (!api->control) {
-		json_decref(fields);
-		return;
+	json_t *json;
+
+	if (varlink_typed_lookup(api_node_events, API_NODE_EVENT_CNT, kind) != type) {
+		log_error("event %s is not told: the interface has another type for it, or none",
+			  kind);
+		return false;
 	}
-	api_event_log_write(&api->event_log, kind, fields, api->home->now_ns);
-	control_event(api->control, kind, fields, api->home->now_ns);
+	if (!api->control)
+		return true;
+	json = varlink_write(type, fields);
+	api_event_log_write(&api->event_log, kind, json, api->home->now_ns);
+	control_event(api->control, kind, json, api->home->now_ns);
+	return true;
 }
 
-void api_tell_of(struct api *api, const char *kind, const uint8_t *peer_key, json_t *fields)
+const char *api_event_key(const uint8_t *key, char text[static ZBASE32_KEY_TEXT_CAP])
 {
-	api_event_set_key(fields, "peer", peer_key);
-	api_tell(api, kind, fields);
+	return key ? zbase32_write(key, 32, text) : NULL;
 }
 
-void api_event_set_key(json_t *fields, const char *name, const uint8_t *key)
+const char *api_event_error(int err)
 {
-	char text[ZBASE32_KEY_TEXT_CAP];
-
-	if (key)
-		json_object_set_new(fields, name, json_string(zbase32_write(key, 32, text)));
-}
-
-void api_event_set_error(json_t *fields, int err)
-{
-	if (err)
-		json_object_set_new(fields, "error", json_string(weft_err_text(err)));
+	return err ? weft_err_text(err) : NULL;
 }
 
 /* --- content --- */
@@ -136,28 +133,36 @@ static bool is_told_enough(struct api *api, const struct blobs_event *event)
 	return false;
 }
 
-static void fields_set_done(json_t *fields, uint64_t done_cnt, uint64_t cnt)
+static void event_set_done(struct api_content_event *fields, uint64_t done_cnt, uint64_t cnt)
 {
-	json_object_set_new(fields, "bytes_done", json_integer((json_int_t)done_cnt));
-	json_object_set_new(fields, "bytes", json_integer((json_int_t)cnt));
+	API_SET(fields, bytes_done, api_uint(done_cnt));
+	API_SET(fields, bytes, api_uint(cnt));
 }
 
-/* The progress of the get or the import that the event is about. */
-static void fields_set_bytes(json_t *fields, const struct api *api, const struct blobs_event *event)
+/* How far the get or the import is that the event tells of. */
+static void event_set_bytes(struct api_content_event *fields, const struct api *api,
+			    const struct blobs_event *event)
 {
 	const struct blobs_get *get = NULL;
 
 	if (is_get_event(event->kind))
 		get = blobs_get_lookup(api->home->content, event->id);
 	if (get)
-		fields_set_done(fields, get->byte_done_cnt, get->byte_cnt);
+		event_set_done(fields, get->byte_done_cnt, get->byte_cnt);
 	if (event->import)
-		fields_set_done(fields, event->import->byte_done_cnt, event->import->byte_cnt);
+		event_set_done(fields, event->import->byte_done_cnt, event->import->byte_cnt);
 }
 
 void api_tell_content(struct api *api, const struct blobs_event *event)
 {
-	json_t *fields;
+	char manifest[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP];
+	struct api_content_event fields = {
+		API_IF(id, event->id, api_uint(event->id)),
+		.manifest = api_event_key(event->manifest_id, manifest),
+		.peer = api_event_key(event->peer_key, peer),
+		.error = api_event_error(event->err),
+		.text = event->text,
+	};
 
 	content_event_log(event);
 	/* While blobs/ resumes at the start what was running, nothing watches yet. */
@@ -167,14 +172,6 @@ void api_tell_content(struct api *api, const struct blobs_event *event)
 		api_get_moved(api, event->id);
 	if (is_told_enough(api, event))
 		return;
-	fields = json_object();
-	if (event->id)
-		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));
-	api_event_set_key(fields, "manifest", event->manifest_id);
-	api_event_set_key(fields, "peer", event->peer_key);
-	fields_set_bytes(fields, api, event);
-	api_event_set_error(fields, event->err);
-	if (event->text)
-		json_object_set_new(fields, "text", json_string(event->text));
-	api_tell(api, blobs_event_names[event->kind], fields);
+	event_set_bytes(&fields, api, event);
+	(void)api_event_tell(api, blobs_event_names[event->kind], &api_content_event_type, &fields);
 }

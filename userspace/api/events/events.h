@@ -2,11 +2,13 @@
 #ifndef WEFT_API_EVENTS_EVENTS_H
 #define WEFT_API_EVENTS_EVENTS_H
 
-#include <jansson.h>
+#include <stdbool.h>
 
+#include "codec/text/zbase32.h"
 #include "firewall/bans.h"
 #include "firewall/incidents.h"
 #include "shares/publish/share_watch.h"
+#include "varlink/node.h"
 
 struct api;
 struct blobs_event;
@@ -27,14 +29,20 @@ struct service_event;
 struct service_offering;
 
 /*
- * api_tell numbers an event for the control socket and writes its line into the log; fields is
- * taken. api_tell_of adds the key of a peer, unless it is NULL.
+ * api_tell numbers an event for the control socket and writes its line into the log, as
+ * api_tell(api, "ban.added", ban, .peer = id). The fields are those of the type BanEvent, which
+ * names the kind (include/varlink/events.varlink). api_event_tell takes the struct. False: the
+ * interface does not name kind, or gives it another type. Such an event is an error in the log
+ * and goes nowhere.
  */
-void api_tell(struct api *api, const char *kind, json_t *fields);
-void api_tell_of(struct api *api, const char *kind, const uint8_t *peer_key, json_t *fields);
-/* Both leave fields alone for NULL and for 0. */
-void api_event_set_key(json_t *fields, const char *name, const uint8_t *key);
-void api_event_set_error(json_t *fields, int err);
+#define api_tell(api, kind, shape, ...)                                                            \
+	((void)api_event_tell(api, kind, &api_##shape##_event_type,                                \
+			      &(struct api_##shape##_event){__VA_ARGS__}))
+bool api_event_tell(struct api *api, const char *kind, const struct varlink_type *type,
+		    const void *fields);
+/* The text of a key, written into text, and that of an error; NULL for NULL and for 0. */
+const char *api_event_key(const uint8_t *key, char text[static ZBASE32_KEY_TEXT_CAP]);
+const char *api_event_error(int err);
 
 /* events.c, event_network.c: what each room says of what happened. */
 void api_tell_content(struct api *api, const struct blobs_event *event);

@@ -257,9 +257,9 @@ static void reputation_set(struct api *api, struct control_call *call,
 			     "raise service.judged, or lift a ban: weft ban list");
 		return;
 	}
-	api_tell(api, "peer.reputation-set",
-		 json_pack("{s:o, s:i, s:i}", "peer", api_json_id(peer->key), "reputation",
-			   (int)reputation, "former", (int)former));
+	api_tell(api, "peer.reputation-set", peer_reputation,
+		 .peer = api_id(control_blocks(call), peer->key), .reputation = reputation,
+		 .former = former);
 	api_reply_idempotent(api, call,
 			     api_set_peer_out_write(&(struct api_set_peer_out){
 				     .peer = api_peer(call, api, peer)}));
