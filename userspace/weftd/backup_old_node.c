@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "weftd/backup_restore.h"
 #include "net/port_probe.h"
+#include "varlink/node.h"
 
 #define ASKED_MAX 16u
 #define WAIT_NS	  NS_PER_S
@@ -68,20 +69,19 @@ static unsigned answer_wait(struct asked *asked, const uint8_t *port_probe)
 	return asked->cnt;
 }
 
-bool weftd_old_node_answers(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP])
+bool weftd_old_node_answers(const struct api_string_list *addresses,
+			    char out_addr[static BACKUP_ADDR_CAP])
 {
 	struct asked asked = {.cnt = 0};
 	uint8_t port_probe[PORT_PROBE_LEN];
 	struct random random;
-	const json_t *address;
 	bool is_there;
 	unsigned at;
-	size_t i;
 
 	random_init_system(&random);
 	net_port_probe_write(port_probe, &random);
-	json_array_foreach(addresses, i, address)
-		port_probe_send(&asked, json_string_value(address), port_probe);
+	for (size_t i = 0; i < addresses->cnt; i++)
+		port_probe_send(&asked, addresses->rows[i], port_probe);
 	at = answer_wait(&asked, port_probe);
 	is_there = at < asked.cnt;
 	if (is_there)

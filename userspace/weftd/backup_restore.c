@@ -22,6 +22,7 @@
 #include "crypto/sealed_file.h"
 #include "weftd/backup_restore.h"
 #include "config/config.h"
+#include "varlink/node.h"
 #include "weftd/options.h"
 #include "weftd/key_source.h"
 #include "weftd/user.h"
@@ -38,7 +39,9 @@ struct restore {
 	struct sealed_reader *in;
 	uint8_t *record; /* the one that was read last */
 	uint32_t record_len, record_cap;
-	json_t *head;
+	const struct api_backup_head *head; /* of head_json, in blocks */
+	json_t *head_json;
+	struct varlink_blocks blocks;
 	struct node_key *key;
 	char *settings;
 	struct store *store;
@@ -92,11 +95,12 @@ static int head_take(struct restore *restore)
 
 	if (restore->head)
 		return WEFT_EDAMAGED;
-	restore->head = json_loadb(bytes, restore->record_len, 0, NULL);
-	if (!json_is_object(restore->head))
+	restore->head_json = json_loadb(bytes, restore->record_len, 0, NULL);
+	restore->head =
+		varlink_read(&api_backup_head_type, restore->head_json, &restore->blocks, NULL);
+	if (!restore->head)
 		return WEFT_EDAMAGED;
-	if (json_integer_value(json_object_get(restore->head, "form")) != BACKUP_FORM ||
-	    json_integer_value(json_object_get(restore->head, "schema")) > STORE_SCHEMA_VERSION)
+	if (restore->head->form != BACKUP_FORM || restore->head->schema > STORE_SCHEMA_VERSION)
 		return WEFT_ENEWER;
 	return 0;
 }
@@ -200,7 +204,7 @@ static int record_take(struct restore *restore, enum backup_record kind)
 /* Rows of an older schema are brought up to date by the first start, as those of its node would. */
 static int schema_put(struct restore *restore)
 {
-	uint32_t schema = (uint32_t)json_integer_value(json_object_get(restore->head, "schema"));
+	uint32_t schema = (uint32_t)restore->head->schema;
 	struct store_batch *batch;
 	uint8_t value[4];
 	struct writer w = writer_of(value, sizeof(value));
@@ -335,8 +339,6 @@ static int passphrase_read(int fd, char passphrase[static SEALED_PASSPHRASE_CAP]
 
 static int failed(const struct restore *restore, int err)
 {
-	const json_t *schema = json_object_get(restore->head, "schema");
-
 	switch (err) {
 	case WEFT_EMALFORMED:
 		return refuse(OPTIONS_EXIT_STORE,
@@ -353,43 +355,37 @@ static int failed(const struct restore *restore, int err)
 			      restore->path);
 	case WEFT_ENEWER:
 		return refuse(OPTIONS_EXIT_STORE,
-			      "%s was made by weft %s with schema %" JSON_INTEGER_FORMAT
+			      "%s was made by weft %s with schema %" PRId64
 			      "; this one knows up to %d: restore it with that version or a newer "
 			      "one",
-			      restore->path,
-			      json_string_value(json_object_get(restore->head, "weft")),
-			      json_integer_value(schema), STORE_SCHEMA_VERSION);
+			      restore->path, restore->head->weft, restore->head->schema,
+			      STORE_SCHEMA_VERSION);
 	default:
 		return refuse(EXIT_FAILURE, "%s: %s: nothing was restored", restore->path,
 			      weft_err_text(err));
 	}
 }
 
-static void shares_tell(const json_t *head)
+static void shares_tell(const struct api_backup_head *head)
 {
-	const json_t *share;
-	size_t i;
-
-	json_array_foreach(json_object_get(head, "published"), i, share)
+	for (size_t i = 0; i < head->published.cnt; i++)
 		printf("put back the files of %s, then: weft share publish %s\n",
-		       json_string_value(json_object_get(share, "path")),
-		       json_string_value(json_object_get(share, "name")));
-	json_array_foreach(json_object_get(head, "shares"), i, share) printf(
-		"put back the files of it, then: weft share add %s\n", json_string_value(share));
+		       head->published.rows[i].path, head->published.rows[i].name);
+	for (size_t i = 0; i < head->shares.cnt; i++)
+		printf("put back the files of it, then: weft share add %s\n", head->shares.rows[i]);
 }
 
 static void restored_tell(const struct restore *restore)
 {
 	const uint64_t *rows = restore->db_rows;
-	const json_t *head = restore->head;
-	time_t made_s = (time_t)json_integer_value(json_object_get(head, "made_s"));
+	const struct api_backup_head *head = restore->head;
+	time_t made_s = (time_t)head->made_s;
 	char made[32], addr[BACKUP_ADDR_CAP];
 	struct tm tm;
 
 	strftime(made, sizeof(made), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&made_s, &tm));
-	printf("restored node %s from %s, made %s on %s\n",
-	       json_string_value(json_object_get(head, "node_id")), restore->path, made,
-	       json_string_value(json_object_get(head, "machine")));
+	printf("restored node %s from %s, made %s on %s\n", head->node_id, restore->path, made,
+	       head->machine);
 	printf("keys of %" PRIu64 " shares and %" PRIu64 " communities, %" PRIu64
 	       " follows, %" PRIu64 " heads, %" PRIu64 " bans, %" PRIu64 " services, %" PRIu64
 	       " peers\n",
@@ -400,7 +396,7 @@ static void restored_tell(const struct restore *restore)
 	       restore->config->state_dir);
 	shares_tell(head);
 	fflush(stdout);
-	if (weftd_old_node_answers(json_object_get(head, "addresses"), addr))
+	if (weftd_old_node_answers(&head->addresses, addr))
 		fprintf(stderr,
 			"warning: the old node may still run: %s, an address of it when the backup "
 			"was made, answers QUIC. Two nodes with one key take each other's "
@@ -489,7 +485,8 @@ static void restore_fini(struct restore *restore)
 		explicit_bzero(restore->record, restore->record_cap);
 	free(restore->record);
 	free(restore->settings);
-	json_decref(restore->head);
+	varlink_blocks_free(&restore->blocks);
+	json_decref(restore->head_json);
 	node_key_free(restore->key);
 	sealed_reader_close(restore->in);
 }

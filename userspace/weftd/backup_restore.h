@@ -4,6 +4,7 @@
 
 #include "api/daemon/backup_file.h"
 
+struct api_string_list;
 struct node_config;
 
 /*
@@ -19,6 +20,7 @@ int weftd_backup_restore(const struct node_config *config, const char *path, int
  * second for an answer. True: out_addr is where.
  */
 #define BACKUP_ADDR_CAP 64
-bool weftd_old_node_answers(const json_t *addresses, char out_addr[static BACKUP_ADDR_CAP]);
+bool weftd_old_node_answers(const struct api_string_list *addresses,
+			    char out_addr[static BACKUP_ADDR_CAP]);
 
 #endif

@@ -16,8 +16,7 @@ struct node_key;
 /*
  * A backup file: what makes a node the one it is, sealed by a passphrase (crypto/sealed_file.h).
  * Records of kind u8, length u32be and bytes, in this order:
- *	HEAD	 JSON: form, schema, made_s, node_id, machine, control, addresses[],
- *		 published[{name, path}], shares[path]
+ *	HEAD	 JSON of the type BackupHead (include/varlink/store.varlink)
  *	KEY	 the seed of the node's key, under which the keys of shares and communities are sealed
  *	SETTINGS the lines of the configuration that were no defaults
  *	ROW	 database name u8 length and bytes, key u16be length and bytes, value

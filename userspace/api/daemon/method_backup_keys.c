@@ -16,6 +16,7 @@
 #include "crypto/sealed_file.h"
 #include "api/daemon/backup_file.h"
 #include "api/methods.h"
+#include "varlink/node.h"
 #include "weft/version.h"
 
 struct keys_backup {
@@ -33,57 +34,70 @@ struct keys_backup {
 
 /* --- what is written beside the rows --- */
 
-static void address_add(json_t *addresses, const struct addr *addr)
-{
-	char text[ADDR_TEXT_CAP];
+/* The head, as it is made. */
+struct head {
+	struct varlink_blocks blocks;
+	struct api_backup_head out;
+};
 
+static void address_add(struct head *head, const struct addr *addr)
+{
 	if (!addr_is_wildcard(addr))
-		json_array_append_new(addresses, json_string(addr_format(addr, text)));
+		varlink_push(&head->blocks, &head->out.addresses, api_addr(&head->blocks, addr));
 }
 
-static json_t *addresses_json(const struct api *api)
+static void addresses_add(struct head *head, const struct api *api)
 {
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt = api->own_addrs(api->ctx, advertised);
-	json_t *addresses = json_array();
 
 	for (unsigned i = 0; i < advertised_cnt; i++)
-		address_add(addresses, &advertised[i]);
+		address_add(head, &advertised[i]);
 	for (unsigned i = 0; i < api->home->bound_cnt; i++)
-		address_add(addresses, &api->home->bound[i]);
-	return addresses;
+		address_add(head, &api->home->bound[i]);
 }
 
 static bool published_add(void *arg, const struct published *share)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:s}", "name", share->settings->name, "path",
-					     share->settings->path));
+	struct head *head = arg;
+
+	varlink_push(&head->blocks, &head->out.published,
+		     {.name = varlink_text(&head->blocks, share->settings->name),
+		      .path = varlink_text(&head->blocks, share->settings->path)});
 	return true;
 }
 
 static bool share_add(void *arg, const struct blobs_share *share)
 {
+	struct head *head = arg;
+
 	if (!share->is_published)
-		json_array_append_new(arg, json_string(share->path));
+		varlink_push(&head->blocks, &head->out.shares,
+			     varlink_text(&head->blocks, share->path));
 	return true;
 }
 
 static json_t *head_json(const struct api *api)
 {
-	json_t *published = json_array(), *shares = json_array();
+	struct head head = {.out = {.form = BACKUP_FORM,
+				    .weft = WEFT_VERSION,
+				    .schema = STORE_SCHEMA_VERSION,
+				    .made_s = api_uint(api->wall_us(api->ctx) / 1000000),
+				    .control = api->config->control_path}};
 	char machine[256] = "";
+	json_t *json;
 
 	(void)gethostname(machine, sizeof(machine) - 1);
+	head.out.machine = machine;
+	head.out.node_id = api_id(&head.blocks, api->own_key);
+	addresses_add(&head, api);
 	if (api->follows)
-		shares_publisher_each(api->publisher, published_add, published);
+		shares_publisher_each(api->publisher, published_add, &head);
 	if (api->home->content)
-		blobs_shares_each(api->home->content, share_add, shares);
-	return json_pack("{s:i, s:s, s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "form", BACKUP_FORM,
-			 "weft", WEFT_VERSION, "schema", STORE_SCHEMA_VERSION, "made_s",
-			 api_json_uint(api->wall_us(api->ctx) / 1000000), "node_id",
-			 api_json_id(api->own_key), "machine", machine, "control",
-			 api->config->control_path, "addresses", addresses_json(api), "published",
-			 published, "shares", shares);
+		blobs_shares_each(api->home->content, share_add, &head);
+	json = api_backup_head_write(&head.out);
+	varlink_blocks_free(&head.blocks);
+	return json;
 }
 
 struct settings_print {

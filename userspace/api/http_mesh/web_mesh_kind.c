@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "varlink/node.h"
 #include "web_mesh.h"
 
 #define KIND_KEY  "kind"
@@ -266,41 +267,47 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	}
 }
 
-static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_service *service,
-			 uint64_t now_ns)
+static struct api_gateway_service service_row(const struct web_mesh *mesh,
+					      const struct web_mesh_service *service,
+					      uint64_t now_ns, struct varlink_blocks *blocks)
 {
 	struct offer_find find = {.name = service->name};
 	struct service_directory *directory = directory_of(mesh);
 	struct service_query query = {.name = service->name};
 	struct service_finding finding = {.found_cnt = 0};
 	const struct service_descriptor *best;
-	bool is_http;
-	json_t *json;
+	bool is_http, is_known;
 
 	if (directory)
 		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
 	best = finding.found_cnt ? finding.found[0].descriptor : NULL;
-	json = json_pack("{s:s, s:i}", "name", service->name, "known_providers",
-			 (int)finding.found_cnt);
 	if (api_http_mesh_service(mesh))
 		service_each(api_http_mesh_service(mesh), offer_look, &find);
 	is_http = find.is_found ? find.is_http : best && descriptor_is_http(best);
-	if (service->method[0])
-		(void)json_object_set_new(json, "method", json_string(service->method));
-	if (!find.is_found && !best)
-		return json;
-	(void)json_object_set_new(json, "kind", json_string(is_http ? KIND_HTTP : "calls"));
-	(void)json_object_set_new(json, "version",
-				  json_string(find.is_found ? find.version : best->version));
-	(void)json_object_set_new(json, "is_local", json_boolean(find.is_found));
-	return json;
+	is_known = find.is_found || best;
+	return (struct api_gateway_service){
+		.name = service->name,
+		.known_providers = finding.found_cnt,
+		.method = service->method[0] ? service->method : NULL,
+		API_IF(kind, is_known,
+		       is_http ? API_GATEWAY_SERVICE_KIND_HTTP : API_GATEWAY_SERVICE_KIND_CALLS),
+		.version = is_known ? varlink_text(blocks,
+						   find.is_found ? find.version : best->version)
+				    : NULL,
+		API_IF(is_local, is_known, find.is_found),
+	};
 }
 
 json_t *api_http_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns)
 {
-	json_t *list = json_array();
+	struct api_gateway_services out = {.services = {0}};
+	struct varlink_blocks blocks = {0};
+	json_t *json;
 
 	for (unsigned i = 0; i < mesh->service_cnt; i++)
-		(void)json_array_append_new(list, kind_json(mesh, &mesh->services[i], now_ns));
-	return json_pack("{s:o}", "services", list);
+		varlink_push(&blocks, &out.services,
+			     service_row(mesh, &mesh->services[i], now_ns, &blocks));
+	json = api_gateway_services_write(&out);
+	varlink_blocks_free(&blocks);
+	return json;
 }
