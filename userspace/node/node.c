@@ -19,6 +19,7 @@
 #include "blobs/serve/servers.h"
 #include "dht/items/pkarr.h"
 #include "mesh/mesh.h"
+#include "net/packet_io.h"
 #include "net/udp/handover.h"
 #include "node/node_state.h"
 #include "provider/exec/launcher.h"
@@ -249,15 +250,23 @@ static void node_free_rooms(struct node *node)
 	free(node);
 }
 
+/* For a failure before the home worker has them. */
+static void close_packet_io(const struct node_params *params)
+{
+	packet_tx_close(params->tx);
+	packet_rx_close(params->rx);
+}
+
 int node_new(const struct node_params *params, struct node **out_node, char what[NODE_WHAT_CAP])
 {
 	struct node *node = calloc(1, sizeof(*node));
 	int err;
 
-	if (!node)
-		return -ENOMEM;
-	if (!node_make_rooms(node)) {
-		node_free_rooms(node);
+	snprintf(what, NODE_WHAT_CAP, "node");
+	if (!node || !node_make_rooms(node)) {
+		if (node)
+			node_free_rooms(node);
+		close_packet_io(params);
 		return -ENOMEM;
 	}
 	node->config = params->config;
@@ -285,6 +294,8 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	*out_node = node;
 	return 0;
 free_node:
+	if (node->home->rx != params->rx)
+		close_packet_io(params);
 	node_free(node);
 	return err;
 }

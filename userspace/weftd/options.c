@@ -2,7 +2,9 @@
 /* weftd's command line, by one table. Start-up only. */
 #include "weftd/options.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +135,19 @@ static int override_add(struct daemon_options *args, const struct option_row *op
 	return 0;
 }
 
+static bool fd_read(const char *text, int *out_fd)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(text, &end, 10);
+	if (errno || end == text || *end || fd < 0 || fd > INT_MAX)
+		return false;
+	*out_fd = (int)fd;
+	return true;
+}
+
 int weftd_options_read(int argc, char **argv, struct daemon_options *args)
 {
 	struct option options[OPTION_CNT + 1] = {0};
@@ -154,7 +169,9 @@ int weftd_options_read(int argc, char **argv, struct daemon_options *args)
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
 		} else if (strcmp(option->name, "restore-passphrase-fd") == 0) {
-			args->passphrase_fd = atoi(optarg);
+			if (!fd_read(optarg, &args->passphrase_fd))
+				return usage_error("--restore-passphrase-fd takes the number of an "
+						   "open file");
 		} else if (option->mode == OPTIONS_RESTORE) {
 			args->mode = option->mode;
 			args->backup = optarg;

@@ -128,6 +128,10 @@ static void test_faults_of_the_command_line_are_named(void)
 		{{"--json", NULL}, "--json goes with --version"},
 		{{"--set", "quic=3"}, "--set takes SECTION.KEY=VALUE"},
 		{{"--set", "quic.conn_cap"}, "--set takes SECTION.KEY=VALUE"},
+		{{"--restore-passphrase-fd", "x"}, "takes the number of an open file"},
+		{{"--restore-passphrase-fd", "3x"}, "takes the number of an open file"},
+		{{"--restore-passphrase-fd", "-1"}, "takes the number of an open file"},
+		{{"--restore-passphrase-fd", ""}, "takes the number of an open file"},
 		{{"--set", "=a.b"}, "--set takes SECTION.KEY=VALUE"},
 	};
 
