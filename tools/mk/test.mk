@@ -18,7 +18,9 @@ pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 
 # A test of the simulator runs over so many seeds, and those in tests/sim/seeds/: docs/simulator.md.
 SEEDS ?= $(if $(SAN),1,5)
-TEST_ENV = SIM_SEEDS=$(SEEDS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
+# System tests at once.
+SYSTEM_JOBS ?= $(shell nproc)
+TEST_ENV = SIM_SEEDS=$(SEEDS) SYSTEM_JOBS=$(SYSTEM_JOBS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
 # An archive: a test that stands in for a seam's other side itself gets no second one.
@@ -147,7 +149,7 @@ check-user: $(SYSTEM_NEEDS)
 	+$(Q)if [ "$$(id -u)" != 0 ]; then \
 		echo 'check-user: make check was an ordinary user'"'"'s already'; \
 	elif $(NOBODY) test -r $(CURDIR)/$(B_DIR)/weftd; then \
-		$(NOBODY) env CI= HOME=/nonexistent XDG_CACHE_HOME=/nonexistent SYSTEM_JOBS=$$(nproc) \
+		$(NOBODY) env CI= HOME=/nonexistent XDG_CACHE_HOME=/nonexistent \
 			$(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),$(filter-out $(USER_LONG),$(SYSTEM))); \
 	elif [ -n "$(SHOWN)" ]; then \
 		echo 'check-user: an ordinary user may not read $(CURDIR), wherever it is'; exit 1; \
