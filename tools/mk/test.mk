@@ -66,8 +66,10 @@ $(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(LIBS)
 
 # What needs neither root nor tools beyond the compiler: unit, simulator, replay.
 TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
-test: $(TEST_PROGRAMS)
-	$(Q)$(RUN_TESTS) $^
+.PHONY: test-programs
+test-programs: $(TEST_PROGRAMS)
+test: test-programs
+	$(Q)$(RUN_TESTS) $(TEST_PROGRAMS)
 
 # The simulator, and the store on a bad disk, over many seeds, other ones each day, as many at once as there are processors.
 nightly: SEEDS := $(if $(filter command line environment,$(origin SEEDS)),$(SEEDS),200)
