@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PCP and NAT-PMP messages. Left out: PEER, ANNOUNCE, and options, which are skipped. Any thread. */
+/* PCP and NAT-PMP messages. Left out: PEER, and options, which are skipped. Any thread. */
 #include "codec/pcp.h"
 
 #include <string.h>
 
 #include "base/byte_cursor.h"
 
+#define OPCODE_ANNOUNCE 0
 #define OPCODE_MAP	1
 #define NAT_PMP_ADDRESS 0
 #define NAT_PMP_MAP_UDP 1
@@ -92,8 +93,8 @@ size_t pcp_write_nat_pmp_address(uint8_t out[static PCP_WRITE_CAP])
 	return 2;
 }
 
-/* RFC 6887 7.2, 11.1. An error may repeat the request, or end behind the header. */
-static bool map_read(struct cursor *c, size_t len, struct pcp_answer *answer)
+/* RFC 6887 7.2, 11.1, 14.1. An error may repeat the request, or end behind the header. */
+static bool pcp_answer_read(struct cursor *c, size_t len, struct pcp_answer *answer)
 {
 	unsigned operation = cursor_u8(c) & ~(unsigned)ANSWER_BIT;
 	uint8_t protocol;
@@ -103,8 +104,12 @@ static bool map_read(struct cursor *c, size_t len, struct pcp_answer *answer)
 	answer->lifetime_s = cursor_be32(c);
 	answer->epoch_s = cursor_be32(c);
 	(void)cursor_bytes(c, 12);
-	if (operation != OPCODE_MAP || len % 4)
+	if (len % 4 || (operation != OPCODE_MAP && operation != OPCODE_ANNOUNCE))
 		return false;
+	if (operation == OPCODE_ANNOUNCE) {
+		answer->kind = PCP_ANNOUNCED;
+		return !answer->result;
+	}
 	if (answer->result && !cursor_left(c))
 		return true;
 	cursor_copy(c, answer->nonce, sizeof(answer->nonce));
@@ -154,7 +159,8 @@ int pcp_read(const void *data, size_t len, struct pcp_answer *out_answer)
 	if (version != PCP_VERSION && version != PCP_VERSION_NAT_PMP)
 		return WEFT_EMALFORMED;
 	answer.version = version;
-	is_read = version == PCP_VERSION ? map_read(&c, len, &answer) : nat_pmp_read(&c, &answer);
+	is_read = version == PCP_VERSION ? pcp_answer_read(&c, len, &answer)
+					 : nat_pmp_read(&c, &answer);
 	if (!is_read || c.bad)
 		return WEFT_EMALFORMED;
 	if (answer.result)

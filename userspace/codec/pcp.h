@@ -13,17 +13,20 @@
  * A host has its router forward a port to it: by PCP (RFC 6887), MAP alone, and by its forerunner
  * NAT-PMP (RFC 6886). Both speak to UDP port 5351 of the router.
  */
-#define PCP_PORT      5351
-#define PCP_LEN_MAX   1100 /* RFC 6887 7 */
-#define PCP_WRITE_CAP 60
-#define PCP_NONCE_LEN 12
+#define PCP_PORT 5351
+/* Where servers of both tell hosts of the link that they have begun again, by multicast 224.0.0.1. */
+#define PCP_CLIENT_PORT 5350
+#define PCP_LEN_MAX	1100 /* RFC 6887 7 */
+#define PCP_WRITE_CAP	60
+#define PCP_NONCE_LEN	12
 
 enum pcp_version { PCP_VERSION_NAT_PMP = 0, PCP_VERSION = 2 };
 
 enum pcp_kind {
-	PCP_MAPPED,  /* of MAP, or of NAT-PMP's mapping */
-	PCP_ADDRESS, /* NAT-PMP: the router's address outside */
-	PCP_REFUSED, /* result says why */
+	PCP_MAPPED,    /* of MAP, or of NAT-PMP's mapping */
+	PCP_ADDRESS,   /* NAT-PMP: the router's address outside */
+	PCP_REFUSED,   /* result says why */
+	PCP_ANNOUNCED, /* of ANNOUNCE: the server's epoch, and no more */
 };
 
 /* A request: lifetime_s 0 takes the mapping back. */

@@ -156,6 +156,50 @@ static void round_begin(struct mapper *mapper, uint64_t now_ns)
 	method_begin(mapper, given == PORT_MAPPING_AUTO ? PORT_MAPPING_PCP : given, now_ns);
 }
 
+static bool sooner(struct mapper *mapper, struct timer *timer, uint64_t at_ns)
+{
+	if (!timer_is_set(timer) || timer->at_ns <= at_ns)
+		return false;
+	timer_set(mapper->params.timers, timer, at_ns);
+	return true;
+}
+
+/* Not at once: a router whose clock jumps in each answer would have this host ask without end. */
+void port_mapping_mapper_ask_soon(struct mapper *mapper, uint64_t now_ns)
+{
+	uint64_t at_ns = now_ns + MAPPER_RENEW_MIN_NS;
+
+	for (unsigned i = 0; i < mapper->params.port_cnt; i++) {
+		struct mapping *mapping = &mapper->mappings[i];
+
+		if (mapping_is_held(mapping))
+			(void)sooner(mapper, &mapping->timer, at_ns);
+	}
+}
+
+void port_mapping_mapper_round_soon(struct mapper *mapper, uint64_t now_ns)
+{
+	uint64_t at_ns = mapper->heard_ns + MAPPER_HEARD_MIN_NS;
+	bool is_sooner = false;
+
+	if (at_ns < now_ns)
+		at_ns = now_ns;
+	if (mapper->mappings[0].is_failed)
+		is_sooner = sooner(mapper, &mapper->timer, at_ns);
+	for (unsigned i = 0; i < mapper->params.port_cnt; i++) {
+		struct mapping *mapping = &mapper->mappings[i];
+
+		if (mapping->is_waiting && sooner(mapper, &mapping->timer, at_ns)) {
+			mapping->sent_cnt = 0;
+			is_sooner = true;
+		}
+	}
+	if (!is_sooner)
+		return;
+	mapper->heard_ns = at_ns;
+	mapper->retry_ns = 0;
+}
+
 static void round_failed(struct mapper *mapper, uint64_t now_ns)
 {
 	mapper->retry_ns = mapper->retry_ns ? 2 * mapper->retry_ns : MAPPER_RETRY_NS;

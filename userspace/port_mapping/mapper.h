@@ -23,6 +23,7 @@
 #define MAPPER_RETRY_NS	      (60 * 1000000000ull)
 #define MAPPER_RETRY_MAX_NS   (3600 * 1000000000ull)
 #define MAPPER_WITHDRAW_SENDS 3
+#define MAPPER_HEARD_MIN_NS   (10 * 1000000000ull) /* between two rounds that announcements begin */
 
 /* What a job of UPnP found. */
 struct mapper_upnp_end {
@@ -82,6 +83,7 @@ struct mapper {
 	struct addr client;
 	struct addr nat_pmp_external; /* family ADDR_NONE: to be asked for first */
 	uint64_t retry_ns;
+	uint64_t heard_ns; /* of the last round that an announcement began */
 	bool is_withdrawing;
 	struct port_mapping_stats stats;
 };
@@ -94,6 +96,12 @@ void port_mapping_mapper_stop(struct mapper *mapper, uint64_t now_ns);
 /* mapper_input takes a datagram that the router sent from port 5351. */
 void port_mapping_mapper_input(struct mapper *mapper, const uint8_t *data, size_t len,
 			       uint64_t now_ns);
+/*
+ * mapper_announced takes a datagram that the router sent by multicast to port 5350 (RFC 6887 14.1, RFC
+ * 6886 3.2.1). It says that the router has begun again, or has another address outside.
+ */
+void port_mapping_mapper_announced(struct mapper *mapper, const uint8_t *data, size_t len,
+				   uint64_t now_ns);
 /* mapper_no_server: the router says that nothing listens at its port 5351. */
 void port_mapping_mapper_no_server(struct mapper *mapper, uint64_t now_ns);
 void port_mapping_mapper_upnp_ended(struct mapper *mapper, const struct mapper_upnp_end *end,

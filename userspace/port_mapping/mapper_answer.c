@@ -70,13 +70,8 @@ static bool epoch_is_lost(const struct mapper_epoch *epoch, uint32_t server_s, b
 	return client_s + 2 < passed_s - passed_s / 16 || passed_s + 2 < client_s - client_s / 16;
 }
 
-/*
- * The router has forgotten what it mapped. Not at once: a router whose clock jumps in each answer
- * would have this host ask without end.
- */
 static void epoch_check(struct mapper *mapper, uint32_t server_s, uint64_t now_ns)
 {
-	uint64_t at_ns = now_ns + MAPPER_RENEW_MIN_NS;
 	bool is_lost =
 		epoch_is_lost(&mapper->epoch, server_s, mapper->method == PORT_MAPPING_PCP, now_ns);
 
@@ -84,12 +79,7 @@ static void epoch_check(struct mapper *mapper, uint32_t server_s, uint64_t now_n
 	if (!is_lost)
 		return;
 	mapper->stats.restart_cnt++;
-	for (unsigned i = 0; i < mapper->params.port_cnt; i++) {
-		struct mapping *mapping = &mapper->mappings[i];
-
-		if (mapping_is_held(mapping) && mapping->timer.at_ns > at_ns)
-			timer_set(mapper->params.timers, &mapping->timer, at_ns);
-	}
+	port_mapping_mapper_ask_soon(mapper, now_ns);
 }
 
 /* --- answers --- */
@@ -230,4 +220,33 @@ void port_mapping_mapper_input(struct mapper *mapper, const uint8_t *data, size_
 		mapper->stats.malformed_cnt++;
 	else if (!version_refused(mapper, &answer, now_ns) && !answer_take(mapper, &answer, now_ns))
 		mapper->stats.stray_cnt++;
+}
+
+/*
+ * Any host of the link can send this in the router's name. All that it gains is a request a mapping in
+ * 4 s, or a round in 10 s.
+ */
+void port_mapping_mapper_announced(struct mapper *mapper, const uint8_t *data, size_t len,
+				   uint64_t now_ns)
+{
+	struct pcp_answer answer;
+
+	if (pcp_read(data, len, &answer) < 0) {
+		mapper->stats.malformed_cnt++;
+		return;
+	}
+	if (mapper->is_withdrawing || (answer.kind != PCP_ANNOUNCED && answer.kind != PCP_ADDRESS))
+		return;
+	mapper->stats.announced_cnt++;
+	if (!port_mapping_mapper_holds(mapper)) {
+		port_mapping_mapper_round_soon(mapper, now_ns);
+	} else if (answer.kind == PCP_ANNOUNCED && mapper->method == PORT_MAPPING_PCP) {
+		epoch_check(mapper, answer.epoch_s, now_ns);
+	} else if (answer.kind == PCP_ADDRESS && mapper->method == PORT_MAPPING_NAT_PMP) {
+		epoch_check(mapper, answer.epoch_s, now_ns);
+		if (addr_equal(&mapper->nat_pmp_external, &answer.external))
+			return;
+		mapper->nat_pmp_external = answer.external;
+		port_mapping_mapper_ask_soon(mapper, now_ns);
+	}
 }

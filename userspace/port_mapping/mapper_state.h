@@ -18,6 +18,11 @@ void port_mapping_mapper_granted(struct mapping *mapping, const struct addr *ext
 void port_mapping_mapper_failed(struct mapping *mapping, const char *why, uint64_t now_ns);
 /* mapper_wait: the router may map later; it is asked again by the same method at at_ns. */
 void port_mapping_mapper_wait(struct mapping *mapping, const char *why, uint64_t at_ns);
+/* mapper_ask_soon asks for all mappings that are held anew, but not at once. */
+void port_mapping_mapper_ask_soon(struct mapper *mapper, uint64_t now_ns);
+/* mapper_round_soon: nothing is mapped; what is asked for next is asked for at once, or 10 s after the
+ * last time. */
+void port_mapping_mapper_round_soon(struct mapper *mapper, uint64_t now_ns);
 void port_mapping_mapper_ask(struct mapping *mapping, uint64_t now_ns);
 /* mapper_released: the router took a mapping back that this node gave back. */
 void port_mapping_mapper_released(struct mapping *mapping);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mapper's inputs and outputs: the default router by the kernel's routes, a connected socket to
- * its port 5351, and one job of UPnP at a time. look -> router_set -> mapper_begin; socket_ready ->
- * mapper_input; upnp_done -> mapper_upnp_ended. Home worker.
+ * The mapper's inputs and outputs. The default router comes from the kernel's routes. One socket is
+ * connected to its port 5351, another one hears its announcements, and one job of UPnP runs at a time.
+ *
+ * look -> router_set -> mapper_begin; socket_ready -> mapper_input; announced_ready ->
+ * mapper_announced; upnp_done -> mapper_upnp_ended. Home worker.
  */
 #include "port_mapping/port_mapping.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +32,8 @@
 #define READ_MAX 16
 
 struct port_mapping {
-	struct poller_watch socket; /* first; fd -1: none */
+	struct poller_watch socket;    /* first; fd -1: none */
+	struct poller_watch announced; /* datagrams of the group; fd -1: none */
 	struct port_mapping_params params;
 	struct mapper mapper;
 	struct timer look_timer;
@@ -74,13 +78,13 @@ void port_mapping_config_defaults(struct port_mapping_config *config)
 
 /* --- the router's port 5351 --- */
 
-static void socket_close(struct port_mapping *mapping)
+static void socket_close(struct port_mapping *mapping, struct poller_watch *socket)
 {
-	if (mapping->socket.fd < 0)
+	if (socket->fd < 0)
 		return;
-	poller_remove(mapping->params.poller, &mapping->socket);
-	close(mapping->socket.fd);
-	mapping->socket.fd = -1;
+	poller_remove(mapping->params.poller, socket);
+	close(socket->fd);
+	socket->fd = -1;
 }
 
 /* Connected: the kernel lets datagrams of the router's port alone in, and tells what ICMP says of it. */
@@ -127,6 +131,53 @@ static int socket_open(struct port_mapping *mapping)
 		mapping->socket.fd = -1;
 	}
 	return err;
+}
+
+/* Any host can write to the group; all but the router are passed over. */
+static void announced_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct port_mapping *mapping = container_of(watch, struct port_mapping, announced);
+	uint8_t data[PCP_LEN_MAX + 1];
+
+	(void)events;
+	mapping->now_ns = now_ns;
+	for (unsigned i = 0; i < READ_MAX; i++) {
+		struct sockaddr_in from;
+		socklen_t from_len = sizeof(from);
+		ssize_t len = recvfrom(watch->fd, data, sizeof(data), MSG_DONTWAIT,
+				       (struct sockaddr *)&from, &from_len);
+
+		if (len < 0)
+			return;
+		if (from_len == sizeof(from) && from.sin_port == htons(PCP_PORT) &&
+		    memcmp(&from.sin_addr, mapping->router.ip, 4) == 0)
+			port_mapping_mapper_announced(&mapping->mapper, data, (size_t)len, now_ns);
+	}
+}
+
+/*
+ * RFC 6887 14.1.3: the port is shared with other clients of this host. All hosts are members of the
+ * group. Where the port cannot be had, a restart of the router shows at the next renewal.
+ */
+static void announced_open(struct port_mapping *mapping)
+{
+	struct sockaddr_in group = {
+		.sin_family = AF_INET,
+		.sin_port = htons(PCP_CLIENT_PORT),
+		.sin_addr.s_addr = htonl(INADDR_ALLHOSTS_GROUP),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	mapping->announced.fd = fd;
+	mapping->announced.ready = announced_ready;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
+	    bind(fd, (struct sockaddr *)&group, sizeof(group)) < 0 ||
+	    poller_add(mapping->params.poller, &mapping->announced, POLLER_IN) < 0) {
+		close(fd);
+		mapping->announced.fd = -1;
+	}
 }
 
 static void op_send(void *ctx, const uint8_t *data, size_t len)
@@ -212,7 +263,8 @@ static void router_none(struct port_mapping *mapping, const char *why, uint64_t 
 	mapping->no_router = why;
 	mapping->router = mapping->client = (struct addr){.family = ADDR_NONE};
 	mapping->is_upnp_stale = true;
-	socket_close(mapping);
+	socket_close(mapping, &mapping->socket);
+	socket_close(mapping, &mapping->announced);
 	port_mapping_mapper_stop(&mapping->mapper, now_ns);
 }
 
@@ -225,11 +277,14 @@ static void router_set(struct port_mapping *mapping, const struct addr *router,
 	mapping->client = *client;
 	mapping->no_router = NULL;
 	mapping->is_upnp_stale = true;
-	socket_close(mapping);
-	if (socket_open(mapping) < 0)
+	socket_close(mapping, &mapping->socket);
+	if (socket_open(mapping) < 0) {
 		router_none(mapping, "no socket to the router can be opened", now_ns);
-	else
-		port_mapping_mapper_begin(&mapping->mapper, client, now_ns);
+		return;
+	}
+	if (mapping->announced.fd < 0)
+		announced_open(mapping);
+	port_mapping_mapper_begin(&mapping->mapper, client, now_ns);
 }
 
 static void look(struct timer *timer, uint64_t now_ns)
@@ -272,7 +327,7 @@ int port_mapping_open(const struct port_mapping_params *params, struct port_mapp
 	if (!mapping)
 		return -ENOMEM;
 	mapping->params = *params;
-	mapping->socket.fd = -1;
+	mapping->socket.fd = mapping->announced.fd = -1;
 	mapping->no_router = "the router was not looked for yet";
 	mapper = (struct mapper_params){
 		.config = params->config,
@@ -306,7 +361,8 @@ void port_mapping_close(struct port_mapping *mapping)
 	mapping->params.changed = changed_nothing;
 	timer_cancel(mapping->params.timers, &mapping->look_timer);
 	port_mapping_mapper_stop(&mapping->mapper, 0);
-	socket_close(mapping);
+	socket_close(mapping, &mapping->socket);
+	socket_close(mapping, &mapping->announced);
 	if (mapping->jobs_watch.ready)
 		poller_remove(mapping->params.poller, &mapping->jobs_watch);
 	jobs_free(mapping->jobs);

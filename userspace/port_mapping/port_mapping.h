@@ -17,9 +17,10 @@ struct timer_wheel;
 /*
  * Port mapping: this node asks the default router of IPv4 to forward its ports, by PCP (RFC 6887),
  * NAT-PMP (RFC 6886) or UPnP-IGD. A mapping is renewed at half of its lifetime and given back at the
- * stop. A mapping that a crash leaves behind ends with its lifetime.
+ * stop. A mapping that a crash leaves behind ends with its lifetime. A router that announces its
+ * restart is asked again within MAPPER_RENEW_MIN_NS.
  *
- * Only the router can write here, and only as much as one socket, one job and PORT_MAPPING_PORTS_MAX
+ * Only the router can write here, and only as much as two sockets, one job and PORT_MAPPING_PORTS_MAX
  * mappings take. It may lie about its address, as it may drop every datagram. Other nodes
  * then dial an address where this node is not, and go on to the next one (docs/security.md).
  *
@@ -27,7 +28,7 @@ struct timer_wheel;
  */
 #define PORT_MAPPING_PORTS_MAX 2
 #define PORT_MAPPING_WHY_CAP   160
-#define PORT_MAPPING_WATCHES   2 /* descriptors: the socket, and the job's end */
+#define PORT_MAPPING_WATCHES   3 /* descriptors: two sockets, and the job's end */
 
 enum port_mapping_method {
 	PORT_MAPPING_AUTO, /* those below, in their order, until one maps */

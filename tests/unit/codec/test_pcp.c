@@ -87,6 +87,8 @@ static void test_tcp_is_named_in_requests_and_answers(void)
 	"110000001b581b59"                                                                         \
 	"00000000000000000000ffffc6120001"
 
+#define PCP_ANNOUNCEMENT "028000000000000000000007000000000000000000000000"
+
 static void test_answers_are_read(void)
 {
 	struct pcp_answer answer;
@@ -109,6 +111,10 @@ static void test_answers_are_read(void)
 	CHECK_EQ(answer.kind, PCP_ADDRESS);
 	want.port = 0;
 	CHECK(addr_equal(&answer.external, &want));
+	CHECK_EQ(read_hex(PCP_ANNOUNCEMENT, &answer), 0);
+	CHECK_EQ(answer.kind, PCP_ANNOUNCED);
+	CHECK_EQ(answer.version, PCP_VERSION);
+	CHECK_EQ(answer.epoch_s, 7);
 }
 
 static void test_refusals_say_why(void)
@@ -139,6 +145,9 @@ static void test_what_is_no_answer_is_refused(void)
 		"840000001b581b59"
 		"00000000000000000000ffffc6120001",
 		"0083000000000e101b581b5900000078",
+		/* an announcement that is an error, and one of no whole words */
+		"028000080000000000000007000000000000000000000000",
+		"02800000000000000000000700000000000000000000000000",
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -151,7 +160,7 @@ static void test_what_is_no_answer_is_refused(void)
 static void test_every_prefix_of_an_answer_is_refused(void)
 {
 	static const char *const wholes[] = {PCP_ANSWER, "0081000000000e101b581b5900000078",
-					     "0080000000000e10c6120001"};
+					     "0080000000000e10c6120001", PCP_ANNOUNCEMENT};
 
 	for (size_t i = 0; i < sizeof(wholes) / sizeof(wholes[0]); i++) {
 		size_t len = hex_parse(wholes[i], bytes);

@@ -277,6 +277,130 @@ static void test_a_clock_that_always_jumps_costs_little(void)
 	CHECK(rig.sent_cnt <= 2 + 2 * (40 / 4));
 }
 
+static void announce_pcp(uint32_t epoch_s)
+{
+	uint8_t data[24] = {PCP_VERSION, 0x80};
+	struct writer w = writer_of(data + 8, 4);
+
+	writer_be32(&w, epoch_s);
+	port_mapping_mapper_announced(&rig.mapper, data, sizeof(data), rig.now_ns);
+}
+
+static void test_announced_restart_is_asked_about_within_four_seconds(void)
+{
+	begin(PORT_MAPPING_AUTO, 1);
+	answer_pcp(last(), &granted);
+	pass(100 * S);
+	announce_pcp(rig.epoch_s); /* its clock goes on: nothing is lost */
+	pass(10 * S);
+	CHECK_EQ(rig.sent_cnt, 1);
+	rig.epoch_s = 0;
+	announce_pcp(rig.epoch_s);
+	CHECK_EQ(rig.mapper.stats.restart_cnt, 1);
+	CHECK_EQ(rig.mapper.stats.announced_cnt, 2);
+	CHECK_EQ(rig.sent_cnt, 1);
+	pass(4 * S);
+	CHECK_EQ(rig.sent_cnt, 2);
+	answer_pcp(last(), &granted);
+	CHECK(is_mapped());
+	CHECK_EQ(rig.mapper.stats.restart_cnt, 1);
+}
+
+static void test_flood_of_announcements_costs_a_request_in_four_seconds(void)
+{
+	begin(PORT_MAPPING_AUTO, 1);
+	answer_pcp(last(), &granted);
+	for (unsigned i = 0; i < 400; i++) {
+		announce_pcp(i % 2 ? 0 : UINT32_MAX);
+		pass(S / 10);
+	}
+	CHECK(rig.mapper.stats.restart_cnt > 100);
+	CHECK(rig.sent_cnt >= 2 && rig.sent_cnt <= 1 + 40 / 4);
+}
+
+static void test_announced_address_of_nat_pmp_is_asked_about(void)
+{
+	static const uint8_t first[4] = {198, 51, 100, 7}, second[4] = {198, 51, 100, 8};
+	uint8_t data[12] = {0, 0x80};
+	struct writer w = writer_of(data + 4, 8);
+	unsigned sent_cnt;
+
+	begin(PORT_MAPPING_NAT_PMP, 1);
+	answer_nat_pmp_address(first);
+	answer_nat_pmp(last(), 0, 600);
+	CHECK(is_mapped());
+	sent_cnt = rig.sent_cnt;
+	writer_be32(&w, rig.epoch_s);
+	writer_bytes(&w, first, 4);
+	port_mapping_mapper_announced(&rig.mapper, data, sizeof(data), rig.now_ns);
+	pass(5 * S);
+	CHECK_EQ(rig.sent_cnt, sent_cnt);
+	memcpy(data + 8, second, 4);
+	data[7] = (uint8_t)(data[7] + 5);
+	port_mapping_mapper_announced(&rig.mapper, data, sizeof(data), rig.now_ns);
+	pass(4 * S);
+	CHECK(rig.sent_cnt > sent_cnt);
+	CHECK_EQ(rig.mapper.stats.restart_cnt, 0);
+}
+
+/* All ways fail; the next round is due in a minute. */
+static void fail_round(void)
+{
+	const struct mapper_upnp_end end = {.why = "no router answers"};
+
+	port_mapping_mapper_no_server(&rig.mapper, rig.now_ns);
+	port_mapping_mapper_upnp_ended(&rig.mapper, &end, rig.now_ns);
+}
+
+/* A router that comes to life says so. */
+static void test_announcement_ends_the_wait_for_the_next_round(void)
+{
+	unsigned sent_cnt;
+
+	begin(PORT_MAPPING_AUTO, 1);
+	fail_round();
+	sent_cnt = rig.sent_cnt;
+	pass(S);
+	CHECK_EQ(rig.sent_cnt, sent_cnt);
+	announce_pcp(0);
+	pass(S / 10);
+	CHECK_EQ(rig.sent_cnt, sent_cnt + 1);
+	fail_round();
+	for (unsigned i = 0; i < 90; i++) { /* nothing listens there: another host sends these */
+		announce_pcp(0);
+		pass(S / 10);
+	}
+	CHECK_EQ(rig.sent_cnt, sent_cnt + 1);
+	pass(2 * S);
+	CHECK_EQ(rig.sent_cnt, sent_cnt + 2);
+}
+
+/* PCP alone is asked for as often as the RFC says: up to 17 minutes lie between two requests. */
+static void test_announcement_ends_the_wait_of_a_request(void)
+{
+	unsigned sent_cnt;
+
+	begin(PORT_MAPPING_PCP, 1);
+	pass(3000 * S);
+	sent_cnt = rig.sent_cnt;
+	announce_pcp(0);
+	pass(S / 10);
+	CHECK_EQ(rig.sent_cnt, sent_cnt + 1);
+	answer_pcp(last(), &granted);
+	CHECK(is_mapped());
+}
+
+static void test_malformed_announcement_is_counted(void)
+{
+	static const uint8_t data[24] = {PCP_VERSION, 0x80, 0, 3};
+
+	begin(PORT_MAPPING_PCP, 1);
+	port_mapping_mapper_announced(&rig.mapper, data, sizeof(data), rig.now_ns);
+	port_mapping_mapper_announced(&rig.mapper, data, 0, rig.now_ns);
+	CHECK_EQ(rig.mapper.stats.malformed_cnt, 2);
+	CHECK_EQ(rig.mapper.stats.announced_cnt, 0);
+}
+
 /* RFC 6887 8.5: by a sixteenth and two seconds clocks may differ. */
 static void test_a_clock_that_drifts_is_no_restart(void)
 {
@@ -554,6 +678,12 @@ int main(void)
 	RUN(test_silence_backs_off_as_the_rfc_says);
 	RUN(test_a_router_that_forgot_is_asked_again);
 	RUN(test_a_clock_that_always_jumps_costs_little);
+	RUN(test_announced_restart_is_asked_about_within_four_seconds);
+	RUN(test_flood_of_announcements_costs_a_request_in_four_seconds);
+	RUN(test_announced_address_of_nat_pmp_is_asked_about);
+	RUN(test_announcement_ends_the_wait_for_the_next_round);
+	RUN(test_announcement_ends_the_wait_of_a_request);
+	RUN(test_malformed_announcement_is_counted);
 	RUN(test_a_clock_that_drifts_is_no_restart);
 	RUN(test_a_passing_refusal_is_waited_out);
 	RUN(test_a_mapping_that_would_be_refused_lasts_until_its_end);
