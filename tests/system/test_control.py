@@ -610,7 +610,8 @@ def test_every_pool_that_unknown_peers_take_from_is_shown(lab):
     for name in ("quic.conn_cap", "handshakes with a token", "mesh.incoming_cap",
                  "mesh.medium_buffers", "mesh.large_buffers", "calls with chunk buffers",
                  "calls with manifest buffers", "calls waiting for chunk buffers",
-                 "calls waiting for manifest buffers", "overlay nodes that did not answer"):
+                 "calls waiting for manifest buffers", "questions which contents are here",
+                 "range proofs in work", "overlay nodes that did not answer"):
         check_eq(pools.get(name), ["unknown", "known", "useful", "chosen"], name)
     check("control.client_cap" in pools, pools)
     check_eq(pools.get("service.processes"), ["peers", "programs"], pools)

@@ -215,7 +215,9 @@ static int serve_lay_out(struct serve *serve, uint32_t buffer_cnt, struct random
 	if (!err)
 		err = blobs_uploads_init(&serve->uploads, &serve->arena, secret);
 	if (!err)
-		err = blobs_have_table_init(serve);
+		err = blobs_have_table_init(serve, secret);
+	if (!err)
+		err = blobs_serve_proofs_init(serve, secret);
 	arena_fit(&serve->arena);
 	return err;
 }
@@ -270,6 +272,7 @@ void blobs_serve_free(struct serve *serve)
 	blobs_buffer_queue_fini(&serve->chunk_queue);
 	blobs_buffer_queue_fini(&serve->manifest_queue);
 	blobs_in_progress_fini(&serve->in_progress);
+	/* Calls that wait for rooms go on as those that have one end. */
 	while (serve->job_cnt > 0 || blobs_have_table_has_jobs(serve->haves))
 		jobs_reap_wait(serve->content->params.jobs);
 	blobs_have_table_stop(serve->haves);
@@ -326,6 +329,14 @@ static struct addr places_largest(const struct fair *places)
 		    : (struct addr){.family = ADDR_NONE};
 }
 
+static struct addr proofs_largest(const struct fair *slots)
+{
+	const struct fair_item *item = fair_largest(slots);
+
+	return item ? container_of(item, struct serve_call, proof_slot)->asker_addr
+		    : (struct addr){.family = ADDR_NONE};
+}
+
 void blobs_serve_fill_stats(const struct serve *serve, struct blobs_stats *stats)
 {
 	stats->served_byte_cnt += serve->served_byte_cnt;
@@ -342,6 +353,10 @@ void blobs_serve_fill_stats(const struct serve *serve, struct blobs_stats *stats
 	stats->manifest_buffer_used_cnt = serve->manifests.cap_cnt - serve->manifests.free_cnt;
 	fair_read(&serve->chunk_slots, &stats->pools[BLOBS_POOL_CHUNKS]);
 	fair_read(&serve->manifest_slots, &stats->pools[BLOBS_POOL_MANIFESTS]);
+	fair_read(&serve->proofs.slots, &stats->pools[BLOBS_POOL_PROOFS]);
+	blobs_have_table_read(serve->haves, &stats->pools[BLOBS_POOL_HAVES],
+			      &stats->pools_largest[BLOBS_POOL_HAVES]);
+	stats->pools_largest[BLOBS_POOL_PROOFS] = proofs_largest(&serve->proofs.slots);
 	stats->pools_largest[BLOBS_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
 	fair_read(&serve->chunk_queue.waiting, &stats->pools[BLOBS_POOL_CHUNKS_WAITING]);
 	fair_read(&serve->manifest_queue.waiting, &stats->pools[BLOBS_POOL_MANIFESTS_WAITING]);

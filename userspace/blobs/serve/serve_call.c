@@ -361,14 +361,6 @@ static void call_run(struct job *job)
 	call->err = blobs_serve_call_work(call, true);
 }
 
-static void call_done(struct job *job)
-{
-	struct serve_call *call = (struct serve_call *)job;
-
-	call->serve->job_cnt--;
-	call_finish(call);
-}
-
 static void call_abandoned(void *arg)
 {
 	struct serve_call *call = arg;
@@ -382,18 +374,54 @@ static void call_watch_asker(struct serve_call *call)
 		serve_mesh(call->serve)->abandoned(call->incoming, call_abandoned, call);
 }
 
-static void call_submit(struct serve_call *call)
+static void call_done(struct job *job);
+
+/* A proof has its room. */
+static void call_begin_job(struct serve_call *call)
 {
 	if (call->file && call->type == MESH_GET_CHUNK)
 		call->ahead_cnt = blobs_serve_file_ahead(call->file, call->request.first);
 	call->job.run = call_run;
 	call->job.done = call_done;
 	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {
+		blobs_serve_proof_leave(call);
 		blobs_serve_call_refuse_busy(call, blobs_serve_call_slots(call));
 		return;
 	}
 	call->serve->job_cnt++;
 	call_watch_asker(call);
+}
+
+static void call_submit(struct serve_call *call)
+{
+	if (call->type == MESH_RANGE_PROOF && !blobs_serve_proof_enter(call))
+		call_watch_asker(call);
+	else
+		call_begin_job(call);
+}
+
+/* Proofs that waited for a room, but those whose askers left. */
+static void proofs_go_on(struct serve *serve)
+{
+	struct serve_call *call;
+
+	while ((call = blobs_serve_proof_next(&serve->proofs))) {
+		if (call->incoming)
+			call_submit(call);
+		else
+			call_free(call);
+	}
+}
+
+static void call_done(struct job *job)
+{
+	struct serve_call *call = (struct serve_call *)job;
+	struct serve *serve = call->serve;
+
+	serve->job_cnt--;
+	blobs_serve_proof_leave(call);
+	call_finish(call);
+	proofs_go_on(serve);
 }
 
 static void call_work(struct serve_call *call)

@@ -13,6 +13,7 @@
 #include "mesh/seam.h"
 
 struct in_progress_file;
+struct proof_room;
 struct serve;
 struct store;
 
@@ -57,7 +58,9 @@ struct serve_call {
 	bool is_settling;		 /* and then it is racy no longer */
 	uint32_t ahead_cnt;		 /* chunks behind it that are read ahead */
 	bool is_reader;			 /* others may wait for what this call reads */
-	struct list_node waiting;	 /* for the reader of the same chunk */
+	struct list_node waiting;	 /* for the reader of the same chunk, or for a room */
+	struct proof_room *room;	 /* while it makes a proof */
+	struct fair_item proof_slot;	 /* likewise */
 	struct list_node user;		 /* of the calls that use its buffer */
 	uint8_t *buffer;
 	size_t buffer_cap;
@@ -80,7 +83,7 @@ WEFT_MUST_CHECK
 int blobs_serve_call_recheck(const struct serve_call *call);
 
 /*
- * blobs_serve_proof_run makes the proof a RANGE_PROOF asks for, in a job. 0,
+ * blobs_serve_proof_run makes the proof a RANGE_PROOF asks for, in a job that has a room. 0,
  * WEFT_EABSENT (no such groups), WEFT_ETOOLARGE (the chunk list of so
  * large a file is not held), WEFT_ECHANGED or another error.
  */

@@ -9,15 +9,17 @@
  *	      -> answer: copied by the mesh if it is short, else lent until the
  *		 peer has acknowledged it
  *
- * A peer has one such question in hand, all together HAVES_MAX. A peer that
- * acknowledges nothing keeps what it was lent for a minute. So only HAVES_LONG_MAX
- * at a time may get a long answer. Others get parts of files in runs that are so
+ * A peer has one such question in hand, all together HAVES_MAX; each has its ids in memory that
+ * is laid out at start. Any peer with a session may fill that table, and one that acknowledges
+ * nothing keeps what it was lent for a minute. So an address may hold three times what is free,
+ * a network seven times (base/fair/fair.h); the others get BUSY and ask again. And only
+ * HAVES_LONG_MAX at a time may get a long answer. Others get parts of files in runs that are so
  * long that their answer is short.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/fair/fair_path.h"
 #include "base/monotonic.h"
 #include "base/timer.h"
 #include "blobs/blobs_state.h"
@@ -43,6 +45,8 @@ struct have {
 	struct job job; /* first */
 	struct timer timer;
 	struct serve *serve;
+	struct fair_item slot; /* while is_used */
+	struct addr asker_addr;
 	bool is_used;
 	bool is_lent;
 	bool is_long; /* its answer may have to be lent */
@@ -54,21 +58,23 @@ struct have {
 	bool is_of_parts; /* ids are a root's parts */
 	int err;
 	uint32_t id_cnt, at;
-	uint8_t (*ids)[OBJECT_ID_LEN];
+	uint8_t ids[HAVE_ITEMS_MAX][OBJECT_ID_LEN];
 	struct message_have_answer answer; /* its bits lie in bits */
 	size_t bits_len;
 	uint8_t bits[HAVE_LEN_MAX];
 	uint8_t bytes[HAVE_ANSWER_CAP];
 };
 
+_Static_assert(HAVE_IDS_MAX <= HAVE_ITEMS_MAX, "room for the ids of a question");
+
 struct have_table {
+	struct fair slots;
 	struct have haves[HAVES_MAX];
 };
 
 static void have_free(struct have *have)
 {
-	free(have->ids);
-	have->ids = NULL;
+	fair_release(&have->serve->haves->slots, &have->slot, have->serve->now_ns);
 	have->is_used = have->is_long = false;
 }
 
@@ -257,9 +263,6 @@ static int ids_of_manifest(struct have *have, const struct manifest *manifest)
 	have->is_of_parts = !manifest->item_cnt && manifest->part_cnt;
 	if (cnt > HAVE_ITEMS_MAX)
 		return WEFT_EDAMAGED;
-	have->ids = malloc((cnt ? cnt : 1) * sizeof(have->ids[0]));
-	if (!have->ids)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < cnt; i++)
 		memcpy(have->ids[i],
 		       have->is_of_parts ? manifest->parts[i].manifest_id
@@ -312,12 +315,12 @@ static void load_begin(struct have *have)
 
 /* --- the question --- */
 
-static struct have *have_acquire(struct serve *serve, const uint8_t *peer_key)
+static struct have *have_find(struct have_table *table, const uint8_t *peer_key)
 {
 	struct have *unused = NULL;
 
 	for (unsigned i = 0; i < HAVES_MAX; i++) {
-		struct have *have = &serve->haves->haves[i];
+		struct have *have = &table->haves[i];
 
 		if (!have->is_used)
 			unused = have;
@@ -325,6 +328,26 @@ static struct have *have_acquire(struct serve *serve, const uint8_t *peer_key)
 			return NULL;
 	}
 	return unused;
+}
+
+/* A place for what is asked, which cannot be taken back; NULL: none for this asker. */
+static struct have *have_acquire(struct serve *serve, const struct mesh_call *asked)
+{
+	struct have_table *table = serve->haves;
+	struct have *have = have_find(table, asked->peer_key);
+	struct fair_path path;
+	struct fair_item *victim;
+	enum fair_verdict verdict;
+
+	if (!have)
+		return NULL;
+	serve_mesh(serve)->asker_path(asked->incoming, &path);
+	if (!fair_may_hold(&table->slots, &path, HAVES_MAX - table->slots.held_cnt))
+		return NULL;
+	verdict = fair_take(&table->slots, &path, &have->slot, serve->now_ns, &victim);
+	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as places */
+	serve_mesh(serve)->asker_addr(asked->incoming, &have->asker_addr);
+	return have;
 }
 
 static bool long_is_free(const struct have_table *table)
@@ -336,15 +359,11 @@ static bool long_is_free(const struct have_table *table)
 	return cnt < HAVES_LONG_MAX;
 }
 
-static bool ids_take(struct have *have, const struct message_have_request *request)
+static void ids_take(struct have *have, const struct message_have_request *request)
 {
-	have->ids = malloc(request->id_cnt * sizeof(have->ids[0]));
-	if (!have->ids)
-		return false;
 	have->id_cnt = request->id_cnt;
 	for (uint32_t i = 0; i < request->id_cnt; i++)
 		memcpy(have->ids[i], blobs_message_have_id(request, i), OBJECT_ID_LEN);
-	return true;
 }
 
 static void all_tell(struct serve *serve, const struct mesh_call *asked)
@@ -378,10 +397,9 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 	if (request->has_manifest) {
 		memcpy(have->manifest_id, request->manifest_id, OBJECT_ID_LEN);
 		load_begin(have);
-	} else if (ids_take(have, request)) {
-		look_begin(have, 0);
 	} else {
-		have_refuse(have, MESH_CODE_INTERNAL, "no memory");
+		ids_take(have, request);
+		look_begin(have, 0);
 	}
 }
 
@@ -418,7 +436,7 @@ void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t n
 		all_tell(serve, asked);
 		return;
 	}
-	have = have_acquire(serve, asked->peer_key);
+	have = have_acquire(serve, asked);
 	if (have) {
 		have_begin(have, asked, &request, &name);
 	} else {
@@ -428,8 +446,12 @@ void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t n
 	}
 }
 
-int blobs_have_table_init(struct serve *serve)
+int blobs_have_table_init(struct serve *serve, const uint64_t secret[2])
 {
+	const struct fair_config slots = {.name = "questions which contents are here",
+					  .kind = FAIR_WORK,
+					  .cap_cnt = HAVES_MAX,
+					  .level_cnt = FAIR_PEER_LEVELS};
 	struct have_table *haves = arena_alloc(&serve->arena, sizeof(*haves));
 
 	if (!haves)
@@ -439,7 +461,17 @@ int blobs_have_table_init(struct serve *serve)
 		timer_init(&haves->haves[i].timer, look);
 	}
 	serve->haves = haves;
-	return 0;
+	return fair_init(&haves->slots, &serve->arena, &slots, secret);
+}
+
+void blobs_have_table_read(const struct have_table *haves, struct fair_view *out_view,
+			   struct addr *out_largest)
+{
+	const struct fair_item *item = fair_largest(&haves->slots);
+
+	fair_read(&haves->slots, out_view);
+	*out_largest = item ? container_of(item, struct have, slot)->asker_addr
+			    : (struct addr){.family = ADDR_NONE};
 }
 
 bool blobs_have_table_has_jobs(const struct have_table *haves)

@@ -2,68 +2,125 @@
 /*
  * Range proofs for peers. The hashes above a range come from the whole
  * chunk list, the ones below from hashing the one or two chunks it touches.
- * Runs in a job.
+ * blobs_serve_proof_run runs in a job, the rest on the worker.
  */
-#include <errno.h>
-#include <stdlib.h>
-
+#include "base/assert.h"
+#include "base/fair/fair_path.h"
 #include "blobs/manifest/manifest.h"
-#include "serve_call.h"
 #include "crypto/blake3/blake3.h"
+#include "serve_state.h"
 
 /* The chunk list of a 64 GiB file; a proof for a larger one is refused. */
 #define PROOF_CHUNKS_MAX (64ull * 4096u)
+/* Chunks that a range touches. */
+#define PROOF_DATA_CHUNKS 2u
+_Static_assert(MESSAGE_GROUPS_MAX <= BLAKE3_CHUNK_LEN / BLAKE3_GROUP_LEN,
+	       "a range touches two chunks at most");
 
-/* The chunks the range touches, at most two, and the whole chunk list. */
+struct proof_room {
+	bool is_used;
+	uint8_t data[PROOF_DATA_CHUNKS * BLAKE3_CHUNK_LEN];
+	uint8_t hashes[PROOF_CHUNKS_MAX * BLAKE3_HASH_LEN];
+};
+
+/* The chunks the range touches, at most two, and the whole chunk list; both in the call's room. */
 struct proof_input {
 	uint64_t off;
 	size_t len;
 	uint8_t *data;
-	uint8_t *hashes; /* NULL: the file is one chunk */
+	const uint8_t *hashes; /* NULL: the file is one chunk */
 };
 
-static int hashes_load(const struct serve_call *call, uint64_t chunk_cnt, uint8_t **out_hashes)
-{
-	uint8_t *hashes;
-	int err;
+/* --- rooms --- */
 
-	*out_hashes = NULL;
+int blobs_serve_proofs_init(struct serve *serve, const uint64_t secret[2])
+{
+	const struct fair_config slots = {.name = "range proofs in work",
+					  .kind = FAIR_WORK,
+					  .cap_cnt = PROOF_ROOMS,
+					  .level_cnt = FAIR_PEER_LEVELS};
+
+	list_init(&serve->proofs.waiting);
+	serve->proofs.rooms =
+		arena_alloc(&serve->arena, PROOF_ROOMS * sizeof(serve->proofs.rooms[0]));
+	if (!serve->proofs.rooms)
+		return WEFT_EFULL;
+	return fair_init(&serve->proofs.slots, &serve->arena, &slots, secret);
+}
+
+static struct proof_room *room_free(const struct proofs *proofs)
+{
+	for (unsigned i = 0; i < PROOF_ROOMS; i++)
+		if (!proofs->rooms[i].is_used)
+			return &proofs->rooms[i];
+	return NULL;
+}
+
+bool blobs_serve_proof_enter(struct serve_call *call)
+{
+	struct proofs *proofs = &call->serve->proofs;
+	struct fair_item *victim;
+	enum fair_verdict verdict;
+
+	call->room = room_free(proofs);
+	if (!call->room) {
+		list_push_back(&proofs->waiting, &call->waiting);
+		return false;
+	}
+	call->room->is_used = true;
+	verdict = fair_take(&proofs->slots, &call->path, &call->proof_slot, call->serve->now_ns,
+			    &victim);
+	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as rooms */
+	return true;
+}
+
+void blobs_serve_proof_leave(struct serve_call *call)
+{
+	if (!call->room)
+		return;
+	call->room->is_used = false;
+	call->room = NULL;
+	fair_release(&call->serve->proofs.slots, &call->proof_slot, call->serve->now_ns);
+}
+
+struct serve_call *blobs_serve_proof_next(struct proofs *proofs)
+{
+	struct list_node *next = proofs->waiting.next;
+
+	if (!room_free(proofs) || list_is_empty(&proofs->waiting))
+		return NULL;
+	list_unlink(next);
+	return container_of(next, struct serve_call, waiting);
+}
+
+/* --- the job --- */
+
+static int hashes_load(const struct serve_call *call, uint64_t chunk_cnt,
+		       const uint8_t **out_hashes)
+{
+	*out_hashes = chunk_cnt == 1 ? NULL : call->room->hashes;
 	if (chunk_cnt == 1)
 		return 0;
-	hashes = malloc((size_t)chunk_cnt * BLAKE3_HASH_LEN);
-	if (!hashes)
-		return -ENOMEM;
-	err = blobs_object_hashes_read(
+	return blobs_object_hashes_read(
 		call->store,
 		&(struct object_hashes){.content_id = call->request.id,
 					.size = call->file->object.stamp.size,
 					.cnt = (size_t)chunk_cnt},
-		hashes);
-	if (err) {
-		free(hashes);
-		return err;
-	}
-	*out_hashes = hashes;
-	return 0;
+		call->room->hashes);
 }
 
 static int data_load(struct serve_call *call, const struct blake3_range *range,
 		     struct proof_input *input)
 {
 	uint64_t end = (range->first_group + range->group_cnt) * BLAKE3_GROUP_LEN;
-	int err;
 
 	input->off = range->first_group * BLAKE3_GROUP_LEN / BLAKE3_CHUNK_LEN * BLAKE3_CHUNK_LEN;
 	end = (end + BLAKE3_CHUNK_LEN - 1) / BLAKE3_CHUNK_LEN * BLAKE3_CHUNK_LEN;
 	end = end < range->file_len ? end : range->file_len;
 	input->len = (size_t)(end - input->off);
-	input->data = malloc(input->len);
-	if (!input->data)
-		return -ENOMEM;
-	err = blobs_serve_call_read(call, input->off, input->data, input->len);
-	if (err)
-		free(input->data);
-	return err;
+	input->data = call->room->data;
+	weft_assert(input->len <= sizeof(call->room->data));
+	return blobs_serve_call_read(call, input->off, input->data, input->len);
 }
 
 /*
@@ -104,10 +161,5 @@ int blobs_serve_proof_run(struct serve_call *call)
 	if (err)
 		return err;
 	err = data_load(call, &range, &input);
-	if (!err) {
-		err = proof_make(call, &range, &input);
-		free(input.data);
-	}
-	free(input.hashes);
-	return err;
+	return err ? err : proof_make(call, &range, &input);
 }

@@ -25,7 +25,8 @@
  *	serve_call.c	a call's way to its answer
  *	buffer_queue.c	whose turn it is when all buffers are in use
  *	serve_locate.c	where the bytes are that it asks for
- *	serve_read.c	reading them; serve_proof.c makes range proofs
+ *	serve_read.c	reading them
+ *	serve_proof.c	range proofs
  *	serve_have.c	which contents are here (499)
  *	serve_members.c which other nodes have them (498)
  *	serve_usage.c	what was sent to each peer
@@ -33,6 +34,20 @@
 #define MANIFEST_BUFFERS 8u
 /* Calls that share a buffer are cheap, but not free. */
 #define SERVE_CALLS_PER_BUFFER 32u
+
+/*
+ * Range proofs in work: each has a room for a whole chunk list. Any peer that may read a file can
+ * have its proofs made here, in a room for each. A call that finds none waits for one, in order.
+ * It has a buffer already, and buffers are shared fairly. So a network holds no more of the order
+ * than of the buffers. An honest peer waits for as many proofs as there are buffers at most.
+ * Pages of a room are touched as far as the chunk list of the largest file goes.
+ */
+#define PROOF_ROOMS 2u
+struct proofs {
+	struct proof_room *rooms;
+	struct fair slots; /* of calls with a room; for the view of it */
+	struct list_node waiting;
+};
 
 struct have_table;
 
@@ -52,6 +67,7 @@ struct serve {
 	struct serve_files files;
 	struct in_progress in_progress;
 	struct have_table *haves;
+	struct proofs proofs;
 	struct members members;
 	struct uploads uploads;
 	struct timer upload_timer;
@@ -122,6 +138,17 @@ void blobs_serve_limits_init(struct serve *serve);
 void blobs_serve_limits_fini(struct serve *serve);
 
 /*
+ * serve_proof.c. blobs_serve_proof_enter gives call a room; false: it is in the order of those
+ * that wait for one. blobs_serve_proof_leave gives the call's room back, if it has one.
+ * blobs_serve_proof_next takes the first call out of the order while a room is free, or NULL.
+ */
+WEFT_MUST_CHECK
+int blobs_serve_proofs_init(struct serve *serve, const uint64_t secret[2]);
+bool blobs_serve_proof_enter(struct serve_call *call);
+void blobs_serve_proof_leave(struct serve_call *call);
+struct serve_call *blobs_serve_proof_next(struct proofs *proofs);
+
+/*
  * blobs_serve_locate finds the in-progress file or the file that a call is answered from,
  * not yet opened. 0, WEFT_EABSENT, WEFT_EFULL (all places for files are in use) or
  * an error. blobs_serve_leave_place gives back what it found.
@@ -135,9 +162,12 @@ void blobs_serve_leave_place(struct serve_call *call);
  * more. All but init take NULL.
  */
 WEFT_MUST_CHECK
-int blobs_have_table_init(struct serve *serve);
+int blobs_have_table_init(struct serve *serve, const uint64_t secret[2]);
 bool blobs_have_table_has_jobs(const struct have_table *haves);
 void blobs_have_table_stop(struct have_table *haves);
+/* blobs_have_table_read: its places, and the address that holds most of them. */
+void blobs_have_table_read(const struct have_table *haves, struct fair_view *out_view,
+			   struct addr *out_largest);
 bool blobs_have_table_is_lent(const struct have_table *haves);
 void blobs_serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 

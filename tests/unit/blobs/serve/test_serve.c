@@ -3,6 +3,8 @@
 #include "base/byte_cursor.h"
 #include "blobs/object.h"
 #include "blobs/serve/serve_file.h"
+#include "blobs/blobs_state.h"
+#include "blobs/serve/serve_state.h"
 #include "store/store.h"
 #include "serve_rig.h"
 
@@ -683,6 +685,46 @@ static void test_changed_file_of_a_get_goes_with_its_share(void)
 	duo_fini(&duo);
 }
 
+/* As each proof is answered: whether one waits for a room, and how many have one. */
+static unsigned proof_wait_cnt, proof_room_peak;
+
+static void note_rooms(struct duo *d, struct duo_answer *answer)
+{
+	const struct blobs *content = d->nodes[DUO_A].content;
+	struct blobs_stats stats;
+
+	(void)answer;
+	blobs_stats(content, &stats);
+	CHECK_EQ(stats.pools[BLOBS_POOL_PROOFS].cap_cnt, PROOF_ROOMS);
+	if (stats.pools[BLOBS_POOL_PROOFS].held_cnt > proof_room_peak)
+		proof_room_peak = stats.pools[BLOBS_POOL_PROOFS].held_cnt;
+	proof_wait_cnt += !list_is_empty(&content->serve->proofs.waiting);
+}
+
+/* As many proofs as there are rooms are in work together; one more waits, and is made. */
+static void test_proof_beyond_the_rooms_waits_for_one(void)
+{
+	static struct question many[PROOF_ROOMS + 1];
+
+	for (unsigned more = 0; more < 2; more++) {
+		CHECK(duo_begin());
+		proof_wait_cnt = proof_room_peak = 0;
+		duo.on_answer = note_rooms;
+		for (unsigned i = 0; i < PROOF_ROOMS + more; i++)
+			ask(&many[i], MESH_RANGE_PROOF, big_id, i, 1);
+		for (unsigned i = 0; i < PROOF_ROOMS + more; i++) {
+			CHECK(answered(&many[i]));
+			CHECK_EQ(many[i].err, 0);
+		}
+		/* The first is answered when it has left its room. */
+		CHECK_EQ(proof_room_peak, PROOF_ROOMS - 1);
+		CHECK_EQ(proof_wait_cnt, more);
+		note_rooms(&duo, NULL);
+		CHECK_EQ(proof_wait_cnt, more);
+		duo_fini(&duo);
+	}
+}
+
 static void hold_proofs(struct duo *d, struct duo_answer *answer)
 {
 	(void)d;
@@ -743,6 +785,7 @@ int main(void)
 	RUN(test_chunk_is_answered_with_its_bytes);
 	RUN(test_chunk_list_leads_to_the_content_id);
 	RUN(test_proof_proves_a_range);
+	RUN(test_proof_beyond_the_rooms_waits_for_one);
 	RUN(test_what_is_not_there_is_refused);
 	RUN(test_malformed_request_is_answered_as_such);
 	RUN(test_known_but_unshared_file_is_not_served);

@@ -192,6 +192,64 @@ static void test_second_question_of_a_peer_is_refused(void)
 	duo_fini(&duo);
 }
 
+/* --- the table of questions --- */
+
+/* Of the eight places, as fair_may_hold divides what cannot be taken back. */
+#define ADDRESS_PLACES 6u
+#define NETWORK_PLACES 7u
+
+static const struct fair_view *places_view(void)
+{
+	static struct blobs_stats stats;
+
+	blobs_stats(duo.nodes[DUO_A].content, &stats);
+	return &stats.pools[BLOBS_POOL_HAVES];
+}
+
+/* Another peer at that address asks for more contents than one turn looks up. 0: it has a place. */
+static enum mesh_code question_refusal(struct question *asked, uint8_t key, const struct addr *addr)
+{
+	static uint8_t payload[HAVE_REQUEST_CAP], ids[HAVE_IDS_MAX][32];
+	struct writer w = writer_of(payload, sizeof(payload));
+	uint32_t held_cnt = places_view()->held_cnt;
+
+	blobs_message_have_ask_ids(&w, (const uint8_t(*)[32])ids, HAVE_IDS_MAX);
+	duo.nodes[DUO_B].key[0] = key;
+	duo.nodes[DUO_B].addr = *addr;
+	ask(asked, DUO_B, MESH_HAVE_CONTENT, &w, payload);
+	for (unsigned i = 0; i < 9 && !asked->is_answered && places_view()->held_cnt == held_cnt;
+	     i++)
+		(void)duo_turn(&duo);
+	return asked->is_answered ? asked->code : 0;
+}
+
+static void test_table_of_questions_is_shared_by_address_and_network(void)
+{
+	static struct question many[NETWORK_PLACES + 4];
+	struct addr addr = {.ip = {80, 1, 2, 3}, .port = 7000, .family = ADDR_IPV4};
+	struct question *next = many;
+	uint8_t key = 'c';
+
+	CHECK(duo_begin());
+	for (unsigned i = 0; i < ADDRESS_PLACES; i++)
+		CHECK_EQ(question_refusal(next++, key++, &addr), 0);
+	CHECK_EQ(question_refusal(next++, key++, &addr), MESH_CODE_BUSY);
+	addr.ip[3] = 4;
+	CHECK_EQ(question_refusal(next++, key++, &addr), 0);
+	addr.ip[3] = 5;
+	CHECK_EQ(question_refusal(next++, key++, &addr), MESH_CODE_BUSY);
+	addr.ip[0] = 90;
+	CHECK_EQ(question_refusal(next++, key++, &addr), 0);
+	/* The table is full: no network finds a place. */
+	CHECK_EQ(places_view()->held_cnt, places_view()->cap_cnt);
+	addr.ip[0] = 91;
+	CHECK_EQ(question_refusal(next++, key++, &addr), MESH_CODE_BUSY);
+	for (unsigned i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		CHECK(answered(&many[i]));
+	CHECK_EQ(places_view()->held_cnt, 0);
+	duo_fini(&duo);
+}
+
 /* --- peers that acknowledge nothing --- */
 
 #define HUGE_CHUNKS (1u << 18) /* of which one part is here: 32 KiB of bits */
@@ -376,6 +434,7 @@ int main(void)
 	RUN(test_unknown_manifest_is_absent);
 	RUN(test_malformed_questions_are_answered_as_such);
 	RUN(test_second_question_of_a_peer_is_refused);
+	RUN(test_table_of_questions_is_shared_by_address_and_network);
 	RUN(test_peers_that_acknowledge_nothing_leave_others_their_answer);
 	RUN(test_running_get_serves_what_it_has);
 	RUN(test_running_get_serves_the_chunk_list);
