@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream_inlet.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fair/fair_path.h"
 #include "mesh/stream/foreign.h"
 #include "stream_relay.h"
 
@@ -16,7 +16,8 @@ struct inlet_stream {
 	pool_handle name;
 	struct mesh_stream *stream; /* NULL: reset, and the worker has to be informed, or left */
 	struct list_node node;	    /* of inlet->news */
-	size_t consumed_len;	    /* not sent to the worker yet */
+	struct fair_path path;
+	size_t consumed_len; /* not sent to the worker yet */
 	bool is_finished;
 	bool is_left;
 	uint64_t code;	  /* of the reset */
@@ -37,19 +38,57 @@ static void stream_release(struct inlet_stream *stream)
 	pool_release(&stream->inlet->streams, stream);
 }
 
+/* A place for a frame, or NULL. */
+static struct stream_say *frame_acquire(struct inlet_stream *stream)
+{
+	struct stream_inlet *inlet = stream->inlet;
+	struct stream_say *say = inlet->unused_frames;
+	bool is_own = stream->say_cnt == 0 && inlet->own_frame_cnt < inlet->streams.cap_cnt;
+	struct fair_item *victim;
+
+	if (!is_own && !fair_may_hold(&inlet->frame_slots, &stream->path,
+				      inlet->frame_cap - inlet->frame_slots.held_cnt)) {
+		inlet->frame_refused_cnt++;
+		return NULL;
+	}
+	if (say)
+		inlet->unused_frames = say->next;
+	else
+		say = &inlet->frames[inlet->made_frame_cnt++];
+	if (is_own) {
+		inlet->own_frame_cnt++;
+	} else {
+		enum fair_verdict verdict = fair_take(&inlet->frame_slots, &stream->path,
+						      &say->slot, inlet->now_ns, &victim);
+
+		weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as places */
+	}
+	return say;
+}
+
+static void frame_release(struct stream_inlet *inlet, struct stream_say *say)
+{
+	if (fair_item_holds(&say->slot))
+		fair_release(&inlet->frame_slots, &say->slot, inlet->now_ns);
+	else
+		inlet->own_frame_cnt--;
+	say->next = inlet->unused_frames;
+	inlet->unused_frames = say;
+}
+
 static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, const void *head,
 			size_t head_len, const struct transport_span *tail)
 {
 	struct inlet_stream *stream = carrier;
 	struct stream_say *say;
 
-	if (stream->say_cnt == RELAY_SAYS_MAX) {
+	say = stream->say_cnt < RELAY_SAYS_MAX ? frame_acquire(stream) : NULL;
+	if (!say && stream->say_cnt == 0)
+		return WEFT_ECLOSED; /* no frame of its own says when there is a place again */
+	if (!say) {
 		stream->wants_writable = true;
 		return WEFT_EFULL;
 	}
-	say = malloc(sizeof(*say) + head_len);
-	if (!say)
-		return WEFT_ECLOSED; /* without memory nothing says that there is some again */
 	say->stream = stream->name;
 	say->frame = *frame;
 	say->tail = tail ? *tail : (struct transport_span){0};
@@ -138,6 +177,7 @@ void worker_inlet_opened(void *object, const void *bytes, size_t len)
 	weft_assert(stream && map_put(&inlet->by_name, &opened->stream, stream) == 0);
 	stream->inlet = inlet;
 	stream->name = opened->stream;
+	stream->path = opened->path;
 	list_init(&stream->node);
 	err = mesh_foreign_open(inlet->mesh, &foreign, inlet->now_ns, &stream->stream);
 	if (err == 0)
@@ -205,7 +245,7 @@ static void said(struct stream_inlet *inlet, struct stream_say *say)
 
 	if (say->tail.data && say->tail.done)
 		say->tail.done(say->tail.arg);
-	free(say);
+	frame_release(inlet, say);
 	if (!stream)
 		return;
 	stream->say_cnt--;
@@ -283,7 +323,12 @@ bool worker_stream_inlet_flush(struct stream_inlet *inlet)
 
 static int inlet_lay_out(struct stream_inlet *inlet, uint32_t stream_cap)
 {
-	static const uint64_t secret[2]; /* the worker's names are not its peers' choice */
+	/* The worker's names, and its accounts', are not its peers' choice. */
+	static const uint64_t secret[2];
+	static const struct fair_config slots = {.name = "frames from home to streams of workers",
+						 .kind = FAIR_WORK,
+						 .cap_cnt = INLET_FRAMES_MAX,
+						 .level_cnt = FAIR_PEER_LEVELS};
 	int err = arena_open(&inlet->arena, ARENA_GROWS);
 
 	if (err == 0)
@@ -292,6 +337,13 @@ static int inlet_lay_out(struct stream_inlet *inlet, uint32_t stream_cap)
 	if (err == 0)
 		err = map_init(&inlet->by_name, &inlet->arena, sizeof(pool_handle), stream_cap,
 			       secret);
+	if (err == 0)
+		err = fair_init(&inlet->frame_slots, &inlet->arena, &slots, secret);
+	if (err == 0) {
+		inlet->frames = arena_alloc(&inlet->arena, ((size_t)stream_cap + INLET_FRAMES_MAX) *
+								   sizeof(inlet->frames[0]));
+		err = inlet->frames ? 0 : WEFT_EFULL;
+	}
 	arena_fit(&inlet->arena);
 	return err;
 }
@@ -308,7 +360,8 @@ size_t worker_stream_inlet_footprint(uint32_t stream_cap)
 int worker_stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
 			     struct stream_queue *to, struct stream_queue *from)
 {
-	*inlet = (struct stream_inlet){.mesh = mesh, .to = to, .from = from};
+	*inlet = (struct stream_inlet){
+		.mesh = mesh, .to = to, .from = from, .frame_cap = INLET_FRAMES_MAX};
 	list_init(&inlet->news);
 	return inlet_lay_out(inlet, stream_cap);
 }
@@ -333,6 +386,8 @@ void worker_stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
 		if (open)
 			mesh_foreign_ended(open, &end, now_ns);
 	}
+	/* Frames that the worker has not read lie in this memory. */
+	worker_stream_queue_fini(inlet->to);
 	arena_close(&inlet->arena);
 	*inlet = (struct stream_inlet){0};
 }

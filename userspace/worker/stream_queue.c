@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream_queue.h"
 
-#include <stdlib.h>
-
 int worker_stream_queue_init(struct stream_queue *queue, const struct stream_queue_params *params)
 {
 	*queue = (struct stream_queue){.on_say = params->on_say};
@@ -10,16 +8,15 @@ int worker_stream_queue_init(struct stream_queue *queue, const struct stream_que
 	return mailbox_init(&queue->mailbox, params->message_cnt, params->len, params->fd);
 }
 
-static void say_free(struct stream_say *say)
+static void say_give_back(const struct stream_say *say)
 {
 	if (say->tail.data && say->tail.done)
 		say->tail.done(say->tail.arg);
-	free(say);
 }
 
 static void say_drop(const void *bytes)
 {
-	say_free(*(struct stream_say *const *)bytes);
+	say_give_back(*(struct stream_say *const *)bytes);
 }
 
 void worker_stream_queue_fini(struct stream_queue *queue)
@@ -28,7 +25,7 @@ void worker_stream_queue_fini(struct stream_queue *queue)
 
 	mailbox_fini(&queue->mailbox);
 	while ((say = worker_stream_queue_take(queue)))
-		say_free(say);
+		say_give_back(say);
 }
 
 bool worker_stream_queue_post(struct stream_queue *queue, const struct mailbox_message *message)

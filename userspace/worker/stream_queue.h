@@ -2,6 +2,7 @@
 #ifndef WEFT_WORKER_STREAM_QUEUE_H
 #define WEFT_WORKER_STREAM_QUEUE_H
 
+#include "base/fair/fair.h"
 #include "base/memory/pool.h"
 #include "base/thread/mailbox.h"
 #include "mesh/seam_stream.h"
@@ -16,6 +17,7 @@ struct stream_opened {
 	pool_handle stream;
 	unsigned type;
 	struct mesh_stream_peer peer;
+	struct fair_path path; /* where slots of the peer belong */
 };
 
 struct stream_frame {
@@ -40,15 +42,16 @@ struct stream_turn {
 	uint64_t code;
 };
 
-/* Home's, which allocates and frees it on its thread; the worker has it in between. */
+/* Home's, from the memory of its inlet; the worker has it in between, but for its slot. */
 struct stream_say {
 	pool_handle stream;
 	struct mesh_stream_frame frame;
 	struct transport_span tail; /* data NULL: none; done is for home to call */
 	struct stream_relay *relay; /* the worker's, as next */
 	struct stream_say *next;
+	struct fair_item slot;
 	size_t head_len;
-	uint8_t head[];
+	uint8_t head[MESH_STREAM_HEAD_LEN_MAX];
 };
 
 struct stream_queue {
@@ -61,7 +64,7 @@ struct stream_queue {
 /*
  * worker_stream_queue_init: room for message_cnt messages (power of two) and len bytes; fd wakes
  * the reader and is borrowed. 0 or -errno. worker_stream_queue_fini gives back the tails of frames
- * that were not read, and frees them; it takes a zeroed one. Home's thread.
+ * that were not read; it takes a zeroed one, and one that has ended. Home's thread.
  */
 struct stream_queue_params {
 	uint32_t message_cnt;

@@ -360,16 +360,13 @@ static const struct mesh_stream_events relayed_events = {
 };
 
 /* A stream of peer that has been paid for, or NULL. */
-static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh_stream *stream,
+static struct relayed *relayed_new(struct stream_relay *relay, const struct fair_path *path,
 				   const struct mesh_stream_peer *peer)
 {
-	struct fair_path path;
-	struct relay_account *account;
+	struct relay_account *account = account_open(relay, path, peer->key);
 	struct relayed *relayed = NULL;
 	bool has_room;
 
-	relay->seam.ops->peer_path(stream, &path);
-	account = account_open(relay, &path, peer->key);
 	if (!account)
 		return NULL;
 	has_room = relay_has_room(relay, account, MESSAGES_PER_STREAM, 0);
@@ -402,7 +399,8 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	relay->now_ns = now_ns;
 	if (err < 0)
 		return err;
-	relayed = relayed_new(relay, stream, &opened.peer);
+	relay->seam.ops->peer_path(stream, &opened.path);
+	relayed = relayed_new(relay, &opened.path, &opened.peer);
 	if (!relayed)
 		return WEFT_EFULL;
 	opened.stream = relayed_name(relayed);

@@ -21,7 +21,7 @@ struct load;
  * hold of each as much as it leaves free to others (base/fair/fair.h, dynamic threshold): half
  * while it is alone. Keys are free, so its network may hold three times what it leaves free:
  * three quarters. A user at home has RELAY_SAYS_MAX frames on their way at most, each with its
- * head copied.
+ * head copied; beyond one each, all have INLET_FRAMES_MAX (stream_inlet.h).
  */
 #define RELAY_LEN_MAX	       ((size_t)64 << 20)
 #define RELAY_MESSAGES_LEN_MAX ((size_t)16 << 20)

@@ -144,8 +144,12 @@ static void on_sample(void *ctx, const struct weft_sample *sample)
 static void figures_heard(void *object, const void *bytes, size_t len)
 {
 	struct worker_handle *from = object;
+	struct stream_relay_stats *streams = &from->figures.worker_streams;
 
 	memcpy(&from->figures, bytes, len);
+	streams->frame_cnt = from->inlet.own_frame_cnt + from->inlet.frame_slots.held_cnt;
+	streams->frame_cap = from->inlet.streams.cap_cnt + from->inlet.frame_cap;
+	streams->frame_refused_cnt = from->inlet.frame_refused_cnt;
 }
 
 void worker_report_figures(struct worker_handle *handle)

@@ -244,6 +244,43 @@ static void test_frames_under_way_are_bounded(void)
 	bench_fini();
 }
 
+/* One place is a stream's own. Of the others a key holds fewer than are free, or the last one. */
+static void test_frames_of_all_streams_share_places(void)
+{
+	static const struct {
+		uint32_t cap, cnts[2];
+	} rows[] = {{2 * RELAY_SAYS_MAX, {RELAY_SAYS_MAX, 2}}, {1, {2, 1}}};
+
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		const uint32_t *cnts = rows[k].cnts;
+		struct stream_user second = {0};
+		struct stream_user *taker = &host.users[1];
+
+		bench_init();
+		inlet.frame_cap = rows[k].cap;
+		CHECK_EQ(open_call(&user, "a", NULL), 0);
+		CHECK_EQ(open_call(&second, "b", NULL), 0);
+		run();
+		for (unsigned i = 0; i < cnts[0] + cnts[1]; i++)
+			CHECK_EQ(stream_user_say(&host.users[i >= cnts[0]], MESH_STREAM_DATA, "x",
+						 "y"),
+				 0);
+		CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "z", NULL), WEFT_EFULL);
+		CHECK_EQ(inlet.frame_refused_cnt, 1);
+		CHECK_EQ(inlet.own_frame_cnt, 2);
+		CHECK_EQ(inlet.frame_slots.held_cnt, cnts[0] + cnts[1] - 2);
+		run();
+		CHECK_STR(taker->log, "f300:1 d:b writable");
+		CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "z", NULL), 0);
+		run();
+		CHECK_EQ(user.data_len, 2 * cnts[0]);
+		CHECK_EQ(second.data_len, 2 * cnts[1] + 1);
+		CHECK_EQ(inlet.own_frame_cnt + inlet.frame_slots.held_cnt, 0);
+		CHECK_EQ(inlet.made_frame_cnt, cnts[0] + cnts[1]);
+		bench_fini();
+	}
+}
+
 static void test_frames_wait_for_a_full_stream(void)
 {
 	struct stream_user *taker = &host.users[0];
@@ -653,12 +690,11 @@ static void test_requests_beyond_homes_limit_are_refused(void)
 
 static void check_say(void *object, const void *bytes, size_t len)
 {
-	struct stream_say *say = *(struct stream_say *const *)bytes;
+	const struct stream_say *say = *(struct stream_say *const *)bytes;
 	pool_handle *next = object;
 
 	CHECK_EQ(len, sizeof(say));
 	CHECK_EQ(say->stream, ++*next);
-	free(say);
 }
 
 static void test_queue_keeps_order_when_it_is_full(void)
@@ -666,15 +702,14 @@ static void test_queue_keeps_order_when_it_is_full(void)
 	const struct stream_queue_params params = {
 		.message_cnt = 64, .len = 1 << 20, .fd = -1, .on_say = check_say};
 	const struct mailbox_message turn = {.run = worker_relay_turn};
+	static struct stream_say says[1000];
 	struct stream_queue queue;
 	pool_handle next = 0;
 
 	CHECK_EQ(worker_stream_queue_init(&queue, &params), 0);
 	for (pool_handle i = 1; i <= 1000; i++) {
-		struct stream_say *say = calloc(1, sizeof(*say));
-
-		say->stream = i;
-		worker_stream_queue_post_say(&queue, say);
+		says[i - 1].stream = i;
+		worker_stream_queue_post_say(&queue, &says[i - 1]);
 	}
 	CHECK(!worker_stream_queue_post(&queue, &turn));
 	for (bool has_more = true; has_more;) {
@@ -695,15 +730,15 @@ static void test_tails_of_unread_frames_come_back(void)
 {
 	const struct stream_queue_params params = {
 		.message_cnt = 4, .len = 1 << 20, .fd = -1, .on_say = check_say};
+	static struct stream_say says[6];
 	struct stream_queue queue;
 	unsigned gone_cnt = 0;
 
 	CHECK_EQ(worker_stream_queue_init(&queue, &params), 0);
 	for (unsigned i = 0; i < 6; i++) {
-		struct stream_say *say = calloc(1, sizeof(*say));
-
-		say->tail = (struct transport_span){(const uint8_t *)"x", 1, count_gone, &gone_cnt};
-		worker_stream_queue_post_say(&queue, say);
+		says[i].tail =
+			(struct transport_span){(const uint8_t *)"x", 1, count_gone, &gone_cnt};
+		worker_stream_queue_post_say(&queue, &says[i]);
 	}
 	worker_stream_queue_fini(&queue);
 	CHECK_EQ(gone_cnt, 6);
@@ -718,6 +753,7 @@ int main(void)
 	RUN(test_type_that_home_does_not_take_is_unknown);
 	RUN(test_streams_beyond_homes_limit_are_refused);
 	RUN(test_frames_under_way_are_bounded);
+	RUN(test_frames_of_all_streams_share_places);
 	RUN(test_frames_wait_for_a_full_stream);
 	RUN(test_bytes_that_home_does_not_use_are_bounded);
 	RUN(test_letters_that_home_has_not_read_are_bounded);

@@ -309,6 +309,18 @@ static void gateway_add(const struct limit_listing *limits, const struct gateway
 	ROWS_ADD(limits, rows);
 }
 
+static void worker_streams_add(const struct limit_listing *limits,
+			       const struct stream_relay_stats *streams)
+{
+	const struct limit_row rows[] = {
+		{"frames from home to streams of workers", COUNT, streams->frame_cap,
+		 streams->frame_cnt, NOT_KEPT, (int64_t)streams->frame_refused_cnt},
+	};
+
+	if (streams->frame_cap)
+		ROWS_ADD(limits, rows);
+}
+
 /* Home's table, which other workers report to as well. */
 static void members_add(const struct limit_listing *limits, const struct blobs *content)
 {
@@ -427,6 +439,7 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	members_add(limits, api->home->content);
+	worker_streams_add(limits, &f.worker_streams);
 	months_add(limits, api);
 	publisher_add(limits, &config->sharing.publisher, api);
 	dht_add(limits, &config->mainline.dht, api);
