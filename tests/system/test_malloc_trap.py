@@ -15,15 +15,23 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import fabric
 import lab as weft_lab
-from lab import OK, Skip, check, check_eq, run, same_tree
+from lab import OK, Skip, check, check_eq, run, same_tree, wait_for
+from web import GATEWAY, curl, url_of
 
+PLAIN = weft_lab.WEFTD
 TRAP = os.path.join(os.environ.get("BUILD", "build/release"), "weftd-trap")
 MIB = 1 << 20
 # From the packet to the frame: nothing here allocates after the start.
-DATA_PATH = ("base", "codec", "crypto", "net", "demux", "quic", "mesh")
-# Values of the overlay are kept by batches of the store: one for all that comes within its window.
-BATCHES, BATCH_MAX = "userspace/overlay/overlay_persist.c", 8
+DATA_PATH = ("base", "codec", "crypto", "net", "quic", "tcp", "tls", "mesh")
+# What a peer's message makes a node hold: laid out at start, too.
+OF_MESSAGES = ("userspace/worker/", "userspace/blobs/serve/serve_")
+# Values of the overlay and peers are kept by batches of the store: one for all that comes within a window.
+BATCHES = ("userspace/overlay/overlay_persist.c", "userspace/mesh/peers/peers.c")
+BATCH_MAX = 8
+# The control interface: by the command.
+COMMANDS = ("userspace/codec/json_heap.c", "userspace/control/", "userspace/varlink/")
 CALLER_CNT = 4096
 
 
@@ -57,7 +65,8 @@ def places(callers):
 
 
 def ours(callers):
-    return collections.Counter({key: count for key, count in places(callers).items() if key[0]})
+    return collections.Counter({key: count for key, count in places(callers).items()
+                                if key[0] and not any(place in key[1] for place in COMMANDS)})
 
 
 def tell(title, callers):
@@ -68,13 +77,13 @@ def tell(title, callers):
 
 
 class Trapped:
-    def __init__(self, lab, name):
+    def __init__(self, lab, name, config=""):
         if not os.path.exists(TRAP):
             raise Skip(f"{TRAP} is not built")
         self.path = lab.dir / f"{name}.trap"
         os.environ["WEFT_TRAP"] = str(self.path)
         weft_lab.WEFTD = TRAP
-        self.daemon = lab.daemon(name).start()
+        self.daemon = lab.daemon(name, config=config).start()
 
     def counts(self):
         return Counts(self.path)
@@ -87,7 +96,8 @@ def get(getter, link, out):
 
 def check_data_path(title, callers):
     guilty = {key: count for key, count in ours(callers).items()
-              if key[0] in DATA_PATH and not (BATCHES in key[1] and count <= BATCH_MAX)}
+              if key[0] in DATA_PATH and not (
+                  count <= BATCH_MAX and any(place in key[1] for place in BATCHES))}
     check(not guilty, f"{title}: allocations on the data path: {guilty}")
 
 
@@ -101,8 +111,57 @@ def test_the_data_path_does_not_allocate(lab):
     for name, trapped in (("a", a), ("b", b)):
         counts = trapped.counts()
         tell(f"{name}, 60 files", counts.callers)
-        check(counts.callers, f"{name}: the trap counts nothing")
+        check(ours(counts.callers), f"{name}: the trap counts nothing of this program")
         check_data_path(name, counts.callers)
+
+
+def check_messages(title, callers):
+    guilty = {key: count for key, count in ours(callers).items()
+              if any(place in key[1] for place in OF_MESSAGES)}
+    check(not guilty, f"{title}: allocations for messages of peers: {guilty}")
+
+
+def test_range_proofs_for_peers_cost_no_allocation(lab):
+    """A reader that seeks asks for range proofs."""
+    a = Trapped(lab, "a")
+    weft_lab.WEFTD = PLAIN
+    b = lab.daemon("b", config=GATEWAY).start()
+    root = lab.folder("root", {"film": 8 * MIB})
+    a.daemon.json("share", "new", "films", "--public")
+    a.daemon.json("share", "publish", "films", root)
+    link = a.daemon.weft("share", "link", "films").stdout.split()[-1]
+    check_eq(b.weft("sub", "add", link).returncode, OK, "followed")
+    path = f"/share/{a.daemon.json('share', 'show', 'films')['share']['share_id']}/film"
+    # The first makes the connection.
+    for at in (1, 3, 5, 7):
+        before = a.counts()
+        status, _, body = curl("-r", f"{at * MIB}-{at * MIB + 1000}", url_of(b) + path)
+        check_eq((status, len(body)), (206, 1001), "a seek")
+    check(body == (root / "film").read_bytes()[7 * MIB:7 * MIB + 1001], "other bytes")
+    tell("a, a seek", a.counts().since(before))
+    check_messages("a", a.counts().callers)
+
+
+def test_frames_to_streams_of_other_workers_cost_no_allocation(lab):
+    a = Trapped(lab, "a", "[node]\nworkers = 3\n[service]\nbuiltin = echo\n")
+    weft_lab.WEFTD = PLAIN
+    node = fabric.node_id(a.daemon)
+    link = a.daemon.share(lab.folder("root", {"x": 1}))  # which has the address
+
+    def home_alone():
+        return not any(worker["sessions"] for worker in a.daemon.json("status")["workers"][1:])
+
+    for i in range(60):
+        b = lab.daemon(f"b{i}").start()
+        check_eq(b.weft("get", link, "--to", lab.dir / f"out{i}").returncode, OK, "connected")
+        done = b.weft("service", "call", "echo", "Say", "x", "--provider", node)
+        check_eq(done.returncode, OK, f"call: {done.stderr}")
+        wait_for(lambda: a.daemon.json("status")["sessions"] > 0, "a session is reported")
+        if not home_alone():
+            break
+        b.stop()
+    check(not home_alone(), "another worker has a session")
+    check_messages("a", a.counts().callers)
 
 
 def test_bytes_cost_no_allocation(lab):
@@ -149,6 +208,9 @@ def test_memory_of_openssl_for_a_connection_is_reported(lab):
 
 
 if __name__ == "__main__":
-    run([test_the_data_path_does_not_allocate, test_bytes_cost_no_allocation,
+    run([test_the_data_path_does_not_allocate,
+         test_range_proofs_for_peers_cost_no_allocation,
+         test_frames_to_streams_of_other_workers_cost_no_allocation,
+         test_bytes_cost_no_allocation,
          test_files_cost_no_allocation,
          test_memory_of_openssl_for_a_connection_is_reported])

@@ -84,7 +84,7 @@ SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 TRAP := $(B_DIR)/weftd-trap
 $(TRAP): $(B_DIR)/userspace/weftd/weftd.o $(B_DIR)/tests/system/support/malloc_trap.o $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
+	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run blobs_serve_call_work,-Wl,--wrap=$(f))
 
 # weftd whose allocations fail as tests/system/test_fault_memory.py wants it.
 SCARCE := $(B_DIR)/weftd-scarce

@@ -390,18 +390,13 @@ int store_segment_read(int dir_fd, const struct segment_place *place, uint64_t o
 
 int store_segment_verify(int dir_fd, const struct segment_place *place)
 {
-	uint8_t header[SEGMENT_HEADER_LEN];
-	uint8_t *block = malloc(SEGMENT_BLOCK_LEN);
+	/* On the stack: a peer that asks for a part of a chunk list makes us read this. */
+	uint8_t header[SEGMENT_HEADER_LEN], block[SEGMENT_BLOCK_LEN];
 	uint64_t check, off = 0;
-	int err = 0, fd;
+	int err = 0, fd = record_open(dir_fd, place, header);
 
-	if (!block)
-		return -ENOMEM;
-	fd = record_open(dir_fd, place, header);
-	if (fd < 0) {
-		free(block);
+	if (fd < 0)
 		return fd;
-	}
 	check = check_step(0, header, SEGMENT_CHECK_OFF);
 	while (err == 0 && off < place->len) {
 		uint64_t left = place->len - off;
@@ -415,7 +410,6 @@ int store_segment_verify(int dir_fd, const struct segment_place *place)
 	if (err == 0 && !header_check_is(header, check))
 		err = WEFT_EDAMAGED;
 	close(fd);
-	free(block);
 	return err;
 }
 

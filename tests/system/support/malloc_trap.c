@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linked into weftd-trap with --wrap, so that every object of the program,
- * those of the libraries too, allocates through here. What a worker asks
- * for inside node_run is counted by caller, in a file that the test maps
- * too: $WEFT_TRAP, a struct trap. OpenSSL is given functions of its own,
- * which count its live bytes on every thread.
+ * Linked into weftd-trap with --wrap, so that every object of the program, those of the libraries
+ * too, allocates through here. What a worker asks for inside node_run is counted by caller. So is
+ * what a job asks for that reads the answer to a peer. The counts are in a file that the test maps
+ * too: $WEFT_TRAP, a struct trap. OpenSSL is given functions of its own, which count its live bytes
+ * on every thread.
  */
 #include <fcntl.h>
 #include <malloc.h>
@@ -17,15 +17,18 @@
 #include <unistd.h>
 
 struct node;
+struct serve_call;
 
 void *__real_malloc(size_t len);
 void *__real_calloc(size_t cnt, size_t len);
 void *__real_realloc(void *block, size_t len);
 int __real_node_run(struct node *node);
+int __real_blobs_serve_call_work(struct serve_call *call, bool is_waiting);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t cnt, size_t len);
 void *__wrap_realloc(void *block, size_t len);
 int __wrap_node_run(struct node *node);
+int __wrap_blobs_serve_call_work(struct serve_call *call, bool is_waiting);
 
 /* Read by test_malloc_trap.py: u64 each, native order. */
 #define CALLER_CAP 4096
@@ -33,10 +36,12 @@ struct trap {
 	_Atomic uint64_t openssl_live_len;
 	_Atomic uint64_t openssl_call_cnt; /* inside node_run */
 	struct {
-		_Atomic uint64_t address; /* of the instruction after the call */
+		_Atomic uint64_t address; /* of the instruction after the call, in the file */
 		_Atomic uint64_t cnt;
 	} callers[CALLER_CAP]; /* by hash of the address; the last takes what has no room */
 };
+
+extern const char __executable_start[]; /* where the file is loaded */
 
 static struct trap *trap;
 static _Thread_local bool is_worker;
@@ -64,7 +69,7 @@ static void call_count(void *caller)
 	if (is_openssl)
 		trap->openssl_call_cnt++;
 	else
-		caller_count((uint64_t)(uintptr_t)caller);
+		caller_count((uint64_t)((uintptr_t)caller - (uintptr_t)__executable_start));
 }
 
 void *__wrap_malloc(size_t len)
@@ -139,5 +144,16 @@ int __wrap_node_run(struct node *node)
 	is_worker = true;
 	err = __real_node_run(node);
 	is_worker = false;
+	return err;
+}
+
+int __wrap_blobs_serve_call_work(struct serve_call *call, bool is_waiting)
+{
+	bool was_worker = is_worker;
+	int err;
+
+	is_worker = true;
+	err = __real_blobs_serve_call_work(call, is_waiting);
+	is_worker = was_worker;
 	return err;
 }
