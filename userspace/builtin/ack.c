@@ -3,17 +3,16 @@
 
 #include "builtin.h"
 #include "builtin_request.h"
-#include "store/store.h"
 
 struct ack_waiting {
 	struct acks *acks;
 	struct ack ack;
 };
 
-int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
+int builtin_acks_init(struct acks *acks, struct arena *arena, struct provider_tenants *tenants,
 		      const struct builtin_clock *clock)
 {
-	acks->store = store;
+	acks->tenants = tenants;
 	acks->clock = clock;
 	return pool_init(&acks->waiting, arena, sizeof(struct ack_waiting), ACK_MAX);
 }
@@ -32,7 +31,7 @@ static void ack_end(const struct ack *ack, bool is_kept, uint64_t now_ns)
 	json_decref(ack->reply);
 }
 
-static void batch_done(void *arg, int err)
+static void write_done(void *arg, int err)
 {
 	struct ack_waiting *waiting = arg;
 	struct acks *acks = waiting->acks;
@@ -42,18 +41,18 @@ static void batch_done(void *arg, int err)
 	ack_end(&ack, err == 0, acks->clock->now_ns(acks->clock->ctx));
 }
 
-void builtin_acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
+void builtin_acks_submit(struct acks *acks, struct provider_write *write, const struct ack *ack,
 			 uint64_t now_ns)
 {
 	struct ack_waiting *waiting = pool_acquire(&acks->waiting);
 
 	if (waiting) {
 		*waiting = (struct ack_waiting){acks, *ack};
-		if (store_submit(acks->store, batch, batch_done, waiting) == 0)
+		if (provider_write_submit(write, write_done, waiting) == 0)
 			return;
 		pool_release(&acks->waiting, waiting);
 	}
-	store_batch_free(batch);
+	provider_write_free(write);
 	ack_end(ack, false, now_ns);
 }
 
@@ -73,5 +72,5 @@ void builtin_acks_stop(struct acks *acks)
 	while ((waiting = pool_next(&acks->waiting, waiting)))
 		waiting->ack.call = NULL;
 	if (acks->waiting.used_cnt)
-		store_flush(acks->store);
+		provider_tenants_flush(acks->tenants);
 }

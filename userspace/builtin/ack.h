@@ -5,11 +5,9 @@
 #include <jansson.h>
 
 #include "base/memory/pool.h"
-#include "service/service.h"
+#include "provider/tenant/tenant.h"
 
 struct builtin_clock;
-struct store;
-struct store_batch;
 
 /*
  * Answers that wait for the disk: a caller whose request was acknowledged finds its data again
@@ -19,11 +17,11 @@ struct store_batch;
 
 struct acks {
 	struct pool waiting; /* struct ack_waiting */
-	struct store *store;
+	struct provider_tenants *tenants;
 	const struct builtin_clock *clock;
 };
 
-/* The callback and answer for a batch that is durable, or that failed. */
+/* The callback and answer for a write that is durable, or that failed. */
 struct ack {
 	struct service_call *call; /* ended with reply, or SERVICE_UNAVAILABLE; NULL: no caller */
 	json_t *reply;		   /* taken */
@@ -33,16 +31,16 @@ struct ack {
 };
 
 WEFT_MUST_CHECK
-int builtin_acks_init(struct acks *acks, struct arena *arena, struct store *store,
+int builtin_acks_init(struct acks *acks, struct arena *arena, struct provider_tenants *tenants,
 		      const struct builtin_clock *clock);
 /* builtin_acks_stop: calls are gone; waits until no callback is outstanding. */
 void builtin_acks_stop(struct acks *acks);
 
 /*
- * builtin_acks_submit takes batch (NULL: there was no memory for one). When too
- * much waits or the store refuses it, ack comes to its end in the call.
+ * builtin_acks_submit takes write (NULL: there was no memory for one). When too
+ * much waits or the tenant's rows have no room, ack comes to its end in the call.
  */
-void builtin_acks_submit(struct acks *acks, struct store_batch *batch, const struct ack *ack,
+void builtin_acks_submit(struct acks *acks, struct provider_write *write, const struct ack *ack,
 			 uint64_t now_ns);
 /* builtin_acks_forget: call is gone; its write happens all the same. */
 void builtin_acks_forget(struct acks *acks, const struct service_call *call);

@@ -14,6 +14,7 @@
 #include "dht_service.h"
 #include "echo.h"
 #include "builtin/pods/pod_chat.h"
+#include "builtin/index/index_entry_value.h"
 #include "builtin/index/shadow_index.h"
 #include "builtin/tunnels/private_gateway.h"
 
@@ -46,6 +47,8 @@ struct builtin {
 	struct private_gateway gateway;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
+	struct provider_tenant *tenants[BUILTIN_CNT]; /* of the offered ones */
+	struct provider_tenant *gateway_tenant;	      /* NULL: it is not configured */
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
 };
 
@@ -143,19 +146,24 @@ static const struct row {
 	uint64_t timeout_ns;
 	const struct request_method *methods;
 	const char *about;
+	/* Its capabilities; NULL: none. */
+	void (*declare)(const struct builtin_config *config, struct provider_declaration *out);
 } rows[BUILTIN_CNT] = {
 	[BUILTIN_ECHO] = {"echo", 0, 0, builtin_echo_methods, "What is sent comes back"},
 	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S, builtin_pod_chat_methods,
-			      "Rooms with members, and the messages in them"},
+			      "Rooms with members, and the messages in them",
+			      builtin_pod_chat_declare},
 	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S,
 				  builtin_shadow_index_methods,
-				  "Who has which recording, by its MusicBrainz id"},
+				  "Who has which recording, by its MusicBrainz id",
+				  builtin_shadow_index_declare},
 	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S, mesh_stats_methods,
 				"How the node is doing, in numbers that name nobody"},
 	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, builtin_dht_methods,
 			 "The Mainline DHT, for peers that cannot speak to it themselves"},
 	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, builtin_content_methods,
-			     "Bytes of what this node serves, by content id"},
+			     "Bytes of what this node serves, by content id",
+			     builtin_content_declare},
 };
 
 const char *builtin_name(enum builtin_service which)
@@ -208,6 +216,37 @@ static bool is_offered(const struct builtin_config *config, enum builtin_service
 	return config->offered >> which & 1;
 }
 
+/* tenant_open: rules of the overlay come with the service that owns them. */
+static int tenant_open(struct builtin *builtin, enum builtin_service which)
+{
+	const struct overlay_rule rule = builtin_shard_value_rule();
+	struct provider_declaration declaration = {.service = rows[which].name, .major = 1};
+
+	if (rows[which].declare)
+		rows[which].declare(&builtin->params.config, &declaration);
+	if (which == BUILTIN_SHADOW_INDEX) {
+		declaration.rules = &rule;
+		declaration.rule_cnt = 1;
+	}
+	return provider_tenant_open(builtin->params.tenants, &declaration,
+				    &builtin->tenants[which]);
+}
+
+static int tenants_open(struct builtin *builtin)
+{
+	const struct builtin_config *config = &builtin->params.config;
+	struct provider_declaration gateway = {.major = 1};
+	int err = 0;
+
+	for (enum builtin_service i = 0; i < BUILTIN_CNT && err == 0; i++)
+		if (is_offered(config, i))
+			err = tenant_open(builtin, i);
+	if (err < 0 || !config->forward.allow[0])
+		return err;
+	builtin_gateway_declare(config, &gateway);
+	return provider_tenant_open(builtin->params.tenants, &gateway, &builtin->gateway_tenant);
+}
+
 static int parts_init(struct builtin *builtin)
 {
 	const struct builtin_params *params = &builtin->params;
@@ -215,23 +254,28 @@ static int parts_init(struct builtin *builtin)
 	int err = arena_open(&builtin->arena, ARENA_GROWS);
 
 	if (err == 0)
-		err = builtin_acks_init(&builtin->acks, &builtin->arena, params->store,
+		err = tenants_open(builtin);
+	if (err == 0)
+		err = builtin_acks_init(&builtin->acks, &builtin->arena, params->tenants,
 					&params->clock);
 	if (err == 0 && is_offered(config, BUILTIN_ECHO))
 		err = builtin_echo_init(&builtin->echo, &builtin->arena);
 	if (err == 0 && is_offered(config, BUILTIN_POD_CHAT))
 		err = builtin_pod_chat_init(&builtin->pod_chat, &builtin->arena, params,
-					    &builtin->acks);
+					    &builtin->acks, builtin->tenants[BUILTIN_POD_CHAT]);
 	if (err == 0 && is_offered(config, BUILTIN_SHADOW_INDEX))
 		err = builtin_shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
-						&builtin->acks);
+						&builtin->acks,
+						builtin->tenants[BUILTIN_SHADOW_INDEX]);
 	if (err == 0 && is_offered(config, BUILTIN_DHT))
 		err = builtin_dht_init(&builtin->dht, &builtin->arena, &params->dht,
 				       params->random);
 	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
-		err = builtin_content_init(&builtin->content, &builtin->arena, params);
+		err = builtin_content_init(&builtin->content, &builtin->arena, params,
+					   builtin->tenants[BUILTIN_CONTENT]);
 	if (err == 0)
-		err = builtin_gateway_init(&builtin->gateway, &builtin->arena, params);
+		err = builtin_gateway_init(&builtin->gateway, &builtin->arena, params,
+					   builtin->gateway_tenant);
 	arena_fit(&builtin->arena);
 	return err;
 }
@@ -358,13 +402,17 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 		if (builtin->offers[i])
 			service_withdraw(builtin->offers[i], now_ns);
 	builtin->pod_chat.offer = NULL;
-	builtin_acks_stop(&builtin->acks);
+	if (builtin->acks.tenants)
+		builtin_acks_stop(&builtin->acks);
 	builtin_gateway_fini(&builtin->gateway, now_ns);
 	builtin_content_fini(&builtin->content);
 	builtin_dht_fini(&builtin->dht);
 	builtin_shadow_index_fini(&builtin->shadow_index);
 	builtin_pod_chat_fini(&builtin->pod_chat);
 	builtin_echo_fini(&builtin->echo);
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
+		provider_tenant_close(builtin->tenants[i]);
+	provider_tenant_close(builtin->gateway_tenant);
 	arena_close(&builtin->arena);
 	free(builtin);
 }
@@ -373,6 +421,8 @@ size_t builtin_footprint(const struct builtin_config *config)
 {
 	struct random random;
 	struct timer_wheel timers;
+	const struct provider_tenants_params measured = {.timers = &timers, .random = &random};
+	struct provider_tenants *tenants;
 	struct builtin *builtin = calloc(1, sizeof(*builtin));
 	const struct heap *heaps[4];
 	struct heap_usage usage;
@@ -382,10 +432,10 @@ size_t builtin_footprint(const struct builtin_config *config)
 		return 0;
 	random_init_seeded(&random, 0);
 	timer_wheel_init(&timers, 0);
-	builtin->params =
-		(struct builtin_params){.config = *config, .random = &random, .timers = &timers};
-	if (parts_init(builtin) == 0)
-		len = sizeof(*builtin) + builtin->arena.used_len;
+	builtin->params = (struct builtin_params){.config = *config, .random = &random};
+	if (provider_tenants_new(&measured, &builtin->params.tenants) == 0 &&
+	    parts_init(builtin) == 0)
+		len = sizeof(*builtin) + builtin->arena.used_len + provider_tenants_footprint();
 	heaps[0] = builtin->echo.memory;
 	heaps[1] = builtin->pod_chat.pods.messages;
 	heaps[2] = builtin->pod_chat.rooms.memory;
@@ -396,7 +446,9 @@ size_t builtin_footprint(const struct builtin_config *config)
 		heap_usage(heaps[i], &usage);
 		len += usage.cap;
 	}
+	tenants = builtin->params.tenants;
 	builtin_free(builtin, 0);
+	provider_tenants_free(tenants);
 	return len;
 }
 

@@ -7,22 +7,16 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "mesh/seam.h"
-#include "mesh/seam_overlay.h"
+#include "provider/tenant/tenant.h"
 #include "weft/err.h"
 
 struct node_key;
 struct fair_view;
-struct poller;
 struct random;
-struct service;
-struct service_topics;
-struct store;
-struct timer_wheel;
 
 /*
- * The services that a node offers itself. They use only the functions that service/service.h gives
- * to every provider; docs/builtin.md describes their methods.
+ * The services that a node offers itself. They use only the seam that provider/tenant/tenant.h
+ * gives to every service; docs/builtin.md describes their methods.
  *
  *	echo		what is sent comes back: tests, and measuring
  *	pod-chat	rooms with members, and the messages in them
@@ -176,29 +170,24 @@ struct builtin_content {
 
 struct builtin_params {
 	struct builtin_config config;
-	struct mesh_seam mesh; /* ops NULL: no history of rooms is asked for; outlives builtin */
+	struct provider_tenants *tenants; /* outlives builtin */
 	struct service *service;
 	struct service_topics *topics; /* of service */
-	struct store *store;
-	struct poller *poller; /* NULL: a simulated node */
-	struct timer_wheel *timers;
 	struct random *random;
 	struct builtin_clock clock;
 	struct builtin_figures figures;
 	struct builtin_dht dht;		/* outlives builtin */
 	struct builtin_content content; /* likewise */
 	const struct node_key *key;	/* the node's; outlives builtin */
-	struct overlay_seam
-		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */
 	/* The node of key is a member of community. NULL: it is of none. */
 	bool (*is_member)(void *ctx, const uint8_t *community, const uint8_t *key);
 	void *ctx;
 	uint64_t now_ns;
 };
 /*
- * builtin_new reads the stored state and offers. 0, -errno or WEFT_E..., as store_iter_end and
- * service_offer. builtin_free withdraws and waits until the submitted writes are durable; service
- * and store are still there.
+ * builtin_new reads the stored state and offers. 0, -errno or WEFT_E..., as provider_tenant_open,
+ * provider_walk_close and service_offer. builtin_free withdraws and waits until the submitted writes are durable; service,
+ * tenants and what they stand on are still there.
  */
 WEFT_MUST_CHECK
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin);

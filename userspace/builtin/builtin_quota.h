@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/memory/pool.h"
-#include "mesh/seam.h"
+#include "provider/tenant/tenant.h"
 
 struct random;
 

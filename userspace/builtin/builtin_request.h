@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "service/service.h"
+#include "provider/tenant/tenant.h"
 
 /*
  * A call of a built-in service: its payload is a JSON object (or nothing,

@@ -27,7 +27,7 @@ struct blobs_stream;
 /* One range of one content on its way to a call or a stream. */
 struct blobs_reading {
 	struct builtin_reading base; /* first */
-	struct timer stall;
+	struct provider_timer stall;
 	struct fair_item place;
 	struct content_service *service;
 	struct service_call *call;   /* or: */
@@ -53,8 +53,7 @@ struct blobs_stream {
 
 static void reading_release(struct blobs_reading *reading)
 {
-	if (timer_is_set(&reading->stall))
-		timer_cancel(reading->service->timers, &reading->stall);
+	provider_timer_release(&reading->stall);
 	if (reading->stream)
 		reading->stream->reading = NULL;
 	fair_release(&reading->service->places, &reading->place, reading->service->now_ns);
@@ -167,7 +166,6 @@ static bool piece_send(struct blobs_reading *reading, const uint8_t *data, size_
 static bool on_piece(struct builtin_reading *base, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct blobs_reading *reading = (struct blobs_reading *)base;
-	struct content_service *service = reading->service;
 	size_t sent_before = reading->piece_off;
 	bool is_taken = true;
 
@@ -176,7 +174,7 @@ static bool on_piece(struct builtin_reading *base, const uint8_t *data, size_t l
 	else
 		memcpy(reading->data + reading->done_len, data, len);
 	if (is_taken || reading->piece_off > sent_before)
-		timer_set(service->timers, &reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
+		provider_timer_set(&reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
 	if (!is_taken)
 		return false;
 	reading->piece_off = 0;
@@ -216,7 +214,7 @@ static void reading_abort(struct blobs_reading *reading, enum service_status sta
 
 static void on_stall(struct timer *timer, uint64_t now_ns)
 {
-	reading_abort(container_of(timer, struct blobs_reading, stall), SERVICE_TIMEOUT,
+	reading_abort(container_of(timer, struct blobs_reading, stall.base), SERVICE_TIMEOUT,
 		      "no byte moved for 30 s", now_ns);
 }
 
@@ -250,12 +248,16 @@ static struct blobs_reading *reading_new(struct content_service *service,
 {
 	struct blobs_reading *reading = pool_acquire(&service->readings);
 	struct fair_item *victim = NULL;
+	int err;
 
 	weft_assert(reading); /* there is one more than there are places */
+	err = provider_timer_acquire(service->tenant, &reading->stall, on_stall);
+	weft_assert(err == 0); /* as many are declared */
 	service->now_ns = now_ns;
 	reading->place = (struct fair_item){.taken_at_ns = 0};
 	if (fair_take(&service->places, &caller->path, &reading->place, now_ns, &victim) ==
 	    FAIR_BUSY) {
+		provider_timer_release(&reading->stall);
 		pool_release(&service->readings, reading);
 		return NULL;
 	}
@@ -271,7 +273,6 @@ static struct blobs_reading *reading_new(struct content_service *service,
 	reading->len = (uint64_t)params->len;
 	reading->done_len = 0;
 	reading->piece_off = 0;
-	timer_init(&reading->stall, on_stall);
 	memcpy(reading->content_id, params->content_id, sizeof(reading->content_id));
 	return reading;
 }
@@ -284,7 +285,7 @@ static void reading_start(struct blobs_reading *reading, const struct service_ca
 					reading->content_id, &reading->base, now_ns);
 
 	if (err == 0)
-		timer_set(service->timers, &reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
+		provider_timer_set(&reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
 	else if (err == WEFT_EABSENT || err == WEFT_EREFUSED)
 		reading_refuse(reading, SERVICE_NOT_FOUND, ABSENT_TEXT, now_ns);
 	else
@@ -456,14 +457,20 @@ static const struct fair_config places_config = {.name = "readings of mesh-conte
 						 .level_cnt = FAIR_PEER_LEVELS,
 						 .parts = FAIR_PEER_PARTS};
 
+void builtin_content_declare(const struct builtin_config *config, struct provider_declaration *out)
+{
+	(void)config;
+	out->timer_max = CONTENT_SERVICE_READING_MAX + 1; /* one for each reading */
+}
+
 int builtin_content_init(struct content_service *service, struct arena *arena,
-			 const struct builtin_params *params)
+			 const struct builtin_params *params, struct provider_tenant *tenant)
 {
 	uint64_t secret[2];
 	int err;
 
 	service->content = params->content;
-	service->timers = params->timers;
+	service->tenant = tenant;
 	list_init(&service->sent);
 	random_fill(params->random, secret, sizeof(secret));
 	if ((err = pool_init(&service->readings, arena, sizeof(struct blobs_reading),

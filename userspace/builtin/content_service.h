@@ -5,7 +5,6 @@
 #include "base/fair/fair.h"
 #include "base/list.h"
 #include "base/memory/pool.h"
-#include "base/timer.h"
 #include "builtin.h"
 #include "builtin_request.h"
 
@@ -29,16 +28,18 @@
 
 struct content_service {
 	struct builtin_content content;
-	struct timer_wheel *timers;
+	struct provider_tenant *tenant;
 	struct pool readings, streams;
 	struct fair places;    /* of readings */
 	struct list_node sent; /* streams that sent all, oldest first */
 	uint64_t now_ns;       /* of the last call, or end of a reading */
 };
 
+/* builtin_content_declare: the capabilities that it uses. */
+void builtin_content_declare(const struct builtin_config *config, struct provider_declaration *out);
 WEFT_MUST_CHECK
 int builtin_content_init(struct content_service *service, struct arena *arena,
-			 const struct builtin_params *params);
+			 const struct builtin_params *params, struct provider_tenant *tenant);
 /* builtin_content_service_places: which networks have the readings. */
 void builtin_content_service_places(const struct content_service *service, struct fair_view *out);
 /* builtin_content_fini ends all readings, untold. */

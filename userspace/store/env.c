@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -37,9 +38,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_DIRECTORY] = {"directory", 36, false},
 	[STORE_REPUTATION] = {"conduct", 32, false},
 	[STORE_OVERLAY] = {"overlay", 65, false},
-	[STORE_PODS] = {"pods", 36, false},
-	[STORE_POD_MESSAGES] = {"pod_messages", 44, true},
-	[STORE_TRACKS] = {"tracks", 52, true},
+	[STORE_ROWS] = {"rows", 0, true},
 	[STORE_PUBLISHED] = {"published", 32, false},
 	[STORE_REVISIONS] = {"revisions", 40, false},
 	[STORE_HEADS] = {"heads", 32, false},
@@ -50,6 +49,9 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_COMMUNITY_SHARES] = {"community_shares", 64, true},
 	[STORE_COMMUNITY_EVENTS] = {"community_events", 40, true},
 	[ENV_SEGMENTS] = {"segments", SEGMENT_KEY_LEN, false},
+	[ENV_OLD_PODS] = {"pods", 36, true},
+	[ENV_OLD_MESSAGES] = {"pod_messages", 44, true},
+	[ENV_OLD_TRACKS] = {"tracks", 52, true},
 };
 
 /*
@@ -58,7 +60,8 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * would admit banned peers, or collect as garbage what a revision refers to, and is refused.
  * Version 5 keeps rows of peers that are not unknown, which the peer table makes of the older ones
  * as it reads them. An older program would take them for unknown ones and throw them out. Version 6
- * gives every row a check (row.h).
+ * gives every row a check (row.h). Version 7 has the rows of all services in one database: an
+ * older program would not find its pods.
  */
 static int step_adds_databases(MDB_txn *txn)
 {
@@ -75,11 +78,80 @@ static int step_seals_rows(MDB_txn *txn)
 	return err;
 }
 
-static const struct env_step env_steps[] = {{1, step_adds_databases},
-					    {2, step_adds_databases},
-					    {3, step_adds_databases},
-					    {4, step_adds_databases},
-					    {5, step_seals_rows}};
+/* Keys of these begin with from, which to replaces in STORE_ROWS. */
+struct row_move {
+	unsigned db;
+	struct store_key from, to;
+};
+#define TEXT_KEY(text) {text, sizeof(text) - 1}
+static const struct row_move row_moves[] = {
+	{ENV_OLD_PODS, TEXT_KEY(""), TEXT_KEY("pod-chat@1\0p")},
+	{ENV_OLD_MESSAGES, TEXT_KEY(""), TEXT_KEY("pod-chat@1\0m")},
+	{ENV_OLD_TRACKS, TEXT_KEY(""), TEXT_KEY("shadow-index@1\0")},
+	{STORE_META, TEXT_KEY("room/"), TEXT_KEY("pod-chat@1\0r")},
+};
+#define MOVED_KEY_CAP 128
+
+/* Puts a copy: a put may move the pages that key and value lie in. */
+static int row_copy(MDB_txn *txn, const struct row_move *move, const MDB_val *key, MDB_val value)
+{
+	const struct env *env = store_env_of(txn);
+	uint8_t moved[MOVED_KEY_CAP];
+	struct writer w = writer_of(moved, sizeof(moved));
+	void *copy;
+	int err = store_row_check(env->dbs[move->db].name, key, &value);
+
+	writer_bytes(&w, move->to.bytes, move->to.len);
+	writer_bytes(&w, (const uint8_t *)key->mv_data + move->from.len,
+		     key->mv_size - move->from.len);
+	if (err < 0 || w.bad)
+		return err < 0 ? err : WEFT_EDAMAGED;
+	copy = malloc(value.mv_size + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (value.mv_size)
+		memcpy(copy, value.mv_data, value.mv_size);
+	err = store_row_put(txn, &env->dbs[STORE_ROWS], store_key(moved, writer_len(&w)), copy,
+			    value.mv_size);
+	free(copy);
+	return err;
+}
+
+static int rows_move(MDB_txn *txn, const struct row_move *move)
+{
+	MDB_val key = {move->from.len, (void *)(uintptr_t)move->from.bytes}, value;
+	MDB_cursor_op op = key.mv_size ? MDB_SET_RANGE : MDB_FIRST;
+	MDB_cursor *cursor;
+	int err =
+		store_row_err(mdb_cursor_open(txn, store_env_of(txn)->dbs[move->db].dbi, &cursor));
+
+	if (err < 0)
+		return err;
+	while ((err = store_row_err(mdb_cursor_get(cursor, &key, &value, op))) == 0) {
+		op = MDB_NEXT;
+		if (key.mv_size < move->from.len ||
+		    memcmp(key.mv_data, move->from.bytes, move->from.len) != 0)
+			break;
+		if ((err = row_copy(txn, move, &key, value)) < 0 ||
+		    (err = store_row_err(mdb_cursor_del(cursor, 0))) < 0)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+static int step_moves_rows(MDB_txn *txn)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(row_moves) / sizeof(row_moves[0]) && err == 0; i++)
+		err = rows_move(txn, &row_moves[i]);
+	return err;
+}
+
+static const struct env_step env_steps[] = {{1, step_adds_databases}, {2, step_adds_databases},
+					    {3, step_adds_databases}, {4, step_adds_databases},
+					    {5, step_seals_rows},     {6, step_moves_rows}};
 const struct env_schema store_env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

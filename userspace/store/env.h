@@ -24,9 +24,13 @@
  * Nothing of a database is handed to LMDB before page_check.c has read it.
  */
 #define ENV_SEGMENTS ((unsigned)STORE_DB_CNT) /* number u32be -> length u64be, live bytes u64be */
-#define ENV_DB_CNT   ((unsigned)STORE_DB_CNT + 1)
+/* Databases of schemas before 7, empty since. */
+#define ENV_OLD_PODS	 (ENV_SEGMENTS + 1)
+#define ENV_OLD_MESSAGES (ENV_SEGMENTS + 2)
+#define ENV_OLD_TRACKS	 (ENV_SEGMENTS + 3)
+#define ENV_DB_CNT	 (ENV_SEGMENTS + 4)
 
-/* One row for each enum store_db, then ENV_SEGMENTS. key_len 0: keys of any length. */
+/* One row for each enum store_db, then ENV_SEGMENTS and the old ones. key_len 0: keys of any length. */
 struct env_database {
 	const char *name;
 	size_t key_len;

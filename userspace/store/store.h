@@ -32,11 +32,9 @@ enum store_db {
 	STORE_BANS,	 /* kind u8, key32 or addr16 and prefix length -> ban (node/) */
 	STORE_OFFERS,	 /* service name, '@', major version -> what a local program provides */
 	STORE_DIRECTORY, /* service id32, major u32be -> descriptor and when it was seen (service/) */
-	STORE_REPUTATION,   /* node key32 -> score, violations, automatic bans (service/) */
-	STORE_OVERLAY,	    /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
-	STORE_PODS,	    /* pod id36 -> pod (builtin/) */
-	STORE_POD_MESSAGES, /* pod id36, sequence u64be -> message */
-	STORE_TRACKS,	    /* index key20, writer32 -> shard of the shadow index */
+	STORE_REPUTATION, /* node key32 -> score, violations, automatic bans (service/) */
+	STORE_OVERLAY,	  /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
+	STORE_ROWS, /* service name, '@', major version, 0, key -> a row of that offer (provider/) */
 	STORE_PUBLISHED, /* share id32 -> a share that this node publishes: name, key, path (blobs/) */
 	STORE_REVISIONS, /* share id32, sequence u64be -> a revision of it that was published here */
 	STORE_HEADS,	 /* share id32 -> the highest head ever seen of it; outlives its follower */
@@ -109,7 +107,7 @@ void store_crash(struct store *store);
  * delete blobs without a use known to it. tests/states keeps a state of
  * each.
  */
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or

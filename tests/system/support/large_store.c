@@ -47,7 +47,8 @@ int fsync(int fd)
 static const struct row_kind {
 	enum store_db db;
 	size_t key_len;
-} row_kinds[] = {{STORE_PATHS, 32}, {STORE_OBJECTS, 64}, {STORE_TRACKS, 52}, {STORE_OUTBOARDS, 32}};
+} row_kinds[] = {
+	{STORE_PATHS, 32}, {STORE_OBJECTS, 64}, {STORE_MEMBERS, 64}, {STORE_OUTBOARDS, 32}};
 #define ROW_KIND_CNT (sizeof(row_kinds) / sizeof(row_kinds[0]))
 
 static void number_write(uint8_t *dst, uint64_t number)

@@ -13,6 +13,7 @@
 #include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "builtin/builtin.h"
+#include "provider/tenant/tenant.h"
 #include "service/service.h"
 #include "service/topics/topics.h"
 #include "store/store.h"
@@ -56,6 +57,7 @@ struct service_channel {
 static struct {
 	char dir[SCRATCH_CAP];
 	struct store *store;
+	struct provider_tenants *tenants;
 	struct timer_wheel timers;
 	struct random random;
 	struct node_key *key;
@@ -241,20 +243,23 @@ static inline void rig_up(void)
 	struct builtin_params params = {
 		.config = rig.config,
 		.topics = &rig.topics,
-		.timers = &rig.timers,
 		.random = &rig.random,
 		.clock = {.now_ns = rig_now_ns, .wall_ms = rig_wall_ms},
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
 		.dht = rig.dht,
 		.content = rig.content,
-		.mesh = rig.mesh,
 		.key = rig.key,
 		.now_ns = rig.now_ns,
+	};
+	struct provider_tenants_params node = {
+		.timers = &rig.timers,
+		.random = &rig.random,
+		.mesh = rig.mesh,
 	};
 
 	if (rig.has_overlay) {
 		rig.overlay.rule_cnt = 0;
-		params.overlay = fake_overlay_seam(&rig.overlay);
+		node.overlay = fake_overlay_seam(&rig.overlay);
 	}
 	store_config_defaults(&config);
 	config.dir = rig.dir;
@@ -262,7 +267,10 @@ static inline void rig_up(void)
 	config.map_len_max = 1u << 30;
 	if (store_open(&config, &rig.store) < 0)
 		abort();
-	params.store = rig.store;
+	node.store = rig.store;
+	if (provider_tenants_new(&node, &rig.tenants) < 0)
+		abort();
+	params.tenants = rig.tenants;
 	if (builtin_new(&params, &rig.builtin) < 0)
 		abort();
 }
@@ -271,6 +279,7 @@ static inline void rig_down(void)
 {
 	builtin_free(rig.builtin, rig.now_ns);
 	rig.builtin = NULL;
+	provider_tenants_free(rig.tenants);
 	store_close(rig.store);
 	json_decref(rig.call.reply);
 	rig.call = (struct service_call){0};
@@ -281,6 +290,7 @@ static inline void rig_crash(void)
 {
 	store_freeze(rig.store);
 	builtin_free(rig.builtin, rig.now_ns);
+	provider_tenants_free(rig.tenants);
 	store_crash(rig.store);
 	rig_up();
 }

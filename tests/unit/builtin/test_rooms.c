@@ -539,10 +539,11 @@ static void test_the_51st_segment_drops_the_first(void)
 	start();
 	for (uint64_t i = 0; i <= ROOM_SEGMENTS_MAX; i++) {
 		struct room_part part = {.number = i, .len = 1, .last_sequence = i + 1};
-		struct store_batch *batch = store_batch_new(rig.store);
+		struct provider_write *write =
+			provider_write_new(provider_tenant_find(rig.tenants, "pod-chat", 1));
 
-		builtin_room_take_part(&room, &part, nothing, batch);
-		store_batch_free(batch);
+		builtin_room_take_part(&room, &part, nothing, write);
+		provider_write_free(write);
 		CHECK_EQ(room.part_cnt, i < ROOM_SEGMENTS_MAX ? i + 1 : ROOM_SEGMENTS_MAX);
 	}
 	CHECK_EQ(room.parts[0].number, 1);

@@ -172,10 +172,10 @@ static void test_the_101st_registration_of_an_hour_is_refused(void)
 
 static uint64_t track_cnt(void)
 {
-	struct store_stats stats;
+	struct provider_tenant_view view;
 
-	store_stats(rig.store, &stats);
-	return stats.item_cnt[STORE_TRACKS];
+	provider_tenant_view(provider_tenant_find(rig.tenants, "shadow-index", 1), &view);
+	return view.row_cnt;
 }
 
 static void test_what_is_no_track_is_not_written(void)

@@ -22,7 +22,7 @@
 #define BLOB_CNT	 5
 #define BLOB_LEN	 700
 #define LAST_FILLED	 3
-#define DATABASES_DIGEST 0x777481b62295cf7cull /* of schema 6 */
+#define DATABASES_DIGEST 0x013588db0a9f0441ull /* of schema 7 */
 
 static int open_store(const char *dir, struct store **out_store)
 {
@@ -68,8 +68,20 @@ static void print_finding(void *arg, const char *finding)
 	printf("# %s\n", finding);
 }
 
-static bool rows_are_there(struct store *store, enum store_db db, size_t key_len)
+static const struct given {
+	unsigned since;
+	enum store_db db;
+	size_t key_len;
+	const char *offer; /* with its NUL before each key; NULL: nothing */
+} given[] = {
+	{1, STORE_PATHS, 32, NULL},	{1, STORE_OUTBOARDS, 32, NULL},
+	{1, STORE_OBJECTS, 64, NULL},	{2, STORE_BANS, 33, NULL},
+	{3, STORE_DIRECTORY, 36, NULL}, {3, STORE_ROWS, 52, "shadow-index@1"},
+};
+
+static bool rows_are_there(struct store *store, const struct given *rows)
 {
+	size_t offer_len = rows->offer ? strlen(rows->offer) + 1 : 0;
 	struct store_snapshot *snapshot;
 	unsigned cnt = 0;
 
@@ -78,11 +90,14 @@ static bool rows_are_there(struct store *store, enum store_db db, size_t key_len
 	for (unsigned i = 0; i < ROW_CNT; i++) {
 		size_t len, want_len = i == 7 ? 5000 : i * 11;
 		const void *value;
-		uint8_t key[64];
+		uint8_t key[96];
 		bool is_same;
 
-		memset(key, (int)i + 1, sizeof(key));
-		is_same = store_get(snapshot, db, store_key(key, key_len), &value, &len) == 0 &&
+		if (offer_len)
+			memcpy(key, rows->offer, offer_len);
+		memset(key + offer_len, (int)i + 1, rows->key_len);
+		is_same = store_get(snapshot, rows->db, store_key(key, offer_len + rows->key_len),
+				    &value, &len) == 0 &&
 			  len == want_len;
 		for (size_t k = 0; is_same && k < len; k++)
 			is_same = ((const uint8_t *)value)[k] == (uint8_t)(k + i);
@@ -104,15 +119,6 @@ static bool blobs_are_there(struct store *store)
 	return cnt == BLOB_CNT;
 }
 
-static const struct {
-	unsigned since;
-	enum store_db db;
-	size_t key_len;
-} given[] = {
-	{1, STORE_PATHS, 32}, {1, STORE_OUTBOARDS, 32}, {1, STORE_OBJECTS, 64},
-	{2, STORE_BANS, 33},  {3, STORE_DIRECTORY, 36}, {3, STORE_TRACKS, 52},
-};
-
 static void test_a_state_of_each_schema_is_opened(void)
 {
 	struct store_check_result result;
@@ -125,7 +131,7 @@ static void test_a_state_of_each_schema_is_opened(void)
 			CHECK_EQ(open_store(dir, &store), 0);
 			for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
 				CHECK(schema > LAST_FILLED || schema < given[i].since ||
-				      rows_are_there(store, given[i].db, given[i].key_len));
+				      rows_are_there(store, &given[i]));
 			CHECK(schema > LAST_FILLED || blobs_are_there(store));
 			CHECK_EQ(store_check(store, false, print_finding, NULL, &result), 0);
 			CHECK_EQ(result.item_bad_cnt + result.blob_bad_cnt, 0);
@@ -134,6 +140,80 @@ static void test_a_state_of_each_schema_is_opened(void)
 		}
 		scratch_remove(dir);
 	}
+}
+
+/* The rows that built-in services had before schema 7, and where they are since. */
+static const struct moved {
+	unsigned db;
+	const char *from, *to;
+	size_t to_len;
+} moved[] = {
+	{ENV_OLD_PODS, "pod:00112233445566778899aabbccddeeff",
+	 "pod-chat@1\0ppod:00112233445566778899aabbccddeeff", 48},
+	{ENV_OLD_MESSAGES, "pod:00112233445566778899aabbccddeeff12345678",
+	 "pod-chat@1\0mpod:00112233445566778899aabbccddeeff12345678", 56},
+	{ENV_OLD_TRACKS, "0123456789abcdefghij0123456789abcdefghij0123456789ab",
+	 "shadow-index@1\0"
+	 "0123456789abcdefghij0123456789abcdefghij0123456789ab",
+	 67},
+	{STORE_META, "room/x", "pod-chat@1\0rx", 13},
+};
+#define MOVED_CNT (sizeof(moved) / sizeof(moved[0]))
+
+static int old_rows_put(const char *dir)
+{
+	static const struct env_schema six = {.version = 6};
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct store_config config;
+	struct env env;
+	MDB_txn *txn;
+	int err;
+
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.map_len_max = 1ull << 30;
+	err = store_env_open(&env, &config, fd, &six);
+	close(fd);
+	if (err == 0)
+		err = mdb_txn_begin(env.lmdb, NULL, 0, &txn);
+	for (size_t i = 0; i < MOVED_CNT && err == 0; i++)
+		err = store_env_put(txn, moved[i].db,
+				    store_key(moved[i].from, strlen(moved[i].from)), "value", i);
+	/* A fact whose name is greater stays where it is. */
+	if (err == 0)
+		err = store_env_put(txn, STORE_META, store_key("roon", 4), "fact", 4);
+	if (err == 0)
+		err = mdb_txn_commit(txn);
+	store_env_close(&env);
+	return err;
+}
+
+static void test_rows_of_services_are_moved_to_their_offers(void)
+{
+	struct store_snapshot *snapshot;
+	struct store_stats stats;
+	struct store *store;
+	char dir[SCRATCH_CAP];
+	const void *value;
+	size_t len;
+
+	CHECK_EQ(old_rows_put(scratch_make(dir)), 0);
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
+	for (size_t i = 0; i < MOVED_CNT; i++) {
+		CHECK_EQ(store_get(snapshot, STORE_ROWS, store_key(moved[i].to, moved[i].to_len),
+				   &value, &len),
+			 0);
+		CHECK_EQ(len, i);
+	}
+	CHECK_EQ(store_get(snapshot, STORE_META, store_key("room/x", 6), &value, &len),
+		 WEFT_EABSENT);
+	CHECK_EQ(store_get(snapshot, STORE_META, store_key("roon", 4), &value, &len), 0);
+	store_snapshot_close(snapshot);
+	store_stats(store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_ROWS], MOVED_CNT);
+	store_close(store);
+	scratch_remove(dir);
 }
 
 /* A program that knows fewer databases would collect what only they refer to. */
@@ -154,6 +234,7 @@ static void test_databases_do_not_change_without_a_schema(void)
 int main(void)
 {
 	RUN(test_a_state_of_each_schema_is_opened);
+	RUN(test_rows_of_services_are_moved_to_their_offers);
 	RUN(test_databases_do_not_change_without_a_schema);
 	return check_done();
 }

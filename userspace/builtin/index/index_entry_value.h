@@ -2,7 +2,7 @@
 #ifndef WEFT_BUILTIN_INDEX_INDEX_ENTRY_VALUE_H
 #define WEFT_BUILTIN_INDEX_INDEX_ENTRY_VALUE_H
 
-#include "mesh/seam_overlay.h"
+#include "provider/tenant/tenant.h"
 #include "index_entry.h"
 
 struct node_key;

@@ -4,7 +4,7 @@
 #include "base/monotonic.h"
 #include "codec/text/hex.h"
 #include "builtin/builtin.h"
-#include "store/store.h"
+#include "index_entry_value.h"
 
 #define SWEEP_NS      (60 * NS_PER_S)
 #define SWEEP_ROW_MAX 1024 /* looked at in one turn */
@@ -59,20 +59,21 @@ json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct
 static bool shard_read(const struct shadow_index *index, const struct request *request,
 		       const uint8_t key[SHARD_KEY_LEN], struct shard *out_shard)
 {
-	struct store_iter iter =
-		store_iter_fresh(index->store, STORE_TRACKS, store_key(key, SHARD_KEY_LEN));
+	const struct provider_row_range range = {.prefix = key, .prefix_len = SHARD_KEY_LEN};
+	struct provider_walk *walk = provider_walk_open(index->tenant, &range);
+	struct provider_row row;
 	struct shard of_peer;
-	struct store_item item;
 	int err;
 
 	*out_shard = (struct shard){0};
-	while (store_iter_next(&iter, &item) && memcmp(item.key, key, SHARD_KEY_LEN) == 0)
-		if (builtin_shard_parse(&of_peer, item.value, item.value_len) == 0 &&
+	while (provider_walk_next(walk, &row))
+		if (row.key_len == SHADOW_INDEX_KEY_LEN &&
+		    builtin_shard_parse(&of_peer, row.value, row.value_len) == 0 &&
 		    !builtin_shadow_index_is_over(index, &of_peer)) {
 			builtin_shard_merge(out_shard, &of_peer);
-			builtin_shard_add_peer(out_shard, item.key + SHARD_KEY_LEN);
+			builtin_shard_add_peer(out_shard, row.key + SHARD_KEY_LEN);
 		}
-	err = store_iter_end(&iter);
+	err = provider_walk_close(walk);
 	if (err < 0)
 		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
 				       "the index cannot be read now");
@@ -178,70 +179,89 @@ const struct request_method builtin_shadow_index_methods[] = {
 
 /* ---- life ---- */
 
-static bool is_swept(const struct shadow_index *index, const struct store_item *item)
+static bool is_swept(const struct shadow_index *index, const struct provider_row *row)
 {
 	struct shard shard;
 
-	return (builtin_shard_parse(&shard, item->value, item->value_len) < 0 ||
+	return (builtin_shard_parse(&shard, row->value, row->value_len) < 0 ||
 		builtin_shadow_index_is_over(index, &shard)) &&
-	       !builtin_shadow_index_is_writing(index, item->key);
+	       !builtin_shadow_index_is_writing(index, row->key);
 }
 
 static void sweep_fire(struct timer *timer, uint64_t now_ns)
 {
 	static const struct ack quiet;
-	struct shadow_index *index = container_of(timer, struct shadow_index, sweep);
-	struct store_iter iter = store_iter_fresh(
-		index->store, STORE_TRACKS, store_key(index->sweep_from, SHADOW_INDEX_KEY_LEN));
-	struct store_batch *batch = store_batch_new(index->store);
+	struct shadow_index *index = container_of(timer, struct shadow_index, sweep.base);
+	const struct provider_row_range range = {.from = index->sweep_from,
+						 .from_len = SHADOW_INDEX_KEY_LEN};
+	struct provider_walk *walk = provider_walk_open(index->tenant, &range);
+	struct provider_write *write = provider_write_new(index->tenant);
 	uint8_t next[SHADOW_INDEX_KEY_LEN] = {0};
 	unsigned row_cnt = 0, over_cnt = 0;
-	struct store_item item;
+	struct provider_row row;
 
-	while (store_iter_next(&iter, &item)) {
+	while (provider_walk_next(walk, &row)) {
+		if (row.key_len != SHADOW_INDEX_KEY_LEN)
+			continue;
 		if (row_cnt++ == SWEEP_ROW_MAX) {
-			memcpy(next, item.key, SHADOW_INDEX_KEY_LEN);
+			memcpy(next, row.key, SHADOW_INDEX_KEY_LEN);
 			break;
 		}
-		if (is_swept(index, &item)) {
-			store_batch_delete(batch, STORE_TRACKS, store_key(item.key, item.key_len));
+		if (is_swept(index, &row)) {
+			provider_write_delete(write, row.key, row.key_len);
 			over_cnt++;
 		}
 	}
 	/* After an error, or at the end, the next sweep begins at the first row. */
-	if (store_iter_end(&iter) < 0)
+	if (provider_walk_close(walk) < 0)
 		memset(next, 0, sizeof(next));
 	memcpy(index->sweep_from, next, sizeof(next));
 	if (over_cnt)
-		builtin_acks_submit(index->acks, batch, &quiet, now_ns);
+		builtin_acks_submit(index->acks, write, &quiet, now_ns);
 	else
-		store_batch_free(batch);
-	timer_set(index->timers, timer, now_ns + SWEEP_NS);
+		provider_write_free(write);
+	provider_timer_set(&index->sweep, now_ns + SWEEP_NS);
+}
+
+void builtin_shadow_index_declare(const struct builtin_config *config,
+				  struct provider_declaration *out)
+{
+	static const char *const counters[SHADOW_INDEX_COUNTER_CNT] = {
+		[SHADOW_INDEX_REGISTERED] = "registered",
+		[SHADOW_INDEX_ASKED] = "overlay_lookups",
+		[SHADOW_INDEX_PUBLISHED] = "overlay_puts",
+	};
+
+	out->row_cnt_max = config->track_cnt;
+	out->row_len_max = config->track_cnt * (SHADOW_INDEX_KEY_LEN + SHARD_RECORD_LEN_MAX);
+	out->tags[out->tag_cnt++] = SHARD_VALUE_TAG;
+	out->run_max = SHADOW_INDEX_RUN_MAX;
+	out->timer_max = 2; /* sweep and publish */
+	out->counters = counters;
+	out->counter_cnt = SHADOW_INDEX_COUNTER_CNT;
 }
 
 int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
-			      const struct builtin_params *params, struct acks *acks)
+			      const struct builtin_params *params, struct acks *acks,
+			      struct provider_tenant *tenant)
 {
 	int err;
 
-	index->store = params->store;
+	index->tenant = tenant;
 	index->acks = acks;
 	index->clock = &params->clock;
-	index->track_max = params->config.track_cnt;
-	index->timers = params->timers;
 	list_init(&index->writes_by_age);
-	timer_init(&index->sweep, sweep_fire);
-	if ((err = builtin_quota_init(&index->registrations, arena, SHADOW_INDEX_REGISTER_PER_HOUR,
+	if ((err = provider_timer_acquire(tenant, &index->sweep, sweep_fire)) < 0 ||
+	    (err = builtin_quota_init(&index->registrations, arena, SHADOW_INDEX_REGISTER_PER_HOUR,
 				      3600 * NS_PER_S, params->random)) < 0 ||
 	    (err = pool_init(&index->writes, arena, sizeof(struct track_write), ACK_MAX)) < 0)
 		return err;
-	timer_set(index->timers, &index->sweep, params->now_ns + SWEEP_NS);
+	provider_timer_set(&index->sweep, params->now_ns + SWEEP_NS);
 	return builtin_shadow_mesh_init(&index->mesh, index, arena, params);
 }
 
 void builtin_shadow_index_fini(struct shadow_index *index)
 {
-	if (timer_is_set(&index->sweep))
-		timer_cancel(index->timers, &index->sweep);
+	provider_timer_release(&index->sweep);
 	builtin_shadow_mesh_fini(&index->mesh);
 }

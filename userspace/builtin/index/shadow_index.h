@@ -3,19 +3,27 @@
 #define WEFT_BUILTIN_INDEX_SHADOW_INDEX_H
 
 #include "base/list.h"
-#include "base/timer.h"
 #include "builtin/ack.h"
 #include "builtin/builtin_quota.h"
 #include "builtin/builtin_request.h"
 #include "shadow_index_mesh.h"
 #include "index_entry.h"
 
+struct builtin_config;
 struct builtin_params;
 
 #define SHADOW_INDEX_REGISTER_PER_HOUR 100 /* of one peer */
 #define SHADOW_INDEX_BATCH_MAX	       20
 #define SHADOW_INDEX_LIFE_S	       (7 * 24 * 3600) /* a registration, unless it is renewed */
 #define SHADOW_INDEX_KEY_LEN	       (SHARD_KEY_LEN + MESH_KEY_LEN)
+
+/* The counters of the service, for its tenant. */
+enum shadow_index_counter {
+	SHADOW_INDEX_REGISTERED,
+	SHADOW_INDEX_ASKED,
+	SHADOW_INDEX_PUBLISHED,
+	SHADOW_INDEX_COUNTER_CNT
+};
 
 /* A registration on its way to the disk. */
 struct track_write {
@@ -26,19 +34,17 @@ struct track_write {
 };
 
 /*
- * The service shadow-index: the peers' registrations, by key and peer, in STORE_TRACKS. Only rows
- * being written are in memory. shadow_index_mesh.h has the entries of other nodes.
+ * The service shadow-index: the peers' registrations, by key and peer, in the rows of its offer. Only
+ * rows being written are in memory. shadow_index_mesh.h has the entries of other nodes.
  */
 struct shadow_index {
-	struct store *store;
+	struct provider_tenant *tenant;
 	struct acks *acks;
 	const struct builtin_clock *clock;
 	struct quota registrations;
 	struct pool writes;		/* struct track_write */
 	struct list_node writes_by_age; /* the newest of a key is the row's next state */
-	uint64_t track_max;
-	struct timer_wheel *timers;
-	struct timer sweep;
+	struct provider_timer sweep;
 	uint8_t sweep_from[SHADOW_INDEX_KEY_LEN]; /* where the next one goes on */
 	struct shadow_mesh mesh;
 };
@@ -47,9 +53,13 @@ struct shadow_index {
 void builtin_shadow_index_forget(void *ctx, const struct service_call *call);
 extern const struct request_method builtin_shadow_index_methods[];
 
+/* builtin_shadow_index_declare: the capabilities that it uses. */
+void builtin_shadow_index_declare(const struct builtin_config *config,
+				  struct provider_declaration *out);
 WEFT_MUST_CHECK
 int builtin_shadow_index_init(struct shadow_index *index, struct arena *arena,
-			      const struct builtin_params *params, struct acks *acks);
+			      const struct builtin_params *params, struct acks *acks,
+			      struct provider_tenant *tenant);
 void builtin_shadow_index_fini(struct shadow_index *index);
 
 uint64_t builtin_shadow_index_wall_s(const struct shadow_index *index);

@@ -9,7 +9,6 @@
 #include "builtin/builtin.h"
 #include "shadow_index.h"
 #include "index_entry_value.h"
-#include "store/store.h"
 
 #define STEP_NS	     NS_PER_S
 #define STEP_ROW_MAX 1024 /* looked at for one of this node */
@@ -19,7 +18,7 @@
 struct shadow_lookup {
 	struct shadow_mesh *mesh;
 	struct service_call *call;
-	struct overlay_run *run;
+	struct provider_run *run;
 	uint8_t key[SHARD_KEY_LEN];
 	struct shard here, found;
 };
@@ -69,10 +68,15 @@ static const struct shard *cache_find(const struct shadow_mesh *mesh,
 	return is_it ? &cached->shard : NULL;
 }
 
+static bool has_overlay(const struct shadow_mesh *mesh)
+{
+	return provider_overlay_is_there(mesh->index->tenant);
+}
+
 static bool lookup_start(struct shadow_mesh *mesh, const struct request *request,
 			 const struct shard_place *place, const struct shard *here)
 {
-	struct shadow_lookup *lookup = mesh->overlay.ops ? pool_acquire(&mesh->lookups) : NULL;
+	struct shadow_lookup *lookup = has_overlay(mesh) ? pool_acquire(&mesh->lookups) : NULL;
 	char name[SHARD_NAME_CAP];
 	size_t name_len = builtin_shard_name(place->kind, place->mbid, name);
 
@@ -82,15 +86,17 @@ static bool lookup_start(struct shadow_mesh *mesh, const struct request *request
 	lookup->call = request->call;
 	lookup->here = *here;
 	memcpy(lookup->key, place->key, SHARD_KEY_LEN);
-	if (mesh->overlay.ops->get(mesh->overlay.overlay,
-				   &(struct overlay_get_params){.name = name,
-								.name_len = name_len,
-								.tag = SHARD_VALUE_TAG,
-								.value = on_value,
-								.done = on_found,
-								.arg = lookup},
-				   request->now_ns, &lookup->run) == 0)
+	if (provider_overlay_get(mesh->index->tenant,
+				 &(struct overlay_get_params){.name = name,
+							      .name_len = name_len,
+							      .tag = SHARD_VALUE_TAG,
+							      .value = on_value,
+							      .done = on_found,
+							      .arg = lookup},
+				 request->now_ns, &lookup->run) == 0) {
+		provider_counter_add(mesh->index->tenant, SHADOW_INDEX_ASKED, 1);
 		return true;
+	}
 	pool_release(&mesh->lookups, lookup);
 	return false;
 }
@@ -101,7 +107,7 @@ void builtin_shadow_mesh_lookup(struct shadow_mesh *mesh, const struct request *
 	const struct shard *cached = cache_find(mesh, place->key, request->now_ns);
 	static const struct shard nothing;
 
-	if (!cached && mesh->overlay.ops && !service_spend(request->call, 1, request->now_ns))
+	if (!cached && has_overlay(mesh) && !service_spend(request->call, 1, request->now_ns))
 		builtin_request_refuse(request, SERVICE_RATE_LIMITED,
 				       "the caller's work is used up");
 	else if (cached || !lookup_start(mesh, request, place, shard))
@@ -115,7 +121,7 @@ void builtin_shadow_mesh_forget(struct shadow_mesh *mesh, const struct service_c
 
 	while ((lookup = pool_next(&mesh->lookups, lookup)))
 		if (lookup->call == call) {
-			mesh->overlay.ops->cancel(lookup->run);
+			provider_run_cancel(lookup->run);
 			pool_release(&mesh->lookups, lookup);
 		}
 }
@@ -131,15 +137,15 @@ struct row_find {
 	uint8_t next[SHADOW_INDEX_KEY_LEN];
 };
 
-static bool row_find_take(struct row_find *find, const struct store_item *item)
+static bool row_find_take(struct row_find *find, const struct provider_row *row)
 {
 	if (find->has_row || find->row_cnt++ == STEP_ROW_MAX) {
 		find->has_more = true;
-		memcpy(find->next, item->key, SHADOW_INDEX_KEY_LEN);
+		memcpy(find->next, row->key, SHADOW_INDEX_KEY_LEN);
 		return false;
 	}
-	find->has_row = memcmp(item->key + SHARD_KEY_LEN, find->own_key, MESH_KEY_LEN) == 0 &&
-			builtin_shard_parse(&find->row, item->value, item->value_len) == 0 &&
+	find->has_row = memcmp(row->key + SHARD_KEY_LEN, find->own_key, MESH_KEY_LEN) == 0 &&
+			builtin_shard_parse(&find->row, row->value, row->value_len) == 0 &&
 			!builtin_shadow_index_is_over(find->index, &find->row);
 	return true;
 }
@@ -161,27 +167,30 @@ static void row_put(struct shadow_mesh *mesh, const struct shard *row, uint64_t 
 
 	builtin_shard_value_write(row, mesh->key, builtin_shadow_index_wall_s(mesh->index), &w);
 	/* A row that no node takes now comes again in a later cycle. */
-	if (mesh->overlay.ops->put(
-		    mesh->overlay.overlay,
+	if (provider_overlay_put(
+		    mesh->index->tenant,
 		    &(struct overlay_put_params){.value = {name, name_len, value, writer_len(&w)},
 						 .done = on_put,
 						 .arg = mesh},
 		    now_ns, &mesh->put) < 0)
 		mesh->put = NULL;
+	else
+		provider_counter_add(mesh->index->tenant, SHADOW_INDEX_PUBLISHED, 1);
 	mesh->cycle_cnt++;
 }
 
 /* Returns whether there are more rows to look at. */
 static bool row_find_step(struct shadow_mesh *mesh, struct row_find *find)
 {
-	struct store_iter iter =
-		store_iter_fresh(mesh->index->store, STORE_TRACKS,
-				 store_key(mesh->publish_from, SHADOW_INDEX_KEY_LEN));
-	struct store_item item;
+	const struct provider_row_range range = {.from = mesh->publish_from,
+						 .from_len = SHADOW_INDEX_KEY_LEN};
+	struct provider_walk *walk = provider_walk_open(mesh->index->tenant, &range);
+	struct provider_row row;
 
-	while (store_iter_next(&iter, &item) && row_find_take(find, &item))
+	while (provider_walk_next(walk, &row) &&
+	       (row.key_len != SHADOW_INDEX_KEY_LEN || row_find_take(find, &row)))
 		;
-	if (store_iter_end(&iter) < 0)
+	if (provider_walk_close(walk) < 0)
 		find->has_more = false;
 	memcpy(mesh->publish_from, find->next, sizeof(mesh->publish_from));
 	return find->has_more;
@@ -189,7 +198,7 @@ static bool row_find_step(struct shadow_mesh *mesh, struct row_find *find)
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct shadow_mesh *mesh = container_of(timer, struct shadow_mesh, publish);
+	struct shadow_mesh *mesh = container_of(timer, struct shadow_mesh, publish.base);
 	struct row_find find = {.index = mesh->index, .own_key = node_key_public(mesh->key)};
 	bool has_more;
 
@@ -201,44 +210,41 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 	if (find.has_row)
 		row_put(mesh, &find.row, now_ns);
 	if (has_more && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
-		timer_set(mesh->index->timers, timer, now_ns + STEP_NS);
+		provider_timer_set(&mesh->publish, now_ns + STEP_NS);
 	else
-		timer_set(mesh->index->timers, timer, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
+		provider_timer_set(&mesh->publish, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
 }
 
 int builtin_shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index,
 			     struct arena *arena, const struct builtin_params *params)
 {
-	const struct overlay_rule rule = builtin_shard_value_rule();
 	int err;
 
 	mesh->index = index;
-	mesh->overlay = params->overlay;
 	mesh->key = params->key;
-	timer_init(&mesh->publish, publish_fire);
 	mesh->cache = arena_alloc(arena, SHADOW_INDEX_CACHE_CNT * sizeof(*mesh->cache));
 	if (!mesh->cache)
 		return WEFT_EFULL;
 	err = pool_init(&mesh->lookups, arena, sizeof(struct shadow_lookup),
 			SHADOW_INDEX_LOOKUP_MAX);
-	if (err < 0 || !mesh->overlay.ops)
+	if (err < 0 || !has_overlay(mesh))
 		return err;
-	if ((err = mesh->overlay.ops->add_rule(mesh->overlay.overlay, &rule)) < 0)
+	if ((err = provider_timer_acquire(index->tenant, &mesh->publish, publish_fire)) < 0)
 		return err;
 	mesh->cycle_ns = params->now_ns;
-	timer_set(params->timers, &mesh->publish, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
+	provider_timer_set(&mesh->publish, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
 	return 0;
 }
 
 void builtin_shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
 {
-	if (!timer_is_set(&mesh->publish))
+	if (!provider_timer_is_set(&mesh->publish))
 		return;
 	mesh->has_keepers = true;
 	if (mesh->cycle_cnt >= SHADOW_INDEX_CYCLE_MAX)
 		return;
 	memset(mesh->publish_from, 0, sizeof(mesh->publish_from));
-	timer_set(mesh->index->timers, &mesh->publish, now_ns);
+	provider_timer_set(&mesh->publish, now_ns);
 }
 
 void builtin_shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHADOW_INDEX_KEY_LEN],
@@ -254,10 +260,9 @@ void builtin_shadow_mesh_fini(struct shadow_mesh *mesh)
 {
 	struct shadow_lookup *lookup = NULL;
 
-	if (timer_is_set(&mesh->publish))
-		timer_cancel(mesh->index->timers, &mesh->publish);
+	provider_timer_release(&mesh->publish);
 	if (mesh->put)
-		mesh->overlay.ops->cancel(mesh->put);
+		provider_run_cancel(mesh->put);
 	while ((lookup = pool_next(&mesh->lookups, lookup)))
-		mesh->overlay.ops->cancel(lookup->run);
+		provider_run_cancel(lookup->run);
 }

@@ -3,8 +3,6 @@
 #define WEFT_BUILTIN_INDEX_SHADOW_INDEX_MESH_H
 
 #include "base/memory/pool.h"
-#include "base/timer.h"
-#include "mesh/seam_overlay.h"
 #include "builtin/builtin_request.h"
 #include "index_entry.h"
 
@@ -22,6 +20,7 @@ struct shadow_index;
 #define SHADOW_INDEX_CACHE_NS	(10 * 60 * NS_PER_S)
 #define SHADOW_INDEX_CACHE_CNT	256 /* a place for each first byte of a key */
 #define SHADOW_INDEX_LOOKUP_MAX 64  /* under way; further ones get this node's entry alone */
+#define SHADOW_INDEX_RUN_MAX	(SHADOW_INDEX_LOOKUP_MAX + 1) /* of the overlay: and a put */
 
 struct shadow_cached {
 	uint8_t key[SHARD_KEY_LEN];
@@ -31,12 +30,11 @@ struct shadow_cached {
 
 struct shadow_mesh {
 	struct shadow_index *index;
-	struct overlay_seam overlay; /* ops NULL: the index is this node's alone */
 	const struct node_key *key;
 	struct pool lookups; /* struct shadow_lookup */
 	struct shadow_cached *cache;
-	struct timer publish;
-	struct overlay_run *put; /* one at a time; NULL: none is under way */
+	struct provider_timer publish; /* not set where there is no overlay */
+	struct provider_run *put;      /* one at a time; NULL: none is under way */
 	uint8_t publish_from[SHARD_KEY_LEN + MESH_KEY_LEN]; /* the row to go on with */
 	uint64_t cycle_ns;				    /* when this cycle began */
 	unsigned cycle_cnt;				    /* rows that it put */

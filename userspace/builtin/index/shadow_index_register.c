@@ -3,7 +3,6 @@
 #include "codec/text/hex.h"
 #include "builtin/builtin.h"
 #include "shadow_index.h"
-#include "store/store.h"
 
 static const struct track_write *write_find(const struct shadow_index *index,
 					    const uint8_t key[SHADOW_INDEX_KEY_LEN])
@@ -29,8 +28,10 @@ static void write_done(void *arg, bool is_kept, uint64_t now_ns)
 {
 	struct track_write *write = arg;
 
-	if (is_kept)
+	if (is_kept) {
+		provider_counter_add(write->index->tenant, SHADOW_INDEX_REGISTERED, 1);
 		builtin_shadow_mesh_written(&write->index->mesh, write->key, &write->shard, now_ns);
+	}
 	list_unlink(&write->node);
 	pool_release(&write->index->writes, write);
 }
@@ -42,29 +43,32 @@ struct crowd {
 	uint8_t oldest[SHADOW_INDEX_KEY_LEN];
 };
 
-static int crowd_count(struct store_snapshot *snapshot, const uint8_t *key, struct crowd *crowd)
+static int crowd_count(struct provider_tenant *tenant, const uint8_t *key, struct crowd *crowd)
 {
-	struct store_iter iter = store_iter(snapshot, STORE_TRACKS, store_key(key, SHARD_KEY_LEN));
-	struct store_item item;
+	const struct provider_row_range range = {.prefix = key, .prefix_len = SHARD_KEY_LEN};
+	struct provider_walk *walk = provider_walk_open(tenant, &range);
+	struct provider_row row;
 	struct shard shard;
 
-	while (store_iter_next(&iter, &item) && memcmp(item.key, key, SHARD_KEY_LEN) == 0) {
-		if (builtin_shard_parse(&shard, item.value, item.value_len) < 0)
+	while (provider_walk_next(walk, &row)) {
+		if (row.key_len != SHADOW_INDEX_KEY_LEN)
+			continue;
+		if (builtin_shard_parse(&shard, row.value, row.value_len) < 0)
 			shard.at_s = 0;
 		if (!crowd->cnt++ || shard.at_s < crowd->oldest_s) {
 			crowd->oldest_s = shard.at_s;
-			memcpy(crowd->oldest, item.key, SHADOW_INDEX_KEY_LEN);
+			memcpy(crowd->oldest, row.key, SHADOW_INDEX_KEY_LEN);
 		}
 	}
-	return store_iter_end(&iter);
+	return provider_walk_close(walk);
 }
 
 static bool is_full(const struct shadow_index *index)
 {
-	struct store_stats stats;
+	struct provider_tenant_view view;
 
-	store_stats(index->store, &stats);
-	return stats.item_cnt[STORE_TRACKS] + index->writes.used_cnt >= index->track_max;
+	provider_tenant_view(index->tenant, &view);
+	return view.row_cnt >= view.row_cnt_max;
 }
 
 /*
@@ -72,32 +76,25 @@ static bool is_full(const struct shadow_index *index)
  * the row that makes room for it is deleted. 0, WEFT_EFULL, -errno.
  */
 static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_KEY_LEN],
-		    struct store_batch *batch, struct shard *out_shard)
+		    struct provider_write *changes, struct shard *out_shard)
 {
 	const struct track_write *write = write_find(index, key);
 	struct crowd crowd = {0};
-	struct store_snapshot *snapshot;
-	const void *record;
-	size_t len;
+	uint8_t record[SHARD_RECORD_LEN_MAX];
 	int err;
 
 	*out_shard = write ? write->shard : (struct shard){0};
 	if (write)
 		return 0;
-	if ((err = store_snapshot_open(index->store, &snapshot)) < 0)
-		return err;
-	err = store_get(snapshot, STORE_TRACKS, store_key(key, SHADOW_INDEX_KEY_LEN), &record,
-			&len);
-	if (err == 0)
-		err = builtin_shard_parse(out_shard, record, len);
+	err = provider_row_read(index->tenant, key, SHADOW_INDEX_KEY_LEN, record, sizeof(record));
+	if (err >= 0)
+		err = builtin_shard_parse(out_shard, record, (size_t)err);
 	else if (err == WEFT_EABSENT && !is_full(index))
-		err = crowd_count(snapshot, key, &crowd);
+		err = crowd_count(index->tenant, key, &crowd);
 	else if (err == WEFT_EABSENT)
 		err = WEFT_EFULL;
 	if (err == 0 && crowd.cnt >= SHARD_PEER_MAX)
-		store_batch_delete(batch, STORE_TRACKS,
-				   store_key(crowd.oldest, SHADOW_INDEX_KEY_LEN));
-	store_snapshot_close(snapshot);
+		provider_write_delete(changes, crowd.oldest, SHADOW_INDEX_KEY_LEN);
 	return err;
 }
 
@@ -105,7 +102,7 @@ static void row_write(struct shadow_index *index, const struct request *request,
 		      const struct shard_place *place, const uint8_t key[SHADOW_INDEX_KEY_LEN],
 		      const struct shard_variant *variant)
 {
-	struct store_batch *batch = store_batch_new(index->store);
+	struct provider_write *changes = provider_write_new(index->tenant);
 	struct ack ack = {.call = request->call, .done = write_done};
 	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)];
 	uint8_t record[SHARD_RECORD_LEN_MAX];
@@ -113,8 +110,8 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	struct track_write *write;
 	struct shard shard;
 
-	if (row_read(index, key, batch, &shard) < 0 || !(write = pool_acquire(&index->writes))) {
-		store_batch_free(batch);
+	if (row_read(index, key, changes, &shard) < 0 || !(write = pool_acquire(&index->writes))) {
+		provider_write_free(changes);
 		builtin_request_refuse(request, SERVICE_UNAVAILABLE,
 				       "the index takes no more tracks now");
 		return;
@@ -124,8 +121,7 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	memcpy(shard.mbid, place->mbid, sizeof(shard.mbid));
 	shard.at_s = builtin_shadow_index_wall_s(index);
 	builtin_shard_write(&shard, &w);
-	store_batch_put(batch, STORE_TRACKS, store_key(key, SHADOW_INDEX_KEY_LEN), record,
-			writer_len(&w));
+	provider_write_put(changes, key, SHADOW_INDEX_KEY_LEN, record, writer_len(&w));
 	write->index = index;
 	write->shard = shard;
 	memcpy(write->key, key, SHADOW_INDEX_KEY_LEN);
@@ -134,7 +130,7 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	ack.arg = write;
 	ack.reply = json_pack("{s:s, s:i}", "key", hex_write(key, SHARD_KEY_LEN, key_text), "ttl",
 			      SHADOW_INDEX_LIFE_S);
-	builtin_acks_submit(index->acks, batch, &ack, request->now_ns);
+	builtin_acks_submit(index->acks, changes, &ack, request->now_ns);
 }
 
 /* A variant as JSON has it. */

@@ -8,7 +8,7 @@
 
 #include "base/byte_cursor.h"
 #include "base/list.h"
-#include "mesh/seam.h"
+#include "provider/tenant/tenant.h"
 #include "weft/err.h"
 
 struct pods;

@@ -352,16 +352,17 @@ const struct request_method builtin_pod_chat_methods[] = {
 
 static void sweep(struct timer *timer, uint64_t now_ns)
 {
-	struct pod_chat *chat = container_of(timer, struct pod_chat, sweep);
+	struct pod_chat *chat = container_of(timer, struct pod_chat, sweep.base);
 
 	builtin_pods_sweep(&chat->pods, now_ns);
-	timer_set(chat->timers, timer, now_ns + SWEEP_NS);
+	provider_timer_set(&chat->sweep, now_ns + SWEEP_NS);
 }
 
 static void message_kept(struct pods *pods, const struct pod *pod)
 {
 	struct pod_chat *chat = container_of(pods, struct pod_chat, pods);
 
+	provider_counter_add(pods->tenant, POD_CHAT_POSTED, 1);
 	builtin_rooms_said(&chat->rooms, pod);
 	builtin_pod_chat_tell(chat, pod);
 }
@@ -376,32 +377,53 @@ static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
 		builtin_rooms_said(&chat->rooms, pod);
 }
 
+/* The bounds of pods.h, rooms.h and the configuration, multiplied out, are no others than they. */
+void builtin_pod_chat_declare(const struct builtin_config *config, struct provider_declaration *out)
+{
+	static const char *const counters[POD_CHAT_COUNTER_CNT] = {
+		[POD_CHAT_POSTED] = "posted",
+		[POD_CHAT_SEALED] = "segments_sealed",
+	};
+	static const uint16_t messages[] = {MESH_ASK_ROOM, MESH_GET_ROOM_SEGMENT};
+	uint64_t pod_cnt = config->pod_cnt, room_cnt = pod_cnt + ROOMS_KEPT_MAX;
+	/* One pod more: messages of a pod that is being removed stay until the next start. */
+	uint64_t message_cnt = (pod_cnt + 1) * config->pod_message_cnt;
+
+	out->row_cnt_max = pod_cnt + message_cnt + room_cnt * (ROOM_SEGMENTS_MAX + 1);
+	out->row_len_max = pod_cnt * POD_ROW_LEN_MAX + message_cnt * POD_MESSAGE_ROW_LEN_MAX +
+			   room_cnt * (ROOM_BYTES_MAX + ROOM_RECORD_LEN_MAX + ROOM_SEGMENT_LEN_MAX);
+	out->timer_max = 2; /* sweep and the tick of rooms */
+	memcpy(out->messages, messages, sizeof(messages));
+	out->message_cnt = sizeof(messages) / sizeof(messages[0]);
+	out->counters = counters;
+	out->counter_cnt = POD_CHAT_COUNTER_CNT;
+}
+
 int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,
-			  const struct builtin_params *params, struct acks *acks)
+			  const struct builtin_params *params, struct acks *acks,
+			  struct provider_tenant *tenant)
 {
 	int err;
 
 	chat->random = params->random;
-	chat->timers = params->timers;
 	chat->days = params->config.pod_days;
 	chat->topics = params->topics;
 	list_init(&chat->streams);
-	timer_init(&chat->sweep, sweep);
-	if ((err = builtin_quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
+	if ((err = provider_timer_acquire(tenant, &chat->sweep, sweep)) < 0 ||
+	    (err = builtin_quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
 				      params->random)) < 0 ||
-	    (err = builtin_pods_init(&chat->pods, arena, params, acks)) < 0 ||
-	    (err = builtin_rooms_init(&chat->rooms, arena, params, &chat->pods, acks)) < 0)
+	    (err = builtin_pods_init(&chat->pods, arena, params, acks, tenant)) < 0 ||
+	    (err = builtin_rooms_init(&chat->rooms, arena, params, &chat->pods)) < 0)
 		return err;
 	chat->pods.on_kept = message_kept;
 	chat->pods.on_changed = pod_changed;
-	timer_set(chat->timers, &chat->sweep, params->now_ns + SWEEP_NS);
+	provider_timer_set(&chat->sweep, params->now_ns + SWEEP_NS);
 	return 0;
 }
 
 void builtin_pod_chat_fini(struct pod_chat *chat)
 {
-	if (timer_is_set(&chat->sweep))
-		timer_cancel(chat->timers, &chat->sweep);
+	provider_timer_release(&chat->sweep);
 	builtin_pod_chat_streams_fini(chat);
 	builtin_rooms_fini(&chat->rooms);
 	builtin_pods_fini(&chat->pods);

@@ -3,12 +3,10 @@
 #define WEFT_BUILTIN_PODS_POD_CHAT_H
 
 #include "base/list.h"
-#include "base/timer.h"
 #include "pods.h"
 #include "builtin/builtin_quota.h"
 #include "builtin/builtin_request.h"
 #include "rooms.h"
-#include "service/topics/topic_publish.h"
 
 #define POD_CHAT_POSTS_PER_MIN 10 /* of one peer */
 #define POD_CHAT_PAGE_MAX      100
@@ -27,17 +25,20 @@ struct pod_chat {
 	struct service_topics *topics;
 	const struct service_offer *offer; /* that the topics are of; NULL: not offered yet */
 	struct random *random;
-	struct timer_wheel *timers;
-	struct timer sweep;
+	struct provider_timer sweep;
 	unsigned days; /* of a pod that does not say */
 };
 
 extern const struct request_method builtin_pod_chat_methods[];
 
+/* builtin_pod_chat_declare: the capabilities that it uses. */
+void builtin_pod_chat_declare(const struct builtin_config *config,
+			      struct provider_declaration *out);
 /* builtin_pod_chat_init: as builtin_pods_init. builtin_pod_chat_fini is safe after it failed. */
 WEFT_MUST_CHECK
 int builtin_pod_chat_init(struct pod_chat *chat, struct arena *arena,
-			  const struct builtin_params *params, struct acks *acks);
+			  const struct builtin_params *params, struct acks *acks,
+			  struct provider_tenant *tenant);
 void builtin_pod_chat_fini(struct pod_chat *chat);
 
 /* pod_chat_members.c */

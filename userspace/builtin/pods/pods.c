@@ -4,11 +4,13 @@
 #include "base/memory/heap.h"
 #include "base/random.h"
 #include "builtin/builtin.h"
-#include "store/store.h"
 
 #define DAY_MS		       (24 * 3600 * 1000ull)
-#define MESSAGE_KEY_LEN	       (POD_ID_LEN + 8)
-#define MESSAGE_RECORD_LEN_MAX (POD_BODY_LEN_MAX + 512)
+#define KIND_POD	       'p' /* of a row's key, its first byte */
+#define KIND_MESSAGE	       'm'
+#define POD_KEY_LEN	       (1 + POD_ID_LEN)
+#define MESSAGE_KEY_LEN	       (1 + POD_ID_LEN + 8)
+#define MESSAGE_RECORD_LEN_MAX (POD_MESSAGE_ROW_LEN_MAX - MESSAGE_KEY_LEN)
 
 /* A change on its way to the disk; it takes effect when it is there. */
 struct pod_change {
@@ -65,8 +67,15 @@ static void message_key(const struct pod *pod, uint64_t sequence, uint8_t out[ME
 {
 	struct writer w = writer_of(out, MESSAGE_KEY_LEN);
 
+	writer_u8(&w, KIND_MESSAGE);
 	writer_bytes(&w, pod->id, POD_ID_LEN);
 	writer_be64(&w, sequence);
+}
+
+static void pod_key(const struct pod *pod, uint8_t out[POD_KEY_LEN])
+{
+	out[0] = KIND_POD;
+	memcpy(out + 1, pod->id, POD_ID_LEN);
 }
 
 static void message_link(struct pod *pod, struct pod_message *message)
@@ -78,26 +87,27 @@ static void message_link(struct pod *pod, struct pod_message *message)
 }
 
 /* A message that comes meanwhile leaves a row, which the next load drops. */
-static void pod_delete_messages(const struct pod *pod, struct store_batch *batch)
+static void pod_delete_messages(const struct pod *pod, struct provider_write *write)
 {
 	uint8_t key[MESSAGE_KEY_LEN];
 
 	for (struct list_node *at = pod->messages.next; pod->days && at != &pod->messages;
 	     at = at->next) {
 		message_key(pod, container_of(at, struct pod_message, node)->sequence, key);
-		store_batch_delete(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)));
+		provider_write_delete(write, key, sizeof(key));
 	}
 }
 
 /* One that is being written is freed when that is over. */
-static void message_drop(struct pods *pods, struct pod_message *message, struct store_batch *batch)
+static void message_drop(struct pods *pods, struct pod_message *message,
+			 struct provider_write *write)
 {
 	struct pod *pod = message->pod;
 	uint8_t key[MESSAGE_KEY_LEN];
 
-	if (batch && pod->days) {
+	if (write && pod->days) {
 		message_key(pod, message->sequence, key);
-		store_batch_delete(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)));
+		provider_write_delete(write, key, sizeof(key));
 	}
 	list_unlink(&message->node);
 	pod->message_cnt--;
@@ -125,14 +135,14 @@ static bool is_over(const struct pods *pods, const struct pod *pod,
 }
 
 static unsigned pod_sweep(struct pods *pods, struct pod *pod, unsigned message_max,
-			  struct store_batch *batch)
+			  struct provider_write *write)
 {
 	struct pod_message *message;
 	unsigned dropped_cnt = 0;
 
 	while ((message = oldest(pod)) &&
 	       (pod->message_cnt > message_max || is_over(pods, pod, message))) {
-		message_drop(pods, message, batch);
+		message_drop(pods, message, write);
 		dropped_cnt++;
 	}
 	return dropped_cnt;
@@ -143,16 +153,16 @@ static const struct ack quiet;
 
 void builtin_pods_sweep(struct pods *pods, uint64_t now_ns)
 {
-	struct store_batch *batch = store_batch_new(pods->store);
+	struct provider_write *write = provider_write_new(pods->tenant);
 	struct pod *pod = NULL;
 	unsigned dropped_cnt = 0;
 
 	while ((pod = builtin_pods_next(pods, pod)))
-		dropped_cnt += pod_sweep(pods, pod, pods->message_max, batch);
+		dropped_cnt += pod_sweep(pods, pod, pods->message_max, write);
 	if (dropped_cnt)
-		builtin_acks_submit(pods->acks, batch, &quiet, now_ns);
+		builtin_acks_submit(pods->acks, write, &quiet, now_ns);
 	else
-		store_batch_free(batch);
+		provider_write_free(write);
 }
 
 /* pod_take: the pod's fields become draft's; its messages stay. */
@@ -202,14 +212,14 @@ static struct pod_change *change_make(struct pods *pods, struct pod *pod)
 	return change;
 }
 
-static void change_submit(struct pod_change *change, struct store_batch *batch,
+static void change_submit(struct pod_change *change, struct provider_write *write,
 			  const struct ack *ack, uint64_t now_ns)
 {
 	struct ack written = *ack;
 
 	written.done = change_done;
 	written.arg = change;
-	builtin_acks_submit(change->pods->acks, batch, &written, now_ns);
+	builtin_acks_submit(change->pods->acks, write, &written, now_ns);
 }
 
 int builtin_pods_change(struct pods *pods, struct pod *pod, const struct pod *draft,
@@ -218,16 +228,17 @@ int builtin_pods_change(struct pods *pods, struct pod *pod, const struct pod *dr
 	struct pod_change *change = change_make(pods, pod);
 	uint8_t record[POD_RECORD_LEN_MAX];
 	struct writer w = writer_of(record, sizeof(record));
-	struct store_batch *batch;
+	uint8_t key[POD_KEY_LEN];
+	struct provider_write *write;
 
 	if (!change)
 		return WEFT_EBUSY;
 	change->draft = *draft;
-	batch = store_batch_new(pods->store);
+	write = provider_write_new(pods->tenant);
 	builtin_pod_write(draft, &w);
-	store_batch_put(batch, STORE_PODS, store_key(draft->id, POD_ID_LEN), record,
-			writer_len(&w));
-	change_submit(change, batch, ack, now_ns);
+	pod_key(draft, key);
+	provider_write_put(write, key, sizeof(key), record, writer_len(&w));
+	change_submit(change, write, ack, now_ns);
 	return 0;
 }
 
@@ -249,15 +260,17 @@ int builtin_pods_add(struct pods *pods, const struct pod *draft, const struct ac
 int builtin_pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
 {
 	struct pod_change *change = change_make(pods, pod);
-	struct store_batch *batch;
+	uint8_t key[POD_KEY_LEN];
+	struct provider_write *write;
 
 	if (!change)
 		return WEFT_EBUSY;
 	change->is_removal = true;
-	batch = store_batch_new(pods->store);
-	pod_delete_messages(pod, batch);
-	store_batch_delete(batch, STORE_PODS, store_key(pod->id, POD_ID_LEN));
-	change_submit(change, batch, ack, now_ns);
+	write = provider_write_new(pods->tenant);
+	pod_delete_messages(pod, write);
+	pod_key(pod, key);
+	provider_write_delete(write, key, sizeof(key));
+	change_submit(change, write, ack, now_ns);
 	return 0;
 }
 
@@ -285,12 +298,12 @@ static struct pod_message *message_copy(struct pods *pods, const struct pod_mess
 /* A pod makes room by its own messages alone. */
 static struct pod_message *message_place(struct pods *pods, struct pod *pod,
 					 const struct pod_message *message,
-					 struct store_batch *batch)
+					 struct provider_write *write)
 {
 	struct pod_message *copy = message_copy(pods, message);
 
 	while (!copy && pod->message_cnt) {
-		message_drop(pods, oldest(pod), batch);
+		message_drop(pods, oldest(pod), write);
 		copy = message_copy(pods, message);
 	}
 	return copy;
@@ -315,84 +328,94 @@ int builtin_pods_post(struct pods *pods, struct pod *pod, const struct pod_messa
 		      const struct ack *ack, uint64_t now_ns)
 {
 	struct ack written = {.call = ack->call, .reply = ack->reply, .done = message_done};
-	struct store_batch *batch = store_batch_new(pods->store);
+	struct provider_write *write = provider_write_new(pods->tenant);
 	uint8_t record[MESSAGE_RECORD_LEN_MAX], key[MESSAGE_KEY_LEN];
 	struct writer w = writer_of(record, sizeof(record));
-	struct pod_message *copy = message_place(pods, pod, message, batch);
+	struct pod_message *copy = message_place(pods, pod, message, write);
 
 	if (!copy) {
-		store_batch_free(batch);
+		provider_write_free(write);
 		return WEFT_EFULL;
 	}
 	message_link(pod, copy);
-	pod_sweep(pods, pod, pods->message_max, batch);
+	pod_sweep(pods, pod, pods->message_max, write);
 	if (pod->days) {
 		message_key(pod, copy->sequence, key);
 		builtin_pod_message_write(copy, &w);
-		store_batch_put(batch, STORE_POD_MESSAGES, store_key(key, sizeof(key)), record,
-				writer_len(&w));
+		provider_write_put(write, key, sizeof(key), record, writer_len(&w));
 	}
 	written.arg = copy;
-	builtin_acks_submit(pods->acks, batch, &written, now_ns);
+	builtin_acks_submit(pods->acks, write, &written, now_ns);
 	return 0;
 }
 
-static int pod_load(struct pods *pods, const struct store_item *item)
+static int pod_load(struct pods *pods, const struct provider_row *row)
 {
 	struct pod pod = {.id = ""}, *placed;
 
-	memcpy(pod.id, item->key, POD_ID_LEN);
-	if (builtin_pod_parse(&pod, item->value, item->value_len) < 0)
+	if (row->key_len != POD_KEY_LEN)
+		return WEFT_EDAMAGED;
+	memcpy(pod.id, row->key + 1, POD_ID_LEN);
+	if (builtin_pod_parse(&pod, row->value, row->value_len) < 0)
 		return WEFT_EDAMAGED;
 	return pod_place(pods, &pod, &placed);
 }
 
 /* A message for which there is no pod or no room goes into dropped. */
-static int message_load(struct pods *pods, const struct store_item *item,
-			struct store_batch *dropped, unsigned *io_dropped_cnt)
+static int message_load(struct pods *pods, const struct provider_row *row,
+			struct provider_write *dropped, unsigned *io_dropped_cnt)
 {
 	struct pod_message message = {.is_kept = true, .is_told = true}, *copy;
-	struct cursor key = cursor_of(item->key, item->key_len);
-	struct pod *pod = map_lookup(&pods->by_id, cursor_bytes(&key, POD_ID_LEN));
+	struct cursor key = cursor_of(row->key, row->key_len);
+	const uint8_t *id;
+	struct pod *pod;
 
+	(void)cursor_u8(&key);
+	id = cursor_bytes(&key, POD_ID_LEN);
 	message.sequence = cursor_be64(&key);
-	if (builtin_pod_message_parse(&message, item->value, item->value_len) < 0)
+	if (key.bad || cursor_left(&key))
+		return WEFT_EDAMAGED;
+	pod = map_lookup(&pods->by_id, id);
+	if (builtin_pod_message_parse(&message, row->value, row->value_len) < 0)
 		return WEFT_EDAMAGED;
 	copy = pod ? message_place(pods, pod, &message, dropped) : NULL;
 	if (copy) {
 		message_link(pod, copy);
 		return 0;
 	}
-	store_batch_delete(dropped, STORE_POD_MESSAGES, store_key(item->key, item->key_len));
+	provider_write_delete(dropped, row->key, row->key_len);
 	++*io_dropped_cnt;
 	return 0;
 }
 
+/* Loads the rows of one kind. */
+static int kind_load(struct pods *pods, char kind, struct provider_write *dropped,
+		     unsigned *io_dropped_cnt)
+{
+	const struct provider_row_range range = {.prefix = &kind, .prefix_len = 1};
+	struct provider_walk *walk = provider_walk_open(pods->tenant, &range);
+	struct provider_row row;
+	int err = 0, walk_err;
+
+	while (err == 0 && provider_walk_next(walk, &row))
+		err = kind == KIND_POD ? pod_load(pods, &row)
+				       : message_load(pods, &row, dropped, io_dropped_cnt);
+	walk_err = provider_walk_close(walk);
+	return err < 0 ? err : walk_err;
+}
+
 static int pods_load(struct pods *pods, uint64_t now_ns)
 {
-	struct store_batch *dropped = store_batch_new(pods->store);
+	struct provider_write *dropped = provider_write_new(pods->tenant);
 	unsigned dropped_cnt = 0;
-	struct store_snapshot *snapshot;
-	struct store_item item;
-	int err = store_snapshot_open(pods->store, &snapshot);
+	int err = kind_load(pods, KIND_POD, dropped, &dropped_cnt);
 
-	if (err == 0) {
-		struct store_iter iter = store_iter(snapshot, STORE_PODS, STORE_ALL);
-
-		while (store_iter_next(&iter, &item))
-			iter.err = pod_load(pods, &item);
-		err = store_iter_end(&iter);
-		iter = store_iter(snapshot, STORE_POD_MESSAGES, STORE_ALL);
-		iter.err = err;
-		while (store_iter_next(&iter, &item))
-			iter.err = message_load(pods, &item, dropped, &dropped_cnt);
-		err = store_iter_end(&iter);
-		store_snapshot_close(snapshot);
-	}
+	if (err == 0)
+		err = kind_load(pods, KIND_MESSAGE, dropped, &dropped_cnt);
 	if (dropped_cnt)
 		builtin_acks_submit(pods->acks, dropped, &quiet, now_ns);
 	else
-		store_batch_free(dropped);
+		provider_write_free(dropped);
 	if (err < 0)
 		return err;
 	builtin_pods_sweep(pods, now_ns);
@@ -400,7 +423,7 @@ static int pods_load(struct pods *pods, uint64_t now_ns)
 }
 
 int builtin_pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
-		      struct acks *acks)
+		      struct acks *acks, struct provider_tenant *tenant)
 {
 	const struct builtin_config *config = &params->config;
 	uint64_t secret[2];
@@ -408,7 +431,7 @@ int builtin_pods_init(struct pods *pods, struct arena *arena, const struct built
 
 	random_fill(params->random, secret, sizeof(secret));
 	pods->acks = acks;
-	pods->store = params->store;
+	pods->tenant = tenant;
 	pods->clock = &params->clock;
 	pods->message_max = config->pod_message_cnt;
 	if ((err = heap_new(config->pod_memory_len, &pods->messages)) < 0 ||
@@ -417,8 +440,7 @@ int builtin_pods_init(struct pods *pods, struct arena *arena, const struct built
 		    0 ||
 	    (err = map_init(&pods->by_id, arena, POD_ID_LEN, config->pod_cnt, secret)) < 0)
 		return err;
-	/* Without a store it is measured. */
-	return pods->store ? pods_load(pods, params->now_ns) : 0;
+	return pods_load(pods, params->now_ns);
 }
 
 void builtin_pods_fini(struct pods *pods)

@@ -11,9 +11,17 @@ struct builtin_config;
 struct builtin_params;
 struct heap;
 
+/* The counters of pod-chat, for its tenant. */
+enum pod_chat_counter { POD_CHAT_POSTED, POD_CHAT_SEALED, POD_CHAT_COUNTER_CNT };
+
+/* Of a row, its key with it. */
+#define POD_ROW_LEN_MAX		(1 + POD_ID_LEN + POD_RECORD_LEN_MAX)
+#define POD_MESSAGE_ROW_LEN_MAX (1 + POD_ID_LEN + 8 + POD_BODY_LEN_MAX + 512)
+
 /*
- * The pods of this node: in memory, with STORE_PODS and STORE_POD_MESSAGES behind them. A change or
- * a message is visible to others, and is acknowledged, when it is durable.
+ * The pods of this node, in memory and in rows. The key of a pod is 'p' and its id. The key of a
+ * message is 'm', the id and a sequence. A change or a message is visible to others, and is
+ * acknowledged, when it is durable.
  */
 #define PODS_CHANGES_MAX 32 /* under way at once, of all pods; of one pod one */
 
@@ -23,7 +31,7 @@ struct pods {
 	struct pool changes; /* struct pod_change */
 	struct heap *messages;
 	struct acks *acks;
-	struct store *store;
+	struct provider_tenant *tenant;
 	const struct builtin_clock *clock;
 	unsigned message_max; /* of one pod */
 	void (*on_kept)(struct pods *pods,
@@ -33,12 +41,12 @@ struct pods {
 };
 
 /*
- * builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as store_iter_end. builtin_pods_fini is safe
- * after it failed.
+ * builtin_pods_init loads them. 0, WEFT_EDAMAGED, or as provider_walk_close. builtin_pods_fini is
+ * safe after it failed.
  */
 WEFT_MUST_CHECK
 int builtin_pods_init(struct pods *pods, struct arena *arena, const struct builtin_params *params,
-		      struct acks *acks);
+		      struct acks *acks, struct provider_tenant *tenant);
 void builtin_pods_fini(struct pods *pods);
 
 struct pod *builtin_pods_find(const struct pods *pods, const char *id);

@@ -8,10 +8,9 @@
 #include "codec/cbor.h"
 #include "crypto/node_key.h"
 #include "rooms.h"
-#include "store/store.h"
 
-#define KEY_PREFIX     "room/"
-#define KEY_PREFIX_LEN 5
+#define KEY_PREFIX     "r"
+#define KEY_PREFIX_LEN 1
 #define KEY_BASE_LEN   (KEY_PREFIX_LEN + POD_ID_LEN + MESH_KEY_LEN)
 #define KEY_LEN_MAX    (KEY_BASE_LEN + 1 + 8)
 #define DAY_MS	       (24 * 3600 * 1000ull)
@@ -47,13 +46,13 @@ static void record_key(const struct room *room, struct writer *key)
 	writer_u8(key, 'h');
 }
 
-void builtin_room_record_delete(const struct room *room, struct store_batch *batch)
+void builtin_room_record_delete(const struct room *room, struct provider_write *write)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
 
 	record_key(room, &k);
-	store_batch_delete(batch, STORE_META, store_key(key, writer_len(&k)));
+	provider_write_delete(write, key, writer_len(&k));
 }
 
 bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
@@ -93,7 +92,7 @@ static void part_read(struct cbor_reader *r, struct room_part *part)
 		cbor_fail(r);
 }
 
-void builtin_room_record_put(const struct room *room, struct store_batch *batch)
+void builtin_room_record_put(const struct room *room, struct provider_write *write)
 {
 	/* scratch is a segment's while one is made; its second half is free. */
 	uint8_t *record = room->rooms->scratch + ROOM_RECORD_LEN_MAX;
@@ -121,7 +120,7 @@ void builtin_room_record_put(const struct room *room, struct store_batch *batch)
 	for (unsigned i = 0; i < room->via_cnt; i++)
 		cbor_write_bytes(&w, room->via[i], MESH_KEY_LEN);
 	record_key(room, &k);
-	store_batch_put(batch, STORE_META, store_key(key, writer_len(&k)), record, writer_len(&w));
+	provider_write_put(write, key, writer_len(&k), record, writer_len(&w));
 }
 
 static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t key)
@@ -166,9 +165,9 @@ static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t
 	}
 }
 
-static int record_load(struct rooms *rooms, const struct store_item *item)
+static int record_load(struct rooms *rooms, const struct provider_row *row)
 {
-	const uint8_t *host = item->key + KEY_PREFIX_LEN + POD_ID_LEN;
+	const uint8_t *host = row->key + KEY_PREFIX_LEN + POD_ID_LEN;
 	char id[POD_ID_LEN + 1] = "";
 	struct room_head head;
 	struct room *room;
@@ -176,12 +175,12 @@ static int record_load(struct rooms *rooms, const struct store_item *item)
 	uint64_t key;
 	int err;
 
-	memcpy(id, item->key + KEY_PREFIX_LEN, POD_ID_LEN);
+	memcpy(id, row->key + KEY_PREFIX_LEN, POD_ID_LEN);
 	room = builtin_room_new(rooms, id, host,
 				memcmp(host, node_key_public(rooms->key), MESH_KEY_LEN) == 0);
 	if (!room)
 		return 0; /* more rooms than there may be now: it stays on the disk */
-	if ((err = cbor_enter_record(&r, item->value, item->value_len, LAYOUT)) < 0)
+	if ((err = cbor_enter_record(&r, row->value, row->value_len, LAYOUT)) < 0)
 		return err;
 	while (cbor_next_key(&r, &key))
 		record_field_read(room, &r, key);
@@ -194,35 +193,37 @@ static int record_load(struct rooms *rooms, const struct store_item *item)
 
 int builtin_rooms_load(struct rooms *rooms)
 {
-	struct store_iter iter =
-		store_iter_fresh(rooms->store, STORE_META, store_key(KEY_PREFIX, KEY_PREFIX_LEN));
-	struct store_item item;
+	const struct provider_row_range range = {.prefix = KEY_PREFIX,
+						 .prefix_len = KEY_PREFIX_LEN};
+	struct provider_walk *walk = provider_walk_open(rooms->tenant, &range);
+	struct provider_row row;
+	int err = 0, walk_err;
 
-	while (store_iter_next(&iter, &item) && item.key_len >= KEY_PREFIX_LEN &&
-	       memcmp(item.key, KEY_PREFIX, KEY_PREFIX_LEN) == 0)
-		if (item.key_len == KEY_BASE_LEN + 1 && item.key[KEY_BASE_LEN] == 'h')
-			iter.err = record_load(rooms, &item);
-	return store_iter_end(&iter);
+	while (err == 0 && provider_walk_next(walk, &row))
+		if (row.key_len == KEY_BASE_LEN + 1 && row.key[KEY_BASE_LEN] == 'h')
+			err = record_load(rooms, &row);
+	walk_err = provider_walk_close(walk);
+	return err < 0 ? err : walk_err;
 }
 
 /* --- the parts of a room --- */
 
-static void part_drop_oldest(struct room *room, struct store_batch *batch)
+static void part_drop_oldest(struct room *room, struct provider_write *write)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
 
 	room_part_key(room, room->parts[0].number, &k);
-	if (batch)
-		store_batch_delete(batch, STORE_META, store_key(key, writer_len(&k)));
+	if (write)
+		provider_write_delete(write, key, writer_len(&k));
 	room->part_cnt--;
 	memmove(room->parts, room->parts + 1, room->part_cnt * sizeof(room->parts[0]));
 }
 
-void builtin_room_drop_parts(struct room *room, struct store_batch *batch)
+void builtin_room_drop_parts(struct room *room, struct provider_write *write)
 {
 	while (room->part_cnt)
-		part_drop_oldest(room, batch);
+		part_drop_oldest(room, write);
 }
 
 static bool is_too_much(const struct room *room, unsigned days, uint64_t now_ms)
@@ -238,26 +239,27 @@ static bool is_too_much(const struct room *room, unsigned days, uint64_t now_ms)
 	       room->parts[0].last_sequence + age_ms < now_ms;
 }
 
-void builtin_room_trim(struct room *room, unsigned days, uint64_t now_ms, struct store_batch *batch)
+void builtin_room_trim(struct room *room, unsigned days, uint64_t now_ms,
+		       struct provider_write *write)
 {
 	while (room->part_cnt && is_too_much(room, days, now_ms))
-		part_drop_oldest(room, batch);
+		part_drop_oldest(room, write);
 }
 
 void builtin_room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
-			    struct store_batch *batch)
+			    struct provider_write *write)
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
 
 	if (room->part_cnt == ROOM_SEGMENTS_MAX)
-		part_drop_oldest(room, batch);
+		part_drop_oldest(room, write);
 	room->parts[room->part_cnt++] = *part;
 	room->sealed_cnt = part->number + 1;
 	room->sealed_sequence = part->last_sequence;
 	memcpy(room->last, part->hash, ROOM_HASH_LEN);
 	room_part_key(room, part->number, &k);
-	store_batch_put(batch, STORE_META, store_key(key, writer_len(&k)), bytes, part->len);
+	provider_write_put(write, key, writer_len(&k), bytes, part->len);
 }
 
 static bool has_part(const struct room *room, uint64_t number)
@@ -269,18 +271,12 @@ size_t builtin_room_part_bytes(const struct room *room, uint64_t number, uint8_t
 {
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
-	struct store_snapshot *snapshot;
-	const void *bytes;
-	size_t len = 0;
+	int len;
 
-	if (!has_part(room, number) || store_snapshot_open(room->rooms->store, &snapshot) < 0)
+	if (!has_part(room, number))
 		return 0;
 	room_part_key(room, number, &k);
-	if (store_get(snapshot, STORE_META, store_key(key, writer_len(&k)), &bytes, &len) < 0 ||
-	    len > ROOM_SEGMENT_LEN_MAX)
-		len = 0;
-	if (len)
-		memcpy(dst, bytes, len);
-	store_snapshot_close(snapshot);
-	return len;
+	len = provider_row_read(room->rooms->tenant, key, writer_len(&k), dst,
+				ROOM_SEGMENT_LEN_MAX);
+	return len < 0 ? 0 : (size_t)len;
 }

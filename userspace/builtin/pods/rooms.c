@@ -12,7 +12,6 @@
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "builtin/builtin.h"
-#include "store/store.h"
 
 #define MAP_KEY_LEN (POD_ID_LEN + MESH_KEY_LEN)
 
@@ -156,16 +155,17 @@ static unsigned unsealed_cnt(const struct room *room, const struct pod *pod)
 static bool room_seal(struct room *room, const struct pod *pod)
 {
 	struct rooms *rooms = room->rooms;
-	struct store_batch *batch;
+	struct provider_write *write;
 	struct room_part part;
 
 	if (segment_make(room, pod, ROOM_SEGMENT_EVENTS, &part) == 0)
 		return false;
-	batch = store_batch_new(rooms->store);
-	builtin_room_take_part(room, &part, rooms->scratch, batch);
-	builtin_room_trim(room, pod->days, wall_ms(rooms), batch);
-	builtin_room_record_put(room, batch);
-	builtin_acks_submit(rooms->acks, batch, &quiet, rooms->clock->now_ns(rooms->clock->ctx));
+	write = provider_write_new(rooms->tenant);
+	builtin_room_take_part(room, &part, rooms->scratch, write);
+	builtin_room_trim(room, pod->days, wall_ms(rooms), write);
+	builtin_room_record_put(room, write);
+	builtin_acks_submit(rooms->acks, write, &quiet, rooms->clock->now_ns(rooms->clock->ctx));
+	provider_counter_add(rooms->tenant, POD_CHAT_SEALED, 1);
 	return true;
 }
 
@@ -235,12 +235,12 @@ void builtin_room_refresh(struct room *room)
 static void room_delete(struct room *room, const struct ack *ack, uint64_t now_ns)
 {
 	struct rooms *rooms = room->rooms;
-	struct store_batch *batch = store_batch_new(rooms->store);
+	struct provider_write *write = provider_write_new(rooms->tenant);
 
-	builtin_room_drop_parts(room, batch);
-	builtin_room_record_delete(room, batch);
+	builtin_room_drop_parts(room, write);
+	builtin_room_record_delete(room, write);
 	room_release(room);
-	builtin_acks_submit(rooms->acks, batch, ack, now_ns);
+	builtin_acks_submit(rooms->acks, write, ack, now_ns);
 }
 
 void builtin_rooms_gone(struct rooms *rooms, const char *id, uint64_t now_ns)
@@ -274,7 +274,7 @@ int builtin_rooms_keep(struct rooms *rooms, const struct room_origin *origin, co
 {
 	struct room *room = builtin_rooms_find(rooms, origin->id, origin->host);
 	const uint8_t *via = origin->via;
-	struct store_batch *batch;
+	struct provider_write *write;
 
 	if (memcmp(origin->host, node_key_public(rooms->key), MESH_KEY_LEN) == 0)
 		return WEFT_EEXISTS;
@@ -286,9 +286,9 @@ int builtin_rooms_keep(struct rooms *rooms, const struct room_origin *origin, co
 		memcpy(room->via[room->via_cnt++], via, MESH_KEY_LEN);
 	room->due_ns = now_ns;
 	room->turn = 0;
-	batch = store_batch_new(rooms->store);
-	builtin_room_record_put(room, batch);
-	builtin_acks_submit(rooms->acks, batch, ack, now_ns);
+	write = provider_write_new(rooms->tenant);
+	builtin_room_record_put(room, write);
+	builtin_acks_submit(rooms->acks, write, ack, now_ns);
 	return 0;
 }
 
@@ -356,10 +356,10 @@ void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out)
 
 static void on_tick(struct timer *timer, uint64_t now_ns)
 {
-	struct rooms *rooms = container_of(timer, struct rooms, tick);
+	struct rooms *rooms = container_of(timer, struct rooms, tick.base);
 
 	builtin_rooms_sync_tick(rooms, now_ns);
-	timer_set(rooms->timers, timer, now_ns + ROOMS_TICK_NS);
+	provider_timer_set(&rooms->tick, now_ns + ROOMS_TICK_NS);
 }
 
 static uint32_t room_cap(const struct builtin_config *config)
@@ -368,21 +368,18 @@ static uint32_t room_cap(const struct builtin_config *config)
 }
 
 int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
-		       const struct builtin_params *params, struct pods *pods, struct acks *acks)
+		       const struct builtin_params *params, struct pods *pods)
 {
 	uint32_t cap = room_cap(&params->config);
 	uint64_t secret[2];
 	int err;
 
 	random_fill(params->random, secret, sizeof(secret));
-	rooms->acks = acks;
-	rooms->store = params->store;
+	rooms->acks = pods->acks;
+	rooms->tenant = pods->tenant;
 	rooms->pods = pods;
 	rooms->key = params->key;
 	rooms->clock = &params->clock;
-	rooms->timers = params->timers;
-	rooms->mesh = params->mesh;
-	timer_init(&rooms->tick, on_tick);
 	rooms->scratch = arena_alloc(arena, 2 * ROOM_RECORD_LEN_MAX);
 	if (!rooms->scratch)
 		return -ENOMEM;
@@ -391,20 +388,18 @@ int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
 	    (err = map_init(&rooms->by_key, arena, MAP_KEY_LEN, cap, secret)) < 0 ||
 	    (err = builtin_rooms_sync_init(rooms, arena)) < 0)
 		return err;
-	if (!rooms->store) /* it is measured */
-		return 0;
-	if ((err = builtin_rooms_serve_init(rooms)) < 0 || (err = builtin_rooms_load(rooms)) < 0)
+	if ((err = builtin_rooms_serve_init(rooms)) < 0 || (err = builtin_rooms_load(rooms)) < 0 ||
+	    (err = provider_timer_acquire(rooms->tenant, &rooms->tick, on_tick)) < 0)
 		return err;
-	timer_set(rooms->timers, &rooms->tick, params->now_ns + ROOMS_TICK_NS);
+	provider_timer_set(&rooms->tick, params->now_ns + ROOMS_TICK_NS);
 	return 0;
 }
 
 void builtin_rooms_fini(struct rooms *rooms)
 {
-	if (!rooms->timers)
+	if (!rooms->tenant)
 		return;
-	if (timer_is_set(&rooms->tick))
-		timer_cancel(rooms->timers, &rooms->tick);
+	provider_timer_release(&rooms->tick);
 	builtin_rooms_sync_fini(rooms);
 	builtin_rooms_serve_fini(rooms);
 	heap_free(rooms->memory);

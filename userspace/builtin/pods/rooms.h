@@ -4,8 +4,6 @@
 
 #include "base/map.h"
 #include "base/memory/pool.h"
-#include "base/timer.h"
-#include "mesh/seam.h"
 #include "builtin/ack.h"
 #include "pods.h"
 #include "room_record.h"
@@ -27,8 +25,7 @@ struct builtin_params;
  * most ROOMS_ANSWERS_MAX answers are under way, ROOMS_PEER_ANSWERS_MAX of one peer. A network
  * has three times the free ones at most. Other askers get a time to come again.
  *
- * Rows of STORE_META: "room/" id, host, 'h' is a record; "room/" id, host, 's' u64be is a
- * segment. Home worker.
+ * Rows: 'r', id, host, 'h' is a record; 'r', id, host, 's' u64be is a segment. Home worker.
  */
 #define ROOMS_KEPT_MAX	       16
 #define ROOM_SEGMENTS_MAX      50
@@ -77,13 +74,11 @@ struct rooms {
 	struct map by_key; /* id, host */
 	struct heap *memory;
 	struct acks *acks;
-	struct store *store;
+	struct provider_tenant *tenant;
 	struct pods *pods;
 	const struct node_key *key;
 	const struct builtin_clock *clock;
-	struct timer_wheel *timers;
-	struct timer tick;
-	struct mesh_seam mesh; /* ops NULL: no asking, in either direction */
+	struct provider_timer tick;
 	struct room_sync *sync;
 	struct rooms_lent *lent; /* outlives rooms as long as an answer is under way */
 	uint8_t *scratch;	 /* two segments */
@@ -96,7 +91,7 @@ struct rooms {
  */
 WEFT_MUST_CHECK
 int builtin_rooms_init(struct rooms *rooms, struct arena *arena,
-		       const struct builtin_params *params, struct pods *pods, struct acks *acks);
+		       const struct builtin_params *params, struct pods *pods);
 void builtin_rooms_fini(struct rooms *rooms);
 
 struct room *builtin_rooms_find(const struct rooms *rooms, const char *id,
@@ -145,26 +140,26 @@ void builtin_rooms_fill(const struct rooms *rooms, struct builtin_rooms *out);
 /* builtin_room_new: NULL: as many are there as may be. */
 struct room *builtin_room_new(struct rooms *rooms, const char *id, const uint8_t *host,
 			      bool is_own);
-/* builtin_rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as store_iter_end. */
+/* builtin_rooms_load: 0, WEFT_EDAMAGED, WEFT_ENEWER, or as provider_walk_close. */
 WEFT_MUST_CHECK
 int builtin_rooms_load(struct rooms *rooms);
 /* builtin_room_record_put puts the record of room; with its tail, if it is another's. */
 #define ROOM_PART_LEN_MAX 128
 #define ROOM_RECORD_LEN_MAX                                                                        \
 	(ROOM_SEGMENT_LEN_MAX + ROOM_HEAD_LEN_MAX + ROOM_SEGMENTS_MAX * ROOM_PART_LEN_MAX + 1024)
-void builtin_room_record_put(const struct room *room, struct store_batch *batch);
-void builtin_room_record_delete(const struct room *room, struct store_batch *batch);
+void builtin_room_record_put(const struct room *room, struct provider_write *write);
+void builtin_room_record_delete(const struct room *room, struct provider_write *write);
 /*
  * builtin_room_take_part links a sealed segment, whose bytes it puts; the oldest that are too many
  * go.
  */
 void builtin_room_take_part(struct room *room, const struct room_part *part, const uint8_t *bytes,
-			    struct store_batch *batch);
+			    struct provider_write *write);
 /* builtin_room_drop_parts drops all of them. */
-void builtin_room_drop_parts(struct room *room, struct store_batch *batch);
+void builtin_room_drop_parts(struct room *room, struct provider_write *write);
 /* builtin_room_trim drops the oldest parts that a bound does not allow. days: 0, or of the room. */
 void builtin_room_trim(struct room *room, unsigned days, uint64_t wall_ms,
-		       struct store_batch *batch);
+		       struct provider_write *write);
 /*
  * builtin_room_part_bytes: the segment of number that is held, copied into dst of
  * ROOM_SEGMENT_LEN_MAX; its length, 0: none.

@@ -47,7 +47,7 @@ static uint64_t network_of(const struct rooms *rooms, const struct mesh_call *ca
 {
 	struct fair_path path;
 
-	rooms->mesh.ops->asker_path(call->incoming, &path);
+	provider_peer_ops(rooms->tenant)->asker_path(call->incoming, &path);
 	return fair_path_network(&path);
 }
 
@@ -78,7 +78,7 @@ static void refuse(const struct rooms *rooms, const struct mesh_call *call, enum
 {
 	uint64_t wait_ms = code == MESH_CODE_BUSY ? WAIT_MS : 0;
 
-	rooms->mesh.ops->answer_error(call->incoming, code, text, wait_ms);
+	provider_peer_ops(rooms->tenant)->answer_error(call->incoming, code, text, wait_ms);
 }
 
 /* Copies told->bytes. */
@@ -106,7 +106,7 @@ static void answer_send(struct rooms *rooms, const struct mesh_call *call, unsig
 	rooms->lent->cnt++;
 	span.data = answer->data;
 	span.len = writer_len(&w);
-	if (rooms->mesh.ops->answer(call->incoming, type, NULL, 0, &span) < 0)
+	if (provider_peer_ops(rooms->tenant)->answer(call->incoming, type, NULL, 0, &span) < 0)
 		answer_done(answer);
 }
 
@@ -188,17 +188,17 @@ unsigned builtin_rooms_answer_cnt(const struct rooms *rooms)
 
 int builtin_rooms_serve_init(struct rooms *rooms)
 {
-	const struct mesh_seam *mesh = &rooms->mesh;
 	int err;
 
 	rooms->lent = calloc(1, sizeof(*rooms->lent));
 	if (!rooms->lent)
 		return -ENOMEM;
-	if (!mesh->ops)
+	if (!provider_peers_are_there(rooms->tenant))
 		return 0;
-	err = mesh->ops->handle(mesh->mesh, MESH_ASK_ROOM, head_asked, rooms);
+	err = provider_peer_handle(rooms->tenant, MESH_ASK_ROOM, head_asked, rooms);
 	return err < 0 ? err
-		       : mesh->ops->handle(mesh->mesh, MESH_GET_ROOM_SEGMENT, segment_asked, rooms);
+		       : provider_peer_handle(rooms->tenant, MESH_GET_ROOM_SEGMENT, segment_asked,
+					      rooms);
 }
 
 void builtin_rooms_serve_fini(struct rooms *rooms)

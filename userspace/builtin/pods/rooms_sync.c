@@ -13,7 +13,6 @@
 #include "crypto/node_key.h"
 #include "builtin/builtin.h"
 #include "rooms.h"
-#include "store/store.h"
 
 #define REPLY_CAP   (ROOM_SEGMENT_LEN_MAX + 1024 + MESH_FRAME_OVERHEAD)
 #define TIMEOUT_NS  (20 * NS_PER_S)
@@ -56,19 +55,19 @@ static void head_take(struct rooms *rooms, const uint8_t *tail, size_t tail_len,
 {
 	struct room_sync *sync = rooms->sync;
 	struct room *room = sync->room;
-	struct store_batch *batch = store_batch_new(rooms->store);
+	struct provider_write *write = provider_write_new(rooms->tenant);
 
 	if (!builtin_room_set_bytes(room, &room->tail, &room->tail_len, tail, tail_len) ||
 	    !builtin_room_set_bytes(room, &room->head, &room->head_len, sync->head_bytes,
 				    sync->head_len)) {
-		store_batch_free(batch);
+		provider_write_free(write);
 		sync_end(rooms, "there is no memory for its newest messages");
 		return;
 	}
 	room->updated_ms = sync->head.updated_ms;
-	builtin_room_trim(room, sync->head.days, wall_ms(rooms), batch);
-	builtin_room_record_put(room, batch);
-	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
+	builtin_room_trim(room, sync->head.days, wall_ms(rooms), write);
+	builtin_room_record_put(room, write);
+	builtin_acks_submit(rooms->acks, write, &quiet, now_ns);
 	sync_end(rooms, NULL);
 }
 
@@ -112,7 +111,7 @@ static void segment_came(struct rooms *rooms, const struct room_answer *told, ui
 	};
 	struct room_segment segment;
 	struct room_part part = {.number = sync->number, .len = (uint32_t)told->len};
-	struct store_batch *batch;
+	struct provider_write *write;
 
 	blake3_hash(told->bytes, told->len, part.hash);
 	if (builtin_room_segment_check(told->bytes, told->len, &place, &segment) < 0 ||
@@ -128,10 +127,10 @@ static void segment_came(struct rooms *rooms, const struct room_answer *told, ui
 	part.event_cnt = segment.event_cnt;
 	part.first_sequence = segment.first_sequence;
 	part.last_sequence = segment.last_sequence;
-	batch = store_batch_new(rooms->store);
-	builtin_room_take_part(room, &part, told->bytes, batch);
-	builtin_room_record_put(room, batch);
-	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
+	write = provider_write_new(rooms->tenant);
+	builtin_room_take_part(room, &part, told->bytes, write);
+	builtin_room_record_put(room, write);
+	builtin_acks_submit(rooms->acks, write, &quiet, now_ns);
 	sync_next(rooms, now_ns);
 }
 
@@ -143,20 +142,20 @@ static void gap_skip(struct rooms *rooms, uint64_t first, uint64_t now_ns)
 	struct room_sync *sync = rooms->sync;
 	struct room *room = sync->room;
 	uint64_t sealed_cnt = sync->head.sealed_cnt;
-	struct store_batch *batch;
+	struct provider_write *write;
 
 	if (sealed_cnt > ROOM_SEGMENTS_MAX && first < sealed_cnt - ROOM_SEGMENTS_MAX)
 		first = sealed_cnt - ROOM_SEGMENTS_MAX;
 	if (first <= room->sealed_cnt || first > sealed_cnt)
 		return;
-	batch = store_batch_new(rooms->store);
-	builtin_room_drop_parts(room, batch);
+	write = provider_write_new(rooms->tenant);
+	builtin_room_drop_parts(room, write);
 	room->sealed_cnt = first;
 	memset(room->last, 0, sizeof(room->last));
 	if (first == sealed_cnt)
 		memcpy(room->last, sync->head.last, ROOM_HASH_LEN);
-	builtin_room_record_put(room, batch);
-	builtin_acks_submit(rooms->acks, batch, &quiet, now_ns);
+	builtin_room_record_put(room, write);
+	builtin_acks_submit(rooms->acks, write, &quiet, now_ns);
 }
 
 static void head_came(struct rooms *rooms, const struct room_answer *told, uint64_t now_ns)
@@ -222,7 +221,7 @@ static void ask(struct rooms *rooms, unsigned type, uint64_t now_ns)
 	builtin_room_ask_write(&w, &told, type == MESH_GET_ROOM_SEGMENT);
 	question.payload_len = writer_len(&w);
 	memcpy(question.peer.key, sync->peer, MESH_KEY_LEN);
-	if (rooms->mesh.ops->ask(rooms->mesh.mesh, &question, now_ns, &sync->request) < 0)
+	if (provider_peer_ask(rooms->tenant, &question, now_ns, &sync->request) < 0)
 		sync_end(rooms, "there is no session with a node that may have it");
 }
 
@@ -262,7 +261,7 @@ void builtin_rooms_sync_tick(struct rooms *rooms, uint64_t now_ns)
 {
 	struct room *room = NULL;
 
-	if (!rooms->mesh.ops)
+	if (!provider_peers_are_there(rooms->tenant))
 		return;
 	while (!rooms->sync->room && (room = pool_next(&rooms->pool, room)))
 		if (!room->is_own && room->due_ns <= now_ns)
@@ -282,7 +281,7 @@ void builtin_rooms_sync_forget(struct rooms *rooms, const struct room *room)
 	if (rooms->sync->room != room)
 		return;
 	if (rooms->sync->request)
-		rooms->mesh.ops->cancel(rooms->sync->request);
+		provider_peer_cancel(rooms->tenant, rooms->sync->request);
 	rooms->sync->request = NULL;
 	rooms->sync->room = NULL;
 }

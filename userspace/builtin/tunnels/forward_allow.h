@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/addr.h"
-#include "service/service.h"
+#include "provider/tenant/tenant.h"
 
 /*
  * forward.allow: the servers that this node forwards to, by the node that may ask. The text is rows apart by blanks,

@@ -16,7 +16,6 @@
 #include "base/container_of.h"
 #include "base/memory/heap.h"
 #include "base/monotonic.h"
-#include "service/sockets/channel_socket.h"
 
 #define SERVICE_NAME "private-gateway"
 #define METHOD	     "OpenTunnel"
@@ -26,7 +25,7 @@ struct tunnel {
 	struct channel_socket socket; /* first */
 	struct private_gateway *gateway;
 	struct poller_watch watch; /* while it is dialled */
-	struct timer guard;
+	struct provider_timer guard;
 	bool is_dialling;
 	uint64_t began_ns;
 	uint8_t key[MESH_KEY_LEN];
@@ -35,7 +34,7 @@ struct tunnel {
 static void dial_stop(struct tunnel *tunnel)
 {
 	if (tunnel->is_dialling)
-		poller_remove(tunnel->gateway->poller, &tunnel->watch);
+		poller_remove(tunnel->socket.poller, &tunnel->watch);
 	tunnel->is_dialling = false;
 }
 
@@ -45,7 +44,8 @@ static void tunnel_release(struct tunnel *tunnel)
 		dial_stop(tunnel);
 		close(tunnel->watch.fd);
 	}
-	timer_cancel(tunnel->gateway->timers, &tunnel->guard);
+	provider_timer_release(&tunnel->guard);
+	provider_socket_release(tunnel->gateway->tenant, &tunnel->socket);
 	pool_release(&tunnel->gateway->tunnels, tunnel);
 }
 
@@ -73,12 +73,12 @@ static void guard_set(struct tunnel *tunnel)
 
 	if (tunnel->is_dialling)
 		idle_at_ns = tunnel->began_ns + config->dial_ns;
-	timer_set(tunnel->gateway->timers, &tunnel->guard, at_ns < idle_at_ns ? at_ns : idle_at_ns);
+	provider_timer_set(&tunnel->guard, at_ns < idle_at_ns ? at_ns : idle_at_ns);
 }
 
 static void tunnel_guard(struct timer *timer, uint64_t now_ns)
 {
-	struct tunnel *tunnel = container_of(timer, struct tunnel, guard);
+	struct tunnel *tunnel = container_of(timer, struct tunnel, guard.base);
 	const struct builtin_forward_config *config = &tunnel->gateway->config;
 
 	if (now_ns - tunnel->began_ns >= config->life_ns)
@@ -224,12 +224,15 @@ static void tunnel_start(struct private_gateway *gateway, struct service_channel
 			 const uint8_t *key, int fd, uint64_t now_ns)
 {
 	struct tunnel *tunnel = pool_acquire(&gateway->tunnels);
+	int err;
 
 	weft_assert(tunnel); /* bound_hit has counted */
+	err = provider_timer_acquire(gateway->tenant, &tunnel->guard, tunnel_guard);
+	weft_assert(err == 0); /* as many are declared as tunnels, and sockets likewise */
+	err = provider_socket_acquire(gateway->tenant, &tunnel->socket);
+	weft_assert(err == 0);
 	service_channel_socket_init(&tunnel->socket);
 	tunnel->socket.owner = &tunnel_owner;
-	tunnel->socket.poller = gateway->poller;
-	tunnel->socket.timers = gateway->timers;
 	tunnel->socket.memory = gateway->memory;
 	tunnel->socket.channel = channel;
 	tunnel->gateway = gateway;
@@ -237,11 +240,10 @@ static void tunnel_start(struct private_gateway *gateway, struct service_channel
 	tunnel->began_ns = now_ns;
 	tunnel->is_dialling = true;
 	memcpy(tunnel->key, key, MESH_KEY_LEN);
-	timer_init(&tunnel->guard, tunnel_guard);
 	gateway->began_ns[gateway->began_idx] = now_ns;
 	gateway->began_idx = (gateway->began_idx + 1) % TUNNEL_PER_MIN;
 	service_channel_accept(channel, &service_channel_socket_events, &tunnel->socket);
-	if (poller_add(gateway->poller, &tunnel->watch, POLLER_OUT) == 0) {
+	if (poller_add(tunnel->socket.poller, &tunnel->watch, POLLER_OUT) == 0) {
 		guard_set(tunnel);
 		return;
 	}
@@ -297,16 +299,23 @@ const struct service_handler builtin_gateway_handler = {.stream = gateway_stream
 
 /* --- life --- */
 
+void builtin_gateway_declare(const struct builtin_config *config, struct provider_declaration *out)
+{
+	(void)config;
+	out->service = SERVICE_NAME;
+	out->timer_max = TUNNEL_MAX;
+	out->socket_max = TUNNEL_MAX;
+}
+
 int builtin_gateway_init(struct private_gateway *gateway, struct arena *arena,
-			 const struct builtin_params *params)
+			 const struct builtin_params *params, struct provider_tenant *tenant)
 {
 	int err = builtin_forward_allow_parse(params->config.forward.allow, &gateway->allow);
 
 	if (err < 0 || !gateway->allow.member_cnt)
 		return err;
 	gateway->config = params->config.forward;
-	gateway->poller = params->poller;
-	gateway->timers = params->timers;
+	gateway->tenant = tenant;
 	gateway->is_member = params->is_member;
 	gateway->ctx = params->ctx;
 	err = pool_init(&gateway->tunnels, arena, sizeof(struct tunnel), TUNNEL_MAX);
@@ -324,7 +333,7 @@ int builtin_gateway_offer(struct private_gateway *gateway, struct service *servi
 	const char *why;
 
 	/* A simulated node has no poller, and no servers. */
-	if (!gateway->allow.member_cnt || !gateway->poller)
+	if (!gateway->allow.member_cnt || !provider_sockets_are_there(gateway->tenant))
 		return 0;
 	return service_offer(service, &offering, now_ns, &gateway->offer, &why);
 }

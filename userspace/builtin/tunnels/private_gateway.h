@@ -6,7 +6,7 @@
 #include "base/memory/pool.h"
 #include "builtin/builtin.h"
 #include "builtin/tunnels/forward_allow.h"
-#include "service/service.h"
+#include "provider/tenant/tenant.h"
 
 struct heap;
 
@@ -28,8 +28,7 @@ struct heap;
 struct private_gateway {
 	struct forward_allow allow;
 	struct builtin_forward_config config;
-	struct poller *poller;
-	struct timer_wheel *timers;
+	struct provider_tenant *tenant;
 	bool (*is_member)(void *ctx, const uint8_t *community, const uint8_t *key);
 	void *ctx;
 	struct service_offer *offer;
@@ -40,10 +39,12 @@ struct private_gateway {
 	uint64_t refused_cnt;
 };
 
+/* builtin_gateway_declare: the capabilities that it uses. */
+void builtin_gateway_declare(const struct builtin_config *config, struct provider_declaration *out);
 /* builtin_gateway_init: 0 or WEFT_E...; without a list nothing is laid out and offered. */
 WEFT_MUST_CHECK
 int builtin_gateway_init(struct private_gateway *gateway, struct arena *arena,
-			 const struct builtin_params *params);
+			 const struct builtin_params *params, struct provider_tenant *tenant);
 /* builtin_gateway_offer: after init, once. */
 WEFT_MUST_CHECK
 int builtin_gateway_offer(struct private_gateway *gateway, struct service *service,

@@ -245,6 +245,21 @@ static int open_service(struct fabric *fabric)
 	return service_new(&params, &fabric->service);
 }
 
+static int open_tenants(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct provider_tenants_params params = {
+		.store = node->store,
+		.poller = node->home->poller,
+		.timers = &node->home->timers,
+		.random = node->random,
+		.overlay = overlay_seam_of(fabric->overlay),
+		.mesh = mesh_seam_of(node->home->mesh),
+	};
+
+	return provider_tenants_new(&params, &fabric->tenants);
+}
+
 static int open_builtin(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
@@ -252,17 +267,13 @@ static int open_builtin(struct fabric *fabric)
 		.config = node->config->fabric.builtin,
 		.service = fabric->service,
 		.topics = service_topics_of(fabric->service),
-		.store = node->store,
-		.poller = node->home->poller,
-		.timers = &node->home->timers,
+		.tenants = fabric->tenants,
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
 		.figures = {api_mesh_status, api_peers_summary, node->api},
 		.dht = node_fabric_builtin_dht(fabric),
 		.content = node_fabric_builtin_content(fabric),
-		.mesh = mesh_seam_of(node->home->mesh),
 		.key = node->key,
-		.overlay = overlay_seam_of(fabric->overlay),
 		.is_member = is_member,
 		.ctx = fabric,
 		.now_ns = node->home->now_ns,
@@ -317,6 +328,7 @@ int node_fabric_open(struct node *node, char *what)
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
 		{"services", open_service},
+		{"rows and timers of services", open_tenants},
 		{"built-in services", open_builtin},
 		{"services of local programs", open_provider},
 	};
@@ -354,6 +366,8 @@ void node_fabric_stop(struct fabric *fabric)
 	provider_stop(fabric->provider, fabric->node->home->now_ns);
 	builtin_free(fabric->builtin, fabric->node->home->now_ns);
 	fabric->builtin = NULL;
+	provider_tenants_free(fabric->tenants);
+	fabric->tenants = NULL;
 	service_publisher_free(fabric->publisher);
 	fabric->publisher = NULL;
 	service_directory_free(fabric->directory);

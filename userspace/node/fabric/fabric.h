@@ -5,6 +5,7 @@
 #include "overlay/overlay.h"
 #include "mesh/peers/pex.h"
 #include "provider/provider.h"
+#include "provider/tenant/tenant.h"
 #include "builtin/builtin.h"
 #include "service/limits/reputation.h"
 #include "service/directory/directory.h"

@@ -16,6 +16,7 @@ struct fabric {
 	struct service_directory *directory;
 	struct service_publisher *publisher;
 	struct service *service;
+	struct provider_tenants *tenants;
 	struct builtin *builtin;
 	struct provider *provider; /* NULL: simulated */
 };

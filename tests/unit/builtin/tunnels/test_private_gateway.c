@@ -14,6 +14,8 @@ struct grig {
 	struct prig rig;
 	struct arena arena;
 	struct private_gateway gateway;
+	struct provider_tenants *tenants;
+	struct provider_tenant *tenant;
 	int listener;
 	char address[ADDR_TEXT_CAP];
 };
@@ -23,6 +25,8 @@ static void grig_start(struct grig *g, int backlog)
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(sin);
 	struct builtin_params params = {.config = {.track_cnt = 1}};
+	struct provider_declaration declaration = {.major = 1};
+	struct provider_tenants_params node = {0};
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	memset(g, 0, sizeof(*g));
@@ -35,10 +39,14 @@ static void grig_start(struct grig *g, int backlog)
 	builtin_config_defaults(&params.config);
 	snprintf(params.config.forward.allow, sizeof(params.config.forward.allow), "%s=%s",
 		 zbase32_write(node_key_public(g->rig.key), MESH_KEY_LEN, id), g->address);
-	params.poller = g->rig.poller;
-	params.timers = &g->rig.timers;
+	node.poller = g->rig.poller;
+	node.timers = &g->rig.timers;
+	node.random = &g->rig.random;
+	weft_assert(provider_tenants_new(&node, &g->tenants) == 0);
+	builtin_gateway_declare(&params.config, &declaration);
+	weft_assert(provider_tenant_open(g->tenants, &declaration, &g->tenant) == 0);
 	weft_assert(arena_open(&g->arena, ARENA_GROWS) == 0);
-	weft_assert(builtin_gateway_init(&g->gateway, &g->arena, &params) == 0);
+	weft_assert(builtin_gateway_init(&g->gateway, &g->arena, &params, g->tenant) == 0);
 	weft_assert(builtin_gateway_offer(&g->gateway, g->rig.service, prig_now(&g->rig)) == 0);
 }
 
@@ -46,6 +54,8 @@ static void grig_stop(struct grig *g)
 {
 	builtin_gateway_fini(&g->gateway, prig_now(&g->rig));
 	prig_run(&g->rig);
+	provider_tenant_close(g->tenant);
+	provider_tenants_free(g->tenants);
 	arena_close(&g->arena);
 	close(g->listener);
 	prig_fini(&g->rig);
