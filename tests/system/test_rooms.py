@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import DONE, FORBIDDEN, INVALID_PAYLOAD, UNAVAILABLE, ask, call, connect, node_id
-from lab import check_eq, need_root, run, wait_for
+from lab import check, check_eq, need_root, run, wait_for
 
 SERVICE = ("builtin = pod-chat\ncalls = 100000\npeer_calls = 100000\npeer_work = 100000\n"
            "lookups = 100000\nfetches = 100000")
@@ -48,6 +48,9 @@ def test_a_late_joiner_reads_the_history_when_its_host_is_gone(lab):
     ask(n2, "pod-chat", "Keep", {"pod": pod, "host": host}, n2)
     say(n1, n1, pod, "first")
     say(n2, n1, pod, "second, süß")
+    rows = next(row for row in n1.json("limits", "show")["limits"] if row["name"] == "pod-chat: rows")
+    check_eq(rows["used"], 3, "the pod and two messages")
+    check(rows["limit"] > 64000, f"as many as are configured: {rows}")
     wanted = [(host, "first"), (node_id(n2), "second, süß")]
     wait_for(lambda: has(n2, pod, host, 2), "n2 has both", timeout=60, pause=0.5)
     n1.kill()

@@ -63,6 +63,7 @@ struct api {
 	struct service_reputation *reputation;
 	struct provider *provider; /* NULL also where no local programs are */
 	struct builtin *builtin;
+	struct provider_tenants *tenants;
 
 	/* NULL: sharing is off. */
 	struct publisher *publisher;

@@ -37,6 +37,7 @@ static void wire_fabric(struct api *api, const struct fabric *fabric)
 	api->reputation = fabric->reputation;
 	api->provider = fabric->provider;
 	api->builtin = fabric->builtin;
+	api->tenants = fabric->tenants;
 }
 
 static void wire_sharing(struct api *api, const struct sharing *sharing)

@@ -5,6 +5,7 @@
 #include "overlay/overlay.h"
 #include "mesh/peers/unverified.h"
 #include "provider/endpoint/endpoint.h"
+#include "provider/tenant/tenant.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
@@ -256,6 +257,56 @@ static void builtin_add(const struct limit_listing *limits, const struct api *ap
 	ROWS_ADD(limits, rows);
 }
 
+/* Rows of an offer, and its other places, where it declared any. */
+static void tenant_add(const struct limit_listing *limits, const struct provider_tenant *tenant)
+{
+	struct provider_tenant_view view;
+
+	provider_tenant_view(tenant, &view);
+	const struct limit_row rows[] = {
+		{"rows", COUNT, view.row_cnt_max, view.row_cnt, NOT_KEPT,
+		 (int64_t)view.refused_cnt},
+		{"bytes of rows", BYTES, view.row_len_max, view.row_len, NOT_KEPT, NOT_KEPT},
+		{"writes of rows under way", COUNT, view.row_cnt_max ? PROVIDER_WRITE_MAX : 0,
+		 view.write_cnt, NOT_KEPT, NOT_KEPT},
+		{"overlay runs", COUNT, view.run_max, view.run_cnt, NOT_KEPT, NOT_KEPT},
+		{"timers", COUNT, view.timer_max, view.timer_cnt, NOT_KEPT, NOT_KEPT},
+		{"sockets", COUNT, view.socket_max, view.socket_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct limit_row row = rows[i];
+
+		if (!row.limit)
+			continue;
+		row.name = varlink_format(limits->blocks, "%s: %s", view.service, row.name);
+		if (row.name)
+			rows_add(limits, &row, 1);
+	}
+}
+
+static void tenants_add(const struct limit_listing *limits, const struct api *api)
+{
+	const struct provider_tenant *tenant = NULL;
+	struct provider_tenants_fills fills = {0};
+
+	if (!api->tenants)
+		return;
+	provider_tenants_fills(api->tenants, &fills);
+	const struct limit_row rows[] = {
+		{"services that declared capabilities", COUNT, PROVIDER_TENANT_MAX,
+		 fills.tenant_cnt, NOT_KEPT, (int64_t)fills.refused_cnt},
+		{"overlay runs of services", COUNT, PROVIDER_RUN_MAX, fills.run_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"walks through rows of services", COUNT, PROVIDER_WALK_MAX, fills.walk_cnt,
+		 NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+	while ((tenant = provider_tenants_next(api->tenants, tenant)))
+		tenant_add(limits, tenant);
+}
+
 /* Streams of endpoints, and tunnels of the private gateway. */
 static void streams_add(const struct limit_listing *limits, const struct api *api)
 {
@@ -445,6 +496,7 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	dht_add(limits, &config->mainline.dht, api);
 	programs_add(limits, api);
 	builtin_add(limits, api);
+	tenants_add(limits, api);
 	streams_add(limits, api);
 	gateway_add(limits, &config->web.gateway, api->web);
 	sharing_add(limits, &config->sharing, api);

@@ -154,7 +154,7 @@ static void metrics_write(FILE *out, struct api *api, const struct api_status_ou
 	replies_write(out, &figures.gateway);
 	rates_write(out, api);
 	if (api->service)
-		api_metrics_fabric_write(out, api->service, &figures);
+		api_metrics_fabric_write(out, api, &figures);
 }
 
 struct metrics_ask {

@@ -4,15 +4,14 @@
 
 #include <stdio.h>
 
+struct api;
 struct figures;
-struct service;
 
 /* Private to web_metrics*.c: what /metrics is made of. Home worker. */
 
 /* api_metric_family_write begins a family; its samples follow. */
 void api_metric_family_write(FILE *out, const char *name, const char *type, const char *help);
 /* web_metrics_fabric.c: what services, their directory and reputation count by a label. */
-void api_metrics_fabric_write(FILE *out, const struct service *service,
-			      const struct figures *figures);
+void api_metrics_fabric_write(FILE *out, const struct api *api, const struct figures *figures);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
 #include "api/figures.h"
+#include "provider/tenant/tenant.h"
 #include "web_metrics.h"
 
 #define US_PER_S 1000000
@@ -107,6 +109,25 @@ static void methods_write(FILE *out, const struct service *service)
 	service_each(service, method_latencies_write, out);
 }
 
+/* Names of services and counters are of letters, digits, '-', '.' and '_'. */
+static void counters_write(FILE *out, const struct provider_tenants *tenants)
+{
+	const struct provider_tenant *tenant = NULL;
+	struct provider_tenant_view view;
+
+	api_metric_family_write(out, "weft_service_counter_total", "counter",
+				"Counters that services of this node declared.");
+	while ((tenant = provider_tenants_next(tenants, tenant))) {
+		provider_tenant_view(tenant, &view);
+		for (unsigned i = 0; i < view.counter_cnt; i++)
+			fprintf(out,
+				"weft_service_counter_total{service=\"%s\",major=\"%u\","
+				"counter=\"%s\"} %llu\n",
+				view.service, view.major, view.counter_names[i],
+				(unsigned long long)view.counters[i]);
+	}
+}
+
 static void services_write(FILE *out, const struct service *service,
 			   const struct service_stats *stats)
 {
@@ -147,10 +168,11 @@ static void observations_write(FILE *out, const struct service_reputation_stats 
 			(unsigned long long)stats->observations[i]);
 }
 
-void api_metrics_fabric_write(FILE *out, const struct service *service,
-			      const struct figures *figures)
+void api_metrics_fabric_write(FILE *out, const struct api *api, const struct figures *figures)
 {
-	services_write(out, service, &figures->service);
+	services_write(out, api->service, &figures->service);
+	if (api->tenants)
+		counters_write(out, api->tenants);
 	hidden_write(out, &figures->directory);
 	observations_write(out, &figures->reputation);
 }
