@@ -150,7 +150,7 @@ def counters_of_modules():
     named = {}
     for path in TREE.glob("userspace/**/*_counters.def"):
         stem = path.name.removesuffix("_counters.def")
-        for kind, field in re.findall(r"^([A-Z]+)\((\w+),", path.read_text(), re.M):
+        for kind, field in re.findall(r"^FIGURE\((\w+), +(\w+),", path.read_text(), re.M):
             for section in sections.get(stem, [stem]):
                 named[f"{section}.{field}"] = kind == "COUNTER"
     return named

@@ -16,124 +16,68 @@ struct row {
 	size_t len; /* of the field: 4 or 8 */
 	enum figure_kind kind;
 };
-#define ROW(section, field, meaning, kind)                                                         \
+#define ROW(section, kind, field, meaning)                                                         \
 	{#section "." #field, meaning, offsetof(struct figures, section.field),                    \
-	 sizeof(((struct figures *)0)->section.field), kind},
+	 sizeof(((struct figures *)0)->section.field), FIGURE_##kind},
 
 /* The figures of Status, WatchLoad and /metrics, and of the workers' sums. */
 /* clang-format off */
 static const struct row rows[] = {
-#define COUNTER(field, meaning) ROW(quic, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(quic, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(quic, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(quic, kind, field, meaning)
 #include "quic/quic_counters.def"
-#define COUNTER(field, meaning) ROW(tcp, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(tcp, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(tcp, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(tcp, kind, field, meaning)
 #include "tcp/tcp_counters.def"
-#define COUNTER(field, meaning) ROW(mesh, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(mesh, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(mesh, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(mesh, kind, field, meaning)
 #include "mesh/mesh_counters.def"
-#define COUNTER(field, meaning) ROW(rendezvous, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(rendezvous, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(rendezvous, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(rendezvous, kind, field, meaning)
 #include "mesh/peers/rendezvous_counters.def"
-#define COUNTER(field, meaning) ROW(overlay, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(overlay, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(overlay, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(overlay, kind, field, meaning)
 #include "overlay/overlay_counters.def"
-#define COUNTER(field, meaning) ROW(dht, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(dht, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(dht, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(dht, kind, field, meaning)
 #include "dht/dht_counters.def"
-#define COUNTER(field, meaning) ROW(lan, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(lan, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(lan, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(lan, kind, field, meaning)
 #include "lan/lan_counters.def"
-#define COUNTER(field, meaning) ROW(locate, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(locate, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(locate, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(locate, kind, field, meaning)
 #include "locate/locate_counters.def"
-#define COUNTER(field, meaning) ROW(reachability, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(reachability, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(reachability, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(reachability, kind, field, meaning)
 #include "reachability/reachability_counters.def"
-#define COUNTER(field, meaning) ROW(port_mapping, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(port_mapping, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(port_mapping, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(port_mapping, kind, field, meaning)
 #include "port_mapping/port_mapping_counters.def"
-#define COUNTER(field, meaning) ROW(relay, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(relay, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(relay, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
 #include "relay/relay_counters.def"
-#define COUNTER(field, meaning) ROW(content, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(content, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(content, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
 #include "blobs/blobs_counters.def"
-#define COUNTER(field, meaning) ROW(announce, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(announce, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(announce, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(announce, kind, field, meaning)
 #include "shares/announce/announce_counters.def"
-#define COUNTER(field, meaning) ROW(follows, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(follows, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(follows, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(follows, kind, field, meaning)
 #include "shares/follow/follows_counters.def"
-#define COUNTER(field, meaning) ROW(search, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(search, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(search, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(search, kind, field, meaning)
 #include "search/search_counters.def"
-#define COUNTER(field, meaning) ROW(community, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(community, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(community, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(community, kind, field, meaning)
 #include "community/community_counters.def"
-#define COUNTER(field, meaning) ROW(service, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(service, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(service, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(service, kind, field, meaning)
 #include "service/service_counters.def"
-#define COUNTER(field, meaning) ROW(directory, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(directory, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(directory, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(directory, kind, field, meaning)
 #include "service/directory/directory_counters.def"
-#define COUNTER(field, meaning) ROW(publisher, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(publisher, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(publisher, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(publisher, kind, field, meaning)
 #include "service/directory/publisher_counters.def"
-#define COUNTER(field, meaning) ROW(reputation, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(reputation, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(reputation, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(reputation, kind, field, meaning)
 #include "service/limits/reputation_counters.def"
-#define COUNTER(field, meaning) ROW(provider, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(provider, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(provider, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(provider, kind, field, meaning)
 #include "provider/provider_counters.def"
-#define COUNTER(field, meaning) ROW(gateway, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(gateway, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(gateway, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(gateway, kind, field, meaning)
 #include "gateway/gateway_counters.def"
-#define COUNTER(field, meaning) ROW(control, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(control, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(control, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(control, kind, field, meaning)
 #include "control/control_counters.def"
-#define COUNTER(field, meaning) ROW(store, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(store, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(store, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(store, kind, field, meaning)
 #include "store/store_counters.def"
-#define COUNTER(field, meaning) ROW(worker, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(worker, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(worker, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(worker, kind, field, meaning)
 #include "worker/worker_counters.def"
-#define COUNTER(field, meaning) ROW(worker_streams, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(worker_streams, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(worker_streams, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(worker_streams, kind, field, meaning)
 #include "worker/worker_streams_counters.def"
-#define COUNTER(field, meaning) ROW(rx, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(rx, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(rx, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(rx, kind, field, meaning)
 #include "net/packet_counters.def"
-#define COUNTER(field, meaning) ROW(tx, field, meaning, FIGURE_COUNTER)
-#define FILL(field, meaning)	ROW(tx, field, meaning, FIGURE_FILL)
-#define BYTES(field, meaning)	ROW(tx, field, meaning, FIGURE_BYTES)
+#define FIGURE(kind, field, meaning) ROW(tx, kind, field, meaning)
 #include "net/packet_counters.def"
 };
 /* clang-format on */
@@ -195,7 +139,7 @@ static void pools_add(struct figures *sum, const struct worker_figures *worker,
 static struct worker_counters worker_counters(const struct worker_figures *worker)
 {
 	return (struct worker_counters){
-#define COUNTER(field, meaning) .field = worker->field,
+#define FIGURE(kind, field, meaning) .field = worker->field,
 #include "worker/worker_counters.def"
 	};
 }

@@ -4,6 +4,7 @@
 
 #include "varlink/node.h"
 #include "base/fair/load.h"
+#include "base/figure.h"
 #include "blobs/blobs.h"
 #include "community/community.h"
 #include "control/control.h"
@@ -34,7 +35,7 @@
 struct api;
 
 struct worker_counters {
-#define COUNTER(field, meaning) uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "worker/worker_counters.def"
 };
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "link.h"
 #include "blobs/rates/rates.h"
 #include "blobs/rates/timetable.h"
@@ -533,9 +534,7 @@ enum blobs_pool {
 	BLOBS_POOL_CNT
 };
 struct blobs_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "blobs/blobs_counters.def"
 	struct fair_view pools[BLOBS_POOL_CNT];
 	struct addr pools_largest[BLOBS_POOL_CNT]; /* of the account that holds most, or none */

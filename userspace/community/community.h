@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "community/record/page_cursor.h"
 #include "community/record/community_message.h"
 #include "community_reason.h"
@@ -279,9 +280,7 @@ unsigned community_keepers_of_manifest(struct communities *communities,
 				       struct link_node out[static COMMUNITY_KEEPERS_MAX]);
 
 struct community_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "community/community_counters.def"
 	uint64_t reasons[COMMUNITY_REASON_CNT];
 };

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/figure.h"
 #include "varlink/blocks.h"
 #include "weft/err.h"
 
@@ -236,9 +237,7 @@ uint64_t control_event_last(const struct control *control);
 void control_on_event(struct control *control, void (*told)(void *arg), void *arg);
 
 struct control_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "control/control_counters.def"
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);

@@ -10,6 +10,7 @@
 #include "base/byte_cursor.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "base/memory/pool.h"
 #include "dht/dht_reason.h"
 #include "kad/lookup.h"
@@ -251,9 +252,7 @@ const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);
 
 struct dht_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "dht/dht_counters.def"
 	uint64_t reasons[DHT_REASON_CNT]; /* by enum dht_reason */
 	struct kad_table_counts nodes[DHT_FAMILY_CNT];

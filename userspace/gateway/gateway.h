@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/figure.h"
 #include "weft/err.h"
 
 struct poller;
@@ -309,9 +310,7 @@ int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_n
 		       char out_url[static GATEWAY_PASS_URL_CAP]);
 
 struct gateway_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "gateway/gateway_counters.def"
 	uint64_t class_cnt[6]; /* replies by the first digit of their status */
 };

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/figure.h"
 #include "mesh/seam.h"
 
 struct random;
@@ -59,9 +60,7 @@ struct lan_node {
 
 /* Datagrams of discovery. */
 struct lan_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "lan/lan_counters.def"
 };
 

@@ -7,6 +7,7 @@
 
 #include "address_record.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "base/thread/poller.h"
 #include "base/timer.h"
 #include "bootstrap.h"
@@ -82,9 +83,7 @@ struct locate_params {
 };
 
 struct locate_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "locate/locate_counters.def"
 };
 

@@ -3,6 +3,7 @@
 #define WEFT_MESH_MESH_H
 
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "base/transport.h"
 #include "mesh/session/discovery.h"
 #include "mesh/seam.h"
@@ -86,9 +87,7 @@ enum mesh_pool {
 };
 
 struct mesh_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "mesh/mesh_counters.def"
 	struct mesh_peer_part unknown, known, chosen;
 	uint32_t peer_cnt;

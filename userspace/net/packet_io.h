@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/dgram.h"
+#include "base/figure.h"
 
 /*
  * Receive and send sides of packet I/O are separate objects, chosen
@@ -15,9 +16,7 @@
 #define PACKET_BURST_MAX 64
 
 struct packet_counters {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "net/packet_counters.def"
 };
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "kad/lookup.h"
 #include "kad/routing_table.h"
 #include "mesh/seam_neighbours.h"
@@ -126,9 +127,7 @@ void overlay_view(const struct overlay *overlay, struct fair_view *out);
 void overlay_silent_view(const struct overlay *overlay, struct fair_view *out);
 
 struct overlay_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "overlay/overlay_counters.def"
 	bool is_serving;
 	struct kad_table_counts table;

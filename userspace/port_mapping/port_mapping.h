@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/figure.h"
 #include "weft/err.h"
 
 struct poller;
@@ -73,9 +74,7 @@ struct port_mapping_row {
 };
 
 struct port_mapping_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "port_mapping/port_mapping_counters.def"
 };
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "provider/exec/launcher.h"
 #include "service/service.h"
 #include "weft/err.h"
@@ -216,9 +217,7 @@ void provider_each(const struct provider *provider,
 		   bool (*fn)(void *arg, const struct provider_view *view), void *arg);
 
 struct provider_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "provider/provider_counters.def"
 	struct launcher_usage launcher;
 	struct fair_view upgrades; /* holders of WebSockets to HTTP servers */

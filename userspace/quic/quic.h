@@ -9,6 +9,7 @@
 #include "base/dgram.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -68,9 +69,7 @@ void quic_config_defaults(struct quic_config *config);
 
 /* Counters and fills, for status, limits and metrics. */
 struct quic_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "quic/quic_counters.def"
 	struct fair_view conns, handshakes;	       /* of those with a token */
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */

@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "mesh/seam_neighbours.h"
 #include "weft/err.h"
 
@@ -57,9 +58,7 @@ struct reachability_view {
 };
 
 struct reachability_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "reachability/reachability_counters.def"
 };
 

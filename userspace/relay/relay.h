@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "weft/err.h"
 #include "weft/relay_tables.h"
 
@@ -65,9 +66,7 @@ struct relay_params {
 };
 
 struct relay_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "relay/relay_counters.def"
 };
 

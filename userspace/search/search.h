@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "search/query/search_words.h"
 #include "search/query/snippet.h"
 #include "weft/err.h"
@@ -175,9 +176,7 @@ void search_shares_each(const struct search *search,
 			bool (*fn)(void *arg, const struct search_share_status *status), void *arg);
 
 struct search_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "search/search_counters.def"
 };
 void search_stats(const struct search *search, struct search_stats *out_stats);

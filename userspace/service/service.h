@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "base/transport.h"
 #include "codec/text/semver.h"
 #include "mesh/seam.h"
@@ -480,9 +481,7 @@ struct service_counts {
 	uint64_t latency_sum_us;
 };
 struct service_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "service/service_counters.def"
 	struct service_counts in, out; /* answered by this node, and to it */
 	uint64_t refused_cnt[SERVICE_REFUSED_CNT];

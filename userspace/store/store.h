@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "store/stop.h"
 #include "weft/err.h"
 
@@ -216,9 +217,7 @@ int store_blob_load(struct store *store, const uint8_t id[static 32], size_t len
 
 /* Fill, for status and limits. */
 struct store_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "store/store_counters.def"
 	uint64_t item_cnt[STORE_DB_CNT];
 };

@@ -9,6 +9,7 @@
 
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -91,9 +92,7 @@ struct tcp_links {
 
 /* Counters and fills, for status, limits and metrics. */
 struct tcp_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "tcp/tcp_counters.def"
 	uint64_t heap_cap;
 	struct fair_view conns, handshakes;

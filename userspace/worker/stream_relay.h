@@ -2,6 +2,7 @@
 #ifndef WEFT_WORKER_STREAM_RELAY_H
 #define WEFT_WORKER_STREAM_RELAY_H
 
+#include "base/figure.h"
 #include "base/memory/arena.h"
 #include "base/map.h"
 #include "base/memory/pool.h"
@@ -30,9 +31,7 @@ struct load;
 
 /* For status: bytes of both kinds together. */
 struct stream_relay_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "worker/worker_streams_counters.def"
 };
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "net/xdp/xdp.h"
@@ -24,9 +25,7 @@ struct queue_figures {
 
 /* A worker's report on itself. */
 struct worker_figures {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "worker/worker_counters.def"
 	struct quic_stats quic;
 	struct tcp_stats tcp;

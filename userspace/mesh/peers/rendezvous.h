@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "kad/kad_contact.h"
 #include "mesh/seam_neighbours.h"
 
@@ -62,9 +63,7 @@ void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachabl
 uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);
 
 struct mesh_rendezvous_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "mesh/peers/rendezvous_counters.def"
 };
 void mesh_rendezvous_stats(const struct mesh_rendezvous *rendezvous,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "mesh/seam_overlay.h"
 #include "service/limits/abuse.h"
 #include "descriptor.h"
@@ -143,9 +144,7 @@ void service_directory_each(const struct service_directory *directory, uint64_t 
 			    bool (*fn)(void *arg, const struct service_found *found), void *arg);
 
 struct service_directory_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "service/directory/directory_counters.def"
 	uint64_t hidden[SERVICE_FAULT_CNT];
 };

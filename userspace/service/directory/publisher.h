@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "mesh/seam_overlay.h"
 #include "descriptor.h"
 
@@ -114,9 +115,7 @@ void service_publisher_each(const struct service_publisher *publisher,
 			    void *arg);
 
 struct service_publisher_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "service/directory/publisher_counters.def"
 };
 void service_publisher_stats(const struct service_publisher *publisher,

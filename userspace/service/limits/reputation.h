@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "mesh/seam.h"
 
 struct random;
@@ -134,9 +135,7 @@ const char *service_reputation_explain(const struct service_reputation *reputati
 				       char text[static SERVICE_REPUTATION_TEXT_CAP]);
 
 struct service_reputation_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "service/limits/reputation_counters.def"
 	uint64_t observations[SERVICE_OBSERVATION_CNT];
 };

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/figure.h"
 #include "blobs/swarm/finder.h"
 #include "mesh/seam_overlay.h"
 
@@ -108,9 +109,7 @@ struct swarm_finder shares_announce_finder(struct announce *announce);
 enum announce_shape { ANNOUNCE_NOTHING, ANNOUNCE_SINGLES, ANNOUNCE_SETS };
 
 struct announce_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "shares/announce/announce_counters.def"
 	enum announce_scope scope;
 	enum announce_shape shape; /* of contents */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/figure.h"
 #include "blocklist.h"
 #include "shares/head.h"
 #include "blobs/link.h"
@@ -313,9 +314,7 @@ int shares_follow_list_start(struct follows *follows, const struct follow_list_a
 void shares_follow_list_cancel(struct follow_listing *listing);
 
 struct follows_stats {
-#define COUNTER(field, meaning) uint64_t field;
-#define FILL(field, meaning)	uint32_t field;
-#define BYTES(field, meaning)	uint64_t field;
+#define FIGURE FIGURE_FIELD
 #include "shares/follow/follows_counters.def"
 };
 void shares_follows_stats(const struct follows *follows, struct follows_stats *out_stats);
