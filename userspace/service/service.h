@@ -156,18 +156,8 @@ unsigned service_health(const struct service *service, const struct service_desc
 
 /* The outcome of a call; on the wire and in control, stable. */
 enum service_status {
-	SERVICE_OK = 0,
-	SERVICE_UNKNOWN_ERROR =
-		1, /* the handler failed; its detail is in the provider's log alone */
-	SERVICE_NOT_FOUND = 2,
-	SERVICE_METHOD_NOT_FOUND = 3,
-	SERVICE_INVALID_PAYLOAD = 4,
-	SERVICE_TIMEOUT = 5,
-	SERVICE_RATE_LIMITED = 6,
-	SERVICE_UNAUTHORIZED = 7,
-	SERVICE_FORBIDDEN = 8,
-	SERVICE_PAYLOAD_TOO_LARGE = 9,
-	SERVICE_UNAVAILABLE = 10,
+#define STATUS(name, number, word) SERVICE_##name = (number),
+#include "service/statuses.def"
 	SERVICE_STATUS_CNT,
 };
 const char *service_status_name(enum service_status status); /* "OK", "ServiceNotFound", ... */
@@ -455,21 +445,8 @@ extern const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1];
 
 /* Why calls were answered before a handler saw them. */
 enum service_refusal_reason {
-	SERVICE_REFUSED_MALFORMED,
-	SERVICE_REFUSED_PEER_CALLS, /* the limits, in their order */
-	SERVICE_REFUSED_UNKNOWN,
-	SERVICE_REFUSED_ALLOW, /* not of those that may call the service, or its method */
-	SERVICE_REFUSED_PAYLOAD,
-	SERVICE_REFUSED_CALLS,
-	SERVICE_REFUSED_IN_HAND,
-	SERVICE_REFUSED_WORK,
-	SERVICE_REFUSED_CIRCUIT,
-	SERVICE_REFUSED_NOT_READY,
-	SERVICE_REFUSED_METHOD,
-	SERVICE_REFUSED_DUPLICATE,
-	SERVICE_REFUSED_FORGOTTEN, /* it may have run before: see idempotency.h */
-	SERVICE_REFUSED_SIGNATURE,
-	SERVICE_REFUSED_MEMORY,
+#define REFUSAL(name, word) SERVICE_REFUSED_##name,
+#include "service/refusals.def"
 	SERVICE_REFUSED_CNT,
 };
 const char *service_refusal_name(enum service_refusal_reason reason); /* "peer_calls", ... */

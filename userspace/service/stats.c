@@ -14,21 +14,8 @@ const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1] = {
 const char *service_refusal_name(enum service_refusal_reason reason)
 {
 	static const char *const names[SERVICE_REFUSED_CNT] = {
-		[SERVICE_REFUSED_MALFORMED] = "malformed",
-		[SERVICE_REFUSED_PEER_CALLS] = "peer_calls",
-		[SERVICE_REFUSED_UNKNOWN] = "unknown_service",
-		[SERVICE_REFUSED_ALLOW] = "not_allowed",
-		[SERVICE_REFUSED_PAYLOAD] = "payload",
-		[SERVICE_REFUSED_CALLS] = "calls",
-		[SERVICE_REFUSED_IN_HAND] = "in_hand",
-		[SERVICE_REFUSED_WORK] = "work",
-		[SERVICE_REFUSED_CIRCUIT] = "circuit",
-		[SERVICE_REFUSED_NOT_READY] = "not_ready",
-		[SERVICE_REFUSED_METHOD] = "unknown_method",
-		[SERVICE_REFUSED_DUPLICATE] = "duplicate",
-		[SERVICE_REFUSED_FORGOTTEN] = "forgotten",
-		[SERVICE_REFUSED_SIGNATURE] = "signature",
-		[SERVICE_REFUSED_MEMORY] = "memory",
+#define REFUSAL(name, word) [SERVICE_REFUSED_##name] = word,
+#include "service/refusals.def"
 	};
 
 	return names[reason];

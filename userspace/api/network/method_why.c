@@ -27,20 +27,6 @@ static const enum api_incident_kind kinds[] = {
 	[INCIDENT_VIOLATION] = API_INCIDENT_KIND_VIOLATION,
 };
 
-/* docs/wire/session.md has the codes. */
-static const char *const bye_texts[] = {
-	[MESH_BYE_DONE] = "done",
-	[MESH_BYE_SHUTDOWN] = "shutting down",
-	[MESH_BYE_PROTOCOL] = "the rules of the control stream were broken",
-	[MESH_BYE_VERSION] = "another version of the protocol",
-	[MESH_BYE_NO_KEY] = "no usable key",
-	[MESH_BYE_NO_HELLO] = "no hello in time",
-	[MESH_BYE_DUPLICATE] = "another session is used",
-	[MESH_BYE_FULL] = "too many sessions",
-	[MESH_BYE_REFUSED] = "banned",
-	[MESH_BYE_SILENT] = "silent for too long",
-};
-
 #define END_TEXT_CAP 96
 
 /* Sessions that ended without a word from either side. */
@@ -79,8 +65,8 @@ static const char *end_text(const struct transport_close *end, char text[static 
 		return "the connection was closed without an error";
 	else if (end->err != WEFT_ECLOSED && end->err != WEFT_EREFUSED && !code)
 		return silent_end_text(end);
-	else if (code < sizeof(bye_texts) / sizeof(bye_texts[0]))
-		return bye_texts[code];
+	else if (mesh_bye_text(code))
+		return mesh_bye_text(code);
 	else
 		snprintf(text, END_TEXT_CAP, "code %llu", code);
 	return text;

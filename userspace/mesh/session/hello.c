@@ -118,3 +118,13 @@ int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 	*out_bye = bye;
 	return 0;
 }
+
+const char *mesh_bye_text(uint64_t code)
+{
+	static const char *const texts[] = {
+#define BYE(name, code, text) [MESH_BYE_##name] = text,
+#include "mesh/session/bye_codes.def"
+	};
+
+	return code < sizeof(texts) / sizeof(texts[0]) ? texts[code] : NULL;
+}

@@ -38,22 +38,13 @@ void mesh_hello_write(struct writer *w, const struct mesh_hello *hello);
 WEFT_MUST_CHECK
 int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello);
 
-/*
- * Why a session ends: field 0 of GOODBYE and the code with which its
- * connection is closed.
- */
+/* Why a session ends: field 0 of GOODBYE and the code with which its connection is closed. */
 enum mesh_goodbye_reason {
-	MESH_BYE_DONE = 0,
-	MESH_BYE_SHUTDOWN = 1,
-	MESH_BYE_PROTOCOL = 2,	/* the peer broke the rules of the control stream */
-	MESH_BYE_VERSION = 3,	/* HELLO of another version */
-	MESH_BYE_NO_KEY = 4,	/* the peer proved no key, or this node's */
-	MESH_BYE_NO_HELLO = 5,	/* none in time */
-	MESH_BYE_DUPLICATE = 6, /* another session of the two keys lives on */
-	MESH_BYE_FULL = 7,
-	MESH_BYE_REFUSED = 8, /* the key or the address is banned */
-	MESH_BYE_SILENT = 9,  /* the peer did not answer any more */
+#define BYE(name, code, text) MESH_BYE_##name = (code),
+#include "mesh/session/bye_codes.def"
 };
+/* mesh_bye_text: for people, of a code that a peer may have sent; NULL: it is none of these. */
+const char *mesh_bye_text(uint64_t code);
 
 /* GOODBYE: {0: reason, 1: not before, in milliseconds from now; 0 says nothing}. */
 struct mesh_bye {

@@ -95,14 +95,8 @@ int net_xdp_plan(const struct xdp_config *config, const char *name, struct xdp_p
 
 /* The faults of a device after it was attached. Each is counted and reported once per check. */
 enum xdp_fault {
-	XDP_LINK_DOWN,
-	XDP_LINK_UP,
-	XDP_MTU_CHANGED,
-	XDP_RING_FULL,	  /* datagrams lost: the worker took them too slowly */
-	XDP_FILL_EMPTY,	  /* datagrams lost: the worker gave frames back too slowly */
-	XDP_DESC_REFUSED, /* the kernel refused this node's descriptor: a defect */
-	XDP_DEVICE_GONE,  /* detach it; the kernel's socket carries on */
-	XDP_PROGRAM_GONE, /* another program detached it: the same */
+#define FAULT(name, word) XDP_##name,
+#include "net/xdp/xdp_faults.def"
 	XDP_FAULT_CNT,
 };
 const char *net_xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */

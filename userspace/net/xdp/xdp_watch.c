@@ -16,10 +16,8 @@
 const char *net_xdp_fault_name(enum xdp_fault fault)
 {
 	static const char *const names[XDP_FAULT_CNT] = {
-		[XDP_LINK_DOWN] = "link-down",	   [XDP_LINK_UP] = "link-up",
-		[XDP_MTU_CHANGED] = "mtu-changed", [XDP_RING_FULL] = "ring-full",
-		[XDP_FILL_EMPTY] = "fill-empty",   [XDP_DESC_REFUSED] = "descriptor-refused",
-		[XDP_DEVICE_GONE] = "device-gone", [XDP_PROGRAM_GONE] = "program-gone",
+#define FAULT(name, word) [XDP_##name] = word,
+#include "net/xdp/xdp_faults.def"
 	};
 
 	return (unsigned)fault < XDP_FAULT_CNT ? names[fault] : "unknown";

@@ -9,9 +9,8 @@
 const char *service_abuse_name(enum service_abuse_kind kind)
 {
 	static const char *const names[SERVICE_ABUSE_CNT] = {
-		[SERVICE_ABUSE_ENUMERATION] = "enumeration",
-		[SERVICE_ABUSE_RAPID_FIRE] = "rapid-fire",
-		[SERVICE_ABUSE_SCANNING] = "scanning",
+#define ABUSE(name, word) [SERVICE_ABUSE_##name] = word,
+#include "abuse_patterns.def"
 	};
 
 	return names[kind];

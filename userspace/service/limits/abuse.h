@@ -23,9 +23,8 @@ struct arena;
 #define SERVICE_ABUSE_NS	   60000000000ull
 
 enum service_abuse_kind {
-	SERVICE_ABUSE_ENUMERATION,
-	SERVICE_ABUSE_RAPID_FIRE,
-	SERVICE_ABUSE_SCANNING,
+#define ABUSE(name, word) SERVICE_ABUSE_##name,
+#include "abuse_patterns.def"
 	SERVICE_ABUSE_CNT,
 };
 const char *service_abuse_name(enum service_abuse_kind kind); /* "enumeration", ... */

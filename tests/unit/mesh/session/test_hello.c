@@ -299,6 +299,15 @@ static void test_bye_is_read_as_written(void)
 	CHECK_EQ(mesh_bye_parse((const uint8_t *)"\xa1\x00\x05", 3, &got), 0);
 }
 
+static void test_a_code_of_a_goodbye_has_a_text_and_any_other_none(void)
+{
+	for (uint64_t code = MESH_BYE_DONE; code <= MESH_BYE_SILENT; code++)
+		CHECK(mesh_bye_text(code) && *mesh_bye_text(code));
+	CHECK_STR(mesh_bye_text(MESH_BYE_REFUSED), "banned");
+	CHECK(!mesh_bye_text(MESH_BYE_SILENT + 1));
+	CHECK(!mesh_bye_text(UINT64_MAX));
+}
+
 int main(void)
 {
 	RUN(test_every_capability_has_a_name);
@@ -310,5 +319,6 @@ int main(void)
 	RUN(test_nested_relay_is_refused);
 	RUN(test_peer_addr_rules);
 	RUN(test_bye_is_read_as_written);
+	RUN(test_a_code_of_a_goodbye_has_a_text_and_any_other_none);
 	return check_done();
 }
