@@ -94,8 +94,8 @@ static json_t *error_json(const char *error, const json_t *parameters)
 	else
 		snprintf(message, sizeof(message), "There is no such method.");
 	varlink_blocks_free(&blocks);
-	return json_pack("{s:s, s:s, s:O}", "error", error, "message", message, "parameters",
-			 parameters);
+	return api_gateway_error_write(&(struct api_gateway_error){
+		.error = error, .message = message, .parameters = (json_t *)parameters});
 }
 
 static void call_answered(void *arg, const char *error, const json_t *parameters)

@@ -32,20 +32,23 @@ static bool spec_reads_only(const struct provider_spec *spec, const char *method
 
 /* read_only_agrees: callers repeat what the offer declares, so both have to say the same. */
 static bool read_only_agrees(struct control_call *call, const struct provider_spec *spec,
-			     const json_t *description)
+			     json_t *json)
 {
-	const json_t *methods = json_object_get(description, "methods");
+	const struct api_offered_description *description =
+		varlink_read(&api_offered_description_type, json, control_blocks(call), NULL);
 	char why[160];
 
-	for (size_t i = 0; i < json_array_size(methods); i++) {
-		const json_t *method = json_array_get(methods, i);
-		const char *name = json_string_value(json_object_get(method, "name"));
+	if (!description) {
+		control_fail(call, -ENOMEM, "description", "no memory", "free some and try again");
+		return false;
+	}
+	for (size_t i = 0; i < description->methods.cnt; i++) {
+		const struct api_offered_method *method = &description->methods.rows[i];
 
-		if (!json_is_true(json_object_get(method, "read_only")) ||
-		    spec_reads_only(spec, name))
+		if (!method->read_only || spec_reads_only(spec, method->name))
 			continue;
 		snprintf(why, sizeof(why), "it says that %s is read-only, and the offer does not",
-			 name);
+			 method->name);
 		control_fail(call, WEFT_EMALFORMED, "description", why,
 			     "add --read-only METHOD, or leave it out of the description");
 		return false;
@@ -139,14 +142,13 @@ static bool described_take(struct control_call *call, const struct service_answe
 	return false;
 }
 
-/* The description is JSON already, so the reply's other fields are put beside it. */
 static void describing_answered(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
 	struct describing *describing = arg;
 	struct control_call *call = describing->call;
 	struct varlink_blocks *blocks = control_blocks(call);
 	struct api_describe_service_out out;
-	json_t *described = NULL, *reply;
+	json_t *described = NULL;
 
 	(void)now_ns;
 	free(describing);
@@ -158,11 +160,12 @@ static void describing_answered(void *arg, const struct service_answer *answer, 
 		.status_name = service_status_name(answer->status),
 		.text = answer->text ? answer->text : "",
 		.provider = api_service_provider_of(blocks, answer),
+		.service = described ? varlink_read(&api_service_description_type, described,
+						    blocks, NULL)
+				     : NULL,
 	};
-	reply = api_describe_service_out_write(&out);
-	if (described)
-		json_object_set_new(reply, "service", described);
-	control_reply(call, reply);
+	control_reply(call, api_describe_service_out_write(&out));
+	json_decref(described);
 }
 
 void api_describe_service(struct api *api, struct control_call *call,

@@ -8,6 +8,7 @@
 
 #include "base/byte_cursor.h"
 #include "control/idl.h"
+#include "varlink/node.h"
 
 #define TYPE_CAP    500 /* of a field, as descriptions have it */
 #define ABOUT_CAP   500
@@ -64,8 +65,15 @@ static void type_write(struct writer *w, const struct idl *idl, const struct idl
 		type_write(w, idl, type->item, depth);
 }
 
-/* field_json: a type that is too long to spell out stands as its kind. */
-static json_t *field_json(const struct idl *idl, const struct idl_field *field)
+/* text_of copies a name of the interface. */
+static const char *text_of(struct varlink_blocks *blocks, const struct idl_name *name)
+{
+	return varlink_format(blocks, "%.*s", (int)name->len, name->text);
+}
+
+/* field_of: a type that is too long to spell out stands as its kind. */
+static struct api_offered_field field_of(struct varlink_blocks *blocks, const struct idl *idl,
+					 const struct idl_field *field)
 {
 	char text[TYPE_CAP];
 	struct writer w = writer_of(text, sizeof(text));
@@ -79,16 +87,18 @@ static json_t *field_json(const struct idl *idl, const struct idl_field *field)
 		w = writer_of(text, sizeof(text));
 		text_write(&w, field->type->is_nullable ? "?object" : "object");
 	}
-	return json_pack("{s:s%, s:s%}", "name", field->name.text, field->name.len, "type", text,
-			 writer_len(&w));
+	return (struct api_offered_field){
+		.name = text_of(blocks, &field->name),
+		.type = varlink_format(blocks, "%.*s", (int)writer_len(&w), text)};
 }
 
-static json_t *fields_json(const struct idl *idl, const struct idl_type *type)
+static struct api_offered_field_list fields_of(struct varlink_blocks *blocks, const struct idl *idl,
+					       const struct idl_type *type)
 {
-	json_t *fields = json_array();
+	struct api_offered_field_list fields = {0};
 
 	for (const struct idl_field *field = type->fields; field; field = field->next)
-		(void)json_array_append_new(fields, field_json(idl, field));
+		varlink_push(blocks, &fields, field_of(blocks, idl, field));
 	return fields;
 }
 
@@ -126,8 +136,16 @@ static const char *comment_begin(const char *text, const char *at)
 	return first;
 }
 
+/* The description, as it is made. */
+struct making {
+	struct varlink_blocks blocks;
+	struct api_offered_description out;
+	json_t *examples; /* a list, which keeps those of out */
+};
+
 /* comment_take reads the comment above a method: words for "about", and the example. */
-static int comment_take(const char *text, const struct idl_member *member, json_t *method)
+static int comment_take(struct making *making, const char *text, const struct idl_member *member,
+			struct api_offered_method *method)
 {
 	char about[ABOUT_CAP];
 	struct writer w = writer_of(about, sizeof(about));
@@ -143,39 +161,43 @@ static int comment_take(const char *text, const struct idl_member *member, json_
 				json_decref(example);
 				return WEFT_EMALFORMED;
 			}
-			(void)json_object_set_new(method, "example", example);
+			if (json_array_append_new(making->examples, example) < 0)
+				return -ENOMEM;
+			method->example = example;
 		} else if (len + 1 <= sizeof(about) - writer_len(&w)) {
 			text_write(&w, writer_len(&w) && len ? " " : "");
 			writer_bytes(&w, words, len);
 		}
 	}
-	(void)json_object_set_new(method, "about", json_stringn(about, writer_len(&w)));
+	method->about = varlink_format(&making->blocks, "%.*s", (int)writer_len(&w), about);
 	return 0;
 }
 
-static int methods_add(const char *text, const struct idl *idl, json_t *methods,
+static int methods_add(struct making *making, const char *text, const struct idl *idl,
 		       char why[static SERVICE_IDL_WHY_CAP])
 {
 	const struct idl_member *member = control_idl_members(idl);
 
 	for (; member; member = member->next) {
-		json_t *method;
+		struct api_offered_method method;
+		int err;
 
 		if (member->kind != IDL_METHOD)
 			continue;
-		method = json_pack("{s:s%, s:o, s:o}", "name", member->name.text, member->name.len,
-				   "takes", fields_json(idl, member->input), "gives",
-				   fields_json(idl, member->output));
-		if (comment_take(text, member, method) < 0) {
+		method = (struct api_offered_method){
+			.name = text_of(&making->blocks, &member->name),
+			.takes = fields_of(&making->blocks, idl, member->input),
+			.gives = fields_of(&making->blocks, idl, member->output),
+		};
+		err = comment_take(making, text, member, &method);
+		if (err == WEFT_EMALFORMED)
 			snprintf(why, SERVICE_IDL_WHY_CAP,
 				 "the example of method %.*s is no JSON object in one line",
 				 (int)(member->name.len < 32 ? member->name.len : 32),
 				 member->name.text);
-			json_decref(method);
-			return WEFT_EMALFORMED;
-		}
-		if (json_array_append_new(methods, method) < 0)
-			return -ENOMEM;
+		if (err < 0)
+			return err;
+		varlink_push(&making->blocks, &making->out.methods, method);
 	}
 	return 0;
 }
@@ -183,9 +205,9 @@ static int methods_add(const char *text, const struct idl *idl, json_t *methods,
 int api_service_idl_description(const char *text, json_t **out_description,
 				char why[static SERVICE_IDL_WHY_CAP])
 {
+	struct making making = {.out = {.about = ""}};
 	struct idl *idl;
 	unsigned line;
-	json_t *methods;
 	int err = control_idl_parse(text, &idl, &line);
 
 	if (err < 0) {
@@ -193,12 +215,12 @@ int api_service_idl_description(const char *text, json_t **out_description,
 			 line);
 		return err;
 	}
-	methods = json_array();
-	err = methods_add(text, idl, methods, why);
+	making.examples = json_array();
+	err = methods_add(&making, text, idl, why);
 	control_idl_free(idl);
-	if (err == 0 &&
-	    !(*out_description = json_pack("{s:s, s:O}", "about", "", "methods", methods)))
+	if (err == 0 && !(*out_description = api_offered_description_write(&making.out)))
 		err = -ENOMEM;
-	json_decref(methods);
+	json_decref(making.examples);
+	varlink_blocks_free(&making.blocks);
 	return err;
 }
