@@ -102,6 +102,9 @@ def captured(lab, names, swarm, urls, *options):
     return capture.close()
 
 
+ROUTER = {("10.77.2.254", 5351), ("10.77.2.254", 1900), ("239.255.255.250", 1900)}
+
+
 def test_a_capture_shows_what_dht_only_opens(lab):
     network = lab.topology("star", "3")
     names = {node.name.rsplit("-", 1)[-1]: node.name for node in network.nodes.values()}
@@ -114,7 +117,7 @@ def test_a_capture_shows_what_dht_only_opens(lab):
     check(ports & {packet.port for packet in packets if packet.kind == "tcp"}, "else they are asked")
     packets = captured(lab, names, swarm, urls, "--dht-only")
     nodes = {("10.77.3.1", swarm.port + i) for i in range(10)}
-    seen, odd = {"krpc": 0, "quic": 0}, []
+    seen, odd = {"krpc": 0, "quic": 0, "router": 0}, []
     for packet in packets:
         to = (packet.address, packet.port)
         is_dht = packet.kind == "udp" and packet.first == ord("d")
@@ -122,6 +125,9 @@ def test_a_capture_shows_what_dht_only_opens(lab):
             seen["krpc"] += 1
         elif packet.kind == "udp" and to == ("10.77.1.1", 7000) and packet.first & 0x40:
             seen["quic"] += 1
+        # For its own port, and for no node: by PCP, NAT-PMP and UPnP (port_mapping.method).
+        elif packet.kind == "udp" and to in ROUTER:
+            seen["router"] += 1
         # The kernel's own: groups, neighbours, ports that are closed.
         elif not (packet.kind in ("icmp6", "ip-2") and ipaddress.ip_address(packet.address).is_multicast
                   or packet.kind in ("icmp", "icmp6")):

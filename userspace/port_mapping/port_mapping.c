@@ -39,6 +39,7 @@ struct port_mapping {
 	struct timer look_timer;
 	struct addr router, client; /* family ADDR_NONE: none */
 	const char *no_router;	    /* why nothing is asked; NULL: it is */
+	bool has_looked;	    /* for a router */
 	struct jobs *jobs;	    /* NULL: not by UPnP */
 	struct poller_watch jobs_watch;
 	struct upnp upnp;
@@ -293,6 +294,7 @@ static void look(struct timer *timer, uint64_t now_ns)
 	struct addr router, client;
 
 	mapping->now_ns = now_ns;
+	mapping->has_looked = true;
 	timer_set(mapping->params.timers, timer, now_ns + LOOK_AGAIN_NS);
 	if (!net_default_router(&router, &client))
 		router_none(mapping, "this machine has no default router of IPv4", now_ns);
@@ -408,8 +410,9 @@ static enum port_mapping_state state_of(const struct port_mapping *mapping,
 	struct addr observed;
 
 	if (port->external.family == ADDR_NONE)
-		return port->is_failed || mapping->no_router ? PORT_MAPPING_FAILED
-							     : PORT_MAPPING_ASKING;
+		return port->is_failed || (mapping->no_router && mapping->has_looked)
+			       ? PORT_MAPPING_FAILED
+			       : PORT_MAPPING_ASKING;
 	if (!addr_is_global(&port->external) && !mapping->params.allows_private)
 		return PORT_MAPPING_PRIVATE;
 	/* Where the router lies, or more than one leads out, most others see another address. */
