@@ -74,7 +74,7 @@ help:
 	@echo 'programs   builds all that check runs, and runs nothing'
 	@echo 'test       the part of check that needs neither root nor tools'
 	@echo 'nightly    the simulator over 200 seeds a test: T=test_swarm one program, SEEDS=20'
-	@echo '           FROM=1 the first seed; check runs 5 of each'
+	@echo '           FROM=1 the first seed; check runs 3 of each'
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'
 	@echo 'cov        line coverage of the tests by folder'

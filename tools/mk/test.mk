@@ -17,9 +17,9 @@ matches = $(filter $(T),$(1))$(filter $(T) test_$(T) fuzz_$(T) check-$(T),$(subs
 pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 
 # A test of the simulator runs over so many seeds, and those in tests/sim/seeds/: docs/simulator.md.
-SEEDS ?= $(if $(SAN),1,5)
-# System tests at once.
-SYSTEM_JOBS ?= $(shell nproc)
+SEEDS ?= $(if $(SAN),1,3)
+# System tests at once: they mostly wait.
+SYSTEM_JOBS ?= $(shell expr 2 \* $$(nproc))
 TEST_ENV = SIM_SEEDS=$(SEEDS) SYSTEM_JOBS=$(SYSTEM_JOBS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
