@@ -12,15 +12,6 @@
 
 _Static_assert(ADVERTISED_MAX == MESH_PEER_ADDRS_MAX, "a HELLO carries all that are advertised");
 
-static void addr_add(struct advertised *all, const struct addr *addr)
-{
-	for (unsigned i = 0; i < all->cnt; i++)
-		if (addr_equal(&all->addrs[i], addr))
-			return;
-	if (all->cnt < ADVERTISED_MAX)
-		all->addrs[all->cnt++] = *addr;
-}
-
 static bool has_host(const struct advertised *all, const struct addr *addr)
 {
 	for (unsigned i = 0; i < all->cnt; i++)
@@ -40,9 +31,9 @@ static void outer_add(const struct node *node, const struct advertised *own, str
 	view = node->reachability ? reachability_show(node->reachability) : NULL;
 	if (view && (view->kind == REACHABILITY_MAPPED ||
 		     (view->kind == REACHABILITY_DIRECT && has_host(own, &view->addr))))
-		addr_add(all, &view->addr);
+		net_advertised_add(all, &view->addr);
 	if (port_mapping_external(node->port_mapping, ADDR_UDP, &mapped))
-		addr_add(all, &mapped);
+		net_advertised_add(all, &mapped);
 }
 
 /* HELLO says where QUIC is, and as far as there is room where TCP is. */
@@ -57,10 +48,10 @@ static void hello_fill(const struct node *node, const struct advertised *own)
 		return;
 	if (!node->config->advertise_cnt &&
 	    port_mapping_external(node->port_mapping, ADDR_TCP, &addr))
-		addr_add(hello, &addr);
+		net_advertised_add(hello, &addr);
 	for (unsigned i = 0; i < own->cnt; i++) {
 		addr = tcp_config_addr(tcp, &own->addrs[i]);
-		addr_add(hello, &addr);
+		net_advertised_add(hello, &addr);
 	}
 }
 
@@ -74,7 +65,7 @@ void node_advertise(struct node *node)
 	outer_add(node, &own, &all);
 	machine->outer_cnt = all.cnt;
 	for (unsigned i = 0; i < own.cnt; i++)
-		addr_add(&all, &own.addrs[i]);
+		net_advertised_add(&all, &own.addrs[i]);
 	machine->advertised = all;
 	hello_fill(node, &own);
 }

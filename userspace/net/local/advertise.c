@@ -4,7 +4,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 
-static void advertised_add(struct advertised *out, const struct addr *addr)
+void net_advertised_add(struct advertised *out, const struct addr *addr)
 {
 	for (unsigned i = 0; i < out->cnt; i++)
 		if (addr_equal(&out->addrs[i], addr))
@@ -29,7 +29,7 @@ static void advertised_add_interfaces(struct advertised *out, const struct addr 
 		addr.port = wildcard->port;
 		if (addr.family == wildcard->family && !addr_is_link_local(&addr) &&
 		    addr_is_loopback(&addr) == is_loopback_wanted)
-			advertised_add(out, &addr);
+			net_advertised_add(out, &addr);
 	}
 	freeifaddrs(list);
 }
@@ -39,14 +39,14 @@ void net_advertise(struct advertised *out, const struct addr *given, unsigned gi
 {
 	out->cnt = 0;
 	for (unsigned i = 0; i < given_cnt; i++)
-		advertised_add(out, &given[i]);
+		net_advertised_add(out, &given[i]);
 	if (out->cnt)
 		return;
 	for (unsigned i = 0; i < bound_cnt; i++) {
 		if (addr_is_wildcard(&bound[i]))
 			advertised_add_interfaces(out, &bound[i], false);
 		else
-			advertised_add(out, &bound[i]);
+			net_advertised_add(out, &bound[i]);
 	}
 	/* A machine without a network still reaches itself. */
 	for (unsigned i = 0; i < bound_cnt && !out->cnt; i++)

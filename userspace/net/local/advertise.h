@@ -11,6 +11,8 @@ struct advertised {
 	struct addr addrs[ADVERTISED_MAX];
 	unsigned cnt;
 };
+/* net_advertised_add: addr comes last, unless it is there or all places are taken. */
+void net_advertised_add(struct advertised *out, const struct addr *addr);
 /*
  * net_advertise: the given addresses if there are any; else the bound ones, with a wildcard
  * replaced by the machine's own addresses of that family.
