@@ -152,12 +152,18 @@ static int accept_ask(struct weft_endpoint *endpoint)
 		   api_accept_endpoint_in_write(&in), ACCEPT_ID);
 }
 
-static char *text_of(const json_t *message, const char *name)
+/* opened_keep: what the reply tells of the endpoint. False: no memory, or no such reply. */
+static bool opened_keep(struct weft_endpoint *endpoint, json_t *parameters)
 {
-	const char *text =
-		json_string_value(json_object_get(json_object_get(message, "parameters"), name));
+	struct varlink_blocks blocks = {0};
+	const struct api_open_endpoint_out *out = api_open_endpoint_out_read(parameters, &blocks);
 
-	return text ? strdup(text) : NULL;
+	if (out) {
+		endpoint->id = strdup(out->node);
+		endpoint->address = strdup(out->address);
+	}
+	varlink_blocks_free(&blocks);
+	return endpoint->id && endpoint->address;
 }
 
 static int endpoint_opened(struct weft_endpoint *endpoint, int timeout_ms, struct weft_error *error)
@@ -168,13 +174,9 @@ static int endpoint_opened(struct weft_endpoint *endpoint, int timeout_ms, struc
 	if (err < 0)
 		return hear_fail(error, err, endpoint->path, timeout_ms);
 	err = client_failure_of_reply(message, error);
-	if (err == 0) {
-		endpoint->id = text_of(message, "node");
-		endpoint->address = text_of(message, "address");
-		if (!endpoint->id || !endpoint->address || accept_ask(endpoint) < 0 ||
-		    client_varlink_flush(&endpoint->varlink) < 0)
-			err = client_failure_memory(error);
-	}
+	if (err == 0 && (!opened_keep(endpoint, json_object_get(message, "parameters")) ||
+			 accept_ask(endpoint) < 0 || client_varlink_flush(&endpoint->varlink) < 0))
+		err = client_failure_memory(error);
 	json_decref(message);
 	return err;
 }
@@ -250,14 +252,16 @@ int weft_endpoint_fd(const struct weft_endpoint *endpoint)
 static int accepted(struct weft_endpoint *endpoint, const json_t *message,
 		    char peer[WEFT_NODE_ID_CAP], struct weft_error *error)
 {
-	const char *node =
-		json_string_value(json_object_get(json_object_get(message, "parameters"), "node"));
+	struct varlink_blocks blocks = {0};
+	const struct api_accept_endpoint_out *out;
 	int err = client_failure_of_reply(message, error), fd;
 
 	if (err < 0)
 		return err == WEFT_EABSENT ? WEFT_ECLOSED : err;
+	out = api_accept_endpoint_out_read(json_object_get(message, "parameters"), &blocks);
 	if (peer)
-		snprintf(peer, WEFT_NODE_ID_CAP, "%s", node ? node : "");
+		snprintf(peer, WEFT_NODE_ID_CAP, "%s", out ? out->node : "");
+	varlink_blocks_free(&blocks);
 	fd = fd_of(&endpoint->varlink, error);
 	/* An endpoint that is gone is noticed by the next call. */
 	if (accept_ask(endpoint) == 0)
