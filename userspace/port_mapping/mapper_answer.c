@@ -16,6 +16,11 @@
 /* RFC 6887 7.4 and RFC 6886 3.5: the results of which the router says that they pass. */
 enum { PCP_NETWORK_FAILURE = 7, PCP_NO_RESOURCES = 8, PCP_USER_EXCEEDED_QUOTA = 10 };
 
+static const char *word_of(const char *const *words, size_t cnt, unsigned result)
+{
+	return result < cnt && words[result] ? words[result] : "the router refuses";
+}
+
 static const char *pcp_result(unsigned result)
 {
 	static const char *const words[] = {
@@ -34,8 +39,7 @@ static const char *pcp_result(unsigned result)
 		[13] = "the router has too many peers",
 	};
 
-	return result < sizeof(words) / sizeof(words[0]) && words[result] ? words[result]
-									  : "the router refuses";
+	return word_of(words, sizeof(words) / sizeof(words[0]), result);
 }
 
 static const char *nat_pmp_result(unsigned result)
@@ -48,8 +52,7 @@ static const char *nat_pmp_result(unsigned result)
 		[5] = "the router does not map this protocol",
 	};
 
-	return result < sizeof(words) / sizeof(words[0]) && words[result] ? words[result]
-									  : "the router refuses";
+	return word_of(words, sizeof(words) / sizeof(words[0]), result);
 }
 
 /* --- the router's clock --- */

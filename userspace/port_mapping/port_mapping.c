@@ -32,14 +32,13 @@
 #define READ_MAX 16
 
 struct port_mapping {
-	struct poller_watch socket;    /* first; fd -1: none */
+	struct poller_watch socket;    /* fd -1: none */
 	struct poller_watch announced; /* datagrams of the group; fd -1: none */
 	struct port_mapping_params params;
 	struct mapper mapper;
 	struct timer look_timer;
 	struct addr router, client; /* family ADDR_NONE: none */
 	const char *no_router;	    /* why nothing is asked; NULL: it is */
-	bool has_looked;	    /* for a router */
 	struct jobs *jobs;	    /* NULL: not by UPnP */
 	struct poller_watch jobs_watch;
 	struct upnp upnp;
@@ -91,7 +90,7 @@ static void socket_close(struct port_mapping *mapping, struct poller_watch *sock
 /* Connected: the kernel lets datagrams of the router's port alone in, and tells what ICMP says of it. */
 static void socket_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
-	struct port_mapping *mapping = (struct port_mapping *)watch;
+	struct port_mapping *mapping = container_of(watch, struct port_mapping, socket);
 	uint8_t data[PCP_LEN_MAX + 1];
 
 	(void)events;
@@ -294,7 +293,6 @@ static void look(struct timer *timer, uint64_t now_ns)
 	struct addr router, client;
 
 	mapping->now_ns = now_ns;
-	mapping->has_looked = true;
 	timer_set(mapping->params.timers, timer, now_ns + LOOK_AGAIN_NS);
 	if (!net_default_router(&router, &client))
 		router_none(mapping, "this machine has no default router of IPv4", now_ns);
@@ -330,7 +328,6 @@ int port_mapping_open(const struct port_mapping_params *params, struct port_mapp
 		return -ENOMEM;
 	mapping->params = *params;
 	mapping->socket.fd = mapping->announced.fd = -1;
-	mapping->no_router = "the router was not looked for yet";
 	mapper = (struct mapper_params){
 		.config = params->config,
 		.ports = mapping->params.ports,
@@ -410,9 +407,8 @@ static enum port_mapping_state state_of(const struct port_mapping *mapping,
 	struct addr observed;
 
 	if (port->external.family == ADDR_NONE)
-		return port->is_failed || (mapping->no_router && mapping->has_looked)
-			       ? PORT_MAPPING_FAILED
-			       : PORT_MAPPING_ASKING;
+		return port->is_failed || mapping->no_router ? PORT_MAPPING_FAILED
+							     : PORT_MAPPING_ASKING;
 	if (!addr_is_global(&port->external) && !mapping->params.allows_private)
 		return PORT_MAPPING_PRIVATE;
 	/* Where the router lies, or more than one leads out, most others see another address. */
