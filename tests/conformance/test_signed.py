@@ -163,4 +163,20 @@ def test_a_rooms_segments_are_a_chain_that_its_head_names(lab):
     check_eq(sequences, sorted(set(sequences)), "sequences ascend")
 
 
+def test_a_relay_grant_says_what_is_documented(lab):
+    (wrapper, whole), (_, least) = bodies("relay grant")
+    check_eq(sorted(whole), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "all fields")
+    check_eq(sorted(least), [0, 1, 5, 7, 8], "those that are needed")
+    check_eq([whole[key] for key in (0, 2, 3, 4, 5, 6)],
+             [7, 12500000, 2**20, 10**12, 16, True], "serial, rate, burst, month, flows, content")
+    check_eq([len(relay) for relay in whole[9]], [32, 32], "relays")
+    (inner_set, named), = bodies("key set of a relay grant")
+    inner = canonical(named[0])
+    check(verifies("relaygrant", inner), "the grant in the set")
+    check_eq((inner[1], canonical(inner[0])[1]), (wrapper[1], inner_set[1]), "operator; holder")
+    (list_wrapper, revoked), = bodies("relay revocations")
+    check_eq(list_wrapper[1], wrapper[1], "the operator signs both")
+    check_eq((revoked[0], revoked[2], revoked[3]), (2, 5, [7, 300]), "serial, below, serials")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

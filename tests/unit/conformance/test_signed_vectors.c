@@ -17,6 +17,8 @@
 #include "crypto/signed.h"
 #include "crypto/blake3/blake3.h"
 #include "locate/bootstrap_list.h"
+#include "relay/grants/grant_record.h"
+#include "relay/grants/grant_revocations.h"
 #include "builtin/pods/room_record.h"
 #include "builtin/index/index_entry_value.h"
 #include "service/directory/descriptor.h"
@@ -388,6 +390,58 @@ static void make_bootstrap(struct writer *w)
 	locate_bootstrap_list_write(w, key, &list);
 }
 
+/* --- relays --- */
+
+/* key is the operator's, the other one the holder's. */
+static void make_grant(struct writer *w)
+{
+	struct relay_grant_record grant = {.serial = 7,
+					   .per_s = 12500000,
+					   .burst_len = 1 << 20,
+					   .month_len = 1000000000000,
+					   .flow_max = 16,
+					   .is_content = true,
+					   .not_before_s = TIME_S,
+					   .expires_s = TIME_S + 30 * 86400,
+					   .relay_cnt = 2};
+
+	memcpy(grant.holder, node_key_public(other_key), sizeof(grant.holder));
+	bytes_fill(grant.relays[0], 32, 0x10);
+	bytes_fill(grant.relays[1], 32, 0x50);
+	relay_grant_record_write(w, key, &grant);
+}
+
+static void make_least_grant(struct writer *w)
+{
+	struct relay_grant_record grant = {
+		.serial = 8, .flow_max = 1, .not_before_s = TIME_S, .expires_s = TIME_S + 86400};
+
+	memcpy(grant.holder, node_key_public(other_key), sizeof(grant.holder));
+	relay_grant_record_write(w, key, &grant);
+}
+
+static void make_key_set(struct writer *w)
+{
+	uint8_t grant[RELAY_GRANT_RECORD_LEN_MAX];
+	struct writer g = writer_of(grant, sizeof(grant));
+	struct relay_shown shown = {
+		.grant_bytes = grant, .key_cnt = 2, .set_expires_s = TIME_S + 7 * 86400};
+
+	make_grant(&g);
+	shown.grant_len = writer_len(&g);
+	bytes_fill(shown.keys[0], 32, 0x80);
+	bytes_fill(shown.keys[1], 32, 0xc0);
+	relay_set_write(w, other_key, &shown);
+}
+
+static void make_grant_revocations(struct writer *w)
+{
+	static struct relay_revocations list = {
+		.serial = 2, .made_s = TIME_S, .below = 5, .serials = {7, 300}, .cnt = 2};
+
+	relay_revocations_write(w, key, &list);
+}
+
 static const struct {
 	const char *kind, *tag;
 	bool is_named; /* by the BLAKE3 of its bytes */
@@ -413,6 +467,10 @@ static const struct {
 	{"room segment, tail", "roomsegment", false, make_room_tail},
 	{"room head", "roomhead", false, make_room_head},
 	{"bootstrap list", BOOTSTRAP_TAG, false, make_bootstrap},
+	{"relay grant", RELAY_GRANT_TAG, false, make_grant},
+	{"relay grant, least", RELAY_GRANT_TAG, false, make_least_grant},
+	{"key set of a relay grant", RELAY_SET_TAG, false, make_key_set},
+	{"relay revocations", RELAY_REVOKE_TAG, false, make_grant_revocations},
 };
 #define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
 
