@@ -45,6 +45,8 @@ static const struct row rows[] = {
 #include "port_mapping/port_mapping_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
 #include "relay/relay_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
+#include "relay/web/web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
 #include "blobs/blobs_counters.def"
 #define FIGURE(kind, field, meaning) ROW(announce, kind, field, meaning)
@@ -224,6 +226,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	port_mapping_stats(api->port_mapping, &out_figures->port_mapping);
 	if (api->relay)
 		out_figures->relay = *relay_stats(api->relay);
+	if (api->relay_web)
+		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		figures_add(out_figures, workers_figures(api->workers, i),
 			    blobs_servers_stats(api->servers, i));

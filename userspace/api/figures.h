@@ -21,6 +21,7 @@
 #include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "relay/relay.h"
+#include "relay/web/web.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
@@ -60,6 +61,7 @@ struct figures {
 	struct reachability_stats reachability;
 	struct port_mapping_stats port_mapping;
 	struct relay_stats relay;
+	struct relay_web_stats relay_web;
 	struct announce_stats announce;
 	struct follows_stats follows;
 	struct search_stats search;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_WEB_WEB_H
+#define WEFT_RELAY_WEB_WEB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/byte_channel.h"
+#include "base/fair/fair_path.h"
+#include "base/figure.h"
+#include "weft/err.h"
+
+struct load;
+struct random;
+
+/*
+ * A relay over WebSocket, for clients whose network lets no UDP through (docs/wire/relay_web.md).
+ * Datagrams go from key to key, and nothing of them outlives the connection. Channels of TLS come
+ * in (base/byte_channel.h); time is an argument. Home.
+ *
+ * Any peer can fill two things. Connections are shared by network, address and key. A peer that
+ * has not proved a key has 10 s, and all such peers of an address share as one key. Memory of
+ * frames that wait is shared in the same way: frames that come count for their sender, frames that
+ * wait for their receiver. When it is full, the receiver that holds most loses its oldest frame.
+ * An honest peer within its share notices neither.
+ */
+struct relay_web;
+
+#define RELAY_WEB_QUEUE_MAX	 512	    /* frames that wait for one client */
+#define RELAY_WEB_MESSAGE_MAX	 (1u << 20) /* of WebSocket; a longer one ends the connection */
+#define RELAY_WEB_HEAD_LEN_MAX	 4096	    /* of the request for the upgrade */
+#define RELAY_WEB_PROVE_NS	 10000000000ull
+#define RELAY_WEB_PING_NS	 15000000000ull /* of silence; twice as much ends the connection */
+#define RELAY_WEB_WRITE_NS	 2000000000ull	/* in which what was written has to be taken */
+#define RELAY_WEB_RESTART_MIN_MS 100
+#define RELAY_WEB_RESTART_MAX_MS 2000
+#define RELAY_WEB_TRY_FOR_MS	 30000
+
+struct relay_web_config {
+	bool is_on;
+	uint32_t client_cap;
+	size_t memory_cap;   /* bytes of frames that wait */
+	uint64_t rate_per_s; /* bytes a second from one address (IPv6: /64); 0: no limit */
+	uint64_t burst_len;
+};
+void relay_web_config_defaults(struct relay_web_config *config);
+size_t relay_web_footprint(const struct relay_web_config *config);
+
+struct relay_web_params {
+	struct relay_web_config config;
+	const struct fair_site *site; /* NULL: none */
+	struct random *random;
+	struct load *load; /* NULL: nothing is counted */
+	/* The class of a proved key. NULL: unknown. */
+	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	void *ctx;
+	uint64_t now_ns;
+};
+
+struct relay_web_stats {
+#define FIGURE FIGURE_FIELD
+#include "relay/web/web_counters.def"
+};
+
+/* relay_web_new: 0, -ENOMEM or WEFT_EFULL. relay_web_free ends connections without a word; takes NULL. */
+WEFT_MUST_CHECK
+int relay_web_new(const struct relay_web_params *params, struct relay_web **out_web);
+void relay_web_free(struct relay_web *web);
+/* relay_web_events: what a carrier calls; ctx of opened is the struct relay_web. */
+extern const struct byte_channel_events relay_web_events;
+
+/* relay_web_flush writes what waits. relay_web_expire: timers, at relay_web_next_ns. */
+void relay_web_flush(struct relay_web *web, uint64_t now_ns);
+void relay_web_expire(struct relay_web *web, uint64_t now_ns);
+uint64_t relay_web_next_ns(const struct relay_web *web);
+/* relay_web_restart tells every client to come back later, and ends all connections. */
+void relay_web_restart(struct relay_web *web, uint64_t now_ns);
+
+void relay_web_read_stats(const struct relay_web *web, struct relay_web_stats *out_stats);
+/* relay_web_places: shares of connections, and of memory in blocks. */
+void relay_web_places(const struct relay_web *web, struct fair_view *out_conns,
+		      struct fair_view *out_memory);
+
+#endif
