@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 #include "codec/text/zbase32.h"
 
@@ -178,82 +178,67 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 	return 0;
 }
 
-void firewall_ban_record_write(struct writer *w, const struct ban *ban)
+/* A ban, and what an earlier version said of it. */
+struct record {
+	struct ban ban;
+	bool keeps_nothing_out; /* a ban of connection ids alone, for minutes */
+};
+
+static void source_write(struct writer *w, const void *member)
 {
-	bool has_source = ban->source.family != ADDR_NONE;
-	struct peer_addr source = peer_addr_of(&ban->source);
+	struct peer_addr source = peer_addr_of(member);
 
 	source.peer.addr.port = 1; /* a PeerAddr has one */
-	cbor_write_map(w, 4u + (ban->is_automatic ? 2 : 0) + has_source);
-	cbor_field_uint(w, 0, RECORD_LAYOUT);
-	cbor_field_uint(w, 1, ban->added_s);
-	cbor_field_uint(w, 2, ban->expires_s);
-	cbor_field_text(w, 3, ban->reason, strlen(ban->reason));
-	if (ban->is_automatic) {
-		cbor_field_uint(w, 5, ban->cause);
-		cbor_field_uint(w, 6, ban->is_limit);
-	}
-	if (has_source) {
-		cbor_write_uint(w, 7);
-		peer_addr_write(w, &source);
-	}
+	peer_addr_write(w, &source);
 }
 
-static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *ban)
+static void source_read(struct cbor_reader *r, void *member)
 {
 	struct peer_addr source;
 
-	switch (key) {
-	case 1:
-		ban->added_s = cbor_read_uint(r);
-		break;
-	case 2:
-		ban->expires_s = cbor_read_uint(r);
-		break;
-	case 3:
-		cbor_read_text_copy(r, ban->reason, sizeof(ban->reason));
-		break;
-	case 5:
-		ban->cause = cbor_read_uint(r);
-		ban->is_automatic = true;
-		break;
-	case 6:
-		ban->is_limit = cbor_read_uint_max(r, 1);
-		break;
-	case 7:
-		peer_addr_read(r, &source);
-		if (!cbor_is_bad(r))
-			ban->source = addr_prefix_key(&source.peer.addr, 128);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	peer_addr_read(r, &source);
+	if (!cbor_is_bad(r))
+		*(struct addr *)member = addr_prefix_key(&source.peer.addr, 128);
+}
+
+static const struct cbor_field record_fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = RECORD_LAYOUT},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct record, ban.added_s)},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct record, ban.expires_s)},
+	{3, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct record, ban.reason)},
+	{4, CBOR_FIELD_UINT, CBOR_FORMER, CBOR_AT(struct record, keeps_nothing_out), .max = 1},
+	{5, CBOR_FIELD_UINT, CBOR_HAS(struct record, ban.is_automatic),
+	 CBOR_AT(struct record, ban.cause)},
+	{6, CBOR_FIELD_UINT, CBOR_WHEN(struct record, ban.is_automatic),
+	 CBOR_AT(struct record, ban.is_limit), .max = 1},
+	{7, CBOR_FIELD_CODED, CBOR_WHEN(struct record, ban.source.family),
+	 CBOR_AT(struct record, ban.source), .read = source_read, .write = source_write},
+};
+static const struct cbor_table record_table = {CBOR_FIELDS(record_fields)};
+
+void firewall_ban_record_write(struct writer *w, const struct ban *ban)
+{
+	const struct record record = {.ban = *ban};
+
+	cbor_fields_write(w, &record_table, &record);
 }
 
 int firewall_ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
 			      struct ban *out_ban)
 {
-	bool keeps_nothing_out = false;
-	struct ban ban = {0};
+	struct record record = {.keeps_nothing_out = false};
 	struct cbor_reader r;
-	uint64_t key;
-	int err = target_of_id(id, &ban.target);
+	int err = target_of_id(id, &record.ban.target);
 
 	if (err == 0)
 		err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 	if (err < 0)
 		return err;
-	while (cbor_next_key(&r, &key)) {
-		/* Earlier versions had bans of connection ids alone, for minutes. */
-		if (key == 4)
-			keeps_nothing_out = cbor_read_uint_max(&r, 1);
-		else
-			record_read_field(&r, key, &ban);
-	}
+	cbor_fields_read_on(&r, &record_table, &record);
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
-	if (keeps_nothing_out)
+	if (record.keeps_nothing_out)
 		return WEFT_EABSENT;
-	*out_ban = ban;
+	*out_ban = record.ban;
 	return 0;
 }

@@ -113,6 +113,31 @@ static void test_records_come_back_as_they_were(void)
 	}
 }
 
+static void test_a_record_has_the_bytes_of_its_layout(void)
+{
+	static const uint8_t operators[] = {0xa4, 0, 1, 1, 5, 2, 0, 3, 0x60};
+	static const uint8_t automatic[] = {0xa7, 0,	1, 1, 5, 2, 25, 1,    44, 3,
+					    0x61, 0x78, 5, 7, 6, 1, 7,	0xa3, 0,  0x44,
+					    0xc0, 0,	2, 1, 1, 1, 2,	0};
+	struct ban ban = {.target.kind = BAN_KEY, .added_s = 5};
+	uint8_t record[BAN_RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+
+	firewall_ban_record_write(&w, &ban);
+	CHECK_EQ(writer_len(&w), sizeof(operators));
+	CHECK_MEM(record, operators, sizeof(operators));
+	ban.expires_s = 300;
+	strcpy(ban.reason, "x");
+	ban.is_automatic = true;
+	ban.cause = 7;
+	ban.is_limit = true;
+	CHECK_EQ(addr_parse("192.0.2.1:0", &ban.source), 0);
+	w = writer_of(record, sizeof(record));
+	firewall_ban_record_write(&w, &ban);
+	CHECK_EQ(writer_len(&w), sizeof(automatic));
+	CHECK_MEM(record, automatic, sizeof(automatic));
+}
+
 static void test_damaged_and_later_records_are_refused(void)
 {
 	struct ban ban = {.target.kind = BAN_KEY}, got;
@@ -155,6 +180,7 @@ int main(void)
 	RUN(test_targets_are_read_and_written);
 	RUN(test_a_prefix_has_its_addresses_and_no_other);
 	RUN(test_records_come_back_as_they_were);
+	RUN(test_a_record_has_the_bytes_of_its_layout);
 	RUN(test_damaged_and_later_records_are_refused);
 	RUN(test_a_record_of_an_earlier_version_keeps_nothing_out);
 	return check_done();
