@@ -9,7 +9,7 @@
  */
 #include "mesh_frame.h"
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 
 #define MAP_OF_FOUR 0xa4
 
@@ -171,40 +171,24 @@ bool mesh_frame_in_body(struct mesh_frame_in *in, struct cursor *c)
 	return in->body_len == in->frame.payload_len;
 }
 
+static const struct cbor_field error_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct mesh_error, code), .max = UINT16_MAX},
+	{1, CBOR_FIELD_TEXT, CBOR_USUAL, CBOR_AT(struct mesh_error, text)},
+	{2, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct mesh_error, not_before_ms)},
+};
+static const struct cbor_table error_table = {CBOR_FIELDS(error_fields)};
+
 void mesh_error_write(struct writer *w, const struct mesh_error *error)
 {
-	cbor_write_map(w, 3);
-	cbor_field_uint(w, 0, error->code);
-	cbor_field_text(w, 1, error->text, strlen(error->text));
-	cbor_field_uint(w, 2, error->not_before_ms);
+	cbor_fields_write(w, &error_table, error);
 }
 
 int mesh_error_parse(const uint8_t *data, size_t len, struct mesh_error *out_error)
 {
 	struct mesh_error error = {0};
-	struct cbor_reader r;
-	uint64_t key;
-	int err;
+	int err = cbor_fields_parse(data, len, &error_table, &error);
 
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			error.code = (uint32_t)cbor_read_uint_max(&r, UINT16_MAX);
-			break;
-		case 1:
-			cbor_read_text_copy(&r, error.text, sizeof(error.text));
-			break;
-		case 2:
-			error.not_before_ms = cbor_read_uint(&r);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
-		return err;
-	*out_error = error;
-	return 0;
+	if (err == 0)
+		*out_error = error;
+	return err;
 }
