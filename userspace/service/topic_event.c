@@ -11,11 +11,6 @@
 #include "codec/cbor_fields.h"
 #include "codec/text/hex.h"
 
-/* Keys of a subscription request. */
-enum { READ_TOPIC = 0, READ_SINCE = 1, READ_EPOCH = 2 };
-/* Keys of a message: an event has a time, a notice has none. */
-enum { EVENT_EPOCH = 0, EVENT_SEQUENCE = 1, EVENT_AT_MS = 2, EVENT_LOST = 3 };
-
 bool service_topic_is_valid(const char *topic, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -28,11 +23,10 @@ bool service_topic_is_valid(const char *topic, size_t len)
 }
 
 static const struct cbor_field read_fields[] = {
-	{READ_TOPIC, CBOR_FIELD_TEXT, CBOR_NEEDED,
-	 CBOR_AT(struct service_subscription_params, topic)},
-	{READ_SINCE, CBOR_FIELD_UINT, CBOR_HAS(struct service_subscription_params, has_since),
+	{0, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct service_subscription_params, topic)},
+	{1, CBOR_FIELD_UINT, CBOR_HAS(struct service_subscription_params, has_since),
 	 CBOR_AT(struct service_subscription_params, since), .max = SERVICE_SEQUENCE_MAX},
-	{READ_EPOCH, CBOR_FIELD_FIXED, CBOR_HAS(struct service_subscription_params, has_epoch),
+	{2, CBOR_FIELD_FIXED, CBOR_HAS(struct service_subscription_params, has_epoch),
 	 CBOR_AT(struct service_subscription_params, epoch)},
 };
 static const struct cbor_table read_table = {CBOR_FIELDS(read_fields)};
@@ -60,55 +54,54 @@ int service_subscription_params_parse(const uint8_t *data, size_t len,
 	return 0;
 }
 
+/* One of has_at and has_lost: an event has a time, a notice has none. */
+struct event_head {
+	uint8_t epoch[SERVICE_EPOCH_LEN];
+	uint64_t sequence;
+	bool has_at, has_lost;
+	uint64_t at_ms, lost_cnt;
+};
+
+static const struct cbor_field event_fields[] = {
+	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct event_head, epoch)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct event_head, sequence),
+	 .max = SERVICE_SEQUENCE_MAX},
+	{2, CBOR_FIELD_UINT, CBOR_HAS(struct event_head, has_at),
+	 CBOR_AT(struct event_head, at_ms)},
+	{3, CBOR_FIELD_UINT, CBOR_HAS(struct event_head, has_lost),
+	 CBOR_AT(struct event_head, lost_cnt), .max = SERVICE_SEQUENCE_MAX},
+};
+static const struct cbor_table event_table = {CBOR_FIELDS(event_fields)};
+
 void service_event_head_write(struct writer *w, const struct service_event_message *message)
 {
-	cbor_write_map(w, 3);
-	cbor_field_bytes(w, EVENT_EPOCH, message->epoch, sizeof(message->epoch));
-	cbor_field_uint(w, EVENT_SEQUENCE, message->sequence);
-	if (message->is_notice)
-		cbor_field_uint(w, EVENT_LOST, message->lost_cnt);
-	else
-		cbor_field_uint(w, EVENT_AT_MS, message->at_ms);
-}
+	struct event_head head = {.sequence = message->sequence,
+				  .has_at = !message->is_notice,
+				  .has_lost = message->is_notice,
+				  .at_ms = message->at_ms,
+				  .lost_cnt = message->lost_cnt};
 
-static void event_field_read(struct cbor_reader *r, uint64_t key,
-			     struct service_event_message *message)
-{
-	switch (key) {
-	case EVENT_EPOCH:
-		cbor_read_fixed(r, message->epoch, sizeof(message->epoch));
-		break;
-	case EVENT_SEQUENCE:
-		message->sequence = cbor_read_uint_max(r, SERVICE_SEQUENCE_MAX);
-		break;
-	case EVENT_AT_MS:
-		message->at_ms = cbor_read_uint(r);
-		break;
-	case EVENT_LOST:
-		message->lost_cnt = cbor_read_uint_max(r, SERVICE_SEQUENCE_MAX);
-		break;
-	default:
-		cbor_skip(r);
-	}
+	memcpy(head.epoch, message->epoch, sizeof(head.epoch));
+	cbor_fields_write(w, &event_table, &head);
 }
 
 int service_event_parse(const uint8_t *data, size_t len, struct service_event_message *out_message)
 {
-	const uint64_t needed = CBOR_KEY(EVENT_EPOCH) | CBOR_KEY(EVENT_SEQUENCE);
-	struct service_event_message message = {.sequence = 0};
+	struct service_event_message message;
+	struct event_head head = {.has_at = false};
 	struct cbor_reader r;
-	uint64_t key;
 
 	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key))
-		event_field_read(&r, key, &message);
-	if (cbor_is_bad(&r) || (r.seen & needed) != needed ||
-	    cbor_has_key(&r, EVENT_AT_MS) == cbor_has_key(&r, EVENT_LOST))
+	cbor_fields_read(&r, &event_table, &head);
+	if (cbor_is_bad(&r) || head.has_at == head.has_lost)
 		return WEFT_EMALFORMED;
-	message.is_notice = cbor_has_key(&r, EVENT_LOST);
-	message.data = r.c.pos;
-	message.len = cursor_left(&r.c);
+	message = (struct service_event_message){.sequence = head.sequence,
+						 .is_notice = head.has_lost,
+						 .lost_cnt = head.lost_cnt,
+						 .at_ms = head.at_ms,
+						 .data = r.c.pos,
+						 .len = cursor_left(&r.c)};
+	memcpy(message.epoch, head.epoch, sizeof(message.epoch));
 	if (message.is_notice ? message.len > 0 : message.len > SERVICE_EVENT_LEN_MAX)
 		return WEFT_EMALFORMED;
 	*out_message = message;

@@ -127,6 +127,37 @@ static void test_a_notice_has_no_bytes(void)
 	CHECK_EQ(service_event_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 }
 
+static void test_heads_have_the_bytes_of_the_wire_page(void)
+{
+	static const uint8_t event[] = {0xa3, 0,    0x48, 1,	2, 3,	 4, 5,	  6,
+					7,    0xff, 1,	  0x19, 1, 0x2c, 2, 0x18, 200};
+	static const uint8_t notice[] = {0xa3, 0, 0x48, 1, 2, 3, 4, 5, 6, 7, 0xff, 1, 0, 3, 7};
+	struct service_event_message message = {.sequence = 300, .at_ms = 200, .lost_cnt = 9};
+	uint8_t bytes[SERVICE_EVENT_HEAD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	memcpy(message.epoch, epoch, sizeof(epoch));
+	service_event_head_write(&w, &message);
+	CHECK_EQ(writer_len(&w), sizeof(event));
+	CHECK_MEM(bytes, event, sizeof(event));
+	message = (struct service_event_message){.is_notice = true, .lost_cnt = 7, .at_ms = 9};
+	memcpy(message.epoch, epoch, sizeof(epoch));
+	w = writer_of(bytes, sizeof(bytes));
+	service_event_head_write(&w, &message);
+	CHECK_EQ(writer_len(&w), sizeof(notice));
+	CHECK_MEM(bytes, notice, sizeof(notice));
+}
+
+/* Keys 0 to 3 of a message; one of 2 and 3 is there. */
+static void test_a_message_is_an_event_or_a_notice(void)
+{
+	static const uint8_t both[] = {0xa4, 0, 0x48, 1, 2, 3, 4, 5, 6, 7, 8, 1, 5, 2, 0, 3, 0};
+	static const uint8_t neither[] = {0xa2, 0, 0x48, 1, 2, 3, 4, 5, 6, 7, 8, 1, 5};
+
+	CHECK_EQ(parse_prefix(both, sizeof(both), false), WEFT_EMALFORMED);
+	CHECK_EQ(parse_prefix(neither, sizeof(neither), false), WEFT_EMALFORMED);
+}
+
 static void test_an_event_of_64_kib_is_one_and_of_a_byte_more_is_none(void)
 {
 	static uint8_t bytes[SERVICE_EVENT_MESSAGE_LEN_MAX + 1];
@@ -174,6 +205,8 @@ int main(void)
 	RUN(test_an_epoch_without_a_number_is_malformed);
 	RUN(test_an_event_is_read_as_written_and_its_head_is_whole);
 	RUN(test_a_notice_has_no_bytes);
+	RUN(test_heads_have_the_bytes_of_the_wire_page);
+	RUN(test_a_message_is_an_event_or_a_notice);
 	RUN(test_an_event_of_64_kib_is_one_and_of_a_byte_more_is_none);
 	RUN(test_a_position_is_a_history_and_a_number);
 	return check_done();
