@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 
 enum direction { REQUEST = 1, ANSWER = 2, BOTH = REQUEST | ANSWER };
 
@@ -186,78 +186,16 @@ static void body_len_write(struct writer *w, uint64_t body_len)
 						      sizeof(digits) - at});
 }
 
-static int headers_write(struct writer *w, const struct service_http_headers *headers,
-			 uint64_t body_len, enum direction direction)
+static void headers_write(struct writer *w, const struct service_http_headers *headers,
+			  uint64_t body_len)
 {
-	struct service_http_headers idempotent = *headers;
 	bool has_len = body_len != SERVICE_HTTP_BODY_LEN_UNTOLD;
 
-	for (unsigned i = 0; i < headers->cnt; i++)
-		if (!header_is_sound(&headers->list[i]))
-			return WEFT_EMALFORMED;
-	headers_keep_crossing(&idempotent, direction);
-	if (idempotent.cnt + has_len > SERVICE_HTTP_HEADERS_MAX)
-		return WEFT_ETOOLARGE;
-	cbor_write_array(w, idempotent.cnt + has_len);
+	cbor_write_array(w, headers->cnt + has_len);
 	if (has_len)
 		body_len_write(w, body_len);
-	for (unsigned i = 0; i < idempotent.cnt; i++)
-		header_write(w, &idempotent.list[i]);
-	return 0;
-}
-
-static int head_end(const struct writer *w, size_t begin)
-{
-	if (w->bad || writer_len(w) - begin > SERVICE_HTTP_HEAD_LEN_MAX)
-		return WEFT_ETOOLARGE;
-	return 0;
-}
-
-int service_http_request_write(struct writer *w, const struct service_http_request *request)
-{
-	size_t begin = writer_len(w);
-	int err;
-
-	if (!is_verb(request->verb, request->verb_len) ||
-	    !is_target(request->target, request->target_len))
-		return WEFT_EMALFORMED;
-	if (request->target_len > SERVICE_HTTP_TARGET_LEN_MAX)
-		return WEFT_ETOOLARGE;
-	cbor_write_map(w, 3);
-	cbor_field_text(w, 0, request->verb, request->verb_len);
-	cbor_field_text(w, 1, request->target, request->target_len);
-	cbor_write_uint(w, 2);
-	err = headers_write(w, &request->headers, request->body_len, REQUEST);
-	return err < 0 ? err : head_end(w, begin);
-}
-
-static bool is_status(uint64_t status)
-{
-	return status >= 200 && status <= 599;
-}
-
-static int answer_write(struct writer *w, const struct service_http_answer *answer)
-{
-	size_t begin = writer_len(w);
-	int err;
-
-	cbor_write_map(w, 2);
-	cbor_field_uint(w, 0, answer->status);
-	cbor_write_uint(w, 2);
-	err = headers_write(w, &answer->headers, answer->body_len, ANSWER);
-	return err < 0 ? err : head_end(w, begin);
-}
-
-int service_http_answer_write(struct writer *w, const struct service_http_answer *answer)
-{
-	return is_status(answer->status) ? answer_write(w, answer) : WEFT_EMALFORMED;
-}
-
-int service_http_switch_write(struct writer *w, const struct service_http_answer *answer)
-{
-	if (answer->status != SERVICE_HTTP_SWITCHED && !is_status(answer->status))
-		return WEFT_EMALFORMED;
-	return answer_write(w, answer);
+	for (unsigned i = 0; i < headers->cnt; i++)
+		header_write(w, &headers->list[i]);
 }
 
 /* A length has one form: digits without a sign or a zero before them, below "untold". */
@@ -306,33 +244,125 @@ static void headers_read(struct cbor_reader *r, struct service_http_headers *hea
 	}
 }
 
+/* --- heads --- */
+
+static void request_headers_read(struct cbor_reader *r, void *of)
+{
+	struct service_http_request *request = of;
+
+	headers_read(r, &request->headers, &request->body_len);
+}
+
+static void request_headers_write(struct writer *w, const void *of)
+{
+	const struct service_http_request *request = of;
+
+	headers_write(w, &request->headers, request->body_len);
+}
+
+static void answer_headers_read(struct cbor_reader *r, void *of)
+{
+	struct service_http_answer *answer = of;
+
+	headers_read(r, &answer->headers, &answer->body_len);
+}
+
+static void answer_headers_write(struct writer *w, const void *of)
+{
+	const struct service_http_answer *answer = of;
+
+	headers_write(w, &answer->headers, answer->body_len);
+}
+
+/* The target has no limit here: a longer one is too large, not malformed. */
+static const struct cbor_field request_fields[] = {
+	{0, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct service_http_request, verb),
+	 CBOR_LEN(struct service_http_request, verb_len)},
+	{1, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct service_http_request, target),
+	 CBOR_LEN(struct service_http_request, target_len)},
+	{2, CBOR_FIELD_CODED, CBOR_USUAL, .read = request_headers_read,
+	 .write = request_headers_write},
+};
+static const struct cbor_table request_table = {CBOR_FIELDS(request_fields)};
+
+static const struct cbor_field answer_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct service_http_answer, status), .max = 599},
+	{2, CBOR_FIELD_CODED, CBOR_USUAL, .read = answer_headers_read,
+	 .write = answer_headers_write},
+};
+static const struct cbor_table answer_table = {CBOR_FIELDS(answer_fields)};
+
+/* Leaves the fields that cross. */
+static int headers_prepare(struct service_http_headers *headers, uint64_t body_len,
+			   enum direction direction)
+{
+	bool has_len = body_len != SERVICE_HTTP_BODY_LEN_UNTOLD;
+
+	for (unsigned i = 0; i < headers->cnt; i++)
+		if (!header_is_sound(&headers->list[i]))
+			return WEFT_EMALFORMED;
+	headers_keep_crossing(headers, direction);
+	return headers->cnt + has_len > SERVICE_HTTP_HEADERS_MAX ? WEFT_ETOOLARGE : 0;
+}
+
+static int head_write(struct writer *w, const struct cbor_table *table, const void *head)
+{
+	size_t begin = writer_len(w);
+
+	cbor_fields_write(w, table, head);
+	if (w->bad || writer_len(w) - begin > SERVICE_HTTP_HEAD_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	return 0;
+}
+
+int service_http_request_write(struct writer *w, const struct service_http_request *request)
+{
+	struct service_http_request crossing = *request;
+	int err;
+
+	if (!is_verb(request->verb, request->verb_len) ||
+	    !is_target(request->target, request->target_len))
+		return WEFT_EMALFORMED;
+	if (request->target_len > SERVICE_HTTP_TARGET_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	err = headers_prepare(&crossing.headers, crossing.body_len, REQUEST);
+	return err < 0 ? err : head_write(w, &request_table, &crossing);
+}
+
+static bool is_status(uint64_t status)
+{
+	return status >= 200 && status <= 599;
+}
+
+static int answer_write(struct writer *w, const struct service_http_answer *answer)
+{
+	struct service_http_answer crossing = *answer;
+	int err = headers_prepare(&crossing.headers, crossing.body_len, ANSWER);
+
+	return err < 0 ? err : head_write(w, &answer_table, &crossing);
+}
+
+int service_http_answer_write(struct writer *w, const struct service_http_answer *answer)
+{
+	return is_status(answer->status) ? answer_write(w, answer) : WEFT_EMALFORMED;
+}
+
+int service_http_switch_write(struct writer *w, const struct service_http_answer *answer)
+{
+	if (answer->status != SERVICE_HTTP_SWITCHED && !is_status(answer->status))
+		return WEFT_EMALFORMED;
+	return answer_write(w, answer);
+}
+
 int service_http_request_parse(const uint8_t *data, size_t len,
 			       struct service_http_request *out_request)
 {
 	struct service_http_request request = {.body_len = SERVICE_HTTP_BODY_LEN_UNTOLD};
-	struct cbor_reader r;
-	uint64_t key;
 
 	if (len > SERVICE_HTTP_HEAD_LEN_MAX)
 		return WEFT_ETOOLARGE;
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			request.verb = cbor_read_text(&r, &request.verb_len);
-			break;
-		case 1:
-			request.target = cbor_read_text(&r, &request.target_len);
-			break;
-		case 2:
-			headers_read(&r, &request.headers, &request.body_len);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	if (cbor_reader_finish(&r) < 0 || !is_verb(request.verb, request.verb_len) ||
+	if (cbor_fields_parse(data, len, &request_table, &request) < 0 ||
+	    !is_verb(request.verb, request.verb_len) ||
 	    !is_target(request.target, request.target_len))
 		return WEFT_EMALFORMED;
 	if (request.target_len > SERVICE_HTTP_TARGET_LEN_MAX)
@@ -346,26 +376,10 @@ static int answer_parse(const uint8_t *data, size_t len, bool may_switch,
 			struct service_http_answer *out_answer)
 {
 	struct service_http_answer answer = {.body_len = SERVICE_HTTP_BODY_LEN_UNTOLD};
-	struct cbor_reader r;
-	uint64_t key;
 
 	if (len > SERVICE_HTTP_HEAD_LEN_MAX)
 		return WEFT_ETOOLARGE;
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case 0:
-			answer.status = (unsigned)cbor_read_uint_max(&r, 599);
-			break;
-		case 2:
-			headers_read(&r, &answer.headers, &answer.body_len);
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	if (cbor_reader_finish(&r) < 0 ||
+	if (cbor_fields_parse(data, len, &answer_table, &answer) < 0 ||
 	    !(is_status(answer.status) || (may_switch && answer.status == SERVICE_HTTP_SWITCHED)))
 		return WEFT_EMALFORMED;
 	headers_keep_crossing(&answer.headers, ANSWER);
