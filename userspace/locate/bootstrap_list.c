@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "codec/cbor_fields.h"
 #include "codec/peer_addr.h"
 #include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
@@ -13,13 +14,10 @@
 
 _Static_assert(sizeof(((struct bootstrap_entry *)0)->key) == PEER_ADDR_KEY_LEN, "a node's key");
 
-enum {
-	KEY_SERIAL = 0,
-	KEY_MADE = 1,
-	KEY_EXPIRES = 2,
-	KEY_ENTRIES = 3,
-	KEYS_ALL = 0xf,
-	KEY_TITLE = 4
+/* A list as it is signed. */
+struct body {
+	struct bootstrap_list list;
+	bool has_too_many; /* entries */
 };
 
 static void entry_write(struct writer *w, const struct bootstrap_entry *entry)
@@ -31,26 +29,13 @@ static void entry_write(struct writer *w, const struct bootstrap_entry *entry)
 	peer_addr_write(w, &addr);
 }
 
-void locate_bootstrap_list_write(struct writer *w, const struct node_key *key,
-				 struct bootstrap_list *list)
+static void entries_write(struct writer *w, const void *of)
 {
-	uint8_t body[BODY_LEN_MAX];
-	struct writer b = writer_of(body, sizeof(body));
-	size_t title_len = strlen(list->title);
+	const struct body *body = of;
 
-	memcpy(list->issuer, node_key_public(key), sizeof(list->issuer));
-	cbor_write_map(&b, 4u + (title_len > 0));
-	cbor_field_uint(&b, KEY_SERIAL, list->serial);
-	cbor_field_uint(&b, KEY_MADE, list->made_s);
-	cbor_field_uint(&b, KEY_EXPIRES, list->expires_s);
-	cbor_write_uint(&b, KEY_ENTRIES);
-	cbor_write_array(&b, list->entry_cnt);
-	for (unsigned i = 0; i < list->entry_cnt; i++)
-		entry_write(&b, &list->entries[i]);
-	if (title_len)
-		cbor_field_text(&b, KEY_TITLE, list->title, title_len);
-	w->bad |= b.bad;
-	signed_write(w, key, BOOTSTRAP_TAG, body, writer_len(&b));
+	cbor_write_array(w, body->list.entry_cnt);
+	for (unsigned i = 0; i < body->list.entry_cnt; i++)
+		entry_write(w, &body->list.entries[i]);
 }
 
 static void entry_read(struct cbor_reader *r, struct bootstrap_list *list)
@@ -67,46 +52,39 @@ static void entry_read(struct cbor_reader *r, struct bootstrap_list *list)
 	list->entry_cnt++;
 }
 
-/* False: there are more than a list may have. */
-static bool entries_read(struct cbor_reader *r, struct bootstrap_list *list)
+/* Of more entries than a list may have none is read. */
+static void entries_read(struct cbor_reader *r, void *of)
 {
-	if (cbor_enter_array(r) > BOOTSTRAP_ENTRIES_MAX)
-		return false;
+	struct body *body = of;
+
+	body->has_too_many = cbor_enter_array(r) > BOOTSTRAP_ENTRIES_MAX;
+	if (body->has_too_many)
+		cbor_fail(r);
 	while (cbor_next(r))
-		entry_read(r, list);
-	return true;
+		entry_read(r, &body->list);
 }
 
-static int body_parse(const struct signed_object *object, struct bootstrap_list *list)
-{
-	struct cbor_reader r;
-	uint64_t key;
+static const struct cbor_field body_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct body, list.serial)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct body, list.made_s)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct body, list.expires_s)},
+	{3, CBOR_FIELD_CODED, CBOR_NEEDED, .read = entries_read, .write = entries_write},
+	{4, CBOR_FIELD_TEXT, CBOR_OPTIONAL, CBOR_AT(struct body, list.title)},
+};
+static const struct cbor_table body_table = {CBOR_FIELDS(body_fields)};
 
-	cbor_reader_init(&r, object->body, object->body_len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case KEY_SERIAL:
-			list->serial = cbor_read_uint(&r);
-			break;
-		case KEY_MADE:
-			list->made_s = cbor_read_uint(&r);
-			break;
-		case KEY_EXPIRES:
-			list->expires_s = cbor_read_uint(&r);
-			break;
-		case KEY_ENTRIES:
-			if (!entries_read(&r, list))
-				return WEFT_ETOOLARGE;
-			break;
-		case KEY_TITLE:
-			cbor_read_text_copy(&r, list->title, sizeof(list->title));
-			break;
-		default:
-			cbor_skip(&r);
-		}
-	}
-	return cbor_reader_finish_with(&r, KEYS_ALL);
+void locate_bootstrap_list_write(struct writer *w, const struct node_key *key,
+				 struct bootstrap_list *list)
+{
+	struct body body = {.has_too_many = false};
+	uint8_t bytes[BODY_LEN_MAX];
+	struct writer b = writer_of(bytes, sizeof(bytes));
+
+	memcpy(list->issuer, node_key_public(key), sizeof(list->issuer));
+	body.list = *list;
+	cbor_fields_write(&b, &body_table, &body);
+	w->bad |= b.bad;
+	signed_write(w, key, BOOTSTRAP_TAG, bytes, writer_len(&b));
 }
 
 static bool times_fit(const struct bootstrap_list *list)
@@ -117,21 +95,23 @@ static bool times_fit(const struct bootstrap_list *list)
 
 int locate_bootstrap_list_parse(const void *bytes, size_t len, struct bootstrap_list *out_list)
 {
-	struct bootstrap_list list;
 	struct signed_object object;
+	struct body body;
 	int err;
 
 	if (len > BOOTSTRAP_LEN_MAX)
 		return WEFT_ETOOLARGE;
-	memset(&list, 0, sizeof(list));
-	if ((err = signed_parse(bytes, len, &object)) < 0 || (err = body_parse(&object, &list)) < 0)
+	memset(&body, 0, sizeof(body));
+	if ((err = signed_parse(bytes, len, &object)) < 0)
 		return err;
-	if (!times_fit(&list))
+	if ((err = cbor_fields_parse(object.body, object.body_len, &body_table, &body)) < 0)
+		return body.has_too_many ? WEFT_ETOOLARGE : err;
+	if (!times_fit(&body.list))
 		return WEFT_EMALFORMED;
-	memcpy(list.issuer, object.signer, sizeof(list.issuer));
+	memcpy(body.list.issuer, object.signer, sizeof(body.list.issuer));
 	err = signed_verify(&object, BOOTSTRAP_TAG);
 	if (err == 0)
-		*out_list = list;
+		*out_list = body.list;
 	return err;
 }
 
