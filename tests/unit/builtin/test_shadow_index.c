@@ -369,6 +369,34 @@ static void test_an_answer_does_not_depend_on_the_order_of_arrival(void)
 	}
 }
 
+static void test_a_row_has_the_bytes_of_its_version(void)
+{
+	static const uint8_t want[] = {0x85, 1,	   2,	 0x62, 'i',  'd', 0x18, 100, 0x81, 0x85,
+				       0x63, 'm',  'p',	 '3',  0x18, 50,  0x19, 1,   0x40, 0x19,
+				       3,    0xe8, 0x50, 1,    2,    0,	  0,	0,   0,	   0,
+				       0,    0,	   0,	 0,    0,    0,	  0,	0,   0};
+	struct shard got, row = {.kind = SHARD_ARTIST, .mbid = "id", .at_s = 100};
+	struct shard_variant variant = {
+		.codec = "mp3", .quality = 50, .kbps = 320, .size = 1000, .prefix = {1, 2}};
+	uint8_t record[SHARD_RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+
+	builtin_shard_add(&row, &variant);
+	builtin_shard_write(&row, &w);
+	CHECK_EQ(writer_len(&w), sizeof(want));
+	CHECK_MEM(record, want, sizeof(want));
+	for (size_t len = 0; len < sizeof(want); len++)
+		CHECK_EQ(builtin_shard_parse(&got, want, len), WEFT_EMALFORMED);
+	CHECK_EQ(builtin_shard_parse(&got, want, sizeof(want)), 0);
+	CHECK_EQ(got.kind, SHARD_ARTIST);
+	CHECK_EQ(got.variant_cnt, 1);
+	record[1] = 2; /* the version */
+	CHECK_EQ(builtin_shard_parse(&got, record, sizeof(want)), WEFT_EMALFORMED);
+	record[1] = 1;
+	record[15] = 101; /* a quality that there is not */
+	CHECK_EQ(builtin_shard_parse(&got, record, sizeof(want)), WEFT_EMALFORMED);
+}
+
 int main(void)
 {
 	RUN(test_keys_are_those_of_sha1sum);
@@ -386,5 +414,6 @@ int main(void)
 	RUN(test_rows_of_all_tracks_are_swept_in_turns);
 	RUN(test_a_shard_survives_its_record_and_no_cut_of_it);
 	RUN(test_an_answer_does_not_depend_on_the_order_of_arrival);
+	RUN(test_a_row_has_the_bytes_of_its_version);
 	return check_done();
 }

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/sha1.h"
 #include "crypto/sha256.h"
 
@@ -151,53 +151,57 @@ void builtin_shard_add_peer(struct shard *shard, const uint8_t *key)
 	hint_add(shard, hash);
 }
 
+static const struct cbor_field variant_fields[] = {
+	{0, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct shard_variant, codec)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct shard_variant, quality), .max = 100},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct shard_variant, kbps)},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct shard_variant, size)},
+	{4, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct shard_variant, prefix)},
+};
+static const struct cbor_table variant_table = {CBOR_FIELDS(variant_fields)};
+
 void builtin_shard_variants_write(const struct shard *shard, struct writer *w)
 {
 	cbor_write_array(w, shard->variant_cnt);
-	for (unsigned i = 0; i < shard->variant_cnt; i++) {
-		const struct shard_variant *variant = &shard->variants[i];
-
-		cbor_write_array(w, 5);
-		cbor_write_text(w, variant->codec, strlen(variant->codec));
-		cbor_write_uint(w, variant->quality);
-		cbor_write_uint(w, variant->kbps);
-		cbor_write_uint(w, variant->size);
-		cbor_write_bytes(w, variant->prefix, SHARD_PREFIX_LEN);
-	}
+	for (unsigned i = 0; i < shard->variant_cnt; i++)
+		cbor_row_write(w, &variant_table, &shard->variants[i]);
 }
 
-static void variant_read(struct cbor_reader *r, struct shard_variant *variant)
-{
-	if (cbor_enter_array(r) != 5)
-		cbor_fail(r);
-	cbor_read_text_copy(r, variant->codec, sizeof(variant->codec));
-	variant->quality = (uint8_t)cbor_read_uint_max(r, 100);
-	variant->kbps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-	variant->size = cbor_read_uint(r);
-	cbor_read_fixed(r, variant->prefix, SHARD_PREFIX_LEN);
-	if (cbor_next(r))
-		cbor_fail(r);
-}
-
+/* As many as come, of which the best are kept. */
 void builtin_shard_variants_read(struct shard *shard, struct cbor_reader *r)
 {
 	struct shard_variant variant;
 
 	cbor_enter_array(r);
 	while (cbor_next(r)) {
-		variant_read(r, &variant);
+		cbor_row_read(r, &variant_table, &variant);
 		if (!cbor_is_bad(r))
 			builtin_shard_add(shard, &variant);
 	}
 }
 
+static void variants_read(struct cbor_reader *r, void *of)
+{
+	builtin_shard_variants_read(of, r);
+}
+
+static void variants_write(struct writer *w, const void *of)
+{
+	builtin_shard_variants_write(of, w);
+}
+
+static const struct cbor_field row_fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_NEEDED, .max = RECORD_VERSION},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct shard, kind), .max = SHARD_KIND_CNT - 1},
+	{2, CBOR_FIELD_TEXT, CBOR_NEEDED, CBOR_AT(struct shard, mbid)},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct shard, at_s)},
+	{4, CBOR_FIELD_CODED, CBOR_NEEDED, .read = variants_read, .write = variants_write},
+};
+static const struct cbor_table row_table = {CBOR_FIELDS(row_fields)};
+
 void builtin_shard_write(const struct shard *shard, struct writer *w)
 {
-	cbor_write_array(w, 5);
-	cbor_field_uint(w, RECORD_VERSION, shard->kind);
-	cbor_write_text(w, shard->mbid, strlen(shard->mbid));
-	cbor_write_uint(w, shard->at_s);
-	builtin_shard_variants_write(shard, w);
+	cbor_row_write(w, &row_table, shard);
 }
 
 int builtin_shard_parse(struct shard *shard, const uint8_t *record, size_t len)
@@ -206,13 +210,6 @@ int builtin_shard_parse(struct shard *shard, const uint8_t *record, size_t len)
 
 	*shard = (struct shard){0};
 	cbor_reader_init(&r, record, len);
-	if (cbor_enter_array(&r) != 5 || cbor_read_uint(&r) != RECORD_VERSION)
-		cbor_fail(&r);
-	shard->kind = (enum shard_kind)cbor_read_uint_max(&r, SHARD_KIND_CNT - 1);
-	cbor_read_text_copy(&r, shard->mbid, sizeof(shard->mbid));
-	shard->at_s = cbor_read_uint(&r);
-	builtin_shard_variants_read(shard, &r);
-	if (cbor_next(&r))
-		cbor_fail(&r);
+	cbor_row_read(&r, &row_table, shard);
 	return cbor_reader_finish(&r);
 }

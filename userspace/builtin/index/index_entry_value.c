@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
@@ -11,14 +11,32 @@
 #define NAME_PREFIX "mbid:"
 #define SKEW_S	    300
 
-enum field { FIELD_NAME, FIELD_CREATED, FIELD_EXPIRES, FIELD_VARIANTS };
-
 struct body {
 	const char *name; /* borrowed */
 	size_t name_len;
 	uint64_t created_s, expires_s;
 	struct shard shard;
 };
+
+static void variants_read(struct cbor_reader *r, void *member)
+{
+	builtin_shard_variants_read(member, r);
+}
+
+static void variants_write(struct writer *w, const void *member)
+{
+	builtin_shard_variants_write(member, w);
+}
+
+static const struct cbor_field body_fields[] = {
+	{0, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct body, name),
+	 CBOR_LEN(struct body, name_len)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct body, created_s)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct body, expires_s)},
+	{3, CBOR_FIELD_CODED, CBOR_NEEDED, CBOR_AT(struct body, shard), .read = variants_read,
+	 .write = variants_write},
+};
+static const struct cbor_table body_table = {CBOR_FIELDS(body_fields), .is_closed = true};
 
 size_t builtin_shard_name(enum shard_kind kind, const char *mbid, char out_name[SHARD_NAME_CAP])
 {
@@ -29,27 +47,24 @@ size_t builtin_shard_name(enum shard_kind kind, const char *mbid, char out_name[
 void builtin_shard_value_write(const struct shard *row, const struct node_key *key, uint64_t wall_s,
 			       struct writer *w)
 {
-	uint8_t body[SHARD_VALUE_LEN_MAX];
-	struct writer b = writer_of(body, sizeof(body));
+	uint8_t bytes[SHARD_VALUE_LEN_MAX];
+	struct writer b = writer_of(bytes, sizeof(bytes));
 	char name[SHARD_NAME_CAP];
-	size_t name_len = builtin_shard_name(row->kind, row->mbid, name);
+	const struct body body = {.name = name,
+				  .name_len = builtin_shard_name(row->kind, row->mbid, name),
+				  .created_s = wall_s,
+				  .expires_s = wall_s + SHARD_TTL_S,
+				  .shard = *row};
 
-	cbor_write_map(&b, 4);
-	cbor_field_text(&b, FIELD_NAME, name, name_len);
-	cbor_field_uint(&b, FIELD_CREATED, wall_s);
-	cbor_field_uint(&b, FIELD_EXPIRES, wall_s + SHARD_TTL_S);
-	cbor_write_uint(&b, FIELD_VARIANTS);
-	builtin_shard_variants_write(row, &b);
+	cbor_fields_write(&b, &body_table, &body);
 	writer_u8(w, SHARD_VALUE_TAG);
-	signed_write(w, key, SIGNED_TAG, body, writer_len(&b));
+	signed_write(w, key, SIGNED_TAG, bytes, writer_len(&b));
 }
 
 /* 0 with the statements of value, whichever node signed it, or as signed_parse. */
 static int value_parse(const uint8_t *value, size_t len, struct signed_object *object,
 		       struct body *body)
 {
-	struct cbor_reader r;
-	uint64_t key;
 	int err;
 
 	*body = (struct body){.name = ""};
@@ -57,28 +72,7 @@ static int value_parse(const uint8_t *value, size_t len, struct signed_object *o
 		return WEFT_EMALFORMED;
 	if ((err = signed_parse(value + 1, len - 1, object)) < 0)
 		return err;
-	cbor_reader_init(&r, object->body, object->body_len);
-	if (cbor_enter_map(&r) != 4)
-		cbor_fail(&r);
-	while (cbor_next_key(&r, &key)) {
-		switch (key) {
-		case FIELD_NAME:
-			body->name = cbor_read_text(&r, &body->name_len);
-			break;
-		case FIELD_CREATED:
-			body->created_s = cbor_read_uint(&r);
-			break;
-		case FIELD_EXPIRES:
-			body->expires_s = cbor_read_uint(&r);
-			break;
-		case FIELD_VARIANTS:
-			builtin_shard_variants_read(&body->shard, &r);
-			break;
-		default:
-			cbor_fail(&r);
-		}
-	}
-	return cbor_reader_finish(&r);
+	return cbor_fields_parse(object->body, object->body_len, &body_table, body);
 }
 
 static int value_check(void *ctx, const struct overlay_value *value, uint64_t wall_s,
