@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory/heap.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/node_key.h"
 #include "rooms.h"
 
@@ -15,16 +15,6 @@
 #define KEY_LEN_MAX    (KEY_BASE_LEN + 1 + 8)
 #define DAY_MS	       (24 * 3600 * 1000ull)
 #define LAYOUT	       1
-
-enum {
-	RECORD_LAYOUT,
-	RECORD_OWN,
-	RECORD_HEAD,
-	RECORD_TAIL,
-	RECORD_PARTS,
-	RECORD_SEALED,
-	RECORD_VIA
-};
 
 static void key_begin(const struct room *room, struct writer *key)
 {
@@ -67,30 +57,95 @@ bool builtin_room_set_bytes(struct room *room, uint8_t **slot, size_t *slot_len,
 	return *slot || !len;
 }
 
-static void part_write(struct writer *w, const struct room_part *part)
+/* --- a record --- */
+
+/* Whether a room is an own one follows from its host. */
+static void own_read(struct cbor_reader *r, void *of)
 {
-	cbor_write_array(w, 6);
-	cbor_write_uint(w, part->number);
-	cbor_write_uint(w, part->first_sequence);
-	cbor_write_uint(w, part->last_sequence);
-	cbor_write_uint(w, part->len);
-	cbor_write_uint(w, part->event_cnt);
-	cbor_write_bytes(w, part->hash, ROOM_HASH_LEN);
+	(void)of;
+	(void)cbor_read_bool(r);
 }
 
-static void part_read(struct cbor_reader *r, struct room_part *part)
+static void own_write(struct writer *w, const void *of)
 {
-	if (cbor_enter_array(r) != 6)
-		cbor_fail(r);
-	part->number = cbor_read_uint(r);
-	part->first_sequence = cbor_read_uint(r);
-	part->last_sequence = cbor_read_uint(r);
-	part->len = (uint32_t)cbor_read_uint_max(r, ROOM_SEGMENT_LEN_MAX);
-	part->event_cnt = (uint32_t)cbor_read_uint_max(r, ROOM_SEGMENT_EVENT_MAX);
-	cbor_read_fixed(r, part->hash, ROOM_HASH_LEN);
-	if (cbor_next(r))
-		cbor_fail(r);
+	const struct room *room = of;
+
+	cbor_write_bool(w, room->is_own);
 }
+
+static void head_read(struct cbor_reader *r, void *of)
+{
+	struct room *room = of;
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+
+	(void)builtin_room_set_bytes(room, &room->head, &room->head_len, bytes, len);
+}
+
+static void head_write(struct writer *w, const void *of)
+{
+	const struct room *room = of;
+
+	cbor_write_bytes(w, room->head, room->head_len);
+}
+
+static void tail_read(struct cbor_reader *r, void *of)
+{
+	struct room *room = of;
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+
+	(void)builtin_room_set_bytes(room, &room->tail, &room->tail_len, bytes, len);
+}
+
+/* The tail of an own room is made of its messages. */
+static void tail_write(struct writer *w, const void *of)
+{
+	const struct room *room = of;
+
+	cbor_write_bytes(w, room->tail, room->is_own ? 0 : room->tail_len);
+}
+
+static const struct cbor_field sealed_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room, sealed_cnt)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room, sealed_sequence)},
+	{2, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct room, last)},
+};
+static const struct cbor_table sealed_table = {CBOR_FIELDS(sealed_fields)};
+
+static void sealed_read(struct cbor_reader *r, void *of)
+{
+	cbor_row_read(r, &sealed_table, of);
+}
+
+static void sealed_write(struct writer *w, const void *of)
+{
+	cbor_row_write(w, &sealed_table, of);
+}
+
+static const struct cbor_field part_fields[] = {
+	{0, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_part, number)},
+	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_part, first_sequence)},
+	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_part, last_sequence)},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_part, len),
+	 .max = ROOM_SEGMENT_LEN_MAX},
+	{4, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct room_part, event_cnt),
+	 .max = ROOM_SEGMENT_EVENT_MAX},
+	{5, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct room_part, hash)},
+};
+static const struct cbor_table part_table = {CBOR_FIELDS(part_fields)};
+
+static const struct cbor_field record_fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = LAYOUT},
+	{1, CBOR_FIELD_CODED, CBOR_USUAL, .read = own_read, .write = own_write},
+	{2, CBOR_FIELD_CODED, CBOR_USUAL, .read = head_read, .write = head_write},
+	{3, CBOR_FIELD_CODED, CBOR_USUAL, .read = tail_read, .write = tail_write},
+	{4, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct room, parts, part_table),
+	 CBOR_LEN(struct room, part_cnt)},
+	{5, CBOR_FIELD_CODED, CBOR_USUAL, .read = sealed_read, .write = sealed_write},
+	{6, CBOR_FIELD_IDS, CBOR_USUAL, CBOR_IDS(struct room, via), CBOR_LEN(struct room, via_cnt)},
+};
+static const struct cbor_table record_table = {CBOR_FIELDS(record_fields)};
 
 void builtin_room_record_put(const struct room *room, struct provider_write *write)
 {
@@ -99,70 +154,10 @@ void builtin_room_record_put(const struct room *room, struct provider_write *wri
 	struct writer w = writer_of(record, ROOM_RECORD_LEN_MAX);
 	uint8_t key[KEY_LEN_MAX];
 	struct writer k = writer_of(key, sizeof(key));
-	size_t tail_len = room->is_own ? 0 : room->tail_len;
 
-	cbor_write_map(&w, 7);
-	cbor_field_uint(&w, RECORD_LAYOUT, LAYOUT);
-	cbor_field_bool(&w, RECORD_OWN, room->is_own);
-	cbor_field_bytes(&w, RECORD_HEAD, room->head, room->head_len);
-	cbor_field_bytes(&w, RECORD_TAIL, room->tail, tail_len);
-	cbor_write_uint(&w, RECORD_PARTS);
-	cbor_write_array(&w, room->part_cnt);
-	for (unsigned i = 0; i < room->part_cnt; i++)
-		part_write(&w, &room->parts[i]);
-	cbor_write_uint(&w, RECORD_SEALED);
-	cbor_write_array(&w, 3);
-	cbor_write_uint(&w, room->sealed_cnt);
-	cbor_write_uint(&w, room->sealed_sequence);
-	cbor_write_bytes(&w, room->last, ROOM_HASH_LEN);
-	cbor_write_uint(&w, RECORD_VIA);
-	cbor_write_array(&w, room->via_cnt);
-	for (unsigned i = 0; i < room->via_cnt; i++)
-		cbor_write_bytes(&w, room->via[i], MESH_KEY_LEN);
+	cbor_fields_write(&w, &record_table, room);
 	record_key(room, &k);
 	provider_write_put(write, key, writer_len(&k), record, writer_len(&w));
-}
-
-static void record_field_read(struct room *room, struct cbor_reader *r, uint64_t key)
-{
-	const uint8_t *bytes;
-	size_t len;
-
-	switch (key) {
-	case RECORD_OWN:
-		(void)cbor_read_bool(r);
-		break;
-	case RECORD_HEAD:
-		bytes = cbor_read_bytes(r, &len);
-		(void)builtin_room_set_bytes(room, &room->head, &room->head_len, bytes, len);
-		break;
-	case RECORD_TAIL:
-		bytes = cbor_read_bytes(r, &len);
-		(void)builtin_room_set_bytes(room, &room->tail, &room->tail_len, bytes, len);
-		break;
-	case RECORD_PARTS:
-		if (cbor_enter_array(r) > ROOM_SEGMENTS_MAX)
-			cbor_fail(r);
-		while (cbor_next(r))
-			part_read(r, &room->parts[room->part_cnt++]);
-		break;
-	case RECORD_SEALED:
-		cbor_enter_array(r);
-		room->sealed_cnt = cbor_read_uint(r);
-		room->sealed_sequence = cbor_read_uint(r);
-		cbor_read_fixed(r, room->last, ROOM_HASH_LEN);
-		if (cbor_next(r))
-			cbor_fail(r);
-		break;
-	case RECORD_VIA:
-		if (cbor_enter_array(r) > ROOM_VIA_MAX)
-			cbor_fail(r);
-		while (cbor_next(r))
-			cbor_read_fixed(r, room->via[room->via_cnt++], MESH_KEY_LEN);
-		break;
-	default:
-		cbor_skip(r);
-	}
 }
 
 static int record_load(struct rooms *rooms, const struct provider_row *row)
@@ -172,7 +167,6 @@ static int record_load(struct rooms *rooms, const struct provider_row *row)
 	struct room_head head;
 	struct room *room;
 	struct cbor_reader r;
-	uint64_t key;
 	int err;
 
 	memcpy(id, row->key + KEY_PREFIX_LEN, POD_ID_LEN);
@@ -182,8 +176,7 @@ static int record_load(struct rooms *rooms, const struct provider_row *row)
 		return 0; /* more rooms than there may be now: it stays on the disk */
 	if ((err = cbor_enter_record(&r, row->value, row->value_len, LAYOUT)) < 0)
 		return err;
-	while (cbor_next_key(&r, &key))
-		record_field_read(room, &r, key);
+	cbor_fields_read_on(&r, &record_table, room);
 	if (cbor_reader_finish(&r) < 0)
 		return WEFT_EDAMAGED;
 	if (room->head && builtin_room_head_parse(room->head, room->head_len, &head) == 0)
