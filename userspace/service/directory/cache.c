@@ -8,7 +8,7 @@
 #include "base/monotonic.h"
 #include "base/memory/heap.h"
 #include "base/siphash_bytes.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "store/store.h"
 
 #define RECORD_LAYOUT  1
@@ -64,6 +64,21 @@ static struct store_batch *batch_next(struct service_cache *cache, uint64_t now_
 	return cache->batch;
 }
 
+/* An entry as it is kept. */
+struct record {
+	uint64_t heard_s;
+	const uint8_t *bytes; /* of the descriptor */
+	size_t len;
+};
+
+static const struct cbor_field record_fields[] = {
+	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = RECORD_LAYOUT},
+	{1, CBOR_FIELD_UINT, CBOR_USUAL, CBOR_AT(struct record, heard_s)},
+	{2, CBOR_FIELD_BYTES, CBOR_NEEDED, CBOR_AT(struct record, bytes),
+	 CBOR_LEN(struct record, len)},
+};
+static const struct cbor_table record_table = {CBOR_FIELDS(record_fields)};
+
 static void entry_save(struct service_cache *cache, struct service_cache_entry *entry,
 		       uint64_t now_ns)
 {
@@ -74,10 +89,8 @@ static void entry_save(struct service_cache *cache, struct service_cache_entry *
 	if (!batch)
 		return;
 	record_key(&entry->descriptor, key);
-	cbor_write_map(&w, 3);
-	cbor_field_uint(&w, 0, RECORD_LAYOUT);
-	cbor_field_uint(&w, 1, entry->heard_s);
-	cbor_field_bytes(&w, 2, entry->bytes, entry->len);
+	cbor_fields_write(&w, &record_table,
+			  &(struct record){entry->heard_s, entry->bytes, entry->len});
 	store_batch_put(batch, STORE_DIRECTORY, store_key(key, sizeof(key)), record,
 			writer_len(&w));
 	entry->stored_s = entry->heard_s;
@@ -388,24 +401,14 @@ void service_cache_expire(struct service_cache *cache, uint64_t wall_s, uint64_t
 
 /* --- loading --- */
 
-static bool record_parse(const struct store_item *item, uint64_t *out_heard_s,
-			 const uint8_t **out_bytes, size_t *out_len)
+static bool record_parse(const struct store_item *item, struct record *record)
 {
 	struct cbor_reader r;
-	uint64_t key;
 
-	*out_bytes = NULL;
 	if (cbor_enter_record(&r, item->value, item->value_len, RECORD_LAYOUT) < 0)
 		return false;
-	while (cbor_next_key(&r, &key)) {
-		if (key == 1)
-			*out_heard_s = cbor_read_uint(&r);
-		else if (key == 2)
-			*out_bytes = cbor_read_bytes(&r, out_len);
-		else
-			cbor_skip(&r);
-	}
-	return cbor_reader_finish(&r) == 0 && *out_bytes;
+	cbor_fields_read_on(&r, &record_table, record);
+	return cbor_reader_finish(&r) == 0;
 }
 
 /* Records come in the order of their ids. */
@@ -427,14 +430,13 @@ static void record_load(struct service_cache *cache, const struct store_item *it
 	struct service_descriptor descriptor;
 	struct service_cache_entry *entry;
 	struct store_batch *batch;
-	const uint8_t *bytes;
-	uint64_t heard_s = 0;
-	size_t len;
+	struct record record = {.heard_s = 0};
 
-	if (record_parse(item, &heard_s, &bytes, &len) &&
-	    service_descriptor_verify(bytes, len, wall_s, &descriptor) == SERVICE_FINE &&
-	    (entry = entry_make(cache, &descriptor, bytes, len, now_ns))) {
-		entry->heard_s = entry->stored_s = heard_s;
+	if (record_parse(item, &record) &&
+	    service_descriptor_verify(record.bytes, record.len, wall_s, &descriptor) ==
+		    SERVICE_FINE &&
+	    (entry = entry_make(cache, &descriptor, record.bytes, record.len, now_ns))) {
+		entry->heard_s = entry->stored_s = record.heard_s;
 		cache_order(cache, entry);
 	} else if ((batch = batch_next(cache, now_ns))) {
 		store_batch_delete(batch, STORE_DIRECTORY, store_key(item->key, item->key_len));

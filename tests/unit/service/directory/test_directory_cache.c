@@ -333,6 +333,25 @@ static void test_a_full_cache_forgets_what_was_heard_longest_ago(void)
 	rig_fini();
 }
 
+/* {0: layout 1, 1: when it was heard, 2: the descriptor, of 24 to 255 bytes} */
+static unsigned rows_of_the_layout(struct store *store)
+{
+	struct store_iter iter = store_iter_fresh(store, STORE_DIRECTORY, STORE_ALL);
+	struct store_item item;
+	unsigned cnt = 0;
+
+	while (store_iter_next(&iter, &item)) {
+		const uint8_t *row = item.value;
+		uint8_t want[] = {0xa3, 0, 1, 1, 0x1a, 0, 0, 0, 0, 2, 0x58, 0};
+		size_t len = item.value_len - sizeof(want);
+
+		memcpy(want + 5, row + 5, 4); /* the time */
+		want[11] = (uint8_t)len;
+		cnt += memcmp(row, want, sizeof(want)) == 0;
+	}
+	return store_iter_end(&iter) == 0 ? cnt : 0;
+}
+
 static void test_the_cache_outlives_the_process(void)
 {
 	struct store *store;
@@ -346,6 +365,7 @@ static void test_the_cache_outlives_the_process(void)
 	CHECK(rig_find(&by_name));
 	rig_pass(5 * NS_PER_S); /* written by then */
 	store_reap(store);
+	CHECK_EQ(rows_of_the_layout(store), 3);
 	service_directory_free(rig.directory);
 	store_crash(store);
 
