@@ -444,6 +444,26 @@ static void test_a_signed_call_counts_on_its_own_session_alone(void)
 	bench_fini();
 }
 
+/* Ed25519 has one signature of a message and key: it stands for the bytes that are signed. */
+static void test_a_proof_signs_the_bytes_of_the_wire_page(void)
+{
+	static const uint8_t want[SERVICE_SIGNATURE_LEN] = {
+		0,    59,   0xc7, 0x88, 0xe6, 12,   0x81, 0x75, 0xa1, 0xa0, 48,	  0xdf, 0x4f,
+		0xd2, 0xfe, 0x6e, 0xda, 43,   0x4b, 29,	  0x6a, 0xc8, 16,   0x58, 17,	54,
+		0x51, 0xbd, 0x58, 0xdb, 0xc4, 0xfa, 1,	  0x47, 15,   0xd4, 3,	  0x77, 44,
+		0x72, 18,   0xc3, 0xab, 0xa6, 0xa2, 0xcb, 0xb2, 0x57, 0x7a, 18,	  0xac, 0xcc,
+		0xcd, 0xe4, 0xea, 0x97, 8,    0x87, 0x41, 0xdd, 0xc3, 0x8f, 0xee, 8};
+	static const uint8_t seed[NODE_KEY_SEED_LEN] = {1}, id[16] = {2}, body[3] = {4};
+	struct service_call_head head = {
+		.service_id = {5}, .method = "Do", .correlation = {6}, .body_len = sizeof(body)};
+	struct node_key *key;
+
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	service_proof_make(&head, &(struct service_proof){id, body, sizeof(body)}, key, 70000);
+	node_key_free(key);
+	CHECK_MEM(head.signature, want, sizeof(want));
+}
+
 static void test_an_optional_signature_is_checked(void)
 {
 	struct service_call_head head;
@@ -510,6 +530,7 @@ int main(void)
 	RUN(test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too);
 	RUN(test_a_handler_may_withdraw_when_a_call_is_cancelled);
 	RUN(test_a_signed_call_counts_on_its_own_session_alone);
+	RUN(test_a_proof_signs_the_bytes_of_the_wire_page);
 	RUN(test_an_optional_signature_is_checked);
 	RUN(test_more_calls_than_there_are_places_for_are_reset);
 	RUN(test_answers_do_not_wait_for_the_end_of_the_callers_side);

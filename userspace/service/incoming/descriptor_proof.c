@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "codec/cbor.h"
+#include "codec/cbor_fields.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
@@ -14,21 +14,45 @@
 #define SESSION_ID_LEN 16
 #define OBJECT_LEN_MAX (PROOF_LEN_MAX + SIGNED_OVERHEAD_MAX)
 
+/* What is signed; nothing reads it, as both sides write it. */
+struct statement {
+	const uint8_t *service_id;
+	const char *method;
+	size_t method_len;
+	const uint8_t *correlation;
+	uint64_t signed_ms;
+	uint8_t hash[BLAKE3_HASH_LEN]; /* of the payload */
+	const uint8_t *session_id;
+};
+
+static const struct cbor_field statement_fields[] = {
+	{0, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct statement, service_id),
+	 .max = SERVICE_ID_LEN},
+	{1, CBOR_FIELD_SPAN, CBOR_NEEDED, CBOR_AT(struct statement, method),
+	 CBOR_LEN(struct statement, method_len)},
+	{2, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct statement, correlation),
+	 .max = SERVICE_KEY_LEN},
+	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct statement, signed_ms)},
+	{4, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct statement, hash)},
+	{5, CBOR_FIELD_EXACT, CBOR_NEEDED, CBOR_AT(struct statement, session_id),
+	 .max = SESSION_ID_LEN},
+};
+static const struct cbor_table statement_table = {CBOR_FIELDS(statement_fields)};
+
 /* Writes what is signed; returns its length. */
 static size_t proof_write(const struct service_call_head *head, const struct service_proof *proof,
 			  uint8_t out[static PROOF_LEN_MAX])
 {
 	struct writer w = writer_of(out, PROOF_LEN_MAX);
-	uint8_t hash[BLAKE3_HASH_LEN];
+	struct statement statement = {.service_id = head->service_id,
+				      .method = head->method,
+				      .method_len = strlen(head->method),
+				      .correlation = head->correlation,
+				      .signed_ms = head->signed_ms,
+				      .session_id = proof->session_id};
 
-	blake3_hash(proof->payload, proof->len, hash);
-	cbor_write_map(&w, 6);
-	cbor_field_bytes(&w, 0, head->service_id, sizeof(head->service_id));
-	cbor_field_text(&w, 1, head->method, strlen(head->method));
-	cbor_field_bytes(&w, 2, head->correlation, sizeof(head->correlation));
-	cbor_field_uint(&w, 3, head->signed_ms);
-	cbor_field_bytes(&w, 4, hash, sizeof(hash));
-	cbor_field_bytes(&w, 5, proof->session_id, SESSION_ID_LEN);
+	blake3_hash(proof->payload, proof->len, statement.hash);
+	cbor_fields_write(&w, &statement_table, &statement);
 	weft_assert(!w.bad);
 	return writer_len(&w);
 }
