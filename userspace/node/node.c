@@ -28,6 +28,20 @@
 #include "store/store.h"
 #include "api/http/web.h"
 
+/* Rows that the step to a new schema could not read. They stay on the disk. */
+static void store_tell_skipped(struct store *store)
+{
+	struct store_stats stats;
+
+	store_stats(store, &stats);
+	if (stats.skipped_cnt)
+		log_warn("store: %llu rows are damaged and were left out as the databases were "
+			 "brought to schema %d; the other rows are there. To have them again, "
+			 "restore "
+			 "a backup of before",
+			 (unsigned long long)stats.skipped_cnt, STORE_SCHEMA_VERSION);
+}
+
 static int node_open_store(struct node *node, const struct node_params *params, char *what)
 {
 	struct store_config config = params->config->store;
@@ -39,6 +53,8 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 	config.stop_fd = params->stop_fd > 0 ? params->stop_fd : -1;
 	config.finding = finding;
 	err = store_open(&config, &node->store);
+	if (err == 0)
+		store_tell_skipped(node->store);
 	if (err == -ENOMEM && getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
 		snprintf(what, NODE_WHAT_CAP,
 			 "state directory %.80s: the address space may have %llu MiB (ulimit -v, "

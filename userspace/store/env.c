@@ -92,7 +92,10 @@ static const struct row_move row_moves[] = {
 };
 #define MOVED_KEY_CAP 128
 
-/* Puts a copy: a put may move the pages that key and value lie in. */
+/*
+ * Puts a copy: a put may move the pages that key and value lie in. WEFT_EDAMAGED: the row does not
+ * pass its check, or its key has a length that none has.
+ */
 static int row_copy(MDB_txn *txn, const struct row_move *move, const MDB_val *key, MDB_val value)
 {
 	const struct env *env = store_env_of(txn);
@@ -117,6 +120,19 @@ static int row_copy(MDB_txn *txn, const struct row_move *move, const MDB_val *ke
 	return err;
 }
 
+/* A damaged row stays where it is. */
+static int row_move(MDB_txn *txn, const struct row_move *move, MDB_cursor *cursor,
+		    const MDB_val *key, const MDB_val *value)
+{
+	int err = row_copy(txn, move, key, *value);
+
+	if (err == WEFT_EDAMAGED) {
+		store_env_of(txn)->skipped_cnt++;
+		return 0;
+	}
+	return err < 0 ? err : store_row_err(mdb_cursor_del(cursor, 0));
+}
+
 static int rows_move(MDB_txn *txn, const struct row_move *move)
 {
 	MDB_val key = {move->from.len, (void *)(uintptr_t)move->from.bytes}, value;
@@ -132,8 +148,7 @@ static int rows_move(MDB_txn *txn, const struct row_move *move)
 		if (key.mv_size < move->from.len ||
 		    memcmp(key.mv_data, move->from.bytes, move->from.len) != 0)
 			break;
-		if ((err = row_copy(txn, move, &key, value)) < 0 ||
-		    (err = store_row_err(mdb_cursor_del(cursor, 0))) < 0)
+		if ((err = row_move(txn, move, cursor, &key, &value)) < 0)
 			break;
 	}
 	mdb_cursor_close(cursor);

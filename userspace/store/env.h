@@ -24,7 +24,7 @@
  * Nothing of a database is handed to LMDB before page_check.c has read it.
  */
 #define ENV_SEGMENTS ((unsigned)STORE_DB_CNT) /* number u32be -> length u64be, live bytes u64be */
-/* Databases of schemas before 7, empty since. */
+/* Databases of schemas before 7; since then they have damaged rows alone. */
 #define ENV_OLD_PODS	 (ENV_SEGMENTS + 1)
 #define ENV_OLD_MESSAGES (ENV_SEGMENTS + 2)
 #define ENV_OLD_TRACKS	 (ENV_SEGMENTS + 3)
@@ -68,7 +68,8 @@ struct env {
 	struct proof proof;
 	uint64_t map_len;
 	uint64_t map_len_max;
-	int dir_fd; /* of the state directory, borrowed; for statvfs */
+	uint64_t skipped_cnt; /* damaged rows that a schema step left out */
+	int dir_fd;	      /* of the state directory, borrowed; for statvfs */
 };
 
 /* A schema step turns the databases of version from into from + 1, inside txn. */

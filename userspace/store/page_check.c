@@ -121,10 +121,12 @@ static int version_note(void *arg, const struct pages_row *row)
 static int db_prove(struct proof *proof, unsigned db, bool has_checks)
 {
 	struct reading reading = {.proof = proof, .name = store_env_databases[db].name};
+	/* The step to schema 7 checks each row of the old ones, and leaves damaged rows there. */
+	bool has_proof = has_checks && db < ENV_OLD_PODS;
 	int err;
 
 	__atomic_store_n(&proof->states[db], PROOF_READING, __ATOMIC_RELAXED);
-	err = store_pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
+	err = store_pages_walk(proof->pages, reading.name, has_proof ? row_prove : NULL, &reading);
 	if (err == WEFT_EDAMAGED) {
 		finding_keep(proof, store_pages_finding(proof->pages));
 		__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);

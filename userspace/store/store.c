@@ -300,6 +300,7 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	*out_stats = store->stats;
 	out_stats->map_used_len = store_env_used_len(&store->env);
 	out_stats->map_len_max = store->env.map_len_max;
+	out_stats->skipped_cnt = store->env.skipped_cnt;
 	out_stats->batch_waiting = store->in_flight;
 	out_stats->batch_cap = store->config.batch_cap;
 	out_stats->reader_cap = store->config.reader_cap;

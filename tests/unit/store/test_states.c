@@ -160,7 +160,26 @@ static const struct moved {
 };
 #define MOVED_CNT (sizeof(moved) / sizeof(moved[0]))
 
-static int old_rows_put(const char *dir)
+/* A row whose check is of other bytes. */
+static int damaged_row_put(MDB_txn *txn, unsigned db, const char *key)
+{
+	MDB_val k = {strlen(key), (void *)(uintptr_t)key},
+		v = {12, (void *)(uintptr_t)"damaged row."};
+
+	return store_row_err(mdb_put(txn, store_env_of(txn)->dbs[db].dbi, &k, &v, 0));
+}
+
+/* One before and one behind the sound row. */
+static int damaged_rows_put(MDB_txn *txn)
+{
+	int err = damaged_row_put(txn, ENV_OLD_PODS, "pod:00000000000000000000000000000000");
+
+	return err < 0 ? err
+		       : damaged_row_put(txn, ENV_OLD_PODS, "pod:ffffffffffffffffffffffffffffffff");
+}
+#define DAMAGED_CNT 2
+
+static int old_rows_put(const char *dir, bool has_damaged)
 {
 	static const struct env_schema six = {.version = 6};
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -182,13 +201,15 @@ static int old_rows_put(const char *dir)
 	/* A fact whose name is greater stays where it is. */
 	if (err == 0)
 		err = store_env_put(txn, STORE_META, store_key("roon", 4), "fact", 4);
+	if (err == 0 && has_damaged)
+		err = damaged_rows_put(txn);
 	if (err == 0)
 		err = mdb_txn_commit(txn);
 	store_env_close(&env);
 	return err;
 }
 
-static void test_rows_of_services_are_moved_to_their_offers(void)
+static void check_moved(bool has_damaged)
 {
 	struct store_snapshot *snapshot;
 	struct store_stats stats;
@@ -197,7 +218,7 @@ static void test_rows_of_services_are_moved_to_their_offers(void)
 	const void *value;
 	size_t len;
 
-	CHECK_EQ(old_rows_put(scratch_make(dir)), 0);
+	CHECK_EQ(old_rows_put(scratch_make(dir), has_damaged), 0);
 	CHECK_EQ(open_store(dir, &store), 0);
 	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
 	for (size_t i = 0; i < MOVED_CNT; i++) {
@@ -212,8 +233,24 @@ static void test_rows_of_services_are_moved_to_their_offers(void)
 	store_snapshot_close(snapshot);
 	store_stats(store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_ROWS], MOVED_CNT);
+	CHECK_EQ(stats.skipped_cnt, has_damaged ? DAMAGED_CNT : 0);
+	store_close(store);
+	CHECK_EQ(open_store(dir, &store), 0); /* of schema 7 now: nothing is left out again */
+	store_stats(store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_ROWS], MOVED_CNT);
+	CHECK_EQ(stats.skipped_cnt, 0);
 	store_close(store);
 	scratch_remove(dir);
+}
+
+static void test_rows_of_services_are_moved_to_their_offers(void)
+{
+	check_moved(false);
+}
+
+static void test_damaged_rows_are_left_out_and_counted(void)
+{
+	check_moved(true);
 }
 
 /* A program that knows fewer databases would collect what only they refer to. */
@@ -235,6 +272,7 @@ int main(void)
 {
 	RUN(test_a_state_of_each_schema_is_opened);
 	RUN(test_rows_of_services_are_moved_to_their_offers);
+	RUN(test_damaged_rows_are_left_out_and_counted);
 	RUN(test_databases_do_not_change_without_a_schema);
 	return check_done();
 }
