@@ -24,6 +24,7 @@
 #include "config/web_config.h"
 #include "quic/quic.h"
 #include "relay/relay.h"
+#include "relay/web/web.h"
 #include "tcp/tcp.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -80,6 +81,7 @@ struct node_config {
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;
+	struct relay_web_config relay_web;
 
 	struct config_origin *origin;
 };

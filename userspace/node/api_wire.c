@@ -70,6 +70,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.reachability = node->reachability,
 		.port_mapping = node->port_mapping,
 		.relay = node->relay,
+		.relay_web = node->relay_web,
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,
 		.own_addrs = node_own_addrs,

@@ -134,6 +134,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.choices = node_choices,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
 		.on_sample = node_on_sample,
+		.on_passed = node_on_passed,
 		.handover = node->threads->handover,
 		.cid_epoch = node->threads->cid_epoch,
 		.on_path = node_on_path,
@@ -151,6 +152,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_locate(node, what)) < 0 ||
 	    (err = node_open_reachability(node, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
+	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
@@ -228,6 +230,7 @@ static void node_free_above_store(struct node *node)
 	locate_stop(node->locate);
 	node_attach_dht(node, NULL);
 	node_close_reachability(node);
+	node_close_relay_web(node);
 	worker_close(node->home);
 	node_sharing_free(node->sharing);
 	api_share_calls_forget(node->api);
@@ -363,6 +366,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
 	is_busy |= worker_turn(node->home, now_ns);
+	node_turn_relay_web(node, now_ns);
 	if (node->threads->workers)
 		is_busy |= workers_flush(node->threads->workers);
 	return is_busy;
@@ -378,6 +382,8 @@ uint64_t node_next_ns(const struct node *node)
 	next_ns = node_fabric_next_ns(node->fabric);
 	if (node->relay && relay_next_ns(node->relay) < next_ns)
 		next_ns = relay_next_ns(node->relay);
+	if (node_relay_web_next_ns(node) < next_ns)
+		next_ns = node_relay_web_next_ns(node);
 	sharing_ns = node_sharing_next_ns(node->sharing);
 	next_ns = sharing_ns < next_ns ? sharing_ns : next_ns;
 	worker_ns = worker_next_ns(node->home);
@@ -413,6 +419,7 @@ static void node_drain(struct node *node)
 		workers_stop(node->threads->workers);
 	locate_mainline_drain(node->locate->mainline);
 	worker_goodbye(node->home, now_ns);
+	node_drain_relay_web(node, now_ns);
 	port_mapping_withdraw(node->port_mapping, now_ns);
 	do {
 		(void)node_turn(node, now_ns);

@@ -76,6 +76,8 @@ struct node {
 	struct reachability *reachability;
 	struct port_mapping *port_mapping; /* NULL: simulated, or off */
 	struct relay *relay;		   /* NULL: this node is no relay */
+	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
+	struct tcp_channels *channels;	   /* likewise */
 	struct fabric *fabric;		   /* NULL: services are off */
 	struct sharing *sharing;	   /* NULL: it is off */
 	struct api *api;		   /* what handlers see of all this */
@@ -119,6 +121,19 @@ int node_open_locate(struct node *node, char *what);
 WEFT_MUST_CHECK
 int node_open_relay(struct node *node, const struct node_params *params, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
+
+/*
+ * relay_web_params.c: opened once home has its poller. on_passed: an engine of any worker passed a
+ * connection on. drain: clients hear that the relay restarts. close: after the workers ended.
+ */
+bool node_has_relay_web(const struct node_config *config);
+WEFT_MUST_CHECK
+int node_open_relay_web(struct node *node, char *what);
+void node_close_relay_web(struct node *node);
+void node_on_passed(void *ctx, const struct tcp_passed *passed);
+void node_turn_relay_web(struct node *node, uint64_t now_ns);
+uint64_t node_relay_web_next_ns(const struct node *node);
+void node_drain_relay_web(struct node *node, uint64_t now_ns);
 
 /* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK

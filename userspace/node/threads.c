@@ -122,6 +122,7 @@ int node_open_workers(struct node *node, const struct node_params *params, char 
 		.on_failure = node_on_failure,
 		.on_path = on_workers_path,
 		.on_sample = node_on_sample,
+		.on_passed = node_on_passed,
 		.on_arrivals = on_arrivals,
 		.on_queue_left = on_queue_left,
 		.on_ended = on_workers_ended,

@@ -15,6 +15,7 @@
 
 struct load;
 struct node_key;
+struct ssl_st;
 struct random;
 
 /*
@@ -75,6 +76,7 @@ struct tcp_figures {
  * write takes bytes: how many; 0: none now, and tcp_engine_writable follows; negative: it is lost.
  * shut says that nothing follows what was written.
  * close lets the link go; is_abort: what waits in it need not be delivered.
+ * release gives the descriptor to the caller, and the link is gone. NULL: there are none.
  */
 struct tcp_link;
 struct tcp_links;
@@ -84,6 +86,7 @@ struct tcp_links_ops {
 	ssize_t (*write)(struct tcp_link *link, const struct iovec *pieces, unsigned cnt);
 	void (*shut)(struct tcp_link *link);
 	void (*close)(struct tcp_link *link, bool is_abort);
+	int (*release)(struct tcp_link *link);
 	void (*figures)(struct tcp_link *link, struct tcp_figures *out_figures);
 };
 struct tcp_links {
@@ -98,6 +101,20 @@ struct tcp_stats {
 	struct fair_view conns, handshakes;
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
 };
+
+/*
+ * A TLS connection of HTTP, whose handshake is over and from which nothing was read yet. TLS has no
+ * BIO. The receiver owns ssl and fd; tcp_passed_drop ends both.
+ */
+#define TCP_PASSED_UNREAD_MAX 16384
+struct tcp_passed {
+	struct ssl_st *ssl;
+	int fd;
+	struct addr remote;
+	const uint8_t *unread; /* bytes that came behind the handshake; borrowed */
+	size_t unread_len;
+};
+void tcp_passed_drop(const struct tcp_passed *passed);
 
 /* Everything is borrowed for the engine's life; ctx is handed to every event. */
 struct tcp_engine_params {
@@ -117,6 +134,9 @@ struct tcp_engine_params {
 	 */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
+	/* A peer asked for HTTP (ALPN http/1.1, or none); NULL: it is refused. */
+	void (*pass)(void *ctx, const struct tcp_passed *passed);
+	void *pass_ctx;
 	struct load *load; /* NULL: nothing is counted */
 	uint64_t now_ns;
 };

@@ -137,6 +137,8 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 	engine->refuses_ctx = params->refuses_ctx;
 	engine->key_class = params->key_class;
 	engine->class_ctx = params->class_ctx;
+	engine->pass = params->pass;
+	engine->pass_ctx = params->pass_ctx;
 	engine->load = params->load;
 	engine->now_ns = params->now_ns;
 	list_init(&engine->ready);
@@ -149,6 +151,8 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 		return err;
 	}
 	SSL_CTX_sess_set_new_cb(engine->tls.client, tcp_handshake_keep_session);
+	if (engine->pass)
+		tls_offer_http(&engine->tls);
 	*out_engine = engine;
 	return 0;
 }

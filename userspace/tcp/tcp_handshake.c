@@ -6,6 +6,7 @@
 #include "tcp/tcp_state.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 
@@ -110,6 +111,43 @@ static bool conn_settle(struct tcp_conn *conn)
 	return true;
 }
 
+/*
+ * Another part of the node speaks with this peer. Tickets leave before, as they were encrypted
+ * before: the kernel has room for them behind a handshake, or the peer is no good.
+ */
+static bool conn_pass(struct tcp_conn *conn)
+{
+	struct tcp_engine *engine = conn->engine;
+	struct tcp_passed passed = {.fd = -1, .remote = conn->remote};
+
+	if (tcp_output_write(conn) == TCP_WRITTEN_GONE)
+		return false;
+	if (list_is_empty(&conn->records) && conn->in_len <= TCP_PASSED_UNREAD_MAX &&
+	    engine->links->ops->release)
+		passed.fd = engine->links->ops->release(conn->link);
+	if (passed.fd < 0) {
+		engine->stats.refused_full_cnt++;
+		return conn_end(conn, WEFT_EREFUSED, false);
+	}
+	conn->link = NULL;
+	SSL_set_app_data(conn->ssl, NULL);
+	SSL_set_bio(conn->ssl, NULL, NULL);
+	passed.ssl = conn->ssl;
+	passed.unread = conn->in;
+	passed.unread_len = conn->in_len;
+	conn->ssl = NULL;
+	tcp_conn_abandon(conn);
+	engine->stats.passed_cnt++;
+	engine->pass(engine->pass_ctx, &passed);
+	return false;
+}
+
+void tcp_passed_drop(const struct tcp_passed *passed)
+{
+	SSL_free(passed->ssl);
+	close(passed->fd);
+}
+
 static bool handshake_completed(struct tcp_conn *conn)
 {
 	struct tcp_engine *engine = conn->engine;
@@ -119,6 +157,10 @@ static bool handshake_completed(struct tcp_conn *conn)
 								 TRANSPORT_KEY_LEN) != 0)) {
 		tcp_output_drop(conn);
 		return conn_end(conn, WEFT_EWRONGKEY, false);
+	}
+	if (engine->pass && !conn->is_dialler && tls_has_http(conn->ssl)) {
+		tcp_share_charge(conn, LOAD_PRICE_FINISHED);
+		return conn_pass(conn);
 	}
 	if (!tls_has_alpn(conn->ssl)) {
 		engine->stats.refused_alpn_cnt++;

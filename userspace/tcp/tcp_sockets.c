@@ -222,6 +222,15 @@ static void op_close(struct tcp_link *link, bool is_abort)
 	link_free(link);
 }
 
+static int op_release(struct tcp_link *link)
+{
+	int fd = link->watch.fd;
+
+	poller_remove(link->sockets->poller, &link->watch);
+	pool_release(&link->sockets->pool, link);
+	return fd;
+}
+
 static void op_figures(struct tcp_link *link, struct tcp_figures *out_figures)
 {
 	struct tcp_info info = {0};
@@ -246,6 +255,7 @@ static const struct tcp_links_ops socket_ops = {
 	.write = op_write,
 	.shut = op_shut,
 	.close = op_close,
+	.release = op_release,
 	.figures = op_figures,
 };
 

@@ -152,6 +152,8 @@ struct tcp_engine {
 	void *refuses_ctx;
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
+	void (*pass)(void *ctx, const struct tcp_passed *passed);
+	void *pass_ctx;
 	struct load *load;
 	uint64_t now_ns;
 	struct arena arena;

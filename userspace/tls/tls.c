@@ -27,17 +27,22 @@ struct tls_session {
 	struct tls_session *newer, *older;
 };
 
-static const uint8_t alpn_wire[] = "\x06" TLS_ALPN;
-#define ALPN_WIRE_LEN (sizeof(alpn_wire) - 1)
+#define ALPN_HTTP "http/1.1"
+
+static const uint8_t alpn_wire[] = "\x06" TLS_ALPN "\x08" ALPN_HTTP;
+#define ALPN_WIRE_LEN (sizeof("\x06" TLS_ALPN) - 1)
+/* Where HTTP is spoken as well; the first of both is preferred. */
+#define ALPN_WIRE_HTTP_LEN (sizeof(alpn_wire) - 1)
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		       const unsigned char *offered, unsigned offered_len, void *arg)
 {
+	const bool *offers_http = arg;
 	unsigned char *chosen;
 
 	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto(&chosen, out_len, alpn_wire, ALPN_WIRE_LEN, offered,
+	if (SSL_select_next_proto(&chosen, out_len, alpn_wire,
+				  *offers_http ? ALPN_WIRE_HTTP_LEN : ALPN_WIRE_LEN, offered,
 				  offered_len) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -154,7 +159,7 @@ static bool contexts_init(struct tls *tls, EVP_PKEY *key, uint32_t session_cap)
 	X509_free(cert);
 	if (!tls->server || !tls->client || !tickets_init(tls->server, session_cap))
 		return false;
-	SSL_CTX_set_alpn_select_cb(tls->server, select_alpn, NULL);
+	SSL_CTX_set_alpn_select_cb(tls->server, select_alpn, &tls->offers_http);
 	SSL_CTX_set_session_cache_mode(tls->client,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	return SSL_CTX_set_alpn_protos(tls->client, alpn_wire, ALPN_WIRE_LEN) == 0;
@@ -273,6 +278,20 @@ bool tls_has_alpn(SSL *ssl)
 
 	SSL_get0_alpn_selected(ssl, &name, &len);
 	return len == ALPN_WIRE_LEN - 1 && memcmp(name, TLS_ALPN, len) == 0;
+}
+
+void tls_offer_http(struct tls *tls)
+{
+	tls->offers_http = true;
+}
+
+bool tls_has_http(SSL *ssl)
+{
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(ssl, &name, &len);
+	return !len || (len == strlen(ALPN_HTTP) && memcmp(name, ALPN_HTTP, len) == 0);
 }
 
 void tls_keep_session(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN],

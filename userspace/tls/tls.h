@@ -32,6 +32,7 @@ struct tls {
 	struct pool sessions;
 	struct map session_by_key;
 	struct tls_session *newest, *oldest;
+	bool offers_http;
 };
 
 /* TLS alert numbers (RFC 8446 6) that become QUIC codes 0x100 + alert. */
@@ -66,6 +67,12 @@ SSL *tls_dial(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN])
 bool tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN]);
 /* tls_has_alpn: both sides agreed on TLS_ALPN. */
 bool tls_has_alpn(SSL *ssl);
+/*
+ * tls_offer_http: from now on a client that does not offer TLS_ALPN may have HTTP/1.1, by ALPN or
+ * without. tls_has_http: it has.
+ */
+void tls_offer_http(struct tls *tls);
+bool tls_has_http(SSL *ssl);
 /*
  * tls_keep_session stores a ticket for the next dial to peer_key;
  * the oldest one makes room. Takes session.

@@ -121,6 +121,8 @@ int worker_carriers_open_tcp(struct worker *worker, const struct worker_params *
 		.refuses_ctx = worker->ingress,
 		.key_class = worker_carriers_key_class,
 		.class_ctx = worker,
+		.pass = params->config->passes_http ? params->on_passed : NULL,
+		.pass_ctx = params->ctx,
 		.load = &worker->load,
 		.now_ns = params->now_ns,
 	};

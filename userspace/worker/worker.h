@@ -40,6 +40,7 @@ struct packet_tx;
 struct quic_engine;
 struct tcp_config;
 struct tcp_engine;
+struct tcp_passed;
 struct tcp_sockets;
 struct random;
 struct store;
@@ -75,6 +76,7 @@ struct worker_config {
 	unsigned local_watch_cap;  /* descriptors of local programs and of the node's own */
 	uint64_t drain_timeout_ns; /* from the order to stop to the end */
 	bool relays_streams;	   /* other workers pass streams of services to home */
+	bool passes_http;	   /* TLS connections of HTTP go to on_passed */
 	const struct worker_content_ops *content_ops;
 	const struct blobs_config *content;    /* content_ops' */
 	const struct weft_relay_tables *relay; /* NULL: this node is no relay */
@@ -177,6 +179,8 @@ struct worker_params {
 	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.
 	 */
 	void (*on_path)(void *ctx, const struct addr *remote);
+	/* A TLS connection of HTTP, which it takes. Home's thread. */
+	void (*on_passed)(void *ctx, const struct tcp_passed *passed);
 	/* Some of the datagrams that the ingress dropped; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;

@@ -11,6 +11,7 @@
 #include "base/monotonic.h"
 #include "base/fair/load.h"
 #include "mesh/mesh.h"
+#include "tcp/tcp.h"
 #include "firewall/ingress.h"
 #include "worker_handle.h"
 
@@ -125,6 +126,46 @@ void worker_report_content(void *ctx, const struct mailbox_message *report,
 		report_of_peer(handle, &to_content, cause->key, cause->addr);
 	else
 		report_of_function(handle, &to_content);
+}
+
+/* The bytes are a struct tcp_passed, and behind it what is unread. */
+static struct tcp_passed passed_of(const void *bytes)
+{
+	struct tcp_passed passed;
+
+	memcpy(&passed, bytes, sizeof(passed));
+	passed.unread = (const uint8_t *)bytes + sizeof(passed);
+	return passed;
+}
+
+static void passed_heard(void *object, const void *bytes, size_t len)
+{
+	const struct tcp_passed passed = passed_of(bytes);
+
+	(void)len;
+	home_of(object)->on_passed(home_of(object)->ctx, &passed);
+}
+
+static void passed_drop(const void *bytes)
+{
+	const struct tcp_passed passed = passed_of(bytes);
+
+	tcp_passed_drop(&passed);
+}
+
+static void on_passed(void *ctx, const struct tcp_passed *passed)
+{
+	static const uint8_t no_key[MESH_KEY_LEN];
+	const struct mailbox_message report = {
+		.run = passed_heard,
+		.drop = passed_drop,
+		.bytes = passed,
+		.len = sizeof(*passed),
+		.tail = passed->unread,
+		.tail_len = passed->unread_len,
+	};
+
+	report_of_peer(ctx, &report, no_key, &passed->remote);
 }
 
 static void sample_heard(void *object, const void *bytes, size_t len)
@@ -294,5 +335,6 @@ void worker_reports_init(struct worker_handle *handle, const struct fair_paths *
 	handle->params.on_failure = on_failure;
 	handle->params.on_path = on_path;
 	handle->params.on_sample = on_sample;
+	handle->params.on_passed = on_passed;
 	handle->params.ctx = handle;
 }

@@ -17,6 +17,7 @@ struct worker_config;
 struct node_key;
 struct store;
 struct mailbox_message;
+struct tcp_passed;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
@@ -49,6 +50,7 @@ struct workers_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
+	void (*on_passed)(void *ctx, const struct tcp_passed *passed);
 	/* The datagrams that unvalidated sources sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
 	/* It has no more to do with queue; err: because it could not take it. */

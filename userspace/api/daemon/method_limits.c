@@ -66,6 +66,29 @@ static void tcp_add(const struct limit_listing *limits, const struct tcp_config 
 	ROWS_ADD(limits, rows);
 }
 
+static void relay_web_add(const struct limit_listing *limits, const struct relay_web_config *config,
+			  const struct relay_web_stats *web)
+{
+	const struct limit_row rows[] = {
+		{"relay.web_clients", COUNT, config->client_cap, web->conn_cnt, NOT_KEPT,
+		 (int64_t)(web->refused_cnt + web->evicted_cnt)},
+		{"relay.web_memory", BYTES, config->memory_cap, web->memory_used_len, NOT_KEPT,
+		 (int64_t)web->no_memory_cnt},
+		{"relay.web_rate", BYTES, config->rate_per_s, 0, NOT_KEPT,
+		 (int64_t)web->limited_cnt},
+		{"relay.web: frames that wait for one client", COUNT, RELAY_WEB_QUEUE_MAX,
+		 web->queue_cnt, web->queue_peak_cnt, (int64_t)web->queue_full_cnt},
+		{"relay.web: bytes of one packet", BYTES, RELAY_WEB_PACKET_MAX, 0, NOT_KEPT,
+		 (int64_t)web->too_large_cnt},
+		{"relay.web: seconds for one write", COUNT, RELAY_WEB_WRITE_NS / 1000000000, 0,
+		 NOT_KEPT, (int64_t)web->slow_cnt},
+		{"relay.web: seconds for a proof", COUNT, RELAY_WEB_PROVE_NS / 1000000000, 0,
+		 NOT_KEPT, (int64_t)web->late_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 /* worker_cnt: each has tables of its own. */
 static void quic_add(const struct limit_listing *limits, const struct quic_config *config,
 		     uint64_t worker_cnt, const struct quic_stats *quic)
@@ -487,6 +510,8 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
 	if (config->tcp.is_on)
 		tcp_add(limits, &config->tcp, config->worker_cnt, &f.tcp);
+	if (api->relay_web)
+		relay_web_add(limits, &config->relay_web, &f.relay_web);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	members_add(limits, api->home->content);

@@ -154,6 +154,20 @@ static bool read_relay_flows(const struct api *api, struct fair_view *out)
 	return api->relay;
 }
 
+static bool read_relay_web_clients(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_web)
+		relay_web_places(api->relay_web, out);
+	return api->relay_web;
+}
+
+static bool read_relay_web_memory(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_web)
+		relay_web_blocks(api->relay_web, out);
+	return api->relay_web;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct api *api, struct fair_view *out);
@@ -176,6 +190,8 @@ static const struct pool_row {
 	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
 	{read_relay_flows, NULL},
+	{read_relay_web_clients, NULL},
+	{read_relay_web_memory, NULL},
 };
 
 /* The last level that has an account: the one whose slot goes next. */

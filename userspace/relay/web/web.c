@@ -26,6 +26,7 @@
 void relay_web_config_defaults(struct relay_web_config *config)
 {
 	*config = (struct relay_web_config){
+		.is_on = true,
 		.client_cap = 1024,
 		.memory_cap = 32 << 20,
 		.rate_per_s = 256 << 10,
@@ -330,9 +331,12 @@ void relay_web_read_stats(const struct relay_web *web, struct relay_web_stats *o
 	out_stats->memory_used_len = (uint64_t)web->blocks.used_cnt * RELAY_WEB_BLOCK_LEN;
 }
 
-void relay_web_places(const struct relay_web *web, struct fair_view *out_conns,
-		      struct fair_view *out_memory)
+void relay_web_places(const struct relay_web *web, struct fair_view *out)
 {
-	fair_read(&web->places.fair, out_conns);
-	fair_read(&web->memory.fair, out_memory);
+	fair_read(&web->places.fair, out);
+}
+
+void relay_web_blocks(const struct relay_web *web, struct fair_view *out)
+{
+	fair_read(&web->memory.fair, out);
 }

@@ -28,6 +28,7 @@ struct random;
 struct relay_web;
 
 #define RELAY_WEB_QUEUE_MAX	 512	    /* frames that wait for one client */
+#define RELAY_WEB_PACKET_MAX	 65536u	    /* bytes of the datagrams of one frame */
 #define RELAY_WEB_MESSAGE_MAX	 (1u << 20) /* of WebSocket; a longer one ends the connection */
 #define RELAY_WEB_HEAD_LEN_MAX	 4096	    /* of the request for the upgrade */
 #define RELAY_WEB_PROVE_NS	 10000000000ull
@@ -78,8 +79,8 @@ uint64_t relay_web_next_ns(const struct relay_web *web);
 void relay_web_restart(struct relay_web *web, uint64_t now_ns);
 
 void relay_web_read_stats(const struct relay_web *web, struct relay_web_stats *out_stats);
-/* relay_web_places: shares of connections, and of memory in blocks. */
-void relay_web_places(const struct relay_web *web, struct fair_view *out_conns,
-		      struct fair_view *out_memory);
+/* relay_web_places: shares of connections. relay_web_blocks: of memory, in blocks of 2 KiB. */
+void relay_web_places(const struct relay_web *web, struct fair_view *out);
+void relay_web_blocks(const struct relay_web *web, struct fair_view *out);
 
 #endif

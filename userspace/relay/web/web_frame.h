@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/byte_cursor.h"
+#include "relay/web/web.h"
 #include "weft/err.h"
 
 /*
@@ -48,8 +49,7 @@ enum relay_web_status {
 #define RELAY_WEB_SIGNATURE_LEN 64
 #define RELAY_WEB_CHALLENGE_LEN 16
 #define RELAY_WEB_PING_LEN	8
-#define RELAY_WEB_PACKET_MAX	65536u /* data of SEND to RECV_BATCH */
-#define RELAY_WEB_TEXT_MAX	127u   /* of DENIED: its length is one byte */
+#define RELAY_WEB_TEXT_MAX	127u /* of DENIED: its length is one byte */
 /* The head of a batch, and so the most before a packet. */
 #define RELAY_WEB_HEAD_MAX  (1 + RELAY_WEB_KEY_LEN + 1 + 2)
 #define RELAY_WEB_FRAME_MAX (RELAY_WEB_HEAD_MAX + RELAY_WEB_PACKET_MAX)

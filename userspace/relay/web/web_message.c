@@ -31,7 +31,7 @@ void relay_web_message_drop(struct relay_web_message *message)
 	struct relay_web *web = conn->web;
 
 	if (!list_is_empty(&message->link))
-		conn->queue_cnt--;
+		conn->queue_cnt--, web->stats.queue_cnt--;
 	list_unlink(&message->link);
 	while (!list_is_empty(&message->blocks)) {
 		struct relay_web_block *block = block_of(message->blocks.next);
@@ -131,6 +131,7 @@ void relay_web_message_move(struct relay_web_message *message, struct relay_web_
 		fair_move(&web->memory.fair, &block_of(at)->share, &conn->path, web->now_ns);
 	list_push_back(&conn->queue, &message->link);
 	conn->queue_cnt++;
+	web->stats.queue_cnt++;
 	if (conn->queue_cnt > web->stats.queue_peak_cnt)
 		web->stats.queue_peak_cnt = conn->queue_cnt;
 }

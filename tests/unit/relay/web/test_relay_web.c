@@ -234,6 +234,7 @@ static void test_a_newer_connection_of_a_key_replaces_the_older(void)
 	CHECK(hears_packet(&b, 0, "new", 3));
 	/* v1 has no status, but a text. */
 	web_client_end(&old);
+	web_client_fini(&old);
 	CHECK(web_client_open(&newer, &rig, "203.0.113.1:1"));
 	CHECK(web_client_upgrade(&newer, "iroh-relay-v1", ""));
 	CHECK(web_client_answer(&newer, keys[2]));
@@ -629,7 +630,7 @@ static void test_full_memory_drops_the_oldest_frame_of_the_largest_account(void)
 {
 	struct relay_web_config config;
 	struct relay_web_frame to_b = send_to(1, "old", 3), to_c = send_to(2, "new", 3);
-	struct fair_view conns, memory;
+	struct fair_view memory;
 	struct web_client a, b, c;
 	unsigned cnt = 0;
 	struct web_rig rig;
@@ -644,7 +645,7 @@ static void test_full_memory_drops_the_oldest_frame_of_the_largest_account(void)
 						       .len = 8});
 	for (unsigned i = 0; i < 65; i++)
 		web_client_frame(&a, &to_b); /* the first is written */
-	relay_web_places(rig.web, &conns, &memory);
+	relay_web_blocks(rig.web, &memory);
 	CHECK_EQ(memory.held_cnt, 64);
 	CHECK_EQ(stats_of(&rig).no_memory_cnt, 0);
 	for (unsigned i = 0; i < 8; i++)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of relays over WebSocket that shares no code with weft. It is python3-websockets, python3-nacl, b3sum and
+Python's TLS. The exporter is computed here, from the key log (RFC 8446, 7.1 and 7.5)."""
+import base64
+import hashlib
+import hmac
+import pathlib
+import socket
+import ssl
+import struct
+import subprocess
+import tempfile
+import time
+
+import nacl.signing
+from websockets.sync.client import connect
+
+CHALLENGE, AUTH, CONFIRMED, DENIED, SEND, SEND_BATCH, RECV, RECV_BATCH, GONE, PING, PONG, HEALTH, RESTARTING, STATUS = \
+    range(14)
+DEADLINE_S = 20
+PROTOCOLS = ["iroh-relay-v1", "iroh-relay-v2", "mesh-relay-v1"]
+AUTH_FIELD = "x-iroh-relay-client-auth-v1"
+
+
+def new_key(seed):
+    return nacl.signing.SigningKey(bytes([seed]) * 32)
+
+
+def public(key):
+    return bytes(key.verify_key)
+
+
+def hkdf_expand_label(secret, label, context, length, name):
+    text = b"tls13 " + label
+    info = struct.pack(">HB", length, len(text)) + text + bytes([len(context)]) + context
+    made, block, number = b"", b"", 1
+    while len(made) < length:
+        block = hmac.new(secret, block + info + bytes([number]), name).digest()
+        made, number = made + block, number + 1
+    return made[:length]
+
+
+def export(secret, name, label, context, length):
+    derived = hkdf_expand_label(secret, label, hashlib.new(name).digest(), hashlib.new(name).digest_size, name)
+    return hkdf_expand_label(derived, b"exporter", hashlib.new(name, context).digest(), length, name)
+
+
+class Tls:
+    """One TLS connection to addr, by way of an HTTP proxy if there is one."""
+
+    def __init__(self, addr, proxy=None, alpn=("http/1.1",), receive_buffer=None):
+        log = pathlib.Path(tempfile.mkstemp(prefix="weft-keys-")[1])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.keylog_filename = str(log)
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        plain = socket.socket()
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.settimeout(DEADLINE_S)
+        plain.connect(proxy or addr)
+        if proxy:
+            self.ask_proxy(plain, addr)
+        self.socket = context.wrap_socket(plain, server_hostname="mesh.invalid")
+        secrets = dict(line.split()[::2] for line in log.read_text().splitlines() if not line.startswith("#"))
+        log.unlink()
+        self.secret = bytes.fromhex(secrets["EXPORTER_SECRET"])
+        self.hash = "sha384" if "SHA384" in self.socket.cipher()[0] else "sha256"
+
+    @staticmethod
+    def ask_proxy(plain, addr):
+        plain.sendall(b"CONNECT %s:%d HTTP/1.1\r\nHost: relay\r\n\r\n" % (addr[0].encode(), addr[1]))
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += plain.recv(1)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+
+    def proof(self, key):
+        exported = export(self.secret, self.hash, b"iroh-relay handshake v1", public(key), 32)
+        proof = public(key) + b"\x40" + key.sign(exported[:16]).signature + exported[16:]
+        return base64.urlsafe_b64encode(proof).decode().rstrip("=")
+
+
+def challenge_answer(key, challenge):
+    derived = subprocess.run(["b3sum", "--raw", "--derive-key", "iroh-relay handshake v1 challenge signature"],
+                             input=challenge, capture_output=True, check=True).stdout
+    return bytes([AUTH]) + public(key) + b"\x40" + key.sign(derived).signature
+
+
+class RelayClient:
+    """open() leaves the WebSocket before its proof; prove() and prove_by_tls() are the two proofs."""
+
+    def __init__(self, addr, key, protocol="iroh-relay-v2", **options):
+        self.key, self.protocol = key, protocol
+        self.tls = Tls(addr, **options)
+
+    def open(self, field=None):
+        self.web = connect("ws://relay/relay", sock=self.tls.socket, subprotocols=[self.protocol], compression=None,
+                           additional_headers={AUTH_FIELD: field} if field else None, max_size=1 << 20,
+                           open_timeout=DEADLINE_S, proxy=None, ping_interval=None, close_timeout=1)
+        assert self.web.subprotocol == self.protocol, self.web.subprotocol
+        return self
+
+    def prove(self):
+        self.open()
+        self.web.send(challenge_answer(self.key, self.hear(CHALLENGE)))
+        self.hear(CONFIRMED)
+        return self
+
+    def prove_by_tls(self):
+        self.open(self.tls.proof(self.key))
+        self.hear(CONFIRMED)
+        return self
+
+    def frame(self, timeout=DEADLINE_S):
+        frame = self.web.recv(timeout=timeout)
+        assert isinstance(frame, bytes), frame
+        return frame[0], frame[1:]
+
+    def hear(self, wanted, timeout=DEADLINE_S):
+        """The body of the next frame, which is of the wanted type."""
+        kind, body = self.frame(timeout)
+        assert kind == wanted, f"frame {kind} in place of {wanted}: {body[:80]!r}"
+        return body
+
+    def send(self, to, data, ecn=0):
+        self.web.send(bytes([SEND]) + public(to) + bytes([ecn]) + data)
+
+    def ask(self, peer, data):
+        """Sends data to peer, which hears it from here; how long that took."""
+        begin = time.monotonic()
+        self.send(peer.key, data)
+        body = peer.hear(RECV)
+        assert body == public(self.key) + b"\0" + data, body[:80]
+        return time.monotonic() - begin
+
+    def close(self):
+        self.tls.socket.close()

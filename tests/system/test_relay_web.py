@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Relays over WebSocket, as clients of another implementation see them (support/relay_client.py)."""
+import pathlib
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+
+import websockets.exceptions
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import relay_client as rc
+from lab import OK, check, check_eq, free_port, run, wait_for
+
+A, B, C = (rc.new_key(seed) for seed in (1, 2, 3))
+
+
+class Relay:
+    def __init__(self, lab, more="", config="", enabled="yes"):
+        udp, tcp = free_port(), free_port()
+        self.addr = ("127.0.0.1", tcp)
+        self.daemon = lab.daemon("relay", listen=[f"127.0.0.1:{udp}"],
+                                 config=f"[dht]\nenabled = no\n[tcp]\nport = {tcp}\n"
+                                        f"[relay]\nenabled = {enabled}\n{more}\n{config}").start()
+
+    def client(self, key, **options):
+        return rc.RelayClient(self.addr, key, **options)
+
+    def figures(self):
+        status = self.daemon.json("status")
+        return {name.removeprefix("relay_web."): value
+                for name, value in (status["counters"] | status["fills"]).items() if name.startswith("relay_web.")}
+
+
+def closed_with(client):
+    """The code of the close that comes after all frames."""
+    try:
+        while True:
+            client.frame()
+    except websockets.exceptions.ConnectionClosed as end:
+        return end.rcvd.code if end.rcvd else None
+
+
+def zbase32_decode(text):
+    number = 0
+    for letter in text:
+        number = number << 5 | "ybndrfg8ejkmcpqxot1uwisza345h769".index(letter)
+    return (number >> (len(text) * 5 - 256)).to_bytes(32, "big")
+
+
+def test_two_clients_exchange_datagrams_by_both_proofs(lab):
+    relay = Relay(lab)
+    for protocol in rc.PROTOCOLS:
+        a = relay.client(A, protocol=protocol).prove()
+        b = relay.client(B, protocol=protocol).prove_by_tls()
+        for ecn in range(4):
+            a.send(B, b"datagram", ecn)
+            check_eq(b.hear(rc.RECV), rc.public(A) + bytes([ecn]) + b"datagram", f"{protocol}, ECN {ecn}")
+        b.web.send(bytes([rc.SEND_BATCH]) + rc.public(A) + b"\2" + struct.pack(">H", 3) + b"aaabbbc")
+        check_eq(a.hear(rc.RECV_BATCH), rc.public(B) + b"\2\0\3aaabbbc", "a batch")
+        a.send(B, bytes(65536))
+        check_eq(len(b.hear(rc.RECV)), 33 + 65536, "the longest packet")
+        a.web.send([bytes([rc.SEND]) + rc.public(B), b"\1in ", b"pieces"])
+        check_eq(b.hear(rc.RECV), rc.public(A) + b"\1in pieces", "a message in fragments")
+        a.web.send(bytes([rc.PING]) + b"12345678")
+        check_eq(a.hear(rc.PONG), b"12345678", "a pong")
+        check(a.web.ping().wait(rc.DEADLINE_S), "a pong of WebSocket")
+        a.send(C, b"x")
+        check_eq(a.hear(rc.GONE), rc.public(C), "no client has this key")
+        a.close(), b.close()
+    figures = relay.figures()
+    check_eq((figures["proved_cnt"], figures["proved_tls_cnt"]), (3, 3), "proofs")
+
+
+def test_the_certificate_has_the_key_of_the_node(lab):
+    relay = Relay(lab)
+    key = zbase32_decode(relay.daemon.weft("node", "id").stdout.strip())
+    shown = rc.Tls(relay.addr, alpn=None).socket.getpeercert(binary_form=True)
+    check(bytes.fromhex("06032b6570032100") + key in shown, shown.hex())
+
+
+def test_a_proof_that_is_replayed_proves_nothing(lab):
+    relay = Relay(lab)
+    a = relay.client(A)
+    field = a.tls.proof(A)
+    a.open(field).hear(rc.CONFIRMED)
+    thief = relay.client(A).open(field)
+    challenge = thief.hear(rc.CHALLENGE)
+    answer = rc.challenge_answer(A, challenge)
+    second = relay.client(A).open()
+    second.hear(rc.CHALLENGE)
+    second.web.send(answer)
+    check(b"challenge" in second.hear(rc.DENIED), "denied")
+    check_eq(closed_with(second), 1008, "close")
+    other = relay.client(B)
+    lie = other.tls.proof(A)
+    wrong = other.open(rc.Tls.proof(other.tls, B)[:-30] + lie[-30:])
+    check(wrong.frame()[0] in (rc.CHALLENGE, rc.DENIED), "no confirmation")
+    b = relay.client(B).prove()
+    b.ask(a, b"still the first")
+    check_eq(relay.figures()["replaced_cnt"], 0, "replaced")
+
+
+def test_the_newest_connection_of_a_key_wins(lab):
+    relay = Relay(lab)
+    b = relay.client(B).prove()
+    for protocol, kind, body in (("iroh-relay-v1", rc.HEALTH, None), ("iroh-relay-v2", rc.STATUS, b"\1"),
+                                 ("mesh-relay-v1", rc.STATUS, b"\1")):
+        old = relay.client(A, protocol=protocol).prove()
+        new = relay.client(A).prove_by_tls()
+        said = old.hear(kind)
+        check(said == body if body else said, f"{protocol}: {said}")
+        check_eq(closed_with(old), 1008, "close")
+        b.ask(new, protocol.encode())
+        new.close()
+
+
+def test_a_client_that_never_reads_is_cut_and_delays_none(lab):
+    relay = Relay(lab, more="web_rate = 0")
+    a, b = relay.client(A).prove(), relay.client(B).prove()
+    sender = relay.client(rc.new_key(4)).prove()
+    # Its thread stops to read when 16 frames wait.
+    deaf = relay.client(C, receive_buffer=4096).prove()
+    end, slowest, begin = time.monotonic() + 30, 0.0, time.monotonic()
+    while relay.figures()["slow_cnt"] == 0:
+        check(time.monotonic() < end, f"not cut: {relay.figures()}")
+        for _ in range(50):
+            sender.send(C, bytes(60000))
+        slowest = max(slowest, a.ask(b, b"quick"))
+    check(slowest < 1, f"a datagram of others took {slowest} s")
+    print(f"# cut after {time.monotonic() - begin:.1f} s; others waited {slowest * 1000:.0f} ms at most")
+    wait_for(lambda: relay.figures()["client_cnt"] == 3, "its place is free")
+    wait_for(lambda: relay.figures()["memory_used_len"] == 0, "memory")
+    check_eq(closed_with(deaf), None, "a close")
+
+
+def test_a_client_goes_on_when_the_relay_was_killed(lab):
+    relay = Relay(lab)
+    relay.client(A).prove(), relay.client(B).prove()
+    relay.daemon.kill()
+    relay.daemon.start()
+    a, b = relay.client(A).prove_by_tls(), relay.client(B).prove()
+    a.ask(b, b"after a kill")
+
+
+def test_a_relay_that_stops_says_when_to_come_back(lab):
+    relay = Relay(lab)
+    a = relay.client(A).prove()
+    stopping = threading.Thread(target=relay.daemon.stop)
+    stopping.start()
+    later_ms, try_ms = struct.unpack(">II", a.hear(rc.RESTARTING))
+    check(100 <= later_ms < 2000 and try_ms == 30000, f"{later_ms} ms, {try_ms} ms")
+    check_eq(closed_with(a), 1001, "close")
+    stopping.join()
+    check_eq(relay.daemon.process.returncode, 0, "exit")
+
+
+def pump(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def http_proxy():
+    """A proxy of CONNECT alone; its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(near):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(1)
+        host, port = head.split()[1].decode().rsplit(":", 1)
+        far = socket.create_connection((host, int(port)))
+        near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        threading.Thread(target=pump, args=(far, near), daemon=True).start()
+        pump(near, far)
+
+    def accept():
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()
+
+
+def test_a_client_comes_through_an_http_proxy(lab):
+    relay = Relay(lab)
+    a = relay.client(A, proxy=http_proxy()).prove_by_tls()
+    a.ask(relay.client(B).prove(), b"by a proxy")
+
+
+def test_clients_of_several_workers_meet(lab):
+    relay = Relay(lab, config="[node]\nworkers = 3\n")
+    clients = [relay.client(rc.new_key(10 + i)).prove() for i in range(12)]
+    for i, client in enumerate(clients):
+        client.ask(clients[(i + 5) % 12], b"hello")
+    check_eq(relay.figures()["client_cnt"], 12, "clients")
+    wait_for(lambda: relay.daemon.json("status")["counters"]["tcp.passed_cnt"] == 12, "all workers said so")
+
+
+def test_sessions_and_the_relay_share_a_port(lab):
+    relay = Relay(lab)
+    peer = lab.daemon("peer", config="[dht]\nenabled = no\n").start()
+    node = relay.daemon.weft("node", "id").stdout.strip()
+    done = peer.weft("peer", "connect", node, f"tcp:127.0.0.1:{relay.addr[1]}")
+    check_eq(done.returncode, OK, done.stderr)
+    relay.client(A).prove().ask(relay.client(B).prove(), b"x")
+
+
+def test_a_node_that_is_no_relay_speaks_no_http(lab):
+    for more, enabled in (("", "no"), ("web = no", "yes")):
+        relay = Relay(lab, more=more, enabled=enabled)
+        try:
+            rc.RelayClient(relay.addr, A).open()
+            check(False, f"{more}, {enabled}: there was an answer")
+        except (ssl.SSLError, OSError, EOFError, websockets.exceptions.InvalidHandshake):
+            pass
+        relay.daemon.stop()
+
+
+def test_many_connections_leave_clients_alone(lab):
+    """Half of them say nothing, the others end their handshake and say nothing then."""
+    relay = Relay(lab, more="web_clients = 64")
+    a, b = relay.client(A).prove(), relay.client(B).prove()
+    silent, slowest = [], 0.0
+    for i in range(400):
+        try:
+            silent.append(rc.Tls(relay.addr) if i % 2 else socket.create_connection(relay.addr, timeout=5))
+        except OSError:
+            pass
+        if i % 20 == 0:
+            slowest = max(slowest, a.ask(b, b"still here"))
+    check(slowest < 2, f"a datagram took {slowest} s")
+    figures = relay.figures()
+    check(figures["conn_cnt"] <= 64 and figures["refused_cnt"] + figures["evicted_cnt"] > 0, figures)
+    print(f"# {figures['accepted_cnt']} taken, {figures['refused_cnt']} refused, {figures['evicted_cnt']} evicted; "
+          f"a datagram took {slowest * 1000:.0f} ms at most")
+
+
+def test_each_limit_is_shown_with_its_fill(lab):
+    relay = Relay(lab, more="web_clients = 8")
+    relay.client(A).prove()
+    shown = relay.daemon.json("limits", "show")
+    rows = {row["name"]: row for row in shown["limits"]}
+    check_eq((rows["relay.web_clients"]["limit"], rows["relay.web_clients"]["used"]), (8, 1), "clients")
+    check_eq(rows["relay.web: frames that wait for one client"]["limit"], 512, "frames")
+    pools = {pool["name"] for pool in shown["pools"]}
+    check({"relay.web_clients", "relay.web_memory"} <= pools, pools)
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
