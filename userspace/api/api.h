@@ -57,6 +57,7 @@ struct api {
 
 	/* NULL: services are off. */
 	struct overlay *overlay;
+	struct relay_find *relay_find;
 	struct mesh_pex *pex;
 	struct mesh_rendezvous *rendezvous; /* NULL also where it is not wanted */
 	struct service *service;

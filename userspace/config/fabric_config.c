@@ -10,6 +10,7 @@ void config_fabric_defaults(struct fabric_config *config)
 	config->is_on = true;
 	overlay_config_defaults(&config->overlay);
 	mesh_pex_config_defaults(&config->pex);
+	relay_find_config_defaults(&config->relay_find);
 	service_config_defaults(&config->service);
 	service_directory_config_defaults(&config->directory);
 	service_publisher_config_defaults(&config->publisher);
@@ -41,7 +42,7 @@ size_t config_fabric_footprint(const struct fabric_config *config)
 	if (!config->is_on)
 		return 0;
 	return overlay_footprint(&config->overlay) + mesh_pex_footprint(&config->pex) +
-	       service_footprint(&config->service) +
+	       relay_find_footprint(&config->relay_find) + service_footprint(&config->service) +
 	       service_directory_footprint(&config->directory) +
 	       service_publisher_footprint(&config->publisher) +
 	       service_reputation_footprint(config->reputation_peer_cap) +

@@ -6,6 +6,7 @@
 #include "mesh/peers/pex.h"
 #include "overlay/overlay.h"
 #include "provider/provider.h"
+#include "relay/find/relay_find.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
 #include "service/service.h"
@@ -23,6 +24,7 @@ struct fabric_config {
 	struct service_directory_config directory;
 	struct service_publisher_config publisher;
 	struct mesh_pex_config pex;
+	struct relay_find_config relay_find;
 	bool has_rendezvous; /* on the Mainline DHT */
 	struct provider_config provider;
 	struct builtin_config builtin;

@@ -29,6 +29,7 @@ static int on_reload(void *ctx, config_change_fn changed, void *arg,
 static void wire_fabric(struct api *api, const struct fabric *fabric)
 {
 	api->overlay = fabric->overlay;
+	api->relay_find = fabric->relay_find;
 	api->pex = fabric->pex;
 	api->rendezvous = fabric->meeting.rendezvous;
 	api->service = fabric->service;

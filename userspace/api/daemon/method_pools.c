@@ -147,6 +147,13 @@ static bool read_overlay_silent(const struct api *api, struct fair_view *out)
 	return overlay;
 }
 
+static bool read_known_relays(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_find)
+		relay_find_view(api->relay_find, out);
+	return api->relay_find;
+}
+
 static bool read_relay_flows(const struct api *api, struct fair_view *out)
 {
 	if (api->relay)
@@ -189,6 +196,7 @@ static const struct pool_row {
 	{read_swarm_peers, NULL},
 	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
+	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_web_clients, NULL},
 	{read_relay_web_memory, NULL},

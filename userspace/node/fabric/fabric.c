@@ -322,6 +322,7 @@ int node_fabric_open(struct node *node, char *what)
 		int (*open)(struct fabric *fabric);
 	} parts[] = {
 		{"overlay", open_overlay},
+		{"search for relays", node_fabric_open_relays},
 		{"exchange of peers", open_pex},
 		{"rendezvous", open_rendezvous},
 		{"reputation of peers", open_reputation},
@@ -374,6 +375,7 @@ void node_fabric_stop(struct fabric *fabric)
 	fabric->directory = NULL;
 	locate_rendezvous_point_close(&fabric->meeting);
 	mesh_pex_stop(fabric->pex);
+	relay_find_stop(fabric->relay_find);
 	overlay_stop(fabric->overlay);
 }
 
@@ -400,6 +402,7 @@ void node_fabric_free(struct fabric *fabric)
 	provider_free(fabric->provider);
 	service_reputation_free(fabric->reputation);
 	mesh_pex_free(fabric->pex);
+	relay_find_free(fabric->relay_find);
 	overlay_free(fabric->overlay);
 	free(fabric);
 }
@@ -412,6 +415,7 @@ void node_fabric_turn(struct fabric *fabric, uint64_t now_ns)
 		return;
 	overlay_expire(fabric->overlay, now_ns);
 	mesh_pex_expire(fabric->pex, now_ns);
+	node_fabric_turn_relays(fabric, now_ns);
 	if (fabric->meeting.rendezvous)
 		mesh_rendezvous_expire(fabric->meeting.rendezvous,
 				       overlay_is_serving(fabric->overlay), now_ns);
@@ -419,6 +423,7 @@ void node_fabric_turn(struct fabric *fabric, uint64_t now_ns)
 	if (keepers > fabric->keepers) {
 		service_publisher_hurry(fabric->publisher, now_ns);
 		builtin_hurry(fabric->builtin, now_ns);
+		relay_find_hurry(fabric->relay_find, now_ns);
 	}
 	fabric->keepers = keepers;
 }
@@ -433,6 +438,9 @@ uint64_t node_fabric_next_ns(const struct fabric *fabric)
 	other_ns = mesh_pex_next_ns(fabric->pex);
 	if (other_ns < next_ns)
 		next_ns = other_ns;
+	other_ns = relay_find_next_ns(fabric->relay_find);
+	if (other_ns < next_ns)
+		next_ns = other_ns;
 	if (!fabric->meeting.rendezvous)
 		return next_ns;
 	other_ns = mesh_rendezvous_next_ns(fabric->meeting.rendezvous);
@@ -445,6 +453,7 @@ void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_n
 		return;
 	overlay_set_wall(fabric->overlay, wall_s, now_ns);
 	mesh_pex_set_wall(fabric->pex, wall_s, now_ns);
+	relay_find_set_wall(fabric->relay_find, wall_s, now_ns);
 	service_publisher_set_wall(fabric->publisher, now_ns);
 }
 
@@ -479,6 +488,7 @@ void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 	if (!fabric)
 		return;
 	configure_overlay(fabric, now_ns);
+	node_fabric_offer_relay(fabric, now_ns);
 	service_publisher_set_endpoints(fabric->publisher, fabric->node->machine->advertised.addrs,
 					fabric->node->machine->advertised.cnt, now_ns);
 }

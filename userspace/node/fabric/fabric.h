@@ -7,6 +7,7 @@
 #include "provider/provider.h"
 #include "provider/tenant/tenant.h"
 #include "builtin/builtin.h"
+#include "relay/find/relay_find.h"
 #include "service/limits/reputation.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"

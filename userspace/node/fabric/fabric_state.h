@@ -10,6 +10,8 @@ struct fabric {
 	struct node *node;
 	struct overlay *overlay;
 	enum overlay_keepers keepers; /* in the last turn */
+	struct relay_find *relay_find;
+	bool is_relay_offered; /* in the last turn */
 	struct mesh_pex *pex;
 	struct locate_rendezvous_point meeting;
 	struct service_reputation *reputation;
@@ -31,6 +33,12 @@ void node_fabric_on_abuse(void *ctx, const struct service_abuse_event *event, ui
 void node_fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
 void node_fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns);
 void node_fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
+
+/* fabric_relays.c: offer: the addresses or what follows from them changed; turn sees the rest itself. */
+WEFT_MUST_CHECK
+int node_fabric_open_relays(struct fabric *fabric);
+void node_fabric_offer_relay(struct fabric *fabric, uint64_t now_ns);
+void node_fabric_turn_relays(struct fabric *fabric, uint64_t now_ns);
 
 /* fabric_dht.c: the Mainline DHT for the service dht. */
 struct builtin_dht node_fabric_builtin_dht(struct fabric *fabric);

@@ -248,13 +248,48 @@ unsigned relay_known_draw(struct relay_known *known, const struct relay_want *wa
 	return cnt;
 }
 
+bool relay_known_is_live(const struct relay_known_row *row)
+{
+	return row->has_served && row->score.failed_in_row == 0;
+}
+
+static struct relay_known_row *to_check(const struct relay_known *known, uint64_t keep_ns,
+					uint64_t now_ns)
+{
+	struct relay_known_row *row = NULL, *oldest = NULL;
+
+	while ((row = pool_next(&known->pool, row)))
+		if (relay_known_is_live(row) && now_ns - row->asked_ns >= keep_ns &&
+		    (!oldest || row->asked_ns < oldest->asked_ns))
+			oldest = row;
+	return oldest;
+}
+
+const struct relay_known_row *relay_known_to_ask(struct relay_known *known, bool is_hungry,
+						 uint64_t keep_ns, uint64_t now_ns)
+{
+	const struct relay_want want = {0};
+	struct relay_known_row *row = to_check(known, keep_ns, now_ns), *live = NULL;
+
+	if (!row && is_hungry) {
+		known->draw_cnt++;
+		while ((live = pool_next(&known->pool, live)))
+			if (relay_known_is_live(live))
+				live->drawn = known->draw_cnt;
+		row = draw_one(known, &want, false, now_ns);
+	}
+	if (row)
+		row->asked_ns = now_ns;
+	return row;
+}
+
 unsigned relay_known_live_cnt(const struct relay_known *known)
 {
 	const struct relay_known_row *row = NULL;
 	unsigned cnt = 0;
 
 	while ((row = pool_next(&known->pool, row)))
-		cnt += row->has_served && row->score.failed_in_row == 0;
+		cnt += relay_known_is_live(row);
 	return cnt;
 }
 

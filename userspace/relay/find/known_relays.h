@@ -46,6 +46,7 @@ struct relay_known_row {
 	struct relay_score score;
 	enum relay_teller_kind teller;
 	bool has_served;
+	uint64_t asked_ns; /* for its list; 0: never */
 	uint16_t len;
 	uint8_t bytes[RELAY_ANNOUNCEMENT_LEN_MAX]; /* the announcement as it was signed */
 	/* Private to known_relays.c. */
@@ -104,7 +105,16 @@ struct relay_want {
 unsigned relay_known_draw(struct relay_known *known, const struct relay_want *want, uint64_t now_ns,
 			  const struct relay_known_row **out, unsigned cap);
 
-/* relay_known_live_cnt: relays that have served, and whose latest use did not fail. */
+/*
+ * relay_known_to_ask: the relay to ask for its list now, noted as asked; NULL: none. That is a live
+ * one that was not asked for keep_ns. If is_hungry it is else one drawn from those that are not live
+ * and not paused.
+ */
+const struct relay_known_row *relay_known_to_ask(struct relay_known *known, bool is_hungry,
+						 uint64_t keep_ns, uint64_t now_ns);
+
+/* relay_known_is_live: it has served, and its latest use did not fail. */
+bool relay_known_is_live(const struct relay_known_row *row);
 unsigned relay_known_live_cnt(const struct relay_known *known);
 unsigned relay_known_cnt(const struct relay_known *known);
 void relay_known_view(const struct relay_known *known, struct fair_view *out);
