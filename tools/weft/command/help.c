@@ -61,7 +61,7 @@ static const struct {
 	{"Services", {"service", "pipe", "forward"}},
 	{"Nodes and how they are found",
 	 {"node", "peer", "conns", "check", "reachability", "bootstrap", "route", "dht", "overlay",
-	  "announce"}},
+	  "relay", "announce"}},
 	{"Limits and unknown peers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
 	{"The daemon",
 	 {"status", "top", "event", "config", "memory", "store", "backup", "gc", "daemon",
