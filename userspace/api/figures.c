@@ -48,7 +48,7 @@ static const struct row rows[] = {
 #define FIGURE(kind, field, meaning) ROW(relay_find, kind, field, meaning)
 #include "relay/find/relay_find_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
-#include "relay/web/web_counters.def"
+#include "relay/web/relay_web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
 #include "blobs/blobs_counters.def"
 #define FIGURE(kind, field, meaning) ROW(announce, kind, field, meaning)

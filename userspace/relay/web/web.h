@@ -61,7 +61,7 @@ struct relay_web_params {
 
 struct relay_web_stats {
 #define FIGURE FIGURE_FIELD
-#include "relay/web/web_counters.def"
+#include "relay/web/relay_web_counters.def"
 };
 
 /* relay_web_new: 0, -ENOMEM or WEFT_EFULL. relay_web_free ends connections without a word; takes NULL. */
