@@ -73,6 +73,8 @@ struct mem_net {
 	uint32_t fresh_idx; /* slots from here on were never used */
 	mem_fate_fn fate;   /* NULL: none beside the links */
 	void *fate_ctx;
+	const struct mem_router_ops *router; /* NULL: none */
+	void *router_ctx;
 	uint64_t now_ns, flight_seq, trace_hash;
 };
 
@@ -245,6 +247,18 @@ static void slot_fly(struct mem_net *net, uint32_t slot_idx, const struct mem_li
 	flight_push(net, slot_idx);
 }
 
+static bool slot_leave(struct mem_net *net, struct mem_slot *slot)
+{
+	return !net->router ||
+	       net->router->leave(net->router_ctx, &slot->from, &slot->to, net->now_ns);
+}
+
+static bool slot_arrive(struct mem_net *net, struct mem_slot *slot)
+{
+	return !net->router ||
+	       net->router->arrive(net->router_ctx, &slot->from, &slot->to, slot->arrive_ns);
+}
+
 static void node_send(struct mem_node *node, uint32_t slot_idx)
 {
 	struct mem_net *net = node->net;
@@ -263,7 +277,7 @@ static void node_send(struct mem_node *node, uint32_t slot_idx)
 		slot_release(net, slot_idx);
 		return;
 	}
-	if (dice(net, link->loss_per_1000)) {
+	if (dice(net, link->loss_per_1000) || !slot_leave(net, slot)) {
 		slot_release(net, slot_idx);
 		return;
 	}
@@ -516,6 +530,12 @@ void net_mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx)
 	net->fate_ctx = ctx;
 }
 
+void net_mem_net_set_router(struct mem_net *net, const struct mem_router_ops *ops, void *ctx)
+{
+	net->router = ops;
+	net->router_ctx = ctx;
+}
+
 int net_mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to)
 {
 	struct mem_node *node = map_lookup(&net->node_by_addr, from);
@@ -534,8 +554,9 @@ int net_mem_net_move(struct mem_net *net, const struct addr *from, const struct 
 
 static void net_deliver(struct mem_net *net, uint32_t slot_idx)
 {
-	const struct mem_slot *slot = &net->slots[slot_idx];
-	struct mem_node *node = map_lookup(&net->node_by_addr, &slot->to);
+	struct mem_slot *slot = &net->slots[slot_idx];
+	struct mem_node *node =
+		slot_arrive(net, slot) ? map_lookup(&net->node_by_addr, &slot->to) : NULL;
 
 	if (!node || !node->is_rx_open || node->group != slot->group) {
 		slot_release(net, slot_idx);

@@ -67,6 +67,16 @@ typedef uint64_t (*mem_fate_fn)(void *ctx, const struct addr *from, const struct
 				uint64_t now_ns);
 void net_mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx);
 /*
+ * net_mem_net_set_router: ops is asked where nodes meet the network, and may drop a datagram. leave
+ * may give a datagram that its sender's link has not lost another source. arrive may give one that
+ * has come another target, which is the receiver. NULL: none, as at first.
+ */
+struct mem_router_ops {
+	bool (*leave)(void *ctx, struct addr *from, const struct addr *to, uint64_t now_ns);
+	bool (*arrive)(void *ctx, const struct addr *from, struct addr *to, uint64_t now_ns);
+};
+void net_mem_net_set_router(struct mem_net *net, const struct mem_router_ops *ops, void *ctx);
+/*
  * net_mem_net_move: NAT rebinding; what the node sends and receives is now
  * under its new address, and what is in flight to the old one is lost.
  * Returns 0, WEFT_EABSENT or WEFT_EEXISTS.
