@@ -250,28 +250,21 @@ int community_lab_leave(struct community_lab_node *node, const uint8_t *id)
 
 /* --- what is seen --- */
 
-struct seeing {
-	const uint8_t *id;
-	struct community_info info;
-	bool is_seen;
-};
-
-static bool see(void *arg, const struct community_info *info)
-{
-	struct seeing *seeing = arg;
-
-	if (memcmp(info->id, seeing->id, COMMUNITY_ID_LEN) == 0)
-		seeing->info = *info;
-	return true;
-}
-
 struct community_info community_lab_info(const struct community_lab_node *node, const uint8_t *id)
 {
-	struct seeing seeing = {.id = id};
+	struct community_iter iter = {.communities = node->communities};
+	struct community_info info;
 
-	communities_each(node->communities, see, &seeing);
-	return seeing.info;
+	while (communities_next(&iter, &info))
+		if (memcmp(info.id, id, COMMUNITY_ID_LEN) == 0)
+			return info;
+	return (struct community_info){0};
 }
+
+struct seeing {
+	const uint8_t *id;
+	bool is_seen;
+};
 
 static void see_member(void *arg, const struct community_member *member)
 {

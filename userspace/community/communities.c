@@ -563,19 +563,14 @@ static struct community_info info_of(const struct community *community)
 	};
 }
 
-void communities_each(const struct communities *all,
-		      bool (*fn)(void *arg, const struct community_info *info), void *arg)
+bool communities_next(struct community_iter *iter, struct community_info *out_info)
 {
-	const struct community *community = NULL;
-	struct community_info info;
-
-	while ((community = community_next(all, community))) {
-		if (community->phase != COMMUNITY_IN)
-			continue;
-		info = info_of(community);
-		if (!fn(arg, &info))
-			return;
-	}
+	do
+		iter->at = community_next(iter->communities, iter->at);
+	while (iter->at && iter->at->phase != COMMUNITY_IN);
+	if (iter->at)
+		*out_info = info_of(iter->at);
+	return iter->at != NULL;
 }
 
 void communities_stats(const struct communities *all, struct community_stats *out_stats)

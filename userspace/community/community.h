@@ -161,8 +161,12 @@ struct community_info {
 	unsigned partner_cnt; /* members that are asked again and again */
 	uint64_t synced_ns;   /* when one of them last said all; 0: none yet */
 };
-void communities_each(const struct communities *communities,
-		      bool (*fn)(void *arg, const struct community_info *info), void *arg);
+/* A community_iter walks what was joined; false: behind the last. Any of them may be left meanwhile. */
+struct community_iter {
+	const struct communities *communities;
+	const struct community *at; /* NULL: before the first */
+};
+bool communities_next(struct community_iter *iter, struct community_info *out_info);
 /* community_find: the id of what was joined under name, or is called so by its id; false: none. */
 bool community_find(const struct communities *communities, const char *name,
 		    uint8_t out_id[static COMMUNITY_ID_LEN]);

@@ -412,29 +412,27 @@ int search_block(struct search *search, const uint8_t (*ids)[32], size_t cnt)
 
 /* --- how it is --- */
 
-void search_shares_each(const struct search *search,
-			bool (*fn)(void *arg, const struct search_share_status *status), void *arg)
+bool search_shares_next(struct search_share_iter *iter, struct search_share_status *out_status)
 {
-	const struct indexing *indexing = search->task.indexing;
+	const struct indexing *indexing = iter->search->task.indexing;
+	const struct search_share *share = &iter->search->shares[iter->idx];
 
-	for (uint32_t i = 0; i < search->share_cnt; i++) {
-		const struct search_share *share = &search->shares[i];
-		struct search_share_status status = {
-			.share_id = share->id,
-			.title = share->indexed ? share->indexed->title : "",
-			.tier = share->tier,
-			.weight = share->weight,
-			.is_ready = share->indexed && !share->is_wanting && share->err == 0,
-			.is_indexing = indexing && memcmp(indexing->ask.share_id, share->id,
-							  sizeof(share->id)) == 0,
-			.item_cnt = share->indexed ? share->indexed->item_cnt : 0,
-			.done_cnt = share->done_cnt,
-			.all_cnt = share->all_cnt,
-			.err = share->err};
-
-		if (!fn(arg, &status))
-			return;
-	}
+	if (iter->idx == iter->search->share_cnt)
+		return false;
+	iter->idx++;
+	*out_status = (struct search_share_status){
+		.share_id = share->id,
+		.title = share->indexed ? share->indexed->title : "",
+		.tier = share->tier,
+		.weight = share->weight,
+		.is_ready = share->indexed && !share->is_wanting && share->err == 0,
+		.is_indexing = indexing &&
+			       memcmp(indexing->ask.share_id, share->id, sizeof(share->id)) == 0,
+		.item_cnt = share->indexed ? share->indexed->item_cnt : 0,
+		.done_cnt = share->done_cnt,
+		.all_cnt = share->all_cnt,
+		.err = share->err};
+	return true;
 }
 
 void search_stats(const struct search *search, struct search_stats *out_stats)

@@ -172,8 +172,12 @@ struct search_share_status {
 	uint64_t done_cnt, all_cnt; /* items of what is being indexed */
 	int err;		    /* why the newest revision is not searched; 0 */
 };
-void search_shares_each(const struct search *search,
-			bool (*fn)(void *arg, const struct search_share_status *status), void *arg);
+/* A search_share_iter walks the shares; false: behind the last. The index may not change meanwhile. */
+struct search_share_iter {
+	const struct search *search;
+	uint32_t idx; /* of the next */
+};
+bool search_shares_next(struct search_share_iter *iter, struct search_share_status *out_status);
 
 struct search_stats {
 #define FIGURE FIGURE_FIELD

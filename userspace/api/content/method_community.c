@@ -60,30 +60,19 @@ static struct api_community community_row(struct varlink_blocks *blocks, const s
 	};
 }
 
-struct collecting {
-	struct varlink_blocks *blocks;
-	const struct api *api;
-	const uint8_t *id; /* NULL: all */
-	struct api_community_list found;
-};
-
-static bool collect(void *arg, const struct community_info *info)
-{
-	struct collecting *to = arg;
-
-	if (info->is_kept && (!to->id || memcmp(info->id, to->id, COMMUNITY_ID_LEN) == 0))
-		varlink_push(to->blocks, &to->found, community_row(to->blocks, to->api, info));
-	return !to->id || !to->found.cnt;
-}
-
 /* The community of id, or all when it is NULL; rows are in the memory of call's next reply. */
 static struct api_community_list communities_collect(struct api *api, struct control_call *call,
 						     const uint8_t *id)
 {
-	struct collecting to = {control_blocks(call), api, id, {0}};
+	struct community_iter iter = {.communities = api->communities};
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct api_community_list found = {0};
+	struct community_info info;
 
-	communities_each(api->communities, collect, &to);
-	return to.found;
+	while (communities_next(&iter, &info) && (!id || !found.cnt))
+		if (info.is_kept && (!id || memcmp(info.id, id, COMMUNITY_ID_LEN) == 0))
+			varlink_push(blocks, &found, community_row(blocks, api, &info));
+	return found;
 }
 
 /* --- joining and leaving --- */

@@ -119,32 +119,19 @@ static struct api_follow follow_row(struct varlink_blocks *blocks, const struct 
 	return row;
 }
 
-struct follow_rows {
-	struct varlink_blocks *blocks;
-	const struct api *api;
-	struct api_follow_list list;
-};
-
-static bool follow_collect(void *arg, const struct follow *follow)
-{
-	struct follow_rows *to = arg;
-
-	varlink_push(to->blocks, &to->list, follow_row(to->blocks, to->api, follow));
-	return true;
-}
-
 /* Only the share of one_id, or all when it is NULL or not followed any more. */
 static struct api_follow_list follow_rows(struct varlink_blocks *blocks, const struct api *api,
 					  const uint8_t *one_id)
 {
 	const struct follow *one = one_id ? shares_follow_lookup(api->follows, one_id) : NULL;
-	struct follow_rows to = {blocks, api, {0}};
+	const struct follow *follow = NULL;
+	struct api_follow_list rows = {0};
 
 	if (one)
-		(void)follow_collect(&to, one);
-	else
-		shares_follows_each(api->follows, follow_collect, &to);
-	return to.list;
+		varlink_push(blocks, &rows, follow_row(blocks, api, one));
+	while (!one && (follow = shares_follows_next(api->follows, follow)))
+		varlink_push(blocks, &rows, follow_row(blocks, api, follow));
+	return rows;
 }
 
 /* --- changes --- */
@@ -404,16 +391,14 @@ static void synced(void *arg, const struct follow_synced *outcome, uint64_t now_
 	free(wait);
 }
 
-static bool sync_begin(void *arg, const struct follow *follow)
+static void sync_begin(struct sync_wait *wait, const struct follow *follow)
 {
-	struct sync_wait *wait = arg;
 	struct follow_sync *sync;
 
 	if (shares_follow_sync_start(wait->api->follows, follow->share_id,
 				     (struct follow_caller){synced, wait}, wait->api->home->now_ns,
 				     &sync) == 0)
 		wait->left_cnt++;
-	return true;
 }
 
 void api_sync_follows(struct api *api, struct control_call *call,
@@ -438,7 +423,8 @@ void api_sync_follows(struct api *api, struct control_call *call,
 		memcpy(wait->share_id, follow->share_id, SHARE_ID_LEN);
 		sync_begin(wait, follow);
 	} else {
-		shares_follows_each(api->follows, sync_begin, wait);
+		while ((follow = shares_follows_next(api->follows, follow)))
+			sync_begin(wait, follow);
 	}
 	if (wait->left_cnt)
 		return;

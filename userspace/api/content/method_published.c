@@ -164,28 +164,15 @@ struct api_published_share api_published_share(struct varlink_blocks *blocks, st
 	return row;
 }
 
-struct collecting {
-	struct varlink_blocks *blocks;
-	const struct api *api;
-	struct api_published_share_list found;
-};
-
-static bool share_collect(void *arg, const struct published *share)
-{
-	struct collecting *to = arg;
-
-	varlink_push(to->blocks, &to->found, share_row(to->blocks, to->api, share));
-	return true;
-}
-
 struct api_published_share_list api_published_shares(struct varlink_blocks *blocks,
 						     const struct api *api)
 {
-	struct collecting to = {blocks, api, {0}};
+	struct api_published_share_list found = {0};
+	const struct published *share = NULL;
 
-	if (api->follows)
-		shares_publisher_each(api->publisher, share_collect, &to);
-	return to.found;
+	while (api->follows && (share = shares_publisher_next(api->publisher, share)))
+		varlink_push(blocks, &found, share_row(blocks, api, share));
+	return found;
 }
 
 void api_show_share(struct api *api, struct control_call *call, const struct api_show_share_in *in,

@@ -60,30 +60,17 @@ static void hit_add(struct varlink_blocks *blocks, const struct search_hit *hit,
 	varlink_push(blocks, hits, row);
 }
 
-struct new_follows {
-	const struct search_wait *wait;
-	uint32_t cnt;
-};
-
-/* A share without any revision is not known to the index. */
-static bool unfetched_count(void *arg, const struct follow *follow)
-{
-	struct new_follows *unfetched = arg;
-	const struct search_wait *wait = unfetched->wait;
-
-	unfetched->cnt += follow->state == FOLLOW_NEW && (wait->tiers >> follow->tier & 1) &&
-			  (!wait->has_share ||
-			   memcmp(wait->share_id, follow->share_id, sizeof(wait->share_id)) == 0);
-	return true;
-}
-
-/* Shares followed whose first revision is not here yet. */
+/* Shares followed whose first revision is not here yet: the index does not know them. */
 static uint32_t unfetched_cnt(const struct search_wait *wait)
 {
-	struct new_follows unfetched = {wait, 0};
+	const struct follow *follow = NULL;
+	uint32_t cnt = 0;
 
-	shares_follows_each(wait->api->follows, unfetched_count, &unfetched);
-	return unfetched.cnt;
+	while ((follow = shares_follows_next(wait->api->follows, follow)))
+		cnt += follow->state == FOLLOW_NEW && (wait->tiers >> follow->tier & 1) &&
+		       (!wait->has_share ||
+			memcmp(wait->share_id, follow->share_id, sizeof(wait->share_id)) == 0);
+	return cnt;
 }
 
 static void search_reply(struct search_wait *wait, const struct search_result *result)
@@ -204,22 +191,9 @@ static bool page_read(struct control_call *call, const struct api_search_in *in,
 
 /* --- blocked contents --- */
 
-struct blocked {
-	uint8_t (*ids)[BLOCKLIST_ID_LEN];
-	size_t cnt, cap;
-};
-
-static void blocked_count(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN])
+static struct follow_blocked_iter blocked_iter(const struct api *api)
 {
-	(void)id;
-	((struct blocked *)arg)->cap++;
-}
-
-static void blocked_add(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN])
-{
-	struct blocked *blocked = arg;
-
-	memcpy(blocked->ids[blocked->cnt++], id, BLOCKLIST_ID_LEN);
+	return (struct follow_blocked_iter){.follows = api->follows, .kind = BLOCKLIST_CONTENT};
 }
 
 static int id_compare(const void *a, const void *b)
@@ -231,22 +205,27 @@ static int id_compare(const void *a, const void *b)
 static int search_block_now(struct api *api)
 {
 	uint64_t stamp = shares_follows_blocked_stamp(api->follows);
-	struct blocked blocked = {0};
+	struct follow_blocked_iter iter = blocked_iter(api);
+	uint8_t(*ids)[BLOCKLIST_ID_LEN] = NULL;
+	const uint8_t *id;
+	size_t cnt = 0;
 	int err;
 
 	if (stamp == api->blocked_stamp)
 		return 0;
-	shares_follows_blocked_each(api->follows, BLOCKLIST_CONTENT, blocked_count, &blocked);
-	if (blocked.cap) {
-		blocked.ids = malloc(blocked.cap * sizeof(*blocked.ids));
-		if (!blocked.ids)
+	while (shares_follows_blocked_next(&iter))
+		cnt++;
+	if (cnt) {
+		ids = malloc(cnt * sizeof(*ids));
+		if (!ids)
 			return -ENOMEM;
-		shares_follows_blocked_each(api->follows, BLOCKLIST_CONTENT, blocked_add, &blocked);
-		qsort(blocked.ids, blocked.cnt, sizeof(*blocked.ids), id_compare);
+		iter = blocked_iter(api);
+		for (size_t i = 0; (id = shares_follows_blocked_next(&iter)); i++)
+			memcpy(ids[i], id, BLOCKLIST_ID_LEN);
+		qsort(ids, cnt, sizeof(*ids), id_compare);
 	}
-	err = search_block(api->search, (const uint8_t(*)[BLOCKLIST_ID_LEN])blocked.ids,
-			   blocked.cnt);
-	free(blocked.ids);
+	err = search_block(api->search, (const uint8_t(*)[BLOCKLIST_ID_LEN])ids, cnt);
+	free(ids);
 	if (err == 0)
 		api->blocked_stamp = stamp;
 	return err;
@@ -303,11 +282,6 @@ void api_search(struct api *api, struct control_call *call, const struct api_sea
 
 /* --- how the index is --- */
 
-struct share_listing {
-	struct varlink_blocks *blocks;
-	struct api_search_share_list *shares;
-};
-
 static enum api_search_share_state state_of(const struct search_share_status *status)
 {
 	if (status->is_ready)
@@ -317,12 +291,12 @@ static enum api_search_share_state state_of(const struct search_share_status *st
 	return status->err ? API_SEARCH_SHARE_STATE_FAILED : API_SEARCH_SHARE_STATE_WAITING;
 }
 
-static bool share_add(void *arg, const struct search_share_status *status)
+static void share_add(struct varlink_blocks *blocks, struct api_search_share_list *shares,
+		      const struct search_share_status *status)
 {
-	const struct share_listing *listing = arg;
-	varlink_push(listing->blocks, listing->shares,
-		     {.share_id = api_id(listing->blocks, status->share_id),
-		      .title = varlink_text(listing->blocks, status->title),
+	varlink_push(blocks, shares,
+		     {.share_id = api_id(blocks, status->share_id),
+		      .title = varlink_text(blocks, status->title),
 		      .trust = shares_follow_tier_name((enum follow_tier)status->tier),
 		      .weight = status->weight,
 		      .state = state_of(status),
@@ -330,14 +304,14 @@ static bool share_add(void *arg, const struct search_share_status *status)
 		      .items_indexed = api_uint(status->done_cnt),
 		      .items_all = api_uint(status->all_cnt),
 		      .error = status->err ? weft_err_text(status->err) : NULL});
-	return true;
 }
 
 void api_show_search(struct api *api, struct control_call *call,
 		     const struct api_show_search_in *in, uint64_t now_ns)
 {
 	struct api_show_search_out out = {.search = {0}};
-	struct share_listing listing = {control_blocks(call), &out.search.shares};
+	struct search_share_iter iter = {.search = api->search};
+	struct search_share_status status;
 	struct search_stats stats;
 
 	(void)in, (void)now_ns;
@@ -361,6 +335,7 @@ void api_show_search(struct api *api, struct control_call *call,
 		.shards_reused = api_uint(stats.reused_cnt),
 		.fills = API_ROWS(fills),
 	};
-	search_shares_each(api->search, share_add, &listing);
+	while (search_shares_next(&iter, &status))
+		share_add(control_blocks(call), &out.search.shares, &status);
 	control_reply(call, api_show_search_out_write(&out));
 }

@@ -57,14 +57,14 @@ static void addresses_add(struct head *head, const struct api *api)
 		address_add(head, &api->home->bound[i]);
 }
 
-static bool published_add(void *arg, const struct published *share)
+static void published_add(struct head *head, const struct publisher *publisher)
 {
-	struct head *head = arg;
+	const struct published *share = NULL;
 
-	varlink_push(&head->blocks, &head->out.published,
-		     {.name = varlink_text(&head->blocks, share->settings->name),
-		      .path = varlink_text(&head->blocks, share->settings->path)});
-	return true;
+	while ((share = shares_publisher_next(publisher, share)))
+		varlink_push(&head->blocks, &head->out.published,
+			     {.name = varlink_text(&head->blocks, share->settings->name),
+			      .path = varlink_text(&head->blocks, share->settings->path)});
 }
 
 static bool share_add(void *arg, const struct blobs_share *share)
@@ -92,7 +92,7 @@ static json_t *head_json(const struct api *api)
 	head.out.node_id = api_id(&head.blocks, api->own_key);
 	addresses_add(&head, api);
 	if (api->follows)
-		shares_publisher_each(api->publisher, published_add, &head);
+		published_add(&head, api->publisher);
 	if (api->home->content)
 		blobs_shares_each(api->home->content, share_add, &head);
 	json = api_backup_head_write(&head.out);

@@ -111,13 +111,6 @@ static const char *xdp_text(struct varlink_blocks *blocks, const struct api *api
 	return text ? text : "off";
 }
 
-static bool follow_count(void *arg, const struct follow *follow)
-{
-	(void)follow;
-	(*(unsigned *)arg)++;
-	return true;
-}
-
 /* --- what is wrong --- */
 
 static bool get_count(void *arg, const struct blobs_get *get)
@@ -194,6 +187,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 {
 	struct look look = {.blocks = blocks};
 	unsigned follow_cnt = 0;
+	const struct follow *follow = NULL;
 	const char *dht;
 
 	crash_look(api, &look);
@@ -202,8 +196,8 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 	gets_look(api, &look);
 	files_look(api, &look);
 	dht = dht_text(api, now_ns, &look);
-	if (api->follows)
-		shares_follows_each(api->follows, follow_count, &follow_cnt);
+	while (api->follows && (follow = shares_follows_next(api->follows, follow)))
+		follow_cnt++;
 	return (struct api_health){
 		.healthy = !look.problems.cnt,
 		.problems = look.problems,

@@ -130,9 +130,8 @@ static void bind(struct binding_pass *pass, const struct published *share,
 	pass->is_cut |= err == WEFT_EBUSY;
 }
 
-static bool bind_share(void *arg, const struct published *share)
+static void bind_share(struct binding_pass *pass, const struct published *share)
 {
-	struct binding_pass *pass = arg;
 	const struct publish_revision *own =
 		share->revision_cnt ? &share->revisions[share->revision_cnt - 1] : NULL;
 	uint64_t seq = 0;
@@ -143,10 +142,9 @@ static bool bind_share(void *arg, const struct published *share)
 
 	/* Another holder of the key has the word while its revision is the newest. */
 	if (!own || share->state == PUBLISH_BEHIND)
-		return true;
+		return;
 	if (is_wanted ? !is_bound || seq < own->seq : is_bound)
 		bind(pass, share, own, is_wanted);
-	return true;
 }
 
 /* A share that is not published any more is not said again, and goes in a week. */
@@ -157,14 +155,14 @@ static bool still_published(void *arg, const uint8_t *share_id)
 	return shares_publisher_lookup(pass->sharing->publisher, share_id) != NULL;
 }
 
-static bool bind_community(void *arg, const struct community_info *info)
+static void bind_community(struct binding_pass *pass, const struct community_info *info)
 {
-	struct binding_pass *pass = arg;
+	const struct published *share = NULL;
 
 	pass->community = info;
-	shares_publisher_each(pass->sharing->publisher, bind_share, pass);
+	while ((share = shares_publisher_next(pass->sharing->publisher, share)))
+		bind_share(pass, share);
 	community_keep_own(pass->sharing->communities, info->id, still_published, pass);
-	return true;
 }
 
 void node_sharing_bind_soon(struct sharing *sharing)
@@ -174,10 +172,13 @@ void node_sharing_bind_soon(struct sharing *sharing)
 
 void node_sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns)
 {
+	struct community_iter iter = {.communities = sharing->communities};
 	struct binding_pass pass = {.sharing = sharing};
+	struct community_info info;
 
 	if (now_ns < sharing->bind_ns)
 		return;
-	communities_each(sharing->communities, bind_community, &pass);
+	while (communities_next(&iter, &info))
+		bind_community(&pass, &info);
 	sharing->bind_ns = pass.is_cut ? now_ns + RETRY_NS : UINT64_MAX;
 }

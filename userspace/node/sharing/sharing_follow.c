@@ -75,11 +75,9 @@ static void on_follow(void *ctx, const struct follow_event *event)
 	api_tell_follow(((struct sharing *)ctx)->node->api, event);
 }
 
-static void public_each(void *ctx, const uint8_t *after,
-			bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
-			void *arg)
+static const uint8_t *public_next(void *ctx, const uint8_t *after)
 {
-	shares_publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
+	return shares_publisher_public_next(((struct sharing *)ctx)->publisher, after);
 }
 
 _Static_assert(FOLLOW_KEEPERS_MAX >= COMMUNITY_KEEPERS_MAX, "as many as there may be");
@@ -101,33 +99,24 @@ static bool is_blocked(void *ctx, const uint8_t content_id[static 32])
 	return shares_follow_blocker(sharing->follows, BLOCKLIST_CONTENT, content_id) != NULL;
 }
 
-struct choosing {
-	const uint8_t *key;
-	uint32_t choices;
-};
-
 /* The nodes in a followed share's link have the share; with the share its nodes are trusted. */
-static bool choose_by_follow(void *arg, const struct follow *follow)
+static uint32_t choices_by(const struct follow *follow, const uint8_t key[static MESH_KEY_LEN])
 {
-	struct choosing *choosing = arg;
-
-	for (unsigned i = 0; i < follow->hint_cnt; i++) {
-		if (memcmp(follow->hints[i].key, choosing->key, MESH_KEY_LEN) != 0)
-			continue;
-		choosing->choices |= MESH_CHOICE_FOLLOWED;
-		if (follow->tier == FOLLOW_TRUSTED)
-			choosing->choices |= MESH_CHOICE_TRUSTED;
-	}
-	return true;
+	for (unsigned i = 0; i < follow->hint_cnt; i++)
+		if (memcmp(follow->hints[i].key, key, MESH_KEY_LEN) == 0)
+			return MESH_CHOICE_FOLLOWED |
+			       (follow->tier == FOLLOW_TRUSTED ? MESH_CHOICE_TRUSTED : 0u);
+	return 0;
 }
 
 uint32_t node_sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN])
 {
-	struct choosing choosing = {.key = key};
+	const struct follow *follow = NULL;
+	uint32_t choices = 0;
 
-	if (sharing->follows)
-		shares_follows_each(sharing->follows, choose_by_follow, &choosing);
-	return choosing.choices;
+	while (sharing->follows && (follow = shares_follows_next(sharing->follows, follow)))
+		choices |= choices_by(follow, key);
+	return choices;
 }
 
 int node_sharing_open_follows(struct sharing *sharing)
@@ -147,7 +136,7 @@ int node_sharing_open_follows(struct sharing *sharing)
 		.wall_s = wall_s,
 		.on_changed = search_follow,
 		.on_event = on_follow,
-		.public_each = public_each,
+		.public_next = public_next,
 		.keepers = keepers,
 		.ctx = sharing,
 	};

@@ -109,12 +109,12 @@ const struct follow *shares_follow_lookup(const struct follows *follows,
 	return followed ? &followed->view : NULL;
 }
 
-void shares_follows_each(const struct follows *follows,
-			 bool (*fn)(void *arg, const struct follow *follow), void *arg)
+const struct follow *shares_follows_next(const struct follows *follows, const struct follow *follow)
 {
-	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
-		if (!fn(arg, &followed_of(at, node)->view))
-			return;
+	const struct list_node *next =
+		follow ? container_of(follow, struct followed, view)->node.next : follows->all.next;
+
+	return next == &follows->all ? NULL : &followed_of(next, node)->view;
 }
 
 /* --- by what people call it --- */

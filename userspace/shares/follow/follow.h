@@ -161,12 +161,10 @@ struct follows_params {
 	void (*on_changed)(void *ctx, const struct follow *follow);
 	void (*on_event)(void *ctx, const struct follow_event *event);
 	/*
-	 * Calls fn with the ids of the public shares that this node publishes, ascending,
-	 * behind after (NULL: from the first), until it returns false. NULL: none.
+	 * The id of the next public share that this node publishes: ids ascend, and this is the
+	 * least behind after (NULL: of all). Returns NULL behind the last. NULL: none.
 	 */
-	void (*public_each)(void *ctx, const uint8_t *after,
-			    bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
-			    void *arg);
+	const uint8_t *(*public_next)(void *ctx, const uint8_t *after);
 	/*
 	 * Nodes beside those of its link that may know a share, at most FOLLOW_KEEPERS_MAX;
 	 * addresses are what each says of itself. Returns how many. NULL: none.
@@ -236,9 +234,12 @@ const struct follow *shares_follow_lookup(const struct follows *follows,
 WEFT_MUST_CHECK
 int shares_follow_find(const struct follows *follows, const char *text,
 		       const struct follow **out_follow);
-/* shares_follows_each calls fn for each, in the order in which they were followed, until it returns false. */
-void shares_follows_each(const struct follows *follows,
-			 bool (*fn)(void *arg, const struct follow *follow), void *arg);
+/*
+ * shares_follows_next walks them in the order in which they were followed: start with NULL, ends
+ * with NULL. The one at hand must still be there when its successor is asked for.
+ */
+const struct follow *shares_follows_next(const struct follows *follows,
+					 const struct follow *follow);
 /*
  * shares_follow_blocker: whose blocklist names id, or NULL. Blocklists of untrusted shares do not
  * count, and a trusted share is not blocked.
@@ -247,12 +248,17 @@ const struct follow *shares_follow_blocker(const struct follows *follows, enum b
 					   const uint8_t id[static BLOCKLIST_ID_LEN]);
 
 /*
- * shares_follows_blocked_each calls fn for each id of that kind in all blocklists that count, in
- * no order, some several times. Its answer is the same while shares_follows_blocked_stamp is.
+ * A follow_blocked_iter walks the ids of a kind in all blocklists that count, in no order, some
+ * several times; NULL: behind the last. The answer is the same while
+ * shares_follows_blocked_stamp is. No share may be unfollowed during the walk.
  */
-void shares_follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
-				 void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
-				 void *arg);
+struct follow_blocked_iter {
+	const struct follows *follows;
+	enum blocklist_kind kind;
+	const struct follow *follow; /* the list at hand; NULL: before the first */
+	uint32_t idx;		     /* in it */
+};
+const uint8_t *shares_follows_blocked_next(struct follow_blocked_iter *iter);
 uint64_t shares_follows_blocked_stamp(const struct follows *follows);
 
 /* How a sync ended. */

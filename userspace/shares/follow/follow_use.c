@@ -38,17 +38,25 @@ const struct follow *shares_follow_blocker(const struct follows *follows, enum b
 	return NULL;
 }
 
-void shares_follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
-				 void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
-				 void *arg)
+static const uint8_t *blocked_at(const struct follow_blocked_iter *iter)
 {
-	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
-		const struct followed *followed = followed_of(at, node);
+	const struct followed *followed = container_of(iter->follow, struct followed, view);
 
-		for (uint32_t i = 0; blocks(followed) && i < followed->blocklist.kinds[kind].cnt;
-		     i++)
-			fn(arg, followed->blocklist.kinds[kind].ids[i]);
+	return blocks(followed) && iter->idx < followed->blocklist.kinds[iter->kind].cnt
+		       ? followed->blocklist.kinds[iter->kind].ids[iter->idx]
+		       : NULL;
+}
+
+const uint8_t *shares_follows_blocked_next(struct follow_blocked_iter *iter)
+{
+	const uint8_t *id = iter->follow ? blocked_at(iter) : NULL;
+
+	while (!id && (iter->follow = shares_follows_next(iter->follows, iter->follow))) {
+		iter->idx = 0;
+		id = blocked_at(iter);
 	}
+	iter->idx++;
+	return id;
 }
 
 uint64_t shares_follows_blocked_stamp(const struct follows *follows)

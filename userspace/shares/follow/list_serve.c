@@ -34,17 +34,18 @@ static void head_add(struct listing *listing, const uint8_t share_id[static SHAR
 }
 
 /* Ids ascend; the next page begins behind the last one of this. */
-static bool public_add(void *arg, const uint8_t share_id[static SHARE_ID_LEN])
+static void public_add(const struct follows *follows, struct listing *listing, const uint8_t *after)
 {
-	struct listing *listing = arg;
+	const uint8_t *id = after;
 
-	if (listing->answer.head_cnt == LIST_HEADS_MAX) {
-		listing->answer.has_cursor = true;
-		return false;
+	while ((id = follows->params.public_next(follows->params.ctx, id))) {
+		if (listing->answer.head_cnt == LIST_HEADS_MAX) {
+			listing->answer.has_cursor = true;
+			return;
+		}
+		head_add(listing, id);
+		memcpy(listing->answer.cursor, id, LIST_CURSOR_LEN);
 	}
-	head_add(listing, share_id);
-	memcpy(listing->answer.cursor, share_id, LIST_CURSOR_LEN);
-	return true;
 }
 
 static void refuse(const struct follows *follows, const struct mesh_call *call, enum mesh_code code,
@@ -97,8 +98,8 @@ static void answer_public(const struct follows *follows, const struct mesh_call 
 	struct writer w;
 	uint8_t *bytes;
 
-	if (follows->params.public_each)
-		follows->params.public_each(follows->params.ctx, after, public_add, listing);
+	if (follows->params.public_next)
+		public_add(follows, listing, after);
 	bytes = malloc(LIST_ANSWER_CAP);
 	if (!bytes) {
 		refuse(follows, call, MESH_CODE_BUSY, "no memory for an answer");

@@ -290,18 +290,22 @@ const struct published *shares_publisher_find(const struct publisher *publisher,
 	return found ? shares_publisher_lookup(publisher, found->view.share_id) : NULL;
 }
 
-void shares_publisher_each(const struct publisher *publisher,
-			   bool (*fn)(void *arg, const struct published *share), void *arg)
+const struct published *shares_publisher_next(const struct publisher *publisher,
+					      const struct published *share)
 {
-	for (struct publication *at = publisher->first; at; at = at->next) {
+	struct publication *at =
+		share ? container_of(share, struct publication, view)->next : publisher->first;
+
+	for (; at; at = at->next) {
 		shares_publication_refresh(at);
-		if (!at->is_leaving && !fn(arg, &at->view))
-			return;
+		if (!at->is_leaving)
+			return &at->view;
 	}
+	return NULL;
 }
 
-/* The least id behind after, of what is listed to all: of no community. NULL: there is none. */
-static const uint8_t *public_next(const struct publisher *publisher, const uint8_t *after)
+/* A share of a community is not listed to all. */
+const uint8_t *shares_publisher_public_next(const struct publisher *publisher, const uint8_t *after)
 {
 	const uint8_t *least = NULL;
 
@@ -314,17 +318,6 @@ static const uint8_t *public_next(const struct publisher *publisher, const uint8
 			least = id;
 	}
 	return least;
-}
-
-void shares_publisher_public_each(const struct publisher *publisher, const uint8_t *after,
-				  bool (*fn)(void *arg,
-					     const uint8_t share_id[static SHARE_ID_LEN]),
-				  void *arg)
-{
-	const uint8_t *id = after;
-
-	while ((id = public_next(publisher, id)) && fn(arg, id))
-		;
 }
 
 uint32_t shares_publisher_cnt(const struct publisher *publisher)

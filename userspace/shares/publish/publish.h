@@ -154,17 +154,19 @@ void shares_publisher_hurry(struct publisher *publisher, uint64_t now_ns);
 const struct published *shares_publisher_find(const struct publisher *publisher, const char *text);
 const struct published *shares_publisher_lookup(const struct publisher *publisher,
 						const uint8_t share_id[static SHARE_ID_LEN]);
-void shares_publisher_each(const struct publisher *publisher,
-			   bool (*fn)(void *arg, const struct published *share), void *arg);
 /*
- * shares_publisher_public_each calls fn with the ids of shares that are listed to all,
- * ascending, behind after (NULL: from the first), until it returns false. Revoked ones are
- * listed, too.
+ * shares_publisher_next walks the shares: start with NULL, ends with NULL. The one at hand must
+ * still be there when its successor is asked for.
  */
-void shares_publisher_public_each(const struct publisher *publisher, const uint8_t *after,
-				  bool (*fn)(void *arg,
-					     const uint8_t share_id[static SHARE_ID_LEN]),
-				  void *arg);
+const struct published *shares_publisher_next(const struct publisher *publisher,
+					      const struct published *share);
+/*
+ * shares_publisher_public_next: the least id behind after (NULL: of all) of the shares that are
+ * listed to all; NULL: there is none. Revoked ones are listed, too. Shares may come and go
+ * meanwhile, if after is a copy.
+ */
+const uint8_t *shares_publisher_public_next(const struct publisher *publisher,
+					    const uint8_t *after);
 uint32_t shares_publisher_cnt(const struct publisher *publisher);
 
 /*

@@ -326,16 +326,14 @@ static inline void frig_on_event(void *ctx, const struct follow_event *event)
 	memcpy(told->share_id, event->follow->share_id, 32);
 }
 
-static inline void frig_public_each(void *ctx, const uint8_t *after,
-				    bool (*fn)(void *arg, const uint8_t share_id[static 32]),
-				    void *arg)
+static inline const uint8_t *frig_public_next(void *ctx, const uint8_t *after)
 {
 	const struct frig *rig = ctx;
 
 	for (unsigned i = 0; i < rig->public_cnt; i++)
-		if ((!after || memcmp(rig->public_ids[i], after, 32) > 0) &&
-		    !fn(arg, rig->public_ids[i]))
-			return;
+		if (!after || memcmp(rig->public_ids[i], after, 32) > 0)
+			return rig->public_ids[i];
+	return NULL;
 }
 
 static const uint8_t frig_own_key[MESH_KEY_LEN] = {0xee};
@@ -374,7 +372,7 @@ static inline void frig_open(struct frig *rig)
 	follows.wall_s = frig_wall_s;
 	follows.on_changed = frig_on_changed;
 	follows.on_event = frig_on_event;
-	follows.public_each = frig_public_each;
+	follows.public_next = frig_public_next;
 	follows.ctx = rig;
 	if (shares_follows_new(&follows, &rig->follows) < 0)
 		abort();

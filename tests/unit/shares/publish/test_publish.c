@@ -754,24 +754,11 @@ static void test_a_file_that_leads_out_of_the_tree_is_left_out(void)
 	pub_end(&p);
 }
 
-struct listed {
-	uint8_t ids[8][SHARE_ID_LEN];
-	unsigned cnt, max;
-};
-
-static bool list_note(void *arg, const uint8_t share_id[static SHARE_ID_LEN])
-{
-	struct listed *listed = arg;
-
-	memcpy(listed->ids[listed->cnt++], share_id, SHARE_ID_LEN);
-	return listed->cnt < listed->max;
-}
-
 /* Private ones are for peers that know their key, and one without a revision is not listed. */
 static void test_only_public_shares_are_listed(void)
 {
 	struct publish_settings *settings;
-	struct listed first = {.max = 2}, rest = {.max = 8};
+	const uint8_t *first, *second, *third;
 	struct publish_rig p;
 	struct revised seen;
 	uint8_t id[SHARE_ID_LEN], private_id[SHARE_ID_LEN];
@@ -787,13 +774,16 @@ static void test_only_public_shares_are_listed(void)
 		if (i != 4)
 			CHECK_EQ(pub_publish(&p, i == 2 ? private_id : id, "t", &seen), 0);
 	}
-	shares_publisher_public_each(p.publisher, NULL, list_note, &first);
-	CHECK_EQ(first.cnt, 2);
-	shares_publisher_public_each(p.publisher, first.ids[1], list_note, &rest);
-	CHECK_EQ(rest.cnt, 1);
-	CHECK(memcmp(first.ids[0], first.ids[1], SHARE_ID_LEN) < 0);
-	CHECK(memcmp(first.ids[1], rest.ids[0], SHARE_ID_LEN) < 0);
-	CHECK(memcmp(rest.ids[0], private_id, SHARE_ID_LEN) != 0);
+	first = shares_publisher_public_next(p.publisher, NULL);
+	CHECK(first);
+	second = shares_publisher_public_next(p.publisher, first);
+	CHECK(second);
+	third = shares_publisher_public_next(p.publisher, second);
+	CHECK(third);
+	CHECK(!shares_publisher_public_next(p.publisher, third));
+	CHECK(memcmp(first, second, SHARE_ID_LEN) < 0);
+	CHECK(memcmp(second, third, SHARE_ID_LEN) < 0);
+	CHECK(memcmp(third, private_id, SHARE_ID_LEN) != 0);
 	pub_end(&p);
 }
 
