@@ -32,8 +32,8 @@ static void check_file(const uint8_t *data, size_t len)
 
 static void get_fini(struct get *get)
 {
-	free(get->part_ids);
-	free(get->only);
+	free(get->manifest.part_ids);
+	blobs_get_choice_free(get);
 }
 
 static void check_get(const uint8_t *data, size_t len)
@@ -47,13 +47,15 @@ static void check_get(const uint8_t *data, size_t len)
 	memset(&get, 0, sizeof(get));
 	memset(&again, 0, sizeof(again));
 	if (blobs_get_record_parse(data, len, &get) == 0) {
-		weft_assert(get.target[0] == '/' && get.range_cnt <= BLOBS_GET_RANGES_MAX);
+		weft_assert(get.asked.target[0] == '/' &&
+			    get.asked.range_cnt <= BLOBS_GET_RANGES_MAX);
 		weft_assert(get.view.node_cnt <= BLOBS_GET_NODES_MAX);
 		record_len = blobs_get_record_write(&get, record, cap);
 		weft_assert(record_len > 0);
 		weft_assert(blobs_get_record_parse(record, (size_t)record_len, &again) == 0);
-		weft_assert(strcmp(get.target, again.target) == 0);
-		weft_assert(get.part_cnt == again.part_cnt && get.range_cnt == again.range_cnt);
+		weft_assert(strcmp(get.asked.target, again.asked.target) == 0);
+		weft_assert(get.manifest.part_cnt == again.manifest.part_cnt &&
+			    get.asked.range_cnt == again.asked.range_cnt);
 		weft_assert(get.view.node_cnt == again.view.node_cnt);
 		weft_assert(get.view.only_len == again.view.only_len);
 		(void)blobs_get_wants(&get, "a/b.txt", 7);

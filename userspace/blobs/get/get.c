@@ -40,8 +40,8 @@ void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, 
 	struct blobs_event event = {
 		.kind = kind,
 		.id = get->view.id,
-		.manifest_id = get->manifest_id,
-		.peer_key = get->view.node_cnt ? get->nodes[0].key : NULL,
+		.manifest_id = get->asked.manifest_id,
+		.peer_key = get->view.node_cnt ? get->asked.nodes[0].key : NULL,
 		.err = err,
 		.text = text,
 	};
@@ -51,13 +51,13 @@ void blobs_get_tell(const struct get *get, enum blobs_event_kind kind, int err, 
 
 static void get_free(struct get *get)
 {
-	blobs_removal_free(get->removal);
-	free(get->part_ids);
-	get->choose_save_cnt = 1;
+	blobs_removal_free(get->leave.removal);
+	free(get->manifest.part_ids);
+	get->choosing.save_cnt = 1;
 	blobs_get_choose_saved(get, WEFT_ECANCELLED);
 	blobs_get_choice_free(get);
-	if (get->chosen)
-		get_free(get->chosen);
+	if (get->choosing.chosen)
+		get_free(get->choosing.chosen);
 	free(get);
 }
 
@@ -69,13 +69,13 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 		return NULL;
 	get->gets = gets;
 	get->view.id = id;
-	get->view.detail = get->detail;
-	get->view.manifest_id = get->manifest_id;
-	get->view.nodes = get->nodes;
+	get->view.detail = get->ending.detail;
+	get->view.manifest_id = get->asked.manifest_id;
+	get->view.nodes = get->asked.nodes;
 	get->view.priority = BLOBS_GET_PRIORITY;
-	get->view.target = get->target;
-	get->view.title = get->title;
-	get->scope.is_closed = true;
+	get->view.target = get->asked.target;
+	get->view.title = get->manifest.title;
+	get->manifest.scope.is_closed = true;
 	return get;
 }
 
@@ -117,11 +117,12 @@ static void get_begin(struct get *get, bool is_clearing)
 	struct gets *gets = get->gets;
 	int err = blobs_get_run_start(get, is_clearing);
 
-	get->is_end_told = false;
+	get->ending.is_told = false;
 	if (err) {
 		blobs_get_state_set(get, BLOBS_GET_STOPPED);
 		get->view.err = err;
-		snprintf(get->detail, sizeof(get->detail), "cannot start: %s", weft_err_text(err));
+		snprintf(get->ending.detail, sizeof(get->ending.detail), "cannot start: %s",
+			 weft_err_text(err));
 		blobs_get_save_soon(get);
 		return;
 	}
@@ -129,9 +130,9 @@ static void get_begin(struct get *get, bool is_clearing)
 	get->view.started_ns = gets->now_ns;
 	get->view.ended_ns = 0;
 	get->view.err = 0;
-	get->detail[0] = '\0';
+	get->ending.detail[0] = '\0';
 	if (!is_clearing)
-		blobs_get_tell(get, BLOBS_GET_STARTED, 0, get->target);
+		blobs_get_tell(get, BLOBS_GET_STARTED, 0, get->asked.target);
 }
 
 /* Those that run leave more to those of higher priority. */
@@ -151,8 +152,8 @@ static struct get *gets_first_queued(const struct gets *gets)
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state == BLOBS_GET_QUEUED && get->is_durable && !get->get_run &&
-		    (!found || get->view.priority > found->view.priority))
+		if (get->view.state == BLOBS_GET_QUEUED && get->record.is_durable &&
+		    !get->get_run && (!found || get->view.priority > found->view.priority))
 			found = get;
 	}
 	return found;
@@ -165,7 +166,7 @@ void blobs_gets_run_next(struct gets *gets)
 	while (!gets->is_closing &&
 	       gets->active_cnt < gets->content->params.config.get_active_cap &&
 	       (get = gets_first_queued(gets)))
-		get_begin(get, get->is_cancelled);
+		get_begin(get, get->ending.is_cancelled);
 	gets_rank(gets);
 }
 
@@ -174,17 +175,17 @@ static void get_begin_anew(struct get *get)
 {
 	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	get->view.err = 0;
-	get->detail[0] = '\0';
-	get->is_continued = true;
+	get->ending.detail[0] = '\0';
+	get->record.is_continued = true;
 }
 
 static void get_choose_now(struct get *get)
 {
-	if (!get->chosen)
+	if (!get->choosing.chosen)
 		return;
-	blobs_get_choice_move(get, get->chosen);
-	get_free(get->chosen);
-	get->chosen = NULL;
+	blobs_get_choice_move(get, get->choosing.chosen);
+	get_free(get->choosing.chosen);
+	get->choosing.chosen = NULL;
 }
 
 void blobs_get_ended(struct get *get, int err, const char *detail)
@@ -195,13 +196,13 @@ void blobs_get_ended(struct get *get, int err, const char *detail)
 	get->get_run = NULL;
 	view->ended_ns = get->gets->now_ns;
 	view->err = err;
-	snprintf(get->detail, sizeof(get->detail), "%s", detail);
+	snprintf(get->ending.detail, sizeof(get->ending.detail), "%s", detail);
 	blobs_served_changed(get->gets->content);
-	if (get->is_cancelled)
+	if (get->ending.is_cancelled)
 		blobs_get_state_set(get, BLOBS_GET_TAKEN_BACK);
-	else if (get->chosen && !get->is_pausing && !view->is_leaving)
+	else if (get->choosing.chosen && !get->ending.is_pausing && !view->is_leaving)
 		get_begin_anew(get);
-	else if (get->is_pausing && err)
+	else if (get->ending.is_pausing && err)
 		blobs_get_state_set(get, BLOBS_GET_PAUSED);
 	else
 		blobs_get_state_set(get, err ? BLOBS_GET_STOPPED : BLOBS_GET_FINISHED);
@@ -209,7 +210,7 @@ void blobs_get_ended(struct get *get, int err, const char *detail)
 		view->err = 0;
 	if (view->state == BLOBS_GET_FINISHED)
 		blobs_get_seed_begin(get);
-	get->is_pausing = false;
+	get->ending.is_pausing = false;
 	get_choose_now(get);
 	blobs_gets_seed_look(get->gets);
 	gets_rank(get->gets);
@@ -232,8 +233,8 @@ static void gets_load_one(struct gets *gets, const struct store_item *item)
 			get_free(get);
 		return;
 	}
-	get->is_durable = get->is_continued = get->view.is_stored = true;
-	get->is_end_told = true;
+	get->record.is_durable = get->record.is_continued = get->view.is_stored = true;
+	get->ending.is_told = true;
 	/* How long it took is not kept. */
 	get->view.started_ns = get->view.ended_ns = gets->now_ns;
 	if (!blobs_get_is_ended(get)) {
@@ -328,8 +329,9 @@ static struct get *gets_twin(const struct gets *gets, const struct get *of)
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get != of && !blobs_get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
-		    memcmp(get->manifest_id, of->manifest_id, OBJECT_ID_LEN) == 0)
+		if (get != of && !blobs_get_is_ended(get) &&
+		    strcmp(get->asked.target, of->asked.target) == 0 &&
+		    memcmp(get->asked.manifest_id, of->asked.manifest_id, OBJECT_ID_LEN) == 0)
 			return get;
 	}
 	return NULL;
@@ -338,15 +340,15 @@ static struct get *gets_twin(const struct gets *gets, const struct get *of)
 /* Nodes may differ: they are ways to the same bytes. */
 static bool get_does_same(const struct get *get, const struct get *other)
 {
-	size_t ranges_len = other->range_cnt * sizeof(other->ranges[0]);
+	size_t ranges_len = other->asked.range_cnt * sizeof(other->asked.ranges[0]);
 
 	/* Gets of a share's folder differ by their manifest alone. */
 	if (get->view.folder && other->view.folder)
-		return !get->is_cancelled;
-	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
-	       get->range_cnt == other->range_cnt &&
-	       memcmp(get->ranges, other->ranges, ranges_len) == 0 &&
-	       blobs_get_choice_equal(get->chosen ? get->chosen : get, other);
+		return !get->ending.is_cancelled;
+	return !get->ending.is_cancelled && get->asked.is_replacing == other->asked.is_replacing &&
+	       get->asked.range_cnt == other->asked.range_cnt &&
+	       memcmp(get->asked.ranges, other->asked.ranges, ranges_len) == 0 &&
+	       blobs_get_choice_equal(get->choosing.chosen ? get->choosing.chosen : get, other);
 }
 
 int blobs_get_start(struct blobs *content, const struct blobs_get_ask *ask, uint64_t now_ns,
@@ -410,7 +412,7 @@ void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct b
 /* A cancelled get that keeps its data may still be asked to discard it. */
 static bool get_is_cancelled_so(const struct get *get, bool discards)
 {
-	return get->is_cancelled && !(discards && get->keeps_staged);
+	return get->ending.is_cancelled && !(discards && get->ending.keeps_staged);
 }
 
 int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t now_ns)
@@ -423,10 +425,10 @@ int blobs_get_cancel(struct blobs *content, uint64_t id, bool discards, uint64_t
 	if (get->view.state == BLOBS_GET_FINISHED || get->view.is_leaving ||
 	    get_is_cancelled_so(get, discards))
 		return 0;
-	get->is_cancelled = true;
-	get->keeps_staged = !discards;
+	get->ending.is_cancelled = true;
+	get->ending.keeps_staged = !discards;
 	if (get->get_run) {
-		get->has_staged |= blobs_get_run_has_target(get->get_run);
+		get->ending.has_staged |= blobs_get_run_has_target(get->get_run);
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "taken back");
 	} else {
 		/* Nothing runs: a run that only clears removes what was staged. */
@@ -448,13 +450,13 @@ int blobs_get_resume(struct blobs *content, uint64_t id, uint64_t now_ns)
 	    get->view.state == BLOBS_GET_FINISHED || !blobs_get_is_ended(get) ||
 	    blobs_gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
-	get->is_cancelled = get->keeps_staged = false;
-	get->is_continued = true;
-	get->is_durable = false; /* a caller hears that it goes on when that is stored */
+	get->ending.is_cancelled = get->ending.keeps_staged = false;
+	get->record.is_continued = true;
+	get->record.is_durable = false; /* a caller hears that it goes on when that is stored */
 	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	/* A caller that resumes it wants these nodes, whatever they did before. */
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
-		blobs_swarms_pardon(content->swarms, get->nodes[i].key);
+		blobs_swarms_pardon(content->swarms, get->asked.nodes[i].key);
 	blobs_get_save_soon(get);
 	blobs_gets_run_next(content->gets);
 	return 0;
@@ -465,14 +467,14 @@ void blobs_gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (get->view.state != BLOBS_GET_FINISHED || get->range_cnt > 0 || get->get_run ||
-		    get->view.is_leaving ||
-		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
+		if (get->view.state != BLOBS_GET_FINISHED || get->asked.range_cnt > 0 ||
+		    get->get_run || get->view.is_leaving ||
+		    memcmp(get->asked.manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
 		    gets_twin(gets, get))
 			continue;
-		get->is_continued = true;
+		get->record.is_continued = true;
 		/* It waits for the record of the file, which is committed before its own. */
-		get->is_durable = false;
+		get->record.is_durable = false;
 		blobs_get_state_set(get, BLOBS_GET_QUEUED);
 		blobs_get_save_soon(get);
 	}
@@ -487,10 +489,10 @@ int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns)
 	content->gets->now_ns = now_ns;
 	if (get->view.state == BLOBS_GET_PAUSED)
 		return 0;
-	if (blobs_get_is_ended(get) || get->is_cancelled || get->view.is_leaving)
+	if (blobs_get_is_ended(get) || get->ending.is_cancelled || get->view.is_leaving)
 		return WEFT_EBUSY;
 	if (get->get_run) {
-		get->is_pausing = true;
+		get->ending.is_pausing = true;
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 	} else {
 		blobs_get_state_set(get, BLOBS_GET_PAUSED);
@@ -501,23 +503,24 @@ int blobs_get_pause(struct blobs *content, uint64_t id, uint64_t now_ns)
 
 static void get_choose(struct get *get, struct get *chosen)
 {
-	if (get->chosen)
-		get_free(get->chosen);
-	get->chosen = chosen;
+	if (get->choosing.chosen)
+		get_free(get->choosing.chosen);
+	get->choosing.chosen = chosen;
 	/* Jobs may look at what was wanted, until the run has ended. */
 	if (get->get_run) {
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "%s", "");
 	} else {
 		get_choose_now(get);
 		if (get->view.state == BLOBS_GET_FINISHED) {
-			get->is_durable = false; /* what is wanted is stored before it begins */
+			get->record.is_durable =
+				false; /* what is wanted is stored before it begins */
 			get_begin_anew(get);
 		}
 	}
 	blobs_served_changed(get->gets->content);
 	blobs_get_save_soon(get);
 	/* When there was no room for it, the next batch is the one. */
-	get->choose_save_cnt = get->save_cnt + get->is_unsaved;
+	get->choosing.save_cnt = get->record.save_cnt + get->record.is_unsaved;
 	blobs_gets_run_next(get->gets);
 }
 
@@ -529,7 +532,7 @@ int blobs_get_choose(struct blobs *content, uint64_t id,
 
 	if (!get)
 		return WEFT_EABSENT;
-	if (get->is_cancelled || get->view.is_leaving || get->choose_done ||
+	if (get->ending.is_cancelled || get->view.is_leaving || get->choosing.done ||
 	    get->view.state == BLOBS_GET_TAKEN_BACK)
 		return WEFT_EBUSY;
 	if (get->view.folder)
@@ -541,16 +544,17 @@ int blobs_get_choose(struct blobs *content, uint64_t id,
 	err = blobs_get_only_take(chosen, selection->only, selection->only_len);
 	if (err == 0)
 		err = blobs_get_choice_take(chosen, &selection->choice);
-	if (err == 0 && get->range_cnt && blobs_get_is_partial(chosen))
+	if (err == 0 && get->asked.range_cnt && blobs_get_is_partial(chosen))
 		err = WEFT_EMALFORMED;
-	if (err == 0 && blobs_get_choice_equal(get->chosen ? get->chosen : get, chosen))
+	if (err == 0 &&
+	    blobs_get_choice_equal(get->choosing.chosen ? get->choosing.chosen : get, chosen))
 		err = 1;
 	if (err) {
 		get_free(chosen);
 		return err;
 	}
-	get->choose_done = selection->done;
-	get->choose_arg = selection->arg;
+	get->choosing.done = selection->done;
+	get->choosing.arg = selection->arg;
 	get_choose(get, chosen);
 	return 0;
 }

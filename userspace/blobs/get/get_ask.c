@@ -22,19 +22,19 @@ struct link_node blobs_get_sender(const struct link *link)
 static bool get_learn(struct get *get, const struct link_node *node)
 {
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
-		if (memcmp(get->nodes[i].key, node->key, sizeof(node->key)) == 0)
+		if (memcmp(get->asked.nodes[i].key, node->key, sizeof(node->key)) == 0)
 			return false;
 	if (get->view.node_cnt == BLOBS_GET_NODES_MAX)
 		return false;
-	get->nodes[get->view.node_cnt++] = *node;
+	get->asked.nodes[get->view.node_cnt++] = *node;
 	return true;
 }
 
 void blobs_get_ask_merge(struct get *get, const struct get *asked)
 {
 	for (unsigned i = 0; i < asked->view.node_cnt; i++)
-		if (get_learn(get, &asked->nodes[i]) && get->get_run)
-			blobs_get_run_hint(get->get_run, &asked->nodes[i]);
+		if (get_learn(get, &asked->asked.nodes[i]) && get->get_run)
+			blobs_get_run_hint(get->get_run, &asked->asked.nodes[i]);
 	blobs_get_save_soon(get);
 }
 
@@ -66,9 +66,9 @@ static int ranges_take(struct get *get, const struct blobs_get_ask *ask)
 		for (unsigned at = 0; at < i; at++)
 			if (ask->ranges[at].off == range->off && ask->ranges[at].len == range->len)
 				return WEFT_EMALFORMED;
-		get->ranges[i] = *range;
+		get->asked.ranges[i] = *range;
 	}
-	get->range_cnt = ask->range_cnt;
+	get->asked.range_cnt = ask->range_cnt;
 	return 0;
 }
 
@@ -76,8 +76,8 @@ static void nodes_take(struct get *get, const struct blobs_get_ask *ask)
 {
 	struct link_node sender;
 
-	memcpy(get->manifest_id, ask->link ? ask->link->manifest_id : ask->manifest_id,
-	       sizeof(get->manifest_id));
+	memcpy(get->asked.manifest_id, ask->link ? ask->link->manifest_id : ask->manifest_id,
+	       sizeof(get->asked.manifest_id));
 	if (ask->link) {
 		sender = blobs_get_sender(ask->link);
 		(void)get_learn(get, &sender);
@@ -88,7 +88,7 @@ static void nodes_take(struct get *get, const struct blobs_get_ask *ask)
 
 int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask)
 {
-	int err = target_text_copy(ask->target, get->target);
+	int err = target_text_copy(ask->target, get->asked.target);
 
 	if (!err)
 		err = ranges_take(get, ask);
@@ -99,16 +99,16 @@ int blobs_get_ask_take(struct get *get, const struct blobs_get_ask *ask)
 				    : WEFT_EMALFORMED;
 	if (!err)
 		err = blobs_get_choice_take(get, &ask->choice);
-	if (!err && get->range_cnt && blobs_get_is_partial(get))
+	if (!err && get->asked.range_cnt && blobs_get_is_partial(get))
 		err = WEFT_EMALFORMED;
 	if (err)
 		return err;
 	if (ask->folder) {
-		get->folder = *ask->folder;
-		get->view.folder = &get->folder;
+		get->asked.folder = *ask->folder;
+		get->view.folder = &get->asked.folder;
 	}
 	nodes_take(get, ask);
-	get->is_replacing = ask->is_replacing;
+	get->asked.is_replacing = ask->is_replacing;
 	get->view.priority = ask->priority;
 	blobs_get_state_set(get, BLOBS_GET_QUEUED);
 	return 0;

@@ -12,8 +12,8 @@
 static bool is_other(const struct get *get, const struct get *of)
 {
 	return get != of && get->view.folder && of->view.folder &&
-	       memcmp(get->folder.share_id, of->folder.share_id, OBJECT_ID_LEN) == 0 &&
-	       strcmp(get->target, of->target) == 0;
+	       memcmp(get->asked.folder.share_id, of->asked.folder.share_id, OBJECT_ID_LEN) == 0 &&
+	       strcmp(get->asked.target, of->asked.target) == 0;
 }
 
 struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id)
@@ -31,9 +31,9 @@ struct get *blobs_gets_folder_other(const struct gets *gets, const struct get *o
  */
 static uint64_t version_after(const struct get *base, const struct get *get)
 {
-	uint64_t revision = get->folder.revision, former = base->folder.revision;
+	uint64_t revision = get->asked.folder.revision, former = base->asked.folder.revision;
 
-	return base->version + (revision > former ? revision - former : 1);
+	return base->revision.version + (revision > former ? revision - former : 1);
 }
 
 void blobs_get_folder_begin(struct get *get)
@@ -44,9 +44,10 @@ void blobs_get_folder_begin(struct get *get)
 		if (other->view.state == BLOBS_GET_FINISHED && other->view.id < get->view.id)
 			base = other;
 	get->view.kept_cnt = 0;
-	get->base_version = base ? base->version : 0;
-	if (!get->version)
-		get->version = base ? version_after(base, get) : get->folder.revision;
+	get->revision.base_version = base ? base->revision.version : 0;
+	if (!get->revision.version)
+		get->revision.version =
+			base ? version_after(base, get) : get->asked.folder.revision;
 }
 
 void blobs_gets_succeed(struct blobs *content, struct store_batch *batch,
@@ -59,9 +60,9 @@ void blobs_gets_succeed(struct blobs *content, struct store_batch *batch,
 		struct get *get = gets->slots[i];
 
 		if (!get->view.folder ||
-		    memcmp(get->folder.share_id, former_id, OBJECT_ID_LEN) != 0)
+		    memcmp(get->asked.folder.share_id, former_id, OBJECT_ID_LEN) != 0)
 			continue;
-		memcpy(get->folder.share_id, share_id, OBJECT_ID_LEN);
+		memcpy(get->asked.folder.share_id, share_id, OBJECT_ID_LEN);
 		if (blobs_get_put(get, batch) < 0)
 			blobs_get_save_soon(get);
 	}
@@ -71,7 +72,7 @@ static void other_delete(void *arg, int err)
 {
 	struct get *get = arg;
 
-	get->save_cnt--;
+	get->record.save_cnt--;
 	/* So is a record that stays. */
 	if (!err && !get->gets->is_closing)
 		blobs_gets_drop(get->gets, get);
@@ -84,7 +85,7 @@ void blobs_get_folder_done(struct get *get)
 	if (!get->view.folder || get->view.state != BLOBS_GET_FINISHED || get->view.is_leaving)
 		return;
 	while ((other = blobs_gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
-		if (other->get_run || other->save_cnt || other->view.is_leaving ||
+		if (other->get_run || other->record.save_cnt || other->view.is_leaving ||
 		    !blobs_get_is_ended(other) || other->view.id > get->view.id)
 			continue;
 		/* A record for which there is no room now is deleted after the next start. */
@@ -99,9 +100,9 @@ int blobs_get_supersede(struct blobs *content, uint64_t id, uint64_t now_ns)
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (blobs_get_is_ended(get) || get->is_cancelled)
+	if (blobs_get_is_ended(get) || get->ending.is_cancelled)
 		return 0;
-	get->is_superseded = true;
+	get->revision.is_superseded = true;
 	if (get->get_run) {
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "there is a newer revision");
 		blobs_get_run_clear(get->get_run);

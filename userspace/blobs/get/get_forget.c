@@ -27,19 +27,19 @@ static void removal_next(struct get *get);
 
 static void leave_tell(struct get *get, int err)
 {
-	blobs_forgotten_fn done = get->leave_done;
+	blobs_forgotten_fn done = get->leave.done;
 
-	get->leave_done = NULL;
-	get->forgotten.first_kept = get->first_kept;
+	get->leave.done = NULL;
+	get->leave.forgotten.first_kept = get->leave.first_kept;
 	if (done)
-		done(get->leave_arg, err, &get->forgotten);
+		done(get->leave.arg, err, &get->leave.forgotten);
 }
 
 static void left(void *arg, int err)
 {
 	struct get *get = arg;
 
-	get->save_cnt--;
+	get->record.save_cnt--;
 	if (get->gets->is_closing)
 		return;
 	if (err) {
@@ -47,8 +47,8 @@ static void left(void *arg, int err)
 		leave_tell(get, err);
 		return;
 	}
-	blobs_get_tell(get, BLOBS_GET_FORGOTTEN, 0, get->target);
-	leave_tell(get, get->leave_err);
+	blobs_get_tell(get, BLOBS_GET_FORGOTTEN, 0, get->asked.target);
+	leave_tell(get, get->leave.err);
 	blobs_gets_drop(get->gets, get);
 }
 
@@ -68,7 +68,7 @@ int blobs_get_forget_record(struct get *get, void (*done)(void *arg, int err))
 	if (err < 0)
 		store_batch_free(batch);
 	else if (done)
-		get->save_cnt++;
+		get->record.save_cnt++;
 	return err;
 }
 
@@ -92,26 +92,26 @@ static void removal_done(struct job *job)
 		removal_next(get);
 		return;
 	}
-	get->is_removed = true;
-	get->leave_err = removal->err;
-	get->forgotten.removed_cnt = removal->removed_cnt;
-	get->forgotten.kept_cnt = removal->kept_cnt;
-	memcpy(get->first_kept, removal->first_kept, sizeof(get->first_kept));
-	get->removal = NULL;
+	get->leave.is_removed = true;
+	get->leave.err = removal->err;
+	get->leave.forgotten.removed_cnt = removal->removed_cnt;
+	get->leave.forgotten.kept_cnt = removal->kept_cnt;
+	memcpy(get->leave.first_kept, removal->first_kept, sizeof(get->leave.first_kept));
+	get->leave.removal = NULL;
 	blobs_removal_free(removal);
 	blobs_get_leave(get);
 }
 
 static void removal_next(struct get *get)
 {
-	struct removal *removal = get->removal;
+	struct removal *removal = get->leave.removal;
 
 	removal->job.run = blobs_removal_run;
 	removal->job.done = removal_done;
 	if (!get->gets->is_closing &&
 	    jobs_submit(get->gets->content->params.jobs, &removal->job) == 0)
 		return;
-	get->removal = NULL;
+	get->leave.removal = NULL;
 	blobs_removal_free(removal);
 	if (!get->gets->is_closing)
 		blobs_get_save_soon(get); /* and blobs_get_leave begins it again */
@@ -119,16 +119,17 @@ static void removal_next(struct get *get)
 
 static void removal_begin(struct get *get)
 {
-	get->removal = blobs_removal_new(get->gets->content->params.store, get->target,
-					 get->manifest_id, get->part_ids, get->part_cnt);
-	if (get->removal) {
-		get->removal->owner = get;
-		get->removal->get_id = get->view.id;
+	get->leave.removal = blobs_removal_new(get->gets->content->params.store, get->asked.target,
+					       get->asked.manifest_id, get->manifest.part_ids,
+					       get->manifest.part_cnt);
+	if (get->leave.removal) {
+		get->leave.removal->owner = get;
+		get->leave.removal->get_id = get->view.id;
 		removal_next(get);
 		return;
 	}
-	get->is_removed = true;
-	get->leave_err = -ENOMEM;
+	get->leave.is_removed = true;
+	get->leave.err = -ENOMEM;
 	record_delete(get);
 }
 
@@ -136,19 +137,20 @@ static void removal_begin(struct get *get)
 static bool has_to_clear(const struct get *get)
 {
 	return get->view.state != BLOBS_GET_FINISHED &&
-	       (get->view.state != BLOBS_GET_TAKEN_BACK || get->keeps_staged) && !get->leave_err;
+	       (get->view.state != BLOBS_GET_TAKEN_BACK || get->ending.keeps_staged) &&
+	       !get->leave.err;
 }
 
 void blobs_get_leave(struct get *get)
 {
-	if (get->gets->is_closing || get->get_run || get->removal || get->save_cnt)
+	if (get->gets->is_closing || get->get_run || get->leave.removal || get->record.save_cnt)
 		return;
 	if (has_to_clear(get)) {
-		get->is_cancelled = true;
-		get->keeps_staged = false;
+		get->ending.is_cancelled = true;
+		get->ending.keeps_staged = false;
 		blobs_get_state_set(get, BLOBS_GET_QUEUED);
 		blobs_gets_run_next(get->gets);
-	} else if (get->is_deleting && !get->is_removed) {
+	} else if (get->leave.is_deleting && !get->leave.is_removed) {
 		removal_begin(get);
 	} else {
 		record_delete(get);
@@ -157,7 +159,7 @@ void blobs_get_leave(struct get *get)
 
 void blobs_get_leave_cancel(struct get *get)
 {
-	while (get->removal)
+	while (get->leave.removal)
 		jobs_reap_wait(get->gets->content->params.jobs);
 	leave_tell(get, WEFT_ECANCELLED);
 }
@@ -172,13 +174,13 @@ int blobs_get_forget(struct blobs *content, const struct blobs_forget_ask *ask, 
 	if (get->view.is_leaving || content->is_sweeping)
 		return WEFT_EBUSY;
 	get->view.is_leaving = true;
-	get->is_deleting = ask->deletes;
-	get->leave_done = ask->done;
-	get->leave_arg = ask->arg;
+	get->leave.is_deleting = ask->deletes;
+	get->leave.done = ask->done;
+	get->leave.arg = ask->arg;
 	blobs_gets_serve_less(content->gets);
 	if (!blobs_get_is_ended(get)) {
-		get->is_cancelled = true;
-		get->keeps_staged = false;
+		get->ending.is_cancelled = true;
+		get->ending.keeps_staged = false;
 	}
 	if (get->get_run)
 		blobs_get_run_stop(get->get_run, WEFT_ECANCELLED, "given up");
@@ -193,11 +195,11 @@ static unsigned get_worth(const struct get *get)
 {
 	const struct blobs_get *view = &get->view;
 
-	if (!blobs_get_is_ended(get) || get->save_cnt || get->get_run || view->is_leaving)
+	if (!blobs_get_is_ended(get) || get->record.save_cnt || get->get_run || view->is_leaving)
 		return 0;
 	if (view->state == BLOBS_GET_TAKEN_BACK)
-		return get->keeps_staged && get->has_staged ? 0 : 1;
-	if (view->state == BLOBS_GET_STOPPED && !get->has_staged && view->item_done_cnt == 0)
+		return get->ending.keeps_staged && get->ending.has_staged ? 0 : 1;
+	if (view->state == BLOBS_GET_STOPPED && !get->ending.has_staged && view->item_done_cnt == 0)
 		return 2;
 	return view->state == BLOBS_GET_FINISHED && view->seed.end != BLOBS_SEED_GOES_ON ? 3 : 0;
 }
@@ -218,7 +220,7 @@ int blobs_gets_make_room(struct gets *gets)
 		return WEFT_EFULL;
 	if (blobs_get_forget_record(found, NULL) < 0)
 		return WEFT_EFULL;
-	blobs_get_tell(found, BLOBS_GET_FORGOTTEN, WEFT_EFULL, found->target);
+	blobs_get_tell(found, BLOBS_GET_FORGOTTEN, WEFT_EFULL, found->asked.target);
 	blobs_gets_drop(gets, found);
 	return 0;
 }

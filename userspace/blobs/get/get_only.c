@@ -36,10 +36,10 @@ static int patterns_take(const char *patterns, size_t len, char **out_copy)
 
 int blobs_get_only_take(struct get *get, const char *only, size_t len)
 {
-	int err = patterns_take(only, len, &get->only);
+	int err = patterns_take(only, len, &get->asked.only);
 
 	if (err == 0) {
-		get->view.only = get->only;
+		get->view.only = get->asked.only;
 		get->view.only_len = len;
 	}
 	return err;
@@ -47,22 +47,22 @@ int blobs_get_only_take(struct get *get, const char *only, size_t len)
 
 int blobs_get_exclude_take(struct get *get, const char *exclude, size_t len)
 {
-	int err = patterns_take(exclude, len, &get->exclude);
+	int err = patterns_take(exclude, len, &get->asked.exclude);
 
 	if (err < 0)
 		return err;
-	get->view.choice.exclude = get->exclude;
+	get->view.choice.exclude = get->asked.exclude;
 	get->view.choice.exclude_len = len;
 	return 0;
 }
 
 int blobs_get_first_take(struct get *get, const char *first, size_t len)
 {
-	int err = patterns_take(first, len, &get->first);
+	int err = patterns_take(first, len, &get->asked.first);
 
 	if (err < 0)
 		return err;
-	get->view.choice.first = get->first;
+	get->view.choice.first = get->asked.first;
 	get->view.choice.first_len = len;
 	return 0;
 }
@@ -84,7 +84,8 @@ bool blobs_get_choice_equal(const struct get *get, const struct get *other)
 {
 	const struct blobs_get_choice *a = &get->view.choice, *b = &other->view.choice;
 
-	return patterns_equal(get->only, get->view.only_len, other->only, other->view.only_len) &&
+	return patterns_equal(get->asked.only, get->view.only_len, other->asked.only,
+			      other->view.only_len) &&
 	       patterns_equal(a->exclude, a->exclude_len, b->exclude, b->exclude_len) &&
 	       patterns_equal(a->first, a->first_len, b->first, b->first_len) &&
 	       a->is_sequential == b->is_sequential;
@@ -92,22 +93,22 @@ bool blobs_get_choice_equal(const struct get *get, const struct get *other)
 
 void blobs_get_choice_free(struct get *get)
 {
-	free(get->only);
-	free(get->exclude);
-	free(get->first);
-	get->only = get->exclude = get->first = NULL;
+	free(get->asked.only);
+	free(get->asked.exclude);
+	free(get->asked.first);
+	get->asked.only = get->asked.exclude = get->asked.first = NULL;
 }
 
 void blobs_get_choice_move(struct get *get, struct get *other)
 {
 	blobs_get_choice_free(get);
-	get->only = other->only;
-	get->exclude = other->exclude;
-	get->first = other->first;
+	get->asked.only = other->asked.only;
+	get->asked.exclude = other->asked.exclude;
+	get->asked.first = other->asked.first;
 	get->view.only = other->view.only;
 	get->view.only_len = other->view.only_len;
 	get->view.choice = other->view.choice;
-	other->only = other->exclude = other->first = NULL;
+	other->asked.only = other->asked.exclude = other->asked.first = NULL;
 }
 
 static bool path_matches(const char *pattern, const char *path)
@@ -137,17 +138,19 @@ static bool any_matches(const char *patterns, size_t patterns_len, const char *p
 
 bool blobs_get_is_partial(const struct get *get)
 {
-	return get->only || get->exclude;
+	return get->asked.only || get->asked.exclude;
 }
 
 bool blobs_get_wants(const struct get *get, const char *path, size_t len)
 {
-	if (get->exclude && any_matches(get->exclude, get->view.choice.exclude_len, path, len))
+	if (get->asked.exclude &&
+	    any_matches(get->asked.exclude, get->view.choice.exclude_len, path, len))
 		return false;
-	return !get->only || any_matches(get->only, get->view.only_len, path, len);
+	return !get->asked.only || any_matches(get->asked.only, get->view.only_len, path, len);
 }
 
 bool blobs_get_wants_first(const struct get *get, const char *path, size_t len)
 {
-	return get->first && any_matches(get->first, get->view.choice.first_len, path, len);
+	return get->asked.first &&
+	       any_matches(get->asked.first, get->view.choice.first_len, path, len);
 }

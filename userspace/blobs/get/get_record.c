@@ -49,8 +49,8 @@ static void link_read(struct cbor_reader *r, void *of)
 		cbor_fail(r);
 		return;
 	}
-	memcpy(get->manifest_id, link.manifest_id, sizeof(get->manifest_id));
-	get->nodes[0] = blobs_get_sender(&link);
+	memcpy(get->asked.manifest_id, link.manifest_id, sizeof(get->asked.manifest_id));
+	get->asked.nodes[0] = blobs_get_sender(&link);
 	get->view.node_cnt = 1;
 }
 
@@ -77,9 +77,9 @@ static void state_write(struct writer *w, const void *of)
 	const struct get *get = of;
 	enum blobs_get_state state = get->view.state;
 
-	if (!blobs_get_is_ended(get) && get->is_cancelled && get->keeps_staged)
+	if (!blobs_get_is_ended(get) && get->ending.is_cancelled && get->ending.keeps_staged)
 		state = BLOBS_GET_TAKEN_BACK;
-	else if (!blobs_get_is_ended(get) && get->is_pausing)
+	else if (!blobs_get_is_ended(get) && get->ending.is_pausing)
 		state = BLOBS_GET_PAUSED;
 	cbor_write_uint(w, state);
 }
@@ -96,20 +96,20 @@ static void part_ids_read(struct cbor_reader *r, void *of)
 	}
 	if (len == 0)
 		return;
-	get->part_ids = malloc(len);
-	if (!get->part_ids) {
+	get->manifest.part_ids = malloc(len);
+	if (!get->manifest.part_ids) {
 		cbor_fail(r);
 		return;
 	}
-	memcpy(get->part_ids, bytes, len);
-	get->part_cnt = (uint32_t)(len / OBJECT_ID_LEN);
+	memcpy(get->manifest.part_ids, bytes, len);
+	get->manifest.part_cnt = (uint32_t)(len / OBJECT_ID_LEN);
 }
 
 static void part_ids_write(struct writer *w, const void *of)
 {
 	const struct get *get = of;
 
-	cbor_write_bytes(w, get->part_ids, (size_t)get->part_cnt * OBJECT_ID_LEN);
+	cbor_write_bytes(w, get->manifest.part_ids, (size_t)get->manifest.part_cnt * OBJECT_ID_LEN);
 }
 
 static void patterns_read(struct cbor_reader *r, struct get *get,
@@ -125,7 +125,7 @@ static void patterns_read(struct cbor_reader *r, struct get *get,
 /* The last request, though the get may still be ending the one before. */
 static const struct get *chosen_of(const struct get *get)
 {
-	return get->chosen ? get->chosen : get;
+	return get->choosing.chosen ? get->choosing.chosen : get;
 }
 
 static void only_read(struct cbor_reader *r, void *of)
@@ -137,7 +137,7 @@ static void only_write(struct writer *w, const void *of)
 {
 	const struct get *get = chosen_of(of);
 
-	cbor_write_bytes(w, get->only, get->view.only_len);
+	cbor_write_bytes(w, get->asked.only, get->view.only_len);
 }
 
 static void exclude_read(struct cbor_reader *r, void *of)
@@ -149,7 +149,7 @@ static void exclude_write(struct writer *w, const void *of)
 {
 	const struct get *get = chosen_of(of);
 
-	cbor_write_bytes(w, get->exclude, get->view.choice.exclude_len);
+	cbor_write_bytes(w, get->asked.exclude, get->view.choice.exclude_len);
 }
 
 static void first_read(struct cbor_reader *r, void *of)
@@ -161,7 +161,7 @@ static void first_write(struct writer *w, const void *of)
 {
 	const struct get *get = chosen_of(of);
 
-	cbor_write_bytes(w, get->first, get->view.choice.first_len);
+	cbor_write_bytes(w, get->asked.first, get->view.choice.first_len);
 }
 
 static void sequential_read(struct cbor_reader *r, void *of)
@@ -196,47 +196,47 @@ static const struct cbor_field fields[] = {
 	{0, CBOR_FIELD_CONSTANT, CBOR_USUAL, .max = RECORD_VERSION},
 	{1, CBOR_FIELD_CODED, CBOR_FORMER, .read = link_read},
 	/* Paths need not be UTF-8. */
-	{2, CBOR_FIELD_PATH, CBOR_USUAL, AT(target)},
-	{3, CBOR_FIELD_BOOL, CBOR_USUAL, AT(is_replacing)},
-	{4, CBOR_FIELD_UINT, CBOR_FORMER, AT(ranges[0].off)},
-	{5, CBOR_FIELD_UINT, CBOR_FORMER, AT(ranges[0].len)},
+	{2, CBOR_FIELD_PATH, CBOR_USUAL, AT(asked.target)},
+	{3, CBOR_FIELD_BOOL, CBOR_USUAL, AT(asked.is_replacing)},
+	{4, CBOR_FIELD_UINT, CBOR_FORMER, AT(asked.ranges[0].off)},
+	{5, CBOR_FIELD_UINT, CBOR_FORMER, AT(asked.ranges[0].len)},
 	{6, CBOR_FIELD_CODED, CBOR_USUAL, .read = state_read, .write = state_write},
 	{7, CBOR_FIELD_CODED, CBOR_USUAL, AT(view.err), .read = err_read, .write = err_write},
-	{8, CBOR_FIELD_PATH, CBOR_USUAL, AT(detail)},
-	{9, CBOR_FIELD_TEXT, CBOR_USUAL, AT(title)},
+	{8, CBOR_FIELD_PATH, CBOR_USUAL, AT(ending.detail)},
+	{9, CBOR_FIELD_TEXT, CBOR_USUAL, AT(manifest.title)},
 	{10, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.item_cnt)},
 	{11, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.byte_cnt)},
 	{12, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.item_done_cnt)},
 	{13, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.byte_done_cnt)},
 	{14, CBOR_FIELD_CODED, CBOR_USUAL, .read = part_ids_read, .write = part_ids_write},
-	{15, CBOR_FIELD_BOOL, CBOR_USUAL, AT(has_staged)},
-	{16, CBOR_FIELD_BOOL, CBOR_USUAL, AT(is_cancelled)},
-	{17, CBOR_FIELD_FIXED, CBOR_USUAL, AT(manifest_id)},
-	{18, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct get, nodes, node_table),
+	{15, CBOR_FIELD_BOOL, CBOR_USUAL, AT(ending.has_staged)},
+	{16, CBOR_FIELD_BOOL, CBOR_USUAL, AT(ending.is_cancelled)},
+	{17, CBOR_FIELD_FIXED, CBOR_USUAL, AT(asked.manifest_id)},
+	{18, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct get, asked.nodes, node_table),
 	 LEN(view.node_cnt)},
 	{19, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.priority), .max = BLOBS_GET_PRIORITY_MAX},
-	{20, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct get, ranges, range_table),
-	 LEN(range_cnt)},
+	{20, CBOR_FIELD_ROWS, CBOR_USUAL, CBOR_ROWS(struct get, asked.ranges, range_table),
+	 LEN(asked.range_cnt)},
 	{21, CBOR_FIELD_CODED, CBOR_USUAL, .read = only_read, .write = only_write},
 	{22, CBOR_FIELD_CODED, CBOR_USUAL, .read = exclude_read, .write = exclude_write},
 	{23, CBOR_FIELD_CODED, CBOR_USUAL, .read = first_read, .write = first_write},
 	{24, CBOR_FIELD_CODED, CBOR_USUAL, .read = sequential_read, .write = sequential_write},
-	{25, CBOR_FIELD_BOOL, CBOR_OPTIONAL, AT(keeps_staged)},
+	{25, CBOR_FIELD_BOOL, CBOR_OPTIONAL, AT(ending.keeps_staged)},
 	{30, CBOR_FIELD_BOOL, CBOR_USUAL, AT(view.is_leaving)},
-	{31, CBOR_FIELD_BOOL, CBOR_USUAL, AT(is_deleting)},
+	{31, CBOR_FIELD_BOOL, CBOR_USUAL, AT(leave.is_deleting)},
 	{32, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.seed.end), .max = BLOBS_SEED_TIME},
 	{33, CBOR_FIELD_UINT, HAS(view.seed.has_percent), AT(view.seed.percent),
 	 .max = BLOBS_SEED_PERCENT_MAX},
 	{34, CBOR_FIELD_UINT, HAS(view.seed.has_for), AT(view.seed.for_s),
 	 .max = BLOBS_SEED_FOR_S_MAX},
 	{35, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.seed.sent_byte_cnt)},
-	{36, CBOR_FIELD_UINT, CBOR_USUAL, AT(seed_base)},
+	{36, CBOR_FIELD_UINT, CBOR_USUAL, AT(seed.base)},
 	{37, CBOR_FIELD_UINT, CBOR_USUAL, AT(view.seed.since_s)},
-	{40, CBOR_FIELD_FIXED, IN_FOLDER, AT(folder.share_id)},
-	{41, CBOR_FIELD_UINT, IN_FOLDER, AT(folder.revision)},
-	{42, CBOR_FIELD_BOOL, IN_FOLDER, AT(folder.is_mirror)},
-	{43, CBOR_FIELD_UINT, IN_FOLDER, AT(folder.version_cnt), .max = BLOBS_VERSIONS_MAX},
-	{44, CBOR_FIELD_UINT, IN_FOLDER, AT(version)},
+	{40, CBOR_FIELD_FIXED, IN_FOLDER, AT(asked.folder.share_id)},
+	{41, CBOR_FIELD_UINT, IN_FOLDER, AT(asked.folder.revision)},
+	{42, CBOR_FIELD_BOOL, IN_FOLDER, AT(asked.folder.is_mirror)},
+	{43, CBOR_FIELD_UINT, IN_FOLDER, AT(asked.folder.version_cnt), .max = BLOBS_VERSIONS_MAX},
+	{44, CBOR_FIELD_UINT, IN_FOLDER, AT(revision.version)},
 };
 static const struct cbor_table table = {CBOR_FIELDS(fields)};
 
@@ -256,14 +256,14 @@ int blobs_get_record_parse(const void *data, size_t len, struct get *get)
 	cbor_reader_init(&r, data, len);
 	cbor_fields_read(&r, &table, get);
 	if (cbor_has_key(&r, 4) && !cbor_has_key(&r, 20))
-		get->range_cnt = 1;
+		get->asked.range_cnt = 1;
 	if (cbor_has_key(&r, 40))
-		get->view.folder = &get->folder;
+		get->view.folder = &get->asked.folder;
 	if (cbor_has_key(&r, 41) && !cbor_has_key(&r, 44))
-		get->version = get->folder.revision;
-	get->seed_saved = get->view.seed.sent_byte_cnt;
+		get->revision.version = get->asked.folder.revision;
+	get->seed.saved = get->view.seed.sent_byte_cnt;
 	err = cbor_reader_finish(&r);
-	return err ? err : get->target[0] == '/' ? 0 : WEFT_EMALFORMED;
+	return err ? err : get->asked.target[0] == '/' ? 0 : WEFT_EMALFORMED;
 }
 
 /* --- saving --- */
@@ -272,43 +272,43 @@ static void get_tell_end(struct get *get)
 {
 	enum blobs_event_kind kind = BLOBS_GET_FAILED;
 
-	if (!blobs_get_is_ended(get) || get->is_end_told)
+	if (!blobs_get_is_ended(get) || get->ending.is_told)
 		return;
-	get->is_end_told = true;
+	get->ending.is_told = true;
 	if (get->view.state == BLOBS_GET_FINISHED)
 		kind = BLOBS_GET_DONE;
 	else if (get->view.state == BLOBS_GET_PAUSED)
 		kind = BLOBS_GET_PROGRESS;
 	else if (get->view.state == BLOBS_GET_TAKEN_BACK)
 		kind = BLOBS_GET_CANCELLED;
-	blobs_get_tell(get, kind, get->view.err, get->detail);
+	blobs_get_tell(get, kind, get->view.err, get->ending.detail);
 }
 
 void blobs_get_choose_saved(struct get *get, int err)
 {
-	void (*done)(void *arg, int err) = get->choose_done;
+	void (*done)(void *arg, int err) = get->choosing.done;
 
-	if (!done || --get->choose_save_cnt > 0)
+	if (!done || --get->choosing.save_cnt > 0)
 		return;
-	get->choose_done = NULL;
-	done(get->choose_arg, err);
+	get->choosing.done = NULL;
+	done(get->choosing.arg, err);
 }
 
 static void get_saved(void *arg, int err)
 {
 	struct get *get = arg;
 
-	get->save_cnt--;
-	if (err && !get->is_durable) {
+	get->record.save_cnt--;
+	if (err && !get->record.is_durable) {
 		blobs_get_state_set(get, BLOBS_GET_STOPPED);
 		get->view.err = err;
-		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
+		snprintf(get->ending.detail, sizeof(get->ending.detail), "cannot store the get: %s",
 			 weft_err_text(err));
 	}
 	blobs_get_choose_saved(get, err);
 	/* A batch of before says nothing of what was changed since. */
-	if (get->save_cnt == 0 && !get->is_unsaved) {
-		get->is_durable = get->view.is_stored = true;
+	if (get->record.save_cnt == 0 && !get->record.is_unsaved) {
+		get->record.is_durable = get->view.is_stored = true;
 		get->view.shown_state = get->view.state;
 		get_tell_end(get);
 	}
@@ -321,7 +321,7 @@ static void get_saved(void *arg, int err)
 
 int blobs_get_put(const struct get *get, struct store_batch *batch)
 {
-	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
+	size_t cap = RECORD_LEN_MAX + (size_t)get->manifest.part_cnt * OBJECT_ID_LEN;
 	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
 	int len = record ? blobs_get_record_write(get, record, cap) : -ENOMEM;
 
@@ -344,7 +344,7 @@ int blobs_get_save(struct get *get)
 	if (err)
 		store_batch_free(batch);
 	else
-		get->save_cnt++;
+		get->record.save_cnt++;
 	return err;
 }
 
@@ -353,8 +353,8 @@ void blobs_get_save_soon(struct get *get)
 {
 	struct gets *gets = get->gets;
 
-	get->is_unsaved = blobs_get_save(get) < 0;
-	if (get->is_unsaved && !timer_is_set(&gets->save_timer))
+	get->record.is_unsaved = blobs_get_save(get) < 0;
+	if (get->record.is_unsaved && !timer_is_set(&gets->save_timer))
 		timer_set(gets->content->params.timers, &gets->save_timer,
 			  gets->now_ns + SAVE_RETRY_NS);
 }
@@ -365,6 +365,6 @@ void blobs_gets_save_timer(struct timer *timer, uint64_t now_ns)
 
 	gets->now_ns = now_ns;
 	for (uint32_t i = 0; i < gets->cnt; i++)
-		if (gets->slots[i]->is_unsaved)
+		if (gets->slots[i]->record.is_unsaved)
 			blobs_get_save_soon(gets->slots[i]);
 }

@@ -34,15 +34,15 @@ static void bounds_take(struct get *get)
 		seed->percent = config->seed_percent;
 	if (!seed->has_for)
 		seed->for_s = config->seed_for_ns / NS_PER_S;
-	seed->counted_byte_cnt = seed->sent_byte_cnt - get->seed_base;
+	seed->counted_byte_cnt = seed->sent_byte_cnt - get->seed.base;
 }
 
 void blobs_get_seed_begin(struct get *get)
 {
 	struct blobs_seed *seed = &get->view.seed;
 
-	if (get->seed_base > seed->sent_byte_cnt)
-		get->seed_base = seed->sent_byte_cnt;
+	if (get->seed.base > seed->sent_byte_cnt)
+		get->seed.base = seed->sent_byte_cnt;
 	if (!seed->since_s && get->view.state == BLOBS_GET_FINISHED)
 		seed->since_s = blobs_wall_s(get->gets->content);
 	bounds_take(get);
@@ -92,7 +92,7 @@ static void seed_end(struct get *get, enum blobs_seed_end end)
 	blobs_gets_serve_less(get->gets);
 	if (get->get_run)
 		blobs_get_run_serve_less(get->get_run);
-	get->seed_saved = get->view.seed.sent_byte_cnt;
+	get->seed.saved = get->view.seed.sent_byte_cnt;
 	blobs_get_save_soon(get);
 	if (end == BLOBS_SEED_RATIO)
 		snprintf(text, sizeof(text), "%llu %% of its size were sent",
@@ -141,9 +141,9 @@ void blobs_gets_seed_look(struct gets *gets)
 
 static void count_save(struct get *get)
 {
-	if (get->view.seed.sent_byte_cnt == get->seed_saved)
+	if (get->view.seed.sent_byte_cnt == get->seed.saved)
 		return;
-	get->seed_saved = get->view.seed.sent_byte_cnt;
+	get->seed.saved = get->view.seed.sent_byte_cnt;
 	blobs_get_save_soon(get);
 }
 
@@ -174,11 +174,11 @@ void blobs_gets_note_served(struct gets *gets, const uint8_t manifest_id[static 
 		struct get *get = gets->slots[i];
 
 		if (!blobs_get_is_seeded(&get->view) ||
-		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0)
+		    memcmp(get->asked.manifest_id, manifest_id, OBJECT_ID_LEN) != 0)
 			continue;
 		get->view.seed.sent_byte_cnt += len;
 		get->view.seed.counted_byte_cnt += len;
-		if (get->view.seed.sent_byte_cnt - get->seed_saved >= SAVE_BYTES)
+		if (get->view.seed.sent_byte_cnt - get->seed.saved >= SAVE_BYTES)
 			count_save(get);
 		bounds_look(get);
 	}
@@ -200,13 +200,13 @@ static void seed_start(struct get *get)
 	if (seed->end == BLOBS_SEED_GOES_ON)
 		return;
 	if (seed->end != BLOBS_SEED_ASKED) {
-		get->seed_base = seed->sent_byte_cnt;
+		get->seed.base = seed->sent_byte_cnt;
 		seed->since_s = 0;
 	}
 	seed->end = BLOBS_SEED_GOES_ON;
 	blobs_get_seed_begin(get);
 	blobs_served_changed(get->gets->content);
-	blobs_get_tell(get, BLOBS_SEED_STARTED, 0, get->target);
+	blobs_get_tell(get, BLOBS_SEED_STARTED, 0, get->asked.target);
 }
 
 static void bound_set(uint64_t value, bool *has, uint64_t *bound)
@@ -247,9 +247,9 @@ int blobs_get_seed(struct blobs *content, uint64_t id, const struct blobs_seed_a
 
 static int get_set_scope(const struct get *get, struct served_filling *filling)
 {
-	return get->scope.is_closed
-		       ? blobs_scope_set(filling, get->manifest_id)
-		       : blobs_served_index_set_scope(filling->served_index, &get->scope);
+	return get->manifest.scope.is_closed
+		       ? blobs_scope_set(filling, get->asked.manifest_id)
+		       : blobs_served_index_set_scope(filling->served_index, &get->manifest.scope);
 }
 
 int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filling)
@@ -259,8 +259,9 @@ int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filli
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
-		bool is_whole = get->view.state == BLOBS_GET_FINISHED && get->range_cnt == 0 &&
-				!blobs_get_is_partial(get) && get->view.kept_cnt == 0;
+		bool is_whole = get->view.state == BLOBS_GET_FINISHED &&
+				get->asked.range_cnt == 0 && !blobs_get_is_partial(get) &&
+				get->view.kept_cnt == 0;
 		int (*add)(struct served_index *served_index, const uint8_t id[static 32]) =
 			is_whole ? blobs_served_index_add_whole : blobs_served_index_add_manifest;
 
@@ -268,16 +269,17 @@ int blobs_gets_fill_served(const struct gets *gets, struct served_filling *filli
 			add = blobs_served_index_add_growing;
 
 		if (get->view.state == BLOBS_GET_TAKEN_BACK && !get->view.is_leaving &&
-		    !get->keeps_staged)
+		    !get->ending.keeps_staged)
 			continue;
 		/* The files it wrote may be removed by its list of files, or seeded again. */
 		if (!blobs_get_is_seeded(&get->view))
 			add = blobs_served_index_add_held;
 		err = get_set_scope(get, filling);
 		if (!err)
-			err = add(served_index, get->manifest_id);
-		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
-			err = add(served_index, get->part_ids + (size_t)part * OBJECT_ID_LEN);
+			err = add(served_index, get->asked.manifest_id);
+		for (uint32_t part = 0; part < get->manifest.part_cnt && !err; part++)
+			err = add(served_index,
+				  get->manifest.part_ids + (size_t)part * OBJECT_ID_LEN);
 	}
 	return err;
 }

@@ -14,51 +14,91 @@ struct get_run;
 struct store_batch;
 struct cbor_reader;
 
+/* What the caller asked for, from the beginning on. */
+struct get_asked {
+	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct link_node nodes[BLOBS_GET_NODES_MAX];
+	char target[OBJECT_PATH_LEN_MAX];
+	bool is_replacing;
+	struct blobs_range ranges[BLOBS_GET_RANGES_MAX];
+	unsigned range_cnt;
+	char *only;		    /* view.only, or NULL */
+	char *exclude, *first;	    /* of view.choice, or NULL */
+	struct blobs_folder folder; /* view.folder, or unused */
+};
+
+/* From the arrival of the manifest on. */
+struct get_manifest {
+	struct scope scope; /* closed until the manifest is here */
+	char title[MANIFEST_TITLE_CAP];
+	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
+	uint32_t part_cnt;
+};
+
+/* While another choice of files takes the place of the one asked for: get.c. */
+struct get_choosing {
+	struct get *chosen; /* its choice replaces this one's when its run has ended */
+	void (*done)(void *arg, int err); /* NULL: no caller waits until it is stored */
+	void *arg;
+	unsigned save_cnt; /* batches until then */
+};
+
+/* Of a followed share's folder: get_folder.c. */
+struct get_revision {
+	uint64_t version;      /* the number of its files below .weft-versions; 0: none yet */
+	uint64_t base_version; /* of what lies in the folder, as its last run began */
+	bool is_superseded;    /* the get stops, and what is staged goes */
+};
+
+/* How the run ends, or ended: get.c. */
+struct get_ending {
+	bool is_cancelled; /* becomes taken back when its run has ended */
+	bool keeps_staged; /* cancelled, what is staged stays for a resumption */
+	bool is_pausing;   /* becomes paused then */
+	bool has_staged;   /* it stopped with something staged to go on with */
+	bool is_told;
+	char detail[GET_DETAIL_CAP];
+};
+
+/* After the end, while peers are served from it: get_seed.c. */
+struct get_seed {
+	uint64_t base;	/* of view.seed.sent_byte_cnt, when counting began */
+	uint64_t saved; /* and as it was stored last */
+};
+
+/* While it leaves the table: get_forget.c. */
+struct get_leave {
+	bool is_deleting;	 /* with the files that it wrote */
+	struct removal *removal; /* of those; NULL: none runs */
+	bool is_removed;	 /* they are gone, as far as they go */
+	struct blobs_forgotten forgotten;
+	char first_kept[256];
+	int err;
+	blobs_forgotten_fn done; /* NULL: no caller waits */
+	void *arg;
+};
+
+/* Its record in the store, at all times: get_record.c. */
+struct get_record {
+	bool is_durable;   /* its first record, or its resumption, is committed: it may start */
+	bool is_continued; /* its earlier run looked at what lay in the target */
+	bool is_unsaved;   /* the store had no room for a batch: try again */
+	unsigned save_cnt; /* batches under way */
+};
+
 /* One get as it is remembered; its run is there while it goes. */
 struct get {
 	struct gets *gets;
 	struct blobs_get view; /* its pointers point below */
-	uint8_t manifest_id[OBJECT_ID_LEN];
-	struct scope scope; /* of it; closed until it is here */
-	struct link_node nodes[BLOBS_GET_NODES_MAX];
-	char target[OBJECT_PATH_LEN_MAX];
-	char title[MANIFEST_TITLE_CAP];
-	char detail[GET_DETAIL_CAP];
-	bool is_replacing;
-	struct blobs_range ranges[BLOBS_GET_RANGES_MAX];
-	unsigned range_cnt;
-	char *only;				 /* view.only, or NULL */
-	char *exclude, *first;			 /* of view.choice, or NULL */
-	void (*choose_done)(void *arg, int err); /* NULL: no caller waits until it is stored */
-	void *choose_arg;
-	unsigned choose_save_cnt; /* batches until then */
-	struct get *chosen; /* its choice takes the place of this one's when its run has ended */
-	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
-	uint32_t part_cnt;
-	struct get_run *get_run;
-	struct blobs_folder folder; /* view.folder, or unused */
-	uint64_t version;	    /* the number of its files below .weft-versions; 0: none yet */
-	uint64_t base_version;	    /* of what lies in the folder, as its last run began */
-	bool is_superseded;	    /* it stops, and what is staged goes */
-	bool is_deleting;	    /* while it leaves: with the files that it wrote */
-	struct removal *removal;    /* of those; NULL: none runs */
-	bool is_removed;	    /* they are gone, as far as they go */
-	struct blobs_forgotten forgotten;
-	char first_kept[256];
-	int leave_err;
-	blobs_forgotten_fn leave_done; /* NULL: no caller waits */
-	void *leave_arg;
-	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
-	uint64_t seed_saved; /* and as it was stored last */
-	bool is_durable;     /* its first record, or its resumption, is committed: it may start */
-	bool is_continued;   /* its earlier run looked at what lay in the target */
-	bool is_cancelled;   /* becomes taken back when its run has ended */
-	bool keeps_staged;   /* cancelled, what is staged stays for a resumption */
-	bool is_pausing;     /* becomes paused then */
-	bool is_unsaved;     /* the store had no room for a batch: try again */
-	bool is_end_told;
-	bool has_staged;   /* it stopped with something staged to go on with */
-	unsigned save_cnt; /* batches under way */
+	struct get_asked asked;
+	struct get_run *get_run; /* looks for the manifest, then fetches, verifies and writes */
+	struct get_manifest manifest;
+	struct get_choosing choosing;
+	struct get_revision revision;
+	struct get_ending ending;
+	struct get_seed seed;
+	struct get_leave leave;
+	struct get_record record;
 };
 
 struct gets {

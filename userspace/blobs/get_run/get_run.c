@@ -210,14 +210,14 @@ static void open_run(struct job *job)
 
 	for (size_t i = 0; i < 8; i++)
 		at += (size_t)snprintf(name + at, sizeof(name) - at, "%02x",
-				       get_run->get->manifest_id[i]);
+				       get_run->get->asked.manifest_id[i]);
 	step->err = get_run->is_clearing
-			    ? blobs_target_discard(get_run->get->target, name)
-			    : blobs_target_open(&get_run->target, get_run->get->target, name);
+			    ? blobs_target_discard(get_run->get->asked.target, name)
+			    : blobs_target_open(&get_run->target, get_run->get->asked.target, name);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder &&
-	    get_run->get->folder.version_cnt && get_run->get->base_version)
-		step->err =
-			blobs_target_open_versions(&get_run->target, get_run->get->base_version);
+	    get_run->get->asked.folder.version_cnt && get_run->get->revision.base_version)
+		step->err = blobs_target_open_versions(&get_run->target,
+						       get_run->get->revision.base_version);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder)
 		step->err = blobs_get_run_intents_load(get_run);
 	if (!step->err && !get_run->is_clearing && get_run->get->view.folder)
@@ -234,10 +234,10 @@ static void open_done(struct job *job)
 	if (get_run->is_clearing)
 		blobs_get_run_stop(get_run, WEFT_ECANCELLED, "taken back");
 	else if (step->err)
-		blobs_get_run_stop(get_run, step->err, "%s: %s", get_run->get->target,
+		blobs_get_run_stop(get_run, step->err, "%s: %s", get_run->get->asked.target,
 				   weft_err_text(step->err));
 	else
-		blobs_get_run_manifest_begin(get_run, get_run->get->manifest_id);
+		blobs_get_run_manifest_begin(get_run, get_run->get->asked.manifest_id);
 }
 
 static void close_run(struct job *job)
@@ -255,9 +255,10 @@ static void close_done(struct job *job)
 	if (!blobs_get_run_step_done(get_run))
 		return;
 	if (step->err)
-		blobs_get_run_stop(
-			get_run, step->err, "all is there, but %s/%s cannot be removed: %s",
-			get_run->get->target, get_run->target.stage_name, weft_err_text(step->err));
+		blobs_get_run_stop(get_run, step->err,
+				   "all is there, but %s/%s cannot be removed: %s",
+				   get_run->get->asked.target, get_run->target.stage_name,
+				   weft_err_text(step->err));
 	else if (get_run->folder.link_left_cnt)
 		blobs_get_run_stop(get_run, 0,
 				   "%llu symbolic links left out: the filesystem has none",
@@ -345,7 +346,7 @@ static void clear_done(struct job *job)
 	struct get_run *get_run = ((struct get_run_step_job *)job)->get_run;
 
 	get_run->is_clearing = true;
-	get_run->get->has_staged = get_run->step_job.err < 0;
+	get_run->get->ending.has_staged = get_run->step_job.err < 0;
 	(void)blobs_get_run_step_done(get_run);
 }
 
@@ -361,7 +362,7 @@ static void leave_done(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 
 	step->get_run->has_left = true;
-	step->get_run->get->has_staged = step->err < 0;
+	step->get_run->get->ending.has_staged = step->err < 0;
 	(void)blobs_get_run_step_done(step->get_run);
 }
 
@@ -380,7 +381,8 @@ static bool end_run(struct get_run *get_run)
 	blobs_get_run_records_run(get_run, true);
 	if (get_run->out_cnt > 0 || blobs_get_run_records_pending(get_run))
 		return false;
-	if (((get->is_cancelled && !get->keeps_staged) || get_run->records.must_clear) &&
+	if (((get->ending.is_cancelled && !get->ending.keeps_staged) ||
+	     get_run->records.must_clear) &&
 	    !get_run->is_clearing && get_run->target.fd >= 0) {
 		blobs_get_run_step_submit(get_run, close_run, clear_done);
 		return false;
@@ -406,7 +408,7 @@ static void progress_tell(struct get_run *get_run, uint64_t now_ns)
 		return;
 	get_run->told_ns = now_ns;
 	get_run->told_byte_cnt = get->view.byte_done_cnt;
-	blobs_get_tell(get, BLOBS_GET_PROGRESS, 0, get->title);
+	blobs_get_tell(get, BLOBS_GET_PROGRESS, 0, get->manifest.title);
 }
 
 static void timer_next(struct get_run *get_run, uint64_t now_ns)
@@ -452,7 +454,7 @@ static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 	struct blobs_event event = {
 		.kind = BLOBS_PEER_BAD,
 		.id = get_run->get->view.id,
-		.manifest_id = get_run->get->manifest_id,
+		.manifest_id = get_run->get->asked.manifest_id,
 		.peer_key = key,
 		.err = WEFT_EDAMAGED,
 		.text = "bytes that do not match",
@@ -476,13 +478,14 @@ static bool swarm_begin(struct get_run *get_run)
 	const struct get *get = get_run->get;
 	const struct swarm_watcher watcher = {on_swarm_change, on_swarm_bad, get_run};
 
-	get_run->swarm = blobs_swarm_join(
-		get_run->content, &(struct swarm_join){.id = get->manifest_id}, get->gets->now_ns);
+	get_run->swarm = blobs_swarm_join(get_run->content,
+					  &(struct swarm_join){.id = get->asked.manifest_id},
+					  get->gets->now_ns);
 	if (!get_run->swarm)
 		return false;
 	blobs_swarm_watch(get_run->swarm, &watcher);
 	for (unsigned i = 0; i < get->view.node_cnt; i++)
-		blobs_get_run_hint(get_run, &get->nodes[i]);
+		blobs_get_run_hint(get_run, &get->asked.nodes[i]);
 	return true;
 }
 

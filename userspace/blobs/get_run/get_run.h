@@ -83,41 +83,57 @@ enum file_step {
 	FILE_WHOLE,    /* done; stays open to serve peers while no other file needs the slot */
 };
 
+/* FILE_LIST and FILE_FOLDING: the hashes of the chunks. */
+struct get_run_file_list {
+	uint8_t *hashes;
+	uint64_t hash_cnt; /* fetched so far */
+	bool is_asked;
+	uint8_t key[MESH_KEY_LEN]; /* the list's holder; another one restarts the list */
+};
+
+/* FILE_OPENING: what of the staged file is right already. */
+struct get_run_file_scan {
+	uint64_t idx;	    /* chunks looked at */
+	uint64_t found_len; /* bytes found right by the last job */
+	bool is_done;
+};
+
+/* Zeros (zeros.h): samples in FILE_OPENING; then the neighbours of a chunk of zeros. */
+struct get_run_file_zeros {
+	unsigned sample_idx;
+	bool is_sampled;
+	uint64_t idx;	     /* its neighbours are to be looked at; GET_RUN_NO_CHUNK: none */
+	bool goes_on;	     /* it is the last of a run */
+	uint64_t begin, end; /* what the last job found */
+};
+
 struct get_run_file {
 	struct job job; /* first */
 	struct get_run *get_run;
 	enum file_step step;
+	bool job_is_out;
+	int err;
 	uint32_t item;
 	uint8_t content_id[OBJECT_ID_LEN];
 	uint64_t size;
 	uint64_t chunk_cnt;
-	uint8_t *hashes;   /* room for chunk_cap, as chunks; kept for the next file here */
-	uint64_t hash_cnt; /* fetched so far */
-	uint64_t chunk_cap;
-	bool list_is_asked;
-	uint8_t list_key[MESH_KEY_LEN]; /* the list's holder; another one restarts the list */
-	bool job_is_out;
+	uint64_t chunk_cap; /* of list.hashes, chunks and order, kept for the next file here */
+	struct get_run_file_list list;
+	/* From FILE_OPENING on: the staged file. */
+	int fd;
+	char name[PLACING_NAME_CAP];
+	struct get_run_file_scan scan;
+	struct get_run_file_zeros zeros;
+	struct in_progress_file *partial; /* what of it is served meanwhile; NULL: nothing */
+	/* FILE_CHUNKS */
 	uint8_t *chunks; /* enum chunk_state of each */
+	uint64_t have_cnt;
 	struct rarest order;
 	/* Members that had nothing of what was missing, as of these versions of both. */
 	struct get_run_exhausted {
 		uint32_t member, order;
 	} exhausted[SWARM_MEMBERS_MAX];
-	uint64_t have_cnt;
-	uint64_t scan_idx;  /* chunks looked at in the staged file */
-	uint64_t found_len; /* bytes found right by the last job */
-	bool is_scanned;
-	/* Zeros (zeros.h): samples looked at before; then the neighbours of a chunk of zeros. */
-	unsigned sample_idx;
-	bool is_sampled;
-	uint64_t zero_idx; /* its neighbours are to be looked at; GET_RUN_NO_CHUNK: none */
-	bool zero_goes_on; /* it is the last of a run */
-	uint64_t zero_begin, zero_end; /* what the last job found */
-	int fd;
-	int err;
-	char name[PLACING_NAME_CAP];
-	struct object_stamp stamp;
-	struct in_progress_file *partial; /* what of it is served meanwhile; NULL: nothing */
+	struct object_stamp stamp; /* from FILE_SETTLING on */
 };
 
 enum slot_kind { SLOT_WHOLE, SLOT_CHUNK, SLOT_LIST, SLOT_PROOF };
@@ -448,8 +464,8 @@ void blobs_get_run_file_again(struct get_run_file *file, uint64_t idx);
 void blobs_get_run_file_chunk_done(struct get_run_file *file, uint64_t idx, size_t len);
 /*
  * get_run_zeros.c. blobs_get_run_zeros_sample, in a job before anything is asked for, looks for
- * zeros here and there until is_sampled. blobs_get_run_zeros_run and blobs_get_run_zeros_done
- * are the job about the neighbours of zero_idx.
+ * zeros here and there until zeros.is_sampled. blobs_get_run_zeros_run and blobs_get_run_zeros_done
+ * are the job about the neighbours of zeros.idx.
  */
 WEFT_MUST_CHECK
 int blobs_get_run_zeros_sample(struct get_run_file *file);

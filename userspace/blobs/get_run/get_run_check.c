@@ -64,7 +64,7 @@ static int record_look(struct get_run_check *check, struct store_snapshot *snaps
 		err = 0;
 	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
 			known->stamp.mtime_ns == check->stamp.mtime_ns &&
-			memcmp(known->got_id, get_run->get->manifest_id, OBJECT_ID_LEN) == 0;
+			memcmp(known->got_id, get_run->get->asked.manifest_id, OBJECT_ID_LEN) == 0;
 	/* The same file by inode and time of writing; its bytes are hashed wherever that counts. */
 	check->was_placed = !err && known->is_placed && known->stamp.inode == check->stamp.inode &&
 			    known->stamp.size == check->stamp.size &&
@@ -118,7 +118,7 @@ static int place_look(struct get_run_check *check, struct store_snapshot *snapsh
 	/* Recorded by a share or another get, it is this one's from now on. */
 	check->found = !is_known ? FOUND_NONE : check->is_own ? FOUND_RECORDED : FOUND_IN_PLACE;
 	check->may_settle = is_known && known->is_got;
-	if (is_known && get_run->get->is_continued)
+	if (is_known && get_run->get->record.is_continued)
 		return place_found(check);
 	check->phase = CHECK_SCAN;
 	return blobs_scan_init(&check->scan, check->fd, entry->size);
@@ -140,7 +140,7 @@ static int place_conflict(struct get_run_check *check)
 		check->found = FOUND_KEPT;
 		return 0;
 	}
-	if (!check->get_run->get->is_replacing && !check->get_run->get->view.folder &&
+	if (!check->get_run->get->asked.is_replacing && !check->get_run->get->view.folder &&
 	    !check->is_own)
 		return WEFT_EEXISTS;
 	check->found = FOUND_NONE;
@@ -369,7 +369,7 @@ static void space_check(struct get_run_check *check)
 		blobs_get_run_stop(
 			get_run, -ENOSPC,
 			"%s: %llu MiB are needed and %llu MiB are free; make room and resume",
-			get_run->get->target, (unsigned long long)((len >> 20) + 1),
+			get_run->get->asked.target, (unsigned long long)((len >> 20) + 1),
 			(unsigned long long)(check->free_len >> 20));
 }
 

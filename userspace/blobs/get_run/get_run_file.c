@@ -56,9 +56,10 @@ static void file_serve(struct get_run_file *file)
 	if (!blobs_get_is_seeded(&file->get_run->get->view))
 		return;
 	file->partial = blobs_in_progress_add(file_in_progress(file), file->content_id, file->size,
-					      file->fd, file->hashes);
+					      file->fd, file->list.hashes);
 	if (file->partial)
-		blobs_in_progress_file_set_manifest(file->partial, file->get_run->get->manifest_id);
+		blobs_in_progress_file_set_manifest(file->partial,
+						    file->get_run->get->asked.manifest_id);
 	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)
 		if (file->chunks[i] == CHUNK_HAVE)
 			blobs_in_progress_file_note(file_in_progress(file), file->partial, i);
@@ -77,9 +78,9 @@ void blobs_get_run_serve_less(struct get_run *get_run)
 
 static void chunks_free(struct get_run_file *file)
 {
-	free(file->hashes);
+	free(file->list.hashes);
 	free(file->chunks);
-	file->hashes = file->chunks = NULL;
+	file->list.hashes = file->chunks = NULL;
 	file->chunk_cap = 0;
 	blobs_rarest_fini(&file->order);
 }
@@ -88,9 +89,9 @@ static int chunks_lay_out(struct get_run_file *file, uint64_t cnt)
 {
 	if (cnt > file->chunk_cap) {
 		chunks_free(file);
-		file->hashes = malloc((size_t)cnt * BLAKE3_HASH_LEN);
+		file->list.hashes = malloc((size_t)cnt * BLAKE3_HASH_LEN);
 		file->chunks = malloc((size_t)cnt);
-		if (!file->hashes || !file->chunks) {
+		if (!file->list.hashes || !file->chunks) {
 			chunks_free(file);
 			return -ENOMEM;
 		}
@@ -128,7 +129,7 @@ void blobs_get_run_file_end(struct get_run_file *file)
 		close(file->fd);
 	if (file->chunk_cap > KEPT_CHUNKS)
 		chunks_free(file);
-	kept.hashes = file->hashes;
+	kept.list.hashes = file->list.hashes;
 	kept.chunks = file->chunks;
 	kept.chunk_cap = file->chunk_cap;
 	kept.order = file->order;
@@ -164,7 +165,7 @@ int blobs_get_run_file_start(struct get_run *get_run, uint32_t item)
 	file->item = item;
 	file->size = entry->size;
 	file->chunk_cnt = chunk_cnt;
-	file->zero_idx = GET_RUN_NO_CHUNK;
+	file->zeros.idx = GET_RUN_NO_CHUNK;
 	blobs_get_run_name(get_run, item, file->name);
 	get_run->items.all[item].state = ITEM_LARGE;
 	get_run->items.needed_len -= entry->size;
@@ -174,7 +175,7 @@ int blobs_get_run_file_start(struct get_run *get_run, uint32_t item)
 bool blobs_get_run_file_list_check(const struct get_run_file *file,
 				   const struct message_answer *answer)
 {
-	uint64_t left = file->chunk_cnt - file->hash_cnt;
+	uint64_t left = file->chunk_cnt - file->list.hash_cnt;
 	uint64_t cnt = left < MESSAGE_HASHES_MAX ? left : MESSAGE_HASHES_MAX;
 
 	return answer->total == file->chunk_cnt && answer->len == cnt * BLAKE3_HASH_LEN;
@@ -182,16 +183,17 @@ bool blobs_get_run_file_list_check(const struct get_run_file *file,
 
 void blobs_get_run_file_list_arrived(struct get_run_file *file, const struct message_answer *answer)
 {
-	file->list_is_asked = false;
-	memcpy(file->hashes + file->hash_cnt * BLAKE3_HASH_LEN, answer->bytes, answer->len);
-	file->hash_cnt += answer->len / BLAKE3_HASH_LEN;
-	if (file->hash_cnt == file->chunk_cnt)
+	file->list.is_asked = false;
+	memcpy(file->list.hashes + file->list.hash_cnt * BLAKE3_HASH_LEN, answer->bytes,
+	       answer->len);
+	file->list.hash_cnt += answer->len / BLAKE3_HASH_LEN;
+	if (file->list.hash_cnt == file->chunk_cnt)
 		file->step = FILE_FOLDING;
 }
 
 void blobs_get_run_file_list_failed(struct get_run_file *file)
 {
-	file->hash_cnt = 0;
+	file->list.hash_cnt = 0;
 }
 
 /* --- does the list lead to the content id --- */
@@ -201,7 +203,7 @@ static void list_hash_run(struct job *job)
 	struct get_run_file *file = (struct get_run_file *)job;
 	uint8_t root[BLAKE3_HASH_LEN];
 
-	blake3_cvs_combine(file->hashes, (size_t)file->chunk_cnt, true, root);
+	blake3_cvs_combine(file->list.hashes, (size_t)file->chunk_cnt, true, root);
 	file->err = memcmp(root, file->content_id, sizeof(root)) ? WEFT_EDAMAGED : 0;
 }
 
@@ -222,9 +224,9 @@ static void list_hash_done(struct job *job)
 		file->step = FILE_OPENING;
 		return;
 	}
-	file->hash_cnt = 0;
+	file->list.hash_cnt = 0;
 	file->step = FILE_LIST;
-	memcpy(fault.key, file->list_key, sizeof(fault.key));
+	memcpy(fault.key, file->list.key, sizeof(fault.key));
 	blobs_swarm_blame(file->get_run->swarm, &fault, file->get_run->get->gets->now_ns);
 }
 
@@ -261,7 +263,7 @@ static int staged_open(struct get_run_file *file)
 {
 	struct stat st;
 
-	file->fd = blobs_target_stage_open(&file->get_run->target, file->name, &file->is_scanned);
+	file->fd = blobs_target_stage_open(&file->get_run->target, file->name, &file->scan.is_done);
 	if (file->fd < 0)
 		return file->fd;
 	if (fstat(file->fd, &st) < 0)
@@ -271,15 +273,15 @@ static int staged_open(struct get_run_file *file)
 		       : 0;
 }
 
-/* Moves scan_idx over chunks that are holes as a whole. */
+/* Moves scan.idx over chunks that are holes as a whole. */
 static void staged_skip_hole(struct get_run_file *file)
 {
-	off_t at = lseek(file->fd, (off_t)(file->scan_idx * BLAKE3_CHUNK_LEN), SEEK_DATA);
+	off_t at = lseek(file->fd, (off_t)(file->scan.idx * BLAKE3_CHUNK_LEN), SEEK_DATA);
 
 	if (at < 0 && errno == ENXIO)
-		file->scan_idx = file->chunk_cnt;
-	else if (at >= 0 && (uint64_t)at / BLAKE3_CHUNK_LEN > file->scan_idx)
-		file->scan_idx = (uint64_t)at / BLAKE3_CHUNK_LEN;
+		file->scan.idx = file->chunk_cnt;
+	else if (at >= 0 && (uint64_t)at / BLAKE3_CHUNK_LEN > file->scan.idx)
+		file->scan.idx = (uint64_t)at / BLAKE3_CHUNK_LEN;
 }
 
 static int staged_scan(struct get_run_file *file, uint8_t *buffer)
@@ -287,9 +289,9 @@ static int staged_scan(struct get_run_file *file, uint8_t *buffer)
 	uint8_t hash[BLAKE3_HASH_LEN];
 	uint64_t read_len = 0;
 
-	for (staged_skip_hole(file); file->scan_idx < file->chunk_cnt && read_len < GET_RUN_JOB_LEN;
+	for (staged_skip_hole(file); file->scan.idx < file->chunk_cnt && read_len < GET_RUN_JOB_LEN;
 	     staged_skip_hole(file)) {
-		uint64_t idx = file->scan_idx++;
+		uint64_t idx = file->scan.idx++;
 		size_t len = blobs_get_run_file_chunk_len(file, idx);
 		int err = blobs_scan_read(file->fd, idx * BLAKE3_CHUNK_LEN, buffer, len);
 
@@ -297,13 +299,13 @@ static int staged_scan(struct get_run_file *file, uint8_t *buffer)
 			return err;
 		read_len += len;
 		blake3_subtree(buffer, len, idx * CHUNK_LEAVES, false, hash);
-		if (memcmp(hash, file->hashes + idx * BLAKE3_HASH_LEN, sizeof(hash)) != 0)
+		if (memcmp(hash, file->list.hashes + idx * BLAKE3_HASH_LEN, sizeof(hash)) != 0)
 			continue;
 		file->chunks[idx] = CHUNK_HAVE;
 		file->have_cnt++;
-		file->found_len += len;
+		file->scan.found_len += len;
 	}
-	file->is_scanned = file->scan_idx >= file->chunk_cnt;
+	file->scan.is_done = file->scan.idx >= file->chunk_cnt;
 	return 0;
 }
 
@@ -312,16 +314,16 @@ static void open_run(struct job *job)
 	struct get_run_file *file = (struct get_run_file *)job;
 	uint8_t *buffer = NULL;
 
-	file->found_len = 0;
+	file->scan.found_len = 0;
 	file->err = file->fd < 0 ? staged_open(file) : 0;
-	if (!file->err && !file->is_scanned) {
+	if (!file->err && !file->scan.is_done) {
 		buffer = malloc(BLAKE3_CHUNK_LEN);
 		file->err = buffer ? staged_scan(file, buffer) : -ENOMEM;
 		free(buffer);
 	} else if (!file->err) {
 		file->err = blobs_get_run_zeros_sample(file);
 	}
-	if (!file->err && file->is_scanned && file->is_sampled)
+	if (!file->err && file->scan.is_done && file->zeros.is_sampled)
 		file->err = staged_reserve(file);
 }
 
@@ -344,9 +346,9 @@ static void open_done(struct job *job)
 		blobs_get_run_stop_at(file->get_run, file->item, file->err);
 		return;
 	}
-	view->byte_done_cnt += file->found_len;
-	view->reused_byte_cnt += file->found_len;
-	if (!file->is_scanned || !file->is_sampled)
+	view->byte_done_cnt += file->scan.found_len;
+	view->reused_byte_cnt += file->scan.found_len;
+	if (!file->scan.is_done || !file->zeros.is_sampled)
 		return;
 	found_note(file);
 	blobs_get_run_file_order(file);
@@ -415,7 +417,7 @@ static void settle_done(struct job *job)
 		return;
 	}
 	file->step = FILE_WHOLE;
-	blobs_get_run_staged(get_run, file->item, &file->stamp, file->name, file->hashes);
+	blobs_get_run_staged(get_run, file->item, &file->stamp, file->name, file->list.hashes);
 }
 
 void blobs_get_run_file_run(struct get_run_file *file)
@@ -438,7 +440,7 @@ void blobs_get_run_file_run(struct get_run_file *file)
 			blobs_get_run_submit(get_run, &file->job, settle_run, settle_done);
 		break;
 	case FILE_CHUNKS:
-		if (file->zero_idx != GET_RUN_NO_CHUNK)
+		if (file->zeros.idx != GET_RUN_NO_CHUNK)
 			file->job_is_out =
 				blobs_get_run_submit(get_run, &file->job, blobs_get_run_zeros_run,
 						     blobs_get_run_zeros_done);

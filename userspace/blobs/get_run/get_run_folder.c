@@ -59,7 +59,7 @@ static void removal_done(struct job *job)
 	if (removal->err)
 		blobs_get_run_stop(get_run, removal->err,
 				   "%s: what is in the revision no more stays: %s",
-				   get_run->get->target, weft_err_text(removal->err));
+				   get_run->get->asked.target, weft_err_text(removal->err));
 	get_run->folder.removal = NULL;
 	blobs_removal_free(removal);
 }
@@ -77,14 +77,14 @@ static bool removal_next(struct get_run *get_run)
 	const struct get *other =
 		blobs_gets_folder_other(get->gets, get, get_run->folder.removal_id);
 
-	if (!get->folder.is_mirror || !other)
+	if (!get->asked.folder.is_mirror || !other)
 		return false;
 	get_run->folder.removal_id = other->view.id;
-	if (memcmp(other->manifest_id, get->manifest_id, OBJECT_ID_LEN) == 0)
+	if (memcmp(other->asked.manifest_id, get->asked.manifest_id, OBJECT_ID_LEN) == 0)
 		return true;
-	get_run->folder.removal =
-		blobs_removal_new(get_run->content->params.store, get->target, other->manifest_id,
-				  other->part_ids, other->part_cnt);
+	get_run->folder.removal = blobs_removal_new(
+		get_run->content->params.store, get->asked.target, other->asked.manifest_id,
+		other->manifest.part_ids, other->manifest.part_cnt);
 	if (!get_run->folder.removal) {
 		blobs_get_run_stop(get_run, -ENOMEM,
 				   "no memory to remove what is in the revision no more");
@@ -94,7 +94,7 @@ static bool removal_next(struct get_run *get_run)
 	get_run->folder.removal->get_id = other->view.id;
 	get_run->folder.removal->newer_get_id = get->view.id;
 	get_run->folder.removal->has_newer = true;
-	memcpy(get_run->folder.removal->newer_id, get->manifest_id, OBJECT_ID_LEN);
+	memcpy(get_run->folder.removal->newer_id, get->asked.manifest_id, OBJECT_ID_LEN);
 	if (get_run->target.versions_fd >= 0)
 		get_run->folder.removal->versions_fd = dup(get_run->target.versions_fd);
 	removal_submit(get_run);
@@ -106,7 +106,8 @@ static void prune_run(struct job *job)
 	struct get_run_step_job *step = (struct get_run_step_job *)job;
 	const struct get *get = step->get_run->get;
 
-	step->err = blobs_target_prune_versions(&step->get_run->target, get->folder.version_cnt);
+	step->err =
+		blobs_target_prune_versions(&step->get_run->target, get->asked.folder.version_cnt);
 }
 
 static void prune_done(struct job *job)
@@ -118,7 +119,7 @@ static void prune_done(struct job *job)
 		return;
 	if (step->err) {
 		blobs_get_run_stop(get_run, step->err, "%s: old versions cannot be removed: %s",
-				   get_run->get->target, weft_err_text(step->err));
+				   get_run->get->asked.target, weft_err_text(step->err));
 		return;
 	}
 	get_run->step = GET_RUN_CLOSING;
@@ -138,8 +139,8 @@ static void round_again(struct get_run *get_run)
 	get_run->part.root = NULL;
 	free(get_run->part.root_buf);
 	get_run->part.root_buf = NULL;
-	get_run->get->is_continued = true;
-	blobs_get_run_manifest_begin(get_run, get_run->get->manifest_id);
+	get_run->get->record.is_continued = true;
+	blobs_get_run_manifest_begin(get_run, get_run->get->asked.manifest_id);
 }
 
 void blobs_get_run_removing_run(struct get_run *get_run)

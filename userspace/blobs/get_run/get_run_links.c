@@ -31,10 +31,10 @@ int blobs_get_run_links_load(struct get_run *get_run)
 
 void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get)
 {
-	blobs_link_claims_forget(batch, get->view.id, get->manifest_id);
-	for (uint32_t i = 0; i < get->part_cnt; i++)
+	blobs_link_claims_forget(batch, get->view.id, get->asked.manifest_id);
+	for (uint32_t i = 0; i < get->manifest.part_cnt; i++)
 		blobs_link_claims_forget(batch, get->view.id,
-					 get->part_ids + (size_t)i * OBJECT_ID_LEN);
+					 get->manifest.part_ids + (size_t)i * OBJECT_ID_LEN);
 }
 
 /* The link that stands at path is weft's own; nothing at all is not. */
@@ -150,7 +150,7 @@ static int links_make(struct get_run_step_job *step)
 		step->path_len = link->path_len;
 		err = blobs_target_make_link(&dir, link,
 					     is_folder ? stands_own(get_run, &dir, link)
-						       : get_run->get->is_replacing);
+						       : get_run->get->asked.is_replacing);
 		step->link_left_cnt += err == 1;
 		/* In a share's folder what is in the way stays. */
 		if (is_folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {

@@ -97,7 +97,7 @@ static int stored_lay_out(struct get_run *get_run)
 	get_run->items.cnt = cnt;
 	get_run->items.done_cnt = 0;
 	get_run->items.check_idx = 0;
-	get_run->items.checks_others = !get_run->get->first;
+	get_run->items.checks_others = !get_run->get->asked.first;
 	get_run->items.need_idx = 0;
 	get_run->items.ready_duplicates = GET_RUN_NONE;
 	get_run->items.needed_len = get_run->check.reserved_len = 0;
@@ -135,7 +135,7 @@ static void stored_begin(struct get_run *get_run)
 				   (int)blocked->path_len, blocked->path);
 		return;
 	}
-	if (get_run->get->range_cnt > 0) {
+	if (get_run->get->asked.range_cnt > 0) {
 		blobs_get_run_range_begin(get_run);
 		return;
 	}
@@ -178,15 +178,15 @@ static int root_keep(struct get_run *get_run)
 	struct get *get = get_run->get;
 	uint32_t cnt = get_run->manifest->part_cnt;
 
-	free(get->part_ids);
-	get->part_cnt = 0;
-	get->part_ids = malloc((size_t)cnt * OBJECT_ID_LEN);
-	if (!get->part_ids && cnt)
+	free(get->manifest.part_ids);
+	get->manifest.part_cnt = 0;
+	get->manifest.part_ids = malloc((size_t)cnt * OBJECT_ID_LEN);
+	if (!get->manifest.part_ids && cnt)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < cnt; i++)
-		memcpy(get->part_ids + (size_t)i * OBJECT_ID_LEN,
+		memcpy(get->manifest.part_ids + (size_t)i * OBJECT_ID_LEN,
 		       get_run->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
-	get->part_cnt = cnt;
+	get->manifest.part_cnt = cnt;
 	blobs_served_changed(get->gets->content);
 	get_run->part.root = get_run->manifest;
 	get_run->part.root_buf = get_run->part.buf;
@@ -233,9 +233,9 @@ static void manifest_use(struct get_run *get_run)
 	}
 	manifest_keep(get_run);
 	if (!get_run->part.root) {
-		blobs_scope_of_manifest(manifest, &get->scope);
+		blobs_scope_of_manifest(manifest, &get->manifest.scope);
 		blobs_served_changed(get->gets->content);
-		memcpy(get->title, manifest->title, sizeof(get->title));
+		memcpy(get->manifest.title, manifest->title, sizeof(get->manifest.title));
 		get->view.item_cnt = blobs_get_is_partial(get) ? 0 : manifest->all_item_cnt;
 		get->view.byte_cnt = blobs_get_is_partial(get) ? 0 : manifest->all_byte_cnt;
 	}

@@ -78,9 +78,9 @@ bool blobs_get_run_pick_list(struct get_run *get_run, struct get_run_slot *slot)
 	for (unsigned i = 0; i < GET_RUN_FILES_MAX; i++) {
 		struct get_run_file *file = &get_run->files[i];
 
-		if (file->step != FILE_LIST || file->list_is_asked)
+		if (file->step != FILE_LIST || file->list.is_asked)
 			continue;
-		file->list_is_asked = true;
+		file->list.is_asked = true;
 		slot->kind = SLOT_LIST;
 		slot->file = file;
 		slot->item = file->item;
@@ -218,7 +218,8 @@ static uint32_t class_find(struct get_run *get_run, const struct swarm_member *m
 
 static uint32_t item_find(struct get_run *get_run, const struct swarm_member *member)
 {
-	uint32_t found = get_run->get->first ? class_find(get_run, member, true) : GET_RUN_NONE;
+	uint32_t found =
+		get_run->get->asked.first ? class_find(get_run, member, true) : GET_RUN_NONE;
 
 	return found == GET_RUN_NONE ? class_find(get_run, member, false) : found;
 }

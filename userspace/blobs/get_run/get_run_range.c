@@ -82,7 +82,7 @@ static void part_sum(const struct get_run *get_run, uint64_t idx, const uint8_t 
 /* Range at of the get, cut at the end of the file. */
 static struct blobs_range range_at(const struct get_run *get_run, unsigned at)
 {
-	struct blobs_range range = get_run->get->ranges[at];
+	struct blobs_range range = get_run->get->asked.ranges[at];
 	uint64_t left = range_item(get_run)->size - range.off;
 
 	range.len = range.len < left ? range.len : left;
@@ -113,10 +113,10 @@ static int ranges_check(struct get_run *get_run)
 	uint64_t size = range_item(get_run)->size, len = 0;
 	char name[RANGE_NAME_CAP];
 
-	for (unsigned i = 0; i < get_run->get->range_cnt; i++) {
+	for (unsigned i = 0; i < get_run->get->asked.range_cnt; i++) {
 		struct blobs_range range;
 
-		if (get_run->get->ranges[i].off >= size) {
+		if (get_run->get->asked.ranges[i].off >= size) {
 			blobs_get_run_stop(get_run, WEFT_ETOOLARGE,
 					   "the range begins beyond the file's %llu bytes",
 					   (unsigned long long)size);
@@ -135,7 +135,7 @@ static int ranges_check(struct get_run *get_run)
 			return WEFT_ETOOLARGE;
 		}
 	}
-	get_run->get->view.item_cnt = get_run->get->range_cnt;
+	get_run->get->view.item_cnt = get_run->get->asked.range_cnt;
 	get_run->get->view.byte_cnt = len;
 	return 0;
 }
@@ -285,7 +285,7 @@ static int range_place(const struct get_run *get_run, const struct blobs_range *
 	size_t len = (size_t)place_name(get_run, range, name);
 	struct stat st;
 	int fd = blobs_target_lookup(dir, name, len), staged_fd, err;
-	bool may_replace = fd >= 0 && get_run->get->is_replacing && fstat(fd, &st) == 0;
+	bool may_replace = fd >= 0 && get_run->get->asked.is_replacing && fstat(fd, &st) == 0;
 
 	staged_name(range, staged);
 	if (may_replace)
@@ -314,7 +314,8 @@ static void place_run(struct job *job)
 	step->err = syncfs(get_run->target.fd) < 0 ? -errno : 0;
 	get_run->records.must_clear = step->err < 0;
 	blobs_target_dir_init(&dir, &get_run->target);
-	for (; !step->err && get_run->range.at < get_run->get->range_cnt; get_run->range.at++) {
+	for (; !step->err && get_run->range.at < get_run->get->asked.range_cnt;
+	     get_run->range.at++) {
 		struct blobs_range range = range_at(get_run, get_run->range.at);
 
 		step->err = range_place(get_run, &range, &dir);
@@ -345,14 +346,14 @@ static void place_done(struct job *job)
 	if (get_run->records.must_clear) {
 		blobs_get_run_stop(get_run, step->err,
 				   "%s: what was received does not get to the disk: %s",
-				   get_run->get->target, weft_err_text(step->err));
+				   get_run->get->asked.target, weft_err_text(step->err));
 		return;
 	}
 	if (step->err) {
 		blobs_get_run_stop_at(get_run, 0, step->err);
 		return;
 	}
-	get_run->get->view.item_done_cnt = get_run->get->range_cnt;
+	get_run->get->view.item_done_cnt = get_run->get->asked.range_cnt;
 	get_run->step = GET_RUN_FLUSH;
 }
 
@@ -361,7 +362,7 @@ void blobs_get_run_range_run(struct get_run *get_run)
 	if (get_run->step == GET_RUN_RANGE_OPENING) {
 		blobs_get_run_step_submit(get_run, open_run, open_done);
 	} else if (get_run->range.done_cnt == get_run->range.part_cnt && !get_run->step_is_out) {
-		if (get_run->range.at + 1 < get_run->get->range_cnt) {
+		if (get_run->range.at + 1 < get_run->get->asked.range_cnt) {
 			get_run->range.at++;
 			range_open(get_run);
 		} else {

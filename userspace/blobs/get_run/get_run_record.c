@@ -91,7 +91,7 @@ static void placed_record(struct get_run *get_run)
 			continue;
 		file.stamp = from->stamp;
 		memcpy(file.content_id, from->content_id, OBJECT_ID_LEN);
-		memcpy(file.got_id, get_run->get->manifest_id, OBJECT_ID_LEN);
+		memcpy(file.got_id, get_run->get->asked.manifest_id, OBJECT_ID_LEN);
 		blobs_object_file_put(sync->batch, &file, NULL);
 	}
 }
@@ -105,7 +105,7 @@ static void sync_failed(struct get_run *get_run)
 		get_run->records.must_clear = true;
 		blobs_get_run_stop(get_run, sync->err,
 				   "%s: what was received does not get to the disk: %s",
-				   get_run->get->target, weft_err_text(sync->err));
+				   get_run->get->asked.target, weft_err_text(sync->err));
 		blobs_get_run_records_free(get_run);
 	} else {
 		const struct placing_file *file = &placing->files[placing->failed_at];

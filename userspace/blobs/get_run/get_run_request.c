@@ -87,7 +87,7 @@ void blobs_get_run_slot_again(struct get_run_slot *slot)
 		blobs_get_run_file_again(slot->file, slot->idx);
 		break;
 	case SLOT_LIST:
-		slot->file->list_is_asked = false;
+		slot->file->list.is_asked = false;
 		break;
 	case SLOT_PROOF:
 		blobs_get_run_range_again(get_run, slot->part);
@@ -189,7 +189,7 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 	twin_cancel(slot);
 	memcpy(slot->from_key, answer->from_key, sizeof(slot->from_key));
 	if (slot->kind == SLOT_LIST) {
-		memcpy(slot->file->list_key, slot->from_key, sizeof(slot->from_key));
+		memcpy(slot->file->list.key, slot->from_key, sizeof(slot->from_key));
 		blobs_get_run_file_list_arrived(slot->file, &answer->message);
 		blobs_get_run_slot_free(slot);
 		return;
@@ -285,11 +285,11 @@ static void lists_ask(struct get_run *get_run, uint64_t now_ns)
 			blobs_get_run_slot_free(slot);
 			return;
 		}
-		if (slot->file->hash_cnt > 0)
-			from = blobs_swarm_lookup(get_run->swarm, slot->file->list_key);
-		if (slot->file->hash_cnt > 0 && !from)
+		if (slot->file->list.hash_cnt > 0)
+			from = blobs_swarm_lookup(get_run->swarm, slot->file->list.key);
+		if (slot->file->list.hash_cnt > 0 && !from)
 			blobs_get_run_file_list_failed(slot->file);
-		slot->idx = slot->file->hash_cnt;
+		slot->idx = slot->file->list.hash_cnt;
 		if (slot_ask(slot, from, now_ns) < 0) {
 			get_run->must_retry_soon = true;
 			blobs_get_run_slot_again(slot);

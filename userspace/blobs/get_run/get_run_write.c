@@ -106,7 +106,7 @@ static int whole_write(struct get_run_write *write, struct get_run_slot *slot)
 
 static int chunk_check(const struct get_run_slot *slot)
 {
-	return hash_check(slot, slot->file->hashes + slot->idx * BLAKE3_HASH_LEN, false);
+	return hash_check(slot, slot->file->list.hashes + slot->idx * BLAKE3_HASH_LEN, false);
 }
 
 /* Writes all of iov, of cnt parts, at off; iov is used up. */

@@ -18,7 +18,7 @@
 
 static struct zeros file_zeros(const struct get_run_file *file, const uint8_t *zeros)
 {
-	return (struct zeros){.hashes = file->hashes,
+	return (struct zeros){.hashes = file->list.hashes,
 			      .size = file->size,
 			      .chunk_cnt = file->chunk_cnt,
 			      .zeros = zeros};
@@ -35,7 +35,7 @@ static int zeros_drop(const struct get_run_file *file, uint64_t begin, uint64_t 
 /* One sample, and all around it when it is zeros. Nothing is asked for yet. */
 static int sample_look(struct get_run_file *file, const struct zeros *zeros, uint64_t *io_len)
 {
-	uint64_t idx = blobs_zeros_sample(file->chunk_cnt, file->sample_idx), begin, end;
+	uint64_t idx = blobs_zeros_sample(file->chunk_cnt, file->zeros.sample_idx), begin, end;
 
 	*io_len += BLAKE3_CHUNK_LEN;
 	if (file->chunks[idx] == CHUNK_HAVE || !blobs_zeros_at(zeros, idx))
@@ -48,7 +48,7 @@ static int sample_look(struct get_run_file *file, const struct zeros *zeros, uin
 			continue;
 		file->chunks[i] = CHUNK_HAVE;
 		file->have_cnt++;
-		file->found_len += blobs_get_run_file_chunk_len(file, i);
+		file->scan.found_len += blobs_get_run_file_chunk_len(file, i);
 	}
 	return zeros_drop(file, begin, end);
 }
@@ -61,9 +61,10 @@ int blobs_get_run_zeros_sample(struct get_run_file *file)
 	uint64_t len = 0;
 	int err = cnt && !buffer ? -ENOMEM : 0;
 
-	for (; !err && file->sample_idx < cnt && len < GET_RUN_JOB_LEN; file->sample_idx++)
+	for (; !err && file->zeros.sample_idx < cnt && len < GET_RUN_JOB_LEN;
+	     file->zeros.sample_idx++)
 		err = sample_look(file, &zeros, &len);
-	file->is_sampled = file->sample_idx == cnt;
+	file->zeros.is_sampled = file->zeros.sample_idx == cnt;
 	free(buffer);
 	return err;
 }
@@ -74,23 +75,23 @@ void blobs_get_run_zeros_run(struct job *job)
 	uint8_t *buffer = calloc(1, BLAKE3_CHUNK_LEN);
 	const struct zeros zeros = file_zeros(file, buffer);
 
-	file->zero_begin = file->zero_end = file->zero_idx;
+	file->zeros.begin = file->zeros.end = file->zeros.idx;
 	file->err = 0;
 	if (!buffer)
 		return; /* it is fetched, then */
-	blobs_zeros_run(&zeros, file->zero_idx,
-			&(struct zeros_span){file->zero_goes_on ? 0 : LOOK_CHUNKS, LOOK_CHUNKS},
-			&file->zero_begin, &file->zero_end);
+	blobs_zeros_run(&zeros, file->zeros.idx,
+			&(struct zeros_span){file->zeros.goes_on ? 0 : LOOK_CHUNKS, LOOK_CHUNKS},
+			&file->zeros.begin, &file->zeros.end);
 	free(buffer);
-	file->err = zeros_drop(file, file->zero_begin, file->zero_end);
+	file->err = zeros_drop(file, file->zeros.begin, file->zeros.end);
 }
 
 void blobs_get_run_zeros_done(struct job *job)
 {
 	struct get_run_file *file = (struct get_run_file *)job;
-	uint64_t last = file->zero_idx;
+	uint64_t last = file->zeros.idx;
 
-	file->zero_idx = GET_RUN_NO_CHUNK;
+	file->zeros.idx = GET_RUN_NO_CHUNK;
 	file->job_is_out = false;
 	if (!blobs_get_run_job_done(file->get_run))
 		return;
@@ -98,7 +99,7 @@ void blobs_get_run_zeros_done(struct job *job)
 		blobs_get_run_stop_at(file->get_run, file->item, file->err);
 		return;
 	}
-	for (uint64_t i = file->zero_begin; i < file->zero_end; i++) {
+	for (uint64_t i = file->zeros.begin; i < file->zeros.end; i++) {
 		size_t len = blobs_get_run_file_chunk_len(file, i);
 
 		/* Chunks that are asked for already come all the same. */
@@ -109,10 +110,10 @@ void blobs_get_run_zeros_done(struct job *job)
 		blobs_get_run_file_chunk_done(file, i, len);
 	}
 	/* It goes on behind what one job looks at. */
-	file->zero_goes_on =
-		file->zero_end == last + 1 + LOOK_CHUNKS && file->zero_end < file->chunk_cnt;
-	if (file->zero_goes_on)
-		file->zero_idx = file->zero_end - 1;
+	file->zeros.goes_on =
+		file->zeros.end == last + 1 + LOOK_CHUNKS && file->zeros.end < file->chunk_cnt;
+	if (file->zeros.goes_on)
+		file->zeros.idx = file->zeros.end - 1;
 }
 
 void blobs_get_run_file_zeros(struct get_run_file *file, uint64_t idx)
@@ -120,8 +121,8 @@ void blobs_get_run_file_zeros(struct get_run_file *file, uint64_t idx)
 	bool is_alone = (idx == 0 || file->chunks[idx - 1] != CHUNK_MISSING) &&
 			(idx + 1 == file->chunk_cnt || file->chunks[idx + 1] != CHUNK_MISSING);
 
-	if (file->job_is_out || file->zero_idx != GET_RUN_NO_CHUNK || is_alone)
+	if (file->job_is_out || file->zeros.idx != GET_RUN_NO_CHUNK || is_alone)
 		return;
-	file->zero_idx = idx;
-	file->zero_goes_on = false;
+	file->zeros.idx = idx;
+	file->zeros.goes_on = false;
 }
