@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 
-import websockets.exceptions
-
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import relay_client as rc
 from lab import OK, check, check_eq, free_port, run, wait_for
@@ -40,8 +38,8 @@ def closed_with(client):
     try:
         while True:
             client.frame()
-    except websockets.exceptions.ConnectionClosed as end:
-        return end.rcvd.code if end.rcvd else None
+    except rc.Closed as end:
+        return end.code
 
 
 def zbase32_decode(text):
@@ -63,11 +61,11 @@ def test_two_clients_exchange_datagrams_by_both_proofs(lab):
         check_eq(a.hear(rc.RECV_BATCH), rc.public(B) + b"\2\0\3aaabbbc", "a batch")
         a.send(B, bytes(65536))
         check_eq(len(b.hear(rc.RECV)), 33 + 65536, "the longest packet")
-        a.web.send([bytes([rc.SEND]) + rc.public(B), b"\1in ", b"pieces"])
+        a.web.send(bytes([rc.SEND]) + rc.public(B), b"\1in ", b"pieces")
         check_eq(b.hear(rc.RECV), rc.public(A) + b"\1in pieces", "a message in fragments")
         a.web.send(bytes([rc.PING]) + b"12345678")
         check_eq(a.hear(rc.PONG), b"12345678", "a pong")
-        check(a.web.ping().wait(rc.DEADLINE_S), "a pong of WebSocket")
+        check_eq(a.web.ping(b"alive"), b"alive", "a pong of WebSocket")
         a.send(C, b"x")
         check_eq(a.hear(rc.GONE), rc.public(C), "no client has this key")
         a.close(), b.close()
@@ -122,7 +120,6 @@ def test_a_client_that_never_reads_is_cut_and_delays_none(lab):
     relay = Relay(lab, more="web_rate = 0")
     a, b = relay.client(A).prove(), relay.client(B).prove()
     sender = relay.client(rc.new_key(4)).prove()
-    # Its thread stops to read when 16 frames wait.
     deaf = relay.client(C, receive_buffer=4096).prove()
     end, slowest, begin = time.monotonic() + 30, 0.0, time.monotonic()
     while relay.figures()["slow_cnt"] == 0:
@@ -219,7 +216,7 @@ def test_a_node_that_is_no_relay_speaks_no_http(lab):
         try:
             rc.RelayClient(relay.addr, A).open()
             check(False, f"{more}, {enabled}: there was an answer")
-        except (ssl.SSLError, OSError, EOFError, websockets.exceptions.InvalidHandshake):
+        except (ssl.SSLError, OSError, rc.Closed, rc.InvalidHandshake):
             pass
         relay.daemon.stop()
 
@@ -245,13 +242,14 @@ def test_many_connections_leave_clients_alone(lab):
 
 def test_each_limit_is_shown_with_its_fill(lab):
     relay = Relay(lab, more="web_clients = 8")
-    relay.client(A).prove()
+    client = relay.client(A).prove()
     shown = relay.daemon.json("limits", "show")
     rows = {row["name"]: row for row in shown["limits"]}
     check_eq((rows["relay.web_clients"]["limit"], rows["relay.web_clients"]["used"]), (8, 1), "clients")
     check_eq(rows["relay.web: frames that wait for one client"]["limit"], 512, "frames")
     pools = {pool["name"] for pool in shown["pools"]}
     check({"relay.web_clients", "relay.web_memory"} <= pools, pools)
+    client.close()
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

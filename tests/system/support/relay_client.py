@@ -13,7 +13,11 @@ import tempfile
 import time
 
 import nacl.signing
-from websockets.sync.client import connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake
+from websockets.frames import Opcode
+from websockets.http11 import Response
+from websockets.uri import parse_uri
 
 CHALLENGE, AUTH, CONFIRMED, DENIED, SEND, SEND_BATCH, RECV, RECV_BATCH, GONE, PING, PONG, HEALTH, RESTARTING, STATUS = \
     range(14)
@@ -89,6 +93,97 @@ def challenge_answer(key, challenge):
     return bytes([AUTH]) + public(key) + b"\x40" + key.sign(derived).signature
 
 
+class Closed(Exception):
+    """The relay ended the connection: code is that of its close frame, None without one."""
+
+    def __init__(self, code):
+        super().__init__(f"closed with {code}")
+        self.code = code
+
+
+class WebSocket:
+    """A WebSocket on a connected socket. The thread of the test alone reads and writes, so a client that does not
+    read is one whose test does not call receive(). Every wait has a deadline."""
+
+    def __init__(self, sock, protocol, field=None):
+        self.socket, self.waiting = sock, []
+        self.core = ClientProtocol(parse_uri("ws://relay/relay"), subprotocols=[protocol], max_size=1 << 20)
+        request = self.core.connect()
+        if field:
+            request.headers[AUTH_FIELD] = field
+        self.core.send_request(request)
+        self.flush()
+        end = time.monotonic() + DEADLINE_S
+        while not isinstance(self.event(end), Response):
+            pass
+        if self.core.handshake_exc:
+            raise self.core.handshake_exc
+
+    def flush(self):
+        for data in self.core.data_to_send():
+            if data:
+                self.socket.sendall(data)
+
+    def event(self, end):
+        """The response of HTTP or a frame; end is the time of the monotonic clock at which it has come."""
+        while not self.waiting:
+            if self.core.close_rcvd:
+                raise Closed(self.core.close_rcvd.code)
+            self.socket.settimeout(max(end - time.monotonic(), 0.001))
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError:
+                data = b""
+            finally:
+                self.socket.settimeout(DEADLINE_S)
+            if not data:
+                self.ended()
+            self.core.receive_data(data)
+            self.waiting = self.core.events_received()
+            self.answer()
+        return self.waiting.pop(0)
+
+    def ended(self):
+        self.core.receive_eof()
+        if isinstance(self.core.handshake_exc, InvalidHandshake):
+            raise self.core.handshake_exc
+        raise Closed(None)
+
+    def answer(self):
+        """Pongs, and the answer to a close. The relay may be gone by then: the next receive says so."""
+        try:
+            self.flush()
+        except (ConnectionError, ssl.SSLError):
+            pass
+
+    def receive(self, timeout):
+        """The next message."""
+        end, message = time.monotonic() + timeout, b""
+        while True:
+            frame = self.event(end)
+            if frame.opcode in (Opcode.BINARY, Opcode.CONT):
+                message += frame.data
+                if frame.fin:
+                    return message
+            else:
+                assert frame.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE), frame
+
+    def send(self, *parts):
+        """A message, of one frame for each part."""
+        self.core.send_binary(parts[0], fin=len(parts) == 1)
+        for i, part in enumerate(parts[1:], 2):
+            self.core.send_continuation(part, fin=i == len(parts))
+        self.flush()
+
+    def ping(self, data):
+        """The data of the pong, which is the next frame."""
+        self.core.send_ping(data)
+        self.flush()
+        frame = self.event(time.monotonic() + DEADLINE_S)
+        assert frame.opcode == Opcode.PONG, frame
+        return frame.data
+
+
 class RelayClient:
     """open() leaves the WebSocket before its proof; prove() and prove_by_tls() are the two proofs."""
 
@@ -97,10 +192,8 @@ class RelayClient:
         self.tls = Tls(addr, **options)
 
     def open(self, field=None):
-        self.web = connect("ws://relay/relay", sock=self.tls.socket, subprotocols=[self.protocol], compression=None,
-                           additional_headers={AUTH_FIELD: field} if field else None, max_size=1 << 20,
-                           open_timeout=DEADLINE_S, proxy=None, ping_interval=None, close_timeout=1)
-        assert self.web.subprotocol == self.protocol, self.web.subprotocol
+        self.web = WebSocket(self.tls.socket, self.protocol, field)
+        assert self.web.core.subprotocol == self.protocol, self.web.core.subprotocol
         return self
 
     def prove(self):
@@ -115,8 +208,7 @@ class RelayClient:
         return self
 
     def frame(self, timeout=DEADLINE_S):
-        frame = self.web.recv(timeout=timeout)
-        assert isinstance(frame, bytes), frame
+        frame = self.web.receive(timeout)
         return frame[0], frame[1:]
 
     def hear(self, wanted, timeout=DEADLINE_S):
