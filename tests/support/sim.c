@@ -199,6 +199,7 @@ void sim_start(struct sim_node *node)
 		.random = &node->random,
 		.is_simulated = true,
 		.has_locals = node->has_locals,
+		.asks_address = node->asks_address,
 		.now_ns = sim->now_ns,
 		.wall_s = wall_s(node),
 	};

@@ -46,6 +46,7 @@ struct sim_node {
 	uint64_t next_ns;	  /* turn it then, or when something arrived */
 	uint64_t paused_until_ns; /* it does nothing before */
 	uint64_t paused_ns;	  /* all its pauses together */
+	bool asks_address;	  /* it finds out whether others can write to it first */
 	bool has_locals;	  /* control socket, gateway and programs: support/sim_local.h */
 };
 

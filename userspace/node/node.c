@@ -150,7 +150,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.hello_cnt = node->machine->hello.cnt;
 	if ((err = worker_open(node->home, &worker, what)) < 0 ||
 	    (err = node_open_locate(node, what)) < 0 ||
-	    (err = node_open_reachability(node, what)) < 0 ||
+	    (err = node_open_reachability(node, params, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
@@ -522,6 +522,11 @@ struct fabric *node_fabric(struct node *node)
 struct blobs *node_content(struct node *node)
 {
 	return node->home->content;
+}
+
+struct reachability *node_reachability(struct node *node)
+{
+	return node->reachability;
 }
 
 struct mesh *node_mesh(struct node *node)

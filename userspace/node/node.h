@@ -41,7 +41,8 @@ struct node_params {
 	struct launcher *launcher; /* borrowed; NULL: no programs are started */
 	bool is_simulated;	   /* no threads, no clock but now_ns, no network but rx and tx */
 	bool has_locals; /* simulated: its control socket and programs are there, for node_adopt */
-	int stop_fd;	 /* borrowed: readable when the process is to end; 0: none */
+	bool asks_address; /* simulated: it finds out whether others can write to it first */
+	int stop_fd;	   /* borrowed: readable when the process is to end; 0: none */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns */
 };
@@ -97,6 +98,7 @@ void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t n
 void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns);
 struct fabric *node_fabric(struct node *node);
 struct blobs *node_content(struct node *node);
+struct reachability *node_reachability(struct node *node);
 struct mesh *node_mesh(struct node *node);
 struct quic_engine *node_quic(struct node *node);
 

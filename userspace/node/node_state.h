@@ -137,7 +137,7 @@ void node_drain_relay_web(struct node *node, uint64_t now_ns);
 
 /* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK
-int node_open_reachability(struct node *node, char *what);
+int node_open_reachability(struct node *node, const struct node_params *from, char *what);
 void node_close_reachability(struct node *node);
 
 /* port_mapping_params.c: the router is asked for mappings, where this node listens for its networks. */

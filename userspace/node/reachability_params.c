@@ -69,7 +69,7 @@ static void on_changed(void *ctx, const struct reachability_view *view)
 	node_mappings_changed(node, node->home->now_ns);
 }
 
-int node_open_reachability(struct node *node, char *what)
+int node_open_reachability(struct node *node, const struct node_params *from, char *what)
 {
 	const struct reachability_params params = {
 		.config = node->config->reachability,
@@ -79,7 +79,7 @@ int node_open_reachability(struct node *node, char *what)
 		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.site = node->config->mesh.site,
-		.asks = !node->home->is_simulated,
+		.asks = !from->is_simulated || from->asks_address,
 		.now_ns = node->home->now_ns,
 		.own_addrs = on_own_addrs,
 		.has_contacted = on_has_contacted,

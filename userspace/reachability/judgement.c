@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-/* So many in a row are no accident: two servers, or one twice. */
-
 static const char *const words[REACHABILITY_KIND_CNT] = {
 	[REACHABILITY_UNKNOWN] = "unknown",	[REACHABILITY_DIRECT] = "direct",
 	[REACHABILITY_MAPPED] = "mapped",	[REACHABILITY_OUTBOUND] = "outbound-only",
@@ -42,8 +40,9 @@ static enum reachability_kind judge_lost(const struct reachability_findings *fin
 
 	if (seen->ports == OBSERVED_PORTS_UNKNOWN) {
 		snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
-			 "%u probe%s did not arrive; fewer than two networks agree on the address",
-			 findings->lost_cnt, plural);
+			 "%u probe%s did not arrive; fewer than two networks agree on the %s",
+			 findings->lost_cnt, plural,
+			 seen->addr.family == ADDR_NONE ? "address" : "port since it changed");
 		return REACHABILITY_OUTBOUND;
 	}
 	snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
@@ -65,7 +64,7 @@ enum reachability_kind reachability_judge(const struct reachability_findings *fi
 		return judge_lost(findings, out_evidence);
 	if (findings->silent_cnt >= REACHABILITY_SILENT_ENOUGH && !findings->has_sessions) {
 		snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
-			 "%u STUN requests in a row brought no answer, and there is no session",
+			 "%u STUN requests in a row brought no answer, and no session is over UDP",
 			 findings->silent_cnt);
 		return REACHABILITY_BLOCKED;
 	}
@@ -73,7 +72,7 @@ enum reachability_kind reachability_judge(const struct reachability_findings *fi
 		snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
 			 "%u probe%s came from where this node had written to, which shows nothing",
 			 findings->known_cnt, findings->known_cnt == 1 ? "" : "s");
-	else if (findings->observed.ports == OBSERVED_PORTS_UNKNOWN)
+	else if (findings->observed.addr.family == ADDR_NONE)
 		snprintf(out_evidence, REACHABILITY_EVIDENCE_CAP,
 			 "no other node has been asked with success yet");
 	else

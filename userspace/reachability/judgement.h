@@ -6,7 +6,7 @@
 #include "reachability/reachability.h"
 
 /* So many servers and peers in a row that do not answer by STUN show that UDP is blocked. */
-#define REACHABILITY_SILENT_ENOUGH 2
+#define REACHABILITY_SILENT_ENOUGH 2 /* two servers, or one twice: no accident */
 
 /* The findings of a round of questions. */
 struct reachability_findings {
@@ -18,7 +18,7 @@ struct reachability_findings {
 	unsigned lost_cnt;	/* probes that peers say were sent and that did not arrive */
 	struct observed_view observed; /* of the family with an address, IPv4 first */
 	unsigned silent_cnt; /* servers and peers asked by STUN in a row that did not answer */
-	bool has_sessions;
+	bool has_sessions;   /* over UDP */
 };
 
 /* reachability_judge names the state that findings show, and writes the reason for people. */

@@ -14,6 +14,9 @@ void reachability_observed_add(struct observed *observed, const struct observati
 		at = 0; /* the oldest */
 	else if (at == observed->cnt)
 		observed->cnt++;
+	else if (addr_equal(&observed->rows[at].voter, &row->voter) &&
+		 !addr_equal(&observed->rows[at].seen, &row->seen))
+		observed->changed_ns = observed->round_ns;
 	memmove(&observed->rows[at], &observed->rows[at + 1],
 		(observed->cnt - 1 - at) * sizeof(observed->rows[0]));
 	observed->rows[observed->cnt - 1] = *row;
@@ -44,11 +47,30 @@ static unsigned same_count(const struct observed *observed, const struct addr *a
 	return cnt;
 }
 
+/* Two votes of the mapping there is name addr with another port each. */
+static bool ports_differ(const struct observed *observed, const struct addr *addr, uint64_t now_ns)
+{
+	const struct observation *first = NULL;
+
+	for (unsigned i = 0; i < observed->cnt; i++) {
+		const struct observation *row = &observed->rows[i];
+
+		if (!is_fresh(row, now_ns) || row->at_ns < observed->changed_ns ||
+		    !ip_equal(&row->seen, addr))
+			continue;
+		if (first && first->seen.port != row->seen.port)
+			return true;
+		first = row;
+	}
+	return false;
+}
+
 /* The port that most networks name, of those that name addr. */
 static void ports_judge(const struct observed *observed, uint64_t now_ns,
 			struct observed_view *view)
 {
-	view->ports = OBSERVED_PORTS_DIFFER;
+	view->ports = ports_differ(observed, &view->addr, now_ns) ? OBSERVED_PORTS_DIFFER
+								  : OBSERVED_PORTS_UNKNOWN;
 	view->addr.port = 0;
 	for (unsigned i = 0; i < observed->cnt; i++) {
 		const struct observation *row = &observed->rows[i];
@@ -87,4 +109,5 @@ void reachability_observed_judge(const struct observed *observed, uint64_t now_n
 void reachability_observed_clear(struct observed *observed)
 {
 	observed->cnt = 0;
+	observed->changed_ns = 0;
 }

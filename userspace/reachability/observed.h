@@ -31,11 +31,13 @@ struct observation {
 struct observed {
 	struct observation rows[OBSERVED_CNT];
 	unsigned cnt;
+	uint64_t round_ns;   /* the round began then that asked for the votes that come */
+	uint64_t changed_ns; /* votes before are of another mapping; 0: none changed */
 };
 
 /* How the port of the address that counts differs between networks. */
 enum observed_ports {
-	OBSERVED_PORTS_UNKNOWN, /* no address counts */
+	OBSERVED_PORTS_UNKNOWN, /* no address counts, or too few votes are of one mapping */
 	OBSERVED_PORTS_ALIKE, /* most networks see one: a mapping independent of the endpoint (RFC 4787 4.1) */
 	OBSERVED_PORTS_DIFFER,
 };
@@ -46,7 +48,11 @@ struct observed_view {
 	unsigned voter_cnt, same_cnt; /* networks, and of these those that name addr */
 };
 
-/* reachability_observed_add: row takes the place of an earlier one of its network. */
+/*
+ * reachability_observed_add: row takes the place of an earlier one of its network. A voter that sees
+ * another port than before shows a rebinding: votes of earlier rounds no longer show that ports
+ * differ. A lie of this kind hides that they differ, and nothing else.
+ */
 void reachability_observed_add(struct observed *observed, const struct observation *row);
 /* reachability_observed_judge leaves out what is older than OBSERVED_LIFE_NS. */
 void reachability_observed_judge(const struct observed *observed, uint64_t now_ns,

@@ -179,7 +179,10 @@ void reachability_changed(struct reachability *reachability, uint64_t now_ns)
 
 void reachability_session(struct reachability *reachability, uint64_t now_ns)
 {
-	if (reachability->params.asks && reachability->view.kind == REACHABILITY_UNKNOWN)
+	enum reachability_kind kind = reachability->view.kind;
+
+	if (reachability->params.asks &&
+	    (kind == REACHABILITY_UNKNOWN || kind == REACHABILITY_BLOCKED))
 		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);
 }
 

@@ -193,6 +193,7 @@ static bool is_own(const struct reachability *reachability, const struct addr *a
 
 static void findings_fill(struct reachability *reachability, uint64_t now_ns)
 {
+	const struct reachability_params *params = &reachability->params;
 	struct reachability_findings *found = &reachability->found;
 	struct mesh_neighbour peer;
 	struct mesh_walk walk = {0};
@@ -204,15 +205,14 @@ static void findings_fill(struct reachability *reachability, uint64_t now_ns)
 		if (ask->is_proof)
 			found->arrived_at = ask->at;
 	}
-	for (unsigned family = 0; family < 2 && found->observed.ports == OBSERVED_PORTS_UNKNOWN;
-	     family++)
+	for (unsigned family = 0; family < 2 && found->observed.addr.family == ADDR_NONE; family++)
 		reachability_observed_judge(&reachability->observed[family], now_ns,
 					    &found->observed);
 	found->is_own = is_own(reachability, &found->arrived_at);
 	found->silent_cnt = reachability->silent_cnt;
-	found->has_sessions = reachability->params.neighbours->next(reachability->params.mesh.mesh,
-								    &walk, &peer) &&
-			      peer.is_connected;
+	while (!found->has_sessions && params->neighbours->next(params->mesh.mesh, &walk, &peer) &&
+	       peer.is_connected)
+		found->has_sessions = peer.remote.transport == ADDR_UDP;
 }
 
 static bool is_open(enum reachability_kind kind)
@@ -267,6 +267,8 @@ static void round_begin(struct timer *timer, uint64_t now_ns)
 
 	reachability_round_stop(reachability);
 	reachability->round_ns = now_ns;
+	for (unsigned family = 0; family < 2; family++)
+		reachability->observed[family].round_ns = now_ns;
 	reachability->found = (struct reachability_findings){.lost_cnt = 0};
 	reachability->view.is_asking = true;
 	ask_stun(reachability, peers, cnt, now_ns);

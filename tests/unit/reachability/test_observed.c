@@ -80,6 +80,46 @@ static void test_ports_say_what_the_mapping_depends_on(void)
 	CHECK_EQ(judged(1).ports, OBSERVED_PORTS_ALIKE);
 }
 
+/* Network 2 is not asked after the rebinding; then it is, and another mapping behaviour shows. */
+static void test_votes_of_before_a_rebinding_do_not_differ(void)
+{
+	struct observed_view view;
+
+	reachability_observed_clear(&observed);
+	observed.round_ns = 10;
+	vote(1, "198.51.100.7:7000", 11);
+	vote(2, "198.51.100.7:7000", 12);
+	observed.round_ns = 20;
+	vote(1, "198.51.100.7:8000", 21);
+	view = judged(21);
+	CHECK_EQ(view.ports, OBSERVED_PORTS_UNKNOWN);
+	CHECK(is_at(&view, "198.51.100.7:0"));
+	vote(2, "198.51.100.7:8001", 22);
+	CHECK_EQ(judged(22).ports, OBSERVED_PORTS_DIFFER);
+	observed.round_ns = 30;
+	vote(1, "198.51.100.7:8000", 31);
+	CHECK_EQ(judged(31).ports, OBSERVED_PORTS_DIFFER);
+	vote(2, "198.51.100.7:8000", 32);
+	CHECK_EQ(judged(32).ports, OBSERVED_PORTS_ALIKE);
+}
+
+static void test_voter_that_lies_anew_changes_no_address(void)
+{
+	struct observed_view view;
+
+	reachability_observed_clear(&observed);
+	for (uint64_t network = 1; network <= 3; network++)
+		vote(network, "198.51.100.7:7000", network);
+	for (uint64_t round = 10; round < 20; round++) {
+		observed.round_ns = round;
+		vote(4, round % 2 ? "198.51.100.7:1" : "203.0.113.66:1", round);
+		view = judged(round);
+		CHECK(is_at(&view, "198.51.100.7:7000"));
+		CHECK_EQ(view.ports, OBSERVED_PORTS_ALIKE);
+	}
+	observed.round_ns = 0;
+}
+
 static void test_a_network_has_its_newest_vote(void)
 {
 	struct observed_view view;
@@ -118,6 +158,8 @@ int main(void)
 	RUN(test_one_network_is_not_believed);
 	RUN(test_lies_of_fewer_than_half_have_no_effect);
 	RUN(test_ports_say_what_the_mapping_depends_on);
+	RUN(test_votes_of_before_a_rebinding_do_not_differ);
+	RUN(test_voter_that_lies_anew_changes_no_address);
 	RUN(test_a_network_has_its_newest_vote);
 	RUN(test_old_votes_are_left_out);
 	RUN(test_a_full_table_gives_up_the_oldest);
