@@ -237,16 +237,16 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 			    blobs_servers_stats(api->servers, i));
 }
 
-void api_figures_each(const struct figures *figures, api_figure_fn fn, void *arg)
+bool api_figures_next(struct figure_iter *iter, struct figure *out_figure)
 {
-	for (size_t i = 0; i < ROW_CNT; i++) {
-		const struct figure figure = {
-			.name = rows[i].name,
-			.meaning = rows[i].meaning,
-			.kind = rows[i].kind,
-			.value = row_value(figures, &rows[i]),
-		};
-
-		fn(arg, &figure);
-	}
+	if (iter->idx == ROW_CNT)
+		return false;
+	*out_figure = (struct figure){
+		.name = rows[iter->idx].name,
+		.meaning = rows[iter->idx].meaning,
+		.kind = rows[iter->idx].kind,
+		.value = row_value(iter->figures, &rows[iter->idx]),
+	};
+	iter->idx++;
+	return true;
 }

@@ -90,8 +90,11 @@ struct figure {
 	enum figure_kind kind;
 	uint64_t value;
 };
-/* api_figures_each: fn for each, in the order of the modules. */
-typedef void (*api_figure_fn)(void *arg, const struct figure *figure);
-void api_figures_each(const struct figures *figures, api_figure_fn fn, void *arg);
+/* A figure_iter walks them in the order of the modules; false: behind the last. */
+struct figure_iter {
+	const struct figures *figures;
+	size_t idx; /* of the next */
+};
+bool api_figures_next(struct figure_iter *iter, struct figure *out_figure);
 
 #endif

@@ -130,9 +130,16 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 uint64_t api_resident_len(void);
 /* method_get.c: gets, those that run or all. */
 struct api_get_info_list api_gets(struct varlink_blocks *blocks, struct api *api, bool wants_all);
-/* method_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
-void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		    void *arg);
+/*
+ * method_peer.c. An api_peer_iter walks the known peers of all workers, connected ones first; false:
+ * behind the last. Peers may not change meanwhile.
+ */
+struct api_peer_iter {
+	struct api *api;
+	struct mesh_walk walk;
+	bool is_past; /* the connected ones */
+};
+bool api_peers_next(struct api_peer_iter *iter, struct mesh_peer_info *out_peer);
 /* method_xdp.c. */
 void api_devices(struct varlink_blocks *blocks, const struct api *api,
 		 struct api_xdp_device_list *out_devices);

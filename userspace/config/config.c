@@ -314,27 +314,24 @@ void config_free(struct node_config *config)
 	free(config);
 }
 
-void config_each(const struct node_config *config,
-		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg)
+bool config_next(struct config_iter *iter, struct config_setting *out_setting)
 {
-	char value[CONFIG_VALUE_CAP];
+	const struct config_origin *origin = iter->config->origin;
+	const struct config_key *key = &config_keys[iter->idx];
 
-	for (unsigned i = 0; i < config_key_cnt; i++) {
-		const struct config_key *key = &config_keys[i];
-		const char *source = config->origin->sources[i];
-		struct config_setting setting = {
-			.section = key->section,
-			.key = key->key,
-			.value = config_value_format(key, &config->origin->live, value),
-			.source = source ? source : "default",
-			.doc = key->doc,
-			.pending = config->origin->pending[i],
-			.is_live = key->is_live,
-		};
-
-		if (!fn(arg, &setting))
-			return;
-	}
+	if (iter->idx == config_key_cnt)
+		return false;
+	*out_setting = (struct config_setting){
+		.section = key->section,
+		.key = key->key,
+		.value = config_value_format(key, &origin->live, iter->value),
+		.source = origin->sources[iter->idx] ? origin->sources[iter->idx] : "default",
+		.doc = key->doc,
+		.pending = origin->pending[iter->idx],
+		.is_live = key->is_live,
+	};
+	iter->idx++;
+	return true;
 }
 
 const struct node_config *config_live(const struct node_config *config)

@@ -113,7 +113,6 @@ int config_load(const struct config_ask *ask, struct node_config **out_config,
 		char message[static CONFIG_MESSAGE_CAP]);
 void config_free(struct node_config *config);
 
-/* config_each lends each setting with its value as it would be written; until false. */
 struct config_setting {
 	const char *section;
 	const char *key;
@@ -123,8 +122,17 @@ struct config_setting {
 	const char *pending; /* what a restart would make of it, if that differs; else NULL */
 	bool is_live;	     /* a reload applies it */
 };
-void config_each(const struct node_config *config,
-		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg);
+/*
+ * A config_iter walks the settings, each with its value as it would be written; false: behind the
+ * last. The value is the iterator's until its next call. A reload may not happen meanwhile.
+ */
+#define CONFIG_VALUE_CAP 4200 /* a path, 8 addresses, or ids of some 75 nodes */
+struct config_iter {
+	const struct node_config *config;
+	unsigned idx; /* of the next */
+	char value[CONFIG_VALUE_CAP];
+};
+bool config_next(struct config_iter *iter, struct config_setting *out_setting);
 
 /*
  * config_reload reads everything again and reports each setting that differs

@@ -5,29 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct print_state {
-	FILE *out;
-	const char *section;
-};
-
-static bool print_setting(void *arg, const struct config_setting *setting)
-{
-	struct print_state *state = arg;
-
-	if (!state->section || strcmp(state->section, setting->section) != 0)
-		fprintf(state->out, "%s[%s]\n", state->section ? "\n" : "", setting->section);
-	state->section = setting->section;
-	fprintf(state->out, "# %s\n# A change takes a %s.\n# From: %s\n%s = %s\n", setting->doc,
-		setting->is_live ? "reload" : "restart", setting->source, setting->key,
-		setting->value);
-	return true;
-}
-
 void config_print(const struct node_config *config, FILE *out)
 {
-	struct print_state state = {out, NULL};
+	struct config_iter iter = {.config = config};
+	struct config_setting setting;
+	const char *section = NULL;
 
-	config_each(config, print_setting, &state);
+	while (config_next(&iter, &setting)) {
+		if (!section || strcmp(section, setting.section) != 0)
+			fprintf(out, "%s[%s]\n", section ? "\n" : "", setting.section);
+		section = setting.section;
+		fprintf(out, "# %s\n# A change takes a %s.\n# From: %s\n%s = %s\n", setting.doc,
+			setting.is_live ? "reload" : "restart", setting.source, setting.key,
+			setting.value);
+	}
 }
 
 void config_print_reference(FILE *out)

@@ -41,7 +41,6 @@ extern const unsigned config_key_cnt;
  * is_appended, to the list that is there. Returns 0, or WEFT_EMALFORMED or
  * WEFT_ETOOLARGE with a reason in why.
  */
-#define CONFIG_VALUE_CAP 4200 /* a path, 8 addresses, or ids of some 75 nodes */
 WEFT_MUST_CHECK
 int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
 		       struct node_config *config, char why[static CONFIG_WHY_CAP]);

@@ -28,13 +28,16 @@ int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs)
 	return *out_blobs ? 0 : WEFT_EFULL;
 }
 
-static void scope_widen(void *arg, unsigned bucket, const struct kad_node *node)
+static enum kad_addr_scope scope_widest(const struct kad_table *table)
 {
-	enum kad_addr_scope *widest = arg, addr_scope = kad_addr_scope_of(&node->contact.addr);
+	struct kad_table_iter iter = {.table = table};
+	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE, scope;
+	const struct kad_node *node;
 
-	(void)bucket;
-	if (addr_scope > *widest)
-		*widest = addr_scope;
+	while ((node = kad_table_next(&iter)))
+		if ((scope = kad_addr_scope_of(&node->contact.addr)) > widest)
+			widest = scope;
+	return widest;
 }
 
 /* A target that shares exactly bucket leading bits with own. */
@@ -100,7 +103,7 @@ void dht_blobs_forget(struct dht_blobs *blobs)
 
 bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, uint64_t now_ns)
 {
-	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE;
+	enum kad_addr_scope widest;
 	bool has_changed = false;
 	struct blob fresh = {0};
 
@@ -109,7 +112,7 @@ bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, u
 	blobs->is_made = true;
 	blobs->made_ns = now_ns;
 	blobs->table_generation = kad_table_generation(table);
-	kad_table_each(table, scope_widen, &widest);
+	widest = scope_widest(table);
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKET_CNT; i++) {
 		blob_make(&fresh, table, i, widest, now_ns);
 		has_changed |= blob_replace(&blobs->blobs[i], &fresh);

@@ -239,9 +239,8 @@ dht_handle dht_lookup(struct dht *dht, enum dht_net net, const struct kad_id *ta
 void dht_cancel(struct dht *dht, dht_handle handle);
 void dht_leave(struct dht *dht, dht_handle handle);
 
-/* The state of the dht. */
-void dht_nodes_each(const struct dht *dht, enum dht_net net,
-		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx);
+/* The state of the dht. dht_nodes: an iterator of the nodes in net's table; none if net is off. */
+struct kad_table_iter dht_nodes(const struct dht *dht, enum dht_net net);
 /* dht_closest: the nodes nearest to target that may be passed on, as kad_table_closest. */
 unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
 		     uint64_t now_ns, const struct kad_node *out_nodes[static KAD_CLOSEST_MAX]);

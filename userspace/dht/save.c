@@ -45,42 +45,36 @@ void dht_save_expire(struct dht *dht, uint64_t now_ns)
 		dht->params.events->save(dht->params.ctx);
 }
 
-/* Nodes that are not bad; counted first, because a bencoded string says its length first. */
-struct saver {
-	const struct kad_table *table;
-	uint64_t now_ns;
-	struct writer *w; /* NULL: count */
-	unsigned cnt;
-};
-
-static void node_save(void *ctx, unsigned bucket, const struct kad_node *node)
+/* Writes the nodes that are not bad, and returns how many; w NULL: it only counts them. */
+static unsigned nodes_save(const struct kad_table *table, struct writer *w, uint64_t now_ns)
 {
-	struct saver *saver = ctx;
+	struct kad_table_iter iter = {.table = table};
+	const struct kad_node *node;
+	unsigned cnt = 0;
 
-	(void)bucket;
-	if (saver->cnt == DHT_JOIN_KNOWN_MAX ||
-	    kad_table_state(saver->table, node, saver->now_ns) == KAD_BAD)
-		return;
-	saver->cnt++;
-	if (saver->w)
-		dht_krpc_node_write(saver->w, &node->contact.id, &node->contact.addr);
+	while (cnt < DHT_JOIN_KNOWN_MAX && (node = kad_table_next(&iter))) {
+		if (kad_table_state(table, node, now_ns) == KAD_BAD)
+			continue;
+		cnt++;
+		if (w)
+			dht_krpc_node_write(w, &node->contact.id, &node->contact.addr);
+	}
+	return cnt;
 }
 
 static void side_save(const struct dht *dht, enum dht_net net, struct writer *w, uint64_t now_ns)
 {
 	const struct dht_side *side = &dht->sides[net];
-	struct saver saver = {.table = side->table, .now_ns = now_ns};
+	/* A bencoded string says its length first. */
+	unsigned cnt = nodes_save(side->table, NULL, now_ns);
 
-	kad_table_each(side->table, node_save, &saver);
 	bencode_write_text(w, save_nets[net].name);
 	bencode_open_dict(w);
 	bencode_write_text(w, "id");
 	bencode_write_bytes(w, side->id.bytes, KAD_ID_LEN);
 	bencode_write_text(w, "nodes");
-	bencode_write_head(w, saver.cnt * dht_krpc_node_len(save_nets[net].family));
-	saver.w = w;
-	saver.cnt = 0;
-	kad_table_each(side->table, node_save, &saver);
+	bencode_write_head(w, cnt * dht_krpc_node_len(save_nets[net].family));
+	(void)nodes_save(side->table, w, now_ns);
 	bencode_close(w);
 }
 

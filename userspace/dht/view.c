@@ -65,11 +65,11 @@ const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net)
 	return &dht->sides[net].id;
 }
 
-void dht_nodes_each(const struct dht *dht, enum dht_net net,
-		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx)
+struct kad_table_iter dht_nodes(const struct dht *dht, enum dht_net net)
 {
-	if (dht_side_is_on(&dht->sides[net]))
-		kad_table_each(dht->sides[net].table, fn, ctx);
+	const struct dht_side *side = &dht->sides[net];
+
+	return (struct kad_table_iter){.table = dht_side_is_on(side) ? side->table : NULL};
 }
 
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats)

@@ -155,9 +155,13 @@ struct kad_near {
 #define KAD_CLOSEST_MAX 64
 unsigned kad_table_closest(const struct kad_table *table, const struct kad_near *near,
 			   const struct kad_node **out_nodes, unsigned cap);
-/* kad_table_each calls fn for each member; fn must not change the table. */
-void kad_table_each(const struct kad_table *table,
-		    void (*fn)(void *arg, unsigned bucket, const struct kad_node *node), void *arg);
+/* A kad_table_iter walks the members; NULL: behind the last. The table may not change meanwhile. */
+struct kad_table_iter {
+	const struct kad_table *table; /* NULL: none has members */
+	unsigned bucket;	       /* of the member at hand */
+	unsigned idx;		       /* of the next in it */
+};
+const struct kad_node *kad_table_next(struct kad_table_iter *iter);
 
 /*
  * kad_table_each_contact calls fn for each member and candidate: for a plane

@@ -123,12 +123,12 @@ unsigned kad_table_closest(const struct kad_table *table, const struct kad_near 
 	return cnt + nearest(&wanted, out_nodes + cnt, cap - cnt);
 }
 
-void kad_table_each(const struct kad_table *table,
-		    void (*fn)(void *arg, unsigned bucket, const struct kad_node *node), void *arg)
+const struct kad_node *kad_table_next(struct kad_table_iter *iter)
 {
-	for (unsigned b = 0; b <= table->last; b++)
-		for (unsigned i = 0; i < table->buckets[b].member_cnt; i++)
-			fn(arg, b, table->buckets[b].members[i]);
+	for (; iter->table && iter->bucket <= iter->table->last; iter->bucket++, iter->idx = 0)
+		if (iter->idx < iter->table->buckets[iter->bucket].member_cnt)
+			return iter->table->buckets[iter->bucket].members[iter->idx++];
+	return NULL;
 }
 
 void kad_table_each_contact(const struct kad_table *table,

@@ -449,13 +449,12 @@ void lan_set_self(struct lan *lan, uint16_t port, uint32_t caps, uint64_t now_ns
 
 /* --- for people --- */
 
-void lan_each(const struct lan *lan, bool (*fn)(void *arg, const struct lan_node *node), void *arg)
+const struct lan_node *lan_next(const struct lan *lan, const struct lan_node *node)
 {
-	const struct entry *entry = NULL;
+	const struct entry *entry = node ? container_of(node, struct entry, node) : NULL;
 
-	while ((entry = pool_next(&lan->entries, entry)))
-		if (!fn(arg, &entry->node))
-			return;
+	entry = pool_next(&lan->entries, entry);
+	return entry ? &entry->node : NULL;
 }
 
 void lan_stats(const struct lan *lan, struct lan_stats *out_stats)

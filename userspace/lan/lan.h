@@ -108,8 +108,11 @@ void lan_input(struct lan *lan, const struct lan_packet *packet, uint64_t now_ns
 void lan_expire(struct lan *lan, uint64_t now_ns);
 uint64_t lan_next_ns(const struct lan *lan);
 
-/* lan_each calls fn for all nodes heard lately, until it returns false. */
-void lan_each(const struct lan *lan, bool (*fn)(void *arg, const struct lan_node *node), void *arg);
+/*
+ * lan_next walks the nodes heard lately: start with NULL, ends with NULL. It borrows them until the
+ * next call of lan_input, lan_expire or lan_set_interfaces.
+ */
+const struct lan_node *lan_next(const struct lan *lan, const struct lan_node *node);
 void lan_stats(const struct lan *lan, struct lan_stats *out_stats);
 
 #endif

@@ -86,21 +86,20 @@ static void on_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
 
 /* --- sources of content --- */
 
-static bool lan_node_tell(void *arg, const struct lan_node *heard)
+static void lan_node_tell(const struct swarm_find *asked, const struct lan_node *heard)
 {
-	const struct swarm_find *asked = arg;
 	struct mesh_peer peer = {.addrs = &heard->addr, .addr_cnt = 1};
 
 	if (heard->has_key && heard->addr.port) {
 		memcpy(peer.key, heard->key, sizeof(peer.key));
 		asked->found(asked->arg, &peer);
 	}
-	return true;
 }
 
 static int finder_find(void *ctx, const struct swarm_find *asked, uint64_t now_ns, void **out_run)
 {
 	struct lan_discovery *part = ctx;
+	const struct lan_node *heard = NULL;
 	struct lan_find *find = part->finds;
 
 	(void)now_ns;
@@ -110,7 +109,8 @@ static int finder_find(void *ctx, const struct swarm_find *asked, uint64_t now_n
 		return WEFT_EFULL;
 	*find = (struct lan_find){true, *asked};
 	part->has_finds = true;
-	lan_each(part->lan, lan_node_tell, (void *)asked);
+	while ((heard = lan_next(part->lan, heard)))
+		lan_node_tell(asked, heard);
 	*out_run = find;
 	return 0;
 }

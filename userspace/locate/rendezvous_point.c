@@ -35,22 +35,20 @@ static bool place_announce(void *ctx, uint64_t now_ns)
 	return point->announce != 0;
 }
 
-static void scope_widen(void *ctx, unsigned bucket, const struct kad_node *node)
-{
-	enum kad_addr_scope *widest = ctx, addr_scope = kad_addr_scope_of(&node->contact.addr);
-
-	(void)bucket;
-	if (addr_scope > *widest)
-		*widest = addr_scope;
-}
-
 /* How far the DHT of this node reaches: the Internet, or a network of its own. */
 static enum kad_addr_scope dht_scope(const struct dht *dht)
 {
-	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE;
+	static const enum dht_net nets[] = {DHT_NET_IPV4, DHT_NET_IPV6};
+	enum kad_addr_scope widest = KAD_ADDR_SCOPE_NONE, scope;
 
-	dht_nodes_each(dht, DHT_NET_IPV4, scope_widen, &widest);
-	dht_nodes_each(dht, DHT_NET_IPV6, scope_widen, &widest);
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		struct kad_table_iter iter = dht_nodes(dht, nets[i]);
+		const struct kad_node *node;
+
+		while ((node = kad_table_next(&iter)))
+			if ((scope = kad_addr_scope_of(&node->contact.addr)) > widest)
+				widest = scope;
+	}
 	return widest;
 }
 

@@ -23,31 +23,21 @@ static const struct worker_reachability reachability_ops = {
 	.set_sink = on_sink,
 };
 
-struct contact_look {
-	const struct addr *addr;
-	bool is_found;
-};
-
-static void contact_look(void *ctx, unsigned bucket, const struct kad_node *node)
-{
-	struct contact_look *look = ctx;
-
-	(void)bucket;
-	look->is_found |=
-		node->contact.addr.family == look->addr->family &&
-		memcmp(node->contact.addr.ip, look->addr->ip, sizeof(look->addr->ip)) == 0;
-}
-
 /* The DHT writes from the same port. */
 static bool on_has_contacted(void *ctx, const struct addr *addr)
 {
 	const struct node *node = ctx;
-	struct contact_look look = {.addr = addr};
 
-	for (enum dht_net net = 0; node->locate->dht && net < DHT_FAMILY_CNT; net++)
-		if (dht_takes_part(node->locate->dht, net))
-			dht_nodes_each(node->locate->dht, net, contact_look, &look);
-	return look.is_found;
+	for (enum dht_net net = 0; node->locate->dht && net < DHT_FAMILY_CNT; net++) {
+		struct kad_table_iter iter = dht_nodes(node->locate->dht, net);
+		const struct kad_node *known;
+
+		while ((known = kad_table_next(&iter)))
+			if (known->contact.addr.family == addr->family &&
+			    memcmp(known->contact.addr.ip, addr->ip, sizeof(addr->ip)) == 0)
+				return true;
+	}
+	return false;
 }
 
 /* The machine's addresses: those that an operator names may be a router's. */

@@ -336,15 +336,18 @@ struct collected {
 	char source[CONFIG_PATH_CAP + 16];
 };
 
-static bool collect(void *arg, const struct config_setting *setting)
+static void collect(const struct node_config *config, struct collected *all)
 {
-	struct collected *all = arg;
+	struct config_iter iter = {.config = config};
+	struct config_setting setting;
 
-	all->len += (size_t)snprintf(all->text + all->len, sizeof(all->text) - all->len,
-				     "%s.%s=%s\n", setting->section, setting->key, setting->value);
-	if (strcmp(setting->section, "quic") == 0 && strcmp(setting->key, "conn_cap") == 0)
-		snprintf(all->source, sizeof(all->source), "%s", setting->source);
-	return true;
+	while (config_next(&iter, &setting)) {
+		all->len +=
+			(size_t)snprintf(all->text + all->len, sizeof(all->text) - all->len,
+					 "%s.%s=%s\n", setting.section, setting.key, setting.value);
+		if (strcmp(setting.section, "quic") == 0 && strcmp(setting.key, "conn_cap") == 0)
+			snprintf(all->source, sizeof(all->source), "%s", setting.source);
+	}
 }
 
 static void test_what_is_printed_reads_back_the_same(void)
@@ -360,14 +363,14 @@ static void test_what_is_printed_reads_back_the_same(void)
 			   "[node]\nstate = /x y\nlisten = [::1]:5\n[log]\nlevel = warning\n",
 			   &config),
 		 0);
-	config_each(config, collect, &before);
+	collect(config, &before);
 	CHECK(strstr(before.source, "weft.conf:2"));
 	out = open_memstream(&text, &len);
 	config_print(config, out);
 	fclose(out);
 	config_free(config);
 	CHECK_EQ(load_text(text, &config), 0);
-	config_each(config, collect, &after);
+	collect(config, &after);
 	CHECK_STR(after.text, before.text);
 	config_free(config);
 	free(text);
@@ -387,25 +390,16 @@ static void on_change(void *arg, const struct config_change *change)
 		 change->after, change->is_applied ? "+" : "-");
 }
 
-struct pending {
-	const char *key, *value;
-};
-
-static bool pending_find(void *arg, const struct config_setting *setting)
-{
-	struct pending *pending = arg;
-
-	if (strcmp(setting->key, pending->key) == 0 && setting->pending)
-		pending->value = setting->pending;
-	return true;
-}
-
 static const char *pending_of(const struct node_config *config, const char *key)
 {
-	struct pending pending = {key, ""};
+	struct config_iter iter = {.config = config};
+	struct config_setting setting;
+	const char *value = "";
 
-	config_each(config, pending_find, &pending);
-	return pending.value;
+	while (config_next(&iter, &setting))
+		if (strcmp(setting.key, key) == 0 && setting.pending)
+			value = setting.pending;
+	return value;
 }
 
 static void test_a_reload_applies_live_keys_and_reports_the_rest(void)
@@ -425,7 +419,7 @@ static void test_a_reload_applies_live_keys_and_reports_the_rest(void)
 	CHECK_EQ(config_live(config)->content.share_cap, 7);
 	CHECK_STR(pending_of(config, "conn_cap"), "6");
 	CHECK_STR(pending_of(config, "share_cap"), "");
-	config_each(config, collect, &all);
+	collect(config, &all);
 	CHECK(strstr(all.text, "log.level=error\n"));
 	CHECK(strstr(all.text, "quic.conn_cap=5\n"));
 	/* The second time only what still waits is told. */
@@ -474,7 +468,7 @@ static void test_a_bad_reload_changes_nothing(void)
 	CHECK_EQ(config_reload(config, on_change, &changes, message), WEFT_EUNKNOWN);
 	CHECK(strstr(message, "conn_kap"));
 	CHECK_STR(changes.text, "");
-	config_each(config, collect, &all);
+	collect(config, &all);
 	CHECK(strstr(all.text, "log.level=info\n"));
 	config_free(config);
 	scratch_remove(dir);

@@ -41,30 +41,28 @@ static void fill_deep(struct kad_contact members[static KAD_K_MAX])
 	}
 }
 
-struct member_search {
-	const struct kad_id *id;
-	const struct kad_node *node;
-	unsigned cnt;
-};
-
-static void member_compare(void *arg, unsigned bucket, const struct kad_node *node)
+/* The last member with this id, or NULL, and how many have it. */
+static const struct kad_node *members_with(const struct kad_id *id, unsigned *out_cnt)
 {
-	struct member_search *search = arg;
+	struct kad_table_iter iter = {.table = table};
+	const struct kad_node *node, *found = NULL;
 
-	(void)bucket;
-	if (!kad_id_equal(&node->contact.id, search->id))
-		return;
-	search->node = node;
-	search->cnt++;
+	*out_cnt = 0;
+	while ((node = kad_table_next(&iter))) {
+		if (!kad_id_equal(&node->contact.id, id))
+			continue;
+		found = node;
+		++*out_cnt;
+	}
+	return found;
 }
 
 /* The member with this id, or NULL. */
 static const struct kad_node *member_lookup(const struct kad_id *id)
 {
-	struct member_search search = {.id = id};
+	unsigned cnt;
 
-	kad_table_each(table, member_compare, &search);
-	return search.node;
+	return members_with(id, &cnt);
 }
 
 static struct kad_table_counts counts(uint64_t now_ns)
@@ -333,18 +331,11 @@ struct all {
 	unsigned cnt;
 };
 
-static void all_add(void *arg, unsigned bucket, const struct kad_node *node)
-{
-	struct all *all = arg;
-
-	(void)bucket;
-	all->ids[all->cnt++] = node->contact.id;
-}
-
 static void test_closest_are_those_a_full_scan_finds(void)
 {
 	static struct all all;
-	const struct kad_node *found[KAD_K_MAX];
+	const struct kad_node *found[KAD_K_MAX], *node;
+	struct kad_table_iter iter = {0};
 
 	begin();
 	for (unsigned i = 0; i < 4000; i++) {
@@ -356,7 +347,9 @@ static void test_closest_are_those_a_full_scan_finds(void)
 		(void)kad_table_answered(table, &contact, 0, SECOND);
 	}
 	all.cnt = 0;
-	kad_table_each(table, all_add, &all);
+	iter.table = table;
+	while ((node = kad_table_next(&iter)))
+		all.ids[all.cnt++] = node->contact.id;
 	CHECK(all.cnt > 5 * config.k);
 	for (unsigned round = 0; round < 500; round++) {
 		unsigned bits = round % 2 ? (unsigned)random_below(&dice, 40) : 200;
@@ -532,20 +525,12 @@ static void test_no_part_of_a_table_is_made_without_room(void)
 	}
 }
 
-static void members_check(void *arg, unsigned bucket, const struct kad_node *node)
-{
-	struct member_search search = {.id = &node->contact.id};
-	unsigned *bad_cnt = arg;
-
-	(void)bucket;
-	kad_table_each(table, member_compare, &search);
-	*bad_cnt += search.cnt != 1;
-}
-
 /* All buckets but the last ones, in which hardly an id is: each member has a place of its own. */
 static void test_full_buckets_share_no_place(void)
 {
-	unsigned bad_cnt = 0;
+	struct kad_table_iter iter = {0};
+	const struct kad_node *node;
+	unsigned bad_cnt = 0, cnt;
 
 	begin();
 	for (unsigned i = 0; i < 100 * 100; i++) {
@@ -554,7 +539,11 @@ static void test_full_buckets_share_no_place(void)
 		(void)kad_table_answered(table, &contact, 0, SECOND);
 	}
 	CHECK(counts(SECOND).good >= 100 * config.k);
-	kad_table_each(table, members_check, &bad_cnt);
+	iter.table = table;
+	while ((node = kad_table_next(&iter))) {
+		(void)members_with(&node->contact.id, &cnt);
+		bad_cnt += cnt != 1;
+	}
 	CHECK_EQ(bad_cnt, 0);
 }
 

@@ -152,20 +152,14 @@ static void both_close(void)
 	a.lan = b.lan = NULL;
 }
 
-static bool node_count(void *arg, const struct lan_node *node)
-{
-	unsigned *cnts = arg;
-
-	cnts[node->way]++;
-	return true;
-}
-
 static unsigned heard_cnt(const struct station *station, enum lan_way way)
 {
-	unsigned cnts[LAN_WAY_CNT] = {0};
+	const struct lan_node *node = NULL;
+	unsigned cnt = 0;
 
-	lan_each(station->lan, node_count, cnts);
-	return cnts[way];
+	while ((node = lan_next(station->lan, node)))
+		cnt += node->way == way;
+	return cnt;
 }
 
 static void test_both_hear_each_other_both_ways_within_5_s(void)
@@ -327,11 +321,14 @@ static size_t label_answer(const char *label, const uint8_t *key, uint8_t *out)
 	return lan_dnssd_write_answer(&self, &eth0, DNSSD_TTL_S, out, LAN_PACKET_LEN_MAX);
 }
 
-static bool first_label(void *arg, const struct lan_node *node)
+static void first_label(const struct station *station, char *label)
 {
-	if (node->way == LAN_DNSSD)
-		memcpy(arg, node->instance, DNSSD_LABEL_LEN + 1);
-	return node->way != LAN_DNSSD;
+	const struct lan_node *node = NULL;
+
+	while ((node = lan_next(station->lan, node)) && node->way != LAN_DNSSD)
+		;
+	if (node)
+		memcpy(label, node->instance, DNSSD_LABEL_LEN + 1);
 }
 
 static void test_a_name_that_another_has_is_given_up(void)
@@ -342,7 +339,7 @@ static void test_a_name_that_another_has_is_given_up(void)
 
 	both_open();
 	run(5 * NS_PER_S);
-	lan_each(b.lan, first_label, before);
+	first_label(&b, before);
 	len = label_answer(before, key, bytes);
 	lan_input(a.lan,
 		  &(struct lan_packet){.way = LAN_DNSSD,
@@ -363,7 +360,7 @@ static void test_a_name_that_another_has_is_given_up(void)
 	b.lan = (lan_free(b.lan), NULL);
 	station_open(&b, 2);
 	run(5 * NS_PER_S);
-	lan_each(b.lan, first_label, after);
+	first_label(&b, after);
 	CHECK_EQ(strlen(after), DNSSD_LABEL_LEN);
 	CHECK(strcmp(before, after) != 0);
 	both_close();

@@ -132,35 +132,31 @@ static struct api_published_share share_row(struct varlink_blocks *blocks, const
 }
 
 /* Connected peers by how their clocks stand to this node's, as their last HELLO said. */
-struct clock_poll {
-	unsigned cnt, behind_cnt;
-	uint64_t least_s; /* of those that are behind by more than heads may differ */
-};
-
-static bool clock_poll_one(void *arg, const struct mesh_peer_info *peer)
+static void clock_set(struct api *api, struct api_published_share *row)
 {
-	struct clock_poll *poll = arg;
+	struct api_peer_iter iter = {.api = api};
+	uint64_t least_s = 0; /* of those that are behind by more than heads may differ */
+	unsigned cnt = 0, behind_cnt = 0;
+	struct mesh_peer_info peer;
 
-	if (!peer->is_connected)
-		return true;
-	poll->cnt++;
-	if (peer->skew_s >= -(int64_t)HEAD_SKEW_S)
-		return true;
-	poll->behind_cnt++;
-	if (!poll->least_s || -(uint64_t)peer->skew_s < poll->least_s)
-		poll->least_s = -(uint64_t)peer->skew_s;
-	return true;
+	while (api_peers_next(&iter, &peer) && peer.is_connected) {
+		cnt++;
+		if (peer.skew_s >= -(int64_t)HEAD_SKEW_S)
+			continue;
+		behind_cnt++;
+		if (!least_s || -(uint64_t)peer.skew_s < least_s)
+			least_s = -(uint64_t)peer.skew_s;
+	}
+	if (behind_cnt * 2 > cnt)
+		API_SET(row, clock_ahead_s, api_uint(least_s));
 }
 
 struct api_published_share api_published_share(struct varlink_blocks *blocks, struct api *api,
 					       const struct published *share)
 {
 	struct api_published_share row = share_row(blocks, api, share);
-	struct clock_poll poll = {0};
 
-	api_peers_each(api, clock_poll_one, &poll);
-	if (poll.behind_cnt * 2 > poll.cnt)
-		API_SET(&row, clock_ahead_s, api_uint(poll.least_s));
+	clock_set(api, &row);
 	return row;
 }
 

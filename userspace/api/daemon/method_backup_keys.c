@@ -100,36 +100,28 @@ static json_t *head_json(const struct api *api)
 	return json;
 }
 
-struct settings_print {
-	FILE *out;
-	char section[64];
-};
-
-static bool setting_print(void *arg, const struct config_setting *setting)
-{
-	struct settings_print *print = arg;
-
-	if (strcmp(setting->source, "default") == 0)
-		return true;
-	if (strcmp(print->section, setting->section) != 0)
-		fprintf(print->out, "[%s]\n", setting->section);
-	snprintf(print->section, sizeof(print->section), "%s", setting->section);
-	fprintf(print->out, "# from %s\n%s = %s\n", setting->source, setting->key, setting->value);
-	return true;
-}
-
-/* NULL: no memory. */
+/* What differs from the defaults. NULL: no memory. */
 static char *settings_text(const struct node_config *config)
 {
-	struct settings_print print = {.section = ""};
+	struct config_iter iter = {.config = config};
+	struct config_setting setting;
+	const char *section = "";
 	char *text = NULL;
+	FILE *out;
 	size_t len;
 
-	print.out = open_memstream(&text, &len);
-	if (!print.out)
+	out = open_memstream(&text, &len);
+	if (!out)
 		return NULL;
-	config_each(config, setting_print, &print);
-	return fclose(print.out) == 0 ? text : NULL;
+	while (config_next(&iter, &setting)) {
+		if (strcmp(setting.source, "default") == 0)
+			continue;
+		if (strcmp(section, setting.section) != 0)
+			fprintf(out, "[%s]\n", setting.section);
+		section = setting.section;
+		fprintf(out, "# from %s\n%s = %s\n", setting.source, setting.key, setting.value);
+	}
+	return fclose(out) == 0 ? text : NULL;
 }
 
 /* --- the job --- */

@@ -24,34 +24,25 @@ void api_shutdown(struct api *api, struct control_call *call, const struct api_s
 	api->stop(api->ctx);
 }
 
-struct setting_list {
-	struct varlink_blocks *blocks;
-	struct api_setting_list rows;
-};
-
-static bool setting_collect(void *arg, const struct config_setting *setting)
-{
-	struct setting_list *list = arg;
-	struct varlink_blocks *blocks = list->blocks;
-
-	varlink_push(blocks, &list->rows,
-		     {.section = setting->section,
-		      .key = setting->key,
-		      .value = varlink_text(blocks, setting->value),
-		      .source = varlink_text(blocks, setting->source),
-		      .live = setting->is_live,
-		      .pending = setting->pending ? varlink_text(blocks, setting->pending) : NULL});
-	return true;
-}
-
 void api_show_config(struct api *api, struct control_call *call,
 		     const struct api_show_config_in *in, uint64_t now_ns)
 {
-	struct setting_list list = {.blocks = control_blocks(call)};
+	struct config_iter iter = {.config = api->config};
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct api_setting_list rows = {0};
+	struct config_setting setting;
 
 	(void)in, (void)now_ns;
-	config_each(api->config, setting_collect, &list);
-	api_reply(call, show_config, .settings = list.rows);
+	while (config_next(&iter, &setting))
+		varlink_push(blocks, &rows,
+			     {.section = setting.section,
+			      .key = setting.key,
+			      .value = varlink_text(blocks, setting.value),
+			      .source = varlink_text(blocks, setting.source),
+			      .live = setting.is_live,
+			      .pending = setting.pending ? varlink_text(blocks, setting.pending)
+							 : NULL});
+	api_reply(call, show_config, .settings = rows);
 }
 
 struct reloading {

@@ -121,18 +121,15 @@ static void status_add_lists(struct varlink_blocks *blocks, const struct api *ap
 	api_workers(blocks, api, &out->workers);
 }
 
-struct figure_maps {
-	struct varlink_blocks *blocks;
-	struct api_status_out *out;
-};
-
-static void figure_add(void *arg, const struct figure *figure)
+static void figures_add_to(struct varlink_blocks *blocks, const struct figures *figures,
+			   struct api_status_out *out)
 {
-	const struct figure_maps *maps = arg;
-	struct api_int_map *map =
-		figure->kind == FIGURE_COUNTER ? &maps->out->counters : &maps->out->fills;
+	struct figure_iter iter = {.figures = figures};
+	struct figure figure;
 
-	varlink_push(maps->blocks, map, {figure->name, api_uint(figure->value)});
+	while (api_figures_next(&iter, &figure))
+		varlink_push(blocks, figure.kind == FIGURE_COUNTER ? &out->counters : &out->fills,
+			     {figure.name, api_uint(figure.value)});
 }
 
 void api_status(struct api *api, struct control_call *call, const struct api_status_in *in,
@@ -172,7 +169,7 @@ void api_status(struct api *api, struct control_call *call, const struct api_sta
 		.rates = api_rates(blocks, api, now_ns),
 		.last_crash = crash_row(blocks, api->last_crash),
 	};
-	api_figures_each(&f, figure_add, &(struct figure_maps){blocks, &out});
+	figures_add_to(blocks, &f, &out);
 	status_add_lists(blocks, api, &out);
 	control_reply(call, api_status_out_write(&out));
 }

@@ -71,12 +71,9 @@ struct session_list {
 	unsigned cnt, cap;
 };
 
-static bool session_collect(void *arg, const struct mesh_peer_info *peer)
+/* false: no memory. */
+static bool session_add(struct session_list *list, const struct mesh_peer_info *peer)
 {
-	struct session_list *list = arg;
-
-	if (!peer->is_connected)
-		return false; /* these come last */
 	if (list->cnt == list->cap) {
 		unsigned cap = list->cap ? 2 * list->cap : 64;
 		void *more = realloc(list->sessions, cap * sizeof(list->sessions[0]));
@@ -137,9 +134,13 @@ static void session_compare(const struct load_watch *watch, struct session *sess
 /* The busiest since the last reply. */
 static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 {
+	struct api_peer_iter iter = {.api = watch->api};
 	struct session_list list = {NULL, 0, 0};
+	struct mesh_peer_info peer;
 
-	api_peers_each(watch->api, session_collect, &list);
+	/* The connected ones come first. */
+	while (api_peers_next(&iter, &peer) && peer.is_connected && session_add(&list, &peer))
+		;
 	for (unsigned i = 0; i < list.cnt; i++)
 		session_compare(watch, &list.sessions[i]);
 	watch_note_seen(watch, &list);
@@ -151,31 +152,22 @@ static void sessions_add(struct load_watch *watch, struct api_peer_list *rows)
 	free(list.sessions);
 }
 
-struct counter_rows {
-	struct varlink_blocks *blocks;
-	struct api_counter_list *rows;
-};
-
-static void counter_add(void *arg, const struct figure *figure)
+static void counters_add(const struct load_watch *watch, struct api_counter_list *rows)
 {
 	static const enum api_counter_kind kinds[] = {
 		[FIGURE_COUNTER] = API_COUNTER_KIND_COUNTER,
 		[FIGURE_FILL] = API_COUNTER_KIND_FILL,
 		[FIGURE_BYTES] = API_COUNTER_KIND_BYTES,
 	};
-	const struct counter_rows *out = arg;
-
-	varlink_push(out->blocks, out->rows,
-		     {figure->name, kinds[figure->kind], api_uint(figure->value)});
-}
-
-static void counters_add(const struct load_watch *watch, struct api_counter_list *rows)
-{
+	struct varlink_blocks *blocks = control_blocks(watch->call);
 	struct figures figures;
+	struct figure_iter iter = {.figures = &figures};
+	struct figure figure;
 
 	api_figures_read(watch->api, &figures);
-	api_figures_each(&figures, counter_add,
-			 &(struct counter_rows){control_blocks(watch->call), rows});
+	while (api_figures_next(&iter, &figure))
+		varlink_push(blocks, rows,
+			     {figure.name, kinds[figure.kind], api_uint(figure.value)});
 }
 
 static json_t *load_json(struct load_watch *watch, uint64_t now_ns)

@@ -76,13 +76,13 @@ static void status_write(FILE *out, const struct api_status_out *status)
 }
 
 /* A figure of a module, by its name. */
-static void figure_write(void *arg, const struct figure *figure)
+static void figure_write(FILE *out, const struct figure *figure)
 {
 	bool is_counter = figure->kind == FIGURE_COUNTER;
 	char name[NAME_CAP];
 
 	name_write(name, figure->name, is_counter ? "_total" : "");
-	number_write(arg, name, is_counter ? "counter" : "gauge", figure->meaning, figure->value);
+	number_write(out, name, is_counter ? "counter" : "gauge", figure->meaning, figure->value);
 }
 
 static void limits_write(FILE *out, struct api *api)
@@ -144,12 +144,15 @@ static void rates_write(FILE *out, const struct api *api)
 static void metrics_write(FILE *out, struct api *api, const struct api_status_out *status)
 {
 	struct figures figures;
+	struct figure_iter iter = {.figures = &figures};
+	struct figure figure;
 
 	api_metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
 	api_figures_read(api, &figures);
-	api_figures_each(&figures, figure_write, out);
+	while (api_figures_next(&iter, &figure))
+		figure_write(out, &figure);
 	limits_write(out, api);
 	replies_write(out, &figures.gateway);
 	rates_write(out, api);

@@ -96,42 +96,46 @@ void api_show_dht(struct api *api, struct control_call *call, const struct api_s
 	control_reply(call, api_show_dht_out_write(&out));
 }
 
-struct node_walk {
-	struct varlink_blocks *blocks;
-	struct api_dht_node_list *nodes;
-	enum dht_net net;
-	uint64_t now_ns;
-};
-
-static void walk_node(void *ctx, unsigned bucket, const struct kad_node *member)
+static struct api_dht_node node_row(struct varlink_blocks *blocks, const struct kad_node *member,
+				    uint64_t now_ns)
 {
-	struct node_walk *walk = ctx;
 	struct api_dht_node row = {
-		.network = net_names[walk->net],
-		.bucket = bucket,
-		.id = api_kad_id(walk->blocks, &member->contact.id),
-		.address = api_addr(walk->blocks, &member->contact.addr),
+		.id = api_kad_id(blocks, &member->contact.id),
+		.address = api_addr(blocks, &member->contact.addr),
 		.proven_id = member->contact.is_proven,
 		.unanswered = member->failed_cnt,
-		.silent_s = api_uint((walk->now_ns - member->heard_ns) / NS_PER_S),
+		.silent_s = api_uint((now_ns - member->heard_ns) / NS_PER_S),
 	};
 
 	if (member->rtt_ns)
 		API_SET(&row, rtt_us, api_uint(member->rtt_ns / NS_PER_US));
-	varlink_push(walk->blocks, walk->nodes, row);
+	return row;
+}
+
+static void nodes_add(struct varlink_blocks *blocks, struct api_dht_node_list *rows,
+		      const struct dht *dht, enum dht_net net, uint64_t now_ns)
+{
+	struct kad_table_iter iter = dht_nodes(dht, net);
+	const struct kad_node *member;
+
+	while ((member = kad_table_next(&iter))) {
+		struct api_dht_node row = node_row(blocks, member, now_ns);
+
+		row.network = net_names[net];
+		row.bucket = iter.bucket;
+		varlink_push(blocks, rows, row);
+	}
 }
 
 void api_list_dht_nodes(struct api *api, struct control_call *call,
 			const struct api_list_dht_nodes_in *in, uint64_t now_ns)
 {
 	struct api_list_dht_nodes_out out = {.nodes = {0}};
-	struct node_walk walk = {
-		.blocks = control_blocks(call), .nodes = &out.nodes, .now_ns = now_ns};
 
 	(void)in;
 	if (!api_dht_is_on(api, call))
 		return;
-	for (walk.net = 0; walk.net < DHT_FAMILY_CNT; walk.net++)
-		dht_nodes_each(api->locate->dht, walk.net, walk_node, &walk);
+	for (enum dht_net net = 0; net < DHT_FAMILY_CNT; net++)
+		nodes_add(control_blocks(call), &out.nodes, api->locate->dht, net, now_ns);
 	control_reply(call, api_list_dht_nodes_out_write(&out));
 }

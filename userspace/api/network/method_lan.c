@@ -8,39 +8,34 @@
 #include "api/methods.h"
 #include "lan/lan_discovery.h"
 
-struct listing {
-	struct varlink_blocks *blocks;
-	struct api_lan_node_list nodes;
-	uint64_t now_ns;
-};
-
-static bool node_list(void *arg, const struct lan_node *heard)
+static struct api_lan_node node_row(struct varlink_blocks *blocks, const struct lan_node *heard,
+				    uint64_t now_ns)
 {
 	static const char *const ways[LAN_WAY_CNT] = {"dns-sd", "beacon"};
-	struct listing *listing = arg;
 	char caps[16];
 	struct api_lan_node row = {
 		.way = ways[heard->way],
-		.instance = varlink_text(listing->blocks, heard->instance),
-		.interface = varlink_text(listing->blocks, heard->interface),
-		.heard_s = api_uint((listing->now_ns - heard->heard_ns) / NS_PER_S),
+		.instance = varlink_text(blocks, heard->instance),
+		.interface = varlink_text(blocks, heard->interface),
+		.heard_s = api_uint((now_ns - heard->heard_ns) / NS_PER_S),
 	};
 
 	snprintf(caps, sizeof(caps), "%x", heard->caps);
-	row.caps = varlink_text(listing->blocks, caps);
+	row.caps = varlink_text(blocks, caps);
 	if (heard->has_key)
-		row.node_id = api_id(listing->blocks, heard->key);
+		row.node_id = api_id(blocks, heard->key);
 	if (heard->addr.port)
-		row.addr = api_addr(listing->blocks, &heard->addr);
-	varlink_push(listing->blocks, &listing->nodes, row);
-	return true;
+		row.addr = api_addr(blocks, &heard->addr);
+	return row;
 }
 
 void api_list_lan_nodes(struct api *api, struct control_call *call,
 			const struct api_list_lan_nodes_in *in, uint64_t now_ns)
 {
 	const struct lan *lan = lan_discovery_lan(api->lan);
-	struct listing listing = {.blocks = control_blocks(call), .now_ns = now_ns};
+	struct varlink_blocks *blocks = control_blocks(call);
+	const struct lan_node *heard = NULL;
+	struct api_lan_node_list nodes = {0};
 
 	(void)in;
 	if (!lan) {
@@ -48,6 +43,7 @@ void api_list_lan_nodes(struct api *api, struct control_call *call,
 			     "set lan.interfaces in weft.conf and reload weftd");
 		return;
 	}
-	lan_each(lan, node_list, &listing);
-	api_reply(call, list_lan_nodes, .nodes = listing.nodes);
+	while ((heard = lan_next(lan, heard)))
+		varlink_push(blocks, &nodes, node_row(blocks, heard, now_ns));
+	api_reply(call, list_lan_nodes, .nodes = nodes);
 }

@@ -70,80 +70,64 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 }
 
 /* Peers of all workers; home's table names them, the workers say which are connected. */
-void api_peers_each(struct api *api, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
-		    void *arg)
+bool api_peers_next(struct api_peer_iter *iter, struct mesh_peer_info *out_peer)
 {
-	for (int wants_connected = 1; wants_connected >= 0; wants_connected--) {
-		struct mesh_peer_info own;
-		struct mesh_walk walk = {0};
+	struct api *api = iter->api;
+	struct mesh_peer_info own;
 
-		while (mesh_peers_next(api->home->mesh, &walk, &own)) {
-			const struct mesh_peer_info *peer = &own;
-			const struct workers_session *session = NULL;
+	for (;;) {
+		const struct workers_session *session = NULL;
+		const struct mesh_peer_info *peer = &own;
 
-			if (!own.is_connected && api->workers)
-				session = workers_session_lookup(api->workers, own.key);
-			if (session)
-				peer = &session->peer;
-			if (peer->is_connected == wants_connected && !fn(arg, peer))
-				return;
+		if (!mesh_peers_next(api->home->mesh, &iter->walk, &own)) {
+			if (iter->is_past)
+				return false;
+			iter->is_past = true;
+			iter->walk = (struct mesh_walk){0};
+			continue;
 		}
+		if (!own.is_connected && api->workers)
+			session = workers_session_lookup(api->workers, own.key);
+		if (session)
+			peer = &session->peer;
+		if (peer->is_connected == iter->is_past)
+			continue;
+		*out_peer = *peer;
+		return true;
 	}
-}
-
-struct peer_list {
-	struct api *api;
-	struct control_call *call;
-	struct api_peer_list rows;
-};
-
-static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
-{
-	struct peer_list *list = arg;
-
-	varlink_push(control_blocks(list->call), &list->rows,
-		     api_peer(list->call, list->api, peer));
-	return true;
 }
 
 void api_list_peers(struct api *api, struct control_call *call, const struct api_list_peers_in *in,
 		    uint64_t now_ns)
 {
-	struct peer_list list = {api, call, {0}};
+	struct api_peer_iter iter = {.api = api};
+	struct api_peer_list rows = {0};
+	struct mesh_peer_info peer;
 
 	(void)in, (void)now_ns;
-	api_peers_each(api, peer_collect, &list);
-	api_reply(call, list_peers, .peers = list.rows);
-}
-
-struct peer_find {
-	const char *prefix;
-	size_t prefix_len;
-	unsigned found_cnt;
-	struct mesh_peer_info found;
-};
-
-static bool peer_match(void *arg, const struct mesh_peer_info *peer)
-{
-	struct peer_find *find = arg;
-	char text[ZBASE32_KEY_TEXT_CAP];
-
-	zbase32_write(peer->key, sizeof(peer->key), text);
-	if (strncasecmp(text, find->prefix, find->prefix_len) == 0) {
-		find->found = *peer;
-		find->found_cnt++;
-	}
-	return find->found_cnt < 2;
+	while (api_peers_next(&iter, &peer))
+		varlink_push(control_blocks(call), &rows, api_peer(call, api, &peer));
+	api_reply(call, list_peers, .peers = rows);
 }
 
 unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer)
 {
-	struct peer_find find = {.prefix = name, .prefix_len = strlen(name)};
+	struct api_peer_iter iter = {.api = api};
+	struct mesh_peer_info peer, found;
+	unsigned found_cnt = 0;
 
-	api_peers_each(api, peer_match, &find);
-	if (find.found_cnt == 1)
-		*out_peer = find.found;
-	return find.found_cnt;
+	while (found_cnt < 2 && api_peers_next(&iter, &peer)) {
+		char text[ZBASE32_KEY_TEXT_CAP];
+
+		zbase32_write(peer.key, sizeof(peer.key), text);
+		if (strncasecmp(text, name, strlen(name)) == 0) {
+			found = peer;
+			found_cnt++;
+		}
+	}
+	if (found_cnt == 1)
+		*out_peer = found;
+	return found_cnt;
 }
 
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,

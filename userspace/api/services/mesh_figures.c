@@ -18,25 +18,26 @@ struct peer_figures {
 	unsigned rtt_cnt;
 };
 
-static bool add_peer(void *arg, const struct mesh_peer_info *peer)
+static void add_peer(struct peer_figures *figures, const struct mesh_peer_info *peer)
 {
-	struct peer_figures *figures = arg;
-
 	figures->known_cnt++;
 	if (!peer->is_connected)
-		return true;
+		return;
 	figures->connected_cnt++;
 	figures->bytes_in += peer->conn.received_len;
 	figures->bytes_out += peer->conn.sent_len;
 	if (peer->conn.rtt_ns && figures->rtt_cnt < RTTS_MAX)
 		figures->rtts_us[figures->rtt_cnt++] = peer->conn.rtt_ns / NS_PER_US;
-	return true;
 }
 
 static void peer_figures(struct api *api, struct peer_figures *out_figures)
 {
+	struct api_peer_iter iter = {.api = api};
+	struct mesh_peer_info peer;
+
 	*out_figures = (struct peer_figures){0};
-	api_peers_each(api, add_peer, out_figures);
+	while (api_peers_next(&iter, &peer))
+		add_peer(out_figures, &peer);
 }
 
 void api_mesh_status(void *ctx, struct builtin_mesh_status *out_status)
