@@ -550,6 +550,16 @@ static bool neighbours_next(struct mesh *node, struct mesh_walk *walk,
 	return true;
 }
 
+static bool neighbour_path(struct mesh *node, const uint8_t key[static MESH_KEY_LEN],
+			   struct mesh_path *out_path)
+{
+	const struct mesh_lab_session *session = session_find(node, key);
+
+	if (session)
+		*out_path = (struct mesh_path){.remote = session->remote, .local = node->addr};
+	return session != NULL;
+}
+
 static void neighbours_announce(struct mesh *node, uint32_t caps, bool is_on)
 {
 	node->caps = is_on ? node->caps | caps : node->caps & ~caps;
@@ -558,6 +568,7 @@ static void neighbours_announce(struct mesh *node, uint32_t caps, bool is_on)
 const struct mesh_neighbour_ops mesh_lab_neighbours = {
 	.find = neighbour_find,
 	.next = neighbours_next,
+	.path = neighbour_path,
 	.announce = neighbours_announce,
 };
 

@@ -47,6 +47,8 @@ static const struct row rows[] = {
 #include "relay/relay_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_find, kind, field, meaning)
 #include "relay/find/relay_find_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_broker, kind, field, meaning)
+#include "relay/broker/relay_broker_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
 #include "relay/web/relay_web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
@@ -230,6 +232,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	port_mapping_stats(api->port_mapping, &out_figures->port_mapping);
 	if (api->relay)
 		out_figures->relay = *relay_stats(api->relay);
+	if (api->relay_broker)
+		relay_broker_stats(api->relay_broker, &out_figures->relay_broker);
 	if (api->relay_web)
 		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)

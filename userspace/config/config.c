@@ -90,6 +90,7 @@ void config_defaults(struct node_config *config)
 	config_fabric_defaults(&config->fabric);
 	config_sharing_defaults(&config->sharing);
 	relay_config_defaults(&config->relay);
+	relay_broker_config_defaults(&config->relay_broker);
 	relay_web_config_defaults(&config->relay_web);
 	port_mapping_config_defaults(&config->port_mapping);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;

@@ -23,6 +23,7 @@
 #include "reachability/reachability.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
+#include "relay/broker/relay_broker.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "tcp/tcp.h"
@@ -81,6 +82,7 @@ struct node_config {
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;
+	struct relay_broker_config relay_broker;
 	struct relay_web_config relay_web;
 
 	struct config_origin *origin;

@@ -48,12 +48,19 @@ struct mesh_neighbour {
 unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
 			      unsigned cap);
 
+/* Where a session leads by now, and this node's own address on that path. */
+struct mesh_path {
+	struct addr remote;
+	struct addr local; /* of family ADDR_NONE: another worker has the session */
+};
+
 /*
  * find: false: neither met nor connected. A peer that has a session with another worker of this
  *     node alone is connected, and has dialled this node.
  * next gives all neighbours one by one, connected ones first; false: all were given. A peer that
  *     has a session with another worker alone counts as one without: to ask it takes a dial, by
  *     which it would leave that worker.
+ * path: the validated path of the session with key; false: there is no session.
  * announce adds caps to what HELLO says from now on, or takes them away.
  */
 struct mesh_neighbour_ops {
@@ -61,6 +68,8 @@ struct mesh_neighbour_ops {
 		     struct mesh_neighbour *out_neighbour);
 	bool (*next)(struct mesh *mesh, struct mesh_walk *walk,
 		     struct mesh_neighbour *out_neighbour);
+	bool (*path)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		     struct mesh_path *out_path);
 	void (*announce)(struct mesh *mesh, uint32_t caps, bool is_on);
 };
 extern const struct mesh_neighbour_ops mesh_neighbour_ops;

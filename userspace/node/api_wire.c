@@ -71,6 +71,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.reachability = node->reachability,
 		.port_mapping = node->port_mapping,
 		.relay = node->relay,
+		.relay_broker = node->relay_broker,
 		.relay_web = node->relay_web,
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,

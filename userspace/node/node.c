@@ -152,6 +152,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_locate(node, what)) < 0 ||
 	    (err = node_open_reachability(node, params, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
+	    (err = node_open_relay_broker(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
@@ -231,12 +232,14 @@ static void node_free_above_store(struct node *node)
 	node_attach_dht(node, NULL);
 	node_close_reachability(node);
 	node_close_relay_web(node);
+	relay_broker_stop(node->relay_broker);
 	worker_close(node->home);
 	node_sharing_free(node->sharing);
 	api_share_calls_forget(node->api);
 	node_fabric_free(node->fabric);
 	locate_free(node->locate);
 	node->locate = NULL;
+	relay_broker_free(node->relay_broker);
 	relay_free(node->relay);
 	net_handover_free(node->threads->handover);
 }
@@ -380,8 +383,8 @@ uint64_t node_next_ns(const struct node *node)
 	if (node->home->is_simulated && store_is_pending(node->store))
 		return node->home->now_ns;
 	next_ns = node_fabric_next_ns(node->fabric);
-	if (node->relay && relay_next_ns(node->relay) < next_ns)
-		next_ns = relay_next_ns(node->relay);
+	if (node_relay_next_ns(node) < next_ns)
+		next_ns = node_relay_next_ns(node);
 	if (node_relay_web_next_ns(node) < next_ns)
 		next_ns = node_relay_web_next_ns(node);
 	sharing_ns = node_sharing_next_ns(node->sharing);

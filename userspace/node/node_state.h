@@ -76,6 +76,7 @@ struct node {
 	struct reachability *reachability;
 	struct port_mapping *port_mapping; /* NULL: simulated, or off */
 	struct relay *relay;		   /* NULL: this node is no relay */
+	struct relay_broker *relay_broker; /* likewise */
 	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
 	struct tcp_channels *channels;	   /* likewise */
 	struct fabric *fabric;		   /* NULL: services are off */
@@ -117,10 +118,16 @@ unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]
 WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
 
-/* worker_hooks.c: relay is opened if the configuration says so, before all workers. */
+/*
+ * relay_broker_params.c: relay is opened if the configuration says so, before all workers; its
+ * broker once home has its mesh. next_ns: UINT64_MAX for a node that is no relay.
+ */
 WEFT_MUST_CHECK
 int node_open_relay(struct node *node, const struct node_params *params, char *what);
+WEFT_MUST_CHECK
+int node_open_relay_broker(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
+uint64_t node_relay_next_ns(const struct node *node);
 
 /*
  * relay_web_params.c: opened once home has its poller. on_passed: an engine of any worker passed a

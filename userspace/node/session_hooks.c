@@ -4,6 +4,7 @@
 #include "blobs/blobs.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
+#include "relay/broker/relay_broker.h"
 
 static bool is_end_event(enum blobs_event_kind kind)
 {
@@ -59,6 +60,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
 	} else {
 		node_fabric_session_down(node->fabric, peer->key);
+		relay_broker_session_down(node->relay_broker, peer->key, node->home->now_ns);
 	}
 	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home->now_ns);
 	api_tell_session(node->api, peer, is_up);

@@ -167,50 +167,6 @@ void node_attach_dht(struct node *node, struct dht *dht)
 	node->home->krpc_ctx = dht;
 }
 
-/* Not a leg of a relayed flow: a datagram would come back for ever. */
-static bool is_own_addr(void *ctx, const struct addr *addr)
-{
-	const struct node *node = ctx;
-
-	for (unsigned i = 0; i < node->machine->advertised.cnt; i++)
-		if (addr_equal(&node->machine->advertised.addrs[i], addr))
-			return true;
-	for (unsigned i = 0; i < node->home->bound_cnt; i++)
-		if (addr_equal(&node->home->bound[i], addr))
-			return true;
-	return false;
-}
-
-int node_open_relay(struct node *node, const struct node_params *params, char *what)
-{
-	const struct relay_params relay = {
-		.config = node->config->relay,
-		.key = node->key,
-		.store = node->store,
-		.random = node->random,
-		.site = &node->config->mesh.site,
-		.now_ns = params->now_ns,
-		.wall_s = params->wall_s,
-		.is_own = is_own_addr,
-		.ctx = node,
-	};
-	int err;
-
-	if (!relay.config.is_on)
-		return 0;
-	snprintf(what, NODE_WHAT_CAP, "tables of relayed flows");
-	err = relay_new(&relay, &node->relay);
-	if (err == 0)
-		node->threads->config.relay = relay_tables(node->relay);
-	return err;
-}
-
-void node_turn_relay(struct node *node, uint64_t now_ns)
-{
-	if (node->relay && relay_next_ns(node->relay) <= now_ns)
-		relay_turn(node->relay, now_ns, node_wall_us(node) / 1000000);
-}
-
 static bool server_order(void *ctx, unsigned idx, const struct mailbox_message *message)
 {
 	return workers_order_content(((struct node *)ctx)->threads->workers, idx, message);

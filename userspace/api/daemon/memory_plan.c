@@ -69,6 +69,11 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_UNTOLD},
 		{"relayed flows and grants (relay.flow_cap)", relay_footprint(&config->relay),
 		 MEMORY_UNTOLD},
+		{"ends of relayed flows, and requests to them (relay.flow_cap, relay.requests)",
+		 config->relay.is_on
+			 ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap)
+			 : 0,
+		 MEMORY_UNTOLD},
 		{"the relay over WebSocket (relay.web_clients, relay.web_memory)",
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},
 		{"socket buffers (net)",

@@ -161,6 +161,13 @@ static bool read_relay_flows(const struct api *api, struct fair_view *out)
 	return api->relay;
 }
 
+static bool read_relay_asks(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_broker)
+		relay_broker_view(api->relay_broker, out);
+	return api->relay_broker;
+}
+
 static bool read_relay_web_clients(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_web)
@@ -198,6 +205,7 @@ static const struct pool_row {
 	{read_overlay_silent, NULL},
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
+	{read_relay_asks, NULL},
 	{read_relay_web_clients, NULL},
 	{read_relay_web_memory, NULL},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ListRelays: the relays that this node knows of. */
+/* ShowRelay: the flows of this relay. ListRelays: the relays that this node knows of. */
 #include "relay/find/relay_find.h"
 
 #include <stdio.h>
@@ -7,6 +7,8 @@
 
 #include "api/methods.h"
 #include "base/monotonic.h"
+#include "config/config.h"
+#include "relay/broker/relay_broker.h"
 
 static const char *state_of(const struct relay_known_row *row)
 {
@@ -64,4 +66,55 @@ void api_list_relays(struct api *api, struct control_call *call,
 		varlink_push(blocks, &relays,
 			     row_of(blocks, row, now_ns, api->wall_us(api->ctx) / 1000000));
 	api_reply(call, list_relays, .relays = relays);
+}
+
+static const char *flow_state(const struct relay_flow_view *view)
+{
+	if (view->is_slow)
+		return "slow";
+	return view->packets[0] && view->packets[1] ? "open" : "one-leg";
+}
+
+static struct api_relay_flow flow_of(struct varlink_blocks *blocks,
+				     const struct relay_broker_flow *flow,
+				     const struct relay_flow_view *view, uint64_t now_ns)
+{
+	return (struct api_relay_flow){
+		.opener = api_id(blocks, flow->keys[0]),
+		.peer = api_id(blocks, flow->keys[1]),
+		.class = flow->class == RELAY_CONTENT ? "content" : "control",
+		.state = flow_state(view),
+		.mtu = view->mtu,
+		.sent = api_uint(view->bytes[0]),
+		.received = api_uint(view->bytes[1]),
+		.refused = api_uint(view->refused[0] + view->refused[1]),
+		.age_s = api_uint((now_ns - view->opened_ns) / NS_PER_S),
+		.idle_s = api_uint((now_ns - view->used_ns) / NS_PER_S),
+		.grant = view->grant,
+	};
+}
+
+void api_show_relay(struct api *api, struct control_call *call, const struct api_show_relay_in *in,
+		    uint64_t now_ns)
+{
+	const struct relay_config *config = &api->config->relay;
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct api_relay relay = {
+		.enabled = api->relay_broker != NULL,
+		.flow_cap = config->flow_cap - 1,
+		.rate = api_uint(config->free_per_s),
+		.day = api_uint(config->free_day_len),
+		.content = api->config->relay_broker.has_free_content,
+	};
+	struct relay_broker_flow flow;
+	struct relay_flow_view view;
+	uint32_t idx = 0;
+
+	(void)in;
+	while (api->relay_broker && relay_broker_next(api->relay_broker, &idx, &flow)) {
+		relay.flow_count++;
+		if (relay_flow_read(api->relay, flow.id, &view) == 0)
+			varlink_push(blocks, &relay.flows, flow_of(blocks, &flow, &view, now_ns));
+	}
+	api_reply(call, show_relay, .relay = relay);
 }

@@ -85,6 +85,24 @@ static bool neighbours_next(struct mesh *mesh, struct mesh_walk *walk,
 	return true;
 }
 
+static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			   struct mesh_path *out_path)
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+	struct transport_conn_info info;
+
+	if (session) {
+		session->conn->ops->info(session->conn, &info);
+		*out_path = (struct mesh_path){.remote = info.remote, .local = info.local};
+		return true;
+	}
+	if (!entry || entry->foreign_at.family == ADDR_NONE)
+		return false;
+	*out_path = (struct mesh_path){.remote = entry->foreign_at};
+	return true;
+}
+
 static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
 {
 	if (is_on)
@@ -121,5 +139,6 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 const struct mesh_neighbour_ops mesh_neighbour_ops = {
 	.find = neighbour_find,
 	.next = neighbours_next,
+	.path = neighbour_path,
 	.announce = neighbours_announce,
 };

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The relay's tables and the messages that open flows in them, put together. Home. */
+#include <stdio.h>
+
+#include "crypto/node_key.h"
+#include "node/node_state.h"
+#include "relay/broker/relay_broker.h"
+
+/* Not a leg of a relayed flow: a datagram would come back for ever. */
+static bool is_own_addr(void *ctx, const struct addr *addr)
+{
+	const struct node *node = ctx;
+
+	for (unsigned i = 0; i < node->machine->advertised.cnt; i++)
+		if (addr_equal(&node->machine->advertised.addrs[i], addr))
+			return true;
+	for (unsigned i = 0; i < node->home->bound_cnt; i++)
+		if (addr_equal(&node->home->bound[i], addr))
+			return true;
+	return false;
+}
+
+static void on_closed(void *ctx, struct relay_flow_id id, enum relay_close_why why)
+{
+	relay_broker_closed(((struct node *)ctx)->relay_broker, id, why);
+}
+
+int node_open_relay(struct node *node, const struct node_params *params, char *what)
+{
+	const struct relay_params relay = {
+		.config = node->config->relay,
+		.key = node->key,
+		.store = node->store,
+		.random = node->random,
+		.site = &node->config->mesh.site,
+		.now_ns = params->now_ns,
+		.wall_s = params->wall_s,
+		.is_own = is_own_addr,
+		.on_closed = on_closed,
+		.ctx = node,
+	};
+	int err;
+
+	if (!relay.config.is_on)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "tables of relayed flows");
+	err = relay_new(&relay, &node->relay);
+	if (err == 0)
+		node->threads->config.relay = relay_tables(node->relay);
+	return err;
+}
+
+static enum fair_class class_of(void *ctx, const uint8_t *key)
+{
+	return mesh_peer_class(((const struct node *)ctx)->home->mesh, key);
+}
+
+int node_open_relay_broker(struct node *node, char *what)
+{
+	const struct relay_broker_params broker = {
+		.config = node->config->relay_broker,
+		.relay = node->relay,
+		.flow_cap = node->config->relay.flow_cap,
+		.own_key = node_key_public(node->key),
+		.mesh = mesh_seam_of(node->home->mesh),
+		.neighbours = &mesh_neighbour_ops,
+		.class_of = class_of,
+		.ctx = node,
+		.random = node->random,
+		.site = node->config->mesh.site,
+		.now_ns = node->home->now_ns,
+		.wall_s = node_wall_us(node) / 1000000,
+	};
+
+	if (!node->relay)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "requests for flows of the relay (relay.requests)");
+	return relay_broker_new(&broker, &node->relay_broker);
+}
+
+void node_turn_relay(struct node *node, uint64_t now_ns)
+{
+	uint64_t wall_s;
+
+	if (node_relay_next_ns(node) > now_ns)
+		return;
+	wall_s = node_wall_us(node) / 1000000;
+	relay_turn(node->relay, now_ns, wall_s);
+	if (node->relay_broker)
+		relay_broker_turn(node->relay_broker, now_ns, wall_s);
+}
+
+uint64_t node_relay_next_ns(const struct node *node)
+{
+	uint64_t next_ns, broker_ns;
+
+	if (!node->relay)
+		return UINT64_MAX;
+	next_ns = relay_next_ns(node->relay);
+	broker_ns = node->relay_broker ? relay_broker_next_ns(node->relay_broker) : UINT64_MAX;
+	return broker_ns < next_ns ? broker_ns : next_ns;
+}

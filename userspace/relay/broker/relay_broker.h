@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_BROKER_RELAY_BROKER_H
+#define WEFT_RELAY_BROKER_RELAY_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fair/fair_path.h"
+#include "base/figure.h"
+#include "mesh/seam_neighbours.h"
+#include "mesh/seam.h"
+#include "relay/flow_messages.h"
+#include "relay/relay.h"
+
+struct random;
+
+/*
+ * The relay's side of the messages that open, renew and close flows (docs/wire/relay.md). An end
+ * asks for a flow to another (broker_open.c). The other end is asked whether it takes the flow, and
+ * both get their labels (broker_ask.c). A leg is at the address of its end's session, and follows
+ * it; the flows of an end go with its session (broker_ends.c).
+ *
+ * Home worker; nothing blocks, reads a clock or logs.
+ */
+struct relay_broker;
+
+#define RELAY_ACCEPTED_MAX 64 /* flows that one key has taken from others */
+#define RELAY_OFFER_NS	   5000000000ull
+
+struct relay_broker_config {
+	uint32_t ask_cap;      /* requests to ends in flight: offers, labels, ends of flows */
+	bool has_free_content; /* content flows without a grant, too */
+};
+#define RELAY_ASK_MIN 64u
+void relay_broker_config_defaults(struct relay_broker_config *config);
+/* relay_broker_footprint: bytes that relay_broker_new lays out, touched as they are used. */
+size_t relay_broker_footprint(const struct relay_broker_config *config, uint32_t flow_cap);
+
+/* All borrowed. */
+struct relay_broker_params {
+	struct relay_broker_config config;
+	struct relay *relay;
+	uint32_t flow_cap;	/* the relay's */
+	const uint8_t *own_key; /* RELAY_KEY_LEN bytes */
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	enum fair_class (*class_of)(void *ctx, const uint8_t *key);
+	/*
+	 * Judges the grant that opener shows for a flow of class. 0 with the open row of the relay,
+	 * or an error and *out_why, a static sentence. NULL: this relay takes no grants.
+	 */
+	int (*grant)(void *ctx, const uint8_t *opener, const struct relay_open_message *message,
+		     unsigned *out_row, const char **out_why);
+	void *ctx;
+	struct random *random;
+	struct fair_site site;
+	uint64_t now_ns, wall_s;
+};
+/* relay_broker_new adds the handlers of FLOW_OPEN and FLOW_CLOSE. 0, -ENOMEM, or what those say. */
+WEFT_MUST_CHECK
+int relay_broker_new(const struct relay_broker_params *params, struct relay_broker **out_broker);
+/* relay_broker_stop takes back what is asked, while the mesh is there. Both take NULL. */
+void relay_broker_stop(struct relay_broker *broker);
+void relay_broker_free(struct relay_broker *broker);
+
+void relay_broker_turn(struct relay_broker *broker, uint64_t now_ns, uint64_t wall_s);
+uint64_t relay_broker_next_ns(const struct relay_broker *broker);
+
+/* relay_broker_session_down: a session with key is over. Its flows end if it has no other. */
+void relay_broker_session_down(struct relay_broker *broker, const uint8_t *key, uint64_t now_ns);
+/* relay_broker_closed: the relay closed a flow by itself (relay_params.on_closed). */
+void relay_broker_closed(struct relay_broker *broker, struct relay_flow_id id,
+			 enum relay_close_why why);
+
+/* What `weft relay show` prints of a flow beside relay_flow_read. Borrowed for the turn. */
+struct relay_broker_flow {
+	struct relay_flow_id id;
+	enum relay_class class;
+	const uint8_t *keys[2];	       /* the opener's first */
+	const struct addr *remotes[2]; /* where they are */
+};
+/* relay_broker_next gives the open flows one by one, from *idx 0 on; false: all were given. */
+bool relay_broker_next(const struct relay_broker *broker, uint32_t *idx,
+		       struct relay_broker_flow *out_flow);
+
+struct relay_broker_stats {
+#define FIGURE FIGURE_FIELD
+#include "relay/broker/relay_broker_counters.def"
+};
+void relay_broker_stats(const struct relay_broker *broker, struct relay_broker_stats *out_stats);
+/* relay_broker_view: places of requests to ends, by the class of the end on whose account they are. */
+void relay_broker_view(const struct relay_broker *broker, struct fair_view *out);
+
+#endif
