@@ -224,6 +224,8 @@ static void test_what_is_shared_is_searched(void)
 	CHECK_STR(daemon_ask(&rig, "ShowAnnounce", NULL), "");
 	CHECK_STR(daemon_ask(&rig, "ShowOverlay", NULL), "");
 	CHECK_STR(daemon_ask(&rig, "ListLanNodes", NULL), "Refused");
+	CHECK_STR(daemon_ask(&rig, "ShowRelay", NULL), "");
+	CHECK_EQ(daemon_number(&rig, "relay.flow_count"), 0);
 	CHECK_STR(daemon_ask(&rig, "ListRelays", NULL), "");
 	CHECK_EQ(daemon_cnt(&rig, "relays"), 0);
 	CHECK_STR(daemon_askf(&rig, "ListShareItems", "{'share': 'photos'}"), "");
