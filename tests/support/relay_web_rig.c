@@ -61,9 +61,20 @@ static const struct byte_channel_ops ops = {
 	.exporter = op_exporter,
 };
 
+static bool refuses(void *ctx, const uint8_t *key, const struct addr *remote)
+{
+	const struct web_rig *rig = ctx;
+	struct addr addr = *remote;
+
+	addr.port = rig->banned_addr.port;
+	return (key && rig->banned_key && memcmp(key, rig->banned_key, RELAY_WEB_KEY_LEN) == 0) ||
+	       (rig->banned_addr.family != ADDR_NONE && addr_equal(&addr, &rig->banned_addr));
+}
+
 void web_rig_init(struct web_rig *rig, const struct relay_web_config *config)
 {
-	struct relay_web_params params = {.random = &rig->random, .now_ns = NS_PER_S};
+	struct relay_web_params params = {
+		.random = &rig->random, .refuses = refuses, .ctx = rig, .now_ns = NS_PER_S};
 
 	memset(rig, 0, sizeof(*rig));
 	random_init_seeded(&rig->random, 1);

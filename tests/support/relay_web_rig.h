@@ -14,7 +14,9 @@ struct web_rig {
 	struct relay_web *web;
 	struct random random;
 	uint64_t now_ns;
-	size_t cut_len; /* input comes in pieces of so many bytes; 0: whole */
+	size_t cut_len;		   /* input comes in pieces of so many bytes; 0: whole */
+	const uint8_t *banned_key; /* NULL: none */
+	struct addr banned_addr;   /* whatever its port; of no family: none */
 };
 
 /* What clients of a rig get stays here until it is heard. */

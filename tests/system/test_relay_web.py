@@ -155,6 +155,48 @@ def test_a_relay_that_stops_says_when_to_come_back(lab):
     check_eq(relay.daemon.process.returncode, 0, "exit")
 
 
+def zbase32_encode(key):
+    number = int.from_bytes(key, "big") << 4
+    return "".join("ybndrfg8ejkmcpqxot1uwisza345h769"[number >> 5 * (51 - i) & 31] for i in range(52))
+
+
+def ban(relay, target):
+    done = relay.daemon.weft("ban", "add", target)
+    check_eq(done.returncode, OK, f"ban add {target}: {done.stderr}")
+
+
+def test_a_ban_of_a_key_cuts_its_connection_and_refuses_its_proofs(lab):
+    relay = Relay(lab, config="[node]\nworkers = 3\n")
+    a, b, c = (relay.client(key).prove() for key in (A, B, C))
+    begin = time.monotonic()
+    ban(relay, zbase32_encode(rc.public(A)))
+    check_eq(closed_with(a), None, "a close")
+    print(f"# cut {(time.monotonic() - begin) * 1000:.0f} ms after the command began")
+    for field in (None, rc.Tls.proof):
+        again = relay.client(A)
+        again.open(field and field(again.tls, A))
+        if not field:
+            again.web.send(rc.challenge_answer(A, again.hear(rc.CHALLENGE)))
+        check(b"bans" in again.hear(rc.DENIED), "denied")
+        check_eq(closed_with(again), 1008, "close")
+    b.ask(c, b"not banned")
+    check_eq(relay.figures()["banned_cnt"], 3, "banned")
+    check_eq(relay.daemon.weft("ban", "remove", zbase32_encode(rc.public(A))).returncode, OK, "ban remove")
+    relay.client(A).prove().ask(b, b"pardoned")
+
+
+def test_a_ban_of_an_address_cuts_all_its_connections(lab):
+    relay = Relay(lab)
+    clients = [relay.client(key).prove() for key in (A, B, C)]
+    ban(relay, "127.0.0.1")
+    for client in clients:
+        check_eq(closed_with(client), None, "a close")
+    wait_for(lambda: relay.figures()["conn_cnt"] == 0, "its places are free")
+    check_eq(relay.daemon.weft("ban", "remove", "127.0.0.1").returncode, OK, "ban remove")
+    a, b = relay.client(A).prove(), relay.client(B).prove()
+    a.ask(b, b"in again")
+
+
 def pump(source, target):
     try:
         while data := source.recv(65536):

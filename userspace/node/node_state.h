@@ -141,6 +141,8 @@ void node_on_passed(void *ctx, const struct tcp_passed *passed);
 void node_turn_relay_web(struct node *node, uint64_t now_ns);
 uint64_t node_relay_web_next_ns(const struct node *node);
 void node_drain_relay_web(struct node *node, uint64_t now_ns);
+/* node_expel_relay_web: home's bans changed. */
+void node_expel_relay_web(struct node *node, uint64_t now_ns);
 
 /* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK

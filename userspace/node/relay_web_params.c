@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "firewall/ingress.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 #include "relay/web/web.h"
@@ -23,6 +24,14 @@ static enum fair_class key_class(void *ctx, const uint8_t *key)
 	return mesh_peer_class(home->mesh, key);
 }
 
+static bool refuses(void *ctx, const uint8_t *key, const struct addr *remote)
+{
+	struct ingress *ingress = ((const struct worker *)ctx)->ingress;
+
+	return key ? firewall_ingress_refuses(ingress, key, remote)
+		   : firewall_ingress_refuses_addr(ingress, remote);
+}
+
 int node_open_relay_web(struct node *node, char *what)
 {
 	const struct relay_web_params web = {
@@ -31,6 +40,7 @@ int node_open_relay_web(struct node *node, char *what)
 		.random = node->random,
 		.load = &node->home->load,
 		.key_class = key_class,
+		.refuses = refuses,
 		.ctx = node->home,
 		.now_ns = node->home->now_ns,
 	};
@@ -81,6 +91,12 @@ void node_turn_relay_web(struct node *node, uint64_t now_ns)
 uint64_t node_relay_web_next_ns(const struct node *node)
 {
 	return node->relay_web ? relay_web_next_ns(node->relay_web) : UINT64_MAX;
+}
+
+void node_expel_relay_web(struct node *node, uint64_t now_ns)
+{
+	if (node->relay_web)
+		(void)relay_web_expel(node->relay_web, now_ns);
 }
 
 void node_drain_relay_web(struct node *node, uint64_t now_ns)

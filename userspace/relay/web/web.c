@@ -166,6 +166,11 @@ static bool web_opened(void *ctx, struct byte_channel *channel, uint64_t now_ns)
 	list_init(&conn->ready_link);
 	timer_init(&conn->timer, relay_web_conn_expire);
 	relay_web_conn_set_path(conn);
+	if (relay_web_conn_is_banned(conn, NULL)) {
+		web->stats.banned_cnt++;
+		pool_release(&web->conns, conn);
+		return false;
+	}
 	conn->rate = relay_web_rate_enter(web, &conn->remote);
 	if (!conn->rate || !conn_take_place(conn)) {
 		relay_web_rate_leave(web, conn->rate);
@@ -310,6 +315,25 @@ void relay_web_restart(struct relay_web *web, uint64_t now_ns)
 		conn->is_restart_due = conn->state == RELAY_WEB_CONN_OPEN;
 		relay_web_conn_close(conn, RELAY_WEB_CLOSE_AWAY);
 	}
+}
+
+unsigned relay_web_expel(struct relay_web *web, uint64_t now_ns)
+{
+	struct relay_web_conn *conn, *next;
+	unsigned cnt = 0;
+
+	web_turn(web, now_ns);
+	for (conn = pool_next(&web->conns, NULL); conn; conn = next) {
+		bool has_key = conn->state == RELAY_WEB_CONN_OPEN;
+
+		next = pool_next(&web->conns, conn);
+		if (!relay_web_conn_is_banned(conn, has_key ? conn->key : NULL))
+			continue;
+		relay_web_conn_release(conn);
+		cnt++;
+	}
+	web->stats.banned_cnt += cnt;
+	return cnt;
 }
 
 void relay_web_free(struct relay_web *web)

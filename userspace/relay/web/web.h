@@ -55,6 +55,8 @@ struct relay_web_params {
 	struct load *load; /* NULL: nothing is counted */
 	/* The class of a proved key. NULL: unknown. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	/* A ban keeps key (NULL: none is proved) or remote out. NULL: there are no bans. */
+	bool (*refuses)(void *ctx, const uint8_t *key, const struct addr *remote);
 	void *ctx;
 	uint64_t now_ns;
 };
@@ -77,6 +79,11 @@ void relay_web_expire(struct relay_web *web, uint64_t now_ns);
 uint64_t relay_web_next_ns(const struct relay_web *web);
 /* relay_web_restart tells every client to come back later, and ends all connections. */
 void relay_web_restart(struct relay_web *web, uint64_t now_ns);
+/*
+ * relay_web_expel ends every connection that params->refuses says no to by now, without a word: the
+ * driver may drop what it would say. Frames that wait for its key go with it. Returns how many.
+ */
+unsigned relay_web_expel(struct relay_web *web, uint64_t now_ns);
 
 void relay_web_read_stats(const struct relay_web *web, struct relay_web_stats *out_stats);
 /* relay_web_places: shares of connections. relay_web_blocks: of memory, in blocks of 2 KiB. */

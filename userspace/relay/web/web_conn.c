@@ -183,11 +183,23 @@ void relay_web_conn_break(struct relay_web_conn *conn, uint16_t code)
 	relay_web_conn_close(conn, code);
 }
 
+static void conn_refuse(struct relay_web_conn *conn, const char *text)
+{
+	conn->denied = text;
+	relay_web_conn_close(conn, RELAY_WEB_CLOSE_POLICY);
+}
+
 void relay_web_conn_deny(struct relay_web_conn *conn, const char *text)
 {
 	conn->web->stats.denied_cnt++;
-	conn->denied = text;
-	relay_web_conn_close(conn, RELAY_WEB_CLOSE_POLICY);
+	conn_refuse(conn, text);
+}
+
+bool relay_web_conn_is_banned(const struct relay_web_conn *conn, const uint8_t *key)
+{
+	const struct relay_web_params *params = &conn->web->params;
+
+	return params->refuses && params->refuses(params->ctx, key, &conn->remote);
 }
 
 /* Until a key is proved, all connections of an address share as one key. */
@@ -210,8 +222,14 @@ void relay_web_conn_prove(struct relay_web_conn *conn, const uint8_t key[static 
 {
 	struct relay_web *web = conn->web;
 	const struct load_who who = {.addr = &conn->remote, .key = conn->key};
-	struct relay_web_conn *older = map_lookup(&web->conn_by_key, key);
+	struct relay_web_conn *older;
 
+	if (relay_web_conn_is_banned(conn, key)) {
+		web->stats.banned_cnt++;
+		conn_refuse(conn, "the relay bans this key or address");
+		return;
+	}
+	older = map_lookup(&web->conn_by_key, key);
 	if (older)
 		conn_replace(older);
 	memcpy(conn->key, key, sizeof(conn->key));

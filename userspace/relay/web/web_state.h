@@ -129,12 +129,17 @@ struct relay_web_rate *relay_web_rate_enter(struct relay_web *web, const struct 
 void relay_web_rate_charge(struct relay_web_conn *conn, size_t len);
 void relay_web_rate_leave(struct relay_web *web, struct relay_web_rate *rate);
 void relay_web_conn_want_write(struct relay_web_conn *conn);
-/* relay_web_conn_prove: conn has key from now on; the client that had it is replaced. */
+/*
+ * relay_web_conn_prove: conn has key from now on; the client that had it is replaced. A banned key
+ * is denied, and replaces none.
+ */
 void relay_web_conn_prove(struct relay_web_conn *conn, const uint8_t key[static RELAY_WEB_KEY_LEN]);
 /* relay_web_conn_close: what is due goes, then a close of WebSocket with code, and the end. */
 void relay_web_conn_close(struct relay_web_conn *conn, uint16_t code);
 void relay_web_conn_break(struct relay_web_conn *conn, uint16_t code);
 void relay_web_conn_deny(struct relay_web_conn *conn, const char *text);
+/* relay_web_conn_is_banned: by its address, or by key, which may be NULL. */
+bool relay_web_conn_is_banned(const struct relay_web_conn *conn, const uint8_t *key);
 void relay_web_conn_set_status(struct relay_web_conn *conn, enum relay_web_status status);
 /* RFC 6455, 7.4.1. */
 #define RELAY_WEB_CLOSE_NORMAL	  1000

@@ -702,6 +702,82 @@ static void test_a_million_connections_leave_a_client_alone(void)
 	pair_fini(&rig, &a, &b);
 }
 
+static void test_a_banned_key_is_denied_at_its_proof_and_replaces_none(void)
+{
+	struct relay_web_frame frame;
+	struct web_client a, b, tls;
+	char field[256];
+	struct web_rig rig;
+
+	CHECK(pair_init(&rig, NULL, &a, &b));
+	rig.banned_key = PK(0);
+	CHECK(web_client_open(&tls, &rig, "203.0.113.1:5000"));
+	web_client_proof(&tls, keys[0], field);
+	CHECK(web_client_upgrade(&tls, "iroh-relay-v2", field));
+	CHECK(web_client_hear_frame(&tls, V2, &frame));
+	CHECK_EQ(frame.type, RELAY_WEB_DENIED);
+	CHECK(web_client_hears_close(&tls, 1008));
+	web_client_fini(&tls);
+	CHECK(web_client_open(&tls, &rig, "203.0.113.1:5001"));
+	CHECK(web_client_upgrade(&tls, "iroh-relay-v2", ""));
+	CHECK(web_client_answer(&tls, keys[0]));
+	CHECK(web_client_hear_frame(&tls, V2, &frame));
+	CHECK_EQ(frame.type, RELAY_WEB_DENIED);
+	CHECK_EQ(stats_of(&rig).banned_cnt, 2);
+	CHECK_EQ(stats_of(&rig).denied_cnt, 0);
+	CHECK_EQ(stats_of(&rig).replaced_cnt, 0);
+	CHECK(a.is_open && !a.is_shut);
+	web_client_fini(&tls);
+	pair_fini(&rig, &a, &b);
+}
+
+static void test_a_ban_cuts_the_connection_of_its_key_at_once_and_no_other(void)
+{
+	struct relay_web_frame frame = send_to(1, "x", 1), got;
+	struct web_client a, b;
+	struct web_rig rig;
+
+	CHECK(pair_init(&rig, NULL, &a, &b));
+	b.is_full = true;
+	web_client_frame(&a, &frame);
+	web_client_frame(&a, &frame);
+	rig.banned_key = PK(1);
+	CHECK_EQ(relay_web_expel(rig.web, rig.now_ns), 1);
+	CHECK(a.is_open && !b.is_open);
+	CHECK_EQ(stats_of(&rig).client_cnt, 1);
+	CHECK_EQ(stats_of(&rig).memory_used_len, 0);
+	CHECK_EQ(stats_of(&rig).banned_cnt, 1);
+	web_client_frame(&a, &frame);
+	CHECK(web_client_hear_frame(&a, V2, &got));
+	CHECK_EQ(got.type, RELAY_WEB_GONE);
+	CHECK_EQ(relay_web_expel(rig.web, rig.now_ns), 0);
+	pair_fini(&rig, &a, &b);
+}
+
+static void test_a_ban_of_an_address_cuts_it_in_every_state_and_keeps_it_out(void)
+{
+	struct web_client a, b, silent, proving, later;
+	struct web_rig rig;
+
+	CHECK(pair_init(&rig, NULL, &a, &b));
+	CHECK(web_client_open(&silent, &rig, "192.0.2.1:5001"));
+	CHECK(web_client_open(&proving, &rig, "192.0.2.1:5002"));
+	CHECK(web_client_upgrade(&proving, "iroh-relay-v2", ""));
+	rig.banned_addr = a.channel.remote;
+	CHECK_EQ(relay_web_expel(rig.web, rig.now_ns), 3);
+	CHECK(!a.is_open && !silent.is_open && !proving.is_open && b.is_open);
+	CHECK(!web_client_open(&later, &rig, "192.0.2.1:5003"));
+	CHECK_EQ(stats_of(&rig).banned_cnt, 4);
+	CHECK_EQ(stats_of(&rig).conn_cnt, 1);
+	rig.banned_addr.family = ADDR_NONE;
+	web_client_fini(&later);
+	CHECK(web_client_open(&later, &rig, "192.0.2.1:5004"));
+	web_client_fini(&silent);
+	web_client_fini(&proving);
+	web_client_fini(&later);
+	pair_fini(&rig, &a, &b);
+}
+
 int main(void)
 {
 	for (uint8_t i = 0; i < 4; i++)
@@ -728,6 +804,9 @@ int main(void)
 	RUN(test_a_restart_names_a_time_to_come_back);
 	RUN(test_a_full_table_takes_from_the_address_that_has_most);
 	RUN(test_full_memory_drops_the_oldest_frame_of_the_largest_account);
+	RUN(test_a_banned_key_is_denied_at_its_proof_and_replaces_none);
+	RUN(test_a_ban_cuts_the_connection_of_its_key_at_once_and_no_other);
+	RUN(test_a_ban_of_an_address_cuts_it_in_every_state_and_keeps_it_out);
 	RUN(test_a_million_connections_leave_a_client_alone);
 	for (unsigned i = 0; i < 4; i++)
 		node_key_free(keys[i]);
