@@ -1,26 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of network address translation, as nftables rules.
 
-Linux keeps a source port while it is free, so that one inside port looks alike
-to all outside: an endpoint-independent mapping (RFC 4787). Who may answer is
-up to connection tracking: only who was written to. From there the kinds are
-made. They hold for UDP and for one inside host per port; TCP is masqueraded.
+A kind is MAPPING/FILTERING, each of the three behaviours of RFC 4787 4.1 and 5. Four of the nine
+have a name of RFC 3489 as well.
+
+A mapping that depends on nothing but the inside endpoint keeps the inside port, which Linux does
+while it is free. Another one takes its port from a hash over all that it depends on. Connection
+tracking lets the endpoint in that was written to. Weaker filters let others in by a map from what
+they look at to the inside endpoint, which each datagram out refreshes.
+
+What nobody asked for is dropped before it is tracked for good. Else it would take a port from the
+mapping that comes after it, and the kind would be another one.
+
+They hold for UDP and for one inside host per port; TCP is masqueraded. There is no hairpinning.
 """
 import pathlib
 import shutil
+import socket
+import struct
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+INDEPENDENT, ADDRESS, ADDRESS_AND_PORT = BEHAVIOURS = (
+    "endpoint-independent", "address-dependent", "address-and-port-dependent")
+PAIRS = [f"{mapping}/{filtering}" for mapping in BEHAVIOURS for filtering in BEHAVIOURS]
+BLOCKED = "udp-blocked"
+# RFC 3489 5
+CLASSIC = {
+    "full-cone": f"{INDEPENDENT}/{INDEPENDENT}",
+    "address-restricted": f"{INDEPENDENT}/{ADDRESS}",
+    "port-restricted": f"{INDEPENDENT}/{ADDRESS_AND_PORT}",
+    "symmetric": f"{ADDRESS_AND_PORT}/{ADDRESS_AND_PORT}",
+}
+KINDS = {
+    "full-cone": "any endpoint may send to a port that was used once",
+    "address-restricted": "an address that was written to may answer from any port",
+    "port-restricted": "only the address and port that was written to may answer",
+    "symmetric": "as port-restricted, and each destination sees another port",
+    BLOCKED: "no UDP passes; TCP does",
+    **{pair: "mapping/filtering of RFC 4787" for pair in PAIRS},
+}
+# RFC 4787 REQ-5 asks for two minutes or more.
+LIFETIME_S = 120
+# Of two destinations one in so many pairs sees the same port by accident.
+_PORTS, _PORT_FIRST = 4096, 20000
 
 _FRAME = """
+table ip lab
+delete table ip lab
 table ip lab {{
-	{map}
-	chain outgoing {{
-		type filter hook postrouting priority srcnat - 1;
-		{outgoing}
-	}}
+	map mapped {{ type {key} : ipv4_addr . inet_service; flags dynamic,timeout; timeout {lifetime}s; size 65535; }}
 	chain translate_source {{
 		type nat hook postrouting priority srcnat;
-		oifname "{outside}" {masquerade}
+		{udp_source}
+		oifname "{outside}" masquerade
+	}}
+	chain note_mapping {{
+		comment "an inside host begins a flow, or answers one that its mapping let in"
+		type filter hook postrouting priority srcnat + 1;
+		oifname "{outside}" meta l4proto udp ct direction original update @mapped {{ {out_key} : ct original ip saddr . ct original proto-src }}
+		oifname "{outside}" meta l4proto udp ct direction reply update @mapped {{ {out_key} : ct reply ip saddr . ct reply proto-src }}
 	}}
 	chain translate_destination {{
 		type nat hook prerouting priority dstnat;
@@ -28,6 +66,7 @@ table ip lab {{
 	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
+		{blocked}
 		iifname "{inside}" accept
 		ct state established,related accept
 		ct status dnat accept
@@ -40,37 +79,67 @@ table ip lab {{
 }}
 """
 
-# A mapping lives while something goes out by it; RFC 4787 asks for two minutes or more.
-_CONE = {
-    "map": "map mapped {{ type {key}; flags dynamic,timeout; timeout 2m; size 65535; }}",
-    "outgoing": 'oifname "{outside}" meta l4proto udp update @mapped '
-                "{{ {out_key} : ip saddr . udp sport }}",
-    "incoming": 'iifname "{outside}" meta l4proto udp dnat ip to {in_key} map @mapped',
-    "masquerade": "masquerade",
+# type of the map's key, its value from a datagram out after translation, and from one in before
+_FILTERS = {
+    INDEPENDENT: ("inet_service", "udp sport", "udp dport"),
+    ADDRESS: ("ipv4_addr . inet_service", "ip daddr . udp sport", "ip saddr . udp dport"),
+    # Nothing to add to connection tracking.
+    ADDRESS_AND_PORT: ("inet_service", "udp sport", None),
 }
-
-KINDS = {
-    "full-cone": ("anybody may write to a port that was used once", {
-        **_CONE, "key": "inet_service : ipv4_addr . inet_service", "out_key": "udp sport",
-        "in_key": "udp dport"}),
-    "address-restricted": ("an address that was written to may answer from any port", {
-        **_CONE, "key": "ipv4_addr . inet_service : ipv4_addr . inet_service",
-        "out_key": "ip daddr . udp sport", "in_key": "ip saddr . udp dport"}),
-    "port-restricted": ("only the address and port that was written to may answer", {
-        "map": "", "outgoing": "", "incoming": "", "masquerade": "masquerade"}),
-    "symmetric": ("as port-restricted, and each destination sees another port", {
-        "map": "", "outgoing": "", "incoming": "", "masquerade": "masquerade fully-random"}),
+_DEPENDS_ON = {
+    INDEPENDENT: "ip saddr . udp sport",
+    ADDRESS: "ip saddr . udp sport . ip daddr",
+    ADDRESS_AND_PORT: "ip saddr . udp sport . ip daddr . udp dport",
 }
 
 
-def rules(kind, inside, outside):
-    pieces = dict(KINDS[kind][1], inside=inside, outside=outside)
-    return _FRAME.format(inside=inside, outside=outside, **{
-        name: pieces[name].format(**pieces)
-        for name in ("map", "outgoing", "incoming", "masquerade")})
+def pair_of(kind):
+    """(mapping, filtering) of a kind under which UDP passes."""
+    return tuple(CLASSIC.get(kind, kind).split("/"))
 
 
-def apply(namespace, kind, inside, outside):
-    """Makes namespace translate between its devices inside and outside."""
+def _udp_source(mapping, outside, seed):
+    if mapping == INDEPENDENT and not seed:
+        return ""
+    ports = ", ".join(f"{number} : {_PORT_FIRST + number}" for number in range(_PORTS))
+    return (f'oifname "{outside}" meta l4proto udp masquerade to : jhash {_DEPENDS_ON[mapping]} '
+            f"mod {_PORTS} seed {seed + 1} map {{ {ports} }}")
+
+
+def rules(kind, inside, outside, lifetime_s=LIFETIME_S, seed=0):
+    mapping, filtering = pair_of(kind if kind != BLOCKED else CLASSIC["port-restricted"])
+    key, out_key, in_key = _FILTERS[filtering]
+    incoming = in_key and f'iifname "{outside}" meta l4proto udp dnat ip to {in_key} map @mapped'
+    return _FRAME.format(
+        inside=inside, outside=outside, lifetime=lifetime_s, key=key, out_key=out_key,
+        udp_source=_udp_source(mapping, outside, seed), incoming=incoming or "",
+        blocked="meta l4proto udp drop" if kind == BLOCKED else "")
+
+
+def _forget_flows():
+    """Of this network namespace: ctnetlink's message to delete, without a filter."""
+    nfnl_subsys_ctnetlink, ipctnl_msg_ct_delete, nlm_f_request, nlm_f_ack = 1, 2, 1, 4
+    message = struct.pack("=IHHIIBBH", 20, nfnl_subsys_ctnetlink << 8 | ipctnl_msg_ct_delete,
+                          nlm_f_request | nlm_f_ack, 1, 0, socket.AF_INET, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netfilter:
+        netfilter.send(message)
+        error = struct.unpack_from("=i", netfilter.recv(4096), 16)[0]
+        if error:
+            raise OSError(-error, "connection tracking keeps its flows")
+
+
+def apply(namespace, kind, inside, outside, lifetime_s=LIFETIME_S, seed=0):
+    """
+    Makes namespace translate between its devices inside and outside. Again: another kind, with
+    whatever flows there are. Another seed: other ports, also where they were preserved.
+    """
     nft = ["nft"] if shutil.which("nft") else [str(TOP / "tools" / "in-root"), "nft"]
-    namespace.run(*nft, "-f", "-", text=rules(kind, inside, outside))
+    namespace.run(*nft, "-f", "-", text=rules(kind, inside, outside, lifetime_s, seed))
+    for name in ("udp_timeout", "udp_timeout_stream"):
+        namespace.sysctl(f"netfilter/nf_conntrack_{name}", lifetime_s)
+
+
+def rebind(namespace, kind, inside, outside, seed):
+    """All flows are forgotten, and the next ones have other ports."""
+    apply(namespace, kind, inside, outside, seed=seed)
+    namespace.inside(_forget_flows)

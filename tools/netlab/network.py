@@ -31,6 +31,7 @@ class Network:
         """plain: links are bare veth pairs. outlives_us: it stays when this process ends."""
         self.name, self.plain, self.outlives_us = name, plain, outlives_us
         self.nodes, self.addresses, self.links = {}, {}, []
+        self.kinds, self.sides = {}, {}  # of NATs: what they are, and their devices in and out
         self.wires = None
 
     def add(self, node):
@@ -57,10 +58,15 @@ class Network:
         self.nodes[node].ip("link", "add", "bridge0", "type", "bridge")
         self.nodes[node].ip("link", "set", "bridge0", "up")
 
-    def translates(self, node, kind, inside, outside):
-        """Makes a NAT of node between two of its devices."""
+    def translates(self, node, kind, inside, outside, **options):
+        """Makes a NAT of node between two of its devices, or another one of a NAT."""
         self.forwards(node)
-        nat.apply(self.nodes[node], kind, inside, outside)
+        nat.apply(self.nodes[node], kind, inside, outside, **options)
+        self.kinds[node], self.sides[node] = kind, (inside, outside)
+
+    def rebinds(self, node, seed):
+        """A NAT forgets its flows; the ports of the next ones are of seed, which is not 0."""
+        nat.rebind(self.nodes[node], self.kinds[node], *self.sides[node], seed)
 
     def join(self, a, b, mtu=1500):
         """Joins two nodes and returns the names of the new devices, a's first."""

@@ -96,7 +96,7 @@ def _layers(kind):
     return layers
 
 
-def _behind(network, node, kind, public, mtu):
+def behind(network, node, kind, public, mtu):
     """Puts node behind the NATs of kind, the outermost of which has the address public."""
     layers = _layers(kind)
     routers = [f"{role}-{node}" for role, _ in zip(("nat", "cgn"), layers)]
@@ -128,9 +128,9 @@ def nat_(network, words, mtu):
         _layers(kind)
     network.add("internet")
     network.bridge("internet")
-    _behind(network, "a", words[0], "198.18.0.1", mtu)
-    _behind(network, "b", words[1] if len(words) > 1 else "open", "198.18.0.2", mtu)
-    _behind(network, "p", "open", "198.18.0.9", mtu)
+    behind(network, "a", words[0], "198.18.0.1", mtu)
+    behind(network, "b", words[1] if len(words) > 1 else "open", "198.18.0.2", mtu)
+    behind(network, "p", "open", "198.18.0.9", mtu)
 
 
 TOPOLOGIES = {"pair": pair, "bridge": bridge, "star": star, "sites": sites, "nat": nat_}
