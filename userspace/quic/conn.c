@@ -216,7 +216,8 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		if (quic_token_is_known(engine, conn->claim.met_s))
 			conn->class = FAIR_KNOWN;
 	}
-	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && !quic_share_take_handshake(conn)) {
+	if (accept->half_open_place == QUIC_HALF_OPEN_NONE &&
+	    !fair_conns_take_handshake(&engine->shares, &conn->share, engine->now_ns)) {
 		quic_conn_release(conn);
 		return NULL;
 	}
@@ -270,7 +271,7 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	conn->unheard_max = dial->unheard_max;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
 	conn->class = quic_conn_class(conn);
-	if (!quic_share_take(conn)) {
+	if (!fair_conns_take(&engine->shares, &conn->share, engine->now_ns)) {
 		quic_conn_release(conn);
 		return WEFT_EFULL;
 	}

@@ -186,15 +186,16 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;
-		quic_share_note_refused(conn, "quic.conn_per_key_cap", 0);
+		fair_conns_note_refused(&engine->shares, &conn->share, "quic.conn_per_key_cap", 0,
+					engine->now_ns);
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
 		return 0;
 	}
 	conn_settle_class(conn);
-	if (!conn->is_dialler && !quic_share_take(conn)) {
+	if (!conn->is_dialler && !fair_conns_take(&engine->shares, &conn->share, engine->now_ns)) {
 		/* With a token it is back in a round trip. */
 		conn_give_token(conn, ngtcp2_conn_get_path(ngtcp2));
-		quic_share_refuse(conn);
+		fair_conns_refuse(&engine->shares, &conn->share, engine->now_ns);
 		return 0;
 	}
 	conn->is_resumed = SSL_session_reused(conn->ssl);

@@ -173,10 +173,9 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->key = params->key;
 	quic_engine_set_wall(engine, params->wall_s, params->now_ns);
 	engine->linger_cap = linger_cap_of(&params->config);
-	engine->share_next_ns = UINT64_MAX;
 	engine->key_class = params->key_class;
 	engine->class_ctx = params->class_ctx;
-	engine->load = params->load;
+	engine->shares.load = params->load;
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
 	list_init(&engine->ready);
 	list_init(&engine->lingering);
@@ -324,7 +323,7 @@ void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns)
 {
 	quic_engine_turn(engine, now_ns);
 	timer_wheel_expire(&engine->wheel, engine->now_ns);
-	quic_share_expire(engine);
+	fair_conns_expire(&engine->shares, engine->now_ns);
 }
 
 uint64_t quic_engine_next_ns(const struct quic_engine *engine)
@@ -335,7 +334,7 @@ uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 	    quic_memory_is_due(engine))
 		return engine->now_ns;
 	next_ns = timer_wheel_next_ns(&engine->wheel);
-	return next_ns < engine->share_next_ns ? next_ns : engine->share_next_ns;
+	return next_ns < engine->shares.next_ns ? next_ns : engine->shares.next_ns;
 }
 
 void quic_engine_drain(struct quic_engine *engine)

@@ -7,11 +7,9 @@
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 
 #include "base/memory/arena.h"
-#include "base/fair/fair.h"
-#include "base/fair/fair_path.h"
+#include "base/fair/fair_conns.h"
 #include "base/memory/heap.h"
 #include "base/list.h"
-#include "base/fair/load.h"
 #include "base/map.h"
 #include "base/memory/pool.h"
 #include "base/random.h"
@@ -264,13 +262,9 @@ struct quic_engine {
 	struct list_node lingering; /* quic_conn, oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
-	struct fair conn_shares;      /* open connections and our dials */
-	struct fair handshake_shares; /* handshakes with a token of this node */
-	struct fair_paths share_paths;
-	uint64_t share_next_ns; /* when a share is overdue; UINT64_MAX: never */
+	struct fair_conns shares; /* of handshakes, those with a token of this node */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
-	struct load *load;	      /* NULL: not counted */
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	const struct node_key *key;
 	uint64_t claim_secret[2];	   /* seals what known tokens say of their owner */
@@ -378,25 +372,13 @@ static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 }
 
 /*
- * quic_share.c: which connections hold places. take{,_handshake}: false, there is none
- * for conn; one that holds more may have been sent away for it. refuse ends
- * conn with the time to come back. release leaves one without a place
- * alone. progress: the peer sent len bytes of a stream.
+ * quic_share.c: which connections hold places in shares. release leaves one without a place
+ * alone. charge: conn's handshake is complete, so its address and its key are proven.
  */
 WEFT_MUST_CHECK
 int quic_share_init(struct quic_engine *engine, uint32_t handshake_cap);
-WEFT_MUST_CHECK
-bool quic_share_take(struct quic_conn *conn);
-WEFT_MUST_CHECK
-bool quic_share_take_handshake(struct quic_conn *conn);
-void quic_share_refuse(struct quic_conn *conn);
-/* quic_share_charge: conn's handshake is complete, so its address and its key are proven. */
 void quic_share_charge(struct quic_conn *conn);
-/* quic_share_note_refused: pool (static) had no place for conn, which may come after wait_ms. */
-void quic_share_note_refused(struct quic_conn *conn, const char *pool, uint32_t wait_ms);
 void quic_share_release(struct quic_conn *conn);
-void quic_share_progress(struct quic_conn *conn, size_t len);
-void quic_share_expire(struct quic_engine *engine);
 void quic_share_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 /* quic_conn_class: what the speaker and the token say of the proved key now (conn_events.c). */
 enum fair_class quic_conn_class(const struct quic_conn *conn);

@@ -22,9 +22,9 @@
 /* False: dgram of a handshake is to be served now; else it waits, or was dropped. */
 static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
 {
-	if (!engine->load || engine->is_serving || dgram->len > BACKLOG_DGRAM_MAX)
+	if (!engine->shares.load || engine->is_serving || dgram->len > BACKLOG_DGRAM_MAX)
 		return false;
-	quic_backlog_put(&engine->backlog, engine->load, dgram, engine->now_ns);
+	quic_backlog_put(&engine->backlog, engine->shares.load, dgram, engine->now_ns);
 	return true;
 }
 
@@ -51,8 +51,8 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
-	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && engine->load)
-		load_charge(engine->load, &(struct load_who){.addr = &dgram->remote},
+	if (accept->half_open_place == QUIC_HALF_OPEN_NONE && engine->shares.load)
+		load_charge(engine->shares.load, &(struct load_who){.addr = &dgram->remote},
 			    LOAD_PRICE_HELLO, engine->now_ns);
 	/* A ClientHello in several datagrams is held only for a validated address. */
 	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
@@ -244,7 +244,7 @@ void quic_engine_serve_waiting(struct quic_engine *engine)
 		return;
 	engine->is_serving = true;
 	for (unsigned i = 0; i < BACKLOG_TURN_MAX; i++) {
-		slot = quic_backlog_first(&engine->backlog, engine->load, engine->now_ns);
+		slot = quic_backlog_first(&engine->backlog, engine->shares.load, engine->now_ns);
 		if (!slot)
 			break;
 		quic_engine_input(engine, &slot->dgram, engine->now_ns);

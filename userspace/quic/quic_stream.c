@@ -288,7 +288,7 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 	stream->is_answered |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
 	if (stream->is_fin_sent)
 		quic_probe_await(conn);
-	quic_share_progress(conn, len);
+	fair_conns_progress(&conn->engine->shares, &conn->share, len, conn->engine->now_ns);
 	conn->engine->events->stream_data(
 		conn->engine->ctx, &stream->transport,
 		&(struct transport_piece){data, len, flags & NGTCP2_STREAM_DATA_FLAG_FIN},

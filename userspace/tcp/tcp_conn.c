@@ -141,7 +141,7 @@ int tcp_conn_dial(struct tcp_engine *engine, const struct transport_dial *dial,
 	conn->transport.user = dial->user;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
 	conn->class = tcp_conn_class(conn);
-	if (!tcp_share_take(conn)) {
+	if (!fair_conns_take(&engine->shares, &conn->share, engine->now_ns)) {
 		pool_release(&engine->conns, conn);
 		return WEFT_EFULL;
 	}
@@ -199,7 +199,7 @@ struct tcp_conn *tcp_engine_accept(struct tcp_engine *engine, struct tcp_link *l
 	conn->local = *local;
 	conn->next_id = PEER_FIRST_ID;
 	conn->next_peer_id = DIALLER_FIRST_ID;
-	if (!tcp_share_take_handshake(conn)) {
+	if (!fair_conns_take_handshake(&engine->shares, &conn->share, engine->now_ns)) {
 		engine->stats.refused_full_cnt++;
 		pool_release(&engine->conns, conn);
 		return NULL;

@@ -139,7 +139,7 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 	engine->class_ctx = params->class_ctx;
 	engine->pass = params->pass;
 	engine->pass_ctx = params->pass_ctx;
-	engine->load = params->load;
+	engine->shares.load = params->load;
 	engine->now_ns = params->now_ns;
 	list_init(&engine->ready);
 	list_init(&engine->lingering);
@@ -242,7 +242,7 @@ void tcp_engine_expire(struct tcp_engine *engine, uint64_t now_ns)
 {
 	engine_turn(engine, now_ns);
 	timer_wheel_expire(&engine->wheel, engine->now_ns);
-	tcp_share_expire(engine);
+	fair_conns_expire(&engine->shares, engine->now_ns);
 }
 
 uint64_t tcp_engine_next_ns(const struct tcp_engine *engine)
@@ -252,7 +252,7 @@ uint64_t tcp_engine_next_ns(const struct tcp_engine *engine)
 	if (!list_is_empty(&engine->ready) ||
 	    (engine->is_memory_freed && !list_is_empty(&engine->starved)))
 		return engine->now_ns;
-	return next_ns < engine->share_next_ns ? next_ns : engine->share_next_ns;
+	return next_ns < engine->shares.next_ns ? next_ns : engine->shares.next_ns;
 }
 
 void tcp_engine_drain(struct tcp_engine *engine)

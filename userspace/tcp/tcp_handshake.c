@@ -98,8 +98,8 @@ static bool conn_settle(struct tcp_conn *conn)
 	if (!conn->is_dialler) {
 		tcp_share_release(conn);
 		conn->is_shaking = false;
-		if (!tcp_share_take(conn)) {
-			tcp_share_refuse(conn);
+		if (!fair_conns_take(&engine->shares, &conn->share, engine->now_ns)) {
+			fair_conns_refuse(&engine->shares, &conn->share, engine->now_ns);
 			return true;
 		}
 	}

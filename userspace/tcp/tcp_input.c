@@ -72,7 +72,7 @@ static bool input_data(struct tcp_conn *conn, struct tcp_stream *stream,
 	}
 	stream->recv_left -= frame->len;
 	stream->is_answered = frame->is_fin;
-	tcp_share_progress(conn, frame->len);
+	fair_conns_progress(&conn->engine->shares, &conn->share, frame->len, conn->engine->now_ns);
 	if (stream->is_shut || conn->is_close_wanted)
 		return true;
 	stream->unread_len += frame->len;

@@ -4,7 +4,7 @@
 
 #include <openssl/ssl.h>
 
-#include "base/fair/load.h"
+#include "base/fair/fair_conns.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/memory/arena.h"
@@ -154,7 +154,6 @@ struct tcp_engine {
 	void *class_ctx;
 	void (*pass)(void *ctx, const struct tcp_passed *passed);
 	void *pass_ctx;
-	struct load *load;
 	uint64_t now_ns;
 	struct arena arena;
 	struct heap *heap;
@@ -174,9 +173,7 @@ struct tcp_engine {
 	bool is_memory_freed;
 	bool is_draining;
 	unsigned shake_cnt; /* inputs to handshakes in this turn */
-	struct fair conn_shares, handshake_shares;
-	struct fair_paths share_paths;
-	uint64_t share_next_ns;
+	struct fair_conns shares;
 	uint8_t *plain; /* TCP_FRAME_RECORD_LEN: what TLS gave, or is to have */
 	struct tcp_stats stats;
 };
@@ -258,18 +255,11 @@ uint64_t tcp_stream_acked(struct tcp_stream *stream);
 /* tcp_stream_wake raises stream_writable where memory was freed. */
 void tcp_stream_wake(struct tcp_engine *engine);
 
-/* tcp_share.c: which connections hold places. As quic/limits/quic_share.c. */
+/* tcp_share.c: which connections hold places in shares. As quic/limits/quic_share.c. */
 WEFT_MUST_CHECK
 int tcp_share_init(struct tcp_engine *engine, struct random *random);
-WEFT_MUST_CHECK
-bool tcp_share_take(struct tcp_conn *conn);
-WEFT_MUST_CHECK
-bool tcp_share_take_handshake(struct tcp_conn *conn);
-void tcp_share_refuse(struct tcp_conn *conn);
 void tcp_share_charge(struct tcp_conn *conn, uint32_t price);
 void tcp_share_release(struct tcp_conn *conn);
-void tcp_share_progress(struct tcp_conn *conn, size_t len);
-void tcp_share_expire(struct tcp_engine *engine);
 void tcp_share_stats(const struct tcp_engine *engine, struct tcp_stats *out_stats);
 
 /* tcp_transport.c */

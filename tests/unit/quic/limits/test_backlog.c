@@ -62,7 +62,7 @@ static void bench_make(uint64_t seed)
 	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    load_init(&load, &arena, LOAD_LINE_CNT, secret) < 0)
 		abort();
-	pair.b->engine->load = &load;
+	pair.b->engine->shares.load = &load;
 	pair.net.tap = catch;
 	caught_cnt = 0;
 }
@@ -223,7 +223,7 @@ static void test_engine_without_load_serves_at_once(void)
 	unsigned cnt;
 
 	bench_make(5);
-	pair.b->engine->load = NULL;
+	pair.b->engine->shares.load = NULL;
 	cnt = dials_catch(a, 20);
 	batch_input(0, cnt);
 	CHECK_EQ(stats_now().waiting_cnt, 0);

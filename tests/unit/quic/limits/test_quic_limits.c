@@ -25,8 +25,8 @@ static bool is_empty(const struct quic_node *node)
 	return engine->conns.used_cnt == 0 && engine->streams.used_cnt == 0 &&
 	       engine->cids.ours.used_cnt == 0 && engine->cids.origins.used_cnt == 0 &&
 	       engine->cids.reset_tokens.used_cnt == 0 && engine->limits.counts.used_cnt == 0 &&
-	       engine->limits.half_open.cnt == 0 && engine->handshake_shares.held_cnt == 0 &&
-	       engine->conn_shares.held_cnt == 0 && engine->stats.handshake_cnt == 0 &&
+	       engine->limits.half_open.cnt == 0 && engine->shares.handshakes.held_cnt == 0 &&
+	       engine->shares.open.held_cnt == 0 && engine->stats.handshake_cnt == 0 &&
 	       engine->lingering_cnt == 0 && usage.used_len == 0 &&
 	       quic_engine_next_ns(engine) == UINT64_MAX;
 }

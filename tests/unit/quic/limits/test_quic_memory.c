@@ -51,7 +51,7 @@ static void test_idle_connection_costs_less_than_32_kib(void)
 	printf("# idle connection: %zu bytes of ours (%zu the slot), %zu of OpenSSL's\n", ours,
 	       sizeof(struct quic_conn), openssl);
 	CHECK(ours <= IDLE_LEN_MAX);
-	CHECK_EQ(p.b->engine->conn_shares.held_cnt, IDLE_CNT + 1);
+	CHECK_EQ(p.b->engine->shares.open.held_cnt, IDLE_CNT + 1);
 	quic_pair_fini(&p);
 }
 

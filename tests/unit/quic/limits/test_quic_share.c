@@ -135,7 +135,7 @@ static void test_refused_connection_is_kept_by_key_and_address(void)
 	CHECK_EQ(arena_open(&arena, ARENA_GROWS), 0);
 	CHECK_EQ(load_init(&load, &arena, LOAD_LINE_CNT, secret), 0);
 	fill(&p);
-	p.b->engine->load = &load;
+	p.b->engine->shares.load = &load;
 	(void)quic_net_connect(p.a, p.b);
 	quic_net_settle(&p.net, NS_PER_S);
 	CHECK_EQ(stats_of(p.b).refused_full_cnt, 1);
@@ -166,7 +166,7 @@ static void test_complete_handshake_is_charged_to_its_network(void)
 	pair_make(&p, 15);
 	CHECK_EQ(arena_open(&arena, ARENA_GROWS), 0);
 	CHECK_EQ(load_init(&load, &arena, LOAD_LINE_CNT, secret), 0);
-	p.b->engine->load = &load;
+	p.b->engine->shares.load = &load;
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(quic_net_connect(p.a, p.b)->is_ready);
 	quic_net_settle(&p.net, NS_PER_S / 10);
@@ -196,9 +196,9 @@ static void test_networks_are_those_of_the_site(void)
 			CHECK_EQ(fair_site_parse("192.0.2.0/24:32", &config.site), 0);
 		quic_pair_init(&p, 16, &config);
 		CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
-		fair_path_of_addr(&p.b->engine->share_paths, &addr, FAIR_UNKNOWN, &first);
+		fair_path_of_addr(&p.b->engine->shares.paths, &addr, FAIR_UNKNOWN, &first);
 		CHECK_EQ(addr_parse("192.0.2.2:7000", &addr), 0);
-		fair_path_of_addr(&p.b->engine->share_paths, &addr, FAIR_UNKNOWN, &second);
+		fair_path_of_addr(&p.b->engine->shares.paths, &addr, FAIR_UNKNOWN, &second);
 		CHECK_EQ(first.ids[0], second.ids[0]); /* the family */
 		CHECK_EQ(first.ids[1] == second.ids[1], !is_site);
 		quic_pair_fini(&p);
