@@ -158,9 +158,21 @@ def test_an_interface_of_others_needs_no_roles_and_has_names_of_its_own(lab):
     check("api_interfaces" not in made["guest.c"], "tables that would be there twice")
 
 
-def test_lists_of_an_interface_of_others_are_refused(lab):
-    check_eq(made_as("interface a.Guest\nmethod M() -> (names: []string)\n"),
-             ((1, "varlink-c: a.Guest: a list or a map would be there twice\n"), {}), "refused")
+def test_lists_of_texts_are_the_nodes_and_lists_of_own_types_are_made(lab):
+    (code, said), made = made_as("interface a.Guest\ntype Row (n: int)\n"
+                                 "method M() -> (names: []string, rows: []Row)\n")
+    check_eq((code, said), (0, ""), "made")
+    check('#include "varlink/node.h"\n' in made["guest.h"], made["guest.h"])
+    check("struct api_string_list names;\n" in made["guest.h"], made["guest.h"])
+    check("struct api_string_list {" not in made["guest.h"], "the node's list twice")
+    check("struct api_guest_row_list {\n" in made["guest.h"], made["guest.h"])
+    check("api_string_list_type =" not in made["guest.c"], made["guest.c"])
+    check("api_guest_row_list_type = VARLINK_LIST_OF(guest_row)" in made["guest.c"], made["guest.c"])
+
+
+def test_methods_of_org_varlink_service_are_made_by_as(lab):
+    _, made = made_as("interface org.varlink.service\nmethod GetInfo() -> (vendor: string)\n")
+    check("struct api_guest_get_info_out {\n\tconst char *vendor;\n};" in made["guest.h"], made["guest.h"])
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -102,12 +102,24 @@ $(PROGRAM_MADE) &: tools/varlink-c $(PROGRAM_INTERFACE)
 	$(Q)tools/varlink-c $(GEN) --as program $(PROGRAM_INTERFACE)
 GENERATED += $(PROGRAM_MADE)
 
+# The interface that every varlink service has, and what weft itself prints with --json.
+STANDARD_MADE := $(GEN)/varlink/standard.h $(GEN)/varlink/standard.c
+$(STANDARD_MADE) &: tools/varlink-c include/weft/org.varlink.service.varlink
+	$(call say,GEN,$(GEN)/varlink/standard)
+	$(Q)tools/varlink-c $(GEN) --as standard include/weft/org.varlink.service.varlink
+PRINTED_MADE := $(GEN)/varlink/printed.h $(GEN)/varlink/printed.c
+$(PRINTED_MADE) &: tools/varlink-c tools/weft/print/printed.varlink
+	$(call say,GEN,$(GEN)/varlink/printed)
+	$(Q)tools/varlink-c $(GEN) --as printed tools/weft/print/printed.varlink
+GENERATED += $(STANDARD_MADE) $(PRINTED_MADE)
+
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-GEN_OBJS := $(GEN)/varlink/node.o $(GEN)/varlink/node_views.o $(GEN)/varlink/program.o
+GEN_OBJS := $(GEN)/varlink/node.o $(GEN)/varlink/node_views.o $(GEN)/varlink/program.o \
+	$(GEN)/varlink/standard.o $(GEN)/varlink/printed.o
 $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<

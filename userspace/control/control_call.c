@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "varlink/node.h"
+#include "varlink/standard.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "codec/json_heap.h"
@@ -485,9 +486,9 @@ static void call_route(struct control_call *call, const struct request *request)
 	if (!control_interface_lookup(interface))
 		control_call_fail_standard(call, API_INTERFACE_NOT_FOUND_ERROR,
 					   &(struct api_failure){.interface = interface});
-	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
+	else if (strcmp(interface, API_STANDARD_INTERFACE) == 0 && call->wants_upgrade)
 		fail_upgrade(call, request->method);
-	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
+	else if (strcmp(interface, API_STANDARD_INTERFACE) == 0)
 		control_service_dispatch(call, name, request->parameters);
 	else if (!method || strcmp(method->interface, interface) != 0)
 		control_call_fail_standard(call, API_METHOD_NOT_FOUND_ERROR,

@@ -236,12 +236,10 @@ struct control_call *control_call_new(struct control *control, enum control_role
 void control_call_run(struct control_call *call, const char *name, json_t *parameters);
 
 /* varlink_service.c */
-#define INTERFACE_SERVICE "org.varlink.service"
 /* control_interface_lookup gives the description of an interface, or NULL. */
 const struct varlink_interface *control_interface_lookup(const char *name);
 /* control_service_dispatch answers org.varlink.service's own methods; name without interface. */
-void control_service_dispatch(struct control_call *call, const char *name,
-			      const json_t *parameters);
+void control_service_dispatch(struct control_call *call, const char *name, json_t *parameters);
 
 /* control_event.c */
 void control_event_pump(struct control_call *call);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "varlink/node.h"
+#include "varlink/standard.h"
 #include "weft/version.h"
 
 const struct varlink_interface *control_interface_lookup(const char *name)
@@ -20,30 +21,36 @@ const struct varlink_interface *control_interface_lookup(const char *name)
 
 static void get_info(struct control_call *call)
 {
-	json_t *names = json_array();
+	struct api_standard_get_info_out info = {.vendor = "weft",
+						 .product = "weftd",
+						 .version = WEFT_VERSION,
+						 .url = "file:///usr/share/doc/weft"};
 
 	for (size_t i = 0; i < API_INTERFACE_CNT; i++)
-		(void)json_array_append_new(names, json_string(api_interfaces[i].name));
-	control_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:o}", "vendor", "weft", "product",
-				      "weftd", "version", WEFT_VERSION, "url",
-				      "file:///usr/share/doc/weft", "interfaces", names));
+		varlink_push(control_blocks(call), &info.interfaces, api_interfaces[i].name);
+	control_reply(call, api_standard_get_info_out_write(&info));
 }
 
-static void get_interface_description(struct control_call *call, const json_t *parameters)
+static void get_interface_description(struct control_call *call, json_t *parameters)
 {
-	const char *name = json_string_value(json_object_get(parameters, "interface"));
-	const struct varlink_interface *interface = name ? control_interface_lookup(name) : NULL;
+	const struct api_standard_get_interface_description_in *in =
+		varlink_read(&api_standard_get_interface_description_in_type, parameters,
+			     control_blocks(call), NULL);
+	const char *name = in ? in->interface : "";
+	const struct varlink_interface *interface = control_interface_lookup(name);
 
-	if (!name)
+	if (!*name)
 		control_fail_parameter(call, "interface");
 	else if (!interface)
 		control_call_fail_standard(call, API_INTERFACE_NOT_FOUND_ERROR,
 					   &(struct api_failure){.interface = name});
 	else
-		control_reply(call, json_pack("{s:s}", "description", interface->text));
+		control_reply(call, api_standard_get_interface_description_out_write(
+					    &(struct api_standard_get_interface_description_out){
+						    .description = interface->text}));
 }
 
-void control_service_dispatch(struct control_call *call, const char *name, const json_t *parameters)
+void control_service_dispatch(struct control_call *call, const char *name, json_t *parameters)
 {
 	if (strcmp(name, "GetInfo") == 0)
 		get_info(call);
@@ -53,6 +60,6 @@ void control_service_dispatch(struct control_call *call, const char *name, const
 		control_call_fail_standard(
 			call, API_METHOD_NOT_FOUND_ERROR,
 			&(struct api_failure){.method = varlink_format(control_blocks(call),
-								       INTERFACE_SERVICE ".%s",
+								       API_STANDARD_INTERFACE ".%s",
 								       name)});
 }

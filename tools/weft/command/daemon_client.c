@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "varlink/node.h"
+#include "varlink/standard.h"
 #include "client/client_ask.h"
 #include "client/failure.h"
 #include "print/terminal.h"
@@ -232,7 +233,7 @@ static void greeting_told(void *arg, json_t *message, const struct weft_error *e
  */
 static int greet(struct weft_client *client, struct calling *calling)
 {
-	const struct ask_params params = {.method = "org.varlink.service.GetInfo",
+	const struct ask_params params = {.method = API_STANDARD_GET_INFO,
 					  .timeout_ms = client_timeout_ms(calling->inv),
 					  .fn = greeting_told,
 					  .arg = calling};

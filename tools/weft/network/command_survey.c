@@ -17,6 +17,7 @@
 #include "client/client_ask.h"
 #include "print/output_table.h"
 #include "print/text.h"
+#include "varlink/printed.h"
 
 #define KEYS_MAX	 10000
 #define OBSERVATIONS_MAX 1000000
@@ -392,19 +393,10 @@ static const struct bucket *bucket_of(const struct axis *axis, uint64_t value)
 	return NULL;
 }
 
-/* The questions that belong to a bucket. */
-struct bucket_row {
-	const char *group, *percent, *holders_mean;
-	int64_t asked, found, median_us, p95_us;
-};
-struct bucket_rows {
-	struct bucket_row *rows;
-	size_t cnt, cap;
-};
-
-/* False: nothing was asked that is in bucket. */
+/* bucket_row writes what was asked that belongs to bucket. False: nothing was. */
 static bool bucket_row(const struct survey *survey, const struct axis *axis,
-		       const struct bucket *bucket, uint64_t *scratch, struct bucket_row *out_row)
+		       const struct bucket *bucket, uint64_t *scratch,
+		       struct api_printed_bucket *out_row)
 {
 	struct varlink_blocks *blocks = survey->inv->blocks;
 	unsigned asked_cnt = 0, found_cnt = 0;
@@ -424,7 +416,7 @@ static bool bucket_row(const struct survey *survey, const struct axis *axis,
 	if (!asked_cnt)
 		return false;
 	qsort(scratch, found_cnt, sizeof(*scratch), compare_u64);
-	*out_row = (struct bucket_row){
+	*out_row = (struct api_printed_bucket){
 		.group = bucket->label,
 		.asked = asked_cnt,
 		.found = found_cnt,
@@ -436,11 +428,11 @@ static bool bucket_row(const struct survey *survey, const struct axis *axis,
 	return true;
 }
 
-static struct bucket_rows axis_rows(const struct survey *survey, const struct axis *axis,
-				    uint64_t *scratch)
+static struct api_printed_bucket_list axis_rows(const struct survey *survey,
+						const struct axis *axis, uint64_t *scratch)
 {
-	struct bucket_rows list = {0};
-	struct bucket_row row;
+	struct api_printed_bucket_list list = {0};
+	struct api_printed_bucket row;
 
 	for (unsigned i = 0; i < axis->bucket_cnt; i++)
 		if (bucket_row(survey, axis, &axis->buckets[i], scratch, &row))
@@ -450,53 +442,36 @@ static struct bucket_rows axis_rows(const struct survey *survey, const struct ax
 
 /* The columns but the first, whose heading says by what the rows are. */
 #define SURVEY_COLUMNS(heading)                                                                    \
-	{COLUMN_OF(heading, bucket_row, group, string, TEXT),                                      \
-	 COLUMN_OF("ASKED", bucket_row, asked, int, COUNT),                                        \
-	 COLUMN_OF("FOUND", bucket_row, found, int, COUNT),                                        \
-	 COLUMN_OF("%", bucket_row, percent, string, TEXT),                                        \
-	 COLUMN_OF("MEDIAN", bucket_row, median_us, int, RTT),                                     \
-	 COLUMN_OF("P95", bucket_row, p95_us, int, RTT),                                           \
-	 COLUMN_OF("HOLDERS", bucket_row, holders_mean, string, TEXT),                             \
+	{COLUMN_OF(heading, api_printed_bucket, group, string, TEXT),                              \
+	 COLUMN_OF("ASKED", api_printed_bucket, asked, int, COUNT),                                \
+	 COLUMN_OF("FOUND", api_printed_bucket, found, int, COUNT),                                \
+	 COLUMN_OF("%", api_printed_bucket, percent, string, TEXT),                                \
+	 COLUMN_OF("MEDIAN", api_printed_bucket, median_us, int, RTT),                             \
+	 COLUMN_OF("P95", api_printed_bucket, p95_us, int, RTT),                                   \
+	 COLUMN_OF("HOLDERS", api_printed_bucket, holders_mean, string, TEXT),                     \
 	 {0}}
-
-static json_t *rows_json(const struct bucket_rows *list)
-{
-	json_t *json = json_array();
-
-	for (size_t i = 0; i < list->cnt; i++) {
-		const struct bucket_row *row = &list->rows[i];
-
-		json_array_append_new(
-			json, json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "group", row->group,
-					"asked", row->asked, "found", row->found, "percent",
-					row->percent, "median_us", row->median_us, "p95_us",
-					row->p95_us, "holders_mean", row->holders_mean));
-	}
-	return json;
-}
 
 static void survey_print(const struct survey *survey)
 {
 	static const struct column age_columns[] = SURVEY_COLUMNS("AGE");
 	static const struct column holder_columns[] = SURVEY_COLUMNS("HELD BY BEFORE");
 	uint64_t *scratch = calloc(survey->observation_cnt + 1, sizeof(*scratch));
-	struct bucket_rows aged, held;
-	json_t *report;
+	struct api_printed_survey report;
+	json_t *json;
 
 	if (!scratch)
 		return;
-	aged = axis_rows(survey, &by_age, scratch);
-	held = axis_rows(survey, &by_holders, scratch);
+	report.by_age = axis_rows(survey, &by_age, scratch);
+	report.by_holders = axis_rows(survey, &by_holders, scratch);
 	free(scratch);
 	if (!survey->inv->is_json) {
-		show_part(survey->inv, "age", TABLE_ROWS(aged), age_columns);
-		show_part(survey->inv, "holders", TABLE_ROWS(held), holder_columns);
+		show_part(survey->inv, "age", TABLE_ROWS(report.by_age), age_columns);
+		show_part(survey->inv, "holders", TABLE_ROWS(report.by_holders), holder_columns);
 		return;
 	}
-	report =
-		json_pack("{s:o, s:o}", "by_age", rows_json(&aged), "by_holders", rows_json(&held));
-	text_print_json(report);
-	json_decref(report);
+	json = api_printed_survey_write(&report);
+	text_print_json(json);
+	json_decref(json);
 }
 
 /* --- the command --- */
