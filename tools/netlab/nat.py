@@ -4,9 +4,11 @@
 A kind is MAPPING/FILTERING, each of the three behaviours of RFC 4787 4.1 and 5. Four of the nine
 have a name of RFC 3489 as well.
 
-A mapping that depends on nothing but the inside endpoint keeps the inside port, which Linux does
-while it is free. Another one takes its port from a hash over all that it depends on. Connection
-tracking lets the endpoint in that was written to. Weaker filters let others in by a map from what
+An endpoint-independent mapping keeps the inside port, which Linux does while it is free. An
+address-dependent one takes its port from a hash over all that it depends on. An
+address-and-port-dependent one is a flow of connection tracking with a port drawn at random, and
+another one when the flow was forgotten. Connection tracking lets the endpoint in that was written
+to. Weaker filters let others in by a map from what
 they look at to the inside endpoint, which each datagram out refreshes.
 
 What nobody asked for is dropped before it is tracked for good. Else it would take a port from the
@@ -89,7 +91,6 @@ _FILTERS = {
 _DEPENDS_ON = {
     INDEPENDENT: "ip saddr . udp sport",
     ADDRESS: "ip saddr . udp sport . ip daddr",
-    ADDRESS_AND_PORT: "ip saddr . udp sport . ip daddr . udp dport",
 }
 
 
@@ -101,6 +102,8 @@ def pair_of(kind):
 def _udp_source(mapping, outside, seed):
     if mapping == INDEPENDENT and not seed:
         return ""
+    if mapping == ADDRESS_AND_PORT:
+        return f'oifname "{outside}" meta l4proto udp masquerade fully-random'
     ports = ", ".join(f"{number} : {_PORT_FIRST + number}" for number in range(_PORTS))
     return (f'oifname "{outside}" meta l4proto udp masquerade to : jhash {_DEPENDS_ON[mapping]} '
             f"mod {_PORTS} seed {seed + 1} map {{ {ports} }}")
