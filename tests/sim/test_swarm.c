@@ -37,18 +37,14 @@ static const char *target_of(unsigned idx)
 	return sim_path(&sim, name);
 }
 
-static bool count_share(void *arg, const struct blobs_share *share)
-{
-	(void)share;
-	++*(unsigned *)arg;
-	return true;
-}
-
 static unsigned share_cnt(const struct sim_node *node)
 {
+	struct blobs_share_iter iter = {.content = node_content(node->node)};
+	struct blobs_share share;
 	unsigned cnt = 0;
 
-	blobs_shares_each(node_content(node->node), count_share, &cnt);
+	while (blobs_shares_next(&iter, &share))
+		cnt++;
 	return cnt;
 }
 

@@ -224,8 +224,16 @@ struct blobs_share {
 		bad_cnt; /* of them: their bytes became bad, until they are mended or shared anew */
 	bool is_published; /* a revision of a share with a name (shares/publish/) */
 };
-void blobs_shares_each(struct blobs *content,
-		       bool (*fn)(void *arg, const struct blobs_share *share), void *arg);
+/*
+ * A blobs_share_iter walks the shares; false: behind the last. They may not change meanwhile; texts
+ * are borrowed until they do.
+ */
+struct share;
+struct blobs_share_iter {
+	struct blobs *content;
+	const struct share *at; /* NULL: before the first */
+};
+bool blobs_shares_next(struct blobs_share_iter *iter, struct blobs_share *out_share);
 /* blobs_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int blobs_share_remove(struct blobs *content, const uint8_t manifest_id[static 32],
@@ -367,8 +375,15 @@ void blobs_set_blocker(struct blobs *content,
 		       void *ctx);
 /* blobs_get_lookup: borrowed until the next call into content; NULL when unknown. */
 const struct blobs_get *blobs_get_lookup(struct blobs *content, uint64_t id);
-void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct blobs_get *get),
-		     void *arg);
+/*
+ * A blobs_get_iter walks the gets, the oldest first; NULL: behind the last. They are borrowed as
+ * from blobs_get_lookup. None may be started or forgotten meanwhile.
+ */
+struct blobs_get_iter {
+	struct blobs *content;
+	uint32_t idx; /* of the next */
+};
+const struct blobs_get *blobs_gets_next(struct blobs_get_iter *iter);
 /*
  * blobs_get_cancel stops it. Staged files stay for blobs_get_resume, or go, also later, when the
  * get discards them. 0 or WEFT_EABSENT.
@@ -449,10 +464,9 @@ struct blobs_get_selection {
 WEFT_MUST_CHECK
 int blobs_get_choose(struct blobs *content, uint64_t id,
 		     const struct blobs_get_selection *selection, uint64_t now_ns);
-struct swarm_source_view;
-/* blobs_get_sources_each: the sources that a running get asks (swarm/swarm.h). */
-void blobs_get_sources_each(struct blobs *content, uint64_t id,
-			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
+struct swarm;
+/* blobs_get_swarm: the sources that a get asks (swarm/swarm.h); NULL: it does not run. */
+const struct swarm *blobs_get_swarm(const struct blobs *content, uint64_t id);
 
 /*
  * The rows to which no share and no get refers: objects, chunk lists, manifests. plan only

@@ -23,25 +23,6 @@ struct telling {
 	bool is_over;
 };
 
-static bool share_tell(void *arg, const struct blobs_share *share)
-{
-	struct telling *telling = arg;
-
-	telling->is_over = !telling->fn(telling->arg, share->manifest_id);
-	return !telling->is_over;
-}
-
-/* One that waits or has failed may have nothing. */
-static bool get_tell_held(void *arg, const struct blobs_get *get)
-{
-	struct telling *telling = arg;
-
-	if (blobs_get_is_seeded(get) &&
-	    (get->state == BLOBS_GET_RECEIVING || get->state == BLOBS_GET_FINISHED))
-		telling->is_over = !telling->fn(telling->arg, get->manifest_id);
-	return !telling->is_over;
-}
-
 static bool holder_tell(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
 			size_t part_cnt)
 {
@@ -52,14 +33,27 @@ static bool holder_tell(void *arg, const uint8_t manifest_id[static 32], const u
 	return !telling->is_over;
 }
 
+/* A get that waits or has failed may have nothing. */
+static bool get_is_held(const struct blobs_get *get)
+{
+	return blobs_get_is_seeded(get) &&
+	       (get->state == BLOBS_GET_RECEIVING || get->state == BLOBS_GET_FINISHED);
+}
+
 static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
 {
 	struct telling telling = {.fn = fn, .arg = arg};
+	struct blobs_share_iter shares = {.content = ctx};
+	struct blobs_get_iter gets = {.content = ctx};
 	const struct blobs *content = ctx;
+	const struct blobs_get *get;
+	struct blobs_share share;
 
-	blobs_shares_each(ctx, share_tell, &telling);
-	if (!telling.is_over)
-		blobs_gets_each(ctx, get_tell_held, &telling);
+	while (!telling.is_over && blobs_shares_next(&shares, &share))
+		telling.is_over = !fn(arg, share.manifest_id);
+	while (!telling.is_over && (get = blobs_gets_next(&gets)))
+		if (get_is_held(get))
+			telling.is_over = !fn(arg, get->manifest_id);
 	for (unsigned i = 0; !telling.is_over && i < content->holder_cnt; i++)
 		(void)content->holders[i].manifests_each(content->holders[i].ctx, holder_tell,
 							 &telling);

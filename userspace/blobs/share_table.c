@@ -353,28 +353,31 @@ bool blobs_shares_added_s(const struct blobs *content, const char *path, uint64_
 	return false;
 }
 
-void blobs_shares_each(struct blobs *content,
-		       bool (*fn)(void *arg, const struct blobs_share *share), void *arg)
+bool blobs_shares_next(struct blobs_share_iter *iter, struct blobs_share *out_share)
 {
-	blobs_collect_served(content);
-	bad_count(content->shares);
-	for (const struct share *share = content->shares->first; share; share = share->next) {
-		struct blobs_share told = {
-			.path = share->path,
-			.title = share->title,
-			.added_s = share->added_s,
-			.item_cnt = share->item_cnt,
-			.byte_cnt = share->byte_cnt,
-			.served_byte_cnt = share->served_byte_cnt,
-			.changed_cnt = share->changed_cnt,
-			.bad_cnt = share->bad_cnt,
-			.is_published = share->is_published,
-		};
+	struct shares *shares = iter->content->shares;
+	const struct share *share = iter->at ? iter->at->next : shares->first;
 
-		memcpy(told.manifest_id, share->manifest_id, 32);
-		if (!fn(arg, &told))
-			return;
+	if (!iter->at) {
+		blobs_collect_served(iter->content);
+		bad_count(shares);
 	}
+	iter->at = share;
+	if (!share)
+		return false;
+	*out_share = (struct blobs_share){
+		.path = share->path,
+		.title = share->title,
+		.added_s = share->added_s,
+		.item_cnt = share->item_cnt,
+		.byte_cnt = share->byte_cnt,
+		.served_byte_cnt = share->served_byte_cnt,
+		.changed_cnt = share->changed_cnt,
+		.bad_cnt = share->bad_cnt,
+		.is_published = share->is_published,
+	};
+	memcpy(out_share->manifest_id, share->manifest_id, 32);
+	return true;
 }
 
 /* --- adding and removing --- */

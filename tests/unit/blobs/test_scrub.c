@@ -186,17 +186,12 @@ static uint64_t bad_by_check(struct duo_node *node)
 	return seen.done_cnt && seen.err == 0 ? seen.files.bad_cnt : UINT64_MAX;
 }
 
-static bool share_note(void *arg, const struct blobs_share *share)
-{
-	*(struct blobs_share *)arg = *share;
-	return false;
-}
-
 static struct blobs_share share_of(struct duo_node *node)
 {
+	struct blobs_share_iter iter = {.content = node->content};
 	struct blobs_share share = {0};
 
-	blobs_shares_each(node->content, share_note, &share);
+	(void)blobs_shares_next(&iter, &share);
 	return share;
 }
 

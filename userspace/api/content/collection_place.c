@@ -43,39 +43,32 @@ static int followed_place(const struct follow *follow, struct api_place *out_pla
 	return 0;
 }
 
-/* Whether a collection is shared or was got here. */
-struct collection_find {
-	const uint8_t *id;
-	bool is_found;
-};
-
-static bool share_compare(void *arg, const struct blobs_share *share)
+static bool is_shared(struct api *api, const uint8_t id[static 32])
 {
-	struct collection_find *find = arg;
+	struct blobs_share_iter iter = {.content = api->home->content};
+	struct blobs_share share;
 
-	find->is_found = memcmp(share->manifest_id, find->id, 32) == 0;
-	return !find->is_found;
+	while (blobs_shares_next(&iter, &share))
+		if (memcmp(share.manifest_id, id, sizeof(share.manifest_id)) == 0)
+			return true;
+	return false;
 }
 
-static bool get_compare(void *arg, const struct blobs_get *get)
+static bool was_got(struct api *api, const uint8_t id[static 32])
 {
-	struct collection_find *find = arg;
+	struct blobs_get_iter iter = {.content = api->home->content};
+	const struct blobs_get *get;
 
-	if (get->state == BLOBS_GET_TAKEN_BACK || memcmp(get->manifest_id, find->id, 32) != 0)
-		return true;
-	find->is_found = true;
+	while ((get = blobs_gets_next(&iter)))
+		if (get->state != BLOBS_GET_TAKEN_BACK && memcmp(get->manifest_id, id, 32) == 0)
+			return true;
 	return false;
 }
 
 static int collection_place(struct api *api, const uint8_t id[static 32],
 			    struct api_place *out_place)
 {
-	struct collection_find find = {.id = id};
-
-	blobs_shares_each(api->home->content, share_compare, &find);
-	if (!find.is_found)
-		blobs_gets_each(api->home->content, get_compare, &find);
-	if (!find.is_found)
+	if (!is_shared(api, id) && !was_got(api, id))
 		return WEFT_EABSENT;
 	memcpy(out_place->manifest_id, id, sizeof(out_place->manifest_id));
 	return 0;

@@ -28,25 +28,21 @@ static const char *link_text(struct varlink_blocks *blocks, const struct follow 
 	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
-/* The youngest get that fills the folder of a followed share. */
-struct folder_find {
-	const struct follow *follow;
-	const struct blobs_get *get;
-};
-
-static bool folder_note(void *arg, const struct blobs_get *get)
+/* The youngest get that fills the folder of a followed share, or NULL. */
+static const struct blobs_get *folder_get(const struct api *api, const struct follow *follow)
 {
-	struct folder_find *find = arg;
+	struct blobs_get_iter iter = {.content = api->home->content};
+	const struct blobs_get *get, *found = NULL;
 
-	if (get->folder && strcmp(get->target, find->follow->folder) == 0 &&
-	    memcmp(get->folder->share_id, find->follow->share_id, SHARE_ID_LEN) == 0)
-		find->get = get;
-	return true;
+	while ((get = blobs_gets_next(&iter)))
+		if (get->folder && strcmp(get->target, follow->folder) == 0 &&
+		    memcmp(get->folder->share_id, follow->share_id, SHARE_ID_LEN) == 0)
+			found = get;
+	return found;
 }
 
 static void folder_set(const struct api *api, const struct follow *follow, struct api_follow *row)
 {
-	struct folder_find find = {.follow = follow};
 	const struct blobs_get *get;
 
 	if (!*follow->folder)
@@ -55,8 +51,7 @@ static void folder_set(const struct api *api, const struct follow *follow, struc
 	API_SET(row, keep_versions, follow->version_cnt);
 	if (follow->folder_err)
 		row->folder_detail = weft_err_text(follow->folder_err);
-	blobs_gets_each(api->home->content, folder_note, &find);
-	get = find.get;
+	get = folder_get(api, follow);
 	if (!get)
 		return;
 	API_SET(row, folder_get, api_uint(get->id));

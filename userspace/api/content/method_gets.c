@@ -8,19 +8,6 @@
 #include "blobs/swarm/swarm.h"
 #include "method_get_named.h"
 
-struct source_count {
-	unsigned cnt, open_cnt;
-};
-
-static bool source_count(void *arg, const struct swarm_source_view *view)
-{
-	struct source_count *count = arg;
-
-	count->cnt++;
-	count->open_cnt += view->is_open;
-	return true;
-}
-
 /* A link of what the get is of and the first node that may have it; "" without one. */
 static const char *get_link_text(const struct blobs_get *get, char text[static LINK_TEXT_CAP])
 {
@@ -58,9 +45,14 @@ struct api_get_info api_get_info(struct varlink_blocks *blocks, const struct api
 	const struct blobs_seed *seed = &get->seed;
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : api->home->now_ns;
-	struct source_count sources = {0};
+	struct swarm_iter iter = {.swarm = blobs_get_swarm(api->home->content, get->id)};
+	struct swarm_source_view source;
+	unsigned source_cnt = 0, open_cnt = 0;
 
-	blobs_get_sources_each(api->home->content, get->id, source_count, &sources);
+	while (blobs_swarm_next(&iter, &source)) {
+		source_cnt++;
+		open_cnt += source.is_open;
+	}
 	return (struct api_get_info){
 		.get_id = api_uint(get->id),
 		.state = (enum api_get_state)get->shown_state,
@@ -69,8 +61,8 @@ struct api_get_info api_get_info(struct varlink_blocks *blocks, const struct api
 		.title = get->title ? varlink_text(blocks, get->title) : "",
 		.node_id = get->node_cnt ? api_id(blocks, get->nodes[0].key) : "",
 		.priority = get->priority,
-		.sources = sources.open_cnt,
-		.sources_known = sources.cnt,
+		.sources = open_cnt,
+		.sources_known = source_cnt,
 		.items = api_uint(get->item_cnt),
 		.items_done = api_uint(get->item_done_cnt),
 		.bytes = api_uint(get->byte_cnt),
@@ -99,35 +91,22 @@ struct api_get_info api_get_info(struct varlink_blocks *blocks, const struct api
 	};
 }
 
-struct get_listing {
-	struct varlink_blocks *blocks;
-	const struct api *api;
-	struct api_get_info_list rows;
-	bool wants_all;
-};
-
 static bool is_running(const struct blobs_get *get)
 {
 	return get->state == BLOBS_GET_MANIFEST || get->state == BLOBS_GET_VERIFYING ||
 	       get->state == BLOBS_GET_RECEIVING;
 }
 
-static bool get_collect(void *arg, const struct blobs_get *get)
-{
-	struct get_listing *listing = arg;
-
-	if (get->is_stored && (listing->wants_all || is_running(get)))
-		varlink_push(listing->blocks, &listing->rows,
-			     api_get_info(listing->blocks, listing->api, get));
-	return true;
-}
-
 struct api_get_info_list api_gets(struct varlink_blocks *blocks, struct api *api, bool wants_all)
 {
-	struct get_listing listing = {blocks, api, {0}, wants_all};
+	struct blobs_get_iter iter = {.content = api->home->content};
+	struct api_get_info_list rows = {0};
+	const struct blobs_get *get;
 
-	blobs_gets_each(api->home->content, get_collect, &listing);
-	return listing.rows;
+	while ((get = blobs_gets_next(&iter)))
+		if (get->is_stored && (wants_all || is_running(get)))
+			varlink_push(blocks, &rows, api_get_info(blocks, api, get));
+	return rows;
 }
 
 void api_list_gets(struct api *api, struct control_call *call, const struct api_list_gets_in *in,
@@ -137,35 +116,27 @@ void api_list_gets(struct api *api, struct control_call *call, const struct api_
 	api_reply(call, list_gets, .gets = api_gets(control_blocks(call), api, true));
 }
 
-struct source_list {
-	struct varlink_blocks *blocks;
-	struct api_get_source_list rows;
-};
-
-static bool source_list_add(void *arg, const struct swarm_source_view *view)
-{
-	struct source_list *list = arg;
-
-	varlink_push(list->blocks, &list->rows,
-		     {.node_id = api_id(list->blocks, view->key),
-		      .asked = view->is_open,
-		      .has_all = view->has_all,
-		      .bytes_received = api_uint(view->received_byte_cnt),
-		      .bytes_per_second = api_uint(view->rate),
-		      .in_flight = view->asked_cnt,
-		      .bad_chunks = view->bad_cnt});
-	return true;
-}
-
 void api_list_get_sources(struct api *api, struct control_call *call,
 			  const struct api_list_get_sources_in *in, uint64_t now_ns)
 {
 	const struct blobs_get *get = api_get_named(api, call, in->get_id);
-	struct source_list list = {.blocks = control_blocks(call)};
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct api_get_source_list rows = {0};
+	struct swarm_source_view source;
+	struct swarm_iter iter;
 
 	(void)now_ns;
 	if (!get)
 		return;
-	blobs_get_sources_each(api->home->content, get->id, source_list_add, &list);
-	api_reply(call, list_get_sources, .sources = list.rows);
+	iter = (struct swarm_iter){.swarm = blobs_get_swarm(api->home->content, get->id)};
+	while (blobs_swarm_next(&iter, &source))
+		varlink_push(blocks, &rows,
+			     {.node_id = api_id(blocks, source.key),
+			      .asked = source.is_open,
+			      .has_all = source.has_all,
+			      .bytes_received = api_uint(source.received_byte_cnt),
+			      .bytes_per_second = api_uint(source.rate),
+			      .in_flight = source.asked_cnt,
+			      .bad_chunks = source.bad_cnt});
+	api_reply(call, list_get_sources, .sources = rows);
 }

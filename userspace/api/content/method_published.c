@@ -43,24 +43,22 @@ static const char *link_text(struct varlink_blocks *blocks, const struct api *ap
 	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
-struct bad_count {
-	const uint8_t *manifest_id;
-	uint64_t bad_cnt;
-};
-
-static bool bad_find(void *arg, const struct blobs_share *share)
+static uint64_t bad_cnt_of(const struct api *api, const uint8_t manifest_id[static 32])
 {
-	struct bad_count *count = arg;
+	struct blobs_share_iter iter = {.content = api->home->content};
+	struct blobs_share share;
+	uint64_t bad_cnt = 0;
 
-	if (memcmp(share->manifest_id, count->manifest_id, 32) == 0)
-		count->bad_cnt += share->bad_cnt;
-	return true;
+	while (blobs_shares_next(&iter, &share))
+		if (memcmp(share.manifest_id, manifest_id, sizeof(share.manifest_id)) == 0)
+			bad_cnt += share.bad_cnt;
+	return bad_cnt;
 }
 
 static void revision_set(struct varlink_blocks *blocks, const struct api *api,
 			 const struct publish_revision *revision, struct api_published_share *row)
 {
-	struct bad_count count = {revision->manifest_id, 0};
+	uint64_t bad_cnt = bad_cnt_of(api, revision->manifest_id);
 
 	row->revision = api_uint(revision->seq);
 	row->items = api_uint(revision->item_cnt);
@@ -68,9 +66,8 @@ static void revision_set(struct varlink_blocks *blocks, const struct api *api,
 	row->collection_id = api_id(blocks, revision->manifest_id);
 	API_SET(row, created_s, api_uint(revision->created_s));
 	API_SET(row, expires_s, api_uint(revision->expires_s));
-	blobs_shares_each(api->home->content, bad_find, &count);
-	if (count.bad_cnt)
-		API_SET(row, bad_files, api_uint(count.bad_cnt));
+	if (bad_cnt)
+		API_SET(row, bad_files, api_uint(bad_cnt));
 }
 
 static void watch_set(const struct api *api, const uint8_t *share_id,

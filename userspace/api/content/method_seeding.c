@@ -20,14 +20,6 @@ struct usage_list {
 	struct blobs_usage rows[BLOBS_USAGE_MAX];
 };
 
-static void usage_collect(void *arg, const struct blobs_usage *usage)
-{
-	struct usage_list *list = arg;
-
-	if (list->cnt < BLOBS_USAGE_MAX)
-		list->rows[list->cnt++] = *usage;
-}
-
 static int by_rate(const void *a, const void *b)
 {
 	const struct blobs_usage *left = a, *right = b;
@@ -41,11 +33,14 @@ static int by_rate(const void *a, const void *b)
 static struct usage_list *usages_read(const struct api *api, enum blobs_usage_kind kind,
 				      uint64_t now_ns)
 {
+	struct blobs_usage_iter iter = {
+		.content = api->home->content, .kind = kind, .now_ns = now_ns};
 	struct usage_list *list = calloc(1, sizeof(*list));
 
 	if (!list)
 		return NULL;
-	blobs_usage_each(api->home->content, kind, now_ns, usage_collect, list);
+	while (list->cnt < BLOBS_USAGE_MAX && blobs_usages_next(&iter, &list->rows[list->cnt]))
+		list->cnt++;
 	qsort(list->rows, list->cnt, sizeof(list->rows[0]), by_rate);
 	if (list->cnt > SEEDING_ROWS)
 		list->cnt = SEEDING_ROWS;

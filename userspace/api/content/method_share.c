@@ -72,33 +72,34 @@ static const char *link_text(struct varlink_blocks *blocks, const struct api *ap
 	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 
-struct share_find {
-	struct varlink_blocks *blocks;
-	const struct api *api;
-	const uint8_t *manifest_id; /* NULL: all */
-	struct api_share_list found;
-};
-
-static bool share_collect(void *arg, const struct blobs_share *share)
+static struct api_share share_row(struct varlink_blocks *blocks, const struct api *api,
+				  const struct blobs_share *share)
 {
-	struct share_find *find = arg;
-	struct varlink_blocks *blocks = find->blocks;
+	return (struct api_share){
+		.collection_id = api_id(blocks, share->manifest_id),
+		.link = link_text(blocks, api, share->manifest_id),
+		.path = varlink_text(blocks, share->path),
+		.title = varlink_text(blocks, share->title),
+		.added_s = api_uint(share->added_s),
+		.items = api_uint(share->item_cnt),
+		.bytes = api_uint(share->byte_cnt),
+		.served_bytes = api_uint(share->served_byte_cnt),
+		.changed_files = api_uint(share->changed_cnt),
+		.bad_files = api_uint(share->bad_cnt),
+		.published = share->is_published,
+	};
+}
 
-	if (find->manifest_id && memcmp(share->manifest_id, find->manifest_id, 32) != 0)
-		return true;
-	varlink_push(blocks, &find->found,
-		     {.collection_id = api_id(blocks, share->manifest_id),
-		      .link = link_text(blocks, find->api, share->manifest_id),
-		      .path = varlink_text(blocks, share->path),
-		      .title = varlink_text(blocks, share->title),
-		      .added_s = api_uint(share->added_s),
-		      .items = api_uint(share->item_cnt),
-		      .bytes = api_uint(share->byte_cnt),
-		      .served_bytes = api_uint(share->served_byte_cnt),
-		      .changed_files = api_uint(share->changed_cnt),
-		      .bad_files = api_uint(share->bad_cnt),
-		      .published = share->is_published});
-	return !find->manifest_id;
+/* The first share of that collection. */
+static bool share_lookup(struct api *api, const uint8_t manifest_id[static 32],
+			 struct blobs_share *out_share)
+{
+	struct blobs_share_iter iter = {.content = api->home->content};
+
+	while (blobs_shares_next(&iter, out_share))
+		if (memcmp(out_share->manifest_id, manifest_id, 32) == 0)
+			return true;
+	return false;
 }
 
 static void caller_forget(struct import_caller *caller)
@@ -202,7 +203,9 @@ static void import_reply(struct import_record *record, struct control_call *call
 			 const char *detail)
 {
 	struct varlink_blocks *blocks = control_blocks(call);
-	struct share_find find = {blocks, record->api, record->import.manifest_id, {0}};
+	struct blobs_share share;
+	struct api_share row;
+	bool is_there;
 
 	if (err == WEFT_ECANCELLED) {
 		control_fail(call, err, record->path, "the import was cancelled",
@@ -214,11 +217,13 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		blobs_shares_each(record->api->home->content, share_collect, &find);
+		is_there = share_lookup(record->api, record->import.manifest_id, &share);
+		if (is_there)
+			row = share_row(blocks, record->api, &share);
 		api_reply(call, add_share,
 			  .import = api_import(blocks, &record->import, record->path),
 			  .link = link_text(blocks, record->api, record->import.manifest_id),
-			  .share = find.found.cnt ? find.found.rows : NULL);
+			  .share = is_there ? &row : NULL);
 	}
 }
 
@@ -314,44 +319,47 @@ void api_list_shares(struct api *api, struct control_call *call,
 		     const struct api_list_shares_in *in, uint64_t now_ns)
 {
 	struct varlink_blocks *blocks = control_blocks(call);
-	struct share_find find = {blocks, api, NULL, {0}};
+	struct blobs_share_iter iter = {.content = api->home->content};
 	struct api_import_list imports = {0};
+	struct api_share_list shares = {0};
+	struct blobs_share share;
 
 	(void)in, (void)now_ns;
-	blobs_shares_each(api->home->content, share_collect, &find);
+	while (blobs_shares_next(&iter, &share))
+		varlink_push(blocks, &shares, share_row(blocks, api, &share));
 	for (struct import_record *record = api->imports; record; record = record->next)
 		varlink_push(blocks, &imports, api_import(blocks, &record->import, record->path));
-	api_reply(call, list_shares, .shares = find.found, .imports = imports,
+	api_reply(call, list_shares, .shares = shares, .imports = imports,
 		  .published = api_published_shares(blocks, api));
 }
 
 /* A collection id may be cut to this many letters, as share list does. */
 #define SHARE_PREFIX_LEN_MIN 8
 
-struct share_prefix {
-	const char *text;
-	unsigned found_cnt;
-	uint8_t *manifest_id;
-};
-
-static bool share_match(void *arg, const struct blobs_share *share)
+/* How many shares have ids that begin with text, 2 at most; the last one's id. */
+static unsigned prefix_match(struct api *api, const char *text, uint8_t manifest_id[static 32])
 {
-	struct share_prefix *prefix = arg;
-	char text[ZBASE32_KEY_TEXT_CAP];
+	struct blobs_share_iter iter = {.content = api->home->content};
+	struct blobs_share share;
+	unsigned found_cnt = 0;
 
-	zbase32_write(share->manifest_id, 32, text);
-	if (strncasecmp(text, prefix->text, strlen(prefix->text)) == 0) {
-		memcpy(prefix->manifest_id, share->manifest_id, 32);
-		prefix->found_cnt++;
+	while (found_cnt < 2 && blobs_shares_next(&iter, &share)) {
+		char id[ZBASE32_KEY_TEXT_CAP];
+
+		zbase32_write(share.manifest_id, sizeof(share.manifest_id), id);
+		if (strncasecmp(id, text, strlen(text)) == 0) {
+			memcpy(manifest_id, share.manifest_id, sizeof(share.manifest_id));
+			found_cnt++;
+		}
 	}
-	return prefix->found_cnt < 2;
+	return found_cnt;
 }
 
 /* A share is named by its link, its collection id or the beginning of that. */
 bool api_share_read(struct api *api, struct control_call *call, const char *name,
 		    uint8_t manifest_id[static 32])
 {
-	struct share_prefix prefix = {.text = name, .manifest_id = manifest_id};
+	unsigned found_cnt = 0;
 	size_t len = strlen(name);
 	struct link link;
 	int err;
@@ -367,13 +375,13 @@ bool api_share_read(struct api *api, struct control_call *call, const char *name
 	if (len == ZBASE32_TEXT_LEN(32) && zbase32_parse(name, len, manifest_id, 32) == 32)
 		return true;
 	if (len >= SHARE_PREFIX_LEN_MIN)
-		blobs_shares_each(api->home->content, share_match, &prefix);
-	if (prefix.found_cnt != 1)
-		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
-			     prefix.found_cnt ? "several shares begin with that"
-					      : "neither a share's name, nor a link, nor an id",
+		found_cnt = prefix_match(api, name, manifest_id);
+	if (found_cnt != 1)
+		control_fail(call, found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
+			     found_cnt ? "several shares begin with that"
+				       : "neither a share's name, nor a link, nor an id",
 			     "copy one from weft share list; 8 letters of an id are enough");
-	return prefix.found_cnt == 1;
+	return found_cnt == 1;
 }
 
 struct removal {
@@ -395,26 +403,16 @@ static void removal_done(void *arg, int err)
 	free(removal);
 }
 
-struct published_find {
-	const uint8_t *manifest_id;
-	bool is_published;
-};
-
-static bool published_look(void *arg, const struct blobs_share *share)
+/* A share may stand there beside a published one of the same collection. */
+static bool is_published(struct api *api, const uint8_t manifest_id[static 32])
 {
-	struct published_find *find = arg;
+	struct blobs_share_iter iter = {.content = api->home->content};
+	struct blobs_share share;
 
-	if (memcmp(share->manifest_id, find->manifest_id, 32) == 0)
-		find->is_published = share->is_published;
-	return !find->is_published;
-}
-
-static bool is_published(struct api *api, const uint8_t *manifest_id)
-{
-	struct published_find find = {manifest_id, false};
-
-	blobs_shares_each(api->home->content, published_look, &find);
-	return find.is_published;
+	while (blobs_shares_next(&iter, &share))
+		if (share.is_published && memcmp(share.manifest_id, manifest_id, 32) == 0)
+			return true;
+	return false;
 }
 
 void api_remove_share(struct api *api, struct control_call *call,

@@ -67,14 +67,15 @@ static void published_add(struct head *head, const struct publisher *publisher)
 			      .path = varlink_text(&head->blocks, share->settings->path)});
 }
 
-static bool share_add(void *arg, const struct blobs_share *share)
+static void shares_add(struct head *head, struct blobs *content)
 {
-	struct head *head = arg;
+	struct blobs_share_iter iter = {.content = content};
+	struct blobs_share share;
 
-	if (!share->is_published)
-		varlink_push(&head->blocks, &head->out.shares,
-			     varlink_text(&head->blocks, share->path));
-	return true;
+	while (blobs_shares_next(&iter, &share))
+		if (!share.is_published)
+			varlink_push(&head->blocks, &head->out.shares,
+				     varlink_text(&head->blocks, share.path));
 }
 
 static json_t *head_json(const struct api *api)
@@ -94,7 +95,7 @@ static json_t *head_json(const struct api *api)
 	if (api->follows)
 		published_add(&head, api->publisher);
 	if (api->home->content)
-		blobs_shares_each(api->home->content, share_add, &head);
+		shares_add(&head, api->home->content);
 	json = api_backup_head_write(&head.out);
 	varlink_blocks_free(&head.blocks);
 	return json;

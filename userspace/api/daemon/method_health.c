@@ -113,17 +113,14 @@ static const char *xdp_text(struct varlink_blocks *blocks, const struct api *api
 
 /* --- what is wrong --- */
 
-static bool get_count(void *arg, const struct blobs_get *get)
-{
-	*(unsigned *)arg += get->state == BLOBS_GET_STOPPED;
-	return true;
-}
-
 static void gets_look(const struct api *api, struct look *look)
 {
+	struct blobs_get_iter iter = {.content = api->home->content};
+	const struct blobs_get *get;
 	unsigned stopped_cnt = 0;
 
-	blobs_gets_each(api->home->content, get_count, &stopped_cnt);
+	while ((get = blobs_gets_next(&iter)))
+		stopped_cnt += get->state == BLOBS_GET_STOPPED;
 	if (stopped_cnt)
 		problem_add(
 			look,

@@ -398,15 +398,13 @@ const struct blobs_get *blobs_get_lookup(struct blobs *content, uint64_t id)
 	return get ? &get->view : NULL;
 }
 
-void blobs_gets_each(struct blobs *content, bool (*fn)(void *arg, const struct blobs_get *get),
-		     void *arg)
+const struct blobs_get *blobs_gets_next(struct blobs_get_iter *iter)
 {
-	struct gets *gets = content->gets;
+	const struct gets *gets = iter->content->gets;
 
-	blobs_collect_served(content);
-	for (uint32_t i = 0; i < gets->cnt; i++)
-		if (!fn(arg, &gets->slots[i]->view))
-			return;
+	if (iter->idx == 0)
+		blobs_collect_served(iter->content);
+	return iter->idx < gets->cnt ? &gets->slots[iter->idx++]->view : NULL;
 }
 
 /* A cancelled get that keeps its data may still be asked to discard it. */
@@ -574,11 +572,9 @@ int blobs_get_prioritise(struct blobs *content, uint64_t id, unsigned priority, 
 	return 0;
 }
 
-void blobs_get_sources_each(struct blobs *content, uint64_t id,
-			    bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
+const struct swarm *blobs_get_swarm(const struct blobs *content, uint64_t id)
 {
 	const struct get *get = blobs_gets_lookup(content->gets, id);
 
-	if (get && get->get_run)
-		blobs_get_run_sources_each(get->get_run, fn, arg);
+	return get && get->get_run ? blobs_get_run_swarm(get->get_run) : NULL;
 }

@@ -37,10 +37,8 @@ void blobs_get_run_serve_less(struct get_run *get_run);
 void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node);
 /* blobs_get_run_has_target: the target directory is open, so something may be staged in it. */
 bool blobs_get_run_has_target(const struct get_run *get_run);
-/* blobs_get_run_sources_each calls fn for each node that the run asks, until fn returns false. */
-void blobs_get_run_sources_each(const struct get_run *get_run,
-				bool (*fn)(void *arg, const struct swarm_source_view *view),
-				void *arg);
+/* blobs_get_run_swarm: the nodes that the run asks. */
+const struct swarm *blobs_get_run_swarm(const struct get_run *get_run);
 /* blobs_get_run_intents_forget, blobs_get_run_links_forget delete notes of a get in the batch of its end. */
 void blobs_get_run_intents_forget(struct store_batch *batch, uint64_t id);
 void blobs_get_run_links_forget(struct store_batch *batch, const struct get *get);

@@ -138,11 +138,9 @@ bool blobs_get_run_has_target(const struct get_run *get_run)
 	return get_run->target.fd >= 0;
 }
 
-void blobs_get_run_sources_each(const struct get_run *get_run,
-				bool (*fn)(void *arg, const struct swarm_source_view *view),
-				void *arg)
+const struct swarm *blobs_get_run_swarm(const struct get_run *get_run)
 {
-	blobs_swarm_each(get_run->swarm, fn, arg);
+	return get_run->swarm;
 }
 
 void blobs_get_run_stop(struct get_run *get_run, int err, const char *fmt, ...)

@@ -112,11 +112,17 @@ struct blobs_usage {
 	enum blobs_usage_kind kind;
 	uint8_t key[32]; /* of the peer, or the content id */
 	uint64_t byte_cnt, chunk_cnt;
-	uint64_t per_s; /* bytes, of the last ten seconds or so; blobs_usage_each only */
+	uint64_t per_s; /* bytes, of the last ten seconds or so; blobs_usages_next only */
 };
 #define BLOBS_USAGE_MAX 256u /* of a kind */
-typedef void (*blobs_usage_fn)(void *arg, const struct blobs_usage *usage);
-void blobs_usage_each(const struct blobs *content, enum blobs_usage_kind kind, uint64_t now_ns,
-		      blobs_usage_fn fn, void *arg);
+/* A blobs_usage_iter walks those of a kind, in no order; false: behind the last. */
+struct usage_entry;
+struct blobs_usage_iter {
+	const struct blobs *content;
+	enum blobs_usage_kind kind;
+	uint64_t now_ns;
+	const struct usage_entry *entry; /* NULL: before the first */
+};
+bool blobs_usages_next(struct blobs_usage_iter *iter, struct blobs_usage *out_usage);
 
 #endif

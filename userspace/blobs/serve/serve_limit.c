@@ -117,19 +117,17 @@ void blobs_serve_credits_changed(struct serve *serve)
 	timer_follow(serve);
 }
 
-static void traffic_add(void *arg, const struct upload_view *view)
-{
-	struct blobs_traffic *traffic = arg;
-
-	if (view->per_s > traffic->peer_upload_per_s)
-		traffic->peer_upload_per_s = view->per_s;
-	traffic->upload_slot_cnt += view->per_s || view->waiting_cnt || view->going_cnt;
-}
-
 void blobs_serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 			      struct blobs_traffic *traffic)
 {
-	blobs_uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
+	struct upload_view_iter iter = {.uploads = &serve->uploads, .now_ns = now_ns};
+	struct upload_view view;
+
+	while (blobs_uploads_view_next(&iter, &view)) {
+		if (view.per_s > traffic->peer_upload_per_s)
+			traffic->peer_upload_per_s = view.per_s;
+		traffic->upload_slot_cnt += view.per_s || view.waiting_cnt || view.going_cnt;
+	}
 	traffic->upload_per_s = blobs_byte_meter_per_s(&serve->uploads.meter, now_ns);
 	traffic->upload_waiting_cnt = serve->uploads.waiting_cnt;
 	traffic->upload_charged_cnt = serve->uploads.charged_len;

@@ -15,46 +15,42 @@ static struct usage *usage_of(struct serve *serve, enum blobs_usage_kind kind)
 	return kind == BLOBS_USAGE_PEER ? &serve->peer_usage : &serve->content_usage;
 }
 
-void blobs_usage_each(const struct blobs *content, enum blobs_usage_kind kind, uint64_t now_ns,
-		      blobs_usage_fn fn, void *arg)
+bool blobs_usages_next(struct blobs_usage_iter *iter, struct blobs_usage *out_usage)
 {
-	const struct usage *usage = usage_of(content->serve, kind);
-	const struct usage_entry *entry = NULL;
+	const struct usage *usage = usage_of(iter->content->serve, iter->kind);
+	const struct usage_entry *entry = blobs_usage_next(usage, iter->entry);
 
-	while ((entry = blobs_usage_next(usage, entry))) {
-		struct blobs_usage told = {.kind = kind,
-					   .byte_cnt = entry->len,
-					   .chunk_cnt = entry->cnt,
-					   .per_s = blobs_byte_meter_per_s(&entry->meter, now_ns)};
+	iter->entry = entry;
+	if (!entry)
+		return false;
+	*out_usage = (struct blobs_usage){
+		.kind = iter->kind,
+		.byte_cnt = entry->len,
+		.chunk_cnt = entry->cnt,
+		.per_s = blobs_byte_meter_per_s(&entry->meter, iter->now_ns),
+	};
+	memcpy(out_usage->key, entry->key, sizeof(out_usage->key));
+	return true;
+}
 
-		memcpy(told.key, entry->key, sizeof(told.key));
-		fn(arg, &told);
+unsigned blobs_read_usage_changes(struct blobs *server,
+				  struct blobs_usage out_usages[static 2 * BLOBS_USAGE_MAX])
+{
+	static const enum blobs_usage_kind kinds[] = {BLOBS_USAGE_PEER, BLOBS_USAGE_CONTENT};
+	unsigned cnt = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct usage_change_iter iter = {.usage = usage_of(server->serve, kinds[i])};
+
+		while (blobs_usage_change_next(&iter)) {
+			struct blobs_usage *usage = &out_usages[cnt++];
+
+			*usage = (struct blobs_usage){
+				.kind = kinds[i], .byte_cnt = iter.len, .chunk_cnt = iter.cnt};
+			memcpy(usage->key, iter.entry->key, sizeof(usage->key));
+		}
 	}
-}
-
-struct changes {
-	enum blobs_usage_kind kind;
-	blobs_usage_fn fn;
-	void *arg;
-};
-
-static void change_tell(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len,
-			uint64_t cnt)
-{
-	const struct changes *changes = arg;
-	struct blobs_usage told = {.kind = changes->kind, .byte_cnt = len, .chunk_cnt = cnt};
-
-	memcpy(told.key, key, sizeof(told.key));
-	changes->fn(changes->arg, &told);
-}
-
-void blobs_usage_changes_each(struct blobs *content, blobs_usage_fn fn, void *arg)
-{
-	struct changes changes = {BLOBS_USAGE_PEER, fn, arg};
-
-	blobs_usage_change_each(&content->serve->peer_usage, change_tell, &changes);
-	changes.kind = BLOBS_USAGE_CONTENT;
-	blobs_usage_change_each(&content->serve->content_usage, change_tell, &changes);
+	return cnt;
 }
 
 void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, uint64_t now_ns)

@@ -307,11 +307,6 @@ static void served_write(void *arg, const uint8_t manifest_id[static 32], uint64
 		served_post(told);
 }
 
-struct usages_report {
-	unsigned cnt;
-	struct blobs_usage usages[2 * BLOBS_USAGE_MAX];
-};
-
 static void usages_heard(void *object, const void *bytes, size_t len)
 {
 	struct blobs_servers *servers = object;
@@ -320,13 +315,6 @@ static void usages_heard(void *object, const void *bytes, size_t len)
 
 	for (size_t i = 0; i < len / sizeof(*usages); i++)
 		blobs_note_usage(home, &usages[i], blobs_serve_now_ns(home->serve));
-}
-
-static void usage_write(void *arg, const struct blobs_usage *usage)
-{
-	struct usages_report *told = arg;
-
-	told->usages[told->cnt++] = *usage;
 }
 
 struct figures_report {
@@ -349,16 +337,15 @@ void blobs_server_report(struct blobs *server, uint64_t now_ns)
 {
 	struct served_report served = {.server = server};
 	struct figures_report figures = {.idx = server->params.worker_idx};
-	struct usages_report usages;
+	struct blobs_usage usages[2 * BLOBS_USAGE_MAX];
+	unsigned usage_cnt;
 
 	blobs_served_index_served_each(server->served_index, served_write, &served);
 	if (served.cnt)
 		served_post(&served);
-	usages.cnt = 0;
-	blobs_usage_changes_each(server, usage_write, &usages);
-	if (usages.cnt)
-		report(server, usages_heard, usages.usages, usages.cnt * sizeof(usages.usages[0]),
-		       NULL);
+	usage_cnt = blobs_read_usage_changes(server, usages);
+	if (usage_cnt)
+		report(server, usages_heard, usages, usage_cnt * sizeof(usages[0]), NULL);
 	blobs_stats(server, &figures.stats);
 	blobs_traffic(server, now_ns, &figures.traffic);
 	report(server, figures_heard, &figures, sizeof(figures), NULL);

@@ -73,8 +73,12 @@ void blobs_take_served(struct blobs *server, struct served_index *served_index);
 /* blobs_in_progress_copy: of what gets are fetching. NULL: no memory, or no descriptors. */
 struct in_progress *blobs_in_progress_copy(struct blobs *content);
 void blobs_in_progress_free(struct in_progress *in_progress);
-/* blobs_usage_changes_each: what a server sent since the last call. blobs_note_usage: it did. */
-void blobs_usage_changes_each(struct blobs *server, blobs_usage_fn fn, void *arg);
+/*
+ * blobs_read_usage_changes: what server sent since the last call; returns how many were set.
+ * blobs_note_usage: it did.
+ */
+unsigned blobs_read_usage_changes(struct blobs *server,
+				  struct blobs_usage out_usages[static 2 * BLOBS_USAGE_MAX]);
 void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, uint64_t now_ns);
 /* blobs_note_served: of the files of a manifest len bytes were sent. Home. */
 void blobs_note_served(struct blobs *content, const uint8_t manifest_id[static 32], uint64_t len);

@@ -347,16 +347,17 @@ void blobs_uploads_end(struct uploads *uploads, struct upload *upload, uint64_t 
 		list_push_back(&uploads->idle, &peer->node);
 }
 
-void blobs_uploads_each(const struct uploads *uploads, uint64_t now_ns,
-			void (*fn)(void *arg, const struct upload_view *view), void *arg)
+bool blobs_uploads_view_next(struct upload_view_iter *iter, struct upload_view *out_view)
 {
-	const struct upload_peer *peer = NULL;
+	const struct upload_peer *peer = pool_next(&iter->uploads->peers, iter->peer);
 
-	while ((peer = pool_next(&uploads->peers, peer)))
-		fn(arg, &(struct upload_view){.key = peer->key,
-					      .price = peer->price,
-					      .sent_len = peer->sent_len,
-					      .per_s = blobs_byte_meter_per_s(&peer->meter, now_ns),
-					      .waiting_cnt = peer->waiting_cnt,
-					      .going_cnt = peer->going_cnt});
+	iter->peer = peer;
+	if (!peer)
+		return false;
+	*out_view = (struct upload_view){
+		.per_s = blobs_byte_meter_per_s(&peer->meter, iter->now_ns),
+		.waiting_cnt = peer->waiting_cnt,
+		.going_cnt = peer->going_cnt,
+	};
+	return true;
 }

@@ -105,14 +105,16 @@ void blobs_uploads_sent(struct uploads *uploads, struct upload *upload, size_t l
 /* blobs_uploads_end: it is over, answered or not; one that is not admitted is nothing. */
 void blobs_uploads_end(struct uploads *uploads, struct upload *upload, uint64_t now_ns);
 
-/* A peer with a slot, for people. */
+/* An upload_view_iter walks the peers with a slot, for people, in no order; false: behind the last. */
 struct upload_view {
-	const uint8_t *key;
-	unsigned price;
-	uint64_t sent_len, per_s;
+	uint64_t per_s; /* bytes */
 	uint32_t waiting_cnt, going_cnt;
 };
-void blobs_uploads_each(const struct uploads *uploads, uint64_t now_ns,
-			void (*fn)(void *arg, const struct upload_view *view), void *arg);
+struct upload_view_iter {
+	const struct uploads *uploads;
+	uint64_t now_ns;
+	const struct upload_peer *peer; /* NULL: before the first */
+};
+bool blobs_uploads_view_next(struct upload_view_iter *iter, struct upload_view *out_view);
 
 #endif

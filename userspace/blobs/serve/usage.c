@@ -63,18 +63,19 @@ const struct usage_entry *blobs_usage_next(const struct usage *usage,
 	return pool_next(&usage->entries, entry);
 }
 
-void blobs_usage_change_each(struct usage *usage,
-			     void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN],
-					uint64_t len, uint64_t cnt),
-			     void *arg)
+bool blobs_usage_change_next(struct usage_change_iter *iter)
 {
-	struct usage_entry *entry = NULL;
+	struct usage_entry *entry = iter->entry;
 
-	while ((entry = pool_next(&usage->entries, entry))) {
-		if (entry->len == entry->told_len)
-			continue;
-		fn(arg, entry->key, entry->len - entry->told_len, entry->cnt - entry->told_cnt);
-		entry->told_len = entry->len;
-		entry->told_cnt = entry->cnt;
-	}
+	do
+		entry = pool_next(&iter->usage->entries, entry);
+	while (entry && entry->len == entry->told_len);
+	iter->entry = entry;
+	if (!entry)
+		return false;
+	iter->len = entry->len - entry->told_len;
+	iter->cnt = entry->cnt - entry->told_cnt;
+	entry->told_len = entry->len;
+	entry->told_cnt = entry->cnt;
+	return true;
 }

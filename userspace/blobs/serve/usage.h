@@ -39,10 +39,15 @@ void blobs_usage_note(struct usage *usage, const uint8_t key[static USAGE_KEY_LE
 /* blobs_usage_next walks them in no order; start with NULL, ends with NULL. */
 const struct usage_entry *blobs_usage_next(const struct usage *usage,
 					   const struct usage_entry *entry);
-/* blobs_usage_change_each reports the counts since its last call. */
-void blobs_usage_change_each(struct usage *usage,
-			     void (*fn)(void *arg, const uint8_t key[static USAGE_KEY_LEN],
-					uint64_t len, uint64_t cnt),
-			     void *arg);
+/*
+ * A usage_change_iter walks the entries whose counts changed since they were last given, with the
+ * difference; false: behind the last. A given one counts as told.
+ */
+struct usage_change_iter {
+	struct usage *usage;
+	struct usage_entry *entry; /* the one at hand; NULL: before the first */
+	uint64_t len, cnt;	   /* by so much */
+};
+bool blobs_usage_change_next(struct usage_change_iter *iter);
 
 #endif

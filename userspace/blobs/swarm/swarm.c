@@ -561,16 +561,14 @@ void blobs_swarm_set_manifest(struct swarm *swarm, const uint8_t id[static 32], 
 	blobs_swarm_changed(swarm);
 }
 
-void blobs_swarm_each(const struct swarm *swarm,
-		      bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg)
+bool blobs_swarm_next(struct swarm_iter *iter, struct swarm_source_view *out_view)
 {
-	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
-		const struct swarm_member *member = &swarm->members[i];
-		struct swarm_source_view view;
+	while (iter->swarm && iter->idx < SWARM_MEMBERS_MAX) {
+		const struct swarm_member *member = &iter->swarm->members[iter->idx++];
 
 		if (!member->source)
 			continue;
-		view = (struct swarm_source_view){
+		*out_view = (struct swarm_source_view){
 			.key = member->source->key,
 			.is_open = member->state == MEMBER_OPEN,
 			.has_all = member->have.kind == HAVE_ALL,
@@ -579,7 +577,7 @@ void blobs_swarm_each(const struct swarm *swarm,
 			.asked_cnt = member->asked_cnt,
 			.bad_cnt = member->source->bad_cnt,
 		};
-		if (!fn(arg, &view))
-			return;
+		return true;
 	}
+	return false;
 }

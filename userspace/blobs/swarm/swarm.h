@@ -208,7 +208,11 @@ struct swarm_source_view {
 	uint32_t asked_cnt;
 	uint32_t bad_cnt;
 };
-void blobs_swarm_each(const struct swarm *swarm,
-		      bool (*fn)(void *arg, const struct swarm_source_view *view), void *arg);
+/* A swarm_iter walks the members; false: behind the last. Members may come and go meanwhile. */
+struct swarm_iter {
+	const struct swarm *swarm; /* NULL: none has members */
+	unsigned idx;		   /* of the next */
+};
+bool blobs_swarm_next(struct swarm_iter *iter, struct swarm_source_view *out_view);
 
 #endif

@@ -23,20 +23,17 @@ int shares_followed_folder_set(struct followed *followed, const char *folder)
 	return 0;
 }
 
-/* The youngest get of a folder. */
-struct folder_find {
-	const struct followed *followed;
-	const struct blobs_get *found;
-};
-
-static bool is_newest(void *arg, const struct blobs_get *get)
+/* The youngest get of the folder, or NULL. */
+static const struct blobs_get *newest_get(const struct followed *followed)
 {
-	struct folder_find *find = arg;
+	struct blobs_get_iter iter = {.content = followed->follows->params.content};
+	const struct blobs_get *get, *found = NULL;
 
-	if (get->folder && !get->is_leaving && strcmp(get->target, find->followed->folder) == 0 &&
-	    memcmp(get->folder->share_id, find->followed->view.share_id, SHARE_ID_LEN) == 0)
-		find->found = get;
-	return true;
+	while ((get = blobs_gets_next(&iter)))
+		if (get->folder && !get->is_leaving && strcmp(get->target, followed->folder) == 0 &&
+		    memcmp(get->folder->share_id, followed->view.share_id, SHARE_ID_LEN) == 0)
+			found = get;
+	return found;
 }
 
 static bool is_under_way(const struct blobs_get *get)
@@ -72,15 +69,15 @@ static void folder_run(struct followed *followed)
 {
 	struct blobs *content = followed->follows->params.content;
 	const struct follow *view = &followed->view;
-	struct folder_find find = {.followed = followed};
+	const struct blobs_get *get;
 
 	if (!followed->folder || !view->is_used || !view->revision_cnt || followed->is_leaving)
 		return;
-	blobs_gets_each(content, is_newest, &find);
-	if (find.found && memcmp(find.found->manifest_id, view->revisions[0].manifest_id, 32) == 0)
+	get = newest_get(followed);
+	if (get && memcmp(get->manifest_id, view->revisions[0].manifest_id, 32) == 0)
 		return;
-	if (find.found && is_under_way(find.found))
-		(void)!blobs_get_supersede(content, find.found->id, followed->follows->now_ns);
+	if (get && is_under_way(get))
+		(void)!blobs_get_supersede(content, get->id, followed->follows->now_ns);
 	else
 		folder_get(followed);
 }
@@ -99,13 +96,12 @@ void shares_follows_run_folders(struct follows *follows)
 void shares_followed_folder_retry(struct followed *followed)
 {
 	struct blobs *content = followed->follows->params.content;
-	struct folder_find find = {.followed = followed};
+	const struct blobs_get *get;
 
 	followed->follows->are_folders_due = true;
 	if (!followed->folder || followed->is_leaving)
 		return;
-	blobs_gets_each(content, is_newest, &find);
-	if (find.found && find.found->state == BLOBS_GET_STOPPED &&
-	    find.found->err != WEFT_ECANCELLED)
-		(void)!blobs_get_resume(content, find.found->id, followed->follows->now_ns);
+	get = newest_get(followed);
+	if (get && get->state == BLOBS_GET_STOPPED && get->err != WEFT_ECANCELLED)
+		(void)!blobs_get_resume(content, get->id, followed->follows->now_ns);
 }

@@ -103,24 +103,13 @@ static bool share_is_right(const uint8_t *manifest_id, uint64_t item_cnt)
 	return is_right;
 }
 
-struct listing {
-	unsigned cnt;
-	bool is_right;
-};
-
-static bool listed(void *arg, const struct blobs_share *share)
-{
-	struct listing *listing = arg;
-
-	listing->cnt++;
-	listing->is_right &= share_is_right(share->manifest_id, share->item_cnt);
-	return true;
-}
-
 /* What a start after the fault finds; acknowledged: the share was told done. */
 static bool aftermath_is_right(unsigned n, bool acknowledged)
 {
-	struct listing listing = {0, true};
+	struct blobs_share_iter iter = {0};
+	struct blobs_share share;
+	unsigned share_cnt = 0;
+	bool is_right = true;
 	struct rig_import seen;
 	int err = rig_open(&rig, 0);
 
@@ -128,9 +117,13 @@ static bool aftermath_is_right(unsigned n, bool acknowledged)
 		printf("# n %u: cannot start again: %d\n", n, err);
 		return false;
 	}
-	blobs_shares_each(rig.content, listed, &listing);
-	if (!listing.is_right || (acknowledged && listing.cnt != 1)) {
-		printf("# n %u: %u shares, acknowledged %d\n", n, listing.cnt, acknowledged);
+	iter.content = rig.content;
+	while (blobs_shares_next(&iter, &share)) {
+		share_cnt++;
+		is_right &= share_is_right(share.manifest_id, share.item_cnt);
+	}
+	if (!is_right || (acknowledged && share_cnt != 1)) {
+		printf("# n %u: %u shares, acknowledged %d\n", n, share_cnt, acknowledged);
 		return false;
 	}
 	err = rig_share(&rig, "t", &seen);

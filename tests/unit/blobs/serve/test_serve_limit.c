@@ -256,36 +256,28 @@ static void test_a_peer_that_leaves_the_queue_leaves_nothing(void)
 	duo_fini(&duo);
 }
 
-struct usage_seen {
-	unsigned cnt;
-	struct blobs_usage last;
-};
-
-static void usage_see(void *arg, const struct blobs_usage *usage)
-{
-	struct usage_seen *seen = arg;
-
-	seen->cnt++;
-	seen->last = *usage;
-}
-
 static void test_what_was_sent_is_counted_by_peer_and_content(void)
 {
-	struct usage_seen seen = {.cnt = 0};
+	struct blobs_usage_iter peers, contents;
+	struct blobs_usage usage, none;
 	char path[BLOBS_PATH_CAP];
 
 	CHECK(duo_begin());
 	chunks_ask(4);
-	blobs_usage_each(duo.nodes[DUO_A].content, BLOBS_USAGE_PEER, duo.now_ns, usage_see, &seen);
-	CHECK_EQ(seen.cnt, 1);
-	CHECK_MEM(seen.last.key, duo.nodes[DUO_B].key, 32);
-	CHECK_EQ(seen.last.byte_cnt, 4 * BLAKE3_CHUNK_LEN);
-	CHECK_EQ(seen.last.chunk_cnt, 4);
-	blobs_usage_each(duo.nodes[DUO_A].content, BLOBS_USAGE_CONTENT, duo.now_ns, usage_see,
-			 &seen);
-	CHECK_EQ(seen.cnt, 2);
-	CHECK_MEM(seen.last.key, big_id, 32);
-	CHECK(blobs_path_of(duo.nodes[DUO_A].content, seen.last.key, path));
+	peers = (struct blobs_usage_iter){.content = duo.nodes[DUO_A].content,
+					  .kind = BLOBS_USAGE_PEER,
+					  .now_ns = duo.now_ns};
+	contents = peers;
+	contents.kind = BLOBS_USAGE_CONTENT;
+	CHECK(blobs_usages_next(&peers, &usage));
+	CHECK_MEM(usage.key, duo.nodes[DUO_B].key, 32);
+	CHECK_EQ(usage.byte_cnt, 4 * BLAKE3_CHUNK_LEN);
+	CHECK_EQ(usage.chunk_cnt, 4);
+	CHECK(!blobs_usages_next(&peers, &none));
+	CHECK(blobs_usages_next(&contents, &usage));
+	CHECK_MEM(usage.key, big_id, 32);
+	CHECK(!blobs_usages_next(&contents, &none));
+	CHECK(blobs_path_of(duo.nodes[DUO_A].content, usage.key, path));
 	CHECK_STR(path, duo_path(&duo, "in/big"));
 	CHECK(!blobs_path_of(duo.nodes[DUO_A].content, private_id, path));
 	duo_fini(&duo);

@@ -61,13 +61,14 @@ static void test_what_matters_stays(void)
 	arena_close(&arena);
 }
 
-static void add(void *arg, const uint8_t key[static USAGE_KEY_LEN], uint64_t len, uint64_t cnt)
+static void changes_add(uint64_t sums[static 2])
 {
-	uint64_t *sums = arg;
+	struct usage_change_iter iter = {.usage = &usage};
 
-	(void)key;
-	sums[0] += len;
-	sums[1] += cnt;
+	while (blobs_usage_change_next(&iter)) {
+		sums[0] += iter.len;
+		sums[1] += iter.cnt;
+	}
 }
 
 static void test_changes_are_reported_once(void)
@@ -77,12 +78,12 @@ static void test_changes_are_reported_once(void)
 	CHECK(begin());
 	note(1, 100, NS_PER_S);
 	note(2, 10, NS_PER_S);
-	blobs_usage_change_each(&usage, add, sums);
+	changes_add(sums);
 	CHECK(sums[0] == 110 && sums[1] == 2);
-	blobs_usage_change_each(&usage, add, sums);
+	changes_add(sums);
 	CHECK(sums[0] == 110 && sums[1] == 2);
 	note(2, 1, NS_PER_S);
-	blobs_usage_change_each(&usage, add, sums);
+	changes_add(sums);
 	CHECK(sums[0] == 111 && sums[1] == 3);
 	arena_close(&arena);
 }

@@ -258,17 +258,12 @@ static void test_members_name_others(void)
 	end();
 }
 
-static unsigned open_cnt;
-
-static bool count_open(void *arg, const struct swarm_source_view *view)
-{
-	(void)arg;
-	open_cnt += view->is_open;
-	return true;
-}
-
 static void test_no_more_than_so_many_are_asked_at_once(void)
 {
+	struct swarm_source_view view;
+	struct swarm_iter iter = {0};
+	unsigned open_cnt = 0;
+
 	begin(4000);
 	net.sources[0].rate = MIB_S / 20;
 	net.sources[0].holder_first = 1;
@@ -277,8 +272,9 @@ static void test_no_more_than_so_many_are_asked_at_once(void)
 		net.sources[i].rate = MIB_S / 200;
 	join(1);
 	(void)source_net_run(&net, 3 * NS_PER_S, NULL, NULL);
-	open_cnt = 0;
-	blobs_swarm_each(swarm, count_open, NULL);
+	iter.swarm = swarm;
+	while (blobs_swarm_next(&iter, &view))
+		open_cnt += view.is_open;
 	CHECK_EQ(open_cnt, SWARM_OPEN_MAX);
 	end();
 }
