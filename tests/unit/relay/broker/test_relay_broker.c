@@ -91,7 +91,6 @@ static void on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	if (end->is_silent)
 		return;
 	relay_message_accept_write(&w, &accept);
-	end->mesh->lab->nodes[0].ctx = end->mesh->lab->nodes[0].ctx;
 	if (end->declines)
 		mesh_lab_seam_of(end->mesh).ops->answer_error(call->incoming, MESH_CODE_REFUSED,
 							      "no flows", 0);
