@@ -14,6 +14,7 @@
 #include "weft/endpoint.h"
 
 static const uint8_t v4_mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+static const uint8_t relay_prefix[ADDR_RELAY_PREFIX_LEN] = {0xfd, 0x6d, 0x65, 0x73, 0x00, 0x68};
 
 static struct addr addr_of_ipv4(const void *ip, uint16_t port)
 {
@@ -122,7 +123,9 @@ int addr_parse(const char *text, struct addr *out_addr)
 
 const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP])
 {
-	const char *prefix = addr->transport == ADDR_TCP ? TCP_PREFIX : "";
+	static const char *const prefixes[] = {
+		[ADDR_UDP] = "", [ADDR_TCP] = TCP_PREFIX, [ADDR_RELAY] = "relay:"};
+	const char *prefix = addr->transport <= ADDR_RELAY ? prefixes[addr->transport] : "";
 	char ip[INET6_ADDRSTRLEN];
 
 	if (addr->family == ADDR_IPV4) {
@@ -194,6 +197,22 @@ static bool ranges_hold(const struct ip_range *ranges, size_t cnt, const struct 
 	return false;
 }
 
+bool addr_has_relay_prefix(const struct addr *addr)
+{
+	return addr->family == ADDR_IPV6 &&
+	       memcmp(addr->ip, relay_prefix, sizeof(relay_prefix)) == 0;
+}
+
+bool addr_is_relayed(const struct addr *addr)
+{
+	return addr->transport == ADDR_RELAY;
+}
+
+bool addr_is_relayed_control(const struct addr *addr)
+{
+	return addr_is_relayed(addr) && addr->port != ADDR_RELAY_CONTENT_PORT;
+}
+
 bool addr_is_global(const struct addr *addr)
 {
 	static const struct ip_range local_ipv4[] = {
@@ -204,6 +223,8 @@ bool addr_is_global(const struct addr *addr)
 	static const struct ip_range global_ipv6 = {{0x20}, 3};
 	static const struct ip_range wrapping_ipv6[] = {{{0x20, 0x01}, 32}, {{0x20, 0x02}, 16}};
 
+	if (addr_is_relayed(addr))
+		return true;
 	if (addr->family == ADDR_IPV4)
 		return !ranges_hold(local_ipv4, sizeof(local_ipv4) / sizeof(local_ipv4[0]), addr);
 	return addr->family == ADDR_IPV6 && range_holds(&global_ipv6, addr) &&
@@ -214,7 +235,8 @@ bool addr_is_unicast(const struct addr *addr)
 {
 	if (addr->family == ADDR_IPV4)
 		return addr->ip[0] != 0 && addr->ip[0] < 224;
-	return addr->family == ADDR_IPV6 && !addr_is_wildcard(addr) && addr->ip[0] != 0xff;
+	return addr->family == ADDR_IPV6 && !addr_is_wildcard(addr) && addr->ip[0] != 0xff &&
+	       !addr_is_relayed(addr);
 }
 
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr)

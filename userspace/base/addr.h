@@ -14,8 +14,16 @@ struct weft_endpoint;
 
 enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
-/* The protocol spoken at an address. */
-enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1 };
+/* The protocol spoken at an address. ADDR_RELAY: a label of this node for a path through a relay. */
+enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2 };
+
+/*
+ * A label has the form of an IPv6 address in fd6d:6573:68::/48, so that QUIC compares it as one.
+ * The port is the class of the flow. A label means nothing elsewhere and never leaves the node.
+ */
+#define ADDR_RELAY_PREFIX_LEN	6 /* bytes */
+#define ADDR_RELAY_CONTROL_PORT 1
+#define ADDR_RELAY_CONTENT_PORT 2
 
 /*
  * An IP address, a port and its transport, compared with memcmp: bytes that a family does
@@ -49,14 +57,19 @@ bool addr_is_same_host(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *addr);
 bool addr_is_wildcard(const struct addr *addr);
 bool addr_is_link_local(const struct addr *addr);
+/* addr_has_relay_prefix: the IP is one of labels, whatever the transport says. */
+bool addr_has_relay_prefix(const struct addr *addr);
+/* addr_is_relayed: a label. addr_is_relayed_control: of a flow that content may not use. */
+bool addr_is_relayed(const struct addr *addr);
+bool addr_is_relayed_control(const struct addr *addr);
 /*
  * addr_is_global: one that means the same host everywhere, as far as the address tells. It is
  * in no private, shared, local, multicast or reserved range (the IANA special-purpose
  * registries, RFC 6890). It wraps no other address (6to4, Teredo). Documentation ranges count
- * as global: no host has one, and examples and test networks live in them.
+ * as global: no host has one, and examples and test networks live in them. So does a label.
  */
 bool addr_is_global(const struct addr *addr);
-/* addr_is_unicast: some one host, here or elsewhere; not a wildcard, a group or a broadcast. */
+/* addr_is_unicast: some one host, here or elsewhere; not a wildcard, a group, a broadcast or a label. */
 bool addr_is_unicast(const struct addr *addr);
 
 /*

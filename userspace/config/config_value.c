@@ -311,10 +311,11 @@ static int ways_parse(const struct config_key *key, const char *text, struct nod
 	if (err == WEFT_EREFUSED)
 		return refuse(why, "the transport \"%.*s\" is not built yet", (int)len, word);
 	if (err < 0)
-		return refuse(why,
-			      "\"%.*s\" is no list of quic, quic6, quic4, tcp, tcp6, tcp4, each "
-			      "family once, or none",
-			      (int)len, word);
+		return refuse(
+			why,
+			"\"%.*s\" is no list of quic, quic6, quic4, tcp, tcp6, tcp4, relay, each "
+			"family once, or none",
+			(int)len, word);
 	return 0;
 }
 
@@ -414,7 +415,7 @@ const char *config_range_format(const struct config_key *key, char text[static C
 	case CONFIG_SITE:
 		return "PREFIX/BITS:LENGTH";
 	case CONFIG_WAYS:
-		return "quic, quic6, quic4, tcp, tcp6, tcp4 in an order, or none";
+		return "quic, quic6, quic4, tcp, tcp6, tcp4, relay in an order, or none";
 	case CONFIG_CHOICE:
 		snprintf(text, CONFIG_WHY_CAP, "one of: %s", key->choices);
 		return text;

@@ -29,7 +29,8 @@ static enum kad_addr_scope addr_scope_of_ipv6(const uint8_t ip[static 16])
 
 enum kad_addr_scope kad_addr_scope_of(const struct addr *addr)
 {
-	if (addr->port == 0)
+	/* A label means nothing to others. */
+	if (addr->port == 0 || addr_is_relayed(addr))
 		return KAD_ADDR_SCOPE_NONE;
 	switch (addr->family) {
 	case ADDR_IPV4:

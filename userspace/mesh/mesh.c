@@ -43,8 +43,8 @@ void mesh_config_defaults(struct mesh_config *config)
 			128, /* what QUIC grants, which the router's limits are below */
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
-		.ways = {{{1, 1, 2, 2}},
-			 {{1, 1, 2, 2}}}, /* QUIC as the addresses are given, then TCP */
+		/* QUIC as the addresses are given, then TCP, then a relay. */
+		.ways = {{{1, 1, 2, 2, 3}}, {{1, 1, 2, 2, 3}}},
 		.skew_max_s = 300,
 		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",
@@ -345,6 +345,14 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
 {
 	return mesh_deferrals_until(&mesh->deferrals, key, MESH_DEFER_ALL, mesh->now_ns);
+}
+
+void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+
+	if (session && mesh->transport->ops->probe)
+		mesh->transport->ops->probe(session->conn);
 }
 
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],

@@ -208,6 +208,8 @@ struct mesh_ping_ask {
 };
 WEFT_MUST_CHECK
 int mesh_ping(struct mesh *mesh, const struct mesh_ping_ask *ask, uint64_t now_ns);
+/* mesh_session_probe sends the peer of key a packet that it has to answer, if there is a session. */
+void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*
  * mesh_session_id gives what names the session with key on both of its
  * sides and nowhere else (RFC 8446 7.5, label EXPORTER-mesh-session-v1).

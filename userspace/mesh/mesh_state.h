@@ -53,7 +53,7 @@ struct mesh_ping {
 	void *arg;
 };
 
-/* udp_silence.c: a dial by QUIC of the peer of a session on TCP. */
+/* udp_silence.c: a dial by QUIC of the peer of a session on TCP or through a relay. */
 struct mesh_upgrade {
 	enum mesh_conn_kind kind;
 	struct mesh_session *session; /* NULL: none is tried */
@@ -311,6 +311,8 @@ void mesh_session_end(struct mesh_session *session);
 void mesh_session_closed(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_note_deferral(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
+/* mesh_session_bars: a message of content, which may not use a relay's control flow. */
+bool mesh_session_bars(const struct mesh_session *session, unsigned type);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
 
 /*
@@ -329,13 +331,13 @@ void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
 		   const struct transport_conn_info *info);
 void mesh_udp_forget(struct mesh *mesh);
 /*
- * mesh_peer_place: a session was at addr, so kept is that from now on. TCP takes no place of QUIC's,
- * and the port of a peer that dialled by TCP is one of its dial alone.
+ * mesh_peer_place: a session was at addr, so kept is that from now on. TCP takes no place of QUIC's.
+ * A label takes none at all, and the port of a peer that dialled by TCP is one of its dial alone.
  */
 void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler);
 
 /*
- * A session that this node dialled may be on TCP. Its peer is then dialled by QUIC now and then:
+ * A session that this node dialled may be on TCP or go through a relay. Its peer is then dialled by QUIC:
  * after 2 s, then with pauses that double, up to a minute. begin: the session has said HELLO.
  * ended: that dial came to nothing. drop: the session ends.
  */

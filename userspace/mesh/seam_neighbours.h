@@ -28,7 +28,7 @@ enum mesh_cap {
 struct mesh_neighbour {
 	uint8_t key[MESH_KEY_LEN];
 	uint32_t caps; /* of its last HELLO, 0: none yet */
-	/* Where its session leads; without one, the last good path, else where it was last. */
+	/* Where its session leads; without one, or through a relay, the last good path, else where it was last. */
 	struct addr remote;
 	bool is_proved;				/* remote is where this node dialled it */
 	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */

@@ -161,6 +161,8 @@ static void on_conn_token(void *ctx, struct transport_conn *conn, const uint8_t 
 	if (!session || len > MESH_TOKEN_LEN_MAX)
 		return;
 	mesh->transport->ops->info(conn, &info);
+	if (addr_is_relayed(&info.remote))
+		return;
 	session->token = (struct mesh_peer_token){.addr = info.remote, .len = (uint8_t)len};
 	memcpy(session->token.data, data, len);
 	if (!session->peer)

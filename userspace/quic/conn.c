@@ -14,6 +14,8 @@
 
 /* Links of 9000 bytes try the largest first, others the usual size. */
 static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QUIC_DGRAM_LEN_MAX};
+/* Through a relay each packet has 16 bytes of a label before it. */
+static const uint16_t relayed_probes[] = {1436, 1376, 1264};
 
 /*
  * An ACK per ten packets, sooner on loss or reordering, and never later
@@ -110,8 +112,21 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 	return conn;
 }
 
-static void settings_init(const struct quic_engine *engine, ngtcp2_settings *settings)
+/* The flow's own bound, within what QUIC needs (RFC 9000 14.1) and what the sink takes. */
+static size_t relayed_len_max(const struct quic_engine *engine, const struct addr *label)
 {
+	size_t len = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+
+	if (engine->relayed_len_max)
+		len = engine->relayed_len_max(engine->path_ctx, label);
+	if (len < NGTCP2_MAX_UDP_PAYLOAD_SIZE)
+		return NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+	return len < engine->dgram_len_max ? len : engine->dgram_len_max;
+}
+
+static void settings_init(const struct quic_conn *conn, ngtcp2_settings *settings)
+{
+	const struct quic_engine *engine = conn->engine;
 	const struct quic_config *config = &engine->config;
 
 	ngtcp2_settings_default(settings);
@@ -128,6 +143,11 @@ static void settings_init(const struct quic_engine *engine, ngtcp2_settings *set
 	settings->no_pmtud = !config->is_pmtud_on;
 	settings->pmtud_probes = pmtud_probes;
 	settings->pmtud_probeslen = sizeof(pmtud_probes) / sizeof(pmtud_probes[0]);
+	if (!addr_is_relayed(&conn->remote))
+		return;
+	settings->max_tx_udp_payload_size = relayed_len_max(engine, &conn->remote);
+	settings->pmtud_probes = relayed_probes;
+	settings->pmtud_probeslen = sizeof(relayed_probes) / sizeof(relayed_probes[0]);
 }
 
 static void params_init(const struct quic_engine *engine, ngtcp2_transport_params *params)
@@ -174,7 +194,7 @@ static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accep
 	ngtcp2_settings settings;
 	ngtcp2_cid scid;
 
-	settings_init(engine, &settings);
+	settings_init(conn, &settings);
 	params_init(engine, &params);
 	ngtcp2_cid_init(&scid, scid_bytes, WEFT_CID_LEN);
 	params.original_dcid_present = 1;
@@ -241,7 +261,7 @@ static int dial_ngtcp2(struct quic_conn *conn, const struct transport_dial *dial
 	ngtcp2_settings settings;
 	ngtcp2_cid scid, dcid;
 
-	settings_init(engine, &settings);
+	settings_init(conn, &settings);
 	params_init(engine, &params);
 	ngtcp2_cid_init(&scid, scid_bytes, WEFT_CID_LEN);
 	dcid.datalen = WEFT_CID_LEN;
@@ -268,6 +288,11 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	}
 	conn->is_dialler = true;
 	conn->remote = dial->remote;
+	/* A path through a relay has one label for both its ends. */
+	if (addr_is_relayed(&dial->remote)) {
+		conn->local = dial->remote;
+		conn->is_local_known = true;
+	}
 	conn->unheard_max = dial->unheard_max;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
 	conn->class = quic_conn_class(conn);
@@ -376,7 +401,8 @@ void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
 {
 	ngtcp2_path_storage path;
 
-	quic_path_init(&path, local, &conn->remote);
+	/* To a new label of a relay the whole path moves: its packets may be shorter from now on. */
+	quic_path_init(&path, local, addr_is_relayed(local) ? local : &conn->remote);
 	/*
 	 * Before the handshake is confirmed nothing may move (RFC 9000 9);
 	 * packets then simply leave from the new address, or the dial fails.

@@ -154,6 +154,8 @@ static void conn_give_token(struct quic_conn *conn, const ngtcp2_path *path)
 	struct addr remote;
 
 	quic_path_addr(&path->remote, &remote);
+	if (addr_is_relayed(&remote))
+		return;
 	if (quic_token_known(conn->engine, &remote, &conn->claim, token))
 		(void)ngtcp2_conn_submit_new_token(conn->ngtcp2, token, sizeof(token));
 }

@@ -112,6 +112,8 @@ static size_t batch_len(const struct quic_conn *conn)
 
 	if (has_data && ngtcp2_conn_get_send_quantum(conn->ngtcp2) > len)
 		len = ngtcp2_conn_get_send_quantum(conn->ngtcp2);
+	if (addr_is_relayed(&conn->remote) && len > QUIC_RELAYED_BATCH_LEN)
+		len = QUIC_RELAYED_BATCH_LEN;
 	return len < engine->sink->batch_len_max ? len : engine->sink->batch_len_max;
 }
 

@@ -32,6 +32,8 @@
 #define QUIC_DGRAM_LEN_MAX 8952
 /* The same for a 1500-byte link; sinks hold at least this much. */
 #define QUIC_DGRAM_LEN_ETH 1452
+/* A batch through a relay: at a flow's rates more is never due, and a label before each fits the sink. */
+#define QUIC_RELAYED_BATCH_LEN 16384
 /* Ids a peer may hold of one connection, retired but remembered ones included. */
 #define QUIC_CONN_CID_CAP 16
 /* Reset tokens of ids that we may be using towards a peer: current, probed, fallback. */
@@ -236,7 +238,8 @@ struct quic_engine {
 	void *ctx;
 	struct random *random;
 	struct dgram_sink *sink;
-	quic_path_fn on_path; /* may be NULL */
+	quic_path_fn on_path;						/* may be NULL */
+	size_t (*relayed_len_max)(void *ctx, const struct addr *label); /* may be NULL */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
 	void *path_ctx;

@@ -96,6 +96,8 @@ struct quic_engine_params {
 	uint32_t cid_epoch; /* hours of the wall clock at start, the same for all workers */
 	/* A connection is dialled to remote, or proved that it is there; may be NULL. */
 	quic_path_fn on_path;
+	/* The longest packet that a relay's flow carries, of a label (ADDR_RELAY). NULL: there are none. */
+	size_t (*relayed_len_max)(void *ctx, const struct addr *label);
 	void *path_ctx;
 	/*
 	 * Asked at each Initial: does its address have one connection in all, which begins with

@@ -50,6 +50,9 @@ void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr)
 		addr.port = ntohs(sa->in6.sin6_port);
 		addr.scope_id = sa->in6.sin6_scope_id;
 		memcpy(addr.ip, &sa->in6.sin6_addr, 16);
+		/* The sink knows labels alone by that: a host that took their prefix is not reached. */
+		if (addr_has_relay_prefix(&addr))
+			addr.transport = ADDR_RELAY;
 	}
 	*out_addr = addr;
 }

@@ -50,10 +50,13 @@ static struct mesh_neighbour session_describe(const struct mesh_session *session
 	if (session->peer)
 		neighbour = entry_describe(session->peer);
 	memcpy(neighbour.key, session->key, sizeof(neighbour.key));
-	neighbour.is_proved =
-		session->is_dialler ||
-		(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));
-	neighbour.remote = session->remote;
+	/* A label is no address for others: what is known from before stays. */
+	if (!addr_is_relayed(&session->remote)) {
+		neighbour.is_proved =
+			session->is_dialler ||
+			(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));
+		neighbour.remote = session->remote;
+	}
 	neighbour.last_seen_s = mesh_wall_now_s(session->mesh);
 	neighbour.is_connected = true;
 	neighbour.is_dialled = session->is_dialler;

@@ -152,6 +152,7 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 {
 	struct mesh *mesh = dial->mesh;
 	bool is_unverified = dial->unverified & 1u << idx && !dial->is_chosen &&
+			     !addr_is_relayed(&dial->addrs[idx]) &&
 			     !addr_is_proved(dial, &dial->addrs[idx]) && !host_is_asked(dial, idx);
 
 	if (!mesh_ways_rank(mesh->config.ways, &dial->addrs[idx]))

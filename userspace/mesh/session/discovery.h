@@ -18,7 +18,7 @@
  *
  * Home worker; nothing blocks.
  */
-#define MESH_LOCATORS_MAX 4
+#define MESH_LOCATORS_MAX 5
 
 struct mesh;
 

@@ -4,11 +4,11 @@
  * sessions of the same keys. Home worker.
  *
  * Two nodes that dial each other at the same moment get two connections. Both sides prefer the
- * one dialled by the smaller key, so they agree without a word; of QUIC and TCP they prefer
- * QUIC. If the second one comes later than SIMULTANEOUS_NS, its dialler had lost the first (a
- * crash, a new address), and the newest is preferred. The other is retired. It carries the
- * streams it has begun, no new ones are put on it, and its dialler closes it when it is quiet. A
- * dialler that is one of several workers may not know of the other session. A session that it
+ * one dialled by the smaller key, so they agree without a word. Of two transports they prefer
+ * QUIC, then TCP, then a relay. If the second one comes later than SIMULTANEOUS_NS, its dialler had
+ * lost the first (a crash, a new address), and the newest is preferred. The other is retired. It
+ * carries the streams it has begun, no new ones are put on it, and its dialler closes it when it is
+ * quiet. A dialler that is one of several workers may not know of the other session. A session that it
  * leaves alone for long is closed by the side that does know. redial.c doubts a session that
  * owes an answer and is silent.
  */
@@ -101,7 +101,7 @@ static bool session_beats(const struct mesh_session *newcomer, const struct mesh
 	if (newcomer->ready_ns - other->ready_ns > SIMULTANEOUS_NS)
 		return true;
 	if (newcomer->remote.transport != other->remote.transport)
-		return newcomer->remote.transport == ADDR_UDP;
+		return newcomer->remote.transport < other->remote.transport;
 	if (newcomer->is_dialler == other->is_dialler)
 		return true;
 	is_own_smaller = memcmp(newcomer->mesh->own_key, newcomer->key, MESH_KEY_LEN) < 0;
@@ -313,6 +313,16 @@ void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t 
 	(void)mesh_control_send(session, &frame, payload);
 	session->is_leaving = true;
 	timer_set(session->mesh->timers, &session->timer, session->mesh->now_ns + LEAVE_LINGER_NS);
+}
+
+bool mesh_session_bars(const struct mesh_session *session, unsigned type)
+{
+	struct transport_conn_info info;
+
+	if (type < MESH_HOLDERS || type > MESH_RANGE_PROOF)
+		return false;
+	session->mesh->transport->ops->info(session->conn, &info);
+	return addr_is_relayed_control(&info.remote);
 }
 
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order of QUIC and TCP in a dial, and the way back from TCP. Home worker.
+ * The order of QUIC and TCP in a dial, and the way back from TCP and from relays. Home worker.
  *
  * Silence of UDP counts only at an address that this node has reached before, or that its asker
  * named. An unknown peer that names a dead address changes nothing.
@@ -33,6 +33,9 @@ unsigned mesh_udp_rank(const struct mesh_dial *dial, unsigned idx)
 
 	if (rank && addr->transport == ADDR_UDP && is_silent(dial->mesh, addr))
 		rank += MESH_WAY_CNT;
+	/* Behind QUIC where QUIC is silent, too: a relay's rates are low. */
+	if (rank && addr_is_relayed(addr))
+		rank += 2 * MESH_WAY_CNT;
 	return rank;
 }
 
@@ -55,6 +58,8 @@ void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
 {
 	const struct mesh_dial *dial = attempt ? attempt->dial : NULL;
 
+	if (addr_is_relayed(&info->remote))
+		return;
 	if (info->remote.transport == ADDR_UDP) {
 		*silent_since(mesh, &info->remote) = 0;
 		return;
@@ -78,6 +83,8 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
 {
 	bool is_quic_kept = kept->family != ADDR_NONE && kept->transport == ADDR_UDP;
 
+	if (addr_is_relayed(addr))
+		return;
 	if (addr->transport == ADDR_UDP || (is_dialler && !is_quic_kept))
 		*kept = *addr;
 }
@@ -140,7 +147,7 @@ void mesh_upgrade_begin(struct mesh_session *session)
 {
 	struct mesh_upgrade *upgrade = &session->upgrade;
 
-	if (session->remote.transport != ADDR_TCP || !session->is_dialler)
+	if (session->remote.transport == ADDR_UDP || !session->is_dialler)
 		return;
 	upgrade->kind = MESH_CONN_UPGRADE;
 	upgrade->session = session;

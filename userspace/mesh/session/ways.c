@@ -19,7 +19,7 @@ static const struct {
 	{"tcp", 1u << MESH_WAY_TCP4 | 1u << MESH_WAY_TCP6},
 	{"tcp4", 1u << MESH_WAY_TCP4},
 	{"tcp6", 1u << MESH_WAY_TCP6},
-	{"relay", 0},
+	{"relay", 1u << MESH_WAY_RELAY},
 	{"websocket", 0},
 };
 #define WORD_CNT (sizeof(words) / sizeof(words[0]))
@@ -36,6 +36,8 @@ const char *mesh_network_name(enum mesh_network network)
 
 enum mesh_way mesh_way_of(const struct addr *addr)
 {
+	if (addr_is_relayed(addr))
+		return MESH_WAY_RELAY;
 	if (addr->transport == ADDR_TCP)
 		return addr->family == ADDR_IPV6 ? MESH_WAY_TCP6 : MESH_WAY_TCP4;
 	return addr->family == ADDR_IPV6 ? MESH_WAY_QUIC6 : MESH_WAY_QUIC4;
@@ -44,10 +46,8 @@ enum mesh_way mesh_way_of(const struct addr *addr)
 const char *mesh_way_name(enum mesh_way way)
 {
 	static const char *const names[MESH_WAY_CNT] = {
-		[MESH_WAY_QUIC4] = "quic4",
-		[MESH_WAY_QUIC6] = "quic6",
-		[MESH_WAY_TCP4] = "tcp4",
-		[MESH_WAY_TCP6] = "tcp6",
+		[MESH_WAY_QUIC4] = "quic4", [MESH_WAY_QUIC6] = "quic6", [MESH_WAY_TCP4] = "tcp4",
+		[MESH_WAY_TCP6] = "tcp6",   [MESH_WAY_RELAY] = "relay",
 	};
 
 	return names[way];

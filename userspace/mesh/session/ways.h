@@ -26,6 +26,7 @@ enum mesh_way {
 	MESH_WAY_QUIC6,
 	MESH_WAY_TCP4,
 	MESH_WAY_TCP6,
+	MESH_WAY_RELAY, /* through a flow of a relay */
 	MESH_WAY_CNT,
 };
 
@@ -34,7 +35,7 @@ struct mesh_ways {
 	uint8_t ranks[MESH_WAY_CNT];
 };
 
-#define MESH_WAYS_TEXT_CAP 64
+#define MESH_WAYS_TEXT_CAP 72
 
 enum mesh_network mesh_network_of(const struct addr *addr);
 const char *mesh_network_name(enum mesh_network network);

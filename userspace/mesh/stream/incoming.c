@@ -192,6 +192,9 @@ static int incoming_admit(struct mesh_stream *stream)
 		incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
 	else if (!handler || (!handler->fn && !handler->accept))
 		incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
+	else if (stream->session && mesh_session_bars(stream->session, frame->type))
+		mesh_incoming_answer_error(incoming, MESH_CODE_REFUSED,
+					   "content is not for a relay's control flow", 0);
 	else if (frame->payload_len > mesh_class_payload_max(class))
 		incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
 	else if (handler->accept && mesh_frame_stream_has_room(stream->session))

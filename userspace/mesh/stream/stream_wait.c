@@ -130,6 +130,10 @@ void mesh_stream_start(struct mesh_stream *stream, struct mesh_session *session)
 	int err;
 
 	wait_leave(stream);
+	if (mesh_session_bars(session, stream->wait.type)) {
+		wait_settle(stream, WEFT_EREFUSED, 0);
+		return;
+	}
 	/* A session is all that a connect waits for, and the peer has given it one. */
 	if (stream->wait.type != MESH_DEFER_ALL)
 		until_ns = mesh_stream_deferred_until(stream);

@@ -88,7 +88,7 @@ static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
 		{"quic, none", WEFT_EMALFORMED, "none"},
 		{"tcp, tcp4", WEFT_EMALFORMED, "tcp4"},
 		{"quic, tcp6, tcp6", WEFT_EMALFORMED, "tcp6"},
-		{"quic, relay", WEFT_EREFUSED, "relay"},
+		{"quic, relay, relay", WEFT_EMALFORMED, "relay"},
 		{"websocket, quic", WEFT_EREFUSED, "websocket"},
 	};
 
