@@ -335,6 +335,8 @@ void relay_broker_on_close(void *ctx, const struct mesh_call *call, uint64_t now
 	/* The number of another's leg says nothing: it is answered as an unknown one. */
 	if (flow && memcmp(flow->legs[leg].end->key, call->peer_key, RELAY_KEY_LEN) == 0)
 		relay_broker_flow_end(broker, flow, leg ^ 1, message.why);
+	else if (broker->params.end_closed)
+		broker->params.end_closed(broker->params.ctx, call->peer_key, &message, now_ns);
 	(void)broker->params.mesh.ops->answer(call->incoming, MESH_FLOW_CLOSE, call->payload,
 					      call->payload_len, NULL);
 }

@@ -52,6 +52,9 @@ struct relay_broker_params {
 	 */
 	int (*grant)(void *ctx, const uint8_t *opener, const struct relay_open_message *message,
 		     unsigned *out_row, const char **out_why);
+	/* FLOW_CLOSE may be a relay's word to this node as an end; answered here. NULL: it is none. */
+	void (*end_closed)(void *ctx, const uint8_t *key, const struct relay_close_message *message,
+			   uint64_t now_ns);
 	void *ctx;
 	struct random *random;
 	struct fair_site site;

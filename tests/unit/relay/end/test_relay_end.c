@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ends of one node, with relays, the mesh, the sink and QUIC scripted. */
+#include "relay/end/relay_end.h"
+
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "support/check.h"
+#include "support/relay_end_rig.h"
+
+#define PEER 100
+
+static struct relay_end_rig rig;
+
+/* Opens a flow to PEER at relay 0; the relay's message about it. */
+static struct relay_flow_message flow_open(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+
+	(void)relay_end_rig_look(&rig, PEER);
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), 0, &told);
+	return told;
+}
+
+/* Accepts a flow of PEER at relay 0. */
+static struct relay_flow_message flow_accept(unsigned relay, unsigned peer, unsigned number)
+{
+	struct relay_flow_message told = relay_end_rig_told(relay, peer, number);
+
+	relay_end_rig_offer(&rig, relay, peer, 1200);
+	if (rig.code == 0)
+		relay_end_rig_flow(&rig, relay, &told);
+	return told;
+}
+
+static void test_first_packets_travel_with_the_request(void)
+{
+	struct relay_open_message open;
+	struct mesh_request *request;
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+
+	relay_end_rig_init(&rig, NULL);
+	CHECK(relay_end_rig_look(&rig, PEER));
+	CHECK_EQ(rig.found_cnt, 1);
+	CHECK(addr_is_relayed(&rig.found));
+	/* Without a packet there is nothing to ask for yet. */
+	CHECK(!relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
+	relay_end_rig_send(&rig, &rig.found, 1200, 2, 0);
+	request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+	CHECK(request);
+	CHECK_EQ(relay_message_open_parse(request->payload, request->ask.payload_len, &open), 0);
+	CHECK_EQ(open.first.cnt, 2);
+	CHECK_EQ(open.first.dgrams[1].data[0], 0x41);
+	CHECK_EQ(rig.run_cnt, 0);
+	relay_end_rig_reply(&rig, request, 0, &told);
+	CHECK_EQ(rig.ended_cnt, 1);
+	CHECK_EQ(rig.ended_err, 0);
+	CHECK_EQ(rig.event_cnts[RELAY_END_EVENT_OPENED], 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_each_segment_of_a_run_gets_the_label(void)
+{
+	struct relay_flow_message told;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	for (unsigned cnt = 1; cnt <= 40; cnt += 13) {
+		relay_end_rig_send(&rig, &rig.found, 1200, cnt, 100);
+		CHECK_EQ(rig.run_len, cnt * 1216 - 100);
+		CHECK_EQ(rig.route.segment_len, cnt > 1 ? 1216 : 0);
+		CHECK_EQ(rig.route.ecn, 2);
+		CHECK(addr_equal(&rig.route.remote, &rig.address[0]));
+		CHECK(!addr_is_relayed(&rig.route.local));
+		for (unsigned i = 0; i < cnt; i++) {
+			CHECK_MEM(rig.run + i * 1216, told.label, 16);
+			CHECK_EQ(rig.run[i * 1216 + 16], 0x40 + i);
+			CHECK_EQ(rig.run[i * 1216 + 1216 - 101], 0x40 + i);
+		}
+	}
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_run_without_room_for_labels_loses_its_last_segments(void)
+{
+	struct relay_end_stats stats;
+
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_open();
+	rig.sink.batch_len_max = rig.cap = 10 * 1200;
+	relay_end_rig_send(&rig, &rig.found, 1200, 10, 0);
+	CHECK_EQ(rig.run_len, 9 * 1216);
+	stats = relay_end_rig_stats(&rig);
+	CHECK_EQ(stats.unsent_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_what_is_no_label_goes_as_it_is(void)
+{
+	const struct addr direct = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000};
+	struct addr stranger = {.family = ADDR_IPV6, .transport = ADDR_RELAY, .port = 1};
+
+	relay_end_rig_init(&rig, NULL);
+	relay_end_rig_send(&rig, &direct, 1200, 3, 0);
+	CHECK_EQ(rig.run_len, 3600);
+	CHECK(addr_equal(&rig.route.remote, &direct));
+	relay_end_rig_send(&rig, &stranger, 1200, 1, 0);
+	CHECK_EQ(rig.run_cnt, 1);
+	CHECK_EQ(rig.cancelled_cnt, 1);
+	CHECK_EQ(relay_end_rig_stats(&rig).unsent_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_only_the_relays_exact_bytes_are_heard(void)
+{
+	struct relay_flow_message told, other;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 21));
+	CHECK(addr_equal(&rig.delivered_at, &rig.found));
+	/* From elsewhere, of kind 0, too short, with one other bit. */
+	CHECK(!relay_end_rig_hear(&rig, 1, &told, WEFT_RELAY_TO_END, 21));
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_RELAY, 21));
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 20));
+	for (unsigned bit = 0; bit < 128; bit++) {
+		if (bit / 8 == 1 && bit % 8 < 2)
+			continue;
+		other = told;
+		other.label[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CHECK(!relay_end_rig_hear(&rig, 0, &other, WEFT_RELAY_TO_END, 21));
+	}
+	CHECK_EQ(relay_end_rig_stats(&rig).stray_cnt, 3 + 126);
+	/* Nor without a session with the relay. */
+	rig.is_down[0] = true;
+	relay_end_session(rig.end, (uint8_t[MESH_KEY_LEN]){0}, false, rig.now_ns);
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 21));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_label_in_a_label_is_no_packet(void)
+{
+	struct relay_flow_message told;
+	uint8_t bytes[64] = {0};
+	struct dgram dgram = {.data = bytes, .len = sizeof(bytes)};
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	memcpy(bytes, told.label, 16);
+	bytes[1] |= WEFT_RELAY_TO_END;
+	bytes[16] = 0x9e;
+	dgram.remote = rig.address[0];
+	CHECK(!relay_end_input(rig.end, &dgram, rig.now_ns));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_lost_flow_is_opened_again_under_its_label(void)
+{
+	struct relay_flow_message told, again = relay_end_rig_told(0, PEER, 2);
+	struct addr label;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	label = rig.found;
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0));
+	relay_end_turn(rig.end, rig.now_ns);
+	/* At once, and then each 100 ms until the peer is there, too. */
+	for (unsigned i = 0; i < 10; i++) {
+		struct mesh_request *request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+
+		CHECK(request);
+		if (i < 9) {
+			relay_end_rig_reply(&rig, request, WEFT_EABSENT, NULL);
+			relay_end_rig_run(&rig, 110 * NS_PER_MS);
+		} else {
+			relay_end_rig_reply(&rig, request, 0, &again);
+		}
+	}
+	CHECK_EQ(rig.event_cnts[RELAY_END_EVENT_REOPENED], 1);
+	CHECK_EQ(rig.expelled_cnt, 0);
+	CHECK(relay_end_rig_hear(&rig, 0, &again, WEFT_RELAY_TO_END, 30));
+	CHECK(addr_equal(&rig.delivered_at, &label));
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 30));
+	CHECK_EQ(rig.moved_cnt, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_flow_that_carries_less_gets_another_label(void)
+{
+	struct relay_flow_message told, less = relay_end_rig_told(0, PEER, 2);
+	struct addr label;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	label = rig.found;
+	less.mtu = 1300;
+	(void)relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0);
+	relay_end_turn(rig.end, rig.now_ns);
+	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), 0, &less);
+	CHECK_EQ(rig.moved_cnt, 1);
+	CHECK(!addr_equal(&rig.moved_to, &label));
+	CHECK_EQ(relay_end_len_max(rig.end, &label), 0);
+	CHECK_EQ(relay_end_len_max(rig.end, &rig.moved_to), 1300);
+	CHECK(relay_end_rig_hear(&rig, 0, &less, WEFT_RELAY_TO_END, 30));
+	CHECK(addr_equal(&rig.delivered_at, &rig.moved_to));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_an_acceptor_delivers_first_packets_and_waits_for_the_flow(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 5);
+
+	relay_end_rig_init(&rig, NULL);
+	relay_end_rig_offer(&rig, 0, PEER, 1200);
+	CHECK_EQ(rig.code, 0);
+	CHECK_EQ(rig.answer_type, MESH_FLOW_ACCEPT);
+	CHECK_EQ(rig.delivered_cnt, 0); /* never inside a handler */
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.delivered_cnt, 2);
+	/* QUIC's answer waits; the fifth datagram is beyond the queue. */
+	for (unsigned i = 0; i < 5; i++)
+		relay_end_rig_send(&rig, &rig.delivered_at, 1200, 1, 0);
+	CHECK_EQ(rig.run_cnt, 0);
+	CHECK_EQ(relay_end_rig_stats(&rig).unsent_cnt, 1);
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK_EQ(rig.code, 0);
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.run_cnt, 4);
+	CHECK_MEM(rig.run, told.label, 16);
+	/* A renewal is another label for the same flow. */
+	told.label[3]++;
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK_EQ(rig.code, 0);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 30));
+	CHECK_EQ(relay_end_rig_stats(&rig).renewed_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_an_offer_that_no_flow_follows_is_forgotten(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	relay_end_rig_offer(&rig, 0, PEER, 1200);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 1);
+	relay_end_rig_run(&rig, 11 * NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 0);
+	CHECK_EQ(rig.expelled_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_consent_is_as_configured(void)
+{
+	static const struct {
+		enum relay_end_accept accept;
+		enum relay_end_use use;
+		enum fair_class class;
+		enum mesh_code code;
+	} rows[] = {
+		{RELAY_ACCEPT_ALL, RELAY_USE_AUTO, FAIR_UNKNOWN, 0},
+		{RELAY_ACCEPT_KNOWN, RELAY_USE_AUTO, FAIR_UNKNOWN, MESH_CODE_REFUSED},
+		{RELAY_ACCEPT_KNOWN, RELAY_USE_ALWAYS, FAIR_KNOWN, 0},
+		{RELAY_ACCEPT_NONE, RELAY_USE_AUTO, FAIR_CHOSEN, MESH_CODE_REFUSED},
+		{RELAY_ACCEPT_ALL, RELAY_USE_NO, FAIR_CHOSEN, MESH_CODE_REFUSED},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct relay_end_config config;
+
+		relay_end_config_defaults(&config);
+		config.accept = rows[i].accept;
+		config.use = rows[i].use;
+		relay_end_rig_init(&rig, &config);
+		rig.class = rows[i].class;
+		relay_end_rig_offer(&rig, 0, PEER, 0);
+		CHECK_EQ(rig.code, rows[i].code);
+		relay_end_rig_fini(&rig);
+	}
+}
+
+static void test_one_relay_does_not_keep_others_out_of_the_table(void)
+{
+	struct relay_end_stats stats;
+
+	relay_end_rig_init(&rig, NULL);
+	for (unsigned i = 0; i < 64; i++) {
+		(void)flow_accept(0, PEER + i, i + 1);
+		CHECK_EQ(rig.code, 0);
+	}
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 64);
+	/* One more of it is refused; another relay takes its places, down to half of them. */
+	(void)flow_accept(0, PEER + 99, 99);
+	CHECK_EQ(rig.code, MESH_CODE_BUSY);
+	for (unsigned i = 0; i < 31; i++) {
+		(void)flow_accept(1, PEER + 200 + i, i + 1);
+		CHECK_EQ(rig.code, 0);
+	}
+	stats = relay_end_rig_stats(&rig);
+	CHECK_EQ(stats.accepted_now, 64);
+	CHECK_EQ(stats.refused_cnt, 1);
+	relay_end_rig_run(&rig, NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 64);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_own_flows_in_use_are_not_given_up_for_one_more(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	rig.relay_cnt = 1;
+	for (unsigned i = 0; i < 64; i++) {
+		struct relay_flow_message told = relay_end_rig_told(0, PEER + i, i + 1);
+
+		CHECK(relay_end_rig_look(&rig, PEER + i));
+		relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+		relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), 0, &told);
+	}
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 64);
+	rig.ended_cnt = 0;
+	CHECK(relay_end_rig_look(&rig, PEER + 64));
+	CHECK_EQ(rig.ended_cnt, 1);
+	CHECK_EQ(rig.ended_err, WEFT_EUNREACHABLE);
+	/* One that was idle for ten seconds makes room, and the relay hears of it. */
+	relay_end_rig_run(&rig, 11 * NS_PER_S);
+	CHECK(relay_end_rig_look(&rig, PEER + 64));
+	CHECK_EQ(rig.ended_cnt, 1);
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 64);
+	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_CLOSE));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_the_next_relay_is_asked_where_the_peer_is_not(void)
+{
+	struct addr first;
+
+	relay_end_rig_init(&rig, NULL);
+	CHECK(relay_end_rig_look(&rig, PEER));
+	first = rig.found;
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), WEFT_EABSENT, NULL);
+	relay_end_rig_run(&rig, 20 * NS_PER_MS);
+	CHECK_EQ(rig.expelled_cnt, 1);
+	CHECK_EQ(rig.found_cnt, 2);
+	CHECK(!addr_equal(&first, &rig.found));
+	/* Labels of two relays lie in two networks. */
+	CHECK(memcmp(first.ip, rig.found.ip, 8) != 0);
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), WEFT_EABSENT, NULL);
+	relay_end_rig_run(&rig, 20 * NS_PER_MS);
+	CHECK_EQ(rig.ended_cnt, 1);
+	CHECK_EQ(rig.ended_err, WEFT_EUNREACHABLE);
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_cancelled_look_is_not_called(void)
+{
+	void *run;
+
+	relay_end_rig_init(&rig, NULL);
+	run = relay_end_rig_look(&rig, PEER);
+	relay_end_look_cancel(rig.end, run);
+	relay_end_rig_run(&rig, 12 * NS_PER_S);
+	CHECK_EQ(rig.ended_cnt, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_relay_cannot_take_the_label_of_another(void)
+{
+	struct relay_flow_message told, stolen;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	relay_end_rig_offer(&rig, 1, PEER + 1, 0);
+	stolen = relay_end_rig_told(1, PEER + 1, 7);
+	memcpy(stolen.label, told.label, sizeof(told.label));
+	relay_end_rig_flow(&rig, 1, &stolen);
+	CHECK_EQ(rig.code, MESH_CODE_MALFORMED);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 30));
+	/* Nor tell of flows that were not accepted, nor labels of another kind. */
+	stolen = relay_end_rig_told(1, PEER + 2, 8);
+	relay_end_rig_flow(&rig, 1, &stolen);
+	CHECK_EQ(rig.code, MESH_CODE_ABSENT);
+	stolen = relay_end_rig_told(1, PEER + 1, 8);
+	stolen.label[1] = WEFT_RELAY_TO_END;
+	relay_end_rig_flow(&rig, 1, &stolen);
+	CHECK_EQ(rig.code, MESH_CODE_MALFORMED);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_truncated_messages_are_refused(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+	size_t len;
+
+	relay_end_rig_init(&rig, NULL);
+	relay_message_flow_write(&w, &told);
+	len = writer_len(&w);
+	for (size_t cut = 0; cut < len; cut++) {
+		relay_end_rig_call(&rig, 0, MESH_FLOW, payload, cut);
+		CHECK_EQ(rig.code, MESH_CODE_MALFORMED);
+		relay_end_rig_call(&rig, 0, MESH_FLOW_OFFER, payload, cut);
+		CHECK_EQ(rig.code, MESH_CODE_MALFORMED);
+	}
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_the_end_of_a_session_is_mended_at_once(void)
+{
+	uint8_t key[MESH_KEY_LEN];
+
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_open();
+	relay_end_rig_key(0, key);
+	rig.is_down[0] = true;
+	relay_end_session(rig.end, key, false, rig.now_ns);
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.connect_cnt, 1);
+	/* Dials that fail are begun again after 100 ms. */
+	for (unsigned i = 0; i < 5; i++) {
+		rig.connect_done(rig.connect_arg, WEFT_EUNREACHABLE, NULL);
+		relay_end_rig_run(&rig, 130 * NS_PER_MS);
+	}
+	CHECK_EQ(rig.connect_cnt, 6);
+	rig.is_down[0] = false;
+	rig.connect_done(rig.connect_arg, 0, NULL);
+	relay_end_session(rig.end, key, true, rig.now_ns);
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_silent_relay_is_probed_while_a_flow_is_in_use(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_accept(0, PEER, 1);
+	relay_end_rig_run(&rig, 4 * NS_PER_S);
+	CHECK(rig.probed_cnt >= 8 && rig.probed_cnt <= 11);
+	relay_end_rig_run(&rig, 10 * NS_PER_S);
+	rig.probed_cnt = 0;
+	relay_end_rig_run(&rig, 10 * NS_PER_S);
+	CHECK_EQ(rig.probed_cnt, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_flow_closed_by_its_peer_is_over(void)
+{
+	uint8_t key[MESH_KEY_LEN];
+	struct relay_close_message close = {.flow = 1, .why = RELAY_END_DONE};
+
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_accept(0, PEER, 1);
+	relay_end_rig_key(1, key);
+	CHECK(!relay_end_closed(rig.end, key, &close, rig.now_ns));
+	relay_end_rig_key(0, key);
+	close.flow = 2;
+	CHECK(!relay_end_closed(rig.end, key, &close, rig.now_ns));
+	close.flow = 1;
+	CHECK(relay_end_closed(rig.end, key, &close, rig.now_ns));
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 0);
+	CHECK_EQ(rig.expelled_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_an_idle_flow_is_closed_after_two_minutes(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_open();
+	relay_end_rig_run(&rig, 119 * NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 1);
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 0);
+	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_CLOSE));
+	relay_end_rig_fini(&rig);
+}
+
+static void test_sessions_with_two_relays_are_kept(void)
+{
+	struct relay_end_config config;
+
+	relay_end_config_defaults(&config);
+	config.use = RELAY_USE_ALWAYS;
+	relay_end_rig_init(&rig, &config);
+	rig.relay_cnt = 4;
+	rig.is_down[0] = rig.is_down[1] = true;
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK_EQ(rig.connect_cnt, 2);
+	relay_end_rig_fini(&rig);
+}
+
+int main(void)
+{
+	RUN(test_first_packets_travel_with_the_request);
+	RUN(test_each_segment_of_a_run_gets_the_label);
+	RUN(test_a_run_without_room_for_labels_loses_its_last_segments);
+	RUN(test_what_is_no_label_goes_as_it_is);
+	RUN(test_only_the_relays_exact_bytes_are_heard);
+	RUN(test_a_label_in_a_label_is_no_packet);
+	RUN(test_a_lost_flow_is_opened_again_under_its_label);
+	RUN(test_a_flow_that_carries_less_gets_another_label);
+	RUN(test_an_acceptor_delivers_first_packets_and_waits_for_the_flow);
+	RUN(test_an_offer_that_no_flow_follows_is_forgotten);
+	RUN(test_consent_is_as_configured);
+	RUN(test_one_relay_does_not_keep_others_out_of_the_table);
+	RUN(test_own_flows_in_use_are_not_given_up_for_one_more);
+	RUN(test_the_next_relay_is_asked_where_the_peer_is_not);
+	RUN(test_a_cancelled_look_is_not_called);
+	RUN(test_a_relay_cannot_take_the_label_of_another);
+	RUN(test_truncated_messages_are_refused);
+	RUN(test_the_end_of_a_session_is_mended_at_once);
+	RUN(test_a_silent_relay_is_probed_while_a_flow_is_in_use);
+	RUN(test_a_flow_closed_by_its_peer_is_over);
+	RUN(test_an_idle_flow_is_closed_after_two_minutes);
+	RUN(test_sessions_with_two_relays_are_kept);
+	return check_done();
+}

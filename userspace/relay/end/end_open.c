@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this end asks for: sessions with relays, flows, and their end.
+ *
+ * A relay that restarted has lost its flows. That shows when it answers a datagram (kind 2) or when
+ * the session ends. Both ends then dial it at once, and again as soon as a dial has failed. The
+ * opener asks for the flow every RETRY_NS until its peer is there, too. An acceptor that only
+ * listens would not notice: while its flows are in use and silent, the session is probed.
+ */
+#include <string.h>
+
+#include "relay_end_state.h"
+
+/* The relay waits for the peer for 5 s. */
+#define ASK_TIMEOUT_NS	 (6 * NS_PER_S)
+#define CONNECT_NS	 (10 * NS_PER_S)
+#define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
+/* Half a second of these is in the bound of 2 s for a restart. */
+#define RETRY_NS (100 * NS_PER_MS)
+/* After so many failures, or a refusal that time alone mends, pauses double up to PAUSE_MAX_NS. */
+#define RETRY_FAST_CNT 50
+#define PAUSE_NS       NS_PER_S
+#define PAUSE_MAX_NS   (16 * NS_PER_S)
+/* A lost flow is given up after this; QUIC's own idle timeout is about as long. */
+#define GIVE_UP_NS (60 * NS_PER_S)
+/* An offer that no FLOW follows. */
+#define AWAIT_NS (10 * NS_PER_S)
+/* A session through a relay is kept alive by QUIC, each 25 s at least. */
+#define IDLE_NS (120 * NS_PER_S)
+/* A lost flow is opened again unasked if it was used so lately. */
+#define RECENT_NS (30 * NS_PER_S)
+/* In use and nothing heard of the relay for so long: is it there? */
+#define PROBE_NS      (400 * NS_PER_MS)
+#define IN_USE_NS     (10 * NS_PER_S)
+#define LOOK_NS	      NS_PER_S
+#define KEEP_NS	      (2 * NS_PER_S)
+#define UNKEPT_NS     (60 * NS_PER_S)
+#define KEEP_CNT      2
+#define KEEP_FAIL_MAX 3 /* dials in a row */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t flow_used_ns(const struct end_flow *flow)
+{
+	return later(flow->sent_ns, flow->heard_ns);
+}
+
+static bool flow_is_recent(const struct end_flow *flow)
+{
+	return flow->end->now_ns < flow_used_ns(flow) + RECENT_NS;
+}
+
+/* --- FLOW_OPEN --- */
+
+static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct relay_end *end = flow->end;
+	bool is_final = reply && reply->err == WEFT_EREFUSED;
+	uint64_t pause_ns = RETRY_NS;
+
+	flow->fail_cnt++;
+	end->stats.failed_cnt++;
+	if (is_final || flow->fail_cnt > RETRY_FAST_CNT)
+		pause_ns = PAUSE_NS << (flow->fail_cnt < 5 ? flow->fail_cnt - 1 : 4);
+	if (pause_ns > PAUSE_MAX_NS)
+		pause_ns = PAUSE_MAX_NS;
+	flow->retry_ns = now_ns + pause_ns;
+	if (reply && reply->not_before_ns > flow->retry_ns)
+		flow->retry_ns = reply->not_before_ns;
+	relay_end_hurry(end, flow->retry_ns);
+	/* One that never was goes: the next relay is asked. */
+	if (!flow->was_open) {
+		flow->is_over = true;
+		relay_end_hurry(end, now_ns);
+	}
+}
+
+static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct end_flow *flow = arg;
+	struct relay_end *end = flow->end;
+	struct relay_flow_message message;
+	bool was_open = flow->was_open;
+
+	flow->request = NULL;
+	end->now_ns = later(end->now_ns, now_ns);
+	if (reply->err < 0 ||
+	    relay_message_flow_parse(reply->payload, reply->payload_len, &message) < 0 ||
+	    memcmp(message.peer, flow->peer, MESH_KEY_LEN) != 0 || message.class != flow->class ||
+	    relay_end_flow_tell(flow, &message) < 0) {
+		flow_failed(flow, reply, now_ns);
+		return;
+	}
+	(void)relay_end_relay_look(flow->relay);
+	if (!was_open && end->params.tell_relay)
+		end->params.tell_relay(end->params.ctx, flow->relay->place.key,
+				       later(now_ns - flow->asked_ns, 1));
+}
+
+static void open_first(const struct end_flow *flow, struct relay_first *first)
+{
+	for (unsigned i = 0; i < flow->out.cnt && first->cnt < RELAY_FIRST_CNT_MAX; i++) {
+		const struct end_queued *queued = &flow->out.dgrams[i];
+
+		if (queued->len < WEFT_RELAY_INNER_LEN_MIN)
+			continue;
+		first->dgrams[first->cnt].data = queued->bytes;
+		first->dgrams[first->cnt++].len = queued->len;
+	}
+}
+
+static void flow_ask(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	const struct end_relay *relay = flow->relay;
+	struct relay_open_message message = {.class = flow->class, .mtu = END_LEG_MTU};
+	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask ask = {
+		.peer = {.addrs = relay->place.addrs, .addr_cnt = relay->place.addr_cnt},
+		.type = MESH_FLOW_OPEN,
+		.payload = payload,
+		.reply_buf = flow->reply,
+		.reply_cap = sizeof(flow->reply),
+		.timeout_ns = ASK_TIMEOUT_NS,
+		.reply = on_opened,
+		.arg = flow,
+	};
+	unsigned carried;
+
+	memcpy(ask.peer.key, relay->place.key, MESH_KEY_LEN);
+	/* A session that is there is used wherever it leads. */
+	if (relay->is_up)
+		ask.peer.addr_cnt = 0;
+	memcpy(message.peer, flow->peer, MESH_KEY_LEN);
+	open_first(flow, &message.first);
+	carried = message.first.cnt;
+	relay_message_open_write(&w, &message);
+	ask.payload_len = writer_len(&w);
+	flow->asked_ns = end->now_ns;
+	if (end->params.mesh.ops->ask(end->params.mesh.mesh, &ask, end->now_ns, &flow->request) <
+	    0) {
+		flow->request = NULL;
+		flow_failed(flow, NULL, end->now_ns);
+		return;
+	}
+	/* They are on their way; what is lost of them QUIC sends again. */
+	if (carried)
+		flow->out.cnt = 0;
+}
+
+void relay_end_open_stop(struct end_flow *flow)
+{
+	if (flow->request)
+		flow->end->params.mesh.ops->cancel(flow->request);
+	flow->request = NULL;
+}
+
+/* --- FLOW_CLOSE --- */
+
+static void on_said(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct end_farewell *farewell = arg;
+
+	(void)reply, (void)now_ns;
+	farewell->request = NULL;
+}
+
+/* The relay forgets a flow that is not used: without room here nothing is said. */
+void relay_end_say_closed(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	const struct relay_close_message message = {.flow = flow->number, .why = RELAY_END_DONE};
+	struct end_farewell *farewell = NULL;
+	uint8_t payload[32];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask ask = {
+		.type = MESH_FLOW_CLOSE,
+		.payload = payload,
+		.reply_cap = sizeof(farewell->reply),
+		.timeout_ns = CLOSE_TIMEOUT_NS,
+		.reply = on_said,
+	};
+
+	for (unsigned i = 0; i < END_FAREWELL_CAP && !farewell; i++)
+		if (!end->farewells[i].request)
+			farewell = &end->farewells[i];
+	if (!farewell || !flow->is_open || !flow->relay->is_up)
+		return;
+	memcpy(ask.peer.key, flow->relay->place.key, MESH_KEY_LEN);
+	relay_message_close_write(&w, &message);
+	ask.payload_len = writer_len(&w);
+	ask.reply_buf = farewell->reply;
+	ask.arg = farewell;
+	if (end->params.mesh.ops->ask(end->params.mesh.mesh, &ask, end->now_ns,
+				      &farewell->request) < 0)
+		farewell->request = NULL;
+}
+
+/* --- sessions with relays --- */
+
+static void on_connected(void *arg, int err, const uint8_t *actual_key)
+{
+	struct end_relay *relay = arg;
+
+	(void)actual_key;
+	relay->is_connecting = false;
+	relay_end_hurry(relay->end, 0);
+	if (err == 0 || !relay->is_used)
+		return;
+	relay->fail_cnt++;
+	relay->connect_ns =
+		relay->end->now_ns + (relay->fail_cnt > RETRY_FAST_CNT ? PAUSE_MAX_NS : RETRY_NS);
+}
+
+static void leg_connect(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+
+	if (relay->is_connecting || !relay->place.addr_cnt)
+		return;
+	if (end->now_ns < relay->connect_ns) {
+		relay_end_hurry(end, relay->connect_ns);
+		return;
+	}
+	relay->is_connecting = true;
+	relay->connect_ns = end->now_ns + RETRY_NS;
+	if (end->params.connect(end->params.ctx, &relay->place, CONNECT_NS, on_connected, relay) <
+	    0) {
+		relay->is_connecting = false;
+		relay_end_hurry(end, relay->connect_ns);
+	}
+}
+
+/* Whether some flow of relay is to be open and is not, or may be lost without this end's knowing. */
+static void leg_needs(const struct end_relay *relay, bool *out_session, bool *out_probe)
+{
+	const struct relay_end *end = relay->end;
+
+	*out_session = relay->is_kept;
+	*out_probe = false;
+	for (unsigned i = 0; i < end->flow_cap; i++) {
+		const struct end_flow *flow = &end->flows[i];
+
+		if (flow->relay != relay)
+			continue;
+		*out_session |= flow_is_recent(flow);
+		*out_probe |= flow->was_open && end->now_ns < flow_used_ns(flow) + IN_USE_NS;
+	}
+}
+
+static void leg_probe(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + PROBE_NS;
+
+	if (end->now_ns >= due_ns) {
+		relay->probed_ns = end->now_ns;
+		due_ns = end->now_ns + PROBE_NS;
+		if (end->params.probe)
+			end->params.probe(end->params.ctx, relay->place.key);
+	}
+	relay_end_hurry(end, due_ns);
+}
+
+static void leg_turn(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+	bool wants_session, wants_probe;
+
+	if (!relay->is_used || (!relay->flow_cnt && !relay->is_kept))
+		return;
+	if (!relay->is_up || end->now_ns >= relay->path_ns + LOOK_NS)
+		(void)relay_end_relay_look(relay);
+	relay_end_hurry(end, end->now_ns + LOOK_NS);
+	leg_needs(relay, &wants_session, &wants_probe);
+	if (wants_session && !relay->is_up)
+		leg_connect(relay);
+	if (wants_probe && relay->is_up)
+		leg_probe(relay);
+}
+
+/* --- relays whose sessions are kept, for peers to find this node at --- */
+
+static unsigned kept_cnt(const struct relay_end *end)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < end->relay_cap; i++)
+		cnt += end->relays[i].is_used && end->relays[i].is_kept;
+	return cnt;
+}
+
+static bool wants_kept(const struct relay_end *end)
+{
+	const struct relay_end_params *params = &end->params;
+
+	return params->config.use == RELAY_USE_ALWAYS ||
+	       (params->config.use == RELAY_USE_AUTO && params->is_hidden &&
+		params->is_hidden(params->ctx));
+}
+
+static void keep_turn(struct relay_end *end)
+{
+	struct relay_end_place places[RELAY_END_PLACES_MAX];
+	unsigned cnt = 0, has_cnt;
+	bool wants;
+
+	relay_end_hurry(end, end->keep_ns);
+	if (end->now_ns < end->keep_ns)
+		return;
+	wants = wants_kept(end);
+	end->keep_ns = end->now_ns + (wants ? KEEP_NS : UNKEPT_NS);
+	relay_end_hurry(end, end->keep_ns);
+	for (unsigned i = 0; i < end->relay_cap; i++) {
+		struct end_relay *relay = &end->relays[i];
+
+		/* One that is not there makes room for another. */
+		if (!relay->is_kept || (wants && relay->fail_cnt <= KEEP_FAIL_MAX))
+			continue;
+		relay->is_kept = false;
+		relay->is_used = relay->flow_cnt > 0;
+	}
+	has_cnt = kept_cnt(end);
+	if (wants && has_cnt < KEEP_CNT)
+		cnt = end->params.relays(end->params.ctx, places);
+	for (unsigned i = 0; i < cnt && has_cnt < KEEP_CNT; i++) {
+		struct end_relay *relay = relay_end_relay_make(end, &places[i]);
+
+		if (!relay || relay->is_kept)
+			continue;
+		relay->is_kept = true;
+		has_cnt++;
+	}
+}
+
+/* --- flows --- */
+
+static bool flow_is_done(const struct end_flow *flow)
+{
+	const struct relay_end *end = flow->end;
+
+	if (flow->is_over)
+		return true;
+	if (flow->is_open)
+		return end->now_ns >= flow_used_ns(flow) + IDLE_NS;
+	if (!flow->was_open)
+		return end->now_ns >= flow->made_ns + AWAIT_NS;
+	return end->now_ns >= flow->lost_ns + GIVE_UP_NS;
+}
+
+static void flow_move(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	struct addr old = flow->addr;
+
+	flow->is_moving = false;
+	if (relay_end_flow_relabel(flow) < 0)
+		return;
+	end->stats.moved_cnt++;
+	if (end->params.move)
+		end->params.move(end->params.ctx, &old, &flow->addr);
+}
+
+static void flow_deliver(struct end_flow *flow)
+{
+	unsigned cnt = flow->in.cnt;
+
+	flow->in.cnt = 0;
+	for (unsigned i = 0; i < cnt; i++) {
+		struct dgram dgram = {
+			.data = flow->in.dgrams[i].bytes,
+			.len = flow->in.dgrams[i].len,
+			.local = flow->addr,
+			.remote = flow->addr,
+		};
+
+		flow->heard_ns = flow->end->now_ns;
+		flow->end->params.deliver(flow->end->params.ctx, &dgram);
+	}
+}
+
+static void flow_end(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	struct addr addr = flow->addr;
+	bool was_open = flow->was_open;
+
+	if (!was_open && flow->is_opener && end->params.tell_relay)
+		end->params.tell_relay(end->params.ctx, flow->relay->place.key, 0);
+	relay_end_say_closed(flow);
+	relay_end_flow_free(flow);
+	end->params.expel(end->params.ctx, &addr);
+}
+
+static void flow_turn(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+
+	if (flow->is_open && end->now_ns >= flow->expires_ns)
+		relay_end_flow_lose(flow);
+	if (flow_is_done(flow)) {
+		flow_end(flow);
+		return;
+	}
+	if (flow->is_moving)
+		flow_move(flow);
+	flow_deliver(flow);
+	if (flow->is_open) {
+		relay_end_search_settle(flow, true);
+		relay_end_queue_send(flow);
+		return;
+	}
+	if (!flow->is_opener || flow->request ||
+	    (!flow->out.cnt && !(flow->was_open && flow_is_recent(flow))))
+		return;
+	if (end->now_ns >= flow->retry_ns)
+		flow_ask(flow);
+	else
+		relay_end_hurry(end, flow->retry_ns);
+}
+
+void relay_end_open_turn(struct relay_end *end)
+{
+	keep_turn(end);
+	for (unsigned i = 0; i < end->relay_cap; i++)
+		leg_turn(&end->relays[i]);
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		if (end->flows[i].relay)
+			flow_turn(&end->flows[i]);
+}

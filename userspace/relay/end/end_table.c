@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flows of this node's ends and the relays that they go through. A label is keyed over relay,
+ * peer and instance. Its first 16 bits after the prefix are those of the relay alone, so whatever
+ * counts by IPv6 networks counts peers behind one relay together.
+ */
+#include <string.h>
+
+#include "base/random.h"
+#include "base/siphash_bytes.h"
+#include "relay_end_state.h"
+
+static const uint8_t label_prefix[ADDR_RELAY_PREFIX_LEN] = {0xfd, 0x6d, 0x65, 0x73, 0x00, 0x68};
+
+static const struct fair_config accepted_config = {
+	.name = "accepted relay flows",
+	.kind = FAIR_LASTING,
+	.level_cnt = FAIR_PEER_LEVELS,
+	.parts = FAIR_PEER_PARTS,
+};
+
+void relay_end_hurry(struct relay_end *end, uint64_t at_ns)
+{
+	if (at_ns < end->next_ns)
+		end->next_ns = at_ns;
+}
+
+int relay_end_table_init(struct relay_end *end)
+{
+	struct fair_config config = accepted_config;
+	uint64_t secret[2];
+	int err;
+
+	/* One slot more than shares: a flow that takes another's has a slot before that one goes. */
+	end->flow_cap = end->params.config.opened_cap + end->params.config.accepted_cap + 1;
+	end->relay_cap = end->flow_cap + RELAY_END_PLACES_MAX;
+	config.cap_cnt = end->params.config.accepted_cap;
+	random_fill(end->params.random, secret, sizeof(secret));
+	random_fill(end->params.random, end->label_secret, sizeof(end->label_secret));
+	end->flows = arena_alloc(&end->arena, end->flow_cap * sizeof(*end->flows));
+	end->relays = arena_alloc(&end->arena, end->relay_cap * sizeof(*end->relays));
+	if (!end->flows || !end->relays)
+		return WEFT_EFULL;
+	if ((err = fair_places_init(&end->places, &end->arena, &config)) < 0 ||
+	    (err = map_init(&end->flows_by_addr, &end->arena, sizeof(struct addr), end->flow_cap,
+			    secret)) < 0 ||
+	    (err = map_init(&end->flows_by_heard, &end->arena, RELAY_MESSAGE_LABEL_LEN,
+			    end->flow_cap, secret)) < 0)
+		return err;
+	end->places.paths.site = end->params.site;
+	return 0;
+}
+
+/* --- relays --- */
+
+struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key)
+{
+	for (unsigned i = 0; i < end->relay_cap; i++)
+		if (end->relays[i].is_used &&
+		    memcmp(end->relays[i].place.key, key, MESH_KEY_LEN) == 0)
+			return &end->relays[i];
+	return NULL;
+}
+
+struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay_end_place *place)
+{
+	struct end_relay *relay = relay_end_relay_find(end, place->key);
+
+	for (unsigned i = 0; !relay && i < end->relay_cap; i++) {
+		struct end_relay *at = &end->relays[i];
+
+		/* A connect under way still points to its row. */
+		if (at->is_connecting || (at->is_used && (at->flow_cnt || at->is_kept)))
+			continue;
+		*at = (struct end_relay){.end = end, .is_used = true};
+		memcpy(at->place.key, place->key, MESH_KEY_LEN);
+		relay = at;
+	}
+	if (relay && place->addr_cnt)
+		relay->place = *place;
+	return relay;
+}
+
+bool relay_end_relay_look(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+
+	relay->path_ns = end->now_ns;
+	relay->is_up = end->params.path(end->params.ctx, relay->place.key, &relay->path);
+	if (!relay->is_up)
+		return false;
+	relay->fail_cnt = 0;
+	if (!relay->place.addr_cnt) {
+		relay->place.addrs[0] = relay->path.remote;
+		relay->place.addr_cnt = 1;
+	}
+	return true;
+}
+
+/* --- flows --- */
+
+struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,
+				     const uint8_t *peer, bool is_opener)
+{
+	for (unsigned i = 0; i < end->flow_cap; i++) {
+		struct end_flow *flow = &end->flows[i];
+
+		if (flow->relay == relay && flow->is_opener == is_opener &&
+		    memcmp(flow->peer, peer, MESH_KEY_LEN) == 0)
+			return flow;
+	}
+	return NULL;
+}
+
+struct label_source {
+	uint8_t relay[MESH_KEY_LEN], peer[MESH_KEY_LEN];
+	uint32_t instance;
+};
+
+static struct addr label_of(const struct end_flow *flow)
+{
+	const struct relay_end *end = flow->end;
+	struct label_source source = {.instance = flow->instance};
+	struct addr addr = {
+		.family = ADDR_IPV6,
+		.transport = ADDR_RELAY,
+		.port = flow->class == RELAY_CONTENT ? ADDR_RELAY_CONTENT_PORT
+						     : ADDR_RELAY_CONTROL_PORT,
+	};
+	uint64_t network, host;
+
+	memcpy(source.relay, flow->relay->place.key, MESH_KEY_LEN);
+	memcpy(source.peer, flow->peer, MESH_KEY_LEN);
+	network = siphash(end->label_secret, source.relay, sizeof(source.relay));
+	host = siphash(end->label_secret, &source, sizeof(source));
+	memcpy(addr.ip, label_prefix, sizeof(label_prefix));
+	memcpy(addr.ip + 6, &network, 2);
+	memcpy(addr.ip + 8, &host, 8);
+	return addr;
+}
+
+/* Each label of a node's life has an instance of its own. */
+static int flow_label(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	struct addr addr;
+
+	flow->instance = ++end->next_instance;
+	addr = label_of(flow);
+	if (map_lookup(&end->flows_by_addr, &addr))
+		return WEFT_EFULL;
+	if (map_put(&end->flows_by_addr, &addr, flow) < 0)
+		return WEFT_EFULL;
+	flow->addr = addr;
+	return 0;
+}
+
+int relay_end_flow_relabel(struct end_flow *flow)
+{
+	struct addr old = flow->addr;
+	int err = flow_label(flow);
+
+	if (err < 0)
+		return err;
+	(void)map_delete(&flow->end->flows_by_addr, &old);
+	return 0;
+}
+
+static struct end_flow *flow_slot(struct relay_end *end)
+{
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		if (!end->flows[i].relay)
+			return &end->flows[i];
+	return NULL;
+}
+
+/* The account is the relay's: it could name any opener. */
+static bool flow_take_share(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+	const struct end_relay *relay = flow->relay;
+	struct fair_item *victim = NULL;
+	struct fair_path path;
+
+	fair_path_of_addr(&end->places.paths, &relay->path.remote,
+			  end->params.key_class(end->params.ctx, relay->place.key), &path);
+	fair_path_add(&end->places.paths, &path, relay->place.key, MESH_KEY_LEN);
+	switch (fair_take(&end->places.fair, &path, &flow->share, end->now_ns, &victim)) {
+	case FAIR_TAKEN:
+		return true;
+	case FAIR_TAKEN_FROM:
+		((struct end_flow *)victim)->is_evicted = true;
+		relay_end_say_closed((struct end_flow *)victim);
+		relay_end_flow_free((struct end_flow *)victim);
+		return true;
+	case FAIR_BUSY:
+		break;
+	}
+	return false;
+}
+
+/* A flow of this node's own that nothing used lately makes room for another. */
+#define YIELD_NS 10000000000ull
+static bool opened_make_room(struct relay_end *end)
+{
+	struct end_flow *idlest = NULL;
+
+	if (end->stats.opened_now < end->params.config.opened_cap)
+		return true;
+	for (unsigned i = 0; i < end->flow_cap; i++) {
+		struct end_flow *flow = &end->flows[i];
+
+		if (flow->relay && flow->is_opener && !flow->search &&
+		    (!idlest || flow->sent_ns < idlest->sent_ns))
+			idlest = flow;
+	}
+	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS)
+		return false;
+	relay_end_say_closed(idlest);
+	relay_end_flow_free(idlest);
+	return true;
+}
+
+struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *relay,
+				     const uint8_t *peer, bool is_opener)
+{
+	struct end_flow *flow = flow_slot(end);
+	bool has_share;
+
+	if (!flow || (is_opener && !opened_make_room(end)))
+		return NULL;
+	*flow = (struct end_flow){
+		.end = end,
+		.relay = relay,
+		.is_opener = is_opener,
+		.made_ns = end->now_ns,
+		.lost_ns = end->now_ns,
+		.sent_ns = end->now_ns,
+		.mtu = END_LEG_MTU,
+	};
+	memcpy(flow->peer, peer, MESH_KEY_LEN);
+	has_share = is_opener || flow_take_share(flow);
+	if (!has_share || flow_label(flow) < 0) {
+		if (!is_opener && has_share)
+			fair_release(&end->places.fair, &flow->share, end->now_ns);
+		flow->relay = NULL;
+		return NULL;
+	}
+	relay->flow_cnt++;
+	*(is_opener ? &end->stats.opened_now : &end->stats.accepted_now) += 1;
+	return flow;
+}
+
+void relay_end_flow_free(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+
+	relay_end_open_stop(flow);
+	relay_end_search_settle(flow, false);
+	if (flow->is_open)
+		relay_end_flow_lose(flow);
+	if (!flow->is_opener && !flow->is_evicted)
+		fair_release(&end->places.fair, &flow->share, end->now_ns);
+	(void)map_delete(&end->flows_by_addr, &flow->addr);
+	flow->relay->flow_cnt--;
+	*(flow->is_opener ? &end->stats.opened_now : &end->stats.accepted_now) -= 1;
+	flow->relay = NULL;
+}
+
+static void flow_tell_event(const struct end_flow *flow, enum relay_end_event_kind kind)
+{
+	const struct relay_end_params *params = &flow->end->params;
+
+	if (params->on_event)
+		params->on_event(params->ctx, &(struct relay_end_event){
+						      .kind = kind,
+						      .relay = flow->relay->place.key,
+						      .peer = flow->peer,
+						      .is_opener = flow->is_opener,
+						      .mtu = flow->mtu,
+					      });
+}
+
+void relay_end_flow_lose(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+
+	if (!flow->is_open)
+		return;
+	flow->is_open = false;
+	flow->lost_ns = end->now_ns;
+	flow->retry_ns = end->now_ns;
+	flow->fail_cnt = 0;
+	(void)map_delete(&end->flows_by_heard, flow->heard_label);
+	flow_tell_event(flow, RELAY_END_EVENT_LOST);
+	relay_end_hurry(end, end->now_ns);
+}
+
+/* Labels of both kinds differ in the second byte alone. */
+static bool label_is_sound(const uint8_t *label)
+{
+	return label[0] == WEFT_RELAY_FIRST_BYTE && (label[1] & 0x7f) == WEFT_RELAY_TO_RELAY &&
+	       label[2] & 0x80;
+}
+
+int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message)
+{
+	struct relay_end *end = flow->end;
+	uint8_t heard[RELAY_MESSAGE_LABEL_LEN];
+	struct end_flow *other;
+	bool is_renewal = flow->is_open;
+
+	if (!label_is_sound(message->label))
+		return WEFT_EMALFORMED;
+	memcpy(heard, message->label, sizeof(heard));
+	heard[1] |= WEFT_RELAY_TO_END;
+	other = map_lookup(&end->flows_by_heard, heard);
+	/* Another relay may tell any bytes, even those of a flow that is there. */
+	if (other && other != flow)
+		return WEFT_EFULL;
+	if (flow->is_open)
+		(void)map_delete(&end->flows_by_heard, flow->heard_label);
+	if (map_put(&end->flows_by_heard, heard, flow) < 0)
+		return WEFT_EFULL;
+	memcpy(flow->label, message->label, sizeof(flow->label));
+	memcpy(flow->heard_label, heard, sizeof(heard));
+	flow->number = message->flow;
+	flow->expires_ns = end->now_ns + message->expires_s * NS_PER_S;
+	flow->is_moving |= flow->was_open && message->mtu < flow->mtu;
+	flow->mtu = message->mtu;
+	flow->is_open = true;
+	flow->fail_cnt = 0;
+	if (!is_renewal)
+		flow_tell_event(flow,
+				flow->was_open ? RELAY_END_EVENT_REOPENED : RELAY_END_EVENT_OPENED);
+	*(is_renewal	    ? &end->stats.renewed_cnt
+	  : flow->was_open  ? &end->stats.reopened_cnt
+	  : flow->is_opener ? &end->stats.opened_cnt
+			    : &end->stats.accepted_cnt) += 1;
+	flow->was_open = true;
+	relay_end_hurry(end, end->now_ns);
+	return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ends of flows through relays: life and turn.
+ *
+ *	end_table.c	flows, relays, labels
+ *	end_search.c	a dial wants a flow
+ *	end_open.c	FLOW_OPEN and FLOW_CLOSE, sessions with relays
+ *	end_hear.c	FLOW_OFFER, FLOW and FLOW_CLOSE of relays
+ *	end_sink.c	datagrams out and in
+ */
+#include "relay_end.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay_end_state.h"
+
+void relay_end_config_defaults(struct relay_end_config *config)
+{
+	*config = (struct relay_end_config){
+		.use = RELAY_USE_AUTO,
+		.accept = RELAY_ACCEPT_ALL,
+		.opened_cap = 64,
+		.accepted_cap = 64,
+	};
+}
+
+size_t relay_end_footprint(const struct relay_end_config *config)
+{
+	return sizeof(struct relay_end) +
+	       (size_t)(config->opened_cap + config->accepted_cap + 1) *
+		       (sizeof(struct end_flow) + sizeof(struct end_relay));
+}
+
+static int end_init(struct relay_end *end)
+{
+	const struct mesh_seam *mesh = &end->params.mesh;
+	int err;
+
+	if ((err = arena_open(&end->arena, ARENA_GROWS)) < 0 ||
+	    (err = relay_end_table_init(end)) < 0)
+		return err;
+	arena_fit(&end->arena);
+	if ((err = mesh->ops->handle(mesh->mesh, MESH_FLOW_OFFER, relay_end_on_offer, end)) < 0)
+		return err;
+	return mesh->ops->handle(mesh->mesh, MESH_FLOW, relay_end_on_flow, end);
+}
+
+int relay_end_new(const struct relay_end_params *params, struct relay_end **out_end)
+{
+	struct relay_end *end = calloc(1, sizeof(*end));
+	int err;
+
+	if (!end)
+		return -ENOMEM;
+	end->params = *params;
+	end->sink.ops = &relay_end_sink_ops;
+	end->now_ns = params->now_ns;
+	end->keep_ns = params->now_ns + NS_PER_S;
+	err = end_init(end);
+	if (err < 0) {
+		relay_end_free(end);
+		return err;
+	}
+	*out_end = end;
+	return 0;
+}
+
+void relay_end_stop(struct relay_end *end)
+{
+	if (!end)
+		return;
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		if (end->flows[i].relay)
+			relay_end_open_stop(&end->flows[i]);
+	for (unsigned i = 0; i < END_FAREWELL_CAP; i++)
+		if (end->farewells[i].request)
+			end->params.mesh.ops->cancel(end->farewells[i].request);
+}
+
+void relay_end_free(struct relay_end *end)
+{
+	if (!end)
+		return;
+	arena_close(&end->arena);
+	free(end);
+}
+
+void relay_end_turn(struct relay_end *end, uint64_t now_ns)
+{
+	if (now_ns > end->now_ns)
+		end->now_ns = now_ns;
+	if (end->now_ns < end->next_ns)
+		return;
+	end->next_ns = UINT64_MAX;
+	relay_end_search_turn(end);
+	relay_end_open_turn(end);
+}
+
+uint64_t relay_end_next_ns(const struct relay_end *end)
+{
+	return end->next_ns;
+}
+
+void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns)
+{
+	struct end_relay *relay = end ? relay_end_relay_find(end, key) : NULL;
+
+	if (!relay)
+		return;
+	if (now_ns > end->now_ns)
+		end->now_ns = now_ns;
+	relay->connect_ns = 0;
+	relay_end_hurry(end, end->now_ns);
+	if (is_up) {
+		(void)relay_end_relay_look(relay);
+		for (unsigned i = 0; i < end->flow_cap; i++)
+			if (end->flows[i].relay == relay)
+				end->flows[i].retry_ns = 0;
+		return;
+	}
+	/* Its flows are those of the session. */
+	relay->is_up = false;
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		if (end->flows[i].relay == relay)
+			relay_end_flow_lose(&end->flows[i]);
+}
+
+void relay_end_review(struct relay_end *end, uint64_t now_ns)
+{
+	if (!end)
+		return;
+	end->keep_ns = now_ns;
+	relay_end_hurry(end, now_ns);
+}
+
+/* --- asking --- */
+
+size_t relay_end_len_max(const struct relay_end *end, const struct addr *label)
+{
+	const struct end_flow *flow = map_lookup(&end->flows_by_addr, label);
+
+	return flow ? flow->mtu : 0;
+}
+
+const uint8_t *relay_end_relay_of(const struct relay_end *end, const struct addr *label)
+{
+	const struct end_flow *flow = map_lookup(&end->flows_by_addr, label);
+
+	return flow ? flow->relay->place.key : NULL;
+}
+
+unsigned relay_end_row_cap(const struct relay_end *end)
+{
+	return end->flow_cap;
+}
+
+bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_row *out_row)
+{
+	const struct end_flow *flow = &end->flows[idx];
+
+	if (idx >= end->flow_cap || !flow->relay)
+		return false;
+	*out_row = (struct relay_end_row){
+		.relay = flow->relay->place.key,
+		.peer = flow->peer,
+		.label = flow->addr,
+		.is_opener = flow->is_opener,
+		.is_open = flow->is_open,
+		.mtu = flow->mtu,
+		.sent_cnt = flow->sent_cnt,
+		.heard_cnt = flow->heard_cnt,
+	};
+	return true;
+}
+
+void relay_end_stats(const struct relay_end *end, struct relay_end_stats *out_stats)
+{
+	*out_stats = end->stats;
+}
+
+void relay_end_view(const struct relay_end *end, struct fair_view *out)
+{
+	fair_read(&end->places.fair, out);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_END_RELAY_END_H
+#define WEFT_RELAY_END_RELAY_END_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dgram.h"
+#include "base/fair/fair_path.h"
+#include "base/figure.h"
+#include "mesh/seam.h"
+#include "relay/flow_messages.h"
+
+struct random;
+
+/*
+ * The ends of flows through relays: this node speaks QUIC with a peer that no datagram of its own
+ * reaches. A flow appears to QUIC as a path between two equal labels (ADDR_RELAY in base/addr.h).
+ *
+ * Outbound: QUIC writes to a label. The sink that relay_end_sink gives puts the relay's 16 bytes
+ * before each packet, and sends it to the relay's address. Inbound: relay_end_input compares the 16
+ * bytes with those that the relay told, and the address with that of the session with it. Then it
+ * gives the packet the label.
+ *
+ * A label outlives the flow. A relay that restarts has lost its flows, so the opener opens anew and
+ * the label stays. A flow that carries less than before gets another label.
+ *
+ * Peers can fill the table of accepted flows, by fair shares of the relays' networks and keys. An
+ * honest peer is then refused, and asks through another relay.
+ *
+ * Home worker; nothing blocks, reads a clock or logs.
+ */
+struct relay_end;
+
+enum relay_end_use {
+	RELAY_USE_AUTO,	  /* sessions with relays are kept while no other node can write first */
+	RELAY_USE_ALWAYS, /* they are always kept */
+	RELAY_USE_NO,	  /* no flow is opened or accepted */
+};
+enum relay_end_accept { RELAY_ACCEPT_ALL, RELAY_ACCEPT_KNOWN, RELAY_ACCEPT_NONE };
+
+struct relay_end_config {
+	enum relay_end_use use;
+	enum relay_end_accept accept; /* the openers that are welcome */
+	uint32_t opened_cap;
+	uint32_t accepted_cap;
+};
+#define RELAY_END_CAP_MIN 8u
+#define RELAY_END_CAP_MAX 1024u
+void relay_end_config_defaults(struct relay_end_config *config);
+size_t relay_end_footprint(const struct relay_end_config *config);
+
+/* A relay, and where it is. */
+#define RELAY_END_PLACES_MAX 6
+struct relay_end_place {
+	uint8_t key[MESH_KEY_LEN];
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+	unsigned addr_cnt;
+};
+
+/* The path of the session with a relay, over UDP. */
+struct relay_end_path {
+	struct addr remote, local;
+};
+
+enum relay_end_event_kind {
+	RELAY_END_EVENT_OPENED,
+	RELAY_END_EVENT_REOPENED,
+	RELAY_END_EVENT_LOST,
+};
+struct relay_end_event {
+	enum relay_end_event_kind kind;
+	const uint8_t *relay, *peer;
+	bool is_opener;
+	uint16_t mtu;
+};
+
+/* All borrowed. What follows params.ctx is called in relay_end_turn alone, but where it says so. */
+struct relay_end_params {
+	struct relay_end_config config;
+	const uint8_t *own_key;
+	struct mesh_seam mesh;
+	struct random *random;
+	struct fair_site site;
+	uint64_t now_ns;
+	/* False: no session with key, or one that is not over UDP. At any time. */
+	bool (*path)(void *ctx, const uint8_t *key, struct relay_end_path *out_path);
+	/* What key is to this node. At any time. */
+	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	/* Writes relays to open flows at, those with a session first; how many. */
+	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
+	/* The relay opened a flow after took_ns, or failed to (0). May be NULL. At any time. */
+	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
+	/* Others cannot write to this node first. May be NULL: they can. */
+	bool (*is_hidden)(void *ctx);
+	/* The session with key is sent a packet that has to be answered. May be NULL. */
+	void (*probe)(void *ctx, const uint8_t *key);
+	/* A packet of QUIC, whose addresses are a label. */
+	void (*deliver)(void *ctx, struct dgram *dgram);
+	/* A label leads nowhere any more: handshakes with it end. */
+	void (*expel)(void *ctx, const struct addr *label);
+	/* QUIC moves from one label to another; an acceptor's peer does that. May be NULL. */
+	void (*move)(void *ctx, const struct addr *from, const struct addr *to);
+	/* May be NULL. At any time. */
+	void (*on_event)(void *ctx, const struct relay_end_event *event);
+	/* As mesh_connect: makes a session with a relay. */
+	int (*connect)(void *ctx, const struct relay_end_place *place, uint64_t timeout_ns,
+		       mesh_connect_fn done, void *arg);
+	void *ctx;
+};
+
+/* relay_end_new adds the handlers of 465 and 467. 0, -ENOMEM, WEFT_EFULL, or what the mesh says. */
+WEFT_MUST_CHECK
+int relay_end_new(const struct relay_end_params *params, struct relay_end **out_end);
+/* relay_end_stop, while the mesh is there, takes back what is under way. Both take NULL. */
+void relay_end_stop(struct relay_end *end);
+void relay_end_free(struct relay_end *end);
+void relay_end_turn(struct relay_end *end, uint64_t now_ns);
+uint64_t relay_end_next_ns(const struct relay_end *end);
+/* relay_end_session: a session with key is there, or the last one is gone. Takes NULL. */
+void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns);
+/* relay_end_review: is_hidden may say something else now. Takes NULL. */
+void relay_end_review(struct relay_end *end, uint64_t now_ns);
+/*
+ * relay_end_closed: the relay of key says that a flow of an end is over (468). Returns whether it is
+ * one of this end. The caller answers.
+ */
+bool relay_end_closed(struct relay_end *end, const uint8_t *key,
+		      const struct relay_close_message *message, uint64_t now_ns);
+
+/* relay_end_sink: what QUIC sends by; all but labels goes to inner, which may change. */
+struct dgram_sink *relay_end_sink(struct relay_end *end, struct dgram_sink *inner);
+/* relay_end_input: true: dgram is a packet of QUIC now, from and to a label. False: it was dropped. */
+bool relay_end_input(struct relay_end *end, struct dgram *dgram, uint64_t now_ns);
+/* relay_end_len_max: the longest packet that a flow carries; 0: no such label. */
+size_t relay_end_len_max(const struct relay_end *end, const struct addr *label);
+/* relay_end_relay_of: the key of a label's relay, or NULL. */
+const uint8_t *relay_end_relay_of(const struct relay_end *end, const struct addr *label);
+
+/*
+ * The way "relay" of a dial, as a locator of the mesh (mesh/session/discovery.h): look opens flows to
+ * key at one relay after the other. Each label is given to found at once, so that QUIC's first
+ * packets travel with the request. ended: a flow is open (0), or no relay was left
+ * (WEFT_EUNREACHABLE). Neither is called inside look. 0, WEFT_EFULL or WEFT_EUNREACHABLE.
+ */
+struct relay_end_look {
+	void (*found)(void *arg, const struct addr *label, uint64_t now_ns);
+	void (*ended)(void *arg, int err, uint64_t now_ns);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],
+		   const struct relay_end_look *look, uint64_t now_ns, void **out_run);
+void relay_end_look_cancel(struct relay_end *end, void *run);
+
+struct relay_end_row {
+	const uint8_t *relay, *peer;
+	struct addr label;
+	bool is_opener, is_open;
+	uint16_t mtu;
+	uint64_t sent_cnt, heard_cnt;
+};
+/* relay_end_row: the flow of slot idx; false: there is none. Borrowed for the turn. */
+bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_row *out_row);
+unsigned relay_end_row_cap(const struct relay_end *end);
+
+struct relay_end_stats {
+#define FIGURE FIGURE_FIELD
+#include "relay/end/relay_end_counters.def"
+};
+void relay_end_stats(const struct relay_end *end, struct relay_end_stats *out_stats);
+/* relay_end_view: places of accepted flows. */
+void relay_end_view(const struct relay_end *end, struct fair_view *out);
+
+#endif

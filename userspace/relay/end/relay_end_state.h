@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_END_RELAY_END_STATE_H
+#define WEFT_RELAY_END_RELAY_END_STATE_H
+
+#include "base/map.h"
+#include "base/memory/arena.h"
+#include "base/monotonic.h"
+#include "relay_end.h"
+
+/* Private to relay/end/: what its files share. */
+
+/* Datagrams that wait while a flow opens: a server's first flight is three. */
+#define END_QUEUE_CNT 4
+/* RELAY_FIRST_LEN_MAX is 1,452, less than which a flow carries. */
+#define END_QUEUE_LEN 1452
+/* An Ethernet's packet less IPv6, UDP and the label; longer ones are not tried through a relay. */
+#define END_LEG_MTU 1436
+
+#define END_REPLY_CAP (256 + MESH_FRAME_OVERHEAD)
+
+/* A relay that some flow uses, or whose session is kept. */
+struct end_relay {
+	struct relay_end *end;
+	struct relay_end_place place; /* where it is dialled */
+	struct relay_end_path path;   /* of the session, while is_up */
+	uint32_t flow_cnt;
+	bool is_used, is_kept, is_up, is_connecting;
+	unsigned fail_cnt;   /* connects in a row */
+	uint64_t connect_ns; /* not before */
+	uint64_t path_ns;    /* when path was last looked at */
+	uint64_t heard_ns;   /* a datagram of some flow */
+	uint64_t probed_ns;
+};
+
+struct end_queued {
+	uint16_t len;
+	uint8_t ecn;
+	uint8_t bytes[END_QUEUE_LEN];
+};
+
+struct end_queue {
+	struct end_queued dgrams[END_QUEUE_CNT];
+	unsigned cnt;
+};
+
+struct end_search;
+
+struct end_flow {
+	struct fair_item share; /* of an accepted one; first: a victim's leads to the rest */
+	struct relay_end *end;
+	struct end_relay *relay; /* NULL: the slot is free */
+	uint8_t peer[MESH_KEY_LEN];
+	enum relay_class class;
+	bool is_opener, is_open;
+	bool was_open;	 /* ever: it is opened anew */
+	bool is_moving;	 /* it carries less than before: its next label is due */
+	bool is_evicted; /* its share went to another */
+	bool is_over;	 /* the next turn ends it */
+	uint32_t instance;
+	struct addr addr;			      /* the label here */
+	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */
+	uint8_t heard_label[RELAY_MESSAGE_LABEL_LEN]; /* of kind 1, by which it is found */
+	uint64_t number;
+	uint16_t mtu;
+	uint64_t expires_ns;
+	uint64_t made_ns, lost_ns; /* lost: since when it is not open */
+	uint64_t sent_ns, heard_ns;
+	uint64_t retry_ns; /* FLOW_OPEN not before */
+	unsigned fail_cnt; /* in a row */
+	uint64_t asked_ns;
+	struct mesh_request *request;
+	struct end_search *search; /* waits for it; NULL: none */
+	struct end_queue out;	   /* until it is open */
+	struct end_queue in;	   /* of an offer, until the next turn */
+	uint64_t sent_cnt, heard_cnt;
+	uint8_t reply[END_REPLY_CAP];
+};
+
+/* end_search.c: a peer is looked for at one relay after the other. */
+#define END_SEARCH_CAP 16
+struct end_search {
+	bool is_used;
+	uint8_t key[MESH_KEY_LEN];
+	struct relay_end_look look;
+	struct relay_end_place places[RELAY_END_PLACES_MAX];
+	unsigned place_cnt, next_idx;
+	bool is_begun;
+	struct end_flow *flow; /* asked for now */
+};
+
+/* FLOW_CLOSE on its way: the flow itself is gone. */
+#define END_FAREWELL_CAP 8
+struct end_farewell {
+	struct mesh_request *request; /* NULL: free */
+	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
+};
+
+struct relay_end {
+	struct dgram_sink sink; /* first: what QUIC sends by */
+	struct dgram_sink *inner;
+	struct relay_end_params params;
+	struct arena arena;
+	struct fair_places places;
+	uint64_t label_secret[2];
+	uint32_t next_instance;
+	struct map flows_by_addr;  /* struct addr -> struct end_flow */
+	struct map flows_by_heard; /* label of kind 1 -> struct end_flow */
+	struct end_flow *flows;	   /* flow_cap */
+	struct end_relay *relays;  /* flow_cap and the kept ones */
+	unsigned flow_cap, relay_cap;
+	struct end_search searches[END_SEARCH_CAP];
+	struct end_farewell farewells[END_FAREWELL_CAP];
+	uint64_t now_ns, next_ns;
+	uint64_t keep_ns; /* relays to keep are looked for then */
+	struct relay_end_stats stats;
+};
+
+/* end_table.c */
+WEFT_MUST_CHECK
+int relay_end_table_init(struct relay_end *end);
+/* relay_end_relay_make: the row of place, new if there is none; NULL: no room. */
+struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay_end_place *place);
+struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key);
+/* relay_end_relay_look reads the session's path anew; whether there is one. */
+bool relay_end_relay_look(struct end_relay *relay);
+/* relay_end_flow_find: that of relay with peer which this end opened, or did not. */
+struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,
+				     const uint8_t *peer, bool is_opener);
+/* relay_end_flow_make: a flow that is not open, with a label; NULL: there is no place for it. */
+struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *relay,
+				     const uint8_t *peer, bool is_opener);
+/* relay_end_flow_free forgets it, without a word to the relay; its label leads nowhere. */
+void relay_end_flow_free(struct end_flow *flow);
+/* relay_end_flow_tell: the relay's word of an open flow. 0, WEFT_EMALFORMED or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message);
+/* relay_end_flow_relabel gives it another label. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int relay_end_flow_relabel(struct end_flow *flow);
+/* relay_end_flow_lose: it is not open any more, and its label stays. */
+void relay_end_flow_lose(struct end_flow *flow);
+/* relay_end_hurry: the next turn is to be soon. */
+void relay_end_hurry(struct relay_end *end, uint64_t at_ns);
+
+/* end_open.c: asks for flows, and for sessions with relays. */
+void relay_end_open_turn(struct relay_end *end);
+void relay_end_open_stop(struct end_flow *flow);
+void relay_end_say_closed(struct end_flow *flow);
+
+/* end_hear.c */
+void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+
+/* end_sink.c. queue_put: false: there is no room, or dgram is too long. queue_send: what waits goes. */
+extern const struct dgram_sink_ops relay_end_sink_ops;
+bool relay_end_queue_put(struct end_queue *queue, const uint8_t *data, size_t len, uint8_t ecn);
+void relay_end_queue_send(struct end_flow *flow);
+
+/* end_search.c */
+void relay_end_search_turn(struct relay_end *end);
+/* relay_end_search_settle: the flow that search asked for is open, or will not be. */
+void relay_end_search_settle(struct end_flow *flow, bool is_open);
+
+#endif
