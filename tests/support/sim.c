@@ -135,6 +135,7 @@ void sim_report(const struct sim *sim, const char *name)
 /* The modules' own defaults with small tables, so that hundreds fit. */
 static void config_init(struct node_config *config)
 {
+	relay_end_config_defaults(&config->relay_end);
 	quic_config_defaults(&config->quic);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);

@@ -52,6 +52,7 @@ struct api {
 	struct port_mapping *port_mapping; /* NULL: simulated, or off */
 	struct relay *relay;		   /* NULL: this node is no relay */
 	struct relay_broker *relay_broker; /* likewise */
+	struct relay_end *relay_end;	   /* of flows through other relays */
 	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
 	struct control *control;	   /* NULL: simulated without local programs */
 	uint64_t started_ns;

@@ -45,6 +45,8 @@ static const struct row rows[] = {
 #include "port_mapping/port_mapping_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
 #include "relay/relay_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_end, kind, field, meaning)
+#include "relay/end/relay_end_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_find, kind, field, meaning)
 #include "relay/find/relay_find_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_broker, kind, field, meaning)
@@ -177,6 +179,8 @@ static void fabric_read(const struct api *api, struct figures *figures)
 		mesh_rendezvous_stats(api->rendezvous, &figures->rendezvous);
 	if (api->overlay)
 		overlay_stats(api->overlay, api->home->now_ns, &figures->overlay);
+	if (api->relay_end)
+		relay_end_stats(api->relay_end, &figures->relay_end);
 	if (api->relay_find)
 		relay_find_stats(api->relay_find, &figures->relay_find);
 	if (api->service) {

@@ -21,6 +21,7 @@
 #include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/end/relay_end.h"
 #include "relay/find/relay_find.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
@@ -63,6 +64,7 @@ struct figures {
 	struct reachability_stats reachability;
 	struct port_mapping_stats port_mapping;
 	struct relay_stats relay;
+	struct relay_end_stats relay_end;
 	struct relay_find_stats relay_find;
 	struct relay_broker_stats relay_broker;
 	struct relay_web_stats relay_web;

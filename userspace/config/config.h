@@ -24,6 +24,7 @@
 #include "config/web_config.h"
 #include "quic/quic.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/end/relay_end.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "tcp/tcp.h"
@@ -83,6 +84,7 @@ struct node_config {
 	struct sharing_config sharing;
 	struct relay_config relay;
 	struct relay_broker_config relay_broker;
+	struct relay_end_config relay_end;
 	struct relay_web_config relay_web;
 
 	struct config_origin *origin;

@@ -117,11 +117,18 @@ static void on_addrs(void *ctx, uint64_t now_ns)
 	port_mapping_changed(node->port_mapping, now_ns);
 }
 
+/* A path through a relay has labels in place of the machine's addresses. */
+static bool choose_local(void *ctx, const struct addr *remote, const struct addr *local,
+			 struct addr *out_local)
+{
+	return !addr_is_relayed(remote) && net_local_choose(ctx, remote, local, out_local);
+}
+
 static void on_routes(void *ctx, uint64_t now_ns)
 {
 	struct node *node = ctx;
 
-	quic_engine_rebind(node->home->quic, net_local_choose, NULL, now_ns);
+	quic_engine_rebind(node->home->quic, choose_local, NULL, now_ns);
 	port_mapping_changed(node->port_mapping, now_ns);
 }
 

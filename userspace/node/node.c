@@ -153,6 +153,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_reachability(node, params, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_open_relay_broker(node, what)) < 0 ||
+	    (err = node_open_relay_end(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
@@ -226,6 +227,7 @@ static void node_free_above_store(struct node *node)
 	mesh_forget_locators(node->home->mesh);
 	locate_close(node->locate);
 	reachability_stop(node->reachability);
+	relay_end_stop(node->relay_end);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);
@@ -233,7 +235,9 @@ static void node_free_above_store(struct node *node)
 	node_close_reachability(node);
 	node_close_relay_web(node);
 	relay_broker_stop(node->relay_broker);
+	node_close_relay_end(node);
 	worker_close(node->home);
+	relay_end_free(node->relay_end);
 	node_sharing_free(node->sharing);
 	api_share_calls_forget(node->api);
 	node_fabric_free(node->fabric);
@@ -366,6 +370,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	is_busy |= locate_turn(node->locate);
 	is_busy |= port_mapping_turn(node->port_mapping, now_ns);
 	node_turn_relay(node, now_ns);
+	relay_end_turn(node->relay_end, now_ns);
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
 	is_busy |= worker_turn(node->home, now_ns);
@@ -385,6 +390,8 @@ uint64_t node_next_ns(const struct node *node)
 	next_ns = node_fabric_next_ns(node->fabric);
 	if (node_relay_next_ns(node) < next_ns)
 		next_ns = node_relay_next_ns(node);
+	if (relay_end_next_ns(node->relay_end) < next_ns)
+		next_ns = relay_end_next_ns(node->relay_end);
 	if (node_relay_web_next_ns(node) < next_ns)
 		next_ns = node_relay_web_next_ns(node);
 	sharing_ns = node_sharing_next_ns(node->sharing);

@@ -14,6 +14,7 @@
 #include "locate/locate.h"
 #include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
+#include "relay/end/relay_end.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -77,6 +78,7 @@ struct node {
 	struct port_mapping *port_mapping; /* NULL: simulated, or off */
 	struct relay *relay;		   /* NULL: this node is no relay */
 	struct relay_broker *relay_broker; /* likewise */
+	struct relay_end *relay_end;	   /* of flows through other relays */
 	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
 	struct tcp_channels *channels;	   /* likewise */
 	struct fabric *fabric;		   /* NULL: services are off */
@@ -143,6 +145,11 @@ uint64_t node_relay_web_next_ns(const struct node *node);
 void node_drain_relay_web(struct node *node, uint64_t now_ns);
 /* node_expel_relay_web: home's bans changed. */
 void node_expel_relay_web(struct node *node, uint64_t now_ns);
+
+/* relay_end_params.c: relay_end is opened, QUIC sends by it and mesh dials through it; close: no more. */
+WEFT_MUST_CHECK
+int node_open_relay_end(struct node *node, char *what);
+void node_close_relay_end(struct node *node);
 
 /* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK

@@ -57,6 +57,7 @@ static void on_changed(void *ctx, const struct reachability_view *view)
 
 	api_tell_reachability(node->api, view);
 	node_mappings_changed(node, node->home->now_ns);
+	relay_end_review(node->relay_end, node->home->now_ns);
 }
 
 int node_open_reachability(struct node *node, const struct node_params *from, char *what)

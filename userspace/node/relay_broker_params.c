@@ -55,6 +55,12 @@ static enum fair_class class_of(void *ctx, const uint8_t *key)
 	return mesh_peer_class(((const struct node *)ctx)->home->mesh, key);
 }
 
+static void end_closed(void *ctx, const uint8_t *key, const struct relay_close_message *message,
+		       uint64_t now_ns)
+{
+	(void)relay_end_closed(((const struct node *)ctx)->relay_end, key, message, now_ns);
+}
+
 int node_open_relay_broker(struct node *node, char *what)
 {
 	const struct relay_broker_params broker = {
@@ -65,6 +71,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.class_of = class_of,
+		.end_closed = end_closed,
 		.ctx = node,
 		.random = node->random,
 		.site = node->config->mesh.site,

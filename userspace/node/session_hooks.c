@@ -55,6 +55,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;
 
+	relay_end_session(node->relay_end, peer->key, is_up, node->home->now_ns);
 	if (is_up) {
 		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);

@@ -132,10 +132,20 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 {
 	struct worker *worker = ctx;
 
+	/* The leg to the relay is proved by its own session. */
+	if (addr_is_relayed(remote))
+		return;
 	if (worker->ingress)
 		firewall_ingress_prove(worker->ingress, remote, worker->now_ns);
 	if (worker->on_path)
 		worker->on_path(worker->ctx, remote);
+}
+
+static size_t worker_relayed_len_max(void *ctx, const struct addr *label)
+{
+	const struct worker *worker = ctx;
+
+	return worker->relay_end ? worker->relay_end->len_max(worker->relay_end_ctx, label) : 0;
 }
 
 static void paths_tell(struct timer *timer, uint64_t now_ns)
@@ -189,6 +199,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.sink = &worker->tx->sink,
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
+		.relayed_len_max = worker_relayed_len_max,
 		.path_ctx = worker,
 		.key_class = worker_carriers_key_class,
 		.class_ctx = worker,
@@ -318,6 +329,23 @@ void worker_close(struct worker *worker)
 	poller_free(worker->poller);
 }
 
+static void worker_set_quic_sink(struct worker *worker)
+{
+	struct packet_tx *tx = worker->fast_tx ? worker->fast_tx : worker->tx;
+	struct dgram_sink *sink = &tx->sink;
+
+	if (worker->relay_end)
+		sink = worker->relay_end->wrap(worker->relay_end_ctx, sink);
+	quic_engine_set_sink(worker->quic, sink);
+}
+
+void worker_set_relay_end(struct worker *worker, const struct worker_relay_end *ops, void *ctx)
+{
+	worker->relay_end = ops;
+	worker->relay_end_ctx = ctx;
+	worker_set_quic_sink(worker);
+}
+
 /* Sends by tx, or by the kernel's sockets again (NULL). */
 static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 {
@@ -328,7 +356,7 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 		return;
 	(void)packet_tx_flush(before);
 	worker->fast_tx = tx;
-	quic_engine_set_sink(worker->quic, &after->sink);
+	worker_set_quic_sink(worker);
 	relay_forward_set_sink(&worker->relay, &after->sink);
 	if (worker->krpc)
 		worker->krpc->set_sink(worker->krpc_ctx, &after->sink);

@@ -63,6 +63,16 @@ struct worker_reachability {
 	void (*set_sink)(void *ctx, struct dgram_sink *sink);
 };
 
+/* The ends of flows through relays, without I/O, as home uses them (relay/end/). */
+struct worker_relay_end {
+	/* True: dgram is a packet of QUIC now. False: it was dropped. */
+	bool (*input)(void *ctx, struct dgram *dgram, uint64_t now_ns);
+	/* What QUIC sends by, over sink. */
+	struct dgram_sink *(*wrap)(void *ctx, struct dgram_sink *sink);
+	/* The longest packet of a label's flow. */
+	size_t (*len_max)(void *ctx, const struct addr *label);
+};
+
 /* The parts of the configuration that a worker hands to its modules. Borrowed for its life. */
 struct worker_config {
 	const struct udp_config *udp;
@@ -141,6 +151,8 @@ struct worker {
 	void *krpc_ctx;
 	const struct worker_reachability *reachability; /* home's; NULL: not open yet, or no more */
 	void *reachability_ctx;
+	const struct worker_relay_end *relay_end; /* home's; NULL: not open yet, or no more */
+	void *relay_end_ctx;
 	struct relay_forward relay; /* unused without config's tables */
 	struct timer_wheel timers;
 	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
@@ -214,6 +226,13 @@ uint64_t worker_next_ns(const struct worker *worker);
 void worker_goodbye(struct worker *worker, uint64_t now_ns);
 /* worker_is_draining: jobs or datagrams are still on their way out. */
 bool worker_is_draining(const struct worker *worker);
+
+/*
+ * worker_set_relay_end: QUIC sends by what ops wrap; NULL: by the sockets alone again.
+ * worker_input_relayed gives QUIC a packet whose addresses are a label. Home.
+ */
+void worker_set_relay_end(struct worker *worker, const struct worker_relay_end *ops, void *ctx);
+void worker_input_relayed(struct worker *worker, struct dgram *dgram);
 
 /*
  * worker_receive.c, for the turn: a batch of each receive side, or of that of one queue alone.

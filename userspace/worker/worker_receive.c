@@ -51,6 +51,33 @@ static bool worker_relay(struct worker *worker, const struct dgram *dgram)
 				   firewall_ingress_reason(in));
 }
 
+void worker_input_relayed(struct worker *worker, struct dgram *dgram)
+{
+	(void)net_ingress_classify(dgram);
+	net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
+	if (dgram->judged.flow >= WEFT_FLOW_QUIC_LONG)
+		quic_engine_input(worker->quic, dgram, worker->now_ns);
+	else
+		worker->unknown_flow_cnt++;
+}
+
+static void worker_input_label(struct worker *worker, struct dgram *dgram)
+{
+	if (!worker->relay_end)
+		worker->unknown_flow_cnt++;
+	else if (worker->relay_end->input(worker->relay_end_ctx, dgram, worker->now_ns))
+		worker_input_relayed(worker, dgram);
+}
+
+static void worker_input_quic(struct worker *worker, struct dgram *dgram)
+{
+	/* Labels are this node's own: no host is at one. */
+	if (addr_has_relay_prefix(&dgram->remote))
+		worker->unknown_flow_cnt++;
+	else
+		quic_engine_input(worker->quic, dgram, worker->now_ns);
+}
+
 static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
 			    unsigned cnt)
 {
@@ -69,7 +96,10 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 		switch (dgram->judged.flow) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
-			quic_engine_input(worker->quic, dgram, worker->now_ns);
+			worker_input_quic(worker, dgram);
+			break;
+		case WEFT_FLOW_RELAY:
+			worker_input_label(worker, dgram);
 			break;
 		case WEFT_FLOW_KRPC:
 			if (worker->krpc) {

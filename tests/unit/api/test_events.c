@@ -128,10 +128,17 @@ static void network_events(void)
 	for (unsigned i = 0; i < 2; i++) {
 		api_tell_mapping(
 			api, &(struct port_mapping_row){.port.transport = i ? ADDR_TCP : ADDR_UDP});
+		api_tell_relay_flow(
+			api, &(struct relay_end_event){.relay = key, .peer = key, .is_opener = i});
 		api_tell_ban(api, INCIDENT_BANNED, &bans[i]);
 		api_tell_ban(api, INCIDENT_BAN_REMOVED, &bans[i]);
 		api_tell_ban(api, INCIDENT_BAN_ENDED, &bans[i]);
 	}
+	for (unsigned i = RELAY_END_EVENT_REOPENED; i <= RELAY_END_EVENT_LOST; i++)
+		api_tell_relay_flow(api,
+				    &(struct relay_end_event){.kind = (enum relay_end_event_kind)i,
+							      .relay = key,
+							      .peer = key});
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++) {
 		snprintf(kind, sizeof(kind), "xdp.%s", net_xdp_fault_name((enum xdp_fault)i));
 		api_tell_device(api, kind, "eth0", "text");
@@ -210,7 +217,7 @@ static void test_each_kind_that_the_interface_names_follows_its_type(void)
 	session_events();
 	CHECK(events_follow(4));
 	network_events();
-	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 8 + XDP_FAULT_CNT + 4));
+	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 12 + XDP_FAULT_CNT + 4));
 	service_events();
 	CHECK(events_follow(1 + SERVICE_ABUSE_CNT + 2 + 5 + 1));
 	share_events();

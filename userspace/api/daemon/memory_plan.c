@@ -74,6 +74,8 @@ unsigned api_memory_plan(const struct node_config *config,
 			 ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap)
 			 : 0,
 		 MEMORY_UNTOLD},
+		{"ends of flows through relays (node)", relay_end_footprint(&config->relay_end),
+		 MEMORY_UNTOLD},
 		{"the relay over WebSocket (relay.web_clients, relay.web_memory)",
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},
 		{"socket buffers (net)",

@@ -168,6 +168,13 @@ static bool read_relay_asks(const struct api *api, struct fair_view *out)
 	return api->relay_broker;
 }
 
+static bool read_accepted_flows(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_end)
+		relay_end_view(api->relay_end, out);
+	return api->relay_end;
+}
+
 static bool read_relay_web_clients(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_web)
@@ -206,6 +213,7 @@ static const struct pool_row {
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
+	{read_accepted_flows, NULL},
 	{read_relay_web_clients, NULL},
 	{read_relay_web_memory, NULL},
 };

@@ -116,6 +116,22 @@ void api_tell_mapping(struct api *api, const struct port_mapping_row *row)
 			 .method = port_mapping_method_word(row->method));
 }
 
+void api_tell_relay_flow(struct api *api, const struct relay_end_event *event)
+{
+	static const char *const kinds[] = {
+		[RELAY_END_EVENT_OPENED] = "relay_flow.opened",
+		[RELAY_END_EVENT_REOPENED] = "relay_flow.reopened",
+		[RELAY_END_EVENT_LOST] = "relay_flow.lost",
+	};
+	char relay[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP];
+
+	zbase32_write(event->relay, MESH_KEY_LEN, relay);
+	zbase32_write(event->peer, MESH_KEY_LEN, peer);
+	if (api->control)
+		api_tell(api, kinds[event->kind], relay_flow, .relay = relay, .peer = peer,
+			 .opened_by_us = event->is_opener, .mtu = event->mtu);
+}
+
 /* A caller with the role view learns no address. */
 void api_tell_ban(struct api *api, enum incident_kind kind, const struct ban *ban)
 {

@@ -24,12 +24,24 @@ static const char *peer_address(struct control_call *call, const struct api *api
 	const struct weft_endpoint endpoint = addr_endpoint(addr);
 	char name[DROPS_PSEUDONYM_CAP];
 
-	if (!addr->family)
+	/* A label says nothing to anyone: the row names the relay. */
+	if (!addr->family || addr_is_relayed(addr))
 		return NULL;
 	if (control_role_of(call) >= CONTROL_OPERATE)
 		return api_addr(control_blocks(call), addr);
 	return varlink_text(control_blocks(call),
 			    firewall_drops_pseudonym(api->drops, &endpoint, name));
+}
+
+/* The relay through which the session goes; NULL: it goes directly. */
+static const char *peer_relay(struct varlink_blocks *blocks, const struct api *api,
+			      const struct addr *remote)
+{
+	const uint8_t *key = NULL;
+
+	if (api->relay_end && addr_is_relayed(remote))
+		key = relay_end_relay_of(api->relay_end, remote);
+	return key ? api_id(blocks, key) : NULL;
 }
 
 struct api_peer api_peer(struct control_call *call, const struct api *api,
@@ -58,6 +70,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		API_IF(resumed, is_open, conn->is_resumed),
 		.transport = is_open ? mesh_way_name(mesh_way_of(&conn->remote)) : NULL,
 		API_IF(network, is_open, (enum api_peer_network)mesh_network_of(&conn->remote)),
+		.relayed_by = is_open ? peer_relay(blocks, api, &conn->remote) : NULL,
 		API_IF(connected_since_s, is_open, api_uint(peer->connected_since_s)),
 		API_IF(rtt_us, is_open, api_uint(conn->rtt_ns / NS_PER_US)),
 		API_IF(mtu, is_open, api_uint(conn->pmtu_len)),

@@ -37,7 +37,7 @@ static int owner_of(const struct dgram *dgram, const struct weft_cid_keys *keys)
 	bool is_long = dgram->judged.flow == WEFT_FLOW_QUIC_LONG;
 	size_t off = is_long ? WEFT_LONG_CID_OFF : 1;
 
-	if (dgram->judged.flow >= WEFT_FLOW_STUN && dgram->judged.flow <= WEFT_FLOW_PROBE)
+	if (dgram->judged.flow >= WEFT_FLOW_STUN && dgram->judged.flow <= WEFT_FLOW_RELAY)
 		return DGRAM_OWNER_HOME;
 	if (dgram->judged.flow < WEFT_FLOW_QUIC_LONG || dgram->len < off + WEFT_CID_LEN ||
 	    (is_long && dgram->data[off - 1] != WEFT_CID_LEN) ||
@@ -62,7 +62,8 @@ static int owner_by_reason(const struct dgram *dgram, enum weft_reason reason,
 	case WEFT_REASON_STUN:
 	case WEFT_REASON_STUN_SENT:
 	case WEFT_REASON_PROBE:
-	case WEFT_REASON_KNOWN: /* the client repeats its token beside an id of this node */
+	case WEFT_REASON_RELAY_TO_END: /* flows end at home */
+	case WEFT_REASON_KNOWN:	       /* the client repeats its token beside an id of this node */
 		return owner_of(dgram, keys);
 	default:
 		return DGRAM_OWNER_NONE;

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's functions for the ends of flows through relays (relay/end/relay_end.h). Relays are found
+ * here, QUIC is joined to labels, and a dial has its way "relay". Home worker.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/events/events.h"
+#include "base/monotonic.h"
+#include "crypto/node_key.h"
+#include "mesh/mesh.h"
+#include "node/fabric/fabric_state.h"
+#include "node/node_state.h"
+#include "quic/quic.h"
+
+/* Records of the key's own addresses are asked first; each has this long before a relay is. */
+#define LOCATOR_STAGGER_NS NS_PER_S
+#define LOCATOR_BUDGET_NS  (20 * NS_PER_S)
+
+/* --- for the loop of home --- */
+
+static bool on_input(void *ctx, struct dgram *dgram, uint64_t now_ns)
+{
+	return relay_end_input(ctx, dgram, now_ns);
+}
+
+static struct dgram_sink *on_wrap(void *ctx, struct dgram_sink *sink)
+{
+	return relay_end_sink(ctx, sink);
+}
+
+static size_t on_len_max(void *ctx, const struct addr *label)
+{
+	return relay_end_len_max(ctx, label);
+}
+
+static const struct worker_relay_end relay_end_ops = {
+	.input = on_input,
+	.wrap = on_wrap,
+	.len_max = on_len_max,
+};
+
+/* --- for the ends --- */
+
+static bool on_path(void *ctx, const uint8_t *key, struct relay_end_path *out_path)
+{
+	const struct node *node = ctx;
+	struct mesh_path path;
+
+	if (!mesh_neighbour_ops.path(node->home->mesh, key, &path) ||
+	    path.remote.transport != ADDR_UDP)
+		return false;
+	out_path->remote = path.remote;
+	out_path->local = path.local;
+	return true;
+}
+
+static enum fair_class on_key_class(void *ctx, const uint8_t *key)
+{
+	return mesh_peer_class(((struct node *)ctx)->home->mesh, key);
+}
+
+static unsigned place_add(struct relay_end_place *places, unsigned cnt,
+			  const struct relay_end_place *place)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (memcmp(places[i].key, place->key, sizeof(place->key)) == 0)
+			return cnt;
+	if (cnt == RELAY_END_PLACES_MAX)
+		return cnt;
+	places[cnt] = *place;
+	return cnt + 1;
+}
+
+/* A relay says so in HELLO. Those without a session count where this node has dialled them. */
+static unsigned add_neighbours(struct node *node, bool is_connected, struct relay_end_place *out,
+			       unsigned cnt)
+{
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
+
+	while (mesh_neighbour_ops.next(node->home->mesh, &walk, &neighbour)) {
+		struct relay_end_place place = {.addr_cnt = 0};
+		bool is_relay = neighbour.caps & MESH_CAP_RELAY;
+
+		if (!is_relay || neighbour.is_connected != is_connected ||
+		    neighbour.remote.family == ADDR_NONE || (!is_connected && !neighbour.is_proved))
+			continue;
+		memcpy(place.key, neighbour.key, sizeof(place.key));
+		place.addrs[place.addr_cnt++] = neighbour.remote;
+		cnt = place_add(out, cnt, &place);
+	}
+	return cnt;
+}
+
+static unsigned on_relays(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX])
+{
+	struct node *node = ctx;
+	struct relay_find *find = node->fabric ? node->fabric->relay_find : NULL;
+	const struct relay_want want = {.caps = MESH_CAP_RELAY};
+	unsigned cnt = add_neighbours(node, true, out, 0), found_cnt = 0;
+	struct relay_found found[RELAY_END_PLACES_MAX];
+
+	if (find && cnt < RELAY_END_PLACES_MAX)
+		found_cnt = relay_find_best(find, &want, node->home->now_ns, found,
+					    RELAY_END_PLACES_MAX - cnt);
+	for (unsigned i = 0; i < found_cnt; i++) {
+		struct relay_end_place place = {.addr_cnt = found[i].addr_cnt};
+
+		memcpy(place.key, found[i].key, sizeof(place.key));
+		memcpy(place.addrs, found[i].addrs, sizeof(place.addrs));
+		cnt = place_add(out, cnt, &place);
+	}
+	return add_neighbours(node, false, out, cnt);
+}
+
+static void on_relay_told(void *ctx, const uint8_t *key, uint64_t took_ns)
+{
+	struct node *node = ctx;
+
+	if (!node->fabric)
+		return;
+	/* That the peer is not there is no fault of the relay's: only success counts. */
+	if (took_ns)
+		relay_find_succeeded(node->fabric->relay_find, key, took_ns, node->home->now_ns);
+}
+
+static bool on_is_hidden(void *ctx)
+{
+	const struct node *node = ctx;
+
+	return reachability_show(node->reachability)->kind >= REACHABILITY_OUTBOUND;
+}
+
+static void on_probe(void *ctx, const uint8_t *key)
+{
+	mesh_session_probe(((struct node *)ctx)->home->mesh, key);
+}
+
+static void on_deliver(void *ctx, struct dgram *dgram)
+{
+	worker_input_relayed(((struct node *)ctx)->home, dgram);
+}
+
+static bool is_label(void *ctx, const struct addr *remote)
+{
+	return addr_equal(remote, ctx);
+}
+
+static void on_expel(void *ctx, const struct addr *label)
+{
+	struct node *node = ctx;
+	struct addr gone = *label;
+
+	(void)quic_engine_expel(node->home->quic, is_label, &gone, node->home->now_ns);
+}
+
+struct label_move {
+	struct addr from, to;
+};
+
+static bool move_choose(void *ctx, const struct addr *remote, const struct addr *local,
+			struct addr *out_local)
+{
+	const struct label_move *move = ctx;
+
+	(void)local;
+	*out_local = move->to;
+	return addr_equal(remote, &move->from);
+}
+
+static void on_move(void *ctx, const struct addr *from, const struct addr *to)
+{
+	struct node *node = ctx;
+	struct label_move move = {*from, *to};
+
+	quic_engine_rebind(node->home->quic, move_choose, &move, node->home->now_ns);
+}
+
+static int on_connect(void *ctx, const struct relay_end_place *place, uint64_t timeout_ns,
+		      mesh_connect_fn done, void *arg)
+{
+	struct node *node = ctx;
+	struct mesh_peer peer = {
+		.addrs = place->addrs, .addr_cnt = place->addr_cnt, .told_cnt = place->addr_cnt};
+
+	memcpy(peer.key, place->key, sizeof(peer.key));
+	return mesh_connect(
+		node->home->mesh,
+		&(struct mesh_connect){
+			.peer = &peer, .timeout_ns = timeout_ns, .done = done, .arg = arg},
+		node->home->now_ns);
+}
+
+static void on_event(void *ctx, const struct relay_end_event *event)
+{
+	api_tell_relay_flow(((struct node *)ctx)->api, event);
+}
+
+/* --- the way "relay" of a dial --- */
+
+static void look_found(void *arg, const struct addr *label, uint64_t now_ns)
+{
+	struct mesh_look *look = arg;
+
+	(void)look->found(look, &(struct mesh_found){.addrs = label, .addr_cnt = 1}, now_ns);
+}
+
+static void look_ended(void *arg, int err, uint64_t now_ns)
+{
+	struct mesh_look *look = arg;
+
+	look->ended(look, err, now_ns);
+}
+
+static int on_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
+		   uint64_t now_ns, void **out_run)
+{
+	const struct relay_end_look relayed = {look_found, look_ended, look};
+
+	return relay_end_look(ctx, key, &relayed, now_ns, out_run);
+}
+
+static void on_look_cancel(void *ctx, void *run)
+{
+	relay_end_look_cancel(ctx, run);
+}
+
+/* --- FLOW_CLOSE, which a relay says to an end; where this node is a relay, too, its broker hears it --- */
+
+static void on_flow_close(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct mesh_ops *mesh = mesh_seam_of(node->home->mesh).ops;
+	struct relay_close_message message;
+
+	if (relay_message_close_parse(call->payload, call->payload_len, &message) < 0) {
+		mesh->answer_error(call->incoming, MESH_CODE_MALFORMED, "no end of a flow", 0);
+		return;
+	}
+	(void)relay_end_closed(node->relay_end, call->peer_key, &message, now_ns);
+	(void)mesh->answer(call->incoming, MESH_FLOW_CLOSE, call->payload, call->payload_len, NULL);
+}
+
+int node_open_relay_end(struct node *node, char *what)
+{
+	const struct mesh_seam mesh = mesh_seam_of(node->home->mesh);
+	const struct relay_end_params params = {
+		.config = node->config->relay_end,
+		.own_key = node_key_public(node->key),
+		.mesh = mesh,
+		.random = node->random,
+		.site = node->config->mesh.site,
+		.now_ns = node->home->now_ns,
+		.path = on_path,
+		.key_class = on_key_class,
+		.relays = on_relays,
+		.tell_relay = on_relay_told,
+		.is_hidden = on_is_hidden,
+		.probe = on_probe,
+		.deliver = on_deliver,
+		.expel = on_expel,
+		.move = on_move,
+		.on_event = on_event,
+		.connect = on_connect,
+		.ctx = node,
+	};
+	struct mesh_locator locator = {
+		.name = "relay",
+		.stagger_ns = LOCATOR_STAGGER_NS,
+		.budget_ns = LOCATOR_BUDGET_NS,
+		.look = on_look,
+		.cancel = on_look_cancel,
+	};
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "ends of flows through relays");
+	err = relay_end_new(&params, &node->relay_end);
+	if (err < 0)
+		return err;
+	worker_set_relay_end(node->home, &relay_end_ops, node->relay_end);
+	if (node->relay)
+		mesh_neighbour_ops.announce(mesh.mesh, MESH_CAP_RELAY, true);
+	locator.ctx = node->relay_end;
+	if (!node->relay_broker &&
+	    (err = mesh.ops->handle(mesh.mesh, MESH_FLOW_CLOSE, on_flow_close, node)) < 0)
+		return err;
+	return mesh_add_locator(node->home->mesh, &locator);
+}
+
+void node_close_relay_end(struct node *node)
+{
+	if (node->home->quic)
+		worker_set_relay_end(node->home, NULL, NULL);
+}
