@@ -27,8 +27,9 @@
  *	counters	 with names, for status and metrics
  *
  * Limits. An offer fills its own places alone: the node has PROVIDER_TENANT_MAX tenants, and each
- * has the bounds that it declared. Places of overlay runs and row walks are the node's; a tenant that finds
- * none is refused, and asks again later. Peers fill them only as far as the service lets them.
+ * has the bounds that it declared. Places of overlay runs and row walks are the node's; a tenant
+ * that finds none is refused, and asks again later. Peers fill them only as far as the service
+ * lets them.
  *
  * Home worker; nothing blocks, but provider_tenants_flush.
  */
@@ -187,7 +188,8 @@ bool provider_timer_is_set(const struct provider_timer *timer);
 
 /*
  * provider_sockets_are_there: the node has a poller. provider_socket_acquire takes a place for a
- * descriptor, and fills poller and timers of socket. 0, WEFT_EREFUSED (also where the node has no poller) or WEFT_EFULL.
+ * descriptor, and fills poller and timers of socket. 0, WEFT_EREFUSED (also where the node has no
+ * poller) or WEFT_EFULL.
  */
 bool provider_sockets_are_there(const struct provider_tenant *tenant);
 WEFT_MUST_CHECK
