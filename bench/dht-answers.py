@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "1")
@@ -25,7 +25,7 @@ KINDS = ("krpc", "find-node", "get-peers")
 PKTGEN = str(report.BUILD / "pktgen")
 NODE = str(report.BUILD / "bench" / "dht-answers_node")
 TORRENT = str(pathlib.Path(__file__).with_name("dht-answers_torrent.py"))
-WHERE = f"{lab.RECEIVER}:{PORT}"
+WHERE = f"{veth.RECEIVER}:{PORT}"
 UNITS = 1_000_000
 SETTLE_S = 0.3
 
@@ -38,14 +38,14 @@ def threads_s(pid):
 
 class Answers:
     def __init__(self, net):
-        self.net, self.napi = net, lab.NapiThread(net)
+        self.net, self.napi = net, veth.NapiThread(net)
         self.sender, self.receiver = net.nodes["send"], net.nodes["receive"]
         self.macs = {side: node.run("cat", "/sys/class/net/veth0/address").strip()
                      for side, node in net.nodes.items()}
         # All sources are behind the sender, and its sink answers no ARP.
-        self.receiver.ip("neigh", "replace", lab.SENDERS[0], "lladdr", self.macs["send"], "dev",
+        self.receiver.ip("neigh", "replace", veth.SENDERS[0], "lladdr", self.macs["send"], "dev",
                          "veth0", "nud", "permanent")
-        self.receiver.ip("route", "add", "198.0.0.0/8", "via", lab.SENDERS[0])
+        self.receiver.ip("route", "add", "198.0.0.0/8", "via", veth.SENDERS[0])
         net.clear("send")
 
     @contextlib.contextmanager
@@ -81,7 +81,7 @@ class Answers:
             before_s = self.napi.cpu_s() + threads_s(server.process.pid)
             sent = json.loads(self.net.start(
                 "send", PKTGEN, "send", "veth0", "--mac", self.macs["receive"], "--to",
-                lab.RECEIVER, "--port", str(PORT), "--kind", kind, "--sources", "1000000",
+                veth.RECEIVER, "--port", str(PORT), "--kind", kind, "--sources", "1000000",
                 "--seconds", SECONDS, *limit).wait()[0])
             time.sleep(SETTLE_S)
             cpu_s = self.napi.cpu_s() + threads_s(server.process.pid) - before_s
@@ -97,18 +97,18 @@ class Answers:
 
 
 def main():
-    lab.come_first()
+    veth.come_first()
     try:
         subprocess.run([sys.executable, "-c", "import libtorrent"], check=True, capture_output=True)
     except subprocess.CalledProcessError:
-        lab.skip("python3-libtorrent is missing")
-    with lab.Lab() as net:
+        veth.skip("python3-libtorrent is missing")
+    with veth.Lab() as net:
         bench = Answers(net)
         samples = report.measure({
             "XDP": lambda: bench.measure((NODE, "veth0", WHERE), by_xdp=True),
             "UDP": lambda: bench.measure((NODE, "-", WHERE), RATES["udp"]),
             "libtorrent": lambda: bench.measure(
-                (sys.executable, TORRENT, lab.RECEIVER, str(PORT)), RATES["torrent"]),
+                (sys.executable, TORRENT, veth.RECEIVER, str(PORT)), RATES["torrent"]),
         })
         report.report("dht-answers", samples, "XDP", "answers per core-second", 1, [
             "an equal number of pings, find_nodes and get_peers-misses from a million addresses; CPU of the"

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import time
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "1")
@@ -74,15 +74,15 @@ class Filter:
 
     def send(self, what, port, *end):
         text, _ = self.net.start("send", PKTGEN, "send", "veth0", "--mac", self.mac, "--to",
-                                 lab.RECEIVER, "--port", str(port), "--size", SIZE, *what, *end).wait()
+                                 veth.RECEIVER, "--port", str(port), "--size", SIZE, *what, *end).wait()
         return json.loads(text)
 
     def measure(self, what, port):
         self.send(what, port, "--count", str(WARM_UP_FRAMES))
-        softirq_s = lab.softirq_s()
+        softirq_s = veth.softirq_s()
         sent = self.send(what, port, "--seconds", SECONDS)
         return report.Sample(sent["frames"], sent["ns"] / 1e9,
-                             sent["cpu_ns"] / 1e9 + lab.softirq_s() - softirq_s)
+                             sent["cpu_ns"] / 1e9 + veth.softirq_s() - softirq_s)
 
     def bare_drop(self, what):
         sink = subprocess.Popen(self.node.command(PKTGEN, "sink", "veth0", "--quiet"),
@@ -108,7 +108,7 @@ class Filter:
         deadline = time.monotonic() + 10
         while True:
             program = subprocess.Popen(
-                self.node.command(PROGRAM, "veth0", f"{lab.RECEIVER}:{PORT}", *case.split()),
+                self.node.command(PROGRAM, "veth0", f"{veth.RECEIVER}:{PORT}", *case.split()),
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             if program.stdout.readline() == "ready\n":
                 return program
@@ -123,7 +123,7 @@ class Filter:
     @contextlib.contextmanager
     def passing(self):
         """Frames reach nftables while XDP_PASS is attached: a veth takes no others from pktgen."""
-        self.node.attach_xdp("veth0", lab.PASS_OBJECT)
+        self.node.attach_xdp("veth0", veth.PASS_OBJECT)
         try:
             yield
         finally:
@@ -149,8 +149,8 @@ def above(samples, name, base):
 
 
 def main():
-    lab.come_first()
-    with lab.Lab() as net:
+    veth.come_first()
+    with veth.Lab() as net:
         bench = Filter(net)
         bench.node.run("sh", "-c", "echo 0 >/sys/class/net/veth0/queues/rx-0/rps_cpus")
         bench.node.ip("link", "set", "dev", "veth0", "xdp", "off")

@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 
-import lab
+import veth
 import report
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "system"))
@@ -64,7 +64,7 @@ table netdev bench {{
 	set unvalidated_sources {{ type ipv4_addr; flags dynamic; size 1048576; timeout 10s; }}
 	chain ingress {{
 		type filter hook ingress device "veth0" priority 0; policy accept;
-		ip saddr {lab.SENDERS[0]} accept
+		ip saddr {veth.SENDERS[0]} accept
 		udp dport {PORT} add @unvalidated_sources {{ ip saddr limit rate over 10/second burst 20 packets }} drop
 	}}
 }}
@@ -109,15 +109,15 @@ class Flood:
     def __init__(self, net, place):
         self.net, self.lab = net, place
         self.target = net.nodes["receive"]
-        self.napi = lab.NapiThread(net)
+        self.napi = veth.NapiThread(net)
         self.macs = {node: net.nodes[node].run("cat", "/sys/class/net/veth0/address").strip()
                      for node in ("receive", "sink")}
         self.bring_addresses()
         first = f"{DHT_NODES[0]}:{PORT}"
         self.dht = [self.daemon(f"dht{number}", "send", address, first)
                     for number, address in enumerate(DHT_NODES)]
-        self.a = self.daemon("a", "receive", lab.RECEIVER, first)
-        self.b = self.daemon("b", "send", lab.SENDERS[0])
+        self.a = self.daemon("a", "receive", veth.RECEIVER, first)
+        self.b = self.daemon("b", "send", veth.SENDERS[0])
         self.link = self.share()
         self.node = self.a.json("node", "id")["node_id"]
         self.join_dht()
@@ -130,14 +130,14 @@ class Flood:
             f"addr add {address}/32 dev veth0\n"
             for address in (*here, NAMED, ATTACKER, *DHT_NODES)))
         for prefix in ("10.78.0.0/16", "10.79.0.0/16", "10.80.0.0/16"):
-            self.target.ip("route", "add", prefix, "via", lab.SENDERS[0])
+            self.target.ip("route", "add", prefix, "via", veth.SENDERS[0])
 
     def daemon(self, name, side, address, bootstrap=None):
         dht = f"[dht]\nprivate = yes\nbootstrap = {bootstrap}\n" if bootstrap else ""
         daemon = self.lab.daemon(name, netns=self.net.nodes[side].name, config=dht,
                                  listen=[f"{address}:{PORT}"])
         daemon.start(wrap=("taskset", "-c", str(self.net.cpus[side])))
-        lab.share_cpu(daemon.pid())
+        veth.share_cpu(daemon.pid())
         return daemon
 
     def share(self):
@@ -174,20 +174,20 @@ class Flood:
                 self.a.weft("ban", "remove", FLOOD_SOURCES)
             if by in ("xdp", "ban"):
                 self.a.weft("xdp", "detach", "veth0")
-                self.target.attach_xdp("veth0", lab.PASS_OBJECT)
+                self.target.attach_xdp("veth0", veth.PASS_OBJECT)
             elif by == "nft":
                 self.target.run("nft", "delete", "table", "netdev", "bench")
 
     @contextlib.contextmanager
     def generate(self, device, mac, rate, *what):
-        pktgen = self.net.start("send", PKTGEN, "send", device, "--mac", mac, "--to", lab.RECEIVER,
+        pktgen = self.net.start("send", PKTGEN, "send", device, "--mac", mac, "--to", veth.RECEIVER,
                                 "--port", str(PORT), "--rate", str(int(rate)), "--sources", "1000000",
                                 *what, alone=True)
         yield pktgen
 
     @contextlib.contextmanager
     def forge(self, what, source, device, mac, rate):
-        forger = self.net.start("send", FORGER, f"{lab.RECEIVER}:{PORT}", self.node, f"{source}:0",
+        forger = self.net.start("send", FORGER, f"{veth.RECEIVER}:{PORT}", self.node, f"{source}:0",
                                 what, device, mac, str(rate))
         system.wait_for(forger.text, "the forger is ready")
         yield forger
@@ -195,7 +195,7 @@ class Flood:
     @contextlib.contextmanager
     def replay(self, device, mac, rate):
         """The session's own end goes on while its datagram is replayed."""
-        end = self.net.start("send", FORGER, f"{lab.RECEIVER}:{PORT}", self.node, f"{ATTACKER}:0",
+        end = self.net.start("send", FORGER, f"{veth.RECEIVER}:{PORT}", self.node, f"{ATTACKER}:0",
                              "replay")
         try:
             system.wait_for(lambda: end.text().endswith("\n"), "a datagram of a session")
@@ -229,7 +229,7 @@ class Flood:
             shutil.rmtree(into, ignore_errors=True)
 
     def dial(self, source, source_cnt, rate):
-        return self.net.start("send", DIALER, f"{lab.RECEIVER}:{PORT}", self.node, f"{source}:0",
+        return self.net.start("send", DIALER, f"{veth.RECEIVER}:{PORT}", self.node, f"{source}:0",
                               str(source_cnt), str(rate), str(SECONDS), alone=True)
 
     def finds_all(self):
@@ -332,9 +332,9 @@ def measure_row(bench, key, row):
 
 
 def main():
-    lab.come_first()
+    veth.come_first()
     tempfile.tempdir = MEMORY
-    with lab.Lab() as net, sink_beside(net):
+    with veth.Lab() as net, sink_beside(net):
         place = system.Lab()
         try:
             bench = Flood(net, place)

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
@@ -97,11 +97,11 @@ class Bench:
 
     def upstream(self):
         return self.nginx("receive", UPSTREAM, SERVED.format(
-            plain=UPSTREAM, address=lab.RECEIVER, tls=UPSTREAM_TLS, root=self.directory / "root",
+            plain=UPSTREAM, address=veth.RECEIVER, tls=UPSTREAM_TLS, root=self.directory / "root",
             cert=self.cert, key=self.key))
 
     def proxy(self):
-        return self.nginx("send", PROXY, PROXIED.format(port=PROXY, address=lab.RECEIVER,
+        return self.nginx("send", PROXY, PROXIED.format(port=PROXY, address=veth.RECEIVER,
                                                         tls=UPSTREAM_TLS, cert=self.cert))
 
     def node(self, side, address, gateway):
@@ -124,13 +124,13 @@ class Bench:
 
     def nodes(self):
         """Two nodes that know each other, the provider behind the one that receives."""
-        provider = self.node("receive", lab.RECEIVER, "no")
-        asker = self.node("send", lab.SENDERS[0], "yes")
+        provider = self.node("receive", veth.RECEIVER, "no")
+        asker = self.node("send", veth.SENDERS[0], "yes")
         deadline = time.monotonic() + START_S
         self.until(deadline, lambda: self.weft("receive", "status"))
         self.weft("receive", "service", "publish", "page", "--http", f"127.0.0.1:{UPSTREAM}")
         self.weft("send", "peer", "connect", self.weft("receive", "node", "id")["node_id"],
-                  f"{lab.RECEIVER}:{MESH}")
+                  f"{veth.RECEIVER}:{MESH}")
         self.until(deadline, lambda: self.get(GATEWAY, "/mesh/http/page/page"))
         return provider, asker
 
@@ -138,7 +138,7 @@ class Bench:
         while True:
             try:
                 return condition()
-            except (RuntimeError, lab.Refused):
+            except (RuntimeError, veth.Refused):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
@@ -148,10 +148,10 @@ class Bench:
 
 
 def wrk(net, servers, connections, port, path):
-    before_s = sum(server.cpu_s() for server in servers) + lab.softirq_s()
+    before_s = sum(server.cpu_s() for server in servers) + veth.softirq_s()
     text, cpu_s = net.start("send", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency",
                             f"http://127.0.0.1:{port}{path}").wait()
-    cpu_s += sum(server.cpu_s() for server in servers) + lab.softirq_s() - before_s
+    cpu_s += sum(server.cpu_s() for server in servers) + veth.softirq_s() - before_s
     if "Non-2xx" in text or "Socket errors" in text:
         raise RuntimeError(text)
     took_us = {match[1]: float(match[2]) * UNITS_US[match[3]] for match in
@@ -183,9 +183,9 @@ def run(net, name, ways, connections, targets):
 def main():
     for tool in ("openssl", "nginx", "wrk", "curl"):
         if not shutil.which(tool):
-            lab.skip(tool + " is missing")
-    lab.come_first()
-    with lab.Lab() as net, tempfile.TemporaryDirectory() as directory:
+            veth.skip(tool + " is missing")
+    veth.come_first()
+    with veth.Lab() as net, tempfile.TemporaryDirectory() as directory:
         net.set_gro(True)
         bench = Bench(net, directory)
         upstream, proxy = bench.upstream(), bench.proxy()

@@ -6,7 +6,7 @@ library with the same mutual Ed25519 raw public keys."""
 import json
 import os
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
@@ -15,10 +15,10 @@ SECONDS = os.environ.get("SECONDS", "2")
 def handshakes(net, program, kind):
     path = str(report.BUILD / "bench" / program)
     port = net.next_port()
-    server = net.start("receive", path, "accept", lab.RECEIVER, port)
+    server = net.start("receive", path, "accept", veth.RECEIVER, port)
     net.wait_for_port("receive", int(port))
     start_s = server.cpu_s()
-    text, client_s = net.start("send", path, "dial", lab.RECEIVER, port, SECONDS, kind).wait()
+    text, client_s = net.start("send", path, "dial", veth.RECEIVER, port, SECONDS, kind).wait()
     server_s = server.cpu_s() - start_s
     server.stop()
     result = json.loads(text)
@@ -29,8 +29,8 @@ def handshakes(net, program, kind):
 
 
 def main():
-    lab.come_first()
-    with lab.Lab() as net:
+    veth.come_first()
+    with veth.Lab() as net:
         for kind in ("full", "resumed"):
             samples = report.measure({
                 "weft": lambda kind=kind: handshakes(net, "quic_engine", kind),

@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
@@ -35,20 +35,20 @@ def program_of(net, side, backend):
 
 
 def by_socket(net, port, size):
-    net.start("send", PIPE, "send", "veth0", f"{lab.SENDERS[0]}:{port}", "udp",
-              f"{lab.RECEIVER}:{port}", str(size), SECONDS).wait()
+    net.start("send", PIPE, "send", "veth0", f"{veth.SENDERS[0]}:{port}", "udp",
+              f"{veth.RECEIVER}:{port}", str(size), SECONDS).wait()
 
 
 def by_pktgen(net, port, size):
     mac = net.nodes["receive"].run("cat", "/sys/class/net/veth0/address").strip()
-    net.start("send", PKTGEN, "send", "veth0", "--mac", mac, "--to", lab.RECEIVER, "--port", port,
-              "--from", lab.SENDERS[0], "--kind", "short-valid", "--key", KEY, "--ids", "1",
+    net.start("send", PKTGEN, "send", "veth0", "--mac", mac, "--to", veth.RECEIVER, "--port", port,
+              "--from", veth.SENDERS[0], "--kind", "short-valid", "--key", KEY, "--ids", "1",
               "--size", str(size), "--seconds", SECONDS).wait()
 
 
 def receive(net, napi, size, backend, sender):
     port = net.next_port()
-    to = f"{lab.RECEIVER}:{port}"
+    to = f"{veth.RECEIVER}:{port}"
     with program_of(net, "receive", backend):
         receiver = net.start_on_device("receive", PIPE, "receive", "veth0", to, backend)
         napi.pin()
@@ -64,8 +64,8 @@ def receive(net, napi, size, backend, sender):
 def tell_the_way(net, port):
     """A node learns the way to a peer from frames with an id that it gave out."""
     mac = net.nodes["send"].run("cat", "/sys/class/net/veth0/address").strip()
-    net.nodes["receive"].run(PKTGEN, "send", "veth0", "--mac", mac, "--to", lab.SENDERS[0], "--port",
-                             port, "--from", lab.RECEIVER, "--kind", "short-valid", "--key", KEY,
+    net.nodes["receive"].run(PKTGEN, "send", "veth0", "--mac", mac, "--to", veth.SENDERS[0], "--port",
+                             port, "--from", veth.RECEIVER, "--kind", "short-valid", "--key", KEY,
                              "--count", TELL_CNT, "--rate", "10000")
 
 
@@ -74,8 +74,8 @@ def send(net, size, backend):
     node = net.nodes["receive"]
     with program_of(net, "receive", "sink"), program_of(net, "send", backend):
         sink = net.start("receive", PKTGEN, "sink", "veth0", "--quiet")
-        sender = net.start_on_device("send", PIPE, "send", "veth0", f"{lab.SENDERS[0]}:{port}", backend,
-                       f"{lab.RECEIVER}:{port}", str(size), SECONDS)
+        sender = net.start_on_device("send", PIPE, "send", "veth0", f"{veth.SENDERS[0]}:{port}", backend,
+                       f"{veth.RECEIVER}:{port}", str(size), SECONDS)
         if backend == "xdp":
             tell_the_way(net, port)
         text, _ = sender.wait()
@@ -90,19 +90,19 @@ SENDERS = {"sockets": by_socket, "frames": by_pktgen}
 
 def know_each_other(net):
     """The sink answers no ARP."""
-    for side, other, address in (("send", "receive", lab.RECEIVER),
-                                 ("receive", "send", lab.SENDERS[0])):
+    for side, other, address in (("send", "receive", veth.RECEIVER),
+                                 ("receive", "send", veth.SENDERS[0])):
         mac = net.nodes[other].run("cat", "/sys/class/net/veth0/address").strip()
         net.nodes[side].ip("neigh", "replace", address, "lladdr", mac, "dev", "veth0", "nud",
                            "permanent")
 
 
 def main():
-    lab.come_first()
-    with lab.Lab() as net:
+    veth.come_first()
+    with veth.Lab() as net:
         know_each_other(net)
         net.nodes["receive"].offload("veth0", "gro", True)
-        napi = lab.NapiThread(net)
+        napi = veth.NapiThread(net)
         for size, (title, sender) in itertools.product(SIZES, SENDERS.items()):
             samples = report.measure({
                 "AF_XDP": lambda: receive(net, napi, size, "xdp", sender),

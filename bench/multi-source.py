@@ -179,7 +179,7 @@ class Torrent:
 
 def main():
     if os.geteuid() != 0:
-        sys.exit("bench/swarm shapes links, which needs root")
+        sys.exit("bench/multi-source shapes links, which needs root")
     net = Net()
     try:
         weft, torrent = Weft(net), Torrent(net)

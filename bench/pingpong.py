@@ -10,7 +10,7 @@ import os
 import statistics
 import time
 
-import lab
+import veth
 import report
 
 COUNT = os.environ.get("COUNT", "5000")
@@ -32,8 +32,8 @@ def round_trips(net, device, wait, collected):
     port = net.next_port()
     for side in ("send", "receive"):  # AF_XDP brings weft's program
         (net.pass_all if device == "-" else net.clear)(side)
-    server = net.start_on_device("receive", ENGINE, "answer", device, f"{lab.RECEIVER}:{port}", wait)
-    text, cpu_s = ask(net, device, f"{lab.SENDERS[0]}:{port}", wait, f"{lab.RECEIVER}:{port}")
+    server = net.start_on_device("receive", ENGINE, "answer", device, f"{veth.RECEIVER}:{port}", wait)
+    text, cpu_s = ask(net, device, f"{veth.SENDERS[0]}:{port}", wait, f"{veth.RECEIVER}:{port}")
     server_cpu_s = server.cpu_s()
     server.stop()
     result = json.loads(text)
@@ -46,11 +46,11 @@ def round_trips(net, device, wait, collected):
 
 
 def main():
-    lab.come_first()
+    veth.come_first()
     ways = {"AF_XDP, never sleeping": ("veth0", "spin"), "UDP, never sleeping": ("-", "spin"),
             "AF_XDP": ("veth0", "sleep"), "UDP": ("-", "sleep")}
     collected = {name: [] for name in ways}
-    with lab.Lab() as net:
+    with veth.Lab() as net:
         samples = report.measure({
             name: lambda n=name, w=way: round_trips(net, *w, collected[n])
             for name, way in ways.items()})

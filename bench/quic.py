@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "3")
@@ -16,9 +16,9 @@ SECONDS = os.environ.get("SECONDS", "3")
 def quic(net, conns, program, *receive_args):
     path = str(report.BUILD / "bench" / program)
     port = net.next_port()
-    receiver = net.start("receive", path, "receive", lab.RECEIVER, port, conns, *receive_args)
+    receiver = net.start("receive", path, "receive", veth.RECEIVER, port, conns, *receive_args)
     net.wait_for_port("receive", int(port))
-    sender = net.start("send", path, "send", lab.RECEIVER, port, conns, SECONDS)
+    sender = net.start("send", path, "send", veth.RECEIVER, port, conns, SECONDS)
     _, sender_s = sender.wait()
     text, receiver_s = receiver.wait()
     result = json.loads(text)
@@ -32,9 +32,9 @@ def quic_by_af_xdp(net, conns):
     for side in ("send", "receive"):
         net.clear(side)
     try:
-        receiver = net.start_on_device("receive", path, "receive", lab.RECEIVER, port, conns, "veth0")
-        sender = net.start_on_device("send", path, "send", lab.RECEIVER, port, conns, SECONDS,
-                                     "veth0", f"{lab.SENDERS[0]}:{port}")
+        receiver = net.start_on_device("receive", path, "receive", veth.RECEIVER, port, conns, "veth0")
+        sender = net.start_on_device("send", path, "send", veth.RECEIVER, port, conns, SECONDS,
+                                     "veth0", f"{veth.SENDERS[0]}:{port}")
         _, sender_s = sender.wait()
         text, receiver_s = receiver.wait()
     finally:
@@ -50,7 +50,7 @@ def iperf(net, conns):
     port = net.next_port()
     receiver = net.start("receive", "iperf3", "-s", "-1", "-p", port)
     net.wait_for_port("receive", int(port))
-    sender = net.start("send", "iperf3", "-J", "-c", lab.RECEIVER, "-p", port, "-P", conns, "-t",
+    sender = net.start("send", "iperf3", "-J", "-c", veth.RECEIVER, "-p", port, "-P", conns, "-t",
                        SECONDS)
     text, sender_s = sender.wait()
     _, receiver_s = receiver.wait()
@@ -61,18 +61,18 @@ def iperf(net, conns):
 def with_softirqs(contender, *args):
     """Softirq threads work for the measured contender: weft's and peers' alike."""
     def once():
-        before_s = lab.softirq_s()
+        before_s = veth.softirq_s()
         sample = contender(*args)
-        sample.cpu_s += lab.softirq_s() - before_s
+        sample.cpu_s += veth.softirq_s() - before_s
         return sample
     return once
 
 
 def main():
     if not shutil.which("iperf3"):
-        lab.skip("iperf3 is missing")
-    lab.come_first()
-    with lab.Lab() as net:
+        veth.skip("iperf3 is missing")
+    veth.come_first()
+    with veth.Lab() as net:
         for conns, gro in (("1", True), ("1", False), ("4", True), ("4", False)):
             net.set_gro(gro)
             samples = report.measure({

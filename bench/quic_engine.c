@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our engine as bench/quic and bench/handshake measure it: quic/ over
+ * Our engine as bench/quic and bench/handshake-rate measure it: quic/ over
  * net/ with the daemon's loop and defaults, no mesh above. The commands
  * and the line of JSON are those of quic_reference.c, the key of the
  * receiving side is fixed so that it can be pinned. With a device datagrams

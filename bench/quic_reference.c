@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peer that bench/quic and bench/handshake measure against: the
+ * The peer that bench/quic and bench/handshake-rate measure against: the
  * smallest honest loop over ngtcp2 and OpenSSL. GSO out, GRO and recvmmsg
  * in, AES-128-GCM, X25519, mutual Ed25519 raw public keys, CUBIC, large
  * windows and socket buffers. No limits, no tables, no timers but ngtcp2's.

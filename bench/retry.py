@@ -10,15 +10,15 @@ import os
 import subprocess
 import time
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
 PORT = 7000
 TRIES = 50
 PKTGEN = str(report.BUILD / "pktgen")
-BY_XDP = (str(report.BUILD / "bench" / "filter_program"), "veth0", f"{lab.RECEIVER}:{PORT}", "retry")
-BY_USERSPACE = (str(report.BUILD / "bench" / "retry_reference"), f"{lab.RECEIVER}:{PORT}")
+BY_XDP = (str(report.BUILD / "bench" / "filter_program"), "veth0", f"{veth.RECEIVER}:{PORT}", "retry")
+BY_USERSPACE = (str(report.BUILD / "bench" / "retry_reference"), f"{veth.RECEIVER}:{PORT}")
 
 
 def started(net, command):
@@ -35,13 +35,13 @@ def answers(net, napi, command):
     node = net.nodes["receive"]
     node.ip("link", "set", "dev", "veth0", "xdp", "off")
     if command is BY_USERSPACE:
-        node.attach_xdp("veth0", lab.PASS_OBJECT)
+        node.attach_xdp("veth0", veth.PASS_OBJECT)
     server = started(net, command)
     napi.pin()
     mac = node.run("cat", "/sys/class/net/veth0/address").strip()
     before_s = napi.cpu_s()
     sent = json.loads(net.start(
-        "send", PKTGEN, "send", "veth0", "--mac", mac, "--to", lab.RECEIVER, "--port", str(PORT),
+        "send", PKTGEN, "send", "veth0", "--mac", mac, "--to", veth.RECEIVER, "--port", str(PORT),
         "--kind", "initial", "--sources", "1000000", "--seconds", SECONDS).wait()[0])
     napi_s = napi.cpu_s() - before_s
     server_s = server.cpu_s()
@@ -54,15 +54,15 @@ def answers(net, napi, command):
 
 
 def main():
-    lab.come_first()
-    with lab.Lab() as net:
-        napi = lab.NapiThread(net)
+    veth.come_first()
+    with veth.Lab() as net:
+        napi = veth.NapiThread(net)
         sender, receiver = net.nodes["send"], net.nodes["receive"]
         mac = sender.run("cat", "/sys/class/net/veth0/address").strip()
         # All sources are behind the sender, and its sink answers no ARP.
-        receiver.ip("neigh", "replace", lab.SENDERS[0], "lladdr", mac, "dev", "veth0", "nud",
+        receiver.ip("neigh", "replace", veth.SENDERS[0], "lladdr", mac, "dev", "veth0", "nud",
                     "permanent")
-        receiver.ip("route", "add", "198.0.0.0/8", "via", lab.SENDERS[0])
+        receiver.ip("route", "add", "198.0.0.0/8", "via", veth.SENDERS[0])
         sender.ip("link", "set", "dev", "veth0", "xdp", "off")
         sink = subprocess.Popen(sender.command(PKTGEN, "sink", "veth0", "--quiet"),
                                 stdout=subprocess.DEVNULL)

@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import tempfile
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
@@ -42,9 +42,9 @@ class Bench:
 
     def call(self, servers, *command):
         """Runs the caller against what runs; gives what it printed and the CPU of all."""
-        before_s = sum(server.cpu_s() for server in servers) + lab.softirq_s()
+        before_s = sum(server.cpu_s() for server in servers) + veth.softirq_s()
         text, cpu_s = self.net.start("send", *command).wait()
-        cpu_s += sum(server.cpu_s() for server in servers) + lab.softirq_s() - before_s
+        cpu_s += sum(server.cpu_s() for server in servers) + veth.softirq_s() - before_s
         for server in reversed(servers):
             server.stop(signal.SIGINT)  # which is no failure to nats-server
         return text, cpu_s
@@ -54,9 +54,9 @@ class Bench:
         for side in ("send", "receive"):  # AF_XDP brings weft's program
             (self.net.pass_all if device == "-" else self.net.clear)(side)
         server = self.net.start_on_device("receive", ENGINE, "serve", device,
-                                          f"{lab.RECEIVER}:{port}")
-        text, cpu_s = self.call([server], ENGINE, "call", device, f"{lab.SENDERS[0]}:{port}",
-                                f"{lab.RECEIVER}:{port}", length, in_flight, SECONDS)
+                                          f"{veth.RECEIVER}:{port}")
+        text, cpu_s = self.call([server], ENGINE, "call", device, f"{veth.SENDERS[0]}:{port}",
+                                f"{veth.RECEIVER}:{port}", length, in_flight, SECONDS)
         result = json.loads(text)
         if result["rx"] != ("udp" if device == "-" else "af_xdp"):
             raise RuntimeError(f"replies came by {result['rx']}")
@@ -64,20 +64,20 @@ class Bench:
 
     def grpc(self, length, in_flight):
         port = self.net.next_port()
-        server = self.net.start("receive", GRPC, "serve", f"{lab.RECEIVER}:{port}", self.cert,
+        server = self.net.start("receive", GRPC, "serve", f"{veth.RECEIVER}:{port}", self.cert,
                                 self.key)
         self.net.wait_for_port("receive", int(port))
-        text, cpu_s = self.call([server], GRPC, "call", f"{lab.RECEIVER}:{port}", self.cert, length,
+        text, cpu_s = self.call([server], GRPC, "call", f"{veth.RECEIVER}:{port}", self.cert, length,
                                 in_flight, SECONDS)
         return json.loads(text), cpu_s
 
     def nats(self, length, in_flight):
         port = self.net.next_port()
-        broker = self.net.start("receive", "nats-server", "-a", lab.RECEIVER, "-p", port, "--tls",
+        broker = self.net.start("receive", "nats-server", "-a", veth.RECEIVER, "-p", port, "--tls",
                                 "--tlscert", self.cert, "--tlskey", self.key, "-l", "/dev/null")
         self.net.wait_for_port("receive", int(port))
-        server = self.net.start_on_device("receive", NATS, "serve", lab.RECEIVER, port, self.cert)
-        text, cpu_s = self.call([broker, server], NATS, "call", lab.RECEIVER, port, self.cert,
+        server = self.net.start_on_device("receive", NATS, "serve", veth.RECEIVER, port, self.cert)
+        text, cpu_s = self.call([broker, server], NATS, "call", veth.RECEIVER, port, self.cert,
                                 length, in_flight, SECONDS)
         return json.loads(text), cpu_s
 
@@ -88,12 +88,12 @@ class Bench:
             "daemon off; master_process off; user root; pid nginx.pid; error_log stderr;\n"
             "events {}\nhttp { access_log off; keepalive_requests 1000000000;\n"
             + "".join(f"{name}_temp_path {name};\n" for name in NGINX_PATHS) +
-            f"server {{ listen {lab.RECEIVER}:{port}; return 200 '{'x' * int(length)}'; }} }}\n",
+            f"server {{ listen {veth.RECEIVER}:{port}; return 200 '{'x' * int(length)}'; }} }}\n",
             encoding="ascii")
         server = self.net.start("receive", "nginx", "-p", str(self.directory), "-c", str(config))
         self.net.wait_for_port("receive", int(port))
         text, cpu_s = self.call([server], "wrk", "-t1", f"-c{in_flight}", f"-d{SECONDS}s",
-                                "--latency", f"http://{lab.RECEIVER}:{port}/")
+                                "--latency", f"http://{veth.RECEIVER}:{port}/")
         took_us = {match[1]: float(match[2]) * UNITS_US[match[3]] for match in
                    re.finditer(r"^ +(50|99)% +([0-9.]+)(us|ms|s)$", text, re.MULTILINE)}
         total = re.search(r"([0-9]+) requests in ([0-9.]+)s", text)
@@ -133,9 +133,9 @@ def run(bench, length, in_flight):
 def main():
     for tool in ("openssl", "nats-server", "nginx", "wrk"):
         if not shutil.which(tool):
-            lab.skip(tool + " is missing")
-    lab.come_first()
-    with lab.Lab() as net, tempfile.TemporaryDirectory() as directory:
+            veth.skip(tool + " is missing")
+    veth.come_first()
+    with veth.Lab() as net, tempfile.TemporaryDirectory() as directory:
         net.set_gro(True)
         bench = Bench(net, directory)
         for in_flight in ("1", "64"):

@@ -5,7 +5,7 @@ under its send side, and its send side against io_uring sendmsg."""
 import json
 import os
 
-import lab
+import veth
 import report
 
 SECONDS = os.environ.get("SECONDS", "2")
@@ -14,9 +14,9 @@ PROGRAM = str(report.BUILD / "bench" / "udp_pipe")
 
 def pipe(net, send, receive):
     port = net.next_port()
-    receiver = net.start("receive", PROGRAM, "receive", lab.RECEIVER, port, receive)
+    receiver = net.start("receive", PROGRAM, "receive", veth.RECEIVER, port, receive)
     net.wait_for_port("receive", int(port))
-    _, sender_s = net.start("send", PROGRAM, "send", lab.RECEIVER, port, SECONDS, send).wait()
+    _, sender_s = net.start("send", PROGRAM, "send", veth.RECEIVER, port, SECONDS, send).wait()
     text, receiver_s = receiver.wait()
     result = json.loads(text)
     # The sender never waits for the receiver, so each side counts by its own time.
@@ -25,8 +25,8 @@ def pipe(net, send, receive):
 
 
 def main():
-    lab.come_first()
-    with lab.Lab() as net:
+    veth.come_first()
+    with veth.Lab() as net:
         samples = report.measure({
             "io_uring": lambda: pipe(net, "ours", "uring")[0],
             "epoll, recvmmsg": lambda: pipe(net, "ours", "epoll")[0],

@@ -37,7 +37,7 @@ struct arena;
 
 /*
  * Prices: one is about 10 microseconds of this CPU. A handshake is 270 us
- * (bench/handshake, 2026-11, two cores). By estimate, 200 are for the
+ * (bench/handshake-rate, 2026-11, two cores). By estimate, 200 are for the
  * flight with the client's hello and 70 for the one with its Finished.
  */
 #define LOAD_PRICE_HELLO    20
