@@ -487,7 +487,7 @@ struct service_method_counts {
 	struct service_counts counts;
 };
 
-/* A service that this node provides. Borrowed for the call of fn. */
+/* A service that this node provides. Borrowed until it is withdrawn. */
 struct service_info {
 	struct service_offer *offer;
 	const char *name, *version;
@@ -503,9 +503,15 @@ struct service_info {
 	const struct service_method_counts *methods; /* the first is that of all others */
 	unsigned method_cnt;
 };
-/* service_each calls fn until it returns false. */
-void service_each(const struct service *service,
-		  bool (*fn)(void *arg, const struct service_info *info), void *arg);
+/*
+ * A service_iter walks the offers; false: behind the last. The offer at hand may be withdrawn before
+ * the next is asked for.
+ */
+struct service_iter {
+	const struct service *service;
+	const struct service_offer *offer; /* NULL: before the first */
+};
+bool service_next(struct service_iter *iter, struct service_info *out_info);
 
 /* A limit with its fill: of the peer that is nearest to it, where it is one of each peer. */
 struct service_limit_state {
@@ -514,8 +520,12 @@ struct service_limit_state {
 	bool has_fill;
 	uint64_t used;
 };
-void service_limits_each(const struct service *service,
-			 void (*fn)(void *arg, const struct service_limit_state *state), void *arg,
-			 uint64_t now_ns);
+/* A service_limit_iter walks the limits; false: behind the last. */
+struct service_limit_iter {
+	const struct service *service;
+	uint64_t now_ns;
+	unsigned idx; /* of the next */
+};
+bool service_limits_next(struct service_limit_iter *iter, struct service_limit_state *out_state);
 
 #endif

@@ -289,35 +289,33 @@ void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 	offer_release(offer);
 }
 
-void service_each(const struct service *service,
-		  bool (*fn)(void *arg, const struct service_info *info), void *arg)
+bool service_next(struct service_iter *iter, struct service_info *out_info)
 {
-	const struct service_offer *offer = NULL;
+	const struct service_offer *offer = pool_next(&iter->service->registry.offers, iter->offer);
 
-	while ((offer = pool_next(&service->registry.offers, offer))) {
-		struct service_info info = {
-			.offer = (struct service_offer *)offer,
-			.name = offer->offering.name,
-			.version = offer->offering.version,
-			.id = offer->id,
-			.metadata = offer->offering.metadata,
-			.metadata_cnt = offer->offering.metadata_cnt,
-			.read_only = offer->offering.read_only,
-			.read_only_cnt = offer->offering.read_only_cnt,
-			.allow_cnt = offer->offering.allow_cnt + offer->offering.grant_cnt,
-			.is_ready = offer->is_ready,
-			.is_published = offer->offering.is_published,
-			.needs_signature = offer->offering.needs_signature,
-			.calls_per_min = service_offer_calls_per_min(offer),
-			.payload_len_max = service_offer_payload_len_max(offer),
-			.timeout_ns = service_offer_timeout_ns(offer),
-			.in_hand_cnt = offer->in_hand_cnt,
-			.counts = offer->counts,
-			.methods = offer->methods,
-			.method_cnt = offer->method_cnt + 1,
-		};
-
-		if (!fn(arg, &info))
-			return;
-	}
+	iter->offer = offer;
+	if (!offer)
+		return false;
+	*out_info = (struct service_info){
+		.offer = (struct service_offer *)offer,
+		.name = offer->offering.name,
+		.version = offer->offering.version,
+		.id = offer->id,
+		.metadata = offer->offering.metadata,
+		.metadata_cnt = offer->offering.metadata_cnt,
+		.read_only = offer->offering.read_only,
+		.read_only_cnt = offer->offering.read_only_cnt,
+		.allow_cnt = offer->offering.allow_cnt + offer->offering.grant_cnt,
+		.is_ready = offer->is_ready,
+		.is_published = offer->offering.is_published,
+		.needs_signature = offer->offering.needs_signature,
+		.calls_per_min = service_offer_calls_per_min(offer),
+		.payload_len_max = service_offer_payload_len_max(offer),
+		.timeout_ns = service_offer_timeout_ns(offer),
+		.in_hand_cnt = offer->in_hand_cnt,
+		.counts = offer->counts,
+		.methods = offer->methods,
+		.method_cnt = offer->method_cnt + 1,
+	};
+	return true;
 }

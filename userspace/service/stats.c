@@ -138,17 +138,17 @@ static bool limit_used(const struct service *service, enum service_limit which, 
 	}
 }
 
-void service_limits_each(const struct service *service,
-			 void (*fn)(void *arg, const struct service_limit_state *state), void *arg,
-			 uint64_t now_ns)
+bool service_limits_next(struct service_limit_iter *iter, struct service_limit_state *out_state)
 {
-	for (unsigned i = 0; i < SERVICE_LIMIT_CNT; i++) {
-		struct service_limit_state state = {
-			.info = &service_limit_infos[i],
-			.value = service_limit_value(service_limits_of(service), i),
-		};
+	unsigned idx = iter->idx;
 
-		state.has_fill = limit_used(service, i, now_ns, &state.used);
-		fn(arg, &state);
-	}
+	if (idx == SERVICE_LIMIT_CNT)
+		return false;
+	iter->idx++;
+	*out_state = (struct service_limit_state){
+		.info = &service_limit_infos[idx],
+		.value = service_limit_value(service_limits_of(iter->service), idx),
+	};
+	out_state->has_fill = limit_used(iter->service, idx, iter->now_ns, &out_state->used);
+	return true;
 }

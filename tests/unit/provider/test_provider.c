@@ -301,26 +301,22 @@ static void test_publishing_follows_metadata_and_readiness(void)
 	prig_fini(&rig);
 }
 
-static bool kind_is_http(void *arg, const struct service_info *info)
-{
-	bool *is_http = arg;
-
-	for (unsigned i = 0; i < info->metadata_cnt; i++)
-		*is_http |= strcmp(info->metadata[i].key, "kind") == 0 &&
-			    strcmp(info->metadata[i].value, "http") == 0;
-	return true;
-}
-
 static void test_http_services_say_so(void)
 {
 	struct provider_spec spec = {
 		.name = "web", .version = "1.0.0", .kind = PROVIDER_HTTP, .target = "127.0.0.1:1"};
+	struct service_iter iter = {0};
+	struct service_info info;
 	bool is_http = false;
 	struct prig rig;
 
 	prig_init(&rig);
 	CHECK_EQ(prig_publish(&rig, &spec), 0);
-	service_each(rig.service, kind_is_http, &is_http);
+	iter.service = rig.service;
+	while (service_next(&iter, &info))
+		for (unsigned i = 0; i < info.metadata_cnt; i++)
+			is_http |= strcmp(info.metadata[i].key, "kind") == 0 &&
+				   strcmp(info.metadata[i].value, "http") == 0;
 	CHECK(is_http);
 	prig_fini(&rig);
 }

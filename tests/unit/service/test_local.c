@@ -185,15 +185,10 @@ static void test_offers_beyond_the_limit_are_refused(void)
 	srig_fini(&rig);
 }
 
-static bool info_note(void *arg, const struct service_info *info)
-{
-	*(struct service_info *)arg = *info;
-	return false;
-}
-
 static void test_an_offer_is_listed_with_what_is_in_force_and_its_counts(void)
 {
 	struct service_metadata metadata = {"kind", "http"};
+	struct service_iter iter = {0};
 	uint8_t allow[1][MESH_KEY_LEN] = {{1}};
 	struct service_offering offering = {.name = "web",
 					    .version = "3.1.4",
@@ -210,7 +205,8 @@ static void test_an_offer_is_listed_with_what_is_in_force_and_its_counts(void)
 	CHECK(srig_offer_with(&rig, &echo, SRIG_A, &offering));
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "web", 2000), SERVICE_OK);
 	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "web", 2001), SERVICE_PAYLOAD_TOO_LARGE);
-	service_each(rig.nodes[SRIG_A].service, info_note, &info);
+	iter.service = rig.nodes[SRIG_A].service;
+	CHECK(service_next(&iter, &info));
 	CHECK_STR(info.name, "web");
 	CHECK_STR(info.version, "3.1.4");
 	CHECK_STR(info.metadata[0].value, "http");

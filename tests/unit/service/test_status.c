@@ -128,19 +128,10 @@ static void test_an_answer_names_how_long_it_took_and_is_counted(void)
 	srig_fini(&rig);
 }
 
-static bool echo_info(void *arg, const struct service_info *info)
-{
-	struct service_info *out = arg;
-
-	if (strcmp(info->name, "echo") != 0)
-		return true;
-	*out = *info;
-	return false;
-}
-
 static void test_16_methods_have_counts_of_their_own_and_the_next_has_not(void)
 {
-	struct service_info info = {.name = NULL};
+	struct service_info info = {.name = ""};
+	struct service_iter iter = {0};
 	struct service_target target = {.name = "echo"};
 	char method[16];
 	struct cast cast;
@@ -161,7 +152,9 @@ static void test_16_methods_have_counts_of_their_own_and_the_next_has_not(void)
 		CHECK_EQ(ask.answer.status, SERVICE_OK);
 		srig_ask_fini(&ask);
 	}
-	service_each(rig.nodes[SRIG_B].service, echo_info, &info);
+	iter.service = rig.nodes[SRIG_B].service;
+	while (strcmp(info.name, "echo") != 0 && service_next(&iter, &info))
+		;
 	CHECK_EQ(info.method_cnt, SERVICE_METHODS_MAX + 1);
 	for (unsigned i = 0; i <= SERVICE_METHODS_MAX; i++)
 		CHECK_EQ(info.methods[i].counts.status_cnt[SERVICE_OK], 2);

@@ -54,10 +54,8 @@ static void method_row_write(FILE *out, const char *name, const struct service_i
 	label_write(out, method->method[0] ? method->method : "other");
 }
 
-static bool method_statuses_write(void *arg, const struct service_info *info)
+static void method_statuses_write(FILE *out, const struct service_info *info)
 {
-	FILE *out = arg;
-
 	for (unsigned i = 0; i < info->method_cnt; i++)
 		for (unsigned s = 0; s < SERVICE_STATUS_CNT; s++) {
 			if (!info->methods[i].counts.status_cnt[s])
@@ -68,13 +66,10 @@ static bool method_statuses_write(void *arg, const struct service_info *info)
 				service_status_name((enum service_status)s),
 				(unsigned long long)info->methods[i].counts.status_cnt[s]);
 		}
-	return true;
 }
 
-static bool method_latencies_write(void *arg, const struct service_info *info)
+static void method_latencies_write(FILE *out, const struct service_info *info)
 {
-	FILE *out = arg;
-
 	for (unsigned i = 0; i < info->method_cnt; i++) {
 		const struct service_method_counts *method = &info->methods[i];
 		unsigned long long cnt = 0;
@@ -96,17 +91,21 @@ static bool method_latencies_write(void *arg, const struct service_info *info)
 		method_row_write(out, "weft_service_method_seconds_count", info, method);
 		fprintf(out, "\"} %llu\n", cnt);
 	}
-	return true;
 }
 
 static void methods_write(FILE *out, const struct service *service)
 {
+	struct service_iter statuses = {.service = service}, latencies = {.service = service};
+	struct service_info info;
+
 	api_metric_family_write(out, "weft_service_method_calls_total", "counter",
 				"Calls and streams that ended, by service and method.");
-	service_each(service, method_statuses_write, out);
+	while (service_next(&statuses, &info))
+		method_statuses_write(out, &info);
 	api_metric_family_write(out, "weft_service_method_seconds", "histogram",
 				"Until calls and streams ended, by service and method.");
-	service_each(service, method_latencies_write, out);
+	while (service_next(&latencies, &info))
+		method_latencies_write(out, &info);
 }
 
 /* Names of services and counters are of letters, digits, '-', '.' and '_'. */

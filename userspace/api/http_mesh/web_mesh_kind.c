@@ -36,23 +36,25 @@ static uint64_t number_of(const char *text, size_t len)
 	return number;
 }
 
-static bool offer_look(void *arg, const struct service_info *info)
+/* Sets find by the first offer of its name; service NULL: there is none. */
+static void offer_look(struct offer_find *find, const struct service *service)
 {
-	struct offer_find *find = arg;
+	struct service_iter iter = {.service = service};
+	struct service_info info;
 
-	if (strcmp(info->name, find->name) != 0)
-		return true;
-	find->is_found = true;
-	strncpy(find->version, info->version, sizeof(find->version) - 1);
-	for (unsigned i = 0; i < info->metadata_cnt; i++) {
-		const struct service_metadata *pair = &info->metadata[i];
+	while (!find->is_found && service && service_next(&iter, &info))
+		find->is_found = strcmp(info.name, find->name) == 0;
+	if (!find->is_found)
+		return;
+	strncpy(find->version, info.version, sizeof(find->version) - 1);
+	for (unsigned i = 0; i < info.metadata_cnt; i++) {
+		const struct service_metadata *pair = &info.metadata[i];
 
 		if (strcmp(pair->key, KIND_KEY) == 0)
 			find->is_http = strcmp(pair->value, KIND_HTTP) == 0;
 		else if (strcmp(pair->key, BODY_KEY) == 0)
 			find->body_len_max = number_of(pair->value, strlen(pair->value));
 	}
-	return false;
 }
 
 static bool pair_is(const struct service_pair *pair, const char *key, const char *value)
@@ -244,7 +246,7 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 
 	if (!run->target.service.has_provider ||
 	    api_http_mesh_is_own(run->mesh, run->target.service.provider))
-		service_each(api_http_mesh_service(run->mesh), offer_look, &find);
+		offer_look(&find, api_http_mesh_service(run->mesh));
 	if (find.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
 		body_admit_own(run, &find);
 		begin_as(run, find.is_http, now_ns);
@@ -252,7 +254,7 @@ void api_http_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	}
 	if (directory)
 		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
-	/* What the directory has of this node itself is what service_each said. */
+	/* What the directory has of this node itself is what offer_look said. */
 	if (finding.found_cnt && find.is_found &&
 	    api_http_mesh_is_own(run->mesh, finding.found[0].descriptor->owner))
 		finding.found[0] = finding.found[--finding.found_cnt];
@@ -281,8 +283,7 @@ static struct api_gateway_service service_row(const struct web_mesh *mesh,
 	if (directory)
 		service_directory_peek(directory, &query, SERVICE_FOUND_MAX, now_ns, &finding);
 	best = finding.found_cnt ? finding.found[0].descriptor : NULL;
-	if (api_http_mesh_service(mesh))
-		service_each(api_http_mesh_service(mesh), offer_look, &find);
+	offer_look(&find, api_http_mesh_service(mesh));
 	is_http = find.is_found ? find.is_http : best && descriptor_is_http(best);
 	is_known = find.is_found || best;
 	return (struct api_gateway_service){

@@ -78,11 +78,6 @@ static struct api_service_offer offer_of_info(struct varlink_blocks *blocks,
 	return offer;
 }
 
-struct publication_wanted {
-	struct varlink_blocks *blocks;
-	struct api_service_offer *offer;
-};
-
 /* Why it is not found goes where people look: a program that is down says why itself. */
 static const char *publication_why(struct varlink_blocks *blocks,
 				   const struct service_publication_state *state)
@@ -94,61 +89,58 @@ static const char *publication_why(struct varlink_blocks *blocks,
 	return "";
 }
 
-static bool publication_add(void *arg, const struct service_publication_state *state)
+static void publication_add(const struct api *api, struct varlink_blocks *blocks,
+			    struct api_service_offer *offer)
 {
-	const struct publication_wanted *wanted = arg;
-	struct api_service_offer *offer = wanted->offer;
+	struct service_publication_iter iter = {.publisher = api->service_publisher};
 	struct api_service_publication *publication;
+	struct service_publication_state state;
+	bool is_found = false;
 
-	if (state->is_gone || strcmp(state->name, offer->name) != 0 ||
-	    strcmp(state->version, offer->version) != 0)
-		return true;
-	publication = varlink_alloc(wanted->blocks, sizeof(*publication));
+	while (!is_found && service_publisher_next(&iter, &state))
+		is_found = !state.is_gone && strcmp(state.name, offer->name) == 0 &&
+			   strcmp(state.version, offer->version) == 0;
+	publication = is_found ? varlink_alloc(blocks, sizeof(*publication)) : NULL;
 	if (!publication)
-		return false;
+		return;
 	*publication = (struct api_service_publication){
-		.nodes = state->stored_cnt,
-		.error = state->err < 0 ? weft_err_text(state->err) : "",
-		.held_back = state->is_held_back,
-		.seq = api_uint(state->seq),
-		.expires_s = api_uint(state->expires_s),
+		.nodes = state.stored_cnt,
+		.error = state.err < 0 ? weft_err_text(state.err) : "",
+		.held_back = state.is_held_back,
+		.seq = api_uint(state.seq),
+		.expires_s = api_uint(state.expires_s),
 	};
 	offer->publication = publication;
 	if (!*offer->why)
-		offer->why = publication_why(wanted->blocks, state);
-	return false;
+		offer->why = publication_why(blocks, &state);
 }
 
-struct offer_list {
-	struct api *api;
-	struct varlink_blocks *blocks;
-	struct api_service_offer_list rows;
-	const char *name, *version; /* NULL: all */
-};
-
-static bool offer_add(void *arg, const struct service_info *info)
+/* Those of name and version, or all when name is NULL. */
+static struct api_service_offer_list offers_list(struct api *api, struct varlink_blocks *blocks,
+						 const char *name, const char *version)
 {
-	struct offer_list *list = arg;
+	struct service_iter iter = {.service = api->service};
+	struct api_service_offer_list rows = {0};
 	struct api_service_offer offer;
+	struct service_info info;
 
-	if (list->name &&
-	    (strcmp(list->name, info->name) != 0 || strcmp(list->version, info->version) != 0))
-		return true;
-	offer = offer_of_info(list->blocks, info);
-	api_offer_describe(list->api, list->blocks, &offer);
-	service_publisher_each(list->api->service_publisher, publication_add,
-			       &(struct publication_wanted){list->blocks, &offer});
-	varlink_push(list->blocks, &list->rows, offer);
-	return true;
+	while (service_next(&iter, &info)) {
+		if (name && (strcmp(name, info.name) != 0 || strcmp(version, info.version) != 0))
+			continue;
+		offer = offer_of_info(blocks, &info);
+		api_offer_describe(api, blocks, &offer);
+		publication_add(api, blocks, &offer);
+		varlink_push(blocks, &rows, offer);
+	}
+	return rows;
 }
 
 const struct api_service_offer *api_offer(struct api *api, struct varlink_blocks *blocks,
 					  const char *name, const char *version)
 {
-	struct offer_list list = {.api = api, .blocks = blocks, .name = name, .version = version};
+	struct api_service_offer_list rows = offers_list(api, blocks, name, version);
 
-	service_each(api->service, offer_add, &list);
-	return list.rows.cnt ? &list.rows.rows[0] : NULL;
+	return rows.cnt ? &rows.rows[0] : NULL;
 }
 
 /* --- those of others --- */
@@ -196,34 +188,27 @@ static struct api_service_provider provider_of(const struct api *api, struct con
 	return provider;
 }
 
-struct known_list {
-	const struct api *api;
-	struct control_call *call;
-	struct api_service_provider_list rows;
-};
-
-static bool known_add(void *arg, const struct service_found *found)
+static struct api_service_provider_list known_list(const struct api *api, struct control_call *call,
+						   uint64_t now_ns)
 {
-	struct known_list *list = arg;
+	struct service_directory_iter iter = {.directory = api->directory, .now_ns = now_ns};
+	struct api_service_provider_list rows = {0};
+	struct service_found found;
 
-	if (memcmp(found->descriptor->owner, list->api->own_key, MESH_KEY_LEN) != 0)
-		varlink_push(control_blocks(list->call), &list->rows,
-			     provider_of(list->api, list->call, found));
-	return list->rows.cnt < KNOWN_MAX;
+	while (rows.cnt < KNOWN_MAX && service_directory_next(&iter, &found))
+		if (memcmp(found.descriptor->owner, api->own_key, MESH_KEY_LEN) != 0)
+			varlink_push(control_blocks(call), &rows, provider_of(api, call, &found));
+	return rows;
 }
 
 void api_list_services(struct api *api, struct control_call *call,
 		       const struct api_list_services_in *in, uint64_t now_ns)
 {
-	struct offer_list offers = {.api = api, .blocks = control_blocks(call)};
-	struct known_list known = {.api = api, .call = call};
-
 	(void)in;
 	if (!api_services_are_on(api, call))
 		return;
-	service_each(api->service, offer_add, &offers);
-	service_directory_each(api->directory, now_ns, known_add, &known);
-	api_reply(call, list_services, .offers = offers.rows, .known = known.rows);
+	api_reply(call, list_services, .offers = offers_list(api, control_blocks(call), NULL, NULL),
+		  .known = known_list(api, call, now_ns));
 }
 
 /* --- looking --- */
@@ -336,20 +321,15 @@ void api_find_service(struct api *api, struct control_call *call,
 
 /* --- limits --- */
 
-struct limit_list {
-	struct varlink_blocks *blocks;
-	struct api_service_limit_list rows;
-};
-
 /* A time is shown in milliseconds, everything else as it is. */
-static void limit_add(void *arg, const struct service_limit_state *state)
+static void limit_add(struct varlink_blocks *blocks, struct api_service_limit_list *rows,
+		      const struct service_limit_state *state)
 {
 	const struct service_limit_info *info = state->info;
 	bool is_time = info->unit == SERVICE_UNIT_DURATION;
 	uint64_t per = is_time ? NS_PER_MS : 1;
-	struct limit_list *list = arg;
 
-	varlink_push(list->blocks, &list->rows,
+	varlink_push(blocks, rows,
 		     {.setting = info->key,
 		      .limit = api_uint(state->value / per),
 		      .unit = is_time ? "ms" : service_unit_name(info->unit),
@@ -371,13 +351,8 @@ static uint64_t counts_slow_us(const struct service_counts *counts, uint64_t cnt
 	return cnt ? service_latency_bounds_us[SERVICE_LATENCY_CNT - 2] : 0;
 }
 
-struct method_list {
-	struct varlink_blocks *blocks;
-	struct api_service_method_counts_list rows;
-};
-
-static void method_add(struct method_list *list, const struct service_info *info,
-		       const struct service_method_counts *method)
+static void method_add(struct varlink_blocks *blocks, struct api_service_method_counts_list *rows,
+		       const struct service_info *info, const struct service_method_counts *method)
 {
 	const struct service_counts *counts = &method->counts;
 	uint64_t cnt = sum_of(counts->status_cnt, SERVICE_STATUS_CNT);
@@ -386,7 +361,7 @@ static void method_add(struct method_list *list, const struct service_info *info
 
 	if (!cnt)
 		return;
-	varlink_push(list->blocks, &list->rows,
+	varlink_push(blocks, rows,
 		     {.service = info->name,
 		      .version = info->version,
 		      .method = method->method,
@@ -397,33 +372,33 @@ static void method_add(struct method_list *list, const struct service_info *info
 		      .slow_us = api_uint(counts_slow_us(counts, cnt))});
 }
 
-static bool methods_add(void *arg, const struct service_info *info)
-{
-	for (unsigned i = 0; i < info->method_cnt; i++)
-		method_add(arg, info, &info->methods[i]);
-	return true;
-}
-
 void api_list_service_methods(struct api *api, struct control_call *call,
 			      const struct api_list_service_methods_in *in, uint64_t now_ns)
 {
-	struct method_list list = {.blocks = control_blocks(call)};
+	struct service_iter iter = {.service = api->service};
+	struct api_service_method_counts_list rows = {0};
+	struct service_info info;
 
 	(void)in, (void)now_ns;
 	if (!api_services_are_on(api, call))
 		return;
-	service_each(api->service, methods_add, &list);
-	api_reply(call, list_service_methods, .methods = list.rows);
+	while (service_next(&iter, &info))
+		for (unsigned i = 0; i < info.method_cnt; i++)
+			method_add(control_blocks(call), &rows, &info, &info.methods[i]);
+	api_reply(call, list_service_methods, .methods = rows);
 }
 
 void api_show_service_limits(struct api *api, struct control_call *call,
 			     const struct api_show_service_limits_in *in, uint64_t now_ns)
 {
-	struct limit_list list = {.blocks = control_blocks(call)};
+	struct service_limit_iter iter = {.service = api->service, .now_ns = now_ns};
+	struct api_service_limit_list rows = {0};
+	struct service_limit_state state;
 
 	(void)in;
 	if (!api_services_are_on(api, call))
 		return;
-	service_limits_each(api->service, limit_add, &list, now_ns);
-	api_reply(call, show_service_limits, .limits = list.rows);
+	while (service_limits_next(&iter, &state))
+		limit_add(control_blocks(call), &rows, &state);
+	api_reply(call, show_service_limits, .limits = rows);
 }

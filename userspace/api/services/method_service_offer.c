@@ -477,25 +477,24 @@ void api_set_service_access(struct api *api, struct control_call *call,
 	control_on_gone(call, change_gone, change);
 }
 
-static bool name_is_builtin(void *arg, const struct service_info *info)
+static bool is_provided(const struct service *service, const char *name)
 {
-	const char **name = arg;
+	struct service_iter iter = {.service = service};
+	struct service_info info;
 
-	if (strcmp(info->name, *name) == 0)
-		*name = NULL;
-	return *name != NULL;
+	while (service_next(&iter, &info))
+		if (strcmp(info.name, name) == 0)
+			return true;
+	return false;
 }
 
 static void fail_withdraw(struct api *api, struct control_call *call, int err, const char *name)
 {
-	const char *left = name;
-
 	if (err != WEFT_EABSENT) {
 		control_fail(call, err, name, "too many changes wait to be stored", "try again");
 		return;
 	}
-	service_each(api->service, name_is_builtin, &left);
-	if (!left)
+	if (is_provided(api->service, name))
 		control_fail(call, WEFT_EREFUSED, name, "it is built in, or of another version",
 			     "leave it out of service.builtin in weft.conf; weft service list "
 			     "shows versions");

@@ -137,11 +137,16 @@ void service_directory_doubt(struct service_directory *directory,
 			     const uint8_t id[static SERVICE_ID_LEN]);
 
 /*
- * service_directory_each calls fn for the cache's descriptors of all names that may be shown,
- * the latest received first, until it returns false.
+ * A service_directory_iter walks the cache's descriptors of all names that may be shown, the latest
+ * received first; false: behind the last. The cache may not change meanwhile.
  */
-void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
-			    bool (*fn)(void *arg, const struct service_found *found), void *arg);
+struct service_cache_entry;
+struct service_directory_iter {
+	const struct service_directory *directory;
+	uint64_t now_ns;
+	const struct service_cache_entry *entry; /* NULL: before the first */
+};
+bool service_directory_next(struct service_directory_iter *iter, struct service_found *out_found);
 
 struct service_directory_stats {
 #define FIGURE FIGURE_FIELD

@@ -202,23 +202,24 @@ void service_rank(struct service_directory *directory, const struct service_want
 	finding->found_cnt = cnt;
 }
 
-void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
-			    bool (*fn)(void *arg, const struct service_found *found), void *arg)
+bool service_directory_next(struct service_directory_iter *iter, struct service_found *out_found)
 {
+	const struct service_directory *directory = iter->directory;
 	const struct list_node *head = &directory->cache.by_age;
+	const struct list_node *at = iter->entry ? iter->entry->by_age.prev : head->prev;
 	uint64_t wall_s = service_directory_wall_s(directory);
-	bool goes_on = true;
 
-	for (const struct list_node *at = head->prev; at != head && goes_on; at = at->prev) {
+	for (; at != head; at = at->prev) {
 		const struct service_cache_entry *entry =
 			container_of(at, struct service_cache_entry, by_age);
 		struct candidate candidate;
-		struct service_found found;
 
 		if (descriptor_judge(directory, &entry->descriptor, wall_s))
 			continue;
-		candidate = candidate_of(directory, entry, now_ns);
-		found = found_of(&candidate, wall_s);
-		goes_on = fn(arg, &found);
+		candidate = candidate_of(directory, entry, iter->now_ns);
+		*out_found = found_of(&candidate, wall_s);
+		iter->entry = entry;
+		return true;
 	}
+	return false;
 }

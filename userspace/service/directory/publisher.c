@@ -211,31 +211,31 @@ void service_publisher_set_wall(struct service_publisher *publisher, uint64_t no
 		service_publication_date(publication, now_ns);
 }
 
-void service_publisher_each(const struct service_publisher *publisher,
-			    bool (*fn)(void *arg, const struct service_publication_state *state),
-			    void *arg)
+bool service_publisher_next(struct service_publication_iter *iter,
+			    struct service_publication_state *out_state)
 {
-	const struct service_publication *publication = NULL;
+	const struct service_publication *publication =
+		pool_next(&iter->publisher->publications, iter->publication);
+	const struct service_descriptor *descriptor;
 
-	while ((publication = pool_next(&publisher->publications, publication))) {
-		const struct service_descriptor *descriptor = &publication->descriptor;
-		const struct service_publication_state state = {
-			.name = descriptor->name,
-			.version = descriptor->version,
-			.is_gone = descriptor->is_gone,
-			.is_held_back = publication->is_held_back,
-			.err = publication->err,
-			.stored_cnt = publication->stored_cnt,
-			.seq = publication->was_put ? descriptor->seq : 0,
-			.created_s = descriptor->created_s,
-			.expires_s = descriptor->expires_s,
-			.next_ns = timer_is_set(&publication->timer) ? publication->timer.at_ns
-								     : TIMER_NEVER,
-		};
-
-		if (!fn(arg, &state))
-			return;
-	}
+	iter->publication = publication;
+	if (!publication)
+		return false;
+	descriptor = &publication->descriptor;
+	*out_state = (struct service_publication_state){
+		.name = descriptor->name,
+		.version = descriptor->version,
+		.is_gone = descriptor->is_gone,
+		.is_held_back = publication->is_held_back,
+		.err = publication->err,
+		.stored_cnt = publication->stored_cnt,
+		.seq = publication->was_put ? descriptor->seq : 0,
+		.created_s = descriptor->created_s,
+		.expires_s = descriptor->expires_s,
+		.next_ns =
+			timer_is_set(&publication->timer) ? publication->timer.at_ns : TIMER_NEVER,
+	};
+	return true;
 }
 
 void service_publisher_stats(const struct service_publisher *publisher,

@@ -100,7 +100,7 @@ void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_n
  */
 void service_publisher_set_wall(struct service_publisher *publisher, uint64_t now_ns);
 
-/* The state of a publication, for users. Borrowed for the call of fn. */
+/* The state of a publication, for users. Borrowed until it ends. */
 struct service_publication_state {
 	const char *name, *version;
 	bool is_gone;	     /* its last descriptor is under way */
@@ -110,9 +110,17 @@ struct service_publication_state {
 	uint64_t seq, created_s, expires_s; /* of the last descriptor put; 0: none yet */
 	uint64_t next_ns;		    /* when it is put again; TIMER_NEVER: it is being put */
 };
-void service_publisher_each(const struct service_publisher *publisher,
-			    bool (*fn)(void *arg, const struct service_publication_state *state),
-			    void *arg);
+/*
+ * A service_publication_iter walks the publications; false: behind the last. The one at hand may
+ * end before the next is asked for.
+ */
+struct service_publication;
+struct service_publication_iter {
+	const struct service_publisher *publisher;
+	const struct service_publication *publication; /* NULL: before the first */
+};
+bool service_publisher_next(struct service_publication_iter *iter,
+			    struct service_publication_state *out_state);
 
 struct service_publisher_stats {
 #define FIGURE FIGURE_FIELD

@@ -117,16 +117,10 @@ static void test_a_doubted_answer_is_not_given_again(void)
 	rig_fini();
 }
 
-static bool each_take(void *arg, const struct service_found *found)
-{
-	unsigned *cnt = arg;
-
-	return rig_owner(found->descriptor->owner) == 3 - *cnt && ++*cnt < 2;
-}
-
 static void test_all_of_the_cache_is_shown_newest_first(void)
 {
-	unsigned cnt = 0;
+	struct service_directory_iter iter = {0};
+	struct service_found found;
 
 	setup();
 	for (unsigned owner = 1; owner < 5; owner++) {
@@ -137,8 +131,12 @@ static void test_all_of_the_cache_is_shown_newest_first(void)
 		CHECK(rig_find(&(struct service_query){.name = name}));
 	}
 	rig.banned = node_key_public(rig.owners[4]);
-	service_directory_each(rig.directory, rig.now_ns, each_take, &cnt);
-	CHECK_EQ(cnt, 2);
+	iter = (struct service_directory_iter){.directory = rig.directory, .now_ns = rig.now_ns};
+	for (unsigned owner = 3; owner > 0; owner--) {
+		CHECK(service_directory_next(&iter, &found));
+		CHECK_EQ(rig_owner(found.descriptor->owner), owner);
+	}
+	CHECK(!service_directory_next(&iter, &found));
 	rig_fini();
 }
 

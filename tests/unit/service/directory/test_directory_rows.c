@@ -242,23 +242,12 @@ static void test_a_ban_hides_its_owner_at_once(void)
 	rig_fini();
 }
 
-struct list_seen {
-	unsigned cnt, max;
-	unsigned owners[8];
-};
-
-static bool list_one(void *arg, const struct service_found *found)
-{
-	struct list_seen *seen = arg;
-
-	seen->owners[seen->cnt++] = rig_owner(found->descriptor->owner);
-	return seen->cnt < seen->max;
-}
-
 static void test_all_that_may_be_shown_is_listed_heard_of_last_first(void)
 {
 	static const struct service_query echo = {.name = "echo"};
-	struct list_seen seen = {.max = 8};
+	struct service_directory_iter iter = {0};
+	struct service_found found;
+	unsigned cnt = 1;
 
 	setup();
 	for (unsigned owner = 1; owner <= 3; owner++) {
@@ -270,12 +259,12 @@ static void test_all_that_may_be_shown_is_listed_heard_of_last_first(void)
 		&(struct rig_descriptor){.owner = 5, .name = "echo", .seq = 2, .is_gone = true});
 	CHECK(rig_find(&echo));
 	rig.banned = node_key_public(rig.owners[2]);
-	service_directory_each(rig.directory, rig.now_ns, list_one, &seen);
-	CHECK_EQ(seen.cnt, 3);
-	CHECK_EQ(seen.owners[0], 4);
-	seen = (struct list_seen){.max = 1};
-	service_directory_each(rig.directory, rig.now_ns, list_one, &seen);
-	CHECK_EQ(seen.cnt, 1);
+	iter = (struct service_directory_iter){.directory = rig.directory, .now_ns = rig.now_ns};
+	CHECK(service_directory_next(&iter, &found));
+	CHECK_EQ(rig_owner(found.descriptor->owner), 4);
+	while (service_directory_next(&iter, &found))
+		cnt++;
+	CHECK_EQ(cnt, 3);
 	rig_fini();
 }
 

@@ -429,16 +429,20 @@ static void test_a_service_that_comes_back_is_published_again(void)
 	teardown();
 }
 
-static bool count_held_back(void *arg, const struct service_publication_state *state)
+static unsigned held_back_cnt(void)
 {
-	*(unsigned *)arg += state->is_held_back;
-	return true;
+	struct service_publication_iter iter = {.publisher = rig.publisher};
+	struct service_publication_state state;
+	unsigned cnt = 0;
+
+	while (service_publisher_next(&iter, &state))
+		cnt += state.is_held_back;
+	return cnt;
 }
 
 static void test_21st_publication_in_a_minute_does_not_leave(void)
 {
 	struct service_publisher_stats stats;
-	unsigned held_back_cnt = 0;
 
 	setup();
 	for (unsigned i = 0; i < 21; i++) {
@@ -452,25 +456,24 @@ static void test_21st_publication_in_a_minute_does_not_leave(void)
 	service_publisher_stats(rig.publisher, &stats);
 	CHECK_EQ(stats.publish_cnt, 20);
 	CHECK_EQ(stats.refused_cnt, 1);
-	service_publisher_each(rig.publisher, count_held_back, &held_back_cnt);
-	CHECK_EQ(held_back_cnt, 1);
+	CHECK_EQ(held_back_cnt(), 1);
 	pass(50 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 40);
 	pass(4 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 42);
-	held_back_cnt = 0;
-	service_publisher_each(rig.publisher, count_held_back, &held_back_cnt);
-	CHECK_EQ(held_back_cnt, 0);
+	CHECK_EQ(held_back_cnt(), 0);
 	teardown();
 }
 
-static int state_err;
-
-static bool state_take(void *arg, const struct service_publication_state *state)
+/* Of the last publication. */
+static int state_err(void)
 {
-	(void)arg;
-	state_err = state->err;
-	return true;
+	struct service_publication_iter iter = {.publisher = rig.publisher};
+	struct service_publication_state state = {.err = 1};
+
+	while (service_publisher_next(&iter, &state))
+		;
+	return state.err;
 }
 
 static void test_a_record_that_no_node_took_is_tried_again(void)
@@ -482,8 +485,7 @@ static void test_a_record_that_no_node_took_is_tried_again(void)
 	offer(&echo);
 	pass(SERVICE_PUBLISH_FIRST_NS);
 	CHECK_EQ(rig.overlay.put_cnt, 2);
-	service_publisher_each(rig.publisher, state_take, NULL);
-	CHECK_EQ(state_err, WEFT_EUNREACHABLE);
+	CHECK_EQ(state_err(), WEFT_EUNREACHABLE);
 	pass(58 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 2);
 	service_publisher_hurry(rig.publisher, rig.now_ns);
@@ -494,13 +496,11 @@ static void test_a_record_that_no_node_took_is_tried_again(void)
 	rig.overlay.err = 0;
 	rig.overlay.start_err = WEFT_EFULL;
 	pass(1);
-	service_publisher_each(rig.publisher, state_take, NULL);
-	CHECK_EQ(state_err, WEFT_EFULL);
+	CHECK_EQ(state_err(), WEFT_EFULL);
 	rig.overlay.start_err = 0;
 	pass(SERVICE_PUBLISH_RETRY_NS);
 	CHECK(look("svc:echo", 0));
-	service_publisher_each(rig.publisher, state_take, NULL);
-	CHECK_EQ(state_err, 0);
+	CHECK_EQ(state_err(), 0);
 	service_publisher_stats(rig.publisher, &stats);
 	CHECK_EQ(stats.failed_cnt, 3);
 	teardown();
@@ -621,8 +621,7 @@ static void test_what_cannot_be_stored_does_not_leave(void)
 	offer(&echo);
 	pass(SERVICE_PUBLISH_FIRST_NS);
 	CHECK_EQ(rig.overlay.put_cnt, 0);
-	service_publisher_each(rig.publisher, state_take, NULL);
-	CHECK(state_err < 0);
+	CHECK(state_err() < 0);
 	teardown();
 	store_close(rig.store);
 	scratch_remove(rig.dir);

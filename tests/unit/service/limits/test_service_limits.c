@@ -302,25 +302,30 @@ struct fill {
 	unsigned cnt;
 };
 
-static void fill_note(void *arg, const struct service_limit_state *state)
+static struct fill fill_of(const struct service *service, uint64_t now_ns)
 {
-	struct fill *fill = arg;
+	struct service_limit_iter iter = {.service = service, .now_ns = now_ns};
+	struct service_limit_state state;
+	struct fill fill = {.cnt = 0};
 
-	fill->used[fill->cnt] = state->used;
-	fill->has_fill[fill->cnt++] = state->has_fill;
+	while (service_limits_next(&iter, &state)) {
+		fill.used[fill.cnt] = state.used;
+		fill.has_fill[fill.cnt++] = state.has_fill;
+	}
+	return fill;
 }
 
 static void test_limits_are_listed_with_their_fill(void)
 {
 	struct srig_provider idempotent = {.mode = SRIG_KEEP};
-	struct fill fill = {.cnt = 0};
+	struct fill fill;
 	struct srig_ask asks[3];
 	struct srig rig;
 
 	srig_init(&rig, 2, NULL);
 	CHECK(srig_offer(&rig, &idempotent, SRIG_B, "kept"));
 	CHECK(keep_calls(&rig, asks, 3, "kept"));
-	service_limits_each(rig.nodes[SRIG_B].service, fill_note, &fill, rig.net.now_ns);
+	fill = fill_of(rig.nodes[SRIG_B].service, rig.net.now_ns);
 	CHECK_EQ(fill.cnt, SERVICE_LIMIT_CNT);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_calls_per_min], 3);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_peer_calls_per_min], 3);
@@ -328,8 +333,7 @@ static void test_limits_are_listed_with_their_fill(void)
 	CHECK_EQ(fill.used[SERVICE_LIMIT_in_hand_cnt], 3);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_offer_cnt], 1);
 	CHECK(!fill.has_fill[SERVICE_LIMIT_payload_len]);
-	fill.cnt = 0;
-	service_limits_each(rig.nodes[SRIG_A].service, fill_note, &fill, rig.net.now_ns);
+	fill = fill_of(rig.nodes[SRIG_A].service, rig.net.now_ns);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_out_pending_cnt], 3);
 	CHECK_EQ(fill.used[SERVICE_LIMIT_out_per_peer], 3);
 	for (unsigned i = 0; i < 3; i++)
