@@ -2,8 +2,10 @@
 /* A relay and the ends that open, take and close its flows, on a network in memory. */
 #include "relay/broker/relay_broker.h"
 
+#include "base/memory/arena.h"
 #include "base/monotonic.h"
 #include "crypto/node_key.h"
+#include "net/ingress/ingress_policy.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
 
@@ -658,6 +660,86 @@ static void test_a_flow_is_shown_with_both_keys(void)
 	end_all();
 }
 
+/* --- what the labels of messages are good for --- */
+
+/* How ingress judges a datagram from addr under label, and where it goes. */
+static enum weft_reason judged(const uint8_t *label, const struct addr *addr,
+			       struct weft_relay_way *out_way)
+{
+	static struct weft_tables tables;
+	static struct arena arena;
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 16};
+	static uint8_t dgram[WEFT_RELAY_LABEL_LEN + 64];
+	struct weft_facts facts = {.now_ns = lab.now_ns, .len = sizeof(dgram)};
+	struct weft_view view = {dgram, dgram + sizeof(dgram)};
+	enum weft_reason reason;
+
+	if (!arena.start && (arena_open(&arena, ARENA_GROWS) < 0 ||
+			     net_ingress_tables_init(&tables, &arena, &params) < 0))
+		abort();
+	memcpy(dgram, label, WEFT_RELAY_LABEL_LEN);
+	dgram[WEFT_RELAY_LABEL_LEN] = 0x40;
+	facts.source = addr_endpoint(addr);
+	tables.relay = *relay_tables(relay);
+	tables.now_ns = lab.now_ns;
+	tables.payload = dgram;
+	reason = weft_policy_judge(&tables, &view, &facts);
+	*out_way = tables.relay_way;
+	return reason;
+}
+
+/* A datagram of one end goes to the other, under the other's label. */
+static bool is_carried(const struct end *from, const struct end *to)
+{
+	const struct weft_endpoint there = addr_endpoint(&to->mesh->addr);
+	struct weft_relay_label label;
+	struct weft_relay_way way;
+
+	memcpy(&label, to->flow.label, sizeof(label));
+	label.head = weft_relay_head_of_kind(label.head, WEFT_RELAY_TO_END);
+	return judged(from->flow.label, &from->mesh->addr, &way) == WEFT_REASON_RELAYED &&
+	       weft_endpoint_equal(&way.out.remote, &there) && way.out.label.head == label.head &&
+	       way.out.label.tag == label.tag;
+}
+
+static void test_datagrams_pass_both_ways_under_the_labels_of_messages(void)
+{
+	struct end *opener, *peer, *third;
+	struct weft_relay_way way;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	third = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(100);
+	CHECK(is_carried(opener, peer));
+	CHECK(is_carried(peer, opener));
+	CHECK_EQ(judged(opener->flow.label, &third->mesh->addr, &way), WEFT_REASON_RELAY_MOVED);
+	CHECK_EQ(close_by(opener, opener->flow.flow), 0);
+	CHECK_EQ(judged(peer->flow.label, &peer->mesh->addr, &way), WEFT_REASON_RELAY_UNKNOWN);
+	end_all();
+}
+
+static void test_labels_of_before_a_renewal_are_heard(void)
+{
+	struct weft_relay_way way;
+	struct end *opener, *peer, old;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(100);
+	old = *opener;
+	wall_ahead_s = 2 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(5000);
+	CHECK_EQ(judged(old.flow.label, &opener->mesh->addr, &way), WEFT_REASON_RELAYED);
+	CHECK(is_carried(opener, peer));
+	CHECK(is_carried(peer, opener));
+	end_all();
+}
+
 int main(void)
 {
 	RUN(test_both_ends_get_labels_of_one_flow);
@@ -676,5 +758,7 @@ int main(void)
 	RUN(test_a_leg_follows_its_session);
 	RUN(test_labels_are_renewed_while_they_are_heard);
 	RUN(test_a_flow_is_shown_with_both_keys);
+	RUN(test_datagrams_pass_both_ways_under_the_labels_of_messages);
+	RUN(test_labels_of_before_a_renewal_are_heard);
 	return check_done();
 }
