@@ -180,8 +180,10 @@ command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,
 	run_bootstrap_sign, run_check, run_community_bind, run_completion, run_conns,
 	run_dht_lookup, run_dht_survey, run_drops, run_event_watch, run_forward, run_get,
-	run_get_resume, run_get_watch, run_help, run_peer_ping, run_pipe, run_route_publish,
-	run_search, run_service_call, run_service_publish, run_service_show, run_service_stream,
+	run_get_resume, run_get_watch, run_help, run_peer_ping, run_pipe, run_relay_grant_lend,
+	run_relay_grant_list, run_relay_grant_new, run_relay_grant_revoke, run_relay_grant_show,
+	run_relay_operator_new, run_relay_operator_show, run_route_publish, run_search,
+	run_service_call, run_service_publish, run_service_show, run_service_stream,
 	run_service_subscribe, run_share_add, run_share_link, run_share_list, run_share_publish,
 	run_share_update, run_share_watch, run_store_check, run_store_salvage, run_top, run_version;
 

@@ -114,6 +114,15 @@ static int unknown_option(const struct invocation *inv, const char *name)
 	return STATUS_USAGE;
 }
 
+/* "weft relay grant new" is the verb grant-new. */
+static const struct command *lookup_joined(const char *object, const char **words)
+{
+	char verb[32];
+	int len = snprintf(verb, sizeof(verb), "%s-%s", words[0], words[1]);
+
+	return len > 0 && (size_t)len < sizeof(verb) ? command_lookup(object, verb) : NULL;
+}
+
 /*
  * command_find takes object and verb off the words; what is left are the
  * command's arguments. No words at all ask for help, as "help" before others.
@@ -131,7 +140,10 @@ static int command_find(struct invocation *inv, const char **words, unsigned wor
 	}
 	if (!object_is_known(object))
 		return unknown_object(object);
-	inv->command = command_lookup(object, word_cnt > 1 ? words[1] : "");
+	if (word_cnt > 2 && (inv->command = lookup_joined(object, words + 1)))
+		used = 3;
+	else
+		inv->command = command_lookup(object, word_cnt > 1 ? words[1] : "");
 	if (!inv->command || !*inv->command->verb) {
 		inv->command = command_lookup(object, "");
 		used = 1;
