@@ -42,8 +42,8 @@ def by_policy(lab, policy, wanted, part):
 
 def test_addresses_as_they_are_given_by_default(lab):
     a = by_policy(lab, "", ("quic4", "internet"), slice(0, 2))
-    check_eq(a.json("status")["transports"], [{"network": "internet", "dialled": "quic, tcp"},
-                                              {"network": "lan", "dialled": "quic, tcp"}], "shown")
+    check_eq(a.json("status")["transports"], [{"network": "internet", "dialled": "quic, tcp, relay"},
+                                              {"network": "lan", "dialled": "quic, tcp, relay"}], "shown")
 
 
 def test_ipv6_first(lab):
@@ -91,7 +91,7 @@ def test_a_reload_applies_it_and_peers_still_come(lab):
 
 
 def test_transports_to_come_are_refused_by_name(lab):
-    for value, why in (("quic, tcp, tcp6", "\"tcp6\" is no list"), ("quic, relay", "\"relay\" is not built yet"),
+    for value, why in (("quic, tcp, tcp6", "\"tcp6\" is no list"), ("quic, websocket", "\"websocket\" is not built yet"),
                        ("quic6 websocket", "\"websocket\" is not built yet"), ("udp", "\"udp\" is no list"),
                        ("", "is no list")):
         path = lab.dir / "weft.conf"

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two nodes whose datagrams do not reach each other speak through a relay, also after kill -9 of it.
+
+    namespaces n1 (10.77.0.1) relay, n2 (10.77.0.2) a, n3 (10.77.0.3) b on one switch;
+    nftables in n2 and n3 drop what goes between them
+"""
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import OK, Skip, check, check_eq, run, wait_for
+
+LISTEN = ["0.0.0.0:7000"]
+END = "[dht]\nenabled = no\n[relay]\nuse = always\n"
+RELAY = "[dht]\nenabled = no\n[relay]\nenabled = yes\nflow_cap = 1024\n"
+DROPS = ("table inet apart {{\n"
+         "chain input {{ type filter hook input priority 0; ip saddr {0} drop; }}\n"
+         "chain output {{ type filter hook output priority 0; ip daddr {0} drop; }}\n}}\n")
+
+
+def part(netns, address):
+    done = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"],
+                          input=DROPS.format(address), text=True, capture_output=True)
+    if done.returncode:
+        raise Skip(f"no nftables here: {done.stderr}")
+
+
+def node_id(daemon):
+    return daemon.json("node", "id")["node_id"]
+
+
+def place(lab, extra=""):
+    """The relay, and the ends a and b, each of which has a session with it."""
+    namespaces = lab.bridge(3)
+    part(namespaces[1], "10.77.0.3")
+    part(namespaces[2], "10.77.0.2")
+    relay, a, b = [lab.daemon(name, netns=netns, listen=LISTEN, config=config).start()
+                   for name, netns, config in zip(("relay", "a", "b"), namespaces,
+                                                  (RELAY, END, END + extra))]
+    for end in (a, b):
+        done = end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000")
+        check_eq(done.returncode, OK, f"{end.name} connects to the relay: {done.stderr}")
+    return relay, a, b
+
+
+def peer_of(daemon, name):
+    return daemon.json("peer", "show", name)["peer"]
+
+
+def ping(a, b):
+    return a.weft("peer", "ping", node_id(b), "--count", "1").returncode == OK
+
+
+def test_ends_reach_each_other_through_the_relay_alone(lab):
+    relay, a, b = place(lab)
+    done = a.weft("peer", "connect", node_id(b))
+    check_eq(done.returncode, OK, f"a reaches b: {done.stderr}")
+    for end, other in ((a, b), (b, a)):
+        row = peer_of(end, node_id(other))
+        check_eq((row["connected"], row["transport"], row.get("relayed_by")),
+                 (True, "relay", node_id(relay)), f"{other.name} at {end.name}")
+        check("address" not in row or row["address"] is None, f"a label is shown: {row}")
+    check(ping(a, b) and ping(b, a), "pings through the relay")
+    flow, = relay.call("ShowRelay")["relay"]["flows"]
+    check_eq((flow["opener"], flow["peer"], flow["class"]), (node_id(a), node_id(b), "control"),
+             "the relay's flow")
+    check(flow["sent"] > 1200 and flow["received"] > 1200, f"its bytes: {flow}")
+
+
+def test_they_answer_again_soon_after_kill_9_of_the_relay(lab):
+    relay, a, b = place(lab)
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    since = peer_of(a, node_id(b))["connected_since_s"]
+    check(ping(a, b), "a ping before")
+    relay.kill()
+    time.sleep(0.3)
+    relay.start()
+    up = time.monotonic()
+    wait_for(lambda: ping(a, b), "a ping after the restart")
+    took = time.monotonic() - up
+    print(f"# answered {took:.2f} s after the relay was ready")
+    check(took < 2, f"{took:.2f} s")
+    check_eq(peer_of(a, node_id(b))["connected_since_s"], since, "it is the same session")
+
+
+def test_an_end_that_accepts_none_is_not_reached(lab):
+    _, a, b = place(lab, "accept = none\n")
+    done = a.weft("peer", "connect", node_id(b))
+    check(done.returncode != OK, "a is refused")
+    check_eq(b.weft("peer", "connect", node_id(a)).returncode, OK, "b reaches a")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
+    static_why="nftables keeps the ends apart")
