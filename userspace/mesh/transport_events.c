@@ -125,6 +125,15 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	return 0;
 }
 
+/* A label that leads nowhere is this node's own word, and no refusal of the peer. */
+static int attempt_err(const struct mesh_attempt *attempt, const struct transport_close *close)
+{
+	bool is_relayed = addr_is_relayed(&attempt->dial->addrs[attempt->addr_idx]);
+
+	return is_relayed && !close->by_peer && close->err == WEFT_EREFUSED ? WEFT_EUNREACHABLE
+									    : close->err;
+}
+
 static void on_conn_closed(void *ctx, struct transport_conn *conn,
 			   const struct transport_close *close, uint64_t now_ns)
 {
@@ -147,7 +156,8 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		return;
 	}
 	mesh_dial_tell(conn->user, close);
-	mesh_dial_attempt_failed(conn->user, close->err, close->has_key ? close->actual_key : NULL);
+	mesh_dial_attempt_failed(conn->user, attempt_err(conn->user, close),
+				 close->has_key ? close->actual_key : NULL);
 }
 
 static void on_conn_token(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,

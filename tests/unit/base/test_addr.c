@@ -223,6 +223,30 @@ static void test_an_address_says_its_transport(void)
 	}
 }
 
+static void test_a_label_is_no_address_of_a_host(void)
+{
+	struct addr label = {.family = ADDR_IPV6,
+			     .ip = {0xfd, 0x6d, 0x65, 0x73, 0x00, 0x68, 1, 2},
+			     .port = ADDR_RELAY_CONTROL_PORT,
+			     .transport = ADDR_RELAY};
+	struct addr host = label, parsed;
+	char text[ADDR_TEXT_CAP];
+
+	host.transport = ADDR_UDP;
+	CHECK(addr_is_relayed(&label) && !addr_is_relayed(&host));
+	CHECK(addr_has_relay_prefix(&label) && addr_has_relay_prefix(&host));
+	CHECK(addr_is_relayed_control(&label));
+	label.port = ADDR_RELAY_CONTENT_PORT;
+	CHECK(!addr_is_relayed_control(&label));
+	/* It counts as the Internet, and no text of it is read. */
+	CHECK(addr_is_global(&label) && !addr_is_global(&host));
+	CHECK(!addr_is_unicast(&label) && addr_is_unicast(&host));
+	CHECK_STR(addr_format(&label, text), "relay:[fd6d:6573:68:102::]:2");
+	CHECK_EQ(addr_parse(text, &parsed), WEFT_EMALFORMED);
+	host.ip[5] = 0x69;
+	CHECK(!addr_has_relay_prefix(&host));
+}
+
 int main(void)
 {
 	RUN(test_text_is_parsed_to_one_spelling_or_refused);
@@ -232,5 +256,6 @@ int main(void)
 	RUN(test_ranges_of_nowhere_in_particular_are_not_global);
 	RUN(test_a_prefix_key_keeps_the_prefix_alone);
 	RUN(test_an_address_says_its_transport);
+	RUN(test_a_label_is_no_address_of_a_host);
 	return check_done();
 }

@@ -19,6 +19,7 @@
 #define RETRY_NS (100 * NS_PER_MS)
 /* After so many failures, or a refusal that time alone mends, pauses double up to PAUSE_MAX_NS. */
 #define RETRY_FAST_CNT 50
+#define FIRST_TRIES    3
 #define PAUSE_NS       NS_PER_S
 #define PAUSE_MAX_NS   (16 * NS_PER_S)
 /* A lost flow is given up after this; QUIC's own idle timeout is about as long. */
@@ -55,6 +56,13 @@ static bool flow_is_recent(const struct end_flow *flow)
 
 /* --- FLOW_OPEN --- */
 
+/* The relay has judged: asked at once it would say the same. */
+static bool is_answered(const struct mesh_reply *reply)
+{
+	return reply && (reply->err == WEFT_EABSENT || reply->err == WEFT_EREFUSED ||
+			 reply->err == WEFT_EUNKNOWN || reply->err == 0);
+}
+
 static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct relay_end *end = flow->end;
@@ -71,8 +79,8 @@ static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, u
 	if (reply && reply->not_before_ns > flow->retry_ns)
 		flow->retry_ns = reply->not_before_ns;
 	relay_end_hurry(end, flow->retry_ns);
-	/* One that never was goes: the next relay is asked. */
-	if (!flow->was_open) {
+	/* One that never was goes, and the next relay is asked. What may be mended is asked for again. */
+	if (!flow->was_open && (is_answered(reply) || flow->fail_cnt == FIRST_TRIES)) {
 		flow->is_over = true;
 		relay_end_hurry(end, now_ns);
 	}
@@ -95,6 +103,7 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		return;
 	}
 	(void)relay_end_relay_look(flow->relay);
+	relay_end_queue_drop(&flow->out, flow->carried_cnt);
 	if (!was_open && end->params.tell_relay)
 		end->params.tell_relay(end->params.ctx, flow->relay->place.key,
 				       later(now_ns - flow->asked_ns, 1));
@@ -105,8 +114,9 @@ static void open_first(const struct end_flow *flow, struct relay_first *first)
 	for (unsigned i = 0; i < flow->out.cnt && first->cnt < RELAY_FIRST_CNT_MAX; i++) {
 		const struct end_queued *queued = &flow->out.dgrams[i];
 
+		/* The first ones alone, or none: so many leave the queue when the flow opens. */
 		if (queued->len < WEFT_RELAY_INNER_LEN_MIN)
-			continue;
+			break;
 		first->dgrams[first->cnt].data = queued->bytes;
 		first->dgrams[first->cnt++].len = queued->len;
 	}
@@ -129,7 +139,6 @@ static void flow_ask(struct end_flow *flow)
 		.reply = on_opened,
 		.arg = flow,
 	};
-	unsigned carried;
 
 	memcpy(ask.peer.key, relay->place.key, MESH_KEY_LEN);
 	/* A session that is there is used wherever it leads. */
@@ -137,7 +146,7 @@ static void flow_ask(struct end_flow *flow)
 		ask.peer.addr_cnt = 0;
 	memcpy(message.peer, flow->peer, MESH_KEY_LEN);
 	open_first(flow, &message.first);
-	carried = message.first.cnt;
+	flow->carried_cnt = message.first.cnt;
 	relay_message_open_write(&w, &message);
 	ask.payload_len = writer_len(&w);
 	flow->asked_ns = end->now_ns;
@@ -147,9 +156,6 @@ static void flow_ask(struct end_flow *flow)
 		flow_failed(flow, NULL, end->now_ns);
 		return;
 	}
-	/* They are on their way; what is lost of them QUIC sends again. */
-	if (carried)
-		flow->out.cnt = 0;
 }
 
 void relay_end_open_stop(struct end_flow *flow)

@@ -53,6 +53,14 @@ bool relay_end_queue_put(struct end_queue *queue, const uint8_t *data, size_t le
 	return true;
 }
 
+void relay_end_queue_drop(struct end_queue *queue, unsigned cnt)
+{
+	if (cnt > queue->cnt)
+		cnt = queue->cnt;
+	queue->cnt -= cnt;
+	memmove(queue->dgrams, queue->dgrams + cnt, queue->cnt * sizeof(queue->dgrams[0]));
+}
+
 /* They wait for the flow; the next turn asks for it. */
 static void flow_queue(struct end_flow *flow, const struct dgram_slot *slot, size_t len,
 		       const struct dgram_route *route)

@@ -71,6 +71,7 @@ struct end_flow {
 	struct mesh_request *request;
 	struct end_search *search; /* waits for it; NULL: none */
 	struct end_queue out;	   /* until it is open */
+	unsigned carried_cnt;	   /* of out, its first ones: they travel with request */
 	struct end_queue in;	   /* of an offer, until the next turn */
 	uint64_t sent_cnt, heard_cnt;
 	uint8_t reply[END_REPLY_CAP];
@@ -153,6 +154,7 @@ void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 
 /* end_sink.c. queue_put: false: there is no room, or dgram is too long. queue_send: what waits goes. */
 extern const struct dgram_sink_ops relay_end_sink_ops;
+void relay_end_queue_drop(struct end_queue *queue, unsigned cnt); /* the first ones */
 bool relay_end_queue_put(struct end_queue *queue, const uint8_t *data, size_t len, uint8_t ecn);
 void relay_end_queue_send(struct end_flow *flow);
 

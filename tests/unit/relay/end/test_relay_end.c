@@ -352,6 +352,26 @@ static void test_the_next_relay_is_asked_where_the_peer_is_not(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_a_busy_relay_is_asked_three_times(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	rig.relay_cnt = 1;
+	CHECK(relay_end_rig_look(&rig, PEER));
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct mesh_request *request;
+
+		CHECK_EQ(rig.ended_cnt, 0);
+		request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+		CHECK(request);
+		relay_end_rig_reply(&rig, request, i ? WEFT_EBUSY : WEFT_ECLOSED, NULL);
+		relay_end_rig_run(&rig, 110 * NS_PER_MS);
+	}
+	CHECK_EQ(rig.ended_cnt, 1);
+	CHECK_EQ(rig.ended_err, WEFT_EUNREACHABLE);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_cancelled_look_is_not_called(void)
 {
 	void *run;
@@ -507,6 +527,7 @@ int main(void)
 	RUN(test_one_relay_does_not_keep_others_out_of_the_table);
 	RUN(test_own_flows_in_use_are_not_given_up_for_one_more);
 	RUN(test_the_next_relay_is_asked_where_the_peer_is_not);
+	RUN(test_a_busy_relay_is_asked_three_times);
 	RUN(test_a_cancelled_look_is_not_called);
 	RUN(test_a_relay_cannot_take_the_label_of_another);
 	RUN(test_truncated_messages_are_refused);
