@@ -251,6 +251,47 @@ static void test_a_restart_of_the_relay_is_over_in_two_seconds(void)
 	sim_fini(&sim);
 }
 
+/* The longest packet that QUIC found to pass between the ends. */
+static uint64_t pmtu_len(unsigned of)
+{
+	struct mesh_walk walk = {0};
+	struct mesh_peer_info peer;
+
+	while (mesh_peers_next(node_mesh(ends[of]->node), &walk, &peer))
+		if (memcmp(peer.key, node_key_public(ends[!of]->key), MESH_KEY_LEN) == 0)
+			return peer.conn.pmtu_len;
+	return 0;
+}
+
+static void test_packets_are_no_longer_than_the_flow_carries(void)
+{
+	uint8_t ids[2][MESH_SESSION_ID_LEN];
+	struct mesh_path before, after;
+
+	world_begin(10, &even);
+	CHECK(ask(0, MESH_OBSERVED_ADDR, 10 * NS_PER_S) != UINT64_MAX);
+	sim_run(&sim, 10 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(pmtu_len(0), 1436);
+	CHECK_EQ(pmtu_len(1), 1436);
+	CHECK(session_path(0, &before));
+	CHECK_EQ(mesh_session_id(node_mesh(ends[0]->node), node_key_public(ends[1]->key), ids[0]),
+		 0);
+	/* The relay is back with a leg that carries less: the same session, on another label. */
+	relay.mtu = 1300;
+	CHECK(restart(300 * NS_PER_MS) < 2 * NS_PER_S);
+	sim_run(&sim, 10 * NS_PER_S, NULL, NULL);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(ask(i & 1, MESH_OBSERVED_ADDR, 10 * NS_PER_S) != UINT64_MAX);
+	CHECK(session_path(0, &after));
+	CHECK(!addr_equal(&before.remote, &after.remote));
+	CHECK_EQ(mesh_session_id(node_mesh(ends[0]->node), node_key_public(ends[1]->key), ids[1]),
+		 0);
+	CHECK_MEM(ids[0], ids[1], sizeof(ids[0]));
+	CHECK(pmtu_len(0) >= 1200 && pmtu_len(0) <= 1300);
+	CHECK(pmtu_len(1) >= 1200 && pmtu_len(1) <= 1300);
+	sim_fini(&sim);
+}
+
 static void test_a_lossy_relay_carries_all(void)
 {
 	unsigned answered_cnt = 0;
@@ -285,6 +326,7 @@ int main(void)
 	RUN(test_content_is_refused_by_both_ends);
 	RUN(test_no_label_is_kept_or_sent);
 	RUN(test_a_restart_of_the_relay_is_over_in_two_seconds);
+	RUN(test_packets_are_no_longer_than_the_flow_carries);
 	RUN(test_a_lossy_relay_carries_all);
 	RUN(test_an_end_that_accepts_none_is_not_reached);
 	return check_done();

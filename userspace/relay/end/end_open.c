@@ -5,7 +5,7 @@
  * A relay that restarted has lost its flows. That shows when it answers a datagram (kind 2) or when
  * the session ends. Both ends then dial it at once, and again as soon as a dial has failed. The
  * opener asks for the flow every RETRY_NS until its peer is there, too. An acceptor that only
- * listens would not notice: while its flows are in use and silent, the session is probed.
+ * listens would not notice: while the relay is silent, its session is probed.
  */
 #include <string.h>
 
@@ -32,6 +32,7 @@
 #define RECENT_NS (30 * NS_PER_S)
 /* In use and nothing heard of the relay for so long: is it there? */
 #define PROBE_NS      (400 * NS_PER_MS)
+#define IDLE_PROBE_NS NS_PER_S /* while its flows are idle */
 #define IN_USE_NS     (10 * NS_PER_S)
 #define LOOK_NS	      NS_PER_S
 #define KEEP_NS	      (2 * NS_PER_S)
@@ -241,31 +242,36 @@ static void leg_connect(struct end_relay *relay)
 	}
 }
 
-/* Whether some flow of relay is to be open and is not, or may be lost without this end's knowing. */
-static void leg_needs(const struct end_relay *relay, bool *out_session, bool *out_probe)
+/* Whether some flow of relay wants its session, and how often to ask if it is there; 0: never. */
+static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t *out_probe_ns)
 {
 	const struct relay_end *end = relay->end;
 
 	*out_session = relay->is_kept;
-	*out_probe = false;
+	*out_probe_ns = 0;
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		const struct end_flow *flow = &end->flows[i];
 
 		if (flow->relay != relay)
 			continue;
 		*out_session |= flow_is_recent(flow);
-		*out_probe |= flow->was_open && end->now_ns < flow_used_ns(flow) + IN_USE_NS;
+		if (!flow->was_open)
+			continue;
+		if (end->now_ns < flow_used_ns(flow) + IN_USE_NS)
+			*out_probe_ns = PROBE_NS;
+		else if (!*out_probe_ns)
+			*out_probe_ns = IDLE_PROBE_NS;
 	}
 }
 
-static void leg_probe(struct end_relay *relay)
+static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 {
 	struct relay_end *end = relay->end;
-	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + PROBE_NS;
+	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + every_ns;
 
 	if (end->now_ns >= due_ns) {
 		relay->probed_ns = end->now_ns;
-		due_ns = end->now_ns + PROBE_NS;
+		due_ns = end->now_ns + every_ns;
 		if (end->params.probe)
 			end->params.probe(end->params.ctx, relay->place.key);
 	}
@@ -275,18 +281,19 @@ static void leg_probe(struct end_relay *relay)
 static void leg_turn(struct end_relay *relay)
 {
 	struct relay_end *end = relay->end;
-	bool wants_session, wants_probe;
+	bool wants_session;
+	uint64_t probe_ns;
 
 	if (!relay->is_used || (!relay->flow_cnt && !relay->is_kept))
 		return;
 	if (!relay->is_up || end->now_ns >= relay->path_ns + LOOK_NS)
 		(void)relay_end_relay_look(relay);
 	relay_end_hurry(end, end->now_ns + LOOK_NS);
-	leg_needs(relay, &wants_session, &wants_probe);
+	leg_needs(relay, &wants_session, &probe_ns);
 	if (wants_session && !relay->is_up)
 		leg_connect(relay);
-	if (wants_probe && relay->is_up)
-		leg_probe(relay);
+	if (probe_ns && relay->is_up)
+		leg_probe(relay, probe_ns);
 }
 
 /* --- relays whose sessions are kept, for peers to find this node at --- */

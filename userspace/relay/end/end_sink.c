@@ -135,6 +135,12 @@ static void sink_commit(struct dgram_sink *sink, const struct dgram_slot *slot, 
 	flow = len ? map_lookup(&end->flows_by_addr, &route->remote) : NULL;
 	if (flow)
 		flow->sent_ns = end->now_ns;
+	/* Longer ones are probes for the path's MTU: QUIC takes them for lost, as behind the relay. */
+	if (flow && flow->is_open && (route->segment_len ? route->segment_len : len) > flow->mtu) {
+		end->stats.too_big_cnt++;
+		end->inner->ops->cancel(end->inner, slot);
+		return;
+	}
 	if (flow && flow->is_open && flow->relay->is_up) {
 		flow_commit(flow, slot, len, route);
 		return;

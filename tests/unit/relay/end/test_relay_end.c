@@ -452,7 +452,7 @@ static void test_the_end_of_a_session_is_mended_at_once(void)
 	relay_end_rig_fini(&rig);
 }
 
-static void test_a_silent_relay_is_probed_while_a_flow_is_in_use(void)
+static void test_a_silent_relay_is_probed_less_often_while_flows_are_idle(void)
 {
 	relay_end_rig_init(&rig, NULL);
 	(void)flow_accept(0, PEER, 1);
@@ -461,7 +461,7 @@ static void test_a_silent_relay_is_probed_while_a_flow_is_in_use(void)
 	relay_end_rig_run(&rig, 10 * NS_PER_S);
 	rig.probed_cnt = 0;
 	relay_end_rig_run(&rig, 10 * NS_PER_S);
-	CHECK_EQ(rig.probed_cnt, 0);
+	CHECK(rig.probed_cnt >= 9 && rig.probed_cnt <= 11);
 	relay_end_rig_fini(&rig);
 }
 
@@ -532,7 +532,7 @@ int main(void)
 	RUN(test_a_relay_cannot_take_the_label_of_another);
 	RUN(test_truncated_messages_are_refused);
 	RUN(test_the_end_of_a_session_is_mended_at_once);
-	RUN(test_a_silent_relay_is_probed_while_a_flow_is_in_use);
+	RUN(test_a_silent_relay_is_probed_less_often_while_flows_are_idle);
 	RUN(test_a_flow_closed_by_its_peer_is_over);
 	RUN(test_an_idle_flow_is_closed_after_two_minutes);
 	RUN(test_sessions_with_two_relays_are_kept);
