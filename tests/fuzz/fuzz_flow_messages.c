@@ -27,7 +27,7 @@ static void open_check(const uint8_t *data, size_t len)
 		return;
 	first_check(&message.first);
 	relay_message_open_write(&w, &message);
-	if (w.bad || message.grant_len > RELAY_GRANT_BYTES_MAX || message.mtu < RELAY_MTU_MIN ||
+	if (w.bad || message.grant_len > RELAY_MESSAGE_GRANT_MAX || message.mtu < RELAY_MTU_MIN ||
 	    relay_message_open_parse(out, writer_len(&w), &again) < 0 || again.mtu != message.mtu ||
 	    again.grant_len != message.grant_len || again.first.cnt != message.first.cnt)
 		abort();

@@ -215,6 +215,15 @@ static void on_ended(void *arg, int err, uint64_t now_ns)
 
 /* --- for tests --- */
 
+static const uint8_t *on_grant(void *ctx, const uint8_t *key, size_t *out_len)
+{
+	static const uint8_t grant[RELAY_MESSAGE_GRANT_MAX] = {0x47};
+
+	(void)key;
+	*out_len = ((const struct relay_end_rig *)ctx)->grant_len;
+	return grant;
+}
+
 void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config *config)
 {
 	static const uint8_t own_key[MESH_KEY_LEN] = {200, 1};
@@ -225,6 +234,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.path = on_path,
 		.key_class = on_key_class,
 		.relays = on_relays,
+		.grant = on_grant,
 		.probe = on_probe,
 		.deliver = on_deliver,
 		.expel = on_expel,

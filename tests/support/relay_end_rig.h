@@ -37,6 +37,7 @@ struct relay_end_rig {
 	bool is_down[END_RIG_RELAYS]; /* there is no session with it */
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
+	size_t grant_len; /* of what is shown to relays; 0: nothing */
 	/* The sink. */
 	struct dgram_sink sink;
 	uint8_t run[END_RIG_RUN];

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from lab import OK, WEFT, Skip, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 END = "[dht]\nenabled = no\n[relay]\nuse = always\n"
@@ -91,6 +91,52 @@ def test_an_end_that_accepts_none_is_not_reached(lab):
     done = a.weft("peer", "connect", node_id(b))
     check(done.returncode != OK, "a is refused")
     check_eq(b.weft("peer", "connect", node_id(a)).returncode, OK, "b reaches a")
+
+
+def grant_of(relay):
+    flows = relay.call("ShowRelay")["relay"]["flows"]
+    return [flow["grant"] for flow in flows]
+
+
+def test_a_grant_is_honoured_until_it_is_revoked(lab):
+    """The operator's key is on no machine of the three."""
+    def words(*args):
+        done = subprocess.run([WEFT, "relay", *map(str, args)], cwd=lab.dir, text=True, capture_output=True)
+        check_eq(done.returncode, OK, f"{args}: {done.stderr}")
+        return done.stdout.strip()
+    operator = words("operator", "new", "operator.key")
+    grants = lab.dir / "a.grants"
+    namespaces = lab.bridge(3)
+    part(namespaces[1], "10.77.0.3")
+    part(namespaces[2], "10.77.0.2")
+    relay = lab.daemon("relay", netns=namespaces[0], listen=LISTEN,
+                       config=RELAY + f"operator = {operator}\n").start()
+    a = lab.daemon("a", netns=namespaces[1], listen=LISTEN, config=END).start()
+    b = lab.daemon("b", netns=namespaces[2], listen=LISTEN, config=END).start()
+    grants.write_text("# of the operator\n" + words("grant", "new", "operator.key", node_id(a), "--rate", "1M")
+                      + "\n")
+    a.stop()
+    a.conf.write_text(END + f"grants = {grants}\n")
+    a.start()
+    for end in (a, b):
+        check_eq(end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000").returncode, OK, "connect")
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    row, = grant_of(relay)
+    check(row > 0, "the flow has the grant")
+    words("grant", "revoke", "operator.key", 1)
+    done = relay.weft("relay", "revoke", lab.dir / "operator.key.revoked")
+    check_eq(done.returncode, OK, done.stderr)
+    begun = time.monotonic()
+    wait_for(lambda: grant_of(relay) == [0] and ping(a, b), "a flow without the grant")
+    print(f"# {time.monotonic() - begun:.2f} s until pings pass without it")
+    done = relay.weft("relay", "revoke", lab.dir / "operator.key.revoked")
+    check("higher one is in force" in done.stderr, f"again: {done.stderr}")
+    relay.kill()
+    relay.start()
+    done = relay.weft("relay", "revoke", lab.dir / "operator.key.revoked")
+    check("higher one is in force" in done.stderr, f"after kill -9: {done.stderr}")
+    done = a.weft("relay", "revoke", lab.dir / "operator.key.revoked")
+    check("honours no grants" in done.stderr, f"at no relay: {done.stderr}")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")],

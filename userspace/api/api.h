@@ -13,6 +13,7 @@
 #include "mesh/seam.h"
 #include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
+#include "relay/grants/honoured.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "config/config.h"
@@ -49,12 +50,13 @@ struct api {
 	struct record *record;
 	struct locate *locate;
 	struct reachability *reachability;
-	struct port_mapping *port_mapping; /* NULL: simulated, or off */
-	struct relay *relay;		   /* NULL: this node is no relay */
-	struct relay_broker *relay_broker; /* likewise */
-	struct relay_end *relay_end;	   /* of flows through other relays */
-	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
-	struct control *control;	   /* NULL: simulated without local programs */
+	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
+	struct relay *relay;		       /* NULL: this node is no relay */
+	struct relay_broker *relay_broker;     /* likewise */
+	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
+	struct relay_end *relay_end;	       /* of flows through other relays */
+	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
+	struct control *control;	       /* NULL: simulated without local programs */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

@@ -84,7 +84,9 @@ struct node_config {
 	struct sharing_config sharing;
 	struct relay_config relay;
 	struct relay_broker_config relay_broker;
+	char relay_operator[CONFIG_NAME_CAP]; /* a key as text; "": no grant is honoured */
 	struct relay_end_config relay_end;
+	char relay_grants[CONFIG_PATH_CAP]; /* "": this node shows no grants */
 	struct relay_web_config relay_web;
 
 	struct config_origin *origin;

@@ -244,6 +244,8 @@ static void node_free_above_store(struct node *node)
 	locate_free(node->locate);
 	node->locate = NULL;
 	relay_broker_free(node->relay_broker);
+	relay_honoured_free(node->relay_honoured);
+	free(node->relay_held);
 	relay_free(node->relay);
 	net_handover_free(node->threads->handover);
 }

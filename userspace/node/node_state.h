@@ -15,6 +15,8 @@
 #include "port_mapping/port_mapping.h"
 #include "reachability/reachability.h"
 #include "relay/end/relay_end.h"
+#include "relay/grants/held.h"
+#include "relay/grants/honoured.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -75,15 +77,17 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
-	struct port_mapping *port_mapping; /* NULL: simulated, or off */
-	struct relay *relay;		   /* NULL: this node is no relay */
-	struct relay_broker *relay_broker; /* likewise */
-	struct relay_end *relay_end;	   /* of flows through other relays */
-	struct relay_web *relay_web;	   /* NULL: nor one over WebSocket */
-	struct tcp_channels *channels;	   /* likewise */
-	struct fabric *fabric;		   /* NULL: services are off */
-	struct sharing *sharing;	   /* NULL: it is off */
-	struct api *api;		   /* what handlers see of all this */
+	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
+	struct relay *relay;		       /* NULL: this node is no relay */
+	struct relay_broker *relay_broker;     /* likewise */
+	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
+	struct relay_held *relay_held;	       /* NULL: it shows none */
+	struct relay_end *relay_end;	       /* of flows through other relays */
+	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
+	struct tcp_channels *channels;	       /* likewise */
+	struct fabric *fabric;		       /* NULL: services are off */
+	struct sharing *sharing;	       /* NULL: it is off */
+	struct api *api;		       /* what handlers see of all this */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -128,6 +132,9 @@ WEFT_MUST_CHECK
 int node_open_relay(struct node *node, const struct node_params *params, char *what);
 WEFT_MUST_CHECK
 int node_open_relay_broker(struct node *node, char *what);
+/* relay_held_params.c: before the ends of flows. */
+WEFT_MUST_CHECK
+int node_open_relay_held(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
 uint64_t node_relay_next_ns(const struct node *node);
 

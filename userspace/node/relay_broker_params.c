@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The relay's tables and the messages that open flows in them, put together. Home. */
 #include <stdio.h>
+#include <string.h>
 
+#include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "node/node_state.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/grants/honoured.h"
 
 /* Not a leg of a relayed flow: a datagram would come back for ever. */
 static bool is_own_addr(void *ctx, const struct addr *addr)
@@ -61,8 +64,47 @@ static void end_closed(void *ctx, const uint8_t *key, const struct relay_close_m
 	(void)relay_end_closed(((const struct node *)ctx)->relay_end, key, message, now_ns);
 }
 
+static int on_grant(void *ctx, const uint8_t *opener, const struct relay_open_message *message,
+		    unsigned *out_row, const char **out_why)
+{
+	struct node *node = ctx;
+	const struct relay_showing showing = {.user = opener,
+					      .bytes = message->grant,
+					      .len = message->grant_len,
+					      .is_content = message->class == RELAY_CONTENT};
+	enum relay_grant_fault fault = RELAY_GRANT_NO_OPERATOR;
+
+	if (node->relay_honoured)
+		fault = relay_honoured_show(node->relay_honoured, &showing,
+					    node_wall_us(node) / 1000000, out_row);
+	*out_why = relay_grant_fault_text(fault);
+	return fault == RELAY_GRANT_FINE ? 0 : WEFT_EREFUSED;
+}
+
+static int open_honoured(struct node *node, char *what)
+{
+	const char *text = node->config->relay_operator;
+	uint8_t key[NODE_KEY_LEN];
+	const struct relay_honoured_params honoured = {
+		.relay = node->relay,
+		.operator_key = key,
+		.own_key = node_key_public(node->key),
+		.store = node->store,
+		.wall_s = node_wall_us(node) / 1000000,
+	};
+
+	if (!*text)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "relay.operator: the key of an operator has 52 letters");
+	if (zbase32_parse(text, strlen(text), key, sizeof(key)) != sizeof(key))
+		return WEFT_EMALFORMED;
+	snprintf(what, NODE_WHAT_CAP, "the revocation list of relay.operator");
+	return relay_honoured_new(&honoured, &node->relay_honoured);
+}
+
 int node_open_relay_broker(struct node *node, char *what)
 {
+	int err;
 	const struct relay_broker_params broker = {
 		.config = node->config->relay_broker,
 		.relay = node->relay,
@@ -72,6 +114,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.neighbours = &mesh_neighbour_ops,
 		.class_of = class_of,
 		.end_closed = end_closed,
+		.grant = on_grant,
 		.ctx = node,
 		.random = node->random,
 		.site = node->config->mesh.site,
@@ -81,6 +124,9 @@ int node_open_relay_broker(struct node *node, char *what)
 
 	if (!node->relay)
 		return 0;
+	err = open_honoured(node, what);
+	if (err < 0)
+		return err;
 	snprintf(what, NODE_WHAT_CAP, "requests for flows of the relay (relay.requests)");
 	return relay_broker_new(&broker, &node->relay_broker);
 }
@@ -93,6 +139,8 @@ void node_turn_relay(struct node *node, uint64_t now_ns)
 		return;
 	wall_s = node_wall_us(node) / 1000000;
 	relay_turn(node->relay, now_ns, wall_s);
+	if (node->relay_honoured)
+		relay_honoured_turn(node->relay_honoured, wall_s);
 	if (node->relay_broker)
 		relay_broker_turn(node->relay_broker, now_ns, wall_s);
 }

@@ -243,6 +243,15 @@ static void on_flow_close(void *ctx, const struct mesh_call *call, uint64_t now_
 	(void)mesh->answer(call->incoming, MESH_FLOW_CLOSE, call->payload, call->payload_len, NULL);
 }
 
+static const uint8_t *on_grant_wanted(void *ctx, const uint8_t *key, size_t *out_len)
+{
+	const struct node *node = ctx;
+
+	if (!node->relay_held)
+		return NULL;
+	return relay_held_choose(node->relay_held, key, node_wall_us(node) / 1000000, out_len);
+}
+
 int node_open_relay_end(struct node *node, char *what)
 {
 	const struct mesh_seam mesh = mesh_seam_of(node->home->mesh);
@@ -257,6 +266,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.key_class = on_key_class,
 		.relays = on_relays,
 		.tell_relay = on_relay_told,
+		.grant = on_grant_wanted,
 		.is_hidden = on_is_hidden,
 		.probe = on_probe,
 		.deliver = on_deliver,
@@ -273,8 +283,10 @@ int node_open_relay_end(struct node *node, char *what)
 		.look = on_look,
 		.cancel = on_look_cancel,
 	};
-	int err;
+	int err = node_open_relay_held(node, what);
 
+	if (err < 0)
+		return err;
 	snprintf(what, NODE_WHAT_CAP, "ends of flows through relays");
 	err = relay_end_new(&params, &node->relay_end);
 	if (err < 0)

@@ -48,7 +48,7 @@ static const struct cbor_field open_fields[] = {
 	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_open_message, mtu)},
 	{4, CBOR_FIELD_BYTES, CBOR_WHEN(struct relay_open_message, grant_len),
 	 CBOR_AT(struct relay_open_message, grant), CBOR_LEN(struct relay_open_message, grant_len),
-	 .min = 1, .max = RELAY_GRANT_BYTES_MAX},
+	 .min = 1, .max = RELAY_MESSAGE_GRANT_MAX},
 	{5, CBOR_FIELD_CODED, FIRST_FIELD(relay_open_message)},
 };
 static const struct cbor_table open_table = {CBOR_FIELDS(open_fields)};

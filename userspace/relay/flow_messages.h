@@ -14,7 +14,7 @@
  * The messages by which two ends get a flow of a relay, over the session that each has with it
  * (docs/wire/relay.md). The relay's side and the ends' side both read and write them here.
  */
-#define RELAY_GRANT_BYTES_MAX	1024
+#define RELAY_MESSAGE_GRANT_MAX 1024
 #define RELAY_FIRST_CNT_MAX	2
 #define RELAY_FIRST_LEN_MAX	1452u
 #define RELAY_MESSAGE_LABEL_LEN 16

@@ -213,6 +213,7 @@ static void flow_vacate(struct relay *relay, struct relay_flow *flow)
 		owner_lose_flow(relay, flow->owner);
 	} else {
 		list_unlink(&flow->link);
+		relay_grant_at(relay, row->grant)->flow_cnt--;
 	}
 	flow->owner = NULL;
 	list_push_back(&relay->free_flows, &flow->link);
@@ -282,7 +283,11 @@ static int terms_check(const struct relay *relay, const struct relay_flow_terms 
 		return WEFT_ETOOSMALL;
 	if (terms->grant) {
 		grant = relay_grant_at(relay, terms->grant);
-		return grant && grant->is_open ? 0 : WEFT_EABSENT;
+		if (!grant || !grant->is_open)
+			return WEFT_EABSENT;
+		return grant->terms.flow_max && grant->flow_cnt >= grant->terms.flow_max
+			       ? WEFT_EREFUSED
+			       : 0;
 	}
 	owner = map_lookup(&relay->owners, terms->owner);
 	return owner && owner->flow_cnt >= RELAY_OPENED_MAX ? WEFT_EREFUSED : 0;
@@ -297,6 +302,7 @@ static int account_enter(struct relay *relay, struct relay_flow *flow,
 	flow->owner = NULL;
 	if (terms->grant) {
 		list_push_back(&grant->flows, &flow->link);
+		grant->flow_cnt++;
 		flow->is_slow = grant->is_slow;
 		return 0;
 	}

@@ -420,6 +420,13 @@ int relay_grant_used(const struct relay *relay, unsigned row, uint64_t *out_len)
 	return 0;
 }
 
+uint32_t relay_grant_flow_cnt(const struct relay *relay, unsigned row)
+{
+	const struct relay_grant *grant = relay_grant_at(relay, row);
+
+	return grant && grant->is_open ? grant->flow_cnt : 0;
+}
+
 unsigned relay_grant_row(const struct relay *relay, const uint8_t id[static RELAY_GRANT_LEN])
 {
 	const struct relay_grant *grant = map_lookup(&relay->grant_rows, id);

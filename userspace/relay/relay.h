@@ -97,6 +97,7 @@ struct relay_grant_terms {
 	uint64_t per_s;	    /* bytes; 0: no limit */
 	uint64_t burst_len; /* bytes */
 	uint64_t month_len; /* bytes a month, of UTC; 0: no limit */
+	uint32_t flow_max;  /* open at once; 0: no limit */
 };
 WEFT_MUST_CHECK
 int relay_grant_open(struct relay *relay, const struct relay_grant_terms *terms);
@@ -104,6 +105,8 @@ void relay_grant_close(struct relay *relay, unsigned row);
 /* relay_grant_used: bytes of this month, of leases what is not left. WEFT_EABSENT: no such row. */
 WEFT_MUST_CHECK
 int relay_grant_used(const struct relay *relay, unsigned row, uint64_t *out_len);
+/* relay_grant_flow_cnt: flows of an open grant. */
+uint32_t relay_grant_flow_cnt(const struct relay *relay, unsigned row);
 /* relay_grant_row: of the open grant with id, or RELAY_NO_GRANT. */
 unsigned relay_grant_row(const struct relay *relay, const uint8_t id[static RELAY_GRANT_LEN]);
 
@@ -114,7 +117,7 @@ unsigned relay_grant_row(const struct relay *relay, const uint8_t id[static RELA
  *
  * Returns 0, or:
  *   WEFT_EFULL    no share of the pool is left for that account
- *   WEFT_EREFUSED owner has RELAY_OPENED_MAX without a grant
+ *   WEFT_EREFUSED owner has RELAY_OPENED_MAX without a grant, or the grant its flows
  *   WEFT_EABSENT  grant is no open row
  *   WEFT_ETOOSMALL mtu is below RELAY_MTU_MIN
  */

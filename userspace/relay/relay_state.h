@@ -43,6 +43,7 @@ struct relay_grant {
 	struct relay_grant_terms terms;
 	struct relay_month month;
 	struct list_node flows;
+	uint32_t flow_cnt;
 	uint64_t lease_len; /* without a rate: of the next one */
 	bool is_open, is_slow;
 };

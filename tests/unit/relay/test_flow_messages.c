@@ -9,7 +9,7 @@
 #include "support/check.h"
 
 static uint8_t bytes[RELAY_MESSAGE_LEN_MAX + 512];
-static uint8_t first[RELAY_FIRST_LEN_MAX + 1], grant[RELAY_GRANT_BYTES_MAX + 1];
+static uint8_t first[RELAY_FIRST_LEN_MAX + 1], grant[RELAY_MESSAGE_GRANT_MAX + 1];
 
 static struct relay_first two_of(uint16_t len)
 {
@@ -74,14 +74,14 @@ static size_t close_of(uint64_t number, unsigned why)
 static void test_an_open_is_read_as_written(void)
 {
 	struct relay_open_message open;
-	size_t len = open_of(RELAY_GRANT_BYTES_MAX, RELAY_FIRST_LEN_MAX, 1436);
+	size_t len = open_of(RELAY_MESSAGE_GRANT_MAX, RELAY_FIRST_LEN_MAX, 1436);
 
 	CHECK(len > 0 && len <= RELAY_MESSAGE_LEN_MAX);
 	CHECK_EQ(relay_message_open_parse(bytes, len, &open), 0);
 	CHECK_EQ(open.peer[31], 7);
 	CHECK_EQ(open.class, RELAY_CONTENT);
 	CHECK_EQ(open.mtu, 1436);
-	CHECK_EQ(open.grant_len, RELAY_GRANT_BYTES_MAX);
+	CHECK_EQ(open.grant_len, RELAY_MESSAGE_GRANT_MAX);
 	CHECK_EQ(open.first.cnt, 2);
 	CHECK_EQ(open.first.dgrams[1].len, RELAY_FIRST_LEN_MAX);
 	CHECK_MEM(open.first.dgrams[1].data, first, RELAY_FIRST_LEN_MAX);
@@ -137,9 +137,9 @@ static void test_each_limit_is_refused_by_one_more(void)
 	struct relay_flow_message flow;
 	struct relay_close_message closed;
 
-	CHECK_EQ(
-		relay_message_open_parse(bytes, open_of(RELAY_GRANT_BYTES_MAX + 1, 0, 1200), &open),
-		WEFT_EMALFORMED);
+	CHECK_EQ(relay_message_open_parse(bytes, open_of(RELAY_MESSAGE_GRANT_MAX + 1, 0, 1200),
+					  &open),
+		 WEFT_EMALFORMED);
 	CHECK_EQ(relay_message_open_parse(bytes, open_of(0, RELAY_FIRST_LEN_MAX + 1, 1200), &open),
 		 WEFT_EMALFORMED);
 	CHECK_EQ(relay_message_open_parse(bytes, open_of(0, WEFT_RELAY_INNER_LEN_MIN - 1, 1200),

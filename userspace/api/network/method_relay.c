@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ShowRelay: the flows of this relay. ListRelays: the relays that this node knows of. */
+/*
+ * ShowRelay: the flows of this relay. RevokeRelayGrants: a revocation list of the operator whose
+ * grants it honours. ListRelays: the relays that this node knows of.
+ */
 #include "relay/find/relay_find.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/methods.h"
 #include "base/monotonic.h"
 #include "config/config.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/grants/honoured.h"
+
+#define REVOCATIONS "revocation list"
 
 static const char *state_of(const struct relay_known_row *row)
 {
@@ -117,4 +125,106 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 			varlink_push(blocks, &relay.flows, flow_of(blocks, &flow, &view, now_ns));
 	}
 	api_reply(call, show_relay, .relay = relay);
+}
+
+/* --- revocations --- */
+
+/* A list on its way into the store. */
+struct revoking {
+	struct control_call *call; /* NULL: the caller left */
+	json_t *reply;
+};
+
+static void on_durable(void *arg, int err)
+{
+	struct revoking *revoking = arg;
+
+	if (revoking->call && err < 0)
+		control_fail(revoking->call, err, REVOCATIONS, weft_err_text(err),
+			     "it holds until the daemon ends: mend the store and give it again");
+	else if (revoking->call)
+		control_reply(revoking->call, json_incref(revoking->reply));
+	json_decref(revoking->reply);
+	free(revoking);
+}
+
+static void caller_left(void *arg)
+{
+	((struct revoking *)arg)->call = NULL;
+}
+
+static void refuse(struct control_call *call, int err)
+{
+	const char *why = weft_err_text(err), *next = "try again";
+
+	if (err == WEFT_EMALFORMED || err == WEFT_ETOOLARGE) {
+		why = "it is no revocation list, or it was cut";
+		next = "weft relay grant-revoke prints one: mesh-relay-revoke:...";
+	} else if (err == WEFT_EDAMAGED) {
+		why = "its signature is wrong: it was forged or changed";
+		next = "ask the operator for it again";
+	} else if (err == WEFT_EWRONGKEY) {
+		why = "it is of another operator than relay.operator";
+		next = "weft relay operator-show prints the key of an operator's file";
+	} else if (err == WEFT_EEXISTS) {
+		why = "a list with this serial or a higher one is in force";
+		next = "ask the operator for the newest list";
+	}
+	control_fail(call, err, REVOCATIONS, why, next);
+}
+
+static json_t *reply_of(const struct relay_revocations *list)
+{
+	const struct api_revoke_relay_grants_out out = {
+		.revocations = {.serial = api_uint(list->serial),
+				.below = api_uint(list->below),
+				.revoked = list->cnt},
+	};
+
+	return api_revoke_relay_grants_out_write(&out);
+}
+
+/* The reply tells of list, which is in force when its writing is begun. */
+static void list_take(struct api *api, struct control_call *call, const uint8_t *bytes, size_t len)
+{
+	struct relay_revocations *list = calloc(1, sizeof(*list));
+	struct revoking *revoking = calloc(1, sizeof(*revoking));
+	int err = list && revoking ? relay_revocations_parse(bytes, len, list) : -ENOMEM;
+
+	if (err == 0) {
+		*revoking = (struct revoking){call, reply_of(list)};
+		control_on_gone(call, caller_left, revoking);
+		err = relay_honoured_revoke(api->relay_honoured, bytes, len, on_durable, revoking);
+		if (err < 0) {
+			control_on_gone(call, NULL, NULL);
+			json_decref(revoking->reply);
+		} else {
+			revoking = NULL;
+		}
+	}
+	if (err < 0)
+		refuse(call, err);
+	free(revoking);
+	free(list);
+}
+
+void api_revoke_relay_grants(struct api *api, struct control_call *call,
+			     const struct api_revoke_relay_grants_in *in, uint64_t now_ns)
+{
+	uint8_t bytes[RELAY_REVOCATIONS_LEN_MAX];
+	size_t len;
+	int err;
+
+	(void)now_ns;
+	if (!api->relay_honoured) {
+		control_fail(
+			call, WEFT_EREFUSED, REVOCATIONS, "this node honours no grants of relays",
+			"set relay.enabled and relay.operator in weft.conf and start weftd again");
+		return;
+	}
+	err = relay_revocations_text_read(in->list, bytes, &len);
+	if (err < 0)
+		refuse(call, err);
+	else
+		list_take(api, call, bytes, len);
 }

@@ -96,6 +96,14 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 
 	flow->request = NULL;
 	end->now_ns = later(end->now_ns, now_ns);
+	if (flow->has_shown && reply->err == WEFT_EREFUSED) {
+		/* The refusal may be of the grant, and may be of the flow: that is said again without. */
+		flow->relay->refuses_grant = true;
+		end->stats.grant_refused_cnt++;
+		flow->retry_ns = now_ns;
+		relay_end_hurry(end, now_ns);
+		return;
+	}
 	if (reply->err < 0 ||
 	    relay_message_flow_parse(reply->payload, reply->payload_len, &message) < 0 ||
 	    memcmp(message.peer, flow->peer, MESH_KEY_LEN) != 0 || message.class != flow->class ||
@@ -123,6 +131,17 @@ static void open_first(const struct end_flow *flow, struct relay_first *first)
 	}
 }
 
+static void grant_show(struct end_flow *flow, struct relay_open_message *message)
+{
+	const struct relay_end_params *params = &flow->end->params;
+	size_t len = 0;
+
+	if (params->grant && !flow->relay->refuses_grant)
+		message->grant = params->grant(params->ctx, flow->relay->place.key, &len);
+	message->grant_len = (uint16_t)len;
+	flow->has_shown = len > 0;
+}
+
 static void flow_ask(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
@@ -146,6 +165,7 @@ static void flow_ask(struct end_flow *flow)
 	if (relay->is_up)
 		ask.peer.addr_cnt = 0;
 	memcpy(message.peer, flow->peer, MESH_KEY_LEN);
+	grant_show(flow, &message);
 	open_first(flow, &message.first);
 	flow->carried_cnt = message.first.cnt;
 	relay_message_open_write(&w, &message);

@@ -84,12 +84,15 @@ struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay
 bool relay_end_relay_look(struct end_relay *relay)
 {
 	struct relay_end *end = relay->end;
+	bool was_up = relay->is_up;
 
 	relay->path_ns = end->now_ns;
 	relay->is_up = end->params.path(end->params.ctx, relay->place.key, &relay->path);
 	if (!relay->is_up)
 		return false;
 	relay->fail_cnt = 0;
+	if (!was_up)
+		relay->refuses_grant = false;
 	if (!relay->place.addr_cnt) {
 		relay->place.addrs[0] = relay->path.remote;
 		relay->place.addr_cnt = 1;

@@ -92,6 +92,8 @@ struct relay_end_params {
 	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
 	/* The relay opened a flow after took_ns, or failed to (0). May be NULL. At any time. */
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
+	/* A grant to show to the relay of key, borrowed for the turn; NULL: none. May be NULL. */
+	const uint8_t *(*grant)(void *ctx, const uint8_t *key, size_t *out_len);
 	/* Others cannot write to this node first. May be NULL: they can. */
 	bool (*is_hidden)(void *ctx);
 	/* The session with key is sent a packet that has to be answered. May be NULL. */

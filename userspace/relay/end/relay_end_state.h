@@ -25,6 +25,7 @@ struct end_relay {
 	struct relay_end_path path;   /* of the session, while is_up */
 	uint32_t flow_cnt;
 	bool is_used, is_kept, is_up, is_connecting;
+	bool refuses_grant;  /* in this session; it is asked without one */
 	unsigned fail_cnt;   /* connects in a row */
 	uint64_t connect_ns; /* not before */
 	uint64_t path_ns;    /* when path was last looked at */
@@ -56,6 +57,7 @@ struct end_flow {
 	bool is_moving;	 /* it carries less than before: its next label is due */
 	bool is_evicted; /* its share went to another */
 	bool is_over;	 /* the next turn ends it */
+	bool has_shown;	 /* a grant, with request */
 	uint32_t instance;
 	struct addr addr;			      /* the label here */
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */

@@ -60,6 +60,39 @@ static void test_first_packets_travel_with_the_request(void)
 	relay_end_rig_fini(&rig);
 }
 
+static size_t grant_len_of(const struct mesh_request *request)
+{
+	struct relay_open_message open;
+
+	if (!request ||
+	    relay_message_open_parse(request->payload, request->ask.payload_len, &open) < 0)
+		return 999999;
+	return open.grant_len;
+}
+
+static void test_a_relay_that_refuses_a_grant_is_asked_without(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+	struct mesh_request *request;
+
+	relay_end_rig_init(&rig, NULL);
+	rig.grant_len = RELAY_MESSAGE_GRANT_MAX;
+	(void)relay_end_rig_look(&rig, PEER);
+	relay_end_rig_send(&rig, &rig.found, 1200, 2, 0);
+	request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+	CHECK_EQ(grant_len_of(request), RELAY_MESSAGE_GRANT_MAX);
+	relay_end_rig_reply(&rig, request, WEFT_EREFUSED, NULL);
+	relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+	CHECK_EQ(grant_len_of(request), 0);
+	CHECK_EQ(rig.ended_cnt, 0);
+	CHECK_EQ(relay_end_rig_stats(&rig).grant_refused_cnt, 1);
+	relay_end_rig_reply(&rig, request, 0, &told);
+	CHECK_EQ(rig.ended_err, 0);
+	CHECK_EQ(rig.event_cnts[RELAY_END_EVENT_OPENED], 1);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_each_segment_of_a_run_gets_the_label(void)
 {
 	struct relay_flow_message told;
@@ -514,6 +547,7 @@ static void test_sessions_with_two_relays_are_kept(void)
 int main(void)
 {
 	RUN(test_first_packets_travel_with_the_request);
+	RUN(test_a_relay_that_refuses_a_grant_is_asked_without);
 	RUN(test_each_segment_of_a_run_gets_the_label);
 	RUN(test_a_run_without_room_for_labels_loses_its_last_segments);
 	RUN(test_what_is_no_label_goes_as_it_is);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft relay revoke. */
+#include <string.h>
+
+#include "command/command.h"
+#include "command/daemon_client.h"
+#include "machine/grant_file.h"
+#include "relay/grants/grant_revocations.h"
+
+int fill_relay_revoke(const struct invocation *inv, void *in)
+{
+	struct api_revoke_relay_grants_in *revoke = in;
+	const char *word = inv->args[0];
+	char *text = NULL;
+	int status;
+
+	revoke->list = word;
+	if (strncmp(word, RELAY_REVOKE_SCHEME, sizeof(RELAY_REVOKE_SCHEME) - 1) == 0)
+		return STATUS_OK;
+	status = grant_file_read(inv, word, &text);
+	if (status == STATUS_OK && !text)
+		return client_say_error(STATUS_NOT_FOUND, word, "no revocation list, and no file",
+					"a list begins with " RELAY_REVOKE_SCHEME);
+	revoke->list = text;
+	return status;
+}

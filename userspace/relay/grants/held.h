@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_GRANTS_HELD_H
+#define WEFT_RELAY_GRANTS_HELD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "grant_record.h"
+
+/* The grants that this node holds: it shows one to each relay that may honour it. Pure. */
+#define RELAY_HELD_MAX	    8u
+#define RELAY_HELD_TEXT_CAP (RELAY_HELD_MAX * (RELAY_GRANT_TEXT_CAP + 1))
+
+struct relay_held {
+	struct {
+		uint8_t bytes[RELAY_SHOWN_LEN_MAX];
+		uint16_t len;
+		struct relay_shown shown; /* of bytes */
+	} grants[RELAY_HELD_MAX];
+	unsigned cnt;
+};
+
+/*
+ * relay_held_add: one more, as text. user: the key that will show it. RELAY_GRANT_FINE also for one
+ * that is not valid yet or has expired; else why it is of no use to that key, or RELAY_GRANT_FULL.
+ */
+enum relay_grant_fault relay_held_add(struct relay_held *held, const char *text,
+				      const uint8_t user[static 32]);
+/* relay_held_choose: the first grant that is valid at relay by wall_s; NULL: none is. */
+const uint8_t *relay_held_choose(const struct relay_held *held, const uint8_t relay[static 32],
+				 uint64_t wall_s, size_t *out_len);
+
+#endif
