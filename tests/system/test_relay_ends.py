@@ -139,5 +139,21 @@ def test_a_grant_is_honoured_until_it_is_revoked(lab):
     check("honours no grants" in done.stderr, f"at no relay: {done.stderr}")
 
 
+def test_a_daemon_with_relay_only_is_a_relay_and_no_more(lab):
+    namespaces = lab.bridge(3)
+    part(namespaces[1], "10.77.0.3")
+    part(namespaces[2], "10.77.0.2")
+    relay = lab.daemon("relay", netns=namespaces[0], listen=LISTEN, config="[dht]\nenabled = no\n")
+    relay.start("--relay-only")
+    a, b = [lab.daemon(name, netns=netns, listen=LISTEN, config=END).start()
+            for name, netns in zip("ab", namespaces[1:])]
+    for end in (a, b):
+        check_eq(end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000").returncode, OK, "connect")
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    check_eq(len(grant_of(relay)), 1, "flows")
+    check(relay.weft("share", "new", "x").returncode != OK, "it publishes no share")
+    check_eq(relay.json("service", "list")["offers"], [], "it offers nothing")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")],
     static_why="nftables keeps the ends apart")

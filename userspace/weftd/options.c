@@ -27,6 +27,8 @@ static const struct option_row {
 	 "address that links carry; may be given up to 8 times", OPTIONS_RUN},
 	{"control", "PATH", "control", "path", "control socket", OPTIONS_RUN},
 	{"dht-only", NULL, "dht", "only", "look nodes up on the DHT and nowhere else", OPTIONS_RUN},
+	{"relay-only", NULL, NULL, NULL, "carry datagrams of others, and offer and share nothing",
+	 OPTIONS_RUN},
 	{"passphrase-file", "FILE", "node", "passphrase_file",
 	 "its first line seals the node's key", OPTIONS_RUN},
 	{"log-level", "LEVEL", "log", "level", "error, warning, notice, info or debug",
@@ -54,6 +56,14 @@ static const struct option_row {
 	 OPTIONS_RUN},
 };
 #define OPTION_CNT (sizeof(option_rows) / sizeof(option_rows[0]))
+
+/* What --relay-only stands for. The overlay stays, for others find the relay in it. */
+static const struct config_override relay_only[] = {
+	{"relay", "enabled", "yes", false},
+	{"relay", "use", "no", false},
+	{"sharing", "enabled", "no", false},
+	{"service", "builtin", "", false},
+};
 
 static void print_help(void)
 {
@@ -135,6 +145,16 @@ static int override_add(struct daemon_options *args, const struct option_row *op
 	return 0;
 }
 
+static int relay_only_add(struct daemon_options *args)
+{
+	for (size_t i = 0; i < sizeof(relay_only) / sizeof(relay_only[0]); i++) {
+		if (args->override_cnt == OPTIONS_OVERRIDE_CAP)
+			return usage_error("too many options");
+		args->overrides[args->override_cnt++] = relay_only[i];
+	}
+	return 0;
+}
+
 static bool fd_read(const char *text, int *out_fd)
 {
 	char *end;
@@ -166,6 +186,9 @@ int weftd_options_read(int argc, char **argv, struct daemon_options *args)
 			return EXIT_SUCCESS;
 		} else if (strcmp(option->name, "json") == 0) {
 			args->is_json = true;
+		} else if (strcmp(option->name, "relay-only") == 0) {
+			if (relay_only_add(args) != 0)
+				return OPTIONS_EXIT_USAGE;
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
 		} else if (strcmp(option->name, "restore-passphrase-fd") == 0) {

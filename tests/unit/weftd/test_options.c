@@ -67,6 +67,19 @@ static void test_options_become_lines_of_the_configuration(void)
 	CHECK_STR(said, "");
 }
 
+/* A --set behind it is stronger: the last line of a key holds. */
+static void test_relay_only_is_a_row_of_lines(void)
+{
+	CHECK_EQ(READ("--relay-only", "--set", "sharing.enabled=yes"), -1);
+	CHECK_EQ(options.mode, OPTIONS_RUN);
+	CHECK_EQ(options.override_cnt, 5);
+	CHECK(is_override(0, "relay", "enabled", "yes"));
+	CHECK(is_override(1, "relay", "use", "no"));
+	CHECK(is_override(2, "sharing", "enabled", "no"));
+	CHECK(is_override(3, "service", "builtin", ""));
+	CHECK(is_override(4, "sharing", "enabled", "yes"));
+}
+
 static void test_second_address_is_added_and_a_second_path_replaces(void)
 {
 	CHECK_EQ(READ("--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2", "--advertise",
@@ -161,6 +174,7 @@ static void test_one_option_more_than_fit_is_refused(void)
 int main(void)
 {
 	RUN(test_options_become_lines_of_the_configuration);
+	RUN(test_relay_only_is_a_row_of_lines);
 	RUN(test_second_address_is_added_and_a_second_path_replaces);
 	RUN(test_relative_path_is_taken_from_the_current_folder);
 	RUN(test_each_mode_has_its_option);
