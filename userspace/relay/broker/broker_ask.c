@@ -101,17 +101,18 @@ static bool is_final(const struct mesh_reply *reply)
 	       reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED;
 }
 
-static void label_done(struct relay_broker *broker, struct relay_flow_id id, unsigned leg,
+static void label_done(struct relay_broker *broker, const struct broker_ask *ask,
 		       const struct mesh_reply *reply)
 {
-	struct broker_flow *flow = relay_broker_flow_of(broker, id);
+	struct broker_flow *flow = relay_broker_flow_of(broker, ask->id);
+	unsigned leg = ask->leg;
 
 	if (!flow)
 		return;
 	flow->legs[leg].is_asking = false;
 	if (reply->err == 0) {
 		flow->legs[leg].is_told = true;
-		flow->legs[leg].told_generation = flow->generation;
+		flow->legs[leg].told_generation = ask->generation;
 	} else if (is_final(reply)) {
 		relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_REFUSED);
 	}
@@ -121,20 +122,19 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct broker_ask *ask = arg;
 	struct relay_broker *broker = ask->broker;
-	const struct relay_flow_id id = ask->id;
-	enum broker_ask_kind kind = ask->kind;
-	unsigned leg = ask->leg;
+	struct broker_ask copy;
 
 	broker->now_ns = now_ns;
 	ask->request = NULL;
-	if (kind == BROKER_OFFER) {
+	if (ask->kind == BROKER_OFFER) {
 		relay_broker_offer_done(broker, ask, reply);
 		return;
 	}
 	/* What follows may need the place. */
+	copy = *ask;
 	relay_broker_ask_end(broker, ask);
-	if (kind == BROKER_LABEL)
-		label_done(broker, id, leg, reply);
+	if (copy.kind == BROKER_LABEL)
+		label_done(broker, &copy, reply);
 }
 
 int relay_broker_ask_begin(struct relay_broker *broker, const struct broker_ask *fields,
@@ -190,7 +190,10 @@ size_t relay_broker_flow_write(const struct relay_broker *broker, const struct b
 	_Static_assert(sizeof(label) == sizeof(message.label), "a label is what a message carries");
 	memcpy(message.label, &label, sizeof(message.label));
 	memcpy(message.peer, flow->legs[leg ^ 1].end->key, sizeof(message.peer));
-	if (end_s > broker->wall_s)
+	/* A clock that was put back is behind the label's hour. */
+	if (end_s > broker->wall_s + WEFT_RELAY_KEY_CNT * WEFT_RELAY_KEY_LIFE_S)
+		message.expires_s = WEFT_RELAY_KEY_CNT * WEFT_RELAY_KEY_LIFE_S;
+	else if (end_s > broker->wall_s)
 		message.expires_s = (uint32_t)(end_s - broker->wall_s);
 	relay_message_flow_write(&w, &message);
 	return writer_len(&w);
@@ -211,7 +214,8 @@ static int end_ask(struct relay_broker *broker, const struct broker_ask *fields,
 void relay_broker_label_tell(struct relay_broker *broker, struct broker_flow *flow, unsigned leg)
 {
 	uint8_t payload[256];
-	const struct broker_ask fields = {.kind = BROKER_LABEL, .id = flow->id, .leg = leg};
+	const struct broker_ask fields = {
+		.kind = BROKER_LABEL, .id = flow->id, .leg = leg, .generation = flow->generation};
 	struct broker_ask_terms terms = {
 		.type = MESH_FLOW,
 		.payload = payload,

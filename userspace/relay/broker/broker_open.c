@@ -29,7 +29,7 @@ static const struct refusal content = {MESH_CODE_REFUSED, 0,
 				       "content flows need a grant at this relay"};
 static const struct refusal full = {MESH_CODE_REFUSED, BUSY_WAIT_MS,
 				    "this relay has no flow left for the account"};
-static const struct refusal peer_full = {MESH_CODE_REFUSED, BUSY_WAIT_MS,
+static const struct refusal peer_full = {MESH_CODE_REFUSED, 0,
 					 "the peer has 64 flows of others here"};
 static const struct refusal same_addr = {MESH_CODE_REFUSED, 0,
 					 "both ends are at one address, or at the relay's own"};
@@ -85,19 +85,30 @@ static const struct refusal *ends_judge(struct relay_broker *broker, struct open
 		return &own_tcp;
 	if (!relay_broker_session_look(broker, peer, &opening->peer))
 		return &absent;
-	if (!opening->message.grant_len && end &&
-	    end->free_cnt + end->pending_cnt >= RELAY_OPENED_MAX)
+	if (!opening->message.grant_len && end && end->free_cnt >= RELAY_OPENED_MAX)
 		return &too_many;
 	return NULL;
+}
+
+static void pending_begin(struct broker_end *opener, unsigned grant)
+{
+	opener->pending_cnt++;
+	opener->free_cnt += grant == RELAY_NO_GRANT;
+}
+
+/* opener is gone after this if it has nothing else. */
+static void pending_end(struct relay_broker *broker, struct broker_end *opener, unsigned grant)
+{
+	opener->pending_cnt--;
+	opener->free_cnt -= grant == RELAY_NO_GRANT;
+	relay_broker_end_drop(broker, opener);
 }
 
 static void on_opener_gone(void *arg)
 {
 	struct broker_ask *ask = arg;
-	struct broker_end *opener = ask->opener;
 
-	opener->pending_cnt--;
-	relay_broker_end_drop(ask->broker, opener);
+	pending_end(ask->broker, ask->opener, ask->grant);
 	relay_broker_ask_end(ask->broker, ask);
 }
 
@@ -135,9 +146,12 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 	memcpy(offer.opener, key, sizeof(offer.opener));
 	relay_message_offer_write(&w, &offer);
 	terms.payload_len = writer_len(&w);
-	if (relay_broker_ask_begin(broker, &fields, &terms) < 0)
+	/* Counted before: a full pool may take the place of another offer of this opener. */
+	pending_begin(opener, opening->grant);
+	if (relay_broker_ask_begin(broker, &fields, &terms) < 0) {
+		pending_end(broker, opener, opening->grant);
 		return &busy;
-	opener->pending_cnt++;
+	}
 	broker->stats.offered_cnt++;
 	broker->params.mesh.ops->abandoned(opening->call->incoming, on_opener_gone, newest(broker));
 	return NULL;
@@ -156,9 +170,7 @@ static const struct refusal *open_begin(struct relay_broker *broker, struct open
 	opener = relay_broker_end_make(broker, opening->call->peer_key);
 	if (!opener)
 		return &busy;
-	refusal = offer_send(broker, opening, opener);
-	relay_broker_end_drop(broker, opener);
-	return refusal;
+	return offer_send(broker, opening, opener);
 }
 
 void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns)
@@ -182,9 +194,12 @@ static void leg_enter(struct broker_flow *flow, unsigned leg, struct broker_end 
 		      const struct mesh_path *path)
 {
 	flow->legs[leg] = (struct broker_leg){.end = end};
+	/* Older legs may be elsewhere still: the sweep moves all of them together. */
+	if (list_is_empty(&end->legs)) {
+		end->remote = path->remote;
+		end->local = path->local;
+	}
 	list_push_back(&end->legs, &flow->legs[leg].by_end);
-	end->remote = path->remote;
-	end->local = path->local;
 }
 
 /* The row is open: both legs get their addresses. False: they cannot be legs of one flow. */
@@ -300,8 +315,7 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 	relay_broker_ask_end(broker, ask);
 	if (!refusal)
 		refusal = flow_begin(broker, &offer, accept.mtu, &id);
-	offer.opener->pending_cnt--;
-	relay_broker_end_drop(broker, offer.opener);
+	pending_end(broker, offer.opener, offer.grant);
 	if (refusal)
 		refuse(broker, offer.opening, refusal);
 	else
@@ -311,8 +325,7 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 void relay_broker_offer_evicted(struct relay_broker *broker, struct broker_ask *ask)
 {
 	broker->params.mesh.ops->abandoned(ask->opening, NULL, NULL);
-	ask->opener->pending_cnt--;
-	relay_broker_end_drop(broker, ask->opener);
+	pending_end(broker, ask->opener, ask->grant);
 	refuse(broker, ask->opening, &busy);
 }
 

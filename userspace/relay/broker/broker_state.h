@@ -17,7 +17,7 @@ struct broker_end {
 	struct list_node legs;
 	struct addr remote, local; /* of its session, when last looked at; its legs are there */
 	uint32_t pending_cnt;	   /* its requests whose offers are out */
-	uint32_t free_cnt;	   /* flows that it opened without a grant */
+	uint32_t free_cnt; /* flows that it opened without a grant, such requests included */
 	uint32_t accepted_cnt;
 };
 
@@ -52,6 +52,7 @@ struct broker_ask {
 	enum broker_ask_kind kind;
 	struct relay_flow_id id; /* of LABEL and CLOSE, and the leg */
 	unsigned leg;
+	uint32_t generation; /* of LABEL */
 	/* Of OFFER: */
 	struct mesh_incoming *opening; /* the opener's request */
 	struct broker_end *opener;

@@ -63,7 +63,12 @@ static struct end_flow *offered_flow(struct relay_end *end, struct end_relay *re
 
 	if (!flow)
 		return relay_end_flow_make(end, relay, offer->opener, false);
+	if (flow->is_evicted)
+		return NULL;
 	relay_end_flow_lose(flow);
+	/* One that was closed a moment ago begins anew. */
+	flow->is_over = false;
+	flow->made_ns = flow->lost_ns = end->now_ns;
 	return flow;
 }
 

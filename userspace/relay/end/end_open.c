@@ -96,8 +96,11 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 
 	flow->request = NULL;
 	end->now_ns = later(end->now_ns, now_ns);
-	if (flow->has_shown && reply->err == WEFT_EREFUSED) {
-		/* The refusal may be of the grant, and may be of the flow: that is said again without. */
+	/* The refusal may be of the grant or of the flow: without the grant the latter is said again. */
+	if (flow->is_trial && reply->err < 0)
+		flow->relay->refuses_grant = false;
+	flow->is_trial = flow->has_shown && reply->err == WEFT_EREFUSED;
+	if (flow->is_trial) {
 		flow->relay->refuses_grant = true;
 		end->stats.grant_refused_cnt++;
 		flow->retry_ns = now_ns;

@@ -58,6 +58,7 @@ struct end_flow {
 	bool is_evicted; /* its share went to another */
 	bool is_over;	 /* the next turn ends it */
 	bool has_shown;	 /* a grant, with request */
+	bool is_trial;	 /* request is again without the grant that was refused */
 	uint32_t instance;
 	struct addr addr;			      /* the label here */
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */

@@ -640,6 +640,22 @@ static void test_labels_are_renewed_while_they_are_heard(void)
 	end_all();
 }
 
+static void test_a_clock_that_was_put_back_opens_flows(void)
+{
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	wall_ahead_s = 3 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(2000);
+	wall_ahead_s = 0;
+	run_ms(2000);
+	CHECK_EQ(open_to(opener, peer), 0);
+	CHECK_EQ(opener->flow.expires_s, WEFT_RELAY_KEY_CNT * WEFT_RELAY_KEY_LIFE_S);
+	end_all();
+}
+
 static void test_a_flow_is_shown_with_both_keys(void)
 {
 	struct relay_broker_flow shown;
@@ -757,6 +773,7 @@ int main(void)
 	RUN(test_both_ends_learn_that_an_idle_flow_is_closed);
 	RUN(test_a_leg_follows_its_session);
 	RUN(test_labels_are_renewed_while_they_are_heard);
+	RUN(test_a_clock_that_was_put_back_opens_flows);
 	RUN(test_a_flow_is_shown_with_both_keys);
 	RUN(test_datagrams_pass_both_ways_under_the_labels_of_messages);
 	RUN(test_labels_of_before_a_renewal_are_heard);

@@ -93,6 +93,27 @@ static void test_a_relay_that_refuses_a_grant_is_asked_without(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* The peer declines, with the grant and without: the next flow shows the grant again. */
+static void test_a_peer_that_declines_does_not_cost_the_grant(void)
+{
+	struct mesh_request *request;
+
+	relay_end_rig_init(&rig, NULL);
+	rig.grant_len = 100;
+	(void)relay_end_rig_look(&rig, PEER);
+	relay_end_rig_send(&rig, &rig.found, 1200, 2, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+		CHECK_EQ(grant_len_of(request), i ? 0 : 100);
+		relay_end_rig_reply(&rig, request, WEFT_EREFUSED, NULL);
+		relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	}
+	(void)relay_end_rig_look(&rig, PEER + 1);
+	relay_end_rig_send(&rig, &rig.found, 1200, 2, 0);
+	CHECK_EQ(grant_len_of(relay_end_rig_asked(&rig, MESH_FLOW_OPEN)), 100);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_each_segment_of_a_run_gets_the_label(void)
 {
 	struct relay_flow_message told;
@@ -548,6 +569,7 @@ int main(void)
 {
 	RUN(test_first_packets_travel_with_the_request);
 	RUN(test_a_relay_that_refuses_a_grant_is_asked_without);
+	RUN(test_a_peer_that_declines_does_not_cost_the_grant);
 	RUN(test_each_segment_of_a_run_gets_the_label);
 	RUN(test_a_run_without_room_for_labels_loses_its_last_segments);
 	RUN(test_what_is_no_label_goes_as_it_is);
