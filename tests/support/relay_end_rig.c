@@ -120,7 +120,7 @@ static const struct dgram_sink_ops sink_ops = {sink_reserve, sink_commit, sink_c
 
 /* --- what the node does --- */
 
-static bool on_path(void *ctx, const uint8_t *key, struct relay_end_path *out_path)
+static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 {
 	const struct relay_end_rig *rig = ctx;
 

@@ -11,7 +11,7 @@ another one when the flow was forgotten. Connection tracking lets the endpoint i
 to. Weaker filters let others in by a map from what
 they look at to the inside endpoint, which each datagram out refreshes.
 
-What nobody asked for is dropped before it is tracked for good. Else it would take a port from the
+An unrequested datagram is dropped before it is tracked for good. Else it would take a port from the
 mapping that comes after it, and the kind would be another one.
 
 They hold for UDP and for one inside host per port; TCP is masqueraded. There is no hairpinning.

@@ -53,7 +53,7 @@ int node_open_relay(struct node *node, const struct node_params *params, char *w
 	return err;
 }
 
-static enum fair_class class_of(void *ctx, const uint8_t *key)
+enum fair_class node_peer_class(void *ctx, const uint8_t *key)
 {
 	return mesh_peer_class(((const struct node *)ctx)->home->mesh, key);
 }
@@ -90,7 +90,6 @@ static int open_honoured(struct node *node, char *what)
 		.operator_key = key,
 		.own_key = node_key_public(node->key),
 		.store = node->store,
-		.wall_s = node_wall_us(node) / 1000000,
 	};
 
 	if (!*text)
@@ -112,7 +111,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.own_key = node_key_public(node->key),
 		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
-		.class_of = class_of,
+		.class_of = node_peer_class,
 		.end_closed = end_closed,
 		.grant = on_grant,
 		.ctx = node,

@@ -43,22 +43,12 @@ static const struct worker_relay_end relay_end_ops = {
 
 /* --- for the ends --- */
 
-static bool on_path(void *ctx, const uint8_t *key, struct relay_end_path *out_path)
+static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 {
 	const struct node *node = ctx;
-	struct mesh_path path;
 
-	if (!mesh_neighbour_ops.path(node->home->mesh, key, &path) ||
-	    path.remote.transport != ADDR_UDP)
-		return false;
-	out_path->remote = path.remote;
-	out_path->local = path.local;
-	return true;
-}
-
-static enum fair_class on_key_class(void *ctx, const uint8_t *key)
-{
-	return mesh_peer_class(((struct node *)ctx)->home->mesh, key);
+	return mesh_neighbour_ops.path(node->home->mesh, key, out_path) &&
+	       out_path->remote.transport == ADDR_UDP;
 }
 
 static unsigned place_add(struct relay_end_place *places, unsigned cnt,
@@ -263,7 +253,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.site = node->config->mesh.site,
 		.now_ns = node->home->now_ns,
 		.path = on_path,
-		.key_class = on_key_class,
+		.key_class = node_peer_class,
 		.relays = on_relays,
 		.tell_relay = on_relay_told,
 		.grant = on_grant_wanted,

@@ -10,6 +10,7 @@
 #include "base/fair/fair_path.h"
 #include "base/figure.h"
 #include "mesh/seam.h"
+#include "mesh/seam_neighbours.h"
 #include "relay/flow_messages.h"
 
 struct random;
@@ -59,11 +60,6 @@ struct relay_end_place {
 	unsigned addr_cnt;
 };
 
-/* The path of the session with a relay, over UDP. */
-struct relay_end_path {
-	struct addr remote, local;
-};
-
 enum relay_end_event_kind {
 	RELAY_END_EVENT_OPENED,
 	RELAY_END_EVENT_REOPENED,
@@ -85,7 +81,7 @@ struct relay_end_params {
 	struct fair_site site;
 	uint64_t now_ns;
 	/* False: no session with key, or one that is not over UDP. At any time. */
-	bool (*path)(void *ctx, const uint8_t *key, struct relay_end_path *out_path);
+	bool (*path)(void *ctx, const uint8_t *key, struct mesh_path *out_path);
 	/* What key is to this node. At any time. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	/* Writes relays to open flows at, those with a session first; how many. */

@@ -22,7 +22,7 @@
 struct end_relay {
 	struct relay_end *end;
 	struct relay_end_place place; /* where it is dialled */
-	struct relay_end_path path;   /* of the session, while is_up */
+	struct mesh_path path;	      /* of the session, while is_up */
 	uint32_t flow_cnt;
 	bool is_used, is_kept, is_up, is_connecting;
 	bool refuses_grant;  /* in this session; it is asked without one */

@@ -115,7 +115,6 @@ static enum relay_grant_fault row_open(struct relay_honoured *honoured,
 		.month_len = grant->month_len,
 		.flow_max = grant->flow_max,
 	};
-	uint64_t expires_s = grant->expires_s;
 	int row;
 
 	relay_grant_id(grant, terms.id);
@@ -124,7 +123,7 @@ static enum relay_grant_fault row_open(struct relay_honoured *honoured,
 		row = relay_grant_open(honoured->params.relay, &terms);
 	if (row < 0)
 		return row == WEFT_EFULL ? RELAY_GRANT_FULL : RELAY_GRANT_STORE;
-	honoured->rows[row] = (struct honoured_row){grant->serial, expires_s};
+	honoured->rows[row] = (struct honoured_row){grant->serial, grant->expires_s};
 	*out_row = (unsigned)row;
 	if (relay_grant_flow_cnt(honoured->params.relay, *out_row) >= grant->flow_max)
 		return RELAY_GRANT_FLOWS;

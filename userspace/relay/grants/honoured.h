@@ -27,7 +27,6 @@ struct relay_honoured_params {
 	const uint8_t *operator_key; /* 32 bytes, copied */
 	const uint8_t *own_key;	     /* the relay's, borrowed */
 	struct store *store;	     /* NULL: revocations are lost with the process */
-	uint64_t wall_s;
 };
 /* relay_honoured_new reads the stored revocation list. 0, -ENOMEM, or of the store. */
 WEFT_MUST_CHECK

@@ -31,7 +31,7 @@ static struct node_key *key_of(uint8_t number)
 
 static void begin_with(struct store *store)
 {
-	struct relay_honoured_params params = {.own_key = own, .wall_s = NOW_S};
+	struct relay_honoured_params params = {.own_key = own};
 
 	relay_rig_begin(&rig, store, 0);
 	operator_key = operator_key ?: key_of(1);
