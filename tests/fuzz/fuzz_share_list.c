@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "shares/list_message.h"
+#include "shares/share_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -12,7 +12,7 @@
 #include "mesh/mesh.h"
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 #include "service/directory/directory.h"
 #include "service/service.h"
 #include "support/check.h"

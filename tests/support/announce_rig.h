@@ -5,7 +5,7 @@
 #include "base/thread/jobs.h"
 #include "base/timer.h"
 #include "shares/announce/announce.h"
-#include "blobs/held.h"
+#include "blobs/held_manifests.h"
 #include "shares/announce/announce_rules.h"
 #include "crypto/node_key.h"
 #include "store/store.h"

@@ -13,7 +13,7 @@
 #include "base/container_of.h"
 #include "base/thread/poller.h"
 #include "node/fabric/fabric.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 #include "provider/provider.h"
 #include "support/check.h"
 

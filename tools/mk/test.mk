@@ -59,7 +59,7 @@ $(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT) $(LIBS)
 	$(Q)$(call link,$< $(BPF_SUPPORT_OBJS) $(SUPPORT))
 
 # The same target either fuzzes or replays its corpus.
-FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay.o)
+FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay_corpus.o)
 $(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(FUZZ_MAIN) $(SUPPORT)) $(if $(FUZZING),-fsanitize=fuzzer)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 #include "api/methods.h"
 #include "blobs/serve/servers.h"
 #include "lan/lan_discovery.h"

@@ -26,7 +26,7 @@
 #include "quic/quic.h"
 #include "tcp/tcp_sockets.h"
 #include "store/store.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 
 /* Rows that the step to a new schema could not read. They stay on the disk. */
 static void store_tell_skipped(struct store *store)

@@ -3,7 +3,7 @@
 #define WEFT_SHARES_HEAD_ASK_H
 
 #include "head_seen.h"
-#include "list_message.h"
+#include "share_list.h"
 #include "mesh/seam.h"
 
 /*

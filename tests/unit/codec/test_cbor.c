@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cbor.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 static int walk(const uint8_t *data, size_t len)
 {

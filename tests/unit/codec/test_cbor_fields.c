@@ -3,7 +3,7 @@
 
 #include "support/cbor_sample.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 static int parse(const struct cbor_table *table, const char *hex, struct cbor_sample *out)
 {

@@ -2,7 +2,7 @@
 #include "codec/dns.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define MESSAGE_CAP 1200
 

@@ -2,7 +2,7 @@
 #include "codec/pcp.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 static uint8_t bytes[PCP_LEN_MAX + 8];
 

@@ -2,7 +2,7 @@
 #include "codec/stun.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 #include "weft/stun_answer.h"
 
 #define COOKIE	    "2112a442"

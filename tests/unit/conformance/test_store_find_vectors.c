@@ -15,7 +15,7 @@
 #include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define VECTORS	 "tests/vectors/store_find.json"
 #define FILE_CAP (256u << 10)

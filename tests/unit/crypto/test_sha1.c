@@ -2,7 +2,7 @@
 #include "crypto/sha1.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 /* RFC 3174, 7.3, and FIPS 180's own examples. */
 static void test_published_examples(void)

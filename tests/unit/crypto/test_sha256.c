@@ -2,7 +2,7 @@
 #include "crypto/sha256.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 /* FIPS 180-4's examples, and the service id of docs/wire/descriptor.md. */
 static void test_published_examples(void)

@@ -4,7 +4,7 @@
 #include "codec/cbor.h"
 #include "crypto/node_key.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define OBJECT_CAP (SIGNED_BODY_LEN_MAX + SIGNED_OVERHEAD_MAX)
 

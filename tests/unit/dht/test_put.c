@@ -9,7 +9,7 @@
 #include "dht/validated_addrs.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define HELLO	    "12:Hello World!"
 #define OTHER	    "12:Other World!"

@@ -4,7 +4,7 @@
 #include "blobs/read/read.h"
 #include "blobs/blobs.h"
 #include "firewall/ban_list.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 #include "config/config.h"
 #include "firewall/drop_counters.h"
 #include "firewall/ingress.h"

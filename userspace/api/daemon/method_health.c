@@ -14,7 +14,7 @@
 #include "base/process/last_crash.h"
 #include "api/figures.h"
 #include "api/methods.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 
 #define PATH_CAP	256
 #define DHT_PATIENCE_NS (60 * NS_PER_S) /* a first start may take so long to find nodes */

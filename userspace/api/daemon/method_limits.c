@@ -4,12 +4,12 @@
 #include "mesh/stream/deferral.h"
 #include "overlay/overlay.h"
 #include "mesh/peers/unverified.h"
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 #include "provider/tenant/tenant.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 
 #define COUNT	 API_LIMIT_UNIT_COUNT
 #define BYTES	 API_LIMIT_UNIT_BYTES

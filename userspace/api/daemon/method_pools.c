@@ -6,12 +6,12 @@
 #include "base/fair/fair.h"
 #include "dht/dht.h"
 #include "overlay/overlay.h"
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 #include "method_accounts.h"
 #include "api/figures.h"
 #include "api/methods.h"
 #include "service/topics/topics.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 
 /* For local programs. */
 static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};

@@ -13,7 +13,7 @@
 #include "base/memory/arena.h"
 #include "base/memory/pool.h"
 #include "codec/json_heap.h"
-#include "web_state.h"
+#include "web_routes_state.h"
 
 #define PATH	     "/api/v1/"
 #define BODY_LEN_MAX 65536

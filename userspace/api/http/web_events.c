@@ -16,7 +16,7 @@
 #include "base/monotonic.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
-#include "web_state.h"
+#include "web_routes_state.h"
 
 #define READER_CAP 32
 #define HEARTBEAT_NS                                                                               \

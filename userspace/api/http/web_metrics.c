@@ -11,7 +11,7 @@
 #include "api/figures.h"
 #include "api/methods.h"
 #include "web_metrics.h"
-#include "web_state.h"
+#include "web_routes_state.h"
 #include "store/store.h"
 #include "weft/version.h"
 

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "dht/dht.h"
 #include "pkarr_relay.h"
-#include "web_state.h"
+#include "web_routes_state.h"
 
 /* A client waits for it; what is not found by then counts as not found. */
 #define GET_BUDGET_NS (5 * NS_PER_S)

@@ -16,7 +16,7 @@
 #include "service/topics/subscription.h"
 
 /*
- * Requests and WebSockets on their way to services, for web.c.
+ * Requests and WebSockets on their way to services, for web_routes.c.
  *
  *	web_mesh.c	  whether the service may be called; what a status means
  *	web_mesh_target.c which service, node and version is meant

@@ -11,7 +11,7 @@
 #include "base/monotonic.h"
 #include "codec/text/zbase32.h"
 #include "method_service_target.h"
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 
 #define ALLOW_MAX	64
 #define TIMEOUT_MS_MAX	86400000 /* a day */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenService: an address at which a browser may act as this node, at one service. Home worker. */
 #include "api/methods.h"
-#include "api/http/web.h"
+#include "api/http/web_routes.h"
 
 #define CODE_LIFE_S 120 /* gateway/websocket/pass.h */
 

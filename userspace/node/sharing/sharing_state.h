@@ -3,7 +3,7 @@
 #define WEFT_NODE_SHARING_STATE_H
 
 #include "shares/announce/announce.h"
-#include "blobs/held.h"
+#include "blobs/held_manifests.h"
 #include "shares/publish/publish.h"
 #include "overlay/overlay.h"
 #include "node/sharing/sharing.h"

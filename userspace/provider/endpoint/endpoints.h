@@ -4,7 +4,7 @@
 
 #include "base/fair/fair_path.h"
 #include "base/memory/pool.h"
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 
 struct arena;
 

@@ -21,7 +21,7 @@ struct blobs_held;
 /*
  * Announces what this node has to the overlay, and finds holders there (docs/wire/holder.md).
  *
- *	held.c -> announce_job.c (jobs) -> announce.c -> announce_put.c -> overlay
+ *	held_manifests.c -> announce_job.c (jobs) -> announce.c -> announce_put.c -> overlay
  *	overlay -> holder_finder.c <- region_sets.c (sets of a region, kept for a while)
  *
  * Each manifest has a record under its id: a node that knows the id of a collection or share

@@ -8,7 +8,7 @@
 #include "base/memory/pool.h"
 #include "base/timer.h"
 #include "announce.h"
-#include "blobs/held.h"
+#include "blobs/held_manifests.h"
 #include "holder_record.h"
 #include "golomb_set.h"
 #include "announce_rules.h"

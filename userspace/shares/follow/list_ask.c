@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "follow_state.h"
-#include "shares/list_message.h"
+#include "shares/share_list.h"
 
 _Static_assert(FOLLOW_LIST_HEADS_MAX == LIST_HEADS_MAX && FOLLOW_LIST_CURSOR_LEN == LIST_CURSOR_LEN,
 	       "a page is that of the message");

@@ -8,7 +8,7 @@
 #include "blobs/scope.h"
 #include "follow_state.h"
 #include "shares/head_seen.h"
-#include "shares/list_message.h"
+#include "shares/share_list.h"
 #include "store/store.h"
 
 /* An answer with one head is copied by the mesh; a longer one is lent to it. */

@@ -5,7 +5,7 @@
 
 #include "base/random.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define VECTORS		"tests/vectors/blake3.txt"
 #define VECTOR_LEN	131

@@ -2,7 +2,7 @@
 #include "dht/items/item.h"
 
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #define HELLO "12:Hello World!"
 

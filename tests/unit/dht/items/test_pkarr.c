@@ -4,7 +4,7 @@
 #include "codec/dns.h"
 #include "codec/text/zbase32.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 /*
  * Made and read by the npm package pkarr 1.3, under the key whose seed is

@@ -3,7 +3,7 @@
 
 #include "service/service.h"
 #include "support/check.h"
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 static void test_names(void)
 {

@@ -12,7 +12,7 @@
 #include "codec/text/zbase32.h"
 #include "blobs/blobs.h"
 #include "shares/follow/follow.h"
-#include "shares/list_message.h"
+#include "shares/share_list.h"
 #include "blobs/content_message.h"
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"

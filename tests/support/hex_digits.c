@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/hex.h"
+#include "support/hex_digits.h"
 
 #include <ctype.h>
 #include <stdio.h>

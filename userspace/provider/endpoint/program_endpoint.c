@@ -5,7 +5,7 @@
  * the service fabric -> opened, or marked. The bytes are service/sockets/channel_socket.c's.
  * Home worker.
  */
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * The gateway's routes put together: what is configured, which clients may ask, and which file
  * answers what. Home worker.
  */
-#include "web.h"
+#include "web_routes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "web_content.h"
 #include "api/http_mesh/web_mesh.h"
-#include "web_state.h"
+#include "web_routes_state.h"
 #include "web_token.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shares/list_message.h"
+#include "shares/share_list.h"
 
 #include "support/check.h"
 

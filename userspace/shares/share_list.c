@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "list_message.h"
+#include "share_list.h"
 
 #include "codec/cbor_fields.h"
 

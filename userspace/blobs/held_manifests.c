@@ -3,7 +3,7 @@
  * STORE_OBJECTS is in the order of content ids, so a region is one walk over it. The served
  * index says whether a file is served, and as part of which collection.
  */
-#include "held.h"
+#include "held_manifests.h"
 
 #include <stdlib.h>
 #include <string.h>

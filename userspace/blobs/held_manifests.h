@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_BLOBS_HELD_H
-#define WEFT_BLOBS_HELD_H
+#ifndef WEFT_BLOBS_HELD_MANIFESTS_H
+#define WEFT_BLOBS_HELD_MANIFESTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_API_HTTP_WEB_STATE_H
-#define WEFT_API_HTTP_WEB_STATE_H
+#ifndef WEFT_API_HTTP_WEB_ROUTES_STATE_H
+#define WEFT_API_HTTP_WEB_ROUTES_STATE_H
 
 #include "api/api.h"
 #include "gateway/gateway.h"
-#include "web.h"
+#include "web_routes.h"
 
 /*
  * Private to web*.c: one object per kind of route. Each is made with the node and gives its rows of

@@ -3,7 +3,7 @@
  * Endpoints on a fabric that the test plays: which caller has the places, and bytes between a stream
  * and the descriptor that a program gets.
  */
-#include "provider/endpoint/endpoint.h"
+#include "provider/endpoint/program_endpoint.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_TESTS_HEX_H
-#define WEFT_TESTS_HEX_H
+#ifndef WEFT_TESTS_HEX_DIGITS_H
+#define WEFT_TESTS_HEX_DIGITS_H
 
 #include <stddef.h>
 #include <stdint.h>

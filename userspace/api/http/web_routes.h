@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_API_HTTP_WEB_H
-#define WEFT_API_HTTP_WEB_H
+#ifndef WEFT_API_HTTP_WEB_ROUTES_H
+#define WEFT_API_HTTP_WEB_ROUTES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_SHARES_LIST_MESSAGE_H
-#define WEFT_SHARES_LIST_MESSAGE_H
+#ifndef WEFT_SHARES_SHARE_LIST_H
+#define WEFT_SHARES_SHARE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
