@@ -4,19 +4,20 @@
  */
 #include "method_bootstrap.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "codec/text/utf8.h"
 #include "locate/bootstrap.h"
+#include "api/durable_reply.h"
 #include "api/methods.h"
 
 #define DAY_S	     86400
 #define DAYS_DEFAULT 90
 #define DAYS_MAX     (BOOTSTRAP_LIFE_S_MAX / DAY_S)
 #define WHAT	     "bootstrap list"
+/* The store refused the change. */
+#define SET_AGAIN "it holds until the daemon ends: mend the store and set it again"
 
 char *api_bootstrap_entry(const struct bootstrap_entry *entry,
 			  char text[static METHOD_BOOTSTRAP_ENTRY_CAP])
@@ -203,46 +204,7 @@ void api_list_bootstraps(struct api *api, struct control_call *call,
 
 /* --- keeping --- */
 
-/* A list that was added or removed, until the store has it. */
-struct bootstrap_setting {
-	struct control_call *call; /* NULL: the caller left */
-	json_t *reply;
-};
-
-static void setting_caller_left(void *arg)
-{
-	((struct bootstrap_setting *)arg)->call = NULL;
-}
-
-static void setting_done(void *arg, int err)
-{
-	struct bootstrap_setting *setting = arg;
-
-	if (setting->call && err < 0)
-		control_fail(setting->call, err, WHAT, weft_err_text(err),
-			     "it holds until the daemon ends: mend the store and set it again");
-	else if (setting->call)
-		control_reply(setting->call, json_incref(setting->reply));
-	json_decref(setting->reply);
-	free(setting);
-}
-
-/* setting_new takes reply. */
-static struct bootstrap_setting *setting_new(struct control_call *call, json_t *reply)
-{
-	struct bootstrap_setting *setting = malloc(sizeof(*setting));
-
-	if (!setting) {
-		json_decref(reply);
-		control_fail(call, -ENOMEM, WHAT, "no memory", "free some and try again");
-		return NULL;
-	}
-	*setting = (struct bootstrap_setting){call, reply};
-	control_on_gone(call, setting_caller_left, setting);
-	return setting;
-}
-
-static void setting_refuse(struct bootstrap_setting *setting, int err)
+static void setting_refuse(struct control_call *call, int err)
 {
 	const char *why = weft_err_text(err), *next = "try again";
 
@@ -259,10 +221,7 @@ static void setting_refuse(struct bootstrap_setting *setting, int err)
 		why = "no list of that issuer is kept";
 		next = "weft bootstrap list shows those that are";
 	}
-	control_on_gone(setting->call, NULL, NULL);
-	control_fail(setting->call, err, WHAT, why, next);
-	json_decref(setting->reply);
-	free(setting);
+	control_fail(call, err, WHAT, why, next);
 }
 
 static bool is_trusted(const struct api *api, const struct bootstrap_list *list, const char *trust)
@@ -308,7 +267,7 @@ void api_add_bootstrap(struct api *api, struct control_call *call,
 		       const struct api_add_bootstrap_in *in, uint64_t now_ns)
 {
 	struct api_add_bootstrap_out out;
-	struct bootstrap_setting *setting;
+	struct api_durable_reply *waiting;
 	uint8_t bytes[BOOTSTRAP_LEN_MAX];
 	struct bootstrap_list list;
 	size_t len;
@@ -319,13 +278,15 @@ void api_add_bootstrap(struct api *api, struct control_call *call,
 	    !may_be_added(api, call, &list, in->trust))
 		return;
 	out.bootstrap = bootstrap_of(control_blocks(call), api, &list);
-	setting = setting_new(call, api_add_bootstrap_out_write(&out));
-	if (!setting)
+	waiting = api_durable_reply_new(call, WHAT, SET_AGAIN, api_add_bootstrap_out_write(&out));
+	if (!waiting)
 		return;
 	err = locate_bootstrap_put(api->locate->bootstrap, &list, bytes, len,
-				   (struct bootstrap_write){setting_done, setting});
-	if (err < 0)
-		setting_refuse(setting, err);
+				   (struct bootstrap_write){api_durable_reply_send, waiting});
+	if (err < 0) {
+		api_durable_reply_cancel(waiting);
+		setting_refuse(call, err);
+	}
 }
 
 void api_remove_bootstrap(struct api *api, struct control_call *call,
@@ -333,7 +294,7 @@ void api_remove_bootstrap(struct api *api, struct control_call *call,
 {
 	struct api_remove_bootstrap_out out = {0};
 	const struct bootstrap_list *list;
-	struct bootstrap_setting *setting;
+	struct api_durable_reply *waiting;
 	uint8_t key[32];
 	int err;
 
@@ -347,11 +308,14 @@ void api_remove_bootstrap(struct api *api, struct control_call *call,
 	list = locate_bootstrap_list_of(api->locate->bootstrap, key);
 	if (list)
 		out.bootstrap = bootstrap_of(control_blocks(call), api, list);
-	setting = setting_new(call, api_remove_bootstrap_out_write(&out));
-	if (!setting)
+	waiting =
+		api_durable_reply_new(call, WHAT, SET_AGAIN, api_remove_bootstrap_out_write(&out));
+	if (!waiting)
 		return;
 	err = locate_bootstrap_remove(api->locate->bootstrap, key,
-				      (struct bootstrap_write){setting_done, setting});
-	if (err < 0)
-		setting_refuse(setting, err);
+				      (struct bootstrap_write){api_durable_reply_send, waiting});
+	if (err < 0) {
+		api_durable_reply_cancel(waiting);
+		setting_refuse(call, err);
+	}
 }

@@ -11,12 +11,15 @@
 #include <string.h>
 
 #include "api/methods.h"
+#include "api/durable_reply.h"
 #include "base/monotonic.h"
 #include "config/config.h"
 #include "relay/broker/relay_broker.h"
 #include "relay/grants/honoured.h"
 
 #define REVOCATIONS "revocation list"
+/* The store refused it. */
+#define GIVE_AGAIN "it holds until the daemon ends: mend the store and give it again"
 
 static const char *state_of(const struct relay_known_row *row)
 {
@@ -129,30 +132,6 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 
 /* --- revocations --- */
 
-/* A list on its way into the store. */
-struct revoking {
-	struct control_call *call; /* NULL: the caller left */
-	json_t *reply;
-};
-
-static void on_durable(void *arg, int err)
-{
-	struct revoking *revoking = arg;
-
-	if (revoking->call && err < 0)
-		control_fail(revoking->call, err, REVOCATIONS, weft_err_text(err),
-			     "it holds until the daemon ends: mend the store and give it again");
-	else if (revoking->call)
-		control_reply(revoking->call, json_incref(revoking->reply));
-	json_decref(revoking->reply);
-	free(revoking);
-}
-
-static void caller_left(void *arg)
-{
-	((struct revoking *)arg)->call = NULL;
-}
-
 static void refuse(struct control_call *call, int err)
 {
 	const char *why = weft_err_text(err), *next = "try again";
@@ -188,23 +167,20 @@ static json_t *reply_of(const struct relay_revocations *list)
 static void list_take(struct api *api, struct control_call *call, const uint8_t *bytes, size_t len)
 {
 	struct relay_revocations *list = calloc(1, sizeof(*list));
-	struct revoking *revoking = calloc(1, sizeof(*revoking));
-	int err = list && revoking ? relay_revocations_parse(bytes, len, list) : -ENOMEM;
+	struct api_durable_reply *waiting;
+	int err = list ? relay_revocations_parse(bytes, len, list) : -ENOMEM;
 
-	if (err == 0) {
-		*revoking = (struct revoking){call, reply_of(list)};
-		control_on_gone(call, caller_left, revoking);
-		err = relay_honoured_revoke(api->relay_honoured, bytes, len, on_durable, revoking);
+	if (err < 0) {
+		refuse(call, err);
+	} else if ((waiting =
+			    api_durable_reply_new(call, REVOCATIONS, GIVE_AGAIN, reply_of(list)))) {
+		err = relay_honoured_revoke(api->relay_honoured, bytes, len, api_durable_reply_send,
+					    waiting);
 		if (err < 0) {
-			control_on_gone(call, NULL, NULL);
-			json_decref(revoking->reply);
-		} else {
-			revoking = NULL;
+			api_durable_reply_cancel(waiting);
+			refuse(call, err);
 		}
 	}
-	if (err < 0)
-		refuse(call, err);
-	free(revoking);
 	free(list);
 }
 
