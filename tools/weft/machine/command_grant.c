@@ -2,6 +2,7 @@
 /*
  * weft relay grant-new, grant-list, grant-show, grant-revoke and grant-lend. All work on files and keys alone; no daemon is asked.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include "print/text.h"
 #include "relay/grants/grant_record.h"
 #include "relay/grants/grant_revocations.h"
+#include "varlink/printed.h"
 
 #define FLOWS_DEFAULT  16
 #define LIFE_DEFAULT_S (30ull * 86400)
@@ -251,16 +253,19 @@ static int grant_serial(const struct invocation *inv, struct operator_files *fil
 	return status;
 }
 
-static int text_show(const struct invocation *inv, const char *name, const char *text)
+static void json_show(json_t *json)
 {
-	if (inv->is_json) {
-		json_t *json = json_pack("{s:s}", name, text);
+	text_print_json(json);
+	json_decref(json);
+}
 
-		text_print_json(json);
-		json_decref(json);
-	} else {
+static int signed_grant_show(const struct invocation *inv, const char *text)
+{
+	if (inv->is_json)
+		json_show(api_printed_signed_grant_write(
+			&(struct api_printed_signed_grant){.grant = text}));
+	else
 		printf("%s\n", text);
-	}
 	return STATUS_OK;
 }
 
@@ -282,7 +287,7 @@ static int grant_sign(const struct invocation *inv, struct operator_files *files
 	relay_grant_text_write(bytes, writer_len(&w), text);
 	/* Its serial is used before the grant leaves. */
 	status = grant_file_replace(files->grants, files->text, text);
-	return status == STATUS_OK ? text_show(inv, "grant", text) : status;
+	return status == STATUS_OK ? signed_grant_show(inv, text) : status;
 }
 
 int run_relay_grant_new(struct invocation *inv)
@@ -317,98 +322,91 @@ static const char *grant_state(const struct relay_shown *shown,
 	}
 }
 
-static json_t *keys_json(const uint8_t (*keys)[32], uint32_t cnt)
+static struct api_string_list keys_of(struct varlink_blocks *blocks, const uint8_t (*keys)[32],
+				      uint32_t cnt)
 {
-	json_t *array = json_array();
+	struct api_string_list list = {0};
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	for (uint32_t i = 0; i < cnt; i++)
-		json_array_append_new(array, json_string(zbase32_write(keys[i], 32, text)));
-	return array;
+		varlink_push(blocks, &list, varlink_text(blocks, zbase32_write(keys[i], 32, text)));
+	return list;
 }
 
-static json_t *grant_json(const struct relay_shown *shown, const struct relay_revocations *list)
+static struct api_printed_grant grant_of(struct varlink_blocks *blocks,
+					 const struct relay_shown *shown,
+					 const struct relay_revocations *list)
 {
 	const struct relay_grant_record *grant = &shown->grant;
 	char issuer[ZBASE32_KEY_TEXT_CAP], holder[ZBASE32_KEY_TEXT_CAP];
-	json_t *json = json_pack(
-		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:o}", "operator",
-		zbase32_write(grant->issuer, 32, issuer), "serial", (json_int_t)grant->serial,
-		"holder", zbase32_write(grant->holder, 32, holder), "rate",
-		(json_int_t)grant->per_s, "burst", (json_int_t)grant->burst_len, "month",
-		(json_int_t)grant->month_len, "flows", (json_int_t)grant->flow_max, "content",
-		(int)grant->is_content, "not_before_s", (json_int_t)grant->not_before_s,
-		"expires_s", (json_int_t)grant->expires_s, "state", grant_state(shown, list),
-		"relays", keys_json(grant->relays, grant->relay_cnt));
+	struct api_printed_grant out = {
+		.operator= varlink_text(blocks, zbase32_write(grant->issuer, 32, issuer)),
+		.serial = api_uint(grant->serial),
+		.holder = varlink_text(blocks, zbase32_write(grant->holder, 32, holder)),
+		.rate = api_uint(grant->per_s),
+		.burst = api_uint(grant->burst_len),
+		.month = api_uint(grant->month_len),
+		.flows = api_uint(grant->flow_max),
+		.content = grant->is_content,
+		.not_before_s = api_uint(grant->not_before_s),
+		.expires_s = api_uint(grant->expires_s),
+		.state = grant_state(shown, list),
+		.relays = keys_of(blocks, grant->relays, grant->relay_cnt),
+	};
 
 	if (shown->has_set) {
-		json_object_set_new(json, "lent_to", keys_json(shown->keys, shown->key_cnt));
-		json_object_set_new(json, "lent_until_s",
-				    json_integer((json_int_t)shown->set_expires_s));
+		API_SET(&out, lent_to, keys_of(blocks, shown->keys, shown->key_cnt));
+		API_SET(&out, lent_until_s, api_uint(shown->set_expires_s));
 	}
-	return json;
+	return out;
 }
 
 /* One line: a pipe and people get the same columns. */
-static void grant_line(const json_t *json)
+static void grant_line(const struct api_printed_grant *grant)
 {
-	static const char *const names[] = {"serial",	    "holder",	 "state",   "rate",
-					    "burst",	    "month",	 "flows",   "content",
-					    "not_before_s", "expires_s", "operator"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const json_t *value = json_object_get(json, names[i]);
-
-		printf("%s", i ? "\t" : "");
-		if (json_is_string(value))
-			printf("%s", json_string_value(value));
-		else if (json_is_boolean(value))
-			printf("%s", json_is_true(value) ? "yes" : "no");
-		else
-			printf("%lld", (long long)json_integer_value(value));
-	}
-	printf("\n");
+	printf("%" PRId64 "\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64
+	       "\t%s\t%" PRId64 "\t%" PRId64 "\t%s\n",
+	       grant->serial, grant->holder, grant->state, grant->rate, grant->burst, grant->month,
+	       grant->flows, grant->content ? "yes" : "no", grant->not_before_s, grant->expires_s,
+	       grant->operator);
 }
 
 struct listing {
+	struct varlink_blocks *blocks;
 	const struct relay_revocations *list;
-	json_t *grants;
+	struct api_printed_grants out;
 };
 
 static void listing_add(void *ctx, const struct relay_shown *shown)
 {
 	struct listing *listing = ctx;
 
-	json_array_append_new(listing->grants, grant_json(shown, listing->list));
+	varlink_push(listing->blocks, &listing->out.grants,
+		     grant_of(listing->blocks, shown, listing->list));
 }
 
-static void grants_print(const struct invocation *inv, json_t *grants)
+static void grants_print(const struct invocation *inv, const struct api_printed_grants *out)
 {
-	json_t *json, *each;
-	size_t i;
-
 	if (inv->is_json) {
-		json = json_pack("{s:O}", "grants", grants);
-		text_print_json(json);
-		json_decref(json);
+		json_show(api_printed_grants_write(out));
 		return;
 	}
-	json_array_foreach(grants, i, each) grant_line(each);
-	if (!json_array_size(grants) && inv->has_terminal_out)
+	for (size_t i = 0; i < out->grants.cnt; i++)
+		grant_line(&out->grants.rows[i]);
+	if (!out->grants.cnt && inv->has_terminal_out)
 		printf("no grant was signed; weft relay grant-new signs one\n");
 }
 
 int run_relay_grant_list(struct invocation *inv)
 {
 	struct operator_files files = {.key = NULL};
-	struct listing listing = {.list = &files.revocations, .grants = json_array()};
+	struct listing listing = {.blocks = inv->blocks, .list = &files.revocations};
 	int status = operator_open(inv, &files);
 
 	if (status == STATUS_OK)
 		status = grants_each(&files, listing_add, &listing);
 	if (status == STATUS_OK)
-		grants_print(inv, listing.grants);
-	json_decref(listing.grants);
+		grants_print(inv, &listing.out);
 	node_key_free(files.key);
 	return status;
 }
@@ -459,8 +457,8 @@ int run_relay_grant_show(struct invocation *inv)
 {
 	static struct relay_revocations list;
 	const char *revoked = invocation_option(inv, "revoked");
+	struct api_printed_grant shown;
 	struct signed_grant grant;
-	json_t *json;
 	int status = grant_arg(inv, inv->args[0], &grant);
 
 	if (status == STATUS_OK && revoked)
@@ -469,12 +467,11 @@ int run_relay_grant_show(struct invocation *inv)
 		status = client_say_error(STATUS_NOT_FOUND, revoked, "there is no such file", NULL);
 	if (status != STATUS_OK)
 		return status;
-	json = grant_json(&grant.shown, &list);
+	shown = grant_of(inv->blocks, &grant.shown, &list);
 	if (inv->is_json)
-		text_print_json(json);
+		json_show(api_printed_grant_write(&shown));
 	else
-		grant_line(json);
-	json_decref(json);
+		grant_line(&shown);
 	return grant_judge(inv, &grant, &list);
 }
 
@@ -522,7 +519,12 @@ static int revocations_sign(const struct invocation *inv, struct operator_files 
 					"revoke the oldest together, by --below SERIAL");
 	relay_revocations_text_write(bytes, writer_len(&w), text);
 	status = grant_file_replace(files->revoked, NULL, text);
-	return status == STATUS_OK ? text_show(inv, "revocations", text) : status;
+	if (status == STATUS_OK && inv->is_json)
+		json_show(api_printed_signed_revocations_write(
+			&(struct api_printed_signed_revocations){.revocations = text}));
+	else if (status == STATUS_OK)
+		printf("%s\n", text);
+	return status;
 }
 
 int run_relay_grant_revoke(struct invocation *inv)
@@ -560,7 +562,7 @@ static int set_sign(const struct invocation *inv, const struct node_key *key,
 	if (w.bad)
 		return client_say_error(STATUS_FAILED, inv->args[1], "the key set is too long",
 					NULL);
-	return text_show(inv, "grant", relay_grant_text_write(bytes, writer_len(&w), text));
+	return signed_grant_show(inv, relay_grant_text_write(bytes, writer_len(&w), text));
 }
 
 int run_relay_grant_lend(struct invocation *inv)

@@ -7,6 +7,7 @@
 #include "crypto/node_key.h"
 #include "machine/grant_file.h"
 #include "print/text.h"
+#include "varlink/printed.h"
 
 static int key_print(const struct invocation *inv, const struct node_key *key)
 {
@@ -14,7 +15,7 @@ static int key_print(const struct invocation *inv, const struct node_key *key)
 
 	zbase32_write(node_key_public(key), NODE_KEY_LEN, text);
 	if (inv->is_json) {
-		json_t *json = json_pack("{s:s}", "operator", text);
+		json_t *json = api_printed_operator_write(&(struct api_printed_operator){text});
 
 		text_print_json(json);
 		json_decref(json);
