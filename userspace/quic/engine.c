@@ -382,14 +382,17 @@ unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, v
 	return cnt;
 }
 
-void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx)
+const struct addr *quic_engine_path_next(const struct quic_engine *engine,
+					 const struct quic_conn **at)
 {
-	struct quic_conn *conn = NULL;
+	const struct quic_conn *conn = *at;
 
-	while ((conn = pool_next(&engine->conns, conn)))
-		if (conn->state == QUIC_CONN_OPEN ||
-		    (conn->state == QUIC_CONN_HANDSHAKE && conn->is_dialler))
-			fn(ctx, &conn->remote);
+	do
+		conn = pool_next(&engine->conns, conn);
+	while (conn && conn->state != QUIC_CONN_OPEN &&
+	       (conn->state != QUIC_CONN_HANDSHAKE || !conn->is_dialler));
+	*at = conn;
+	return conn ? &conn->remote : NULL;
 }
 
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats)

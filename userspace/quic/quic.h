@@ -200,8 +200,13 @@ void quic_engine_configure(struct quic_engine *engine, const struct quic_config 
 typedef bool (*quic_refuse_fn)(void *ctx, const struct addr *remote);
 unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
 			   uint64_t now_ns);
-/* quic_engine_each_path tells fn the last validated path of every connection that is dialled or open. */
-void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx);
+/*
+ * quic_engine_path_next walks the last validated paths of the connections that are dialled or
+ * open: starts with *at NULL, and ends with NULL.
+ */
+struct quic_conn;
+const struct addr *quic_engine_path_next(const struct quic_engine *engine,
+					 const struct quic_conn **at);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*

@@ -151,9 +151,12 @@ static size_t worker_relayed_len_max(void *ctx, const struct addr *label)
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
 	struct worker *worker = container_of(timer, struct worker, paths_timer);
+	const struct quic_conn *conn = NULL;
+	const struct addr *remote;
 
 	firewall_ingress_sweep(worker->ingress);
-	quic_engine_each_path(worker->quic, worker_on_path, worker);
+	while ((remote = quic_engine_path_next(worker->quic, &conn)))
+		worker_on_path(worker, remote);
 	quic_engine_review(worker->quic);
 	if (worker->tcp)
 		tcp_engine_review(worker->tcp);
