@@ -206,9 +206,10 @@ void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, 
 	(void)!net_ingress_session_put(&ingress->tables, &endpoint, &entry);
 }
 
-void firewall_ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx)
+const struct ingress_session *firewall_ingress_session_next(const struct ingress *ingress,
+							    const struct ingress_session *session)
 {
-	net_ingress_session_each(&ingress->tables, fn, ctx);
+	return net_ingress_session_next(&ingress->tables, session);
 }
 
 void firewall_ingress_sweep(struct ingress *ingress)

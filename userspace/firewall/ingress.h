@@ -66,8 +66,9 @@ void firewall_ingress_set_reply_keys(struct ingress *ingress,
  * full table it has an unvalidated source's limits until there is room.
  */
 void firewall_ingress_prove(struct ingress *ingress, const struct addr *remote, uint64_t now_ns);
-/* firewall_ingress_each_session calls fn for every path of a session. */
-void firewall_ingress_each_session(const struct ingress *ingress, demux_session_fn fn, void *ctx);
+/* firewall_ingress_session_next walks the paths of sessions: starts and ends with NULL. */
+const struct ingress_session *firewall_ingress_session_next(const struct ingress *ingress,
+							    const struct ingress_session *session);
 /* firewall_ingress_sweep drops what has expired. */
 void firewall_ingress_sweep(struct ingress *ingress);
 /* firewall_ingress_take enforces exactly set, which is freed; NULL changes nothing. */

@@ -189,14 +189,6 @@ static void test_ids_are_held_against_the_keys(void)
 	bench_close(&bench);
 }
 
-static void count_session(void *ctx, const struct weft_endpoint *source,
-			  const struct weft_session *entry)
-{
-	CHECK_EQ(weft_endpoint_ipv4(source), 0xc0000201);
-	CHECK_EQ(entry->expires_ns, NOW_NS + INGRESS_PATH_LIFE_NS);
-	++*(unsigned *)ctx;
-}
-
 static void test_a_path_is_validated_until_its_time_is_over(void)
 {
 	const __u64 key[2] = {1, 2};
@@ -204,7 +196,7 @@ static void test_a_path_is_validated_until_its_time_is_over(void)
 	struct bench bench;
 	struct ingress *ingress;
 	struct addr remote;
-	unsigned cnt = 0;
+	const struct ingress_session *session;
 
 	CHECK(bench_open(&bench));
 	ingress = bench.ingresses[0];
@@ -212,8 +204,11 @@ static void test_a_path_is_validated_until_its_time_is_over(void)
 	firewall_ingress_set_cid_keys(ingress, &keys);
 	CHECK_EQ(addr_parse(UNVALIDATED, &remote), 0);
 	firewall_ingress_prove(ingress, &remote, NOW_NS);
-	firewall_ingress_each_session(ingress, count_session, &cnt);
-	CHECK_EQ(cnt, 1);
+	session = firewall_ingress_session_next(ingress, NULL);
+	CHECK(session);
+	CHECK_EQ(weft_endpoint_ipv4(&session->source), 0xc0000201);
+	CHECK_EQ(session->entry.expires_ns, NOW_NS + INGRESS_PATH_LIFE_NS);
+	CHECK(!firewall_ingress_session_next(ingress, session));
 	firewall_ingress_turn(ingress, NOW_NS + INGRESS_PATH_LIFE_NS - 1);
 	CHECK(admits_id_of(ingress, &keys, UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_SESSION].packet_cnt, 1);
@@ -221,8 +216,7 @@ static void test_a_path_is_validated_until_its_time_is_over(void)
 	CHECK(admits_id_of(ingress, &keys, UNVALIDATED));
 	CHECK_EQ(firewall_ingress_counters(ingress)[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	firewall_ingress_sweep(ingress);
-	firewall_ingress_each_session(ingress, count_session, &cnt);
-	CHECK_EQ(cnt, 1);
+	CHECK(!firewall_ingress_session_next(ingress, NULL));
 	bench_close(&bench);
 }
 

@@ -15,11 +15,6 @@
 
 #define PLACE_CNT_ALL (WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
 
-struct session_slot {
-	struct weft_endpoint source;
-	struct weft_session entry;
-};
-
 int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
 			    const struct demux_tables_params *params)
 {
@@ -34,7 +29,7 @@ int net_ingress_tables_init(struct weft_tables *tables, struct arena *arena,
 	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||
 	    map_init(&tables->sessions, arena, sizeof(struct weft_endpoint), params->session_cap,
 		     params->secret) < 0 ||
-	    pool_init(&tables->session_slots, arena, sizeof(struct session_slot),
+	    pool_init(&tables->session_slots, arena, sizeof(struct ingress_session),
 		      params->session_cap) < 0)
 		return WEFT_EFULL;
 	return 0;
@@ -127,7 +122,7 @@ const struct weft_ban *net_ingress_ban_lookup(struct weft_tables *tables,
 int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
 			    const struct weft_session *entry)
 {
-	struct session_slot *slot = map_lookup(&tables->sessions, source);
+	struct ingress_session *slot = map_lookup(&tables->sessions, source);
 
 	if (!slot) {
 		slot = pool_acquire(&tables->session_slots);
@@ -145,7 +140,7 @@ int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoi
 
 void net_ingress_session_delete(struct weft_tables *tables, const struct weft_endpoint *source)
 {
-	struct session_slot *slot = map_delete(&tables->sessions, source);
+	struct ingress_session *slot = map_delete(&tables->sessions, source);
 
 	if (slot)
 		pool_release(&tables->session_slots, slot);
@@ -154,22 +149,20 @@ void net_ingress_session_delete(struct weft_tables *tables, const struct weft_en
 struct weft_session *net_ingress_session_lookup(struct weft_tables *tables,
 						const struct weft_endpoint *source)
 {
-	struct session_slot *slot = map_lookup(&tables->sessions, source);
+	struct ingress_session *slot = map_lookup(&tables->sessions, source);
 
 	return slot ? &slot->entry : NULL;
 }
 
-void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx)
+const struct ingress_session *net_ingress_session_next(const struct weft_tables *tables,
+						       const struct ingress_session *session)
 {
-	const struct session_slot *slot = NULL;
-
-	while ((slot = pool_next(&tables->session_slots, slot)))
-		fn(ctx, &slot->source, &slot->entry);
+	return pool_next(&tables->session_slots, session);
 }
 
 unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns)
 {
-	struct session_slot *slot = NULL;
+	struct ingress_session *slot = NULL;
 	unsigned swept_cnt = 0;
 
 	while ((slot = pool_next(&tables->session_slots, slot))) {

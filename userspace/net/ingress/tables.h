@@ -100,10 +100,13 @@ int net_ingress_session_put(struct weft_tables *tables, const struct weft_endpoi
 void net_ingress_session_delete(struct weft_tables *tables, const struct weft_endpoint *source);
 struct weft_session *net_ingress_session_lookup(struct weft_tables *tables,
 						const struct weft_endpoint *source);
-/* net_ingress_session_each calls fn for every entry, expired or not; fn changes none. */
-typedef void (*demux_session_fn)(void *ctx, const struct weft_endpoint *source,
-				 const struct weft_session *entry);
-void net_ingress_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx);
+struct ingress_session {
+	struct weft_endpoint source;
+	struct weft_session entry;
+};
+/* net_ingress_session_next walks the entries, expired or not: starts and ends with NULL. */
+const struct ingress_session *net_ingress_session_next(const struct weft_tables *tables,
+						       const struct ingress_session *session);
 /* net_ingress_session_sweep drops what has expired; returns how many. */
 unsigned net_ingress_session_sweep(struct weft_tables *tables, uint64_t now_ns);
 

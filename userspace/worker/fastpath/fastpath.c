@@ -77,14 +77,6 @@ static void token_keys_push(struct fastpath *fastpath)
 }
 
 /* A full table refuses: such a path has an unvalidated source's limits until there is room. */
-static void session_push(void *ctx, const struct weft_endpoint *source,
-			 const struct weft_session *entry)
-{
-	struct fastpath *fastpath = ctx;
-
-	(void)!net_xdp_session_put(fastpath->xdp, source, entry);
-}
-
 void worker_fastpath_on_path(struct fastpath *fastpath, const struct addr *remote)
 {
 	const struct weft_session entry = {.expires_ns =
@@ -92,7 +84,7 @@ void worker_fastpath_on_path(struct fastpath *fastpath, const struct addr *remot
 	struct weft_endpoint endpoint = addr_endpoint(remote);
 
 	if (fastpath->xdp)
-		session_push(fastpath, &endpoint, &entry);
+		(void)!net_xdp_session_put(fastpath->xdp, &endpoint, &entry);
 }
 
 static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
@@ -113,10 +105,14 @@ static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const cha
 
 void worker_fastpath_tables_push(struct fastpath *fastpath)
 {
+	const struct ingress *ingress = fastpath->params.home->ingress;
+	const struct ingress_session *session = NULL;
+
 	worker_fastpath_bans_push(fastpath);
 	worker_fastpath_cids_rotated(fastpath);
 	token_keys_push(fastpath);
-	firewall_ingress_each_session(fastpath->params.home->ingress, session_push, fastpath);
+	while ((session = firewall_ingress_session_next(ingress, session)))
+		(void)!net_xdp_session_put(fastpath->xdp, &session->source, &session->entry);
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
