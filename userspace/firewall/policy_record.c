@@ -48,9 +48,8 @@ struct reading {
 	uint64_t now_ns;
 };
 
-static void driver_read(void *ctx, const struct xdp_places *places)
+static void driver_read(struct reading *reading, const struct xdp_places *places)
 {
-	struct reading *reading = ctx;
 	const struct firewall_params *params = reading->record->params;
 	const struct arrivals_block block = {
 		.table = table_of_cpu(params->worker_cnt, places->cpu),
@@ -106,13 +105,15 @@ static void classes_read(struct record *record, uint64_t now_ns)
 	params->counters(params->ctx, counters);
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
 		struct reading reading = {record, i, now_ns};
+		struct xdp_places places = {.class = i};
 		uint64_t cnt = firewall_arrivals_class_cnt(counters, i);
 
 		if (cnt == record->class_cnts[i])
 			continue;
 		record->class_cnts[i] = cnt;
 		home_read(&reading);
-		net_xdp_places_each(xdp_of(record), i, driver_read, &reading);
+		while (net_xdp_places_next(xdp_of(record), &places))
+			driver_read(&reading, &places);
 	}
 }
 

@@ -267,18 +267,19 @@ void net_xdp_set_relay(struct xdp *xdp, const struct weft_relay_tables *tables);
 void net_xdp_counters(const struct xdp *xdp,
 		      struct weft_counter out_counters[static WEFT_REASON_CNT]);
 /*
- * net_xdp_places_each lends fn the places of class, a block of each level and
- * CPU at a time; places has WEFT_PLACE_BLOCK_CNT of them, from first on.
- * Nothing without a device. net_xdp_tables_generation is another number when
- * they began at zero again.
+ * net_xdp_places_next walks the places of class, a block of each level and CPU at a time. places
+ * has WEFT_PLACE_BLOCK_CNT of them, from first on, until the next block is asked for. The first
+ * call takes a block that is zero but for class. Nothing without a device.
+ * net_xdp_tables_generation is another number when they began at zero again.
  */
 struct xdp_places {
+	enum weft_class class;
 	unsigned cpu, level;
 	uint32_t first;
 	const struct weft_place *places;
+	uint32_t next; /* net_xdp_places_next's: the block behind this one */
 };
-typedef void (*xdp_places_fn)(void *ctx, const struct xdp_places *block);
-void net_xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx);
+bool net_xdp_places_next(const struct xdp *xdp, struct xdp_places *block);
 unsigned net_xdp_cpu_cnt(void); /* that may ever be on line: each has tables of its own */
 uint64_t net_xdp_tables_generation(const struct xdp *xdp);
 /* net_xdp_samples calls fn for each sample of a drop that waits. Returns how many. */

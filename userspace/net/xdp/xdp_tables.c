@@ -163,22 +163,32 @@ void net_xdp_counters(const struct xdp *xdp,
 	}
 }
 
-void net_xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx)
+/* Reads the next block that the map has, of all CPUs at once. */
+static bool places_read(const struct xdp *xdp, struct xdp_places *block)
 {
-	for (uint32_t i = 0; is_attached(xdp) && i < WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
-		uint32_t idx = class * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS + i;
-		struct xdp_places block = {
-			.level = i / WEFT_PLACE_BLOCKS,
-			.first = i % WEFT_PLACE_BLOCKS * WEFT_PLACE_BLOCK_CNT,
-		};
+	while (is_attached(xdp) && block->next < WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS) {
+		uint32_t i = block->next++;
+		uint32_t idx = block->class * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS + i;
 
-		if (bpf_map_lookup_elem(xdp->maps[XDP_MAP_PLACES], &idx, xdp->cpu_places) < 0)
-			continue;
-		for (block.cpu = 0; block.cpu < xdp->cpu_cnt; block.cpu++) {
-			block.places = xdp->cpu_places[block.cpu].places;
-			fn(ctx, &block);
-		}
+		block->level = i / WEFT_PLACE_BLOCKS;
+		block->first = i % WEFT_PLACE_BLOCKS * WEFT_PLACE_BLOCK_CNT;
+		if (bpf_map_lookup_elem(xdp->maps[XDP_MAP_PLACES], &idx, xdp->cpu_places) == 0)
+			return true;
 	}
+	return false;
+}
+
+bool net_xdp_places_next(const struct xdp *xdp, struct xdp_places *block)
+{
+	if (block->places && block->cpu + 1 < xdp->cpu_cnt) {
+		block->cpu++;
+	} else {
+		block->cpu = 0;
+		if (!places_read(xdp, block))
+			return false;
+	}
+	block->places = xdp->cpu_places[block->cpu].places;
+	return true;
 }
 
 unsigned net_xdp_cpu_cnt(void)
