@@ -158,17 +158,16 @@ unsigned kad_table_closest(const struct kad_table *table, const struct kad_near 
 /* A kad_table_iter walks the members; NULL: behind the last. The table may not change meanwhile. */
 struct kad_table_iter {
 	const struct kad_table *table; /* NULL: none has members */
-	unsigned bucket;	       /* of the member at hand */
+	unsigned bucket;	       /* of the node at hand */
 	unsigned idx;		       /* of the next in it */
 };
 const struct kad_node *kad_table_next(struct kad_table_iter *iter);
 
 /*
- * kad_table_each_contact calls fn for each member and candidate: for a plane
- * whose tags name something that it keeps as long as the table names it.
+ * kad_table_contact_next walks members and candidates: for a plane whose tags name something that
+ * it keeps as long as the table names it.
  */
-void kad_table_each_contact(const struct kad_table *table,
-			    void (*fn)(void *arg, const struct kad_contact *contact), void *arg);
+const struct kad_contact *kad_table_contact_next(struct kad_table_iter *iter);
 
 struct kad_table_counts {
 	unsigned good, questionable, bad;

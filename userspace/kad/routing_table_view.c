@@ -131,17 +131,18 @@ const struct kad_node *kad_table_next(struct kad_table_iter *iter)
 	return NULL;
 }
 
-void kad_table_each_contact(const struct kad_table *table,
-			    void (*fn)(void *arg, const struct kad_contact *contact), void *arg)
+const struct kad_contact *kad_table_contact_next(struct kad_table_iter *iter)
 {
-	for (unsigned b = 0; b <= table->last; b++) {
-		const struct table_bucket *bucket = &table->buckets[b];
+	for (; iter->table && iter->bucket <= iter->table->last; iter->bucket++, iter->idx = 0) {
+		const struct table_bucket *bucket = &iter->table->buckets[iter->bucket];
+		unsigned idx = iter->idx++;
 
-		for (unsigned i = 0; i < bucket->member_cnt; i++)
-			fn(arg, &bucket->members[i]->contact);
-		for (unsigned i = 0; i < bucket->candidate_cnt; i++)
-			fn(arg, &bucket->candidates[i].contact);
+		if (idx < bucket->member_cnt)
+			return &bucket->members[idx]->contact;
+		if (idx - bucket->member_cnt < bucket->candidate_cnt)
+			return &bucket->candidates[idx - bucket->member_cnt].contact;
 	}
+	return NULL;
 }
 
 void kad_table_count(const struct kad_table *table, uint64_t now_ns,

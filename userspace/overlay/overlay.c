@@ -87,16 +87,14 @@ void overlay_set_wall(struct overlay *overlay, uint64_t wall_s, uint64_t now_ns)
 	overlay->wall_at_ns = now_ns;
 }
 
-static void contact_mark(void *arg, const struct kad_contact *contact)
-{
-	overlay_book_mark(arg, contact);
-}
-
 static void mark_all(void *ctx)
 {
 	struct overlay *overlay = ctx;
+	struct kad_table_iter iter = {.table = overlay->table};
+	const struct kad_contact *contact;
 
-	kad_table_each_contact(overlay->table, contact_mark, &overlay->book);
+	while ((contact = kad_table_contact_next(&iter)))
+		overlay_book_mark(&overlay->book, contact);
 	overlay_runs_mark(overlay);
 	overlay_queries_mark(overlay);
 }

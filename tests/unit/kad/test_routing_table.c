@@ -560,15 +560,10 @@ static void test_dropped_member_is_succeeded(void)
 	CHECK(member_lookup(&late.id));
 }
 
-static void contact_count(void *arg, const struct kad_contact *contact)
-{
-	unsigned *cnts = arg;
-
-	cnts[contact->tag]++;
-}
-
 static void test_each_contact_is_a_member_or_waits(void)
 {
+	const struct kad_contact *found;
+	struct kad_table_iter iter = {0};
 	unsigned cnts[3] = {0};
 
 	begin();
@@ -583,7 +578,9 @@ static void test_each_contact_is_a_member_or_waits(void)
 		if (i == 2)
 			kad_table_drop(table, &contact.id, &contact.addr);
 	}
-	kad_table_each_contact(table, contact_count, cnts);
+	iter.table = table;
+	while ((found = kad_table_contact_next(&iter)))
+		cnts[found->tag]++;
 	CHECK_EQ(cnts[0], 1);
 	CHECK_EQ(cnts[1], 1);
 	CHECK_EQ(cnts[2], 0);
