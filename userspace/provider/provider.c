@@ -200,30 +200,29 @@ void provider_free(struct provider *provider)
 	free(provider);
 }
 
-void provider_each(const struct provider *provider,
-		   bool (*fn)(void *arg, const struct provider_view *view), void *arg)
+bool provider_next(struct provider_iter *iter, struct provider_view *out_view)
 {
-	const struct list_node *node = provider->offer_list.next;
+	const struct list_node *head = &iter->provider->offer_list;
+	const struct offer *offer;
 
-	for (; node != &provider->offer_list; node = node->next) {
-		const struct offer *offer = container_of(node, struct offer, link);
-		const struct provider_view view = {
-			.spec = offer->spec.view,
-			.state = offer->health.state,
-			.why = offer->health.why,
-			.since_ns = offer->health.since_ns,
-			.active_cnt = offer->active_cnt,
-			.active_max = provider_offer_concurrency(offer),
-			.waiting_cnt = offer->turns.cnt,
-			.waiting_max = WAITING_CAP,
-			.call_cnt = offer->call_cnt,
-			.stream_cnt = offer->stream_cnt,
-			.failed_cnt = offer->failed_cnt,
-		};
-
-		if (!fn(arg, &view))
-			return;
-	}
+	iter->at = iter->at ? iter->at->next : head->next;
+	if (iter->at == head)
+		return false;
+	offer = container_of(iter->at, struct offer, link);
+	*out_view = (struct provider_view){
+		.spec = offer->spec.view,
+		.state = offer->health.state,
+		.why = offer->health.why,
+		.since_ns = offer->health.since_ns,
+		.active_cnt = offer->active_cnt,
+		.active_max = provider_offer_concurrency(offer),
+		.waiting_cnt = offer->turns.cnt,
+		.waiting_max = WAITING_CAP,
+		.call_cnt = offer->call_cnt,
+		.stream_cnt = offer->stream_cnt,
+		.failed_cnt = offer->failed_cnt,
+	};
+	return true;
 }
 
 void provider_places(const struct provider *provider, struct fair_view *out)

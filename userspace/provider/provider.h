@@ -93,7 +93,7 @@ enum provider_state {
 };
 
 struct provider_view {
-	struct provider_spec spec; /* borrowed for the call, as all of it */
+	struct provider_spec spec; /* borrowed until its offer is withdrawn, as all of it */
 	enum provider_state state;
 	const char *why;		   /* of DOWN: the last check's result */
 	uint64_t since_ns;		   /* of the state */
@@ -209,12 +209,12 @@ int provider_set_access(struct provider *provider, const struct provider_spec *s
 /* provider_forget: done will not be called for arg. */
 void provider_forget(struct provider *provider, void *arg);
 
-/*
- * provider_each calls fn for every offer until it returns false; fn publishes and withdraws
- * nothing.
- */
-void provider_each(const struct provider *provider,
-		   bool (*fn)(void *arg, const struct provider_view *view), void *arg);
+/* provider_next walks the offers; nothing is published or withdrawn meanwhile. */
+struct provider_iter {
+	const struct provider *provider;
+	const struct list_node *at; /* NULL: before the first */
+};
+bool provider_next(struct provider_iter *iter, struct provider_view *out_view);
 
 struct provider_stats {
 #define FIGURE FIGURE_FIELD

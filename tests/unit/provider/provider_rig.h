@@ -210,19 +210,14 @@ static inline int prig_publish(struct prig *rig, const struct provider_spec *spe
 	return rig->done_cnt == done_cnt + 1 ? rig->done_err : -EIO;
 }
 
-static inline bool prig_view_first(void *arg, const struct provider_view *view)
-{
-	*(struct provider_view *)arg = *view;
-	return false;
-}
-
 /* prig_view: of the first offer; its strings are the provider's. */
 static inline struct provider_view prig_view(const struct prig *rig)
 {
-	struct provider_view view = {.state = PROVIDER_CHECKING};
+	struct provider_iter iter = {.provider = rig->provider};
+	struct provider_view view;
 
-	provider_each(rig->provider, prig_view_first, &view);
-	return view;
+	return provider_next(&iter, &view) ? view
+					   : (struct provider_view){.state = PROVIDER_CHECKING};
 }
 
 /* The test's program listens. */

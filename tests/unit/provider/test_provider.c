@@ -39,18 +39,14 @@ static struct provider_spec spec_of(const char *name, const char *version)
 		.name = name, .version = version, .kind = PROVIDER_EXEC, .target = "/bin/cat"};
 }
 
-static bool view_count(void *arg, const struct provider_view *view)
-{
-	(void)view;
-	++*(unsigned *)arg;
-	return true;
-}
-
 static unsigned offer_cnt(const struct prig *rig)
 {
+	struct provider_iter iter = {.provider = rig->provider};
+	struct provider_view view;
 	unsigned cnt = 0;
 
-	provider_each(rig->provider, view_count, &cnt);
+	while (provider_next(&iter, &view))
+		cnt++;
 	return cnt;
 }
 

@@ -39,12 +39,6 @@ struct offer_change {
 	char version[SERVICE_VERSION_LEN_MAX + 1];
 };
 
-/* The provider's knowledge of an offer. */
-struct view_wanted {
-	struct varlink_blocks *blocks;
-	struct api_service_offer *offer;
-};
-
 /* grant_text: "METHOD=CALLER", or "CALLER" for all methods, as allow_read takes it. */
 static const char *grant_text(struct varlink_blocks *blocks, const struct service_grant *grant)
 {
@@ -59,7 +53,8 @@ static const char *grant_text(struct varlink_blocks *blocks, const struct servic
 		grant->kind == SERVICE_GRANT_GROUP ? grant->group : api_id(blocks, grant->id));
 }
 
-static bool view_add(void *arg, const struct provider_view *view)
+static void offer_fill(struct varlink_blocks *blocks, const struct provider_view *view,
+		       struct api_service_offer *offer)
 {
 	static const enum api_service_offer_provider kinds[] = {
 		[PROVIDER_HTTP] = API_SERVICE_OFFER_PROVIDER_HTTP,
@@ -71,12 +66,8 @@ static bool view_add(void *arg, const struct provider_view *view)
 		[PROVIDER_READY] = API_SERVICE_OFFER_STATE_READY,
 		[PROVIDER_DOWN] = API_SERVICE_OFFER_STATE_DOWN,
 	};
-	const struct view_wanted *wanted = arg;
 	const struct provider_spec *spec = &view->spec;
-	struct api_service_offer *offer = wanted->offer;
 
-	if (strcmp(spec->name, offer->name) != 0 || strcmp(spec->version, offer->version) != 0)
-		return true;
 	offer->provider = kinds[spec->kind];
 	offer->target = spec->target;
 	offer->state = states[view->state];
@@ -90,19 +81,23 @@ static bool view_add(void *arg, const struct provider_view *view)
 	if (spec->body_len_max)
 		API_SET(offer, body_max, api_uint(spec->body_len_max));
 	for (unsigned i = 0; i < spec->allow_cnt; i++)
-		varlink_push(wanted->blocks, &offer->allow, api_id(wanted->blocks, spec->allow[i]));
+		varlink_push(blocks, &offer->allow, api_id(blocks, spec->allow[i]));
 	for (unsigned i = 0; i < spec->grant_cnt; i++)
-		varlink_push(wanted->blocks, &offer->allow,
-			     grant_text(wanted->blocks, &spec->grants[i]));
-	return false;
+		varlink_push(blocks, &offer->allow, grant_text(blocks, &spec->grants[i]));
 }
 
 void api_offer_describe(struct api *api, struct varlink_blocks *blocks,
 			struct api_service_offer *offer)
 {
-	struct view_wanted wanted = {blocks, offer};
+	struct provider_iter iter = {.provider = api->provider};
+	struct provider_view view;
 
-	provider_each(api->provider, view_add, &wanted);
+	while (provider_next(&iter, &view))
+		if (strcmp(view.spec.name, offer->name) == 0 &&
+		    strcmp(view.spec.version, offer->version) == 0) {
+			offer_fill(blocks, &view, offer);
+			return;
+		}
 }
 
 static void change_gone(void *arg)
