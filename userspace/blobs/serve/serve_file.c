@@ -163,20 +163,18 @@ bool blobs_serve_files_has_changed(const struct serve_files *files,
 	return false;
 }
 
-bool blobs_serve_files_each_changed(const struct serve_files *files,
-				    const uint8_t content_id[static OBJECT_ID_LEN],
-				    bool (*fn)(void *arg, const struct object_file *object),
-				    void *arg)
+const struct object_file *
+blobs_serve_files_changed_next(const struct serve_files *files,
+			       const uint8_t content_id[static OBJECT_ID_LEN], size_t *at)
 {
-	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
-		const struct serve_file *file = &files->slots[i];
+	while (*at < SERVE_FILES_MAX) {
+		const struct serve_file *file = &files->slots[(*at)++];
 
 		if (file->is_changed &&
-		    memcmp(file->object.content_id, content_id, OBJECT_ID_LEN) == 0 &&
-		    fn(arg, &file->object))
-			return true;
+		    memcmp(file->object.content_id, content_id, OBJECT_ID_LEN) == 0)
+			return &file->object;
 	}
-	return false;
+	return NULL;
 }
 
 void blobs_serve_files_drop_all(struct serve_files *files)

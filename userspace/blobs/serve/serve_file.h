@@ -68,13 +68,12 @@ uint32_t blobs_serve_file_ahead(struct serve_file *file, uint64_t chunk);
 bool blobs_serve_files_has_changed(const struct serve_files *files,
 				   const struct object_file *object);
 /*
- * blobs_serve_files_each_changed calls fn with each file of that content that was found changed
- * and is still remembered, until it returns true; what it returned last.
+ * blobs_serve_files_changed_next walks the files of that content that were found changed and are
+ * still remembered; *at begins at 0. NULL: behind the last.
  */
-bool blobs_serve_files_each_changed(const struct serve_files *files,
-				    const uint8_t content_id[static OBJECT_ID_LEN],
-				    bool (*fn)(void *arg, const struct object_file *object),
-				    void *arg);
+const struct object_file *
+blobs_serve_files_changed_next(const struct serve_files *files,
+			       const uint8_t content_id[static OBJECT_ID_LEN], size_t *at);
 void blobs_serve_files_drop_all(struct serve_files *files);
 
 /*

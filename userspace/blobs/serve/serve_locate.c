@@ -58,9 +58,16 @@ static int location_next(struct serve_call *call, struct store_snapshot *snapsho
 	return err || is_found ? err : WEFT_EABSENT;
 }
 
-static bool changed_seen(void *arg, const struct object_file *file)
+static bool changed_is_reachable(const struct serve_call *call)
 {
-	return file_is_reachable(arg, file);
+	const struct serve_files *files = &call->serve->files;
+	const struct object_file *file;
+	size_t at = 0;
+
+	while ((file = blobs_serve_files_changed_next(files, call->request.id, &at)))
+		if (file_is_reachable(call, file))
+			return true;
+	return false;
 }
 
 static int file_locate(struct serve_call *call)
@@ -77,8 +84,7 @@ static int file_locate(struct serve_call *call)
 	store_snapshot_close(snapshot);
 	/* Its record is gone since it was found changed; the answer still states the reason. */
 	if (err == WEFT_EABSENT)
-		call->was_changed |= blobs_serve_files_each_changed(&serve->files, call->request.id,
-								    changed_seen, call);
+		call->was_changed |= changed_is_reachable(call);
 	if (err)
 		return err;
 	call->file = blobs_serve_files_add(&serve->files, &object);
