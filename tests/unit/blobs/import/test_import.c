@@ -1,29 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-
-#include "blobs/import/import_read.h"
-#include "blobs/serve/served_index.h"
-#include "unit/blobs/content_rig.h"
-#include "support/uring_probe.h"
-
-#define CHUNK BLAKE3_CHUNK_LEN
-
-static bool item_is(const struct manifest *m, uint32_t i, const char *path, size_t len,
-		    unsigned seed)
-{
-	uint8_t *data = malloc(len ? len : 1), id[32];
-	bool is;
-
-	rig_pattern(data, len, seed);
-	blake3_hash(data, len, id);
-	is = i < m->item_cnt && m->items[i].size == len && m->items[i].path_len == strlen(path) &&
-	     memcmp(m->items[i].path, path, strlen(path)) == 0 &&
-	     memcmp(m->items[i].content_id, id, 32) == 0;
-	if (!is)
-		printf("# item %u is not %s\n", i, path);
-	free(data);
-	return is;
-}
+#include "import_rig.h"
 
 /* The chunk list of data proves itself against its content id. */
 static bool chunk_list_proves(struct blobs_rig *rig, const uint8_t *content_id, uint64_t size)
@@ -209,104 +185,6 @@ static void test_equal_files_are_one_object_in_two_places(void)
 	rig_end(&rig);
 }
 
-static void test_skipped_things_are_counted_with_an_example(void)
-{
-	char path[4096];
-	struct blobs_rig rig;
-	struct rig_import seen;
-
-	CHECK(rig_begin(&rig));
-	rig_mkdir(&rig, "t");
-	rig_file(&rig, "t/ok", 10, 1);
-	rig_file(&rig, "t/x\xff", 10, 1);
-	rig_file(&rig, "t/.weft-mine", 10, 1);
-	CHECK_EQ(symlink("/etc/passwd", scratch_path(path, sizeof(path), rig.dir, "t/link")), 0);
-	CHECK_EQ(mkfifo(scratch_path(path, sizeof(path), rig.dir, "t/pipe"), 0600), 0);
-	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-	CHECK_EQ(seen.told.file_done_cnt, 1);
-	CHECK_EQ(seen.told.skipped_name_cnt, 2);
-	CHECK_EQ(seen.told.skipped_symlink_cnt, 1);
-	CHECK_EQ(seen.told.skipped_special_cnt, 1);
-	CHECK_STR(seen.told.first_skipped, ".weft-mine: a name that cannot be shared");
-	CHECK(seen.told.skipped_told_cnt >= 1);
-	CHECK_STR(seen.told.skipped, ".weft-mine: a name that cannot be shared");
-	rig_end(&rig);
-}
-
-static void test_the_list_of_what_was_skipped_is_bounded(void)
-{
-	struct blobs_rig rig;
-	struct rig_import seen;
-	char name[32];
-
-	CHECK(rig_begin(&rig));
-	rig_mkdir(&rig, "t");
-	rig_file(&rig, "t/ok", 10, 1);
-	for (unsigned i = 0; i <= BLOBS_SKIPPED_MAX; i++) {
-		snprintf(name, sizeof(name), "t/.weft-%u", i);
-		rig_file(&rig, name, 10, 1);
-	}
-	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
-	CHECK_EQ(seen.told.skipped_name_cnt, BLOBS_SKIPPED_MAX + 1);
-	CHECK_EQ(seen.told.skipped_told_cnt, BLOBS_SKIPPED_MAX);
-	rig_end(&rig);
-}
-
-static bool is_reachable(struct blobs_rig *rig, const char *path)
-{
-	struct object_file file = {.is_got = false};
-
-	snprintf(file.path, sizeof(file.path), "%s", path);
-	return blobs_served_index_has_file(blobs_served_index(rig->content), &file);
-}
-
-static void test_a_single_file_is_shared_by_its_name(void)
-{
-	char path[4096];
-	struct blobs_rig rig;
-	struct rig_import seen;
-	struct manifest *m;
-	uint8_t *bytes;
-
-	CHECK(rig_begin(&rig));
-	rig_file(&rig, "one.bin", 2 * CHUNK, 7);
-	CHECK_EQ(rig_share(&rig, "one.bin", &seen), 0);
-	m = rig_manifest(&rig, seen.told.manifest_id, &bytes);
-	CHECK(m);
-	CHECK_EQ(m->item_cnt, 1);
-	CHECK(item_is(m, 0, "one.bin", 2 * CHUNK, 7));
-	blobs_manifest_free(m);
-	free(bytes);
-	scratch_path(path, sizeof(path), rig.dir, "one.bin");
-	CHECK(is_reachable(&rig, path));
-	CHECK(!is_reachable(&rig, rig.dir));
-	rig_end(&rig);
-}
-
-static void test_what_cannot_be_shared_is_an_error(void)
-{
-	char path[4096];
-	struct blobs_rig rig;
-	struct rig_import seen;
-	struct blobs_share_ask ask = {.path = "relative"};
-	uint64_t id;
-
-	CHECK(rig_begin(&rig));
-	CHECK_EQ(rig_share(&rig, "absent", &seen), -ENOENT);
-	CHECK(strstr(seen.detail, "cannot walk"));
-	CHECK_EQ(mkfifo(scratch_path(path, sizeof(path), rig.dir, "pipe"), 0600), 0);
-	CHECK_EQ(rig_share(&rig, "pipe", &seen), WEFT_EUNSAFE);
-	CHECK_STR(seen.detail, "it is a FIFO, not a regular file or folder");
-	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
-	ask.path = "/tmp/../etc";
-	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
-	ask.path = "/tmp";
-	ask.title = "two\nlines";
-	CHECK_EQ(blobs_share_add(rig.content, &ask, 1, &id), WEFT_EMALFORMED);
-	CHECK_EQ(blobs_shares_cnt(rig.content->shares), 0);
-	rig_end(&rig);
-}
-
 /* More files than a manifest takes: a root and parts, which hold all items in order. */
 static void test_many_files_become_parts(void)
 {
@@ -388,54 +266,6 @@ static void test_a_cancelled_import_ends_and_keeps_what_it_hashed(void)
 	CHECK_EQ(blobs_import_cancel(rig.content, 1), WEFT_EABSENT);
 	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
 	CHECK_EQ(seen.told.file_done_cnt, 900);
-	rig_end(&rig);
-}
-
-static void test_a_file_that_changes_while_it_is_read_is_left_out(void)
-{
-	struct blobs_rig rig;
-	struct rig_import seen;
-	char path[4096];
-
-	CHECK(rig_begin(&rig));
-	rig_mkdir(&rig, "t");
-	rig_file(&rig, "t/big", 200 * CHUNK, 1);
-	rig_file(&rig, "t/gone", 10, 1);
-	rig_file(&rig, "t/ok", 10, 1);
-	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
-	scratch_path(path, sizeof(path), rig.dir, "t/big");
-	for (unsigned i = 0; i < 1000 && !seen.done_cnt; i++) {
-		/* It grows every turn; the other is there when it is listed only. */
-		CHECK_EQ(truncate(path, (off_t)(200 * CHUNK + i)), 0);
-		rig_turn(&rig);
-		if (i == 1) {
-			char gone[4096];
-
-			unlink(scratch_path(gone, sizeof(gone), rig.dir, "t/gone"));
-		}
-	}
-	CHECK_EQ(seen.done_cnt, 1);
-	CHECK_EQ(seen.err, 0);
-	CHECK_EQ(seen.told.file_done_cnt, 1);
-	CHECK_EQ(seen.told.skipped_changed_cnt, 2);
-	rig_end(&rig);
-}
-
-static void test_one_share_more_than_the_cap_is_refused(void)
-{
-	struct blobs_rig rig;
-	struct blobs_config config;
-	struct rig_import seen;
-
-	CHECK(rig_begin(&rig));
-	config = rig.content->params.config;
-	config.share_cap = 1;
-	blobs_configure(rig.content, &config);
-	rig_mkdir(&rig, "a");
-	rig_mkdir(&rig, "b");
-	rig_file(&rig, "b/f", 1, 1);
-	CHECK_EQ(rig_share(&rig, "a", &seen), 0);
-	CHECK_EQ(rig_share(&rig, "b", &seen), WEFT_EFULL);
 	rig_end(&rig);
 }
 
@@ -611,17 +441,11 @@ int main(void)
 	RUN(test_a_share_outlives_a_restart_and_is_not_read_again);
 	RUN(test_unchanged_files_are_reused_and_changed_ones_read);
 	RUN(test_equal_files_are_one_object_in_two_places);
-	RUN(test_skipped_things_are_counted_with_an_example);
-	RUN(test_a_single_file_is_shared_by_its_name);
-	RUN(test_what_cannot_be_shared_is_an_error);
 	RUN(test_many_files_become_parts);
 	RUN(test_a_cancelled_import_ends_and_keeps_what_it_hashed);
-	RUN(test_a_file_that_changes_while_it_is_read_is_left_out);
-	RUN(test_one_share_more_than_the_cap_is_refused);
 	RUN(test_a_removed_share_is_gone_after_the_commit);
 	RUN(test_both_ways_of_reading_read_the_same);
 	RUN(test_threads_hash_the_same_tree_to_the_same_name);
 	RUN(test_time_that_nanoseconds_cannot_say_is_cut);
-	RUN(test_the_list_of_what_was_skipped_is_bounded);
 	return check_done();
 }

@@ -1,49 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/check.h"
-#include "support/mesh_rig.h"
-
-#include "mesh/stream/mesh_frame.h"
-#include "mesh/message_types.h"
-
-static struct rig rig;
-static struct rig_ask ask;
-static struct rig_kept kept;
-
-/* Node 0 asks, node 1 echoes chunks and keeps what is asked for hashes. */
-static bool pair_init(const struct mesh_config *config)
-{
-	memset(&rig, 0, sizeof(rig));
-	memset(&kept, 0, sizeof(kept));
-	pair_net_init(&rig.net);
-	for (unsigned i = 0; i < 2; i++)
-		rig_add(&rig, i, config, NULL, RIG_WALL_S);
-	kept.ops = rig.nodes[1].seam.ops;
-	kept.wants_gone = true;
-	return kept.ops->handle(rig.nodes[1].mesh, MESH_GET_CHUNK, rig_echo, &rig.nodes[1]) == 0 &&
-	       kept.ops->handle(rig.nodes[1].mesh, MESH_GET_CHUNK_HASHES, rig_keep, &kept) == 0;
-}
-
-static bool pair_default(void)
-{
-	struct mesh_config config;
-
-	mesh_config_defaults(&config);
-	return pair_init(&config);
-}
-
-static void pair_fini(void)
-{
-	rig_ask_fini(&ask);
-	rig_fini(&rig);
-}
-
-static uint32_t requests_of(unsigned node)
-{
-	struct mesh_stats stats;
-
-	mesh_stats(rig.nodes[node].mesh, &stats);
-	return stats.request_cnt;
-}
+#include "mesh_request_rig.h"
 
 static void test_request_is_answered(void)
 {
@@ -203,32 +159,6 @@ static void answer_raw(struct pair_raw *raw, const void *bytes, size_t len, bool
 	pair_net_run(&rig.net, PAIR_S);
 }
 
-/* Node 0 against a raw peer (end 2), connected, with one request under way. */
-static bool raw_asked(struct pair_raw *raw, size_t reply_cap)
-{
-	struct mesh_config config;
-	struct addr addr = pair_addr(2);
-	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1},
-				.type = MESH_GET_CHUNK,
-				.payload = "abc",
-				.payload_len = 3,
-				.reply_cap = reply_cap,
-				.timeout_ns = 20 * PAIR_S};
-
-	mesh_config_defaults(&config);
-	memset(&rig, 0, sizeof(rig));
-	memset(raw, 0, sizeof(*raw));
-	pair_net_init(&rig.net);
-	rig_add(&rig, 0, &config, NULL, RIG_WALL_S);
-	raw->end = pair_net_add(&rig.net, 2, &pair_raw_events, raw);
-	memset(call.peer.key, 2, MESH_KEY_LEN);
-	if (rig_ask_with(&rig, &ask, 0, &call) < 0)
-		return false;
-	pair_net_run(&rig.net, PAIR_S);
-	/* The control stream and the request's. */
-	return raw->stream_cnt == 2 && raw->streams[1].has_fin;
-}
-
 static void test_wrong_answers_are_reported_and_the_session_lives(void)
 {
 	static const struct {
@@ -373,143 +303,6 @@ static void test_error_codes_become_errors(void)
 	pair_fini();
 }
 
-static void test_silence_ends_by_timeout(void)
-{
-	uint64_t asked_at_ns;
-
-	CHECK(pair_default());
-	CHECK(rig_connected(&rig, 0, 1));
-	asked_at_ns = rig.net.now_ns;
-	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
-	pair_net_run(&rig.net, 19 * PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 0);
-	pair_net_run(&rig.net, 2 * PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 1);
-	CHECK_EQ(ask.reply.err, WEFT_ETIMEOUT);
-	CHECK(ask.replied_at_ns >= asked_at_ns + 20 * PAIR_S);
-	CHECK(ask.replied_at_ns < asked_at_ns + 20 * PAIR_S + PAIR_MS);
-	CHECK_EQ(kept.gone_cnt, 1); /* the answering side heard */
-	CHECK_EQ(requests_of(0), 0);
-	pair_fini();
-}
-
-static void test_trickle_lives_and_stall_ends(void)
-{
-	uint8_t bytes[64], hello[256];
-	struct mesh_ask call = {.type = MESH_GET_CHUNK,
-				.payload = "abc",
-				.payload_len = 3,
-				.timeout_ns = 60 * PAIR_S,
-				.stall_ns = 2 * PAIR_S};
-	struct rig_ask stalled;
-	struct pair_raw raw;
-
-	CHECK(raw_asked(&raw, 200)); /* for the session */
-	memset(call.peer.key, 2, MESH_KEY_LEN);
-	CHECK_EQ(rig_ask_with(&rig, &stalled, 0, &call), 0);
-	pair_raw_send(&raw, 0, hello, rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
-	pair_net_run(&rig.net, 100 * PAIR_MS);
-	rig_frame(bytes, sizeof(bytes), MESH_CHUNK_DATA, 2, 1, "abcdefgh", 8);
-	for (unsigned i = 0; i < 12; i++) {
-		pair_raw_send(&raw, 2, bytes + i, 1, false);
-		pair_net_run(&rig.net, 1900 * PAIR_MS);
-		CHECK_EQ(stalled.reply_cnt, 0);
-	}
-	pair_net_run(&rig.net, 200 * PAIR_MS);
-	CHECK_EQ(stalled.reply_cnt, 1);
-	CHECK_EQ(stalled.reply.err, WEFT_ETIMEOUT);
-	CHECK(raw.streams[2].is_reset && raw.conn);
-	rig_ask_fini(&stalled);
-	pair_fini();
-}
-
-/* As slow as it may be: the time comes again with every eight bytes, and not with seven. */
-static void test_progress_earns_time(void)
-{
-	uint8_t bytes[64], hello[256];
-	struct mesh_ask call = {.type = MESH_GET_CHUNK,
-				.payload = "abc",
-				.payload_len = 3,
-				.timeout_ns = 10 * PAIR_S,
-				.progress_len = 8};
-	struct rig_ask slow;
-	struct pair_raw raw;
-	size_t len;
-
-	CHECK(raw_asked(&raw, 200)); /* for the session */
-	memset(call.peer.key, 2, MESH_KEY_LEN);
-	CHECK_EQ(rig_ask_with(&rig, &slow, 0, &call), 0);
-	pair_raw_send(&raw, 0, hello, rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
-	pair_net_run(&rig.net, 100 * PAIR_MS);
-	len = rig_frame(bytes, sizeof(bytes), MESH_CHUNK_DATA, 2, 1, "abcdefghijklmnopqrstuvwx",
-			24);
-	pair_raw_send(&raw, 2, bytes, len - 16, false);
-	pair_net_run(&rig.net, 15 * PAIR_S);
-	CHECK_EQ(slow.reply_cnt, 0);
-	pair_raw_send(&raw, 2, bytes + len - 16, 7, false);
-	pair_net_run(&rig.net, 4 * PAIR_S);
-	CHECK_EQ(slow.reply_cnt, 0);
-	pair_net_run(&rig.net, 2 * PAIR_S);
-	CHECK_EQ(slow.reply_cnt, 1);
-	CHECK_EQ(slow.reply.err, WEFT_ETIMEOUT);
-	rig_ask_fini(&slow);
-	pair_fini();
-}
-
-/* Cancels at step so many milliseconds after asking; nothing may be told or left. */
-static void test_cancel_at_every_stage(void)
-{
-	for (unsigned at_ms = 0; at_ms < 90; at_ms += 5) {
-		struct mesh_stats stats;
-
-		CHECK(pair_default());
-		rig.net.cut_len = 2;
-		CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
-		pair_net_run(&rig.net, at_ms * PAIR_MS);
-		if (ask.reply_cnt) /* answered by now: the last stage there is */
-			CHECK(at_ms >= 40);
-		else
-			rig.nodes[0].seam.ops->cancel(ask.request);
-		ask.reply_cnt = 0;
-		memset(ask.buf, 0xee, 64);
-		pair_net_run(&rig.net, 40 * PAIR_S);
-		CHECK_EQ(ask.reply_cnt, 0);
-		for (unsigned i = 0; i < 64; i++)
-			CHECK_EQ(ask.buf[i], 0xee);
-		CHECK_EQ(requests_of(0), 0);
-		mesh_stats(rig.nodes[1].mesh, &stats);
-		CHECK_EQ(stats.incoming_cnt, 0);
-		pair_fini();
-	}
-}
-
-static void test_cancelled_dial_leaves_no_connection(void)
-{
-	CHECK(pair_default());
-	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
-	pair_net_run(&rig.net, 5 * PAIR_MS);
-	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
-	rig.nodes[0].seam.ops->cancel(ask.request);
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(rig.net.conn_open_cnt, 0);
-	pair_fini();
-}
-
-static void test_answer_after_cancel_is_closed(void)
-{
-	CHECK(pair_default());
-	kept.wants_gone = false;
-	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(kept.cnt, 1);
-	rig.nodes[0].seam.ops->cancel(ask.request);
-	/* It crosses the news on the way: taken, and given back. */
-	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "x", 1, NULL), 0);
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 0);
-	pair_fini();
-}
-
 static void test_requests_wait_for_stream_credit(void)
 {
 	struct rig_ask asks[20];
@@ -592,20 +385,6 @@ static void test_full_stream_delays_a_request(void)
 	pair_fini();
 }
 
-static void test_closed_stream_fails_a_request(void)
-{
-	CHECK(pair_default());
-	CHECK(rig_connected(&rig, 0, 1));
-	rig.nodes[0].end->send_closed_cnt = 1;
-	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
-	CHECK_EQ(ask.reply_cnt, 0); /* never inside ask */
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 1);
-	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
-	CHECK_EQ(requests_of(0), 0);
-	pair_fini();
-}
-
 /* Longer than one send takes, and the stream is full between two of them. */
 static void test_long_request_is_sent_in_pieces(void)
 {
@@ -638,26 +417,6 @@ static void test_long_request_is_sent_in_pieces(void)
 	pair_fini();
 }
 
-static void test_peer_that_leaves_fails_requests(void)
-{
-	struct pair_raw raw;
-
-	CHECK(raw_asked(&raw, 200));
-	raw.end->transport.ops->reset(raw.streams[1].stream, 3);
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 1);
-	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
-	CHECK(raw.conn);
-	pair_fini();
-	CHECK(raw_asked(&raw, 200));
-	raw.end->transport.ops->close(raw.conn, 3, NULL);
-	pair_net_run(&rig.net, PAIR_S);
-	CHECK_EQ(ask.reply_cnt, 1);
-	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
-	CHECK_EQ(requests_of(0), 0);
-	pair_fini();
-}
-
 int main(void)
 {
 	RUN(test_request_is_answered);
@@ -670,18 +429,10 @@ int main(void)
 	RUN(test_answer_cut_anywhere_is_malformed);
 	RUN(test_bytes_after_an_answer);
 	RUN(test_error_codes_become_errors);
-	RUN(test_silence_ends_by_timeout);
-	RUN(test_trickle_lives_and_stall_ends);
-	RUN(test_progress_earns_time);
-	RUN(test_cancel_at_every_stage);
-	RUN(test_cancelled_dial_leaves_no_connection);
-	RUN(test_answer_after_cancel_is_closed);
 	RUN(test_requests_wait_for_stream_credit);
 	RUN(test_caps_follow_what_was_configured_later);
 	RUN(test_too_many_requests_are_refused);
 	RUN(test_full_stream_delays_a_request);
-	RUN(test_closed_stream_fails_a_request);
 	RUN(test_long_request_is_sent_in_pieces);
-	RUN(test_peer_that_leaves_fails_requests);
 	return check_done();
 }

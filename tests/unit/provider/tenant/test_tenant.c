@@ -1,124 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tenants: each capability is checked, each bound holds, and no tenant sees another's rows. */
-#include "provider/tenant/tenant.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/monotonic.h"
-#include "base/random.h"
-#include "mesh/seam.h"
-#include "store/store.h"
-#include "support/check.h"
-#include "support/fake_overlay.h"
-#include "support/scratch.h"
+#include "tenant_rig.h"
 
 #define TAG 0x50
-
-static struct {
-	char dir[SCRATCH_CAP];
-	struct store *store;
-	struct random random;
-	struct timer_wheel timers;
-	struct fake_overlay overlay;
-	struct mesh_seam mesh;
-	struct provider_tenants *node;
-	struct provider_tenant *tenant;
-	unsigned done_cnt, failed_cnt;
-} rig;
-
-static void node_open(void)
-{
-	struct provider_tenants_params params = {.timers = &rig.timers,
-						 .poller = (struct poller *)&rig,
-						 .random = &rig.random,
-						 .mesh = rig.mesh,
-						 .overlay = fake_overlay_seam(&rig.overlay)};
-	struct store_config config;
-
-	store_config_defaults(&config);
-	config.dir = rig.dir;
-	config.is_inline = true;
-	config.map_len_max = 1u << 30;
-	config.batch_cap = 2 * PROVIDER_WRITE_MAX;
-	if (store_open(&config, &rig.store) < 0)
-		abort();
-	params.store = rig.store;
-	CHECK_EQ(provider_tenants_new(&params, &rig.node), 0);
-}
-
-static struct provider_tenant *tenant_open(const char *name,
-					   const struct provider_declaration *with)
-{
-	struct provider_declaration declaration = *with;
-	struct provider_tenant *tenant = NULL;
-
-	declaration.service = name;
-	declaration.major = 1;
-	if (provider_tenant_open(rig.node, &declaration, &tenant) < 0)
-		abort();
-	return tenant;
-}
-
-static void start(const struct provider_declaration *with)
-{
-	memset(&rig, 0, sizeof(rig));
-	scratch_make(rig.dir);
-	random_init_seeded(&rig.random, 1);
-	timer_wheel_init(&rig.timers, NS_PER_S);
-	node_open();
-	rig.tenant = tenant_open("app", with);
-}
-
-static void stop(void)
-{
-	provider_tenant_close(rig.tenant);
-	provider_tenants_free(rig.node);
-	store_close(rig.store);
-	fake_overlay_fini(&rig.overlay);
-	scratch_remove(rig.dir);
-}
-
-static void on_done(void *arg, int err)
-{
-	(void)arg;
-	rig.done_cnt++;
-	rig.failed_cnt += err < 0;
-}
-
-/* One put (value NULL: delete) as a write of its own. */
-static int put(struct provider_tenant *tenant, const char *key, const char *value)
-{
-	struct provider_write *write = provider_write_new(tenant);
-	int err;
-
-	if (value)
-		provider_write_put(write, key, strlen(key), value, strlen(value));
-	else
-		provider_write_delete(write, key, strlen(key));
-	err = provider_write_submit(write, on_done, NULL);
-	if (err < 0)
-		provider_write_free(write);
-	return err;
-}
-
-static const char *read_row(struct provider_tenant *tenant, const char *key)
-{
-	static char text[64];
-	int len = provider_row_read(tenant, key, strlen(key), text, sizeof(text) - 1);
-
-	text[len < 0 ? 0 : len] = '\0';
-	return len < 0 ? "(none)" : text;
-}
-
-static uint64_t row_cnt(const struct provider_tenant *tenant)
-{
-	struct provider_tenant_view view;
-
-	provider_tenant_view(tenant, &view);
-	return view.row_cnt;
-}
 
 static uint64_t row_len(const struct provider_tenant *tenant)
 {
@@ -127,11 +11,6 @@ static uint64_t row_len(const struct provider_tenant *tenant)
 	provider_tenant_view(tenant, &view);
 	return view.row_len;
 }
-
-static const struct provider_declaration nothing;
-static const struct provider_declaration few_rows = {.row_cnt_max = 3, .row_len_max = 30};
-static const struct provider_declaration many_rows = {.row_cnt_max = 10000,
-						      .row_len_max = 100 << 20};
 
 /* ---- what was not declared ---- */
 
@@ -316,125 +195,6 @@ static void test_failed_writes_give_back_their_room(void)
 	stop();
 }
 
-static void test_an_acknowledged_write_survives_a_crash(void)
-{
-	start(&few_rows);
-	CHECK_EQ(put(rig.tenant, "a", "1"), 0);
-	store_flush(rig.store);
-	CHECK_EQ(rig.done_cnt - rig.failed_cnt, 1);
-	CHECK_EQ(put(rig.tenant, "b", "2"), 0); /* nothing says that it is there */
-	store_freeze(rig.store);
-	provider_tenant_close(rig.tenant);
-	provider_tenants_free(rig.node);
-	store_crash(rig.store);
-	node_open();
-	rig.tenant = tenant_open("app", &few_rows);
-	CHECK_STR(read_row(rig.tenant, "a"), "1");
-	CHECK_STR(read_row(rig.tenant, "b"), "(none)");
-	CHECK_EQ(row_cnt(rig.tenant), 1);
-	stop();
-}
-
-static void test_a_tenant_neither_sees_nor_fills_the_rows_of_another(void)
-{
-	static const struct provider_row_range all = {.prefix_len = 0};
-	/* The names of the others begin as the first one's does, or end so. */
-	static const char *const names[] = {"app.x", "ap", "app-1", "b"};
-	struct provider_tenant *others[4], *second;
-	struct provider_declaration major = few_rows;
-	struct provider_walk *walk;
-	struct provider_row row;
-
-	start(&few_rows);
-	major.service = "app";
-	major.major = 2;
-	CHECK_EQ(provider_tenant_open(rig.node, &major, &second), 0);
-	CHECK_EQ(put(rig.tenant, "a", "1"), 0);
-	CHECK_EQ(put(second, "a", "2"), 0);
-	for (unsigned i = 0; i < 4; i++) {
-		others[i] = tenant_open(names[i], &few_rows);
-		CHECK_EQ(put(others[i], "a", names[i]), 0);
-		CHECK_EQ(put(others[i], "b", "x"), 0);
-		CHECK_EQ(put(others[i], "c", "x"), 0);
-	}
-	store_flush(rig.store);
-	CHECK_STR(read_row(rig.tenant, "a"), "1");
-	CHECK_STR(read_row(second, "a"), "2");
-	CHECK_STR(read_row(rig.tenant, "b"), "(none)");
-	CHECK_EQ(row_cnt(rig.tenant), 1);
-	walk = provider_walk_open(rig.tenant, &all);
-	CHECK(provider_walk_next(walk, &row));
-	CHECK_EQ(row.key_len, 1);
-	CHECK(!provider_walk_next(walk, &row));
-	CHECK_EQ(provider_walk_close(walk), 0);
-	CHECK_EQ(put(others[0], "d", "x"), WEFT_EFULL);
-	CHECK_EQ(put(rig.tenant, "d", "x"), 0);
-	provider_tenant_close(second);
-	for (unsigned i = 0; i < 4; i++)
-		provider_tenant_close(others[i]);
-	stop();
-}
-
-static void test_a_walk_has_the_rows_of_its_prefix_in_order(void)
-{
-	static const char *const keys[] = {"k2", "k1", "k10", "j", "l", "k"};
-	const struct provider_row_range prefix = {.prefix = "k", .prefix_len = 1};
-	const struct provider_row_range from = {
-		.prefix = "k", .prefix_len = 1, .from = "k10", .from_len = 3};
-	struct provider_walk *walks[PROVIDER_WALK_MAX];
-	struct provider_row row;
-	char seen[32] = "";
-
-	start(&many_rows);
-	for (unsigned i = 0; i < 6; i++)
-		CHECK_EQ(put(rig.tenant, keys[i], "v"), 0);
-	store_flush(rig.store);
-	walks[0] = provider_walk_open(rig.tenant, &prefix);
-	while (provider_walk_next(walks[0], &row)) {
-		strncat(seen, (const char *)row.key, row.key_len);
-		strcat(seen, " ");
-	}
-	CHECK_EQ(provider_walk_close(walks[0]), 0);
-	CHECK_STR(seen, "k k1 k10 k2 ");
-	walks[0] = provider_walk_open(rig.tenant, &from);
-	CHECK(provider_walk_next(walks[0], &row));
-	CHECK_MEM(row.key, "k10", 3);
-	for (unsigned i = 1; i < PROVIDER_WALK_MAX; i++)
-		walks[i] = provider_walk_open(rig.tenant, &prefix);
-	CHECK(provider_walk_open(rig.tenant, &prefix) == NULL);
-	CHECK_EQ(provider_walk_close(NULL), WEFT_EFULL);
-	for (unsigned i = 0; i < PROVIDER_WALK_MAX; i++)
-		CHECK_EQ(provider_walk_close(walks[i]), 0);
-	stop();
-}
-
-static int put_lens(size_t key_len, size_t value_len)
-{
-	static char bytes[PROVIDER_ROW_VALUE_LEN_MAX + 1];
-	struct provider_write *write = provider_write_new(rig.tenant);
-	int err;
-
-	provider_write_put(write, bytes, key_len, bytes, value_len);
-	err = provider_write_submit(write, on_done, NULL);
-	if (err < 0)
-		provider_write_free(write);
-	return err;
-}
-
-static void test_keys_and_values_have_bounds(void)
-{
-	start(&many_rows);
-	CHECK_EQ(put_lens(0, 1), WEFT_ETOOLARGE);
-	CHECK_EQ(put_lens(PROVIDER_ROW_KEY_LEN_MAX, 0), 0);
-	CHECK_EQ(put_lens(PROVIDER_ROW_KEY_LEN_MAX + 1, 0), WEFT_ETOOLARGE);
-	CHECK_EQ(put_lens(1, PROVIDER_ROW_VALUE_LEN_MAX), 0);
-	CHECK_EQ(put_lens(1, PROVIDER_ROW_VALUE_LEN_MAX + 1), WEFT_ETOOLARGE);
-	CHECK_EQ(provider_write_submit(NULL, NULL, NULL), -ENOMEM);
-	store_flush(rig.store);
-	CHECK_EQ(row_cnt(rig.tenant), 2);
-	stop();
-}
-
 static void test_one_write_more_than_may_wait_is_refused(void)
 {
 	start(&many_rows);
@@ -590,10 +350,6 @@ int main(void)
 	RUN(test_one_byte_more_than_declared_is_refused);
 	RUN(test_waiting_writes_of_a_key_are_one_row);
 	RUN(test_failed_writes_give_back_their_room);
-	RUN(test_an_acknowledged_write_survives_a_crash);
-	RUN(test_a_tenant_neither_sees_nor_fills_the_rows_of_another);
-	RUN(test_a_walk_has_the_rows_of_its_prefix_in_order);
-	RUN(test_keys_and_values_have_bounds);
 	RUN(test_one_write_more_than_may_wait_is_refused);
 	RUN(test_one_run_more_than_declared_is_refused);
 	RUN(test_the_runs_of_a_node_have_a_bound);
