@@ -146,6 +146,18 @@ bool peer_addr_is_direct(const struct peer_addr *addr)
 	return addr->peer.transport != PEER_ADDR_RELAY_URL && !addr->has_relay;
 }
 
+bool peer_vias_equal(const struct peer_via *a, unsigned a_cnt, const struct peer_via *b,
+		     unsigned b_cnt)
+{
+	if (a_cnt != b_cnt)
+		return false;
+	for (unsigned i = 0; i < a_cnt; i++)
+		if (memcmp(a[i].key, b[i].key, sizeof(a[i].key)) != 0 ||
+		    !addr_equal(&a[i].addr, &b[i].addr))
+			return false;
+	return true;
+}
+
 unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX])
 {
 	unsigned cnt = 0;

@@ -40,6 +40,18 @@ struct peer_addr {
 	uint64_t relay_slot;
 };
 
+/*
+ * A relay through which a node is reached, as the node's own statements name it: the relay's key and
+ * its address of QUIC.
+ */
+#define PEER_VIAS_MAX 2
+struct peer_via {
+	uint8_t key[PEER_ADDR_KEY_LEN];
+	struct addr addr;
+};
+bool peer_vias_equal(const struct peer_via *a, unsigned a_cnt, const struct peer_via *b,
+		     unsigned b_cnt);
+
 /* peer_addr_read: errors are sticky in r. */
 void peer_addr_read(struct cbor_reader *r, struct peer_addr *out_addr);
 void peer_addr_write(struct writer *w, const struct peer_addr *addr);

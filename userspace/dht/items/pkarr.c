@@ -22,6 +22,7 @@
 #define NAME_CAP     (LABEL_LEN + 1 + ZBASE32_KEY_TEXT_CAP)
 #define ADDR_PREFIX  "addr="
 #define RELAY_PREFIX "relay="
+#define VIA_PREFIX   "via="
 #define CAPS_PREFIX  "caps="
 
 /* The fixed part of a record whose name was written before: pointer, type, class, ttl, two lengths. */
@@ -32,6 +33,11 @@
 	(DNS_HEADER_LEN + 1 + NAME_CAP + PKARR_ADDRS_MAX * (TXT_HEAD_LEN + ADDR_LEN_MAX) +         \
 	 PKARR_RELAYS_MAX * (TXT_HEAD_LEN + sizeof(RELAY_PREFIX) - 1 + URL_LEN_MAX) +              \
 	 TXT_HEAD_LEN + sizeof("caps=ffffffff") - 1)
+/* "via=", a key, "@" and an address. */
+#define VIA_LEN_MAX                                                                                \
+	(sizeof(VIA_PREFIX) - 1 + ZBASE32_KEY_TEXT_CAP + ADDR_LEN_MAX - (sizeof(ADDR_PREFIX) - 1))
+_Static_assert(TXT_HEAD_LEN + VIA_LEN_MAX <= PKARR_ADDRS_PER_VIA * (TXT_HEAD_LEN + ADDR_LEN_MAX),
+	       "a relay takes the room of as many addresses");
 _Static_assert(DNS_LEN_WORST <= PKARR_DNS_LEN_PUBLISHED_MAX, "a record always fits its packet");
 
 static bool addr_is_usable(const struct addr *addr, bool allows_private)
@@ -65,9 +71,29 @@ static void record_add_relay(struct pkarr_record *record, const char *url)
 		strcpy(record->relays[record->relay_cnt++], url);
 }
 
+static void record_add_via(struct pkarr_record *record, const struct peer_via *via,
+			   bool allows_private)
+{
+	if (!addr_is_usable(&via->addr, allows_private) || record->via_cnt == PEER_VIAS_MAX)
+		return;
+	for (unsigned i = 0; i < record->via_cnt; i++)
+		if (memcmp(record->vias[i].key, via->key, sizeof(via->key)) == 0)
+			return;
+	record->vias[record->via_cnt++] = *via;
+}
+
+/* The last addresses make room for vias. */
+static void record_fit(struct pkarr_record *record)
+{
+	unsigned addr_max = PKARR_ADDRS_MAX - PKARR_ADDRS_PER_VIA * record->via_cnt;
+
+	while (record->addr_cnt > addr_max)
+		record->addrs[--record->addr_cnt] = (struct addr){.family = ADDR_NONE};
+}
+
 static bool record_is_of_use(const struct pkarr_record *record)
 {
-	return record->addr_cnt || record->relay_cnt;
+	return record->addr_cnt || record->relay_cnt || record->via_cnt;
 }
 
 int dht_pkarr_record_select(const struct pkarr_record *all, const struct pkarr_policy *policy,
@@ -79,8 +105,11 @@ int dht_pkarr_record_select(const struct pkarr_record *all, const struct pkarr_p
 		return WEFT_EREFUSED;
 	for (unsigned i = 0; i < all->relay_cnt; i++)
 		record_add_relay(&record, all->relays[i]);
+	for (unsigned i = 0; i < all->via_cnt; i++)
+		record_add_via(&record, &all->vias[i], policy->allows_private);
 	for (unsigned i = 0; i < all->addr_cnt && policy->publish == PKARR_DIRECT; i++)
 		record_add_addr(&record, &all->addrs[i], policy->allows_private);
+	record_fit(&record);
 	if (!record_is_of_use(&record))
 		return WEFT_EABSENT;
 	*out_record = record;
@@ -110,12 +139,19 @@ static size_t record_write(const struct pkarr_record *record, const struct dns_n
 			   uint8_t dst[static PKARR_DNS_LEN_PUBLISHED_MAX])
 {
 	char text[sizeof(RELAY_PREFIX) + PKARR_URL_CAP], addr[ADDR_TEXT_CAP];
+	char key[ZBASE32_KEY_TEXT_CAP];
 	struct dns_writer w;
 	int len;
 
 	dns_writer_init(&w, dst, PKARR_DNS_LEN_PUBLISHED_MAX);
 	for (unsigned i = 0; i < record->relay_cnt; i++) {
 		len = snprintf(text, sizeof(text), RELAY_PREFIX "%s", record->relays[i]);
+		dns_write_txt(&w, name, PKARR_TTL_S, text, (size_t)len);
+	}
+	for (unsigned i = 0; i < record->via_cnt; i++) {
+		len = snprintf(text, sizeof(text), VIA_PREFIX "%s@%s",
+			       zbase32_write(record->vias[i].key, NODE_KEY_LEN, key),
+			       addr_format(&record->vias[i].addr, addr));
 		dns_write_txt(&w, name, PKARR_TTL_S, text, (size_t)len);
 	}
 	for (unsigned i = 0; i < record->addr_cnt; i++) {
@@ -245,6 +281,18 @@ static uint32_t caps_parse(const char *text)
 	return sscanf(text, "%8" SCNx32 "%n", &caps, &end) == 1 && text[end] == '\0' ? caps : 0;
 }
 
+/* KEY@ADDRESS:PORT */
+static void via_take(struct pkarr_record *record, const char *text, bool allows_private)
+{
+	size_t key_len = strcspn(text, "@");
+	struct peer_via via = {.addr = {.family = ADDR_NONE}};
+
+	if (text[key_len] == '@' && key_len == ZBASE32_TEXT_LEN(NODE_KEY_LEN) &&
+	    zbase32_parse(text, key_len, via.key, NODE_KEY_LEN) == NODE_KEY_LEN &&
+	    addr_parse(text + key_len + 1, &via.addr) == 0)
+		record_add_via(record, &via, allows_private);
+}
+
 static void string_take(struct pkarr_record *record, const char *string, size_t len,
 			bool allows_private)
 {
@@ -260,6 +308,8 @@ static void string_take(struct pkarr_record *record, const char *string, size_t 
 			record_add_addr(record, &addr, allows_private);
 	} else if (strncmp(text, RELAY_PREFIX, strlen(RELAY_PREFIX)) == 0) {
 		record_add_relay(record, text + strlen(RELAY_PREFIX));
+	} else if (strncmp(text, VIA_PREFIX, strlen(VIA_PREFIX)) == 0) {
+		via_take(record, text + strlen(VIA_PREFIX), allows_private);
 	} else if (strncmp(text, CAPS_PREFIX, strlen(CAPS_PREFIX)) == 0) {
 		record->caps = caps_parse(text + strlen(CAPS_PREFIX));
 	}
@@ -284,6 +334,7 @@ static void label_read(const struct pkarr_packet *packet, const char *label, boo
 		while (dns_txt_next(&answer.data, &string, &len))
 			string_take(out_record, string, len, allows_private);
 	}
+	record_fit(out_record);
 }
 
 int dht_pkarr_record_read(const struct pkarr_packet *packet, bool allows_private,

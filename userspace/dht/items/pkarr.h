@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "codec/peer_addr.h"
 #include "crypto/node_key.h"
 #include "item.h"
 #include "weft/err.h"
@@ -30,16 +31,22 @@
  */
 #define PKARR_TTL_S 30
 
-/* All of these at their longest are a packet of less than PKARR_DNS_LEN_PUBLISHED_MAX. */
-#define PKARR_ADDRS_MAX	 8
-#define PKARR_RELAYS_MAX 2
-#define PKARR_URL_CAP	 129
+/*
+ * All of these at their longest are a packet of less than PKARR_DNS_LEN_PUBLISHED_MAX. A relay of
+ * vias takes the room of two addresses.
+ */
+#define PKARR_ADDRS_MAX	    8
+#define PKARR_ADDRS_PER_VIA 2
+#define PKARR_RELAYS_MAX    2
+#define PKARR_URL_CAP	    129
 
 struct pkarr_record {
 	struct addr addrs[PKARR_ADDRS_MAX];
 	unsigned addr_cnt;
 	char relays[PKARR_RELAYS_MAX][PKARR_URL_CAP]; /* URLs */
 	unsigned relay_cnt;
+	struct peer_via vias[PEER_VIAS_MAX]; /* mesh nodes that forward QUIC to it */
+	unsigned via_cnt;
 	uint32_t caps; /* bit map, 0: not said */
 };
 
@@ -58,8 +65,8 @@ struct pkarr_policy {
 
 /*
  * dht_pkarr_record_select keeps, of the facts that a node knows about itself, those that policy
- * shows to unvalidated sources. It takes the first that fit: global addresses with a port, and
- * URLs of http and https.
+ * shows to unvalidated sources. It takes the first that fit: global addresses with a port, relays
+ * at such addresses, and URLs of http and https.
  *
  * Returns 0, WEFT_EREFUSED (the policy is PKARR_OFF), or WEFT_EABSENT: nothing is left by which
  * the node could be reached. A record without addresses would only replace one that may still be

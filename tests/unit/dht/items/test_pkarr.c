@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dht/items/pkarr.h"
 
+#include <stdlib.h>
+
 #include "codec/dns.h"
 #include "codec/text/zbase32.h"
 #include "support/check.h"
@@ -433,6 +435,98 @@ static void test_other_names_than_the_owners_say_nothing(void)
 	node_key_free(key);
 }
 
+static struct peer_via via_of(uint8_t first, const char *addr)
+{
+	struct peer_via via = {.key = {first}};
+
+	if (addr_parse(addr, &via.addr) < 0)
+		abort();
+	return via;
+}
+
+static void test_relays_of_the_mesh_come_back_with_key_and_address(void)
+{
+	struct node_key *key = key_of_seed(5);
+	struct pkarr_policy policy = {.publish = PKARR_RELAY_ONLY};
+	struct pkarr_record all = {.via_cnt = 2}, record, got;
+	struct pkarr_packet packet;
+
+	CHECK(key);
+	all.vias[0] = via_of(7, "203.0.113.7:7000");
+	all.vias[1] = via_of(8, "[2001:db8::8]:7001");
+	add_addr(&all, "203.0.113.9:7000");
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &record), 0);
+	CHECK_EQ(record.addr_cnt, 0);
+	dht_pkarr_packet_sign(&record, key, 1, &packet);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &got), 0);
+	CHECK(peer_vias_equal(got.vias, got.via_cnt, all.vias, 2));
+	/* One that is at no public address leads nowhere, and a second one of a key says nothing. */
+	all.vias[0] = via_of(8, "192.168.1.1:7000");
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &record), 0);
+	CHECK(peer_vias_equal(record.vias, record.via_cnt, &all.vias[1], 1));
+	all.vias[0] = via_of(8, "203.0.113.7:7000");
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &record), 0);
+	CHECK(peer_vias_equal(record.vias, record.via_cnt, all.vias, 1));
+	node_key_free(key);
+}
+
+static void test_a_relay_of_the_mesh_takes_the_room_of_two_addresses(void)
+{
+	struct node_key *key = key_of_seed(6);
+	struct pkarr_policy policy = {.publish = PKARR_DIRECT};
+	struct pkarr_record all = {
+		.relay_cnt = PKARR_RELAYS_MAX, .via_cnt = PEER_VIAS_MAX, .caps = UINT32_MAX};
+	struct pkarr_record record, got;
+	struct pkarr_packet packet;
+	struct dht_item item;
+
+	CHECK(key);
+	for (int i = 0; i < PKARR_ADDRS_MAX; i++)
+		add_addr(&all, "[2fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
+	for (uint8_t i = 0; i < PKARR_RELAYS_MAX; i++) {
+		memset(all.relays[i], 'a', PKARR_URL_CAP - 1);
+		memcpy(all.relays[i], "https://", 8);
+	}
+	for (uint8_t i = 0; i < PEER_VIAS_MAX; i++)
+		all.vias[i] = via_of(i, "[2fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
+	CHECK_EQ(dht_pkarr_record_select(&all, &policy, &record), 0);
+	CHECK_EQ(record.addr_cnt, 4);
+	dht_pkarr_packet_sign(&record, key, 1, &packet);
+	dht_pkarr_packet_item(&packet, &item);
+	CHECK(item.value_len <= DHT_VALUE_LEN_MAX);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &got), 0);
+	CHECK_MEM(&got, &record, sizeof(got));
+	node_key_free(key);
+}
+
+static void test_vias_that_are_none_are_stepped_over(void)
+{
+#define VIA_KEY "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
+	static const char *const strings[] = {"via=",
+					      "via=@203.0.113.1:1",
+					      "via=" VIA_KEY,
+					      "via=" VIA_KEY "@",
+					      "via=" VIA_KEY "@relay.example:1",
+					      "via=" VIA_KEY "@10.0.0.1:1",
+					      "via=" VIA_KEY "@203.0.113.1:0",
+					      "via=y" VIA_KEY "@203.0.113.1:1",
+					      "via=0123" VIA_KEY "@203.0.113.1:1",
+					      "via=" VIA_KEY "@203.0.113.1:1 ",
+					      NULL};
+	static const char *const sound[] = {"via=" VIA_KEY "@203.0.113.1:1", NULL};
+	struct node_key *key = key_of_seed(7);
+	struct pkarr_packet packet;
+	struct pkarr_record record;
+
+	CHECK(key);
+	CHECK_EQ(packet_of_strings(key, "_mesh", strings, &packet), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), WEFT_EABSENT);
+	CHECK_EQ(packet_of_strings(key, "_mesh", sound, &packet), 0);
+	CHECK_EQ(dht_pkarr_record_read(&packet, false, &record), 0);
+	CHECK_EQ(record.via_cnt, 1);
+	node_key_free(key);
+}
+
 static void test_sequence_numbers_only_grow(void)
 {
 	CHECK_EQ(dht_pkarr_next_seq(2000, 1000), 2000);
@@ -455,6 +549,9 @@ int main(void)
 	RUN(test_strings_of_others_are_taken_or_stepped_over);
 	RUN(test_more_addresses_than_we_keep_are_left_out);
 	RUN(test_other_names_than_the_owners_say_nothing);
+	RUN(test_relays_of_the_mesh_come_back_with_key_and_address);
+	RUN(test_a_relay_of_the_mesh_takes_the_room_of_two_addresses);
+	RUN(test_vias_that_are_none_are_stepped_over);
 	RUN(test_sequence_numbers_only_grow);
 	return check_done();
 }
