@@ -128,6 +128,8 @@ static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 		return false;
 	out_path->remote = rig->address[key[0]];
 	out_path->local = (struct addr){.family = ADDR_IPV4, .ip = {10, 9, 9, 9}, .port = 7000};
+	if (!rig->is_mute[key[0]])
+		out_path->received_len = rig->now_ns;
 	return true;
 }
 
@@ -153,6 +155,11 @@ static void on_probe(void *ctx, const uint8_t *key)
 {
 	(void)key;
 	((struct relay_end_rig *)ctx)->probed_cnt++;
+}
+
+static void on_kept(void *ctx)
+{
+	((struct relay_end_rig *)ctx)->kept_cnt++;
 }
 
 static void on_deliver(void *ctx, struct dgram *dgram)
@@ -235,6 +242,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.key_class = on_key_class,
 		.relays = on_relays,
 		.grant = on_grant,
+		.on_kept = on_kept,
 		.probe = on_probe,
 		.deliver = on_deliver,
 		.expel = on_expel,

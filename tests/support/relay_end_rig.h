@@ -35,6 +35,7 @@ struct relay_end_rig {
 	/* Relays are numbered from 0: the key begins with the number, and the address ends with it. */
 	unsigned relay_cnt;
 	bool is_down[END_RIG_RELAYS]; /* there is no session with it */
+	bool is_mute[END_RIG_RELAYS]; /* it says nothing over the session */
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
 	size_t grant_len; /* of what is shown to relays; 0: nothing */
@@ -51,6 +52,7 @@ struct relay_end_rig {
 	unsigned found_cnt, ended_cnt;
 	int ended_err;
 	unsigned event_cnts[3];
+	unsigned kept_cnt; /* changes of the relays that are kept */
 	mesh_connect_fn connect_done;
 	void *connect_arg;
 };

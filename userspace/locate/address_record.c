@@ -86,6 +86,7 @@ static int record_make(const struct publish *publish, struct pkarr_record *out_r
 	own_cnt = params->own_addrs(params->ctx, own);
 	for (unsigned i = 0; i < own_cnt; i++)
 		all_add(&all, &own[i]);
+	all.via_cnt = params->vias(params->ctx, all.vias);
 	return dht_pkarr_record_select(&all, &publish->policy, out_record);
 }
 
@@ -224,6 +225,8 @@ static bool record_is_equal(const struct pkarr_record *a, const struct pkarr_rec
 	for (unsigned i = 0; i < a->addr_cnt; i++)
 		if (!addr_equal(&a->addrs[i], &b->addrs[i]))
 			return false;
+	if (!peer_vias_equal(a->vias, a->via_cnt, b->vias, b->via_cnt))
+		return false;
 	for (unsigned i = 0; i < a->relay_cnt; i++)
 		if (strcmp(a->relays[i], b->relays[i]) != 0)
 			return false;

@@ -18,6 +18,25 @@ static void locators_list(struct locate *locate)
 			locate_signaling_locator(locate->signaling);
 }
 
+void locate_tell(struct locate *locate, const struct pkarr_packet *packet, struct mesh_look *look)
+{
+	struct pkarr_record record;
+	struct mesh_found found = {
+		.seq = packet->seq,
+		.is_over = locate_publish_record_is_over(locate, packet->seq),
+	};
+
+	if (dht_pkarr_record_read(packet, locate->params.publish->policy.allows_private, &record) <
+	    0)
+		return;
+	locate->stats.found_cnt++;
+	found.addrs = record.addrs;
+	found.addr_cnt = record.addr_cnt;
+	found.vias = record.vias;
+	found.via_cnt = record.via_cnt;
+	(void)look->found(look, &found, locate_now_ns(locate));
+}
+
 struct locate *locate_new(void)
 {
 	return calloc(1, sizeof(struct locate));

@@ -41,6 +41,8 @@ struct locate_event {
 	enum dht_net net;
 };
 
+struct pkarr_packet;
+
 /* Everything is borrowed for the life of struct locate. */
 struct locate_params {
 	const struct mainline_config *mainline;
@@ -69,6 +71,8 @@ struct locate_params {
 	unsigned (*outer_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	/* Writes the addresses that others may use, those among them. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	/* Writes the relays through which this node is reached; how many. */
+	unsigned (*vias)(void *ctx, struct peer_via vias[static PEER_VIAS_MAX]);
 	/* Home's sockets accept replies that these keys made. */
 	void (*reply_keys)(void *ctx, const struct weft_krpc_reply_keys *keys);
 	/* As mesh_connect. */
@@ -119,6 +123,12 @@ void locate_stop(struct locate *locate);
 void locate_free(struct locate *locate);
 /* locate_turn takes in what was answered, and saves when that is due; true when there was something. */
 bool locate_turn(struct locate *locate);
+
+/*
+ * locate_tell tells look what packet says of its owner's place; nothing if that is of no use. Look may
+ * be over then.
+ */
+void locate_tell(struct locate *locate, const struct pkarr_packet *packet, struct mesh_look *look);
 
 static inline uint64_t locate_now_ns(const struct locate *locate)
 {

@@ -435,19 +435,9 @@ static void look_item(void *ctx, const struct dht_item *item)
 	struct mainline_look *slot = ctx;
 	struct locate *locate = slot->mainline->locate;
 	struct pkarr_packet packet;
-	struct pkarr_record record;
-	struct mesh_found found;
 
-	if (dht_pkarr_packet_of_item(item, &packet) < 0 ||
-	    dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
-		    0)
-		return;
-	locate->stats.found_cnt++;
-	found = (struct mesh_found){.addrs = record.addrs,
-				    .addr_cnt = record.addr_cnt,
-				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
-	(void)slot->look->found(slot->look, &found, locate_now_ns(locate));
+	if (dht_pkarr_packet_of_item(item, &packet) == 0)
+		locate_tell(locate, &packet, slot->look);
 }
 
 static void look_ended(void *ctx, const struct dht_outcome *outcome)

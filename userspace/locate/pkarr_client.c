@@ -104,8 +104,6 @@ static void packet_tell(struct relay_look *look, const struct relay_request *req
 {
 	struct locate *locate = request->client->locate;
 	struct pkarr_packet packet;
-	struct pkarr_record record;
-	struct mesh_found found;
 
 	if (dht_pkarr_packet_parse_body(look->key, request->body, request->fetch.answer_len,
 					&packet) < 0) {
@@ -113,17 +111,10 @@ static void packet_tell(struct relay_look *look, const struct relay_request *req
 		look->err = WEFT_EDAMAGED;
 		return;
 	}
-	if (look->newest_seq >= packet.seq + 1 ||
-	    dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
-		    0)
+	if (look->newest_seq >= packet.seq + 1)
 		return;
 	look->newest_seq = packet.seq + 1;
-	locate->stats.found_cnt++;
-	found = (struct mesh_found){.addrs = record.addrs,
-				    .addr_cnt = record.addr_cnt,
-				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
-	(void)look->look->found(look->look, &found, locate_now_ns(locate));
+	locate_tell(locate, &packet, look->look);
 }
 
 static void look_fetched(struct job *job)

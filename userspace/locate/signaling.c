@@ -123,8 +123,6 @@ static int look_tell(struct signal_request *request)
 {
 	struct locate *locate = request->signaling->locate;
 	struct pkarr_packet packet;
-	struct pkarr_record record;
-	struct mesh_found found;
 	unsigned signal = answer_signal(request);
 
 	if (signal == SIGNAL_UNKNOWN)
@@ -136,15 +134,7 @@ static int look_tell(struct signal_request *request)
 		locate->stats.damaged_cnt++;
 		return WEFT_EDAMAGED;
 	}
-	if (dht_pkarr_record_read(&packet, locate->params.publish->policy.allows_private, &record) <
-	    0)
-		return 0;
-	locate->stats.found_cnt++;
-	found = (struct mesh_found){.addrs = record.addrs,
-				    .addr_cnt = record.addr_cnt,
-				    .seq = packet.seq,
-				    .is_over = locate_publish_record_is_over(locate, packet.seq)};
-	(void)request->look->found(request->look, &found, locate_now_ns(locate));
+	locate_tell(locate, &packet, request->look);
 	return 0;
 }
 

@@ -163,7 +163,7 @@ struct mesh_dial_look {
 	struct mesh_look look;
 	struct mesh_dial *dial;
 	void *run; /* the locator's */
-	bool is_running;
+	bool is_asked, is_running;
 	bool is_stale; /* a record was refused */
 	unsigned addr_cnt;
 	uint64_t started_ns;
@@ -175,8 +175,10 @@ struct mesh_discovery {
 	bool is_begun;
 	unsigned next_idx; /* locator to ask next */
 	unsigned running_cnt;
-	uint64_t next_ns; /* when it is asked */
-	uint64_t seq;	  /* of the newest record found */
+	uint64_t next_ns;		     /* when it is asked */
+	uint64_t seq;			     /* of the newest record found */
+	struct peer_via vias[PEER_VIAS_MAX]; /* relays that it names */
+	unsigned via_cnt;
 	struct mesh_dial_look looks[MESH_LOCATORS_MAX];
 };
 
@@ -460,12 +462,13 @@ void mesh_dial_fail(struct mesh_dial *dial, int err);
 /*
  * discovery.c. mesh_discovery_begin asks the first locator at at_ns, or when it was going to if
  * that is earlier. discovery_is_over: no locator is left to ask, and no answer is to come.
- * discovery_stop cancels what runs.
+ * discovery_stop cancels what runs. discovery_reset: it has not begun.
  */
 void mesh_discovery_init(struct mesh_dial *dial);
 void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);
 bool mesh_discovery_is_over(const struct mesh_dial *dial);
 void mesh_discovery_stop(struct mesh_dial *dial);
+void mesh_discovery_reset(struct mesh_dial *dial);
 
 /* wake.c. mesh_lost_note: session ends, and its end says why. */
 void mesh_lost_note(struct mesh_session *session);
@@ -487,6 +490,8 @@ bool mesh_redial_is_on(const struct mesh_session *session);
 bool mesh_redial_goes_on(struct mesh_dial *dial);
 /* mesh_redial_puts_off: idx is the address of the session itself, which is asked there; not yet. */
 bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx);
+/* mesh_redial_is_relayed: dial is beside a session through a relay. */
+bool mesh_redial_is_relayed(const struct mesh_dial *dial);
 /* mesh_redial_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
 bool mesh_redial_is_over(const struct mesh_dial *dial);
 /* mesh_redial_loser: the silent session to be closed when winner (NULL: none) is used, or NULL. */

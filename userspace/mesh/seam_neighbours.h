@@ -51,7 +51,8 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 /* Where a session leads by now, and this node's own address on that path. */
 struct mesh_path {
 	struct addr remote;
-	struct addr local; /* of family ADDR_NONE: another worker has the session */
+	struct addr local;     /* of family ADDR_NONE: another worker has the session */
+	uint64_t received_len; /* bytes so far; 0: another worker has the session */
 };
 
 /*

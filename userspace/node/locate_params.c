@@ -23,6 +23,13 @@ static unsigned on_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS
 	return node_own_addrs(ctx, addrs);
 }
 
+static unsigned on_vias(void *ctx, struct peer_via vias[static PEER_VIAS_MAX])
+{
+	const struct node *node = ctx;
+
+	return node->relay_end ? relay_end_kept(node->relay_end, vias) : 0;
+}
+
 /* The simulator's nodes have no ingress. */
 static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
 {
@@ -90,6 +97,7 @@ int node_open_locate(struct node *node, char *what)
 		.xdp = on_xdp,
 		.outer_addrs = node_outer_addrs,
 		.own_addrs = on_own_addrs,
+		.vias = on_vias,
 		.reply_keys = on_reply_keys,
 		.dial = on_dial,
 		.is_alone = is_alone,

@@ -17,6 +17,8 @@
 /* Records of the key's own addresses are asked first; each has this long before a relay is. */
 #define LOCATOR_STAGGER_NS NS_PER_S
 #define LOCATOR_BUDGET_NS  (20 * NS_PER_S)
+/* A third node's probe has had its time; docs/paths.md tells it. */
+#define UNKNOWN_NS (30 * NS_PER_S)
 
 /* --- for the loop of home --- */
 
@@ -116,11 +118,29 @@ static void on_relay_told(void *ctx, const uint8_t *key, uint64_t took_ns)
 		relay_find_succeeded(node->fabric->relay_find, key, took_ns, node->home->now_ns);
 }
 
+/*
+ * Where no third node can ask, nothing ever shows it: a node that others cannot write to would wait
+ * for good. Other nodes come to a relay first in any case.
+ */
 static bool on_is_hidden(void *ctx)
 {
 	const struct node *node = ctx;
+	const struct reachability_view *view = reachability_show(node->reachability);
+	uint64_t since_ns = node->wall->started_ns;
 
-	return reachability_show(node->reachability)->kind >= REACHABILITY_OUTBOUND;
+	if (view->kind != REACHABILITY_UNKNOWN || node->relay)
+		return view->kind >= REACHABILITY_OUTBOUND;
+	if (view->since_ns > since_ns)
+		since_ns = view->since_ns;
+	return view->judged_ns && node->home->now_ns >= since_ns + UNKNOWN_NS;
+}
+
+/* The address record names them. */
+static void on_kept(void *ctx)
+{
+	struct node *node = ctx;
+
+	locate_publish_changed(node->locate->publish, node->home->now_ns);
 }
 
 static void on_probe(void *ctx, const uint8_t *key)
@@ -212,6 +232,12 @@ static int on_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mes
 	return relay_end_look(ctx, key, &relayed, now_ns, out_run);
 }
 
+static void on_look_hint(void *ctx, void *run, const struct peer_via *vias, unsigned cnt,
+			 uint64_t now_ns)
+{
+	relay_end_look_hint(ctx, run, vias, cnt, now_ns);
+}
+
 static void on_look_cancel(void *ctx, void *run)
 {
 	relay_end_look_cancel(ctx, run);
@@ -258,6 +284,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.tell_relay = on_relay_told,
 		.grant = on_grant_wanted,
 		.is_hidden = on_is_hidden,
+		.on_kept = on_kept,
 		.probe = on_probe,
 		.deliver = on_deliver,
 		.expel = on_expel,
@@ -272,6 +299,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.budget_ns = LOCATOR_BUDGET_NS,
 		.look = on_look,
 		.cancel = on_look_cancel,
+		.hint = on_look_hint,
 	};
 	int err = node_open_relay_held(node, what);
 

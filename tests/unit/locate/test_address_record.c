@@ -26,6 +26,8 @@ static struct {
 	struct locate locate;
 	struct addr own;
 	unsigned own_cnt;
+	struct peer_via vias[PEER_VIAS_MAX];
+	unsigned via_cnt;
 	unsigned given_cnt, withdrawn_cnt; /* by publish_elsewhere, at the signaling endpoint */
 	uint64_t given_seq;
 	unsigned done_cnt;
@@ -66,6 +68,13 @@ static unsigned own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MA
 	return rig.own_cnt;
 }
 
+static unsigned kept_vias(void *ctx, struct peer_via vias[static PEER_VIAS_MAX])
+{
+	(void)ctx;
+	memcpy(vias, rig.vias, sizeof(rig.vias));
+	return rig.via_cnt;
+}
+
 static void on_done(void *arg, int err)
 {
 	(void)arg;
@@ -97,7 +106,8 @@ static void life_begin(void)
 			   .now_ns = &rig.now_ns,
 			   .wall_us = wall_us,
 			   .outer_addrs = no_addrs,
-			   .own_addrs = own_addrs},
+			   .own_addrs = own_addrs,
+			   .vias = kept_vias},
 		.own_key = node_key_public(key),
 		.signaling = (struct signaling *)(void *)&endpoint,
 	};
@@ -175,6 +185,34 @@ static void test_a_node_without_addresses_withdraws_its_record(void)
 	tear_down();
 }
 
+static void test_a_node_without_addresses_publishes_the_relays_it_keeps(void)
+{
+	struct publish_state state;
+	uint64_t last;
+
+	set_up();
+	rig.own_cnt = 0;
+	rig.via_cnt = 1;
+	rig.vias[0].key[0] = 9;
+	CHECK_EQ(addr_parse("203.0.113.7:7000", &rig.vias[0].addr), 0);
+	locate_publish_changed(rig.locate.publish, rig.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(rig.withdrawn_cnt, 0);
+	locate_publish_state(rig.locate.publish, &state);
+	CHECK_EQ(state.err, 0);
+	CHECK_EQ(state.record.via_cnt, 1);
+	last = rig.given_seq;
+	rig.vias[0].key[0] = 10; /* another relay at the same address */
+	locate_publish_changed(rig.locate.publish, rig.now_ns);
+	pass(NS_PER_S);
+	CHECK(rig.given_seq > last);
+	rig.via_cnt = 0;
+	locate_publish_changed(rig.locate.publish, rig.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(rig.withdrawn_cnt, 1);
+	tear_down();
+}
+
 static void test_policy_off_publishes_nothing(void)
 {
 	set_up();
@@ -247,6 +285,7 @@ int main(void)
 	RUN(test_a_record_is_signed_anew_when_the_addresses_change);
 	RUN(test_a_record_is_signed_anew_after_twelve_hours);
 	RUN(test_a_node_without_addresses_withdraws_its_record);
+	RUN(test_a_node_without_addresses_publishes_the_relays_it_keeps);
 	RUN(test_policy_off_publishes_nothing);
 	RUN(test_the_next_life_signs_above_the_last_one_though_the_clock_went_back);
 	RUN(test_a_record_that_is_still_right_is_put_as_it_is_by_the_next_life);

@@ -97,7 +97,9 @@ static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 
 	if (session) {
 		session->conn->ops->info(session->conn, &info);
-		*out_path = (struct mesh_path){.remote = info.remote, .local = info.local};
+		*out_path = (struct mesh_path){.remote = info.remote,
+					       .local = info.local,
+					       .received_len = info.received_len};
 		return true;
 	}
 	if (!entry || entry->foreign_at.family == ADDR_NONE)

@@ -221,6 +221,9 @@ static void dial_next(struct mesh_dial *dial)
 	if (dial_is_deferred(dial))
 		return;
 	if (!dial_sort_out(dial)) {
+		/* Its relay may have gone: the peer has others by now. */
+		if (mesh_redial_is_relayed(dial))
+			mesh_discovery_begin(dial, mesh->now_ns);
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
 		return;
 	}

@@ -74,7 +74,7 @@ static void discovery_arm(struct mesh_dial *dial)
 
 	if (discovery->is_begun && discovery->next_idx < mesh->locator_cnt)
 		next_ns = discovery->next_ns;
-	for (unsigned i = 0; i < discovery->next_idx; i++) {
+	for (unsigned i = 0; i < mesh->locator_cnt; i++) {
 		const struct mesh_dial_look *look = &discovery->looks[i];
 		uint64_t due_ns = look->started_ns + mesh->locators[i].budget_ns;
 
@@ -91,6 +91,23 @@ static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *foun
 
 	return found->is_over || (found->seq && ((entry && found->seq < entry->record.addr_seq) ||
 						 found->seq < dial->discovery.seq));
+}
+
+static void discovery_hint(struct mesh_dial *dial);
+
+/* The relays of a record, or none: those of an older one are not named any more. */
+static void vias_take(struct mesh_dial *dial, const struct mesh_found *found)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+
+	if (!found->seq ||
+	    peer_vias_equal(discovery->vias, discovery->via_cnt, found->vias, found->via_cnt))
+		return;
+	discovery->via_cnt = found->via_cnt;
+	for (unsigned i = 0; i < found->via_cnt; i++)
+		discovery->vias[i] = found->vias[i];
+	if (found->via_cnt)
+		discovery_hint(dial);
 }
 
 static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
@@ -110,6 +127,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 	for (unsigned i = 0; i < found->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &found->addrs[i], true);
 	look->addr_cnt += dial->addr_cnt - had_cnt;
+	vias_take(dial, found);
 	mesh_dial_go_on(dial);
 	return 0;
 }
@@ -128,34 +146,72 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	mesh_dial_end_if_hopeless(dial);
 }
 
-/* Asks one locator; whether it is running now. */
-static bool discovery_ask(struct mesh_dial *dial)
+static void look_hint(struct mesh_dial_look *look)
 {
-	struct mesh_discovery *discovery = &dial->discovery;
+	const struct mesh_dial *dial = look->dial;
+	const struct mesh_locator *locator = &dial->mesh->locators[look - dial->discovery.looks];
+
+	if (locator->hint && look->is_running && dial->discovery.via_cnt)
+		locator->hint(locator->ctx, look->run, dial->discovery.vias,
+			      dial->discovery.via_cnt, dial->mesh->now_ns);
+}
+
+/* Asks one locator; whether it is running now. */
+static bool discovery_ask(struct mesh_dial *dial, unsigned idx)
+{
 	struct mesh *mesh = dial->mesh;
-	const struct mesh_locator *locator = &mesh->locators[discovery->next_idx];
-	struct mesh_dial_look *look = &discovery->looks[discovery->next_idx++];
+	const struct mesh_locator *locator = &mesh->locators[idx];
+	struct mesh_dial_look *look = &dial->discovery.looks[idx];
 	int err;
 
 	*look = (struct mesh_dial_look){
 		.look = {look_found, look_ended},
 		.dial = dial,
 		.started_ns = mesh->now_ns,
+		.is_asked = true,
 		.is_running = true,
 	};
-	discovery->running_cnt++;
-	if (discovery->next_idx < mesh->locator_cnt)
-		discovery->next_ns = mesh->now_ns + mesh->locators[discovery->next_idx].stagger_ns;
+	dial->discovery.running_cnt++;
 	err = locator->look(locator->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
 	if (err < 0)
 		look_end(look, err);
+	look_hint(look);
 	return err == 0;
+}
+
+/* One that a hint has had asked before its turn is passed over. */
+static bool discovery_ask_in_turn(struct mesh_dial *dial)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+	const struct mesh *mesh = dial->mesh;
+	unsigned idx = discovery->next_idx++;
+
+	if (discovery->next_idx < mesh->locator_cnt)
+		discovery->next_ns = mesh->now_ns + mesh->locators[discovery->next_idx].stagger_ns;
+	return !discovery->looks[idx].is_asked && discovery_ask(dial, idx);
 }
 
 static void discovery_ask_next(struct mesh_dial *dial)
 {
-	while (dial->discovery.next_idx < dial->mesh->locator_cnt && !discovery_ask(dial))
+	while (dial->discovery.next_idx < dial->mesh->locator_cnt && !discovery_ask_in_turn(dial))
 		;
+	discovery_arm(dial);
+}
+
+static void discovery_hint(struct mesh_dial *dial)
+{
+	const struct mesh *mesh = dial->mesh;
+
+	for (unsigned i = 0; i < mesh->locator_cnt; i++) {
+		struct mesh_dial_look *look = &dial->discovery.looks[i];
+
+		if (!mesh->locators[i].hint)
+			continue;
+		if (look->is_running)
+			look_hint(look);
+		else
+			(void)discovery_ask(dial, i);
+	}
 	discovery_arm(dial);
 }
 
@@ -181,7 +237,7 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh *mesh = dial->mesh;
 
 	mesh->now_ns = now_ns;
-	for (unsigned i = 0; i < discovery->next_idx; i++) {
+	for (unsigned i = 0; i < mesh->locator_cnt; i++) {
 		struct mesh_dial_look *look = &discovery->looks[i];
 
 		if (look->is_running && now_ns >= look->started_ns + mesh->locators[i].budget_ns)
@@ -214,6 +270,13 @@ void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns)
 	discovery_arm(dial);
 }
 
+void mesh_discovery_reset(struct mesh_dial *dial)
+{
+	mesh_discovery_stop(dial);
+	memset(&dial->discovery, 0, sizeof(dial->discovery));
+	mesh_discovery_init(dial);
+}
+
 bool mesh_discovery_is_over(const struct mesh_dial *dial)
 {
 	const struct mesh_discovery *discovery = &dial->discovery;
@@ -227,7 +290,7 @@ void mesh_discovery_stop(struct mesh_dial *dial)
 	struct mesh_discovery *discovery = &dial->discovery;
 
 	timer_cancel(dial->mesh->timers, &discovery->timer);
-	for (unsigned i = 0; i < discovery->next_idx; i++)
+	for (unsigned i = 0; i < dial->mesh->locator_cnt; i++)
 		if (discovery->looks[i].is_running)
 			look_cancel(&discovery->looks[i], WEFT_ECANCELLED);
 }

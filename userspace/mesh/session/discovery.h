@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "codec/peer_addr.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -26,6 +27,8 @@ struct mesh;
 struct mesh_found {
 	const struct addr *addrs;
 	unsigned addr_cnt;
+	const struct peer_via *vias; /* relays that the key's owner names */
+	unsigned via_cnt;
 	uint64_t seq; /* of the signed record it is from; 0: of none */
 	bool is_over; /* the record is older than records are believed */
 };
@@ -45,6 +48,8 @@ struct mesh_look {
  *     WEFT_EFULL, WEFT_EUNREACHABLE (no source to ask): it has ended then.
  *     Neither found nor ended is called inside the call.
  * cancel takes a search back: neither is called any more.
+ * hint: a signed record names relays of the key that run looks for. A locator with a hint is asked
+ *     at once when such a record is found, and once more if it had ended. NULL: it has no use for it.
  */
 struct mesh_locator {
 	const char *name; /* a word; lives as long as the mesh */
@@ -53,6 +58,8 @@ struct mesh_locator {
 	int (*look)(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
 		    uint64_t now_ns, void **out_run);
 	void (*cancel)(void *ctx, void *run);
+	void (*hint)(void *ctx, void *run, const struct peer_via *vias, unsigned cnt,
+		     uint64_t now_ns);
 	void *ctx;
 };
 

@@ -28,6 +28,9 @@
  * in front of a host gives it for hosts that are only cut off. So the answer ends nothing by
  * itself. It ends only a session that answers nothing, and only where this node dialled.
  *
+ * Through a relay there is no such address. Should the relay have gone, the peer is at another. So
+ * its address record is looked up at once, and the relays that it names are asked.
+ *
  * The first to answer wins. A packet on the session ends the dial, and the requests made
  * meanwhile go over the session. A connection that is proved after that packet is closed. A
  * connection that is proved while the old session has still not stirred is the newer session and
@@ -114,8 +117,10 @@ void mesh_redial_asked(struct mesh_session *session, const struct mesh_peer *pee
 		return; /* no room for one more: the request has its timeout */
 	if (dial->beside != session || !mesh_redial_is_held(dial))
 		return;
-	if (dial->seen_len != info.received_len)
+	if (dial->seen_len != info.received_len) {
 		dial->addr_cnt = 0; /* what was asked before is no longer in doubt */
+		mesh_discovery_reset(dial);
+	}
 	mesh_dial_add_peer(dial, peer);
 	mesh_dial_add_addr(dial, &info.remote, false);
 	if (timer_is_set(&dial->timer) && dial->seen_len == info.received_len &&
@@ -145,6 +150,16 @@ bool mesh_redial_puts_off(const struct mesh_dial *dial, unsigned idx)
 	/* A link that comes back lets TCP through before the session has stirred. */
 	return dial->addrs[idx].transport == ADDR_TCP ||
 	       addr_equal(&dial->addrs[idx], &info.remote);
+}
+
+bool mesh_redial_is_relayed(const struct mesh_dial *dial)
+{
+	struct transport_conn_info info;
+
+	if (!dial->beside)
+		return false;
+	dial->mesh->transport->ops->info(dial->beside->conn, &info);
+	return addr_is_relayed(&info.remote);
 }
 
 /* The port probe first: what the host says of one packet to that port it does not say of the next. */

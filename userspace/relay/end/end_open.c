@@ -33,12 +33,19 @@
 /* In use and nothing heard of the relay for so long: is it there? */
 #define PROBE_NS      (400 * NS_PER_MS)
 #define IDLE_PROBE_NS NS_PER_S /* while its flows are idle */
+/* So a relay that has gone is not named for longer than about 15 s, by 12 small packets a minute. */
+#define KEPT_PROBE_NS (10 * NS_PER_S)
+#define SILENT_NS     (4 * NS_PER_S)
 #define IN_USE_NS     (10 * NS_PER_S)
 #define LOOK_NS	      NS_PER_S
 #define KEEP_NS	      (2 * NS_PER_S)
 #define UNKEPT_NS     (60 * NS_PER_S)
-#define KEEP_CNT      2
-#define KEEP_FAIL_MAX 3 /* dials in a row */
+/* For two minutes after is_hidden has changed it is asked more often: time alone may change it. */
+#define UNKEPT_OFTEN_NS (10 * NS_PER_S)
+#define KEEP_CNT	PEER_VIAS_MAX /* the address record names them all */
+#define KEEP_FAIL_MAX	3	      /* dials in a row */
+/* A relay that restarts is back within 2 s. */
+#define VIAS_SETTLE_NS (3 * NS_PER_S)
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -167,6 +174,8 @@ static void flow_ask(struct end_flow *flow)
 	/* A session that is there is used wherever it leads. */
 	if (relay->is_up)
 		ask.peer.addr_cnt = 0;
+	else if (relay->place.is_told)
+		ask.peer.told_cnt = ask.peer.addr_cnt;
 	memcpy(message.peer, flow->peer, MESH_KEY_LEN);
 	grant_show(flow, &message);
 	open_first(flow, &message.first);
@@ -271,7 +280,7 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 	const struct relay_end *end = relay->end;
 
 	*out_session = relay->is_kept;
-	*out_probe_ns = 0;
+	*out_probe_ns = relay->is_kept ? KEPT_PROBE_NS : 0;
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		const struct end_flow *flow = &end->flows[i];
 
@@ -282,9 +291,11 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 			continue;
 		if (end->now_ns < flow_used_ns(flow) + IN_USE_NS)
 			*out_probe_ns = PROBE_NS;
-		else if (!*out_probe_ns)
+		else if (*out_probe_ns != PROBE_NS)
 			*out_probe_ns = IDLE_PROBE_NS;
 	}
+	if (relay->owes_ns && *out_probe_ns > IDLE_PROBE_NS)
+		*out_probe_ns = IDLE_PROBE_NS;
 }
 
 static void leg_probe(struct end_relay *relay, uint64_t every_ns)
@@ -292,13 +303,31 @@ static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 	struct relay_end *end = relay->end;
 	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + every_ns;
 
+	/* That the relay is there says little of its flows. */
+	if (every_ns == KEPT_PROBE_NS)
+		due_ns = later(due_ns, relay->session_ns + every_ns);
 	if (end->now_ns >= due_ns) {
 		relay->probed_ns = end->now_ns;
+		if (!relay->owes_ns)
+			relay->owes_ns = end->now_ns;
 		due_ns = end->now_ns + every_ns;
 		if (end->params.probe)
 			end->params.probe(end->params.ctx, relay->place.key);
 	}
 	relay_end_hurry(end, due_ns);
+}
+
+/* Another is to be kept in its place; QUIC takes a minute to notice. */
+static void leg_judge(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+
+	if (relay->is_silent || !relay->is_up || !relay->owes_ns ||
+	    end->now_ns < relay->owes_ns + SILENT_NS)
+		return;
+	relay->is_silent = true;
+	end->keep_ns = end->now_ns;
+	relay_end_hurry(end, end->now_ns);
 }
 
 static void leg_turn(struct end_relay *relay)
@@ -317,16 +346,39 @@ static void leg_turn(struct end_relay *relay)
 		leg_connect(relay);
 	if (probe_ns && relay->is_up)
 		leg_probe(relay, probe_ns);
+	leg_judge(relay);
 }
 
 /* --- relays whose sessions are kept, for peers to find this node at --- */
 
-static unsigned kept_cnt(const struct relay_end *end)
+/* One that says nothing, or did not answer a dial, may be back: it is kept beside another. */
+static bool leg_is_fine(const struct end_relay *relay)
+{
+	return relay->is_used && relay->is_kept && !relay->is_silent &&
+	       (relay->is_up || !relay->fail_cnt);
+}
+
+static void leg_unkeep(struct end_relay *relay)
+{
+	relay->is_kept = false;
+	relay->is_used = relay->flow_cnt > 0;
+}
+
+/* Returns the number of those that are fine, of which no more are kept than is wanted. */
+static unsigned kept_fine(struct relay_end *end)
 {
 	unsigned cnt = 0;
 
-	for (unsigned i = 0; i < end->relay_cap; i++)
-		cnt += end->relays[i].is_used && end->relays[i].is_kept;
+	for (unsigned i = 0; i < end->relay_cap; i++) {
+		struct end_relay *relay = &end->relays[i];
+
+		if (!leg_is_fine(relay))
+			continue;
+		if (cnt == KEEP_CNT)
+			leg_unkeep(relay);
+		else
+			cnt++;
+	}
 	return cnt;
 }
 
@@ -339,6 +391,13 @@ static bool wants_kept(const struct relay_end *end)
 		params->is_hidden(params->ctx));
 }
 
+static uint64_t keep_pause(const struct relay_end *end, bool wants)
+{
+	if (wants)
+		return KEEP_NS;
+	return end->now_ns < end->review_ns + 2 * UNKEPT_NS ? UNKEPT_OFTEN_NS : UNKEPT_NS;
+}
+
 static void keep_turn(struct relay_end *end)
 {
 	struct relay_end_place places[RELAY_END_PLACES_MAX];
@@ -349,18 +408,15 @@ static void keep_turn(struct relay_end *end)
 	if (end->now_ns < end->keep_ns)
 		return;
 	wants = wants_kept(end);
-	end->keep_ns = end->now_ns + (wants ? KEEP_NS : UNKEPT_NS);
+	end->keep_ns = end->now_ns + keep_pause(end, wants);
 	relay_end_hurry(end, end->keep_ns);
 	for (unsigned i = 0; i < end->relay_cap; i++) {
 		struct end_relay *relay = &end->relays[i];
 
-		/* One that is not there makes room for another. */
-		if (!relay->is_kept || (wants && relay->fail_cnt <= KEEP_FAIL_MAX))
-			continue;
-		relay->is_kept = false;
-		relay->is_used = relay->flow_cnt > 0;
+		if (relay->is_kept && (!wants || relay->fail_cnt > KEEP_FAIL_MAX))
+			leg_unkeep(relay);
 	}
-	has_cnt = kept_cnt(end);
+	has_cnt = kept_fine(end);
 	if (wants && has_cnt < KEEP_CNT)
 		cnt = end->params.relays(end->params.ctx, places);
 	for (unsigned i = 0; i < cnt && has_cnt < KEEP_CNT; i++) {
@@ -371,6 +427,31 @@ static void keep_turn(struct relay_end *end)
 		relay->is_kept = true;
 		has_cnt++;
 	}
+}
+
+/*
+ * The first relays are published at once, as no peer finds this node without. A change is published
+ * once it has lasted for a while: a relay that restarts is back soon.
+ */
+static void vias_turn(struct relay_end *end)
+{
+	struct peer_via vias[PEER_VIAS_MAX];
+	unsigned cnt = relay_end_kept(end, vias);
+
+	if (peer_vias_equal(vias, cnt, end->vias, end->via_cnt)) {
+		end->vias_ns = 0;
+		return;
+	}
+	if (!end->vias_ns)
+		end->vias_ns = end->now_ns + (end->via_cnt ? VIAS_SETTLE_NS : 0);
+	relay_end_hurry(end, end->vias_ns);
+	if (end->now_ns < end->vias_ns)
+		return;
+	memcpy(end->vias, vias, sizeof(vias));
+	end->via_cnt = cnt;
+	end->vias_ns = 0;
+	if (end->params.on_kept)
+		end->params.on_kept(end->params.ctx);
 }
 
 /* --- flows --- */
@@ -464,6 +545,7 @@ void relay_end_open_turn(struct relay_end *end)
 	keep_turn(end);
 	for (unsigned i = 0; i < end->relay_cap; i++)
 		leg_turn(&end->relays[i]);
+	vias_turn(end);
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		if (end->flows[i].relay)
 			flow_turn(&end->flows[i]);

@@ -1,28 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking for a peer at relays, one after the other. It is at those with which it has a session. A
- * relay says at once that a peer is not there.
+ * Looking for a peer at relays. It is at those with which it has a session. Those that its address
+ * record names come first, then those that this node knows. A relay says at once that a peer is not
+ * there. One that says nothing for STAGGER_NS may have gone, so the next is asked beside it. The same
+ * holds for a relay whose flow to the peer seems to be open.
  */
 #include <string.h>
 
 #include "relay_end_state.h"
 
-static void search_end(struct end_search *search, int err, uint64_t now_ns)
+#define STAGGER_NS NS_PER_S
+
+static void search_forget_flows(struct relay_end *end, const struct end_search *search)
+{
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		if (end->flows[i].search == search)
+			end->flows[i].search = NULL;
+}
+
+static void search_end(struct relay_end *end, struct end_search *search, int err)
 {
 	const struct relay_end_look look = search->look;
 
+	search_forget_flows(end, search);
 	search->is_used = false;
-	look.ended(look.arg, err, now_ns);
+	look.ended(look.arg, err, end->now_ns);
 }
 
-/* False: this relay has no place for it. */
+/*
+ * place becomes the at-th of those to ask, of which a full list loses the last. False: it is among the
+ * first at, or there is no room.
+ */
+static bool search_add(struct end_search *search, unsigned at, const struct relay_end_place *place)
+{
+	unsigned idx = 0;
+
+	while (idx < search->place_cnt &&
+	       memcmp(search->places[idx].key, place->key, sizeof(place->key)) != 0)
+		idx++;
+	if (idx < at || at == END_SEARCH_PLACES_MAX)
+		return false;
+	if (idx == END_SEARCH_PLACES_MAX)
+		idx--;
+	else if (idx == search->place_cnt)
+		search->place_cnt++;
+	memmove(&search->places[at + 1], &search->places[at],
+		(idx - at) * sizeof(search->places[0]));
+	search->places[at] = *place;
+	return true;
+}
+
+static bool place_is_end(const struct relay_end *end, const struct end_search *search,
+			 const struct relay_end_place *place)
+{
+	return memcmp(place->key, search->key, MESH_KEY_LEN) == 0 ||
+	       memcmp(place->key, end->params.own_key, MESH_KEY_LEN) == 0;
+}
+
+/* False: this relay has no place for it, or says nothing although the flow is open. */
 static bool search_ask(struct relay_end *end, struct end_search *search,
 		       const struct relay_end_place *place)
 {
 	struct end_relay *relay;
 	struct end_flow *flow;
+	bool is_silent;
 
-	if (memcmp(place->key, search->key, MESH_KEY_LEN) == 0)
+	if (place_is_end(end, search, place))
 		return false;
 	relay = relay_end_relay_make(end, place);
 	if (!relay)
@@ -33,26 +76,43 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 		flow = relay_end_flow_make(end, relay, search->key, true);
 	if (!flow || (flow->search && flow->search != search))
 		return false;
-	flow->search = search;
+	is_silent = flow->is_open && flow->sent_ns > flow->heard_ns &&
+		    end->now_ns >= flow->heard_ns + STAGGER_NS;
+	if (flow->is_open) {
+		search->has_found = true;
+	} else if (!flow->search) {
+		flow->search = search;
+		search->waiting_cnt++;
+	}
 	flow->sent_ns = end->now_ns;
-	search->flow = flow;
 	search->look.found(search->look.arg, &flow->addr, end->now_ns);
-	return true;
+	return !is_silent;
+}
+
+static void search_begin(struct relay_end *end, struct end_search *search)
+{
+	struct relay_end_place places[RELAY_END_PLACES_MAX];
+	unsigned cnt = end->params.relays(end->params.ctx, places);
+
+	search->is_begun = true;
+	for (unsigned i = 0; i < cnt; i++)
+		(void)search_add(search, search->place_cnt, &places[i]);
 }
 
 static void search_turn(struct relay_end *end, struct end_search *search)
 {
-	if (search->flow)
-		return;
-	if (!search->is_begun) {
-		search->is_begun = true;
-		search->place_cnt = end->params.relays(end->params.ctx, search->places);
-	}
-	while (search->is_used && search->next_idx < search->place_cnt)
+	if (!search->is_begun)
+		search_begin(end, search);
+	while (search->is_used && search->next_idx < search->place_cnt &&
+	       end->now_ns >= search->next_ns)
 		if (search_ask(end, search, &search->places[search->next_idx++]))
-			return;
-	if (search->is_used)
-		search_end(search, WEFT_EUNREACHABLE, end->now_ns);
+			search->next_ns = end->now_ns + STAGGER_NS;
+	if (!search->is_used)
+		return;
+	if (search->next_idx < search->place_cnt)
+		relay_end_hurry(end, search->next_ns);
+	else if (!search->waiting_cnt)
+		search_end(end, search, search->has_found ? 0 : WEFT_EUNREACHABLE);
 }
 
 void relay_end_search_turn(struct relay_end *end)
@@ -65,15 +125,18 @@ void relay_end_search_turn(struct relay_end *end)
 void relay_end_search_settle(struct end_flow *flow, bool is_open)
 {
 	struct end_search *search = flow->search;
+	struct relay_end *end = flow->end;
 
 	if (!search)
 		return;
 	flow->search = NULL;
-	search->flow = NULL;
-	if (is_open)
-		search_end(search, 0, flow->end->now_ns);
-	else
-		relay_end_hurry(flow->end, flow->end->now_ns);
+	search->waiting_cnt--;
+	if (is_open) {
+		search_end(end, search, 0);
+		return;
+	}
+	search->next_ns = end->now_ns;
+	relay_end_hurry(end, end->now_ns);
 }
 
 int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],
@@ -97,12 +160,29 @@ int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN]
 	return WEFT_EFULL;
 }
 
+void relay_end_look_hint(struct relay_end *end, void *run, const struct peer_via *vias,
+			 unsigned cnt, uint64_t now_ns)
+{
+	struct end_search *search = run;
+	unsigned at = search->next_idx;
+
+	if (now_ns > end->now_ns)
+		end->now_ns = now_ns;
+	for (unsigned i = 0; i < cnt; i++) {
+		struct relay_end_place place = {
+			.addrs = {vias[i].addr}, .addr_cnt = 1, .is_told = true};
+
+		memcpy(place.key, vias[i].key, sizeof(place.key));
+		at += search_add(search, at, &place);
+	}
+	search->next_ns = end->now_ns;
+	relay_end_hurry(end, end->now_ns);
+}
+
 void relay_end_look_cancel(struct relay_end *end, void *run)
 {
 	struct end_search *search = run;
 
-	(void)end;
-	if (search->flow)
-		search->flow->search = NULL;
+	search_forget_flows(end, search);
 	search->is_used = false;
 }

@@ -76,7 +76,9 @@ struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay
 		memcpy(at->place.key, place->key, MESH_KEY_LEN);
 		relay = at;
 	}
-	if (relay && place->addr_cnt)
+	/* Another node's word does not replace what is better known. */
+	if (relay && place->addr_cnt &&
+	    (!place->is_told || relay->place.is_told || !relay->place.addr_cnt))
 		relay->place = *place;
 	return relay;
 }
@@ -85,12 +87,19 @@ bool relay_end_relay_look(struct end_relay *relay)
 {
 	struct relay_end *end = relay->end;
 	bool was_up = relay->is_up;
+	uint64_t had_len = relay->path.received_len;
 
 	relay->path_ns = end->now_ns;
 	relay->is_up = end->params.path(end->params.ctx, relay->place.key, &relay->path);
 	if (!relay->is_up)
 		return false;
 	relay->fail_cnt = 0;
+	if (!was_up || relay->path.received_len != had_len ||
+	    relay->path.local.family == ADDR_NONE) {
+		relay->session_ns = end->now_ns;
+		relay->owes_ns = 0;
+		relay->is_silent = false;
+	}
 	if (!was_up)
 		relay->refuses_grant = false;
 	if (!relay->place.addr_cnt) {

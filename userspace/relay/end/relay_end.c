@@ -57,6 +57,7 @@ int relay_end_new(const struct relay_end_params *params, struct relay_end **out_
 	end->params = *params;
 	end->sink.ops = &relay_end_sink_ops;
 	end->now_ns = params->now_ns;
+	end->review_ns = params->now_ns;
 	end->keep_ns = params->now_ns + NS_PER_S;
 	err = end_init(end);
 	if (err < 0) {
@@ -121,7 +122,7 @@ void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, ui
 		return;
 	}
 	/* Its flows are those of the session. */
-	relay->is_up = false;
+	relay->is_up = relay->is_silent = false;
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		if (end->flows[i].relay == relay)
 			relay_end_flow_lose(&end->flows[i]);
@@ -131,11 +132,26 @@ void relay_end_review(struct relay_end *end, uint64_t now_ns)
 {
 	if (!end)
 		return;
-	end->keep_ns = now_ns;
+	end->keep_ns = end->review_ns = now_ns;
 	relay_end_hurry(end, now_ns);
 }
 
 /* --- asking --- */
+
+unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX])
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < end->relay_cap && cnt < PEER_VIAS_MAX; i++) {
+		const struct end_relay *relay = &end->relays[i];
+
+		if (!relay->is_used || !relay->is_kept || !relay->is_up || relay->is_silent)
+			continue;
+		out[cnt] = (struct peer_via){.addr = relay->path.remote};
+		memcpy(out[cnt++].key, relay->place.key, MESH_KEY_LEN);
+	}
+	return cnt;
+}
 
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label)
 {

@@ -9,6 +9,7 @@
 #include "base/dgram.h"
 #include "base/fair/fair_path.h"
 #include "base/figure.h"
+#include "codec/peer_addr.h"
 #include "mesh/seam.h"
 #include "mesh/seam_neighbours.h"
 #include "relay/flow_messages.h"
@@ -58,6 +59,7 @@ struct relay_end_place {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
+	bool is_told; /* by another node than the relay: it is not proved that the relay is there */
 };
 
 enum relay_end_event_kind {
@@ -90,10 +92,12 @@ struct relay_end_params {
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
 	/* A grant to show to the relay of key, borrowed for the turn; NULL: none. May be NULL. */
 	const uint8_t *(*grant)(void *ctx, const uint8_t *key, size_t *out_len);
-	/* Others cannot write to this node first. May be NULL: they can. */
+	/* Others cannot write to this node first, as far as is known. May be NULL: they can. */
 	bool (*is_hidden)(void *ctx);
 	/* The session with key is sent a packet that has to be answered. May be NULL. */
 	void (*probe)(void *ctx, const uint8_t *key);
+	/* relay_end_kept says something else now. May be NULL. */
+	void (*on_kept)(void *ctx);
 	/* A packet of QUIC, whose addresses are a label. */
 	void (*deliver)(void *ctx, struct dgram *dgram);
 	/* A label leads nowhere any more: handshakes with it end. */
@@ -120,6 +124,8 @@ uint64_t relay_end_next_ns(const struct relay_end *end);
 void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns);
 /* relay_end_review: is_hidden may say something else now. Takes NULL. */
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
+/* relay_end_kept: relays through which this node can be reached now; how many. */
+unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX]);
 /*
  * relay_end_closed: the relay of key says that a flow of an end is over (468). Returns whether it is
  * one of this end. The caller answers.
@@ -141,6 +147,7 @@ const uint8_t *relay_end_relay_of(const struct relay_end *end, const struct addr
  * key at one relay after the other. Each label is given to found at once, so that QUIC's first
  * packets travel with the request. ended: a flow is open (0), or no relay was left
  * (WEFT_EUNREACHABLE). Neither is called inside look. 0, WEFT_EFULL or WEFT_EUNREACHABLE.
+ * look_hint: a record of the key names these relays; they are asked next.
  */
 struct relay_end_look {
 	void (*found)(void *arg, const struct addr *label, uint64_t now_ns);
@@ -150,6 +157,8 @@ struct relay_end_look {
 WEFT_MUST_CHECK
 int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],
 		   const struct relay_end_look *look, uint64_t now_ns, void **out_run);
+void relay_end_look_hint(struct relay_end *end, void *run, const struct peer_via *vias,
+			 unsigned cnt, uint64_t now_ns);
 void relay_end_look_cancel(struct relay_end *end, void *run);
 
 struct relay_end_row {

@@ -30,7 +30,10 @@ struct end_relay {
 	uint64_t connect_ns; /* not before */
 	uint64_t path_ns;    /* when path was last looked at */
 	uint64_t heard_ns;   /* a datagram of some flow */
+	uint64_t session_ns; /* anything over the session, as of path_ns */
 	uint64_t probed_ns;
+	uint64_t owes_ns; /* since a probe then the session owes an answer; 0: it does not */
+	bool is_silent;	  /* it has owed one for too long: peers cannot be reached through it */
 };
 
 struct end_queued {
@@ -81,15 +84,17 @@ struct end_flow {
 };
 
 /* end_search.c: a peer is looked for at one relay after the other. */
-#define END_SEARCH_CAP 16
+#define END_SEARCH_CAP	      16
+#define END_SEARCH_PLACES_MAX (RELAY_END_PLACES_MAX + PEER_VIAS_MAX)
 struct end_search {
-	bool is_used;
+	bool is_used, is_begun;
+	bool has_found; /* a flow that was open */
 	uint8_t key[MESH_KEY_LEN];
 	struct relay_end_look look;
-	struct relay_end_place places[RELAY_END_PLACES_MAX];
+	struct relay_end_place places[END_SEARCH_PLACES_MAX];
 	unsigned place_cnt, next_idx;
-	bool is_begun;
-	struct end_flow *flow; /* asked for now */
+	unsigned waiting_cnt; /* flows asked for that have neither opened nor failed */
+	uint64_t next_ns;     /* the next place is asked then */
 };
 
 /* FLOW_CLOSE on its way: the flow itself is gone. */
@@ -115,7 +120,11 @@ struct relay_end {
 	struct end_search searches[END_SEARCH_CAP];
 	struct end_farewell farewells[END_FAREWELL_CAP];
 	uint64_t now_ns, next_ns;
-	uint64_t keep_ns; /* relays to keep are looked for then */
+	uint64_t keep_ns;		     /* relays to keep are looked for then */
+	uint64_t review_ns;		     /* when is_hidden last became something else */
+	struct peer_via vias[PEER_VIAS_MAX]; /* as last told by on_kept */
+	unsigned via_cnt;
+	uint64_t vias_ns; /* since when others are kept; 0: they are the same */
 	struct relay_end_stats stats;
 };
 

@@ -11,7 +11,8 @@
 struct fake {
 	struct mesh_locator locator;
 	struct mesh_look *look; /* NULL: nothing is being looked for */
-	unsigned look_cnt, cancel_cnt;
+	unsigned look_cnt, cancel_cnt, hint_cnt;
+	uint8_t hint_byte; /* of the first relay of the last hint */
 	uint8_t key_byte;
 	uint64_t asked_ns;
 	int err; /* of the next look */
@@ -46,6 +47,17 @@ static void fake_cancel(void *ctx, void *run)
 	CHECK(run == fake);
 	fake->look = NULL;
 	fake->cancel_cnt++;
+}
+
+static void fake_hint(void *ctx, void *run, const struct peer_via *vias, unsigned cnt,
+		      uint64_t now_ns)
+{
+	struct fake *fake = ctx;
+
+	(void)now_ns;
+	CHECK(run == fake && cnt);
+	fake->hint_cnt++;
+	fake->hint_byte = vias[0].key[0];
 }
 
 static void note_step(void *ctx, const struct mesh_step *step)
@@ -101,6 +113,15 @@ static int connect_to(const struct addr *addrs, unsigned addr_cnt)
 static int find(struct fake *fake, struct addr addr, uint64_t seq)
 {
 	struct mesh_found found = {.addrs = &addr, .addr_cnt = 1, .seq = seq};
+
+	return fake->look->found(fake->look, &found, rig.net.now_ns);
+}
+
+/* A record that names no address, and one relay. */
+static int find_via(struct fake *fake, uint8_t first, uint64_t seq)
+{
+	const struct peer_via via = {.key = {first}, .addr = pair_addr(1)};
+	struct mesh_found found = {.vias = &via, .via_cnt = 1, .seq = seq};
 
 	return fake->look->found(fake->look, &found, rig.net.now_ns);
 }
@@ -338,6 +359,67 @@ static void test_a_caller_that_gives_up_cancels_the_search(void)
 	rig_fini(&rig);
 }
 
+static void hinted_init(void)
+{
+	nodes_init(1);
+	fakes[1].locator = (struct mesh_locator){
+		.name = "hinted",
+		.stagger_ns = 3 * PAIR_S,
+		.budget_ns = 5 * PAIR_S,
+		.look = fake_look,
+		.cancel = fake_cancel,
+		.hint = fake_hint,
+		.ctx = &fakes[1],
+	};
+	CHECK_EQ(mesh_add_locator(rig.nodes[0].mesh, &fakes[1].locator), 0);
+	CHECK_EQ(connect_to(NULL, 0), 0);
+	pair_net_run(&rig.net, 300 * PAIR_MS);
+	CHECK_EQ(fakes[0].look_cnt, 1);
+	CHECK_EQ(fakes[1].look_cnt, 0);
+}
+
+static void test_relays_of_a_record_have_a_locator_asked_before_its_turn(void)
+{
+	hinted_init();
+	CHECK_EQ(find_via(&fakes[0], 5, 7), 0);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	CHECK_EQ(fakes[1].hint_byte, 5);
+	/* The same again says nothing new; another is said to the look that runs. */
+	CHECK_EQ(find_via(&fakes[0], 5, 7), 0);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	CHECK_EQ(find_via(&fakes[0], 6, 8), 0);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	CHECK_EQ(fakes[1].hint_byte, 6);
+	/* An old record does not replace it. */
+	CHECK_EQ(find_via(&fakes[0], 4, 7), WEFT_ESTALE);
+	CHECK_EQ(fakes[1].hint_cnt, 2);
+	/* Its turn is over when it comes. */
+	end(&fakes[0], 0);
+	pair_net_run(&rig.net, 4 * PAIR_S);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	end(&fakes[1], WEFT_EUNREACHABLE);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, WEFT_EUNREACHABLE);
+	rig_fini(&rig);
+}
+
+static void test_a_locator_that_had_ended_is_asked_again_with_a_hint(void)
+{
+	hinted_init();
+	pair_net_run(&rig.net, 3 * PAIR_S);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	end(&fakes[1], WEFT_EUNREACHABLE);
+	CHECK_EQ(find_via(&fakes[0], 5, 7), 0);
+	CHECK_EQ(fakes[1].look_cnt, 2);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	/* It is no more patient than any. */
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	CHECK_EQ(fakes[1].cancel_cnt, 1);
+	CHECK_EQ(connect_err, WEFT_EUNREACHABLE);
+	rig_fini(&rig);
+}
+
 static void test_one_locator_too_many_is_refused(void)
 {
 	nodes_init(1);
@@ -361,6 +443,8 @@ int main(void)
 	RUN(test_addresses_of_earlier_sessions_are_the_first_step);
 	RUN(test_a_flood_of_addresses_is_cut_off);
 	RUN(test_a_caller_that_gives_up_cancels_the_search);
+	RUN(test_relays_of_a_record_have_a_locator_asked_before_its_turn);
+	RUN(test_a_locator_that_had_ended_is_asked_again_with_a_hint);
 	RUN(test_one_locator_too_many_is_refused);
 	return check_done();
 }
