@@ -47,6 +47,8 @@ static const char help[] =
 	"                          get-peers    DHT get_peers, info-hashes of noise\n"
 	"                          junk         no protocol that weft speaks\n"
 	"      --payload HEX     this datagram again and again, instead of a kind\n"
+	"      --heads FILE      the first 16 bytes of --payload: 16 a flow, each flow from its "
+	"port\n"
 	"      --size N          bytes of UDP payload\n"
 	"      --sources N       from how many addresses (1), upwards of --from\n"
 	"      --from ADDRESS    the first of them (198.18.0.0; 2001:2::, each in its own /64)\n"
@@ -72,6 +74,7 @@ enum option_code {
 	OPT_MAC,
 	OPT_KIND,
 	OPT_PAYLOAD,
+	OPT_HEADS,
 	OPT_SIZE,
 	OPT_SOURCES,
 	OPT_FROM,
@@ -94,6 +97,7 @@ static const struct option options[] = {
 	{"mac", required_argument, NULL, OPT_MAC},
 	{"kind", required_argument, NULL, OPT_KIND},
 	{"payload", required_argument, NULL, OPT_PAYLOAD},
+	{"heads", required_argument, NULL, OPT_HEADS},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"sources", required_argument, NULL, OPT_SOURCES},
 	{"from", required_argument, NULL, OPT_FROM},
@@ -130,7 +134,7 @@ struct args {
 	struct send_request send;
 	struct sink_request sink;
 	bool has_to, has_mac, has_key;
-	const char *from;
+	const char *from, *heads;
 	struct weft_cid_keys keys;
 	__u64 key[2];
 	uint32_t generation;
@@ -275,6 +279,9 @@ static void take_option(struct args *args, int which, const char *name, const ch
 	case OPT_PAYLOAD:
 		take_payload(args, value);
 		break;
+	case OPT_HEADS:
+		args->heads = value;
+		break;
 	case OPT_SIZE:
 		args->frame.payload_len = number(name, value, 1, FRAME_LEN_MAX);
 		break;
@@ -368,6 +375,25 @@ static struct pktgen_id *make_ids(struct args *args)
 	return ids;
 }
 
+/* The heads of flows, one for each port. */
+static struct pktgen_id *read_heads(struct args *args)
+{
+	struct pktgen_config *config = &args->send.config;
+	struct pktgen_id *heads = calloc(PKTGEN_ID_CNT_MAX, sizeof(*heads));
+	FILE *file = fopen(args->heads, "rb");
+	size_t cnt = heads && file ? fread(heads, sizeof(*heads), PKTGEN_ID_CNT_MAX, file) : 0;
+
+	if (!cnt || cnt > PORT_CNT_MAX)
+		refuse("--heads %s: 1 to %d times 16 bytes are wanted", args->heads, PORT_CNT_MAX);
+	if (args->frame.kind != KIND_GIVEN || args->frame.payload_len < PKTGEN_ID_LEN)
+		refuse("--heads: a --payload of 16 bytes and more is wanted");
+	fclose(file);
+	memset(args->payload, 0, PKTGEN_ID_LEN);
+	config->id_cnt = config->port_cnt = (uint32_t)cnt;
+	config->is_paired = true;
+	return heads;
+}
+
 static int run_send(struct args *args)
 {
 	struct pktgen_id *ids = NULL;
@@ -381,10 +407,14 @@ static int run_send(struct args *args)
 	fill_sources(args);
 	if (args->frame.kind == KIND_SHORT_VALID)
 		args->send.ids = ids = make_ids(args);
+	else if (args->heads)
+		args->send.ids = ids = read_heads(args);
 	else
 		args->send.config.id_cnt = 0;
 	memcpy(args->frame.src_mac, (uint8_t[]){0x02, 0, 0, 0, 0, 0x99}, 6);
 	frame_write(&args->frame, &args->send.frame, &args->send.config);
+	if (args->heads)
+		args->send.config.id_len = PKTGEN_ID_LEN;
 	code = send_run(&args->send);
 	free(ids);
 	return code;

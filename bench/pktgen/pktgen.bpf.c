@@ -137,8 +137,9 @@ static __always_inline __u64 write_id(__u8 *payload, void *end, const struct pkt
 static __always_inline int send_udp(struct udphdr *udp, void *end,
 				    const struct pktgen_config *config, __u64 sum, __u64 noise)
 {
-	udp->source = bpf_htons(
-		(__u16)(config->source_port + pick((__u32)mix(noise + 1), config->port_cnt)));
+	__u32 port_noise = (__u32)(config->is_paired ? noise : mix(noise + 1));
+
+	udp->source = bpf_htons((__u16)(config->source_port + pick(port_noise, config->port_cnt)));
 	sum += (__u64)config->udp_sum + udp->source;
 	sum += write_id((__u8 *)(udp + 1), end, config, noise);
 	udp->check = (__u16)~fold(sum);

@@ -30,7 +30,7 @@ struct pktgen_config {
 	__u32 id_len;	   /* 0 or PKTGEN_ID_LEN, or 8: that many bytes of it */
 	__u32 ip_sum;	   /* partial sums, not complemented */
 	__u32 udp_sum;
-	__u32 zero;
+	__u32 is_paired;	       /* port and id are of one number, and port_cnt is id_cnt */
 	__u64 gap_ns;		       /* from one frame to the next; 0: none */
 	__u64 cnt;		       /* frames to send; 0: no end */
 	__u64 head[PKTGEN_HEAD_WORDS]; /* of the template, whole words of it */

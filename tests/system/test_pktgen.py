@@ -137,6 +137,16 @@ def test_valid_ids_carry_the_tag_of_the_key(lab):
         check_eq(cid[8:], siphash24(KEY, cid[:8]), "tag")
 
 
+def test_each_head_has_a_port_of_its_own(lab):
+    in_b = receiver(lab)
+    heads = [bytes([i] * 16) for i in range(5)]
+    path = lab.dir / "heads"
+    path.write_bytes(b"".join(heads))
+    send(lab, "--to", "10.77.0.2", "--payload", (bytes(16) + b"rest").hex(), "--heads", str(path))
+    check_eq({(source[1], data) for data, source in receive(in_b)},
+             {(1024 + i, head + b"rest") for i, head in enumerate(heads)}, "ports and payloads")
+
+
 def test_sizes_are_kept_at_both_ends(lab):
     in_b = receiver(lab)
     for size in (16, 17, 1472):
@@ -190,6 +200,8 @@ def test_what_cannot_be_sent_is_refused_in_words(lab):
                         (good + ["--sources", "16777217"], "16777216"),
                         (good + ["--ids", "65537"], "65536"), (good + ["--batch", "257"], "256"),
                         (good + ["--from", "::1"], "family"), (good + ["--kind", "short-valid"], "--key"),
+                        (good + ["--heads", "/dev/null"], "1 to 64512 times 16 bytes"),
+                        (good + ["--heads", __file__, "--payload", "00"], "of 16 bytes and more"),
                         (good + ["--mac", "02:00"], "six bytes"), (good + ["--key", "00"], "32")):
         done = subprocess.run(lab.network.nodes["a"].command(PKTGEN, *words), capture_output=True,
                               text=True, check=False)
