@@ -139,10 +139,10 @@ class Lab:
         """alone: before all others of its CPU, as what keeps a rate must be."""
         return Process(self, side, command, alone)
 
-    def start_on_device(self, side, *command):
+    def start_on_device(self, side, *command, alone=False):
         """The kernel lets go of the last one's AF_XDP sockets some time after its end."""
         for _ in range(START_TRIES):
-            process = self.start(side, *command)
+            process = self.start(side, *command, alone=alone)
             time.sleep(START_S)
             if process.process.poll() is None:
                 return process

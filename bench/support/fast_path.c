@@ -77,8 +77,8 @@ void fast_path_apply(struct fast_path *path)
 		fast_path_fail("tables of the program", weft_err_text(err));
 }
 
-void fast_path_open(struct fast_path *path, const char *device, const char *listen,
-		    enum xdp_send send)
+static void path_open(struct fast_path *path, const char *device, const char *listen,
+		      enum xdp_send send, const struct weft_relay_tables *relay)
 {
 	static const __u64 key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
 	static const uint64_t secret[2] = {1, 2};
@@ -97,10 +97,24 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 		err = net_xdp_worker_new(path->udp_tx, secret, &path->lane);
 	if (err < 0)
 		fast_path_fail("XDP", weft_err_text(err));
+	if (relay)
+		net_xdp_set_relay(path->xdp, relay);
 	attach(path, device, send);
 	fast_path_apply(path);
 	if (addr_parse(listen, &local) < 0 || net_xdp_set_locals(path->xdp, &local, 1) < 0)
 		fast_path_fail(listen, "cannot be told to the program");
+}
+
+void fast_path_open(struct fast_path *path, const char *device, const char *listen,
+		    enum xdp_send send)
+{
+	path_open(path, device, listen, send, NULL);
+}
+
+void fast_path_open_relay(struct fast_path *path, const char *device, const char *listen,
+			  const struct weft_relay_tables *tables)
+{
+	path_open(path, device, listen, XDP_SEND_AUTO, tables);
 }
 
 void fast_path_close(struct fast_path *path)

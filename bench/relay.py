@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Datagrams through one relay, from one end to the other: by weft's XDP program,
+by weft's UDP socket, by coturn. And by a program that sends everything back.
+
+    send, first CPU: pktgen is all first ends, its sink all second ends -- veth --
+    receive, last CPU: NAPI thread, relay
+
+The relay has 1,000 flows open, of which 1, 100 or all carry. What a socket relays is offered at
+the rate at which it relays most. The delay is that of another program than pktgen, by sockets.
+"""
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import relay_contenders as contenders
+import report
+import veth
+
+SECONDS = os.environ.get("SECONDS", "1")
+SIZES = (100, 1200)
+FLOW_CNTS = (1, 100, contenders.FLOWS)
+DELAY_RATES = (1000, 50000)
+FIRST_RATE, RATE_STEP, RATE_MAX = 50000, 1.3, 3000000
+TRY_SECONDS = "0.4"
+SETTLE_S = 0.1
+PKTGEN = str(report.BUILD / "pktgen")
+DELAY = str(report.BUILD / "bench" / "relay_delay")
+OURS, SOCKET, PEER, BARE = "weft, XDP", "weft, UDP socket", "coturn", "sent back, no relay"
+
+
+@contextlib.contextmanager
+def undisturbed(pids):
+    """Threads that run before all others of the machine: a delay is not the wait for a CPU."""
+    threads = [int(path.name) for pid in pids
+               for path in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    for thread in threads:
+        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        yield
+    finally:
+        for thread in threads:
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+class Bench:
+    def __init__(self, net, folder):
+        self.net, self.napi = net, veth.NapiThread(net)
+        self.sender = net.nodes["send"]
+        self.macs = {side: node.run("cat", "/sys/class/net/veth0/address").strip()
+                     for side, node in net.nodes.items()}
+        # The sink answers no ARP.
+        net.nodes["receive"].ip("neigh", "replace", veth.SENDERS[0], "lladdr", self.macs["send"],
+                                "dev", "veth0", "nud", "permanent")
+        net.set_gro(True)
+        # A wire has whole checksums, and an XDP program that sends a datagram on needs them.
+        self.sender.offload("veth0", "tx", False)
+        self.relays = {OURS: contenders.Weft(net, folder, "veth0"),
+                       SOCKET: contenders.Weft(net, folder, "-"),
+                       PEER: contenders.Turn(net, folder),
+                       BARE: contenders.Reflect(net, folder)}
+        self.rates = {}  # of those that need one, by name, size and flow_cnt
+
+    def cpu_s(self, relay):
+        return self.napi.cpu_s() + relay.cpu_s()
+
+    def carry(self, relay, size, flow_cnt, seconds, rate=None):
+        """A Sample of what came out, while as much went in as rate says, or as can be made."""
+        limit = ("--rate", str(int(rate))) if rate else ()
+        payload = contenders.inner(relay.sent_more + size).hex()
+        self.net.clear("send")
+        sink = subprocess.Popen(self.sender.command(PKTGEN, "sink", "veth0", "--quiet"),
+                                stdout=subprocess.PIPE, text=True)
+        while "xdp" not in self.sender.ip("link", "show", "veth0"):
+            if sink.poll() is not None:
+                raise RuntimeError("pktgen sink ended")
+        self.napi.pin()
+        before_s, process_s = self.cpu_s(relay), relay.cpu_s()
+        sent = json.loads(self.net.start(
+            "send", PKTGEN, "send", "veth0", "--mac", self.macs["receive"], "--to", veth.RECEIVER,
+            "--from", veth.SENDERS[0], "--port", str(relay.port), "--payload", payload, "--heads",
+            relay.heads_file(size, flow_cnt), "--seconds", seconds, *limit).wait()[0])
+        time.sleep(SETTLE_S)
+        cpu_s, process_s = self.cpu_s(relay) - before_s, relay.cpu_s() - process_s
+        sink.terminate()
+        came = json.loads(sink.communicate()[0])
+        want = came["frames"] * (14 + 20 + 8 + relay.left_more + size)
+        if not came["frames"] or abs(came["bytes"] - want) > 0.01 * want:
+            raise RuntimeError(f"{sent} became {came}")
+        sample = report.Sample(came["frames"], sent["ns"] / 1e9, cpu_s)
+        sample.process_ns = process_s * 1e9 / sample.units
+        return sample
+
+    def find_rate(self, relay, size, flow_cnt):
+        """The offered rate at which most datagrams come out for the least CPU. Above it drops
+        cost a socket's relay CPU, below it each datagram wakes a thread."""
+        found, rate = [], FIRST_RATE
+        while rate < RATE_MAX:
+            got = self.carry(relay, size, flow_cnt, TRY_SECONDS, rate)
+            found.append((got.rate / got.cpu_ns, rate, got.rate))
+            if got.rate < 0.8 * max(found)[2]:
+                break
+            rate *= RATE_STEP
+        return max(found)[1]
+
+    def find_rates(self):
+        for name in (SOCKET, PEER):
+            with self.relays[name].served() as relay:
+                for kind in itertools.product(SIZES, FLOW_CNTS):
+                    self.rates[name, *kind] = self.find_rate(relay, *kind)
+
+    def delay(self, relay, size, rate):
+        """p50 and p99 in us of one flow, and a Sample with the CPU that it took."""
+        first, second = (f"{veth.SENDERS[0]}:{port}" for port in
+                         (contenders.FIRST_PORT, contenders.SECOND_PORT))
+        before_s = self.cpu_s(relay)
+        probe = self.net.start(
+            "send", DELAY, first, second, f"{veth.RECEIVER}:{relay.port}",
+            relay.heads(size)[0].hex(), str(relay.sent_more + size), str(rate), SECONDS)
+        with undisturbed([probe.process.pid, *self.napi.pids(), *relay.pids()]):
+            found = json.loads(probe.wait()[0])
+        cpu_s = self.cpu_s(relay) - before_s
+        return report.Sample(found["calls"], found["ns"] / 1e9, cpu_s), found
+
+    def turn(self, name):
+        """All rows of one relay, which is started for them: {row: (Sample, delays or None)}."""
+        rows = {}
+        with self.relays[name].served() as relay:
+            self.napi.pin()
+            for size, rate in itertools.product(SIZES, DELAY_RATES):
+                rows["delay", size, rate] = self.delay(relay, size, rate)
+            for size, flow_cnt in itertools.product(SIZES, FLOW_CNTS):
+                rate = self.rates.get((name, size, flow_cnt))
+                rows["carry", size, flow_cnt] = (
+                    self.carry(relay, size, flow_cnt, SECONDS, rate), None)
+        return rows
+
+    def measure(self):
+        """{row: {name: [(Sample, delays)]}}; one unmeasured round first."""
+        names, rows = list(self.relays), {}
+        for number in range(-1, report.ROUNDS):
+            for name in names[number % len(names):] + names[:number % len(names)]:
+                for row, found in self.turn(name).items():
+                    if number >= 0:
+                        rows.setdefault(row, {n: [] for n in names})[name].append(found)
+        return rows
+
+
+def median(runs, value):
+    return statistics.median(value(sample) for sample, _ in runs)
+
+
+def report_carried(bench, size, flow_cnt, found):
+    notes = [f"{size}-byte datagrams, {flow_cnt} of {contenders.FLOWS} open flows, IPv4; cpu ns of"
+             " the NAPI thread and the relay, on one CPU"]
+    for name, runs in found.items():
+        rate, cpu_ns = median(runs, lambda s: s.rate), median(runs, lambda s: s.cpu_ns)
+        notes.append(f"  {name:20} {rate * size * 8e-9:7.3f} Gbit/s relayed, "
+                     f"{1e9 / cpu_ns:10.0f} datagrams a core-second, "
+                     f"{median(runs, lambda s: s.process_ns):6.0f} cpu ns in the process")
+    notes += [f"socket over coturn: datagrams {ratio(found, SOCKET, PEER, lambda s: s.rate):.2f}x, "
+              f"cpu {ratio(found, PEER, SOCKET, lambda s: s.cpu_ns):.2f}x less",
+              "datagrams/s offered: as many as can be made, " + ", ".join(
+                  f"{name} {bench.rates[name, size, flow_cnt]:.0f}" for name in (SOCKET, PEER)),
+              "targets: XDP >= 8x coturn, aim 20x"]
+    report.report(f"relay-{size}-{flow_cnt}", samples_of(found), OURS, "Mpps", 1e-6, notes)
+
+
+def ratio(found, name, other, value):
+    return median(found[name], value) / median(found[other], value)
+
+
+def samples_of(found):
+    return {name: [sample for sample, _ in runs] for name, runs in found.items()}
+
+
+def report_delays(size, rate, found):
+    delays, notes = {}, [f"{size}-byte datagrams of one flow, {rate} a second by a socket; from end to"
+                         " end in us, medians over the rounds and spread:"]
+    for name, runs in found.items():
+        delays[name] = {key: [delay[key] for _, delay in runs] for key in ("p50_us", "p99_us")}
+    for name, each in delays.items():
+        p50, p99 = (statistics.median(each[key]) for key in ("p50_us", "p99_us"))
+        bare50, bare99 = (statistics.median(delays[BARE][key]) for key in ("p50_us", "p99_us"))
+        notes.append(f"  {name:20} p50 {p50:7.1f} ({report.spread(each['p50_us'])}), p99 {p99:7.1f}"
+                     f" ({report.spread(each['p99_us'])}); added {p50 - bare50:.1f}, {p99 - bare99:.1f}")
+    notes += ["cpu ns: mostly of waking a thread for each datagram", "targets: added p99 < 50 us"]
+    report.report(f"relay-delay-{size}-{rate}", samples_of(found), OURS, "datagrams/s", 1, notes,
+                  {"delays": delays})
+
+
+def main():
+    # A relay has a session of its own and would stay.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    veth.come_first()
+    if not contenders.Turn.is_there():
+        veth.skip("coturn is missing")
+    with veth.Lab() as net, tempfile.TemporaryDirectory() as folder:
+        bench = Bench(net, pathlib.Path(folder))
+        bench.find_rates()
+        for (kind, size, number), found in bench.measure().items():
+            if kind == "carry":
+                report_carried(bench, size, number, found)
+            else:
+                report_delays(size, number, found)
+
+
+main()
