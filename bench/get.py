@@ -32,6 +32,7 @@ def run(title, files, aims, **nginx):
         contenders = {
             "weft get": peers.Weft(bench, source),
             **({"weft get, AF_XDP": peers.WeftByAfXdp(bench, source)} if bench.netns["a"] else {}),
+            "weft get, TCP": peers.WeftByTcp(bench, source),
             "rsync daemon, plain TCP": peers.Rsync(bench, source),
             "nginx HTTPS, curl": peers.Nginx(bench, source, **nginx),
             "libtorrent, plain TCP": peers.Torrent(bench, source),

@@ -82,13 +82,16 @@ class Contender:
 class Weft(Contender):
     """B is a new node in each round: nothing is known, nothing is reused."""
 
-    def __init__(self, bench, source, name="a"):
+    def __init__(self, bench, source, name="a", config=""):
         super().__init__(bench, source)
-        self.a = bench.daemon(name)
+        self.a = bench.daemon(name, config)
         self.link = self.a.share(source)
 
+    def getter(self, name="b"):
+        return self.bench.daemon(name)
+
     def get(self):
-        b = self.bench.daemon("b")
+        b = self.getter()
         try:
             with self.programs(b):
                 sample = self.timed([self.bench.weft, "-s", b.sock, "get", self.link, "--to",
@@ -133,6 +136,32 @@ class WeftByAfXdp(Weft):
             if time.monotonic() > end:
                 raise RuntimeError(done.stderr)
             time.sleep(0.1)
+
+
+class WeftByTcp(Weft):
+    """Over TCP alone: the getter dials nothing else, and has a session before the clock starts."""
+
+    def __init__(self, bench, source):
+        self.port = bench.port()
+        super().__init__(bench, source, "a-tcp", f"[tcp]\nport = {self.port}\n")
+        self.key = self.a.weft("node", "id").stdout.strip()
+
+    def getter(self, name="b"):
+        b = self.bench.daemon(name, "[transport]\nlan = tcp\ninternet = tcp\n")
+        done = b.weft("peer", "connect", self.key, f"tcp:{self.bench.address['a']}:{self.port}")
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return b
+
+    @contextlib.contextmanager
+    def programs(self, b):
+        yield
+        self.check(b)
+
+    def check(self, b):
+        came = b.json("status")["counters"]["tcp.received_len"]
+        if came < self.bytes:
+            raise RuntimeError(f"{came} of {self.bytes} bytes came to {b.name} by TCP")
 
 
 class Import(Contender):

@@ -89,7 +89,7 @@ def run_all(command):
 
 class Weft(peers.Weft):
     def getters(self, cnt):
-        self.nodes = [self.bench.daemon(f"b{i}") for i in range(cnt)]
+        self.nodes = [self.getter(f"b{i}") for i in range(cnt)]
         return [lambda node=node: run_all(
             [self.bench.weft, "-s", node.sock, "get", self.link, "--to",
              self.bench.new_folder()]) for node in self.nodes]
@@ -97,6 +97,15 @@ class Weft(peers.Weft):
     def done(self):
         for node in self.nodes:
             self.bench.discard(node)
+
+
+class WeftByTcp(peers.WeftByTcp, Weft):
+    """Getters dial the seeder and each other by TCP alone."""
+
+    def done(self):
+        for node in self.nodes:
+            self.check(node)
+        super().done()
 
 
 class Nginx(peers.Nginx):
@@ -167,10 +176,12 @@ def main():
     try:
         if os.geteuid() == 0:
             bench.join_by_veth()
-        sources = [bench.lab.folder(f"source{i}", {"file": SIZE}) for i in range(3)]
+        sources = [bench.lab.folder(f"source{i}", {"file": SIZE}) for i in range(4)]
         weft, nginx = Weft(bench, sources[0]), Nginx(bench, sources[1])
         torrent = Torrent(bench, sources[2])
+        by_tcp = WeftByTcp(bench, sources[3])
         seeders = {"weft": Seeder(bench, weft, weft.a.pid()),
+                   "weft, TCP": Seeder(bench, by_tcp, by_tcp.a.pid()),
                    "nginx HTTPS, sendfile": Seeder(bench, nginx, nginx.daemon),
                    "libtorrent, plain TCP": Seeder(bench, torrent, torrent.seed.pid)}
         floor = {"floor: read, AES-GCM, GSO": Floor(bench, sources[0]).fetch}

@@ -64,10 +64,10 @@ class Bench:
             probe.bind(("127.0.0.1", 0))
             return probe.getsockname()[1]
 
-    def daemon(self, name):
+    def daemon(self, name, config=""):
         """On the side that is the name's first letter."""
         side = name[0]
-        daemon = self.lab.daemon(name, netns=self.netns[side],
+        daemon = self.lab.daemon(name, netns=self.netns[side], config=config,
                                  listen=[f"{self.address[side]}:0"]).start()
         share_nice(daemon.pid())
         return daemon
