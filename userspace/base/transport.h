@@ -160,6 +160,8 @@ struct transport {
  * key_met_s: a question: since when the speaker knows the key, wall clock
  *     in seconds; 0: it does not. Both may be NULL: no token is kept, no
  *     key is known.
+ * conn_moved: the connection's path is another one, and validated (RFC 9000 9): info has it. May be
+ *     NULL.
  * conn_closed: last event of a connection; its streams were closed before.
  * conn_streams_available: open may succeed again.
  * stream_opened: the peer opened a bidirectional stream.
@@ -173,6 +175,7 @@ struct transport_events {
 	void (*conn_token)(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
 			   uint64_t now_ns);
 	uint64_t (*key_met_s)(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN]);
+	void (*conn_moved)(void *ctx, struct transport_conn *conn, uint64_t now_ns);
 	void (*conn_closed)(void *ctx, struct transport_conn *conn,
 			    const struct transport_close *close, uint64_t now_ns);
 	void (*conn_streams_available)(void *ctx, struct transport_conn *conn, uint64_t now_ns);

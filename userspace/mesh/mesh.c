@@ -366,6 +366,22 @@ int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_L
 	return 0;
 }
 
+int mesh_session_export(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			const char *label, uint8_t *out, size_t len)
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+
+	if (!session || session->conn->ops->exporter(session->conn, label, out, len) < 0)
+		return WEFT_EABSENT;
+	return 0;
+}
+
+bool mesh_may_not_dial(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       const struct addr *addr)
+{
+	return !mesh_ways_rank(mesh->config.ways, addr) || mesh_refuses(mesh, key, addr);
+}
+
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 {
 	const struct mesh_peers *peers = &mesh->peers;

@@ -126,6 +126,11 @@ struct mesh_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	/*
+	 * A session with key, which this node dialled, goes through a relay: a direct path to the
+	 * peer is to be found. Asked again with growing pauses. May be NULL.
+	 */
+	void (*find_path)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/* Asks whether a program is at remote; mesh_knocked brings the answer, never inside. May be NULL. */
 	void (*port_probe)(void *ctx, const struct addr *remote);
 	void *ctx;
@@ -219,6 +224,16 @@ void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_K
 WEFT_MUST_CHECK
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
+/*
+ * mesh_session_export derives len <= 64 bytes that the two nodes of the session with key know, and no
+ * other (RFC 8446 7.5). 0; WEFT_EABSENT: no session, or another worker has it.
+ */
+WEFT_MUST_CHECK
+int mesh_session_export(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			const char *label, uint8_t *out, size_t len);
+/* mesh_may_not_dial: an operator's ban, or the order of transports, forbids a packet to key at addr. */
+bool mesh_may_not_dial(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       const struct addr *addr);
 /*
  * mesh_note_peer remembers a peer that another worker of this node has met or lost. The facts in
  * info are kept as for a session of this worker. While the peer is connected, it is found as a

@@ -71,6 +71,7 @@ struct mesh_session {
 	struct addr remote;
 	uint64_t addr_seq; /* of the record its address was found by; 0: of none */
 	bool is_dialler;
+	bool has_moved; /* remote is not where it began */
 	bool is_chosen; /* an operator wanted it */
 	bool is_wanted; /* or a person or program asked for it: its class is chosen while it lasts */
 	bool has_hello;
@@ -313,6 +314,8 @@ void mesh_session_end(struct mesh_session *session);
 void mesh_session_closed(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_note_deferral(struct mesh_session *session, const struct transport_close *close);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
+/* mesh_session_moved: its connection has another path now. */
+void mesh_session_moved(struct mesh_session *session);
 /* mesh_session_bars: a message of content, which may not use a relay's control flow. */
 bool mesh_session_bars(const struct mesh_session *session, unsigned type);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
@@ -340,8 +343,9 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
 
 /*
  * A session that this node dialled may be on TCP or go through a relay. Its peer is then dialled by QUIC:
- * after 2 s, then with pauses that double, up to a minute. begin: the session has said HELLO.
- * ended: that dial came to nothing. drop: the session ends.
+ * after 2 s, then with pauses that double, up to a minute. Through a relay that begins after half a
+ * second, and each time a direct path is looked for as well (mesh_params.find_path). begin: the
+ * session has said HELLO, or moved. ended: that dial came to nothing. drop: the session ends, or moved.
  */
 void mesh_upgrade_begin(struct mesh_session *session);
 void mesh_upgrade_ended(struct mesh_session *session);

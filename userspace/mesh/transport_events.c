@@ -189,6 +189,16 @@ static uint64_t on_key_met_s(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN])
 	return entry ? entry->record.first_seen_s : 0;
 }
 
+static void on_conn_moved(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+
+	mesh->now_ns = now_ns;
+	if (session)
+		mesh_session_moved(session);
+}
+
 static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
@@ -266,6 +276,7 @@ const struct transport_events mesh_transport_events = {
 	.conn_ready = on_conn_ready,
 	.conn_token = on_conn_token,
 	.key_met_s = on_key_met_s,
+	.conn_moved = on_conn_moved,
 	.conn_closed = on_conn_closed,
 	.conn_streams_available = on_conn_streams_available,
 	.stream_opened = on_stream_opened,

@@ -188,6 +188,13 @@ static void on_move(void *ctx, const struct addr *from, const struct addr *to)
 	quic_engine_rebind(node->home->quic, move_choose, &move, node->home->now_ns);
 }
 
+static void on_path_back(void *ctx, const struct addr *label)
+{
+	struct node *node = ctx;
+
+	quic_engine_path_is_back(node->home->quic, label, node->home->now_ns);
+}
+
 static int on_connect(void *ctx, const struct relay_end_place *place, uint64_t timeout_ns,
 		      mesh_connect_fn done, void *arg)
 {
@@ -289,6 +296,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.deliver = on_deliver,
 		.expel = on_expel,
 		.move = on_move,
+		.path_back = on_path_back,
 		.on_event = on_event,
 		.connect = on_connect,
 		.ctx = node,

@@ -397,6 +397,17 @@ void quic_conn_rearm(struct quic_conn *conn)
 		timer_set(&conn->engine->wheel, &conn->timer, at_ns);
 }
 
+bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const struct addr *remote)
+{
+	ngtcp2_path_storage path;
+
+	quic_path_init(&path, local, remote);
+	if (ngtcp2_conn_initiate_migration(conn->ngtcp2, &path.path, quic_conn_clock_ns(conn)) != 0)
+		return false;
+	quic_conn_want_write(conn);
+	return true;
+}
+
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
 {
 	ngtcp2_path_storage path;

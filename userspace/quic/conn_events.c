@@ -292,6 +292,7 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 {
 	struct quic_conn *conn = user;
 	const ngtcp2_path *current = ngtcp2_conn_get_path(ngtcp2);
+	const struct transport_events *events = conn->engine->events;
 
 	(void)flags;
 	(void)fallback;
@@ -301,10 +302,13 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 	if (!ngtcp2_path_eq(path, current))
 		return 0;
 	quic_path_addr(&path->remote, &conn->remote);
+	quic_path_addr(&path->local, &conn->local);
 	conn->engine->stats.migrated_cnt++;
 	conn->is_probe_wanted = true;
 	if (!conn->is_dialler)
 		conn_give_token(conn, path);
+	if (conn->is_announced && events->conn_moved)
+		events->conn_moved(conn->engine->ctx, &conn->transport, conn->engine->now_ns);
 	return 0;
 }
 

@@ -360,6 +360,32 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 	}
 }
 
+bool quic_engine_move(struct quic_engine *engine, const struct addr *from, const struct addr *local,
+		      const struct addr *remote, uint64_t now_ns)
+{
+	struct quic_conn *conn = NULL;
+
+	quic_engine_turn(engine, now_ns);
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->is_dialler && conn->state == QUIC_CONN_OPEN && !conn->is_close_wanted &&
+		    addr_equal(&conn->remote, from))
+			return quic_conn_move(conn, local, remote);
+	return false;
+}
+
+void quic_engine_path_is_back(struct quic_engine *engine, const struct addr *remote,
+			      uint64_t now_ns)
+{
+	struct quic_conn *conn = NULL;
+	int rv = 0;
+
+	quic_engine_turn(engine, now_ns);
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->state == QUIC_CONN_OPEN && addr_equal(&conn->remote, remote) &&
+		    (rv = quic_probe_path_is_back(conn)) != 0)
+			quic_conn_shut(conn, rv);
+}
+
 unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
 			   uint64_t now_ns)
 {

@@ -214,6 +214,7 @@ struct quic_conn {
 	uint64_t awaited_ns;	 /* while is_awaiting: since when nothing of an answer has come */
 	uint64_t asked_ns;	 /* when that was last asked about */
 	bool is_awaiting;	 /* an answer, or the rest of one, may be owed */
+	bool is_path_back;	 /* while a probe is sent for that reason */
 	bool is_probe_wanted;	 /* once the datagram that is read has been read */
 	bool is_pinging;	 /* the keep-alive time is that of a PING now */
 	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
@@ -339,6 +340,7 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
 void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
+bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const struct addr *remote);
 /* quic_conn_end_handshake takes conn out of the counts of handshakes, if it is in them. */
 void quic_conn_end_handshake(struct quic_conn *conn);
 
@@ -357,6 +359,7 @@ void quic_conn_end_handshake(struct quic_conn *conn);
 uint64_t quic_probe_patience_ns(const struct quic_conn *conn);
 WEFT_MUST_CHECK
 int quic_probe_send(struct quic_conn *conn);
+int quic_probe_path_is_back(struct quic_conn *conn);
 void quic_probe_ping(struct quic_conn *conn);
 void quic_probe_was_sent(struct quic_conn *conn);
 void quic_probe_doubt(struct quic_conn *conn);

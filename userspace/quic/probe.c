@@ -10,6 +10,7 @@
  *   A datagram came after a silence and acknowledged nothing in flight: the
  *     peer is there, and does not wait for our timer.
  *   A path was validated: packets sent to the old one are lost.
+ *   A relay's flow is open again (quic_engine_path_is_back).
  *   A request waits on a session that has gone silent (mesh/session/redial.c).
  *   An answer does not come, or stops in the middle (quic_probe_await). Its
  *     sender may know only an address that a NAT has given up, and learns the
@@ -106,14 +107,16 @@ static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
 	uint64_t idle_ns = conn->engine->config.idle_timeout_ns, unread_ns;
 	const ngtcp2_transport_params *params =
 		ngtcp2_conn_get_remote_transport_params(conn->ngtcp2);
+	bool is_there;
 
 	if (params && params->max_idle_timeout && (!idle_ns || params->max_idle_timeout < idle_ns))
 		idle_ns = params->max_idle_timeout;
 	/*
-	 * A received datagram proves that it is worth it; a link that is up may
-	 * be no way to this peer.
+	 * A received datagram proves that it is worth it. So does a relay to which the peer spoke.
+	 * A link that is up may be no way to this peer.
 	 */
-	idle_ns = idle_ns / 4 * (conn_silence_ns(conn) < SILENCE_NS_MIN ? 3 : 1);
+	is_there = conn->is_path_back || conn_silence_ns(conn) < SILENCE_NS_MIN;
+	idle_ns = idle_ns / 4 * (is_there ? 3 : 1);
 	unread_ns = conn->engine->now_ns - conn->read_ns;
 	return !idle_ns || unread_ns + conn->skipped_ns + step_ns < idle_ns;
 }
@@ -170,6 +173,16 @@ int quic_probe_send(struct quic_conn *conn)
 	conn->engine->stats.probe_cnt++;
 	if (rv == 0)
 		quic_conn_want_write(conn);
+	return rv;
+}
+
+int quic_probe_path_is_back(struct quic_conn *conn)
+{
+	int rv;
+
+	conn->is_path_back = true;
+	rv = quic_probe_send(conn);
+	conn->is_path_back = false;
 	return rv;
 }
 

@@ -178,6 +178,19 @@ typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote, const
 void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
 			uint64_t now_ns);
 /*
+ * quic_engine_move: the open connection that we dialled and that leads to the address from shall go on
+ * between local and remote. It stays where it is until that path is validated (RFC 9000 9.2), and for
+ * good if nothing answers there. False: there is no such connection, or it cannot move now.
+ */
+bool quic_engine_move(struct quic_engine *engine, const struct addr *from, const struct addr *local,
+		      const struct addr *remote, uint64_t now_ns);
+/*
+ * quic_engine_path_is_back: packets to remote were lost for a time, and arrive again from now on. The
+ * open connection that leads there asks its peer at once, whatever its probe timeout has grown to.
+ */
+void quic_engine_path_is_back(struct quic_engine *engine, const struct addr *remote,
+			      uint64_t now_ns);
+/*
  * quic_engine_wake: the machine has a link, an address or a route that it had
  * not. Every open connection that stays silent from now on is sent a packet
  * that demands an answer. It is sent at once and after 50, 150 and 350 ms,

@@ -53,7 +53,7 @@ static struct mesh_neighbour session_describe(const struct mesh_session *session
 	/* A label is no address for others: what is known from before stays. */
 	if (!addr_is_relayed(&session->remote)) {
 		neighbour.is_proved =
-			session->is_dialler ||
+			(session->is_dialler && !session->has_moved) ||
 			(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));
 		neighbour.remote = session->remote;
 	}

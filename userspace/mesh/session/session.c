@@ -199,6 +199,24 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	return session;
 }
 
+void mesh_session_moved(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	struct transport_conn_info info;
+
+	mesh->transport->ops->info(session->conn, &info);
+	if (addr_equal(&info.remote, &session->remote))
+		return;
+	session->remote = info.remote;
+	session->has_moved = true;
+	if (!session->peer)
+		return;
+	mesh_peer_place(&session->peer->record.last_addr, &session->remote, session->is_dialler);
+	mesh_peers_changed(&mesh->peers, session->peer, mesh->now_ns);
+	mesh_upgrade_drop(session);
+	mesh_upgrade_begin(session);
+}
+
 static void session_note_end(struct mesh_session *session)
 {
 	struct mesh *mesh = session->mesh;

@@ -9,10 +9,11 @@
 
 #include "base/monotonic.h"
 
-#define UDP_PATIENCE_NS	  NS_PER_S
-#define UDP_SILENT_NS	  (3600 * NS_PER_S)
-#define UPGRADE_FIRST_NS  (2 * NS_PER_S)
-#define UPGRADE_PAUSE_MAX (60 * NS_PER_S)
+#define UDP_PATIENCE_NS	   NS_PER_S
+#define UDP_SILENT_NS	   (3600 * NS_PER_S)
+#define UPGRADE_FIRST_NS   (2 * NS_PER_S)
+#define UPGRADE_RELAYED_NS (500 * NS_PER_MS)
+#define UPGRADE_PAUSE_MAX  (60 * NS_PER_S)
 
 static uint64_t *silent_since(struct mesh *mesh, const struct addr *addr)
 {
@@ -121,26 +122,33 @@ static void upgrade_arm(struct mesh_session *session)
 		upgrade->pause_ns = UPGRADE_PAUSE_MAX;
 }
 
+static void upgrade_dial(struct mesh_session *session)
+{
+	struct mesh_upgrade *upgrade = &session->upgrade;
+	struct transport_dial dial = {.remote = upgrade_addr(session), .user = upgrade};
+	struct mesh *mesh = session->mesh;
+
+	memcpy(dial.peer_key, session->key, sizeof(dial.peer_key));
+	if (dial.remote.family == ADDR_NONE || mesh_refuses(mesh, session->key, &dial.remote) ||
+	    mesh->transport->ops->dial(mesh->transport, &dial, mesh->now_ns, &upgrade->conn) < 0)
+		upgrade->conn = NULL;
+}
+
 static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_session *session = container_of(timer, struct mesh_session, upgrade.timer);
-	struct mesh_upgrade *upgrade = &session->upgrade;
-	struct transport_dial dial = {.remote = upgrade_addr(session), .user = upgrade};
 	struct mesh *mesh = session->mesh;
 
 	mesh->now_ns = now_ns;
 	if (session->is_leaving || mesh->is_leaving)
 		return;
-	if (session->is_retired || upgrade->conn) {
-		upgrade_arm(session);
+	upgrade_arm(session);
+	if (session->is_retired)
 		return;
-	}
-	memcpy(dial.peer_key, session->key, sizeof(dial.peer_key));
-	if (dial.remote.family == ADDR_NONE || mesh_refuses(mesh, session->key, &dial.remote) ||
-	    mesh->transport->ops->dial(mesh->transport, &dial, now_ns, &upgrade->conn) < 0) {
-		upgrade->conn = NULL;
-		upgrade_arm(session);
-	}
+	if (!session->upgrade.conn)
+		upgrade_dial(session);
+	if (addr_is_relayed(&session->remote) && mesh->params.find_path)
+		mesh->params.find_path(mesh->params.ctx, session->key);
 }
 
 void mesh_upgrade_begin(struct mesh_session *session)
@@ -151,7 +159,8 @@ void mesh_upgrade_begin(struct mesh_session *session)
 		return;
 	upgrade->kind = MESH_CONN_UPGRADE;
 	upgrade->session = session;
-	upgrade->pause_ns = UPGRADE_FIRST_NS;
+	upgrade->pause_ns =
+		addr_is_relayed(&session->remote) ? UPGRADE_RELAYED_NS : UPGRADE_FIRST_NS;
 	timer_init(&upgrade->timer, upgrade_expire);
 	upgrade_arm(session);
 }
@@ -159,7 +168,6 @@ void mesh_upgrade_begin(struct mesh_session *session)
 void mesh_upgrade_ended(struct mesh_session *session)
 {
 	session->upgrade.conn = NULL;
-	upgrade_arm(session);
 }
 
 void mesh_upgrade_drop(struct mesh_session *session)

@@ -529,6 +529,9 @@ static void flow_turn(struct end_flow *flow)
 	if (flow->is_open) {
 		relay_end_search_settle(flow, true);
 		relay_end_queue_send(flow);
+		if (flow->is_back && end->params.path_back)
+			end->params.path_back(end->params.ctx, &flow->addr);
+		flow->is_back = false;
 		return;
 	}
 	if (!flow->is_opener || flow->request ||

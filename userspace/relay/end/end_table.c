@@ -338,6 +338,7 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	memcpy(flow->heard_label, heard, sizeof(heard));
 	flow->number = message->flow;
 	flow->expires_ns = end->now_ns + message->expires_s * NS_PER_S;
+	flow->is_back |= flow->was_open && !is_renewal;
 	flow->is_moving |= flow->was_open && message->mtu < flow->mtu;
 	flow->mtu = message->mtu;
 	flow->is_open = true;

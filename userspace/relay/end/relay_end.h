@@ -104,6 +104,8 @@ struct relay_end_params {
 	void (*expel)(void *ctx, const struct addr *label);
 	/* QUIC moves from one label to another; an acceptor's peer does that. May be NULL. */
 	void (*move)(void *ctx, const struct addr *from, const struct addr *to);
+	/* Packets to a label arrive again, after a time in which the flow was lost. May be NULL. */
+	void (*path_back)(void *ctx, const struct addr *label);
 	/* May be NULL. At any time. */
 	void (*on_event)(void *ctx, const struct relay_end_event *event);
 	/* As mesh_connect: makes a session with a relay. */

@@ -57,6 +57,7 @@ struct end_flow {
 	enum relay_class class;
 	bool is_opener, is_open;
 	bool was_open;	 /* ever: it is opened anew */
+	bool is_back;	 /* it is open again, and QUIC is still to hear of it */
 	bool is_moving;	 /* it carries less than before: its next label is due */
 	bool is_evicted; /* its share went to another */
 	bool is_over;	 /* the next turn ends it */
