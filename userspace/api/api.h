@@ -12,6 +12,7 @@
 #include "locate/locate.h"
 #include "mesh/seam.h"
 #include "port_mapping/port_mapping.h"
+#include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/grants/honoured.h"
 #include "relay/relay.h"
@@ -50,6 +51,7 @@ struct api {
 	struct record *record;
 	struct locate *locate;
 	struct reachability *reachability;
+	struct punch *punch;
 	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
 	struct relay *relay;		       /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;     /* likewise */

@@ -41,6 +41,8 @@ static const struct row rows[] = {
 #include "locate/locate_counters.def"
 #define FIGURE(kind, field, meaning) ROW(reachability, kind, field, meaning)
 #include "reachability/reachability_counters.def"
+#define FIGURE(kind, field, meaning) ROW(punch, kind, field, meaning)
+#include "punch/punch_counters.def"
 #define FIGURE(kind, field, meaning) ROW(port_mapping, kind, field, meaning)
 #include "port_mapping/port_mapping_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
@@ -233,6 +235,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	fabric_read(api, out_figures);
 	sharing_read(api, out_figures);
 	out_figures->reachability = *reachability_stats(api->reachability);
+	if (api->punch)
+		punch_stats(api->punch, &out_figures->punch);
 	port_mapping_stats(api->port_mapping, &out_figures->port_mapping);
 	if (api->relay)
 		out_figures->relay = *relay_stats(api->relay);

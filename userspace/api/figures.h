@@ -19,6 +19,7 @@
 #include "provider/provider.h"
 #include "quic/quic.h"
 #include "port_mapping/port_mapping.h"
+#include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/broker/relay_broker.h"
 #include "relay/end/relay_end.h"
@@ -62,6 +63,7 @@ struct figures {
 	struct lan_stats lan;
 	struct locate_stats locate;
 	struct reachability_stats reachability;
+	struct punch_stats punch;
 	struct port_mapping_stats port_mapping;
 	struct relay_stats relay;
 	struct relay_end_stats relay_end;

@@ -69,6 +69,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.record = &node->firewall->record,
 		.locate = node->locate,
 		.reachability = node->reachability,
+		.punch = node->punch,
 		.port_mapping = node->port_mapping,
 		.relay = node->relay,
 		.relay_broker = node->relay_broker,

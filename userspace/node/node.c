@@ -132,6 +132,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.choices = node_choices,
+		.find_path = node_find_path,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
 		.on_sample = node_on_sample,
 		.on_passed = node_on_passed,
@@ -151,6 +152,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if ((err = worker_open(node->home, &worker, what)) < 0 ||
 	    (err = node_open_locate(node, what)) < 0 ||
 	    (err = node_open_reachability(node, params, what)) < 0 ||
+	    (err = node_open_punch(node, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_open_relay_broker(node, what)) < 0 ||
 	    (err = node_open_relay_end(node, what)) < 0 ||
@@ -227,12 +229,14 @@ static void node_free_above_store(struct node *node)
 	mesh_forget_locators(node->home->mesh);
 	locate_close(node->locate);
 	reachability_stop(node->reachability);
+	punch_stop(node->punch);
 	relay_end_stop(node->relay_end);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);
 	node_attach_dht(node, NULL);
 	node_close_reachability(node);
+	node_close_punch(node);
 	node_close_relay_web(node);
 	relay_broker_stop(node->relay_broker);
 	node_close_relay_end(node);

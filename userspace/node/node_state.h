@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "locate/locate.h"
 #include "port_mapping/port_mapping.h"
+#include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/end/relay_end.h"
 #include "relay/grants/held.h"
@@ -77,6 +78,7 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
+	struct punch *punch;
 	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
 	struct relay *relay;		       /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;     /* likewise */
@@ -164,6 +166,12 @@ void node_close_relay_end(struct node *node);
 WEFT_MUST_CHECK
 int node_open_reachability(struct node *node, const struct node_params *from, char *what);
 void node_close_reachability(struct node *node);
+
+/* punch_params.c: a session with key goes through a relay. */
+WEFT_MUST_CHECK
+int node_open_punch(struct node *node, char *what);
+void node_close_punch(struct node *node);
+void node_find_path(void *ctx, const uint8_t *key);
 
 /* port_mapping_params.c: the router is asked for mappings, where this node listens for its networks. */
 WEFT_MUST_CHECK

@@ -8,14 +8,24 @@
 #include "mesh/mesh.h"
 #include "node/node_state.h"
 
+/* STUN, and the probes of two rooms. */
 static void on_input(void *ctx, const struct dgram *dgram, uint64_t now_ns)
 {
-	reachability_input(ctx, dgram, now_ns);
+	struct node *node = ctx;
+
+	if (dgram->judged.flow == WEFT_FLOW_PROBE && node->punch &&
+	    punch_input(node->punch, dgram, now_ns))
+		return;
+	reachability_input(node->reachability, dgram, now_ns);
 }
 
 static void on_sink(void *ctx, struct dgram_sink *sink)
 {
-	reachability_set_sink(ctx, sink);
+	struct node *node = ctx;
+
+	reachability_set_sink(node->reachability, sink);
+	if (node->punch)
+		punch_set_sink(node->punch, sink);
 }
 
 static const struct worker_reachability reachability_ops = {
@@ -84,7 +94,7 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 	if (err < 0)
 		return err;
 	node->home->reachability = &reachability_ops;
-	node->home->reachability_ctx = node->reachability;
+	node->home->reachability_ctx = node;
 	return 0;
 }
 

@@ -185,6 +185,7 @@ struct worker_params {
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]); /* home */
+	void (*find_path)(void *ctx, const uint8_t *key);		 /* home */
 	void (*port_probe)(void *ctx, const struct addr *remote);	 /* home */
 	/*
 	 * Datagrams of a connection are expected from remote: called when that

@@ -41,16 +41,6 @@ void community_cursor_write(const struct community_cursor_scope *scope,
 	writer_bytes(&w, mac, sizeof(mac));
 }
 
-/* The time does not depend on where they differ: a guesser learns nothing from it. */
-static bool mac_is_equal(const uint8_t *a, const uint8_t *b)
-{
-	uint8_t differing = 0;
-
-	for (unsigned i = 0; i < MAC_LEN; i++)
-		differing |= (uint8_t)(a[i] ^ b[i]);
-	return differing == 0;
-}
-
 int community_cursor_parse(const struct community_cursor_scope *scope, const uint8_t *bytes,
 			   size_t len, uint64_t wall_s, struct community_cursor *out_cursor)
 {
@@ -67,7 +57,7 @@ int community_cursor_parse(const struct community_cursor_scope *scope, const uin
 	cursor.issued_s = cursor_be64(&c);
 	cursor_copy(&c, cursor.place, sizeof(cursor.place));
 	mac_of(scope, bytes, mac);
-	if (!mac_is_equal(mac, c.pos))
+	if (!blake3_mac_is_equal(mac, c.pos, MAC_LEN))
 		return WEFT_EDAMAGED;
 	if (version != CURSOR_VERSION || got != (uint8_t)scope->kind)
 		return WEFT_EMALFORMED;

@@ -300,6 +300,15 @@ void blake3_keyed(const uint8_t key[static BLAKE3_KEY_LEN], const void *data, si
 	blake3_final(&hash, out, BLAKE3_HASH_LEN);
 }
 
+bool blake3_mac_is_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint8_t differing = 0;
+
+	for (size_t i = 0; i < len; i++)
+		differing |= (uint8_t)(a[i] ^ b[i]);
+	return differing == 0;
+}
+
 void blake3_derive_key(const char *context, const void *material, size_t len, uint8_t *out,
 		       size_t out_len)
 {

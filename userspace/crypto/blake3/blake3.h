@@ -26,6 +26,11 @@
 void blake3_hash(const void *data, size_t len, uint8_t out[static BLAKE3_HASH_LEN]);
 void blake3_keyed(const uint8_t key[static BLAKE3_KEY_LEN], const void *data, size_t len,
 		  uint8_t out[static BLAKE3_HASH_LEN]);
+/*
+ * blake3_mac_is_equal compares len bytes of two keyed hashes. The time does not depend on where they
+ * differ: a sender that guesses learns nothing from it.
+ */
+bool blake3_mac_is_equal(const uint8_t *a, const uint8_t *b, size_t len);
 /* blake3_derive_key: context is a NUL-terminated constant of the application. */
 void blake3_derive_key(const char *context, const void *material, size_t len, uint8_t *out,
 		       size_t out_len);

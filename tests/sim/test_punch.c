@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two nodes behind NATs whose session goes through a relay. Each pair of NATs that can be punched is
+ * direct soon, by the same session, and the relay carries nothing more. The others stay relayed.
+ *
+ *     end 192.168.1.2 -- NAT 5.1.0.1 -- relay 5.9.0.1 -- NAT 5.2.0.1 -- end 192.168.2.2
+ */
+#include <string.h>
+
+#include "mesh/mesh.h"
+#include "mesh/seam_neighbours.h"
+#include "node/node_state.h"
+#include "support/check.h"
+#include "support/fake_relay.h"
+#include "support/mem_nat.h"
+#include "support/sim.h"
+
+#define DIRECT_NS (15 * NS_PER_S)
+
+static const struct mem_link even = {.delay_ns = 20 * NS_PER_MS};
+static const struct mem_link lossy = {.delay_ns = 20 * NS_PER_MS, .loss_per_1000 = 50};
+
+struct kind {
+	const char *name;
+	bool is_open; /* no NAT at all */
+	struct mem_nat_rule rule;
+};
+static const struct kind kinds[] = {
+	{"open", true, {.blocks_udp = false}},
+	{"full cone",
+	 false,
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ENDPOINT_INDEPENDENT}},
+	{"restricted",
+	 false,
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT}},
+	{"port-restricted",
+	 false,
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT}},
+	{"address-dependent",
+	 false,
+	 {.mapping = NAT_ADDRESS_DEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT}},
+	{"symmetric",
+	 false,
+	 {.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT}},
+};
+#define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
+enum { OPEN, FULL_CONE, RESTRICTED, PORT_RESTRICTED, ADDRESS_DEPENDENT, SYMMETRIC };
+
+static struct sim sim;
+static struct fake_relay relay;
+static struct mem_nats nats;
+static struct mem_nat nat[2];
+static struct sim_node *ends[2], *middle;
+
+static struct {
+	unsigned over_cnt;
+	int err;
+	uint8_t reply[1024];
+} outcome;
+
+static void on_connected(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg, (void)actual_key;
+	outcome.over_cnt++;
+	outcome.err = err;
+}
+
+static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	outcome.over_cnt++;
+	outcome.err = reply->err;
+}
+
+static bool is_over(void *arg)
+{
+	(void)arg;
+	return outcome.over_cnt > 0;
+}
+
+static int reach(struct sim_node *from, const struct sim_node *to, bool is_named)
+{
+	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = is_named};
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = 20 * NS_PER_S, .done = on_connected};
+	int err;
+
+	memset(&outcome, 0, sizeof(outcome));
+	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
+	sim_wake(from);
+	err = mesh_connect(node_mesh(from->node), &connect, sim.now_ns);
+	if (err < 0)
+		return err;
+	return sim_run(&sim, 30 * NS_PER_S, is_over, NULL) ? outcome.err : WEFT_ETIMEOUT;
+}
+
+/* A request of end `from` to the other one is answered, with a refusal at least. */
+static bool answers(unsigned from)
+{
+	struct sim_node *node = ends[from];
+	const struct mesh_seam mesh = mesh_seam_of(node_mesh(node->node));
+	struct mesh_request *request;
+	struct mesh_ask ask = {
+		.type = MESH_OBSERVED_ADDR,
+		.payload = "\xa0",
+		.payload_len = 1,
+		.reply_buf = outcome.reply,
+		.reply_cap = sizeof(outcome.reply),
+		.timeout_ns = 5 * NS_PER_S,
+		.reply = on_reply,
+	};
+
+	memset(&outcome, 0, sizeof(outcome));
+	memcpy(ask.peer.key, node_key_public(ends[!from]->key), MESH_KEY_LEN);
+	sim_wake(node);
+	return mesh.ops->ask(mesh.mesh, &ask, sim.now_ns, &request) == 0 &&
+	       sim_run(&sim, 6 * NS_PER_S, is_over, NULL) &&
+	       (outcome.err == 0 || outcome.err == WEFT_EABSENT);
+}
+
+static struct sim_node *place(const uint8_t ip[4])
+{
+	struct sim_node *placed = sim_add(&sim);
+
+	memcpy(placed->addr.ip, ip, 4);
+	placed->config.udp.listen[0] = placed->addr;
+	placed->asks_address = true;
+	return placed;
+}
+
+/* Behind the NAT of index at, whose address is 5.1.0.1 or 5.2.0.1; or at that address. */
+static struct sim_node *place_end(unsigned at, uint8_t number, const struct kind *kind)
+{
+	struct addr outside = {.ip = {5, (uint8_t)(at + 1), 0, 1}, .family = ADDR_IPV4};
+	struct sim_node *node =
+		place(kind->is_open ? outside.ip
+				    : (const uint8_t[]){192, 168, (uint8_t)(at + 1), number});
+
+	if (kind->is_open)
+		return node;
+	if (!nat[at].inside_cnt)
+		mem_nat_add(&nats, &nat[at], &kind->rule, &outside, sim.seed + at);
+	if (mem_nat_place(&nat[at], &node->addr) < 0)
+		abort();
+	return node;
+}
+
+static void world_open(uint64_t seed, const struct mem_link *link)
+{
+	sim_init(&sim, sim_seed(seed), link);
+	memset(&relay, 0, sizeof(relay));
+	memset(nat, 0, sizeof(nat));
+	mem_nats_init(&nats, sim.net);
+	middle = place((const uint8_t[]){5, 9, 0, 1});
+}
+
+static void world_begin(void)
+{
+	sim_start(middle);
+	fake_relay_attach(&relay, middle);
+	for (unsigned i = 0; i < 2; i++) {
+		sim_start(ends[i]);
+		CHECK_EQ(reach(ends[i], middle, true), 0);
+	}
+	sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(reach(ends[0], ends[1], false), 0);
+}
+
+static bool path_of(unsigned of, struct mesh_path *out_path)
+{
+	return mesh_neighbour_ops.path(node_mesh(ends[of]->node), node_key_public(ends[!of]->key),
+				       out_path);
+}
+
+static bool is_direct(void *arg)
+{
+	struct mesh_path path;
+
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++)
+		if (!path_of(i, &path) || addr_is_relayed(&path.remote))
+			return false;
+	return true;
+}
+
+static void session_id(uint8_t id[static MESH_SESSION_ID_LEN])
+{
+	CHECK_EQ(mesh_session_id(node_mesh(ends[0]->node), node_key_public(ends[1]->key), id), 0);
+}
+
+/* A probe of from to what others see of to arrives, if to has written there. */
+static bool passes(const struct kind *from, const struct kind *to)
+{
+	bool has_port = from->is_open || from->rule.mapping == NAT_ENDPOINT_INDEPENDENT;
+
+	if (to->is_open)
+		return true;
+	if (to->rule.mapping != NAT_ENDPOINT_INDEPENDENT)
+		return false;
+	return to->rule.filtering != NAT_ADDRESS_AND_PORT_DEPENDENT || has_port;
+}
+
+static void run_pair(const struct kind *from, const struct kind *to)
+{
+	bool can = passes(from, to) || passes(to, from), is;
+	uint8_t ids[2][MESH_SESSION_ID_LEN];
+	uint64_t began_ns, forwarded_cnt;
+
+	world_open(1, &even);
+	ends[0] = place_end(0, 2, from);
+	ends[1] = place_end(1, 2, to);
+	world_begin();
+	session_id(ids[0]);
+	began_ns = sim.now_ns;
+	is = sim_run(&sim, DIRECT_NS, is_direct, NULL);
+	printf("# %17s -> %-17s %s after %u ms\n", from->name, to->name, is ? "direct" : "relayed",
+	       (unsigned)((sim.now_ns - began_ns) / NS_PER_MS));
+	CHECK_EQ(is, can);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(answers(i));
+	session_id(ids[1]);
+	CHECK_MEM(ids[0], ids[1], sizeof(ids[0]));
+	sim_run(&sim, NS_PER_S, NULL, NULL);
+	forwarded_cnt = relay.forwarded_cnt;
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(answers(i));
+	CHECK(!is || relay.forwarded_cnt == forwarded_cnt);
+	sim_fini(&sim);
+}
+
+static void test_each_pair_of_nats_that_can_be_punched_is_direct(void)
+{
+	for (size_t from = 0; from < KIND_CNT; from++)
+		for (size_t to = 0; to < KIND_CNT; to++)
+			run_pair(&kinds[from], &kinds[to]);
+}
+
+static void begin_pair(uint64_t seed, const struct mem_link *link, unsigned from, unsigned to)
+{
+	world_open(seed, link);
+	ends[0] = place_end(0, 2, &kinds[from]);
+	ends[1] = place_end(1, 2, &kinds[to]);
+	world_begin();
+}
+
+static void punch_figures(unsigned of, struct punch_stats *out_stats)
+{
+	punch_stats(ends[of]->node->punch, out_stats);
+}
+
+/* Nodes of one network name their own addresses to each other, and need no NAT to let them in. */
+static void test_nodes_behind_one_nat_meet_inside(void)
+{
+	struct mesh_path path;
+
+	world_open(2, &even);
+	ends[0] = place_end(0, 2, &kinds[SYMMETRIC]);
+	ends[1] = place_end(0, 3, &kinds[SYMMETRIC]);
+	world_begin();
+	CHECK(sim_run(&sim, DIRECT_NS, is_direct, NULL));
+	CHECK(path_of(0, &path));
+	CHECK(addr_equal(&path.remote, &ends[1]->addr));
+	sim_fini(&sim);
+}
+
+/* Each probe goes once in a round, so a lost one costs a round. */
+static void test_lost_probes_cost_rounds(void)
+{
+	unsigned direct_cnt = 0;
+
+	for (uint64_t seed = 10; seed < 20; seed++) {
+		begin_pair(seed, &lossy, PORT_RESTRICTED, PORT_RESTRICTED);
+		direct_cnt += sim_run(&sim, DIRECT_NS, is_direct, NULL);
+		sim_fini(&sim);
+	}
+	CHECK_EQ(direct_cnt, 10);
+}
+
+/* The pauses grow, so a pair that cannot be punched costs little. */
+static void test_a_pair_that_cannot_is_asked_ever_more_seldom(void)
+{
+	struct punch_stats first, last;
+	struct punch_view view;
+
+	begin_pair(3, &even, SYMMETRIC, SYMMETRIC);
+	sim_run(&sim, 60 * NS_PER_S, NULL, NULL);
+	punch_figures(0, &first);
+	CHECK(first.asked_cnt >= 5 && first.asked_cnt <= 6);
+	CHECK_EQ(first.silent_cnt, first.asked_cnt);
+	sim_run(&sim, 600 * NS_PER_S, NULL, NULL);
+	punch_figures(0, &last);
+	CHECK(last.asked_cnt - first.asked_cnt <= 11);
+	CHECK(punch_show(ends[0]->node->punch, node_key_public(ends[1]->key), &view));
+	CHECK_EQ(view.outcome, PUNCH_SILENT);
+	CHECK_EQ(view.round_cnt, last.asked_cnt);
+	sim_fini(&sim);
+}
+
+/* The NAT of the asking node becomes one that lets the peer in: the next round finds that. */
+static void test_another_nat_is_found_out(void)
+{
+	begin_pair(4, &even, SYMMETRIC, PORT_RESTRICTED);
+	CHECK(!sim_run(&sim, DIRECT_NS, is_direct, NULL));
+	mem_nat_change(&nat[0], &kinds[FULL_CONE].rule, sim.now_ns);
+	CHECK(sim_run(&sim, 120 * NS_PER_S, is_direct, NULL));
+	sim_fini(&sim);
+}
+
+/* Requests go on, one after the other, while the session moves. */
+static void test_no_request_is_lost_in_the_move(void)
+{
+	unsigned answered_cnt = 0, cnt = 0;
+
+	begin_pair(5, &even, PORT_RESTRICTED, PORT_RESTRICTED);
+	for (uint64_t end_ns = sim.now_ns + 4 * NS_PER_S; sim.now_ns < end_ns; cnt++)
+		answered_cnt += answers(cnt & 1);
+	CHECK(is_direct(NULL));
+	CHECK(cnt > 50);
+	CHECK_EQ(answered_cnt, cnt);
+	sim_fini(&sim);
+}
+
+static bool is_relayed(void *arg)
+{
+	struct mesh_path path;
+
+	(void)arg;
+	return path_of(0, &path) && addr_is_relayed(&path.remote);
+}
+
+static bool is_cut;
+static uint64_t on_fate(void *ctx, const struct addr *from, const struct addr *to, uint64_t now_ns)
+{
+	(void)ctx, (void)now_ns;
+	return !is_cut || addr_equal(from, &middle->addr) || addr_equal(to, &middle->addr)
+		       ? 0
+		       : MEM_LOST;
+}
+
+/* A direct path that breaks is followed by a relayed session, and that by a direct path again. */
+static void test_a_broken_path_is_left_for_the_relay_and_back(void)
+{
+	uint64_t cut_ns;
+
+	begin_pair(6, &even, PORT_RESTRICTED, PORT_RESTRICTED);
+	is_cut = false;
+	net_mem_net_set_fate(sim.net, on_fate, NULL);
+	CHECK(sim_run(&sim, DIRECT_NS, is_direct, NULL));
+	is_cut = true;
+	cut_ns = sim.now_ns;
+	while (sim.now_ns < cut_ns + 30 * NS_PER_S && !answers(0))
+		;
+	printf("# by the relay again after %u ms\n", (unsigned)((sim.now_ns - cut_ns) / NS_PER_MS));
+	CHECK(is_relayed(NULL));
+	CHECK(sim.now_ns < cut_ns + 12 * NS_PER_S);
+	is_cut = false;
+	CHECK(sim_run(&sim, 30 * NS_PER_S, is_direct, NULL));
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(answers(i));
+	sim_fini(&sim);
+}
+
+int main(void)
+{
+	RUN(test_each_pair_of_nats_that_can_be_punched_is_direct);
+	RUN(test_nodes_behind_one_nat_meet_inside);
+	RUN(test_lost_probes_cost_rounds);
+	RUN(test_a_pair_that_cannot_is_asked_ever_more_seldom);
+	RUN(test_another_nat_is_found_out);
+	RUN(test_no_request_is_lost_in_the_move);
+	RUN(test_a_broken_path_is_left_for_the_relay_and_back);
+	return check_done();
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rounds that this node asks for: punch_begin -> CANDIDATES -> on_candidates -> PUNCH_NOW -> half a
+ * round trip later, when the peer has it, probes (punch_probe.c) -> punch_found -> QUIC moves. The
+ * peer's PUNCH_RESULT ends the round. Home worker.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "punch_state.h"
+
+static const struct fair_config answered_config = {
+	.name = "rounds of hole punching",
+	.cap_cnt = PUNCH_ANSWERED_MAX,
+	.idle_ns = PUNCH_PATIENCE_NS + PUNCH_ROUND_NS,
+	.busy_ns = PUNCH_ROUND_NS,
+	.kind = FAIR_WORK,
+	.level_cnt = FAIR_LEVEL_MAX,
+	.parts = FAIR_PEER_PARTS,
+};
+
+const char *punch_outcome_word(enum punch_outcome outcome)
+{
+	static const char *const words[] = {
+		[PUNCH_NEVER] = "not tried yet",
+		[PUNCH_MOVED] = "a path was found",
+		[PUNCH_SILENT] = "no probe was answered",
+		[PUNCH_UNANSWERED] = "the peer takes no part",
+		[PUNCH_NO_CANDIDATE] = "an address is not known",
+	};
+
+	return words[outcome];
+}
+
+const char *punch_nat_word(enum punch_nat nat)
+{
+	static const char *const words[PUNCH_NAT_CNT] = {
+		[PUNCH_NAT_UNKNOWN] = "unknown", [PUNCH_NAT_NONE] = "direct",
+		[PUNCH_NAT_EASY] = "punchable",	 [PUNCH_NAT_HARD] = "hard",
+		[PUNCH_NAT_BLOCKED] = "blocked",
+	};
+
+	return words[nat];
+}
+
+/* --- rounds --- */
+
+static struct punch_round *asked_find(const struct punch *punch, const uint8_t *key)
+{
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++) {
+		const struct punch_round *round = &punch->asked[i];
+
+		if (round->used_ns && memcmp(round->key, key, sizeof(round->key)) == 0)
+			return (struct punch_round *)round;
+	}
+	return NULL;
+}
+
+/* That of key, or a free one, or the one that ended longest ago; NULL: all are under way. */
+static struct punch_round *asked_place(struct punch *punch, const uint8_t *key)
+{
+	struct punch_round *oldest = asked_find(punch, key);
+
+	if (oldest)
+		return oldest;
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++) {
+		struct punch_round *round = &punch->asked[i];
+
+		if (round->phase == PUNCH_IDLE && (!oldest || round->used_ns < oldest->used_ns))
+			oldest = round;
+	}
+	if (oldest)
+		oldest->view = (struct punch_view){.outcome = PUNCH_NEVER};
+	return oldest;
+}
+
+void punch_own_candidates(struct punch_round *round, struct punch_candidates *out_message)
+{
+	const struct punch_params *params = &round->punch->params;
+	struct punch_candidates own = {.nat = (uint8_t)params->nat(params->ctx)};
+
+	memcpy(own.handle, round->handle, sizeof(own.handle));
+	own.addr_cnt = params->candidates(params->ctx, own.addrs);
+	*out_message = own;
+}
+
+bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t now_ns)
+{
+	const struct punch_params *params = &round->punch->params;
+
+	if (params->probe_key(params->ctx, key, round->probe_key) < 0)
+		return false;
+	memcpy(round->key, key, sizeof(round->key));
+	random_fill(params->random, round->handle, sizeof(round->handle));
+	round->sent_cnt = round->answer_cnt = 0;
+	round->is_agreed = false;
+	round->proved = (struct addr){.family = ADDR_NONE};
+	round->used_ns = now_ns;
+	round->phase = PUNCH_AGREEING;
+	return true;
+}
+
+static void asked_end(struct punch_round *round, enum punch_outcome outcome, uint64_t now_ns)
+{
+	struct punch_stats *stats = &round->punch->stats;
+
+	stats->moved_cnt += outcome == PUNCH_MOVED;
+	stats->silent_cnt += outcome == PUNCH_SILENT;
+	stats->unanswered_cnt += outcome == PUNCH_UNANSWERED || outcome == PUNCH_NO_CANDIDATE;
+	timer_cancel(round->punch->params.timers, &round->timer);
+	round->phase = PUNCH_IDLE;
+	round->used_ns = now_ns;
+	round->view.outcome = outcome;
+	round->view.ended_ns = now_ns;
+	round->view.round_cnt++;
+}
+
+void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote,
+		 uint64_t now_ns)
+{
+	const struct punch_params *params = &round->punch->params;
+
+	(void)now_ns;
+	if (round->proved.family != ADDR_NONE)
+		return;
+	if (!round->is_asker) {
+		round->proved = *remote;
+		punch_answer_found(round);
+	} else if (params->move(params->ctx, round->key, local, remote)) {
+		round->proved = *remote;
+	}
+}
+
+/* --- the asker's steps --- */
+
+static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct punch_round *round = arg;
+	struct punch_result result;
+
+	round->request = NULL;
+	if (round->proved.family != ADDR_NONE)
+		asked_end(round, PUNCH_MOVED, now_ns);
+	else if (reply->err < 0 || reply->type != MESH_PUNCH_RESULT ||
+		 punch_result_parse(reply->payload, reply->payload_len, &result) < 0)
+		asked_end(round, PUNCH_UNANSWERED, now_ns);
+	else
+		asked_end(round, PUNCH_SILENT, now_ns);
+}
+
+static int round_ask(struct punch_round *round, unsigned type, const struct writer *w,
+		     void (*done)(void *arg, const struct mesh_reply *reply, uint64_t now_ns),
+		     uint64_t now_ns)
+{
+	const struct mesh_seam *mesh = &round->punch->params.mesh;
+	struct mesh_ask ask = {
+		.type = type,
+		.payload = w->start,
+		.payload_len = writer_len(w),
+		.reply_buf = round->reply,
+		.reply_cap = sizeof(round->reply),
+		.timeout_ns = PUNCH_PATIENCE_NS,
+		.reply = done,
+		.arg = round,
+	};
+	int err;
+
+	memcpy(ask.peer.key, round->key, sizeof(ask.peer.key));
+	err = mesh->ops->ask(mesh->mesh, &ask, now_ns, &round->request);
+	if (err < 0)
+		round->request = NULL;
+	return err;
+}
+
+static void asked_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct punch_round *round = container_of(timer, struct punch_round, timer);
+
+	round->phase = PUNCH_PROBING;
+	punch_probe_all(round, now_ns);
+}
+
+static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct punch_round *round = arg;
+	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct punch_now message;
+
+	round->request = NULL;
+	if (reply->err < 0 || reply->type != MESH_CANDIDATES ||
+	    punch_candidates_parse(reply->payload, reply->payload_len, &round->theirs) < 0) {
+		asked_end(round, PUNCH_UNANSWERED, now_ns);
+		return;
+	}
+	round->is_agreed = true;
+	round->view.peers = (enum punch_nat)round->theirs.nat;
+	memcpy(message.handle, round->theirs.handle, sizeof(message.handle));
+	punch_now_write(&w, &message);
+	if (round_ask(round, MESH_PUNCH_NOW, &w, on_result, now_ns) < 0)
+		asked_end(round, PUNCH_UNANSWERED, now_ns);
+	else
+		timer_set(round->punch->params.timers, &round->timer,
+			  now_ns + (now_ns - round->asked_ns) / 2);
+}
+
+void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	struct punch_round *round = asked_place(punch, key);
+	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct punch_candidates own;
+
+	if (!round || round->phase != PUNCH_IDLE || !punch_round_begin(round, key, now_ns))
+		return;
+	punch->stats.asked_cnt++;
+	punch_own_candidates(round, &own);
+	round->view.own = (enum punch_nat)own.nat;
+	round->asked_ns = now_ns;
+	punch_candidates_write(&w, &own);
+	if (own.nat == PUNCH_NAT_BLOCKED || !own.addr_cnt)
+		asked_end(round, PUNCH_NO_CANDIDATE, now_ns);
+	else if (round_ask(round, MESH_CANDIDATES, &w, on_candidates, now_ns) < 0)
+		asked_end(round, PUNCH_UNANSWERED, now_ns);
+}
+
+/* --- the whole --- */
+
+int punch_new(const struct punch_params *params, struct punch **out_punch)
+{
+	struct punch *punch = calloc(1, sizeof(*punch));
+	int err;
+
+	if (!punch)
+		return -ENOMEM;
+	punch->params = *params;
+	punch->sink = params->sink;
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++) {
+		punch->asked[i].punch = punch;
+		punch->asked[i].is_asker = true;
+		timer_init(&punch->asked[i].timer, asked_expire);
+	}
+	err = arena_open(&punch->arena, ARENA_GROWS);
+	if (err == 0)
+		err = fair_places_init(&punch->places, &punch->arena, &answered_config);
+	punch->places.paths.site = params->site;
+	if (err == 0)
+		err = punch_answer_open(punch);
+	if (err < 0) {
+		punch_free(punch);
+		return err;
+	}
+	*out_punch = punch;
+	return 0;
+}
+
+static void round_stop(struct punch_round *round)
+{
+	const struct punch_params *params = &round->punch->params;
+
+	timer_cancel(params->timers, &round->timer);
+	if (round->request)
+		params->mesh.ops->cancel(round->request);
+	round->request = NULL;
+	if (round->incoming)
+		params->mesh.ops->answer_error(round->incoming, MESH_CODE_ABSENT, "stopping", 0);
+	round->incoming = NULL;
+	round->phase = PUNCH_IDLE;
+}
+
+void punch_stop(struct punch *punch)
+{
+	if (!punch)
+		return;
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++)
+		round_stop(&punch->asked[i]);
+	for (unsigned i = 0; i < PUNCH_ANSWERED_MAX + 1; i++)
+		round_stop(&punch->answered[i]);
+}
+
+void punch_free(struct punch *punch)
+{
+	if (!punch)
+		return;
+	arena_close(&punch->arena);
+	free(punch);
+}
+
+void punch_set_sink(struct punch *punch, struct dgram_sink *sink)
+{
+	punch->sink = sink;
+}
+
+bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
+		struct punch_view *out_view)
+{
+	const struct punch_round *round = asked_find(punch, key);
+
+	if (!round)
+		return false;
+	*out_view = round->view;
+	out_view->is_under_way = round->phase != PUNCH_IDLE;
+	return true;
+}
+
+void punch_stats(const struct punch *punch, struct punch_stats *out_stats)
+{
+	*out_stats = punch->stats;
+}
+
+void punch_fair_view(const struct punch *punch, struct fair_view *out)
+{
+	fair_read(&punch->places.fair, out);
+}

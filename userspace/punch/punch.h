@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PUNCH_PUNCH_H
+#define WEFT_PUNCH_PUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/fair/fair_path.h"
+#include "base/figure.h"
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+struct dgram;
+struct dgram_sink;
+struct punch;
+struct random;
+struct timer_wheel;
+
+/*
+ * Hole punching (docs/wire/punch.md): two nodes behind NATs, whose session goes through a relay, find a
+ * direct path for it. The node that dialled the session asks, its peer answers.
+ *
+ *	asks:	  CANDIDATES -> PUNCH_NOW -> half a round trip later a probe to each candidate
+ *	answers:  CANDIDATES -> PUNCH_NOW -> a probe to each candidate, and what was heard at the end
+ *
+ * A probe opens the sender's NAT for the peer. One that arrives is answered, and an answer shows that
+ * datagrams pass both ways. Then the asker has QUIC move the session there.
+ *
+ * Peers can fill the rounds that are answered, by fair shares of their networks and keys. A candidate
+ * may be a third party's address. It is sent one probe of 32 bytes in a round, and a budget bounds the
+ * probes to one network in all rounds together. Home worker; nothing blocks, reads a clock or logs.
+ */
+#define PUNCH_CANDIDATES_MAX  8
+#define PUNCH_ASKED_MAX	      64 /* rounds of sessions that this node dialled */
+#define PUNCH_ANSWERED_MAX    64 /* rounds of peers */
+#define PUNCH_EXPORTER_LABEL  "EXPORTER-mesh-probe-v1" /* of the key that proves probes */
+#define PUNCH_NETWORK_PER_MIN 64 /* probes to one network that nothing was heard from */
+
+enum punch_outcome {
+	PUNCH_NEVER,	   /* no round has ended */
+	PUNCH_MOVED,	   /* QUIC was given a path */
+	PUNCH_SILENT,	   /* no probe was answered */
+	PUNCH_UNANSWERED,  /* the peer did not answer CANDIDATES or PUNCH_NOW */
+	PUNCH_NO_CANDIDATE /* one of both nodes knows no address of its own */
+};
+/* punch_outcome_word: "no probe was answered", for people. */
+const char *punch_outcome_word(enum punch_outcome outcome);
+
+/* What a node says of its NAT: the words of reachability, as numbers of the wire. */
+enum punch_nat {
+	PUNCH_NAT_UNKNOWN,
+	PUNCH_NAT_NONE, /* others can write first */
+	PUNCH_NAT_EASY, /* one port for all */
+	PUNCH_NAT_HARD, /* each remote sees another port */
+	PUNCH_NAT_BLOCKED,
+	PUNCH_NAT_CNT,
+};
+const char *punch_nat_word(enum punch_nat nat);
+
+struct punch_stats {
+#define FIGURE FIGURE_FIELD
+#include "punch/punch_counters.def"
+};
+
+/* All borrowed. */
+struct punch_params {
+	struct dgram_sink *sink;
+	struct timer_wheel *timers;
+	struct random *random;
+	struct mesh_seam mesh;
+	struct fair_site site;
+	/* Where this node may be, best first; how many. */
+	unsigned (*candidates)(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX]);
+	enum punch_nat (*nat)(void *ctx);
+	/* A session with key, or a packet to addr, is not wanted. */
+	bool (*refuses)(void *ctx, const uint8_t *key, const struct addr *addr);
+	/* Writes the 32 bytes of the session with key that probes are proved by. 0 or WEFT_EABSENT. */
+	int (*probe_key)(void *ctx, const uint8_t *key, uint8_t out[static 32]);
+	/* A packet from local reaches the peer at remote, and back. False: QUIC does not move there. */
+	bool (*move)(void *ctx, const uint8_t *key, const struct addr *local,
+		     const struct addr *remote);
+	void *ctx;
+};
+
+/* punch_new registers the handlers of 110 and 111. 0, -ENOMEM, WEFT_EFULL, or as mesh_ops.handle. */
+WEFT_MUST_CHECK
+int punch_new(const struct punch_params *params, struct punch **out_punch);
+/* punch_stop, while the mesh is there, takes back what is under way. Both take NULL. */
+void punch_stop(struct punch *punch);
+void punch_free(struct punch *punch);
+/* punch_set_sink: probes leave by sink from now on. */
+void punch_set_sink(struct punch *punch, struct dgram_sink *sink);
+/* punch_begin: the session with key goes through a relay; a round begins, unless one is under way. */
+void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+/* punch_input takes a path probe that ingress let in. False: it is of another kind. */
+bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns);
+
+struct punch_view {
+	enum punch_outcome outcome; /* of the last round */
+	enum punch_nat own, peers;
+	unsigned round_cnt;
+	uint64_t ended_ns; /* the last round; 0: none has */
+	bool is_under_way;
+};
+/* punch_show: rounds for the session with key; false: there were none, or they are forgotten. */
+bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
+		struct punch_view *out_view);
+void punch_stats(const struct punch *punch, struct punch_stats *out_stats);
+/* punch_fair_view: the rounds that are answered. */
+void punch_fair_view(const struct punch *punch, struct fair_view *out);
+
+#endif

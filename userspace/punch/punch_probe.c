@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probes out and in. punch_input -> the round whose handle the probe bears -> its proof -> an answer to
+ * where it came from. There a probe goes as well, so that this node learns the same; an answer to one
+ * of its own ends in punch_found. Home worker.
+ */
+#include <string.h>
+
+#include "base/dgram.h"
+#include "base/random.h"
+#include "punch_state.h"
+#include "weft/endpoint.h"
+
+static bool probe_send(struct punch_round *round, const struct punch_probe *probe,
+		       const struct dgram_route *route)
+{
+	struct punch *punch = round->punch;
+	struct dgram_sink *sink = punch->sink;
+	struct dgram_slot slot;
+
+	if (!sink->ops->reserve(sink, WEFT_PROBE_LEN, &slot)) {
+		punch->stats.unsent_cnt++;
+		return false;
+	}
+	punch_probe_write(probe, round->probe_key, slot.data);
+	sink->ops->commit(sink, &slot, WEFT_PROBE_LEN, route);
+	punch->stats.sent_cnt++;
+	return true;
+}
+
+/* The longest unused row is taken for a network that has none. */
+static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t now_ns)
+{
+	struct punch_network *row = &punch->networks[0];
+	struct fair_path path;
+	uint64_t id;
+
+	fair_path_of_addr(&punch->places.paths, addr, FAIR_UNKNOWN, &path);
+	fair_path_add(&punch->places.paths, &path, &addr->port, sizeof(addr->port));
+	id = fair_path_network(&path);
+	for (unsigned i = 0; i < PUNCH_NETWORKS; i++) {
+		struct punch_network *other = &punch->networks[i];
+
+		if (other->id == id) {
+			row = other;
+			break;
+		}
+		if (other->since_ns < row->since_ns)
+			row = other;
+	}
+	if (row->id != id || now_ns - row->since_ns >= 60 * NS_PER_S)
+		*row = (struct punch_network){.id = id, .since_ns = now_ns};
+	return row->cnt < PUNCH_NETWORK_PER_MIN && ++row->cnt;
+}
+
+static struct punch_sent *sent_find(struct punch_round *round, const struct addr *addr)
+{
+	for (unsigned i = 0; i < round->sent_cnt; i++)
+		if (addr_equal(&round->sent[i].addr, addr))
+			return &round->sent[i];
+	return NULL;
+}
+
+static void sent_send(struct punch_round *round, const struct punch_sent *sent,
+		      const struct addr *local)
+{
+	struct punch_probe probe = {.kind = PUNCH_PROBE, .is_askers = round->is_asker};
+	struct dgram_route route = {.remote = sent->addr};
+
+	if (local)
+		route.local = *local;
+	memcpy(probe.handle, round->theirs.handle, sizeof(probe.handle));
+	memcpy(probe.nonce, sent->nonce, sizeof(probe.nonce));
+	(void)probe_send(round, &probe, &route);
+}
+
+/* local NULL: the kernel chooses the address. */
+static void probe_begin(struct punch_round *round, const struct addr *addr,
+			const struct addr *local, uint64_t now_ns)
+{
+	struct punch *punch = round->punch;
+	struct punch_sent *sent = &round->sent[round->sent_cnt];
+
+	if (round->sent_cnt == PUNCH_SENT_MAX ||
+	    punch->params.refuses(punch->params.ctx, round->key, addr))
+		return;
+	/* A probe from there was proved, so no third party is bothered. */
+	if (!local && !budget_take(punch, addr, now_ns)) {
+		punch->stats.unsent_cnt++;
+		return;
+	}
+	*sent = (struct punch_sent){.addr = *addr, .is_repeated = local != NULL};
+	random_fill(punch->params.random, sent->nonce, sizeof(sent->nonce));
+	round->sent_cnt++;
+	sent_send(round, sent, local);
+}
+
+static enum weft_addr_scope scope_of(const struct addr *addr)
+{
+	struct weft_endpoint endpoint = addr_endpoint(addr);
+
+	return weft_endpoint_scope(&endpoint);
+}
+
+/* An address of a private network means a host of this node's network, if it has one at all. */
+static bool is_candidate(const struct punch_candidates *own, const struct addr *addr)
+{
+	enum weft_addr_scope scope = scope_of(addr);
+	bool has_scope = scope == WEFT_ADDR_SCOPE_GLOBAL;
+
+	for (unsigned i = 0; i < own->addr_cnt; i++) {
+		if (addr_equal(&own->addrs[i], addr))
+			return false;
+		has_scope |= scope != WEFT_ADDR_SCOPE_NONE && scope_of(&own->addrs[i]) == scope;
+	}
+	return has_scope;
+}
+
+void punch_probe_all(struct punch_round *round, uint64_t now_ns)
+{
+	const struct punch_candidates *theirs = &round->theirs;
+	struct punch_candidates own;
+
+	punch_own_candidates(round, &own);
+	for (unsigned i = 0; i < theirs->addr_cnt; i++)
+		if (is_candidate(&own, &theirs->addrs[i]) && !sent_find(round, &theirs->addrs[i]))
+			probe_begin(round, &theirs->addrs[i], NULL, now_ns);
+}
+
+/* --- in --- */
+
+static struct punch_round *round_find(struct punch *punch, const struct punch_probe *probe)
+{
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX + PUNCH_ANSWERED_MAX + 1; i++) {
+		struct punch_round *round = i < PUNCH_ASKED_MAX
+						    ? &punch->asked[i]
+						    : &punch->answered[i - PUNCH_ASKED_MAX];
+
+		if (round->phase != PUNCH_IDLE &&
+		    memcmp(round->handle, probe->handle, sizeof(round->handle)) == 0)
+			return round;
+	}
+	return NULL;
+}
+
+/*
+ * The probe that opened this node's NAT may have come before the peer's NAT was open, so one that was
+ * sent already goes once more.
+ */
+static void on_probe(struct punch_round *round, const struct dgram *dgram,
+		     const struct punch_probe *probe, uint64_t now_ns)
+{
+	const struct dgram_route route = {.local = dgram->local, .remote = dgram->remote};
+	struct punch_probe answer = {.kind = PUNCH_PROBE_ANSWER, .is_askers = round->is_asker};
+	struct punch_sent *sent;
+
+	if (round->answer_cnt == PUNCH_ANSWERS_MAX || !round->is_agreed)
+		return;
+	round->answer_cnt++;
+	memcpy(answer.handle, round->theirs.handle, sizeof(answer.handle));
+	memcpy(answer.nonce, probe->nonce, sizeof(answer.nonce));
+	if (!probe_send(round, &answer, &route))
+		return;
+	sent = sent_find(round, &dgram->remote);
+	if (!sent)
+		probe_begin(round, &dgram->remote, &dgram->local, now_ns);
+	else if (!sent->is_repeated) {
+		sent->is_repeated = true;
+		sent_send(round, sent, &dgram->local);
+	}
+}
+
+static void on_answer(struct punch_round *round, const struct dgram *dgram,
+		      const struct punch_probe *probe, uint64_t now_ns)
+{
+	const struct punch_sent *sent = sent_find(round, &dgram->remote);
+
+	if (sent && memcmp(sent->nonce, probe->nonce, sizeof(sent->nonce)) == 0)
+		punch_found(round, &dgram->local, &dgram->remote, now_ns);
+}
+
+bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns)
+{
+	struct punch_round *round;
+	struct punch_probe probe;
+
+	if (!punch_probe_parse(dgram->data, dgram->len, &probe))
+		return false;
+	round = round_find(punch, &probe);
+	if (!round) {
+		punch->stats.stray_cnt++;
+		return true;
+	}
+	probe.is_askers = !round->is_asker;
+	if (!punch_probe_is_proved(&probe, round->probe_key, dgram->data)) {
+		punch->stats.forged_cnt++;
+		return true;
+	}
+	punch->stats.heard_cnt++;
+	if (probe.kind == PUNCH_PROBE)
+		on_probe(round, dgram, &probe, now_ns);
+	else
+		on_answer(round, dgram, &probe, now_ns);
+	return true;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PUNCH_PUNCH_STATE_H
+#define WEFT_PUNCH_PUNCH_STATE_H
+
+#include "base/memory/arena.h"
+#include "base/monotonic.h"
+#include "base/timer.h"
+#include "punch/punch.h"
+#include "punch_message.h"
+
+/*
+ * A round probes for so long from PUNCH_NOW on. That is three round trips between far places, and the
+ * half one by which the asking node begins later.
+ */
+#define PUNCH_ROUND_NS (1500 * NS_PER_MS)
+/* From CANDIDATES to PUNCH_NOW, and for the answer to each. */
+#define PUNCH_PATIENCE_NS (5 * NS_PER_S)
+/* Probes of a round to new addresses: the candidates, and where probes of the peer came from. */
+#define PUNCH_SENT_MAX (PUNCH_CANDIDATES_MAX + 4)
+/* Probes of a round that are answered. One that is sent again from a forged address has two sent there. */
+#define PUNCH_ANSWERS_MAX 16
+
+enum punch_phase {
+	PUNCH_IDLE,
+	PUNCH_AGREEING, /* CANDIDATES and PUNCH_NOW */
+	PUNCH_PROBING,
+};
+
+struct punch_sent {
+	struct addr addr;
+	uint8_t nonce[PUNCH_NONCE_LEN];
+	bool is_repeated;
+};
+
+/* A round, and what came of it. Of asked ones the last outcome is kept until the row is needed. */
+struct punch_round {
+	struct fair_item share; /* of an answered one; first: a victim's leads to the rest */
+	struct punch *punch;
+	enum punch_phase phase;
+	bool is_asker;
+	bool is_agreed; /* theirs is known */
+	uint8_t key[MESH_KEY_LEN];
+	uint8_t probe_key[PUNCH_KEY_LEN];
+	uint8_t handle[PUNCH_HANDLE_LEN]; /* that probes to this node bear */
+	struct punch_candidates theirs;
+	struct punch_sent sent[PUNCH_SENT_MAX];
+	unsigned sent_cnt, answer_cnt;
+	struct addr proved; /* a probe there was answered; family ADDR_NONE: none was */
+	struct timer timer;
+	struct mesh_request *request;	/* the asker's; NULL: none is under way */
+	struct mesh_incoming *incoming; /* PUNCH_NOW, to be answered; NULL: there is none */
+	uint64_t asked_ns;		/* CANDIDATES */
+	uint64_t used_ns;
+	struct punch_view view; /* of an asker */
+	uint8_t reply[PUNCH_MESSAGE_LEN_MAX];
+};
+
+#define PUNCH_NETWORKS 64
+struct punch {
+	struct punch_params params;
+	struct dgram_sink *sink;
+	struct punch_stats stats;
+	struct arena arena;
+	struct fair_places places;
+	struct punch_round asked[PUNCH_ASKED_MAX];
+	struct punch_round
+		answered[PUNCH_ANSWERED_MAX + 1]; /* one is free while another is evicted */
+	struct punch_network {
+		uint64_t id, since_ns;
+		unsigned cnt; /* of the minute from since_ns on */
+	} networks[PUNCH_NETWORKS];
+};
+
+/* punch.c: own_candidates writes what this node says of itself, with the handle of round. */
+void punch_own_candidates(struct punch_round *round, struct punch_candidates *out_message);
+/* punch_round_begin: round is a new one with key; false: there is no session with it. */
+bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t now_ns);
+/* punch_found: a probe from local to remote was answered. */
+void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote,
+		 uint64_t now_ns);
+
+/* punch_answer.c */
+WEFT_MUST_CHECK
+int punch_answer_open(struct punch *punch);
+void punch_answer_found(struct punch_round *round);
+
+/* punch_probe.c: a probe to each candidate that may be one. */
+void punch_probe_all(struct punch_round *round, uint64_t now_ns);
+
+#endif
