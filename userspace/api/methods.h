@@ -108,6 +108,9 @@ void api_offer_describe(struct api *api, struct varlink_blocks *blocks,
  * method_route.c: api_record is an address record of key, in blocks; packet is what it was signed
  * as, NULL: it was not. NULL without memory.
  */
+/* api_published_relays: rows of vias, which a caller of the role view sees without addresses. */
+void api_published_relays(struct control_call *call, const struct peer_via *vias, unsigned cnt,
+			  struct api_published_relay_list *relays);
 const struct api_address_record *api_record(struct varlink_blocks *blocks, const uint8_t *key,
 					    const struct pkarr_record *record,
 					    const struct pkarr_packet *packet);

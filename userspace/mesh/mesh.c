@@ -423,6 +423,8 @@ static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_pee
 
 	memcpy(info.key, entry->key, sizeof(info.key));
 	memcpy(info.agent, record->agent, sizeof(info.agent));
+	memcpy(info.vias, entry->vias, sizeof(info.vias));
+	info.via_cnt = entry->via_cnt;
 	*out_info = info;
 }
 

@@ -59,7 +59,9 @@ struct mesh_peer_info {
 	uint64_t connected_since_s;	 /* when connected: this node's clock as it began */
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
-	unsigned share_cnt;	    /* as so many peers it counts in fair shares */
+	unsigned share_cnt;		     /* as so many peers it counts in fair shares */
+	struct peer_via vias[PEER_VIAS_MAX]; /* that its address record named */
+	unsigned via_cnt;
 	struct transport_close end; /* where the last session is down */
 };
 

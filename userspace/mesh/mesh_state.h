@@ -70,6 +70,8 @@ struct mesh_session {
 	uint8_t id[MESH_SESSION_ID_LEN];
 	struct addr remote;
 	uint64_t addr_seq; /* of the record its address was found by; 0: of none */
+	struct peer_via vias[PEER_VIAS_MAX]; /* that it names, until HELLO */
+	unsigned via_cnt;
 	bool is_dialler;
 	bool has_moved; /* remote is not where it began */
 	bool is_chosen; /* an operator wanted it */

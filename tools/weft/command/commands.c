@@ -30,7 +30,8 @@ const struct command commands_of_node[] = {
 { "peer", "show", "NODE", "show one peer",
 	"NODE may be the first letters of an id, 8 or more.",
 	"weft peer show yqbk5n3t", NULL, 1, 1, { { 0 } },
-	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show) } } },
+	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show),
+	  SHOW_PART("relay", show_peer, peer.published_relays, published_relay_list) } } },
 { "peer", "set", "NODE SETTING=VALUE", "give a peer a larger share, or a reputation",
 	"share=N: while a pool is full, the peer may hold N times what another chosen peer may; 1 to\n"
 	"64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"
@@ -63,7 +64,8 @@ const struct command commands_of_node[] = {
 	{ { "again", NULL, "ask other nodes once more; the event reachability.changed tells what changes" } },
 	.call = { API_SHOW_REACHABILITY, .parts = { SHOW_FIELDS(show_reachability, reachability, reachability_show),
 	  SHOW_PART("observation", show_reachability, reachability.observations, observation_list),
-	  SHOW_PART("mapping", show_reachability, reachability.mappings, port_mapping_list) } } },
+	  SHOW_PART("mapping", show_reachability, reachability.mappings, port_mapping_list),
+	  SHOW_PART("relay", show_reachability, reachability.published_relays, published_relay_list) } } },
 { "route", "find", "NODE", "look for a node's address record on the DHT",
 	"Only there: weft check goes through every way and dials, too.",
 	"weft route find yqbk5n3t --trace", .run = run_dht_lookup, 1, 1,

@@ -44,6 +44,29 @@ static const char *peer_relay(struct varlink_blocks *blocks, const struct api *a
 	return key ? api_id(blocks, key) : NULL;
 }
 
+void api_published_relays(struct control_call *call, const struct peer_via *vias, unsigned cnt,
+			  struct api_published_relay_list *relays)
+{
+	struct varlink_blocks *blocks = control_blocks(call);
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct api_published_relay row = {.relay = api_id(blocks, vias[i].key)};
+
+		if (control_role_of(call) >= CONTROL_OPERATE)
+			row.address = api_addr(blocks, &vias[i].addr);
+		varlink_push(blocks, relays, row);
+	}
+}
+
+static struct api_published_relay_list peer_published(struct control_call *call,
+						      const struct mesh_peer_info *peer)
+{
+	struct api_published_relay_list relays = {0};
+
+	api_published_relays(call, peer->vias, peer->via_cnt, &relays);
+	return relays;
+}
+
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer)
 {
@@ -79,6 +102,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		API_IF(lost_packets, is_open, api_uint(conn->lost_cnt)),
 		API_IF(requests_in_flight, is_open, api_uint(peer->requests_in_flight)),
 		API_IF(incoming_in_flight, is_open, api_uint(peer->incoming_in_flight)),
+		.published_relays = peer_published(call, peer),
 	};
 }
 

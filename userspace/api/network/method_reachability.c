@@ -4,6 +4,7 @@
 
 #include "api/methods.h"
 #include "base/monotonic.h"
+#include "locate/locate.h"
 #include "port_mapping/port_mapping.h"
 #include "reachability/observed.h"
 
@@ -69,6 +70,7 @@ void api_show_reachability(struct api *api, struct control_call *call,
 	const struct reachability_view *view = reachability_show(api->reachability);
 	struct api_show_reachability_out out = {.reachability = {0}};
 	struct varlink_blocks *blocks = control_blocks(call);
+	struct publish_state published;
 
 	out.reachability = (struct api_reachability){
 		.state = reachability_word(view->kind),
@@ -83,6 +85,10 @@ void api_show_reachability(struct api *api, struct control_call *call,
 		observations_add(blocks, api, now_ns, &out.reachability.observations);
 	}
 	mappings_add(call, api, now_ns, &out.reachability.mappings);
+	locate_publish_state(api->locate->publish, &published);
+	if (published.err == 0 && locate_publish_has_place(api->locate->publish))
+		api_published_relays(call, published.record.vias, published.record.via_cnt,
+				     &out.reachability.published_relays);
 	if (in->has_again && in->again)
 		reachability_look(api->reachability, now_ns);
 	control_reply(call, api_show_reachability_out_write(&out));

@@ -23,6 +23,10 @@ const struct api_address_record *api_record(struct varlink_blocks *blocks, const
 		varlink_push(blocks, &row->addresses, api_addr(blocks, &record->addrs[i]));
 	for (unsigned i = 0; i < record->relay_cnt; i++)
 		varlink_push(blocks, &row->relays, varlink_text(blocks, record->relays[i]));
+	for (unsigned i = 0; i < record->via_cnt; i++)
+		varlink_push(blocks, &row->relays,
+			     varlink_format(blocks, "%s@%s", api_id(blocks, record->vias[i].key),
+					    api_addr(blocks, &record->vias[i].addr)));
 	if (record->caps)
 		API_SET(row, capabilities, record->caps);
 	if (packet) {

@@ -382,6 +382,13 @@ struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const 
 	return map_lookup(&peers->by_key, key);
 }
 
+void mesh_peer_set_vias(struct mesh_peer_entry *entry, const struct peer_via *vias, unsigned cnt)
+{
+	entry->via_cnt = cnt;
+	for (unsigned i = 0; i < cnt; i++)
+		entry->vias[i] = vias[i];
+}
+
 struct mesh_peer_entry *mesh_peers_acquire(struct mesh_peers *peers, const uint8_t *key)
 {
 	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, key);

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/memory/pool.h"
 #include "base/timer.h"
+#include "codec/peer_addr.h"
 #include "mesh/session/hello.h"
 #include "mesh/seam.h"
 
@@ -77,6 +78,9 @@ struct mesh_peer_entry {
 	uint64_t useful_hour; /* of useful_units */
 	uint64_t useful_units;
 	bool is_useful; /* among those of most use in the last hour */
+	/* Relays of the newest address record that was found in this life. */
+	struct peer_via vias[PEER_VIAS_MAX];
+	unsigned via_cnt;
 };
 
 #define MESH_PEERS_EVICTED_MAX	   64
@@ -146,6 +150,8 @@ bool mesh_peers_has_chosen_room(const struct mesh_peers *peers,
 WEFT_MUST_CHECK
 int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 			 unsigned share_cnt, uint64_t now_ns);
+/* mesh_peer_set_vias: the newest record of the peer names these relays; cnt is in [0, PEER_VIAS_MAX]. */
+void mesh_peer_set_vias(struct mesh_peer_entry *entry, const struct peer_via *vias, unsigned cnt);
 /* mesh_peers_changed: entry's record goes to the store with the next batch, if it is to be there. */
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 

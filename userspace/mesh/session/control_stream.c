@@ -179,6 +179,8 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	record->addr_cnt = hello->addr_cnt;
 	if (record->addr_seq < session->addr_seq)
 		record->addr_seq = session->addr_seq;
+	if (session->addr_seq)
+		mesh_peer_set_vias(entry, session->vias, session->via_cnt);
 	memcpy(record->agent, hello->agent, sizeof(record->agent));
 	record->last_seen_s = mesh_wall_now_s(mesh);
 	if (!record->first_seen_s)

@@ -474,6 +474,8 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 	struct mesh_stream *waiter;
 
 	session->addr_seq = dial->discovery.seq;
+	memcpy(session->vias, dial->discovery.vias, sizeof(session->vias));
+	session->via_cnt = dial->discovery.via_cnt;
 	session->is_chosen |= dial->is_chosen;
 	session->is_wanted |= dial->is_wanted;
 	while ((waiter = dial_waiter(&dial->waiters))) {

@@ -99,10 +99,14 @@ static void discovery_hint(struct mesh_dial *dial);
 static void vias_take(struct mesh_dial *dial, const struct mesh_found *found)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
+	struct mesh_peer_entry *entry;
 
 	if (!found->seq ||
 	    peer_vias_equal(discovery->vias, discovery->via_cnt, found->vias, found->via_cnt))
 		return;
+	entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+	if (entry)
+		mesh_peer_set_vias(entry, found->vias, found->via_cnt);
 	discovery->via_cnt = found->via_cnt;
 	for (unsigned i = 0; i < found->via_cnt; i++)
 		discovery->vias[i] = found->vias[i];
@@ -215,6 +219,19 @@ static void discovery_hint(struct mesh_dial *dial)
 	discovery_arm(dial);
 }
 
+/* A relay may still be the peer's: that is found out sooner than its record is found. */
+static void vias_recall(struct mesh_dial *dial)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+	struct mesh_discovery *discovery = &dial->discovery;
+
+	if (!entry || !entry->via_cnt || discovery->via_cnt)
+		return;
+	memcpy(discovery->vias, entry->vias, sizeof(discovery->vias));
+	discovery->via_cnt = entry->via_cnt;
+	discovery_hint(dial);
+}
+
 /* Those of earlier sessions, unless they are what the dial began with. */
 static void discovery_recall(struct mesh_dial *dial)
 {
@@ -223,6 +240,7 @@ static void discovery_recall(struct mesh_dial *dial)
 	unsigned had_cnt = dial->addr_cnt;
 
 	mesh_dial_add_known(dial);
+	vias_recall(dial);
 	step.addr_cnt = dial->addr_cnt - had_cnt;
 	if (!step.addr_cnt)
 		return;

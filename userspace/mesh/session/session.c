@@ -357,6 +357,8 @@ void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer
 		info.skew_s = entry->record.skew_s;
 		if (entry->record.share_cnt > 1)
 			info.share_cnt = entry->record.share_cnt;
+		memcpy(info.vias, entry->vias, sizeof(info.vias));
+		info.via_cnt = entry->via_cnt;
 		memcpy(info.agent, entry->record.agent, sizeof(info.agent));
 	}
 	info.connected_since_s = session->ready_wall_s;

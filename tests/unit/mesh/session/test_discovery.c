@@ -404,6 +404,31 @@ static void test_relays_of_a_record_have_a_locator_asked_before_its_turn(void)
 	rig_fini(&rig);
 }
 
+static void test_relays_of_an_earlier_record_are_remembered(void)
+{
+	const struct peer_via via = {.key = {5}, .addr = pair_addr(1)};
+	const struct addr addr = pair_addr(2), nobody = pair_addr(50);
+	const struct mesh_found found = {
+		.addrs = &addr, .addr_cnt = 1, .vias = &via, .via_cnt = 1, .seq = 7};
+	struct mesh_peer_info peer;
+	struct mesh_walk walk = {0};
+
+	hinted_init();
+	CHECK_EQ(fakes[0].look->found(fakes[0].look, &found, rig.net.now_ns), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_err, 0);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &walk, &peer));
+	CHECK(peer_vias_equal(peer.vias, peer.via_cnt, &via, 1));
+	pair_net_close_dialled(&rig.net, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	fakes[1].hint_cnt = 0;
+	CHECK_EQ(connect_to(&nobody, 1), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	CHECK_EQ(fakes[1].hint_byte, 5);
+	rig_fini(&rig);
+}
+
 static void test_a_locator_that_had_ended_is_asked_again_with_a_hint(void)
 {
 	hinted_init();
@@ -444,6 +469,7 @@ int main(void)
 	RUN(test_a_flood_of_addresses_is_cut_off);
 	RUN(test_a_caller_that_gives_up_cancels_the_search);
 	RUN(test_relays_of_a_record_have_a_locator_asked_before_its_turn);
+	RUN(test_relays_of_an_earlier_record_are_remembered);
 	RUN(test_a_locator_that_had_ended_is_asked_again_with_a_hint);
 	RUN(test_one_locator_too_many_is_refused);
 	return check_done();
