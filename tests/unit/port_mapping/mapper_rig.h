@@ -98,7 +98,7 @@ static inline void pass(uint64_t ns)
 	rig.now_ns = end_ns;
 }
 
-static const uint8_t *last(void)
+static inline const uint8_t *last(void)
 {
 	return rig.sent[(rig.sent_cnt - 1) % 16];
 }
@@ -156,7 +156,7 @@ static inline void answer_nat_pmp(const uint8_t *sent, uint16_t result, uint32_t
 	port_mapping_mapper_input(&rig.mapper, data, sizeof(data), rig.now_ns);
 }
 
-static const struct mapping *first(void)
+static inline const struct mapping *first(void)
 {
 	return &rig.mapper.mappings[0];
 }

@@ -183,7 +183,7 @@ static inline void say(const char *text)
 }
 
 /* ask says text, waits, and gives what was answered. */
-static const char *ask(const char *text)
+static inline const char *ask(const char *text)
 {
 	rig.out_len = 0;
 	rig.out[0] = '\0';

@@ -105,7 +105,7 @@ static inline int put(struct provider_tenant *tenant, const char *key, const cha
 	return err;
 }
 
-static const char *read_row(struct provider_tenant *tenant, const char *key)
+static inline const char *read_row(struct provider_tenant *tenant, const char *key)
 {
 	static char text[64];
 	int len = provider_row_read(tenant, key, strlen(key), text, sizeof(text) - 1);

@@ -21,7 +21,7 @@ static inline void end(void)
 	frig_fini(&rig);
 }
 
-static const struct follow *shown(void)
+static inline const struct follow *shown(void)
 {
 	return shares_follow_lookup(rig.follows, share.id);
 }
