@@ -433,3 +433,10 @@ unsigned relay_grant_row(const struct relay *relay, const uint8_t id[static RELA
 
 	return grant && grant->is_open ? row_of(relay, grant) : RELAY_NO_GRANT;
 }
+
+const uint8_t *relay_grant_id_at(const struct relay *relay, unsigned row)
+{
+	const struct relay_grant *grant = relay_grant_at(relay, row);
+
+	return grant && grant->is_open ? grant->terms.id : NULL;
+}

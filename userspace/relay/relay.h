@@ -109,6 +109,11 @@ int relay_grant_used(const struct relay *relay, unsigned row, uint64_t *out_len)
 uint32_t relay_grant_flow_cnt(const struct relay *relay, unsigned row);
 /* relay_grant_row: of the open grant with id, or RELAY_NO_GRANT. */
 unsigned relay_grant_row(const struct relay *relay, const uint8_t id[static RELAY_GRANT_LEN]);
+/*
+ * relay_grant_id_at: of the open grant in row, or NULL. A row is another grant's once its own is
+ * closed: what outlives the turn keeps the id. Borrowed for the turn.
+ */
+const uint8_t *relay_grant_id_at(const struct relay *relay, unsigned row);
 
 /*
  * relay_flow_open: a flow without addresses yet. owner opens it; its account

@@ -35,6 +35,8 @@ static const struct refusal same_addr = {MESH_CODE_REFUSED, 0,
 					 "both ends are at one address, or at the relay's own"};
 static const struct refusal silent = {MESH_CODE_TIMEOUT, 0, "the peer did not answer the offer"};
 static const struct refusal declined = {MESH_CODE_REFUSED, 0, "the peer does not take the flow"};
+static const struct refusal grant_gone = {MESH_CODE_BUSY, BUSY_WAIT_MS,
+					  "the grant lost its place meanwhile, show it again"};
 static const struct refusal left = {MESH_CODE_ABSENT, 0, "the peer's session with the relay ended"};
 
 static void refuse(struct relay_broker *broker, struct mesh_incoming *incoming,
@@ -90,17 +92,17 @@ static const struct refusal *ends_judge(struct relay_broker *broker, struct open
 	return NULL;
 }
 
-static void pending_begin(struct broker_end *opener, unsigned grant)
+static void pending_begin(struct broker_end *opener, bool has_grant)
 {
 	opener->pending_cnt++;
-	opener->free_cnt += grant == RELAY_NO_GRANT;
+	opener->free_cnt += !has_grant;
 }
 
 /* opener is gone after this if it has nothing else. */
-static void pending_end(struct relay_broker *broker, struct broker_end *opener, unsigned grant)
+static void pending_end(struct relay_broker *broker, struct broker_end *opener, bool has_grant)
 {
 	opener->pending_cnt--;
-	opener->free_cnt -= grant == RELAY_NO_GRANT;
+	opener->free_cnt -= !has_grant;
 	relay_broker_end_drop(broker, opener);
 }
 
@@ -108,7 +110,7 @@ static void on_opener_gone(void *arg)
 {
 	struct broker_ask *ask = arg;
 
-	pending_end(ask->broker, ask->opener, ask->grant);
+	pending_end(ask->broker, ask->opener, ask->has_grant);
 	relay_broker_ask_end(ask->broker, ask);
 }
 
@@ -124,6 +126,7 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 	const struct relay_open_message *message = &opening->message;
 	struct relay_offer_message offer = {.class = message->class, .first = message->first};
 	const uint8_t *key = opening->call->peer_key;
+	const uint8_t *grant_id = relay_grant_id_at(broker->params.relay, opening->grant);
 	struct fair_path path = relay_broker_path_of(broker, key, &opening->opener.remote);
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
@@ -131,7 +134,7 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 		.kind = BROKER_OFFER,
 		.opening = opening->call->incoming,
 		.opener = opener,
-		.grant = opening->grant,
+		.has_grant = grant_id != NULL,
 		.mtu = message->mtu,
 		.class = message->class,
 		.account = path.class,
@@ -143,13 +146,15 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 					 .timeout_ns = RELAY_OFFER_NS};
 
 	memcpy(fields.peer, message->peer, sizeof(fields.peer));
+	if (grant_id)
+		memcpy(fields.grant_id, grant_id, sizeof(fields.grant_id));
 	memcpy(offer.opener, key, sizeof(offer.opener));
 	relay_message_offer_write(&w, &offer);
 	terms.payload_len = writer_len(&w);
 	/* Counted before: a full pool may take the place of another offer of this opener. */
-	pending_begin(opener, opening->grant);
+	pending_begin(opener, fields.has_grant);
 	if (relay_broker_ask_begin(broker, &fields, &terms) < 0) {
-		pending_end(broker, opener, opening->grant);
+		pending_end(broker, opener, fields.has_grant);
 		return &busy;
 	}
 	broker->stats.offered_cnt++;
@@ -222,10 +227,8 @@ static void flow_enter(struct relay_broker *broker, const struct broker_ask *ask
 	struct broker_flow *flow = &broker->flows[id.idx];
 	struct relay_flow_view view;
 
-	*flow = (struct broker_flow){.id = id,
-				     .class = ask->class,
-				     .is_open = true,
-				     .is_free = ask->grant == RELAY_NO_GRANT};
+	*flow = (struct broker_flow){
+		.id = id, .class = ask->class, .is_open = true, .is_free = !ask->has_grant};
 	if (relay_flow_read(broker->params.relay, id, &view) == 0) {
 		flow->mtu = (uint16_t)view.mtu;
 		flow->generation = view.generation;
@@ -246,7 +249,8 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 	const struct relay_flow_terms terms = {
 		.owner = ask->opener->key,
 		.class = ask->account,
-		.grant = ask->grant,
+		.grant = ask->has_grant ? relay_grant_row(broker->params.relay, ask->grant_id)
+					: RELAY_NO_GRANT,
 		.mtu = mtu < ask->mtu ? mtu : ask->mtu,
 	};
 	struct relay_flow_terms of_opener = terms;
@@ -258,6 +262,8 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 	if (!relay_broker_session_look(broker, ask->opener->key, &paths[0]) ||
 	    !relay_broker_session_look(broker, ask->peer, &paths[1]))
 		refusal = &left;
+	else if (ask->has_grant && terms.grant == RELAY_NO_GRANT)
+		refusal = &grant_gone;
 	else if (ends[1]->accepted_cnt >= RELAY_ACCEPTED_MAX)
 		refusal = &peer_full;
 	of_opener.addr = &paths[0].remote;
@@ -315,7 +321,7 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 	relay_broker_ask_end(broker, ask);
 	if (!refusal)
 		refusal = flow_begin(broker, &offer, accept.mtu, &id);
-	pending_end(broker, offer.opener, offer.grant);
+	pending_end(broker, offer.opener, offer.has_grant);
 	if (refusal)
 		refuse(broker, offer.opening, refusal);
 	else
@@ -325,7 +331,7 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 void relay_broker_offer_evicted(struct relay_broker *broker, struct broker_ask *ask)
 {
 	broker->params.mesh.ops->abandoned(ask->opening, NULL, NULL);
-	pending_end(broker, ask->opener, ask->grant);
+	pending_end(broker, ask->opener, ask->has_grant);
 	refuse(broker, ask->opening, &busy);
 }
 

@@ -57,7 +57,8 @@ struct broker_ask {
 	struct mesh_incoming *opening; /* the opener's request */
 	struct broker_end *opener;
 	uint8_t peer[RELAY_KEY_LEN];
-	unsigned grant;
+	bool has_grant;
+	uint8_t grant_id[RELAY_GRANT_LEN]; /* its row may be another's when the offer is answered */
 	uint16_t mtu;
 	uint8_t class;
 	enum fair_class account;

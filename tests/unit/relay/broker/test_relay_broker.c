@@ -18,6 +18,7 @@ struct end {
 	struct mesh *mesh;
 	struct mesh_lab_ask ask; /* its request to the relay */
 	bool declines, is_silent, denies_labels;
+	void (*on_offer)(void); /* what happens before it answers; NULL: nothing */
 	unsigned offer_cnt, label_cnt, close_cnt;
 	struct relay_offer_message offer; /* the last of each; datagrams are not kept */
 	unsigned offer_first_len;
@@ -76,6 +77,28 @@ static int no_grant(void *ctx, const uint8_t *opener, const struct relay_open_me
 	return WEFT_EREFUSED;
 }
 
+/* What is shown begins with the grant's number, which is all of its id. */
+static unsigned grant_open(uint32_t number)
+{
+	struct relay_grant_terms terms = {.flow_max = 1};
+	int row;
+
+	memcpy(terms.id, &number, sizeof(number));
+	row = relay_grant_open(relay, &terms);
+	return row > 0 ? (unsigned)row : RELAY_NO_GRANT;
+}
+
+static int numbered_grant(void *ctx, const uint8_t *opener,
+			  const struct relay_open_message *message, unsigned *out_row,
+			  const char **out_why)
+{
+	(void)ctx;
+	(void)opener;
+	*out_why = "there is no row";
+	*out_row = grant_open(message->grant[0]);
+	return *out_row == RELAY_NO_GRANT ? WEFT_EREFUSED : 0;
+}
+
 /* --- ends --- */
 
 static void on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns)
@@ -90,6 +113,8 @@ static void on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	end->offer_cnt++;
 	end->offer_first_len = end->offer.first.cnt ? end->offer.first.dgrams[0].len : 0;
 	memcpy(end->opener, end->offer.opener, sizeof(end->opener));
+	if (end->on_offer)
+		end->on_offer();
 	if (end->is_silent)
 		return;
 	relay_message_accept_write(&w, &accept);
@@ -409,6 +434,54 @@ static void test_content_and_grants_go_by_the_configuration(void)
 	message.grant_len = sizeof(grant);
 	CHECK_EQ(open_by(opener, &message), WEFT_EREFUSED);
 	end_all();
+}
+
+static void grant_close(void)
+{
+	relay_grant_close(relay, 1);
+}
+
+/* Others take all rows, so that the last has the one that the pending request had. */
+static void grant_replace(void)
+{
+	unsigned row = RELAY_NO_GRANT;
+
+	grant_close();
+	for (uint32_t i = 2; i <= WEFT_RELAY_GRANT_CNT; i++)
+		row = grant_open(i);
+	CHECK_EQ(row, 1);
+}
+
+/* The grant is judged before the offer goes out, and the flow opens after the answer. */
+static void test_a_flow_is_of_the_grant_that_was_shown_or_of_none(void)
+{
+	static const struct {
+		void (*meanwhile)(void);
+		int err;
+		uint32_t flow_cnt;
+	} rows[] = {
+		{NULL, 0, 1},
+		{grant_close, WEFT_EBUSY, 0},
+		{grant_replace, WEFT_EBUSY, 0},
+	};
+	static const uint8_t grant[4] = {1};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct relay_open_message message;
+		struct end *opener, *peer;
+
+		begin_with(&(struct relay_broker_params){.grant = numbered_grant});
+		opener = end_add();
+		peer = end_add();
+		peer->on_offer = rows[i].meanwhile;
+		message = to_peer(peer);
+		message.grant = grant;
+		message.grant_len = sizeof(grant);
+		CHECK_EQ(open_by(opener, &message), rows[i].err);
+		CHECK_EQ(open_cnt(), rows[i].flow_cnt);
+		CHECK_EQ(relay_grant_flow_cnt(relay, 1), rows[i].flow_cnt);
+		end_all();
+	}
 }
 
 static void test_an_offer_that_is_declined_opens_nothing(void)
@@ -764,6 +837,7 @@ int main(void)
 	RUN(test_a_key_takes_64_flows_of_others);
 	RUN(test_a_flow_leads_to_another_key_that_has_a_session);
 	RUN(test_content_and_grants_go_by_the_configuration);
+	RUN(test_a_flow_is_of_the_grant_that_was_shown_or_of_none);
 	RUN(test_an_offer_that_is_declined_opens_nothing);
 	RUN(test_an_offer_without_an_answer_ends_after_five_seconds);
 	RUN(test_one_offer_beyond_capacity_takes_a_place_back);
