@@ -526,11 +526,37 @@ static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	ask->reply = *reply;
 }
 
+/* A request from opener that is not waited for. */
+static void open_begin(const struct end *opener, const struct relay_open_message *message,
+		       struct mesh_lab_ask *ask)
+{
+	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask request = {
+		.type = MESH_FLOW_OPEN,
+		.payload = payload,
+		.reply_buf = ask->buf,
+		.reply_cap = sizeof(ask->buf),
+		.timeout_ns = 60 * NS_PER_S,
+		.reply = on_answer,
+		.arg = ask,
+		.peer = {.addrs = &node->addr, .addr_cnt = 1},
+	};
+
+	relay_message_open_write(&w, message);
+	memcpy(request.peer.key, node->key, MESH_KEY_LEN);
+	request.payload_len = writer_len(&w);
+	ask->is_done = false;
+	CHECK_EQ(mesh_lab_seam_of(opener->mesh)
+			 .ops->ask(opener->mesh, &request, lab.now_ns, &ask->request),
+		 0);
+	packet_tx_flush(opener->mesh->tx);
+}
+
 /* Openers of 22 networks have 64 offers out at a silent peer; the next network's has a place. */
 static void test_one_offer_beyond_capacity_takes_a_place_back(void)
 {
 	struct relay_open_message message;
-	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct end *opener, *peer, *other;
 	static struct mesh_lab_ask asks[64];
 	struct fair_view view;
@@ -542,27 +568,9 @@ static void test_one_offer_beyond_capacity_takes_a_place_back(void)
 	peer->is_silent = true;
 	message = to_peer(peer);
 	while (asked < 64) {
-		struct mesh_ask ask = {
-			.type = MESH_FLOW_OPEN, .payload = payload, .timeout_ns = 60 * NS_PER_S};
-		struct writer w = writer_of(payload, sizeof(payload));
-
 		opener = end_add();
-		relay_message_open_write(&w, &message);
-		memcpy(ask.peer.key, node->key, MESH_KEY_LEN);
-		ask.peer.addrs = &node->addr;
-		ask.peer.addr_cnt = 1;
-		ask.payload_len = writer_len(&w);
-		for (unsigned i = 0; i < RELAY_OPENED_MAX && asked < 64; i++, asked++) {
-			ask.reply_buf = asks[asked].buf;
-			ask.reply_cap = sizeof(asks[asked].buf);
-			ask.reply = on_answer;
-			ask.arg = &asks[asked];
-			CHECK_EQ(mesh_lab_seam_of(opener->mesh)
-					 .ops->ask(opener->mesh, &ask, lab.now_ns,
-						   &asks[asked].request),
-				 0);
-		}
-		packet_tx_flush(opener->mesh->tx);
+		for (unsigned i = 0; i < RELAY_OPENED_MAX && asked < 64; i++)
+			open_begin(opener, &message, &asks[asked++]);
 	}
 	run_ms(50);
 	relay_broker_view(broker, &view);
@@ -570,6 +578,45 @@ static void test_one_offer_beyond_capacity_takes_a_place_back(void)
 	CHECK_EQ(open_to(end_add(), other), 0);
 	relay_broker_view(broker, &view);
 	CHECK(view.evicted_cnts[FAIR_UNKNOWN] >= 1);
+	end_all();
+}
+
+/* 64 openers have one offer out each. One of them asks again: its first offer makes room. */
+static void test_an_opener_of_a_full_pool_loses_its_own_offer(void)
+{
+	static struct mesh_lab_ask asks[64];
+	struct relay_open_message message;
+	struct end *opener = NULL, *peer;
+	uint64_t refused_cnt;
+	struct fair_view view;
+
+	begin();
+	peer = end_add();
+	peer->is_silent = true;
+	message = to_peer(peer);
+	for (unsigned i = 0; i < 64; i++) {
+		opener = end_add();
+		open_begin(opener, &message, &asks[i]);
+	}
+	run_ms(200);
+	relay_broker_view(broker, &view);
+	CHECK_EQ(view.held_cnt, 64);
+	refused_cnt = stats().refused_cnt;
+	peer->is_silent = false;
+	CHECK_EQ(open_by(opener, &message), 0);
+	relay_broker_view(broker, &view);
+	CHECK_EQ(view.evicted_cnts[FAIR_UNKNOWN], 1);
+	CHECK(asks[63].is_done && !asks[62].is_done);
+	CHECK_EQ(asks[63].reply.err, WEFT_EBUSY);
+	CHECK_EQ(stats().refused_cnt - refused_cnt, 1);
+	/* Nothing is left of the opener once its flow is. */
+	CHECK_EQ(open_cnt(), 1);
+	CHECK_EQ(stats().end_cnt, 65);
+	CHECK_EQ(close_by(opener, opener->flow.flow), 0);
+	CHECK_EQ(stats().end_cnt, 63);
+	run_ms(6000);
+	CHECK_EQ(stats().silent_cnt, 63);
+	CHECK_EQ(stats().end_cnt, 0);
 	end_all();
 }
 
@@ -841,6 +888,7 @@ int main(void)
 	RUN(test_an_offer_that_is_declined_opens_nothing);
 	RUN(test_an_offer_without_an_answer_ends_after_five_seconds);
 	RUN(test_one_offer_beyond_capacity_takes_a_place_back);
+	RUN(test_an_opener_of_a_full_pool_loses_its_own_offer);
 	RUN(test_the_other_end_learns_that_one_closed);
 	RUN(test_a_sessions_end_takes_its_flows_along);
 	RUN(test_an_end_that_denies_its_label_ends_the_flow);
