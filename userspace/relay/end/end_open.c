@@ -4,7 +4,7 @@
  *
  * A relay that restarted has lost its flows. That shows when it answers a datagram (kind 2) or when
  * the session ends. Both ends then dial it at once, and again as soon as a dial has failed. The
- * opener asks for the flow every RETRY_NS until its peer is there, too. An acceptor that only
+ * opener asks for the flow every END_RETRY_NS until its peer is there, too. An acceptor that only
  * listens would not notice: while the relay is silent, its session is probed.
  */
 #include <string.h>
@@ -15,8 +15,6 @@
 #define ASK_TIMEOUT_NS	 (6 * NS_PER_S)
 #define CONNECT_NS	 (10 * NS_PER_S)
 #define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
-/* Half a second of these is in the bound of 2 s for a restart. */
-#define RETRY_NS (100 * NS_PER_MS)
 /* After so many failures, or a refusal that time alone mends, pauses double up to PAUSE_MAX_NS. */
 #define RETRY_FAST_CNT 50
 #define FIRST_TRIES    3
@@ -75,7 +73,7 @@ static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, u
 {
 	struct relay_end *end = flow->end;
 	bool is_final = reply && reply->err == WEFT_EREFUSED;
-	uint64_t pause_ns = RETRY_NS;
+	uint64_t pause_ns = END_RETRY_NS;
 
 	flow->fail_cnt++;
 	end->stats.failed_cnt++;
@@ -251,8 +249,8 @@ static void on_connected(void *arg, int err, const uint8_t *actual_key)
 	if (err == 0 || !relay->is_used)
 		return;
 	relay->fail_cnt++;
-	relay->connect_ns =
-		relay->end->now_ns + (relay->fail_cnt > RETRY_FAST_CNT ? PAUSE_MAX_NS : RETRY_NS);
+	relay->connect_ns = relay->end->now_ns +
+			    (relay->fail_cnt > RETRY_FAST_CNT ? PAUSE_MAX_NS : END_RETRY_NS);
 }
 
 static void leg_connect(struct end_relay *relay)
@@ -266,7 +264,8 @@ static void leg_connect(struct end_relay *relay)
 		return;
 	}
 	relay->is_connecting = true;
-	relay->connect_ns = end->now_ns + RETRY_NS;
+	relay->dialled_ns = end->now_ns;
+	relay->connect_ns = end->now_ns + END_RETRY_NS;
 	if (end->params.connect(end->params.ctx, &relay->place, CONNECT_NS, on_connected, relay) <
 	    0) {
 		relay->is_connecting = false;

@@ -293,6 +293,11 @@ static void flow_tell_event(const struct end_flow *flow, enum relay_end_event_ki
 					      });
 }
 
+void relay_end_flow_retry(struct end_flow *flow)
+{
+	flow->retry_ns = flow->asked_ns + END_RETRY_NS;
+}
+
 void relay_end_flow_lose(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
@@ -301,7 +306,7 @@ void relay_end_flow_lose(struct end_flow *flow)
 		return;
 	flow->is_open = false;
 	flow->lost_ns = end->now_ns;
-	flow->retry_ns = end->now_ns;
+	relay_end_flow_retry(flow);
 	flow->fail_cnt = 0;
 	(void)map_delete(&end->flows_by_heard, flow->heard_label);
 	flow_tell_event(flow, RELAY_END_EVENT_LOST);

@@ -112,13 +112,14 @@ void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, ui
 		return;
 	if (now_ns > end->now_ns)
 		end->now_ns = now_ns;
-	relay->connect_ns = 0;
+	/* A relay whose sessions end at once is not dialled more often for that. */
+	relay->connect_ns = relay->dialled_ns + END_RETRY_NS;
 	relay_end_hurry(end, end->now_ns);
 	if (is_up) {
 		(void)relay_end_relay_look(relay);
 		for (unsigned i = 0; i < end->flow_cap; i++)
 			if (end->flows[i].relay == relay)
-				end->flows[i].retry_ns = 0;
+				relay_end_flow_retry(&end->flows[i]);
 		return;
 	}
 	/* Its flows are those of the session. */

@@ -16,6 +16,13 @@
 /* An Ethernet's packet less IPv6, UDP and the label; longer ones are not tried through a relay. */
 #define END_LEG_MTU 1436
 
+/*
+ * From one request for a flow to the next, and from one dial of a relay to the next. A relay that
+ * loses whatever it gives costs ten of them a second. Half a second of these is in the bound of 2 s
+ * for a restart.
+ */
+#define END_RETRY_NS (100 * NS_PER_MS)
+
 #define END_REPLY_CAP (256 + MESH_FRAME_OVERHEAD)
 
 /* A relay that some flow uses, or whose session is kept. */
@@ -28,6 +35,7 @@ struct end_relay {
 	bool refuses_grant;  /* in this session; it is asked without one */
 	unsigned fail_cnt;   /* connects in a row */
 	uint64_t connect_ns; /* not before */
+	uint64_t dialled_ns;
 	uint64_t path_ns;    /* when path was last looked at */
 	uint64_t heard_ns;   /* a datagram of some flow */
 	uint64_t session_ns; /* anything over the session, as of path_ns */
@@ -153,6 +161,8 @@ WEFT_MUST_CHECK
 int relay_end_flow_relabel(struct end_flow *flow);
 /* relay_end_flow_lose: it is not open any more, and its label stays. */
 void relay_end_flow_lose(struct end_flow *flow);
+/* relay_end_flow_retry: it is asked for as soon as END_RETRY_NS have passed since it was. */
+void relay_end_flow_retry(struct end_flow *flow);
 /* relay_end_hurry: the next turn is to be soon. */
 void relay_end_hurry(struct relay_end *end, uint64_t at_ns);
 

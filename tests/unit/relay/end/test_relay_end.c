@@ -218,6 +218,7 @@ static void test_a_lost_flow_is_opened_again_under_its_label(void)
 	relay_end_rig_init(&rig, NULL);
 	told = flow_open();
 	label = rig.found;
+	relay_end_rig_run(&rig, 100 * NS_PER_MS);
 	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0));
 	relay_end_turn(rig.end, rig.now_ns);
 	/* At once, and then each 100 ms until the peer is there, too. */
@@ -241,6 +242,56 @@ static void test_a_lost_flow_is_opened_again_under_its_label(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* Its relay answers each request, and says in the same moment that it does not know the flow. */
+static void test_a_relay_that_loses_each_flow_is_asked_ten_times_a_second(void)
+{
+	struct relay_flow_message told;
+	unsigned asked_cnt;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	relay_end_rig_run(&rig, NS_PER_S);
+	asked_cnt = rig.asked_cnt;
+	for (unsigned i = 0; i < 100; i++) {
+		struct mesh_request *request;
+
+		(void)relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0);
+		relay_end_rig_run(&rig, 10 * NS_PER_MS);
+		request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+		if (request)
+			relay_end_rig_reply(&rig, request, 0, &told);
+	}
+	CHECK(rig.asked_cnt - asked_cnt <= 11);
+	CHECK(rig.asked_cnt - asked_cnt >= 4);
+	relay_end_rig_fini(&rig);
+}
+
+/* An end that keeps its session dials a relay that ends each one as often. */
+static void test_a_relay_that_ends_each_session_is_dialled_ten_times_a_second(void)
+{
+	uint8_t key[MESH_KEY_LEN];
+	unsigned connect_cnt;
+
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_open();
+	relay_end_rig_key(0, key);
+	connect_cnt = rig.connect_cnt;
+	for (unsigned i = 0; i < 100; i++) {
+		rig.is_down[0] = true;
+		relay_end_session(rig.end, key, false, rig.now_ns);
+		relay_end_turn(rig.end, rig.now_ns);
+		if (rig.connect_cnt > connect_cnt) {
+			rig.is_down[0] = false;
+			rig.connect_done(rig.connect_arg, 0, NULL);
+			relay_end_session(rig.end, key, true, rig.now_ns);
+		}
+		relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	}
+	CHECK(rig.connect_cnt - connect_cnt <= 11);
+	CHECK(rig.connect_cnt - connect_cnt >= 4);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_flow_that_carries_less_gets_another_label(void)
 {
 	struct relay_flow_message told, less = relay_end_rig_told(0, PEER, 2);
@@ -250,6 +301,7 @@ static void test_a_flow_that_carries_less_gets_another_label(void)
 	told = flow_open();
 	label = rig.found;
 	less.mtu = 1300;
+	relay_end_rig_run(&rig, 100 * NS_PER_MS);
 	(void)relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0);
 	relay_end_turn(rig.end, rig.now_ns);
 	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), 0, &less);
@@ -576,6 +628,8 @@ int main(void)
 	RUN(test_only_the_relays_exact_bytes_are_heard);
 	RUN(test_a_label_in_a_label_is_no_packet);
 	RUN(test_a_lost_flow_is_opened_again_under_its_label);
+	RUN(test_a_relay_that_loses_each_flow_is_asked_ten_times_a_second);
+	RUN(test_a_relay_that_ends_each_session_is_dialled_ten_times_a_second);
 	RUN(test_a_flow_that_carries_less_gets_another_label);
 	RUN(test_an_acceptor_delivers_first_packets_and_waits_for_the_flow);
 	RUN(test_an_offer_that_no_flow_follows_is_forgotten);
