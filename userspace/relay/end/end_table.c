@@ -320,6 +320,15 @@ static bool label_is_sound(const uint8_t *label)
 	       label[2] & 0x80;
 }
 
+/* Each shorter length costs a label, so there are as many of them as lengths: it never grows. */
+static void flow_set_mtu(struct end_flow *flow, uint16_t mtu)
+{
+	if (mtu >= flow->mtu)
+		return;
+	flow->is_moving |= flow->was_open;
+	flow->mtu = mtu;
+}
+
 int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message)
 {
 	struct relay_end *end = flow->end;
@@ -344,8 +353,7 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	flow->number = message->flow;
 	flow->expires_ns = end->now_ns + message->expires_s * NS_PER_S;
 	flow->is_back |= flow->was_open && !is_renewal;
-	flow->is_moving |= flow->was_open && message->mtu < flow->mtu;
-	flow->mtu = message->mtu;
+	flow_set_mtu(flow, message->mtu);
 	flow->is_open = true;
 	flow->fail_cnt = 0;
 	if (!is_renewal)

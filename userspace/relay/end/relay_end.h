@@ -26,7 +26,8 @@ struct random;
  * gives the packet the label.
  *
  * A label outlives the flow. A relay that restarts has lost its flows, so the opener opens anew and
- * the label stays. A flow that carries less than before gets another label.
+ * the label stays. A flow that carries less than before gets another label, and no flow carries more
+ * than it did.
  *
  * Peers can fill the table of accepted flows, by fair shares of the relays' networks and keys. An
  * honest peer is then refused, and asks through another relay.

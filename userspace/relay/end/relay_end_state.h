@@ -76,7 +76,7 @@ struct end_flow {
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */
 	uint8_t heard_label[RELAY_MESSAGE_LABEL_LEN]; /* of kind 1, by which it is found */
 	uint64_t number;
-	uint16_t mtu;
+	uint16_t mtu; /* END_LEG_MTU, or the shortest that the relay told */
 	uint64_t expires_ns;
 	uint64_t made_ns, lost_ns; /* lost: since when it is not open */
 	uint64_t sent_ns, heard_ns;

@@ -314,6 +314,50 @@ static void test_a_flow_that_carries_less_gets_another_label(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* Each renewal of a relay names another length. */
+static void test_a_flow_never_carries_more_than_it_did(void)
+{
+	static const struct {
+		uint16_t mtu, carried;
+		unsigned moved_cnt;
+	} rows[] = {
+		{1400, 1400, 1}, {1436, 1400, 1}, {1400, 1400, 1},
+		{1399, 1399, 2}, {9000, 1399, 2}, {1400, 1399, 2},
+	};
+	struct relay_flow_message told;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_accept(0, PEER, 1);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct relay_end_row row;
+
+		told.label[3]++;
+		told.mtu = rows[i].mtu;
+		relay_end_rig_flow(&rig, 0, &told);
+		CHECK_EQ(rig.code, 0);
+		relay_end_turn(rig.end, rig.now_ns);
+		CHECK(relay_end_row(rig.end, 0, &row));
+		CHECK_EQ(row.mtu, rows[i].carried);
+		CHECK_EQ(rig.moved_cnt, rows[i].moved_cnt);
+	}
+	relay_end_rig_fini(&rig);
+}
+
+/* A relay may name what an Ethernet's packet does not carry. */
+static void test_a_flow_carries_no_more_than_its_own_leg(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+	struct relay_end_row row;
+
+	relay_end_rig_init(&rig, NULL);
+	told.mtu = 9000;
+	relay_end_rig_offer(&rig, 0, PEER, 0);
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK(relay_end_row(rig.end, 0, &row));
+	CHECK_EQ(row.mtu, 1436);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_an_acceptor_delivers_first_packets_and_waits_for_the_flow(void)
 {
 	struct relay_flow_message told = relay_end_rig_told(0, PEER, 5);
@@ -631,6 +675,8 @@ int main(void)
 	RUN(test_a_relay_that_loses_each_flow_is_asked_ten_times_a_second);
 	RUN(test_a_relay_that_ends_each_session_is_dialled_ten_times_a_second);
 	RUN(test_a_flow_that_carries_less_gets_another_label);
+	RUN(test_a_flow_never_carries_more_than_it_did);
+	RUN(test_a_flow_carries_no_more_than_its_own_leg);
 	RUN(test_an_acceptor_delivers_first_packets_and_waits_for_the_flow);
 	RUN(test_an_offer_that_no_flow_follows_is_forgotten);
 	RUN(test_consent_is_as_configured);
