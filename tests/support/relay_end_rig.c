@@ -172,8 +172,10 @@ static void on_deliver(void *ctx, struct dgram *dgram)
 
 static void on_expel(void *ctx, const struct addr *label)
 {
-	(void)label;
-	((struct relay_end_rig *)ctx)->expelled_cnt++;
+	struct relay_end_rig *rig = ctx;
+
+	rig->expelled = *label;
+	rig->expelled_cnt++;
 }
 
 static void on_move(void *ctx, const struct addr *from, const struct addr *to)

@@ -48,7 +48,7 @@ struct relay_end_rig {
 	unsigned run_cnt, cancelled_cnt;
 	/* QUIC, and what the ends said. */
 	unsigned delivered_cnt, expelled_cnt, moved_cnt, probed_cnt, connect_cnt;
-	struct addr delivered_at, found, moved_to;
+	struct addr delivered_at, found, moved_to, expelled;
 	unsigned found_cnt, ended_cnt;
 	int ended_err;
 	unsigned event_cnts[3];

@@ -39,7 +39,8 @@ int relay_end_table_init(struct relay_end *end)
 	random_fill(end->params.random, end->label_secret, sizeof(end->label_secret));
 	end->flows = arena_alloc(&end->arena, end->flow_cap * sizeof(*end->flows));
 	end->relays = arena_alloc(&end->arena, end->relay_cap * sizeof(*end->relays));
-	if (!end->flows || !end->relays)
+	end->gone = arena_alloc(&end->arena, end->flow_cap * sizeof(*end->gone));
+	if (!end->flows || !end->relays || !end->gone)
 		return WEFT_EFULL;
 	if ((err = fair_places_init(&end->places, &end->arena, &config)) < 0 ||
 	    (err = map_init(&end->flows_by_addr, &end->arena, sizeof(struct addr), end->flow_cap,
@@ -186,6 +187,17 @@ static struct end_flow *flow_slot(struct relay_end *end)
 	return NULL;
 }
 
+/* Makes room: the relay learns it now, and QUIC in the next turn, as this may be inside a handler. */
+static void flow_yield(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+
+	end->gone[end->gone_cnt++] = flow->addr;
+	relay_end_hurry(end, end->now_ns);
+	relay_end_say_closed(flow);
+	relay_end_flow_free(flow);
+}
+
 /* The account is the relay's: it could name any opener. */
 static bool flow_take_share(struct end_flow *flow)
 {
@@ -194,6 +206,9 @@ static bool flow_take_share(struct end_flow *flow)
 	struct fair_item *victim = NULL;
 	struct fair_path path;
 
+	/* More go in one turn than there are: the relays that ask so often are asked to wait. */
+	if (end->gone_cnt == end->flow_cap)
+		return false;
 	fair_path_of_addr(&end->places.paths, &relay->path.remote,
 			  end->params.key_class(end->params.ctx, relay->place.key), &path);
 	fair_path_add(&end->places.paths, &path, relay->place.key, MESH_KEY_LEN);
@@ -202,8 +217,7 @@ static bool flow_take_share(struct end_flow *flow)
 		return true;
 	case FAIR_TAKEN_FROM:
 		((struct end_flow *)victim)->is_evicted = true;
-		relay_end_say_closed((struct end_flow *)victim);
-		relay_end_flow_free((struct end_flow *)victim);
+		flow_yield((struct end_flow *)victim);
 		return true;
 	case FAIR_BUSY:
 		break;
@@ -226,10 +240,9 @@ static bool opened_make_room(struct relay_end *end)
 		    (!idlest || flow->sent_ns < idlest->sent_ns))
 			idlest = flow;
 	}
-	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS)
+	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS || end->gone_cnt == end->flow_cap)
 		return false;
-	relay_end_say_closed(idlest);
-	relay_end_flow_free(idlest);
+	flow_yield(idlest);
 	return true;
 }
 

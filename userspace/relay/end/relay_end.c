@@ -30,7 +30,7 @@ size_t relay_end_footprint(const struct relay_end_config *config)
 {
 	return sizeof(struct relay_end) +
 	       (size_t)(config->opened_cap + config->accepted_cap + 1) *
-		       (sizeof(struct end_flow) + sizeof(struct end_relay));
+		       (sizeof(struct end_flow) + sizeof(struct end_relay) + sizeof(struct addr));
 }
 
 static int end_init(struct relay_end *end)
@@ -88,6 +88,16 @@ void relay_end_free(struct relay_end *end)
 	free(end);
 }
 
+/* A handshake that ends may have its dial look for another way, and so for a flow. */
+static void gone_expel(struct relay_end *end)
+{
+	while (end->gone_cnt) {
+		const struct addr label = end->gone[--end->gone_cnt];
+
+		end->params.expel(end->params.ctx, &label);
+	}
+}
+
 void relay_end_turn(struct relay_end *end, uint64_t now_ns)
 {
 	if (now_ns > end->now_ns)
@@ -95,6 +105,7 @@ void relay_end_turn(struct relay_end *end, uint64_t now_ns)
 	if (end->now_ns < end->next_ns)
 		return;
 	end->next_ns = UINT64_MAX;
+	gone_expel(end);
 	relay_end_search_turn(end);
 	relay_end_open_turn(end);
 }

@@ -124,7 +124,9 @@ struct relay_end {
 	struct map flows_by_addr;  /* struct addr -> struct end_flow */
 	struct map flows_by_heard; /* label of kind 1 -> struct end_flow */
 	struct end_flow *flows;	   /* flow_cap */
-	struct end_relay *relays;  /* flow_cap and the kept ones */
+	struct addr *gone;	   /* flow_cap; labels whose handshakes the next turn ends */
+	unsigned gone_cnt;
+	struct end_relay *relays; /* flow_cap and the kept ones */
 	unsigned flow_cap, relay_cap;
 	struct end_search searches[END_SEARCH_CAP];
 	struct end_farewell farewells[END_FAREWELL_CAP];
@@ -151,7 +153,10 @@ struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_rel
 /* relay_end_flow_make: a flow that is not open, with a label; NULL: there is no place for it. */
 struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *relay,
 				     const uint8_t *peer, bool is_opener);
-/* relay_end_flow_free forgets it, without a word to the relay; its label leads nowhere. */
+/*
+ * relay_end_flow_free forgets it, without a word to the relay; its label leads nowhere, and its
+ * handshakes are the caller's to end.
+ */
 void relay_end_flow_free(struct end_flow *flow);
 /* relay_end_flow_tell: the relay's word of an open flow. 0, WEFT_EMALFORMED or WEFT_EFULL. */
 WEFT_MUST_CHECK

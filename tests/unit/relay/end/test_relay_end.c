@@ -453,6 +453,28 @@ static void test_one_relay_does_not_keep_others_out_of_the_table(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_handshakes_of_an_evicted_flow_end(void)
+{
+	struct relay_end_row row;
+
+	relay_end_rig_init(&rig, NULL);
+	for (unsigned i = 0; i < 64; i++)
+		(void)flow_accept(0, PEER + i, i + 1);
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.expelled_cnt, 0);
+	(void)flow_accept(1, PEER + 200, 1);
+	CHECK_EQ(rig.code, 0);
+	CHECK_EQ(rig.expelled_cnt, 0); /* never inside a handler */
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.expelled_cnt, 1);
+	CHECK(addr_is_relayed(&rig.expelled));
+	for (unsigned i = 0; i < relay_end_row_cap(rig.end); i++)
+		CHECK(!relay_end_row(rig.end, i, &row) || !addr_equal(&row.label, &rig.expelled));
+	relay_end_rig_run(&rig, NS_PER_S);
+	CHECK_EQ(rig.expelled_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_own_flows_in_use_are_not_given_up_for_one_more(void)
 {
 	relay_end_rig_init(&rig, NULL);
@@ -475,6 +497,8 @@ static void test_own_flows_in_use_are_not_given_up_for_one_more(void)
 	CHECK_EQ(rig.ended_cnt, 1);
 	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 64);
 	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_CLOSE));
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK_EQ(rig.expelled_cnt, 1);
 	relay_end_rig_fini(&rig);
 }
 
@@ -681,6 +705,7 @@ int main(void)
 	RUN(test_an_offer_that_no_flow_follows_is_forgotten);
 	RUN(test_consent_is_as_configured);
 	RUN(test_one_relay_does_not_keep_others_out_of_the_table);
+	RUN(test_handshakes_of_an_evicted_flow_end);
 	RUN(test_own_flows_in_use_are_not_given_up_for_one_more);
 	RUN(test_the_next_relay_is_asked_where_the_peer_is_not);
 	RUN(test_a_busy_relay_is_asked_three_times);
