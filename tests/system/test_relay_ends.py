@@ -98,13 +98,22 @@ def grant_of(relay):
     return [flow["grant"] for flow in flows]
 
 
+def operator_words(lab, *args):
+    """What the operator types, on a machine where no daemon runs."""
+    done = subprocess.run([WEFT, "relay", *map(str, args)], cwd=lab.dir, text=True, capture_output=True)
+    check_eq(done.returncode, OK, f"{args}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def configure(daemon, config):
+    daemon.stop()
+    daemon.conf.write_text(config)
+    daemon.start()
+
+
 def test_a_grant_is_honoured_until_it_is_revoked(lab):
     """The operator's key is on no machine of the three."""
-    def words(*args):
-        done = subprocess.run([WEFT, "relay", *map(str, args)], cwd=lab.dir, text=True, capture_output=True)
-        check_eq(done.returncode, OK, f"{args}: {done.stderr}")
-        return done.stdout.strip()
-    operator = words("operator", "new", "operator.key")
+    operator = operator_words(lab, "operator", "new", "operator.key")
     grants = lab.dir / "a.grants"
     namespaces = lab.bridge(3)
     part(namespaces[1], "10.77.0.3")
@@ -113,17 +122,15 @@ def test_a_grant_is_honoured_until_it_is_revoked(lab):
                        config=RELAY + f"operator = {operator}\n").start()
     a = lab.daemon("a", netns=namespaces[1], listen=LISTEN, config=END).start()
     b = lab.daemon("b", netns=namespaces[2], listen=LISTEN, config=END).start()
-    grants.write_text("# of the operator\n" + words("grant", "new", "operator.key", node_id(a), "--rate", "1M")
-                      + "\n")
-    a.stop()
-    a.conf.write_text(END + f"grants = {grants}\n")
-    a.start()
+    grants.write_text("# of the operator\n"
+                      + operator_words(lab, "grant", "new", "operator.key", node_id(a), "--rate", "1M") + "\n")
+    configure(a, END + f"grants = {grants}\n")
     for end in (a, b):
         check_eq(end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000").returncode, OK, "connect")
     check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
     row, = grant_of(relay)
     check(row > 0, "the flow has the grant")
-    words("grant", "revoke", "operator.key", 1)
+    operator_words(lab, "grant", "revoke", "operator.key", 1)
     done = relay.weft("relay", "revoke", lab.dir / "operator.key.revoked")
     check_eq(done.returncode, OK, done.stderr)
     begun = time.monotonic()
@@ -137,6 +144,45 @@ def test_a_grant_is_honoured_until_it_is_revoked(lab):
     check("higher one is in force" in done.stderr, f"after kill -9: {done.stderr}")
     done = a.weft("relay", "revoke", lab.dir / "operator.key.revoked")
     check("honours no grants" in done.stderr, f"at no relay: {done.stderr}")
+
+
+def revocations_of(relay):
+    return relay.call("ShowRelay")["relay"]["revocations"]
+
+
+def test_a_list_given_to_one_relay_is_in_force_at_the_others(lab):
+    operator = operator_words(lab, "operator", "new", "operator.key")
+    namespaces = lab.bridge(4)
+    part(namespaces[1], "10.77.0.3")
+    part(namespaces[2], "10.77.0.2")
+    relay, a, b, other = [lab.daemon(name, netns=netns, listen=LISTEN, config=config).start()
+                          for name, netns, config in zip(("relay", "a", "b", "other"), namespaces,
+                                                         (RELAY, END, END, RELAY))]
+    pool = (f"operator = {operator}\n"
+            f"pool = {node_id(relay)}@10.77.0.1:7000, {node_id(other)}@10.77.0.4:7000\n")
+    grants = lab.dir / "a.grants"
+    grants.write_text(operator_words(lab, "grant", "new", "operator.key", node_id(a)) + "\n")
+    configure(a, END + f"grants = {grants}\n")
+    for at in (relay, other):
+        configure(at, RELAY + pool)
+    for end in (a, b):
+        check_eq(end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000").returncode, OK, "connect")
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    check(grant_of(relay)[0] > 0, "the flow has the grant")
+    wait_for(lambda: [row["state"] for row in other.call("ShowRelay")["relay"]["pool"]] == ["current"],
+             "the relays to hear of each other")
+    operator_words(lab, "grant", "revoke", "operator.key", 1)
+    check_eq(other.weft("relay", "revoke", lab.dir / "operator.key.revoked").returncode, OK, "revoke")
+    begun = time.monotonic()
+    wait_for(lambda: revocations_of(relay) == 1 and grant_of(relay) in ([], [0]), "the other relay to have it")
+    took = time.monotonic() - begun
+    print(f"# {took:.2f} s until the other relay's flow lost the grant")
+    check(took < 10, f"{took:.2f} s")
+    relay.kill()
+    operator_words(lab, "grant", "revoke", "operator.key", 2)
+    check_eq(other.weft("relay", "revoke", lab.dir / "operator.key.revoked").returncode, OK, "revoke again")
+    relay.start()
+    wait_for(lambda: revocations_of(relay) == 2, "the list after a restart")
 
 
 def test_a_daemon_with_relay_only_is_a_relay_and_no_more(lab):

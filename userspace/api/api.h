@@ -15,6 +15,7 @@
 #include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/grants/honoured.h"
+#include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "config/config.h"
@@ -56,6 +57,7 @@ struct api {
 	struct relay *relay;		       /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;     /* likewise */
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
+	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
 	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
 	struct control *control;	       /* NULL: simulated without local programs */

@@ -24,6 +24,7 @@
 #include "relay/broker/relay_broker.h"
 #include "relay/end/relay_end.h"
 #include "relay/find/relay_find.h"
+#include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "search/search.h"
@@ -69,6 +70,7 @@ struct figures {
 	struct relay_end_stats relay_end;
 	struct relay_find_stats relay_find;
 	struct relay_broker_stats relay_broker;
+	struct relay_pool_stats relay_pool;
 	struct relay_web_stats relay_web;
 	struct announce_stats announce;
 	struct follows_stats follows;

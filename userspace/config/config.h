@@ -25,6 +25,7 @@
 #include "quic/quic.h"
 #include "relay/broker/relay_broker.h"
 #include "relay/end/relay_end.h"
+#include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "tcp/tcp.h"
@@ -85,6 +86,7 @@ struct node_config {
 	struct relay_config relay;
 	struct relay_broker_config relay_broker;
 	char relay_operator[CONFIG_NAME_CAP]; /* a key as text; "": no grant is honoured */
+	char relay_pool[RELAY_POOL_TEXT_CAP]; /* "": it has no other relay */
 	struct relay_end_config relay_end;
 	char relay_grants[CONFIG_PATH_CAP]; /* "": this node shows no grants */
 	struct relay_web_config relay_web;

@@ -74,6 +74,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay = node->relay,
 		.relay_broker = node->relay_broker,
 		.relay_honoured = node->relay_honoured,
+		.relay_pool = node->relay_pool,
 		.relay_end = node->relay_end,
 		.relay_web = node->relay_web,
 		.started_ns = node->wall->started_ns,

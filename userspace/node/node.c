@@ -239,6 +239,7 @@ static void node_free_above_store(struct node *node)
 	node_close_punch(node);
 	node_close_relay_web(node);
 	relay_broker_stop(node->relay_broker);
+	relay_pool_stop(node->relay_pool);
 	node_close_relay_end(node);
 	worker_close(node->home);
 	relay_end_free(node->relay_end);
@@ -248,6 +249,7 @@ static void node_free_above_store(struct node *node)
 	locate_free(node->locate);
 	node->locate = NULL;
 	relay_broker_free(node->relay_broker);
+	relay_pool_free(node->relay_pool);
 	relay_honoured_free(node->relay_honoured);
 	free(node->relay_held);
 	relay_free(node->relay);

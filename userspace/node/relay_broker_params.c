@@ -8,6 +8,7 @@
 #include "node/node_state.h"
 #include "relay/broker/relay_broker.h"
 #include "relay/grants/honoured.h"
+#include "relay/pool/relay_pool.h"
 
 /* Not a leg of a relayed flow: a datagram would come back for ever. */
 static bool is_own_addr(void *ctx, const struct addr *addr)
@@ -101,6 +102,43 @@ static int open_honoured(struct node *node, char *what)
 	return relay_honoured_new(&honoured, &node->relay_honoured);
 }
 
+static int on_pool_connect(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
+			   mesh_connect_fn done, void *arg)
+{
+	const struct node *node = ctx;
+
+	return mesh_connect(
+		node->home->mesh,
+		&(struct mesh_connect){
+			.peer = peer, .timeout_ns = timeout_ns, .done = done, .arg = arg},
+		node->home->now_ns);
+}
+
+static int open_pool(struct node *node, char *what)
+{
+	const char *text = node->config->relay_pool;
+	struct relay_pool_place places[RELAY_POOL_MAX];
+	struct relay_pool_params pool = {
+		.places = places,
+		.honoured = node->relay_honoured,
+		.mesh = mesh_seam_of(node->home->mesh),
+		.neighbours = &mesh_neighbour_ops,
+		.connect = on_pool_connect,
+		.ctx = node,
+		.now_ns = node->home->now_ns,
+	};
+	int cnt = relay_pool_parse(text, node_key_public(node->key), places);
+
+	snprintf(what, NODE_WHAT_CAP, "relay.pool: KEY or KEY@ADDRESS:PORT, apart by commas");
+	if (cnt <= 0)
+		return cnt;
+	snprintf(what, NODE_WHAT_CAP, "relay.pool: relay.operator is to be set, too");
+	if (!node->relay_honoured)
+		return WEFT_EMALFORMED;
+	pool.place_cnt = (unsigned)cnt;
+	return relay_pool_new(&pool, &node->relay_pool);
+}
+
 int node_open_relay_broker(struct node *node, char *what)
 {
 	int err;
@@ -123,8 +161,7 @@ int node_open_relay_broker(struct node *node, char *what)
 
 	if (!node->relay)
 		return 0;
-	err = open_honoured(node, what);
-	if (err < 0)
+	if ((err = open_honoured(node, what)) < 0 || (err = open_pool(node, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "requests for flows of the relay (relay.requests)");
 	return relay_broker_new(&broker, &node->relay_broker);
@@ -140,17 +177,22 @@ void node_turn_relay(struct node *node, uint64_t now_ns)
 	relay_turn(node->relay, now_ns, wall_s);
 	if (node->relay_honoured)
 		relay_honoured_turn(node->relay_honoured, wall_s);
+	if (node->relay_pool)
+		relay_pool_turn(node->relay_pool, now_ns);
 	if (node->relay_broker)
 		relay_broker_turn(node->relay_broker, now_ns, wall_s);
 }
 
 uint64_t node_relay_next_ns(const struct node *node)
 {
-	uint64_t next_ns, broker_ns;
+	uint64_t next_ns, broker_ns, pool_ns;
 
 	if (!node->relay)
 		return UINT64_MAX;
 	next_ns = relay_next_ns(node->relay);
 	broker_ns = node->relay_broker ? relay_broker_next_ns(node->relay_broker) : UINT64_MAX;
+	pool_ns = node->relay_pool ? relay_pool_next_ns(node->relay_pool) : UINT64_MAX;
+	if (pool_ns < next_ns)
+		next_ns = pool_ns;
 	return broker_ns < next_ns ? broker_ns : next_ns;
 }

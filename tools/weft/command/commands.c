@@ -89,6 +89,7 @@ const struct command commands_of_node[] = {
 { "relay", "show", "", "show the flows that this node carries as a relay", NULL,
 	"weft relay show", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_RELAY, .parts = { SHOW_FIELDS(show_relay, relay, relay_show),
+	  SHOW_PART("pool", show_relay, relay.pool, relay_pool_row_list),
 	  SHOW_PART("flow", show_relay, relay.flows, relay_flow_list) } } },
 { "relay", "operator-new", "FILE", "make the key of a relays' operator",
 	"The key is in FILE, with mode 0600, and its name is printed. Relays verify grants by that.\n"

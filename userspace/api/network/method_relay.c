@@ -105,6 +105,35 @@ static struct api_relay_flow flow_of(struct varlink_blocks *blocks,
 	};
 }
 
+static const char *pool_state(const struct relay_pool_row *row, uint64_t serial)
+{
+	if (!row->is_heard)
+		return "silent";
+	if (row->serial == serial)
+		return "current";
+	return row->serial < serial ? "behind" : "ahead";
+}
+
+static void pool_show(const struct api *api, struct varlink_blocks *blocks, struct api_relay *relay,
+		      uint64_t now_ns)
+{
+	struct relay_pool_row row;
+
+	if (api->relay_honoured)
+		relay->revocations = api_uint(relay_honoured_list(api->relay_honoured)->serial);
+	for (unsigned i = 0; api->relay_pool && relay_pool_row(api->relay_pool, i, &row); i++) {
+		struct api_relay_pool_row shown = {
+			.node_id = api_id(blocks, row.key),
+			.state = pool_state(&row, (uint64_t)relay->revocations),
+			.serial = api_uint(row.serial),
+			.has_heard_s = row.heard_ns > 0,
+			.heard_s = api_uint((now_ns - row.heard_ns) / NS_PER_S),
+		};
+
+		varlink_push(blocks, &relay->pool, shown);
+	}
+}
+
 void api_show_relay(struct api *api, struct control_call *call, const struct api_show_relay_in *in,
 		    uint64_t now_ns)
 {
@@ -127,6 +156,7 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 		if (relay_flow_read(api->relay, flow.id, &view) == 0)
 			varlink_push(blocks, &relay.flows, flow_of(blocks, &flow, &view, now_ns));
 	}
+	pool_show(api, blocks, &relay, now_ns);
 	api_reply(call, show_relay, .relay = relay);
 }
 

@@ -19,11 +19,22 @@ struct relay_honoured {
 	struct relay_honoured_params params;
 	uint8_t operator_key[32];
 	struct relay_revocations list;
+	uint8_t list_bytes[RELAY_REVOCATIONS_LEN_MAX]; /* of list */
+	size_t list_len;
 	uint64_t turned_s;
 	struct honoured_row rows[WEFT_RELAY_GRANT_CNT];
 };
 
 /* --- life --- */
+
+/* bytes were parsed to list. */
+static void list_set(struct relay_honoured *honoured, const struct relay_revocations *list,
+		     const void *bytes, size_t len)
+{
+	honoured->list = *list;
+	memcpy(honoured->list_bytes, bytes, len);
+	honoured->list_len = len;
+}
 
 /* A list of the operator that was named before is left out. */
 static int list_load(struct relay_honoured *honoured)
@@ -42,11 +53,11 @@ static int list_load(struct relay_honoured *honoured)
 				store_key(REVOKED_KEY, sizeof(REVOKED_KEY) - 1), &record, &len);
 		if (err == 0)
 			err = relay_revocations_parse(record, len, list);
+		if (err == 0 && memcmp(list->issuer, honoured->operator_key,
+				       sizeof(honoured->operator_key)) == 0)
+			list_set(honoured, list, record, len);
 		store_snapshot_close(snapshot);
 	}
-	if (err == 0 &&
-	    memcmp(list->issuer, honoured->operator_key, sizeof(honoured->operator_key)) == 0)
-		honoured->list = *list;
 	free(list);
 	return err == WEFT_EABSENT ? 0 : err;
 }
@@ -161,7 +172,6 @@ enum relay_grant_fault relay_honoured_show(struct relay_honoured *honoured,
 
 static void list_enforce(struct relay_honoured *honoured, const struct relay_revocations *list)
 {
-	honoured->list = *list;
 	for (unsigned row = 1; row < WEFT_RELAY_GRANT_CNT; row++)
 		if (honoured->rows[row].serial &&
 		    relay_revocations_have(list, honoured->rows[row].serial))
@@ -205,8 +215,10 @@ int relay_honoured_revoke(struct relay_honoured *honoured, const void *bytes, si
 		return -ENOMEM;
 	if ((err = relay_revocations_parse(bytes, len, list)) == 0 &&
 	    (err = list_judge(honoured, list)) == 0 &&
-	    (err = list_store(honoured, bytes, len, done, arg)) == 0)
+	    (err = list_store(honoured, bytes, len, done, arg)) == 0) {
+		list_set(honoured, list, bytes, len);
 		list_enforce(honoured, list);
+	}
 	free(list);
 	return err;
 }
@@ -214,4 +226,10 @@ int relay_honoured_revoke(struct relay_honoured *honoured, const void *bytes, si
 const struct relay_revocations *relay_honoured_list(const struct relay_honoured *honoured)
 {
 	return &honoured->list;
+}
+
+const uint8_t *relay_honoured_list_bytes(const struct relay_honoured *honoured, size_t *out_len)
+{
+	*out_len = honoured->list_len;
+	return honoured->list_bytes;
 }

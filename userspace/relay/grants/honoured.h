@@ -63,5 +63,7 @@ int relay_honoured_revoke(struct relay_honoured *honoured, const void *bytes, si
 			  relay_revoke_fn done, void *arg);
 /* relay_honoured_list: the list in force; its serial is 0 before the first. Borrowed for the turn. */
 const struct relay_revocations *relay_honoured_list(const struct relay_honoured *honoured);
+/* relay_honoured_list_bytes: as the operator signed it; 0 bytes before the first. Borrowed likewise. */
+const uint8_t *relay_honoured_list_bytes(const struct relay_honoured *honoured, size_t *out_len);
 
 #endif
