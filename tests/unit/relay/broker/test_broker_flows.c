@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of open flows at a relay, and how they end. */
+#include "broker_rig.h"
+
+/* --- the end of a flow --- */
+
+static void test_the_other_end_learns_that_one_closed(void)
+{
+	struct end *opener, *peer, *third;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	third = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(100);
+	CHECK_EQ(close_by(third, opener->flow.flow), 0);
+	CHECK_EQ(close_by(peer, opener->flow.flow), 0);
+	CHECK_EQ(open_cnt(), 1);
+	CHECK_EQ(close_by(peer, peer->flow.flow), 0);
+	run_ms(100);
+	CHECK_EQ(open_cnt(), 0);
+	CHECK_EQ(opener->close_cnt, 1);
+	CHECK_EQ(opener->close.flow, opener->flow.flow);
+	CHECK_EQ(opener->close.why, RELAY_END_DONE);
+	CHECK_EQ(peer->close_cnt, 0);
+	CHECK_EQ(close_by(peer, peer->flow.flow), 0);
+	CHECK_EQ(stats().end_cnt, 0);
+	end_all();
+}
+
+static void test_a_sessions_end_takes_its_flows_along(void)
+{
+	struct end *opener, *peer, *other;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	other = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	CHECK_EQ(open_to(opener, other), 0);
+	CHECK_EQ(open_to(other, peer), 0);
+	run_ms(100);
+	/* A second session of the key lives on. */
+	relay_broker_session_down(broker, opener->mesh->key, lab.now_ns);
+	CHECK_EQ(open_cnt(), 3);
+	session_end(opener);
+	run_ms(100);
+	CHECK_EQ(open_cnt(), 1);
+	CHECK_EQ(peer->close_cnt, 1);
+	CHECK_EQ(peer->close.why, RELAY_END_PEER_GONE);
+	CHECK_EQ(other->close_cnt, 1);
+	CHECK_EQ(stats().end_cnt, 2);
+	CHECK_EQ(stats().gone_cnt, 2);
+	end_all();
+}
+
+static void test_an_end_that_denies_its_label_ends_the_flow(void)
+{
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	peer->denies_labels = true;
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(100);
+	CHECK_EQ(open_cnt(), 0);
+	CHECK_EQ(opener->close_cnt, 1);
+	CHECK_EQ(opener->close.why, RELAY_END_REFUSED);
+	end_all();
+}
+
+static void test_both_ends_learn_that_an_idle_flow_is_closed(void)
+{
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(310000);
+	CHECK_EQ(open_cnt(), 0);
+	CHECK_EQ(opener->close.why, RELAY_END_IDLE);
+	CHECK_EQ(peer->close.why, RELAY_END_IDLE);
+	CHECK_EQ(stats().end_cnt, 0);
+	end_all();
+}
+
+/* --- while it is open --- */
+
+static void test_a_leg_follows_its_session(void)
+{
+	struct end *opener, *peer;
+	struct relay_flow_id id;
+	struct addr moved;
+	unsigned leg;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	id = relay_flow_of_number(opener->flow.flow, &leg);
+	moved = opener->mesh->addr;
+	moved.port = 4711;
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, opener->mesh->key, MESH_KEY_LEN) == 0)
+			node->sessions[i].remote = moved;
+	run_ms(200);
+	CHECK(leg_is_at(id, 0, &moved));
+	CHECK_EQ(stats().moved_cnt, 1);
+	/* Two ends of one flow are never at one address. */
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, opener->mesh->key, MESH_KEY_LEN) == 0)
+			node->sessions[i].remote = peer->mesh->addr;
+	run_ms(200);
+	CHECK_EQ(open_cnt(), 0);
+	end_all();
+}
+
+static void test_labels_are_renewed_while_they_are_heard(void)
+{
+	uint8_t first[RELAY_MESSAGE_LABEL_LEN];
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(5000);
+	memcpy(first, peer->flow.label, sizeof(first));
+	wall_ahead_s = WEFT_RELAY_KEY_LIFE_S;
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 1);
+	wall_ahead_s = 2 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 2);
+	CHECK_EQ(opener->label_cnt, 1);
+	CHECK(memcmp(peer->flow.label, first, sizeof(first)) != 0);
+	CHECK_EQ(stats().renewed_cnt, 1);
+	CHECK_EQ(open_cnt(), 1);
+	end_all();
+}
+
+static void test_a_clock_that_was_put_back_opens_flows(void)
+{
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	wall_ahead_s = 3 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(2000);
+	wall_ahead_s = 0;
+	run_ms(2000);
+	CHECK_EQ(open_to(opener, peer), 0);
+	CHECK_EQ(opener->flow.expires_s, WEFT_RELAY_KEY_CNT * WEFT_RELAY_KEY_LIFE_S);
+	end_all();
+}
+
+static void test_a_flow_is_shown_with_both_keys(void)
+{
+	struct relay_broker_flow shown;
+	struct end *opener, *peer;
+	uint32_t idx = 0;
+
+	begin();
+	CHECK(!relay_broker_next(broker, &idx, &shown));
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	idx = 0;
+	CHECK(relay_broker_next(broker, &idx, &shown));
+	CHECK_MEM(shown.keys[0], opener->mesh->key, MESH_KEY_LEN);
+	CHECK_MEM(shown.keys[1], peer->mesh->key, MESH_KEY_LEN);
+	CHECK(addr_equal(shown.remotes[1], &peer->mesh->addr));
+	CHECK(!relay_broker_next(broker, &idx, &shown));
+	end_all();
+}
+
+int main(void)
+{
+	RUN(test_the_other_end_learns_that_one_closed);
+	RUN(test_a_sessions_end_takes_its_flows_along);
+	RUN(test_an_end_that_denies_its_label_ends_the_flow);
+	RUN(test_both_ends_learn_that_an_idle_flow_is_closed);
+	RUN(test_a_leg_follows_its_session);
+	RUN(test_labels_are_renewed_while_they_are_heard);
+	RUN(test_a_clock_that_was_put_back_opens_flows);
+	RUN(test_a_flow_is_shown_with_both_keys);
+	return check_done();
+}
