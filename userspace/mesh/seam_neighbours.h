@@ -37,6 +37,7 @@ struct mesh_neighbour {
 	bool is_known;	      /* for hours, or chosen: peers.h */
 	bool is_connected;
 	bool is_dialled; /* connected, and this node dialled */
+	bool is_relayed; /* connected through a relay, so remote is from before */
 };
 
 /*

@@ -91,7 +91,8 @@ static bool helper_draw(struct dial_backs *all, const struct mesh_call *call,
 	unsigned cnt = 0;
 
 	while (all->neighbours->next(all->mesh.mesh, &walk, &neighbour) && neighbour.is_connected) {
-		if (!neighbour.is_dialled || neighbour.remote.transport != ADDR_UDP ||
+		if (!neighbour.is_dialled || neighbour.is_relayed ||
+		    neighbour.remote.transport != ADDR_UDP ||
 		    neighbour.remote.family != addr->family ||
 		    reachability_network_of(all->paths, &neighbour.remote) == network ||
 		    memcmp(neighbour.key, call->peer_key, sizeof(neighbour.key)) == 0)

@@ -173,6 +173,10 @@ void reachability_changed(struct reachability *reachability, uint64_t now_ns)
 	for (unsigned family = 0; family < 2; family++)
 		reachability_observed_clear(&reachability->observed[family]);
 	reachability->silent_cnt = 0;
+	/* Nothing is known any more, so the pause after the last round is left out; not for each of many. */
+	if (!reachability->changed_ns || now_ns - reachability->changed_ns >= REACHABILITY_GAP_NS)
+		reachability->round_ns = 0;
+	reachability->changed_ns = now_ns;
 	if (reachability->params.asks)
 		reachability_round_in(reachability, CHANGE_ROUND_NS, now_ns);
 }

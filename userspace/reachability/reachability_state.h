@@ -2,12 +2,16 @@
 #ifndef WEFT_REACHABILITY_REACHABILITY_STATE_H
 #define WEFT_REACHABILITY_REACHABILITY_STATE_H
 
+#include "base/monotonic.h"
 #include "base/timer.h"
 #include "dial_back.h"
 #include "judgement.h"
 #include "observed.h"
 #include "reachability/reachability.h"
 #include "stun_query.h"
+
+/* Two rounds are so far apart at least, but for one after a change. */
+#define REACHABILITY_GAP_NS (10 * NS_PER_S)
 
 /* One question to a peer of a round. */
 struct peer_ask {
@@ -38,7 +42,8 @@ struct reachability {
 	struct peer_ask asks[PEER_ASK_CNT];
 	struct addr mapped; /* family ADDR_NONE: none */
 	struct timer round_timer, judge_timer;
-	uint64_t round_ns; /* the last one began; 0: none */
+	uint64_t round_ns;   /* the last one that puts the next one off began; 0: none */
+	uint64_t changed_ns; /* the addresses, last; 0: never */
 	unsigned silent_cnt;
 	bool is_confirming; /* the last round contradicts the state; one more decides */
 	struct reachability_findings found;

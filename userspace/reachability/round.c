@@ -17,8 +17,7 @@
 
 #define ASK_TIMEOUT_NS	 (4 * NS_PER_S)
 #define JUDGE_NS	 (5 * NS_PER_S)
-#define CONFIRM_NS	 (12 * NS_PER_S) /* until the round that decides, beyond ROUND_GAP_NS */
-#define ROUND_GAP_NS	 (10 * NS_PER_S) /* between the begin of two */
+#define CONFIRM_NS	 (12 * NS_PER_S) /* until the round that decides, beyond REACHABILITY_GAP_NS */
 #define ROUND_UNKNOWN_NS (60 * NS_PER_S)
 #define ROUND_NS	 (600 * NS_PER_S)
 #define STUN_CNT	 2
@@ -30,8 +29,8 @@ void reachability_round_in(struct reachability *reachability, uint64_t in_ns, ui
 {
 	uint64_t at_ns = now_ns + in_ns;
 
-	if (reachability->round_ns && at_ns < reachability->round_ns + ROUND_GAP_NS)
-		at_ns = reachability->round_ns + ROUND_GAP_NS;
+	if (reachability->round_ns && at_ns < reachability->round_ns + REACHABILITY_GAP_NS)
+		at_ns = reachability->round_ns + REACHABILITY_GAP_NS;
 	if (!timer_is_set(&reachability->round_timer) || reachability->round_timer.at_ns > at_ns)
 		timer_set(reachability->params.timers, &reachability->round_timer, at_ns);
 }
@@ -127,7 +126,8 @@ static unsigned peers_draw(struct reachability *reachability,
 			 pick;
 		unsigned at = 0;
 
-		if (addr_is_loopback(&peer.remote) || peer.remote.transport != ADDR_UDP)
+		if (peer.is_relayed || addr_is_loopback(&peer.remote) ||
+		    peer.remote.transport != ADDR_UDP)
 			continue;
 		while (at < cnt && reachability_network_of(&reachability->paths,
 							   &out_peers[at].remote) != network)
@@ -212,7 +212,7 @@ static void findings_fill(struct reachability *reachability, uint64_t now_ns)
 	found->silent_cnt = reachability->silent_cnt;
 	while (!found->has_sessions && params->neighbours->next(params->mesh.mesh, &walk, &peer) &&
 	       peer.is_connected)
-		found->has_sessions = peer.remote.transport == ADDR_UDP;
+		found->has_sessions = !peer.is_relayed && peer.remote.transport == ADDR_UDP;
 }
 
 static bool is_open(enum reachability_kind kind)
@@ -266,7 +266,8 @@ static void round_begin(struct timer *timer, uint64_t now_ns)
 	unsigned cnt = peers_draw(reachability, peers);
 
 	reachability_round_stop(reachability);
-	reachability->round_ns = now_ns;
+	/* One that finds nothing to ask puts off no other: the first session may begin right now. */
+	reachability->round_ns = cnt || reachability->params.config.server_cnt ? now_ns : 0;
 	for (unsigned family = 0; family < 2; family++)
 		reachability->observed[family].round_ns = now_ns;
 	reachability->found = (struct reachability_findings){.lost_cnt = 0};

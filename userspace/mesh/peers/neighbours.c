@@ -60,6 +60,7 @@ static struct mesh_neighbour session_describe(const struct mesh_session *session
 	neighbour.last_seen_s = mesh_wall_now_s(session->mesh);
 	neighbour.is_connected = true;
 	neighbour.is_dialled = session->is_dialler;
+	neighbour.is_relayed = addr_is_relayed(&session->remote);
 	return neighbour;
 }
 
