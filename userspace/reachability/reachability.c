@@ -15,6 +15,7 @@
 #include "base/dgram.h"
 #include "base/monotonic.h"
 #include "base/random.h"
+#include "base/siphash_bytes.h"
 #include "codec/stun.h"
 #include "kad/kad_contact.h"
 
@@ -41,6 +42,20 @@ static void on_stun_answer(void *ctx, const struct addr *server, const struct ad
 	seen.network = reachability_network_of(&reachability->paths, server);
 	seen.seen = *mapped;
 	reachability_round_seen(reachability, &seen);
+}
+
+/* The own addresses of family as a number that another set of them does not have. */
+static uint64_t own_digest(const struct reachability *reachability, uint8_t family)
+{
+	const struct reachability_params *params = &reachability->params;
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+	unsigned cnt = params->own_addrs(params->ctx, addrs);
+	uint64_t digest = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (addrs[i].family == family)
+			digest += siphash(reachability->paths.secret, &addrs[i], sizeof(addrs[i]));
+	return digest;
 }
 
 int reachability_new(const struct reachability_params *params,
@@ -70,6 +85,8 @@ int reachability_new(const struct reachability_params *params,
 		.paths = &reachability->paths,
 		.stats = &reachability->stats,
 	};
+	for (unsigned i = 0; i < 2; i++)
+		reachability->own_digests[i] = own_digest(reachability, i ? ADDR_IPV6 : ADDR_IPV4);
 	reachability_round_init(reachability);
 	err = reachability_dial_back_open(&reachability->dial_backs);
 	if (err < 0) {
@@ -168,12 +185,18 @@ void reachability_set_sink(struct reachability *reachability, struct dgram_sink 
 	reachability->sink = sink;
 }
 
+/* Votes of a family whose addresses are the same stay, until newer ones take their places. */
 void reachability_changed(struct reachability *reachability, uint64_t now_ns)
 {
-	for (unsigned family = 0; family < 2; family++)
-		reachability_observed_clear(&reachability->observed[family]);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t digest = own_digest(reachability, i ? ADDR_IPV6 : ADDR_IPV4);
+
+		if (digest != reachability->own_digests[i])
+			reachability_observed_clear(&reachability->observed[i]);
+		reachability->own_digests[i] = digest;
+	}
 	reachability->silent_cnt = 0;
-	/* Nothing is known any more, so the pause after the last round is left out; not for each of many. */
+	/* One that was put off by the round before it would leave this node without an address. */
 	if (!reachability->changed_ns || now_ns - reachability->changed_ns >= REACHABILITY_GAP_NS)
 		reachability->round_ns = 0;
 	reachability->changed_ns = now_ns;

@@ -94,7 +94,10 @@ void reachability_input(struct reachability *reachability, const struct dgram *d
 			uint64_t now_ns);
 /* reachability_set_sink: datagrams leave by sink from now on. */
 void reachability_set_sink(struct reachability *reachability, struct dgram_sink *sink);
-/* reachability_changed: the machine's addresses or links are others; all that was seen is forgotten. */
+/*
+ * reachability_changed: the machine's addresses or links are others. What was seen of a family is
+ * forgotten if its addresses are.
+ */
 void reachability_changed(struct reachability *reachability, uint64_t now_ns);
 /* reachability_session: a session began, with a peer that may be asked. */
 void reachability_session(struct reachability *reachability, uint64_t now_ns);

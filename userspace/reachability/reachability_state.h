@@ -42,8 +42,9 @@ struct reachability {
 	struct peer_ask asks[PEER_ASK_CNT];
 	struct addr mapped; /* family ADDR_NONE: none */
 	struct timer round_timer, judge_timer;
-	uint64_t round_ns;   /* the last one that puts the next one off began; 0: none */
-	uint64_t changed_ns; /* the addresses, last; 0: never */
+	uint64_t round_ns;	 /* the last one that puts the next one off began; 0: none */
+	uint64_t own_digests[2]; /* of the own IPv4 and IPv6 addresses, as of the last change */
+	uint64_t changed_ns;	 /* the addresses, last; 0: never */
 	unsigned silent_cnt;
 	bool is_confirming; /* the last round contradicts the state; one more decides */
 	struct reachability_findings found;

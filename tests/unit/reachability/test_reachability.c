@@ -60,13 +60,22 @@ static int handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, voi
 	return 0;
 }
 
+static unsigned own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+{
+	(void)ctx, (void)addrs;
+	return 0;
+}
+
 static void reachability_begin(void)
 {
 	static const struct mesh_ops ops = {.handle = handle};
 	static struct timer_wheel timers;
 	static struct random rng;
-	struct reachability_params params = {
-		.sink = &sent.sink, .timers = &timers, .random = &rng, .mesh = {.ops = &ops}};
+	struct reachability_params params = {.sink = &sent.sink,
+					     .timers = &timers,
+					     .random = &rng,
+					     .mesh = {.ops = &ops},
+					     .own_addrs = own_addrs};
 
 	sent.sink.ops = &sent_ops;
 	sent.is_full = false;
