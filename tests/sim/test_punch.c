@@ -263,7 +263,7 @@ static void test_nodes_behind_one_nat_meet_inside(void)
 	sim_fini(&sim);
 }
 
-/* Each probe goes once in a round, so a lost one costs a round. */
+/* The answering node sends each probe once in a round, so a lost one may cost a round. */
 static void test_lost_probes_cost_rounds(void)
 {
 	unsigned direct_cnt = 0;
@@ -285,14 +285,14 @@ static void test_a_pair_that_cannot_is_asked_ever_more_seldom(void)
 	begin_pair(3, &even, SYMMETRIC, SYMMETRIC);
 	sim_run(&sim, 60 * NS_PER_S, NULL, NULL);
 	punch_figures(0, &first);
-	CHECK(first.asked_cnt >= 5 && first.asked_cnt <= 6);
-	CHECK_EQ(first.silent_cnt, first.asked_cnt);
+	CHECK(first.asked_cnt >= 8 && first.asked_cnt <= 13);
+	CHECK(first.asked_cnt - first.silent_cnt <= 1); /* the last one may be under way */
 	sim_run(&sim, 600 * NS_PER_S, NULL, NULL);
 	punch_figures(0, &last);
 	CHECK(last.asked_cnt - first.asked_cnt <= 11);
 	CHECK(punch_show(ends[0]->node->punch, node_key_public(ends[1]->key), &view));
 	CHECK_EQ(view.outcome, PUNCH_SILENT);
-	CHECK_EQ(view.round_cnt, last.asked_cnt);
+	CHECK(last.asked_cnt - view.round_cnt <= 1);
 	sim_fini(&sim);
 }
 

@@ -346,8 +346,9 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
 /*
  * A session that this node dialled may be on TCP or go through a relay. Its peer is then dialled by QUIC:
  * after 2 s, then with pauses that double, up to a minute. Through a relay that begins after half a
- * second, and each time a direct path is looked for as well (mesh_params.find_path). begin: the
- * session has said HELLO, or moved. ended: that dial came to nothing. drop: the session ends, or moved.
+ * second, with pauses of up to 4 s in the first half minute. Each time a direct path is looked for,
+ * too (mesh_params.find_path). begin: the session has said HELLO, or moved. ended: that dial came to
+ * nothing. drop: the session ends, or moved.
  */
 void mesh_upgrade_begin(struct mesh_session *session);
 void mesh_upgrade_ended(struct mesh_session *session);

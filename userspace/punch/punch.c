@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rounds that this node asks for: punch_begin -> CANDIDATES -> on_candidates -> PUNCH_NOW -> half a
- * round trip later, when the peer has it, probes (punch_probe.c) -> punch_found -> QUIC moves. The
- * peer's PUNCH_RESULT ends the round. Home worker.
+ * Rounds that this node asks for: punch_begin -> CANDIDATES -> on_candidates -> PUNCH_NOW, and with it
+ * probes (punch_probe.c), which open this node's NAT before the peer's come. They go once more when the
+ * peer's NAT is open, too. -> punch_found -> QUIC moves. The peer's PUNCH_RESULT ends the round. Home
+ * worker.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -178,8 +179,8 @@ static void asked_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct punch_round *round = container_of(timer, struct punch_round, timer);
 
-	round->phase = PUNCH_PROBING;
-	punch_probe_all(round, now_ns);
+	if (round->proved.family == ADDR_NONE)
+		punch_probe_again(round, now_ns);
 }
 
 static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -199,11 +200,13 @@ static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t no
 	round->view.peers = (enum punch_nat)round->theirs.nat;
 	memcpy(message.handle, round->theirs.handle, sizeof(message.handle));
 	punch_now_write(&w, &message);
-	if (round_ask(round, MESH_PUNCH_NOW, &w, on_result, now_ns) < 0)
+	if (round_ask(round, MESH_PUNCH_NOW, &w, on_result, now_ns) < 0) {
 		asked_end(round, PUNCH_UNANSWERED, now_ns);
-	else
-		timer_set(round->punch->params.timers, &round->timer,
-			  now_ns + (now_ns - round->asked_ns) / 2);
+		return;
+	}
+	round->phase = PUNCH_PROBING;
+	punch_probe_all(round, now_ns);
+	timer_set(round->punch->params.timers, &round->timer, now_ns + (now_ns - round->asked_ns));
 }
 
 void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)

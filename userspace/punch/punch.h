@@ -21,15 +21,15 @@ struct timer_wheel;
  * Hole punching (docs/wire/punch.md): two nodes behind NATs, whose session goes through a relay, find a
  * direct path for it. The node that dialled the session asks, its peer answers.
  *
- *	asks:	  CANDIDATES -> PUNCH_NOW -> half a round trip later a probe to each candidate
+ *	asks:	  CANDIDATES -> PUNCH_NOW, a probe to each candidate, and a second one later
  *	answers:  CANDIDATES -> PUNCH_NOW -> a probe to each candidate, and what was heard at the end
  *
  * A probe opens the sender's NAT for the peer. One that arrives is answered, and an answer shows that
  * datagrams pass both ways. Then the asker has QUIC move the session there.
  *
  * Peers can fill the rounds that are answered, by fair shares of their networks and keys. A candidate
- * may be a third party's address. It is sent one probe of 32 bytes in a round, and a budget bounds the
- * probes to one network in all rounds together. Home worker; nothing blocks, reads a clock or logs.
+ * may be a third party's address. It is sent one or two probes of 32 bytes in a round. A budget
+ * bounds the probes to one network in all rounds together. Home worker; nothing blocks, reads a clock or logs.
  */
 #define PUNCH_CANDIDATES_MAX  8
 #define PUNCH_ASKED_MAX	      64 /* rounds of sessions that this node dialled */

@@ -127,6 +127,23 @@ void punch_probe_all(struct punch_round *round, uint64_t now_ns)
 			probe_begin(round, &theirs->addrs[i], NULL, now_ns);
 }
 
+void punch_probe_again(struct punch_round *round, uint64_t now_ns)
+{
+	struct punch *punch = round->punch;
+
+	for (unsigned i = 0; i < round->sent_cnt; i++) {
+		struct punch_sent *sent = &round->sent[i];
+
+		if (sent->is_repeated)
+			continue;
+		sent->is_repeated = true;
+		if (budget_take(punch, &sent->addr, now_ns))
+			sent_send(round, sent, NULL);
+		else
+			punch->stats.unsent_cnt++;
+	}
+}
+
 /* --- in --- */
 
 static struct punch_round *round_find(struct punch *punch, const struct punch_probe *probe)

@@ -9,8 +9,7 @@
 #include "punch_message.h"
 
 /*
- * A round probes for so long from PUNCH_NOW on. That is three round trips between far places, and the
- * half one by which the asking node begins later.
+ * A round probes for so long from PUNCH_NOW on: some round trips between far places.
  */
 #define PUNCH_ROUND_NS (1500 * NS_PER_MS)
 /* From CANDIDATES to PUNCH_NOW, and for the answer to each. */
@@ -84,7 +83,8 @@ WEFT_MUST_CHECK
 int punch_answer_open(struct punch *punch);
 void punch_answer_found(struct punch_round *round);
 
-/* punch_probe.c: a probe to each candidate that may be one. */
+/* punch_probe.c: a probe to each candidate that may be one; again: to those that had one alone. */
 void punch_probe_all(struct punch_round *round, uint64_t now_ns);
+void punch_probe_again(struct punch_round *round, uint64_t now_ns);
 
 #endif

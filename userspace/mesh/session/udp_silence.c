@@ -14,6 +14,9 @@
 #define UPGRADE_FIRST_NS   (2 * NS_PER_S)
 #define UPGRADE_RELAYED_NS (500 * NS_PER_MS)
 #define UPGRADE_PAUSE_MAX  (60 * NS_PER_S)
+/* A node that has just started may learn its own address seconds later, and others' likewise. */
+#define UPGRADE_EAGER_NS	(30 * NS_PER_S)
+#define UPGRADE_EAGER_PAUSE_MAX (4 * NS_PER_S)
 
 static uint64_t *silent_since(struct mesh *mesh, const struct addr *addr)
 {
@@ -114,12 +117,15 @@ static struct addr upgrade_addr(const struct mesh_session *session)
 static void upgrade_arm(struct mesh_session *session)
 {
 	struct mesh_upgrade *upgrade = &session->upgrade;
+	bool is_eager = addr_is_relayed(&session->remote) &&
+			session->mesh->now_ns - session->ready_ns < UPGRADE_EAGER_NS;
+	uint64_t pause_max_ns = is_eager ? UPGRADE_EAGER_PAUSE_MAX : UPGRADE_PAUSE_MAX;
 
 	timer_set(session->mesh->timers, &upgrade->timer,
 		  session->mesh->now_ns + upgrade->pause_ns);
 	upgrade->pause_ns *= 2;
-	if (upgrade->pause_ns > UPGRADE_PAUSE_MAX)
-		upgrade->pause_ns = UPGRADE_PAUSE_MAX;
+	if (upgrade->pause_ns > pause_max_ns)
+		upgrade->pause_ns = pause_max_ns;
 }
 
 static void upgrade_dial(struct mesh_session *session)
