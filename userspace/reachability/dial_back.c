@@ -34,16 +34,6 @@ bool reachability_budget_take(struct probe_budget *budget, uint64_t network, uin
 	return true;
 }
 
-/* The last level of a path is one of the network's members: here a port of the address. */
-uint64_t reachability_network_of(const struct fair_paths *paths, const struct addr *addr)
-{
-	struct fair_path path;
-
-	fair_path_of_addr(paths, addr, FAIR_UNKNOWN, &path);
-	fair_path_add(paths, &path, &addr->port, sizeof(addr->port));
-	return fair_path_network(&path);
-}
-
 static void refuse(struct dial_backs *all, const struct mesh_call *call, enum mesh_code code,
 		   const char *why)
 {
@@ -85,7 +75,7 @@ static void on_observed(void *ctx, const struct mesh_call *call, uint64_t now_ns
 static bool helper_draw(struct dial_backs *all, const struct mesh_call *call,
 			const struct addr *addr, struct mesh_neighbour *out_helper)
 {
-	uint64_t network = reachability_network_of(all->paths, addr);
+	uint64_t network = fair_network_of_addr(all->paths, addr);
 	struct mesh_neighbour neighbour;
 	struct mesh_walk walk = {0};
 	unsigned cnt = 0;
@@ -94,7 +84,7 @@ static bool helper_draw(struct dial_backs *all, const struct mesh_call *call,
 		if (!neighbour.is_dialled || neighbour.is_relayed ||
 		    neighbour.remote.transport != ADDR_UDP ||
 		    neighbour.remote.family != addr->family ||
-		    reachability_network_of(all->paths, &neighbour.remote) == network ||
+		    fair_network_of_addr(all->paths, &neighbour.remote) == network ||
 		    memcmp(neighbour.key, call->peer_key, sizeof(neighbour.key)) == 0)
 			continue;
 		if (random_below(all->random, ++cnt) == 0)
@@ -177,7 +167,7 @@ static void on_dial_back(void *ctx, const struct mesh_call *call, uint64_t now_n
 		return;
 	}
 	if (!forward || !reachability_budget_take(
-				&all->asked, reachability_network_of(all->paths, &addr), now_ns)) {
+				&all->asked, fair_network_of_addr(all->paths, &addr), now_ns)) {
 		refuse(all, call, MESH_CODE_REFUSED, "too many probes in this minute");
 		return;
 	}
@@ -256,8 +246,8 @@ static void on_send_probe(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(all, call, MESH_CODE_ABSENT, "you cannot know a node at that address");
 		return;
 	}
-	if (!reachability_budget_take(&all->sent,
-				      reachability_network_of(all->paths, &message.addr), now_ns)) {
+	if (!reachability_budget_take(&all->sent, fair_network_of_addr(all->paths, &message.addr),
+				      now_ns)) {
 		refuse(all, call, MESH_CODE_REFUSED, "too many probes in this minute");
 		return;
 	}

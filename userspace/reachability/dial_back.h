@@ -63,8 +63,6 @@ struct dial_backs {
 	struct dial_forward forwards[DIAL_BACK_FORWARDS];
 };
 
-/* reachability_network_of: what counts as one network with addr. */
-uint64_t reachability_network_of(const struct fair_paths *paths, const struct addr *addr);
 /* reachability_dial_back_open registers the handlers: 0 or as mesh_ops.handle. */
 WEFT_MUST_CHECK
 int reachability_dial_back_open(struct dial_backs *all);

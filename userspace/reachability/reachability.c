@@ -39,7 +39,7 @@ static void on_stun_answer(void *ctx, const struct addr *server, const struct ad
 	}
 	reachability->silent_cnt = 0;
 	reachability->stats.stun_told_cnt++;
-	seen.network = reachability_network_of(&reachability->paths, server);
+	seen.network = fair_network_of_addr(&reachability->paths, server);
 	seen.seen = *mapped;
 	reachability_round_seen(reachability, &seen);
 }

@@ -46,7 +46,7 @@ static void on_seen(struct peer_ask *ask, const struct addr *addr, uint64_t now_
 {
 	struct reachability *reachability = ask->reachability;
 	const struct observation seen = {
-		.network = reachability_network_of(&reachability->paths, &ask->remote),
+		.network = fair_network_of_addr(&reachability->paths, &ask->remote),
 		.voter = ask->remote,
 		.seen = *addr,
 		.by = OBSERVED_BY_PEER,
@@ -122,15 +122,14 @@ static unsigned peers_draw(struct reachability *reachability,
 	unsigned cnt = 0, met_cnt = 0;
 
 	while (params->neighbours->next(params->mesh.mesh, &walk, &peer) && peer.is_connected) {
-		uint64_t network = reachability_network_of(&reachability->paths, &peer.remote),
-			 pick;
+		uint64_t network = fair_network_of_addr(&reachability->paths, &peer.remote), pick;
 		unsigned at = 0;
 
 		if (peer.is_relayed || addr_is_loopback(&peer.remote) ||
 		    peer.remote.transport != ADDR_UDP)
 			continue;
-		while (at < cnt && reachability_network_of(&reachability->paths,
-							   &out_peers[at].remote) != network)
+		while (at < cnt &&
+		       fair_network_of_addr(&reachability->paths, &out_peers[at].remote) != network)
 			at++;
 		if (at < cnt)
 			continue;

@@ -158,6 +158,16 @@ uint64_t fair_path_network(const struct fair_path *path)
 	return path->ids[fair_path_network_level(path)];
 }
 
+/* The last level of a path is one of the network's members: here a port of the address. */
+uint64_t fair_network_of_addr(const struct fair_paths *paths, const struct addr *addr)
+{
+	struct fair_path path;
+
+	fair_path_of_addr(paths, addr, FAIR_UNKNOWN, &path);
+	fair_path_add(paths, &path, &addr->port, sizeof(addr->port));
+	return fair_path_network(&path);
+}
+
 int fair_places_init(struct fair_places *places, struct arena *arena,
 		     const struct fair_config *config)
 {

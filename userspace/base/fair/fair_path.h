@@ -71,6 +71,8 @@ void fair_path_start(enum fair_class class, struct fair_path *out);
  */
 #define FAIR_NETWORK_FACTOR 3
 uint64_t fair_path_network(const struct fair_path *path);
+/* fair_network_of_addr: what counts as one network with addr, where no key is known. */
+uint64_t fair_network_of_addr(const struct fair_paths *paths, const struct addr *addr);
 /* fair_path_network_level: its level, as fair_held counts them. */
 unsigned fair_path_network_level(const struct fair_path *path);
 
