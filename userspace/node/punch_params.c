@@ -8,47 +8,37 @@
 #include "quic/quic.h"
 #include "reachability/observed.h"
 
+_Static_assert(ADVERTISED_MAX <= PUNCH_CANDIDATES_MAX, "all addresses have room");
+
 /* Others see this node at one or two addresses of a family. What is older helps less. */
 #define OBSERVED_MAX 4u
 
-static unsigned candidate_add(struct addr *out, unsigned cnt, unsigned cap, const struct addr *addr)
-{
-	for (unsigned i = 0; i < cnt; i++)
-		if (addr_equal(&out[i], addr))
-			return cnt;
-	if (cnt >= cap || addr->family == ADDR_NONE || !addr->port || addr->transport != ADDR_UDP)
-		return cnt;
-	out[cnt] = *addr;
-	return cnt + 1;
-}
-
 /* A single voter counts: a lie costs one probe. */
-static unsigned observed_add(const struct node *node, struct addr *out, unsigned cnt)
+static void observed_add(const struct node *node, struct advertised *all)
 {
-	unsigned cap = cnt + OBSERVED_MAX < PUNCH_CANDIDATES_MAX ? cnt + OBSERVED_MAX
-								 : PUNCH_CANDIDATES_MAX;
+	unsigned cnt_max = all->cnt + OBSERVED_MAX;
 	uint64_t now_ns = node->home->now_ns;
 	struct observation row;
 
 	for (unsigned at = 0; reachability_seen(node->reachability, at, &row); at++)
-		if (now_ns - row.at_ns < OBSERVED_LIFE_NS)
-			cnt = candidate_add(out, cnt, cap, &row.seen);
-	return cnt;
+		if (all->cnt < cnt_max && now_ns - row.at_ns < OBSERVED_LIFE_NS)
+			net_advertised_add(all, &row.seen);
 }
 
 /* Proved and mapped ones, then what others see, then the machine's own. */
 static unsigned on_candidates(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX])
 {
 	const struct node *node = ctx;
-	const struct advertised *told = &node->machine->advertised;
-	unsigned cnt = 0;
+	const struct advertised *own = &node->machine->advertised;
+	struct advertised all = {.cnt = 0};
 
 	for (unsigned i = 0; i < node->machine->outer_cnt; i++)
-		cnt = candidate_add(out, cnt, PUNCH_CANDIDATES_MAX, &told->addrs[i]);
-	cnt = observed_add(node, out, cnt);
-	for (unsigned i = node->machine->outer_cnt; i < told->cnt; i++)
-		cnt = candidate_add(out, cnt, PUNCH_CANDIDATES_MAX, &told->addrs[i]);
-	return cnt;
+		net_advertised_add(&all, &own->addrs[i]);
+	observed_add(node, &all);
+	for (unsigned i = node->machine->outer_cnt; i < own->cnt; i++)
+		net_advertised_add(&all, &own->addrs[i]);
+	memcpy(out, all.addrs, all.cnt * sizeof(out[0]));
+	return all.cnt;
 }
 
 static enum punch_nat on_nat(void *ctx)

@@ -22,30 +22,6 @@ static const struct fair_config answered_config = {
 	.parts = FAIR_PEER_PARTS,
 };
 
-const char *punch_outcome_word(enum punch_outcome outcome)
-{
-	static const char *const words[] = {
-		[PUNCH_NEVER] = "not tried yet",
-		[PUNCH_MOVED] = "a path was found",
-		[PUNCH_SILENT] = "no probe was answered",
-		[PUNCH_UNANSWERED] = "the peer takes no part",
-		[PUNCH_NO_CANDIDATE] = "an address is not known",
-	};
-
-	return words[outcome];
-}
-
-const char *punch_nat_word(enum punch_nat nat)
-{
-	static const char *const words[PUNCH_NAT_CNT] = {
-		[PUNCH_NAT_UNKNOWN] = "unknown", [PUNCH_NAT_NONE] = "direct",
-		[PUNCH_NAT_EASY] = "punchable",	 [PUNCH_NAT_HARD] = "hard",
-		[PUNCH_NAT_BLOCKED] = "blocked",
-	};
-
-	return words[nat];
-}
-
 /* --- rounds --- */
 
 static struct punch_round *asked_find(const struct punch *punch, const uint8_t *key)
@@ -118,17 +94,15 @@ static void asked_end(struct punch_round *round, enum punch_outcome outcome, uin
 	round->view.round_cnt++;
 }
 
-void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote,
-		 uint64_t now_ns)
+void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote)
 {
 	const struct punch_params *params = &round->punch->params;
 
-	(void)now_ns;
 	if (round->proved.family != ADDR_NONE)
 		return;
 	if (!round->is_asker) {
 		round->proved = *remote;
-		punch_answer_found(round);
+		punch_answer_say(round);
 	} else if (params->move(params->ctx, round->key, local, remote)) {
 		round->proved = *remote;
 	}

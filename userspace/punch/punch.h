@@ -44,8 +44,6 @@ enum punch_outcome {
 	PUNCH_UNANSWERED,  /* the peer did not answer CANDIDATES or PUNCH_NOW */
 	PUNCH_NO_CANDIDATE /* one of both nodes knows no address of its own */
 };
-/* punch_outcome_word: "no probe was answered", for people. */
-const char *punch_outcome_word(enum punch_outcome outcome);
 
 /* What a node says of its NAT: the words of reachability, as numbers of the wire. */
 enum punch_nat {
@@ -56,7 +54,6 @@ enum punch_nat {
 	PUNCH_NAT_BLOCKED,
 	PUNCH_NAT_CNT,
 };
-const char *punch_nat_word(enum punch_nat nat);
 
 struct punch_stats {
 #define FIGURE FIGURE_FIELD

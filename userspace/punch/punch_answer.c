@@ -38,7 +38,7 @@ static struct punch_round *answered_find(struct punch *punch, const uint8_t *key
 	return NULL;
 }
 
-static void result_say(struct punch_round *round)
+void punch_answer_say(struct punch_round *round)
 {
 	const struct punch_result result = {.addr = round->proved};
 	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
@@ -53,16 +53,11 @@ static void result_say(struct punch_round *round)
 						    writer_len(&w), NULL);
 }
 
-void punch_answer_found(struct punch_round *round)
-{
-	result_say(round);
-}
-
 static void answered_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct punch_round *round = container_of(timer, struct punch_round, timer);
 
-	result_say(round);
+	punch_answer_say(round);
 	answered_free(round, now_ns);
 }
 

@@ -32,12 +32,8 @@ static bool probe_send(struct punch_round *round, const struct punch_probe *prob
 static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t now_ns)
 {
 	struct punch_network *row = &punch->networks[0];
-	struct fair_path path;
-	uint64_t id;
+	uint64_t id = fair_network_of_addr(&punch->places.paths, addr);
 
-	fair_path_of_addr(&punch->places.paths, addr, FAIR_UNKNOWN, &path);
-	fair_path_add(&punch->places.paths, &path, &addr->port, sizeof(addr->port));
-	id = fair_path_network(&path);
 	for (unsigned i = 0; i < PUNCH_NETWORKS; i++) {
 		struct punch_network *other = &punch->networks[i];
 
@@ -188,12 +184,12 @@ static void on_probe(struct punch_round *round, const struct dgram *dgram,
 }
 
 static void on_answer(struct punch_round *round, const struct dgram *dgram,
-		      const struct punch_probe *probe, uint64_t now_ns)
+		      const struct punch_probe *probe)
 {
 	const struct punch_sent *sent = sent_find(round, &dgram->remote);
 
 	if (sent && memcmp(sent->nonce, probe->nonce, sizeof(sent->nonce)) == 0)
-		punch_found(round, &dgram->local, &dgram->remote, now_ns);
+		punch_found(round, &dgram->local, &dgram->remote);
 }
 
 bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns)
@@ -217,6 +213,6 @@ bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns
 	if (probe.kind == PUNCH_PROBE)
 		on_probe(round, dgram, &probe, now_ns);
 	else
-		on_answer(round, dgram, &probe, now_ns);
+		on_answer(round, dgram, &probe);
 	return true;
 }

@@ -75,13 +75,13 @@ void punch_own_candidates(struct punch_round *round, struct punch_candidates *ou
 /* punch_round_begin: round is a new one with key; false: there is no session with it. */
 bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t now_ns);
 /* punch_found: a probe from local to remote was answered. */
-void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote,
-		 uint64_t now_ns);
+void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote);
 
 /* punch_answer.c */
 WEFT_MUST_CHECK
 int punch_answer_open(struct punch *punch);
-void punch_answer_found(struct punch_round *round);
+/* punch_answer_say answers PUNCH_NOW with what was proved so far, if it is not answered yet. */
+void punch_answer_say(struct punch_round *round);
 
 /* punch_probe.c: a probe to each candidate that may be one; again: to those that had one alone. */
 void punch_probe_all(struct punch_round *round, uint64_t now_ns);
