@@ -175,6 +175,13 @@ static bool read_accepted_flows(const struct api *api, struct fair_view *out)
 	return api->relay_end;
 }
 
+static bool read_punch_rounds(const struct api *api, struct fair_view *out)
+{
+	if (api->punch)
+		punch_fair_view(api->punch, out);
+	return api->punch;
+}
+
 static bool read_relay_web_clients(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_web)
@@ -214,6 +221,7 @@ static const struct pool_row {
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
 	{read_accepted_flows, NULL},
+	{read_punch_rounds, NULL},
 	{read_relay_web_clients, NULL},
 	{read_relay_web_memory, NULL},
 };
