@@ -14,6 +14,7 @@
 #include "support/fake_relay.h"
 #include "support/mem_nat.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 
 #define DIRECT_NS (15 * NS_PER_S)
 
@@ -52,70 +53,12 @@ static struct mem_nats nats;
 static struct mem_nat nat[2];
 static struct sim_node *ends[2], *middle;
 
-static struct {
-	unsigned over_cnt;
-	int err;
-	uint8_t reply[1024];
-} outcome;
-
-static void on_connected(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)actual_key;
-	outcome.over_cnt++;
-	outcome.err = err;
-}
-
-static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	(void)arg, (void)now_ns;
-	outcome.over_cnt++;
-	outcome.err = reply->err;
-}
-
-static bool is_over(void *arg)
-{
-	(void)arg;
-	return outcome.over_cnt > 0;
-}
-
-static int reach(struct sim_node *from, const struct sim_node *to, bool is_named)
-{
-	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = is_named};
-	const struct mesh_connect connect = {
-		.peer = &peer, .timeout_ns = 20 * NS_PER_S, .done = on_connected};
-	int err;
-
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
-	sim_wake(from);
-	err = mesh_connect(node_mesh(from->node), &connect, sim.now_ns);
-	if (err < 0)
-		return err;
-	return sim_run(&sim, 30 * NS_PER_S, is_over, NULL) ? outcome.err : WEFT_ETIMEOUT;
-}
-
 /* A request of end `from` to the other one is answered, with a refusal at least. */
 static bool answers(unsigned from)
 {
-	struct sim_node *node = ends[from];
-	const struct mesh_seam mesh = mesh_seam_of(node_mesh(node->node));
-	struct mesh_request *request;
-	struct mesh_ask ask = {
-		.type = MESH_OBSERVED_ADDR,
-		.payload = "\xa0",
-		.payload_len = 1,
-		.reply_buf = outcome.reply,
-		.reply_cap = sizeof(outcome.reply),
-		.timeout_ns = 5 * NS_PER_S,
-		.reply = on_reply,
-	};
+	int err = sim_ask(ends[from], ends[!from], MESH_OBSERVED_ADDR, 5 * NS_PER_S)->err;
 
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(ask.peer.key, node_key_public(ends[!from]->key), MESH_KEY_LEN);
-	sim_wake(node);
-	return mesh.ops->ask(mesh.mesh, &ask, sim.now_ns, &request) == 0 &&
-	       sim_run(&sim, 6 * NS_PER_S, is_over, NULL) &&
-	       (outcome.err == 0 || outcome.err == WEFT_EABSENT);
+	return err == 0 || err == WEFT_EABSENT;
 }
 
 static struct sim_node *place(const uint8_t ip[4])
@@ -160,10 +103,10 @@ static void world_begin(void)
 	fake_relay_attach(&relay, middle);
 	for (unsigned i = 0; i < 2; i++) {
 		sim_start(ends[i]);
-		CHECK_EQ(reach(ends[i], middle, true), 0);
+		CHECK_EQ(sim_reach(ends[i], middle, true)->err, 0);
 	}
 	sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
-	CHECK_EQ(reach(ends[0], ends[1], false), 0);
+	CHECK_EQ(sim_reach(ends[0], ends[1], false)->err, 0);
 }
 
 static bool path_of(unsigned of, struct mesh_path *out_path)

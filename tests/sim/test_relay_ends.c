@@ -11,6 +11,7 @@
 #include "support/check.h"
 #include "support/fake_relay.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 
 #define DELAY_NS (20 * NS_PER_MS)
 /* From one end to the other and back there are four legs. */
@@ -23,13 +24,7 @@ static struct sim sim;
 static struct fake_relay relay;
 static struct sim_node *ends[2], *middle;
 
-static struct {
-	unsigned over_cnt;
-	int err;
-	enum mesh_code code;
-	uint64_t at_ns;
-	uint8_t reply[1024];
-} outcome;
+static const struct sim_outcome *outcome; /* of the last request */
 
 /* There is no direct way between the ends. */
 static uint64_t on_fate(void *ctx, const struct addr *from, const struct addr *to, uint64_t now_ns)
@@ -38,71 +33,13 @@ static uint64_t on_fate(void *ctx, const struct addr *from, const struct addr *t
 	return addr_equal(from, &middle->addr) || addr_equal(to, &middle->addr) ? 0 : MEM_LOST;
 }
 
-static void on_connected(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)actual_key;
-	outcome.over_cnt++;
-	outcome.err = err;
-	outcome.at_ns = sim.now_ns;
-}
-
-static bool is_over(void *arg)
-{
-	(void)arg;
-	return outcome.over_cnt > 0;
-}
-
-static int reach(struct sim_node *from, const struct sim_node *to, bool is_told)
-{
-	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = is_told};
-	const struct mesh_connect connect = {
-		.peer = &peer, .timeout_ns = 20 * NS_PER_S, .done = on_connected};
-	int err;
-
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
-	sim_wake(from);
-	err = mesh_connect(node_mesh(from->node), &connect, sim.now_ns);
-	if (err < 0)
-		return err;
-	return sim_run(&sim, 30 * NS_PER_S, is_over, NULL) ? outcome.err : WEFT_ETIMEOUT;
-}
-
-static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	(void)arg;
-	outcome.over_cnt++;
-	outcome.err = reply->err;
-	outcome.code = reply->code;
-	outcome.at_ns = now_ns;
-}
-
 /* A request of one end to the other; how long the answer took, or UINT64_MAX. */
 static uint64_t ask(unsigned from, unsigned type, uint64_t timeout_ns)
 {
-	struct sim_node *node = ends[from];
-	const struct mesh_seam mesh = mesh_seam_of(node_mesh(node->node));
-	struct mesh_request *request;
-	struct mesh_ask ask = {
-		.type = type,
-		.payload = "\xa0",
-		.payload_len = 1,
-		.reply_buf = outcome.reply,
-		.reply_cap = sizeof(outcome.reply),
-		.timeout_ns = timeout_ns,
-		.reply = on_reply,
-	};
 	uint64_t asked_ns = sim.now_ns;
 
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(ask.peer.key, node_key_public(ends[!from]->key), MESH_KEY_LEN);
-	sim_wake(node);
-	if (mesh.ops->ask(mesh.mesh, &ask, sim.now_ns, &request) < 0)
-		return UINT64_MAX;
-	if (!sim_run(&sim, timeout_ns + NS_PER_S, is_over, NULL) || outcome.err == WEFT_ETIMEOUT ||
-	    outcome.err == WEFT_ECLOSED || outcome.err == WEFT_EUNREACHABLE)
-		return UINT64_MAX;
-	return outcome.at_ns - asked_ns;
+	outcome = sim_ask(ends[from], ends[!from], type, timeout_ns);
+	return sim_is_answered(outcome) ? outcome->at_ns - asked_ns : UINT64_MAX;
 }
 
 static void relay_start(void)
@@ -122,8 +59,8 @@ static void world_begin(uint64_t seed, const struct mem_link *link)
 	relay_start();
 	sim_start(ends[0]);
 	sim_start(ends[1]);
-	CHECK_EQ(reach(ends[0], middle, true), 0);
-	CHECK_EQ(reach(ends[1], middle, true), 0);
+	CHECK_EQ(sim_reach(ends[0], middle, true)->err, 0);
+	CHECK_EQ(sim_reach(ends[1], middle, true)->err, 0);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 }
 
@@ -143,7 +80,7 @@ static void test_the_first_answer_comes_within_three_round_trips(void)
 	printf("# first answer after %.2f round trips\n", (double)took_ns / (double)RTT_NS);
 	CHECK(took_ns <= 3 * RTT_NS);
 	/* The asker is at a label, and the answerer does not name it. */
-	CHECK_EQ(outcome.code, MESH_CODE_ABSENT);
+	CHECK_EQ(outcome->code, MESH_CODE_ABSENT);
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK(session_path(i, &path));
 		CHECK(addr_is_relayed(&path.remote));
@@ -163,7 +100,7 @@ static void test_it_takes_one_more_without_a_session_with_the_relay(void)
 	sim_crash(middle);
 	relay_start();
 	sim_run(&sim, 90 * NS_PER_S, NULL, NULL); /* nothing is asked, so it is noticed late */
-	CHECK_EQ(reach(ends[1], middle, true), 0);
+	CHECK_EQ(sim_reach(ends[1], middle, true)->err, 0);
 	CHECK(mesh_neighbour_ops.find(node_mesh(ends[0]->node), node_key_public(middle->key),
 				      &neighbour));
 	CHECK(neighbour.caps & MESH_CAP_RELAY);
@@ -177,9 +114,9 @@ static void test_it_takes_one_more_without_a_session_with_the_relay(void)
 static void test_content_is_refused_by_both_ends(void)
 {
 	world_begin(5, &even);
-	CHECK_EQ(reach(ends[0], ends[1], false), 0);
+	CHECK_EQ(sim_reach(ends[0], ends[1], false)->err, 0);
 	CHECK(ask(0, MESH_GET_CHUNK, 10 * NS_PER_S) < RTT_NS);
-	CHECK_EQ(outcome.err, WEFT_EREFUSED);
+	CHECK_EQ(outcome->err, WEFT_EREFUSED);
 	sim_fini(&sim);
 }
 
@@ -191,7 +128,7 @@ static void test_no_label_is_kept_or_sent(void)
 	struct addr addrs[4];
 
 	world_begin(6, &even);
-	CHECK_EQ(reach(ends[0], ends[1], false), 0);
+	CHECK_EQ(sim_reach(ends[0], ends[1], false)->err, 0);
 	sim_run(&sim, NS_PER_S, NULL, NULL);
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK(mesh_neighbour_ops.find(node_mesh(ends[i]->node),
@@ -219,7 +156,7 @@ static uint64_t restart(uint64_t down_ns)
 	back_ns = sim.now_ns;
 	while (sim.now_ns < back_ns + 20 * NS_PER_S)
 		if (ask(0, MESH_OBSERVED_ADDR, NS_PER_S) != UINT64_MAX)
-			return outcome.at_ns - back_ns;
+			return outcome->at_ns - back_ns;
 	return UINT64_MAX;
 }
 
@@ -311,11 +248,11 @@ static void test_an_end_that_accepts_none_is_not_reached(void)
 	sim_crash(ends[1]);
 	ends[1]->config.relay_end.accept = RELAY_ACCEPT_NONE;
 	sim_start(ends[1]);
-	CHECK_EQ(reach(ends[1], middle, true), 0);
-	CHECK_EQ(reach(ends[0], ends[1], false), WEFT_EUNREACHABLE);
+	CHECK_EQ(sim_reach(ends[1], middle, true)->err, 0);
+	CHECK_EQ(sim_reach(ends[0], ends[1], false)->err, WEFT_EUNREACHABLE);
 	CHECK(!session_path(0, &path));
 	/* It may still open flows itself. */
-	CHECK_EQ(reach(ends[1], ends[0], false), 0);
+	CHECK_EQ(sim_reach(ends[1], ends[0], false)->err, 0);
 	sim_fini(&sim);
 }
 

@@ -14,6 +14,7 @@
 #include "support/fake_relay.h"
 #include "support/mem_nat.h"
 #include "support/sim.h"
+#include "support/sim_ask.h"
 
 #define DELAY_NS (20 * NS_PER_MS)
 #define CROWD	 10 /* of the DHT */
@@ -37,12 +38,7 @@ static struct mem_nat yards[2];
 static struct fake_relay relays[RELAYS];
 static struct sim_node *middles[RELAYS], *end, *asker;
 
-static struct {
-	unsigned over_cnt;
-	int err;
-	uint64_t at_ns;
-	uint8_t reply[1024];
-} outcome;
+static const struct sim_outcome *outcome; /* of the last question */
 
 /* --- the place --- */
 
@@ -100,67 +96,19 @@ static void world_start(void)
 
 /* --- asking --- */
 
-static bool is_over(void *arg)
-{
-	(void)arg;
-	return outcome.over_cnt > 0;
-}
-
-static void on_connected(void *arg, int err, const uint8_t *actual_key)
-{
-	(void)arg, (void)actual_key;
-	outcome.over_cnt++;
-	outcome.err = err;
-	outcome.at_ns = sim.now_ns;
-}
-
 /* By its key alone, unless the address is named. Returns milliseconds, or UINT64_MAX. */
 static uint64_t reach(struct sim_node *from, const struct sim_node *to, bool is_named)
 {
-	struct mesh_peer peer = {.addrs = &to->addr, .addr_cnt = is_named};
-	const struct mesh_connect connect = {
-		.peer = &peer, .timeout_ns = 20 * NS_PER_S, .done = on_connected};
 	uint64_t began_ns = sim.now_ns;
 
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
-	sim_wake(from);
-	if (mesh_connect(node_mesh(from->node), &connect, sim.now_ns) < 0 ||
-	    !sim_run(&sim, 30 * NS_PER_S, is_over, NULL) || outcome.err < 0)
-		return UINT64_MAX;
-	return (outcome.at_ns - began_ns) / NS_PER_MS;
-}
-
-static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	(void)arg;
-	outcome.over_cnt++;
-	outcome.err = reply->err;
-	outcome.at_ns = now_ns;
+	outcome = sim_reach(from, to, is_named);
+	return outcome->err < 0 ? UINT64_MAX : (outcome->at_ns - began_ns) / NS_PER_MS;
 }
 
 static bool ask(uint64_t timeout_ns)
 {
-	const struct mesh_seam mesh = mesh_seam_of(node_mesh(asker->node));
-	struct mesh_request *request;
-	struct mesh_ask ask = {
-		.type = MESH_OBSERVED_ADDR,
-		.payload = "\xa0",
-		.payload_len = 1,
-		.reply_buf = outcome.reply,
-		.reply_cap = sizeof(outcome.reply),
-		.timeout_ns = timeout_ns,
-		.reply = on_reply,
-	};
-
-	memset(&outcome, 0, sizeof(outcome));
-	memcpy(ask.peer.key, node_key_public(end->key), MESH_KEY_LEN);
-	sim_wake(asker);
-	if (mesh.ops->ask(mesh.mesh, &ask, sim.now_ns, &request) < 0)
-		return false;
-	return sim_run(&sim, timeout_ns + NS_PER_S, is_over, NULL) &&
-	       outcome.err != WEFT_ETIMEOUT && outcome.err != WEFT_ECLOSED &&
-	       outcome.err != WEFT_EUNREACHABLE;
+	outcome = sim_ask(asker, end, MESH_OBSERVED_ADDR, timeout_ns);
+	return sim_is_answered(outcome);
 }
 
 /* Asks again and again, as an application does. Milliseconds until an answer, or UINT64_MAX. */
@@ -170,7 +118,7 @@ static uint64_t ask_until_answered(void)
 
 	while (sim.now_ns < began_ns + 60 * NS_PER_S)
 		if (ask(20 * NS_PER_S))
-			return (outcome.at_ns - began_ns) / NS_PER_MS;
+			return (outcome->at_ns - began_ns) / NS_PER_MS;
 	return UINT64_MAX;
 }
 
