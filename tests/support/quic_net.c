@@ -393,7 +393,8 @@ static void deliver(struct quic_net *net, const struct quic_net_dgram *flying)
 		struct quic_node *node = net->nodes[i];
 		struct dgram dgram = {.data = flying->data,
 				      .len = flying->len,
-				      .local = node->inner,
+				      .local = addr_is_relayed(&flying->from) ? flying->from
+									      : node->inner,
 				      .remote = flying->from,
 				      .ecn = flying->ecn};
 

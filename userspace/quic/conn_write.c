@@ -65,6 +65,10 @@ static struct quic_stream *stream_next(struct quic_conn *conn)
 	return stream ? stream : stream_at_its_end(&conn->sending);
 }
 
+/*
+ * A packet of another path than that in use, which is validated, ends the batch. ngtcp2 goes on where it
+ * is as long as the path's packets, and all that follow would go by that other path.
+ */
 static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
 				 uint8_t *dst, size_t cap, ngtcp2_tstamp now_ns, void *user)
 {
@@ -75,7 +79,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 	unsigned vec_cnt;
 	uint32_t flags;
 
-	for (;;) {
+	while (!conn->is_batch_over) {
 		stream = stream_next(conn);
 		vec_cnt = stream ? quic_stream_unsent(stream, vecs) : 0;
 		flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
@@ -93,11 +97,15 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 			quic_stream_sent(stream, (size_t)taken);
 		if (rv == NGTCP2_ERR_WRITE_MORE)
 			continue;
-		if (!stream || !is_stream_verdict(rv))
+		if (!stream || !is_stream_verdict(rv)) {
+			conn->is_batch_over =
+				rv > 0 && !ngtcp2_path_eq(path, ngtcp2_conn_get_path(ngtcp2));
 			return rv;
+		}
 		stream->is_shut = stream->is_shut || rv != NGTCP2_ERR_STREAM_DATA_BLOCKED;
 		quic_stream_stop_write(stream);
 	}
+	return 0;
 }
 
 /*
@@ -178,6 +186,7 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	if (!sink->ops->reserve(sink, want, &slot))
 		return QUIC_WRITTEN_FULL;
 	ngtcp2_path_storage_zero(&path);
+	conn->is_batch_over = false;
 	len = ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data, want,
 					       &segment_len, write_packet, 0,
 					       quic_conn_clock_ns(conn));

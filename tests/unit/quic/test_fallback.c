@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection between the label of a slow relay and a fast direct path. Both paths are there all the
+ * time; the wire turns a label into the address of the other node.
+ */
+#include "support/check.h"
+#include "support/quic_net.h"
+
+#include "base/monotonic.h"
+#include "quic/quic.h"
+
+#define RELAY_BYTES_PER_S  8000ull /* 64 kbit/s, a flow without a grant */
+#define DIRECT_BYTES_PER_S 10000000ull
+#define QUEUE_NS	   (100 * NS_PER_MS)
+
+static struct quic_pair p;
+static uint64_t busy_ns[2][2]; /* of the direct link and the relayed one, each way */
+
+static struct addr label(void)
+{
+	return (struct addr){.family = ADDR_IPV6,
+			     .transport = ADDR_RELAY,
+			     .port = ADDR_RELAY_CONTROL_PORT,
+			     .ip = {0xfd, 0x6d, 0x65, 0x73, 0x00, 0x68, [15] = 7}};
+}
+
+static bool shape(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	bool is_relayed = addr_is_relayed(&dgram->to);
+	bool is_back = addr_equal(&dgram->from, &p.b->outer);
+	uint64_t *busy = &busy_ns[is_relayed][is_back], rate;
+
+	if (is_relayed) {
+		dgram->from = dgram->to;
+		dgram->to = is_back ? p.a->outer : p.b->outer;
+	}
+	rate = is_relayed ? RELAY_BYTES_PER_S : DIRECT_BYTES_PER_S;
+	if (*busy < net->now_ns)
+		*busy = net->now_ns;
+	/* A relay's bucket holds 32 KiB; a link queues for a while. */
+	if (*busy - net->now_ns > (is_relayed ? 4 * NS_PER_S : QUEUE_NS))
+		return false;
+	*busy += dgram->len * NS_PER_S / rate;
+	dgram->at_ns += *busy - net->now_ns;
+	return true;
+}
+
+static struct quic_test_conn *connect_relayed(uint64_t seed)
+{
+	struct addr at = label();
+	struct quic_test_conn *conn;
+
+	memset(busy_ns, 0, sizeof(busy_ns));
+	quic_pair_init(&p, seed, NULL);
+	p.net.delay_ns = 20 * NS_PER_MS;
+	p.net.tap = shape;
+	conn = quic_net_dial_key(p.a, &at, quic_node_key(p.b));
+	quic_net_settle(&p.net, 2 * NS_PER_S);
+	return conn;
+}
+
+static bool move_direct(void)
+{
+	struct addr at = label();
+
+	return quic_engine_move(p.a->engine, &at, &p.a->inner, &p.b->outer, p.net.now_ns);
+}
+
+/*
+ * What the slow path taught is not used on the fast one: two seconds after the move the sender has 80 %
+ * of the link, whichever end it is (E36).
+ */
+static void test_a_fast_path_is_used_whole_two_seconds_after_the_move(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct quic_test_conn *conn = connect_relayed(10 + i);
+		struct quic_node *receiver = i ? p.a : p.b;
+		uint64_t before;
+
+		CHECK(conn && conn->is_ready);
+		CHECK(quic_net_send(i ? &p.b->conns[0] : conn, 200 << 20) != NULL);
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+		before = receiver->streams[0].received_len;
+		CHECK(before > 20000 && before < 60000);
+		CHECK(move_direct());
+		quic_net_settle(&p.net, 2 * NS_PER_S);
+		before = receiver->streams[0].received_len;
+		quic_net_settle(&p.net, NS_PER_S);
+		before = receiver->streams[0].received_len - before;
+		printf("# %u %% of the link after two seconds\n",
+		       (unsigned)(before * 100 / DIRECT_BYTES_PER_S));
+		CHECK(before * 100 >= DIRECT_BYTES_PER_S * 80);
+		CHECK(!receiver->streams[0].is_damaged && !conn->is_closed);
+		quic_pair_fini(&p);
+	}
+}
+
+int main(void)
+{
+	RUN(test_a_fast_path_is_used_whole_two_seconds_after_the_move);
+	return check_done();
+}
