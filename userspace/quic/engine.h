@@ -347,6 +347,7 @@ void quic_conn_end_handshake(struct quic_conn *conn);
 
 /*
  * probe.c: packets that are to be answered, before ngtcp2 would send any.
+ * silent_ns: since when what is in flight could have been answered, while has_flight.
  * send sends one in the next flush; 0, or the ngtcp2 error that ends conn. ping:
  *     a PING, where the congestion window has room.
  * was_sent: a packet left, or none could.
@@ -357,6 +358,7 @@ void quic_conn_end_handshake(struct quic_conn *conn);
  * await: bytes of an answer came. next_ns: when expire is to be called, which
  *     returns as send does.
  */
+uint64_t quic_probe_silent_ns(const struct quic_conn *conn);
 uint64_t quic_probe_patience_ns(const struct quic_conn *conn);
 WEFT_MUST_CHECK
 int quic_probe_send(struct quic_conn *conn);

@@ -17,7 +17,7 @@
  *     new one from a packet of this node. The pauses grow, and it ends after
  *     ten seconds.
  *
- * A connection with nothing in flight sends a PING: the keep-alive time is a nanosecond
+ * A connection with nothing in flight, or that was heard a moment ago, sends a PING: the keep-alive time is a nanosecond
  * for one packet. With data in flight the congestion window may be full, and only a probe
  * timeout may exceed it. ngtcp2 has no call for that, but the engine sets its clock. The
  * clock of the one connection moves on to its next timer, and stays ahead of the engine's
@@ -86,6 +86,11 @@ static uint64_t conn_in_flight_len(const struct quic_conn *conn)
 	return info.bytes_in_flight;
 }
 
+uint64_t quic_probe_silent_ns(const struct quic_conn *conn)
+{
+	return conn->heard_ns > conn->flight_ns ? conn->heard_ns : conn->flight_ns;
+}
+
 uint64_t quic_probe_patience_ns(const struct quic_conn *conn)
 {
 	ngtcp2_conn_info info;
@@ -147,6 +152,17 @@ static int conn_skip_to_timer(struct quic_conn *conn, bool *out_did)
 	return 0;
 }
 
+/*
+ * The clock moves on only where what is in flight may be lost. Its answers would else be taken for late
+ * by as much as the clock moved, and the round trip for that much longer.
+ */
+static bool conn_is_in_doubt(const struct quic_conn *conn)
+{
+	return conn->is_path_back || conn->doubt_len ||
+	       (conn->has_flight &&
+		conn->engine->now_ns >= quic_probe_silent_ns(conn) + quic_probe_patience_ns(conn));
+}
+
 void quic_probe_ping(struct quic_conn *conn)
 {
 	conn->engine->stats.probe_cnt++;
@@ -164,7 +180,7 @@ int quic_probe_send(struct quic_conn *conn)
 	conn->probed_ns = conn->engine->now_ns;
 	if (conn->state != QUIC_CONN_OPEN || conn->is_close_wanted)
 		return 0;
-	if (conn_in_flight_len(conn) > 0)
+	if (conn_in_flight_len(conn) > 0 && conn_is_in_doubt(conn))
 		rv = conn_skip_to_timer(conn, &did_skip);
 	if (!did_skip) {
 		quic_probe_ping(conn);
@@ -244,8 +260,8 @@ static bool probe_is_answered(const struct quic_conn *conn)
 
 void quic_probe_doubt(struct quic_conn *conn)
 {
-	if (conn->state == QUIC_CONN_OPEN && conn_silence_ns(conn) >= SILENCE_NS_MIN &&
-	    conn_silence_ns(conn) >= quic_probe_patience_ns(conn))
+	if (conn->state == QUIC_CONN_OPEN && conn->has_flight &&
+	    conn->engine->now_ns >= quic_probe_silent_ns(conn) + quic_probe_patience_ns(conn))
 		conn->doubt_len = conn_in_flight_len(conn);
 }
 
@@ -263,7 +279,7 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 	if (!conn->doubt_len)
 		conn->doubt_cnt = 0;
 	if (conn->is_probe_wanted)
-		return quic_probe_send(conn);
+		return quic_probe_path_is_back(conn);
 	if (!conn->doubt_len || !probe_is_answered(conn))
 		return 0;
 	if (conn->doubt_cnt == DOUBT_CNT_MAX &&

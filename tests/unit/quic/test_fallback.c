@@ -95,8 +95,38 @@ static void test_a_fast_path_is_used_whole_two_seconds_after_the_move(void)
 	}
 }
 
+/* The clock of a connection moves on for probes; a connection that owes nothing has no need of that. */
+static void test_an_hour_of_questions_leaves_the_round_trip_as_it_is(void)
+{
+	struct transport_conn_info info;
+	struct quic_test_conn *conn;
+
+	quic_pair_init(&p, 30, NULL);
+	p.net.delay_ns = 20 * NS_PER_MS;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	for (unsigned i = 0; i < 360; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			struct transport_conn *at = k ? p.b->conns[0].conn : conn->conn;
+
+			p.a->transport->ops->info(at, &info);
+			p.a->transport->ops->probe(at);
+			quic_net_settle(&p.net, 30 * NS_PER_MS);
+		}
+		quic_net_settle(&p.net, 10 * NS_PER_S);
+	}
+	for (unsigned k = 0; k < 2; k++) {
+		struct transport_conn *at = k ? p.b->conns[0].conn : conn->conn;
+
+		p.a->transport->ops->info(at, &info);
+		CHECK(info.rtt_ns >= 40 * NS_PER_MS && info.rtt_ns < 80 * NS_PER_MS);
+	}
+	quic_pair_fini(&p);
+}
+
 int main(void)
 {
 	RUN(test_a_fast_path_is_used_whole_two_seconds_after_the_move);
+	RUN(test_an_hour_of_questions_leaves_the_round_trip_as_it_is);
 	return check_done();
 }
