@@ -59,6 +59,7 @@ struct mesh_upgrade {
 	struct mesh_session *session; /* NULL: none is tried */
 	struct transport_conn *conn;  /* NULL: none is under way */
 	struct timer timer;
+	bool has_searched; /* once, for a direct path */
 	uint64_t pause_ns;
 };
 
@@ -347,7 +348,8 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
  * A session that this node dialled may be on TCP or go through a relay. Its peer is then dialled by QUIC:
  * after 2 s, then with pauses that double, up to a minute. Through a relay that begins after half a
  * second, with pauses of up to 4 s in the first half minute. Each time a direct path is looked for,
- * too (mesh_params.find_path). begin: the session has said HELLO, or moved. ended: that dial came to
+ * too (mesh_params.find_path). A direct path that lasted for less than a minute doubles the first pause
+ * of the next search. begin: the session has said HELLO, or moved. ended: that dial came to
  * nothing. drop: the session ends, or moved.
  */
 void mesh_upgrade_begin(struct mesh_session *session);

@@ -37,10 +37,22 @@ static size_t on_len_max(void *ctx, const struct addr *label)
 	return relay_end_len_max(ctx, label);
 }
 
+static void on_ask(void *ctx, const struct addr *label)
+{
+	relay_end_ask(ctx, label);
+}
+
+static bool on_relabel(void *ctx, struct addr *label)
+{
+	return relay_end_relabel(ctx, label);
+}
+
 static const struct worker_relay_end relay_end_ops = {
 	.input = on_input,
 	.wrap = on_wrap,
 	.len_max = on_len_max,
+	.ask = on_ask,
+	.relabel = on_relabel,
 };
 
 /* --- for the ends --- */
@@ -188,6 +200,16 @@ static void on_move(void *ctx, const struct addr *from, const struct addr *to)
 	quic_engine_rebind(node->home->quic, move_choose, &move, node->home->now_ns);
 }
 
+static void on_spare(void *ctx, const struct addr *remote, const struct addr *label)
+{
+	quic_engine_fall_back_to(((struct node *)ctx)->home->quic, remote, label);
+}
+
+static void on_relabelled(void *ctx, const struct addr *from, const struct addr *to)
+{
+	quic_engine_relabel(((struct node *)ctx)->home->quic, from, to);
+}
+
 static void on_path_back(void *ctx, const struct addr *label)
 {
 	struct node *node = ctx;
@@ -296,6 +318,8 @@ int node_open_relay_end(struct node *node, char *what)
 		.deliver = on_deliver,
 		.expel = on_expel,
 		.move = on_move,
+		.spare = on_spare,
+		.relabelled = on_relabelled,
 		.path_back = on_path_back,
 		.on_event = on_event,
 		.connect = on_connect,

@@ -38,7 +38,7 @@ static const uint16_t relayed_probes[] = {1436, 1376, 1264};
  */
 #define STREAM_WINDOW_DIVISOR 2
 /* Spare ids so that a peer can move several times in a row. */
-#define PEER_CID_CNT 4
+#define PEER_CID_CNT 6
 
 static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
 {
@@ -65,6 +65,11 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		return;
 	}
 	quic_probe_expire(conn);
+	rv = quic_fallback_expire(conn);
+	if (rv != 0) {
+		quic_conn_shut(conn, rv);
+		return;
+	}
 	quic_conn_want_write(conn);
 }
 
@@ -347,8 +352,12 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 	quic_path_init(&path, &dgram->local, &dgram->remote);
 	if (!is_left_out) {
 		conn->read_ns = conn->engine->now_ns;
+		quic_fallback_hears(conn);
 		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
 					  quic_conn_clock_ns(conn));
+		if (rv == 0)
+			quic_conn_see_path(conn);
+		quic_fallback_heard(conn);
 	}
 	if (rv == 0)
 		rv = quic_probe_heard(conn, !is_left_out);
@@ -382,13 +391,16 @@ static bool conn_may_rest(const struct quic_conn *conn)
 void quic_conn_rearm(struct quic_conn *conn)
 {
 	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
-	uint64_t probe_ns = quic_probe_next_ns(conn);
+	uint64_t probe_ns = quic_probe_next_ns(conn), fallback_ns;
 
 	quic_probe_note_flight(conn, false);
+	fallback_ns = quic_fallback_next_ns(conn);
 	if (at_ns != UINT64_MAX)
 		at_ns = at_ns > conn->ahead_ns ? at_ns - conn->ahead_ns : 0;
 	if (probe_ns < at_ns)
 		at_ns = probe_ns;
+	if (fallback_ns < at_ns)
+		at_ns = fallback_ns;
 	if (conn_may_rest(conn) && at_ns < conn->heard_ns + REST_NS)
 		at_ns = conn->heard_ns + REST_NS;
 	if (at_ns == UINT64_MAX)
@@ -404,6 +416,7 @@ bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const stru
 	quic_path_init(&path, local, remote);
 	if (ngtcp2_conn_initiate_migration(conn->ngtcp2, &path.path, quic_conn_clock_ns(conn)) != 0)
 		return false;
+	quic_conn_see_path(conn);
 	quic_conn_want_write(conn);
 	return true;
 }

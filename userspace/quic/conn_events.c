@@ -286,30 +286,64 @@ static int on_stateless_reset(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_stateless_re
 	return 0;
 }
 
+static int on_path_doubted(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,
+			   const ngtcp2_path *fallback, void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)flags, (void)fallback;
+	/* Of others some end without a word. */
+	conn->is_validating = ngtcp2_path_eq(path, ngtcp2_conn_get_path(ngtcp2));
+	return 0;
+}
+
+static void conn_moved(struct quic_conn *conn)
+{
+	const struct transport_events *events = conn->engine->events;
+	const ngtcp2_path *current = ngtcp2_conn_get_path(conn->ngtcp2);
+	struct addr from = conn->remote;
+
+	quic_path_addr(&current->remote, &conn->remote);
+	quic_path_addr(&current->local, &conn->local);
+	quic_fallback_moved(conn, &from);
+	conn->engine->stats.migrated_cnt++;
+	/* From a relay, which still carries what is in flight, it went because this path is better. */
+	if (addr_is_relayed(&from) && !addr_is_relayed(&conn->remote))
+		quic_probe_ping(conn);
+	else
+		conn->is_probe_wanted = true;
+	if (!conn->is_dialler)
+		conn_give_token(conn, current);
+	if (conn->is_announced && events->conn_moved)
+		events->conn_moved(conn->engine->ctx, &conn->transport, conn->engine->now_ns);
+}
+
 static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,
 			     const ngtcp2_path *fallback, ngtcp2_path_validation_result result,
 			     void *user)
 {
 	struct quic_conn *conn = user;
-	const ngtcp2_path *current = ngtcp2_conn_get_path(ngtcp2);
-	const struct transport_events *events = conn->engine->events;
 
 	(void)flags;
 	(void)fallback;
+	conn->is_validating = false;
 	if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
 		return 0;
 	quic_path_tell(conn->engine, path);
-	if (!ngtcp2_path_eq(path, current))
-		return 0;
-	quic_path_addr(&path->remote, &conn->remote);
-	quic_path_addr(&path->local, &conn->local);
-	conn->engine->stats.migrated_cnt++;
-	conn->is_probe_wanted = true;
-	if (!conn->is_dialler)
-		conn_give_token(conn, path);
-	if (conn->is_announced && events->conn_moved)
-		events->conn_moved(conn->engine->ctx, &conn->transport, conn->engine->now_ns);
+	if (ngtcp2_path_eq(path, ngtcp2_conn_get_path(ngtcp2)))
+		conn_moved(conn);
 	return 0;
+}
+
+void quic_conn_see_path(struct quic_conn *conn)
+{
+	struct addr remote;
+
+	if (conn->state != QUIC_CONN_OPEN || conn->is_validating)
+		return;
+	quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
+	if (!addr_equal(&remote, &conn->remote))
+		conn_moved(conn);
 }
 
 /*
@@ -350,6 +384,7 @@ const ngtcp2_callbacks quic_conn_callbacks = {
 	.recv_new_token = on_new_token,
 	.remove_connection_id = on_remove_cid,
 	.update_key = on_update_key,
+	.begin_path_validation = on_path_doubted,
 	.path_validation = on_path_validated,
 	.stream_reset = quic_stream_on_reset,
 	.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,

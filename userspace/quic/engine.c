@@ -166,6 +166,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->ctx = params->ctx;
 	engine->on_path = params->on_path;
 	engine->relayed_len_max = params->relayed_len_max;
+	engine->ask_relayed = params->ask_relayed;
+	engine->relabel = params->relabel;
 	engine->path_ctx = params->path_ctx;
 	engine->is_limited = params->is_limited;
 	engine->limited_ctx = params->limited_ctx;

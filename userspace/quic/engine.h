@@ -37,7 +37,7 @@
 /* Ids a peer may hold of one connection, retired but remembered ones included. */
 #define QUIC_CONN_CID_CAP 16
 /* Reset tokens of ids that we may be using towards a peer: current, probed, fallback. */
-#define QUIC_CONN_TOKEN_CAP 4
+#define QUIC_CONN_TOKEN_CAP 6
 
 /*
  * Which connection a datagram belongs to, asked in three ways. Ids of
@@ -140,6 +140,16 @@ enum quic_conn_state {
 	QUIC_CONN_LINGER, /* closed: only ids and perhaps a close packet are left */
 };
 
+/* fallback.c: what a connection has of the relayed path that it was moved from. */
+struct quic_fallback {
+	struct addr label;	       /* family ADDR_NONE: it came from none */
+	uint64_t silent_ns;	       /* since when the path is silent that was probed last */
+	unsigned probe_cnt, trial_cnt; /* in that silence */
+	uint64_t next_ns;
+	uint64_t in_flight_len; /* before a datagram is read */
+	uint64_t acked_ns;	/* when less was in flight after that */
+};
+
 struct quic_conn {
 	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct quic_engine *engine;
@@ -210,14 +220,16 @@ struct quic_conn {
 	uint64_t probed_ns;	     /* when probe.c last sent something */
 	uint64_t flight_ns;	     /* since when something is in flight, while has_flight */
 	bool has_flight;
-	bool has_left_out;	 /* a datagram, and has read none since */
-	uint64_t awaited_ns;	 /* while is_awaiting: since when nothing of an answer has come */
-	uint64_t asked_ns;	 /* when that was last asked about */
-	bool is_awaiting;	 /* an answer, or the rest of one, may be owed */
-	bool is_batch_over;	 /* what is written ends with a packet of another path */
-	bool is_path_back;	 /* while a probe is sent for that reason */
-	bool is_probe_wanted;	 /* once the datagram that is read has been read */
-	bool is_pinging;	 /* the keep-alive time is that of a PING now */
+	bool has_left_out;    /* a datagram, and has read none since */
+	uint64_t awaited_ns;  /* while is_awaiting: since when nothing of an answer has come */
+	uint64_t asked_ns;    /* when that was last asked about */
+	bool is_awaiting;     /* an answer, or the rest of one, may be owed */
+	bool is_validating;   /* the path in use, which is a new one */
+	bool is_batch_over;   /* what is written ends with a packet of another path */
+	bool is_path_back;    /* while a probe is sent for that reason */
+	bool is_probe_wanted; /* once the datagram that is read has been read */
+	bool is_pinging;      /* the keep-alive time is that of a PING now */
+	struct quic_fallback fallback;
 	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
 };
 
@@ -242,6 +254,8 @@ struct quic_engine {
 	struct dgram_sink *sink;
 	quic_path_fn on_path;						/* may be NULL */
 	size_t (*relayed_len_max)(void *ctx, const struct addr *label); /* may be NULL */
+	void (*ask_relayed)(void *ctx, const struct addr *label);	/* may be NULL */
+	bool (*relabel)(void *ctx, struct addr *label);			/* may be NULL */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
 	void *path_ctx;
@@ -340,6 +354,11 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
 void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
+/*
+ * quic_conn_see_path: conn may be on another path. To one that it was on in the last ten minutes ngtcp2
+ * goes without validation, and without a word.
+ */
+void quic_conn_see_path(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
 bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const struct addr *remote);
 /* quic_conn_end_handshake takes conn out of the counts of handshakes, if it is in them. */
@@ -374,6 +393,17 @@ void quic_probe_await(struct quic_conn *conn);
 uint64_t quic_probe_next_ns(const struct quic_conn *conn);
 void quic_probe_expire(struct quic_conn *conn);
 void quic_wake_init(struct quic_engine *engine);
+/*
+ * fallback.c. moved: conn came to its path from that of from. hears, heard: a datagram is
+ * to be read, and was. next_ns: when expire is to be called,
+ * which returns as quic_probe_send does.
+ */
+void quic_fallback_moved(struct quic_conn *conn, const struct addr *from);
+void quic_fallback_hears(struct quic_conn *conn);
+void quic_fallback_heard(struct quic_conn *conn);
+uint64_t quic_fallback_next_ns(const struct quic_conn *conn);
+WEFT_MUST_CHECK
+int quic_fallback_expire(struct quic_conn *conn);
 /* quic_conn_clock_ns: the time as ngtcp2 has it for conn. */
 static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 {

@@ -98,6 +98,16 @@ struct quic_engine_params {
 	quic_path_fn on_path;
 	/* The longest packet that a relay's flow carries, of a label (ADDR_RELAY). NULL: there are none. */
 	size_t (*relayed_len_max)(void *ctx, const struct addr *label);
+	/*
+	 * The path of an accepted connection that came from label is silent. Its peer is to be asked
+	 * through that relay to write. May be NULL.
+	 */
+	void (*ask_relayed)(void *ctx, const struct addr *label);
+	/*
+	 * A dialled connection goes back to label, and is to take another label of that flow: ngtcp2
+	 * validates no path that it knows. False: the flow is not open. May be NULL.
+	 */
+	bool (*relabel)(void *ctx, struct addr *label);
 	void *path_ctx;
 	/*
 	 * Asked at each Initial: does its address have one connection in all, which begins with
@@ -184,6 +194,15 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
  */
 bool quic_engine_move(struct quic_engine *engine, const struct addr *from, const struct addr *local,
 		      const struct addr *remote, uint64_t now_ns);
+/*
+ * quic_engine_fall_back_to: a flow of label is open, to the peer of the open connection that leads to
+ * remote. Should that path fall silent, the connection goes there (fallback.c).
+ */
+void quic_engine_fall_back_to(struct quic_engine *engine, const struct addr *remote,
+			      const struct addr *label);
+/* quic_engine_relabel: the flow of a connection that came from label `from` has label `to` now. */
+void quic_engine_relabel(struct quic_engine *engine, const struct addr *from,
+			 const struct addr *to);
 /*
  * quic_engine_path_is_back: packets to remote were lost for a time, and arrive again from now on. The
  * open connection that leads there asks its peer at once, whatever its probe timeout has grown to.

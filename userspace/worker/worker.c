@@ -148,6 +148,21 @@ static size_t worker_relayed_len_max(void *ctx, const struct addr *label)
 	return worker->relay_end ? worker->relay_end->len_max(worker->relay_end_ctx, label) : 0;
 }
 
+static void worker_ask_relayed(void *ctx, const struct addr *label)
+{
+	const struct worker *worker = ctx;
+
+	if (worker->relay_end)
+		worker->relay_end->ask(worker->relay_end_ctx, label);
+}
+
+static bool worker_relabel(void *ctx, struct addr *label)
+{
+	const struct worker *worker = ctx;
+
+	return worker->relay_end && worker->relay_end->relabel(worker->relay_end_ctx, label);
+}
+
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
 	struct worker *worker = container_of(timer, struct worker, paths_timer);
@@ -203,6 +218,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
 		.relayed_len_max = worker_relayed_len_max,
+		.ask_relayed = worker_ask_relayed,
+		.relabel = worker_relabel,
 		.path_ctx = worker,
 		.key_class = worker_carriers_key_class,
 		.class_ctx = worker,

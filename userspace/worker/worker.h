@@ -71,6 +71,10 @@ struct worker_relay_end {
 	struct dgram_sink *(*wrap)(void *ctx, struct dgram_sink *sink);
 	/* The longest packet of a label's flow. */
 	size_t (*len_max)(void *ctx, const struct addr *label);
+	/* As relay_end_ask. */
+	void (*ask)(void *ctx, const struct addr *label);
+	/* As relay_end_relabel. */
+	bool (*relabel)(void *ctx, struct addr *label);
 };
 
 /* The parts of the configuration that a worker hands to its modules. Borrowed for its life. */

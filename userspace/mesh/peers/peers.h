@@ -77,7 +77,9 @@ struct mesh_peer_entry {
 	enum fair_class placed_as;
 	uint64_t useful_hour; /* of useful_units */
 	uint64_t useful_units;
-	bool is_useful; /* among those of most use in the last hour */
+	uint64_t direct_ns; /* when a session last went to a direct path; 0: none did */
+	uint64_t search_ns; /* first pause of the search for one (udp_silence.c) */
+	bool is_useful;	    /* among those of most use in the last hour */
 	/* Relays of the newest address record that was found in this life. */
 	struct peer_via vias[PEER_VIAS_MAX];
 	unsigned via_cnt;

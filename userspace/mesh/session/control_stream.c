@@ -198,10 +198,10 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	if (session->is_chosen)
 		record->choices |= MESH_CHOICE_DIALLED;
 	mesh_peers_take(&mesh->peers, entry);
-	mesh_upgrade_begin(session);
 	entry->session_cnt++;
 	mesh_deferrals_forget(&mesh->deferrals, session->key);
 	session->peer = entry;
+	mesh_upgrade_begin(session);
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 }
 

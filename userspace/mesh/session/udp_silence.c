@@ -14,6 +14,8 @@
 #define UPGRADE_FIRST_NS   (2 * NS_PER_S)
 #define UPGRADE_RELAYED_NS (500 * NS_PER_MS)
 #define UPGRADE_PAUSE_MAX  (60 * NS_PER_S)
+/* A direct path that breaks sooner than this does not last: the next one is looked for later. */
+#define UPGRADE_LASTS_NS (60 * NS_PER_S)
 /* A node that has just started may learn its own address seconds later, and others' likewise. */
 #define UPGRADE_EAGER_NS	(30 * NS_PER_S)
 #define UPGRADE_EAGER_PAUSE_MAX (4 * NS_PER_S)
@@ -144,6 +146,7 @@ static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_session *session = container_of(timer, struct mesh_session, upgrade.timer);
 	struct mesh *mesh = session->mesh;
+	bool is_searched = addr_is_relayed(&session->remote) && mesh->params.find_path;
 
 	mesh->now_ns = now_ns;
 	if (session->is_leaving || mesh->is_leaving)
@@ -151,22 +154,41 @@ static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 	upgrade_arm(session);
 	if (session->is_retired)
 		return;
-	if (!session->upgrade.conn)
+	/* A direct path is first looked for by itself: with it this session goes on, and no other begins. */
+	if (!session->upgrade.conn && (session->upgrade.has_searched || !is_searched))
 		upgrade_dial(session);
-	if (addr_is_relayed(&session->remote) && mesh->params.find_path)
+	session->upgrade.has_searched = is_searched;
+	if (is_searched)
 		mesh->params.find_path(mesh->params.ctx, session->key);
+}
+
+/* The first pause of a search for a direct path, after the last one did not last: twice the one before. */
+static uint64_t search_first_ns(struct mesh_peer_entry *peer, uint64_t now_ns)
+{
+	if (!peer->direct_ns || now_ns >= peer->direct_ns + UPGRADE_LASTS_NS)
+		peer->search_ns = UPGRADE_RELAYED_NS;
+	else if (peer->search_ns < UPGRADE_PAUSE_MAX / 2)
+		peer->search_ns *= 2;
+	else
+		peer->search_ns = UPGRADE_PAUSE_MAX;
+	return peer->search_ns;
 }
 
 void mesh_upgrade_begin(struct mesh_session *session)
 {
 	struct mesh_upgrade *upgrade = &session->upgrade;
 
+	if (session->remote.transport == ADDR_UDP)
+		session->peer->direct_ns = session->mesh->now_ns;
 	if (session->remote.transport == ADDR_UDP || !session->is_dialler)
 		return;
 	upgrade->kind = MESH_CONN_UPGRADE;
 	upgrade->session = session;
-	upgrade->pause_ns =
-		addr_is_relayed(&session->remote) ? UPGRADE_RELAYED_NS : UPGRADE_FIRST_NS;
+	upgrade->pause_ns = UPGRADE_FIRST_NS;
+	if (addr_is_relayed(&session->remote))
+		upgrade->pause_ns = search_first_ns(session->peer, session->mesh->now_ns);
+	/* Where direct paths do not last, a session of its own may. */
+	upgrade->has_searched = upgrade->pause_ns > UPGRADE_RELAYED_NS;
 	timer_init(&upgrade->timer, upgrade_expire);
 	upgrade_arm(session);
 }

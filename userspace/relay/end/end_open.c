@@ -77,7 +77,7 @@ static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, u
 
 	flow->fail_cnt++;
 	end->stats.failed_cnt++;
-	if (is_final || flow->fail_cnt > RETRY_FAST_CNT)
+	if (is_final || flow->is_spare || flow->fail_cnt > RETRY_FAST_CNT)
 		pause_ns = PAUSE_NS << (flow->fail_cnt < 5 ? flow->fail_cnt - 1 : 4);
 	if (pause_ns > PAUSE_MAX_NS)
 		pause_ns = PAUSE_MAX_NS;
@@ -273,10 +273,19 @@ static void leg_connect(struct end_relay *relay)
 	}
 }
 
+static uint64_t flow_probe_ns(const struct end_flow *flow)
+{
+	if (flow->is_spare)
+		return KEPT_PROBE_NS;
+	return flow->end->now_ns < flow_used_ns(flow) + IN_USE_NS ? PROBE_NS : IDLE_PROBE_NS;
+}
+
 /* Whether some flow of relay wants its session, and how often to ask if it is there; 0: never. */
 static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t *out_probe_ns)
 {
 	const struct relay_end *end = relay->end;
+
+	uint64_t every_ns;
 
 	*out_session = relay->is_kept;
 	*out_probe_ns = relay->is_kept ? KEPT_PROBE_NS : 0;
@@ -285,13 +294,10 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 
 		if (flow->relay != relay)
 			continue;
-		*out_session |= flow_is_recent(flow);
-		if (!flow->was_open)
-			continue;
-		if (end->now_ns < flow_used_ns(flow) + IN_USE_NS)
-			*out_probe_ns = PROBE_NS;
-		else if (*out_probe_ns != PROBE_NS)
-			*out_probe_ns = IDLE_PROBE_NS;
+		*out_session |= flow_is_recent(flow) || flow->is_spare;
+		every_ns = !flow->was_open ? 0 : flow_probe_ns(flow);
+		if (every_ns && (!*out_probe_ns || every_ns < *out_probe_ns))
+			*out_probe_ns = every_ns;
 	}
 	if (relay->owes_ns && *out_probe_ns > IDLE_PROBE_NS)
 		*out_probe_ns = IDLE_PROBE_NS;
@@ -462,7 +468,7 @@ static bool flow_is_done(const struct end_flow *flow)
 	if (flow->is_over)
 		return true;
 	if (flow->is_open)
-		return end->now_ns >= flow_used_ns(flow) + IDLE_NS;
+		return end->now_ns >= later(flow_used_ns(flow), flow->warm_ns) + IDLE_NS;
 	if (!flow->was_open)
 		return end->now_ns >= flow->made_ns + AWAIT_NS;
 	return end->now_ns >= flow->lost_ns + GIVE_UP_NS;
@@ -512,10 +518,17 @@ static void flow_end(struct end_flow *flow)
 	end->params.expel(end->params.ctx, &addr);
 }
 
+/* A flow that was lost is opened again unasked. */
+static bool flow_is_missed(const struct end_flow *flow)
+{
+	return flow->was_open && (flow->is_spare || flow_is_recent(flow));
+}
+
 static void flow_turn(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 
+	relay_end_spare_turn(flow);
 	if (flow->is_open && end->now_ns >= flow->expires_ns)
 		relay_end_flow_lose(flow);
 	if (flow_is_done(flow)) {
@@ -533,8 +546,7 @@ static void flow_turn(struct end_flow *flow)
 		flow->is_back = false;
 		return;
 	}
-	if (!flow->is_opener || flow->request ||
-	    (!flow->out.cnt && !(flow->was_open && flow_is_recent(flow))))
+	if (!flow->is_opener || flow->request || (!flow->out.cnt && !flow_is_missed(flow)))
 		return;
 	if (end->now_ns >= flow->retry_ns)
 		flow_ask(flow);

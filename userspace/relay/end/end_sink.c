@@ -185,6 +185,22 @@ void relay_end_queue_send(struct end_flow *flow)
 	queue->cnt = 0;
 }
 
+bool relay_end_flow_send(struct end_flow *flow, const uint8_t *data, size_t len)
+{
+	struct relay_end *end = flow->end;
+	const struct dgram_route route = {.segment_len = 0};
+	struct dgram_slot slot;
+
+	if (!end->inner || !flow->is_open || !flow->relay->is_up ||
+	    !end->inner->ops->reserve(end->inner, len + RELAY_MESSAGE_LABEL_LEN, &slot)) {
+		end->stats.unsent_cnt++;
+		return false;
+	}
+	memcpy(slot.data, data, len);
+	flow_commit(flow, &slot, len, &route);
+	return true;
+}
+
 /* --- in --- */
 
 /* The flow of a labelled datagram from its relay; NULL: it is of none. */
@@ -213,6 +229,7 @@ static bool flow_input(struct end_flow *flow, struct dgram *dgram, uint64_t now_
 	flow->heard_ns = flow->relay->heard_ns = now_ns;
 	flow->heard_cnt++;
 	flow->end->stats.heard_cnt++;
+	relay_end_spare_relabel(flow);
 	dgram->data += RELAY_MESSAGE_LABEL_LEN;
 	dgram->len -= RELAY_MESSAGE_LABEL_LEN;
 	dgram->local = dgram->remote = flow->addr;
@@ -230,6 +247,10 @@ bool relay_end_input(struct relay_end *end, struct dgram *dgram, uint64_t now_ns
 	kind = flow ? dgram->data[1] & END_KIND_MASK : WEFT_RELAY_TO_RELAY;
 	if (kind == WEFT_RELAY_TO_END && inner_is_quic(dgram))
 		return flow_input(flow, dgram, now_ns);
+	if (kind == WEFT_RELAY_TO_END &&
+	    relay_end_spare_heard(flow, dgram->data + RELAY_MESSAGE_LABEL_LEN,
+				  dgram->len - RELAY_MESSAGE_LABEL_LEN))
+		return false;
 	if (kind == WEFT_RELAY_UNKNOWN && dgram->len == RELAY_MESSAGE_LABEL_LEN) {
 		end->stats.unknown_cnt++;
 		relay_end_flow_lose(flow);

@@ -225,23 +225,49 @@ static bool flow_take_share(struct end_flow *flow)
 	return false;
 }
 
-/* A flow of this node's own that nothing used lately makes room for another. */
-#define YIELD_NS 10000000000ull
-static bool opened_make_room(struct relay_end *end)
+/* relay NULL: any. NULL: all are used, or wanted. */
+static struct end_flow *idlest_flow(struct relay_end *end, const struct end_relay *relay)
 {
 	struct end_flow *idlest = NULL;
 
-	if (end->stats.opened_now < end->params.config.opened_cap)
-		return true;
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		struct end_flow *flow = &end->flows[i];
+		bool may_yield = relay ? flow->relay == relay && flow->is_spare : !!flow->relay;
 
-		if (flow->relay && flow->is_opener && !flow->search &&
+		if (may_yield && flow->is_opener && !flow->search &&
 		    (!idlest || flow->sent_ns < idlest->sent_ns))
 			idlest = flow;
 	}
-	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS || end->gone_cnt == end->flow_cap)
+	return idlest;
+}
+
+/* With a grant the relay says how many there may be; without one the spare ones yield. */
+static bool is_full_at(struct relay_end *end, const struct end_relay *relay)
+{
+	unsigned cnt = 0;
+	size_t grant_len = 0;
+
+	for (unsigned i = 0; i < end->flow_cap; i++)
+		cnt += end->flows[i].relay == relay && end->flows[i].is_opener;
+	if (cnt < RELAY_OPENED_MAX)
 		return false;
+	return relay->refuses_grant || !end->params.grant ||
+	       !end->params.grant(end->params.ctx, relay->place.key, &grant_len);
+}
+
+/* A flow of this node's own that nothing used lately makes room for another. */
+#define YIELD_NS 10000000000ull
+static bool opened_make_room(struct relay_end *end, const struct end_relay *relay)
+{
+	bool is_full = end->stats.opened_now >= end->params.config.opened_cap;
+	struct end_flow *idlest = NULL;
+
+	if (is_full)
+		idlest = idlest_flow(end, NULL);
+	else if (is_full_at(end, relay))
+		idlest = idlest_flow(end, relay);
+	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS || end->gone_cnt == end->flow_cap)
+		return !is_full;
 	flow_yield(idlest);
 	return true;
 }
@@ -252,7 +278,7 @@ struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *re
 	struct end_flow *flow = flow_slot(end);
 	bool has_share;
 
-	if (!flow || (is_opener && !opened_make_room(end)))
+	if (!flow || (is_opener && !opened_make_room(end, relay)))
 		return NULL;
 	*flow = (struct end_flow){
 		.end = end,

@@ -29,6 +29,9 @@ struct random;
  * the label stays. A flow that carries less than before gets another label, and no flow carries more
  * than it did.
  *
+ * The session of two ends may move to a direct path. Its flow is then spare: it stays open, so that the
+ * session can come back, and makes room for another flow where there is none.
+ *
  * Peers can fill the table of accepted flows, by fair shares of the relays' networks and keys. An
  * honest peer is then refused, and asks through another relay.
  *
@@ -105,6 +108,10 @@ struct relay_end_params {
 	void (*expel)(void *ctx, const struct addr *label);
 	/* QUIC moves from one label to another; an acceptor's peer does that. May be NULL. */
 	void (*move)(void *ctx, const struct addr *from, const struct addr *to);
+	/* The session that leads to remote can go through label's flow as well. May be NULL. */
+	void (*spare)(void *ctx, const struct addr *remote, const struct addr *label);
+	/* A spare flow has another label, which packets come from next. May be NULL. At any time. */
+	void (*relabelled)(void *ctx, const struct addr *from, const struct addr *to);
 	/* Packets to a label arrive again, after a time in which the flow was lost. May be NULL. */
 	void (*path_back)(void *ctx, const struct addr *label);
 	/* May be NULL. At any time. */
@@ -142,6 +149,13 @@ struct dgram_sink *relay_end_sink(struct relay_end *end, struct dgram_sink *inne
 bool relay_end_input(struct relay_end *end, struct dgram *dgram, uint64_t now_ns);
 /* relay_end_len_max: the longest packet that a flow carries; 0: no such label. */
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label);
+/*
+ * relay_end_ask: the peer at the other end of label's flow is asked to write to this node on the path
+ * that their session uses now.
+ */
+void relay_end_ask(struct relay_end *end, const struct addr *label);
+/* relay_end_relabel gives the flow of label another one, which replaces it. False: none is open. */
+bool relay_end_relabel(struct relay_end *end, struct addr *label);
 /* relay_end_relay_of: the key of a label's relay, or NULL. */
 const uint8_t *relay_end_relay_of(const struct relay_end *end, const struct addr *label);
 

@@ -69,6 +69,9 @@ struct end_flow {
 	bool is_moving;	 /* it carries less than before: its next label is due */
 	bool is_evicted; /* its share went to another */
 	bool is_over;	 /* the next turn ends it */
+	bool is_spare;	 /* the session that used it last goes directly now */
+	bool is_fresh;	 /* its label is one that QUIC has not used, since it is spare */
+	bool is_asked;	 /* the peer wants to hear of this node on the path in use */
 	bool has_shown;	 /* a grant, with request */
 	bool is_trial;	 /* request is again without the grant that was refused */
 	uint32_t instance;
@@ -80,8 +83,12 @@ struct end_flow {
 	uint64_t expires_ns;
 	uint64_t made_ns, lost_ns; /* lost: since when it is not open */
 	uint64_t sent_ns, heard_ns;
-	uint64_t retry_ns; /* FLOW_OPEN not before */
-	unsigned fail_cnt; /* in a row */
+	struct addr direct;   /* while is_spare: where its peer is */
+	uint64_t warm_ns;     /* a datagram of relay_end_ask went or came */
+	uint64_t looked_ns;   /* when is_spare was last judged */
+	uint64_t answered_ns; /* when is_asked last had its effect */
+	uint64_t retry_ns;    /* FLOW_OPEN not before */
+	unsigned fail_cnt;    /* in a row */
 	uint64_t asked_ns;
 	struct mesh_request *request;
 	struct end_search *search; /* waits for it; NULL: none */
@@ -176,6 +183,16 @@ void relay_end_open_turn(struct relay_end *end);
 void relay_end_open_stop(struct end_flow *flow);
 void relay_end_say_closed(struct end_flow *flow);
 
+/* end_spare.c, in a turn: is_spare is judged, kept warm, and is_asked has its effect. */
+void relay_end_spare_turn(struct end_flow *flow);
+/*
+ * relay_end_spare_relabel: the opener's packets come by a spare flow again. It gets another label, so
+ * QUIC takes the path for new. Of one that it knows ngtcp2 would lose an id of the peer's each time.
+ */
+void relay_end_spare_relabel(struct end_flow *flow);
+/* relay_end_spare_heard: data is what relay_end_ask of the peer sends. */
+bool relay_end_spare_heard(struct end_flow *flow, const uint8_t *data, size_t len);
+
 /* end_hear.c */
 void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns);
@@ -185,6 +202,8 @@ extern const struct dgram_sink_ops relay_end_sink_ops;
 void relay_end_queue_drop(struct end_queue *queue, unsigned cnt); /* the first ones */
 bool relay_end_queue_put(struct end_queue *queue, const uint8_t *data, size_t len, uint8_t ecn);
 void relay_end_queue_send(struct end_flow *flow);
+/* relay_end_flow_send: one datagram of an open flow, beside those of QUIC. False: it did not go. */
+bool relay_end_flow_send(struct end_flow *flow, const uint8_t *data, size_t len);
 
 /* end_search.c */
 void relay_end_search_turn(struct relay_end *end);
