@@ -14,6 +14,7 @@ void config_fabric_defaults(struct fabric_config *config)
 	service_config_defaults(&config->service);
 	service_directory_config_defaults(&config->directory);
 	service_publisher_config_defaults(&config->publisher);
+	provider_tenants_config_defaults(&config->tenants);
 	provider_config_defaults(&config->provider);
 	builtin_config_defaults(&config->builtin);
 	snprintf(config->builtin_names, sizeof(config->builtin_names),

@@ -6,6 +6,7 @@
 #include "mesh/peers/pex.h"
 #include "overlay/overlay.h"
 #include "provider/provider.h"
+#include "provider/tenant/tenant.h"
 #include "relay/find/relay_find.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
@@ -28,6 +29,7 @@ struct fabric_config {
 	bool has_rendezvous; /* on the Mainline DHT */
 	struct provider_config provider;
 	struct builtin_config builtin;
+	struct provider_tenants_config tenants;
 	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
 	uint32_t reputation_peer_cap;
 };

@@ -20,6 +20,7 @@
 #include "provider/http/http_conn.h"
 #include "provider/program_offer.h"
 #include "provider/socket/program_socket.h"
+#include "provider/tenant/tenant.h"
 #include "provider/waiting.h"
 #include "store/store.h"
 
@@ -88,6 +89,27 @@ static int offer_addr(struct offer *offer)
 	return provider_upstream_addr_of_path(view->target, &offer->addr);
 }
 
+/* offer_to_tenants: an offer that declared capabilities is a tenant of the node. */
+static int offer_to_tenants(struct offer *offer, const char **out_why)
+{
+	const struct provider_spec *view = &offer->spec.view;
+	const struct provider_declaration declared = provider_capabilities_declare(
+		&view->capabilities, view->name, provider_spec_major(view));
+	int err;
+
+	if (provider_capabilities_are_none(&view->capabilities))
+		return 0;
+	*out_why = "this node keeps nothing for programs";
+	if (!offer->provider->tenants)
+		return WEFT_EREFUSED;
+	err = provider_tenant_open(offer->provider->tenants, &declared, &offer->tenant);
+	*out_why = err == WEFT_EFULL ? "as many services have capabilities as there may be, or its "
+				       "user has its share of them"
+				     : "its capabilities are not as they must be, or its rows "
+				       "cannot be read";
+	return err;
+}
+
 static int offer_new(struct provider *provider, const struct store_item *item, uint64_t now_ns,
 		     struct offer **out_offer, const char **out_why)
 {
@@ -113,6 +135,8 @@ static int offer_new(struct provider *provider, const struct store_item *item, u
 		*out_why = "a service of that name and major version is offered already";
 	if (err == WEFT_EFULL)
 		*out_why = "as many services are offered as there may be";
+	if (err == 0 && (err = offer_to_tenants(offer, out_why)) < 0)
+		service_withdraw(offer->handle, now_ns);
 	if (err < 0) {
 		pool_release(&provider->offers, offer);
 		return err;
@@ -159,6 +183,8 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 		active->kind->abandon(active, "the service is withdrawn", now_ns);
 	}
 	provider_http_conns_close_idle(offer);
+	provider_tenant_leave(offer->tenant, now_ns);
+	offer->tenant = NULL;
 	service_withdraw(offer->handle, now_ns);
 	list_unlink(&offer->link);
 	offer->provider->stats.offer_cnt--;

@@ -27,6 +27,7 @@ struct provider {
 	struct timer_wheel *timers;
 	struct store *store;
 	struct launcher *launcher; /* NULL: no program is started */
+	struct provider_tenants *tenants;
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
 	struct arena arena;
@@ -58,6 +59,7 @@ struct offer {
 	struct spec spec;
 	struct upstream_addr addr; /* http, socket */
 	struct service_offer *handle;
+	struct provider_tenant *tenant; /* NULL: it declared no capability */
 	struct health health;
 	struct list_node actives;
 	struct list_node idle_conns; /* http */

@@ -164,6 +164,7 @@ int provider_new(const struct provider_params *params, struct provider **out_pro
 	provider->poller = params->poller;
 	provider->timers = params->timers;
 	provider->store = params->store;
+	provider->tenants = params->tenants;
 	provider->event = params->event;
 	provider->ctx = params->ctx;
 	random_fill(params->random, provider->paths.secret, sizeof(provider->paths.secret));
@@ -211,6 +212,8 @@ bool provider_next(struct provider_iter *iter, struct provider_view *out_view)
 	offer = container_of(iter->at, struct offer, link);
 	*out_view = (struct provider_view){
 		.spec = offer->spec.view,
+		.major = provider_spec_major(&offer->spec.view),
+		.tenant = offer->tenant,
 		.state = offer->health.state,
 		.why = offer->health.why,
 		.since_ns = offer->health.since_ns,

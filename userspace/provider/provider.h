@@ -13,6 +13,8 @@
 
 struct launcher;
 struct poller;
+struct provider_tenant;
+struct provider_tenants;
 struct store;
 struct timer_wheel;
 
@@ -48,6 +50,21 @@ bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 #define PROVIDER_READ_ONLY_MAX	  32	       /* methods */
 #define PROVIDER_USER_LEN_MAX	  32	       /* as useradd(8) */
 #define PROVIDER_BODY_LEN_MAX	  (1ull << 40) /* of a published bound; 13 digits */
+#define PROVIDER_ROWS_MAX	  1000000u     /* that a program may declare */
+#define PROVIDER_ROWS_LEN_MAX	  (1ull << 30) /* bytes of them */
+
+/*
+ * The capabilities that a program declares with its offer, so that it is a tenant of the node
+ * (tenant/tenant.h). Zeros are none. uid: of the user that published it, whose programs use them.
+ */
+struct provider_capabilities {
+	uint32_t uid;
+	uint64_t row_cnt_max, row_len_max; /* rows, and bytes of their keys and values */
+	const char *const *value_tags;	   /* of overlay values */
+	unsigned value_tag_cnt;
+	const char *const *counters;
+	unsigned counter_cnt;
+};
 
 /*
  * An offer and its program. Borrowed wherever it is handed over. Numbers of 0 are the configured
@@ -84,6 +101,7 @@ struct provider_spec {
 	bool is_hidden;	      /* not published: only nodes that know this one find it */
 	bool needs_signature; /* calls of peers carry one */
 	bool is_unconfined;   /* exec: may be weftd's user and see its files */
+	struct provider_capabilities capabilities; /* not of exec */
 };
 
 enum provider_state {
@@ -94,6 +112,8 @@ enum provider_state {
 
 struct provider_view {
 	struct provider_spec spec; /* borrowed until its offer is withdrawn, as all of it */
+	uint32_t major;
+	const struct provider_tenant *tenant; /* NULL: it declared no capabilities */
 	enum provider_state state;
 	const char *why;		   /* of DOWN: the last check's result */
 	uint64_t since_ns;		   /* of the state */
@@ -145,8 +165,9 @@ struct provider_params {
 	struct poller *poller;
 	struct timer_wheel *timers;
 	struct store *store;
-	struct launcher *launcher; /* borrowed; NULL: no program is started */
-	struct random *random;	   /* borrowed by provider_new */
+	struct launcher *launcher;	  /* borrowed; NULL: no program is started */
+	struct provider_tenants *tenants; /* outlives provider; NULL: no offer has capabilities */
+	struct random *random;		  /* borrowed by provider_new */
 	/*
 	 * Paths hidden from programs: PROVIDER_HIDDEN_MAX of them, NULL and "" are none; borrowed.
 	 */
@@ -185,7 +206,7 @@ struct provider_waiter {
  *   WEFT_EMALFORMED  a part of spec is not as it must be
  *   WEFT_EREFUSED    weftd's files cannot be hidden from its program, and spec is not unconfined
  *   WEFT_EEXISTS     this name and major version is offered and differs
- *   WEFT_EFULL       offer_cap, a limit of the service, or too many changes wait
+ *   WEFT_EFULL       offer_cap, a limit of the service or of tenants, or too many changes wait
  */
 WEFT_MUST_CHECK
 int provider_publish(struct provider *provider, const struct provider_spec *spec,

@@ -10,8 +10,9 @@
 #include "provider/http/upstream.h"
 #include "codec/text/semver.h"
 
-#define RECORD_VERSION	      1
-#define RECORD_VERSION_GRANTS 2
+#define RECORD_VERSION		    1
+#define RECORD_VERSION_GRANTS	    2
+#define RECORD_VERSION_CAPABILITIES 3
 
 static const char *const kind_names[PROVIDER_KIND_CNT] = {
 	[PROVIDER_HTTP] = "http",
@@ -218,6 +219,8 @@ int provider_spec_check(const struct provider_spec *view, const char **out_why)
 	if (!fault)
 		fault = body_fault(view);
 	if (!fault)
+		fault = provider_capabilities_fault(&view->capabilities, view->kind);
+	if (!fault)
 		return 0;
 	*out_why = fault;
 	return WEFT_EMALFORMED;
@@ -296,12 +299,22 @@ static void grants_write(struct writer *w, const struct provider_spec *view)
 	}
 }
 
+static uint64_t record_version(const struct provider_spec *view)
+{
+	if (!provider_capabilities_are_none(&view->capabilities))
+		return RECORD_VERSION_CAPABILITIES;
+	return view->grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION;
+}
+
 void provider_spec_write(struct writer *w, const struct provider_spec *view)
 {
+	bool has_capabilities = !provider_capabilities_are_none(&view->capabilities);
+
 	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
 				  (view->read_only_cnt > 0) + (view->grant_cnt > 0) +
-				  (view->description != NULL) + (view->body_len_max > 0));
-	number_write(w, 0, view->grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION);
+				  (view->description != NULL) + (view->body_len_max > 0) +
+				  has_capabilities);
+	number_write(w, 0, record_version(view));
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
 	number_write(w, 3, view->kind);
@@ -339,6 +352,10 @@ void provider_spec_write(struct writer *w, const struct provider_spec *view)
 		text_write(w, 20, view->description);
 	if (view->body_len_max)
 		number_write(w, 21, view->body_len_max);
+	if (has_capabilities) {
+		cbor_write_uint(w, 22);
+		provider_capabilities_write(w, &view->capabilities);
+	}
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -503,6 +520,10 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 	case 21:
 		view->body_len_max = cbor_read_uint(r);
 		break;
+	case 22:
+		provider_capabilities_read(r, &spec->capabilities);
+		view->capabilities = spec->capabilities.view;
+		break;
 	default:
 		cbor_skip(r);
 	}
@@ -524,7 +545,7 @@ int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 		else
 			field_read(&r, field, spec);
 		/* This version cannot judge the fields of a later one. */
-		if (field == 0 && version > RECORD_VERSION_GRANTS)
+		if (field == 0 && version > RECORD_VERSION_CAPABILITIES)
 			return WEFT_EUNKNOWN;
 	}
 	spec->view.args = spec->args;
@@ -532,8 +553,7 @@ int provider_spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 	spec->view.read_only = spec->read_only;
 	spec->view.grants = spec->grants;
 	spec->view.allow = (const uint8_t(*)[MESH_KEY_LEN])spec->allow;
-	if (cbor_reader_finish(&r) < 0 ||
-	    version != (spec->view.grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION))
+	if (cbor_reader_finish(&r) < 0 || version != record_version(&spec->view))
 		return WEFT_EMALFORMED;
 	return provider_spec_check(&spec->view, &why);
 }

@@ -3,6 +3,7 @@
 #define WEFT_PROVIDER_SPEC_H
 
 #include "base/byte_cursor.h"
+#include "provider/capabilities.h"
 #include "provider/provider.h"
 
 /*
@@ -12,11 +13,12 @@
  *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature,
  *	 16: user, 17: is unconfined, 18: [read-only method...],
  *	 19: [[method, kind, key32 or group]...], 20: description,
- *	 21: body bytes}
- * of which 5 to 21 may be missing. Equal specs have equal records. One with 19 has version
- * 2: a daemon that does not know grants must not offer it to every caller.
+ *	 21: body bytes, 22: {capabilities}}
+ * of which 5 to 22 may be missing. Equal specs have equal records. One with 19 has version
+ * 2: a daemon that does not know grants must not offer it to every caller. One with 22 has version
+ * 3: its program would fail at a daemon that does not know capabilities.
  */
-#define SPEC_RECORD_CAP (17424 + SERVICE_DESCRIPTION_LEN_MAX)
+#define SPEC_RECORD_CAP (17424 + SERVICE_DESCRIPTION_LEN_MAX + CAPABILITIES_RECORD_CAP)
 
 /* A spec with all that it points to. */
 struct spec {
@@ -26,6 +28,7 @@ struct spec {
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
 	struct service_grant grants[PROVIDER_GRANT_MAX];
 	const char *read_only[PROVIDER_READ_ONLY_MAX];
+	struct capabilities capabilities;
 	char text[SPEC_RECORD_CAP];
 	size_t text_len;
 };

@@ -285,11 +285,107 @@ static void test_a_daemon_that_knows_no_grants_takes_no_record_with_some(void)
 	CHECK_EQ(provider_spec_parse(record, len, &spec), WEFT_EMALFORMED);
 }
 
+static struct provider_spec socket_spec(void)
+{
+	return (struct provider_spec){
+		.name = "box", .version = "1.2.3", .kind = PROVIDER_SOCKET, .target = "/run/x"};
+}
+
+static void test_capabilities_are_kept_and_no_older_daemon_takes_the_record(void)
+{
+	static const char tag[] = "a234567890123456", name[] = "a2345678901234567890123456789012";
+	static char tags_of[PROVIDER_TAG_MAX][20], names_of[PROVIDER_COUNTER_MAX][40];
+	const char *tags[PROVIDER_TAG_MAX], *counters[PROVIDER_COUNTER_MAX];
+	uint8_t record[SPEC_RECORD_CAP], other[SPEC_RECORD_CAP];
+	struct provider_spec view = socket_spec();
+	static struct spec spec, again;
+	const char *why;
+	size_t len;
+
+	for (unsigned i = 0; i < PROVIDER_TAG_MAX; i++) {
+		tags[i] = strcpy(tags_of[i], tag);
+		tags_of[i][0] = (char)('a' + i);
+	}
+	for (unsigned i = 0; i < PROVIDER_COUNTER_MAX; i++) {
+		counters[i] = strcpy(names_of[i], name);
+		names_of[i][0] = (char)('a' + i);
+	}
+	view.capabilities = (struct provider_capabilities){.uid = UINT32_MAX,
+							   .row_cnt_max = PROVIDER_ROWS_MAX,
+							   .row_len_max = PROVIDER_ROWS_LEN_MAX,
+							   .value_tags = tags,
+							   .value_tag_cnt = PROVIDER_TAG_MAX,
+							   .counters = counters,
+							   .counter_cnt = PROVIDER_COUNTER_MAX};
+	CHECK_EQ(provider_spec_check(&view, &why), 0);
+	len = spec_to_record(&view, record);
+	CHECK(len > 0);
+	CHECK_MEM(record + 1, "\0\3", 2);
+	CHECK_EQ(provider_spec_parse(record, len, &spec), 0);
+	CHECK_EQ(spec.view.capabilities.uid, UINT32_MAX);
+	CHECK_EQ(spec.view.capabilities.row_cnt_max, PROVIDER_ROWS_MAX);
+	CHECK_EQ(spec.view.capabilities.row_len_max, PROVIDER_ROWS_LEN_MAX);
+	CHECK_STR(spec.view.capabilities.value_tags[7], tags[7]);
+	CHECK_STR(spec.view.capabilities.counters[15], counters[15]);
+	CHECK_EQ(spec_to_record(&spec.view, other), len);
+	CHECK_MEM(other, record, len);
+	for (size_t part = 0; part < len; part++)
+		CHECK_EQ(provider_spec_parse(record, part, &again), WEFT_EMALFORMED);
+	record[2] = 2;
+	CHECK_EQ(provider_spec_parse(record, len, &again), WEFT_EMALFORMED);
+}
+
+static void test_the_rules_of_capabilities(void)
+{
+	static const char *const twice[] = {"a", "a"}, *const odd[] = {"A"}, *const empty[] = {""};
+	static const char *const long_tag[] = {"a2345678901234567"};
+	static const char *const long_name[] = {"a23456789012345678901234567890123"};
+	static const struct {
+		const char *why; /* NULL: it is taken */
+		enum provider_kind kind;
+		struct provider_capabilities capabilities;
+	} rows[] = {
+		{NULL, PROVIDER_HTTP, {.counters = twice, .counter_cnt = 1}},
+		{NULL, PROVIDER_EXEC, {.uid = 7}},
+		{"control socket", PROVIDER_EXEC, {.counters = twice, .counter_cnt = 1}},
+		{"bound", PROVIDER_SOCKET, {.row_cnt_max = 1}},
+		{"bound", PROVIDER_SOCKET, {.row_len_max = 1}},
+		{NULL, PROVIDER_SOCKET, {.row_cnt_max = 1, .row_len_max = 1}},
+		{"more rows",
+		 PROVIDER_SOCKET,
+		 {.row_cnt_max = PROVIDER_ROWS_MAX + 1, .row_len_max = 1}},
+		{"more rows",
+		 PROVIDER_SOCKET,
+		 {.row_cnt_max = 1, .row_len_max = PROVIDER_ROWS_LEN_MAX + 1}},
+		{"twice", PROVIDER_SOCKET, {.counters = twice, .counter_cnt = 2}},
+		{"twice", PROVIDER_SOCKET, {.value_tags = twice, .value_tag_cnt = 2}},
+		{"tag", PROVIDER_SOCKET, {.value_tags = odd, .value_tag_cnt = 1}},
+		{"tag", PROVIDER_SOCKET, {.value_tags = empty, .value_tag_cnt = 1}},
+		{"tag", PROVIDER_SOCKET, {.value_tags = long_tag, .value_tag_cnt = 1}},
+		{"more than 8", PROVIDER_SOCKET, {.value_tag_cnt = PROVIDER_TAG_MAX + 1}},
+		{"counter", PROVIDER_SOCKET, {.counters = odd, .counter_cnt = 1}},
+		{"counter", PROVIDER_SOCKET, {.counters = long_name, .counter_cnt = 1}},
+		{"more than 16", PROVIDER_SOCKET, {.counter_cnt = PROVIDER_COUNTER_MAX + 1}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct provider_spec spec = socket_spec();
+		const char *why = "";
+
+		spec.kind = rows[i].kind;
+		spec.target = spec.kind == PROVIDER_HTTP ? "127.0.0.1:80" : "/run/x";
+		spec.capabilities = rows[i].capabilities;
+		CHECK_EQ(provider_spec_check(&spec, &why), rows[i].why ? WEFT_EMALFORMED : 0);
+		CHECK(!rows[i].why || strstr(why, rows[i].why));
+	}
+}
+
 static void test_records_of_other_versions(void)
 {
 	static struct spec spec;
 
-	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\3", 3, &spec), WEFT_EUNKNOWN);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\4", 3, &spec), WEFT_EUNKNOWN);
+	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\3", 3, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\2", 3, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa1\0\0", 3, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(provider_spec_parse((const uint8_t *)"\xa0", 1, &spec), WEFT_EMALFORMED);
@@ -323,6 +419,8 @@ int main(void)
 	RUN(test_the_greatest_spec_fits_its_record);
 	RUN(test_the_rules_of_a_spec);
 	RUN(test_a_daemon_that_knows_no_grants_takes_no_record_with_some);
+	RUN(test_capabilities_are_kept_and_no_older_daemon_takes_the_record);
+	RUN(test_the_rules_of_capabilities);
 	RUN(test_records_of_other_versions);
 	RUN(test_keys_in_the_store_are_of_name_and_major_version);
 	RUN(test_kinds_have_names);

@@ -290,8 +290,9 @@ static void tenant_add(const struct limit_listing *limits, const struct provider
 		{"rows", COUNT, view.row_cnt_max, view.row_cnt, NOT_KEPT,
 		 (int64_t)view.refused_cnt},
 		{"bytes of rows", BYTES, view.row_len_max, view.row_len, NOT_KEPT, NOT_KEPT},
-		{"writes of rows under way", COUNT, view.row_cnt_max ? PROVIDER_WRITE_MAX : 0,
-		 view.write_cnt, NOT_KEPT, NOT_KEPT},
+		{"writes of rows under way", COUNT,
+		 view.row_cnt_max && !view.is_of_program ? PROVIDER_WRITE_MAX : 0, view.write_cnt,
+		 NOT_KEPT, NOT_KEPT},
 		{"overlay runs", COUNT, view.run_max, view.run_cnt, NOT_KEPT, NOT_KEPT},
 		{"timers", COUNT, view.timer_max, view.timer_cnt, NOT_KEPT, NOT_KEPT},
 		{"sockets", COUNT, view.socket_max, view.socket_cnt, NOT_KEPT, NOT_KEPT},
@@ -312,10 +313,12 @@ static void tenants_add(const struct limit_listing *limits, const struct api *ap
 {
 	const struct provider_tenant *tenant = NULL;
 	struct provider_tenants_fills fills = {0};
+	struct provider_rows_fills kept;
 
 	if (!api->tenants)
 		return;
 	provider_tenants_fills(api->tenants, &fills);
+	provider_rows_fills(api->tenants, &kept);
 	const struct limit_row rows[] = {
 		{"services that declared capabilities", COUNT, PROVIDER_TENANT_MAX,
 		 fills.tenant_cnt, NOT_KEPT, (int64_t)fills.refused_cnt},
@@ -323,6 +326,14 @@ static void tenants_add(const struct limit_listing *limits, const struct api *ap
 		 NOT_KEPT},
 		{"walks through rows of services", COUNT, PROVIDER_WALK_MAX, fills.walk_cnt,
 		 NOT_KEPT, NOT_KEPT},
+		{"service.rows", COUNT, kept.row_cap, kept.row_cnt, NOT_KEPT, NOT_KEPT},
+		{"service.row_bytes", BYTES, kept.row_len_cap, kept.row_len, NOT_KEPT, NOT_KEPT},
+		{"services of programs with rows", COUNT, PROVIDER_ACCOUNT_MAX, kept.account_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"writes of rows by programs", COUNT, PROVIDER_PROGRAM_WRITE_MAX, kept.write_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"overlay runs of programs", COUNT, PROVIDER_PROGRAM_RUNS_MAX,
+		 fills.program_run_cnt, NOT_KEPT, NOT_KEPT},
 	};
 
 	ROWS_ADD(limits, rows);

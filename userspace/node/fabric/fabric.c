@@ -249,12 +249,16 @@ static int open_tenants(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
 	const struct provider_tenants_params params = {
+		.config = node->config->fabric.tenants,
 		.store = node->store,
 		.poller = node->home->poller,
 		.timers = &node->home->timers,
 		.random = node->random,
 		.overlay = overlay_seam_of(fabric->overlay),
 		.mesh = mesh_seam_of(node->home->mesh),
+		.key = node->key,
+		.wall_ms = wall_ms,
+		.ctx = fabric,
 	};
 
 	return provider_tenants_new(&params, &fabric->tenants);
@@ -301,6 +305,7 @@ static int open_provider(struct fabric *fabric)
 		.timers = &node->home->timers,
 		.store = node->store,
 		.launcher = node->launcher,
+		.tenants = fabric->tenants,
 		.random = node->random,
 		.hidden = hidden,
 		.event = node_fabric_on_provider,

@@ -14,6 +14,11 @@
 
 /* ---- the node's side ---- */
 
+void provider_tenants_config_defaults(struct provider_tenants_config *config)
+{
+	*config = (struct provider_tenants_config){.row_cap = 1000000, .row_len_cap = 256ull << 20};
+}
+
 int provider_tenants_new(const struct provider_tenants_params *params,
 			 struct provider_tenants **out_tenants)
 {
@@ -31,6 +36,8 @@ int provider_tenants_new(const struct provider_tenants_params *params,
 	}
 	if ((err = pool_init(&node->tenants, &node->arena, sizeof(struct provider_tenant),
 			     PROVIDER_TENANT_MAX)) < 0 ||
+	    (err = pool_init(&node->accounts, &node->arena, sizeof(struct row_account),
+			     PROVIDER_TENANT_MAX + PROVIDER_ACCOUNT_MAX)) < 0 ||
 	    (err = pool_init(&node->runs, &node->arena, provider_run_len(), PROVIDER_RUN_MAX)) <
 		    0 ||
 	    (err = pool_init(&node->walks, &node->arena, provider_walk_len(), PROVIDER_WALK_MAX)) <
@@ -39,8 +46,23 @@ int provider_tenants_new(const struct provider_tenants_params *params,
 		return err;
 	}
 	arena_fit(&node->arena);
+	if ((err = provider_values_rule_add(node)) < 0 ||
+	    (err = provider_accounts_load(node)) < 0) {
+		provider_tenants_free(node);
+		return err;
+	}
 	*out_tenants = node;
 	return 0;
+}
+
+static bool has_writes(const struct provider_tenants *node)
+{
+	const struct row_account *account = NULL;
+
+	while ((account = pool_next(&node->accounts, account)))
+		if (account->write_cnt)
+			return true;
+	return false;
 }
 
 void provider_tenants_free(struct provider_tenants *tenants)
@@ -48,6 +70,8 @@ void provider_tenants_free(struct provider_tenants *tenants)
 	if (!tenants)
 		return;
 	weft_assert(tenants->tenants.used_cnt == 0);
+	if (has_writes(tenants))
+		provider_tenants_flush(tenants);
 	arena_close(&tenants->arena);
 	free(tenants);
 }
@@ -62,6 +86,7 @@ size_t provider_tenants_footprint(void)
 {
 	return sizeof(struct provider_tenants) +
 	       PROVIDER_TENANT_MAX * sizeof(struct provider_tenant) +
+	       (PROVIDER_TENANT_MAX + PROVIDER_ACCOUNT_MAX) * sizeof(struct row_account) +
 	       PROVIDER_RUN_MAX * provider_run_len() + PROVIDER_WALK_MAX * provider_walk_len();
 }
 
@@ -76,8 +101,10 @@ void provider_tenants_fills(const struct provider_tenants *tenants,
 		.walk_cnt = tenants->walks.used_cnt,
 		.refused_cnt = tenants->tenants.refused_cnt,
 	};
-	while ((tenant = pool_next(&tenants->tenants, tenant)))
+	while ((tenant = pool_next(&tenants->tenants, tenant))) {
 		out->refused_cnt += tenant->refused_cnt;
+		out->program_run_cnt += tenant->declared.is_of_program ? tenant->run_cnt : 0;
+	}
 }
 
 const struct provider_tenant *provider_tenants_next(const struct provider_tenants *tenants,
@@ -97,13 +124,32 @@ struct provider_tenant *provider_tenant_find(const struct provider_tenants *tena
 	return tenant;
 }
 
+struct provider_tenant *provider_tenant_of_program(const struct provider_tenants *tenants,
+						   const char *service, uint32_t major)
+{
+	struct provider_tenant *tenant = NULL;
+
+	while ((tenant = pool_next(&tenants->tenants, tenant)))
+		if (tenant->declared.is_of_program && strcmp(tenant->service, service) == 0 &&
+		    (major == PROVIDER_ANY_MAJOR || tenant->declared.major == major))
+			break;
+	return tenant;
+}
+
 /* ---- a tenant's life ---- */
 
-static bool counter_name_is_valid(const char *name)
+bool provider_counter_name_is_valid(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
 
 	return len >= 1 && len <= PROVIDER_COUNTER_NAME_MAX && !name[len];
+}
+
+bool provider_value_tag_is_valid(const char *tag)
+{
+	size_t len = strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return len >= 1 && len <= PROVIDER_VALUE_TAG_LEN_MAX && !tag[len];
 }
 
 static bool declaration_is_valid(const struct provider_declaration *declaration)
@@ -112,11 +158,15 @@ static bool declaration_is_valid(const struct provider_declaration *declaration)
 
 	if (len < 1 || len > SERVICE_NAME_LEN_MAX || declaration->service[len] ||
 	    declaration->tag_cnt > PROVIDER_TAG_MAX ||
+	    declaration->value_tag_cnt > PROVIDER_TAG_MAX ||
 	    declaration->message_cnt > PROVIDER_MESSAGE_MAX ||
 	    declaration->counter_cnt > PROVIDER_COUNTER_MAX)
 		return false;
 	for (unsigned i = 0; i < declaration->counter_cnt; i++)
-		if (!counter_name_is_valid(declaration->counters[i]))
+		if (!provider_counter_name_is_valid(declaration->counters[i]))
+			return false;
+	for (unsigned i = 0; i < declaration->value_tag_cnt; i++)
+		if (!provider_value_tag_is_valid(declaration->value_tags[i]))
 			return false;
 	return true;
 }
@@ -127,8 +177,9 @@ static void declaration_take(struct provider_tenant *tenant,
 	tenant->declared = *declaration;
 	memcpy(tenant->service, declaration->service, strlen(declaration->service));
 	tenant->declared.service = tenant->service;
-	tenant->prefix_len = 1 + (size_t)snprintf(tenant->prefix, sizeof(tenant->prefix), "%s@%u",
-						  tenant->service, declaration->major);
+	for (unsigned i = 0; i < declaration->value_tag_cnt; i++)
+		memcpy(tenant->value_tags[i], declaration->value_tags[i],
+		       strlen(declaration->value_tags[i]));
 	for (unsigned i = 0; i < declaration->counter_cnt; i++)
 		memcpy(tenant->counter_names[i], declaration->counters[i],
 		       strlen(declaration->counters[i]));
@@ -154,6 +205,25 @@ static void declaration_let_go(struct provider_declaration *declared)
 	declared->rules = NULL;
 	declared->rule_cnt = 0;
 	declared->counters = NULL;
+	declared->value_tags = NULL;
+}
+
+/* rows_open: the rows of a program were counted at the start. */
+static int rows_open(struct provider_tenant *tenant)
+{
+	int err = provider_account_open(tenant);
+
+	return err < 0 || tenant->declared.is_of_program ? err : provider_rows_count(tenant);
+}
+
+/* tenant_release: the account of a program stays while it has rows. */
+static void tenant_release(struct provider_tenant *tenant)
+{
+	if (tenant->account) {
+		tenant->account->tenant = NULL;
+		provider_account_rest(tenant->account);
+	}
+	pool_release(&tenant->node->tenants, tenant);
 }
 
 int provider_tenant_open(struct provider_tenants *tenants,
@@ -171,10 +241,9 @@ int provider_tenant_open(struct provider_tenants *tenants,
 	if (!tenant)
 		return WEFT_EFULL;
 	tenant->node = tenants;
-	list_init(&tenant->writes);
 	declaration_take(tenant, declaration);
-	if ((err = rules_add(tenant)) < 0 || (err = provider_rows_count(tenant)) < 0) {
-		pool_release(&tenants->tenants, tenant);
+	if ((err = rules_add(tenant)) < 0 || (err = rows_open(tenant)) < 0) {
+		tenant_release(tenant);
 		return err;
 	}
 	declaration_let_go(&tenant->declared);
@@ -188,9 +257,18 @@ void provider_tenant_close(struct provider_tenant *tenant)
 		return;
 	weft_assert(tenant->timer_cnt == 0 && tenant->socket_cnt == 0);
 	provider_runs_end(tenant);
-	if (tenant->write_cnt)
+	if (tenant->account->write_cnt)
 		provider_tenants_flush(tenant->node);
-	pool_release(&tenant->node->tenants, tenant);
+	tenant_release(tenant);
+}
+
+void provider_tenant_leave(struct provider_tenant *tenant, uint64_t now_ns)
+{
+	if (!tenant)
+		return;
+	weft_assert(tenant->declared.is_of_program);
+	provider_runs_fail(tenant, WEFT_ECANCELLED, now_ns);
+	tenant_release(tenant);
 }
 
 void provider_tenant_view(const struct provider_tenant *tenant, struct provider_tenant_view *out)
@@ -200,11 +278,13 @@ void provider_tenant_view(const struct provider_tenant *tenant, struct provider_
 	*out = (struct provider_tenant_view){
 		.service = tenant->service,
 		.major = declared->major,
-		.row_cnt = tenant->row_cnt,
+		.is_of_program = declared->is_of_program,
+		.uid = declared->uid,
+		.row_cnt = tenant->account->row_cnt,
 		.row_cnt_max = declared->row_cnt_max,
-		.row_len = tenant->row_len,
+		.row_len = tenant->account->row_len,
 		.row_len_max = declared->row_len_max,
-		.write_cnt = tenant->write_cnt,
+		.write_cnt = tenant->account->write_cnt,
 		.timer_cnt = tenant->timer_cnt,
 		.timer_max = declared->timer_max,
 		.socket_cnt = tenant->socket_cnt,
@@ -212,8 +292,11 @@ void provider_tenant_view(const struct provider_tenant *tenant, struct provider_
 		.run_cnt = tenant->run_cnt,
 		.run_max = declared->run_max,
 		.refused_cnt = tenant->refused_cnt,
+		.value_tag_cnt = declared->value_tag_cnt,
 		.counter_cnt = declared->counter_cnt,
 	};
+	for (unsigned i = 0; i < declared->value_tag_cnt; i++)
+		out->value_tags[i] = tenant->value_tags[i];
 	for (unsigned i = 0; i < declared->counter_cnt; i++) {
 		out->counter_names[i] = tenant->counter_names[i];
 		out->counters[i] = tenant->counters[i];

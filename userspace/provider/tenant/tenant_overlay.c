@@ -2,6 +2,7 @@
 /* The overlay for tenants: the tag of a value is declared, and runs have places. */
 #include <string.h>
 
+#include "provider/tenant/program_value.h"
 #include "provider/tenant/tenant_state.h"
 
 struct provider_run {
@@ -40,6 +41,13 @@ static void on_done(void *arg, const struct overlay_result *result, uint64_t now
 	ended.done(ended.arg, result, now_ns);
 }
 
+/* Words that are tags of values share one tag of the overlay. */
+static bool tag_is_declared(const struct provider_declaration *declared, uint8_t tag)
+{
+	return memchr(declared->tags, tag, declared->tag_cnt) ||
+	       (declared->value_tag_cnt && tag == PROGRAM_VALUE_OVERLAY_TAG);
+}
+
 /* run_begin: 0 with a run that has a place. */
 static int run_begin(struct provider_tenant *tenant, const uint8_t *tag,
 		     struct provider_run **out_run)
@@ -47,11 +55,15 @@ static int run_begin(struct provider_tenant *tenant, const uint8_t *tag,
 	const struct provider_declaration *declared = &tenant->declared;
 	struct provider_run *run;
 
-	if (!tag || !memchr(declared->tags, *tag, declared->tag_cnt))
+	if (!tag || !tag_is_declared(declared, *tag))
 		return provider_tenant_refuse(tenant, WEFT_EREFUSED);
 	if (!tenant->node->params.overlay.ops)
 		return WEFT_EUNREACHABLE;
-	if (tenant->run_cnt >= declared->run_max || !(run = pool_acquire(&tenant->node->runs)))
+	if (tenant->run_cnt >= declared->run_max)
+		return provider_tenant_refuse(tenant, WEFT_EFULL);
+	if (!provider_run_has_share(tenant))
+		return provider_tenant_refuse(tenant, WEFT_EBUSY);
+	if (!(run = pool_acquire(&tenant->node->runs)))
 		return provider_tenant_refuse(tenant, WEFT_EFULL);
 	run->tenant = tenant;
 	tenant->run_cnt++;
@@ -116,6 +128,19 @@ void provider_run_cancel(struct provider_run *run)
 {
 	run->tenant->node->params.overlay.ops->cancel(run->run);
 	run_release(run);
+}
+
+void provider_runs_fail(struct provider_tenant *tenant, int err, uint64_t now_ns)
+{
+	const struct overlay_result failed = {.err = err};
+	struct provider_run *run = NULL;
+
+	while ((run = pool_next(&tenant->node->runs, run))) {
+		if (run->tenant != tenant)
+			continue;
+		tenant->node->params.overlay.ops->cancel(run->run);
+		on_done(run, &failed, now_ns);
+	}
 }
 
 void provider_runs_end(struct provider_tenant *tenant)

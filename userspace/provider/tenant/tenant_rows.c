@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of tenants in STORE_ROWS, under "NAME@MAJOR", a zero and the key.
+ * Rows of tenants in STORE_ROWS, under the prefix of their account (tenant_account.c) and the key.
  *
  * A tenant's fill is what its rows take when all its writes are durable. Writes become durable in
  * the order of their submits. So the row that an operation replaces is that of the newest
@@ -30,7 +30,7 @@ struct row_op {
 
 struct provider_write {
 	struct list_node node;
-	struct provider_tenant *tenant;
+	struct row_account *account;
 	struct store_batch *batch;
 	struct row_op *ops;
 	unsigned op_cnt, op_cap;
@@ -58,14 +58,14 @@ size_t provider_walk_len(void)
 	return sizeof(struct provider_walk);
 }
 
-static bool key_write(const struct provider_tenant *tenant, const void *key, size_t key_len,
+static bool key_write(const struct row_account *account, const void *key, size_t key_len,
 		      uint8_t out_key[TENANT_KEY_CAP])
 {
 	struct writer w = writer_of(out_key, TENANT_KEY_CAP);
 
 	if (key_len > PROVIDER_ROW_KEY_LEN_MAX)
 		return false;
-	writer_bytes(&w, tenant->prefix, tenant->prefix_len);
+	writer_bytes(&w, account->prefix, account->prefix_len);
 	if (key_len)
 		writer_bytes(&w, key, key_len);
 	return true;
@@ -80,7 +80,7 @@ struct provider_write *provider_write_new(struct provider_tenant *tenant)
 	if (!write)
 		return NULL;
 	list_init(&write->node);
-	write->tenant = tenant;
+	write->account = tenant->account;
 	if (!tenant->declared.row_cnt_max || !tenant->node->params.store)
 		write->err = WEFT_EREFUSED;
 	else if (!(write->batch = store_batch_new(tenant->node->params.store)))
@@ -122,10 +122,10 @@ static const uint8_t *op_add(struct provider_write *write, const void *key, size
 			     int64_t value_len)
 {
 	uint8_t whole[TENANT_KEY_CAP];
-	size_t op_cap = write->op_cap, len = write->tenant->prefix_len + key_len;
+	size_t op_cap = write->op_cap, len = write->account->prefix_len + key_len;
 	struct row_op *op;
 
-	if (!key_len || !key_write(write->tenant, key, key_len, whole) ||
+	if (!key_len || !key_write(write->account, key, key_len, whole) ||
 	    value_len > (int64_t)PROVIDER_ROW_VALUE_LEN_MAX) {
 		write->err = WEFT_ETOOLARGE;
 		return NULL;
@@ -138,7 +138,7 @@ static const uint8_t *op_add(struct provider_write *write, const void *key, size
 	write->op_cap = (unsigned)op_cap;
 	op = &write->ops[write->op_cnt++];
 	*op = (struct row_op){
-		.hash = siphash(write->tenant->node->secret, whole, len),
+		.hash = siphash(write->account->node->secret, whole, len),
 		.key_off = write->key_off,
 		.key_len = (uint32_t)len,
 		.old_len = ABSENT,
@@ -159,7 +159,7 @@ void provider_write_put(struct provider_write *write, const void *key, size_t ke
 	whole = op_add(write, key, key_len, (int64_t)value_len);
 	if (whole)
 		store_batch_put(write->batch, STORE_ROWS,
-				store_key(whole, write->tenant->prefix_len + key_len), value,
+				store_key(whole, write->account->prefix_len + key_len), value,
 				value_len);
 }
 
@@ -172,7 +172,7 @@ void provider_write_delete(struct provider_write *write, const void *key, size_t
 	whole = op_add(write, key, key_len, ABSENT);
 	if (whole)
 		store_batch_delete(write->batch, STORE_ROWS,
-				   store_key(whole, write->tenant->prefix_len + key_len));
+				   store_key(whole, write->account->prefix_len + key_len));
 }
 
 /* ---- the fill ---- */
@@ -204,7 +204,7 @@ static int stored_len(const struct provider_write *write, struct store_snapshot 
 			    &value, &len);
 
 	if (err == 0)
-		op->old_len = (int64_t)(op->key_len - write->tenant->prefix_len + len);
+		op->old_len = (int64_t)(op->key_len - write->account->prefix_len + len);
 	return err == WEFT_EABSENT || err == WEFT_EDAMAGED ? 0 : err;
 }
 
@@ -212,7 +212,7 @@ static int stored_len(const struct provider_write *write, struct store_snapshot 
 static int op_settle(struct provider_write *write, struct store_snapshot *snapshot,
 		     struct row_op *op)
 {
-	const struct list_node *end = &write->tenant->writes;
+	const struct list_node *end = &write->account->writes;
 	struct row_op *before = op_find(write, op->hash);
 
 	if (before) {
@@ -266,7 +266,7 @@ static int write_settle(struct provider_write *write)
 	if (!write->slots)
 		return -ENOMEM;
 	write->slot_cap = slot_cap;
-	err = store_snapshot_open(write->tenant->node->params.store, &snapshot);
+	err = store_snapshot_open(write->account->node->params.store, &snapshot);
 	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < write->op_cnt && err == 0; i++) {
@@ -285,22 +285,23 @@ static bool is_beyond(uint64_t fill, int64_t delta, uint64_t max)
 
 static bool write_is_beyond(const struct provider_write *write)
 {
-	const struct provider_tenant *tenant = write->tenant;
+	const struct row_account *account = write->account;
+	const struct provider_declaration *declared = &account->tenant->declared;
 
-	return is_beyond(tenant->row_cnt, write->row_delta, tenant->declared.row_cnt_max) ||
-	       is_beyond(tenant->row_len, write->len_delta, tenant->declared.row_len_max);
+	return is_beyond(account->row_cnt, write->row_delta, declared->row_cnt_max) ||
+	       is_beyond(account->row_len, write->len_delta, declared->row_len_max);
 }
 
-static void fill_add(struct provider_tenant *tenant, int64_t rows, int64_t len)
+static void fill_add(struct row_account *account, int64_t rows, int64_t len)
 {
-	tenant->row_cnt += (uint64_t)rows;
-	tenant->row_len += (uint64_t)len;
+	account->row_cnt += (uint64_t)rows;
+	account->row_len += (uint64_t)len;
 }
 
 /* op_undo: op was not stored; the next write with its key replaces what it would have. */
 static void op_undo(struct provider_write *write, const struct row_op *op)
 {
-	const struct list_node *end = &write->tenant->writes;
+	const struct list_node *end = &write->account->writes;
 
 	for (struct list_node *node = write->node.next; node != end; node = node->next) {
 		struct row_op *next =
@@ -311,13 +312,14 @@ static void op_undo(struct provider_write *write, const struct row_op *op)
 		next->old_len = op->old_len;
 		return;
 	}
-	fill_add(write->tenant, row_of(op->old_len) - row_of(op->new_len),
+	fill_add(write->account, row_of(op->old_len) - row_of(op->new_len),
 		 len_of(op->old_len) - len_of(op->new_len));
 }
 
 static void write_done(void *arg, int err)
 {
 	struct provider_write *write = arg;
+	struct row_account *account = write->account;
 	void (*done)(void *arg, int err) = write->done;
 	void *done_arg = write->arg;
 
@@ -325,38 +327,45 @@ static void write_done(void *arg, int err)
 		if (!write->ops[i].is_void)
 			op_undo(write, &write->ops[i]);
 	list_unlink(&write->node);
-	write->tenant->write_cnt--;
+	account->write_cnt--;
 	write->batch = NULL; /* the store took it */
 	provider_write_free(write);
+	provider_account_rest(account);
 	if (done)
 		done(done_arg, err);
 }
 
 int provider_write_submit(struct provider_write *write, void (*done)(void *arg, int err), void *arg)
 {
+	struct row_account *account;
 	struct provider_tenant *tenant;
 	int err;
 
 	if (!write)
 		return -ENOMEM;
-	tenant = write->tenant;
+	account = write->account;
+	tenant = account->tenant;
 	if (write->err < 0)
 		return provider_tenant_refuse(tenant, write->err);
-	if (tenant->write_cnt >= PROVIDER_WRITE_MAX)
-		return provider_tenant_refuse(tenant, WEFT_EFULL);
+	if (!provider_account_may_write(account))
+		return provider_tenant_refuse(tenant,
+					      account->is_of_program ? WEFT_EBUSY : WEFT_EFULL);
 	err = write_settle(write);
 	if (err == 0 && write_is_beyond(write))
 		err = provider_tenant_refuse(tenant, WEFT_EFULL);
+	else if (err == 0 &&
+		 !provider_account_has_share(account, write->row_delta, write->len_delta))
+		err = provider_tenant_refuse(tenant, WEFT_EBUSY);
 	if (err < 0)
 		return write->err = err;
 	write->done = done;
 	write->arg = arg;
-	err = store_submit(tenant->node->params.store, write->batch, write_done, write);
+	err = store_submit(account->node->params.store, write->batch, write_done, write);
 	if (err < 0)
 		return write->err = err;
-	fill_add(tenant, write->row_delta, write->len_delta);
-	list_push_back(&tenant->writes, &write->node);
-	tenant->write_cnt++;
+	fill_add(account, write->row_delta, write->len_delta);
+	list_push_back(&account->writes, &write->node);
+	account->write_cnt++;
 	return 0;
 }
 
@@ -373,12 +382,12 @@ int provider_row_read(struct provider_tenant *tenant, const void *key, size_t ke
 
 	if (!tenant->declared.row_cnt_max || !tenant->node->params.store)
 		return provider_tenant_refuse(tenant, WEFT_EREFUSED);
-	if (!key_write(tenant, key, key_len, whole))
+	if (!key_write(tenant->account, key, key_len, whole))
 		return WEFT_EABSENT;
 	if ((err = store_snapshot_open(tenant->node->params.store, &snapshot)) < 0)
 		return err;
-	err = store_get(snapshot, STORE_ROWS, store_key(whole, tenant->prefix_len + key_len),
-			&value, &len);
+	err = store_get(snapshot, STORE_ROWS,
+			store_key(whole, tenant->account->prefix_len + key_len), &value, &len);
 	if (err == 0 && len > cap)
 		err = WEFT_ETOOLARGE;
 	if (err == 0 && len)
@@ -401,14 +410,15 @@ struct provider_walk *provider_walk_open(struct provider_tenant *tenant,
 	weft_assert(from_len >= range->prefix_len);
 	walk->tenant = tenant;
 	walk->is_empty = !tenant->node->params.store;
-	walk->prefix_len = tenant->prefix_len + range->prefix_len;
+	walk->prefix_len = tenant->account->prefix_len + range->prefix_len;
 	if (!tenant->declared.row_cnt_max)
 		walk->err = provider_tenant_refuse(tenant, WEFT_EREFUSED);
-	else if (!key_write(tenant, from, from_len, walk->from))
+	else if (!key_write(tenant->account, from, from_len, walk->from))
 		walk->err = WEFT_ETOOLARGE;
 	else if (!walk->is_empty)
-		walk->iter = store_iter_fresh(tenant->node->params.store, STORE_ROWS,
-					      store_key(walk->from, tenant->prefix_len + from_len));
+		walk->iter = store_iter_fresh(
+			tenant->node->params.store, STORE_ROWS,
+			store_key(walk->from, tenant->account->prefix_len + from_len));
 	return walk;
 }
 
@@ -420,7 +430,7 @@ bool provider_walk_next(struct provider_walk *walk, struct provider_row *out_row
 	if (!walk || walk->is_empty || walk->err < 0 || !store_iter_next(&walk->iter, &item) ||
 	    item.key_len < walk->prefix_len || memcmp(item.key, walk->from, walk->prefix_len) != 0)
 		return false;
-	skip_len = walk->tenant->prefix_len;
+	skip_len = walk->tenant->account->prefix_len;
 	*out_row = (struct provider_row){.key = item.key + skip_len,
 					 .key_len = item.key_len - skip_len,
 					 .value = item.value,
@@ -452,7 +462,7 @@ int provider_rows_count(struct provider_tenant *tenant)
 		return 0;
 	walk = provider_walk_open(tenant, &all);
 	while (provider_walk_next(walk, &row))
-		fill_add(tenant, 1, (int64_t)(row.key_len + row.value_len));
+		fill_add(tenant->account, 1, (int64_t)(row.key_len + row.value_len));
 	err = provider_walk_close(walk);
 	return err == WEFT_EDAMAGED ? 0 : err;
 }

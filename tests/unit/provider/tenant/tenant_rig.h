@@ -27,8 +27,17 @@ static struct {
 	struct mesh_seam mesh;
 	struct provider_tenants *node;
 	struct provider_tenant *tenant;
+	struct node_key *key; /* NULL: no values of programs */
 	unsigned done_cnt, failed_cnt;
 } rig;
+/* Of the next start, which takes it back. */
+static struct provider_tenants_config rig_config;
+
+static inline uint64_t rig_wall_ms(void *ctx)
+{
+	(void)ctx;
+	return rig.overlay.wall_s * 1000;
+}
 
 static inline void node_open(void)
 {
@@ -36,9 +45,13 @@ static inline void node_open(void)
 						 .poller = (struct poller *)&rig,
 						 .random = &rig.random,
 						 .mesh = rig.mesh,
+						 .key = rig.key,
+						 .wall_ms = rig_wall_ms,
+						 .config = rig_config,
 						 .overlay = fake_overlay_seam(&rig.overlay)};
 	struct store_config config;
 
+	rig.overlay.rule_cnt = 0; /* as of a daemon that starts */
 	store_config_defaults(&config);
 	config.dir = rig.dir;
 	config.is_inline = true;
@@ -63,14 +76,28 @@ static inline struct provider_tenant *tenant_open(const char *name,
 	return tenant;
 }
 
-static inline void start(const struct provider_declaration *with)
+static inline void start_with_key(const struct provider_declaration *with)
 {
+	struct node_key *key = rig.key;
+	struct provider_tenants_config defaults;
+
 	memset(&rig, 0, sizeof(rig));
+	rig.key = key;
+	provider_tenants_config_defaults(&defaults);
+	rig_config.row_cap = rig_config.row_cap ? rig_config.row_cap : defaults.row_cap;
+	rig_config.row_len_cap =
+		rig_config.row_len_cap ? rig_config.row_len_cap : defaults.row_len_cap;
 	scratch_make(rig.dir);
 	random_init_seeded(&rig.random, 1);
 	timer_wheel_init(&rig.timers, NS_PER_S);
 	node_open();
 	rig.tenant = tenant_open("app", with);
+}
+
+static inline void start(const struct provider_declaration *with)
+{
+	rig.key = NULL;
+	start_with_key(with);
 }
 
 static inline void stop(void)
@@ -80,6 +107,7 @@ static inline void stop(void)
 	store_close(rig.store);
 	fake_overlay_fini(&rig.overlay);
 	scratch_remove(rig.dir);
+	memset(&rig_config, 0, sizeof(rig_config));
 }
 
 static inline void on_done(void *arg, int err)
