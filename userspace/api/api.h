@@ -116,9 +116,10 @@ struct api {
 	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
 	struct community_question_record *community_questions; /* method_community_show.c */
 	struct api_share_call *share_calls;		       /* method_publish.c */
-	uint64_t blocked_stamp;		 /* of the blocked contents that search has */
-	bool is_checking;		 /* a CheckStore or a BackupStore runs */
-	struct files_check *files_check; /* the CheckFiles that runs */
+	uint64_t blocked_stamp;			  /* of the blocked contents that search has */
+	bool is_checking;			  /* a CheckStore or a BackupStore runs */
+	struct files_check *files_check;	  /* the CheckFiles that runs */
+	struct rows_forgetting *rows_forgettings; /* method_service_forget.c */
 };
 
 /* method_table.c: api_new is all zeros; NULL: no memory. api_free takes NULL. */

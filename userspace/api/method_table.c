@@ -50,6 +50,7 @@ void api_forget(struct api *api)
 	api_bootstrap_checks_forget(api);
 	api_idempotency_forget(api);
 	api_joinings_forget(api);
+	api_rows_forgettings_forget(api);
 }
 
 json_t *api_json_id(const uint8_t id[static 32])

@@ -163,6 +163,12 @@ void print_service_reset(const struct invocation *inv, const void *reply)
 		printf("%" PRId64 "\n", cnt);
 }
 
+void print_service_forgotten(const struct invocation *inv, const void *reply)
+{
+	(void)inv;
+	printf("%" PRId64 "\n", ((const struct api_forget_service_rows_out *)reply)->rows);
+}
+
 void print_service_found(const struct invocation *inv, const void *reply)
 {
 	const struct api_find_service_out *out = reply;

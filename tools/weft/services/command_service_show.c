@@ -17,6 +17,9 @@ struct known_row {
 	const char *name, *version, *service_id, *node, *read_only, *metadata;
 	const struct api_service_offer *offer;
 };
+struct capability_row {
+	const char *tags;
+};
 struct known_list {
 	struct known_row *rows;
 	size_t cnt, cap;
@@ -66,6 +69,22 @@ static const char *fields_text(const struct invocation *inv,
 
 /* --- what is known --- */
 
+static void print_capabilities(const struct invocation *inv,
+			       const struct api_service_capabilities *capabilities)
+{
+	struct capability_row row = {.tags = list_text(inv, &capabilities->tags)};
+	static const struct field tags[] = {
+		{"tags", COLUMN_OF("tags", capability_row, tags, string, TEXT)},
+		{0},
+	};
+
+	fields_print(inv, capabilities, api_view_service_capabilities_show);
+	fields_print(inv, &row, tags);
+	if (capabilities->counters.cnt)
+		table_print(inv, TABLE_ROWS(capabilities->counters), api_view_service_count_list,
+			    "");
+}
+
 static void print_one(const struct invocation *inv, const struct known_row *row)
 {
 	static const struct field fields[] = {
@@ -81,6 +100,8 @@ static void print_one(const struct invocation *inv, const struct known_row *row)
 	fields_print(inv, row, fields);
 	if (row->offer && row->offer->has_concurrency)
 		fields_print(inv, row->offer, api_view_service_offer_program);
+	if (row->offer && row->offer->capabilities)
+		print_capabilities(inv, row->offer->capabilities);
 }
 
 static void take_providers(const struct invocation *inv, struct known_list *list,

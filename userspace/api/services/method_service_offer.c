@@ -15,6 +15,7 @@
 #include "api/content/method_community.h"
 #include "api/methods.h"
 #include "method_service_target.h"
+#include "method_service_tenant.h"
 #include "service/directory/service_id.h"
 #include "service/service.h"
 #include "codec/text/semver.h"
@@ -78,6 +79,8 @@ static void offer_fill(struct varlink_blocks *blocks, const struct provider_view
 	API_SET(offer, under_way, view->active_cnt);
 	API_SET(offer, waiting, view->waiting_cnt);
 	API_SET(offer, waiting_max, view->waiting_max);
+	if (view->tenant)
+		offer->capabilities = api_service_capabilities(blocks, view->tenant);
 	if (spec->body_len_max)
 		API_SET(offer, body_max, api_uint(spec->body_len_max));
 	for (unsigned i = 0; i < spec->allow_cnt; i++)
@@ -326,7 +329,10 @@ static bool limits_are_valid(struct control_call *call, const struct api_publish
 {
 	if (in->read_only.cnt > PROVIDER_READ_ONLY_MAX)
 		return fail_count(call, "read_only", PROVIDER_READ_ONLY_MAX);
-	return number_check(call, "calls_per_min", in->has_calls_per_min, in->calls_per_min,
+	return number_check(call, "rows", in->has_rows, in->rows, PROVIDER_ROWS_MAX) &&
+	       number_check(call, "row_bytes", in->has_row_bytes, in->row_bytes,
+			    PROVIDER_ROWS_LEN_MAX) &&
+	       number_check(call, "calls_per_min", in->has_calls_per_min, in->calls_per_min,
 			    UINT32_MAX) &&
 	       number_check(call, "payload_max", in->has_payload_max, in->payload_max,
 			    UINT32_MAX) &&
@@ -336,6 +342,36 @@ static bool limits_are_valid(struct control_call *call, const struct api_publish
 	       number_check(call, "body_max", in->has_body_max, in->body_max,
 			    PROVIDER_BODY_LEN_MAX) &&
 	       number_check(call, "memory_max", in->has_memory_max, in->memory_max, INT64_MAX);
+}
+
+/* capabilities_read: they are of the calling user. False: call was failed. */
+static bool capabilities_read(struct control_call *call, const struct api_publish_service_in *in,
+			      struct provider_capabilities *out)
+{
+	struct control_caller caller;
+
+	if (!in->has_rows && !in->has_row_bytes && !in->tags.cnt && !in->counters.cnt)
+		return true;
+	if (in->tags.cnt > PROVIDER_TAG_MAX)
+		return fail_count(call, "tags", PROVIDER_TAG_MAX);
+	if (in->counters.cnt > PROVIDER_COUNTER_MAX)
+		return fail_count(call, "counters", PROVIDER_COUNTER_MAX);
+	if (!control_caller(call, &caller)) {
+		control_fail(call, WEFT_EREFUSED, in->name,
+			     "rows, tags and counters belong to a user of this machine",
+			     "publish it over the control socket");
+		return false;
+	}
+	*out = (struct provider_capabilities){
+		.uid = caller.uid,
+		.row_cnt_max = (uint64_t)in->rows,
+		.row_len_max = (uint64_t)in->row_bytes,
+		.value_tags = in->tags.rows,
+		.value_tag_cnt = (unsigned)in->tags.cnt,
+		.counters = in->counters.rows,
+		.counter_cnt = (unsigned)in->counters.cnt,
+	};
+	return true;
 }
 
 /* spec_read: false when call was failed. */
@@ -361,7 +397,8 @@ static bool spec_read(struct api *api, struct control_call *call,
 		.memory_len_max = (uint64_t)in->memory_max,
 	};
 	return kind_read(call, in, room, spec) && metadata_read(call, &in->metadata, room, spec) &&
-	       allow_read(api, call, &in->allow, room, spec) && limits_are_valid(call, in);
+	       allow_read(api, call, &in->allow, room, spec) && limits_are_valid(call, in) &&
+	       capabilities_read(call, in, &spec->capabilities);
 }
 
 static void fail_publish(struct control_call *call, int err, const char *name, const char *why)
@@ -428,8 +465,7 @@ void api_publish_service(struct api *api, struct control_call *call,
 	control_on_gone(call, change_gone, change);
 }
 
-/* major_read: of version, or of any; false: call was failed. */
-static bool major_read(struct control_call *call, const char *text, uint32_t *out_major)
+bool api_service_major_read(struct control_call *call, const char *text, uint32_t *out_major)
 {
 	struct semver version;
 
@@ -456,7 +492,7 @@ void api_set_service_access(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!api_services_are_on(api, call) || !major_read(call, in->version, &major) ||
+	if (!api_services_are_on(api, call) || !api_service_major_read(call, in->version, &major) ||
 	    !allow_read(api, call, &in->allow, &room, &spec))
 		return;
 	change = change_new(api, call, in->name, "");
@@ -505,7 +541,7 @@ void api_withdraw_service(struct api *api, struct control_call *call,
 	uint32_t major;
 	int err;
 
-	if (!api_services_are_on(api, call) || !major_read(call, in->version, &major))
+	if (!api_services_are_on(api, call) || !api_service_major_read(call, in->version, &major))
 		return;
 	change = change_new(api, call, in->name, "");
 	if (!change)

@@ -58,6 +58,8 @@ void api_service_start_fail(struct control_call *call, int err, const char *name
  */
 bool api_service_description_read(struct control_call *call, const char *text,
 				  const struct provider_spec *spec, char **out_text);
+/* api_service_major_read: text is a version, or NULL for any. False: call was failed. */
+bool api_service_major_read(struct control_call *call, const char *text, uint32_t *out_major);
 /* api_service_status_err is the error of the interface that a stream's refusal is. */
 int api_service_status_err(enum service_status status);
 
