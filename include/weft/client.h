@@ -337,6 +337,111 @@ int weft_offer_open(struct weft_client *client, const struct weft_offering *offe
  * answered; the answers are dropped.
  */
 void weft_offer_close(struct weft_offer *offer);
+
+/*
+ * Capabilities: what the daemon keeps and does for a service beside its calls. A program declares
+ * them with the offer. What was not declared is refused: WEFT_EREFUSED, and error names the
+ * capability. Beyond what was declared it is WEFT_EFULL. Beyond a fair share of what all programs of
+ * the node have it is WEFT_EBUSY. Zeros and NULL are none.
+ *
+ * A program has timers of its own: weft_client_dispatch waits until the next one is due.
+ */
+struct weft_capabilities {
+	uint64_t rows;		     /* that it keeps, at most 1,000,000 */
+	uint64_t row_bytes;	     /* of their keys and values, at most 1 GiB */
+	const char *const *tags;     /* of its overlay values: 8 of 16 letters, ends with NULL */
+	const char *const *counters; /* 16 names of 32 letters, ends with NULL */
+};
+/* weft_offer_open_with is weft_offer_open for a service with capabilities; NULL: none. */
+WEFT_MUST_CHECK
+int weft_offer_open_with(struct weft_client *client, const struct weft_offering *offering,
+			 const struct weft_capabilities *capabilities,
+			 struct weft_offer **out_offer, struct weft_error *error);
+
+/*
+ * Rows: keys and values that the daemon keeps for the service. They belong to its name, the first
+ * number of its version, and the Unix user of the program. They outlive the program, the daemon and
+ * the offer, until the user deletes them. A key has 1 to 255 bytes, a value at most 256 KiB.
+ *
+ * weft_rows_write changes rows, all or none; it returns when that is durable. At most 1,000 rows and
+ * 512 KiB. weft_row_read gives a row, which weft_row_free frees; WEFT_EABSENT: there is none.
+ * weft_rows_read calls fn for the rows whose keys begin with prefix, in the order of their keys,
+ * until fn returns false. fn calls no function of this library. All wait at most 30 s, the last one
+ * for each 100 rows.
+ */
+struct weft_row {
+	const void *key;
+	size_t key_len;
+	const void *value; /* NULL: to be deleted */
+	size_t len;
+};
+WEFT_MUST_CHECK
+int weft_rows_write(struct weft_offer *offer, const struct weft_row *rows, size_t cnt,
+		    struct weft_error *error);
+WEFT_MUST_CHECK
+int weft_row_read(struct weft_offer *offer, const void *key, size_t key_len,
+		  struct weft_row **out_row, struct weft_error *error);
+void weft_row_free(struct weft_row *row);
+typedef bool (*weft_row_fn)(void *arg, const struct weft_row *row);
+struct weft_rows_read_params {
+	const void *prefix; /* of length 0: all rows */
+	size_t prefix_len;
+	weft_row_fn fn;
+	void *arg;
+};
+WEFT_MUST_CHECK
+int weft_rows_read(struct weft_offer *offer, const struct weft_rows_read_params *params,
+		   struct weft_error *error);
+
+/*
+ * Values of the overlay: what programs of a service tell each other on all nodes, without a
+ * connection. A value lies under the service, a declared tag and a key of 1 to 128 bytes. It has at
+ * most 4 KiB, is signed by this node, and any node can get it. Each node has one there.
+ *
+ * weft_value_put replaces that of this node and returns when other nodes have it; out_nodes, how
+ * many, may be NULL. It expires after life_s. A program puts it again before, also after a restart.
+ * weft_values_get calls fn for the newest value of each node, until fn returns false. fn calls no
+ * function of this library.
+ */
+struct weft_value_put_params {
+	const char *tag;
+	const void *key;
+	size_t key_len;
+	const void *value;
+	size_t len;
+	unsigned life_s; /* 60 to 604,800; 0: a day */
+	int timeout_ms;
+};
+WEFT_MUST_CHECK
+int weft_value_put(struct weft_offer *offer, const struct weft_value_put_params *params,
+		   unsigned *out_nodes, struct weft_error *error);
+struct weft_value {
+	const char *node; /* the one that put it */
+	const void *value;
+	size_t len;
+	uint64_t created_s, expires_s; /* since 1970, by that node's clock */
+};
+typedef bool (*weft_value_fn)(void *arg, const struct weft_value *value);
+struct weft_values_get_params {
+	const char *tag;
+	const void *key;
+	size_t key_len;
+	int timeout_ms;
+	weft_value_fn fn;
+	void *arg;
+};
+WEFT_MUST_CHECK
+int weft_values_get(struct weft_offer *offer, const struct weft_values_get_params *params,
+		    struct weft_error *error);
+
+/*
+ * weft_count adds cnt, at least 1, to a declared counter. weft service show and /metrics have its
+ * count since the offer was made or the daemon started.
+ */
+WEFT_MUST_CHECK
+int weft_count(struct weft_offer *offer, const char *counter, uint64_t cnt,
+	       struct weft_error *error);
+
 void weft_request_reply(struct weft_request *request, const void *payload, size_t len);
 /* weft_request_fail: the caller gets status and text. */
 void weft_request_fail(struct weft_request *request, enum weft_call_status status,

@@ -115,7 +115,10 @@ def test_only_what_is_declared_can_be_seen(lab):
     installed(lab)
     lib = lab.dir / "usr" / "lib"
     versioned = symbols("-D", str(lib / "libweft.so"))
-    check_eq(versioned, {f"{name}@@WEFT_0.1" for name in declared()} | {"WEFT_0.1"}, "libweft.so")
+    later = {"weft_count", "weft_offer_open_with", "weft_row_free", "weft_row_read", "weft_rows_read",
+             "weft_rows_write", "weft_value_put", "weft_values_get"}
+    wanted = {f"{name}@@WEFT_0.{2 if name in later else 1}" for name in declared()}
+    check_eq(versioned, wanted | {"WEFT_0.1", "WEFT_0.2"}, "libweft.so")
     check_eq(symbols("--extern-only", str(lib / "libweft.a")), declared(), "libweft.a")
     header = subprocess.run(["readelf", "-d", str(lib / "libweft.so")], check=True,
                             capture_output=True, text=True).stdout

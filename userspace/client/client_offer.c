@@ -19,6 +19,7 @@
 #include "varlink/program.h"
 #include "base/container_of.h"
 #include "client/client_ask.h"
+#include "client/client_offer.h"
 #include "client/failure.h"
 #include "client/client_stream.h"
 
@@ -332,9 +333,16 @@ static struct api_string_map map_of(struct varlink_blocks *blocks, const char *c
 	return map;
 }
 
-static int offer_publish(const struct weft_offer *offer, const struct weft_offering *offering,
-			 struct weft_error *error)
+static int64_t int_of(uint64_t number)
 {
+	return number > INT64_MAX ? INT64_MAX : (int64_t)number;
+}
+
+static int offer_publish(const struct weft_offer *offer, const struct weft_offering *offering,
+			 const struct weft_capabilities *capabilities, struct weft_error *error)
+{
+	static const struct weft_capabilities none;
+	const struct weft_capabilities *with = capabilities ? capabilities : &none;
 	struct client_caller caller =
 		client_caller_of(offer->source.client, PUBLISH_TIMEOUT_MS, error);
 	struct varlink_blocks blocks = {0};
@@ -352,6 +360,12 @@ static int offer_publish(const struct weft_offer *offer, const struct weft_offer
 		API_IF(signed_, offering->needs_signature, true),
 		.has_allow = offering->allow && *offering->allow,
 		.allow = list_of(&blocks, offering->allow),
+		API_IF(rows, with->rows, int_of(with->rows)),
+		API_IF(row_bytes, with->row_bytes, int_of(with->row_bytes)),
+		.has_tags = with->tags && *with->tags,
+		.tags = list_of(&blocks, with->tags),
+		.has_counters = with->counters && *with->counters,
+		.counters = list_of(&blocks, with->counters),
 	};
 
 	(void)api_publish_service_call(&caller.caller, &in);
@@ -411,8 +425,20 @@ static void offer_end(struct weft_offer *offer)
 	client_loop_bury(&offer->source);
 }
 
+struct client_offer_name client_offer_name(const struct weft_offer *offer)
+{
+	return (struct client_offer_name){offer->source.client, offer->name, offer->version};
+}
+
 int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
 		    struct weft_offer **out_offer, struct weft_error *error)
+{
+	return weft_offer_open_with(client, offering, NULL, out_offer, error);
+}
+
+int weft_offer_open_with(struct weft_client *client, const struct weft_offering *offering,
+			 const struct weft_capabilities *capabilities,
+			 struct weft_offer **out_offer, struct weft_error *error)
 {
 	struct weft_offer *offer = offer_new(offering);
 	int err;
@@ -424,7 +450,7 @@ int weft_offer_open(struct weft_client *client, const struct weft_offering *offe
 		offer_free(&offer->source);
 		return err;
 	}
-	err = offer_publish(offer, offering, error);
+	err = offer_publish(offer, offering, capabilities, error);
 	if (err < 0)
 		offer_end(offer);
 	else
