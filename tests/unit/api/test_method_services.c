@@ -81,6 +81,45 @@ static void test_an_offer_without_a_valid_name_version_or_target_is_refused(void
 	method_rig_fini(&rig);
 }
 
+/* Calls from within are those of the gateway: they come from no user of this machine. */
+static void test_a_call_without_a_user_has_no_rows(void)
+{
+	static const struct method_row rows[] = {
+		{"PublishService", "{'name':'web','http':'127.0.0.1:1','counters':['a']}",
+		 "Refused", "code", NULL, WEFT_EREFUSED},
+		{"PublishService", "{'name':'web','http':'127.0.0.1:1','rows':0}",
+		 "InvalidParameter", "parameter", "rows", 0},
+		{"PublishService",
+		 "{'name':'web','http':'127.0.0.1:1','tags':['1','2','3','4','5','6','7','8','9']}",
+		 "Invalid", "what", "tags", 0},
+		{"WriteServiceRows", "{'name':'web','changes':[{'key':'YQ=='}]}", "Refused", "code",
+		 NULL, WEFT_EREFUSED},
+		{"ReadServiceRow", "{'name':'web','key':'YQ=='}", "Refused", "code", NULL,
+		 WEFT_EREFUSED},
+		{"GetServiceValues", "{'name':'web','tag':'a','key':'YQ=='}", "Refused", "code",
+		 NULL, WEFT_EREFUSED},
+		{"AddServiceCounts", "{'name':'web','counts':[]}", "Refused", "code", NULL,
+		 WEFT_EREFUSED},
+		{"WriteServiceRows", "{'name':'web','version':'x','changes':[]}", "Invalid", "what",
+		 "x", 0},
+		{"ForgetServiceRows", "{'name':'web'}", "Refused", "code", NULL, WEFT_EREFUSED},
+		{"ForgetServiceRows", "{'name':'web','user':7}", "NotFound", "what", "web", 0},
+		{"ForgetServiceRows", "{'name':'web','user':4294967296}", "InvalidParameter",
+		 "parameter", "user", 0},
+	};
+
+	begin();
+	CHECK(METHOD_ROWS(&rig, rows));
+	CHECK_STR(method_ask(&rig, "ListStoredRows", NULL), "");
+	CHECK_EQ(method_cnt(&rig, "stored"), 0);
+	rig.role = CONTROL_OPERATE;
+	CHECK_STR(method_ask(&rig, "ForgetServiceRows", "{'name':'web','user':0}"), "Refused");
+	rig.role = CONTROL_VIEW;
+	CHECK_STR(method_ask(&rig, "ForgetServiceRows", "{'name':'web','user':0}"),
+		  "PermissionDenied");
+	method_rig_fini(&rig);
+}
+
 static void test_checks_trials_and_keys_say_what_they_found(void)
 {
 	static const struct method_row rows[] = {
@@ -115,6 +154,7 @@ int main(void)
 	RUN(test_a_call_of_a_service_answers_its_status);
 	RUN(test_a_service_says_what_it_takes_and_gives);
 	RUN(test_an_offer_without_a_valid_name_version_or_target_is_refused);
+	RUN(test_a_call_without_a_user_has_no_rows);
 	RUN(test_checks_trials_and_keys_say_what_they_found);
 	return check_done();
 }
