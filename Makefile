@@ -56,6 +56,7 @@ include tools/mk/client.mk
 include tools/mk/bpf.mk
 include tools/mk/test.mk
 include tools/mk/lab.mk
+include tools/mk/echo.mk
 endif
 
 include tools/mk/install.mk

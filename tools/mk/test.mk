@@ -117,6 +117,7 @@ SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 	$(if $(call pick,tests/system/test_large_store.py),$(LARGE_STORE)) \
 	$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 	$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
+	$(if $(call pick,tests/system/test_echo_program.py),$(B_DIR)/weft-echo) \
 	$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
 		$(B_DIR)/tests/bpf/test_krpc)
 
