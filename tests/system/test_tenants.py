@@ -350,6 +350,35 @@ def test_values_of_a_program_reach_other_nodes(lab):
         check("error" in told, f"{life} s")
 
 
+def test_a_get_ends_with_its_caller_and_with_its_service(lab):
+    config = "[overlay]\nserve = on\n"
+    a, b, _ = pair(lab, config, second=config)
+    wait_for(lambda: a.json("overlay", "status")["overlay"]["good"] == 1, "a knows b")
+    published(lab, a, "chess", tags=["open"])
+    os.kill(b.pid(), signal.SIGSTOP)  # so that nothing answers for a while
+    try:
+        asked = {"name": "chess", "tag": "open", "key": b64("42")}
+        line = Line(a).ask("GetServiceValues", **asked)
+        wait_for(lambda: limits(a)["overlay runs of programs"]["used"] == 1, "it is under way")
+        line.close()
+        wait_for(lambda: limits(a)["overlay runs of programs"]["used"] == 0, "its caller left")
+        line = Line(a).ask("GetServiceValues", **asked)
+        wait_for(lambda: capabilities(a, "chess")["runs"] == 1, "another one")
+        check_eq(a.weft("service", "withdraw", "chess").returncode, OK, "withdraw")
+        told = line.reply()[0]
+        check("withdrawn" in str(told), f"its service left: {told}")
+        check_eq(limits(a)["overlay runs of programs"]["used"], 0, "nothing is left")
+    finally:
+        os.kill(b.pid(), signal.SIGCONT)
+
+
+def test_a_node_alone_says_that_no_node_can_be_asked(lab):
+    a = lab.daemon("a").start()
+    published(lab, a, "chess", tags=["open"])
+    told = said(a, "PutServiceValue", name="chess", tag="open", key=b64("k"), value=b64("v"))
+    check("error" in told and "overlay" in str(told), told)
+
+
 def test_a_program_of_exec_can_declare_nothing(lab):
     a = lab.daemon("a").start()
     told = said(a, "PublishService", name="once", exec=["/bin/cat"], rows=1, row_bytes=1)
