@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services and trials: PublishService, CallService, WithdrawService, TestPolicy, BackupStore, CheckFiles. */
+#include "node/node_state.h"
+#include "provider/tenant/tenant.h"
 #include "support/check.h"
 #include "support/method_rig.h"
 
@@ -120,6 +122,67 @@ static void test_a_call_without_a_user_has_no_rows(void)
 	method_rig_fini(&rig);
 }
 
+/* rows_add leaves cnt rows of a service of user 7 that is not offered. */
+static void rows_add(unsigned cnt)
+{
+	const struct provider_declaration with = {.service = "old",
+						  .major = 1,
+						  .is_of_program = true,
+						  .uid = 7,
+						  .row_cnt_max = cnt,
+						  .row_len_max = 100ull * cnt};
+	struct api *api = rig.node->node->api;
+	struct provider_tenant *tenant;
+	struct provider_write *write;
+	char key[16];
+
+	CHECK_EQ(provider_tenant_open(api->tenants, &with, &tenant), 0);
+	write = provider_write_new(tenant);
+	for (unsigned i = 0; i < cnt; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		provider_write_put(write, key, strlen(key), "v", 1);
+	}
+	CHECK_EQ(provider_write_submit(write, NULL, NULL), 0);
+	store_flush(rig.node->node->store);
+	provider_tenant_leave(tenant, rig.sim.now_ns);
+}
+
+static void ignore(void *arg, const char *error, const json_t *parameters)
+{
+	(void)arg, (void)error, (void)parameters;
+}
+
+static void test_rows_are_forgotten_in_parts(void)
+{
+	begin();
+	rows_add(1200);
+	CHECK_STR(method_ask(&rig, "ListStoredRows", NULL), "");
+	CHECK_EQ(method_number(&rig, "stored.0.rows"), 1200);
+	CHECK_STR(method_ask(&rig, "ForgetServiceRows", "{'name':'old','user':7}"), "");
+	CHECK_EQ(method_number(&rig, "rows"), 1200);
+	CHECK_STR(method_ask(&rig, "ListStoredRows", NULL), "");
+	CHECK_EQ(method_cnt(&rig, "stored"), 0);
+	method_rig_fini(&rig);
+}
+
+/* A part is on its way to the disk, and its call is gone. */
+static void test_the_end_of_a_node_ends_a_deletion(void)
+{
+	json_t *parameters = json_pack("{s:s, s:i}", "name", "old", "user", 7);
+	const struct control_ask ask = {.role = CONTROL_ADMIN,
+					.method = "ForgetServiceRows",
+					.parameters = parameters,
+					.answered = ignore};
+	struct control_call *call;
+
+	begin();
+	rows_add(1200);
+	CHECK_EQ(control_ask(rig.node->node->api->control, &ask, rig.sim.now_ns, &call), 0);
+	CHECK(call != NULL);
+	json_decref(parameters);
+	method_rig_fini(&rig);
+}
+
 static void test_checks_trials_and_keys_say_what_they_found(void)
 {
 	static const struct method_row rows[] = {
@@ -155,6 +218,8 @@ int main(void)
 	RUN(test_a_service_says_what_it_takes_and_gives);
 	RUN(test_an_offer_without_a_valid_name_version_or_target_is_refused);
 	RUN(test_a_call_without_a_user_has_no_rows);
+	RUN(test_rows_are_forgotten_in_parts);
+	RUN(test_the_end_of_a_node_ends_a_deletion);
 	RUN(test_checks_trials_and_keys_say_what_they_found);
 	return check_done();
 }
