@@ -410,6 +410,20 @@ static const struct transport_events speaker = {
 	.stream_closed = on_stream_closed,
 };
 
+static void on_dgram(void *ctx, const uint8_t *key, const struct tcp_dgram *dgram, uint64_t now_ns)
+{
+	struct tcp_node *node = ctx;
+
+	(void)now_ns;
+	node->dgram_cnt++;
+	node->dgram_len = dgram->len;
+	node->dgram_ecn = dgram->ecn;
+	memcpy(node->dgram_key, key, sizeof(node->dgram_key));
+	memcpy(node->dgram, dgram->data, dgram->len);
+	/* Receivers decrypt in place. */
+	memset(dgram->data, 0, dgram->len);
+}
+
 /* --- nodes and time --- */
 
 void tcp_net_init(struct tcp_net *net, uint64_t seed)
@@ -467,8 +481,12 @@ void tcp_net_config(struct tcp_config *config)
 struct tcp_node *tcp_net_add(struct tcp_net *net, unsigned seed, const struct tcp_config *config)
 {
 	struct tcp_node *node = calloc(1, sizeof(*node));
-	struct tcp_engine_params params = {
-		.events = &speaker, .random = &net->random, .now_ns = net->now_ns, .ctx = node};
+	struct tcp_engine_params params = {.events = &speaker,
+					   .ctx = node,
+					   .random = &net->random,
+					   .on_dgram = on_dgram,
+					   .dgram_ctx = node,
+					   .now_ns = net->now_ns};
 	uint8_t key_seed[32] = {(uint8_t)seed, (uint8_t)(seed >> 8), 1};
 
 	weft_assert(node && net->node_cnt < TCP_NET_NODES);

@@ -59,6 +59,11 @@ struct tcp_node {
 	bool is_silent;	   /* SYNs are lost */
 	int ready_answer, opened_answer;
 	uint64_t more_len; /* of its answers, after the eight bytes */
+	/* Datagrams that came, and the last of them. */
+	unsigned dgram_cnt;
+	uint8_t dgram[TCP_DGRAM_LEN_MAX], dgram_key[TRANSPORT_KEY_LEN];
+	size_t dgram_len;
+	uint8_t dgram_ecn;
 	struct tcp_test_conn conns[TCP_NET_CONNS];
 	unsigned conn_cnt, open_cnt;
 	struct tcp_test_stream streams[TCP_NET_STREAMS];

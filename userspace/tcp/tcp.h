@@ -48,6 +48,7 @@ struct tcp_config {
 	uint64_t keepalive_ns;	 /* 0: none */
 	uint64_t window_len_max; /* credit of one stream, at most */
 	size_t heap_cap;	 /* bytes for copies of what waits to be sent */
+	uint32_t dgram_cap;	 /* datagrams of relay flows that wait, in all */
 };
 void tcp_config_defaults(struct tcp_config *config);
 /* tcp_config_link_cap: links that an engine may have at once. */
@@ -103,6 +104,21 @@ struct tcp_stats {
 };
 
 /*
+ * Datagrams of relay flows, which need no stream (docs/decisions/0039-a-leg-of-a-flow-on-tcp.md).
+ * Ends that send to a client that reads slowly fill the places. A connection's queue has at most
+ * TCP_DGRAM_QUEUE_MAX of them, and at most as many as are free. So a client that reads loses none.
+ */
+#define TCP_DGRAM_LEN_MAX   1516
+#define TCP_DGRAM_QUEUE_MAX 512
+#define TCP_DGRAM_LATE_NS   2000000000ull
+#define TCP_NAME_LEN	    9 /* of a key, by which its newest connection is found */
+struct tcp_dgram {
+	uint8_t *data;
+	size_t len; /* 1 to TCP_DGRAM_LEN_MAX */
+	uint8_t ecn;
+};
+
+/*
  * A TLS connection of HTTP, whose handshake is over and from which nothing was read yet. TLS has no
  * BIO. The receiver owns ssl and fd; tcp_passed_drop ends both.
  */
@@ -137,6 +153,13 @@ struct tcp_engine_params {
 	/* A peer asked for HTTP (ALPN http/1.1, or none); NULL: it is refused. */
 	void (*pass)(void *ctx, const struct tcp_passed *passed);
 	void *pass_ctx;
+	/*
+	 * A datagram of the peer with key, which has proved it (tcp_engine_send_dgram there). data may be
+	 * written to, and is borrowed. It raises no event of conn's. NULL: datagrams are dropped.
+	 */
+	void (*on_dgram)(void *ctx, const uint8_t *key, const struct tcp_dgram *dgram,
+			 uint64_t now_ns);
+	void *dgram_ctx;
 	struct load *load; /* NULL: nothing is counted */
 	uint64_t now_ns;
 };
@@ -167,6 +190,14 @@ bool tcp_engine_input(struct tcp_conn *conn, const void *data, size_t len, uint6
 void tcp_engine_writable(struct tcp_conn *conn);
 /* tcp_engine_lost: the link ended by err (-errno). conn and link are gone when it returns. */
 void tcp_engine_lost(struct tcp_conn *conn, int err, uint64_t now_ns);
+
+/*
+ * tcp_engine_send_dgram queues a copy for the key whose first TCP_NAME_LEN bytes are name; the oldest
+ * of a full queue is dropped. Returns 0, WEFT_EABSENT, WEFT_EFULL or WEFT_ETOOLARGE, all counted.
+ */
+WEFT_MUST_CHECK
+int tcp_engine_send_dgram(struct tcp_engine *engine, const uint8_t name[static TCP_NAME_LEN],
+			  const struct tcp_dgram *dgram, uint64_t now_ns);
 
 /* tcp_engine_flush writes what connections have to send into their links. */
 void tcp_engine_flush(struct tcp_engine *engine, uint64_t now_ns);

@@ -120,6 +120,7 @@ static struct tcp_conn *conn_new(struct tcp_engine *engine, const struct addr *r
 	list_init(&conn->sending);
 	list_init(&conn->due);
 	list_init(&conn->records);
+	list_init(&conn->dgrams);
 	timer_init(&conn->timer, conn_expire);
 	return conn;
 }

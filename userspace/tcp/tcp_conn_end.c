@@ -28,6 +28,7 @@ static void conn_retire(struct tcp_conn *conn)
 	tcp_share_release(conn);
 	conn->is_shaking = false;
 	tcp_handshake_leave(conn);
+	tcp_dgram_leave(conn);
 	conn->state = TCP_CONN_LINGER;
 }
 

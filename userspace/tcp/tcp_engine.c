@@ -41,6 +41,7 @@ void tcp_config_defaults(struct tcp_config *config)
 		.keepalive_ns = 20 * NS_PER_S,
 		.window_len_max = 32 << 20,
 		.heap_cap = 32 << 20,
+		.dgram_cap = 4096,
 	};
 }
 
@@ -82,6 +83,7 @@ static uint32_t record_cap_of(const struct tcp_config *config)
 size_t tcp_config_footprint(const struct tcp_config *config)
 {
 	return config->heap_cap + record_cap_of(config) * sizeof(struct tcp_record) +
+	       config->dgram_cap * sizeof(struct tcp_dgram_slot) +
 	       slot_cap_of(config) * sizeof(struct tcp_conn) +
 	       config->stream_cap * sizeof(struct tcp_stream);
 }
@@ -110,6 +112,7 @@ static int engine_lay_out(struct tcp_engine *engine, const struct tcp_engine_par
 			    slot_cap_of(config), secret)) < 0 ||
 	    (err = map_init(&engine->stream_by_id, arena, sizeof(struct tcp_stream_name),
 			    config->stream_cap, secret)) < 0 ||
+	    (err = tcp_dgram_init(engine, secret)) < 0 ||
 	    (err = tcp_share_init(engine, params->random)) < 0)
 		return err;
 	engine->plain = arena_alloc(arena, TCP_FRAME_RECORD_LEN);
@@ -139,6 +142,8 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 	engine->class_ctx = params->class_ctx;
 	engine->pass = params->pass;
 	engine->pass_ctx = params->pass_ctx;
+	engine->on_dgram = params->on_dgram;
+	engine->dgram_ctx = params->dgram_ctx;
 	engine->shares.load = params->load;
 	engine->now_ns = params->now_ns;
 	list_init(&engine->ready);
@@ -284,6 +289,8 @@ void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_sta
 	*out_stats = engine->stats;
 	out_stats->stream_cnt = engine->streams.used_cnt;
 	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
+	out_stats->dgram_cnt = engine->dgrams.used_cnt;
+	out_stats->dgram_peak_cnt = engine->dgrams.peak_cnt;
 	tcp_share_stats(engine, out_stats);
 	heap_usage(engine->heap, &usage);
 	out_stats->heap_used_len = usage.used_len;

@@ -8,6 +8,7 @@
 #define CLOSE_LEN_MIN 12
 #define RESET_LEN     8
 #define CREDIT_LEN    4
+#define ECN_MAX	      3
 
 struct frame_head {
 	uint32_t len;
@@ -47,6 +48,9 @@ static bool head_is_good(const struct frame_head *head)
 	case TCP_FRAME_PING:
 	case TCP_FRAME_PONG:
 		return !head->stream && head->len == TCP_FRAME_PING_LEN;
+	case TCP_FRAME_DGRAM:
+		return !head->stream && head->len > TCP_FRAME_ECN_LEN &&
+		       head->len <= TCP_FRAME_WHOLE_MAX;
 	default:
 		return false;
 	}
@@ -114,6 +118,13 @@ static int body_parse(const struct tcp_frame_reader *reader, struct tcp_frame *o
 		frame.len = cursor_left(&c);
 		frame.data = cursor_bytes(&c, frame.len);
 		break;
+	case TCP_FRAME_DGRAM:
+		frame.ecn = cursor_u8(&c);
+		if (frame.ecn > ECN_MAX)
+			return WEFT_EMALFORMED;
+		frame.len = cursor_left(&c);
+		frame.data = cursor_bytes(&c, frame.len);
+		break;
 	default:
 		frame.len = cursor_left(&c);
 		frame.data = cursor_bytes(&c, frame.len);
@@ -167,6 +178,11 @@ void tcp_frame_write(struct writer *w, const struct tcp_frame *frame)
 		tcp_frame_write_head(w, frame->kind, 0, CLOSE_LEN_MIN + frame->len);
 		writer_be64(w, frame->code);
 		writer_be32(w, frame->not_before_ms);
+		writer_bytes(w, frame->data, frame->len);
+		break;
+	case TCP_FRAME_DGRAM:
+		tcp_frame_write_head(w, frame->kind, 0, TCP_FRAME_ECN_LEN + frame->len);
+		writer_u8(w, frame->ecn);
 		writer_bytes(w, frame->data, frame->len);
 		break;
 	default:

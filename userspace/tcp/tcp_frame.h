@@ -20,6 +20,7 @@ enum tcp_frame_kind {
 	TCP_FRAME_CLOSE = 3,
 	TCP_FRAME_PING = 4,
 	TCP_FRAME_PONG = 5,
+	TCP_FRAME_DGRAM = 6,
 };
 
 #define TCP_FRAME_HEAD_LEN   8
@@ -30,13 +31,18 @@ enum tcp_frame_kind {
 /* A close: code u64, not before u32, reason. */
 #define TCP_FRAME_BODY_MAX (8 + 4 + TCP_FRAME_REASON_MAX)
 #define TCP_FRAME_FIN	   0x80 /* a bit of the kind, with DATA alone */
+/* A datagram of a relay flow: the ECN bits as a byte, then a label and what follows it. */
+#define TCP_FRAME_DGRAM_MAX 1516
+#define TCP_FRAME_ECN_LEN   1
+#define TCP_FRAME_WHOLE_MAX (TCP_FRAME_ECN_LEN + TCP_FRAME_DGRAM_MAX)
 
 struct tcp_frame {
 	enum tcp_frame_kind kind;
 	uint32_t stream;
-	const uint8_t *data; /* DATA, PING and PONG, the reason of CLOSE; borrowed */
+	const uint8_t *data; /* DATA, PING, PONG and DGRAM, the reason of CLOSE; borrowed */
 	size_t len;
 	bool is_fin;		/* DATA: nothing follows on the stream */
+	uint8_t ecn;		/* DGRAM */
 	uint64_t code;		/* RESET, CLOSE */
 	uint32_t credit;	/* CREDIT */
 	uint32_t not_before_ms; /* CLOSE */
@@ -45,7 +51,7 @@ struct tcp_frame {
 /* The received part of a frame that is not complete. Zeroed before its first use. */
 struct tcp_frame_reader {
 	uint8_t head[TCP_FRAME_HEAD_LEN];
-	uint8_t body[TCP_FRAME_BODY_MAX];
+	uint8_t body[TCP_FRAME_WHOLE_MAX];
 	unsigned head_len, body_len;
 	uint32_t left; /* bytes of the frame that have not come, once the head is there */
 };

@@ -106,6 +106,7 @@ static bool conn_settle(struct tcp_conn *conn)
 	engine->stats.completed_cnt++;
 	engine->stats.resumed_cnt += conn->is_resumed;
 	conn->is_announced = true;
+	tcp_dgram_enter(conn);
 	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
 		tcp_conn_refuse(conn, TCP_CODE_REFUSED, "refused");
 	return true;

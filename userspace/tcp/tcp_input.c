@@ -134,6 +134,9 @@ static bool input_frame(struct tcp_conn *conn, const struct tcp_frame *frame)
 		return true;
 	case TCP_FRAME_PONG:
 		return true;
+	case TCP_FRAME_DGRAM:
+		tcp_dgram_input(conn, frame);
+		return true;
 	default:
 		if (input_stream_frame(conn, frame))
 			return true;

@@ -229,6 +229,11 @@ static void writable(struct tcp_conn *conn)
 	}
 }
 
+static bool has_data(const struct tcp_conn *conn)
+{
+	return !list_is_empty(&conn->starting) || !list_is_empty(&conn->sending);
+}
+
 bool tcp_output_fill(struct tcp_conn *conn)
 {
 	struct tcp_engine *engine = conn->engine;
@@ -239,6 +244,10 @@ bool tcp_output_fill(struct tcp_conn *conn)
 		return false;
 	fill_conn_frames(conn, &w);
 	fill_due(conn, &w);
+	/* Half of a record each while both wait. */
+	tcp_dgram_fill(conn, &w,
+		       engine->plain +
+			       (has_data(conn) ? TCP_FRAME_RECORD_LEN / 2 : TCP_FRAME_RECORD_LEN));
 	fill_data(conn, &w);
 	if (!writer_len(&w))
 		return false;

@@ -37,6 +37,14 @@ struct tcp_record {
 	uint8_t data[TCP_RECORD_CAP];
 };
 
+struct tcp_dgram_slot {
+	struct list_node link; /* conn->dgrams */
+	uint64_t queued_ns;
+	uint16_t len;
+	uint8_t ecn;
+	uint8_t data[TCP_DGRAM_LEN_MAX];
+};
+
 struct tcp_stream {
 	struct transport_stream transport; /* first: the seam's pointer is this one */
 	struct tcp_conn *conn;
@@ -101,6 +109,8 @@ struct tcp_conn {
 	struct list_node streams, starting, sending, due;
 	struct list_node records;
 	unsigned record_cnt;
+	struct list_node dgrams; /* of struct tcp_dgram_slot, the oldest first */
+	unsigned dgram_cnt;
 	const uint8_t *in; /* bytes that TLS may read, during input */
 	size_t in_len;
 	struct tcp_frame_reader reader;
@@ -163,6 +173,12 @@ struct tcp_engine {
 	struct pool key_counts;
 	struct map key_count_by_key;
 	struct map stream_by_id; /* of struct tcp_stream_name */
+	struct pool dgrams;
+	struct map
+		conn_by_name; /* TCP_NAME_LEN bytes of a key -> its newest open struct tcp_conn */
+	void (*on_dgram)(void *ctx, const uint8_t *key, const struct tcp_dgram *dgram,
+			 uint64_t now_ns);
+	void *dgram_ctx;
 	struct tls tls;
 	BIO_METHOD *bio;
 	struct timer_wheel wheel;
@@ -230,6 +246,17 @@ enum tcp_written {
 };
 enum tcp_written tcp_output_write(struct tcp_conn *conn);
 void tcp_output_drop(struct tcp_conn *conn);
+
+/*
+ * tcp_dgram.c: enter: conn is the newest one of its key. leave: it is open no more, and what waits is
+ * dropped. input: a frame with a datagram came. fill writes frames while they fit before limit.
+ */
+WEFT_MUST_CHECK
+int tcp_dgram_init(struct tcp_engine *engine, const uint64_t secret[2]);
+void tcp_dgram_enter(struct tcp_conn *conn);
+void tcp_dgram_leave(struct tcp_conn *conn);
+void tcp_dgram_input(struct tcp_conn *conn, const struct tcp_frame *frame);
+void tcp_dgram_fill(struct tcp_conn *conn, struct writer *w, const uint8_t *limit);
 
 /*
  * tcp_stream.c: new: of conn, not named yet. name gives id; 0 or WEFT_EFULL. close raises the last

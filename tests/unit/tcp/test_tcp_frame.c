@@ -48,6 +48,10 @@ static const struct {
 	 "\0\0\x08\5\0\0\0\0"
 	 "12345678",
 	 16},
+	{{.kind = TCP_FRAME_DGRAM, .ecn = 2, .data = (const uint8_t *)"datagram", .len = 8},
+	 "\0\0\x09\6\0\0\0\0\2"
+	 "datagram",
+	 17},
 };
 #define VECTOR_CNT (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -55,7 +59,8 @@ static bool frames_agree(const struct tcp_frame *a, const struct tcp_frame *b)
 {
 	return a->kind == b->kind && a->stream == b->stream && a->len == b->len &&
 	       (!a->len || memcmp(a->data, b->data, a->len) == 0) && a->is_fin == b->is_fin &&
-	       a->code == b->code && a->credit == b->credit && a->not_before_ms == b->not_before_ms;
+	       a->ecn == b->ecn && a->code == b->code && a->credit == b->credit &&
+	       a->not_before_ms == b->not_before_ms;
 }
 
 static void test_frames_are_the_bytes_of_the_vectors(void)
@@ -142,7 +147,12 @@ static void test_a_frame_against_the_rules_is_refused(void)
 		{"\0\0\x0c\3\0\0\0\1", 8, "a close of a stream"},
 		{"\0\0\x08\4\0\0\0\1", 8, "a ping on a stream"},
 		{"\0\0\x09\4\0\0\0\0", 8, "a long ping"},
-		{"\0\0\x08\6\0\0\0\0", 8, "an unknown kind"},
+		{"\0\0\1\6\0\0\0\0", 8, "a datagram of nothing"},
+		{"\0\5\xee\6\0\0\0\0", 8, "a datagram of 1,517 bytes"},
+		{"\0\0\2\6\0\0\0\1", 8, "a datagram on a stream"},
+		{"\0\0\2\6\0\0\0\0\4x", 10, "a datagram with three bits of ECN"},
+		{"\0\0\2\x86\0\0\0\0\0x", 10, "the end of a datagram"},
+		{"\0\0\x08\7\0\0\0\0", 8, "an unknown kind"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -157,11 +167,28 @@ static void test_a_frame_against_the_rules_is_refused(void)
 	}
 }
 
+static void test_the_longest_datagram_is_read_whole(void)
+{
+	static uint8_t data[TCP_FRAME_DGRAM_MAX], bytes[TCP_FRAME_DGRAM_MAX + 16];
+	struct tcp_frame frame = {.kind = TCP_FRAME_DGRAM, .data = data, .len = sizeof(data)}, got;
+	struct tcp_frame_reader reader = {0};
+	struct cursor c;
+	size_t len;
+
+	memset(data, 0x5a, sizeof(data));
+	len = frame_bytes(&frame, bytes, sizeof(bytes));
+	CHECK_EQ(len, TCP_FRAME_DGRAM_MAX + 9);
+	c = cursor_of(bytes, len);
+	CHECK_EQ(tcp_frame_read(&reader, &c, &got), 1);
+	CHECK(frames_agree(&frame, &got));
+}
+
 int main(void)
 {
 	RUN(test_frames_are_the_bytes_of_the_vectors);
 	RUN(test_a_frame_that_is_cut_short_is_no_frame);
 	RUN(test_frames_come_in_pieces_of_any_length);
 	RUN(test_a_frame_against_the_rules_is_refused);
+	RUN(test_the_longest_datagram_is_read_whole);
 	return check_done();
 }
