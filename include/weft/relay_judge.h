@@ -214,7 +214,7 @@ WEFT_INLINE enum weft_reason weft_relay_forward(struct weft_tables *tables,
 	if (frame)
 		weft_relay_learn(flow, &flow->legs[way->leg & 1], frame,
 				 weft_table_relay_ifindex(tables), weft_policy_now(tables, facts));
-	if (!way->out.remote.port_be)
+	if (!way->out.remote.port_be && (frame || !weft_relay_is_on_tcp(&way->out)))
 		return frame ? WEFT_REASON_RELAY_SLOW : WEFT_REASON_RELAY_ONE_LEG;
 	if (frame && !weft_relay_can_send(tables, facts, frame, way))
 		return WEFT_REASON_RELAY_SLOW;

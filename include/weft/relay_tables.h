@@ -180,12 +180,18 @@ struct weft_relay_link {
 };
 
 struct weft_relay_leg {
-	struct weft_endpoint remote;   /* where its end is; port 0: nowhere yet */
+	struct weft_endpoint remote;   /* where its end is; port 0: on TCP; all 0: nowhere yet */
 	struct weft_endpoint local;    /* this relay's address, which that end talks to */
 	struct weft_relay_label label; /* of what goes to this end: kind 1 */
 	struct weft_relay_link link;
 	__u64 heard_ns; /* when this leg's last datagram was forwarded */
 };
+
+/* weft_relay_is_on_tcp: leg is a session on TCP, to which userspace alone can send. */
+WEFT_INLINE _Bool weft_relay_is_on_tcp(const struct weft_relay_leg *leg)
+{
+	return !leg->remote.port_be && leg->remote.words[0];
+}
 
 enum weft_relay_state {
 	WEFT_RELAY_FREE,

@@ -153,7 +153,7 @@ struct row {
 	enum packet_sum sum;
 	int udp_len_excess; /* and bytes behind the datagram */
 	/* The flow. */
-	bool is_closed, is_busy, no_peer, no_link, is_link_old, is_link_elsewhere;
+	bool is_closed, is_busy, no_peer, is_peer_on_tcp, no_link, is_link_old, is_link_elsewhere;
 	uint16_t salt_excess;
 	uint64_t rate; /* bytes a second; 0: no limit */
 	bool has_grant;
@@ -214,6 +214,7 @@ static const struct row rows[] = {
 	{ "a byte longer", WEFT_REASON_RELAY_TOO_BIG, .inner_len = MTU + 1 },
 	/* What the program leaves to userspace, before anything is paid. */
 	{ "the other leg is nowhere yet", WEFT_REASON_RELAY_SLOW, .no_peer = 1 },
+	{ "the other leg is on TCP", WEFT_REASON_RELAY_SLOW, .is_peer_on_tcp = 1 },
 	{ "no link header", WEFT_REASON_RELAY_SLOW, .no_link = 1 },
 	{ "a link header of half a minute ago", WEFT_REASON_RELAY_SLOW, .is_link_old = 1 },
 	{ "by a device that frames cannot leave by", WEFT_REASON_RELAY_SLOW, .is_link_elsewhere = 1 },
@@ -248,6 +249,10 @@ static struct weft_relay_flow flow_for(const struct row *row)
 		flow.marks[0] = 0;
 	if (row->no_peer)
 		other->remote = (struct weft_endpoint){.port_be = 0};
+	if (row->is_peer_on_tcp) {
+		other->remote = peers[1][1];
+		other->remote.port_be = 0;
+	}
 	if (row->no_link)
 		other->link = (struct weft_relay_link){.ifindex = 0};
 	if (row->is_link_old)

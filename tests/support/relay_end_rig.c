@@ -133,6 +133,19 @@ static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 	return true;
 }
 
+static void on_leg_send(void *ctx, const struct addr *leg, const struct dgram *dgram)
+{
+	struct relay_end_rig *rig = ctx;
+
+	if (dgram->len > sizeof(rig->leg_bytes))
+		abort();
+	rig->leg_cnt++;
+	rig->leg = *leg;
+	rig->leg_len = dgram->len;
+	rig->leg_ecn = dgram->ecn;
+	memcpy(rig->leg_bytes, dgram->data, dgram->len);
+}
+
 static enum fair_class on_key_class(void *ctx, const uint8_t *key)
 {
 	(void)key;
@@ -241,6 +254,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.mesh = {.ops = &mesh_ops},
 		.random = &rig->random,
 		.path = on_path,
+		.leg_send = on_leg_send,
 		.key_class = on_key_class,
 		.relays = on_relays,
 		.grant = on_grant,
@@ -404,8 +418,12 @@ bool relay_end_rig_hear(struct relay_end_rig *rig, unsigned relay,
 {
 	uint8_t bytes[2048] = {0};
 	struct dgram dgram = {.data = bytes, .len = 16 + inner_len, .remote = rig->address[relay]};
+	uint8_t key[MESH_KEY_LEN];
 	bool is_quic;
 
+	relay_end_rig_key(relay, key);
+	if (dgram.remote.transport == ADDR_TCP)
+		dgram.remote = addr_of_leg(key, 0);
 	memcpy(bytes, flow->label, sizeof(flow->label));
 	bytes[1] |= (uint8_t)kind;
 	bytes[16] = 0x40;

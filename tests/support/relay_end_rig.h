@@ -46,6 +46,11 @@ struct relay_end_rig {
 	size_t cap; /* of a slot; 0: no room */
 	struct dgram_route route;
 	unsigned run_cnt, cancelled_cnt;
+	/* Datagrams for sessions on TCP, and the last of them. */
+	unsigned leg_cnt;
+	struct addr leg;
+	uint8_t leg_bytes[1500], leg_ecn;
+	size_t leg_len;
 	/* QUIC, and what the ends said. */
 	unsigned delivered_cnt, expelled_cnt, moved_cnt, probed_cnt, connect_cnt;
 	struct addr delivered_at, found, moved_to, expelled;

@@ -213,6 +213,31 @@ bool addr_is_relayed_control(const struct addr *addr)
 	return addr_is_relayed(addr) && addr->port != ADDR_RELAY_CONTENT_PORT;
 }
 
+struct addr addr_of_leg(const uint8_t *key, unsigned worker)
+{
+	struct addr addr = {.family = ADDR_IPV6, .transport = ADDR_LEG};
+
+	memcpy(addr.ip, relay_prefix, ADDR_RELAY_PREFIX_LEN);
+	addr.ip[ADDR_RELAY_PREFIX_LEN] = (uint8_t)(worker & 0x7f);
+	memcpy(addr.ip + ADDR_RELAY_PREFIX_LEN + 1, key, ADDR_LEG_NAME_LEN);
+	return addr;
+}
+
+bool addr_is_leg(const struct addr *addr)
+{
+	return addr->transport == ADDR_LEG;
+}
+
+unsigned addr_leg_worker(const struct addr *addr)
+{
+	return addr->ip[ADDR_RELAY_PREFIX_LEN];
+}
+
+const uint8_t *addr_leg_name(const struct addr *addr)
+{
+	return addr->ip + ADDR_RELAY_PREFIX_LEN + 1;
+}
+
 bool addr_is_global(const struct addr *addr)
 {
 	static const struct ip_range local_ipv4[] = {
@@ -288,6 +313,21 @@ struct weft_endpoint addr_endpoint(const struct addr *addr)
 	else
 		weft_endpoint_set_ipv6(&endpoint, addr->ip);
 	return endpoint;
+}
+
+struct addr addr_of_endpoint(const struct weft_endpoint *endpoint)
+{
+	struct addr addr = {.family = ADDR_IPV6, .port = ntohs(endpoint->port_be)};
+
+	if (weft_endpoint_is_ipv4(endpoint)) {
+		addr.family = ADDR_IPV4;
+		memcpy(addr.ip, endpoint->addr + 12, 4);
+	} else {
+		memcpy(addr.ip, endpoint->addr, 16);
+	}
+	if (!addr.port && addr_has_relay_prefix(&addr))
+		addr.transport = ADDR_LEG;
+	return addr;
 }
 
 struct addr addr_prefix_key(const struct addr *addr, unsigned prefix_len)

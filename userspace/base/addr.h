@@ -14,8 +14,11 @@ struct weft_endpoint;
 
 enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
-/* The protocol spoken at an address. ADDR_RELAY: a label of this node for a path through a relay. */
-enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2 };
+/*
+ * The protocol spoken at an address. ADDR_RELAY: a label of this node for a path through a relay.
+ * ADDR_LEG: a key's session on TCP, as a leg of relay flows.
+ */
+enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2, ADDR_LEG = 3 };
 
 /*
  * A label has the form of an IPv6 address in fd6d:6573:68::/48, so that QUIC compares it as one.
@@ -24,6 +27,13 @@ enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2 };
 #define ADDR_RELAY_PREFIX_LEN	6 /* bytes */
 #define ADDR_RELAY_CONTROL_PORT 1
 #define ADDR_RELAY_CONTENT_PORT 2
+
+/*
+ * A leg is in the prefix of labels as well: the worker that has the session, then the first
+ * ADDR_LEG_NAME_LEN bytes of the key. It has port 0, by which it is told from labels, and which no
+ * datagram comes from.
+ */
+#define ADDR_LEG_NAME_LEN 9
 
 /*
  * An IP address, a port and its transport, compared with memcmp: bytes that a family does
@@ -63,6 +73,14 @@ bool addr_has_relay_prefix(const struct addr *addr);
 bool addr_is_relayed(const struct addr *addr);
 bool addr_is_relayed_control(const struct addr *addr);
 /*
+ * addr_of_leg: the session on TCP that worker (0 to 127) has with key, of ADDR_LEG_NAME_LEN bytes and
+ * more. addr_leg_worker and addr_leg_name say which one it is.
+ */
+struct addr addr_of_leg(const uint8_t *key, unsigned worker);
+bool addr_is_leg(const struct addr *addr);
+unsigned addr_leg_worker(const struct addr *addr);
+const uint8_t *addr_leg_name(const struct addr *addr);
+/*
  * addr_is_global: one that means the same host everywhere, as far as the address tells. It is
  * in no private, shared, local, multicast or reserved range (the IANA special-purpose
  * registries, RFC 6890). It wraps no other address (6to4, Teredo). Documentation ranges count
@@ -82,8 +100,12 @@ int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr);
 /* addr_to_sockaddr returns the length of what it wrote. */
 unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out_sa);
 
-/* addr_endpoint: addr as it stands in tables that the BPF program has too; scope is lost. */
+/*
+ * addr_endpoint: addr as it stands in tables that the BPF program has too; scope is lost.
+ * addr_of_endpoint: the same back; of UDP, or a leg.
+ */
 struct weft_endpoint addr_endpoint(const struct addr *addr);
+struct addr addr_of_endpoint(const struct weft_endpoint *endpoint);
 
 /*
  * addr_prefix_key cuts addr to the prefix that limits count: prefix_len

@@ -228,6 +228,12 @@ enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *
 	return weft_verdict(ingress->reason);
 }
 
+enum weft_verdict firewall_ingress_judge_leg(struct ingress *ingress, struct dgram *dgram)
+{
+	ingress->reason = net_ingress_judge_leg(&ingress->judge, dgram, ingress->now_ns);
+	return weft_verdict(ingress->reason);
+}
+
 void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables)
 {
 	ingress->tables.relay = *tables;

@@ -78,6 +78,8 @@ void firewall_ingress_take(struct ingress *ingress, struct ban_set *set);
  * socket, and counts it. Returns the verdict, which the caller carries out.
  */
 enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram);
+/* firewall_ingress_judge_leg: a datagram of a leg on TCP (net_ingress_judge_leg). As the one above. */
+enum weft_verdict firewall_ingress_judge_leg(struct ingress *ingress, struct dgram *dgram);
 /*
  * firewall_ingress_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
  * mesh_refuse_fn and a quic_refuse_fn; ctx is the ingress.

@@ -141,6 +141,8 @@ int node_open_relay_held(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
 /* node_peer_class: what the peer of key is to this node; ctx: struct node. */
 enum fair_class node_peer_class(void *ctx, const uint8_t *key);
+/* node_session_worker: the worker that has the session with key; ctx: struct node. */
+unsigned node_session_worker(void *ctx, const uint8_t *key);
 uint64_t node_relay_next_ns(const struct node *node);
 
 /*

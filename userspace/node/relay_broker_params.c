@@ -150,6 +150,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.class_of = node_peer_class,
+		.worker_of = node_session_worker,
 		.end_closed = end_closed,
 		.grant = on_grant,
 		.ctx = node,

@@ -13,6 +13,7 @@
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
+#include "worker/tcp_legs.h"
 
 /* Records of the key's own addresses are asked first; each has this long before a relay is. */
 #define LOCATOR_STAGGER_NS NS_PER_S
@@ -62,7 +63,26 @@ static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 	const struct node *node = ctx;
 
 	return mesh_neighbour_ops.path(node->home->mesh, key, out_path) &&
-	       out_path->remote.transport == ADDR_UDP;
+	       !addr_is_relayed(&out_path->remote);
+}
+
+unsigned node_session_worker(void *ctx, const uint8_t *key)
+{
+	const struct node *node = ctx;
+	const struct workers_session *session = NULL;
+	struct mesh_path path;
+
+	if (!mesh_neighbour_ops.path(node->home->mesh, key, &path) ||
+	    path.local.family != ADDR_NONE)
+		return node->home->idx;
+	if (node->threads->workers)
+		session = workers_session_lookup(node->threads->workers, key);
+	return session ? session->worker_idx : node->home->idx;
+}
+
+static void on_leg_send(void *ctx, const struct addr *leg, const struct dgram *dgram)
+{
+	worker_leg_send(((struct node *)ctx)->home, leg, dgram);
 }
 
 static unsigned place_add(struct relay_end_place *places, unsigned cnt,
@@ -93,6 +113,11 @@ static unsigned add_neighbours(struct node *node, bool is_connected, struct rela
 			continue;
 		memcpy(place.key, neighbour.key, sizeof(place.key));
 		place.addrs[place.addr_cnt++] = neighbour.remote;
+		/* Beside TCP its address of QUIC, which the address record names, and the other way round. */
+		for (unsigned i = 0; i < neighbour.addr_cnt && place.addr_cnt < 2; i++)
+			if (addr_is_same_host(&neighbour.addrs[i], &neighbour.remote) &&
+			    neighbour.addrs[i].transport != neighbour.remote.transport)
+				place.addrs[place.addr_cnt++] = neighbour.addrs[i];
 		cnt = place_add(out, cnt, &place);
 	}
 	return cnt;
@@ -308,6 +333,8 @@ int node_open_relay_end(struct node *node, char *what)
 		.site = node->config->mesh.site,
 		.now_ns = node->home->now_ns,
 		.path = on_path,
+		.worker_of = node_session_worker,
+		.leg_send = on_leg_send,
 		.key_class = node_peer_class,
 		.relays = on_relays,
 		.tell_relay = on_relay_told,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "forward.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "weft/reason.h"
@@ -9,19 +8,6 @@
 void relay_forward_init(struct relay_forward *forward, struct dgram_sink *sink)
 {
 	*forward = (struct relay_forward){.sink = sink};
-}
-
-static struct addr addr_of(const struct weft_endpoint *endpoint)
-{
-	struct addr addr = {.family = ADDR_IPV6, .port = ntohs(endpoint->port_be)};
-
-	if (weft_endpoint_is_ipv4(endpoint)) {
-		addr.family = ADDR_IPV4;
-		memcpy(addr.ip, endpoint->addr + 12, 4);
-	} else {
-		memcpy(addr.ip, endpoint->addr, 16);
-	}
-	return addr;
 }
 
 void relay_forward_flush(struct relay_forward *forward)
@@ -55,12 +41,24 @@ static bool run_begin(struct relay_forward *forward, const struct dgram *dgram,
 	forward->cnt = 0;
 	forward->label_head = way->out.label.head;
 	forward->route = (struct dgram_route){
-		.local = addr_of(&way->out.local),
-		.remote = addr_of(&way->out.remote),
+		.local = addr_of_endpoint(&way->out.local),
+		.remote = addr_of_endpoint(&way->out.remote),
 		.segment_len = dgram->len,
 		.ecn = dgram->ecn,
 	};
 	return true;
+}
+
+/* Its label is written where the datagram lies: nothing reads that again. */
+static void relayed_on_tcp(struct relay_forward *forward, const struct dgram *dgram,
+			   const struct weft_relay_way *way)
+{
+	const struct addr leg = addr_of_endpoint(&way->out.remote);
+	struct dgram out = *dgram;
+
+	memcpy(out.data, &way->out.label, WEFT_RELAY_LABEL_LEN);
+	forward->send_leg(forward->leg_ctx, &leg, &out);
+	forward->leg_cnt++;
 }
 
 static void relayed(struct relay_forward *forward, const struct dgram *dgram,
@@ -68,6 +66,10 @@ static void relayed(struct relay_forward *forward, const struct dgram *dgram,
 {
 	uint8_t *at;
 
+	if (weft_relay_is_on_tcp(&way->out)) {
+		relayed_on_tcp(forward, dgram, way);
+		return;
+	}
 	if (!run_takes(forward, dgram, way) && !run_begin(forward, dgram, way))
 		return;
 	at = forward->slot.data + forward->len;
@@ -82,9 +84,17 @@ static void answered(struct relay_forward *forward, const struct dgram *dgram,
 		     const struct weft_relay_way *way, enum weft_relay_kind kind)
 {
 	const struct dgram_route route = {.local = dgram->local, .remote = dgram->remote};
+	uint8_t answer[WEFT_RELAY_TOO_BIG_LEN];
 	struct dgram_slot slot;
 	size_t len;
 
+	if (addr_is_leg(&dgram->remote)) {
+		const struct dgram out = {.data = answer,
+					  .len = weft_relay_answer(way, kind, answer)};
+
+		forward->send_leg(forward->leg_ctx, &dgram->remote, &out);
+		return;
+	}
 	relay_forward_flush(forward);
 	if (!forward->sink->ops->reserve(forward->sink, WEFT_RELAY_TOO_BIG_LEN, &slot)) {
 		forward->full_cnt++;

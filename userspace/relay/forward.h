@@ -7,9 +7,8 @@
 #include "weft/relay_tables.h"
 
 /*
- * Userspace's way of relayed datagrams, of one worker: what came by a
- * kernel socket, and what the XDP program left to it. Ingress has judged and
- * paid for the datagram; here it leaves. Datagrams of one leg and one length
+ * Userspace's way of relayed datagrams, of one worker. They came by a kernel socket or by a leg on
+ * TCP, or the XDP program left them to it. Ingress has judged and paid for the datagram; here it leaves. Datagrams of one leg and one length
  * that arrive one after the other leave as one run (GSO).
  */
 struct relay_forward {
@@ -21,6 +20,10 @@ struct relay_forward {
 	uint64_t label_head; /* of the leg that the run goes to */
 	uint64_t forwarded_cnt, run_cnt;
 	uint64_t full_cnt; /* paid for and not sent: the sender had no room */
+	uint64_t leg_cnt;  /* given to legs on TCP */
+	/* Sends to a leg on TCP (ADDR_LEG), or drops and counts. Before the first of these comes. */
+	void (*send_leg)(void *ctx, const struct addr *leg, const struct dgram *dgram);
+	void *leg_ctx;
 };
 
 /* The kernel's own limit is 64 datagrams a run (UDP_MAX_SEGMENTS), of 65,535 bytes in all. */

@@ -9,6 +9,7 @@
 #include "mesh/mesh.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_sockets.h"
+#include "tcp_legs.h"
 #include "worker.h"
 
 static int op_dial(struct transport *transport, const struct transport_dial *dial, uint64_t now_ns,
@@ -123,6 +124,8 @@ int worker_carriers_open_tcp(struct worker *worker, const struct worker_params *
 		.class_ctx = worker,
 		.pass = params->config->passes_http ? params->on_passed : NULL,
 		.pass_ctx = params->ctx,
+		.on_dgram = worker_leg_input,
+		.dgram_ctx = worker,
 		.load = &worker->load,
 		.now_ns = params->now_ns,
 	};

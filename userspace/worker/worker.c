@@ -34,6 +34,7 @@
 #include "quic/quic.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_sockets.h"
+#include "tcp_legs.h"
 #include "weft/token.h"
 
 /* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
@@ -113,6 +114,8 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 	if (err == 0 && params->config->relay)
 		firewall_ingress_set_relay(worker->ingress, params->config->relay);
 	relay_forward_init(&worker->relay, &worker->tx->sink);
+	worker->relay.send_leg = worker_leg_send;
+	worker->relay.leg_ctx = worker;
 	return err;
 }
 
@@ -442,6 +445,9 @@ static void worker_flush(struct worker *worker, uint64_t now_ns)
 		tcp_engine_flush(worker->tcp, now_ns);
 	if (worker->krpc)
 		worker->krpc->flush(worker->krpc_ctx, now_ns);
+	if (worker->has_handed)
+		net_handover_flush(worker->handover, worker->idx);
+	worker->has_handed = false;
 	worker->is_tx_waiting =
 		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
 }

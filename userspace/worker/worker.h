@@ -165,6 +165,7 @@ struct worker {
 	uint64_t now_ns; /* of the turn */
 	uint64_t turn_cnt, unknown_flow_cnt;
 	bool is_tx_waiting; /* the kernel had no room at the last flush */
+	bool has_handed;    /* others have datagrams of legs that they were not woken for */
 };
 
 /* Everything is borrowed for the worker's life but rx and tx, which are taken. */
@@ -238,6 +239,8 @@ bool worker_is_draining(const struct worker *worker);
  */
 void worker_set_relay_end(struct worker *worker, const struct worker_relay_end *ops, void *ctx);
 void worker_input_relayed(struct worker *worker, struct dgram *dgram);
+/* worker_input_label: a labelled datagram for an end of this node, from a relay's address. Home. */
+void worker_input_label(struct worker *worker, struct dgram *dgram);
 
 /*
  * worker_receive.c, for the turn: a batch of each receive side, or of that of one queue alone.

@@ -12,6 +12,7 @@
 #include "net/xdp/xdp.h"
 #include "quic/quic.h"
 #include "relay/forward.h"
+#include "tcp_legs.h"
 #include "worker.h"
 
 /* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
@@ -61,7 +62,7 @@ void worker_input_relayed(struct worker *worker, struct dgram *dgram)
 		worker->unknown_flow_cnt++;
 }
 
-static void worker_input_label(struct worker *worker, struct dgram *dgram)
+void worker_input_label(struct worker *worker, struct dgram *dgram)
 {
 	if (!worker->relay_end)
 		worker->unknown_flow_cnt++;
@@ -86,6 +87,8 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 	for (unsigned i = 0; i < cnt; i++) {
 		struct dgram *dgram = &dgrams[i];
 
+		if (is_handed && worker_leg_take(worker, dgram))
+			continue;
 		worker_judge(worker, rx, dgram);
 		if (dgram->judged.verdict == WEFT_DROP ||
 		    (worker->handover && !is_handed && worker_hand_over(worker, dgram)))

@@ -3,6 +3,7 @@
 
 #include "base/addr.h"
 #include "support/check.h"
+#include "weft/endpoint.h"
 
 static const struct {
 	const char *text;
@@ -247,6 +248,31 @@ static void test_a_label_is_no_address_of_a_host(void)
 	CHECK(!addr_has_relay_prefix(&host));
 }
 
+static void test_a_leg_is_the_same_behind_the_tables_of_a_relay(void)
+{
+	const uint8_t key[32] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0xff};
+	struct addr leg = addr_of_leg(key, 127), back, host;
+	struct weft_endpoint endpoint = addr_endpoint(&leg);
+
+	back = addr_of_endpoint(&endpoint);
+	CHECK(addr_equal(&leg, &back));
+	CHECK(addr_is_leg(&back) && !addr_is_relayed(&back) && addr_has_relay_prefix(&back));
+	CHECK_EQ(addr_leg_worker(&back), 127);
+	CHECK_MEM(addr_leg_name(&back), key, ADDR_LEG_NAME_LEN);
+	CHECK_EQ(endpoint.port_be, 0);
+	/* A host's endpoint is of UDP. */
+	host = leg;
+	host.port = 7000;
+	host.transport = ADDR_UDP;
+	endpoint = addr_endpoint(&host);
+	back = addr_of_endpoint(&endpoint);
+	CHECK(addr_equal(&host, &back));
+	CHECK_EQ(addr_parse("192.0.2.1:7000", &host), 0);
+	endpoint = addr_endpoint(&host);
+	back = addr_of_endpoint(&endpoint);
+	CHECK(addr_equal(&host, &back));
+}
+
 int main(void)
 {
 	RUN(test_text_is_parsed_to_one_spelling_or_refused);
@@ -257,5 +283,6 @@ int main(void)
 	RUN(test_a_prefix_key_keeps_the_prefix_alone);
 	RUN(test_an_address_says_its_transport);
 	RUN(test_a_label_is_no_address_of_a_host);
+	RUN(test_a_leg_is_the_same_behind_the_tables_of_a_relay);
 	return check_done();
 }

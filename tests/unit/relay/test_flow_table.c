@@ -52,6 +52,28 @@ static void test_a_moved_leg_is_heard_where_it_is_and_nowhere_else(void)
 	relay_rig_end(&rig);
 }
 
+static void test_a_leg_on_tcp_is_heard_by_its_session_alone(void)
+{
+	uint8_t key[RELAY_KEY_LEN] = {1, 2, 3};
+	const struct addr leg = addr_of_leg(key, 5), elsewhere = addr_of_leg(key, 6);
+	const struct addr udp = relay_rig_addr(1, 1);
+	struct relay_flow_view before, after;
+	struct relay_flow_id id;
+
+	relay_rig_begin(&rig, NULL, 0);
+	id = relay_rig_open_whole(&rig, 1, RELAY_NO_GRANT);
+	CHECK_EQ(relay_flow_set_leg(rig.relay, id, 0, &leg, &rig.own), 0);
+	CHECK_EQ(relay_rig_send(&rig, id, 0, 100, &leg), WEFT_REASON_RELAYED);
+	CHECK_EQ(relay_rig_send(&rig, id, 0, 100, &udp), WEFT_REASON_RELAY_MOVED);
+	CHECK_EQ(relay_rig_send(&rig, id, 0, 100, &elsewhere), WEFT_REASON_RELAY_MOVED);
+	/* What goes there counts as a packet of IPv6. */
+	CHECK_EQ(relay_flow_read(rig.relay, id, &before), 0);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 1, 100), WEFT_REASON_RELAYED);
+	CHECK_EQ(relay_flow_read(rig.relay, id, &after), 0);
+	CHECK_EQ(after.bytes[1] - before.bytes[1], 40 + 8 + 16 + 100);
+	relay_rig_end(&rig);
+}
+
 static void test_a_third_address_is_seen_ten_times_a_second(void)
 {
 	const struct addr third = relay_rig_addr(7, 7);
@@ -240,6 +262,7 @@ int main(void)
 	RUN(test_a_flow_forwards_both_ways_when_both_legs_are_known);
 	RUN(test_no_leg_is_this_node_or_the_other_leg);
 	RUN(test_a_moved_leg_is_heard_where_it_is_and_nowhere_else);
+	RUN(test_a_leg_on_tcp_is_heard_by_its_session_alone);
 	RUN(test_a_third_address_is_seen_ten_times_a_second);
 	RUN(test_a_closed_flow_is_unknown_and_its_row_has_another_salt);
 	RUN(test_a_key_opens_three_flows_without_a_grant);

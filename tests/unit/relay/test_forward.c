@@ -178,6 +178,46 @@ static void test_answers_go_back_by_their_own_label(void)
 	CHECK_EQ(wire.commit_cnt, 3);
 }
 
+static struct addr leg_to;
+static uint8_t leg_bytes[1500];
+static size_t leg_len;
+
+static void on_leg(void *ctx, const struct addr *leg, const struct dgram *dgram)
+{
+	(void)ctx;
+	leg_to = *leg;
+	leg_len = dgram->len;
+	memcpy(leg_bytes, dgram->data, dgram->len);
+}
+
+static void test_a_leg_on_tcp_gets_datagrams_and_answers_without_the_sink(void)
+{
+	const uint8_t key[ADDR_LEG_NAME_LEN] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+	const struct addr leg = addr_of_leg(key, 3);
+	const struct dgram from_leg = {.data = payload, .len = 100, .local = leg, .remote = leg};
+	struct weft_relay_way way = way_of(0, true), to_leg = way;
+
+	begin(65000);
+	forward.send_leg = on_leg;
+	to_leg.out.remote = addr_endpoint(&leg);
+	send_len(&way, 100, 0);
+	send_len(&to_leg, 90, 0);
+	CHECK(addr_equal(&leg_to, &leg));
+	CHECK_EQ(leg_len, 90);
+	CHECK_MEM(leg_bytes, &way.out.label, WEFT_RELAY_LABEL_LEN);
+	CHECK_EQ(leg_bytes[16], 48);
+	/* The run for the other leg is still open. */
+	CHECK_EQ(wire.commit_cnt, 0);
+	CHECK(relay_forward_input(&forward, &from_leg, &way, WEFT_REASON_RELAY_UNKNOWN));
+	CHECK_EQ(leg_len, 16);
+	CHECK_EQ(leg_bytes[1], 2);
+	CHECK(relay_forward_input(&forward, &from_leg, &way, WEFT_REASON_RELAY_TOO_BIG));
+	CHECK_EQ(leg_len, 18);
+	CHECK_EQ(wire.commit_cnt, 0);
+	relay_forward_flush(&forward);
+	CHECK_EQ(wire.commit_cnt, 1);
+}
+
 int main(void)
 {
 	RUN(test_a_datagram_leaves_with_the_other_legs_label);
@@ -185,5 +225,6 @@ int main(void)
 	RUN(test_a_run_ends_where_its_datagrams_do);
 	RUN(test_a_full_sender_loses_and_counts);
 	RUN(test_answers_go_back_by_their_own_label);
+	RUN(test_a_leg_on_tcp_gets_datagrams_and_answers_without_the_sink);
 	return check_done();
 }

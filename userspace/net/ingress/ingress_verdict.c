@@ -109,3 +109,26 @@ enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram
 		tell_drop(judge, reason, &facts);
 	return reason;
 }
+
+enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram,
+				       uint64_t now_ns)
+{
+	struct weft_tables *tables = judge->tables;
+	struct weft_view view = {dgram->data, dgram->data + dgram->len};
+	struct weft_facts facts = {
+		.source = addr_endpoint(&dgram->remote),
+		.flow = WEFT_FLOW_RELAY,
+		.now_ns = now_ns,
+		.len = (__u32)dgram->len,
+	};
+	enum weft_reason reason;
+
+	tables->now_ns = now_ns;
+	tables->payload = dgram->data;
+	reason = weft_call_relay(tables, &view, &facts);
+	count(tables, reason, facts.len);
+	dgram->judged = (struct dgram_judgement){.verdict = weft_verdict(reason),
+						 .flow = WEFT_FLOW_RELAY,
+						 .owner = DGRAM_OWNER_NONE};
+	return reason;
+}

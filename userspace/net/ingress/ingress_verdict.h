@@ -26,6 +26,14 @@ enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram
 					 uint64_t now_ns);
 
 /*
+ * net_ingress_judge_leg judges a datagram for this node as a relay, of a leg on TCP. The session of
+ * the leg is dgram->remote (ADDR_LEG). As net_ingress_judge_dgram, but nothing
+ * is reported as a sample: there is no address.
+ */
+enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram,
+				       uint64_t now_ns);
+
+/*
  * A datagram that no table of this process judges comes from an AF_XDP
  * ring, where the BPF program judged it, or from the simulator. Its receive
  * side calls net_ingress_classify, which delivers it to a flow, and may know the

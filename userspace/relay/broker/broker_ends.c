@@ -91,7 +91,19 @@ bool relay_broker_session_look(const struct relay_broker *broker, const uint8_t 
 			       struct mesh_path *out_path)
 {
 	return broker->params.neighbours->path(broker->params.mesh.mesh, key, out_path) &&
-	       out_path->remote.transport == ADDR_UDP;
+	       !addr_is_relayed(&out_path->remote);
+}
+
+int relay_broker_leg_set(const struct relay_broker *broker, struct relay_flow_id id, unsigned leg,
+			 const uint8_t *key, const struct mesh_path *path)
+{
+	const struct relay_broker_params *params = &broker->params;
+	struct addr remote = path->remote;
+
+	if (remote.transport == ADDR_TCP)
+		remote = addr_of_leg(key,
+				     params->worker_of ? params->worker_of(params->ctx, key) : 0);
+	return relay_flow_set_leg(params->relay, id, leg, &remote, &path->local);
 }
 
 /* All flows of end are closed; their other ends learn why. end may be gone after this. */
@@ -124,8 +136,7 @@ static void end_move(struct relay_broker *broker, struct broker_end *end,
 		flow = flow_at(broker, container_of(at, struct broker_leg, by_end), &leg);
 		at = at->next;
 		broker->stats.moved_cnt++;
-		if (relay_flow_set_leg(broker->params.relay, flow->id, leg, &path->remote,
-				       &path->local) < 0) {
+		if (relay_broker_leg_set(broker, flow->id, leg, end->key, path) < 0) {
 			relay_broker_close_tell(broker, flow, leg, RELAY_END_REFUSED);
 			relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_REFUSED);
 		}

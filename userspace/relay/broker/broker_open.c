@@ -209,11 +209,11 @@ static void leg_enter(struct broker_flow *flow, unsigned leg, struct broker_end 
 
 /* The row is open: both legs get their addresses. False: they cannot be legs of one flow. */
 static bool legs_set(struct relay_broker *broker, struct relay_flow_id id,
+		     struct broker_end *const ends[static 2],
 		     const struct mesh_path paths[static 2])
 {
 	for (unsigned leg = 0; leg < 2; leg++)
-		if (relay_flow_set_leg(broker->params.relay, id, leg, &paths[leg].remote,
-				       &paths[leg].local) < 0) {
+		if (relay_broker_leg_set(broker, id, leg, ends[leg]->key, &paths[leg]) < 0) {
 			relay_flow_close(broker->params.relay, id);
 			return false;
 		}
@@ -271,7 +271,7 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		refusal = &full;
 	/* A flow that made room may have been the peer's last. */
 	ends[1] = relay_broker_end_make(broker, ask->peer);
-	if (!refusal && !legs_set(broker, *out_id, paths))
+	if (!refusal && !legs_set(broker, *out_id, ends, paths))
 		refusal = &same_addr;
 	if (!refusal)
 		flow_enter(broker, ask, ends, *out_id, paths);

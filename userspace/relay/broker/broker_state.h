@@ -86,6 +86,10 @@ void relay_broker_end_drop(struct relay_broker *broker, struct broker_end *end);
 /* session_look: where the session of key is; false: it has none that can be a leg. */
 bool relay_broker_session_look(const struct relay_broker *broker, const uint8_t *key,
 			       struct mesh_path *out_path);
+/* leg_set: leg of the flow with id is where the session of key is. As relay_flow_set_leg. */
+WEFT_MUST_CHECK
+int relay_broker_leg_set(const struct relay_broker *broker, struct relay_flow_id id, unsigned leg,
+			 const uint8_t *key, const struct mesh_path *path);
 /* ends_sweep: the legs of some ends follow their sessions. */
 void relay_broker_ends_sweep(struct relay_broker *broker);
 /* flow_of: NULL: it is not open, or of another allocation. flow_drop: its legs leave their ends. */

@@ -46,6 +46,8 @@ struct relay_broker_params {
 	struct mesh_seam mesh;
 	const struct mesh_neighbour_ops *neighbours;
 	enum fair_class (*class_of)(void *ctx, const uint8_t *key);
+	/* The worker that has the session with key, which is on TCP. NULL: home has all. */
+	unsigned (*worker_of)(void *ctx, const uint8_t *key);
 	/*
 	 * Judges the grant that opener shows for a flow of class. 0 with the open row of the relay,
 	 * or an error and *out_why, a static sentence. NULL: this relay takes no grants.

@@ -170,8 +170,11 @@ void relay_end_look_hint(struct relay_end *end, void *run, const struct peer_via
 		end->now_ns = now_ns;
 	for (unsigned i = 0; i < cnt; i++) {
 		struct relay_end_place place = {
-			.addrs = {vias[i].addr}, .addr_cnt = 1, .is_told = true};
+			.addrs = {vias[i].addr, vias[i].addr}, .addr_cnt = 2, .is_told = true};
 
+		/* Where UDP does not pass: TCP is one port above, unless the relay says otherwise. */
+		place.addrs[1].transport = ADDR_TCP;
+		place.addrs[1].port++;
 		memcpy(place.key, vias[i].key, sizeof(place.key));
 		at += search_add(search, at, &place);
 	}

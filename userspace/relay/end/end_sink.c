@@ -101,6 +101,25 @@ static size_t label_segments(const struct end_flow *flow, const struct dgram_slo
 	return total;
 }
 
+/* By TCP each datagram goes alone: what the slot has is copied. */
+static void leg_commit(const struct end_flow *flow, const struct dgram_slot *slot, size_t total,
+		       const struct dgram_route *labelled)
+{
+	struct relay_end *end = flow->end;
+	size_t segment_len = labelled->segment_len ? labelled->segment_len : total;
+
+	for (size_t off = 0; off < total; off += segment_len) {
+		const struct dgram dgram = {
+			.data = slot->data + off,
+			.len = total - off < segment_len ? total - off : segment_len,
+			.ecn = labelled->ecn,
+		};
+
+		end->params.leg_send(end->params.ctx, &flow->relay->leg, &dgram);
+	}
+	end->inner->ops->cancel(end->inner, slot);
+}
+
 static void flow_commit(struct end_flow *flow, const struct dgram_slot *slot, size_t len,
 			const struct dgram_route *route)
 {
@@ -108,7 +127,7 @@ static void flow_commit(struct end_flow *flow, const struct dgram_slot *slot, si
 	size_t segment_len = route->segment_len ? route->segment_len : len;
 	const struct dgram_route labelled = {
 		.local = flow->relay->path.local,
-		.remote = flow->relay->path.remote,
+		.remote = flow->relay->leg,
 		.segment_len =
 			route->segment_len ? route->segment_len + RELAY_MESSAGE_LABEL_LEN : 0,
 		.ecn = route->ecn,
@@ -116,7 +135,9 @@ static void flow_commit(struct end_flow *flow, const struct dgram_slot *slot, si
 	size_t total = label_segments(flow, slot, len, segment_len);
 
 	flow->sent_cnt += (len + segment_len - 1) / segment_len;
-	if (total)
+	if (total && addr_is_leg(&labelled.remote))
+		leg_commit(flow, slot, total, &labelled);
+	else if (total)
 		end->inner->ops->commit(end->inner, slot, total, &labelled);
 	else
 		end->inner->ops->cancel(end->inner, slot);
@@ -214,7 +235,7 @@ static struct end_flow *flow_of_label(struct relay_end *end, const struct dgram 
 	memcpy(heard, dgram->data, sizeof(heard));
 	heard[1] = (uint8_t)((heard[1] & ~END_KIND_MASK) | WEFT_RELAY_TO_END);
 	flow = map_lookup(&end->flows_by_heard, heard);
-	if (!flow || !flow->relay->is_up || !addr_equal(&dgram->remote, &flow->relay->path.remote))
+	if (!flow || !flow->relay->is_up || !addr_equal(&dgram->remote, &flow->relay->leg))
 		return NULL;
 	return flow;
 }

@@ -84,6 +84,13 @@ struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay
 	return relay;
 }
 
+static unsigned worker_of(const struct end_relay *relay)
+{
+	const struct relay_end_params *params = &relay->end->params;
+
+	return params->worker_of ? params->worker_of(params->ctx, relay->place.key) : 0;
+}
+
 bool relay_end_relay_look(struct end_relay *relay)
 {
 	struct relay_end *end = relay->end;
@@ -95,6 +102,9 @@ bool relay_end_relay_look(struct end_relay *relay)
 	if (!relay->is_up)
 		return false;
 	relay->fail_cnt = 0;
+	relay->leg = relay->path.remote;
+	if (relay->leg.transport == ADDR_TCP)
+		relay->leg = addr_of_leg(relay->place.key, worker_of(relay));
 	if (!was_up || relay->path.received_len != had_len ||
 	    relay->path.local.family == ADDR_NONE) {
 		relay->session_ns = end->now_ns;

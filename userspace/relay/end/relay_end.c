@@ -150,16 +150,28 @@ void relay_end_review(struct relay_end *end, uint64_t now_ns)
 
 /* --- asking --- */
 
+/* Its address of QUIC: others may reach it by UDP. False: none is known. */
+static bool via_addr(const struct end_relay *relay, struct addr *out_addr)
+{
+	*out_addr = relay->path.remote;
+	for (unsigned i = 0; out_addr->transport != ADDR_UDP && i < relay->place.addr_cnt; i++)
+		if (relay->place.addrs[i].transport == ADDR_UDP)
+			*out_addr = relay->place.addrs[i];
+	return out_addr->transport == ADDR_UDP;
+}
+
 unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX])
 {
 	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < end->relay_cap && cnt < PEER_VIAS_MAX; i++) {
 		const struct end_relay *relay = &end->relays[i];
+		struct addr addr;
 
-		if (!relay->is_used || !relay->is_kept || !relay->is_up || relay->is_silent)
+		if (!relay->is_used || !relay->is_kept || !relay->is_up || relay->is_silent ||
+		    !via_addr(relay, &addr))
 			continue;
-		out[cnt] = (struct peer_via){.addr = relay->path.remote};
+		out[cnt] = (struct peer_via){.addr = addr};
 		memcpy(out[cnt++].key, relay->place.key, MESH_KEY_LEN);
 	}
 	return cnt;

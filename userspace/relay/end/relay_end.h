@@ -86,8 +86,14 @@ struct relay_end_params {
 	struct random *random;
 	struct fair_site site;
 	uint64_t now_ns;
-	/* False: no session with key, or one that is not over UDP. At any time. */
+	/* False: no session with key, or one through a relay. At any time. */
 	bool (*path)(void *ctx, const uint8_t *key, struct mesh_path *out_path);
+	/*
+	 * The session with key is on TCP: the worker that has it (NULL: home has all), and a datagram for
+	 * it (ADDR_LEG). leg_send is called from the sink.
+	 */
+	unsigned (*worker_of)(void *ctx, const uint8_t *key);
+	void (*leg_send)(void *ctx, const struct addr *leg, const struct dgram *dgram);
 	/* What key is to this node. At any time. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	/* Writes relays to open flows at, those with a session first; how many. */
@@ -145,7 +151,10 @@ bool relay_end_closed(struct relay_end *end, const uint8_t *key,
 
 /* relay_end_sink: what QUIC sends by; all but labels goes to inner, which may change. */
 struct dgram_sink *relay_end_sink(struct relay_end *end, struct dgram_sink *inner);
-/* relay_end_input: true: dgram is a packet of QUIC now, from and to a label. False: it was dropped. */
+/*
+ * relay_end_input: dgram came from a relay's address, or by its session on TCP. True: dgram is a packet
+ * of QUIC now, from and to a label. False: it was dropped.
+ */
 bool relay_end_input(struct relay_end *end, struct dgram *dgram, uint64_t now_ns);
 /* relay_end_len_max: the longest packet that a flow carries; 0: no such label. */
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label);

@@ -30,6 +30,7 @@ struct end_relay {
 	struct relay_end *end;
 	struct relay_end_place place; /* where it is dialled */
 	struct mesh_path path;	      /* of the session, while is_up */
+	struct addr leg; /* where datagrams go and come from: its remote, or an ADDR_LEG */
 	uint32_t flow_cnt;
 	bool is_used, is_kept, is_up, is_connecting;
 	bool refuses_grant;  /* in this session; it is asked without one */

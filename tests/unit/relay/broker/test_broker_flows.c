@@ -118,6 +118,38 @@ static void test_a_leg_follows_its_session(void)
 	end_all();
 }
 
+static void test_a_leg_may_be_a_session_on_tcp(void)
+{
+	struct end *opener, *peer;
+	struct relay_flow_id id;
+	struct addr leg;
+	unsigned idx;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	id = relay_flow_of_number(opener->flow.flow, &idx);
+	leg = addr_of_leg(opener->mesh->key, 0);
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, opener->mesh->key, MESH_KEY_LEN) == 0)
+			node->sessions[i].remote.transport = ADDR_TCP;
+	run_ms(200);
+	CHECK(leg_is_at(id, 0, &leg));
+	CHECK(leg_is_at(id, 1, &peer->mesh->addr));
+	/* Both may be at one address then: they are told apart by their keys. */
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, peer->mesh->key, MESH_KEY_LEN) == 0) {
+			node->sessions[i].remote = opener->mesh->addr;
+			node->sessions[i].remote.transport = ADDR_TCP;
+		}
+	run_ms(200);
+	leg = addr_of_leg(peer->mesh->key, 0);
+	CHECK(leg_is_at(id, 1, &leg));
+	CHECK_EQ(open_cnt(), 1);
+	end_all();
+}
+
 static void test_labels_are_renewed_while_they_are_heard(void)
 {
 	uint8_t first[RELAY_MESSAGE_LABEL_LEN];
@@ -185,6 +217,7 @@ int main(void)
 	RUN(test_an_end_that_denies_its_label_ends_the_flow);
 	RUN(test_both_ends_learn_that_an_idle_flow_is_closed);
 	RUN(test_a_leg_follows_its_session);
+	RUN(test_a_leg_may_be_a_session_on_tcp);
 	RUN(test_labels_are_renewed_while_they_are_heard);
 	RUN(test_a_clock_that_was_put_back_opens_flows);
 	RUN(test_a_flow_is_shown_with_both_keys);

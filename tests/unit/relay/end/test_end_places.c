@@ -30,6 +30,7 @@ static unsigned asked_relay(void)
 static void test_relays_that_the_record_names_are_asked_first(void)
 {
 	struct peer_via vias[PEER_VIAS_MAX];
+	const struct mesh_peer *peer;
 	void *run;
 
 	relay_end_rig_init(&rig, NULL);
@@ -48,8 +49,13 @@ static void test_relays_that_the_record_names_are_asked_first(void)
 	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), WEFT_EABSENT, NULL);
 	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
 	CHECK_EQ(asked_relay(), 7);
-	/* It is dialled as an address of hearsay. */
-	CHECK_EQ(relay_end_rig_asked(&rig, MESH_FLOW_OPEN)->ask.peer.told_cnt, 1);
+	/* It is dialled as an address of hearsay, by QUIC and by TCP one port above. */
+	peer = &relay_end_rig_asked(&rig, MESH_FLOW_OPEN)->ask.peer;
+	CHECK_EQ(peer->told_cnt, 2);
+	CHECK_EQ(peer->addr_cnt, 2);
+	CHECK(addr_equal(&peer->addrs[0], &vias[0].addr));
+	CHECK_EQ(peer->addrs[1].transport, ADDR_TCP);
+	CHECK_EQ(peer->addrs[1].port, vias[0].addr.port + 1);
 	CHECK_EQ(rig.ended_cnt, 0);
 	relay_end_rig_fini(&rig);
 }
