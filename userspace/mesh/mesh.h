@@ -215,6 +215,11 @@ struct mesh_ping_ask {
 };
 WEFT_MUST_CHECK
 int mesh_ping(struct mesh *mesh, const struct mesh_ping_ask *ask, uint64_t now_ns);
+/*
+ * mesh_udp_is_silent: TCP connected to a peer that QUIC did not reach, within the last hour. No
+ * session came about by QUIC since, and none is there.
+ */
+bool mesh_udp_is_silent(const struct mesh *mesh);
 /* mesh_session_probe sends the peer of key a packet that it has to answer, if there is a session. */
 void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*

@@ -349,11 +349,12 @@ void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler
  * after 2 s, then with pauses that double, up to a minute. Through a relay that begins after half a
  * second, with pauses of up to 4 s in the first half minute. Each time a direct path is looked for,
  * too (mesh_params.find_path). A direct path that lasted for less than a minute doubles the first pause
- * of the next search. begin: the session has said HELLO, or moved. ended: that dial came to
- * nothing. drop: the session ends, or moved.
+ * of the next search. begin: the session has said HELLO, or moved. ended: that dial is over. failed:
+ * it came to nothing. drop: the session ends, or moved.
  */
 void mesh_upgrade_begin(struct mesh_session *session);
 void mesh_upgrade_ended(struct mesh_session *session);
+void mesh_upgrade_failed(struct mesh_session *session, const struct transport_close *close);
 void mesh_upgrade_drop(struct mesh_session *session);
 
 /* control_stream.c: HELLO, PING, PONG, GOODBYE. Its events may end the session. */

@@ -148,7 +148,7 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		return;
 	}
 	if (*kind == MESH_CONN_UPGRADE) {
-		mesh_upgrade_ended(((struct mesh_upgrade *)conn->user)->session);
+		mesh_upgrade_failed(((struct mesh_upgrade *)conn->user)->session, close);
 		return;
 	}
 	if (*kind != MESH_CONN_ATTEMPT) {

@@ -25,11 +25,15 @@ static uint64_t *silent_since(struct mesh *mesh, const struct addr *addr)
 	return &mesh->udp_silent_ns[mesh_network_of(addr)][addr->family == ADDR_IPV6];
 }
 
+static bool since_is_silent(const struct mesh *mesh, uint64_t since_ns)
+{
+	return since_ns && mesh->now_ns - since_ns < UDP_SILENT_NS;
+}
+
 static bool is_silent(const struct mesh *mesh, const struct addr *addr)
 {
-	uint64_t since_ns = mesh->udp_silent_ns[mesh_network_of(addr)][addr->family == ADDR_IPV6];
-
-	return since_ns && mesh->now_ns - since_ns < UDP_SILENT_NS;
+	return since_is_silent(
+		mesh, mesh->udp_silent_ns[mesh_network_of(addr)][addr->family == ADDR_IPV6]);
 }
 
 unsigned mesh_udp_rank(const struct mesh_dial *dial, unsigned idx)
@@ -78,6 +82,21 @@ void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
 			continue;
 		*silent_since(mesh, &dial->addrs[i]) = mesh->now_ns;
 	}
+}
+
+bool mesh_udp_is_silent(const struct mesh *mesh)
+{
+	const struct mesh_session *session = NULL;
+
+	/* Where another session is on UDP, a peer was silent, and not the network. */
+	while ((session = pool_next(&mesh->sessions, session)))
+		if (session->remote.transport == ADDR_UDP && !session->is_leaving)
+			return false;
+	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
+		for (unsigned k = 0; k < 2; k++)
+			if (since_is_silent(mesh, mesh->udp_silent_ns[i][k]))
+				return true;
+	return false;
 }
 
 void mesh_udp_forget(struct mesh *mesh)
@@ -196,6 +215,20 @@ void mesh_upgrade_begin(struct mesh_session *session)
 void mesh_upgrade_ended(struct mesh_session *session)
 {
 	session->upgrade.conn = NULL;
+}
+
+/* TCP goes on where UDP brings nothing: a change of the own addresses may have had it forgotten. */
+void mesh_upgrade_failed(struct mesh_session *session, const struct transport_close *close)
+{
+	struct transport_conn *conn = session->upgrade.conn;
+	struct transport_conn_info info;
+
+	mesh_upgrade_ended(session);
+	if (!conn || session->remote.transport != ADDR_TCP || session->is_leaving ||
+	    (close->err != WEFT_ETIMEOUT && close->err != WEFT_EUNREACHABLE))
+		return;
+	session->mesh->transport->ops->info(conn, &info);
+	*silent_since(session->mesh, &info.remote) = session->mesh->now_ns;
 }
 
 void mesh_upgrade_drop(struct mesh_session *session)

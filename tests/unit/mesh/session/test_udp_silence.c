@@ -108,8 +108,10 @@ static void test_where_udp_was_silent_tcp_comes_first_for_an_hour(void)
 	mesh = rig.nodes[0].mesh;
 	udp_is(PAIR_SILENT);
 	CHECK_EQ(ask_both(), 0);
+	CHECK(!mesh_udp_is_silent(mesh));
 	pair_net_run(&rig.net, 2 * PAIR_S);
 	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK(mesh_udp_is_silent(mesh));
 	mesh_session_close(session_of(0), MESH_BYE_DONE, "done");
 	pair_net_run(&rig.net, PAIR_S);
 	rig.nodes[0].end->dial_cnt = 0;
@@ -121,6 +123,7 @@ static void test_where_udp_was_silent_tcp_comes_first_for_an_hour(void)
 	/* Of another network nothing is known. */
 	mesh_session_close(session_of(0), MESH_BYE_DONE, "done");
 	mesh_wake(mesh, rig.net.now_ns);
+	CHECK(!mesh_udp_is_silent(mesh));
 	pair_net_run(&rig.net, PAIR_S);
 	rig.nodes[0].end->dial_cnt = 0;
 	CHECK_EQ(ask_both(), 0);
@@ -143,11 +146,16 @@ static void test_back_on_quic_new_requests_go_there(void)
 	/* As its HELLO says. */
 	first->peer->record.addrs[0] = pair_addr(2);
 	first->peer->record.addr_cnt = 1;
+	/* What was forgotten with the network is known again once QUIC has failed beside TCP. */
+	mesh_udp_forget(rig.nodes[0].mesh);
+	CHECK(!mesh_udp_is_silent(rig.nodes[0].mesh));
 	pair_net_run(&rig.net, 10 * PAIR_S);
 	CHECK(session_of(0) == first);
+	CHECK(mesh_udp_is_silent(rig.nodes[0].mesh));
 	udp_is(PAIR_NORMAL);
 	pair_net_run(&rig.net, 61 * PAIR_S);
 	CHECK_EQ(session_of(0)->remote.transport, ADDR_UDP);
+	CHECK(!mesh_udp_is_silent(rig.nodes[0].mesh));
 	CHECK(!session_of(1)->is_dialler);
 	/* The one on TCP was quiet, so its dialler has closed it. */
 	CHECK_EQ(rig.net.conn_open_cnt, 2);
