@@ -212,6 +212,8 @@ static int on_connect(void *ctx, const struct relay_end_place *place, uint64_t t
 
 	(void)place, (void)timeout_ns;
 	rig->connect_cnt++;
+	rig->dialled = *place;
+	rig->dialled_timeout_ns = timeout_ns;
 	rig->connect_done = done;
 	rig->connect_arg = arg;
 	return 0;

@@ -60,6 +60,8 @@ struct relay_end_rig {
 	unsigned kept_cnt; /* changes of the relays that are kept */
 	mesh_connect_fn connect_done;
 	void *connect_arg;
+	struct relay_end_place dialled; /* the last */
+	uint64_t dialled_timeout_ns;
 };
 
 void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config *config);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs of nodes behind NATs of each kind, made by nftables, meet through a relay and then directly.
 
-    a1 .. a5 (192.168.1.2), each behind a NAT of its own (198.18.0.101 ..) -- internet
-    b1 .. b5 likewise (198.18.0.201 ..); relays r 198.18.0.7, s 198.18.0.8
+    a1 .. a6 (192.168.1.2), each behind a NAT of its own (198.18.0.101 ..) -- internet
+    b1 .. b6 likewise (198.18.0.201 ..); relays r 198.18.0.7, s 198.18.0.8
 """
 import os
 import pathlib
@@ -23,7 +23,7 @@ CONFIG = ("[limits]\nsite = 198.18.0.0/15:32\n[dht]\nenabled = no\n[service]\nen
 END = CONFIG + "[relay]\nuse = always\n"
 RELAY = CONFIG + "[relay]\nenabled = yes\nflow_cap = 1024\n"
 OPEN = "open"
-KINDS = [OPEN, "full-cone", "address-restricted", "port-restricted", "symmetric"]
+KINDS = [OPEN, "full-cone", "address-restricted", "port-restricted", "symmetric", nat.BLOCKED]
 TALK_S, DIRECT_S = 5, 15
 
 
@@ -33,6 +33,8 @@ def node_id(daemon):
 
 def passes(sender, receiver):
     """Does a probe of one arrive at the address by which the other is known?"""
+    if nat.BLOCKED in (sender, receiver):
+        return False
     if receiver == OPEN:
         return True
     mapping, filtering = nat.pair_of(receiver)
@@ -57,7 +59,8 @@ def place(lab, sides):
                                    config=config).start()
     for name in sides:
         for relay, address in RELAYS.items():
-            done = daemons[name].weft("peer", "connect", node_id(daemons[relay]), f"{address}:7000")
+            done = daemons[name].weft("peer", "connect", node_id(daemons[relay]), f"{address}:7000",
+                                      f"tcp:{address}:7001")
             check_eq(done.returncode, OK, f"{name} connects to {relay}: {done.stderr}")
     return network, daemons
 

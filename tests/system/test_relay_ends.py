@@ -43,6 +43,9 @@ def place(lab, extra=""):
     for end in (a, b):
         done = end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000")
         check_eq(done.returncode, OK, f"{end.name} connects to the relay: {done.stderr}")
+    # An end's handshake is over half a round trip before the relay's.
+    wait_for(lambda: sum(row["connected"] for row in relay.json("peer", "list")["peers"]) == 2,
+             "the relay knows both sessions")
     return relay, a, b
 
 

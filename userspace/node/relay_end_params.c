@@ -165,6 +165,9 @@ static bool on_is_hidden(void *ctx)
 	const struct reachability_view *view = reachability_show(node->reachability);
 	uint64_t since_ns = node->wall->started_ns;
 
+	/* STUN needs a minute to find it out. */
+	if (mesh_udp_is_silent(node->home->mesh))
+		return true;
 	if (view->kind != REACHABILITY_UNKNOWN || node->relay)
 		return view->kind >= REACHABILITY_OUTBOUND;
 	if (view->since_ns > since_ns)

@@ -56,6 +56,8 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	struct node *node = ctx;
 
 	relay_end_session(node->relay_end, peer->key, is_up, node->home->now_ns);
+	if (is_up && mesh_udp_is_silent(node->home->mesh))
+		relay_end_review(node->relay_end, node->home->now_ns);
 	if (is_up) {
 		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);

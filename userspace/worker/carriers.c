@@ -135,9 +135,14 @@ int worker_carriers_open_tcp(struct worker *worker, const struct worker_params *
 	return tcp_engine_new(&tcp, &worker->tcp);
 }
 
-/* Where QUIC listens, TCP does. A port that another program has costs the node no more than TCP there. */
+/*
+ * Where QUIC listens, TCP does. A port that another program has costs the node no more than TCP there.
+ * A relay has home listen alone: it asks its ends by their sessions, and no peer behind a NAT is
+ * dialled by TCP.
+ */
 int worker_carriers_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
+	bool listens = worker->idx == 0 || !params->config->relay;
 	struct addr listen[TCP_LISTEN_MAX];
 	struct tcp_sockets_params sockets = {
 		.engine = worker->tcp,
@@ -151,7 +156,7 @@ int worker_carriers_listen(struct worker *worker, const struct worker_params *pa
 	if (!worker->tcp)
 		return 0;
 	snprintf(what, WORKER_WHAT_CAP, "sockets of TCP");
-	for (unsigned i = 0; i < worker->bound_cnt && i < TCP_LISTEN_MAX; i++)
+	for (unsigned i = 0; i < worker->bound_cnt && i < TCP_LISTEN_MAX && listens; i++)
 		listen[sockets.listen_cnt++] =
 			tcp_config_addr(params->config->tcp, &worker->bound[i]);
 	return tcp_sockets_open(&sockets, &worker->sockets);

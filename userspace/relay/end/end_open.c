@@ -13,7 +13,6 @@
 
 /* The relay waits for the peer for 5 s. */
 #define ASK_TIMEOUT_NS	 (6 * NS_PER_S)
-#define CONNECT_NS	 (10 * NS_PER_S)
 #define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
 /* After so many failures, or a refusal that time alone mends, pauses double up to PAUSE_MAX_NS. */
 #define RETRY_FAST_CNT 50
@@ -256,6 +255,8 @@ static void on_connected(void *arg, int err, const uint8_t *actual_key)
 static void leg_connect(struct end_relay *relay)
 {
 	struct relay_end *end = relay->end;
+	struct relay_end_place place;
+	uint64_t timeout_ns;
 
 	if (relay->is_connecting || !relay->place.addr_cnt)
 		return;
@@ -266,8 +267,8 @@ static void leg_connect(struct end_relay *relay)
 	relay->is_connecting = true;
 	relay->dialled_ns = end->now_ns;
 	relay->connect_ns = end->now_ns + END_RETRY_NS;
-	if (end->params.connect(end->params.ctx, &relay->place, CONNECT_NS, on_connected, relay) <
-	    0) {
+	timeout_ns = relay_end_relay_dial(relay, &place);
+	if (end->params.connect(end->params.ctx, &place, timeout_ns, on_connected, relay) < 0) {
 		relay->is_connecting = false;
 		relay_end_hurry(end, relay->connect_ns);
 	}
@@ -547,6 +548,9 @@ static void flow_turn(struct end_flow *flow)
 		return;
 	}
 	if (!flow->is_opener || flow->request || (!flow->out.cnt && !flow_is_missed(flow)))
+		return;
+	/* The request would hold the dial up that it waits for (leg_connect). */
+	if (!flow->relay->is_up && flow->relay->path.remote.transport == ADDR_TCP)
 		return;
 	if (end->now_ns >= flow->retry_ns)
 		flow_ask(flow);

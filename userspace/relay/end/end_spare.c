@@ -86,7 +86,9 @@ static bool flow_is_spare(const struct end_flow *flow, struct mesh_path *out_pat
 		    memcmp(other->peer, flow->peer, sizeof(flow->peer)) == 0)
 			return false;
 	}
-	return end->params.path(end->params.ctx, flow->peer, out_path);
+	/* QUIC comes back to it from a path of its own alone. */
+	return end->params.path(end->params.ctx, flow->peer, out_path) &&
+	       out_path->remote.transport == ADDR_UDP;
 }
 
 static void spare_look(struct end_flow *flow)

@@ -120,6 +120,29 @@ bool relay_end_relay_look(struct end_relay *relay)
 	return true;
 }
 
+/*
+ * A relay whose last session was on TCP is dialled by TCP alone. It is dialled anew after half a
+ * second, then one, two. A port that is closed says so at once, and QUIC without an answer would hold
+ * the next dial up for seconds. Each eighth time UDP has its turn as well.
+ */
+#define CONNECT_NS	     (10 * NS_PER_S)
+#define TCP_PATIENCE_NS	     (500 * NS_PER_MS)
+#define TCP_PATIENCE_DOUBLES 4
+#define UDP_TURN	     8
+
+uint64_t relay_end_relay_dial(const struct end_relay *relay, struct relay_end_place *out_place)
+{
+	unsigned doubles =
+		relay->fail_cnt < TCP_PATIENCE_DOUBLES ? relay->fail_cnt : TCP_PATIENCE_DOUBLES;
+
+	*out_place = relay->place;
+	if (relay->path.remote.transport != ADDR_TCP || relay->fail_cnt % UDP_TURN == UDP_TURN - 1)
+		return CONNECT_NS;
+	out_place->addrs[0] = relay->path.remote;
+	out_place->addr_cnt = 1;
+	return TCP_PATIENCE_NS << doubles;
+}
+
 /* --- flows --- */
 
 struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,

@@ -155,6 +155,8 @@ struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay
 struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key);
 /* relay_end_relay_look reads the session's path anew; whether there is one. */
 bool relay_end_relay_look(struct end_relay *relay);
+/* relay_end_relay_dial: where relay is dialled next; returns for how long. */
+uint64_t relay_end_relay_dial(const struct end_relay *relay, struct relay_end_place *out_place);
 /* relay_end_flow_find: that of relay with peer which this end opened, or did not. */
 struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,
 				     const uint8_t *peer, bool is_opener);

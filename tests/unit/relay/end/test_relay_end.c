@@ -516,6 +516,37 @@ static void test_a_relay_on_tcp_is_spoken_to_by_its_session(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* QUIC without an answer, and a request that waits, would both keep the dial from trying anew. */
+static void test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone(void)
+{
+	uint8_t key[MESH_KEY_LEN];
+
+	relay_end_rig_init(&rig, NULL);
+	rig.address[0].transport = ADDR_TCP;
+	(void)flow_open();
+	relay_end_rig_key(0, key);
+	rig.is_down[0] = true;
+	relay_end_session(rig.end, key, false, rig.now_ns);
+	for (unsigned i = 0; i < 7; i++) {
+		relay_end_rig_run(&rig, 130 * NS_PER_MS);
+		CHECK_EQ(rig.connect_cnt, i + 1);
+		CHECK_EQ(rig.dialled.addr_cnt, 1);
+		CHECK_EQ(rig.dialled.addrs[0].transport, ADDR_TCP);
+		CHECK_EQ(rig.dialled_timeout_ns, (500 << (i < 4 ? i : 4)) * NS_PER_MS);
+		rig.connect_done(rig.connect_arg, WEFT_EUNREACHABLE, NULL);
+	}
+	/* The eighth dial is that of any relay. */
+	relay_end_rig_run(&rig, 130 * NS_PER_MS);
+	CHECK_EQ(rig.dialled_timeout_ns, 10 * NS_PER_S);
+	CHECK(!relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
+	rig.is_down[0] = false;
+	rig.connect_done(rig.connect_arg, 0, NULL);
+	relay_end_session(rig.end, key, true, rig.now_ns);
+	relay_end_turn(rig.end, rig.now_ns);
+	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
+	relay_end_rig_fini(&rig);
+}
+
 /* Others may reach it by UDP; a relay whose address of QUIC is unknown is of no use to them. */
 static void test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic(void)
 {
@@ -570,6 +601,7 @@ int main(void)
 	RUN(test_an_idle_flow_is_closed_after_two_minutes);
 	RUN(test_sessions_with_two_relays_are_kept);
 	RUN(test_a_relay_on_tcp_is_spoken_to_by_its_session);
+	RUN(test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone);
 	RUN(test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic);
 	return check_done();
 }
