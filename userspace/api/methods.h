@@ -59,16 +59,34 @@ void api_idempotency_forget(struct api *api);
 
 /*
  * method_peer.c. api_peer: as the caller may see it; its texts are of the next reply.
+ * api_peer_address: where addr is, as the caller may see it; NULL: nowhere, or a label of a relay's
+ * flow. api_peer_relay: the key of the relay of a label; NULL: addr is none.
  * api_peer_lookup: how many known peers' NodeIds begin with
- * name (2: several); *out_peer is written for 1. api_node_id_read reads the
+ * name (2: several); *out_peer is written for 1. api_peer_read reads the known peer that a call
+ * names; false: call was failed. api_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
  * failed.
  */
+const char *api_peer_address(struct control_call *call, const struct api *api,
+			     const struct addr *addr);
+const char *api_peer_relay(struct varlink_blocks *blocks, const struct api *api,
+			   const struct addr *addr);
+bool api_peer_read(struct api *api, struct control_call *call, const char *name,
+		   struct mesh_peer_info *out_peer);
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer);
 unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer);
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);
+
+/*
+ * relayed_reason.c. api_relayed_reason: why the session with peer goes through a relay; false: it does
+ * not, or there is none. api_punching_text: what came of hole punching with key, or NULL.
+ */
+bool api_relayed_reason(struct varlink_blocks *blocks, const struct api *api,
+			const struct mesh_peer_info *peer, struct api_relayed_reason *out);
+const char *api_punching_text(struct varlink_blocks *blocks, const struct api *api,
+			      const uint8_t *key);
 
 /*
  * method_ban.c. api_target_read reads the address, prefix or node id that a call

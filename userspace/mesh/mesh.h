@@ -124,6 +124,8 @@ struct mesh_params {
 	 * stream; may be NULL.
 	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	/* The session with key leads to remote from now on; may be NULL. */
+	void (*on_moved)(void *ctx, const uint8_t key[MESH_KEY_LEN], const struct addr *remote);
 	mesh_step_fn on_step; /* each step of looking for a key, as it ends; may be NULL */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
@@ -290,6 +292,26 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
+/* A session with a peer. conn.remote is a label where it goes through a relay. */
+struct mesh_session_path {
+	struct transport_conn_info conn;
+	uint64_t since_ns;  /* it leads there */
+	uint64_t search_ns; /* a direct path by QUIC is looked for next; 0: it is not */
+	bool is_retired;    /* another is used; it ends with its streams */
+	bool is_silent;	    /* its peer owes an answer, and is looked for elsewhere */
+};
+/* mesh_session_path: session idx with key, the one in use first; false: this worker has no more. */
+bool mesh_session_path(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       unsigned idx, struct mesh_session_path *out_path);
+/* An address at which a dial looks for a peer. */
+enum mesh_trial_state { MESH_TRIAL_WAITS, MESH_TRIAL_RUNS, MESH_TRIAL_FAILED };
+struct mesh_trial {
+	struct addr addr;
+	enum mesh_trial_state state;
+};
+/* mesh_trial: address idx of what is dialled for key; false: there is none. */
+bool mesh_trial(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned idx,
+		struct mesh_trial *out_trial);
 /* mesh_peers_next gives the known peers one by one, connected ones first; false: all were given. */
 bool mesh_peers_next(struct mesh *mesh, struct mesh_walk *walk, struct mesh_peer_info *out_peer);
 

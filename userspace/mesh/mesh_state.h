@@ -82,6 +82,7 @@ struct mesh_session {
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns, ready_wall_s;
+	uint64_t moved_ns; /* it leads to remote since then; 0: from its beginning */
 	uint64_t retired_ns;
 	struct transport_close end;	     /* set before it ends */
 	struct mesh_peer_token token;	     /* the newest that its peer gave */

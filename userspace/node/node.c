@@ -129,6 +129,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 		.on_session = node_on_session,
+		.on_moved = node_on_moved,
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.choices = node_choices,

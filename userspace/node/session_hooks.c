@@ -39,6 +39,11 @@ void node_on_step(void *ctx, const struct mesh_step *step)
 	api_tell_step(((struct node *)ctx)->api, step);
 }
 
+void node_on_moved(void *ctx, const uint8_t *key, const struct addr *remote)
+{
+	api_tell_moved(((struct node *)ctx)->api, key, remote);
+}
+
 void node_on_failure(void *ctx, const struct mesh_failure *failure)
 {
 	api_tell_failure(((struct node *)ctx)->api, failure);

@@ -116,6 +116,7 @@ static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	struct punch_result result;
 
 	round->request = NULL;
+	round->view.err = reply->err;
 	if (round->proved.family != ADDR_NONE)
 		asked_end(round, PUNCH_MOVED, now_ns);
 	else if (reply->err < 0 || reply->type != MESH_PUNCH_RESULT ||
@@ -165,6 +166,7 @@ static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t no
 	struct punch_now message;
 
 	round->request = NULL;
+	round->view.err = reply->err;
 	if (reply->err < 0 || reply->type != MESH_CANDIDATES ||
 	    punch_candidates_parse(reply->payload, reply->payload_len, &round->theirs) < 0) {
 		asked_end(round, PUNCH_UNANSWERED, now_ns);
@@ -279,6 +281,51 @@ bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN
 		return false;
 	*out_view = round->view;
 	out_view->is_under_way = round->phase != PUNCH_IDLE;
+	return true;
+}
+
+static bool is_named(const struct punch_round *round, const struct addr *addr)
+{
+	for (unsigned i = 0; i < round->theirs.addr_cnt; i++)
+		if (addr_equal(&round->theirs.addrs[i], addr))
+			return true;
+	return false;
+}
+
+static bool is_probed(const struct punch_round *round, const struct addr *addr)
+{
+	for (unsigned i = 0; i < round->sent_cnt; i++)
+		if (addr_equal(&round->sent[i].addr, addr))
+			return true;
+	return false;
+}
+
+/* The named ones, then the others that were sent a probe. */
+static const struct addr *tried_at(const struct punch_round *round, unsigned idx)
+{
+	if (idx < round->theirs.addr_cnt)
+		return &round->theirs.addrs[idx];
+	idx -= round->theirs.addr_cnt;
+	for (unsigned i = 0; i < round->sent_cnt; i++)
+		if (!is_named(round, &round->sent[i].addr) && !idx--)
+			return &round->sent[i].addr;
+	return NULL;
+}
+
+bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN], unsigned idx,
+		 struct punch_tried *out_tried)
+{
+	const struct punch_round *round = asked_find(punch, key);
+	const struct addr *addr = round && round->is_agreed ? tried_at(round, idx) : NULL;
+
+	if (!addr)
+		return false;
+	*out_tried = (struct punch_tried){
+		.addr = *addr,
+		.is_named = idx < round->theirs.addr_cnt,
+		.is_probed = is_probed(round, addr),
+		.is_answered = addr_equal(&round->proved, addr),
+	};
 	return true;
 }
 

@@ -98,11 +98,21 @@ struct punch_view {
 	enum punch_nat own, peers;
 	unsigned round_cnt;
 	uint64_t ended_ns; /* the last round; 0: none has */
+	int err; /* the answer of the peer in it; WEFT_EUNKNOWN: it knows no hole punching */
 	bool is_under_way;
 };
 /* punch_show: rounds for the session with key; false: there were none, or they are forgotten. */
 bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
 		struct punch_view *out_view);
+/* An address of the peer, in the last round for which it named some. */
+struct punch_tried {
+	struct addr addr;
+	bool is_named; /* by the peer; else a probe came from there */
+	bool is_probed, is_answered;
+};
+/* punch_tried: address idx for the session with key; false: there is none. */
+bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN], unsigned idx,
+		 struct punch_tried *out_tried);
 void punch_stats(const struct punch *punch, struct punch_stats *out_stats);
 /* punch_fair_view: the rounds that are answered. */
 void punch_fair_view(const struct punch *punch, struct fair_view *out);

@@ -244,6 +244,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_step = params->on_step,
 		.on_failure = params->on_failure,
 		.choices = worker->idx == 0 ? params->choices : NULL,
+		.on_moved = worker->idx == 0 ? params->on_moved : NULL,
 		.find_path = worker->idx == 0 ? params->find_path : NULL,
 		.port_probe = worker->idx == 0 ? params->port_probe : NULL,
 		.ctx = params->ctx,

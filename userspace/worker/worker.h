@@ -189,9 +189,10 @@ struct worker_params {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
-	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]); /* home */
-	void (*find_path)(void *ctx, const uint8_t *key);		 /* home */
-	void (*port_probe)(void *ctx, const struct addr *remote);	 /* home */
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);	    /* home */
+	void (*on_moved)(void *ctx, const uint8_t *key, const struct addr *remote); /* home */
+	void (*find_path)(void *ctx, const uint8_t *key);			    /* home */
+	void (*port_probe)(void *ctx, const struct addr *remote);		    /* home */
 	/*
 	 * Datagrams of a connection are expected from remote: called when that
 	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.

@@ -128,6 +128,9 @@ static void network_events(void)
 	for (unsigned i = 0; i < 2; i++) {
 		api_tell_mapping(
 			api, &(struct port_mapping_row){.port.transport = i ? ADDR_TCP : ADDR_UDP});
+		api_tell_moved(api, key,
+			       &(struct addr){.family = ADDR_IPV6,
+					      .transport = i ? ADDR_RELAY : ADDR_UDP});
 		api_tell_relay_flow(
 			api, &(struct relay_end_event){.relay = key, .peer = key, .is_opener = i});
 		api_tell_ban(api, INCIDENT_BANNED, &bans[i]);
@@ -217,7 +220,7 @@ static void test_each_kind_that_the_interface_names_follows_its_type(void)
 	session_events();
 	CHECK(events_follow(4));
 	network_events();
-	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 12 + XDP_FAULT_CNT + 4));
+	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 14 + XDP_FAULT_CNT + 4));
 	service_events();
 	CHECK(events_follow(1 + SERVICE_ABUSE_CNT + 2 + 5 + 1));
 	share_events();

@@ -34,6 +34,7 @@ static struct {
 	size_t answer_len;
 } mesh;
 
+static struct mesh_ask asked; /* the last request of the node */
 static struct punch *punch;
 static struct timer_wheel timers;
 static struct random rng;
@@ -106,7 +107,23 @@ static void op_asker_path(const struct mesh_incoming *incoming, struct fair_path
 	*out_path = (struct fair_path){.ids = {1, number + 2, number + 1000}, .level_cnt = 3};
 }
 
+static int op_ask(struct mesh *of, const struct mesh_ask *ask, uint64_t at_ns,
+		  struct mesh_request **out_request)
+{
+	(void)of, (void)at_ns;
+	asked = *ask;
+	*out_request = (struct mesh_request *)&asked;
+	return 0;
+}
+
+static void op_cancel(struct mesh_request *request)
+{
+	(void)request;
+}
+
 static const struct mesh_ops ops = {
+	.ask = op_ask,
+	.cancel = op_cancel,
 	.handle = op_handle,
 	.answer = op_answer,
 	.answer_error = op_answer_error,
@@ -321,6 +338,63 @@ static void test_forged_and_strange_probes_are_not_answered(void)
 	rig_close();
 }
 
+static const uint8_t peer_key[MESH_KEY_LEN] = {9};
+
+/* The peer names these addresses, and asks for the node's probes. */
+static void answer_candidates(const struct addr *addrs, unsigned cnt)
+{
+	struct punch_candidates message = {
+		.handle = "theirs", .addr_cnt = cnt, .nat = PUNCH_NAT_HARD};
+	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	memcpy(message.addrs, addrs, cnt * sizeof(addrs[0]));
+	punch_candidates_write(&w, &message);
+	asked.reply(asked.arg,
+		    &(struct mesh_reply){.type = MESH_CANDIDATES,
+					 .payload = payload,
+					 .payload_len = writer_len(&w)},
+		    now_ns);
+}
+
+static void test_what_a_round_tried_is_shown(void)
+{
+	const struct addr addrs[2] = {addr_of("203.0.113.9:7000"), addr_of("192.168.1.2:7000")};
+	struct punch_tried tried;
+	struct punch_view view;
+
+	rig_open();
+	CHECK(!punch_tried(punch, peer_key, 0, &tried));
+	punch_begin(punch, peer_key, now_ns);
+	CHECK(!punch_tried(punch, peer_key, 0, &tried));
+	answer_candidates(addrs, 2);
+	CHECK(punch_tried(punch, peer_key, 0, &tried));
+	CHECK(addr_equal(&tried.addr, &addrs[0]));
+	CHECK(tried.is_named && tried.is_probed && !tried.is_answered);
+	/* The node is in no private network. */
+	CHECK(punch_tried(punch, peer_key, 1, &tried));
+	CHECK(tried.is_named && !tried.is_probed);
+	CHECK(!punch_tried(punch, peer_key, 2, &tried));
+	CHECK(punch_show(punch, peer_key, &view));
+	CHECK(view.is_under_way);
+	CHECK_EQ(view.peers, PUNCH_NAT_HARD);
+	rig_close();
+}
+
+static void test_a_peer_that_knows_no_rounds_is_shown_as_such(void)
+{
+	struct punch_view view;
+
+	rig_open();
+	punch_begin(punch, peer_key, now_ns);
+	asked.reply(asked.arg, &(struct mesh_reply){.err = WEFT_EUNKNOWN}, now_ns);
+	CHECK(punch_show(punch, peer_key, &view));
+	CHECK_EQ(view.outcome, PUNCH_UNANSWERED);
+	CHECK_EQ(view.err, WEFT_EUNKNOWN);
+	CHECK_EQ(view.round_cnt, 1);
+	rig_close();
+}
+
 /* Each is answered, and where it came from gets a probe, within the bounds of docs/wire/punch.md. */
 static void test_an_overheard_probe_does_little_from_elsewhere(void)
 {
@@ -415,6 +489,8 @@ int main(void)
 	RUN(test_another_handle_begins_nothing);
 	RUN(test_a_candidate_is_sent_one_probe_and_the_round_ends);
 	RUN(test_forged_and_strange_probes_are_not_answered);
+	RUN(test_what_a_round_tried_is_shown);
+	RUN(test_a_peer_that_knows_no_rounds_is_shown_as_such);
 	RUN(test_an_overheard_probe_does_little_from_elsewhere);
 	RUN(test_a_network_gets_so_many_probes_a_minute);
 	RUN(test_private_addresses_of_others_are_no_candidates);

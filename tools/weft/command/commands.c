@@ -32,6 +32,11 @@ const struct command commands_of_node[] = {
 	"weft peer show yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show),
 	  SHOW_PART("relay", show_peer, peer.published_relays, published_relay_list) } } },
+{ "peer", "paths", "NODE", "list the ways to a peer, and why each is used or not",
+	"The session's own path, flows of relays, what hole punching and dials tried, and addresses\n"
+	"that the peer named. LOST counts packets of the session that had to be sent again.",
+	"weft peer paths yqbk5n3t", NULL, 1, 1, { { 0 } },
+	.call = { API_LIST_PEER_PATHS, .takes = { TAKE(list_peer_paths, node_id) }, .print = print_peer_paths } },
 { "peer", "set", "NODE SETTING=VALUE", "give a peer a larger share, or a reputation",
 	"share=N: while a pool is full, the peer may hold N times what another chosen peer may; 1 to\n"
 	"64, and 1 again takes it back. It is a chosen peer while N is more than 1.\n"

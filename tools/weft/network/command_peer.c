@@ -36,6 +36,14 @@ int run_conns(struct invocation *inv)
 	return STATUS_OK;
 }
 
+void print_peer_paths(const struct invocation *inv, const void *reply)
+{
+	const struct api_list_peer_paths_out *out = reply;
+
+	show_part(inv, "path", TABLE_ROWS(out->paths), api_view_peer_path_list);
+	print_relayed(inv, out->relayed);
+}
+
 int fill_peer_set(const struct invocation *inv, void *parameters)
 {
 	struct api_set_peer_in *in = parameters;

@@ -42,6 +42,15 @@ int run_drops(struct invocation *inv)
 
 /* --- why --- */
 
+/* A table would cut the sentences. */
+void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed)
+{
+	if (relayed && inv->has_terminal_out)
+		fields_print(inv, relayed, api_view_relayed_reason_show);
+	else if (relayed)
+		show_part(inv, "relayed", TABLE_ROW(relayed), api_view_relayed_reason_why);
+}
+
 void print_why(const struct invocation *inv, const void *reply)
 {
 	static const struct column reputations[] = {
@@ -50,13 +59,14 @@ void print_why(const struct invocation *inv, const void *reply)
 
 	if (why->ban)
 		show_part(inv, "ban", TABLE_ROW(why->ban), api_view_ban_why);
+	print_relayed(inv, why->relayed);
 	if (why->reputation)
 		show_part(inv, "reputation", TABLE_ROW(why), reputations);
 	show_part(inv, "incident", TABLE_ROWS(why->incidents), api_view_incident_list);
 	show_part(inv, "refusal", TABLE_ROWS(why->refusals), api_view_refusal_why);
 	show_part(inv, "drop", TABLE_ROWS(why->drops), api_view_drop_source_why);
-	if (inv->has_terminal_out && !why->ban && !why->reputation && !why->incidents.cnt &&
-	    !why->refusals.cnt && !why->drops.cnt)
+	if (inv->has_terminal_out && !why->ban && !why->reputation && !why->relayed &&
+	    !why->incidents.cnt && !why->refusals.cnt && !why->drops.cnt)
 		printf("Nothing is known of it in the last 24 hours.\n");
 }
 

@@ -72,6 +72,19 @@ void api_tell_session(struct api *api, const struct mesh_peer_info *peer, bool i
 			 .why = weft_err_text(peer->end.err), .peer = api_event_key(peer->key, id));
 }
 
+void api_tell_moved(struct api *api, const uint8_t *key, const struct addr *remote)
+{
+	char id[ZBASE32_KEY_TEXT_CAP], relay[ZBASE32_KEY_TEXT_CAP];
+	const uint8_t *relay_key = NULL;
+
+	if (!api->control)
+		return;
+	if (api->relay_end && addr_is_relayed(remote))
+		relay_key = relay_end_relay_of(api->relay_end, remote);
+	api_tell(api, "peer.moved", peer_moved, .transport = mesh_way_name(mesh_way_of(remote)),
+		 .relayed_by = api_event_key(relay_key, relay), .peer = api_event_key(key, id));
+}
+
 void api_tell_dht(struct api *api, const struct locate_event *event)
 {
 	int64_t took_us = api_uint(event->took_ns / NS_PER_US);

@@ -10,6 +10,7 @@
 #include "shares/publish/share_watch.h"
 #include "varlink/node.h"
 
+struct addr;
 struct api;
 struct blobs_event;
 struct community_event;
@@ -48,6 +49,7 @@ const char *api_event_error(int err);
 /* events.c, event_network.c: what each room says of what happened. */
 void api_tell_content(struct api *api, const struct blobs_event *event);
 void api_tell_session(struct api *api, const struct mesh_peer_info *peer, bool is_up);
+void api_tell_moved(struct api *api, const uint8_t *key, const struct addr *remote);
 void api_tell_step(struct api *api, const struct mesh_step *step);
 void api_tell_failure(struct api *api, const struct mesh_failure *failure);
 void api_tell_dht(struct api *api, const struct locate_event *event);

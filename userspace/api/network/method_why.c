@@ -100,7 +100,7 @@ static struct api_incident incident_row(struct varlink_blocks *blocks,
 		.who = varlink_text(blocks, firewall_ban_target_format(&incident->who, text)),
 	};
 
-	if (incident->addr.family != ADDR_NONE)
+	if (incident->addr.family != ADDR_NONE && !addr_is_relayed(&incident->addr))
 		row.address = api_addr(blocks, &incident->addr);
 	if (has_end(incident->kind))
 		end_set(blocks, &incident->end, &row);
@@ -123,7 +123,7 @@ struct places {
 
 static void places_add(struct places *places, const struct addr *addr)
 {
-	if (addr->family == ADDR_NONE || places->cnt == PLACE_MAX)
+	if (addr->family == ADDR_NONE || addr_is_relayed(addr) || places->cnt == PLACE_MAX)
 		return;
 	for (unsigned i = 0; i < places->cnt; i++)
 		if (firewall_ban_target_has(&places->targets[i], addr))
@@ -237,6 +237,16 @@ struct findings {
 	uint64_t lost_cnt;
 };
 
+static bool why_is_relayed(struct api *api, struct varlink_blocks *blocks, const uint8_t *key,
+			   struct api_relayed_reason *out)
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+	struct mesh_peer_info peer;
+
+	zbase32_write(key, MESH_KEY_LEN, id);
+	return api_peer_lookup(api, id, &peer) == 1 && api_relayed_reason(blocks, api, &peer, out);
+}
+
 static void why_reply(struct api *api, struct control_call *call, const struct ban_target *who,
 		      const struct findings *found)
 {
@@ -249,8 +259,11 @@ static void why_reply(struct api *api, struct control_call *call, const struct b
 	struct api_show_why_out out = {.who = firewall_ban_target_format(who, text),
 				       .lost = api_uint(found->lost_cnt)};
 	const struct ban *ban;
+	struct api_relayed_reason relayed;
 	struct api_ban ban_row;
 
+	if (who->kind == BAN_KEY && why_is_relayed(api, blocks, who->key, &relayed))
+		out.relayed = &relayed;
 	if (who->kind == BAN_KEY)
 		places_of_peer(api, who->key, found->rows, found->cnt, &places);
 	for (unsigned i = 0; i < found->cnt; i++)

@@ -109,8 +109,9 @@ static void run_tell_step(struct check_run *run, struct api_check_step step,
 	if (!run->call || !control_wants_more(run->call))
 		return;
 	for (unsigned i = 0; i < addr_cnt; i++)
-		varlink_push(control_blocks(run->call), &step.addresses,
-			     api_addr(control_blocks(run->call), &addrs[i]));
+		if (!addr_is_relayed(&addrs[i]))
+			varlink_push(control_blocks(run->call), &step.addresses,
+				     api_addr(control_blocks(run->call), &addrs[i]));
 	api_reply_more(run->call, check_peer, .step = &step);
 }
 

@@ -17,9 +17,8 @@
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8
 
-/* The facts about a peer's place that a caller of role may see. */
-static const char *peer_address(struct control_call *call, const struct api *api,
-				const struct addr *addr)
+const char *api_peer_address(struct control_call *call, const struct api *api,
+			     const struct addr *addr)
 {
 	const struct weft_endpoint endpoint = addr_endpoint(addr);
 	char name[DROPS_PSEUDONYM_CAP];
@@ -33,9 +32,8 @@ static const char *peer_address(struct control_call *call, const struct api *api
 			    firewall_drops_pseudonym(api->drops, &endpoint, name));
 }
 
-/* The relay through which the session goes; NULL: it goes directly. */
-static const char *peer_relay(struct varlink_blocks *blocks, const struct api *api,
-			      const struct addr *remote)
+const char *api_peer_relay(struct varlink_blocks *blocks, const struct api *api,
+			   const struct addr *remote)
 {
 	const uint8_t *key = NULL;
 
@@ -78,7 +76,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 	return (struct api_peer){
 		.node_id = api_id(blocks, peer->key),
 		.connected = is_open,
-		.address = peer_address(call, api, &peer->last_addr),
+		.address = api_peer_address(call, api, &peer->last_addr),
 		.agent = varlink_text(blocks, peer->agent),
 		.capabilities = api_uint(peer->caps),
 		.can = varlink_text(blocks, mesh_caps_text(peer->caps, can)),
@@ -93,7 +91,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		API_IF(resumed, is_open, conn->is_resumed),
 		.transport = is_open ? mesh_way_name(mesh_way_of(&conn->remote)) : NULL,
 		API_IF(network, is_open, (enum api_peer_network)mesh_network_of(&conn->remote)),
-		.relayed_by = is_open ? peer_relay(blocks, api, &conn->remote) : NULL,
+		.relayed_by = is_open ? api_peer_relay(blocks, api, &conn->remote) : NULL,
 		API_IF(connected_since_s, is_open, api_uint(peer->connected_since_s)),
 		API_IF(rtt_us, is_open, api_uint(conn->rtt_ns / NS_PER_US)),
 		API_IF(mtu, is_open, api_uint(conn->pmtu_len)),
@@ -102,6 +100,7 @@ struct api_peer api_peer(struct control_call *call, const struct api *api,
 		API_IF(lost_packets, is_open, api_uint(conn->lost_cnt)),
 		API_IF(requests_in_flight, is_open, api_uint(peer->requests_in_flight)),
 		API_IF(incoming_in_flight, is_open, api_uint(peer->incoming_in_flight)),
+		.punching = api_punching_text(blocks, api, peer->key),
 		.published_relays = peer_published(call, peer),
 	};
 }
@@ -196,27 +195,33 @@ bool api_node_id_read(struct api *api, struct control_call *call, const char *na
 	return false;
 }
 
-void api_show_peer(struct api *api, struct control_call *call, const struct api_show_peer_in *in,
-		   uint64_t now_ns)
+bool api_peer_read(struct api *api, struct control_call *call, const char *name,
+		   struct mesh_peer_info *out_peer)
 {
-	const char *name = in->node_id;
-	struct mesh_peer_info peer;
 	unsigned cnt;
 
-	(void)now_ns;
 	if (strlen(name) < PREFIX_LEN_MIN) {
 		control_fail(call, WEFT_EMALFORMED, name, "fewer than 8 letters of a node id",
 			     "give more of it: weft peer list");
-		return;
+		return false;
 	}
-	cnt = api_peer_lookup(api, name, &peer);
-	if (cnt == 1)
-		api_reply(call, show_peer, .peer = api_peer(call, api, &peer));
-	else
+	cnt = api_peer_lookup(api, name, out_peer);
+	if (cnt != 1)
 		control_fail(call, WEFT_EABSENT, name,
 			     cnt ? "several peers begin with that"
 				 : "no known peer begins with that",
 			     "weft peer list shows all");
+	return cnt == 1;
+}
+
+void api_show_peer(struct api *api, struct control_call *call, const struct api_show_peer_in *in,
+		   uint64_t now_ns)
+{
+	struct mesh_peer_info peer;
+
+	(void)now_ns;
+	if (api_peer_read(api, call, in->node_id, &peer))
+		api_reply(call, show_peer, .peer = api_peer(call, api, &peer));
 }
 
 struct peer_setting {

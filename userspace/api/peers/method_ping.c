@@ -83,8 +83,8 @@ static struct api_ping run_row(const struct ping_run *run)
 			       API_IF(avg_us, cnt, api_uint(run->sum_ns / cnt / NS_PER_US)),
 			       API_IF(max_us, cnt, api_uint(run->max_ns / NS_PER_US))};
 
-	if (api_peer_lookup(run->api, run->name, &peer) == 1 && peer.last_addr.family)
-		row.address = api_addr(blocks, &peer.last_addr);
+	if (api_peer_lookup(run->api, run->name, &peer) == 1)
+		row.address = api_peer_address(run->call, run->api, &peer.last_addr);
 	if (mesh_session_id(run->api->home->mesh, run->key, id) == 0)
 		row.session_id = varlink_text(blocks, zbase32_write(id, sizeof(id), session));
 	return row;

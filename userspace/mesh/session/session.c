@@ -209,12 +209,15 @@ void mesh_session_moved(struct mesh_session *session)
 		return;
 	session->remote = info.remote;
 	session->has_moved = true;
+	session->moved_ns = mesh->now_ns;
 	if (!session->peer)
 		return;
 	mesh_peer_place(&session->peer->record.last_addr, &session->remote, session->is_dialler);
 	mesh_peers_changed(&mesh->peers, session->peer, mesh->now_ns);
 	mesh_upgrade_drop(session);
 	mesh_upgrade_begin(session);
+	if (mesh->params.on_moved)
+		mesh->params.on_moved(mesh->params.ctx, session->key, &session->remote);
 }
 
 static void session_note_end(struct mesh_session *session)

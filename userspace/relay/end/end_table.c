@@ -429,6 +429,8 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	flow->is_open = true;
 	flow->fail_cnt = 0;
 	if (!is_renewal)
+		flow->opened_ns = end->now_ns;
+	if (!is_renewal)
 		flow_tell_event(flow,
 				flow->was_open ? RELAY_END_EVENT_REOPENED : RELAY_END_EVENT_OPENED);
 	*(is_renewal	    ? &end->stats.renewed_cnt

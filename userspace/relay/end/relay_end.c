@@ -211,6 +211,8 @@ bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_r
 		.mtu = flow->mtu,
 		.sent_cnt = flow->sent_cnt,
 		.heard_cnt = flow->heard_cnt,
+		.since_ns = flow->is_open ? flow->opened_ns : flow->lost_ns,
+		.heard_ns = flow->heard_ns,
 	};
 	return true;
 }

@@ -193,6 +193,8 @@ struct relay_end_row {
 	bool is_opener, is_open;
 	uint16_t mtu;
 	uint64_t sent_cnt, heard_cnt;
+	uint64_t since_ns; /* it is open, or is not */
+	uint64_t heard_ns; /* a datagram came last; 0: none did */
 };
 /* relay_end_row: the flow of slot idx; false: there is none. Borrowed for the turn. */
 bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_row *out_row);

@@ -83,6 +83,7 @@ struct end_flow {
 	uint16_t mtu; /* END_LEG_MTU, or the shortest that the relay told */
 	uint64_t expires_ns;
 	uint64_t made_ns, lost_ns; /* lost: since when it is not open */
+	uint64_t opened_ns;
 	uint64_t sent_ns, heard_ns;
 	struct addr direct;   /* while is_spare: where its peer is */
 	uint64_t warm_ns;     /* a datagram of relay_end_ask went or came */
