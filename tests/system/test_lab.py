@@ -218,6 +218,7 @@ NAT_ROWS = {
     "port-restricted":    (False,   False,           True),
     "symmetric":          (False,   False,           False),
     "cgn":                (False,   False,           False),
+    "cgn-cone":           (False,   False,           True),
     "full-cone+full-cone": (True,   True,            True),
     "full-cone+port-restricted": (False, False,      True),
 }

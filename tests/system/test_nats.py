@@ -146,6 +146,32 @@ def test_blocked_udp_passes_in_neither_direction_and_tcp_does(lab):
     check_eq(listener.accept()[1][0], "198.18.0.101", "whence TCP comes")
 
 
+def hairpinned(lab, hairpins):
+    """Two homes behind one carrier write to where x sees the other one: what the first one hears."""
+    network = internet(lab, x="198.18.0.5")
+    out = udp(network, "x", "198.18.0.5")
+    topology.carrier(network, ["h1", "h2"], nat.CLASSIC["full-cone"], "198.18.0.101", MTU, hairpins)
+    first, second = udp(network, "h1"), udp(network, "h2")
+    seen = [source(end, out, ("198.18.0.5", PORT)) for end in (first, second)]
+    # Each opens its home's NAT for the other.
+    first.sendto(b"out", seen[1])
+    second.sendto(b"in", seen[0])
+    first.settimeout(DEADLINE_S if hairpins else SILENCE_S)
+    try:
+        return seen[1], *first.recvfrom(100)
+    except TimeoutError:
+        return seen[1], b"", None
+
+
+def test_a_carrier_that_hairpins_shows_the_sender_by_its_outside_endpoint(lab):
+    seen, payload, whence = hairpinned(lab, True)
+    check_eq((payload, whence), (b"in", seen), "what comes back in, and whence")
+
+
+def test_a_carrier_that_does_not_hairpin_passes_nothing_back_in(lab):
+    check_eq(hairpinned(lab, False)[1:], (b"", None), "what comes back in")
+
+
 # --- daemons ---
 
 PEERS = {"p": "198.18.0.9", "q": "198.18.0.8"}

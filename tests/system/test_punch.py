@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs of nodes behind NATs of each kind, made by nftables, meet through a relay and then directly.
 
-    a1 .. a6 (192.168.1.2), each behind a NAT of its own (198.18.0.101 ..) -- internet
-    b1 .. b6 likewise (198.18.0.201 ..); relays r 198.18.0.7, s 198.18.0.8
+    a1 .. a8 (192.168.1.2), each behind a NAT of its own (198.18.0.101 ..) -- internet
+    b1 .. b8 likewise (198.18.0.201 ..); relays r, s, t 198.18.0.6 .. 8
+
+Two of each have two NATs: a home's, and one of a carrier. In another test two homes are
+behind one carrier (198.18.0.150), which hairpins or does not.
 """
 import os
 import pathlib
@@ -17,13 +20,16 @@ from netlab import nat, topology
 from netlab.nat import ADDRESS_AND_PORT, INDEPENDENT
 
 MTU = 1500
-RELAYS = {"r": "198.18.0.7", "s": "198.18.0.8"}
+CARRIER = "198.18.0.150"
+# A node may open three flows at each without a grant, and each of a1 .. opens eight.
+RELAYS = {"r": "198.18.0.6", "s": "198.18.0.7", "t": "198.18.0.8"}
 CONFIG = ("[limits]\nsite = 198.18.0.0/15:32\n[dht]\nenabled = no\n[service]\nenabled = no\n"
           "[port_mapping]\nmethod = off\n")
 END = CONFIG + "[relay]\nuse = always\n"
 RELAY = CONFIG + "[relay]\nenabled = yes\nflow_cap = 1024\n"
 OPEN = "open"
-KINDS = [OPEN, "full-cone", "address-restricted", "port-restricted", "symmetric", nat.BLOCKED]
+KINDS = [OPEN, "full-cone", "address-restricted", "port-restricted", "symmetric", "cgn-cone", "cgn",
+         nat.BLOCKED]
 TALK_S, DIRECT_S = 5, 15
 
 
@@ -42,27 +48,47 @@ def passes(sender, receiver):
     return mapping == INDEPENDENT and (filtering != ADDRESS_AND_PORT or has_port)
 
 
-def place(lab, sides):
-    """Two relays, and for each name of sides a node behind that kind with a session with both."""
+def internet(lab):
     if os.geteuid() != 0:
         raise Skip("network namespaces need root")
     if not shutil.which("nft"):
         raise Skip("no nft here")
     network = lab.plain("nat", OPEN)
-    places = {name: (OPEN, address, RELAY) for name, address in RELAYS.items()}
-    places.update({name: (kind, f"198.18.0.{100 * (name[0] == 'b') + 100 + int(name[1:])}", END)
-                   for name, kind in sides.items()})
-    daemons = {}
-    for name, (kind, address, config) in places.items():
-        topology.behind(network, name, kind, address, MTU)
-        daemons[name] = lab.daemon(name, netns=network.nodes[name].name, listen=["0.0.0.0:7000"],
-                                   config=config).start()
-    for name in sides:
+    for name, address in RELAYS.items():
+        topology.behind(network, name, OPEN, address, MTU)
+    return network
+
+
+def begin(lab, network, ends):
+    """The daemons of the relays, and of each of ends, which has a session with each."""
+    daemons = {name: lab.daemon(name, netns=network.nodes[name].name, listen=["0.0.0.0:7000"],
+                                config=RELAY if name in RELAYS else END).start()
+               for name in (*RELAYS, *ends)}
+    for name in ends:
         for relay, address in RELAYS.items():
             done = daemons[name].weft("peer", "connect", node_id(daemons[relay]), f"{address}:7000",
                                       f"tcp:{address}:7001")
             check_eq(done.returncode, OK, f"{name} connects to {relay}: {done.stderr}")
-    return network, daemons
+    return daemons
+
+
+def place(lab, sides):
+    """For each name of sides a node behind that kind."""
+    network = internet(lab)
+    for name, kind in sides.items():
+        topology.behind(network, name, kind,
+                        f"198.18.0.{100 * (name[0] == 'b') + 100 + int(name[1:])}", MTU)
+    return begin(lab, network, sides)
+
+
+def meet(daemon, other):
+    """They talk within TALK_S. Returns when they began to."""
+    begin_s = time.monotonic()
+    done = daemon.weft("peer", "connect", node_id(other))
+    check_eq(done.returncode, OK, f"{daemon.name} reaches {other.name}: {done.stderr}")
+    took_s = time.monotonic() - begin_s
+    check(took_s < TALK_S, f"{daemon.name} talks to {other.name} after {took_s:.1f} s")
+    return begin_s
 
 
 def is_direct(daemon, peer):
@@ -70,37 +96,64 @@ def is_direct(daemon, peer):
     return row["connected"] and row["transport"] == "quic4"
 
 
+def wait_direct(daemon, peer, begin_s, what):
+    """Seconds from begin_s until the session of daemon with peer is direct, DIRECT_S at most."""
+    wait_for(lambda: is_direct(daemon, peer), f"{what} are direct", pause=0.1,
+             timeout=max(begin_s + DIRECT_S - time.monotonic(), 1))
+    return time.monotonic() - begin_s
+
+
 @static("nodes are dialled by address")
 def test_pairs_of_nats_are_direct_where_one_socket_is_enough(lab):
-    sides = {f"a{i}": kind for i, kind in enumerate(KINDS, 1)}
-    sides.update({f"b{i}": kind for i, kind in enumerate(KINDS, 1)})
-    _, daemons = place(lab, sides)
-    time_to = {}
-    for a in (name for name in sides if name[0] == "a"):
-        for b in (name for name in sides if name[0] == "b"):
-            begin, peer = time.monotonic(), node_id(daemons[b])
-            done = daemons[a].weft("peer", "connect", peer)
-            check_eq(done.returncode, OK, f"{sides[a]} reaches {sides[b]}: {done.stderr}")
-            took = time.monotonic() - begin
-            check(took < TALK_S, f"{sides[a]} talks to {sides[b]} after {took:.1f} s")
-            time_to[a, b] = begin
-    names = " ".join(f"{kind:>18}" for kind in KINDS)
-    print(f"# {'from, to':>18} {names}")
-    for a in (name for name in sides if name[0] == "a"):
+    sides = {f"{side}{i}": kind for side in "ab" for i, kind in enumerate(KINDS, 1)}
+    daemons = place(lab, sides)
+    pairs = [(a, b) for a in sides for b in sides if (a[0], b[0]) == ("a", "b")]
+    begun = {(a, b): meet(daemons[a], daemons[b]) for a, b in pairs}
+    print(f"# {'from, to':>18} " + " ".join(f"{kind:>18}" for kind in KINDS))
+    for a, kind in sides.items():
         row = []
-        for b in (name for name in sides if name[0] == "b"):
-            peer, kinds = node_id(daemons[b]), (sides[a], sides[b])
+        for b in (b for first, b in pairs if first == a):
+            peer, kinds = node_id(daemons[b]), (kind, sides[b])
             can = passes(*kinds) or passes(*reversed(kinds))
             if can:
-                left = time_to[a, b] + DIRECT_S - time.monotonic()
-                wait_for(lambda: is_direct(daemons[a], peer), f"{kinds} are direct",
-                         timeout=max(left, 1), pause=0.1)
+                wait_direct(daemons[a], peer, begun[a, b], kinds)
             else:
                 check(not is_direct(daemons[a], peer), f"{kinds} stay relayed")
             check_eq(daemons[a].weft("peer", "ping", peer, "--count", "1").returncode, OK,
                      f"a ping between {kinds}")
             row.append(f"{'direct' if can else 'relayed':>18}")
-        print(f"# {sides[a]:>18} {' '.join(row)}", flush=True)
+        if row:
+            print(f"# {kind:>18} {' '.join(row)}", flush=True)
+
+
+def homes_of_a_carrier(lab, hairpins):
+    """Two homes behind one carrier of the kind that RFC 6888 asks for, and when they began to talk."""
+    network = internet(lab)
+    topology.carrier(network, ["h1", "h2"], "full-cone", CARRIER, MTU, hairpins)
+    daemons = begin(lab, network, ["h1", "h2"])
+    return daemons["h1"], node_id(daemons["h2"]), meet(daemons["h1"], daemons["h2"])
+
+
+@static("nodes are dialled by address")
+def test_homes_behind_one_carrier_are_direct_where_it_hairpins(lab):
+    a, peer, begin_s = homes_of_a_carrier(lab, True)
+    took_s = wait_direct(a, peer, begin_s, "two homes")
+    used = a.json("peer", "paths", peer)["paths"][0]
+    check(used["used"] and used["address"].startswith(f"{CARRIER}:"), f"the path in use is {used}")
+    print(f"# one carrier, hairpinning: direct after {took_s:.1f} s")
+
+
+@static("nodes are dialled by address")
+def test_homes_behind_one_carrier_that_does_not_hairpin_are_relayed_and_say_so(lab):
+    a, peer, _ = homes_of_a_carrier(lab, False)
+    wait_for(lambda: "behind one address" in a.json("why", peer)["relayed"]["reason"],
+             "the reason names the carrier", timeout=DIRECT_S, pause=0.2)
+    check(not is_direct(a, peer), "the session goes through a relay")
+    paths = a.json("peer", "paths", peer)
+    check(paths["paths"][0]["relay"], f"the path in use is {paths['paths'][0]}")
+    check_eq(paths["relayed"]["reason"], a.json("why", peer)["relayed"]["reason"], "both reasons")
+    check_eq(a.weft("peer", "ping", peer, "--count", "1").returncode, OK, "a ping")
+    print("# one carrier, no hairpinning: relayed")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -14,7 +14,9 @@ they look at to the inside endpoint, which each datagram out refreshes.
 An unrequested datagram is dropped before it is tracked for good. Else it would take a port from the
 mapping that comes after it, and the kind would be another one.
 
-They hold for UDP and for one inside host per port; TCP is masqueraded. There is no hairpinning.
+They hold for UDP and for one inside host per port; TCP is masqueraded. A NAT that hairpins
+(RFC 4787 6) passes a datagram from inside to its own address back in, as if it came from outside:
+the sender is seen by its outside endpoint. Others drop it.
 """
 import pathlib
 import shutil
@@ -53,6 +55,7 @@ table ip lab {{
 	map mapped {{ type {key} : ipv4_addr . inet_service; flags dynamic,timeout; timeout {lifetime}s; size 65535; }}
 	chain translate_source {{
 		type nat hook postrouting priority srcnat;
+		{hairpin_source}
 		{udp_source}
 		oifname "{outside}" masquerade
 	}}
@@ -64,6 +67,7 @@ table ip lab {{
 	}}
 	chain translate_destination {{
 		type nat hook prerouting priority dstnat;
+		{hairpin}
 		{incoming}
 	}}
 	chain forward {{
@@ -94,9 +98,19 @@ _DEPENDS_ON = {
 }
 
 
+# Of homes behind a carrier's NAT: one that RFC 6888 asks for, and one that it forbids.
+DOUBLE = {"cgn": "port-restricted+symmetric", "cgn-cone": "port-restricted+full-cone"}
+
+
+def layers_of(kind):
+    """The NATs that a packet meets on its way out, innermost first."""
+    return DOUBLE.get(kind, kind).split("+")
+
+
 def pair_of(kind):
-    """(mapping, filtering) of a kind under which UDP passes."""
-    return tuple(CLASSIC.get(kind, kind).split("/"))
+    """(mapping, filtering) of a kind under which UDP passes: of two NATs the narrower of each."""
+    pairs = [CLASSIC.get(layer, layer).split("/") for layer in layers_of(kind)]
+    return tuple(max(words, key=BEHAVIOURS.index) for words in zip(*pairs))
 
 
 def _udp_source(mapping, outside, seed):
@@ -109,11 +123,20 @@ def _udp_source(mapping, outside, seed):
             f"mod {_PORTS} seed {seed + 1} map {{ {ports} }}")
 
 
-def rules(kind, inside, outside, lifetime_s=LIFETIME_S, seed=0):
+def _hairpin(inside, public, in_key):
+    """Which datagrams from inside go back in, and whence they come then. The port is preserved."""
+    return (f'iifname "{inside}" ip daddr {public} meta l4proto udp dnat ip to {in_key} map @mapped',
+            f'iifname "{inside}" oifname "{inside}" meta l4proto udp snat ip to {public}')
+
+
+def rules(kind, inside, outside, lifetime_s=LIFETIME_S, seed=0, hairpin=None):
+    """hairpin: the outside address of a NAT that hairpins, which has one port for all remotes."""
     mapping, filtering = pair_of(kind if kind != BLOCKED else CLASSIC["port-restricted"])
     key, out_key, in_key = _FILTERS[filtering]
     incoming = in_key and f'iifname "{outside}" meta l4proto udp dnat ip to {in_key} map @mapped'
+    hairpin_in, hairpin_source = _hairpin(inside, hairpin, in_key) if hairpin else ("", "")
     return _FRAME.format(
+        hairpin=hairpin_in, hairpin_source=hairpin_source,
         inside=inside, outside=outside, lifetime=lifetime_s, key=key, out_key=out_key,
         udp_source=_udp_source(mapping, outside, seed), incoming=incoming or "",
         blocked="meta l4proto udp drop" if kind == BLOCKED else "")
@@ -131,13 +154,13 @@ def _forget_flows():
             raise OSError(-error, "connection tracking keeps its flows")
 
 
-def apply(namespace, kind, inside, outside, lifetime_s=LIFETIME_S, seed=0):
+def apply(namespace, kind, inside, outside, lifetime_s=LIFETIME_S, seed=0, hairpin=None):
     """
     Makes namespace translate between its devices inside and outside. Again: another kind, with
     whatever flows there are. Another seed: other ports, also where they were preserved.
     """
     nft = ["nft"] if shutil.which("nft") else [str(TOP / "tools" / "in-root"), "nft"]
-    namespace.run(*nft, "-f", "-", text=rules(kind, inside, outside, lifetime_s, seed))
+    namespace.run(*nft, "-f", "-", text=rules(kind, inside, outside, lifetime_s, seed, hairpin))
     for name in ("udp_timeout", "udp_timeout_stream"):
         namespace.sysctl(f"netfilter/nf_conntrack_{name}", lifetime_s)
 

@@ -86,11 +86,11 @@ def sites(network, words, mtu):
 
 def _layers(kind):
     """The NATs that a packet meets on its way out, innermost first."""
-    layers = {"open": [], "cgn": ["port-restricted", "symmetric"]}.get(kind, kind.split("+"))
+    layers = [] if kind == "open" else nat.layers_of(kind)
     for layer in layers:
         if layer not in nat.KINDS:
             raise Refused(f"{layer!r} is no kind of NAT: write {', '.join(nat.KINDS)}, "
-                          "two of them with a + between, cgn, or open")
+                          f"two of them with a + between, {', '.join(nat.DOUBLE)}, or open")
     if len(layers) > 2:
         raise Refused(f"{kind}: two layers at most")
     return layers
@@ -114,6 +114,35 @@ def behind(network, node, kind, public, mtu):
     network.address(last, outside[last], f"{public}/24")
     for router, layer in zip(routers, layers):
         network.translates(router, layer, inside[router], outside[router])
+
+
+def carrier(network, homes, kind, public, mtu, hairpins=False):
+    """Puts the nodes of homes, each behind a port-restricted NAT, behind one carrier's NAT of kind.
+
+    h1 (192.168.1.2) -- nat-h1 (100.64.0.2) -- access -- (100.64.0.1) carrier (public) -- internet
+    h2 (192.168.1.2) -- nat-h2 (100.64.0.3) --/"""
+    for name in ("access", "carrier", *homes, *(f"nat-{home}" for home in homes)):
+        network.add(name)
+    network.bridge("access")
+    inside, port = network.join("carrier", "access", mtu)
+    network.plug("access", port)
+    network.address("carrier", inside, "100.64.0.1/24")
+    outside, port = network.join("carrier", "internet", mtu)
+    network.plug("internet", port)
+    network.address("carrier", outside, f"{public}/24")
+    network.translates("carrier", kind, inside, outside, hairpin=public if hairpins else None)
+    for number, home in enumerate(homes, 1):
+        router = f"nat-{home}"
+        device, within = network.join(home, router, mtu)
+        network.address(home, device, "192.168.1.2/24")
+        network.address(router, within, "192.168.1.1/24")
+        network.route(home, "default", "via", "192.168.1.1")
+        beyond, port = network.join(router, "access", mtu)
+        network.plug("access", port)
+        network.address(router, beyond, f"100.64.0.{number + 1}/24")
+        network.route(router, "default", "via", "100.64.0.1")
+        # Both homes use one port inside, and the carrier has one inside host per port.
+        network.translates(router, "port-restricted", within, beyond, seed=number)
 
 
 def nat_(network, words, mtu):
