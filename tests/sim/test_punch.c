@@ -25,32 +25,50 @@ struct kind {
 	const char *name;
 	bool is_open; /* no NAT at all */
 	struct mem_nat_rule rule;
+	const struct mem_nat_rule *carrier; /* of a second NAT beyond; NULL: there is none */
 };
+/* What RFC 6888 asks of a carrier, and what it forbids. */
+static const struct mem_nat_rule cone = {.mapping = NAT_ENDPOINT_INDEPENDENT,
+					 .filtering = NAT_ENDPOINT_INDEPENDENT};
+static const struct mem_nat_rule hairpinning = {.mapping = NAT_ENDPOINT_INDEPENDENT,
+						.filtering = NAT_ENDPOINT_INDEPENDENT,
+						.hairpins = true};
+static const struct mem_nat_rule narrow = {.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT,
+					   .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT};
+#define PORT_RESTRICTED_RULE                                                                       \
+	{.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT}
 static const struct kind kinds[] = {
-	{"open", true, {.blocks_udp = false}},
+	{"open", true, {.blocks_udp = false}, NULL},
 	{"full cone",
 	 false,
-	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ENDPOINT_INDEPENDENT}},
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ENDPOINT_INDEPENDENT},
+	 NULL},
 	{"restricted",
 	 false,
-	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT}},
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT},
+	 NULL},
 	{"port-restricted",
 	 false,
-	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT}},
+	 {.mapping = NAT_ENDPOINT_INDEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT},
+	 NULL},
 	{"address-dependent",
 	 false,
-	 {.mapping = NAT_ADDRESS_DEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT}},
+	 {.mapping = NAT_ADDRESS_DEPENDENT, .filtering = NAT_ADDRESS_DEPENDENT},
+	 NULL},
 	{"symmetric",
 	 false,
-	 {.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT}},
+	 {.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT},
+	 NULL},
+	{"carrier, cone", false, PORT_RESTRICTED_RULE, &cone},
+	{"carrier", false, PORT_RESTRICTED_RULE, &narrow},
 };
 #define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
-enum { OPEN, FULL_CONE, RESTRICTED, PORT_RESTRICTED, ADDRESS_DEPENDENT, SYMMETRIC };
+enum { OPEN, FULL_CONE, RESTRICTED, PORT_RESTRICTED, ADDRESS_DEPENDENT, SYMMETRIC, CARRIER_CONE };
 
 static struct sim sim;
 static struct fake_relay relay;
 static struct mem_nats nats;
-static struct mem_nat nat[2];
+static struct mem_nat nat[2], carrier[2];
 static struct sim_node *ends[2], *middle;
 
 /* A request of end `from` to the other one is answered, with a refusal at least. */
@@ -71,6 +89,18 @@ static struct sim_node *place(const uint8_t ip[4])
 	return placed;
 }
 
+/* The home's NAT of index at has another one beyond it, that of index carrier_at. */
+static void place_home(unsigned at, unsigned carrier_at, const struct mem_nat_rule *rule)
+{
+	const struct addr outside = {.ip = {5, (uint8_t)(carrier_at + 1), 0, 1},
+				     .family = ADDR_IPV4};
+
+	if (!carrier[carrier_at].inside_cnt)
+		mem_nat_add(&nats, &carrier[carrier_at], rule, &outside, sim.seed + 2 + at);
+	if (mem_nat_place(&carrier[carrier_at], &nat[at].outside) < 0)
+		abort();
+}
+
 /* Behind the NAT of index at, whose address is 5.1.0.1 or 5.2.0.1; or at that address. */
 static struct sim_node *place_end(unsigned at, uint8_t number, const struct kind *kind)
 {
@@ -81,10 +111,21 @@ static struct sim_node *place_end(unsigned at, uint8_t number, const struct kind
 
 	if (kind->is_open)
 		return node;
+	if (kind->carrier) /* in the shared space of RFC 6598 */
+		memcpy(outside.ip, (const uint8_t[]){100, 64, 0, (uint8_t)(at + 2)}, 4);
 	if (!nat[at].inside_cnt)
 		mem_nat_add(&nats, &nat[at], &kind->rule, &outside, sim.seed + at);
 	if (mem_nat_place(&nat[at], &node->addr) < 0)
 		abort();
+	return node;
+}
+
+static struct sim_node *place_kind(unsigned at, const struct kind *kind)
+{
+	struct sim_node *node = place_end(at, 2, kind);
+
+	if (kind->carrier)
+		place_home(at, at, kind->carrier);
 	return node;
 }
 
@@ -93,6 +134,7 @@ static void world_open(uint64_t seed, const struct mem_link *link)
 	sim_init(&sim, sim_seed(seed), link);
 	memset(&relay, 0, sizeof(relay));
 	memset(nat, 0, sizeof(nat));
+	memset(carrier, 0, sizeof(carrier));
 	mem_nats_init(&nats, sim.net);
 	middle = place((const uint8_t[]){5, 9, 0, 1});
 }
@@ -131,16 +173,28 @@ static void session_id(uint8_t id[static MESH_SESSION_ID_LEN])
 	CHECK_EQ(mesh_session_id(node_mesh(ends[0]->node), node_key_public(ends[1]->key), id), 0);
 }
 
+/* Of two NATs the narrower of each behaviour. */
+static struct mem_nat_rule both(const struct kind *kind)
+{
+	struct mem_nat_rule rule = kind->rule;
+
+	if (kind->carrier && kind->carrier->mapping > rule.mapping)
+		rule.mapping = kind->carrier->mapping;
+	if (kind->carrier && kind->carrier->filtering > rule.filtering)
+		rule.filtering = kind->carrier->filtering;
+	return rule;
+}
+
 /* A probe of from to what others see of to arrives, if to has written there. */
 static bool passes(const struct kind *from, const struct kind *to)
 {
-	bool has_port = from->is_open || from->rule.mapping == NAT_ENDPOINT_INDEPENDENT;
+	bool has_port = from->is_open || both(from).mapping == NAT_ENDPOINT_INDEPENDENT;
 
 	if (to->is_open)
 		return true;
-	if (to->rule.mapping != NAT_ENDPOINT_INDEPENDENT)
+	if (both(to).mapping != NAT_ENDPOINT_INDEPENDENT)
 		return false;
-	return to->rule.filtering != NAT_ADDRESS_AND_PORT_DEPENDENT || has_port;
+	return both(to).filtering != NAT_ADDRESS_AND_PORT_DEPENDENT || has_port;
 }
 
 static void run_pair(const struct kind *from, const struct kind *to)
@@ -150,8 +204,8 @@ static void run_pair(const struct kind *from, const struct kind *to)
 	uint64_t began_ns, forwarded_cnt;
 
 	world_open(1, &even);
-	ends[0] = place_end(0, 2, from);
-	ends[1] = place_end(1, 2, to);
+	ends[0] = place_kind(0, from);
+	ends[1] = place_kind(1, to);
 	world_begin();
 	session_id(ids[0]);
 	began_ns = sim.now_ns;
@@ -181,8 +235,8 @@ static void test_each_pair_of_nats_that_can_be_punched_is_direct(void)
 static void begin_pair(uint64_t seed, const struct mem_link *link, unsigned from, unsigned to)
 {
 	world_open(seed, link);
-	ends[0] = place_end(0, 2, &kinds[from]);
-	ends[1] = place_end(1, 2, &kinds[to]);
+	ends[0] = place_kind(0, &kinds[from]);
+	ends[1] = place_kind(1, &kinds[to]);
 	world_begin();
 }
 
@@ -204,6 +258,30 @@ static void test_nodes_behind_one_nat_meet_inside(void)
 	CHECK(path_of(0, &path));
 	CHECK(addr_equal(&path.remote, &ends[1]->addr));
 	sim_fini(&sim);
+}
+
+/* Two homes of one carrier; by its outside address alone, as each home has its own network. */
+static bool homes_of_one_carrier_are_direct(const struct mem_nat_rule *rule)
+{
+	bool is;
+
+	world_open(7, &even);
+	for (unsigned i = 0; i < 2; i++) {
+		ends[i] = place_end(i, 2, &kinds[CARRIER_CONE]);
+		place_home(i, 0, rule);
+	}
+	world_begin();
+	is = sim_run(&sim, DIRECT_NS, is_direct, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		is = answers(i) && is;
+	sim_fini(&sim);
+	return is;
+}
+
+static void test_homes_of_one_carrier_are_direct_where_it_hairpins(void)
+{
+	CHECK(homes_of_one_carrier_are_direct(&hairpinning));
+	CHECK(!homes_of_one_carrier_are_direct(&cone));
 }
 
 /* The answering node sends each probe once in a round, so a lost one may cost a round. */
@@ -369,6 +447,7 @@ int main(void)
 {
 	RUN(test_each_pair_of_nats_that_can_be_punched_is_direct);
 	RUN(test_nodes_behind_one_nat_meet_inside);
+	RUN(test_homes_of_one_carrier_are_direct_where_it_hairpins);
 	RUN(test_lost_probes_cost_rounds);
 	RUN(test_a_pair_that_cannot_is_asked_ever_more_seldom);
 	RUN(test_another_nat_is_found_out);

@@ -198,13 +198,10 @@ static bool nat_translate_out(struct mem_nat *nat, struct addr *from, const stru
 	return true;
 }
 
-static bool nats_leave(void *ctx, struct addr *from, const struct addr *to, uint64_t now_ns)
+/* Past one NAT; false: it drops the datagram. */
+static bool nat_leave(struct mem_nat *nat, struct addr *from, const struct addr *to,
+		      uint64_t now_ns)
 {
-	const struct mem_nats *nats = ctx;
-	struct mem_nat *nat = nat_of_inside(nats, from);
-
-	if (!nat || is_inside(nat, to))
-		return true;
 	if (nat->rule.blocks_udp) {
 		nat->blocked_cnt++;
 		return false;
@@ -216,18 +213,25 @@ static bool nats_leave(void *ctx, struct addr *from, const struct addr *to, uint
 	return nat_translate_out(nat, from, to, now_ns);
 }
 
-static bool nats_arrive(void *ctx, const struct addr *from, struct addr *to, uint64_t now_ns)
+static bool nats_leave(void *ctx, struct addr *from, const struct addr *to, uint64_t now_ns)
 {
 	const struct mem_nats *nats = ctx;
-	struct mem_nat *nat = nat_of_inside(nats, to);
+	struct mem_nat *nat = nat_of_inside(nats, from);
+
+	/* The outside address of a home's NAT is inside of a carrier's. */
+	while (nat && !is_inside(nat, to)) {
+		if (!nat_leave(nat, from, to, now_ns))
+			return false;
+		nat = addr_is_same_host(to, &nat->outside) ? NULL : nat_of_inside(nats, from);
+	}
+	return true;
+}
+
+static bool nat_arrive(struct mem_nat *nat, const struct addr *from, struct addr *to,
+		       uint64_t now_ns)
+{
 	const struct mem_nat_mapping *row;
 
-	/* An inside address means nothing elsewhere. */
-	if (nat)
-		return is_inside(nat, from);
-	nat = nat_of_outside(nats, to);
-	if (!nat)
-		return true;
 	if (nat->rule.blocks_udp) {
 		nat->blocked_cnt++;
 		return false;
@@ -243,6 +247,20 @@ static bool nats_arrive(void *ctx, const struct addr *from, struct addr *to, uin
 	}
 	nat->in_cnt++;
 	*to = row->inside;
+	return true;
+}
+
+static bool nats_arrive(void *ctx, const struct addr *from, struct addr *to, uint64_t now_ns)
+{
+	const struct mem_nats *nats = ctx;
+	struct mem_nat *nat = nat_of_inside(nats, to);
+
+	/* An inside address means nothing elsewhere. */
+	if (nat && !is_inside(nat, from))
+		return false;
+	while ((nat = nat_of_outside(nats, to)))
+		if (!nat_arrive(nat, from, to, now_ns))
+			return false;
 	return true;
 }
 

@@ -81,7 +81,10 @@ void mem_nats_init(struct mem_nats *nats, struct mem_net *net);
 /* mem_nat_add: nat, borrowed, has the IP address of outside. */
 void mem_nat_add(struct mem_nats *nats, struct mem_nat *nat, const struct mem_nat_rule *rule,
 		 const struct addr *outside, uint64_t seed);
-/* mem_nat_place: the host of inside is behind nat. Returns 0 or WEFT_EFULL. */
+/*
+ * mem_nat_place: the host of inside is behind nat. It may be the outside address of another NAT, which is
+ * a home's then, and nat a carrier's. Returns 0 or WEFT_EFULL.
+ */
 WEFT_MUST_CHECK
 int mem_nat_place(struct mem_nat *nat, const struct addr *inside);
 /* mem_nat_rebind: nat forgets its mappings, and the next ones have other ports. */

@@ -255,6 +255,71 @@ static void test_hairpinning_is_by_the_outside_address_or_not_at_all(void)
 	}
 }
 
+/* The NAT of yard is a home's then. */
+static void carrier_add(struct yard *yard, struct mem_nat *carrier, const struct mem_nat_rule *rule)
+{
+	static const struct addr far = {.ip = {203, 0, 113, 200}, .family = ADDR_IPV4};
+
+	mem_nat_add(&yard->nats, carrier, rule, &far, 5);
+	if (mem_nat_place(carrier, &outside) < 0)
+		abort();
+}
+
+static void test_two_nats_are_the_narrower_of_each_behaviour(void)
+{
+	EACH_PAIR(mapping, filtering)
+	{
+		struct mem_nat_rule home = rule_of(NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT);
+		struct mem_nat_rule far = rule_of(mapping, filtering);
+		struct mem_nat carrier;
+		struct addr x, y;
+		struct yard yard;
+
+		yard_open(&yard, &home, 1);
+		carrier_add(&yard, &carrier, &far);
+		x = yard_seen(&yard, IN, X);
+		y = yard_seen(&yard, IN, Y);
+		CHECK(addr_is_same_host(&x, &carrier.outside));
+		CHECK_EQ(x.port == y.port, mapping == NAT_ENDPOINT_INDEPENDENT);
+		CHECK(yard_reaches(&yard, X, &x));
+		CHECK_EQ(yard_reaches(&yard, X_OTHER_PORT, &x),
+			 filtering != NAT_ADDRESS_AND_PORT_DEPENDENT);
+		/* The address between both means nothing elsewhere. */
+		x = outside;
+		x.port = addrs[IN].port;
+		CHECK(!yard_reaches(&yard, X, &x));
+		yard_close(&yard);
+	}
+}
+
+static void test_a_carrier_hairpins_for_its_homes_or_not_at_all(void)
+{
+	for (int hairpins = 0; hairpins < 2; hairpins++) {
+		struct mem_nat_rule rule =
+			rule_of(NAT_ENDPOINT_INDEPENDENT, NAT_ENDPOINT_INDEPENDENT);
+		const struct addr next_door = {.ip = {203, 0, 113, 2}, .family = ADDR_IPV4};
+		struct mem_nat carrier, other;
+		struct addr first, heard;
+		struct yard yard;
+
+		yard_open(&yard, &rule, 1);
+		/* Its only host is elsewhere by now: it is behind the second home's NAT. */
+		yard.nat.inside_cnt = 1;
+		mem_nat_add(&yard.nats, &other, &rule, &next_door, 6);
+		CHECK_EQ(mem_nat_place(&other, &addrs[IN_TOO]), 0);
+		rule.hairpins = hairpins;
+		carrier_add(&yard, &carrier, &rule);
+		CHECK_EQ(mem_nat_place(&carrier, &next_door), 0);
+		first = yard_seen(&yard, IN, X);
+		yard_send(&yard, IN_TOO, &first);
+		heard = yard_heard(&yard, IN);
+		CHECK_EQ(heard.family != ADDR_NONE, hairpins);
+		CHECK_EQ(addr_is_same_host(&heard, &carrier.outside), hairpins);
+		CHECK_EQ(carrier.hairpin_cnt, !hairpins);
+		yard_close(&yard);
+	}
+}
+
 static void test_blocked_udp_passes_in_neither_direction(void)
 {
 	struct mem_nat_rule rule = rule_of(NAT_ENDPOINT_INDEPENDENT, NAT_ENDPOINT_INDEPENDENT);
@@ -353,6 +418,8 @@ int main(void)
 	RUN(test_port_is_kept_only_while_it_is_free);
 	RUN(test_rebinding_gives_each_mapping_another_port);
 	RUN(test_hairpinning_is_by_the_outside_address_or_not_at_all);
+	RUN(test_two_nats_are_the_narrower_of_each_behaviour);
+	RUN(test_a_carrier_hairpins_for_its_homes_or_not_at_all);
 	RUN(test_blocked_udp_passes_in_neither_direction);
 	RUN(test_another_filter_holds_for_the_mappings_there_are);
 	RUN(test_full_tables_drop_and_count);
