@@ -42,6 +42,7 @@ static struct relay_flow_message told(const struct fake_relay *relay, const stru
 		.mtu = relay->mtu,
 		.flow = (uint64_t)flow->number | (uint64_t)leg << 32,
 		.expires_s = 7200,
+		.is_slow = relay->slows,
 	};
 
 	memcpy(message.peer, flow->keys[leg ^ 1], MESH_KEY_LEN);

@@ -23,6 +23,7 @@ struct fake_relay {
 	struct sim_node *node;
 	uint8_t life; /* in labels, so those of before are unknown */
 	uint16_t mtu;
+	bool slows; /* it says that the volume of its flows ended */
 	struct fake_flow flows[FAKE_RELAY_FLOWS];
 	uint64_t opened_cnt, forwarded_cnt, unknown_cnt;
 };

@@ -56,7 +56,7 @@ struct relay_end_rig {
 	struct addr delivered_at, found, moved_to, expelled;
 	unsigned found_cnt, ended_cnt;
 	int ended_err;
-	unsigned event_cnts[3];
+	unsigned event_cnts[RELAY_END_EVENT_CNT];
 	unsigned kept_cnt; /* changes of the relays that are kept */
 	mesh_connect_fn connect_done;
 	void *connect_arg;

@@ -29,6 +29,11 @@ static void on_closed(void *ctx, struct relay_flow_id id, enum relay_close_why w
 	relay_broker_closed(((struct node *)ctx)->relay_broker, id, why);
 }
 
+static void on_slowed(void *ctx, struct relay_flow_id id, bool is_slow)
+{
+	relay_broker_slowed(((struct node *)ctx)->relay_broker, id, is_slow);
+}
+
 int node_open_relay(struct node *node, const struct node_params *params, char *what)
 {
 	const struct relay_params relay = {
@@ -41,6 +46,7 @@ int node_open_relay(struct node *node, const struct node_params *params, char *w
 		.wall_s = params->wall_s,
 		.is_own = is_own_addr,
 		.on_closed = on_closed,
+		.on_slowed = on_slowed,
 		.ctx = node,
 	};
 	int err;

@@ -76,6 +76,7 @@ static const struct cbor_field flow_fields[] = {
 	{7, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct relay_flow_message, label)},
 	{8, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_flow_message, expires_s),
 	 .max = EXPIRES_MAX_S},
+	{10, CBOR_FIELD_FLAG, CBOR_OPTIONAL, CBOR_AT(struct relay_flow_message, is_slow)},
 };
 static const struct cbor_table flow_table = {CBOR_FIELDS(flow_fields)};
 

@@ -65,6 +65,7 @@ struct relay_flow_message {
 	uint64_t flow;
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN]; /* kind 0 */
 	uint32_t expires_s;
+	bool is_slow; /* its volume is used up, so it carries little (relay_config.slow_per_s) */
 };
 struct relay_close_message {
 	uint64_t flow;

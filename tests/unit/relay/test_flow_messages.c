@@ -50,11 +50,15 @@ static size_t accept_of(uint16_t mtu)
 	return w.bad ? 0 : writer_len(&w);
 }
 
+/* Flows of an odd number are slow. */
 static size_t flow_of(uint64_t number, uint16_t mtu, uint32_t expires_s)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct relay_flow_message message = {
-		.class = RELAY_CONTROL, .mtu = mtu, .flow = number, .expires_s = expires_s};
+	struct relay_flow_message message = {.class = RELAY_CONTROL,
+					     .mtu = mtu,
+					     .flow = number,
+					     .expires_s = expires_s,
+					     .is_slow = number & 1};
 
 	memset(message.peer, 9, sizeof(message.peer));
 	memset(message.label, 0x9e, sizeof(message.label));
@@ -110,6 +114,9 @@ static void test_offer_accept_flow_and_close_are_read_as_written(void)
 	CHECK_EQ(flow.flow, number);
 	CHECK_EQ(flow.label[15], 0x9e);
 	CHECK_EQ(flow.expires_s, 7200);
+	CHECK(flow.is_slow);
+	CHECK_EQ(relay_message_flow_parse(bytes, flow_of(number - 1, 1264, 7200), &flow), 0);
+	CHECK(!flow.is_slow);
 	CHECK_EQ(relay_message_close_parse(bytes, close_of(number, RELAY_END_PEER_GONE), &closed),
 		 0);
 	CHECK_EQ(closed.flow, number);
@@ -209,7 +216,7 @@ static void test_a_prefix_of_a_message_is_none(void)
 		size_t len = kind == 0	 ? open_of(30, 60, 1436)
 			     : kind == 1 ? offer_of(60)
 			     : kind == 2 ? accept_of(1436)
-			     : kind == 3 ? flow_of(0x112345678ull, 1436, 7200)
+			     : kind == 3 ? flow_of(0x112345679ull, 1436, 7200)
 					 : close_of(0x112345678ull, 3);
 
 		CHECK_EQ(parse_one(kind, bytes, len), 0);

@@ -135,6 +135,7 @@ void api_tell_relay_flow(struct api *api, const struct relay_end_event *event)
 		[RELAY_END_EVENT_OPENED] = "relay_flow.opened",
 		[RELAY_END_EVENT_REOPENED] = "relay_flow.reopened",
 		[RELAY_END_EVENT_LOST] = "relay_flow.lost",
+		[RELAY_END_EVENT_SLOWED] = "relay_flow.slowed",
 	};
 	char relay[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP];
 

@@ -93,6 +93,8 @@ static void sessions_add(struct paths *paths, const struct mesh_peer_info *peer)
 
 static const char *flow_why(const struct relay_end_row *flow)
 {
+	if (flow->slow_ns)
+		return "open, at a low rate: its volume ended; a grant of the relay has more";
 	if (!flow->is_open)
 		return "lost; the node that opened it asks the relay for it again";
 	return flow->is_opener ? "open; the session goes another way"

@@ -125,10 +125,20 @@ static struct reason reason_of(const struct api *api, const struct mesh_peer_inf
 	return round_reason(api, peer->key, view);
 }
 
+static bool flow_of(const struct api *api, const struct addr *label, struct relay_end_row *out_flow)
+{
+	for (unsigned i = 0; api->relay_end && i < relay_end_row_cap(api->relay_end); i++)
+		if (relay_end_row(api->relay_end, i, out_flow) &&
+		    addr_equal(&out_flow->label, label))
+			return true;
+	return false;
+}
+
 bool api_relayed_reason(struct varlink_blocks *blocks, const struct api *api,
 			const struct mesh_peer_info *peer, struct api_relayed_reason *out)
 {
 	struct mesh_session_path session;
+	struct relay_end_row flow;
 	struct punch_view view;
 	struct reason reason;
 	bool has_view;
@@ -148,6 +158,10 @@ bool api_relayed_reason(struct varlink_blocks *blocks, const struct api *api,
 			api_uint((api->wall_us(api->ctx) +
 				  (session.search_ns - api->home->now_ns) / NS_PER_US) /
 				 1000000));
+	if (flow_of(api, &peer->conn.remote, &flow) && flow.slow_ns)
+		API_SET(out, slowed_s,
+			api_uint(api->wall_us(api->ctx) / 1000000 -
+				 (api->home->now_ns - flow.slow_ns) / NS_PER_S));
 	return true;
 }
 

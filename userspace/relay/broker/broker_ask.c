@@ -113,6 +113,7 @@ static void label_done(struct relay_broker *broker, const struct broker_ask *ask
 	if (reply->err == 0) {
 		flow->legs[leg].is_told = true;
 		flow->legs[leg].told_generation = ask->generation;
+		flow->legs[leg].told_slow = ask->is_slow;
 	} else if (is_final(reply)) {
 		relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_REFUSED);
 	}
@@ -180,6 +181,7 @@ size_t relay_broker_flow_write(const struct relay_broker *broker, const struct b
 		.class = flow->class,
 		.mtu = flow->mtu,
 		.flow = relay_flow_number(flow->id, leg),
+		.is_slow = flow->is_slow,
 	};
 	uint64_t end_s = ((uint64_t)flow->generation + WEFT_RELAY_KEY_CNT) * WEFT_RELAY_KEY_LIFE_S;
 	struct writer w = writer_of(out, cap);
@@ -214,8 +216,11 @@ static int end_ask(struct relay_broker *broker, const struct broker_ask *fields,
 void relay_broker_label_tell(struct relay_broker *broker, struct broker_flow *flow, unsigned leg)
 {
 	uint8_t payload[256];
-	const struct broker_ask fields = {
-		.kind = BROKER_LABEL, .id = flow->id, .leg = leg, .generation = flow->generation};
+	const struct broker_ask fields = {.kind = BROKER_LABEL,
+					  .id = flow->id,
+					  .leg = leg,
+					  .generation = flow->generation,
+					  .is_slow = flow->is_slow};
 	struct broker_ask_terms terms = {
 		.type = MESH_FLOW,
 		.payload = payload,

@@ -232,6 +232,7 @@ static void flow_enter(struct relay_broker *broker, const struct broker_ask *ask
 	if (relay_flow_read(broker->params.relay, id, &view) == 0) {
 		flow->mtu = (uint16_t)view.mtu;
 		flow->generation = view.generation;
+		flow->is_slow = view.is_slow;
 	}
 	for (unsigned leg = 0; leg < 2; leg++)
 		leg_enter(flow, leg, ends[leg], &paths[leg]);
@@ -302,6 +303,7 @@ static void flow_answer(struct relay_broker *broker, struct mesh_incoming *openi
 	if (broker->params.mesh.ops->answer(opening, MESH_FLOW, payload, len, NULL) == 0) {
 		flow->legs[0].is_told = true;
 		flow->legs[0].told_generation = flow->generation;
+		flow->legs[0].told_slow = flow->is_slow;
 	}
 }
 

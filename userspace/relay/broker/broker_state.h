@@ -26,6 +26,7 @@ struct broker_leg {
 	struct broker_end *end;
 	uint32_t told_generation; /* of the label that the end has */
 	bool is_told;
+	bool told_slow; /* what it heard of the flow's volume */
 	bool is_asking; /* a label is on its way */
 };
 
@@ -37,6 +38,7 @@ struct broker_flow {
 	uint16_t mtu;
 	uint8_t class;
 	bool is_open, is_free;
+	bool is_slow; /* its volume is used up */
 };
 
 enum broker_ask_kind { BROKER_OFFER, BROKER_LABEL, BROKER_CLOSE };
@@ -53,6 +55,7 @@ struct broker_ask {
 	struct relay_flow_id id; /* of LABEL and CLOSE, and the leg */
 	unsigned leg;
 	uint32_t generation; /* of LABEL */
+	bool is_slow;	     /* likewise */
 	/* Of OFFER: */
 	struct mesh_incoming *opening; /* the opener's request */
 	struct broker_end *opener;

@@ -132,13 +132,19 @@ static void flow_renew(struct relay_broker *broker, struct broker_flow *flow)
 	broker->stats.renewed_cnt++;
 }
 
-/* An end that has not got the newest label gets it. */
+static bool leg_is_told(const struct broker_flow *flow, const struct broker_leg *leg)
+{
+	return leg->is_told && leg->told_generation == flow->generation &&
+	       leg->told_slow == flow->is_slow;
+}
+
+/* An end that has not got the newest label, or does not know that the volume ended, is told. */
 static void flow_look(struct relay_broker *broker, struct broker_flow *flow)
 {
 	if (broker->wall_s / WEFT_RELAY_KEY_LIFE_S >= flow->generation + RENEW_AFTER)
 		flow_renew(broker, flow);
 	for (unsigned leg = 0; leg < 2; leg++)
-		if (!flow->legs[leg].is_told || flow->legs[leg].told_generation != flow->generation)
+		if (!leg_is_told(flow, &flow->legs[leg]))
 			relay_broker_label_tell(broker, flow, leg);
 }
 
@@ -186,6 +192,15 @@ void relay_broker_closed(struct relay_broker *broker, struct relay_flow_id id,
 	for (unsigned leg = 0; leg < 2; leg++)
 		relay_broker_close_tell(broker, flow, leg, words[why]);
 	relay_broker_flow_drop(broker, flow);
+}
+
+void relay_broker_slowed(struct relay_broker *broker, struct relay_flow_id id, bool is_slow)
+{
+	struct broker_flow *flow = broker ? relay_broker_flow_of(broker, id) : NULL;
+
+	/* The next look at it tells its ends. */
+	if (flow)
+		flow->is_slow = is_slow;
 }
 
 /* --- for the eyes of the operator --- */

@@ -77,6 +77,8 @@ void relay_broker_session_down(struct relay_broker *broker, const uint8_t *key, 
 /* relay_broker_closed: the relay closed a flow by itself (relay_params.on_closed). */
 void relay_broker_closed(struct relay_broker *broker, struct relay_flow_id id,
 			 enum relay_close_why why);
+/* relay_broker_slowed: the flow's volume ended, or is there again (relay_params.on_slowed). */
+void relay_broker_slowed(struct relay_broker *broker, struct relay_flow_id id, bool is_slow);
 
 /* What `weft relay show` prints of a flow beside relay_flow_read. Borrowed for the turn. */
 struct relay_broker_flow {

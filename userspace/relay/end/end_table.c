@@ -401,6 +401,22 @@ static void flow_set_mtu(struct end_flow *flow, uint16_t mtu)
 	flow->mtu = mtu;
 }
 
+static void flow_set_slow(struct end_flow *flow, bool is_slow)
+{
+	uint64_t now_ns = flow->end->now_ns;
+
+	if (!is_slow)
+		flow->slow_ns = 0;
+	if (!is_slow || flow->slow_ns)
+		return;
+	flow->slow_ns = now_ns;
+	flow->end->stats.slowed_cnt++;
+	if (flow->slow_told_ns && now_ns - flow->slow_told_ns < END_SLOWED_NS)
+		return;
+	flow->slow_told_ns = now_ns;
+	flow_tell_event(flow, RELAY_END_EVENT_SLOWED);
+}
+
 int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message)
 {
 	struct relay_end *end = flow->end;
@@ -438,6 +454,7 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	  : flow->is_opener ? &end->stats.opened_cnt
 			    : &end->stats.accepted_cnt) += 1;
 	flow->was_open = true;
+	flow_set_slow(flow, message->is_slow);
 	relay_end_hurry(end, end->now_ns);
 	return 0;
 }

@@ -213,6 +213,7 @@ bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_r
 		.heard_cnt = flow->heard_cnt,
 		.since_ns = flow->is_open ? flow->opened_ns : flow->lost_ns,
 		.heard_ns = flow->heard_ns,
+		.slow_ns = flow->is_open ? flow->slow_ns : 0,
 	};
 	return true;
 }

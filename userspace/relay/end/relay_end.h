@@ -70,6 +70,8 @@ enum relay_end_event_kind {
 	RELAY_END_EVENT_OPENED,
 	RELAY_END_EVENT_REOPENED,
 	RELAY_END_EVENT_LOST,
+	RELAY_END_EVENT_SLOWED, /* the relay says that the flow's volume ended; once a minute */
+	RELAY_END_EVENT_CNT,
 };
 struct relay_end_event {
 	enum relay_end_event_kind kind;
@@ -195,6 +197,7 @@ struct relay_end_row {
 	uint64_t sent_cnt, heard_cnt;
 	uint64_t since_ns; /* it is open, or is not */
 	uint64_t heard_ns; /* a datagram came last; 0: none did */
+	uint64_t slow_ns;  /* its volume ended, so it carries little; 0: it did not */
 };
 /* relay_end_row: the flow of slot idx; false: there is none. Borrowed for the turn. */
 bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_row *out_row);

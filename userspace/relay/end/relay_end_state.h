@@ -23,6 +23,9 @@
  */
 #define END_RETRY_NS (100 * NS_PER_MS)
 
+/* A relay that slows a flow again and again makes an event a minute. */
+#define END_SLOWED_NS (60 * NS_PER_S)
+
 #define END_REPLY_CAP (256 + MESH_FRAME_OVERHEAD)
 
 /* A relay that some flow uses, or whose session is kept. */
@@ -84,6 +87,8 @@ struct end_flow {
 	uint64_t expires_ns;
 	uint64_t made_ns, lost_ns; /* lost: since when it is not open */
 	uint64_t opened_ns;
+	uint64_t slow_ns;      /* its volume ended; 0: it did not */
+	uint64_t slow_told_ns; /* the last event of that */
 	uint64_t sent_ns, heard_ns;
 	struct addr direct;   /* while is_spare: where its peer is */
 	uint64_t warm_ns;     /* a datagram of relay_end_ask went or came */

@@ -24,6 +24,7 @@ static const struct mem_nat_rule restricted = {.mapping = NAT_ENDPOINT_INDEPENDE
 
 static struct method_rig rig;
 static struct fake_relay relay;
+static bool slows; /* the relay says that the volume of flows ended */
 static struct mem_nats nats;
 static struct mem_nat nat[2];
 static struct sim_node *ends[2], *middle, *third, *others[2]; /* which see the ends, too */
@@ -72,6 +73,7 @@ static void meet(unsigned dialler)
 {
 	method_rig_start(&rig);
 	fake_relay_attach(&relay, middle);
+	relay.slows = slows;
 	/* One that was dialled by the others is the third node that writes to the ends. */
 	for (unsigned at = 0; at < 2; at++)
 		CHECK_EQ(sim_reach(others[at], third, true)->err, 0);
@@ -161,6 +163,7 @@ static void test_a_relayed_session_is_shown_by_its_relay_and_says_why(void)
 		  "both routers give each destination another port");
 	CHECK_STR(method_text(&rig, "relayed.relay"), relay_id);
 	CHECK(method_number(&rig, "relayed.rounds") >= 3);
+	CHECK(!method_at(&rig, "relayed.slowed_s"));
 	CHECK(method_number(&rig, "relayed.next_round_s") >= (long long)SIM_WALL_S);
 	CHECK(!names_label());
 	CHECK_STR(ask("ShowWhy", "who"), "");
@@ -280,6 +283,25 @@ static void test_the_node_that_was_dialled_names_the_other_one(void)
 	check_reason(1, "the peer dialled, so it is the one that looks for a direct path");
 }
 
+static void test_the_end_of_a_flows_volume_is_shown(void)
+{
+	json_t *event;
+
+	slows = true;
+	begin(9, &symmetric, &symmetric);
+	meet(0);
+	slows = false;
+	wait_s(5);
+	CHECK_STR(ask("ShowWhy", "who"), "");
+	CHECK(method_number(&rig, "relayed.slowed_s") >= (long long)SIM_WALL_S);
+	event = last_event("relay_flow.slowed");
+	CHECK(event);
+	CHECK_STR(json_string_value(json_object_get(json_object_get(event, "fields"), "relay")),
+		  relay_id);
+	json_decref(event);
+	method_rig_fini(&rig);
+}
+
 static void test_an_unknown_peer_has_no_paths(void)
 {
 	begin(7, &restricted, &restricted);
@@ -297,6 +319,7 @@ int main(void)
 	RUN(test_a_viewer_sees_no_address_of_a_path);
 	RUN(test_the_kinds_of_both_routers_are_named);
 	RUN(test_the_node_that_was_dialled_names_the_other_one);
+	RUN(test_the_end_of_a_flows_volume_is_shown);
 	RUN(test_an_unknown_peer_has_no_paths);
 	return check_done();
 }

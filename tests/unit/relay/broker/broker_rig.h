@@ -68,6 +68,12 @@ static inline void on_closed(void *ctx, struct relay_flow_id id, enum relay_clos
 	relay_broker_closed(broker, id, why);
 }
 
+static inline void on_slowed(void *ctx, struct relay_flow_id id, bool is_slow)
+{
+	(void)ctx;
+	relay_broker_slowed(broker, id, is_slow);
+}
+
 static inline int no_grant(void *ctx, const uint8_t *opener,
 			   const struct relay_open_message *message, unsigned *out_row,
 			   const char **out_why)
@@ -183,7 +189,8 @@ static inline struct end *end_add(void)
 static inline void begin_with(const struct relay_broker_params *more)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {3, 1};
-	struct relay_params params = {.random = &dice, .on_closed = on_closed};
+	struct relay_params params = {
+		.random = &dice, .on_closed = on_closed, .on_slowed = on_slowed};
 	struct relay_broker_params of_broker = *more;
 
 	end_cnt = 0;

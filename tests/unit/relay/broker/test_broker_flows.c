@@ -174,6 +174,60 @@ static void test_labels_are_renewed_while_they_are_heard(void)
 	end_all();
 }
 
+/* The flow of both ends carried len bytes more, as the driver counts them. */
+static void carry(const struct end *opener, uint64_t len)
+{
+	unsigned leg;
+	struct relay_flow_id id = relay_flow_of_number(opener->flow.flow, &leg);
+	struct weft_relay_flow *row = &relay_tables(relay)->flows[id.idx];
+
+	row->bytes[0] += len;
+	row->packets[0]++;
+}
+
+static void test_both_ends_learn_that_the_volume_ended_and_is_there_again(void)
+{
+	struct end *opener, *peer;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(5000);
+	carry(opener, 16u << 20);
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 1);
+	CHECK(!peer->flow.is_slow);
+	carry(opener, 1);
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 2);
+	CHECK_EQ(opener->label_cnt, 1);
+	CHECK(peer->flow.is_slow && opener->flow.is_slow);
+	wall_ahead_s = 24 * 3600;
+	run_ms(5000);
+	CHECK(!peer->flow.is_slow && !opener->flow.is_slow);
+	end_all();
+}
+
+static void test_a_flow_of_a_key_whose_volume_ended_begins_slow(void)
+{
+	struct end *opener, *peer, *other;
+
+	begin();
+	opener = end_add();
+	peer = end_add();
+	other = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	carry(opener, (16u << 20) + 1);
+	run_ms(5000);
+	CHECK_EQ(open_to(opener, other), 0);
+	CHECK(opener->flow.is_slow);
+	run_ms(5000);
+	CHECK(other->flow.is_slow);
+	CHECK_EQ(other->label_cnt, 1);
+	end_all();
+}
+
 static void test_a_clock_that_was_put_back_opens_flows(void)
 {
 	struct end *opener, *peer;
@@ -219,6 +273,8 @@ int main(void)
 	RUN(test_a_leg_follows_its_session);
 	RUN(test_a_leg_may_be_a_session_on_tcp);
 	RUN(test_labels_are_renewed_while_they_are_heard);
+	RUN(test_both_ends_learn_that_the_volume_ended_and_is_there_again);
+	RUN(test_a_flow_of_a_key_whose_volume_ended_begins_slow);
 	RUN(test_a_clock_that_was_put_back_opens_flows);
 	RUN(test_a_flow_is_shown_with_both_keys);
 	return check_done();

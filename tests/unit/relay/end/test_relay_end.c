@@ -200,6 +200,39 @@ static void test_a_lost_flow_is_opened_again_under_its_label(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void tell_slow(struct relay_flow_message *told, bool is_slow)
+{
+	told->is_slow = is_slow;
+	relay_end_rig_flow(&rig, 0, told);
+	CHECK_EQ(rig.code, 0);
+}
+
+/* A relay may say so as often as it likes: an event a minute comes of it. */
+static void test_the_end_of_a_flows_volume_is_an_event_a_minute(void)
+{
+	struct relay_flow_message told;
+	struct relay_end_row row;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	CHECK(relay_end_row(rig.end, 0, &row));
+	CHECK_EQ(row.slow_ns, 0);
+	for (unsigned i = 0; i < 10; i++) {
+		tell_slow(&told, true);
+		CHECK(relay_end_row(rig.end, 0, &row));
+		CHECK_EQ(row.slow_ns, rig.now_ns);
+		tell_slow(&told, false);
+		CHECK(relay_end_row(rig.end, 0, &row));
+		CHECK_EQ(row.slow_ns, 0);
+	}
+	CHECK_EQ(rig.event_cnts[RELAY_END_EVENT_SLOWED], 1);
+	CHECK_EQ(relay_end_rig_stats(&rig).slowed_cnt, 10);
+	relay_end_rig_run(&rig, 60 * NS_PER_S);
+	tell_slow(&told, true);
+	CHECK_EQ(rig.event_cnts[RELAY_END_EVENT_SLOWED], 2);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_flow_that_carries_less_gets_another_label(void)
 {
 	struct relay_flow_message told, less = relay_end_rig_told(0, PEER, 2);
@@ -586,6 +619,7 @@ int main(void)
 	RUN(test_what_is_no_label_goes_as_it_is);
 	RUN(test_only_the_relays_exact_bytes_are_heard);
 	RUN(test_a_lost_flow_is_opened_again_under_its_label);
+	RUN(test_the_end_of_a_flows_volume_is_an_event_a_minute);
 	RUN(test_a_flow_that_carries_less_gets_another_label);
 	RUN(test_an_acceptor_delivers_first_packets_and_waits_for_the_flow);
 	RUN(test_an_offer_that_no_flow_follows_is_forgotten);
