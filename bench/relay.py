@@ -6,8 +6,10 @@ by weft's UDP socket, by coturn. And by a program that sends everything back.
     send, first CPU: pktgen is all first ends, its sink all second ends -- veth --
     receive, last CPU: NAPI thread, relay
 
-The relay has 1,000 flows open, of which 1, 100 or all carry. What a socket relays is offered at
-the rate at which it relays most. The delay is that of another program than pktgen, by sockets.
+The relay has 1,000 flows open, of which one or all carry, by IPv4, by IPv6, or from IPv4 to IPv6.
+What a socket relays is offered at the rate at which it relays most. The delay is that of another
+program than pktgen, by sockets; relay_load.py has it under load. ONLY=IPv6 or ONLY=load measures
+that alone.
 """
 import contextlib
 import itertools
@@ -22,12 +24,15 @@ import tempfile
 import time
 
 import relay_contenders as contenders
+import relay_load
 import report
 import veth
 
 SECONDS = os.environ.get("SECONDS", "1")
-SIZES = (100, 1200)
-FLOW_CNTS = (1, 100, contenders.FLOWS)
+SIZES = (200, 1250)
+FLOW_CNTS = (1, contenders.FLOWS)
+FAMILIES = tuple(contenders.FAMILIES)
+ONLY = os.environ.get("ONLY")
 DELAY_RATES = (1000, 50000)
 FIRST_RATE, RATE_STEP, RATE_MAX = 50000, 1.3, 3000000
 TRY_SECONDS = "0.4"
@@ -53,14 +58,17 @@ def undisturbed(pids):
 
 
 class Bench:
+    OURS, SOCKET, DELAY, undisturbed = OURS, SOCKET, DELAY, staticmethod(undisturbed)
+
     def __init__(self, net, folder):
-        self.net, self.napi = net, veth.NapiThread(net)
+        self.net, self.folder, self.napi = net, folder, veth.NapiThread(net)
         self.sender = net.nodes["send"]
         self.macs = {side: node.run("cat", "/sys/class/net/veth0/address").strip()
                      for side, node in net.nodes.items()}
-        # The sink answers no ARP.
-        net.nodes["receive"].ip("neigh", "replace", veth.SENDERS[0], "lladdr", self.macs["send"],
-                                "dev", "veth0", "nud", "permanent")
+        # The sink answers neither ARP nor neighbour discovery.
+        for address in veth.SENDERS:
+            net.nodes["receive"].ip("neigh", "replace", address, "lladdr", self.macs["send"],
+                                    "dev", "veth0", "nud", "permanent")
         net.set_gro(True)
         # A wire has whole checksums, and an XDP program that sends a datagram on needs them.
         self.sender.offload("veth0", "tx", False)
@@ -68,15 +76,22 @@ class Bench:
                        SOCKET: contenders.Weft(net, folder, "-"),
                        PEER: contenders.Turn(net, folder),
                        BARE: contenders.Reflect(net, folder)}
-        self.rates = {}  # of those that need one, by name, size and flow_cnt
+        self.rates = {}  # of those that need one, by name, family, size and flow_cnt
 
     def cpu_s(self, relay):
         return self.napi.cpu_s() + relay.cpu_s()
 
+    def sending(self, relay, size, flow_cnt):
+        """pktgen as the first ends of the first flow_cnt flows."""
+        family = relay.families[0]
+        payload = contenders.inner(relay.sent_more + size).hex()
+        return (PKTGEN, "send", "veth0", "--mac", self.macs["receive"], "--to",
+                veth.RECEIVERS[family], "--from", veth.SENDERS[family], "--port", str(relay.port),
+                "--payload", payload, "--heads", relay.heads_file(size, flow_cnt))
+
     def carry(self, relay, size, flow_cnt, seconds, rate=None):
         """A Sample of what came out, while as much went in as rate says, or as can be made."""
         limit = ("--rate", str(int(rate))) if rate else ()
-        payload = contenders.inner(relay.sent_more + size).hex()
         self.net.clear("send")
         sink = subprocess.Popen(self.sender.command(PKTGEN, "sink", "veth0", "--quiet"),
                                 stdout=subprocess.PIPE, text=True)
@@ -86,14 +101,13 @@ class Bench:
         self.napi.pin()
         before_s, process_s = self.cpu_s(relay), relay.cpu_s()
         sent = json.loads(self.net.start(
-            "send", PKTGEN, "send", "veth0", "--mac", self.macs["receive"], "--to", veth.RECEIVER,
-            "--from", veth.SENDERS[0], "--port", str(relay.port), "--payload", payload, "--heads",
-            relay.heads_file(size, flow_cnt), "--seconds", seconds, *limit).wait()[0])
+            "send", *self.sending(relay, size, flow_cnt), "--seconds", seconds, *limit).wait()[0])
         time.sleep(SETTLE_S)
         cpu_s, process_s = self.cpu_s(relay) - before_s, relay.cpu_s() - process_s
         sink.terminate()
         came = json.loads(sink.communicate()[0])
-        want = came["frames"] * (14 + 20 + 8 + relay.left_more + size)
+        ip_len = contenders.IP_LEN[relay.families[1]]
+        want = came["frames"] * (14 + ip_len + 8 + relay.left_more + size)
         if not came["frames"] or abs(came["bytes"] - want) > 0.01 * want:
             raise RuntimeError(f"{sent} became {came}")
         sample = report.Sample(came["frames"], sent["ns"] / 1e9, cpu_s)
@@ -112,11 +126,11 @@ class Bench:
             rate *= RATE_STEP
         return max(found)[1]
 
-    def find_rates(self):
-        for name in (SOCKET, PEER):
-            with self.relays[name].served() as relay:
+    def find_rates(self, families):
+        for name, family in itertools.product((SOCKET, PEER), families):
+            with self.relays[name].served(family) as relay:
                 for kind in itertools.product(SIZES, FLOW_CNTS):
-                    self.rates[name, *kind] = self.find_rate(relay, *kind)
+                    self.rates[name, family, *kind] = self.find_rate(relay, *kind)
 
     def delay(self, relay, size, rate):
         """p50 and p99 in us of one flow, and a Sample with the CPU that it took."""
@@ -131,27 +145,30 @@ class Bench:
         cpu_s = self.cpu_s(relay) - before_s
         return report.Sample(found["calls"], found["ns"] / 1e9, cpu_s), found
 
-    def turn(self, name):
+    def turn(self, name, family):
         """All rows of one relay, which is started for them: {row: (Sample, delays or None)}."""
         rows = {}
-        with self.relays[name].served() as relay:
+        with self.relays[name].served(family) as relay:
             self.napi.pin()
-            for size, rate in itertools.product(SIZES, DELAY_RATES):
-                rows["delay", size, rate] = self.delay(relay, size, rate)
+            if family == FAMILIES[0]:
+                for size, rate in itertools.product(SIZES, DELAY_RATES):
+                    rows["delay", size, rate] = self.delay(relay, size, rate)
             for size, flow_cnt in itertools.product(SIZES, FLOW_CNTS):
-                rate = self.rates.get((name, size, flow_cnt))
-                rows["carry", size, flow_cnt] = (
+                rate = self.rates.get((name, family, size, flow_cnt))
+                rows["carry", family, size, flow_cnt] = (
                     self.carry(relay, size, flow_cnt, SECONDS, rate), None)
         return rows
 
-    def measure(self):
+    def measure(self, families):
         """{row: {name: [(Sample, delays)]}}; one unmeasured round first."""
-        names, rows = list(self.relays), {}
+        turns = [(name, family) for family in families for name, relay in self.relays.items()
+                 if relay.carries(family)]
+        rows = {}
         for number in range(-1, report.ROUNDS):
-            for name in names[number % len(names):] + names[:number % len(names)]:
-                for row, found in self.turn(name).items():
+            for name, family in turns[number % len(turns):] + turns[:number % len(turns)]:
+                for row, found in self.turn(name, family).items():
                     if number >= 0:
-                        rows.setdefault(row, {n: [] for n in names})[name].append(found)
+                        rows.setdefault(row, {}).setdefault(name, []).append(found)
         return rows
 
 
@@ -159,20 +176,20 @@ def median(runs, value):
     return statistics.median(value(sample) for sample, _ in runs)
 
 
-def report_carried(bench, size, flow_cnt, found):
-    notes = [f"{size}-byte datagrams, {flow_cnt} of {contenders.FLOWS} open flows, IPv4; cpu ns of"
+def report_carried(bench, family, size, flow_cnt, found):
+    notes = [f"{size}-byte datagrams, {flow_cnt} of {contenders.FLOWS} open flows, {family}; cpu ns of"
              " the NAPI thread and the relay, on one CPU"]
     for name, runs in found.items():
         rate, cpu_ns = median(runs, lambda s: s.rate), median(runs, lambda s: s.cpu_ns)
         notes.append(f"  {name:20} {rate * size * 8e-9:7.3f} Gbit/s relayed, "
-                     f"{1e9 / cpu_ns:10.0f} datagrams a core-second, "
+                     f"{1e9 / cpu_ns:10.0f} datagrams a core-second, {cpu_ns / size:6.2f} ns a byte, "
                      f"{median(runs, lambda s: s.process_ns):6.0f} cpu ns in the process")
     notes += [f"socket over coturn: datagrams {ratio(found, SOCKET, PEER, lambda s: s.rate):.2f}x, "
               f"cpu {ratio(found, PEER, SOCKET, lambda s: s.cpu_ns):.2f}x less",
               "datagrams/s offered: as many as can be made, " + ", ".join(
-                  f"{name} {bench.rates[name, size, flow_cnt]:.0f}" for name in (SOCKET, PEER)),
+                  f"{name} {bench.rates[name, family, size, flow_cnt]:.0f}" for name in (SOCKET, PEER)),
               "targets: XDP >= 8x coturn, aim 20x"]
-    report.report(f"relay-{size}-{flow_cnt}", samples_of(found), OURS, "Mpps", 1e-6, notes)
+    report.report(f"relay-{family.replace(' ', '-')}-{size}-{flow_cnt}", samples_of(found), OURS, "Mpps", 1e-6, notes)
 
 
 def ratio(found, name, other, value):
@@ -206,12 +223,15 @@ def main():
         veth.skip("coturn is missing")
     with veth.Lab() as net, tempfile.TemporaryDirectory() as folder:
         bench = Bench(net, pathlib.Path(folder))
-        bench.find_rates()
-        for (kind, size, number), found in bench.measure().items():
+        families = [family for family in FAMILIES if ONLY in (None, family)]
+        bench.find_rates(families)
+        for (kind, *row), found in (bench.measure(families) if families else {}).items():
             if kind == "carry":
-                report_carried(bench, size, number, found)
+                report_carried(bench, *row, found)
             else:
-                report_delays(size, number, found)
+                report_delays(*row, found)
+        if ONLY in (None, "load"):
+            relay_load.measure(bench)
 
 
 main()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How long datagrams take from one end of a relay to the other. Both ends
- * are here, on one clock, so the time needs no answer.
+ * are here, on one clock, so the time needs no answer. It ends when the kernel
+ * has the datagram: this program may share its CPU with what makes a load.
  *
  *   relay_delay FIRST SECOND RELAY HEAD SIZE RATE SECONDS
  *
@@ -11,10 +12,12 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/addr.h"
 #include "base/monotonic.h"
@@ -34,6 +37,15 @@ struct probe {
 	struct latencies latencies;
 };
 
+/* The clock of the kernel's times of arrival. */
+static uint64_t now_real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 static struct sockaddr_in name_of(const char *text)
 {
 	struct addr addr;
@@ -49,12 +61,14 @@ static struct sockaddr_in name_of(const char *text)
 static int end_open(const char *text)
 {
 	const struct sockaddr_in name = name_of(text);
-	const int len = BUFFER_LEN;
+	const int len = BUFFER_LEN, on = 1;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
 		fast_path_fail(text, strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &len, sizeof(len));
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) < 0)
+		fast_path_fail(text, strerror(errno));
 	return fd;
 }
 
@@ -75,36 +89,68 @@ static void send_due(struct probe *probe, uint64_t now_ns)
 	probe->due_ns += probe->gap_ns;
 	if (probe->due_ns < now_ns)
 		probe->due_ns = now_ns;
-	now_ns = clock_monotonic_ns();
+	now_ns = now_real_ns();
 	memcpy(probe->dgram + probe->len - sizeof(now_ns), &now_ns, sizeof(now_ns));
 	if (sendto(probe->ends[0], probe->dgram, probe->len, 0,
 		   (const struct sockaddr *)&probe->relay, sizeof(probe->relay)) > 0)
 		probe->sent_cnt++;
 }
 
+/* Length of a datagram and when the kernel had it; 0: none waits. */
+static size_t take_one(int fd, uint8_t dgram[static SIZE_MAX_LEN], uint64_t *out_at_ns)
+{
+	char control[CMSG_SPACE(sizeof(struct timespec))];
+	struct iovec span = {dgram, SIZE_MAX_LEN};
+	struct msghdr message = {.msg_iov = &span,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	ssize_t len = recvmsg(fd, &message, 0);
+	struct cmsghdr *head = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct timespec at;
+
+	if (!head || head->cmsg_type != SCM_TIMESTAMPNS)
+		return 0;
+	memcpy(&at, CMSG_DATA(head), sizeof(at));
+	*out_at_ns = (uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec;
+	return (size_t)len;
+}
+
 static void take_all(struct probe *probe, int fd)
 {
 	uint8_t dgram[SIZE_MAX_LEN];
-	uint64_t began_ns;
-	ssize_t len;
+	uint64_t began_ns, at_ns;
+	size_t len;
 
-	while ((len = recv(fd, dgram, sizeof(dgram), 0)) >= (ssize_t)sizeof(began_ns)) {
+	while ((len = take_one(fd, dgram, &at_ns)) >= sizeof(began_ns)) {
 		memcpy(&began_ns, dgram + len - sizeof(began_ns), sizeof(began_ns));
-		(void)latencies_add(&probe->latencies, began_ns, clock_monotonic_ns());
+		(void)latencies_add(&probe->latencies, began_ns, at_ns);
 	}
+}
+
+/* Until a datagram came, or until_ns. */
+static void wait_until(const struct probe *probe, uint64_t until_ns)
+{
+	struct pollfd fds[2] = {{.fd = probe->ends[0], .events = POLLIN},
+				{.fd = probe->ends[1], .events = POLLIN}};
+	uint64_t now_ns = clock_monotonic_ns(), wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	struct timespec timeout = {.tv_nsec = (long)(wait_ns % NS_PER_S)};
+
+	(void)ppoll(fds, 2, &timeout, NULL);
 }
 
 static void run(struct probe *probe, unsigned seconds)
 {
-	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t now_ns = clock_monotonic_ns(), stop_ns = now_ns + seconds * NS_PER_S;
 
-	latencies_start(&probe->latencies, seconds, now_ns);
+	latencies_start(&probe->latencies, seconds, now_real_ns());
 	probe->due_ns = now_ns;
-	while (now_ns < probe->latencies.stop_ns + STRAGGLERS_NS) {
-		if (now_ns < probe->latencies.stop_ns)
+	while (now_ns < stop_ns + STRAGGLERS_NS) {
+		if (now_ns < stop_ns)
 			send_due(probe, now_ns);
 		take_all(probe, probe->ends[1]);
 		take_all(probe, probe->ends[0]);
+		wait_until(probe, now_ns < stop_ns ? probe->due_ns : stop_ns + STRAGGLERS_NS);
 		now_ns = clock_monotonic_ns();
 	}
 }

@@ -33,17 +33,25 @@ static void no_limits(struct weft_config *policy)
 	policy->rates[WEFT_CLASS_SENDER][0] = (struct weft_bucket_rate){1ull << 50, 1};
 }
 
-static void listen_on(struct fast_path *path, const char *listen)
+/* Writes where it listens; how many addresses these are. */
+static unsigned listen_on(struct fast_path *path,
+			  const char *const listens[static FAST_PATH_LISTENS],
+			  struct addr out_locals[static FAST_PATH_LISTENS])
 {
-	struct udp_config config = {
-		.listen_cnt = 1, .rx_buffer_len = BUFFER_LEN, .tx_buffer_len = BUFFER_LEN};
+	struct udp_config config = {.rx_buffer_len = BUFFER_LEN, .tx_buffer_len = BUFFER_LEN};
 	unsigned failed_idx;
-	int err = addr_parse(listen, &config.listen[0]);
+	int err = 0;
 
+	for (unsigned i = 0; i < FAST_PATH_LISTENS && err == 0; i++) {
+		err = addr_parse(listens[i], &out_locals[i]);
+		if (i == 0 || !addr_equal(&out_locals[0], &out_locals[i]))
+			config.listen[config.listen_cnt++] = out_locals[i];
+	}
 	if (err == 0)
 		err = net_udp_open(&config, &path->udp_rx, &path->udp_tx, &failed_idx);
 	if (err < 0)
-		fast_path_fail(listen, weft_err_text(err));
+		fast_path_fail(listens[0], weft_err_text(err));
+	return config.listen_cnt;
 }
 
 static void attach(struct fast_path *path, const char *name, enum xdp_send send)
@@ -77,19 +85,21 @@ void fast_path_apply(struct fast_path *path)
 		fast_path_fail("tables of the program", weft_err_text(err));
 }
 
-static void path_open(struct fast_path *path, const char *device, const char *listen,
-		      enum xdp_send send, const struct weft_relay_tables *relay)
+static void path_open(struct fast_path *path, const char *device,
+		      const char *const listens[static FAST_PATH_LISTENS], enum xdp_send send,
+		      const struct weft_relay_tables *relay)
 {
 	static const __u64 key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
 	static const uint64_t secret[2] = {1, 2};
 	const struct xdp_params params = {0};
-	struct addr local;
+	struct addr locals[FAST_PATH_LISTENS];
+	unsigned local_cnt;
 	int err;
 
 	*path = (struct fast_path){.udp_rx = NULL};
 	no_limits(&path->policy);
 	weft_cid_keys_rotate(&path->keys, key);
-	listen_on(path, listen);
+	local_cnt = listen_on(path, listens, locals);
 	if (!device)
 		return;
 	err = net_xdp_new(&params, &path->xdp);
@@ -101,20 +111,21 @@ static void path_open(struct fast_path *path, const char *device, const char *li
 		net_xdp_set_relay(path->xdp, relay);
 	attach(path, device, send);
 	fast_path_apply(path);
-	if (addr_parse(listen, &local) < 0 || net_xdp_set_locals(path->xdp, &local, 1) < 0)
-		fast_path_fail(listen, "cannot be told to the program");
+	if (net_xdp_set_locals(path->xdp, locals, local_cnt) < 0)
+		fast_path_fail(listens[0], "cannot be given to the program");
 }
 
 void fast_path_open(struct fast_path *path, const char *device, const char *listen,
 		    enum xdp_send send)
 {
-	path_open(path, device, listen, send, NULL);
+	path_open(path, device, (const char *const[]){listen, listen}, send, NULL);
 }
 
-void fast_path_open_relay(struct fast_path *path, const char *device, const char *listen,
+void fast_path_open_relay(struct fast_path *path, const char *device,
+			  const char *const listens[static FAST_PATH_LISTENS],
 			  const struct weft_relay_tables *tables)
 {
-	path_open(path, device, listen, XDP_SEND_AUTO, tables);
+	path_open(path, device, listens, XDP_SEND_AUTO, tables);
 }
 
 void fast_path_close(struct fast_path *path)

@@ -27,8 +27,13 @@ struct fast_path {
  */
 void fast_path_open(struct fast_path *path, const char *device, const char *listen,
 		    enum xdp_send send);
-/* fast_path_open_relay: the same of a relay with these tables, borrowed until it is closed. */
-void fast_path_open_relay(struct fast_path *path, const char *device, const char *listen,
+/*
+ * fast_path_open_relay: the same of a relay with these tables, borrowed until it is closed. It
+ * listens on two addresses, or on one that is named twice.
+ */
+#define FAST_PATH_LISTENS 2
+void fast_path_open_relay(struct fast_path *path, const char *device,
+			  const char *const listens[static FAST_PATH_LISTENS],
 			  const struct weft_relay_tables *tables);
 void fast_path_apply(struct fast_path *path);
 void fast_path_close(struct fast_path *path);
