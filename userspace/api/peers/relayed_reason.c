@@ -35,10 +35,31 @@ static bool has_candidates(const struct api *api, const uint8_t *key)
 	return punch_tried(api->punch, key, 0, &tried);
 }
 
+static bool has_probed(const struct api *api, const uint8_t *key)
+{
+	struct punch_tried tried;
+
+	for (unsigned i = 0; punch_tried(api->punch, key, i, &tried); i++)
+		if (tried.is_probed)
+			return true;
+	return false;
+}
+
+/* The peer names no address for the round. */
+static struct reason nameless_reason(const struct mesh_peer_info *peer)
+{
+	if (peer->via_cnt && peer->last_addr.family == ADDR_NONE)
+		return (struct reason){"the peer names no address, and its record relays alone",
+				       "on the peer: dht.publish = direct in weft.conf(5)"};
+	return (struct reason){"the peer names no address at which it could be reached",
+			       "on the peer: weft reachability show --again"};
+}
+
 /* Both nodes took part in the round, and no probe came through. */
-static struct reason silent_reason(const struct api *api, const uint8_t *key,
+static struct reason silent_reason(const struct api *api, const struct mesh_peer_info *peer,
 				   const struct punch_view *view)
 {
+	const uint8_t *key = peer->key;
 	bool is_own_hard = view->own == PUNCH_NAT_HARD,
 	     is_peers_hard = view->peers == PUNCH_NAT_HARD;
 
@@ -46,8 +67,11 @@ static struct reason silent_reason(const struct api *api, const uint8_t *key,
 		return (struct reason){"no UDP passes the peer's network",
 				       "have the firewall there let UDP pass"};
 	if (!has_candidates(api, key))
-		return (struct reason){"the peer names no address at which it could be reached",
-				       "on the peer: weft reachability show --again"};
+		return nameless_reason(peer);
+	if (!has_probed(api, key))
+		return (struct reason){"no address that the peer names may be dialled from here",
+				       "weft peer paths NODE names them; weft ban list, and "
+				       "transport.internet in weft.conf(5)"};
 	if (is_behind_one_address(api, key))
 		return (struct reason){
 			"both nodes are behind one address, whose router passes nothing back "
@@ -89,12 +113,12 @@ static struct reason unanswered_reason(const struct punch_view *view)
 	}
 }
 
-static struct reason round_reason(const struct api *api, const uint8_t *key,
+static struct reason round_reason(const struct api *api, const struct mesh_peer_info *peer,
 				  const struct punch_view *view)
 {
 	switch (view->outcome) {
 	case PUNCH_SILENT:
-		return silent_reason(api, key, view);
+		return silent_reason(api, peer, view);
 	case PUNCH_UNANSWERED:
 		return unanswered_reason(view);
 	case PUNCH_NO_CANDIDATE:
@@ -122,7 +146,7 @@ static struct reason reason_of(const struct api *api, const struct mesh_peer_inf
 		return (struct reason){"hole punching is off", PORT_NEXT};
 	if (!view)
 		return (struct reason){"no round of hole punching has begun", WAIT_NEXT};
-	return round_reason(api, peer->key, view);
+	return round_reason(api, peer, view);
 }
 
 static bool flow_of(const struct api *api, const struct addr *label, struct relay_end_row *out_flow)

@@ -283,6 +283,28 @@ static void test_the_node_that_was_dialled_names_the_other_one(void)
 	check_reason(1, "the peer dialled, so it is the one that looks for a direct path");
 }
 
+static void test_addresses_that_may_not_be_dialled_are_named(void)
+{
+	struct mesh_config config;
+	int row;
+
+	begin(10, &restricted, &restricted);
+	meet(0);
+	/* As a reload of transport.internet and transport.lan has it. */
+	config = ends[0]->config.mesh;
+	for (unsigned i = 0; i < MESH_NETWORK_CNT; i++)
+		config.ways[i].ranks[MESH_WAY_QUIC4] = 0;
+	mesh_configure(node_mesh(ends[0]->node), &config);
+	wait_s(5);
+	CHECK_STR(ask("ListPeerPaths", "node_id"), "");
+	CHECK_STR(method_text(&rig, "relayed.reason"),
+		  "no address that the peer names may be dialled from here");
+	row = row_of("candidate", "192.168.2.2:7000");
+	CHECK(row > 0);
+	CHECK(strncmp(row_text(row, "why"), "not probed", 10) == 0);
+	method_rig_fini(&rig);
+}
+
 static void test_the_end_of_a_flows_volume_is_shown(void)
 {
 	json_t *event;
@@ -319,6 +341,7 @@ int main(void)
 	RUN(test_a_viewer_sees_no_address_of_a_path);
 	RUN(test_the_kinds_of_both_routers_are_named);
 	RUN(test_the_node_that_was_dialled_names_the_other_one);
+	RUN(test_addresses_that_may_not_be_dialled_are_named);
 	RUN(test_the_end_of_a_flows_volume_is_shown);
 	RUN(test_an_unknown_peer_has_no_paths);
 	return check_done();
