@@ -81,8 +81,8 @@ static uint64_t traffic_of(const struct overlay_lab_node *node)
 static size_t record_write(const struct node_key *key, const uint8_t *id, uint8_t *out, size_t cap)
 {
 	struct holder holder = {
-		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
-		.addr_cnt = 1,
+		.places = {.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
+			   .addr_cnt = 1},
 		.time_s = mesh_lab_wall_s(&lab.mesh),
 	};
 	struct writer w = writer_of(out, cap);

@@ -156,7 +156,7 @@ static size_t descriptor_write(unsigned number, uint8_t *out, size_t cap)
 {
 	struct service_descriptor descriptor = {
 		.version = "1.0.0",
-		.endpoint_cnt = 1,
+		.places = {.addr_cnt = 1},
 		.metadata_cnt = 1,
 		.metadata = {{"kind", "http", 4, 4}},
 		.created_s = mesh_lab_wall_s(&lab.mesh),
@@ -166,7 +166,7 @@ static size_t descriptor_write(unsigned number, uint8_t *out, size_t cap)
 	struct writer w = writer_of(out, cap);
 
 	snprintf(descriptor.name, sizeof(descriptor.name), "service-%u", number);
-	descriptor.endpoints[0] = lab.nodes[number].mesh->addr;
+	descriptor.places.addrs[0] = lab.nodes[number].mesh->addr;
 	writer_u8(&w, SERVICE_TAG_BY_NAME);
 	if (service_descriptor_write(&w, owners[number], &descriptor) != SERVICE_FINE || w.bad)
 		die("a descriptor cannot be written");

@@ -77,7 +77,7 @@ static void check_followed(const uint8_t *data, size_t len)
 	weft_assert(followed.view.tier < FOLLOW_TIER_CNT);
 	weft_assert(followed.view.weight <= FOLLOW_WEIGHT_MAX);
 	for (unsigned i = 0; i < followed.view.hint_cnt; i++)
-		weft_assert(followed.hints[i].addr_cnt <= PEER_ADDRS_MAX);
+		weft_assert(followed.hints[i].places.addr_cnt <= PEER_ADDRS_MAX);
 }
 
 static void check_community(const uint8_t *data, size_t len)

@@ -36,7 +36,7 @@ static void check_descriptor(const uint8_t *data, size_t len)
 	weft_assert(again.major == descriptor.major && again.seq == descriptor.seq);
 	weft_assert(again.created_s == descriptor.created_s);
 	weft_assert(again.expires_s == descriptor.expires_s);
-	weft_assert(again.endpoint_cnt == descriptor.endpoint_cnt);
+	weft_assert(peer_places_equal(&again.places, &descriptor.places));
 	weft_assert(again.metadata_cnt == descriptor.metadata_cnt);
 	weft_assert(again.is_gone == descriptor.is_gone);
 }

@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (data[0] == 0) {
 		if (shares_holder_record_parse(data + 1, len - 1, &holder) == 0)
-			weft_assert(holder.addr_cnt <= PEER_ADDRS_MAX);
+			weft_assert(holder.places.addr_cnt + holder.places.via_cnt <=
+				    PEER_ADDRS_MAX);
 		return 0;
 	}
 	if (shares_golomb_set_parse(data + 1, len - 1, &set) < 0)

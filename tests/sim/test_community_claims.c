@@ -291,7 +291,7 @@ static struct link link_to(const struct liar *liar, struct community_lab_node *a
 	struct link link = link_of(a, id);
 
 	memcpy(link.nodes[0].key, node_key_public(liar->node->key), 32);
-	link.nodes[0].addrs[0] = liar->node->mesh->addr;
+	link.nodes[0].places.addrs[0] = liar->node->mesh->addr;
 	return link;
 }
 

@@ -75,8 +75,10 @@ static void party_open(struct party *party)
 	if (service_directory_new(&directory, &party->directory) < 0 ||
 	    service_publisher_new(&publisher, &party->publisher) < 0)
 		abort();
-	service_publisher_set_endpoints(party->publisher, &party->node->mesh->addr, 1,
-					lab.mesh.now_ns);
+	service_publisher_set_places(
+		party->publisher,
+		&(struct peer_places){.addrs = {party->node->mesh->addr}, .addr_cnt = 1},
+		lab.mesh.now_ns);
 	party->node->mesh->expire = party_expire;
 	party->node->mesh->next_ns = party_next_ns;
 	party->node->mesh->ctx = party;
@@ -229,7 +231,7 @@ static void test_providers_are_found_from_anywhere(void)
 		CHECK_EQ(last.finding.found_cnt, SERVICE_FOUND_MAX);
 		for (unsigned j = 0; j < last.finding.found_cnt; j++) {
 			CHECK_STR(last.descriptors[j].name, "pod-chat");
-			CHECK_EQ(last.descriptors[j].endpoint_cnt, 1);
+			CHECK_EQ(last.descriptors[j].places.addr_cnt, 1);
 			for (unsigned k = 0; k < j; k++)
 				CHECK(memcmp(last.descriptors[j].owner, last.descriptors[k].owner,
 					     NODE_KEY_LEN) != 0);

@@ -119,7 +119,8 @@ static void manifest_make(uint64_t len)
 		item_write(&w, id, name, hostile.evil == EVIL_PATH ? "../file0000" : NULL, len);
 	}
 	hostile.manifest_len = writer_len(&w);
-	bait = (struct link){.kind = LINK_COLLECTION, .addr_cnt = 1, .addrs = {hostile.addr}};
+	bait = (struct link){.kind = LINK_COLLECTION,
+			     .places = {.addr_cnt = 1, .addrs = {hostile.addr}}};
 	memcpy(bait.node_key, node_key_public(hostile.key), sizeof(bait.node_key));
 	blake3_hash(hostile.manifest, hostile.manifest_len, bait.manifest_id);
 }

@@ -200,8 +200,8 @@ static void link_name(unsigned i)
 	struct link_node *node = &link.nodes[link.node_cnt++];
 
 	memcpy(node->key, node_key_public(sim.nodes[i].key), sizeof(node->key));
-	node->addr_cnt = 1;
-	node->addrs[0] = sim.nodes[i].addr;
+	node->places.addr_cnt = 1;
+	node->places.addrs[0] = sim.nodes[i].addr;
 }
 
 /* The share of publishers [0, cnt), its first revision, and a link to it. */

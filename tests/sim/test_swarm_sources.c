@@ -43,8 +43,8 @@ static void node_name(unsigned idx, struct link_node *out)
 {
 	memset(out, 0, sizeof(*out));
 	memcpy(out->key, node_key_public(sim.nodes[idx].key), sizeof(out->key));
-	out->addr_cnt = 1;
-	out->addrs[0] = sim.nodes[idx].addr;
+	out->places.addr_cnt = 1;
+	out->places.addrs[0] = sim.nodes[idx].addr;
 }
 
 /* Node 0 shares; the other seeds have got it from it. */

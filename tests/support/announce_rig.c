@@ -156,7 +156,9 @@ void announce_rig_init(struct announce_rig *rig)
 	memset(rig, 0, sizeof(*rig));
 	scratch_make(rig->dir);
 	shares_announce_config_defaults(&rig->config);
-	rig->addr = (struct addr){.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000};
+	rig->places = (struct peer_places){
+		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
+		.addr_cnt = 1};
 	rig->held = (struct blobs_held){&held_ops, rig};
 	if (node_key_from_seed(seed, &rig->key) < 0)
 		die("no key");
@@ -185,7 +187,7 @@ void announce_rig_open(struct announce_rig *rig)
 	params.jobs = rig->jobs;
 	if (shares_announce_new(&params, &rig->announce) < 0)
 		die("it does not start");
-	shares_announce_set_addresses(rig->announce, &rig->addr, 1, rig->now_ns);
+	shares_announce_set_places(rig->announce, &rig->places, rig->now_ns);
 }
 
 void announce_rig_close(struct announce_rig *rig)

@@ -4,6 +4,7 @@
 
 #include "base/thread/jobs.h"
 #include "base/timer.h"
+#include "codec/peer_addr.h"
 #include "shares/announce/announce.h"
 #include "blobs/held_manifests.h"
 #include "shares/announce/announce_rules.h"
@@ -41,7 +42,7 @@ struct announce_rig {
 	uint8_t (*ids)[32]; /* ascending within a manifest */
 	uint32_t id_cnt;
 	uint64_t now_ns;
-	struct addr addr;
+	struct peer_places places;
 	unsigned list_cnt; /* views opened */
 };
 

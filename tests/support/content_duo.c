@@ -529,8 +529,9 @@ bool duo_share_at(struct duo *duo, unsigned idx, const char *path, struct link *
 	link->kind = LINK_COLLECTION;
 	memcpy(link->manifest_id, duo->import.manifest_id, sizeof(link->manifest_id));
 	memcpy(link->node_key, duo->nodes[idx].key, sizeof(link->node_key));
-	link->addr_cnt = 1;
-	link->addrs[0] = (struct addr){.ip = {127, 0, 0, 1}, .port = 7000, .family = ADDR_IPV4};
+	link->places.addr_cnt = 1;
+	link->places.addrs[0] =
+		(struct addr){.ip = {127, 0, 0, 1}, .port = 7000, .family = ADDR_IPV4};
 	return true;
 }
 

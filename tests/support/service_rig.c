@@ -139,8 +139,7 @@ bool srig_publish_read_only(struct srig *rig, unsigned idx, const char *name, co
 	uint64_t wall_s = srig_wall_s(node);
 	struct service_descriptor descriptor = {
 		.version = "1.0.0",
-		.endpoints = {pair_addr(idx + 1)},
-		.endpoint_cnt = 1,
+		.places = {.addrs = {pair_addr(idx + 1)}, .addr_cnt = 1},
 		.created_s = wall_s,
 		.expires_s = wall_s + SERVICE_DESCRIPTOR_TTL_S_MAX,
 		.seq = 1,

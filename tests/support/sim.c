@@ -439,7 +439,8 @@ void sim_share(struct sim_node *node, const char *path, struct link *out_link)
 		bail(node->sim, "share: no end");
 	if (outcome.err)
 		bail(node->sim, "share: %s: %s", weft_err_text(outcome.err), outcome.detail);
-	*out_link = (struct link){.kind = LINK_COLLECTION, .addr_cnt = 1, .addrs = {node->addr}};
+	*out_link = (struct link){.kind = LINK_COLLECTION,
+				  .places = {.addr_cnt = 1, .addrs = {node->addr}}};
 	memcpy(out_link->manifest_id, outcome.manifest_id, sizeof(out_link->manifest_id));
 	memcpy(out_link->node_key, node_key_public(node->key), sizeof(out_link->node_key));
 }

@@ -88,6 +88,7 @@ struct api {
 	/* The node's functions for a caller; ctx is the node's. */
 	uint64_t (*wall_us)(void *ctx);
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	void (*own_places)(void *ctx, struct peer_places *out_places);
 	void (*shares_changed)(void *ctx); /* which peers count as more than one */
 	void (*stop)(void *ctx);
 	int (*reload)(void *ctx, config_change_fn changed, void *arg,

@@ -15,7 +15,8 @@
 #define LINK_SCHEME	"mesh:"
 #define LINK_SCHEME_LEN (sizeof(LINK_SCHEME) - 1)
 #define LINK_CHECK_LEN	4u
-#define ADDRS_LEN_MAX	(1u + LINK_ADDRS_MAX * 19u)
+#define VIA_BIT		0x80u /* of a family: a relay's, whose key follows */
+#define ADDRS_LEN_MAX	(1u + LINK_ADDRS_MAX * 19u + PEER_VIAS_MAX * 32u)
 #define HINTS_LEN_MAX                                                                              \
 	(2u + LINK_NODES_MAX * (32u + ADDRS_LEN_MAX) + LINK_RELAYS_MAX * (1u + LINK_URL_LEN_MAX))
 #define LINK_LEN_MAX	 (1u + 64u + HINTS_LEN_MAX + LINK_CHECK_LEN)
@@ -66,19 +67,37 @@ static uint8_t count_read(struct reading *reading, unsigned max)
 	return cnt <= max ? cnt : 0;
 }
 
-static uint8_t addrs_read(struct reading *reading, struct addr addrs[static LINK_ADDRS_MAX])
+static void place_read(struct reading *reading, struct peer_places *places)
 {
 	struct cursor *c = &reading->c;
+	uint8_t family = cursor_u8(c);
+	bool is_via = family & VIA_BIT;
+	struct addr addr = {.family = family & (uint8_t)~VIA_BIT};
+
+	if (c->bad)
+		return;
+	if (!ip_len(addr.family) || (is_via && places->via_cnt == PEER_VIAS_MAX)) {
+		reading->is_foreign = true;
+		return;
+	}
+	cursor_copy(c, addr.ip, ip_len(addr.family));
+	addr.port = cursor_be16(c);
+	if (is_via) {
+		struct peer_via *via = &places->vias[places->via_cnt++];
+
+		via->addr = addr;
+		cursor_copy(c, via->key, sizeof(via->key));
+	} else {
+		places->addrs[places->addr_cnt++] = addr;
+	}
+}
+
+static void places_read(struct reading *reading, struct peer_places *places)
+{
 	uint8_t cnt = count_read(reading, LINK_ADDRS_MAX);
 
-	for (unsigned i = 0; i < cnt && !reading->is_foreign && !c->bad; i++) {
-		addrs[i].family = cursor_u8(c);
-		if (!c->bad && !ip_len(addrs[i].family))
-			reading->is_foreign = true;
-		cursor_copy(c, addrs[i].ip, ip_len(addrs[i].family));
-		addrs[i].port = cursor_be16(c);
-	}
-	return cnt;
+	for (unsigned i = 0; i < cnt && !reading->is_foreign && !reading->c.bad; i++)
+		place_read(reading, places);
 }
 
 static void hints_read(struct reading *reading, struct link *link)
@@ -88,7 +107,7 @@ static void hints_read(struct reading *reading, struct link *link)
 	link->node_cnt = count_read(reading, LINK_NODES_MAX);
 	for (unsigned i = 0; i < link->node_cnt && !reading->is_foreign && !c->bad; i++) {
 		cursor_copy(c, link->nodes[i].key, sizeof(link->nodes[i].key));
-		link->nodes[i].addr_cnt = addrs_read(reading, link->nodes[i].addrs);
+		places_read(reading, &link->nodes[i].places);
 	}
 	if (reading->is_foreign)
 		return;
@@ -114,7 +133,7 @@ static void fields_read(struct reading *reading, struct link *link)
 	case LINK_COLLECTION:
 		cursor_copy(c, link->manifest_id, sizeof(link->manifest_id));
 		cursor_copy(c, link->node_key, sizeof(link->node_key));
-		link->addr_cnt = addrs_read(reading, link->addrs);
+		places_read(reading, &link->places);
 		break;
 	case LINK_SHARE:
 		cursor_copy(c, link->public_key, sizeof(link->public_key));
@@ -195,13 +214,25 @@ int blobs_link_parse(const char *text, struct link *out_link)
 	return letters_parse(text + LINK_SCHEME_LEN, len - LINK_SCHEME_LEN, out_link);
 }
 
-static void addrs_write(struct writer *w, const struct addr *addrs, uint8_t cnt)
+static void addr_write(struct writer *w, const struct addr *addr, uint8_t family_bit)
 {
-	writer_u8(w, cnt);
-	for (unsigned i = 0; i < cnt; i++) {
-		writer_u8(w, addrs[i].family);
-		writer_bytes(w, addrs[i].ip, ip_len(addrs[i].family));
-		writer_be16(w, addrs[i].port);
+	writer_u8(w, addr->family | family_bit);
+	writer_bytes(w, addr->ip, ip_len(addr->family));
+	writer_be16(w, addr->port);
+}
+
+static void places_write(struct writer *w, const struct peer_places *places)
+{
+	unsigned cnt = places->addr_cnt;
+
+	if (cnt > LINK_ADDRS_MAX - places->via_cnt)
+		cnt = LINK_ADDRS_MAX - places->via_cnt;
+	writer_u8(w, (uint8_t)(cnt + places->via_cnt));
+	for (unsigned i = 0; i < cnt; i++)
+		addr_write(w, &places->addrs[i], 0);
+	for (unsigned i = 0; i < places->via_cnt; i++) {
+		addr_write(w, &places->vias[i].addr, VIA_BIT);
+		writer_bytes(w, places->vias[i].key, sizeof(places->vias[i].key));
 	}
 }
 
@@ -212,7 +243,7 @@ static void hints_write(struct writer *w, const struct link *link)
 		const struct link_node *node = &link->nodes[i];
 
 		writer_bytes(w, node->key, sizeof(node->key));
-		addrs_write(w, node->addrs, node->addr_cnt);
+		places_write(w, &node->places);
 	}
 	writer_u8(w, link->relay_cnt);
 	for (unsigned i = 0; i < link->relay_cnt; i++) {
@@ -233,7 +264,7 @@ char *blobs_link_write(const struct link *link, char text[static LINK_TEXT_CAP])
 	if (link->kind == LINK_COLLECTION) {
 		writer_bytes(&w, link->manifest_id, sizeof(link->manifest_id));
 		writer_bytes(&w, link->node_key, sizeof(link->node_key));
-		addrs_write(&w, link->addrs, link->addr_cnt);
+		places_write(&w, &link->places);
 	} else {
 		writer_bytes(&w, link->public_key, sizeof(link->public_key));
 		if (link->kind == LINK_COMMUNITY)

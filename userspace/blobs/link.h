@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/addr.h"
+#include "codec/peer_addr.h"
 #include "weft/err.h"
 
 /*
@@ -15,23 +15,23 @@
  * community  (3): community key 32 | community id 32 | hints
  * hints: node count u8 (<= 4) | each: node key 32, address count u8 (<= 8), addresses |
  *	relay count u8 (<= 2) | each: length u8, its URL
- * An address is family u8 (4 or 6), ip 4 or 16, port u16 big-endian. check
+ * An address is family u8 (4 or 6), ip 4 or 16, port u16 big-endian. At most two of the addresses
+ * are relays at which the node is reached: family u8 + 0x80, ip, port, key 32. check
  * is the first four bytes of the BLAKE3 of all before it, so that one wrong
  * letter is noticed before anything is dialled. Without nodes and relays a link is the
  * key alone, and the overlay is asked for the nodes that have the thing.
  */
-#define LINK_ADDRS_MAX	 8
+#define LINK_ADDRS_MAX	 PEER_ADDRS_MAX
 #define LINK_NODES_MAX	 4
 #define LINK_RELAYS_MAX	 2
 #define LINK_URL_LEN_MAX 255u
-#define LINK_TEXT_CAP	 2130 /* "mesh:" + letters of 65 + 1254 hints + 4 bytes + NUL */
+#define LINK_TEXT_CAP	 2540 /* "mesh:" + letters of 65 + 1510 hints + 4 bytes + NUL */
 
 enum link_kind { LINK_COLLECTION = 1, LINK_SHARE = 2, LINK_COMMUNITY = 3 };
 
 struct link_node {
 	uint8_t key[32];
-	uint8_t addr_cnt;
-	struct addr addrs[LINK_ADDRS_MAX];
+	struct peer_places places;
 };
 
 struct link {
@@ -39,8 +39,7 @@ struct link {
 	/* Of a collection. */
 	uint8_t manifest_id[32];
 	uint8_t node_key[32];
-	uint8_t addr_cnt;
-	struct addr addrs[LINK_ADDRS_MAX];
+	struct peer_places places;
 	/* Of a share or a community. */
 	uint8_t public_key[32];
 	uint8_t community_id[32]; /* as the link says: SHA-256 of public_key, or it is wrong */
@@ -63,7 +62,10 @@ struct link {
  */
 WEFT_MUST_CHECK
 int blobs_link_parse(const char *text, struct link *out_link);
-/* blobs_link_write writes a NUL-terminated link; returns text. */
+/*
+ * blobs_link_write writes a NUL-terminated link; returns text. The last addresses for which a node's
+ * relays leave no room are left out.
+ */
 char *blobs_link_write(const struct link *link, char text[static LINK_TEXT_CAP]);
 
 #endif

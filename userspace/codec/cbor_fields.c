@@ -183,6 +183,9 @@ static void value_read(struct cbor_reader *r, const struct cbor_field *field, vo
 	case CBOR_FIELD_ADDRS:
 		addrs_read(r, field, record);
 		break;
+	case CBOR_FIELD_PLACES:
+		peer_places_read(r, member);
+		break;
 	case CBOR_FIELD_ROWS:
 	case CBOR_FIELD_IDS:
 		rows_read(r, field, record);
@@ -335,6 +338,9 @@ static void value_write(struct writer *w, const struct cbor_field *field, const 
 		break;
 	case CBOR_FIELD_ADDRS:
 		peer_addrs_write(w, member, (unsigned)count_of(field, record));
+		break;
+	case CBOR_FIELD_PLACES:
+		peer_places_write(w, member);
 		break;
 	case CBOR_FIELD_ROWS:
 	case CBOR_FIELD_IDS:

@@ -37,6 +37,7 @@ enum cbor_field_kind {
 	CBOR_FIELD_PATH,     /* char []: a byte string of that kind, as it need not be UTF-8 */
 	CBOR_FIELD_ADDR,     /* struct addr: a PeerAddr */
 	CBOR_FIELD_ADDRS,    /* struct addr [] and a count: PeerAddrs, the direct ones that fit */
+	CBOR_FIELD_PLACES,   /* struct peer_places: PeerAddrs, relays among them */
 	CBOR_FIELD_ROWS,     /* struct [] and a count: an array of at most so many rows */
 	CBOR_FIELD_IDS,	     /* uint8_t [][n] and a count: an array of byte strings of n */
 	CBOR_FIELD_CODED,    /* any: functions read and write the value */

@@ -158,9 +158,33 @@ bool peer_vias_equal(const struct peer_via *a, unsigned a_cnt, const struct peer
 	return true;
 }
 
-unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX])
+bool peer_places_equal(const struct peer_places *a, const struct peer_places *b)
 {
-	unsigned cnt = 0;
+	if (a->addr_cnt != b->addr_cnt)
+		return false;
+	for (unsigned i = 0; i < a->addr_cnt; i++)
+		if (!addr_equal(&a->addrs[i], &b->addrs[i]))
+			return false;
+	return peer_vias_equal(a->vias, a->via_cnt, b->vias, b->via_cnt);
+}
+
+/* Flows are by key and over QUIC: an address of another kind, or without one, is stepped over. */
+static void via_take(struct peer_places *places, const struct peer_addr *addr)
+{
+	const struct peer_addr_hop *relay = &addr->relay;
+	struct peer_via *via;
+
+	if (places->via_cnt == PEER_VIAS_MAX || relay->transport != PEER_ADDR_QUIC ||
+	    !relay->has_key)
+		return;
+	via = &places->vias[places->via_cnt++];
+	via->addr = relay->addr;
+	memcpy(via->key, relay->key, sizeof(via->key));
+}
+
+void peer_places_read(struct cbor_reader *r, struct peer_places *out_places)
+{
+	struct peer_places places = {0};
 
 	if (cbor_enter_array(r) > PEER_ADDRS_MAX)
 		cbor_fail(r);
@@ -168,10 +192,23 @@ unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_AD
 		struct peer_addr addr = {0};
 
 		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r) && peer_addr_is_direct(&addr))
-			addrs[cnt++] = addr.peer.addr;
+		if (cbor_is_bad(r))
+			return;
+		if (peer_addr_is_direct(&addr))
+			places.addrs[places.addr_cnt++] = addr.peer.addr;
+		else if (addr.has_relay)
+			via_take(&places, &addr);
 	}
-	return cnt;
+	*out_places = places;
+}
+
+unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX])
+{
+	struct peer_places places = {0};
+
+	peer_places_read(r, &places);
+	memcpy(addrs, places.addrs, places.addr_cnt * sizeof(addrs[0]));
+	return places.addr_cnt;
 }
 
 void peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt)
@@ -182,4 +219,31 @@ void peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt)
 
 		peer_addr_write(w, &addr);
 	}
+}
+
+static void via_write(struct writer *w, const struct peer_via *via)
+{
+	struct peer_addr addr = peer_addr_of(&via->addr);
+
+	addr.has_relay = true;
+	addr.relay = addr.peer;
+	addr.relay.has_key = true;
+	memcpy(addr.relay.key, via->key, sizeof(via->key));
+	peer_addr_write(w, &addr);
+}
+
+void peer_places_write(struct writer *w, const struct peer_places *places)
+{
+	unsigned cnt = places->addr_cnt;
+
+	if (cnt > PEER_ADDRS_MAX - places->via_cnt)
+		cnt = PEER_ADDRS_MAX - places->via_cnt;
+	cbor_write_array(w, cnt + places->via_cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		struct peer_addr addr = peer_addr_of(&places->addrs[i]);
+
+		peer_addr_write(w, &addr);
+	}
+	for (unsigned i = 0; i < places->via_cnt; i++)
+		via_write(w, &places->vias[i]);
 }

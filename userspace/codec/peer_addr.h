@@ -52,6 +52,18 @@ struct peer_via {
 bool peer_vias_equal(const struct peer_via *a, unsigned a_cnt, const struct peer_via *b,
 		     unsigned b_cnt);
 
+/*
+ * Where a node is, as its own statements say. On the wire this is one array of at most
+ * PEER_ADDRS_MAX. A relay is an address with field 4, whose own ip and port are the relay's: what is
+ * for the node goes there.
+ */
+struct peer_places {
+	struct addr addrs[PEER_ADDRS_MAX]; /* that can be dialled directly */
+	struct peer_via vias[PEER_VIAS_MAX];
+	unsigned addr_cnt, via_cnt;
+};
+bool peer_places_equal(const struct peer_places *a, const struct peer_places *b);
+
 /* peer_addr_read: errors are sticky in r. */
 void peer_addr_read(struct cbor_reader *r, struct peer_addr *out_addr);
 void peer_addr_write(struct writer *w, const struct peer_addr *addr);
@@ -67,5 +79,11 @@ bool peer_addr_is_direct(const struct peer_addr *addr);
  */
 unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX]);
 void peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt);
+/*
+ * peer_places_{read,write}: likewise with relays. Writing leaves out the last addresses for which the
+ * relays leave no room.
+ */
+void peer_places_read(struct cbor_reader *r, struct peer_places *out_places);
+void peer_places_write(struct writer *w, const struct peer_places *places);
 
 #endif

@@ -391,8 +391,8 @@ int community_link(const struct communities *all, const uint8_t id[static COMMUN
 	memcpy(out_link->public_key, community->key, sizeof(out_link->public_key));
 	memcpy(out_link->community_id, id, sizeof(out_link->community_id));
 	memcpy(out_link->nodes[0].key, all->own_key, sizeof(out_link->nodes[0].key));
-	out_link->nodes[0].addr_cnt = (uint8_t)all->addr_cnt;
-	memcpy(out_link->nodes[0].addrs, all->addrs, sizeof(all->addrs));
+	out_link->nodes[0].places.addr_cnt = all->addr_cnt;
+	memcpy(out_link->nodes[0].places.addrs, all->addrs, sizeof(all->addrs));
 	return 0;
 }
 

@@ -51,8 +51,8 @@ static int find(void *ctx, const struct swarm_find *asked, uint64_t now_ns, void
 	cnt = community_keepers_of_manifest(finder->communities, asked->id, keepers);
 	for (unsigned i = 0; i < cnt; i++) {
 		memcpy(peer.key, keepers[i].key, sizeof(peer.key));
-		peer.addrs = keepers[i].addrs;
-		peer.addr_cnt = peer.told_cnt = keepers[i].addr_cnt;
+		peer.addrs = keepers[i].places.addrs;
+		peer.addr_cnt = peer.told_cnt = keepers[i].places.addr_cnt;
 		asked->found(asked->arg, &peer);
 	}
 	find->asked = *asked;

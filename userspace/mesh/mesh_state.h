@@ -184,6 +184,9 @@ struct mesh_discovery {
 	uint64_t seq;			     /* of the newest record found */
 	struct peer_via vias[PEER_VIAS_MAX]; /* relays that it names */
 	unsigned via_cnt;
+	struct peer_via asked_vias[PEER_VIAS_MAX]; /* relays that askers name */
+	unsigned asked_via_cnt;
+	uint64_t hint_ns; /* when those are asked; 0: they were, or there are none */
 	struct mesh_dial_look looks[MESH_LOCATORS_MAX];
 };
 
@@ -472,11 +475,13 @@ void mesh_dial_fail(struct mesh_dial *dial, int err);
 
 /*
  * discovery.c. mesh_discovery_begin asks the first locator at at_ns, or when it was going to if
- * that is earlier. discovery_is_over: no locator is left to ask, and no answer is to come.
+ * that is earlier. discovery_suggest: the relays that peer names are asked at at_ns, or when others
+ * are that were suggested before. discovery_is_over: no locator is left to ask, and no answer is to come.
  * discovery_stop cancels what runs. discovery_reset: it has not begun.
  */
 void mesh_discovery_init(struct mesh_dial *dial);
 void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);
+void mesh_discovery_suggest(struct mesh_dial *dial, const struct mesh_peer *peer, uint64_t at_ns);
 bool mesh_discovery_is_over(const struct mesh_dial *dial);
 void mesh_discovery_stop(struct mesh_dial *dial);
 void mesh_discovery_reset(struct mesh_dial *dial);

@@ -5,10 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/addr.h"
 #include "base/fair/fair.h"
 #include "base/transport.h"
+#include "codec/peer_addr.h"
 #include "weft/err.h"
 
 /*
@@ -119,13 +121,27 @@ enum mesh_choice {
 struct mesh_peer {
 	uint8_t key[MESH_KEY_LEN];
 	const struct addr *addrs;
-	unsigned addr_cnt; /* at most MESH_PEER_ADDRS_MAX */
-	bool is_chosen;	   /* an operator names it, and its addresses */
-	bool is_wanted;	   /* a person or program of this node asks: its session is chosen, too */
+	unsigned addr_cnt;	     /* at most MESH_PEER_ADDRS_MAX */
+	const struct peer_via *vias; /* relays at which it may be, too */
+	unsigned via_cnt;	     /* at most PEER_VIAS_MAX */
+	bool is_chosen;		     /* an operator names it, and its addresses */
+	bool is_wanted; /* a person or program of this node asks: its session is chosen, too */
 	unsigned
 		told_cnt; /* the last of addrs: unknown peers named them, so dials there are few (unverified.h) */
 };
 #define MESH_PEER_ADDRS_MAX 8
+
+/* mesh_peer_at: the peer of key, at places; borrows them. */
+static inline struct mesh_peer mesh_peer_at(const uint8_t *key, const struct peer_places *places)
+{
+	struct mesh_peer peer = {.addrs = places->addrs,
+				 .addr_cnt = places->addr_cnt,
+				 .vias = places->vias,
+				 .via_cnt = places->via_cnt};
+
+	memcpy(peer.key, key, sizeof(peer.key));
+	return peer;
+}
 
 /* How a dial ended; actual_key is set with WEFT_EWRONGKEY. */
 typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);

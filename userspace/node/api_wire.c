@@ -15,6 +15,11 @@ static void on_shares_changed(void *ctx)
 	((struct node *)ctx)->threads->is_shares_due = true;
 }
 
+static void on_own_places(void *ctx, struct peer_places *out_places)
+{
+	node_places(ctx, out_places);
+}
+
 static void on_stop(void *ctx)
 {
 	node_stop(ctx);
@@ -80,6 +85,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,
 		.own_addrs = node_own_addrs,
+		.own_places = on_own_places,
 		.shares_changed = on_shares_changed,
 		.stop = on_stop,
 		.reload = on_reload,

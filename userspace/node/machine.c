@@ -11,6 +11,7 @@
 #include "tcp/tcp.h"
 
 _Static_assert(ADVERTISED_MAX == MESH_PEER_ADDRS_MAX, "a HELLO carries all that are advertised");
+_Static_assert(ADVERTISED_MAX == PEER_ADDRS_MAX, "and so do a node's places");
 
 static bool has_host(const struct advertised *all, const struct addr *addr)
 {
@@ -76,6 +77,16 @@ unsigned node_outer_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MA
 
 	memcpy(addrs, machine->advertised.addrs, machine->outer_cnt * sizeof(addrs[0]));
 	return machine->outer_cnt;
+}
+
+void node_places(const struct node *node, struct peer_places *out_places)
+{
+	const struct advertised *advertised = &node->machine->advertised;
+
+	*out_places = (struct peer_places){.addr_cnt = advertised->cnt};
+	memcpy(out_places->addrs, advertised->addrs, sizeof(out_places->addrs));
+	if (node->relay_end)
+		out_places->via_cnt = relay_end_kept(node->relay_end, out_places->vias);
 }
 
 static bool is_same(const struct advertised *a, const struct advertised *b)

@@ -184,9 +184,11 @@ void node_mappings_changed(struct node *node, uint64_t now_ns);
 
 /*
  * machine.c: node_addresses_changed tells all rooms and peers of new addresses, if there are such.
- * node_outer_addrs writes those that others proved or a router maps.
+ * node_outer_addrs writes those that others proved or a router maps. node_places: where others reach
+ * this node, relays included.
  */
 void node_addresses_changed(struct node *node, uint64_t now_ns);
+void node_places(const struct node *node, struct peer_places *out_places);
 unsigned node_outer_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 
 /*

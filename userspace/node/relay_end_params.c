@@ -175,12 +175,14 @@ static bool on_is_hidden(void *ctx)
 	return view->judged_ns && node->home->now_ns >= since_ns + UNKNOWN_NS;
 }
 
-/* The address record names them. */
+/* The address record names them, and all else that says where this node is. */
 static void on_kept(void *ctx)
 {
 	struct node *node = ctx;
 
 	locate_publish_changed(node->locate->publish, node->home->now_ns);
+	node_fabric_relays_changed(node->fabric, node->home->now_ns);
+	node_sharing_relays_changed(node->sharing, node->home->now_ns);
 }
 
 static void on_probe(void *ctx, const uint8_t *key)

@@ -11,14 +11,14 @@ static const char alphabet[] = "ybndrfg8ejkmcpqxot1uwisza345h769";
 
 static struct link link_example(unsigned addr_cnt)
 {
-	struct link link = {.kind = LINK_COLLECTION, .addr_cnt = (uint8_t)addr_cnt};
+	struct link link = {.kind = LINK_COLLECTION, .places.addr_cnt = addr_cnt};
 
 	for (unsigned i = 0; i < 32; i++) {
 		link.manifest_id[i] = (uint8_t)(7 * i + 1);
 		link.node_key[i] = (uint8_t)(250 - 3 * i);
 	}
 	for (unsigned i = 0; i < addr_cnt; i++) {
-		struct addr *addr = &link.addrs[i];
+		struct addr *addr = &link.places.addrs[i];
 
 		addr->family = i % 2 ? ADDR_IPV6 : ADDR_IPV4;
 		addr->port = (uint16_t)(7000 + i);
@@ -185,8 +185,7 @@ static struct link hinted_example(enum link_kind kind, unsigned node_cnt, unsign
 		struct link_node *node = &link.nodes[i];
 
 		memset(node->key, (int)(i + 1), sizeof(node->key));
-		node->addr_cnt = (uint8_t)addr_cnt;
-		memcpy(node->addrs, collection.addrs, sizeof(node->addrs));
+		node->places = collection.places;
 	}
 	for (unsigned i = 0; i < relay_cnt; i++)
 		memset(link.relays[i], (int)('a' + i), LINK_URL_LEN_MAX);
@@ -265,6 +264,81 @@ static void test_hints_beyond_the_limits_are_refused(void)
 	CHECK_EQ(hinted_parse(bytes, 35 + 3 * 4), WEFT_EMALFORMED);
 }
 
+/* All the hints there are, in a share's or community's link, and in that of a collection. */
+static struct link relayed_example(enum link_kind kind, unsigned addr_cnt, unsigned via_cnt)
+{
+	struct link link = kind == LINK_COLLECTION ? link_example(addr_cnt)
+						   : hinted_example(kind, LINK_NODES_MAX, addr_cnt,
+								    LINK_RELAYS_MAX);
+
+	for (unsigned i = 0; i <= LINK_NODES_MAX; i++) {
+		struct peer_places *places = i ? &link.nodes[i - 1].places : &link.places;
+
+		if ((i > 0) == (kind == LINK_COLLECTION))
+			continue;
+		places->via_cnt = via_cnt;
+		for (unsigned k = 0; k < via_cnt; k++) {
+			places->vias[k].addr = link_example(2).places.addrs[1];
+			memset(places->vias[k].key, (int)(16 * i + k), 32);
+		}
+	}
+	return link;
+}
+
+static void test_relays_of_nodes_are_read_back(void)
+{
+	struct link got;
+	char text[LINK_TEXT_CAP];
+
+	for (unsigned kind = LINK_COLLECTION; kind <= LINK_COMMUNITY; kind++)
+		for (unsigned cnt = 0; cnt <= PEER_VIAS_MAX; cnt++) {
+			struct link link = relayed_example(kind, LINK_ADDRS_MAX - cnt, cnt);
+
+			CHECK_EQ(blobs_link_parse(blobs_link_write(&link, text), &got), 0);
+			CHECK_MEM(&got, &link, sizeof(link));
+		}
+}
+
+static void test_the_last_addresses_make_room_for_relays(void)
+{
+	struct link link = relayed_example(LINK_COLLECTION, LINK_ADDRS_MAX, PEER_VIAS_MAX), got;
+	char text[LINK_TEXT_CAP];
+
+	CHECK_EQ(blobs_link_parse(blobs_link_write(&link, text), &got), 0);
+	CHECK_EQ(got.places.addr_cnt, LINK_ADDRS_MAX - PEER_VIAS_MAX);
+	got.places.addr_cnt = LINK_ADDRS_MAX;
+	memcpy(got.places.addrs, link.places.addrs, sizeof(got.places.addrs));
+	CHECK(peer_places_equal(&got.places, &link.places));
+}
+
+static void test_every_cut_of_a_link_with_relays_is_noticed(void)
+{
+	struct link link = relayed_example(LINK_SHARE, 1, PEER_VIAS_MAX), got;
+	char text[LINK_TEXT_CAP];
+
+	for (size_t cut = strlen(blobs_link_write(&link, text)) - 1; cut >= 5; cut--) {
+		text[cut] = '\0';
+		CHECK_EQ(blobs_link_parse(text, &got), WEFT_ETOOSMALL);
+	}
+}
+
+static void test_relays_beyond_the_limits_are_refused(void)
+{
+	uint8_t bytes[512] = {LINK_COLLECTION};
+	enum { HEAD = 66, RELAY = 1 + 4 + 2 + 32 };
+
+	/* The count of addresses is the last byte of the head. */
+	for (unsigned cnt = 1; cnt <= PEER_VIAS_MAX + 1; cnt++) {
+		bytes[HEAD - 1] = (uint8_t)cnt;
+		bytes[HEAD + (cnt - 1) * RELAY] = 0x80 | ADDR_IPV4;
+		CHECK_EQ(hinted_parse(bytes, HEAD + cnt * RELAY),
+			 cnt <= PEER_VIAS_MAX ? 0 : WEFT_EMALFORMED);
+	}
+	bytes[HEAD - 1] = 1;
+	bytes[HEAD] = 0x80 | 5;
+	CHECK_EQ(hinted_parse(bytes, HEAD + RELAY), WEFT_EMALFORMED);
+}
+
 int main(void)
 {
 	RUN(test_written_link_is_read_back);
@@ -278,5 +352,9 @@ int main(void)
 	RUN(test_the_bare_link_of_a_share_is_short);
 	RUN(test_every_cut_of_a_hinted_link_is_noticed);
 	RUN(test_hints_beyond_the_limits_are_refused);
+	RUN(test_relays_of_nodes_are_read_back);
+	RUN(test_the_last_addresses_make_room_for_relays);
+	RUN(test_every_cut_of_a_link_with_relays_is_noticed);
+	RUN(test_relays_beyond_the_limits_are_refused);
 	return check_done();
 }

@@ -148,7 +148,7 @@ static void make_holder(struct writer *w)
 {
 	struct holder holder = {.time_s = TIME_S};
 
-	holder.addr_cnt = addrs_fill(holder.addrs);
+	holder.places.addr_cnt = addrs_fill(holder.places.addrs);
 	bytes_fill(holder.id, sizeof(holder.id), 3);
 	shares_holder_record_write(w, key, &holder);
 }
@@ -168,7 +168,7 @@ static void make_golomb_set(struct writer *w)
 		bytes_fill(ids[i], 32, i);
 		ids[i][0] = 0xab;
 	}
-	set.addr_cnt = addrs_fill(set.addrs);
+	set.places.addr_cnt = addrs_fill(set.places.addrs);
 	set.code_len = shares_golomb_set_encode(&(struct golomb_contents){node_key_public(key),
 									  (const uint8_t(*)[32])ids,
 									  40, numbers},
@@ -281,7 +281,7 @@ static void make_descriptor(struct writer *w)
 
 	snprintf(descriptor.name, sizeof(descriptor.name), "hello");
 	snprintf(descriptor.version, sizeof(descriptor.version), "1.2.0");
-	descriptor.endpoint_cnt = addrs_fill(descriptor.endpoints);
+	descriptor.places.addr_cnt = addrs_fill(descriptor.places.addrs);
 	CHECK_EQ(service_descriptor_write(w, key, &descriptor), SERVICE_FINE);
 }
 

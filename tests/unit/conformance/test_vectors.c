@@ -389,7 +389,7 @@ static void check_link(void)
 
 	bytes_of(vector, "manifest_id", link.manifest_id);
 	bytes_of(vector, "node_key", link.node_key);
-	link.addr_cnt = (uint8_t)addrs_of(link.addrs);
+	link.places.addr_cnt = addrs_of(link.places.addrs);
 	CHECK_STR(blobs_link_write(&link, text), text_of(vector, "text"));
 	CHECK_EQ(blobs_link_parse(text, &got), 0);
 	CHECK_MEM(&got, &link, sizeof(got));
@@ -431,7 +431,7 @@ static void check_descriptor(struct writer *w, const uint8_t *want, size_t len)
 	json_object_foreach(metadata, name, value) made.metadata[made.metadata_cnt++] =
 		(struct service_pair){name, json_string_value(value), strlen(name),
 				      json_string_length(value)};
-	made.endpoint_cnt = addrs_of(made.endpoints);
+	made.places.addr_cnt = addrs_of(made.places.addrs);
 	snprintf(made.name, sizeof(made.name), "%s", text_of(vector, "name"));
 	snprintf(made.version, sizeof(made.version), "%s", text_of(vector, "version"));
 	bytes_of(vector, "seed", seed);
@@ -443,8 +443,8 @@ static void check_descriptor(struct writer *w, const uint8_t *want, size_t len)
 	CHECK_STR(got.name, made.name);
 	CHECK_STR(got.version, made.version);
 	CHECK_EQ(got.metadata_cnt, made.metadata_cnt);
-	CHECK_EQ(got.endpoint_cnt, made.endpoint_cnt);
-	CHECK_MEM(got.endpoints, made.endpoints, sizeof(got.endpoints));
+	CHECK_EQ(got.places.addr_cnt, made.places.addr_cnt);
+	CHECK_MEM(got.places.addrs, made.places.addrs, sizeof(got.places.addrs));
 	CHECK_EQ(got.expires_s, made.expires_s);
 	CHECK_EQ(got.seq, made.seq);
 	CHECK_EQ(got.is_gone, made.is_gone);

@@ -10,7 +10,7 @@ static const struct beacon own = {
 	.version = BEACON_VERSION,
 	.instance = {0, 1, 2, 0xff},
 	.quic_port = 7000,
-	.caps = BEACON_CAP_DHT | BEACON_CAP_CONTENT_SEED,
+	.caps = BEACON_CAP_DHT | BEACON_CAP_RELAY | BEACON_CAP_CONTENT_SEED,
 	.has_key = true,
 	.key = {9, 8, 7},
 };

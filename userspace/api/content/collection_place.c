@@ -13,9 +13,7 @@ static void hints_set(struct api_place *place, const struct link_node *nodes, un
 	place->peer_cnt = cnt;
 	for (unsigned i = 0; i < cnt; i++) {
 		place->hints[i] = nodes[i];
-		memcpy(place->peers[i].key, nodes[i].key, sizeof(place->peers[i].key));
-		place->peers[i].addrs = place->hints[i].addrs;
-		place->peers[i].addr_cnt = nodes[i].addr_cnt;
+		place->peers[i] = mesh_peer_at(nodes[i].key, &place->hints[i].places);
 	}
 }
 

@@ -18,8 +18,7 @@ static const char *get_link_text(const struct blobs_get *get, char text[static L
 		return text;
 	memcpy(link.manifest_id, get->manifest_id, sizeof(link.manifest_id));
 	memcpy(link.node_key, get->nodes[0].key, sizeof(link.node_key));
-	link.addr_cnt = get->nodes[0].addr_cnt;
-	memcpy(link.addrs, get->nodes[0].addrs, sizeof(link.addrs));
+	link.places = get->nodes[0].places;
 	return blobs_link_write(&link, text);
 }
 

@@ -30,7 +30,7 @@ static struct api_string_list lines_list(struct varlink_blocks *blocks, const ch
 	return list;
 }
 
-/* The link names this node, at the addresses that it advertises; the bare one names the share alone. */
+/* The link names this node, at the addresses and relays that it advertises; the bare one names the share alone. */
 static const char *link_text(struct varlink_blocks *blocks, const struct api *api,
 			     const struct published *share, bool is_bare)
 {
@@ -39,7 +39,7 @@ static const char *link_text(struct varlink_blocks *blocks, const struct api *ap
 
 	memcpy(link.public_key, share->share_key, sizeof(link.public_key));
 	memcpy(link.nodes[0].key, api->own_key, sizeof(link.nodes[0].key));
-	link.nodes[0].addr_cnt = (uint8_t)api->own_addrs(api->ctx, link.nodes[0].addrs);
+	api->own_places(api->ctx, &link.nodes[0].places);
 	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 

@@ -68,7 +68,7 @@ static const char *link_text(struct varlink_blocks *blocks, const struct api *ap
 
 	memcpy(link.manifest_id, manifest_id, sizeof(link.manifest_id));
 	memcpy(link.node_key, api->own_key, sizeof(link.node_key));
-	link.addr_cnt = (uint8_t)api->own_addrs(api->ctx, link.addrs);
+	api->own_places(api->ctx, &link.places);
 	return varlink_text(blocks, blobs_link_write(&link, text));
 }
 

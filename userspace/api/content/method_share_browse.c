@@ -97,8 +97,8 @@ static void asked_describe(struct browsing *browsing)
 	if (api_peer_lookup(browsing->api, browsing->name, &peer) != 1 ||
 	    peer.last_addr.family == ADDR_NONE || addr_is_link_local(&peer.last_addr))
 		return;
-	browsing->asked.addrs[0] = peer.last_addr;
-	browsing->asked.addr_cnt = 1;
+	browsing->asked.places.addrs[0] = peer.last_addr;
+	browsing->asked.places.addr_cnt = 1;
 }
 
 void api_list_node_shares(struct api *api, struct control_call *call,

@@ -171,10 +171,10 @@ static struct api_service_provider provider_of(const struct api *api, struct con
 		.health = found->health,
 	};
 
-	for (unsigned i = 0; i < descriptor->endpoint_cnt && control_role_of(call) != CONTROL_VIEW;
-	     i++)
+	for (unsigned i = 0;
+	     i < descriptor->places.addr_cnt && control_role_of(call) != CONTROL_VIEW; i++)
 		varlink_push(blocks, &provider.endpoints,
-			     api_addr(blocks, &descriptor->endpoints[i]));
+			     api_addr(blocks, &descriptor->places.addrs[i]));
 	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
 		const struct service_pair *pair = &descriptor->metadata[i];
 

@@ -11,10 +11,9 @@
 
 struct link_node blobs_get_sender(const struct link *link)
 {
-	struct link_node node = {.addr_cnt = link->addr_cnt};
+	struct link_node node = {.places = link->places};
 
 	memcpy(node.key, link->node_key, sizeof(node.key));
-	memcpy(node.addrs, link->addrs, sizeof(node.addrs));
 	return node;
 }
 

@@ -176,8 +176,7 @@ static void sequential_write(struct writer *w, const void *of)
 
 static const struct cbor_field node_fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct link_node, key)},
-	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct link_node, addrs),
-	 CBOR_LEN(struct link_node, addr_cnt)},
+	{1, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct link_node, places)},
 };
 static const struct cbor_table node_table = {CBOR_FIELDS(node_fields)};
 

@@ -465,9 +465,8 @@ static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 
 void blobs_get_run_hint(struct get_run *get_run, const struct link_node *node)
 {
-	struct mesh_peer hint = {.addrs = node->addrs, .addr_cnt = node->addr_cnt};
+	struct mesh_peer hint = mesh_peer_at(node->key, &node->places);
 
-	memcpy(hint.key, node->key, sizeof(hint.key));
 	blobs_swarm_hint(get_run->swarm, &hint);
 }
 

@@ -99,6 +99,7 @@ struct reader {
 	struct reader_origin origin; /* its hints point below */
 	struct mesh_peer hints[READER_HINTS_MAX];
 	struct addr hint_addrs[READER_HINTS_MAX][MESH_PEER_ADDRS_MAX];
+	struct peer_via hint_vias[READER_HINTS_MAX][PEER_VIAS_MAX];
 	struct swarm *swarm; /* NULL: no node was asked yet */
 	uint64_t next_chunk; /* the next to fetch */
 	uint64_t out_chunk;  /* the next to hand out */

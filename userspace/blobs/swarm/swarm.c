@@ -223,6 +223,7 @@ struct swarm_member *blobs_swarm_member_add(struct swarm *swarm, const struct me
 		blobs_source_prefer(member->source, peer->addrs, peer->addr_cnt);
 	else
 		blobs_source_learn(member->source, peer->addrs, peer->addr_cnt);
+	blobs_source_relayed(member->source, peer->vias, peer->via_cnt);
 	member->source->price = price_of(swarm->swarms->content, member->source);
 	member->source->zone = zone_of(swarm->swarms->content, member->source);
 	if (is_hint)
@@ -245,6 +246,8 @@ int blobs_swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t
 	memcpy(ask->peer.key, source->key, MESH_KEY_LEN);
 	ask->peer.addrs = source->addrs;
 	ask->peer.addr_cnt = source->addr_cnt;
+	ask->peer.vias = source->vias;
+	ask->peer.via_cnt = source->via_cnt;
 	ask->peer.told_cnt = source->addr_cnt - source->hint_cnt;
 	/* The link or the user of the get names this peer. */
 	ask->peer.is_wanted = source->hint_cnt > 0;

@@ -126,6 +126,14 @@ void blobs_source_prefer(struct source *source, const struct addr *addrs, unsign
 	blobs_source_learn(source, guesses, guess_cnt);
 }
 
+void blobs_source_relayed(struct source *source, const struct peer_via *vias, unsigned cnt)
+{
+	if (!cnt)
+		return;
+	memcpy(source->vias, vias, cnt * sizeof(vias[0]));
+	source->via_cnt = cnt;
+}
+
 void blobs_source_asked(struct source *source, uint64_t now_ns)
 {
 	if (source->asked_cnt++ == 0) {

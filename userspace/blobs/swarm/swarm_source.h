@@ -27,6 +27,8 @@ struct source {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
+	struct peer_via vias[PEER_VIAS_MAX]; /* relays at which it may be, as last named */
+	unsigned via_cnt;
 	unsigned hint_cnt; /* the first of them are of a link, the rest of unknown peers */
 	unsigned use_cnt;  /* swarms it is a member of */
 	uint64_t used_ns;
@@ -69,6 +71,8 @@ void blobs_sources_fini(struct sources *sources);
 void blobs_source_learn(struct source *source, const struct addr *addrs, unsigned cnt);
 /* blobs_source_prefer puts addresses that are no guess first; the last make room for them. */
 void blobs_source_prefer(struct source *source, const struct addr *addrs, unsigned cnt);
+/* blobs_source_relayed: it is at these relays, too; none says nothing. */
+void blobs_source_relayed(struct source *source, const struct peer_via *vias, unsigned cnt);
 
 /* The outcome of a request; window_max is the limit of requests at once. */
 void blobs_source_asked(struct source *source, uint64_t now_ns);

@@ -37,8 +37,8 @@ static bool keeper_add(struct keepers *keepers, const uint8_t *key)
 		if (memcmp(keepers->out[i].key, key, COMMUNITY_KEY_LEN) == 0)
 			return false;
 	memcpy(keeper->key, key, sizeof(keeper->key));
-	keeper->addr_cnt = (uint8_t)member.addr_cnt;
-	memcpy(keeper->addrs, member.addrs, member.addr_cnt * sizeof(member.addrs[0]));
+	keeper->places.addr_cnt = member.addr_cnt;
+	memcpy(keeper->places.addrs, member.addrs, member.addr_cnt * sizeof(member.addrs[0]));
 	keepers->cnt++;
 	return true;
 }

@@ -61,9 +61,9 @@ static void seed_set(struct community *community, const uint8_t *key,
 
 void community_partners_named(struct community *community, const struct link_node *node)
 {
-	struct community_seed seed = {.addr_cnt = node->addr_cnt};
+	struct community_seed seed = {.addr_cnt = node->places.addr_cnt};
 
-	memcpy(seed.addrs, node->addrs, node->addr_cnt * sizeof(node->addrs[0]));
+	memcpy(seed.addrs, node->places.addrs, sizeof(seed.addrs));
 	seed_set(community, node->key, &seed);
 }
 

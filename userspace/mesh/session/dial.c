@@ -440,6 +440,10 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 	if (was_idle && dial->next_idx < dial->addr_cnt)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns);
 	mesh_discovery_begin(dial, mesh->now_ns + (dial->addr_cnt ? DISCOVERY_PATIENCE_NS : 0));
+	/* Relays are one way more, behind the last of the addresses. */
+	mesh_discovery_suggest(dial, peer,
+			       mesh->now_ns + (dial->addr_cnt - dial->next_idx) *
+						      mesh->config.dial_stagger_ns);
 	stream->wait.dial = dial;
 	stream->state = MESH_STATE_DIALLING;
 	list_push_back(&dial->waiters, &stream->node);

@@ -74,6 +74,8 @@ static void discovery_arm(struct mesh_dial *dial)
 
 	if (discovery->is_begun && discovery->next_idx < mesh->locator_cnt)
 		next_ns = discovery->next_ns;
+	if (discovery->hint_ns && discovery->hint_ns < next_ns)
+		next_ns = discovery->hint_ns;
 	for (unsigned i = 0; i < mesh->locator_cnt; i++) {
 		const struct mesh_dial_look *look = &discovery->looks[i];
 		uint64_t due_ns = look->started_ns + mesh->locators[i].budget_ns;
@@ -150,14 +152,21 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	mesh_dial_end_if_hopeless(dial);
 }
 
+/* The last relays that are named are asked first: those of a record. */
 static void look_hint(struct mesh_dial_look *look)
 {
 	const struct mesh_dial *dial = look->dial;
-	const struct mesh_locator *locator = &dial->mesh->locators[look - dial->discovery.looks];
+	const struct mesh_discovery *discovery = &dial->discovery;
+	const struct mesh_locator *locator = &dial->mesh->locators[look - discovery->looks];
 
-	if (locator->hint && look->is_running && dial->discovery.via_cnt)
-		locator->hint(locator->ctx, look->run, dial->discovery.vias,
-			      dial->discovery.via_cnt, dial->mesh->now_ns);
+	if (!locator->hint || !look->is_running)
+		return;
+	if (discovery->asked_via_cnt && !discovery->hint_ns)
+		locator->hint(locator->ctx, look->run, discovery->asked_vias,
+			      discovery->asked_via_cnt, dial->mesh->now_ns);
+	if (discovery->via_cnt)
+		locator->hint(locator->ctx, look->run, discovery->vias, discovery->via_cnt,
+			      dial->mesh->now_ns);
 }
 
 /* Asks one locator; whether it is running now. */
@@ -261,13 +270,18 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 		if (look->is_running && now_ns >= look->started_ns + mesh->locators[i].budget_ns)
 			look_cancel(look, WEFT_ETIMEOUT);
 	}
-	if (!discovery->next_idx)
-		discovery_recall(dial);
+	if (discovery->hint_ns && now_ns >= discovery->hint_ns) {
+		discovery->hint_ns = 0;
+		discovery_hint(dial);
+	}
 	if (discovery->next_idx < mesh->locator_cnt &&
-	    (now_ns >= discovery->next_ns || !discovery->running_cnt))
+	    (now_ns >= discovery->next_ns || !discovery->running_cnt)) {
+		if (!discovery->next_idx)
+			discovery_recall(dial);
 		discovery_ask_next(dial);
-	else
+	} else {
 		discovery_arm(dial);
+	}
 	mesh_dial_end_if_hopeless(dial);
 }
 
@@ -288,6 +302,31 @@ void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns)
 	discovery_arm(dial);
 }
 
+/* Whether via was not suggested before, and there is room for it. */
+static bool suggestion_add(struct mesh_discovery *discovery, const struct peer_via *via)
+{
+	for (unsigned i = 0; i < discovery->asked_via_cnt; i++)
+		if (peer_vias_equal(&discovery->asked_vias[i], 1, via, 1))
+			return false;
+	if (discovery->asked_via_cnt == PEER_VIAS_MAX)
+		return false;
+	discovery->asked_vias[discovery->asked_via_cnt++] = *via;
+	return true;
+}
+
+void mesh_discovery_suggest(struct mesh_dial *dial, const struct mesh_peer *peer, uint64_t at_ns)
+{
+	struct mesh_discovery *discovery = &dial->discovery;
+	bool has_more = false;
+
+	for (unsigned i = 0; i < peer->via_cnt; i++)
+		has_more |= suggestion_add(discovery, &peer->vias[i]);
+	if (!has_more || discovery->hint_ns)
+		return;
+	discovery->hint_ns = at_ns;
+	discovery_arm(dial);
+}
+
 void mesh_discovery_reset(struct mesh_dial *dial)
 {
 	mesh_discovery_stop(dial);
@@ -299,8 +338,8 @@ bool mesh_discovery_is_over(const struct mesh_dial *dial)
 {
 	const struct mesh_discovery *discovery = &dial->discovery;
 
-	return !dial->mesh->locator_cnt ||
-	       (discovery->next_idx == dial->mesh->locator_cnt && !discovery->running_cnt);
+	return !dial->mesh->locator_cnt || (discovery->next_idx == dial->mesh->locator_cnt &&
+					    !discovery->running_cnt && !discovery->hint_ns);
 }
 
 void mesh_discovery_stop(struct mesh_dial *dial)

@@ -16,7 +16,7 @@ int mesh_stream_check_peer(const struct mesh *mesh, const struct mesh_peer *peer
 {
 	if (mesh->is_leaving)
 		return WEFT_EREFUSED;
-	if (peer->addr_cnt > MESH_PEER_ADDRS_MAX ||
+	if (peer->addr_cnt > MESH_PEER_ADDRS_MAX || peer->via_cnt > PEER_VIAS_MAX ||
 	    memcmp(peer->key, mesh->own_key, MESH_KEY_LEN) == 0)
 		return WEFT_EMALFORMED;
 	return 0;

@@ -181,6 +181,7 @@ static int open_directory(struct fabric *fabric)
 static int open_publisher(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
+	struct peer_places places;
 	const struct service_publisher_params params = {
 		.config = publisher_config(&node->config->fabric),
 		.overlay = overlay_seam_of(fabric->overlay),
@@ -193,9 +194,10 @@ static int open_publisher(struct fabric *fabric)
 	};
 	int err = service_publisher_new(&params, &fabric->publisher);
 
-	if (err == 0)
-		service_publisher_set_endpoints(fabric->publisher, node->machine->advertised.addrs,
-						node->machine->advertised.cnt, params.now_ns);
+	if (err == 0) {
+		node_places(node, &places);
+		service_publisher_set_places(fabric->publisher, &places, params.now_ns);
+	}
 	return err;
 }
 
@@ -494,8 +496,17 @@ void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 		return;
 	configure_overlay(fabric, now_ns);
 	node_fabric_offer_relay(fabric, now_ns);
-	service_publisher_set_endpoints(fabric->publisher, fabric->node->machine->advertised.addrs,
-					fabric->node->machine->advertised.cnt, now_ns);
+	node_fabric_relays_changed(fabric, now_ns);
+}
+
+void node_fabric_relays_changed(struct fabric *fabric, uint64_t now_ns)
+{
+	struct peer_places places;
+
+	if (!fabric)
+		return;
+	node_places(fabric->node, &places);
+	service_publisher_set_places(fabric->publisher, &places, now_ns);
 }
 
 void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,

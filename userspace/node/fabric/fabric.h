@@ -58,6 +58,8 @@ void node_fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t 
 void node_fabric_session_down(struct fabric *fabric, const uint8_t *key);
 void node_fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns);
 void node_fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
+/* node_fabric_relays_changed: this node is reached through other relays. Takes NULL. */
+void node_fabric_relays_changed(struct fabric *fabric, uint64_t now_ns);
 void node_fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 			   uint64_t now_ns);
 

@@ -149,17 +149,25 @@ void node_sharing_session_changed(struct sharing *sharing, const uint8_t key[sta
 
 void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 {
-	const struct node *node;
+	struct peer_places places;
 
 	if (!sharing)
 		return;
-	node = sharing->node;
-	communities_set_addresses(sharing->communities, node->machine->advertised.addrs,
-				  node->machine->advertised.cnt, now_ns);
+	node_places(sharing->node, &places);
+	communities_set_addresses(sharing->communities, places.addrs, places.addr_cnt, now_ns);
 	if (sharing->announce)
-		shares_announce_set_addresses(sharing->announce, node->machine->advertised.addrs,
-					      node->machine->advertised.cnt, now_ns);
+		shares_announce_set_places(sharing->announce, &places, now_ns);
 	lan_discovery_addresses_changed(sharing->lan, now_ns);
+}
+
+void node_sharing_relays_changed(struct sharing *sharing, uint64_t now_ns)
+{
+	struct peer_places places;
+
+	if (!sharing || !sharing->announce)
+		return;
+	node_places(sharing->node, &places);
+	shares_announce_set_places(sharing->announce, &places, now_ns);
 }
 
 void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,

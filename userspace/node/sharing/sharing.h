@@ -59,6 +59,8 @@ void node_sharing_get_moved(struct sharing *sharing);
 void node_sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
 				  bool is_up, uint64_t now_ns);
 void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns);
+/* node_sharing_relays_changed: this node is reached through other relays. Takes NULL. */
+void node_sharing_relays_changed(struct sharing *sharing, uint64_t now_ns);
 void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,
 			    uint64_t now_ns);
 

@@ -100,6 +100,7 @@ int node_sharing_open_announce(struct sharing *sharing)
 		.wall_s = wall_s,
 		.ctx = sharing,
 	};
+	struct peer_places places;
 	struct swarm_finder finder;
 	int err;
 
@@ -110,8 +111,8 @@ int node_sharing_open_announce(struct sharing *sharing)
 	params.overlay = overlay_seam_of(node_fabric_overlay(node->fabric));
 	if ((err = shares_announce_new(&params, &sharing->announce)) < 0)
 		return err;
-	shares_announce_set_addresses(sharing->announce, node->machine->advertised.addrs,
-				      node->machine->advertised.cnt, params.now_ns);
+	node_places(node, &places);
+	shares_announce_set_places(sharing->announce, &places, params.now_ns);
 	finder = shares_announce_finder(sharing->announce);
 	return blobs_add_finder(node->home->content, &finder);
 }

@@ -66,7 +66,7 @@ static void body_write(struct writer *w, const struct service_descriptor *d)
 	cbor_field_text(w, KEY_VERSION, d->version, strlen(d->version));
 	cbor_field_bytes(w, KEY_OWNER, d->owner, sizeof(d->owner));
 	cbor_write_uint(w, KEY_ENDPOINTS);
-	peer_addrs_write(w, d->endpoints, d->endpoint_cnt);
+	peer_places_write(w, &d->places);
 	cbor_write_uint(w, KEY_METADATA);
 	service_metadata_write(w, d->metadata, d->metadata_cnt);
 	cbor_field_uint(w, KEY_CREATED, d->created_s);
@@ -91,7 +91,7 @@ enum service_fault service_descriptor_write(struct writer *w, const struct node_
 	    (fault = service_metadata_check(descriptor->metadata, descriptor->metadata_cnt)) ||
 	    (fault = service_read_only_check(&descriptor->read_only)))
 		return fault;
-	if (descriptor->endpoint_cnt > PEER_ADDRS_MAX)
+	if (descriptor->places.addr_cnt > PEER_ADDRS_MAX)
 		return SERVICE_MANY_ENDPOINTS;
 	if (descriptor->created_s >= descriptor->expires_s)
 		return SERVICE_BAD_TIMES;
@@ -144,7 +144,7 @@ static void endpoints_read(struct reading *reading)
 	if (cbor_enter_array(&ahead) > PEER_ADDRS_MAX && !cbor_is_bad(&ahead))
 		reading_fail(reading, SERVICE_MANY_ENDPOINTS);
 	else
-		d->endpoint_cnt = peer_addrs_read(&reading->r, d->endpoints);
+		peer_places_read(&reading->r, &d->places);
 }
 
 static void metadata_read(struct reading *reading)

@@ -42,10 +42,9 @@ struct service_descriptor {
 	uint8_t owner[MESH_KEY_LEN];
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	char version[SERVICE_VERSION_LEN_MAX + 1];
-	uint32_t major;			       /* of version */
-	bool is_gone;			       /* the owner withdrew it */
-	struct addr endpoints[PEER_ADDRS_MAX]; /* that can be dialled directly */
-	unsigned endpoint_cnt;
+	uint32_t major;		   /* of version */
+	bool is_gone;		   /* the owner withdrew it */
+	struct peer_places places; /* its endpoints */
 	unsigned metadata_cnt;
 	struct service_pair metadata[SERVICE_METADATA_MAX]; /* borrow the bytes */
 	struct service_read_only read_only;		    /* borrows, too */

@@ -153,8 +153,7 @@ static void publication_put(struct service_publication *publication, uint64_t no
 	enum service_fault fault;
 
 	times_set(publication);
-	descriptor->endpoint_cnt = descriptor->is_gone ? 0 : publisher->endpoint_cnt;
-	memcpy(descriptor->endpoints, publisher->endpoints, sizeof(descriptor->endpoints));
+	descriptor->places = descriptor->is_gone ? (struct peer_places){0} : publisher->places;
 	publication->phase = PUBLICATION_PUTTING;
 	publication->is_changed = false;
 	publication->stored_cnt = 0;

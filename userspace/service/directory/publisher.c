@@ -10,6 +10,8 @@
 
 /* Addresses come and go together: one publication for all of them. */
 #define ENDPOINTS_DELAY_NS (10 * NS_PER_S)
+/* Without its first relay a node is not reached at all. */
+#define FIRST_RELAY_DELAY_NS NS_PER_S
 
 void service_publisher_config_defaults(struct service_publisher_config *config)
 {
@@ -174,23 +176,20 @@ bool service_publisher_has_left(const struct service_publisher *publisher)
 	return true;
 }
 
-void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
-				     unsigned cnt, uint64_t now_ns)
+void service_publisher_set_places(struct service_publisher *publisher,
+				  const struct peer_places *places, uint64_t now_ns)
 {
 	struct service_publication *publication = NULL;
+	bool is_first_relay = places->via_cnt && !publisher->places.via_cnt;
 
-	if (cnt > PEER_ADDRS_MAX)
-		cnt = PEER_ADDRS_MAX;
-	if (cnt == publisher->endpoint_cnt &&
-	    memcmp(addrs, publisher->endpoints, cnt * sizeof(*addrs)) == 0)
+	if (peer_places_equal(places, &publisher->places))
 		return;
-	memset(publisher->endpoints, 0, sizeof(publisher->endpoints));
-	if (cnt)
-		memcpy(publisher->endpoints, addrs, cnt * sizeof(*addrs));
-	publisher->endpoint_cnt = cnt;
+	publisher->places = *places;
 	while ((publication = pool_next(&publisher->publications, publication)))
 		if (publication->was_put && !publication->descriptor.is_gone)
-			service_publication_change(publication, now_ns + ENDPOINTS_DELAY_NS);
+			service_publication_change(publication,
+						   now_ns + (is_first_relay ? FIRST_RELAY_DELAY_NS
+									    : ENDPOINTS_DELAY_NS));
 }
 
 void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns)

@@ -81,12 +81,9 @@ void service_publisher_withdraw(struct service_publisher *publisher, const char 
  */
 void service_publisher_leave(struct service_publisher *publisher, uint64_t now_ns);
 bool service_publisher_has_left(const struct service_publisher *publisher);
-/*
- * service_publisher_set_endpoints: where this node is dialled; at most PEER_ADDRS_MAX are
- * published.
- */
-void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
-				     unsigned cnt, uint64_t now_ns);
+/* service_publisher_set_places: where this node is dialled. */
+void service_publisher_set_places(struct service_publisher *publisher,
+				  const struct peer_places *places, uint64_t now_ns);
 
 /*
  * service_publisher_hurry: a node that can take values is there. Nothing waits for the start any

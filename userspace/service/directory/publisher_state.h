@@ -44,8 +44,7 @@ struct service_publisher {
 	struct arena arena;
 	struct pool publications;
 	struct service_window published;
-	struct addr endpoints[PEER_ADDRS_MAX];
-	unsigned endpoint_cnt;
+	struct peer_places places;
 	uint64_t first_ns; /* nothing is put before */
 	bool is_leaving;
 	uint64_t seq; /* the last one used */

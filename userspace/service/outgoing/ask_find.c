@@ -93,14 +93,10 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 		.has_major = true,
 		.major = descriptor->major,
 		.is_read_only = ask_is_read_only(ask, &descriptor->read_only),
-		.addr_cnt = descriptor->endpoint_cnt < MESH_PEER_ADDRS_MAX
-				    ? descriptor->endpoint_cnt
-				    : MESH_PEER_ADDRS_MAX,
+		.places = descriptor->places,
 	};
 	memcpy(provider->key, descriptor->owner, sizeof(provider->key));
 	memcpy(provider->service_id, descriptor->id, sizeof(provider->service_id));
-	memcpy(provider->addrs, descriptor->endpoints,
-	       provider->addr_cnt * sizeof(provider->addrs[0]));
 	ask->provider_cnt++;
 }
 

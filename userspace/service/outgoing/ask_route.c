@@ -258,9 +258,11 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	struct service_route *route =
 		service_routes_use(&service->routes, provider->service_id, provider->key);
 	struct mesh_stream_open open = {
-		.peer = {.addrs = provider->addrs,
-			 .addr_cnt = provider->addr_cnt,
-			 .told_cnt = provider->addr_cnt, /* by its descriptor */
+		.peer = {.addrs = provider->places.addrs,
+			 .addr_cnt = provider->places.addr_cnt,
+			 .told_cnt = provider->places.addr_cnt, /* by its descriptor */
+			 .vias = provider->places.vias,
+			 .via_cnt = provider->places.via_cnt,
 			 .is_wanted = true},
 		.timeout_ns = is_last || left_ns < REACHABLE_NS ? left_ns : REACHABLE_NS,
 		.events = &service_ask_events,

@@ -31,8 +31,7 @@ struct service_provider {
 	bool is_read_only; /* its owner says so of the method that is called */
 	bool is_equal;	   /* of the same version and about the same reputation as the best */
 	uint32_t major;
-	struct addr addrs[MESH_PEER_ADDRS_MAX];
-	unsigned addr_cnt;
+	struct peer_places places;
 };
 
 enum service_ask_state {

@@ -278,12 +278,37 @@ static void all_change(struct announce *announce)
 		announce->regions[i].due_s = 0;
 }
 
+static void half_hash(const struct peer_places *places, uint8_t out[static ANNOUNCE_SAID_HASH_LEN])
+{
+	uint8_t hash[ANNOUNCE_LOG_HASH_LEN];
+
+	shares_announce_log_hash(places, hash);
+	memcpy(out, hash, ANNOUNCE_SAID_HASH_LEN);
+}
+
+static void addrs_hash(const struct announce *announce, uint8_t out[static ANNOUNCE_SAID_HASH_LEN])
+{
+	struct peer_places addrs = announce->places;
+
+	addrs.via_cnt = 0;
+	half_hash(&addrs, out);
+}
+
+static void relays_hash(const struct announce *announce, uint8_t out[static ANNOUNCE_SAID_HASH_LEN])
+{
+	struct peer_places relays = announce->places;
+
+	relays.addr_cnt = 0;
+	half_hash(&relays, out);
+}
+
 static void changed_save(struct announce *announce)
 {
 	struct announce_log_row row = {.kind = ANNOUNCE_LOG_ADDRS, .time_s = announce->changed_s};
 	struct store_batch *batch = store_batch_new(announce->params.store);
 
-	shares_announce_log_hash_addrs(announce->addrs, announce->addr_cnt, row.id);
+	addrs_hash(announce, row.id);
+	memcpy(row.id + ANNOUNCE_SAID_HASH_LEN, announce->said_hash, sizeof(announce->said_hash));
 	shares_announce_log_put(batch, &row);
 	shares_announce_submit(announce, batch);
 }
@@ -291,31 +316,71 @@ static void changed_save(struct announce *announce)
 /* A restart must not announce all again because it does not know since when they are these. */
 static bool addrs_are_new(struct announce *announce)
 {
-	uint8_t hash[ANNOUNCE_LOG_HASH_LEN];
+	uint8_t hash[ANNOUNCE_SAID_HASH_LEN];
 	struct announce_log_row known;
 
 	if (addrs_row_read(announce, &known) < 0) {
 		announce->changed_s = shares_announce_wall_s(announce);
 		return false;
 	}
+	if (!announce->changed_s)
+		memcpy(announce->said_hash, known.id + ANNOUNCE_SAID_HASH_LEN,
+		       sizeof(announce->said_hash));
 	announce->changed_s = known.time_s;
-	shares_announce_log_hash_addrs(announce->addrs, announce->addr_cnt, hash);
+	addrs_hash(announce, hash);
 	return memcmp(known.id, hash, sizeof(hash)) != 0;
 }
 
-void shares_announce_set_addresses(struct announce *announce, const struct addr *addrs,
-				   unsigned cnt, uint64_t now_ns)
+static bool relays_are_said(const struct announce *announce,
+			    const uint8_t hash[static ANNOUNCE_SAID_HASH_LEN])
 {
-	if (cnt > PEER_ADDRS_MAX)
-		cnt = PEER_ADDRS_MAX;
-	if (announce->changed_s && cnt == announce->addr_cnt &&
-	    memcmp(addrs, announce->addrs, cnt * sizeof(*addrs)) == 0)
+	const struct peer_places *places = &announce->places;
+
+	if (announce->has_put_bare)
+		return false;
+	if (!announce->said_via_cnt)
+		return memcmp(announce->said_hash, hash, sizeof(announce->said_hash)) == 0;
+	for (unsigned i = 0; i < places->via_cnt; i++)
+		for (unsigned j = 0; j < announce->said_via_cnt; j++)
+			if (peer_vias_equal(&places->vias[i], 1, &announce->said_vias[j], 1))
+				return true;
+	return false;
+}
+
+/*
+ * One relay that all announcements name is enough, and none now is no reason to announce all: it
+ * may be back soon. Those put meanwhile name none.
+ */
+static bool relays_are_new(struct announce *announce)
+{
+	const struct peer_places *places = &announce->places;
+	uint8_t hash[ANNOUNCE_SAID_HASH_LEN];
+	bool is_said;
+
+	if (!places->via_cnt)
+		return false;
+	relays_hash(announce, hash);
+	is_said = relays_are_said(announce, hash);
+	if (is_said && announce->said_via_cnt)
+		return false;
+	memcpy(announce->said_vias, places->vias, sizeof(announce->said_vias));
+	announce->said_via_cnt = places->via_cnt;
+	memcpy(announce->said_hash, hash, sizeof(hash));
+	announce->has_put_bare = false;
+	return !is_said;
+}
+
+void shares_announce_set_places(struct announce *announce, const struct peer_places *places,
+				uint64_t now_ns)
+{
+	bool is_new;
+
+	if (announce->changed_s && peer_places_equal(places, &announce->places))
 		return;
-	memset(announce->addrs, 0, sizeof(announce->addrs));
-	if (cnt)
-		memcpy(announce->addrs, addrs, cnt * sizeof(*addrs));
-	announce->addr_cnt = cnt;
-	if (addrs_are_new(announce)) {
+	announce->places = *places;
+	is_new = addrs_are_new(announce);
+	is_new |= relays_are_new(announce);
+	if (is_new) {
 		all_change(announce);
 		if (announce->put_at_ns < now_ns + ADDRS_DELAY_NS)
 			announce->put_at_ns = now_ns + ADDRS_DELAY_NS;

@@ -16,6 +16,7 @@ struct node_key;
 struct store;
 struct timer_wheel;
 struct announce;
+struct peer_places;
 struct blobs_held;
 
 /*
@@ -89,11 +90,11 @@ void shares_announce_configure(struct announce *announce, const struct announce_
 			       uint64_t now_ns);
 
 /*
- * shares_announce_set_addresses: where this node is dialled; all is announced again when they
- * change.
+ * shares_announce_set_places: where this node is dialled. All is announced again when its addresses
+ * change, and when no relay that announcements name is there any more.
  */
-void shares_announce_set_addresses(struct announce *announce, const struct addr *addrs,
-				   unsigned cnt, uint64_t now_ns);
+void shares_announce_set_places(struct announce *announce, const struct peer_places *places,
+				uint64_t now_ns);
 /* shares_announce_held_changed: other manifests are held; or more of the files of this one, if not NULL. */
 void shares_announce_held_changed(struct announce *announce, const uint8_t *manifest_id,
 				  uint64_t now_ns);

@@ -85,13 +85,13 @@ uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
 	return shares_announce_log_parse(&item, &known) < 0 ? 0 : known.time_s;
 }
 
-void shares_announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
-				    uint8_t hash[static ANNOUNCE_LOG_HASH_LEN])
+void shares_announce_log_hash(const struct peer_places *places,
+			      uint8_t hash[static ANNOUNCE_LOG_HASH_LEN])
 {
 	uint8_t bytes[1024];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	_Static_assert(ANNOUNCE_LOG_HASH_LEN == BLAKE3_HASH_LEN, "the hash is BLAKE3");
-	peer_addrs_write(&w, addrs, cnt);
+	peer_places_write(&w, places);
 	blake3_hash(bytes, writer_len(&w), hash);
 }

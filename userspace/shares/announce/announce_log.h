@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/addr.h"
+#include "codec/peer_addr.h"
 #include "weft/err.h"
 
 struct store_batch;
@@ -52,7 +52,8 @@ int shares_announce_log_parse(const struct store_item *item, struct announce_log
 /* shares_announce_log_time_s: when row was last announced, 0: never, as far as is known. */
 uint64_t shares_announce_log_time_s(struct store_snapshot *snapshot,
 				    const struct announce_log_row *row);
-void shares_announce_log_hash_addrs(const struct addr *addrs, unsigned cnt,
-				    uint8_t hash[static ANNOUNCE_LOG_HASH_LEN]);
+/* shares_announce_log_hash: of the addresses and relays alone that places has. */
+void shares_announce_log_hash(const struct peer_places *places,
+			      uint8_t hash[static ANNOUNCE_LOG_HASH_LEN]);
 
 #endif

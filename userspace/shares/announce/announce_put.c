@@ -58,6 +58,7 @@ static int put_begin(struct announce *announce, const struct announce_log_row *r
 		put++;
 	put->announce = announce;
 	put->row = *row;
+	announce->has_put_bare |= !announce->places.via_cnt;
 	err = overlay->ops->put(overlay->overlay,
 				&(struct overlay_put_params){
 					.value = {name, name_len, value->start, writer_len(value)},
@@ -80,7 +81,7 @@ int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
 	uint8_t bytes[1 + HOLDER_RECORD_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct holder holder = {
-		.addr_cnt = announce->addr_cnt,
+		.places = announce->places,
 		.time_s = time_after(announce, announced_s),
 	};
 	struct announce_log_row row = {
@@ -90,7 +91,6 @@ int shares_announce_put_record(struct announce *announce, enum announce_tag tag,
 
 	memcpy(holder.id, id, sizeof(holder.id));
 	memcpy(row.id, id, sizeof(row.id));
-	memcpy(holder.addrs, announce->addrs, sizeof(holder.addrs));
 	writer_u8(&w, (uint8_t)tag);
 	shares_holder_record_write(&w, announce->params.key, &holder);
 	return put_begin(announce, &row, &w, now_ns);
@@ -102,7 +102,7 @@ int shares_announce_put_set(struct announce *announce, const struct announce_job
 	uint8_t bytes[1 + GOLOMB_SET_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct golomb_set set = {
-		.addr_cnt = announce->addr_cnt,
+		.places = announce->places,
 		.time_s = time_after(announce, announced_s),
 		.depth = listed->depth,
 		.region = listed->region,
@@ -119,7 +119,6 @@ int shares_announce_put_set(struct announce *announce, const struct announce_job
 		.print = listed->print,
 	};
 
-	memcpy(set.addrs, announce->addrs, sizeof(set.addrs));
 	writer_u8(&w, ANNOUNCE_SET);
 	shares_golomb_set_write(&w, announce->params.key, &set);
 	return put_begin(announce, &row, &w, now_ns);

@@ -91,14 +91,20 @@ struct announce_sets;
 struct store_batch;
 struct store_snapshot;
 
+/* The log's hash is half of the addresses', and half of the relays'. */
+#define ANNOUNCE_SAID_HASH_LEN (ANNOUNCE_LOG_HASH_LEN / 2)
+
 struct announce {
 	struct announce_params params;
 	struct arena arena;
 	struct timer timer;
-	struct addr addrs[PEER_ADDRS_MAX];
-	unsigned addr_cnt;
-	uint64_t changed_s; /* older announcements are made again */
-	bool is_lonely;	    /* one node alone has some announcements */
+	struct peer_places places;
+	struct peer_via said_vias[PEER_VIAS_MAX];  /* relays that announcements name */
+	unsigned said_via_cnt;			   /* 0: none, or those of an earlier life */
+	uint8_t said_hash[ANNOUNCE_SAID_HASH_LEN]; /* of those relays, also of an earlier life */
+	bool has_put_bare;			   /* something, while no relay was there */
+	uint64_t changed_s;			   /* older announcements are made again */
+	bool is_lonely;				   /* one node alone has some announcements */
 
 	struct map by_id;
 	struct pool manifests;

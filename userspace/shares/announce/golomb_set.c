@@ -14,8 +14,7 @@
 
 static const struct cbor_field fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct golomb_set, key)},
-	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct golomb_set, addrs),
-	 CBOR_LEN(struct golomb_set, addr_cnt)},
+	{1, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct golomb_set, places)},
 	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, time_s), .max = INT64_MAX},
 	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct golomb_set, depth),
 	 .max = GOLOMB_SET_DEPTH_FINE},

@@ -34,8 +34,7 @@ struct node_key;
 
 struct golomb_set {
 	uint8_t key[MESH_KEY_LEN];
-	struct addr addrs[PEER_ADDRS_MAX]; /* that can be dialled directly */
-	unsigned addr_cnt;
+	struct peer_places places;
 	uint64_t time_s;
 	unsigned depth;
 	uint32_t region;

@@ -48,13 +48,12 @@ static bool holder_is_new(struct announce_lookup *search, const uint8_t *key)
 }
 
 static void holder_tell(struct announce_lookup *search, const uint8_t *key,
-			const struct addr *addrs, unsigned addr_cnt)
+			const struct peer_places *places)
 {
-	struct mesh_peer peer = {.addrs = addrs, .addr_cnt = addr_cnt};
+	const struct mesh_peer peer = mesh_peer_at(key, places);
 
 	if (!holder_is_new(search, key))
 		return;
-	memcpy(peer.key, key, sizeof(peer.key));
 	search->announce->stats.found_cnt++;
 	search->asked.found(search->asked.arg, &peer);
 }
@@ -66,12 +65,12 @@ static void record_take(void *arg, const uint8_t *value, size_t len,
 
 	(void)claim;
 	if (shares_holder_record_parse(value + 1, len - 1, &holder) == 0)
-		holder_tell(arg, holder.key, holder.addrs, holder.addr_cnt);
+		holder_tell(arg, holder.key, &holder.places);
 }
 
 static void set_found(struct announce_want *base, const struct golomb_set *set)
 {
-	holder_tell(((struct want *)base)->search, set->key, set->addrs, set->addr_cnt);
+	holder_tell(((struct want *)base)->search, set->key, &set->places);
 }
 
 /* --- the end --- */

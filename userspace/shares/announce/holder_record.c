@@ -12,8 +12,7 @@
 static const struct cbor_field fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct holder, id)},
 	{1, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct holder, key)},
-	{2, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct holder, addrs),
-	 CBOR_LEN(struct holder, addr_cnt)},
+	{2, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct holder, places)},
 	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct holder, time_s), .max = INT64_MAX},
 };
 static const struct cbor_table table = {CBOR_FIELDS(fields)};

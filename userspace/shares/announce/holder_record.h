@@ -25,8 +25,7 @@ struct node_key;
 struct holder {
 	uint8_t id[HOLDER_RECORD_ID_LEN];
 	uint8_t key[MESH_KEY_LEN];
-	struct addr addrs[PEER_ADDRS_MAX]; /* that can be dialled directly */
-	unsigned addr_cnt;
+	struct peer_places places;
 	uint64_t time_s;
 };
 

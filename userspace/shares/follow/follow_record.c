@@ -18,8 +18,7 @@ _Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses a
 
 static const struct cbor_field hint_fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct link_node, key)},
-	{1, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct link_node, addrs),
-	 CBOR_LEN(struct link_node, addr_cnt)},
+	{1, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct link_node, places)},
 };
 static const struct cbor_table hint_table = {CBOR_FIELDS(hint_fields)};
 

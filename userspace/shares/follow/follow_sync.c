@@ -421,15 +421,11 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 		sync_end(sync, false, now_ns);
 		return;
 	}
-	for (unsigned i = 0; i < followed->view.hint_cnt; i++) {
-		hints[i].addrs = followed->hints[i].addrs;
-		hints[i].addr_cnt = followed->hints[i].addr_cnt;
-		memcpy(hints[i].key, followed->hints[i].key, MESH_KEY_LEN);
-	}
+	for (unsigned i = 0; i < followed->view.hint_cnt; i++)
+		hints[i] = mesh_peer_at(followed->hints[i].key, &followed->hints[i].places);
 	for (unsigned i = 0; i < sync->keeper_cnt; i++, hint_cnt++) {
-		hints[hint_cnt].addrs = sync->keepers[i].addrs;
-		hints[hint_cnt].addr_cnt = hints[hint_cnt].told_cnt = sync->keepers[i].addr_cnt;
-		memcpy(hints[hint_cnt].key, sync->keepers[i].key, MESH_KEY_LEN);
+		hints[hint_cnt] = mesh_peer_at(sync->keepers[i].key, &sync->keepers[i].places);
+		hints[hint_cnt].told_cnt = hints[hint_cnt].addr_cnt;
 	}
 	sync->swarm = blobs_swarm_join(
 		sync->follows->params.content,

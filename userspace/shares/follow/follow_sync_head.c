@@ -126,12 +126,10 @@ static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struc
 		     bool is_told, uint64_t now_ns)
 {
 	const struct follows_params *params = &sync->follows->params;
-	struct mesh_peer peer = {.addrs = hint->addrs,
-				 .addr_cnt = hint->addr_cnt,
-				 .told_cnt = is_told ? hint->addr_cnt : 0};
+	struct mesh_peer peer = mesh_peer_at(hint->key, &hint->places);
 	int err;
 
-	memcpy(peer.key, hint->key, sizeof(hint->key));
+	peer.told_cnt = is_told ? peer.addr_cnt : 0;
 	memcpy(asked->ask.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
 	asked->ask.latest_s = follows_wall_s(sync->follows) + HEAD_SKEW_S;
 	asked->ask.timeout_ns = params->config.timeout_ns;

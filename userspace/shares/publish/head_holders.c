@@ -68,9 +68,8 @@ static void hints_add(struct publication *publication, uint64_t now_ns)
 		return;
 	cnt = params->hints(params->ctx, publication->view.share_id, &hints);
 	for (unsigned i = 0; i < cnt; i++) {
-		struct mesh_peer peer = {.addrs = hints[i].addrs, .addr_cnt = hints[i].addr_cnt};
+		const struct mesh_peer peer = mesh_peer_at(hints[i].key, &hints[i].places);
 
-		memcpy(peer.key, hints[i].key, sizeof(peer.key));
 		holder_add(publication, &peer, now_ns);
 	}
 }

@@ -199,8 +199,8 @@ static int served_to_a(const struct link *link, unsigned *out_state)
 
 	snprintf(name, sizeof(name), "back%u", number++);
 	memcpy(node.key, duo.nodes[DUO_B].key, sizeof(node.key));
-	node.addr_cnt = 1;
-	node.addrs[0] = duo.nodes[DUO_B].addr;
+	node.places.addr_cnt = 1;
+	node.places.addrs[0] = duo.nodes[DUO_B].addr;
 	ask.nodes = &node;
 	ask.target = duo_path(&duo, name);
 	err = blobs_get_start(duo.nodes[DUO_A].content, &ask, duo.now_ns, &id);

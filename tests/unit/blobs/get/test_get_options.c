@@ -421,14 +421,14 @@ static void test_higher_priority_begins_first(void)
 
 static void test_a_get_without_a_link_asks_its_nodes(void)
 {
-	struct link_node nodes[2] = {{.addr_cnt = 1}, {.addr_cnt = 0}};
+	struct link_node nodes[2] = {{.places = {.addr_cnt = 1}}, {.key = {0}}};
 	struct blobs_get_ask ask = {.nodes = nodes, .node_cnt = 1};
 	const struct blobs_get *get;
 	uint64_t id;
 
 	CHECK(duo_begin());
 	memcpy(nodes[0].key, shared.node_key, sizeof(nodes[0].key));
-	nodes[0].addrs[0] = shared.addrs[0];
+	nodes[0].places.addrs[0] = shared.places.addrs[0];
 	ask.manifest_id = shared.manifest_id;
 	id = start(&ask);
 	nodes[1].key[0] = 7;

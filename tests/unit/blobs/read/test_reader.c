@@ -119,7 +119,7 @@ static struct reader_origin origin_at_a(const struct mesh_peer *hint)
 static int read_start(unsigned node, struct heard *heard, uint64_t off, uint64_t len)
 {
 	struct reader_ask ask = ask_of(heard, off, len);
-	struct mesh_peer hint = {.addrs = shared.addrs, .addr_cnt = shared.addr_cnt};
+	struct mesh_peer hint = {.addrs = shared.places.addrs, .addr_cnt = shared.places.addr_cnt};
 	struct reader_origin origin = origin_at_a(&hint);
 
 	memcpy(hint.key, shared.node_key, sizeof(hint.key));
@@ -356,7 +356,7 @@ static void test_a_file_that_is_no_longer_shared_is_not_read(void)
 static int open_start(unsigned node, struct heard *heard, bool has_hint)
 {
 	struct reader_ask ask = ask_of(heard, 0, 0);
-	struct mesh_peer hint = {.addrs = shared.addrs, .addr_cnt = shared.addr_cnt};
+	struct mesh_peer hint = {.addrs = shared.places.addrs, .addr_cnt = shared.places.addr_cnt};
 	struct reader_origin origin = {.hints = &hint, .hint_cnt = 1};
 
 	memcpy(hint.key, shared.node_key, sizeof(hint.key));
@@ -493,7 +493,7 @@ static void test_a_source_that_lied_about_the_length_is_not_asked_for_it_again(v
 		.ip = {192, 0, 2, 9}, .port = 7000, .family = ADDR_IPV4};
 	struct mesh_peer hints[] = {
 		{.key = {9}, .addrs = &liar_addr, .addr_cnt = 1},
-		{.addrs = shared.addrs},
+		{.addrs = shared.places.addrs},
 	};
 	struct reader_origin origin = {.hints = hints, .hint_cnt = 2};
 	struct heard heard;
@@ -504,7 +504,7 @@ static void test_a_source_that_lied_about_the_length_is_not_asked_for_it_again(v
 	heard_init(&heard);
 	heard.want_len = 10;
 	memcpy(hints[1].key, shared.node_key, sizeof(hints[1].key));
-	hints[1].addr_cnt = shared.addr_cnt;
+	hints[1].addr_cnt = shared.places.addr_cnt;
 	ask = ask_of(&heard, 0, 0);
 	ask.size = READER_SIZE_UNTOLD;
 	ask.opened = heard_opened;

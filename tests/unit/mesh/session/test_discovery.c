@@ -359,7 +359,7 @@ static void test_a_caller_that_gives_up_cancels_the_search(void)
 	rig_fini(&rig);
 }
 
-static void hinted_init(void)
+static void hinted_nodes_init(void)
 {
 	nodes_init(1);
 	fakes[1].locator = (struct mesh_locator){
@@ -372,6 +372,11 @@ static void hinted_init(void)
 		.ctx = &fakes[1],
 	};
 	CHECK_EQ(mesh_add_locator(rig.nodes[0].mesh, &fakes[1].locator), 0);
+}
+
+static void hinted_init(void)
+{
+	hinted_nodes_init();
 	CHECK_EQ(connect_to(NULL, 0), 0);
 	pair_net_run(&rig.net, 300 * PAIR_MS);
 	CHECK_EQ(fakes[0].look_cnt, 1);
@@ -429,6 +434,78 @@ static void test_relays_of_an_earlier_record_are_remembered(void)
 	rig_fini(&rig);
 }
 
+/* As connect_to, by an asker that names the relay of first, too. */
+static void connect_by_relay(const struct addr *addr, uint8_t first)
+{
+	const struct peer_via via = {.key = {first}, .addr = pair_addr(1)};
+	struct mesh_peer peer = {
+		.addrs = addr, .addr_cnt = addr != NULL, .vias = &via, .via_cnt = 1};
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = 20 * PAIR_S, .done = note_connect};
+
+	memset(peer.key, 2, sizeof(peer.key));
+	CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &connect, rig.net.now_ns), 0);
+}
+
+static void test_relays_that_an_asker_names_are_asked_at_once_without_an_address(void)
+{
+	hinted_nodes_init();
+	connect_by_relay(NULL, 6);
+	pair_net_run(&rig.net, PAIR_S / 10);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	CHECK_EQ(fakes[1].hint_byte, 6);
+	/* Another asker names the same relay: nothing is new. */
+	connect_by_relay(NULL, 6);
+	pair_net_run(&rig.net, PAIR_S / 10);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	rig_fini(&rig);
+}
+
+static void test_relays_that_an_asker_names_are_asked_behind_the_last_address(void)
+{
+	const struct addr nobody = pair_addr(50);
+	struct mesh_config config;
+	uint64_t began_ns;
+
+	hinted_nodes_init();
+	mesh_config_defaults(&config);
+	began_ns = rig.net.now_ns;
+	connect_by_relay(&nobody, 6);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	CHECK_EQ(fakes[1].asked_ns, began_ns + config.dial_stagger_ns);
+	CHECK_EQ(fakes[1].hint_cnt, 1);
+	rig_fini(&rig);
+}
+
+/* What others say of a peer is used, and not remembered as if the peer had said it. */
+static void test_relays_that_an_asker_names_are_not_kept_with_the_peer(void)
+{
+	const struct addr addr = pair_addr(2);
+	struct mesh_peer_info peer;
+	struct mesh_walk walk = {0};
+
+	hinted_nodes_init();
+	connect_by_relay(&addr, 6);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_err, 0);
+	CHECK(mesh_peers_next(rig.nodes[0].mesh, &walk, &peer));
+	CHECK_EQ(peer.via_cnt, 0);
+	rig_fini(&rig);
+}
+
+static void test_more_relays_than_a_peer_can_have_are_refused(void)
+{
+	const struct peer_via vias[PEER_VIAS_MAX + 1] = {{.key = {6}}, {.key = {7}}, {.key = {8}}};
+	const struct mesh_peer peer = {.key = {2}, .vias = vias, .via_cnt = PEER_VIAS_MAX + 1};
+	const struct mesh_connect connect = {
+		.peer = &peer, .timeout_ns = PAIR_S, .done = note_connect};
+
+	hinted_nodes_init();
+	CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &connect, rig.net.now_ns), WEFT_EMALFORMED);
+	rig_fini(&rig);
+}
+
 static void test_a_locator_that_had_ended_is_asked_again_with_a_hint(void)
 {
 	hinted_init();
@@ -471,6 +548,10 @@ int main(void)
 	RUN(test_relays_of_a_record_have_a_locator_asked_before_its_turn);
 	RUN(test_relays_of_an_earlier_record_are_remembered);
 	RUN(test_a_locator_that_had_ended_is_asked_again_with_a_hint);
+	RUN(test_relays_that_an_asker_names_are_asked_at_once_without_an_address);
+	RUN(test_relays_that_an_asker_names_are_asked_behind_the_last_address);
+	RUN(test_relays_that_an_asker_names_are_not_kept_with_the_peer);
+	RUN(test_more_relays_than_a_peer_can_have_are_refused);
 	RUN(test_one_locator_too_many_is_refused);
 	return check_done();
 }

@@ -162,13 +162,13 @@ static struct service_descriptor plain_descriptor(void)
 		.created_s = WALL_S,
 		.expires_s = WALL_S + 3600,
 		.seq = 5,
-		.endpoint_cnt = 2,
+		.places.addr_cnt = 2,
 		.metadata_cnt = 3,
 		.metadata = {{"kind", "http", 4, 4}, {"a", "", 1, 0}, {"room", "bl\xc3\xa5", 4, 4}},
 	};
 
 	for (unsigned i = 0; i < 2; i++)
-		descriptor.endpoints[i] = (struct addr){
+		descriptor.places.addrs[i] = (struct addr){
 			.family = i ? ADDR_IPV6 : ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000};
 	return descriptor;
 }
@@ -199,8 +199,8 @@ static void test_what_is_written_is_read(void)
 	CHECK_EQ(got.created_s, WALL_S);
 	CHECK_EQ(got.expires_s, WALL_S + 3600);
 	CHECK(!got.is_gone);
-	CHECK_EQ(got.endpoint_cnt, 2);
-	CHECK_MEM(got.endpoints, want.endpoints, 2 * sizeof(struct addr));
+	CHECK_EQ(got.places.addr_cnt, 2);
+	CHECK_MEM(got.places.addrs, want.places.addrs, 2 * sizeof(struct addr));
 	CHECK_EQ(got.metadata_cnt, 3);
 	CHECK_MEM(got.metadata[0].key, "a", 1);
 	CHECK(service_descriptor_says(&got, "kind", "http"));
@@ -459,7 +459,7 @@ static void test_nothing_faulty_is_signed(void)
 	descriptor.expires_s = descriptor.created_s;
 	CHECK_EQ(service_descriptor_write(&w, key, &descriptor), SERVICE_BAD_TIMES);
 	descriptor = plain_descriptor();
-	descriptor.endpoint_cnt = 9;
+	descriptor.places.addr_cnt = 9;
 	CHECK_EQ(service_descriptor_write(&w, key, &descriptor), SERVICE_MANY_ENDPOINTS);
 	descriptor = plain_descriptor();
 	descriptor.metadata[1].key = "ip";

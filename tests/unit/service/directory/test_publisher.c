@@ -190,31 +190,65 @@ static void test_major_versions_are_published_side_by_side(void)
 	teardown();
 }
 
-static void test_endpoints_are_published_when_they_change(void)
+static void test_places_are_published_when_they_change(void)
 {
-	struct addr addrs[9] = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}};
+	struct peer_places places = {
+		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
+		.addr_cnt = 1};
 
 	setup();
-	service_publisher_set_endpoints(rig.publisher, addrs, 1, rig.now_ns);
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
 	offer(&echo);
 	pass(SERVICE_PUBLISH_FIRST_NS);
 	CHECK(look("svc:echo", 0));
-	CHECK_EQ(rig.descriptor.endpoint_cnt, 1);
-	CHECK_MEM(&rig.descriptor.endpoints[0], &addrs[0], sizeof(addrs[0]));
-	service_publisher_set_endpoints(rig.publisher, addrs, 1, rig.now_ns);
+	CHECK(peer_places_equal(&rig.descriptor.places, &places));
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
 	pass(60 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 2);
-	for (unsigned i = 1; i < 9; i++) {
-		addrs[i] = addrs[0];
-		addrs[i].port = (uint16_t)(7000 + i);
+	for (unsigned i = 1; i < PEER_ADDRS_MAX; i++) {
+		places.addrs[i] = places.addrs[0];
+		places.addrs[i].port = (uint16_t)(7000 + i);
 	}
-	service_publisher_set_endpoints(rig.publisher, addrs, 2, rig.now_ns);
+	places.addr_cnt = 2;
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
 	pass(5 * NS_PER_S);
-	service_publisher_set_endpoints(rig.publisher, addrs, 9, rig.now_ns);
+	places.addr_cnt = PEER_ADDRS_MAX;
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
 	pass(5 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 4);
 	CHECK(look("svc:echo", 0));
-	CHECK_EQ(rig.descriptor.endpoint_cnt, 8);
+	CHECK(peer_places_equal(&rig.descriptor.places, &places));
+	teardown();
+}
+
+static void test_relays_are_published_as_endpoints_and_not_of_a_service_that_is_gone(void)
+{
+	struct peer_places places = {
+		.vias = {{.key = {7},
+			  .addr = {.family = ADDR_IPV4, .ip = {192, 0, 2, 7}, .port = 7000}}},
+		.via_cnt = 1};
+
+	setup();
+	offer(&echo);
+	pass(SERVICE_PUBLISH_FIRST_NS);
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
+	/* The first relay is published sooner than other changes. */
+	pass(2 * NS_PER_S);
+	CHECK(look("svc:echo", 0));
+	CHECK(peer_places_equal(&rig.descriptor.places, &places));
+	places.vias[0].addr.port = 7001;
+	service_publisher_set_places(rig.publisher, &places, rig.now_ns);
+	pass(2 * NS_PER_S);
+	CHECK(look("svc:echo", 0));
+	CHECK_EQ(rig.descriptor.places.vias[0].addr.port, 7000);
+	pass(10 * NS_PER_S);
+	CHECK(look("svc:echo", 0));
+	CHECK(peer_places_equal(&rig.descriptor.places, &places));
+	service_publisher_leave(rig.publisher, rig.now_ns);
+	pass(5 * NS_PER_S);
+	CHECK(look("svc:echo", 0));
+	CHECK(rig.descriptor.is_gone);
+	CHECK_EQ(rig.descriptor.places.via_cnt, 0);
 	teardown();
 }
 
@@ -228,6 +262,7 @@ int main(void)
 	RUN(test_a_change_is_signed_anew_and_no_change_is_not);
 	RUN(test_a_change_on_the_way_is_published_next);
 	RUN(test_major_versions_are_published_side_by_side);
-	RUN(test_endpoints_are_published_when_they_change);
+	RUN(test_places_are_published_when_they_change);
+	RUN(test_relays_are_published_as_endpoints_and_not_of_a_service_that_is_gone);
 	return check_done();
 }

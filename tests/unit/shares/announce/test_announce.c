@@ -219,6 +219,89 @@ static void test_after_a_day_away_all_is_announced_within_the_budget(void)
 	announce_rig_fini(&rig);
 }
 
+/* This node is reached through the relay of number, alone or with the next one; none: 0. */
+static void relays_set(unsigned number, unsigned cnt)
+{
+	rig.places.via_cnt = cnt;
+	for (unsigned i = 0; i < cnt; i++)
+		rig.places.vias[i] =
+			(struct peer_via){.key = {(uint8_t)(number + i)},
+					  .addr = {.family = ADDR_IPV4,
+						   .ip = {192, 0, 2, (uint8_t)(number + i)},
+						   .port = 7000}};
+}
+
+static void relays_change(unsigned number, unsigned cnt)
+{
+	relays_set(number, cnt);
+	shares_announce_set_places(rig.announce, &rig.places, rig.now_ns);
+	announce_rig_run(&rig, MIN_NS);
+}
+
+static void test_relays_are_announced_when_none_of_the_announced_is_left(void)
+{
+	static const struct {
+		unsigned number, cnt, put_cnt;
+	} steps[] = {
+		{10, 2, 4}, /* nothing named one */
+		{11, 2, 4}, /* all announcements name 11 */
+		{0, 0, 4},  /* it may be back */
+		{12, 2, 8}, /* 12 was not announced */
+		{13, 1, 8}, {12, 1, 8}, {14, 1, 12},
+	};
+	struct rig_manifest *manifest;
+	const struct fake_value *value;
+	struct holder holder;
+	unsigned put_cnt;
+
+	announce_rig_init(&rig);
+	rig.config.puts_per_min = 6000;
+	manifest = announce_rig_add(&rig, 3);
+	manifest->is_public = true;
+	announce_rig_open(&rig);
+	announce_rig_run(&rig, MIN_NS);
+	put_cnt = rig.fake.put_cnt;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		relays_change(steps[i].number, steps[i].cnt);
+		CHECK_EQ(rig.fake.put_cnt, put_cnt + steps[i].put_cnt);
+	}
+	value = announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id);
+	CHECK_EQ(shares_holder_record_parse(value->bytes + 1, value->len - 1, &holder), 0);
+	CHECK(peer_places_equal(&holder.places, &rig.places));
+	announce_rig_fini(&rig);
+}
+
+/* A restart without relays at first, then with those of before: nothing was put meanwhile. */
+static void test_relays_of_before_a_restart_are_no_change(void)
+{
+	unsigned put_cnt;
+
+	announce_rig_init(&rig);
+	rig.config.puts_per_min = 6000;
+	announce_rig_add(&rig, 3)->is_public = true;
+	announce_rig_open(&rig);
+	relays_change(10, 2);
+	put_cnt = rig.fake.put_cnt;
+	announce_rig_close(&rig);
+	relays_set(0, 0);
+	announce_rig_open(&rig);
+	announce_rig_run(&rig, MIN_NS);
+	CHECK_EQ(rig.fake.put_cnt, put_cnt);
+	relays_change(10, 2);
+	CHECK_EQ(rig.fake.put_cnt, put_cnt);
+	announce_rig_close(&rig);
+	relays_set(0, 0);
+	announce_rig_open(&rig);
+	announce_rig_add(&rig, 1)->is_public = true;
+	shares_announce_held_changed(rig.announce, NULL, rig.now_ns);
+	announce_rig_run(&rig, MIN_NS);
+	CHECK_EQ(rig.fake.put_cnt, put_cnt + 2);
+	/* Those two name none: all is put again. */
+	relays_change(10, 2);
+	CHECK_EQ(rig.fake.put_cnt, put_cnt + 2 + 6);
+	announce_rig_fini(&rig);
+}
+
 static void test_changed_addresses_are_announced_also_over_a_restart(void)
 {
 	struct rig_manifest *manifest;
@@ -234,21 +317,21 @@ static void test_changed_addresses_are_announced_also_over_a_restart(void)
 	announce_rig_run(&rig, MIN_NS);
 	put_cnt = rig.fake.put_cnt;
 	CHECK_EQ(put_cnt, 4);
-	rig.addr.ip[3] = 99;
-	shares_announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
+	rig.places.addrs[0].ip[3] = 99;
+	shares_announce_set_places(rig.announce, &rig.places, rig.now_ns);
 	announce_rig_run(&rig, 9 * NS_PER_S);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	value = announce_rig_record(&rig, ANNOUNCE_MANIFEST, manifest->id);
 	CHECK_EQ(shares_holder_record_parse(value->bytes + 1, value->len - 1, &holder), 0);
-	CHECK_EQ(holder.addrs[0].ip[3], 99);
+	CHECK_EQ(holder.places.addrs[0].ip[3], 99);
 	/* The same ones again are no change. */
-	shares_announce_set_addresses(rig.announce, &rig.addr, 1, rig.now_ns);
+	shares_announce_set_places(rig.announce, &rig.places, rig.now_ns);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 4);
 	announce_rig_close(&rig);
-	rig.addr.ip[3] = 100;
+	rig.places.addrs[0].ip[3] = 100;
 	announce_rig_open(&rig);
 	announce_rig_run(&rig, MIN_NS);
 	CHECK_EQ(rig.fake.put_cnt, put_cnt + 8);
@@ -413,6 +496,8 @@ int main(void)
 	RUN(test_a_restart_announces_nothing_twice);
 	RUN(test_after_a_day_away_all_is_announced_within_the_budget);
 	RUN(test_changed_addresses_are_announced_also_over_a_restart);
+	RUN(test_relays_are_announced_when_none_of_the_announced_is_left);
+	RUN(test_relays_of_before_a_restart_are_no_change);
 	RUN(test_what_is_gone_is_left_out_of_its_set_and_expires_alone);
 	RUN(test_a_file_more_puts_its_set_alone);
 	RUN(test_without_an_overlay_it_pauses_and_resumes_on_request);

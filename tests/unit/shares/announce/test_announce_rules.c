@@ -30,8 +30,8 @@ static size_t record_write(enum announce_tag tag, uint64_t time_s)
 {
 	struct writer w = writer_of(value, sizeof(value));
 	struct holder holder = {
-		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
-		.addr_cnt = 1,
+		.places.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
+		.places.addr_cnt = 1,
 		.time_s = time_s,
 	};
 

@@ -33,8 +33,8 @@ static void ids_make(uint64_t seed)
 static size_t set_write(uint32_t cnt)
 {
 	struct golomb_set set = {
-		.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
-		.addr_cnt = 1,
+		.places.addrs = {{.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 7000}},
+		.places.addr_cnt = 1,
 		.time_s = WALL_S,
 		.depth = DEPTH,
 		.region = REGION,
@@ -64,7 +64,7 @@ static void test_all_that_is_in_it_is_found(void)
 		CHECK_EQ(shares_golomb_set_parse(bytes, len, &set), 0);
 		CHECK_EQ(shares_golomb_set_verify_signature(bytes, len), 0);
 		CHECK_EQ(set.item_cnt, cnts[i]);
-		CHECK_EQ(set.addr_cnt, 1);
+		CHECK_EQ(set.places.addr_cnt, 1);
 		for (uint32_t at = 0; at < cnts[i]; at += cnts[i] / 500 + 1)
 			CHECK(shares_golomb_set_may_have(&set, ids[at]));
 	}

@@ -486,8 +486,8 @@ static inline struct link frig_link(const struct frig_share *share, unsigned nod
 	memcpy(link.public_key, node_key_public(share->key), 32);
 	for (unsigned i = 0; i < node_cnt; i++) {
 		link.nodes[i].key[0] = (uint8_t)(i + 1);
-		link.nodes[i].addr_cnt = 1;
-		link.nodes[i].addrs[0] = (struct addr){
+		link.nodes[i].places.addr_cnt = 1;
+		link.nodes[i].places.addrs[0] = (struct addr){
 			.ip = {192, 0, 2, (uint8_t)(i + 1)}, .port = 7000, .family = ADDR_IPV4};
 	}
 	return link;
