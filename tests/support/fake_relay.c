@@ -38,7 +38,7 @@ static struct relay_flow_message told(const struct fake_relay *relay, const stru
 				      unsigned leg)
 {
 	struct relay_flow_message message = {
-		.class = RELAY_CONTROL,
+		.class = flow->class,
 		.mtu = relay->mtu,
 		.flow = (uint64_t)flow->number | (uint64_t)leg << 32,
 		.expires_s = 7200,
@@ -132,7 +132,7 @@ static void on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	struct fake_relay *relay = ctx;
 	struct opening *opening = calloc(1, sizeof(*opening));
 	struct relay_open_message open;
-	struct relay_offer_message offer = {.class = RELAY_CONTROL};
+	struct relay_offer_message offer = {.first = {.cnt = 0}};
 	struct mesh_request *request;
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
@@ -150,6 +150,11 @@ static void on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		.relay = relay, .flow = flow_new(relay), .incoming = call->incoming};
 	memcpy(opening->flow->keys[0], call->peer_key, MESH_KEY_LEN);
 	memcpy(opening->flow->keys[1], open.peer, MESH_KEY_LEN);
+	opening->flow->class = offer.class = open.class;
+	if (open.grant_len ? relay->refuses_grants : open.class == RELAY_CONTENT) {
+		opening_fail(opening, MESH_CODE_REFUSED);
+		return;
+	}
 	if (!leg_look(relay, opening->flow, 0) || !leg_look(relay, opening->flow, 1)) {
 		opening_fail(opening, MESH_CODE_ABSENT);
 		return;

@@ -17,13 +17,15 @@ struct fake_flow {
 	uint8_t keys[2][MESH_KEY_LEN]; /* opener, peer */
 	struct addr addrs[2];
 	uint8_t number;
+	enum relay_class class;
 };
 
 struct fake_relay {
 	struct sim_node *node;
 	uint8_t life; /* in labels, so those of before are unknown */
 	uint16_t mtu;
-	bool slows; /* it says that the volume of its flows ended */
+	bool slows;	     /* it says that the volume of its flows ended */
+	bool refuses_grants; /* each, as a relay of another operator; else it honours any bytes */
 	struct fake_flow flows[FAKE_RELAY_FLOWS];
 	uint64_t opened_cnt, forwarded_cnt, unknown_cnt;
 };

@@ -239,13 +239,15 @@ static void on_ended(void *arg, int err, uint64_t now_ns)
 
 /* --- for tests --- */
 
-static const uint8_t *on_grant(void *ctx, const uint8_t *key, size_t *out_len)
+static bool on_grant(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant)
 {
 	static const uint8_t grant[RELAY_MESSAGE_GRANT_MAX] = {0x47};
+	const struct relay_end_rig *rig = ctx;
 
 	(void)key;
-	*out_len = ((const struct relay_end_rig *)ctx)->grant_len;
-	return grant;
+	*out_grant = (struct relay_end_grant){
+		.bytes = grant, .len = rig->grant_len, .is_content = rig->is_grant_of_content};
+	return rig->grant_len > 0;
 }
 
 void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config *config)
@@ -323,7 +325,7 @@ void relay_end_rig_call(struct relay_end_rig *rig, unsigned relay, unsigned type
 void relay_end_rig_offer(struct relay_end_rig *rig, unsigned relay, unsigned peer, uint16_t len)
 {
 	static const uint8_t bytes[RELAY_FIRST_LEN_MAX] = {0xc0};
-	struct relay_offer_message message = {.class = RELAY_CONTROL};
+	struct relay_offer_message message = {.class = rig->offer_class};
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 

@@ -38,7 +38,9 @@ struct relay_end_rig {
 	bool is_mute[END_RIG_RELAYS]; /* it says nothing over the session */
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
+	enum relay_class offer_class;
 	size_t grant_len; /* of what is shown to relays; 0: nothing */
+	bool is_grant_of_content;
 	/* The sink. */
 	struct dgram_sink sink;
 	uint8_t run[END_RIG_RUN];

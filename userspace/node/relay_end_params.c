@@ -18,6 +18,8 @@
 /* Records of the key's own addresses are asked first; each has this long before a relay is. */
 #define LOCATOR_STAGGER_NS NS_PER_S
 #define LOCATOR_BUDGET_NS  (20 * NS_PER_S)
+/* Relays of grants come first, and leave places to others. */
+#define GRANTED_MAX 3u
 /* A third node's probe has had its time; docs/paths.md tells it. */
 #define UNKNOWN_NS (30 * NS_PER_S)
 
@@ -88,9 +90,13 @@ static void on_leg_send(void *ctx, const struct addr *leg, const struct dgram *d
 static unsigned place_add(struct relay_end_place *places, unsigned cnt,
 			  const struct relay_end_place *place)
 {
-	for (unsigned i = 0; i < cnt; i++)
-		if (memcmp(places[i].key, place->key, sizeof(place->key)) == 0)
-			return cnt;
+	for (unsigned i = 0; i < cnt; i++) {
+		if (memcmp(places[i].key, place->key, sizeof(place->key)) != 0)
+			continue;
+		if (!places[i].addr_cnt)
+			places[i] = *place;
+		return cnt;
+	}
 	if (cnt == RELAY_END_PLACES_MAX)
 		return cnt;
 	places[cnt] = *place;
@@ -123,12 +129,38 @@ static unsigned add_neighbours(struct node *node, bool is_connected, struct rela
 	return cnt;
 }
 
+/* Relays that the grants of this node name. One whose address is not known is looked for by its key. */
+static unsigned add_granted(struct node *node, struct relay_end_place *out)
+{
+	const struct relay_held *held = node->relay_held;
+	uint64_t wall_s = node_wall_us(node) / 1000000;
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; held && i < held->cnt; i++) {
+		const struct relay_grant_record *grant = &held->grants[i].shown.grant;
+		bool is_valid = relay_grant_times_judge(grant, wall_s) == RELAY_GRANT_FINE;
+
+		for (uint32_t k = 0; is_valid && k < grant->relay_cnt && cnt < GRANTED_MAX; k++) {
+			struct relay_end_place place = {.addr_cnt = 0};
+			struct mesh_neighbour neighbour;
+
+			memcpy(place.key, grant->relays[k], sizeof(place.key));
+			if (mesh_neighbour_ops.find(node->home->mesh, place.key, &neighbour) &&
+			    (neighbour.is_connected || neighbour.is_proved) &&
+			    neighbour.remote.family != ADDR_NONE)
+				place.addrs[place.addr_cnt++] = neighbour.remote;
+			cnt = place_add(out, cnt, &place);
+		}
+	}
+	return cnt;
+}
+
 static unsigned on_relays(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX])
 {
 	struct node *node = ctx;
 	struct relay_find *find = node->fabric ? node->fabric->relay_find : NULL;
 	const struct relay_want want = {.caps = MESH_CAP_RELAY};
-	unsigned cnt = add_neighbours(node, true, out, 0), found_cnt = 0;
+	unsigned cnt = add_neighbours(node, true, out, add_granted(node, out)), found_cnt = 0;
 	struct relay_found found[RELAY_END_PLACES_MAX];
 
 	if (find && cnt < RELAY_END_PLACES_MAX)
@@ -318,13 +350,23 @@ static void on_flow_close(void *ctx, const struct mesh_call *call, uint64_t now_
 	(void)mesh->answer(call->incoming, MESH_FLOW_CLOSE, call->payload, call->payload_len, NULL);
 }
 
-static const uint8_t *on_grant_wanted(void *ctx, const uint8_t *key, size_t *out_len)
+static bool on_grant_wanted(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant)
 {
 	const struct node *node = ctx;
+	const struct relay_held *held = node->relay_held;
+	unsigned idx;
 
-	if (!node->relay_held)
-		return NULL;
-	return relay_held_choose(node->relay_held, key, node_wall_us(node) / 1000000, out_len);
+	if (!held)
+		return false;
+	idx = relay_held_choose(held, key, node_wall_us(node) / 1000000);
+	if (idx == RELAY_HELD_MAX)
+		return false;
+	*out_grant = (struct relay_end_grant){
+		.bytes = held->grants[idx].bytes,
+		.len = held->grants[idx].len,
+		.is_content = held->grants[idx].shown.grant.is_content,
+	};
+	return true;
 }
 
 int node_open_relay_end(struct node *node, char *what)

@@ -30,7 +30,7 @@ static bool is_welcome(const struct relay_end *end, const struct relay_offer_mes
 {
 	const struct relay_end_params *params = &end->params;
 
-	if (params->config.use == RELAY_USE_NO || offer->class != RELAY_CONTROL ||
+	if (params->config.use == RELAY_USE_NO ||
 	    memcmp(offer->opener, params->own_key, MESH_KEY_LEN) == 0)
 		return false;
 	switch (params->config.accept) {
@@ -55,17 +55,27 @@ static struct end_relay *relay_of_call(struct relay_end *end, const struct mesh_
 	return relay && relay_end_relay_look(relay) ? relay : NULL;
 }
 
-/* A flow that its opener opens anew keeps its label here, too. */
+/*
+ * A flow that its opener opens anew keeps its label here, too; in another class until QUIC moves. One
+ * that was never open makes room for that of another class: QUIC has nothing but a handshake there.
+ */
 static struct end_flow *offered_flow(struct relay_end *end, struct end_relay *relay,
 				     const struct relay_offer_message *offer)
 {
+	const struct end_flow_of of = {.peer = offer->opener, .class = offer->class};
 	struct end_flow *flow = relay_end_flow_find(end, relay, offer->opener, false);
 
-	if (!flow)
-		return relay_end_flow_make(end, relay, offer->opener, false);
-	if (flow->is_evicted)
+	if (flow && flow->is_evicted)
 		return NULL;
+	if (flow && !flow->was_open && flow->class != offer->class) {
+		if (!relay_end_flow_yield(flow))
+			return NULL;
+		flow = NULL;
+	}
+	if (!flow)
+		return relay_end_flow_make(end, relay, &of);
 	relay_end_flow_lose(flow);
+	flow->asked_class = offer->class;
 	/* One that was closed a moment ago begins anew. */
 	flow->is_over = false;
 	flow->made_ns = flow->lost_ns = end->now_ns;
@@ -134,7 +144,7 @@ void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	}
 	if (relay && relay_end_relay_look(relay))
 		flow = told_flow(end, relay, &message);
-	if (!flow || message.class != flow->class) {
+	if (!flow || message.class != flow->asked_class) {
 		refuse(end, call, MESH_CODE_ABSENT, "no such flow was accepted here");
 		return;
 	}

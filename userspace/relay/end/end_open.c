@@ -113,8 +113,8 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	}
 	if (reply->err < 0 ||
 	    relay_message_flow_parse(reply->payload, reply->payload_len, &message) < 0 ||
-	    memcmp(message.peer, flow->peer, MESH_KEY_LEN) != 0 || message.class != flow->class ||
-	    relay_end_flow_tell(flow, &message) < 0) {
+	    memcmp(message.peer, flow->peer, MESH_KEY_LEN) != 0 ||
+	    message.class != flow->asked_class || relay_end_flow_tell(flow, &message) < 0) {
 		flow_failed(flow, reply, now_ns);
 		return;
 	}
@@ -138,22 +138,51 @@ static void open_first(const struct end_flow *flow, struct relay_first *first)
 	}
 }
 
+/* False: there is none for this relay, or the relay has refused it in this session. */
+static bool grant_at(const struct end_relay *relay, struct relay_end_grant *out_grant)
+{
+	const struct relay_end_params *params = &relay->end->params;
+
+	return params->grant && !relay->refuses_grant &&
+	       params->grant(params->ctx, relay->place.key, out_grant);
+}
+
+enum relay_class relay_end_class_at(const struct end_relay *relay)
+{
+	struct relay_end_grant grant;
+
+	return grant_at(relay, &grant) && grant.is_content ? RELAY_CONTENT : RELAY_CONTROL;
+}
+
 static void grant_show(struct end_flow *flow, struct relay_open_message *message)
 {
-	const struct relay_end_params *params = &flow->end->params;
-	size_t len = 0;
+	struct relay_end_grant grant = {.len = 0};
 
-	if (params->grant && !flow->relay->refuses_grant)
-		message->grant = params->grant(params->ctx, flow->relay->place.key, &len);
-	message->grant_len = (uint16_t)len;
-	flow->has_shown = len > 0;
+	flow->has_shown = grant_at(flow->relay, &grant);
+	message->grant = grant.bytes;
+	message->grant_len = (uint16_t)grant.len;
+}
+
+/*
+ * QUIC has the label of a flow that was never open, and its handshake cannot move to that of another
+ * class. So another flow takes its place.
+ */
+static bool flow_is_outdated(struct end_flow *flow)
+{
+	flow->asked_class = relay_end_class_at(flow->relay);
+	flow->is_replaced = !flow->was_open && flow->asked_class != flow->class;
+	if (flow->is_replaced) {
+		flow->is_over = true;
+		relay_end_hurry(flow->end, flow->end->now_ns);
+	}
+	return flow->is_replaced;
 }
 
 static void flow_ask(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 	const struct end_relay *relay = flow->relay;
-	struct relay_open_message message = {.class = flow->class, .mtu = END_LEG_MTU};
+	struct relay_open_message message = {.mtu = END_LEG_MTU};
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask ask = {
@@ -167,6 +196,9 @@ static void flow_ask(struct end_flow *flow)
 		.arg = flow,
 	};
 
+	if (flow_is_outdated(flow))
+		return;
+	message.class = flow->asked_class;
 	memcpy(ask.peer.key, relay->place.key, MESH_KEY_LEN);
 	/* A session that is there is used wherever it leads. */
 	if (relay->is_up)
@@ -258,7 +290,7 @@ static void leg_connect(struct end_relay *relay)
 	struct relay_end_place place;
 	uint64_t timeout_ns;
 
-	if (relay->is_connecting || !relay->place.addr_cnt)
+	if (relay->is_connecting)
 		return;
 	if (end->now_ns < relay->connect_ns) {
 		relay_end_hurry(end, relay->connect_ns);
@@ -509,14 +541,18 @@ static void flow_deliver(struct end_flow *flow)
 static void flow_end(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
+	struct end_search *search = flow->is_replaced ? flow->search : NULL;
+	const struct relay_end_place place = flow->relay->place;
 	struct addr addr = flow->addr;
-	bool was_open = flow->was_open;
+	bool is_failed = !flow->was_open && !flow->is_replaced;
 
-	if (!was_open && flow->is_opener && end->params.tell_relay)
+	if (is_failed && flow->is_opener && end->params.tell_relay)
 		end->params.tell_relay(end->params.ctx, flow->relay->place.key, 0);
 	relay_end_say_closed(flow);
 	relay_end_flow_free(flow);
 	end->params.expel(end->params.ctx, &addr);
+	if (search)
+		relay_end_search_again(search, &place);
 }
 
 /* A flow that was lost is opened again unasked. */

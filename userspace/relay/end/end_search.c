@@ -73,9 +73,13 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 	(void)relay_end_relay_look(relay);
 	flow = relay_end_flow_find(end, relay, search->key, true);
 	if (!flow)
-		flow = relay_end_flow_make(end, relay, search->key, true);
+		flow = relay_end_flow_make(end, relay,
+					   &(struct end_flow_of){.peer = search->key,
+								 .class = relay_end_class_at(relay),
+								 .is_opener = true});
 	if (!flow || (flow->search && flow->search != search))
 		return false;
+	flow->is_trial |= search->has_again;
 	is_silent = flow->is_open && flow->sent_ns > flow->heard_ns &&
 		    end->now_ns >= flow->heard_ns + STAGGER_NS;
 	if (flow->is_open) {
@@ -103,6 +107,9 @@ static void search_turn(struct relay_end *end, struct end_search *search)
 {
 	if (!search->is_begun)
 		search_begin(end, search);
+	if (search->has_again && search_ask(end, search, &search->again))
+		search->next_ns = end->now_ns + STAGGER_NS;
+	search->has_again = false;
 	while (search->is_used && search->next_idx < search->place_cnt &&
 	       end->now_ns >= search->next_ns)
 		if (search_ask(end, search, &search->places[search->next_idx++]))
@@ -137,6 +144,12 @@ void relay_end_search_settle(struct end_flow *flow, bool is_open)
 	}
 	search->next_ns = end->now_ns;
 	relay_end_hurry(end, end->now_ns);
+}
+
+void relay_end_search_again(struct end_search *search, const struct relay_end_place *place)
+{
+	search->again = *place;
+	search->has_again = true;
 }
 
 int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],

@@ -220,15 +220,18 @@ static struct end_flow *flow_slot(struct relay_end *end)
 	return NULL;
 }
 
-/* Makes room: the relay learns it now, and QUIC in the next turn, as this may be inside a handler. */
-static void flow_yield(struct end_flow *flow)
+/* The relay learns it now, and QUIC in the next turn, as this may be inside a handler. */
+bool relay_end_flow_yield(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 
+	if (end->gone_cnt == end->flow_cap)
+		return false;
 	end->gone[end->gone_cnt++] = flow->addr;
 	relay_end_hurry(end, end->now_ns);
 	relay_end_say_closed(flow);
 	relay_end_flow_free(flow);
+	return true;
 }
 
 /* The account is the relay's: it could name any opener. */
@@ -250,8 +253,7 @@ static bool flow_take_share(struct end_flow *flow)
 		return true;
 	case FAIR_TAKEN_FROM:
 		((struct end_flow *)victim)->is_evicted = true;
-		flow_yield((struct end_flow *)victim);
-		return true;
+		return relay_end_flow_yield((struct end_flow *)victim);
 	case FAIR_BUSY:
 		break;
 	}
@@ -277,15 +279,15 @@ static struct end_flow *idlest_flow(struct relay_end *end, const struct end_rela
 /* With a grant the relay says how many there may be; without one the spare ones yield. */
 static bool is_full_at(struct relay_end *end, const struct end_relay *relay)
 {
+	struct relay_end_grant grant;
 	unsigned cnt = 0;
-	size_t grant_len = 0;
 
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		cnt += end->flows[i].relay == relay && end->flows[i].is_opener;
 	if (cnt < RELAY_OPENED_MAX)
 		return false;
 	return relay->refuses_grant || !end->params.grant ||
-	       !end->params.grant(end->params.ctx, relay->place.key, &grant_len);
+	       !end->params.grant(end->params.ctx, relay->place.key, &grant);
 }
 
 /* A flow of this node's own that nothing used lately makes room for another. */
@@ -299,30 +301,31 @@ static bool opened_make_room(struct relay_end *end, const struct end_relay *rela
 		idlest = idlest_flow(end, NULL);
 	else if (is_full_at(end, relay))
 		idlest = idlest_flow(end, relay);
-	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS || end->gone_cnt == end->flow_cap)
+	if (!idlest || end->now_ns < idlest->sent_ns + YIELD_NS)
 		return !is_full;
-	flow_yield(idlest);
-	return true;
+	return relay_end_flow_yield(idlest) || !is_full;
 }
 
 struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *relay,
-				     const uint8_t *peer, bool is_opener)
+				     const struct end_flow_of *of)
 {
 	struct end_flow *flow = flow_slot(end);
-	bool has_share;
+	bool is_opener = of->is_opener, has_share;
 
 	if (!flow || (is_opener && !opened_make_room(end, relay)))
 		return NULL;
 	*flow = (struct end_flow){
 		.end = end,
 		.relay = relay,
+		.class = of->class,
+		.asked_class = of->class,
 		.is_opener = is_opener,
 		.made_ns = end->now_ns,
 		.lost_ns = end->now_ns,
 		.sent_ns = end->now_ns,
 		.mtu = END_LEG_MTU,
 	};
-	memcpy(flow->peer, peer, MESH_KEY_LEN);
+	memcpy(flow->peer, of->peer, MESH_KEY_LEN);
 	has_share = is_opener || flow_take_share(flow);
 	if (!has_share || flow_label(flow) < 0) {
 		if (!is_opener && has_share)
@@ -417,6 +420,12 @@ static void flow_set_slow(struct end_flow *flow, bool is_slow)
 	flow_tell_event(flow, RELAY_END_EVENT_SLOWED);
 }
 
+static void flow_set_class(struct end_flow *flow, enum relay_class class)
+{
+	flow->is_moving |= flow->was_open && class != flow->class;
+	flow->class = class;
+}
+
 int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message)
 {
 	struct relay_end *end = flow->end;
@@ -442,6 +451,7 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	flow->expires_ns = end->now_ns + message->expires_s * NS_PER_S;
 	flow->is_back |= flow->was_open && !is_renewal;
 	flow_set_mtu(flow, message->mtu);
+	flow_set_class(flow, message->class);
 	flow->is_open = true;
 	flow->fail_cnt = 0;
 	if (!is_renewal)

@@ -206,6 +206,7 @@ bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_r
 		.relay = flow->relay->place.key,
 		.peer = flow->peer,
 		.label = flow->addr,
+		.class = flow->class,
 		.is_opener = flow->is_opener,
 		.is_open = flow->is_open,
 		.mtu = flow->mtu,

@@ -66,6 +66,13 @@ struct relay_end_place {
 	bool is_told; /* by another node than the relay: it is not proved that the relay is there */
 };
 
+/* Borrowed for the turn. */
+struct relay_end_grant {
+	const uint8_t *bytes;
+	size_t len;
+	bool is_content; /* flows may carry content under it */
+};
+
 enum relay_end_event_kind {
 	RELAY_END_EVENT_OPENED,
 	RELAY_END_EVENT_REOPENED,
@@ -102,8 +109,8 @@ struct relay_end_params {
 	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
 	/* The relay opened a flow after took_ns, or failed to (0). May be NULL. At any time. */
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
-	/* A grant to show to the relay of key, borrowed for the turn; NULL: none. May be NULL. */
-	const uint8_t *(*grant)(void *ctx, const uint8_t *key, size_t *out_len);
+	/* A grant to show to the relay of key; false: none. May be NULL. At any time. */
+	bool (*grant)(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant);
 	/* Others cannot write to this node first, as far as is known. May be NULL: they can. */
 	bool (*is_hidden)(void *ctx);
 	/* The session with key is sent a packet that has to be answered. May be NULL. */
@@ -192,6 +199,7 @@ void relay_end_look_cancel(struct relay_end *end, void *run);
 struct relay_end_row {
 	const uint8_t *relay, *peer;
 	struct addr label;
+	enum relay_class class;
 	bool is_opener, is_open;
 	uint16_t mtu;
 	uint64_t sent_cnt, heard_cnt;

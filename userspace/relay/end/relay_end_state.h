@@ -66,18 +66,20 @@ struct end_flow {
 	struct relay_end *end;
 	struct end_relay *relay; /* NULL: the slot is free */
 	uint8_t peer[MESH_KEY_LEN];
-	enum relay_class class;
+	enum relay_class class;	      /* of the label */
+	enum relay_class asked_class; /* of request */
 	bool is_opener, is_open;
-	bool was_open;	 /* ever: it is opened anew */
-	bool is_back;	 /* it is open again, and QUIC is still to hear of it */
-	bool is_moving;	 /* it carries less than before: its next label is due */
-	bool is_evicted; /* its share went to another */
-	bool is_over;	 /* the next turn ends it */
-	bool is_spare;	 /* the session that used it last goes directly now */
-	bool is_fresh;	 /* its label is one that QUIC has not used, since it is spare */
-	bool is_asked;	 /* the peer wants to hear of this node on the path in use */
-	bool has_shown;	 /* a grant, with request */
-	bool is_trial;	 /* request is again without the grant that was refused */
+	bool was_open;	  /* ever: it is opened anew */
+	bool is_back;	  /* it is open again, and QUIC is still to hear of it */
+	bool is_moving;	  /* it carries less than before, or is of another class: a label is due */
+	bool is_replaced; /* the search gets a flow of another class in its place */
+	bool is_evicted;  /* its share went to another */
+	bool is_over;	  /* the next turn ends it */
+	bool is_spare;	  /* the session that used it last goes directly now */
+	bool is_fresh;	  /* its label is one that QUIC has not used, since it is spare */
+	bool is_asked;	  /* the peer wants to hear of this node on the path in use */
+	bool has_shown;	  /* a grant, with request */
+	bool is_trial;	  /* request is again without the grant that was refused */
 	uint32_t instance;
 	struct addr addr;			      /* the label here */
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */
@@ -116,6 +118,8 @@ struct end_search {
 	struct relay_end_look look;
 	struct relay_end_place places[END_SEARCH_PLACES_MAX];
 	unsigned place_cnt, next_idx;
+	struct relay_end_place again; /* asked once more before the next one */
+	bool has_again;
 	unsigned waiting_cnt; /* flows asked for that have neither opened nor failed */
 	uint64_t next_ns;     /* the next place is asked then */
 };
@@ -166,9 +170,17 @@ uint64_t relay_end_relay_dial(const struct end_relay *relay, struct relay_end_pl
 /* relay_end_flow_find: that of relay with peer which this end opened, or did not. */
 struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,
 				     const uint8_t *peer, bool is_opener);
+/* What says which flow it is, besides relay and opener. */
+struct end_flow_of {
+	const uint8_t *peer;
+	enum relay_class class;
+	bool is_opener;
+};
 /* relay_end_flow_make: a flow that is not open, with a label; NULL: there is no place for it. */
 struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *relay,
-				     const uint8_t *peer, bool is_opener);
+				     const struct end_flow_of *of);
+/* relay_end_flow_yield ends it now, and its handshakes in the next turn. False: too many did so. */
+bool relay_end_flow_yield(struct end_flow *flow);
 /*
  * relay_end_flow_free forgets it, without a word to the relay; its label leads nowhere, and its
  * handshakes are the caller's to end.
@@ -191,6 +203,8 @@ void relay_end_hurry(struct relay_end *end, uint64_t at_ns);
 void relay_end_open_turn(struct relay_end *end);
 void relay_end_open_stop(struct end_flow *flow);
 void relay_end_say_closed(struct end_flow *flow);
+/* relay_end_class_at: of a flow that is opened at relay now. */
+enum relay_class relay_end_class_at(const struct end_relay *relay);
 
 /* end_spare.c, in a turn: is_spare is judged, kept warm, and is_asked has its effect. */
 void relay_end_spare_turn(struct end_flow *flow);
@@ -218,5 +232,7 @@ bool relay_end_flow_send(struct end_flow *flow, const uint8_t *data, size_t len)
 void relay_end_search_turn(struct relay_end *end);
 /* relay_end_search_settle: the flow that search asked for is open, or will not be. */
 void relay_end_search_settle(struct end_flow *flow, bool is_open);
+/* relay_end_search_again: place is asked once more, before all others. */
+void relay_end_search_again(struct end_search *search, const struct relay_end_place *place);
 
 #endif

@@ -28,18 +28,22 @@ enum relay_grant_fault relay_held_add(struct relay_held *held, const char *text,
 	return RELAY_GRANT_FINE;
 }
 
-const uint8_t *relay_held_choose(const struct relay_held *held, const uint8_t relay[static 32],
-				 uint64_t wall_s, size_t *out_len)
+unsigned relay_held_choose(const struct relay_held *held, const uint8_t relay[static 32],
+			   uint64_t wall_s)
 {
+	unsigned found = RELAY_HELD_MAX;
+
 	for (unsigned i = 0; i < held->cnt; i++) {
 		const struct relay_shown *shown = &held->grants[i].shown;
 		const struct relay_grant_place place = {
 			.issuer = shown->grant.issuer, .relay = relay, .wall_s = wall_s};
 
-		if (relay_shown_judge(shown, &place) == RELAY_GRANT_FINE) {
-			*out_len = held->grants[i].len;
-			return held->grants[i].bytes;
-		}
+		if (relay_shown_judge(shown, &place) != RELAY_GRANT_FINE)
+			continue;
+		if (shown->grant.is_content)
+			return i;
+		if (found == RELAY_HELD_MAX)
+			found = i;
 	}
-	return NULL;
+	return found;
 }

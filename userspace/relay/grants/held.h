@@ -26,8 +26,11 @@ struct relay_held {
  */
 enum relay_grant_fault relay_held_add(struct relay_held *held, const char *text,
 				      const uint8_t user[static 32]);
-/* relay_held_choose: the first grant that is valid at relay by wall_s; NULL: none is. */
-const uint8_t *relay_held_choose(const struct relay_held *held, const uint8_t relay[static 32],
-				 uint64_t wall_s, size_t *out_len);
+/*
+ * relay_held_choose: the index of a grant that is valid at relay by wall_s, or RELAY_HELD_MAX. It is
+ * the first that lets content pass, else the first.
+ */
+unsigned relay_held_choose(const struct relay_held *held, const uint8_t relay[static 32],
+			   uint64_t wall_s);
 
 #endif
