@@ -104,6 +104,9 @@ unsigned blobs_zones_price(const struct zones *zones, const struct addr *addr)
 {
 	const struct zone *best = NULL;
 
+	/* A label's bits say nothing of where its peer is. */
+	if (addr_is_relayed(addr))
+		return ZONE_PRICE;
 	for (unsigned i = 0; i < zones->cnt; i++) {
 		const struct zone *zone = &zones->zones[i];
 		struct addr key;

@@ -48,6 +48,19 @@ static void test_all_may_have_a_price(void)
 	CHECK_EQ(price("[2001:db8::1]:7000"), 6);
 }
 
+static void test_peers_behind_relays_have_the_price_of_no_zone(void)
+{
+	const struct addr label = {.family = ADDR_IPV6,
+				   .transport = ADDR_RELAY,
+				   .ip = {0xfd, 0x6d, 0x65, 0x73, 0, 0x68, 1},
+				   .port = ADDR_RELAY_CONTENT_PORT};
+	const char *at;
+
+	CHECK_EQ(blobs_zones_parse("fd00::/8=0", &zones, &at), 0);
+	CHECK_EQ(price("[fd6d:6573:68:100::1]:7000"), 0);
+	CHECK_EQ(blobs_zones_price(&zones, &label), ZONE_PRICE);
+}
+
 static void test_no_zones_are_one_price(void)
 {
 	const char *at;
@@ -108,6 +121,7 @@ int main(void)
 {
 	RUN(test_longest_prefix_counts);
 	RUN(test_all_may_have_a_price);
+	RUN(test_peers_behind_relays_have_the_price_of_no_zone);
 	RUN(test_no_zones_are_one_price);
 	RUN(test_wrong_entries_are_named);
 	RUN(test_one_zone_too_many_is_refused);
