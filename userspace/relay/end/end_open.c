@@ -35,14 +35,6 @@
 #define SILENT_NS     (4 * NS_PER_S)
 #define IN_USE_NS     (10 * NS_PER_S)
 #define LOOK_NS	      NS_PER_S
-#define KEEP_NS	      (2 * NS_PER_S)
-#define UNKEPT_NS     (60 * NS_PER_S)
-/* For two minutes after is_hidden has changed it is asked more often: time alone may change it. */
-#define UNKEPT_OFTEN_NS (10 * NS_PER_S)
-#define KEEP_CNT	PEER_VIAS_MAX /* the address record names them all */
-#define KEEP_FAIL_MAX	3	      /* dials in a row */
-/* A relay that restarts is back within 2 s. */
-#define VIAS_SETTLE_NS (3 * NS_PER_S)
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -387,111 +379,6 @@ static void leg_turn(struct end_relay *relay)
 	leg_judge(relay);
 }
 
-/* --- relays whose sessions are kept, for peers to find this node at --- */
-
-/* One that says nothing, or did not answer a dial, may be back: it is kept beside another. */
-static bool leg_is_fine(const struct end_relay *relay)
-{
-	return relay->is_used && relay->is_kept && !relay->is_silent &&
-	       (relay->is_up || !relay->fail_cnt);
-}
-
-static void leg_unkeep(struct end_relay *relay)
-{
-	relay->is_kept = false;
-	relay->is_used = relay->flow_cnt > 0;
-}
-
-/* Returns the number of those that are fine, of which no more are kept than is wanted. */
-static unsigned kept_fine(struct relay_end *end)
-{
-	unsigned cnt = 0;
-
-	for (unsigned i = 0; i < end->relay_cap; i++) {
-		struct end_relay *relay = &end->relays[i];
-
-		if (!leg_is_fine(relay))
-			continue;
-		if (cnt == KEEP_CNT)
-			leg_unkeep(relay);
-		else
-			cnt++;
-	}
-	return cnt;
-}
-
-static bool wants_kept(const struct relay_end *end)
-{
-	const struct relay_end_params *params = &end->params;
-
-	return params->config.use == RELAY_USE_ALWAYS ||
-	       (params->config.use == RELAY_USE_AUTO && params->is_hidden &&
-		params->is_hidden(params->ctx));
-}
-
-static uint64_t keep_pause(const struct relay_end *end, bool wants)
-{
-	if (wants)
-		return KEEP_NS;
-	return end->now_ns < end->review_ns + 2 * UNKEPT_NS ? UNKEPT_OFTEN_NS : UNKEPT_NS;
-}
-
-static void keep_turn(struct relay_end *end)
-{
-	struct relay_end_place places[RELAY_END_PLACES_MAX];
-	unsigned cnt = 0, has_cnt;
-	bool wants;
-
-	relay_end_hurry(end, end->keep_ns);
-	if (end->now_ns < end->keep_ns)
-		return;
-	wants = wants_kept(end);
-	end->keep_ns = end->now_ns + keep_pause(end, wants);
-	relay_end_hurry(end, end->keep_ns);
-	for (unsigned i = 0; i < end->relay_cap; i++) {
-		struct end_relay *relay = &end->relays[i];
-
-		if (relay->is_kept && (!wants || relay->fail_cnt > KEEP_FAIL_MAX))
-			leg_unkeep(relay);
-	}
-	has_cnt = kept_fine(end);
-	if (wants && has_cnt < KEEP_CNT)
-		cnt = end->params.relays(end->params.ctx, places);
-	for (unsigned i = 0; i < cnt && has_cnt < KEEP_CNT; i++) {
-		struct end_relay *relay = relay_end_relay_make(end, &places[i]);
-
-		if (!relay || relay->is_kept)
-			continue;
-		relay->is_kept = true;
-		has_cnt++;
-	}
-}
-
-/*
- * The first relays are published at once, as no peer finds this node without. A change is published
- * once it has lasted for a while: a relay that restarts is back soon.
- */
-static void vias_turn(struct relay_end *end)
-{
-	struct peer_via vias[PEER_VIAS_MAX];
-	unsigned cnt = relay_end_kept(end, vias);
-
-	if (peer_vias_equal(vias, cnt, end->vias, end->via_cnt)) {
-		end->vias_ns = 0;
-		return;
-	}
-	if (!end->vias_ns)
-		end->vias_ns = end->now_ns + (end->via_cnt ? VIAS_SETTLE_NS : 0);
-	relay_end_hurry(end, end->vias_ns);
-	if (end->now_ns < end->vias_ns)
-		return;
-	memcpy(end->vias, vias, sizeof(vias));
-	end->via_cnt = cnt;
-	end->vias_ns = 0;
-	if (end->params.on_kept)
-		end->params.on_kept(end->params.ctx);
-}
-
 /* --- flows --- */
 
 static bool flow_is_done(const struct end_flow *flow)
@@ -596,10 +483,10 @@ static void flow_turn(struct end_flow *flow)
 
 void relay_end_open_turn(struct relay_end *end)
 {
-	keep_turn(end);
+	relay_end_keep_turn(end);
 	for (unsigned i = 0; i < end->relay_cap; i++)
 		leg_turn(&end->relays[i]);
-	vias_turn(end);
+	relay_end_vias_turn(end);
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		if (end->flows[i].relay)
 			flow_turn(&end->flows[i]);

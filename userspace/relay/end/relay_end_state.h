@@ -215,6 +215,9 @@ void relay_end_spare_turn(struct end_flow *flow);
 void relay_end_spare_relabel(struct end_flow *flow);
 /* relay_end_spare_heard: data is what relay_end_ask of the peer sends. */
 bool relay_end_spare_heard(struct end_flow *flow, const uint8_t *data, size_t len);
+/* end_keep.c. vias_turn tells when others are kept than before. */
+void relay_end_keep_turn(struct relay_end *end);
+void relay_end_vias_turn(struct relay_end *end);
 
 /* end_hear.c */
 void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns);
