@@ -239,6 +239,13 @@ static void on_ended(void *arg, int err, uint64_t now_ns)
 
 /* --- for tests --- */
 
+static void on_tell_relay(void *ctx, const uint8_t *key, uint64_t took_ns)
+{
+	struct relay_end_rig *rig = ctx;
+
+	(took_ns ? rig->served_cnts : rig->gone_cnts)[key[0]]++;
+}
+
 static bool on_grant(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant)
 {
 	static const uint8_t grant[RELAY_MESSAGE_GRANT_MAX] = {0x47};
@@ -261,6 +268,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.leg_send = on_leg_send,
 		.key_class = on_key_class,
 		.relays = on_relays,
+		.tell_relay = on_tell_relay,
 		.grant = on_grant,
 		.on_kept = on_kept,
 		.probe = on_probe,

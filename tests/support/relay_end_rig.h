@@ -59,6 +59,7 @@ struct relay_end_rig {
 	unsigned found_cnt, ended_cnt;
 	int ended_err;
 	unsigned event_cnts[RELAY_END_EVENT_CNT];
+	unsigned served_cnts[END_RIG_RELAYS], gone_cnts[END_RIG_RELAYS]; /* words on relays */
 	unsigned kept_cnt; /* changes of the relays that are kept */
 	mesh_connect_fn connect_done;
 	void *connect_arg;

@@ -182,9 +182,10 @@ static void on_relay_told(void *ctx, const uint8_t *key, uint64_t took_ns)
 
 	if (!node->fabric)
 		return;
-	/* That the peer is not there is no fault of the relay's: only success counts. */
 	if (took_ns)
 		relay_find_succeeded(node->fabric->relay_find, key, took_ns, node->home->now_ns);
+	else
+		relay_find_failed(node->fabric->relay_find, key, node->home->now_ns);
 }
 
 /*

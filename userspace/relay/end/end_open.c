@@ -262,6 +262,19 @@ void relay_end_say_closed(struct end_flow *flow)
 
 /* --- sessions with relays --- */
 
+/*
+ * That a peer is not at a relay is no fault of the relay's; that the relay itself is not there is.
+ * It is one fault, however often the relay is dialled meanwhile.
+ */
+static void relay_is_gone(struct end_relay *relay)
+{
+	const struct relay_end_params *params = &relay->end->params;
+
+	if (params->tell_relay && !relay->is_gone)
+		params->tell_relay(params->ctx, relay->place.key, 0);
+	relay->is_gone = true;
+}
+
 static void on_connected(void *arg, int err, const uint8_t *actual_key)
 {
 	struct end_relay *relay = arg;
@@ -272,6 +285,8 @@ static void on_connected(void *arg, int err, const uint8_t *actual_key)
 	if (err == 0 || !relay->is_used)
 		return;
 	relay->fail_cnt++;
+	if (err == WEFT_EUNREACHABLE || err == WEFT_ETIMEOUT || err == WEFT_EWRONGKEY)
+		relay_is_gone(relay);
 	relay->connect_ns = relay->end->now_ns +
 			    (relay->fail_cnt > RETRY_FAST_CNT ? PAUSE_MAX_NS : END_RETRY_NS);
 }
@@ -356,6 +371,7 @@ static void leg_judge(struct end_relay *relay)
 	    end->now_ns < relay->owes_ns + SILENT_NS)
 		return;
 	relay->is_silent = true;
+	relay_is_gone(relay);
 	end->keep_ns = end->now_ns;
 	relay_end_hurry(end, end->now_ns);
 }
@@ -431,10 +447,7 @@ static void flow_end(struct end_flow *flow)
 	struct end_search *search = flow->is_replaced ? flow->search : NULL;
 	const struct relay_end_place place = flow->relay->place;
 	struct addr addr = flow->addr;
-	bool is_failed = !flow->was_open && !flow->is_replaced;
 
-	if (is_failed && flow->is_opener && end->params.tell_relay)
-		end->params.tell_relay(end->params.ctx, flow->relay->place.key, 0);
 	relay_end_say_closed(flow);
 	relay_end_flow_free(flow);
 	end->params.expel(end->params.ctx, &addr);

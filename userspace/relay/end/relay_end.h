@@ -107,7 +107,7 @@ struct relay_end_params {
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	/* Writes relays to open flows at, those with a session first; how many. */
 	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
-	/* The relay opened a flow after took_ns, or failed to (0). May be NULL. At any time. */
+	/* The relay opened a flow after took_ns, or is not there (0). May be NULL. At any time. */
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
 	/* A grant to show to the relay of key; false: none. May be NULL. At any time. */
 	bool (*grant)(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant);

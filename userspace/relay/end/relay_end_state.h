@@ -46,6 +46,7 @@ struct end_relay {
 	uint64_t probed_ns;
 	uint64_t owes_ns; /* since a probe then the session owes an answer; 0: it does not */
 	bool is_silent;	  /* it has owed one for too long: peers cannot be reached through it */
+	bool is_gone;	  /* silent, or a dial failed, since it was last heard */
 };
 
 struct end_queued {

@@ -105,6 +105,17 @@ static bool is_kept(unsigned relay)
 	return false;
 }
 
+static void test_a_peer_that_is_not_at_a_relay_costs_the_relay_nothing(void)
+{
+	relay_end_rig_init(&rig, NULL);
+	CHECK(relay_end_rig_look(&rig, PEER));
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	relay_end_rig_reply(&rig, relay_end_rig_asked(&rig, MESH_FLOW_OPEN), WEFT_EABSENT, NULL);
+	relay_end_rig_run(&rig, 100 * NS_PER_MS);
+	CHECK_EQ(rig.gone_cnts[0] + rig.served_cnts[0], 0);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_kept_relay_that_is_silent_is_replaced(void)
 {
 	struct relay_end_config config;
@@ -118,8 +129,12 @@ static void test_a_kept_relay_that_is_silent_is_replaced(void)
 	CHECK_EQ(rig.probed_cnt, 0); /* they were heard of */
 	CHECK_EQ(rig.kept_cnt, 1);
 	rig.is_mute[0] = true;
+	CHECK_EQ(rig.gone_cnts[0], 0);
 	relay_end_rig_run(&rig, 16 * NS_PER_S);
 	CHECK(is_kept(1) && is_kept(2));
+	/* Once for each time that it falls silent: its score falls, and it is chosen less. */
+	CHECK_EQ(rig.gone_cnts[0], 1);
+	CHECK_EQ(rig.gone_cnts[1] + rig.gone_cnts[2], 0);
 	relay_end_rig_run(&rig, 4 * NS_PER_S);
 	CHECK_EQ(rig.kept_cnt, 2);
 	/* When it is back there are no more than two. */
@@ -152,6 +167,7 @@ int main(void)
 	RUN(test_relays_that_the_record_names_are_asked_first);
 	RUN(test_a_silent_relay_does_not_hold_the_next_up);
 	RUN(test_a_record_does_not_move_a_relay_that_is_known);
+	RUN(test_a_peer_that_is_not_at_a_relay_costs_the_relay_nothing);
 	RUN(test_a_kept_relay_that_is_silent_is_replaced);
 	RUN(test_a_kept_relay_that_does_not_answer_a_dial_is_replaced);
 	return check_done();
