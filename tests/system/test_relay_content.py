@@ -58,14 +58,17 @@ def place(lab):
     namespaces = lab.bridge(3)
     part(namespaces[1], "10.77.0.3")
     part(namespaces[2], "10.77.0.2")
-    grants = lab.dir / "a.grants"
-    grants.write_text("")
     relay = lab.daemon("relay", netns=namespaces[0], listen=LISTEN, config=RELAY.format(operator)).start()
-    a = lab.daemon("a", netns=namespaces[1], listen=LISTEN, config=ALONE + f"grants = {grants}\n").start()
+    a = lab.daemon("a", netns=namespaces[1], listen=LISTEN, config=ALONE).start()
     b = lab.daemon("b", netns=namespaces[2], listen=LISTEN, config=ALONE + "use = always\n").start()
-    grants.write_text(operator_words(lab, "grant", "new", "operator.key", node_id(a), "--content", "--rate",
-                                     RATE, "--burst", 64_000, "--month", MONTH) + "\n")
-    a.stop()
+    grant = lab.dir / "a.grant"
+    grant.write_text(operator_words(lab, "grant", "new", "operator.key", node_id(a), "--content", "--rate",
+                                    RATE, "--burst", 64_000, "--month", MONTH) + "\n")
+    done = b.weft("relay", "grant-use", grant)
+    check(done.returncode == 5 and "another key's" in done.stderr, f"at another node: {done.stderr}")
+    done = a.weft("relay", "grant-use", grant)
+    check_eq(done.returncode, OK, f"a shows the grant: {done.stderr}")
+    a.kill()
     a.start()
     return relay, a, b
 

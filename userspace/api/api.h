@@ -59,8 +59,9 @@ struct api {
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
 	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
 	struct relay_end *relay_end;	       /* of flows through other relays */
-	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
-	struct control *control;	       /* NULL: simulated without local programs */
+	struct relay_held *relay_held;
+	struct relay_web *relay_web; /* NULL: nor one over WebSocket */
+	struct control *control;     /* NULL: simulated without local programs */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

@@ -81,6 +81,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay_honoured = node->relay_honoured,
 		.relay_pool = node->relay_pool,
 		.relay_end = node->relay_end,
+		.relay_held = node->relay_held,
 		.relay_web = node->relay_web,
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,

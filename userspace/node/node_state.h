@@ -84,7 +84,7 @@ struct node {
 	struct relay_broker *relay_broker;     /* likewise */
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
 	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
-	struct relay_held *relay_held;	       /* NULL: it shows none */
+	struct relay_held *relay_held;	       /* what it shows to relays */
 	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
 	struct tcp_channels *channels;	       /* likewise */

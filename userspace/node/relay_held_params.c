@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The grants of relay.grants, which this node shows to relays. Home, at the start alone. */
+/*
+ * The grants of relay.grants, and those given at run time: this node shows them to relays. Home, at
+ * the start alone.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +11,7 @@
 #include "crypto/node_key.h"
 #include "node/node_state.h"
 #include "relay/grants/held.h"
+#include "store/store.h"
 
 /* A grant is a line; empty lines and those with a # in front say nothing. */
 static int lines_add(struct node *node, char *text, char *what)
@@ -48,20 +52,45 @@ static int file_read(const char *path, char *text, size_t cap)
 	return err;
 }
 
+/* What is of no use any more, or does not fit beside those of the file, is left out. */
+static void used_load(struct node *node, char *text)
+{
+	const struct store_key key = store_key(RELAY_HELD_META, strlen(RELAY_HELD_META));
+	uint64_t wall_s = node_wall_us(node) / 1000000;
+	struct store_snapshot *snapshot;
+	const void *value;
+	size_t len = 0;
+
+	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
+		return;
+	if (store_get(snapshot, STORE_META, key, &value, &len) == 0 && len < RELAY_HELD_TEXT_CAP)
+		memcpy(text, value, len);
+	else
+		len = 0;
+	store_snapshot_close(snapshot);
+	text[len] = '\0';
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		(void)relay_held_use(node->relay_held, line, node_key_public(node->key), wall_s);
+	}
+}
+
 int node_open_relay_held(struct node *node, char *what)
 {
 	const char *path = node->config->relay_grants;
-	char *text;
-	int err;
+	char *text = calloc(1, RELAY_HELD_TEXT_CAP);
+	int err = 0;
 
-	if (!*path)
-		return 0;
 	snprintf(what, NODE_WHAT_CAP, "relay.grants, %.300s", path);
-	text = calloc(1, RELAY_HELD_TEXT_CAP);
 	node->relay_held = calloc(1, sizeof(*node->relay_held));
-	err = text && node->relay_held ? file_read(path, text, RELAY_HELD_TEXT_CAP) : -ENOMEM;
-	if (err == 0)
+	if (!text || !node->relay_held)
+		err = -ENOMEM;
+	if (err == 0 && *path)
+		err = file_read(path, text, RELAY_HELD_TEXT_CAP);
+	if (err == 0 && *path)
 		err = lines_add(node, text, what);
+	if (err == 0)
+		used_load(node, text);
 	free(text);
 	return err;
 }

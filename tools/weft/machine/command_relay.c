@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft relay revoke. */
+/* weft relay: grant-use, revoke. */
 #include <string.h>
 
 #include "command/command.h"
 #include "command/daemon_client.h"
 #include "machine/grant_file.h"
+#include "relay/grants/grant_record.h"
 #include "relay/grants/grant_revocations.h"
+
+int fill_relay_grant_use(const struct invocation *inv, void *in)
+{
+	struct api_use_relay_grant_in *use = in;
+	const char *word = inv->args[0];
+	char *text = NULL;
+	int status;
+
+	use->grant = word;
+	if (strncmp(word, RELAY_GRANT_SCHEME, sizeof(RELAY_GRANT_SCHEME) - 1) == 0)
+		return STATUS_OK;
+	status = grant_file_read(inv, word, &text);
+	if (status == STATUS_OK && !text)
+		return client_say_error(STATUS_NOT_FOUND, word, "no grant, and no file",
+					"a grant begins with " RELAY_GRANT_SCHEME);
+	use->grant = text;
+	return status;
+}
 
 int fill_relay_revoke(const struct invocation *inv, void *in)
 {

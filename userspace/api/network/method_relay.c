@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ShowRelay: the flows of this relay. RevokeRelayGrants: a revocation list of the operator whose
- * grants it honours. ListRelays: the relays that this node knows of.
+ * grants it honours. ListRelays: the relays that this node knows of. UseRelayGrant: one more grant
+ * that this node shows to relays.
  */
 #include "relay/find/relay_find.h"
 
@@ -15,10 +16,14 @@
 #include "base/monotonic.h"
 #include "config/config.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/end/relay_end.h"
+#include "relay/grants/held.h"
 #include "relay/grants/honoured.h"
+#include "store/store.h"
 
 #define REVOCATIONS "revocation list"
 /* The store refused it. */
+#define GRANT	   "grant"
 #define GIVE_AGAIN "it holds until the daemon ends: mend the store and give it again"
 
 static const char *state_of(const struct relay_known_row *row)
@@ -233,4 +238,62 @@ void api_revoke_relay_grants(struct api *api, struct control_call *call,
 		refuse(call, err);
 	else
 		list_take(api, call, bytes, len);
+}
+
+/* --- grants that this node shows --- */
+
+static void grant_refuse(struct control_call *call, enum relay_grant_fault fault)
+{
+	const char *next = "weft relay grant-show says what is in it";
+
+	if (fault == RELAY_GRANT_FULL) {
+		control_fail(call, WEFT_EFULL, GRANT, "this node shows 8 grants already",
+			     "a holder with more may lend grants: weft relay grant-lend");
+		return;
+	}
+	control_fail(call, fault == RELAY_GRANT_FORGED ? WEFT_EDAMAGED : WEFT_EREFUSED, GRANT,
+		     relay_grant_fault_text(fault), next);
+}
+
+/* It is shown when the writing is begun. */
+static void grant_save(struct api *api, struct control_call *call)
+{
+	const struct api_use_relay_grant_out out = {.grants = api->relay_held->cnt};
+	struct store_batch *batch = store_batch_new(api->store);
+	struct api_durable_reply *waiting;
+	char *text = malloc(RELAY_HELD_TEXT_CAP);
+	int err = -ENOMEM;
+
+	waiting = api_durable_reply_new(call, GRANT, "give it again",
+					api_use_relay_grant_out_write(&out));
+	if (text && waiting && batch) {
+		size_t len = relay_held_write(api->relay_held, text);
+
+		store_batch_put(batch, STORE_META,
+				store_key(RELAY_HELD_META, strlen(RELAY_HELD_META)), text, len);
+		err = store_submit(api->store, batch, api_durable_reply_send, waiting);
+	}
+	free(text);
+	if (err == 0)
+		return;
+	store_batch_free(batch);
+	if (waiting) {
+		api_durable_reply_cancel(waiting);
+		control_fail(call, err, GRANT, weft_err_text(err), "try again");
+	}
+}
+
+void api_use_relay_grant(struct api *api, struct control_call *call,
+			 const struct api_use_relay_grant_in *in, uint64_t now_ns)
+{
+	enum relay_grant_fault fault = relay_held_use(api->relay_held, in->grant, api->own_key,
+						      api->wall_us(api->ctx) / 1000000);
+
+	(void)now_ns;
+	if (fault != RELAY_GRANT_FINE) {
+		grant_refuse(call, fault);
+		return;
+	}
+	relay_end_granted(api->relay_end);
+	grant_save(api, call);
 }

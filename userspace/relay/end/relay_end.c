@@ -148,6 +148,12 @@ void relay_end_review(struct relay_end *end, uint64_t now_ns)
 	relay_end_hurry(end, now_ns);
 }
 
+void relay_end_granted(struct relay_end *end)
+{
+	for (unsigned i = 0; i < end->relay_cap; i++)
+		end->relays[i].refuses_grant = false;
+}
+
 /* --- asking --- */
 
 /* Its address of QUIC: others may reach it by UDP. False: none is known. */

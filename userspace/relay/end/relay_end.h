@@ -149,6 +149,8 @@ uint64_t relay_end_next_ns(const struct relay_end *end);
 void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns);
 /* relay_end_review: is_hidden may say something else now. Takes NULL. */
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
+/* relay_end_granted: grant may say something else now; relays that refused one are shown it again. */
+void relay_end_granted(struct relay_end *end);
 /* relay_end_kept: relays through which this node can be reached now; how many. */
 unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX]);
 /*

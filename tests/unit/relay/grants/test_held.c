@@ -14,6 +14,7 @@ static struct relay_held held;
 static struct node_key *operator_key;
 static const uint8_t user[32] = {1}, other[32] = {2}, relay[32] = {3}, far_relay[32] = {4};
 static char text[RELAY_GRANT_TEXT_CAP];
+static bool with_content, writes_only; /* what add does */
 
 static void begin(void)
 {
@@ -30,6 +31,7 @@ static enum relay_grant_fault add(uint64_t serial, const uint8_t *only_relay, ui
 {
 	struct relay_grant_record grant = {.serial = serial,
 					   .flow_max = 1,
+					   .is_content = with_content,
 					   .not_before_s = begins_s,
 					   .expires_s = begins_s + 100};
 	uint8_t bytes[RELAY_GRANT_RECORD_LEN_MAX];
@@ -41,7 +43,8 @@ static enum relay_grant_fault add(uint64_t serial, const uint8_t *only_relay, ui
 		grant.relay_cnt = 1;
 	}
 	relay_grant_record_write(&w, operator_key, &grant);
-	return relay_held_add(&held, relay_grant_text_write(bytes, writer_len(&w), text), by);
+	(void)relay_grant_text_write(bytes, writer_len(&w), text);
+	return writes_only ? RELAY_GRANT_FINE : relay_held_add(&held, text, by);
 }
 
 static uint64_t chosen_at(const uint8_t *at, uint64_t wall_s)
@@ -62,6 +65,50 @@ static void test_each_relay_is_shown_the_first_grant_that_is_valid_there(void)
 	CHECK_EQ(chosen_at(far_relay, NOW_S), 1);
 	CHECK_EQ(chosen_at(relay, NOW_S + 1000), 2);
 	CHECK_EQ(chosen_at(relay, NOW_S + 1100), 0);
+}
+
+static enum relay_grant_fault use(uint64_t serial, uint64_t begins_s, uint64_t wall_s)
+{
+	writes_only = true;
+	(void)add(serial, NULL, begins_s, user);
+	writes_only = false;
+	return relay_held_use(&held, text, user, wall_s);
+}
+
+static void test_grants_given_at_run_time_make_room_and_are_written(void)
+{
+	char lines[RELAY_HELD_TEXT_CAP];
+	size_t len;
+
+	begin();
+	CHECK_EQ(add(1, NULL, NOW_S, user), RELAY_GRANT_FINE); /* of the file */
+	for (uint64_t serial = 2; serial <= RELAY_HELD_MAX; serial++)
+		CHECK_EQ(use(serial, NOW_S + serial, NOW_S), RELAY_GRANT_FINE);
+	CHECK_EQ(use(2, NOW_S + 2, NOW_S), RELAY_GRANT_FINE); /* held already */
+	CHECK_EQ(held.cnt, RELAY_HELD_MAX);
+	CHECK_EQ(use(9, NOW_S, NOW_S), RELAY_GRANT_FULL);
+	/* That of the file and the first two others have expired. */
+	CHECK_EQ(use(9, NOW_S + 100, NOW_S + 103), RELAY_GRANT_FINE);
+	CHECK_EQ(held.cnt, RELAY_HELD_MAX - 2);
+	CHECK_EQ(chosen_at(relay, NOW_S + 103), 4);
+	CHECK_EQ(chosen_at(relay, NOW_S + 150), 9);
+	len = relay_held_write(&held, lines);
+	CHECK_EQ(lines[len - 1], '\n');
+	lines[len] = '\0';
+	CHECK(strstr(lines, text));
+	CHECK_EQ(relay_held_use(&held, "mesh-relay-grant:yy", user, NOW_S), RELAY_GRANT_MALFORMED);
+}
+
+static void test_a_grant_of_content_is_shown_before_others(void)
+{
+	begin();
+	CHECK_EQ(add(1, NULL, NOW_S, user), RELAY_GRANT_FINE);
+	with_content = true;
+	CHECK_EQ(add(2, far_relay, NOW_S, user), RELAY_GRANT_FINE);
+	CHECK_EQ(add(3, NULL, NOW_S, user), RELAY_GRANT_FINE);
+	with_content = false;
+	CHECK_EQ(chosen_at(relay, NOW_S), 3);
+	CHECK_EQ(chosen_at(far_relay, NOW_S), 2);
 }
 
 static void test_a_grant_of_no_use_is_refused(void)
@@ -89,6 +136,8 @@ static void test_eight_are_held_and_one_more_is_not(void)
 int main(void)
 {
 	RUN(test_each_relay_is_shown_the_first_grant_that_is_valid_there);
+	RUN(test_grants_given_at_run_time_make_room_and_are_written);
+	RUN(test_a_grant_of_content_is_shown_before_others);
 	RUN(test_a_grant_of_no_use_is_refused);
 	RUN(test_eight_are_held_and_one_more_is_not);
 	return check_done();
