@@ -16,13 +16,11 @@
  * of the contract: nothing is touched after its closed event, every
  * received byte is consumed.
  */
-#define PAIR_MS	     1000000ull
-#define PAIR_S	     (1000 * PAIR_MS)
-#define PAIR_ENDS    6
-#define PAIR_RULES   8
-#define PAIR_STREAMS 24
-#define PAIR_RAW_CAP 8192
-#define PAIR_DIALS   8
+#define PAIR_MS	   1000000ull
+#define PAIR_S	   (1000 * PAIR_MS)
+#define PAIR_ENDS  6
+#define PAIR_RULES 8
+#define PAIR_DIALS 8
 
 struct pair_event;
 struct pair_conn;
@@ -98,35 +96,5 @@ void pair_net_give_token(struct pair_net *net, unsigned idx, const void *data, s
 void pair_net_close_dialled(struct pair_net *net, unsigned idx);
 /* pair_net_close_busy: the peers of those sessions have no place for them, for not_before_ms. */
 void pair_net_close_busy(struct pair_net *net, unsigned idx, uint32_t not_before_ms);
-
-/*
- * A speaker without a mesh, for saying what no mesh would: it remembers
- * the last connection and what came on each stream.
- */
-struct pair_raw_stream {
-	struct transport_stream *stream; /* NULL: closed */
-	bool is_ours;
-	bool has_fin;
-	bool is_reset;
-	bool is_closed;
-	size_t len;
-	uint8_t bytes[PAIR_RAW_CAP];
-};
-
-struct pair_raw {
-	struct pair_end *end;
-	struct transport_conn *conn;
-	bool is_closed;
-	struct transport_close close;
-	unsigned ready_cnt, stream_cnt;
-	struct pair_raw_stream streams[PAIR_STREAMS];
-};
-extern const struct transport_events pair_raw_events; /* ctx: struct pair_raw */
-
-/* pair_raw_dial connects to addr and waits; false when that failed. */
-bool pair_raw_dial(struct pair_raw *raw, struct addr addr, uint8_t key_byte);
-/* pair_raw_open gives the index of a new stream. */
-unsigned pair_raw_open(struct pair_raw *raw);
-void pair_raw_send(struct pair_raw *raw, unsigned stream, const void *data, size_t len, bool fin);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "mesh/stream/mesh_frame.h"
 #include "support/mesh_rig.h"
+#include "support/pair_raw.h"
 #include "support/stream_user.h"
 
 static struct rig rig;

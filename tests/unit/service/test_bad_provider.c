@@ -5,6 +5,7 @@
 #include "service/directory/service_id.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
+#include "support/pair_raw.h"
 #include "support/service_rig.h"
 
 static struct srig rig;

@@ -6,6 +6,7 @@
 #include "service/incoming/descriptor_proof.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
+#include "support/pair_raw.h"
 #include "support/service_rig.h"
 
 static struct srig rig;

@@ -4,6 +4,7 @@
 #include "mesh/peers/rendezvous.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
+#include "support/pair_raw.h"
 
 static struct rig rig;
 static struct mesh_rendezvous *rendezvous;

@@ -4,6 +4,7 @@
 
 #include "support/check.h"
 #include "support/mesh_rig.h"
+#include "support/pair_raw.h"
 
 #include "mesh/mesh_state.h"
 
