@@ -17,7 +17,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "lying_disk.h"
+#include "lying_image.h"
 #include "support/check.h"
 #include "support/scratch.h"
 

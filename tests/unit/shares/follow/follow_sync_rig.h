@@ -2,7 +2,7 @@
 #ifndef WEFT_TESTS_FOLLOW_SYNC_RIG_H
 #define WEFT_TESTS_FOLLOW_SYNC_RIG_H
 
-#include "follow_rig.h"
+#include "follow_publisher.h"
 
 /* What test_follow_sync.c and test_follow_keys.c share. */
 

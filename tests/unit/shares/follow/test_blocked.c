@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocklists of followed shares: whose count, what they block, and when they change. */
 #include "codec/text/hex.h"
-#include "follow_rig.h"
+#include "follow_publisher.h"
 
 static struct frig rig;
 static struct frig_share lister, victim;

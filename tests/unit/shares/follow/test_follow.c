@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is followed: adding, changing, removing, limits, and what a restart keeps. */
-#include "follow_rig.h"
+#include "follow_publisher.h"
 
 static struct frig rig;
 static struct frig_share share;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The public shares in another node's list. */
-#include "follow_rig.h"
+#include "follow_publisher.h"
 
 static struct frig rig;
 static struct list_answer page;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Heads for peers: by id all that was seen, in pages only what is published. */
-#include "follow_rig.h"
+#include "follow_publisher.h"
 
 #define SHARES 130
 
