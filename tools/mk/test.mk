@@ -133,7 +133,7 @@ check: programs
 # check runs so. DHT_ALIKE are left out unless T names them: no node looks for another in them (documents,
 # installation, faults step by step, attacks over loopback), or their DHT is their own (those of the last line).
 named = $(addprefix tests/system/test_,$(addsuffix .py,$(1)))
-DHT_PART := $(call named,communities fabric get gateway_mesh rooms rotate shares)
+DHT_PART := $(call named,communities fabric get gateway_mesh gateway_streams rooms rotate shares)
 DHT_ALIKE := $(call named,client_library conformance crash crowd damage dht_driver dissect docs fault_import fault_kill \
 	fault_memory fault_state first_run hardening import_memory krpc lab large_store malloc_trap man mutate node_user \
 	pktgen power_cut sandbox sbom secrets service_socket services_doc setup states systemd unit \
