@@ -87,28 +87,29 @@ $(FLAGS): always
 # The control interface in C: structs, type tables, the list of methods, what weft shows of replies.
 # Each file is an area of the interface that it names.
 GEN := $(B_DIR)/gen
+VARLINK_C := tools/varlink-c tools/varlink_idl.py
 INTERFACE := include/varlink/node.varlink $(filter-out %/node.varlink,$(wildcard include/varlink/*.varlink))
 INTERFACE_TEXTS := $(patsubst %,$(GEN)/%.varlink,$(sort $(shell sed -n 's/^interface //p' $(INTERFACE))))
 GENERATED := $(GEN)/varlink/node.h $(GEN)/varlink/node.c $(GEN)/varlink/node_client.h $(GEN)/varlink/node_views.h $(GEN)/varlink/node_views.c $(INTERFACE_TEXTS)
-$(GENERATED) &: tools/varlink-c $(INTERFACE) include/weft/org.varlink.service.varlink
+$(GENERATED) &: $(VARLINK_C) $(INTERFACE) include/weft/org.varlink.service.varlink
 	$(call say,GEN,$(GEN)/varlink)
 	$(Q)tools/varlink-c $(GEN) $(INTERFACE) include/weft/org.varlink.service.varlink
 
 # The interface that programs behind a service serve, which weftd and libweft speak.
 PROGRAM_INTERFACE := include/weft/net.weft.Service.varlink
 PROGRAM_MADE := $(GEN)/varlink/program.h $(GEN)/varlink/program.c
-$(PROGRAM_MADE) &: tools/varlink-c $(PROGRAM_INTERFACE)
+$(PROGRAM_MADE) &: $(VARLINK_C) $(PROGRAM_INTERFACE)
 	$(call say,GEN,$(GEN)/varlink/program)
 	$(Q)tools/varlink-c $(GEN) --as program $(PROGRAM_INTERFACE)
 GENERATED += $(PROGRAM_MADE)
 
 # The interface that every varlink service has, and what weft itself prints with --json.
 STANDARD_MADE := $(GEN)/varlink/standard.h $(GEN)/varlink/standard.c
-$(STANDARD_MADE) &: tools/varlink-c include/weft/org.varlink.service.varlink
+$(STANDARD_MADE) &: $(VARLINK_C) include/weft/org.varlink.service.varlink
 	$(call say,GEN,$(GEN)/varlink/standard)
 	$(Q)tools/varlink-c $(GEN) --as standard include/weft/org.varlink.service.varlink
 PRINTED_MADE := $(GEN)/varlink/printed.h $(GEN)/varlink/printed.c
-$(PRINTED_MADE) &: tools/varlink-c tools/weft/print/printed.varlink
+$(PRINTED_MADE) &: $(VARLINK_C) tools/weft/print/printed.varlink
 	$(call say,GEN,$(GEN)/varlink/printed)
 	$(Q)tools/varlink-c $(GEN) --as printed tools/weft/print/printed.varlink
 GENERATED += $(STANDARD_MADE) $(PRINTED_MADE)
