@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker: how it is put together and its loop, receive a batch,
- * dispatch, drain mailboxes, run timers, flush. Everything between is
- * sans-I/O and takes now_ns. worker_receive.c receives and dispatches.
+ * One worker: how it is put together, and what home orders of it. Its turns
+ * are worker_turn.c.
  *
  * Every module gets its own section of the configuration, and its
  * neighbours only as seams:
@@ -431,50 +430,6 @@ void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu)
 	net_xdp_worker_set_mtu(worker->xdp_worker, device, mtu);
 }
 
-static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
-{
-	unsigned cnt = jobs_reap(worker->jobs);
-
-	worker->content_ops->reap(worker->content, now_ns);
-	return cnt > 0;
-}
-
-static void worker_flush(struct worker *worker, uint64_t now_ns)
-{
-	quic_engine_flush(worker->quic, now_ns);
-	if (worker->tcp)
-		tcp_engine_flush(worker->tcp, now_ns);
-	if (worker->krpc)
-		worker->krpc->flush(worker->krpc_ctx, now_ns);
-	if (worker->has_handed)
-		net_handover_flush(worker->handover, worker->idx);
-	worker->has_handed = false;
-	worker->is_tx_waiting =
-		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
-}
-
-bool worker_turn(struct worker *worker, uint64_t now_ns)
-{
-	bool is_busy;
-
-	worker->now_ns = now_ns;
-	worker->turn_cnt++;
-	if (worker->ingress)
-		firewall_ingress_turn(worker->ingress, now_ns);
-	if (worker->xdp_worker)
-		net_xdp_worker_turn(worker->xdp_worker, now_ns);
-	is_busy = worker_receive(worker);
-	is_busy |= worker_drain_mailboxes(worker, now_ns);
-	timer_wheel_expire(&worker->timers, now_ns);
-	quic_engine_expire(worker->quic, now_ns);
-	if (worker->tcp)
-		tcp_engine_expire(worker->tcp, now_ns);
-	if (worker->krpc)
-		worker->krpc->expire(worker->krpc_ctx, now_ns);
-	worker_flush(worker, now_ns);
-	return is_busy;
-}
-
 void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns)
 {
 	firewall_ingress_take(worker->ingress, set);
@@ -509,27 +464,6 @@ void worker_hold(struct worker *worker, const struct udp_hold *hold)
 {
 	net_udp_tx_hold(worker->tx, hold);
 	worker->carriers.is_held = hold->cnt > 0;
-}
-
-uint64_t worker_next_ns(const struct worker *worker)
-{
-	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
-	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
-	uint64_t dht_ns = worker->krpc ? worker->krpc->next_ns(worker->krpc_ctx) : UINT64_MAX;
-	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
-
-	if (dht_ns < next_ns)
-		next_ns = dht_ns;
-	if (worker->tcp && tcp_engine_next_ns(worker->tcp) < next_ns)
-		next_ns = tcp_engine_next_ns(worker->tcp);
-	/* Without threads, jobs run in the next turn. */
-	if (worker->is_simulated &&
-	    (jobs_in_flight(worker->jobs) || worker->content_ops->is_busy(worker->content)))
-		return worker->now_ns;
-	/* A full socket has no descriptor event here: look again soon. */
-	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)
-		return worker->now_ns + NS_PER_MS;
-	return next_ns;
 }
 
 void worker_goodbye(struct worker *worker, uint64_t now_ns)

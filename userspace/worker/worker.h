@@ -243,11 +243,7 @@ void worker_input_relayed(struct worker *worker, struct dgram *dgram);
 /* worker_input_label: a labelled datagram for an end of this node, from a relay's address. Home. */
 void worker_input_label(struct worker *worker, struct dgram *dgram);
 
-/*
- * worker_receive.c, for the turn: a batch of each receive side, or of that of one queue alone.
- * Whether there are probably more.
- */
-bool worker_receive(struct worker *worker);
+/* worker_receive_queue takes a batch of one queue. Returns whether there are probably more. */
 bool worker_receive_queue(struct worker *worker, struct packet_rx *rx);
 
 /*

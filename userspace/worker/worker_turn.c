@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first half of a worker's turn. A batch of each receive side is judged,
- * then given to its protocol, handed over, or forwarded to the other leg of
- * a relayed flow. The only switch on flow class stands here.
+ * A worker's turn: receive a batch, dispatch it, drain mailboxes, run timers,
+ * flush. Everything between receive and flush is sans-I/O and takes now_ns.
+ *
+ * A batch of each receive side is judged, then given to its protocol, handed
+ * over, or forwarded to the other leg of a relayed flow. The only switch on
+ * flow class stands here.
  */
 #include "base/dgram.h"
+#include "base/monotonic.h"
+#include "base/thread/jobs.h"
 #include "firewall/ingress.h"
 #include "net/ingress/ingress_verdict.h"
 #include "net/packet_io.h"
@@ -12,6 +17,7 @@
 #include "net/xdp/xdp.h"
 #include "quic/quic.h"
 #include "relay/forward.h"
+#include "tcp/tcp.h"
 #include "tcp_legs.h"
 #include "worker.h"
 
@@ -157,7 +163,7 @@ bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
 	return cnt == PACKET_BURST_MAX;
 }
 
-bool worker_receive(struct worker *worker)
+static bool worker_receive(struct worker *worker)
 {
 	bool is_full = false;
 
@@ -171,4 +177,69 @@ bool worker_receive(struct worker *worker)
 	return worker_receive_from(worker, net_handover_rx(worker->handover, worker->idx)) ==
 		       PACKET_BURST_MAX ||
 	       is_full;
+}
+
+static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
+{
+	unsigned cnt = jobs_reap(worker->jobs);
+
+	worker->content_ops->reap(worker->content, now_ns);
+	return cnt > 0;
+}
+
+static void worker_flush(struct worker *worker, uint64_t now_ns)
+{
+	quic_engine_flush(worker->quic, now_ns);
+	if (worker->tcp)
+		tcp_engine_flush(worker->tcp, now_ns);
+	if (worker->krpc)
+		worker->krpc->flush(worker->krpc_ctx, now_ns);
+	if (worker->has_handed)
+		net_handover_flush(worker->handover, worker->idx);
+	worker->has_handed = false;
+	worker->is_tx_waiting =
+		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
+}
+
+bool worker_turn(struct worker *worker, uint64_t now_ns)
+{
+	bool is_busy;
+
+	worker->now_ns = now_ns;
+	worker->turn_cnt++;
+	if (worker->ingress)
+		firewall_ingress_turn(worker->ingress, now_ns);
+	if (worker->xdp_worker)
+		net_xdp_worker_turn(worker->xdp_worker, now_ns);
+	is_busy = worker_receive(worker);
+	is_busy |= worker_drain_mailboxes(worker, now_ns);
+	timer_wheel_expire(&worker->timers, now_ns);
+	quic_engine_expire(worker->quic, now_ns);
+	if (worker->tcp)
+		tcp_engine_expire(worker->tcp, now_ns);
+	if (worker->krpc)
+		worker->krpc->expire(worker->krpc_ctx, now_ns);
+	worker_flush(worker, now_ns);
+	return is_busy;
+}
+
+uint64_t worker_next_ns(const struct worker *worker)
+{
+	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
+	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
+	uint64_t dht_ns = worker->krpc ? worker->krpc->next_ns(worker->krpc_ctx) : UINT64_MAX;
+	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
+
+	if (dht_ns < next_ns)
+		next_ns = dht_ns;
+	if (worker->tcp && tcp_engine_next_ns(worker->tcp) < next_ns)
+		next_ns = tcp_engine_next_ns(worker->tcp);
+	/* Without threads, jobs run in the next turn. */
+	if (worker->is_simulated &&
+	    (jobs_in_flight(worker->jobs) || worker->content_ops->is_busy(worker->content)))
+		return worker->now_ns;
+	/* A full socket has no descriptor event here: look again soon. */
+	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)
+		return worker->now_ns + NS_PER_MS;
+	return next_ns;
 }
