@@ -80,8 +80,9 @@ static void serve(struct fast_path *path, struct dht *dht, struct demux_judge *j
 		unsigned cnt = packet_rx_burst(path->udp_rx, dgrams, PACKET_BURST_MAX);
 		uint64_t now_ns = clock_monotonic_ns();
 
+		judge->tables->now_ns = now_ns;
 		for (unsigned i = 0; i < cnt; i++)
-			if (net_ingress_judge_dgram(judge, &dgrams[i], now_ns) == WEFT_REASON_KRPC)
+			if (net_ingress_judge_dgram(judge, &dgrams[i]) == WEFT_REASON_KRPC)
 				dht_input(dht, &dgrams[i], now_ns);
 		if (now_ns >= dht_next_ns(dht))
 			dht_expire(dht, now_ns);

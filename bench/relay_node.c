@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 #include "relay/forward.h"
 #include "relay/relay.h"
 #include "support/fast_path.h"
@@ -173,14 +174,15 @@ static void flows_open(struct node *node, const struct asked *asked)
 /* What a worker does with relayed datagrams of a receive side. */
 static unsigned rx_turn(struct node *node, struct packet_rx *rx)
 {
+	struct demux_judge *judge = firewall_ingress_judge(node->ingress);
 	struct dgram dgrams[PACKET_BURST_MAX];
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		(void)firewall_ingress_judge(node->ingress, &dgrams[i]);
-		(void)relay_forward_input(&node->forward, &dgrams[i],
-					  firewall_ingress_relay_way(node->ingress),
-					  firewall_ingress_reason(node->ingress));
+		enum weft_reason reason = net_ingress_judge_dgram(judge, &dgrams[i]);
+
+		(void)relay_forward_input(&node->forward, &dgrams[i], &judge->tables->relay_way,
+					  reason);
 	}
 	relay_forward_flush(&node->forward);
 	(void)packet_tx_flush(node->path.udp_tx);

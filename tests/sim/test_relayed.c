@@ -257,10 +257,10 @@ static void relay_step(void)
 	struct dgram dgrams[PACKET_BURST_MAX];
 	unsigned cnt;
 
+	world.tables.now_ns = world.now_ns;
 	while ((cnt = packet_rx_burst(world.rx, dgrams, PACKET_BURST_MAX))) {
 		for (unsigned i = 0; i < cnt; i++) {
-			enum weft_reason reason =
-				net_ingress_judge_dgram(&world.judge, &dgrams[i], world.now_ns);
+			enum weft_reason reason = net_ingress_judge_dgram(&world.judge, &dgrams[i]);
 
 			if (reason == WEFT_REASON_RELAY_MOVED)
 				leg_moved(&dgrams[i]);

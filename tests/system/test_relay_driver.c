@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 #include "net/packet_io.h"
 #include "net/udp/udp_frame.h"
 #include "net/xdp/xdp.h"
@@ -227,15 +228,16 @@ static void lab_close(void)
 /* What a worker does with relayed datagrams of a receive side. */
 static void userspace_turn(struct packet_rx *rx)
 {
+	struct demux_judge *judge = firewall_ingress_judge(lab.ingress);
 	struct dgram dgrams[PACKET_BURST_MAX];
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	firewall_ingress_turn(lab.ingress, clock_monotonic_ns());
 	for (unsigned i = 0; i < cnt; i++) {
-		(void)firewall_ingress_judge(lab.ingress, &dgrams[i]);
-		(void)relay_forward_input(&lab.forward, &dgrams[i],
-					  firewall_ingress_relay_way(lab.ingress),
-					  firewall_ingress_reason(lab.ingress));
+		enum weft_reason reason = net_ingress_judge_dgram(judge, &dgrams[i]);
+
+		(void)relay_forward_input(&lab.forward, &dgrams[i], &judge->tables->relay_way,
+					  reason);
 	}
 	relay_forward_flush(&lab.forward);
 	(void)packet_tx_flush(lab.tx);

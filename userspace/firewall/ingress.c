@@ -26,8 +26,6 @@ struct ingress {
 	struct map limits; /* -> struct key_ban, by firewall_offences_place */
 	struct pool key_bans;
 	struct ban_set *set; /* in force */
-	uint64_t now_ns;
-	enum weft_reason reason; /* of the datagram judged last */
 };
 
 struct key_ban {
@@ -46,7 +44,8 @@ int firewall_ingress_new(const struct ingress_params *params, struct ingress **o
 
 	if (!ingress)
 		return -ENOMEM;
-	ingress->judge = (struct demux_judge){&ingress->tables, params->on_sample, params->ctx};
+	ingress->judge = (struct demux_judge){
+		.tables = &ingress->tables, .on_sample = params->on_sample, .ctx = params->ctx};
 	if ((err = arena_open(&ingress->arena, ARENA_GROWS)) < 0 ||
 	    (err = net_ingress_tables_init(&ingress->tables, &ingress->arena, &tables)) < 0 ||
 	    (err = map_init(&ingress->keys, &ingress->arena, BAN_KEY_LEN, BAN_LIST_CAP,
@@ -214,24 +213,17 @@ const struct ingress_session *firewall_ingress_session_next(const struct ingress
 
 void firewall_ingress_sweep(struct ingress *ingress)
 {
-	(void)net_ingress_session_sweep(&ingress->tables, ingress->now_ns);
+	(void)net_ingress_session_sweep(&ingress->tables, ingress->tables.now_ns);
 }
 
 void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns)
 {
-	ingress->now_ns = now_ns;
+	ingress->tables.now_ns = now_ns;
 }
 
-enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram)
+struct demux_judge *firewall_ingress_judge(struct ingress *ingress)
 {
-	ingress->reason = net_ingress_judge_dgram(&ingress->judge, dgram, ingress->now_ns);
-	return weft_verdict(ingress->reason);
-}
-
-enum weft_verdict firewall_ingress_judge_leg(struct ingress *ingress, struct dgram *dgram)
-{
-	ingress->reason = net_ingress_judge_leg(&ingress->judge, dgram, ingress->now_ns);
-	return weft_verdict(ingress->reason);
+	return &ingress->judge;
 }
 
 void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables)
@@ -239,19 +231,9 @@ void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay
 	ingress->tables.relay = *tables;
 }
 
-enum weft_reason firewall_ingress_reason(const struct ingress *ingress)
-{
-	return ingress->reason;
-}
-
-const struct weft_relay_way *firewall_ingress_relay_way(const struct ingress *ingress)
-{
-	return &ingress->tables.relay_way;
-}
-
 static bool is_in_force(const struct ingress *ingress, uint64_t expires_ns)
 {
-	return expires_ns == 0 || expires_ns > ingress->now_ns;
+	return expires_ns == 0 || expires_ns > ingress->tables.now_ns;
 }
 
 bool firewall_ingress_refuses(void *ctx, const uint8_t *key, const struct addr *remote)

@@ -12,7 +12,7 @@
 
 struct addr;
 struct ban_set;
-struct dgram;
+struct demux_judge;
 struct weft_cid_keys;
 struct weft_token_keys;
 
@@ -73,13 +73,8 @@ const struct ingress_session *firewall_ingress_session_next(const struct ingress
 void firewall_ingress_sweep(struct ingress *ingress);
 /* firewall_ingress_take enforces exactly set, which is freed; NULL changes nothing. */
 void firewall_ingress_take(struct ingress *ingress, struct ban_set *set);
-/*
- * firewall_ingress_judge writes the judgement of a datagram of a kernel
- * socket, and counts it. Returns the verdict, which the caller carries out.
- */
-enum weft_verdict firewall_ingress_judge(struct ingress *ingress, struct dgram *dgram);
-/* firewall_ingress_judge_leg: a datagram of a leg on TCP (net_ingress_judge_leg). As the one above. */
-enum weft_verdict firewall_ingress_judge_leg(struct ingress *ingress, struct dgram *dgram);
+/* firewall_ingress_judge: by which net/ingress/ judges the datagrams of this worker's sockets. Borrowed. */
+struct demux_judge *firewall_ingress_judge(struct ingress *ingress);
 /*
  * firewall_ingress_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
  * mesh_refuse_fn and a quic_refuse_fn; ctx is the ingress.
@@ -88,13 +83,8 @@ bool firewall_ingress_refuses(void *ctx, const uint8_t *key, const struct addr *
 bool firewall_ingress_refuses_addr(void *ctx, const struct addr *remote);
 /* firewall_ingress_limits: unvalidated sources at remote get one slot of each pool, and are always asked for proof. */
 bool firewall_ingress_limits(void *ctx, const struct addr *remote);
-/*
- * firewall_ingress_set_relay: this node is a relay with these tables, borrowed for life. For
- * the datagram judged last: firewall_ingress_reason, and where it goes if it is relayed.
- */
+/* firewall_ingress_set_relay: this node is a relay with these tables, borrowed for life. */
 void firewall_ingress_set_relay(struct ingress *ingress, const struct weft_relay_tables *tables);
-enum weft_reason firewall_ingress_reason(const struct ingress *ingress);
-const struct weft_relay_way *firewall_ingress_relay_way(const struct ingress *ingress);
 /* firewall_ingress_turn: it is now_ns, by which bans end and credit grows. */
 void firewall_ingress_turn(struct ingress *ingress, uint64_t now_ns);
 /* firewall_ingress_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */

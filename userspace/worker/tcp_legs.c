@@ -9,6 +9,8 @@
 
 #include "base/dgram.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
+#include "net/ingress/tables.h"
 #include "net/udp/handover.h"
 #include "tcp/tcp.h"
 #include "worker.h"
@@ -46,13 +48,13 @@ void worker_leg_send(void *ctx, const struct addr *leg, const struct dgram *dgra
 /* From an end, to this relay. */
 static void leg_relay(struct worker *worker, struct dgram *dgram)
 {
-	struct ingress *in = worker->ingress;
+	enum weft_reason reason;
 
-	firewall_ingress_turn(in, worker->now_ns);
-	if (firewall_ingress_judge_leg(in, dgram) == WEFT_DROP)
+	firewall_ingress_turn(worker->ingress, worker->now_ns);
+	reason = net_ingress_judge_leg(worker->judge, dgram);
+	if (dgram->judged.verdict == WEFT_DROP)
 		return;
-	(void)relay_forward_input(&worker->relay, dgram, firewall_ingress_relay_way(in),
-				  firewall_ingress_reason(in));
+	(void)relay_forward_input(&worker->relay, dgram, &worker->judge->tables->relay_way, reason);
 	/* The run holds a slot of the sink, which others use before the next batch. */
 	relay_forward_flush(&worker->relay);
 }

@@ -24,7 +24,6 @@
 #include "base/random.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
-#include "net/ingress/ingress_verdict.h"
 #include "mesh/mesh.h"
 #include "net/udp/handover.h"
 #include "net/packet_io.h"
@@ -110,6 +109,8 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 	snprintf(what, WORKER_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
 	err = firewall_ingress_new(&ingress, &worker->ingress);
+	if (err == 0)
+		worker->judge = firewall_ingress_judge(worker->ingress);
 	if (err == 0 && params->config->relay)
 		firewall_ingress_set_relay(worker->ingress, params->config->relay);
 	relay_forward_init(&worker->relay, &worker->tx->sink);

@@ -138,7 +138,8 @@ struct worker {
 	unsigned bound_cnt;
 	struct load load; /* of all its modules */
 	struct arena arena;
-	struct ingress *ingress; /* of its kernel sockets; NULL: simulated */
+	struct ingress *ingress;   /* of its kernel sockets; NULL: simulated */
+	struct demux_judge *judge; /* of ingress */
 	struct timer paths_timer;
 	void (*on_path)(void *ctx, const struct addr *remote);
 	void *ctx;

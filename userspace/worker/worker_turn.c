@@ -12,6 +12,7 @@
 #include "base/thread/jobs.h"
 #include "firewall/ingress.h"
 #include "net/ingress/ingress_verdict.h"
+#include "net/ingress/tables.h"
 #include "net/packet_io.h"
 #include "net/udp/handover.h"
 #include "net/xdp/xdp.h"
@@ -40,22 +41,24 @@ static bool worker_hand_over(struct worker *worker, const struct dgram *dgram)
 	return true;
 }
 
-/* The XDP program judged a ring's datagrams but relayed ones, and a giver those handed over. */
-static void worker_judge(struct worker *worker, const struct packet_rx *rx, struct dgram *dgram)
+/*
+ * The XDP program judged a ring's datagrams but relayed ones, and a giver those handed over. Of
+ * these the reason is not known here, and WEFT_REASON_CNT is returned.
+ */
+static enum weft_reason worker_judge(struct worker *worker, const struct packet_rx *rx,
+				     struct dgram *dgram)
 {
-	if (worker->ingress && (rx == worker->rx || dgram->judged.flow == WEFT_FLOW_RELAY))
-		(void)firewall_ingress_judge(worker->ingress, dgram);
-	else
-		net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
+	if (worker->judge && (rx == worker->rx || dgram->judged.flow == WEFT_FLOW_RELAY))
+		return net_ingress_judge_dgram(worker->judge, dgram);
+	net_ingress_find_owner(dgram, quic_engine_cid_keys(worker->quic));
+	return WEFT_REASON_CNT;
 }
 
-static bool worker_relay(struct worker *worker, const struct dgram *dgram)
+static bool worker_relay(struct worker *worker, const struct dgram *dgram, enum weft_reason reason)
 {
-	const struct ingress *in = worker->ingress;
-
-	return in && dgram->judged.flow == WEFT_FLOW_RELAY &&
-	       relay_forward_input(&worker->relay, dgram, firewall_ingress_relay_way(in),
-				   firewall_ingress_reason(in));
+	return reason != WEFT_REASON_CNT && dgram->judged.flow == WEFT_FLOW_RELAY &&
+	       relay_forward_input(&worker->relay, dgram, &worker->judge->tables->relay_way,
+				   reason);
 }
 
 void worker_input_relayed(struct worker *worker, struct dgram *dgram)
@@ -92,14 +95,15 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 
 	for (unsigned i = 0; i < cnt; i++) {
 		struct dgram *dgram = &dgrams[i];
+		enum weft_reason reason;
 
 		if (is_handed && worker_leg_take(worker, dgram))
 			continue;
-		worker_judge(worker, rx, dgram);
+		reason = worker_judge(worker, rx, dgram);
 		if (dgram->judged.verdict == WEFT_DROP ||
 		    (worker->handover && !is_handed && worker_hand_over(worker, dgram)))
 			continue;
-		if (worker_relay(worker, dgram))
+		if (worker_relay(worker, dgram, reason))
 			continue;
 		relay_forward_flush(&worker->relay);
 		switch (dgram->judged.flow) {

@@ -6,6 +6,7 @@
 #include "firewall/arrivals.h"
 #include "worker/fastpath/fastpath.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 #include "firewall/sketch.h"
 #include "support/check.h"
 
@@ -55,7 +56,7 @@ static void send_initial(struct bench *bench, unsigned source)
 
 	snprintf(from, sizeof(from), "192.0.%u.%u:9", 2 + source / 256, source % 256);
 	CHECK_EQ(addr_parse(from, &dgram.remote), 0);
-	(void)firewall_ingress_judge(bench->ingress, &dgram);
+	(void)net_ingress_judge_dgram(firewall_ingress_judge(bench->ingress), &dgram);
 }
 
 static void take(void *ctx, const struct arrivals_changes *changes)

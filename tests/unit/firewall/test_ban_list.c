@@ -6,6 +6,7 @@
 #include "base/byte_cursor.h"
 #include "base/dgram.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
@@ -116,8 +117,10 @@ static bool drops(struct bench *bench, const char *from)
 	uint8_t data[50] = "d1:ad2:id20:"; /* from any other source it is let in */
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
-	return addr_parse(from, &dgram.remote) == 0 &&
-	       firewall_ingress_judge(bench->ingress, &dgram) == WEFT_DROP;
+	if (addr_parse(from, &dgram.remote) < 0)
+		return false;
+	(void)net_ingress_judge_dgram(firewall_ingress_judge(bench->ingress), &dgram);
+	return dgram.judged.verdict == WEFT_DROP;
 }
 
 static bool refuses(struct bench *bench, char key, const char *from)

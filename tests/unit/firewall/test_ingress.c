@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy at the kernel's sockets of one worker, and of several together. */
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 
 #include "base/dgram.h"
 #include "worker/fastpath/fastpath.h"
@@ -42,14 +43,19 @@ static void bench_close(struct bench *bench)
 		firewall_ingress_free(bench->ingresses[i]);
 }
 
+static enum weft_verdict judge(struct ingress *ingress, struct dgram *dgram)
+{
+	(void)net_ingress_judge_dgram(firewall_ingress_judge(ingress), dgram);
+	return dgram->judged.verdict;
+}
+
 static bool admits(struct ingress *ingress, const char *from, const void *data, size_t len)
 {
 	uint8_t copy[1200] = {0};
 	struct dgram dgram = {.data = copy, .len = len};
 
 	memcpy(copy, data, len < 16 ? len : 16);
-	return addr_parse(from, &dgram.remote) == 0 &&
-	       firewall_ingress_judge(ingress, &dgram) == WEFT_DELIVER;
+	return addr_parse(from, &dgram.remote) == 0 && judge(ingress, &dgram) == WEFT_DELIVER;
 }
 
 static bool admits_initial(struct ingress *ingress, const char *from)
@@ -72,8 +78,7 @@ static bool admits_id_of(struct ingress *ingress, const struct weft_cid_keys *ke
 	struct dgram dgram = {.data = packet, .len = sizeof(packet)};
 
 	weft_cid_write(keys, 0, noise, packet + 1);
-	return addr_parse(from, &dgram.remote) == 0 &&
-	       firewall_ingress_judge(ingress, &dgram) != WEFT_DROP;
+	return addr_parse(from, &dgram.remote) == 0 && judge(ingress, &dgram) != WEFT_DROP;
 }
 
 static unsigned burst_of(const struct bench *bench, enum weft_class class)

@@ -86,19 +86,17 @@ void net_ingress_find_owner(struct dgram *dgram, const struct weft_cid_keys *key
 		dgram->judged.owner = owner_of(dgram, keys);
 }
 
-enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram,
-					 uint64_t now_ns)
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram)
 {
 	struct weft_tables *tables = judge->tables;
 	struct weft_view view = {dgram->data, dgram->data + dgram->len};
 	struct weft_facts facts = {
 		.source = addr_endpoint(&dgram->remote),
-		.now_ns = now_ns,
+		.now_ns = tables->now_ns,
 		.len = (__u32)dgram->len,
 	};
 	enum weft_reason reason;
 
-	tables->now_ns = now_ns;
 	tables->payload = dgram->data;
 	reason = weft_policy_judge(tables, &view, &facts);
 	count(tables, reason, facts.len);
@@ -110,20 +108,18 @@ enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram
 	return reason;
 }
 
-enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram,
-				       uint64_t now_ns)
+enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram)
 {
 	struct weft_tables *tables = judge->tables;
 	struct weft_view view = {dgram->data, dgram->data + dgram->len};
 	struct weft_facts facts = {
 		.source = addr_endpoint(&dgram->remote),
 		.flow = WEFT_FLOW_RELAY,
-		.now_ns = now_ns,
+		.now_ns = tables->now_ns,
 		.len = (__u32)dgram->len,
 	};
 	enum weft_reason reason;
 
-	tables->now_ns = now_ns;
 	tables->payload = dgram->data;
 	reason = weft_call_relay(tables, &view, &facts);
 	count(tables, reason, facts.len);

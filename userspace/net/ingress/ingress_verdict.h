@@ -12,9 +12,10 @@ struct weft_tables;
 
 /*
  * net_ingress_judge_dgram judges a datagram of a kernel socket as the BPF
- * program would have judged it. It writes all of dgram's judgement, counts
- * the reason, and reports some drops to on_sample (which may be NULL). The
- * caller carries out the verdict. Returns the reason.
+ * program would have judged it, at the time of the tables (now_ns). It writes
+ * all of dgram's judgement, counts the reason, and reports some drops to
+ * on_sample (which may be NULL). The caller carries out the verdict. Returns
+ * the reason; of a relayed datagram the tables then have the way (relay_way).
  */
 struct demux_judge {
 	struct weft_tables *tables;
@@ -22,16 +23,14 @@ struct demux_judge {
 	void *ctx;
 };
 
-enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram,
-					 uint64_t now_ns);
+enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram *dgram);
 
 /*
  * net_ingress_judge_leg judges a datagram for this node as a relay, of a leg on TCP. The session of
  * the leg is dgram->remote (ADDR_LEG). As net_ingress_judge_dgram, but nothing
  * is reported as a sample: there is no address.
  */
-enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram,
-				       uint64_t now_ns);
+enum weft_reason net_ingress_judge_leg(struct demux_judge *judge, struct dgram *dgram);
 
 /*
  * A datagram that no table of this process judges comes from an AF_XDP

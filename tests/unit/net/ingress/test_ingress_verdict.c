@@ -40,6 +40,7 @@ static bool bench_open(struct bench *bench)
 	    net_ingress_tables_init(&bench->tables, &bench->arena, &params) < 0)
 		return false;
 	weft_cid_keys_rotate(&bench->tables.cid_keys, key);
+	bench->tables.now_ns = NOW_NS;
 	bench->tables.config.samples = (struct weft_bucket_rate){1000000, 1000000};
 	return true;
 }
@@ -53,7 +54,7 @@ static enum weft_reason judge_from(struct bench *bench, const char *from, const 
 	memcpy(copy, data, len);
 	if (addr_parse(from, &dgram.remote) < 0)
 		return WEFT_REASON_CNT;
-	return net_ingress_judge_dgram(&bench->judge, &dgram, NOW_NS);
+	return net_ingress_judge_dgram(&bench->judge, &dgram);
 }
 
 static void test_drop_is_counted_and_reported(void)
@@ -178,7 +179,7 @@ static void test_judgement_is_written_into_the_datagram(void)
 		const struct dgram_judgement *got = &rows[i].dgram.judged;
 
 		CHECK_EQ(addr_parse("192.0.2.1:9", &rows[i].dgram.remote), 0);
-		(void)net_ingress_judge_dgram(&bench.judge, &rows[i].dgram, NOW_NS);
+		(void)net_ingress_judge_dgram(&bench.judge, &rows[i].dgram);
 		printf("# %s\n", rows[i].why);
 		CHECK_EQ(got->verdict, rows[i].want.verdict);
 		CHECK_EQ(got->flow, rows[i].want.flow);

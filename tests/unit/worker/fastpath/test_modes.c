@@ -10,6 +10,7 @@
 #include "base/dgram.h"
 #include "worker/fastpath/fastpath.h"
 #include "firewall/ingress.h"
+#include "net/ingress/ingress_verdict.h"
 #include "support/check.h"
 #include "weft/cid.h"
 #include "weft/token.h"
@@ -147,7 +148,7 @@ static enum weft_mode mode_after(size_t flood, unsigned cnt)
 	for (unsigned i = 0; i < cnt; i++) {
 		dgram.remote = floods[flood].source(i);
 		firewall_ingress_turn(ingress, NOW_NS + i * (1000000000ull / cnt));
-		(void)firewall_ingress_judge(ingress, &dgram);
+		(void)net_ingress_judge_dgram(firewall_ingress_judge(ingress), &dgram);
 	}
 	load.unvalidated_cnt =
 		firewall_pressure_unvalidated_cnt(firewall_ingress_counters(ingress));
@@ -182,7 +183,7 @@ static void test_junk_moves_no_mode(void)
 	for (unsigned i = 0; i < FLOOD_CNT; i++) {
 		dgram.remote = spread_source(i);
 		data[0] = i % 2 ? 0x3f : 0x40;
-		(void)firewall_ingress_judge(ingress, &dgram);
+		(void)net_ingress_judge_dgram(firewall_ingress_judge(ingress), &dgram);
 	}
 	CHECK_EQ(firewall_pressure_unvalidated_cnt(firewall_ingress_counters(ingress)), 0);
 	firewall_ingress_free(ingress);
