@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection's making and feeding: accept and dial, datagrams and the
- * timer in. Calls from ngtcp2 are in conn_events.c, packets out in
- * conn_write.c, and the end in conn_end.c.
+ * A connection's making: accept and dial; its timer, and its moves to other
+ * addresses. Packets in are in engine_input.c, calls from ngtcp2 in
+ * conn_events.c, packets out in conn_write.c, and the end in conn_end.c.
  */
 #include "quic/engine.h"
 
@@ -315,57 +315,6 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	quic_path_tell(engine, ngtcp2_conn_get_path(conn->ngtcp2));
 	quic_conn_want_write(conn);
 	*out_conn = conn;
-	return 0;
-}
-
-/*
- * The kernel chose our address when the first packet left; ngtcp2 learns
- * it from the first that comes back, before it compares paths.
- */
-static void conn_learn_local(struct quic_conn *conn, const struct addr *local)
-{
-	ngtcp2_path_storage path;
-
-	conn->local = *local;
-	conn->is_local_known = true;
-	quic_path_init(&path, local, &conn->remote);
-	ngtcp2_conn_set_local_addr(conn->ngtcp2, &path.path.local);
-}
-
-int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
-{
-	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
-	ngtcp2_path_storage path;
-	bool is_left_out;
-	int rv = 0;
-
-	if (conn->state == QUIC_CONN_LINGER) {
-		quic_conn_input_lingering(conn);
-		return 0;
-	}
-	quic_probe_doubt(conn);
-	is_left_out = quic_probe_leaves_out(conn, dgram);
-	conn->has_heard = true;
-	conn->heard_ns = conn->engine->now_ns;
-	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
-		conn_learn_local(conn, &dgram->local);
-	quic_path_init(&path, &dgram->local, &dgram->remote);
-	if (!is_left_out) {
-		conn->read_ns = conn->engine->now_ns;
-		quic_fallback_hears(conn);
-		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
-					  quic_conn_clock_ns(conn));
-		if (rv == 0)
-			quic_conn_see_path(conn);
-		quic_fallback_heard(conn);
-	}
-	if (rv == 0)
-		rv = quic_probe_heard(conn, !is_left_out);
-	if (rv != 0) {
-		quic_conn_shut(conn, rv);
-		return rv;
-	}
-	quic_conn_want_write(conn);
 	return 0;
 }
 

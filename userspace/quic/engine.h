@@ -333,11 +333,9 @@ void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
 void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 
 /*
- * conn.c: making and feeding.
+ * conn.c: making.
  * accept makes a connection for a first Initial; NULL when something is
  *     full, and what accept holds stays the caller's.
- * input takes a datagram; conn may be gone when it returns. Returns 0 or
- *     the ngtcp2 error that ended conn.
  * want_write puts conn on the ready list; rearm sets its timer.
  */
 struct quic_retry;
@@ -351,7 +349,6 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 				   const struct quic_accept *accept);
 int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial,
 		   struct quic_conn **out_conn);
-int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
 void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A datagram on its way to its connection, without I/O, on the worker's thread.
+ * A datagram on its way into its connection, without I/O, on the worker's thread.
  *
  * quic_engine_input reads the invariants (RFC 8999) and sorts:
  *   Short header: the table of ids is asked, if the ingress found a right tag.
@@ -12,7 +12,7 @@
  *     half-open connections, or gets a Retry; then quic_conn_accept.
  * Datagrams that cost the crypto of a handshake wait in the backlog until the
  * next flush. There quic_engine_serve_waiting takes them in the order of load.
- * quic_conn_input gives the datagram to ngtcp2, which calls back into
+ * conn_input gives the datagram to ngtcp2, which calls back into
  * conn_events.c and quic_stream.c; stream bytes reach the speaker inside.
  */
 #include "quic/engine.h"
@@ -40,6 +40,58 @@ static bool conn_may_wait(const struct quic_conn *conn, const struct dgram *dgra
 	       addr_equal(&dgram->remote, &conn->remote);
 }
 
+/*
+ * The kernel chose our address when the first packet left; ngtcp2 learns
+ * it from the first that comes back, before it compares paths.
+ */
+static void conn_learn_local(struct quic_conn *conn, const struct addr *local)
+{
+	ngtcp2_path_storage path;
+
+	conn->local = *local;
+	conn->is_local_known = true;
+	quic_path_init(&path, local, &conn->remote);
+	ngtcp2_conn_set_local_addr(conn->ngtcp2, &path.path.local);
+}
+
+/* conn may be gone when it returns. Returns 0, or the error of ngtcp2 that ended conn. */
+static int conn_input(struct quic_conn *conn, struct dgram *dgram)
+{
+	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
+	ngtcp2_path_storage path;
+	bool is_left_out;
+	int rv = 0;
+
+	if (conn->state == QUIC_CONN_LINGER) {
+		quic_conn_input_lingering(conn);
+		return 0;
+	}
+	quic_probe_doubt(conn);
+	is_left_out = quic_probe_leaves_out(conn, dgram);
+	conn->has_heard = true;
+	conn->heard_ns = conn->engine->now_ns;
+	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
+		conn_learn_local(conn, &dgram->local);
+	quic_path_init(&path, &dgram->local, &dgram->remote);
+	if (!is_left_out) {
+		conn->read_ns = conn->engine->now_ns;
+		quic_fallback_hears(conn);
+		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
+					  quic_conn_clock_ns(conn));
+		if (rv == 0)
+			quic_conn_see_path(conn);
+		quic_fallback_heard(conn);
+	}
+	if (rv == 0)
+		rv = quic_probe_heard(conn, !is_left_out);
+	if (rv != 0) {
+		quic_conn_shut(conn, rv);
+		return rv;
+	}
+	quic_conn_want_write(conn);
+	return 0;
+}
+
 static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 			 struct quic_accept *accept)
 {
@@ -55,7 +107,7 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 		load_charge(engine->shares.load, &(struct load_who){.addr = &dgram->remote},
 			    LOAD_PRICE_HELLO, engine->now_ns);
 	/* A ClientHello in several datagrams is held only for a validated address. */
-	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
+	if (conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
 		quic_answer_retry(engine, dgram, accept->hd);
 }
 
@@ -185,7 +237,7 @@ static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
 	if (!conn)
 		engine_accept(engine, dgram);
 	else if (!conn_may_wait(conn, dgram, is_ours) || !engine_defer(engine, dgram))
-		(void)quic_conn_input(conn, dgram);
+		(void)conn_input(conn, dgram);
 }
 
 static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
@@ -201,7 +253,7 @@ static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 	if (conn) {
 		/* Not before what it follows. */
 		if (!conn_may_wait(conn, dgram, true) || !engine_defer(engine, dgram))
-			(void)quic_conn_input(conn, dgram);
+			(void)conn_input(conn, dgram);
 		return;
 	}
 	engine->stats.bad_tag_cnt += dgram->judged.owner < 0;
