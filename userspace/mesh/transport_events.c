@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events of the transport, given to the object that each concerns. An object
- * whose user is NULL has ended here; what still comes is dropped.
+ * Events of connections, given to the object that each concerns. An object
+ * whose user is NULL has ended here; what still comes is dropped. Events of
+ * streams are in mesh_stream.c.
  */
 #include "mesh/mesh_state.h"
 
@@ -222,56 +223,6 @@ static int on_stream_opened(void *ctx, struct transport_conn *conn, struct trans
 	return session ? mesh_incoming_open(session, stream) : WEFT_ECLOSED;
 }
 
-/* A stream's first frame may show that it is of another kind, which reads on. */
-static void on_stream_data(void *ctx, struct transport_stream *transport,
-			   const struct transport_piece *piece, uint64_t now_ns)
-{
-	struct mesh *mesh = ctx;
-	struct mesh_stream *stream = NULL;
-	struct cursor c = cursor_of(piece->data, piece->len);
-	size_t held = 0;
-
-	mesh->now_ns = now_ns;
-	while (transport->user && transport->user != stream) {
-		stream = transport->user;
-		held += stream->kind->input(stream, &c, piece->fin);
-	}
-	/* Bytes that were not handed out count as used, whatever their outcome. */
-	if (held < piece->len)
-		mesh->transport->ops->consume(transport, piece->len - held);
-}
-
-static void on_stream_reset(void *ctx, struct transport_stream *transport, uint64_t code,
-			    uint64_t now_ns)
-{
-	struct mesh *mesh = ctx;
-	struct mesh_stream *stream = transport->user;
-
-	mesh->now_ns = now_ns;
-	if (stream)
-		mesh_stream_was_reset(stream, code);
-}
-
-static void on_stream_writable(void *ctx, struct transport_stream *transport, uint64_t now_ns)
-{
-	struct mesh *mesh = ctx;
-
-	mesh->now_ns = now_ns;
-	if (transport->user)
-		mesh_stream_writable(transport->user);
-}
-
-static void on_stream_closed(void *ctx, struct transport_stream *transport, uint64_t code,
-			     uint64_t now_ns)
-{
-	struct mesh *mesh = ctx;
-	struct mesh_stream *stream = transport->user;
-
-	mesh->now_ns = now_ns;
-	if (stream)
-		stream->kind->closed(stream, code);
-}
-
 const struct transport_events mesh_transport_events = {
 	.conn_ready = on_conn_ready,
 	.conn_token = on_conn_token,
@@ -280,8 +231,8 @@ const struct transport_events mesh_transport_events = {
 	.conn_closed = on_conn_closed,
 	.conn_streams_available = on_conn_streams_available,
 	.stream_opened = on_stream_opened,
-	.stream_data = on_stream_data,
-	.stream_reset = on_stream_reset,
-	.stream_writable = on_stream_writable,
-	.stream_closed = on_stream_closed,
+	.stream_data = mesh_stream_on_data,
+	.stream_reset = mesh_stream_on_reset,
+	.stream_writable = mesh_stream_on_writable,
+	.stream_closed = mesh_stream_on_closed,
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stream machine: what all kinds of streams do alike (mesh_stream.h). Home worker. */
+/*
+ * The stream machine: what all kinds of streams do alike (mesh_stream.h), and the events by which
+ * their transport drives it. Home worker.
+ */
 #include "mesh_stream.h"
 
 #include "mesh/mesh_state.h"
@@ -179,16 +182,6 @@ void mesh_stream_break(struct mesh_stream *stream, const struct mesh_stream_end 
 void mesh_stream_give_up(struct mesh_stream *stream, int err, uint64_t code)
 {
 	mesh_stream_break(stream, &(struct mesh_stream_end){.err = err}, code);
-}
-
-void mesh_stream_was_reset(struct mesh_stream *stream, uint64_t code)
-{
-	if (stream->kind->was_reset) {
-		stream->kind->was_reset(stream);
-		return;
-	}
-	mesh_stream_break(stream, &(struct mesh_stream_end){.err = WEFT_ECANCELLED, .code = code},
-			  code);
 }
 
 void mesh_stream_peer_addr(const struct mesh_stream *stream, struct addr *out_addr)
@@ -438,4 +431,66 @@ int mesh_stream_say_error(struct mesh_stream *stream, const struct mesh_error *e
 
 	mesh_stream_error_frame(stream, error, &frame, payload);
 	return mesh_stream_send(stream, &frame, payload, NULL);
+}
+
+/* --- events of the transport --- */
+
+static void stream_was_reset(struct mesh_stream *stream, uint64_t code)
+{
+	if (stream->kind->was_reset) {
+		stream->kind->was_reset(stream);
+		return;
+	}
+	mesh_stream_break(stream, &(struct mesh_stream_end){.err = WEFT_ECANCELLED, .code = code},
+			  code);
+}
+
+/* A stream's first frame may show that it is of another kind, which reads on. */
+void mesh_stream_on_data(void *ctx, struct transport_stream *transport,
+			 const struct transport_piece *piece, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_stream *stream = NULL;
+	struct cursor c = cursor_of(piece->data, piece->len);
+	size_t held = 0;
+
+	mesh->now_ns = now_ns;
+	while (transport->user && transport->user != stream) {
+		stream = transport->user;
+		held += stream->kind->input(stream, &c, piece->fin);
+	}
+	/* Bytes that were not handed out count as used, whatever their outcome. */
+	if (held < piece->len)
+		mesh->transport->ops->consume(transport, piece->len - held);
+}
+
+void mesh_stream_on_reset(void *ctx, struct transport_stream *transport, uint64_t code,
+			  uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_stream *stream = transport->user;
+
+	mesh->now_ns = now_ns;
+	if (stream)
+		stream_was_reset(stream, code);
+}
+
+void mesh_stream_on_writable(void *ctx, struct transport_stream *transport, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+
+	mesh->now_ns = now_ns;
+	if (transport->user)
+		mesh_stream_writable(transport->user);
+}
+
+void mesh_stream_on_closed(void *ctx, struct transport_stream *transport, uint64_t code,
+			   uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_stream *stream = transport->user;
+
+	mesh->now_ns = now_ns;
+	if (stream)
+		stream->kind->closed(stream, code);
 }

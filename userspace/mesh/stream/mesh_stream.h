@@ -186,10 +186,17 @@ void mesh_stream_break(struct mesh_stream *stream, const struct mesh_stream_end 
 void mesh_stream_give_up(struct mesh_stream *stream, int err, uint64_t code);
 void mesh_stream_release(struct mesh_stream *stream);
 
-/* Events of the carrier. */
+/* Events of any carrier. */
 size_t mesh_stream_input(struct mesh_stream *stream, struct cursor *c, bool fin);
 void mesh_stream_writable(struct mesh_stream *stream);
-void mesh_stream_was_reset(struct mesh_stream *stream, uint64_t code);
+/* Events of the transport, in mesh_transport_events; ctx is the mesh. */
+void mesh_stream_on_data(void *ctx, struct transport_stream *transport,
+			 const struct transport_piece *piece, uint64_t now_ns);
+void mesh_stream_on_reset(void *ctx, struct transport_stream *transport, uint64_t code,
+			  uint64_t now_ns);
+void mesh_stream_on_writable(void *ctx, struct transport_stream *transport, uint64_t now_ns);
+void mesh_stream_on_closed(void *ctx, struct transport_stream *transport, uint64_t code,
+			   uint64_t now_ns);
 
 /*
  * send passes a frame on: its payload is head, then tail (NULL: none). 0, also where the tail waits
