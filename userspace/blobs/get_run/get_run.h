@@ -504,14 +504,13 @@ void blobs_get_run_requests_run(struct get_run *get_run, uint64_t now_ns);
 void blobs_get_run_slot_free(struct get_run_slot *slot);
 /* blobs_get_run_slot_again gives a slot's work back to be asked for again. */
 void blobs_get_run_slot_again(struct get_run_slot *slot);
+/* cancel_twin: the slower of two members that were asked for the same need not go on. */
+void blobs_get_run_slot_cancel_twin(const struct get_run_slot *slot);
 /* blobs_get_run_slot_bad: what the slot's answer said does not verify. */
 void blobs_get_run_slot_bad(struct get_run_slot *slot);
 /* blobs_get_run_answered: len bytes came. */
 void blobs_get_run_answered(struct get_run *get_run, size_t len, uint64_t now_ns);
-/*
- * blobs_get_run_swarm_failed: no member is left that could give what is missing; err as
- * blobs_swarm_failure says.
- */
+/* blobs_get_run_swarm_failed: no member is left for what is missing; err is blobs_swarm_failure's. */
 void blobs_get_run_swarm_failed(struct get_run *get_run, int err, const char *detail);
 
 /* get_run_pick.c */
@@ -525,10 +524,13 @@ void blobs_get_run_file_order(struct get_run_file *file);
 /* blobs_get_run_count brings up to date how many have what. */
 void blobs_get_run_count(struct get_run *get_run, uint64_t now_ns);
 
-/* blobs_get_run_ready: the slot's bytes wait for a write job. */
+/*
+ * get_run_write.c. answer_fits and on_answer are of a slot's ask: the length is right as far as it
+ * is known before bytes are verified. ready: the slot's bytes wait for a job. write_at: in a job.
+ */
+bool blobs_get_run_answer_fits(void *arg, const struct message_answer *answer);
+void blobs_get_run_on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns);
 void blobs_get_run_ready(struct get_run_slot *slot);
-
-/* get_run_write.c; all but the first in a job */
 void blobs_get_run_writes_run(struct get_run *get_run);
 WEFT_MUST_CHECK
 int blobs_get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);

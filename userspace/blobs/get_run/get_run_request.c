@@ -123,33 +123,7 @@ static unsigned slot_request_type(const struct get_run_slot *slot)
 	}
 }
 
-/* The length the bytes must have, as far as it is known before they are verified. */
-static bool slot_answer_fits(void *arg, const struct message_answer *answer)
-{
-	const struct get_run_slot *slot = arg;
-
-	switch (slot->kind) {
-	case SLOT_WHOLE:
-		return answer->len == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
-	case SLOT_CHUNK:
-		return answer->len == blobs_get_run_file_chunk_len(slot->file, slot->idx);
-	case SLOT_LIST:
-		return blobs_get_run_file_list_check(slot->file, answer);
-	case SLOT_PROOF:
-		break;
-	}
-	return answer->total == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
-}
-
-void blobs_get_run_ready(struct get_run_slot *slot)
-{
-	slot->next = NULL;
-	*slot->get_run->requests.ready_end = slot;
-	slot->get_run->requests.ready_end = &slot->next;
-}
-
-/* The slower of two members that were asked for the same need not go on. */
-static void twin_cancel(const struct get_run_slot *slot)
+void blobs_get_run_slot_cancel_twin(const struct get_run_slot *slot)
 {
 	struct get_run_slot *twin = slot_twin(slot);
 
@@ -158,45 +132,6 @@ static void twin_cancel(const struct get_run_slot *slot)
 	blobs_swarm_cancel(&twin->ask);
 	twin->get_run->requests.asked_cnt--;
 	blobs_get_run_slot_free(twin);
-}
-
-static void slot_failed(struct get_run_slot *slot, const struct swarm_answer *answer)
-{
-	struct get_run *get_run = slot->get_run;
-	bool is_list = slot->kind == SLOT_LIST;
-	struct get_run_file *file = slot->file;
-
-	blobs_get_run_slot_again(slot);
-	if (is_list && slot->ask.from)
-		blobs_get_run_file_list_failed(file);
-	else if (is_list)
-		blobs_get_run_swarm_failed(get_run, answer->err, answer->detail);
-}
-
-static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
-{
-	struct get_run_slot *slot = arg;
-	struct get_run *get_run = slot->get_run;
-
-	get_run->get->gets->now_ns = now_ns;
-	get_run->requests.asked_cnt--;
-	blobs_get_run_wake(get_run);
-	if (answer->err) {
-		slot_failed(slot, answer);
-		return;
-	}
-	blobs_get_run_answered(get_run, answer->message.len, now_ns);
-	twin_cancel(slot);
-	memcpy(slot->from_key, answer->from_key, sizeof(slot->from_key));
-	if (slot->kind == SLOT_LIST) {
-		memcpy(slot->file->list.key, slot->from_key, sizeof(slot->from_key));
-		blobs_get_run_file_list_arrived(slot->file, &answer->message);
-		blobs_get_run_slot_free(slot);
-		return;
-	}
-	slot->bytes = answer->message.bytes;
-	slot->len = answer->message.len;
-	blobs_get_run_ready(slot);
 }
 
 static bool holds_buffer(const struct get_run *get_run)
@@ -255,8 +190,8 @@ static int slot_ask(struct get_run_slot *slot, struct swarm_member *from, uint64
 		.buf = slot->buffer,
 		.cap = CHUNK_BUFFER_LEN,
 		.from = from,
-		.check = slot_answer_fits,
-		.done = on_answer,
+		.check = blobs_get_run_answer_fits,
+		.done = blobs_get_run_on_answer,
 		.arg = slot,
 	};
 	if (slot->kind == SLOT_PROOF)

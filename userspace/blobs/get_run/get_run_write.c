@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers on their way to disk: a job verifies a handful of them and writes
- * those that verify. A file of at most one chunk is whole then, so ten
- * thousand small files cost a few calls each.
+ * Answers on their way to disk: they wait until a job verifies a handful of
+ * them, and writes those that verify. A file of at most one chunk is whole
+ * then, so ten thousand small files cost a few calls each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,73 @@
 #include "blobs/blobs_state.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
+
+/* --- answers of members --- */
+
+bool blobs_get_run_answer_fits(void *arg, const struct message_answer *answer)
+{
+	const struct get_run_slot *slot = arg;
+
+	switch (slot->kind) {
+	case SLOT_WHOLE:
+		return answer->len == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
+	case SLOT_CHUNK:
+		return answer->len == blobs_get_run_file_chunk_len(slot->file, slot->idx);
+	case SLOT_LIST:
+		return blobs_get_run_file_list_check(slot->file, answer);
+	case SLOT_PROOF:
+		break;
+	}
+	return answer->total == blobs_get_run_manifest_item(slot->get_run, slot->item)->size;
+}
+
+void blobs_get_run_ready(struct get_run_slot *slot)
+{
+	slot->next = NULL;
+	*slot->get_run->requests.ready_end = slot;
+	slot->get_run->requests.ready_end = &slot->next;
+}
+
+static void slot_failed(struct get_run_slot *slot, const struct swarm_answer *answer)
+{
+	struct get_run *get_run = slot->get_run;
+	bool is_list = slot->kind == SLOT_LIST;
+	struct get_run_file *file = slot->file;
+
+	blobs_get_run_slot_again(slot);
+	if (is_list && slot->ask.from)
+		blobs_get_run_file_list_failed(file);
+	else if (is_list)
+		blobs_get_run_swarm_failed(get_run, answer->err, answer->detail);
+}
+
+void blobs_get_run_on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	struct get_run_slot *slot = arg;
+	struct get_run *get_run = slot->get_run;
+
+	get_run->get->gets->now_ns = now_ns;
+	get_run->requests.asked_cnt--;
+	blobs_get_run_wake(get_run);
+	if (answer->err) {
+		slot_failed(slot, answer);
+		return;
+	}
+	blobs_get_run_answered(get_run, answer->message.len, now_ns);
+	blobs_get_run_slot_cancel_twin(slot);
+	memcpy(slot->from_key, answer->from_key, sizeof(slot->from_key));
+	if (slot->kind == SLOT_LIST) {
+		memcpy(slot->file->list.key, slot->from_key, sizeof(slot->from_key));
+		blobs_get_run_file_list_arrived(slot->file, &answer->message);
+		blobs_get_run_slot_free(slot);
+		return;
+	}
+	slot->bytes = answer->message.bytes;
+	slot->len = answer->message.len;
+	blobs_get_run_ready(slot);
+}
+
+/* --- in a job --- */
 
 int blobs_get_run_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
 {
@@ -208,6 +275,8 @@ static void write_run(struct job *job)
 		at++;
 	}
 }
+
+/* --- on the worker again --- */
 
 static void whole_take(struct get_run *get_run, struct get_run_slot *slot)
 {
