@@ -55,7 +55,8 @@ struct relay {
 	char url[PKARR_CLIENT_LIST_CAP]; /* without a '/' at its end */
 	struct relay_request publishing;
 	bool is_running;
-	bool is_failing; /* said once in the log */
+	bool is_failing;  /* said once in the log */
+	uint64_t put_seq; /* of the packet that is put, or was */
 	uint64_t retry_ns;
 	struct timer timer; /* the next time */
 };
@@ -261,7 +262,7 @@ static void relay_published(struct job *job)
 	request->client->locate->stats.relay_publish_cnt++;
 	relay->is_failing = false;
 	relay->retry_ns = 0;
-	relay_again(relay, PUBLISH_NS);
+	relay_again(relay, relay->put_seq == request->client->packet.seq ? PUBLISH_NS : 0);
 }
 
 static void relay_publish(struct timer *timer, uint64_t now_ns)
@@ -275,6 +276,7 @@ static void relay_publish(struct timer *timer, uint64_t now_ns)
 		relay_again(relay, NS_PER_S);
 		return;
 	}
+	relay->put_seq = client->packet.seq;
 	request->fetch = (struct http_get){
 		.method = "PUT",
 		.body = request->body,

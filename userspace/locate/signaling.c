@@ -57,6 +57,7 @@ struct signaling {
 	struct timer timer; /* publishes next */
 	bool has_packet, is_failing;
 	struct pkarr_packet packet;
+	uint64_t put_seq; /* of the packet that is published, or was */
 	struct signal_request publishing;
 	struct signal_request looks[LOOKS_MAX];
 };
@@ -206,6 +207,8 @@ static void published(struct job *job)
 	struct signaling *signaling = request->signaling;
 	struct locate *locate = signaling->locate;
 	bool is_taken = request->err == 0 && answer_signal(request) == SIGNAL_PUBLISH;
+	bool is_news = signaling->put_seq != signaling->packet.seq;
+	uint64_t wait_ns = is_news ? 0 : is_taken ? PUBLISH_NS : RETRY_NS;
 
 	request->is_running = false;
 	if (!signaling->has_packet)
@@ -220,8 +223,7 @@ static void published(struct job *job)
 		locate->stats.signaling_publish_cnt++;
 	else
 		locate->stats.publish_failed_cnt++;
-	timer_set(locate->params.timers, &signaling->timer,
-		  locate_now_ns(locate) + (is_taken ? PUBLISH_NS : RETRY_NS));
+	timer_set(locate->params.timers, &signaling->timer, locate_now_ns(locate) + wait_ns);
 }
 
 static void publish_fire(struct timer *timer, uint64_t now_ns)
@@ -231,6 +233,7 @@ static void publish_fire(struct timer *timer, uint64_t now_ns)
 	int err = WEFT_EBUSY;
 
 	if (!request->is_running) {
+		signaling->put_seq = signaling->packet.seq;
 		question_write(request, SIGNAL_PUBLISH, signaling->packet.key);
 		request->question_len += dht_pkarr_packet_write_body(
 			&signaling->packet, request->question + MESSAGE_HEAD);
