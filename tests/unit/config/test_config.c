@@ -129,6 +129,35 @@ static void test_every_number_is_held_to_its_range(void)
 	scratch_remove(dir);
 }
 
+static void test_every_text_is_held_to_its_length(void)
+{
+	static char text[CONFIG_VALUE_CAP + 2], got[CONFIG_VALUE_CAP];
+	struct node_config *config;
+	char why[CONFIG_WHY_CAP];
+	unsigned text_cnt = 0;
+
+	begin();
+	CHECK_EQ(load_text("", &config), 0);
+	for (unsigned i = 0; i < config_key_cnt; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (key->type != CONFIG_PATH && key->type != CONFIG_NAME)
+			continue;
+		CHECK(key->max < CONFIG_VALUE_CAP && key->max < key->len);
+		memset(text, '/', key->max + 1);
+		text[key->max + 1] = '\0';
+		CHECK_EQ(config_value_parse(key, text, false, config, why), WEFT_ETOOLARGE);
+		CHECK(strstr(why, "longer than"));
+		text[key->max] = '\0';
+		CHECK_EQ(config_value_parse(key, text, false, config, why), 0);
+		CHECK(strcmp(config_value_format(key, config, got), text) == 0);
+		text_cnt++;
+	}
+	CHECK(text_cnt > 10);
+	config_free(config);
+	scratch_remove(dir);
+}
+
 static void test_values_are_read_in_their_units(void)
 {
 	static const struct {
@@ -495,6 +524,7 @@ int main(void)
 	RUN(test_an_empty_file_gives_the_modules_defaults);
 	RUN(test_every_key_has_a_default_within_its_range);
 	RUN(test_every_number_is_held_to_its_range);
+	RUN(test_every_text_is_held_to_its_length);
 	RUN(test_values_are_read_in_their_units);
 	RUN(test_a_switch_is_shown_as_yes_or_no);
 	RUN(test_io_uring_no_means_refuse);
