@@ -232,6 +232,14 @@ static inline void begin(void)
 	begin_with(&(struct relay_broker_params){.flow_cap = 0});
 }
 
+/* begin_pair: and two ends. */
+static inline void begin_pair(struct end **out_opener, struct end **out_peer)
+{
+	begin();
+	*out_opener = end_add();
+	*out_peer = end_add();
+}
+
 static inline void end_all(void)
 {
 	relay_broker_stop(broker);

@@ -8,9 +8,7 @@ static void test_the_other_end_learns_that_one_closed(void)
 {
 	struct end *opener, *peer, *third;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	third = end_add();
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(100);
@@ -33,9 +31,7 @@ static void test_a_sessions_end_takes_its_flows_along(void)
 {
 	struct end *opener, *peer, *other;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	other = end_add();
 	CHECK_EQ(open_to(opener, peer), 0);
 	CHECK_EQ(open_to(opener, other), 0);
@@ -59,9 +55,7 @@ static void test_an_end_that_denies_its_label_ends_the_flow(void)
 {
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	peer->denies_labels = true;
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(100);
@@ -75,9 +69,7 @@ static void test_both_ends_learn_that_an_idle_flow_is_closed(void)
 {
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(310000);
 	CHECK_EQ(open_cnt(), 0);
@@ -96,9 +88,7 @@ static void test_a_leg_follows_its_session(void)
 	struct addr moved;
 	unsigned leg;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, peer), 0);
 	id = relay_flow_of_number(opener->flow.flow, &leg);
 	moved = opener->mesh->addr;
@@ -155,9 +145,7 @@ static void test_labels_are_renewed_while_they_are_heard(void)
 	uint8_t first[RELAY_MESSAGE_LABEL_LEN];
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(5000);
 	memcpy(first, peer->flow.label, sizeof(first));
@@ -232,9 +220,7 @@ static void test_a_clock_that_was_put_back_opens_flows(void)
 {
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	wall_ahead_s = 3 * WEFT_RELAY_KEY_LIFE_S;
 	run_ms(2000);
 	wall_ahead_s = 0;

@@ -13,9 +13,7 @@ static void test_both_ends_get_labels_of_one_flow(void)
 	struct relay_flow_id id;
 	unsigned leg;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(100);
 	CHECK_EQ(peer->offer_cnt, 1);
@@ -44,9 +42,7 @@ static void test_first_datagrams_travel_in_the_offer(void)
 	struct relay_open_message message;
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	message = to_peer(peer);
 	message.first.cnt = RELAY_FIRST_CNT_MAX;
 	for (unsigned i = 0; i < RELAY_FIRST_CNT_MAX; i++) {
@@ -62,9 +58,7 @@ static void test_a_fourth_flow_without_a_grant_is_refused(void)
 {
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	for (unsigned i = 0; i < RELAY_OPENED_MAX; i++)
 		CHECK_EQ(open_to(opener, peer), 0);
 	CHECK_EQ(open_to(opener, peer), WEFT_EREFUSED);
@@ -91,9 +85,7 @@ static void test_a_flow_leads_to_another_key_that_has_a_session(void)
 {
 	struct end *opener, *peer, self;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, opener), WEFT_EMALFORMED);
 	self.mesh = node;
 	CHECK_EQ(open_to(opener, &self), WEFT_EMALFORMED);
@@ -112,9 +104,7 @@ static void test_content_and_grants_go_by_the_configuration(void)
 	struct relay_open_message message;
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	message = to_peer(peer);
 	message.class = RELAY_CONTENT;
 	CHECK_EQ(open_by(opener, &message), WEFT_EREFUSED);
@@ -190,9 +180,7 @@ static void test_an_offer_that_is_declined_opens_nothing(void)
 {
 	struct end *opener, *peer;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	peer->declines = true;
 	CHECK_EQ(open_to(opener, peer), WEFT_EREFUSED);
 	CHECK_EQ(stats().declined_cnt, 1);
@@ -206,9 +194,7 @@ static void test_an_offer_without_an_answer_ends_after_five_seconds(void)
 	struct end *opener, *peer;
 	uint64_t begun_ns;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	peer->is_silent = true;
 	begun_ns = lab.now_ns;
 	CHECK(open_to(opener, peer) < 0);
@@ -369,9 +355,7 @@ static void test_datagrams_pass_both_ways_under_the_labels_of_messages(void)
 	struct end *opener, *peer, *third;
 	struct weft_relay_way way;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	third = end_add();
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(100);
@@ -388,9 +372,7 @@ static void test_labels_of_before_a_renewal_are_heard(void)
 	struct weft_relay_way way;
 	struct end *opener, *peer, old;
 
-	begin();
-	opener = end_add();
-	peer = end_add();
+	begin_pair(&opener, &peer);
 	CHECK_EQ(open_to(opener, peer), 0);
 	run_ms(100);
 	old = *opener;

@@ -7,6 +7,22 @@
 
 /* A share that publish_rig.h publishes. */
 
+/* share_begin: a publisher with the share "docs", of the folder "t" with two files, and no revision yet. */
+static inline bool share_begin(struct publish_rig *p, struct fake_overlay *overlay,
+			       uint8_t out_id[static SHARE_ID_LEN])
+{
+	if (!pub_begin(p, overlay))
+		return false;
+	pub_tree(p, "t", 2);
+	return pub_create(p, pub_settings("docs"), pub_seed, out_id) == 0;
+}
+
+static inline void share_end(struct publish_rig *p, struct fake_overlay *overlay)
+{
+	pub_end(p);
+	fake_overlay_fini(overlay);
+}
+
 /* overlay_head reads the head that lies in the overlay. */
 static inline bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
 				struct share_head *out_head)

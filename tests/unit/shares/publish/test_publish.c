@@ -45,8 +45,7 @@ static void test_a_tree_becomes_a_signed_revision(void)
 	CHECK_MEM(head.manifest_id, seen.manifest_id, 32);
 	CHECK(shares_publisher_lookup(p.publisher, id)->holder_cnt > 0);
 	CHECK(is_listed(&p, seen.manifest_id));
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_an_update_reads_only_what_changed(void)
@@ -312,8 +311,7 @@ static void test_one_revision_at_a_time(void)
 	CHECK(!shares_publisher_lookup(p.publisher, id)->is_busy);
 	CHECK_EQ(shares_publisher_cancel(p.publisher, id), WEFT_EABSENT);
 	CHECK_EQ(pub_revise(&p, id, ask.settings, false, &seen), 0);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)

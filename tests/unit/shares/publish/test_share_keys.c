@@ -37,9 +37,7 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 	struct share_head head;
 	uint8_t id[SHARE_ID_LEN];
 
-	CHECK(pub_begin(&p, &overlay));
-	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK(share_begin(&p, &overlay, id));
 	overlay_tell(&p, id, 41, p.wall_s, 3);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 42);
@@ -55,8 +53,7 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->newest.seq, 42);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 42);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_two_nodes_with_one_key_take_turns(void)
@@ -99,9 +96,7 @@ static void test_a_fork_ends_at_the_later_revision(void)
 	struct revised seen;
 	uint8_t id[SHARE_ID_LEN];
 
-	CHECK(pub_begin(&p, &overlay));
-	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK(share_begin(&p, &overlay, id));
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_turns(&p, 10);
 	overlay_empty(&overlay);
@@ -113,8 +108,7 @@ static void test_a_fork_ends_at_the_later_revision(void)
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
 	CHECK_EQ(shares_publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_what_is_behind_does_not_sign_old_files_anew(void)
@@ -125,9 +119,7 @@ static void test_what_is_behind_does_not_sign_old_files_anew(void)
 	struct publish_settings changed;
 	uint8_t id[SHARE_ID_LEN];
 
-	CHECK(pub_begin(&p, &overlay));
-	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK(share_begin(&p, &overlay, id));
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	overlay_tell(&p, id, 5, p.wall_s, 3);
 	changed = *shares_publisher_lookup(p.publisher, id)->settings;
@@ -138,8 +130,7 @@ static void test_what_is_behind_does_not_sign_old_files_anew(void)
 	/* The files here, published anew, come after it. */
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 6);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_what_is_revoked_is_over(void)
@@ -172,8 +163,7 @@ static void test_what_is_revoked_is_over(void)
 	pub_pass(&p, 86400);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK(shares_head_is_revoked(&head));
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static int rotate(struct publish_rig *p, const uint8_t *id, struct revised *seen)
@@ -229,8 +219,7 @@ static void test_a_key_that_is_replaced_leads_to_the_next(void)
 	CHECK_EQ(pub_reopen(&p), 0);
 	check_rotated(&p, id);
 	CHECK_EQ(shares_publisher_find(p.publisher, "docs")->state, PUBLISH_CURRENT);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_a_new_key_is_published_by_the_next_start_where_the_program_ended(void)
@@ -287,16 +276,13 @@ static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
 	struct revised seen;
 	uint8_t id[SHARE_ID_LEN];
 
-	CHECK(pub_begin(&p, &overlay));
-	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK(share_begin(&p, &overlay, id));
 	overlay_tell(&p, id, HEAD_SEQ_REVOKED, p.wall_s, 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	CHECK(strstr(seen.detail, "revoked"));
 	CHECK_EQ(p.events[PUBLISH_WAS_REVOKED], 1);
 	CHECK_EQ(blobs_shares_cnt(p.rig.content->shares), 0);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_a_key_whose_numbers_are_used_up_publishes_nothing(void)
@@ -306,15 +292,12 @@ static void test_a_key_whose_numbers_are_used_up_publishes_nothing(void)
 	struct revised seen;
 	uint8_t id[SHARE_ID_LEN];
 
-	CHECK(pub_begin(&p, &overlay));
-	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK(share_begin(&p, &overlay, id));
 	overlay_tell(&p, id, HEAD_SEQ_REVOKED - 1, p.wall_s, 3);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	/* But it can be revoked. */
 	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
-	pub_end(&p);
-	fake_overlay_fini(&overlay);
+	share_end(&p, &overlay);
 }
 
 static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
