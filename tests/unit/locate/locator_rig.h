@@ -14,9 +14,9 @@
 #include "support/check.h"
 
 /*
- * A client of another host as a part of locate. Its requests run on its own threads, where the
- * test's function answers in the host's place: it waits at the gate of the host that is asked, if
- * the test holds that. Time is virtual.
+ * A client of another host as a part of locate. Its requests run on its own threads. There the
+ * test's function answers in the host's place, and waits while the test holds the host's gate. Time
+ * is virtual.
  */
 #define RIG_WALL_US  1800000000000000ull
 #define RIG_LOOKS    9
