@@ -112,7 +112,12 @@ PRINTED_MADE := $(GEN)/varlink/printed.h $(GEN)/varlink/printed.c
 $(PRINTED_MADE) &: $(VARLINK_C) tools/weft/print/printed.varlink
 	$(call say,GEN,$(GEN)/varlink/printed)
 	$(Q)tools/varlink-c $(GEN) --as printed tools/weft/print/printed.varlink
-GENERATED += $(STANDARD_MADE) $(PRINTED_MADE)
+# What built-in services answer.
+BUILTIN_MADE := $(GEN)/varlink/builtin.h $(GEN)/varlink/builtin.c
+$(BUILTIN_MADE) &: $(VARLINK_C) userspace/builtin/replies.varlink
+	$(call say,GEN,$(GEN)/varlink/builtin)
+	$(Q)tools/varlink-c $(GEN) --as builtin userspace/builtin/replies.varlink
+GENERATED += $(STANDARD_MADE) $(PRINTED_MADE) $(BUILTIN_MADE)
 
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(call say,CC,$@)
@@ -120,7 +125,7 @@ $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 GEN_OBJS := $(GEN)/varlink/node.o $(GEN)/varlink/node_views.o $(GEN)/varlink/program.o \
-	$(GEN)/varlink/standard.o $(GEN)/varlink/printed.o
+	$(GEN)/varlink/standard.o $(GEN)/varlink/printed.o $(GEN)/varlink/builtin.o
 $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<

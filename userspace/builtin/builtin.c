@@ -60,14 +60,12 @@ static void get_mesh_status(void *ctx, struct request *request)
 	if (!builtin_request_unpack(request, "{}"))
 		return;
 	figures->mesh_status(figures->ctx, &status);
-	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uptime_s",
-						 (json_int_t)status.uptime_s, "session_cnt",
-						 (json_int_t)status.session_cnt, "service_cnt",
-						 (json_int_t)status.offer_cnt, "call_cnt",
-						 (json_int_t)status.call_cnt, "refused_cnt",
-						 (json_int_t)status.refused_cnt, "bytes_in",
-						 (json_int_t)status.bytes_in, "bytes_out",
-						 (json_int_t)status.bytes_out));
+	builtin_answer(
+		request, mesh_status, .uptime_s = api_uint(status.uptime_s),
+		.session_cnt = api_uint(status.session_cnt),
+		.service_cnt = api_uint(status.offer_cnt), .call_cnt = api_uint(status.call_cnt),
+		.refused_cnt = api_uint(status.refused_cnt), .bytes_in = api_uint(status.bytes_in),
+		.bytes_out = api_uint(status.bytes_out));
 }
 
 static void get_peers_summary(void *ctx, struct request *request)
@@ -78,11 +76,10 @@ static void get_peers_summary(void *ctx, struct request *request)
 	if (!builtin_request_unpack(request, "{}"))
 		return;
 	figures->peers_summary(figures->ctx, &summary);
-	builtin_request_reply(request, json_pack("{s:I, s:I, s:I, s:I}", "known_cnt",
-						 (json_int_t)summary.known_cnt, "connected_cnt",
-						 (json_int_t)summary.connected_cnt, "banned_cnt",
-						 (json_int_t)summary.banned_cnt, "rtt_median_us",
-						 (json_int_t)summary.rtt_median_us));
+	builtin_answer(request, peers_summary, .known_cnt = api_uint(summary.known_cnt),
+		       .connected_cnt = api_uint(summary.connected_cnt),
+		       .banned_cnt = api_uint(summary.banned_cnt),
+		       .rtt_median_us = api_uint(summary.rtt_median_us));
 }
 
 /* The service mesh-stats, which changes nothing; ctx is a struct builtin_figures. */

@@ -43,16 +43,17 @@ void builtin_request_run(const struct request_method *methods, void *ctx, struct
 }
 
 /* fields_of: "pod:string limit:?int" as a list of fields. */
-static json_t *fields_of(const char *text)
+static struct api_builtin_field_list fields_of(struct varlink_blocks *blocks, const char *text)
 {
-	json_t *fields = json_array();
+	struct api_builtin_field_list fields = {0};
 
 	while (text && *text) {
 		size_t name_len = strcspn(text, ":"), type_len = strcspn(text + name_len + 1, " ");
 		const char *type = text + name_len + 1;
 
-		(void)json_array_append_new(fields, json_pack("{s:s%, s:s%}", "name", text,
-							      name_len, "type", type, type_len));
+		varlink_push(blocks, &fields,
+			     {.name = varlink_format(blocks, "%.*s", (int)name_len, text),
+			      .type = varlink_format(blocks, "%.*s", (int)type_len, type)});
 		text = type + type_len;
 		text += strspn(text, " ");
 	}
@@ -61,24 +62,26 @@ static json_t *fields_of(const char *text)
 
 char *builtin_request_describe(const char *about, const struct request_method *methods)
 {
-	json_t *list = json_array(),
-	       *root = json_pack("{s:s, s:O}", "about", about, "methods", list);
+	struct api_builtin_description description = {.about = about};
+	struct varlink_blocks blocks = {NULL};
+	json_t *json;
 	char *text;
 
-	for (; methods->name; methods++) {
-		json_t *method = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", methods->name,
-					   "about", methods->about ? methods->about : "", "stream",
-					   methods->is_stream, "takes", fields_of(methods->takes),
-					   "gives", fields_of(methods->gives));
-
-		if (methods->example)
-			(void)json_object_set_new(method, "example",
-						  json_loads(methods->example, 0, NULL));
-		(void)json_array_append_new(list, method);
-	}
-	text = json_dumps(root, JSON_COMPACT);
-	json_decref(list);
-	json_decref(root);
+	for (; methods->name; methods++)
+		varlink_push(&blocks, &description.methods,
+			     {.name = methods->name,
+			      .about = methods->about ? methods->about : "",
+			      .stream = methods->is_stream,
+			      .takes = fields_of(&blocks, methods->takes),
+			      .gives = fields_of(&blocks, methods->gives),
+			      .example = methods->example ? json_loads(methods->example, 0, NULL)
+							  : NULL});
+	json = varlink_write(&api_builtin_description_type, &description);
+	text = json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	for (size_t i = 0; i < description.methods.cnt; i++)
+		json_decref(description.methods.rows[i].example);
+	varlink_blocks_free(&blocks);
 	if (json_heap_swap_lost(false)) {
 		free(text);
 		return NULL;
@@ -262,9 +265,9 @@ bool builtin_request_key(const struct request *request, const char *text,
 	return false;
 }
 
-json_t *builtin_json_of_key(const uint8_t key[MESH_KEY_LEN])
+const char *builtin_key_text(struct varlink_blocks *blocks, const uint8_t key[MESH_KEY_LEN])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
-	return json_string(zbase32_write(key, MESH_KEY_LEN, text));
+	return varlink_text(blocks, zbase32_write(key, MESH_KEY_LEN, text));
 }

@@ -7,6 +7,8 @@
 #include <jansson.h>
 
 #include "provider/tenant/tenant.h"
+#include "varlink/builtin.h"
+#include "varlink/type.h"
 
 /*
  * A call of a built-in service: its payload is a JSON object (or nothing,
@@ -63,6 +65,15 @@ void builtin_request_reply(const struct request *request, json_t *reply);
 void builtin_request_refuse(const struct request *request, enum service_status status,
 			    const char *text);
 
+/*
+ * builtin_json makes JSON of a type of replies.varlink, given as an initialiser: builtin_json(pod_id,
+ * .pod = id). builtin_answer ends a call with it.
+ */
+#define builtin_json(name, ...)                                                                    \
+	varlink_write(&api_builtin_##name##_type, &(const struct api_builtin_##name){__VA_ARGS__})
+#define builtin_answer(request, name, ...)                                                         \
+	builtin_request_reply((request), builtin_json(name, __VA_ARGS__))
+
 /* builtin_request_key reads text as a peer's key, as z-base-32. False: the call was answered. */
 WEFT_MUST_CHECK
 bool builtin_request_key(const struct request *request, const char *text,
@@ -70,7 +81,7 @@ bool builtin_request_key(const struct request *request, const char *text,
 
 /* builtin_reply_end ends call with reply, which it takes. */
 void builtin_reply_end(struct service_call *call, json_t *reply, uint64_t now_ns);
-/* builtin_json_of_key: z-base-32. */
-json_t *builtin_json_of_key(const uint8_t key[MESH_KEY_LEN]);
+/* builtin_key_text: z-base-32. NULL without memory. */
+const char *builtin_key_text(struct varlink_blocks *blocks, const uint8_t key[MESH_KEY_LEN]);
 
 #endif

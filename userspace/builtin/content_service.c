@@ -91,24 +91,18 @@ static void reading_refuse(struct blobs_reading *reading, enum service_status st
 
 static void call_answer(struct blobs_reading *reading, uint64_t now_ns)
 {
+	struct varlink_blocks blocks = {NULL};
 	char id[HEX_TEXT_CAP(32)];
-	json_t *data = NULL;
-	char *text = malloc(BASE64_LEN(reading->done_len) + 1);
 
-	if (text)
-		data = json_string_nocheck(
-			base64_write(reading->data, (size_t)reading->done_len, text));
-	free(text);
-	if (!data) {
-		reading_refuse(reading, SERVICE_UNAVAILABLE, "no memory for the answer", now_ns);
-		return;
-	}
-	builtin_reply_end(reading->call,
-			  json_pack("{s:s, s:I, s:I, s:I, s:o}", "content",
-				    hex_write(reading->content_id, 32, id), "size",
-				    (json_int_t)reading->size, "offset", (json_int_t)reading->off,
-				    "length", (json_int_t)reading->done_len, "data", data),
-			  now_ns);
+	builtin_reply_end(
+		reading->call,
+		builtin_json(
+			content_range, .content = hex_write(reading->content_id, 32, id),
+			.size = api_uint(reading->size), .offset = api_uint(reading->off),
+			.length = api_uint(reading->done_len),
+			.data = varlink_base64(&blocks, reading->data, (size_t)reading->done_len)),
+		now_ns);
+	varlink_blocks_free(&blocks);
 	reading_release(reading);
 }
 

@@ -34,32 +34,26 @@ static void search_free(struct dht_lookup *search)
 	pool_release(&service->searches, search);
 }
 
-static json_t *json_hex(const uint8_t *data, size_t len)
-{
-	char text[VALUE_HEX_MAX + 1];
-
-	return json_string(hex_write(data, len, text));
-}
-
 static void search_found(struct builtin_dht_lookup *base, const struct builtin_dht_item *item)
 {
 	struct dht_lookup *search = (struct dht_lookup *)base;
+	char value[VALUE_HEX_MAX + 1], key[HEX_TEXT_CAP(MESH_KEY_LEN)], sig[HEX_TEXT_CAP(SIG_LEN)];
 
 	if (item->value_len > BUILTIN_DHT_VALUE_MAX)
 		return;
 	json_decref(search->item);
-	search->item = json_pack("{s:o}", "value", json_hex(item->value, item->value_len));
-	if (!item->key)
-		return;
-	json_object_set_new(search->item, "key", json_hex(item->key, MESH_KEY_LEN));
-	json_object_set_new(search->item, "signature", json_hex(item->sig, SIG_LEN));
-	json_object_set_new(search->item, "seq", json_integer(item->seq));
+	search->item =
+		builtin_json(dht_item, .value = hex_write(item->value, item->value_len, value),
+			     .key = item->key ? hex_write(item->key, MESH_KEY_LEN, key) : NULL,
+			     .signature = item->key ? hex_write(item->sig, SIG_LEN, sig) : NULL,
+			     API_IF(seq, item->key != NULL, item->seq));
 }
 
 static void search_ended(struct builtin_dht_lookup *base, const struct builtin_dht_outcome *outcome,
 			 uint64_t now_ns)
 {
 	struct dht_lookup *search = (struct dht_lookup *)base;
+	char target[HEX_TEXT_CAP(BUILTIN_DHT_ID_LEN)];
 	json_t *reply;
 
 	search->service->now_ns = now_ns;
@@ -67,13 +61,15 @@ static void search_ended(struct builtin_dht_lookup *base, const struct builtin_d
 		service_fail(search->call, SERVICE_UNAVAILABLE,
 			     "no node of the DHT answered this one", now_ns);
 	} else if (search->is_put) {
-		builtin_reply_end(search->call,
-				  json_pack("{s:o, s:I, s:I}", "target",
-					    json_hex(outcome->target, BUILTIN_DHT_ID_LEN), "stored",
-					    (json_int_t)outcome->stored_cnt, "newer",
-					    (json_int_t)outcome->newer_cnt),
-				  now_ns);
+		builtin_reply_end(
+			search->call,
+			builtin_json(dht_stored,
+				     .target =
+					     hex_write(outcome->target, BUILTIN_DHT_ID_LEN, target),
+				     .stored = outcome->stored_cnt, .newer = outcome->newer_cnt),
+			now_ns);
 	} else {
+		/* null says that no node has it: the one field that a type would leave out. */
 		reply = json_object();
 		json_object_set(reply, "item", search->item ? search->item : json_null());
 		builtin_reply_end(search->call, reply, now_ns);
@@ -171,6 +167,7 @@ static void ping(void *ctx, struct request *request)
 {
 	const struct dht_service *service = ctx;
 	uint8_t id[BUILTIN_DHT_ID_LEN];
+	char text[HEX_TEXT_CAP(BUILTIN_DHT_ID_LEN)];
 
 	if (!builtin_request_unpack(request, "{}"))
 		return;
@@ -178,15 +175,16 @@ static void ping(void *ctx, struct request *request)
 		builtin_request_refuse(request, SERVICE_UNAVAILABLE, "this node is not on the DHT");
 		return;
 	}
-	builtin_request_reply(request, json_pack("{s:o}", "id", json_hex(id, sizeof(id))));
+	builtin_answer(request, dht_id, .id = hex_write(id, sizeof(id), text));
 }
 
 static void find_node(void *ctx, struct request *request)
 {
 	const struct dht_service *service = ctx;
 	struct builtin_dht_node nodes[DHT_SERVICE_NODES_MAX];
+	struct api_builtin_dht_node rows[DHT_SERVICE_NODES_MAX];
+	char ids[DHT_SERVICE_NODES_MAX][HEX_TEXT_CAP(BUILTIN_DHT_ID_LEN)];
 	uint8_t target[BUILTIN_DHT_ID_LEN];
-	json_t *list;
 	const char *text;
 	unsigned cnt;
 
@@ -194,12 +192,11 @@ static void find_node(void *ctx, struct request *request)
 	    !read_hex(request, text, target, sizeof(target), "id: 40 hexadecimal digits"))
 		return;
 	cnt = service->dht.nearest(service->dht.ctx, target, nodes, DHT_SERVICE_NODES_MAX);
-	list = json_array();
 	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(list, json_pack("{s:o, s:s}", "id",
-						      json_hex(nodes[i].id, sizeof(nodes[i].id)),
-						      "address", nodes[i].address));
-	builtin_request_reply(request, json_pack("{s:o}", "nodes", list));
+		rows[i] = (struct api_builtin_dht_node){
+			.id = hex_write(nodes[i].id, sizeof(nodes[i].id), ids[i]),
+			.address = nodes[i].address};
+	builtin_answer(request, dht_nodes, .nodes = {rows, cnt, cnt});
 }
 
 static void find_value(void *ctx, struct request *request)

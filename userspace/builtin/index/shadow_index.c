@@ -31,28 +31,45 @@ bool builtin_shadow_index_place_read(const struct request *request, const char *
 
 /* ---- looking up ---- */
 
-json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
+static struct api_builtin_shard shard_reply(struct varlink_blocks *blocks,
+					    const uint8_t key[SHARD_KEY_LEN],
+					    const struct shard *shard)
 {
-	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)], text[HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
-	json_t *peers = json_array(), *variants = json_array();
+	char text[HEX_TEXT_CAP(SHARD_KEY_LEN) + HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
+	struct api_builtin_shard reply = {
+		.version = "1.0",
+		.key = varlink_text(blocks, hex_write(key, SHARD_KEY_LEN, text)),
+		.timestamp = api_uint(shard->at_s),
+		.ttl = SHARD_TTL_S,
+		.peer_cnt = shard->peer_cnt,
+	};
 
 	for (unsigned i = 0; i < shard->peer_cnt; i++)
-		json_array_append_new(
-			peers, json_string(hex_write(shard->hints[i], SHARD_HINT_LEN, text)));
+		varlink_push(
+			blocks, &reply.peers,
+			varlink_text(blocks, hex_write(shard->hints[i], SHARD_HINT_LEN, text)));
 	for (unsigned i = 0; i < shard->variant_cnt; i++) {
 		const struct shard_variant *variant = &shard->variants[i];
 
-		json_array_append_new(variants,
-				      json_pack("{s:s, s:I, s:I, s:s, s:i}", "codec",
-						variant->codec, "kbps", (json_int_t)variant->kbps,
-						"size", (json_int_t)variant->size, "sha256",
-						hex_write(variant->prefix, SHARD_PREFIX_LEN, text),
-						"quality", (int)variant->quality));
+		varlink_push(blocks, &reply.variants,
+			     {.codec = varlink_text(blocks, variant->codec),
+			      .kbps = variant->kbps,
+			      .size = api_uint(variant->size),
+			      .sha256 = varlink_text(
+				      blocks, hex_write(variant->prefix, SHARD_PREFIX_LEN, text)),
+			      .quality = variant->quality});
 	}
-	return json_pack("{s:s, s:s, s:I, s:i, s:o, s:i, s:o}", "version", "1.0", "key",
-			 hex_write(key, SHARD_KEY_LEN, key_text), "timestamp",
-			 (json_int_t)shard->at_s, "ttl", SHARD_TTL_S, "peers", peers, "peer_cnt",
-			 (int)shard->peer_cnt, "variants", variants);
+	return reply;
+}
+
+void builtin_shadow_index_answer(struct service_call *call, const uint8_t key[SHARD_KEY_LEN],
+				 const struct shard *shard, uint64_t now_ns)
+{
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_shard reply = shard_reply(&blocks, key, shard);
+
+	builtin_reply_end(call, varlink_write(&api_builtin_shard_type, &reply), now_ns);
+	varlink_blocks_free(&blocks);
 }
 
 /* This node's entry of key. False: the store cannot be read, and the call was answered. */
@@ -105,14 +122,16 @@ static void query_shard(void *ctx, struct request *request)
 		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
 				       "a key is 40 hexadecimal digits");
 	else if (shard_read(ctx, request, key, &shard))
-		builtin_request_reply(request, builtin_shadow_index_json(key, &shard));
+		builtin_shadow_index_answer(request->call, key, &shard, request->now_ns);
 }
 
 static void query_batch(void *ctx, struct request *request)
 {
 	struct shard_place places[SHADOW_INDEX_BATCH_MAX];
 	const char *kind = builtin_shard_kinds[SHARD_RECORDING];
-	json_t *mbids, *mbid, *shards;
+	struct api_builtin_shards reply = {0};
+	struct varlink_blocks blocks = {NULL};
+	json_t *mbids, *mbid;
 	struct shard shard;
 	size_t i;
 
@@ -129,15 +148,14 @@ static void query_batch(void *ctx, struct request *request)
 							       ? json_string_value(mbid)
 							       : "",
 						       kind, &places[i])) return;
-	shards = json_array();
 	for (i = 0; i < json_array_size(mbids); i++) {
-		if (!shard_read(ctx, request, places[i].key, &shard)) {
-			json_decref(shards);
-			return;
-		}
-		json_array_append_new(shards, builtin_shadow_index_json(places[i].key, &shard));
+		if (!shard_read(ctx, request, places[i].key, &shard))
+			break;
+		varlink_push(&blocks, &reply.shards, shard_reply(&blocks, places[i].key, &shard));
 	}
-	builtin_request_reply(request, json_pack("{s:o}", "shards", shards));
+	if (i == json_array_size(mbids))
+		builtin_request_reply(request, varlink_write(&api_builtin_shards_type, &reply));
+	varlink_blocks_free(&blocks);
 }
 
 void builtin_shadow_index_forget(void *ctx, const struct service_call *call)

@@ -68,7 +68,9 @@ bool builtin_shadow_index_is_over(const struct shadow_index *index, const struct
 WEFT_MUST_CHECK
 bool builtin_shadow_index_place_read(const struct request *request, const char *mbid,
 				     const char *kind, struct shard_place *out_place);
-json_t *builtin_shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard);
+/* builtin_shadow_index_answer ends call with what is known of key. */
+void builtin_shadow_index_answer(struct service_call *call, const uint8_t key[SHARD_KEY_LEN],
+				 const struct shard *shard, uint64_t now_ns);
 
 /* shadow_index_register.c */
 void builtin_shadow_index_register(void *ctx, struct request *request);

@@ -29,7 +29,7 @@ static void answer(struct service_call *call, const uint8_t key[SHARD_KEY_LEN],
 	struct shard all = *here;
 
 	builtin_shard_merge(&all, found);
-	builtin_reply_end(call, builtin_shadow_index_json(key, &all), now_ns);
+	builtin_shadow_index_answer(call, key, &all, now_ns);
 }
 
 static void on_value(void *arg, const uint8_t *value, size_t len, const struct overlay_claim *claim)

@@ -128,8 +128,8 @@ static void row_write(struct shadow_index *index, const struct request *request,
 	list_init(&write->node);
 	list_push_back(&index->writes_by_age, &write->node);
 	ack.arg = write;
-	ack.reply = json_pack("{s:s, s:i}", "key", hex_write(key, SHARD_KEY_LEN, key_text), "ttl",
-			      SHADOW_INDEX_LIFE_S);
+	ack.reply = builtin_json(registered, .key = hex_write(key, SHARD_KEY_LEN, key_text),
+				 .ttl = SHADOW_INDEX_LIFE_S);
 	builtin_acks_submit(index->acks, changes, &ack, request->now_ns);
 }
 

@@ -45,45 +45,43 @@ struct pod *builtin_pod_chat_own_pod(struct pod_chat *chat, const struct request
 	return NULL;
 }
 
-/* ---- pods as JSON ---- */
+/* ---- pods as answers show them ---- */
 
-static json_t *json_of_channels(const struct pod *pod)
+static struct api_builtin_pod_member_list members_reply(struct varlink_blocks *blocks,
+							const struct pod *pod)
 {
-	json_t *channels = json_array();
-
-	for (unsigned i = 0; i < pod->channel_cnt; i++)
-		json_array_append_new(channels,
-				      json_pack("{s:s, s:s}", "channel", pod->channels[i].name,
-						"kind", builtin_pod_kinds[pod->channels[i].kind]));
-	return channels;
-}
-
-static json_t *json_of_members(const struct pod *pod)
-{
-	json_t *members = json_array();
+	struct api_builtin_pod_member_list members = {0};
 
 	for (unsigned i = 0; i < pod->member_cnt; i++) {
 		const struct pod_member *member = &pod->members[i];
-		json_t *json = json_pack("{s:o, s:s}", "peer", builtin_json_of_key(member->key),
-					 "role", builtin_pod_roles[member->role]);
 
-		if (member->has_signing_key)
-			json_object_set_new(json, "key", builtin_json_of_key(member->signing_key));
-		json_array_append_new(members, json);
+		varlink_push(blocks, &members,
+			     {.peer = builtin_key_text(blocks, member->key),
+			      .role = builtin_pod_roles[member->role],
+			      .key = member->has_signing_key
+					     ? builtin_key_text(blocks, member->signing_key)
+					     : NULL});
 	}
 	return members;
 }
 
-static json_t *json_of_pod(const struct pod *pod)
+static struct api_builtin_pod pod_reply(struct varlink_blocks *blocks, const struct pod *pod)
 {
-	json_t *tags = json_array();
+	struct api_builtin_pod reply = {
+		.pod = pod->id,
+		.name = pod->name,
+		.visibility = builtin_pod_visibilities[pod->visibility],
+		.days = pod->days,
+		.member_cnt = pod->member_cnt,
+	};
 
 	for (unsigned i = 0; i < pod->tag_cnt; i++)
-		json_array_append_new(tags, json_string(pod->tags[i]));
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "pod", pod->id, "name", pod->name,
-			 "visibility", builtin_pod_visibilities[pod->visibility], "days",
-			 (int)pod->days, "member_cnt", (int)pod->member_cnt, "tags", tags,
-			 "channels", json_of_channels(pod));
+		varlink_push(blocks, &reply.tags, pod->tags[i]);
+	for (unsigned i = 0; i < pod->channel_cnt; i++)
+		varlink_push(blocks, &reply.channels,
+			     {.channel = pod->channels[i].name,
+			      .kind = builtin_pod_kinds[pod->channels[i].kind]});
+	return reply;
 }
 
 /* ---- making and removing them: for programs of this node ---- */
@@ -111,7 +109,8 @@ static void change_end(const struct request *request, const struct ack *ack, int
 void builtin_pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
 			     const struct pod *draft)
 {
-	const struct ack ack = {.call = request->call, .reply = json_pack("{s:s}", "pod", pod->id)};
+	const struct ack ack = {.call = request->call,
+				.reply = builtin_json(pod_id, .pod = pod->id)};
 
 	change_end(request, &ack,
 		   builtin_pods_change(&chat->pods, pod, draft, &ack, request->now_ns));
@@ -120,7 +119,7 @@ void builtin_pod_chat_commit(struct pod_chat *chat, const struct request *reques
 static void pod_open(struct pod_chat *chat, const struct request *request, const struct pod *draft)
 {
 	const struct ack ack = {.call = request->call,
-				.reply = json_pack("{s:s}", "pod", draft->id)};
+				.reply = builtin_json(pod_id, .pod = draft->id)};
 
 	change_end(request, &ack, builtin_pods_add(&chat->pods, draft, &ack, request->now_ns));
 }
@@ -249,33 +248,36 @@ static void dissolve(void *ctx, struct request *request)
 static void list(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_pods reply = {0};
 	struct pod *pod = NULL;
-	json_t *pods;
 
 	if (!builtin_request_unpack(request, "{}"))
 		return;
-	pods = json_array();
 	while ((pod = builtin_pods_next(&chat->pods, pod)))
 		if (pod->visibility == POD_LISTED || request->caller->is_local ||
 		    builtin_pod_find_member(pod, request->caller->key))
-			json_array_append_new(pods, json_of_pod(pod));
-	builtin_request_reply(request, json_pack("{s:o}", "pods", pods));
+			varlink_push(&blocks, &reply.pods, pod_reply(&blocks, pod));
+	builtin_request_reply(request, varlink_write(&api_builtin_pods_type, &reply));
+	varlink_blocks_free(&blocks);
 }
 
 static void get(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_pod reply;
 	const char *id;
 	struct pod *pod;
-	json_t *json;
 
 	if (!builtin_request_unpack(request, "{s:s}", "pod", &id) ||
 	    !(pod = builtin_pod_chat_pod(chat, request, id)))
 		return;
-	json = json_of_pod(pod);
+	reply = pod_reply(&blocks, pod);
 	if (request->caller->is_local || builtin_pod_find_member(pod, request->caller->key))
-		json_object_set_new(json, "members", json_of_members(pod));
-	builtin_request_reply(request, json);
+		API_SET(&reply, members, members_reply(&blocks, pod));
+	builtin_request_reply(request, varlink_write(&api_builtin_pod_type, &reply));
+	varlink_blocks_free(&blocks);
 }
 
 const struct request_method builtin_pod_chat_methods[] = {

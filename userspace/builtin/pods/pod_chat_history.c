@@ -33,7 +33,7 @@ void builtin_pod_chat_keep(void *ctx, struct request *request)
 				       "pod: \"pod:\" and 32 hexadecimal digits");
 		return;
 	}
-	ack.reply = json_pack("{s:s, s:s}", "pod", id, "host", host_text);
+	ack.reply = builtin_json(kept_room, .pod = id, .host = host_text);
 	err = builtin_rooms_keep(
 		&chat->rooms,
 		&(struct room_origin){.id = id, .host = host, .via = via_text ? via : NULL}, &ack,
@@ -95,11 +95,10 @@ void builtin_pod_chat_forget(void *ctx, struct request *request)
 			       "it is a room of this node: Dissolve removes it, and its history");
 }
 
-static json_t *json_of_room(const struct room *room)
+static struct api_builtin_room room_reply(struct varlink_blocks *blocks, const struct room *room)
 {
 	uint64_t len = room->tail_len, event_cnt = 0;
 	struct room_head head = {.name = ""};
-	json_t *json;
 
 	if (room->head)
 		(void)!builtin_room_head_parse(room->head, room->head_len, &head);
@@ -107,62 +106,65 @@ static json_t *json_of_room(const struct room *room)
 		len += room->parts[i].len;
 		event_cnt += room->parts[i].event_cnt;
 	}
-	json = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "pod", room->id, "host",
-			 builtin_json_of_key(room->host), "name", head.name, "segments",
-			 (json_int_t)room->part_cnt, "first",
-			 (json_int_t)(room->part_cnt ? room->parts[0].number : room->sealed_cnt),
-			 "sealed_events", (json_int_t)event_cnt, "bytes", (json_int_t)len,
-			 "updated_ms", (json_int_t)room->updated_ms);
-	if (room->fault)
-		json_object_set_new(json, "fault", json_string(room->fault));
-	return json;
+	return (struct api_builtin_room){
+		.pod = room->id,
+		.host = builtin_key_text(blocks, room->host),
+		.name = varlink_text(blocks, head.name),
+		.segments = room->part_cnt,
+		.first = api_uint(room->part_cnt ? room->parts[0].number : room->sealed_cnt),
+		.sealed_events = api_uint(event_cnt),
+		.bytes = api_uint(len),
+		.updated_ms = api_uint(room->updated_ms),
+		.fault = room->fault,
+	};
 }
 
 void builtin_pod_chat_kept(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_rooms reply = {0};
 	struct room *room = NULL;
-	json_t *rooms;
 
 	if (!builtin_request_unpack(request, "{}") || !is_of_this_node(request))
 		return;
-	rooms = json_array();
 	while ((room = pool_next(&chat->rooms.pool, room)))
 		if (!room->is_own)
-			json_array_append_new(rooms, json_of_room(room));
-	builtin_request_reply(request, json_pack("{s:o}", "rooms", rooms));
+			varlink_push(&blocks, &reply.rooms, room_reply(&blocks, room));
+	builtin_request_reply(request, varlink_write(&api_builtin_rooms_type, &reply));
+	varlink_blocks_free(&blocks);
 }
 
 struct page {
-	json_t *messages;
+	struct varlink_blocks blocks;
+	struct api_builtin_room_page reply;
 	size_t limit, bodies_len;
-	uint64_t next;
-	bool has_more;
 };
 
 static bool page_add(void *arg, const struct room_event *event)
 {
-	char id[2 * ROOM_EVENT_ID_LEN + 1], signature[BASE64_LEN(POD_SIGNATURE_LEN) + 1];
 	struct page *page = arg;
-	json_t *json;
+	struct varlink_blocks *blocks = &page->blocks;
+	char id[HEX_TEXT_CAP(ROOM_EVENT_ID_LEN)];
 
-	page->has_more = json_array_size(page->messages) == page->limit ||
-			 page->bodies_len + event->body_len > POD_CHAT_PAGE_LEN_MAX;
-	if (page->has_more)
+	page->reply.has_more = page->reply.messages.cnt == page->limit ||
+			       page->bodies_len + event->body_len > POD_CHAT_PAGE_LEN_MAX;
+	if (page->reply.has_more)
 		return false;
-	json = json_pack("{s:I, s:s, s:s%, s:o, s:I, s:s, s:s%}", "sequence",
-			 (json_int_t)event->sequence, "id",
-			 hex_write(event->id, ROOM_EVENT_ID_LEN, id), "channel", event->channel,
-			 event->channel_len, "sender", builtin_json_of_key(event->sender), "at_ms",
-			 (json_int_t)event->at_ms, "kind", builtin_room_event_kinds[event->kind],
-			 "body", event->body, event->body_len);
-	if (event->signature)
-		json_object_set_new(
-			json, "signature",
-			json_string(base64_write(event->signature, POD_SIGNATURE_LEN, signature)));
-	json_array_append_new(page->messages, json);
+	varlink_push(
+		blocks, &page->reply.messages,
+		{.sequence = api_uint(event->sequence),
+		 .id = varlink_text(blocks, hex_write(event->id, ROOM_EVENT_ID_LEN, id)),
+		 .channel = varlink_format(blocks, "%.*s", (int)event->channel_len, event->channel),
+		 .sender = builtin_key_text(blocks, event->sender),
+		 .at_ms = api_uint(event->at_ms),
+		 .kind = builtin_room_event_kinds[event->kind],
+		 .body = varlink_format(blocks, "%.*s", (int)event->body_len, event->body),
+		 .signature = event->signature
+				      ? varlink_base64(blocks, event->signature, POD_SIGNATURE_LEN)
+				      : NULL});
 	page->bodies_len += event->body_len;
-	page->next = event->sequence;
+	page->reply.next = api_uint(event->sequence);
 	return true;
 }
 
@@ -185,10 +187,8 @@ void builtin_pod_chat_history(void *ctx, struct request *request)
 	room = room_named(chat, request, id, host_text);
 	if (!room)
 		return;
-	page = (struct page){.messages = json_array(), .limit = (size_t)limit};
-	page.next = (uint64_t)since;
+	page = (struct page){.limit = (size_t)limit, .reply.next = since};
 	builtin_rooms_events_each(room, (uint64_t)since, page_add, &page);
-	builtin_request_reply(request,
-			      json_pack("{s:o, s:I, s:b}", "messages", page.messages, "next",
-					(json_int_t)page.next, "has_more", page.has_more));
+	builtin_request_reply(request, varlink_write(&api_builtin_room_page_type, &page.reply));
+	varlink_blocks_free(&page.blocks);
 }

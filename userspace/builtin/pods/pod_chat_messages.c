@@ -96,8 +96,8 @@ static enum service_status message_post(struct pod_chat *chat, const struct pod_
 	struct ack ack = {.call = saying->call};
 
 	message->sequence = builtin_pods_next_sequence(&chat->pods, pod);
-	ack.reply = json_pack("{s:s, s:I, s:I}", "id", message->id, "sequence",
-			      (json_int_t)message->sequence, "at_ms", (json_int_t)message->at_ms);
+	ack.reply = builtin_json(posted, .id = message->id, .sequence = api_uint(message->sequence),
+				 .at_ms = api_uint(message->at_ms));
 	if (builtin_pods_post(&chat->pods, pod, message, &ack, saying->now_ns) == 0)
 		return SERVICE_OK;
 	json_decref(ack.reply);
@@ -154,28 +154,38 @@ void builtin_pod_chat_post(void *ctx, struct request *request)
 		builtin_request_refuse(request, status, why);
 }
 
+static struct api_builtin_pod_message message_reply(struct varlink_blocks *blocks,
+						    const struct pod_message *message)
+{
+	return (struct api_builtin_pod_message){
+		.sequence = api_uint(message->sequence),
+		.id = message->id,
+		.channel = message->channel,
+		.sender = builtin_key_text(blocks, message->sender),
+		.at_ms = api_uint(message->at_ms),
+		.body = varlink_format(blocks, "%.*s", (int)message->body_len, message->body),
+		.signature = message->is_signed
+				     ? varlink_base64(blocks, message->signature, POD_SIGNATURE_LEN)
+				     : NULL,
+	};
+}
+
 json_t *builtin_pod_chat_json_of_message(const struct pod_message *message)
 {
-	char signature[BASE64_LEN(POD_SIGNATURE_LEN) + 1];
-	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:I, s:s%}", "sequence",
-				 (json_int_t)message->sequence, "id", message->id, "channel",
-				 message->channel, "sender", builtin_json_of_key(message->sender),
-				 "at_ms", (json_int_t)message->at_ms, "body", message->body,
-				 (size_t)message->body_len);
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_pod_message reply = message_reply(&blocks, message);
+	json_t *json = varlink_write(&api_builtin_pod_message_type, &reply);
 
-	if (message->is_signed)
-		json_object_set_new(json, "signature",
-				    json_string(base64_write(message->signature, POD_SIGNATURE_LEN,
-							     signature)));
+	varlink_blocks_free(&blocks);
 	return json;
 }
 
 /* Those after since, oldest first, as many as one answer holds; next is since of the rest. */
-static json_t *page_of(const struct pod *pod, const char *channel, uint64_t since, int limit)
+static struct api_builtin_pod_page page_of(struct varlink_blocks *blocks, const struct pod *pod,
+					   const char *channel, uint64_t since, size_t limit)
 {
-	json_t *messages = json_array();
+	struct api_builtin_pod_page page = {.next = api_uint(since)};
 	size_t bodies_len = 0;
-	bool has_more = false;
 
 	for (struct list_node *node = pod->messages.next; node != &pod->messages;
 	     node = node->next) {
@@ -184,16 +194,15 @@ static json_t *page_of(const struct pod *pod, const char *channel, uint64_t sinc
 		if (!message->is_kept || message->sequence <= since ||
 		    (channel && strcmp(message->channel, channel) != 0))
 			continue;
-		has_more = json_array_size(messages) == (size_t)limit ||
-			   bodies_len + message->body_len > POD_CHAT_PAGE_LEN_MAX;
-		if (has_more)
+		page.has_more = page.messages.cnt == limit ||
+				bodies_len + message->body_len > POD_CHAT_PAGE_LEN_MAX;
+		if (page.has_more)
 			break;
-		json_array_append_new(messages, builtin_pod_chat_json_of_message(message));
+		varlink_push(blocks, &page.messages, message_reply(blocks, message));
 		bodies_len += message->body_len;
-		since = message->sequence;
+		page.next = api_uint(message->sequence);
 	}
-	return json_pack("{s:o, s:I, s:b}", "messages", messages, "next", (json_int_t)since,
-			 "has_more", has_more);
+	return page;
 }
 
 void builtin_pod_chat_fetch(void *ctx, struct request *request)
@@ -201,15 +210,20 @@ void builtin_pod_chat_fetch(void *ctx, struct request *request)
 	const char *id, *channel = NULL;
 	struct pod_chat *chat = ctx;
 	json_int_t since = 0, limit = POD_CHAT_PAGE_MAX;
+	struct varlink_blocks blocks = {NULL};
+	struct api_builtin_pod_page page;
 	struct pod *pod;
 
 	if (!builtin_request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "channel",
 				    &channel, "since", &since, "limit", &limit) ||
 	    !(pod = builtin_pod_chat_own_pod(chat, request, id, POD_MEMBER)))
 		return;
-	if (since < 0 || limit < 1 || limit > POD_CHAT_PAGE_MAX)
+	if (since < 0 || limit < 1 || limit > POD_CHAT_PAGE_MAX) {
 		builtin_request_refuse(request, SERVICE_INVALID_PAYLOAD,
 				       "since is a sequence number, and limit 1 to 100");
-	else
-		builtin_request_reply(request, page_of(pod, channel, (uint64_t)since, (int)limit));
+		return;
+	}
+	page = page_of(&blocks, pod, channel, (uint64_t)since, (size_t)limit);
+	builtin_request_reply(request, varlink_write(&api_builtin_pod_page_type, &page));
+	varlink_blocks_free(&blocks);
 }
