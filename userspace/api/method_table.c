@@ -53,23 +53,11 @@ void api_forget(struct api *api)
 	api_rows_forgettings_forget(api);
 }
 
-json_t *api_json_id(const uint8_t id[static 32])
-{
-	char text[ZBASE32_KEY_TEXT_CAP];
-
-	return json_string(zbase32_write(id, 32, text));
-}
-
 const char *api_id(struct varlink_blocks *blocks, const uint8_t id[static 32])
 {
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	return varlink_text(blocks, zbase32_write(id, 32, text));
-}
-
-json_t *api_json_uint(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
 
 /* The first letter that occurs in no link, '\0' when its letters are not what is wrong. */

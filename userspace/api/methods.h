@@ -173,11 +173,8 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 /* method_state.c: one side of packet I/O. */
 struct api_packet_side api_side(const char *backend, const char *reason,
 				const struct packet_counters *counts);
-/* method_table.c: small shapes several files need. */
-json_t *api_json_id(const uint8_t id[static 32]); /* z-base-32 */
-json_t *api_json_uint(uint64_t value);
 /*
- * api_fail_link fails call for a text that blobs_link_parse refused with err;
+ * method_table.c. api_fail_link fails call for a text that blobs_link_parse refused with err;
  * wanted tells whose text is no link at all what to give.
  */
 void api_fail_link(struct control_call *call, int err, const char *text, const char *wanted);

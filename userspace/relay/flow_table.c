@@ -435,14 +435,6 @@ int relay_flow_read(const struct relay *relay, struct relay_flow_id id,
 	return 0;
 }
 
-bool relay_flow_at(const struct relay *relay, uint32_t idx, struct relay_flow_id *out_id)
-{
-	if (idx >= relay->tables.flow_cnt || relay->tables.flows[idx].state != WEFT_RELAY_OPEN)
-		return false;
-	*out_id = (struct relay_flow_id){.idx = idx, .salt = relay->tables.flows[idx].salt};
-	return true;
-}
-
 /* --- the turn --- */
 
 static void flow_look(struct relay *relay, struct relay_flow *flow)

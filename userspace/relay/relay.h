@@ -163,10 +163,9 @@ struct relay_flow_view {
 	uint64_t opened_ns, used_ns;		   /* used: when a turn last saw it used */
 	bool is_slow;
 };
-/* relay_flow_read: 0 or WEFT_EABSENT. relay_flow_at: the id at idx, or false: not open. */
+/* relay_flow_read: 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int relay_flow_read(const struct relay *relay, struct relay_flow_id id,
 		    struct relay_flow_view *out_view);
-bool relay_flow_at(const struct relay *relay, uint32_t idx, struct relay_flow_id *out_id);
 
 #endif
