@@ -517,98 +517,6 @@ static void test_sessions_with_two_relays_are_kept(void)
 	relay_end_rig_fini(&rig);
 }
 
-static void test_a_relay_on_tcp_is_spoken_to_by_its_session(void)
-{
-	struct relay_flow_message told;
-	uint8_t key[MESH_KEY_LEN];
-	struct addr leg;
-
-	relay_end_rig_init(&rig, NULL);
-	rig.address[0].transport = ADDR_TCP;
-	relay_end_rig_key(0, key);
-	leg = addr_of_leg(key, 0);
-	told = flow_open();
-	relay_end_rig_send(&rig, &rig.found, 1200, 3, 100);
-	CHECK_EQ(rig.run_cnt, 0);
-	CHECK_EQ(rig.leg_cnt, 3);
-	CHECK(addr_equal(&rig.leg, &leg));
-	CHECK_EQ(rig.leg_len, 16 + 1100);
-	CHECK_EQ(rig.leg_ecn, 2);
-	CHECK_MEM(rig.leg_bytes, told.label, 16);
-	CHECK_EQ(rig.leg_bytes[16], 0x42);
-	/* It is heard by the session, and not from the host at UDP. */
-	CHECK(relay_end_rig_hear(&rig, 0, &told, 1, 1200));
-	rig.address[0].transport = ADDR_UDP;
-	CHECK(!relay_end_rig_hear(&rig, 0, &told, 1, 1200));
-	/* The session is on UDP by now. */
-	relay_end_rig_run(&rig, 2 * NS_PER_S);
-	CHECK(relay_end_rig_hear(&rig, 0, &told, 1, 1200));
-	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
-	CHECK_EQ(rig.leg_cnt, 3);
-	CHECK_EQ(rig.run_cnt, 1);
-	relay_end_rig_fini(&rig);
-}
-
-/* QUIC without an answer, and a request that waits, would both keep the dial from trying anew. */
-static void test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone(void)
-{
-	uint8_t key[MESH_KEY_LEN];
-
-	relay_end_rig_init(&rig, NULL);
-	rig.address[0].transport = ADDR_TCP;
-	(void)flow_open();
-	relay_end_rig_key(0, key);
-	rig.is_down[0] = true;
-	relay_end_session(rig.end, key, false, rig.now_ns);
-	for (unsigned i = 0; i < 7; i++) {
-		relay_end_rig_run(&rig, 130 * NS_PER_MS);
-		CHECK_EQ(rig.connect_cnt, i + 1);
-		CHECK_EQ(rig.dialled.addr_cnt, 1);
-		CHECK_EQ(rig.dialled.addrs[0].transport, ADDR_TCP);
-		CHECK_EQ(rig.dialled_timeout_ns, (500 << (i < 4 ? i : 4)) * NS_PER_MS);
-		rig.connect_done(rig.connect_arg, WEFT_EUNREACHABLE, NULL);
-	}
-	/* The eighth dial is that of any relay. */
-	relay_end_rig_run(&rig, 130 * NS_PER_MS);
-	CHECK_EQ(rig.dialled_timeout_ns, 10 * NS_PER_S);
-	CHECK(!relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
-	rig.is_down[0] = false;
-	rig.connect_done(rig.connect_arg, 0, NULL);
-	relay_end_session(rig.end, key, true, rig.now_ns);
-	relay_end_turn(rig.end, rig.now_ns);
-	CHECK(relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
-	relay_end_rig_fini(&rig);
-}
-
-/* Others may reach it by UDP; a relay whose address of QUIC is unknown is of no use to them. */
-static void test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic(void)
-{
-	struct relay_end_config config;
-	struct peer_via vias[PEER_VIAS_MAX];
-	struct addr udp;
-
-	relay_end_config_defaults(&config);
-	config.use = RELAY_USE_ALWAYS;
-	relay_end_rig_init(&rig, &config);
-	rig.relay_cnt = 1;
-	udp = rig.address[0];
-	rig.address[0].transport = ADDR_TCP;
-	rig.address[0].port = 7001;
-	relay_end_rig_run(&rig, 2 * NS_PER_S);
-	CHECK_EQ(relay_end_kept(rig.end, vias), 0);
-	relay_end_rig_fini(&rig);
-	relay_end_rig_init(&rig, &config);
-	rig.relay_cnt = 1;
-	relay_end_rig_run(&rig, 2 * NS_PER_S);
-	rig.address[0].transport = ADDR_TCP;
-	rig.address[0].port = 7001;
-	rig.relay_cnt = 0;
-	relay_end_rig_run(&rig, 2 * NS_PER_S);
-	CHECK_EQ(relay_end_kept(rig.end, vias), 1);
-	CHECK(addr_equal(&vias[0].addr, &udp));
-	relay_end_rig_fini(&rig);
-}
-
 int main(void)
 {
 	RUN(test_first_packets_travel_with_the_request);
@@ -634,8 +542,5 @@ int main(void)
 	RUN(test_a_flow_closed_by_its_peer_is_over);
 	RUN(test_an_idle_flow_is_closed_after_two_minutes);
 	RUN(test_sessions_with_two_relays_are_kept);
-	RUN(test_a_relay_on_tcp_is_spoken_to_by_its_session);
-	RUN(test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone);
-	RUN(test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic);
 	return check_done();
 }
