@@ -156,4 +156,49 @@ def test_homes_behind_one_carrier_that_does_not_hairpin_are_relayed_and_say_so(l
     print("# one carrier, no hairpinning: relayed")
 
 
+CUT = """table ip cut {
+	chain out { type filter hook output priority 0; ip daddr 198.18.0.201 drop; }
+	chain in { type filter hook input priority 0; ip saddr 198.18.0.201 drop; }
+}"""
+BACK_S = 1
+
+
+def cut_pair(lab, asker):
+    """A direct pair whose path is cut: the asker is answered over the relay, in the same session."""
+    network = internet(lab)
+    for name, public in (("a1", "198.18.0.101"), ("b1", "198.18.0.201")):
+        topology.behind(network, name, "port-restricted", public, MTU)
+    daemons = begin(lab, network, ["a1", "b1"])
+    ids = {name: node_id(daemons[name]) for name in ("a1", "b1")}
+    other = ids["b1" if asker == "a1" else "a1"]
+
+    def ping():
+        done = daemons[asker].json("peer", "ping", other, "--count", "1")["ping"]
+        return done["answered"], done["session_id"]
+
+    begun_s = meet(daemons["a1"], daemons["b1"])
+    session = ping()
+    wait_direct(daemons["a1"], ids["b1"], begun_s, "the pair")
+    time.sleep(5)  # the other end validates the path that it came from for three seconds
+    network.nodes["a1"].run("nft", "-f", "-", text=CUT)
+    cut_s = time.monotonic()
+    check_eq(ping(), session, f"{asker} is answered over the relay, in the same session")
+    took_s = time.monotonic() - cut_s
+    print(f"# {asker} is answered {took_s:.2f} s after the cut", flush=True)
+    check(took_s < BACK_S, f"{asker} waited {took_s:.1f} s")
+    check(not is_direct(daemons["a1"], ids["b1"]), "the session is relayed")
+    network.nodes["a1"].run("nft", "delete", "table", "ip", "cut")
+    wait_direct(daemons["a1"], ids["b1"], time.monotonic(), "the pair again")
+
+
+@static("nodes are dialled by address")
+def test_a_direct_path_that_is_cut_is_left_by_the_session(lab):
+    cut_pair(lab, "a1")
+
+
+@static("nodes are dialled by address")
+def test_a_node_that_did_not_dial_has_a_cut_path_left(lab):
+    cut_pair(lab, "b1")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

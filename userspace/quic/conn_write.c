@@ -190,7 +190,8 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	len = ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data, want,
 					       &segment_len, write_packet, 0,
 					       quic_conn_clock_ns(conn));
-	if (conn->is_pinging)
+	/* A PING goes by the path in use. */
+	if (conn->is_pinging && !conn->is_batch_over)
 		quic_probe_was_sent(conn);
 	if (len <= 0) {
 		sink->ops->cancel(sink, &slot);

@@ -91,15 +91,17 @@ static bool flow_is_spare(const struct end_flow *flow, struct mesh_path *out_pat
 	       out_path->remote.transport == ADDR_UDP;
 }
 
+/* A session may have come back to the flow and left it again meanwhile, or another one may have. */
 static void spare_look(struct end_flow *flow)
 {
 	const struct relay_end_params *params = &flow->end->params;
+	bool is_used = flow->sent_ns > flow->looked_ns || flow->heard_ns > flow->looked_ns;
 	bool was_spare = flow->is_spare;
 	struct mesh_path path;
 
 	flow->is_spare = flow_is_spare(flow, &path);
 	flow->is_fresh &= was_spare;
-	if (!flow->is_spare || (was_spare && addr_equal(&flow->direct, &path.remote)))
+	if (!flow->is_spare || (was_spare && !is_used && addr_equal(&flow->direct, &path.remote)))
 		return;
 	flow->direct = path.remote;
 	if (params->spare)
@@ -112,8 +114,8 @@ void relay_end_spare_turn(struct end_flow *flow)
 	uint64_t used_ns = flow->sent_ns > flow->warm_ns ? flow->sent_ns : flow->warm_ns;
 
 	if (end->now_ns >= flow->looked_ns + LOOK_NS) {
-		flow->looked_ns = end->now_ns;
 		spare_look(flow);
+		flow->looked_ns = end->now_ns;
 	}
 	if (flow->is_asked && end->params.probe) {
 		flow->answered_ns = end->now_ns;
