@@ -163,10 +163,10 @@ static bool member_addrs(struct community *community, const uint8_t *key,
 static bool peer_set(struct community *community, const uint8_t *key, struct mesh_peer *out_peer,
 		     struct addr addrs[static PEER_ADDRS_MAX])
 {
+	*out_peer = (struct mesh_peer){.addrs = addrs};
 	if (!member_addrs(community, key, addrs, out_peer))
 		return false;
 	memcpy(out_peer->key, key, sizeof(out_peer->key));
-	out_peer->addrs = addrs;
 	return true;
 }
 
