@@ -443,6 +443,36 @@ static void test_a_path_that_does_not_last_is_left_alone(void)
 	sim_fini(&sim);
 }
 
+/* A direct session came first: the search for another path begins like any. */
+static void test_a_relayed_session_soon_after_a_direct_one_searches_in_pauses(void)
+{
+	struct punch_stats stats;
+	unsigned before;
+
+	world_open(12, &even);
+	is_cut = is_relay_gone = false;
+	net_mem_net_set_fate(sim.net, on_fate, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		ends[i] = place_end(i, 2, &kinds[OPEN]);
+	sim_start(middle);
+	fake_relay_attach(&relay, middle);
+	for (unsigned i = 0; i < 2; i++) {
+		sim_start(ends[i]);
+		CHECK_EQ(sim_reach(ends[i], middle, true)->err, 0);
+	}
+	CHECK_EQ(sim_reach(ends[0], ends[1], true)->err, 0);
+	is_cut = true;
+	for (unsigned i = 0; i < 6 && !answers(0); i++)
+		;
+	CHECK(is_relayed(NULL));
+	punch_figures(0, &stats);
+	before = (unsigned)stats.asked_cnt;
+	sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
+	punch_figures(0, &stats);
+	CHECK(stats.asked_cnt - before >= 1 && stats.asked_cnt - before <= 5);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	RUN(test_each_pair_of_nats_that_can_be_punched_is_direct);
@@ -455,5 +485,6 @@ int main(void)
 	RUN(test_a_broken_path_is_left_for_the_relay_and_back);
 	RUN(test_a_path_that_is_back_is_used_though_the_relay_is_gone);
 	RUN(test_a_path_that_does_not_last_is_left_alone);
+	RUN(test_a_relayed_session_soon_after_a_direct_one_searches_in_pauses);
 	return check_done();
 }

@@ -203,10 +203,13 @@ void mesh_session_moved(struct mesh_session *session)
 {
 	struct mesh *mesh = session->mesh;
 	struct transport_conn_info info;
+	bool is_told;
 
 	mesh->transport->ops->info(session->conn, &info);
 	if (addr_equal(&info.remote, &session->remote))
 		return;
+	/* A peer may move with each datagram. */
+	is_told = !session->has_moved || mesh->now_ns >= session->moved_ns + NS_PER_S;
 	session->remote = info.remote;
 	session->has_moved = true;
 	session->moved_ns = mesh->now_ns;
@@ -216,7 +219,7 @@ void mesh_session_moved(struct mesh_session *session)
 	mesh_peers_changed(&mesh->peers, session->peer, mesh->now_ns);
 	mesh_upgrade_drop(session);
 	mesh_upgrade_begin(session);
-	if (mesh->params.on_moved)
+	if (is_told && mesh->params.on_moved)
 		mesh->params.on_moved(mesh->params.ctx, session->key, &session->remote);
 }
 

@@ -184,7 +184,7 @@ static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 /* The first pause of a search for a direct path, after the last one did not last: twice the one before. */
 static uint64_t search_first_ns(struct mesh_peer_entry *peer, uint64_t now_ns)
 {
-	if (!peer->direct_ns || now_ns >= peer->direct_ns + UPGRADE_LASTS_NS)
+	if (!peer->direct_ns || !peer->search_ns || now_ns >= peer->direct_ns + UPGRADE_LASTS_NS)
 		peer->search_ns = UPGRADE_RELAYED_NS;
 	else if (peer->search_ns < UPGRADE_PAUSE_MAX / 2)
 		peer->search_ns *= 2;
