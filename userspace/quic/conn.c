@@ -362,6 +362,8 @@ bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const stru
 {
 	ngtcp2_path_storage path;
 
+	/* A validation that this ends is of a path that is left. */
+	conn->is_validating = false;
 	quic_path_init(&path, local, remote);
 	if (ngtcp2_conn_initiate_migration(conn->ngtcp2, &path.path, quic_conn_clock_ns(conn)) != 0)
 		return false;

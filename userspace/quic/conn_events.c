@@ -6,6 +6,8 @@
  */
 #include "quic/engine.h"
 
+#include "base/monotonic.h"
+
 #include <string.h>
 
 void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
@@ -297,6 +299,20 @@ static int on_path_doubted(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_pat
 	return 0;
 }
 
+static void conn_greet_path(struct quic_conn *conn, const struct addr *from)
+{
+	/* From a relay, which still carries what is in flight, it went because this path is better. */
+	if (addr_is_relayed(from) && !addr_is_relayed(&conn->remote))
+		quic_probe_ping(conn);
+	else
+		conn->is_probe_wanted = true;
+	if (!conn->is_dialler)
+		conn_give_token(conn, ngtcp2_conn_get_path(conn->ngtcp2));
+}
+
+/* A peer may go back and forth between two paths of its own with each datagram. */
+#define MOVES_PAUSE NS_PER_S
+
 static void conn_moved(struct quic_conn *conn)
 {
 	const struct transport_events *events = conn->engine->events;
@@ -307,13 +323,9 @@ static void conn_moved(struct quic_conn *conn)
 	quic_path_addr(&current->local, &conn->local);
 	quic_fallback_moved(conn, &from);
 	conn->engine->stats.migrated_cnt++;
-	/* From a relay, which still carries what is in flight, it went because this path is better. */
-	if (addr_is_relayed(&from) && !addr_is_relayed(&conn->remote))
-		quic_probe_ping(conn);
-	else
-		conn->is_probe_wanted = true;
-	if (!conn->is_dialler)
-		conn_give_token(conn, current);
+	if (!conn->moved_ns || conn->engine->now_ns >= conn->moved_ns + MOVES_PAUSE)
+		conn_greet_path(conn, &from);
+	conn->moved_ns = conn->engine->now_ns;
 	if (conn->is_announced && events->conn_moved)
 		events->conn_moved(conn->engine->ctx, &conn->transport, conn->engine->now_ns);
 }
@@ -326,7 +338,9 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 
 	(void)flags;
 	(void)fallback;
-	conn->is_validating = false;
+	/* Where ngtcp2 gives up a validation, that path may still be in use for a while. */
+	conn->is_validating = result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS &&
+			      ngtcp2_path_eq(path, ngtcp2_conn_get_path(ngtcp2));
 	if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
 		return 0;
 	quic_path_tell(conn->engine, path);
@@ -339,10 +353,12 @@ void quic_conn_see_path(struct quic_conn *conn)
 {
 	struct addr remote;
 
-	if (conn->state != QUIC_CONN_OPEN || conn->is_validating)
+	if (conn->state != QUIC_CONN_OPEN)
 		return;
 	quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
-	if (!addr_equal(&remote, &conn->remote))
+	if (addr_equal(&remote, &conn->remote))
+		conn->is_validating = false;
+	else if (!conn->is_validating)
 		conn_moved(conn);
 }
 

@@ -224,6 +224,7 @@ struct quic_conn {
 	uint64_t awaited_ns;  /* while is_awaiting: since when nothing of an answer has come */
 	uint64_t asked_ns;    /* when that was last asked about */
 	bool is_awaiting;     /* an answer, or the rest of one, may be owed */
+	uint64_t moved_ns;    /* when it last went to another path */
 	bool is_validating;   /* the path in use, which is a new one */
 	bool is_batch_over;   /* what is written ends with a packet of another path */
 	bool is_path_back;    /* while a probe is sent for that reason */

@@ -78,7 +78,7 @@ static int conn_input(struct quic_conn *conn, struct dgram *dgram)
 		quic_fallback_hears(conn);
 		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
 					  quic_conn_clock_ns(conn));
-		if (rv == 0)
+		if (rv == 0 && (conn->is_validating || !addr_equal(&dgram->remote, &conn->remote)))
 			quic_conn_see_path(conn);
 		quic_fallback_heard(conn);
 	}
