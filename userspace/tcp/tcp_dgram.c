@@ -19,6 +19,8 @@ int tcp_dgram_init(struct tcp_engine *engine, const uint64_t secret[2])
 	int err = pool_init(&engine->dgrams, &engine->arena, sizeof(struct tcp_dgram_slot),
 			    engine->config.dgram_cap);
 
+	list_init(&engine->dgrams_by_age);
+
 	if (err < 0)
 		return err;
 	return map_init(&engine->conn_by_name, &engine->arena, TCP_NAME_LEN, conn_cap, secret);
@@ -40,6 +42,7 @@ static struct tcp_dgram_slot *oldest_of(const struct tcp_conn *conn)
 static void slot_drop(struct tcp_conn *conn, struct tcp_dgram_slot *slot)
 {
 	list_unlink(&slot->link);
+	list_unlink(&slot->age);
 	pool_release(&conn->engine->dgrams, slot);
 	conn->dgram_cnt--;
 }
@@ -85,7 +88,7 @@ static void late_drop(struct tcp_conn *conn)
 	}
 }
 
-/* Room in conn's queue for one more. NULL: all places are taken, and none is conn's. */
+/* Room in conn's queue for one more, of which the oldest of all datagrams may be dropped. */
 static struct tcp_dgram_slot *slot_take(struct tcp_conn *conn)
 {
 	struct tcp_engine *engine = conn->engine;
@@ -98,6 +101,14 @@ static struct tcp_dgram_slot *slot_take(struct tcp_conn *conn)
 		engine->stats.dgram_full_cnt++;
 		if (max < TCP_DGRAM_QUEUE_MAX)
 			max++;
+	}
+	/* Clients that read nothing hold the oldest ones: any number of them leaves room for the others. */
+	if (engine->dgrams.used_cnt == engine->dgrams.cap_cnt) {
+		struct tcp_dgram_slot *oldest =
+			list_first(&engine->dgrams_by_age, struct tcp_dgram_slot, age);
+
+		slot_drop(oldest->conn, oldest);
+		engine->stats.dgram_full_cnt++;
 	}
 	return pool_acquire(&engine->dgrams);
 }
@@ -124,7 +135,9 @@ int tcp_engine_send_dgram(struct tcp_engine *engine, const uint8_t name[static T
 	slot->len = (uint16_t)dgram->len;
 	slot->ecn = dgram->ecn & 3;
 	memcpy(slot->data, dgram->data, dgram->len);
+	slot->conn = conn;
 	list_push_back(&conn->dgrams, &slot->link);
+	list_push_back(&engine->dgrams_by_age, &slot->age);
 	conn->dgram_cnt++;
 	tcp_conn_want_write(conn);
 	return 0;

@@ -39,6 +39,8 @@ struct tcp_record {
 
 struct tcp_dgram_slot {
 	struct list_node link; /* conn->dgrams */
+	struct list_node age;  /* engine->dgrams_by_age */
+	struct tcp_conn *conn;
 	uint64_t queued_ns;
 	uint16_t len;
 	uint8_t ecn;
@@ -174,6 +176,7 @@ struct tcp_engine {
 	struct map key_count_by_key;
 	struct map stream_by_id; /* of struct tcp_stream_name */
 	struct pool dgrams;
+	struct list_node dgrams_by_age; /* all that wait, the oldest first */
 	struct map
 		conn_by_name; /* TCP_NAME_LEN bytes of a key -> its newest open struct tcp_conn */
 	void (*on_dgram)(void *ctx, const uint8_t *key, const struct tcp_dgram *dgram,
