@@ -193,7 +193,7 @@ void peer_places_read(struct cbor_reader *r, struct peer_places *out_places)
 
 		peer_addr_read(r, &addr);
 		if (cbor_is_bad(r))
-			return;
+			break;
 		if (peer_addr_is_direct(&addr))
 			places.addrs[places.addr_cnt++] = addr.peer.addr;
 		else if (addr.has_relay)

@@ -282,7 +282,8 @@ static void on_connected(void *arg, int err, const uint8_t *actual_key)
 	(void)actual_key;
 	relay->is_connecting = false;
 	relay_end_hurry(relay->end, 0);
-	if (err == 0 || !relay->is_used)
+	/* A session that is itself relayed is none for a leg. */
+	if (!relay->is_used || (err == 0 && relay_end_relay_look(relay)))
 		return;
 	relay->fail_cnt++;
 	if (err == WEFT_EUNREACHABLE || err == WEFT_ETIMEOUT || err == WEFT_EWRONGKEY)

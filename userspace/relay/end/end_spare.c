@@ -37,8 +37,12 @@ bool relay_end_relabel(struct relay_end *end, struct addr *label)
 {
 	struct end_flow *flow = map_lookup(&end->flows_by_addr, label);
 
-	if (!flow || !flow->is_open || relay_end_flow_relabel(flow) < 0)
+	if (!flow || !flow->is_open || end->gone_cnt == end->flow_cap ||
+	    relay_end_flow_relabel(flow) < 0)
 		return false;
+	/* A dial beside the silent session may have taken it; the next turn ends its handshake. */
+	end->gone[end->gone_cnt++] = *label;
+	relay_end_hurry(end, end->now_ns);
 	*label = flow->addr;
 	return true;
 }
