@@ -49,6 +49,10 @@ int main(int argc, char **argv)
 	int err;
 
 	(void)signal(SIGTERM, stop);
+	if (argc != 2) {
+		(void)fputs("usage: weft-echo SOCKET\n", stderr);
+		return 2;
+	}
 	if (arena_open(&arena, ARENA_GROWS) < 0)
 		return 1;
 	err = builtin_echo_init(&echo, &arena);

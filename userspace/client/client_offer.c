@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -274,6 +275,14 @@ static void offer_free(struct loop_source *source)
 	free(offer);
 }
 
+/* Connecting to a file is refused, as to an abandoned socket. */
+static bool is_socket(const char *path)
+{
+	struct stat stat;
+
+	return lstat(path, &stat) == 0 && S_ISSOCK(stat.st_mode);
+}
+
 /* socket_bind replaces an abandoned socket: one on which no program answers. */
 static int socket_bind(int fd, const struct sockaddr_un *sun)
 {
@@ -284,6 +293,8 @@ static int socket_bind(int fd, const struct sockaddr_un *sun)
 		return 0;
 	if (errno != EADDRINUSE)
 		return -errno;
+	if (!is_socket(sun->sun_path))
+		return -EEXIST;
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	err = connect(probe, sa, sizeof(*sun)) < 0 ? -errno : 0;
 	close(probe);
