@@ -50,11 +50,15 @@ static void expired_drop(struct relay_held *held, uint64_t wall_s)
 	held->cnt = kept_cnt;
 }
 
-static bool has_bytes(const struct relay_held *held, const uint8_t *bytes, size_t len)
+/* Returns whether it is held; then it is kept, should it be taken out of relay.grants. */
+static bool use_again(struct relay_held *held, const uint8_t *bytes, size_t len)
 {
-	for (unsigned i = 0; i < held->cnt; i++)
-		if (held->grants[i].len == len && memcmp(held->grants[i].bytes, bytes, len) == 0)
-			return true;
+	for (unsigned i = 0; i < held->cnt; i++) {
+		if (held->grants[i].len != len || memcmp(held->grants[i].bytes, bytes, len) != 0)
+			continue;
+		held->grants[i].is_used = true;
+		return true;
+	}
 	return false;
 }
 
@@ -67,7 +71,7 @@ enum relay_grant_fault relay_held_use(struct relay_held *held, const char *text,
 
 	if (relay_grant_text_read(text, bytes, &len) < 0)
 		return RELAY_GRANT_MALFORMED;
-	if (has_bytes(held, bytes, len))
+	if (use_again(held, bytes, len))
 		return RELAY_GRANT_FINE;
 	expired_drop(held, wall_s);
 	fault = relay_held_add(held, text, user);
