@@ -69,7 +69,7 @@ struct timer_wheel;
 #define PROVIDER_ACCOUNT_MAX	   128u /* services that have rows or may have some */
 #define PROVIDER_PROGRAM_WRITE_MAX 64u	/* of all, on their way to the disk */
 #define PROVIDER_PROGRAM_RUN_MAX   8u	/* of one, at once */
-#define PROVIDER_PROGRAM_RUNS_MAX  64u	/* of all, at once */
+#define PROVIDER_PROGRAM_RUNS_MAX  32u /* of all, at once: half of what overlay.run_cap is usually */
 
 /* The capabilities of an offer. Zeros are none. Copied, but for what the pointers in rules name. */
 struct provider_declaration {
