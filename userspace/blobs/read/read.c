@@ -140,7 +140,9 @@ static void origin_copy(struct reader *reader, const struct reader_origin *origi
 			hint->via_cnt = PEER_VIAS_MAX;
 		memcpy(reader->hint_addrs[i], hint->addrs, hint->addr_cnt * sizeof(struct addr));
 		hint->addrs = reader->hint_addrs[i];
-		memcpy(reader->hint_vias[i], hint->vias, hint->via_cnt * sizeof(struct peer_via));
+		if (hint->via_cnt)
+			memcpy(reader->hint_vias[i], hint->vias,
+			       hint->via_cnt * sizeof(struct peer_via));
 		hint->vias = reader->hint_vias[i];
 	}
 }
