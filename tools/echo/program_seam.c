@@ -31,7 +31,7 @@ struct service_channel {
 
 /* ---- calls ---- */
 
-/* caller_read: this program's peer is its node, which says who calls. */
+/* caller_read: this program's peer is its node, which names the caller. */
 static struct service_caller caller_read(const struct weft_request_info *info)
 {
 	struct service_caller caller = {.is_local = false};

@@ -375,6 +375,7 @@ void quic_conn_end_handshake(struct quic_conn *conn);
  * await: bytes of an answer came. next_ns: when expire is to be called, which
  *     returns as send does.
  */
+uint64_t quic_probe_in_flight_len(const struct quic_conn *conn);
 uint64_t quic_probe_silent_ns(const struct quic_conn *conn);
 uint64_t quic_probe_patience_ns(const struct quic_conn *conn);
 WEFT_MUST_CHECK

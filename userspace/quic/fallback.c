@@ -4,10 +4,11 @@
  * its fallback. The relay's flow stays open as long (relay/end/).
  *
  * A connection may have something in flight of which nothing is acknowledged for its patience
- * (quic_probe_patience_ns). That its peer is heard says nothing of the other direction. Then three probes follow, each a round trip after the one before, and at least 50 ms. If none is
- * answered, the end that dialled moves to the label. QUIC validates that path first, and the path in
- * use may still win: nothing is lost if the relay is gone as well. The other end may not move (RFC 9000
- * 9). It asks the first one through the relay to write on the path in use, which finds out the same.
+ * (quic_probe_patience_ns). That its peer is heard says nothing of the other direction. Then three
+ * probes follow, each a round trip after the one before, and at least 50 ms. If none is acknowledged,
+ * the end that dialled moves to the label. QUIC validates that path first, and the path in use may
+ * still win: nothing is lost if the relay is gone as well. The other end may not move (RFC 9000 9). It
+ * asks the first one through the relay to write on the path in use, which finds out the same.
  *
  * With 40 ms of round trip that is 250 ms, and a round trip through the relay. The mesh dials beside a
  * session that is silent for a second (mesh/session/redial.c).
@@ -41,25 +42,18 @@ static uint64_t silent_since_ns(const struct quic_conn *conn)
 							 : conn->flight_ns;
 }
 
-static uint64_t in_flight_len(const struct quic_conn *conn)
-{
-	ngtcp2_conn_info info;
-
-	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
-	return info.bytes_in_flight;
-}
-
 void quic_fallback_hears(struct quic_conn *conn)
 {
 	if (conn->fallback.label.family != ADDR_NONE)
-		conn->fallback.in_flight_len = in_flight_len(conn);
+		conn->fallback.in_flight_len = quic_probe_in_flight_len(conn);
 }
 
 void quic_fallback_heard(struct quic_conn *conn)
 {
 	struct quic_fallback *fallback = &conn->fallback;
 
-	if (fallback->label.family != ADDR_NONE && in_flight_len(conn) < fallback->in_flight_len)
+	if (fallback->label.family != ADDR_NONE &&
+	    quic_probe_in_flight_len(conn) < fallback->in_flight_len)
 		fallback->acked_ns = conn->engine->now_ns;
 }
 

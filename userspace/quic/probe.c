@@ -78,7 +78,7 @@ static uint64_t conn_silence_ns(const struct quic_conn *conn)
 	return conn->engine->now_ns - conn->heard_ns;
 }
 
-static uint64_t conn_in_flight_len(const struct quic_conn *conn)
+uint64_t quic_probe_in_flight_len(const struct quic_conn *conn)
 {
 	ngtcp2_conn_info info;
 
@@ -180,7 +180,7 @@ int quic_probe_send(struct quic_conn *conn)
 	conn->probed_ns = conn->engine->now_ns;
 	if (conn->state != QUIC_CONN_OPEN || conn->is_close_wanted)
 		return 0;
-	if (conn_in_flight_len(conn) > 0 && conn_is_in_doubt(conn))
+	if (quic_probe_in_flight_len(conn) > 0 && conn_is_in_doubt(conn))
 		rv = conn_skip_to_timer(conn, &did_skip);
 	if (!did_skip) {
 		quic_probe_ping(conn);
@@ -262,7 +262,7 @@ void quic_probe_doubt(struct quic_conn *conn)
 {
 	if (conn->state == QUIC_CONN_OPEN && conn->has_flight &&
 	    conn->engine->now_ns >= quic_probe_silent_ns(conn) + quic_probe_patience_ns(conn))
-		conn->doubt_len = conn_in_flight_len(conn);
+		conn->doubt_len = quic_probe_in_flight_len(conn);
 }
 
 int quic_probe_heard(struct quic_conn *conn, bool is_read)
@@ -272,9 +272,9 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 	if (is_read) {
 		conn->skipped_ns = 0;
 		conn->has_left_out = false;
-		conn->has_flight = conn->has_flight && conn_in_flight_len(conn) > 0;
+		conn->has_flight = conn->has_flight && quic_probe_in_flight_len(conn) > 0;
 	}
-	if (conn->doubt_len && conn_in_flight_len(conn) < conn->doubt_len)
+	if (conn->doubt_len && quic_probe_in_flight_len(conn) < conn->doubt_len)
 		conn->doubt_len = 0;
 	if (!conn->doubt_len)
 		conn->doubt_cnt = 0;
@@ -358,7 +358,7 @@ void quic_probe_note_flight(struct quic_conn *conn, bool did_send)
 		conn->flight_ns = conn->engine->now_ns;
 	}
 	if (!did_send && conn->has_flight)
-		conn->has_flight = conn_in_flight_len(conn) > 0;
+		conn->has_flight = quic_probe_in_flight_len(conn) > 0;
 }
 
 /* --- rounds over all connections --- */
