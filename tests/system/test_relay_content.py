@@ -12,7 +12,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, WEFT, Skip, check, check_eq, run, wait_for
+from apart import node_id, part
+from lab import OK, WEFT, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 ALONE = "[lan]\ninterfaces =\n[dht]\nenabled = no\n[overlay]\nserve = no\n[relay]\nfind = no\n"
@@ -20,20 +21,6 @@ RELAY = ALONE + "enabled = yes\nflow_cap = 1024\noperator = {}\n"
 RATE = 200_000  # bytes a second, each way
 FIRST = 1_000_000
 MONTH = 2_000_000
-DROPS = ("table inet apart {{\n"
-         "chain input {{ type filter hook input priority 0; ip saddr {0} drop; }}\n"
-         "chain output {{ type filter hook output priority 0; ip daddr {0} drop; }}\n}}\n")
-
-
-def part(netns, address):
-    done = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"],
-                          input=DROPS.format(address), text=True, capture_output=True)
-    if done.returncode:
-        raise Skip(f"no nftables here: {done.stderr}")
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def operator_words(lab, *args):

@@ -9,12 +9,12 @@ The book serves the overlay and is no relay. a knows the book alone, has no DHT 
 relays.
 """
 import pathlib
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from apart import node_id, part
+from lab import OK, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 NO_DHT = "[lan]\ninterfaces =\n[dht]\nenabled = no\n"
@@ -23,20 +23,6 @@ RELAY = NO_DHT + "[overlay]\nserve = no\n[relay]\nenabled = yes\nflow_cap = 1024
 A = NO_DHT + "[overlay]\nserve = no\n[relay]\nfind = no\n"
 B = (NO_DHT + "[overlay]\nserve = no\n[relay]\nuse = always\nfind = no\n"
      "[service]\nbuiltin = echo\n")
-DROPS = ("table inet apart {{\n"
-         "chain input {{ type filter hook input priority 0; ip saddr {0} drop; }}\n"
-         "chain output {{ type filter hook output priority 0; ip daddr {0} drop; }}\n}}\n")
-
-
-def part(netns, address):
-    done = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"],
-                          input=DROPS.format(address), text=True, capture_output=True)
-    if done.returncode:
-        raise Skip(f"no nftables here: {done.stderr}")
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def connect(daemon, other, address):

@@ -6,33 +6,19 @@
     nftables in n3 and n4 drop what goes between them
 """
 import pathlib
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from apart import node_id, part
+from lab import OK, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 DHT = "[lan]\ninterfaces =\n[dht]\nprivate = yes\nbootstrap = 10.77.0.1:7000, 10.77.0.2:7000\n"
 RELAY = DHT + "[relay]\nenabled = yes\nflow_cap = 1024\n"
 A = DHT + "publish = off\n"
 B = DHT + "publish = relay-only\n[relay]\nuse = always\n[service]\nbuiltin = echo\n"
-DROPS = ("table inet apart {{\n"
-         "chain input {{ type filter hook input priority 0; ip saddr {0} drop; }}\n"
-         "chain output {{ type filter hook output priority 0; ip daddr {0} drop; }}\n}}\n")
 AGAIN_S = 8  # the peer falls silent, its record is looked up, another relay answers
-
-
-def part(netns, address):
-    done = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"],
-                          input=DROPS.format(address), text=True, capture_output=True)
-    if done.returncode:
-        raise Skip(f"no nftables here: {done.stderr}")
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def place(lab):
