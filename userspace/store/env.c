@@ -192,6 +192,17 @@ int store_env_get(MDB_txn *txn, unsigned db, struct store_key key, const void **
 	return err;
 }
 
+int64_t store_env_len(MDB_txn *txn, unsigned db, struct store_key key)
+{
+	struct env *env = store_env_of(txn);
+	MDB_val k = {key.len, (void *)(uintptr_t)key.bytes}, value;
+	int err = store_proof_need(&env->proof, db);
+
+	if (err == 0)
+		err = store_row_err(mdb_get(txn, env->dbs[db].dbi, &k, &value));
+	return err < 0 ? err : (int64_t)store_row_len(&value);
+}
+
 int store_env_put(MDB_txn *txn, unsigned db, struct store_key key, const void *value,
 		  size_t value_len)
 {

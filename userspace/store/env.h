@@ -109,12 +109,15 @@ uint64_t store_env_used_len(const struct env *env);
 /*
  * store_env_{get,put,delete} on a database of the environment of txn; the codes are those of
  * weft/err.h. A damaged database gives WEFT_EDAMAGED. The first use of a late one may wait until
- * it is read. store_env_of: the environment of a transaction.
+ * it is read. store_env_len: the value's length, neither read nor verified. store_env_of: the
+ * environment of a transaction.
  */
 struct env *store_env_of(MDB_txn *txn);
 WEFT_MUST_CHECK
 int store_env_get(MDB_txn *txn, unsigned db, struct store_key key, const void **out_value,
 		  size_t *out_len);
+WEFT_MUST_CHECK
+int64_t store_env_len(MDB_txn *txn, unsigned db, struct store_key key);
 WEFT_MUST_CHECK
 int store_env_put(MDB_txn *txn, unsigned db, struct store_key key, const void *value,
 		  size_t value_len);

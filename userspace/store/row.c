@@ -72,6 +72,11 @@ int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value)
 	return 0;
 }
 
+size_t store_row_len(const MDB_val *value)
+{
+	return value->mv_size < ROW_CHECK_LEN ? 0 : value->mv_size - ROW_CHECK_LEN;
+}
+
 int store_row_get(MDB_txn *txn, const struct row_db *db, struct store_key key,
 		  const void **out_value, size_t *out_len)
 {

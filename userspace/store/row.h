@@ -24,6 +24,9 @@
 WEFT_MUST_CHECK
 int store_row_check(const char *database, const MDB_val *key, MDB_val *io_value);
 
+/* store_row_len: the length of what LMDB holds without the check, neither read nor verified. */
+size_t store_row_len(const MDB_val *value);
+
 /*
  * row_{get,put,delete} on one database; the codes are those of weft/err.h. store_row_get lends
  * the value, verified, as long as txn lasts. Deleting what is not there is

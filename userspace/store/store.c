@@ -175,13 +175,19 @@ int store_get(struct store_snapshot *snapshot, enum store_db db, struct store_ke
 	return store_env_get(snapshot_txn(snapshot), db, key, out_value, out_len);
 }
 
-bool store_iter_row(struct store_iter *iter, struct store_item *out_item, int *out_err)
+int64_t store_len(struct store_snapshot *snapshot, enum store_db db, struct store_key key)
 {
-	MDB_val key = {iter->from.len, (void *)(uintptr_t)iter->from.bytes}, value;
+	return store_env_len(snapshot_txn(snapshot), db, key);
+}
+
+/* iter_step: key and value of the next row, with its check. False behind the last, or iter->err. */
+static bool iter_step(struct store_iter *iter, MDB_val *out_key, MDB_val *out_value)
+{
 	MDB_cursor_op op = MDB_NEXT;
 
 	if (iter->err)
 		return false;
+	*out_key = (MDB_val){iter->from.len, (void *)(uintptr_t)iter->from.bytes};
 	if (!iter->cursor) {
 		op = iter->from.len ? MDB_SET_RANGE : MDB_FIRST;
 		if (iter->store)
@@ -191,16 +197,39 @@ bool store_iter_row(struct store_iter *iter, struct store_item *out_item, int *o
 						     &iter->cursor);
 	}
 	if (iter->err == 0)
-		iter->err = store_row_err(mdb_cursor_get(iter->cursor, &key, &value, op));
+		iter->err = store_row_err(mdb_cursor_get(iter->cursor, out_key, out_value, op));
 	if (iter->err == WEFT_EABSENT)
 		iter->err = 1;
-	if (iter->err)
+	return !iter->err;
+}
+
+bool store_iter_row(struct store_iter *iter, struct store_item *out_item, int *out_err)
+{
+	MDB_val key, value;
+
+	if (!iter_step(iter, &key, &value))
 		return false;
 	*out_err = store_row_check(store_env_databases[iter->db].name, &key, &value);
 	if (*out_err == WEFT_EDAMAGED)
 		store_proof_note_row(&snapshot_store(iter->snapshot)->env.proof, iter->db);
 	*out_item = (struct store_item){key.mv_data, key.mv_size, value.mv_data, value.mv_size};
 	return true;
+}
+
+bool store_iter_next_len(struct store_iter *iter, struct store_item *out_item)
+{
+	size_t key_len = store_env_databases[iter->db].key_len;
+	MDB_val key, value;
+
+	while (iter_step(iter, &key, &value)) {
+		if (key_len && key.mv_size != key_len)
+			continue;
+		*out_item = (struct store_item){.key = key.mv_data,
+						.key_len = key.mv_size,
+						.value_len = store_row_len(&value)};
+		return true;
+	}
+	return false;
 }
 
 bool store_iter_next(struct store_iter *iter, struct store_item *out_item)

@@ -158,12 +158,20 @@ WEFT_MUST_CHECK
 int store_get(struct store_snapshot *snapshot, enum store_db db, struct store_key key,
 	      const void **out_value, size_t *out_len);
 /*
+ * store_len: the length of a row's value, which is not read and so not checked: a damaged row has
+ * one too. WEFT_EABSENT or -errno.
+ */
+WEFT_MUST_CHECK
+int64_t store_len(struct store_snapshot *snapshot, enum store_db db, struct store_key key);
+/*
  * A store_iter walks the rows of a database in key order, from the first key >= from (empty: all).
  * store_iter_next: false behind the last row, or at one whose check does not match. A row whose
  * key has another length than its database wants is passed over; store_check reports it.
  * store_iter_end, always called, gives the outcome: 0, WEFT_EDAMAGED or -errno. A caller whose
  * own work on a row fails sets err: it ends the walk and is its outcome.
  * store_iter_fresh: a walk in a snapshot of its own, which store_iter_end closes.
+ * store_iter_next_len: as store_iter_next, for the lengths alone: values are not read, so damaged
+ * rows are among them. Of the item only key, key_len and value_len are set.
  */
 struct store_item {
 	const uint8_t *key;
@@ -190,6 +198,7 @@ static inline struct store_iter store_iter_fresh(struct store *store, enum store
 	return (struct store_iter){.store = store, .db = db, .from = from};
 }
 bool store_iter_next(struct store_iter *iter, struct store_item *out_item);
+bool store_iter_next_len(struct store_iter *iter, struct store_item *out_item);
 WEFT_MUST_CHECK
 int store_iter_end(struct store_iter *iter);
 #define STORE_ALL store_key(NULL, 0)

@@ -2,6 +2,8 @@
 /* Blobs, walks in key order and snapshots. */
 #include "store_rig.h"
 
+#include "store/store_state.h"
+
 static void blob_fill(uint8_t *data, size_t len, unsigned seed)
 {
 	for (size_t i = 0; i < len; i++)
@@ -161,6 +163,55 @@ static void test_iter_walks_in_key_order_from_a_key(void)
 	scratch_remove(dir);
 }
 
+/* damage replaces the row of key by one whose check is of other bytes. */
+static void damage(struct store *store, const char *key)
+{
+	MDB_val k = {strlen(key), (void *)(uintptr_t)key},
+		v = {12, (void *)(uintptr_t)"damaged row."};
+	MDB_txn *txn;
+
+	CHECK_EQ(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn), 0);
+	CHECK_EQ(mdb_put(txn, store->env.dbs[STORE_ROWS].dbi, &k, &v, 0), 0);
+	CHECK_EQ(mdb_txn_commit(txn), 0);
+}
+
+static void test_lengths_are_there_also_of_damaged_rows(void)
+{
+	char dir[SCRATCH_CAP];
+	struct store *store = store_of(scratch_make(dir), true);
+	struct store_batch *batch = store_batch_new(store);
+	struct store_snapshot *snapshot;
+	struct store_iter iter;
+	struct store_item item;
+	const void *value;
+	size_t len, sum = 0;
+
+	store_batch_put(batch, STORE_ROWS, store_key("a", 1), "123", 3);
+	store_batch_put(batch, STORE_ROWS, store_key("b", 1), "12345", 5);
+	store_batch_put(batch, STORE_ROWS, store_key("c", 1), "", 0);
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_flush(store);
+	damage(store, "b");
+	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
+	CHECK_EQ(store_len(snapshot, STORE_ROWS, store_key("a", 1)), 3);
+	CHECK_EQ(store_len(snapshot, STORE_ROWS, store_key("b", 1)), 4);
+	CHECK_EQ(store_len(snapshot, STORE_ROWS, store_key("c", 1)), 0);
+	CHECK_EQ(store_len(snapshot, STORE_ROWS, store_key("d", 1)), WEFT_EABSENT);
+	iter = store_iter(snapshot, STORE_ROWS, store_key("a", 1));
+	while (store_iter_next_len(&iter, &item))
+		sum = sum * 10 + item.value_len;
+	CHECK_EQ(store_iter_end(&iter), 0);
+	CHECK_EQ(sum, 340);
+	iter = store_iter(snapshot, STORE_ROWS, store_key("a", 1));
+	CHECK(store_iter_next(&iter, &item));
+	CHECK(!store_iter_next(&iter, &item));
+	CHECK_EQ(store_iter_end(&iter), WEFT_EDAMAGED);
+	CHECK_EQ(store_get(snapshot, STORE_ROWS, store_key("b", 1), &value, &len), WEFT_EDAMAGED);
+	store_snapshot_close(snapshot);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_a_snapshot_does_not_see_later_commits(void)
 {
 	char dir[SCRATCH_CAP];
@@ -263,6 +314,7 @@ int main(void)
 	RUN(test_a_whole_blob_is_loaded_up_to_a_length);
 	RUN(test_the_same_blob_is_stored_once);
 	RUN(test_iter_walks_in_key_order_from_a_key);
+	RUN(test_lengths_are_there_also_of_damaged_rows);
 	RUN(test_a_snapshot_does_not_see_later_commits);
 	RUN(test_one_snapshot_more_than_the_cap_is_refused);
 	RUN(test_readers_of_other_threads_see_whole_batches);
