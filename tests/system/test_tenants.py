@@ -279,6 +279,25 @@ def test_many_rows_are_forgotten_in_parts(lab):
     check_eq(limits(a)["service.rows"]["used"], 0, "the room is free")
 
 
+def test_of_several_versions_one_is_named_to_be_forgotten(lab):
+    a = lab.daemon("a").start()
+    _, path = listening(lab, "old")
+    for version in ("1.0.0", "2.0.0"):
+        done = said(a, "PublishService", name="old", socket=path, rows=10, row_bytes=1000, version=version)
+        check_eq(code(done), 0, done)
+        check_eq(said(a, "WriteServiceRows", name="old", version=version,
+                      changes=[{"key": b64("k"), "value": b64("v")}]), {}, version)
+    check_eq(a.weft("service", "withdraw", "old", "--version", "1.0.0").returncode, OK, "one is at rest")
+    done = a.weft("service", "forget", "old")
+    check(done.returncode != OK and "several versions" in done.stderr and "--version" in done.stderr,
+          done.stderr)
+    done = a.weft("service", "forget", "old", "--version", "2.0.0")
+    check(done.returncode != OK and "withdraw it first" in done.stderr, done.stderr)
+    done = a.weft("service", "forget", "old", "--version", "1.0.0")
+    check_eq((done.returncode, done.stdout.strip()), (OK, "1"), done.stderr)
+    check_eq([row["major"] for row in a.call("ListStoredRows")["stored"]], [2], "the other one is left")
+
+
 def test_a_program_keeps_its_rows_over_kill_9_of_both(lab):
     env = {**os.environ, **installed(lab)}
     a = lab.daemon("a", config=GATEWAY).start()

@@ -43,11 +43,12 @@ static int tenant_call_end(struct tenant_call *call, int err)
 	return err;
 }
 
+/* Without memory it is no base64, so the daemon refuses the call: an empty text would be written. */
 static const char *base64_of(struct tenant_call *call, const void *data, size_t len)
 {
 	const char *text = varlink_base64(&call->blocks, data, len);
 
-	return text ? text : "";
+	return text ? text : "=";
 }
 
 /* ---- rows ---- */

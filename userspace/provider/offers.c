@@ -93,7 +93,7 @@ static int offer_addr(struct offer *offer)
 static int offer_to_tenants(struct offer *offer, const char **out_why)
 {
 	const struct provider_spec *view = &offer->spec.view;
-	const struct provider_declaration declared = provider_capabilities_declare(
+	struct provider_declaration declared = provider_capabilities_declare(
 		&view->capabilities, view->name, provider_spec_major(view));
 	int err;
 
@@ -102,6 +102,7 @@ static int offer_to_tenants(struct offer *offer, const char **out_why)
 	*out_why = "this node keeps nothing for programs";
 	if (!offer->provider->tenants)
 		return WEFT_EREFUSED;
+	declared.is_restored = offer->provider->is_restoring;
 	err = provider_tenant_open(offer->provider->tenants, &declared, &offer->tenant);
 	*out_why = err == WEFT_EFULL ? "as many services have capabilities as there may be, or its "
 				       "user has its share of them"
@@ -503,9 +504,11 @@ int provider_restore(struct provider *provider, uint64_t now_ns)
 	struct offer *offer;
 	const char *why;
 
+	provider->is_restoring = true;
 	while (store_iter_next(&iter, &item))
 		if (offer_new(provider, &item, now_ns, &offer, &why) < 0)
 			restore_dropped(provider, &item, why, now_ns);
+	provider->is_restoring = false;
 	return store_iter_end(&iter);
 }
 

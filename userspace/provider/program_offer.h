@@ -28,6 +28,7 @@ struct provider {
 	struct store *store;
 	struct launcher *launcher; /* NULL: no program is started */
 	struct provider_tenants *tenants;
+	bool is_restoring; /* offers that were accepted before */
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
 	struct arena arena;

@@ -332,8 +332,8 @@ static void tenants_add(const struct limit_listing *limits, const struct api *ap
 		 NOT_KEPT, NOT_KEPT},
 		{"writes of rows by programs", COUNT, PROVIDER_PROGRAM_WRITE_MAX, kept.write_cnt,
 		 NOT_KEPT, NOT_KEPT},
-		{"overlay runs of programs", COUNT, PROVIDER_PROGRAM_RUNS_MAX,
-		 fills.program_run_cnt, NOT_KEPT, NOT_KEPT},
+		{"overlay runs of programs", COUNT, fills.program_run_cap, fills.program_run_cnt,
+		 NOT_KEPT, NOT_KEPT},
 	};
 
 	ROWS_ADD(limits, rows);

@@ -57,7 +57,7 @@ static void part_done(void *arg, int err)
 /* part_delete: rows of the part, whose delete is on its way; 0: there are none, or an error. */
 static int part_delete(struct rows_forgetting *forgetting)
 {
-	static const struct provider_row_range all = {.prefix_len = 0};
+	static const struct provider_row_range all = {.is_of_keys = true};
 	struct provider_walk *walk = provider_walk_open(forgetting->tenant, &all);
 	struct provider_write *write = provider_write_new(forgetting->tenant);
 	struct provider_row row;
@@ -66,8 +66,7 @@ static int part_delete(struct rows_forgetting *forgetting)
 	for (; cnt < PART_ROWS && provider_walk_next(walk, &row); cnt++)
 		provider_write_delete(write, row.key, row.key_len);
 	err = provider_walk_close(walk);
-	/* Rows before a damaged one are deleted all the same. */
-	if (cnt)
+	if (err == 0 && cnt)
 		err = provider_write_submit(write, part_done, forgetting);
 	if (!cnt || err < 0)
 		provider_write_free(write);
@@ -113,30 +112,34 @@ static bool owner_read(struct control_call *call, const struct api_forget_servic
 struct wanted_rows {
 	const char *name;
 	uint32_t major, uid;
-	bool is_offered; /* there are some, of a service that is offered */
+	unsigned cnt;	 /* of versions that have some */
+	bool is_at_rest; /* there are some, of a service that is not offered: view */
 	struct provider_account_view view;
 };
 
-/* rows_find: false: there are none at rest. */
-static bool rows_find(const struct api *api, struct wanted_rows *wanted)
+static void rows_find(const struct api *api, struct wanted_rows *wanted)
 {
 	struct provider_account_iter iter = {.tenants = api->tenants};
-	struct provider_account_view *view = &wanted->view;
+	struct provider_account_view view;
 
-	while (api->tenants && provider_accounts_next(&iter, view)) {
-		if (view->uid != wanted->uid || strcmp(view->service, wanted->name) != 0 ||
-		    (wanted->major != PROVIDER_MAJOR_ANY && view->major != wanted->major))
+	while (api->tenants && provider_accounts_next(&iter, &view)) {
+		if (view.uid != wanted->uid || strcmp(view.service, wanted->name) != 0 ||
+		    (wanted->major != PROVIDER_MAJOR_ANY && view.major != wanted->major))
 			continue;
-		if (!view->is_offered)
-			return true;
-		wanted->is_offered = true;
+		wanted->cnt++;
+		if (view.is_offered)
+			continue;
+		wanted->is_at_rest = true;
+		wanted->view = view;
 	}
-	return false;
 }
 
 static void fail_unfound(struct control_call *call, const struct wanted_rows *wanted)
 {
-	if (wanted->is_offered)
+	if (wanted->cnt > 1)
+		control_fail(call, WEFT_EREFUSED, wanted->name, "several versions of it have rows",
+			     "name one of them: --version");
+	else if (wanted->cnt)
 		control_fail(call, WEFT_EREFUSED, wanted->name,
 			     "it is offered, and its program uses its rows", "withdraw it first");
 	else
@@ -152,6 +155,7 @@ static int forgetting_open(struct rows_forgetting *forgetting,
 	const struct provider_declaration declared = {.service = view->service,
 						      .major = view->major,
 						      .is_of_program = true,
+						      .is_for_rows = true,
 						      .uid = view->uid,
 						      .row_cnt_max = 1};
 
@@ -171,7 +175,8 @@ void api_forget_service_rows(struct api *api, struct control_call *call,
 	    !api_service_major_read(call, in->version, &wanted.major) ||
 	    !owner_read(call, in, &wanted.uid))
 		return;
-	if (!rows_find(api, &wanted)) {
+	rows_find(api, &wanted);
+	if (wanted.cnt != 1 || !wanted.is_at_rest) {
 		fail_unfound(call, &wanted);
 		return;
 	}

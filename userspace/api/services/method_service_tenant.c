@@ -50,7 +50,8 @@ struct provider_tenant *api_service_tenant(struct api *api, struct control_call 
 			     "call over the control socket");
 		return NULL;
 	}
-	tenant = api->tenants ? provider_tenant_of_program(api->tenants, name, major) : NULL;
+	tenant = api->tenants ? provider_tenant_of_program(api->tenants, name, major, caller.uid)
+			      : NULL;
 	if (!tenant) {
 		fail_absent(api, call, name, major);
 		return NULL;

@@ -257,6 +257,7 @@ static int open_tenants(struct fabric *fabric)
 		.timers = &node->home->timers,
 		.random = node->random,
 		.overlay = overlay_seam_of(fabric->overlay),
+		.overlay_run_cap = node->config->fabric.overlay.run_cap,
 		.mesh = mesh_seam_of(node->home->mesh),
 		.key = node->key,
 		.wall_ms = wall_ms,

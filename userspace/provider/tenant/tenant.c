@@ -99,6 +99,7 @@ void provider_tenants_fills(const struct provider_tenants *tenants,
 		.tenant_cnt = tenants->tenants.used_cnt,
 		.run_cnt = tenants->runs.used_cnt,
 		.walk_cnt = tenants->walks.used_cnt,
+		.program_run_cap = provider_program_runs_max(tenants),
 		.refused_cnt = tenants->tenants.refused_cnt,
 	};
 	while ((tenant = pool_next(&tenants->tenants, tenant))) {
@@ -107,10 +108,22 @@ void provider_tenants_fills(const struct provider_tenants *tenants,
 	}
 }
 
+/* next_of_offer: the next tenant that stands behind an offer. */
+static struct provider_tenant *next_of_offer(const struct provider_tenants *tenants,
+					     const struct provider_tenant *tenant)
+{
+	struct provider_tenant *next = (struct provider_tenant *)(uintptr_t)tenant;
+
+	do
+		next = pool_next(&tenants->tenants, next);
+	while (next && next->declared.is_for_rows);
+	return next;
+}
+
 const struct provider_tenant *provider_tenants_next(const struct provider_tenants *tenants,
 						    const struct provider_tenant *tenant)
 {
-	return pool_next(&tenants->tenants, tenant);
+	return next_of_offer(tenants, tenant);
 }
 
 struct provider_tenant *provider_tenant_find(const struct provider_tenants *tenants,
@@ -118,22 +131,27 @@ struct provider_tenant *provider_tenant_find(const struct provider_tenants *tena
 {
 	struct provider_tenant *tenant = NULL;
 
-	while ((tenant = pool_next(&tenants->tenants, tenant)))
+	while ((tenant = next_of_offer(tenants, tenant)))
 		if (tenant->declared.major == major && strcmp(tenant->service, service) == 0)
 			break;
 	return tenant;
 }
 
 struct provider_tenant *provider_tenant_of_program(const struct provider_tenants *tenants,
-						   const char *service, uint32_t major)
+						   const char *service, uint32_t major,
+						   uint32_t uid)
 {
-	struct provider_tenant *tenant = NULL;
+	struct provider_tenant *tenant = NULL, *found = NULL;
 
-	while ((tenant = pool_next(&tenants->tenants, tenant)))
-		if (tenant->declared.is_of_program && strcmp(tenant->service, service) == 0 &&
-		    (major == PROVIDER_ANY_MAJOR || tenant->declared.major == major))
-			break;
-	return tenant;
+	while ((tenant = next_of_offer(tenants, tenant))) {
+		if (!tenant->declared.is_of_program || strcmp(tenant->service, service) != 0 ||
+		    (major != PROVIDER_ANY_MAJOR && tenant->declared.major != major))
+			continue;
+		if (tenant->declared.uid == uid)
+			return tenant;
+		found = found ? found : tenant;
+	}
+	return found;
 }
 
 /* ---- a tenant's life ---- */
@@ -235,7 +253,8 @@ int provider_tenant_open(struct provider_tenants *tenants,
 
 	if (!declaration_is_valid(declaration))
 		return WEFT_EMALFORMED;
-	if (provider_tenant_find(tenants, declaration->service, declaration->major))
+	if (!declaration->is_for_rows &&
+	    provider_tenant_find(tenants, declaration->service, declaration->major))
 		return WEFT_EEXISTS;
 	tenant = pool_acquire(&tenants->tenants);
 	if (!tenant)

@@ -69,14 +69,15 @@ struct timer_wheel;
 #define PROVIDER_ACCOUNT_MAX	   128u /* services that have rows or may have some */
 #define PROVIDER_PROGRAM_WRITE_MAX 64u	/* of all, on their way to the disk */
 #define PROVIDER_PROGRAM_RUN_MAX   8u	/* of one, at once */
-#define PROVIDER_PROGRAM_RUNS_MAX  32u /* of all, at once: half of what overlay.run_cap is usually */
 
 /* The capabilities of an offer. Zeros are none. Copied, but for what the pointers in rules name. */
 struct provider_declaration {
 	const char *service; /* name of the offer */
 	uint32_t major;
 	bool is_of_program;
-	uint32_t uid;			   /* of a program's user */
+	bool is_restored; /* it was accepted before, so it is not judged by shares once more */
+	bool is_for_rows; /* it works on the rows alone: there is no offer, and no name to find */
+	uint32_t uid;	  /* of a program's user */
 	uint64_t row_cnt_max, row_len_max; /* rows, and bytes of their keys and values */
 	unsigned run_max;		   /* of the overlay, at once */
 	uint8_t tags[PROVIDER_TAG_MAX];	   /* of values of the overlay */
@@ -108,6 +109,7 @@ struct provider_tenants_params {
 	struct timer_wheel *timers;
 	struct random *random;
 	struct overlay_seam overlay; /* ops NULL: none */
+	unsigned overlay_run_cap;    /* of the node: programs have at most half of them */
 	struct mesh_seam mesh;	     /* likewise */
 	const struct node_key *key;  /* signs values of programs; NULL: there are none */
 	uint64_t (*wall_ms)(void *ctx);
@@ -126,7 +128,7 @@ size_t provider_tenants_footprint(void);
 /*
  * provider_tenant_open counts the rows that the offer has. 0, WEFT_EFULL (tenants, or accounts of
  * the user), WEFT_EEXISTS, WEFT_EMALFORMED (a name or a bound of the declaration), what add_rule
- * says, or -errno. A damaged row is no error here: those behind it do not count.
+ * says, or -errno. WEFT_EEXISTS also while others work on its rows. A damaged row counts as well.
  * provider_tenant_close waits for its writes and ends its runs without callbacks; its timers and
  * sockets were released. Takes NULL.
  * provider_tenant_leave is that for a program, and waits for nothing: its writes go on, and done of
@@ -183,6 +185,7 @@ struct provider_row {
 struct provider_row_range {
 	const void *prefix, *from; /* NULL: of length 0; from has prefix, or is empty */
 	size_t prefix_len, from_len;
+	bool is_of_keys; /* values are not read, and are NULL: damaged rows are among the others */
 };
 struct provider_walk *provider_walk_open(struct provider_tenant *tenant,
 					 const struct provider_row_range *range);
@@ -303,18 +306,25 @@ struct provider_tenant_view {
 	uint64_t counters[PROVIDER_COUNTER_MAX];
 };
 void provider_tenant_view(const struct provider_tenant *tenant, struct provider_tenant_view *out);
-/* provider_tenants_next walks them: NULL to start and at the end. provider_tenant_find: or NULL. */
+/*
+ * provider_tenants_next walks those of offers: NULL to start and at the end. provider_tenant_find:
+ * or NULL.
+ */
 const struct provider_tenant *provider_tenants_next(const struct provider_tenants *tenants,
 						    const struct provider_tenant *tenant);
 struct provider_tenant *provider_tenant_find(const struct provider_tenants *tenants,
 					     const char *service, uint32_t major);
-/* provider_tenant_of_program: that of a program; PROVIDER_ANY_MAJOR: the first of its name. NULL: none. */
+/*
+ * provider_tenant_of_program: that of a program of uid, else that of another user, else NULL.
+ * PROVIDER_ANY_MAJOR: the first of its name.
+ */
 #define PROVIDER_ANY_MAJOR UINT32_MAX
 struct provider_tenant *provider_tenant_of_program(const struct provider_tenants *tenants,
-						   const char *service, uint32_t major);
+						   const char *service, uint32_t major,
+						   uint32_t uid);
 struct provider_tenants_fills {
 	unsigned tenant_cnt, run_cnt, walk_cnt;
-	unsigned program_run_cnt; /* of run_cnt */
+	unsigned program_run_cnt, program_run_cap; /* those of run_cnt of programs */
 	uint64_t refused_cnt;
 };
 void provider_tenants_fills(const struct provider_tenants *tenants,

@@ -106,7 +106,7 @@ bool provider_run_has_share(const struct provider_tenant *tenant)
 		if (other->declared.is_of_program)
 			share_add(&share, other->run_cnt,
 				  other->declared.uid == tenant->declared.uid);
-	return !is_beyond_share(&share, 1, PROVIDER_PROGRAM_RUNS_MAX);
+	return !is_beyond_share(&share, 1, provider_program_runs_max(tenant->node));
 }
 
 /* ---- accounts ---- */
@@ -153,9 +153,13 @@ int provider_account_open(struct provider_tenant *tenant)
 	struct row_account *account = account_find(node, prefix);
 	struct totals totals;
 
+	if (account && account->tenant)
+		return WEFT_EEXISTS;
 	if (!account && declared->is_of_program) {
 		totals = totals_of(node, NULL, declared->uid);
-		if (is_beyond_share(&totals.accounts, 1, PROVIDER_ACCOUNT_MAX))
+		if (declared->is_restored
+			    ? totals.accounts.of_all >= PROVIDER_ACCOUNT_MAX
+			    : is_beyond_share(&totals.accounts, 1, PROVIDER_ACCOUNT_MAX))
 			return WEFT_EFULL;
 	}
 	if (!account && !(account = account_new(node)))
@@ -222,15 +226,13 @@ int provider_accounts_load(struct provider_tenants *node)
 	struct row_account *account = NULL;
 	struct store_iter iter;
 	struct store_item item;
-	int err;
 
 	if (!node->params.store)
 		return 0;
 	iter = store_iter_fresh(node->params.store, STORE_ROWS, store_key("/", 1));
-	while (store_iter_next(&iter, &item) && item.key_len && item.key[0] == '/')
+	while (store_iter_next_len(&iter, &item) && item.key_len && item.key[0] == '/')
 		account = row_load(node, account, &item);
-	err = store_iter_end(&iter);
-	return err == WEFT_EDAMAGED ? 0 : err;
+	return store_iter_end(&iter);
 }
 
 /* ---- what people see ---- */

@@ -48,6 +48,7 @@ struct provider_walk {
 	struct provider_tenant *tenant;
 	struct store_iter iter;
 	bool is_empty; /* there is no store */
+	bool is_of_keys;
 	uint8_t from[TENANT_KEY_CAP];
 	size_t prefix_len; /* of from, that all keys have */
 	int err;
@@ -194,18 +195,16 @@ static struct row_op *op_find(const struct provider_write *write, uint64_t hash)
 	return number ? &write->ops[number - 1] : NULL;
 }
 
-/* The length of the row of op in the store, or ABSENT; a damaged row counts as none. */
+/* stored_len: old_len of op becomes the length of its row in the store, or ABSENT. */
 static int stored_len(const struct provider_write *write, struct store_snapshot *snapshot,
 		      struct row_op *op)
 {
-	const void *value;
-	size_t len;
-	int err = store_get(snapshot, STORE_ROWS, store_key(write->keys + op->key_off, op->key_len),
-			    &value, &len);
+	int64_t len =
+		store_len(snapshot, STORE_ROWS, store_key(write->keys + op->key_off, op->key_len));
 
-	if (err == 0)
-		op->old_len = (int64_t)(op->key_len - write->account->prefix_len + len);
-	return err == WEFT_EABSENT || err == WEFT_EDAMAGED ? 0 : err;
+	if (len >= 0)
+		op->old_len = (int64_t)(op->key_len - write->account->prefix_len) + len;
+	return len < 0 && len != WEFT_EABSENT ? (int)len : 0;
 }
 
 /* op_settle: what op replaces, in this write, in one that waits, or in the store. */
@@ -410,6 +409,7 @@ struct provider_walk *provider_walk_open(struct provider_tenant *tenant,
 	weft_assert(from_len >= range->prefix_len);
 	walk->tenant = tenant;
 	walk->is_empty = !tenant->node->params.store;
+	walk->is_of_keys = range->is_of_keys;
 	walk->prefix_len = tenant->account->prefix_len + range->prefix_len;
 	if (!tenant->declared.row_cnt_max)
 		walk->err = provider_tenant_refuse(tenant, WEFT_EREFUSED);
@@ -422,12 +422,18 @@ struct provider_walk *provider_walk_open(struct provider_tenant *tenant,
 	return walk;
 }
 
+static bool walk_step(struct provider_walk *walk, struct store_item *out_item)
+{
+	return walk->is_of_keys ? store_iter_next_len(&walk->iter, out_item)
+				: store_iter_next(&walk->iter, out_item);
+}
+
 bool provider_walk_next(struct provider_walk *walk, struct provider_row *out_row)
 {
 	struct store_item item;
 	size_t skip_len;
 
-	if (!walk || walk->is_empty || walk->err < 0 || !store_iter_next(&walk->iter, &item) ||
+	if (!walk || walk->is_empty || walk->err < 0 || !walk_step(walk, &item) ||
 	    item.key_len < walk->prefix_len || memcmp(item.key, walk->from, walk->prefix_len) != 0)
 		return false;
 	skip_len = walk->tenant->account->prefix_len;
@@ -453,16 +459,17 @@ int provider_walk_close(struct provider_walk *walk)
 
 int provider_rows_count(struct provider_tenant *tenant)
 {
-	const struct provider_row_range all = {.prefix_len = 0};
-	struct provider_walk *walk;
-	struct provider_row row;
-	int err;
+	struct row_account *account = tenant->account;
+	struct store_iter iter;
+	struct store_item item;
 
-	if (!tenant->declared.row_cnt_max)
+	if (!tenant->declared.row_cnt_max || !tenant->node->params.store)
 		return 0;
-	walk = provider_walk_open(tenant, &all);
-	while (provider_walk_next(walk, &row))
-		fill_add(tenant->account, 1, (int64_t)(row.key_len + row.value_len));
-	err = provider_walk_close(walk);
-	return err == WEFT_EDAMAGED ? 0 : err;
+	iter = store_iter_fresh(tenant->node->params.store, STORE_ROWS,
+				store_key(account->prefix, account->prefix_len));
+	while (store_iter_next_len(&iter, &item) && item.key_len >= account->prefix_len &&
+	       memcmp(item.key, account->prefix, account->prefix_len) == 0)
+		fill_add(account, 1,
+			 (int64_t)(item.key_len - account->prefix_len + item.value_len));
+	return store_iter_end(&iter);
 }

@@ -76,6 +76,13 @@ bool provider_account_may_write(const struct row_account *account);
 /* tenant_values.c: the overlay's rule of values of programs. */
 WEFT_MUST_CHECK
 int provider_values_rule_add(struct provider_tenants *node);
+/* provider_program_runs_max: of all programs at once; the node keeps the other half for itself. */
+static inline unsigned provider_program_runs_max(const struct provider_tenants *node)
+{
+	unsigned half = node->params.overlay_run_cap / 2;
+
+	return half < PROVIDER_RUN_MAX ? half : PROVIDER_RUN_MAX;
+}
 /* provider_run_has_share: a program may have one more run of the overlay. */
 bool provider_run_has_share(const struct provider_tenant *tenant);
 /*

@@ -18,6 +18,8 @@
 
 /* Tenants of a node with a store. */
 
+#define RIG_OVERLAY_RUN_CAP 64u
+
 static struct {
 	char dir[SCRATCH_CAP];
 	struct store *store;
@@ -48,6 +50,7 @@ static inline void node_open(void)
 						 .key = rig.key,
 						 .wall_ms = rig_wall_ms,
 						 .config = rig_config,
+						 .overlay_run_cap = RIG_OVERLAY_RUN_CAP,
 						 .overlay = fake_overlay_seam(&rig.overlay)};
 	struct store_config config;
 

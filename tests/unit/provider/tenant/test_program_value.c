@@ -275,6 +275,7 @@ static void test_a_run_of_a_service_that_leaves_is_cancelled(void)
 static void test_runs_of_programs_are_shared(void)
 {
 	struct provider_tenant *tenants[16];
+	struct provider_tenants_fills fills;
 	struct provider_run *run;
 	unsigned cnt = 0;
 	char name[8];
@@ -292,7 +293,10 @@ static void test_runs_of_programs_are_shared(void)
 		while (get_value(tenants[i], "open", &run) == 0)
 			cnt++;
 	}
-	CHECK(cnt + PROVIDER_PROGRAM_RUN_MAX <= 3 * PROVIDER_PROGRAM_RUNS_MAX / 4);
+	CHECK(cnt + PROVIDER_PROGRAM_RUN_MAX <= 3 * (RIG_OVERLAY_RUN_CAP / 2) / 4);
+	provider_tenants_fills(rig.node, &fills);
+	CHECK_EQ(fills.program_run_cap, RIG_OVERLAY_RUN_CAP / 2);
+	CHECK_EQ(fills.program_run_cnt, cnt + PROVIDER_PROGRAM_RUN_MAX);
 	tenants[15] = program_open("other", 1001);
 	CHECK_EQ(get_value(tenants[15], "open", &run), 0);
 	for (unsigned i = 0; i < 16; i++)

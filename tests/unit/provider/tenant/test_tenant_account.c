@@ -277,6 +277,112 @@ static void test_rows_at_rest_are_listed(void)
 	stop();
 }
 
+/* A user has 96 accounts, then another takes what it may: a start in any order has them all. */
+static void test_accounts_come_back_in_any_order(void)
+{
+	struct provider_declaration with = of_program;
+	struct provider_tenant *tenants[PROVIDER_TENANT_MAX];
+	unsigned cnt, other_cnt = 24;
+	char name[8];
+
+	start(&nothing);
+	with.is_restored = true;
+	with.service = name;
+	with.uid = 1001;
+	for (cnt = 0; cnt < other_cnt; cnt++) {
+		snprintf(name, sizeof(name), "n%u", cnt);
+		CHECK_EQ(provider_tenant_open(rig.node, &with, &tenants[cnt]), 0);
+	}
+	with.uid = 1000;
+	for (; cnt < other_cnt + 3 * PROVIDER_ACCOUNT_MAX / 4; cnt++) {
+		snprintf(name, sizeof(name), "n%u", cnt);
+		CHECK_EQ(provider_tenant_open(rig.node, &with, &tenants[cnt]), 0);
+	}
+	while (cnt)
+		provider_tenant_leave(tenants[--cnt], NS_PER_S);
+	stop();
+}
+
+static struct provider_tenant *open_for_rows(const char *name, uint32_t uid, int *out_err)
+{
+	struct provider_declaration with = of_program;
+	struct provider_tenant *tenant = NULL;
+
+	with.service = name;
+	with.major = 1;
+	with.uid = uid;
+	with.is_for_rows = true;
+	*out_err = provider_tenant_open(rig.node, &with, &tenant);
+	return tenant;
+}
+
+static void test_work_on_rows_at_rest_hides_no_offer(void)
+{
+	struct provider_tenant *own, *other, *work;
+	int err;
+
+	start(&nothing);
+	own = open_as("diary", 1000);
+	CHECK_EQ(put(own, "a", "1"), 0);
+	store_flush(rig.store);
+	CHECK(!open_for_rows("diary", 1000, &err));
+	CHECK_EQ(err, WEFT_EEXISTS);
+	provider_tenant_leave(own, NS_PER_S);
+	other = open_as("diary", 1001);
+	work = open_for_rows("diary", 1000, &err);
+	CHECK_EQ(err, 0);
+	CHECK_EQ(row_cnt(work), 1);
+	CHECK(provider_tenant_find(rig.node, "diary", 1) == other);
+	CHECK(provider_tenant_of_program(rig.node, "diary", 1, 1000) == other);
+	provider_tenant_leave(other, NS_PER_S);
+	CHECK(!provider_tenant_find(rig.node, "diary", 1));
+	provider_tenant_leave(work, NS_PER_S);
+	stop();
+}
+
+static void test_a_users_own_service_comes_before_others(void)
+{
+	struct provider_declaration second = of_program;
+	struct provider_tenant *others, *own;
+
+	start(&nothing);
+	others = open_as("diary", 1001);
+	second.service = "diary";
+	second.major = 2;
+	CHECK_EQ(provider_tenant_open(rig.node, &second, &own), 0);
+	CHECK(provider_tenant_of_program(rig.node, "diary", PROVIDER_ANY_MAJOR, 1000) == own);
+	CHECK(provider_tenant_of_program(rig.node, "diary", PROVIDER_ANY_MAJOR, 1001) == others);
+	CHECK(provider_tenant_of_program(rig.node, "diary", PROVIDER_ANY_MAJOR, 1002) == others);
+	provider_tenant_leave(others, NS_PER_S);
+	provider_tenant_leave(own, NS_PER_S);
+	stop();
+}
+
+static void test_keys_are_walked_without_values(void)
+{
+	static const struct provider_row_range all = {.is_of_keys = true};
+	struct provider_tenant *diary;
+	struct provider_walk *walk;
+	struct provider_row row = {NULL};
+	unsigned cnt = 0;
+
+	start(&nothing);
+	diary = open_as("diary", 1000);
+	CHECK_EQ(put(diary, "a", "1"), 0);
+	CHECK_EQ(put(diary, "b", "12"), 0);
+	store_flush(rig.store);
+	walk = provider_walk_open(diary, &all);
+	for (; provider_walk_next(walk, &row); cnt++) {
+		CHECK_EQ(row.key_len, 1);
+		CHECK(!row.value);
+	}
+	CHECK_EQ(provider_walk_close(walk), 0);
+	CHECK_EQ(cnt, 2);
+	CHECK_EQ(row.value_len, 2);
+	provider_tenant_leave(diary, NS_PER_S);
+	stop();
+}
+
 int main(void)
 {
 	RUN(test_rows_outlive_the_offer_and_the_daemon);
@@ -289,5 +395,9 @@ int main(void)
 	RUN(test_writes_of_programs_are_shared);
 	RUN(test_accounts_of_a_user_are_bounded);
 	RUN(test_rows_at_rest_are_listed);
+	RUN(test_keys_are_walked_without_values);
+	RUN(test_accounts_come_back_in_any_order);
+	RUN(test_work_on_rows_at_rest_hides_no_offer);
+	RUN(test_a_users_own_service_comes_before_others);
 	return check_done();
 }
