@@ -231,6 +231,7 @@ int punch_new(const struct punch_params *params, struct punch **out_punch)
 		punch_free(punch);
 		return err;
 	}
+	arena_fit(&punch->arena);
 	*out_punch = punch;
 	return 0;
 }

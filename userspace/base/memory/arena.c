@@ -8,10 +8,18 @@
 #include "base/memory/poison.h"
 
 #define ARENA_ALIGN 64u
-/* Address space of a growing arena before arena_fit, and how much of it is opened at once. */
-#define GROWS_CAP (64ull << 30)
+/* Address space of a growing arena before arena_fit: so much, or a part where there is less. */
+#define GROWS_CAP     (64ull << 30)
+#define GROWS_CAP_MIN (1ull << 30)
+/* How much of it is opened at once. */
 /* Far below a huge page, which the kernel would give whole to a small arena. */
 #define GROWS_LEN (64ull << 10)
+
+static void *arena_map(size_t cap, bool grows)
+{
+	return mmap(NULL, cap ? cap : 1, grows ? PROT_NONE : PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
 
 int arena_open(struct arena *arena, size_t cap)
 {
@@ -20,8 +28,10 @@ int arena_open(struct arena *arena, size_t cap)
 
 	if (grows)
 		cap = GROWS_CAP;
-	start = mmap(NULL, cap ? cap : 1, grows ? PROT_NONE : PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	start = arena_map(cap, grows);
+	/* Hundreds of nodes in one process leave it in pieces; some systems bound it. */
+	while (start == MAP_FAILED && grows && cap > GROWS_CAP_MIN)
+		start = arena_map(cap /= 4, grows);
 	if (start == MAP_FAILED)
 		return -errno;
 	*arena = (struct arena){.start = start, .open_len = grows ? 0 : cap, .cap = cap};

@@ -2,6 +2,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/memory/arena.h"
 #include "support/check.h"
@@ -62,6 +64,37 @@ static void test_a_growing_arena_refuses_more_than_its_address_space(void)
 	arena_close(&arena);
 }
 
+/* Address space that this process has, in bytes. */
+static size_t space_len(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	size_t page_cnt = 0;
+
+	if (!file || fscanf(file, "%zu", &page_cnt) != 1)
+		abort();
+	fclose(file);
+	return page_cnt * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void test_a_growing_arena_takes_less_where_address_space_is_short(void)
+{
+	struct rlimit was, limit;
+	struct arena arena;
+	int err;
+
+	CHECK_EQ(getrlimit(RLIMIT_AS, &was), 0);
+	limit = was;
+	limit.rlim_cur = space_len() + 8192 * MIB;
+	CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+	err = arena_open(&arena, ARENA_GROWS);
+	(void)setrlimit(RLIMIT_AS, &was);
+	CHECK_EQ(err, 0);
+	CHECK(arena.cap >= 1024 * MIB && arena.cap <= 8192 * MIB);
+	CHECK(arena_alloc(&arena, 5 * MIB));
+	CHECK(!arena_alloc(&arena, arena.cap));
+	arena_close(&arena);
+}
+
 static void test_a_fitted_arena_keeps_its_bytes_and_grows_no_more(void)
 {
 	struct arena arena;
@@ -99,6 +132,7 @@ int main(void)
 	RUN(test_a_fixed_arena_refuses_one_byte_more_than_it_has);
 	RUN(test_a_growing_arena_gives_what_is_asked_for);
 	RUN(test_a_growing_arena_refuses_more_than_its_address_space);
+	RUN(test_a_growing_arena_takes_less_where_address_space_is_short);
 	RUN(test_a_fitted_arena_keeps_its_bytes_and_grows_no_more);
 	RUN(test_an_empty_arena_can_be_fitted_and_closed);
 	return check_done();
