@@ -390,6 +390,14 @@ static void on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_
 	node->verified_len += len;
 }
 
+static void on_sent(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t len)
+{
+	struct duo_node *node = ctx;
+
+	memcpy(node->sent_key, key, MESH_KEY_LEN);
+	node->sent_len += len;
+}
+
 static uint64_t wall_s(void *ctx)
 {
 	return ((struct duo_node *)ctx)->wall_s;
@@ -417,6 +425,7 @@ void duo_node_open(struct duo *duo, unsigned idx)
 	params.wall_s = wall_s;
 	params.on_event = on_event;
 	params.on_verified = on_verified;
+	params.on_sent = on_sent;
 	params.ctx = node;
 	if (blobs_new(&params, &node->content) < 0)
 		abort();

@@ -59,6 +59,8 @@ struct duo_node {
 	unsigned event_cnt[BLOBS_EVENT_CNT];
 	uint8_t verified_key[MESH_KEY_LEN]; /* the peer whose bytes it verified last */
 	uint64_t verified_len;
+	uint8_t sent_key[MESH_KEY_LEN]; /* the peer that got content last */
+	uint64_t sent_len;
 };
 
 struct duo {

@@ -246,6 +246,19 @@ static void on_tell_relay(void *ctx, const uint8_t *key, uint64_t took_ns)
 	(took_ns ? rig->served_cnts : rig->gone_cnts)[key[0]]++;
 }
 
+static bool on_relayed(void *ctx, const uint8_t *relay, const uint8_t *peer, uint64_t len,
+		       bool is_first)
+{
+	struct relay_end_rig *rig = ctx;
+
+	rig->carried_cnt++;
+	rig->first_cnt += is_first;
+	rig->carried_len += len;
+	rig->carried_relay = relay[0];
+	rig->carried_peer = peer[0];
+	return !rig->is_uncounted;
+}
+
 static bool on_grant(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant)
 {
 	static const uint8_t grant[RELAY_MESSAGE_GRANT_MAX] = {0x47};
@@ -269,6 +282,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.key_class = on_key_class,
 		.relays = on_relays,
 		.tell_relay = on_tell_relay,
+		.relayed = on_relayed,
 		.grant = on_grant,
 		.on_kept = on_kept,
 		.probe = on_probe,

@@ -60,7 +60,12 @@ struct relay_end_rig {
 	int ended_err;
 	unsigned event_cnts[RELAY_END_EVENT_CNT];
 	unsigned served_cnts[END_RIG_RELAYS], gone_cnts[END_RIG_RELAYS]; /* words on relays */
-	unsigned kept_cnt; /* changes of the relays that are kept */
+	/* Words on what came through flows: of the last relay and peer. */
+	bool is_uncounted; /* what is told does not count */
+	unsigned carried_cnt, first_cnt;
+	uint64_t carried_len;
+	uint8_t carried_relay, carried_peer; /* the first bytes of their keys */
+	unsigned kept_cnt;		     /* changes of the relays that are kept */
 	mesh_connect_fn connect_done;
 	void *connect_arg;
 	struct relay_end_place dialled; /* the last */

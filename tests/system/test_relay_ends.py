@@ -60,6 +60,21 @@ def test_ends_reach_each_other_through_the_relay_alone(lab):
     check(flow["sent"] > 1200 and flow["received"] > 1200, f"its bytes: {flow}")
 
 
+def test_a_relay_and_its_user_see_what_each_contributed(lab):
+    relay, a, b = place(lab)
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    # What came is counted each ten seconds, at the end, and each four, at the relay.
+    wait_for(lambda: ping(a, b) and a.json("peer", "show", node_id(relay))["contribution"]["relayed"],
+             "a counts what came through the relay", timeout=30, pause=0.5)
+    row, = [row for row in a.json("relay", "top")["peers"] if row["node_id"] == node_id(relay)]
+    check_eq(row["relays"], 1, f"flows that the relay carried for a: {row}")
+    check(row["given"] >= row["relayed"] > 0 and row["score_thousandths"] > 1000, f"its score: {row}")
+    wait_for(lambda: relay.json("peer", "show", node_id(a))["contribution"]["taken"] > 1200,
+             "the relay counts what a took")
+    shown = relay.weft("peer", "show", node_id(a)).stdout
+    check("score\t0\n" in shown and "taken\t" in shown, shown)
+
+
 def test_they_answer_again_soon_after_kill_9_of_the_relay(lab):
     relay, a, b = place(lab)
     check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")

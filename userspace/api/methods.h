@@ -75,6 +75,9 @@ bool api_peer_read(struct api *api, struct control_call *call, const char *name,
 		   struct mesh_peer_info *out_peer);
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer);
+/* api_contribution: method_contribution.c */
+struct api_contribution api_contribution(struct control_call *call, const struct api *api,
+					 const uint8_t *key);
 unsigned api_peer_lookup(struct api *api, const char *name, struct mesh_peer_info *out_peer);
 bool api_node_id_read(struct api *api, struct control_call *call, const char *name,
 		      uint8_t key[static MESH_KEY_LEN]);

@@ -222,6 +222,12 @@ void blobs_tell(struct blobs *content, const struct blobs_event *event)
 		content->params.on_event(content->params.ctx, event);
 }
 
+void blobs_tell_sent(struct blobs *content, const uint8_t *key, uint64_t len)
+{
+	if (content->params.on_sent)
+		content->params.on_sent(content->params.ctx, key, len);
+}
+
 /* --- what peers may read --- */
 
 void blobs_served_changed(struct blobs *content)

@@ -136,6 +136,8 @@ struct blobs_params {
 	void (*on_limits_changed)(void *ctx); /* others are in force; may be NULL */
 	/* len bytes that key sent were verified and kept; may be NULL. */
 	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
+	/* len bytes of content were sent to key, by any worker. Home; may be NULL. */
+	void (*on_sent)(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t len);
 	/* A peer said that it serves content. Home; may be NULL. */
 	void (*on_member)(void *ctx, const struct blobs_member *member);
 	/*

@@ -165,5 +165,6 @@ void blobs_collect_served(struct blobs *content);
 
 /* blobs_tell hands an event to node/; fields that are not set are zero. */
 void blobs_tell(struct blobs *content, const struct blobs_event *event);
+void blobs_tell_sent(struct blobs *content, const uint8_t *key, uint64_t len);
 
 #endif

@@ -10,6 +10,7 @@
 #include "mesh/seam_stream.h"
 #include "mesh/session/ways.h"
 
+struct contribution;
 struct store;
 struct timer_wheel;
 struct random;
@@ -291,6 +292,23 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 #define MESH_USEFUL_UNIT_LEN 1000u
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
+/*
+ * What the peer of key did for this node, or took from it, as this node saw it. It is kept with the
+ * peer's record: peers/contributions.c. mesh_contribution gives what it comes to now; false: key is
+ * not known, and *out_contribution has nothing.
+ */
+enum mesh_work {
+	MESH_WORK_ANSWERED, /* a request of this node */
+	MESH_WORK_FAILED,   /* to answer one */
+	MESH_WORK_GAVE,	    /* content, verified */
+	MESH_WORK_TOOK,	    /* content, or bytes of flows that this node relayed for it */
+	MESH_WORK_RELAYED,  /* bytes of flows for this node */
+	MESH_WORK_OPENED,   /* a flow, through which the other end was heard */
+};
+void mesh_note_work(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], enum mesh_work work,
+		    uint64_t len);
+bool mesh_contribution(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       struct contribution *out_contribution);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
 /* A session with a peer. conn.remote is a label where it goes through a relay. */
 struct mesh_session_path {

@@ -108,6 +108,12 @@ static int open_honoured(struct node *node, char *what)
 	return relay_honoured_new(&honoured, &node->relay_honoured);
 }
 
+static void on_carried(void *ctx, const uint8_t *opener, uint64_t len, bool is_first)
+{
+	(void)is_first;
+	mesh_note_work(((struct node *)ctx)->home->mesh, opener, MESH_WORK_TOOK, len);
+}
+
 static int on_pool_connect(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 			   mesh_connect_fn done, void *arg)
 {
@@ -159,6 +165,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.worker_of = node_session_worker,
 		.end_closed = end_closed,
 		.grant = on_grant,
+		.carried = on_carried,
 		.ctx = node,
 		.random = node->random,
 		.site = node->config->mesh.site,

@@ -189,6 +189,21 @@ static void on_relay_told(void *ctx, const uint8_t *key, uint64_t took_ns)
 }
 
 /*
+ * The relay's work for this node. A key is free, so an unknown peer is no witness: relay and peer may
+ * be one.
+ */
+static bool on_relayed(void *ctx, const uint8_t *relay, const uint8_t *peer, uint64_t len,
+		       bool is_first)
+{
+	struct mesh *mesh = ((struct node *)ctx)->home->mesh;
+
+	if (mesh_peer_class(mesh, peer) == FAIR_UNKNOWN)
+		return false;
+	mesh_note_work(mesh, relay, is_first ? MESH_WORK_OPENED : MESH_WORK_RELAYED, len);
+	return true;
+}
+
+/*
  * Where no third node can ask, nothing ever shows it: a node that others cannot write to would wait
  * for good. Other nodes come to a relay first in any case.
  */
@@ -386,6 +401,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.key_class = node_peer_class,
 		.relays = on_relays,
 		.tell_relay = on_relay_told,
+		.relayed = on_relayed,
 		.grant = on_grant_wanted,
 		.is_hidden = on_is_hidden,
 		.on_kept = on_kept,

@@ -86,6 +86,7 @@ static int content_open(struct worker *worker, const struct worker_params *param
 	content.own_addrs = node_own_addrs;
 	content.on_event = node_on_content;
 	content.on_verified = node_on_verified;
+	content.on_sent = node_on_sent;
 	content.on_served_changed = on_served_changed;
 	content.on_limits_changed = on_limits_changed;
 	content.on_member = on_member;

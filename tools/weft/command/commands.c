@@ -31,6 +31,7 @@ const struct command commands_of_node[] = {
 	"NODE may be the first letters of an id, 8 or more.",
 	"weft peer show yqbk5n3t", NULL, 1, 1, { { 0 } },
 	.call = { API_SHOW_PEER, .takes = { TAKE(show_peer, node_id) }, .parts = { SHOW_FIELDS(show_peer, peer, peer_show),
+	  SHOW_FIELDS(show_peer, contribution, contribution_show),
 	  SHOW_PART("relay", show_peer, peer.published_relays, published_relay_list) } } },
 { "peer", "paths", "NODE", "list the ways to a peer, and why each is used or not",
 	"The session's own path, flows of relays, what hole punching and dials tried, and addresses\n"
@@ -96,6 +97,11 @@ const struct command commands_of_node[] = {
 	.call = { API_SHOW_RELAY, .parts = { SHOW_FIELDS(show_relay, relay, relay_show),
 	  SHOW_PART("pool", show_relay, relay.pool, relay_pool_row_list),
 	  SHOW_PART("flow", show_relay, relay.flows, relay_flow_list) } } },
+{ "relay", "top", "", "list the peers that contribute most",
+	"What each did for this node, as this node saw it. All of it loses 5 % an hour.",
+	"weft relay top", NULL, 0, 0, { { 0 } },
+	.call = { API_LIST_CONTRIBUTIONS, .parts = { SHOW_TABLE(list_contributions, peers, contribution_list,
+	  "no peer did anything for this node yet") } } },
 { "relay", "operator-new", "FILE", "make the key of a relays' operator",
 	"The key is in FILE, with mode 0600, and its name is printed. Relays verify grants by that.\n"
 	"FILE must not be there: a key is never overwritten. With a passphrase it is sealed.",

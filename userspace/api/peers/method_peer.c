@@ -221,7 +221,8 @@ void api_show_peer(struct api *api, struct control_call *call, const struct api_
 
 	(void)now_ns;
 	if (api_peer_read(api, call, in->node_id, &peer))
-		api_reply(call, show_peer, .peer = api_peer(call, api, &peer));
+		api_reply(call, show_peer, .peer = api_peer(call, api, &peer),
+			  .contribution = api_contribution(call, api, peer.key));
 }
 
 struct peer_setting {

@@ -233,6 +233,7 @@ static void call_count(struct serve_call *call)
 	serve->served_byte_cnt += call->answer.len;
 	blobs_uploads_sent(&serve->uploads, &call->upload, call->answer.len, serve->now_ns);
 	blobs_usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
+	blobs_tell_sent(serve->content, call->peer_key, call->answer.len);
 	blobs_usage_note(&serve->content_usage, call->request.id, call->answer.len, 1,
 			 serve->now_ns);
 	if (call->file)

@@ -57,6 +57,8 @@ void blobs_note_usage(struct blobs *content, const struct blobs_usage *usage, ui
 {
 	blobs_usage_note(usage_of(content->serve, usage->kind), usage->key, usage->byte_cnt,
 			 usage->chunk_cnt, now_ns);
+	if (usage->kind == BLOBS_USAGE_PEER)
+		blobs_tell_sent(content, usage->key, usage->byte_cnt);
 }
 
 bool blobs_path_of(const struct blobs *content, const uint8_t content_id[static 32],

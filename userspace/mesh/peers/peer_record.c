@@ -47,6 +47,29 @@ static void hours_write(struct writer *w, const void *of)
 		cbor_write_uint(w, record->useful_hours[i]);
 }
 
+static void contribution_read(struct cbor_reader *r, void *member)
+{
+	struct contribution *contribution = member;
+	uint64_t numbers[CONTRIBUTION_NUMBER_CNT] = {0};
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) != CONTRIBUTION_NUMBER_CNT)
+		cbor_fail(r);
+	while (cbor_next(r) && cnt < CONTRIBUTION_NUMBER_CNT)
+		numbers[cnt++] = cbor_read_uint(r);
+	contribution_load(contribution, numbers);
+}
+
+static void contribution_write(struct writer *w, const void *member)
+{
+	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
+
+	contribution_store(member, numbers);
+	cbor_write_array(w, CONTRIBUTION_NUMBER_CNT);
+	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
+		cbor_write_uint(w, numbers[i]);
+}
+
 #define AT(member)   CBOR_AT(struct mesh_peer_record, member)
 #define WHEN(member) CBOR_WHEN(struct mesh_peer_record, member)
 
@@ -68,6 +91,8 @@ static const struct cbor_field fields[] = {
 	{13, CBOR_FIELD_UINT, CBOR_USUAL, AT(choices)},
 	{14, CBOR_FIELD_CODED, CBOR_USUAL, .read = hours_read, .write = hours_write},
 	{15, CBOR_FIELD_UINT, CBOR_OPTIONAL, AT(share_cnt), .max = FAIR_SHARE_MAX},
+	{16, CBOR_FIELD_CODED, WHEN(contribution.aged_s), AT(contribution),
+	 .read = contribution_read, .write = contribution_write},
 };
 static const struct cbor_table table = {CBOR_FIELDS(fields)};
 

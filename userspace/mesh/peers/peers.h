@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/fair/contribution.h"
 #include "base/fair/fair.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -62,6 +63,7 @@ struct mesh_peer_record {
 		[MESH_PEER_USEFUL_HOURS]; /* different hours of the wall clock, in order */
 	unsigned useful_hour_cnt;
 	uint8_t share_cnt; /* as so many an operator counts it in fair shares; 0 is 1 */
+	struct contribution contribution; /* what it did for this node, by this node's measure */
 };
 
 struct mesh_peer_entry {
@@ -80,6 +82,7 @@ struct mesh_peer_entry {
 	uint64_t direct_ns; /* when a session last went to a direct path; 0: none did */
 	uint64_t search_ns; /* first pause of the search for one (udp_silence.c) */
 	bool is_useful;	    /* among those of most use in the last hour */
+	uint64_t work_min;  /* minute of the latest work that made a batch due */
 	/* Relays of the newest address record that was found in this life. */
 	struct peer_via vias[PEER_VIAS_MAX];
 	unsigned via_cnt;
@@ -173,11 +176,11 @@ void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s);
 /*
  * A record: {0: layout 2, 1: caps, 2: last PeerAddr, 3: [PeerAddr], 4: first seen, 5: last seen,
  * 6: skew, 7: agent, 8: address record, 9: PeerAddr of 10: token, 11: PeerAddr of the last good
- * path, 12: when it was, 13: choices, 14: [useful hour], 15: share}; 2, 8 to 12 and 15 are
- * missing when there is none. Layout 1 had neither 13 nor 14, so its choices and hours are
- * guessed. Parsing gives WEFT_ENEWER for a later layout.
+ * path, 12: when it was, 13: choices, 14: [useful hour], 15: share, 16: [numbers of contribution]};
+ * 2, 8 to 12, 15 and 16 are missing when there is none. Layout 1 had neither 13 nor 14, so its
+ * choices and hours are guessed. Parsing gives WEFT_ENEWER for a later layout.
  */
-#define MESH_PEER_RECORD_LEN_MAX 768
+#define MESH_PEER_RECORD_LEN_MAX 864
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);
 WEFT_MUST_CHECK
 int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record);

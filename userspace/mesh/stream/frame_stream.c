@@ -235,8 +235,10 @@ static void frames_closed(struct mesh_stream *stream, uint64_t code)
 		end.code = info.has_ended ? 0 : code;
 	}
 	/* A call of this node was answered, or a stream of it served to its end. */
-	if (!end.err && stream_is_opened(stream))
+	if (!end.err && stream_is_opened(stream)) {
 		mesh_note_useful(stream->mesh, stream->peer.key, 1);
+		mesh_note_work(stream->mesh, stream->peer.key, MESH_WORK_ANSWERED, 0);
+	}
 	mesh_stream_end(stream, &end);
 }
 

@@ -69,6 +69,14 @@ static uint64_t request_due_ns(const struct mesh_request *request)
 	return stall_at_ns;
 }
 
+/* What goes with a session itself says nothing of the peer's work. */
+static void request_note(const struct mesh_stream *stream, const struct mesh_message_info *info,
+			 enum mesh_work work)
+{
+	if (info->number >= MESH_FIND_NODE)
+		mesh_note_work(stream->mesh, stream->peer.key, work, 0);
+}
+
 static void request_expire(struct mesh_stream *stream)
 {
 	struct mesh *mesh = stream->mesh;
@@ -79,6 +87,8 @@ static void request_expire(struct mesh_stream *stream)
 		return;
 	}
 	mesh->stats.timeout_cnt++;
+	if (stream->is_finished)
+		request_note(stream, request_of(stream)->info, MESH_WORK_FAILED);
 	mesh_stream_give_up(stream, WEFT_ETIMEOUT, RESET_CANCELLED);
 }
 
@@ -187,6 +197,7 @@ void mesh_request_read_error(struct mesh_stream *stream, const uint8_t *payload,
 static void answer_bad(struct mesh_stream *stream, int err)
 {
 	stream->mesh->stats.malformed_cnt++;
+	request_note(stream, request_of(stream)->info, MESH_WORK_FAILED);
 	mesh_stream_give_up(stream, err, RESET_CANCELLED);
 }
 
@@ -208,6 +219,10 @@ static void answer_whole(struct mesh_stream *stream, size_t more_len, bool fin)
 		mesh_request_read_error(stream, request->error, &end);
 	else if (request->info->number >= MESH_FIND_NODE)
 		mesh_note_useful(stream->mesh, stream->peer.key, 1);
+	if (!(stream->in.frame.flags & MESH_FLAG_ERROR))
+		request_note(stream, request->info, MESH_WORK_ANSWERED);
+	else if (end.code == MESH_CODE_INTERNAL || end.code == MESH_CODE_TIMEOUT)
+		request_note(stream, request->info, MESH_WORK_FAILED);
 	/* The peer's fin may come later: the stream ends now all the same. */
 	if (!fin)
 		mesh_transport_ops(stream->mesh)->reset(stream->transport, 0);

@@ -251,6 +251,7 @@ void relay_broker_close_tell(struct relay_broker *broker, struct broker_flow *fl
 void relay_broker_flow_end(struct relay_broker *broker, struct broker_flow *flow, unsigned leg,
 			   enum relay_end_why why)
 {
+	relay_broker_flow_note(broker, flow);
 	relay_broker_close_tell(broker, flow, leg, why);
 	relay_flow_close(broker->params.relay, flow->id);
 	relay_broker_flow_drop(broker, flow);

@@ -38,7 +38,9 @@ struct broker_flow {
 	uint16_t mtu;
 	uint8_t class;
 	bool is_open, is_free;
-	bool is_slow; /* its volume is used up */
+	bool has_carried;   /* both ends were heard, and params.carried knows */
+	uint64_t noted_len; /* bytes that params.carried knows of */
+	bool is_slow;	    /* its volume is used up */
 };
 
 enum broker_ask_kind { BROKER_OFFER, BROKER_LABEL, BROKER_CLOSE };
@@ -98,6 +100,8 @@ void relay_broker_ends_sweep(struct relay_broker *broker);
 /* flow_of: NULL: it is not open, or of another allocation. flow_drop: its legs leave their ends. */
 struct broker_flow *relay_broker_flow_of(const struct relay_broker *broker,
 					 struct relay_flow_id id);
+/* flow_note tells params.carried what the flow carried since it was told last. */
+void relay_broker_flow_note(struct relay_broker *broker, struct broker_flow *flow);
 void relay_broker_flow_drop(struct relay_broker *broker, struct broker_flow *flow);
 
 /* broker_ask.c. ask_begin sends an offer, with its fields set; WEFT_EFULL: there is no place. */

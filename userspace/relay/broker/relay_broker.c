@@ -138,9 +138,28 @@ static bool leg_is_told(const struct broker_flow *flow, const struct broker_leg 
 	       leg->told_slow == flow->is_slow;
 }
 
+void relay_broker_flow_note(struct relay_broker *broker, struct broker_flow *flow)
+{
+	const struct relay_broker_params *params = &broker->params;
+	struct relay_flow_view view;
+	uint64_t len;
+	bool is_first;
+
+	if (!params->carried || relay_flow_read(params->relay, flow->id, &view) < 0)
+		return;
+	len = view.bytes[0] + view.bytes[1] - flow->noted_len;
+	is_first = !flow->has_carried && view.packets[0] && view.packets[1];
+	if (!len && !is_first)
+		return;
+	flow->noted_len += len;
+	flow->has_carried |= is_first;
+	params->carried(params->ctx, flow->legs[0].end->key, len, is_first);
+}
+
 /* An end that has not got the newest label, or does not know that the volume ended, is told. */
 static void flow_look(struct relay_broker *broker, struct broker_flow *flow)
 {
+	relay_broker_flow_note(broker, flow);
 	if (broker->wall_s / WEFT_RELAY_KEY_LIFE_S >= flow->generation + RENEW_AFTER)
 		flow_renew(broker, flow);
 	for (unsigned leg = 0; leg < 2; leg++)

@@ -57,6 +57,11 @@ struct relay_broker_params {
 	/* FLOW_CLOSE may be a relay's word to this node as an end; answered here. NULL: it is none. */
 	void (*end_closed)(void *ctx, const uint8_t *key, const struct relay_close_message *message,
 			   uint64_t now_ns);
+	/*
+	 * A flow that opener asked for carried len more bytes; is_first: both its ends are heard by
+	 * now. Each four seconds, and where an end closes the flow. May be NULL.
+	 */
+	void (*carried)(void *ctx, const uint8_t *opener, uint64_t len, bool is_first);
 	void *ctx;
 	struct random *random;
 	struct fair_site site;

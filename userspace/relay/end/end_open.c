@@ -467,6 +467,8 @@ static void flow_turn(struct end_flow *flow)
 	struct relay_end *end = flow->end;
 
 	relay_end_spare_turn(flow);
+	if (end->now_ns >= flow->noted_ns + END_NOTE_NS)
+		relay_end_flow_note(flow);
 	if (flow->is_open && end->now_ns >= flow->expires_ns)
 		relay_end_flow_lose(flow);
 	if (flow_is_done(flow)) {

@@ -249,7 +249,10 @@ static bool flow_input(struct end_flow *flow, struct dgram *dgram, uint64_t now_
 {
 	flow->heard_ns = flow->relay->heard_ns = now_ns;
 	flow->heard_cnt++;
+	flow->heard_len += dgram->len;
 	flow->end->stats.heard_cnt++;
+	if (now_ns >= flow->noted_ns + END_NOTE_NS)
+		relay_end_hurry(flow->end, now_ns);
 	relay_end_spare_relabel(flow);
 	dgram->data += RELAY_MESSAGE_LABEL_LEN;
 	dgram->len -= RELAY_MESSAGE_LABEL_LEN;

@@ -338,10 +338,24 @@ struct end_flow *relay_end_flow_make(struct relay_end *end, struct end_relay *re
 	return flow;
 }
 
+void relay_end_flow_note(struct end_flow *flow)
+{
+	const struct relay_end_params *params = &flow->end->params;
+
+	if (!flow->heard_len)
+		return;
+	if (params->relayed && params->relayed(params->ctx, flow->relay->place.key, flow->peer,
+					       flow->heard_len, !flow->has_carried))
+		flow->has_carried = true;
+	flow->heard_len = 0;
+	flow->noted_ns = flow->end->now_ns;
+}
+
 void relay_end_flow_free(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 
+	relay_end_flow_note(flow);
 	relay_end_open_stop(flow);
 	relay_end_search_settle(flow, false);
 	if (flow->is_open)

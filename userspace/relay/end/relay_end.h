@@ -109,6 +109,13 @@ struct relay_end_params {
 	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
 	/* The relay opened a flow after took_ns, or is not there (0). May be NULL. At any time. */
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
+	/*
+	 * Through a flow of relay len more bytes came from peer; is_first: before it none had. Each
+	 * ten seconds, and at the flow's end. False: it does not count, so the next is the first
+	 * still. May be NULL. At any time.
+	 */
+	bool (*relayed)(void *ctx, const uint8_t *relay, const uint8_t *peer, uint64_t len,
+			bool is_first);
 	/* A grant to show to the relay of key; false: none. May be NULL. At any time. */
 	bool (*grant)(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant);
 	/* Others cannot write to this node first, as far as is known. May be NULL: they can. */

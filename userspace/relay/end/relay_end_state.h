@@ -106,10 +106,13 @@ struct end_flow {
 	unsigned carried_cnt;	   /* of out, its first ones: they travel with request */
 	struct end_queue in;	   /* of an offer, until the next turn */
 	uint64_t sent_cnt, heard_cnt;
+	uint64_t heard_len, noted_ns; /* bytes since relayed was called last, and when that was */
+	bool has_carried;	      /* relayed knows of the flow */
 	uint8_t reply[END_REPLY_CAP];
 };
 
 /* end_search.c: a peer is looked for at one relay after the other. */
+#define END_NOTE_NS	      10000000000ull /* between two words to params.relayed */
 #define END_SEARCH_CAP	      16
 #define END_SEARCH_PLACES_MAX (RELAY_END_PLACES_MAX + PEER_VIAS_MAX)
 struct end_search {
@@ -197,6 +200,8 @@ int relay_end_flow_relabel(struct end_flow *flow);
 void relay_end_flow_lose(struct end_flow *flow);
 /* relay_end_flow_retry: it is asked for as soon as END_RETRY_NS have passed since it was. */
 void relay_end_flow_retry(struct end_flow *flow);
+/* relay_end_flow_note tells params.relayed what came through it. */
+void relay_end_flow_note(struct end_flow *flow);
 /* relay_end_hurry: the next turn is to be soon. */
 void relay_end_hurry(struct relay_end *end, uint64_t at_ns);
 

@@ -166,6 +166,10 @@ static void test_verified_bytes_are_counted_for_the_peer_that_sent_them(void)
 	CHECK_EQ(duo.nodes[1].verified_len, BIG_LEN + 10);
 	CHECK_MEM(duo.nodes[1].verified_key, duo.nodes[0].key, MESH_KEY_LEN);
 	CHECK_EQ(duo.nodes[0].verified_len, 0);
+	/* The other side counts as many. */
+	CHECK_EQ(duo.nodes[0].sent_len, BIG_LEN + 10);
+	CHECK_MEM(duo.nodes[0].sent_key, duo.nodes[1].key, MESH_KEY_LEN);
+	CHECK_EQ(duo.nodes[1].sent_len, 0);
 	duo_fini(&duo);
 }
 

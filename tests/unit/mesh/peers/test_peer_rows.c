@@ -73,6 +73,43 @@ static void test_capabilities_survive_a_restart(void)
 	scratch_remove(dir);
 }
 
+static void test_contribution_survives_a_restart(void)
+{
+	struct contribution before, after;
+	uint8_t key[MESH_KEY_LEN];
+	char dir[SCRATCH_CAP];
+	struct store *store;
+
+	memset(key, 2, sizeof(key));
+	CHECK(scratch_make(dir));
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(rig_connected(&rig, 0, 1)); /* by an operator's word, so it is kept */
+	mesh_note_work(rig.nodes[0].mesh, key, MESH_WORK_OPENED, 40000000);
+	mesh_note_work(rig.nodes[0].mesh, key, MESH_WORK_TOOK, 30000000);
+	mesh_note_work(rig.nodes[0].mesh, key, MESH_WORK_GAVE, 70000000);
+	mesh_note_work(rig.nodes[0].mesh, key, MESH_WORK_RELAYED, 10000000);
+	CHECK(mesh_contribution(rig.nodes[0].mesh, key, &before));
+	CHECK_EQ(before.given, 120000000);
+	CHECK_EQ(before.relayed, 50000000);
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	store_flush(store);
+	store_crash(store);
+	rig_fini(&rig);
+
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(mesh_contribution(rig.nodes[0].mesh, key, &after));
+	CHECK_MEM(&before, &after, sizeof(after));
+	memset(key, 77, sizeof(key));
+	mesh_note_work(rig.nodes[0].mesh, key, MESH_WORK_GAVE, 1);
+	CHECK(!mesh_contribution(rig.nodes[0].mesh, key, &after));
+	CHECK_EQ(contribution_score(&after), 0);
+	rig_fini(&rig);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_record_that_the_store_refused_is_written_again(void)
 {
 	char dir[SCRATCH_CAP];
@@ -252,6 +289,7 @@ int main(void)
 {
 	RUN(test_rows_of_an_earlier_version_are_judged);
 	RUN(test_capabilities_survive_a_restart);
+	RUN(test_contribution_survives_a_restart);
 	RUN(test_record_that_the_store_refused_is_written_again);
 	RUN(test_token_survives_a_restart);
 	RUN(test_goodbye_writes_what_is_not_written_yet);

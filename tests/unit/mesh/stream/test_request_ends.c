@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How requests end: by time, by cancel, and with their peer. */
+#include "base/fair/contribution.h"
 #include "mesh_request_rig.h"
 
 static void test_silence_ends_by_timeout(void)
@@ -173,6 +174,64 @@ static void test_peer_that_leaves_fails_requests(void)
 	pair_fini();
 }
 
+static struct contribution contribution_of(uint8_t key_byte)
+{
+	struct contribution contribution;
+	uint8_t key[MESH_KEY_LEN];
+
+	memset(key, key_byte, sizeof(key));
+	(void)mesh_contribution(rig.nodes[0].mesh, key, &contribution);
+	return contribution;
+}
+
+static void test_answers_and_silence_count_for_the_peer(void)
+{
+	struct mesh_stats stats;
+	uint64_t success;
+
+	CHECK(pair_default());
+	CHECK(rig_connected(&rig, 0, 1));
+	CHECK_EQ(contribution_score(&(struct contribution){0}), 0);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(ask.reply.err, 0);
+	success = contribution_of(2).success;
+	CHECK_EQ(success, 125000);
+	rig_ask_fini(&ask);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
+	pair_net_run(&rig.net, 21 * PAIR_S);
+	CHECK_EQ(ask.reply.err, WEFT_ETIMEOUT);
+	CHECK_EQ(contribution_of(2).success, success - success / 8);
+	CHECK_EQ(contribution_of(9).success, 0);
+	mesh_stats(rig.nodes[0].mesh, &stats);
+	CHECK_EQ(stats.answered_cnt, 1);
+	CHECK_EQ(stats.unanswered_cnt, 1);
+	pair_fini();
+}
+
+/* An asker that is over a limit, or asks for what is not there, got an answer that says so. */
+static void test_no_and_not_here_are_no_failures(void)
+{
+	static const enum mesh_code codes[] = {MESH_CODE_REFUSED, MESH_CODE_BUSY, MESH_CODE_ABSENT,
+					       MESH_CODE_INTERNAL};
+
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		CHECK(pair_default());
+		CHECK(rig_connected(&rig, 0, 1));
+		CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		rig_ask_fini(&ask);
+		CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		kept.ops->answer_error(kept.incoming[0], codes[i], "no", 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK(ask.reply.err < 0);
+		CHECK_EQ(contribution_of(2).success,
+			 codes[i] == MESH_CODE_INTERNAL ? 125000 - 15625 : 125000);
+		pair_fini();
+	}
+}
+
 int main(void)
 {
 	RUN(test_silence_ends_by_timeout);
@@ -183,5 +242,7 @@ int main(void)
 	RUN(test_answer_after_cancel_is_closed);
 	RUN(test_closed_stream_fails_a_request);
 	RUN(test_peer_that_leaves_fails_requests);
+	RUN(test_answers_and_silence_count_for_the_peer);
+	RUN(test_no_and_not_here_are_no_failures);
 	return check_done();
 }

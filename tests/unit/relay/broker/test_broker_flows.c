@@ -230,6 +230,58 @@ static void test_a_clock_that_was_put_back_opens_flows(void)
 	end_all();
 }
 
+static struct {
+	unsigned word_cnt, first_cnt;
+	uint64_t len;
+	uint8_t opener[MESH_KEY_LEN];
+} carried;
+
+static void on_carried(void *ctx, const uint8_t *opener, uint64_t len, bool is_first)
+{
+	(void)ctx;
+	carried.word_cnt++;
+	carried.first_cnt += is_first;
+	carried.len += len;
+	memcpy(carried.opener, opener, MESH_KEY_LEN);
+}
+
+static void test_what_a_flow_carried_is_noted_while_it_is_open_and_at_its_end(void)
+{
+	struct weft_relay_flow *row;
+	struct end *opener, *peer;
+	unsigned leg;
+
+	memset(&carried, 0, sizeof(carried));
+	begin_with(&(struct relay_broker_params){.carried = on_carried});
+	opener = end_add();
+	peer = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	row = &relay_tables(relay)->flows[relay_flow_of_number(opener->flow.flow, &leg).idx];
+	run_ms(5000);
+	CHECK_EQ(carried.word_cnt, 0);
+	row->bytes[0] += 1000;
+	row->packets[0]++;
+	run_ms(5000);
+	/* The other end was not heard yet. */
+	CHECK_EQ(carried.len, 1000);
+	CHECK_EQ(carried.first_cnt, 0);
+	CHECK_MEM(carried.opener, opener->mesh->key, MESH_KEY_LEN);
+	row->bytes[1] += 500;
+	row->packets[1]++;
+	run_ms(5000);
+	CHECK_EQ(carried.len, 1500);
+	CHECK_EQ(carried.first_cnt, 1);
+	row->bytes[0] += 70;
+	CHECK_EQ(close_by(opener, opener->flow.flow), 0);
+	CHECK_EQ(carried.len, 1570);
+	CHECK_EQ(carried.first_cnt, 1);
+	/* The next flow in the row begins at nothing. */
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(5000);
+	CHECK_EQ(carried.len, 1570);
+	end_all();
+}
+
 static void test_a_flow_is_shown_with_both_keys(void)
 {
 	struct relay_broker_flow shown;
@@ -262,6 +314,7 @@ int main(void)
 	RUN(test_both_ends_learn_that_the_volume_ended_and_is_there_again);
 	RUN(test_a_flow_of_a_key_whose_volume_ended_begins_slow);
 	RUN(test_a_clock_that_was_put_back_opens_flows);
+	RUN(test_what_a_flow_carried_is_noted_while_it_is_open_and_at_its_end);
 	RUN(test_a_flow_is_shown_with_both_keys);
 	return check_done();
 }

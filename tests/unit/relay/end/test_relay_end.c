@@ -503,6 +503,37 @@ static void test_an_idle_flow_is_closed_after_two_minutes(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_what_a_flow_carried_is_noted_each_ten_seconds_and_at_its_end(void)
+{
+	struct relay_flow_message told;
+
+	relay_end_rig_init(&rig, NULL);
+	rig.is_uncounted = true;
+	relay_end_rig_run(&rig, 20 * NS_PER_S);
+	told = flow_open();
+	relay_end_rig_run(&rig, 20 * NS_PER_S);
+	CHECK_EQ(rig.carried_cnt, 0); /* nothing came */
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 1000));
+	relay_end_rig_run(&rig, 100 * NS_PER_MS);
+	CHECK_EQ(rig.carried_cnt, 1);
+	CHECK_EQ(rig.first_cnt, 1);
+	CHECK_EQ(rig.carried_len, 1000 + RELAY_MESSAGE_LABEL_LEN);
+	CHECK_EQ(rig.carried_relay, 0);
+	CHECK_EQ(rig.carried_peer, PEER);
+	for (unsigned i = 0; i < 90; i++) {
+		CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 1000));
+		relay_end_rig_run(&rig, 100 * NS_PER_MS);
+	}
+	CHECK_EQ(rig.carried_cnt, 1);
+	rig.is_uncounted = false;
+	relay_end_rig_run(&rig, 200 * NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).opened_now, 0);
+	CHECK_EQ(rig.carried_cnt, 2);
+	CHECK_EQ(rig.first_cnt, 2); /* the first did not count */
+	CHECK_EQ(rig.carried_len, 91 * (1000 + RELAY_MESSAGE_LABEL_LEN));
+	relay_end_rig_fini(&rig);
+}
+
 static void test_sessions_with_two_relays_are_kept(void)
 {
 	struct relay_end_config config;
@@ -541,6 +572,7 @@ int main(void)
 	RUN(test_a_silent_relay_is_probed_less_often_while_flows_are_idle);
 	RUN(test_a_flow_closed_by_its_peer_is_over);
 	RUN(test_an_idle_flow_is_closed_after_two_minutes);
+	RUN(test_what_a_flow_carried_is_noted_each_ten_seconds_and_at_its_end);
 	RUN(test_sessions_with_two_relays_are_kept);
 	return check_done();
 }
