@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "base/thread/poller.h"
@@ -12,6 +13,7 @@
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_proxy.h"
 #include "tcp/tcp_sockets.h"
 
 #define TRANSFER_LEN (64u << 20)
@@ -29,6 +31,7 @@ struct end {
 	uint64_t received_len, to_send_len;
 	unsigned ready_cnt, closed_cnt;
 	int close_err;
+	uint64_t close_code;
 	bool has_fin;
 };
 
@@ -53,6 +56,7 @@ static void on_closed(void *ctx, struct transport_conn *conn, const struct trans
 	end->conn = NULL;
 	end->closed_cnt++;
 	end->close_err = close->err;
+	end->close_code = close->code;
 }
 
 static void on_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
@@ -126,7 +130,7 @@ static const struct transport_events speaker = {
 	.stream_closed = on_stream_closed,
 };
 
-static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
+static void end_open_proxied(struct end *end, uint8_t seed, bool is_ipv6, const struct addr *proxy)
 {
 	struct addr listen = {.ip = {127, 0, 0, 1}, .family = ADDR_IPV4};
 	struct tcp_engine_params params = {.events = &speaker,
@@ -145,6 +149,7 @@ static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
 	CHECK_EQ(node_key_from_seed(key_seed, &end->key), 0);
 	params.key = end->key;
 	tcp_config_defaults(&params.config);
+	params.config.proxy = sockets.proxy = proxy ? *proxy : (struct addr){0};
 	CHECK_EQ(tcp_engine_new(&params, &end->engine), 0);
 	CHECK_EQ(poller_new(tcp_config_link_cap(&params.config) + 1, &end->poller), 0);
 	sockets.engine = end->engine;
@@ -154,6 +159,11 @@ static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
 	CHECK_EQ(tcp_sockets_open(&sockets, &end->sockets), 0);
 	CHECK_EQ(tcp_sockets_bound(end->sockets, bound), 1);
 	end->bound = bound[0];
+}
+
+static void end_open(struct end *end, uint8_t seed, bool is_ipv6)
+{
+	end_open_proxied(end, seed, is_ipv6, NULL);
 }
 
 static void end_close(struct end *end)
@@ -317,12 +327,66 @@ static void test_silent_clients_leave_a_place(void)
 	end_close(&b);
 }
 
+/* A dial of a peer on the Internet through a proxy that says answer, in two pieces, and its end. */
+static uint64_t proxied_code(const char *answer)
+{
+	static struct end a, b;
+	struct addr bound = {.ip = {127, 0, 0, 1}, .family = ADDR_IPV4}, proxy;
+	struct addr peer = {
+		.ip = {192, 0, 2, 1}, .port = 7001, .family = ADDR_IPV4, .transport = ADDR_TCP};
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&bound, &sa);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = -1;
+	char request[TCP_PROXY_REQUEST_CAP] = "";
+	ssize_t n = 0;
+
+	weft_assert(bind(listener, (const struct sockaddr *)&sa, len) == 0);
+	weft_assert(listen(listener, 1) == 0);
+	weft_assert(getsockname(listener, (struct sockaddr *)&sa, &len) == 0);
+	weft_assert(addr_from_sockaddr((const struct sockaddr *)&sa, &proxy) == 0);
+	end_open_proxied(&a, 1, false, &proxy);
+	end_open(&b, 2, false);
+	weft_assert(end_dial(&a, &peer, b.key) == 0);
+	for (unsigned i = 0; i < 100000 && n <= 0; i++) {
+		end_turn(&a);
+		if (client < 0)
+			client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+		n = client < 0 ? 0 : recv(client, request, sizeof(request) - 1, MSG_DONTWAIT);
+	}
+	weft_assert(strncmp(request, "CONNECT 192.0.2.1:7001 HTTP/1.1\r\n", 33) == 0);
+	for (size_t half = strlen(answer) / 2, i = 0; i < 2; i++) {
+		const char *at = answer + i * half;
+
+		(void)send(client, at, i ? strlen(at) : half, MSG_NOSIGNAL);
+		turn_for(&a, &b, 20 * NS_PER_MS, is_over);
+	}
+	close(client);
+	turn_for(&a, &b, 2 * NS_PER_S, is_over);
+	weft_assert(a.closed_cnt == 1 && tcp_engine_proxy(a.engine)->addr.port == proxy.port);
+	close(listener);
+	end_close(&a);
+	end_close(&b);
+	return a.close_err == WEFT_EUNREACHABLE ? a.close_code : UINT64_MAX;
+}
+
+static void test_a_proxy_that_does_not_connect_is_the_reason(void)
+{
+	CHECK_EQ(proxied_code("HTTP/1.1 407 No\r\nA: b\r\n\r\nbody"), 407);
+	CHECK_EQ(proxied_code("HTTP/1.1 302 Elsewhere\r\n\r\n"), 302);
+	CHECK_EQ(proxied_code("HTTP/1.1 200 Fine\r\nA: b"), TCP_PROXY_CUT);
+	CHECK_EQ(proxied_code("SSH-2.0-x\r\n"), TCP_PROXY_FOREIGN);
+	CHECK_EQ(proxied_code("HTTP/1.1 200 Fine\r\n\r\n\x15"), TCP_PROXY_FOREIGN);
+	/* Then the connection is open, and its end is the peer's. */
+	CHECK_EQ(proxied_code("HTTP/1.1 200 Fine\r\n\r\n"), UINT64_MAX);
+}
+
 int main(void)
 {
 	RUN(test_bytes_pass_over_the_loopback);
 	RUN(test_bytes_pass_over_ipv6);
 	RUN(test_a_closed_port_is_unreachable_at_once);
 	RUN(test_a_port_is_bound_once);
+	RUN(test_a_proxy_that_does_not_connect_is_the_reason);
 	RUN(test_silent_clients_leave_a_place);
 	return check_done();
 }

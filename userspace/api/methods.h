@@ -92,6 +92,19 @@ const char *api_punching_text(struct varlink_blocks *blocks, const struct api *a
 			      const uint8_t *key);
 
 /*
+ * proxy_fault.c. api_proxy_problem: what a fault of the HTTP proxy means (enum tcp_proxy_fault).
+ * api_proxy_failed: the newest connection through it failed, since_ns or later. api_proxy_text: how
+ * it does.
+ */
+struct api_proxy_problem {
+	char why[64];
+	const char *next;
+};
+void api_proxy_problem(unsigned fault, struct api_proxy_problem *out);
+bool api_proxy_failed(const struct api *api, uint64_t since_ns, struct api_proxy_problem *out);
+const char *api_proxy_text(const struct api *api);
+
+/*
  * method_ban.c. api_target_read reads the address, prefix or node id that a call
  * names. The id may be cut when it is a known peer's. False: call was failed.
  */

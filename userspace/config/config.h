@@ -52,7 +52,9 @@ struct node_config {
 	char state_dir[CONFIG_PATH_CAP];
 	char key_file[CONFIG_PATH_CAP];	       /* "": node.key, a credential or in state_dir */
 	char passphrase_file[CONFIG_PATH_CAP]; /* "": the key file is not sealed */
-	char user[CONFIG_NAME_CAP];	       /* "": do not change it */
+	char proxy_user_file
+		[CONFIG_PATH_CAP];  /* "": tcp.proxy wants no user, or a credential has it */
+	char user[CONFIG_NAME_CAP]; /* "": do not change it */
 	bool is_sandboxed;
 	bool keeps_core;      /* may be traced and dumped by its own user */
 	int log_level;	      /* enum log_level */

@@ -40,7 +40,8 @@ void config_print_reference(FILE *out)
 		fprintf(out, "Takes %s", config_range_format(key, range));
 		/* Paths and addresses depend on the user and the machine of the daemon. */
 		if (key->type != CONFIG_PATH && key->type != CONFIG_ADDRS &&
-		    key->type != CONFIG_NAME && key->type != CONFIG_SITE)
+		    key->type != CONFIG_NAME && key->type != CONFIG_SITE &&
+		    key->type != CONFIG_PROXY)
 			fprintf(out, "; default %s", config_value_format(key, config, value));
 		fprintf(out, ".%s\n", key->is_live ? " A reload applies it." : "");
 	}

@@ -236,11 +236,14 @@ NUMBER("tcp", "stream_cap", CONFIG_COUNT, tcp.stream_cap, 1, 10000000,
 	"Streams over TCP in all, of each worker."),
 NUMBER("tcp", "heap", CONFIG_SIZE, tcp.heap_cap, MIB, TIB,
 	"Memory for copies of what waits to be sent over TCP, of each worker. A connection has at most as much of it as is free."),
+TEXT("tcp", "proxy", CONFIG_PROXY, tcp.proxy,
+	"An HTTP proxy, http://ADDRESS:PORT, through which TCP connections to the Internet are opened (CONNECT). Those to the LAN go directly. The environment is not asked."),
+TEXT("tcp", "proxy_user_file", CONFIG_PATH, proxy_user_file,
+	"First line of this file is USER:PASSWORD for tcp.proxy. Empty: the credential tcp.proxy_user, else the proxy wants none."),
 
 WAYS("internet", mesh.ways[MESH_NETWORK_INTERNET],
 	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not."
-	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise."
-	" relay is QUIC through a relay, which is tried when the addresses are silent."
+	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise. relay is QUIC through a relay, which is tried when the addresses are silent."
 	" TCP that stands behind QUIC is dialled after QUIC was silent for 1 s, or first for an hour where it stayed silent."),
 WAYS("lan", mesh.ways[MESH_NETWORK_LAN],
 	"The same of private, link-local and loopback addresses. websocket is the name of a transport to come."),

@@ -18,6 +18,7 @@ enum config_type {
 	CONFIG_CHOICE,	 /* a word; the field is min + its place */
 	CONFIG_ADDRS,	 /* up to 8, separated by commas */
 	CONFIG_SITE,	 /* PREFIX/BITS:LENGTH, or empty */
+	CONFIG_PROXY,	 /* http://ADDRESS:PORT, or empty */
 	CONFIG_WAYS,	 /* transports, first to last: mesh/session/ways.h */
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/monotonic.h"
+#include "tcp/tcp_proxy.h"
 
 struct unit {
 	const char *suffix;
@@ -300,6 +301,34 @@ static int site_parse(const struct config_key *key, const char *text, struct nod
 	return 0;
 }
 
+/* The text is not repeated: a password may stand in it by mistake. */
+static int proxy_parse(const struct config_key *key, const char *text, struct node_config *config,
+		       char *why)
+{
+	struct addr addr = {0};
+
+	if (strchr(text, '@'))
+		return refuse(why, "a user and a password do not belong here: they are the first "
+				   "line of tcp.proxy_user_file");
+	if (*text && tcp_proxy_parse(text, &addr) < 0)
+		return refuse(why, "it is not http://ADDRESS:PORT; of a name, give the address");
+	memcpy((char *)config + key->off, &addr, sizeof(addr));
+	return 0;
+}
+
+static void proxy_format(const struct config_key *key, const struct node_config *config, char *text)
+{
+	struct addr addr;
+	char authority[ADDR_TEXT_CAP];
+
+	memcpy(&addr, (const char *)config + key->off, sizeof(addr));
+	text[0] = '\0';
+	if (addr.family == ADDR_NONE)
+		return;
+	addr.transport = ADDR_UDP; /* the text of TCP has a word in front */
+	snprintf(text, CONFIG_VALUE_CAP, "http://%s", addr_format(&addr, authority));
+}
+
 static int ways_parse(const struct config_key *key, const char *text, struct node_config *config,
 		      char *why)
 {
@@ -335,6 +364,8 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 		return addrs_parse(key, text, is_appended, config, why);
 	case CONFIG_SITE:
 		return site_parse(key, text, config, why);
+	case CONFIG_PROXY:
+		return proxy_parse(key, text, config, why);
 	case CONFIG_WAYS:
 		return ways_parse(key, text, config, why);
 	case CONFIG_COUNT:
@@ -377,6 +408,9 @@ const char *config_value_format(const struct config_key *key, const struct node_
 		return text;
 	case CONFIG_SITE:
 		return fair_site_format((const void *)((const char *)config + key->off), text);
+	case CONFIG_PROXY:
+		proxy_format(key, config, text);
+		return text;
 	case CONFIG_WAYS:
 		return mesh_ways_format((const void *)((const char *)config + key->off), text);
 	default:
@@ -414,6 +448,8 @@ const char *config_range_format(const struct config_key *key, char text[static C
 		return "up to 8 addresses, separated by commas";
 	case CONFIG_SITE:
 		return "PREFIX/BITS:LENGTH";
+	case CONFIG_PROXY:
+		return "http://ADDRESS:PORT";
 	case CONFIG_WAYS:
 		return "quic, quic6, quic4, tcp, tcp6, tcp4, relay in an order, or none";
 	case CONFIG_CHOICE:

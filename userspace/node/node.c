@@ -311,6 +311,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	*node->wall = (struct wall_clock){
 		.node = node, .started_ns = params->now_ns, .started_s = params->wall_s};
 	node->threads->config = node_worker_config(params->config);
+	node->threads->config.proxy_user = params->proxy_user;
 	node->threads->cid_epoch = node_cid_epoch(params);
 	node->threads->cids_rotated_ns = params->now_ns;
 	if (!params->is_simulated && params->config->worker_cnt > 1 &&

@@ -32,8 +32,10 @@ struct store;
  * for descriptors; the simulator turns it itself under a virtual clock.
  */
 struct node_params {
-	const struct node_config *config;    /* borrowed for the node's life */
-	const struct node_key *key;	     /* borrowed */
+	const struct node_config *config; /* borrowed for the node's life */
+	const struct node_key *key;	  /* borrowed */
+	const char *
+		proxy_user; /* borrowed for the node's life; user:password for tcp.proxy; NULL: none */
 	struct random *random;		     /* borrowed */
 	const struct last_crash *last_crash; /* borrowed; of the run before; NULL: not known */
 	struct packet_rx *rx;		     /* taken; NULL: UDP by config */

@@ -15,6 +15,7 @@
 
 struct load;
 struct node_key;
+struct tcp_proxy_view;
 struct ssl_st;
 struct random;
 
@@ -28,7 +29,7 @@ struct random;
  * Where the seam leaves room: done of a span is called once its bytes are encrypted, since TCP
  * repeats them by itself. acked follows what the peer's TCP acknowledged, and may be behind by what
  * the stream sent since the question before. A dial that TCP could not connect ends with
- * WEFT_EUNREACHABLE. A connection that the speaker refuses from conn_ready still ends with
+ * WEFT_EUNREACHABLE; its code is of enum tcp_proxy_fault. A connection that the speaker refuses from conn_ready still ends with
  * conn_closed; a stream refused from stream_opened is reset and not mentioned again. Data queued
  * when close is called goes first, as far as the connection's buffers hold it.
  */
@@ -49,6 +50,7 @@ struct tcp_config {
 	uint64_t window_len_max; /* credit of one stream, at most */
 	size_t heap_cap;	 /* bytes for copies of what waits to be sent */
 	uint32_t dgram_cap;	 /* datagrams of relay flows that wait, in all */
+	struct addr proxy; /* an HTTP proxy that the Internet is dialled through; ADDR_NONE: none */
 };
 void tcp_config_defaults(struct tcp_config *config);
 /* tcp_config_link_cap: links that an engine may have at once. */
@@ -78,6 +80,8 @@ struct tcp_figures {
  * shut says that nothing follows what was written.
  * close lets the link go; is_abort: what waits in it need not be delivered.
  * release gives the descriptor to the caller, and the link is gone. NULL: there are none.
+ * proxy_fault says why a dial through config's proxy did not connect (enum tcp_proxy_fault), so far.
+ *     NULL: nothing is dialled through one.
  */
 struct tcp_link;
 struct tcp_links;
@@ -89,6 +93,7 @@ struct tcp_links_ops {
 	void (*close)(struct tcp_link *link, bool is_abort);
 	int (*release)(struct tcp_link *link);
 	void (*figures)(struct tcp_link *link, struct tcp_figures *out_figures);
+	unsigned (*proxy_fault)(const struct tcp_link *link);
 };
 struct tcp_links {
 	const struct tcp_links_ops *ops;
@@ -211,6 +216,8 @@ void tcp_engine_drain(struct tcp_engine *engine);
 /* tcp_engine_expel ends handshakes under way with addresses that are not welcome now. How many. */
 unsigned tcp_engine_expel(struct tcp_engine *engine, uint64_t now_ns);
 void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_stats);
+/* tcp_engine_proxy: the proxy, and how dials through it went. */
+const struct tcp_proxy_view *tcp_engine_proxy(const struct tcp_engine *engine);
 
 /* Wire constants: codes of CLOSE and RESET that are the engine's own, the same as on QUIC. */
 #define TCP_CODE_REFUSED	0x7765660 /* the speaker or a limit says no */

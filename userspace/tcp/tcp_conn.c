@@ -40,6 +40,9 @@ static uint64_t conn_next_ns(const struct tcp_conn *conn)
 
 	if (conn->state == TCP_CONN_LINGER)
 		return conn->linger_ns;
+	if (conn->state == TCP_CONN_CONNECTING && conn->is_proxied &&
+	    config->handshake_timeout_ns > TCP_PROXY_ANSWER_NS)
+		return conn->began_ns + TCP_PROXY_ANSWER_NS;
 	if (conn->state != TCP_CONN_OPEN)
 		return conn->began_ns + config->handshake_timeout_ns;
 	if (!list_is_empty(&conn->records) && conn->wrote_ns + config->idle_timeout_ns < next_ns)
@@ -78,6 +81,27 @@ static void conn_expire_open(struct tcp_conn *conn)
 	tcp_conn_rearm(conn);
 }
 
+static void proxy_failed(struct tcp_engine *engine, unsigned fault)
+{
+	engine->stats.proxy_refused_cnt += fault >= TCP_PROXY_STATUS_MIN;
+	engine->stats.proxy_failed_cnt += fault < TCP_PROXY_STATUS_MIN;
+	engine->proxy.fault = fault;
+	engine->proxy.failed_ns = engine->now_ns;
+}
+
+/* The end of a dial that connects no more. */
+static struct transport_close dial_end(struct tcp_conn *conn)
+{
+	struct tcp_engine *engine = conn->engine;
+	struct transport_close end = {.err = WEFT_EUNREACHABLE};
+
+	if (conn->is_proxied) {
+		end.code = engine->links->ops->proxy_fault(conn->link);
+		proxy_failed(engine, (unsigned)end.code);
+	}
+	return end;
+}
+
 static void conn_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
@@ -92,7 +116,7 @@ static void conn_expire(struct timer *timer, uint64_t now_ns)
 		conn_expire_open(conn);
 	} else {
 		if (conn->state == TCP_CONN_CONNECTING)
-			late.err = WEFT_EUNREACHABLE;
+			late = dial_end(conn);
 		engine->stats.handshake_timeout_cnt++;
 		tcp_conn_shut(conn, &late, false);
 	}
@@ -146,8 +170,14 @@ int tcp_conn_dial(struct tcp_engine *engine, const struct transport_dial *dial,
 		pool_release(&engine->conns, conn);
 		return WEFT_EFULL;
 	}
+	conn->is_proxied = engine->links->ops->proxy_fault &&
+			   engine->config.proxy.family != ADDR_NONE &&
+			   tcp_proxy_serves(&dial->remote);
+	engine->stats.proxied_cnt += conn->is_proxied;
 	err = engine->links->ops->dial(engine->links, conn, &dial->remote, &conn->link);
 	if (err < 0) {
+		if (conn->is_proxied)
+			proxy_failed(engine, TCP_PROXY_ABSENT);
 		tcp_share_release(conn);
 		pool_release(&engine->conns, conn);
 		return err == WEFT_EFULL ? err : WEFT_EUNREACHABLE;
@@ -221,6 +251,9 @@ void tcp_engine_connected(struct tcp_conn *conn, const struct addr *local, uint6
 	conn->local = *local;
 	conn->state = TCP_CONN_SHAKING;
 	conn->heard_ns = conn->engine->now_ns;
+	if (conn->is_proxied)
+		conn->engine->proxy.opened_ns = conn->engine->now_ns;
+	tcp_conn_rearm(conn);
 	if (tcp_handshake_start(conn) < 0)
 		tcp_conn_shut(conn, &full, false);
 	else if (tcp_handshake_step(conn))
@@ -283,15 +316,17 @@ void tcp_engine_writable(struct tcp_conn *conn)
 
 void tcp_engine_lost(struct tcp_conn *conn, int err, uint64_t now_ns)
 {
-	const struct transport_close unreachable = {.err = WEFT_EUNREACHABLE};
+	struct transport_close end;
 
 	(void)err;
 	if (now_ns > conn->engine->now_ns)
 		conn->engine->now_ns = now_ns;
-	if (conn->state == TCP_CONN_CONNECTING)
-		tcp_conn_shut(conn, &unreachable, false);
-	else
+	if (conn->state != TCP_CONN_CONNECTING) {
 		tcp_conn_lost(conn);
+		return;
+	}
+	end = dial_end(conn);
+	tcp_conn_shut(conn, &end, false);
 }
 
 void tcp_conn_refuse(struct tcp_conn *conn, uint64_t code, const char *reason)

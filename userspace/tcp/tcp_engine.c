@@ -133,6 +133,7 @@ int tcp_engine_new(const struct tcp_engine_params *params, struct tcp_engine **o
 		return -ENOMEM;
 	engine->transport.ops = &tcp_transport_ops;
 	engine->config = params->config;
+	engine->proxy.addr = params->config.proxy;
 	engine->events = params->events;
 	engine->ctx = params->ctx;
 	engine->refuses = params->refuses;
@@ -296,4 +297,9 @@ void tcp_engine_stats(const struct tcp_engine *engine, struct tcp_stats *out_sta
 	out_stats->heap_used_len = usage.used_len;
 	out_stats->heap_peak_len = usage.peak_len;
 	out_stats->heap_cap = usage.cap;
+}
+
+const struct tcp_proxy_view *tcp_engine_proxy(const struct tcp_engine *engine)
+{
+	return &engine->proxy;
 }

@@ -10,6 +10,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "base/thread/poller.h"
 #include "base/timer.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_proxy.h"
 
 #define READ_LEN	    (256u << 10)
 #define BACKLOG		    4096
@@ -32,13 +34,23 @@
  */
 #define NOTSENT_LEN (256 << 10)
 
+enum link_state {
+	LINK_CONNECTING,
+	LINK_ASKING, /* the proxy to connect it to peer, and waiting for its answer */
+	LINK_OPEN,
+};
+
 struct tcp_link {
 	struct poller_watch watch;
 	struct tcp_sockets *sockets;
 	struct tcp_conn *conn;
 	uint64_t written_len;
 	unsigned interest;
-	bool is_connecting;
+	enum link_state state;
+	struct addr local, peer; /* until it is open */
+	bool is_proxied;
+	unsigned fault; /* enum tcp_proxy_fault */
+	struct tcp_proxy_reader answer;
 };
 
 struct listener {
@@ -61,6 +73,8 @@ struct tcp_sockets {
 	struct addr failed; /* an address that was not bound, and why */
 	int failed_err;	    /* 0: none */
 	uint8_t *buffer;
+	struct addr proxy;
+	char proxy_field[TCP_PROXY_FIELD_CAP]; /* "": it wants no user */
 };
 
 /* --- one link --- */
@@ -82,6 +96,65 @@ static void link_free(struct tcp_link *link)
 	pool_release(&link->sockets->pool, link);
 }
 
+static void link_open(struct tcp_link *link, uint64_t now_ns)
+{
+	link->state = LINK_OPEN;
+	link_watch(link, POLLER_IN);
+	tcp_engine_connected(link->conn, &link->local, now_ns);
+}
+
+/* --- through a proxy --- */
+
+static void link_refuse(struct tcp_link *link, unsigned fault, uint64_t now_ns)
+{
+	link->fault = fault;
+	tcp_engine_lost(link->conn, -ECONNREFUSED, now_ns);
+}
+
+/* A new socket takes the whole request, or the proxy is no use. */
+static void link_ask(struct tcp_link *link, uint64_t now_ns)
+{
+	char request[TCP_PROXY_REQUEST_CAP];
+	size_t len = tcp_proxy_request_write(&link->peer, link->sockets->proxy_field, request);
+	ssize_t n = send(link->watch.fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	explicit_bzero(request, sizeof(request));
+	link->fault = TCP_PROXY_SILENT;
+	if (n != (ssize_t)len) {
+		link_refuse(link, TCP_PROXY_CUT, now_ns);
+		return;
+	}
+	link->state = LINK_ASKING;
+	link_watch(link, POLLER_IN);
+}
+
+/* A peer that was not asked yet says nothing: bytes behind an answer that opens are not its own. */
+static void link_hear(struct tcp_link *link, uint64_t now_ns)
+{
+	char data[TCP_PROXY_ANSWER_MAX];
+	size_t used;
+	ssize_t n = recv(link->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+	int rv;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		link_refuse(link, TCP_PROXY_CUT, now_ns);
+		return;
+	}
+	rv = tcp_proxy_read(&link->answer, data, (size_t)n, &used);
+	if (rv == 0)
+		return;
+	if (rv == 1 && link->answer.status >= 300)
+		link_refuse(link, link->answer.status, now_ns);
+	else if (rv == 1 && used == (size_t)n)
+		link_open(link, now_ns);
+	else
+		link_refuse(link, TCP_PROXY_FOREIGN, now_ns);
+}
+
+/* --- reading and connecting --- */
+
 /* The result of a non-blocking connect. */
 static void link_connected(struct tcp_link *link, uint64_t now_ns)
 {
@@ -100,9 +173,11 @@ static void link_connected(struct tcp_link *link, uint64_t now_ns)
 		return;
 	}
 	local.transport = ADDR_TCP;
-	link->is_connecting = false;
-	link_watch(link, POLLER_IN);
-	tcp_engine_connected(link->conn, &local, now_ns);
+	link->local = local;
+	if (link->is_proxied)
+		link_ask(link, now_ns);
+	else
+		link_open(link, now_ns);
 }
 
 static void link_read(struct tcp_link *link, uint64_t now_ns)
@@ -122,8 +197,12 @@ static void link_ready(struct poller_watch *watch, unsigned events, uint64_t now
 {
 	struct tcp_link *link = container_of(watch, struct tcp_link, watch);
 
-	if (link->is_connecting) {
+	if (link->state == LINK_CONNECTING) {
 		link_connected(link, now_ns);
+		return;
+	}
+	if (link->state == LINK_ASKING) {
+		link_hear(link, now_ns);
 		return;
 	}
 	if (events & POLLER_OUT) {
@@ -154,6 +233,7 @@ static struct tcp_link *link_new(struct tcp_sockets *sockets, int fd, unsigned i
 	link->watch.fd = fd;
 	link->watch.ready = link_ready;
 	link->interest = interest;
+	link->state = interest == POLLER_OUT ? LINK_CONNECTING : LINK_OPEN;
 	if (poller_add(sockets->poller, &link->watch, interest) < 0) {
 		pool_release(&sockets->pool, link);
 		return NULL;
@@ -168,8 +248,9 @@ static int op_dial(struct tcp_links *links, struct tcp_conn *conn, const struct 
 		   struct tcp_link **out_link)
 {
 	struct tcp_sockets *sockets = (struct tcp_sockets *)links;
+	bool is_proxied = sockets->proxy.family != ADDR_NONE && tcp_proxy_serves(remote);
 	struct sockaddr_storage sa;
-	unsigned sa_len = addr_to_sockaddr(remote, &sa);
+	unsigned sa_len = addr_to_sockaddr(is_proxied ? &sockets->proxy : remote, &sa);
 	struct tcp_link *link;
 	int fd, err = 0;
 
@@ -184,7 +265,9 @@ static int op_dial(struct tcp_links *links, struct tcp_conn *conn, const struct 
 		return err < 0 ? err : WEFT_EFULL;
 	}
 	link->conn = conn;
-	link->is_connecting = true;
+	link->peer = *remote;
+	link->is_proxied = is_proxied;
+	link->fault = is_proxied ? TCP_PROXY_ABSENT : TCP_PROXY_OK;
 	*out_link = link;
 	return 0;
 }
@@ -250,6 +333,11 @@ static void op_figures(struct tcp_link *link, struct tcp_figures *out_figures)
 	};
 }
 
+static unsigned op_proxy_fault(const struct tcp_link *link)
+{
+	return link->fault;
+}
+
 static const struct tcp_links_ops socket_ops = {
 	.dial = op_dial,
 	.write = op_write,
@@ -257,6 +345,7 @@ static const struct tcp_links_ops socket_ops = {
 	.close = op_close,
 	.release = op_release,
 	.figures = op_figures,
+	.proxy_fault = op_proxy_fault,
 };
 
 /* --- listening --- */
@@ -395,8 +484,12 @@ int tcp_sockets_open(const struct tcp_sockets_params *params, struct tcp_sockets
 	sockets->engine = params->engine;
 	sockets->poller = params->poller;
 	sockets->timers = params->timers;
+	sockets->proxy = params->proxy;
 	timer_init(&sockets->accept_timer, accept_again);
-	err = arena_open(&sockets->arena, ARENA_GROWS);
+	err = params->proxy_user ? tcp_proxy_field_write(params->proxy_user, sockets->proxy_field)
+				 : 0;
+	if (err == 0)
+		err = arena_open(&sockets->arena, ARENA_GROWS);
 	if (err == 0)
 		err = pool_init(&sockets->pool, &sockets->arena, sizeof(struct tcp_link),
 				params->link_cap);
@@ -430,6 +523,7 @@ void tcp_sockets_close(struct tcp_sockets *sockets)
 	for (unsigned i = 0; i < sockets->listener_cnt; i++)
 		close(sockets->listeners[i].watch.fd);
 	arena_close(&sockets->arena);
+	explicit_bzero(sockets->proxy_field, sizeof(sockets->proxy_field));
 	free(sockets);
 }
 

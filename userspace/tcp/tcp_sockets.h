@@ -27,11 +27,13 @@ struct tcp_sockets_params {
 	struct timer_wheel *timers;
 	const struct addr *listen; /* port 0: the kernel's choice */
 	unsigned listen_cnt;
-	unsigned link_cap; /* tcp_config_link_cap */
-	bool is_shared;	   /* other workers listen on the same ports */
+	unsigned link_cap;	/* tcp_config_link_cap */
+	bool is_shared;		/* other workers listen on the same ports */
+	struct addr proxy;	/* as the engine's config has it */
+	const char *proxy_user; /* user:password there, copied; NULL: none */
 };
 /*
- * tcp_sockets_open: 0 with *out_sockets, WEFT_EFULL, or -errno. An address that cannot be bound,
+ * tcp_sockets_open: 0 with *out_sockets, WEFT_EFULL, WEFT_EMALFORMED (proxy_user), or -errno. An address that cannot be bound,
  * since another program has its port, is left out, and tcp_sockets_failed names it and says why.
  */
 WEFT_MUST_CHECK

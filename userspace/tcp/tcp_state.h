@@ -13,6 +13,7 @@
 #include "base/timer.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_frame.h"
+#include "tcp/tcp_proxy.h"
 #include "tls/tls.h"
 
 /*
@@ -131,6 +132,7 @@ struct tcp_conn {
 	size_t copied_len;		 /* of the heap */
 	uint8_t pong[TCP_FRAME_PING_LEN];
 	bool is_pong_due, is_ping_due;
+	bool is_proxied; /* dialled through the proxy */
 	bool is_dialler, is_shaking, is_ready, is_announced, is_resumed;
 	bool is_blocked;    /* the link takes nothing now */
 	bool is_start_next; /* which list has the next frame when both have streams */
@@ -195,6 +197,7 @@ struct tcp_engine {
 	struct fair_conns shares;
 	uint8_t *plain; /* TCP_FRAME_RECORD_LEN: what TLS gave, or is to have */
 	struct tcp_stats stats;
+	struct tcp_proxy_view proxy;
 };
 
 /* tcp_config_linger_cap: connections that linger, at most. */

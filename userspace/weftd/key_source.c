@@ -14,6 +14,7 @@
 #include "base/folder.h"
 #include "crypto/node_key.h"
 #include "config/config.h"
+#include "tcp/tcp_proxy.h"
 
 /* credential_path: false when the service manager gave no credential of that name. */
 static bool credential_path(const char *name, char path[static CONFIG_PATH_CAP])
@@ -25,37 +26,69 @@ static bool credential_path(const char *name, char path[static CONFIG_PATH_CAP])
 	       access(path, F_OK) == 0;
 }
 
-int weftd_key_source_passphrase(const struct node_config *config,
-				char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
-				char message[static KEY_SOURCE_MESSAGE_CAP])
+/*
+ * secret_read reads the first line of the file at configured, else of the credential; "" where there
+ * is neither. what names it in message.
+ */
+static int secret_read(const char *configured, const char *credential, const char *what,
+		       char secret[static KEY_SOURCE_PASSPHRASE_CAP],
+		       char message[static KEY_SOURCE_MESSAGE_CAP])
 {
 	char path[CONFIG_PATH_CAP];
 	FILE *file;
 	int err = 0;
 
-	passphrase[0] = '\0';
-	snprintf(path, sizeof(path), "%s", config->passphrase_file);
-	if (!*path && !credential_path("node.passphrase", path))
+	secret[0] = '\0';
+	snprintf(path, sizeof(path), "%s", configured);
+	if (!*path && !credential_path(credential, path))
 		return 0;
 	file = fopen(path, "re");
 	if (!file) {
 		err = -errno;
-		snprintf(message, KEY_SOURCE_MESSAGE_CAP, "passphrase file %s: %s", path,
+		snprintf(message, KEY_SOURCE_MESSAGE_CAP, "%s file %s: %s", what, path,
 			 strerror(-err));
 		return err;
 	}
-	/* Unbuffered: the passphrase stays in no other buffer. */
+	/* Unbuffered: the secret stays in no other buffer. */
 	setvbuf(file, NULL, _IONBF, 0);
-	if (!fgets(passphrase, KEY_SOURCE_PASSPHRASE_CAP, file))
-		passphrase[0] = '\0';
+	if (!fgets(secret, KEY_SOURCE_PASSPHRASE_CAP, file))
+		secret[0] = '\0';
 	fclose(file);
-	passphrase[strcspn(passphrase, "\r\n")] = '\0';
-	if (!*passphrase) {
-		snprintf(message, KEY_SOURCE_MESSAGE_CAP,
-			 "passphrase file %s: its first line is empty", path);
+	secret[strcspn(secret, "\r\n")] = '\0';
+	if (!*secret) {
+		snprintf(message, KEY_SOURCE_MESSAGE_CAP, "%s file %s: its first line is empty",
+			 what, path);
 		return WEFT_EMALFORMED;
 	}
 	return 0;
+}
+
+int weftd_key_source_passphrase(const struct node_config *config,
+				char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
+				char message[static KEY_SOURCE_MESSAGE_CAP])
+{
+	return secret_read(config->passphrase_file, "node.passphrase", "passphrase", passphrase,
+			   message);
+}
+
+int weftd_key_source_proxy_user(const struct node_config *config,
+				char user[static KEY_SOURCE_PASSPHRASE_CAP],
+				char message[static KEY_SOURCE_MESSAGE_CAP])
+{
+	char field[TCP_PROXY_FIELD_CAP];
+	int err =
+		secret_read(config->proxy_user_file, "tcp.proxy_user", "proxy user", user, message);
+
+	if (err < 0 || !*user)
+		return err;
+	err = tcp_proxy_field_write(user, field);
+	explicit_bzero(field, sizeof(field));
+	if (err < 0)
+		snprintf(message, KEY_SOURCE_MESSAGE_CAP,
+			 "proxy user file: its first line is not USER:PASSWORD of at most %d "
+			 "bytes",
+			 TCP_PROXY_USER_MAX);
+	return err;
 }
 
 static int load_or_make(const char *path, const char *passphrase, struct node_key **out_key)

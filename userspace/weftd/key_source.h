@@ -30,5 +30,13 @@ WEFT_MUST_CHECK
 int weftd_key_source_passphrase(const struct node_config *config,
 				char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
 				char message[static KEY_SOURCE_MESSAGE_CAP]);
+/*
+ * weftd_key_source_proxy_user: what tcp.proxy is told, "user:password", from the configured file,
+ * else the credential "tcp.proxy_user"; "" when there is neither. Errors as above. The caller wipes it.
+ */
+WEFT_MUST_CHECK
+int weftd_key_source_proxy_user(const struct node_config *config,
+				char user[static KEY_SOURCE_PASSPHRASE_CAP],
+				char message[static KEY_SOURCE_MESSAGE_CAP]);
 
 #endif

@@ -58,6 +58,7 @@ struct daemon {
 	int stop_fd; /* readable from the first signal that ends, until the loop takes that */
 	struct timer watchdog;
 	bool is_stopping;
+	char proxy_user[KEY_SOURCE_PASSPHRASE_CAP]; /* "": none */
 };
 
 static int print_plan(const struct node_config *config)
@@ -300,10 +301,22 @@ static int start_failed(int err, const char *what)
 	return exit_of(err);
 }
 
+static int secrets_load(struct daemon *daemon, struct node_key **out_key)
+{
+	char message[KEY_SOURCE_MESSAGE_CAP];
+	int err = weftd_key_source_proxy_user(daemon->config, daemon->proxy_user, message);
+
+	if (err == 0)
+		err = weftd_key_source_load(daemon->config, out_key, message);
+	if (err < 0)
+		log_error("%s%s", message, start_advice(err, "key"));
+	return err;
+}
+
 static int daemon_start(const struct node_config *config)
 {
 	struct daemon daemon = {.config = config};
-	char message[KEY_SOURCE_MESSAGE_CAP], what[NODE_WHAT_CAP] = "start";
+	char what[NODE_WHAT_CAP] = "start";
 	struct node_key *key = NULL;
 	struct last_crash last_crash;
 	struct random random;
@@ -322,16 +335,14 @@ static int daemon_start(const struct node_config *config)
 		log_error("signals: %s", weft_err_text(err));
 		goto close_notify;
 	}
-	err = weftd_key_source_load(config, &key, message);
-	if (err < 0) {
-		log_error("%s%s", message, start_advice(err, "key"));
+	if (secrets_load(&daemon, &key) < 0)
 		goto close_signals;
-	}
 	report_fd = crash_report_open(config, &last_crash);
 	random_init_system(&random);
 	struct node_params params = {
 		.config = config,
 		.key = key,
+		.proxy_user = *daemon.proxy_user ? daemon.proxy_user : NULL,
 		.launcher = launcher,
 		.random = &random,
 		.last_crash = &last_crash,
@@ -350,6 +361,7 @@ static int daemon_start(const struct node_config *config)
 		last_crash_close(config->state_dir, report_fd);
 free_key:
 	node_key_free(key);
+	explicit_bzero(daemon.proxy_user, sizeof(daemon.proxy_user));
 close_signals:
 	close(daemon.stop_fd);
 	close(daemon.signals.fd);

@@ -151,6 +151,8 @@ int worker_carriers_listen(struct worker *worker, const struct worker_params *pa
 		.listen = listen,
 		.link_cap = tcp_config_link_cap(params->config->tcp),
 		.is_shared = params->config->worker_cnt > 1,
+		.proxy = params->config->tcp->proxy,
+		.proxy_user = params->config->proxy_user,
 	};
 
 	if (!worker->tcp)

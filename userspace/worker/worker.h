@@ -83,7 +83,8 @@ struct worker_config {
 	const struct quic_config *quic;
 	const struct tcp_config *tcp;
 	const struct mesh_config *mesh;
-	const char *store_dir; /* for messages */
+	const char *proxy_user; /* user:password for tcp->proxy; NULL: none */
+	const char *store_dir;	/* for messages */
 	unsigned worker_cnt;
 	unsigned job_threads, job_cap;
 	uint32_t session_cap;	   /* addresses that ingress knows as validated */

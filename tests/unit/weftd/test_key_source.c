@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weftd/key_source.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,12 +123,41 @@ static void test_a_passphrase_seals_and_is_needed_again(void)
 	scratch_remove(dir);
 }
 
+static void test_a_proxy_user_is_read_and_judged(void)
+{
+	char path[SCRATCH_CAP + 16], user[KEY_SOURCE_PASSPHRASE_CAP];
+
+	begin();
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), 0);
+	CHECK_STR(user, "");
+	scratch_write(scratch_path(path, sizeof(path), dir, "user"), "mole:of hills\nmore\n", 19);
+	snprintf(config.proxy_user_file, sizeof(config.proxy_user_file), "%s", path);
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), 0);
+	CHECK_STR(user, "mole:of hills");
+	scratch_write(path, "secret\n", 7);
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), WEFT_EMALFORMED);
+	CHECK(strstr(message, "USER:PASSWORD") && !strstr(message, "secret"));
+	scratch_write(path, "\n", 1);
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), WEFT_EMALFORMED);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), -ENOENT);
+	CHECK(strstr(message, path));
+	config.proxy_user_file[0] = '\0';
+	scratch_write(scratch_path(path, sizeof(path), dir, "tcp.proxy_user"), "a:b", 3);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	CHECK_EQ(weftd_key_source_proxy_user(&config, user, message), 0);
+	CHECK_STR(user, "a:b");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	scratch_remove(dir);
+}
+
 int main(void)
 {
 	RUN(test_the_first_start_makes_the_key_that_later_ones_load);
 	RUN(test_a_named_key_file_must_be_there);
 	RUN(test_a_key_that_others_may_read_is_refused);
 	RUN(test_credentials_come_before_the_state_folder);
+	RUN(test_a_proxy_user_is_read_and_judged);
 	RUN(test_a_passphrase_seals_and_is_needed_again);
 	return check_done();
 }

@@ -179,6 +179,14 @@ static void crash_look(const struct api *api, struct look *look)
 			    "send crash.last of the state folder to its makers");
 }
 
+static void proxy_look(const struct api *api, struct look *look)
+{
+	struct api_proxy_problem problem;
+
+	if (api_proxy_failed(api, 0, &problem))
+		problem_add(look, varlink_text(look->blocks, problem.why), problem.next);
+}
+
 struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 			     const struct figures *figures, uint64_t now_ns)
 {
@@ -192,6 +200,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 	store_look(api, figures, &look);
 	gets_look(api, &look);
 	files_look(api, &look);
+	proxy_look(api, &look);
 	dht = dht_text(api, now_ns, &look);
 	while (api->follows && (follow = shares_follows_next(api->follows, follow)))
 		follow_cnt++;
@@ -200,6 +209,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 		.problems = look.problems,
 		.reachability = reachability(blocks, api, figures),
 		.dht = dht,
+		.proxy = api_proxy_text(api),
 		.xdp = xdp_text(blocks, api),
 		.gateway = api->web ? varlink_format(blocks, "http://%s/", api->config->web.listen)
 				    : "off",

@@ -27,7 +27,7 @@ static const enum api_incident_kind kinds[] = {
 	[INCIDENT_VIOLATION] = API_INCIDENT_KIND_VIOLATION,
 };
 
-#define END_TEXT_CAP 96
+#define END_TEXT_CAP 192
 
 /* Sessions that ended without a word from either side. */
 static const char *silent_end_text(const struct transport_close *end)
@@ -48,12 +48,24 @@ static const char *silent_end_text(const struct transport_close *end)
 	}
 }
 
+/* Dials that TCP did not connect have a code where the HTTP proxy is the cause. */
+static const char *proxy_text(const struct transport_close *end, char text[static END_TEXT_CAP])
+{
+	struct api_proxy_problem problem;
+
+	api_proxy_problem((unsigned)end->code, &problem);
+	snprintf(text, END_TEXT_CAP, "%s: %s", problem.why, problem.next);
+	return text;
+}
+
 static const char *end_text(const struct transport_close *end, char text[static END_TEXT_CAP])
 {
 	unsigned long long code = end->code;
 
 	if (end->is_reset)
 		return "the peer no longer knew the connection (stateless reset)";
+	if (end->err == WEFT_EUNREACHABLE && end->code && !end->is_protocol_code)
+		return proxy_text(end, text);
 	if (end->err == WEFT_EWRONGKEY || end->err == WEFT_ETIMEOUT ||
 	    end->err == WEFT_EUNREACHABLE)
 		return silent_end_text(end);

@@ -125,6 +125,17 @@ static void run_tell_verdict(struct check_run *run, const char *failed_step, con
 	run_free(run);
 }
 
+static void run_tell_silence(struct check_run *run)
+{
+	struct api_proxy_problem problem;
+
+	if (api_proxy_failed(run->api, run->dialled_ns, &problem))
+		run_tell_verdict(run, "dial", problem.why, problem.next);
+	else
+		run_tell_verdict(run, "dial", "none of these addresses answers",
+				 "check that weftd runs there and that no firewall drops UDP");
+}
+
 static void run_tell_dial(struct check_run *run, int err)
 {
 	run_tell_step(
@@ -142,8 +153,7 @@ static void run_tell_dial(struct check_run *run, int err)
 		run_tell_verdict(run, "dial", "it refuses sessions with this node",
 				 "ask its operator; the bans of this side are in: weft ban list");
 	else
-		run_tell_verdict(run, "dial", "none of these addresses answers",
-				 "check that weftd runs there and that no firewall drops UDP");
+		run_tell_silence(run);
 }
 
 static void run_pinged(void *arg, int err, uint64_t rtt_ns)

@@ -86,6 +86,7 @@ static void connecting_fail_silent(const struct connecting *connecting)
 	const struct api *api = connecting->api;
 	char why[192], addr[ADDR_TEXT_CAP] = "the addresses it was known by", more[32] = "";
 	const struct addr *excluded;
+	struct api_proxy_problem problem;
 	struct mesh_peer_info peer;
 	unsigned blocked_cnt = 0;
 	int err = 0;
@@ -99,6 +100,11 @@ static void connecting_fail_silent(const struct connecting *connecting)
 	}
 	if ((excluded = excluded_addr(connecting, &peer))) {
 		connecting_fail_excluded(connecting, excluded);
+		return;
+	}
+	if (api_proxy_failed(api, connecting->started_ns, &problem)) {
+		control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name, problem.why,
+			     problem.next);
 		return;
 	}
 	for (unsigned i = 0; i < connecting->addr_cnt; i++) {

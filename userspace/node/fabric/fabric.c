@@ -297,9 +297,9 @@ static int open_provider(struct fabric *fabric)
 	const struct node_config *config = node->config;
 	/* Paths that hold a secret or lead to another program's rights. */
 	const char *const hidden[PROVIDER_HIDDEN_MAX] = {
-		config->state_dir,	   config->control_path,   config->key_file,
-		config->passphrase_file,   config->web.token_file, getenv("CREDENTIALS_DIRECTORY"),
-		getenv("XDG_RUNTIME_DIR"),
+		config->state_dir,	   config->control_path,    config->key_file,
+		config->passphrase_file,   config->web.token_file,  getenv("CREDENTIALS_DIRECTORY"),
+		getenv("XDG_RUNTIME_DIR"), config->proxy_user_file,
 	};
 	const struct provider_params params = {
 		.config = node->config->fabric.provider,
