@@ -29,6 +29,7 @@ struct overlay_claim {
 	uint8_t writer[OVERLAY_WRITER_LEN]; /* a key holds one value of each writer */
 	uint64_t seq;			    /* the highest wins; of equal ones is_newer decides */
 	uint64_t created_s, expires_s;	    /* wall clock */
+	unsigned teller; /* of a get: a number of the node that gave it, 0: this node */
 };
 
 /* A value, its tag first, and the name that it lies under. Borrowed. */

@@ -211,6 +211,12 @@ static void on_find_node(void *ctx, const struct mesh_call *call, uint64_t now_n
 		answer_found(overlay, call, &found, OVERLAY_NODES_TOLD);
 }
 
+static bool claims_are_equal(const struct overlay_claim *a, const struct overlay_claim *b)
+{
+	return memcmp(a->writer, b->writer, sizeof(a->writer)) == 0 && a->seq == b->seq &&
+	       a->created_s == b->created_s && a->expires_s == b->expires_s;
+}
+
 /* Is kept, which was taken when it was good, good now? */
 static bool stored_is_good(struct overlay *overlay, struct overlay_stored *kept, uint64_t wall_s)
 {
@@ -227,7 +233,7 @@ static bool stored_is_good(struct overlay *overlay, struct overlay_stored *kept,
 		return true;
 	kept->is_checked = overlay_rules_judge(&overlay->rules, &value, wall_s, &rule, &claim) ==
 				   OVERLAY_STORED &&
-			   memcmp(&claim, &kept->claim, sizeof(claim)) == 0;
+			   claims_are_equal(&claim, &kept->claim);
 	if (!kept->is_checked)
 		overlay_count(overlay, OVERLAY_STORED_DAMAGED);
 	return kept->is_checked;

@@ -39,18 +39,19 @@ static uint64_t value_hash(const struct overlay_run *run, const uint8_t *value, 
  * Passes a value to the asker if its rule accepts it. Returns why not, or OVERLAY_STORED; run
  * may be gone after that.
  */
-static enum overlay_reason value_tell(struct overlay_run *run, const uint8_t *value, size_t len,
-				      uint64_t now_ns)
+static enum overlay_reason value_tell(struct overlay_run *run, uint16_t slot,
+				      const struct overlay_span *value, uint64_t now_ns)
 {
 	struct overlay *overlay = run->overlay;
 	const struct overlay_rule *rule;
-	const struct overlay_value told = {run->name, run->name_len, value, len};
+	const struct overlay_value told = {run->name, run->name_len, value->data, value->len};
 	struct overlay_claim claim = {0};
 	enum overlay_reason reason = overlay_rules_judge(
 		&overlay->rules, &told, overlay_wall_now_s(overlay, now_ns), &rule, &claim);
 
+	claim.teller = slot + 1u;
 	if (reason == OVERLAY_STORED)
-		run->value(run->arg, value, len, &claim);
+		run->value(run->arg, value->data, value->len, &claim);
 	else
 		run->result.refused_cnt++;
 	return reason;
@@ -109,7 +110,7 @@ static enum heard values_hear(struct overlay_run *run, uint16_t slot,
 		if (*seen || !seen_add(run, seen, hash))
 			continue;
 		heard = HEARD_NEWS;
-		reason = value_tell(run, value->data, value->len, now_ns);
+		reason = value_tell(run, slot, value, now_ns);
 		if (!pool_lookup(&overlay->runs, handle))
 			return HEARD_CANCELLED;
 		if (is_lie(reason)) {

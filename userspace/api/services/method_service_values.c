@@ -5,27 +5,19 @@
 #include <string.h>
 
 #include "base/monotonic.h"
+#include "found_values.h"
 #include "method_service_target.h"
 #include "method_service_tenant.h"
 #include "provider/tenant/program_value.h"
 
-#define VALUE_MAX      64 /* of a get */
 #define LIFE_DEFAULT_S 86400
-
-/* The newest value of a node. */
-struct found_value {
-	struct overlay_claim claim;
-	size_t len;
-	uint8_t bytes[PROGRAM_VALUE_LEN_MAX];
-};
 
 /* A put or a get that its caller waits for. */
 struct value_call {
 	struct control_call *call;
 	struct provider_run *run;
 	uint64_t expires_s; /* of a put */
-	unsigned found_cnt;
-	struct found_value *found[VALUE_MAX]; /* in the call's blocks */
+	struct found_values found;
 };
 
 static void value_gone(void *arg)
@@ -68,6 +60,8 @@ static void fail_ended(struct control_call *call, int err)
 {
 	static const struct control_failure_row rows[] = {
 		{WEFT_ECANCELLED, "the service was withdrawn meanwhile", "publish it again"},
+		{WEFT_EREFUSED, "no node of the overlay took the value",
+		 "weft overlay status shows those that could; try again"},
 		{WEFT_EUNREACHABLE, "no node of the overlay could be asked",
 		 "weft overlay status shows which are known"},
 		{0, NULL, "try again"},
@@ -83,8 +77,8 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 
 	(void)now_ns;
 	control_on_gone(call, NULL, NULL);
-	if (result->err < 0 && !result->stored_cnt)
-		fail_ended(call, result->err);
+	if (!result->stored_cnt)
+		fail_ended(call, result->err < 0 ? result->err : WEFT_EREFUSED);
 	else
 		api_reply(call, put_service_value, .nodes = result->stored_cnt,
 			  .expires_s = api_uint(waiting->expires_s));
@@ -123,28 +117,16 @@ void api_put_service_value(struct api *api, struct control_call *call,
 
 /* ---- GetServiceValues ---- */
 
-/* place_of: where the value of writer is kept, or is to be; NULL: there is no room. */
-static struct found_value *place_of(struct value_call *waiting, const uint8_t *writer)
-{
-	for (unsigned i = 0; i < waiting->found_cnt; i++)
-		if (memcmp(waiting->found[i]->claim.writer, writer, OVERLAY_WRITER_LEN) == 0)
-			return waiting->found[i];
-	if (waiting->found_cnt == VALUE_MAX)
-		return NULL;
-	waiting->found[waiting->found_cnt] =
-		varlink_alloc(control_blocks(waiting->call), sizeof(struct found_value));
-	return waiting->found[waiting->found_cnt] ? waiting->found[waiting->found_cnt++] : NULL;
-}
-
 static void got_value(void *arg, const uint8_t *value, size_t len,
 		      const struct overlay_claim *claim)
 {
+	struct value_call *waiting = arg;
 	struct program_value parsed;
 	struct found_value *found;
 
 	if (provider_program_value_parse(value, len, &parsed) < 0 ||
-	    parsed.len > PROGRAM_VALUE_LEN_MAX || !(found = place_of(arg, claim->writer)) ||
-	    claim->seq < found->claim.seq)
+	    parsed.len > PROGRAM_VALUE_LEN_MAX ||
+	    !(found = api_found_value_place(&waiting->found, control_blocks(waiting->call), claim)))
 		return;
 	found->claim = *claim;
 	found->len = parsed.len;
@@ -161,8 +143,8 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 
 	(void)now_ns;
 	control_on_gone(call, NULL, NULL);
-	for (unsigned i = 0; i < waiting->found_cnt; i++) {
-		const struct found_value *found = waiting->found[i];
+	for (unsigned i = 0; i < waiting->found.cnt; i++) {
+		const struct found_value *found = waiting->found.values[i];
 
 		varlink_push(blocks, &values,
 			     {.node = api_id(blocks, found->claim.writer),
