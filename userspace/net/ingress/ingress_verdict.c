@@ -98,7 +98,12 @@ enum weft_reason net_ingress_judge_dgram(struct demux_judge *judge, struct dgram
 	enum weft_reason reason;
 
 	tables->payload = dgram->data;
-	reason = weft_policy_judge(tables, &view, &facts);
+	/*
+	 * The driver judges sources of frames (receive.h), and so does the kernel but for ports. Port 0
+	 * is that of legs on TCP: no datagram may pass for one.
+	 */
+	reason = facts.source.port_be ? weft_policy_judge(tables, &view, &facts)
+				      : WEFT_REASON_BAD_SOURCE;
 	count(tables, reason, facts.len);
 	dgram->judged.verdict = weft_verdict(reason);
 	dgram->judged.flow = facts.flow;

@@ -90,6 +90,25 @@ static void test_good_datagram_is_counted_and_not_reported(void)
 	arena_close(&bench.arena);
 }
 
+/* The kernel hands such datagrams to sockets; a leg on TCP has port 0. */
+static void test_a_datagram_from_port_0_is_dropped(void)
+{
+	const uint8_t key[32] = {7};
+	const struct addr leg = addr_of_leg(key, 0);
+	struct dgram dgram = {.data = (uint8_t *)(uintptr_t)"d1:ad2:id20:", .len = 12};
+	struct bench bench;
+
+	CHECK(bench_open(&bench));
+	memcpy(&dgram.remote, &leg, sizeof(leg));
+	dgram.remote.transport = ADDR_UDP;
+	CHECK_EQ(net_ingress_judge_dgram(&bench.judge, &dgram), WEFT_REASON_BAD_SOURCE);
+	CHECK_EQ(dgram.judged.verdict, WEFT_DROP);
+	CHECK_EQ(bench.tables.counters[WEFT_REASON_BAD_SOURCE].packet_cnt, 1);
+	dgram.remote.port = 1;
+	CHECK_EQ(net_ingress_judge_dgram(&bench.judge, &dgram), WEFT_REASON_KRPC);
+	arena_close(&bench.arena);
+}
+
 /* The owner of a datagram by keys alone, as of an AF_XDP ring. */
 static int owner_by_keys(const struct weft_cid_keys *keys, const uint8_t *data, size_t len)
 {
@@ -265,6 +284,7 @@ int main(void)
 {
 	RUN(test_drop_is_counted_and_reported);
 	RUN(test_good_datagram_is_counted_and_not_reported);
+	RUN(test_a_datagram_from_port_0_is_dropped);
 	RUN(test_owner_is_the_worker_in_an_id_with_a_right_tag);
 	RUN(test_known_owner_is_not_looked_for_again);
 	RUN(test_judgement_is_written_into_the_datagram);
