@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, REFUSED, WEFTD, check, check_eq, run
+from apart import node_id, part
+from lab import OK, REFUSED, TIMEOUT, WEFTD, check, check_eq, run
 
 LISTEN = ["192.0.2.{0}:700{0}", "[2001:db8::{0}]:700{0}", "127.0.0.1:710{0}", "[::1]:710{0}"]
 
@@ -43,7 +44,7 @@ def by_policy(lab, policy, wanted, part):
 def test_addresses_as_they_are_given_by_default(lab):
     a = by_policy(lab, "", ("quic4", "internet"), slice(0, 2))
     check_eq(a.json("status")["transports"], [{"network": "internet", "dialled": "quic, tcp, relay"},
-                                              {"network": "lan", "dialled": "quic, tcp, relay"}], "shown")
+                                              {"network": "lan", "dialled": "quic, tcp"}], "shown")
 
 
 def test_ipv6_first(lab):
@@ -90,9 +91,72 @@ def test_a_reload_applies_it_and_peers_still_come(lab):
     check_eq(a.json("status")["transports"][0]["dialled"], "quic6", "in force")
 
 
+def by_tcp(lab, policy, wanted):
+    """Addresses of QUIC stand first, and both answer."""
+    a, b, addresses = two_hosts(lab, policy)
+    places = [*addresses[:2], "tcp:192.0.2.2:7003", "tcp:[2001:db8::2]:7003"]
+    check_eq(connected(a, b, places), wanted, policy)
+
+
+def test_tcp_alone(lab):
+    by_tcp(lab, "[transport]\ninternet = tcp\n", ("tcp4", "internet"))
+
+
+def test_tcp_first(lab):
+    by_tcp(lab, "[transport]\ninternet = tcp6, quic\n", ("tcp6", "internet"))
+
+
+def test_udp_alone(lab):
+    a, b, _ = two_hosts(lab, "[transport]\ninternet = quic, relay\n")
+    done = a.weft("peer", "connect", b.weft("node", "id").stdout.strip(), "tcp:192.0.2.2:7003")
+    check_eq(done.returncode, REFUSED, done.stderr)
+    check("transport.internet does not name tcp4" in done.stderr, done.stderr)
+
+
+def apart(lab, policy):
+    """(relay, a by policy, b), of which the last two hear the relay alone"""
+    namespaces = lab.bridge(3)
+    part(namespaces[2], "10.77.0.2")
+    plain = "[dht]\nenabled = no\n"
+    nodes = [lab.daemon(name, netns=netns, listen=["0.0.0.0:7000"], config=plain + config).start()
+             for name, netns, config in zip(("relay", "a", "b"), namespaces, (
+                 "[relay]\nenabled = yes\nflow_cap = 1024\n", policy, ""))]
+    for end in nodes[1:]:
+        done = end.weft("peer", "connect", node_id(nodes[0]), "10.77.0.1:7000", "tcp:10.77.0.1:7001")
+        check_eq(done.returncode, OK, f"{end.name} connects to the relay: {done.stderr}")
+    return nodes
+
+
+def transport_of(daemon, peer):
+    row = daemon.json("peer", "show", node_id(peer))["peer"]
+    return row["connected"] and row["transport"]
+
+
+def test_no_relay(lab):
+    relay, a, b = apart(lab, "[transport]\ninternet = quic, tcp\n")
+    done = a.weft("peer", "connect", node_id(b), "--timeout", "4")
+    check_eq(done.returncode, TIMEOUT, f"there is no other way: {done.stderr}")
+    check_eq(relay.call("ShowRelay")["relay"].get("flows", []), [], "no flow was asked for")
+    a.conf.write_text("[dht]\nenabled = no\n[transport]\ninternet = quic, tcp, relay\n")
+    check_eq(a.weft("daemon", "reload").returncode, OK, "reload")
+    done = a.weft("peer", "connect", node_id(b))
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(transport_of(a, b), "relay", "with it")
+
+
+def test_relays_by_tcp_alone(lab):
+    """No datagram of UDP leaves a, and its peer is reached."""
+    relay, a, b = apart(lab, "[transport]\ninternet = tcp, relay\nlan = tcp\n")
+    check_eq(transport_of(a, relay), "tcp4", "to the relay")
+    done = a.weft("peer", "connect", node_id(b))
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq((transport_of(a, b), transport_of(a, relay)), ("relay", "tcp4"), "ways")
+
+
 def test_transports_to_come_are_refused_by_name(lab):
     for value, why in (("quic, tcp, tcp6", "\"tcp6\" is no list"), ("quic, websocket", "\"websocket\" is not built yet"),
                        ("quic6 websocket", "\"websocket\" is not built yet"), ("udp", "\"udp\" is no list"),
+                       ("quic, tcp, relay", "relay is named in transport.internet"),
                        ("", "is no list")):
         path = lab.dir / "weft.conf"
         path.write_text(f"[transport]\nlan = {value}\n")

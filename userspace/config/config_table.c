@@ -243,10 +243,10 @@ TEXT("tcp", "proxy_user_file", CONFIG_PATH, proxy_user_file,
 
 WAYS("internet", mesh.ways[MESH_NETWORK_INTERNET],
 	"By which transports addresses of the Internet are dialled, first to last; those that are not named are not."
-	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise. relay is QUIC through a relay, which is tried when the addresses are silent."
+	" quic6 is QUIC over IPv6, quic4 over IPv4, quic either, in the order in which a peer's addresses are known; tcp6, tcp4 and tcp likewise. relay is QUIC through a relay, wherever that is, tried when the addresses are silent."
 	" TCP that stands behind QUIC is dialled after QUIC was silent for 1 s, or first for an hour where it stayed silent."),
 WAYS("lan", mesh.ways[MESH_NETWORK_LAN],
-	"The same of private, link-local and loopback addresses. websocket is the name of a transport to come."),
+	"The same of private, link-local and loopback addresses, without relay. websocket is the name of a transport to come."),
 
 NUMBER("mesh", "light", CONFIG_BOOL, mesh.is_light, 0, 1,
 	"The node is on a battery, or pays by byte. It serves no overlay, whatever overlay.serve says, and tells peers so (mobile_light in place of content_seed). Requests addressed to it by name are still answered."),

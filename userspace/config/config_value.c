@@ -332,9 +332,11 @@ static void proxy_format(const struct config_key *key, const struct node_config 
 static int ways_parse(const struct config_key *key, const char *text, struct node_config *config,
 		      char *why)
 {
+	bool is_lan = key->off == offsetof(struct node_config, mesh.ways[MESH_NETWORK_LAN]);
+	struct mesh_ways ways;
 	const char *word;
 	size_t len;
-	int err = mesh_ways_parse(text, (void *)((char *)config + key->off), &word, &len);
+	int err = mesh_ways_parse(text, &ways, &word, &len);
 
 	len = len < 64 ? len : 64;
 	if (err == WEFT_EREFUSED)
@@ -345,6 +347,9 @@ static int ways_parse(const struct config_key *key, const char *text, struct nod
 			"\"%.*s\" is no list of quic, quic6, quic4, tcp, tcp6, tcp4, relay, each "
 			"family once, or none",
 			(int)len, word);
+	if (is_lan && ways.ranks[MESH_WAY_RELAY])
+		return refuse(why, "relay is named in transport.internet, for all relays");
+	memcpy((char *)config + key->off, &ways, sizeof(ways));
 	return 0;
 }
 

@@ -43,8 +43,9 @@ void mesh_config_defaults(struct mesh_config *config)
 			128, /* what QUIC grants, which the router's limits are below */
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
-		/* QUIC as the addresses are given, then TCP, then a relay. */
-		.ways = {{{1, 1, 2, 2, 3}}, {{1, 1, 2, 2, 3}}},
+		/* QUIC as the addresses are given, then TCP, and on the Internet then a relay. */
+		.ways = {[MESH_NETWORK_INTERNET] = {{1, 1, 2, 2, 3}},
+			 [MESH_NETWORK_LAN] = {{1, 1, 2, 2}}},
 		.skew_max_s = 300,
 		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",

@@ -335,14 +335,18 @@ static int on_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mes
 		   uint64_t now_ns, void **out_run)
 {
 	const struct relay_end_look relayed = {look_found, look_ended, look};
+	const struct node *node = ctx;
 
-	return relay_end_look(ctx, key, &relayed, now_ns, out_run);
+	/* No relay is asked for a flow that would not be dialled. */
+	if (!config_live(node->config)->mesh.ways[MESH_NETWORK_INTERNET].ranks[MESH_WAY_RELAY])
+		return WEFT_EREFUSED;
+	return relay_end_look(node->relay_end, key, &relayed, now_ns, out_run);
 }
 
 static void on_look_hint(void *ctx, void *run, const struct peer_via *vias, unsigned cnt,
 			 uint64_t now_ns)
 {
-	relay_end_look_hint(ctx, run, vias, cnt, now_ns);
+	relay_end_look_hint(((struct node *)ctx)->relay_end, run, vias, cnt, now_ns);
 }
 
 static void on_look_cancel(void *ctx, void *run)
@@ -435,7 +439,7 @@ int node_open_relay_end(struct node *node, char *what)
 	worker_set_relay_end(node->home, &relay_end_ops, node->relay_end);
 	if (node->relay)
 		mesh_neighbour_ops.announce(mesh.mesh, MESH_CAP_RELAY, true);
-	locator.ctx = node->relay_end;
+	locator.ctx = node;
 	if (!node->relay_broker &&
 	    (err = mesh.ops->handle(mesh.mesh, MESH_FLOW_CLOSE, on_flow_close, node)) < 0)
 		return err;

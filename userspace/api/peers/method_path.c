@@ -222,12 +222,18 @@ static bool has_flow_of(const struct paths *paths, const char *relay)
 
 static void relays_add(struct paths *paths, const struct mesh_peer_info *peer)
 {
+	const struct mesh_ways *ways =
+		&config_live(paths->api->config)->mesh.ways[MESH_NETWORK_INTERNET];
+	const char *why = ways->ranks[MESH_WAY_RELAY]
+				  ? "no flow is open there; asked when the others are silent"
+				  : "transport.internet does not name relay";
+
 	for (unsigned i = 0; i < peer->via_cnt; i++) {
 		struct api_peer_path row = {
 			.kind = API_PEER_PATH_KIND_RELAY,
 			.transport = mesh_way_name(MESH_WAY_RELAY),
 			.relay = api_id(control_blocks(paths->call), peer->vias[i].key),
-			.why = "no flow is open there; asked when the others are silent",
+			.why = why,
 		};
 
 		if (!has_flow_of(paths, row.relay))

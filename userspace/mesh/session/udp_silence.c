@@ -125,7 +125,8 @@ static struct addr upgrade_addr(const struct mesh_session *session)
 	const struct mesh_peer_record *record = session->peer ? &session->peer->record : NULL;
 	const struct mesh_config *config = &session->mesh->config;
 
-	if (record && record->last_addr.family && record->last_addr.transport == ADDR_UDP)
+	if (record && record->last_addr.family && record->last_addr.transport == ADDR_UDP &&
+	    mesh_ways_rank(config->ways, &record->last_addr))
 		return record->last_addr;
 	for (unsigned i = 0; record && i < record->addr_cnt; i++)
 		if (record->addrs[i].transport == ADDR_UDP &&

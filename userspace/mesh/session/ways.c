@@ -26,7 +26,9 @@ static const struct {
 
 enum mesh_network mesh_network_of(const struct addr *addr)
 {
-	return addr_is_global(addr) ? MESH_NETWORK_INTERNET : MESH_NETWORK_LAN;
+	/* A label says nothing of its relay. Relays are for nodes that are apart. */
+	return addr_is_global(addr) || addr_is_relayed(addr) ? MESH_NETWORK_INTERNET
+							     : MESH_NETWORK_LAN;
 }
 
 const char *mesh_network_name(enum mesh_network network)

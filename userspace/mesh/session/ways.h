@@ -13,11 +13,12 @@
  * the policy does not name there is not dialled; peers may come by any of them. Pure.
  *
  * A policy is written as words apart by commas or blanks: quic6, quic4, or quic for both, as
- * equals. Words of one rank keep the order in which the addresses were given. none: nothing is dialled.
+ * equals. tcp6, tcp4 and tcp are likewise; relay is of the Internet alone. Words of one rank keep
+ * the order in which the addresses were given. none: nothing is dialled.
  */
 enum mesh_network { /* where an address is, as far as it shows (addr_is_global) */
-		    MESH_NETWORK_INTERNET,
-		    MESH_NETWORK_LAN, /* private, link-local, loopback */
+		    MESH_NETWORK_INTERNET, /* and flows through relays */
+		    MESH_NETWORK_LAN,	   /* private, link-local, loopback */
 		    MESH_NETWORK_CNT,
 };
 

@@ -71,6 +71,21 @@ static void test_tcp_has_ranks_of_its_own(void)
 	CHECK_STR(mesh_way_name(mesh_way_of(&addr)), "tcp6");
 }
 
+static void test_relay_is_a_way_of_the_internet(void)
+{
+	struct mesh_ways ways[MESH_NETWORK_CNT];
+	struct addr label = {.family = ADDR_IPV6, .transport = ADDR_RELAY};
+	const char *word;
+	size_t len;
+
+	CHECK_EQ(mesh_network_of(&label), MESH_NETWORK_INTERNET);
+	CHECK_EQ(mesh_ways_parse("tcp, relay", &ways[MESH_NETWORK_INTERNET], &word, &len), 0);
+	CHECK_EQ(mesh_ways_parse("quic", &ways[MESH_NETWORK_LAN], &word, &len), 0);
+	CHECK_EQ(mesh_ways_rank(ways, &label), 2);
+	CHECK_EQ(mesh_ways_parse("quic", &ways[MESH_NETWORK_INTERNET], &word, &len), 0);
+	CHECK_EQ(mesh_ways_rank(ways, &label), 0);
+}
+
 static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
 {
 	static const struct {
@@ -231,6 +246,7 @@ static void test_an_address_without_a_key_follows_the_policy(void)
 int main(void)
 {
 	RUN(test_words_are_read_and_written);
+	RUN(test_relay_is_a_way_of_the_internet);
 	RUN(test_tcp_has_ranks_of_its_own);
 	RUN(test_words_that_are_none_or_not_built_are_refused_by_name);
 	RUN(test_addresses_are_dialled_as_the_policy_has_them);
