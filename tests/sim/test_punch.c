@@ -404,6 +404,15 @@ static void test_a_broken_path_is_left_for_the_relay_and_back(void)
 	}
 }
 
+/* No request is needed: a session that was used a moment ago finds it out by its heartbeat. */
+static void test_a_path_that_breaks_in_use_is_left_before_the_next_request(void)
+{
+	begin_cut_pair(13, 0);
+	CHECK(sim_run(&sim, 6 * NS_PER_S, is_relayed, NULL));
+	CHECK(answer_ms(0) <= 200);
+	sim_fini(&sim);
+}
+
 /* Nothing waits for the relay if it has gone as well: the path is used again as soon as it is back. */
 static void test_a_path_that_is_back_is_used_though_the_relay_is_gone(void)
 {
@@ -483,6 +492,7 @@ int main(void)
 	RUN(test_another_nat_is_found_out);
 	RUN(test_no_request_is_lost_in_the_move);
 	RUN(test_a_broken_path_is_left_for_the_relay_and_back);
+	RUN(test_a_path_that_breaks_in_use_is_left_before_the_next_request);
 	RUN(test_a_path_that_is_back_is_used_though_the_relay_is_gone);
 	RUN(test_a_path_that_does_not_last_is_left_alone);
 	RUN(test_a_relayed_session_soon_after_a_direct_one_searches_in_pauses);

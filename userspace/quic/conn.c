@@ -64,6 +64,7 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		quic_conn_shut(conn, rv);
 		return;
 	}
+	quic_heartbeat_expire(conn);
 	quic_probe_expire(conn);
 	rv = quic_fallback_expire(conn);
 	if (rv != 0) {
@@ -340,7 +341,7 @@ static bool conn_may_rest(const struct quic_conn *conn)
 void quic_conn_rearm(struct quic_conn *conn)
 {
 	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
-	uint64_t probe_ns = quic_probe_next_ns(conn), fallback_ns;
+	uint64_t probe_ns = quic_probe_next_ns(conn), fallback_ns, beat_ns;
 
 	quic_probe_note_flight(conn, false);
 	fallback_ns = quic_fallback_next_ns(conn);
@@ -350,6 +351,9 @@ void quic_conn_rearm(struct quic_conn *conn)
 		at_ns = probe_ns;
 	if (fallback_ns < at_ns)
 		at_ns = fallback_ns;
+	beat_ns = quic_heartbeat_next_ns(conn);
+	if (beat_ns < at_ns)
+		at_ns = beat_ns;
 	if (conn_may_rest(conn) && at_ns < conn->heard_ns + REST_NS)
 		at_ns = conn->heard_ns + REST_NS;
 	if (at_ns == UINT64_MAX)
@@ -361,10 +365,13 @@ void quic_conn_rearm(struct quic_conn *conn)
 bool quic_conn_move(struct quic_conn *conn, const struct addr *local, const struct addr *remote)
 {
 	ngtcp2_path_storage path;
+	struct addr named = *local;
 
 	/* A validation that this ends is of a path that is left. */
 	conn->is_validating = false;
-	quic_path_init(&path, local, remote);
+	if (!addr_is_relayed(remote))
+		quic_alias_make(conn, remote, &named);
+	quic_path_init(&path, &named, remote);
 	if (ngtcp2_conn_initiate_migration(conn->ngtcp2, &path.path, quic_conn_clock_ns(conn)) != 0)
 		return false;
 	quic_conn_see_path(conn);
@@ -385,6 +392,7 @@ void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
 	if (ngtcp2_conn_initiate_immediate_migration(conn->ngtcp2, &path.path,
 						     quic_conn_clock_ns(conn)) != 0)
 		return;
+	quic_alias_forget(conn);
 	conn->local = *local;
 	quic_conn_want_write(conn);
 }

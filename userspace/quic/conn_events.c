@@ -317,10 +317,17 @@ static void conn_moved(struct quic_conn *conn)
 {
 	const struct transport_events *events = conn->engine->events;
 	const ngtcp2_path *current = ngtcp2_conn_get_path(conn->ngtcp2);
-	struct addr from = conn->remote;
+	struct addr from = conn->remote, local = conn->local;
 
+	/*
+	 * The peer may come back. Where an accepting connection goes to a path that ngtcp2 knows, it
+	 * loses an id of the peer's. So the path has a new name by then.
+	 */
+	if (!conn->is_dialler && !addr_is_relayed(&from))
+		quic_alias_make(conn, &from, &local);
 	quic_path_addr(&current->remote, &conn->remote);
 	quic_path_addr(&current->local, &conn->local);
+	quic_alias_out(conn, &conn->local);
 	quic_fallback_moved(conn, &from);
 	conn->engine->stats.migrated_cnt++;
 	if (!conn->moved_ns || conn->engine->now_ns >= conn->moved_ns + MOVES_PAUSE)

@@ -206,8 +206,10 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	conn_pace(conn, (size_t)len);
 	quic_probe_note_flight(conn, true);
 	quic_path_addr(&path.path.remote, &route.remote);
-	if (conn->is_local_known)
+	if (conn->is_local_known) {
 		quic_path_addr(&path.path.local, &route.local);
+		quic_alias_out(conn, &route.local);
+	}
 	route.segment_len = (size_t)len > segment_len ? segment_len : 0;
 	route.ecn = info.ecn;
 	sink->ops->commit(sink, &slot, (size_t)len, &route);

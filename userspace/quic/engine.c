@@ -357,6 +357,7 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 			continue;
 		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
 		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->local, &local);
+		quic_alias_out(conn, &local);
 		if (choose(ctx, &remote, &local, &chosen) && chosen.family == remote.family)
 			quic_conn_rebind(conn, &chosen);
 	}

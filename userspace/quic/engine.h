@@ -16,6 +16,7 @@
 #include "base/timer.h"
 #include "quic/limits/backlog.h"
 #include "quic/limits/quic_limits.h"
+#include "quic/conn_path.h"
 #include "quic/quic.h"
 #include "tls/tls.h"
 #include "weft/cid.h"
@@ -140,16 +141,6 @@ enum quic_conn_state {
 	QUIC_CONN_LINGER, /* closed: only ids and perhaps a close packet are left */
 };
 
-/* fallback.c: what a connection has of the relayed path that it was moved from. */
-struct quic_fallback {
-	struct addr label;	       /* family ADDR_NONE: it came from none */
-	uint64_t silent_ns;	       /* since when the path is silent that was probed last */
-	unsigned probe_cnt, trial_cnt; /* in that silence */
-	uint64_t next_ns;
-	uint64_t in_flight_len; /* before a datagram is read */
-	uint64_t acked_ns;	/* when less was in flight after that */
-};
-
 struct quic_conn {
 	struct transport_conn transport; /* first: the seam's pointer is this one */
 	struct quic_engine *engine;
@@ -231,6 +222,10 @@ struct quic_conn {
 	bool is_probe_wanted; /* once the datagram that is read has been read */
 	bool is_pinging;      /* the keep-alive time is that of a PING now */
 	struct quic_fallback fallback;
+	struct quic_alias aliases[QUIC_ALIASES];
+	unsigned alias_next;	 /* 0: there are none */
+	uint16_t alias_port;	 /* the last one */
+	uint64_t used_ns;	 /* bytes of a stream went or came */
 	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
 };
 
@@ -392,17 +387,6 @@ void quic_probe_await(struct quic_conn *conn);
 uint64_t quic_probe_next_ns(const struct quic_conn *conn);
 void quic_probe_expire(struct quic_conn *conn);
 void quic_wake_init(struct quic_engine *engine);
-/*
- * fallback.c. moved: conn came to its path from that of from. hears, heard: a datagram is
- * to be read, and was. next_ns: when expire is to be called,
- * which returns as quic_probe_send does.
- */
-void quic_fallback_moved(struct quic_conn *conn, const struct addr *from);
-void quic_fallback_hears(struct quic_conn *conn);
-void quic_fallback_heard(struct quic_conn *conn);
-uint64_t quic_fallback_next_ns(const struct quic_conn *conn);
-WEFT_MUST_CHECK
-int quic_fallback_expire(struct quic_conn *conn);
 /* quic_conn_clock_ns: the time as ngtcp2 has it for conn. */
 static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 {

@@ -59,6 +59,7 @@ static int conn_input(struct quic_conn *conn, struct dgram *dgram)
 {
 	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
 	ngtcp2_path_storage path;
+	struct addr local;
 	bool is_left_out;
 	int rv = 0;
 
@@ -72,7 +73,9 @@ static int conn_input(struct quic_conn *conn, struct dgram *dgram)
 	conn->heard_ns = conn->engine->now_ns;
 	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
 		conn_learn_local(conn, &dgram->local);
-	quic_path_init(&path, &dgram->local, &dgram->remote);
+	local = dgram->local;
+	quic_alias_in(conn, &dgram->remote, &local);
+	quic_path_init(&path, &local, &dgram->remote);
 	if (!is_left_out) {
 		conn->read_ns = conn->engine->now_ns;
 		quic_fallback_hears(conn);

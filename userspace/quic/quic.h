@@ -200,6 +200,12 @@ bool quic_engine_move(struct quic_engine *engine, const struct addr *from, const
  */
 void quic_engine_fall_back_to(struct quic_engine *engine, const struct addr *remote,
 			      const struct addr *label);
+/*
+ * quic_engine_fall_back_on: the same for a connection that we dialled and that came from no relay. It has
+ * another direct path, between local and remote.
+ */
+void quic_engine_fall_back_on(struct quic_engine *engine, const struct addr *from,
+			      const struct addr *local, const struct addr *remote);
 /* quic_engine_relabel: the flow of a connection that came from label `from` has label `to` now. */
 void quic_engine_relabel(struct quic_engine *engine, const struct addr *from,
 			 const struct addr *to);

@@ -183,6 +183,7 @@ unsigned quic_stream_unsent(const struct quic_stream *stream,
 void quic_stream_sent(struct quic_stream *stream, size_t len)
 {
 	turn_pass(stream, len);
+	quic_heartbeat_used(stream->conn);
 	while (stream->sent_idx < stream->span_cnt) {
 		size_t left = stream->spans[stream->sent_idx].len - stream->sent_off;
 
@@ -289,6 +290,7 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 	if (stream->is_fin_sent)
 		quic_probe_await(conn);
 	fair_conns_progress(&conn->engine->shares, &conn->share, len, conn->engine->now_ns);
+	quic_heartbeat_used(conn);
 	conn->engine->events->stream_data(
 		conn->engine->ctx, &stream->transport,
 		&(struct transport_piece){data, len, flags & NGTCP2_STREAM_DATA_FLAG_FIN},

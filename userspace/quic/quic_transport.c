@@ -150,8 +150,10 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 	if (conn->ngtcp2) {
 		ngtcp2_conn_get_conn_info(conn->ngtcp2, &stats);
 		path = ngtcp2_conn_get_path(conn->ngtcp2);
-		if (conn->is_local_known)
+		if (conn->is_local_known) {
 			quic_path_addr(&path->local, &info.local);
+			quic_alias_out(conn, &info.local);
+		}
 		info.rtt_ns = stats.smoothed_rtt;
 		info.sent_len = stats.bytes_sent;
 		info.received_len = stats.bytes_recv;

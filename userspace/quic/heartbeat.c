@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The heartbeat of a connection in use, which it is for fifteen seconds after the last bytes of a stream.
+ * The end that dialled sends a PING once five seconds have passed without a datagram of its peer. So a
+ * path that broke is left (fallback.c) before the next request needs it. While something is in flight
+ * there is no need: it is waited for.
+ */
+#include "quic/conn_path.h"
+
+#include "quic/engine.h"
+
+#include "base/monotonic.h"
+
+#define BEAT_NS	  (5 * NS_PER_S)
+#define IN_USE_NS (15 * NS_PER_S)
+
+void quic_heartbeat_used(struct quic_conn *conn)
+{
+	conn->used_ns = conn->engine->now_ns;
+}
+
+uint64_t quic_heartbeat_next_ns(const struct quic_conn *conn)
+{
+	uint64_t at_ns = conn->heard_ns + BEAT_NS;
+
+	if (!conn->is_dialler || conn->state != QUIC_CONN_OPEN || conn->is_close_wanted ||
+	    conn->has_flight || conn->is_pinging || !conn->used_ns ||
+	    at_ns > conn->used_ns + IN_USE_NS)
+		return UINT64_MAX;
+	return at_ns;
+}
+
+void quic_heartbeat_expire(struct quic_conn *conn)
+{
+	if (conn->engine->now_ns >= quic_heartbeat_next_ns(conn))
+		quic_probe_ping(conn);
+}
