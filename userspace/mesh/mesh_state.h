@@ -100,6 +100,7 @@ struct mesh_session {
 	uint64_t liveness_len; /* bytes received at its last turn */
 	unsigned liveness_cnt; /* turns since something that is waited for went out */
 	struct mesh_upgrade upgrade;
+	uint64_t used_ns;      /* a request or a stream began or ended */
 	struct fair_path path; /* where its slots belong, as of path_at_ns */
 	uint64_t path_at_ns;
 };
@@ -109,6 +110,9 @@ static inline bool mesh_session_is_waited_on(const struct mesh_session *session)
 {
 	return session->stream_cnts[MESH_ROLE_REQUEST] || session->stream_cnts[MESH_ROLE_OPENED];
 }
+
+/* session_paths.c: a request or a stream is there, or was within 15 s. */
+bool mesh_session_is_used(const struct mesh_session *session);
 
 /* mesh_request.c: a request of this node, or a wait for a session alone. */
 struct mesh_request {

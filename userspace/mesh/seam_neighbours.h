@@ -54,6 +54,7 @@ struct mesh_path {
 	struct addr remote;
 	struct addr local;     /* of family ADDR_NONE: another worker has the session */
 	uint64_t received_len; /* bytes so far; 0: another worker has the session */
+	bool is_used;	       /* a request or a stream is there, or was within 15 s */
 };
 
 /*

@@ -25,8 +25,19 @@ static void observed_add(const struct node *node, struct advertised *all)
 			net_advertised_add(all, &row.seen);
 }
 
+static bool is_mapped(const struct node *node, const struct addr *addr)
+{
+	const struct reachability_view *view = reachability_show(node->reachability);
+	struct addr mapped;
+
+	return (view->kind == REACHABILITY_MAPPED && addr_equal(&view->addr, addr)) ||
+	       (port_mapping_external(node->port_mapping, ADDR_UDP, &mapped) &&
+		addr_equal(&mapped, addr));
+}
+
 /* Proved and mapped ones, then what others see, then the machine's own. */
-static unsigned on_candidates(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX])
+static unsigned on_candidates(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX],
+			      uint64_t *out_mapped)
 {
 	const struct node *node = ctx;
 	const struct advertised *own = &node->machine->advertised;
@@ -38,6 +49,9 @@ static unsigned on_candidates(void *ctx, struct addr out[static PUNCH_CANDIDATES
 	for (unsigned i = node->machine->outer_cnt; i < own->cnt; i++)
 		net_advertised_add(&all, &own->addrs[i]);
 	memcpy(out, all.addrs, all.cnt * sizeof(out[0]));
+	*out_mapped = 0;
+	for (unsigned i = 0; i < all.cnt; i++)
+		*out_mapped |= (uint64_t)is_mapped(node, &all.addrs[i]) << i;
 	return all.cnt;
 }
 
@@ -72,6 +86,21 @@ static int on_probe_key(void *ctx, const uint8_t *key, uint8_t out[static 32])
 	return mesh_session_export(node->home->mesh, key, PUNCH_EXPORTER_LABEL, out, 32);
 }
 
+static bool on_path(void *ctx, const uint8_t *key, struct punch_path *out_path)
+{
+	const struct node *node = ctx;
+	struct mesh_path path;
+
+	if (!mesh_neighbour_ops.path(node->home->mesh, key, &path) ||
+	    path.local.family == ADDR_NONE)
+		return false;
+	*out_path = (struct punch_path){.local = path.local,
+					.remote = path.remote,
+					.is_direct = path.remote.transport == ADDR_UDP,
+					.is_used = path.is_used};
+	return true;
+}
+
 static bool on_move(void *ctx, const uint8_t *key, const struct addr *local,
 		    const struct addr *remote)
 {
@@ -79,8 +108,14 @@ static bool on_move(void *ctx, const uint8_t *key, const struct addr *local,
 	struct mesh_path path;
 
 	return mesh_neighbour_ops.path(node->home->mesh, key, &path) &&
-	       addr_is_relayed(&path.remote) &&
+	       path.remote.transport != ADDR_TCP && !addr_equal(&path.remote, remote) &&
 	       quic_engine_move(node->home->quic, &path.remote, local, remote, node->home->now_ns);
+}
+
+static void on_spare(void *ctx, const struct addr *from, const struct addr *local,
+		     const struct addr *remote)
+{
+	quic_engine_fall_back_on(((struct node *)ctx)->home->quic, from, local, remote);
 }
 
 void node_find_path(void *ctx, const uint8_t *key)
@@ -103,7 +138,9 @@ int node_open_punch(struct node *node, char *what)
 		.nat = on_nat,
 		.refuses = on_refuses,
 		.probe_key = on_probe_key,
+		.path = on_path,
 		.move = on_move,
+		.spare = on_spare,
 		.ctx = node,
 	};
 

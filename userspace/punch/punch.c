@@ -45,11 +45,15 @@ static struct punch_round *asked_place(struct punch *punch, const uint8_t *key)
 	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++) {
 		struct punch_round *round = &punch->asked[i];
 
-		if (round->phase == PUNCH_IDLE && (!oldest || round->used_ns < oldest->used_ns))
+		if ((round->phase == PUNCH_IDLE || round->phase == PUNCH_WARM) &&
+		    (!oldest || round->used_ns < oldest->used_ns))
 			oldest = round;
 	}
-	if (oldest)
+	if (oldest) {
+		timer_cancel(punch->params.timers, &oldest->timer);
+		oldest->phase = PUNCH_IDLE;
 		oldest->view = (struct punch_view){.outcome = PUNCH_NEVER};
+	}
 	return oldest;
 }
 
@@ -59,7 +63,7 @@ void punch_own_candidates(struct punch_round *round, struct punch_candidates *ou
 	struct punch_candidates own = {.nat = (uint8_t)params->nat(params->ctx)};
 
 	memcpy(own.handle, round->handle, sizeof(own.handle));
-	own.addr_cnt = params->candidates(params->ctx, own.addrs);
+	own.addr_cnt = params->candidates(params->ctx, own.addrs, &own.mapped);
 	*out_message = own;
 }
 
@@ -69,6 +73,7 @@ bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t n
 
 	if (params->probe_key(params->ctx, key, round->probe_key) < 0)
 		return false;
+	round->is_direct = false;
 	memcpy(round->key, key, sizeof(round->key));
 	random_fill(params->random, round->handle, sizeof(round->handle));
 	round->sent_cnt = round->answer_cnt = 0;
@@ -94,11 +99,25 @@ static void asked_end(struct punch_round *round, enum punch_outcome outcome, uin
 	round->view.round_cnt++;
 }
 
+/* The view is of rounds of relayed sessions alone: it says why they are. */
+static void round_over(struct punch_round *round, enum punch_outcome outcome, uint64_t now_ns)
+{
+	if (!round->is_direct) {
+		asked_end(round, outcome, now_ns);
+		return;
+	}
+	timer_cancel(round->punch->params.timers, &round->timer);
+	round->phase = PUNCH_IDLE;
+	round->used_ns = now_ns;
+	if (punch_warm_has_rival(round))
+		punch_warm_begin(round, now_ns);
+}
+
 void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote)
 {
 	const struct punch_params *params = &round->punch->params;
 
-	if (round->proved.family != ADDR_NONE)
+	if (round->proved.family != ADDR_NONE || (round->is_asker && round->is_direct))
 		return;
 	if (!round->is_asker) {
 		round->proved = *remote;
@@ -118,12 +137,12 @@ static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	round->request = NULL;
 	round->view.err = reply->err;
 	if (round->proved.family != ADDR_NONE)
-		asked_end(round, PUNCH_MOVED, now_ns);
+		round_over(round, PUNCH_MOVED, now_ns);
 	else if (reply->err < 0 || reply->type != MESH_PUNCH_RESULT ||
 		 punch_result_parse(reply->payload, reply->payload_len, &result) < 0)
-		asked_end(round, PUNCH_UNANSWERED, now_ns);
+		round_over(round, PUNCH_UNANSWERED, now_ns);
 	else
-		asked_end(round, PUNCH_SILENT, now_ns);
+		round_over(round, PUNCH_SILENT, now_ns);
 }
 
 static int round_ask(struct punch_round *round, unsigned type, const struct writer *w,
@@ -150,12 +169,28 @@ static int round_ask(struct punch_round *round, unsigned type, const struct writ
 	return err;
 }
 
+/* Its addresses are old, or silent: the peer may have others. */
+static void asked_renew(struct punch_round *round, uint64_t now_ns)
+{
+	struct punch *punch = round->punch;
+	struct punch_path path;
+
+	round->phase = PUNCH_IDLE;
+	if (punch->params.path(punch->params.ctx, round->key, &path) && path.is_direct &&
+	    path.is_used)
+		punch_begin(punch, round->key, now_ns);
+}
+
 static void asked_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct punch_round *round = container_of(timer, struct punch_round, timer);
 
-	if (round->proved.family == ADDR_NONE)
+	if (round->phase == PUNCH_WARM) {
+		if (!punch_warm_turn(round, now_ns))
+			asked_renew(round, now_ns);
+	} else if (round->proved.family == ADDR_NONE) {
 		punch_probe_again(round, now_ns);
+	}
 }
 
 static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -169,7 +204,7 @@ static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t no
 	round->view.err = reply->err;
 	if (reply->err < 0 || reply->type != MESH_CANDIDATES ||
 	    punch_candidates_parse(reply->payload, reply->payload_len, &round->theirs) < 0) {
-		asked_end(round, PUNCH_UNANSWERED, now_ns);
+		round_over(round, PUNCH_UNANSWERED, now_ns);
 		return;
 	}
 	round->is_agreed = true;
@@ -177,12 +212,18 @@ static void on_candidates(void *arg, const struct mesh_reply *reply, uint64_t no
 	memcpy(message.handle, round->theirs.handle, sizeof(message.handle));
 	punch_now_write(&w, &message);
 	if (round_ask(round, MESH_PUNCH_NOW, &w, on_result, now_ns) < 0) {
-		asked_end(round, PUNCH_UNANSWERED, now_ns);
+		round_over(round, PUNCH_UNANSWERED, now_ns);
 		return;
 	}
 	round->phase = PUNCH_PROBING;
 	punch_probe_all(round, now_ns);
 	timer_set(round->punch->params.timers, &round->timer, now_ns + (now_ns - round->asked_ns));
+}
+
+static void round_end_warm(struct punch_round *round)
+{
+	timer_cancel(round->punch->params.timers, &round->timer);
+	round->phase = PUNCH_IDLE;
 }
 
 void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
@@ -191,18 +232,28 @@ void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], ui
 	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct punch_candidates own;
+	struct punch_path path;
 
-	if (!round || round->phase != PUNCH_IDLE || !punch_round_begin(round, key, now_ns))
+	if (!round || !punch->params.path(punch->params.ctx, key, &path))
 		return;
-	punch->stats.asked_cnt++;
+	/* The relay is no rival. */
+	if (round->phase == PUNCH_WARM && !path.is_direct)
+		round_end_warm(round);
+	if (round->phase != PUNCH_IDLE || !punch_round_begin(round, key, now_ns))
+		return;
+	round->is_direct = path.is_direct;
+	round->used = path.remote;
+	round->used_local = path.local;
+	punch->stats.asked_cnt += !path.is_direct;
+	punch->stats.compared_cnt += path.is_direct;
 	punch_own_candidates(round, &own);
 	round->view.own = (enum punch_nat)own.nat;
 	round->asked_ns = now_ns;
 	punch_candidates_write(&w, &own);
 	if (own.nat == PUNCH_NAT_BLOCKED || !own.addr_cnt)
-		asked_end(round, PUNCH_NO_CANDIDATE, now_ns);
+		round_over(round, PUNCH_NO_CANDIDATE, now_ns);
 	else if (round_ask(round, MESH_CANDIDATES, &w, on_candidates, now_ns) < 0)
-		asked_end(round, PUNCH_UNANSWERED, now_ns);
+		round_over(round, PUNCH_UNANSWERED, now_ns);
 }
 
 /* --- the whole --- */
@@ -281,7 +332,7 @@ bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN
 	if (!round)
 		return false;
 	*out_view = round->view;
-	out_view->is_under_way = round->phase != PUNCH_IDLE;
+	out_view->is_under_way = round->phase != PUNCH_IDLE && round->phase != PUNCH_WARM;
 	return true;
 }
 
@@ -289,14 +340,6 @@ static bool is_named(const struct punch_round *round, const struct addr *addr)
 {
 	for (unsigned i = 0; i < round->theirs.addr_cnt; i++)
 		if (addr_equal(&round->theirs.addrs[i], addr))
-			return true;
-	return false;
-}
-
-static bool is_probed(const struct punch_round *round, const struct addr *addr)
-{
-	for (unsigned i = 0; i < round->sent_cnt; i++)
-		if (addr_equal(&round->sent[i].addr, addr))
 			return true;
 	return false;
 }
@@ -318,15 +361,25 @@ bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LE
 {
 	const struct punch_round *round = asked_find(punch, key);
 	const struct addr *addr = round && round->is_agreed ? tried_at(round, idx) : NULL;
+	const struct punch_sent *sent;
 
 	if (!addr)
 		return false;
+	sent = punch_sent_find((struct punch_round *)round, addr);
 	*out_tried = (struct punch_tried){
 		.addr = *addr,
 		.is_named = idx < round->theirs.addr_cnt,
-		.is_probed = is_probed(round, addr),
-		.is_answered = addr_equal(&round->proved, addr),
+		.is_mapped = idx < round->theirs.addr_cnt && round->theirs.mapped & 1ull << idx,
+		.is_probed = sent,
+		.is_answered = addr_equal(&round->proved, addr) || (sent && sent->rtt_ns),
 	};
+	if (!sent)
+		return true;
+	out_tried->rtt_ns = sent->rtt_ns;
+	out_tried->since_ns = sent->since_ns;
+	out_tried->lost_cnt = sent->lost_cnt;
+	out_tried->better_cnt = sent->better_cnt;
+	out_tried->rival = punch_warm_rival(round, sent);
 	return true;
 }
 

@@ -24,6 +24,9 @@ struct timer_wheel;
  *	asks:	  CANDIDATES -> PUNCH_NOW, a probe to each candidate, and a second one later
  *	answers:  CANDIDATES -> PUNCH_NOW -> a probe to each candidate, and what was heard at the end
  *
+ * A session that has a direct path may have others. Then rounds measure them, and it moves to one that
+ * is better for some time (punch_warm.c).
+ *
  * A probe opens the sender's NAT for the peer. One that arrives is answered, and an answer shows that
  * datagrams pass both ways. Then the asker has QUIC move the session there.
  *
@@ -60,6 +63,13 @@ struct punch_stats {
 #include "punch/punch_counters.def"
 };
 
+/* Where a session leads now. */
+struct punch_path {
+	struct addr local, remote;
+	bool is_direct; /* by QUIC, through no relay */
+	bool is_used;	/* a request or a stream was there a moment ago */
+};
+
 /* All borrowed. */
 struct punch_params {
 	struct dgram_sink *sink;
@@ -67,16 +77,22 @@ struct punch_params {
 	struct random *random;
 	struct mesh_seam mesh;
 	struct fair_site site;
-	/* Where this node may be, best first; how many. */
-	unsigned (*candidates)(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX]);
+	/* Where this node may be, best first; how many. A bit of *out_mapped: a router forwards there. */
+	unsigned (*candidates)(void *ctx, struct addr out[static PUNCH_CANDIDATES_MAX],
+			       uint64_t *out_mapped);
 	enum punch_nat (*nat)(void *ctx);
 	/* A session with key, or a packet to addr, is not wanted. */
 	bool (*refuses)(void *ctx, const uint8_t *key, const struct addr *addr);
 	/* Writes the 32 bytes of the session with key that probes are proved by. 0 or WEFT_EABSENT. */
 	int (*probe_key)(void *ctx, const uint8_t *key, uint8_t out[static 32]);
+	/* False: there is no session with key, or another worker has it. */
+	bool (*path)(void *ctx, const uint8_t *key, struct punch_path *out_path);
 	/* A packet from local reaches the peer at remote, and back. False: QUIC does not move there. */
 	bool (*move)(void *ctx, const uint8_t *key, const struct addr *local,
 		     const struct addr *remote);
+	/* Another path of the session that leads to from is well, should that one break. */
+	void (*spare)(void *ctx, const struct addr *from, const struct addr *local,
+		      const struct addr *remote);
 	void *ctx;
 };
 
@@ -88,7 +104,10 @@ void punch_stop(struct punch *punch);
 void punch_free(struct punch *punch);
 /* punch_set_sink: probes leave by sink from now on. */
 void punch_set_sink(struct punch *punch, struct dgram_sink *sink);
-/* punch_begin: the session with key goes through a relay; a round begins, unless one is under way. */
+/*
+ * punch_begin: the session with key goes through a relay, or may have a better path. A round begins,
+ * unless one is under way or its paths are kept warm.
+ */
 void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 /* punch_input takes a path probe that ingress let in. False: it is of another kind. */
 bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns);
@@ -104,11 +123,25 @@ struct punch_view {
 /* punch_show: rounds for the session with key; false: there were none, or they are forgotten. */
 bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
 		struct punch_view *out_view);
+/* What an address that answers is to a session that has a direct path. */
+enum punch_rival {
+	PUNCH_RIVAL_NONE,	/* nothing: it did not answer, or is not kept warm */
+	PUNCH_RIVAL_NOT_NEEDED, /* the path in use is good enough */
+	PUNCH_RIVAL_NOT_BETTER,
+	PUNCH_RIVAL_BETTER, /* in better_cnt turns in a row */
+};
+#define PUNCH_BETTER_CNT 3 /* turns in a row until the session moves */
 /* An address of the peer, in the last round for which it named some. */
 struct punch_tried {
 	struct addr addr;
-	bool is_named; /* by the peer; else a probe came from there */
+	bool is_named;	/* by the peer; else a probe came from there */
+	bool is_mapped; /* the peer says that a router forwards there */
 	bool is_probed, is_answered;
+	uint64_t rtt_ns;   /* of the last probe that was answered; 0: none was */
+	uint64_t since_ns; /* the first answer; 0: there was none */
+	unsigned lost_cnt; /* probes, after the first answer */
+	enum punch_rival rival;
+	unsigned better_cnt;
 };
 /* punch_tried: address idx for the session with key; false: there is none. */
 bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN], unsigned idx,

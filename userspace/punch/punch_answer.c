@@ -57,8 +57,13 @@ static void answered_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct punch_round *round = container_of(timer, struct punch_round, timer);
 
+	if (round->phase == PUNCH_WARM && punch_warm_is_kept(round, now_ns))
+		return;
 	punch_answer_say(round);
-	answered_free(round, now_ns);
+	if (round->is_direct && round->phase == PUNCH_PROBING)
+		punch_warm_begin(round, now_ns);
+	else
+		answered_free(round, now_ns);
 }
 
 static void answered_evict(struct punch_round *round, uint64_t now_ns)
@@ -112,8 +117,8 @@ static void on_candidates(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(punch, call, MESH_CODE_MALFORMED, "no CANDIDATES", 0);
 		return;
 	}
-	if (!addr_is_relayed(&addr)) {
-		refuse(punch, call, MESH_CODE_ABSENT, "the session goes through no relay", 0);
+	if (addr.family == ADDR_NONE || addr.transport == ADDR_TCP) {
+		refuse(punch, call, MESH_CODE_ABSENT, "the session is not on QUIC", 0);
 		return;
 	}
 	/* A second question of a key takes the place of its first one. */
@@ -124,6 +129,7 @@ static void on_candidates(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(punch, call, MESH_CODE_BUSY, "too many rounds", RETRY_MS);
 		return;
 	}
+	round->is_direct = !addr_is_relayed(&addr);
 	round->theirs = theirs;
 	round->is_agreed = true;
 	punch_own_candidates(round, &own);

@@ -12,6 +12,7 @@ static const struct cbor_field candidates_fields[] = {
 	{1, CBOR_FIELD_ADDRS, CBOR_OPTIONAL, CBOR_AT(struct punch_candidates, addrs),
 	 CBOR_LEN(struct punch_candidates, addr_cnt)},
 	{2, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct punch_candidates, nat), .max = 255},
+	{3, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct punch_candidates, mapped), .max = 255},
 };
 static const struct cbor_table candidates_table = {CBOR_FIELDS(candidates_fields)};
 
@@ -33,6 +34,7 @@ void punch_candidates_write(struct writer *w, const struct punch_candidates *mes
 int punch_candidates_parse(const uint8_t *data, size_t len, struct punch_candidates *out_message)
 {
 	struct punch_candidates message = {.addr_cnt = 0};
+	uint64_t mapped = 0;
 	unsigned cnt = 0;
 
 	if (cbor_fields_parse(data, len, &candidates_table, &message) < 0)
@@ -40,9 +42,12 @@ int punch_candidates_parse(const uint8_t *data, size_t len, struct punch_candida
 	for (unsigned i = 0; i < message.addr_cnt; i++) {
 		const struct addr *addr = &message.addrs[i];
 
-		if (addr->port && addr->transport == ADDR_UDP && addr_is_unicast(addr))
-			message.addrs[cnt++] = *addr;
+		if (!addr->port || addr->transport != ADDR_UDP || !addr_is_unicast(addr))
+			continue;
+		mapped |= (message.mapped >> i & 1) << cnt;
+		message.addrs[cnt++] = *addr;
 	}
+	message.mapped = mapped;
 	message.addr_cnt = cnt;
 	if (message.nat >= PUNCH_NAT_CNT)
 		message.nat = PUNCH_NAT_UNKNOWN;

@@ -23,7 +23,8 @@ struct punch_candidates {
 	uint8_t handle[PUNCH_HANDLE_LEN];
 	struct addr addrs[PUNCH_CANDIDATES_MAX];
 	unsigned addr_cnt;
-	uint8_t nat; /* enum punch_nat */
+	uint8_t nat;	 /* enum punch_nat */
+	uint64_t mapped; /* bit i: a router forwards addrs[i] to the sender */
 };
 struct punch_now {
 	uint8_t handle[PUNCH_HANDLE_LEN];

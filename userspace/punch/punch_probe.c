@@ -49,7 +49,7 @@ static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t n
 	return row->cnt < PUNCH_NETWORK_PER_MIN && ++row->cnt;
 }
 
-static struct punch_sent *sent_find(struct punch_round *round, const struct addr *addr)
+struct punch_sent *punch_sent_find(struct punch_round *round, const struct addr *addr)
 {
 	for (unsigned i = 0; i < round->sent_cnt; i++)
 		if (addr_equal(&round->sent[i].addr, addr))
@@ -57,14 +57,19 @@ static struct punch_sent *sent_find(struct punch_round *round, const struct addr
 	return NULL;
 }
 
-static void sent_send(struct punch_round *round, const struct punch_sent *sent,
-		      const struct addr *local)
+static void sent_send(struct punch_round *round, struct punch_sent *sent, const struct addr *local,
+		      uint64_t now_ns)
 {
 	struct punch_probe probe = {.kind = PUNCH_PROBE, .is_askers = round->is_asker};
 	struct dgram_route route = {.remote = sent->addr};
 
 	if (local)
 		route.local = *local;
+	/* The time to an answer is that of its own probe. */
+	if (round->is_direct || !sent->sent_ns)
+		random_fill(round->punch->params.random, sent->nonce, sizeof(sent->nonce));
+	sent->sent_ns = now_ns;
+	sent->is_answered = false;
 	memcpy(probe.handle, round->theirs.handle, sizeof(probe.handle));
 	memcpy(probe.nonce, sent->nonce, sizeof(probe.nonce));
 	(void)probe_send(round, &probe, &route);
@@ -86,9 +91,15 @@ static void probe_begin(struct punch_round *round, const struct addr *addr,
 		return;
 	}
 	*sent = (struct punch_sent){.addr = *addr, .is_repeated = local != NULL};
-	random_fill(punch->params.random, sent->nonce, sizeof(sent->nonce));
 	round->sent_cnt++;
-	sent_send(round, sent, local);
+	sent_send(round, sent, local, now_ns);
+}
+
+void punch_probe_anew(struct punch_round *round, struct punch_sent *sent, uint64_t now_ns)
+{
+	const struct addr *local = sent->rtt_ns ? &sent->local : &round->used_local;
+
+	sent_send(round, sent, local, now_ns);
 }
 
 static enum weft_addr_scope scope_of(const struct addr *addr)
@@ -118,8 +129,12 @@ void punch_probe_all(struct punch_round *round, uint64_t now_ns)
 	struct punch_candidates own;
 
 	punch_own_candidates(round, &own);
+	/* What the session's path takes is measured beside the others. */
+	if (round->is_direct && round->is_asker)
+		probe_begin(round, &round->used, &round->used_local, now_ns);
 	for (unsigned i = 0; i < theirs->addr_cnt; i++)
-		if (is_candidate(&own, &theirs->addrs[i]) && !sent_find(round, &theirs->addrs[i]))
+		if (is_candidate(&own, &theirs->addrs[i]) &&
+		    !punch_sent_find(round, &theirs->addrs[i]))
 			probe_begin(round, &theirs->addrs[i], NULL, now_ns);
 }
 
@@ -130,11 +145,11 @@ void punch_probe_again(struct punch_round *round, uint64_t now_ns)
 	for (unsigned i = 0; i < round->sent_cnt; i++) {
 		struct punch_sent *sent = &round->sent[i];
 
-		if (sent->is_repeated)
+		if (sent->is_repeated || sent->is_answered)
 			continue;
 		sent->is_repeated = true;
 		if (budget_take(punch, &sent->addr, now_ns))
-			sent_send(round, sent, NULL);
+			sent_send(round, sent, NULL, now_ns);
 		else
 			punch->stats.unsent_cnt++;
 	}
@@ -165,31 +180,47 @@ static void on_probe(struct punch_round *round, const struct dgram *dgram,
 {
 	const struct dgram_route route = {.local = dgram->local, .remote = dgram->remote};
 	struct punch_probe answer = {.kind = PUNCH_PROBE_ANSWER, .is_askers = round->is_asker};
-	struct punch_sent *sent;
+	struct punch_sent *sent = punch_sent_find(round, &dgram->remote);
 
+	/* A row that lasts is no place for new addresses, whose senders may forge them. */
+	if (round->phase == PUNCH_WARM && !sent)
+		return;
+	if (round->phase == PUNCH_WARM && now_ns - round->answers_ns >= PUNCH_ANSWERS_NS) {
+		round->answers_ns = now_ns;
+		round->answer_cnt = 0;
+	}
 	if (round->answer_cnt == PUNCH_ANSWERS_MAX || !round->is_agreed)
 		return;
+	round->used_ns = now_ns;
 	round->answer_cnt++;
 	memcpy(answer.handle, round->theirs.handle, sizeof(answer.handle));
 	memcpy(answer.nonce, probe->nonce, sizeof(answer.nonce));
 	if (!probe_send(round, &answer, &route))
 		return;
-	sent = sent_find(round, &dgram->remote);
 	if (!sent)
 		probe_begin(round, &dgram->remote, &dgram->local, now_ns);
-	else if (!sent->is_repeated) {
+	else if (!sent->is_repeated && !sent->is_answered) {
 		sent->is_repeated = true;
-		sent_send(round, sent, &dgram->local);
+		sent_send(round, sent, &dgram->local, now_ns);
 	}
 }
 
 static void on_answer(struct punch_round *round, const struct dgram *dgram,
-		      const struct punch_probe *probe)
+		      const struct punch_probe *probe, uint64_t now_ns)
 {
-	const struct punch_sent *sent = sent_find(round, &dgram->remote);
+	struct punch_sent *sent = punch_sent_find(round, &dgram->remote);
 
-	if (sent && memcmp(sent->nonce, probe->nonce, sizeof(sent->nonce)) == 0)
-		punch_found(round, &dgram->local, &dgram->remote);
+	if (!sent || memcmp(sent->nonce, probe->nonce, sizeof(sent->nonce)) != 0)
+		return;
+	if (!sent->is_answered) {
+		/* 0 is "never". */
+		sent->rtt_ns = now_ns > sent->sent_ns ? now_ns - sent->sent_ns : 1;
+		sent->is_answered = true;
+		sent->local = dgram->local;
+	}
+	if (!sent->since_ns)
+		sent->since_ns = now_ns;
+	punch_found(round, &dgram->local, &dgram->remote);
 }
 
 bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns)
@@ -213,6 +244,6 @@ bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns
 	if (probe.kind == PUNCH_PROBE)
 		on_probe(round, dgram, &probe, now_ns);
 	else
-		on_answer(round, dgram, &probe);
+		on_answer(round, dgram, &probe, now_ns);
 	return true;
 }

@@ -23,12 +23,21 @@ enum punch_phase {
 	PUNCH_IDLE,
 	PUNCH_AGREEING, /* CANDIDATES and PUNCH_NOW */
 	PUNCH_PROBING,
+	PUNCH_WARM, /* of a session that has a direct path (punch_warm.c) */
 };
+
+/* A copied probe is answered so often in so long a time, once the row is kept warm. */
+#define PUNCH_ANSWERS_NS (10 * NS_PER_S)
 
 struct punch_sent {
 	struct addr addr;
+	struct addr local; /* where its last answer came in */
 	uint8_t nonce[PUNCH_NONCE_LEN];
 	bool is_repeated;
+	bool is_answered; /* the last probe */
+	uint64_t sent_ns; /* the last probe */
+	uint64_t rtt_ns, since_ns;
+	unsigned lost_cnt, better_cnt;
 };
 
 /* A round, and what came of it. Of asked ones the last outcome is kept until the row is needed. */
@@ -37,7 +46,11 @@ struct punch_round {
 	struct punch *punch;
 	enum punch_phase phase;
 	bool is_asker;
-	bool is_agreed; /* theirs is known */
+	bool is_agreed;		      /* theirs is known */
+	bool is_direct;		      /* the session is: the round looks for a better path */
+	struct addr used, used_local; /* its path, of an asker's */
+	uint64_t warm_ns, answers_ns; /* the row is kept since; answer_cnt counts since */
+	unsigned silent_cnt;	      /* turns in which no path but the used one answered */
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t probe_key[PUNCH_KEY_LEN];
 	uint8_t handle[PUNCH_HANDLE_LEN]; /* that probes to this node bear */
@@ -86,5 +99,18 @@ void punch_answer_say(struct punch_round *round);
 /* punch_probe.c: a probe to each candidate that may be one; again: to those that had one alone. */
 void punch_probe_all(struct punch_round *round, uint64_t now_ns);
 void punch_probe_again(struct punch_round *round, uint64_t now_ns);
+/* punch_probe_anew: another probe to where one was answered, or the session is. */
+void punch_probe_anew(struct punch_round *round, struct punch_sent *sent, uint64_t now_ns);
+struct punch_sent *punch_sent_find(struct punch_round *round, const struct addr *addr);
+
+/*
+ * punch_warm.c. has_rival: a path that is not in use was answered. begin: the row is kept. turn, of an
+ * asker's: false: it is not any more. is_kept: the same of an answered one.
+ */
+bool punch_warm_has_rival(const struct punch_round *round);
+void punch_warm_begin(struct punch_round *round, uint64_t now_ns);
+bool punch_warm_turn(struct punch_round *round, uint64_t now_ns);
+bool punch_warm_is_kept(struct punch_round *round, uint64_t now_ns);
+enum punch_rival punch_warm_rival(const struct punch_round *round, const struct punch_sent *sent);
 
 #endif

@@ -12,7 +12,8 @@ static const uint8_t key[PUNCH_KEY_LEN] = "thirty-two bytes of the session.";
 
 static struct punch_candidates full(void)
 {
-	struct punch_candidates message = {.handle = "handle", .nat = PUNCH_NAT_EASY};
+	struct punch_candidates message = {
+		.handle = "handle", .nat = PUNCH_NAT_EASY, .mapped = 0x81};
 
 	for (unsigned i = 0; i < PUNCH_CANDIDATES_MAX; i++) {
 		char text[ADDR_TEXT_CAP];
@@ -44,6 +45,7 @@ static void test_candidates_are_read_as_written(void)
 	CHECK_EQ(heard.addr_cnt, PUNCH_CANDIDATES_MAX);
 	CHECK_MEM(heard.addrs, message.addrs, sizeof(heard.addrs));
 	CHECK_EQ(heard.nat, PUNCH_NAT_EASY);
+	CHECK_EQ(heard.mapped, 0x81);
 	for (size_t cut = 0; cut < len; cut++)
 		CHECK_EQ(punch_candidates_parse(bytes, cut, &heard), WEFT_EMALFORMED);
 }
@@ -53,7 +55,7 @@ static void test_only_hosts_by_udp_are_candidates(void)
 {
 	static const char *const texts[] = {"tcp:192.0.2.1:7001", "224.0.0.1:7000", "0.0.0.0:7000",
 					    "192.0.2.7:7000"};
-	struct punch_candidates message = {.handle = "handle", .nat = 77}, heard;
+	struct punch_candidates message = {.handle = "handle", .nat = 77, .mapped = 10}, heard;
 
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(addr_parse(texts[i], &message.addrs[i]), 0);
@@ -61,6 +63,7 @@ static void test_only_hosts_by_udp_are_candidates(void)
 	CHECK_EQ(punch_candidates_parse(bytes, candidates(&message), &heard), 0);
 	CHECK_EQ(heard.addr_cnt, 1);
 	CHECK(addr_equal(&heard.addrs[0], &message.addrs[3]));
+	CHECK_EQ(heard.mapped, 1);
 	CHECK_EQ(heard.nat, PUNCH_NAT_UNKNOWN);
 }
 

@@ -34,6 +34,18 @@ static int64_t wall_s(const struct api *api, uint64_t at_ns)
 	return api_uint(api->wall_us(api->ctx) / 1000000 - (api->home->now_ns - at_ns) / NS_PER_S);
 }
 
+/* The peer said so in the last round of hole punching. */
+static bool is_mapped(const struct paths *paths, const struct addr *addr)
+{
+	const struct punch *punch = paths->api->punch;
+	struct punch_tried tried;
+
+	for (unsigned i = 0; punch && punch_tried(punch, paths->key, i, &tried); i++)
+		if (tried.is_mapped && addr_equal(&tried.addr, addr))
+			return true;
+	return false;
+}
+
 static struct api_peer_path row_at(const struct paths *paths, const struct addr *addr)
 {
 	return (struct api_peer_path){
@@ -42,6 +54,7 @@ static struct api_peer_path row_at(const struct paths *paths, const struct addr 
 		.relay = api_peer_relay(control_blocks(paths->call), paths->api, addr),
 		API_IF(network, !addr_is_relayed(addr),
 		       (enum api_peer_path_network)mesh_network_of(addr)),
+		.mapped = is_mapped(paths, addr),
 	};
 }
 
@@ -123,10 +136,25 @@ static void flows_add(struct paths *paths)
 
 /* --- addresses --- */
 
+static const char *rival_why(enum punch_rival rival)
+{
+	switch (rival) {
+	case PUNCH_RIVAL_NOT_NEEDED:
+		return "kept warm; the session's path is good enough, with 10 ms at most";
+	case PUNCH_RIVAL_NOT_BETTER:
+		return "kept warm; not 5 ms better than the session's path";
+	case PUNCH_RIVAL_BETTER:
+		return "kept warm; 5 ms better, and used if it stays so for a minute";
+	case PUNCH_RIVAL_NONE:
+		break;
+	}
+	return "a probe there was answered";
+}
+
 static const char *tried_why(const struct punch_tried *tried)
 {
 	if (tried->is_answered)
-		return "a probe there was answered";
+		return rival_why(tried->rival);
 	if (!tried->is_probed)
 		return "not probed: of a private network that is not this node's, or not to be "
 		       "dialled";
@@ -144,6 +172,11 @@ static void tried_add(struct paths *paths)
 
 		row.kind = API_PEER_PATH_KIND_CANDIDATE;
 		row.why = tried_why(&tried);
+		if (tried.rtt_ns) {
+			API_SET(&row, rtt_us, api_uint(tried.rtt_ns / NS_PER_US));
+			API_SET(&row, lost_packets, tried.lost_cnt);
+			API_SET(&row, since_s, wall_s(paths->api, tried.since_ns));
+		}
 		if (!is_told(paths, &tried.addr))
 			push(paths, &row);
 	}

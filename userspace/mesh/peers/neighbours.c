@@ -100,7 +100,8 @@ static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 		session->conn->ops->info(session->conn, &info);
 		*out_path = (struct mesh_path){.remote = info.remote,
 					       .local = info.local,
-					       .received_len = info.received_len};
+					       .received_len = info.received_len,
+					       .is_used = mesh_session_is_used(session)};
 		return true;
 	}
 	if (!entry || entry->foreign_at.family == ADDR_NONE)

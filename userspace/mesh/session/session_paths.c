@@ -2,6 +2,16 @@
 /* The ways to a peer, for people: sessions with it, and addresses that a dial tries. Home worker. */
 #include "mesh/mesh_state.h"
 
+#include "base/monotonic.h"
+
+#define IN_USE_NS (15 * NS_PER_S)
+
+bool mesh_session_is_used(const struct mesh_session *session)
+{
+	return mesh_session_is_waited_on(session) || session->stream_cnts[MESH_ROLE_INCOMING] ||
+	       (session->used_ns && session->mesh->now_ns < session->used_ns + IN_USE_NS);
+}
+
 bool mesh_session_path(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		       unsigned idx, struct mesh_session_path *out_path)
 {

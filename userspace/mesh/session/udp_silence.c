@@ -16,6 +16,9 @@
 #define UPGRADE_PAUSE_MAX  (60 * NS_PER_S)
 /* A direct path that breaks sooner than this does not last: the next one is looked for later. */
 #define UPGRADE_LASTS_NS (60 * NS_PER_S)
+/* Of a session that has a direct path, other ones are looked at: soon after it came there, then each minute. */
+#define CHECK_FIRST_NS (5 * NS_PER_S)
+#define CHECK_NS       (60 * NS_PER_S)
 /* A node that has just started may learn its own address seconds later, and others' likewise. */
 #define UPGRADE_EAGER_NS	(30 * NS_PER_S)
 #define UPGRADE_EAGER_PAUSE_MAX (4 * NS_PER_S)
@@ -162,6 +165,16 @@ static void upgrade_dial(struct mesh_session *session)
 		upgrade->conn = NULL;
 }
 
+/* Paths of a session that nothing uses are not worth a probe. */
+static void check_turn(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+
+	timer_set(mesh->timers, &session->upgrade.timer, mesh->now_ns + CHECK_NS);
+	if (!session->is_retired && mesh_session_is_used(session))
+		mesh->params.find_path(mesh->params.ctx, session->key);
+}
+
 static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_session *session = container_of(timer, struct mesh_session, upgrade.timer);
@@ -171,6 +184,10 @@ static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 	mesh->now_ns = now_ns;
 	if (session->is_leaving || mesh->is_leaving)
 		return;
+	if (session->remote.transport == ADDR_UDP) {
+		check_turn(session);
+		return;
+	}
 	upgrade_arm(session);
 	if (session->is_retired)
 		return;
@@ -200,10 +217,17 @@ void mesh_upgrade_begin(struct mesh_session *session)
 
 	if (session->remote.transport == ADDR_UDP)
 		session->peer->direct_ns = session->mesh->now_ns;
-	if (session->remote.transport == ADDR_UDP || !session->is_dialler)
+	if (!session->is_dialler ||
+	    (session->remote.transport == ADDR_UDP && !session->mesh->params.find_path))
 		return;
 	upgrade->kind = MESH_CONN_UPGRADE;
 	upgrade->session = session;
+	if (session->remote.transport == ADDR_UDP) {
+		timer_init(&upgrade->timer, upgrade_expire);
+		timer_set(session->mesh->timers, &upgrade->timer,
+			  session->mesh->now_ns + CHECK_FIRST_NS);
+		return;
+	}
 	upgrade->pause_ns = UPGRADE_FIRST_NS;
 	if (addr_is_relayed(&session->remote))
 		upgrade->pause_ns = search_first_ns(session->peer, session->mesh->now_ns);

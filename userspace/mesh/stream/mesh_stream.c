@@ -56,6 +56,8 @@ void mesh_stream_bind(struct mesh_stream *stream, struct mesh_session *session,
 {
 	stream->session = session;
 	session->stream_cnts[stream->role] += !stream->is_spare;
+	if (!stream->is_spare)
+		session->used_ns = stream->mesh->now_ns;
 	memcpy(stream->peer.key, session->key, sizeof(stream->peer.key));
 	memcpy(stream->peer.session_id, session->id, sizeof(stream->peer.session_id));
 	stream->transport = transport;
@@ -96,10 +98,12 @@ void mesh_stream_quit(struct mesh_stream *stream)
 
 	list_unlink(&stream->node);
 	timer_cancel(stream->mesh->timers, &stream->timer);
-	if (session && stream->is_spare)
+	if (session && stream->is_spare) {
 		session->has_spare = false;
-	else if (session)
+	} else if (session) {
 		session->stream_cnts[stream->role]--;
+		session->used_ns = stream->mesh->now_ns;
+	}
 	stream->session = NULL;
 	if (stream->wait.dial)
 		mesh_dial_leave(stream);
