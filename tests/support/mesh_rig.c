@@ -40,6 +40,14 @@ static void rig_port_probe(void *ctx, const struct addr *remote)
 	node->knocked = *remote;
 }
 
+static void rig_stun_ask(void *ctx, const struct addr *remote)
+{
+	struct rig_node *node = ctx;
+
+	node->stun_cnt++;
+	node->stun_asked = *remote;
+}
+
 void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, struct store *store,
 	     uint64_t wall_s)
 {
@@ -54,6 +62,7 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 		.on_session = rig_on_session,
 		.on_step = rig_step,
 		.port_probe = rig_port_probe,
+		.stun_ask = rig_stun_ask,
 		.ctx = node,
 	};
 

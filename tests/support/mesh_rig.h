@@ -23,6 +23,8 @@ struct rig_node {
 	mesh_step_fn on_step; /* ctx: the rig_node */
 	unsigned port_probe_cnt;
 	struct addr knocked; /* last */
+	unsigned stun_cnt;
+	struct addr stun_asked; /* last */
 };
 
 struct rig {

@@ -138,6 +138,8 @@ struct mesh_params {
 	void (*find_path)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/* Asks whether a program is at remote; mesh_knocked brings the answer, never inside. May be NULL. */
 	void (*port_probe)(void *ctx, const struct addr *remote);
+	/* Sends a STUN request to remote; mesh_stun_answered says that it was answered. May be NULL. */
+	void (*stun_ask)(void *ctx, const struct addr *remote);
 	void *ctx;
 	struct load *load;	/* which peer is refused what (base/fair/load.h); NULL: not kept */
 	mesh_refuse_fn refuses; /* may be NULL: none is */
@@ -188,6 +190,8 @@ void mesh_wake(struct mesh *mesh, uint64_t now_ns);
 enum mesh_port_probe { MESH_PORT_PROBE_THERE, MESH_PORT_PROBE_NOBODY };
 void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_probe answer,
 		  uint64_t now_ns);
+/* mesh_stun_answered: a node is at remote, whose addresses put off are dialled. Not inside stun_ask. */
+void mesh_stun_answered(struct mesh *mesh, const struct addr *remote, uint64_t now_ns);
 /*
  * mesh_connect: `peer connect`; done gets the outcome, never inside the call, and actual_key
  * with WEFT_EWRONGKEY. Without addresses in peer, those it is known by are dialled; a session at

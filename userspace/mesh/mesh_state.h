@@ -205,6 +205,9 @@ struct mesh_dial {
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
 	uint32_t unverified; /* bit per address: an unknown peer named it */
+	uint32_t
+		put_off; /* likewise: and it was silent within the hour, so it is not dialled anew */
+	uint64_t stun_ns; /* one of them was asked by STUN then; 0: none was */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	struct mesh_attempt renewals[MESH_DIAL_RENEWALS_MAX];
 	unsigned addr_cnt;

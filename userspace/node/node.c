@@ -135,6 +135,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.choices = node_choices,
 		.find_path = node_find_path,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
+		.stun_ask = node_stun_ask,
 		.on_sample = node_on_sample,
 		.on_passed = node_on_passed,
 		.handover = node->threads->handover,

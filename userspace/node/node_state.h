@@ -200,6 +200,8 @@ WEFT_MUST_CHECK
 int node_watch_machine(struct node *node);
 void node_unwatch_machine(struct node *node);
 void node_port_probe(void *ctx, const struct addr *remote);
+/* node_stun_ask: reachability_params.c, for mesh_params. */
+void node_stun_ask(void *ctx, const struct addr *remote);
 
 /* session_hooks.c: what blobs/ and mesh/ say of what happened; ctx is the node. */
 struct blobs_event;

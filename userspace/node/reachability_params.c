@@ -70,6 +70,19 @@ static void on_changed(void *ctx, const struct reachability_view *view)
 	relay_end_review(node->relay_end, node->home->now_ns);
 }
 
+static void on_checked(void *ctx, const struct addr *remote, uint64_t now_ns)
+{
+	mesh_stun_answered(((struct node *)ctx)->home->mesh, remote, now_ns);
+}
+
+void node_stun_ask(void *ctx, const struct addr *remote)
+{
+	struct node *node = ctx;
+
+	if (node->reachability)
+		reachability_check(node->reachability, remote, node->home->now_ns);
+}
+
 int node_open_reachability(struct node *node, const struct node_params *from, char *what)
 {
 	const struct reachability_params params = {
@@ -85,6 +98,7 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 		.own_addrs = on_own_addrs,
 		.has_contacted = on_has_contacted,
 		.changed = on_changed,
+		.checked = on_checked,
 		.ctx = node,
 	};
 	int err;

@@ -44,6 +44,20 @@ static void on_stun_answer(void *ctx, const struct addr *server, const struct ad
 	reachability_round_seen(reachability, &seen);
 }
 
+static void on_stun_check(void *ctx, const struct addr *remote, uint64_t now_ns)
+{
+	const struct reachability *reachability = ctx;
+
+	if (reachability->params.checked)
+		reachability->params.checked(reachability->params.ctx, remote, now_ns);
+}
+
+void reachability_check(struct reachability *reachability, const struct addr *remote,
+			uint64_t now_ns)
+{
+	reachability_stun_check(&reachability->stun, remote, now_ns);
+}
+
 /* The own addresses of family as a number that another set of them does not have. */
 static uint64_t own_digest(const struct reachability *reachability, uint8_t family)
 {
@@ -75,6 +89,7 @@ int reachability_new(const struct reachability_params *params,
 		.timers = params->timers,
 		.random = params->random,
 		.answered = on_stun_answer,
+		.checked = on_stun_check,
 		.ctx = reachability,
 	};
 	reachability->dial_backs = (struct dial_backs){

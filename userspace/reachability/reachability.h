@@ -79,6 +79,8 @@ struct reachability_params {
 	bool (*has_contacted)(void *ctx, const struct addr *addr);
 	/* The kind or the address is another one now. Never inside a call. */
 	void (*changed)(void *ctx, const struct reachability_view *view);
+	/* A node is at remote, as reachability_check asked. May be NULL. */
+	void (*checked)(void *ctx, const struct addr *remote, uint64_t now_ns);
 	void *ctx;
 };
 
@@ -91,6 +93,9 @@ void reachability_stop(struct reachability *reachability);
 void reachability_free(struct reachability *reachability);
 /* reachability_input takes a datagram of STUN or a path probe, which ingress let in. */
 void reachability_input(struct reachability *reachability, const struct dgram *dgram,
+			uint64_t now_ns);
+/* reachability_check sends a STUN request to remote, which any node answers. Not again if it is lost. */
+void reachability_check(struct reachability *reachability, const struct addr *remote,
 			uint64_t now_ns);
 /* reachability_set_sink: datagrams leave by sink from now on. */
 void reachability_set_sink(struct reachability *reachability, struct dgram_sink *sink);

@@ -18,20 +18,27 @@ static void query_end(struct stun_query *query, const struct addr *mapped, uint6
 	all->answered(all->ctx, &server, mapped, now_ns);
 }
 
-/* A sender that is full loses one of the seven. */
-static void query_send(struct stun_query *query, uint64_t now_ns)
+/* A sender that is full loses one. */
+static void request_send(const struct stun_queries *queries, const struct addr *remote,
+			 const uint8_t transaction[static STUN_TRANSACTION_LEN])
 {
-	const struct dgram_route route = {.remote = query->server};
-	struct dgram_sink *sink = *query->all->sink;
-	uint64_t wait_ns = STUN_QUERY_RTO_NS << query->sent_cnt;
+	const struct dgram_route route = {.remote = *remote};
+	struct dgram_sink *sink = *queries->sink;
 	uint8_t request[STUN_WRITE_CAP];
 	struct dgram_slot slot;
-	size_t len = stun_write_request(query->transaction, request);
+	size_t len = stun_write_request(transaction, request);
 
 	if (sink->ops->reserve(sink, len, &slot)) {
 		memcpy(slot.data, request, len);
 		sink->ops->commit(sink, &slot, len, &route);
 	}
+}
+
+static void query_send(struct stun_query *query, uint64_t now_ns)
+{
+	uint64_t wait_ns = STUN_QUERY_RTO_NS << query->sent_cnt;
+
+	request_send(query->all, &query->server, query->transaction);
 	query->sent_cnt++;
 	timer_set(query->all->timers, &query->timer,
 		  now_ns + (query->sent_cnt == STUN_QUERY_SENDS ? STUN_QUERY_LAST_NS : wait_ns));
@@ -66,6 +73,38 @@ bool reachability_stun_ask(struct stun_queries *queries, const struct addr *serv
 	return true;
 }
 
+void reachability_stun_check(struct stun_queries *queries, const struct addr *remote,
+			     uint64_t now_ns)
+{
+	struct stun_check *check = &queries->checks[queries->next_check];
+
+	queries->next_check = (queries->next_check + 1) % STUN_CHECK_CNT;
+	*check = (struct stun_check){.remote = *remote, .sent_ns = now_ns};
+	random_fill(queries->random, check->transaction, sizeof(check->transaction));
+	request_send(queries, remote, check->transaction);
+}
+
+/* An error is an answer, too. */
+static bool check_input(struct stun_queries *queries, const struct dgram *dgram,
+			const struct stun_message *message, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < STUN_CHECK_CNT; i++) {
+		struct stun_check *check = &queries->checks[i];
+
+		if (check->remote.family == ADDR_NONE ||
+		    now_ns >= check->sent_ns + STUN_CHECK_LIFE_NS ||
+		    !addr_equal(&check->remote, &dgram->remote) ||
+		    memcmp(check->transaction, message->transaction, sizeof(check->transaction)) !=
+			    0)
+			continue;
+		check->remote = (struct addr){0};
+		if (queries->checked)
+			queries->checked(queries->ctx, &dgram->remote, now_ns);
+		return true;
+	}
+	return false;
+}
+
 bool reachability_stun_input(struct stun_queries *queries, const struct dgram *dgram,
 			     const struct stun_message *message, uint64_t now_ns)
 {
@@ -88,7 +127,7 @@ bool reachability_stun_input(struct stun_queries *queries, const struct dgram *d
 			  now_ns);
 		return true;
 	}
-	return false;
+	return check_input(queries, dgram, message, now_ns);
 }
 
 void reachability_stun_stop(struct stun_queries *queries)

@@ -195,6 +195,7 @@ struct worker_params {
 	void (*on_moved)(void *ctx, const uint8_t *key, const struct addr *remote); /* home */
 	void (*find_path)(void *ctx, const uint8_t *key);			    /* home */
 	void (*port_probe)(void *ctx, const struct addr *remote);		    /* home */
+	void (*stun_ask)(void *ctx, const struct addr *remote);			    /* home */
 	/*
 	 * Datagrams of a connection are expected from remote: called when that
 	 * begins, and again within INGRESS_PATH_LIFE_NS while it lasts. May be NULL.

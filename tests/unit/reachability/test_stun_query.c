@@ -110,6 +110,48 @@ static void test_seven_sends_at_doubled_distances(void)
 	CHECK(answer.at_ns >= 39500 * MS && answer.at_ns <= 39520 * MS);
 }
 
+static unsigned checked_cnt;
+
+static void checked(void *ctx, const struct addr *remote, uint64_t now_ns)
+{
+	(void)ctx, (void)now_ns;
+	checked_cnt += addr_equal(remote, &server);
+}
+
+static void test_a_check_is_one_request_and_its_answer_counts_once(void)
+{
+	struct stun_message message;
+	struct addr other;
+
+	begin();
+	queries.checked = checked;
+	checked_cnt = 0;
+	CHECK_EQ(addr_parse("198.51.100.8:3478", &other), 0);
+	reachability_stun_check(&queries, &server, 0);
+	message = success();
+	run_until(1000 * MS);
+	CHECK_EQ(sent.cnt, 1);
+	CHECK(!input(&other, &message));
+	message.transaction[0] ^= 1;
+	CHECK(!input(&server, &message));
+	message.transaction[0] ^= 1;
+	CHECK(input(&server, &message));
+	CHECK(!input(&server, &message));
+	CHECK_EQ(checked_cnt, 1);
+	CHECK_EQ(answer.cnt, 0);
+	/* Two seconds later, and of the oldest of one more than there is room for: nothing is known. */
+	reachability_stun_check(&queries, &server, sent.now_ns);
+	message = success();
+	run_until(sent.now_ns + STUN_CHECK_LIFE_NS);
+	CHECK(!input(&server, &message));
+	reachability_stun_check(&queries, &server, sent.now_ns);
+	message = success();
+	for (unsigned i = 0; i < STUN_CHECK_CNT; i++)
+		reachability_stun_check(&queries, &other, sent.now_ns);
+	CHECK(!input(&server, &message));
+	CHECK_EQ(checked_cnt, 1);
+}
+
 static void test_an_answer_ends_the_question(void)
 {
 	struct stun_message message;
@@ -174,6 +216,7 @@ static void test_one_more_than_there_are_places_is_refused(void)
 int main(void)
 {
 	RUN(test_seven_sends_at_doubled_distances);
+	RUN(test_a_check_is_one_request_and_its_answer_counts_once);
 	RUN(test_an_answer_ends_the_question);
 	RUN(test_only_the_asked_server_is_heard);
 	RUN(test_an_error_reports_no_address);

@@ -38,11 +38,20 @@ uint32_t mesh_unverified_recent(const struct mesh_unverified *unverified, uint64
 	return cnt;
 }
 
+/* A node is at an address that was silent: it may be dialled again, but not at once and not often. */
+static bool is_there_again(const struct mesh_unverified_dial *dial, const struct addr *addr,
+			   uint64_t now_ns)
+{
+	return dial->there_ns && addr_equal(&dial->addr, addr) &&
+	       age_ns(dial, now_ns) >= MESH_UNVERIFIED_AGAIN_NS;
+}
+
 static bool unverified_may(const struct mesh_unverified *unverified, const struct addr *addr,
 			   uint64_t now_ns)
 {
 	const struct addr host = host_of(addr);
 	uint32_t recent_cnt = mesh_unverified_recent(unverified, now_ns), network_cnt = 0;
+	uint32_t silent_cnt = 0;
 
 	if (recent_cnt >= MESH_UNVERIFIED_PER_MIN)
 		return false;
@@ -56,10 +65,13 @@ static bool unverified_may(const struct mesh_unverified *unverified, const struc
 
 		if (age_ns(dial, now_ns) >= MESH_UNVERIFIED_HOUR_NS)
 			break;
-		if (addr_equal(&other, &host) && !dial->is_answered)
+		if (!addr_equal(&other, &host) || dial->is_answered)
+			continue;
+		silent_cnt++;
+		if (!is_there_again(dial, addr, now_ns))
 			return false;
 	}
-	return true;
+	return silent_cnt < MESH_UNVERIFIED_AGAIN_MAX;
 }
 
 bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
@@ -74,6 +86,43 @@ bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr 
 	unverified->next_idx = (unverified->next_idx + 1) % MESH_UNVERIFIED_CAP;
 	unverified->cnt += unverified->cnt < MESH_UNVERIFIED_CAP;
 	return true;
+}
+
+/* The last dial at addr, within the hour; NULL: there was none, or it was answered. */
+static struct mesh_unverified_dial *unverified_silent(struct mesh_unverified *unverified,
+						      const struct addr *addr, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < unverified->cnt; i++) {
+		uint32_t idx =
+			(unverified->next_idx + MESH_UNVERIFIED_CAP - 1 - i) % MESH_UNVERIFIED_CAP;
+		struct mesh_unverified_dial *dial = &unverified->dials[idx];
+
+		if (age_ns(dial, now_ns) >= MESH_UNVERIFIED_HOUR_NS)
+			break;
+		if (addr_equal(&dial->addr, addr))
+			return dial->is_answered ? NULL : dial;
+	}
+	return NULL;
+}
+
+bool mesh_unverified_ask(struct mesh_unverified *unverified, const struct addr *addr,
+			 uint64_t now_ns)
+{
+	struct mesh_unverified_dial *dial = unverified_silent(unverified, addr, now_ns);
+
+	if (!dial || (dial->asked_ns && now_ns < dial->asked_ns + MESH_UNVERIFIED_ASK_NS))
+		return false;
+	dial->asked_ns = now_ns;
+	return true;
+}
+
+void mesh_unverified_there(struct mesh_unverified *unverified, const struct addr *addr,
+			   uint64_t now_ns)
+{
+	struct mesh_unverified_dial *dial = unverified_silent(unverified, addr, now_ns);
+
+	if (dial)
+		dial->there_ns = now_ns;
 }
 
 void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr)

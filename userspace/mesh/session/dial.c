@@ -26,6 +26,8 @@
  * for paths that are slower than this.
  */
 #define RENEWAL_NS (800 * NS_PER_MS)
+/* An address that is asked by STUN has this to answer, if there is nothing else to try. */
+#define STUN_NS (700 * NS_PER_MS)
 
 static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
 {
@@ -162,8 +164,31 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 		return false;
 	}
 	call->unheard_max = is_unverified ? MESH_UNVERIFIED_DGRAM_MAX : 0;
-	return !is_unverified ||
-	       mesh_unverified_take(&mesh->unverified, &dial->addrs[idx], mesh->now_ns);
+	if (!is_unverified ||
+	    mesh_unverified_take(&mesh->unverified, &dial->addrs[idx], mesh->now_ns))
+		return true;
+	dial->put_off |= 1u << idx;
+	return false;
+}
+
+/* Addresses that were silent, and so are not dialled, are asked whether a node is there now. */
+static void dial_ask_put_off(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+
+	for (unsigned i = 0; dial->put_off && mesh->params.stun_ask && i < dial->next_idx; i++) {
+		if (!(dial->put_off & 1u << i) || dial->addrs[i].transport != ADDR_UDP ||
+		    !mesh_unverified_ask(&mesh->unverified, &dial->addrs[i], mesh->now_ns))
+			continue;
+		dial->stun_ns = mesh->now_ns;
+		mesh->params.stun_ask(mesh->params.ctx, &dial->addrs[i]);
+	}
+}
+
+/* One of them may answer yet. */
+static bool dial_awaits_stun(const struct mesh_dial *dial)
+{
+	return dial->put_off && dial->stun_ns && dial->mesh->now_ns < dial->stun_ns + STUN_NS;
 }
 
 /* The peer stated when to come back: its addresses wait until then. */
@@ -214,6 +239,38 @@ static bool dial_sort_out(struct mesh_dial *dial)
 	return true;
 }
 
+/* False: the address is not dialled, and the next one is to be. An attempt there is replaced. */
+static bool attempt_begin(struct mesh_dial *dial, unsigned idx)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_dial call = {.remote = dial->addrs[idx], .user = &dial->attempts[idx]};
+	struct mesh_attempt *attempt = &dial->attempts[idx];
+	struct mesh_peer_token token;
+	int err;
+
+	if (!dial_may(dial, idx, &call))
+		return false;
+	attempt_close(attempt);
+	token = dial_take_token(dial, &dial->addrs[idx]);
+	if (token.len) {
+		call.token = token.data;
+		call.token_len = token.len;
+	}
+	memcpy(call.peer_key, dial->key, sizeof(call.peer_key));
+	err = mesh->transport->ops->dial(mesh->transport, &call, mesh->now_ns, &attempt->conn);
+	if (err < 0) {
+		attempt->conn = NULL;
+		dial_note(dial, err, NULL);
+		return false;
+	}
+	if (!dial->began_ns)
+		dial->began_ns = mesh->now_ns;
+	dial->live_cnt++;
+	if (!timer_is_set(&dial->renewal))
+		timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
+	return true;
+}
+
 static void dial_next(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
@@ -228,36 +285,12 @@ static void dial_next(struct mesh_dial *dial)
 		return;
 	}
 	while (dial->next_idx < dial->addr_cnt && dial_sort_out(dial) &&
-	       !mesh_udp_is_awaited(dial, dial->next_idx)) {
-		unsigned idx = dial->next_idx++;
-		struct transport_dial call = {.remote = dial->addrs[idx],
-					      .user = &dial->attempts[idx]};
-		struct mesh_attempt *attempt = &dial->attempts[idx];
-		struct mesh_peer_token token;
-		int err;
-
-		if (!dial_may(dial, idx, &call))
-			continue;
-		token = dial_take_token(dial, &dial->addrs[idx]);
-		if (token.len) {
-			call.token = token.data;
-			call.token_len = token.len;
-		}
-		memcpy(call.peer_key, dial->key, sizeof(call.peer_key));
-		err = mesh->transport->ops->dial(mesh->transport, &call, mesh->now_ns,
-						 &attempt->conn);
-		if (err < 0) {
-			attempt->conn = NULL;
-			dial_note(dial, err, NULL);
-			continue;
-		}
-		if (!dial->began_ns)
-			dial->began_ns = mesh->now_ns;
-		dial->live_cnt++;
-		if (!timer_is_set(&dial->renewal))
-			timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
-		break;
-	}
+	       !mesh_udp_is_awaited(dial, dial->next_idx))
+		if (attempt_begin(dial, dial->next_idx++))
+			break;
+	dial_ask_put_off(dial);
+	if (dial->put_off && !timer_is_set(&dial->renewal))
+		timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
 	if (!dial->live_cnt)
 		mesh_discovery_begin(dial, mesh->now_ns);
 	/* Also without an attempt: those that are left may be put off, and what it is beside may stir. */
@@ -268,7 +301,8 @@ static void dial_next(struct mesh_dial *dial)
 
 void mesh_dial_end_if_hopeless(struct mesh_dial *dial)
 {
-	if (!dial->live_cnt && dial->next_idx == dial->addr_cnt && mesh_discovery_is_over(dial))
+	if (!dial->live_cnt && dial->next_idx == dial->addr_cnt && mesh_discovery_is_over(dial) &&
+	    !dial_awaits_stun(dial))
 		mesh_dial_fail(dial, mesh_dial_verdict(dial));
 }
 
@@ -317,10 +351,14 @@ void mesh_dial_renew(struct mesh_dial *dial)
 {
 	unsigned cnt = 0;
 
-	for (unsigned i = 0; i < dial->next_idx && cnt < MESH_DIAL_RENEWALS_MAX; i++)
+	for (unsigned i = 0; i < dial->next_idx && cnt < MESH_DIAL_RENEWALS_MAX; i++) {
 		if (addr_is_renewable(dial, i))
 			attempt_renew(dial, &dial->renewals[cnt++], i);
-	if (cnt)
+		else if (dial->attempts[i].conn && dial->unverified & 1u << i)
+			dial->put_off |= 1u << i;
+	}
+	dial_ask_put_off(dial);
+	if (cnt || dial->put_off)
 		timer_set(dial->mesh->timers, &dial->renewal, dial->mesh->now_ns + RENEWAL_NS);
 }
 
@@ -330,6 +368,22 @@ static void renewal_expire(struct timer *timer, uint64_t now_ns)
 
 	dial->mesh->now_ns = now_ns;
 	mesh_dial_renew(dial);
+	mesh_dial_end_if_hopeless(dial);
+}
+
+void mesh_stun_answered(struct mesh *mesh, const struct addr *remote, uint64_t now_ns)
+{
+	struct mesh_dial *dial = NULL;
+
+	mesh->now_ns = now_ns;
+	mesh_unverified_there(&mesh->unverified, remote, now_ns);
+	while ((dial = pool_next(&mesh->dials, dial)))
+		for (unsigned i = 0; i < dial->next_idx; i++) {
+			if (!(dial->put_off & 1u << i) || !addr_equal(&dial->addrs[i], remote))
+				continue;
+			dial->put_off &= ~(1u << i);
+			(void)attempt_begin(dial, i);
+		}
 }
 
 void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_unverified)

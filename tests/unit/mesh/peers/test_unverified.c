@@ -46,6 +46,64 @@ static void test_an_address_that_showed_a_key_is_dialled_for_it(void)
 	CHECK_EQ(mesh_unverified_recent(&unverified, 1002 * S), 2);
 }
 
+/* The address as an answer of STUN names it. */
+static void answer_from(const char *text, uint64_t now_ns)
+{
+	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		abort();
+	mesh_unverified_there(&unverified, &addr, now_ns);
+}
+
+static bool ask_of(const char *text, uint64_t now_ns)
+{
+	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		abort();
+	return mesh_unverified_ask(&unverified, &addr, now_ns);
+}
+
+static void test_a_silent_address_is_asked_each_two_seconds(void)
+{
+	struct addr addr;
+
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(!ask_of("192.0.2.1:7000", 1000 * S)); /* it was not dialled */
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	CHECK(ask_of("192.0.2.1:7000", 1001 * S));
+	CHECK(!ask_of("192.0.2.1:7000", 1003 * S - 1));
+	CHECK(ask_of("192.0.2.1:7000", 1003 * S));
+	CHECK(!ask_of("192.0.2.1:53", 1010 * S)); /* where it was not dialled */
+	CHECK(!ask_of("192.0.2.1:7000", 4600 * S));
+	CHECK(take("192.0.2.1:7000", 4600 * S));
+	CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
+	mesh_unverified_answered(&unverified, &addr);
+	CHECK(!ask_of("192.0.2.1:7000", 4610 * S));
+}
+
+static void test_a_silent_address_that_answers_is_dialled_eight_times_an_hour(void)
+{
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	answer_from("192.0.2.1:53", 1001 * S); /* another program of that host */
+	CHECK(!take("192.0.2.1:7000", 1005 * S));
+	answer_from("192.0.2.1:7000", 1001 * S);
+	CHECK(!take("192.0.2.1:7000", 1004 * S - 1));
+	CHECK(!take("192.0.2.1:53", 1004 * S));
+	CHECK(take("192.0.2.1:7000", 1004 * S));
+	CHECK(!take("192.0.2.1:7000", 1010 * S)); /* it has to answer after each dial */
+	for (unsigned i = 2; i < MESH_UNVERIFIED_AGAIN_MAX; i++) {
+		answer_from("192.0.2.1:7000", (1000 + 100 * i) * S);
+		CHECK(take("192.0.2.1:7000", (1000 + 100 * i) * S));
+	}
+	answer_from("192.0.2.1:7000", 2000 * S);
+	CHECK(!take("192.0.2.1:7000", 2000 * S));
+	answer_from("192.0.2.1:7000", 4600 * S);
+	CHECK(take("192.0.2.1:7000", 4600 * S));
+}
+
 static void test_a_network_has_four_a_minute(void)
 {
 	static const char *const rows[2][6] = {
@@ -263,6 +321,8 @@ int main(void)
 {
 	RUN(test_an_address_is_dialled_once_an_hour_whatever_its_port);
 	RUN(test_an_address_that_showed_a_key_is_dialled_for_it);
+	RUN(test_a_silent_address_is_asked_each_two_seconds);
+	RUN(test_a_silent_address_that_answers_is_dialled_eight_times_an_hour);
 	RUN(test_a_network_has_four_a_minute);
 	RUN(test_all_networks_have_32_a_minute);
 	RUN(test_an_hour_of_dials_is_remembered);

@@ -164,6 +164,76 @@ static void test_unverified_address_is_not_dialled_anew(void)
 	nodes_fini();
 }
 
+/*
+ * The network is cut when the one dial is made. While an asker waits, the address is asked by STUN, and
+ * dialled once more as soon as that is answered.
+ */
+static void test_unverified_address_that_is_back_is_dialled_again(void)
+{
+	struct addr addr = pair_addr(2);
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1, .told_cnt = 1},
+				.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = 20 * PAIR_S};
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+	pair_net_run(&rig.net, 4100 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	CHECK_EQ(rig.nodes[0].stun_cnt, 2);
+	CHECK(addr_equal(&rig.nodes[0].stun_asked, &addr));
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	mesh_stun_answered(rig.nodes[0].mesh, &addr, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
+/* The dial of an earlier asker was in vain: the next one waits for the answer of STUN, for a moment. */
+static void test_unverified_address_that_was_silent_is_asked_by_stun_first(void)
+{
+	struct addr addr = pair_addr(2);
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1, .told_cnt = 1},
+				.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = 500 * PAIR_MS};
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+	pair_net_run(&rig.net, 5 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(rig.nodes[0].stun_cnt, 0);
+	rig_ask_fini(&ask);
+	for (unsigned i = 0; i < 2; i++) {
+		call.timeout_ns = 20 * PAIR_S;
+		CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+		pair_net_run(&rig.net, 100 * PAIR_MS);
+		CHECK_EQ(rig.nodes[0].stun_cnt, 1 + i);
+		CHECK_EQ(ask.reply_cnt, 0);
+		if (i == 0) { /* nothing comes */
+			pair_net_run(&rig.net, 2 * PAIR_S);
+			CHECK_EQ(ask.reply_cnt, 1);
+			CHECK_EQ(ask.reply.err, WEFT_EUNREACHABLE);
+			CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+			rig_ask_fini(&ask);
+		}
+	}
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	mesh_stun_answered(rig.nodes[0].mesh, &addr, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
 /* The machine's link comes up: what is under way begins anew, and what was lost is dialled. */
 static void test_waking_dials_at_once(void)
 {
@@ -355,6 +425,8 @@ int main(void)
 	RUN(test_timeout_while_dialling_reports_what_is_known);
 	RUN(test_silent_address_is_dialled_anew);
 	RUN(test_unverified_address_is_not_dialled_anew);
+	RUN(test_unverified_address_that_is_back_is_dialled_again);
+	RUN(test_unverified_address_that_was_silent_is_asked_by_stun_first);
 	RUN(test_waking_dials_at_once);
 	RUN(test_requests_share_one_dial_and_add_addresses);
 	RUN(test_connect_reports_the_outcome);
