@@ -155,7 +155,7 @@ static void end_down(unsigned end)
 	uint8_t key[MESH_KEY_LEN] = {(uint8_t)end};
 
 	mesh.is_up[end] = false;
-	relay_broker_session_down(broker, key, mesh.now_ns);
+	relay_broker_session_changed(broker, key, mesh.now_ns);
 }
 
 static void call(mesh_handler_fn handler, unsigned end, const uint8_t *payload, size_t len)

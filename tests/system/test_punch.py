@@ -196,6 +196,46 @@ def test_a_direct_path_that_is_cut_is_left_by_the_session(lab):
     cut_pair(lab, "a1")
 
 
+def rebound_pair(lab, kind):
+    """The NAT of a1 gives other ports: a1 is answered at once, by the path that it had, and then b1."""
+    network = internet(lab)
+    for name, public in (("a1", "198.18.0.101"), ("b1", "198.18.0.201")):
+        topology.behind(network, name, kind, public, MTU)
+    daemons = begin(lab, network, ["a1", "b1"])
+    ids = {name: node_id(daemons[name]) for name in ("a1", "b1")}
+
+    def ping(asker, other):
+        began_s = time.monotonic()
+        done = daemons[asker].json("peer", "ping", ids[other], "--count", "1")["ping"]
+        return (done["answered"], done["session_id"]), time.monotonic() - began_s
+
+    begun_s = meet(daemons["a1"], daemons["b1"])
+    direct = passes(kind, kind)
+    if direct:
+        wait_direct(daemons["a1"], ids["b1"], begun_s, "the pair")
+    time.sleep(5)  # as above
+    before, _ = ping("a1", "b1")
+    for turn in (7, 8):
+        network.rebinds("nat-a1", turn)
+        for asker, other in (("a1", "b1"), ("b1", "a1")):
+            answer, took_s = ping(asker, other)
+            check_eq(answer, before, f"{asker} is answered after the rebinding, in the same session")
+            print(f"# {kind}: {asker} is answered {took_s:.2f} s after the rebinding", flush=True)
+            check(took_s < BACK_S, f"{asker} waited {took_s:.1f} s")
+        time.sleep(1)
+    check_eq(is_direct(daemons["a1"], ids["b1"]), direct, f"the path of two {kind} NATs")
+
+
+@static("nodes are dialled by address")
+def test_a_rebinding_of_a_direct_path_costs_little(lab):
+    rebound_pair(lab, "full-cone")
+
+
+@static("nodes are dialled by address")
+def test_a_rebinding_of_a_relayed_path_costs_little(lab):
+    rebound_pair(lab, "symmetric")
+
+
 @static("nodes are dialled by address")
 def test_a_node_that_did_not_dial_has_a_cut_path_left(lab):
     cut_pair(lab, "b1")

@@ -47,7 +47,10 @@ void node_on_step(void *ctx, const struct mesh_step *step)
 
 void node_on_moved(void *ctx, const uint8_t *key, const struct addr *remote)
 {
-	api_tell_moved(((struct node *)ctx)->api, key, remote);
+	struct node *node = ctx;
+
+	relay_broker_session_changed(node->relay_broker, key, node->home->now_ns);
+	api_tell_moved(node->api, key, remote);
 }
 
 void node_on_failure(void *ctx, const struct mesh_failure *failure)
@@ -74,7 +77,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
 	} else {
 		node_fabric_session_down(node->fabric, peer->key);
-		relay_broker_session_down(node->relay_broker, peer->key, node->home->now_ns);
+		relay_broker_session_changed(node->relay_broker, peer->key, node->home->now_ns);
 	}
 	node_sharing_session_changed(node->sharing, peer->key, is_up, node->home->now_ns);
 	api_tell_session(node->api, peer, is_up);

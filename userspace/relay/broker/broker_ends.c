@@ -167,7 +167,7 @@ void relay_broker_ends_sweep(struct relay_broker *broker)
 	}
 }
 
-void relay_broker_session_down(struct relay_broker *broker, const uint8_t *key, uint64_t now_ns)
+void relay_broker_session_changed(struct relay_broker *broker, const uint8_t *key, uint64_t now_ns)
 {
 	struct broker_end *end;
 

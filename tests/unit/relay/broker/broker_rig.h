@@ -306,7 +306,7 @@ static inline void session_end(const struct end *end)
 	for (unsigned i = 0; i < node->session_cnt; i++)
 		if (memcmp(node->sessions[i].key, end->mesh->key, MESH_KEY_LEN) == 0)
 			node->sessions[i--] = node->sessions[--node->session_cnt];
-	relay_broker_session_down(broker, end->mesh->key, lab.now_ns);
+	relay_broker_session_changed(broker, end->mesh->key, lab.now_ns);
 }
 
 static inline bool leg_is_at(struct relay_flow_id id, unsigned leg, const struct addr *addr)

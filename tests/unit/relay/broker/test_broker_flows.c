@@ -38,7 +38,7 @@ static void test_a_sessions_end_takes_its_flows_along(void)
 	CHECK_EQ(open_to(other, peer), 0);
 	run_ms(100);
 	/* A second session of the key lives on. */
-	relay_broker_session_down(broker, opener->mesh->key, lab.now_ns);
+	relay_broker_session_changed(broker, opener->mesh->key, lab.now_ns);
 	CHECK_EQ(open_cnt(), 3);
 	session_end(opener);
 	run_ms(100);
@@ -81,6 +81,13 @@ static void test_both_ends_learn_that_an_idle_flow_is_closed(void)
 
 /* --- while it is open --- */
 
+static void session_move(const struct end *end, const struct addr *to)
+{
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, end->mesh->key, MESH_KEY_LEN) == 0)
+			node->sessions[i].remote = *to;
+}
+
 static void test_a_leg_follows_its_session(void)
 {
 	struct end *opener, *peer;
@@ -93,16 +100,18 @@ static void test_a_leg_follows_its_session(void)
 	id = relay_flow_of_number(opener->flow.flow, &leg);
 	moved = opener->mesh->addr;
 	moved.port = 4711;
-	for (unsigned i = 0; i < node->session_cnt; i++)
-		if (memcmp(node->sessions[i].key, opener->mesh->key, MESH_KEY_LEN) == 0)
-			node->sessions[i].remote = moved;
+	session_move(opener, &moved);
 	run_ms(200);
 	CHECK(leg_is_at(id, 0, &moved));
 	CHECK_EQ(stats().moved_cnt, 1);
+	/* At once, where the mesh reports it. */
+	moved.port = 4712;
+	session_move(opener, &moved);
+	relay_broker_session_changed(broker, opener->mesh->key, lab.now_ns);
+	CHECK(leg_is_at(id, 0, &moved));
+	CHECK_EQ(stats().moved_cnt, 2);
 	/* Two ends of one flow are never at one address. */
-	for (unsigned i = 0; i < node->session_cnt; i++)
-		if (memcmp(node->sessions[i].key, opener->mesh->key, MESH_KEY_LEN) == 0)
-			node->sessions[i].remote = peer->mesh->addr;
+	session_move(opener, &peer->mesh->addr);
 	run_ms(200);
 	CHECK_EQ(open_cnt(), 0);
 	end_all();
