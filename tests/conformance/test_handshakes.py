@@ -28,6 +28,7 @@ VECTORS = pathlib.Path("tests/vectors/handshakes.json")
 PROGRAM = os.path.join(os.environ.get("BUILD", "build/release"),
                        "tests/unit/conformance/test_handshake_vectors")
 GREETER = pathlib.Path(__file__).parents[1] / "system" / "support" / "hello_client.py"
+TCP_GREETER = GREETER.with_name("hello_tcp.py")
 BAD_CERTIFICATE, NO_ALPN = 0x100 + 42, 0x100 + 120
 
 
@@ -155,6 +156,58 @@ def test_aioquic_greets_a_daemon_and_is_greeted(lab):
     check(said["hello"]["5"].startswith("weft"), said)
     peers = a.json("peer", "list")["peers"]
     check_eq([(p["node_id"], p["agent"]) for p in peers], [(oracle.z32(public), "aioquic")], "its peers")
+
+
+def greet_tcp(address, *words):
+    """What OpenSSL heard, and the process, which stays where it offered an ALPN."""
+    host, port = address.rsplit(":", 1)
+    client = subprocess.Popen([sys.executable, TCP_GREETER, host, str(int(port) + 1), *words],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = client.stdout.readline()
+    return (json.loads(line) if line else None), client
+
+
+def test_openssl_greets_a_daemon_over_tcp_and_is_greeted(lab):
+    seed = 32 * "5e"
+    public, _, _ = oracle.key(bytes.fromhex(seed), b"")
+    a = lab.daemon("a").start()
+    said, client = greet_tcp(a.json("status")["listen"][0], seed, "mesh/1")
+    with client:
+        check(said, client.stderr.read() if said is None else "")
+        check_eq(oracle.z32(bytes.fromhex(said["key"])), a.weft("node", "id").stdout.strip(), "the daemon's key")
+        check_eq((said["tls"], said["alpn"], said["hello"]["0"], said["pong"]),
+                 ("TLSv1.3", "mesh/1", 1, "12345678"), "said")
+        check(said["hello"]["5"].startswith("weft"), said)
+        peers = a.json("peer", "list")["peers"]
+        check_eq([(p["node_id"], p["agent"], p["transport"]) for p in peers],
+                 [(oracle.z32(public), "openssl", "tcp4")], "its peers")
+        client.communicate("")
+
+
+# By docs/wire/tcp.md: an unknown kind, a PING of 7 bytes, its end, empty DATA, a stream out of
+# order, DATA on stream 0.
+BROKEN = ("00000006" "00000000", "00000704" "00000000" "31323334353637", "00000884" "00000000" + 8 * "31",
+          "00000000" "00000003", "00000500" "00000005" "68656c6c6f", "00000500" "00000000" "68656c6c6f")
+
+
+def test_frames_over_tcp_that_break_a_rule_end_the_connection(lab):
+    a = lab.daemon("a").start()
+    address = a.json("status")["listen"][0]
+    for i, frame in enumerate(BROKEN):
+        said, client = greet_tcp(address, f"{i + 1:064x}", frame)
+        with client:
+            check(said, client.stderr.read() if said is None else "")
+            check_eq(said["close"], 0x7765664, frame)
+
+
+def test_another_alpn_over_tcp_is_no_session(lab):
+    a = lab.daemon("a").start()
+    for alpn in ("mesh/2", "h2/x"):
+        said, client = greet_tcp(a.json("status")["listen"][0], 32 * "5f", alpn)
+        with client:
+            check_eq(said, None, alpn)
+            check("SSL" in client.stderr.read(), alpn)
+    check_eq(a.json("peer", "list")["peers"], [], "peers")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
