@@ -338,7 +338,8 @@ bool config_next(struct config_iter *iter, struct config_setting *out_setting)
 
 const struct node_config *config_live(const struct node_config *config)
 {
-	return &config->origin->live;
+	/* The simulator makes one without a file, which is never read again. */
+	return config->origin ? &config->origin->live : config;
 }
 
 static void live_apply(struct node_config *live, const struct config_key *key, const char *value)
