@@ -351,7 +351,7 @@ static void on_look_hint(void *ctx, void *run, const struct peer_via *vias, unsi
 
 static void on_look_cancel(void *ctx, void *run)
 {
-	relay_end_look_cancel(ctx, run);
+	relay_end_look_cancel(((struct node *)ctx)->relay_end, run);
 }
 
 /* --- FLOW_CLOSE, which a relay says to an end; where this node is a relay, too, its broker hears it --- */
