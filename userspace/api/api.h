@@ -15,6 +15,7 @@
 #include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/grants/honoured.h"
+#include "relay/messages/relay_messages.h"
 #include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
@@ -57,6 +58,7 @@ struct api {
 	struct relay *relay;		       /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;     /* likewise */
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
+	struct relay_messages *relay_messages; /* likewise */
 	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
 	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_held *relay_held;

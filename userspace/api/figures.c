@@ -55,6 +55,8 @@ static const struct row rows[] = {
 #include "relay/broker/relay_broker_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_pool, kind, field, meaning)
 #include "relay/pool/relay_pool_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_messages, kind, field, meaning)
+#include "relay/messages/relay_messages_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
 #include "relay/web/relay_web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
@@ -246,6 +248,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_broker_stats(api->relay_broker, &out_figures->relay_broker);
 	if (api->relay_pool)
 		relay_pool_stats(api->relay_pool, &out_figures->relay_pool);
+	if (api->relay_messages)
+		relay_messages_stats(api->relay_messages, &out_figures->relay_messages);
 	if (api->relay_web)
 		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)

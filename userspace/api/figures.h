@@ -71,6 +71,7 @@ struct figures {
 	struct relay_find_stats relay_find;
 	struct relay_broker_stats relay_broker;
 	struct relay_pool_stats relay_pool;
+	struct relay_messages_stats relay_messages;
 	struct relay_web_stats relay_web;
 	struct announce_stats announce;
 	struct follows_stats follows;

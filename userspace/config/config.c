@@ -91,6 +91,7 @@ void config_defaults(struct node_config *config)
 	config_sharing_defaults(&config->sharing);
 	relay_config_defaults(&config->relay);
 	relay_broker_config_defaults(&config->relay_broker);
+	relay_messages_config_defaults(&config->relay_messages);
 	relay_end_config_defaults(&config->relay_end);
 	relay_web_config_defaults(&config->relay_web);
 	port_mapping_config_defaults(&config->port_mapping);

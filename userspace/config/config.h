@@ -24,6 +24,7 @@
 #include "config/web_config.h"
 #include "quic/quic.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/messages/relay_messages.h"
 #include "relay/end/relay_end.h"
 #include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
@@ -87,6 +88,7 @@ struct node_config {
 	struct sharing_config sharing;
 	struct relay_config relay;
 	struct relay_broker_config relay_broker;
+	struct relay_messages_config relay_messages;
 	char relay_operator[CONFIG_NAME_CAP]; /* a key as text; "": no grant is honoured */
 	char relay_pool[RELAY_POOL_TEXT_CAP]; /* "": it has no other relay */
 	struct relay_end_config relay_end;

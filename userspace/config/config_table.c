@@ -26,17 +26,11 @@
 	{s, k, t, FIELD(field), 0, low, high, NULL, true, docs}
 #define LIMIT(k, field, low, docs)                                                                 \
 	LIVE("limits", k, CONFIG_COUNT, fastpath.limits.field, low, LIMITS_RATE_MAX, docs)
+/* clang-format off */
 #define ADDRS(s, k, field, field_cnt, low, docs)                                                   \
-	{s,                                                                                        \
-	 k,                                                                                        \
-	 CONFIG_ADDRS,                                                                             \
-	 FIELD(field),                                                                             \
-	 offsetof(struct node_config, field_cnt),                                                  \
-	 low,                                                                                      \
-	 CONFIG_ADDRS_MAX,                                                                         \
-	 NULL,                                                                                     \
-	 false,                                                                                    \
-	 docs}
+	{s, k, CONFIG_ADDRS, FIELD(field), offsetof(struct node_config, field_cnt), low,           \
+	 CONFIG_ADDRS_MAX, NULL, false, docs}
+/* clang-format on */
 
 #define WAYS(k, field, docs) {"transport", k, CONFIG_WAYS, FIELD(field), 0, 0, 0, NULL, true, docs}
 
@@ -140,6 +134,8 @@ NUMBER("relay", "content", CONFIG_BOOL, relay_broker.has_free_content, 0, 1,
 	"Flows without a grant may carry content, too. They have the rates and the volume of the others."),
 NUMBER("relay", "requests", CONFIG_COUNT, relay_broker.ask_cap, RELAY_ASK_MIN, 65536,
 	"Requests to ends of flows in flight: offers, labels, ends. A full table takes a place back from the account that has most."),
+NUMBER("relay", "messages", CONFIG_COUNT, relay_messages.per_s, RELAY_MESSAGES_MIN, RELAY_MESSAGES_MAX,
+	"Messages a second to this relay from all peers. One peer has 10 to 50, by its contribution; datagrams of flows do not count."),
 { "relay", "use", CONFIG_CHOICE, FIELD(relay_end.use), 0, RELAY_USE_AUTO, RELAY_USE_NO,
 	"auto always no", false,
 	"Reach nodes through relays that no direct way reaches, and be reached so. Sessions with two relays are kept; auto: while no other node can write first. no: no flow is opened or accepted." },

@@ -252,6 +252,7 @@ static void node_free_above_store(struct node *node)
 	node->locate = NULL;
 	relay_broker_free(node->relay_broker);
 	relay_pool_free(node->relay_pool);
+	relay_messages_free(node->relay_messages);
 	relay_honoured_free(node->relay_honoured);
 	free(node->relay_held);
 	relay_free(node->relay);

@@ -83,6 +83,7 @@ struct node {
 	struct relay *relay;		       /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;     /* likewise */
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
+	struct relay_messages *relay_messages; /* likewise */
 	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
 	struct relay_held *relay_held;	       /* what it shows to relays */
 	struct relay_end *relay_end;	       /* of flows through other relays */

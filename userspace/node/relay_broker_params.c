@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fair/contribution.h"
 #include "codec/text/zbase32.h"
 #include "crypto/node_key.h"
 #include "node/node_state.h"
@@ -136,6 +137,7 @@ static int open_pool(struct node *node, char *what)
 		.mesh = mesh_seam_of(node->home->mesh),
 		.neighbours = &mesh_neighbour_ops,
 		.connect = on_pool_connect,
+		.messages = node->relay_messages,
 		.ctx = node,
 		.now_ns = node->home->now_ns,
 	};
@@ -151,10 +153,32 @@ static int open_pool(struct node *node, char *what)
 	return relay_pool_new(&pool, &node->relay_pool);
 }
 
+static uint32_t on_score(void *ctx, const uint8_t *key)
+{
+	struct contribution contribution;
+
+	(void)mesh_contribution(((const struct node *)ctx)->home->mesh, key, &contribution);
+	return contribution_score(&contribution);
+}
+
+static int open_messages(struct node *node, char *what)
+{
+	const struct relay_messages_params messages = {
+		.config = node->config->relay_messages,
+		.mesh = mesh_seam_of(node->home->mesh),
+		.score = on_score,
+		.ctx = node,
+		.random = node->random,
+	};
+
+	snprintf(what, NODE_WHAT_CAP, "messages to the relay (relay.messages)");
+	return relay_messages_new(&messages, &node->relay_messages);
+}
+
 int node_open_relay_broker(struct node *node, char *what)
 {
 	int err;
-	const struct relay_broker_params broker = {
+	struct relay_broker_params broker = {
 		.config = node->config->relay_broker,
 		.relay = node->relay,
 		.flow_cap = node->config->relay.flow_cap,
@@ -175,8 +199,10 @@ int node_open_relay_broker(struct node *node, char *what)
 
 	if (!node->relay)
 		return 0;
-	if ((err = open_honoured(node, what)) < 0 || (err = open_pool(node, what)) < 0)
+	if ((err = open_honoured(node, what)) < 0 || (err = open_messages(node, what)) < 0 ||
+	    (err = open_pool(node, what)) < 0)
 		return err;
+	broker.messages = node->relay_messages;
 	snprintf(what, NODE_WHAT_CAP, "requests for flows of the relay (relay.requests)");
 	return relay_broker_new(&broker, &node->relay_broker);
 }

@@ -69,9 +69,11 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_UNTOLD},
 		{"relayed flows and grants (relay.flow_cap)", relay_footprint(&config->relay),
 		 MEMORY_UNTOLD},
-		{"ends of relayed flows, and requests to them (relay.flow_cap, relay.requests)",
+		{"ends of relayed flows, requests and messages (relay.flow_cap, relay.requests, "
+		 "relay.messages)",
 		 config->relay.is_on
-			 ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap)
+			 ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap) +
+				   relay_messages_footprint(&config->relay_messages)
 			 : 0,
 		 MEMORY_UNTOLD},
 		{"ends of flows through relays (node)", relay_end_footprint(&config->relay_end),

@@ -168,6 +168,13 @@ static bool read_relay_asks(const struct api *api, struct fair_view *out)
 	return api->relay_broker;
 }
 
+static bool read_relay_messages(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_messages)
+		relay_messages_view(api->relay_messages, api->home->now_ns, out);
+	return api->relay_messages;
+}
+
 static bool read_accepted_flows(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_end)
@@ -220,6 +227,7 @@ static const struct pool_row {
 	{read_known_relays, NULL},
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
+	{read_relay_messages, NULL},
 	{read_accepted_flows, NULL},
 	{read_punch_rounds, NULL},
 	{read_relay_web_clients, NULL},

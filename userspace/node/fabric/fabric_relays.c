@@ -18,6 +18,7 @@ int node_fabric_open_relays(struct fabric *fabric)
 		.overlay = overlay_seam_of(fabric->overlay),
 		.random = node->random,
 		.site = node->config->mesh.site,
+		.messages = node->relay_messages,
 		.now_ns = node->home->now_ns,
 		.wall_s = node_wall_us(node) / 1000000,
 	};

@@ -186,6 +186,8 @@ void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_
 	struct refusal own;
 
 	broker->now_ns = now_ns;
+	if (!relay_messages_admit(broker->params.messages, call, now_ns))
+		return;
 	broker->stats.asked_cnt++;
 	if (relay_message_open_parse(call->payload, call->payload_len, &opening.message) == 0)
 		refusal = open_begin(broker, &opening, &own);
@@ -348,6 +350,8 @@ void relay_broker_on_close(void *ctx, const struct mesh_call *call, uint64_t now
 	unsigned leg;
 
 	broker->now_ns = now_ns;
+	if (!relay_messages_admit(broker->params.messages, call, now_ns))
+		return;
 	if (relay_message_close_parse(call->payload, call->payload_len, &message) < 0) {
 		refuse(broker, call->incoming, &no_close);
 		return;

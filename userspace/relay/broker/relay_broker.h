@@ -11,6 +11,7 @@
 #include "mesh/seam_neighbours.h"
 #include "mesh/seam.h"
 #include "relay/flow_messages.h"
+#include "relay/messages/relay_messages.h"
 #include "relay/relay.h"
 
 struct random;
@@ -62,6 +63,7 @@ struct relay_broker_params {
 	 * now. Each four seconds, and where an end closes the flow. May be NULL.
 	 */
 	void (*carried)(void *ctx, const uint8_t *opener, uint64_t len, bool is_first);
+	struct relay_messages *messages; /* what ends may ask; NULL: no limit (tests) */
 	void *ctx;
 	struct random *random;
 	struct fair_site site;

@@ -116,9 +116,12 @@ static void list_answer(struct relay_find *find, const struct mesh_call *call, u
 void relay_find_on_ask(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct relay_find *find = ctx;
-	uint64_t wait_ms = request_quota_take(&find->answer.quota, call->peer_key, now_ns);
+	uint64_t wait_ms;
 	unsigned wanted_cnt;
 
+	if (!relay_messages_admit(find->params.messages, call, now_ns))
+		return;
+	wait_ms = request_quota_take(&find->answer.quota, call->peer_key, now_ns);
 	if (wait_ms)
 		refuse(find, call, MESH_CODE_REFUSED, "asked for relays six times in a minute",
 		       wait_ms);

@@ -11,6 +11,7 @@
 #include "known_relays.h"
 #include "mesh/seam_neighbours.h"
 #include "mesh/seam_overlay.h"
+#include "relay/messages/relay_messages.h"
 
 struct node_key;
 struct random;
@@ -44,6 +45,7 @@ struct relay_find_params {
 	struct overlay_seam overlay;
 	struct random *random;
 	struct fair_site site;
+	struct relay_messages *messages; /* what others may ask; NULL: this node is no relay */
 	uint64_t now_ns, wall_s;
 };
 /* relay_find_new adds the overlay's rule and the handler of 460. 0, -ENOMEM, or what those say. */

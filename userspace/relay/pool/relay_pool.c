@@ -325,6 +325,8 @@ static void on_ask(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	uint8_t payload[16];
 	struct writer w = writer_of(payload, sizeof(payload));
 
+	if (!relay_messages_admit(pool->params.messages, call, now_ns))
+		return;
 	if (!member) {
 		refuse(pool, call, MESH_CODE_REFUSED, "no relay of this one's pool");
 		return;

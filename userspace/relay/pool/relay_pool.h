@@ -11,6 +11,7 @@
 #include "mesh/seam.h"
 #include "mesh/seam_neighbours.h"
 #include "relay/grants/honoured.h"
+#include "relay/messages/relay_messages.h"
 
 /*
  * The relays of one operator keep one revocation list. A list that comes into force at one of them
@@ -55,6 +56,7 @@ struct relay_pool_params {
 	/* As mesh_connect: makes a session with a relay. */
 	int (*connect)(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
 		       mesh_connect_fn done, void *arg);
+	struct relay_messages *messages; /* what others may ask; NULL: no limit (tests) */
 	void *ctx;
 	uint64_t now_ns;
 };

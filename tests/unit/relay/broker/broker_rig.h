@@ -38,6 +38,8 @@ static struct node_key *key;
 static struct end ends[ENDS];
 static unsigned end_cnt;
 static uint64_t wall_ahead_s; /* of the lab's clock */
+static struct relay_messages *messages;
+static bool has_messages; /* set before begin_with: ends have the rates of their scores */
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
 /* --- the relay --- */
@@ -186,6 +188,23 @@ static inline struct end *end_add(void)
 	return end;
 }
 
+static inline uint32_t no_score(void *ctx, const uint8_t *of_key)
+{
+	(void)ctx, (void)of_key;
+	return 0;
+}
+
+static inline void messages_open(void)
+{
+	const struct relay_messages_params params = {.config.per_s = 2000,
+						     .mesh = mesh_lab_seam_of(node),
+						     .score = no_score,
+						     .random = &dice};
+
+	if (has_messages && relay_messages_new(&params, &messages) < 0)
+		abort();
+}
+
 static inline void begin_with(const struct relay_broker_params *more)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {3, 1};
@@ -213,6 +232,8 @@ static inline void begin_with(const struct relay_broker_params *more)
 		abort();
 	if (!of_broker.config.ask_cap)
 		of_broker.config.ask_cap = 64;
+	messages_open();
+	of_broker.messages = messages;
 	of_broker.relay = relay;
 	of_broker.flow_cap = FLOW_CAP;
 	of_broker.own_key = node->key;
@@ -245,6 +266,9 @@ static inline void end_all(void)
 	relay_broker_stop(broker);
 	mesh_lab_fini(&lab);
 	relay_broker_free(broker);
+	relay_messages_free(messages);
+	messages = NULL;
+	has_messages = false;
 	relay_free(relay);
 	node_key_free(key);
 }

@@ -384,6 +384,37 @@ static void test_labels_of_before_a_renewal_are_heard(void)
 	end_all();
 }
 
+/* Opened and closed in turn: a score of zero has 20 at once and 10 a second. */
+static void test_messages_beyond_the_rate_of_a_peer_are_refused(void)
+{
+	struct relay_messages_stats limited;
+	struct end *opener, *peer, *other;
+	uint64_t began_ns;
+	unsigned cnt = 0;
+
+	has_messages = true;
+	begin_pair(&opener, &peer);
+	other = end_add();
+	began_ns = lab.now_ns;
+	while (open_to(opener, peer) == 0) {
+		cnt++;
+		if (close_by(opener, opener->flow.flow) < 0)
+			break;
+		cnt++;
+	}
+	CHECK_EQ(opener->ask.reply.err, WEFT_EREFUSED);
+	CHECK(node->refused_wait_ms > 0 && node->refused_wait_ms <= 101);
+	CHECK(cnt >= 20);
+	CHECK(cnt <= 21 + (lab.now_ns - began_ns) / (100 * NS_PER_MS));
+	relay_messages_stats(messages, &limited);
+	CHECK_EQ(limited.admitted_cnt, cnt + 3); /* each end says something at first */
+	CHECK_EQ(limited.over_rate_cnt, 1);
+	CHECK_EQ(open_to(other, peer), 0); /* another key has its own */
+	run_ms(101);
+	CHECK_EQ(open_to(opener, peer), 0);
+	end_all();
+}
+
 int main(void)
 {
 	RUN(test_both_ends_get_labels_of_one_flow);
@@ -399,5 +430,6 @@ int main(void)
 	RUN(test_an_opener_of_a_full_pool_loses_its_own_offer);
 	RUN(test_datagrams_pass_both_ways_under_the_labels_of_messages);
 	RUN(test_labels_of_before_a_renewal_are_heard);
+	RUN(test_messages_beyond_the_rate_of_a_peer_are_refused);
 	return check_done();
 }
