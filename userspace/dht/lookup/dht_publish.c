@@ -19,6 +19,11 @@
  * next round comes earlier, ever more rarely.
  */
 #define THIN_MIN_NS (30 * 1000000000ull)
+/*
+ * A node that has just started knows few nodes, and a round ends at the nearest of these. So the
+ * first one that finds enough is followed by another when this node has learned of more.
+ */
+#define SETTLE_NS (60 * 1000000000ull)
 /* Rounds come this much earlier at random, so that a restart does not bunch them up. */
 #define JITTER_PERCENT 5
 /* Without any answer this machine is off the network; it publishes soon after it is back. */
@@ -38,6 +43,7 @@ struct dht_own {
 	uint8_t value[DHT_VALUE_LEN_MAX];
 	bool is_kept;
 	bool is_unsaved;
+	bool is_settled; /* enough holders were found in the round before */
 	uint64_t every_ns;
 	uint64_t retry_ns;
 	struct dht_asker asker;
@@ -117,6 +123,10 @@ static uint64_t round_pause_ns(struct dht_own *own, const struct dht_outcome *ou
 
 	if (outcome->stored_cnt >= DHT_HOLDERS_ENOUGH) {
 		own->retry_ns = RETRY_MIN_NS;
+		if (!own->is_settled && own->every_ns > SETTLE_NS) {
+			own->is_settled = true;
+			return SETTLE_NS;
+		}
 		return own->every_ns - random_below(own->dht->params.random,
 						    own->every_ns / 100 * JITTER_PERCENT + 1);
 	}

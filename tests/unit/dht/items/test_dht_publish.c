@@ -240,6 +240,31 @@ static void test_kept_put_outlives_its_holders(void)
 	dht_lab_fini(&lab);
 }
 
+/* A node that has just started does not know those nearest to its key yet. */
+static void test_kept_put_is_repeated_once_after_a_minute(void)
+{
+	struct dht_lab_result result;
+	struct dht_put_params put;
+	struct dht_asker asker;
+	struct dht_item item;
+
+	begin_without_loss();
+	item = mutable_item("4:kept", 7, "");
+	put = (struct dht_put_params){.item = &item, .is_kept = true};
+	asker = dht_lab_asker(&result);
+	CHECK(dht_put(dht_of(3), &put, &asker, lab.now_ns));
+	(void)dht_lab_run(&lab, 50 * SECOND, NULL, NULL);
+	CHECK_EQ(result.ended_cnt, 1);
+	CHECK_EQ(result.outcome.err, 0);
+	(void)dht_lab_run(&lab, 30 * SECOND, NULL, NULL);
+	CHECK_EQ(result.ended_cnt, 2);
+	(void)dht_lab_run(&lab, HOUR - 600 * SECOND, NULL, NULL);
+	CHECK_EQ(result.ended_cnt, 2);
+	(void)dht_lab_run(&lab, 1200 * SECOND, NULL, NULL);
+	CHECK_EQ(result.ended_cnt, 3);
+	dht_lab_fini(&lab);
+}
+
 static void test_kept_put_without_its_asker_goes_on_without_a_callback(void)
 {
 	struct dht_lab_result result, got;
@@ -434,6 +459,7 @@ int main(void)
 	RUN(test_cas_that_does_not_match_is_refused_and_counted);
 	RUN(test_put_that_eight_hold_is_not_sent_again);
 	RUN(test_kept_put_outlives_its_holders);
+	RUN(test_kept_put_is_repeated_once_after_a_minute);
 	RUN(test_kept_put_without_its_asker_goes_on_without_a_callback);
 	RUN(test_a_passing_put_leaves_the_kept_one_alone);
 	RUN(test_one_own_too_many_is_refused_and_one_target_is_one);
