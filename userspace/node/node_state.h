@@ -64,6 +64,12 @@ struct machine {
 };
 
 /* Shared by the files of node/: the rooms, each of which makes its own state. Home worker only. */
+/* nat_port.c */
+struct nat_port {
+	struct poller_watch watch; /* fd -1: there is none */
+	struct node *node;	   /* NULL: it was never opened */
+};
+
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
@@ -78,6 +84,7 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
+	struct nat_port nat_port;
 	struct punch *punch;
 	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
 	struct relay *relay;		       /* NULL: this node is no relay */
@@ -176,6 +183,11 @@ WEFT_MUST_CHECK
 int node_open_punch(struct node *node, char *what);
 void node_close_punch(struct node *node);
 void node_find_path(void *ctx, const uint8_t *key);
+
+/* nat_port.c: a port that the life of a NAT is measured by. open: false: there is none. */
+bool node_nat_port_open(struct node *node);
+void node_nat_port_close(struct node *node);
+void node_nat_port_send(void *ctx, const struct addr *to, const uint8_t *data, size_t len);
 
 /* port_mapping_params.c: the router is asked for mappings, where this node listens for its networks. */
 WEFT_MUST_CHECK

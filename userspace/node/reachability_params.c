@@ -7,6 +7,7 @@
 #include "dht/dht.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
+#include "quic/quic.h"
 
 /* STUN, and the probes of two rooms. */
 static void on_input(void *ctx, const struct dgram *dgram, uint64_t now_ns)
@@ -83,9 +84,19 @@ void node_stun_ask(void *ctx, const struct addr *remote)
 		reachability_check(node->reachability, remote, node->home->now_ns);
 }
 
+/* What goes through the NAT is sent often enough. */
+static void on_life_changed(void *ctx, uint64_t now_ns)
+{
+	struct node *node = ctx;
+
+	quic_engine_set_nat_keepalive(node->home->quic,
+				      reachability_keepalive_ns(node->reachability), now_ns);
+	relay_end_review(node->relay_end, now_ns);
+}
+
 int node_open_reachability(struct node *node, const struct node_params *from, char *what)
 {
-	const struct reachability_params params = {
+	struct reachability_params params = {
 		.config = node->config->reachability,
 		.sink = &node->home->tx->sink,
 		.timers = &node->home->timers,
@@ -99,9 +110,15 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 		.has_contacted = on_has_contacted,
 		.changed = on_changed,
 		.checked = on_checked,
+		.life_changed = on_life_changed,
 		.ctx = node,
 	};
 	int err;
+
+	if (!from->is_simulated && node_nat_port_open(node)) {
+		params.nat_port_send = node_nat_port_send;
+		params.nat_port = &node->nat_port;
+	}
 
 	snprintf(what, NODE_WHAT_CAP, "reachability");
 	err = reachability_new(&params, &node->reachability);
@@ -115,6 +132,7 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 void node_close_reachability(struct node *node)
 {
 	node->home->reachability = NULL;
+	node_nat_port_close(node);
 	reachability_free(node->reachability);
 	node->reachability = NULL;
 }

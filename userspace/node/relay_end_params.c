@@ -223,6 +223,11 @@ static bool on_is_hidden(void *ctx)
 	return view->judged_ns && node->home->now_ns >= since_ns + UNKNOWN_NS;
 }
 
+static uint64_t on_keepalive(void *ctx)
+{
+	return reachability_keepalive_ns(((const struct node *)ctx)->reachability);
+}
+
 /* The address record names them, and all else that says where this node is. */
 static void on_kept(void *ctx)
 {
@@ -408,6 +413,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.relayed = on_relayed,
 		.grant = on_grant_wanted,
 		.is_hidden = on_is_hidden,
+		.keepalive_ns = on_keepalive,
 		.on_kept = on_kept,
 		.probe = on_probe,
 		.deliver = on_deliver,

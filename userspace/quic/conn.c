@@ -187,7 +187,7 @@ static int conn_attach_tls(struct quic_conn *conn, SSL *ssl)
 	SSL_set_app_data(ssl, &conn->ref);
 	ngtcp2_conn_set_tls_native_handle(conn->ngtcp2, conn->ossl);
 	if (conn->engine->config.keepalive_ns)
-		ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, conn->engine->config.keepalive_ns);
+		ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, quic_keepalive_ns(conn->engine));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 /* Private to quic/: a connection's path, the one that it falls back to, and the names of both. */
 struct quic_conn;
+struct quic_engine;
 
 /* fallback.c: what a connection has of the relayed path that it was moved from. */
 struct quic_fallback {
@@ -49,8 +50,9 @@ void quic_alias_in(struct quic_conn *conn, const struct addr *remote, struct add
 void quic_alias_out(const struct quic_conn *conn, struct addr *local);
 void quic_alias_forget(struct quic_conn *conn);
 /*
- * heartbeat.c. used: bytes of a stream went or came. next_ns: when expire is to be called.
+ * heartbeat.c. keepalive_ns: of connections that are not in use; 0: none. used: bytes of a stream went or came. next_ns: when expire is to be called.
  */
+uint64_t quic_keepalive_ns(const struct quic_engine *engine);
 void quic_heartbeat_used(struct quic_conn *conn);
 uint64_t quic_heartbeat_next_ns(const struct quic_conn *conn);
 void quic_heartbeat_expire(struct quic_conn *conn);

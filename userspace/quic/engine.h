@@ -294,6 +294,7 @@ struct quic_engine {
 	struct backlog backlog;	       /* empty without load */
 	bool is_serving;	       /* what is in the backlog */
 	bool is_draining;
+	uint64_t nat_keepalive_ns; /* 0: not known */
 	bool is_sink_full;
 	struct quic_stats stats; /* what is not read off pools and heap */
 };

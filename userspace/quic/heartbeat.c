@@ -14,6 +14,30 @@
 #define BEAT_NS	  (5 * NS_PER_S)
 #define IN_USE_NS (15 * NS_PER_S)
 
+uint64_t quic_keepalive_ns(const struct quic_engine *engine)
+{
+	uint64_t config_ns = engine->config.keepalive_ns;
+
+	return engine->nat_keepalive_ns && engine->nat_keepalive_ns < config_ns
+		       ? engine->nat_keepalive_ns
+		       : config_ns;
+}
+
+void quic_engine_set_nat_keepalive(struct quic_engine *engine, uint64_t pause_ns, uint64_t now_ns)
+{
+	struct quic_conn *conn = NULL;
+
+	quic_engine_turn(engine, now_ns);
+	if (engine->nat_keepalive_ns == pause_ns)
+		return;
+	engine->nat_keepalive_ns = pause_ns;
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->state == QUIC_CONN_OPEN && !conn->is_pinging) {
+			ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, quic_keepalive_ns(engine));
+			quic_conn_rearm(conn);
+		}
+}
+
 void quic_heartbeat_used(struct quic_conn *conn)
 {
 	conn->used_ns = conn->engine->now_ns;

@@ -205,7 +205,7 @@ int quic_probe_path_is_back(struct quic_conn *conn)
 void quic_probe_was_sent(struct quic_conn *conn)
 {
 	conn->is_pinging = false;
-	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, conn->engine->config.keepalive_ns);
+	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, quic_keepalive_ns(conn->engine));
 }
 
 /* --- what is heard --- */

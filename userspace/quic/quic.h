@@ -216,6 +216,11 @@ void quic_engine_relabel(struct quic_engine *engine, const struct addr *from,
 void quic_engine_path_is_back(struct quic_engine *engine, const struct addr *remote,
 			      uint64_t now_ns);
 /*
+ * quic_engine_set_nat_keepalive: the NAT of this network wants a datagram so often, at least; 0: it is not
+ * known. Where the configuration has keep-alive, it is as often as the more frequent of both.
+ */
+void quic_engine_set_nat_keepalive(struct quic_engine *engine, uint64_t pause_ns, uint64_t now_ns);
+/*
  * quic_engine_wake: the machine has a link, an address or a route that it had
  * not. Every open connection that stays silent from now on is sent a packet
  * that demands an answer. It is sent at once and after 50, 150 and 350 ms,

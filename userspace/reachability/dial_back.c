@@ -7,6 +7,7 @@
  */
 #include "dial_back.h"
 
+#include "base/container_of.h"
 #include "base/dgram.h"
 #include "base/monotonic.h"
 #include "base/random.h"
@@ -231,6 +232,31 @@ static bool is_credible(const struct addr *addr, const struct addr *teller)
 	       addr_scope >= weft_endpoint_scope(&teller_endpoint);
 }
 
+static void later_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct dial_later *later = container_of(timer, struct dial_later, timer);
+	struct dial_backs *all = later->all;
+
+	later->all = NULL;
+	(void)probe_send(all, &later->message, now_ns);
+}
+
+static bool probe_send_later(struct dial_backs *all, const struct path_send_probe *message,
+			     uint64_t now_ns)
+{
+	for (unsigned i = 0; i < DIAL_BACK_LATER; i++) {
+		struct dial_later *later = &all->laters[i];
+
+		if (later->all)
+			continue;
+		*later = (struct dial_later){.all = all, .message = *message};
+		timer_init(&later->timer, later_expire);
+		timer_set(all->timers, &later->timer, now_ns + message->after_s * NS_PER_S);
+		return true;
+	}
+	return false;
+}
+
 static void on_send_probe(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct dial_backs *all = ctx;
@@ -246,12 +272,17 @@ static void on_send_probe(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(all, call, MESH_CODE_ABSENT, "you cannot know a node at that address");
 		return;
 	}
+	/* It measures its own NAT, and has no business with another host then. */
+	if (message.after_s && !addr_is_same_host(&message.addr, &teller)) {
+		refuse(all, call, MESH_CODE_ABSENT, "a later probe goes to your own address alone");
+		return;
+	}
 	if (!reachability_budget_take(&all->sent, fair_network_of_addr(all->paths, &message.addr),
 				      now_ns)) {
 		refuse(all, call, MESH_CODE_REFUSED, "too many probes in this minute");
 		return;
 	}
-	if (!probe_send(all, &message, now_ns))
+	if (!(message.after_s ? probe_send_later : probe_send)(all, &message, now_ns))
 		refuse(all, call, MESH_CODE_BUSY, "the sender is full");
 	else
 		answer_addr(all, call->incoming, MESH_PROBE_SENT, &message.addr);
@@ -276,6 +307,11 @@ int reachability_dial_back_open(struct dial_backs *all)
 
 void reachability_dial_back_stop(struct dial_backs *all)
 {
+	for (unsigned i = 0; i < DIAL_BACK_LATER; i++) {
+		if (all->laters[i].all)
+			timer_cancel(all->timers, &all->laters[i].timer);
+		all->laters[i].all = NULL;
+	}
 	for (unsigned i = 0; i < DIAL_BACK_FORWARDS; i++) {
 		if (!all->forwards[i].request)
 			continue;

@@ -3,6 +3,7 @@
 #define WEFT_REACHABILITY_DIAL_BACK_H
 
 #include "base/fair/fair_path.h"
+#include "base/timer.h"
 #include "mesh/seam_neighbours.h"
 #include "path_message.h"
 
@@ -42,6 +43,14 @@ struct probe_targets {
 	unsigned next;
 };
 
+/* A probe that waits. The budget has paid for it, so no more can wait than it gives in two minutes. */
+#define DIAL_BACK_LATER (DIAL_BACK_PER_MIN * (PATH_AFTER_S_MAX / 60 + 1))
+struct dial_later {
+	struct timer timer;
+	struct dial_backs *all; /* NULL: free */
+	struct path_send_probe message;
+};
+
 struct dial_forward {
 	struct dial_backs *all;
 	struct mesh_incoming *incoming; /* NULL: its asker left */
@@ -56,11 +65,13 @@ struct dial_backs {
 	struct mesh_seam mesh;
 	const struct mesh_neighbour_ops *neighbours;
 	struct random *random;
+	struct timer_wheel *timers;
 	const struct fair_paths *paths;
 	struct reachability_stats *stats;
 	struct probe_budget asked, sent;
 	struct probe_targets targets;
 	struct dial_forward forwards[DIAL_BACK_FORWARDS];
+	struct dial_later laters[DIAL_BACK_LATER];
 };
 
 /* reachability_dial_back_open registers the handlers: 0 or as mesh_ops.handle. */

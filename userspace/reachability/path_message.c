@@ -13,6 +13,8 @@ static const struct cbor_table dial_back_table = {CBOR_FIELDS(dial_back_fields)}
 static const struct cbor_field send_probe_fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct path_send_probe, ticket)},
 	{1, CBOR_FIELD_ADDR, CBOR_NEEDED, CBOR_AT(struct path_send_probe, addr)},
+	{2, CBOR_FIELD_UINT, CBOR_OPTIONAL, CBOR_AT(struct path_send_probe, after_s),
+	 .max = PATH_AFTER_S_MAX},
 };
 static const struct cbor_table send_probe_table = {CBOR_FIELDS(send_probe_fields)};
 

@@ -21,10 +21,12 @@ struct path_dial_back {
 	uint8_t ticket[PATH_TICKET_LEN];
 	uint16_t port;
 };
-/* SEND_PROBE: one probe with this ticket to addr. */
+/* SEND_PROBE: one probe with this ticket to addr, at once or so many seconds later. */
+#define PATH_AFTER_S_MAX 120
 struct path_send_probe {
 	uint8_t ticket[PATH_TICKET_LEN];
 	struct addr addr;
+	uint16_t after_s;
 };
 
 /*

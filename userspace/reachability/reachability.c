@@ -97,6 +97,7 @@ int reachability_new(const struct reachability_params *params,
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
 		.random = params->random,
+		.timers = params->timers,
 		.paths = &reachability->paths,
 		.stats = &reachability->stats,
 	};
@@ -110,6 +111,19 @@ int reachability_new(const struct reachability_params *params,
 	}
 	if (params->asks)
 		reachability_round_in(reachability, FIRST_ROUND_NS, params->now_ns);
+	reachability_life_init(&reachability->life,
+			       &(struct nat_life_params){
+				       .timers = params->timers,
+				       .random = params->random,
+				       .mesh = params->mesh,
+				       .neighbours = params->neighbours,
+				       .own_addrs = params->own_addrs,
+				       .send = params->nat_port_send,
+				       .port = params->nat_port,
+				       .changed = params->life_changed,
+				       .ctx = params->ctx,
+			       },
+			       params->now_ns);
 	*out_reachability = reachability;
 	return 0;
 }
@@ -122,6 +136,7 @@ void reachability_stop(struct reachability *reachability)
 	reachability_round_stop(reachability);
 	reachability_dial_back_stop(&reachability->dial_backs);
 	reachability_stun_stop(&reachability->stun);
+	reachability_life_stop(&reachability->life);
 	timer_cancel(reachability->params.timers, &reachability->round_timer);
 }
 
@@ -215,6 +230,7 @@ void reachability_changed(struct reachability *reachability, uint64_t now_ns)
 	if (!reachability->changed_ns || now_ns - reachability->changed_ns >= REACHABILITY_GAP_NS)
 		reachability->round_ns = 0;
 	reachability->changed_ns = now_ns;
+	reachability_life_look(&reachability->life, now_ns);
 	if (reachability->params.asks)
 		reachability_round_in(reachability, CHANGE_ROUND_NS, now_ns);
 }
@@ -223,6 +239,8 @@ void reachability_session(struct reachability *reachability, uint64_t now_ns)
 {
 	enum reachability_kind kind = reachability->view.kind;
 
+	if (!reachability->life.now)
+		reachability_life_look(&reachability->life, now_ns);
 	if (reachability->params.asks &&
 	    (kind == REACHABILITY_UNKNOWN || kind == REACHABILITY_BLOCKED))
 		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);
@@ -279,4 +297,24 @@ bool reachability_observed(const struct reachability *reachability, enum addr_fa
 const struct reachability_stats *reachability_stats(const struct reachability *reachability)
 {
 	return &reachability->stats;
+}
+
+void reachability_life_heard(struct reachability *reachability, const uint8_t *data, size_t len,
+			     uint64_t now_ns)
+{
+	if (reachability)
+		reachability_life_input(&reachability->life, data, len, now_ns);
+}
+
+bool reachability_nat_life(const struct reachability *reachability, unsigned *out_life_s)
+{
+	if (!reachability || !reachability->life.now)
+		return false;
+	*out_life_s = reachability->life.now->life_s;
+	return true;
+}
+
+uint64_t reachability_keepalive_ns(const struct reachability *reachability)
+{
+	return reachability ? reachability_life_keepalive_ns(&reachability->life) : 0;
 }

@@ -77,6 +77,11 @@ struct reachability_params {
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	/* This node may have written to a node at the IP of addr, other than over a session. */
 	bool (*has_contacted)(void *ctx, const struct addr *addr);
+	/* A port of its own for reachability_life_heard; NULL: the life of NATs is not measured. */
+	void (*nat_port_send)(void *port, const struct addr *to, const uint8_t *data, size_t len);
+	void *nat_port;
+	/* reachability_keepalive_ns may say something else now. May be NULL. */
+	void (*life_changed)(void *ctx, uint64_t now_ns);
 	/* The kind or the address is another one now. Never inside a call. */
 	void (*changed)(void *ctx, const struct reachability_view *view);
 	/* A node is at remote, as reachability_check asked. May be NULL. */
@@ -121,6 +126,17 @@ bool reachability_seen(const struct reachability *reachability, unsigned at,
 /* reachability_observed: the address of family at which most other nodes see this one; false: not known. */
 bool reachability_observed(const struct reachability *reachability, enum addr_family family,
 			   uint64_t now_ns, struct addr *out_addr);
+/* reachability_life_heard: a datagram came to the port of nat_port_send. Takes NULL. */
+#define REACHABILITY_LIFE_LEN_MAX 548
+void reachability_life_heard(struct reachability *reachability, const uint8_t *data, size_t len,
+			     uint64_t now_ns);
+/*
+ * reachability_nat_life: for so many seconds the NAT of this network keeps a mapping of UDP, at least;
+ * 0: not for the shortest time. False: not measured, or there is no NAT. keepalive_ns: how often a
+ * flow is to have a datagram; 0: not known. Takes NULL.
+ */
+bool reachability_nat_life(const struct reachability *reachability, unsigned *out_life_s);
+uint64_t reachability_keepalive_ns(const struct reachability *reachability);
 const struct reachability_stats *reachability_stats(const struct reachability *reachability);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "dial_back.h"
 #include "judgement.h"
+#include "nat_life.h"
 #include "observed.h"
 #include "reachability/reachability.h"
 #include "stun_query.h"
@@ -39,6 +40,7 @@ struct reachability {
 	struct observed observed[2]; /* IPv4, IPv6 */
 	struct stun_queries stun;
 	struct dial_backs dial_backs;
+	struct nat_life life;
 	struct peer_ask asks[PEER_ASK_CNT];
 	struct addr mapped; /* family ADDR_NONE: none */
 	struct timer round_timer, judge_timer;

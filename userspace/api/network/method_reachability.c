@@ -71,6 +71,7 @@ void api_show_reachability(struct api *api, struct control_call *call,
 	struct api_show_reachability_out out = {.reachability = {0}};
 	struct varlink_blocks *blocks = control_blocks(call);
 	struct publish_state published;
+	unsigned life_s;
 
 	out.reachability = (struct api_reachability){
 		.state = reachability_word(view->kind),
@@ -83,6 +84,11 @@ void api_show_reachability(struct api *api, struct control_call *call,
 		if (view->addr.family != ADDR_NONE)
 			out.reachability.address = api_addr(blocks, &view->addr);
 		observations_add(blocks, api, now_ns, &out.reachability.observations);
+	}
+	if (reachability_nat_life(api->reachability, &life_s)) {
+		API_SET(&out.reachability, nat_life_s, life_s);
+		API_SET(&out.reachability, keepalive_s,
+			api_uint(reachability_keepalive_ns(api->reachability) / NS_PER_S));
 	}
 	mappings_add(call, api, now_ns, &out.reachability.mappings);
 	locate_publish_state(api->locate->publish, &published);

@@ -48,6 +48,15 @@ static unsigned kept_fine(struct relay_end *end)
 	return cnt;
 }
 
+uint64_t relay_end_pause_ns(const struct relay_end *end, uint64_t pause_ns, uint64_t max_ns)
+{
+	uint64_t nat_ns = end->params.keepalive_ns ? end->params.keepalive_ns(end->params.ctx) : 0;
+
+	if (!nat_ns)
+		return pause_ns;
+	return nat_ns < max_ns ? nat_ns : max_ns;
+}
+
 static bool wants_kept(const struct relay_end *end)
 {
 	const struct relay_end_params *params = &end->params;

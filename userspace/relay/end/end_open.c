@@ -314,10 +314,15 @@ static void leg_connect(struct end_relay *relay)
 	}
 }
 
+static uint64_t kept_probe_ns(const struct relay_end *end)
+{
+	return relay_end_pause_ns(end, KEPT_PROBE_NS, KEPT_PROBE_NS);
+}
+
 static uint64_t flow_probe_ns(const struct end_flow *flow)
 {
 	if (flow->is_spare)
-		return KEPT_PROBE_NS;
+		return kept_probe_ns(flow->end);
 	return flow->end->now_ns < flow_used_ns(flow) + IN_USE_NS ? PROBE_NS : IDLE_PROBE_NS;
 }
 
@@ -329,7 +334,7 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 	uint64_t every_ns;
 
 	*out_session = relay->is_kept;
-	*out_probe_ns = relay->is_kept ? KEPT_PROBE_NS : 0;
+	*out_probe_ns = relay->is_kept ? kept_probe_ns(end) : 0;
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		const struct end_flow *flow = &end->flows[i];
 
@@ -350,7 +355,7 @@ static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + every_ns;
 
 	/* That the relay is there says little of its flows. */
-	if (every_ns == KEPT_PROBE_NS)
+	if (every_ns == kept_probe_ns(end))
 		due_ns = later(due_ns, relay->session_ns + every_ns);
 	if (end->now_ns >= due_ns) {
 		relay->probed_ns = end->now_ns;

@@ -14,8 +14,9 @@
 #define RELAY_ASK    4
 #define ASK_PAUSE_NS (50 * NS_PER_MS)
 #define LOOK_NS	     NS_PER_S
-/* NATs keep a mapping of UDP for 30 s at least, most of them. */
-#define WARM_NS (25 * NS_PER_S)
+/* NATs keep a mapping of UDP for 30 s at least, most of them; where it was measured, as long as that. */
+#define WARM_NS	    (25 * NS_PER_S)
+#define WARM_NS_MAX (100 * NS_PER_S)
 
 static void ask_send(struct end_flow *flow)
 {
@@ -116,6 +117,7 @@ void relay_end_spare_turn(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 	uint64_t used_ns = flow->sent_ns > flow->warm_ns ? flow->sent_ns : flow->warm_ns;
+	uint64_t pause_ns = relay_end_pause_ns(end, WARM_NS, WARM_NS_MAX);
 
 	if (end->now_ns >= flow->looked_ns + LOOK_NS) {
 		spare_look(flow);
@@ -128,8 +130,8 @@ void relay_end_spare_turn(struct end_flow *flow)
 	flow->is_asked = false;
 	if (!flow->is_spare || !flow->is_open || !flow->is_opener)
 		return;
-	if (end->now_ns >= used_ns + WARM_NS)
+	if (end->now_ns >= used_ns + pause_ns)
 		ask_send(flow);
 	else
-		relay_end_hurry(end, used_ns + WARM_NS);
+		relay_end_hurry(end, used_ns + pause_ns);
 }

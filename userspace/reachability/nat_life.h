@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_REACHABILITY_NAT_LIFE_H
+#define WEFT_REACHABILITY_NAT_LIFE_H
+
+#include "base/timer.h"
+#include "codec/stun.h"
+#include "mesh/seam_neighbours.h"
+#include "path_message.h"
+
+struct random;
+struct reachability_stats;
+
+/*
+ * How long the NAT of the present network keeps a mapping of UDP. A port of its own asks a helper for
+ * its address by STUN, and is silent from then on. The helper, a neighbour that this node dialled, is
+ * asked over its session for one probe there after so many seconds (SEND_PROBE). It arrives if the
+ * mapping is still there. The times follow a ladder by halves: three or four datagrams and at most three
+ * minutes for each network.
+ *
+ *	check -> STUN -> asked (network known: done) -> SEND_PROBE -> silence -> probe or none -> next step
+ *
+ * The last eight networks are remembered for six hours. Home worker.
+ */
+#define NAT_LIFE_NETWORKS 8
+
+enum nat_life_phase { NAT_LIFE_IDLE, NAT_LIFE_ASKING, NAT_LIFE_AGREEING, NAT_LIFE_SILENT };
+
+/* All borrowed. */
+struct nat_life_params {
+	struct timer_wheel *timers;
+	struct random *random;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+	/* A datagram leaves by the port of its own; NULL: there is none, nothing is measured. */
+	void (*send)(void *port, const struct addr *to, const uint8_t *data, size_t len);
+	void *port;
+	/* The life or the network is another one now. */
+	void (*changed)(void *ctx, uint64_t now_ns);
+	void *ctx;
+};
+
+struct nat_life_row {
+	struct addr outside; /* host of the NAT; family ADDR_NONE: free */
+	struct addr inside;  /* this node's own host behind it */
+	uint16_t life_s;     /* a mapping lasted for so long; 0: not even for the shortest time */
+	uint64_t at_ns;
+};
+
+struct nat_life {
+	struct nat_life_params params;
+	struct nat_life_row rows[NAT_LIFE_NETWORKS];
+	const struct nat_life_row
+		*now; /* of the present network; NULL: unknown, or there is no NAT */
+	enum nat_life_phase phase;
+	struct timer timer;
+	struct mesh_request *request;
+	struct mesh_neighbour helper;
+	struct addr mapped, inside;
+	uint8_t transaction[STUN_TRANSACTION_LEN];
+	uint8_t ticket[PATH_TICKET_LEN];
+	unsigned sent_cnt, step;
+	int lasted, lost; /* steps: the longest that arrived, and the shortest that did not */
+	uint8_t reply[PATH_MESSAGE_LEN_MAX];
+};
+
+void reachability_life_init(struct nat_life *life, const struct nat_life_params *params,
+			    uint64_t now_ns);
+/* reachability_life_stop cancels what is under way, while the mesh is there. */
+void reachability_life_stop(struct nat_life *life);
+/* reachability_life_look: the network may be another one, or a helper is there. */
+void reachability_life_look(struct nat_life *life, uint64_t now_ns);
+/* reachability_life_input: a datagram came to the port of its own. */
+void reachability_life_input(struct nat_life *life, const uint8_t *data, size_t len,
+			     uint64_t now_ns);
+
+/* reachability_life_keepalive_ns: how often a flow through this NAT is to have a datagram; 0: not known. */
+uint64_t reachability_life_keepalive_ns(const struct nat_life *life);
+
+#endif
