@@ -82,7 +82,8 @@ static void check(struct nat_life *life, uint64_t now_ns)
 	life->lasted = -1;
 	life->lost = STEP_CNT;
 	life->step = STEP_FIRST;
-	if (helper_find(life))
+	life->lacks_helper = !helper_find(life);
+	if (!life->lacks_helper)
 		step_begin(life, now_ns);
 	else
 		rest(life, AGAIN_NS, now_ns);
@@ -265,8 +266,18 @@ void reachability_life_input(struct nat_life *life, const uint8_t *data, size_t 
 
 void reachability_life_look(struct nat_life *life, uint64_t now_ns)
 {
-	if (life->params.send && life->phase == NAT_LIFE_IDLE)
-		wait_until(life, now_ns + FIRST_NS);
+	uint64_t at_ns = now_ns + FIRST_NS;
+
+	/* What is asked for again and again is put off by none of it. */
+	if (life->params.send && life->phase == NAT_LIFE_IDLE &&
+	    (!timer_is_set(&life->timer) || life->timer.at_ns > at_ns))
+		wait_until(life, at_ns);
+}
+
+void reachability_life_session(struct nat_life *life, uint64_t now_ns)
+{
+	if (life->lacks_helper)
+		reachability_life_look(life, now_ns);
 }
 
 void reachability_life_init(struct nat_life *life, const struct nat_life_params *params,

@@ -53,6 +53,7 @@ struct nat_life {
 	const struct nat_life_row
 		*now; /* of the present network; NULL: unknown, or there is no NAT */
 	enum nat_life_phase phase;
+	bool lacks_helper; /* at the last check */
 	struct timer timer;
 	struct mesh_request *request;
 	struct mesh_neighbour helper;
@@ -68,8 +69,9 @@ void reachability_life_init(struct nat_life *life, const struct nat_life_params 
 			    uint64_t now_ns);
 /* reachability_life_stop cancels what is under way, while the mesh is there. */
 void reachability_life_stop(struct nat_life *life);
-/* reachability_life_look: the network may be another one, or a helper is there. */
+/* reachability_life_look: the network may be another one. session: there may be a helper now. */
 void reachability_life_look(struct nat_life *life, uint64_t now_ns);
+void reachability_life_session(struct nat_life *life, uint64_t now_ns);
 /* reachability_life_input: a datagram came to the port of its own. */
 void reachability_life_input(struct nat_life *life, const uint8_t *data, size_t len,
 			     uint64_t now_ns);

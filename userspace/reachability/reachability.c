@@ -239,8 +239,7 @@ void reachability_session(struct reachability *reachability, uint64_t now_ns)
 {
 	enum reachability_kind kind = reachability->view.kind;
 
-	if (!reachability->life.now)
-		reachability_life_look(&reachability->life, now_ns);
+	reachability_life_session(&reachability->life, now_ns);
 	if (reachability->params.asks &&
 	    (kind == REACHABILITY_UNKNOWN || kind == REACHABILITY_BLOCKED))
 		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);

@@ -248,6 +248,29 @@ static void test_without_a_nat_or_a_helper_nothing_is_asked(void)
 	reachability_life_stop(&life);
 }
 
+/* A busy node without a NAT asks once in ten minutes, whatever sessions begin. */
+static void test_sessions_neither_hurry_nor_put_off_a_check(void)
+{
+	begin(0);
+	for (unsigned i = 0; i < 300; i++) {
+		run(NS_PER_S);
+		reachability_life_session(&life, now_ns);
+	}
+	CHECK_EQ(world.sent_cnt, 1);
+	reachability_life_stop(&life);
+	begin(10);
+	has_helper = false;
+	run(10 * NS_PER_S);
+	CHECK_EQ(world.sent_cnt, 0);
+	has_helper = true;
+	for (unsigned i = 0; i < 10; i++) {
+		reachability_life_session(&life, now_ns);
+		run(NS_PER_S);
+	}
+	CHECK(world.sent_cnt > 0);
+	reachability_life_stop(&life);
+}
+
 static void test_a_helper_that_refuses_or_is_deaf_is_asked_each_minute(void)
 {
 	begin(10);
@@ -285,6 +308,7 @@ int main(void)
 	RUN(test_a_known_network_is_not_measured_again);
 	RUN(test_one_network_more_than_there_are_places);
 	RUN(test_without_a_nat_or_a_helper_nothing_is_asked);
+	RUN(test_sessions_neither_hurry_nor_put_off_a_check);
 	RUN(test_a_helper_that_refuses_or_is_deaf_is_asked_each_minute);
 	RUN(test_datagrams_that_were_not_asked_for_change_nothing);
 	return check_done();
