@@ -86,6 +86,18 @@ uint64_t quic_fallback_next_ns(const struct quic_conn *conn)
 	return fallback->trial_cnt < TRIALS_MAX ? fallback->next_ns : UINT64_MAX;
 }
 
+/* A second connection that leads there would lose its path with the label, which is replaced. */
+static bool label_is_taken(const struct quic_conn *conn)
+{
+	const struct quic_conn *other = NULL;
+
+	while ((other = pool_next(&conn->engine->conns, other)))
+		if (other != conn && other->state == QUIC_CONN_OPEN &&
+		    addr_equal(&other->remote, &conn->fallback.label))
+			return true;
+	return false;
+}
+
 static void fall_back(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
@@ -100,7 +112,7 @@ static void fall_back(struct quic_conn *conn)
 	}
 	if (!conn->is_dialler && engine->ask_relayed)
 		engine->ask_relayed(engine->path_ctx, &fallback->label);
-	if (conn->is_dialler && engine->relabel &&
+	if (conn->is_dialler && engine->relabel && !label_is_taken(conn) &&
 	    engine->relabel(engine->path_ctx, &fallback->label))
 		(void)quic_conn_move(conn, &fallback->label, &fallback->label);
 }

@@ -7,7 +7,7 @@
 #include "support/quic_net.h"
 
 #include "base/monotonic.h"
-#include "quic/quic.h"
+#include "quic/engine.h"
 
 #define RELAY_BYTES_PER_S  8000ull /* 64 kbit/s, a flow without a grant */
 #define DIRECT_BYTES_PER_S 10000000ull
@@ -124,6 +124,49 @@ static void test_a_move_to_a_path_that_was_used_before_is_reported(void)
 	quic_pair_fini(&p);
 }
 
+static unsigned relabel_cnt;
+static bool is_direct_cut;
+
+static bool count_relabel(void *ctx, struct addr *at)
+{
+	(void)ctx, (void)at;
+	relabel_cnt++;
+	return false;
+}
+
+static bool cut_direct(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	return !(is_direct_cut && !addr_is_relayed(&dgram->to)) && shape(net, dgram);
+}
+
+/* A dial beside the silent connection may have taken the label: a new one would cut that connection. */
+static void test_a_label_that_another_connection_uses_is_not_replaced(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct quic_test_conn *conn = connect_relayed(40 + i), *second = NULL;
+		const struct addr at = label();
+
+		CHECK(conn && conn->is_ready);
+		p.a->engine->relabel = count_relabel;
+		relabel_cnt = 0;
+		is_direct_cut = false;
+		p.net.tap = cut_direct;
+		CHECK(move_direct());
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+		if (i) {
+			second = quic_net_dial_key(p.a, &at, quic_node_key(p.b));
+			quic_net_settle(&p.net, 2 * NS_PER_S);
+			CHECK(second && second->is_ready);
+		}
+		is_direct_cut = true;
+		CHECK(quic_net_send(conn, 4000) != NULL);
+		quic_net_settle(&p.net, 2 * NS_PER_S);
+		CHECK_EQ(relabel_cnt > 0, !i);
+		CHECK(!second || quic_net_transfer(second, 4000, 5 * NS_PER_S));
+		quic_pair_fini(&p);
+	}
+}
+
 /* The clock of a connection moves on for probes; a connection that owes nothing has no need of that. */
 static void test_an_hour_of_questions_leaves_the_round_trip_as_it_is(void)
 {
@@ -157,6 +200,7 @@ int main(void)
 {
 	RUN(test_a_fast_path_is_used_whole_two_seconds_after_the_move);
 	RUN(test_a_move_to_a_path_that_was_used_before_is_reported);
+	RUN(test_a_label_that_another_connection_uses_is_not_replaced);
 	RUN(test_an_hour_of_questions_leaves_the_round_trip_as_it_is);
 	return check_done();
 }
