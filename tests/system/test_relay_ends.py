@@ -75,6 +75,28 @@ def test_a_relay_and_its_user_see_what_each_contributed(lab):
     check("score\t0\n" in shown and "taken\t" in shown, shown)
 
 
+def test_a_relay_by_contribution_has_to_earn_the_role(lab):
+    namespaces = lab.bridge(2)
+    auto, relay = (lab.daemon(name, netns=netns, listen=LISTEN, config=RELAY + more).start()
+                   for name, netns, more in zip(("auto", "relay"), namespaces, ("auto = yes\n", "")))
+    check_eq(auto.weft("peer", "connect", node_id(relay), "10.77.0.2:7000").returncode, OK, "connected")
+    role = auto.json("relay", "status")["role"]
+    check_eq((role["relay"], role["by_contribution"], role["score"], role["taken"]), (False, True, 0, 0),
+             "it did nothing yet")
+    check("cannot dial" in role["why"], role["why"])
+    role = relay.json("relay", "status")["role"]
+    check_eq((role["relay"], role["by_contribution"]), (True, False), "a relay by its configuration")
+    wait_for(lambda: "relay" in peer_of(auto, node_id(relay))["can"].split(), "HELLO says relay")
+    check("relay" not in peer_of(relay, node_id(auto))["can"].split(), "and not of the other")
+    name = node_id(relay)
+    relay.kill()
+    check_eq(auto.stop(), 0, "it stops")
+    auto.start()
+    row = peer_of(auto, name)
+    check_eq(("relay" in row["can"].split(), row["connected"]), (True, False),
+             "after a restart, without a session")
+
+
 def test_they_answer_again_soon_after_kill_9_of_the_relay(lab):
     relay, a, b = place(lab)
     check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")

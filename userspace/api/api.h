@@ -17,6 +17,7 @@
 #include "relay/grants/honoured.h"
 #include "relay/messages/relay_messages.h"
 #include "relay/pool/relay_pool.h"
+#include "relay/role/relay_role.h"
 #include "relay/relay.h"
 #include "relay/web/web.h"
 #include "config/config.h"
@@ -59,8 +60,9 @@ struct api {
 	struct relay_broker *relay_broker;     /* likewise */
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
 	struct relay_messages *relay_messages; /* likewise */
-	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
-	struct relay_end *relay_end;	       /* of flows through other relays */
+	const struct relay_role *relay_role;
+	struct relay_pool *relay_pool; /* NULL: its operator has no other relay */
+	struct relay_end *relay_end;   /* of flows through other relays */
 	struct relay_held *relay_held;
 	struct relay_web *relay_web; /* NULL: nor one over WebSocket */
 	struct control *control;     /* NULL: simulated without local programs */

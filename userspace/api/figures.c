@@ -57,6 +57,8 @@ static const struct row rows[] = {
 #include "relay/pool/relay_pool_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_messages, kind, field, meaning)
 #include "relay/messages/relay_messages_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_role, kind, field, meaning)
+#include "relay/role/relay_role_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
 #include "relay/web/relay_web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
@@ -250,6 +252,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_pool_stats(api->relay_pool, &out_figures->relay_pool);
 	if (api->relay_messages)
 		relay_messages_stats(api->relay_messages, &out_figures->relay_messages);
+	if (api->relay_role)
+		relay_role_stats(api->relay_role, &out_figures->relay_role);
 	if (api->relay_web)
 		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)

@@ -26,6 +26,7 @@
 #include "relay/find/relay_find.h"
 #include "relay/pool/relay_pool.h"
 #include "relay/relay.h"
+#include "relay/role/relay_role.h"
 #include "relay/web/web.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
@@ -72,6 +73,7 @@ struct figures {
 	struct relay_broker_stats relay_broker;
 	struct relay_pool_stats relay_pool;
 	struct relay_messages_stats relay_messages;
+	struct relay_role_stats relay_role;
 	struct relay_web_stats relay_web;
 	struct announce_stats announce;
 	struct follows_stats follows;

@@ -116,6 +116,8 @@ NUMBER("xdp", "keep_privilege", CONFIG_BOOL, fastpath.keeps_privilege, 0, 1,
 
 NUMBER("relay", "enabled", CONFIG_BOOL, relay.is_on, 0, 1,
 	"Forward datagrams between nodes that have no direct path. Off: a label of a relay is dropped."),
+NUMBER("relay", "auto", CONFIG_BOOL, relay.is_earned, 0, 1,
+	"With relay.enabled, be a relay only while others can dial this node and it contributes: from 10 points on, until it has less than 2."),
 NUMBER("relay", "flow_cap", CONFIG_COUNT, relay.flow_cap, 64, WEFT_RELAY_FLOW_CNT_MAX,
 	"Rows of relayed flows; one is spare. A full table takes a flow back from the account that has most."),
 NUMBER("relay", "free_rate", CONFIG_SIZE, relay.free_per_s, 100, GIB,

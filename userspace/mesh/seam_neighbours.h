@@ -9,7 +9,7 @@
 
 /* The work that a node does for others, as bits of caps. */
 enum mesh_cap {
-	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
+	MESH_CAP_RELAY = 0x1, /* carries what others send, now: relay/role */
 	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
 	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
@@ -64,7 +64,7 @@ struct mesh_path {
  *     has a session with another worker alone counts as one without: to ask it takes a dial, by
  *     which it would leave that worker.
  * path: the validated path of the session with key; false: there is no session.
- * announce adds caps to what HELLO says from now on, or takes them away.
+ * announce adds caps to what HELLO says from now on, or takes them away. Live sessions hear it, too.
  */
 struct mesh_neighbour_ops {
 	bool (*find)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],

@@ -79,6 +79,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay = node->relay,
 		.relay_broker = node->relay_broker,
 		.relay_messages = node->relay_messages,
+		.relay_role = &node->relay_role,
 		.relay_honoured = node->relay_honoured,
 		.relay_pool = node->relay_pool,
 		.relay_end = node->relay_end,

@@ -240,6 +240,7 @@ static void node_free_above_store(struct node *node)
 	node_close_reachability(node);
 	node_close_punch(node);
 	node_close_relay_web(node);
+	node_save_relay_role(node);
 	relay_broker_stop(node->relay_broker);
 	relay_pool_stop(node->relay_pool);
 	node_close_relay_end(node);

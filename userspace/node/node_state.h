@@ -18,6 +18,7 @@
 #include "relay/end/relay_end.h"
 #include "relay/grants/held.h"
 #include "relay/grants/honoured.h"
+#include "relay/role/relay_role.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -86,19 +87,22 @@ struct node {
 	struct reachability *reachability;
 	struct nat_port nat_port;
 	struct punch *punch;
-	struct port_mapping *port_mapping;     /* NULL: simulated, or off */
-	struct relay *relay;		       /* NULL: this node is no relay */
-	struct relay_broker *relay_broker;     /* likewise */
-	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
-	struct relay_messages *relay_messages; /* likewise */
-	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
-	struct relay_held *relay_held;	       /* what it shows to relays */
-	struct relay_end *relay_end;	       /* of flows through other relays */
-	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
-	struct tcp_channels *channels;	       /* likewise */
-	struct fabric *fabric;		       /* NULL: services are off */
-	struct sharing *sharing;	       /* NULL: it is off */
-	struct api *api;		       /* what handlers see of all this */
+	struct port_mapping *port_mapping;	    /* NULL: simulated, or off */
+	struct relay *relay;			    /* NULL: this node is no relay */
+	struct relay_broker *relay_broker;	    /* likewise */
+	struct relay_honoured *relay_honoured;	    /* NULL: it honours no grants */
+	struct relay_messages *relay_messages;	    /* likewise */
+	struct relay_pool *relay_pool;		    /* NULL: its operator has no other relay */
+	struct relay_role relay_role;		    /* whether it is a relay now */
+	uint64_t role_served_cnt, role_faulted_cnt; /* of the mesh, as of its latest judgement */
+	uint64_t role_saved_ns;
+	struct relay_held *relay_held; /* what it shows to relays */
+	struct relay_end *relay_end;   /* of flows through other relays */
+	struct relay_web *relay_web;   /* NULL: nor one over WebSocket */
+	struct tcp_channels *channels; /* likewise */
+	struct fabric *fabric;	       /* NULL: services are off */
+	struct sharing *sharing;       /* NULL: it is off */
+	struct api *api;	       /* what handlers see of all this */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -147,6 +151,10 @@ int node_open_relay_broker(struct node *node, char *what);
 WEFT_MUST_CHECK
 int node_open_relay_held(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
+/* relay_role_params.c: before the broker. turn: when relay_role.next_ns is over; save: at the end. */
+void node_open_relay_role(struct node *node);
+void node_turn_relay_role(struct node *node, uint64_t now_ns);
+void node_save_relay_role(struct node *node);
 /* node_peer_class: what the peer of key is to this node; ctx: struct node. */
 enum fair_class node_peer_class(void *ctx, const uint8_t *key);
 /* node_session_worker: the worker that has the session with key; ctx: struct node. */

@@ -111,8 +111,10 @@ static int open_honoured(struct node *node, char *what)
 
 static void on_carried(void *ctx, const uint8_t *opener, uint64_t len, bool is_first)
 {
-	(void)is_first;
-	mesh_note_work(((struct node *)ctx)->home->mesh, opener, MESH_WORK_TOOK, len);
+	struct node *node = ctx;
+
+	mesh_note_work(node->home->mesh, opener, MESH_WORK_TOOK, len);
+	contribution_relayed(&node->relay_role.own, is_first, len, node_wall_us(node) / 1000000);
 }
 
 static int on_pool_connect(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
@@ -197,6 +199,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.wall_s = node_wall_us(node) / 1000000,
 	};
 
+	node_open_relay_role(node);
 	if (!node->relay)
 		return 0;
 	if ((err = open_honoured(node, what)) < 0 || (err = open_messages(node, what)) < 0 ||
@@ -204,7 +207,10 @@ int node_open_relay_broker(struct node *node, char *what)
 		return err;
 	broker.messages = node->relay_messages;
 	snprintf(what, NODE_WHAT_CAP, "requests for flows of the relay (relay.requests)");
-	return relay_broker_new(&broker, &node->relay_broker);
+	err = relay_broker_new(&broker, &node->relay_broker);
+	if (err == 0)
+		relay_broker_set_off(node->relay_broker, !node->relay_role.is_relay);
+	return err;
 }
 
 void node_turn_relay(struct node *node, uint64_t now_ns)
@@ -213,6 +219,8 @@ void node_turn_relay(struct node *node, uint64_t now_ns)
 
 	if (node_relay_next_ns(node) > now_ns)
 		return;
+	if (node->relay_role.next_ns <= now_ns)
+		node_turn_relay_role(node, now_ns);
 	wall_s = node_wall_us(node) / 1000000;
 	relay_turn(node->relay, now_ns, wall_s);
 	if (node->relay_honoured)
@@ -234,5 +242,7 @@ uint64_t node_relay_next_ns(const struct node *node)
 	pool_ns = node->relay_pool ? relay_pool_next_ns(node->relay_pool) : UINT64_MAX;
 	if (pool_ns < next_ns)
 		next_ns = pool_ns;
+	if (node->relay_role.next_ns < next_ns)
+		next_ns = node->relay_role.next_ns;
 	return broker_ns < next_ns ? broker_ns : next_ns;
 }

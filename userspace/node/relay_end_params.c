@@ -443,7 +443,7 @@ int node_open_relay_end(struct node *node, char *what)
 	if (err < 0)
 		return err;
 	worker_set_relay_end(node->home, &relay_end_ops, node->relay_end);
-	if (node->relay)
+	if (node->relay_role.is_relay)
 		mesh_neighbour_ops.announce(mesh.mesh, MESH_CAP_RELAY, true);
 	locator.ctx = node;
 	if (!node->relay_broker &&

@@ -18,11 +18,15 @@ void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t 
 
 	mesh_note_useful(node->home->mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
 	mesh_note_work(node->home->mesh, key, MESH_WORK_GAVE, len);
+	contribution_taken(&node->relay_role.own, len, node_wall_us(node) / 1000000);
 }
 
 void node_on_sent(void *ctx, const uint8_t key[static MESH_KEY_LEN], uint64_t len)
 {
-	mesh_note_work(((struct node *)ctx)->home->mesh, key, MESH_WORK_TOOK, len);
+	struct node *node = ctx;
+
+	mesh_note_work(node->home->mesh, key, MESH_WORK_TOOK, len);
+	contribution_given(&node->relay_role.own, len, node_wall_us(node) / 1000000);
 }
 
 void node_on_content(void *ctx, const struct blobs_event *event)

@@ -33,6 +33,7 @@ struct relay;
 
 struct relay_config {
 	bool is_on;
+	bool is_earned;	     /* the node is a relay while it contributes: relay/role */
 	uint32_t flow_cap;   /* 64 to WEFT_RELAY_FLOW_CNT_MAX */
 	uint64_t free_per_s; /* bytes a second of a flow without a grant */
 	uint64_t free_burst_len;

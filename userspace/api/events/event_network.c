@@ -129,6 +129,14 @@ void api_tell_mapping(struct api *api, const struct port_mapping_row *row)
 			 .method = port_mapping_method_word(row->method));
 }
 
+void api_tell_relay_role(struct api *api, const struct relay_role *role)
+{
+	if (api->control)
+		api_tell(api, "relay_role.changed", relay_role, .relay = role->is_relay,
+			 .why = relay_role_word(role->why),
+			 .score = contribution_score(&role->own) / CONTRIBUTION_POINT);
+}
+
 void api_tell_relay_flow(struct api *api, const struct relay_end_event *event)
 {
 	static const char *const kinds[] = {

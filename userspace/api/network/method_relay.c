@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ShowRelay: the flows of this relay. RevokeRelayGrants: a revocation list of the operator whose
+ * ShowRelay: the flows of this relay. ShowRelayRole: whether it is one. RevokeRelayGrants: a revocation list of the operator whose
  * grants it honours. ListRelays: the relays that this node knows of. UseRelayGrant: one more grant
  * that this node shows to relays.
  */
@@ -163,6 +163,24 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 	}
 	pool_show(api, blocks, &relay, now_ns);
 	api_reply(call, show_relay, .relay = relay);
+}
+
+void api_show_relay_role(struct api *api, struct control_call *call,
+			 const struct api_show_relay_role_in *in, uint64_t now_ns)
+{
+	const struct relay_role *role = api->relay_role;
+	uint32_t score = contribution_score(&role->own);
+
+	(void)in;
+	api_reply(call, show_relay_role,
+		  .role = {.relay = role->is_relay,
+			   .by_contribution = role->rule == RELAY_ROLE_EARNED,
+			   .why = relay_role_word(role->why),
+			   .since_s = api_uint((now_ns - role->since_ns) / NS_PER_S),
+			   .score = score / CONTRIBUTION_POINT,
+			   .score_thousandths = score,
+			   .taken = api_uint(role->stats.taken_cnt),
+			   .left = api_uint(role->stats.left_cnt)});
 }
 
 /* --- revocations --- */

@@ -112,10 +112,22 @@ static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 
 static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
 {
+	struct mesh_session *session = NULL;
+	uint32_t before = mesh->config.caps;
+
 	if (is_on)
 		mesh->config.caps |= caps;
 	else
 		mesh->config.caps &= ~caps;
+	if (mesh->config.caps == before)
+		return;
+	/* One that has not said it yet says it with these. */
+	while ((session = pool_next(&mesh->sessions, session))) {
+		if (!session->control.is_hello_sent)
+			continue;
+		session->control.is_hello_sent = false; /* a full stream says it later */
+		mesh_control_say_hello(session);
+	}
 }
 
 static unsigned addr_add(struct addr *out, unsigned cnt, unsigned cap, const struct addr *addr,

@@ -205,6 +205,15 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 }
 
+/* What the peer does for others has changed; the rest is what it said at first. */
+static void hello_renew(struct mesh_session *session, const struct mesh_hello *hello)
+{
+	struct mesh *mesh = session->mesh;
+
+	session->peer->record.caps = hello->caps;
+	mesh_peers_changed(&mesh->peers, session->peer, mesh->now_ns);
+}
+
 static void control_hello(struct mesh_session *session, const uint8_t *payload, size_t len)
 {
 	struct mesh *mesh = session->mesh;
@@ -212,13 +221,15 @@ static void control_hello(struct mesh_session *session, const uint8_t *payload, 
 	struct mesh_hello hello;
 	int err = mesh_hello_parse(payload, len, &hello);
 
-	if (session->has_hello || err < 0) {
-		if (session->has_hello)
-			control_refuse(session, MESH_BYE_PROTOCOL, "second hello");
-		else if (err == WEFT_EUNKNOWN)
+	if (err < 0) {
+		if (err == WEFT_EUNKNOWN)
 			control_refuse(session, MESH_BYE_VERSION, "only mesh version 1 is spoken");
 		else
 			control_refuse(session, MESH_BYE_PROTOCOL, "malformed hello");
+		return;
+	}
+	if (session->has_hello) {
+		hello_renew(session, &hello);
 		return;
 	}
 	session->has_hello = true;

@@ -65,6 +65,7 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 			 size_t head_len, const struct transport_span *tail)
 {
 	struct mesh_stream *stream = &incoming->stream;
+	struct mesh *mesh = stream->mesh;
 	struct mesh_frame frame = {.type = type,
 				   .req_id = stream->req_id,
 				   .flags = MESH_FLAG_RESPONSE,
@@ -81,6 +82,7 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 		mesh_stream_give_up(stream, WEFT_ECLOSED, MESH_CODE_INTERNAL);
 		return WEFT_ECLOSED;
 	}
+	mesh->stats.served_cnt += type >= MESH_FIND_NODE;
 	if (tail && !lent && tail->done)
 		tail->done(tail->arg);
 	return 0;
@@ -98,6 +100,7 @@ void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code c
 		mesh_stream_release(stream);
 		return;
 	}
+	stream->mesh->stats.faulted_cnt += code == MESH_CODE_INTERNAL || code == MESH_CODE_TIMEOUT;
 	strncpy(error.text, text, sizeof(error.text) - 1);
 	mesh_stream_error_frame(stream, &error, &frame, payload);
 	if (incoming_send(incoming, &frame, payload, NULL) < 0)

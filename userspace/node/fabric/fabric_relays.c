@@ -29,7 +29,7 @@ int node_fabric_open_relays(struct fabric *fabric)
 /* The overlay has found out whether others can dial this node. */
 static bool is_offering(const struct fabric *fabric)
 {
-	return fabric->node->relay && overlay_is_serving(fabric->overlay);
+	return fabric->node->relay_role.is_relay && overlay_is_serving(fabric->overlay);
 }
 
 void node_fabric_offer_relay(struct fabric *fabric, uint64_t now_ns)

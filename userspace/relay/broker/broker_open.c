@@ -9,6 +9,7 @@
 #include "broker_state.h"
 
 #define BUSY_WAIT_MS 1000u
+#define OFF_WAIT_MS  60000u
 
 struct refusal {
 	enum mesh_code code;
@@ -21,6 +22,7 @@ static const struct refusal too_many = {
 	MESH_CODE_REFUSED, 0, "three flows without a grant are open or on their way, close one"};
 static const struct refusal busy = {MESH_CODE_BUSY, BUSY_WAIT_MS,
 				    "this relay has no place for the request, ask later"};
+static const struct refusal off = {MESH_CODE_REFUSED, OFF_WAIT_MS, "this node is no relay now"};
 static const struct refusal absent = {MESH_CODE_ABSENT, 0,
 				      "the peer has no session over UDP with this relay"};
 static const struct refusal own_tcp = {MESH_CODE_REFUSED, 0,
@@ -189,7 +191,9 @@ void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_
 	if (!relay_messages_admit(broker->params.messages, call, now_ns))
 		return;
 	broker->stats.asked_cnt++;
-	if (relay_message_open_parse(call->payload, call->payload_len, &opening.message) == 0)
+	if (broker->is_off)
+		refusal = &off;
+	else if (relay_message_open_parse(call->payload, call->payload_len, &opening.message) == 0)
 		refusal = open_begin(broker, &opening, &own);
 	if (refusal)
 		refuse(broker, call->incoming, refusal);

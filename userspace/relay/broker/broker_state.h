@@ -80,6 +80,7 @@ struct relay_broker {
 	struct broker_flow *flows; /* params.flow_cap */
 	struct relay_broker_stats stats;
 	uint64_t now_ns, wall_s, turned_ns;
+	bool is_off;	    /* this node has not the role of a relay now */
 	uint32_t sweep_idx; /* of flows, the next whose labels are looked at */
 	uint32_t open_cnt;
 };

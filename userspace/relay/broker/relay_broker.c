@@ -222,6 +222,11 @@ void relay_broker_slowed(struct relay_broker *broker, struct relay_flow_id id, b
 		flow->is_slow = is_slow;
 }
 
+void relay_broker_set_off(struct relay_broker *broker, bool is_off)
+{
+	broker->is_off = is_off;
+}
+
 /* --- for the eyes of the operator --- */
 
 bool relay_broker_next(const struct relay_broker *broker, uint32_t *idx,

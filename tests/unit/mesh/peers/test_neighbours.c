@@ -62,8 +62,15 @@ static void test_caps_are_announced_and_taken_back(void)
 	CHECK(rig_connected(&rig, 0, 2));
 	mesh_neighbour_ops.announce(rig.nodes[2].mesh, MESH_CAP_DHT, false);
 	CHECK(rig_connected(&rig, 1, 2));
+	/* A session that is there hears it as well. */
+	pair_net_run(&rig.net, PAIR_S);
 	CHECK(find(0, 2, &neighbour));
-	CHECK(neighbour.caps & MESH_CAP_DHT);
+	CHECK(!(neighbour.caps & MESH_CAP_DHT) && neighbour.is_connected);
+	mesh_neighbour_ops.announce(rig.nodes[2].mesh, MESH_CAP_RELAY, true);
+	mesh_neighbour_ops.announce(rig.nodes[2].mesh, MESH_CAP_RELAY, true);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK(find(0, 2, &neighbour));
+	CHECK(neighbour.caps & MESH_CAP_RELAY);
 	CHECK(find(1, 2, &neighbour));
 	CHECK(!(neighbour.caps & MESH_CAP_DHT));
 	rig_fini(&rig);

@@ -128,7 +128,7 @@ static void test_control_frames_that_end_the_session(void)
 		unsigned type, flags;
 		size_t len;
 	} rows[] = {
-		{"hello again", MESH_HELLO, 0, 0},
+		{"malformed hello again", MESH_HELLO, 0, 0},
 		{"hello too large", MESH_HELLO, 0, 1201},
 		{"ping too large", MESH_PING, 0, 1201},
 		{"error without response", MESH_ERROR, 2, 0},

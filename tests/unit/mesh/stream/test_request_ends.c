@@ -206,6 +206,9 @@ static void test_answers_and_silence_count_for_the_peer(void)
 	mesh_stats(rig.nodes[0].mesh, &stats);
 	CHECK_EQ(stats.answered_cnt, 1);
 	CHECK_EQ(stats.unanswered_cnt, 1);
+	mesh_stats(rig.nodes[1].mesh, &stats);
+	CHECK_EQ(stats.served_cnt, 1);
+	CHECK_EQ(stats.faulted_cnt, 0);
 	pair_fini();
 }
 

@@ -384,6 +384,22 @@ static void test_labels_of_before_a_renewal_are_heard(void)
 	end_all();
 }
 
+static void test_a_node_without_the_role_opens_no_flow_and_keeps_those_there_are(void)
+{
+	struct end *opener, *peer;
+
+	begin_pair(&opener, &peer);
+	CHECK_EQ(open_to(opener, peer), 0);
+	relay_broker_set_off(broker, true);
+	CHECK_EQ(open_to(opener, peer), WEFT_EREFUSED);
+	CHECK_EQ(peer->offer_cnt, 1);
+	CHECK_EQ(open_cnt(), 1);
+	relay_broker_set_off(broker, false);
+	CHECK_EQ(open_to(opener, peer), 0);
+	CHECK_EQ(open_cnt(), 2);
+	end_all();
+}
+
 /* Opened and closed in turn: a score of zero has 20 at once and 10 a second. */
 static void test_messages_beyond_the_rate_of_a_peer_are_refused(void)
 {
@@ -430,6 +446,7 @@ int main(void)
 	RUN(test_an_opener_of_a_full_pool_loses_its_own_offer);
 	RUN(test_datagrams_pass_both_ways_under_the_labels_of_messages);
 	RUN(test_labels_of_before_a_renewal_are_heard);
+	RUN(test_a_node_without_the_role_opens_no_flow_and_keeps_those_there_are);
 	RUN(test_messages_beyond_the_rate_of_a_peer_are_refused);
 	return check_done();
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether this node is a relay now, and all that follows from it (relay/role/relay_role.h). Home. */
+#include <string.h>
+
+#include "api/events/events.h"
+#include "base/byte_cursor.h"
+#include "base/monotonic.h"
+#include "node/fabric/fabric_state.h"
+#include "node/node_state.h"
+#include "relay/broker/relay_broker.h"
+#include "store/store.h"
+
+#define OWN_KEY	      "contribution"
+#define OWN_LEN	      (CONTRIBUTION_NUMBER_CNT * sizeof(uint64_t))
+#define SAVE_EVERY_NS (600 * NS_PER_S)
+
+static void own_load(struct node *node)
+{
+	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
+	struct store_snapshot *snapshot;
+	const void *value;
+	struct cursor c;
+	size_t len;
+
+	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
+		return;
+	if (store_get(snapshot, STORE_META, store_key(OWN_KEY, strlen(OWN_KEY)), &value, &len) ==
+		    0 &&
+	    len == OWN_LEN) {
+		c = cursor_of(value, len);
+		for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
+			numbers[i] = cursor_be64(&c);
+		contribution_load(&node->relay_role.own, numbers);
+	}
+	store_snapshot_close(snapshot);
+}
+
+/* Refused, it is written again after ten minutes. */
+static void on_saved(void *arg, int err)
+{
+	(void)arg, (void)err;
+}
+
+void node_save_relay_role(struct node *node)
+{
+	struct store_batch *batch = node->store ? store_batch_new(node->store) : NULL;
+	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
+	uint8_t bytes[OWN_LEN];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (!batch)
+		return;
+	contribution_store(&node->relay_role.own, numbers);
+	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
+		writer_be64(&w, numbers[i]);
+	store_batch_put(batch, STORE_META, store_key(OWN_KEY, strlen(OWN_KEY)), bytes, OWN_LEN);
+	if (store_submit(node->store, batch, on_saved, NULL) < 0)
+		store_batch_free(batch);
+}
+
+void node_open_relay_role(struct node *node)
+{
+	const struct relay_config *config = &node->config->relay;
+	enum relay_role_rule rule = RELAY_ROLE_NEVER;
+
+	if (config->is_on)
+		rule = config->is_earned ? RELAY_ROLE_EARNED : RELAY_ROLE_ALWAYS;
+	relay_role_init(&node->relay_role, rule, node->home->now_ns);
+	node->role_saved_ns = node->home->now_ns;
+	own_load(node);
+}
+
+/* Peers hear it in HELLO, others by its announcement. Flows that are open stay. */
+static void role_apply(struct node *node, uint64_t now_ns)
+{
+	bool is_relay = node->relay_role.is_relay;
+
+	mesh_neighbour_ops.announce(node->home->mesh, MESH_CAP_RELAY, is_relay);
+	relay_broker_set_off(node->relay_broker, !is_relay);
+	if (node->fabric)
+		node_fabric_offer_relay(node->fabric, now_ns);
+	api_tell_relay_role(node->api, &node->relay_role);
+}
+
+void node_turn_relay_role(struct node *node, uint64_t now_ns)
+{
+	const struct reachability_view *view = reachability_show(node->reachability);
+	struct relay_role_work work = {.can_be_dialled = view->kind == REACHABILITY_DIRECT ||
+							 view->kind == REACHABILITY_MAPPED};
+	struct mesh_stats stats;
+
+	mesh_stats(node->home->mesh, &stats);
+	work.served_cnt = stats.served_cnt - node->role_served_cnt;
+	work.failed_cnt = stats.faulted_cnt - node->role_faulted_cnt;
+	node->role_served_cnt = stats.served_cnt;
+	node->role_faulted_cnt = stats.faulted_cnt;
+	if (relay_role_judge(&node->relay_role, &work, node_wall_us(node) / 1000000, now_ns))
+		role_apply(node, now_ns);
+	if (now_ns < node->role_saved_ns + SAVE_EVERY_NS)
+		return;
+	node->role_saved_ns = now_ns;
+	node_save_relay_role(node);
+}

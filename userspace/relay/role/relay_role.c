@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay_role.h"
+
+/* More answers than that in a minute say nothing new: the average is where it goes. */
+#define ANSWERS_MAX 64u
+
+const char *relay_role_word(enum relay_role_why why)
+{
+	static const char *const words[RELAY_ROLE_WHY_CNT] = {
+		[RELAY_ROLE_IS_OFF] = "relay.enabled is no",
+		[RELAY_ROLE_IS_ON] = "relay.enabled is yes",
+		[RELAY_ROLE_HIDDEN] = "other nodes cannot dial this one, as far as it is known",
+		[RELAY_ROLE_LITTLE] = "its contribution has not come to 10 points",
+		[RELAY_ROLE_ENOUGH] = "its contribution came to 10 points, and is not below 2",
+		[RELAY_ROLE_IDLE] = "its contribution fell below 2 points",
+	};
+
+	return words[why];
+}
+
+void relay_role_init(struct relay_role *role, enum relay_role_rule rule, uint64_t now_ns)
+{
+	*role = (struct relay_role){
+		.rule = rule,
+		.why = rule == RELAY_ROLE_ALWAYS   ? RELAY_ROLE_IS_ON
+		       : rule == RELAY_ROLE_EARNED ? RELAY_ROLE_HIDDEN
+						   : RELAY_ROLE_IS_OFF,
+		.is_relay = rule == RELAY_ROLE_ALWAYS,
+		.since_ns = now_ns,
+		.next_ns = now_ns + RELAY_ROLE_EVERY_NS,
+	};
+}
+
+static void own_note(struct contribution *own, const struct relay_role_work *work, uint64_t wall_s)
+{
+	for (uint64_t i = 0; i < work->failed_cnt && i < ANSWERS_MAX; i++)
+		contribution_answered(own, false, wall_s);
+	for (uint64_t i = 0; i < work->served_cnt && i < ANSWERS_MAX; i++)
+		contribution_answered(own, true, wall_s);
+	contribution_age(own, wall_s);
+}
+
+static enum relay_role_why why_of(const struct relay_role *role, bool can_be_dialled)
+{
+	uint32_t score = contribution_score(&role->own);
+
+	if (!can_be_dialled)
+		return RELAY_ROLE_HIDDEN;
+	if (score >= RELAY_ROLE_TAKE || (role->is_relay && score >= RELAY_ROLE_LEAVE))
+		return RELAY_ROLE_ENOUGH;
+	return role->is_relay || role->why == RELAY_ROLE_IDLE ? RELAY_ROLE_IDLE : RELAY_ROLE_LITTLE;
+}
+
+bool relay_role_judge(struct relay_role *role, const struct relay_role_work *work, uint64_t wall_s,
+		      uint64_t now_ns)
+{
+	bool was_relay = role->is_relay;
+
+	role->next_ns = now_ns + RELAY_ROLE_EVERY_NS;
+	own_note(&role->own, work, wall_s);
+	if (role->rule != RELAY_ROLE_EARNED)
+		return false;
+	role->why = why_of(role, work->can_be_dialled);
+	role->is_relay = role->why == RELAY_ROLE_ENOUGH;
+	if (role->is_relay == was_relay)
+		return false;
+	role->since_ns = now_ns;
+	role->stats.taken_cnt += role->is_relay;
+	role->stats.left_cnt += was_relay;
+	return true;
+}
+
+void relay_role_stats(const struct relay_role *role, struct relay_role_stats *out_stats)
+{
+	*out_stats = role->stats;
+	out_stats->is_now = role->is_relay;
+	out_stats->score_now = contribution_score(&role->own);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_RELAY_ROLE_RELAY_ROLE_H
+#define WEFT_RELAY_ROLE_RELAY_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fair/contribution.h"
+#include "base/figure.h"
+
+/*
+ * Whether this node is a relay now. Where the configuration leaves it to contribution, it is judged
+ * each minute. A node that others can dial takes the role at 10 points of its own contribution, and
+ * leaves it below 2. Between them it stays what it is. It leaves at once when others cannot dial it.
+ *
+ * Home worker; pure. Zeroed and initialised by relay_role_init.
+ */
+#define RELAY_ROLE_TAKE	    (10 * CONTRIBUTION_POINT)
+#define RELAY_ROLE_LEAVE    (2 * CONTRIBUTION_POINT)
+#define RELAY_ROLE_EVERY_NS 60000000000ull
+
+enum relay_role_rule {
+	RELAY_ROLE_NEVER,
+	RELAY_ROLE_ALWAYS,
+	RELAY_ROLE_EARNED, /* by contribution */
+};
+
+enum relay_role_why {
+	RELAY_ROLE_IS_OFF,
+	RELAY_ROLE_IS_ON,
+	RELAY_ROLE_HIDDEN, /* others cannot dial this node */
+	RELAY_ROLE_LITTLE, /* it has not had 10 points since it was started, or left the role */
+	RELAY_ROLE_ENOUGH, /* it had, and has 2 still */
+	RELAY_ROLE_IDLE,   /* it left the role below 2 points */
+	RELAY_ROLE_WHY_CNT,
+};
+/* relay_role_word: a sentence for people. */
+const char *relay_role_word(enum relay_role_why why);
+
+struct relay_role_stats {
+#define FIGURE FIGURE_FIELD
+#include "relay/role/relay_role_counters.def"
+};
+
+struct relay_role {
+	enum relay_role_rule rule;
+	enum relay_role_why why;
+	bool is_relay;
+	uint64_t since_ns; /* it is, or is not */
+	uint64_t next_ns;  /* of the next judgement; UINT64_MAX: there is none */
+	struct contribution own;
+	struct relay_role_stats stats;
+};
+
+void relay_role_init(struct relay_role *role, enum relay_role_rule rule, uint64_t now_ns);
+/* What this node did for others in the time since the last judgement. */
+struct relay_role_work {
+	uint64_t served_cnt, failed_cnt; /* requests of peers */
+	bool can_be_dialled;		 /* as third nodes found out */
+};
+/*
+ * relay_role_judge, when next_ns is over. True: this node is a relay from now on, or no more.
+ * Content and flows are noted in role->own as they come.
+ */
+bool relay_role_judge(struct relay_role *role, const struct relay_role_work *work, uint64_t wall_s,
+		      uint64_t now_ns);
+void relay_role_stats(const struct relay_role *role, struct relay_role_stats *out_stats);
+
+#endif
