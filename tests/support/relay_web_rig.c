@@ -71,10 +71,20 @@ static bool refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 	       (rig->banned_addr.family != ADDR_NONE && addr_equal(&addr, &rig->banned_addr));
 }
 
+static int on_send(void *ctx, const struct relay_web_dgram *dgram)
+{
+	const struct web_rig *rig = ctx;
+
+	return rig->send ? rig->send(ctx, dgram) : WEFT_EABSENT;
+}
+
 void web_rig_init(struct web_rig *rig, const struct relay_web_config *config)
 {
-	struct relay_web_params params = {
-		.random = &rig->random, .refuses = refuses, .ctx = rig, .now_ns = NS_PER_S};
+	struct relay_web_params params = {.random = &rig->random,
+					  .refuses = refuses,
+					  .send = on_send,
+					  .ctx = rig,
+					  .now_ns = NS_PER_S};
 
 	memset(rig, 0, sizeof(*rig));
 	random_init_seeded(&rig->random, 1);

@@ -17,6 +17,8 @@ struct web_rig {
 	size_t cut_len;		   /* input comes in pieces of so many bytes; 0: whole */
 	const uint8_t *banned_key; /* NULL: none */
 	struct addr banned_addr;   /* whatever its port; of no family: none */
+	/* Datagrams to keys that no client has; NULL: they are absent. */
+	int (*send)(void *ctx, const struct relay_web_dgram *dgram);
 };
 
 /* What clients of a rig get stays here until it is heard. */

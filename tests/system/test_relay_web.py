@@ -11,7 +11,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import relay_client as rc
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.events import HandshakeCompleted
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lab import OK, check, check_eq, free_port, run, wait_for
+from no_params import certificate
 
 A, B, C = (rc.new_key(seed) for seed in (1, 2, 3))
 
@@ -71,6 +77,88 @@ def test_two_clients_exchange_datagrams_by_both_proofs(lab):
         a.close(), b.close()
     figures = relay.figures()
     check_eq((figures["proved_cnt"], figures["proved_tls_cnt"]), (3, 3), "proofs")
+
+
+DCID, SCID = b"\x11" * 8, b"\x22" * 8
+
+
+def initial(tail=b""):
+    """An Initial of a version of QUIC that there is not: every server answers it (RFC 9000, 6.1)."""
+    head = b"\xc0\x1a\x2a\x3a\x4a\x08" + DCID + b"\x08" + SCID
+    return head + bytes(1200 - len(head) - len(tail)) + tail
+
+
+def node_with_session(lab, relay, config="[relay]\naccept = all\n"):
+    node = lab.daemon("node", listen=[f"127.0.0.1:{free_port()}"],
+                      config=f"[dht]\nenabled = no\n[tcp]\nport = {free_port()}\n{config}").start()
+    done = node.weft("peer", "connect", relay.daemon.weft("node", "id").stdout.strip(),
+                     relay.daemon.json("status")["listen"][0])
+    check_eq(done.returncode, OK, done.stderr)
+    return node, zbase32_decode(node.weft("node", "id").stdout.strip())
+
+
+def is_negotiation(datagram):
+    """Version Negotiation, with the ids of the Initial the other way round."""
+    return datagram[0] & 0x80 and datagram[1:5] == bytes(4) and datagram[5:].startswith(
+        b"\x08" + SCID + b"\x08" + DCID) and b"\0\0\0\1" in datagram[23:]
+
+
+def test_a_client_and_a_node_with_a_session_speak(lab):
+    """Its datagrams go by a flow, which the relay opens for it. The first travels with the request."""
+    relay = Relay(lab, more="flow_cap = 1024")
+    node, key = node_with_session(lab, relay)
+    a = relay.client(A).prove()
+    for round_trip in range(3):
+        a.web.send(bytes([rc.SEND]) + key + b"\1" + initial())
+        said = a.hear(rc.RECV)
+        check_eq(said[:32], key, "the sender")
+        check(is_negotiation(said[33:]), f"{round_trip}: {said[32:].hex()}")
+    a.web.send(bytes([rc.SEND_BATCH]) + key + b"\0" + struct.pack(">H", 1200) + initial(b"a") + initial(b"b"))
+    for part in range(2):
+        check(is_negotiation(a.hear(rc.RECV)[33:]), f"part {part} of a batch")
+    flow, = relay.daemon.call("ShowRelay")["relay"]["flows"]
+    check(flow["sent"] > 4 * 1200 and flow["received"] > 100, f"its bytes count: {flow}")
+    check_eq(relay.figures()["bridged_cnt"], 5, "datagrams")
+    a.close()
+    wait_for(lambda: not relay.daemon.call("ShowRelay")["relay"]["flows"], "the flow ends with the client")
+
+
+def test_aioquic_makes_a_session_through_frames(lab):
+    """A QUIC client of another implementation, whose datagrams go by WebSocket alone."""
+    relay = Relay(lab, more="flow_cap = 1024")
+    node, key = node_with_session(lab, relay)
+    a = relay.client(A).prove()
+    own = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+    quic = QuicConnection(configuration=QuicConfiguration(
+        is_client=True, alpn_protocols=["mesh/1"], verify_mode=ssl.CERT_NONE, server_name="mesh.invalid",
+        certificate=certificate(own), private_key=own))
+    quic.connect(("192.0.2.1", 1), now=time.time())
+    done, end = False, time.monotonic() + 20
+    while not done:
+        check(time.monotonic() < end, "the handshake ends")
+        for data, _ in quic.datagrams_to_send(now=time.time()):
+            a.web.send(bytes([rc.SEND]) + key + b"\0" + data)
+        try:
+            quic.receive_datagram(a.hear(rc.RECV, timeout=0.2)[33:], ("192.0.2.1", 1), now=time.time())
+        except TimeoutError:
+            quic.handle_timer(now=time.time())
+        while (event := quic.next_event()) is not None:
+            done |= isinstance(event, HandshakeCompleted)
+    shown = quic.tls._peer_certificate.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    check_eq(shown, key, "the node proved its key")
+    for data, _ in quic.datagrams_to_send(now=time.time()):
+        a.web.send(bytes([rc.SEND]) + key + b"\0" + data)
+    peers = lambda: [row["transport"] for row in node.json("peer", "list")["peers"] if row["connected"]]
+    wait_for(lambda: "relay" in peers(), "the node has the session")
+
+
+def test_a_node_that_takes_no_flows_is_gone_for_a_client(lab):
+    relay = Relay(lab, more="flow_cap = 1024")
+    _, key = node_with_session(lab, relay, "[relay]\naccept = none\n")
+    a = relay.client(A).prove()
+    a.web.send(bytes([rc.SEND]) + key + b"\0" + initial())
+    check_eq(a.hear(rc.GONE), key, "it is not reached")
+    check_eq(relay.daemon.call("ShowRelay")["relay"]["flows"], [], "no flow")
 
 
 def test_the_certificate_has_the_key_of_the_node(lab):

@@ -73,9 +73,10 @@ bool addr_has_relay_prefix(const struct addr *addr);
 bool addr_is_relayed(const struct addr *addr);
 bool addr_is_relayed_control(const struct addr *addr);
 /*
- * addr_of_leg: the session on TCP that worker (0 to 127) has with key, of ADDR_LEG_NAME_LEN bytes and
+ * addr_of_leg: the session on TCP that worker (0 to 126) has with key, of ADDR_LEG_NAME_LEN bytes and
  * more. addr_leg_worker and addr_leg_name say which one it is.
  */
+#define ADDR_LEG_GUEST 127 /* in place of a worker: a client of the relay over WebSocket */
 struct addr addr_of_leg(const uint8_t *key, unsigned worker);
 bool addr_is_leg(const struct addr *addr);
 unsigned addr_leg_worker(const struct addr *addr);

@@ -190,6 +190,8 @@ int node_open_relay_broker(struct node *node, char *what)
 		.class_of = node_peer_class,
 		.worker_of = node_session_worker,
 		.end_closed = end_closed,
+		.guest = node_is_guest,
+		.guest_refused = node_guest_refused,
 		.grant = on_grant,
 		.carried = on_carried,
 		.ctx = node,

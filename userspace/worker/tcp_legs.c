@@ -19,6 +19,11 @@ static void leg_write(struct worker *worker, const struct addr *leg, const struc
 {
 	const struct tcp_dgram out = {.data = dgram->data, .len = dgram->len, .ecn = dgram->ecn};
 
+	if (addr_leg_worker(leg) == ADDR_LEG_GUEST) {
+		if (worker->on_guest)
+			worker->on_guest(worker->guest_ctx, dgram);
+		return;
+	}
 	/* What fails is counted there. */
 	if (worker->tcp &&
 	    tcp_engine_send_dgram(worker->tcp, addr_leg_name(leg), &out, worker->now_ns) < 0)
@@ -39,10 +44,13 @@ void worker_leg_send(void *ctx, const struct addr *leg, const struct dgram *dgra
 	struct dgram out = {
 		.data = dgram->data, .len = dgram->len, .ecn = dgram->ecn, .remote = *leg};
 
-	if (addr_leg_worker(leg) == worker->idx)
+	/* Guests are home's. */
+	unsigned to = addr_leg_worker(leg) == ADDR_LEG_GUEST ? 0 : addr_leg_worker(leg);
+
+	if (to == worker->idx)
 		leg_write(worker, leg, dgram);
 	else
-		leg_hand_over(worker, addr_leg_worker(leg), &out);
+		leg_hand_over(worker, to, &out);
 }
 
 /* From an end, to this relay. */
@@ -78,6 +86,16 @@ void worker_leg_input(void *ctx, const uint8_t *key, const struct tcp_dgram *in,
 		worker_input_label(worker, &dgram);
 	else
 		leg_hand_over(worker, 0, &dgram);
+}
+
+void worker_guest_input(struct worker *worker, const uint8_t *key, const struct tcp_dgram *in)
+{
+	const struct addr leg = addr_of_leg(key, ADDR_LEG_GUEST);
+	struct dgram dgram = {
+		.data = in->data, .len = in->len, .ecn = in->ecn, .local = leg, .remote = leg};
+
+	if (worker->ingress)
+		leg_relay(worker, &dgram);
 }
 
 bool worker_leg_take(struct worker *worker, struct dgram *dgram)

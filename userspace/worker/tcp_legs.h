@@ -20,6 +20,8 @@ void worker_leg_send(void *worker, const struct addr *leg, const struct dgram *d
 /* worker_leg_input: the peer with key sent dgram by its connection; as tcp_engine_params.on_dgram. */
 void worker_leg_input(void *worker, const uint8_t *key, const struct tcp_dgram *dgram,
 		      uint64_t now_ns);
+/* worker_guest_input: dgram, label first, is of the client over WebSocket with key. Home. */
+void worker_guest_input(struct worker *worker, const uint8_t *key, const struct tcp_dgram *dgram);
 /* worker_leg_take: dgram came by the handover; true: it was one for a leg, or of one. */
 bool worker_leg_take(struct worker *worker, struct dgram *dgram);
 

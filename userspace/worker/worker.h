@@ -161,6 +161,9 @@ struct worker {
 	void *relay_end_ctx;
 	struct relay_forward relay; /* unused without config's tables */
 	struct timer_wheel timers;
+	/* Home: dgram is for a client of the relay over WebSocket. NULL: there are none. */
+	void (*on_guest)(void *ctx, const struct dgram *dgram);
+	void *guest_ctx;
 	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
 	struct poller *poller; /* NULL: simulated without local programs */
 	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;

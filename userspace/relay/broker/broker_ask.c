@@ -228,6 +228,13 @@ void relay_broker_label_tell(struct relay_broker *broker, struct broker_flow *fl
 		.timeout_ns = LABEL_NS,
 	};
 
+	if (flow->legs[leg].end->is_guest) {
+		/* Its labels are written here (relay_broker_guest_send). */
+		flow->legs[leg].is_told = true;
+		flow->legs[leg].told_generation = flow->generation;
+		flow->legs[leg].told_slow = flow->is_slow;
+		return;
+	}
 	if (!flow->legs[leg].is_asking && terms.payload_len)
 		flow->legs[leg].is_asking = end_ask(broker, &fields, &terms) == 0;
 }
@@ -242,6 +249,11 @@ void relay_broker_close_tell(struct relay_broker *broker, struct broker_flow *fl
 	struct broker_ask_terms terms = {
 		.type = MESH_FLOW_CLOSE, .payload = payload, .timeout_ns = CLOSE_NS};
 
+	if (flow->legs[leg].end->is_guest) {
+		relay_broker_guest_refuse(broker, flow->legs[leg].end->key,
+					  flow->legs[leg ^ 1].end->key);
+		return;
+	}
 	relay_message_close_write(&w, &message);
 	terms.payload_len = writer_len(&w);
 	if (end_ask(broker, &fields, &terms) < 0)

@@ -75,8 +75,8 @@ void relay_broker_flow_drop(struct relay_broker *broker, struct broker_flow *flo
 	}
 }
 
-static struct broker_flow *flow_at(const struct relay_broker *broker, const struct broker_leg *leg,
-				   unsigned *out_leg)
+struct broker_flow *relay_broker_flow_at(const struct relay_broker *broker,
+					 const struct broker_leg *leg, unsigned *out_leg)
 {
 	size_t idx = (size_t)((const char *)leg - (const char *)broker->flows) /
 		     sizeof(broker->flows[0]);
@@ -95,14 +95,16 @@ bool relay_broker_session_look(const struct relay_broker *broker, const uint8_t 
 }
 
 int relay_broker_leg_set(const struct relay_broker *broker, struct relay_flow_id id, unsigned leg,
-			 const uint8_t *key, const struct mesh_path *path)
+			 const struct broker_end *end, const struct mesh_path *path)
 {
 	const struct relay_broker_params *params = &broker->params;
 	struct addr remote = path->remote;
 
-	if (remote.transport == ADDR_TCP)
-		remote = addr_of_leg(key,
-				     params->worker_of ? params->worker_of(params->ctx, key) : 0);
+	if (end->is_guest)
+		remote = addr_of_leg(end->key, ADDR_LEG_GUEST);
+	else if (remote.transport == ADDR_TCP)
+		remote = addr_of_leg(
+			end->key, params->worker_of ? params->worker_of(params->ctx, end->key) : 0);
 	return relay_flow_set_leg(params->relay, id, leg, &remote, &path->local);
 }
 
@@ -116,7 +118,8 @@ static void end_close(struct relay_broker *broker, struct broker_end *end)
 		left++;
 	/* The last one of them takes end along. */
 	while (left--) {
-		flow = flow_at(broker, list_first(&end->legs, struct broker_leg, by_end), &leg);
+		flow = relay_broker_flow_at(
+			broker, list_first(&end->legs, struct broker_leg, by_end), &leg);
 		broker->stats.gone_cnt++;
 		relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_PEER_GONE);
 	}
@@ -133,10 +136,11 @@ static void end_move(struct relay_broker *broker, struct broker_end *end,
 	end->remote = path->remote;
 	end->local = path->local;
 	while (at != head) {
-		flow = flow_at(broker, container_of(at, struct broker_leg, by_end), &leg);
+		flow = relay_broker_flow_at(broker, container_of(at, struct broker_leg, by_end),
+					    &leg);
 		at = at->next;
 		broker->stats.moved_cnt++;
-		if (relay_broker_leg_set(broker, flow->id, leg, end->key, path) < 0) {
+		if (relay_broker_leg_set(broker, flow->id, leg, end, path) < 0) {
 			relay_broker_close_tell(broker, flow, leg, RELAY_END_REFUSED);
 			relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_REFUSED);
 		}
@@ -146,8 +150,11 @@ static void end_move(struct relay_broker *broker, struct broker_end *end,
 static void end_look(struct relay_broker *broker, struct broker_end *end)
 {
 	struct mesh_path path;
+	bool is_guest;
 
-	if (!relay_broker_session_look(broker, end->key, &path))
+	/* A guest knows no labels, and an end with a session expects them: its flows end with either. */
+	if (!relay_broker_opener_look(broker, end->key, &path, &is_guest) ||
+	    is_guest != end->is_guest)
 		end_close(broker, end);
 	else if (!addr_equal(&path.remote, &end->remote) || !addr_equal(&path.local, &end->local))
 		end_move(broker, end, &path);

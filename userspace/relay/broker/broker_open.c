@@ -41,10 +41,13 @@ static const struct refusal grant_gone = {MESH_CODE_BUSY, BUSY_WAIT_MS,
 					  "the grant lost its place meanwhile, show it again"};
 static const struct refusal left = {MESH_CODE_ABSENT, 0, "the peer's session with the relay ended"};
 
+/* incoming is NULL for a guest's request. */
 static void refuse(struct relay_broker *broker, struct mesh_incoming *incoming,
 		   const struct refusal *refusal)
 {
 	broker->stats.refused_cnt++;
+	if (!incoming)
+		return;
 	broker->params.mesh.ops->answer_error(incoming, refusal->code, refusal->text,
 					      refusal->wait_ms);
 }
@@ -55,6 +58,7 @@ struct opening {
 	const struct mesh_call *call;
 	struct relay_open_message message;
 	struct mesh_path opener, peer;
+	bool is_guest;
 	unsigned grant;
 };
 
@@ -85,7 +89,7 @@ static const struct refusal *ends_judge(struct relay_broker *broker, struct open
 	if (memcmp(peer, key, RELAY_KEY_LEN) == 0 ||
 	    memcmp(peer, broker->params.own_key, RELAY_KEY_LEN) == 0)
 		return &malformed;
-	if (!relay_broker_session_look(broker, key, &opening->opener))
+	if (!relay_broker_opener_look(broker, key, &opening->opener, &opening->is_guest))
 		return &own_tcp;
 	if (!relay_broker_session_look(broker, peer, &opening->peer))
 		return &absent;
@@ -160,7 +164,9 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 		return &busy;
 	}
 	broker->stats.offered_cnt++;
-	broker->params.mesh.ops->abandoned(opening->call->incoming, on_opener_gone, newest(broker));
+	if (opening->call->incoming)
+		broker->params.mesh.ops->abandoned(opening->call->incoming, on_opener_gone,
+						   newest(broker));
 	return NULL;
 }
 
@@ -199,6 +205,21 @@ void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(broker, call->incoming, refusal);
 }
 
+bool relay_broker_guest_open(struct relay_broker *broker, const uint8_t *guest,
+			     const struct relay_open_message *message)
+{
+	const struct mesh_call call = {.peer_key = guest};
+	struct opening opening = {.call = &call, .message = *message};
+	const struct refusal *refusal;
+	struct refusal own;
+
+	broker->stats.asked_cnt++;
+	refusal = open_begin(broker, &opening, &own);
+	if (refusal)
+		refuse(broker, NULL, refusal);
+	return !refusal;
+}
+
 /* --- the other end's answer --- */
 
 static void leg_enter(struct broker_flow *flow, unsigned leg, struct broker_end *end,
@@ -219,7 +240,7 @@ static bool legs_set(struct relay_broker *broker, struct relay_flow_id id,
 		     const struct mesh_path paths[static 2])
 {
 	for (unsigned leg = 0; leg < 2; leg++)
-		if (relay_broker_leg_set(broker, id, leg, ends[leg]->key, &paths[leg]) < 0) {
+		if (relay_broker_leg_set(broker, id, leg, ends[leg], &paths[leg]) < 0) {
 			relay_flow_close(broker->params.relay, id);
 			return false;
 		}
@@ -263,16 +284,20 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 	struct relay_flow_terms of_opener = terms;
 	struct mesh_path paths[2];
 	const struct refusal *refusal = NULL;
+	bool is_guest = false;
 
 	if (!ends[1])
 		return &busy;
-	if (!relay_broker_session_look(broker, ask->opener->key, &paths[0]) ||
-	    !relay_broker_session_look(broker, ask->peer, &paths[1]))
+	if (!relay_broker_opener_look(broker, ask->opener->key, &paths[0], &is_guest) ||
+	    !relay_broker_session_look(broker, ask->peer, &paths[1]) || is_guest != !ask->opening ||
+	    (ask->opener->is_guest != is_guest && !list_is_empty(&ask->opener->legs)))
 		refusal = &left;
 	else if (ask->has_grant && terms.grant == RELAY_NO_GRANT)
 		refusal = &grant_gone;
 	else if (ends[1]->accepted_cnt >= RELAY_ACCEPTED_MAX)
 		refusal = &peer_full;
+	else
+		ask->opener->is_guest = is_guest;
 	of_opener.addr = &paths[0].remote;
 	if (!refusal && relay_flow_open(broker->params.relay, &of_opener, out_id) < 0)
 		refusal = &full;
@@ -305,6 +330,10 @@ static void flow_answer(struct relay_broker *broker, struct mesh_incoming *openi
 	size_t len = relay_broker_flow_write(broker, flow, 0, payload, sizeof(payload));
 
 	relay_broker_label_tell(broker, flow, 1);
+	if (!opening) {
+		relay_broker_label_tell(broker, flow, 0);
+		return;
+	}
 	/* An opener that left has taken its session's flows along, or closes this one by its word. */
 	if (broker->params.mesh.ops->answer(opening, MESH_FLOW, payload, len, NULL) == 0) {
 		flow->legs[0].is_told = true;
@@ -325,10 +354,13 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 	    relay_message_accept_parse(reply->payload, reply->payload_len, &accept) < 0)
 		refusal = refusal_of(broker, reply);
 	/* From here on nothing takes the request back, and what follows may need the place. */
-	broker->params.mesh.ops->abandoned(offer.opening, NULL, NULL);
+	if (offer.opening)
+		broker->params.mesh.ops->abandoned(offer.opening, NULL, NULL);
 	relay_broker_ask_end(broker, ask);
 	if (!refusal)
 		refusal = flow_begin(broker, &offer, accept.mtu, &id);
+	if (refusal && !offer.opening)
+		relay_broker_guest_refuse(broker, offer.opener->key, offer.peer);
 	pending_end(broker, offer.opener, offer.has_grant);
 	if (refusal)
 		refuse(broker, offer.opening, refusal);
@@ -338,7 +370,10 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 
 void relay_broker_offer_evicted(struct relay_broker *broker, struct broker_ask *ask)
 {
-	broker->params.mesh.ops->abandoned(ask->opening, NULL, NULL);
+	if (ask->opening)
+		broker->params.mesh.ops->abandoned(ask->opening, NULL, NULL);
+	else
+		relay_broker_guest_refuse(broker, ask->opener->key, ask->peer);
 	pending_end(broker, ask->opener, ask->has_grant);
 	refuse(broker, ask->opening, &busy);
 }

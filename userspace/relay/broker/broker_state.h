@@ -19,6 +19,7 @@ struct broker_end {
 	uint32_t pending_cnt;	   /* its requests whose offers are out */
 	uint32_t free_cnt; /* flows that it opened without a grant, such requests included */
 	uint32_t accepted_cnt;
+	bool is_guest; /* its legs are a connection over WebSocket */
 };
 
 struct broker_leg {
@@ -92,10 +93,13 @@ void relay_broker_end_drop(struct relay_broker *broker, struct broker_end *end);
 /* session_look: where the session of key is; false: it has none that can be a leg. */
 bool relay_broker_session_look(const struct relay_broker *broker, const uint8_t *key,
 			       struct mesh_path *out_path);
-/* leg_set: leg of the flow with id is where the session of key is. As relay_flow_set_leg. */
+/* leg_set: leg of the flow with id is end's, which is at path. As relay_flow_set_leg. */
 WEFT_MUST_CHECK
 int relay_broker_leg_set(const struct relay_broker *broker, struct relay_flow_id id, unsigned leg,
-			 const uint8_t *key, const struct mesh_path *path);
+			 const struct broker_end *end, const struct mesh_path *path);
+/* flow_at: the flow of leg, and which of its legs that is. */
+struct broker_flow *relay_broker_flow_at(const struct relay_broker *broker,
+					 const struct broker_leg *leg, unsigned *out_leg);
 /* ends_sweep: the legs of some ends follow their sessions. */
 void relay_broker_ends_sweep(struct relay_broker *broker);
 /* flow_of: NULL: it is not open, or of another allocation. flow_drop: its legs leave their ends. */
@@ -131,7 +135,18 @@ size_t relay_broker_flow_write(const struct relay_broker *broker, const struct b
 void relay_broker_flow_end(struct relay_broker *broker, struct broker_flow *flow, unsigned leg,
 			   enum relay_end_why why);
 
-/* broker_open.c. */
+/*
+ * broker_guest.c. opener_look: where key is, with a session or as a guest. guest_refuse: guest hears
+ * that there is no flow to peer.
+ */
+bool relay_broker_opener_look(const struct relay_broker *broker, const uint8_t *key,
+			      struct mesh_path *out_path, bool *out_is_guest);
+void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
+			       const uint8_t *peer);
+
+/* broker_open.c. guest_open asks for a flow of guest; false: it is refused. */
+bool relay_broker_guest_open(struct relay_broker *broker, const uint8_t *guest,
+			     const struct relay_open_message *message);
 void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 void relay_broker_on_close(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 /* offer_done: the other end answered the offer, or did not. ask is gone after this. */

@@ -59,6 +59,12 @@ struct relay_broker_params {
 	void (*end_closed)(void *ctx, const uint8_t *key, const struct relay_close_message *message,
 			   uint64_t now_ns);
 	/*
+	 * guest: whether key is that of a client over WebSocket, and where it is. guest_refused: guest
+	 * has no flow to peer, or none any more. NULL: there are no such clients.
+	 */
+	bool (*guest)(void *ctx, const uint8_t *key, struct addr *out_remote);
+	void (*guest_refused)(void *ctx, const uint8_t *guest, const uint8_t *peer);
+	/*
 	 * A flow that opener asked for carried len more bytes; is_first: both its ends are heard by
 	 * now. Each four seconds, and where an end closes the flow. May be NULL.
 	 */
@@ -92,6 +98,24 @@ void relay_broker_closed(struct relay_broker *broker, struct relay_flow_id id,
 			 enum relay_close_why why);
 /* relay_broker_slowed: the flow's volume ended, or is there again (relay_params.on_slowed). */
 void relay_broker_slowed(struct relay_broker *broker, struct relay_flow_id id, bool is_slow);
+
+/* A datagram between a client over WebSocket and a key that has a session. Borrowed. */
+struct relay_guest_dgram {
+	const uint8_t *guest, *peer;
+	const uint8_t *data;
+	size_t len;
+};
+/*
+ * relay_broker_guest_send: 0 with the label that goes before the guest's datagram to peer.
+ * WEFT_EBUSY: a flow is being asked for; the datagram travels along if it is the first, else it is
+ * lost. WEFT_EABSENT: there is none, and none is asked for.
+ */
+WEFT_MUST_CHECK
+int relay_broker_guest_send(struct relay_broker *broker, const struct relay_guest_dgram *dgram,
+			    uint64_t now_ns, uint8_t label[static RELAY_MESSAGE_LABEL_LEN]);
+/* relay_broker_guest_of: data is a flow's datagram for the leg of a guest. False: it is none. */
+bool relay_broker_guest_of(const struct relay_broker *broker, const uint8_t *data, size_t len,
+			   struct relay_guest_dgram *out);
 
 /* What `weft relay show` prints of a flow beside relay_flow_read. Borrowed for the turn. */
 struct relay_broker_flow {

@@ -48,6 +48,15 @@ struct relay_web_config {
 void relay_web_config_defaults(struct relay_web_config *config);
 size_t relay_web_footprint(const struct relay_web_config *config);
 
+/* A datagram between a client and a key that has a session with this relay. Borrowed. */
+#define RELAY_WEB_DGRAM_MAX 1500
+struct relay_web_dgram {
+	const uint8_t *client, *peer;
+	const uint8_t *data;
+	size_t len; /* up to RELAY_WEB_DGRAM_MAX */
+	uint8_t ecn;
+};
+
 struct relay_web_params {
 	struct relay_web_config config;
 	const struct fair_site *site; /* NULL: none */
@@ -57,6 +66,11 @@ struct relay_web_params {
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	/* A ban keeps key (NULL: none is proved) or remote out. NULL: there are no bans. */
 	bool (*refuses)(void *ctx, const uint8_t *key, const struct addr *remote);
+	/*
+	 * A datagram to a key that no client has. 0: it is on its way, or dropped; WEFT_EABSENT: this
+	 * relay cannot reach peer either. NULL: it reaches clients alone.
+	 */
+	int (*send)(void *ctx, const struct relay_web_dgram *dgram);
 	void *ctx;
 	uint64_t now_ns;
 };
@@ -72,6 +86,13 @@ int relay_web_new(const struct relay_web_params *params, struct relay_web **out_
 void relay_web_free(struct relay_web *web);
 /* relay_web_events: what a carrier calls; ctx of opened is the struct relay_web. */
 extern const struct byte_channel_events relay_web_events;
+
+/* relay_web_client: whether key has a client, and where it is. */
+bool relay_web_client(const struct relay_web *web, const uint8_t *key, struct addr *out_remote);
+/* relay_web_deliver gives the client a datagram of peer, or drops and counts it. */
+void relay_web_deliver(struct relay_web *web, const struct relay_web_dgram *dgram, uint64_t now_ns);
+/* relay_web_gone tells the client that peer is not reached; an absent client is left alone. */
+void relay_web_gone(struct relay_web *web, const uint8_t *client, const uint8_t *peer);
 
 /* relay_web_flush writes what waits. relay_web_expire: timers, at relay_web_next_ns. */
 void relay_web_flush(struct relay_web *web, uint64_t now_ns);

@@ -13,6 +13,42 @@
 _Static_assert(sizeof(((struct relay_web_block *)NULL)->data) >= RELAY_WEB_SHORT_CAP,
 	       "a frame without a packet, or the head of one with it, stands in one block");
 
+static void gone_tell(struct relay_web_conn *conn, const uint8_t *key)
+{
+	memcpy(conn->gone_key, key, sizeof(conn->gone_key));
+	conn->is_gone_due = true;
+	relay_web_conn_want_write(conn);
+}
+
+/* Sends the datagrams of message to a node with a session. False: it has none here. */
+static bool bridge(struct relay_web_conn *conn, struct relay_web_message *message,
+		   const struct relay_web_frame *frame)
+{
+	const struct relay_web_params *params = &conn->web->params;
+	struct relay_web_dgram dgram = {.client = conn->key, .ecn = frame->ecn};
+	size_t head_len = 2 + RELAY_WEB_KEY_LEN, len = message->len, step;
+	uint8_t bytes[RELAY_WEB_DGRAM_MAX], peer[RELAY_WEB_KEY_LEN];
+
+	if (!params->send)
+		return false;
+	memcpy(peer, frame->key, sizeof(peer));
+	dgram.peer = peer;
+	dgram.data = bytes;
+	head_len += frame->type == RELAY_WEB_SEND_BATCH ? 2 : 0;
+	step = frame->type == RELAY_WEB_SEND_BATCH ? frame->segment_len : len - head_len;
+	if (step > sizeof(bytes) || !step) {
+		conn->web->stats.too_large_cnt++;
+		return true;
+	}
+	(void)relay_web_message_take(message, bytes, head_len);
+	while ((dgram.len = relay_web_message_take(message, bytes, step))) {
+		if (params->send(params->ctx, &dgram) < 0)
+			return false;
+		conn->web->stats.bridged_cnt++;
+	}
+	return true;
+}
+
 static void forward(struct relay_web_conn *conn, struct relay_web_message *message,
 		    const struct relay_web_frame *frame)
 {
@@ -22,10 +58,10 @@ static void forward(struct relay_web_conn *conn, struct relay_web_message *messa
 	size_t len;
 
 	if (!receiver) {
+		if (bridge(conn, message, frame))
+			return;
 		web->stats.absent_cnt++;
-		memcpy(conn->gone_key, frame->key, sizeof(conn->gone_key));
-		conn->is_gone_due = true;
-		relay_web_conn_want_write(conn);
+		gone_tell(conn, frame->key);
 		return;
 	}
 	if (receiver->queue_cnt == RELAY_WEB_QUEUE_MAX) {
@@ -96,4 +132,53 @@ void relay_web_message_arrived(struct relay_web_conn *conn, struct relay_web_mes
 		auth_arrived(conn, &frame);
 	else
 		frame_arrived(conn, message, &frame);
+}
+
+bool relay_web_client(const struct relay_web *web, const uint8_t *key, struct addr *out_remote)
+{
+	const struct relay_web_conn *conn = map_lookup(&web->conn_by_key, key);
+
+	if (!conn)
+		return false;
+	*out_remote = conn->remote;
+	return true;
+}
+
+void relay_web_deliver(struct relay_web *web, const struct relay_web_dgram *dgram, uint64_t now_ns)
+{
+	struct relay_web_conn *conn = map_lookup(&web->conn_by_key, dgram->client);
+	uint8_t head[2 + RELAY_WEB_KEY_LEN] = {RELAY_WEB_RECV};
+	struct relay_web_message *message;
+
+	if (now_ns > web->now_ns)
+		web->now_ns = now_ns;
+	if (!conn) {
+		web->stats.absent_cnt++;
+		return;
+	}
+	if (conn->queue_cnt == RELAY_WEB_QUEUE_MAX) {
+		web->stats.queue_full_cnt++;
+		return;
+	}
+	memcpy(head + 1, dgram->peer, RELAY_WEB_KEY_LEN);
+	head[1 + RELAY_WEB_KEY_LEN] = dgram->ecn;
+	message = relay_web_message_new(conn);
+	if (!message || !relay_web_message_append(message, head, sizeof(head)) ||
+	    !relay_web_message_append(message, dgram->data, dgram->len)) {
+		web->stats.no_memory_cnt++;
+		if (message)
+			relay_web_message_drop(message);
+		return;
+	}
+	web->stats.delivered_cnt++;
+	relay_web_message_move(message, conn);
+	relay_web_conn_want_write(conn);
+}
+
+void relay_web_gone(struct relay_web *web, const uint8_t *client, const uint8_t *peer)
+{
+	struct relay_web_conn *conn = map_lookup(&web->conn_by_key, client);
+
+	if (conn)
+		gone_tell(conn, peer);
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flows of guests: clients of the relay over WebSocket, which know no flows. A datagram of one to a
+ * key with a session opens a flow, as if the guest had asked for it; the label stays here. A key
+ * that has a session of its own is an ordinary end.
+ */
+#include <string.h>
+
+#include "base/container_of.h"
+#include "broker_state.h"
+
+/* A packet as long as a leg on TCP carries behind its label. */
+#define GUEST_MTU 1452
+
+bool relay_broker_opener_look(const struct relay_broker *broker, const uint8_t *key,
+			      struct mesh_path *out_path, bool *out_is_guest)
+{
+	const struct relay_broker_params *params = &broker->params;
+	struct mesh_path path = {0};
+
+	*out_is_guest = false;
+	if (relay_broker_session_look(broker, key, out_path))
+		return true;
+	if (!params->guest || !params->guest(params->ctx, key, &path.remote))
+		return false;
+	path.local = path.remote;
+	*out_path = path;
+	*out_is_guest = true;
+	return true;
+}
+
+void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
+			       const uint8_t *peer)
+{
+	if (broker->params.guest_refused)
+		broker->params.guest_refused(broker->params.ctx, guest, peer);
+}
+
+/* The guest's flow to peer, with the leg that is the guest's. */
+static struct broker_flow *flow_between(const struct relay_broker *broker,
+					const struct broker_end *end, const uint8_t *peer,
+					unsigned *out_leg)
+{
+	for (const struct list_node *at = end->legs.next; at != &end->legs; at = at->next) {
+		struct broker_flow *flow = relay_broker_flow_at(
+			broker, container_of(at, struct broker_leg, by_end), out_leg);
+
+		if (memcmp(flow->legs[*out_leg ^ 1].end->key, peer, RELAY_KEY_LEN) == 0)
+			return flow;
+	}
+	return NULL;
+}
+
+int relay_broker_guest_send(struct relay_broker *broker, const struct relay_guest_dgram *dgram,
+			    uint64_t now_ns, uint8_t label[static RELAY_MESSAGE_LABEL_LEN])
+{
+	struct relay_open_message message = {.class = RELAY_CONTROL, .mtu = GUEST_MTU};
+	const struct broker_end *end = relay_broker_end_find(broker, dgram->guest);
+	struct weft_relay_label bytes;
+	struct broker_flow *flow;
+	unsigned leg;
+
+	broker->now_ns = now_ns;
+	flow = end ? flow_between(broker, end, dgram->peer, &leg) : NULL;
+	if (flow) {
+		if (relay_flow_label(broker->params.relay, flow->id, leg, &bytes) < 0)
+			return WEFT_EABSENT;
+		memcpy(label, &bytes, sizeof(bytes));
+		return 0;
+	}
+	/* One request at a time: a peer hears no more of them than it answers. */
+	if (end && end->pending_cnt)
+		return WEFT_EBUSY;
+	memcpy(message.peer, dgram->peer, sizeof(message.peer));
+	if (dgram->len >= WEFT_RELAY_INNER_LEN_MIN && dgram->len <= RELAY_FIRST_LEN_MAX) {
+		message.first.dgrams[0].data = dgram->data;
+		message.first.dgrams[0].len = (uint16_t)dgram->len;
+		message.first.cnt = 1;
+	}
+	return relay_broker_guest_open(broker, dgram->guest, &message) ? WEFT_EBUSY : WEFT_EABSENT;
+}
+
+bool relay_broker_guest_of(const struct relay_broker *broker, const uint8_t *data, size_t len,
+			   struct relay_guest_dgram *out)
+{
+	struct weft_relay_label label;
+	const struct broker_flow *flow;
+	struct relay_flow_id id;
+	unsigned leg;
+
+	if (len <= sizeof(label))
+		return false;
+	memcpy(&label, data, sizeof(label));
+	/* Words of the relay to an end are not the peer's. */
+	if (weft_relay_kind(label.head) != WEFT_RELAY_TO_END)
+		return false;
+	id = (struct relay_flow_id){.idx = weft_relay_index(label.head),
+				    .salt = weft_relay_salt(label.head)};
+	leg = weft_relay_leg(label.head);
+	flow = relay_broker_flow_of(broker, id);
+	if (!flow || !flow->legs[leg].end->is_guest)
+		return false;
+	*out = (struct relay_guest_dgram){.guest = flow->legs[leg].end->key,
+					  .peer = flow->legs[leg ^ 1].end->key,
+					  .data = data + sizeof(label),
+					  .len = len - sizeof(label)};
+	return true;
+}
