@@ -25,7 +25,7 @@
  * A node keeps its key, address and state directory while it is down. A failure that stops the test
  * ends the program with a sentence.
  */
-#define SIM_NODE_CAP 256
+#define SIM_NODE_CAP 512
 #define SIM_WALL_S   1800000000ull /* the wall clock when a simulation begins */
 
 struct sim;

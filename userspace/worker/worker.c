@@ -104,7 +104,8 @@ static int worker_open_ingress(struct worker *worker, const struct worker_params
 	};
 	int err;
 
-	if (params->is_simulated)
+	/* A relay forwards by these tables, in the simulator too. */
+	if (params->is_simulated && !params->config->relay)
 		return 0;
 	snprintf(what, WORKER_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, ingress.secret, sizeof(ingress.secret));
