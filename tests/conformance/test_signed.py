@@ -179,4 +179,18 @@ def test_a_relay_grant_says_what_is_documented(lab):
     check_eq((revoked[0], revoked[2], revoked[3]), (2, 5, [7, 300]), "serial, below, serials")
 
 
+def test_a_relay_receipt_has_both_signatures(lab):
+    (claim_wrapper, claim), = bodies("relay claim")
+    (wrapper, receipt), = bodies("relay receipt")
+    check_eq(canonical(receipt[0]), claim_wrapper, "the claim in the receipt")
+    check(verifies("relayclaim", canonical(receipt[0])), "the owner's signature")
+    check(verifies("relayreceipt", wrapper), "the relay's signature")
+    check(not verifies("relayreceipt", claim_wrapper), "a claim is no receipt")
+    check_eq((claim[0], wrapper[1] != claim_wrapper[1]), (wrapper[1], True), "the relay, and another key")
+    check_eq([claim[key] for key in range(2, 7)], [2, 5000000, 80000000, 1000, 2000], "serial and counts")
+    check_eq((receipt[1], receipt[2]), (4990000, 80010000), "the relay's counts")
+    for own, other in ((claim[3], receipt[1]), (claim[4], receipt[2])):
+        check(abs(own - other) <= 2**18 + max(own, other) // 4, "they agree")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -200,6 +200,16 @@ static void on_move(void *ctx, const struct addr *from, const struct addr *to)
 	rig->moved_to = *to;
 }
 
+static void on_used(void *ctx, const uint8_t *relay, const uint64_t lens[static 2], bool is_over)
+{
+	struct relay_end_rig *rig = ctx;
+
+	(void)relay;
+	rig->used[0] += lens[0];
+	rig->used[1] += lens[1];
+	rig->over_cnt += is_over;
+}
+
 static void on_event(void *ctx, const struct relay_end_event *event)
 {
 	((struct relay_end_rig *)ctx)->event_cnts[event->kind]++;
@@ -289,6 +299,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.deliver = on_deliver,
 		.expel = on_expel,
 		.move = on_move,
+		.used = on_used,
 		.on_event = on_event,
 		.connect = on_connect,
 		.ctx = rig,

@@ -66,6 +66,8 @@ struct relay_end_rig {
 	uint64_t carried_len;
 	uint8_t carried_relay, carried_peer; /* the first bytes of their keys */
 	unsigned kept_cnt;		     /* changes of the relays that are kept */
+	uint64_t used[2];		     /* what relays carried for this end */
+	unsigned over_cnt;		     /* of flows, as used says it */
 	mesh_connect_fn connect_done;
 	void *connect_arg;
 	struct relay_end_place dialled; /* the last */

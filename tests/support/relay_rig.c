@@ -18,6 +18,15 @@ static bool is_own(void *ctx, const struct addr *addr)
 	return addr_equal(addr, &rig->own);
 }
 
+static void on_carried(void *ctx, const uint8_t *owner, const uint64_t lens[static 2])
+{
+	struct relay_rig *rig = ctx;
+
+	(void)owner;
+	rig->carried[0] += lens[0];
+	rig->carried[1] += lens[1];
+}
+
 static void on_closed(void *ctx, struct relay_flow_id id, enum relay_close_why why)
 {
 	struct relay_rig *rig = ctx;
@@ -65,6 +74,7 @@ void relay_rig_begin(struct relay_rig *rig, struct store *store, uint32_t flow_c
 	params.is_own = is_own;
 	params.on_closed = on_closed;
 	params.on_slowed = on_slowed;
+	params.on_carried = on_carried;
 	params.ctx = rig;
 	must(relay_new(&params, &rig->relay), "make a relay");
 }

@@ -25,6 +25,7 @@ struct relay_rig {
 	unsigned closed_cnt, slowed_cnt;
 	enum relay_close_why closed_why; /* of the last */
 	bool is_slow;			 /* likewise */
+	uint64_t carried[2];		 /* of all owners */
 	struct addr own;		 /* of the node */
 };
 

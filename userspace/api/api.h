@@ -18,7 +18,9 @@
 #include "relay/messages/relay_messages.h"
 #include "relay/pool/relay_pool.h"
 #include "relay/role/relay_role.h"
+#include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
+#include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
 #include "config/config.h"
 #include "worker/fastpath/fastpath.h"
@@ -61,8 +63,10 @@ struct api {
 	struct relay_honoured *relay_honoured; /* NULL: it honours no grants */
 	struct relay_messages *relay_messages; /* likewise */
 	const struct relay_role *relay_role;
-	struct relay_pool *relay_pool; /* NULL: its operator has no other relay */
-	struct relay_end *relay_end;   /* of flows through other relays */
+	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
+	struct relay_receipts *relay_receipts; /* of what relays carried */
+	struct relay_slots *relay_slots;       /* of this relay, and of this node at others */
+	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_held *relay_held;
 	struct relay_web *relay_web; /* NULL: nor one over WebSocket */
 	struct control *control;     /* NULL: simulated without local programs */

@@ -59,6 +59,10 @@ static const struct row rows[] = {
 #include "relay/messages/relay_messages_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_role, kind, field, meaning)
 #include "relay/role/relay_role_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_receipts, kind, field, meaning)
+#include "relay/receipts/relay_receipts_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_slots, kind, field, meaning)
+#include "relay/slots/relay_slots_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
 #include "relay/web/relay_web_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
@@ -254,6 +258,10 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_messages_stats(api->relay_messages, &out_figures->relay_messages);
 	if (api->relay_role)
 		relay_role_stats(api->relay_role, &out_figures->relay_role);
+	if (api->relay_receipts)
+		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
+	if (api->relay_slots)
+		relay_slots_stats(api->relay_slots, &out_figures->relay_slots);
 	if (api->relay_web)
 		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)

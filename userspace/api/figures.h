@@ -25,8 +25,10 @@
 #include "relay/end/relay_end.h"
 #include "relay/find/relay_find.h"
 #include "relay/pool/relay_pool.h"
+#include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
 #include "relay/role/relay_role.h"
+#include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
@@ -74,6 +76,8 @@ struct figures {
 	struct relay_pool_stats relay_pool;
 	struct relay_messages_stats relay_messages;
 	struct relay_role_stats relay_role;
+	struct relay_receipts_stats relay_receipts;
+	struct relay_slots_stats relay_slots;
 	struct relay_web_stats relay_web;
 	struct announce_stats announce;
 	struct follows_stats follows;

@@ -93,6 +93,8 @@ void config_defaults(struct node_config *config)
 	relay_broker_config_defaults(&config->relay_broker);
 	relay_messages_config_defaults(&config->relay_messages);
 	relay_end_config_defaults(&config->relay_end);
+	relay_receipts_config_defaults(&config->relay_receipts);
+	relay_slots_config_defaults(&config->relay_slots);
 	relay_web_config_defaults(&config->relay_web);
 	port_mapping_config_defaults(&config->port_mapping);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;

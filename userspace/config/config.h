@@ -27,7 +27,9 @@
 #include "relay/messages/relay_messages.h"
 #include "relay/end/relay_end.h"
 #include "relay/pool/relay_pool.h"
+#include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
+#include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
 #include "tcp/tcp.h"
 #include "store/store.h"
@@ -92,6 +94,8 @@ struct node_config {
 	char relay_operator[CONFIG_NAME_CAP]; /* a key as text; "": no grant is honoured */
 	char relay_pool[RELAY_POOL_TEXT_CAP]; /* "": it has no other relay */
 	struct relay_end_config relay_end;
+	struct relay_receipts_config relay_receipts;
+	struct relay_slots_config relay_slots;
 	char relay_grants[CONFIG_PATH_CAP]; /* "": this node shows no grants */
 	struct relay_web_config relay_web;
 

@@ -82,6 +82,8 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay_role = &node->relay_role,
 		.relay_honoured = node->relay_honoured,
 		.relay_pool = node->relay_pool,
+		.relay_receipts = node->relay_receipts,
+		.relay_slots = node->relay_slots,
 		.relay_end = node->relay_end,
 		.relay_held = node->relay_held,
 		.relay_web = node->relay_web,

@@ -157,6 +157,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_punch(node, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_open_relay_broker(node, what)) < 0 ||
+	    (err = node_open_relay_receipts(node, what)) < 0 ||
+	    (err = node_open_relay_slots(node, what)) < 0 ||
 	    (err = node_open_relay_end(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
@@ -243,9 +245,14 @@ static void node_free_above_store(struct node *node)
 	node_save_relay_role(node);
 	relay_broker_stop(node->relay_broker);
 	relay_pool_stop(node->relay_pool);
+	relay_receipts_stop(node->relay_receipts);
+	relay_slots_stop(node->relay_slots);
 	node_close_relay_end(node);
 	worker_close(node->home);
 	relay_end_free(node->relay_end);
+	relay_slots_free(node->relay_slots);
+	relay_receipts_free(node->relay_receipts);
+	node->relay_receipts = NULL;
 	node_sharing_free(node->sharing);
 	api_share_calls_forget(node->api);
 	node_fabric_free(node->fabric);
@@ -384,6 +391,9 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	is_busy |= port_mapping_turn(node->port_mapping, now_ns);
 	node_turn_relay(node, now_ns);
 	relay_end_turn(node->relay_end, now_ns);
+	node_turn_relay_receipts(node, now_ns);
+	if (relay_slots_next_ns(node->relay_slots) <= now_ns)
+		relay_slots_turn(node->relay_slots, now_ns);
 	node_fabric_turn(node->fabric, now_ns);
 	node_sharing_turn(node->sharing, now_ns);
 	is_busy |= worker_turn(node->home, now_ns);
@@ -405,6 +415,10 @@ uint64_t node_next_ns(const struct node *node)
 		next_ns = node_relay_next_ns(node);
 	if (relay_end_next_ns(node->relay_end) < next_ns)
 		next_ns = relay_end_next_ns(node->relay_end);
+	if (relay_receipts_next_ns(node->relay_receipts) < next_ns)
+		next_ns = relay_receipts_next_ns(node->relay_receipts);
+	if (relay_slots_next_ns(node->relay_slots) < next_ns)
+		next_ns = relay_slots_next_ns(node->relay_slots);
 	if (node_relay_web_next_ns(node) < next_ns)
 		next_ns = node_relay_web_next_ns(node);
 	sharing_ns = node_sharing_next_ns(node->sharing);

@@ -19,6 +19,8 @@
 #include "relay/grants/held.h"
 #include "relay/grants/honoured.h"
 #include "relay/role/relay_role.h"
+#include "relay/receipts/relay_receipts.h"
+#include "relay/slots/relay_slots.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -96,13 +98,15 @@ struct node {
 	struct relay_role relay_role;		    /* whether it is a relay now */
 	uint64_t role_served_cnt, role_faulted_cnt; /* of the mesh, as of its latest judgement */
 	uint64_t role_saved_ns;
-	struct relay_held *relay_held; /* what it shows to relays */
-	struct relay_end *relay_end;   /* of flows through other relays */
-	struct relay_web *relay_web;   /* NULL: nor one over WebSocket */
-	struct tcp_channels *channels; /* likewise */
-	struct fabric *fabric;	       /* NULL: services are off */
-	struct sharing *sharing;       /* NULL: it is off */
-	struct api *api;	       /* what handlers see of all this */
+	struct relay_held *relay_held;	       /* what it shows to relays */
+	struct relay_end *relay_end;	       /* of flows through other relays */
+	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
+	struct tcp_channels *channels;	       /* likewise */
+	struct fabric *fabric;		       /* NULL: services are off */
+	struct sharing *sharing;	       /* NULL: it is off */
+	struct api *api;		       /* what handlers see of all this */
+	struct relay_receipts *relay_receipts; /* of what relays carried */
+	struct relay_slots *relay_slots;
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -147,6 +151,12 @@ WEFT_MUST_CHECK
 int node_open_relay(struct node *node, const struct node_params *params, char *what);
 WEFT_MUST_CHECK
 int node_open_relay_broker(struct node *node, char *what);
+/* relay_receipts_params.c: after the broker, whose bound of messages holds for claims. */
+WEFT_MUST_CHECK
+int node_open_relay_receipts(struct node *node, char *what);
+void node_turn_relay_receipts(struct node *node, uint64_t now_ns);
+WEFT_MUST_CHECK
+int node_open_relay_slots(struct node *node, char *what);
 /* relay_held_params.c: before the ends of flows. */
 WEFT_MUST_CHECK
 int node_open_relay_held(struct node *node, char *what);

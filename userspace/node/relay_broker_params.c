@@ -35,6 +35,12 @@ static void on_slowed(void *ctx, struct relay_flow_id id, bool is_slow)
 	relay_broker_slowed(((struct node *)ctx)->relay_broker, id, is_slow);
 }
 
+static void on_flows_carried(void *ctx, const uint8_t *owner, const uint64_t lens[static 2])
+{
+	relay_receipts_carried(((struct node *)ctx)->relay_receipts, owner,
+			       &(struct relay_count){.sent = lens[0], .received = lens[1]});
+}
+
 int node_open_relay(struct node *node, const struct node_params *params, char *what)
 {
 	const struct relay_params relay = {
@@ -48,6 +54,7 @@ int node_open_relay(struct node *node, const struct node_params *params, char *w
 		.is_own = is_own_addr,
 		.on_closed = on_closed,
 		.on_slowed = on_slowed,
+		.on_carried = on_flows_carried,
 		.ctx = node,
 	};
 	int err;

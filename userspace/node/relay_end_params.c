@@ -320,6 +320,12 @@ static void on_event(void *ctx, const struct relay_end_event *event)
 	api_tell_relay_flow(((struct node *)ctx)->api, event);
 }
 
+static void on_used(void *ctx, const uint8_t *relay, const uint64_t lens[static 2], bool is_over)
+{
+	relay_receipts_used(((struct node *)ctx)->relay_receipts, relay,
+			    &(struct relay_count){.sent = lens[0], .received = lens[1]}, is_over);
+}
+
 /* --- the way "relay" of a dial --- */
 
 static void look_found(void *arg, const struct addr *label, uint64_t now_ns)
@@ -422,6 +428,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.spare = on_spare,
 		.relabelled = on_relabelled,
 		.path_back = on_path_back,
+		.used = on_used,
 		.on_event = on_event,
 		.connect = on_connect,
 		.ctx = node,

@@ -77,6 +77,8 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	if (is_up && mesh_udp_is_silent(node->home->mesh))
 		relay_end_review(node->relay_end, node->home->now_ns);
 	if (is_up) {
+		relay_receipts_session(node->relay_receipts, peer->key, node->home->now_ns);
+		relay_slots_session(node->relay_slots, peer->key, node->home->now_ns);
 		reachability_session(node->reachability, node->home->now_ns);
 		node_fabric_session_up(node->fabric, peer->key, node->home->now_ns);
 	} else {

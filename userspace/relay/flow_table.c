@@ -16,6 +16,10 @@
 #define DAY_S	    86400
 /* Beyond its volume a flow may save up two packets. */
 #define SLOW_BURST_LEN 3000
+/* Headers, which a relay's own count has. */
+#define IPV4_LEN 20u
+#define IPV6_LEN 40u
+#define UDP_LEN	 8u
 
 static const struct fair_config pool_config = {
 	.name = "relay flows",
@@ -200,6 +204,51 @@ void relay_flow_set_slow(struct relay *relay, struct relay_flow *flow, bool is_s
 		relay->params.on_slowed(relay->params.ctx, relay_flow_id_of(relay, flow), is_slow);
 }
 
+/*
+ * Bytes behind labels of len bytes in packets that left to leg: without the headers of IP and UDP,
+ * and the label. A leg may have been of another family for a part of them.
+ */
+static uint64_t behind_labels(const struct weft_relay_flow *row, unsigned leg, uint64_t len,
+			      uint64_t packets)
+{
+	bool is_ipv4 = addr_of_endpoint(&row->legs[leg].remote).family == ADDR_IPV4;
+	uint64_t headers =
+		packets * ((is_ipv4 ? IPV4_LEN : IPV6_LEN) + UDP_LEN + WEFT_RELAY_LABEL_LEN);
+
+	return len > headers ? len - headers : 0;
+}
+
+/* What flow carried since the last time. False: nothing. */
+static bool flow_charge(struct relay *relay, struct relay_flow *flow)
+{
+	const struct weft_relay_flow *row = row_of(relay, flow);
+	uint64_t lens[2], charged = 0, packets = 0;
+
+	for (unsigned from = 0; from < 2; from++) {
+		uint64_t len = row->bytes[from] - flow->seen_bytes[from];
+		uint64_t cnt = row->packets[from] - flow->seen_packets[from];
+
+		lens[from] = behind_labels(row, from ^ 1, len, cnt);
+		flow->seen_bytes[from] += len;
+		flow->seen_packets[from] += cnt;
+		charged += len;
+		packets += cnt;
+	}
+	if (flow->owner)
+		owner_charge(relay, flow->owner, charged);
+	if (packets && relay->params.on_carried)
+		relay->params.on_carried(relay->params.ctx, flow->owner_key, lens);
+	return packets > 0;
+}
+
+void relay_flow_settle(struct relay *relay, struct relay_flow_id id)
+{
+	struct relay_flow *flow = flow_at(relay, id);
+
+	if (flow && flow_charge(relay, flow))
+		flow->used_ns = relay->now_ns;
+}
+
 /* The row is free for another; its share is given back by the caller. */
 static void flow_vacate(struct relay *relay, struct relay_flow *flow)
 {
@@ -208,8 +257,8 @@ static void flow_vacate(struct relay *relay, struct relay_flow *flow)
 	relay_row_write_begin(row);
 	row->state = WEFT_RELAY_FREE;
 	relay_row_write_end(row);
+	(void)flow_charge(relay, flow);
 	if (flow->owner) {
-		owner_charge(relay, flow->owner, row->bytes[0] + row->bytes[1] - flow->seen_bytes);
 		owner_lose_flow(relay, flow->owner);
 	} else {
 		list_unlink(&flow->link);
@@ -327,7 +376,8 @@ static int flow_start(struct relay *relay, struct relay_flow *flow,
 		return err;
 	}
 	memcpy(flow->owner_key, terms->owner, sizeof(flow->owner_key));
-	flow->seen_packets = flow->seen_bytes = 0;
+	memset(flow->seen_packets, 0, sizeof(flow->seen_packets));
+	memset(flow->seen_bytes, 0, sizeof(flow->seen_bytes));
 	flow->opened_ns = flow->used_ns = relay->now_ns;
 	flow->generation = relay->hour;
 	flow->worker = (uint8_t)(terms->worker & 0x7f);
@@ -439,17 +489,8 @@ int relay_flow_read(const struct relay *relay, struct relay_flow_id id,
 
 static void flow_look(struct relay *relay, struct relay_flow *flow)
 {
-	const struct weft_relay_flow *row = row_of(relay, flow);
-	uint64_t packets = row->packets[0] + row->packets[1];
-	uint64_t bytes = row->bytes[0] + row->bytes[1];
-
-	if (packets != flow->seen_packets) {
+	if (flow_charge(relay, flow))
 		flow->used_ns = relay->now_ns;
-		if (flow->owner)
-			owner_charge(relay, flow->owner, bytes - flow->seen_bytes);
-		flow->seen_packets = packets;
-		flow->seen_bytes = bytes;
-	}
 	if (relay->now_ns - flow->used_ns >= RELAY_IDLE_NS) {
 		relay_flow_end(relay, flow, RELAY_CLOSED_IDLE);
 		return;

@@ -63,6 +63,11 @@ struct relay_params {
 	void (*on_closed)(void *ctx, struct relay_flow_id id, enum relay_close_why why);
 	/* A flow is beyond its volume (true), or has volume again. May be NULL. As on_closed. */
 	void (*on_slowed)(void *ctx, struct relay_flow_id id, bool is_slow);
+	/*
+	 * Flows of owner carried more bytes behind labels: lens[0] from their openers, lens[1] to them.
+	 * May be NULL. As on_closed.
+	 */
+	void (*on_carried)(void *ctx, const uint8_t *owner, const uint64_t lens[static 2]);
 	void *ctx;
 };
 
@@ -153,6 +158,8 @@ int relay_flow_label(const struct relay *relay, struct relay_flow_id id, unsigne
 /* relay_flow_renew: labels under this hour's key from now on; those of before are heard, too. */
 WEFT_MUST_CHECK
 int relay_flow_renew(struct relay *relay, struct relay_flow_id id);
+/* relay_flow_settle: what the flow carried until now is charged, and on_carried is called. */
+void relay_flow_settle(struct relay *relay, struct relay_flow_id id);
 /* relay_flow_close: one that is not open is left alone. */
 void relay_flow_close(struct relay *relay, struct relay_flow_id id);
 

@@ -23,8 +23,8 @@ struct relay_flow {
 	struct fair_item share; /* first: a victim's leads to the rest */
 	struct list_node link;	/* of relay->free_flows, or of its grant's flows */
 	uint8_t owner_key[RELAY_KEY_LEN];
-	struct relay_owner *owner; /* NULL: it has a grant */
-	uint64_t seen_packets, seen_bytes;
+	struct relay_owner *owner;		 /* NULL: it has a grant */
+	uint64_t seen_packets[2], seen_bytes[2]; /* by the leg that sent, as charged */
 	uint64_t opened_ns, used_ns;
 	uint32_t generation;
 	uint8_t worker;

@@ -19,6 +19,7 @@
 #include "locate/bootstrap_list.h"
 #include "relay/grants/grant_record.h"
 #include "relay/grants/grant_revocations.h"
+#include "relay/receipts/receipt_record.h"
 #include "builtin/pods/room_record.h"
 #include "builtin/index/index_entry_value.h"
 #include "service/directory/descriptor.h"
@@ -442,6 +443,33 @@ static void make_grant_revocations(struct writer *w)
 	relay_revocations_write(w, key, &list);
 }
 
+/* key is the relay's, the other one the owner's. */
+static void make_claim(struct writer *w)
+{
+	struct relay_claim claim = {
+		.month = relay_month_of(TIME_S),
+		.serial = 2,
+		.counted = {5000000, 80000000},
+		.before = {1000, 2000},
+		.made_s = TIME_S,
+	};
+
+	memcpy(claim.relay, node_key_public(key), sizeof(claim.relay));
+	relay_claim_write(w, other_key, &claim);
+}
+
+static void make_receipt(struct writer *w)
+{
+	uint8_t claim[RELAY_CLAIM_LEN_MAX];
+	struct writer c = writer_of(claim, sizeof(claim));
+	struct relay_receipt receipt = {
+		.claim_bytes = claim, .counted = {4990000, 80010000}, .made_s = TIME_S + 1};
+
+	make_claim(&c);
+	receipt.claim_len = writer_len(&c);
+	relay_receipt_write(w, key, &receipt);
+}
+
 static const struct {
 	const char *kind, *tag;
 	bool is_named; /* by the BLAKE3 of its bytes */
@@ -471,6 +499,8 @@ static const struct {
 	{"relay grant, least", RELAY_GRANT_TAG, false, make_least_grant},
 	{"key set of a relay grant", RELAY_SET_TAG, false, make_key_set},
 	{"relay revocations", RELAY_REVOKE_TAG, false, make_grant_revocations},
+	{"relay claim", RELAY_CLAIM_TAG, false, make_claim},
+	{"relay receipt", RELAY_RECEIPT_TAG, false, make_receipt},
 };
 #define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
 

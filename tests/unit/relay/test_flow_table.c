@@ -258,6 +258,49 @@ static void test_a_day_without_a_grant_ends_slowly(void)
 	relay_rig_end(&rig);
 }
 
+/* What both signers of a receipt can count: neither headers nor labels. */
+static void test_bytes_behind_labels_are_counted_each_way(void)
+{
+	struct relay_flow_id id;
+
+	relay_rig_begin(&rig, NULL, 0);
+	id = relay_rig_open_whole(&rig, 1, RELAY_NO_GRANT);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 0, 1000), WEFT_REASON_RELAYED);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 0, 21), WEFT_REASON_RELAYED);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 1, 500), WEFT_REASON_RELAYED);
+	CHECK_EQ(rig.carried[0] + rig.carried[1], 0);
+	relay_flow_settle(rig.relay, id);
+	CHECK_EQ(rig.carried[0], 1021);
+	CHECK_EQ(rig.carried[1], 500);
+	relay_flow_settle(rig.relay, id);
+	CHECK_EQ(rig.carried[0], 1021);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 1, 100), WEFT_REASON_RELAYED);
+	relay_rig_pass(&rig, 5 * SECOND);
+	CHECK_EQ(rig.carried[1], 600);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 0, 30), WEFT_REASON_RELAYED);
+	relay_flow_close(rig.relay, id);
+	CHECK_EQ(rig.carried[0], 1051);
+	relay_flow_settle(rig.relay, id); /* it is gone */
+	CHECK_EQ(rig.carried[0], 1051);
+	relay_rig_end(&rig);
+}
+
+/* A packet of IPv6 that leaves has longer headers than the one of IPv4 that came. */
+static void test_families_of_legs_change_no_count(void)
+{
+	const struct addr ipv6 = {
+		.family = ADDR_IPV6, .ip = {0x20, 0x01, 0x0d, 0xb8, 1}, .port = 7000};
+	struct relay_flow_id id;
+
+	relay_rig_begin(&rig, NULL, 0);
+	id = relay_rig_open_whole(&rig, 1, RELAY_NO_GRANT);
+	CHECK_EQ(relay_flow_set_leg(rig.relay, id, 1, &ipv6, &rig.own), 0);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 0, 1000), WEFT_REASON_RELAYED);
+	relay_flow_settle(rig.relay, id);
+	CHECK_EQ(rig.carried[0], 1000);
+	relay_rig_end(&rig);
+}
+
 int main(void)
 {
 	RUN(test_a_flow_forwards_both_ways_when_both_legs_are_known);
@@ -273,5 +316,7 @@ int main(void)
 	RUN(test_labels_live_for_four_hours_and_are_renewed);
 	RUN(test_a_restarted_relay_knows_its_tags_and_not_its_flows);
 	RUN(test_a_day_without_a_grant_ends_slowly);
+	RUN(test_bytes_behind_labels_are_counted_each_way);
+	RUN(test_families_of_legs_change_no_count);
 	return check_done();
 }

@@ -173,10 +173,10 @@ client_print_fn print_bootstrap_list, print_community_create, print_community_ex
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */
 command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
-	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_grant_use,
-	fill_relay_revoke, fill_seed_set, fill_seed_switch, fill_service_allow, fill_service_emit,
-	fill_service_find, fill_share_final, fill_share_set, fill_sub_add, fill_sub_set,
-	fill_sub_sync, fill_xdp_attach;
+	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
+	fill_relay_grant_use, fill_relay_revoke, fill_seed_set, fill_seed_switch,
+	fill_service_allow, fill_service_emit, fill_service_find, fill_share_final, fill_share_set,
+	fill_sub_add, fill_sub_set, fill_sub_sync, fill_xdp_attach;
 command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
 /* and commands that are more than one call. */
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,
@@ -184,9 +184,10 @@ command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bo
 	run_dht_lookup, run_dht_survey, run_drops, run_event_watch, run_forward, run_get,
 	run_get_resume, run_get_watch, run_help, run_peer_ping, run_pipe, run_relay_grant_lend,
 	run_relay_grant_list, run_relay_grant_new, run_relay_grant_revoke, run_relay_grant_show,
-	run_relay_operator_new, run_relay_operator_show, run_route_publish, run_search,
-	run_service_call, run_service_publish, run_service_show, run_service_stream,
-	run_service_subscribe, run_share_add, run_share_link, run_share_list, run_share_publish,
-	run_share_update, run_share_watch, run_store_check, run_store_salvage, run_top, run_version;
+	run_relay_receipt_verify, run_relay_operator_new, run_relay_operator_show,
+	run_route_publish, run_search, run_service_call, run_service_publish, run_service_show,
+	run_service_stream, run_service_subscribe, run_share_add, run_share_link, run_share_list,
+	run_share_publish, run_share_update, run_share_watch, run_store_check, run_store_salvage,
+	run_top, run_version;
 
 #endif

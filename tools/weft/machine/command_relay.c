@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft relay: grant-use, revoke. */
+/* weft relay: connect, grant-use, revoke. */
 #include <string.h>
 
 #include "command/command.h"
@@ -7,6 +7,9 @@
 #include "machine/grant_file.h"
 #include "relay/grants/grant_record.h"
 #include "relay/grants/grant_revocations.h"
+
+/* The relay is asked, then a flow is opened: each takes a few round trips. */
+#define SLOT_TIMEOUT_MS 10000
 
 int fill_relay_grant_use(const struct invocation *inv, void *in)
 {
@@ -42,4 +45,13 @@ int fill_relay_revoke(const struct invocation *inv, void *in)
 					"a list begins with " RELAY_REVOKE_SCHEME);
 	revoke->list = text;
 	return status;
+}
+
+int fill_relay_connect(const struct invocation *inv, void *in)
+{
+	struct api_connect_relay_slot_in *connect = in;
+
+	connect->has_addresses = true;
+	API_SET(connect, timeout_ms, inv->timeout_ms ? (int64_t)inv->timeout_ms : SLOT_TIMEOUT_MS);
+	return STATUS_OK;
 }

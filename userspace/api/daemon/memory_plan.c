@@ -18,6 +18,14 @@
 #define TLS_LEN_PER_CONN (24u * 1024)
 
 /* One worker's end, home's, and what may be between them. */
+static uint64_t receipts_len(const struct node_config *config)
+{
+	const struct relay_receipts_config receipts =
+		relay_receipts_config_of(&config->relay_receipts, config->relay.is_on);
+
+	return relay_receipts_footprint(&receipts);
+}
+
 static uint64_t relay_len(const struct node_config *config)
 {
 	return worker_stream_relay_footprint(config->mesh.stream_cap) +
@@ -77,6 +85,10 @@ unsigned api_memory_plan(const struct node_config *config,
 			 : 0,
 		 MEMORY_UNTOLD},
 		{"ends of flows through relays (node)", relay_end_footprint(&config->relay_end),
+		 MEMORY_UNTOLD},
+		{"receipts of relays (relay.receipts)", receipts_len(config), MEMORY_UNTOLD},
+		{"slots of the relay (relay.slots)",
+		 config->relay.is_on ? relay_slots_footprint(&config->relay_slots) : 0,
 		 MEMORY_UNTOLD},
 		{"the relay over WebSocket (relay.web_clients, relay.web_memory)",
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},

@@ -161,6 +161,20 @@ static bool read_relay_flows(const struct api *api, struct fair_view *out)
 	return api->relay;
 }
 
+static bool read_relay_receipts(const struct api *api, struct fair_view *out)
+{
+	if (api->relay_receipts)
+		relay_receipts_view(api->relay_receipts, out);
+	return api->relay_receipts;
+}
+
+static bool read_relay_slots(const struct api *api, struct fair_view *out)
+{
+	if (api->relay)
+		relay_slots_view(api->relay_slots, out);
+	return api->relay;
+}
+
 static bool read_relay_asks(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_broker)
@@ -228,6 +242,8 @@ static const struct pool_row {
 	{read_relay_flows, NULL},
 	{read_relay_asks, NULL},
 	{read_relay_messages, NULL},
+	{read_relay_slots, NULL},
+	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},
 	{read_punch_rounds, NULL},
 	{read_relay_web_clients, NULL},

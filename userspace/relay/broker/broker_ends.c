@@ -185,3 +185,18 @@ void relay_broker_session_changed(struct relay_broker *broker, const uint8_t *ke
 	if (end)
 		end_look(broker, end);
 }
+
+void relay_broker_settle(struct relay_broker *broker, const uint8_t *key)
+{
+	const struct broker_end *end = broker ? relay_broker_end_find(broker, key) : NULL;
+	const struct broker_flow *flow;
+	unsigned leg;
+
+	for (const struct list_node *at = end ? end->legs.next : NULL; at && at != &end->legs;
+	     at = at->next) {
+		flow = relay_broker_flow_at(broker, container_of(at, struct broker_leg, by_end),
+					    &leg);
+		if (leg == 0)
+			relay_flow_settle(broker->params.relay, flow->id);
+	}
+}

@@ -117,6 +117,9 @@ int relay_broker_guest_send(struct relay_broker *broker, const struct relay_gues
 bool relay_broker_guest_of(const struct relay_broker *broker, const uint8_t *data, size_t len,
 			   struct relay_guest_dgram *out);
 
+/* relay_broker_settle: relay_flow_settle for each flow that key opened. Takes NULL. */
+void relay_broker_settle(struct relay_broker *broker, const uint8_t *key);
+
 /* What `weft relay show` prints of a flow beside relay_flow_read. Borrowed for the turn. */
 struct relay_broker_flow {
 	struct relay_flow_id id;

@@ -484,6 +484,7 @@ static void flow_turn(struct end_flow *flow)
 		flow_move(flow);
 	flow_deliver(flow);
 	if (flow->is_open) {
+		relay_end_flow_count(flow, false);
 		relay_end_search_settle(flow, true);
 		relay_end_queue_send(flow);
 		if (flow->is_back && end->params.path_back)

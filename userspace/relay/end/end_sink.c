@@ -135,6 +135,7 @@ static void flow_commit(struct end_flow *flow, const struct dgram_slot *slot, si
 	size_t total = label_segments(flow, slot, len, segment_len);
 
 	flow->sent_cnt += (len + segment_len - 1) / segment_len;
+	flow->used_sent_len += len;
 	if (total && addr_is_leg(&labelled.remote))
 		leg_commit(flow, slot, total, &labelled);
 	else if (total)
@@ -250,6 +251,7 @@ static bool flow_input(struct end_flow *flow, struct dgram *dgram, uint64_t now_
 	flow->heard_ns = flow->relay->heard_ns = now_ns;
 	flow->heard_cnt++;
 	flow->heard_len += dgram->len;
+	flow->used_heard_len += dgram->len - RELAY_MESSAGE_LABEL_LEN;
 	flow->end->stats.heard_cnt++;
 	if (now_ns >= flow->noted_ns + END_NOTE_NS)
 		relay_end_hurry(flow->end, now_ns);

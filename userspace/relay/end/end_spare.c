@@ -69,6 +69,7 @@ bool relay_end_spare_heard(struct end_flow *flow, const uint8_t *data, size_t le
 		return false;
 	flow->warm_ns = flow->relay->heard_ns = end->now_ns;
 	flow->heard_cnt++;
+	flow->used_heard_len += len;
 	end->stats.heard_cnt++;
 	if (end->now_ns < flow->answered_ns + ASK_PAUSE_NS)
 		return true;

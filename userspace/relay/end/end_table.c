@@ -368,6 +368,16 @@ void relay_end_flow_free(struct end_flow *flow)
 	flow->relay = NULL;
 }
 
+void relay_end_flow_count(struct end_flow *flow, bool is_over)
+{
+	const struct relay_end_params *params = &flow->end->params;
+	const uint64_t lens[2] = {flow->used_sent_len, flow->used_heard_len};
+
+	flow->used_sent_len = flow->used_heard_len = 0;
+	if (flow->is_opener && params->used && (lens[0] || lens[1] || is_over))
+		params->used(params->ctx, flow->relay->place.key, lens, is_over);
+}
+
 static void flow_tell_event(const struct end_flow *flow, enum relay_end_event_kind kind)
 {
 	const struct relay_end_params *params = &flow->end->params;
@@ -394,6 +404,7 @@ void relay_end_flow_lose(struct end_flow *flow)
 	if (!flow->is_open)
 		return;
 	flow->is_open = false;
+	relay_end_flow_count(flow, true);
 	flow->lost_ns = end->now_ns;
 	relay_end_flow_retry(flow);
 	flow->fail_cnt = 0;

@@ -138,6 +138,11 @@ struct relay_end_params {
 	void (*relabelled)(void *ctx, const struct addr *from, const struct addr *to);
 	/* Packets to a label arrive again, after a time in which the flow was lost. May be NULL. */
 	void (*path_back)(void *ctx, const struct addr *label);
+	/*
+	 * Relay carried more bytes behind labels, of flows that this end opened: lens[0] sent, lens[1]
+	 * received. is_over: it lost or ended one. May be NULL. At any time.
+	 */
+	void (*used)(void *ctx, const uint8_t *relay, const uint64_t lens[static 2], bool is_over);
 	/* May be NULL. At any time. */
 	void (*on_event)(void *ctx, const struct relay_end_event *event);
 	/* As mesh_connect: makes a session with a relay. */

@@ -108,6 +108,7 @@ struct end_flow {
 	uint64_t sent_cnt, heard_cnt;
 	uint64_t heard_len, noted_ns; /* bytes since relayed was called last, and when that was */
 	bool has_carried;	      /* relayed knows of the flow */
+	uint64_t used_sent_len, used_heard_len; /* behind labels, since relay_end_flow_count */
 	uint8_t reply[END_REPLY_CAP];
 };
 
@@ -190,6 +191,8 @@ bool relay_end_flow_yield(struct end_flow *flow);
  * handshakes are the caller's to end.
  */
 void relay_end_flow_free(struct end_flow *flow);
+/* relay_end_flow_count tells what the relay carried for this end since the last time. */
+void relay_end_flow_count(struct end_flow *flow, bool is_over);
 /* relay_end_flow_tell: the relay's word of an open flow. 0, WEFT_EMALFORMED or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message);

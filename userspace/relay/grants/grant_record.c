@@ -7,7 +7,7 @@
 #include "crypto/blake3/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "scheme_text.h"
+#include "relay/scheme_text.h"
 
 /* Clocks of a holder, an operator and a relay may differ by that. */
 #define SKEW_S 300u

@@ -6,7 +6,7 @@
 #include "codec/cbor_fields.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
-#include "scheme_text.h"
+#include "relay/scheme_text.h"
 
 static void serials_read(struct cbor_reader *r, void *record);
 static void serials_write(struct writer *w, const void *record);

@@ -100,10 +100,37 @@ static void test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_bytes_of_opened_flows_are_counted(void)
+{
+	struct relay_flow_message told;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_open();
+	relay_end_rig_send(&rig, &rig.found, 1200, 3, 100);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 500));
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK_EQ(rig.used[0], 3500);
+	CHECK_EQ(rig.used[1], 500);
+	CHECK_EQ(rig.over_cnt, 0);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 30));
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_UNKNOWN, 0));
+	CHECK_EQ(rig.used[1], 530);
+	CHECK_EQ(rig.over_cnt, 1);
+	relay_end_rig_fini(&rig);
+	/* An accepted flow is its opener's to count. */
+	relay_end_rig_init(&rig, NULL);
+	told = flow_accept(0, PEER, 1);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 500));
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK_EQ(rig.used[0] + rig.used[1] + rig.over_cnt, 0);
+	relay_end_rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_a_relay_on_tcp_is_spoken_to_by_its_session);
 	RUN(test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone);
 	RUN(test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic);
+	RUN(test_bytes_of_opened_flows_are_counted);
 	return check_done();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scheme_text.h"
+#include "relay/scheme_text.h"
 
 #include <string.h>
 
