@@ -45,6 +45,11 @@ static void on_ask(void *ctx, const struct addr *label)
 	relay_end_ask(ctx, label);
 }
 
+static void on_leg_silent(void *ctx, const struct addr *label)
+{
+	relay_end_leg_silent(ctx, label);
+}
+
 static bool on_relabel(void *ctx, struct addr *label)
 {
 	return relay_end_relabel(ctx, label);
@@ -55,6 +60,7 @@ static const struct worker_relay_end relay_end_ops = {
 	.wrap = on_wrap,
 	.len_max = on_len_max,
 	.ask = on_ask,
+	.leg_silent = on_leg_silent,
 	.relabel = on_relabel,
 };
 

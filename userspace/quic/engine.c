@@ -167,6 +167,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->on_path = params->on_path;
 	engine->relayed_len_max = params->relayed_len_max;
 	engine->ask_relayed = params->ask_relayed;
+	engine->leg_silent = params->leg_silent;
 	engine->relabel = params->relabel;
 	engine->path_ctx = params->path_ctx;
 	engine->is_limited = params->is_limited;

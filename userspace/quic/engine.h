@@ -251,6 +251,7 @@ struct quic_engine {
 	quic_path_fn on_path;						/* may be NULL */
 	size_t (*relayed_len_max)(void *ctx, const struct addr *label); /* may be NULL */
 	void (*ask_relayed)(void *ctx, const struct addr *label);	/* may be NULL */
+	void (*leg_silent)(void *ctx, const struct addr *label);	/* may be NULL */
 	bool (*relabel)(void *ctx, struct addr *label);			/* may be NULL */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;

@@ -13,6 +13,9 @@
  * A connection that came from no relay goes to another direct path in the same way, where hole punching
  * keeps one warm (quic_engine_fall_back_on).
  *
+ * A connection on a label has no other path, but this node's NAT may have rebound. With each of its
+ * probes the session with the relay is written on as well, and the leg follows that session.
+ *
  * With 40 ms of round trip that is 250 ms, and a round trip through the relay. The mesh dials beside a
  * session that is silent for a second (mesh/session/redial.c).
  */
@@ -40,6 +43,13 @@ void quic_fallback_moved(struct quic_conn *conn, const struct addr *from)
 		*fallback = (struct quic_fallback){.label = {.family = ADDR_NONE}};
 }
 
+/* Something can be done about a silent path. */
+static bool has_way(const struct quic_conn *conn)
+{
+	return conn->fallback.label.family != ADDR_NONE ||
+	       (conn->engine->leg_silent && addr_is_relayed(&conn->remote));
+}
+
 /* Since when what was sent is not answered; UINT64_MAX: nothing is in flight. */
 static uint64_t silent_since_ns(const struct quic_conn *conn)
 {
@@ -51,7 +61,7 @@ static uint64_t silent_since_ns(const struct quic_conn *conn)
 
 void quic_fallback_hears(struct quic_conn *conn)
 {
-	if (conn->fallback.label.family != ADDR_NONE)
+	if (has_way(conn))
 		conn->fallback.in_flight_len = quic_probe_in_flight_len(conn);
 }
 
@@ -59,8 +69,7 @@ void quic_fallback_heard(struct quic_conn *conn)
 {
 	struct quic_fallback *fallback = &conn->fallback;
 
-	if (fallback->label.family != ADDR_NONE &&
-	    quic_probe_in_flight_len(conn) < fallback->in_flight_len)
+	if (has_way(conn) && quic_probe_in_flight_len(conn) < fallback->in_flight_len)
 		fallback->acked_ns = conn->engine->now_ns;
 }
 
@@ -77,7 +86,7 @@ uint64_t quic_fallback_next_ns(const struct quic_conn *conn)
 	const struct quic_fallback *fallback = &conn->fallback;
 	uint64_t since_ns;
 
-	if (fallback->label.family == ADDR_NONE)
+	if (!has_way(conn))
 		return UINT64_MAX;
 	since_ns = silent_since_ns(conn);
 	if (since_ns == UINT64_MAX || fallback->silent_ns != since_ns)
@@ -105,6 +114,10 @@ static void fall_back(struct quic_conn *conn)
 
 	fallback->trial_cnt++;
 	fallback->next_ns = engine->now_ns + TRIAL_PAUSE;
+	if (addr_is_relayed(&conn->remote)) {
+		engine->leg_silent(engine->path_ctx, &conn->remote);
+		return;
+	}
 	engine->stats.fallback_cnt++;
 	if (!addr_is_relayed(&fallback->label)) {
 		(void)quic_conn_move(conn, &fallback->local, &fallback->label);
@@ -135,6 +148,8 @@ int quic_fallback_expire(struct quic_conn *conn)
 	}
 	fallback->probe_cnt++;
 	fallback->next_ns = now_ns + probe_pause_ns(conn);
+	if (addr_is_relayed(&conn->remote))
+		conn->engine->leg_silent(conn->engine->path_ctx, &conn->remote);
 	return quic_probe_send(conn);
 }
 

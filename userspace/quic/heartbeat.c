@@ -4,6 +4,9 @@
  * The end that dialled sends a PING once five seconds have passed without a datagram of its peer. So a
  * path that broke is left (fallback.c) before the next request needs it. While something is in flight
  * there is no need: it is waited for.
+ *
+ * The other end does the same a second later, so only where the first one's beat has not come. It may be
+ * the one whose NAT has rebound, and only what it sends shows where it is now.
  */
 #include "quic/conn_path.h"
 
@@ -12,6 +15,7 @@
 #include "base/monotonic.h"
 
 #define BEAT_NS	  (5 * NS_PER_S)
+#define LATER_NS  NS_PER_S
 #define IN_USE_NS (15 * NS_PER_S)
 
 uint64_t quic_keepalive_ns(const struct quic_engine *engine)
@@ -45,11 +49,10 @@ void quic_heartbeat_used(struct quic_conn *conn)
 
 uint64_t quic_heartbeat_next_ns(const struct quic_conn *conn)
 {
-	uint64_t at_ns = conn->heard_ns + BEAT_NS;
+	uint64_t at_ns = conn->heard_ns + BEAT_NS + (conn->is_dialler ? 0 : LATER_NS);
 
-	if (!conn->is_dialler || conn->state != QUIC_CONN_OPEN || conn->is_close_wanted ||
-	    conn->has_flight || conn->is_pinging || !conn->used_ns ||
-	    at_ns > conn->used_ns + IN_USE_NS)
+	if (conn->state != QUIC_CONN_OPEN || conn->is_close_wanted || conn->has_flight ||
+	    conn->is_pinging || !conn->used_ns || at_ns > conn->used_ns + IN_USE_NS)
 		return UINT64_MAX;
 	return at_ns;
 }

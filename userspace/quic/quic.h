@@ -103,6 +103,8 @@ struct quic_engine_params {
 	 * through that relay to write. May be NULL.
 	 */
 	void (*ask_relayed)(void *ctx, const struct addr *label);
+	/* The path of a connection on label is silent: perhaps the leg to the relay is. May be NULL. */
+	void (*leg_silent)(void *ctx, const struct addr *label);
 	/*
 	 * A dialled connection goes back to label, and is to take another label of that flow: ngtcp2
 	 * validates no path that it knows. False: the flow is not open. May be NULL.

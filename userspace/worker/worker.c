@@ -160,6 +160,14 @@ static void worker_ask_relayed(void *ctx, const struct addr *label)
 		worker->relay_end->ask(worker->relay_end_ctx, label);
 }
 
+static void worker_leg_silent(void *ctx, const struct addr *label)
+{
+	const struct worker *worker = ctx;
+
+	if (worker->relay_end)
+		worker->relay_end->leg_silent(worker->relay_end_ctx, label);
+}
+
 static bool worker_relabel(void *ctx, struct addr *label)
 {
 	const struct worker *worker = ctx;
@@ -223,6 +231,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_path = worker_on_path,
 		.relayed_len_max = worker_relayed_len_max,
 		.ask_relayed = worker_ask_relayed,
+		.leg_silent = worker_leg_silent,
 		.relabel = worker_relabel,
 		.path_ctx = worker,
 		.key_class = worker_carriers_key_class,

@@ -73,6 +73,8 @@ struct worker_relay_end {
 	size_t (*len_max)(void *ctx, const struct addr *label);
 	/* As relay_end_ask. */
 	void (*ask)(void *ctx, const struct addr *label);
+	/* As relay_end_leg_silent. */
+	void (*leg_silent)(void *ctx, const struct addr *label);
 	/* As relay_end_relabel. */
 	bool (*relabel)(void *ctx, struct addr *label);
 };

@@ -89,8 +89,8 @@ uint64_t relay_broker_next_ns(const struct relay_broker *broker);
 void relay_broker_set_off(struct relay_broker *broker, bool is_off);
 
 /*
- * relay_broker_session_changed: a session with key is over, or elsewhere. Its flows end if it has no
- * other, or its legs follow at once. The sweep finds that too, within a tenth of a second.
+ * relay_broker_session_changed: a session with key is over or elsewhere. Its flows end if it has no
+ * other; else its legs follow at once. The sweep finds a move too, within a tenth of a second.
  */
 void relay_broker_session_changed(struct relay_broker *broker, const uint8_t *key, uint64_t now_ns);
 /* relay_broker_closed: the relay closed a flow by itself (relay_params.on_closed). */

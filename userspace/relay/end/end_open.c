@@ -28,8 +28,9 @@
 /* A lost flow is opened again unasked if it was used so lately. */
 #define RECENT_NS (30 * NS_PER_S)
 /* In use and nothing heard of the relay for so long: is it there? */
-#define PROBE_NS      (400 * NS_PER_MS)
-#define IDLE_PROBE_NS NS_PER_S /* while its flows are idle */
+#define PROBE_NS       (400 * NS_PER_MS)
+#define DOUBT_PROBE_NS (50 * NS_PER_MS) /* relay_end_leg_silent */
+#define IDLE_PROBE_NS  NS_PER_S		/* while its flows are idle */
 /* So a relay that has gone is not named for longer than about 15 s, by 12 small packets a minute. */
 #define KEPT_PROBE_NS (10 * NS_PER_S)
 #define SILENT_NS     (4 * NS_PER_S)
@@ -349,6 +350,18 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 		*out_probe_ns = IDLE_PROBE_NS;
 }
 
+static void leg_ask(struct end_relay *relay)
+{
+	struct relay_end *end = relay->end;
+
+	relay->is_doubted = false;
+	relay->probed_ns = end->now_ns;
+	if (!relay->owes_ns)
+		relay->owes_ns = end->now_ns;
+	if (end->params.probe)
+		end->params.probe(end->params.ctx, relay->place.key);
+}
+
 static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 {
 	struct relay_end *end = relay->end;
@@ -357,15 +370,23 @@ static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 	/* That the relay is there says little of its flows. */
 	if (every_ns == kept_probe_ns(end))
 		due_ns = later(due_ns, relay->session_ns + every_ns);
+	if (relay->is_doubted)
+		due_ns = relay->probed_ns + DOUBT_PROBE_NS;
 	if (end->now_ns >= due_ns) {
-		relay->probed_ns = end->now_ns;
-		if (!relay->owes_ns)
-			relay->owes_ns = end->now_ns;
+		leg_ask(relay);
 		due_ns = end->now_ns + every_ns;
-		if (end->params.probe)
-			end->params.probe(end->params.ctx, relay->place.key);
 	}
 	relay_end_hurry(end, due_ns);
+}
+
+void relay_end_leg_silent(struct relay_end *end, const struct addr *label)
+{
+	const struct end_flow *flow = map_lookup(&end->flows_by_addr, label);
+
+	if (!flow || !flow->relay->is_up || flow->relay->is_doubted)
+		return;
+	flow->relay->is_doubted = true;
+	relay_end_hurry(end, end->now_ns);
 }
 
 /* Another is to be kept in its place; QUIC takes a minute to notice. */

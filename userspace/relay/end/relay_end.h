@@ -188,6 +188,11 @@ size_t relay_end_len_max(const struct relay_end *end, const struct addr *label);
  * that their session uses now.
  */
 void relay_end_ask(struct relay_end *end, const struct addr *label);
+/*
+ * relay_end_leg_silent: a session on label waits for its peer. This node's NAT may have rebound, and the
+ * relay moves a leg with its session. So the session with the relay is written on.
+ */
+void relay_end_leg_silent(struct relay_end *end, const struct addr *label);
 /* relay_end_relabel gives the flow of label another one, which replaces it. False: none is open. */
 bool relay_end_relabel(struct relay_end *end, struct addr *label);
 /* relay_end_relay_of: the key of a label's relay, or NULL. */

@@ -44,6 +44,7 @@ struct end_relay {
 	uint64_t heard_ns;   /* a datagram of some flow */
 	uint64_t session_ns; /* anything over the session, as of path_ns */
 	uint64_t probed_ns;
+	bool is_doubted;  /* a session by one of its flows is silent */
 	uint64_t owes_ns; /* since a probe then the session owes an answer; 0: it does not */
 	bool is_silent;	  /* it has owed one for too long: peers cannot be reached through it */
 	bool is_gone;	  /* silent, or a dial failed, since it was last heard */

@@ -471,6 +471,27 @@ static void test_a_silent_relay_is_probed_less_often_while_flows_are_idle(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_a_silent_session_has_its_leg_written_on(void)
+{
+	const struct addr other = {.family = ADDR_IPV6, .ip = {0xfd, 1}};
+
+	relay_end_rig_init(&rig, NULL);
+	(void)flow_open();
+	relay_end_rig_run(&rig, 100 * NS_PER_MS);
+	rig.probed_cnt = 0;
+	relay_end_leg_silent(rig.end, &other);
+	relay_end_rig_run(&rig, NS_PER_MS);
+	CHECK_EQ(rig.probed_cnt, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		relay_end_leg_silent(rig.end, &rig.found);
+		relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	}
+	CHECK_EQ(rig.probed_cnt, 1);
+	relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	CHECK_EQ(rig.probed_cnt, 2);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_a_flow_closed_by_its_peer_is_over(void)
 {
 	uint8_t key[MESH_KEY_LEN];
@@ -570,6 +591,7 @@ int main(void)
 	RUN(test_a_cancelled_look_is_not_called);
 	RUN(test_the_end_of_a_session_is_mended_at_once);
 	RUN(test_a_silent_relay_is_probed_less_often_while_flows_are_idle);
+	RUN(test_a_silent_session_has_its_leg_written_on);
 	RUN(test_a_flow_closed_by_its_peer_is_over);
 	RUN(test_an_idle_flow_is_closed_after_two_minutes);
 	RUN(test_what_a_flow_carried_is_noted_each_ten_seconds_and_at_its_end);
