@@ -136,6 +136,8 @@ void sim_report(const struct sim *sim, const char *name)
 static void config_init(struct node_config *config)
 {
 	relay_end_config_defaults(&config->relay_end);
+	relay_receipts_config_defaults(&config->relay_receipts);
+	relay_slots_config_defaults(&config->relay_slots);
 	quic_config_defaults(&config->quic);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);

@@ -146,6 +146,7 @@ static void network_events(void)
 		snprintf(kind, sizeof(kind), "xdp.%s", net_xdp_fault_name((enum xdp_fault)i));
 		api_tell_device(api, kind, "eth0", "text");
 	}
+	api_tell_relay_role(api, &(struct relay_role){.why = RELAY_ROLE_ENOUGH, .is_relay = true});
 	api_tell_device(api, "xdp.attached", "eth0", "text");
 	api_tell_device(api, "xdp.detached", "eth0", "text");
 	api_tell_device(api, "xdp.unconfirmed", "eth0", "text");
@@ -220,7 +221,7 @@ static void test_each_kind_that_the_interface_names_follows_its_type(void)
 	session_events();
 	CHECK(events_follow(4));
 	network_events();
-	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 15 + XDP_FAULT_CNT + 4));
+	CHECK(events_follow(4 + REACHABILITY_KIND_CNT + 16 + XDP_FAULT_CNT + 4));
 	service_events();
 	CHECK(events_follow(1 + SERVICE_ABUSE_CNT + 2 + 5 + 1));
 	share_events();

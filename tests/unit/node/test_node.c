@@ -44,6 +44,8 @@ static void rig_init(void)
 	CHECK_EQ(node_key_from_seed(seed, &rig.key), 0);
 	quic_config_defaults(&config->quic);
 	relay_end_config_defaults(&config->relay_end);
+	relay_receipts_config_defaults(&config->relay_receipts);
+	relay_slots_config_defaults(&config->relay_slots);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
 	blobs_config_defaults(&config->content);
