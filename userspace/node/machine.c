@@ -156,6 +156,7 @@ static void on_hold(void *ctx, const struct udp_hold *hold)
 {
 	struct node *node = ctx;
 
+	node->nat_port.hold = *hold;
 	worker_hold(node->home, hold);
 	if (node->threads->workers)
 		workers_hold(node->threads->workers, hold);

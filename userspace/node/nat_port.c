@@ -36,6 +36,8 @@ void node_nat_port_send(void *ctx, const struct addr *to, const uint8_t *data, s
 	struct sockaddr_storage remote;
 	unsigned remote_len = addr_to_sockaddr(to, &remote);
 
+	if (net_udp_hold_has(&port->hold, &(struct dgram_route){.remote = *to}))
+		return;
 	(void)!sendto(port->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL,
 		      (struct sockaddr *)&remote, remote_len);
 }

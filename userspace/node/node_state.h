@@ -71,6 +71,7 @@ struct machine {
 struct nat_port {
 	struct poller_watch watch; /* fd -1: there is none */
 	struct node *node;	   /* NULL: it was never opened */
+	struct udp_hold hold;	   /* nothing is sent into a link that is down */
 };
 
 struct node {
