@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "relay/web/web_proof.h"
+#include "weft/relay_tables.h"
 
 _Static_assert(sizeof(((struct relay_web_block *)NULL)->data) >= RELAY_WEB_SHORT_CAP,
 	       "a frame without a packet, or the head of one with it, stands in one block");
@@ -36,8 +37,10 @@ static bool bridge(struct relay_web_conn *conn, struct relay_web_message *messag
 	dgram.data = bytes;
 	head_len += frame->type == RELAY_WEB_SEND_BATCH ? 2 : 0;
 	step = frame->type == RELAY_WEB_SEND_BATCH ? frame->segment_len : len - head_len;
-	if (step > sizeof(bytes) || !step) {
-		conn->web->stats.too_large_cnt++;
+	/* Shorter ones of a batch are no packets of QUIC, and each costs as much as a long one. */
+	if (step > sizeof(bytes) || !step ||
+	    (frame->type == RELAY_WEB_SEND_BATCH && step < WEFT_RELAY_INNER_LEN_MIN)) {
+		conn->web->stats.unbridged_cnt++;
 		return true;
 	}
 	(void)relay_web_message_take(message, bytes, head_len);
