@@ -204,6 +204,10 @@ static const struct verdict *claim_answer(struct relay_receipts *receipts,
 	row = answering->row = row_of_claim(receipts, &answering->claim);
 	if (!row)
 		return &nothing;
+	/* Nothing was carried since the newest one, so there is nothing to sign. */
+	if (!row->pending.sent && !row->pending.received &&
+	    answering->claim.serial == row->serial + 1)
+		return &nothing;
 	row->answered_ns = receipts->now_ns;
 	verdict = chain_judge(receipts, answering);
 	/* The owner lost that receipt, or holds another one: it goes on from this one. */
@@ -243,8 +247,10 @@ void relay_receipts_on_claim(void *ctx, const struct mesh_call *call, uint64_t n
 	if (!verdict)
 		return;
 	receipts->stats.refused_cnt++;
-	if (answering.row && verdict->code == MESH_CODE_REFUSED)
+	if (answering.row && verdict->code == MESH_CODE_REFUSED) {
 		answering.row->refused_cnt++;
+		answering.row->has_counts = false;
+	}
 	receipts->params.mesh.ops->answer_error(call->incoming, verdict->code, verdict->text,
 						verdict->wait_ms);
 }

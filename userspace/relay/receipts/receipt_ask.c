@@ -106,7 +106,7 @@ static void receipt_take(struct receipt_row *row, const struct relay_receipt_mes
 {
 	struct relay_receipts *receipts = row->receipts;
 	struct relay_receipt receipt;
-	bool is_answer;
+	bool is_answer, is_known;
 
 	if (relay_receipt_parse(message->receipt, message->receipt_len, &receipt) < 0 ||
 	    !receipt_is_own(row, &receipt) ||
@@ -114,12 +114,18 @@ static void receipt_take(struct receipt_row *row, const struct relay_receipt_mes
 		claim_refused(row, NULL);
 		return;
 	}
+	is_known = message->receipt_len == row->len &&
+		   memcmp(message->receipt, row->bytes, row->len) == 0;
 	is_answer = receipt.claim_len == row->claim_len &&
 		    memcmp(receipt.claim_bytes, row->claim, row->claim_len) == 0;
 	receipts->stats.got_cnt++;
 	relay_receipts_row_set(row, message->receipt, message->receipt_len, &receipt);
 	if (is_answer) {
 		claim_end(row);
+		return;
+	}
+	if (is_known) {
+		claim_failed(row, NULL);
 		return;
 	}
 	/* This node lost that receipt: what it counted since is in none, and follows from it. */
@@ -132,8 +138,10 @@ static void receipt_take(struct receipt_row *row, const struct relay_receipt_mes
 
 static bool is_final(const struct mesh_reply *reply)
 {
-	return reply->code == MESH_CODE_REFUSED || reply->code == MESH_CODE_MALFORMED ||
-	       reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_ABSENT;
+	/* One that says when to come back is of the rate of messages, not of the claim. */
+	return !reply->not_before_ns &&
+	       (reply->code == MESH_CODE_REFUSED || reply->code == MESH_CODE_MALFORMED ||
+		reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_ABSENT);
 }
 
 static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
@@ -225,6 +233,9 @@ static void row_ask(struct receipt_row *row)
 		row->retry_ns = receipts->now_ns + RETRY_NS;
 		return;
 	}
+	/* A relay takes none that is older; its count goes into the next. */
+	if (row->claim_len && receipts->now_ns - row->asked_ns >= RELAY_CLAIM_LIFE_S * NS_PER_S)
+		row->claim_len = 0;
 	if (row->claim_len || claim_make(row))
 		claim_send(row, &path.remote);
 }

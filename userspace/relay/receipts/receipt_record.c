@@ -50,8 +50,7 @@ uint32_t relay_month_of(uint64_t wall_s)
 
 	if (!gmtime_r(&at, &utc) || utc.tm_year < (int)FIRST_YEAR - 1900)
 		return 0;
-	return (uint32_t)(utc.tm_year + 1900 - (int)FIRST_YEAR) * MONTHS_A_YEAR +
-	       (uint32_t)utc.tm_mon;
+	return ((uint32_t)utc.tm_year - (FIRST_YEAR - 1900)) * MONTHS_A_YEAR + (uint32_t)utc.tm_mon;
 }
 
 /* --- counts --- */

@@ -78,12 +78,36 @@ static void row_put(struct store_batch *batch, const struct receipt_row *row)
 	store_batch_put(batch, STORE_META, row_key(&row->name, text), record, writer_len(&w));
 }
 
+static void row_dirty(struct receipt_row *row, bool is_dirty)
+{
+	if (row->is_dirty == is_dirty || !row->receipts->params.store)
+		return;
+	row->is_dirty = is_dirty;
+	row->receipts->dirty_cnt += is_dirty ? 1 : -1u;
+}
+
+/* Rows of a batch that failed are written again with the next one. */
+static void saving_end(struct relay_receipts *receipts, int err)
+{
+	for (uint32_t i = 0; i <= receipts->params.config.row_cap; i++) {
+		struct receipt_row *row = &receipts->rows[i];
+
+		if (!row->is_used || !row->is_on_way)
+			continue;
+		row->is_on_way = false;
+		if (err < 0) {
+			row_dirty(row, true);
+			receipts->stats.unsaved_cnt++;
+		}
+	}
+}
+
 static void on_saved(void *arg, int err)
 {
 	struct relay_receipts *receipts = arg;
 
 	receipts->is_saving = false;
-	receipts->stats.unsaved_cnt += err < 0;
+	saving_end(receipts, err);
 }
 
 static void on_deleted(void *arg, int err)
@@ -106,7 +130,7 @@ static void row_delete(struct relay_receipts *receipts, const struct receipt_row
 		store_batch_free(batch);
 }
 
-static unsigned dirty_put(struct relay_receipts *receipts, struct store_batch *batch)
+static void dirty_put(struct relay_receipts *receipts, struct store_batch *batch)
 {
 	unsigned cnt = 0;
 
@@ -116,11 +140,10 @@ static unsigned dirty_put(struct relay_receipts *receipts, struct store_batch *b
 		if (!row->is_used || !row->is_dirty)
 			continue;
 		row_put(batch, row);
-		row->is_dirty = false;
-		receipts->dirty_cnt--;
+		row_dirty(row, false);
+		row->is_on_way = true;
 		cnt++;
 	}
-	return cnt;
 }
 
 /*
@@ -131,18 +154,18 @@ void relay_receipts_rows_save(struct relay_receipts *receipts)
 {
 	struct store *store = receipts->params.store;
 	struct store_batch *batch;
-	unsigned cnt;
+	int err;
 
 	if (!receipts->dirty_cnt || receipts->is_saving || !store)
 		return;
 	batch = store_batch_new(store);
-	cnt = dirty_put(receipts, batch);
+	dirty_put(receipts, batch);
 	receipts->is_saving = true;
-	if (store_submit(store, batch, on_saved, receipts) == 0)
+	err = store_submit(store, batch, on_saved, receipts);
+	if (err == 0)
 		return;
-	receipts->is_saving = false;
-	receipts->stats.unsaved_cnt += cnt;
 	store_batch_free(batch);
+	on_saved(receipts, err);
 }
 
 /* --- rows --- */
@@ -163,14 +186,6 @@ struct receipt_row *relay_receipts_row_find(const struct relay_receipts *receipt
 	const struct receipt_name name = name_of(side, party, month);
 
 	return map_lookup(&receipts->names, &name);
-}
-
-static void row_dirty(struct receipt_row *row, bool is_dirty)
-{
-	if (row->is_dirty == is_dirty || !row->receipts->params.store)
-		return;
-	row->is_dirty = is_dirty;
-	row->receipts->dirty_cnt += is_dirty ? 1 : -1u;
 }
 
 /* Its share is given back already. */

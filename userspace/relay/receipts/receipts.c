@@ -110,8 +110,10 @@ void relay_receipts_free(struct relay_receipts *receipts)
 	if (receipts->params.store) {
 		/* A batch on its way is over before the next one, and before its owner is gone. */
 		store_flush(receipts->params.store);
-		relay_receipts_rows_save(receipts);
-		store_flush(receipts->params.store);
+		for (uint32_t left = receipts->dirty_cnt; left && receipts->dirty_cnt; left--) {
+			relay_receipts_rows_save(receipts);
+			store_flush(receipts->params.store);
+		}
 	}
 	arena_close(&receipts->arena);
 	free(receipts);

@@ -25,7 +25,7 @@ struct receipt_row {
 	struct relay_receipts *receipts;
 	struct receipt_name name;
 	struct addr addr; /* the network that pays for it, the host's bits left out */
-	bool is_used, is_dirty;
+	bool is_used, is_dirty, is_on_way; /* to the disk */
 	uint8_t bytes[RELAY_RECEIPT_LEN_MAX];
 	uint16_t len; /* 0: no receipt yet */
 	uint32_t serial;
