@@ -28,24 +28,29 @@ static bool probe_send(struct punch_round *round, const struct punch_probe *prob
 	return true;
 }
 
-/* The longest unused row is taken for a network that has none. */
+/*
+ * A network without a row takes one that is over, else the one with the fewest probes, whose number it
+ * goes on from ("space saving": Metwally, Agrawal and El Abbadi, 2005). So none is counted for less than
+ * it had, however many others are named in between.
+ */
 static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t now_ns)
 {
-	struct punch_network *row = &punch->networks[0];
+	struct punch_network *row = NULL;
 	uint64_t id = fair_network_of_addr(&punch->places.paths, addr);
 
 	for (unsigned i = 0; i < PUNCH_NETWORKS; i++) {
 		struct punch_network *other = &punch->networks[i];
 
+		if (now_ns - other->since_ns >= 60 * NS_PER_S || !other->since_ns)
+			*other = (struct punch_network){.id = other->id, .since_ns = now_ns};
 		if (other->id == id) {
 			row = other;
 			break;
 		}
-		if (other->since_ns < row->since_ns)
+		if (!row || other->cnt < row->cnt)
 			row = other;
 	}
-	if (row->id != id || now_ns - row->since_ns >= 60 * NS_PER_S)
-		*row = (struct punch_network){.id = id, .since_ns = now_ns};
+	row->id = id;
 	return row->cnt < PUNCH_NETWORK_PER_MIN && ++row->cnt;
 }
 
