@@ -48,8 +48,11 @@ void node_save_relay_role(struct node *node)
 	uint8_t bytes[OWN_LEN];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	if (!batch)
+	/* Of a start that failed before the numbers were read there are none to keep. */
+	if (!batch || !node->role_saved_ns) {
+		store_batch_free(batch);
 		return;
+	}
 	contribution_store(&node->relay_role.own, numbers);
 	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
 		writer_be64(&w, numbers[i]);

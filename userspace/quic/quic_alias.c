@@ -31,7 +31,9 @@ void quic_alias_make(struct quic_conn *conn, const struct addr *remote, struct a
 {
 	struct quic_alias *alias = alias_find(conn, remote);
 
-	if (!alias)
+	/* The name of the path in use stays. */
+	while (!alias ||
+	       (addr_equal(&alias->remote, &conn->remote) && !addr_equal(remote, &conn->remote)))
 		alias = &conn->aliases[conn->alias_next++ % QUIC_ALIASES];
 	alias->real_port = local->port;
 	do

@@ -150,9 +150,12 @@ static void slot_answered(void *arg, int err, const uint8_t *key)
 	control_on_gone(connecting->call, NULL, NULL);
 	if (err == WEFT_EABSENT)
 		slot_connecting_fail(connecting, err, "no node is behind it now", NOT_REACHED);
-	else if (err == WEFT_EUNKNOWN || err == WEFT_EREFUSED)
+	else if (err == WEFT_EUNKNOWN)
 		slot_connecting_fail(connecting, err, "the node that it names is no relay",
 				     "ask for the slot again");
+	else if (err == WEFT_EREFUSED || err == WEFT_EBUSY)
+		slot_connecting_fail(connecting, err, "its relay takes no more requests now",
+				     "try again in a few seconds");
 	else
 		slot_connecting_fail(connecting, err, "its relay did not answer",
 				     "weft relay connect SLOT@RELAY ADDRESS:PORT says where it is");

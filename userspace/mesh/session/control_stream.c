@@ -210,6 +210,8 @@ static void hello_renew(struct mesh_session *session, const struct mesh_hello *h
 {
 	struct mesh *mesh = session->mesh;
 
+	if (session->peer->record.caps == hello->caps)
+		return;
 	session->peer->record.caps = hello->caps;
 	mesh_peers_changed(&mesh->peers, session->peer, mesh->now_ns);
 }

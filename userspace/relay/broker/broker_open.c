@@ -214,7 +214,7 @@ bool relay_broker_guest_open(struct relay_broker *broker, const uint8_t *guest,
 	struct refusal own;
 
 	broker->stats.asked_cnt++;
-	refusal = open_begin(broker, &opening, &own);
+	refusal = broker->is_off ? &off : open_begin(broker, &opening, &own);
 	if (refusal)
 		refuse(broker, NULL, refusal);
 	return !refusal;
@@ -290,7 +290,8 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		return &busy;
 	if (!relay_broker_opener_look(broker, ask->opener->key, &paths[0], &is_guest) ||
 	    !relay_broker_session_look(broker, ask->peer, &paths[1]) || is_guest != !ask->opening ||
-	    (ask->opener->is_guest != is_guest && !list_is_empty(&ask->opener->legs)))
+	    (ask->opener->is_guest != is_guest && !list_is_empty(&ask->opener->legs)) ||
+	    (ends[1]->is_guest && !list_is_empty(&ends[1]->legs)))
 		refusal = &left;
 	else if (ask->has_grant && terms.grant == RELAY_NO_GRANT)
 		refusal = &grant_gone;
@@ -303,6 +304,9 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		refusal = &full;
 	/* A flow that made room may have been the peer's last. */
 	ends[1] = relay_broker_end_make(broker, ask->peer);
+	/* Its session is the leg. What it was as a client over WebSocket is over. */
+	if (!refusal)
+		ends[1]->is_guest = false;
 	if (!refusal && !legs_set(broker, *out_id, ends, paths))
 		refusal = &same_addr;
 	if (!refusal)

@@ -10,7 +10,8 @@ const char *relay_role_word(enum relay_role_why why)
 		[RELAY_ROLE_IS_OFF] = "relay.enabled is no",
 		[RELAY_ROLE_IS_ON] = "relay.enabled is yes",
 		[RELAY_ROLE_HIDDEN] = "other nodes cannot dial this one, as far as it is known",
-		[RELAY_ROLE_LITTLE] = "its contribution has not come to 10 points",
+		[RELAY_ROLE_LITTLE] =
+			"its contribution has not come to 10 points since it was started",
 		[RELAY_ROLE_ENOUGH] = "its contribution came to 10 points, and is not below 2",
 		[RELAY_ROLE_IDLE] = "its contribution fell below 2 points",
 	};
