@@ -242,6 +242,7 @@ static void on_kept(void *ctx)
 	locate_publish_changed(node->locate->publish, node->home->now_ns);
 	node_fabric_relays_changed(node->fabric, node->home->now_ns);
 	node_sharing_relays_changed(node->sharing, node->home->now_ns);
+	relay_slots_kept(node->relay_slots, node->home->now_ns);
 }
 
 static void on_probe(void *ctx, const uint8_t *key)

@@ -10,7 +10,8 @@
 #include "store/store.h"
 
 /* How often the wall clock is looked at for the end of a month. */
-#define LOOK_NS (20 * NS_PER_S)
+#define LOOK_NS	      (20 * NS_PER_S)
+#define EMPTY_LOOK_NS (60 * NS_PER_S) /* without rows: at the month alone */
 
 void relay_receipts_config_defaults(struct relay_receipts_config *config)
 {
@@ -124,6 +125,7 @@ void relay_receipts_free(struct relay_receipts *receipts)
 void relay_receipts_turn(struct relay_receipts *receipts, uint64_t now_ns, uint64_t wall_s)
 {
 	uint32_t month = relay_month_of(wall_s);
+	uint64_t look_ns;
 
 	if (now_ns > receipts->now_ns)
 		receipts->now_ns = now_ns;
@@ -135,8 +137,9 @@ void relay_receipts_turn(struct relay_receipts *receipts, uint64_t now_ns, uint6
 	}
 	relay_receipts_ask_turn(receipts);
 	relay_receipts_rows_save(receipts);
-	if (receipts->next_ns > receipts->now_ns + LOOK_NS)
-		receipts->next_ns = receipts->now_ns + LOOK_NS;
+	look_ns = receipts->now_ns + (receipts->stats.row_cnt ? LOOK_NS : EMPTY_LOOK_NS);
+	if (receipts->next_ns > look_ns)
+		receipts->next_ns = look_ns;
 }
 
 uint64_t relay_receipts_next_ns(const struct relay_receipts *receipts)

@@ -68,6 +68,9 @@ uint64_t relay_slots_next_ns(const struct relay_slots *slots);
 /* relay_slots_session: a session with key is there; a relay that restarted is asked at once. */
 void relay_slots_session(struct relay_slots *slots, const uint8_t *key, uint64_t now_ns);
 
+/* relay_slots_kept: kept says something else now. Takes NULL. */
+void relay_slots_kept(struct relay_slots *slots, uint64_t now_ns);
+
 /*
  * relay_slots_ask asks relay for the key behind slot. done is called once, unless it is cancelled by
  * the same arg. 0, WEFT_EFULL (eight at a time) or what the mesh says.

@@ -8,7 +8,7 @@
 #include "base/monotonic.h"
 #include "slots_state.h"
 
-#define LOOK_NS	       (5 * NS_PER_S) /* at the relays that are kept */
+#define LOOK_NS	       (60 * NS_PER_S) /* at the relays that are kept, besides relay_slots_kept */
 #define ASK_TIMEOUT_NS (10 * NS_PER_S)
 #define RETRY_NS       (30 * NS_PER_S)
 #define LIFE_MIN_S     30u
@@ -143,6 +143,14 @@ void relay_slots_session(struct relay_slots *slots, const uint8_t *key, uint64_t
 		own->next_ns = now_ns;
 		slots->next_ns = now_ns;
 	}
+}
+
+void relay_slots_kept(struct relay_slots *slots, uint64_t now_ns)
+{
+	if (!slots)
+		return;
+	slots->looked_ns = 0;
+	slots->next_ns = now_ns;
 }
 
 /* --- slots of others --- */
