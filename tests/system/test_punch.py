@@ -177,6 +177,9 @@ def cut_pair(lab, asker):
         return done["answered"], done["session_id"]
 
     begun_s = meet(daemons["a1"], daemons["b1"])
+    wait_for(lambda: any(peer["node_id"] == other and peer["connected"]
+                         for peer in daemons[asker].call("ListPeers")["peers"]),
+             f"{asker} has the session as well")
     session = ping()
     wait_direct(daemons["a1"], ids["b1"], begun_s, "the pair")
     time.sleep(5)  # the other end validates the path that it came from for three seconds
