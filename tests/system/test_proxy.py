@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, WEFTD, check, check_eq, need_root, run, wait_for
+from sessions import node_id, pings, transport_of
 
 LISTEN = ["0.0.0.0:7000"]
 PLAIN = "[dht]\nenabled = no\n"
@@ -60,10 +61,6 @@ class Proxy:
         return self.log.read_text().split("\n")[1:-1]
 
 
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
-
-
 def place(lab, *words, config=PROXY + PLAIN):
     namespaces = network(lab)
     proxy = Proxy(lab, namespaces["proxy"], *words)
@@ -84,15 +81,6 @@ def with_b(lab, namespaces, relay, a, name="b"):
     wait_for(lambda: sum(row["connected"] for row in relay.json("peer", "list")["peers"]) == 2,
              "the relay knows both sessions")
     return b
-
-
-def transport_of(daemon, peer):
-    row = daemon.json("peer", "show", node_id(peer))["peer"]
-    return row["connected"] and row["transport"]
-
-
-def pings(a, b):
-    return a.weft("peer", "ping", node_id(b), "--count", "1").returncode == OK
 
 
 def meets(a, b):

@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, check, check_eq, run, wait_for
+from sessions import node_id, pings, transport_of
 
 LISTEN = ["0.0.0.0:7000"]
 PLAIN = "[dht]\nenabled = no\n"
@@ -31,10 +32,6 @@ def drop(netns, rules):
                           capture_output=True)
     if done.returncode:
         raise Skip(f"no nftables here: {done.stderr}")
-
-
-def node_id(daemon):
-    return daemon.json("node", "id")["node_id"]
 
 
 def settles(netns):
@@ -70,24 +67,15 @@ def apart():
     return DROPS.format("ip saddr 10.77.0.2", "ip daddr 10.77.0.2")
 
 
-def transport_of(daemon, peer):
-    row = daemon.json("peer", "show", node_id(peer))["peer"]
-    return row["connected"] and row["transport"]
-
-
-def ping(a, b):
-    return a.weft("peer", "ping", node_id(b), "--count", "1").returncode == OK
-
-
 def meets(a, b):
     begin = time.monotonic()
     done = a.weft("peer", "connect", node_id(b))
     took = time.monotonic() - begin
     check_eq(done.returncode, OK, f"{a.name} reaches {b.name}: {done.stderr}")
     check(took < SOON_S, f"after {took:.1f} s")
-    wait_for(lambda: ping(b, a), "a ping back")
+    wait_for(lambda: pings(b, a), "a ping back")
     check_eq((transport_of(a, b), transport_of(b, a)), ("relay", "relay"), "by the relay")
-    check(ping(a, b) and ping(b, a), "pings both ways")
+    check(pings(a, b) and pings(b, a), "pings both ways")
 
 
 def test_two_nodes_without_udp_meet(lab):
@@ -112,7 +100,7 @@ def test_a_node_with_udp_reaches_one_without(lab):
 def test_several_workers_of_a_relay_pass_datagrams_on(lab):
     _, a, b = place(lab, relay_config=RELAY + "[node]\nworkers = 4\n")
     meets(a, b)
-    check(all(ping(*pair) for pair in ((a, b), (b, a)) * 10), "twenty pings")
+    check(all(pings(*pair) for pair in ((a, b), (b, a)) * 10), "twenty pings")
 
 
 def test_a_node_without_udp_keeps_relays_by_itself(lab):
@@ -133,7 +121,7 @@ def test_they_answer_again_soon_after_kill_9_of_the_relay(lab):
     time.sleep(0.3)
     relay.start()
     up = time.monotonic()
-    wait_for(lambda: ping(a, b), "a ping after the restart")
+    wait_for(lambda: pings(a, b), "a ping after the restart")
     took = time.monotonic() - up
     print(f"# answered {took:.2f} s after the relay was ready")
     check(took < 2, f"{took:.2f} s")
