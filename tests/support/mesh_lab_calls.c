@@ -138,6 +138,8 @@ void mesh_lab_hear_answer(struct mesh *node, uint32_t id, struct cursor *c)
 
 		reply.code = cursor_be32(&error);
 		reply.not_before_ns = cursor_be64(&error);
+		if (reply.not_before_ns)
+			reply.not_before_ns += node->lab->now_ns;
 		reply.err = code_err(reply.code);
 	} else if (request->answer.len > request->ask.reply_cap) {
 		reply.err = WEFT_ETOOLARGE;
