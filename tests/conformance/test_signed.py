@@ -187,7 +187,7 @@ def test_a_relay_receipt_has_both_signatures(lab):
     check(verifies("relayreceipt", wrapper), "the relay's signature")
     check(not verifies("relayreceipt", claim_wrapper), "a claim is no receipt")
     check_eq((claim[0], wrapper[1] != claim_wrapper[1]), (wrapper[1], True), "the relay, and another key")
-    check_eq([claim[key] for key in range(2, 7)], [2, 5000000, 80000000, 1000, 2000], "serial and counts")
+    check_eq([claim[key] for key in range(2, 5)], [2, 5000000, 80000000], "serial and counts")
     check_eq((receipt[1], receipt[2]), (4990000, 80010000), "the relay's counts")
     for own, other in ((claim[3], receipt[1]), (claim[4], receipt[2])):
         check(abs(own - other) <= 2**18 + max(own, other) // 4, "they agree")

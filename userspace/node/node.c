@@ -251,6 +251,7 @@ static void node_free_above_store(struct node *node)
 	worker_close(node->home);
 	relay_end_free(node->relay_end);
 	relay_slots_free(node->relay_slots);
+	relay_settle(node->relay);
 	relay_receipts_free(node->relay_receipts);
 	node->relay_receipts = NULL;
 	node_sharing_free(node->sharing);

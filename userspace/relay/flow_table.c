@@ -509,3 +509,10 @@ void relay_flows_sweep(struct relay *relay)
 			flow_look(relay, &relay->flows[relay->sweep_idx]);
 	}
 }
+
+void relay_settle(struct relay *relay)
+{
+	for (uint32_t idx = 0; relay && idx < relay->tables.flow_cnt; idx++)
+		if (relay->tables.flows[idx].state == WEFT_RELAY_OPEN)
+			(void)flow_charge(relay, &relay->flows[idx]);
+}

@@ -160,6 +160,8 @@ WEFT_MUST_CHECK
 int relay_flow_renew(struct relay *relay, struct relay_flow_id id);
 /* relay_flow_settle: what the flow carried until now is charged, and on_carried is called. */
 void relay_flow_settle(struct relay *relay, struct relay_flow_id id);
+/* relay_settle: relay_flow_settle for each open flow. Takes NULL. */
+void relay_settle(struct relay *relay);
 /* relay_flow_close: one that is not open is left alone. */
 void relay_flow_close(struct relay *relay, struct relay_flow_id id);
 

@@ -450,7 +450,6 @@ static void make_claim(struct writer *w)
 		.month = relay_month_of(TIME_S),
 		.serial = 2,
 		.counted = {5000000, 80000000},
-		.before = {1000, 2000},
 		.made_s = TIME_S,
 	};
 

@@ -13,7 +13,8 @@ static const char *why_text(struct varlink_blocks *blocks, const struct relay_re
 	if (!row->has_counts)
 		return "the relay refused the claim, or its answer did not verify";
 	snprintf(text, sizeof(text),
-		 "this node counted %llu sent and %llu received, the other one %llu and %llu",
+		 "of the month this node counted %llu sent and %llu received, the other one %llu "
+		 "and %llu",
 		 (unsigned long long)row->refused_own.sent,
 		 (unsigned long long)row->refused_own.received,
 		 (unsigned long long)row->refused_other.sent,

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/monotonic.h"
 #include "crypto/node_key.h"
 #include "receipts_state.h"
 #include "relay/messages/relay_messages.h"
@@ -33,14 +34,8 @@ struct answering {
 	struct relay_claim_message message;
 	struct relay_claim claim;
 	struct receipt_row *row;
+	struct verdict early; /* says how long to wait */
 };
-
-void relay_receipts_count_subtract(struct relay_count *count, const struct relay_count *counted)
-{
-	count->sent -= counted->sent < count->sent ? counted->sent : count->sent;
-	count->received -=
-		counted->received < count->received ? counted->received : count->received;
-}
 
 /* --- judging --- */
 
@@ -73,11 +68,12 @@ static struct receipt_row *row_of_claim(struct relay_receipts *receipts,
 		relay_receipts_row_find(receipts, RELAY_SIDE_RELAY, claim->owner, claim->month);
 	struct receipt_row *own =
 		relay_receipts_row_find(receipts, RELAY_SIDE_RELAY, claim->owner, receipts->month);
-	struct relay_count pending;
+	struct relay_count pending, doubtful;
 
 	if (!own || own == row || (!own->pending.sent && !own->pending.received))
 		return row;
 	pending = own->pending;
+	doubtful = own->doubtful;
 	if (!row)
 		row = relay_receipts_row_make(receipts, RELAY_SIDE_RELAY, claim->owner,
 					      claim->month);
@@ -86,9 +82,9 @@ static struct receipt_row *row_of_claim(struct relay_receipts *receipts,
 	/* A row that made room may have been that one. */
 	own = relay_receipts_row_find(receipts, RELAY_SIDE_RELAY, claim->owner, receipts->month);
 	if (own)
-		own->pending = (struct relay_count){.sent = 0};
-	row->pending.sent += pending.sent;
-	row->pending.received += pending.received;
+		relay_receipts_row_uncount(own);
+	relay_receipts_row_count(row, &pending);
+	row->doubtful = relay_receipts_count_sum(&row->doubtful, &doubtful);
 	return row;
 }
 
@@ -107,7 +103,7 @@ static void last_adopt(const struct relay_receipts *receipts, const struct answe
 	    memcmp(last.relay, node_key_public(receipts->params.key), MESH_KEY_LEN) != 0 ||
 	    relay_receipt_verify(message->last, message->last_len) < 0)
 		return;
-	relay_receipts_row_set(row, message->last, message->last_len, &last);
+	relay_receipts_row_adopt(row, message->last, message->last_len, &last);
 }
 
 static const struct verdict *chain_judge(const struct relay_receipts *receipts,
@@ -121,8 +117,8 @@ static const struct verdict *chain_judge(const struct relay_receipts *receipts,
 	if (relay_claim_verify(answering->message.claim, answering->message.claim_len) < 0)
 		return &forged;
 	last_adopt(receipts, answering);
-	if (claim->serial != row->serial + 1 || claim->before.sent != row->total.sent ||
-	    claim->before.received != row->total.received)
+	if (claim->serial != row->serial + 1 || claim->counted.sent < row->base_claimed.sent ||
+	    claim->counted.received < row->base_claimed.received)
 		return &unchained;
 	return NULL;
 }
@@ -154,14 +150,14 @@ static void answer_counts(struct relay_receipts *receipts, const struct mesh_cal
 			  struct answering *answering)
 {
 	struct receipt_row *row = answering->row;
-	const struct relay_receipt_message message = {.counted = row->pending};
+	const struct relay_receipt_message message = {.counted = relay_receipts_row_counted(row)};
 
 	receipts->stats.disagreed_cnt++;
 	row->refused_cnt++;
 	row->has_counts = true;
-	row->refused_own = row->pending;
+	row->refused_own = message.counted;
 	row->refused_other = answering->claim.counted;
-	row->pending = (struct relay_count){.sent = 0};
+	relay_receipts_row_uncount(row);
 	answer(receipts, call, &message);
 }
 
@@ -173,7 +169,7 @@ static const struct verdict *receipt_sign(struct relay_receipts *receipts,
 		.claim = answering->claim,
 		.claim_bytes = answering->message.claim,
 		.claim_len = answering->message.claim_len,
-		.counted = row->pending,
+		.counted = relay_receipts_row_counted(row),
 		.made_s = receipts->wall_s,
 	};
 	uint8_t bytes[RELAY_RECEIPT_LEN_MAX];
@@ -182,10 +178,26 @@ static const struct verdict *receipt_sign(struct relay_receipts *receipts,
 	relay_receipt_write(&w, receipts->params.key, &receipt);
 	if (w.bad)
 		return &mistaken;
-	row->pending = (struct relay_count){.sent = 0};
+	relay_receipts_row_uncount(row);
 	relay_receipts_row_set(row, bytes, writer_len(&w), &receipt);
+	row->signed_ns = receipts->now_ns;
 	receipts->stats.signed_cnt++;
 	return NULL;
+}
+
+/* A receipt bears the counts of all before, so nothing waits for one but its date. */
+static bool is_early(const struct relay_receipts *receipts, struct answering *answering)
+{
+	const struct receipt_row *row = answering->row;
+	uint64_t at_ns = row->signed_ns + RELAY_CLAIM_GAP_NS;
+
+	if (!row->signed_ns || receipts->now_ns >= at_ns ||
+	    answering->claim.serial != row->serial + 1)
+		return false;
+	answering->early =
+		(struct verdict){MESH_CODE_BUSY, (at_ns - receipts->now_ns) / NS_PER_MS + 1,
+				 "a receipt of this month is signed each minute at most"};
+	return true;
 }
 
 static const struct verdict *claim_answer(struct relay_receipts *receipts,
@@ -193,6 +205,7 @@ static const struct verdict *claim_answer(struct relay_receipts *receipts,
 {
 	const struct relay_receipts_params *params = &receipts->params;
 	const struct verdict *verdict;
+	struct relay_count counted;
 	struct receipt_row *row;
 
 	row = relay_receipts_row_find(receipts, RELAY_SIDE_RELAY, call->peer_key,
@@ -209,6 +222,8 @@ static const struct verdict *claim_answer(struct relay_receipts *receipts,
 	    answering->claim.serial == row->serial + 1)
 		return &nothing;
 	row->answered_ns = receipts->now_ns;
+	if (is_early(receipts, answering))
+		return &answering->early;
 	verdict = chain_judge(receipts, answering);
 	/* The owner lost that receipt, or holds another one: it goes on from this one. */
 	if (verdict == &unchained && row->len && answering->claim.serial <= row->serial + 1) {
@@ -218,7 +233,8 @@ static const struct verdict *claim_answer(struct relay_receipts *receipts,
 	}
 	if (verdict)
 		return verdict;
-	if (!relay_count_agrees(&row->pending, &answering->claim.counted)) {
+	counted = relay_receipts_row_counted(row);
+	if (!relay_count_agrees(&counted, &answering->claim.counted)) {
 		answer_counts(receipts, call, answering);
 		return NULL;
 	}

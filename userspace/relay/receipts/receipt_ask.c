@@ -59,9 +59,19 @@ static uint64_t due_ns(const struct receipt_row *row)
 static void claim_end(struct receipt_row *row)
 {
 	relay_receipts_count_subtract(&row->pending, &row->claimed);
+	row->doubtful = (struct relay_count){.sent = 0};
 	row->claim_len = 0;
 	row->fail_cnt = 0;
 	row->since_ns = has_pending(row) ? row->receipts->now_ns : 0;
+	relay_receipts_row_changed(row, RELAY_COUNT_SAVE_LEN);
+}
+
+/* It was not answered. The relay may have signed it all the same, and what it counted is pending. */
+static void claim_drop(struct receipt_row *row)
+{
+	row->doubtful = row->claimed;
+	row->claim_len = 0;
+	row->fail_cnt = 0;
 }
 
 static void claim_failed(struct receipt_row *row, const struct mesh_reply *reply)
@@ -74,10 +84,8 @@ static void claim_failed(struct receipt_row *row, const struct mesh_reply *reply
 	if (reply && reply->not_before_ns)
 		row->retry_ns = reply->not_before_ns;
 	/* What it counted goes into the next one. */
-	if (++row->fail_cnt >= FAIL_MAX) {
-		row->claim_len = 0;
-		row->fail_cnt = 0;
-	}
+	if (++row->fail_cnt >= FAIL_MAX)
+		claim_drop(row);
 }
 
 static void claim_refused(struct receipt_row *row, const struct relay_receipt_message *message)
@@ -86,7 +94,7 @@ static void claim_refused(struct receipt_row *row, const struct relay_receipt_me
 	row->refused_cnt++;
 	row->has_counts = message != NULL;
 	if (message) {
-		row->refused_own = row->claimed;
+		row->refused_own = relay_receipts_count_sum(&row->base, &row->claimed);
 		row->refused_other = message->counted;
 	}
 	claim_end(row);
@@ -119,8 +127,8 @@ static void receipt_take(struct receipt_row *row, const struct relay_receipt_mes
 	is_answer = receipt.claim_len == row->claim_len &&
 		    memcmp(receipt.claim_bytes, row->claim, row->claim_len) == 0;
 	receipts->stats.got_cnt++;
-	relay_receipts_row_set(row, message->receipt, message->receipt_len, &receipt);
 	if (is_answer) {
+		relay_receipts_row_set(row, message->receipt, message->receipt_len, &receipt);
 		claim_end(row);
 		return;
 	}
@@ -129,6 +137,7 @@ static void receipt_take(struct receipt_row *row, const struct relay_receipt_mes
 		return;
 	}
 	/* This node lost that receipt: what it counted since is in none, and follows from it. */
+	relay_receipts_row_adopt(row, message->receipt, message->receipt_len, &receipt);
 	row->claim_len = 0;
 	row->fail_cnt = 0;
 	row->retry_ns = receipts->now_ns + RELAY_ANSWER_GAP_NS;
@@ -173,8 +182,7 @@ static bool claim_make(struct receipt_row *row)
 	struct relay_claim claim = {
 		.month = row->name.month,
 		.serial = row->serial + 1,
-		.counted = row->pending,
-		.before = row->total,
+		.counted = relay_receipts_row_counted(row),
 		.made_s = receipts->wall_s,
 	};
 	struct writer w = writer_of(row->claim, sizeof(row->claim));
@@ -235,7 +243,7 @@ static void row_ask(struct receipt_row *row)
 	}
 	/* A relay takes none that is older; its count goes into the next. */
 	if (row->claim_len && receipts->now_ns - row->asked_ns >= RELAY_CLAIM_LIFE_S * NS_PER_S)
-		row->claim_len = 0;
+		claim_drop(row);
 	if (row->claim_len || claim_make(row))
 		claim_send(row, &path.remote);
 }

@@ -24,11 +24,7 @@ static const struct cbor_field claim_fields[] = {
 	 .max = RELAY_RECEIPT_BYTES_MAX},
 	{4, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_claim, counted.received),
 	 .max = RELAY_RECEIPT_BYTES_MAX},
-	{5, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_claim, before.sent),
-	 .max = RELAY_RECEIPT_BYTES_MAX},
-	{6, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_claim, before.received),
-	 .max = RELAY_RECEIPT_BYTES_MAX},
-	{7, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_claim, made_s), .max = INT64_MAX},
+	{5, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_claim, made_s), .max = INT64_MAX},
 };
 static const struct cbor_table claim_table = {CBOR_FIELDS(claim_fields), .is_closed = true};
 
@@ -77,13 +73,7 @@ struct relay_count relay_count_smaller(const struct relay_count *a, const struct
 
 struct relay_count relay_receipt_total(const struct relay_receipt *receipt)
 {
-	const struct relay_claim *claim = &receipt->claim;
-	struct relay_count agreed = relay_count_smaller(&claim->counted, &receipt->counted);
-
-	/* Each is at most 2^60. */
-	agreed.sent += claim->before.sent;
-	agreed.received += claim->before.received;
-	return agreed;
+	return relay_count_smaller(&receipt->claim.counted, &receipt->counted);
 }
 
 /* --- bytes --- */

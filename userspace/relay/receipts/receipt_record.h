@@ -17,14 +17,14 @@ struct node_key;
  * signs a receipt around the claim, with its own count. Both are signed objects (crypto/signed.h).
  * Pure.
  *
- * Receipts of one owner, relay and month are a chain: each counts what went since the one before,
- * and has the sum of all before. So the newest one stands for the month. What counts is the smaller
- * of both counts, in each direction by itself. So neither signer gains by a count that is too high.
+ * Both counts are of the month so far, so the newest receipt stands for the month. The tolerance is one
+ * of the month as well, however many receipts there are. What counts is the
+ * smaller count, in each direction by itself. So neither signer gains by a count that is too high.
  *
  * A claim has the tag "relayclaim" and this body; another field makes it malformed:
  *
  *	0 relay 32 | 1 month, since 1970, of UTC | 2 serial in the month, from 1 | 3 sent | 4 received
- *	5 sent before | 6 received before | 7 when, seconds since 1970
+ *	5 when, seconds since 1970
  *
  * A receipt has the tag "relayreceipt": 0 claim | 1 sent | 2 received | 3 when. Sent is what the
  * owner sent to its peers. Bytes are those of QUIC packets, without the label and what is before it.
@@ -39,7 +39,7 @@ struct node_key;
 #define RELAY_RECEIPT_MONTH_MAX 0xffffu	     /* the year 7431 */
 
 /*
- * Two counts of one period agree if they differ by no more than this and a part of the larger one.
+ * Two counts of a month agree if they differ by no more than this and a part of the larger one.
  * Packets that are lost before the relay, or that it drops for a rate, are in one count alone.
  */
 #define RELAY_RECEIPT_SLACK	 (256u << 10)
@@ -57,7 +57,7 @@ struct relay_claim {
 	uint8_t relay[32];
 	uint32_t month;
 	uint32_t serial;
-	struct relay_count counted, before;
+	struct relay_count counted; /* of the month so far */
 	uint64_t made_s;
 };
 
@@ -67,7 +67,7 @@ struct relay_receipt {
 	struct relay_claim claim;
 	const uint8_t *claim_bytes;
 	size_t claim_len;
-	struct relay_count counted;
+	struct relay_count counted; /* of the month so far */
 	uint64_t made_s;
 };
 

@@ -7,7 +7,6 @@
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "receipts_state.h"
-#include "store/store.h"
 
 /* How often the wall clock is looked at for the end of a month. */
 #define LOOK_NS	      (20 * NS_PER_S)
@@ -23,6 +22,7 @@ struct relay_receipts_config relay_receipts_config_of(const struct relay_receipt
 {
 	struct relay_receipts_config of = *config;
 
+	of.row_stored_cap = config->row_cap;
 	if (!is_relay && of.row_cap > RELAY_RECEIPTS_OWNER_CAP)
 		of.row_cap = RELAY_RECEIPTS_OWNER_CAP;
 	return of;
@@ -37,6 +37,7 @@ static int lay_out(struct relay_receipts *receipts)
 	list_init(&receipts->free_rows);
 	list_init(&receipts->sides[RELAY_SIDE_RELAY]);
 	list_init(&receipts->sides[RELAY_SIDE_OWNER]);
+	list_init(&receipts->changed);
 	if (err < 0 || (err = relay_receipts_rows_init(receipts)) < 0)
 		return err;
 	arena_fit(&receipts->arena);
@@ -64,9 +65,11 @@ size_t relay_receipts_footprint(const struct relay_receipts_config *config)
 static int receipts_open(struct relay_receipts *receipts)
 {
 	const struct mesh_seam *mesh = &receipts->params.mesh;
+	uint32_t dropped_cnt;
 	int err;
 
-	if ((err = lay_out(receipts)) < 0 || (err = relay_receipts_rows_load(receipts)) < 0)
+	if ((err = relay_receipts_survey(receipts, &dropped_cnt)) < 0 ||
+	    (err = lay_out(receipts)) < 0 || (err = relay_receipts_load(receipts, dropped_cnt)) < 0)
 		return err;
 	return mesh->ops->handle(mesh->mesh, MESH_RELAY_RECEIPT, relay_receipts_on_claim, receipts);
 }
@@ -108,14 +111,7 @@ void relay_receipts_free(struct relay_receipts *receipts)
 {
 	if (!receipts)
 		return;
-	if (receipts->params.store) {
-		/* A batch on its way is over before the next one, and before its owner is gone. */
-		store_flush(receipts->params.store);
-		for (uint32_t left = receipts->dirty_cnt; left && receipts->dirty_cnt; left--) {
-			relay_receipts_rows_save(receipts);
-			store_flush(receipts->params.store);
-		}
-	}
+	relay_receipts_save_all(receipts);
 	arena_close(&receipts->arena);
 	free(receipts);
 }
@@ -130,16 +126,18 @@ void relay_receipts_turn(struct relay_receipts *receipts, uint64_t now_ns, uint6
 	if (now_ns > receipts->now_ns)
 		receipts->now_ns = now_ns;
 	receipts->wall_s = wall_s;
-	/* Of a clock that was put back the later month goes on. */
-	if (month > receipts->month) {
+	if (month != receipts->month) {
 		receipts->month = month;
 		relay_receipts_rows_enter_month(receipts);
 	}
+	relay_receipts_rows_age(receipts);
 	relay_receipts_ask_turn(receipts);
-	relay_receipts_rows_save(receipts);
+	relay_receipts_save(receipts);
 	look_ns = receipts->now_ns + (receipts->stats.row_cnt ? LOOK_NS : EMPTY_LOOK_NS);
 	if (receipts->next_ns > look_ns)
 		receipts->next_ns = look_ns;
+	if (receipts->next_ns > relay_receipts_counts_next_ns(receipts))
+		receipts->next_ns = relay_receipts_counts_next_ns(receipts);
 }
 
 uint64_t relay_receipts_next_ns(const struct relay_receipts *receipts)
@@ -148,12 +146,6 @@ uint64_t relay_receipts_next_ns(const struct relay_receipts *receipts)
 }
 
 /* --- counts --- */
-
-static void count_add(struct receipt_row *row, const struct relay_count *more)
-{
-	row->pending.sent += more->sent;
-	row->pending.received += more->received;
-}
 
 void relay_receipts_carried(struct relay_receipts *receipts, const uint8_t *owner,
 			    const struct relay_count *more)
@@ -164,7 +156,7 @@ void relay_receipts_carried(struct relay_receipts *receipts, const uint8_t *owne
 		return;
 	row = relay_receipts_row_make(receipts, RELAY_SIDE_RELAY, owner, receipts->month);
 	if (row)
-		count_add(row, more);
+		relay_receipts_row_count(row, more);
 	else
 		receipts->stats.homeless_cnt++;
 }
@@ -185,7 +177,7 @@ void relay_receipts_used(struct relay_receipts *receipts, const uint8_t *relay,
 		return;
 	}
 	if (more->sent || more->received)
-		count_add(row, more);
+		relay_receipts_row_count(row, more);
 	row->is_over |= is_over;
 	receipts->next_ns = receipts->now_ns;
 }
@@ -221,6 +213,7 @@ bool relay_receipts_next(const struct relay_receipts *receipts, uint32_t *idx,
 		.month = row->name.month,
 		.serial = row->serial,
 		.total = row->total,
+		.counted = relay_receipts_row_counted(row),
 		.pending = row->pending,
 		.made_s = row->made_s,
 		.receipt = row->bytes,

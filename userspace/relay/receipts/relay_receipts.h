@@ -23,7 +23,8 @@ struct store;
  * its count as a claim (463), and the relay answers with a receipt, if its own count agrees.
  *
  *	receipts.c		life, turn, counts
- *	receipt_rows.c		the table, and its rows in the store
+ *	receipt_rows.c		the table
+ *	receipt_store.c		its rows in the store
  *	receipt_ask.c		the owner's side: when a claim is due, and the answer
  *	receipt_answer.c	the relay's side
  *	receipt_message.c	message 463
@@ -31,10 +32,16 @@ struct store;
  * A row is of one other node, month and side. It comes into being when bytes were carried, so an
  * owner that carried none fills nothing. Keys are free, so rows have fair shares by network and key.
  * A full table takes a row of the account that has most. Its owner loses the receipts here; the
- * other signer has them still.
+ * other signer has them still. Rows that are stored are all there after a start, up to row_stored_cap.
+ * Beyond it those of the oldest months go.
  *
- * Counts since the latest receipt are in memory alone: a crash loses those of an hour at most. The
- * two counts then differ, so the receipt of that hour may be refused. Later ones are not.
+ * Counts are stored as they grow. A row is stored each second once RELAY_COUNT_SAVE_LEN bytes are not,
+ * else each minute; 64 rows a second. So a crash loses less than those bytes of a row, or what
+ * it carried in a second, for each 64 rows in use. A clean stop loses nothing. A claim counts the
+ * month so far, so a loss is one that the month's tolerance has to bear.
+ *
+ * Months follow this node's clock, forth and back. Rows age by the newest month that has a receipt,
+ * which two clocks agreed on. So a clock that is a year ahead takes no receipts along.
  *
  * Home worker; nothing blocks, reads a clock or logs.
  */
@@ -48,15 +55,21 @@ struct relay_receipts;
 /* and before that at so many bytes, but once a minute at most. */
 #define RELAY_CLAIM_BYTES  (64ull << 20)
 #define RELAY_CLAIM_GAP_NS 60000000000ull
-/* A relay answers a claim of one owner that often. */
+/* A relay answers a claim of one owner that often, and signs each RELAY_CLAIM_GAP_NS. */
 #define RELAY_ANSWER_GAP_NS 5000000000ull
+/* How counts are stored; a quarter of the tolerance of a month. */
+#define RELAY_COUNT_SAVE_LEN (64u << 10)
 
 struct relay_receipts_config {
 	uint32_t row_cap;
+	uint32_t row_stored_cap; /* that many are laid out if they are stored; 0: row_cap */
 };
 #define RELAY_RECEIPTS_CAP_MIN 64u
 void relay_receipts_config_defaults(struct relay_receipts_config *config);
-/* relay_receipts_config_of: a node that is no relay has rows for the relays that it uses alone. */
+/*
+ * relay_receipts_config_of: a node that is no relay has rows for the relays that it uses, and for the
+ * receipts that it signed as a relay.
+ */
 #define RELAY_RECEIPTS_OWNER_CAP 256u
 struct relay_receipts_config relay_receipts_config_of(const struct relay_receipts_config *config,
 						      bool is_relay);
@@ -108,7 +121,8 @@ struct relay_receipts_row {
 	uint32_t month;
 	uint32_t serial;	    /* of the newest receipt; 0: there is none yet */
 	struct relay_count total;   /* agreed, of the month */
-	struct relay_count pending; /* counted since that receipt */
+	struct relay_count counted; /* here, of the month */
+	struct relay_count pending; /* of these, since that receipt */
 	uint64_t made_s;
 	const uint8_t *receipt;
 	size_t receipt_len;

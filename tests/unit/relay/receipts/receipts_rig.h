@@ -30,8 +30,8 @@ static struct mesh_lab lab;
 static struct random dice;
 static struct place nodes[NODES];
 static unsigned node_cnt;
-static uint64_t wall_ahead_s;
-static bool shares_network; /* of the keys that carried bytes */
+static uint64_t wall_ahead_s, relays_ahead_s; /* of the lab's clock; of that of all others */
+static bool shares_network;		      /* of the keys that carried bytes */
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
 static inline uint64_t wall_s(void)
@@ -43,7 +43,8 @@ static inline void on_turn(void *ctx, uint64_t now_ns)
 {
 	struct place *place = ctx;
 
-	relay_receipts_turn(place->receipts, now_ns, wall_s());
+	relay_receipts_turn(place->receipts, now_ns,
+			    wall_s() + (place == nodes ? relays_ahead_s : 0));
 	if (place->store)
 		(void)store_reap(place->store);
 }
@@ -70,17 +71,17 @@ static inline bool on_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 
 static const struct mesh_neighbour_ops neighbours = {.path = on_path};
 
-static inline void receipts_start(struct place *place, uint32_t row_cap)
+static inline void receipts_start_with(struct place *place, struct relay_receipts_config config)
 {
 	const struct relay_receipts_params params = {
-		.config = {.row_cap = row_cap},
+		.config = config,
 		.key = place->key,
 		.store = place->store,
 		.mesh = mesh_lab_seam_of(place->node),
 		.neighbours = &neighbours,
 		.random = &dice,
 		.now_ns = lab.now_ns,
-		.wall_s = wall_s(),
+		.wall_s = wall_s() + (place == nodes ? relays_ahead_s : 0),
 	};
 
 	if (relay_receipts_new(&params, &place->receipts) < 0)
@@ -88,6 +89,11 @@ static inline void receipts_start(struct place *place, uint32_t row_cap)
 	place->node->expire = on_turn;
 	place->node->next_ns = on_next_ns;
 	place->node->ctx = place;
+}
+
+static inline void receipts_start(struct place *place, uint32_t row_cap)
+{
+	receipts_start_with(place, (struct relay_receipts_config){.row_cap = row_cap});
 }
 
 static inline struct place *node_add(struct store *store)
@@ -123,7 +129,7 @@ static inline void begin(void)
 	mesh_lab_init(&lab, 4, NODES, &calm);
 	lab.idle_ns = 1000000 * NS_PER_S;
 	node_cnt = 0;
-	wall_ahead_s = 0;
+	wall_ahead_s = relays_ahead_s = 0;
 	shares_network = false;
 	(void)node_add(NULL);
 }
@@ -149,7 +155,7 @@ static inline void count(struct place *owner, struct relay_count own, struct rel
 {
 	relay_receipts_used(owner->receipts, nodes[0].node->key, &own, false);
 	relay_receipts_carried(nodes[0].receipts, owner->node->key, &relays);
-	owner->node->due_ns = lab.now_ns;
+	owner->node->due_ns = nodes[0].node->due_ns = lab.now_ns;
 }
 
 static inline void count_same(struct place *owner, uint64_t sent, uint64_t received)

@@ -112,20 +112,65 @@ static void test_an_answer_that_was_lost_is_given_again(void)
 	mesh_lab_ask(owner->node, nodes[0].node, MESH_RELAY_RECEIPT, "", 0, &asked);
 	/* It has lost its counts, too. Its next claim has the serial of the receipt that is there. */
 	count_same(owner, 30, 40);
-	run_ns(30 * NS_PER_S);
+	run_ns(RELAY_CLAIM_GAP_NS + 30 * NS_PER_S);
 	CHECK_EQ(stats(&nodes[0]).repeated_cnt, 1);
 	check_both(owner, 2, (struct relay_count){1030, 2040});
 	end_all();
 }
 
-static void relay_restart(struct store *store)
+/* Its counts are stored, and the receipt that it lost has them: none is counted twice. */
+static void test_counts_that_a_lost_receipt_has_are_not_counted_again(void)
+{
+	static char dir[SCRATCH_CAP];
+	struct relay_receipts_row mine;
+	struct store *store;
+	struct place *owner;
+
+	scratch_make(dir);
+	begin();
+	store = scratch_store(dir, true);
+	owner = owner_add(store);
+	count_same(owner, RELAY_COUNT_SAVE_LEN, 2000);
+	run_ns(9 * NS_PER_S);
+	/* Its answer is on its way. */
+	for (unsigned i = 0; i < 1000 && !stats(&nodes[0]).signed_cnt; i++)
+		run_ns(2 * NS_PER_MS);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).serial, 1);
+	relay_receipts_stop(owner->receipts);
+	mesh_lab_down(owner->node);
+	store_freeze(store);
+	relay_receipts_free(owner->receipts);
+	store_crash(store);
+	store = owner->store = scratch_store(dir, true);
+	mesh_lab_up(owner->node);
+	receipts_start(owner, RELAY_RECEIPTS_CAP_MIN);
+	CHECK_EQ(row_of(owner, &nodes[0], 0).serial, 0);
+	CHECK_EQ(row_of(owner, &nodes[0], 0).pending.sent, RELAY_COUNT_SAVE_LEN);
+	mesh_lab_ask(owner->node, nodes[0].node, MESH_RELAY_RECEIPT, "", 0, &asked);
+	count_same(owner, 30, 40);
+	run_ns(RELAY_CLAIM_GAP_NS + 30 * NS_PER_S);
+	mine = row_of(owner, &nodes[0], 0);
+	CHECK_EQ(mine.counted.sent, RELAY_COUNT_SAVE_LEN + 30);
+	check_both(owner, 2, (struct relay_count){RELAY_COUNT_SAVE_LEN + 30, 2040});
+	end_all();
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void relay_restart_with(struct store *store, struct relay_receipts_config config)
 {
 	relay_receipts_stop(nodes[0].receipts);
 	mesh_lab_down(nodes[0].node);
 	relay_receipts_free(nodes[0].receipts);
 	mesh_lab_up(nodes[0].node);
 	nodes[0].store = store;
-	receipts_start(&nodes[0], RELAY_RECEIPTS_CAP_MIN);
+	receipts_start_with(&nodes[0], config);
+}
+
+static void relay_restart(struct store *store)
+{
+	relay_restart_with(store,
+			   (struct relay_receipts_config){.row_cap = RELAY_RECEIPTS_CAP_MIN});
 }
 
 static void test_a_relay_that_lost_its_store_goes_on_from_the_owners_receipt(void)
@@ -144,8 +189,24 @@ static void test_a_relay_that_lost_its_store_goes_on_from_the_owners_receipt(voi
 	end_all();
 }
 
-static void test_receipts_are_there_after_a_crash(void)
+/* kill -9, and a start with room for so many rows. */
+static struct store *relay_crash(const char *dir, struct store *store, uint32_t row_cap)
 {
+	store_freeze(store);
+	relay_receipts_stop(nodes[0].receipts);
+	relay_receipts_free(nodes[0].receipts);
+	store_crash(store);
+	mesh_lab_down(nodes[0].node);
+	mesh_lab_up(nodes[0].node);
+	store = nodes[0].store = scratch_store(dir, true);
+	receipts_start(&nodes[0], row_cap);
+	return store;
+}
+
+/* All but the newest bytes: fewer than RELAY_COUNT_SAVE_LEN, or those of a second. */
+static void test_receipts_and_counts_are_there_after_a_crash(void)
+{
+	const uint64_t many = RELAY_COUNT_SAVE_LEN;
 	static char dir[SCRATCH_CAP];
 	struct store *store;
 	struct place *owner;
@@ -158,18 +219,112 @@ static void test_receipts_are_there_after_a_crash(void)
 	count_same(owner, 1000, 2000);
 	run_ns(60 * NS_PER_S);
 	check_both(owner, 1, (struct relay_count){1000, 2000});
-	/* What the next one counts is lost with the process. */
-	count_same(owner, 7, 7);
-	store_freeze(store);
-	relay_receipts_stop(nodes[0].receipts);
-	relay_receipts_free(nodes[0].receipts);
-	store_crash(store);
-	mesh_lab_down(nodes[0].node);
-	mesh_lab_up(nodes[0].node);
-	store = nodes[0].store = scratch_store(dir, true);
-	receipts_start(&nodes[0], RELAY_RECEIPTS_CAP_MIN);
+	count_same(owner, many, 7);
+	run_ns(2 * NS_PER_S);
+	count_same(owner, many - 1, 0);
+	run_ns(2 * NS_PER_S);
+	store = relay_crash(dir, store, RELAY_RECEIPTS_CAP_MIN);
 	check_both(owner, 1, (struct relay_count){1000, 2000});
-	CHECK_EQ(row_of(&nodes[0], owner, 0).pending.sent, 0);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).pending.sent, many);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).pending.received, 7);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).counted.sent, 1000 + many);
+	/* Few bytes wait for a minute, and for nothing at a clean stop. */
+	count_same(owner, many - 1, 0);
+	run_ns(62 * NS_PER_S);
+	store = relay_crash(dir, store, RELAY_RECEIPTS_CAP_MIN);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).pending.sent, 2 * many - 1);
+	count_same(owner, 1, 0);
+	relay_restart(store);
+	CHECK_EQ(row_of(&nodes[0], owner, 0).pending.sent, 2 * many);
+	end_all();
+	store_close(store);
+	scratch_remove(dir);
+}
+
+/* One row more than a batch has: all are stored after two. */
+static void test_counts_of_many_rows_are_stored_one_batch_a_second(void)
+{
+	static char dir[SCRATCH_CAP];
+	uint8_t key[MESH_KEY_LEN] = {0xee};
+	struct relay_receipts_row row;
+	struct store *store;
+	uint32_t idx = 0, cnt = 0;
+
+	scratch_make(dir);
+	begin();
+	store = scratch_store(dir, true);
+	relay_restart_with(store, (struct relay_receipts_config){.row_cap = 128});
+	for (uint8_t i = 0; i <= 64; i++) {
+		key[1] = i;
+		relay_receipts_carried(nodes[0].receipts, key,
+				       &(struct relay_count){.sent = RELAY_COUNT_SAVE_LEN});
+	}
+	nodes[0].node->due_ns = lab.now_ns;
+	run_ns(3 * NS_PER_S);
+	store = relay_crash(dir, store, 128);
+	while (relay_receipts_next(nodes[0].receipts, &idx, &row))
+		cnt += row.pending.sent == RELAY_COUNT_SAVE_LEN;
+	CHECK_EQ(cnt, 65);
+	end_all();
+	store_close(store);
+	scratch_remove(dir);
+}
+
+/* Receipts of the keys of one network and month. */
+static void fill_month(unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		count_same(&nodes[1 + i], 100, 100);
+	run_ns(RELAY_CLAIM_GAP_NS + 11 * NS_PER_S);
+}
+
+static unsigned rows_of_month(uint32_t month)
+{
+	struct relay_receipts_row row;
+	uint32_t idx = 0;
+	unsigned cnt = 0;
+
+	while (relay_receipts_next(nodes[0].receipts, &idx, &row))
+		cnt += row.month == month && row.serial == 1;
+	return cnt;
+}
+
+/* 40 in each of two months, and room for 64: the oldest ones go, and are counted. */
+static void test_less_room_hides_nothing_and_costs_the_oldest_month(void)
+{
+	static char dir[SCRATCH_CAP];
+	struct store *store;
+	uint32_t month;
+
+	scratch_make(dir);
+	begin();
+	store = scratch_store(dir, true);
+	relay_restart_with(store, (struct relay_receipts_config){.row_cap = 128});
+	for (unsigned i = 0; i < 40; i++)
+		(void)owner_add(NULL);
+	month = relay_month_of(wall_s());
+	fill_month(40);
+	while (relay_month_of(wall_s()) == month)
+		wall_ahead_s += 86400;
+	run_ns(60 * NS_PER_S);
+	fill_month(40);
+	CHECK_EQ(rows_of_month(month), 40);
+	CHECK_EQ(rows_of_month(month + 1), 40);
+	/* A node that is no relay any more keeps what it signed. */
+	relay_restart_with(store,
+			   (struct relay_receipts_config){.row_cap = 64, .row_stored_cap = 128});
+	CHECK_EQ(rows_of_month(month), 40);
+	CHECK_EQ(rows_of_month(month + 1), 40);
+	CHECK_EQ(stats(&nodes[0]).dropped_cnt, 0);
+	store = relay_crash(dir, store, 64);
+	CHECK_EQ(stats(&nodes[0]).dropped_cnt, 16);
+	CHECK_EQ(rows_of_month(month), 24);
+	CHECK_EQ(rows_of_month(month + 1), 40);
+	/* They are not hidden, but gone. */
+	store_flush(store);
+	store = relay_crash(dir, store, 128);
+	CHECK_EQ(stats(&nodes[0]).dropped_cnt, 0);
+	CHECK_EQ(rows_of_month(month), 24);
 	end_all();
 	store_close(store);
 	scratch_remove(dir);
@@ -197,12 +352,55 @@ static void test_a_month_has_its_own_receipts_and_old_months_go(void)
 	}
 	CHECK_EQ(row_of(&nodes[0], owner, first).total.sent, 1000);
 	CHECK_EQ(stats(&nodes[0]).row_cnt, RELAY_RECEIPT_MONTHS);
+	/* A month without a receipt is no age. */
 	wall_ahead_s += 32 * 86400;
+	run_ns(60 * NS_PER_S);
+	CHECK_EQ(stats(&nodes[0]).expired_cnt, 0);
+	count_same(owner, 1, 1);
 	run_ns(60 * NS_PER_S);
 	CHECK_EQ(row_of(&nodes[0], owner, first).serial, 0);
 	CHECK_EQ(row_of(owner, &nodes[0], first).serial, 0);
 	CHECK_EQ(stats(&nodes[0]).expired_cnt, 1);
 	end_all();
+}
+
+/* The other signer's clock is right, so nothing is signed meanwhile. */
+static void test_a_clock_a_year_ahead_costs_no_receipt_and_no_count(void)
+{
+	static char dir[SCRATCH_CAP];
+	struct store *store;
+	struct place *owner;
+	uint32_t month;
+
+	scratch_make(dir);
+	begin();
+	store = scratch_store(dir, true);
+	relay_restart(store);
+	owner = owner_add(NULL);
+	month = relay_month_of(wall_s());
+	count_same(owner, 1000, 2000);
+	run_ns(11 * NS_PER_S);
+	relays_ahead_s = 400 * 86400;
+	nodes[0].node->due_ns = lab.now_ns;
+	count_same(owner, 100, 200);
+	run_ns(2 * HOUR);
+	check_both(owner, 1, (struct relay_count){1000, 2000});
+	CHECK(stats(&nodes[0]).refused_cnt > 0);
+	store = relay_crash(dir, store, RELAY_RECEIPTS_CAP_MIN);
+	CHECK_EQ(row_of(&nodes[0], owner, month).serial, 1);
+	CHECK_EQ(stats(&nodes[0]).expired_cnt, 0);
+	/* Put right again, it goes on with its month, and rows of the other one go. */
+	relays_ahead_s = 0;
+	nodes[0].node->due_ns = lab.now_ns;
+	mesh_lab_ask(owner->node, nodes[0].node, MESH_RELAY_RECEIPT, "", 0, &asked);
+	count_same(owner, 10, 20);
+	run_ns(2 * HOUR);
+	CHECK_EQ(stats(&nodes[0]).row_cnt, 1);
+	CHECK_EQ(row_of(&nodes[0], owner, month).serial, 2);
+	CHECK_EQ(row_of(&nodes[0], owner, month).counted.sent, 1110);
+	end_all();
+	store_close(store);
+	scratch_remove(dir);
 }
 
 static void test_what_is_pending_at_the_end_of_a_month_is_claimed_in_it_or_the_next(void)
@@ -262,9 +460,13 @@ int main(void)
 	RUN(test_what_counts_is_the_smaller_count);
 	RUN(test_counts_that_do_not_agree_are_refused_and_shown);
 	RUN(test_an_answer_that_was_lost_is_given_again);
+	RUN(test_counts_that_a_lost_receipt_has_are_not_counted_again);
 	RUN(test_a_relay_that_lost_its_store_goes_on_from_the_owners_receipt);
-	RUN(test_receipts_are_there_after_a_crash);
+	RUN(test_receipts_and_counts_are_there_after_a_crash);
+	RUN(test_counts_of_many_rows_are_stored_one_batch_a_second);
+	RUN(test_less_room_hides_nothing_and_costs_the_oldest_month);
 	RUN(test_a_month_has_its_own_receipts_and_old_months_go);
+	RUN(test_a_clock_a_year_ahead_costs_no_receipt_and_no_count);
 	RUN(test_what_is_pending_at_the_end_of_a_month_is_claimed_in_it_or_the_next);
 	RUN(test_a_claim_waits_for_the_next_session);
 	return check_done();
