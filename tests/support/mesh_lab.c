@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fair/fair_path.h"
 #include "base/monotonic.h"
 #include "net/packet_io.h"
 #include "support/mesh_lab_wire.h"
@@ -120,10 +121,21 @@ static void neighbours_announce(struct mesh *node, uint32_t caps, bool is_on)
 	node->caps = is_on ? node->caps | caps : node->caps & ~caps;
 }
 
+static void neighbour_account(struct mesh *node, const uint8_t key[static MESH_KEY_LEN],
+			      const struct addr *remote, struct fair_path *out_path)
+{
+	static const struct fair_paths paths;
+
+	(void)node, (void)key;
+	fair_path_of_addr(&paths, remote, FAIR_UNKNOWN, out_path);
+	fair_path_add(&paths, out_path, &remote->port, sizeof(remote->port));
+}
+
 const struct mesh_neighbour_ops mesh_lab_neighbours = {
 	.find = neighbour_find,
 	.next = neighbours_next,
 	.path = neighbour_path,
+	.account = neighbour_account,
 	.announce = neighbours_announce,
 };
 

@@ -64,6 +64,8 @@ struct mesh_path {
  *     has a session with another worker alone counts as one without: to ask it takes a dial, by
  *     which it would leave that worker.
  * path: the validated path of the session with key; false: there is no session.
+ * account: the place of key at remote in fair shares, as asker_path of mesh_ops gives it where key has a
+ *     session. So what comes without a session is charged with what comes by one.
  * announce adds caps to what HELLO says from now on, or takes them away. Live sessions hear it, too.
  */
 struct mesh_neighbour_ops {
@@ -73,6 +75,8 @@ struct mesh_neighbour_ops {
 		     struct mesh_neighbour *out_neighbour);
 	bool (*path)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		     struct mesh_path *out_path);
+	void (*account)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			const struct addr *remote, struct fair_path *out_path);
 	void (*announce)(struct mesh *mesh, uint32_t caps, bool is_on);
 };
 extern const struct mesh_neighbour_ops mesh_neighbour_ops;

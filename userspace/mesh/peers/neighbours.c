@@ -155,9 +155,16 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 	return cnt;
 }
 
+static void neighbour_account(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			      const struct addr *remote, struct fair_path *out_path)
+{
+	mesh_slots_key_path(mesh, key, remote, out_path);
+}
+
 const struct mesh_neighbour_ops mesh_neighbour_ops = {
 	.find = neighbour_find,
 	.next = neighbours_next,
 	.path = neighbour_path,
+	.account = neighbour_account,
 	.announce = neighbours_announce,
 };

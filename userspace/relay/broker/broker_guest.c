@@ -51,6 +51,20 @@ static struct broker_flow *flow_between(const struct relay_broker *broker,
 	return NULL;
 }
 
+/* A request for a flow is a message to this relay, by whatever way it comes. */
+static bool guest_admit(struct relay_broker *broker, const uint8_t *guest)
+{
+	const struct relay_broker_params *params = &broker->params;
+	struct fair_path path;
+	struct addr remote;
+
+	/* One that has left is refused for that. */
+	if (!params->messages || !params->guest || !params->guest(params->ctx, guest, &remote))
+		return true;
+	params->neighbours->account(params->mesh.mesh, guest, &remote, &path);
+	return relay_messages_admit_key(params->messages, guest, &path, broker->now_ns);
+}
+
 int relay_broker_guest_send(struct relay_broker *broker, const struct relay_guest_dgram *dgram,
 			    uint64_t now_ns, uint8_t label[static RELAY_MESSAGE_LABEL_LEN])
 {
@@ -70,6 +84,8 @@ int relay_broker_guest_send(struct relay_broker *broker, const struct relay_gues
 	}
 	/* One request at a time: a peer hears no more of them than it answers. */
 	if (end && end->pending_cnt)
+		return WEFT_EBUSY;
+	if (!guest_admit(broker, dgram->guest))
 		return WEFT_EBUSY;
 	memcpy(message.peer, dgram->peer, sizeof(message.peer));
 	if (dgram->len >= WEFT_RELAY_INNER_LEN_MIN && dgram->len <= RELAY_FIRST_LEN_MAX) {

@@ -207,35 +207,63 @@ static void refuse(struct relay_messages *messages, const struct mesh_call *call
 	ops->answer_error(call->incoming, code, text, wait_ms);
 }
 
-bool relay_messages_admit(struct relay_messages *messages, const struct mesh_call *call,
-			  uint64_t now_ns)
+/* Of one that may not be handled: why, and when to come back. */
+struct judged {
+	enum mesh_code code;
+	const char *text;
+	uint32_t wait_ms;
+};
+
+static bool message_take(struct relay_messages *messages, const uint8_t *key,
+			 const struct fair_path *path, uint64_t now_ns, struct judged *out_judged)
 {
 	struct message_peer *peer;
-	struct fair_path path;
 	uint32_t wait_ms;
 
-	if (!messages)
-		return true;
 	slots_expire(messages, now_ns);
-	messages->params.mesh.ops->asker_path(call->incoming, &path);
-	if (!fair_may_hold(&messages->fair, &path, messages->slot_cap - messages->slot_cnt)) {
+	if (!fair_may_hold(&messages->fair, path, messages->slot_cap - messages->slot_cnt)) {
 		messages->stats.over_pool_cnt++;
-		fair_refuse(&messages->fair, &path, now_ns);
-		refuse(messages, call, MESH_CODE_BUSY, "this relay has no share of messages left",
-		       fair_not_before_ms(&messages->fair, &path, now_ns));
+		fair_refuse(&messages->fair, path, now_ns);
+		*out_judged =
+			(struct judged){MESH_CODE_BUSY, "this relay has no share of messages left",
+					fair_not_before_ms(&messages->fair, path, now_ns)};
 		return false;
 	}
-	peer = peer_of(messages, call->peer_key, now_ns);
+	peer = peer_of(messages, key, now_ns);
 	wait_ms = peer_take(messages, peer, now_ns);
 	if (wait_ms) {
 		messages->stats.over_rate_cnt++;
-		refuse(messages, call, MESH_CODE_REFUSED,
-		       "more messages to this relay than your contribution allows", wait_ms);
+		*out_judged = (struct judged){
+			MESH_CODE_REFUSED,
+			"more messages to this relay than your contribution allows", wait_ms};
 		return false;
 	}
-	slot_take(messages, peer, &path, now_ns);
+	slot_take(messages, peer, path, now_ns);
 	messages->stats.admitted_cnt++;
 	return true;
+}
+
+bool relay_messages_admit(struct relay_messages *messages, const struct mesh_call *call,
+			  uint64_t now_ns)
+{
+	struct judged judged;
+	struct fair_path path;
+
+	if (!messages)
+		return true;
+	messages->params.mesh.ops->asker_path(call->incoming, &path);
+	if (message_take(messages, call->peer_key, &path, now_ns, &judged))
+		return true;
+	refuse(messages, call, judged.code, judged.text, judged.wait_ms);
+	return false;
+}
+
+bool relay_messages_admit_key(struct relay_messages *messages, const uint8_t *key,
+			      const struct fair_path *path, uint64_t now_ns)
+{
+	struct judged judged;
+
+	return !messages || message_take(messages, key, path, now_ns, &judged);
 }
 
 void relay_messages_stats(const struct relay_messages *messages,

@@ -61,6 +61,9 @@ uint32_t relay_messages_rate(uint32_t score);
  */
 bool relay_messages_admit(struct relay_messages *messages, const struct mesh_call *call,
 			  uint64_t now_ns);
+/* relay_messages_admit_key: as relay_messages_admit, of a key that has no session and gets no answer. */
+bool relay_messages_admit_key(struct relay_messages *messages, const uint8_t *key,
+			      const struct fair_path *path, uint64_t now_ns);
 
 struct relay_messages_stats {
 #define FIGURE FIGURE_FIELD

@@ -8,6 +8,7 @@
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
+#include "support/relay_messages_rig.h"
 
 /* A relay and the ends that open, take and close its flows, on a network in memory. */
 
@@ -188,23 +189,6 @@ static inline struct end *end_add(void)
 	return end;
 }
 
-static inline uint32_t no_score(void *ctx, const uint8_t *of_key)
-{
-	(void)ctx, (void)of_key;
-	return 0;
-}
-
-static inline void messages_open(void)
-{
-	const struct relay_messages_params params = {.config.per_s = 2000,
-						     .mesh = mesh_lab_seam_of(node),
-						     .score = no_score,
-						     .random = &dice};
-
-	if (has_messages && relay_messages_new(&params, &messages) < 0)
-		abort();
-}
-
 static inline void begin_with(const struct relay_broker_params *more)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {3, 1};
@@ -232,7 +216,8 @@ static inline void begin_with(const struct relay_broker_params *more)
 		abort();
 	if (!of_broker.config.ask_cap)
 		of_broker.config.ask_cap = 64;
-	messages_open();
+	if (has_messages)
+		messages = relay_messages_of(node, &dice);
 	of_broker.messages = messages;
 	of_broker.relay = relay;
 	of_broker.flow_cap = FLOW_CAP;

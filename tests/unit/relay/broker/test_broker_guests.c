@@ -102,6 +102,30 @@ static void test_a_guest_has_three_flows_and_hears_of_the_fourth(void)
 	end_all();
 }
 
+/* Requests that are refused fill no flow: their rate is that of any message to the relay. */
+static void test_a_guests_requests_are_bounded_as_messages(void)
+{
+	const unsigned burst = relay_messages_rate(0) / 1000 * 2;
+	const uint8_t nowhere[RELAY_KEY_LEN] = {9};
+	uint8_t label[RELAY_MESSAGE_LABEL_LEN];
+	struct relay_messages_stats of_messages;
+
+	has_messages = true;
+	begin_guest();
+	for (unsigned i = 0; i < burst; i++)
+		CHECK_EQ(guest_send(nowhere, label), WEFT_EABSENT);
+	CHECK_EQ(stats().asked_cnt, burst);
+	CHECK_EQ(guest_send(nowhere, label), WEFT_EBUSY);
+	CHECK_EQ(stats().asked_cnt, burst);
+	relay_messages_stats(messages, &of_messages);
+	CHECK_EQ(of_messages.over_rate_cnt, 1);
+	/* A tenth of a second is one message. */
+	run_ms(100);
+	CHECK_EQ(guest_send(nowhere, label), WEFT_EABSENT);
+	CHECK_EQ(guest_send(nowhere, label), WEFT_EBUSY);
+	end_all();
+}
+
 static void test_a_peer_that_takes_no_flow_is_gone(void)
 {
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];
@@ -185,6 +209,7 @@ int main(void)
 {
 	RUN(test_the_first_datagram_opens_a_flow_and_travels_along);
 	RUN(test_a_guest_has_three_flows_and_hears_of_the_fourth);
+	RUN(test_a_guests_requests_are_bounded_as_messages);
 	RUN(test_a_peer_that_takes_no_flow_is_gone);
 	RUN(test_flows_end_with_the_guest_or_the_peer);
 	RUN(test_a_guest_that_leaves_meanwhile_opens_nothing);

@@ -7,6 +7,7 @@
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
+#include "support/relay_messages_rig.h"
 
 #define NODES 4u /* three relays, and one that is not of the pool */
 
@@ -31,6 +32,8 @@ static struct random dice;
 static struct node_key *operator_key, *other_key;
 static struct place nodes[NODES];
 static struct relay_pool_place pool_places[NODES];
+static struct relay_messages *messages; /* of the first node; NULL: no limit */
+static bool has_messages;		/* set before begin */
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
 static struct node_key *key_of(uint8_t number)
@@ -106,6 +109,7 @@ static void pool_start(struct place *place)
 		.mesh = mesh_lab_seam_of(place->node),
 		.neighbours = &mesh_lab_neighbours,
 		.connect = on_connect,
+		.messages = place == nodes ? messages : NULL,
 		.ctx = place,
 		.now_ns = lab.now_ns,
 	};
@@ -162,6 +166,9 @@ static void begin(void)
 		mesh_lab_up(nodes[i].node);
 		node_start(&nodes[i]);
 	}
+	if (has_messages)
+		messages = relay_messages_of(nodes[0].node, &dice);
+	has_messages = false;
 	for (unsigned i = 0; i < NODES - 1; i++)
 		pool_start(&nodes[i]);
 }
@@ -171,6 +178,8 @@ static void end_all(void)
 	for (unsigned i = 0; i < NODES; i++)
 		node_stop(&nodes[i]);
 	mesh_lab_fini(&lab);
+	relay_messages_free(messages);
+	messages = NULL;
 }
 
 static void run_ms(uint64_t ms)
@@ -382,6 +391,28 @@ static void test_a_relay_that_takes_no_list_is_sent_one_a_second(void)
 	end_all();
 }
 
+static void ask_as_stranger(struct mesh_lab_ask *out)
+{
+	uint8_t payload[16];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	relay_pool_message_write(&w, &(struct relay_pool_message){.serial = 0});
+	mesh_lab_ask(nodes[3].node, nodes[0].node, MESH_REVOCATIONS, payload, writer_len(&w), out);
+}
+
+/* Strangers are refused anyway; beyond the rate they are not even judged. */
+static void test_one_message_beyond_the_rate_is_refused(void)
+{
+	unsigned taken_cnt = 0;
+
+	has_messages = true;
+	begin();
+	run_ms(2000);
+	relay_messages_exceed(&lab, ask_as_stranger, &taken_cnt);
+	CHECK_EQ(stats(&nodes[0]).refused_cnt, taken_cnt);
+	end_all();
+}
+
 static void test_truncated_messages_are_refused(void)
 {
 	static uint8_t payload[RELAY_POOL_MESSAGE_LEN_MAX];
@@ -453,6 +484,7 @@ int main(void)
 	RUN(test_a_list_that_was_lost_is_asked_for);
 	RUN(test_only_lists_of_the_operator_from_the_pool_are_taken);
 	RUN(test_a_relay_that_takes_no_list_is_sent_one_a_second);
+	RUN(test_one_message_beyond_the_rate_is_refused);
 	RUN(test_truncated_messages_are_refused);
 	RUN(test_the_setting_is_read);
 	return check_done();

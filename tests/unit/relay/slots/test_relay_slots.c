@@ -8,6 +8,7 @@
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
+#include "support/relay_messages_rig.h"
 
 #define NODES	RELAY_SLOTS_CAP_MIN + 8u
 #define LIFE_NS (RELAY_SLOT_LIFE_S * NS_PER_S)
@@ -24,6 +25,8 @@ static struct random dice;
 static struct place nodes[NODES]; /* the relay is the first */
 static unsigned node_cnt;
 static struct mesh_lab_ask asked;
+static struct relay_messages *messages; /* of the relay; NULL: no limit */
+static bool has_messages;		/* set before begin */
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
 static void on_turn(void *ctx, uint64_t now_ns)
@@ -71,6 +74,7 @@ static void slots_start(struct place *place, bool is_relay)
 		.neighbours = &neighbours,
 		.random = &dice,
 		.kept = on_kept,
+		.messages = is_relay ? messages : NULL,
 		.ctx = place,
 		.now_ns = lab.now_ns,
 	};
@@ -92,6 +96,9 @@ static struct place *node_add(bool is_relay)
 		abort();
 	memcpy(place->node->key, node_key_public(place->key), MESH_KEY_LEN);
 	mesh_lab_up(place->node);
+	if (is_relay && has_messages)
+		messages = relay_messages_of(place->node, &dice);
+	has_messages = false;
 	slots_start(place, is_relay);
 	return place;
 }
@@ -114,6 +121,8 @@ static void end_all(void)
 		relay_slots_free(nodes[i].slots);
 		node_key_free(nodes[i].key);
 	}
+	relay_messages_free(messages);
+	messages = NULL;
 }
 
 static void run_ns(uint64_t ns)
@@ -469,6 +478,31 @@ static void test_a_full_table_takes_one_slot_for_one(void)
 	end_all();
 }
 
+static void ask_register(struct mesh_lab_ask *out)
+{
+	mesh_lab_ask(nodes[1].node, nodes[0].node, MESH_RELAY_REGISTER, "", 0, out);
+}
+
+static void ask_connect(struct mesh_lab_ask *out)
+{
+	mesh_lab_ask(nodes[1].node, nodes[0].node, MESH_RELAY_CONNECT, "", 0, out);
+}
+
+static void test_one_message_beyond_the_rate_is_refused(void)
+{
+	void (*const asks[])(struct mesh_lab_ask *out) = {ask_register, ask_connect};
+	unsigned taken_cnt = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		has_messages = true;
+		begin();
+		(void)node_add(false);
+		relay_messages_exceed(&lab, asks[i], &taken_cnt);
+		CHECK(taken_cnt >= RELAY_MESSAGES_BURST);
+		end_all();
+	}
+}
+
 static void test_truncated_messages_are_refused(void)
 {
 	const struct relay_registered_message full = {1234567, 600, true, {9}};
@@ -528,6 +562,7 @@ int main(void)
 	RUN(test_a_node_asks_for_eight_slots_at_a_time);
 	RUN(test_a_million_registers_of_free_keys_push_no_honest_node_out);
 	RUN(test_a_full_table_takes_one_slot_for_one);
+	RUN(test_one_message_beyond_the_rate_is_refused);
 	RUN(test_truncated_messages_are_refused);
 	RUN(test_slots_are_written_and_read_as_text);
 	return check_done();
