@@ -169,11 +169,16 @@ static void grant_set_slow(struct relay *relay, struct relay_grant *grant, bool 
 		relay_flow_set_slow(relay, container_of(node, struct relay_flow, link), is_slow);
 }
 
-/* A later month begins at nothing; of a clock that was put back the later one goes on. */
+/*
+ * A later month begins at nothing; of a clock that was put back the later one goes on. By more than a
+ * month it was wrong before: what went counts for this month, or none would begin for long.
+ */
 static void month_enter(struct relay *relay, struct relay_grant *grant)
 {
 	uint64_t number = month_number(relay->wall_s);
 
+	if (number + 1 < grant->month.number)
+		grant->month.number = number;
 	if (number <= grant->month.number)
 		return;
 	/* A lease of the month before is void: what is used from now on is durable under the new one. */

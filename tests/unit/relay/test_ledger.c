@@ -215,6 +215,36 @@ static void test_a_new_month_begins_at_nothing(void)
 	end();
 }
 
+/* An operator's clock was a year ahead for an hour. The months after it begin at nothing as before. */
+static void test_a_clock_that_was_a_year_ahead_holds_no_month_back(void)
+{
+	struct relay_flow_id id;
+	uint64_t sent;
+	unsigned row;
+
+	begin();
+	row = relay_rig_grant(&rig, 1, RATE, 50 * OUT_LEN);
+	id = relay_rig_open_whole(&rig, 1, row);
+	(void)send_for(id, 30, 30);
+	CHECK(rig.is_slow);
+	rig.wall_s += 366 * 86400;
+	relay_rig_pass(&rig, SECOND);
+	CHECK_EQ(used_of(row), 0);
+	CHECK_EQ(relay_flow_renew(rig.relay, id), 0);
+	sent = send_for(id, 3, 10);
+	CHECK_EQ(sent, 30 * OUT_LEN);
+	rig.wall_s -= 366 * 86400;
+	relay_rig_pass(&rig, SECOND);
+	CHECK_EQ(used_of(row), sent);
+	crash_and_restart();
+	row = relay_rig_grant(&rig, 1, RATE, 50 * OUT_LEN);
+	CHECK(used_of(row) >= sent);
+	rig.wall_s += 31 * 86400;
+	relay_rig_pass(&rig, SECOND);
+	CHECK_EQ(used_of(row), 0);
+	end();
+}
+
 static void test_a_closed_grant_ends_its_flows_and_opens_where_it_was(void)
 {
 	struct relay_flow_id id;
@@ -290,6 +320,7 @@ int main(void)
 	RUN(test_after_kill_9_no_byte_is_missing_and_at_most_a_lease_is_too_much);
 	RUN(test_a_month_ends_at_its_last_byte_and_the_flow_goes_on_slowly);
 	RUN(test_a_new_month_begins_at_nothing);
+	RUN(test_a_clock_that_was_a_year_ahead_holds_no_month_back);
 	RUN(test_a_closed_grant_ends_its_flows_and_opens_where_it_was);
 	RUN(test_one_grant_beyond_capacity_is_refused_and_a_closed_ones_row_is_not);
 	RUN(test_two_flows_of_a_grant_share_its_rate);

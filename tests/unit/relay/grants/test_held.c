@@ -99,6 +99,17 @@ static void test_grants_given_at_run_time_make_room_and_are_written(void)
 	CHECK_EQ(relay_held_use(&held, "mesh-relay-grant:yy", user, NOW_S), RELAY_GRANT_MALFORMED);
 }
 
+/* A year ahead, it takes all for expired. They are held, and shown once it is right again. */
+static void test_a_wrong_clock_drops_no_grant_while_there_is_room(void)
+{
+	begin();
+	CHECK_EQ(add(1, NULL, NOW_S, user), RELAY_GRANT_FINE);
+	CHECK_EQ(chosen_at(relay, NOW_S + 366 * 86400), 0);
+	CHECK_EQ(use(2, NOW_S + 5, NOW_S + 366 * 86400), RELAY_GRANT_FINE);
+	CHECK_EQ(held.cnt, 2);
+	CHECK_EQ(chosen_at(relay, NOW_S), 1);
+}
+
 static void test_a_grant_of_content_is_shown_before_others(void)
 {
 	begin();
@@ -137,6 +148,7 @@ int main(void)
 {
 	RUN(test_each_relay_is_shown_the_first_grant_that_is_valid_there);
 	RUN(test_grants_given_at_run_time_make_room_and_are_written);
+	RUN(test_a_wrong_clock_drops_no_grant_while_there_is_room);
 	RUN(test_a_grant_of_content_is_shown_before_others);
 	RUN(test_a_grant_of_no_use_is_refused);
 	RUN(test_eight_are_held_and_one_more_is_not);
