@@ -170,10 +170,16 @@ def test_a_wrong_password_is_said_and_not_shown(lab):
                        "wants another user or password (407)", "tcp.proxy_user_file")
     check("407 198.51.100.1:443" in proxy.requests(), f"it was asked: {proxy.requests()}")
     check(a.json("status")["counters"]["tcp.proxy_refused_cnt"] > 0, "counted")
+    check_eq(len(blames(a)), 1, "a problem of this node")
 
 
-def test_a_port_that_it_forbids_is_said(lab):
-    refused(lab, ["ports=80"], PROXY + PLAIN, "forbids that address or port (403)", "port 443")
+def blames(daemon):
+    return [row["what"] for row in daemon.json("status")["health"]["problems"] if "proxy" in row["what"]]
+
+
+def test_a_port_that_it_forbids_is_said_and_not_the_proxys_fault(lab):
+    _, a = refused(lab, ["ports=80"], PROXY + PLAIN, "forbids that address or port (403)", "port 443")
+    check_eq(blames(a), [], "problems of this node")
 
 
 def test_a_peer_that_it_cannot_reach_is_said(lab):
@@ -181,6 +187,9 @@ def test_a_peer_that_it_cannot_reach_is_said(lab):
     other = lab.daemon("other", netns=namespaces["b"], listen=LISTEN, config=PLAIN + "[tcp]\nlisten = no\n").start()
     done = a.weft("peer", "connect", node_id(other), "tcp:198.51.100.3:7001")
     check("could not connect there (502)" in done.stderr, done.stderr)
+    shown = a.json("status")["health"]["proxy"]
+    check("not to the newest destination" in shown and "(502)" in shown, shown)
+    check_eq(blames(a), [], "problems of this node")
 
 
 def test_a_proxy_that_is_not_there_is_said(lab):

@@ -93,8 +93,8 @@ const char *api_punching_text(struct varlink_blocks *blocks, const struct api *a
 
 /*
  * proxy_fault.c. api_proxy_problem: what a fault of the HTTP proxy means (enum tcp_proxy_fault).
- * api_proxy_failed: the newest connection through it failed, since_ns or later. api_proxy_text: how
- * it does.
+ * api_proxy_failed: the newest connection through it failed, since_ns or later.
+ * api_proxy_is_to_blame: and the destination is not why. api_proxy_text: how it does.
  */
 struct api_proxy_problem {
 	char why[64];
@@ -102,7 +102,8 @@ struct api_proxy_problem {
 };
 void api_proxy_problem(unsigned fault, struct api_proxy_problem *out);
 bool api_proxy_failed(const struct api *api, uint64_t since_ns, struct api_proxy_problem *out);
-const char *api_proxy_text(const struct api *api);
+bool api_proxy_is_to_blame(const struct api *api, struct api_proxy_problem *out);
+const char *api_proxy_text(struct varlink_blocks *blocks, const struct api *api);
 
 /*
  * method_ban.c. api_target_read reads the address, prefix or node id that a call

@@ -85,6 +85,11 @@ static void proxy_failed(struct tcp_engine *engine, unsigned fault)
 {
 	engine->stats.proxy_refused_cnt += fault >= TCP_PROXY_STATUS_MIN;
 	engine->stats.proxy_failed_cnt += fault < TCP_PROXY_STATUS_MIN;
+	if (tcp_proxy_is_of_destination(fault)) {
+		engine->proxy.refused = fault;
+		engine->proxy.refused_ns = engine->now_ns;
+		return;
+	}
 	engine->proxy.fault = fault;
 	engine->proxy.failed_ns = engine->now_ns;
 }

@@ -45,6 +45,21 @@ bool tcp_proxy_serves(const struct addr *remote)
 	return addr_is_global(remote);
 }
 
+bool tcp_proxy_is_of_destination(unsigned fault)
+{
+	switch (fault) {
+	case 403:
+	case 404:
+	case 500:
+	case 502:
+	case 503:
+	case 504:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int tcp_proxy_field_write(const char *user, char field[static TCP_PROXY_FIELD_CAP])
 {
 	char text[BASE64_LEN(TCP_PROXY_USER_MAX) + 1];

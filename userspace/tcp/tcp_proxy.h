@@ -36,11 +36,18 @@ enum tcp_proxy_fault {
 	TCP_PROXY_STATUS_MAX = 999, /* its answer's status, which is not 2xx */
 };
 
-/* How the last connections through it went. */
+/*
+ * tcp_proxy_is_of_destination: the proxy answered that it does not connect there, so the proxy itself
+ * works. 500 is what tinyproxy says of an address that takes no connection.
+ */
+bool tcp_proxy_is_of_destination(unsigned fault);
+
+/* How the last connections through it went: when one did so last; 0: never. */
 struct tcp_proxy_view {
-	struct addr addr;	       /* ADDR_NONE: there is no proxy */
-	unsigned fault;		       /* enum tcp_proxy_fault, of the newest that failed */
-	uint64_t failed_ns, opened_ns; /* when one did so last; 0: never */
+	struct addr addr; /* ADDR_NONE: there is no proxy */
+	unsigned fault;	  /* enum tcp_proxy_fault, of the newest for which the proxy is to blame */
+	unsigned refused; /* likewise, of the newest destination that it did not connect to */
+	uint64_t failed_ns, refused_ns, opened_ns;
 };
 
 /* tcp_proxy_parse reads http://ADDRESS:PORT; 0 or WEFT_EMALFORMED. */

@@ -165,6 +165,28 @@ static void test_an_answer_ends_within_its_bound(void)
 	CHECK_EQ(tcp_proxy_read(&reader, interim, strlen(interim), &used), WEFT_EMALFORMED);
 }
 
+static void test_what_concerns_the_destination_is_no_fault_of_the_proxy(void)
+{
+	static const unsigned of_destination[] = {403, 404, 500, 502, 503, 504};
+	static const unsigned of_proxy[] = {TCP_PROXY_OK,
+					    TCP_PROXY_ABSENT,
+					    TCP_PROXY_SILENT,
+					    TCP_PROXY_FOREIGN,
+					    TCP_PROXY_CUT,
+					    301,
+					    400,
+					    401,
+					    405,
+					    407,
+					    501,
+					    505};
+
+	for (size_t i = 0; i < sizeof(of_destination) / sizeof(of_destination[0]); i++)
+		CHECK(tcp_proxy_is_of_destination(of_destination[i]));
+	for (size_t i = 0; i < sizeof(of_proxy) / sizeof(of_proxy[0]); i++)
+		CHECK(!tcp_proxy_is_of_destination(of_proxy[i]));
+}
+
 int main(void)
 {
 	RUN(test_a_request_names_the_peer_twice);
@@ -174,5 +196,6 @@ int main(void)
 	RUN(test_an_answer_is_read_to_its_end);
 	RUN(test_an_answer_that_is_cut_short_is_none);
 	RUN(test_an_answer_ends_within_its_bound);
+	RUN(test_what_concerns_the_destination_is_no_fault_of_the_proxy);
 	return check_done();
 }

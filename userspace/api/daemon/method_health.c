@@ -183,7 +183,7 @@ static void proxy_look(const struct api *api, struct look *look)
 {
 	struct api_proxy_problem problem;
 
-	if (api_proxy_failed(api, 0, &problem))
+	if (api_proxy_is_to_blame(api, &problem))
 		problem_add(look, varlink_text(look->blocks, problem.why), problem.next);
 }
 
@@ -209,7 +209,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 		.problems = look.problems,
 		.reachability = reachability(blocks, api, figures),
 		.dht = dht,
-		.proxy = api_proxy_text(api),
+		.proxy = api_proxy_text(blocks, api),
 		.xdp = xdp_text(blocks, api),
 		.gateway = api->web ? varlink_format(blocks, "http://%s/", api->config->web.listen)
 				    : "off",

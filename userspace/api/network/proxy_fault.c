@@ -25,6 +25,8 @@ static const struct {
 	{403, "the HTTP proxy forbids that address or port (403)",
 	 "use peers and relays on port 443, or ask its operator"},
 	{405, "the HTTP proxy does not allow CONNECT (405)", "ask its operator"},
+	{404, "the HTTP proxy could not connect there (404)", "check that a node listens there"},
+	{500, "the HTTP proxy could not connect there (500)", "check that a node listens there"},
 	{502, "the HTTP proxy could not connect there (502)", "check that a node listens there"},
 	{503, "the HTTP proxy could not connect there (503)", "check that a node listens there"},
 	{504, "the HTTP proxy could not connect there (504)", "check that a node listens there"},
@@ -43,27 +45,41 @@ void api_proxy_problem(unsigned fault, struct api_proxy_problem *out)
 	}
 }
 
+static const struct tcp_proxy_view *view_of(const struct api *api)
+{
+	return api->home->tcp ? tcp_engine_proxy(api->home->tcp) : NULL;
+}
+
 bool api_proxy_failed(const struct api *api, uint64_t since_ns, struct api_proxy_problem *out)
 {
-	const struct tcp_proxy_view *proxy =
-		api->home->tcp ? tcp_engine_proxy(api->home->tcp) : NULL;
+	const struct tcp_proxy_view *proxy = view_of(api);
+	bool is_refused = proxy && proxy->refused_ns > proxy->failed_ns;
+	uint64_t at_ns = !proxy ? 0 : is_refused ? proxy->refused_ns : proxy->failed_ns;
 
-	if (!proxy || !proxy->fault || proxy->failed_ns < since_ns ||
-	    proxy->failed_ns <= proxy->opened_ns)
+	if (!at_ns || at_ns < since_ns || at_ns <= proxy->opened_ns)
 		return false;
-	api_proxy_problem(proxy->fault, out);
+	api_proxy_problem(is_refused ? proxy->refused : proxy->fault, out);
 	return true;
 }
 
-const char *api_proxy_text(const struct api *api)
+bool api_proxy_is_to_blame(const struct api *api, struct api_proxy_problem *out)
 {
-	const struct tcp_proxy_view *proxy =
-		api->home->tcp ? tcp_engine_proxy(api->home->tcp) : NULL;
+	const struct tcp_proxy_view *proxy = view_of(api);
+
+	return proxy && proxy->refused_ns <= proxy->failed_ns && api_proxy_failed(api, 0, out);
+}
+
+const char *api_proxy_text(struct varlink_blocks *blocks, const struct api *api)
+{
+	const struct tcp_proxy_view *proxy = view_of(api);
 	struct api_proxy_problem problem;
 
 	if (!proxy || proxy->addr.family == ADDR_NONE)
 		return "off";
-	if (api_proxy_failed(api, 0, &problem))
+	if (api_proxy_is_to_blame(api, &problem))
 		return "on, and the newest connection was not opened";
+	if (api_proxy_failed(api, 0, &problem))
+		return varlink_format(blocks, "on, but not to the newest destination: %s; %s",
+				      problem.why, problem.next);
 	return proxy->opened_ns ? "on, it opens connections" : "on, not used yet";
 }
