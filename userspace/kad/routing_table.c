@@ -14,6 +14,10 @@
 
 /* BEP-5: K = 8, good for 15 minutes, buckets refreshed after 15 minutes. */
 #define QUARTER_NS (15ull * 60 * 1000000000)
+/* A bad member is pinged anew when it has failed for longer by this part of the time. */
+#define FAILING_PARTS 4
+/* A query may be forged, so a bad member that asks is pinged so often at most. */
+#define ASKED_PARTS 10 /* of ping_gap_ns */
 
 void kad_table_defaults(struct kad_table_config *config)
 {
@@ -334,11 +338,27 @@ static enum kad_verdict contact_judge(const struct kad_table *table,
 									: KAD_ADDED;
 }
 
+/* Where many failed at once, the way to them did, and one that answers shows that it is back. */
+static void table_ping_failing(struct kad_table *table, uint64_t now_ns)
+{
+	if (table->back_ns && now_ns < table->back_ns + table->config.ping_gap_ns)
+		return;
+	table->back_ns = table->ping_ns = now_ns;
+	for (unsigned i = 0; i < table->node_cap; i++) {
+		struct kad_node *node = &table->nodes[i];
+
+		if (node->failed_cnt)
+			node->pinged_ns = node->again_ns = 0;
+	}
+}
+
 static void node_note_answer(struct kad_table *table, struct kad_node *node,
 			     const struct kad_contact *contact, uint64_t rtt_ns, uint64_t now_ns)
 {
-	if (node->failed_cnt >= table->config.failed_max)
+	if (node->failed_cnt >= table->config.failed_max) {
 		table->generation++;
+		table_ping_failing(table, now_ns);
+	}
 	node->contact = *contact;
 	node->heard_ns = now_ns;
 	node->pinged_ns = 0;
@@ -375,6 +395,19 @@ enum kad_verdict kad_table_answered(struct kad_table *table, const struct kad_co
 	return table_settle(table, &fresh);
 }
 
+static void node_note_query(struct kad_table *table, struct kad_node *node, uint64_t now_ns)
+{
+	uint64_t gap_ns = table->config.ping_gap_ns / ASKED_PARTS;
+
+	node->heard_ns = now_ns;
+	if (node->failed_cnt < table->config.failed_max)
+		return;
+	if (node->again_ns > node->pinged_ns + gap_ns)
+		node->again_ns = node->pinged_ns + gap_ns;
+	if (node->again_ns < table->ping_ns)
+		table->ping_ns = node->again_ns;
+}
+
 enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_contact *contact,
 				 uint64_t now_ns)
 {
@@ -388,7 +421,7 @@ enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_conta
 	if (node && !addr_equal(&node->contact.addr, &contact->addr))
 		return KAD_REFUSED_TAKEN;
 	if (node) {
-		node->heard_ns = now_ns;
+		node_note_query(table, node, now_ns);
 		return KAD_KNOWN;
 	}
 	waiting = bucket_candidate(bucket, &contact->id, &contact->addr);
@@ -423,6 +456,17 @@ static void bucket_succeed(struct kad_table *table, struct table_bucket *bucket)
 	}
 }
 
+static uint64_t again_pause_ns(const struct kad_table *table, const struct kad_node *node,
+			       uint64_t now_ns)
+{
+	const struct kad_table_config *config = &table->config;
+	uint64_t pause_ns = (now_ns - node->failing_ns) / FAILING_PARTS;
+
+	if (pause_ns < config->ping_gap_ns)
+		return config->ping_gap_ns;
+	return pause_ns < config->good_ns ? pause_ns : config->good_ns;
+}
+
 void kad_table_failed(struct kad_table *table, const struct kad_id *id, const struct addr *addr,
 		      uint64_t now_ns)
 {
@@ -434,8 +478,11 @@ void kad_table_failed(struct kad_table *table, const struct kad_id *id, const st
 		bucket_forget(bucket, waiting);
 	if (!node || !addr_equal(&node->contact.addr, addr))
 		return;
+	if (!node->failed_cnt)
+		node->failing_ns = now_ns;
 	if (node->failed_cnt < UINT8_MAX)
 		node->failed_cnt++;
+	node->again_ns = now_ns + again_pause_ns(table, node, now_ns);
 	if (now_ns < table->ping_ns)
 		table->ping_ns = now_ns;
 	if (node->failed_cnt == table->config.failed_max)

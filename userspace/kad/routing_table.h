@@ -27,7 +27,9 @@ struct random;
  * has not answered yet, waits among the bucket's candidates, the most recently heard first. It
  * takes the place of the first member that turns bad. A bad member without a successor stays. It
  * is named to no other node and is asked last. After an outage, the old contacts are the way
- * back.
+ * back: each is pinged whenever it has failed for a quarter longer. When one of them answers, the
+ * path to all may be back, so all are pinged at once. So two halves of a network that was parted
+ * find each other, by the first member that any node pings on the other side.
  *
  * Times are ns of one monotonic clock. Owned by one worker. Opaque; all memory is taken from the
  * arena by kad_table_new.
@@ -90,8 +92,8 @@ enum kad_verdict {
 enum kad_verdict kad_table_answered(struct kad_table *table, const struct kad_contact *contact,
 				    uint64_t rtt_ns, uint64_t now_ns);
 /*
- * kad_table_asked: contact sent a query to this node. That keeps a member good; an unknown node
- * becomes a candidate, to be pinged if there is a place for it.
+ * kad_table_asked: contact sent a query to this node. That keeps a member good, and a bad one is
+ * pinged soon. An unknown node becomes a candidate, to be pinged if there is a place for it.
  */
 enum kad_verdict kad_table_asked(struct kad_table *table, const struct kad_contact *contact,
 				 uint64_t now_ns);
@@ -122,11 +124,13 @@ uint64_t kad_table_next_ping_ns(const struct kad_table *table);
 /* A member as the outside may read it. */
 struct kad_node {
 	struct kad_contact contact;
-	uint64_t heard_ns;  /* when it last answered or asked */
-	uint64_t pinged_ns; /* when next_ping last gave it, 0: never since it was heard */
-	uint64_t rtt_ns;    /* smoothed, 0: not measured */
-	uint8_t failed_cnt; /* queries in a row without an answer, saturating */
-	bool has_answered;  /* always, for a member */
+	uint64_t heard_ns;   /* when it last answered or asked */
+	uint64_t pinged_ns;  /* when next_ping last gave it, 0: never since it was heard */
+	uint64_t again_ns;   /* bad: no ping before */
+	uint64_t failing_ns; /* since the first of the failures in a row */
+	uint64_t rtt_ns;     /* smoothed, 0: not measured */
+	uint8_t failed_cnt;  /* queries in a row without an answer, saturating */
+	bool has_answered;   /* always, for a member */
 };
 
 enum kad_state { KAD_GOOD, KAD_QUESTIONABLE, KAD_BAD };

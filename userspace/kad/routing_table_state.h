@@ -24,6 +24,7 @@ struct kad_table {
 	struct kad_node **unused;
 	unsigned unused_cnt, node_cap;
 	uint64_t ping_ns; /* no ping before */
+	uint64_t back_ns; /* when a bad member last had all of them pinged */
 	uint64_t generation;
 };
 

@@ -11,7 +11,7 @@ static uint64_t member_due_ns(const struct kad_table *table, const struct kad_no
 	uint64_t due_ns = node->heard_ns + table->config.good_ns;
 
 	if (node->failed_cnt >= table->config.failed_max)
-		return node->pinged_ns + table->config.good_ns;
+		return node->again_ns;
 	if (node->failed_cnt > 0)
 		due_ns = 0;
 	return due_ns > after_ping_ns ? due_ns : after_ping_ns;
@@ -72,6 +72,7 @@ bool kad_table_next_ping(struct kad_table *table, uint64_t now_ns, struct kad_co
 		if (!node)
 			continue;
 		node->pinged_ns = now_ns;
+		node->again_ns = now_ns + table->config.ping_gap_ns;
 		*out_contact = node->contact;
 		return true;
 	}

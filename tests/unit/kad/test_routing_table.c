@@ -110,6 +110,95 @@ static void test_bad_member_without_successor_stays_and_comes_back(void)
 	CHECK_EQ(counts(now_ns + config.good_ns).good, 1);
 }
 
+/* Fails all of members, which have been there since 1 s, at now_ns. */
+static void turn_bad(const struct kad_contact *members, unsigned cnt, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < cnt * config.failed_max; i++)
+		kad_table_failed(table, &members[i % cnt].id, &members[i % cnt].addr, now_ns);
+	CHECK_EQ(counts(now_ns).bad, cnt);
+}
+
+/* Asks once for each ping that is due at now_ns; how many there were. */
+static unsigned pings_at(uint64_t now_ns)
+{
+	struct kad_contact ping;
+	unsigned cnt = 0;
+
+	while (kad_table_next_ping(table, now_ns, &ping))
+		cnt++;
+	return cnt;
+}
+
+static void test_bad_member_is_pinged_more_rarely_the_longer_it_has_failed(void)
+{
+	struct kad_contact contact, ping;
+	uint64_t end_ns = 3600 * SECOND, last_ns = SECOND, longest_ns = 0;
+	unsigned cnt = 0;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_answered(table, &contact, 0, SECOND);
+	turn_bad(&contact, 1, SECOND);
+	for (uint64_t now_ns = SECOND; now_ns < end_ns; now_ns += SECOND) {
+		if (!kad_table_next_ping(table, now_ns, &ping))
+			continue;
+		CHECK(now_ns - last_ns >= config.ping_gap_ns);
+		CHECK(now_ns - last_ns <= config.ping_gap_ns + (now_ns - SECOND) / 4);
+		longest_ns = now_ns - last_ns > longest_ns ? now_ns - last_ns : longest_ns;
+		last_ns = now_ns;
+		cnt++;
+		kad_table_failed(table, &ping.id, &ping.addr, now_ns);
+	}
+	CHECK(longest_ns <= config.good_ns);
+	CHECK(cnt >= 16);
+	CHECK(cnt <= 24);
+}
+
+static void test_bad_member_that_answers_has_all_of_them_pinged(void)
+{
+	struct kad_contact members[KAD_K_MAX];
+	const unsigned cnt = 6;
+
+	begin();
+	for (unsigned i = 0; i < cnt; i++) {
+		members[i] = plane_contact(&own, 0, 1 + i, &dice);
+		(void)kad_table_answered(table, &members[i], 0, SECOND);
+	}
+	turn_bad(members, cnt, SECOND);
+	CHECK_EQ(pings_at(11 * SECOND), cnt);
+	for (unsigned i = 0; i < cnt; i++)
+		kad_table_failed(table, &members[i].id, &members[i].addr, 100 * SECOND);
+	CHECK_EQ(pings_at(101 * SECOND), 0);
+	CHECK_EQ(kad_table_answered(table, &members[2], 0, 101 * SECOND), KAD_KNOWN);
+	CHECK_EQ(pings_at(101 * SECOND), cnt - 1);
+	/* One that comes and goes has the others pinged no more often than any contact. */
+	for (unsigned i = 0; i < config.failed_max; i++)
+		kad_table_failed(table, &members[2].id, &members[2].addr, 102 * SECOND);
+	CHECK_EQ(kad_table_answered(table, &members[2], 0, 103 * SECOND), KAD_KNOWN);
+	CHECK_EQ(pings_at(103 * SECOND), 0);
+}
+
+static void test_bad_member_that_asks_is_pinged_soon_and_not_often(void)
+{
+	struct kad_contact contact;
+	unsigned cnt = 0;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_answered(table, &contact, 0, SECOND);
+	turn_bad(&contact, 1, SECOND);
+	kad_table_failed(table, &contact.id, &contact.addr, 400 * SECOND);
+	CHECK_EQ(pings_at(401 * SECOND), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK_EQ(kad_table_asked(table, &contact, 401 * SECOND + i * SECOND / 100),
+			 KAD_KNOWN);
+		cnt += pings_at(401 * SECOND + i * SECOND / 100);
+	}
+	/* Ten seconds of queries. */
+	CHECK(cnt >= 10);
+	CHECK(cnt <= 11);
+}
+
 static void test_failing_member_is_listed_to_no_node(void)
 {
 	const struct kad_node *found[KAD_K_MAX];
@@ -297,6 +386,9 @@ int main(void)
 	RUN_PLANES(test_good_members_do_not_give_way);
 	RUN_PLANES(test_silent_member_is_pinged_and_replaced_when_bad);
 	RUN_PLANES(test_bad_member_without_successor_stays_and_comes_back);
+	RUN_PLANES(test_bad_member_is_pinged_more_rarely_the_longer_it_has_failed);
+	RUN_PLANES(test_bad_member_that_answers_has_all_of_them_pinged);
+	RUN_PLANES(test_bad_member_that_asks_is_pinged_soon_and_not_often);
 	RUN_PLANES(test_failing_member_is_listed_to_no_node);
 	RUN_PLANES(test_subnet_has_its_share_of_bucket_and_table);
 	RUN_PLANES(test_private_network_is_one_subnet_and_not_capped);
