@@ -128,7 +128,9 @@ static bool on_path(void *ctx, const uint8_t *key, struct mesh_path *out_path)
 		return false;
 	out_path->remote = rig->address[key[0]];
 	out_path->local = (struct addr){.family = ADDR_IPV4, .ip = {10, 9, 9, 9}, .port = 7000};
-	if (!rig->is_mute[key[0]])
+	if (rig->is_quiet)
+		out_path->received_len = rig->answered_ns[key[0]];
+	else if (!rig->is_mute[key[0]])
 		out_path->received_len = rig->now_ns;
 	return true;
 }
@@ -166,8 +168,14 @@ static unsigned on_relays(void *ctx, struct relay_end_place out[static RELAY_END
 
 static void on_probe(void *ctx, const uint8_t *key)
 {
-	(void)key;
-	((struct relay_end_rig *)ctx)->probed_cnt++;
+	struct relay_end_rig *rig = ctx;
+
+	rig->probed_cnt++;
+	if (key[0] >= END_RIG_RELAYS)
+		return;
+	rig->probed_cnts[key[0]]++;
+	if (!rig->is_mute[key[0]])
+		rig->answered_ns[key[0]] = rig->now_ns;
 }
 
 static void on_kept(void *ctx)

@@ -36,6 +36,9 @@ struct relay_end_rig {
 	unsigned relay_cnt;
 	bool is_down[END_RIG_RELAYS]; /* there is no session with it */
 	bool is_mute[END_RIG_RELAYS]; /* it says nothing over the session */
+	bool is_quiet;		      /* relays say nothing unasked: they answer probes alone */
+	uint64_t answered_ns[END_RIG_RELAYS];
+	unsigned probed_cnts[END_RIG_RELAYS];
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
 	enum relay_class offer_class;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Relays whose sessions are kept, for peers to find this node at. Two of them are ready at a time: one
- * that is silent, or does not answer a dial, has another kept beside it.
+ * that is silent, or does not answer a dial, has another kept beside it. So have all that are doubted
+ * together.
  */
 #include <string.h>
 
@@ -30,22 +31,28 @@ static void leg_unkeep(struct end_relay *relay)
 	relay->is_used = relay->flow_cnt > 0;
 }
 
-/* Returns the number of those that are fine, of which no more are kept than is wanted. */
+/*
+ * Returns the number of those that are fine, of which no more are kept than is wanted. One that is
+ * doubted counts where another is not.
+ */
 static unsigned kept_fine(struct relay_end *end)
 {
-	unsigned cnt = 0;
+	bool are_doubted = relay_end_legs_are_doubted(end);
+	unsigned cnt = 0, doubted_cnt = 0;
 
 	for (unsigned i = 0; i < end->relay_cap; i++) {
 		struct end_relay *relay = &end->relays[i];
 
 		if (!leg_is_fine(relay))
 			continue;
-		if (cnt == KEEP_CNT)
+		if (relay->is_up && relay_end_leg_is_doubted(relay))
+			doubted_cnt += !are_doubted;
+		else if (cnt == KEEP_CNT)
 			leg_unkeep(relay);
 		else
 			cnt++;
 	}
-	return cnt;
+	return cnt + doubted_cnt < KEEP_CNT ? cnt + doubted_cnt : KEEP_CNT;
 }
 
 uint64_t relay_end_pause_ns(const struct relay_end *end, uint64_t pause_ns, uint64_t max_ns)
@@ -104,21 +111,48 @@ void relay_end_keep_turn(struct relay_end *end)
 	}
 }
 
-/*
- * The first relays are published at once, as no peer finds this node without. A change is published
- * once it has lasted for a while: a relay that restarts is back soon.
- */
+/* A relay that is doubted comes behind the others: the same relays in another order are no change. */
+static bool vias_are_told(const struct relay_end *end, const struct peer_via *vias, unsigned cnt)
+{
+	unsigned same_cnt = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		for (unsigned k = 0; k < end->via_cnt; k++)
+			same_cnt += peer_vias_equal(&vias[i], 1, &end->vias[k], 1);
+	return same_cnt == cnt && cnt == end->via_cnt;
+}
+
+static bool via_is_there(struct relay_end *end, const struct peer_via *via)
+{
+	const struct end_relay *relay = relay_end_relay_find(end, via->key);
+
+	return relay && relay->is_kept && relay->is_up && !relay->is_silent &&
+	       !relay_end_leg_is_doubted(relay);
+}
+
+/* No peer finds this node by those that it has named, and one that is there is not among them. */
+static bool vias_are_urgent(struct relay_end *end, const struct peer_via *vias, unsigned cnt)
+{
+	for (unsigned i = 0; i < end->via_cnt; i++)
+		if (via_is_there(end, &end->vias[i]))
+			return false;
+	return !end->via_cnt || (cnt && via_is_there(end, &vias[0]));
+}
+
+/* A change is published once it has lasted for a while: a relay that restarts is back soon. */
 void relay_end_vias_turn(struct relay_end *end)
 {
 	struct peer_via vias[PEER_VIAS_MAX];
 	unsigned cnt = relay_end_kept(end, vias);
 
-	if (peer_vias_equal(vias, cnt, end->vias, end->via_cnt)) {
+	if (vias_are_told(end, vias, cnt)) {
 		end->vias_ns = 0;
 		return;
 	}
 	if (!end->vias_ns)
-		end->vias_ns = end->now_ns + (end->via_cnt ? VIAS_SETTLE_NS : 0);
+		end->vias_ns = end->now_ns + VIAS_SETTLE_NS;
+	if (vias_are_urgent(end, vias, cnt))
+		end->vias_ns = end->now_ns;
 	relay_end_hurry(end, end->vias_ns);
 	if (end->now_ns < end->vias_ns)
 		return;

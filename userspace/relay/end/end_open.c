@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this end asks for: sessions with relays, flows, and their end.
+ * What this end asks for: flows, and their end. Sessions with relays are in end_legs.c.
  *
- * A relay that restarted has lost its flows. That shows when it answers a datagram (kind 2) or when
- * the session ends. Both ends then dial it at once, and again as soon as a dial has failed. The
- * opener asks for the flow every END_RETRY_NS until its peer is there, too. An acceptor that only
- * listens would not notice: while the relay is silent, its session is probed.
+ * A relay that restarted has lost its flows. The opener asks for the flow every END_RETRY_NS until its
+ * peer is there, too. A dial that wants the flow ends a longer pause.
  */
 #include <string.h>
 
@@ -15,43 +13,20 @@
 #define ASK_TIMEOUT_NS	 (6 * NS_PER_S)
 #define CLOSE_TIMEOUT_NS (5 * NS_PER_S)
 /* After so many failures, or a refusal that time alone mends, pauses double up to PAUSE_MAX_NS. */
-#define RETRY_FAST_CNT 50
-#define FIRST_TRIES    3
-#define PAUSE_NS       NS_PER_S
-#define PAUSE_MAX_NS   (16 * NS_PER_S)
+#define FIRST_TRIES  3
+#define PAUSE_NS     NS_PER_S
+#define PAUSE_MAX_NS (16 * NS_PER_S)
+/*
+ * A peer that a relay has lost may be back there any moment, and the relay does not say so. A lost flow
+ * is given up after GIVE_UP_NS, so these are 60 small requests over a session that is there.
+ */
+#define PAUSE_ABSENT_NS NS_PER_S
 /* A lost flow is given up after this; QUIC's own idle timeout is about as long. */
 #define GIVE_UP_NS (60 * NS_PER_S)
 /* An offer that no FLOW follows. */
 #define AWAIT_NS (10 * NS_PER_S)
 /* A session through a relay is kept alive by QUIC, each 25 s at least. */
 #define IDLE_NS (120 * NS_PER_S)
-/* A lost flow is opened again unasked if it was used so lately. */
-#define RECENT_NS (30 * NS_PER_S)
-/* In use and nothing heard of the relay for so long: is it there? */
-#define PROBE_NS       (400 * NS_PER_MS)
-#define DOUBT_PROBE_NS (50 * NS_PER_MS) /* relay_end_leg_silent */
-#define IDLE_PROBE_NS  NS_PER_S		/* while its flows are idle */
-/* So a relay that has gone is not named for longer than about 15 s, by 12 small packets a minute. */
-#define KEPT_PROBE_NS (10 * NS_PER_S)
-#define SILENT_NS     (4 * NS_PER_S)
-#define IN_USE_NS     (10 * NS_PER_S)
-#define LOOK_NS	      NS_PER_S
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t flow_used_ns(const struct end_flow *flow)
-{
-	return later(flow->sent_ns, flow->heard_ns);
-}
-
-static bool flow_is_recent(const struct end_flow *flow)
-{
-	return flow->end->now_ns < flow_used_ns(flow) + RECENT_NS;
-}
-
 /* --- FLOW_OPEN --- */
 
 /* The relay has judged: asked at once it would say the same. */
@@ -69,13 +44,16 @@ static void flow_failed(struct end_flow *flow, const struct mesh_reply *reply, u
 
 	flow->fail_cnt++;
 	end->stats.failed_cnt++;
-	if (is_final || flow->is_spare || flow->fail_cnt > RETRY_FAST_CNT)
+	if (is_final || flow->is_spare || flow->fail_cnt > END_FAST_CNT)
 		pause_ns = PAUSE_NS << (flow->fail_cnt < 5 ? flow->fail_cnt - 1 : 4);
+	if (pause_ns > PAUSE_ABSENT_NS && reply && reply->err == WEFT_EABSENT)
+		pause_ns = PAUSE_ABSENT_NS;
 	if (pause_ns > PAUSE_MAX_NS)
 		pause_ns = PAUSE_MAX_NS;
 	flow->retry_ns = now_ns + pause_ns;
-	if (reply && reply->not_before_ns > flow->retry_ns)
-		flow->retry_ns = reply->not_before_ns;
+	flow->deferred_ns = reply ? reply->not_before_ns : 0;
+	if (flow->deferred_ns > flow->retry_ns)
+		flow->retry_ns = flow->deferred_ns;
 	relay_end_hurry(end, flow->retry_ns);
 	/* One that never was goes, and the next relay is asked. What may be mended is asked for again. */
 	if (!flow->was_open && (is_answered(reply) || flow->fail_cnt == FIRST_TRIES)) {
@@ -92,7 +70,7 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	bool was_open = flow->was_open;
 
 	flow->request = NULL;
-	end->now_ns = later(end->now_ns, now_ns);
+	end->now_ns = relay_end_later(end->now_ns, now_ns);
 	/* The refusal may be of the grant or of the flow: without the grant the latter is said again. */
 	if (flow->is_trial && reply->err < 0)
 		flow->relay->refuses_grant = false;
@@ -115,7 +93,7 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	relay_end_queue_drop(&flow->out, flow->carried_cnt);
 	if (!was_open && end->params.tell_relay)
 		end->params.tell_relay(end->params.ctx, flow->relay->place.key,
-				       later(now_ns - flow->asked_ns, 1));
+				       relay_end_later(now_ns - flow->asked_ns, 1));
 }
 
 static void open_first(const struct end_flow *flow, struct relay_first *first)
@@ -261,167 +239,6 @@ void relay_end_say_closed(struct end_flow *flow)
 		farewell->request = NULL;
 }
 
-/* --- sessions with relays --- */
-
-/*
- * That a peer is not at a relay is no fault of the relay's; that the relay itself is not there is.
- * It is one fault, however often the relay is dialled meanwhile.
- */
-static void relay_is_gone(struct end_relay *relay)
-{
-	const struct relay_end_params *params = &relay->end->params;
-
-	if (params->tell_relay && !relay->is_gone)
-		params->tell_relay(params->ctx, relay->place.key, 0);
-	relay->is_gone = true;
-}
-
-static void on_connected(void *arg, int err, const uint8_t *actual_key)
-{
-	struct end_relay *relay = arg;
-
-	(void)actual_key;
-	relay->is_connecting = false;
-	relay_end_hurry(relay->end, 0);
-	/* A session that is itself relayed is none for a leg. */
-	if (!relay->is_used || (err == 0 && relay_end_relay_look(relay)))
-		return;
-	relay->fail_cnt++;
-	if (err == WEFT_EUNREACHABLE || err == WEFT_ETIMEOUT || err == WEFT_EWRONGKEY)
-		relay_is_gone(relay);
-	relay->connect_ns = relay->end->now_ns +
-			    (relay->fail_cnt > RETRY_FAST_CNT ? PAUSE_MAX_NS : END_RETRY_NS);
-}
-
-static void leg_connect(struct end_relay *relay)
-{
-	struct relay_end *end = relay->end;
-	struct relay_end_place place;
-	uint64_t timeout_ns;
-
-	if (relay->is_connecting)
-		return;
-	if (end->now_ns < relay->connect_ns) {
-		relay_end_hurry(end, relay->connect_ns);
-		return;
-	}
-	relay->is_connecting = true;
-	relay->dialled_ns = end->now_ns;
-	relay->connect_ns = end->now_ns + END_RETRY_NS;
-	timeout_ns = relay_end_relay_dial(relay, &place);
-	if (end->params.connect(end->params.ctx, &place, timeout_ns, on_connected, relay) < 0) {
-		relay->is_connecting = false;
-		relay_end_hurry(end, relay->connect_ns);
-	}
-}
-
-static uint64_t kept_probe_ns(const struct relay_end *end)
-{
-	return relay_end_pause_ns(end, KEPT_PROBE_NS, KEPT_PROBE_NS);
-}
-
-static uint64_t flow_probe_ns(const struct end_flow *flow)
-{
-	if (flow->is_spare)
-		return kept_probe_ns(flow->end);
-	return flow->end->now_ns < flow_used_ns(flow) + IN_USE_NS ? PROBE_NS : IDLE_PROBE_NS;
-}
-
-/* Whether some flow of relay wants its session, and how often to ask if it is there; 0: never. */
-static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t *out_probe_ns)
-{
-	const struct relay_end *end = relay->end;
-
-	uint64_t every_ns;
-
-	*out_session = relay->is_kept;
-	*out_probe_ns = relay->is_kept ? kept_probe_ns(end) : 0;
-	for (unsigned i = 0; i < end->flow_cap; i++) {
-		const struct end_flow *flow = &end->flows[i];
-
-		if (flow->relay != relay)
-			continue;
-		*out_session |= flow_is_recent(flow) || flow->is_spare;
-		every_ns = !flow->was_open ? 0 : flow_probe_ns(flow);
-		if (every_ns && (!*out_probe_ns || every_ns < *out_probe_ns))
-			*out_probe_ns = every_ns;
-	}
-	if (relay->owes_ns && *out_probe_ns > IDLE_PROBE_NS)
-		*out_probe_ns = IDLE_PROBE_NS;
-}
-
-static void leg_ask(struct end_relay *relay)
-{
-	struct relay_end *end = relay->end;
-
-	relay->is_doubted = false;
-	relay->probed_ns = end->now_ns;
-	if (!relay->owes_ns)
-		relay->owes_ns = end->now_ns;
-	if (end->params.probe)
-		end->params.probe(end->params.ctx, relay->place.key);
-}
-
-static void leg_probe(struct end_relay *relay, uint64_t every_ns)
-{
-	struct relay_end *end = relay->end;
-	uint64_t due_ns = later(relay->heard_ns, relay->probed_ns) + every_ns;
-
-	/* That the relay is there says little of its flows. */
-	if (every_ns == kept_probe_ns(end))
-		due_ns = later(due_ns, relay->session_ns + every_ns);
-	if (relay->is_doubted)
-		due_ns = relay->probed_ns + DOUBT_PROBE_NS;
-	if (end->now_ns >= due_ns) {
-		leg_ask(relay);
-		due_ns = end->now_ns + every_ns;
-	}
-	relay_end_hurry(end, due_ns);
-}
-
-void relay_end_leg_silent(struct relay_end *end, const struct addr *label)
-{
-	const struct end_flow *flow = map_lookup(&end->flows_by_addr, label);
-
-	if (!flow || !flow->relay->is_up || flow->relay->is_doubted)
-		return;
-	flow->relay->is_doubted = true;
-	relay_end_hurry(end, end->now_ns);
-}
-
-/* Another is to be kept in its place; QUIC takes a minute to notice. */
-static void leg_judge(struct end_relay *relay)
-{
-	struct relay_end *end = relay->end;
-
-	if (relay->is_silent || !relay->is_up || !relay->owes_ns ||
-	    end->now_ns < relay->owes_ns + SILENT_NS)
-		return;
-	relay->is_silent = true;
-	relay_is_gone(relay);
-	end->keep_ns = end->now_ns;
-	relay_end_hurry(end, end->now_ns);
-}
-
-static void leg_turn(struct end_relay *relay)
-{
-	struct relay_end *end = relay->end;
-	bool wants_session;
-	uint64_t probe_ns;
-
-	if (!relay->is_used || (!relay->flow_cnt && !relay->is_kept))
-		return;
-	if (!relay->is_up || end->now_ns >= relay->path_ns + LOOK_NS)
-		(void)relay_end_relay_look(relay);
-	relay_end_hurry(end, end->now_ns + LOOK_NS);
-	leg_needs(relay, &wants_session, &probe_ns);
-	if (wants_session && !relay->is_up)
-		leg_connect(relay);
-	if (probe_ns && relay->is_up)
-		leg_probe(relay, probe_ns);
-	leg_judge(relay);
-}
-
 /* --- flows --- */
 
 static bool flow_is_done(const struct end_flow *flow)
@@ -431,7 +248,8 @@ static bool flow_is_done(const struct end_flow *flow)
 	if (flow->is_over)
 		return true;
 	if (flow->is_open)
-		return end->now_ns >= later(flow_used_ns(flow), flow->warm_ns) + IDLE_NS;
+		return end->now_ns >=
+		       relay_end_later(relay_end_flow_used_ns(flow), flow->warm_ns) + IDLE_NS;
 	if (!flow->was_open)
 		return end->now_ns >= flow->made_ns + AWAIT_NS;
 	return end->now_ns >= flow->lost_ns + GIVE_UP_NS;
@@ -485,7 +303,7 @@ static void flow_end(struct end_flow *flow)
 /* A flow that was lost is opened again unasked. */
 static bool flow_is_missed(const struct end_flow *flow)
 {
-	return flow->was_open && (flow->is_spare || flow_is_recent(flow));
+	return flow->was_open && (flow->is_spare || relay_end_flow_is_recent(flow));
 }
 
 static void flow_turn(struct end_flow *flow)
@@ -528,7 +346,7 @@ void relay_end_open_turn(struct relay_end *end)
 {
 	relay_end_keep_turn(end);
 	for (unsigned i = 0; i < end->relay_cap; i++)
-		leg_turn(&end->relays[i]);
+		relay_end_leg_turn(&end->relays[i]);
 	relay_end_vias_turn(end);
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		if (end->flows[i].relay)

@@ -84,9 +84,14 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 		    end->now_ns >= flow->heard_ns + STAGGER_NS;
 	if (flow->is_open) {
 		search->has_found = true;
-	} else if (!flow->search) {
+	} else {
+		/* Whatever pauses it has come to, it is wanted now. */
+		relay_end_flow_retry(flow);
+		if (flow->retry_ns < flow->deferred_ns)
+			flow->retry_ns = flow->deferred_ns;
+		relay->connect_ns = relay->dialled_ns + END_RETRY_NS;
+		search->waiting_cnt += !flow->search;
 		flow->search = search;
-		search->waiting_cnt++;
 	}
 	flow->sent_ns = end->now_ns;
 	search->look.found(search->look.arg, &flow->addr, end->now_ns);

@@ -109,7 +109,7 @@ bool relay_end_relay_look(struct end_relay *relay)
 	    relay->path.local.family == ADDR_NONE) {
 		relay->session_ns = end->now_ns;
 		relay->owes_ns = 0;
-		relay->is_silent = relay->is_gone = false;
+		relay->is_silent = relay->is_gone = relay->has_warned = false;
 	}
 	if (!was_up)
 		relay->refuses_grant = false;

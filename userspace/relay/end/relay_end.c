@@ -4,7 +4,8 @@
  *
  *	end_table.c	flows, relays, labels
  *	end_search.c	a dial wants a flow
- *	end_open.c	FLOW_OPEN and FLOW_CLOSE, sessions with relays
+ *	end_open.c	FLOW_OPEN and FLOW_CLOSE
+ *	end_legs.c	sessions with relays
  *	end_hear.c	FLOW_OFFER, FLOW and FLOW_CLOSE of relays
  *	end_sink.c	datagrams out and in
  */
@@ -133,6 +134,8 @@ void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, ui
 				relay_end_flow_retry(&end->flows[i]);
 		return;
 	}
+	/* A session that ends in silence is no sign of its relay: those kept in its place stay. */
+	relay->fail_cnt += relay->is_silent;
 	/* Its flows are those of the session. */
 	relay->is_up = relay->is_silent = false;
 	for (unsigned i = 0; i < end->flow_cap; i++)
@@ -166,21 +169,25 @@ static bool via_addr(const struct end_relay *relay, struct addr *out_addr)
 	return out_addr->transport == ADDR_UDP;
 }
 
-unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX])
+static unsigned kept_add(const struct relay_end *end, bool is_doubted, struct peer_via *out,
+			 unsigned cnt)
 {
-	unsigned cnt = 0;
-
 	for (unsigned i = 0; i < end->relay_cap && cnt < PEER_VIAS_MAX; i++) {
 		const struct end_relay *relay = &end->relays[i];
 		struct addr addr;
 
 		if (!relay->is_used || !relay->is_kept || !relay->is_up || relay->is_silent ||
-		    !via_addr(relay, &addr))
+		    relay_end_leg_is_doubted(relay) != is_doubted || !via_addr(relay, &addr))
 			continue;
 		out[cnt] = (struct peer_via){.addr = addr};
 		memcpy(out[cnt++].key, relay->place.key, MESH_KEY_LEN);
 	}
 	return cnt;
+}
+
+unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX])
+{
+	return kept_add(end, true, out, kept_add(end, false, out, 0));
 }
 
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label)

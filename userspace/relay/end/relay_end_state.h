@@ -22,6 +22,10 @@
  * for a restart.
  */
 #define END_RETRY_NS (100 * NS_PER_MS)
+/* After so many failures, or a refusal that time alone mends, pauses double. */
+#define END_FAST_CNT 50
+/* A lost flow is opened again unasked, and its relay dialled, if it was used so lately. */
+#define END_RECENT_NS (30 * NS_PER_S)
 
 /* A relay that slows a flow again and again makes an event a minute. */
 #define END_SLOWED_NS (60 * NS_PER_S)
@@ -47,6 +51,7 @@ struct end_relay {
 	bool is_doubted;  /* a session by one of its flows is silent */
 	uint64_t owes_ns; /* since a probe then the session owes an answer; 0: it does not */
 	bool is_silent;	  /* it has owed one for too long: peers cannot be reached through it */
+	bool has_warned;  /* that all kept ones are doubted, since it owes */
 	bool is_gone;	  /* silent, or a dial failed, since it was last heard */
 };
 
@@ -99,6 +104,7 @@ struct end_flow {
 	uint64_t looked_ns;   /* when is_spare was last judged */
 	uint64_t answered_ns; /* when is_asked last had its effect */
 	uint64_t retry_ns;    /* FLOW_OPEN not before */
+	uint64_t deferred_ns; /* nor before this, as the relay says */
 	unsigned fail_cnt;    /* in a row */
 	uint64_t asked_ns;
 	struct mesh_request *request;
@@ -209,7 +215,28 @@ void relay_end_flow_note(struct end_flow *flow);
 /* relay_end_hurry: the next turn is to be soon. */
 void relay_end_hurry(struct relay_end *end, uint64_t at_ns);
 
-/* end_open.c: asks for flows, and for sessions with relays. */
+static inline uint64_t relay_end_later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint64_t relay_end_flow_used_ns(const struct end_flow *flow)
+{
+	return relay_end_later(flow->sent_ns, flow->heard_ns);
+}
+
+static inline bool relay_end_flow_is_recent(const struct end_flow *flow)
+{
+	return flow->end->now_ns < relay_end_flow_used_ns(flow) + END_RECENT_NS;
+}
+
+/* end_legs.c: asks for sessions with relays. */
+void relay_end_leg_turn(struct end_relay *relay);
+/* relay_end_leg_is_doubted: it has owed an answer for a while. */
+bool relay_end_leg_is_doubted(const struct end_relay *relay);
+/* relay_end_legs_are_doubted: so are all that are kept, or they are silent; false where none is. */
+bool relay_end_legs_are_doubted(const struct relay_end *end);
+/* end_open.c: asks for flows. */
 void relay_end_open_turn(struct relay_end *end);
 void relay_end_open_stop(struct end_flow *flow);
 void relay_end_say_closed(struct end_flow *flow);
