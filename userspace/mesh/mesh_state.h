@@ -176,14 +176,17 @@ struct mesh_dial_look {
 	bool is_stale; /* a record was refused */
 	unsigned addr_cnt;
 	uint64_t started_ns;
+	bool is_awaited;   /* the dial does not fail while it is running */
+	uint64_t again_ns; /* it is asked anew then, if it is not running; 0: not yet asked */
+	uint64_t pause_ns; /* before that, the last time */
 };
 
 /* discovery.c: looks for addresses of a dial, by locator. */
 struct mesh_discovery {
 	struct timer timer;
 	bool is_begun;
-	unsigned next_idx; /* locator to ask next */
-	unsigned running_cnt;
+	unsigned next_idx;		     /* locator to ask next */
+	unsigned running_cnt;		     /* awaited ones */
 	uint64_t next_ns;		     /* when it is asked */
 	uint64_t seq;			     /* of the newest record found */
 	struct peer_via vias[PEER_VIAS_MAX]; /* relays that it names */

@@ -3,10 +3,19 @@
  * Looking for addresses on behalf of a dial: which locator is asked when,
  * and what becomes of what it says. dial.c begins it: at once if it knows
  * no address, else when those it knows have had their chance. Home worker.
+ *
+ * What a locator says may be old. A peer that has lost its relays has others some seconds later, and in
+ * a network that was cut the DHT has two halves. So each is asked anew while the dial lasts, after
+ * pauses of one, two, four seconds and so on. No dial waits for that: with all of them asked once and no
+ * address left it fails.
  */
 #include "discovery.h"
 
+#include "base/monotonic.h"
 #include "mesh/mesh_state.h"
+
+#define AGAIN_NS     NS_PER_S
+#define AGAIN_MAX_NS (16 * NS_PER_S)
 
 int mesh_add_locator(struct mesh *mesh, const struct mesh_locator *locator)
 {
@@ -52,7 +61,12 @@ static void look_end(struct mesh_dial_look *look, int err)
 	if (!err && look->is_stale && !look->addr_cnt)
 		step.err = WEFT_ESTALE;
 	look->is_running = false;
-	dial->discovery.running_cnt--;
+	look->pause_ns = look->pause_ns ? 2 * look->pause_ns : AGAIN_NS;
+	if (look->pause_ns > AGAIN_MAX_NS)
+		look->pause_ns = AGAIN_MAX_NS;
+	look->again_ns = dial->mesh->now_ns + look->pause_ns;
+	dial->discovery.running_cnt -= look->is_awaited;
+	look->is_awaited = false;
 	step_tell(dial, &step);
 }
 
@@ -80,7 +94,9 @@ static void discovery_arm(struct mesh_dial *dial)
 		const struct mesh_dial_look *look = &discovery->looks[i];
 		uint64_t due_ns = look->started_ns + mesh->locators[i].budget_ns;
 
-		if (look->is_running && due_ns < next_ns)
+		if (!look->is_running)
+			due_ns = look->again_ns ? look->again_ns : TIMER_NEVER;
+		if (due_ns < next_ns)
 			next_ns = due_ns;
 	}
 	timer_set(mesh->timers, &discovery->timer, next_ns);
@@ -170,7 +186,7 @@ static void look_hint(struct mesh_dial_look *look)
 }
 
 /* Asks one locator; whether it is running now. */
-static bool discovery_ask(struct mesh_dial *dial, unsigned idx)
+static bool discovery_ask(struct mesh_dial *dial, unsigned idx, bool is_awaited)
 {
 	struct mesh *mesh = dial->mesh;
 	const struct mesh_locator *locator = &mesh->locators[idx];
@@ -183,8 +199,10 @@ static bool discovery_ask(struct mesh_dial *dial, unsigned idx)
 		.started_ns = mesh->now_ns,
 		.is_asked = true,
 		.is_running = true,
+		.is_awaited = is_awaited,
+		.pause_ns = look->pause_ns,
 	};
-	dial->discovery.running_cnt++;
+	dial->discovery.running_cnt += is_awaited;
 	err = locator->look(locator->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
 	if (err < 0)
 		look_end(look, err);
@@ -201,7 +219,7 @@ static bool discovery_ask_in_turn(struct mesh_dial *dial)
 
 	if (discovery->next_idx < mesh->locator_cnt)
 		discovery->next_ns = mesh->now_ns + mesh->locators[discovery->next_idx].stagger_ns;
-	return !discovery->looks[idx].is_asked && discovery_ask(dial, idx);
+	return !discovery->looks[idx].is_asked && discovery_ask(dial, idx, true);
 }
 
 static void discovery_ask_next(struct mesh_dial *dial)
@@ -220,10 +238,13 @@ static void discovery_hint(struct mesh_dial *dial)
 
 		if (!mesh->locators[i].hint)
 			continue;
-		if (look->is_running)
-			look_hint(look);
-		else
-			(void)discovery_ask(dial, i);
+		if (!look->is_running) {
+			(void)discovery_ask(dial, i, true);
+			continue;
+		}
+		dial->discovery.running_cnt += !look->is_awaited;
+		look->is_awaited = true;
+		look_hint(look);
 	}
 	discovery_arm(dial);
 }
@@ -269,6 +290,8 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 
 		if (look->is_running && now_ns >= look->started_ns + mesh->locators[i].budget_ns)
 			look_cancel(look, WEFT_ETIMEOUT);
+		if (!look->is_running && look->again_ns && now_ns >= look->again_ns)
+			(void)discovery_ask(dial, i, false);
 	}
 	if (discovery->hint_ns && now_ns >= discovery->hint_ns) {
 		discovery->hint_ns = 0;

@@ -522,6 +522,43 @@ static void test_a_locator_that_had_ended_is_asked_again_with_a_hint(void)
 	rig_fini(&rig);
 }
 
+/* A record may be published anew while a dial lasts. */
+static void test_a_dial_that_lasts_asks_its_locators_again(void)
+{
+	struct addr silent = pair_addr(50);
+
+	nodes_init(1);
+	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
+	CHECK_EQ(connect_to(&silent, 1), 0);
+	pair_net_run(&rig.net, 2100 * PAIR_MS);
+	CHECK_EQ(fakes[0].look_cnt, 1);
+	end(&fakes[0], 0);
+	pair_net_run(&rig.net, 900 * PAIR_MS);
+	CHECK_EQ(fakes[0].look_cnt, 1);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	CHECK_EQ(fakes[0].look_cnt, 2);
+	CHECK_EQ(connect_cnt, 0);
+	CHECK_EQ(find(&fakes[0], pair_addr(2), 7), 0);
+	pair_net_run(&rig.net, 600 * PAIR_MS);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, 0);
+	rig_fini(&rig);
+}
+
+/* What is asked for the second time is not waited for; with relays to ask it is. */
+static void test_a_dial_without_hope_waits_for_no_second_answer(void)
+{
+	hinted_init();
+	end(&fakes[0], 0);
+	pair_net_run(&rig.net, 1500 * PAIR_MS);
+	CHECK_EQ(fakes[0].look_cnt, 2);
+	CHECK_EQ(fakes[1].look_cnt, 1);
+	end(&fakes[1], WEFT_EUNREACHABLE);
+	CHECK_EQ(connect_cnt, 1);
+	CHECK_EQ(connect_err, WEFT_EUNREACHABLE);
+	rig_fini(&rig);
+}
+
 static void test_one_locator_too_many_is_refused(void)
 {
 	nodes_init(1);
@@ -552,6 +589,8 @@ int main(void)
 	RUN(test_relays_that_an_asker_names_are_asked_behind_the_last_address);
 	RUN(test_relays_that_an_asker_names_are_not_kept_with_the_peer);
 	RUN(test_more_relays_than_a_peer_can_have_are_refused);
+	RUN(test_a_dial_that_lasts_asks_its_locators_again);
+	RUN(test_a_dial_without_hope_waits_for_no_second_answer);
 	RUN(test_one_locator_too_many_is_refused);
 	return check_done();
 }
