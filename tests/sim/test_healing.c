@@ -19,19 +19,20 @@
 #include "support/mem_nat.h"
 #include "support/sim.h"
 
-#define NODES	     100u
-#define NODES_MAX    500u /* HEALING_NODES=500 in the environment */
-#define SITES	     250u /* NATs */
-#define BOOTS	     4u
-#define RELAY_PARTS  20u /* each twentieth node is a relay */
-#define PAIR_PARTS   3u	 /* so many nodes for each pair */
-#define PAIR_STEP    5u	 /* a divisor of no number of nodes that ask */
-#define PAIRS	     (NODES_MAX / PAIR_PARTS)
-#define NEW_PAIRS    (PAIRS / 4)
-#define RELAYS_MIN   8u
-#define KNOWN_RELAYS 4u
-/* A node notices within 15 s that its relay has gone; TODO(16): both of them at once cost 14 s. */
+#define NODES	      100u
+#define NODES_MAX     500u /* HEALING_NODES=500 in the environment */
+#define SITES	      250u /* NATs */
+#define BOOTS	      4u
+#define RELAY_PARTS   20u /* each twentieth node is a relay */
+#define PAIR_PARTS    3u  /* so many nodes for each pair */
+#define PAIR_STEP     5u  /* a divisor of no number of nodes that ask */
+#define PAIRS	      (NODES_MAX / PAIR_PARTS)
+#define NEW_PAIRS     (PAIRS / 4)
+#define RELAYS_MIN    8u
+#define KNOWN_RELAYS  4u
 #define RELAY_GAP_NS  (20 * NS_PER_S)
+#define RELAY_DOWN_NS (30 * NS_PER_S)
+#define LOST_ENDS     4u /* one after the other loses all its relays at once */
 #define HEALED_MAX_NS (10 * NS_PER_S)
 #define ASK_NS	      (5 * NS_PER_S)
 #define PAUSE_NS      NS_PER_S
@@ -69,6 +70,7 @@ static struct mem_nats nats;
 static struct mem_nat sites[SITES];
 static struct pair pairs[PAIRS + NEW_PAIRS];
 static unsigned node_cnt, open_cnt, relay_cnt, site_cnt, pair_cnt, crash_cnt;
+static uint64_t back_ns[SIM_NODE_CAP / RELAY_PARTS + RELAYS_MIN]; /* of each relay that is down */
 static uint64_t well_ns; /* since when the network is; UINT64_MAX: it is not */
 static const char *phase;
 
@@ -380,30 +382,36 @@ static void test_pairs_find_each_other(void)
 	phase_end();
 }
 
+/* Those that are down, and were to be back by before_ns. */
+static void relays_begin(uint64_t before_ns)
+{
+	for (unsigned i = 0; i < relay_cnt; i++)
+		if (!relay_of(i)->node && back_ns[i] <= before_ns)
+			node_begin(relay_of(i));
+}
+
+static void relay_crash(struct sim_node *relay)
+{
+	if (!relay->node)
+		return;
+	sim_crash(relay);
+	back_ns[relay - relay_of(0)] = sim.now_ns + RELAY_DOWN_NS;
+}
+
 /* One at a time, down for half a minute. */
 static void relays_churn(unsigned s)
 {
 	uint64_t end_ns = sim.now_ns + s * NS_PER_S;
-	uint64_t back_ns[64] = {0};
 
 	while (sim.now_ns < end_ns) {
 		unsigned at = crash_cnt / 2 + crash_cnt % 2 * relay_cnt / KNOWN_RELAYS;
-		struct sim_node *relay = relay_of(at % relay_cnt);
 
 		crash_cnt++;
-
-		if (relay->node) {
-			sim_crash(relay);
-			back_ns[relay - relay_of(0)] = sim.now_ns + 30 * NS_PER_S;
-		}
+		relay_crash(relay_of(at % relay_cnt));
 		sim_run(&sim, RELAY_GAP_NS, NULL, NULL);
-		for (unsigned i = 0; i < relay_cnt; i++)
-			if (!relay_of(i)->node && sim.now_ns >= back_ns[i])
-				node_begin(relay_of(i));
+		relays_begin(sim.now_ns);
 	}
-	for (unsigned i = 0; i < relay_cnt; i++)
-		if (!relay_of(i)->node)
-			node_begin(relay_of(i));
+	relays_begin(UINT64_MAX);
 }
 
 static void test_relays_come_and_go(void)
@@ -411,6 +419,39 @@ static void test_relays_come_and_go(void)
 	phase_begin("relays that come and go");
 	relays_churn(120);
 	sim_run(&sim, 15 * NS_PER_S, NULL, NULL);
+	phase_end();
+}
+
+/* All relays that the record of end names. */
+static void relays_of_end_crash(const struct sim_node *end)
+{
+	struct publish_state state;
+
+	locate_publish_state(end->node->locate->publish, &state);
+	for (unsigned i = 0; i < state.record.via_cnt; i++)
+		for (unsigned k = 0; k < relay_cnt; k++)
+			if (memcmp(state.record.vias[i].key, node_key_public(relay_of(k)->key),
+				   MESH_KEY_LEN) == 0)
+				relay_crash(relay_of(k));
+}
+
+/* Ends that others ask all the time, and that only relays lead to; the network is well meanwhile. */
+static void test_all_relays_of_an_end_are_lost(void)
+{
+	unsigned end_cnt = 0;
+
+	phase_begin("all relays of an end lost at once");
+	for (unsigned i = 0; i < pair_cnt && end_cnt < LOST_ENDS; i++) {
+		if (!pairs[i].is_on || pairs[i].to < &sim.nodes[open_cnt])
+			continue;
+		end_cnt++;
+		relays_of_end_crash(pairs[i].to);
+		well();
+		sim_run(&sim, RELAY_DOWN_NS, NULL, NULL);
+		relays_begin(UINT64_MAX);
+		sim_run(&sim, 10 * NS_PER_S, NULL, NULL);
+	}
+	CHECK_EQ(end_cnt, LOST_ENDS);
 	phase_end();
 }
 
@@ -422,7 +463,8 @@ static void part(unsigned groups)
 
 static void test_partitions_heal(void)
 {
-	static const unsigned cut_s[] = {5, 20}; /* TODO(16): 45: up to 16 s */
+	static const unsigned cut_s[] = {5, 20, 60};
+
 	for (unsigned i = 0; i < sizeof(cut_s) / sizeof(cut_s[0]); i++) {
 		char name[64];
 
@@ -450,13 +492,30 @@ static void test_loss_ends(void)
 	phase_end();
 }
 
+/* Parted, 30 % lost, and relays that die: all of it ends at once. */
+static void test_all_faults_end(void)
+{
+	phase_begin("after 60 s of all faults");
+	ill();
+	part(2);
+	net_mem_net_set_default_link(sim.net, &bad);
+	relays_churn(60);
+	part(0);
+	net_mem_net_set_default_link(sim.net, &fair);
+	well();
+	sim_run(&sim, 20 * NS_PER_S, NULL, NULL);
+	phase_end();
+}
+
 int main(void)
 {
 	world_open();
 	RUN(test_pairs_find_each_other);
 	RUN(test_relays_come_and_go);
+	RUN(test_all_relays_of_an_end_are_lost);
 	RUN(test_partitions_heal);
 	RUN(test_loss_ends);
+	RUN(test_all_faults_end);
 	for (unsigned i = 0; i < PAIRS + NEW_PAIRS; i++)
 		if (pairs[i].is_on)
 			pair_end(&pairs[i]);
