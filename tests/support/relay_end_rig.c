@@ -154,15 +154,29 @@ static enum fair_class on_key_class(void *ctx, const uint8_t *key)
 	return ((struct relay_end_rig *)ctx)->class;
 }
 
+static unsigned on_trust(void *ctx, const uint8_t *relay, const uint8_t *by)
+{
+	const struct relay_end_rig *rig = ctx;
+
+	if (relay[0] >= END_RIG_RELAYS)
+		return 0;
+	return by ? rig->told_trusts[relay[0]] : rig->trusts[relay[0]];
+}
+
+/* By trust, then by number. */
 static unsigned on_relays(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX])
 {
 	const struct relay_end_rig *rig = ctx;
 	unsigned cnt = 0;
 
-	for (; cnt < rig->relay_cnt && cnt < RELAY_END_PLACES_MAX; cnt++) {
-		out[cnt] = (struct relay_end_place){.addrs = {rig->address[cnt]}, .addr_cnt = 1};
-		relay_end_rig_key(cnt, out[cnt].key);
-	}
+	for (unsigned trust = 0; trust < 8; trust++)
+		for (unsigned i = 0; i < rig->relay_cnt && cnt < RELAY_END_PLACES_MAX; i++) {
+			if (rig->trusts[i] != trust)
+				continue;
+			out[cnt] =
+				(struct relay_end_place){.addrs = {rig->address[i]}, .addr_cnt = 1};
+			relay_end_rig_key(i, out[cnt++].key);
+		}
 	return cnt;
 }
 
@@ -296,6 +310,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.mesh = {.ops = &mesh_ops},
 		.random = &rig->random,
 		.path = on_path,
+		.trust = on_trust,
 		.leg_send = on_leg_send,
 		.key_class = on_key_class,
 		.relays = on_relays,

@@ -39,6 +39,8 @@ struct relay_end_rig {
 	bool is_quiet;		      /* relays say nothing unasked: they answer probes alone */
 	uint64_t answered_ns[END_RIG_RELAYS];
 	unsigned probed_cnts[END_RIG_RELAYS];
+	unsigned trusts[END_RIG_RELAYS],
+		told_trusts[END_RIG_RELAYS]; /* where a peer's record names it */
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
 	enum relay_class offer_class;

@@ -135,6 +135,7 @@ void sim_report(const struct sim *sim, const char *name)
 /* The modules' own defaults with small tables, so that hundreds fit. */
 static void config_init(struct node_config *config)
 {
+	relay_trust_config_defaults(&config->relay_trust);
 	relay_end_config_defaults(&config->relay_end);
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);

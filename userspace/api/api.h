@@ -18,6 +18,7 @@
 #include "relay/messages/relay_messages.h"
 #include "relay/pool/relay_pool.h"
 #include "relay/role/relay_role.h"
+#include "relay/trust/relay_trust.h"
 #include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
 #include "relay/slots/relay_slots.h"
@@ -66,7 +67,8 @@ struct api {
 	struct relay_pool *relay_pool;	       /* NULL: its operator has no other relay */
 	struct relay_receipts *relay_receipts; /* of what relays carried */
 	struct relay_slots *relay_slots;       /* of this relay, and of this node at others */
-	struct relay_end *relay_end;	       /* of flows through other relays */
+	const struct relay_trust_rule *relay_trust;
+	struct relay_end *relay_end; /* of flows through other relays */
 	struct relay_held *relay_held;
 	struct relay_web *relay_web; /* NULL: nor one over WebSocket */
 	struct control *control;     /* NULL: simulated without local programs */

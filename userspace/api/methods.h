@@ -92,6 +92,12 @@ const char *api_punching_text(struct varlink_blocks *blocks, const struct api *a
 			      const uint8_t *key);
 
 /*
+ * method_relay_role.c. api_no_relay: why relay.unknown leaves no relay to reach peer through. NULL:
+ * some relay is left, none is known at all, or peer has a session.
+ */
+const char *api_no_relay(const struct api *api, const struct mesh_peer_info *peer);
+
+/*
  * proxy_fault.c. api_proxy_problem: what a fault of the HTTP proxy means (enum tcp_proxy_fault).
  * api_proxy_failed: the newest connection through it failed, since_ns or later.
  * api_proxy_is_to_blame: and the destination is not why. api_proxy_text: how it does.

@@ -92,6 +92,7 @@ void config_defaults(struct node_config *config)
 	relay_config_defaults(&config->relay);
 	relay_broker_config_defaults(&config->relay_broker);
 	relay_messages_config_defaults(&config->relay_messages);
+	relay_trust_config_defaults(&config->relay_trust);
 	relay_end_config_defaults(&config->relay_end);
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);

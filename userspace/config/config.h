@@ -30,6 +30,7 @@
 #include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
 #include "relay/slots/relay_slots.h"
+#include "relay/trust/relay_trust.h"
 #include "relay/web/web.h"
 #include "tcp/tcp.h"
 #include "store/store.h"
@@ -93,6 +94,7 @@ struct node_config {
 	struct relay_messages_config relay_messages;
 	char relay_operator[CONFIG_NAME_CAP]; /* a key as text; "": no grant is honoured */
 	char relay_pool[RELAY_POOL_TEXT_CAP]; /* "": it has no other relay */
+	struct relay_trust_config relay_trust;
 	struct relay_end_config relay_end;
 	struct relay_receipts_config relay_receipts;
 	struct relay_slots_config relay_slots;

@@ -141,6 +141,8 @@ NUMBER("relay", "messages", CONFIG_COUNT, relay_messages.per_s, RELAY_MESSAGES_M
 { "relay", "accept", CONFIG_CHOICE, FIELD(relay_end.accept), 0, RELAY_ACCEPT_ALL, RELAY_ACCEPT_NONE,
 	"all known none", false,
 	"Nodes that may reach this one through a relay. known: those of longer acquaintance, useful and chosen ones." },
+TEXT("relay", "own", CONFIG_NAME, relay_trust.own, "This node's own relays, KEY or KEY@ADDRESS:PORT, apart by commas, 16 at most. They are used before all others, as are those of relay.pool and those that grants name."),
+NUMBER("relay", "unknown", CONFIG_BOOL, relay_trust.lets_unknown, 0, 1, "Use relays of unknown nodes, behind own ones, those of communities, and those of contacts. no: keep them out; weft relay status says when no other is left."),
 NUMBER("relay", "receipts", CONFIG_COUNT, relay_receipts.row_cap, RELAY_RECEIPTS_CAP_MIN, 65536,
 	"Receipts that a relay keeps, one of each node and month. A full table takes one back from the account that has most. A node that is no relay keeps 256 at most."),
 NUMBER("relay", "slots", CONFIG_COUNT, relay_slots.slot_cap, RELAY_SLOTS_CAP_MIN, 65536,

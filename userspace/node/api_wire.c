@@ -84,6 +84,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay_pool = node->relay_pool,
 		.relay_receipts = node->relay_receipts,
 		.relay_slots = node->relay_slots,
+		.relay_trust = &node->relay_trust,
 		.relay_end = node->relay_end,
 		.relay_held = node->relay_held,
 		.relay_web = node->relay_web,

@@ -21,6 +21,7 @@
 #include "relay/role/relay_role.h"
 #include "relay/receipts/relay_receipts.h"
 #include "relay/slots/relay_slots.h"
+#include "relay/trust/relay_trust.h"
 #include "worker/workers.h"
 #include "worker/worker.h"
 #include "node/fabric/fabric.h"
@@ -100,6 +101,7 @@ struct node {
 	uint64_t role_served_cnt, role_faulted_cnt; /* of the mesh, as of its latest judgement */
 	uint64_t role_saved_ns;
 	struct relay_held *relay_held;	       /* what it shows to relays */
+	struct relay_trust_rule relay_trust;   /* of other relays */
 	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
 	struct tcp_channels *channels;	       /* likewise */
@@ -145,7 +147,7 @@ WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
 
 /*
- * relay_broker_params.c: relay is opened if the configuration says so, before all workers; its
+ * relay/relay_broker_params.c: relay is opened if the configuration says so, before all workers; its
  * broker once home has its mesh. next_ns: UINT64_MAX for a node that is no relay.
  */
 WEFT_MUST_CHECK
@@ -188,6 +190,16 @@ uint64_t node_relay_web_next_ns(const struct node *node);
 void node_drain_relay_web(struct node *node, uint64_t now_ns);
 /* node_expel_relay_web: home's bans changed. */
 void node_expel_relay_web(struct node *node, uint64_t now_ns);
+
+/*
+ * relay_trust_params.c: after the grants and before the ends. trust and rank as of relay_end.h and
+ * known_relays.h; ctx: struct node. choose: the relays to use, in their order.
+ */
+WEFT_MUST_CHECK
+int node_open_relay_trust(struct node *node, char *what);
+unsigned node_relay_trust(void *ctx, const uint8_t *relay, const uint8_t *by);
+unsigned node_relay_rank(void *ctx, const uint8_t *relay);
+unsigned node_choose_relays(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
 
 /* relay_end_params.c: relay_end is opened, QUIC sends by it and mesh dials through it; close: no more. */
 WEFT_MUST_CHECK

@@ -43,6 +43,7 @@ static void rig_init(void)
 	CHECK_EQ(net_mem_net_new(2, 64, &rig.random, &rig.net), 0);
 	CHECK_EQ(node_key_from_seed(seed, &rig.key), 0);
 	quic_config_defaults(&config->quic);
+	relay_trust_config_defaults(&config->relay_trust);
 	relay_end_config_defaults(&config->relay_end);
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);

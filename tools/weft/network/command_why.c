@@ -55,18 +55,22 @@ void print_why(const struct invocation *inv, const void *reply)
 {
 	static const struct column reputations[] = {
 		COLUMN_OF("REPUTATION", api_show_why_out, reputation, string, TEXT), {0}};
+	static const struct column relays[] = {
+		COLUMN_OF("NO RELAY LEFT", api_show_why_out, no_relay, string, TEXT), {0}};
 	const struct api_show_why_out *why = reply;
 
 	if (why->ban)
 		show_part(inv, "ban", TABLE_ROW(why->ban), api_view_ban_why);
 	print_relayed(inv, why->relayed);
+	if (why->no_relay)
+		show_part(inv, "relay", TABLE_ROW(why), relays);
 	if (why->reputation)
 		show_part(inv, "reputation", TABLE_ROW(why), reputations);
 	show_part(inv, "incident", TABLE_ROWS(why->incidents), api_view_incident_list);
 	show_part(inv, "refusal", TABLE_ROWS(why->refusals), api_view_refusal_why);
 	show_part(inv, "drop", TABLE_ROWS(why->drops), api_view_drop_source_why);
 	if (inv->has_terminal_out && !why->ban && !why->reputation && !why->relayed &&
-	    !why->incidents.cnt && !why->refusals.cnt && !why->drops.cnt)
+	    !why->no_relay && !why->incidents.cnt && !why->refusals.cnt && !why->drops.cnt)
 		printf("Nothing is known of it in the last 24 hours.\n");
 }
 

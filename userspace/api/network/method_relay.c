@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ShowRelay: the flows of this relay. ShowRelayRole: whether it is one. RevokeRelayGrants: a revocation list of the operator whose
+ * ShowRelay: the flows of this relay. RevokeRelayGrants: a revocation list of the operator whose
  * grants it honours. ListRelays: the relays that this node knows of. UseRelayGrant: one more grant
  * that this node shows to relays.
  */
@@ -45,14 +45,17 @@ static const char *addrs_text(struct varlink_blocks *blocks,
 	return varlink_text(blocks, text);
 }
 
-static struct api_relay_row row_of(struct varlink_blocks *blocks, const struct relay_known_row *row,
-				   uint64_t now_ns, uint64_t wall_s)
+static struct api_relay_row row_of(const struct api *api, struct varlink_blocks *blocks,
+				   const struct relay_known_row *row, uint64_t now_ns)
 {
+	uint64_t wall_s = api->wall_us(api->ctx) / 1000000;
 	struct relay_score aged = row->score;
 	struct api_relay_row out = {
 		.node_id = api_id(blocks, row->announcement.key),
 		.addresses = addrs_text(blocks, &row->announcement),
 		.state = state_of(row),
+		.trust = relay_trust_word(
+			relay_trust_of(api->relay_trust, row->announcement.key, NULL)),
 		.told_by = relay_teller_word(row->teller),
 		.flows = row->announcement.capacity.flow_cap,
 	};
@@ -79,8 +82,7 @@ void api_list_relays(struct api *api, struct control_call *call,
 		return;
 	}
 	while ((row = relay_find_next(api->relay_find, row)))
-		varlink_push(blocks, &relays,
-			     row_of(blocks, row, now_ns, api->wall_us(api->ctx) / 1000000));
+		varlink_push(blocks, &relays, row_of(api, blocks, row, now_ns));
 	api_reply(call, list_relays, .relays = relays);
 }
 
@@ -163,24 +165,6 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 	}
 	pool_show(api, blocks, &relay, now_ns);
 	api_reply(call, show_relay, .relay = relay);
-}
-
-void api_show_relay_role(struct api *api, struct control_call *call,
-			 const struct api_show_relay_role_in *in, uint64_t now_ns)
-{
-	const struct relay_role *role = api->relay_role;
-	uint32_t score = contribution_score(&role->own);
-
-	(void)in;
-	api_reply(call, show_relay_role,
-		  .role = {.relay = role->is_relay,
-			   .by_contribution = role->rule == RELAY_ROLE_EARNED,
-			   .why = relay_role_word(role->why),
-			   .since_s = api_uint((now_ns - role->since_ns) / NS_PER_S),
-			   .score = score / CONTRIBUTION_POINT,
-			   .score_thousandths = score,
-			   .taken = api_uint(role->stats.taken_cnt),
-			   .left = api_uint(role->stats.left_cnt)});
 }
 
 /* --- revocations --- */

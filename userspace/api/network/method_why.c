@@ -250,13 +250,18 @@ struct findings {
 };
 
 static bool why_is_relayed(struct api *api, struct varlink_blocks *blocks, const uint8_t *key,
-			   struct api_relayed_reason *out)
+			   struct api_relayed_reason *out, const char **out_no_relay)
 {
+	struct mesh_peer_info peer = {0};
 	char id[ZBASE32_KEY_TEXT_CAP];
-	struct mesh_peer_info peer;
+	bool is_met;
 
 	zbase32_write(key, MESH_KEY_LEN, id);
-	return api_peer_lookup(api, id, &peer) == 1 && api_relayed_reason(blocks, api, &peer, out);
+	is_met = api_peer_lookup(api, id, &peer) == 1;
+	if (!is_met)
+		memcpy(peer.key, key, sizeof(peer.key));
+	*out_no_relay = api_no_relay(api, &peer);
+	return is_met && api_relayed_reason(blocks, api, &peer, out);
 }
 
 static void why_reply(struct api *api, struct control_call *call, const struct ban_target *who,
@@ -274,7 +279,7 @@ static void why_reply(struct api *api, struct control_call *call, const struct b
 	struct api_relayed_reason relayed;
 	struct api_ban ban_row;
 
-	if (who->kind == BAN_KEY && why_is_relayed(api, blocks, who->key, &relayed))
+	if (who->kind == BAN_KEY && why_is_relayed(api, blocks, who->key, &relayed, &out.no_relay))
 		out.relayed = &relayed;
 	if (who->kind == BAN_KEY)
 		places_of_peer(api, who->key, found->rows, found->cnt, &places);

@@ -81,6 +81,15 @@ static void connecting_fail_excluded(const struct connecting *connecting, const 
 	control_fail(connecting->call, WEFT_EREFUSED, connecting->name, why, next);
 }
 
+static bool has_no_relay(const struct connecting *connecting)
+{
+	struct mesh_peer_info peer = {0};
+
+	if (api_peer_lookup(connecting->api, connecting->name, &peer) != 1)
+		memcpy(peer.key, connecting->key, sizeof(peer.key));
+	return api_no_relay(connecting->api, &peer) != NULL;
+}
+
 static void connecting_fail_silent(const struct connecting *connecting)
 {
 	const struct api *api = connecting->api;
@@ -91,6 +100,12 @@ static void connecting_fail_silent(const struct connecting *connecting)
 	unsigned blocked_cnt = 0;
 	int err = 0;
 
+	if (has_no_relay(connecting)) {
+		control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name,
+			     "no address of it answers, and relay.unknown leaves no relay",
+			     "weft why NODE says what helps");
+		return;
+	}
 	if (!has_known_address(connecting)) {
 		control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name,
 			     "no address of it is known, and none was found",

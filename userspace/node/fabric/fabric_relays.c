@@ -19,6 +19,8 @@ int node_fabric_open_relays(struct fabric *fabric)
 		.random = node->random,
 		.site = node->config->mesh.site,
 		.messages = node->relay_messages,
+		.rank = node_relay_rank,
+		.ctx = node,
 		.now_ns = node->home->now_ns,
 		.wall_s = node_wall_us(node) / 1000000,
 	};

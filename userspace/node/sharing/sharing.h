@@ -44,6 +44,8 @@ uint64_t node_sharing_next_ns(const struct sharing *sharing);
 /* node_sharing_choices: enum mesh_choice, for the node of key by what is followed. */
 uint32_t node_sharing_choices(const struct sharing *sharing,
 			      const uint8_t key[static MESH_KEY_LEN]);
+/* node_sharing_is_member: the node of key is a member of a community that this node has joined. */
+bool node_sharing_is_member(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN]);
 /*
  * Content that peers may read changed, or, with a manifest_id, a get of it has ended.
  * Takes NULL.

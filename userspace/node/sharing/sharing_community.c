@@ -11,6 +11,7 @@
 #include "base/monotonic.h"
 #include "blobs/blobs.h"
 #include "codec/text/utf8.h"
+#include "community/access/community_access.h"
 #include "community/member_finder.h"
 #include "community/record/community_rule.h"
 #include "mesh/mesh.h"
@@ -28,6 +29,19 @@ static void on_event(void *ctx, const struct community_event *event)
 	if (event->kind == COMMUNITY_JOINED)
 		node_sharing_bind_soon(ctx);
 	api_tell_community(((struct sharing *)ctx)->node->api, event);
+}
+
+bool node_sharing_is_member(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN])
+{
+	const struct node *node = sharing->node;
+	struct community_iter iter = {.communities = sharing->communities};
+	struct community_info info;
+
+	while (sharing->communities && communities_next(&iter, &info))
+		if (info.is_kept &&
+		    community_admits(node->store, info.id, key, node_wall_us(node) / 1000000))
+			return true;
+	return false;
 }
 
 int node_sharing_open_communities(struct sharing *sharing)

@@ -99,6 +99,12 @@ void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns
 		refuse(end, call, MESH_CODE_REFUSED, "no flow of that opener is wanted here");
 		return;
 	}
+	/* The opener is the relay's word, so it makes no relay a contact's. */
+	if (relay_end_trust(end, call->peer_key, NULL) == RELAY_END_REFUSED) {
+		end->stats.kept_out_cnt++;
+		refuse(end, call, MESH_CODE_REFUSED, "this node uses no relay of unknown nodes");
+		return;
+	}
 	relay = relay_of_call(end, call);
 	flow = relay ? offered_flow(end, relay, &offer) : NULL;
 	if (!flow) {

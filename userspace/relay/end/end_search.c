@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looking for a peer at relays. It is at those with which it has a session. Those that its address
- * record names come first, then those that this node knows. A relay says at once that a peer is not
+ * record names come first, then those that this node knows, as params.relays orders them. A relay says at once that a peer is not
  * there. One that says nothing for STAGGER_NS may have gone, so the next is asked beside it. The same
  * holds for a relay whose flow to the peer seems to be open.
  */
@@ -178,23 +178,43 @@ int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN]
 	return WEFT_EFULL;
 }
 
+static struct relay_end_place place_of_via(const struct peer_via *via)
+{
+	struct relay_end_place place = {
+		.addrs = {via->addr, via->addr}, .addr_cnt = 2, .is_told = true};
+
+	/* Where UDP does not pass: TCP is one port above, unless the relay says otherwise. */
+	place.addrs[1].transport = ADDR_TCP;
+	place.addrs[1].port++;
+	memcpy(place.key, via->key, sizeof(place.key));
+	return place;
+}
+
+/* The peer is at all of them, so those that are trusted more are asked first. */
 void relay_end_look_hint(struct relay_end *end, void *run, const struct peer_via *vias,
 			 unsigned cnt, uint64_t now_ns)
 {
 	struct end_search *search = run;
-	unsigned at = search->next_idx;
+	unsigned begin = search->next_idx, at = begin, trusts[PEER_VIAS_MAX];
 
 	if (now_ns > end->now_ns)
 		end->now_ns = now_ns;
-	for (unsigned i = 0; i < cnt; i++) {
-		struct relay_end_place place = {
-			.addrs = {vias[i].addr, vias[i].addr}, .addr_cnt = 2, .is_told = true};
+	for (unsigned i = 0; i < cnt && i < PEER_VIAS_MAX; i++) {
+		const struct relay_end_place place = place_of_via(&vias[i]);
+		unsigned trust = relay_end_trust(end, place.key, search->key), to = at;
 
-		/* Where UDP does not pass: TCP is one port above, unless the relay says otherwise. */
-		place.addrs[1].transport = ADDR_TCP;
-		place.addrs[1].port++;
-		memcpy(place.key, vias[i].key, sizeof(place.key));
-		at += search_add(search, at, &place);
+		if (trust == RELAY_END_REFUSED) {
+			end->stats.kept_out_cnt++;
+			continue;
+		}
+		while (to > begin && trust < trusts[to - begin - 1])
+			to--;
+		if (!search_add(search, to, &place))
+			continue;
+		memmove(&trusts[to - begin + 1], &trusts[to - begin],
+			(at - to) * sizeof(trusts[0]));
+		trusts[to - begin] = trust;
+		at++;
 	}
 	search->next_ns = end->now_ns;
 	relay_end_hurry(end, end->now_ns);

@@ -147,7 +147,7 @@ void relay_end_review(struct relay_end *end, uint64_t now_ns)
 {
 	if (!end)
 		return;
-	end->keep_ns = end->review_ns = now_ns;
+	end->keep_ns = end->review_ns = end->better_ns = now_ns;
 	relay_end_hurry(end, now_ns);
 }
 
@@ -176,8 +176,9 @@ static unsigned kept_add(const struct relay_end *end, bool is_doubted, struct pe
 		const struct end_relay *relay = &end->relays[i];
 		struct addr addr;
 
-		if (!relay->is_used || !relay->is_kept || !relay->is_up || relay->is_silent ||
-		    relay_end_leg_is_doubted(relay) != is_doubted || !via_addr(relay, &addr))
+		if (!relay->is_used || !relay->is_kept || relay->is_trial || !relay->is_up ||
+		    relay->is_silent || relay_end_leg_is_doubted(relay) != is_doubted ||
+		    !via_addr(relay, &addr))
 			continue;
 		out[cnt] = (struct peer_via){.addr = addr};
 		memcpy(out[cnt++].key, relay->place.key, MESH_KEY_LEN);
@@ -188,6 +189,22 @@ static unsigned kept_add(const struct relay_end *end, bool is_doubted, struct pe
 unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX])
 {
 	return kept_add(end, true, out, kept_add(end, false, out, 0));
+}
+
+bool relay_end_relay_at(const struct relay_end *end, unsigned idx, struct relay_end_relay *out)
+{
+	for (unsigned i = 0; i < end->relay_cap; i++) {
+		const struct end_relay *relay = &end->relays[i];
+
+		if (!relay->is_used || !relay->is_kept || idx--)
+			continue;
+		*out = (struct relay_end_relay){.key = relay->place.key,
+						.is_up = relay->is_up,
+						.is_silent = relay->is_silent,
+						.is_trial = relay->is_trial};
+		return true;
+	}
+	return false;
 }
 
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label)

@@ -2,6 +2,7 @@
 #ifndef WEFT_RELAY_END_RELAY_END_H
 #define WEFT_RELAY_END_RELAY_END_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,6 +67,8 @@ struct relay_end_place {
 	bool is_told; /* by another node than the relay: it is not proved that the relay is there */
 };
 
+#define RELAY_END_REFUSED UINT_MAX
+
 /* Borrowed for the turn. */
 struct relay_end_grant {
 	const uint8_t *bytes;
@@ -105,8 +108,13 @@ struct relay_end_params {
 	void (*leg_send)(void *ctx, const struct addr *leg, const struct dgram *dgram);
 	/* What key is to this node. At any time. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
-	/* Writes relays to open flows at, those with a session first; how many. */
+	/* Writes relays to open flows at, in the order in which they are asked; how many. */
 	unsigned (*relays)(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX]);
+	/*
+	 * How far relay is trusted, 0 most of all; RELAY_END_REFUSED: it is not to be used. by: the peer
+	 * whose record names it, or NULL. May be NULL: all are alike. At any time.
+	 */
+	unsigned (*trust)(void *ctx, const uint8_t *relay, const uint8_t *by);
 	/* The relay opened a flow after took_ns, or is not there (0). May be NULL. At any time. */
 	void (*tell_relay)(void *ctx, const uint8_t *key, uint64_t took_ns);
 	/*
@@ -161,12 +169,23 @@ void relay_end_turn(struct relay_end *end, uint64_t now_ns);
 uint64_t relay_end_next_ns(const struct relay_end *end);
 /* relay_end_session: a session with key is there, or the last one is gone. Takes NULL. */
 void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns);
-/* relay_end_review: is_hidden may say something else now. Takes NULL. */
+/* relay_end_review: is_hidden, relays or trust may say something else now. Takes NULL. */
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
 /* relay_end_granted: grant may say something else now; relays that refused one are shown it again. */
 void relay_end_granted(struct relay_end *end);
 /* relay_end_kept: relays through which this node can be reached now; how many. */
 unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX]);
+/*
+ * relay_end_relay_at: a relay whose session is kept, or is to be, by index from 0 on; false: there are no
+ * more. relay_end_wants_kept: whether this node is to be reached through relays. Borrowed.
+ */
+struct relay_end_relay {
+	const uint8_t *key;
+	bool is_up, is_silent;
+	bool is_trial; /* beside those that are kept: it is trusted more than one of them */
+};
+bool relay_end_relay_at(const struct relay_end *end, unsigned idx, struct relay_end_relay *out);
+bool relay_end_wants_kept(const struct relay_end *end);
 /*
  * relay_end_closed: the relay of key says that a flow of an end is over (468). Returns whether it is
  * one of this end. The caller answers.

@@ -40,6 +40,7 @@ struct end_relay {
 	struct addr leg; /* where datagrams go and come from: its remote, or an ADDR_LEG */
 	uint32_t flow_cnt;
 	bool is_used, is_kept, is_up, is_connecting;
+	bool is_trial;	     /* kept beside others, until its session is up: end_keep.c */
 	bool refuses_grant;  /* in this session; it is asked without one */
 	unsigned fail_cnt;   /* connects in a row */
 	uint64_t connect_ns; /* not before */
@@ -162,6 +163,8 @@ struct relay_end {
 	struct end_farewell farewells[END_FAREWELL_CAP];
 	uint64_t now_ns, next_ns;
 	uint64_t keep_ns;		     /* relays to keep are looked for then */
+	uint64_t better_ns;		     /* relays that are trusted more are looked for then */
+	unsigned better_fails;		     /* trials in a row that came to nothing */
 	uint64_t review_ns;		     /* when is_hidden last became something else */
 	struct peer_via vias[PEER_VIAS_MAX]; /* as last told by on_kept */
 	unsigned via_cnt;
@@ -254,7 +257,8 @@ void relay_end_spare_relabel(struct end_flow *flow);
 bool relay_end_spare_heard(struct end_flow *flow, const uint8_t *data, size_t len);
 /* relay_end_pause_ns: pause_ns, or less where the NAT forgets sooner; more up to max_ns where it does not. */
 uint64_t relay_end_pause_ns(const struct relay_end *end, uint64_t pause_ns, uint64_t max_ns);
-/* end_keep.c. vias_turn tells when others are kept than before. */
+/* end_keep.c. vias_turn tells when others are kept than before. trust: RELAY_END_REFUSED, or 0 the most. */
+unsigned relay_end_trust(const struct relay_end *end, const uint8_t *relay, const uint8_t *by);
 void relay_end_keep_turn(struct relay_end *end);
 void relay_end_vias_turn(struct relay_end *end);
 

@@ -14,7 +14,8 @@ struct relay_known {
 	struct map by_key;
 	struct fair_places places;
 	struct random *random;
-	uint64_t draw_cnt;
+	unsigned (*rank)(void *ctx, const uint8_t *key);
+	void *rank_ctx;
 };
 
 static const char *const words[RELAY_TOLD_CNT] = {"overlay", "relay"};
@@ -41,6 +42,8 @@ int relay_known_new(struct arena *arena, const struct relay_known_config *config
 	if (!known)
 		return WEFT_EFULL;
 	known->random = random;
+	known->rank = config->rank;
+	known->rank_ctx = config->ctx;
 	random_fill(random, secret, sizeof(secret));
 	if ((err = pool_init(&known->pool, arena, sizeof(struct relay_known_row),
 			     config->cap + 1)) < 0 ||
@@ -136,6 +139,7 @@ enum relay_known_verdict relay_known_put(struct relay_known *known,
 	if (!row)
 		return RELAY_KNOWN_FULL;
 	row_fill(row, entry);
+	row->rank = known->rank ? RELAY_UNRANKED : 0;
 	relay_score_init(&row->score, now_ns);
 	err = map_put(&known->by_key, row->announcement.key, row);
 	weft_assert(!err);
@@ -199,33 +203,87 @@ static bool want_skips(const struct relay_want *want, const uint8_t *key)
 	return false;
 }
 
-/* The lots of row in this draw; 0: it takes no part. */
-static uint64_t lots_of(const struct relay_known *known, const struct relay_known_row *row,
-			const struct relay_want *want, bool is_paused, uint64_t now_ns)
+/* Asks for the rank of row if it is old; *asked_cnt: in this draw so far. */
+static void row_rank(const struct relay_known *known, struct relay_known_row *row,
+		     unsigned *asked_cnt, uint64_t now_ns)
+{
+	bool is_fresh = row->rank != RELAY_UNRANKED && now_ns < row->ranked_ns + RELAY_RANKED_NS;
+
+	if (!known->rank || is_fresh || *asked_cnt == RELAY_RANKS_MAX)
+		return;
+	row->rank = known->rank(known->rank_ctx, row->announcement.key);
+	row->ranked_ns = now_ns;
+	++*asked_cnt;
+}
+
+/* The rank of row in a draw; RELAY_UNRANKED: it takes no part. */
+static unsigned row_part(const struct relay_known_row *row, const struct relay_want *want)
+{
+	if ((row->announcement.caps & want->caps) != want->caps ||
+	    want_skips(want, row->announcement.key))
+		return RELAY_UNRANKED;
+	if (!want->rank_end)
+		return 0;
+	return row->rank >= want->rank_min && row->rank < want->rank_end ? row->rank
+									 : RELAY_UNRANKED;
+}
+
+static void draw_begin(struct relay_known *known, const struct relay_want *want, uint64_t now_ns)
+{
+	struct relay_known_row *row = NULL;
+	unsigned asked_cnt = 0;
+
+	while ((row = pool_next(&known->pool, row))) {
+		if (want->rank_end)
+			row_rank(known, row, &asked_cnt, now_ns);
+		row->drawn_as = row_part(row, want);
+	}
+}
+
+/* The rows among which one is drawn. */
+struct rank_part {
+	unsigned rank;
+	bool is_paused;
+};
+
+/* The lowest rank of rows that are left, or RELAY_UNRANKED. */
+static unsigned rank_next(const struct relay_known *known, bool is_paused, uint64_t now_ns)
+{
+	const struct relay_known_row *row = NULL;
+	unsigned rank = RELAY_UNRANKED;
+
+	while ((row = pool_next(&known->pool, row)))
+		if (row->drawn_as < rank && relay_score_is_paused(&row->score, now_ns) == is_paused)
+			rank = row->drawn_as;
+	return rank;
+}
+
+/* The lots of row; 0: it takes no part. */
+static uint64_t lots_of(const struct relay_known_row *row, const struct rank_part *part,
+			uint64_t now_ns)
 {
 	struct relay_score aged = row->score;
 
-	if (row->drawn == known->draw_cnt || (row->announcement.caps & want->caps) != want->caps ||
-	    relay_score_is_paused(&row->score, now_ns) != is_paused ||
-	    want_skips(want, row->announcement.key))
+	if (row->drawn_as != part->rank ||
+	    relay_score_is_paused(&row->score, now_ns) != part->is_paused)
 		return 0;
 	relay_score_age(&aged, now_ns);
 	return relay_score_weight(&aged);
 }
 
-static struct relay_known_row *draw_one(struct relay_known *known, const struct relay_want *want,
-					bool is_paused, uint64_t now_ns)
+static struct relay_known_row *draw_one(struct relay_known *known, bool is_paused, uint64_t now_ns)
 {
+	const struct rank_part part = {rank_next(known, is_paused, now_ns), is_paused};
 	struct relay_known_row *row = NULL;
 	uint64_t sum = 0, lot, lots;
 
-	while ((row = pool_next(&known->pool, row)))
-		sum += lots_of(known, row, want, is_paused, now_ns);
-	if (!sum)
+	if (part.rank == RELAY_UNRANKED)
 		return NULL;
+	while ((row = pool_next(&known->pool, row)))
+		sum += lots_of(row, &part, now_ns);
 	lot = random_below(known->random, sum);
 	while ((row = pool_next(&known->pool, row))) {
-		lots = lots_of(known, row, want, is_paused, now_ns);
+		lots = lots_of(row, &part, now_ns);
 		if (lot < lots)
 			return row;
 		lot -= lots;
@@ -239,10 +297,10 @@ unsigned relay_known_draw(struct relay_known *known, const struct relay_want *wa
 	struct relay_known_row *row;
 	unsigned cnt = 0;
 
-	known->draw_cnt++;
+	draw_begin(known, want, now_ns);
 	for (unsigned is_paused = 0; is_paused < 2; is_paused++)
-		while (cnt < cap && (row = draw_one(known, want, is_paused, now_ns))) {
-			row->drawn = known->draw_cnt;
+		while (cnt < cap && (row = draw_one(known, is_paused, now_ns))) {
+			row->drawn_as = RELAY_UNRANKED;
 			out[cnt++] = row;
 		}
 	return cnt;
@@ -272,11 +330,11 @@ const struct relay_known_row *relay_known_to_ask(struct relay_known *known, bool
 	struct relay_known_row *row = to_check(known, keep_ns, now_ns), *live = NULL;
 
 	if (!row && is_hungry) {
-		known->draw_cnt++;
+		draw_begin(known, &want, now_ns);
 		while ((live = pool_next(&known->pool, live)))
 			if (relay_known_is_live(live))
-				live->drawn = known->draw_cnt;
-		row = draw_one(known, &want, false, now_ns);
+				live->drawn_as = RELAY_UNRANKED;
+		row = draw_one(known, false, now_ns);
 	}
 	if (row)
 		row->asked_ns = now_ns;

@@ -2,6 +2,7 @@
 #ifndef WEFT_RELAY_FIND_KNOWN_RELAYS_H
 #define WEFT_RELAY_FIND_KNOWN_RELAYS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,12 +52,24 @@ struct relay_known_row {
 	uint8_t bytes[RELAY_ANNOUNCEMENT_LEN_MAX]; /* the announcement as it was signed */
 	/* Private to known_relays.c. */
 	struct fair_item share;
-	uint64_t drawn; /* number of the draw that took it last */
+	unsigned rank; /* as of ranked_ns; RELAY_UNRANKED: it was never asked for */
+	uint64_t ranked_ns;
+	unsigned drawn_as; /* rank in the latest draw; RELAY_UNRANKED: it takes no part any more */
 };
 
+/*
+ * rank says in which order relays are drawn: those of 0 first. It costs a look into the store. So a
+ * relay is ranked once a minute, and at most RELAY_RANKS_MAX of them in a draw. A relay that it
+ * was never asked for is not drawn by rank. NULL: all are of rank 0.
+ */
+#define RELAY_UNRANKED	UINT_MAX
+#define RELAY_RANKS_MAX 256u
+#define RELAY_RANKED_NS 60000000000ull
 struct relay_known_config {
 	uint32_t cap; /* at least 16 */
 	struct fair_site site;
+	unsigned (*rank)(void *ctx, const uint8_t *key);
+	void *ctx;
 };
 
 enum relay_known_verdict {
@@ -95,12 +108,14 @@ void relay_known_failed(struct relay_known *known, const uint8_t *key, uint64_t 
 
 /*
  * relay_known_draw draws relays by weight, without giving one twice. Those that are paused come
- * last. Returns how many of out[0, cap) were set; borrowed as of find.
+ * last. Where ranks are wanted, lower ones come first, of the others and of those. Returns how many of
+ * out[0, cap) were set; borrowed as of find.
  */
 struct relay_want {
 	uint32_t caps;				  /* that a relay must have */
 	const uint8_t (*skip)[PEER_ADDR_KEY_LEN]; /* not these */
 	unsigned skip_cnt;
+	unsigned rank_min, rank_end; /* of ranks in [min, end); end 0: all alike */
 };
 unsigned relay_known_draw(struct relay_known *known, const struct relay_want *want, uint64_t now_ns,
 			  const struct relay_known_row **out, unsigned cap);

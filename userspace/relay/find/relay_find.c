@@ -50,7 +50,10 @@ enum relay_known_verdict relay_find_take(struct relay_find *find,
 
 static int find_lay_out(struct relay_find *find, struct random *random)
 {
-	const struct relay_known_config known = {find->params.config.known_cap, find->params.site};
+	const struct relay_known_config known = {.cap = find->params.config.known_cap,
+						 .site = find->params.site,
+						 .rank = find->params.rank,
+						 .ctx = find->params.ctx};
 	uint64_t secret[2];
 	int err = arena_open(&find->arena, ARENA_GROWS);
 
@@ -201,6 +204,13 @@ void relay_find_succeeded(struct relay_find *find, const uint8_t *key, uint64_t 
 void relay_find_failed(struct relay_find *find, const uint8_t *key, uint64_t now_ns)
 {
 	relay_known_failed(find->known, key, now_ns);
+}
+
+bool relay_find_is_live(const struct relay_find *find, const uint8_t *key)
+{
+	const struct relay_known_row *row = relay_known_find(find->known, key);
+
+	return row && relay_known_is_live(row);
 }
 
 const struct relay_known_row *relay_find_next(const struct relay_find *find,

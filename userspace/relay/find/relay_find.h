@@ -46,6 +46,8 @@ struct relay_find_params {
 	struct random *random;
 	struct fair_site site;
 	struct relay_messages *messages; /* what others may ask; NULL: this node is no relay */
+	unsigned (*rank)(void *ctx, const uint8_t *key); /* as of known_relays.h */
+	void *ctx;
 	uint64_t now_ns, wall_s;
 };
 /* relay_find_new adds the overlay's rule and the handler of 460. 0, -ENOMEM, or what those say. */
@@ -73,8 +75,8 @@ struct relay_offer {
 void relay_find_offer(struct relay_find *find, const struct relay_offer *offer, uint64_t now_ns);
 
 /*
- * relay_find_best gives at most cap relays to use, each once: drawn by score and latency, those that
- * failed lately last. Returns how many. relay_find_{succeeded,failed}: a relay of them, or another
+ * relay_find_best gives at most cap relays to use, each once: by rank, then drawn by score and latency,
+ * those that failed lately last. Returns how many. relay_find_{succeeded,failed}: a relay of them, or another
  * that is known, did what it was asked to, or did not. Its next draws go by that.
  */
 struct relay_found {
@@ -89,6 +91,9 @@ unsigned relay_find_best(struct relay_find *find, const struct relay_want *want,
 void relay_find_succeeded(struct relay_find *find, const uint8_t *key, uint64_t latency_ns,
 			  uint64_t now_ns);
 void relay_find_failed(struct relay_find *find, const uint8_t *key, uint64_t now_ns);
+
+/* relay_find_is_live: the relay of key has served this node, and its latest use did not fail. */
+bool relay_find_is_live(const struct relay_find *find, const uint8_t *key);
 
 /* relay_find_next walks what is known, from NULL on; borrowed for the turn. */
 const struct relay_known_row *relay_find_next(const struct relay_find *find,

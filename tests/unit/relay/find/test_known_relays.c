@@ -13,14 +13,26 @@ static struct arena arena;
 static struct random dice;
 static struct relay_known *known;
 
-static void begin(void)
+typedef unsigned (*rank_fn)(void *ctx, const uint8_t *key);
+
+static void begin_ranked_of(rank_fn rank, uint32_t cap)
 {
-	const struct relay_known_config config = {.cap = CAP};
+	const struct relay_known_config config = {.cap = cap, .rank = rank};
 
 	random_init_seeded(&dice, 7);
 	if (arena_open(&arena, ARENA_GROWS) < 0 ||
 	    relay_known_new(&arena, &config, &dice, &known) < 0)
 		abort();
+}
+
+static void begin_ranked(rank_fn rank)
+{
+	begin_ranked_of(rank, CAP);
+}
+
+static void begin(void)
+{
+	begin_ranked(NULL);
 }
 
 static void end(void)
@@ -245,8 +257,110 @@ static void test_draws_follow_the_weights(void)
 	end();
 }
 
+/* --- ranks --- */
+
+static unsigned ranked_cnt;
+static unsigned ranks[256]; /* by the second byte of the key */
+
+static unsigned rank_of(void *ctx, const uint8_t *key)
+{
+	(void)ctx;
+	ranked_cnt++;
+	return ranks[key[1]];
+}
+
+static void test_lower_ranks_are_drawn_first_whatever_their_score(void)
+{
+	const struct relay_want want = {.rank_end = 4}, middle = {.rank_min = 1, .rank_end = 3};
+	const struct relay_known_row *drawn[CAP];
+	struct relay_announcement good = announcement_of(1);
+
+	begin_ranked(rank_of);
+	ranks[1] = 3, ranks[2] = 2, ranks[3] = 1, ranks[4] = 0;
+	for (unsigned i = 1; i <= 4; i++)
+		CHECK_EQ(put_at(i, i), RELAY_KNOWN_ADDED);
+	for (unsigned i = 0; i < 30; i++)
+		relay_known_succeeded(known, good.key, &good.addrs[0], NS_PER_MS, NS_PER_S);
+	CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, drawn, CAP), 4);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(drawn[i]->announcement.key[1], 4 - i);
+	/* One that failed lately stands behind all that did not. */
+	relay_known_failed(known, announcement_of(4).key, NS_PER_S);
+	CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, drawn, CAP), 4);
+	CHECK_EQ(drawn[0]->announcement.key[1], 3);
+	CHECK_EQ(drawn[3]->announcement.key[1], 4);
+	/* Ranks outside are left out. */
+	CHECK_EQ(relay_known_draw(known, &middle, NS_PER_S, drawn, CAP), 2);
+	CHECK_EQ(drawn[0]->announcement.key[1], 3);
+	CHECK_EQ(drawn[1]->announcement.key[1], 2);
+	end();
+}
+
+/* A list for others is one: it must not show which relays this node trusts. */
+static void test_a_draw_without_ranks_asks_for_none_and_heeds_none(void)
+{
+	const struct relay_want want = {0};
+	const struct relay_known_row *drawn;
+	unsigned first_cnt = 0;
+
+	begin_ranked(rank_of);
+	ranked_cnt = 0;
+	ranks[1] = 3, ranks[2] = 0;
+	CHECK_EQ(put_at(1, 1), RELAY_KNOWN_ADDED);
+	CHECK_EQ(put_at(2, 2), RELAY_KNOWN_ADDED);
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, &drawn, 1), 1);
+		first_cnt += drawn->announcement.key[1] == 1;
+	}
+	CHECK(first_cnt > 400 && first_cnt < 600);
+	CHECK_EQ(ranked_cnt, 0);
+	end();
+}
+
+static void test_a_rank_is_asked_for_once_a_minute(void)
+{
+	const struct relay_want want = {.rank_end = 4};
+	const struct relay_known_row *drawn[CAP];
+
+	begin_ranked(rank_of);
+	ranked_cnt = 0;
+	ranks[1] = 1;
+	CHECK_EQ(put_at(1, 1), RELAY_KNOWN_ADDED);
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, drawn, CAP), 1);
+	CHECK_EQ(ranked_cnt, 1);
+	ranks[1] = 0;
+	CHECK_EQ(relay_known_draw(known, &want, 60 * NS_PER_S, drawn, CAP), 1);
+	CHECK_EQ(drawn[0]->rank, 1);
+	CHECK_EQ(relay_known_draw(known, &want, 61 * NS_PER_S, drawn, CAP), 1);
+	CHECK_EQ(drawn[0]->rank, 0);
+	CHECK_EQ(ranked_cnt, 2);
+	end();
+}
+
+/* The look into the store is bounded in a draw: the 257th relay waits for the next. */
+static void test_no_more_ranks_than_the_bound_are_asked_for_in_one_draw(void)
+{
+	const struct relay_want want = {.rank_end = 4};
+	const struct relay_known_row *drawn[1];
+
+	begin_ranked_of(rank_of, 4 * RELAY_RANKS_MAX);
+	ranked_cnt = 0;
+	for (unsigned i = 0; i <= RELAY_RANKS_MAX; i++)
+		CHECK_EQ(put_at(i, i % RELAY_PLACES), RELAY_KNOWN_ADDED);
+	CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, drawn, 1), 1);
+	CHECK_EQ(ranked_cnt, RELAY_RANKS_MAX);
+	CHECK_EQ(relay_known_draw(known, &want, NS_PER_S, drawn, 1), 1);
+	CHECK_EQ(ranked_cnt, RELAY_RANKS_MAX + 1);
+	end();
+}
+
 int main(void)
 {
+	RUN(test_lower_ranks_are_drawn_first_whatever_their_score);
+	RUN(test_a_draw_without_ranks_asks_for_none_and_heeds_none);
+	RUN(test_a_rank_is_asked_for_once_a_minute);
+	RUN(test_no_more_ranks_than_the_bound_are_asked_for_in_one_draw);
 	RUN(test_a_later_announcement_takes_the_place_of_the_one_before);
 	RUN(test_an_announcement_leaves_when_it_expires);
 	RUN(test_one_more_than_the_table_holds_is_no_more);

@@ -18,8 +18,6 @@
 /* Records of the key's own addresses are asked first; each has this long before a relay is. */
 #define LOCATOR_STAGGER_NS NS_PER_S
 #define LOCATOR_BUDGET_NS  (20 * NS_PER_S)
-/* Relays of grants come first, and leave places to others. */
-#define GRANTED_MAX 3u
 /* A third node's probe has had its time; docs/paths.md tells it. */
 #define UNKNOWN_NS (30 * NS_PER_S)
 
@@ -91,95 +89,6 @@ unsigned node_session_worker(void *ctx, const uint8_t *key)
 static void on_leg_send(void *ctx, const struct addr *leg, const struct dgram *dgram)
 {
 	worker_leg_send(((struct node *)ctx)->home, leg, dgram);
-}
-
-static unsigned place_add(struct relay_end_place *places, unsigned cnt,
-			  const struct relay_end_place *place)
-{
-	for (unsigned i = 0; i < cnt; i++) {
-		if (memcmp(places[i].key, place->key, sizeof(place->key)) != 0)
-			continue;
-		if (!places[i].addr_cnt)
-			places[i] = *place;
-		return cnt;
-	}
-	if (cnt == RELAY_END_PLACES_MAX)
-		return cnt;
-	places[cnt] = *place;
-	return cnt + 1;
-}
-
-/* A relay says so in HELLO. Those without a session count where this node has dialled them. */
-static unsigned add_neighbours(struct node *node, bool is_connected, struct relay_end_place *out,
-			       unsigned cnt)
-{
-	struct mesh_neighbour neighbour;
-	struct mesh_walk walk = {0};
-
-	while (mesh_neighbour_ops.next(node->home->mesh, &walk, &neighbour)) {
-		struct relay_end_place place = {.addr_cnt = 0};
-		bool is_relay = neighbour.caps & MESH_CAP_RELAY;
-
-		if (!is_relay || neighbour.is_connected != is_connected ||
-		    neighbour.remote.family == ADDR_NONE || (!is_connected && !neighbour.is_proved))
-			continue;
-		memcpy(place.key, neighbour.key, sizeof(place.key));
-		place.addrs[place.addr_cnt++] = neighbour.remote;
-		/* Beside TCP its address of QUIC, which the address record names, and the other way round. */
-		for (unsigned i = 0; i < neighbour.addr_cnt && place.addr_cnt < 2; i++)
-			if (addr_is_same_host(&neighbour.addrs[i], &neighbour.remote) &&
-			    neighbour.addrs[i].transport != neighbour.remote.transport)
-				place.addrs[place.addr_cnt++] = neighbour.addrs[i];
-		cnt = place_add(out, cnt, &place);
-	}
-	return cnt;
-}
-
-/* Relays that the grants of this node name. One whose address is not known is looked for by its key. */
-static unsigned add_granted(struct node *node, struct relay_end_place *out)
-{
-	const struct relay_held *held = node->relay_held;
-	uint64_t wall_s = node_wall_us(node) / 1000000;
-	unsigned cnt = 0;
-
-	for (unsigned i = 0; held && i < held->cnt; i++) {
-		const struct relay_grant_record *grant = &held->grants[i].shown.grant;
-		bool is_valid = relay_grant_times_judge(grant, wall_s) == RELAY_GRANT_FINE;
-
-		for (uint32_t k = 0; is_valid && k < grant->relay_cnt && cnt < GRANTED_MAX; k++) {
-			struct relay_end_place place = {.addr_cnt = 0};
-			struct mesh_neighbour neighbour;
-
-			memcpy(place.key, grant->relays[k], sizeof(place.key));
-			if (mesh_neighbour_ops.find(node->home->mesh, place.key, &neighbour) &&
-			    (neighbour.is_connected || neighbour.is_proved) &&
-			    neighbour.remote.family != ADDR_NONE)
-				place.addrs[place.addr_cnt++] = neighbour.remote;
-			cnt = place_add(out, cnt, &place);
-		}
-	}
-	return cnt;
-}
-
-static unsigned on_relays(void *ctx, struct relay_end_place out[static RELAY_END_PLACES_MAX])
-{
-	struct node *node = ctx;
-	struct relay_find *find = node->fabric ? node->fabric->relay_find : NULL;
-	const struct relay_want want = {.caps = MESH_CAP_RELAY};
-	unsigned cnt = add_neighbours(node, true, out, add_granted(node, out)), found_cnt = 0;
-	struct relay_found found[RELAY_END_PLACES_MAX];
-
-	if (find && cnt < RELAY_END_PLACES_MAX)
-		found_cnt = relay_find_best(find, &want, node->home->now_ns, found,
-					    RELAY_END_PLACES_MAX - cnt);
-	for (unsigned i = 0; i < found_cnt; i++) {
-		struct relay_end_place place = {.addr_cnt = found[i].addr_cnt};
-
-		memcpy(place.key, found[i].key, sizeof(place.key));
-		memcpy(place.addrs, found[i].addrs, sizeof(place.addrs));
-		cnt = place_add(out, cnt, &place);
-	}
-	return add_neighbours(node, false, out, cnt);
 }
 
 static void on_relay_told(void *ctx, const uint8_t *key, uint64_t took_ns)
@@ -421,7 +330,8 @@ int node_open_relay_end(struct node *node, char *what)
 		.worker_of = node_session_worker,
 		.leg_send = on_leg_send,
 		.key_class = node_peer_class,
-		.relays = on_relays,
+		.relays = node_choose_relays,
+		.trust = node_relay_trust,
 		.tell_relay = on_relay_told,
 		.relayed = on_relayed,
 		.grant = on_grant_wanted,
@@ -450,7 +360,7 @@ int node_open_relay_end(struct node *node, char *what)
 	};
 	int err = node_open_relay_held(node, what);
 
-	if (err < 0)
+	if (err < 0 || (err = node_open_relay_trust(node, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "ends of flows through relays");
 	err = relay_end_new(&params, &node->relay_end);

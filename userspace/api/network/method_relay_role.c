@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ShowRelayRole: whether this node is a relay, and through which relays others reach it. Where
+ * relay.unknown leaves none, it says so, and ShowWhy says it of a peer.
+ */
+#include "api/methods.h"
+#include "base/monotonic.h"
+#include "mesh/mesh.h"
+#include "relay/end/relay_end.h"
+#include "relay/find/relay_find.h"
+#include "relay/trust/relay_trust.h"
+
+/* --- no relay is left --- */
+
+struct counted {
+	unsigned usable_cnt, refused_cnt;
+};
+
+static void count(const struct api *api, const uint8_t *relay, const uint8_t *by,
+		  struct counted *counted)
+{
+	bool is_refused = relay_trust_of(api->relay_trust, relay, by) == RELAY_TRUST_REFUSED;
+
+	*(is_refused ? &counted->refused_cnt : &counted->usable_cnt) += 1;
+}
+
+/* A relay may be counted twice: whether there is any is what matters. */
+static struct counted count_known(const struct api *api)
+{
+	struct counted counted = {.usable_cnt = api->relay_trust->own_cnt};
+	const struct relay_known_row *row = NULL;
+	struct mesh_neighbour neighbour;
+	struct mesh_walk walk = {0};
+
+	while (api->relay_find && (row = relay_find_next(api->relay_find, row)))
+		count(api, row->announcement.key, NULL, &counted);
+	while (mesh_neighbour_ops.next(api->home->mesh, &walk, &neighbour))
+		if (neighbour.caps & MESH_CAP_RELAY)
+			count(api, neighbour.key, NULL, &counted);
+	return counted;
+}
+
+#define NO_RELAY                                                                                   \
+	"relay.unknown is no, and all relays found are of unknown nodes; name one in "             \
+	"relay.own, join a community that has one, or set relay.unknown = yes"
+
+static bool lets_unknown(const struct api *api)
+{
+	return api->relay_trust->lets_unknown || api->config->relay_end.use == RELAY_USE_NO;
+}
+
+const char *api_no_relay(const struct api *api, const struct mesh_peer_info *peer)
+{
+	struct counted counted;
+
+	if (lets_unknown(api) || peer->is_connected)
+		return NULL;
+	counted = count_known(api);
+	for (unsigned i = 0; i < peer->via_cnt; i++)
+		count(api, peer->vias[i].key, peer->key, &counted);
+	return counted.refused_cnt && !counted.usable_cnt ? NO_RELAY : NULL;
+}
+
+/* This node is to be reached through relays. */
+static const char *no_relay_to_keep(const struct api *api)
+{
+	struct counted counted;
+
+	if (lets_unknown(api) || !relay_end_wants_kept(api->relay_end))
+		return NULL;
+	counted = count_known(api);
+	return counted.refused_cnt && !counted.usable_cnt ? NO_RELAY : NULL;
+}
+
+/* --- the reply --- */
+
+static const char *kept_state(const struct relay_end_relay *kept)
+{
+	if (kept->is_trial)
+		return "trial";
+	if (!kept->is_up)
+		return "dialled";
+	return kept->is_silent ? "silent" : "up";
+}
+
+void api_show_relay_role(struct api *api, struct control_call *call,
+			 const struct api_show_relay_role_in *in, uint64_t now_ns)
+{
+	const struct relay_role *role = api->relay_role;
+	uint32_t score = contribution_score(&role->own);
+	struct api_relay_role out = {
+		.relay = role->is_relay,
+		.by_contribution = role->rule == RELAY_ROLE_EARNED,
+		.why = relay_role_word(role->why),
+		.since_s = api_uint((now_ns - role->since_ns) / NS_PER_S),
+		.score = score / CONTRIBUTION_POINT,
+		.score_thousandths = score,
+		.taken = api_uint(role->stats.taken_cnt),
+		.left = api_uint(role->stats.left_cnt),
+		.unknown = api->relay_trust->lets_unknown,
+		.no_relay = no_relay_to_keep(api),
+	};
+	struct relay_end_relay kept;
+
+	(void)in;
+	for (unsigned i = 0; relay_end_relay_at(api->relay_end, i, &kept); i++) {
+		enum relay_trust trust = relay_trust_of(api->relay_trust, kept.key, NULL);
+		struct api_kept_relay row = {
+			.relay = api_id(control_blocks(call), kept.key),
+			.trust = relay_trust_word(trust),
+			.state = kept_state(&kept),
+		};
+
+		varlink_push(control_blocks(call), &out.kept, row);
+	}
+	api_reply(call, show_relay_role, .role = out);
+}
