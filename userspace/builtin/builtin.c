@@ -13,6 +13,7 @@
 #include "content_service.h"
 #include "dht_service.h"
 #include "echo.h"
+#include "punch_service.h"
 #include "builtin/pods/pod_chat.h"
 #include "builtin/index/index_entry_value.h"
 #include "builtin/index/shadow_index.h"
@@ -44,6 +45,7 @@ struct builtin {
 	struct shadow_index shadow_index;
 	struct dht_service dht;
 	struct content_service content;
+	struct punch_service punch;
 	struct private_gateway gateway;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
@@ -161,6 +163,8 @@ static const struct row {
 	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, builtin_content_methods,
 			     "Bytes of what this node serves, by content id",
 			     builtin_content_declare},
+	[BUILTIN_PUNCH] = {"hole-punch", JSON_LEN_MAX, 10 * NS_PER_S, builtin_punch_methods,
+			   "A direct path for the caller's session with this node, through NATs"},
 };
 
 const char *builtin_name(enum builtin_service which)
@@ -270,6 +274,9 @@ static int parts_init(struct builtin *builtin)
 	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
 		err = builtin_content_init(&builtin->content, &builtin->arena, params,
 					   builtin->tenants[BUILTIN_CONTENT]);
+	if (err == 0 && is_offered(config, BUILTIN_PUNCH))
+		err = builtin_punch_init(&builtin->punch, &builtin->arena, &params->punch,
+					 params->random);
 	if (err == 0)
 		err = builtin_gateway_init(&builtin->gateway, &builtin->arena, params,
 					   builtin->gateway_tenant);
@@ -341,6 +348,7 @@ static void tables_fill(struct builtin *builtin)
 	tables[BUILTIN_CONTENT].ctx = &builtin->content;
 	tables[BUILTIN_CONTENT].forget = builtin_content_forget;
 	tables[BUILTIN_CONTENT].stream = builtin_content_stream;
+	tables[BUILTIN_PUNCH].ctx = &builtin->punch;
 }
 
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)
@@ -479,5 +487,13 @@ bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
 	if (!is_offered(&builtin->params.config, BUILTIN_DHT))
 		return false;
 	builtin_dht_service_places(&builtin->dht, out);
+	return true;
+}
+
+bool builtin_punch_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_PUNCH))
+		return false;
+	builtin_punch_service_places(&builtin->punch, out);
 	return true;
 }

@@ -24,6 +24,7 @@ struct random;
  *	mesh-stats	the node's state, in numbers without names
  *	dht		the Mainline DHT, for peers that cannot speak to it themselves
  *	mesh-content	bytes of what this node serves, by content id
+ *	hole-punch	a direct path for the session with the caller, at its word
  *	private-gateway	TCP servers that the configuration lists, for the nodes that it names
  *
  * Home worker.
@@ -37,6 +38,7 @@ enum builtin_service {
 	BUILTIN_MESH_STATS,
 	BUILTIN_DHT,
 	BUILTIN_CONTENT,
+	BUILTIN_PUNCH,
 	BUILTIN_CNT,
 };
 const char *builtin_name(enum builtin_service which);
@@ -66,7 +68,7 @@ struct builtin_config {
 	uint32_t track_cnt;    /* registrations in the shadow index, at most */
 	struct builtin_forward_config forward;
 };
-/* builtin_config_defaults: all but echo, dht and mesh-content. */
+/* builtin_config_defaults: all but echo, dht, mesh-content and hole-punch. */
 void builtin_config_defaults(struct builtin_config *config);
 /* builtin_footprint: bytes at worst. */
 size_t builtin_footprint(const struct builtin_config *config);
@@ -168,6 +170,36 @@ struct builtin_content {
 	void *ctx;
 };
 
+/*
+ * Hole punching as the service hole-punch uses it. request begins a round for the session with the node
+ * of key, with cnt addresses that the caller names. It gives 0, WEFT_EABSENT (no session that this worker
+ * has), or WEFT_EREFUSED (it is on TCP). WEFT_EEXISTS: it is direct. WEFT_EBUSY: a round is under way.
+ * WEFT_EFULL: there is no place for one. show: the last round. cancel ends one that request began.
+ */
+#define BUILTIN_PUNCH_NAMED_MAX 4u
+
+enum builtin_punch_state {
+	BUILTIN_PUNCH_UNDER_WAY,
+	BUILTIN_PUNCH_FOUND,	  /* a path */
+	BUILTIN_PUNCH_SILENT,	  /* no probe was answered */
+	BUILTIN_PUNCH_UNANSWERED, /* the caller's node did not take part */
+	BUILTIN_PUNCH_NO_ADDRESS, /* this node knows none of its own, or no UDP passes here */
+	BUILTIN_PUNCH_STATE_CNT,
+};
+struct builtin_punch_view {
+	enum builtin_punch_state state;
+	bool is_direct;			   /* the session, now */
+	char address[ADDR_TEXT_CAP];	   /* where it leads, of a direct one */
+	unsigned probed_cnt, answered_cnt; /* addresses */
+};
+struct builtin_punch {
+	int (*request)(void *ctx, const uint8_t key[32], const struct addr *named, unsigned cnt,
+		       uint64_t now_ns);
+	void (*show)(void *ctx, const uint8_t key[32], struct builtin_punch_view *out_view);
+	void (*cancel)(void *ctx, const uint8_t key[32]);
+	void *ctx;
+};
+
 struct builtin_params {
 	struct builtin_config config;
 	struct provider_tenants *tenants; /* outlives builtin */
@@ -178,6 +210,7 @@ struct builtin_params {
 	struct builtin_figures figures;
 	struct builtin_dht dht;		/* outlives builtin */
 	struct builtin_content content; /* likewise */
+	struct builtin_punch punch;	/* likewise */
 	const struct node_key *key;	/* the node's; outlives builtin */
 	/* The node of key is a member of community. NULL: it is of none. */
 	bool (*is_member)(void *ctx, const uint8_t *community, const uint8_t *key);
@@ -221,6 +254,8 @@ unsigned builtin_watch_cap(void);
 
 /* builtin_content_places: the holders of mesh-content's readings; false: it is not offered. */
 bool builtin_content_places(const struct builtin *builtin, struct fair_view *out);
+/* builtin_punch_places: the holders of the service hole-punch's rounds; false: it is not offered. */
+bool builtin_punch_places(const struct builtin *builtin, struct fair_view *out);
 /* builtin_dht_places: the holders of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 

@@ -341,7 +341,7 @@ LIVE("overlay", "requests_per_minute", CONFIG_COUNT, fabric.overlay.requests_per
 NUMBER("service", "enabled", CONFIG_BOOL, fabric.is_on, 0, 1,
 	"Offer and call services, and take part in the overlay in which they are found."),
 TEXT("service", "builtin", CONFIG_NAME, fabric.builtin_names,
-	"Built-in services that are offered: echo, pod-chat, shadow-index, mesh-stats, dht, mesh-content; apart by blanks."),
+	"Built-in services that are offered: echo, pod-chat, shadow-index, mesh-stats, dht, mesh-content, hole-punch; apart by blanks."),
 #include "service/limits.def"
 { "service", "access_log", CONFIG_CHOICE, FIELD(fabric.access_log), 0, FABRIC_ACCESS_OFF, FABRIC_ACCESS_SAMPLED,
 	"no yes sampled", true,

@@ -27,8 +27,8 @@ const char *config_fabric_check(const struct fabric_config *config)
 	uint32_t offered;
 
 	if (!builtin_names_parse(config->builtin_names, &offered))
-		return "service.builtin: there are echo, pod-chat, shadow-index, mesh-stats, dht "
-		       "and mesh-content";
+		return "service.builtin: there are echo, pod-chat, shadow-index, mesh-stats, dht, "
+		       "mesh-content and hole-punch";
 	if (!builtin_forward_is_valid(config->builtin.forward.allow))
 		return "forward.allow is at most 3 rows as NODE=127.0.0.1:80,10.0.0.5:22 or "
 		       "community:ID=127.0.0.1:80, apart by blanks, each of at most 8 servers";

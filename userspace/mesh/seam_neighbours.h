@@ -55,6 +55,7 @@ struct mesh_path {
 	struct addr local;     /* of family ADDR_NONE: another worker has the session */
 	uint64_t received_len; /* bytes so far; 0: another worker has the session */
 	bool is_used;	       /* a request or a stream is there, or was within 15 s */
+	bool is_dialled;       /* by this node; another worker's is not */
 };
 
 /*

@@ -97,6 +97,7 @@ static bool on_path(void *ctx, const uint8_t *key, struct punch_path *out_path)
 	*out_path = (struct punch_path){.local = path.local,
 					.remote = path.remote,
 					.is_direct = path.remote.transport == ADDR_UDP,
+					.is_dialled = path.is_dialled,
 					.is_used = path.is_used};
 	return true;
 }

@@ -73,7 +73,8 @@ bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t n
 
 	if (params->probe_key(params->ctx, key, round->probe_key) < 0)
 		return false;
-	round->is_direct = false;
+	round->is_direct = round->is_requested = false;
+	round->named_cnt = 0;
 	memcpy(round->key, key, sizeof(round->key));
 	random_fill(params->random, round->handle, sizeof(round->handle));
 	round->sent_cnt = round->answer_cnt = 0;
@@ -93,7 +94,8 @@ static void asked_end(struct punch_round *round, enum punch_outcome outcome, uin
 	stats->unanswered_cnt += outcome == PUNCH_UNANSWERED || outcome == PUNCH_NO_CANDIDATE;
 	timer_cancel(round->punch->params.timers, &round->timer);
 	round->phase = PUNCH_IDLE;
-	round->used_ns = now_ns;
+	/* What peers have this node do takes the place of no other outcome for long: the oldest row goes. */
+	round->used_ns = round->is_requested ? 1 : now_ns;
 	round->view.outcome = outcome;
 	round->view.ended_ns = now_ns;
 	round->view.round_cnt++;
@@ -121,6 +123,9 @@ void punch_found(struct punch_round *round, const struct addr *local, const stru
 		return;
 	if (!round->is_asker) {
 		round->proved = *remote;
+		/* A node that did not dial may ask, too. It cannot move the session: this one does. */
+		if (!round->is_direct)
+			(void)params->move(params->ctx, round->key, local, remote);
 		punch_answer_say(round);
 	} else if (params->move(params->ctx, round->key, local, remote)) {
 		round->proved = *remote;
@@ -128,6 +133,16 @@ void punch_found(struct punch_round *round, const struct addr *local, const stru
 }
 
 /* --- the asker's steps --- */
+
+/* The peer has a path, and is the one that moves. */
+static bool is_peers_move(const struct punch_round *round, const struct punch_result *result)
+{
+	const struct punch_params *params = &round->punch->params;
+	struct punch_path path;
+
+	return result->addr.family != ADDR_NONE && params->path(params->ctx, round->key, &path) &&
+	       !path.is_dialled;
+}
 
 static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
@@ -142,7 +157,8 @@ static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 		 punch_result_parse(reply->payload, reply->payload_len, &result) < 0)
 		round_over(round, PUNCH_UNANSWERED, now_ns);
 	else
-		round_over(round, PUNCH_SILENT, now_ns);
+		round_over(round, is_peers_move(round, &result) ? PUNCH_MOVED : PUNCH_SILENT,
+			   now_ns);
 }
 
 static int round_ask(struct punch_round *round, unsigned type, const struct writer *w,
@@ -226,26 +242,20 @@ static void round_end_warm(struct punch_round *round)
 	round->phase = PUNCH_IDLE;
 }
 
-void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+/* round was begun for the session that goes by path: the peer is asked for its candidates. */
+static void candidates_ask(struct punch_round *round, const struct punch_path *path,
+			   uint64_t now_ns)
 {
-	struct punch_round *round = asked_place(punch, key);
+	struct punch *punch = round->punch;
 	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct punch_candidates own;
-	struct punch_path path;
 
-	if (!round || !punch->params.path(punch->params.ctx, key, &path))
-		return;
-	/* The relay is no rival. */
-	if (round->phase == PUNCH_WARM && !path.is_direct)
-		round_end_warm(round);
-	if (round->phase != PUNCH_IDLE || !punch_round_begin(round, key, now_ns))
-		return;
-	round->is_direct = path.is_direct;
-	round->used = path.remote;
-	round->used_local = path.local;
-	punch->stats.asked_cnt += !path.is_direct;
-	punch->stats.compared_cnt += path.is_direct;
+	round->is_direct = path->is_direct;
+	round->used = path->remote;
+	round->used_local = path->local;
+	punch->stats.asked_cnt += !path->is_direct;
+	punch->stats.compared_cnt += path->is_direct;
 	punch_own_candidates(round, &own);
 	round->view.own = (enum punch_nat)own.nat;
 	round->asked_ns = now_ns;
@@ -254,6 +264,48 @@ void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], ui
 		round_over(round, PUNCH_NO_CANDIDATE, now_ns);
 	else if (round_ask(round, MESH_CANDIDATES, &w, on_candidates, now_ns) < 0)
 		round_over(round, PUNCH_UNANSWERED, now_ns);
+}
+
+void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	struct punch_round *round = asked_place(punch, key);
+	struct punch_path path;
+
+	if (!round || !punch->params.path(punch->params.ctx, key, &path))
+		return;
+	/* The relay is no rival. */
+	if (round->phase == PUNCH_WARM && !path.is_direct)
+		round_end_warm(round);
+	if (round->phase == PUNCH_IDLE && punch_round_begin(round, key, now_ns))
+		candidates_ask(round, &path, now_ns);
+}
+
+int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const struct addr *named,
+	      unsigned cnt, uint64_t now_ns)
+{
+	struct punch_round *round;
+	struct punch_path path;
+
+	if (!punch->params.path(punch->params.ctx, key, &path))
+		return WEFT_EABSENT;
+	if (path.is_direct)
+		return WEFT_EEXISTS;
+	if (!addr_is_relayed(&path.remote))
+		return WEFT_EREFUSED;
+	round = asked_place(punch, key);
+	if (!round)
+		return WEFT_EFULL;
+	if (round->phase == PUNCH_WARM)
+		round_end_warm(round);
+	if (round->phase != PUNCH_IDLE)
+		return WEFT_EBUSY;
+	if (!punch_round_begin(round, key, now_ns))
+		return WEFT_EABSENT;
+	round->is_requested = true;
+	for (unsigned i = 0; i < cnt && i < PUNCH_NAMED_MAX; i++)
+		round->named[round->named_cnt++] = named[i];
+	candidates_ask(round, &path, now_ns);
+	return 0;
 }
 
 /* --- the whole --- */
@@ -309,6 +361,18 @@ void punch_stop(struct punch *punch)
 		round_stop(&punch->asked[i]);
 	for (unsigned i = 0; i < PUNCH_ANSWERED_MAX + 1; i++)
 		round_stop(&punch->answered[i]);
+}
+
+bool punch_cancel(struct punch *punch, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct punch_round *round = asked_find(punch, key);
+
+	if (!round || !round->is_requested ||
+	    (round->phase != PUNCH_AGREEING && round->phase != PUNCH_PROBING))
+		return false;
+	round_stop(round);
+	round->used_ns = 1;
+	return true;
 }
 
 void punch_free(struct punch *punch)

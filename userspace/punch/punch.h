@@ -37,6 +37,7 @@ struct timer_wheel;
 #define PUNCH_CANDIDATES_MAX  8
 #define PUNCH_ASKED_MAX	      64 /* rounds of sessions that this node dialled */
 #define PUNCH_ANSWERED_MAX    64 /* rounds of peers */
+#define PUNCH_NAMED_MAX	      4	 /* addresses that punch_ask names */
 #define PUNCH_EXPORTER_LABEL  "EXPORTER-mesh-probe-v1" /* of the key that proves probes */
 #define PUNCH_NETWORK_PER_MIN 64 /* probes to one network that nothing was heard from */
 
@@ -66,8 +67,9 @@ struct punch_stats {
 /* Where a session leads now. */
 struct punch_path {
 	struct addr local, remote;
-	bool is_direct; /* by QUIC, through no relay */
-	bool is_used;	/* a request or a stream was there a moment ago */
+	bool is_direct;	 /* by QUIC, through no relay */
+	bool is_dialled; /* by this node, which is the one that moves it */
+	bool is_used;	 /* a request or a stream was there a moment ago */
 };
 
 /* All borrowed. */
@@ -109,6 +111,22 @@ void punch_set_sink(struct punch *punch, struct dgram_sink *sink);
  * unless one is under way or its paths are kept warm.
  */
 void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
+/*
+ * punch_ask begins a round for the session with key, whichever node dialled it. The cnt addresses of named
+ * (PUNCH_NAMED_MAX at most) are sent one probe each, beside those that the peer gives.
+ *
+ * Returns 0, or:
+ *   WEFT_EABSENT   there is no session with key, or another worker has it
+ *   WEFT_EREFUSED  it is on TCP
+ *   WEFT_EEXISTS   it has a direct path
+ *   WEFT_EBUSY     a round for it is under way
+ *   WEFT_EFULL     as many rounds are under way as there are places
+ */
+WEFT_MUST_CHECK
+int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const struct addr *named,
+	      unsigned cnt, uint64_t now_ns);
+/* punch_cancel ends a round that punch_ask began; false: none is under way. */
+bool punch_cancel(struct punch *punch, const uint8_t key[static MESH_KEY_LEN]);
 /* punch_input takes a path probe that ingress let in. False: it is of another kind. */
 bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns);
 

@@ -87,7 +87,7 @@ static void probe_begin(struct punch_round *round, const struct addr *addr,
 	struct punch *punch = round->punch;
 	struct punch_sent *sent = &round->sent[round->sent_cnt];
 
-	if (round->sent_cnt == PUNCH_SENT_MAX ||
+	if (round->sent_cnt == PUNCH_SENT_MAX + round->named_cnt ||
 	    punch->params.refuses(punch->params.ctx, round->key, addr))
 		return;
 	/* A probe from there was proved, so no third party is bothered. */
@@ -128,6 +128,18 @@ static bool is_candidate(const struct punch_candidates *own, const struct addr *
 	return has_scope;
 }
 
+/* Another program's word: one probe, and no second one. */
+static void named_probe(struct punch_round *round, const struct addr *addr, uint64_t now_ns)
+{
+	unsigned before_cnt = round->sent_cnt;
+
+	if (punch_sent_find(round, addr))
+		return;
+	probe_begin(round, addr, NULL, now_ns);
+	if (round->sent_cnt > before_cnt)
+		round->sent[before_cnt].is_repeated = true;
+}
+
 void punch_probe_all(struct punch_round *round, uint64_t now_ns)
 {
 	const struct punch_candidates *theirs = &round->theirs;
@@ -141,6 +153,9 @@ void punch_probe_all(struct punch_round *round, uint64_t now_ns)
 		if (is_candidate(&own, &theirs->addrs[i]) &&
 		    !punch_sent_find(round, &theirs->addrs[i]))
 			probe_begin(round, &theirs->addrs[i], NULL, now_ns);
+	for (unsigned i = 0; i < round->named_cnt; i++)
+		if (is_candidate(&own, &round->named[i]))
+			named_probe(round, &round->named[i], now_ns);
 }
 
 void punch_probe_again(struct punch_round *round, uint64_t now_ns)

@@ -46,7 +46,10 @@ struct punch_round {
 	struct punch *punch;
 	enum punch_phase phase;
 	bool is_asker;
-	bool is_agreed;		      /* theirs is known */
+	bool is_agreed;	   /* theirs is known */
+	bool is_requested; /* by punch_ask */
+	struct addr named[PUNCH_NAMED_MAX];
+	unsigned named_cnt;
 	bool is_direct;		      /* the session is: the round looks for a better path */
 	struct addr used, used_local; /* its path, of an asker's */
 	uint64_t warm_ns, answers_ns; /* the row is kept since; answer_cnt counts since */
@@ -55,7 +58,7 @@ struct punch_round {
 	uint8_t probe_key[PUNCH_KEY_LEN];
 	uint8_t handle[PUNCH_HANDLE_LEN]; /* that probes to this node bear */
 	struct punch_candidates theirs;
-	struct punch_sent sent[PUNCH_SENT_MAX];
+	struct punch_sent sent[PUNCH_SENT_MAX + PUNCH_NAMED_MAX];
 	unsigned sent_cnt, answer_cnt;
 	struct addr proved; /* a probe there was answered; family ADDR_NONE: none was */
 	struct timer timer;

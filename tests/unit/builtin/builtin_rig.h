@@ -65,6 +65,7 @@ static struct {
 	bool has_overlay;
 	struct builtin_dht dht;
 	struct builtin_content content;
+	struct builtin_punch punch;
 	struct mesh_seam mesh;
 	struct builtin_config config;
 	struct arena arena; /* of topics */
@@ -248,6 +249,7 @@ static inline void rig_up(void)
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
 		.dht = rig.dht,
 		.content = rig.content,
+		.punch = rig.punch,
 		.key = rig.key,
 		.now_ns = rig.now_ns,
 	};

@@ -42,6 +42,7 @@ static void test_methods_that_change_nothing_are_declared_read_only(void)
 		[BUILTIN_MESH_STATS] = "GetMeshStatus GetPeersSummary",
 		[BUILTIN_DHT] = "Ping FindNode FindValue",
 		[BUILTIN_CONTENT] = "GetByContentId",
+		[BUILTIN_PUNCH] = "ConfirmPunch",
 	};
 
 	rig_start();

@@ -17,6 +17,7 @@ static void test_names_stand_apart_by_blanks_or_commas(void)
 		{"echo,dht", BIT(BUILTIN_ECHO) | BIT(BUILTIN_DHT)},
 		{" mesh-content  pod-chat ", BIT(BUILTIN_CONTENT) | BIT(BUILTIN_POD_CHAT)},
 		{"echo echo", BIT(BUILTIN_ECHO)},
+		{"hole-punch", BIT(BUILTIN_PUNCH)},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

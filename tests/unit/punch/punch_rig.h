@@ -29,6 +29,7 @@ static struct {
 	mesh_handler_fn on_candidates, on_punch_now;
 	void *ctx;
 	struct addr asker; /* where its session leads */
+	bool is_dialled;   /* by the node */
 	unsigned type;	   /* of the last answer; 0: an error */
 	enum mesh_code code;
 	uint8_t answer[PUNCH_MESSAGE_LEN_MAX];
@@ -183,7 +184,9 @@ static inline bool on_path(void *ctx, const uint8_t *key, struct punch_path *out
 	(void)ctx, (void)key;
 	*out_path = (struct punch_path){.local = addr_of("198.51.100.1:7000"),
 					.remote = mesh.asker,
-					.is_direct = !addr_is_relayed(&mesh.asker),
+					.is_direct = !addr_is_relayed(&mesh.asker) &&
+						     mesh.asker.transport == ADDR_UDP,
+					.is_dialled = mesh.is_dialled,
 					.is_used = true};
 	return true;
 }
@@ -223,6 +226,8 @@ static inline void rig_open(void)
 	now_ns = NS_PER_S;
 	sent.sink.ops = &sent_ops;
 	sent.cnt = 0;
+	mesh.is_dialled = true;
+	moved_to = (struct addr){.family = ADDR_NONE};
 	mesh.asker = addr_of("[fd6d:6573:68::1]:1");
 	mesh.asker.transport = ADDR_RELAY;
 	timer_wheel_init(&timers, now_ns);
@@ -316,7 +321,8 @@ static inline void answer_candidates(const struct addr *addrs, unsigned cnt)
 	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 
-	memcpy(message.addrs, addrs, cnt * sizeof(addrs[0]));
+	if (cnt)
+		memcpy(message.addrs, addrs, cnt * sizeof(addrs[0]));
 	punch_candidates_write(&w, &message);
 	asked.reply(asked.arg,
 		    &(struct mesh_reply){.type = MESH_CANDIDATES,

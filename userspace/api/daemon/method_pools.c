@@ -94,6 +94,11 @@ static bool read_readings(const struct api *api, struct fair_view *out)
 	return api->service && builtin_content_places(api->builtin, out);
 }
 
+static bool read_punches(const struct api *api, struct fair_view *out)
+{
+	return api->service && builtin_punch_places(api->builtin, out);
+}
+
 static bool read_subscribers(const struct api *api, struct fair_view *out)
 {
 	struct service *service = api->service;
@@ -234,6 +239,7 @@ static const struct pool_row {
 	{read_searches, NULL},
 	{read_subscribers, NULL},
 	{read_readings, NULL},
+	{read_punches, NULL},
 	{read_items, NULL},
 	{read_swarm_peers, NULL},
 	{read_overlay, NULL},

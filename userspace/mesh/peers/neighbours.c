@@ -101,7 +101,8 @@ static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 		*out_path = (struct mesh_path){.remote = info.remote,
 					       .local = info.local,
 					       .received_len = info.received_len,
-					       .is_used = mesh_session_is_used(session)};
+					       .is_used = mesh_session_is_used(session),
+					       .is_dialled = session->is_dialler};
 		return true;
 	}
 	if (!entry || entry->foreign_at.family == ADDR_NONE)

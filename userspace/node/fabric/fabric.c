@@ -280,6 +280,7 @@ static int open_builtin(struct fabric *fabric)
 		.figures = {api_mesh_status, api_peers_summary, node->api},
 		.dht = node_fabric_builtin_dht(fabric),
 		.content = node_fabric_builtin_content(fabric),
+		.punch = node_fabric_builtin_punch(fabric),
 		.key = node->key,
 		.is_member = is_member,
 		.ctx = fabric,

@@ -44,5 +44,7 @@ void node_fabric_turn_relays(struct fabric *fabric, uint64_t now_ns);
 struct builtin_dht node_fabric_builtin_dht(struct fabric *fabric);
 /* fabric_content.c: what this node serves, for the service mesh-content. */
 struct builtin_content node_fabric_builtin_content(struct fabric *fabric);
+/* fabric_punch.c: hole punching, for the service hole-punch. */
+struct builtin_punch node_fabric_builtin_punch(struct fabric *fabric);
 
 #endif
