@@ -4,7 +4,7 @@
 
     namespaces n1 (10.77.0.1) relay, n2 (10.77.0.2) a, n3 (10.77.0.3) b on one switch
 
-nftables drop UDP in n2. In n3 they drop UDP as well, or all that goes between a and b.
+nftables drop UDP in n2. In n3 they drop all that goes between a and b, and UDP as well, or no more.
 """
 import pathlib
 import subprocess
@@ -23,6 +23,9 @@ DROPS = ("table inet apart {{\n"
          "chain input {{ type filter hook input priority 0; {0} drop; }}\n"
          "chain output {{ type filter hook output priority 0; {1} drop; }}\n}}\n")
 UDP = DROPS.format("meta l4proto udp", "meta l4proto udp")
+# Else a pair would leave the relay for TCP.
+APART = DROPS.format("ip saddr 10.77.0.2", "ip daddr 10.77.0.2")
+UDP_AND_APART = UDP + APART.replace("inet apart", "inet more")
 PLACES = ["10.77.0.1:7000", "tcp:10.77.0.1:7001"]
 SOON_S = 5
 
@@ -44,7 +47,7 @@ def settles(netns):
     wait_for(has_settled, f"{netns} has its addresses")
 
 
-def place(lab, b_rules=UDP, relay_config=RELAY, b_config=PLAIN, a_config=PLAIN):
+def place(lab, b_rules=UDP_AND_APART, relay_config=RELAY, b_config=PLAIN, a_config=PLAIN):
     """A relay, a without UDP, and b. Both know where the relay is."""
     namespaces = lab.bridge(3)
     for netns in namespaces:
@@ -60,11 +63,6 @@ def place(lab, b_rules=UDP, relay_config=RELAY, b_config=PLAIN, a_config=PLAIN):
     wait_for(lambda: sum(row["connected"] for row in relay.json("peer", "list")["peers"]) == 2,
              "the relay knows both sessions")
     return relay, a, b
-
-
-def apart():
-    """b has UDP, and neither UDP nor TCP to a."""
-    return DROPS.format("ip saddr 10.77.0.2", "ip daddr 10.77.0.2")
 
 
 def meets(a, b):
@@ -87,13 +85,13 @@ def test_two_nodes_without_udp_meet(lab):
 
 
 def test_a_node_without_udp_reaches_one_with_udp(lab):
-    relay, a, b = place(lab, apart(), b_config=PLAIN + "[relay]\nuse = always\n")
+    relay, a, b = place(lab, APART, b_config=PLAIN + "[relay]\nuse = always\n")
     check_eq((transport_of(a, relay), transport_of(b, relay)), ("tcp4", "quic4"), "to the relay")
     meets(a, b)
 
 
 def test_a_node_with_udp_reaches_one_without(lab):
-    _, a, b = place(lab, apart())
+    _, a, b = place(lab, APART)
     meets(b, a)
 
 

@@ -53,11 +53,13 @@ struct mesh_ping {
 	void *arg;
 };
 
-/* udp_silence.c: a dial by QUIC of the peer of a session on TCP or through a relay. */
+/* upgrade_dials.c: dials of the peer of a session on TCP or through a relay. */
+#define MESH_UPGRADE_TCP_MAX 3
 struct mesh_upgrade {
 	enum mesh_conn_kind kind;
 	struct mesh_session *session; /* NULL: none is tried */
-	struct transport_conn *conn;  /* NULL: none is under way */
+	struct transport_conn *conn;  /* by QUIC; NULL: none is under way */
+	struct transport_conn *tcp_conns[MESH_UPGRADE_TCP_MAX]; /* likewise, each */
 	struct timer timer;
 	bool has_searched; /* once, for a direct path */
 	uint64_t pause_ns;
@@ -351,6 +353,8 @@ bool mesh_udp_is_awaited(const struct mesh_dial *dial, unsigned idx);
 /* mesh_udp_note: a connection opened; attempt NULL: the peer's own. forget: the network changed. */
 void mesh_udp_note(struct mesh *mesh, const struct mesh_attempt *attempt,
 		   const struct transport_conn_info *info);
+/* mesh_udp_fell_silent: QUIC did not answer at addr, where TCP does. */
+void mesh_udp_fell_silent(struct mesh *mesh, const struct addr *addr);
 void mesh_udp_forget(struct mesh *mesh);
 /*
  * mesh_peer_place: a session was at addr, so kept is that from now on. TCP takes no place of QUIC's.
@@ -359,16 +363,16 @@ void mesh_udp_forget(struct mesh *mesh);
 void mesh_peer_place(struct addr *kept, const struct addr *addr, bool is_dialler);
 
 /*
- * A session that this node dialled may be on TCP or go through a relay. Its peer is then dialled by QUIC:
- * after 2 s, then with pauses that double, up to a minute. Through a relay that begins after half a
- * second, with pauses of up to 4 s in the first half minute. Each time a direct path is looked for,
- * too (mesh_params.find_path). A direct path that lasted for less than a minute doubles the first pause
- * of the next search. begin: the session has said HELLO, or moved. ended: that dial is over. failed:
- * it came to nothing. drop: the session ends, or moved.
+ * upgrade_dials.c. begin: the session has said HELLO, or moved. won: conn, a dial of it, is proved, and those that
+ * it makes needless are closed. failed: it came to nothing. next: its dials that are under way one by one,
+ * from NULL to NULL. drop: the session ends, or moved.
  */
 void mesh_upgrade_begin(struct mesh_session *session);
-void mesh_upgrade_ended(struct mesh_session *session);
-void mesh_upgrade_failed(struct mesh_session *session, const struct transport_close *close);
+void mesh_upgrade_won(struct mesh_session *session, const struct transport_conn *conn);
+void mesh_upgrade_failed(struct mesh_session *session, const struct transport_conn *conn,
+			 const struct transport_close *close);
+struct transport_conn *mesh_upgrade_next(const struct mesh_session *session,
+					 const struct transport_conn *conn);
 void mesh_upgrade_drop(struct mesh_session *session);
 
 /* control_stream.c: HELLO, PING, PONG, GOODBYE. Its events may end the session. */

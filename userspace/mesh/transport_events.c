@@ -88,6 +88,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	struct mesh_session *session = NULL;
 	struct transport_conn_info info;
 	struct mesh_dial *dial;
+	bool is_chosen = false, is_wanted = false;
 	int err;
 
 	mesh->now_ns = now_ns;
@@ -95,7 +96,11 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 		return identify_ready(mesh, conn);
 	mesh->transport->ops->info(conn, &info);
 	if (conn_is(conn, MESH_CONN_UPGRADE)) {
-		mesh_upgrade_ended(((struct mesh_upgrade *)conn->user)->session);
+		struct mesh_session *before = ((struct mesh_upgrade *)conn->user)->session;
+
+		is_chosen = before->is_chosen;
+		is_wanted = before->is_wanted;
+		mesh_upgrade_won(before, conn);
 		attempt = NULL;
 	} else if (info.is_dialler && !attempt) {
 		return WEFT_ECLOSED; /* another address won already */
@@ -116,6 +121,8 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 			mesh_dial_attempt_failed(attempt, err ? err : WEFT_EFULL, NULL);
 		return err ? 0 : WEFT_EFULL;
 	}
+	session->is_chosen = is_chosen;
+	session->is_wanted = is_wanted;
 	dial = map_lookup(&mesh->dials_by_key, session->key);
 	if (attempt) {
 		attempt->conn = NULL;
@@ -149,7 +156,7 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		return;
 	}
 	if (*kind == MESH_CONN_UPGRADE) {
-		mesh_upgrade_failed(((struct mesh_upgrade *)conn->user)->session, close);
+		mesh_upgrade_failed(((struct mesh_upgrade *)conn->user)->session, conn, close);
 		return;
 	}
 	if (*kind != MESH_CONN_ATTEMPT) {

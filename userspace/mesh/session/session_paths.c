@@ -46,10 +46,12 @@ bool mesh_trial(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 {
 	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
 	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
-	struct transport_conn *upgrade = session ? session->upgrade.conn : NULL;
+	const struct transport_conn *upgrade = NULL;
 	struct transport_conn_info info;
 
-	if (upgrade && !idx--) {
+	while (session && (upgrade = mesh_upgrade_next(session, upgrade))) {
+		if (idx--)
+			continue;
 		upgrade->ops->info(upgrade, &info);
 		*out_trial = (struct mesh_trial){.addr = info.remote, .state = MESH_TRIAL_RUNS};
 		return true;
