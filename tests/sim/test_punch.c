@@ -359,14 +359,19 @@ static uint64_t on_fate(void *ctx, const struct addr *from, const struct addr *t
 }
 
 /* A pair that is direct; what it says by that path is lost from now on. */
-static void begin_cut_pair(uint64_t seed, uint64_t idle_ns)
+static void begin_cut_pair_by(uint64_t seed, const struct mem_link *link, uint64_t idle_ns)
 {
-	begin_pair(seed, &even, PORT_RESTRICTED, PORT_RESTRICTED);
+	begin_pair(seed, link, PORT_RESTRICTED, PORT_RESTRICTED);
 	is_cut = is_relay_gone = false;
 	net_mem_net_set_fate(sim.net, on_fate, NULL);
 	CHECK(sim_run(&sim, DIRECT_NS, is_direct, NULL));
 	sim_run(&sim, idle_ns, NULL, NULL);
 	is_cut = true;
+}
+
+static void begin_cut_pair(uint64_t seed, uint64_t idle_ns)
+{
+	begin_cut_pair_by(seed, &even, idle_ns);
 }
 
 /* How long a request of `from` takes that is asked now, in milliseconds. */
@@ -402,6 +407,29 @@ static void test_a_broken_path_is_left_for_the_relay_and_back(void)
 			CHECK(answers(of));
 		sim_fini(&sim);
 	}
+}
+
+static const struct mem_link near = {.delay_ns = NS_PER_MS / 4};
+
+/*
+ * A moment after the move the round trip of the path is known at both ends, so its break is noticed as
+ * soon as later. The other end validates the path that it came from for three seconds meanwhile.
+ */
+static void test_a_path_that_breaks_soon_after_the_move_is_left_as_soon(void)
+{
+	unsigned took_ms, most_ms = 0;
+
+	for (unsigned from = 0; from < 2; from++)
+		for (uint64_t idle_ms = 50; idle_ms < 4000; idle_ms += 550) {
+			begin_cut_pair_by(30 + from, &near, idle_ms * NS_PER_MS);
+			took_ms = answer_ms(from);
+			if (took_ms > most_ms)
+				most_ms = took_ms;
+			CHECK(is_relayed(NULL));
+			sim_fini(&sim);
+		}
+	printf("# answered by the relay after %u ms at most\n", most_ms);
+	CHECK(most_ms <= 600);
 }
 
 /* No request is needed: a session that was used a moment ago finds it out by its heartbeat. */
@@ -492,6 +520,7 @@ int main(void)
 	RUN(test_another_nat_is_found_out);
 	RUN(test_no_request_is_lost_in_the_move);
 	RUN(test_a_broken_path_is_left_for_the_relay_and_back);
+	RUN(test_a_path_that_breaks_soon_after_the_move_is_left_as_soon);
 	RUN(test_a_path_that_breaks_in_use_is_left_before_the_next_request);
 	RUN(test_a_path_that_is_back_is_used_though_the_relay_is_gone);
 	RUN(test_a_path_that_does_not_last_is_left_alone);

@@ -301,6 +301,7 @@ static int on_path_doubted(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_pat
 
 static void conn_greet_path(struct quic_conn *conn, const struct addr *from)
 {
+	conn->unmeasured_cnt = QUIC_MEASURE_MAX;
 	/* From a relay, which still carries what is in flight, it went because this path is better. */
 	if (addr_is_relayed(from) && !addr_is_relayed(&conn->remote))
 		quic_probe_ping(conn);

@@ -211,16 +211,17 @@ struct quic_conn {
 	uint64_t probed_ns;	     /* when probe.c last sent something */
 	uint64_t flight_ns;	     /* since when something is in flight, while has_flight */
 	bool has_flight;
-	bool has_left_out;    /* a datagram, and has read none since */
-	uint64_t awaited_ns;  /* while is_awaiting: since when nothing of an answer has come */
-	uint64_t asked_ns;    /* when that was last asked about */
-	bool is_awaiting;     /* an answer, or the rest of one, may be owed */
-	uint64_t moved_ns;    /* when it last went to another path */
-	bool is_validating;   /* the path in use, which is a new one */
-	bool is_batch_over;   /* what is written ends with a packet of another path */
-	bool is_path_back;    /* while a probe is sent for that reason */
-	bool is_probe_wanted; /* once the datagram that is read has been read */
-	bool is_pinging;      /* the keep-alive time is that of a PING now */
+	bool has_left_out;	 /* a datagram, and has read none since */
+	uint64_t awaited_ns;	 /* while is_awaiting: since when nothing of an answer has come */
+	uint64_t asked_ns;	 /* when that was last asked about */
+	bool is_awaiting;	 /* an answer, or the rest of one, may be owed */
+	uint64_t moved_ns;	 /* when it last went to another path */
+	unsigned unmeasured_cnt; /* PINGs left to learn that path's round trip; 0: it is known */
+	bool is_validating;	 /* the path in use, which is a new one */
+	bool is_batch_over;	 /* what is written ends with a packet of another path */
+	bool is_path_back;	 /* while a probe is sent for that reason */
+	bool is_probe_wanted;	 /* once the datagram that is read has been read */
+	bool is_pinging;	 /* the keep-alive time is that of a PING now */
 	struct quic_fallback fallback;
 	struct quic_alias aliases[QUIC_ALIASES];
 	unsigned alias_next;	 /* 0: there are none */
@@ -372,6 +373,9 @@ void quic_conn_end_handshake(struct quic_conn *conn);
  * await: bytes of an answer came. next_ns: when expire is to be called, which
  *     returns as send does.
  */
+/* quic_probe_measure: a datagram was read on a path whose round trip is not known yet. */
+#define QUIC_MEASURE_MAX 4
+void quic_probe_measure(struct quic_conn *conn);
 uint64_t quic_probe_in_flight_len(const struct quic_conn *conn);
 uint64_t quic_probe_silent_ns(const struct quic_conn *conn);
 uint64_t quic_probe_patience_ns(const struct quic_conn *conn);

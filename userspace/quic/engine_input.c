@@ -84,6 +84,8 @@ static int conn_input(struct quic_conn *conn, struct dgram *dgram)
 		if (rv == 0 && (conn->is_validating || !addr_equal(&dgram->remote, &conn->remote)))
 			quic_conn_see_path(conn);
 		quic_fallback_heard(conn);
+		if (rv == 0 && conn->unmeasured_cnt)
+			quic_probe_measure(conn);
 	}
 	if (rv == 0)
 		rv = quic_probe_heard(conn, !is_left_out);

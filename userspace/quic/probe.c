@@ -167,6 +167,8 @@ void quic_probe_ping(struct quic_conn *conn)
 {
 	conn->engine->stats.probe_cnt++;
 	conn->is_pinging = true;
+	/* The keep-alive time counts from the last packet, which may be of this turn. */
+	conn->ahead_ns++;
 	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, 1);
 	quic_conn_want_write(conn);
 }
@@ -206,6 +208,26 @@ void quic_probe_was_sent(struct quic_conn *conn)
 {
 	conn->is_pinging = false;
 	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, quic_keepalive_ns(conn->engine));
+}
+
+/*
+ * ngtcp2 has no round trip of an acknowledgement whose newest packet was one of acknowledgements alone.
+ * On a short path that may be so of all that follow a move. RFC 9002 6.2.2 has a third of a
+ * second for an unknown path, so a break would be noticed a second later.
+ */
+void quic_probe_measure(struct quic_conn *conn)
+{
+	ngtcp2_conn_info info;
+
+	if (conn->state != QUIC_CONN_OPEN)
+		return;
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	if (info.min_rtt != UINT64_MAX) {
+		conn->unmeasured_cnt = 0;
+	} else if (!info.bytes_in_flight && !conn->is_pinging) {
+		conn->unmeasured_cnt--;
+		quic_probe_ping(conn);
+	}
 }
 
 /* --- what is heard --- */
