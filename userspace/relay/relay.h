@@ -24,17 +24,18 @@ struct store;
  */
 struct relay;
 
-#define RELAY_KEY_LEN	 32
-#define RELAY_GRANT_LEN	 32 /* of a grant's id */
-#define RELAY_NO_GRANT	 0u
-#define RELAY_OPENED_MAX 3 /* flows without a grant, of one key */
-#define RELAY_IDLE_NS	 300000000000ull
-#define RELAY_MTU_MIN	 1200u /* QUIC's datagrams fit in that (RFC 9000 14.1) */
+#define RELAY_KEY_LEN	   32
+#define RELAY_GRANT_LEN	   32 /* of a grant's id */
+#define RELAY_NO_GRANT	   0u
+#define RELAY_OPENED_MAX   3 /* flows without a grant, of one key */
+#define RELAY_FLOW_CAP_MIN 64
+#define RELAY_IDLE_NS	   300000000000ull
+#define RELAY_MTU_MIN	   1200u /* QUIC's datagrams fit in that (RFC 9000 14.1) */
 
 struct relay_config {
 	bool is_on;
 	bool is_earned;	     /* the node is a relay while it contributes: relay/role */
-	uint32_t flow_cap;   /* 64 to WEFT_RELAY_FLOW_CNT_MAX */
+	uint32_t flow_cap;   /* RELAY_FLOW_CAP_MIN to WEFT_RELAY_FLOW_CNT_MAX */
 	uint64_t free_per_s; /* bytes a second of a flow without a grant */
 	uint64_t free_burst_len;
 	uint64_t free_day_len; /* bytes a day of one key without a grant */

@@ -5,6 +5,7 @@
 #define DAYS                                                                                       \
 	WORD(WORD_COUNT, 1, 400, .why = "a list lasts 1 to 400 days",                              \
 	     .next = "for example: --days 90")
+#define PLAN_BOUND WORD(WORD_SIZE, 1, .why = "not a size", .next = "for example: --uplink 11M")
 
 /* clang-format off */
 const struct command commands_of_node[] = {
@@ -108,6 +109,13 @@ const struct command commands_of_node[] = {
 	"weft relay top", NULL, 0, 0, { { 0 } },
 	.call = { API_LIST_CONTRIBUTIONS, .parts = { SHOW_TABLE(list_contributions, peers, contribution_list,
 	  "no peer did anything for this node yet") } } },
+{ "relay", "plan", "", "show what this node sends at most as a relay, and what fits an uplink",
+	"Of an uplink of 100 Mbit/s it may have --uplink 11M. weftd --plan shows the memory.",
+	"weft relay plan --uplink 11M --month 10T", NULL, 0, 0,
+	{ { "uplink", "SIZE", "bytes a second that it may send" },
+	  { "month", "SIZE", "bytes a month that it may send" } },
+	.call = { API_PLAN_RELAY, .words = { { "uplink", NULL, PLAN_BOUND }, { "month", NULL, PLAN_BOUND } },
+	  .parts = { SHOW_FIELDS(plan_relay, plan, relay_plan_show) } } },
 { "relay", "slots", "", "list this node's slots at relays, and those that it gives as a relay",
 	"A slot is given to others out of band: weft relay connect SLOT@RELAY.",
 	"weft relay slots", NULL, 0, 0, { { 0 } },
