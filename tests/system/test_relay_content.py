@@ -7,13 +7,13 @@
 """
 import os
 import pathlib
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from apart import node_id, part
-from lab import OK, WEFT, check, check_eq, run, wait_for
+from grants import operator_words
+from lab import OK, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 ALONE = "[lan]\ninterfaces =\n[dht]\nenabled = no\n[overlay]\nserve = no\n[relay]\nfind = no\n"
@@ -21,13 +21,6 @@ RELAY = ALONE + "enabled = yes\nflow_cap = 1024\noperator = {}\n"
 RATE = 200_000  # bytes a second, each way
 FIRST = 1_000_000
 MONTH = 2_000_000
-
-
-def operator_words(lab, *args):
-    """What the operator types, on a machine where no daemon runs."""
-    done = subprocess.run([WEFT, "relay", *map(str, args)], cwd=lab.dir, text=True, capture_output=True)
-    check_eq(done.returncode, OK, f"{args}: {done.stderr}")
-    return done.stdout.strip()
 
 
 def link_with_relay(b, path, plain_len):

@@ -5,13 +5,13 @@ import subprocess
 from lab import Skip
 
 DROPS = ("table inet apart {{\n"
-         "chain input {{ type filter hook input priority 0; ip saddr {0} drop; }}\n"
-         "chain output {{ type filter hook output priority 0; ip daddr {0} drop; }}\n}}\n")
+         "chain input {{ type filter hook input priority 0; {1} saddr {0} drop; }}\n"
+         "chain output {{ type filter hook output priority 0; {1} daddr {0} drop; }}\n}}\n")
 
 
-def part(netns, address):
+def part(netns, address, family=4):
     done = subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"],
-                          input=DROPS.format(address), text=True, capture_output=True)
+                          input=DROPS.format(address, "ip" if family == 4 else "ip6"), text=True, capture_output=True)
     if done.returncode:
         raise Skip(f"no nftables here: {done.stderr}")
 
