@@ -390,6 +390,7 @@ static void test_a_broken_path_is_left_for_the_relay_and_back(void)
 {
 	static const uint64_t idle_ns[] = {5 * NS_PER_S, 3600 * NS_PER_S};
 	uint8_t ids[2][MESH_SESSION_ID_LEN];
+	struct mesh_path path;
 	unsigned took_ms;
 
 	for (unsigned i = 0; i < 4; i++) {
@@ -399,6 +400,7 @@ static void test_a_broken_path_is_left_for_the_relay_and_back(void)
 		printf("# end %u answered by the relay after %u ms\n", i & 1, took_ms);
 		CHECK(took_ms <= 800);
 		CHECK(is_relayed(NULL));
+		CHECK(path_of(0, &path) && addr_equal(&path.local, &path.remote));
 		session_id(ids[1]);
 		CHECK_MEM(ids[0], ids[1], sizeof(ids[0]));
 		is_cut = false;

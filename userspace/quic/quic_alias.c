@@ -52,8 +52,11 @@ void quic_alias_in(struct quic_conn *conn, const struct addr *remote, struct add
 		local->port = alias->port;
 }
 
+/* The port of a label is its class, and no name. */
 void quic_alias_out(const struct quic_conn *conn, struct addr *local)
 {
+	if (addr_is_relayed(local))
+		return;
 	for (unsigned i = 0; conn->alias_next && i < QUIC_ALIASES; i++)
 		if (conn->aliases[i].remote.family != ADDR_NONE &&
 		    conn->aliases[i].port == local->port)
