@@ -74,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct writer w = writer_of(out, sizeof(out));
 	struct relay_accept_message accepted;
 	struct relay_close_message closed;
+	struct relay_leg_message leg;
 
 	open_check(data, len);
 	offer_check(data, len);
@@ -87,6 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (closed.why > RELAY_END_REFUSED)
 			abort();
 		relay_message_close_write(&w, &closed);
+	}
+	if (relay_message_leg_parse(data, len, &leg) == 0) {
+		if (leg.addr_cnt > RELAY_LEG_ADDRS_MAX)
+			abort();
+		relay_message_leg_write(&w, &leg);
 	}
 	if (w.bad)
 		abort();

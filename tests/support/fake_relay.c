@@ -170,6 +170,31 @@ static void on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		opening_fail(opening, MESH_CODE_BUSY);
 }
 
+/* FLOW_LEG, as userspace/relay/broker/broker_leg.c. */
+static void on_leg(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct fake_relay *relay = ctx;
+	struct relay_leg_message asked, answer = {.addr_cnt = 0};
+	const struct fake_flow *flow;
+	uint8_t payload[128];
+	struct writer w = writer_of(payload, sizeof(payload));
+	unsigned leg;
+
+	(void)now_ns;
+	if (relay_message_leg_parse(call->payload, call->payload_len, &asked) < 0 ||
+	    !(asked.flow & 0xff) || (asked.flow & 0xff) > FAKE_RELAY_FLOWS)
+		abort();
+	flow = &relay->flows[(asked.flow & 0xff) - 1];
+	leg = asked.flow >> 32 & 1;
+	answer.flow = asked.flow;
+	for (unsigned i = 0; i < asked.addr_cnt && !answer.addr_cnt; i++)
+		if (addr_is_same_host(&asked.addrs[i], &flow->addrs[leg ^ 1]))
+			answer.addrs[answer.addr_cnt++] = asked.addrs[i];
+	relay_message_leg_write(&w, &answer);
+	(void)seam_of(relay).ops->answer(call->incoming, MESH_FLOW_LEG, payload, writer_len(&w),
+					 NULL);
+}
+
 /* --- datagrams --- */
 
 static void send_on(struct fake_relay *relay, const struct addr *to, const uint8_t *label,
@@ -236,7 +261,8 @@ void fake_relay_attach(struct fake_relay *relay, struct sim_node *node)
 	if (!relay->mtu)
 		relay->mtu = 1436;
 	mesh_neighbour_ops.announce(seam_of(relay).mesh, MESH_CAP_RELAY, true);
-	if (seam_of(relay).ops->handle(seam_of(relay).mesh, MESH_FLOW_OPEN, on_open, relay) < 0)
+	if (seam_of(relay).ops->handle(seam_of(relay).mesh, MESH_FLOW_OPEN, on_open, relay) < 0 ||
+	    seam_of(relay).ops->handle(seam_of(relay).mesh, MESH_FLOW_LEG, on_leg, relay) < 0)
 		abort();
 	worker_set_relay_end(node->node->home, &forward_ops, relay);
 }

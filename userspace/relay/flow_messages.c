@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads of FLOW_OPEN, FLOW_OFFER, FLOW_ACCEPT, FLOW and FLOW_CLOSE. Any thread. */
+/* Payloads of FLOW_OPEN, FLOW_OFFER, FLOW_ACCEPT, FLOW, FLOW_CLOSE and FLOW_LEG. Any thread. */
 #include "relay/flow_messages.h"
 
 #include "codec/cbor_fields.h"
@@ -88,6 +88,14 @@ static const struct cbor_field close_fields[] = {
 };
 static const struct cbor_table close_table = {CBOR_FIELDS(close_fields)};
 
+static const struct cbor_field leg_fields[] = {
+	{6, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct relay_leg_message, flow),
+	 .max = NUMBER_MAX},
+	{11, CBOR_FIELD_ADDRS, CBOR_OPTIONAL, CBOR_AT(struct relay_leg_message, addrs),
+	 CBOR_LEN(struct relay_leg_message, addr_cnt)},
+};
+static const struct cbor_table leg_table = {CBOR_FIELDS(leg_fields)};
+
 void relay_message_open_write(struct writer *w, const struct relay_open_message *message)
 {
 	cbor_fields_write(w, &open_table, message);
@@ -164,6 +172,21 @@ int relay_message_close_parse(const uint8_t *data, size_t len,
 	struct relay_close_message message = {.why = RELAY_END_DONE};
 
 	if (cbor_fields_parse(data, len, &close_table, &message) < 0)
+		return WEFT_EMALFORMED;
+	*out_message = message;
+	return 0;
+}
+
+void relay_message_leg_write(struct writer *w, const struct relay_leg_message *message)
+{
+	cbor_fields_write(w, &leg_table, message);
+}
+
+int relay_message_leg_parse(const uint8_t *data, size_t len, struct relay_leg_message *out_message)
+{
+	struct relay_leg_message message = {.addr_cnt = 0};
+
+	if (cbor_fields_parse(data, len, &leg_table, &message) < 0)
 		return WEFT_EMALFORMED;
 	*out_message = message;
 	return 0;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/byte_cursor.h"
 #include "relay/relay.h"
 #include "weft/err.h"
@@ -71,9 +72,16 @@ struct relay_close_message {
 	uint64_t flow;
 	enum relay_end_why why;
 };
+/* Asked: where the other end may be. The answer has the one where its leg is, or none. */
+#define RELAY_LEG_ADDRS_MAX 8
+struct relay_leg_message {
+	uint64_t flow;
+	struct addr addrs[RELAY_LEG_ADDRS_MAX];
+	unsigned addr_cnt;
+};
 
 /*
- * relay_message_{open,offer,accept,flow,close}_{write,parse}. Parsing gives 0 or WEFT_EMALFORMED,
+ * relay_message_{open,offer,accept,flow,close,leg}_{write,parse}. Parsing gives 0 or WEFT_EMALFORMED,
  * and checks every limit named above. What a parsed message points to lies in data.
  */
 void relay_message_open_write(struct writer *w, const struct relay_open_message *message);
@@ -96,6 +104,9 @@ void relay_message_close_write(struct writer *w, const struct relay_close_messag
 WEFT_MUST_CHECK
 int relay_message_close_parse(const uint8_t *data, size_t len,
 			      struct relay_close_message *out_message);
+void relay_message_leg_write(struct writer *w, const struct relay_leg_message *message);
+WEFT_MUST_CHECK
+int relay_message_leg_parse(const uint8_t *data, size_t len, struct relay_leg_message *out_message);
 
 /*
  * relay_flow_number: what names a flow's leg in messages, opaque to an end. relay_flow_of_number

@@ -75,6 +75,18 @@ static size_t close_of(uint64_t number, unsigned why)
 	return w.bad ? 0 : writer_len(&w);
 }
 
+static size_t leg_of(uint64_t number, unsigned addr_cnt)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct relay_leg_message message = {.flow = number, .addr_cnt = addr_cnt};
+
+	for (unsigned i = 0; i < addr_cnt; i++)
+		message.addrs[i] = (struct addr){
+			.ip = {203, 0, 113, (uint8_t)i}, .port = 7000, .family = ADDR_IPV4};
+	relay_message_leg_write(&w, &message);
+	return w.bad ? 0 : writer_len(&w);
+}
+
 static void test_an_open_is_read_as_written(void)
 {
 	struct relay_open_message open;
@@ -121,6 +133,21 @@ static void test_offer_accept_flow_and_close_are_read_as_written(void)
 		 0);
 	CHECK_EQ(closed.flow, number);
 	CHECK_EQ(closed.why, RELAY_END_PEER_GONE);
+}
+
+static void test_a_question_for_a_leg_is_read_as_written(void)
+{
+	struct relay_leg_message leg;
+
+	CHECK_EQ(relay_message_leg_parse(bytes, leg_of(0x112345678ull, RELAY_LEG_ADDRS_MAX), &leg),
+		 0);
+	CHECK_EQ(leg.flow, 0x112345678ull);
+	CHECK_EQ(leg.addr_cnt, RELAY_LEG_ADDRS_MAX);
+	CHECK_EQ(leg.addrs[7].ip[3], 7);
+	CHECK_EQ(leg.addrs[7].port, 7000);
+	CHECK_EQ(relay_message_leg_parse(bytes, leg_of(1, 0), &leg), 0);
+	CHECK_EQ(leg.addr_cnt, 0);
+	CHECK_EQ(relay_message_leg_parse(bytes, leg_of(1ull << 33, 0), &leg), WEFT_EMALFORMED);
 }
 
 static void test_a_number_names_index_salt_and_leg(void)
@@ -195,6 +222,7 @@ static int parse_one(unsigned kind, const uint8_t *data, size_t len)
 	struct relay_accept_message accept;
 	struct relay_flow_message flow;
 	struct relay_close_message closed;
+	struct relay_leg_message leg;
 
 	switch (kind) {
 	case 0:
@@ -205,19 +233,22 @@ static int parse_one(unsigned kind, const uint8_t *data, size_t len)
 		return relay_message_accept_parse(data, len, &accept);
 	case 3:
 		return relay_message_flow_parse(data, len, &flow);
-	default:
+	case 4:
 		return relay_message_close_parse(data, len, &closed);
+	default:
+		return relay_message_leg_parse(data, len, &leg);
 	}
 }
 
 static void test_a_prefix_of_a_message_is_none(void)
 {
-	for (unsigned kind = 0; kind < 5; kind++) {
+	for (unsigned kind = 0; kind < 6; kind++) {
 		size_t len = kind == 0	 ? open_of(30, 60, 1436)
 			     : kind == 1 ? offer_of(60)
 			     : kind == 2 ? accept_of(1436)
 			     : kind == 3 ? flow_of(0x112345679ull, 1436, 7200)
-					 : close_of(0x112345678ull, 3);
+			     : kind == 4 ? close_of(0x112345678ull, 3)
+					 : leg_of(0x112345678ull, 3);
 
 		CHECK_EQ(parse_one(kind, bytes, len), 0);
 		for (size_t cut = 0; cut < len; cut++) {
@@ -236,6 +267,7 @@ int main(void)
 		first[i] = (uint8_t)(0x40 | i);
 	RUN(test_an_open_is_read_as_written);
 	RUN(test_offer_accept_flow_and_close_are_read_as_written);
+	RUN(test_a_question_for_a_leg_is_read_as_written);
 	RUN(test_a_number_names_index_salt_and_leg);
 	RUN(test_each_limit_is_refused_by_one_more);
 	RUN(test_a_third_first_datagram_is_malformed);

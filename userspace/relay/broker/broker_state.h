@@ -149,6 +149,8 @@ bool relay_broker_guest_open(struct relay_broker *broker, const uint8_t *guest,
 			     const struct relay_open_message *message);
 void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 void relay_broker_on_close(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+/* broker_leg.c */
+void relay_broker_on_leg(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 /* offer_done: the other end answered the offer, or did not. ask is gone after this. */
 void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask,
 			     const struct mesh_reply *reply);

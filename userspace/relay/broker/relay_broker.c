@@ -90,7 +90,8 @@ int relay_broker_new(const struct relay_broker_params *params, struct relay_brok
 	    (err = mesh->ops->handle(mesh->mesh, MESH_FLOW_OPEN, relay_broker_on_open, broker)) <
 		    0 ||
 	    (err = mesh->ops->handle(mesh->mesh, MESH_FLOW_CLOSE, relay_broker_on_close, broker)) <
-		    0) {
+		    0 ||
+	    (err = mesh->ops->handle(mesh->mesh, MESH_FLOW_LEG, relay_broker_on_leg, broker)) < 0) {
 		relay_broker_free(broker);
 		return err;
 	}

@@ -75,7 +75,7 @@ struct relay_broker_params {
 	struct fair_site site;
 	uint64_t now_ns, wall_s;
 };
-/* relay_broker_new adds the handlers of FLOW_OPEN and FLOW_CLOSE. 0, -ENOMEM, or what those say. */
+/* relay_broker_new adds the handlers of FLOW_OPEN, FLOW_CLOSE and FLOW_LEG. 0, -ENOMEM, or what those say. */
 WEFT_MUST_CHECK
 int relay_broker_new(const struct relay_broker_params *params, struct relay_broker **out_broker);
 /* relay_broker_stop takes back what is asked, while the mesh is there. Both take NULL. */

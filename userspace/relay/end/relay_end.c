@@ -8,6 +8,7 @@
  *	end_legs.c	sessions with relays
  *	end_hear.c	FLOW_OFFER, FLOW and FLOW_CLOSE of relays
  *	end_sink.c	datagrams out and in
+ *	end_leg.c	where a relay sees the peer
  */
 #include "relay_end.h"
 
@@ -79,6 +80,7 @@ void relay_end_stop(struct relay_end *end)
 	for (unsigned i = 0; i < END_FAREWELL_CAP; i++)
 		if (end->farewells[i].request)
 			end->params.mesh.ops->cancel(end->farewells[i].request);
+	relay_end_cancel_leg(end);
 }
 
 void relay_end_free(struct relay_end *end)

@@ -218,6 +218,27 @@ bool relay_end_relabel(struct relay_end *end, struct addr *label);
 const uint8_t *relay_end_relay_of(const struct relay_end *end, const struct addr *label);
 
 /*
+ * relay_end_ask_leg asks the relay of label at which of addrs, RELAY_LEG_ADDRS_MAX at most, the session
+ * of the peer with it is, by UDP. done gets that address, or NULL, and the relay's own. 0;
+ * WEFT_EABSENT: no flow of label is open over UDP; WEFT_EBUSY: a question is under way; or as
+ * mesh_ops.ask. cancel: done is not called any more.
+ */
+struct relay_end_leg {
+	const struct addr *host; /* NULL: the peer is at none of addrs, or nothing was answered */
+	const struct addr *relay;
+};
+struct relay_end_leg_ask {
+	const struct addr *label;
+	const struct addr *addrs;
+	unsigned addr_cnt;
+	void (*done)(void *arg, const struct relay_end_leg *leg, uint64_t now_ns);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int relay_end_ask_leg(struct relay_end *end, const struct relay_end_leg_ask *asked);
+void relay_end_cancel_leg(struct relay_end *end);
+
+/*
  * The way "relay" of a dial, as a locator of the mesh (mesh/session/discovery.h): look opens flows to
  * key at one relay after the other. Each label is given to found at once, so that QUIC's first
  * packets travel with the request. ended: a flow is open (0), or no relay was left

@@ -144,6 +144,18 @@ struct end_farewell {
 	uint8_t reply[64 + MESH_FRAME_OVERHEAD];
 };
 
+/* end_leg.c: the question where the peer of a flow is. One at a time. */
+struct end_question {
+	struct mesh_request *request; /* NULL: none is under way */
+	void (*done)(void *arg, const struct relay_end_leg *leg, uint64_t now_ns);
+	void *arg;
+	struct addr relay; /* its address of UDP */
+	struct addr addrs[RELAY_LEG_ADDRS_MAX];
+	unsigned addr_cnt;
+	uint64_t flow;
+	uint8_t reply[128 + MESH_FRAME_OVERHEAD];
+};
+
 struct relay_end {
 	struct dgram_sink sink; /* first: what QUIC sends by */
 	struct dgram_sink *inner;
@@ -161,6 +173,7 @@ struct relay_end {
 	unsigned flow_cap, relay_cap;
 	struct end_search searches[END_SEARCH_CAP];
 	struct end_farewell farewells[END_FAREWELL_CAP];
+	struct end_question question;
 	uint64_t now_ns, next_ns;
 	uint64_t keep_ns;		     /* relays to keep are looked for then */
 	uint64_t better_ns;		     /* relays that are trusted more are looked for then */
