@@ -107,6 +107,22 @@ int net_udp_open(struct udp_config *config, struct packet_rx **out_rx, struct pa
 		 unsigned *out_failed_idx);
 
 /*
+ * A side port is a UDP port of IPv4 beside those of net_udp_open; the kernel chooses it. open returns its
+ * descriptor, or -errno. send: a datagram that finds no room is lost. receive: one datagram into data,
+ * with the address that it was sent to; false: none is waiting. complains: routers said by ICMP that
+ * what was sent from it may not pass, or reaches no host. A port that nothing listens at is no
+ * complaint. adopt makes both sides over it and takes fd, or returns -errno and leaves it.
+ */
+WEFT_MUST_CHECK
+int net_udp_port_open(void);
+void net_udp_port_send(int fd, const struct addr *to, const uint8_t *data, size_t len);
+bool net_udp_port_receive(int fd, uint8_t *data, size_t cap, struct dgram *out_dgram);
+bool net_udp_port_complains(int fd);
+WEFT_MUST_CHECK
+int net_udp_port_adopt(int fd, struct packet_rx **out_rx, struct packet_tx **out_tx,
+		       struct addr *out_bound);
+
+/*
  * net_udp_tx_hold: datagrams that tx, the send side of net_udp_open, would send from one of these
  * local addresses are dropped and counted, until the next call. A wildcard stands for all whose
  * source is the kernel's choice. Ports do not matter.

@@ -98,7 +98,7 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 {
 	struct reachability_params params = {
 		.config = node->config->reachability,
-		.sink = &node->home->tx->sink,
+		.sink = &node->home->ports.sink,
 		.timers = &node->home->timers,
 		.random = node->random,
 		.mesh = mesh_seam_of(node->home->mesh),

@@ -425,6 +425,18 @@ const struct addr *quic_engine_path_next(const struct quic_engine *engine,
 	return conn ? &conn->remote : NULL;
 }
 
+bool quic_engine_leaves_by(const struct quic_engine *engine, uint16_t local_port)
+{
+	const struct quic_conn *conn = NULL;
+
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->state == QUIC_CONN_OPEN &&
+		    (conn->local.port == local_port || (conn->fallback.label.family != ADDR_NONE &&
+							conn->fallback.local.port == local_port)))
+			return true;
+	return false;
+}
+
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats)
 {
 	struct heap_usage usage;

@@ -252,6 +252,8 @@ unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, v
 struct quic_conn;
 const struct addr *quic_engine_path_next(const struct quic_engine *engine,
 					 const struct quic_conn **at);
+/* quic_engine_leaves_by: an open connection's path, or the one that it may fall back to, has this local port. */
+bool quic_engine_leaves_by(const struct quic_engine *engine, uint16_t local_port);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*

@@ -307,7 +307,7 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	int err;
 
 	snprintf(what, WORKER_WHAT_CAP, "event loop");
-	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES +
+	if ((err = poller_new(params->config->local_watch_cap + OWN_WATCHES + SIDE_PORT_CAP +
 				      (worker->tcp ? tcp_config_link_cap(params->config->tcp) : 0),
 			      &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
@@ -332,6 +332,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	worker->ctx = params->ctx;
 	worker->content_ops = params->config->content_ops;
 	timer_wheel_init(&worker->timers, params->now_ns);
+	worker_ports_init(&worker->ports, &worker->tx->sink);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_ingress(worker, params, what)) < 0 ||
 	    (err = worker_open_xdp(worker, params, what)) < 0 ||
@@ -353,6 +354,7 @@ void worker_close(struct worker *worker)
 		worker->content_ops->close(worker->content);
 	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
+	worker_ports_close(worker);
 	quic_engine_free(worker->quic);
 	tcp_engine_free(worker->tcp);
 	tcp_sockets_close(worker->sockets);
@@ -370,6 +372,7 @@ static void worker_set_quic_sink(struct worker *worker)
 	struct packet_tx *tx = worker->fast_tx ? worker->fast_tx : worker->tx;
 	struct dgram_sink *sink = &tx->sink;
 
+	sink = worker_ports_sink(&worker->ports, sink);
 	if (worker->relay_end)
 		sink = worker->relay_end->wrap(worker->relay_end_ctx, sink);
 	quic_engine_set_sink(worker->quic, sink);
@@ -397,7 +400,7 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	if (worker->krpc)
 		worker->krpc->set_sink(worker->krpc_ctx, &after->sink);
 	if (worker->reachability)
-		worker->reachability->set_sink(worker->reachability_ctx, &after->sink);
+		worker->reachability->set_sink(worker->reachability_ctx, &worker->ports.sink);
 }
 
 int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
@@ -475,6 +478,7 @@ void worker_wake(struct worker *worker, uint64_t now_ns)
 void worker_hold(struct worker *worker, const struct udp_hold *hold)
 {
 	net_udp_tx_hold(worker->tx, hold);
+	worker_ports_hold(&worker->ports, hold);
 	worker->carriers.is_held = hold->cnt > 0;
 }
 

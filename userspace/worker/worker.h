@@ -13,6 +13,7 @@
 #include "mesh/seam.h"
 #include "relay/forward.h"
 #include "worker/carriers.h"
+#include "worker/side_ports.h"
 #include "weft/err.h"
 
 struct blobs;
@@ -167,7 +168,8 @@ struct worker {
 	void (*on_guest)(void *ctx, const struct dgram *dgram);
 	void *guest_ctx;
 	bool is_simulated; /* a simulator turns it: no threads, no sockets, no clock but now_ns */
-	struct poller *poller; /* NULL: simulated without local programs */
+	struct poller *poller;	 /* NULL: simulated without local programs */
+	struct side_ports ports; /* home's: one session each */
 	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;
 	uint64_t now_ns; /* of the turn */
 	uint64_t turn_cnt, unknown_flow_cnt;
@@ -250,6 +252,15 @@ void worker_set_relay_end(struct worker *worker, const struct worker_relay_end *
 void worker_input_relayed(struct worker *worker, struct dgram *dgram);
 /* worker_input_label: a labelled datagram for an end of this node, from a relay's address. Home. */
 void worker_input_label(struct worker *worker, struct dgram *dgram);
+
+/*
+ * worker_add_port also receives from rx, and sends by tx what is to leave from the port of bound. It takes
+ * both and lets them go once no connection uses the port; 0, WEFT_EFULL or -errno. Home.
+ * worker_port_room: how many more there may be; an unknown peer's may not be among the last ones.
+ */
+WEFT_MUST_CHECK
+int worker_add_port(struct worker *worker, const struct side_port *port, uint64_t now_ns);
+unsigned worker_port_room(const struct worker *worker, bool is_unknown);
 
 /* worker_receive_queue takes a batch of one queue. Returns whether there are probably more. */
 bool worker_receive_queue(struct worker *worker, struct packet_rx *rx);

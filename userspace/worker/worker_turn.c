@@ -167,6 +167,22 @@ bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
 	return cnt == PACKET_BURST_MAX;
 }
 
+/* They are the kernel's sockets as well, and judged like the node's own. */
+static bool worker_receive_ports(struct worker *worker)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	bool is_full = false;
+
+	for (unsigned i = 0; worker->ports.cnt && i < SIDE_PORT_CAP; i++) {
+		struct packet_rx *rx = worker->ports.rows[i].rx;
+		unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
+
+		worker_dispatch(worker, worker->rx, dgrams, cnt);
+		is_full |= cnt == PACKET_BURST_MAX;
+	}
+	return is_full;
+}
+
 static bool worker_receive(struct worker *worker)
 {
 	bool is_full = false;
@@ -175,6 +191,7 @@ static bool worker_receive(struct worker *worker)
 		if (worker->queues[i].queue)
 			is_full |= worker_receive_queue(worker, worker->queues[i].queue->rx);
 	is_full |= worker_receive_from(worker, worker->rx) == PACKET_BURST_MAX;
+	is_full |= worker_receive_ports(worker);
 	if (!worker->handover)
 		return is_full;
 	net_handover_flush(worker->handover, worker->idx);
@@ -203,6 +220,7 @@ static void worker_flush(struct worker *worker, uint64_t now_ns)
 	worker->has_handed = false;
 	worker->is_tx_waiting =
 		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
+	worker->is_tx_waiting |= !worker_ports_flush(&worker->ports);
 }
 
 bool worker_turn(struct worker *worker, uint64_t now_ns)

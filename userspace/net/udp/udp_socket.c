@@ -53,6 +53,13 @@ static int options_set(int fd, const struct socket_option *options, size_t cnt)
 	return 0;
 }
 
+int net_udp_ipv4_options(int fd)
+{
+	int err = options_set(fd, options_ipv4, sizeof(options_ipv4) / sizeof(options_ipv4[0]));
+
+	return err < 0 ? err : options_set(fd, &option_wildcard_ipv4, 1);
+}
+
 /* With privilege beyond the system's limit, without up to it: a request, not a demand. */
 static void buffer_set(int fd, int force_name, int name, unsigned len)
 {

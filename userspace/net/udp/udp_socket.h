@@ -46,6 +46,9 @@ WEFT_MUST_CHECK
 int net_udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
 			unsigned *out_failed_idx);
 void net_udp_sockets_release(struct udp_sockets *sockets);
+/* net_udp_ipv4_options sets what each wildcard socket of IPv4 has; GRO aside. 0 or -errno. */
+WEFT_MUST_CHECK
+int net_udp_ipv4_options(int fd);
 /*
  * Sockets of several workers on one port: net_udp_steer_join makes fd one of
  * them. The first socket joins after it is bound, so that a port in use is
