@@ -15,6 +15,7 @@
 #include "support/mem_nat.h"
 #include "support/sim.h"
 #include "support/sim_ask.h"
+#include "support/sim_ports.h"
 
 #define DIRECT_NS (15 * NS_PER_S)
 
@@ -69,7 +70,8 @@ static struct sim sim;
 static struct fake_relay relay;
 static struct mem_nats nats;
 static struct mem_nat nat[2], carrier[2];
-static struct sim_node *ends[2], *middle;
+static struct sim_node *ends[2], *middle, *second; /* second sees the ends as middle does */
+static struct sim_ports sockets[2];
 
 /* A request of end `from` to the other one is answered, with a refusal at least. */
 static bool answers(unsigned from)
@@ -137,15 +139,20 @@ static void world_open(uint64_t seed, const struct mem_link *link)
 	memset(carrier, 0, sizeof(carrier));
 	mem_nats_init(&nats, sim.net);
 	middle = place((const uint8_t[]){5, 9, 0, 1});
+	second = place((const uint8_t[]){5, 8, 0, 1});
 }
 
 static void world_begin(void)
 {
 	sim_start(middle);
+	sim_start(second);
 	fake_relay_attach(&relay, middle);
 	for (unsigned i = 0; i < 2; i++) {
+		memset(&sockets[i], 0, sizeof(sockets[i]));
+		ends[i]->ports = &sockets[i];
 		sim_start(ends[i]);
 		CHECK_EQ(sim_reach(ends[i], middle, true)->err, 0);
+		CHECK_EQ(sim_reach(ends[i], second, true)->err, 0);
 	}
 	sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
 	CHECK_EQ(sim_reach(ends[0], ends[1], false)->err, 0);
@@ -197,9 +204,17 @@ static bool passes(const struct kind *from, const struct kind *to)
 	return both(to).filtering != NAT_ADDRESS_AND_PORT_DEPENDENT || has_port;
 }
 
+/* One of both has one port for all remotes, so the other one's ports can be searched. */
+static bool is_searched(const struct kind *from, const struct kind *to)
+{
+	return !from->is_open && !to->is_open &&
+	       (both(from).mapping == NAT_ENDPOINT_INDEPENDENT) !=
+		       (both(to).mapping == NAT_ENDPOINT_INDEPENDENT);
+}
+
 static void run_pair(const struct kind *from, const struct kind *to)
 {
-	bool can = passes(from, to) || passes(to, from), is;
+	bool can = passes(from, to) || passes(to, from) || is_searched(from, to), is;
 	uint8_t ids[2][MESH_SESSION_ID_LEN];
 	uint64_t began_ns, forwarded_cnt;
 
@@ -320,7 +335,7 @@ static void test_a_pair_that_cannot_is_asked_ever_more_seldom(void)
 /* The NAT of the asking node becomes one that lets the peer in: the next round finds that. */
 static void test_another_nat_is_found_out(void)
 {
-	begin_pair(4, &even, SYMMETRIC, PORT_RESTRICTED);
+	begin_pair(4, &even, SYMMETRIC, SYMMETRIC);
 	CHECK(!sim_run(&sim, DIRECT_NS, is_direct, NULL));
 	mem_nat_change(&nat[0], &kinds[FULL_CONE].rule, sim.now_ns);
 	CHECK(sim_run(&sim, 120 * NS_PER_S, is_direct, NULL));
@@ -434,6 +449,58 @@ static void test_a_path_that_breaks_soon_after_the_move_is_left_as_soon(void)
 	CHECK(most_ms <= 600);
 }
 
+static const struct side_ports *side_ports(unsigned of)
+{
+	return &ends[of]->node->home->ports;
+}
+
+/*
+ * A pair that is searched is direct by sockets of their own, in either order of NATs. No request is lost
+ * in the move. The ports are closed when the session leaves them.
+ */
+static void test_a_searched_path_carries_the_session_by_sockets_of_its_own(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned answered_cnt = 0, cnt = 0, kept_cnt = 0;
+		struct mesh_path path;
+		bool differ = false;
+
+		begin_pair(20 + i, &even, i ? SYMMETRIC : PORT_RESTRICTED,
+			   i ? PORT_RESTRICTED : SYMMETRIC);
+		is_cut = is_relay_gone = false;
+		net_mem_net_set_fate(sim.net, on_fate, NULL);
+		for (uint64_t end_ns = sim.now_ns + 12 * NS_PER_S; sim.now_ns < end_ns; cnt++)
+			answered_cnt += answers(cnt & 1);
+		CHECK(is_direct(NULL));
+		CHECK_EQ(answered_cnt, cnt);
+		for (unsigned of = 0; of < 2; of++) {
+			CHECK(path_of(of, &path));
+			for (unsigned row = 0; row < SIDE_PORT_CAP; row++)
+				kept_cnt += side_ports(of)->rows[row].rx &&
+					    side_ports(of)->rows[row].bound.port == path.local.port;
+		}
+		CHECK_EQ(kept_cnt, 2);
+		sim_run(&sim, 300 * NS_PER_S, NULL, NULL);
+		CHECK(is_direct(NULL));
+		CHECK_EQ(side_ports(0)->cnt, 1);
+		CHECK_EQ(side_ports(1)->cnt, 1);
+		/* Sessions on such sockets are no votes on the node's own port. */
+		for (unsigned of = 0; of < 2; of++) {
+			CHECK(reachability_ports(node_reachability(ends[of]->node), sim.now_ns,
+						 &differ));
+			CHECK_EQ(differ, of != i);
+		}
+		/* The session goes back to the relay, and its sockets are closed. */
+		is_cut = true;
+		CHECK(answers(i));
+		CHECK(is_relayed(NULL));
+		sim_run(&sim, 45 * NS_PER_S, NULL, NULL);
+		CHECK_EQ(side_ports(0)->cnt + side_ports(1)->cnt, 0);
+		CHECK(answers(0));
+		sim_fini(&sim);
+	}
+}
+
 /* No request is needed: a session that was used a moment ago finds it out by its heartbeat. */
 static void test_a_path_that_breaks_in_use_is_left_before_the_next_request(void)
 {
@@ -523,6 +590,7 @@ int main(void)
 	RUN(test_no_request_is_lost_in_the_move);
 	RUN(test_a_broken_path_is_left_for_the_relay_and_back);
 	RUN(test_a_path_that_breaks_soon_after_the_move_is_left_as_soon);
+	RUN(test_a_searched_path_carries_the_session_by_sockets_of_its_own);
 	RUN(test_a_path_that_breaks_in_use_is_left_before_the_next_request);
 	RUN(test_a_path_that_is_back_is_used_though_the_relay_is_gone);
 	RUN(test_a_path_that_does_not_last_is_left_alone);

@@ -77,7 +77,7 @@ static const struct mem_nat_mapping *mapping_lookup(const struct mem_nat *nat,
 {
 	struct addr part = remote_part(nat->rule.mapping, remote);
 
-	for (unsigned i = 0; i < MEM_NAT_MAPPING_CAP; i++) {
+	for (unsigned i = 0; i < nat->mapping_cnt; i++) {
 		const struct mem_nat_mapping *row = &nat->mappings[i];
 
 		if (mapping_lives(nat, row, now_ns) && !row->is_forgotten &&
@@ -90,7 +90,7 @@ static const struct mem_nat_mapping *mapping_lookup(const struct mem_nat *nat,
 static const struct mem_nat_mapping *mapping_of_port(const struct mem_nat *nat, uint16_t port,
 						     uint64_t now_ns)
 {
-	for (unsigned i = 0; i < MEM_NAT_MAPPING_CAP; i++)
+	for (unsigned i = 0; i < nat->mapping_cnt; i++)
 		if (mapping_lives(nat, &nat->mappings[i], now_ns) && nat->mappings[i].port == port)
 			return &nat->mappings[i];
 	return NULL;
@@ -122,6 +122,8 @@ static struct mem_nat_mapping *mapping_make(struct mem_nat *nat, const struct ad
 		row++;
 	if (row == end || !port)
 		return NULL;
+	if (nat->mapping_cnt <= (unsigned)(row - nat->mappings))
+		nat->mapping_cnt = (unsigned)(row - nat->mappings) + 1;
 	*row = (struct mem_nat_mapping){
 		.inside = *inside, .remote = remote_part(nat->rule.mapping, remote), .port = port};
 	return row;
@@ -141,7 +143,7 @@ static bool filter_note(struct mem_nat *nat, uint16_t port, const struct addr *r
 {
 	struct mem_nat_filter *place = NULL;
 
-	for (unsigned i = 0; i < MEM_NAT_FILTER_CAP; i++) {
+	for (unsigned i = 0; i < nat->filter_cnt; i++) {
 		struct mem_nat_filter *row = &nat->filters[i];
 
 		if (row->port == port && addr_equal(&row->remote, remote)) {
@@ -151,6 +153,8 @@ static bool filter_note(struct mem_nat *nat, uint16_t port, const struct addr *r
 		if (!place && !filter_lives(nat, row, now_ns))
 			place = row;
 	}
+	if (!place && nat->filter_cnt < MEM_NAT_FILTER_CAP)
+		place = &nat->filters[nat->filter_cnt++];
 	if (!place)
 		return false;
 	*place = (struct mem_nat_filter){port, *remote, now_ns};
@@ -164,7 +168,7 @@ static bool filter_passes(const struct mem_nat *nat, uint16_t port, const struct
 
 	if (nat->rule.filtering == NAT_ENDPOINT_INDEPENDENT)
 		return true;
-	for (unsigned i = 0; i < MEM_NAT_FILTER_CAP; i++) {
+	for (unsigned i = 0; i < nat->filter_cnt; i++) {
 		const struct mem_nat_filter *row = &nat->filters[i];
 		struct addr known = remote_part(nat->rule.filtering, &row->remote);
 
@@ -302,10 +306,11 @@ int mem_nat_place(struct mem_nat *nat, const struct addr *inside)
 
 void mem_nat_rebind(struct mem_nat *nat, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < MEM_NAT_MAPPING_CAP; i++)
+	for (unsigned i = 0; i < nat->mapping_cnt; i++)
 		if (mapping_lives(nat, &nat->mappings[i], now_ns))
 			nat->mappings[i].is_forgotten = true;
-	memset(nat->filters, 0, sizeof(nat->filters));
+	memset(nat->filters, 0, nat->filter_cnt * sizeof(nat->filters[0]));
+	nat->filter_cnt = 0;
 }
 
 void mem_nat_change(struct mem_nat *nat, const struct mem_nat_rule *rule, uint64_t now_ns)

@@ -34,8 +34,8 @@ struct mem_nat_rule {
 	bool blocks_udp;	       /* nothing passes */
 };
 
-#define MEM_NAT_MAPPING_CAP 128
-#define MEM_NAT_FILTER_CAP  512
+#define MEM_NAT_MAPPING_CAP 1024
+#define MEM_NAT_FILTER_CAP  4096
 #define MEM_NAT_INSIDE_CAP  16
 #define MEM_NAT_LIFETIME_NS (120ull * 1000000000)
 
@@ -62,6 +62,7 @@ struct mem_nat {
 	struct random random;
 	struct mem_nat_mapping mappings[MEM_NAT_MAPPING_CAP];
 	struct mem_nat_filter filters[MEM_NAT_FILTER_CAP];
+	unsigned mapping_cnt, filter_cnt; /* the last row ever used and one */
 	struct mem_nat *next;
 	/* Datagrams. */
 	uint64_t out_cnt, in_cnt;

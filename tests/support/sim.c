@@ -14,6 +14,7 @@
 #include "base/thread/poller.h"
 #include "support/check.h"
 #include "support/seed.h"
+#include "support/sim_ports.h"
 
 #define DGRAM_CAP 32768
 /*
@@ -94,7 +95,7 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	if (access("/dev/shm", W_OK) == 0)
 		(void)setenv("TMPDIR", "/dev/shm", 0);
 	scratch_make(sim->dir);
-	if (net_mem_net_new(SIM_NODE_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
+	if (net_mem_net_new(SIM_NODE_CAP + SIM_PORT_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
 		bail(sim, "no network");
 	net_mem_net_set_default_link(sim->net, link);
 	net_mem_net_advance(sim->net, sim->now_ns);
@@ -139,6 +140,7 @@ static void config_init(struct node_config *config)
 	relay_end_config_defaults(&config->relay_end);
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);
+	punch_config_defaults(&config->punch);
 	quic_config_defaults(&config->quic);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
@@ -210,6 +212,8 @@ void sim_start(struct sim_node *node)
 	char what[NODE_WHAT_CAP];
 	int err;
 
+	if (node->ports)
+		sim_ports_begin(node->ports, node, &params);
 	random_init_seeded(&node->random, random_u64(&sim->dice));
 	err = net_mem_net_attach(sim->net, &node->addr, &params.rx, &params.tx);
 	if (err < 0)
@@ -306,8 +310,10 @@ static void sim_step(struct sim *sim)
 		struct sim_node *node = &sim->nodes[i];
 
 		if (!node->node || node->paused_until_ns > sim->now_ns ||
-		    (node_due_ns(node) > sim->now_ns && !net_mem_rx_is_waiting(node->rx)))
+		    (node_due_ns(node) > sim->now_ns && !net_mem_rx_is_waiting(node->rx) &&
+		     !sim_ports_are_waiting(node->ports)))
 			continue;
+		sim_ports_turn(node->ports, sim->now_ns);
 		node->next_ns =
 			node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
 		sim->turn_cnt++;

@@ -26,9 +26,11 @@
  * ends the program with a sentence.
  */
 #define SIM_NODE_CAP 512
+#define SIM_PORT_CAP 1024	   /* sockets of searches, of all nodes */
 #define SIM_WALL_S   1800000000ull /* the wall clock when a simulation begins */
 
 struct sim;
+struct sim_ports;
 
 struct sim_node {
 	struct sim *sim;
@@ -48,6 +50,7 @@ struct sim_node {
 	uint64_t paused_ns;	  /* all its pauses together */
 	bool asks_address;	  /* it finds out whether others can write to it first */
 	bool has_locals;	  /* control socket, gateway and programs: support/sim_local.h */
+	struct sim_ports *ports;  /* it searches ports: support/sim_ports.h; NULL: it does not */
 };
 
 /*

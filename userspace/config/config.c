@@ -98,6 +98,7 @@ void config_defaults(struct node_config *config)
 	relay_slots_config_defaults(&config->relay_slots);
 	relay_web_config_defaults(&config->relay_web);
 	port_mapping_config_defaults(&config->port_mapping);
+	punch_config_defaults(&config->punch);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

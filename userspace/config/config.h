@@ -20,6 +20,7 @@
 #include "locate/address_record.h"
 #include "locate/signaling.h"
 #include "port_mapping/port_mapping.h"
+#include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "config/web_config.h"
 #include "quic/quic.h"
@@ -87,6 +88,7 @@ struct node_config {
 	struct signaling_config signaling;
 	struct reachability_config reachability;
 	struct port_mapping_config port_mapping;
+	struct punch_config punch;
 	struct fabric_config fabric;
 	struct sharing_config sharing;
 	struct relay_config relay;

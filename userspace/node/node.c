@@ -154,7 +154,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if ((err = worker_open(node->home, &worker, what)) < 0 ||
 	    (err = node_open_locate(node, what)) < 0 ||
 	    (err = node_open_reachability(node, params, what)) < 0 ||
-	    (err = node_open_punch(node, what)) < 0 ||
+	    (err = node_open_punch(node, params, what)) < 0 ||
 	    (err = node_open_port_mapping(node, what)) < 0 ||
 	    (err = node_open_relay_broker(node, what)) < 0 ||
 	    (err = node_open_relay_receipts(node, what)) < 0 ||

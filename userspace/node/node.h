@@ -19,6 +19,7 @@ struct node_config;
 struct node_key;
 struct packet_rx;
 struct packet_tx;
+struct punch_ports_ops;
 struct quic_engine;
 struct random;
 struct store;
@@ -44,7 +45,9 @@ struct node_params {
 	bool is_simulated;	   /* no threads, no clock but now_ns, no network but rx and tx */
 	bool has_locals; /* simulated: its control socket and programs are there, for node_adopt */
 	bool asks_address; /* simulated: it finds out whether others can write to it first */
-	int stop_fd;	   /* borrowed: readable when the process is to end; 0: none */
+	const struct punch_ports_ops *ports; /* simulated: sockets to search ports by; NULL: none */
+	void *ports_ctx;
+	int stop_fd; /* borrowed: readable when the process is to end; 0: none */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns */
 };

@@ -75,6 +75,15 @@ struct nat_port {
 	struct udp_hold hold;	   /* nothing is sent into a link that is down */
 };
 
+/* punch_params.c: the sockets of a search, until it keeps one. */
+struct punch_ports {
+	struct node *node;
+	struct poller_watch
+		watch; /* of an epoll descriptor with all of them; fd -1: there is none */
+	int fds[PUNCH_SEARCH_SOCKETS_MAX]; /* -1: closed, or kept */
+	unsigned cnt;
+};
+
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
@@ -91,6 +100,8 @@ struct node {
 	struct reachability *reachability;
 	struct nat_port nat_port;
 	struct punch *punch;
+	struct punch_ports punch_ports;
+	struct punch_question punch_question;	    /* to a relay, while one is under way */
 	struct port_mapping *port_mapping;	    /* NULL: simulated, or off */
 	struct relay *relay;			    /* NULL: this node is no relay */
 	struct relay_broker *relay_broker;	    /* likewise */
@@ -213,7 +224,7 @@ void node_close_reachability(struct node *node);
 
 /* punch_params.c: a session with key goes through a relay. */
 WEFT_MUST_CHECK
-int node_open_punch(struct node *node, char *what);
+int node_open_punch(struct node *node, const struct node_params *from, char *what);
 void node_close_punch(struct node *node);
 void node_find_path(void *ctx, const uint8_t *key);
 

@@ -121,7 +121,7 @@ struct worker_config node_worker_config(const struct node_config *config)
 		.local_watch_cap =
 			config->control.client_cap + config->web.gateway.conn_cap +
 			config_fabric_watch_cap(&config->fabric) + PORT_PROBE_CNT +
-			PORT_MAPPING_WATCHES +
+			PORT_MAPPING_WATCHES + 1 /* punch_params.c */ +
 			(node_has_relay_web(config) ? config->relay_web.client_cap + 1 : 0),
 		.drain_timeout_ns = config->drain_timeout_ns,
 		.relays_streams = config->fabric.is_on,

@@ -24,7 +24,7 @@ static const struct fair_config answered_config = {
 
 /* --- rounds --- */
 
-static struct punch_round *asked_find(const struct punch *punch, const uint8_t *key)
+struct punch_round *punch_asked_find(const struct punch *punch, const uint8_t *key)
 {
 	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++) {
 		const struct punch_round *round = &punch->asked[i];
@@ -38,7 +38,7 @@ static struct punch_round *asked_find(const struct punch *punch, const uint8_t *
 /* That of key, or a free one, or the one that ended longest ago; NULL: all are under way. */
 static struct punch_round *asked_place(struct punch *punch, const uint8_t *key)
 {
-	struct punch_round *oldest = asked_find(punch, key);
+	struct punch_round *oldest = punch_asked_find(punch, key);
 
 	if (oldest)
 		return oldest;
@@ -53,6 +53,7 @@ static struct punch_round *asked_place(struct punch *punch, const uint8_t *key)
 		timer_cancel(punch->params.timers, &oldest->timer);
 		oldest->phase = PUNCH_IDLE;
 		oldest->view = (struct punch_view){.outcome = PUNCH_NEVER};
+		oldest->search_ns = 0;
 	}
 	return oldest;
 }
@@ -144,6 +145,14 @@ static bool is_peers_move(const struct punch_round *round, const struct punch_re
 	       !path.is_dialled;
 }
 
+/* What a peer has this node ask for is followed by no search. */
+static void on_silent(struct punch_round *round, uint64_t now_ns)
+{
+	round_over(round, PUNCH_SILENT, now_ns);
+	if (!round->is_direct && !round->is_requested)
+		punch_search_after(round, now_ns);
+}
+
 static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct punch_round *round = arg;
@@ -156,9 +165,10 @@ static void on_result(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	else if (reply->err < 0 || reply->type != MESH_PUNCH_RESULT ||
 		 punch_result_parse(reply->payload, reply->payload_len, &result) < 0)
 		round_over(round, PUNCH_UNANSWERED, now_ns);
+	else if (is_peers_move(round, &result))
+		round_over(round, PUNCH_MOVED, now_ns);
 	else
-		round_over(round, is_peers_move(round, &result) ? PUNCH_MOVED : PUNCH_SILENT,
-			   now_ns);
+		on_silent(round, now_ns);
 }
 
 static int round_ask(struct punch_round *round, unsigned type, const struct writer *w,
@@ -310,6 +320,12 @@ int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const
 
 /* --- the whole --- */
 
+void punch_config_defaults(struct punch_config *config)
+{
+	*config = (struct punch_config){.is_search_on = true,
+					.search_socket_cnt = PUNCH_SEARCH_SOCKETS_MAX};
+}
+
 int punch_new(const struct punch_params *params, struct punch **out_punch)
 {
 	struct punch *punch = calloc(1, sizeof(*punch));
@@ -330,6 +346,8 @@ int punch_new(const struct punch_params *params, struct punch **out_punch)
 	punch->places.paths.site = params->site;
 	if (err == 0)
 		err = punch_answer_open(punch);
+	if (err == 0)
+		err = punch_search_open(punch);
 	if (err < 0) {
 		punch_free(punch);
 		return err;
@@ -361,11 +379,12 @@ void punch_stop(struct punch *punch)
 		round_stop(&punch->asked[i]);
 	for (unsigned i = 0; i < PUNCH_ANSWERED_MAX + 1; i++)
 		round_stop(&punch->answered[i]);
+	punch_search_stop(punch);
 }
 
 bool punch_cancel(struct punch *punch, const uint8_t key[static MESH_KEY_LEN])
 {
-	struct punch_round *round = asked_find(punch, key);
+	struct punch_round *round = punch_asked_find(punch, key);
 
 	if (!round || !round->is_requested ||
 	    (round->phase != PUNCH_AGREEING && round->phase != PUNCH_PROBING))
@@ -386,18 +405,6 @@ void punch_free(struct punch *punch)
 void punch_set_sink(struct punch *punch, struct dgram_sink *sink)
 {
 	punch->sink = sink;
-}
-
-bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
-		struct punch_view *out_view)
-{
-	const struct punch_round *round = asked_find(punch, key);
-
-	if (!round)
-		return false;
-	*out_view = round->view;
-	out_view->is_under_way = round->phase != PUNCH_IDLE && round->phase != PUNCH_WARM;
-	return true;
 }
 
 static bool is_named(const struct punch_round *round, const struct addr *addr)
@@ -423,7 +430,7 @@ static const struct addr *tried_at(const struct punch_round *round, unsigned idx
 bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN], unsigned idx,
 		 struct punch_tried *out_tried)
 {
-	const struct punch_round *round = asked_find(punch, key);
+	const struct punch_round *round = punch_asked_find(punch, key);
 	const struct addr *addr = round && round->is_agreed ? tried_at(round, idx) : NULL;
 	const struct punch_sent *sent;
 

@@ -27,6 +27,9 @@ struct timer_wheel;
  * A session that has a direct path may have others. Then rounds measure them, and it moves to one that
  * is better for some time (punch_warm.c).
  *
+ * Where one NAT gives each remote another port and the other one lets in only a port that was written to,
+ * a round finds nothing. Then a search of ports may follow (punch_search.c).
+ *
  * A probe opens the sender's NAT for the peer. One that arrives is answered, and an answer shows that
  * datagrams pass both ways. Then the asker has QUIC move the session there.
  *
@@ -40,6 +43,28 @@ struct timer_wheel;
 #define PUNCH_NAMED_MAX	      4	 /* addresses that punch_ask names */
 #define PUNCH_EXPORTER_LABEL  "EXPORTER-mesh-probe-v1" /* of the key that proves probes */
 #define PUNCH_NETWORK_PER_MIN 64 /* probes to one network that nothing was heard from */
+
+/*
+ * A search of ports. The hard side opens sockets, whose NAT gives each a port towards the other node. The
+ * easy side sends probes to ports of the hard side's address until one is hit. Sockets and probes a
+ * second are as many at most, and so is the time. The numbers per hour are those of all searches
+ * together, of searches that unknown peers asked for, and of one network that is searched.
+ */
+#define PUNCH_SEARCH_SOCKETS_MIN  16
+#define PUNCH_SEARCH_SOCKETS_MAX  256
+#define PUNCH_SEARCH_PER_S	  256
+#define PUNCH_SEARCH_PROBES_MAX	  2048
+#define PUNCH_SEARCH_ASKED_MAX	  12
+#define PUNCH_SEARCH_ANSWERED_MAX 24
+#define PUNCH_SEARCH_UNKNOWN_MAX  12
+#define PUNCH_SEARCH_NETWORK_MAX  4
+#define PUNCH_SEARCH_KEPT_MAX	  4 /* sockets of one search that were hit */
+
+struct punch_config {
+	bool is_search_on;
+	uint32_t search_socket_cnt;
+};
+void punch_config_defaults(struct punch_config *config);
 
 enum punch_outcome {
 	PUNCH_NEVER,	   /* no round has ended */
@@ -59,6 +84,26 @@ enum punch_nat {
 	PUNCH_NAT_CNT,
 };
 
+enum punch_search_outcome {
+	PUNCH_SEARCH_NEVER,
+	PUNCH_SEARCH_FOUND,
+	PUNCH_SEARCH_SILENT,	 /* no port was hit */
+	PUNCH_SEARCH_UNPROVED,	 /* the relay does not see the peer at an address that it names */
+	PUNCH_SEARCH_REFUSED,	 /* the peer takes part in none */
+	PUNCH_SEARCH_BUSY,	 /* the peer is in another one, or had its searches */
+	PUNCH_SEARCH_UNMAPPED,	 /* the relay did not answer where it sees this node's socket */
+	PUNCH_SEARCH_COMPLAINED, /* a router said that such datagrams may not pass */
+	PUNCH_SEARCH_LIMITED,	 /* this node had its number of searches */
+	PUNCH_SEARCH_OUTCOME_CNT,
+};
+
+struct punch_search_view {
+	enum punch_search_outcome outcome; /* of the last search */
+	bool is_under_way, is_hard;	   /* this node opened the sockets */
+	unsigned probe_cnt, socket_cnt;	   /* of this node */
+	uint64_t took_ns;
+};
+
 struct punch_stats {
 #define FIGURE FIGURE_FIELD
 #include "punch/punch_counters.def"
@@ -72,8 +117,35 @@ struct punch_path {
 	bool is_used;	 /* a request or a stream was there a moment ago */
 };
 
+/*
+ * A question to the relay of the session with key: at which of addrs does it see the peer? done gets
+ * that one, or NULL, and the relay's own address.
+ */
+struct punch_question {
+	const uint8_t *key;
+	const struct addr *addrs;
+	unsigned addr_cnt;
+	void (*done)(void *arg, const struct addr *host, const struct addr *relay, uint64_t now_ns);
+	void *arg;
+};
+
+/*
+ * Sockets of a search. open: the number of one more, or a negative code. keep: the socket is the node's
+ * from now on, for one session. punch_input gets what comes there; false: there is no place. close:
+ * all that were not kept. room: places for kept ones.
+ */
+struct punch_ports_ops {
+	int (*open)(void *ctx);
+	void (*send)(void *ctx, unsigned idx, const struct addr *to, const uint8_t *data,
+		     size_t len);
+	bool (*keep)(void *ctx, unsigned idx, bool is_unknown, uint64_t now_ns);
+	void (*close)(void *ctx);
+	unsigned (*room)(void *ctx, bool is_unknown);
+};
+
 /* All borrowed. */
 struct punch_params {
+	struct punch_config config;
 	struct dgram_sink *sink;
 	struct timer_wheel *timers;
 	struct random *random;
@@ -95,10 +167,15 @@ struct punch_params {
 	/* Another path of the session that leads to from is well, should that one break. */
 	void (*spare)(void *ctx, const struct addr *from, const struct addr *local,
 		      const struct addr *remote);
+	/* Asks it. 0, or a negative code. unask: done is not called any more. */
+	int (*witness)(void *ctx, const struct punch_question *question);
+	void (*unask)(void *ctx);
+	const struct punch_ports_ops *ports; /* NULL: this node searches no ports */
+	void *ports_ctx;
 	void *ctx;
 };
 
-/* punch_new registers the handlers of 110 and 111. 0, -ENOMEM, WEFT_EFULL, or as mesh_ops.handle. */
+/* punch_new registers the handlers of 110, 111 and 118. 0, -ENOMEM, WEFT_EFULL, or as mesh_ops.handle. */
 WEFT_MUST_CHECK
 int punch_new(const struct punch_params *params, struct punch **out_punch);
 /* punch_stop, while the mesh is there, takes back what is under way. Both take NULL. */
@@ -130,6 +207,14 @@ bool punch_cancel(struct punch *punch, const uint8_t key[static MESH_KEY_LEN]);
 /* punch_input takes a path probe that ingress let in. False: it is of another kind. */
 bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns);
 
+/*
+ * punch_port_input: dgram came to socket idx of a search, which is not kept yet. punch_port_complained:
+ * a router complained of what a socket sent. The search ends, and none begins within the hour.
+ */
+void punch_port_input(struct punch *punch, unsigned idx, const struct dgram *dgram,
+		      uint64_t now_ns);
+void punch_port_complained(struct punch *punch, uint64_t now_ns);
+
 struct punch_view {
 	enum punch_outcome outcome; /* of the last round */
 	enum punch_nat own, peers;
@@ -137,6 +222,7 @@ struct punch_view {
 	uint64_t ended_ns; /* the last round; 0: none has */
 	int err; /* the answer of the peer in it; WEFT_EUNKNOWN: it knows no hole punching */
 	bool is_under_way;
+	struct punch_search_view search;
 };
 /* punch_show: rounds for the session with key; false: there were none, or they are forgotten. */
 bool punch_show(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN],
@@ -165,7 +251,8 @@ struct punch_tried {
 bool punch_tried(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN], unsigned idx,
 		 struct punch_tried *out_tried);
 void punch_stats(const struct punch *punch, struct punch_stats *out_stats);
-/* punch_fair_view: the rounds that are answered. */
+/* punch_fair_view: the rounds that are answered. punch_search_fair_view: searches of the last hour. */
 void punch_fair_view(const struct punch *punch, struct fair_view *out);
+void punch_search_fair_view(const struct punch *punch, uint64_t now_ns, struct fair_view *out);
 
 #endif

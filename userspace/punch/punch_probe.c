@@ -11,10 +11,9 @@
 #include "punch_state.h"
 #include "weft/endpoint.h"
 
-static bool probe_send(struct punch_round *round, const struct punch_probe *probe,
-		       const struct dgram_route *route)
+bool punch_probe_send(struct punch *punch, const struct punch_probe *probe,
+		      const uint8_t key[static PUNCH_KEY_LEN], const struct dgram_route *route)
 {
-	struct punch *punch = round->punch;
 	struct dgram_sink *sink = punch->sink;
 	struct dgram_slot slot;
 
@@ -22,10 +21,16 @@ static bool probe_send(struct punch_round *round, const struct punch_probe *prob
 		punch->stats.unsent_cnt++;
 		return false;
 	}
-	punch_probe_write(probe, round->probe_key, slot.data);
+	punch_probe_write(probe, key, slot.data);
 	sink->ops->commit(sink, &slot, WEFT_PROBE_LEN, route);
 	punch->stats.sent_cnt++;
 	return true;
+}
+
+static bool probe_send(struct punch_round *round, const struct punch_probe *probe,
+		       const struct dgram_route *route)
+{
+	return punch_probe_send(round->punch, probe, round->probe_key, route);
 }
 
 /*
@@ -115,7 +120,7 @@ static enum weft_addr_scope scope_of(const struct addr *addr)
 }
 
 /* An address of a private network means a host of this node's network, if it has one at all. */
-static bool is_candidate(const struct punch_candidates *own, const struct addr *addr)
+bool punch_is_candidate(const struct punch_candidates *own, const struct addr *addr)
 {
 	enum weft_addr_scope scope = scope_of(addr);
 	bool has_scope = scope == WEFT_ADDR_SCOPE_GLOBAL;
@@ -150,11 +155,11 @@ void punch_probe_all(struct punch_round *round, uint64_t now_ns)
 	if (round->is_direct && round->is_asker)
 		probe_begin(round, &round->used, &round->used_local, now_ns);
 	for (unsigned i = 0; i < theirs->addr_cnt; i++)
-		if (is_candidate(&own, &theirs->addrs[i]) &&
+		if (punch_is_candidate(&own, &theirs->addrs[i]) &&
 		    !punch_sent_find(round, &theirs->addrs[i]))
 			probe_begin(round, &theirs->addrs[i], NULL, now_ns);
 	for (unsigned i = 0; i < round->named_cnt; i++)
-		if (is_candidate(&own, &round->named[i]))
+		if (punch_is_candidate(&own, &round->named[i]))
 			named_probe(round, &round->named[i], now_ns);
 }
 
@@ -250,6 +255,8 @@ bool punch_input(struct punch *punch, const struct dgram *dgram, uint64_t now_ns
 
 	if (!punch_probe_parse(dgram->data, dgram->len, &probe))
 		return false;
+	if (punch_sweep_input(punch, dgram, &probe, now_ns))
+		return true;
 	round = round_find(punch, &probe);
 	if (!round) {
 		punch->stats.stray_cnt++;

@@ -8,6 +8,8 @@
 #include "punch/punch.h"
 #include "punch_message.h"
 
+struct dgram_route;
+
 /*
  * A round probes for so long from PUNCH_NOW on: some round trips between far places.
  */
@@ -67,11 +69,61 @@ struct punch_round {
 	uint64_t asked_ns;		/* CANDIDATES */
 	uint64_t used_ns;
 	struct punch_view view; /* of an asker */
+	uint64_t search_ns;	/* no search before */
 	uint8_t reply[PUNCH_MESSAGE_LEN_MAX];
+};
+
+/*
+ * One search at a time (punch_search.c). Before it runs, the relay is asked where the peer is, and the
+ * easy side asks where its socket is seen.
+ */
+enum punch_search_phase {
+	PUNCH_SEARCH_IDLE,
+	PUNCH_SEARCH_WITNESS,
+	PUNCH_SEARCH_MAPPING,
+	PUNCH_SEARCH_ASKING,
+	PUNCH_SEARCH_RUNNING,
+};
+
+#define PUNCH_TRANSACTION_LEN 12 /* of STUN */
+struct punch_search {
+	struct punch *punch;
+	enum punch_search_phase phase;
+	enum punch_search_outcome outcome; /* once it is known, while the search lasts on */
+	bool is_asker, is_hard, is_unknown;
+	bool is_heard; /* a probe of the peer came in */
+	bool is_short; /* the system has no socket more */
+	uint8_t key[MESH_KEY_LEN];
+	uint8_t probe_key[PUNCH_KEY_LEN];
+	uint8_t handle[PUNCH_HANDLE_LEN], their_handle[PUNCH_HANDLE_LEN];
+	uint8_t nonce[PUNCH_NONCE_LEN];
+	uint8_t transaction[PUNCH_TRANSACTION_LEN];
+	struct addr host;	   /* of the peer, as the relay sees it; the port means nothing */
+	struct addr goal;	   /* the easy side's socket, as others see it */
+	struct addr relay;	   /* that is asked by STUN */
+	struct addr local, remote; /* of the first probe of the peer */
+	unsigned tick_cnt, socket_cnt, probe_cnt, answer_cnt, kept_cnt, stun_cnt;
+	uint32_t port_at; /* of the next probe */
+	uint64_t begun_ns, found_ns, end_ns, now_ns;
+	struct timer timer;
+	struct mesh_request *request;
+	struct mesh_incoming *incoming;
+	uint8_t reply[PUNCH_MESSAGE_LEN_MAX];
+};
+
+/* Searches of the last hour, the oldest first. */
+#define PUNCH_SEARCH_PAST_MAX (PUNCH_SEARCH_ASKED_MAX + PUNCH_SEARCH_ANSWERED_MAX)
+struct punch_past_search {
+	uint64_t at_ns, network;
+	bool is_asked, is_unknown;
 };
 
 #define PUNCH_NETWORKS 64
 struct punch {
+	struct punch_search search;
+	struct punch_past_search past[PUNCH_SEARCH_PAST_MAX];
+	unsigned past_cnt;
+	uint64_t complained_ns; /* 0: no router did */
 	struct punch_params params;
 	struct dgram_sink *sink;
 	struct punch_stats stats;
@@ -105,6 +157,36 @@ void punch_probe_again(struct punch_round *round, uint64_t now_ns);
 /* punch_probe_anew: another probe to where one was answered, or the session is. */
 void punch_probe_anew(struct punch_round *round, struct punch_sent *sent, uint64_t now_ns);
 struct punch_sent *punch_sent_find(struct punch_round *round, const struct addr *addr);
+
+/* punch_is_candidate: addr may be a host of the peer's, as far as this node's own addresses tell. */
+bool punch_is_candidate(const struct punch_candidates *own, const struct addr *addr);
+/* punch_probe_send: false: the sender is full. */
+bool punch_probe_send(struct punch *punch, const struct punch_probe *probe,
+		      const uint8_t key[static PUNCH_KEY_LEN], const struct dgram_route *route);
+/* punch_asked_find: the asked round with key, or NULL. */
+struct punch_round *punch_asked_find(const struct punch *punch, const uint8_t *key);
+
+/* punch_search.c. after: a round ended without an answer, and a search may follow. */
+WEFT_MUST_CHECK
+int punch_search_open(struct punch *punch);
+void punch_search_after(struct punch_round *round, uint64_t now_ns);
+void punch_search_stop(struct punch *punch);
+/* punch_search_mapped: the relay sees this node's socket at goal. */
+void punch_search_mapped(struct punch_search *search, const struct addr *goal, uint64_t now_ns);
+/* punch_search_end: the search is over; a question that waits is answered by a refusal. */
+void punch_search_end(struct punch_search *search, enum punch_search_outcome outcome,
+		      uint64_t now_ns);
+
+/* punch_sweep.c. map asks the relay by STUN; run begins to search. input: False: probe is of no search. */
+void punch_sweep_map(struct punch_search *search, uint64_t now_ns);
+void punch_sweep_run(struct punch_search *search, uint64_t now_ns);
+void punch_sweep_expire(struct timer *timer, uint64_t now_ns);
+bool punch_sweep_input(struct punch *punch, const struct dgram *dgram,
+		       const struct punch_probe *probe, uint64_t now_ns);
+
+/* punch_past.c: whether one search more may begin; network 0: of any. take: it begins, if it may. */
+bool punch_past_has_room(struct punch *punch, const struct punch_past_search *next);
+bool punch_past_take(struct punch *punch, const struct punch_past_search *next);
 
 /*
  * punch_warm.c. has_rival: a path that is not in use was answered. begin: the row is kept. turn, of an

@@ -293,6 +293,17 @@ bool reachability_observed(const struct reachability *reachability, enum addr_fa
 	return true;
 }
 
+bool reachability_ports(const struct reachability *reachability, uint64_t now_ns, bool *out_differ)
+{
+	struct observed_view view = {.ports = OBSERVED_PORTS_UNKNOWN};
+
+	reachability_observed_judge(&reachability->observed[0], now_ns, &view);
+	if (view.ports == OBSERVED_PORTS_UNKNOWN)
+		return false;
+	*out_differ = view.ports == OBSERVED_PORTS_DIFFER;
+	return true;
+}
+
 const struct reachability_stats *reachability_stats(const struct reachability *reachability)
 {
 	return &reachability->stats;

@@ -126,6 +126,11 @@ bool reachability_seen(const struct reachability *reachability, unsigned at,
 /* reachability_observed: the address of family at which most other nodes see this one; false: not known. */
 bool reachability_observed(const struct reachability *reachability, enum addr_family family,
 			   uint64_t now_ns, struct addr *out_addr);
+/*
+ * reachability_ports: whether networks of IPv4 see this node at different ports, by the votes of now.
+ * False: it is not known. Unlike the state it needs no third node.
+ */
+bool reachability_ports(const struct reachability *reachability, uint64_t now_ns, bool *out_differ);
 /* reachability_life_heard: a datagram came to the port of nat_port_send. Takes NULL. */
 #define REACHABILITY_LIFE_LEN_MAX 548
 void reachability_life_heard(struct reachability *reachability, const uint8_t *data, size_t len,

@@ -109,6 +109,23 @@ static void peer_ask(struct reachability *reachability, struct peer_ask *ask,
 		ask->request = NULL;
 }
 
+/* A session on a side port says nothing of the node's own one. */
+static bool is_by_own_port(struct reachability *reachability, const uint8_t *key)
+{
+	const struct reachability_params *params = &reachability->params;
+	struct addr own[MESH_PEER_ADDRS_MAX];
+	unsigned cnt = params->own_addrs(params->ctx, own);
+	struct mesh_path path;
+
+	if (!cnt || !params->neighbours->path(params->mesh.mesh, key, &path) ||
+	    path.local.family == ADDR_NONE)
+		return true;
+	for (unsigned i = 0; i < cnt; i++)
+		if (own[i].port == path.local.port)
+			return true;
+	return false;
+}
+
 /*
  * Connected peers, one of each network, drawn anew each round. Those of an address of this machine
  * cannot know how it looks from outside.
@@ -126,7 +143,7 @@ static unsigned peers_draw(struct reachability *reachability,
 		unsigned at = 0;
 
 		if (peer.is_relayed || addr_is_loopback(&peer.remote) ||
-		    peer.remote.transport != ADDR_UDP)
+		    peer.remote.transport != ADDR_UDP || !is_by_own_port(reachability, peer.key))
 			continue;
 		while (at < cnt &&
 		       fair_network_of_addr(&reachability->paths, &out_peers[at].remote) != network)

@@ -47,6 +47,7 @@ static void rig_init(void)
 	relay_end_config_defaults(&config->relay_end);
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);
+	punch_config_defaults(&config->punch);
 	mesh_config_defaults(&config->mesh);
 	store_config_defaults(&config->store);
 	blobs_config_defaults(&config->content);

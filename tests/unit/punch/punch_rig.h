@@ -26,12 +26,13 @@ static struct {
 } sent;
 
 static struct {
-	mesh_handler_fn on_candidates, on_punch_now;
+	mesh_handler_fn on_candidates, on_punch_now, on_search;
 	void *ctx;
 	struct addr asker; /* where its session leads */
 	bool is_dialled;   /* by the node */
 	unsigned type;	   /* of the last answer; 0: an error */
 	enum mesh_code code;
+	enum fair_class class; /* of all askers */
 	uint8_t answer[PUNCH_MESSAGE_LEN_MAX];
 	size_t answer_len;
 } mesh;
@@ -39,6 +40,8 @@ static struct {
 static struct mesh_ask asked;			   /* the last request of the node */
 static uint8_t asked_first[PUNCH_MESSAGE_LEN_MAX]; /* CANDIDATES */
 static size_t asked_first_len;
+static uint8_t asked_search[PUNCH_MESSAGE_LEN_MAX]; /* SEARCH_PORTS */
+static size_t asked_search_len;
 static struct punch *punch;
 static struct timer_wheel timers;
 static struct random rng;
@@ -70,6 +73,8 @@ static inline int op_handle(struct mesh *of, unsigned type, mesh_handler_fn hand
 	(void)of;
 	if (type == MESH_CANDIDATES)
 		mesh.on_candidates = handler;
+	else if (type == MESH_SEARCH_PORTS)
+		mesh.on_search = handler;
 	else
 		mesh.on_punch_now = handler;
 	mesh.ctx = ctx;
@@ -111,6 +116,7 @@ static inline void op_asker_path(const struct mesh_incoming *incoming, struct fa
 	uintptr_t number = (uintptr_t)incoming;
 
 	*out_path = (struct fair_path){.ids = {1, number + 2, number + 1000}, .level_cnt = 3};
+	out_path->class = mesh.class;
 }
 
 static inline int op_ask(struct mesh *of, const struct mesh_ask *ask, uint64_t at_ns,
@@ -121,6 +127,10 @@ static inline int op_ask(struct mesh *of, const struct mesh_ask *ask, uint64_t a
 	if (ask->type == MESH_CANDIDATES) {
 		memcpy(asked_first, ask->payload, ask->payload_len);
 		asked_first_len = ask->payload_len;
+	}
+	if (ask->type == MESH_SEARCH_PORTS) {
+		memcpy(asked_search, ask->payload, ask->payload_len);
+		asked_search_len = ask->payload_len;
 	}
 	*out_request = (struct mesh_request *)&asked;
 	return 0;
@@ -160,10 +170,11 @@ static inline unsigned on_candidates(void *ctx, struct addr out[static PUNCH_CAN
 	return 1;
 }
 
+static enum punch_nat own_nat;
 static inline enum punch_nat on_nat(void *ctx)
 {
 	(void)ctx;
-	return PUNCH_NAT_EASY;
+	return own_nat;
 }
 
 static inline bool on_refuses(void *ctx, const uint8_t *key, const struct addr *addr)
@@ -207,9 +218,97 @@ static inline void on_spare(void *ctx, const struct addr *from, const struct add
 	(void)ctx, (void)from, (void)local, (void)remote;
 }
 
+/* Sockets of searches, and the question to the relay. */
+static struct {
+	unsigned open_cnt, cap, sent_cnt, kept_cnt, room, close_cnt;
+	unsigned idx; /* of the last datagram */
+	struct addr to;
+	uint8_t data[64];
+	size_t len;
+	void (*on_send)(unsigned idx, const struct addr *to); /* NULL: nothing else happens */
+} ports;
+
+static inline int ports_open(void *ctx)
+{
+	(void)ctx;
+	return ports.open_cnt == ports.cap ? WEFT_EFULL : (int)ports.open_cnt++;
+}
+
+static inline void ports_send(void *ctx, unsigned idx, const struct addr *to, const uint8_t *data,
+			      size_t len)
+{
+	(void)ctx;
+	CHECK(idx < ports.open_cnt && len <= sizeof(ports.data));
+	ports.sent_cnt++;
+	ports.idx = idx;
+	ports.to = *to;
+	ports.len = len;
+	memcpy(ports.data, data, len);
+	if (ports.on_send)
+		ports.on_send(idx, to);
+}
+
+static inline bool ports_keep(void *ctx, unsigned idx, bool is_unknown, uint64_t at_ns)
+{
+	(void)ctx, (void)idx, (void)is_unknown, (void)at_ns;
+	ports.kept_cnt++;
+	return true;
+}
+
+static inline void ports_close(void *ctx)
+{
+	(void)ctx;
+	ports.close_cnt++;
+	ports.open_cnt = 0;
+}
+
+static inline unsigned ports_room(void *ctx, bool is_unknown)
+{
+	(void)ctx, (void)is_unknown;
+	return ports.room;
+}
+
+static const struct punch_ports_ops ports_ops = {.open = ports_open,
+						 .send = ports_send,
+						 .keep = ports_keep,
+						 .close = ports_close,
+						 .room = ports_room};
+
+static struct {
+	void (*done)(void *arg, const struct addr *host, const struct addr *relay,
+		     uint64_t now_ns); /* NULL: nothing is asked */
+	void *arg;
+	struct addr addrs[PUNCH_CANDIDATES_MAX];
+	unsigned addr_cnt, asked_cnt;
+	int err;
+} witness;
+
+static inline int on_witness(void *ctx, const struct punch_question *question)
+{
+	(void)ctx;
+	witness.asked_cnt++;
+	if (witness.err < 0)
+		return witness.err;
+	witness.done = question->done;
+	witness.arg = question->arg;
+	witness.addr_cnt = question->addr_cnt;
+	memcpy(witness.addrs, question->addrs, question->addr_cnt * sizeof(question->addrs[0]));
+	return 0;
+}
+
+static inline void on_unask(void *ctx)
+{
+	(void)ctx;
+	witness.done = NULL;
+}
+
 static inline void rig_open(void)
 {
 	const struct punch_params params = {
+		.config = {.is_search_on = true, .search_socket_cnt = PUNCH_SEARCH_SOCKETS_MAX},
+		.witness = on_witness,
+		.unask = on_unask,
+		.ports = &ports_ops,
 		.sink = &sent.sink,
 		.timers = &timers,
 		.random = &rng,
@@ -224,6 +323,12 @@ static inline void rig_open(void)
 	};
 
 	now_ns = NS_PER_S;
+	own_nat = PUNCH_NAT_EASY;
+	memset(&ports, 0, sizeof(ports));
+	ports.cap = PUNCH_SEARCH_SOCKETS_MAX;
+	ports.room = 1;
+	memset(&witness, 0, sizeof(witness));
+	mesh.class = FAIR_UNKNOWN;
 	sent.sink.ops = &sent_ops;
 	sent.cnt = 0;
 	mesh.is_dialled = true;

@@ -208,6 +208,24 @@ static bool read_punch_rounds(const struct api *api, struct fair_view *out)
 	return api->punch;
 }
 
+static bool read_port_searches(const struct api *api, struct fair_view *out)
+{
+	if (api->punch)
+		punch_search_fair_view(api->punch, api->home->now_ns, out);
+	return api->punch;
+}
+
+static bool read_side_ports(const struct api *api, struct fair_view *out)
+{
+	*out = (struct fair_view){
+		.name = "side ports",
+		.cap_cnt = SIDE_PORT_CAP,
+		.held_cnt = api->home->ports.cnt,
+		.is_busy = api->home->ports.cnt == SIDE_PORT_CAP,
+	};
+	return true;
+}
+
 static bool read_relay_web_clients(const struct api *api, struct fair_view *out)
 {
 	if (api->relay_web)
@@ -252,6 +270,8 @@ static const struct pool_row {
 	{read_relay_receipts, NULL},
 	{read_accepted_flows, NULL},
 	{read_punch_rounds, NULL},
+	{read_port_searches, NULL},
+	{read_side_ports, NULL},
 	{read_relay_web_clients, NULL},
 	{read_relay_web_memory, NULL},
 };

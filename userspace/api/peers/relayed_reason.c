@@ -149,6 +149,53 @@ static struct reason reason_of(const struct api *api, const struct mesh_peer_inf
 	return round_reason(api, peer, view);
 }
 
+/* What came of the search of ports in the last round; NULL: there was none. */
+static const char *search_text(struct varlink_blocks *blocks,
+			       const struct punch_search_view *search)
+{
+	static const char *const words[PUNCH_SEARCH_OUTCOME_CNT] = {
+		[PUNCH_SEARCH_UNPROVED] = "no ports were searched: the relay does not confirm the "
+					  "peer's address",
+		[PUNCH_SEARCH_REFUSED] = "no ports were searched: the peer takes part in no search",
+		[PUNCH_SEARCH_BUSY] =
+			"no ports were searched yet: the peer is in another search, or "
+			"had those of the hour",
+		[PUNCH_SEARCH_UNMAPPED] = "no ports were searched: the relay did not answer where "
+					  "it sees this node's socket",
+		[PUNCH_SEARCH_COMPLAINED] =
+			"no ports are searched for an hour: a router complained "
+			"of it",
+		[PUNCH_SEARCH_LIMITED] =
+			"no ports were searched: this node had its searches of the "
+			"hour",
+	};
+	unsigned tenths = (unsigned)(search->took_ns / (NS_PER_S / 10));
+
+	if (search->is_under_way && search->outcome != PUNCH_SEARCH_FOUND)
+		return "ports are being searched";
+	if (search->outcome == PUNCH_SEARCH_SILENT && search->is_hard)
+		return varlink_format(
+			blocks,
+			"%u sockets waited for a search by the peer for %u.%u s, none "
+			"was hit",
+			search->socket_cnt, tenths / 10, tenths % 10);
+	if (search->outcome == PUNCH_SEARCH_SILENT)
+		return varlink_format(blocks, "searched %u ports for %u.%u s, none answered",
+				      search->probe_cnt, tenths / 10, tenths % 10);
+	if (search->outcome == PUNCH_SEARCH_FOUND)
+		return varlink_format(blocks, "a search of ports found the path after %u.%u s",
+				      tenths / 10, tenths % 10);
+	return words[search->outcome];
+}
+
+static const char *reason_text(struct varlink_blocks *blocks, const struct reason *reason,
+			       const struct punch_view *view)
+{
+	const char *search = view ? search_text(blocks, &view->search) : NULL;
+
+	return search ? varlink_format(blocks, "%s; %s", reason->why, search) : reason->why;
+}
+
 static bool flow_of(const struct api *api, const struct addr *label, struct relay_end_row *out_flow)
 {
 	for (unsigned i = 0; api->relay_end && i < relay_end_row_cap(api->relay_end); i++)
@@ -173,7 +220,7 @@ bool api_relayed_reason(struct varlink_blocks *blocks, const struct api *api,
 	reason = reason_of(api, peer, has_view ? &view : NULL);
 	*out = (struct api_relayed_reason){
 		.relay = api_peer_relay(blocks, api, &peer->conn.remote),
-		.reason = reason.why,
+		.reason = reason_text(blocks, &reason, has_view ? &view : NULL),
 		.next = reason.next,
 		.rounds = has_view ? view.round_cnt : 0,
 	};
@@ -200,8 +247,11 @@ const char *api_punching_text(struct varlink_blocks *blocks, const struct api *a
 		[PUNCH_NO_CANDIDATE] = "this node has no address for it",
 	};
 	struct punch_view view;
+	const char *search;
 
 	if (!api->punch || !punch_show(api->punch, key, &view))
 		return NULL;
-	return varlink_format(blocks, "%s; rounds: %u", words[view.outcome], view.round_cnt);
+	search = search_text(blocks, &view.search);
+	return varlink_format(blocks, "%s; rounds: %u%s%s", words[view.outcome], view.round_cnt,
+			      search ? "; " : "", search ? search : "");
 }
