@@ -23,7 +23,8 @@ RELAYS = {"r": "198.18.0.6", "s": "198.18.0.7"}
 PUBLIC = {"a": "198.18.0.101", "b": "198.18.0.201"}
 CONFIG = ("[limits]\nsite = 198.18.0.0/15:32\n[dht]\nenabled = no\n[port_mapping]\nmethod = off\n"
           "[overlay]\nserve = on\n[service]\nbuiltin = {}\n")
-END = CONFIG + "[relay]\nuse = always\n"
+# A search of ports would find a path as well.
+END = CONFIG + "[relay]\nuse = always\n[punch]\nsearch = no\n"
 RELAY = CONFIG.format("echo") + "[relay]\nenabled = yes\n"
 FORWARDED = f"{PUBLIC['a']}:9000"
 BY_HAND = f"""table ip byhand {{

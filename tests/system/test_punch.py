@@ -31,6 +31,8 @@ OPEN = "open"
 KINDS = [OPEN, "full-cone", "address-restricted", "port-restricted", "symmetric", "cgn-cone", "cgn",
          nat.BLOCKED]
 TALK_S, DIRECT_S = 5, 15
+# A node takes part in one search at a time, and here in up to four.
+SEARCHES_S = 60
 
 
 def node_id(daemon):
@@ -46,6 +48,12 @@ def passes(sender, receiver):
     mapping, filtering = nat.pair_of(receiver)
     has_port = sender == OPEN or nat.pair_of(sender)[0] == INDEPENDENT
     return mapping == INDEPENDENT and (filtering != ADDRESS_AND_PORT or has_port)
+
+
+def is_searched(a, b):
+    """Has one of both NATs one port for all, and the other one another port for each?"""
+    return not {OPEN, nat.BLOCKED} & {a, b} and (
+        (nat.pair_of(a)[0] == INDEPENDENT) != (nat.pair_of(b)[0] == INDEPENDENT))
 
 
 def internet(lab):
@@ -96,15 +104,15 @@ def is_direct(daemon, peer):
     return row["connected"] and row["transport"] == "quic4"
 
 
-def wait_direct(daemon, peer, begin_s, what):
-    """Seconds from begin_s until the session of daemon with peer is direct, DIRECT_S at most."""
+def wait_direct(daemon, peer, begin_s, what, within_s=DIRECT_S):
+    """Seconds from begin_s until the session of daemon with peer is direct, within_s at most."""
     wait_for(lambda: is_direct(daemon, peer), f"{what} are direct", pause=0.1,
-             timeout=max(begin_s + DIRECT_S - time.monotonic(), 1))
+             timeout=max(begin_s + within_s - time.monotonic(), 1))
     return time.monotonic() - begin_s
 
 
 @static("nodes are dialled by address")
-def test_pairs_of_nats_are_direct_where_one_socket_is_enough(lab):
+def test_pairs_of_nats_are_direct_by_a_round_or_a_search(lab):
     sides = {f"{side}{i}": kind for side in "ab" for i, kind in enumerate(KINDS, 1)}
     daemons = place(lab, sides)
     pairs = [(a, b) for a in sides for b in sides if (a[0], b[0]) == ("a", "b")]
@@ -114,9 +122,10 @@ def test_pairs_of_nats_are_direct_where_one_socket_is_enough(lab):
         row = []
         for b in (b for first, b in pairs if first == a):
             peer, kinds = node_id(daemons[b]), (kind, sides[b])
-            can = passes(*kinds) or passes(*reversed(kinds))
+            can = passes(*kinds) or passes(*reversed(kinds)) or is_searched(*kinds)
             if can:
-                wait_direct(daemons[a], peer, begun[a, b], kinds)
+                wait_direct(daemons[a], peer, begun[a, b], kinds,
+                            SEARCHES_S if is_searched(*kinds) else DIRECT_S)
             else:
                 check(not is_direct(daemons[a], peer), f"{kinds} stay relayed")
             check_eq(daemons[a].weft("peer", "ping", peer, "--count", "1").returncode, OK,
@@ -124,6 +133,66 @@ def test_pairs_of_nats_are_direct_where_one_socket_is_enough(lab):
             row.append(f"{'direct' if can else 'relayed':>18}")
         if row:
             print(f"# {kind:>18} {' '.join(row)}", flush=True)
+
+
+def search_pair(lab, kinds):
+    network = internet(lab)
+    for name, kind, public in zip(("a1", "b1"), kinds, ("198.18.0.101", "198.18.0.201")):
+        topology.behind(network, name, kind, public, MTU)
+    daemons = begin(lab, network, ["a1", "b1"])
+    time.sleep(5)  # each has asked three networks for its address
+    return network, daemons, node_id(daemons["b1"])
+
+
+def searched(lab, kinds):
+    """The pair is direct by a search of ports, and needs no relay any more."""
+    _, daemons, peer = search_pair(lab, kinds)
+    took_s = wait_direct(daemons["a1"], peer, meet(daemons["a1"], daemons["b1"]), kinds)
+    print(f"# {kinds[0]} to {kinds[1]}: direct after {took_s:.1f} s", flush=True)
+    row = daemons["a1"].json("peer", "show", peer)["peer"]
+    check("a search of ports found the path" in row["punching"], f"{row['punching']}")
+    time.sleep(4)  # validation of the path that was left, and the search, are over
+    for name in RELAYS:
+        daemons[name].stop()
+    for _ in range(5):
+        check_eq(daemons["a1"].weft("peer", "ping", peer, "--count", "1").returncode, OK, "a ping")
+    check(is_direct(daemons["a1"], peer), "the session stays direct without a relay")
+
+
+@static("nodes are dialled by address")
+def test_ports_of_a_symmetric_nat_are_searched(lab):
+    searched(lab, ("port-restricted", "symmetric"))
+
+
+@static("nodes are dialled by address")
+def test_ports_behind_ones_own_symmetric_nat_are_searched(lab):
+    searched(lab, ("symmetric", "port-restricted"))
+
+
+@static("nodes are dialled by address")
+def test_two_symmetric_nats_stay_relayed_and_say_so(lab):
+    _, daemons, peer = search_pair(lab, ("symmetric", "symmetric"))
+    meet(daemons["a1"], daemons["b1"])
+    wait_for(lambda: "both routers give each destination another port"
+             in daemons["a1"].json("why", peer)["relayed"]["reason"], "the reason", pause=0.2,
+             timeout=DIRECT_S)
+    check(not is_direct(daemons["a1"], peer), "the session is relayed")
+
+
+PROHIBIT = """table ip prohibit {
+	chain forward { type filter hook forward priority -1;
+		ip daddr 198.18.0.201 meta l4proto udp reject with icmp admin-prohibited; }
+}"""
+
+
+@static("nodes are dialled by address")
+def test_a_router_that_complains_ends_the_search(lab):
+    network, daemons, peer = search_pair(lab, ("port-restricted", "symmetric"))
+    network.nodes["nat-a1"].run("nft", "-f", "-", text=PROHIBIT)
+    meet(daemons["a1"], daemons["b1"])
+    wait_for(lambda: "a router complained" in daemons["a1"].json("why", peer)["relayed"]["reason"],
+             "the reason names the router", pause=0.2, timeout=DIRECT_S)
+    check(not is_direct(daemons["a1"], peer), "the session is relayed")
 
 
 def homes_of_a_carrier(lab, hairpins):
