@@ -173,6 +173,11 @@ def test_a_wrong_password_is_said_and_not_shown(lab):
     check_eq(len(blames(a)), 1, "a problem of this node")
 
 
+def test_a_wrong_password_is_said_as_tinyproxy_says_it(lab):
+    refused(lab, [f"user={USER}:other", "wrong=401"], user_file(lab, f"{USER}:{PASSWORD}\n"),
+            "wants another user or password (401)", "tcp.proxy_user_file")
+
+
 def blames(daemon):
     return [row["what"] for row in daemon.json("status")["health"]["problems"] if "proxy" in row["what"]]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP proxy that opens connections by CONNECT, on node's own HTTP server, which parses requests
 // strictly and wants the field Host:
-//     node connect_proxy.js LISTEN PORT [user=USER:PASSWORD] [ports=443,7001] [mute=yes]
-// It writes a line "STATUS HOST:PORT" for each request. mute: it takes connections and says nothing.
+//     node connect_proxy.js LISTEN PORT [user=USER:PASSWORD] [wrong=401] [ports=443,7001] [mute=yes]
+// wrong: what it says of a wrong user, 407 else. It writes a line "STATUS HOST:PORT" for each request. mute: it takes connections and says nothing.
 "use strict";
 const http = require("http");
 const net = require("net");
@@ -26,8 +26,8 @@ function connect(request, client, head) {
 	if (head.length || request.headers.host !== target || request.headers["content-length"])
 		return refuse(client, target, 400, "Bad Request");
 	if (wanted && request.headers["proxy-authorization"] !== wanted)
-		return refuse(client, target, 407, "Proxy Authentication Required",
-			"Proxy-Authenticate: Basic realm=\"lab\"\r\n");
+		return refuse(client, target, request.headers["proxy-authorization"] && options.wrong || 407,
+			"Proxy Authentication Required", "Proxy-Authenticate: Basic realm=\"lab\"\r\n");
 	if (ports && !ports.includes(place.port || "80"))
 		return refuse(client, target, 403, "Forbidden");
 	const peer = net.connect(Number(place.port || 80), place.hostname.replace(/[[\]]/g, ""));

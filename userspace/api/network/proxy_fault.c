@@ -20,6 +20,9 @@ static const struct {
 	{TCP_PROXY_FOREIGN, "what answers at tcp.proxy is no HTTP proxy", "correct tcp.proxy"},
 	{TCP_PROXY_CUT, "the HTTP proxy ended the connection without an answer",
 	 "ask its operator whether it allows CONNECT"},
+	/* tinyproxy says so of a wrong one, and 407 where there is none. */
+	{401, "the HTTP proxy wants another user or password (401)",
+	 "put USER:PASSWORD into a file and name it by tcp.proxy_user_file"},
 	{407, "the HTTP proxy wants another user or password (407)",
 	 "put USER:PASSWORD into a file and name it by tcp.proxy_user_file"},
 	{403, "the HTTP proxy forbids that address or port (403)",
