@@ -156,7 +156,8 @@ static void on_hold(void *ctx, const struct udp_hold *hold)
 {
 	struct node *node = ctx;
 
-	node->nat_port.hold = *hold;
+	for (unsigned i = 0; i < REACHABILITY_LIFE_FAMILIES; i++)
+		node->nat_ports[i].hold = *hold;
 	worker_hold(node->home, hold);
 	if (node->threads->workers)
 		workers_hold(node->threads->workers, hold);

@@ -45,15 +45,16 @@ struct threads {
 	struct poller_watch store_watch;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
-	bool is_served_due;  /* the workers have not heard what peers may read now */
-	bool is_config_due;  /* nor what a reload changed */
-	bool is_bans_due;    /* nor which bans hold now */
-	bool is_policy_due;  /* nor which limits and mode hold */
-	bool is_shares_due;  /* nor the peers that count as more than one in fair shares */
-	bool is_addrs_due;   /* nor the addresses that HELLO says */
-	uint32_t told_caps;  /* that they were given for HELLO */
-	int failure;	     /* why the node stops by itself; 0: it was ordered to */
-	bool is_damage_told; /* of the store, in the log */
+	bool is_served_due;	    /* the workers have not heard what peers may read now */
+	bool is_config_due;	    /* nor what a reload changed */
+	bool is_bans_due;	    /* nor which bans hold now */
+	bool is_policy_due;	    /* nor which limits and mode hold */
+	bool is_shares_due;	    /* nor the peers that count as more than one in fair shares */
+	bool is_addrs_due;	    /* nor the addresses that HELLO says */
+	uint32_t told_caps;	    /* that they were given for HELLO */
+	uint64_t told_keepalive_ns; /* and for flows through this network's NAT */
+	int failure;		    /* why the node stops by itself; 0: it was ordered to */
+	bool is_damage_told;	    /* of the store, in the log */
 };
 
 /* The machine's addresses, links and ports. machine.c */
@@ -72,7 +73,8 @@ struct machine {
 struct nat_port {
 	struct poller_watch watch; /* fd -1: there is none */
 	struct node *node;	   /* NULL: it was never opened */
-	struct udp_hold hold;	   /* nothing is sent into a link that is down */
+	enum addr_family family;
+	struct udp_hold hold; /* nothing is sent into a link that is down */
 };
 
 /* punch_params.c: the sockets of a search, until it keeps one. */
@@ -98,7 +100,7 @@ struct node {
 	struct firewall *firewall;
 	struct locate *locate;
 	struct reachability *reachability;
-	struct nat_port nat_port;
+	struct nat_port nat_ports[REACHABILITY_LIFE_FAMILIES];
 	struct punch *punch;
 	struct punch_ports punch_ports;
 	struct punch_question punch_question;	    /* to a relay, while one is under way */
@@ -228,10 +230,15 @@ int node_open_punch(struct node *node, const struct node_params *from, char *wha
 void node_close_punch(struct node *node);
 void node_find_path(void *ctx, const uint8_t *key);
 
-/* nat_port.c: a port that the life of a NAT is measured by. open: false: there is none. */
-bool node_nat_port_open(struct node *node);
-void node_nat_port_close(struct node *node);
+/*
+ * nat_port.c: the ports that the life of a NAT is measured by. open: where they are, of each family; NULL:
+ * there is none. load, save: the networks that were measured, of and for another run.
+ */
+void node_nat_ports_open(struct node *node, void *out_ports[static REACHABILITY_LIFE_FAMILIES]);
+void node_nat_ports_close(struct node *node);
 void node_nat_port_send(void *ctx, const struct addr *to, const uint8_t *data, size_t len);
+void node_nat_lives_load(struct node *node, uint64_t now_ns);
+void node_nat_lives_save(void *ctx, uint64_t now_ns);
 
 /* port_mapping_params.c: the router is asked for mappings, where this node listens for its networks. */
 WEFT_MUST_CHECK

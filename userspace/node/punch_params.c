@@ -222,7 +222,7 @@ static void port_send(void *ctx, unsigned idx, const struct addr *to, const uint
 	const struct punch_ports *ports = ctx;
 	const struct dgram_route route = {.remote = *to};
 
-	if (ports->fds[idx] >= 0 && !net_udp_hold_has(&ports->node->nat_port.hold, &route))
+	if (ports->fds[idx] >= 0 && !net_udp_hold_has(&ports->node->nat_ports[0].hold, &route))
 		net_udp_port_send(ports->fds[idx], to, data, len);
 }
 

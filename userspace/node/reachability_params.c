@@ -89,8 +89,8 @@ static void on_life_changed(void *ctx, uint64_t now_ns)
 {
 	struct node *node = ctx;
 
-	quic_engine_set_nat_keepalive(node->home->quic,
-				      reachability_keepalive_ns(node->reachability), now_ns);
+	quic_engine_set_nat_keepalive(
+		node->home->quic, reachability_keepalive_ns(node->reachability, ADDR_NONE), now_ns);
 	relay_end_review(node->relay_end, now_ns);
 }
 
@@ -111,19 +111,21 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 		.changed = on_changed,
 		.checked = on_checked,
 		.life_changed = on_life_changed,
+		.life_measured = node_nat_lives_save,
 		.ctx = node,
 	};
 	int err;
 
-	if (!from->is_simulated && node_nat_port_open(node)) {
-		params.nat_port_send = node_nat_port_send;
-		params.nat_port = &node->nat_port;
-	}
-
+	params.nat_port_send = node_nat_port_send;
+	if (!from->is_simulated)
+		node_nat_ports_open(node, params.nat_ports);
 	snprintf(what, NODE_WHAT_CAP, "reachability");
 	err = reachability_new(&params, &node->reachability);
 	if (err < 0)
 		return err;
+	/* Not before: a network of the last run may be this one, and has its keep-alive. */
+	node_nat_lives_load(node, node->home->now_ns);
+	on_life_changed(node, node->home->now_ns);
 	node->home->reachability = &reachability_ops;
 	node->home->reachability_ctx = node;
 	return 0;
@@ -132,7 +134,7 @@ int node_open_reachability(struct node *node, const struct node_params *from, ch
 void node_close_reachability(struct node *node)
 {
 	node->home->reachability = NULL;
-	node_nat_port_close(node);
+	node_nat_ports_close(node);
 	reachability_free(node->reachability);
 	node->reachability = NULL;
 }

@@ -84,6 +84,7 @@ static bool tell_config(struct node *node)
 void node_tell_workers(struct node *node, uint64_t now_ns)
 {
 	struct threads *threads = node->threads;
+	uint64_t keepalive_ns = reachability_keepalive_ns(node->reachability, ADDR_NONE);
 
 	if (threads->is_served_due)
 		threads->is_served_due = !blobs_servers_spread_served(threads->servers);
@@ -100,6 +101,9 @@ void node_tell_workers(struct node *node, uint64_t now_ns)
 	if (threads->is_policy_due)
 		threads->is_policy_due =
 			!workers_spread_policy(threads->workers, &node->fastpath->part);
+	if (threads->told_keepalive_ns != keepalive_ns &&
+	    workers_spread_keepalive(threads->workers, keepalive_ns))
+		threads->told_keepalive_ns = keepalive_ns;
 	if (threads->told_caps != mesh_caps(node->home->mesh) &&
 	    workers_spread_caps(threads->workers, mesh_caps(node->home->mesh)))
 		threads->told_caps = mesh_caps(node->home->mesh);

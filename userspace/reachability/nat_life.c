@@ -17,8 +17,9 @@
 /* The way of the probe, and what timers of both nodes add. */
 #define LATE_NS (2 * NS_PER_S)
 /* A mapping that lasts so long for one probe lasts for four fifths of it with room for a late timer. */
-#define ROOM(life_ns) ((life_ns) / 5 * 4)
-#define SHORTEST_NS   (4 * NS_PER_S)
+#define ROOM(life_ns)	 ((life_ns) / 5 * 4)
+#define SHORTEST_NS	 (4 * NS_PER_S)
+#define IPV6_NETWORK_LEN 8 /* bytes: a /64 */
 
 /* Most NATs keep a mapping for 30 s to 3 min (RFC 4787 4.3 wants 2 min at least). */
 static const uint16_t steps_s[] = {5, 8, 15, 20, 30, 45, 60, 90, PATH_AFTER_S_MAX};
@@ -49,7 +50,7 @@ static bool helper_find(struct nat_life *life)
 
 		if (!neighbour.is_dialled || neighbour.is_relayed ||
 		    neighbour.remote.transport != ADDR_UDP ||
-		    neighbour.remote.family != ADDR_IPV4 || (is_found && !is_relay))
+		    neighbour.remote.family != life->params.family || (is_found && !is_relay))
 			continue;
 		life->helper = neighbour;
 		is_found = true;
@@ -91,18 +92,48 @@ static void check(struct nat_life *life, uint64_t now_ns)
 
 /* --- the address --- */
 
-static const struct nat_life_row *row_find(const struct nat_life *life, uint64_t now_ns)
+static uint64_t age_ns(const struct nat_life_row *row, uint64_t now_ns)
+{
+	return row->age_ns + (now_ns - row->at_ns);
+}
+
+static bool is_fresh(const struct nat_life_row *row, uint64_t now_ns)
+{
+	return age_ns(row, now_ns) < REMEMBERED_NS;
+}
+
+/* A host of IPv6 changes its address within its network (RFC 8981). */
+static bool is_same_place(const struct addr *a, const struct addr *b)
+{
+	if (a->family == ADDR_IPV6 && b->family == ADDR_IPV6)
+		return memcmp(a->ip, b->ip, IPV6_NETWORK_LEN) == 0;
+	return addr_is_same_host(a, b);
+}
+
+/* That of the present network, however old. */
+static struct nat_life_row *row_find(struct nat_life *life)
 {
 	for (unsigned i = 0; i < NAT_LIFE_NETWORKS; i++) {
-		const struct nat_life_row *row = &life->rows[i];
+		struct nat_life_row *row = &life->rows[i];
 
 		if (row->outside.family != ADDR_NONE &&
-		    addr_is_same_host(&row->outside, &life->mapped) &&
-		    addr_is_same_host(&row->inside, &life->inside) &&
-		    now_ns < row->at_ns + REMEMBERED_NS)
+		    is_same_place(&row->outside, &life->mapped) &&
+		    is_same_place(&row->inside, &life->inside))
 			return row;
 	}
 	return NULL;
+}
+
+/* A free one, or the one that was measured longest ago. */
+static struct nat_life_row *row_place(struct nat_life *life, uint64_t now_ns)
+{
+	struct nat_life_row *place = &life->rows[0];
+
+	for (unsigned i = 0; i < NAT_LIFE_NETWORKS && place->outside.family != ADDR_NONE; i++)
+		if (life->rows[i].outside.family == ADDR_NONE ||
+		    age_ns(&life->rows[i], now_ns) > age_ns(place, now_ns))
+			place = &life->rows[i];
+	return place;
 }
 
 static void set_now(struct nat_life *life, const struct nat_life_row *row, uint64_t now_ns)
@@ -122,7 +153,7 @@ static bool is_own(struct nat_life *life)
 	life->inside = (struct addr){.family = ADDR_NONE};
 	for (unsigned i = 0; i < cnt; i++) {
 		is |= addr_is_same_host(&own[i], &life->mapped);
-		if (own[i].family == ADDR_IPV4 && life->inside.family == ADDR_NONE)
+		if (own[i].family == life->params.family && life->inside.family == ADDR_NONE)
 			life->inside = own[i];
 	}
 	return is;
@@ -174,34 +205,29 @@ static void on_address(struct nat_life *life, const struct addr *mapped, uint64_
 	const struct nat_life_row *row;
 
 	life->mapped = *mapped;
-	if (is_own(life)) {
+	/* Firewalls of IPv6 forget as NATs do, and leave the address as it is (RFC 6092 REC-14). */
+	if (is_own(life) && life->params.family == ADDR_IPV4) {
 		set_now(life, NULL, now_ns);
 		rest(life, 10 * AGAIN_NS, now_ns);
 		return;
 	}
-	row = row_find(life, now_ns);
-	if (row) {
-		set_now(life, row, now_ns);
+	row = row_find(life);
+	set_now(life, row, now_ns);
+	/* What was found before holds until it is measured anew. */
+	if (row && is_fresh(row, now_ns))
 		rest(life, 10 * AGAIN_NS, now_ns);
-	} else {
+	else
 		probe_ask(life, now_ns);
-	}
 }
 
 /* --- the steps --- */
 
 static void measured(struct nat_life *life, uint64_t now_ns)
 {
-	struct nat_life_row *row = (struct nat_life_row *)row_find(life, now_ns);
+	struct nat_life_row *row = row_find(life);
 
-	for (unsigned i = 0; !row && i < NAT_LIFE_NETWORKS; i++)
-		if (life->rows[i].outside.family == ADDR_NONE)
-			row = &life->rows[i];
 	if (!row)
-		row = &life->rows[0];
-	for (unsigned i = 0; i < NAT_LIFE_NETWORKS && row->outside.family != ADDR_NONE; i++)
-		if (life->rows[i].at_ns < row->at_ns)
-			row = &life->rows[i];
+		row = row_place(life, now_ns);
 	*row = (struct nat_life_row){
 		.outside = life->mapped,
 		.inside = life->inside,
@@ -209,6 +235,8 @@ static void measured(struct nat_life *life, uint64_t now_ns)
 		.at_ns = now_ns,
 	};
 	set_now(life, row, now_ns);
+	if (life->params.measured)
+		life->params.measured(life->params.ctx, now_ns);
 	rest(life, 10 * AGAIN_NS, now_ns);
 }
 
@@ -259,7 +287,7 @@ void reachability_life_input(struct nat_life *life, const uint8_t *data, size_t 
 	    memcmp(ticket, life->ticket, sizeof(ticket)) == 0)
 		step_end(life, true, now_ns);
 	else if (life->phase == NAT_LIFE_ASKING && stun_read(data, len, &message) == 0 &&
-		 message.type == STUN_SUCCESS && message.mapped.family == ADDR_IPV4 &&
+		 message.type == STUN_SUCCESS && message.mapped.family == life->params.family &&
 		 memcmp(message.transaction, life->transaction, sizeof(life->transaction)) == 0)
 		on_address(life, &message.mapped, now_ns);
 }
@@ -304,4 +332,27 @@ uint64_t reachability_life_keepalive_ns(const struct nat_life *life)
 	if (!life->now)
 		return 0;
 	return ROOM(life_ns) > SHORTEST_NS ? ROOM(life_ns) : SHORTEST_NS;
+}
+
+/* The network may be another one by now: the first check says so. */
+void reachability_life_take(struct nat_life *life, const struct nat_life_row *row, uint64_t now_ns)
+{
+	struct addr own[MESH_PEER_ADDRS_MAX];
+	unsigned cnt = life->params.own_addrs(life->params.ctx, own);
+	struct nat_life_row *place = row_place(life, now_ns);
+
+	*place = *row;
+	place->at_ns = now_ns;
+	for (unsigned i = 0; i < cnt; i++)
+		if (is_same_place(&own[i], &row->inside) &&
+		    (!life->now || life->now->age_ns > row->age_ns))
+			life->now = place;
+}
+
+const struct nat_life_row *reachability_life_row(const struct nat_life *life, unsigned idx)
+{
+	for (unsigned i = 0; i < NAT_LIFE_NETWORKS; i++)
+		if (life->rows[i].outside.family != ADDR_NONE && !idx--)
+			return &life->rows[i];
+	return NULL;
 }

@@ -72,6 +72,29 @@ static uint64_t own_digest(const struct reachability *reachability, uint8_t fami
 	return digest;
 }
 
+static void lives_init(struct reachability *reachability)
+{
+	const struct reachability_params *params = &reachability->params;
+
+	for (unsigned i = 0; i < REACHABILITY_LIFE_FAMILIES; i++) {
+		const struct nat_life_params life = {
+			.family = i ? ADDR_IPV6 : ADDR_IPV4,
+			.timers = params->timers,
+			.random = params->random,
+			.mesh = params->mesh,
+			.neighbours = params->neighbours,
+			.own_addrs = params->own_addrs,
+			.send = params->nat_ports[i] ? params->nat_port_send : NULL,
+			.port = params->nat_ports[i],
+			.changed = params->life_changed,
+			.measured = params->life_measured,
+			.ctx = params->ctx,
+		};
+
+		reachability_life_init(&reachability->lives[i], &life, params->now_ns);
+	}
+}
+
 int reachability_new(const struct reachability_params *params,
 		     struct reachability **out_reachability)
 {
@@ -111,19 +134,7 @@ int reachability_new(const struct reachability_params *params,
 	}
 	if (params->asks)
 		reachability_round_in(reachability, FIRST_ROUND_NS, params->now_ns);
-	reachability_life_init(&reachability->life,
-			       &(struct nat_life_params){
-				       .timers = params->timers,
-				       .random = params->random,
-				       .mesh = params->mesh,
-				       .neighbours = params->neighbours,
-				       .own_addrs = params->own_addrs,
-				       .send = params->nat_port_send,
-				       .port = params->nat_port,
-				       .changed = params->life_changed,
-				       .ctx = params->ctx,
-			       },
-			       params->now_ns);
+	lives_init(reachability);
 	*out_reachability = reachability;
 	return 0;
 }
@@ -136,7 +147,8 @@ void reachability_stop(struct reachability *reachability)
 	reachability_round_stop(reachability);
 	reachability_dial_back_stop(&reachability->dial_backs);
 	reachability_stun_stop(&reachability->stun);
-	reachability_life_stop(&reachability->life);
+	for (unsigned i = 0; i < REACHABILITY_LIFE_FAMILIES; i++)
+		reachability_life_stop(&reachability->lives[i]);
 	timer_cancel(reachability->params.timers, &reachability->round_timer);
 }
 
@@ -230,7 +242,8 @@ void reachability_changed(struct reachability *reachability, uint64_t now_ns)
 	if (!reachability->changed_ns || now_ns - reachability->changed_ns >= REACHABILITY_GAP_NS)
 		reachability->round_ns = 0;
 	reachability->changed_ns = now_ns;
-	reachability_life_look(&reachability->life, now_ns);
+	for (unsigned i = 0; i < REACHABILITY_LIFE_FAMILIES; i++)
+		reachability_life_look(&reachability->lives[i], now_ns);
 	if (reachability->params.asks)
 		reachability_round_in(reachability, CHANGE_ROUND_NS, now_ns);
 }
@@ -239,7 +252,8 @@ void reachability_session(struct reachability *reachability, uint64_t now_ns)
 {
 	enum reachability_kind kind = reachability->view.kind;
 
-	reachability_life_session(&reachability->life, now_ns);
+	for (unsigned i = 0; i < REACHABILITY_LIFE_FAMILIES; i++)
+		reachability_life_session(&reachability->lives[i], now_ns);
 	if (reachability->params.asks &&
 	    (kind == REACHABILITY_UNKNOWN || kind == REACHABILITY_BLOCKED))
 		reachability_round_in(reachability, SESSION_ROUND_NS, now_ns);
@@ -309,22 +323,64 @@ const struct reachability_stats *reachability_stats(const struct reachability *r
 	return &reachability->stats;
 }
 
-void reachability_life_heard(struct reachability *reachability, const uint8_t *data, size_t len,
-			     uint64_t now_ns)
+/* --- the life of mappings --- */
+
+void reachability_life_heard(struct reachability *reachability, enum addr_family family,
+			     const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	if (reachability)
-		reachability_life_input(&reachability->life, data, len, now_ns);
+		reachability_life_input(&reachability->lives[family == ADDR_IPV6], data, len,
+					now_ns);
 }
 
-bool reachability_nat_life(const struct reachability *reachability, unsigned *out_life_s)
+bool reachability_life_at(const struct reachability *reachability, unsigned at, uint64_t now_ns,
+			  struct reachability_life *out_life)
 {
-	if (!reachability || !reachability->life.now)
-		return false;
-	*out_life_s = reachability->life.now->life_s;
-	return true;
+	for (unsigned i = 0; reachability && i < REACHABILITY_LIFE_FAMILIES; i++) {
+		const struct nat_life *life = &reachability->lives[i];
+		const struct nat_life_row *row;
+
+		for (unsigned k = 0; (row = reachability_life_row(life, k)); k++) {
+			if (at--)
+				continue;
+			*out_life = (struct reachability_life){
+				.outside = row->outside,
+				.inside = row->inside,
+				.life_s = row->life_s,
+				.age_ns = row->age_ns + (now_ns - row->at_ns),
+				.is_present = life->now == row,
+			};
+			return true;
+		}
+	}
+	return false;
 }
 
-uint64_t reachability_keepalive_ns(const struct reachability *reachability)
+void reachability_life_load(struct reachability *reachability, const struct reachability_life *life,
+			    uint64_t now_ns)
 {
-	return reachability ? reachability_life_keepalive_ns(&reachability->life) : 0;
+	const struct nat_life_row row = {.outside = life->outside,
+					 .inside = life->inside,
+					 .life_s = life->life_s,
+					 .age_ns = life->age_ns};
+
+	if (reachability)
+		reachability_life_take(&reachability->lives[life->outside.family == ADDR_IPV6],
+				       &row, now_ns);
+}
+
+uint64_t reachability_keepalive_ns(const struct reachability *reachability, enum addr_family family)
+{
+	uint64_t shortest_ns = 0;
+
+	for (unsigned i = 0; reachability && i < REACHABILITY_LIFE_FAMILIES; i++) {
+		const struct nat_life *life = &reachability->lives[i];
+		uint64_t pause_ns = reachability_life_keepalive_ns(life);
+
+		if (family != ADDR_NONE && life->params.family != family)
+			continue;
+		if (pause_ns && (!shortest_ns || pause_ns < shortest_ns))
+			shortest_ns = pause_ns;
+	}
+	return shortest_ns;
 }

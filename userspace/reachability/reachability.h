@@ -62,6 +62,9 @@ struct reachability_stats {
 #include "reachability/reachability_counters.def"
 };
 
+#define REACHABILITY_LIFE_FAMILIES 2u /* IPv4 and IPv6, each with a port of its own */
+#define REACHABILITY_LIFE_NETWORKS 8u /* of each family, at most */
+
 /* All borrowed. */
 struct reachability_params {
 	struct reachability_config config;
@@ -77,11 +80,16 @@ struct reachability_params {
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	/* This node may have written to a node at the IP of addr, other than over a session. */
 	bool (*has_contacted)(void *ctx, const struct addr *addr);
-	/* A port of its own for reachability_life_heard; NULL: the life of NATs is not measured. */
+	/*
+	 * A port of its own for each family (IPv4, IPv6), for reachability_life_heard; NULL: the life of
+	 * mappings is not measured there.
+	 */
 	void (*nat_port_send)(void *port, const struct addr *to, const uint8_t *data, size_t len);
-	void *nat_port;
+	void *nat_ports[REACHABILITY_LIFE_FAMILIES];
 	/* reachability_keepalive_ns may say something else now. May be NULL. */
 	void (*life_changed)(void *ctx, uint64_t now_ns);
+	/* A network was measured, which another run may want to know. May be NULL. */
+	void (*life_measured)(void *ctx, uint64_t now_ns);
 	/* The kind or the address is another one now. Never inside a call. */
 	void (*changed)(void *ctx, const struct reachability_view *view);
 	/* A node is at remote, as reachability_check asked. May be NULL. */
@@ -131,17 +139,32 @@ bool reachability_observed(const struct reachability *reachability, enum addr_fa
  * False: it is not known. Unlike the state it needs no third node.
  */
 bool reachability_ports(const struct reachability *reachability, uint64_t now_ns, bool *out_differ);
-/* reachability_life_heard: a datagram came to the port of nat_port_send. Takes NULL. */
+/* reachability_life_heard: a datagram came to the port of family of nat_port_send. Takes NULL. */
 #define REACHABILITY_LIFE_LEN_MAX 548
-void reachability_life_heard(struct reachability *reachability, const uint8_t *data, size_t len,
-			     uint64_t now_ns);
+void reachability_life_heard(struct reachability *reachability, enum addr_family family,
+			     const uint8_t *data, size_t len, uint64_t now_ns);
 /*
- * reachability_nat_life: for so many seconds the NAT of this network keeps a mapping of UDP, at least;
- * 0: not for the shortest time. False: not measured, or there is no NAT. keepalive_ns: how often a
- * flow is to have a datagram; 0: not known. Takes NULL.
+ * reachability_life_at: networks that were measured, from 0, of IPv4 first; false: no more. life_load:
+ * one that another run of this node measured. Both take NULL.
  */
-bool reachability_nat_life(const struct reachability *reachability, unsigned *out_life_s);
-uint64_t reachability_keepalive_ns(const struct reachability *reachability);
+struct reachability_life {
+	struct addr outside; /* the host that others see; of IPv6 this node's own */
+	struct addr inside;  /* this node's own host behind it */
+	uint16_t
+		life_s; /* a mapping of UDP, or a flow of IPv6, lasted for so long; 0: not for 5 s */
+	uint64_t age_ns; /* since it was measured */
+	bool is_present; /* the network in which this node is */
+};
+bool reachability_life_at(const struct reachability *reachability, unsigned at, uint64_t now_ns,
+			  struct reachability_life *out_life);
+void reachability_life_load(struct reachability *reachability, const struct reachability_life *life,
+			    uint64_t now_ns);
+/*
+ * reachability_keepalive_ns: how often a flow of family is to have a datagram, by the life of the present
+ * network; 0: not known. Of ADDR_NONE: the shorter of both that are known. Takes NULL.
+ */
+uint64_t reachability_keepalive_ns(const struct reachability *reachability,
+				   enum addr_family family);
 const struct reachability_stats *reachability_stats(const struct reachability *reachability);
 
 #endif

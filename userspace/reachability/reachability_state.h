@@ -40,7 +40,7 @@ struct reachability {
 	struct observed observed[2]; /* IPv4, IPv6 */
 	struct stun_queries stun;
 	struct dial_backs dial_backs;
-	struct nat_life life;
+	struct nat_life lives[REACHABILITY_LIFE_FAMILIES];
 	struct peer_ask asks[PEER_ASK_CNT];
 	struct addr mapped; /* family ADDR_NONE: none */
 	struct timer round_timer, judge_timer;

@@ -96,6 +96,20 @@ bool workers_spread_caps(struct workers *workers, uint32_t caps)
 	return order_all(workers, set_caps, &caps, sizeof(caps));
 }
 
+static void set_keepalive(void *object, const void *bytes, size_t len)
+{
+	struct worker_handle *handle = object;
+	const uint64_t *pause_ns = bytes;
+
+	(void)len;
+	quic_engine_set_nat_keepalive(handle->worker.quic, *pause_ns, handle->worker.now_ns);
+}
+
+bool workers_spread_keepalive(struct workers *workers, uint64_t pause_ns)
+{
+	return order_all(workers, set_keepalive, &pause_ns, sizeof(pause_ns));
+}
+
 static void set_addrs(void *object, const void *bytes, size_t len)
 {
 	struct worker_handle *handle = object;

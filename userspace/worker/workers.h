@@ -123,6 +123,11 @@ bool workers_spread_bans(struct workers *workers, const struct ban_list *bans, u
 bool workers_spread_policy(struct workers *workers, const struct weft_config *part);
 /* workers_spread_caps: every worker's HELLO says from now on what home's does. As workers_spread_bans. */
 bool workers_spread_caps(struct workers *workers, uint32_t caps);
+/*
+ * workers_spread_keepalive: every worker's connections have a datagram as often as the NAT of this network
+ * wants (quic_engine_set_nat_keepalive). As workers_spread_bans.
+ */
+bool workers_spread_keepalive(struct workers *workers, uint64_t pause_ns);
 /* workers_spread_addrs: likewise, of where this node is (mesh_set_addrs). */
 bool workers_spread_addrs(struct workers *workers, const struct addr *addrs, unsigned cnt);
 /* workers_spread_shares: every worker counts these peers, and no others, as more than one. As workers_spread_bans. */

@@ -12,7 +12,8 @@ static struct {
 	uint64_t life_ns, used_ns; /* of the mapping */
 	bool is_there;		   /* else no NAT */
 	uint8_t host;		   /* the last byte of its address */
-	unsigned sent_cnt, asked_cnt, changed_cnt;
+	enum addr_family family;
+	unsigned sent_cnt, asked_cnt, changed_cnt, measured_cnt;
 	bool refuses, is_deaf;
 	/* A probe that the helper owes. */
 	uint64_t probe_ns;
@@ -30,6 +31,7 @@ static struct timer_wheel timers;
 static struct random rng;
 static uint64_t now_ns;
 static bool has_helper;
+static enum addr_family helper_family;
 
 static struct addr addr_of(const char *text)
 {
@@ -40,9 +42,17 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
+/* A firewall of IPv6 leaves the address as it is. */
 static struct addr outside(void)
 {
-	struct addr addr = addr_of(world.is_there ? "198.51.100.1:4000" : "192.168.1.2:4000");
+	struct addr addr;
+
+	if (world.family == ADDR_IPV6) {
+		addr = addr_of("[2001:db8:1::2]:4000");
+		addr.ip[15] = world.host;
+		return addr;
+	}
+	addr = addr_of(world.is_there ? "198.51.100.1:4000" : "192.168.1.2:4000");
 
 	if (world.is_there)
 		addr.ip[3] = world.host;
@@ -96,7 +106,8 @@ static bool op_next(struct mesh *mesh, struct mesh_walk *walk, struct mesh_neigh
 		return false;
 	walk->entry = (void *)&world;
 	*out_neighbour = (struct mesh_neighbour){.is_connected = true, .is_dialled = true};
-	out_neighbour->remote = addr_of("203.0.113.9:7000");
+	out_neighbour->remote =
+		addr_of(helper_family == ADDR_IPV6 ? "[2001:db8:9::9]:7000" : "203.0.113.9:7000");
 	return true;
 }
 
@@ -106,7 +117,9 @@ static unsigned on_own(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
 {
 	(void)ctx;
 	addrs[0] = addr_of("192.168.1.2:7000");
-	return 1;
+	addrs[1] = addr_of("[2001:db8:1::2]:7000");
+	addrs[1].ip[15] = world.host;
+	return 2;
 }
 
 static void on_changed(void *ctx, uint64_t at_ns)
@@ -115,9 +128,17 @@ static void on_changed(void *ctx, uint64_t at_ns)
 	world.changed_cnt++;
 }
 
-static void begin(unsigned life_s)
+static void on_measured(void *ctx, uint64_t at_ns)
+{
+	(void)ctx, (void)at_ns;
+	world.measured_cnt++;
+}
+
+/* The node's own part, as at a start. */
+static void life_begin(void)
 {
 	const struct nat_life_params params = {
+		.family = world.family,
 		.timers = &timers,
 		.random = &rng,
 		.mesh = {.ops = &ops},
@@ -125,18 +146,30 @@ static void begin(unsigned life_s)
 		.own_addrs = on_own,
 		.send = on_send,
 		.changed = on_changed,
+		.measured = on_measured,
 	};
 
-	memset(&world, 0, sizeof(world));
 	memset(&life, 0, sizeof(life));
+	timer_wheel_init(&timers, now_ns);
+	random_init_seeded(&rng, 1);
+	reachability_life_init(&life, &params, now_ns);
+}
+
+static void begin_of(enum addr_family family, unsigned life_s)
+{
+	memset(&world, 0, sizeof(world));
+	world.family = helper_family = family;
 	world.life_ns = life_s * NS_PER_S;
 	world.is_there = life_s;
 	world.host = 1;
 	has_helper = true;
 	now_ns = NS_PER_S;
-	timer_wheel_init(&timers, now_ns);
-	random_init_seeded(&rng, 1);
-	reachability_life_init(&life, &params, now_ns);
+	life_begin();
+}
+
+static void begin(unsigned life_s)
+{
+	begin_of(ADDR_IPV4, life_s);
 }
 
 /* In steps of 50 ms, so what is sent takes as long. */
@@ -302,6 +335,112 @@ static void test_datagrams_that_were_not_asked_for_change_nothing(void)
 	reachability_life_stop(&life);
 }
 
+/* A host's address changes within its network; another network is measured for itself. */
+static void test_a_firewall_of_ipv6_is_measured_for_its_network(void)
+{
+	unsigned asked_cnt;
+
+	begin_of(ADDR_IPV6, 10);
+	run(60 * NS_PER_S);
+	CHECK(life.now && life.now->life_s == 8);
+	CHECK_EQ(world.measured_cnt, 1);
+	asked_cnt = world.asked_cnt;
+	world.host = 77;
+	reachability_life_look(&life, now_ns);
+	run(60 * NS_PER_S);
+	CHECK_EQ(world.asked_cnt, asked_cnt);
+	CHECK(life.now && life.now->life_s == 8);
+	reachability_life_stop(&life);
+	/* One that drops nothing shows the longest time that is tried. */
+	begin_of(ADDR_IPV6, 100000);
+	run(300 * NS_PER_S);
+	CHECK(life.now && life.now->life_s == PATH_AFTER_S_MAX);
+	reachability_life_stop(&life);
+}
+
+static void test_a_neighbour_of_the_other_family_is_no_helper(void)
+{
+	begin_of(ADDR_IPV6, 10);
+	helper_family = ADDR_IPV4;
+	run(120 * NS_PER_S);
+	CHECK_EQ(world.sent_cnt, 0);
+	reachability_life_stop(&life);
+}
+
+/* As after a restart: the row holds from the first moment, and a fresh one is not measured again. */
+static void test_a_row_of_another_run_holds_at_once(void)
+{
+	struct nat_life_row kept;
+
+	begin(10);
+	run(60 * NS_PER_S);
+	CHECK(reachability_life_row(&life, 0) && !reachability_life_row(&life, 1));
+	kept = *reachability_life_row(&life, 0);
+	CHECK_EQ(kept.life_s, 8);
+	reachability_life_stop(&life);
+	world.asked_cnt = 0;
+	life_begin();
+	kept.age_ns = 3600 * NS_PER_S;
+	reachability_life_take(&life, &kept, now_ns);
+	CHECK_EQ(reachability_life_keepalive_ns(&life) / NS_PER_S, 6);
+	run(4 * 3600 * NS_PER_S);
+	CHECK_EQ(world.asked_cnt, 0);
+	/* Six hours after it was measured it is measured anew, and holds until then. */
+	world.life_ns = 30 * NS_PER_S;
+	run(3600 * NS_PER_S);
+	while (!world.asked_cnt) {
+		CHECK_EQ(life.now->life_s, 8);
+		run(60 * NS_PER_S);
+	}
+	CHECK_EQ(life.now->life_s, 8);
+	run(200 * NS_PER_S);
+	CHECK_EQ(life.now->life_s, 20);
+	CHECK(!reachability_life_row(&life, 1));
+	reachability_life_stop(&life);
+}
+
+static void test_a_row_of_another_network_holds_nowhere_else(void)
+{
+	struct nat_life_row kept = {.life_s = 8};
+
+	begin(300);
+	kept.outside = addr_of("198.51.100.1:1");
+	kept.inside = addr_of("10.9.9.9:1");
+	reachability_life_take(&life, &kept, now_ns);
+	CHECK_EQ(reachability_life_keepalive_ns(&life), 0);
+	/* The same address inside, and another NAT: the first check says so. */
+	kept.inside = addr_of("192.168.1.2:1");
+	kept.outside = addr_of("198.51.100.99:1");
+	reachability_life_take(&life, &kept, now_ns);
+	CHECK_EQ(reachability_life_keepalive_ns(&life) / NS_PER_S, 6);
+	run(10 * NS_PER_S);
+	CHECK_EQ(reachability_life_keepalive_ns(&life), 0);
+	run(300 * NS_PER_S);
+	CHECK(life.now && life.now->life_s == 120);
+	reachability_life_stop(&life);
+}
+
+/* A store that was tampered with has one more. */
+static void test_one_row_more_than_there_are_places_is_taken_for_the_oldest(void)
+{
+	struct nat_life_row kept = {.life_s = 8};
+	unsigned cnt = 0;
+
+	begin(300);
+	for (unsigned i = 0; i < NAT_LIFE_NETWORKS + 1; i++) {
+		kept.outside = addr_of("198.51.100.1:1");
+		kept.outside.ip[3] = (uint8_t)(i + 1);
+		kept.inside = addr_of("192.168.1.2:1");
+		kept.age_ns = (100 - i) * NS_PER_S;
+		reachability_life_take(&life, &kept, now_ns);
+	}
+	while (reachability_life_row(&life, cnt))
+		CHECK(reachability_life_row(&life, cnt++)->outside.ip[3] != 1);
+	CHECK_EQ(cnt, NAT_LIFE_NETWORKS);
+	CHECK(life.now);
+	reachability_life_stop(&life);
+}
+
 int main(void)
 {
 	RUN(test_the_life_of_a_mapping_is_found_and_costs_little);
@@ -311,5 +450,10 @@ int main(void)
 	RUN(test_sessions_neither_hurry_nor_put_off_a_check);
 	RUN(test_a_helper_that_refuses_or_is_deaf_is_asked_each_minute);
 	RUN(test_datagrams_that_were_not_asked_for_change_nothing);
+	RUN(test_a_firewall_of_ipv6_is_measured_for_its_network);
+	RUN(test_a_neighbour_of_the_other_family_is_no_helper);
+	RUN(test_a_row_of_another_run_holds_at_once);
+	RUN(test_a_row_of_another_network_holds_nowhere_else);
+	RUN(test_one_row_more_than_there_are_places_is_taken_for_the_oldest);
 	return check_done();
 }

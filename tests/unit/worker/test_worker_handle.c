@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The credit for reports, and a worker that does not answer. */
+/* The credit for reports, a worker that does not answer, and an order to all. */
 #include "worker/worker_handle.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "quic/engine.h"
 #include "support/check.h"
 
 static void nothing(void *object, const void *bytes, size_t len)
@@ -61,6 +63,32 @@ static void test_a_worker_that_has_ended_needs_no_order(void)
 	CHECK(worker_handle_has_ended(&handle));
 	CHECK_EQ(handle.orders.lost_cnt, 0);
 	handle_remove(&handle);
+}
+
+/* The NAT of the network is that of all workers' sessions. An order that finds no room is given again. */
+static void test_the_keepalive_of_the_network_reaches_each_worker(void)
+{
+	struct workers *workers = calloc(1, sizeof(*workers) + 2 * sizeof(workers->handles[0]));
+
+	CHECK(workers);
+	workers->cnt = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(handle_make(&workers->handles[i]));
+		workers->handles[i].worker.quic = calloc(1, sizeof(struct quic_engine));
+	}
+	fill(&workers->handles[1].orders);
+	CHECK(!workers_spread_keepalive(workers, 7));
+	while (mailbox_run(&workers->handles[1].orders, (void *[]){&workers->handles[1]}))
+		;
+	CHECK(workers_spread_keepalive(workers, 7));
+	for (unsigned i = 0; i < 2; i++) {
+		while (mailbox_run(&workers->handles[i].orders, (void *[]){&workers->handles[i]}))
+			;
+		CHECK_EQ(workers->handles[i].worker.quic->nat_keepalive_ns, 7);
+		free(workers->handles[i].worker.quic);
+		handle_remove(&workers->handles[i]);
+	}
+	free(workers);
 }
 
 static struct report_credit credit;
@@ -177,5 +205,6 @@ int main(void)
 	RUN(test_what_home_has_read_is_credit_again);
 	RUN(test_a_worker_that_takes_no_orders_is_not_waited_for);
 	RUN(test_a_worker_that_has_ended_needs_no_order);
+	RUN(test_the_keepalive_of_the_network_reaches_each_worker);
 	return check_done();
 }

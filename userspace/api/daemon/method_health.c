@@ -69,6 +69,27 @@ static const char *reachability(struct varlink_blocks *blocks, const struct api 
 	return "no node has dialled it yet";
 }
 
+/* Of the networks where this node is. */
+static const char *mapping_life(struct varlink_blocks *blocks, const struct api *api,
+				uint64_t now_ns)
+{
+	const char *text = NULL;
+	struct reachability_life life;
+
+	for (unsigned i = 0; reachability_life_at(api->reachability, i, now_ns, &life); i++) {
+		const char *of = life.outside.family == ADDR_IPV6 ? "IPv6" : "IPv4";
+		char kept[32];
+
+		if (!life.is_present)
+			continue;
+		snprintf(kept, sizeof(kept), life.life_s ? "%u s" : "less than 5 s", life.life_s);
+		text = varlink_format(blocks, "%s%s%s: %s, measured %" PRIu64 " min ago",
+				      text ? text : "", text ? "; " : "", of, kept,
+				      (uint64_t)(life.age_ns / (60 * NS_PER_S)));
+	}
+	return text ? text : "not measured, or there is no NAT";
+}
+
 static unsigned dht_good_cnt(const struct api *api, uint64_t now_ns)
 {
 	struct dht_stats stats;
@@ -208,6 +229,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 		.healthy = !look.problems.cnt,
 		.problems = look.problems,
 		.reachability = reachability(blocks, api, figures),
+		.mapping_life = mapping_life(blocks, api, now_ns),
 		.dht = dht,
 		.proxy = api_proxy_text(blocks, api),
 		.xdp = xdp_text(blocks, api),

@@ -53,6 +53,44 @@ static void mappings_add(struct control_call *call, const struct api *api, uint6
 	}
 }
 
+/* The host of a NAT, or the network of IPv6 in which hosts change their addresses. */
+static const char *network_text(struct varlink_blocks *blocks, const struct addr *addr)
+{
+	const uint8_t *ip = addr->ip;
+
+	if (addr->family == ADDR_IPV4)
+		return varlink_format(blocks, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	return varlink_format(blocks, "%x:%x:%x:%x::/64", ip[0] << 8 | ip[1], ip[2] << 8 | ip[3],
+			      ip[4] << 8 | ip[5], ip[6] << 8 | ip[7]);
+}
+
+static void lives_add(struct control_call *call, const struct api *api, uint64_t now_ns,
+		      struct api_reachability *out)
+{
+	bool is_told = control_role_of(call) != CONTROL_VIEW;
+	struct varlink_blocks *blocks = control_blocks(call);
+	struct reachability_life life;
+
+	for (unsigned i = 0; reachability_life_at(api->reachability, i, now_ns, &life); i++) {
+		struct api_mapping_life row = {
+			.family = life.outside.family == ADDR_IPV6 ? "ipv6" : "ipv4",
+			.life_s = life.life_s,
+			.measured_s = api_uint(life.age_ns / NS_PER_S),
+			.present = life.is_present,
+		};
+
+		if (is_told)
+			row.network = network_text(blocks, &life.outside);
+		varlink_push(blocks, &out->mapping_lives, row);
+		if (life.is_present && (!out->has_nat_life_s || life.life_s < out->nat_life_s))
+			API_SET(out, nat_life_s, life.life_s);
+	}
+	if (out->has_nat_life_s)
+		API_SET(out, keepalive_s,
+			api_uint(reachability_keepalive_ns(api->reachability, ADDR_NONE) /
+				 NS_PER_S));
+}
+
 /* The findings name addresses of this node and of others, which a viewer does not see. */
 static const char *evidence_text(struct control_call *call, const struct reachability_view *view)
 {
@@ -71,7 +109,6 @@ void api_show_reachability(struct api *api, struct control_call *call,
 	struct api_show_reachability_out out = {.reachability = {0}};
 	struct varlink_blocks *blocks = control_blocks(call);
 	struct publish_state published;
-	unsigned life_s;
 
 	out.reachability = (struct api_reachability){
 		.state = reachability_word(view->kind),
@@ -85,11 +122,7 @@ void api_show_reachability(struct api *api, struct control_call *call,
 			out.reachability.address = api_addr(blocks, &view->addr);
 		observations_add(blocks, api, now_ns, &out.reachability.observations);
 	}
-	if (reachability_nat_life(api->reachability, &life_s)) {
-		API_SET(&out.reachability, nat_life_s, life_s);
-		API_SET(&out.reachability, keepalive_s,
-			api_uint(reachability_keepalive_ns(api->reachability) / NS_PER_S));
-	}
+	lives_add(call, api, now_ns, &out.reachability);
 	mappings_add(call, api, now_ns, &out.reachability.mappings);
 	locate_publish_state(api->locate->publish, &published);
 	if (published.err == 0 && locate_publish_has_place(api->locate->publish))

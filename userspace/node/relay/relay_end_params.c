@@ -138,9 +138,9 @@ static bool on_is_hidden(void *ctx)
 	return view->judged_ns && node->home->now_ns >= since_ns + UNKNOWN_NS;
 }
 
-static uint64_t on_keepalive(void *ctx)
+static uint64_t on_keepalive(void *ctx, enum addr_family family)
 {
-	return reachability_keepalive_ns(((const struct node *)ctx)->reachability);
+	return reachability_keepalive_ns(((const struct node *)ctx)->reachability, family);
 }
 
 /* The address record names them, and all else that says where this node is. */

@@ -96,9 +96,13 @@ static unsigned kept_fine(struct relay_end *end)
 	return cnt;
 }
 
-uint64_t relay_end_pause_ns(const struct relay_end *end, uint64_t pause_ns, uint64_t max_ns)
+uint64_t relay_end_pause_ns(const struct end_relay *relay, uint64_t pause_ns, uint64_t max_ns)
 {
-	uint64_t nat_ns = end->params.keepalive_ns ? end->params.keepalive_ns(end->params.ctx) : 0;
+	const struct relay_end_params *params = &relay->end->params;
+	enum addr_family family = relay->path.remote.family;
+	uint64_t nat_ns = params->keepalive_ns && family != ADDR_NONE
+				  ? params->keepalive_ns(params->ctx, family)
+				  : 0;
 
 	if (!nat_ns)
 		return pause_ns;

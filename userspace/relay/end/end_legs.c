@@ -114,15 +114,15 @@ bool relay_end_legs_are_doubted(const struct relay_end *end)
 	return cnt > 0;
 }
 
-static uint64_t kept_probe_ns(const struct relay_end *end)
+static uint64_t kept_probe_ns(const struct end_relay *relay)
 {
-	return relay_end_pause_ns(end, KEPT_PROBE_NS, KEPT_PROBE_NS);
+	return relay_end_pause_ns(relay, KEPT_PROBE_NS, KEPT_PROBE_NS);
 }
 
 static uint64_t flow_probe_ns(const struct end_flow *flow)
 {
 	if (flow->is_spare)
-		return kept_probe_ns(flow->end);
+		return kept_probe_ns(flow->relay);
 	return flow->end->now_ns < relay_end_flow_used_ns(flow) + IN_USE_NS ? PROBE_NS
 									    : IDLE_PROBE_NS;
 }
@@ -135,7 +135,7 @@ static void leg_needs(const struct end_relay *relay, bool *out_session, uint64_t
 	uint64_t every_ns;
 
 	*out_session = relay->is_kept;
-	*out_probe_ns = relay->is_kept ? kept_probe_ns(end) : 0;
+	*out_probe_ns = relay->is_kept ? kept_probe_ns(relay) : 0;
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		const struct end_flow *flow = &end->flows[i];
 
@@ -200,7 +200,7 @@ static void leg_probe(struct end_relay *relay, uint64_t every_ns)
 	uint64_t due_ns = relay_end_later(relay->heard_ns, relay->probed_ns) + every_ns;
 
 	/* That the relay is there says little of its flows. */
-	if (every_ns == kept_probe_ns(end))
+	if (every_ns == kept_probe_ns(relay))
 		due_ns = leg_turn_ns(relay, every_ns);
 	if (relay->is_doubted)
 		due_ns = relay->probed_ns + DOUBT_PROBE_NS;

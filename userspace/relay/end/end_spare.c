@@ -118,7 +118,7 @@ void relay_end_spare_turn(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 	uint64_t used_ns = flow->sent_ns > flow->warm_ns ? flow->sent_ns : flow->warm_ns;
-	uint64_t pause_ns = relay_end_pause_ns(end, WARM_NS, WARM_NS_MAX);
+	uint64_t pause_ns = relay_end_pause_ns(flow->relay, WARM_NS, WARM_NS_MAX);
 
 	if (end->now_ns >= flow->looked_ns + LOOK_NS) {
 		spare_look(flow);

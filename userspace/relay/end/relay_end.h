@@ -128,8 +128,8 @@ struct relay_end_params {
 	bool (*grant)(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant);
 	/* Others cannot write to this node first, as far as is known. May be NULL: they can. */
 	bool (*is_hidden)(void *ctx);
-	/* A flow through this node's NAT is to have a datagram so often; 0: not known. May be NULL. */
-	uint64_t (*keepalive_ns)(void *ctx);
+	/* A flow of family through this node's NAT is to have a datagram so often; 0: not known. May be NULL. */
+	uint64_t (*keepalive_ns)(void *ctx, enum addr_family family);
 	/* The session with key is sent a packet that has to be answered. May be NULL. */
 	void (*probe)(void *ctx, const uint8_t *key);
 	/* relay_end_kept says something else now. May be NULL. */

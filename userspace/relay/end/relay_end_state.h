@@ -268,8 +268,11 @@ void relay_end_spare_turn(struct end_flow *flow);
 void relay_end_spare_relabel(struct end_flow *flow);
 /* relay_end_spare_heard: data is what relay_end_ask of the peer sends. */
 bool relay_end_spare_heard(struct end_flow *flow, const uint8_t *data, size_t len);
-/* relay_end_pause_ns: pause_ns, or less where the NAT forgets sooner; more up to max_ns where it does not. */
-uint64_t relay_end_pause_ns(const struct relay_end *end, uint64_t pause_ns, uint64_t max_ns);
+/*
+ * relay_end_pause_ns: pause_ns, or less where the NAT on the way to relay forgets sooner; more up to max_ns where it
+ * does not.
+ */
+uint64_t relay_end_pause_ns(const struct end_relay *relay, uint64_t pause_ns, uint64_t max_ns);
 /* end_keep.c. vias_turn tells when others are kept than before. trust: RELAY_END_REFUSED, or 0 the most. */
 unsigned relay_end_trust(const struct relay_end *end, const uint8_t *relay, const uint8_t *by);
 void relay_end_keep_turn(struct relay_end *end);
