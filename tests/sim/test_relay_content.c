@@ -180,11 +180,51 @@ static void test_the_link_alone_names_the_relay(void)
 	sim_fini(&sim);
 }
 
+/*
+ * The holder dialled, through a flow of its own that has no grant. The asker's grant opens one of content, and
+ * the holder moves the same session there.
+ */
+static void test_a_session_on_the_peer_s_control_flow_moves_to_content(void)
+{
+	const struct blobs_get *got;
+
+	world_init(35);
+	grant_give(true);
+	world_start(true);
+	CHECK_EQ(sim_reach(holder, asker, false)->err, 0);
+	sim_run(&sim, 2 * NS_PER_S, NULL, NULL);
+	CHECK(!session_is_of_content(holder, asker));
+	CHECK(!session_is_of_content(asker, holder));
+	got = get(60 * NS_PER_S);
+	CHECK(got && got->state == BLOBS_GET_FINISHED);
+	CHECK(session_is_of_content(asker, holder));
+	CHECK(session_is_of_content(holder, asker));
+	CHECK(relay.forwarded_cnt > FILE_LEN / 1436);
+	sim_fini(&sim);
+}
+
+/* A grant of control alone opens nothing, and no flow is opened for each request that is refused. */
+static void test_without_a_grant_of_content_no_flow_is_opened_for_it(void)
+{
+	const struct blobs_get *got;
+
+	world_init(36);
+	grant_give(false);
+	world_start(true);
+	CHECK_EQ(sim_reach(holder, asker, false)->err, 0);
+	got = get(60 * NS_PER_S);
+	CHECK(got && got->state != BLOBS_GET_FINISHED);
+	CHECK(!session_is_of_content(holder, asker));
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	RUN(test_a_file_comes_through_a_flow_with_a_grant);
 	RUN(test_no_chunk_passes_without_a_grant_of_content);
 	RUN(test_a_relay_that_honours_no_grant_still_carries_control);
 	RUN(test_the_link_alone_names_the_relay);
+	RUN(test_a_session_on_the_peer_s_control_flow_moves_to_content);
+	RUN(test_without_a_grant_of_content_no_flow_is_opened_for_it);
 	return check_done();
 }

@@ -136,6 +136,11 @@ struct mesh_params {
 	 * peer is to be found. Asked again with growing pauses. May be NULL.
 	 */
 	void (*find_path)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	/*
+	 * A request of content was refused: its session with key goes by a relay's flow of control. May be
+	 * NULL.
+	 */
+	void (*on_barred)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/* Asks whether a program is at remote; mesh_knocked brings the answer, never inside. May be NULL. */
 	void (*port_probe)(void *ctx, const struct addr *remote);
 	/* Sends a STUN request to remote; mesh_stun_answered says that it was answered. May be NULL. */

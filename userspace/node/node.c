@@ -134,6 +134,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_failure = node_on_failure,
 		.choices = node_choices,
 		.find_path = node_find_path,
+		.on_barred = node_on_barred,
 		.port_probe = params->is_simulated ? NULL : node_port_probe,
 		.stun_ask = node_stun_ask,
 		.on_sample = node_on_sample,

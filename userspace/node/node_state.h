@@ -218,6 +218,7 @@ unsigned node_choose_relays(void *ctx, struct relay_end_place out[static RELAY_E
 WEFT_MUST_CHECK
 int node_open_relay_end(struct node *node, char *what);
 void node_close_relay_end(struct node *node);
+void node_on_barred(void *ctx, const uint8_t *key);
 
 /* reachability_params.c: reachability is opened and home's loop gives it datagrams; close: no more. */
 WEFT_MUST_CHECK

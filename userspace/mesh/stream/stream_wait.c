@@ -131,6 +131,10 @@ void mesh_stream_start(struct mesh_stream *stream, struct mesh_session *session)
 
 	wait_leave(stream);
 	if (mesh_session_bars(session, stream->wait.type)) {
+		const struct mesh_params *params = &stream->mesh->params;
+
+		if (params->on_barred)
+			params->on_barred(params->ctx, session->key);
 		wait_settle(stream, WEFT_EREFUSED, 0);
 		return;
 	}

@@ -209,6 +209,26 @@ static void on_relabelled(void *ctx, const struct addr *from, const struct addr 
 	quic_engine_relabel(((struct node *)ctx)->home->quic, from, to);
 }
 
+void node_on_barred(void *ctx, const uint8_t *key)
+{
+	struct node *node = ctx;
+
+	if (node->relay_end)
+		relay_end_want_content(node->relay_end, key, node->home->now_ns);
+}
+
+/* Of the end that did not dial nothing moves. */
+static void on_content(void *ctx, const uint8_t *peer, const struct addr *label)
+{
+	struct node *node = ctx;
+	struct mesh_path path;
+
+	if (mesh_neighbour_ops.path(node->home->mesh, peer, &path) &&
+	    addr_is_relayed_control(&path.remote))
+		(void)quic_engine_move(node->home->quic, &path.remote, label, label,
+				       node->home->now_ns);
+}
+
 static void on_path_back(void *ctx, const struct addr *label)
 {
 	struct node *node = ctx;
@@ -344,6 +364,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.move = on_move,
 		.spare = on_spare,
 		.relabelled = on_relabelled,
+		.content = on_content,
 		.path_back = on_path_back,
 		.used = on_used,
 		.on_event = on_event,

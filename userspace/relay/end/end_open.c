@@ -311,6 +311,7 @@ static void flow_turn(struct end_flow *flow)
 	struct relay_end *end = flow->end;
 
 	relay_end_spare_turn(flow);
+	relay_end_content_turn(flow);
 	if (end->now_ns >= flow->noted_ns + END_NOTE_NS)
 		relay_end_flow_note(flow);
 	if (flow->is_open && end->now_ns >= flow->expires_ns)
@@ -331,7 +332,8 @@ static void flow_turn(struct end_flow *flow)
 		flow->is_back = false;
 		return;
 	}
-	if (!flow->is_opener || flow->request || (!flow->out.cnt && !flow_is_missed(flow)))
+	if (!flow->is_opener || flow->request ||
+	    (!flow->out.cnt && !flow->is_wanted && !flow_is_missed(flow)))
 		return;
 	/* The request would hold the dial up that it waits for (leg_connect). */
 	if (!flow->relay->is_up && flow->relay->path.remote.transport == ADDR_TCP)

@@ -144,6 +144,11 @@ struct relay_end_params {
 	void (*spare)(void *ctx, const struct addr *remote, const struct addr *label);
 	/* A spare flow has another label, which packets come from next. May be NULL. At any time. */
 	void (*relabelled)(void *ctx, const struct addr *from, const struct addr *to);
+	/*
+	 * A flow of content is open to peer. Its session goes there, if it goes by one of control. May be
+	 * NULL.
+	 */
+	void (*content)(void *ctx, const uint8_t *peer, const struct addr *label);
 	/* Packets to a label arrive again, after a time in which the flow was lost. May be NULL. */
 	void (*path_back)(void *ctx, const struct addr *label);
 	/*
@@ -173,6 +178,11 @@ void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, ui
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
 /* relay_end_granted: grant may say something else now; relays that refused one are shown it again. */
 void relay_end_granted(struct relay_end *end);
+/*
+ * relay_end_want_content: a request of content to key was refused, as its session goes by a flow of control.
+ * Where this node has a grant of content, and the peer opened that flow, this node opens one.
+ */
+void relay_end_want_content(struct relay_end *end, const uint8_t *key, uint64_t now_ns);
 /* relay_end_kept: relays through which this node can be reached now; how many. */
 unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static PEER_VIAS_MAX]);
 /*

@@ -88,6 +88,10 @@ struct end_flow {
 	bool is_asked;	  /* the peer wants to hear of this node on the path in use */
 	bool has_shown;	  /* a grant, with request */
 	bool is_trial;	  /* request is again without the grant that was refused */
+	bool wants_content;  /* of control: a request of content was refused on it */
+	bool is_wanted;	     /* of content: it is opened though nothing waits to be sent */
+	unsigned offer_cnt;  /* of content: a session was offered it so often, */
+	uint64_t offered_ns; /* last then */
 	uint32_t instance;
 	struct addr addr;			      /* the label here */
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */
@@ -256,6 +260,8 @@ bool relay_end_legs_are_doubted(const struct relay_end *end);
 void relay_end_open_turn(struct relay_end *end);
 void relay_end_open_stop(struct end_flow *flow);
 void relay_end_say_closed(struct end_flow *flow);
+/* end_content.c */
+void relay_end_content_turn(struct end_flow *flow);
 /* relay_end_class_at: of a flow that is opened at relay now. */
 enum relay_class relay_end_class_at(const struct end_relay *relay);
 
