@@ -102,6 +102,12 @@ struct api {
 	void (*own_places)(void *ctx, struct peer_places *out_places);
 	void (*shares_changed)(void *ctx); /* which peers count as more than one */
 	void (*stop)(void *ctx);
+	/*
+	 * This node is a relay from now on as choice says; done(arg, err) once that is durable. 0,
+	 * -ENOMEM or of store_submit: then nothing has changed, and done is not called.
+	 */
+	int (*choose_relay)(void *ctx, enum relay_role_choice choice,
+			    void (*done)(void *arg, int err), void *arg);
 	int (*reload)(void *ctx, config_change_fn changed, void *arg,
 		      char message[static CONFIG_MESSAGE_CAP]);
 	bool is_stopping; /* set by the node */

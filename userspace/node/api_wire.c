@@ -94,6 +94,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.own_places = on_own_places,
 		.shares_changed = on_shares_changed,
 		.stop = on_stop,
+		.choose_relay = node_choose_relay,
 		.reload = on_reload,
 		.ctx = node,
 	};

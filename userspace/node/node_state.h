@@ -177,7 +177,13 @@ int node_open_relay_slots(struct node *node, char *what);
 WEFT_MUST_CHECK
 int node_open_relay_held(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
-/* relay_role_params.c: before the broker. turn: when relay_role.next_ns is over; save: at the end. */
+/*
+ * relay_role_params.c: before the broker. turn: when relay_role.next_ns is over; save: at the end.
+ * node_choose_relay: ctx is struct node; as choose_relay of api.h.
+ */
+WEFT_MUST_CHECK
+int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(void *arg, int err),
+		      void *arg);
 void node_open_relay_role(struct node *node);
 void node_turn_relay_role(struct node *node, uint64_t now_ns);
 void node_save_relay_role(struct node *node);

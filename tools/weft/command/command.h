@@ -174,7 +174,7 @@ void print_relayed(const struct invocation *inv, const struct api_relayed_reason
 /* parameters that take more than a word, statuses by the reply, */
 command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
 	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
-	fill_relay_grant_use, fill_relay_revoke, fill_seed_set, fill_seed_switch,
+	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_seed_set, fill_seed_switch,
 	fill_service_allow, fill_service_emit, fill_service_find, fill_share_final, fill_share_set,
 	fill_sub_add, fill_sub_set, fill_sub_sync, fill_xdp_attach;
 command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;

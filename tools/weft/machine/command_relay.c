@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft relay: connect, grant-use, revoke. */
+/* weft relay: connect, grant-use, on, off, reset, revoke. */
 #include <string.h>
 
 #include "command/command.h"
@@ -45,6 +45,15 @@ int fill_relay_revoke(const struct invocation *inv, void *in)
 					"a list begins with " RELAY_REVOKE_SCHEME);
 	revoke->list = text;
 	return status;
+}
+
+int fill_relay_role(const struct invocation *inv, void *in)
+{
+	struct api_set_relay_role_in *set = in;
+	const char *verb = inv->command->verb;
+
+	set->role = strcmp(verb, "reset") == 0 ? "configured" : verb;
+	return STATUS_OK;
 }
 
 int fill_relay_connect(const struct invocation *inv, void *in)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ShowRelayRole: whether this node is a relay, and through which relays others reach it. Where
+ * SetRelayRole: what a person chose. ShowRelayRole: whether this node is a relay, and through which relays others reach it. Where
  * relay.unknown leaves none, it says so, and ShowWhy says it of a peer.
  */
+#include <string.h>
+
+#include "api/durable_reply.h"
 #include "api/methods.h"
 #include "base/monotonic.h"
 #include "mesh/mesh.h"
@@ -114,4 +117,56 @@ void api_show_relay_role(struct api *api, struct control_call *call,
 		varlink_push(control_blocks(call), &out.kept, row);
 	}
 	api_reply(call, show_relay_role, .role = out);
+}
+
+/* --- a choice --- */
+
+#define ROLE "relay role"
+
+static int choice_read(const char *word, enum relay_role_choice *out_choice)
+{
+	static const char *const words[RELAY_ROLE_CHOICE_CNT] = {
+		[RELAY_ROLE_AS_CONFIGURED] = "configured",
+		[RELAY_ROLE_CHOSEN_OFF] = "off",
+		[RELAY_ROLE_CHOSEN_ON] = "on",
+	};
+
+	for (unsigned i = 0; i < RELAY_ROLE_CHOICE_CNT; i++) {
+		if (strcmp(word, words[i]) != 0)
+			continue;
+		*out_choice = (enum relay_role_choice)i;
+		return 0;
+	}
+	return WEFT_EMALFORMED;
+}
+
+void api_set_relay_role(struct api *api, struct control_call *call,
+			const struct api_set_relay_role_in *in, uint64_t now_ns)
+{
+	const struct api_set_relay_role_out out = {0};
+	struct api_durable_reply *waiting;
+	enum relay_role_choice choice;
+	int err;
+
+	(void)now_ns;
+	if (choice_read(in->role, &choice) < 0) {
+		control_fail(call, WEFT_EMALFORMED, in->role, "not a role",
+			     "it is on, off or configured");
+		return;
+	}
+	if (!api->relay_broker) {
+		control_fail(call, WEFT_EREFUSED, ROLE,
+			     "relay.enabled is no, and only a start makes the tables of a relay",
+			     "set relay.enabled = yes in weft.conf and start weftd again");
+		return;
+	}
+	waiting = api_durable_reply_new(call, ROLE, "choose again",
+					api_set_relay_role_out_write(&out));
+	if (!waiting)
+		return;
+	err = api->choose_relay(api->ctx, choice, api_durable_reply_send, waiting);
+	if (err < 0) {
+		api_durable_reply_cancel(waiting);
+		control_fail(call, err, ROLE, weft_err_text(err), "try again");
+	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether this node is a relay now, and all that follows from it (relay/role/relay_role.h). Home. */
+#include <errno.h>
 #include <string.h>
 
 #include "api/events/events.h"
@@ -10,6 +11,7 @@
 #include "relay/broker/relay_broker.h"
 #include "store/store.h"
 
+#define CHOICE_KEY    "relay-choice" /* one byte, of enum relay_role_choice */
 #define OWN_KEY	      "contribution"
 #define OWN_LEN	      (CONTRIBUTION_NUMBER_CNT * sizeof(uint64_t))
 #define SAVE_EVERY_NS (600 * NS_PER_S)
@@ -61,6 +63,26 @@ void node_save_relay_role(struct node *node)
 		store_batch_free(batch);
 }
 
+static void choice_load(struct node *node)
+{
+	struct store_snapshot *snapshot;
+	const void *value;
+	uint8_t choice = RELAY_ROLE_AS_CONFIGURED;
+	size_t len;
+
+	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
+		return;
+	if (store_get(snapshot, STORE_META, store_key(CHOICE_KEY, strlen(CHOICE_KEY)), &value,
+		      &len) == 0 &&
+	    len == 1)
+		choice = *(const uint8_t *)value;
+	store_snapshot_close(snapshot);
+	/* Without the tables of a relay it waits for a start that makes them. */
+	if (choice > RELAY_ROLE_AS_CONFIGURED && choice < RELAY_ROLE_CHOICE_CNT &&
+	    node->config->relay.is_on)
+		relay_role_choose(&node->relay_role, choice, node->home->now_ns);
+}
+
 void node_open_relay_role(struct node *node)
 {
 	const struct relay_config *config = &node->config->relay;
@@ -71,6 +93,7 @@ void node_open_relay_role(struct node *node)
 	relay_role_init(&node->relay_role, rule, node->home->now_ns);
 	node->role_saved_ns = node->home->now_ns;
 	own_load(node);
+	choice_load(node);
 }
 
 /* Peers hear it in HELLO, others by its announcement. Flows that are open stay. */
@@ -83,6 +106,28 @@ static void role_apply(struct node *node, uint64_t now_ns)
 	if (node->fabric)
 		node_fabric_offer_relay(node->fabric, now_ns);
 	api_tell_relay_role(node->api, &node->relay_role);
+}
+
+int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(void *arg, int err),
+		      void *arg)
+{
+	struct node *node = ctx;
+	struct store_batch *batch = node->store ? store_batch_new(node->store) : NULL;
+	uint8_t byte = (uint8_t)choice;
+	int err = -ENOMEM;
+
+	if (batch) {
+		store_batch_put(batch, STORE_META, store_key(CHOICE_KEY, strlen(CHOICE_KEY)), &byte,
+				1);
+		err = store_submit(node->store, batch, done, arg);
+	}
+	if (err < 0) {
+		store_batch_free(batch);
+		return err;
+	}
+	if (relay_role_choose(&node->relay_role, choice, node->home->now_ns))
+		role_apply(node, node->home->now_ns);
+	return 0;
 }
 
 void node_turn_relay_role(struct node *node, uint64_t now_ns)

@@ -14,22 +14,56 @@ const char *relay_role_word(enum relay_role_why why)
 			"its contribution has not come to 10 points since it was started",
 		[RELAY_ROLE_ENOUGH] = "its contribution came to 10 points, and is not below 2",
 		[RELAY_ROLE_IDLE] = "its contribution fell below 2 points",
+		[RELAY_ROLE_BY_OFF] = "weft relay off; weft relay reset takes that back",
+		[RELAY_ROLE_BY_ON] = "weft relay on; weft relay reset takes that back",
 	};
 
 	return words[why];
 }
 
+static void rule_apply(struct relay_role *role, enum relay_role_rule rule)
+{
+	role->rule = rule;
+	if (rule != RELAY_ROLE_EARNED)
+		role->is_relay = rule == RELAY_ROLE_ALWAYS;
+	role->why = rule == RELAY_ROLE_ALWAYS  ? RELAY_ROLE_IS_ON
+		    : rule == RELAY_ROLE_NEVER ? RELAY_ROLE_IS_OFF
+		    : role->is_relay	       ? RELAY_ROLE_ENOUGH
+					       : RELAY_ROLE_HIDDEN;
+}
+
 void relay_role_init(struct relay_role *role, enum relay_role_rule rule, uint64_t now_ns)
 {
 	*role = (struct relay_role){
-		.rule = rule,
-		.why = rule == RELAY_ROLE_ALWAYS   ? RELAY_ROLE_IS_ON
-		       : rule == RELAY_ROLE_EARNED ? RELAY_ROLE_HIDDEN
-						   : RELAY_ROLE_IS_OFF,
-		.is_relay = rule == RELAY_ROLE_ALWAYS,
+		.configured = rule,
 		.since_ns = now_ns,
 		.next_ns = now_ns + RELAY_ROLE_EVERY_NS,
 	};
+	rule_apply(role, rule);
+}
+
+static void count_change(struct relay_role *role, bool was_relay, uint64_t now_ns)
+{
+	role->since_ns = now_ns;
+	role->stats.taken_cnt += role->is_relay;
+	role->stats.left_cnt += was_relay;
+}
+
+bool relay_role_choose(struct relay_role *role, enum relay_role_choice choice, uint64_t now_ns)
+{
+	bool was_relay = role->is_relay;
+
+	rule_apply(role, choice == RELAY_ROLE_CHOSEN_ON	   ? RELAY_ROLE_ALWAYS
+			 : choice == RELAY_ROLE_CHOSEN_OFF ? RELAY_ROLE_NEVER
+							   : role->configured);
+	if (choice == RELAY_ROLE_AS_CONFIGURED)
+		role->next_ns = now_ns;
+	else
+		role->why = choice == RELAY_ROLE_CHOSEN_ON ? RELAY_ROLE_BY_ON : RELAY_ROLE_BY_OFF;
+	if (role->is_relay == was_relay)
+		return false;
+	count_change(role, was_relay, now_ns);
+	return true;
 }
 
 static void own_note(struct contribution *own, const struct relay_role_work *work, uint64_t wall_s)
@@ -65,9 +99,7 @@ bool relay_role_judge(struct relay_role *role, const struct relay_role_work *wor
 	role->is_relay = role->why == RELAY_ROLE_ENOUGH;
 	if (role->is_relay == was_relay)
 		return false;
-	role->since_ns = now_ns;
-	role->stats.taken_cnt += role->is_relay;
-	role->stats.left_cnt += was_relay;
+	count_change(role, was_relay, now_ns);
 	return true;
 }
 

@@ -13,6 +13,8 @@
  * each minute. A node that others can dial takes the role at 10 points of its own contribution, and
  * leaves it below 2. Between them it stays what it is. It leaves at once when others cannot dial it.
  *
+ * A person may choose instead of the configuration, until the choice is taken back.
+ *
  * Home worker; pure. Zeroed and initialised by relay_role_init.
  */
 #define RELAY_ROLE_TAKE	    (10 * CONTRIBUTION_POINT)
@@ -25,6 +27,14 @@ enum relay_role_rule {
 	RELAY_ROLE_EARNED, /* by contribution */
 };
 
+/* What a person chose; of it the numbers are stored. */
+enum relay_role_choice {
+	RELAY_ROLE_AS_CONFIGURED,
+	RELAY_ROLE_CHOSEN_OFF,
+	RELAY_ROLE_CHOSEN_ON,
+	RELAY_ROLE_CHOICE_CNT,
+};
+
 enum relay_role_why {
 	RELAY_ROLE_IS_OFF,
 	RELAY_ROLE_IS_ON,
@@ -32,6 +42,8 @@ enum relay_role_why {
 	RELAY_ROLE_LITTLE, /* it has not had 10 points since it was started, or left the role */
 	RELAY_ROLE_ENOUGH, /* it had, and has 2 still */
 	RELAY_ROLE_IDLE,   /* it left the role below 2 points */
+	RELAY_ROLE_BY_OFF, /* a person chose so */
+	RELAY_ROLE_BY_ON,
 	RELAY_ROLE_WHY_CNT,
 };
 /* relay_role_word: a sentence for people. */
@@ -43,7 +55,8 @@ struct relay_role_stats {
 };
 
 struct relay_role {
-	enum relay_role_rule rule;
+	enum relay_role_rule rule;	 /* in force */
+	enum relay_role_rule configured; /* in force without a choice */
 	enum relay_role_why why;
 	bool is_relay;
 	uint64_t since_ns; /* it is, or is not */
@@ -53,6 +66,8 @@ struct relay_role {
 };
 
 void relay_role_init(struct relay_role *role, enum relay_role_rule rule, uint64_t now_ns);
+/* relay_role_choose: true: this node is a relay from now on, or no more. Earned, judge it at once. */
+bool relay_role_choose(struct relay_role *role, enum relay_role_choice choice, uint64_t now_ns);
 /* What this node did for others in the time since the last judgement. */
 struct relay_role_work {
 	uint64_t served_cnt, failed_cnt; /* requests of peers */

@@ -142,6 +142,44 @@ static void test_the_bounds_are_ten_and_two(void)
 	CHECK(!role.is_relay);
 }
 
+static void test_a_choice_stands_above_the_rule_until_it_is_taken_back(void)
+{
+	for (unsigned rule = RELAY_ROLE_NEVER; rule <= RELAY_ROLE_EARNED; rule++) {
+		bool was_relay = rule == RELAY_ROLE_ALWAYS;
+		struct relay_role_stats stats;
+
+		begin((enum relay_role_rule)rule);
+		CHECK_EQ(relay_role_choose(&role, RELAY_ROLE_CHOSEN_ON, now_ns), !was_relay);
+		CHECK(role.is_relay && role.why == RELAY_ROLE_BY_ON);
+		CHECK(!relay_role_choose(&role, RELAY_ROLE_CHOSEN_ON, now_ns));
+		(void)minute(0);
+		CHECK(role.is_relay);
+		CHECK(relay_role_choose(&role, RELAY_ROLE_CHOSEN_OFF, now_ns));
+		CHECK(!role.is_relay && role.why == RELAY_ROLE_BY_OFF);
+		CHECK_EQ(role.since_ns, now_ns);
+		(void)minute(0);
+		CHECK(!role.is_relay);
+		CHECK_EQ(relay_role_choose(&role, RELAY_ROLE_AS_CONFIGURED, now_ns), was_relay);
+		CHECK_EQ(role.is_relay, was_relay);
+		CHECK_EQ(role.rule, rule);
+		CHECK_EQ(role.next_ns, now_ns);
+		relay_role_stats(&role, &stats);
+		CHECK_EQ(stats.taken_cnt, 1);
+		CHECK_EQ(stats.left_cnt, 1);
+	}
+}
+
+static void test_a_choice_taken_back_leaves_an_earned_role_to_the_next_judgement(void)
+{
+	begin(RELAY_ROLE_EARNED);
+	CHECK(relay_role_choose(&role, RELAY_ROLE_CHOSEN_ON, now_ns));
+	CHECK(!relay_role_choose(&role, RELAY_ROLE_AS_CONFIGURED, now_ns));
+	CHECK(role.is_relay);
+	CHECK(relay_role_judge(&role, &(struct relay_role_work){.can_be_dialled = true}, wall_s,
+			       now_ns));
+	CHECK(!role.is_relay);
+}
+
 static void test_a_node_that_others_cannot_dial_is_no_relay(void)
 {
 	struct relay_role_stats stats;
@@ -186,6 +224,8 @@ int main(void)
 	RUN(test_an_idle_relay_leaves_after_the_reckoned_hours);
 	RUN(test_between_two_and_ten_nothing_changes);
 	RUN(test_the_bounds_are_ten_and_two);
+	RUN(test_a_choice_stands_above_the_rule_until_it_is_taken_back);
+	RUN(test_a_choice_taken_back_leaves_an_earned_role_to_the_next_judgement);
 	RUN(test_a_node_that_others_cannot_dial_is_no_relay);
 	RUN(test_what_the_configuration_says_is_not_judged);
 	return check_done();
