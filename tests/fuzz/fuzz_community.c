@@ -22,7 +22,8 @@ static void check_records(const uint8_t *data, size_t len)
 	if (community_token_parse(data, len, &token) == 0)
 		weft_assert(token.expires_s - token.issued_s <= COMMUNITY_TOKEN_LIFE_S_MAX);
 	if (community_member_parse(data, len, &member) == 0) {
-		weft_assert(member.addr_cnt <= PEER_ADDRS_MAX);
+		weft_assert(member.places.via_cnt <= PEER_VIAS_MAX);
+		weft_assert(member.places.addr_cnt <= PEER_ADDRS_MAX);
 		weft_assert(member.token_len <= COMMUNITY_TOKEN_LEN_MAX);
 		weft_assert(!community_member_is_newer(&member, &member));
 	}

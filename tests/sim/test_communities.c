@@ -112,7 +112,7 @@ static void test_names_are_unlike_each_other_and_plain(void)
 
 static void test_a_member_that_joins_by_a_link_is_seen_both_ways(void)
 {
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct all_know want = {3};
 	struct mesh_peer peer;
 	struct link link;
@@ -131,7 +131,7 @@ static void test_a_member_that_joins_by_a_link_is_seen_both_ways(void)
 	 * unverified.
 	 */
 	CHECK_EQ(community_peer(lab.nodes[1].communities, id, node_key_public(lab.nodes[2].key),
-				&peer, addrs),
+				&peer, &places),
 		 0);
 	CHECK(peer.addr_cnt > 0);
 	CHECK_EQ(peer.told_cnt, peer.addr_cnt);

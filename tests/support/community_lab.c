@@ -125,8 +125,10 @@ void community_lab_start(struct community_lab_node *node)
 	node->mesh->next_ns = node_next_ns;
 	node->mesh->ctx = node;
 	if (!node->mesh->is_deaf)
-		communities_set_addresses(node->communities, &node->mesh->addr, 1,
-					  lab->mesh.now_ns);
+		communities_set_places(
+			node->communities,
+			&(struct peer_places){.addrs = {node->mesh->addr}, .addr_cnt = 1},
+			lab->mesh.now_ns);
 }
 
 static void node_end(struct community_lab_node *node, bool is_killed)

@@ -168,6 +168,20 @@ bool peer_places_equal(const struct peer_places *a, const struct peer_places *b)
 	return peer_vias_equal(a->vias, a->via_cnt, b->vias, b->via_cnt);
 }
 
+bool peer_places_hold(const struct peer_places *said, const struct peer_places *now)
+{
+	if (said->addr_cnt != now->addr_cnt)
+		return false;
+	for (unsigned i = 0; i < now->addr_cnt; i++)
+		if (!addr_equal(&said->addrs[i], &now->addrs[i]))
+			return false;
+	for (unsigned i = 0; i < said->via_cnt; i++)
+		for (unsigned k = 0; k < now->via_cnt; k++)
+			if (peer_vias_equal(&said->vias[i], 1, &now->vias[k], 1))
+				return true;
+	return !said->via_cnt && !now->via_cnt;
+}
+
 /* Flows are by key and over QUIC: an address of another kind, or without one, is stepped over. */
 static void via_take(struct peer_places *places, const struct peer_addr *addr)
 {

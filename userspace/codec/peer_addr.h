@@ -63,6 +63,11 @@ struct peer_places {
 	unsigned addr_cnt, via_cnt;
 };
 bool peer_places_equal(const struct peer_places *a, const struct peer_places *b);
+/*
+ * peer_places_hold: a record that names said is good enough where now is true. The addresses are the
+ * same, and one of its relays is one still, or there is none in either.
+ */
+bool peer_places_hold(const struct peer_places *said, const struct peer_places *now);
 
 /* peer_addr_read: errors are sticky in r. */
 void peer_addr_read(struct cbor_reader *r, struct peer_addr *out_addr);

@@ -411,21 +411,14 @@ void communities_configure(struct communities *all, const struct community_confi
 
 /* --- what happens around --- */
 
-void communities_set_addresses(struct communities *all, const struct addr *addrs, unsigned cnt,
-			       uint64_t now_ns)
+void communities_set_places(struct communities *all, const struct peer_places *places,
+			    uint64_t now_ns)
 {
 	struct community *community = NULL;
-	unsigned same_cnt = 0;
 
-	if (cnt > PEER_ADDRS_MAX)
-		cnt = PEER_ADDRS_MAX;
-	while (same_cnt < cnt && same_cnt < all->addr_cnt &&
-	       addr_equal(&all->addrs[same_cnt], &addrs[same_cnt]))
-		same_cnt++;
-	if (same_cnt == cnt && cnt == all->addr_cnt)
+	if (peer_places_hold(&all->places, places))
 		return;
-	memcpy(all->addrs, addrs, cnt * sizeof(*addrs));
-	all->addr_cnt = cnt;
+	all->places = *places;
 	while ((community = community_next(all, community)))
 		community_announce_renew(community, 0, now_ns);
 }
@@ -434,17 +427,17 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 			 bool is_up, uint64_t now_ns)
 {
 	struct community *community = NULL;
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
 	while (is_up && (community = community_next(all, community))) {
-		if (community_peer(all, community->roster.id, key, &peer, addrs) < 0)
+		if (community_peer(all, community->roster.id, key, &peer, &places) < 0)
 			continue;
 		/* It may not know this node yet, and then gives it nothing. */
 		community_revocations_show(community, &peer, now_ns);
 		/* A member without an address can be asked now. */
 		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX) {
-			community_partners_told(community, key, addrs, peer.addr_cnt);
+			community_partners_told(community, key, &places);
 			community_sync_start(community, now_ns);
 		}
 	}

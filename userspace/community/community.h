@@ -99,9 +99,9 @@ void communities_configure(struct communities *communities, const struct communi
 /* communities_turn goes on with what jobs and store ended; communities_is_due: at once. */
 void communities_turn(struct communities *communities, uint64_t now_ns);
 bool communities_is_due(const struct communities *communities);
-/* Where this node is dialled; a session came or went. */
-void communities_set_addresses(struct communities *communities, const struct addr *addrs,
-			       unsigned cnt, uint64_t now_ns);
+/* Where this node is reached, relays included; a session came or went. */
+void communities_set_places(struct communities *communities, const struct peer_places *places,
+			    uint64_t now_ns);
 void communities_session(struct communities *communities, const uint8_t key[static MESH_KEY_LEN],
 			 bool is_up, uint64_t now_ns);
 
@@ -261,11 +261,11 @@ int community_search(struct communities *communities, const uint8_t id[static CO
 WEFT_MUST_CHECK
 int community_ask_shares(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
 			 const struct community_question *question, uint64_t now_ns);
-/* community_peer: where the member of key can be asked. 0 or WEFT_EABSENT; addrs has PEER_ADDRS_MAX. */
+/* community_peer: where the member of key can be asked; out_peer borrows places. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int community_peer(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
 		   const uint8_t key[static COMMUNITY_KEY_LEN], struct mesh_peer *out_peer,
-		   struct addr addrs[static PEER_ADDRS_MAX]);
+		   struct peer_places *places);
 
 /*
  * Members that may have what was bound: its announcer, partners, and some others.

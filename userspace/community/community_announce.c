@@ -160,8 +160,7 @@ static void put_hint(struct community *community, uint64_t now_ns)
 	size_t name_len;
 
 	memcpy(hint.id, community->roster.id, sizeof(hint.id));
-	memcpy(hint.addrs, all->addrs, sizeof(hint.addrs));
-	hint.addr_cnt = all->addr_cnt;
+	hint.places = all->places;
 	samples_take(community, &sampling);
 	for (unsigned i = 0; i < sampling.cnt; i++)
 		hint.samples[i] = sampling.keys[i];
@@ -201,11 +200,10 @@ static void sign_member(struct community *community, uint64_t now_ns)
 	struct community_member member = {.seq = seq_next(community),
 					  .is_joined = community->phase == COMMUNITY_IN,
 					  .time_s = community_wall_s(all),
-					  .addr_cnt = all->addr_cnt};
+					  .places = all->places};
 	struct writer w = writer_of(community->own_bytes, COMMUNITY_MEMBER_LEN_MAX);
 
 	memcpy(member.id, community->roster.id, sizeof(member.id));
-	memcpy(member.addrs, all->addrs, sizeof(member.addrs));
 	if (community->token_len) {
 		member.token = community->token;
 		member.token_len = community->token_len;

@@ -387,12 +387,12 @@ int community_link(const struct communities *all, const uint8_t id[static COMMUN
 
 	if (!community)
 		return WEFT_EABSENT;
-	*out_link = (struct link){.kind = LINK_COMMUNITY, .node_cnt = all->addr_cnt > 0};
+	*out_link = (struct link){.kind = LINK_COMMUNITY,
+				  .node_cnt = all->places.addr_cnt > 0 || all->places.via_cnt > 0};
 	memcpy(out_link->public_key, community->key, sizeof(out_link->public_key));
 	memcpy(out_link->community_id, id, sizeof(out_link->community_id));
 	memcpy(out_link->nodes[0].key, all->own_key, sizeof(out_link->nodes[0].key));
-	out_link->nodes[0].places.addr_cnt = all->addr_cnt;
-	memcpy(out_link->nodes[0].places.addrs, all->addrs, sizeof(all->addrs));
+	out_link->nodes[0].places = all->places;
 	return 0;
 }
 

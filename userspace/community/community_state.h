@@ -26,8 +26,7 @@
 
 struct community_seed {
 	uint8_t key[COMMUNITY_KEY_LEN];
-	struct addr addrs[PEER_ADDRS_MAX];
-	unsigned addr_cnt;
+	struct peer_places places;
 	unsigned failed_cnt;
 	bool is_told; /* by unknown peers, not by a link: not kept over a restart */
 };
@@ -153,8 +152,7 @@ struct communities {
 	struct heap *answers;
 	struct list_node lent; /* of them, to the mesh */
 	uint8_t cursor_key[COMMUNITY_CURSOR_KEY_LEN];
-	struct addr addrs[PEER_ADDRS_MAX];
-	unsigned addr_cnt;
+	struct peer_places places;
 	struct sync_run *runs;
 	struct revocations_ask *revocations_asks;
 	uint64_t show_refused_cnt;
@@ -230,13 +228,13 @@ void community_partners_stop(struct community *community);
 /* partners_{named,told}: the node of key may be a member, by a link or by word of unknown peers. */
 void community_partners_named(struct community *community, const struct link_node *node);
 void community_partners_told(struct community *community, const uint8_t *key,
-			     const struct addr *addrs, unsigned addr_cnt);
+			     const struct peer_places *places);
 /*
- * community_partners_next: the member to ask now; out_peer's addresses lie in addrs. False: there
+ * community_partners_next: the member to ask now; out_peer borrows places. False: there
  * is none.
  */
 bool community_partners_next(struct community *community, struct mesh_peer *out_peer,
-			     struct addr addrs[static PEER_ADDRS_MAX]);
+			     struct peer_places *places);
 struct community_partner *community_partners_partner(struct community *community,
 						     const uint8_t *key);
 /* community_partners_answered, community_partners_failed: what came of asking; is_final: it will not have us. */

@@ -36,7 +36,7 @@ static void seeds_write(struct writer *w, const struct community *community)
 			continue;
 		cbor_write_array(w, 2);
 		cbor_write_bytes(w, community->seeds[i].key, COMMUNITY_KEY_LEN);
-		peer_addrs_write(w, community->seeds[i].addrs, community->seeds[i].addr_cnt);
+		peer_places_write(w, &community->seeds[i].places);
 	}
 }
 
@@ -107,7 +107,7 @@ static void seeds_read(struct cbor_reader *r, struct community *community)
 			cbor_fail(r);
 		cbor_read_fixed(r, seed->key, sizeof(seed->key));
 		(void)cbor_next(r);
-		seed->addr_cnt = peer_addrs_read(r, seed->addrs);
+		peer_places_read(r, &seed->places);
 		(void)cbor_next(r);
 	}
 }

@@ -39,7 +39,6 @@ static int find(void *ctx, const struct swarm_find *asked, uint64_t now_ns, void
 	struct member_finder *finder = ctx;
 	struct member_find *find = finder->finds;
 	struct link_node keepers[COMMUNITY_KEEPERS_MAX];
-	struct mesh_peer peer = {0};
 	unsigned cnt;
 
 	if (asked->kind != FINDER_MANIFEST)
@@ -50,9 +49,9 @@ static int find(void *ctx, const struct swarm_find *asked, uint64_t now_ns, void
 		return WEFT_EFULL;
 	cnt = community_keepers_of_manifest(finder->communities, asked->id, keepers);
 	for (unsigned i = 0; i < cnt; i++) {
-		memcpy(peer.key, keepers[i].key, sizeof(peer.key));
-		peer.addrs = keepers[i].places.addrs;
-		peer.addr_cnt = peer.told_cnt = keepers[i].places.addr_cnt;
+		struct mesh_peer peer = mesh_peer_at(keepers[i].key, &keepers[i].places);
+
+		peer.told_cnt = peer.addr_cnt;
 		asked->found(asked->arg, &peer);
 	}
 	find->asked = *asked;

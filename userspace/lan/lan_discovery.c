@@ -392,6 +392,10 @@ void lan_discovery_turn(struct lan_discovery *part, uint64_t now_ns)
 		return;
 	if (part->has_finds)
 		finds_end(part, now_ns);
+	/* A node that becomes a relay, or is one no more, is announced so at once. */
+	if (part->lan)
+		lan_set_self(part->lan, part->params.port, part->params.caps(part->params.ctx),
+			     now_ns);
 	if (part->lan && now_ns >= lan_next_ns(part->lan))
 		lan_expire(part->lan, now_ns);
 	lan_proof_expire(part->proof, now_ns);

@@ -75,16 +75,19 @@ static void lot_take(struct community_lab_node *node, unsigned *taken_cnt)
 static size_t member_make(unsigned number, uint8_t out[static COMMUNITY_MEMBER_LEN_MAX])
 {
 	const uint8_t seed[NODE_KEY_SEED_LEN] = {0xab, (uint8_t)number, (uint8_t)(number >> 8)};
-	struct community_member member = {
-		.seq = 1, .is_joined = true, .time_s = community_lab_wall_s(&lab), .addr_cnt = 1};
+	struct community_member member = {.seq = 1,
+					  .is_joined = true,
+					  .time_s = community_lab_wall_s(&lab),
+					  .places.addr_cnt = 1};
 	struct writer w = writer_of(out, COMMUNITY_MEMBER_LEN_MAX);
 	struct node_key *key;
 
 	if (node_key_from_seed(seed, &key) < 0)
 		abort();
-	member.addrs[0] = (struct addr){.family = ADDR_IPV4,
-					.ip = {10, (uint8_t)(number >> 8), (uint8_t)number, 1},
-					.port = 7000};
+	member.places.addrs[0] =
+		(struct addr){.family = ADDR_IPV4,
+			      .ip = {10, (uint8_t)(number >> 8), (uint8_t)number, 1},
+			      .port = 7000};
 	memcpy(member.id, id, sizeof(member.id));
 	community_member_write(&w, key, &member);
 	if (number < ANNOUNCERS)

@@ -202,7 +202,7 @@ static void make_member(struct writer *w)
 
 	make_token(&t);
 	community_key_id(member.id);
-	member.addr_cnt = addrs_fill(member.addrs);
+	member.places.addr_cnt = addrs_fill(member.places.addrs);
 	member.token_len = writer_len(&t);
 	community_member_write(w, other_key, &member);
 }
@@ -241,7 +241,7 @@ static void make_hint(struct writer *w)
 	struct community_hint hint = {.seq = 5, .time_s = TIME_S, .sample_cnt = 1};
 
 	community_key_id(hint.id);
-	hint.addr_cnt = addrs_fill(hint.addrs);
+	hint.places.addr_cnt = addrs_fill(hint.places.addrs);
 	hint.samples[0] = node_key_public(other_key);
 	community_hint_write(w, other_key, &hint);
 }

@@ -126,8 +126,9 @@ static void collect_member(void *arg, const struct community_member *member)
 		.self = memcmp(member->key, to->api->own_key, MESH_KEY_LEN) == 0,
 	};
 
-	for (unsigned i = 0; i < member->addr_cnt && control_role_of(to->call) != CONTROL_VIEW; i++)
-		varlink_push(blocks, &row.addresses, api_addr(blocks, &member->addrs[i]));
+	for (unsigned i = 0;
+	     i < member->places.addr_cnt && control_role_of(to->call) != CONTROL_VIEW; i++)
+		varlink_push(blocks, &row.addresses, api_addr(blocks, &member->places.addrs[i]));
 	varlink_push(blocks, &to->members, row);
 }
 
@@ -216,7 +217,7 @@ static void question_done(void *arg, int err, const struct community_page *page,
 
 /* The member of name, unless it is NULL; false: call was failed. */
 static bool peer_read(const struct asking *asking, const char *name, struct mesh_peer *peer,
-		      struct addr addrs[static PEER_ADDRS_MAX])
+		      struct peer_places *places)
 {
 	uint8_t key[MESH_KEY_LEN];
 
@@ -224,7 +225,7 @@ static bool peer_read(const struct asking *asking, const char *name, struct mesh
 		return true;
 	if (!api_node_id_read(asking->api, asking->call, name, key))
 		return false;
-	if (community_peer(asking->communities, asking->id, key, peer, addrs) == 0)
+	if (community_peer(asking->communities, asking->id, key, peer, places) == 0)
 		return true;
 	control_fail(asking->call, WEFT_EABSENT, name, "it is no member as far as is known here",
 		     "weft community members lists the members");
@@ -273,13 +274,13 @@ void api_list_community_shares(struct api *api, struct control_call *call,
 {
 	struct asking asking = {.api = api, .call = call};
 	struct collecting collecting = {.api = api, .call = call};
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct community_listing listing;
 	struct mesh_peer peer;
 	int err;
 
 	if (!asking_read(&asking, in->name, in->cursor, in->limit) ||
-	    !peer_read(&asking, in->node_id, &peer, addrs))
+	    !peer_read(&asking, in->node_id, &peer, &places))
 		return;
 	if (in->node_id) {
 		question_begin(&asking, community_ask_shares, NULL, &peer, now_ns);
@@ -299,11 +300,11 @@ void api_search_community(struct api *api, struct control_call *call,
 			  const struct api_search_community_in *in, uint64_t now_ns)
 {
 	struct asking asking = {.api = api, .call = call};
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
 	if (asking_read(&asking, in->name, in->cursor, in->limit) &&
-	    peer_read(&asking, in->node_id, &peer, addrs))
+	    peer_read(&asking, in->node_id, &peer, &places))
 		question_begin(&asking, community_search, in->words, in->node_id ? &peer : NULL,
 			       now_ns);
 }

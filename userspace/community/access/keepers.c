@@ -37,8 +37,7 @@ static bool keeper_add(struct keepers *keepers, const uint8_t *key)
 		if (memcmp(keepers->out[i].key, key, COMMUNITY_KEY_LEN) == 0)
 			return false;
 	memcpy(keeper->key, key, sizeof(keeper->key));
-	keeper->places.addr_cnt = member.addr_cnt;
-	memcpy(keeper->places.addrs, member.addrs, member.addr_cnt * sizeof(member.addrs[0]));
+	keeper->places = member.places;
 	keepers->cnt++;
 	return true;
 }

@@ -352,10 +352,10 @@ void community_revocations_show(struct community *community, const struct mesh_p
 void community_revocations_show_key(struct community *community,
 				    const uint8_t key[static COMMUNITY_KEY_LEN], uint64_t now_ns)
 {
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
-	if (community_peer(community->all, community->roster.id, key, &peer, addrs) == 0)
+	if (community_peer(community->all, community->roster.id, key, &peer, &places) == 0)
 		community_revocations_show(community, &peer, now_ns);
 }
 

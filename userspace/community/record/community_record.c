@@ -42,8 +42,7 @@ static const struct cbor_field member_fields[] = {
 	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_member, is_joined), .max = 1},
 	{3, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_member, time_s),
 	 .max = INT64_MAX},
-	{4, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct community_member, addrs),
-	 CBOR_LEN(struct community_member, addr_cnt)},
+	{4, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct community_member, places)},
 	{5, CBOR_FIELD_BYTES, CBOR_OPTIONAL, CBOR_AT(struct community_member, token),
 	 CBOR_LEN(struct community_member, token_len)},
 };
@@ -112,8 +111,7 @@ static const struct cbor_field hint_fields[] = {
 	{0, CBOR_FIELD_FIXED, CBOR_NEEDED, CBOR_AT(struct community_hint, id)},
 	{1, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_hint, seq)},
 	{2, CBOR_FIELD_UINT, CBOR_NEEDED, CBOR_AT(struct community_hint, time_s), .max = INT64_MAX},
-	{3, CBOR_FIELD_ADDRS, CBOR_NEEDED, CBOR_AT(struct community_hint, addrs),
-	 CBOR_LEN(struct community_hint, addr_cnt)},
+	{3, CBOR_FIELD_PLACES, CBOR_NEEDED, CBOR_AT(struct community_hint, places)},
 	{4, CBOR_FIELD_CODED, CBOR_NEEDED, .read = samples_read, .write = samples_write},
 };
 static const struct format hint_format = {

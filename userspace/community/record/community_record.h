@@ -69,8 +69,7 @@ struct community_member {
 	uint64_t seq;
 	bool is_joined; /* else it left */
 	uint64_t time_s;
-	struct addr addrs[PEER_ADDRS_MAX];
-	unsigned addr_cnt;
+	struct peer_places places;
 	const uint8_t *token; /* bytes of one, or NULL */
 	size_t token_len;
 };
@@ -104,8 +103,7 @@ struct community_hint {
 	const uint8_t *key; /* the signer */
 	uint64_t seq;
 	uint64_t time_s;
-	struct addr addrs[PEER_ADDRS_MAX];
-	unsigned addr_cnt;
+	struct peer_places places;
 	const uint8_t *samples[COMMUNITY_SAMPLES_MAX]; /* keys of members, in ascending order */
 	unsigned sample_cnt;
 };

@@ -213,6 +213,8 @@ static void heard_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 static void record_take(struct community *community, const struct mesh_call *call,
 			const struct community_bytes *record)
 {
+	/* It has a session with this node. */
+	const struct peer_places nowhere = {.addr_cnt = 0};
 	struct intake_lot *lot = &community->heard;
 
 	if (lot->is_waiting) {
@@ -224,7 +226,7 @@ static void record_take(struct community *community, const struct mesh_call *cal
 		.roster = &community->roster, .done = heard_done, .arg = community};
 	(void)community_intake_lot_add(lot, ROSTER_MEMBER, community->heard_bytes, record->len);
 	community_intake_submit(community->all->intake, lot);
-	community_partners_told(community, call->peer_key, NULL, 0);
+	community_partners_told(community, call->peer_key, &nowhere);
 }
 
 /* The community that call is about, or NULL: it was answered. */

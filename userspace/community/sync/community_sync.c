@@ -166,17 +166,15 @@ static void run_ask(struct sync_run *run, const struct mesh_peer *peer, uint64_t
 /* In the middle of a run: the session is there, or its addresses are where they were. */
 static void run_ask_again(struct sync_run *run, uint64_t now_ns)
 {
-	struct addr addrs[PEER_ADDRS_MAX];
-	struct mesh_peer peer = {0};
+	struct peer_places places = {.addr_cnt = 0};
+	struct mesh_peer peer;
 
 	if (now_ns - run->began_ns >= RUN_NS) {
 		run_fail(run, false);
 		return;
 	}
-	if (community_peer(run->all, run->community->roster.id, run->key, &peer, addrs) < 0) {
-		memcpy(peer.key, run->key, sizeof(peer.key));
-		peer.addrs = addrs;
-	}
+	if (community_peer(run->all, run->community->roster.id, run->key, &peer, &places) < 0)
+		peer = mesh_peer_at(run->key, &places);
 	run_ask(run, &peer, now_ns);
 }
 
@@ -417,24 +415,24 @@ static void run_begin(struct community *community, const struct mesh_peer *peer,
 
 void community_sync_start(struct community *community, uint64_t now_ns)
 {
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
 	if (community->phase == COMMUNITY_IN && community->record_len &&
-	    community_partners_next(community, &peer, addrs))
+	    community_partners_next(community, &peer, &places))
 		run_begin(community, &peer, now_ns);
 }
 
 void community_sync_tell(struct community *community, uint64_t now_ns)
 {
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
 	/* The request under way showed another record. */
 	community_sync_forget(community);
 	for (unsigned i = 0; i < community->partner_cnt; i++)
 		if (community_peer(community->all, community->roster.id, community->partners[i].key,
-				   &peer, addrs) == 0)
+				   &peer, &places) == 0)
 			run_begin(community, &peer, now_ns);
 }
 

@@ -61,19 +61,16 @@ static void seed_set(struct community *community, const uint8_t *key,
 
 void community_partners_named(struct community *community, const struct link_node *node)
 {
-	struct community_seed seed = {.addr_cnt = node->places.addr_cnt};
+	const struct community_seed seed = {.places = node->places};
 
-	memcpy(seed.addrs, node->places.addrs, sizeof(seed.addrs));
 	seed_set(community, node->key, &seed);
 }
 
 void community_partners_told(struct community *community, const uint8_t *key,
-			     const struct addr *addrs, unsigned addr_cnt)
+			     const struct peer_places *places)
 {
-	struct community_seed seed = {.addr_cnt = addr_cnt, .is_told = true};
+	const struct community_seed seed = {.places = *places, .is_told = true};
 
-	if (addr_cnt)
-		memcpy(seed.addrs, addrs, addr_cnt * sizeof(*addrs));
 	seed_set(community, key, &seed);
 }
 
@@ -132,8 +129,8 @@ void community_partners_failed(struct community *community, const uint8_t *key, 
 /* --- the next one --- */
 
 /* Addresses of its own record are its claim, which may name any host; those of a link stay here. */
-static bool member_addrs(struct community *community, const uint8_t *key,
-			 struct addr addrs[static PEER_ADDRS_MAX], struct mesh_peer *out_peer)
+static bool member_places(struct community *community, const uint8_t *key,
+			  struct peer_places *out_places, bool *out_is_told)
 {
 	const struct community_seed *seed = seed_find(community, key);
 	struct community_member member = {0};
@@ -146,41 +143,38 @@ static bool member_addrs(struct community *community, const uint8_t *key,
 	is_member = community_roster_get(snapshot, community->roster.id, ROSTER_MEMBER, key,
 					 &row) == 0 &&
 		    row.is_live && community_member_parse(row.record, row.len, &member) == 0;
-	if (is_member) {
-		out_peer->addr_cnt = member.addr_cnt;
-		out_peer->told_cnt = member.addr_cnt;
-		memcpy(addrs, member.addrs, sizeof(member.addrs));
-	}
 	store_snapshot_close(snapshot);
-	if (is_member || !seed)
-		return is_member;
-	out_peer->addr_cnt = seed->addr_cnt;
-	out_peer->told_cnt = seed->is_told ? seed->addr_cnt : 0;
-	memcpy(addrs, seed->addrs, sizeof(seed->addrs));
+	if (!is_member && !seed)
+		return false;
+	*out_places = is_member ? member.places : seed->places;
+	*out_is_told = is_member || seed->is_told;
 	return true;
 }
 
 static bool peer_set(struct community *community, const uint8_t *key, struct mesh_peer *out_peer,
-		     struct addr addrs[static PEER_ADDRS_MAX])
+		     struct peer_places *places)
 {
-	*out_peer = (struct mesh_peer){.addrs = addrs};
-	if (!member_addrs(community, key, addrs, out_peer))
+	bool is_told;
+
+	*places = (struct peer_places){.addr_cnt = 0};
+	if (!member_places(community, key, places, &is_told))
 		return false;
-	memcpy(out_peer->key, key, sizeof(out_peer->key));
+	*out_peer = mesh_peer_at(key, places);
+	out_peer->told_cnt = is_told ? places->addr_cnt : 0;
 	return true;
 }
 
 int community_peer(struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN],
 		   const uint8_t key[static COMMUNITY_KEY_LEN], struct mesh_peer *out_peer,
-		   struct addr addrs[static PEER_ADDRS_MAX])
+		   struct peer_places *places)
 {
 	struct community *community = community_lookup(all, id);
 
-	return community && peer_set(community, key, out_peer, addrs) ? 0 : WEFT_EABSENT;
+	return community && peer_set(community, key, out_peer, places) ? 0 : WEFT_EABSENT;
 }
 
 static bool seed_next(struct community *community, struct mesh_peer *out_peer,
-		      struct addr addrs[static PEER_ADDRS_MAX])
+		      struct peer_places *places)
 {
 	const struct community_seed *best = NULL;
 
@@ -193,7 +187,7 @@ static bool seed_next(struct community *community, struct mesh_peer *out_peer,
 		    (!best || seed->failed_cnt < best->failed_cnt))
 			best = seed;
 	}
-	return best && peer_set(community, best->key, out_peer, addrs);
+	return best && peer_set(community, best->key, out_peer, places);
 }
 
 static bool member_is_candidate(struct community *community, const struct roster_row *row)
@@ -203,11 +197,12 @@ static bool member_is_candidate(struct community *community, const struct roster
 	return row->is_live && row->until_s > community_wall_s(community->all) &&
 	       memcmp(row->key, community->all->own_key, COMMUNITY_KEY_LEN) != 0 &&
 	       !community_partners_partner(community, row->key) &&
-	       community_member_parse(row->record, row->len, &member) == 0 && member.addr_cnt > 0;
+	       community_member_parse(row->record, row->len, &member) == 0 &&
+	       (member.places.addr_cnt > 0 || member.places.via_cnt > 0);
 }
 
 static bool member_next(struct community *community, struct mesh_peer *out_peer,
-			struct addr addrs[static PEER_ADDRS_MAX])
+			struct peer_places *places)
 {
 	uint8_t from[ROSTER_KEY_LEN], key[COMMUNITY_KEY_LEN];
 	struct store_snapshot *snapshot;
@@ -226,20 +221,20 @@ static bool member_next(struct community *community, struct mesh_peer *out_peer,
 	}
 	is_found = community_roster_end(&iter) == 0 && is_found;
 	store_snapshot_close(snapshot);
-	return is_found && peer_set(community, key, out_peer, addrs);
+	return is_found && peer_set(community, key, out_peer, places);
 }
 
 static bool partner_next(struct community *community, struct mesh_peer *out_peer,
-			 struct addr addrs[static PEER_ADDRS_MAX])
+			 struct peer_places *places)
 {
 	unsigned cnt = community->partner_cnt;
 
 	return cnt > 0 && peer_set(community, community->partners[community->round % cnt].key,
-				   out_peer, addrs);
+				   out_peer, places);
 }
 
 bool community_partners_next(struct community *community, struct mesh_peer *out_peer,
-			     struct addr addrs[static PEER_ADDRS_MAX])
+			     struct peer_places *places)
 {
 	bool is_wide = community->partner_cnt < COMMUNITY_PARTNERS_MAX
 			       ? community->round % 2 == 0 || !community->partner_cnt
@@ -247,12 +242,12 @@ bool community_partners_next(struct community *community, struct mesh_peer *out_
 	bool is_seeds = random_below(community->all->params.random, 2) == 0;
 
 	if (is_wide && is_seeds &&
-	    (seed_next(community, out_peer, addrs) || member_next(community, out_peer, addrs)))
+	    (seed_next(community, out_peer, places) || member_next(community, out_peer, places)))
 		return true;
 	if (is_wide && !is_seeds &&
-	    (member_next(community, out_peer, addrs) || seed_next(community, out_peer, addrs)))
+	    (member_next(community, out_peer, places) || seed_next(community, out_peer, places)))
 		return true;
-	return partner_next(community, out_peer, addrs);
+	return partner_next(community, out_peer, places);
 }
 
 /* --- the overlay --- */
@@ -276,7 +271,7 @@ static void hear_member(void *arg, const uint8_t *value, size_t len,
 
 	(void)claim;
 	if (community_member_parse(value + 1, len - 1, &member) == 0 && member.is_joined)
-		community_partners_told(community, member.key, member.addrs, member.addr_cnt);
+		community_partners_told(community, member.key, &member.places);
 }
 
 static void get_member(struct community *community, uint64_t now_ns)
@@ -316,7 +311,7 @@ static void hear_hint(void *arg, const uint8_t *value, size_t len,
 	if (community_hint_parse(value + 1, len - 1, &hint) < 0)
 		return;
 	/* Without an address it may have a session with us. */
-	community_partners_told(community, hint.key, hint.addrs, hint.addr_cnt);
+	community_partners_told(community, hint.key, &hint.places);
 	if (hint.sample_cnt) {
 		uint64_t at = random_below(community->all->params.random, hint.sample_cnt);
 

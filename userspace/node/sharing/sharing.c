@@ -154,7 +154,7 @@ void node_sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 	if (!sharing)
 		return;
 	node_places(sharing->node, &places);
-	communities_set_addresses(sharing->communities, places.addrs, places.addr_cnt, now_ns);
+	communities_set_places(sharing->communities, &places, now_ns);
 	if (sharing->announce)
 		shares_announce_set_places(sharing->announce, &places, now_ns);
 	lan_discovery_addresses_changed(sharing->lan, now_ns);
@@ -164,10 +164,12 @@ void node_sharing_relays_changed(struct sharing *sharing, uint64_t now_ns)
 {
 	struct peer_places places;
 
-	if (!sharing || !sharing->announce)
+	if (!sharing)
 		return;
 	node_places(sharing->node, &places);
-	shares_announce_set_places(sharing->announce, &places, now_ns);
+	communities_set_places(sharing->communities, &places, now_ns);
+	if (sharing->announce)
+		shares_announce_set_places(sharing->announce, &places, now_ns);
 }
 
 void node_sharing_configure(struct sharing *sharing, const struct sharing_config *config,

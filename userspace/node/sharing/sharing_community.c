@@ -63,6 +63,7 @@ int node_sharing_open_communities(struct sharing *sharing)
 		.ctx = sharing,
 	};
 	struct swarm_finder finder;
+	struct peer_places places;
 	int err;
 
 	if (params.overlay.ops && (err = community_rules_add(&params.overlay)) < 0)
@@ -78,8 +79,8 @@ int node_sharing_open_communities(struct sharing *sharing)
 	finder = community_finder(sharing->finder);
 	if ((err = blobs_add_finder(node->home->content, &finder)) < 0)
 		return err;
-	communities_set_addresses(sharing->communities, node->machine->advertised.addrs,
-				  node->machine->advertised.cnt, node->home->now_ns);
+	node_places(node, &places);
+	communities_set_places(sharing->communities, &places, node->home->now_ns);
 	return 0;
 }
 

@@ -300,7 +300,7 @@ static void test_sixteen_members_are_asked_at_once_and_no_more(void)
 	struct community_lab_node *home, *b;
 	struct community_stats stats;
 	struct community *community;
-	struct addr addrs[PEER_ADDRS_MAX];
+	struct peer_places places;
 	struct mesh_peer peer;
 
 	community_lab_init(&lab, 26, 2);
@@ -310,7 +310,7 @@ static void test_sixteen_members_are_asked_at_once_and_no_more(void)
 	CHECK(wait_key(0, 2, 1));
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	community = community_lookup(b->communities, id);
-	CHECK_EQ(community_peer(b->communities, id, node_key_public(home->key), &peer, addrs), 0);
+	CHECK_EQ(community_peer(b->communities, id, node_key_public(home->key), &peer, &places), 0);
 	for (unsigned i = 0; i < REVOCATIONS_SHOWS_MAX; i++)
 		community_revocations_show(community, &peer, lab.mesh.now_ns);
 	communities_stats(b->communities, &stats);

@@ -39,14 +39,14 @@ static size_t token_make(const struct node_key *signer, const struct node_key *m
 static size_t member_make(unsigned addr_cnt, size_t token_len)
 {
 	struct community_member member = {
-		.seq = 7, .is_joined = true, .time_s = WALL_S, .addr_cnt = addr_cnt};
+		.seq = 7, .is_joined = true, .time_s = WALL_S, .places.addr_cnt = addr_cnt};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	memcpy(member.id, id, sizeof(id));
 	for (unsigned i = 0; i < addr_cnt; i++)
-		member.addrs[i] = (struct addr){.family = ADDR_IPV6,
-						.ip = {0x20, 0x01, 0x0d, 0xb8, (uint8_t)i},
-						.port = 7000};
+		member.places.addrs[i] = (struct addr){.family = ADDR_IPV6,
+						       .ip = {0x20, 0x01, 0x0d, 0xb8, (uint8_t)i},
+						       .port = 7000};
 	if (token_len) {
 		member.token = token_bytes;
 		member.token_len = token_len;
@@ -197,6 +197,35 @@ static size_t make(enum kind kind, uint8_t *out)
 	return len;
 }
 
+/* The longest: all addresses, relays, and a token. Relays go before the last addresses. */
+static void test_a_member_record_names_relays_and_fits(void)
+{
+	struct community_member made = {.seq = 7, .is_joined = true, .time_s = WALL_S}, got;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	memcpy(made.id, id, sizeof(id));
+	for (unsigned i = 0; i < PEER_ADDRS_MAX; i++)
+		made.places.addrs[i] = (struct addr){.family = ADDR_IPV6,
+						     .ip = {0x20, 0x01, 0x0d, 0xb8, (uint8_t)i},
+						     .port = UINT16_MAX};
+	made.places.addr_cnt = PEER_ADDRS_MAX;
+	for (unsigned i = 0; i < PEER_VIAS_MAX; i++) {
+		made.places.vias[i].addr = made.places.addrs[i];
+		memset(made.places.vias[i].key, (int)i + 1, sizeof(made.places.vias[i].key));
+	}
+	made.places.via_cnt = PEER_VIAS_MAX;
+	made.token = token_bytes;
+	made.token_len = token_make(community, node, WALL_S, WALL_S + 86400);
+	community_member_write(&w, node, &made);
+	CHECK(!w.bad);
+	CHECK(writer_len(&w) <= COMMUNITY_MEMBER_LEN_MAX);
+	CHECK_EQ(community_member_parse(bytes, writer_len(&w), &got), 0);
+	CHECK_EQ(got.places.via_cnt, PEER_VIAS_MAX);
+	CHECK_EQ(got.places.addr_cnt, PEER_ADDRS_MAX - PEER_VIAS_MAX);
+	CHECK(peer_vias_equal(got.places.vias, got.places.via_cnt, made.places.vias,
+			      made.places.via_cnt));
+}
+
 static void test_every_record_is_read_as_it_was_written(void)
 {
 	struct community_member member;
@@ -211,8 +240,8 @@ static void test_every_record_is_read_as_it_was_written(void)
 	CHECK_MEM(member.key, node_key_public(node), NODE_KEY_LEN);
 	CHECK_EQ(member.seq, 7);
 	CHECK(member.is_joined);
-	CHECK_EQ(member.addr_cnt, 2);
-	CHECK_EQ(member.addrs[1].port, 7000);
+	CHECK_EQ(member.places.addr_cnt, 2);
+	CHECK_EQ(member.places.addrs[1].port, 7000);
 	CHECK_EQ(community_token_parse(member.token, member.token_len, &token), 0);
 	CHECK_EQ(token.expires_s, WALL_S + 86400);
 
@@ -524,6 +553,7 @@ int main(void)
 	other = key_of(4);
 	community_id_of(node_key_public(community), id);
 	memset(long_text, 'x', sizeof(long_text) - 1);
+	RUN(test_a_member_record_names_relays_and_fits);
 	RUN(test_every_record_is_read_as_it_was_written);
 	RUN(test_a_field_of_a_later_version_is_passed_over);
 	RUN(test_every_prefix_is_refused);
