@@ -22,8 +22,6 @@
 /* FLOW_OPEN is the longest: a grant, two datagrams, and its other fields. */
 #define RELAY_MESSAGE_LEN_MAX 4096
 
-enum relay_class { RELAY_CONTROL, RELAY_CONTENT };
-
 /* Why a flow ends, as FLOW_CLOSE says it. */
 enum relay_end_why {
 	RELAY_END_DONE,

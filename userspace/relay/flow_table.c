@@ -13,7 +13,6 @@
 
 /* Rows looked at in a turn: each of them every four seconds. */
 #define SWEEP_TURNS 40
-#define DAY_S	    86400
 /* Beyond its volume a flow may save up two packets. */
 #define SLOW_BURST_LEN 3000
 /* Headers, which a relay's own count has. */
@@ -53,85 +52,22 @@ int relay_flows_init(struct relay *relay)
 {
 	struct fair_config config = pool_config;
 	uint32_t cap = relay->params.config.flow_cap;
-	uint64_t secret[2];
 	int err;
 
 	/* One row more than shares: a flow that takes another's has a row before that one goes. */
 	config.cap_cnt = cap - 1;
-	random_fill(relay->params.random, secret, sizeof(secret));
 	relay->flows = arena_alloc(&relay->arena, cap * sizeof(*relay->flows));
 	if (!relay->flows)
 		return WEFT_EFULL;
 	if ((err = fair_places_init(&relay->places, &relay->arena, &config)) < 0 ||
-	    (err = map_init(&relay->owners, &relay->arena, RELAY_KEY_LEN, cap, secret)) < 0 ||
-	    (err = pool_init(&relay->owner_slots, &relay->arena, sizeof(struct relay_owner), cap)) <
-		    0)
+	    (err = relay_owners_init(relay)) < 0)
 		return err;
 	if (relay->params.site)
 		relay->places.paths.site = *relay->params.site;
-	list_init(&relay->idle_owners);
 	list_init(&relay->free_flows);
 	for (uint32_t i = 0; i < cap; i++)
 		list_push_back(&relay->free_flows, &relay->flows[i].link);
 	return 0;
-}
-
-/* --- owners without a grant --- */
-
-static uint64_t day_of(const struct relay *relay)
-{
-	return relay->wall_s / DAY_S;
-}
-
-/* The owner with key, made if it is unknown; the one that is longest idle makes room. */
-static struct relay_owner *owner_of(struct relay *relay, const uint8_t *key)
-{
-	struct relay_owner *owner = map_lookup(&relay->owners, key);
-
-	if (owner)
-		return owner;
-	owner = pool_acquire(&relay->owner_slots);
-	if (!owner) {
-		if (list_is_empty(&relay->idle_owners))
-			return NULL;
-		owner = container_of(relay->idle_owners.next, struct relay_owner, by_use);
-		list_unlink(&owner->by_use);
-		(void)map_delete(&relay->owners, owner->key);
-	}
-	*owner = (struct relay_owner){.day = day_of(relay)};
-	memcpy(owner->key, key, sizeof(owner->key));
-	list_push_back(&relay->idle_owners, &owner->by_use);
-	if (map_put(&relay->owners, owner->key, owner) == 0)
-		return owner;
-	list_unlink(&owner->by_use);
-	pool_release(&relay->owner_slots, owner);
-	return NULL;
-}
-
-static void owner_take_flow(struct relay_owner *owner)
-{
-	if (owner->flow_cnt++ == 0)
-		list_unlink(&owner->by_use);
-}
-
-static void owner_lose_flow(struct relay *relay, struct relay_owner *owner)
-{
-	if (--owner->flow_cnt == 0)
-		list_push_back(&relay->idle_owners, &owner->by_use);
-}
-
-static bool owner_is_spent(const struct relay *relay, const struct relay_owner *owner)
-{
-	return owner->day == day_of(relay) && owner->used_len > relay->params.config.free_day_len;
-}
-
-static void owner_charge(const struct relay *relay, struct relay_owner *owner, uint64_t len)
-{
-	if (owner->day != day_of(relay)) {
-		owner->day = day_of(relay);
-		owner->used_len = 0;
-	}
-	owner->used_len += len;
 }
 
 /* --- rows --- */
@@ -235,7 +171,7 @@ static bool flow_charge(struct relay *relay, struct relay_flow *flow)
 		packets += cnt;
 	}
 	if (flow->owner)
-		owner_charge(relay, flow->owner, charged);
+		relay_owners_charge(relay, flow, charged);
 	if (packets && relay->params.on_carried)
 		relay->params.on_carried(relay->params.ctx, flow->owner_key, lens);
 	return packets > 0;
@@ -259,12 +195,11 @@ static void flow_vacate(struct relay *relay, struct relay_flow *flow)
 	relay_row_write_end(row);
 	(void)flow_charge(relay, flow);
 	if (flow->owner) {
-		owner_lose_flow(relay, flow->owner);
+		relay_owners_leave(relay, flow);
 	} else {
 		list_unlink(&flow->link);
 		relay_grant_at(relay, row->grant)->flow_cnt--;
 	}
-	flow->owner = NULL;
 	list_push_back(&relay->free_flows, &flow->link);
 	relay->stats.open_cnt--;
 }
@@ -323,23 +258,16 @@ static bool share_take(struct relay *relay, struct relay_flow *flow,
 	return false;
 }
 
-static int terms_check(const struct relay *relay, const struct relay_flow_terms *terms)
+int relay_flow_judge(const struct relay *relay, const struct relay_flow_terms *terms)
 {
-	const struct relay_owner *owner;
-	const struct relay_grant *grant;
+	const struct relay_grant *grant = relay_grant_at(relay, terms->grant);
 
-	if (terms->mtu < RELAY_MTU_MIN || terms->mtu > UINT16_MAX)
-		return WEFT_ETOOSMALL;
-	if (terms->grant) {
-		grant = relay_grant_at(relay, terms->grant);
-		if (!grant || !grant->is_open)
-			return WEFT_EABSENT;
-		return grant->terms.flow_max && grant->flow_cnt >= grant->terms.flow_max
-			       ? WEFT_EREFUSED
-			       : 0;
-	}
-	owner = map_lookup(&relay->owners, terms->owner);
-	return owner && owner->flow_cnt >= RELAY_OPENED_MAX ? WEFT_EREFUSED : 0;
+	if (!terms->grant)
+		return relay_owners_judge(relay, terms);
+	if (!grant || !grant->is_open)
+		return WEFT_EABSENT;
+	return grant->terms.flow_max && grant->flow_cnt >= grant->terms.flow_max ? WEFT_EREFUSED
+										 : 0;
 }
 
 /* Its account: the grant that it belongs to, or the owner. */
@@ -347,20 +275,19 @@ static int account_enter(struct relay *relay, struct relay_flow *flow,
 			 const struct relay_flow_terms *terms)
 {
 	struct relay_grant *grant = relay_grant_at(relay, terms->grant);
+	int err;
 
-	flow->owner = NULL;
+	flow->owner = flow->network = NULL;
 	if (terms->grant) {
 		list_push_back(&grant->flows, &flow->link);
 		grant->flow_cnt++;
 		flow->is_slow = grant->is_slow;
 		return 0;
 	}
-	flow->owner = owner_of(relay, terms->owner);
-	if (!flow->owner)
-		return WEFT_EFULL;
-	owner_take_flow(flow->owner);
-	flow->is_slow = owner_is_spent(relay, flow->owner);
-	return 0;
+	err = relay_owners_enter(relay, flow, terms);
+	if (err == 0)
+		flow->is_slow = relay_owners_are_spent(relay, flow);
+	return err;
 }
 
 static int flow_start(struct relay *relay, struct relay_flow *flow,
@@ -390,15 +317,16 @@ static int flow_start(struct relay *relay, struct relay_flow *flow,
 int relay_flow_open(struct relay *relay, const struct relay_flow_terms *terms,
 		    struct relay_flow_id *out_id)
 {
-	int err = terms_check(relay, terms);
-	struct relay_flow *flow;
+	int err = relay_flow_judge(relay, terms);
+	struct relay_flow *flow = container_of(relay->free_flows.next, struct relay_flow, link);
 
-	if (err == 0) {
-		flow = container_of(relay->free_flows.next, struct relay_flow, link);
+	if (terms->mtu < RELAY_MTU_MIN || terms->mtu > UINT16_MAX)
+		err = WEFT_ETOOSMALL;
+	if (err == 0)
 		err = share_take(relay, flow, terms) ? flow_start(relay, flow, terms) : WEFT_EFULL;
-	}
 	if (err < 0) {
 		relay->stats.refused_cnt++;
+		relay->stats.spent_cnt += err == WEFT_EBUSY;
 		return err;
 	}
 	*out_id = relay_flow_id_of(relay, flow);
@@ -479,6 +407,7 @@ int relay_flow_read(const struct relay *relay, struct relay_flow_id id,
 		.packets = {row->packets[0], row->packets[1]},
 		.refused = {row->refused[0], row->refused[1]},
 		.opened_ns = flow->opened_ns,
+		.opened_today = flow->owner ? flow->owner->opened_cnt : 0,
 		.used_ns = flow->used_ns,
 		.is_slow = flow->is_slow,
 	};
@@ -496,7 +425,7 @@ static void flow_look(struct relay *relay, struct relay_flow *flow)
 		return;
 	}
 	if (flow->owner)
-		relay_flow_set_slow(relay, flow, owner_is_spent(relay, flow->owner));
+		relay_flow_set_slow(relay, flow, relay_owners_are_spent(relay, flow));
 }
 
 void relay_flows_sweep(struct relay *relay)

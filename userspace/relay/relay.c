@@ -32,6 +32,9 @@ void relay_config_defaults(struct relay_config *config)
 		.free_per_s = 8000,
 		.free_burst_len = 32768,
 		.free_day_len = 16ull << 20,
+		.free_content_day_len = 4ull << 20,
+		.free_opens = 1024,
+		.free_network = 16,
 		.slow_per_s = 1000,
 	};
 }
@@ -156,7 +159,7 @@ size_t relay_footprint(const struct relay_config *config)
 	if (!config->is_on)
 		return 0;
 	return config->flow_cap * (sizeof(struct weft_relay_flow) + sizeof(struct relay_flow) +
-				   sizeof(struct relay_owner)) +
+				   2 * sizeof(struct relay_owner)) +
 	       WEFT_RELAY_GRANT_CNT *
 		       (sizeof(struct weft_relay_grant) + sizeof(struct relay_grant));
 }

@@ -26,6 +26,7 @@ struct relay;
 
 #define RELAY_KEY_LEN	   32
 #define RELAY_GRANT_LEN	   32 /* of a grant's id */
+#define RELAY_DAY_S	   86400u /* of UTC */
 #define RELAY_NO_GRANT	   0u
 #define RELAY_OPENED_MAX   3 /* flows without a grant, of one key */
 #define RELAY_FLOW_CAP_MIN 64
@@ -38,10 +39,16 @@ struct relay_config {
 	uint32_t flow_cap;   /* RELAY_FLOW_CAP_MIN to WEFT_RELAY_FLOW_CNT_MAX */
 	uint64_t free_per_s; /* bytes a second of a flow without a grant */
 	uint64_t free_burst_len;
-	uint64_t free_day_len; /* bytes a day of one key without a grant */
-	uint64_t slow_per_s;   /* of a flow beyond its volume */
+	uint64_t free_day_len;	       /* bytes a day of control flows of one key without a grant */
+	uint64_t free_content_day_len; /* likewise of content flows */
+	uint32_t free_opens;	       /* flows that one key opens a day without a grant */
+	uint32_t free_network;	       /* a network of unknown keys has what so many keys have */
+	uint64_t slow_per_s;	       /* of a flow beyond its volume */
 };
 void relay_config_defaults(struct relay_config *config);
+
+/* What a flow is for; the bytes of a day are counted apart. */
+enum relay_class { RELAY_CONTROL, RELAY_CONTENT, RELAY_CLASS_CNT };
 
 enum relay_close_why { RELAY_CLOSED_IDLE, RELAY_CLOSED_EVICTED, RELAY_CLOSED_GRANT };
 
@@ -130,6 +137,7 @@ const uint8_t *relay_grant_id_at(const struct relay *relay, unsigned row);
  * Returns 0, or:
  *   WEFT_EFULL    no share of the pool is left for that account
  *   WEFT_EREFUSED owner has RELAY_OPENED_MAX without a grant, or the grant its flows
+ *   WEFT_EBUSY    owner or its network opened as many as a day has without a grant
  *   WEFT_EABSENT  grant is no open row
  *   WEFT_ETOOSMALL mtu is below RELAY_MTU_MIN
  */
@@ -137,13 +145,19 @@ struct relay_flow_terms {
 	const uint8_t *owner; /* RELAY_KEY_LEN bytes */
 	const struct addr *addr;
 	enum fair_class class; /* of its account; with a grant it is chosen */
-	unsigned grant;	       /* a row, or RELAY_NO_GRANT */
-	uint32_t mtu;	       /* longest QUIC packet that both legs carry */
+	enum relay_class traffic;
+	unsigned grant; /* a row, or RELAY_NO_GRANT */
+	uint32_t mtu;	/* longest QUIC packet that both legs carry */
 	unsigned worker;
 };
 WEFT_MUST_CHECK
 int relay_flow_open(struct relay *relay, const struct relay_flow_terms *terms,
 		    struct relay_flow_id *out_id);
+/* relay_flow_judge: what relay_flow_open would say of terms, but for shares; mtu and worker do not count. */
+WEFT_MUST_CHECK
+int relay_flow_judge(const struct relay *relay, const struct relay_flow_terms *terms);
+/* relay_day_left_s: seconds until what a day has is there anew. */
+uint32_t relay_day_left_s(const struct relay *relay);
 /*
  * relay_flow_set_leg: leg (0 or 1) is where remote is now, an address that its
  * key has proven, and talks to local. 0, WEFT_EABSENT, or WEFT_EREFUSED: one of
@@ -172,6 +186,7 @@ struct relay_flow_view {
 	uint32_t mtu, generation;
 	uint64_t bytes[2], packets[2], refused[2]; /* by the leg that sent */
 	uint64_t opened_ns, used_ns;		   /* used: when a turn last saw it used */
+	uint32_t opened_today;			   /* flows that owner opened; 0: it has a grant */
 	bool is_slow;
 };
 /* relay_flow_read: 0 or WEFT_EABSENT. */

@@ -10,12 +10,25 @@
 
 /* Private to relay/: what its files share. */
 
-/* A key that opened flows without a grant, and what these carried today. */
+/* A key, or a network of unknown ones, that opened flows without a grant, and its day so far. */
 struct relay_owner {
-	struct list_node by_use; /* of relay->idle_owners while it has no flow */
-	uint8_t key[RELAY_KEY_LEN];
-	uint64_t day, used_len;
-	uint32_t flow_cnt;
+	struct list_node by_use;    /* of the table's idle ones while it has no flow */
+	uint8_t key[RELAY_KEY_LEN]; /* of a network: struct addr, and zeros */
+	uint64_t day;
+	uint64_t used_lens[RELAY_CLASS_CNT];
+	uint32_t opened_cnt; /* flows of the day */
+	uint32_t flow_cnt;   /* open now */
+};
+
+/*
+ * Owners of one kind. Each open flow holds one, so there is always room: the one that is longest idle
+ * goes, and its day is forgotten. Keys are free, so they make each other go, and never a network.
+ */
+struct relay_owners {
+	struct map by_key;
+	struct pool slots;
+	struct list_node idle; /* the longest idle first */
+	uint32_t weight;       /* a day of one is that of so many keys */
 };
 
 /* Home's knowledge of a flow beside its row. */
@@ -23,7 +36,9 @@ struct relay_flow {
 	struct fair_item share; /* first: a victim's leads to the rest */
 	struct list_node link;	/* of relay->free_flows, or of its grant's flows */
 	uint8_t owner_key[RELAY_KEY_LEN];
-	struct relay_owner *owner;		 /* NULL: it has a grant */
+	struct relay_owner *owner;   /* NULL: it has a grant */
+	struct relay_owner *network; /* NULL: it has a grant, or its owner is known here */
+	enum relay_class traffic;
 	uint64_t seen_packets[2], seen_bytes[2]; /* by the leg that sent, as charged */
 	uint64_t opened_ns, used_ns;
 	uint32_t generation;
@@ -55,11 +70,9 @@ struct relay {
 	struct fair_places places;
 	struct relay_flow *flows; /* config.flow_cap */
 	struct list_node free_flows;
-	struct map owners; /* key -> struct relay_owner */
-	struct pool owner_slots;
-	struct list_node idle_owners; /* the longest idle first */
-	struct map grant_rows;	      /* id -> struct relay_grant */
-	struct relay_grant *grants;   /* WEFT_RELAY_GRANT_CNT; 0 is none */
+	struct relay_owners owners, networks;
+	struct map grant_rows;	    /* id -> struct relay_grant */
+	struct relay_grant *grants; /* WEFT_RELAY_GRANT_CNT; 0 is none */
 	struct relay_stats stats;
 	uint64_t now_ns, wall_s, turned_ns;
 	uint32_t sweep_idx;	    /* of flows, the next to be looked at */
@@ -82,6 +95,21 @@ struct relay_flow_id relay_flow_id_of(const struct relay *relay, const struct re
 /* relay_flow_set_slow: at slow_per_s from now on, or at the rate that it had. */
 void relay_flow_set_slow(struct relay *relay, struct relay_flow *flow, bool is_slow);
 void relay_flow_end(struct relay *relay, struct relay_flow *flow, enum relay_close_why why);
+
+/* owners.c: flows without a grant are charged to their owner, and to its network if it is unknown. */
+WEFT_MUST_CHECK
+int relay_owners_init(struct relay *relay);
+/* relay_owners_judge: 0, WEFT_EREFUSED (RELAY_OPENED_MAX are open) or WEFT_EBUSY (the day's are used up). */
+WEFT_MUST_CHECK
+int relay_owners_judge(const struct relay *relay, const struct relay_flow_terms *terms);
+/* relay_owners_enter: flow is of terms, and counts. 0 or WEFT_EFULL. leave: it is over. */
+WEFT_MUST_CHECK
+int relay_owners_enter(struct relay *relay, struct relay_flow *flow,
+		       const struct relay_flow_terms *terms);
+void relay_owners_leave(struct relay *relay, struct relay_flow *flow);
+void relay_owners_charge(struct relay *relay, const struct relay_flow *flow, uint64_t len);
+/* relay_owners_are_spent: the volume of flow's kind is used up for today. */
+bool relay_owners_are_spent(const struct relay *relay, const struct relay_flow *flow);
 
 /* ledger.c: leases of grants, and their rows in the store. */
 WEFT_MUST_CHECK

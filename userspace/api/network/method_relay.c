@@ -108,6 +108,7 @@ static struct api_relay_flow flow_of(struct varlink_blocks *blocks,
 		.refused = api_uint(view->refused[0] + view->refused[1]),
 		.age_s = api_uint((now_ns - view->opened_ns) / NS_PER_S),
 		.idle_s = api_uint((now_ns - view->used_ns) / NS_PER_S),
+		.opened_today = view->opened_today,
 		.grant = view->grant,
 	};
 }
@@ -151,6 +152,9 @@ void api_show_relay(struct api *api, struct control_call *call, const struct api
 		.flow_cap = config->flow_cap - 1,
 		.rate = api_uint(config->free_per_s),
 		.day = api_uint(config->free_day_len),
+		.content_day = api_uint(config->free_content_day_len),
+		.opens = config->free_opens,
+		.network = config->free_network,
 		.content = api->config->relay_broker.has_free_content,
 	};
 	struct relay_broker_flow flow;

@@ -23,6 +23,10 @@ static const struct refusal too_many = {
 static const struct refusal busy = {MESH_CODE_BUSY, BUSY_WAIT_MS,
 				    "this relay has no place for the request, ask later"};
 static const struct refusal off = {MESH_CODE_REFUSED, OFF_WAIT_MS, "this node is no relay now"};
+static const struct refusal spent = {
+	MESH_CODE_REFUSED, 0,
+	"as many flows were opened today as a key, or its network, has "
+	"without a grant"};
 static const struct refusal absent = {MESH_CODE_ABSENT, 0,
 				      "the peer has no session over UDP with this relay"};
 static const struct refusal own_tcp = {MESH_CODE_REFUSED, 0,
@@ -45,11 +49,14 @@ static const struct refusal left = {MESH_CODE_ABSENT, 0, "the peer's session wit
 static void refuse(struct relay_broker *broker, struct mesh_incoming *incoming,
 		   const struct refusal *refusal)
 {
+	uint64_t wait_ms = refusal->wait_ms;
+
+	if (refusal == &spent)
+		wait_ms = (uint64_t)relay_day_left_s(broker->params.relay) * 1000;
 	broker->stats.refused_cnt++;
-	if (!incoming)
-		return;
-	broker->params.mesh.ops->answer_error(incoming, refusal->code, refusal->text,
-					      refusal->wait_ms);
+	if (incoming)
+		broker->params.mesh.ops->answer_error(incoming, refusal->code, refusal->text,
+						      wait_ms);
 }
 
 /* --- the request --- */
@@ -81,6 +88,19 @@ static const struct refusal *terms_judge(struct relay_broker *broker, struct ope
 	return NULL;
 }
 
+static bool is_day_spent(const struct relay_broker *broker, const struct opening *opening)
+{
+	const uint8_t *key = opening->call->peer_key;
+	const struct relay_flow_terms terms = {
+		.owner = key,
+		.addr = &opening->opener.remote,
+		.class = broker->params.class_of ? broker->params.class_of(broker->params.ctx, key)
+						 : FAIR_UNKNOWN,
+	};
+
+	return relay_flow_judge(broker->params.relay, &terms) == WEFT_EBUSY;
+}
+
 static const struct refusal *ends_judge(struct relay_broker *broker, struct opening *opening)
 {
 	const uint8_t *key = opening->call->peer_key, *peer = opening->message.peer;
@@ -95,7 +115,7 @@ static const struct refusal *ends_judge(struct relay_broker *broker, struct open
 		return &absent;
 	if (!opening->message.grant_len && end && end->free_cnt >= RELAY_OPENED_MAX)
 		return &too_many;
-	return NULL;
+	return opening->message.grant_len || !is_day_spent(broker, opening) ? NULL : &spent;
 }
 
 static void pending_begin(struct broker_end *opener, bool has_grant)
@@ -269,6 +289,13 @@ static void flow_enter(struct relay_broker *broker, const struct broker_ask *ask
 	broker->stats.opened_cnt++;
 }
 
+static const struct refusal *flow_refusal(int err)
+{
+	if (err == 0)
+		return NULL;
+	return err == WEFT_EBUSY ? &spent : &full;
+}
+
 /* A session may have moved or ended since the request. */
 static const struct refusal *flow_begin(struct relay_broker *broker, const struct broker_ask *ask,
 					uint16_t mtu, struct relay_flow_id *out_id)
@@ -279,6 +306,7 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		.class = ask->account,
 		.grant = ask->has_grant ? relay_grant_row(broker->params.relay, ask->grant_id)
 					: RELAY_NO_GRANT,
+		.traffic = ask->class == RELAY_CONTENT ? RELAY_CONTENT : RELAY_CONTROL,
 		.mtu = mtu < ask->mtu ? mtu : ask->mtu,
 	};
 	struct relay_flow_terms of_opener = terms;
@@ -300,8 +328,8 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 	else
 		ask->opener->is_guest = is_guest;
 	of_opener.addr = &paths[0].remote;
-	if (!refusal && relay_flow_open(broker->params.relay, &of_opener, out_id) < 0)
-		refusal = &full;
+	if (!refusal)
+		refusal = flow_refusal(relay_flow_open(broker->params.relay, &of_opener, out_id));
 	/* A flow that made room may have been the peer's last. */
 	ends[1] = relay_broker_end_make(broker, ask->peer);
 	/* Its session is the leg. What it was as a client over WebSocket is over. */

@@ -39,6 +39,7 @@ static struct node_key *key;
 static struct end ends[ENDS];
 static unsigned end_cnt;
 static uint64_t wall_ahead_s; /* of the lab's clock */
+static uint32_t free_opens;   /* set before begin_with; 0: as by default */
 static struct relay_messages *messages;
 static bool has_messages; /* set before begin_with: ends have the rates of their scores */
 static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
@@ -209,6 +210,8 @@ static inline void begin_with(const struct relay_broker_params *more)
 	relay_config_defaults(&params.config);
 	params.config.is_on = true;
 	params.config.flow_cap = FLOW_CAP;
+	if (free_opens)
+		params.config.free_opens = free_opens;
 	params.key = key;
 	params.now_ns = lab.now_ns;
 	params.wall_s = wall_s();
@@ -254,6 +257,7 @@ static inline void end_all(void)
 	relay_messages_free(messages);
 	messages = NULL;
 	has_messages = false;
+	free_opens = 0;
 	relay_free(relay);
 	node_key_free(key);
 }

@@ -68,6 +68,30 @@ static void test_a_fourth_flow_without_a_grant_is_refused(void)
 	end_all();
 }
 
+/* The peer is not asked either: the day's flows are those that were opened. */
+static void test_one_flow_beyond_those_of_a_day_is_refused_until_it_ends(void)
+{
+	struct end *opener, *peer;
+
+	free_opens = 4;
+	begin_pair(&opener, &peer);
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK_EQ(open_to(opener, peer), 0);
+		CHECK_EQ(close_by(opener, opener->flow.flow), 0);
+	}
+	peer->declines = true;
+	CHECK_EQ(open_to(opener, peer), WEFT_EREFUSED);
+	CHECK_EQ(peer->offer_cnt, 4);
+	/* It is told when to come back. */
+	CHECK_EQ(opener->ask.reply.not_before_ns > lab.now_ns, true);
+	peer->declines = false;
+	CHECK_EQ(open_to(peer, opener), 0);
+	wall_ahead_s += RELAY_DAY_S;
+	run_ms(1000);
+	CHECK_EQ(open_to(opener, peer), 0);
+	end_all();
+}
+
 static void test_a_key_takes_64_flows_of_others(void)
 {
 	struct end *peer;
@@ -436,6 +460,7 @@ int main(void)
 	RUN(test_both_ends_get_labels_of_one_flow);
 	RUN(test_first_datagrams_travel_in_the_offer);
 	RUN(test_a_fourth_flow_without_a_grant_is_refused);
+	RUN(test_one_flow_beyond_those_of_a_day_is_refused_until_it_ends);
 	RUN(test_a_key_takes_64_flows_of_others);
 	RUN(test_a_flow_leads_to_another_key_that_has_a_session);
 	RUN(test_content_and_grants_go_by_the_configuration);
