@@ -46,7 +46,7 @@ static void peers_connect(void)
 	CHECK(sim_run(&sim, DIRECT_NS, is_direct, NULL));
 }
 
-static void world_begin(bool is_earned)
+static void world_place(bool is_earned)
 {
 	sim_init(&sim, sim_seed(7), &even);
 	node = place((const uint8_t[]){5, 0, 0, 1});
@@ -59,9 +59,19 @@ static void world_begin(bool is_earned)
 	node->config.relay.flow_cap = 64;
 	for (uint8_t i = 0; i < PEERS; i++)
 		peers[i] = place((const uint8_t[]){5, (uint8_t)(1 + i), 0, 1});
+}
+
+static void world_start(void)
+{
 	for (unsigned i = 0; i < sim.node_cnt; i++)
 		sim_start(&sim.nodes[i]);
 	peers_connect();
+}
+
+static void world_begin(bool is_earned)
+{
+	world_place(is_earned);
+	world_start();
 }
 
 /* What peer was told in HELLO. */
@@ -121,12 +131,49 @@ static void test_its_contribution_survives_a_crash(void)
 	relays = role()->own.relays;
 	sim_crash(node);
 	sim_start(node);
-	CHECK(role()->own.relays >= relays && role()->own.relays <= 40000000);
-	CHECK(!role()->is_relay); /* nothing shows yet that others can dial it */
+	/* A minute more may be taken off it. */
+	CHECK(role()->own.relays >= relays - relays / 1000 && role()->own.relays <= 40000000);
+	/* It was a relay, so it is one at once, and stays one when others find that they can dial it. */
+	CHECK(role()->is_relay);
+	CHECK_EQ(role()->why, RELAY_ROLE_RESUMED);
 	peers_connect();
+	CHECK(peer_sees_relay(peers[0]));
 	sim_run(&sim, JUDGED_NS, NULL, NULL);
 	CHECK(role()->is_relay);
+	CHECK_EQ(role()->why, RELAY_ROLE_ENOUGH);
 	sim_fini(&sim);
+}
+
+/* The role is kept as it changes, and not each ten minutes alone. */
+static void test_the_role_survives_a_crash_right_after_it_was_taken(void)
+{
+	world_begin(true);
+	contribute(40);
+	sim_run(&sim, JUDGED_NS, NULL, NULL);
+	CHECK(role()->is_relay);
+	sim_run(&sim, NS_PER_S, NULL, NULL);
+	sim_crash(node);
+	sim_start(node);
+	CHECK(role()->is_relay);
+	sim_fini(&sim);
+}
+
+/* Others can write to it first, but no node finds it by its key where its record names relays alone. */
+static void test_a_direct_node_whose_record_names_relays_alone_keeps_some(void)
+{
+	static const enum pkarr_publish publish[] = {PKARR_RELAY_ONLY, PKARR_DIRECT};
+
+	for (unsigned i = 0; i < 2; i++) {
+		world_place(false);
+		node->config.relay.is_on = false;
+		node->config.publish.policy.publish = publish[i];
+		locate_mainline_config_defaults(&node->config.mainline);
+		world_start();
+		CHECK(is_direct(NULL));
+		CHECK_EQ(relay_end_wants_kept(node->node->relay_end),
+			 publish[i] == PKARR_RELAY_ONLY);
+		sim_fini(&sim);
+	}
 }
 
 static void test_a_relay_by_the_configuration_says_so_at_once(void)
@@ -142,6 +189,8 @@ int main(void)
 {
 	RUN(test_a_node_takes_the_role_says_so_and_leaves_it);
 	RUN(test_its_contribution_survives_a_crash);
+	RUN(test_the_role_survives_a_crash_right_after_it_was_taken);
+	RUN(test_a_direct_node_whose_record_names_relays_alone_keeps_some);
 	RUN(test_a_relay_by_the_configuration_says_so_at_once);
 	return check_done();
 }

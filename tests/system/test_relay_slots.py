@@ -15,7 +15,7 @@ from lab import OK, check, check_eq, run, wait_for
 LISTEN = ["0.0.0.0:7000"]
 END = "[dht]\nenabled = no\n[relay]\n"
 RELAY = "[dht]\nenabled = no\n[relay]\nenabled = yes\nflow_cap = 1024\n"
-NOT_FOUND = 4
+NOT_FOUND, REFUSED = 4, 5
 
 
 def slots(daemon):
@@ -54,6 +54,18 @@ def test_a_slot_leads_to_its_node_through_the_relay(lab):
     relay.start()
     wait_for(lambda: [row["slot"] for row in slots(relay)] == [own["slot"]],
              "the same slot after kill -9 of the relay", timeout=60)
+
+
+def test_a_slot_is_not_dialled_where_the_configuration_leaves_relays_out(lab):
+    """What leaves them out is named, and nothing is sent."""
+    slot = "ybndrfg8ejkmc@" + "ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1y"
+    for config, word in (("[transport]\ninternet = quic\n" + END, "transport.internet"),
+                         (END + "unknown = no\n", "relay.unknown")):
+        node = lab.daemon(f"node-{word}", config=config).start()
+        done = node.weft("relay", "connect", slot, "127.0.0.1:9")
+        check_eq(done.returncode, REFUSED, done.stderr)
+        check(word in done.stderr, done.stderr)
+        node.stop()
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")],

@@ -253,10 +253,20 @@ static void asker_note(struct dht *dht, const struct kad_id *id, const struct ad
 	(void)kad_table_asked(dht_side_of(dht, addr)->table, &contact, now_ns);
 }
 
+void dht_set_hidden(struct dht *dht, bool is_hidden)
+{
+	dht->is_hidden = is_hidden;
+}
+
+bool dht_is_read_only(const struct dht *dht)
+{
+	return dht->params.config.is_read_only || dht->is_hidden;
+}
+
 static void query_input(struct dht *dht, const struct krpc_message *query,
 			const struct dgram *dgram, uint64_t now_ns)
 {
-	if (dht->params.config.is_read_only) {
+	if (dht_is_read_only(dht)) {
 		dht->reasons[DHT_READ_ONLY]++;
 		return;
 	}

@@ -43,7 +43,7 @@ enum dht_net { DHT_NET_IPV4, DHT_NET_IPV6 };
 
 struct dht_config {
 	bool is_on[DHT_FAMILY_CNT];
-	bool is_read_only; /* BEP-43: asks, and answers nothing */
+	bool is_read_only; /* BEP-43: asks, and answers nothing, also where others can write to it */
 	struct kad_table_config table;
 	struct kad_lookup_config lookup;
 	uint32_t item_cap;		  /* BEP-44 items kept for others */
@@ -99,6 +99,12 @@ int dht_new(const struct dht_params *params, struct dht **out_dht);
 /* dht_free ends what runs without a word. */
 void dht_free(struct dht *dht);
 void dht_set_sink(struct dht *dht, struct dgram_sink *sink);
+/*
+ * dht_set_hidden: others cannot write to this node first, or can. While they cannot it is read-only
+ * (BEP-43): its queries say so, and queries of others are not answered.
+ */
+void dht_set_hidden(struct dht *dht, bool is_hidden);
+bool dht_is_read_only(const struct dht *dht);
 /* dht_set_wall: the wall clock jumped or drifted; now_ns is wall_us. */
 void dht_set_wall(struct dht *dht, uint64_t wall_us, uint64_t now_ns);
 

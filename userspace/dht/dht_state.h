@@ -61,6 +61,7 @@ struct dht {
 	struct dht_params params;
 	struct arena arena;
 	struct dht_side sides[DHT_FAMILY_CNT];
+	bool is_hidden; /* others cannot write to this node first */
 	uint64_t reasons[DHT_REASON_CNT];
 	uint64_t bytes_in, bytes_out;
 	uint64_t wall_us, wall_at_ns;

@@ -18,7 +18,7 @@ struct driver_answers {
 	uint64_t generation; /* of the dht, that the tables have */
 	uint64_t turned_ns;  /* when the sets were last changed for each other */
 	unsigned newer;	     /* which of them is of the last DHT_HELD_NS */
-	bool is_answering[DHT_FAMILY_CNT];
+	bool is_on[DHT_FAMILY_CNT];
 	uint64_t held[2][WEFT_KRPC_HELD_WORD_CNT];
 };
 
@@ -36,7 +36,7 @@ int locate_driver_answers_new(const struct dht_config *config, uint64_t now_ns,
 		return -ENOMEM;
 	answers->turned_ns = now_ns;
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++)
-		answers->is_answering[net] = config->is_on[net] && !config->is_read_only;
+		answers->is_on[net] = config->is_on[net];
 	*out_answers = answers;
 	return 0;
 }
@@ -122,17 +122,22 @@ void locate_driver_answers_turn(struct driver_answers *answers, const struct dht
 	if (!tables || now_ns < answers->next_ns)
 		return;
 	answers->next_ns = now_ns + WEFT_KRPC_REST_NS;
+	net_krpc_tables_set_reply_keys(tables, dht_reply_keys(dht));
+	/* The program answers for an id alone. */
+	if (dht_is_read_only(dht)) {
+		locate_driver_answers_stop(tables);
+		return;
+	}
 	is_new = !net_krpc_tables_id(tables, WEFT_KRPC_IPV4) &&
 		 !net_krpc_tables_id(tables, WEFT_KRPC_IPV6);
 	if (held_turn(answers, now_ns) || is_new)
 		held_write(answers, tables);
-	net_krpc_tables_set_reply_keys(tables, dht_reply_keys(dht));
 	if (!is_new && answers->generation == dht_blob_generation(dht))
 		return;
 	dht_token_key(dht, key);
 	net_krpc_tables_set_token_key(tables, key);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++)
-		if (answers->is_answering[net])
+		if (answers->is_on[net])
 			is_told &= net_write(dht, tables, (enum dht_net)net);
 	answers->generation = is_told ? dht_blob_generation(dht) : dht_blob_generation(dht) - 1;
 }

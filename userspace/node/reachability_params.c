@@ -67,6 +67,9 @@ static void on_changed(void *ctx, const struct reachability_view *view)
 	struct node *node = ctx;
 
 	api_tell_reachability(node->api, view);
+	/* Nodes of the DHT would keep it in their tables, and ask it in vain. */
+	if (node->locate->dht)
+		dht_set_hidden(node->locate->dht, reachability_is_hidden(view->kind));
 	node_mappings_changed(node, node->home->now_ns);
 	relay_end_review(node->relay_end, node->home->now_ns);
 }

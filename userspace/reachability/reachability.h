@@ -40,6 +40,15 @@ enum reachability_kind {
 	REACHABILITY_BLOCKED,	/* UDP brings no answer at all */
 	REACHABILITY_KIND_CNT,
 };
+/* reachability_is_open: others can write first. is_hidden: they cannot; of UNKNOWN neither holds. */
+static inline bool reachability_is_open(enum reachability_kind kind)
+{
+	return kind == REACHABILITY_DIRECT || kind == REACHABILITY_MAPPED;
+}
+static inline bool reachability_is_hidden(enum reachability_kind kind)
+{
+	return kind >= REACHABILITY_OUTBOUND;
+}
 /* reachability_word: "direct", for people and programs; stable. */
 const char *reachability_word(enum reachability_kind kind);
 

@@ -25,7 +25,7 @@ struct store;
 struct relay;
 
 #define RELAY_KEY_LEN	   32
-#define RELAY_GRANT_LEN	   32 /* of a grant's id */
+#define RELAY_GRANT_LEN	   32	  /* of a grant's id */
 #define RELAY_DAY_S	   86400u /* of UTC */
 #define RELAY_NO_GRANT	   0u
 #define RELAY_OPENED_MAX   3 /* flows without a grant, of one key */

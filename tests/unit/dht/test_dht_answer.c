@@ -38,6 +38,23 @@ static void test_a_ping_is_answered_with_id_and_address(void)
 	dht_rig_fini(&rig);
 }
 
+static void test_a_hidden_node_answers_no_query_until_it_is_seen(void)
+{
+	const struct addr asker = dht_rig_addr(ASKER);
+	struct krpc_query query = dht_rig_query(KRPC_PING);
+	struct krpc_message answer;
+
+	rig_up();
+	dht_set_hidden(rig.dht, true);
+	CHECK(dht_is_read_only(rig.dht));
+	CHECK(!dht_rig_ask(&rig, &asker, &query, &answer));
+	CHECK_EQ(dht_rig_count(&rig, DHT_READ_ONLY), 1);
+	dht_set_hidden(rig.dht, false);
+	CHECK(!dht_is_read_only(rig.dht));
+	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
+	dht_rig_fini(&rig);
+}
+
 static void test_find_node_lists_eight_nodes_of_the_wanted_network(void)
 {
 	static const struct {
@@ -416,6 +433,7 @@ static void test_refusals_are_answered_by_code(void)
 int main(void)
 {
 	RUN(test_a_ping_is_answered_with_id_and_address);
+	RUN(test_a_hidden_node_answers_no_query_until_it_is_seen);
 	RUN(test_find_node_lists_eight_nodes_of_the_wanted_network);
 	RUN(test_a_new_id_lists_other_nodes_at_once);
 	RUN(test_a_network_that_is_off_is_listed_as_empty_and_not_used);

@@ -518,6 +518,22 @@ static void test_read_only_node_says_so(void)
 	}
 }
 
+/* Behind a NAT no node could ask it first: none is to keep it in its table. */
+static void test_hidden_node_says_so_until_it_is_not(void)
+{
+	begin(note_read_only);
+	for (unsigned i = 0; i < 3; i++) {
+		bool is_hidden = i == 1;
+
+		dht_set_hidden(ours->dht, is_hidden);
+		was_read_only = !is_hidden;
+		CHECK_EQ(dht_add_node(ours->dht, &liar->addr, lab.now_ns), 0);
+		(void)dht_lab_run(&lab, 5 * SECOND, NULL, NULL);
+		CHECK_EQ(was_read_only, is_hidden);
+	}
+	dht_lab_fini(&lab);
+}
+
 static void test_no_place_to_ping_is_refused(void)
 {
 	struct addr addr = {.family = ADDR_IPV4, .ip = {20, 1, 1, 1}};
@@ -568,6 +584,7 @@ int main(void)
 	RUN(test_one_network_has_one_vote);
 	RUN(test_address_that_is_not_of_the_internet_gets_no_votes);
 	RUN(test_read_only_node_says_so);
+	RUN(test_hidden_node_says_so_until_it_is_not);
 	RUN(test_no_place_to_ping_is_refused);
 	RUN(test_one_query_too_many_is_refused);
 	node_key_free(key);

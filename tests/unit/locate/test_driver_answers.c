@@ -132,6 +132,23 @@ static void test_a_node_that_answers_no_query_reports_no_id(void)
 	clear();
 }
 
+static void test_a_hidden_node_reports_no_id_until_it_is_seen(void)
+{
+	set_up(false);
+	turn_after(0);
+	CHECK(is_as_dht());
+	dht_set_hidden(rig.dht, true);
+	turn_after(WEFT_KRPC_REST_NS);
+	CHECK(!net_krpc_tables_id(&tables, WEFT_KRPC_IPV4) &&
+	      !net_krpc_tables_id(&tables, WEFT_KRPC_IPV6));
+	/* Answers of others are known by these all the same. */
+	CHECK_MEM(&reply_keys, dht_reply_keys(rig.dht), sizeof(reply_keys));
+	dht_set_hidden(rig.dht, false);
+	turn_after(WEFT_KRPC_REST_NS);
+	CHECK(is_as_dht());
+	clear();
+}
+
 static bool is_held(const struct kad_id *key)
 {
 	struct weft_krpc_id id = {.words = {0, 0, 0}};
@@ -169,6 +186,7 @@ int main(void)
 	RUN(test_what_was_replaced_rests_for_a_second);
 	RUN(test_new_id_is_removed_before_it_is_reported);
 	RUN(test_a_node_that_answers_no_query_reports_no_id);
+	RUN(test_a_hidden_node_reports_no_id_until_it_is_seen);
 	RUN(test_held_key_is_known_at_once_and_for_as_long_as_it_may_be_held);
 	return check_done();
 }

@@ -187,6 +187,39 @@ static int slot_ask(struct slot_connecting *connecting, uint64_t slot)
 			       connecting);
 }
 
+static bool has_way_relay(const struct api *api)
+{
+	const struct mesh_ways *ways = config_live(api->config)->mesh.ways;
+
+	return ways[MESH_NETWORK_INTERNET].ranks[MESH_WAY_RELAY] > 0;
+}
+
+/* False: the call was failed. */
+static bool slot_read(struct slot_connecting *connecting,
+		      const struct api_connect_relay_slot_in *in, uint64_t *out_slot)
+{
+	const struct api *api = connecting->api;
+
+	if (!has_way_relay(api)) {
+		control_fail(connecting->call, WEFT_EREFUSED, "slot",
+			     "transport.internet does not name relay, so no flow is opened",
+			     "name relay in transport.internet in weft.conf(5)");
+		return false;
+	}
+	if (relay_slot_text_read(in->slot, out_slot, connecting->relay) < 0) {
+		control_fail(connecting->call, WEFT_EMALFORMED, in->slot, "no slot",
+			     "a slot is SLOT@RELAY, as weft relay slots prints it");
+		return false;
+	}
+	if (relay_trust_of(api->relay_trust, connecting->relay, NULL) == RELAY_TRUST_REFUSED) {
+		control_fail(connecting->call, WEFT_EREFUSED, in->slot,
+			     "its relay is of an unknown node, and relay.unknown is no",
+			     "name the relay in relay.own, or set relay.unknown = yes");
+		return false;
+	}
+	return slot_addrs_read(connecting, connecting->call, &in->addresses);
+}
+
 void api_connect_relay_slot(struct api *api, struct control_call *call,
 			    const struct api_connect_relay_slot_in *in, uint64_t now_ns)
 {
@@ -205,13 +238,7 @@ void api_connect_relay_slot(struct api *api, struct control_call *call,
 	connecting->api = api;
 	connecting->call = call;
 	connecting->timeout_ns = (uint64_t)timeout_ms * NS_PER_MS;
-	if (relay_slot_text_read(in->slot, &slot, connecting->relay) < 0) {
-		control_fail(call, WEFT_EMALFORMED, in->slot, "no slot",
-			     "a slot is SLOT@RELAY, as weft relay slots prints it");
-		free(connecting);
-		return;
-	}
-	if (!slot_addrs_read(connecting, call, &in->addresses)) {
+	if (!slot_read(connecting, in, &slot)) {
 		free(connecting);
 		return;
 	}

@@ -3,10 +3,12 @@
 #include "api/methods.h"
 #include "base/fair/contribution.h"
 #include "mesh/mesh.h"
+#include "relay/messages/relay_messages.h"
 
 #define ROWS_MAX    100u
 #define PER_HUNDRED 10000u /* millionths in a hundredth */
 #define HOUR_S	    3600u
+#define RATE_UNIT   1000u /* thousandths of a message */
 #define MILLION	    1000000u
 
 struct api_contribution api_contribution(struct control_call *call, const struct api *api,
@@ -21,6 +23,8 @@ struct api_contribution api_contribution(struct control_call *call, const struct
 		.node_id = api_id(control_blocks(call), key),
 		.score = score / CONTRIBUTION_POINT,
 		.score_thousandths = score,
+		.rate_thousandths = relay_messages_rate(score),
+		.rate = relay_messages_rate(score) / RATE_UNIT,
 		.relays = api_uint((c.relays + MILLION / 2) / MILLION),
 		.relayed = api_uint(c.relayed),
 		.answered = api_uint(c.success / PER_HUNDRED),

@@ -138,7 +138,7 @@ int dht_query_send(struct dht *dht, const struct dht_query_params *params, uint6
 	if (!dht_rate_limiter_admit(dht->rate_limiter, &params->remote, params->urgency, now_ns))
 		return WEFT_EBUSY;
 	params->query->id = side->id;
-	params->query->is_read_only = dht->params.config.is_read_only;
+	params->query->is_read_only = dht_is_read_only(dht);
 	params->query->transaction =
 		(struct bencode_span){(const uint8_t *)&transaction, sizeof(transaction)};
 	if ((err = query_write(dht, params)) < 0)

@@ -131,8 +131,12 @@ static bool on_is_hidden(void *ctx)
 	/* STUN needs a minute to find it out. */
 	if (mesh_udp_is_silent(node->home->mesh))
 		return true;
+	/* Its address record names relays alone, so no node finds it by its key without one. */
+	if (reachability_is_open(view->kind))
+		return !node->relay && node->config->publish.policy.publish == PKARR_RELAY_ONLY &&
+		       locate_publish_has_place(node->locate->publish);
 	if (view->kind != REACHABILITY_UNKNOWN || node->relay)
-		return view->kind >= REACHABILITY_OUTBOUND;
+		return reachability_is_hidden(view->kind);
 	if (view->since_ns > since_ns)
 		since_ns = view->since_ns;
 	return view->judged_ns && node->home->now_ns >= since_ns + UNKNOWN_NS;

@@ -11,9 +11,10 @@
 #include "relay/broker/relay_broker.h"
 #include "store/store.h"
 
-#define CHOICE_KEY    "relay-choice" /* one byte, of enum relay_role_choice */
-#define OWN_KEY	      "contribution"
-#define OWN_LEN	      (CONTRIBUTION_NUMBER_CNT * sizeof(uint64_t))
+#define CHOICE_KEY "relay-choice" /* one byte, of enum relay_role_choice */
+#define OWN_KEY	   "contribution"
+/* The numbers, and whether it is a relay. */
+#define OWN_LEN	      (CONTRIBUTION_NUMBER_CNT * sizeof(uint64_t) + 1)
 #define SAVE_EVERY_NS (600 * NS_PER_S)
 
 static void own_load(struct node *node)
@@ -33,6 +34,9 @@ static void own_load(struct node *node)
 		for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
 			numbers[i] = cursor_be64(&c);
 		contribution_load(&node->relay_role.own, numbers);
+		if (cursor_u8(&c) == 1)
+			relay_role_resume(&node->relay_role, node_wall_us(node) / 1000000,
+					  node->home->now_ns);
 	}
 	store_snapshot_close(snapshot);
 }
@@ -58,6 +62,7 @@ void node_save_relay_role(struct node *node)
 	contribution_store(&node->relay_role.own, numbers);
 	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
 		writer_be64(&w, numbers[i]);
+	writer_u8(&w, node->relay_role.is_relay);
 	store_batch_put(batch, STORE_META, store_key(OWN_KEY, strlen(OWN_KEY)), bytes, OWN_LEN);
 	if (store_submit(node->store, batch, on_saved, NULL) < 0)
 		store_batch_free(batch);
@@ -106,6 +111,9 @@ static void role_apply(struct node *node, uint64_t now_ns)
 	if (node->fabric)
 		node_fabric_offer_relay(node->fabric, now_ns);
 	api_tell_relay_role(node->api, &node->relay_role);
+	/* A crash is not to take it back. */
+	node->role_saved_ns = now_ns;
+	node_save_relay_role(node);
 }
 
 int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(void *arg, int err),
@@ -133,8 +141,8 @@ int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(voi
 void node_turn_relay_role(struct node *node, uint64_t now_ns)
 {
 	const struct reachability_view *view = reachability_show(node->reachability);
-	struct relay_role_work work = {.can_be_dialled = view->kind == REACHABILITY_DIRECT ||
-							 view->kind == REACHABILITY_MAPPED};
+	struct relay_role_work work = {.can_be_dialled = reachability_is_open(view->kind),
+				       .is_judged = view->kind != REACHABILITY_UNKNOWN};
 	struct mesh_stats stats;
 
 	mesh_stats(node->home->mesh, &stats);

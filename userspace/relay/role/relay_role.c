@@ -14,6 +14,7 @@ const char *relay_role_word(enum relay_role_why why)
 			"its contribution has not come to 10 points since it was started",
 		[RELAY_ROLE_ENOUGH] = "its contribution came to 10 points, and is not below 2",
 		[RELAY_ROLE_IDLE] = "its contribution fell below 2 points",
+		[RELAY_ROLE_RESUMED] = "it was one when it stopped, and has 2 points still",
 		[RELAY_ROLE_BY_OFF] = "weft relay off; weft relay reset takes that back",
 		[RELAY_ROLE_BY_ON] = "weft relay on; weft relay reset takes that back",
 	};
@@ -75,11 +76,25 @@ static void own_note(struct contribution *own, const struct relay_role_work *wor
 	contribution_age(own, wall_s);
 }
 
-static enum relay_role_why why_of(const struct relay_role *role, bool can_be_dialled)
+void relay_role_resume(struct relay_role *role, uint64_t wall_s, uint64_t now_ns)
+{
+	contribution_age(&role->own, wall_s);
+	if (role->rule != RELAY_ROLE_EARNED || contribution_score(&role->own) < RELAY_ROLE_LEAVE)
+		return;
+	role->is_relay = true;
+	role->why = RELAY_ROLE_RESUMED;
+	role->resumed_until_ns = now_ns + RELAY_ROLE_RESUME_NS;
+}
+
+static enum relay_role_why why_of(const struct relay_role *role, const struct relay_role_work *work,
+				  uint64_t now_ns)
 {
 	uint32_t score = contribution_score(&role->own);
+	bool is_resumed = role->is_relay && !work->is_judged && now_ns < role->resumed_until_ns;
 
-	if (!can_be_dialled)
+	if (is_resumed && score >= RELAY_ROLE_LEAVE)
+		return RELAY_ROLE_RESUMED;
+	if (!work->can_be_dialled && !is_resumed)
 		return RELAY_ROLE_HIDDEN;
 	if (score >= RELAY_ROLE_TAKE || (role->is_relay && score >= RELAY_ROLE_LEAVE))
 		return RELAY_ROLE_ENOUGH;
@@ -95,8 +110,10 @@ bool relay_role_judge(struct relay_role *role, const struct relay_role_work *wor
 	own_note(&role->own, work, wall_s);
 	if (role->rule != RELAY_ROLE_EARNED)
 		return false;
-	role->why = why_of(role, work->can_be_dialled);
-	role->is_relay = role->why == RELAY_ROLE_ENOUGH;
+	role->why = why_of(role, work, now_ns);
+	role->is_relay = role->why == RELAY_ROLE_ENOUGH || role->why == RELAY_ROLE_RESUMED;
+	if (work->is_judged)
+		role->resumed_until_ns = 0;
 	if (role->is_relay == was_relay)
 		return false;
 	count_change(role, was_relay, now_ns);

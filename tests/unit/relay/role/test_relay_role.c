@@ -14,7 +14,7 @@
 static struct relay_role role;
 static uint64_t now_ns, wall_s;
 static unsigned change_cnt;
-static bool can_be_dialled;
+static bool can_be_dialled, is_judged = true;
 
 static void begin(enum relay_role_rule rule)
 {
@@ -38,8 +38,8 @@ static unsigned minutes_until(double left)
 /* One judgement after a minute in which so many requests were answered. */
 static bool minute(unsigned served_cnt)
 {
-	const struct relay_role_work work = {.served_cnt = served_cnt,
-					     .can_be_dialled = can_be_dialled};
+	const struct relay_role_work work = {
+		.served_cnt = served_cnt, .can_be_dialled = can_be_dialled, .is_judged = is_judged};
 	bool has_changed;
 
 	now_ns += RELAY_ROLE_EVERY_NS;
@@ -218,8 +218,85 @@ static void test_what_the_configuration_says_is_not_judged(void)
 		CHECK(relay_role_word(i)[0]);
 }
 
+/* --- after a restart --- */
+
+/* A relay with so many points stops and starts again. */
+static void resume(unsigned hours, bool is_judged_first)
+{
+	struct contribution own;
+
+	begin(RELAY_ROLE_EARNED);
+	for (unsigned i = 0; i < hours * HOUR_MIN; i++)
+		(void)minute(20);
+	own = role.own;
+	relay_role_init(&role, RELAY_ROLE_EARNED, now_ns);
+	role.own = own;
+	relay_role_resume(&role, wall_s, now_ns);
+	can_be_dialled = is_judged_first;
+	is_judged = is_judged_first;
+	change_cnt = 0;
+}
+
+static void test_a_relay_is_one_again_from_its_start_on(void)
+{
+	resume(16, false);
+	CHECK(role.is_relay);
+	CHECK_EQ(role.why, RELAY_ROLE_RESUMED);
+	/* Others find out that they can dial it. */
+	for (unsigned i = 0; i < 5; i++)
+		CHECK(!minute(20));
+	can_be_dialled = is_judged = true;
+	CHECK(!minute(20));
+	CHECK(role.is_relay);
+	CHECK_EQ(role.why, RELAY_ROLE_ENOUGH);
+	is_judged = true;
+}
+
+static void test_a_relay_that_is_behind_a_nat_now_leaves_at_once(void)
+{
+	resume(16, false);
+	is_judged = true;
+	CHECK(minute(20));
+	CHECK(!role.is_relay);
+	CHECK_EQ(role.why, RELAY_ROLE_HIDDEN);
+	/* What is not known any more later on is not resumed again. */
+	is_judged = false;
+	CHECK_EQ(minutes_until_change(20, HOUR_MIN), 0);
+	is_judged = true;
+}
+
+static void test_a_relay_of_which_nothing_is_found_out_leaves_after_ten_minutes(void)
+{
+	resume(16, false);
+	CHECK_EQ(minutes_until_change(20, HOUR_MIN), 10);
+	CHECK_EQ(role.why, RELAY_ROLE_HIDDEN);
+	is_judged = true;
+}
+
+static void test_below_two_points_nothing_is_resumed(void)
+{
+	struct contribution own;
+
+	resume(16, true);
+	own = role.own;
+	/* It was off for two days. */
+	relay_role_init(&role, RELAY_ROLE_EARNED, now_ns);
+	role.own = own;
+	relay_role_resume(&role, wall_s + 48 * 3600, now_ns);
+	CHECK(!role.is_relay);
+	/* Neither is it where the configuration says something else. */
+	relay_role_init(&role, RELAY_ROLE_NEVER, now_ns);
+	role.own = own;
+	relay_role_resume(&role, wall_s, now_ns);
+	CHECK(!role.is_relay);
+}
+
 int main(void)
 {
+	RUN(test_a_relay_is_one_again_from_its_start_on);
+	RUN(test_a_relay_that_is_behind_a_nat_now_leaves_at_once);
+	RUN(test_a_relay_of_which_nothing_is_found_out_leaves_after_ten_minutes);
+	RUN(test_below_two_points_nothing_is_resumed);
 	RUN(test_uptime_with_answers_takes_the_role_after_the_reckoned_hours);
 	RUN(test_an_idle_relay_leaves_after_the_reckoned_hours);
 	RUN(test_between_two_and_ten_nothing_changes);
