@@ -52,6 +52,21 @@ void http_websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKE
 void http_websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_CAP]);
 
 /*
+ * A server's answer to the handshake, as far as it decides; texts are "" where they are missing.
+ * http_websocket_answer_parse: how many bytes of data its head takes; 0: more are needed;
+ * WEFT_EMALFORMED: it is none of HTTP.
+ */
+#define WEBSOCKET_FIELD_CAP 64
+struct websocket_answer {
+	unsigned status; /* of HTTP */
+	bool is_upgraded;
+	char accept[WEBSOCKET_FIELD_CAP], protocol[WEBSOCKET_FIELD_CAP];
+};
+#define WEBSOCKET_SWITCHED 101 /* the status of one that agrees */
+WEFT_MUST_CHECK
+int http_websocket_answer_parse(const void *data, size_t len, struct websocket_answer *out_answer);
+
+/*
  * http_websocket_ask connects, sends question as a binary message, and waits for
  * the first binary one; pings in between are answered. url begins with
  * ws:// or wss://. Errors as http_get_run, which this stands beside; status is

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One question over a WebSocket of its own, waited for. Job threads. */
-#include <llhttp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -9,73 +8,16 @@
 #include "http_channel.h"
 #include "websocket.h"
 
-#define REQUEST_CAP	1400
-#define FIELD_CAP	64
-#define HANDSHAKE_MAX	8192
-#define STATUS_SWITCHED 101
+#define REQUEST_CAP   1400
+#define HANDSHAKE_MAX 8192
 /* Pings, and text that was not asked for, before the answer. */
 #define FRAMES_MAX 64
-
-/* The server's side of the handshake, as far as it decides. */
-struct handshake {
-	llhttp_t parser;
-	char name[FIELD_CAP];
-	char value[FIELD_CAP];
-	char accept[FIELD_CAP];
-	char protocol[FIELD_CAP];
-	bool is_upgraded;
-};
 
 /* Bytes of the connection that were not used yet. */
 struct incoming {
 	struct channel *channel;
 	uint8_t data[HANDSHAKE_MAX];
 	size_t begin, end;
-};
-
-static void field_append(char field[static FIELD_CAP], const char *at, size_t len)
-{
-	size_t used = strlen(field);
-
-	/* A longer one is none that is looked for. */
-	snprintf(field + used, FIELD_CAP - used, "%.*s",
-		 (int)(len < FIELD_CAP ? len : FIELD_CAP - 1), at);
-}
-
-static int on_name(llhttp_t *parser, const char *at, size_t len)
-{
-	struct handshake *handshake = parser->data;
-
-	field_append(handshake->name, at, len);
-	return 0;
-}
-
-static int on_value(llhttp_t *parser, const char *at, size_t len)
-{
-	struct handshake *handshake = parser->data;
-
-	field_append(handshake->value, at, len);
-	return 0;
-}
-
-static int on_field(llhttp_t *parser)
-{
-	struct handshake *handshake = parser->data;
-
-	if (strcasecmp(handshake->name, "Sec-WebSocket-Accept") == 0)
-		memcpy(handshake->accept, handshake->value, FIELD_CAP);
-	else if (strcasecmp(handshake->name, "Sec-WebSocket-Protocol") == 0)
-		memcpy(handshake->protocol, handshake->value, FIELD_CAP);
-	else if (strcasecmp(handshake->name, "Upgrade") == 0)
-		handshake->is_upgraded = strcasecmp(handshake->value, "websocket") == 0;
-	handshake->name[0] = handshake->value[0] = '\0';
-	return 0;
-}
-
-static const llhttp_settings_t settings = {
-	.on_header_field = on_name,
-	.on_header_value = on_value,
-	.on_header_value_complete = on_field,
 };
 
 static int question_begin(const struct websocket_ask *ask, const struct url *url, const char *key,
@@ -115,36 +57,25 @@ static int incoming_more(struct incoming *incoming)
 	return 0;
 }
 
-/* The bytes of the answer's head, with the empty line; 0: not all there. */
-static size_t head_len(const struct incoming *incoming)
-{
-	const uint8_t *end = memmem(incoming->data, incoming->end, "\r\n\r\n", 4);
-
-	return end ? (size_t)(end - incoming->data) + 4 : 0;
-}
-
 static int handshake_read(struct websocket_ask *ask, struct incoming *incoming, const char *key)
 {
-	struct handshake handshake = {.is_upgraded = false};
 	char accept[WEBSOCKET_ACCEPT_CAP];
-	llhttp_errno_t said;
-	int err;
+	struct websocket_answer answer;
+	int head_len, err;
 
-	while (!head_len(incoming))
+	while ((head_len = http_websocket_answer_parse(incoming->data, incoming->end, &answer)) ==
+	       0)
 		if ((err = incoming_more(incoming)) < 0)
 			return err;
-	incoming->begin = head_len(incoming);
-	llhttp_init(&handshake.parser, HTTP_RESPONSE, &settings);
-	handshake.parser.data = &handshake;
-	said = llhttp_execute(&handshake.parser, (char *)incoming->data, incoming->begin);
-	if (said != HPE_OK && said != HPE_PAUSED_UPGRADE)
-		return WEFT_EMALFORMED;
-	ask->status = (unsigned)llhttp_get_status_code(&handshake.parser);
-	if (ask->status != STATUS_SWITCHED)
+	if (head_len < 0)
+		return head_len;
+	incoming->begin = (size_t)head_len;
+	ask->status = answer.status;
+	if (ask->status != WEBSOCKET_SWITCHED)
 		return 0;
 	http_websocket_accept(key, accept);
-	if (!handshake.is_upgraded || strcmp(handshake.accept, accept) != 0 ||
-	    strcmp(handshake.protocol, ask->protocol) != 0)
+	if (!answer.is_upgraded || strcmp(answer.accept, accept) != 0 ||
+	    strcmp(answer.protocol, ask->protocol) != 0)
 		return WEFT_EMALFORMED;
 	return 0;
 }
@@ -252,7 +183,7 @@ int http_websocket_ask(struct websocket_ask *ask)
 				clock_monotonic_ns() + ask->timeout_ns, ask->stop_fd);
 	if (err == 0 && (err = question_begin(ask, &url, key, &channel)) == 0)
 		err = handshake_read(ask, &incoming, key);
-	if (err == 0 && ask->status == STATUS_SWITCHED) {
+	if (err == 0 && ask->status == WEBSOCKET_SWITCHED) {
 		err = frame_send(ask, &channel, WEBSOCKET_BINARY, ask->question, ask->question_len);
 		if (err == 0)
 			err = answer_read(ask, &incoming);
