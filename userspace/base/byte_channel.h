@@ -39,10 +39,14 @@ struct byte_channel {
 	const struct byte_channel_ops *ops;
 	void *user; /* the speaker's */
 	struct addr remote;
+	const char *why; /* it was lost, a static sentence; NULL: its peer ended it */
 };
 
 struct byte_channel_events {
-	/* opened sets channel->user. False: it is not wanted, and the carrier ends it. */
+	/*
+	 * opened sets channel->user; of a channel that was dialled the dial did. False: it is not
+	 * wanted, and the carrier ends it.
+	 */
 	bool (*opened)(void *ctx, struct byte_channel *channel, uint64_t now_ns);
 	/* input: data may be changed in place. */
 	void (*input)(struct byte_channel *channel, uint8_t *data, size_t len, uint64_t now_ns);

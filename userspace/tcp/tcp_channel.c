@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Channels over TLS and sockets. TLS reads what recv gave, and writes into the channel's own buffer
- * of one record. So a channel that its peer does not read keeps no more than that. Home.
+ * of one record. So a channel that its peer does not read keeps no more than that. One that is dialled
+ * connects, asks the proxy if there is one, and makes its handshake before the speaker hears of it.
+ * Home.
  */
 #include "tcp/tcp_channel.h"
 
@@ -22,6 +24,8 @@
 #include "base/memory/pool.h"
 #include "base/thread/poller.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_proxy.h"
+#include "tls/tls.h"
 
 #define READ_LEN (64u << 10)
 /* One record with its head and tag, and TLS's own words: tickets, updates of keys, alerts. */
@@ -32,8 +36,19 @@
  */
 #define NOTSENT_LEN (32 << 10)
 
+enum channel_state {
+	CHANNEL_OPEN,
+	CHANNEL_CONNECTING,
+	CHANNEL_ASKING,	 /* the proxy to connect it */
+	CHANNEL_SHAKING, /* TLS */
+};
+
 struct tcp_channel {
 	struct byte_channel channel; /* first: the speaker's pointer is this one */
+	enum channel_state state;
+	bool is_proxied, has_key; /* dialled: the peer shows key */
+	uint8_t key[TRANSPORT_KEY_LEN];
+	struct tcp_proxy_reader answer;
 	struct poller_watch watch;
 	struct tcp_channels *channels;
 	SSL *ssl;
@@ -55,6 +70,9 @@ struct tcp_channels {
 	BIO_METHOD *bio;
 	uint8_t *buffer; /* READ_LEN */
 	uint8_t *plain;	 /* BYTE_CHANNEL_WRITE_MAX */
+	SSL_CTX *web;	 /* NULL: none is dialled */
+	struct addr proxy;
+	char proxy_field[TCP_PROXY_FIELD_CAP]; /* "": it wants no user */
 };
 
 static struct tcp_channel *channel_of(struct byte_channel *channel)
@@ -226,11 +244,54 @@ static const struct byte_channel_ops channel_ops = {
 
 /* --- input --- */
 
+static void channel_lose(struct tcp_channel *channel, const char *why, uint64_t now_ns)
+{
+	channel->channel.why = why;
+	channel->channels->params.events->lost(&channel->channel, now_ns);
+}
+
+/* False: it goes on later, or not at all. */
+static bool channel_shake(struct tcp_channel *channel, uint64_t now_ns)
+{
+	const struct tcp_channels_params *params = &channel->channels->params;
+	uint8_t key[TRANSPORT_KEY_LEN];
+	int rv;
+
+	ERR_clear_error();
+	rv = SSL_do_handshake(channel->ssl);
+	if (rv != 1 && SSL_get_error(channel->ssl, rv) != SSL_ERROR_WANT_READ) {
+		channel_lose(channel,
+			     channel->has_key || SSL_get_verify_result(channel->ssl) == X509_V_OK
+				     ? "it does not speak TLS 1.3 and HTTP"
+				     : "no trusted authority says that its certificate is its own",
+			     now_ns);
+		return false;
+	}
+	if (channel->is_overfull || channel_send(channel) < 0) {
+		channel_lose(channel, "the connection broke", now_ns);
+		return false;
+	}
+	if (rv != 1)
+		return false;
+	if (channel->has_key &&
+	    (!tls_peer_key(channel->ssl, key) || memcmp(key, channel->key, sizeof(key)) != 0)) {
+		channel_lose(channel, "its certificate has another key", now_ns);
+		return false;
+	}
+	channel->state = CHANNEL_OPEN;
+	if (params->events->opened(params->ctx, &channel->channel, now_ns))
+		return !channel->is_closed;
+	channel->is_closed = true;
+	return false;
+}
+
 static void channel_decrypt(struct tcp_channel *channel, uint64_t now_ns)
 {
 	struct tcp_channels *channels = channel->channels;
 	size_t len;
 
+	if (channel->state == CHANNEL_SHAKING && !channel_shake(channel, now_ns))
+		return;
 	ERR_clear_error();
 	while (!channel->is_closed &&
 	       SSL_read_ex(channel->ssl, channels->plain, BYTE_CHANNEL_WRITE_MAX, &len) == 1)
@@ -252,7 +313,7 @@ static void channel_input(struct tcp_channel *channel, const uint8_t *data, size
 	if (len)
 		channel_decrypt(channel, now_ns);
 	else
-		channel->channels->params.events->lost(&channel->channel, now_ns);
+		channel_lose(channel, NULL, now_ns);
 	channel->in_len = 0;
 	channel->is_in_event = false;
 	if (channel->is_closed)
@@ -287,10 +348,93 @@ static bool channel_writable(struct tcp_channel *channel, uint64_t now_ns)
 	return true;
 }
 
+/* --- dialling --- */
+
+/* lost, outside of channel_input. */
+static void channel_fail(struct tcp_channel *channel, const char *why, uint64_t now_ns)
+{
+	channel->is_in_event = true;
+	channel_lose(channel, why, now_ns);
+	channel->is_in_event = false;
+	if (channel->is_closed)
+		channel_free(channel);
+}
+
+static void channel_begin_tls(struct tcp_channel *channel, uint64_t now_ns)
+{
+	channel->state = CHANNEL_SHAKING;
+	channel_watch(channel, POLLER_IN);
+	channel->is_in_event = true;
+	(void)channel_shake(channel, now_ns);
+	channel->is_in_event = false;
+	if (channel->is_closed)
+		channel_free(channel);
+}
+
+/* A new socket takes the whole request, or the proxy is no use. */
+static void channel_ask(struct tcp_channel *channel, uint64_t now_ns)
+{
+	char request[TCP_PROXY_REQUEST_CAP];
+	size_t len = tcp_proxy_request_write(&channel->channel.remote,
+					     channel->channels->proxy_field, request);
+	ssize_t n = send(channel->watch.fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	explicit_bzero(request, sizeof(request));
+	if (n != (ssize_t)len) {
+		channel_fail(channel, "the proxy ended the connection", now_ns);
+		return;
+	}
+	channel->state = CHANNEL_ASKING;
+	channel_watch(channel, POLLER_IN);
+}
+
+static void channel_connected(struct tcp_channel *channel, uint64_t now_ns)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	if (getsockopt(channel->watch.fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err)
+		channel_fail(channel,
+			     channel->is_proxied ? "the proxy's address takes no connection"
+						 : "its address takes no connection",
+			     now_ns);
+	else if (channel->is_proxied)
+		channel_ask(channel, now_ns);
+	else
+		channel_begin_tls(channel, now_ns);
+}
+
+/* A server speaks after its client: bytes behind an answer that opens are not its own. */
+static void channel_hear(struct tcp_channel *channel, uint64_t now_ns)
+{
+	char data[TCP_PROXY_ANSWER_MAX];
+	size_t used = 0;
+	ssize_t n = recv(channel->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+	int rv;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	rv = n > 0 ? tcp_proxy_read(&channel->answer, data, (size_t)n, &used) : WEFT_EMALFORMED;
+	if (rv == 1 && channel->answer.status < 300 && used == (size_t)n)
+		channel_begin_tls(channel, now_ns);
+	else if (rv == 1 && channel->answer.status >= 300)
+		channel_fail(channel, "the proxy refuses it; tcp.proxy", now_ns);
+	else if (rv != 0)
+		channel_fail(channel, "the proxy gave no answer of HTTP; tcp.proxy", now_ns);
+}
+
 static void channel_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
 	struct tcp_channel *channel = container_of(watch, struct tcp_channel, watch);
 
+	if (channel->state == CHANNEL_CONNECTING) {
+		channel_connected(channel, now_ns);
+		return;
+	}
+	if (channel->state == CHANNEL_ASKING) {
+		channel_hear(channel, now_ns);
+		return;
+	}
 	if (events & POLLER_OUT && !channel_writable(channel, now_ns))
 		return;
 	/* A connection that was cut is read, too: what came before counts. */
@@ -299,6 +443,16 @@ static void channel_ready(struct poller_watch *watch, unsigned events, uint64_t 
 }
 
 /* --- all of them --- */
+
+static int dials_init(struct tcp_channels *channels, const struct tcp_channel_dials *dials)
+{
+	channels->proxy = dials->proxy;
+	channels->web = tls_web_new(dials->ca_file);
+	if (!channels->web)
+		return WEFT_EABSENT;
+	return dials->proxy_user ? tcp_proxy_field_write(dials->proxy_user, channels->proxy_field)
+				 : 0;
+}
 
 int tcp_channels_open(const struct tcp_channels_params *params, struct tcp_channels **out_channels)
 {
@@ -309,6 +463,9 @@ int tcp_channels_open(const struct tcp_channels_params *params, struct tcp_chann
 		return -ENOMEM;
 	channels->params = *params;
 	err = arena_open(&channels->arena, ARENA_GROWS);
+	if (err == 0 && params->dials)
+		err = dials_init(channels, params->dials);
+	channels->params.dials = NULL;
 	if (err == 0)
 		err = pool_init(&channels->pool, &channels->arena, sizeof(struct tcp_channel),
 				params->channel_cap);
@@ -333,12 +490,15 @@ void tcp_channels_close(struct tcp_channels *channels)
 	if (!channels)
 		return;
 	BIO_meth_free(channels->bio);
+	SSL_CTX_free(channels->web);
+	explicit_bzero(channels->proxy_field, sizeof(channels->proxy_field));
 	arena_close(&channels->arena);
 	free(channels);
 }
 
+/* The descriptor, ssl and what they watch are passed's still when it fails. */
 static struct tcp_channel *channel_new(struct tcp_channels *channels,
-				       const struct tcp_passed *passed)
+				       const struct tcp_passed *passed, unsigned interest)
 {
 	const int notsent_len = NOTSENT_LEN;
 	struct tcp_channel *channel = pool_acquire(&channels->pool);
@@ -350,8 +510,8 @@ static struct tcp_channel *channel_new(struct tcp_channels *channels,
 	channel->channel.remote = passed->remote;
 	channel->channels = channels;
 	channel->watch = (struct poller_watch){.ready = channel_ready, .fd = passed->fd};
-	channel->interest = POLLER_IN;
-	if (poller_add(channels->params.poller, &channel->watch, POLLER_IN) < 0)
+	channel->interest = interest;
+	if (poller_add(channels->params.poller, &channel->watch, interest) < 0)
 		goto free_bio;
 	(void)setsockopt(passed->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_len,
 			 sizeof(notsent_len));
@@ -372,7 +532,7 @@ void tcp_channels_take(struct tcp_channels *channels, const struct tcp_passed *p
 		       uint64_t now_ns)
 {
 	const struct tcp_channels_params *params = &channels->params;
-	struct tcp_channel *channel = channel_new(channels, passed);
+	struct tcp_channel *channel = channel_new(channels, passed, POLLER_IN);
 
 	if (!channel)
 		tcp_passed_drop(passed);
@@ -380,4 +540,47 @@ void tcp_channels_take(struct tcp_channels *channels, const struct tcp_passed *p
 		channel_free(channel);
 	else if (passed->unread_len)
 		channel_input(channel, passed->unread, passed->unread_len, now_ns);
+}
+
+static int fd_connect(const struct addr *addr)
+{
+	const int one = 1;
+	struct sockaddr_storage sa;
+	unsigned len = addr_to_sockaddr(addr, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (const struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int tcp_channels_dial(struct tcp_channels *channels, const struct tcp_channel_target *target,
+		      struct byte_channel **out_channel)
+{
+	bool is_proxied = channels->proxy.family != ADDR_NONE && tcp_proxy_serves(&target->addr);
+	struct tcp_passed dialled = {.remote = target->addr};
+	struct tcp_channel *channel;
+
+	dialled.fd = fd_connect(is_proxied ? &channels->proxy : &target->addr);
+	if (dialled.fd < 0)
+		return dialled.fd;
+	dialled.ssl = tls_web_dial(channels->web, target->name);
+	channel = dialled.ssl ? channel_new(channels, &dialled, POLLER_OUT) : NULL;
+	if (!channel) {
+		tcp_passed_drop(&dialled);
+		return WEFT_EFULL;
+	}
+	channel->state = CHANNEL_CONNECTING;
+	channel->is_proxied = is_proxied;
+	channel->channel.user = target->user;
+	channel->has_key = target->key != NULL;
+	if (target->key)
+		memcpy(channel->key, target->key, sizeof(channel->key));
+	*out_channel = &channel->channel;
+	return 0;
 }

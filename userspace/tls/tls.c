@@ -316,6 +316,39 @@ void tls_keep_session(struct tls *tls, const uint8_t peer_key[static TRANSPORT_K
 	tls->newest = entry;
 }
 
+SSL_CTX *tls_web_new(const char *ca_file)
+{
+	static const uint8_t alpn[] = "\x08" ALPN_HTTP;
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+	    (*ca_file ? SSL_CTX_load_verify_file(ctx, ca_file)
+		      : SSL_CTX_set_default_verify_paths(ctx)) == 1 &&
+	    SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) == 0)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+SSL *tls_web_dial(SSL_CTX *web, const char *name)
+{
+	const char *asked = name ? name : TLS_SNI;
+	SSL *ssl = SSL_new(web);
+
+	if (!ssl)
+		return NULL;
+	SSL_set_connect_state(ssl);
+	SSL_set_verify(ssl, name ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if ((!name || SSL_set1_host(ssl, name) == 1) && SSL_set_tlsext_host_name(ssl, asked) == 1)
+		return ssl;
+	SSL_free(ssl);
+	return NULL;
+}
+
 int tls_derive(const struct node_key *key, const char *label, uint8_t out[static 32])
 {
 	node_key_derive(key, label, out);

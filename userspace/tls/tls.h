@@ -79,6 +79,14 @@ bool tls_has_http(SSL *ssl);
  */
 void tls_keep_session(struct tls *tls, const uint8_t peer_key[static TRANSPORT_KEY_LEN],
 		      SSL_SESSION *session);
+/*
+ * TLS 1.3 of a client of HTTP, which shows no key. tls_web_new: NULL: OpenSSL refuses, or ca_file
+ * ("": the machine's authorities) has none. Before the node gives up what it may read.
+ * tls_web_dial: the certificate has to be of the host name, by those authorities. NULL: any
+ * certificate does, and the caller asks tls_peer_key.
+ */
+SSL_CTX *tls_web_new(const char *ca_file);
+SSL *tls_web_dial(SSL_CTX *web, const char *name);
 /* tls_derive: 32 bytes bound to the node's key and a label, for secrets that outlive us. */
 WEFT_MUST_CHECK
 int tls_derive(const struct node_key *key, const char *label, uint8_t out[static 32]);
