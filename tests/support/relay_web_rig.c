@@ -80,7 +80,9 @@ static int on_send(void *ctx, const struct relay_web_dgram *dgram)
 
 void web_rig_init(struct web_rig *rig, const struct relay_web_config *config)
 {
+	static const uint8_t own_key[RELAY_WEB_KEY_LEN] = WEB_RIG_KEY;
 	struct relay_web_params params = {.random = &rig->random,
+					  .own_key = own_key,
 					  .refuses = refuses,
 					  .send = on_send,
 					  .ctx = rig,

@@ -9,6 +9,8 @@
 #include "relay/web/web.h"
 #include "relay/web/web_frame.h"
 
+#define WEB_RIG_KEY {7} /* of the relay */
+
 /* A relay over WebSocket and clients with channels in memory, under a virtual clock. */
 struct web_rig {
 	struct relay_web *web;

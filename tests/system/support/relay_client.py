@@ -81,15 +81,22 @@ class Tls:
             answer += plain.recv(1)
         assert answer.startswith(b"HTTP/1.1 200 "), answer
 
+    def relay_key(self):
+        """The Ed25519 key in the relay's certificate (RFC 8410, 4)."""
+        shown = self.socket.getpeercert(binary_form=True)
+        return shown[shown.index(bytes.fromhex("06032b6570032100")) + 8:][:32]
+
     def proof(self, key):
         exported = export(self.secret, self.hash, b"iroh-relay handshake v1", public(key), 32)
         proof = public(key) + b"\x40" + key.sign(exported[:16]).signature + exported[16:]
         return base64.urlsafe_b64encode(proof).decode().rstrip("=")
 
 
-def challenge_answer(key, challenge):
-    derived = subprocess.run(["b3sum", "--raw", "--derive-key", "iroh-relay handshake v1 challenge signature"],
-                             input=challenge, capture_output=True, check=True).stdout
+def challenge_answer(key, challenge, relay_key=None):
+    """relay_key: that of the relay, which mesh-relay-v1 signs as well."""
+    context = "mesh-relay-v1 challenge signature" if relay_key else "iroh-relay handshake v1 challenge signature"
+    derived = subprocess.run(["b3sum", "--raw", "--derive-key", context], input=challenge + (relay_key or b""),
+                             capture_output=True, check=True).stdout
     return bytes([AUTH]) + public(key) + b"\x40" + key.sign(derived).signature
 
 
@@ -198,7 +205,8 @@ class RelayClient:
 
     def prove(self):
         self.open()
-        self.web.send(challenge_answer(self.key, self.hear(CHALLENGE)))
+        relay_key = self.tls.relay_key() if self.protocol == "mesh-relay-v1" else None
+        self.web.send(challenge_answer(self.key, self.hear(CHALLENGE), relay_key))
         self.hear(CONFIRMED)
         return self
 

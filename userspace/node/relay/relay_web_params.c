@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/node_key.h"
 #include "firewall/ingress.h"
 #include "mesh/mesh.h"
 #include "node/node_state.h"
@@ -94,6 +95,7 @@ int node_open_relay_web(struct node *node, char *what)
 {
 	const struct relay_web_params web = {
 		.config = node->config->relay_web,
+		.own_key = node_key_public(node->key),
 		.site = &node->config->mesh.site,
 		.random = node->random,
 		.load = &node->home->load,

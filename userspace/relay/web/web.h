@@ -59,6 +59,7 @@ struct relay_web_dgram {
 
 struct relay_web_params {
 	struct relay_web_config config;
+	const uint8_t *own_key;	      /* of the relay, 32 bytes */
 	const struct fair_site *site; /* NULL: none */
 	struct random *random;
 	struct load *load; /* NULL: nothing is counted */

@@ -82,7 +82,11 @@ static void forward(struct relay_web_conn *conn, struct relay_web_message *messa
 
 static void auth_arrived(struct relay_web_conn *conn, const struct relay_web_frame *frame)
 {
-	if (relay_web_challenge_verify(frame, conn->challenge) < 0) {
+	const struct relay_web_challenge challenge = {.version = conn->version,
+						      .bytes = conn->challenge,
+						      .relay_key = conn->web->params.own_key};
+
+	if (relay_web_challenge_verify(frame, &challenge) < 0) {
 		relay_web_conn_deny(conn, "the signature does not match the challenge");
 		return;
 	}

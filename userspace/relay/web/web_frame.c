@@ -2,6 +2,17 @@
 /* Bytes of a WebSocket's message to a frame and back. Any thread. */
 #include "relay/web/web_frame.h"
 
+const char *relay_web_protocol(enum relay_web_version version)
+{
+	static const char *const names[RELAY_WEB_VERSION_CNT] = {
+		[RELAY_WEB_IROH_V1] = "iroh-relay-v1",
+		[RELAY_WEB_IROH_V2] = "iroh-relay-v2",
+		[RELAY_WEB_MESH_V1] = "mesh-relay-v1",
+	};
+
+	return names[version];
+}
+
 /* RFC 9000, 16; only the shortest way to write a number is one. */
 static uint64_t varint_read(struct cursor *c)
 {

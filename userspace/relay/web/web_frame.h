@@ -20,6 +20,8 @@ enum relay_web_version {
 	RELAY_WEB_MESH_V1, /* today the frames of iroh's v2 */
 	RELAY_WEB_VERSION_CNT,
 };
+/* relay_web_protocol: the sub-protocol of WebSocket. */
+const char *relay_web_protocol(enum relay_web_version version);
 
 enum relay_web_type {
 	RELAY_WEB_CHALLENGE = 0,  /* data: what the client signs */

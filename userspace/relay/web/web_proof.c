@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Proofs of clients' keys. Home. */
+/* Proofs of clients' keys, from both sides. Home. */
 #include "relay/web/web_proof.h"
 
 #include <string.h>
@@ -9,12 +9,14 @@
 #include "crypto/node_key.h"
 
 #define CHALLENGE_CONTEXT "iroh-relay handshake v1 challenge signature"
+#define MESH_CONTEXT	  "mesh-relay-v1 challenge signature"
 /* postcard: a key, a signature behind its length, a suffix. */
 #define PROOF_LEN (RELAY_WEB_KEY_LEN + 1 + RELAY_WEB_SIGNATURE_LEN + 16)
 /* base64url (RFC 4648, 5) without padding. */
 #define PROOF_TEXT_LEN ((PROOF_LEN * 4 + 2) / 3)
 #define SIGNED_LEN     16
 
+_Static_assert(RELAY_WEB_PROOF_TEXT_CAP == PROOF_TEXT_LEN + 1, "the text and a NUL");
 _Static_assert(PROOF_TEXT_LEN + 1 == BASE64_LEN(PROOF_LEN), "one letter of padding is left out");
 
 /* The same bytes in the alphabet of base64, with the padding. False: a letter that is none. */
@@ -60,12 +62,54 @@ int relay_web_proof_verify(const struct relay_web_proof *proof,
 	return node_key_verify(proof->key, exported, SIGNED_LEN, proof->signature);
 }
 
+void relay_web_proof_write(const struct node_key *key,
+			   const uint8_t exported[static RELAY_WEB_EXPORTED_LEN],
+			   char out_text[static RELAY_WEB_PROOF_TEXT_CAP])
+{
+	uint8_t bytes[PROOF_LEN], signature[RELAY_WEB_SIGNATURE_LEN];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	char text[BASE64_LEN(PROOF_LEN) + 1];
+
+	node_key_sign(key, exported, SIGNED_LEN, signature);
+	writer_bytes(&w, node_key_public(key), RELAY_WEB_KEY_LEN);
+	writer_u8(&w, sizeof(signature));
+	writer_bytes(&w, signature, sizeof(signature));
+	writer_bytes(&w, exported + SIGNED_LEN, RELAY_WEB_EXPORTED_LEN - SIGNED_LEN);
+	base64_write(bytes, sizeof(bytes), text);
+	for (size_t i = 0; i < PROOF_TEXT_LEN; i++)
+		out_text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+	out_text[PROOF_TEXT_LEN] = '\0';
+}
+
+static void challenge_derive(const struct relay_web_challenge *challenge,
+			     uint8_t out[static BLAKE3_HASH_LEN])
+{
+	uint8_t material[RELAY_WEB_CHALLENGE_LEN + RELAY_WEB_KEY_LEN];
+	struct writer w = writer_of(material, sizeof(material));
+	bool is_mesh = challenge->version == RELAY_WEB_MESH_V1;
+
+	writer_bytes(&w, challenge->bytes, RELAY_WEB_CHALLENGE_LEN);
+	if (is_mesh)
+		writer_bytes(&w, challenge->relay_key, RELAY_WEB_KEY_LEN);
+	blake3_derive_key(is_mesh ? MESH_CONTEXT : CHALLENGE_CONTEXT, material, writer_len(&w), out,
+			  BLAKE3_HASH_LEN);
+}
+
 int relay_web_challenge_verify(const struct relay_web_frame *frame,
-			       const uint8_t challenge[static RELAY_WEB_CHALLENGE_LEN])
+			       const struct relay_web_challenge *challenge)
 {
 	uint8_t message[BLAKE3_HASH_LEN];
 
-	blake3_derive_key(CHALLENGE_CONTEXT, challenge, RELAY_WEB_CHALLENGE_LEN, message,
-			  sizeof(message));
+	challenge_derive(challenge, message);
 	return node_key_verify(frame->key, message, sizeof(message), frame->data);
+}
+
+void relay_web_challenge_sign(const struct relay_web_challenge *challenge,
+			      const struct node_key *key,
+			      uint8_t out_signature[static RELAY_WEB_SIGNATURE_LEN])
+{
+	uint8_t message[BLAKE3_HASH_LEN];
+
+	challenge_derive(challenge, message);
+	node_key_sign(key, message, sizeof(message), out_signature);
 }

@@ -15,12 +15,6 @@
 #define PROBE_FIELD    "X-Iroh-Challenge"
 #define PROBE_TEXT_MAX 64
 
-static const char *const protocols[RELAY_WEB_VERSION_CNT] = {
-	[RELAY_WEB_IROH_V1] = "iroh-relay-v1",
-	[RELAY_WEB_IROH_V2] = "iroh-relay-v2",
-	[RELAY_WEB_MESH_V1] = "mesh-relay-v1",
-};
-
 /* status has its reason; text is the body, and why a request is refused. */
 static void answer(struct relay_web_conn *conn, const char *status, const char *field,
 		   const char *text)
@@ -67,7 +61,8 @@ static bool version_pick(const struct http_request_head *head, enum relay_web_ve
 
 		for (unsigned i = 0;
 		     (field = http_request_field(head, "Sec-WebSocket-Protocol", i)).at; i++)
-			if (http_text_has(field, protocols[version])) {
+			if (http_text_has(field,
+					  relay_web_protocol((enum relay_web_version)version))) {
 				*out_version = (enum relay_web_version)version;
 				return true;
 			}
@@ -123,7 +118,7 @@ static void upgrade(struct relay_web_conn *conn, const struct http_request_head 
 		(char *)conn->answer, sizeof(conn->answer),
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-		accept, protocols[conn->version]);
+		accept, relay_web_protocol(conn->version));
 	conn->is_upgraded = true;
 	conn->state = RELAY_WEB_CONN_PROVING;
 	relay_web_conn_want_write(conn);

@@ -33,15 +33,66 @@ static void exported_init(uint8_t out[static 32])
 static void test_the_answer_to_a_challenge_is_the_vector(void)
 {
 	uint8_t challenge[RELAY_WEB_CHALLENGE_LEN];
+	const struct relay_web_challenge iroh = {.version = RELAY_WEB_IROH_V1, .bytes = challenge};
 	struct relay_web_frame frame = {.type = RELAY_WEB_AUTH,
 					.key = (const uint8_t *)KEY,
 					.data = answer,
 					.len = sizeof(answer)};
 
 	memset(challenge, 0x2a, sizeof(challenge));
-	CHECK_EQ(relay_web_challenge_verify(&frame, challenge), 0);
+	CHECK_EQ(relay_web_challenge_verify(&frame, &iroh), 0);
 	challenge[15] ^= 1;
-	CHECK_EQ(relay_web_challenge_verify(&frame, challenge), WEFT_EDAMAGED);
+	CHECK_EQ(relay_web_challenge_verify(&frame, &iroh), WEFT_EDAMAGED);
+}
+
+/* Of b3sum and python3-nacl: the challenge, then the relay's key, which is 7 and zeros. */
+static const uint8_t mesh_answer[RELAY_WEB_SIGNATURE_LEN] =
+	"\xab\x85\x95\xa7\xf7\xc0\xfe\x9d\x97\xd0\xbf\xad\x05\x94\xa6\xf9"
+	"\xdd\x61\x7b\xe8\xaa\xd1\x77\x48\xca\x21\xd1\xc4\xaa\xce\x01\xc8"
+	"\xf0\x55\xec\xf6\x2e\xc8\xa0\xda\x54\x49\x29\x19\x0f\x2c\x2b\x16"
+	"\xdd\xbc\xde\x5e\x56\x63\x1a\xca\xa6\x42\xb5\xbb\x9f\x8e\x17\x02";
+
+static void test_the_answer_of_mesh_relay_v1_is_of_one_relay(void)
+{
+	uint8_t bytes[RELAY_WEB_CHALLENGE_LEN], relay_key[RELAY_WEB_KEY_LEN] = {7}, seed[32];
+	uint8_t signature[RELAY_WEB_SIGNATURE_LEN];
+	const struct relay_web_challenge challenge = {
+		.version = RELAY_WEB_MESH_V1, .bytes = bytes, .relay_key = relay_key};
+	struct relay_web_frame frame = {.type = RELAY_WEB_AUTH,
+					.key = (const uint8_t *)KEY,
+					.data = signature,
+					.len = sizeof(signature)};
+	struct node_key *key;
+
+	memset(bytes, 0x2a, sizeof(bytes));
+	memset(seed, 42, sizeof(seed));
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	relay_web_challenge_sign(&challenge, key, signature);
+	CHECK_MEM(signature, mesh_answer, sizeof(signature));
+	CHECK_EQ(relay_web_challenge_verify(&frame, &challenge), 0);
+	relay_key[31] ^= 1;
+	CHECK_EQ(relay_web_challenge_verify(&frame, &challenge), WEFT_EDAMAGED);
+	node_key_free(key);
+}
+
+static void test_what_is_written_is_the_vector(void)
+{
+	struct relay_web_challenge challenge = {.version = RELAY_WEB_IROH_V2};
+	uint8_t exported[32], bytes[RELAY_WEB_CHALLENGE_LEN], seed[32];
+	uint8_t signature[RELAY_WEB_SIGNATURE_LEN];
+	char text[RELAY_WEB_PROOF_TEXT_CAP];
+	struct node_key *key;
+
+	exported_init(exported);
+	memset(bytes, 0x2a, sizeof(bytes));
+	memset(seed, 42, sizeof(seed));
+	challenge.bytes = bytes;
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	relay_web_proof_write(key, exported, text);
+	CHECK_STR(text, field);
+	relay_web_challenge_sign(&challenge, key, signature);
+	CHECK_MEM(signature, answer, sizeof(signature));
+	node_key_free(key);
 }
 
 static void test_the_field_is_the_vector(void)
@@ -96,6 +147,8 @@ static void test_a_field_that_is_not_whole_is_none(void)
 int main(void)
 {
 	RUN(test_the_answer_to_a_challenge_is_the_vector);
+	RUN(test_the_answer_of_mesh_relay_v1_is_of_one_relay);
+	RUN(test_what_is_written_is_the_vector);
 	RUN(test_the_field_is_the_vector);
 	RUN(test_a_proof_of_another_connection_differs_from_a_wrong_one);
 	RUN(test_a_field_that_is_not_whole_is_none);
