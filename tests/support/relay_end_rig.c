@@ -302,6 +302,45 @@ static bool on_grant(void *ctx, const uint8_t *key, struct relay_end_grant *out_
 	return rig->grant_len > 0;
 }
 
+static unsigned on_web_places(void *ctx, struct relay_end_place out[static RELAY_END_WEB_MAX])
+{
+	const struct relay_end_rig *rig = ctx;
+
+	if (!rig->has_web)
+		return 0;
+	out[0] = (struct relay_end_place){.addrs = {{.family = ADDR_IPV4,
+						     .ip = {20, 90, 1, 1},
+						     .port = 443,
+						     .transport = ADDR_TCP}},
+					  .addr_cnt = 1,
+					  .is_web = true};
+	relay_end_rig_key(END_RIG_WEB, out[0].key);
+	return 1;
+}
+
+static bool on_web_is_up(void *ctx, const uint8_t *key)
+{
+	const struct relay_end_rig *rig = ctx;
+
+	return rig->is_web_up && key[0] == END_RIG_WEB;
+}
+
+static void on_web_send(void *ctx, const uint8_t *key, const uint8_t *peer,
+			const struct dgram *dgram)
+{
+	struct relay_end_rig *rig = ctx;
+
+	if (key[0] != END_RIG_WEB)
+		abort();
+	rig->web_cnt++;
+	memcpy(rig->web_peer, peer, MESH_KEY_LEN);
+	rig->web_len = dgram->len;
+	rig->web_ecn = dgram->ecn;
+}
+
+static const struct relay_end_web web = {
+	.places = on_web_places, .is_up = on_web_is_up, .send = on_web_send};
+
 void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config *config)
 {
 	static const uint8_t own_key[MESH_KEY_LEN] = {200, 1};
@@ -323,6 +362,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.expel = on_expel,
 		.move = on_move,
 		.used = on_used,
+		.web = &web,
 		.on_event = on_event,
 		.connect = on_connect,
 		.ctx = rig,
@@ -446,7 +486,7 @@ void relay_end_rig_reply(struct relay_end_rig *rig, struct mesh_request *request
 
 void *relay_end_rig_look(struct relay_end_rig *rig, unsigned peer)
 {
-	const struct relay_end_look look = {on_found, on_ended, rig};
+	const struct relay_end_look look = {.found = on_found, .ended = on_ended, .arg = rig};
 	uint8_t key[MESH_KEY_LEN];
 	void *run = NULL;
 

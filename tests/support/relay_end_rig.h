@@ -12,6 +12,7 @@
 #define END_RIG_ASKS   256
 #define END_RIG_RELAYS 80
 #define END_RIG_RUN    65536
+#define END_RIG_WEB    90
 
 struct mesh_request {
 	struct mesh_ask ask;
@@ -58,6 +59,11 @@ struct relay_end_rig {
 	struct addr leg;
 	uint8_t leg_bytes[1500], leg_ecn;
 	size_t leg_len;
+	/* One relay over WebSocket, whose key is that of relay END_RIG_WEB, and what was sent by it. */
+	bool has_web, is_web_up;
+	unsigned web_cnt;
+	uint8_t web_peer[MESH_KEY_LEN], web_ecn;
+	size_t web_len; /* of the last one */
 	/* QUIC, and what the ends said. */
 	unsigned delivered_cnt, expelled_cnt, moved_cnt, probed_cnt, connect_cnt;
 	struct addr delivered_at, found, moved_to, expelled;

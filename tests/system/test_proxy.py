@@ -119,6 +119,21 @@ def test_it_keeps_relays_and_publishes_them(lab):
     wait_for(lambda: vias() == [(node_id(relay), PLACES[0])], "a names its relay", timeout=SOON_S)
 
 
+def test_a_relay_is_used_over_websocket_through_the_proxy(lab):
+    """The node dials by nothing else."""
+    namespaces = network(lab)
+    proxy = Proxy(lab, namespaces["proxy"], "ports=443")
+    relay = lab.daemon("relay", netns=namespaces["relay"], listen=LISTEN, config=RELAY).start()
+    b = lab.daemon("b", netns=namespaces["b"], listen=LISTEN, config=PLAIN).start()
+    connects(b, relay)
+    config = f"[relay]\nwebsocket = {node_id(relay)}@198.51.100.1:443\n[transport]\ninternet = websocket\n"
+    a = lab.daemon("a", netns=namespaces["a"], listen=LISTEN, config=PROXY + PLAIN + config).start()
+    wait_for(lambda: a.call("ShowRelayRole")["websocket"][0]["state"] == "open", "a has a connection")
+    meets(a, b)
+    check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "relay"), "ways")
+    check("200 198.51.100.1:443" in proxy.requests(), f"by CONNECT: {proxy.requests()}")
+
+
 def test_two_that_have_no_udp_meet(lab):
     """Directly, by CONNECT to the other's TCP port: it needs no relay."""
     namespaces, proxy, relay, a = place(lab)

@@ -23,6 +23,7 @@
 #include "relay/relay.h"
 #include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
+#include "relay/web_end/web_end.h"
 #include "config/config.h"
 #include "worker/fastpath/fastpath.h"
 #include "worker/worker.h"
@@ -70,8 +71,9 @@ struct api {
 	const struct relay_trust_rule *relay_trust;
 	struct relay_end *relay_end; /* of flows through other relays */
 	struct relay_held *relay_held;
-	struct relay_web *relay_web; /* NULL: nor one over WebSocket */
-	struct control *control;     /* NULL: simulated without local programs */
+	struct relay_web *relay_web;	     /* NULL: nor one over WebSocket */
+	struct relay_web_end *relay_web_end; /* NULL: no relay is used over WebSocket */
+	struct control *control;	     /* NULL: simulated without local programs */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */

@@ -65,6 +65,8 @@ static const struct row rows[] = {
 #include "relay/slots/relay_slots_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay_web, kind, field, meaning)
 #include "relay/web/relay_web_counters.def"
+#define FIGURE(kind, field, meaning) ROW(relay_web_end, kind, field, meaning)
+#include "relay/web_end/relay_web_end_counters.def"
 #define FIGURE(kind, field, meaning) ROW(content, kind, field, meaning)
 #include "blobs/blobs_counters.def"
 #define FIGURE(kind, field, meaning) ROW(announce, kind, field, meaning)
@@ -264,6 +266,8 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_slots_stats(api->relay_slots, &out_figures->relay_slots);
 	if (api->relay_web)
 		relay_web_read_stats(api->relay_web, &out_figures->relay_web);
+	if (api->relay_web_end)
+		relay_web_end_read_stats(api->relay_web_end, &out_figures->relay_web_end);
 	for (unsigned i = 1; api->workers && i <= workers_cnt(api->workers); i++)
 		figures_add(out_figures, workers_figures(api->workers, i),
 			    blobs_servers_stats(api->servers, i));

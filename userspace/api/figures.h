@@ -30,6 +30,7 @@
 #include "relay/role/relay_role.h"
 #include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
+#include "relay/web_end/web_end.h"
 #include "search/search.h"
 #include "service/directory/directory.h"
 #include "service/directory/publisher.h"
@@ -79,6 +80,7 @@ struct figures {
 	struct relay_receipts_stats relay_receipts;
 	struct relay_slots_stats relay_slots;
 	struct relay_web_stats relay_web;
+	struct relay_web_end_stats relay_web_end;
 	struct announce_stats announce;
 	struct follows_stats follows;
 	struct search_stats search;

@@ -27,6 +27,7 @@ enum addr_transport { ADDR_UDP = 0, ADDR_TCP = 1, ADDR_RELAY = 2, ADDR_LEG = 3 }
 #define ADDR_RELAY_PREFIX_LEN	6 /* bytes */
 #define ADDR_RELAY_CONTROL_PORT 1
 #define ADDR_RELAY_CONTENT_PORT 2
+#define ADDR_RELAY_WEB_PORT	3 /* over WebSocket, which content may not use either */
 
 /*
  * A leg is in the prefix of labels as well: the worker that has the session, then the first

@@ -97,6 +97,7 @@ void config_defaults(struct node_config *config)
 	relay_receipts_config_defaults(&config->relay_receipts);
 	relay_slots_config_defaults(&config->relay_slots);
 	relay_web_config_defaults(&config->relay_web);
+	relay_web_end_config_defaults(&config->relay_web_end);
 	port_mapping_config_defaults(&config->port_mapping);
 	punch_config_defaults(&config->punch);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;

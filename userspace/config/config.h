@@ -33,6 +33,7 @@
 #include "relay/slots/relay_slots.h"
 #include "relay/trust/relay_trust.h"
 #include "relay/web/web.h"
+#include "relay/web_end/web_end.h"
 #include "tcp/tcp.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -102,6 +103,7 @@ struct node_config {
 	struct relay_slots_config relay_slots;
 	char relay_grants[CONFIG_PATH_CAP]; /* "": this node shows no grants */
 	struct relay_web_config relay_web;
+	struct relay_web_end_config relay_web_end;
 
 	struct config_origin *origin;
 };

@@ -339,16 +339,14 @@ static int ways_parse(const struct config_key *key, const char *text, struct nod
 	int err = mesh_ways_parse(text, &ways, &word, &len);
 
 	len = len < 64 ? len : 64;
-	if (err == WEFT_EREFUSED)
-		return refuse(why, "the transport \"%.*s\" is not built yet", (int)len, word);
 	if (err < 0)
-		return refuse(
-			why,
-			"\"%.*s\" is no list of quic, quic6, quic4, tcp, tcp6, tcp4, relay, each "
-			"family once, or none",
-			(int)len, word);
-	if (is_lan && ways.ranks[MESH_WAY_RELAY])
-		return refuse(why, "relay is named in transport.internet, for all relays");
+		return refuse(why,
+			      "\"%.*s\" is no list of quic, quic6, quic4, tcp, tcp6, tcp4, relay, "
+			      "websocket, each family once, or none",
+			      (int)len, word);
+	if (is_lan && (ways.ranks[MESH_WAY_RELAY] || ways.ranks[MESH_WAY_WEBSOCKET]))
+		return refuse(why, "relay and websocket are named in transport.internet, for all "
+				   "relays");
 	memcpy((char *)config + key->off, &ways, sizeof(ways));
 	return 0;
 }
@@ -456,7 +454,7 @@ const char *config_range_format(const struct config_key *key, char text[static C
 	case CONFIG_PROXY:
 		return "http://ADDRESS:PORT";
 	case CONFIG_WAYS:
-		return "quic, quic6, quic4, tcp, tcp6, tcp4, relay in an order, or none";
+		return "quic, quic6, quic4, tcp, tcp6, tcp4, relay, websocket in an order, or none";
 	case CONFIG_CHOICE:
 		snprintf(text, CONFIG_WHY_CAP, "one of: %s", key->choices);
 		return text;

@@ -44,7 +44,7 @@ void mesh_config_defaults(struct mesh_config *config)
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
 		/* QUIC as the addresses are given, then TCP, and on the Internet then a relay. */
-		.ways = {[MESH_NETWORK_INTERNET] = {{1, 1, 2, 2, 3}},
+		.ways = {[MESH_NETWORK_INTERNET] = {{1, 1, 2, 2, 3, 4}},
 			 [MESH_NETWORK_LAN] = {{1, 1, 2, 2}}},
 		.skew_max_s = 300,
 		.caps = MESH_CAP_CONTENT_SEED,

@@ -88,6 +88,7 @@ void node_wire_api(struct node *node, const struct last_crash *last_crash)
 		.relay_end = node->relay_end,
 		.relay_held = node->relay_held,
 		.relay_web = node->relay_web,
+		.relay_web_end = node->relay_web_end,
 		.started_ns = node->wall->started_ns,
 		.wall_us = on_wall_us,
 		.own_addrs = node_own_addrs,

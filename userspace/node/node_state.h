@@ -118,6 +118,8 @@ struct node {
 	struct relay_end *relay_end;	       /* of flows through other relays */
 	struct relay_web *relay_web;	       /* NULL: nor one over WebSocket */
 	struct tcp_channels *channels;	       /* likewise */
+	struct relay_web_end *relay_web_end;   /* NULL: no relay is used over WebSocket */
+	struct tcp_channels *dialled_channels; /* likewise */
 	struct fabric *fabric;		       /* NULL: services are off */
 	struct sharing *sharing;	       /* NULL: it is off */
 	struct api *api;		       /* what handlers see of all this */
@@ -198,6 +200,8 @@ uint64_t node_relay_next_ns(const struct node *node);
  * connection on. drain: clients hear that the relay restarts. close: after the workers ended.
  */
 bool node_has_relay_web(const struct node_config *config);
+/* node_relay_end_web: relays that this node uses over WebSocket, for the ends of flows. */
+extern const struct relay_end_web node_relay_end_web;
 WEFT_MUST_CHECK
 int node_open_relay_web(struct node *node, char *what);
 void node_close_relay_web(struct node *node);

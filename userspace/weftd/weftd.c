@@ -229,7 +229,8 @@ static int process_prepare(const struct node_config *config)
 		.is_on = config->is_sandboxed,
 		.state_dir = config->state_dir,
 		.readable = {config->pkarr_client.ca_file, config->signaling.ca_file,
-			     getenv("SSL_CERT_FILE"), getenv("SSL_CERT_DIR")},
+			     config->relay_web_end.ca_file, getenv("SSL_CERT_FILE"),
+			     getenv("SSL_CERT_DIR")},
 	};
 	char message[USER_MESSAGE_CAP];
 	int err;

@@ -100,10 +100,12 @@ const struct command commands_of_node[] = {
 	  SHOW_PART("flow", show_relay, relay.flows, relay_flow_list) } } },
 { "relay", "status", "", "show whether this node is a relay now, and why",
 	"With relay.auto it is one while others can dial it and it contributes. The relays through which\n"
-	"this node is reached are listed, with how far they are trusted.",
+	"this node is reached are listed, with how far they are trusted. Those that it uses over\n"
+	"WebSocket follow.",
 	"weft relay status", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_RELAY_ROLE, .parts = { SHOW_FIELDS(show_relay_role, role, relay_role_show),
-	  SHOW_PART("kept", show_relay_role, role.kept, kept_relay_list) } } },
+	  SHOW_PART("kept", show_relay_role, role.kept, kept_relay_list),
+	  SHOW_PART("websocket", show_relay_role, websocket, websocket_relay_list) } } },
 { "relay", "top", "", "list the peers that contribute most",
 	"What each did for this node, as this node saw it. All of it loses 5 % an hour.",
 	"weft relay top", NULL, 0, 0, { { 0 } },

@@ -92,6 +92,8 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_UNTOLD},
 		{"the relay over WebSocket (relay.web_clients, relay.web_memory)",
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},
+		{"relays used over WebSocket (relay.websocket)",
+		 relay_web_end_footprint(&config->relay_web_end), MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

@@ -89,6 +89,18 @@ static void relay_web_add(const struct limit_listing *limits, const struct relay
 	ROWS_ADD(limits, rows);
 }
 
+static void relay_web_end_add(const struct limit_listing *limits,
+			      const struct relay_web_end_stats *end)
+{
+	const struct limit_row rows[] = {
+		{"relay.websocket", COUNT, RELAY_WEB_END_MAX, end->open_cnt, NOT_KEPT, NOT_KEPT},
+		{"relay.websocket: datagrams that wait for one relay", COUNT, RELAY_WEB_QUEUE_MAX,
+		 end->queue_cnt, NOT_KEPT, (int64_t)end->queue_full_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 /* worker_cnt: each has tables of its own. */
 static void quic_add(const struct limit_listing *limits, const struct quic_config *config,
 		     uint64_t worker_cnt, const struct quic_stats *quic)
@@ -523,6 +535,8 @@ void api_limits(struct varlink_blocks *blocks, struct api *api, struct api_limit
 		tcp_add(limits, &config->tcp, config->worker_cnt, &f.tcp);
 	if (api->relay_web)
 		relay_web_add(limits, &config->relay_web, &f.relay_web);
+	if (api->relay_web_end)
+		relay_web_end_add(limits, &f.relay_web_end);
 	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	members_add(limits, api->home->content);

@@ -86,6 +86,39 @@ static const char *kept_state(const struct relay_end_relay *kept)
 	return kept->is_silent ? "silent" : "up";
 }
 
+static const char *websocket_why(struct varlink_blocks *blocks,
+				 const struct relay_web_end_view *view)
+{
+	if (view->status)
+		return varlink_format(blocks, "%s: HTTP %u", view->why, view->status);
+	if (view->why && view->said[0])
+		return varlink_format(blocks, "%s: \"%s\"", view->why, view->said);
+	return view->said[0] ? varlink_text(blocks, view->said) : view->why;
+}
+
+static struct api_websocket_relay websocket_row(struct control_call *call, const struct api *api,
+						const struct relay_web_end_view *view,
+						uint64_t now_ns)
+{
+	static const char *const states[RELAY_WEB_END_STATE_CNT] = {
+		[RELAY_WEB_END_UNWANTED] = "off",      [RELAY_WEB_END_WAITING] = "waiting",
+		[RELAY_WEB_END_DIALLING] = "dialling", [RELAY_WEB_END_ASKED] = "asked",
+		[RELAY_WEB_END_PROVING] = "proving",   [RELAY_WEB_END_OPEN] = "open",
+	};
+	struct varlink_blocks *blocks = control_blocks(call);
+
+	return (struct api_websocket_relay){
+		.relay = api_id(blocks, view->place->key),
+		.name = view->place->name[0] ? view->place->name : NULL,
+		.address = api_peer_address(call, api, &view->place->addr),
+		.state = view->is_limited ? "limited" : states[view->state],
+		.for_s = api_uint((now_ns - view->since_ns) / NS_PER_S),
+		.protocol = view->protocol,
+		.queued = view->queue_cnt,
+		.why = websocket_why(blocks, view),
+	};
+}
+
 void api_show_relay_role(struct api *api, struct control_call *call,
 			 const struct api_show_relay_role_in *in, uint64_t now_ns)
 {
@@ -103,9 +136,14 @@ void api_show_relay_role(struct api *api, struct control_call *call,
 		.unknown = api->relay_trust->lets_unknown,
 		.no_relay = no_relay_to_keep(api),
 	};
+	struct api_websocket_relay_list used = {0};
+	struct relay_web_end_view view;
 	struct relay_end_relay kept;
 
 	(void)in;
+	for (unsigned i = 0; api->relay_web_end && relay_web_end_view(api->relay_web_end, i, &view);
+	     i++)
+		varlink_push(control_blocks(call), &used, websocket_row(call, api, &view, now_ns));
 	for (unsigned i = 0; relay_end_relay_at(api->relay_end, i, &kept); i++) {
 		enum relay_trust trust = relay_trust_of(api->relay_trust, kept.key, NULL);
 		struct api_kept_relay row = {
@@ -116,7 +154,7 @@ void api_show_relay_role(struct api *api, struct control_call *call,
 
 		varlink_push(control_blocks(call), &out.kept, row);
 	}
-	api_reply(call, show_relay_role, .role = out);
+	api_reply(call, show_relay_role, .role = out, .websocket = used);
 }
 
 /* --- a choice --- */

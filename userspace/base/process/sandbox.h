@@ -29,7 +29,7 @@ enum sandbox_role {
 	SANDBOX_ROLE_CNT,
 };
 
-#define SANDBOX_READABLE_MAX 4
+#define SANDBOX_READABLE_MAX 5
 #define SANDBOX_TEXT_CAP     128
 
 struct sandbox_config {

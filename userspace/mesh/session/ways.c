@@ -8,10 +8,10 @@
 #define SPACE	", \t"
 #define NOTHING "none"
 
-/* The words of a policy. A transport that is built later gets its ways here. */
+/* The words of a policy. */
 static const struct {
 	const char *word;
-	unsigned ways; /* bits of enum mesh_way; 0: not built yet */
+	unsigned ways; /* bits of enum mesh_way */
 } words[] = {
 	{"quic", 1u << MESH_WAY_QUIC4 | 1u << MESH_WAY_QUIC6},
 	{"quic4", 1u << MESH_WAY_QUIC4},
@@ -20,7 +20,7 @@ static const struct {
 	{"tcp4", 1u << MESH_WAY_TCP4},
 	{"tcp6", 1u << MESH_WAY_TCP6},
 	{"relay", 1u << MESH_WAY_RELAY},
-	{"websocket", 0},
+	{"websocket", 1u << MESH_WAY_WEBSOCKET},
 };
 #define WORD_CNT (sizeof(words) / sizeof(words[0]))
 
@@ -39,7 +39,7 @@ const char *mesh_network_name(enum mesh_network network)
 enum mesh_way mesh_way_of(const struct addr *addr)
 {
 	if (addr_is_relayed(addr))
-		return MESH_WAY_RELAY;
+		return addr->port == ADDR_RELAY_WEB_PORT ? MESH_WAY_WEBSOCKET : MESH_WAY_RELAY;
 	if (addr->transport == ADDR_TCP)
 		return addr->family == ADDR_IPV6 ? MESH_WAY_TCP6 : MESH_WAY_TCP4;
 	return addr->family == ADDR_IPV6 ? MESH_WAY_QUIC6 : MESH_WAY_QUIC4;
@@ -48,8 +48,9 @@ enum mesh_way mesh_way_of(const struct addr *addr)
 const char *mesh_way_name(enum mesh_way way)
 {
 	static const char *const names[MESH_WAY_CNT] = {
-		[MESH_WAY_QUIC4] = "quic4", [MESH_WAY_QUIC6] = "quic6", [MESH_WAY_TCP4] = "tcp4",
-		[MESH_WAY_TCP6] = "tcp6",   [MESH_WAY_RELAY] = "relay",
+		[MESH_WAY_QUIC4] = "quic4", [MESH_WAY_QUIC6] = "quic6",
+		[MESH_WAY_TCP4] = "tcp4",   [MESH_WAY_TCP6] = "tcp6",
+		[MESH_WAY_RELAY] = "relay", [MESH_WAY_WEBSOCKET] = "websocket",
 	};
 
 	return names[way];
@@ -77,8 +78,6 @@ static int word_take(struct mesh_ways *ways, unsigned rank, const char *text, si
 
 	if (row < 0)
 		return WEFT_EMALFORMED;
-	if (!words[row].ways)
-		return WEFT_EREFUSED;
 	for (unsigned way = 0; way < MESH_WAY_CNT; way++) {
 		if (!(words[row].ways & 1u << way))
 			continue;

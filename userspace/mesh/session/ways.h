@@ -13,7 +13,7 @@
  * the policy does not name there is not dialled; peers may come by any of them. Pure.
  *
  * A policy is written as words apart by commas or blanks: quic6, quic4, or quic for both, as
- * equals. tcp6, tcp4 and tcp are likewise; relay is of the Internet alone. Words of one rank keep
+ * equals. tcp6, tcp4 and tcp are likewise; relay and websocket are of the Internet alone. Words of one rank keep
  * the order in which the addresses were given. none: nothing is dialled.
  */
 enum mesh_network { /* where an address is, as far as it shows (addr_is_global) */
@@ -27,7 +27,8 @@ enum mesh_way {
 	MESH_WAY_QUIC6,
 	MESH_WAY_TCP4,
 	MESH_WAY_TCP6,
-	MESH_WAY_RELAY, /* through a flow of a relay */
+	MESH_WAY_RELAY,	    /* through a flow of a relay */
+	MESH_WAY_WEBSOCKET, /* through a relay over WebSocket */
 	MESH_WAY_CNT,
 };
 
@@ -48,8 +49,7 @@ unsigned mesh_ways_rank(const struct mesh_ways ways[static MESH_NETWORK_CNT],
 			const struct addr *addr);
 
 /*
- * mesh_ways_parse: 0; WEFT_EMALFORMED: a word is none, or there twice, or none at all;
- * WEFT_EREFUSED: a transport that is not built yet. *out_word (len *out_len) is the word at fault.
+ * mesh_ways_parse: 0; WEFT_EMALFORMED: a word is none, or there twice, or none at all. *out_word (len *out_len) is the word at fault.
  */
 WEFT_MUST_CHECK
 int mesh_ways_parse(const char *text, struct mesh_ways *out_ways, const char **out_word,

@@ -285,11 +285,13 @@ static void look_ended(void *arg, int err, uint64_t now_ns)
 static int on_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
 		   uint64_t now_ns, void **out_run)
 {
-	const struct relay_end_look relayed = {look_found, look_ended, look};
 	const struct node *node = ctx;
+	const uint8_t *ranks = config_live(node->config)->mesh.ways[MESH_NETWORK_INTERNET].ranks;
+	struct relay_end_look relayed = {.found = look_found, .ended = look_ended, .arg = look};
 
 	/* No relay is asked for a flow that would not be dialled. */
-	if (!config_live(node->config)->mesh.ways[MESH_NETWORK_INTERNET].ranks[MESH_WAY_RELAY])
+	relayed.is_web = !ranks[MESH_WAY_RELAY];
+	if (relayed.is_web && !ranks[MESH_WAY_WEBSOCKET])
 		return WEFT_EREFUSED;
 	return relay_end_look(node->relay_end, key, &relayed, now_ns, out_run);
 }
@@ -371,6 +373,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.content = on_content,
 		.path_back = on_path_back,
 		.used = on_used,
+		.web = &node_relay_end_web,
 		.on_event = on_event,
 		.connect = on_connect,
 		.ctx = node,

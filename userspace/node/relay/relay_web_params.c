@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The relay over WebSocket, put together: TLS connections of HTTP come from the engines of all
- * workers, become channels on home's poller, and the relay speaks over them. Home.
+ * WebSocket, put together from both sides. The relay: TLS connections of HTTP come from the engines
+ * of all workers, become channels on home's poller, and the relay speaks over them. The client of
+ * other relays: its channels are dialled, and its datagrams are those of paths of relay/end/. Home.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,9 @@
 #include "node/node_state.h"
 #include "base/dgram.h"
 #include "relay/broker/relay_broker.h"
+#include "relay/end/relay_end.h"
 #include "relay/web/web.h"
+#include "relay/web_end/web_end.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_channel.h"
 #include "worker/tcp_legs.h"
@@ -91,7 +94,7 @@ void node_guest_refused(void *ctx, const uint8_t *guest, const uint8_t *peer)
 		relay_web_gone(node->relay_web, guest, peer);
 }
 
-int node_open_relay_web(struct node *node, char *what)
+static int relay_open(struct node *node, char *what)
 {
 	const struct relay_web_params web = {
 		.config = node->config->relay_web,
@@ -113,8 +116,6 @@ int node_open_relay_web(struct node *node, char *what)
 	};
 	int err;
 
-	if (!node->home->poller || !node_has_relay_web(node->config))
-		return 0;
 	snprintf(what, NODE_WHAT_CAP, "the relay over WebSocket (relay.web_clients, web_memory)");
 	err = relay_web_new(&web, &node->relay_web);
 	if (err < 0)
@@ -125,8 +126,147 @@ int node_open_relay_web(struct node *node, char *what)
 	return tcp_channels_open(&channels, &node->channels);
 }
 
+/* --- relays that this node uses --- */
+
+static const uint8_t *internet_ranks(const struct node *node)
+{
+	return config_live(node->config)->mesh.ways[MESH_NETWORK_INTERNET].ranks;
+}
+
+static unsigned on_places(void *ctx, struct relay_end_place out[static RELAY_END_WEB_MAX])
+{
+	const struct node *node = ctx;
+	struct relay_web_end_view view;
+	unsigned cnt = 0;
+
+	if (!node->relay_web_end || !internet_ranks(node)[MESH_WAY_WEBSOCKET])
+		return 0;
+	while (cnt < RELAY_END_WEB_MAX && relay_web_end_view(node->relay_web_end, cnt, &view)) {
+		out[cnt] = (struct relay_end_place){
+			.addrs = {view.place->addr}, .addr_cnt = 1, .is_web = true};
+		memcpy(out[cnt].key, view.place->key, sizeof(out[cnt].key));
+		cnt++;
+	}
+	return cnt;
+}
+
+static bool on_is_up(void *ctx, const uint8_t *key)
+{
+	const struct node *node = ctx;
+
+	return node->relay_web_end && relay_web_end_is_up(node->relay_web_end, key);
+}
+
+static void on_web_send(void *ctx, const uint8_t *key, const uint8_t *peer,
+			const struct dgram *dgram)
+{
+	relay_web_end_send(
+		((struct node *)ctx)->relay_web_end, key,
+		&(struct relay_web_end_dgram){
+			.peer = peer, .data = dgram->data, .len = dgram->len, .ecn = dgram->ecn});
+}
+
+const struct relay_end_web node_relay_end_web = {
+	.places = on_places, .is_up = on_is_up, .send = on_web_send};
+
+/* A relay with a name has no key that could be banned. */
+static int on_dial(void *ctx, const struct relay_web_place *place, void *user,
+		   struct byte_channel **out_channel)
+{
+	struct node *node = ctx;
+	const struct tcp_channel_target target = {
+		.addr = place->addr,
+		.name = place->name[0] ? place->name : NULL,
+		.key = place->name[0] ? NULL : place->key,
+		.user = user,
+	};
+
+	if (refuses(ctx, target.key, &target.addr))
+		return WEFT_EREFUSED;
+	return tcp_channels_dial(node->dialled_channels, &target, out_channel);
+}
+
+static void on_web_input(void *ctx, const uint8_t *relay, const struct relay_web_end_dgram *in,
+			 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	struct dgram dgram = {.data = in->data, .len = in->len, .ecn = in->ecn};
+
+	/* Bytes come between turns, perhaps long after the last one. */
+	if (now_ns > node->home->now_ns)
+		node->home->now_ns = now_ns;
+	if (relay_end_web_input(node->relay_end, relay, in->peer, &dgram, now_ns))
+		worker_input_relayed(node->home, &dgram);
+}
+
+static void on_web_gone(void *ctx, const uint8_t *relay, const uint8_t *peer, uint64_t now_ns)
+{
+	relay_end_web_gone(((struct node *)ctx)->relay_end, relay, peer, now_ns);
+}
+
+static void on_web_changed(void *ctx, const uint8_t *relay, bool is_up, uint64_t now_ns)
+{
+	struct node *node = ctx;
+
+	(void)is_up;
+	relay_end_web_changed(node->relay_end, relay, now_ns);
+}
+
+static int used_open(struct node *node, char *what)
+{
+	const struct node_config *config = node->config;
+	const struct relay_web_end_params end = {
+		.config = config->relay_web_end,
+		.key = node->key,
+		.random = node->random,
+		.dial = on_dial,
+		.input = on_web_input,
+		.gone = on_web_gone,
+		.changed = on_web_changed,
+		.ctx = node,
+		.now_ns = node->home->now_ns,
+	};
+	const struct tcp_channel_dials dials = {
+		.proxy = config->tcp.proxy,
+		.proxy_user = node->threads->config.proxy_user,
+		.ca_file = config->relay_web_end.ca_file,
+	};
+	const struct tcp_channels_params channels = {
+		.poller = node->home->poller,
+		.channel_cap = RELAY_WEB_END_MAX,
+		.events = &relay_web_end_events,
+		.dials = &dials,
+	};
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP,
+		 "relay.websocket: up to 4 of KEY@ADDRESS:PORT or NAME@ADDRESS:PORT, each once");
+	err = relay_web_end_new(&end, &node->relay_web_end);
+	if (err < 0)
+		return err;
+	snprintf(what, NODE_WHAT_CAP, "relay.websocket_ca_file %.300s", dials.ca_file);
+	return tcp_channels_open(&channels, &node->dialled_channels);
+}
+
+int node_open_relay_web(struct node *node, char *what)
+{
+	int err = 0;
+
+	if (!node->home->poller)
+		return 0;
+	if (node_has_relay_web(node->config))
+		err = relay_open(node, what);
+	if (err == 0 && node->config->relay_web_end.relays[0])
+		err = used_open(node, what);
+	return err;
+}
+
 void node_close_relay_web(struct node *node)
 {
+	relay_web_end_free(node->relay_web_end);
+	node->relay_web_end = NULL;
+	tcp_channels_close(node->dialled_channels);
+	node->dialled_channels = NULL;
 	relay_web_free(node->relay_web);
 	node->relay_web = NULL;
 	tcp_channels_close(node->channels);
@@ -143,8 +283,20 @@ void node_on_passed(void *ctx, const struct tcp_passed *passed)
 		tcp_passed_drop(passed);
 }
 
+static void used_turn(struct node *node, uint64_t now_ns)
+{
+	bool is_wanted = internet_ranks(node)[MESH_WAY_WEBSOCKET] &&
+			 node->config->relay_end.use != RELAY_USE_NO;
+
+	relay_web_end_want(node->relay_web_end, is_wanted, now_ns);
+	if (relay_web_end_next_ns(node->relay_web_end) <= now_ns)
+		relay_web_end_turn(node->relay_web_end, now_ns);
+}
+
 void node_turn_relay_web(struct node *node, uint64_t now_ns)
 {
+	if (node->relay_web_end)
+		used_turn(node, now_ns);
 	if (!node->relay_web || relay_web_next_ns(node->relay_web) > now_ns)
 		return;
 	relay_web_expire(node->relay_web, now_ns);
@@ -153,7 +305,11 @@ void node_turn_relay_web(struct node *node, uint64_t now_ns)
 
 uint64_t node_relay_web_next_ns(const struct node *node)
 {
-	return node->relay_web ? relay_web_next_ns(node->relay_web) : UINT64_MAX;
+	uint64_t web_ns = node->relay_web ? relay_web_next_ns(node->relay_web) : UINT64_MAX;
+	uint64_t end_ns =
+		node->relay_web_end ? relay_web_end_next_ns(node->relay_web_end) : UINT64_MAX;
+
+	return web_ns < end_ns ? web_ns : end_ns;
 }
 
 void node_expel_relay_web(struct node *node, uint64_t now_ns)

@@ -26,18 +26,18 @@ static void answer_accept(struct relay_end *end, const struct mesh_call *call)
 					   writer_len(&w), NULL);
 }
 
-static bool is_welcome(const struct relay_end *end, const struct relay_offer_message *offer)
+bool relay_end_is_welcome(const struct relay_end *end, const uint8_t *opener)
 {
 	const struct relay_end_params *params = &end->params;
 
 	if (params->config.use == RELAY_USE_NO ||
-	    memcmp(offer->opener, params->own_key, MESH_KEY_LEN) == 0)
+	    memcmp(opener, params->own_key, MESH_KEY_LEN) == 0)
 		return false;
 	switch (params->config.accept) {
 	case RELAY_ACCEPT_ALL:
 		return true;
 	case RELAY_ACCEPT_KNOWN:
-		return params->key_class(params->ctx, offer->opener) >= FAIR_KNOWN;
+		return params->key_class(params->ctx, opener) >= FAIR_KNOWN;
 	case RELAY_ACCEPT_NONE:
 		break;
 	}
@@ -95,7 +95,7 @@ void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns
 		refuse(end, call, MESH_CODE_MALFORMED, "no offer of a flow");
 		return;
 	}
-	if (!is_welcome(end, &offer)) {
+	if (!relay_end_is_welcome(end, offer.opener)) {
 		refuse(end, call, MESH_CODE_REFUSED, "no flow of that opener is wanted here");
 		return;
 	}

@@ -55,8 +55,8 @@ int relay_end_ask_leg(struct relay_end *end, const struct relay_end_leg_ask *ask
 
 	if (question->request)
 		return WEFT_EBUSY;
-	if (!flow || !flow->is_open || !flow->relay->is_up || addr_is_leg(&flow->relay->leg) ||
-	    asked->addr_cnt > RELAY_LEG_ADDRS_MAX)
+	if (!flow || flow->relay->place.is_web || !flow->is_open || !flow->relay->is_up ||
+	    addr_is_leg(&flow->relay->leg) || asked->addr_cnt > RELAY_LEG_ADDRS_MAX)
 		return WEFT_EABSENT;
 	question->done = asked->done;
 	question->arg = asked->arg;

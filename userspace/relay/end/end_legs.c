@@ -280,6 +280,9 @@ void relay_end_leg_turn(struct end_relay *relay)
 	if (!relay->is_up || relay->owes_ns || end->now_ns >= relay->path_ns + LOOK_NS)
 		(void)relay_end_relay_look(relay);
 	relay_end_hurry(end, end->now_ns + LOOK_NS);
+	/* Its connection is kept by the part that speaks over it. */
+	if (relay->place.is_web)
+		return;
 	leg_needs(relay, &wants_session, &probe_ns);
 	if (wants_session && !relay->is_up)
 		leg_connect(relay);

@@ -227,7 +227,7 @@ void relay_end_say_closed(struct end_flow *flow)
 	for (unsigned i = 0; i < END_FAREWELL_CAP && !farewell; i++)
 		if (!end->farewells[i].request)
 			farewell = &end->farewells[i];
-	if (!farewell || !flow->is_open || !flow->relay->is_up)
+	if (!farewell || !flow->is_open || !flow->relay->is_up || flow->relay->place.is_web)
 		return;
 	memcpy(ask.peer.key, flow->relay->place.key, MESH_KEY_LEN);
 	relay_message_close_write(&w, &message);
@@ -310,6 +310,8 @@ static void flow_turn(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 
+	if (flow->relay->place.is_web)
+		relay_end_web_turn(flow);
 	relay_end_spare_turn(flow);
 	relay_end_content_turn(flow);
 	if (end->now_ns >= flow->noted_ns + END_NOTE_NS)
@@ -332,7 +334,7 @@ static void flow_turn(struct end_flow *flow)
 		flow->is_back = false;
 		return;
 	}
-	if (!flow->is_opener || flow->request ||
+	if (!flow->is_opener || flow->request || flow->relay->place.is_web ||
 	    (!flow->out.cnt && !flow->is_wanted && !flow_is_missed(flow)))
 		return;
 	/* The request would hold the dial up that it waits for (leg_connect). */

@@ -36,7 +36,8 @@ static bool search_add(struct end_search *search, unsigned at, const struct rela
 	unsigned idx = 0;
 
 	while (idx < search->place_cnt &&
-	       memcmp(search->places[idx].key, place->key, sizeof(place->key)) != 0)
+	       (search->places[idx].is_web != place->is_web ||
+		memcmp(search->places[idx].key, place->key, sizeof(place->key)) != 0))
 		idx++;
 	if (idx < at || at == END_SEARCH_PLACES_MAX)
 		return false;
@@ -68,9 +69,8 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 	if (place_is_end(end, search, place))
 		return false;
 	relay = relay_end_relay_make(end, place);
-	if (!relay)
+	if (!relay || (!relay_end_relay_look(relay) && place->is_web))
 		return false;
-	(void)relay_end_relay_look(relay);
 	flow = relay_end_flow_find(end, relay, search->key, true);
 	if (!flow)
 		flow = relay_end_flow_make(end, relay,
@@ -80,6 +80,8 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 	if (!flow || (flow->search && flow->search != search))
 		return false;
 	flow->is_trial |= search->has_again;
+	if (place->is_web)
+		relay_end_web_turn(flow);
 	is_silent = flow->is_open && flow->sent_ns > flow->heard_ns &&
 		    end->now_ns >= flow->heard_ns + STAGGER_NS;
 	if (flow->is_open) {
@@ -100,10 +102,15 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 
 static void search_begin(struct relay_end *end, struct end_search *search)
 {
+	const struct relay_end_params *params = &end->params;
 	struct relay_end_place places[RELAY_END_PLACES_MAX];
-	unsigned cnt = end->params.relays(end->params.ctx, places);
+	unsigned cnt = search->look.is_web ? 0 : params->relays(params->ctx, places);
 
 	search->is_begun = true;
+	for (unsigned i = 0; i < cnt; i++)
+		(void)search_add(search, search->place_cnt, &places[i]);
+	/* Last: a flow of a relay has more than a path over TCP. */
+	cnt = params->web ? params->web->places(params->ctx, places) : 0;
 	for (unsigned i = 0; i < cnt; i++)
 		(void)search_add(search, search->place_cnt, &places[i]);
 }
@@ -132,6 +139,18 @@ void relay_end_search_turn(struct relay_end *end)
 	for (unsigned i = 0; i < END_SEARCH_CAP; i++)
 		if (end->searches[i].is_used)
 			search_turn(end, &end->searches[i]);
+}
+
+void relay_end_search_wake(struct relay_end *end, const struct relay_end_place *place)
+{
+	for (unsigned i = 0; i < END_SEARCH_CAP; i++) {
+		struct end_search *search = &end->searches[i];
+
+		if (search->is_used && search->is_begun &&
+		    search_add(search, search->next_idx, place))
+			search->next_ns = end->now_ns;
+	}
+	relay_end_hurry(end, end->now_ns);
 }
 
 void relay_end_search_settle(struct end_flow *flow, bool is_open)
@@ -199,6 +218,8 @@ void relay_end_look_hint(struct relay_end *end, void *run, const struct peer_via
 
 	if (now_ns > end->now_ns)
 		end->now_ns = now_ns;
+	if (search->look.is_web)
+		return;
 	for (unsigned i = 0; i < cnt && i < PEER_VIAS_MAX; i++) {
 		const struct relay_end_place place = place_of_via(&vias[i]);
 		unsigned trust = relay_end_trust(end, place.key, search->key), to = at;

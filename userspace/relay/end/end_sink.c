@@ -132,9 +132,15 @@ static void flow_commit(struct end_flow *flow, const struct dgram_slot *slot, si
 			route->segment_len ? route->segment_len + RELAY_MESSAGE_LABEL_LEN : 0,
 		.ecn = route->ecn,
 	};
-	size_t total = label_segments(flow, slot, len, segment_len);
+	size_t total;
 
 	flow->sent_cnt += (len + segment_len - 1) / segment_len;
+	if (flow->relay->place.is_web) {
+		relay_end_web_commit(flow, slot, len, route);
+		end->inner->ops->cancel(end->inner, slot);
+		return;
+	}
+	total = label_segments(flow, slot, len, segment_len);
 	flow->used_sent_len += len;
 	if (total && addr_is_leg(&labelled.remote))
 		leg_commit(flow, slot, total, &labelled);
@@ -246,16 +252,21 @@ static bool inner_is_quic(const struct dgram *dgram)
 	return dgram->len >= WEFT_RELAY_LEN_MIN && dgram->data[RELAY_MESSAGE_LABEL_LEN] & 0x40;
 }
 
-static bool flow_input(struct end_flow *flow, struct dgram *dgram, uint64_t now_ns)
+void relay_end_flow_heard(struct end_flow *flow, size_t len, uint64_t now_ns)
 {
 	flow->heard_ns = flow->relay->heard_ns = now_ns;
 	flow->heard_cnt++;
-	flow->heard_len += dgram->len;
-	flow->used_heard_len += dgram->len - RELAY_MESSAGE_LABEL_LEN;
+	flow->heard_len += len;
 	flow->end->stats.heard_cnt++;
 	if (now_ns >= flow->noted_ns + END_NOTE_NS)
 		relay_end_hurry(flow->end, now_ns);
 	relay_end_spare_relabel(flow);
+}
+
+static bool flow_input(struct end_flow *flow, struct dgram *dgram, uint64_t now_ns)
+{
+	relay_end_flow_heard(flow, dgram->len, now_ns);
+	flow->used_heard_len += dgram->len - RELAY_MESSAGE_LABEL_LEN;
 	dgram->data += RELAY_MESSAGE_LABEL_LEN;
 	dgram->len -= RELAY_MESSAGE_LABEL_LEN;
 	dgram->local = dgram->remote = flow->addr;

@@ -54,18 +54,27 @@ int relay_end_table_init(struct relay_end *end)
 
 /* --- relays --- */
 
-struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key)
+struct end_relay *relay_end_relay_of_place(struct relay_end *end,
+					   const struct relay_end_place *place)
 {
 	for (unsigned i = 0; i < end->relay_cap; i++)
-		if (end->relays[i].is_used &&
-		    memcmp(end->relays[i].place.key, key, MESH_KEY_LEN) == 0)
+		if (end->relays[i].is_used && end->relays[i].place.is_web == place->is_web &&
+		    memcmp(end->relays[i].place.key, place->key, MESH_KEY_LEN) == 0)
 			return &end->relays[i];
 	return NULL;
 }
 
+struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key)
+{
+	struct relay_end_place place = {.is_web = false};
+
+	memcpy(place.key, key, sizeof(place.key));
+	return relay_end_relay_of_place(end, &place);
+}
+
 struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay_end_place *place)
 {
-	struct end_relay *relay = relay_end_relay_find(end, place->key);
+	struct end_relay *relay = relay_end_relay_of_place(end, place);
 
 	for (unsigned i = 0; !relay && i < end->relay_cap; i++) {
 		struct end_relay *at = &end->relays[i];
@@ -73,7 +82,8 @@ struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay
 		/* A connect under way still points to its row. */
 		if (at->is_connecting || (at->is_used && (at->flow_cnt || at->is_kept)))
 			continue;
-		*at = (struct end_relay){.end = end, .is_used = true};
+		*at = (struct end_relay){
+			.end = end, .is_used = true, .place.is_web = place->is_web};
 		memcpy(at->place.key, place->key, MESH_KEY_LEN);
 		relay = at;
 	}
@@ -98,6 +108,8 @@ bool relay_end_relay_look(struct end_relay *relay)
 	uint64_t had_len = relay->path.received_len;
 
 	relay->path_ns = end->now_ns;
+	if (relay->place.is_web)
+		return relay_end_web_look(relay);
 	relay->is_up = end->params.path(end->params.ctx, relay->place.key, &relay->path);
 	if (!relay->is_up)
 		return false;
@@ -151,7 +163,7 @@ struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_rel
 	for (unsigned i = 0; i < end->flow_cap; i++) {
 		struct end_flow *flow = &end->flows[i];
 
-		if (flow->relay == relay && flow->is_opener == is_opener &&
+		if (flow->relay == relay && (flow->is_opener == is_opener || relay->place.is_web) &&
 		    memcmp(flow->peer, peer, MESH_KEY_LEN) == 0)
 			return flow;
 	}
@@ -170,8 +182,9 @@ static struct addr label_of(const struct end_flow *flow)
 	struct addr addr = {
 		.family = ADDR_IPV6,
 		.transport = ADDR_RELAY,
-		.port = flow->class == RELAY_CONTENT ? ADDR_RELAY_CONTENT_PORT
-						     : ADDR_RELAY_CONTROL_PORT,
+		.port = flow->relay->place.is_web      ? ADDR_RELAY_WEB_PORT
+			: flow->class == RELAY_CONTENT ? ADDR_RELAY_CONTENT_PORT
+						       : ADDR_RELAY_CONTROL_PORT,
 	};
 	uint64_t network, host;
 
@@ -284,7 +297,7 @@ static bool is_full_at(struct relay_end *end, const struct end_relay *relay)
 
 	for (unsigned i = 0; i < end->flow_cap; i++)
 		cnt += end->flows[i].relay == relay && end->flows[i].is_opener;
-	if (cnt < RELAY_OPENED_MAX)
+	if (cnt < RELAY_OPENED_MAX || relay->place.is_web)
 		return false;
 	return relay->refuses_grant || !end->params.grant ||
 	       !end->params.grant(end->params.ctx, relay->place.key, &grant);
@@ -342,7 +355,7 @@ void relay_end_flow_note(struct end_flow *flow)
 {
 	const struct relay_end_params *params = &flow->end->params;
 
-	if (!flow->heard_len)
+	if (!flow->heard_len || flow->relay->place.is_web)
 		return;
 	if (params->relayed && params->relayed(params->ctx, flow->relay->place.key, flow->peer,
 					       flow->heard_len, !flow->has_carried))
@@ -374,7 +387,8 @@ void relay_end_flow_count(struct end_flow *flow, bool is_over)
 	const uint64_t lens[2] = {flow->used_sent_len, flow->used_heard_len};
 
 	flow->used_sent_len = flow->used_heard_len = 0;
-	if (flow->is_opener && params->used && (lens[0] || lens[1] || is_over))
+	if (flow->is_opener && params->used && !flow->relay->place.is_web &&
+	    (lens[0] || lens[1] || is_over))
 		params->used(params->ctx, flow->relay->place.key, lens, is_over);
 }
 
@@ -451,6 +465,22 @@ static void flow_set_class(struct end_flow *flow, enum relay_class class)
 	flow->class = class;
 }
 
+void relay_end_flow_begin(struct end_flow *flow)
+{
+	struct relay_end *end = flow->end;
+
+	flow->is_back |= flow->was_open;
+	flow->is_open = true;
+	flow->fail_cnt = 0;
+	flow->opened_ns = end->now_ns;
+	flow_tell_event(flow, flow->was_open ? RELAY_END_EVENT_REOPENED : RELAY_END_EVENT_OPENED);
+	*(flow->was_open    ? &end->stats.reopened_cnt
+	  : flow->is_opener ? &end->stats.opened_cnt
+			    : &end->stats.accepted_cnt) += 1;
+	flow->was_open = true;
+	relay_end_hurry(end, end->now_ns);
+}
+
 int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *message)
 {
 	struct relay_end *end = flow->end;
@@ -474,21 +504,12 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 	memcpy(flow->heard_label, heard, sizeof(heard));
 	flow->number = message->flow;
 	flow->expires_ns = end->now_ns + message->expires_s * NS_PER_S;
-	flow->is_back |= flow->was_open && !is_renewal;
 	flow_set_mtu(flow, message->mtu);
 	flow_set_class(flow, message->class);
-	flow->is_open = true;
-	flow->fail_cnt = 0;
-	if (!is_renewal)
-		flow->opened_ns = end->now_ns;
-	if (!is_renewal)
-		flow_tell_event(flow,
-				flow->was_open ? RELAY_END_EVENT_REOPENED : RELAY_END_EVENT_OPENED);
-	*(is_renewal	    ? &end->stats.renewed_cnt
-	  : flow->was_open  ? &end->stats.reopened_cnt
-	  : flow->is_opener ? &end->stats.opened_cnt
-			    : &end->stats.accepted_cnt) += 1;
-	flow->was_open = true;
+	if (is_renewal)
+		end->stats.renewed_cnt++;
+	else
+		relay_end_flow_begin(flow);
 	flow_set_slow(flow, message->is_slow);
 	relay_end_hurry(end, end->now_ns);
 	return 0;

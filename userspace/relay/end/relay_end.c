@@ -9,6 +9,7 @@
  *	end_hear.c	FLOW_OFFER, FLOW and FLOW_CLOSE of relays
  *	end_sink.c	datagrams out and in
  *	end_leg.c	where a relay sees the peer
+ *	end_web.c	paths over WebSocket, which are flows without a word to the relay
  */
 #include "relay_end.h"
 
@@ -237,6 +238,7 @@ bool relay_end_row(const struct relay_end *end, unsigned idx, struct relay_end_r
 	*out_row = (struct relay_end_row){
 		.relay = flow->relay->place.key,
 		.peer = flow->peer,
+		.is_web = flow->relay->place.is_web,
 		.label = flow->addr,
 		.class = flow->class,
 		.is_opener = flow->is_opener,

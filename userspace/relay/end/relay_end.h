@@ -65,6 +65,20 @@ struct relay_end_place {
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
 	bool is_told; /* by another node than the relay: it is not proved that the relay is there */
+	bool is_web;  /* it is spoken to over WebSocket alone, and knows no flows */
+};
+
+/*
+ * Relays over WebSocket (relay/web_end/web_end.h), at which a peer is by its key alone. All of it is
+ * called at any time.
+ */
+#define RELAY_END_WEB_MAX 4
+struct relay_end_web {
+	/* Writes those that are dialled by; how many. Their key, and one address. */
+	unsigned (*places)(void *ctx, struct relay_end_place out[static RELAY_END_WEB_MAX]);
+	bool (*is_up)(void *ctx, const uint8_t *key);
+	/* A packet of QUIC for peer, at the relay of key. */
+	void (*send)(void *ctx, const uint8_t *key, const uint8_t *peer, const struct dgram *dgram);
 };
 
 #define RELAY_END_REFUSED UINT_MAX
@@ -158,6 +172,7 @@ struct relay_end_params {
 	void (*used)(void *ctx, const uint8_t *relay, const uint64_t lens[static 2], bool is_over);
 	/* May be NULL. At any time. */
 	void (*on_event)(void *ctx, const struct relay_end_event *event);
+	const struct relay_end_web *web; /* NULL: there are none */
 	/* As mesh_connect: makes a session with a relay. */
 	int (*connect)(void *ctx, const struct relay_end_place *place, uint64_t timeout_ns,
 		       mesh_connect_fn done, void *arg);
@@ -210,6 +225,15 @@ struct dgram_sink *relay_end_sink(struct relay_end *end, struct dgram_sink *inne
  * of QUIC now, from and to a label. False: it was dropped.
  */
 bool relay_end_input(struct relay_end *end, struct dgram *dgram, uint64_t now_ns);
+/*
+ * relay_end_web_input: dgram came from peer, by the relay of key over WebSocket. As relay_end_input.
+ * relay_end_web_gone: that relay does not reach peer. relay_end_web_changed: it is there, or is not.
+ */
+bool relay_end_web_input(struct relay_end *end, const uint8_t *key, const uint8_t *peer,
+			 struct dgram *dgram, uint64_t now_ns);
+void relay_end_web_gone(struct relay_end *end, const uint8_t *key, const uint8_t *peer,
+			uint64_t now_ns);
+void relay_end_web_changed(struct relay_end *end, const uint8_t *key, uint64_t now_ns);
 /* relay_end_len_max: the longest packet that a flow carries; 0: no such label. */
 size_t relay_end_len_max(const struct relay_end *end, const struct addr *label);
 /*
@@ -259,6 +283,7 @@ struct relay_end_look {
 	void (*found)(void *arg, const struct addr *label, uint64_t now_ns);
 	void (*ended)(void *arg, int err, uint64_t now_ns);
 	void *arg;
+	bool is_web; /* relays over WebSocket alone are asked */
 };
 WEFT_MUST_CHECK
 int relay_end_look(struct relay_end *end, const uint8_t key[static MESH_KEY_LEN],
@@ -269,6 +294,7 @@ void relay_end_look_cancel(struct relay_end *end, void *run);
 
 struct relay_end_row {
 	const uint8_t *relay, *peer;
+	bool is_web; /* it is no flow of a relay's: the relay is used over WebSocket */
 	struct addr label;
 	enum relay_class class;
 	bool is_opener, is_open;

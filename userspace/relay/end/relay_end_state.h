@@ -127,7 +127,7 @@ struct end_flow {
 /* end_search.c: a peer is looked for at one relay after the other. */
 #define END_NOTE_NS	      10000000000ull /* between two words to params.relayed */
 #define END_SEARCH_CAP	      16
-#define END_SEARCH_PLACES_MAX (RELAY_END_PLACES_MAX + PEER_VIAS_MAX)
+#define END_SEARCH_PLACES_MAX (RELAY_END_PLACES_MAX + PEER_VIAS_MAX + RELAY_END_WEB_MAX)
 struct end_search {
 	bool is_used, is_begun;
 	bool has_found; /* a flow that was open */
@@ -195,11 +195,17 @@ int relay_end_table_init(struct relay_end *end);
 /* relay_end_relay_make: the row of place, new if there is none; NULL: no room. */
 struct end_relay *relay_end_relay_make(struct relay_end *end, const struct relay_end_place *place);
 struct end_relay *relay_end_relay_find(struct relay_end *end, const uint8_t *key);
+/* relay_end_relay_of_place: that of place, by its key and by how it is spoken to. */
+struct end_relay *relay_end_relay_of_place(struct relay_end *end,
+					   const struct relay_end_place *place);
 /* relay_end_relay_look reads the session's path anew; whether there is one. */
 bool relay_end_relay_look(struct end_relay *relay);
 /* relay_end_relay_dial: where relay is dialled next; returns for how long. */
 uint64_t relay_end_relay_dial(const struct end_relay *relay, struct relay_end_place *out_place);
-/* relay_end_flow_find: that of relay with peer which this end opened, or did not. */
+/*
+ * relay_end_flow_find: that of relay with peer which this end opened, or did not; over WebSocket there
+ * is one for both.
+ */
 struct end_flow *relay_end_flow_find(struct relay_end *end, const struct end_relay *relay,
 				     const uint8_t *peer, bool is_opener);
 /* What says which flow it is, besides relay and opener. */
@@ -226,6 +232,8 @@ int relay_end_flow_tell(struct end_flow *flow, const struct relay_flow_message *
 /* relay_end_flow_relabel gives it another label. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int relay_end_flow_relabel(struct end_flow *flow);
+/* relay_end_flow_begin: it is open from now on. */
+void relay_end_flow_begin(struct end_flow *flow);
 /* relay_end_flow_lose: it is not open any more, and its label stays. */
 void relay_end_flow_lose(struct end_flow *flow);
 /* relay_end_flow_retry: it is asked for as soon as END_RETRY_NS have passed since it was. */
@@ -284,7 +292,8 @@ unsigned relay_end_trust(const struct relay_end *end, const uint8_t *relay, cons
 void relay_end_keep_turn(struct relay_end *end);
 void relay_end_vias_turn(struct relay_end *end);
 
-/* end_hear.c */
+/* end_hear.c. is_welcome: opener may have a flow to this node. */
+bool relay_end_is_welcome(const struct relay_end *end, const uint8_t *opener);
 void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 
@@ -296,7 +305,18 @@ void relay_end_queue_send(struct end_flow *flow);
 /* relay_end_flow_send: one datagram of an open flow, beside those of QUIC. False: it did not go. */
 bool relay_end_flow_send(struct end_flow *flow, const uint8_t *data, size_t len);
 
-/* end_search.c */
+/* relay_end_flow_heard: a datagram of len bytes, labels and all, came by an open flow. */
+void relay_end_flow_heard(struct end_flow *flow, size_t len, uint64_t now_ns);
+
+/* end_web.c. web_look: whether the relay is up. web_turn: the flow is open while it is. */
+bool relay_end_web_look(struct end_relay *relay);
+void relay_end_web_turn(struct end_flow *flow);
+/* relay_end_web_commit sends what slot has; the slot stays the caller's. */
+void relay_end_web_commit(struct end_flow *flow, const struct dgram_slot *slot, size_t len,
+			  const struct dgram_route *route);
+
+/* end_search.c. wake: searches go on at once, and ask at place as well. */
+void relay_end_search_wake(struct relay_end *end, const struct relay_end_place *place);
 void relay_end_search_turn(struct relay_end *end);
 /* relay_end_search_settle: the flow that search asked for is open, or will not be. */
 void relay_end_search_settle(struct end_flow *flow, bool is_open);

@@ -86,7 +86,26 @@ static void test_relay_is_a_way_of_the_internet(void)
 	CHECK_EQ(mesh_ways_rank(ways, &label), 0);
 }
 
-static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
+static void test_websocket_has_a_rank_of_its_own(void)
+{
+	struct mesh_ways ways[MESH_NETWORK_CNT] = {{{0}}};
+	struct addr label = {.family = ADDR_IPV6, .transport = ADDR_RELAY, .port = 1};
+	char text[MESH_WAYS_TEXT_CAP];
+	const char *word;
+	size_t len;
+
+	CHECK_EQ(mesh_ways_parse("quic, websocket, relay", &ways[MESH_NETWORK_INTERNET], &word,
+				 &len),
+		 0);
+	CHECK_STR(mesh_ways_format(&ways[MESH_NETWORK_INTERNET], text), "quic, websocket, relay");
+	CHECK_EQ(mesh_ways_rank(ways, &label), 3);
+	CHECK_STR(mesh_way_name(mesh_way_of(&label)), "relay");
+	label.port = ADDR_RELAY_WEB_PORT;
+	CHECK_EQ(mesh_ways_rank(ways, &label), 2);
+	CHECK_STR(mesh_way_name(mesh_way_of(&label)), "websocket");
+}
+
+static void test_words_that_are_none_are_refused_by_name(void)
 {
 	static const struct {
 		const char *text;
@@ -104,7 +123,7 @@ static void test_words_that_are_none_or_not_built_are_refused_by_name(void)
 		{"tcp, tcp4", WEFT_EMALFORMED, "tcp4"},
 		{"quic, tcp6, tcp6", WEFT_EMALFORMED, "tcp6"},
 		{"quic, relay, relay", WEFT_EMALFORMED, "relay"},
-		{"websocket, quic", WEFT_EREFUSED, "websocket"},
+		{"websocket, quic, websocket", WEFT_EMALFORMED, "websocket"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -248,7 +267,8 @@ int main(void)
 	RUN(test_words_are_read_and_written);
 	RUN(test_relay_is_a_way_of_the_internet);
 	RUN(test_tcp_has_ranks_of_its_own);
-	RUN(test_words_that_are_none_or_not_built_are_refused_by_name);
+	RUN(test_websocket_has_a_rank_of_its_own);
+	RUN(test_words_that_are_none_are_refused_by_name);
 	RUN(test_addresses_are_dialled_as_the_policy_has_them);
 	RUN(test_a_peer_with_no_address_of_the_policy_is_not_reached);
 	RUN(test_an_unverified_address_stays_so_in_another_place);
