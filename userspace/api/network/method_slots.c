@@ -177,14 +177,15 @@ static bool slot_addrs_read(struct slot_connecting *connecting, struct control_c
 	return true;
 }
 
-static int slot_ask(struct slot_connecting *connecting, uint64_t slot)
+static int slot_ask(struct slot_connecting *connecting, uint64_t slot, uint64_t now_ns)
 {
 	struct mesh_peer relay = {
 		.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt, .is_wanted = true};
+	const struct relay_slot_question question = {
+		.relay = &relay, .slot = slot, .done = slot_answered, .arg = connecting};
 
 	memcpy(relay.key, connecting->relay, sizeof(relay.key));
-	return relay_slots_ask(connecting->api->relay_slots, &relay, slot, slot_answered,
-			       connecting);
+	return relay_slots_ask(connecting->api->relay_slots, &question, now_ns);
 }
 
 static bool has_way_relay(const struct api *api)
@@ -228,7 +229,6 @@ void api_connect_relay_slot(struct api *api, struct control_call *call,
 	uint64_t slot;
 	int err;
 
-	(void)now_ns;
 	if (!connecting) {
 		control_fail(call, -ENOMEM, "slot", "no memory", "free some and try again");
 		return;
@@ -243,7 +243,7 @@ void api_connect_relay_slot(struct api *api, struct control_call *call,
 		return;
 	}
 	control_on_gone(call, slot_caller_left, connecting);
-	err = slot_ask(connecting, slot);
+	err = slot_ask(connecting, slot, now_ns);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "broker_state.h"
 
 #define BUSY_WAIT_MS 1000u
-#define OFF_WAIT_MS  60000u
+#define OFF_WAIT_MS  10000u /* a person may switch it on again */
 
 struct refusal {
 	enum mesh_code code;

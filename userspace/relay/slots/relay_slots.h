@@ -75,10 +75,15 @@ void relay_slots_kept(struct relay_slots *slots, uint64_t now_ns);
  * relay_slots_ask asks relay for the key behind slot. done is called once, unless it is cancelled by
  * the same arg. 0, WEFT_EFULL (eight at a time) or what the mesh says.
  */
-typedef void (*relay_slot_fn)(void *arg, int err, const uint8_t *key);
+struct relay_slot_question {
+	const struct mesh_peer *relay; /* borrowed for the call */
+	uint64_t slot;
+	void (*done)(void *arg, int err, const uint8_t *key);
+	void *arg;
+};
 WEFT_MUST_CHECK
-int relay_slots_ask(struct relay_slots *slots, const struct mesh_peer *relay, uint64_t slot,
-		    relay_slot_fn done, void *arg);
+int relay_slots_ask(struct relay_slots *slots, const struct relay_slot_question *question,
+		    uint64_t now_ns);
 void relay_slots_cancel(struct relay_slots *slots, const void *arg);
 
 struct relay_slots_row {

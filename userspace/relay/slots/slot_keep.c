@@ -170,14 +170,14 @@ static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 	ask->done(ask->arg, err, err == 0 ? message.key : NULL);
 }
 
-int relay_slots_ask(struct relay_slots *slots, const struct mesh_peer *relay, uint64_t slot,
-		    relay_slot_fn done, void *arg)
+int relay_slots_ask(struct relay_slots *slots, const struct relay_slot_question *question,
+		    uint64_t now_ns)
 {
-	const struct relay_connect_message message = {.slot = slot};
+	const struct relay_connect_message message = {.slot = question->slot};
 	uint8_t payload[RELAY_SLOT_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask request = {
-		.peer = *relay,
+		.peer = *question->relay,
 		.type = MESH_RELAY_CONNECT,
 		.payload = payload,
 		.reply_cap = SLOT_REPLY_CAP,
@@ -193,15 +193,14 @@ int relay_slots_ask(struct relay_slots *slots, const struct mesh_peer *relay, ui
 	if (!ask)
 		return WEFT_EFULL;
 	ask->slots = slots;
-	ask->slot = slot;
-	ask->done = done;
-	ask->arg = arg;
+	ask->slot = question->slot;
+	ask->done = question->done;
+	ask->arg = question->arg;
 	relay_message_connect_write(&w, &message);
 	request.payload_len = writer_len(&w);
 	request.reply_buf = ask->reply;
 	request.arg = ask;
-	err = slots->params.mesh.ops->ask(slots->params.mesh.mesh, &request, slots->now_ns,
-					  &ask->request);
+	err = slots->params.mesh.ops->ask(slots->params.mesh.mesh, &request, now_ns, &ask->request);
 	if (err < 0)
 		ask->request = NULL;
 	return err;

@@ -39,7 +39,7 @@ struct slot_ask {
 	struct relay_slots *slots;
 	struct mesh_request *request; /* NULL: free */
 	uint64_t slot;
-	relay_slot_fn done;
+	void (*done)(void *arg, int err, const uint8_t *key);
 	void *arg;
 	uint8_t reply[SLOT_REPLY_CAP];
 };

@@ -338,10 +338,32 @@ static void on_heard(void *arg, int err, const uint8_t *key)
 static int ask_of(const struct place *end, uint64_t slot, void *arg)
 {
 	struct mesh_peer relay = {.addr_cnt = 0};
+	const struct relay_slot_question question = {
+		.relay = &relay, .slot = slot, .done = on_heard, .arg = arg};
 
 	memcpy(relay.key, nodes[0].node->key, MESH_KEY_LEN);
 	end->node->due_ns = lab.now_ns;
-	return relay_slots_ask(end->slots, &relay, slot, on_heard, arg);
+	return relay_slots_ask(end->slots, &question, lab.now_ns);
+}
+
+/* It looks at its own slots once a minute, and the time of that is not the time of a question. */
+static void test_a_node_that_was_idle_asks_for_a_slot(void)
+{
+	struct place *end, *other;
+
+	begin();
+	end = end_add();
+	other = end_add();
+	memset(&heard, 0, sizeof(heard));
+	CHECK_EQ(request(end, MESH_RELAY_REGISTER, 7), 0);
+	for (unsigned i = 1; i <= 5; i++) {
+		run_ns(37 * NS_PER_S);
+		CHECK_EQ(ask_of(other, answer.slot, NULL), 0);
+		run_ns(NS_PER_S);
+		CHECK_EQ(heard.cnt, i);
+		CHECK_EQ(heard.err, 0);
+	}
+	end_all();
 }
 
 static void test_a_node_asks_for_eight_slots_at_a_time(void)
@@ -559,6 +581,7 @@ int main(void)
 	RUN(test_a_slot_that_is_not_kept_is_gone_after_ten_minutes);
 	RUN(test_a_slot_whose_node_is_gone_leads_nowhere_until_it_is_back);
 	RUN(test_an_end_keeps_its_slot_through_a_restart_of_the_relay);
+	RUN(test_a_node_that_was_idle_asks_for_a_slot);
 	RUN(test_a_node_asks_for_eight_slots_at_a_time);
 	RUN(test_a_million_registers_of_free_keys_push_no_honest_node_out);
 	RUN(test_a_full_table_takes_one_slot_for_one);
