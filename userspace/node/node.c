@@ -249,10 +249,11 @@ static void node_free_above_store(struct node *node)
 	relay_receipts_stop(node->relay_receipts);
 	relay_slots_stop(node->relay_slots);
 	node_close_relay_end(node);
+	/* The receipts ask the mesh where an owner of flows is. */
+	relay_settle(node->relay);
 	worker_close(node->home);
 	relay_end_free(node->relay_end);
 	relay_slots_free(node->relay_slots);
-	relay_settle(node->relay);
 	relay_receipts_free(node->relay_receipts);
 	node->relay_receipts = NULL;
 	node_sharing_free(node->sharing);
