@@ -182,6 +182,18 @@ static int channel_send(struct tcp_channel *channel)
 	return 1;
 }
 
+/* channel_send, and a writer that waits hears of the room. */
+static int channel_drain(struct tcp_channel *channel, uint64_t now_ns)
+{
+	int rv = channel_send(channel);
+
+	if (rv == 1 && channel->is_waiting) {
+		channel->is_waiting = false;
+		channel->channels->params.events->writable(&channel->channel, now_ns);
+	}
+	return rv;
+}
+
 static int op_write(struct byte_channel *base, const void *data, size_t len)
 {
 	struct tcp_channel *channel = channel_of(base);
@@ -299,7 +311,7 @@ static void channel_decrypt(struct tcp_channel *channel, uint64_t now_ns)
 	if (channel->is_closed)
 		return;
 	if (SSL_get_error(channel->ssl, 0) != SSL_ERROR_WANT_READ || channel->is_overfull ||
-	    channel_send(channel) < 0)
+	    channel_drain(channel, now_ns) < 0)
 		channels->params.events->lost(&channel->channel, now_ns);
 }
 
@@ -334,18 +346,19 @@ static void channel_read(struct tcp_channel *channel, uint64_t now_ns)
 /* False: channel is gone. */
 static bool channel_writable(struct tcp_channel *channel, uint64_t now_ns)
 {
-	const struct byte_channel_events *events = channel->channels->params.events;
-	int rv = channel_send(channel);
+	int rv;
 
-	if (rv < 0) {
-		channel_input(channel, NULL, 0, now_ns);
+	/* A writer may close it. */
+	channel->is_in_event = true;
+	rv = channel_drain(channel, now_ns);
+	channel->is_in_event = false;
+	if (channel->is_closed) {
+		channel_free(channel);
 		return false;
 	}
-	if (rv == 1 && channel->is_waiting) {
-		channel->is_waiting = false;
-		events->writable(&channel->channel, now_ns);
-	}
-	return true;
+	if (rv < 0)
+		channel_input(channel, NULL, 0, now_ns);
+	return rv >= 0;
 }
 
 /* --- dialling --- */
