@@ -87,6 +87,40 @@ static void search_view_keep(struct punch_search *search, uint64_t now_ns)
 		return;
 	view_of(search, now_ns, &round->view.search);
 	round->search_ns = now_ns + pause_ns(search->outcome);
+	if (round->search_ns < search->again_ns)
+		round->search_ns = search->again_ns;
+}
+
+/* A peer that names a host of others costs this node a question to its relay each time. */
+static void unproved_note(struct punch_search *search, uint64_t now_ns)
+{
+	struct punch *punch = search->punch;
+	struct punch_unproved *row = &punch->unproved[punch->unproved_at++ % PUNCH_UNPROVED_MAX];
+
+	memcpy(row->key, search->key, sizeof(row->key));
+	row->at_ns = now_ns;
+}
+
+static bool is_unproved(const struct punch *punch, const uint8_t *key, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < PUNCH_UNPROVED_MAX; i++) {
+		const struct punch_unproved *row = &punch->unproved[i];
+
+		if (row->at_ns && now_ns < row->at_ns + PUNCH_UNPROVED_NS &&
+		    memcmp(row->key, key, sizeof(row->key)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* No probe was sent, so none counts. Of peers each counts: they could ask for ever. */
+static void search_uncount(struct punch_search *search)
+{
+	struct punch *punch = search->punch;
+
+	if (search->is_asker && search->is_counted && !search->begun_ns && punch->past_cnt)
+		punch->past_cnt--;
+	search->is_counted = false;
 }
 
 void punch_search_end(struct punch_search *search, enum punch_search_outcome outcome,
@@ -107,6 +141,9 @@ void punch_search_end(struct punch_search *search, enum punch_search_outcome out
 	timer_cancel(params->timers, &search->timer);
 	params->ports->close(params->ports_ctx);
 	search_refuse(search, outcome);
+	search_uncount(search);
+	if (!search->is_asker && !search->begun_ns)
+		unproved_note(search, now_ns);
 	outcome_count(&punch->stats, outcome);
 	search_view_keep(search, now_ns);
 }
@@ -169,6 +206,7 @@ static void on_answer(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 
 	search->request = NULL;
 	if (reply->err == WEFT_EBUSY) {
+		search->again_ns = reply->not_before_ns;
 		punch_search_end(search, PUNCH_SEARCH_BUSY, now_ns);
 		return;
 	}
@@ -259,6 +297,7 @@ static void on_witness(void *arg, const struct addr *host, const struct addr *re
 		punch_search_end(search, PUNCH_SEARCH_LIMITED, now_ns);
 		return;
 	}
+	search->is_counted = true;
 	search->host = *host;
 	search->relay = *relay;
 	if (search->is_hard)
@@ -354,8 +393,14 @@ static bool may_take_part(struct punch *punch, const struct mesh_call *call, enu
 		refuse(punch, call, MESH_CODE_REFUSED, "a router here complained of a search", 0);
 	else if (!is_pair(params->nat(params->ctx), peers))
 		refuse(punch, call, MESH_CODE_REFUSED, "a search does not help these NATs", 0);
+	else if (is_unproved(punch, call->peer_key, next->at_ns))
+		refuse(punch, call, MESH_CODE_BUSY, "what it said of itself was not confirmed",
+		       LIMITED_WAIT_MS);
 	else if (punch->search.phase != PUNCH_SEARCH_IDLE)
 		refuse(punch, call, MESH_CODE_BUSY, "a search is under way", BUSY_WAIT_MS);
+	else if (next->is_unknown && punch->unknown_ns &&
+		 next->at_ns < punch->unknown_ns + PUNCH_UNKNOWN_EVERY_NS)
+		refuse(punch, call, MESH_CODE_BUSY, "another peer has just asked", BUSY_WAIT_MS);
 	else if (params->ports->room(params->ports_ctx, next->is_unknown) &&
 		 punch_past_has_room(punch, next))
 		return true;
@@ -394,6 +439,8 @@ static void on_search(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		refuse(punch, call, MESH_CODE_ABSENT, "the session is not on QUIC", 0);
 		return;
 	}
+	if (next.is_unknown)
+		punch->unknown_ns = now_ns;
 	search->is_unknown = next.is_unknown;
 	search->is_hard = theirs.nat == PUNCH_NAT_EASY;
 	memcpy(search->their_handle, theirs.handle, sizeof(search->their_handle));

@@ -91,8 +91,9 @@ struct punch_search {
 	enum punch_search_phase phase;
 	enum punch_search_outcome outcome; /* once it is known, while the search lasts on */
 	bool is_asker, is_hard, is_unknown;
-	bool is_heard; /* a probe of the peer came in */
-	bool is_short; /* the system has no socket more */
+	bool is_counted; /* in past */
+	bool is_heard;	 /* a probe of the peer came in */
+	bool is_short;	 /* the system has no socket more */
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t probe_key[PUNCH_KEY_LEN];
 	uint8_t handle[PUNCH_HANDLE_LEN], their_handle[PUNCH_HANDLE_LEN];
@@ -105,6 +106,7 @@ struct punch_search {
 	unsigned tick_cnt, socket_cnt, probe_cnt, answer_cnt, kept_cnt, stun_cnt;
 	uint32_t port_at; /* of the next probe */
 	uint64_t begun_ns, found_ns, end_ns, now_ns;
+	uint64_t again_ns; /* a busy peer wants no question before */
 	struct timer timer;
 	struct mesh_request *request;
 	struct mesh_incoming *incoming;
@@ -118,12 +120,24 @@ struct punch_past_search {
 	bool is_asked, is_unknown;
 };
 
+/* Peers whose relay did not confirm what they said of themselves; the oldest gives its place. */
+#define PUNCH_UNPROVED_MAX     16
+#define PUNCH_UNPROVED_NS      (300 * NS_PER_S)
+#define PUNCH_UNKNOWN_EVERY_NS (2 * NS_PER_S) /* from a question for an unknown peer to the next */
+struct punch_unproved {
+	uint8_t key[MESH_KEY_LEN];
+	uint64_t at_ns; /* 0: none */
+};
+
 #define PUNCH_NETWORKS 64
 struct punch {
 	struct punch_search search;
 	struct punch_past_search past[PUNCH_SEARCH_PAST_MAX];
 	unsigned past_cnt;
 	uint64_t complained_ns; /* 0: no router did */
+	struct punch_unproved unproved[PUNCH_UNPROVED_MAX];
+	unsigned unproved_at;
+	uint64_t unknown_ns; /* when a relay was last asked for an unknown peer */
 	struct punch_params params;
 	struct dgram_sink *sink;
 	struct punch_stats stats;

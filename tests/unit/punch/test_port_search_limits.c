@@ -87,6 +87,68 @@ static void test_a_network_is_searched_four_times_an_hour_in_all(void)
 	CHECK_EQ(stats().search_limited_cnt, 1);
 	rig_close();
 }
+
+static void test_a_peer_that_was_not_confirmed_is_not_asked_about_again(void)
+{
+	rig_open();
+	ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+	say_witness(NULL);
+	CHECK_EQ(mesh.code, MESH_CODE_REFUSED);
+	CHECK_EQ(witness.asked_cnt, 1);
+	pass(10 * NS_PER_S);
+	ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(mesh.code, MESH_CODE_BUSY);
+	CHECK_EQ(witness.asked_cnt, 1);
+	ask_search(1, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(witness.asked_cnt, 2);
+	say_witness(NULL);
+	now_ns += PUNCH_UNPROVED_NS;
+	ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(witness.asked_cnt, 3);
+	rig_close();
+}
+
+static void test_relays_are_asked_for_unknown_peers_at_most_each_two_seconds(void)
+{
+	rig_open();
+	ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+	say_witness(NULL);
+	now_ns += PUNCH_UNKNOWN_EVERY_NS - 1;
+	ask_search(1, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(mesh.code, MESH_CODE_BUSY);
+	CHECK_EQ(witness.asked_cnt, 1);
+	mesh.class = FAIR_KNOWN;
+	ask_search(2, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(witness.asked_cnt, 2);
+	say_witness(NULL);
+	mesh.class = FAIR_UNKNOWN;
+	now_ns++;
+	ask_search(3, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(witness.asked_cnt, 3);
+	rig_close();
+}
+
+static void test_a_busy_peer_costs_no_search_and_is_left_in_peace(void)
+{
+	struct mesh_reply busy = {.err = WEFT_EBUSY};
+
+	rig_open();
+	for (unsigned i = 0; i < PUNCH_SEARCH_NETWORK_MAX + 1; i++) {
+		round_silent(PUNCH_NAT_HARD, PEER_HOST);
+		CHECK_EQ(witness.asked_cnt, i + 1);
+		say_witness(PEER_HOST);
+		say_mapped(MAPPED);
+		busy.not_before_ns = now_ns + 300 * NS_PER_S;
+		asked.reply(asked.arg, &busy, now_ns);
+		asked.reply = NULL;
+		CHECK_EQ(view().outcome, PUNCH_SEARCH_BUSY);
+		CHECK_EQ(punch->past_cnt, 0);
+		CHECK(punch_asked_find(punch, peer_key)->search_ns >= now_ns + 300 * NS_PER_S);
+		punch_asked_find(punch, peer_key)->search_ns = 0;
+	}
+	rig_close();
+}
+
 static void test_a_second_search_at_a_time_is_refused(void)
 {
 	rig_open();
@@ -156,6 +218,9 @@ int main(void)
 	RUN(test_one_search_more_than_the_hour_has_is_refused);
 	RUN(test_a_thirteenth_search_of_ones_own_waits_for_the_hour);
 	RUN(test_a_network_is_searched_four_times_an_hour_in_all);
+	RUN(test_a_peer_that_was_not_confirmed_is_not_asked_about_again);
+	RUN(test_relays_are_asked_for_unknown_peers_at_most_each_two_seconds);
+	RUN(test_a_busy_peer_costs_no_search_and_is_left_in_peace);
 	RUN(test_a_second_search_at_a_time_is_refused);
 	RUN(test_without_a_place_for_the_winner_none_begins);
 	RUN(test_a_router_that_complains_ends_searches_for_an_hour);
