@@ -60,7 +60,6 @@ static struct caller_punch *punch_take(struct punch_service *service, const stru
 	weft_assert(punch); /* there is one more than there are places */
 	*punch = (struct caller_punch){.service = service, .began_ns = request->now_ns};
 	memcpy(punch->key, request->caller->key, sizeof(punch->key));
-	random_fill(service->random, punch->id, sizeof(punch->id));
 	if (fair_take(&service->places, &request->caller->path, &punch->place, request->now_ns,
 		      &victim) == FAIR_BUSY) {
 		builtin_request_refuse(request, SERVICE_RATE_LIMITED,
@@ -154,6 +153,7 @@ static void request_punch(void *ctx, struct request *request)
 	json_t *list = NULL;
 	struct caller_punch *punch;
 	unsigned cnt;
+	bool is_first;
 	int err;
 
 	if (!builtin_request_unpack(request, "{s?o}", "candidates", &list) ||
@@ -168,19 +168,20 @@ static void request_punch(void *ctx, struct request *request)
 	punches_expire(service, request->now_ns);
 	if (!may_begin(service, request))
 		return;
-	/* A second one of a peer takes the place of its first. */
+	/* A second one of a peer takes the place of its first, which goes on if that is refused. */
 	punch = punch_find(service, request->caller->key);
-	if (punch)
-		punch_forget(punch, request->now_ns);
-	punch = punch_take(service, request);
-	if (!punch)
+	is_first = !punch;
+	if (is_first && !(punch = punch_take(service, request)))
 		return;
 	err = service->punch.request(service->punch.ctx, punch->key, named, cnt, request->now_ns);
 	if (err < 0) {
-		punch_forget(punch, request->now_ns);
+		if (is_first)
+			punch_forget(punch, request->now_ns);
 		refuse_round(request, err);
 		return;
 	}
+	punch->began_ns = request->now_ns;
+	random_fill(service->random, punch->id, sizeof(punch->id));
 	builtin_answer(request, punch_begun, .punch = hex_write(punch->id, PUNCH_ID_LEN, text));
 }
 

@@ -139,6 +139,19 @@ static void test_a_second_punch_takes_the_place_of_the_first(void)
 	rig_stop();
 }
 
+static void test_a_refused_second_punch_leaves_the_first(void)
+{
+	const char *id;
+
+	start();
+	id = begin(1);
+	fake.err = WEFT_EBUSY;
+	CHECK_EQ(ask(1, "RequestPunch", ""), SERVICE_RATE_LIMITED);
+	fake.err = 0;
+	CHECK_EQ(ask_of(1, "ConfirmPunch", id), SERVICE_OK);
+	rig_stop();
+}
+
 static void test_what_is_no_address_is_refused(void)
 {
 	static const char *const fields[] = {
@@ -249,6 +262,7 @@ int main(void)
 	RUN(test_a_round_begins_with_the_named_addresses_and_its_progress_is_shown);
 	RUN(test_a_punch_is_cancelled_by_its_caller_alone);
 	RUN(test_a_second_punch_takes_the_place_of_the_first);
+	RUN(test_a_refused_second_punch_leaves_the_first);
 	RUN(test_what_is_no_address_is_refused);
 	RUN(test_each_reason_against_a_round_has_its_words);
 	RUN(test_the_seventh_punch_of_a_minute_is_refused);
