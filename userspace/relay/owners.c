@@ -81,10 +81,18 @@ static struct relay_owner *owner_make(const struct relay *relay, struct relay_ow
 	return NULL;
 }
 
-/* A clock that was put back goes on with the later day. */
+/*
+ * A clock that was put back by less than a day goes on with the later one. One that was further ahead
+ * would hold an owner's day back for as long.
+ */
+static bool is_today(const struct relay *relay, const struct relay_owner *owner)
+{
+	return owner->day == day_of(relay) || owner->day == day_of(relay) + 1;
+}
+
 static void owner_enter_day(const struct relay *relay, struct relay_owner *owner)
 {
-	if (owner->day >= day_of(relay))
+	if (is_today(relay, owner))
 		return;
 	owner->day = day_of(relay);
 	owner->opened_cnt = 0;
@@ -108,7 +116,7 @@ static void owner_lose(struct relay_owners *owners, struct relay_owner *owner)
 static bool has_opened_all(const struct relay *relay, const struct relay_owners *owners,
 			   const struct relay_owner *owner)
 {
-	return owner && owner->day >= day_of(relay) &&
+	return owner && is_today(relay, owner) &&
 	       owner->opened_cnt >= (uint64_t)relay->params.config.free_opens * owners->weight;
 }
 
@@ -119,8 +127,7 @@ static bool has_used_all(const struct relay *relay, const struct relay_owners *o
 	uint64_t len =
 		traffic == RELAY_CONTENT ? config->free_content_day_len : config->free_day_len;
 
-	return owner && owner->day >= day_of(relay) &&
-	       owner->used_lens[traffic] > len * owners->weight;
+	return owner && is_today(relay, owner) && owner->used_lens[traffic] > len * owners->weight;
 }
 
 /* --- a flow's two --- */

@@ -45,6 +45,7 @@ static void content_open(const struct end_flow *control)
 	if (!own || own->class != RELAY_CONTENT)
 		return;
 	own->is_wanted = true;
+	own->wanted_ns = end->now_ns;
 	own->offer_cnt = 0;
 	relay_end_hurry(end, end->now_ns);
 }
@@ -54,7 +55,8 @@ static void content_offer(struct end_flow *flow)
 {
 	struct relay_end *end = flow->end;
 
-	if (flow->heard_ns || flow->offer_cnt == OFFER_MAX || !end->params.content)
+	if (flow->heard_ns > flow->wanted_ns || flow->offer_cnt == OFFER_MAX ||
+	    !end->params.content)
 		return;
 	if (end->now_ns >= flow->offered_ns + OFFER_NS) {
 		flow->offered_ns = end->now_ns;

@@ -122,6 +122,9 @@ enum relay_class relay_end_class_at(const struct end_relay *relay)
 {
 	struct relay_end_grant grant;
 
+	/* Over TCP content is refused, whatever a grant says. */
+	if (relay->place.is_web)
+		return RELAY_CONTROL;
 	return grant_at(relay, &grant) && grant.is_content ? RELAY_CONTENT : RELAY_CONTROL;
 }
 

@@ -79,7 +79,7 @@ static bool search_ask(struct relay_end *end, struct end_search *search,
 								 .is_opener = true});
 	if (!flow || (flow->search && flow->search != search))
 		return false;
-	flow->is_trial |= search->has_again;
+	flow->is_trial |= search->has_again && !place->is_web;
 	if (place->is_web)
 		relay_end_web_turn(flow);
 	is_silent = flow->is_open && flow->sent_ns > flow->heard_ns &&
@@ -146,9 +146,12 @@ void relay_end_search_wake(struct relay_end *end, const struct relay_end_place *
 	for (unsigned i = 0; i < END_SEARCH_CAP; i++) {
 		struct end_search *search = &end->searches[i];
 
-		if (search->is_used && search->is_begun &&
-		    search_add(search, search->next_idx, place))
-			search->next_ns = end->now_ns;
+		if (!search->is_used || !search->is_begun)
+			continue;
+		/* One that was asked while it was down is asked again. */
+		if (!search_add(search, search->next_idx, place))
+			relay_end_search_again(search, place);
+		search->next_ns = end->now_ns;
 	}
 	relay_end_hurry(end, end->now_ns);
 }

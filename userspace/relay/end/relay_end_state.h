@@ -91,7 +91,8 @@ struct end_flow {
 	bool wants_content;  /* of control: a request of content was refused on it */
 	bool is_wanted;	     /* of content: it is opened though nothing waits to be sent */
 	unsigned offer_cnt;  /* of content: a session was offered it so often, */
-	uint64_t offered_ns; /* last then */
+	uint64_t offered_ns; /* last then, */
+	uint64_t wanted_ns;  /* and a request wanted it last then */
 	uint32_t instance;
 	struct addr addr;			      /* the label here */
 	uint8_t label[RELAY_MESSAGE_LABEL_LEN];	      /* the relay's, of kind 0 */
