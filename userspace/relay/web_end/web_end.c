@@ -256,6 +256,8 @@ static void relay_dial(struct web_end_relay *relay)
 
 	end->stats.dialled_cnt++;
 	relay->is_request_due = false;
+	relay->said[0] = '\0';
+	relay->status = 0;
 	relay_web_end_enter(relay, RELAY_WEB_END_DIALLING);
 	if (end->params.dial(end->params.ctx, &relay->place, relay, &relay->channel) < 0) {
 		relay->channel = NULL;
@@ -390,6 +392,13 @@ static uint64_t ping_due_ns(const struct web_end_relay *relay)
 	       RELAY_WEB_PING_NS;
 }
 
+/* A relay that limits its client says so, and reads on when the rate allows it. */
+static uint64_t blocked_end_ns(const struct web_end_relay *relay)
+{
+	return relay->blocked_ns +
+	       (relay->is_limited ? 2 * RELAY_WEB_PING_NS : RELAY_WEB_END_BLOCKED_NS);
+}
+
 static uint64_t relay_next_ns(const struct web_end_relay *relay)
 {
 	const struct relay_web_end *end = relay->end;
@@ -404,8 +413,8 @@ static uint64_t relay_next_ns(const struct web_end_relay *relay)
 	if (relay_is_shaking(relay))
 		return relay->since_ns + RELAY_WEB_PROVE_NS;
 	next_ns = relay->heard_ns + 2 * RELAY_WEB_PING_NS;
-	if (relay->is_blocked && relay->blocked_ns + RELAY_WEB_END_BLOCKED_NS < next_ns)
-		next_ns = relay->blocked_ns + RELAY_WEB_END_BLOCKED_NS;
+	if (relay->is_blocked && blocked_end_ns(relay) < next_ns)
+		next_ns = blocked_end_ns(relay);
 	ping_ns = ping_due_ns(relay);
 	return ping_ns < next_ns ? ping_ns : next_ns;
 }
@@ -423,10 +432,11 @@ static void relay_expire(struct web_end_relay *relay)
 	} else if (relay_is_shaking(relay)) {
 		if (end->now_ns >= relay->since_ns + RELAY_WEB_PROVE_NS)
 			relay_web_end_cut(relay, "it did not answer within 10 s");
-	} else if (relay->is_blocked &&
-		   end->now_ns >= relay->blocked_ns + RELAY_WEB_END_BLOCKED_NS) {
+	} else if (relay->is_blocked && end->now_ns >= blocked_end_ns(relay)) {
 		end->stats.slow_cnt++;
-		relay_web_end_cut(relay, "it read nothing for 5 s");
+		relay_web_end_cut(relay, relay->is_limited
+						 ? "it limits this node, and read nothing for 30 s"
+						 : "it read nothing for 5 s");
 	} else if (end->now_ns >= relay->heard_ns + 2 * RELAY_WEB_PING_NS) {
 		end->stats.silent_cnt++;
 		relay_web_end_cut(relay, "it did not answer a ping");
