@@ -262,8 +262,8 @@ def test_the_user_unit_is_one(lab):
 def test_status_begins_with_a_verdict(lab):
     a = lab.daemon("a").start()
     rows = [line.split("\t") for line in a.weft("status").stdout.splitlines()]
-    check_eq([row[0] for row in rows[:6]],
-             ["verdict", "reachability", "dht", "xdp", "gateway", "follows"], "first lines")
+    check_eq([row[0] for row in rows[:7]],
+             ["verdict", "reachability", "mapping_life", "dht", "xdp", "gateway", "follows"], "first lines")
     check_eq(rows[0][1], "healthy", "a fresh node")
     check("loopback" in rows[1][1], rows[1])
     # A get that stopped is wrong, and it is said what to do.

@@ -11,12 +11,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from apart import node_id, part
-from lab import OK, check, check_eq, run, wait_for
+from lab import OK, REFUSED, USAGE, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 END = "[dht]\nenabled = no\n[relay]\n"
 RELAY = "[dht]\nenabled = no\n[relay]\nenabled = yes\nflow_cap = 1024\n"
-REFUSED = 5
 
 
 def is_relay(daemon):
@@ -58,6 +57,18 @@ def test_a_choice_stands_above_the_contribution(lab):
     check_eq(is_relay(relay), (True, "weft relay on"), "on")
     switch(relay, "reset")
     wait_for(lambda: not is_relay(relay)[0], "the contribution to decide again")
+
+
+def test_the_plan_says_what_fits_an_uplink(lab):
+    """A flow is 16,000 bytes a second, and 42,854,400,000 a month of 31 days."""
+    relay = lab.daemon("relay", config=RELAY).start()
+    words = ("relay", "plan", "--uplink", "11M", "--month", "10T")
+    plan = relay.json(*words)["plan"]
+    check_eq((plan["flow_cap"], plan["rate"], plan["sent"]), (1024, 8000, 1023 * 16000), "as configured")
+    check_eq((plan["fits"], plan["fitting_flow_cap"]), (False, 10 * 2**40 // 42854400000 + 1), "of a month")
+    check_eq(relay.json("relay", "plan", "--uplink", str(1023 * 16000))["plan"]["fits"], True, "to the byte")
+    check("fits\tno" in relay.weft(*words).stdout, "for people")
+    check_eq(relay.weft("relay", "plan", "--uplink", "0").returncode, USAGE, "no uplink at all")
 
 
 def test_a_node_without_the_tables_of_a_relay_refuses(lab):
