@@ -95,6 +95,7 @@ static void test_a_relayed_session_gives_way_to_one_by_tcp(void)
 	/* The relayed one was quiet, so its dialler has closed it. */
 	pair_net_run(&rig.net, 3 * PAIR_S);
 	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	rig_ask_fini(&ask);
 	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(ask.reply.err, 0);

@@ -10,7 +10,8 @@ static int leg_by(struct end *of, uint64_t number, const struct addr *addrs, uns
 	uint8_t payload[512];
 	struct writer w = writer_of(payload, sizeof(payload));
 
-	memcpy(message.addrs, addrs, cnt * sizeof(addrs[0]));
+	for (unsigned i = 0; i < cnt; i++)
+		message.addrs[i] = addrs[i];
 	relay_message_leg_write(&w, &message);
 	mesh_lab_ask(of->mesh, node, MESH_FLOW_LEG, payload, writer_len(&w), &of->ask);
 	if (of->ask.reply.err < 0)
