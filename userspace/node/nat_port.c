@@ -14,7 +14,6 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "node/node_state.h"
-#include "store/store.h"
 
 #define READ_MAX 8
 
@@ -126,27 +125,14 @@ static void row_load(struct node *node, struct cursor *c, uint64_t wall_s, uint6
 void node_nat_lives_load(struct node *node, uint64_t now_ns)
 {
 	uint64_t wall_s = node_wall_us(node) / 1000000;
-	struct store_snapshot *snapshot;
-	const void *value;
-	struct cursor c;
-	size_t len;
+	uint8_t bytes[ROW_MAX * ROW_LEN];
+	size_t len = node_meta_read(node, LIVES_KEY, bytes, sizeof(bytes));
+	struct cursor c = cursor_of(bytes, len);
 
-	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
+	if (len % ROW_LEN != 0)
 		return;
-	if (store_get(snapshot, STORE_META, store_key(LIVES_KEY, strlen(LIVES_KEY)), &value,
-		      &len) == 0 &&
-	    len % ROW_LEN == 0 && len <= ROW_MAX * ROW_LEN) {
-		c = cursor_of(value, len);
-		for (size_t i = 0; i < len / ROW_LEN; i++)
-			row_load(node, &c, wall_s, now_ns);
-	}
-	store_snapshot_close(snapshot);
-}
-
-/* Refused, they are written with the next network that is measured. */
-static void on_saved(void *arg, int err)
-{
-	(void)arg, (void)err;
+	for (size_t i = 0; i < len / ROW_LEN; i++)
+		row_load(node, &c, wall_s, now_ns);
 }
 
 static void row_write(const struct reachability_life *life, uint64_t wall_s,
@@ -166,18 +152,15 @@ static void row_write(const struct reachability_life *life, uint64_t wall_s,
 void node_nat_lives_save(void *ctx, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct store_batch *batch = node->store ? store_batch_new(node->store) : NULL;
 	uint64_t wall_s = node_wall_us(node) / 1000000;
 	uint8_t bytes[ROW_MAX * ROW_LEN];
 	struct reachability_life life;
 	unsigned cnt = 0;
 
-	if (!batch)
-		return;
 	while (cnt < ROW_MAX && reachability_life_at(node->reachability, cnt, now_ns, &life))
 		row_write(&life, wall_s, bytes + cnt++ * ROW_LEN);
-	store_batch_put(batch, STORE_META, store_key(LIVES_KEY, strlen(LIVES_KEY)), bytes,
-			cnt * ROW_LEN);
-	if (store_submit(node->store, batch, on_saved, NULL) < 0)
-		store_batch_free(batch);
+	/* Refused, they are written with the next network that is measured. */
+	(void)node_meta_write(
+		node, &(struct node_meta){.name = LIVES_KEY, .bytes = bytes, .len = cnt * ROW_LEN},
+		NULL, NULL);
 }

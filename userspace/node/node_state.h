@@ -162,6 +162,19 @@ WEFT_MUST_CHECK
 int node_open_locate(struct node *node, char *what);
 
 /*
+ * meta_row.c. node_meta_read copies the row's bytes; 0: it is absent, longer than cap, or cannot be
+ * read. node_meta_write: 0, and done(arg, err) follows, or -ENOMEM or of store_submit. done may be NULL.
+ */
+struct node_meta {
+	const char *name;
+	const void *bytes;
+	size_t len;
+};
+size_t node_meta_read(const struct node *node, const char *name, void *dst, size_t cap);
+int node_meta_write(struct node *node, const struct node_meta *row,
+		    void (*done)(void *arg, int err), void *arg);
+
+/*
  * relay/relay_broker_params.c: relay is opened if the configuration says so, before all workers; its
  * broker once home has its mesh. next_ns: UINT64_MAX for a node that is no relay.
  */

@@ -8,7 +8,7 @@
 #include "relay/relay.h"
 
 /*
- * What a relay sends at most, for an operator who has to fit it into an uplink. Pure; any thread.
+ * What a relay sends at most, as its operator has to fit it into an uplink. Pure; any thread.
  * A relay receives about what it sends. Lengths are of datagrams behind labels; 10 % more go by the
  * wire for headers at 500 bytes a datagram.
  */

@@ -11,7 +11,6 @@
 #include "crypto/node_key.h"
 #include "node/node_state.h"
 #include "relay/grants/held.h"
-#include "store/store.h"
 
 /* A grant is a line; empty lines and those with a # in front say nothing. */
 static int lines_add(struct node *node, char *text, char *what)
@@ -55,20 +54,9 @@ static int file_read(const char *path, char *text, size_t cap)
 /* What is of no use any more, or does not fit beside those of the file, is left out. */
 static void used_load(struct node *node, char *text)
 {
-	const struct store_key key = store_key(RELAY_HELD_META, strlen(RELAY_HELD_META));
 	uint64_t wall_s = node_wall_us(node) / 1000000;
-	struct store_snapshot *snapshot;
-	const void *value;
-	size_t len = 0;
 
-	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
-		return;
-	if (store_get(snapshot, STORE_META, key, &value, &len) == 0 && len < RELAY_HELD_TEXT_CAP)
-		memcpy(text, value, len);
-	else
-		len = 0;
-	store_snapshot_close(snapshot);
-	text[len] = '\0';
+	text[node_meta_read(node, RELAY_HELD_META, text, RELAY_HELD_TEXT_CAP - 1)] = '\0';
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		(void)relay_held_use(node->relay_held, line, node_key_public(node->key), wall_s);

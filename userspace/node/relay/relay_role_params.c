@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether this node is a relay now, and all that follows from it (relay/role/relay_role.h). Home. */
-#include <errno.h>
-#include <string.h>
-
 #include "api/events/events.h"
 #include "base/byte_cursor.h"
 #include "base/monotonic.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
 #include "relay/broker/relay_broker.h"
-#include "store/store.h"
 
 #define CHOICE_KEY "relay-choice" /* one byte, of enum relay_role_choice */
 #define OWN_KEY	   "contribution"
@@ -20,70 +16,45 @@
 static void own_load(struct node *node)
 {
 	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
-	struct store_snapshot *snapshot;
-	const void *value;
-	struct cursor c;
-	size_t len;
+	uint8_t bytes[OWN_LEN];
+	struct cursor c = cursor_of(bytes, sizeof(bytes));
 
-	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
+	if (node_meta_read(node, OWN_KEY, bytes, sizeof(bytes)) != sizeof(bytes))
 		return;
-	if (store_get(snapshot, STORE_META, store_key(OWN_KEY, strlen(OWN_KEY)), &value, &len) ==
-		    0 &&
-	    len == OWN_LEN) {
-		c = cursor_of(value, len);
-		for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
-			numbers[i] = cursor_be64(&c);
-		contribution_load(&node->relay_role.own, numbers);
-		if (cursor_u8(&c) == 1)
-			relay_role_resume(&node->relay_role, node_wall_us(node) / 1000000,
-					  node->home->now_ns);
-	}
-	store_snapshot_close(snapshot);
-}
-
-/* Refused, it is written again after ten minutes. */
-static void on_saved(void *arg, int err)
-{
-	(void)arg, (void)err;
+	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
+		numbers[i] = cursor_be64(&c);
+	contribution_load(&node->relay_role.own, numbers);
+	if (cursor_u8(&c) == 1)
+		relay_role_resume(&node->relay_role, node_wall_us(node) / 1000000,
+				  node->home->now_ns);
 }
 
 void node_save_relay_role(struct node *node)
 {
-	struct store_batch *batch = node->store ? store_batch_new(node->store) : NULL;
 	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
 	uint8_t bytes[OWN_LEN];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	/* Of a start that failed before the numbers were read there are none to keep. */
-	if (!batch || !node->role_saved_ns) {
-		store_batch_free(batch);
+	if (!node->role_saved_ns)
 		return;
-	}
 	contribution_store(&node->relay_role.own, numbers);
 	for (unsigned i = 0; i < CONTRIBUTION_NUMBER_CNT; i++)
 		writer_be64(&w, numbers[i]);
 	writer_u8(&w, node->relay_role.is_relay);
-	store_batch_put(batch, STORE_META, store_key(OWN_KEY, strlen(OWN_KEY)), bytes, OWN_LEN);
-	if (store_submit(node->store, batch, on_saved, NULL) < 0)
-		store_batch_free(batch);
+	/* Refused, it is written again after ten minutes. */
+	(void)node_meta_write(node,
+			      &(struct node_meta){.name = OWN_KEY, .bytes = bytes, .len = OWN_LEN},
+			      NULL, NULL);
 }
 
 static void choice_load(struct node *node)
 {
-	struct store_snapshot *snapshot;
-	const void *value;
-	uint8_t choice = RELAY_ROLE_AS_CONFIGURED;
-	size_t len;
+	uint8_t choice;
 
-	if (!node->store || store_snapshot_open(node->store, &snapshot) < 0)
-		return;
-	if (store_get(snapshot, STORE_META, store_key(CHOICE_KEY, strlen(CHOICE_KEY)), &value,
-		      &len) == 0 &&
-	    len == 1)
-		choice = *(const uint8_t *)value;
-	store_snapshot_close(snapshot);
 	/* Without the tables of a relay it waits for a start that makes them. */
-	if (choice > RELAY_ROLE_AS_CONFIGURED && choice < RELAY_ROLE_CHOICE_CNT &&
+	if (node_meta_read(node, CHOICE_KEY, &choice, 1) == 1 &&
+	    choice > RELAY_ROLE_AS_CONFIGURED && choice < RELAY_ROLE_CHOICE_CNT &&
 	    node->config->relay.is_on)
 		relay_role_choose(&node->relay_role, choice, node->home->now_ns);
 }
@@ -120,19 +91,12 @@ int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(voi
 		      void *arg)
 {
 	struct node *node = ctx;
-	struct store_batch *batch = node->store ? store_batch_new(node->store) : NULL;
 	uint8_t byte = (uint8_t)choice;
-	int err = -ENOMEM;
+	const struct node_meta row = {.name = CHOICE_KEY, .bytes = &byte, .len = 1};
+	int err = node_meta_write(node, &row, done, arg);
 
-	if (batch) {
-		store_batch_put(batch, STORE_META, store_key(CHOICE_KEY, strlen(CHOICE_KEY)), &byte,
-				1);
-		err = store_submit(node->store, batch, done, arg);
-	}
-	if (err < 0) {
-		store_batch_free(batch);
+	if (err < 0)
 		return err;
-	}
 	if (relay_role_choose(&node->relay_role, choice, node->home->now_ns))
 		role_apply(node, node->home->now_ns);
 	return 0;
