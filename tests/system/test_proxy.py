@@ -10,11 +10,10 @@ import base64
 import pathlib
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, WEFTD, check, check_eq, need_root, run, wait_for
-from sessions import node_id, pings, transport_of
+from sessions import meets, node_id, pings, transport_of
 
 LISTEN = ["0.0.0.0:7000"]
 PLAIN = "[dht]\nenabled = no\n"
@@ -83,20 +82,10 @@ def with_b(lab, namespaces, relay, a, name="b"):
     return b
 
 
-def meets(a, b):
-    begin = time.monotonic()
-    done = a.weft("peer", "connect", node_id(b))
-    took = time.monotonic() - begin
-    check_eq(done.returncode, OK, f"{a.name} reaches {b.name}: {done.stderr}")
-    check(took < SOON_S, f"after {took:.1f} s")
-    wait_for(lambda: pings(a, b) and pings(b, a), "pings both ways")
-    return took
-
-
 def test_a_node_behind_a_proxy_is_reached_by_its_key(lab):
     namespaces, proxy, relay, a = place(lab, "ports=443")
     b = with_b(lab, namespaces, relay, a)
-    took = meets(b, a)
+    took = meets(b, a, SOON_S)
     print(f"# met after {took:.2f} s")
     check_eq((transport_of(a, relay), transport_of(b, a)), ("tcp4", "relay"), "ways")
     check("200 198.51.100.1:443" in proxy.requests(), f"by CONNECT: {proxy.requests()}")
@@ -106,7 +95,7 @@ def test_a_node_behind_a_proxy_is_reached_by_its_key(lab):
 
 def test_it_reaches_others_by_their_keys(lab):
     namespaces, _, relay, a = place(lab, "ports=443")
-    meets(a, with_b(lab, namespaces, relay, a))
+    meets(a, with_b(lab, namespaces, relay, a), SOON_S)
 
 
 def test_it_keeps_relays_and_publishes_them(lab):
@@ -129,7 +118,7 @@ def test_a_relay_is_used_over_websocket_through_the_proxy(lab):
     config = f"[relay]\nwebsocket = {node_id(relay)}@198.51.100.1:443\n[transport]\ninternet = websocket\n"
     a = lab.daemon("a", netns=namespaces["a"], listen=LISTEN, config=PROXY + PLAIN + config).start()
     wait_for(lambda: a.call("ShowRelayRole")["websocket"][0]["state"] == "open", "a has a connection")
-    meets(a, b)
+    meets(a, b, SOON_S)
     check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "relay"), "ways")
     check("200 198.51.100.1:443" in proxy.requests(), f"by CONNECT: {proxy.requests()}")
 

@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, check, check_eq, run, wait_for
-from sessions import node_id, pings, transport_of
+from sessions import meets, node_id, pings, transport_of
 
 LISTEN = ["0.0.0.0:7000"]
 PLAIN = "[dht]\nenabled = no\n"
@@ -65,13 +65,8 @@ def place(lab, b_rules=UDP_AND_APART, relay_config=RELAY, b_config=PLAIN, a_conf
     return relay, a, b
 
 
-def meets(a, b):
-    begin = time.monotonic()
-    done = a.weft("peer", "connect", node_id(b))
-    took = time.monotonic() - begin
-    check_eq(done.returncode, OK, f"{a.name} reaches {b.name}: {done.stderr}")
-    check(took < SOON_S, f"after {took:.1f} s")
-    wait_for(lambda: pings(b, a), "a ping back")
+def meets_by_relay(a, b):
+    meets(a, b, SOON_S)
     check_eq((transport_of(a, b), transport_of(b, a)), ("relay", "relay"), "by the relay")
     check(pings(a, b) and pings(b, a), "pings both ways")
 
@@ -79,7 +74,7 @@ def meets(a, b):
 def test_two_nodes_without_udp_meet(lab):
     relay, a, b = place(lab)
     check_eq((transport_of(a, relay), transport_of(b, relay)), ("tcp4", "tcp4"), "to the relay")
-    meets(a, b)
+    meets_by_relay(a, b)
     flow, = relay.call("ShowRelay")["relay"]["flows"]
     check(flow["sent"] > 1200 and flow["received"] > 1200, f"its bytes count: {flow}")
 
@@ -87,17 +82,17 @@ def test_two_nodes_without_udp_meet(lab):
 def test_a_node_without_udp_reaches_one_with_udp(lab):
     relay, a, b = place(lab, APART, b_config=PLAIN + "[relay]\nuse = always\n")
     check_eq((transport_of(a, relay), transport_of(b, relay)), ("tcp4", "quic4"), "to the relay")
-    meets(a, b)
+    meets_by_relay(a, b)
 
 
 def test_a_node_with_udp_reaches_one_without(lab):
     _, a, b = place(lab, APART)
-    meets(b, a)
+    meets_by_relay(b, a)
 
 
 def test_several_workers_of_a_relay_pass_datagrams_on(lab):
     _, a, b = place(lab, relay_config=RELAY + "[node]\nworkers = 4\n")
-    meets(a, b)
+    meets_by_relay(a, b)
     check(all(pings(*pair) for pair in ((a, b), (b, a)) * 10), "twenty pings")
 
 
@@ -113,7 +108,7 @@ def test_a_node_without_udp_keeps_relays_by_itself(lab):
 
 def test_they_answer_again_soon_after_kill_9_of_the_relay(lab):
     relay, a, b = place(lab)
-    meets(a, b)
+    meets_by_relay(a, b)
     since = a.json("peer", "show", node_id(b))["peer"]["connected_since_s"]
     relay.kill()
     time.sleep(0.3)

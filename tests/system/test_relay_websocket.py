@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import relay_client as rc
 from lab import OK, Skip, check, check_eq, run, wait_for
-from sessions import node_id, pings, transport_of
+from sessions import meets, node_id, pings, transport_of
 
 LISTEN = ["0.0.0.0:7000"]
 PLAIN = "[dht]\nenabled = no\n"
@@ -104,16 +104,6 @@ def counters(daemon):
             if name.startswith("relay_web_end.")}
 
 
-def meets(a, b):
-    begin = time.monotonic()
-    done = a.weft("peer", "connect", node_id(b))
-    took = time.monotonic() - begin
-    check_eq(done.returncode, OK, f"{a.name} reaches {b.name}: {done.stderr}")
-    check(took < SOON_S, f"after {took:.1f} s")
-    wait_for(lambda: pings(a, b) and pings(b, a), "pings both ways")
-    return took
-
-
 def own_relay(lab):
     """The relay, and a with its UDP dropped, which uses it over WebSocket."""
     namespaces = apart(lab)
@@ -128,7 +118,7 @@ def test_a_node_without_udp_meets_one_that_has_a_session(lab):
     b = node(lab, "b", namespaces[2], PLAIN)
     done = b.weft("peer", "connect", node_id(relay), "10.77.0.1:7000")
     check_eq(done.returncode, OK, done.stderr)
-    print(f"# met after {meets(a, b):.2f} s")
+    print(f"# met after {meets(a, b, SOON_S):.2f} s")
     check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "relay"), "ways")
     row, = rows(a)
     check_eq((row["relay"], row["state"], row["protocol"]), (node_id(relay), "open", "mesh-relay-v1"), "shown")
@@ -145,7 +135,7 @@ def test_two_without_udp_meet(lab):
     drop(namespaces[2], "10.77.0.2")
     b = node(lab, "b", namespaces[2], uses(f"{node_id(relay)}@10.77.0.1:7001"))
     wait_open(b)
-    meets(a, b)
+    meets(a, b, SOON_S)
     check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "websocket"), "ways")
     return relay, a, b
 
@@ -188,7 +178,7 @@ def by_independent(lab, *words, name=None, more="", known=True):
 
 def meet_by(lab, protocol):
     relay, a, b = by_independent(lab, "--protocols", protocol)
-    print(f"# {protocol}: met after {meets(a, b):.2f} s")
+    print(f"# {protocol}: met after {meets(a, b, SOON_S):.2f} s")
     check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "websocket"), "ways")
     check_eq(relay.text().count("proved by TLS"), 2, "proofs")
     check_eq(rows(a)[0]["protocol"], protocol, "protocol")
@@ -206,7 +196,7 @@ def test_a_relay_is_known_by_the_name_in_its_certificate(lab):
     path = lab.dir / "relay.pem"
     relay, a, b = by_independent(lab, "--name", "relay.example", "--certificate", str(path), name="relay.example",
                                  more=f"websocket_ca_file = {path}\n")
-    meets(a, b)
+    meets(a, b, SOON_S)
     check_eq(rows(a)[0]["name"], "relay.example", "shown")
     check("no TLS" not in relay.text(), relay.text())
 
@@ -222,7 +212,7 @@ def test_a_relay_with_another_name_is_not_used(lab):
 
 def test_a_challenge_is_answered_where_the_configuration_says_so(lab):
     relay, a, b = by_independent(lab, "--proof", "challenge", more="websocket_challenge = yes\n")
-    meets(a, b)
+    meets(a, b, SOON_S)
     check_eq(relay.text().count("proved by challenge"), 2, "proofs")
 
 
@@ -253,7 +243,7 @@ def test_an_answer_that_names_its_relay_is_refused_by_another(lab):
 
 def test_a_relay_that_is_killed_is_missed_and_used_again(lab):
     relay, a, b = by_independent(lab)
-    meets(a, b)
+    meets(a, b, SOON_S)
     relay.kill()
     wait_for(lambda: not is_open(a) and not is_open(b), "both miss it")
     relay.start()

@@ -60,11 +60,11 @@ static enum service_status ask_of(unsigned who, const char *method, const char *
 }
 
 /* A punch of the caller begins now; returns its id. */
-static const char *begin(unsigned who)
+static const char *begin(unsigned caller)
 {
 	static char id[64];
 
-	if (ask(who, "RequestPunch", "") != SERVICE_OK)
+	if (ask(caller, "RequestPunch", "") != SERVICE_OK)
 		return "none";
 	snprintf(id, sizeof(id), "%s", rig_text(rig.call.reply, "punch"));
 	return id;
