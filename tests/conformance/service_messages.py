@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Service messages without weft: struct, python3-cbor2, python3-nacl and hashlib make them and read them.
+
+tests/vectors/offers/TYPE.json are made by running this file, and proved by test_service_messages.py.
+A vector has the header's fields, the payload's, and both as bytes.
+"""
+import functools
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system" / "support"))
+import cbor2
+import nacl.exceptions
+import nacl.signing
+import oracle
+
+HEAD = "<IBBH16s64sBBHQ"
+VECTORS = pathlib.Path("tests/vectors/offers")
+TYPES = {"announce": 1, "update": 7, "revoke": 8}
+NOON = 1800000000
+OFFER = bytes(range(16))
+KEY0, KEY1 = bytes(32), bytes([1]) * 32
+
+
+def key_of(seed):
+    return nacl.signing.SigningKey(seed)
+
+
+def public_of(seed):
+    return bytes(key_of(seed).verify_key)
+
+
+def address_of(public):
+    return hashlib.sha256(public).digest()[:16]
+
+
+def canonical(value):
+    return cbor2.dumps(value, canonical=True)
+
+
+def covered(service, kind, version, hop_max, ttl, time, address, payload):
+    """What the signature is over; the version's bit 7 says which form."""
+    if not version & 0x80:
+        return struct.pack("<IBB", service, kind, version) + payload
+    body = struct.pack("<IBBBHQ", service, kind, version, hop_max, ttl, time) + address + payload
+    return b"MESHSIG1" + b"\x06svcmsg" + len(body).to_bytes(4, "big") + body
+
+
+def head_of(v):
+    return (v["service"], v["type"], v["version"] | (0x80 if v["full_cover"] else 0), v["hop_max"],
+            v["ttl_hours"], v["timestamp_s"])
+
+
+def message(v):
+    """The whole message of a vector, signed by its seed, or by nothing."""
+    payload = bytes.fromhex(v["payload"])
+    service, kind, version, hop_max, ttl, time = head_of(v)
+    address, signature = bytes.fromhex(v.get("provider", "00" * 16)), bytes(64)
+    if "seed" in v:
+        seed = bytes.fromhex(v["seed"])
+        address = address_of(public_of(seed))
+        signature = key_of(seed).sign(covered(*head_of(v), address, payload)).signature
+    return struct.pack(HEAD, service, kind, version, len(payload), address, signature, v["hop_cnt"], hop_max,
+                       ttl, time) + payload
+
+
+def identity(data):
+    return oracle.blake3(data[:88] + b"\0" + data[89:])
+
+
+def read(data):
+    """The header's fields and the payload; whatever is no message raises."""
+    names = ("service", "type", "version", "len", "address", "signature", "hop_cnt", "hop_max", "ttl_hours",
+             "timestamp_s")
+    fields = dict(zip(names, struct.unpack(HEAD, data[:100])))
+    if fields["len"] != len(data) - 100:
+        raise ValueError("a length that lies")
+    return fields, data[100:]
+
+
+def verifies(data, public):
+    fields, payload = read(data)
+    text = covered(fields["service"], fields["type"], fields["version"], fields["hop_max"], fields["ttl_hours"],
+                   fields["timestamp_s"], fields["address"], payload)
+    try:
+        nacl.signing.VerifyKey(public).verify(text, fields["signature"])
+    except nacl.exceptions.BadSignatureError:
+        return False
+    return fields["address"] == address_of(public)
+
+
+# --- the terms of an offer ---
+
+TERMS = {"provider_key": 0, "sequence": 240, "offer_id": 241, "base": 242, "units": 243, "reserve_key": 244,
+         "schema": 245}
+IN_HEX = ("provider_key", "offer_id", "reserve_key")
+
+
+def terms_payload(terms, fields):
+    """The map of the layer's terms and the schema's fields."""
+    payload = dict(fields)
+    for name, value in terms.items():
+        payload[TERMS[name]] = bytes.fromhex(value) if name in IN_HEX and value is not None else value
+    return canonical(payload)
+
+
+def pairs(fields):
+    """The schema's fields as pairs without the head of their map, as weft is given them."""
+    return b"".join(canonical(key) + canonical(value) for key, value in sorted(fields.items()))
+
+
+def head(kind, **more):
+    return {"service": 2, "type": TYPES[kind], "version": 1, "full_cover": True, "hop_cnt": 0, "hop_max": 4,
+            "ttl_hours": 72, "timestamp_s": NOON} | more
+
+
+def offer(name, kind, terms, fields, seed=KEY0, **more):
+    v = {"name": name, "seed": seed.hex()} | head(kind, **more)
+    if terms.pop("named", True):
+        terms = {"provider_key": public_of(seed).hex()} | terms
+    return finished(v | {"terms": terms, "pairs": pairs(fields).hex(), "pair_cnt": len(fields),
+                         "payload": terms_payload(terms, fields).hex()})
+
+
+def finished(v):
+    data = message(v)
+    return v | {"id": identity(data).hex(), "hex": data.hex()}
+
+
+HOUSING = {1: 0, 2: 18, 3: 450, 4: NOON, 5: "10115", 6: ["balcony"]}
+
+
+def announces():
+    yield offer("housing", "announce", {"sequence": 1, "offer_id": OFFER.hex()}, HOUSING)
+    yield offer("housing without terms", "announce", {}, HOUSING, hop_max=8)
+    yield offer("housing in the seed form", "announce", {}, HOUSING, hop_max=8, full_cover=False)
+    yield offer("key not said, seed form", "announce", {"named": False}, HOUSING, full_cover=False, seed=KEY1)
+    yield offer("a hundred units", "announce", {"sequence": 2**63 - 1, "units": 100, "reserve_key": "5b" * 32},
+                {}, service=0x80000001, version=127, ttl_hours=65535, hop_max=255, hop_cnt=254)
+    yield offer("custom service", "announce", {"sequence": 1, "units": 2**32 - 1, "schema": "röntgen"}, {1: -5},
+                service=0xffff, seed=KEY1)
+    yield offer("no units left", "announce", {"units": 0}, {2: None, 23: True, 24: b"\0", 239: {0: []}})
+
+
+def updates():
+    yield offer("rent", "update", {"sequence": 2, "offer_id": OFFER.hex(), "base": 1}, {3: 430},
+                timestamp_s=NOON + 60)
+    yield offer("rent and amenities taken back", "update", {"sequence": 9, "base": 0}, {3: None, 6: None})
+    yield offer("sequence not said", "update", {"base": 1, "named": False}, {})
+    yield offer("seed form", "update", {"sequence": 4, "base": 3, "units": 7}, {3: 430}, full_cover=False)
+    yield offer("the provider's own key again", "update", {"sequence": 4, "base": 3, "reserve_key": None}, {})
+
+
+def revokes():
+    yield offer("housing", "revoke", {"sequence": 3, "offer_id": OFFER.hex()}, {})
+    yield offer("sequence not said", "revoke", {"named": False}, {}, timestamp_s=NOON + 120)
+    yield offer("seed form", "revoke", {"sequence": 3}, {}, full_cover=False, hop_cnt=3, seed=KEY1)
+
+
+def random_value(dice, depth=2):
+    value = dice.choice([dice.getrandbits(dice.randrange(64)), -dice.getrandbits(30), dice.randbytes(dice.randrange(9)),
+                         "ü" * dice.randrange(9), dice.choice([True, False, None])])
+    return [random_value(dice, depth - 1) for _ in range(dice.randrange(4))] if depth and dice.randrange(3) == 0 else value
+
+
+def random_offer(dice, kind):
+    base = dice.getrandbits(dice.randrange(1, 62))
+    terms = {"named": dice.choice([True, True, False])}
+    more = {"full_cover": dice.choice([True, False]), "version": dice.randrange(128), "hop_cnt": dice.randrange(256),
+            "hop_max": dice.randrange(256), "ttl_hours": dice.randrange(65536),
+            "timestamp_s": dice.getrandbits(63), "service": dice.choice([1, 2, 0x80000000 + dice.getrandbits(31)])}
+    terms["named"] |= kind == "announce" and more["full_cover"]
+    terms["sequence"] = base + dice.randrange(1, 99)
+    if kind != "update" and dice.randrange(3) == 0:
+        del terms["sequence"]
+    if kind == "update":
+        terms["base"] = base
+    for name, value in (("offer_id", dice.randbytes(16).hex()), ("units", dice.getrandbits(32)),
+                        ("reserve_key", dice.randbytes(32).hex()), ("schema", "x" * dice.randrange(1, 65))):
+        if dice.randrange(2):
+            terms[name] = value
+    fields = {key: random_value(dice) for key in dice.sample(range(1, 240), dice.choice([0, 1, 8, 30]))}
+    return offer("random", kind, terms, fields, seed=dice.randbytes(32), **more)
+
+
+RANDOM = {kind: functools.partial(random_offer, kind=kind) for kind in ("announce", "update", "revoke")}
+MADE = {"announce": announces, "update": updates, "revoke": revokes}
+
+
+def text_of(kind):
+    return json.dumps({"source": "tests/conformance/service_messages.py, by struct, cbor2, nacl and hashlib",
+                       "vectors": list(MADE[kind]())}, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    VECTORS.mkdir(exist_ok=True)
+    for each in MADE:
+        (VECTORS / f"{each}.json").write_text(text_of(each))

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Service messages, proved both ways.
+
+service_messages.py made tests/vectors/offers/ without our code. Here they are read by struct,
+cbor2 and nacl, and compared with the messages that the project's specification publishes. Then
+the program that reads them and writes each again (tests/unit/conformance/test_service_message_vectors)
+is given random ones.
+"""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system" / "support"))
+from lab import check, check_eq, run
+
+try:
+    import service_messages as made
+except ImportError as missing:
+    print(f"python3-cbor2 and python3-nacl are needed: {missing}")
+    sys.exit(77)
+
+PROGRAM = pathlib.Path(os.environ.get("BUILD", "build/release"),
+                       "tests/unit/conformance/test_service_message_vectors")
+# The specification's own, each with the vector that it is.
+PUBLISHED = {
+    ("announce", "housing"):
+        "0200000001815900139e3940e64b5491722088d9a0d741628ceed943e78fceeed47bff1f00b72effc9132dedd15d11aaf6b26e84a018c4"
+        "40e02549ac616e997d31ee5645a33d4ae31d1ccda41b7f3bc57c3a3fcd96ca9e0b0004480000d2496b00000000a90058203b6a27bcceb6"
+        "a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da2901000212031901c2041a6b49d2000565313031313506816762616c636f"
+        "6e7918f00118f150000102030405060708090a0b0c0d0e0f",
+    ("update", "rent"):
+        "0200000007814100139e3940e64b5491722088d9a0d74162a3b439e8801967c9a8475084a5d4b23b08744326111413a185633a739226a7"
+        "caaa79c79507184fa6d72d06290d6bd318d7f56ad1b1d20b4b180130ed5f704c0f000448003cd2496b00000000a50058203b6a27bcceb6"
+        "a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29031901ae18f00218f150000102030405060708090a0b0c0d0e0f18f201",
+    ("announce", "housing in the seed form"):
+        "0200000001014300139e3940e64b5491722088d9a0d7416232d2fd46c903870591c5da6f7de34ee3797402a32d2cd91c59d88d562e6484"
+        "4bb7ebc4b40601ec3511a883bdfe6655384ecdff28b8e88e75973ca6d40bf7b8050008480000d2496b00000000a70058203b6a27bcceb6"
+        "a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da2901000212031901c2041a6b49d2000565313031313506816762616c636f"
+        "6e79",
+    ("announce", "housing without terms"):
+        "0200000001814300139e3940e64b5491722088d9a0d74162b5b6004a41594b081f5a9ae7a7f48ef219ec5a51360396cab6b93774739d70"
+        "33891c1417b55ebf6b13c42bb3c67106b14dd838167ec376be496c24db8b143e0e0008480000d2496b00000000a70058203b6a27bcceb6"
+        "a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da2901000212031901c2041a6b49d2000565313031313506816762616c636f"
+        "6e79",
+}
+
+
+def vectors(kind):
+    return json.loads((made.VECTORS / f"{kind}.json").read_text())["vectors"]
+
+
+def each_vector():
+    for kind in made.MADE:
+        for v in vectors(kind):
+            yield kind, v, bytes.fromhex(v["hex"])
+
+
+def canonical(data):
+    value = made.cbor2.loads(data)
+    check_eq(made.canonical(value), data, "re-encoded")
+    return value
+
+
+def test_each_file_is_the_one_that_is_made(lab):
+    for kind in made.MADE:
+        check_eq((made.VECTORS / f"{kind}.json").read_text(), made.text_of(kind), kind)
+
+
+def test_published_messages_are_among_them(lab):
+    found = {(kind, v["name"]): v["hex"] for kind, v, _ in each_vector()}
+    for name, text in PUBLISHED.items():
+        check_eq(found[name], text, name)
+
+
+def test_the_header_has_100_bytes_and_says_what_follows(lab):
+    check_eq(made.struct.calcsize(made.HEAD), 100, "header")
+    for _, v, data in each_vector():
+        fields, payload = made.read(data)
+        check_eq(payload.hex(), v["payload"], v["name"])
+        canonical(payload)
+        check_eq((fields["service"], fields["type"], fields["version"] & 0x7f, fields["version"] >> 7),
+                 (v["service"], v["type"], v["version"], int(v["full_cover"])), v["name"])
+
+
+def test_a_signature_holds_at_any_hop_and_for_its_key_alone(lab):
+    for _, v, data in each_vector():
+        if "seed" not in v:
+            check_eq(data[24:88], bytes(64), v["name"])
+            continue
+        public = made.public_of(bytes.fromhex(v["seed"]))
+        for hop in (0, 1, 5, 255):
+            moved = data[:88] + bytes([hop]) + data[89:]
+            check(made.verifies(moved, public), v["name"])
+            check_eq(made.identity(moved).hex(), v["id"], v["name"])
+        check(not made.verifies(data, made.public_of(bytes([9]) * 32)), v["name"])
+
+
+def test_each_flipped_byte_of_a_full_cover_but_the_hop_count_is_noticed(lab):
+    for _, v, data in each_vector():
+        if "seed" not in v or not v["full_cover"]:
+            continue
+        public = made.public_of(bytes.fromhex(v["seed"]))
+        for at in {*range(0, 6), *range(8, 88), *range(89, len(data))}:
+            flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            check(not made.verifies(flipped, public), f"{v['name']}: byte {at}")
+
+
+def test_the_seed_form_leaves_ttl_and_time_open(lab):
+    for _, v, data in each_vector():
+        if "seed" not in v or v["full_cover"]:
+            continue
+        public = made.public_of(bytes.fromhex(v["seed"]))
+        for at in range(89, 100):
+            check(made.verifies(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:], public), f"byte {at}")
+
+
+def test_the_page_shows_the_published_announce(lab):
+    page = "".join(pathlib.Path("docs/wire/offers.md").read_text().split())
+    check(PUBLISHED["announce", "housing"] in page, "the example of docs/wire/offers.md")
+
+
+def test_the_program_writes_random_messages_the_same(lab):
+    dice = random.Random(17)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in made.MADE:
+            some = [made.RANDOM[kind](dice) for _ in range(60)]
+            pathlib.Path(folder, f"{kind}.json").write_text(json.dumps({"vectors": some}))
+        done = subprocess.run([PROGRAM], env=os.environ | {"WEFT_VECTORS": folder}, capture_output=True, text=True)
+        check_eq(done.returncode, 0, done.stdout + done.stderr)
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Service messages against tests/vectors/offers/, one file for each type. Their bytes were
+ * made without this code. Each is read, and written again as the same bytes.
+ * tests/conformance/test_service_messages.py proves them, and also runs this with random
+ * ones in the folder WEFT_VECTORS.
+ */
+#include <jansson.h>
+
+#include "crypto/node_key.h"
+#include "offers/message/offer_terms.h"
+#include "offers/message/service_message.h"
+#include "support/check.h"
+#include "support/hex_digits.h"
+
+static const json_t *vector; /* the one at hand */
+
+static uint8_t want[SERVICE_MESSAGE_LEN_MAX], payload[SERVICE_MESSAGE_PAYLOAD_MAX];
+static struct service_message msg; /* parsed of want */
+
+/* Runs check for each vector of a type's file; a failed one is printed. */
+static void vectors_each(const char *type, void (*check)(void))
+{
+	const char *dir = getenv("WEFT_VECTORS");
+	char path[512];
+	json_t *file, *each;
+	size_t at;
+
+	snprintf(path, sizeof(path), "%s/%s.json", dir ? dir : "tests/vectors/offers", type);
+	file = json_load_file(path, 0, NULL);
+	CHECK(json_array_size(json_object_get(file, "vectors")) > 0);
+	json_array_foreach(json_object_get(file, "vectors"), at, each)
+	{
+		vector = each;
+		check();
+		if (check_failed) {
+			printf("# vector %zu of %s\n", at, path);
+			break;
+		}
+	}
+	json_decref(file);
+}
+
+static size_t bytes_of(const json_t *object, const char *name, uint8_t *out, size_t cap)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	if (!text)
+		return 0;
+	if (strlen(text) / 2 > cap)
+		abort();
+	return hex_parse(text, out);
+}
+
+static uint64_t number_of(const json_t *object, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, name));
+}
+
+static bool has(const json_t *object, const char *name)
+{
+	return json_object_get(object, name) != NULL;
+}
+
+/* --- the header --- */
+
+/* The header that the vector says, by value, without what a key signs. */
+static struct service_message vector_head(void)
+{
+	return (struct service_message){
+		.service = (uint32_t)number_of(vector, "service"),
+		.type = (uint8_t)number_of(vector, "type"),
+		.version = (uint8_t)number_of(vector, "version"),
+		.is_full_cover = json_is_true(json_object_get(vector, "full_cover")),
+		.hop_cnt = (uint8_t)number_of(vector, "hop_cnt"),
+		.hop_max = (uint8_t)number_of(vector, "hop_max"),
+		.ttl_hours = (uint16_t)number_of(vector, "ttl_hours"),
+		.timestamp_s = number_of(vector, "timestamp_s"),
+	};
+}
+
+/* Signed by the vector's seed, or written with its address. */
+static void head_write(struct writer *w, const struct service_message *head)
+{
+	uint8_t seed[NODE_KEY_SEED_LEN], address[SERVICE_MESSAGE_ADDRESS_LEN];
+	struct service_message own = *head;
+	struct node_key *key;
+
+	if (bytes_of(vector, "seed", seed, sizeof(seed)) == 0) {
+		own.provider =
+			bytes_of(vector, "provider", address, sizeof(address)) ? address : NULL;
+		offers_message_write(w, &own);
+		return;
+	}
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	CHECK_EQ(offers_message_verify(&msg, node_key_public(key)), 0);
+	offers_message_sign(w, head, key);
+	node_key_free(key);
+}
+
+static void check_head(void)
+{
+	static uint8_t got[SERVICE_MESSAGE_LEN_MAX];
+	uint8_t id[SERVICE_MESSAGE_ID_LEN], want_id[SERVICE_MESSAGE_ID_LEN];
+	size_t len = bytes_of(vector, "hex", want, sizeof(want));
+	struct service_message head = vector_head();
+	struct writer w = writer_of(got, sizeof(got));
+
+	head.payload_len = bytes_of(vector, "payload", payload, sizeof(payload));
+	head.payload = payload;
+	CHECK_EQ(offers_message_parse(want, len, &msg), 0);
+	CHECK_EQ(msg.service, head.service);
+	CHECK_EQ(msg.type, head.type);
+	CHECK_EQ(msg.version, head.version);
+	CHECK_EQ(msg.is_full_cover, head.is_full_cover);
+	CHECK_EQ(msg.hop_cnt, head.hop_cnt);
+	CHECK_EQ(msg.hop_max, head.hop_max);
+	CHECK_EQ(msg.ttl_hours, head.ttl_hours);
+	CHECK_EQ(msg.timestamp_s, head.timestamp_s);
+	head_write(&w, &head);
+	CHECK(!w.bad);
+	CHECK_EQ(writer_len(&w), len);
+	CHECK_MEM(got, want, len);
+	offers_message_id(&msg, id);
+	bytes_of(vector, "id", want_id, sizeof(want_id));
+	CHECK_MEM(id, want_id, sizeof(id));
+}
+
+/* --- the terms of an offer --- */
+
+static void check_terms_read(const json_t *terms, const struct offer_terms *heard)
+{
+	uint8_t bytes[OFFER_KEY_LEN], id[OFFER_KEY_LEN] = {0};
+
+	CHECK_EQ(heard->provider_key != NULL, has(terms, "provider_key"));
+	if (bytes_of(terms, "provider_key", bytes, sizeof(bytes)))
+		CHECK_MEM(heard->provider_key, bytes, OFFER_KEY_LEN);
+	CHECK_EQ(heard->has_sequence, has(terms, "sequence"));
+	CHECK_EQ(heard->sequence,
+		 heard->has_sequence ? number_of(terms, "sequence") : msg.timestamp_s);
+	bytes_of(terms, "offer_id", id, sizeof(id));
+	CHECK_MEM(heard->offer_id, id, OFFER_ID_LEN);
+	CHECK_EQ(heard->base, number_of(terms, "base"));
+	CHECK_EQ(heard->units, has(terms, "units") ? number_of(terms, "units") : 1);
+	CHECK_EQ(heard->has_reserve_key, has(terms, "reserve_key"));
+	CHECK_EQ(heard->reserve_key != NULL,
+		 bytes_of(terms, "reserve_key", bytes, sizeof(bytes)) > 0);
+	if (heard->reserve_key)
+		CHECK_MEM(heard->reserve_key, bytes, OFFER_KEY_LEN);
+	CHECK_EQ(heard->schema_len, json_string_length(json_object_get(terms, "schema")));
+}
+
+static void check_offer(void)
+{
+	static uint8_t got[SERVICE_MESSAGE_PAYLOAD_MAX], pairs[SERVICE_MESSAGE_PAYLOAD_MAX];
+	struct writer w = writer_of(got, sizeof(got));
+	struct offer_fields fields = {.bytes = pairs,
+				      .cnt = (unsigned)number_of(vector, "pair_cnt")};
+	struct offer_terms heard;
+
+	check_head();
+	if (check_failed)
+		return;
+	CHECK_EQ(offer_terms_read(&msg, &heard), 0);
+	check_terms_read(json_object_get(vector, "terms"), &heard);
+	if (check_failed)
+		return;
+	fields.len = bytes_of(vector, "pairs", pairs, sizeof(pairs));
+	offer_terms_write(&w, msg.type, &heard, &fields);
+	CHECK(!w.bad);
+	CHECK_EQ(writer_len(&w), msg.payload_len);
+	CHECK_MEM(got, msg.payload, msg.payload_len);
+}
+
+static void test_announces_agree(void)
+{
+	vectors_each("announce", check_offer);
+}
+
+static void test_updates_agree(void)
+{
+	vectors_each("update", check_offer);
+}
+
+static void test_revokes_agree(void)
+{
+	vectors_each("revoke", check_offer);
+}
+
+int main(void)
+{
+	RUN(test_announces_agree);
+	RUN(test_updates_agree);
+	RUN(test_revokes_agree);
+	return check_done();
+}
