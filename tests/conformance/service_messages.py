@@ -19,7 +19,8 @@ import oracle
 
 HEAD = "<IBBH16s64sBBHQ"
 VECTORS = pathlib.Path("tests/vectors/offers")
-TYPES = {"announce": 1, "update": 7, "revoke": 8}
+TYPES = {"announce": 1, "query": 2, "response": 3, "update": 7, "revoke": 8}
+ANY = 0xfffffffe
 NOON = 1800000000
 OFFER = bytes(range(16))
 KEY0, KEY1 = bytes(32), bytes([1]) * 32
@@ -160,6 +161,49 @@ def revokes():
     yield offer("seed form", "revoke", {"sequence": 3}, {}, full_cover=False, hop_cnt=3, seed=KEY1)
 
 
+# --- queries and their answers ---
+
+TOKEN = bytes(range(16, 32))
+
+
+def query(name, token, parts, results, **more):
+    """parts: (service, filters)"""
+    v = {"name": name} | head("query", full_cover=False, ttl_hours=1, **more)
+    is_any = v["service"] == ANY
+    filters = [[service, each] for service, each in parts] if is_any else parts[0][1]
+    return finished(v | {"query": {"token": token.hex(), "results": results,
+                                   "parts": [[service, canonical(each).hex()] for service, each in parts]},
+                         "payload": canonical({0: token, 1: filters, 2: results}).hex()})
+
+
+def response(name, token, entries, has_more=False, endorsements=(), **more):
+    """entries: [Announce] or [Announce, Update], of vectors."""
+    payload = {0: token, 1: [[bytes.fromhex(each["hex"]) for each in entry] for entry in entries]}
+    if has_more:
+        payload[2] = True
+    if endorsements:
+        payload[3] = list(endorsements)
+    return finished({"name": name} | head("response", full_cover=False, ttl_hours=1, **more) |
+                    {"response": {"token": token.hex(), "entries": [[each["hex"] for each in entry] for entry in entries],
+                                  "more": has_more, "endorsements": [each.hex() for each in endorsements]},
+                     "payload": canonical(payload).hex()})
+
+
+def queries():
+    yield query("housing", TOKEN, [(2, {2: 900, 4: "101"})], 20)
+    yield query("all of a service", TOKEN, [(0x80000001, {})], 100, service=0x80000001, hop_cnt=1, version=0)
+    yield query("four services", TOKEN, [(1, {}), (2, {2: 900}), (3, {23: [0, "x"]}), (0xffffffff, {1: {}})], 1,
+                service=ANY)
+
+
+def responses():
+    flat, other = list(announces())[:2]
+    rent = list(updates())[0]
+    yield response("nothing", TOKEN, [])
+    yield response("one of each", TOKEN, [[flat, rent], [other]])
+    yield response("more of several services", TOKEN, [[other]], True, [b"\xa0", bytes(1024)], service=ANY)
+
+
 def random_value(dice, depth=2):
     value = dice.choice([dice.getrandbits(dice.randrange(64)), -dice.getrandbits(30), dice.randbytes(dice.randrange(9)),
                          "ü" * dice.randrange(9), dice.choice([True, False, None])])
@@ -186,8 +230,32 @@ def random_offer(dice, kind):
     return offer("random", kind, terms, fields, seed=dice.randbytes(32), **more)
 
 
+def random_filters(dice):
+    return {key: random_value(dice) for key in dice.sample(range(1, 300), dice.choice([0, 1, 8]))}
+
+
+def random_query(dice):
+    service = dice.choice([1, 2, 0x80000000 + dice.getrandbits(30), ANY])
+    some = dice.sample(range(1, 2**31), dice.randrange(1, 5)) if service == ANY else [service]
+    return query("random", dice.randbytes(16), [(each, random_filters(dice)) for each in sorted(some)],
+                 dice.randrange(1, 101), service=service, version=dice.randrange(128), hop_cnt=dice.randrange(256))
+
+
+def random_response(dice):
+    entries = []
+    for _ in range(dice.choice([0, 1, 3, 30])):
+        own, offered = dice.randbytes(32), {1: random_value(dice)}
+        entries.append([offer("random", "announce", {"sequence": 1}, offered, seed=own)])
+        if dice.randrange(2):
+            entries[-1].append(offer("random", "update", {"sequence": 2, "base": 1}, {}, seed=own))
+    return response("random", dice.randbytes(16), entries, dice.choice([True, False]),
+                    [dice.randbytes(dice.randrange(1, 200)) for _ in range(dice.choice([0, 0, 1, 30]))],
+                    service=dice.choice([2, ANY]))
+
+
 RANDOM = {kind: functools.partial(random_offer, kind=kind) for kind in ("announce", "update", "revoke")}
-MADE = {"announce": announces, "update": updates, "revoke": revokes}
+RANDOM |= {"query": random_query, "response": random_response}
+MADE = {"announce": announces, "query": queries, "response": responses, "update": updates, "revoke": revokes}
 
 
 def text_of(kind):

@@ -42,6 +42,9 @@ PUBLISHED = {
         "4bb7ebc4b40601ec3511a883bdfe6655384ecdff28b8e88e75973ca6d40bf7b8050008480000d2496b00000000a70058203b6a27bcceb6"
         "a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da2901000212031901c2041a6b49d2000565313031313506816762616c636f"
         "6e79",
+    ("query", "housing"):
+        "0200000002012000" + "00" * 80 + "0004010000d2496b00000000a30050101112131415161718191a1b1c1d1e1f01a20219038404"
+        "633130310214",
     ("announce", "housing without terms"):
         "0200000001814300139e3940e64b5491722088d9a0d74162b5b6004a41594b081f5a9ae7a7f48ef219ec5a51360396cab6b93774739d70"
         "33891c1417b55ebf6b13c42bb3c67106b14dd838167ec376be496c24db8b143e0e0008480000d2496b00000000a70058203b6a27bcceb6"
@@ -108,6 +111,16 @@ def test_each_flipped_byte_of_a_full_cover_but_the_hop_count_is_noticed(lab):
         for at in {*range(0, 6), *range(8, 88), *range(89, len(data))}:
             flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
             check(not made.verifies(flipped, public), f"{v['name']}: byte {at}")
+
+
+def test_an_answer_has_messages_as_their_providers_signed_them(lab):
+    for v in vectors("response"):
+        payload = canonical(bytes.fromhex(v["payload"]))
+        for entry in payload[1]:
+            announce, *update = (made.read(data) for data in entry)
+            public = canonical(announce[1])[0]
+            check(all(made.verifies(data, public) for data in entry), v["name"])
+            check_eq([fields["type"] for fields, _ in update], [7] * len(update), v["name"])
 
 
 def test_the_seed_form_leaves_ttl_and_time_open(lab):

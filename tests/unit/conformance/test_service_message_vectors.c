@@ -10,6 +10,7 @@
 #include "crypto/node_key.h"
 #include "offers/message/offer_terms.h"
 #include "offers/message/service_message.h"
+#include "offers/message/service_query.h"
 #include "support/check.h"
 #include "support/hex_digits.h"
 
@@ -126,6 +127,14 @@ static void check_head(void)
 	CHECK_MEM(id, want_id, sizeof(id));
 }
 
+/* What was written again is the payload. */
+static void check_payload(const struct writer *w)
+{
+	CHECK(!w->bad);
+	CHECK_EQ(writer_len(w), msg.payload_len);
+	CHECK_MEM(w->start, msg.payload, msg.payload_len);
+}
+
 /* --- the terms of an offer --- */
 
 static void check_terms_read(const json_t *terms, const struct offer_terms *heard)
@@ -167,14 +176,80 @@ static void check_offer(void)
 		return;
 	fields.len = bytes_of(vector, "pairs", pairs, sizeof(pairs));
 	offer_terms_write(&w, msg.type, &heard, &fields);
-	CHECK(!w.bad);
-	CHECK_EQ(writer_len(&w), msg.payload_len);
-	CHECK_MEM(got, msg.payload, msg.payload_len);
+	check_payload(&w);
+}
+
+/* --- queries and their answers --- */
+
+static void check_query(void)
+{
+	static uint8_t got[SERVICE_MESSAGE_PAYLOAD_MAX], filters[SERVICE_QUERY_LEN_MAX];
+	struct writer w = writer_of(got, sizeof(got));
+	const json_t *said = json_object_get(vector, "query"), *parts;
+	struct service_query query;
+
+	check_head();
+	if (check_failed)
+		return;
+	CHECK_EQ(offers_query_parse(&msg, &query), 0);
+	parts = json_object_get(said, "parts");
+	CHECK_EQ(query.part_cnt, json_array_size(parts));
+	CHECK_EQ(query.result_max, number_of(said, "results"));
+	for (unsigned i = 0; i < query.part_cnt; i++) {
+		const json_t *part = json_array_get(parts, i);
+		size_t len = hex_parse(json_string_value(json_array_get(part, 1)), filters);
+
+		CHECK_EQ(query.parts[i].service, json_integer_value(json_array_get(part, 0)));
+		CHECK_EQ(query.parts[i].filters_len, len);
+		CHECK_MEM(query.parts[i].filters, filters, len);
+	}
+	offers_query_write(&w, msg.service, &query);
+	check_payload(&w);
+}
+
+static void check_response(void)
+{
+	static uint8_t got[SERVICE_MESSAGE_PAYLOAD_MAX];
+	static struct service_response response, again;
+	struct writer w = writer_of(got, sizeof(got));
+	const json_t *said = json_object_get(vector, "response"), *entries;
+
+	check_head();
+	if (check_failed)
+		return;
+	CHECK_EQ(offers_response_parse(&msg, &response), 0);
+	entries = json_object_get(said, "entries");
+	CHECK_EQ(response.entry_cnt, json_array_size(entries));
+	CHECK_EQ(response.has_more, json_is_true(json_object_get(said, "more")));
+	CHECK_EQ(response.endorsement_cnt, json_array_size(json_object_get(said, "endorsements")));
+	offers_response_init(&again, response.token);
+	again.has_more = response.has_more;
+	for (unsigned i = 0; i < response.entry_cnt; i++) {
+		CHECK_EQ(1 + (response.entries[i].update != NULL),
+			 json_array_size(json_array_get(entries, i)));
+		CHECK(offers_response_add_entry(&again, &response.entries[i]));
+	}
+	for (unsigned i = 0; i < response.endorsement_cnt; i++)
+		CHECK(offers_response_add_endorsement(&again, response.endorsements[i].bytes,
+						      response.endorsements[i].len));
+	offers_response_write(&w, &again);
+	check_payload(&w);
+	CHECK(again.len >= msg.payload_len);
 }
 
 static void test_announces_agree(void)
 {
 	vectors_each("announce", check_offer);
+}
+
+static void test_queries_agree(void)
+{
+	vectors_each("query", check_query);
+}
+
+static void test_responses_agree(void)
+{
+	vectors_each("response", check_response);
 }
 
 static void test_updates_agree(void)
@@ -190,6 +265,8 @@ static void test_revokes_agree(void)
 int main(void)
 {
 	RUN(test_announces_agree);
+	RUN(test_queries_agree);
+	RUN(test_responses_agree);
 	RUN(test_updates_agree);
 	RUN(test_revokes_agree);
 	return check_done();
