@@ -38,18 +38,22 @@ static bool line_is_text(const char *line, size_t len)
 	return utf8_is_valid(line, len);
 }
 
-static int section_enter(struct ini_state *state, char *line)
+static int section_enter(struct ini_state *state, const struct ini_calls *calls, void *ctx,
+			 char *line)
 {
+	struct ini_line head = {.section = state->section, "", "", state->number};
 	size_t len = strlen(line);
 
 	if (len < 3 || line[len - 1] != ']')
 		return WEFT_EMALFORMED;
 	line[len - 1] = '\0';
 	strcpy(state->section, trimmed(line + 1));
-	return state->section[0] ? 0 : WEFT_EMALFORMED;
+	if (!state->section[0])
+		return WEFT_EMALFORMED;
+	return calls->on_section ? calls->on_section(ctx, &head) : 0;
 }
 
-static int line_parse(struct ini_state *state, ini_line_fn on_line, void *ctx)
+static int line_parse(struct ini_state *state, const struct ini_calls *calls, void *ctx)
 {
 	char *line = trimmed(state->text);
 	char *equals = strchr(line, '=');
@@ -58,13 +62,13 @@ static int line_parse(struct ini_state *state, ini_line_fn on_line, void *ctx)
 	if (line[0] == '\0' || line[0] == '#' || line[0] == ';')
 		return 0;
 	if (line[0] == '[')
-		return section_enter(state, line);
+		return section_enter(state, calls, ctx, line);
 	if (!equals)
 		return WEFT_EMALFORMED;
 	*equals = '\0';
 	parsed.key = trimmed(line);
 	parsed.value = trimmed(equals + 1);
-	return parsed.key[0] ? on_line(ctx, &parsed) : WEFT_EMALFORMED;
+	return parsed.key[0] ? calls->on_line(ctx, &parsed) : WEFT_EMALFORMED;
 }
 
 /* The line without its end becomes state->text. */
@@ -81,8 +85,8 @@ static int line_take(struct ini_state *state, const char *line, size_t len)
 	return 0;
 }
 
-int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
-	      unsigned *out_line_number)
+int ini_parse_sections(const char *text, size_t len, const struct ini_calls *calls, void *ctx,
+		       unsigned *out_line_number)
 {
 	struct ini_state state = {.number = 0};
 	size_t off = 0;
@@ -95,10 +99,18 @@ int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
 		state.number++;
 		err = line_take(&state, text + off, line_len);
 		if (err == 0)
-			err = line_parse(&state, on_line, ctx);
+			err = line_parse(&state, calls, ctx);
 		off += line_len + 1;
 	}
 	if (err)
 		*out_line_number = state.number;
 	return err;
+}
+
+int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
+	      unsigned *out_line_number)
+{
+	const struct ini_calls calls = {.on_line = on_line};
+
+	return ini_parse_sections(text, len, &calls, ctx, out_line_number);
 }

@@ -32,4 +32,15 @@ WEFT_MUST_CHECK
 int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
 	      unsigned *out_line_number);
 
+/*
+ * ini_parse_sections is ini_parse for formats whose sections are things of their own: on_section
+ * gets each head, also of a section without lines. Its key and value are "".
+ */
+struct ini_calls {
+	ini_line_fn on_section, on_line;
+};
+WEFT_MUST_CHECK
+int ini_parse_sections(const char *text, size_t len, const struct ini_calls *calls, void *ctx,
+		       unsigned *out_line_number);
+
 #endif

@@ -98,11 +98,35 @@ static void test_a_section_may_fill_a_line(void)
 	CHECK_EQ(ini_parse(text, sizeof(text), line_note, NULL, &line), 0);
 }
 
+static int head_note(void *ctx, const struct ini_line *head)
+{
+	size_t len = strlen(seen);
+
+	if (strcmp(head->section, ctx) == 0)
+		return WEFT_EUNKNOWN;
+	snprintf(seen + len, sizeof(seen) - len, "%u:[%s]%s%s|", head->number, head->section,
+		 head->key, head->value);
+	return 0;
+}
+
+static void test_each_section_is_reported_also_an_empty_one(void)
+{
+	static const char text[] = "a=1\n[s]\n[t u]\nb=2\n[s]\n[end]\n[never]\n";
+	const struct ini_calls calls = {head_note, line_note};
+	unsigned line = 0;
+
+	seen[0] = '\0';
+	CHECK_EQ(ini_parse_sections(text, sizeof(text) - 1, &calls, "end", &line), WEFT_EUNKNOWN);
+	CHECK_EQ(line, 6);
+	CHECK_STR(seen, "1:.a=1|2:[s]|3:[t u]|4:t u.b=2|5:[s]|");
+}
+
 int main(void)
 {
 	RUN(test_each_line_is_reported_or_refused_with_its_number);
 	RUN(test_a_nul_is_refused);
 	RUN(test_a_line_may_have_1024_bytes_and_no_more);
 	RUN(test_a_section_may_fill_a_line);
+	RUN(test_each_section_is_reported_also_an_empty_one);
 	return check_done();
 }
