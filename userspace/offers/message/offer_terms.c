@@ -166,8 +166,8 @@ void offer_terms_write(struct writer *w, uint8_t type, const struct offer_terms 
 	bool is_update = type == SERVICE_MESSAGE_UPDATE;
 	unsigned cnt = fields ? fields->cnt : 0;
 
-	cnt += (terms->provider_key != NULL) + terms->has_sequence + has_id + is_update;
-	cnt += terms->has_units + terms->has_reserve_key + (terms->schema_len > 0);
+	cnt += (unsigned)((terms->provider_key != NULL) + terms->has_sequence + has_id + is_update);
+	cnt += (unsigned)(terms->has_units + terms->has_reserve_key + (terms->schema_len > 0));
 	cbor_write_map(w, cnt);
 	if (terms->provider_key)
 		cbor_field_bytes(w, KEY_PROVIDER, terms->provider_key, OFFER_KEY_LEN);
