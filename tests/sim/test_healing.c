@@ -18,6 +18,7 @@
 #include "support/check.h"
 #include "support/mem_nat.h"
 #include "support/sim.h"
+#include "support/sim_trace.h"
 
 #define NODES	      100u
 #define NODES_MAX     500u /* HEALING_NODES=500 in the environment */
@@ -286,6 +287,33 @@ static void pair_end(struct pair *pair)
 	pair->is_on = false;
 }
 
+/* --- those that are apart --- */
+
+static struct timer watch;
+
+/* HEALING_TRACE=5 in the environment: each second, all of the pairs that are apart for five and more. */
+static void watch_expire(struct timer *timer, uint64_t now_ns)
+{
+	uint64_t bound_ns = strtoull(getenv("HEALING_TRACE"), NULL, 10) * NS_PER_S;
+
+	timer_set(&sim.timers, timer, now_ns + NS_PER_S);
+	for (unsigned i = 0; i < pair_cnt; i++) {
+		if (!pairs[i].is_on || pair_lost_ns(&pairs[i]) < bound_ns)
+			continue;
+		printf("# node %u to %u is without an answer for %u ms\n",
+		       (unsigned)(pairs[i].from - sim.nodes), (unsigned)(pairs[i].to - sim.nodes),
+		       (unsigned)(pair_lost_ns(&pairs[i]) / NS_PER_MS));
+		sim_trace_print(pairs[i].from, pairs[i].to);
+	}
+}
+
+static void watch_begin(void)
+{
+	timer_init(&watch, watch_expire);
+	if (getenv("HEALING_TRACE"))
+		timer_set(&sim.timers, &watch, sim.now_ns + NS_PER_S);
+}
+
 /* --- phases --- */
 
 static int longer(const void *a, const void *b)
@@ -324,6 +352,25 @@ static void phase_begin(const char *name)
 		pairs[i].longest_ns = 0;
 }
 
+/* What the tables of a NAT have no row for is lost, and the pair would be apart for no fault of its own. */
+static void nats_report(void)
+{
+	unsigned mapping_cnt = 0, filter_cnt = 0;
+	uint64_t full_cnt = 0;
+
+	for (unsigned i = 0; i < site_cnt; i++) {
+		const struct mem_nat *nat = &sites[i];
+
+		if (nat->mapping_order.cnt > mapping_cnt)
+			mapping_cnt = nat->mapping_order.cnt;
+		if (nat->filter_order.cnt > filter_cnt)
+			filter_cnt = nat->filter_order.cnt;
+		full_cnt += nat->full_cnt;
+	}
+	printf("# at most %u mappings and %u filters in a NAT so far\n", mapping_cnt, filter_cnt);
+	CHECK_EQ(full_cnt, 0);
+}
+
 /* Prints the distribution of the longest time for which each pair was without an answer. */
 static void phase_end(void)
 {
@@ -349,6 +396,7 @@ static void phase_end(void)
 	       (unsigned)(longest_ns[cnt * 99 / 100] / NS_PER_MS),
 	       (unsigned)(longest_ns[cnt - 1] / NS_PER_MS));
 	sim_report(&sim, phase);
+	nats_report();
 	fflush(stdout);
 	CHECK(longest_ns[cnt - 1] <= HEALED_MAX_NS);
 }
@@ -510,6 +558,7 @@ static void test_all_faults_end(void)
 int main(void)
 {
 	world_open();
+	watch_begin();
 	RUN(test_pairs_find_each_other);
 	RUN(test_relays_come_and_go);
 	RUN(test_all_relays_of_an_end_are_lost);

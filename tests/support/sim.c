@@ -15,6 +15,7 @@
 #include "support/check.h"
 #include "support/seed.h"
 #include "support/sim_ports.h"
+#include "support/sim_trace.h"
 
 #define DGRAM_CAP 32768
 /*
@@ -100,6 +101,7 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	net_mem_net_set_default_link(sim->net, link);
 	net_mem_net_advance(sim->net, sim->now_ns);
 	timer_wheel_init(&sim->timers, sim->now_ns);
+	sim_trace_init(sim);
 }
 
 void sim_fini(struct sim *sim)
@@ -184,8 +186,14 @@ struct sim_node *sim_add(struct sim *sim)
 	node->config.store.dir = node->state_dir;
 	node->config.udp.listen[0] = node->addr;
 	node->config.udp.listen_cnt = 1;
+	sim->due_ns[idx] = UINT64_MAX;
 	sim->node_cnt++;
 	return node;
+}
+
+static unsigned idx_of(const struct sim_node *node)
+{
+	return (unsigned)(node - node->sim->nodes);
 }
 
 static uint64_t wall_s(const struct sim_node *node)
@@ -225,7 +233,9 @@ void sim_start(struct sim_node *node)
 	if (err < 0)
 		bail(sim, "%s: %s", what, weft_err_text(err));
 	node->rx = params.rx;
-	node->next_ns = sim->now_ns;
+	net_mem_rx_tell(node->rx, &sim->is_reached[idx_of(node)]);
+	sim->is_watched[idx_of(node)] = node->has_locals || node->ports;
+	sim_wake(node);
 	node->paused_until_ns = 0;
 	node->start_cnt++;
 }
@@ -235,6 +245,8 @@ void sim_crash(struct sim_node *node)
 	node_crash(node->node);
 	node->node = NULL;
 	node->rx = NULL;
+	node->sim->due_ns[idx_of(node)] = UINT64_MAX;
+	node->sim->is_reached[idx_of(node)] = node->sim->is_watched[idx_of(node)] = false;
 }
 
 void sim_set_group(struct sim_node *node, unsigned group)
@@ -255,19 +267,15 @@ void sim_set_clock(struct sim_node *node, int64_t skew_s)
 
 void sim_wake(struct sim_node *node)
 {
-	node->next_ns = node->sim->now_ns;
+	node->sim->due_ns[idx_of(node)] = node->sim->now_ns;
 }
 
 /* --- time --- */
 
-/* A paused node has heard by then what came meanwhile. */
-static uint64_t node_due_ns(const struct sim_node *node)
+/* By a local program. */
+static bool is_called(const struct sim_node *node)
 {
-	const struct sim *sim = node->sim;
-
-	if (node->paused_until_ns > sim->now_ns)
-		return node->paused_until_ns;
-	return node->has_locals && node_is_called(node->node) ? sim->now_ns : node->next_ns;
+	return node->node && node->has_locals && node_is_called(node->node);
 }
 
 static uint64_t sim_next_ns(const struct sim *sim)
@@ -282,9 +290,13 @@ static uint64_t sim_next_ns(const struct sim *sim)
 		next_ns = timer_wheel_next_ns(&sim->timers);
 	if (sim->poller && poller_is_ready(sim->poller))
 		return sim->now_ns;
-	for (unsigned i = 0; i < sim->node_cnt; i++)
-		if (sim->nodes[i].node && node_due_ns(&sim->nodes[i]) < next_ns)
-			next_ns = node_due_ns(&sim->nodes[i]);
+	for (unsigned i = 0; i < sim->node_cnt; i++) {
+		if (sim->due_ns[i] < next_ns)
+			next_ns = sim->due_ns[i];
+		if (sim->is_watched[i] && sim->nodes[i].paused_until_ns <= sim->now_ns &&
+		    is_called(&sim->nodes[i]))
+			return sim->now_ns;
+	}
 	return next_ns;
 }
 
@@ -294,6 +306,26 @@ static void locals_turn(struct sim *sim)
 	timer_wheel_expire(&sim->timers, sim->now_ns);
 	if (sim->poller && poller_poll(sim->poller, sim->now_ns) < 0)
 		bail(sim, "no events");
+}
+
+static void node_step(struct sim_node *node)
+{
+	struct sim *sim = node->sim;
+	unsigned idx = idx_of(node);
+
+	/* It has heard by the end of its pause what came meanwhile. */
+	if (!node->node || node->paused_until_ns > sim->now_ns) {
+		sim->due_ns[idx] = node->node ? node->paused_until_ns : UINT64_MAX;
+		return;
+	}
+	if (sim->due_ns[idx] > sim->now_ns && !sim->is_reached[idx] && !is_called(node) &&
+	    !sim_ports_are_waiting(node->ports))
+		return;
+	sim_ports_turn(node->ports, sim->now_ns);
+	sim->due_ns[idx] =
+		node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
+	sim->is_reached[idx] = net_mem_rx_is_waiting(node->rx);
+	sim->turn_cnt++;
 }
 
 static void sim_step(struct sim *sim)
@@ -306,18 +338,10 @@ static void sim_step(struct sim *sim)
 	locals_turn(sim);
 	if (guest && (guest->next_ns <= sim->now_ns || net_mem_rx_is_waiting(guest->rx)))
 		guest->next_ns = guest->turn(guest, sim->now_ns);
-	for (unsigned i = 0; i < sim->node_cnt; i++) {
-		struct sim_node *node = &sim->nodes[i];
-
-		if (!node->node || node->paused_until_ns > sim->now_ns ||
-		    (node_due_ns(node) > sim->now_ns && !net_mem_rx_is_waiting(node->rx) &&
-		     !sim_ports_are_waiting(node->ports)))
-			continue;
-		sim_ports_turn(node->ports, sim->now_ns);
-		node->next_ns =
-			node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
-		sim->turn_cnt++;
-	}
+	for (unsigned i = 0; i < sim->node_cnt; i++)
+		if (sim->due_ns[i] <= sim->now_ns || sim->is_reached[i] || sim->is_watched[i])
+			node_step(&sim->nodes[i]);
+	sim_trace_turn(sim);
 }
 
 bool sim_run(struct sim *sim, uint64_t for_ns, bool (*done)(void *arg), void *arg)

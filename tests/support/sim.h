@@ -45,7 +45,6 @@ struct sim_node {
 	struct random random;
 	struct node *node; /* NULL: down */
 	struct packet_rx *rx;
-	uint64_t next_ns;	  /* turn it then, or when something arrived */
 	uint64_t paused_until_ns; /* it does nothing before */
 	uint64_t paused_ns;	  /* all its pauses together */
 	bool asks_address;	  /* it finds out whether others can write to it first */
@@ -72,10 +71,16 @@ struct sim {
 	char dir[SCRATCH_CAP]; /* in memory where there is /dev/shm */
 	struct sim_node nodes[SIM_NODE_CAP];
 	unsigned node_cnt;
-	struct sim_guest *guest;   /* NULL: none; the test's */
-	struct faults *faults;	   /* NULL: none but the test's own */
-	struct poller *poller;	   /* of local programs; NULL: there are none */
-	struct timer_wheel timers; /* of what the test does at a time, and its programs */
+	/* Of each node, apart from it, so that a step reads little memory for those that rest. */
+	uint64_t
+		due_ns[SIM_NODE_CAP]; /* turn it then, or later where it pauses; UINT64_MAX: down */
+	bool is_reached[SIM_NODE_CAP]; /* by a datagram: turn it in this step */
+	bool is_watched[SIM_NODE_CAP]; /* local programs or more sockets may call it at any time */
+	struct sim_guest *guest;       /* NULL: none; the test's */
+	struct faults *faults;	       /* NULL: none but the test's own */
+	struct poller *poller;	       /* of local programs; NULL: there are none */
+	struct timer_wheel timers;     /* of what the test does at a time, and its programs */
+	unsigned traced[2]; /* a pair that is printed: support/sim_trace.h; equal: none */
 	uint64_t turn_cnt;
 	uint64_t real_begin_ns, cpu_begin_ns;
 	size_t rss_begin_len;

@@ -53,7 +53,8 @@ struct mem_node {
 	struct addr addr;
 	unsigned group;
 	bool is_rx_open, is_tx_open;
-	bool has_link; /* else the network's */
+	bool has_link;	  /* else the network's */
+	bool *is_reached; /* NULL: none is told */
 	struct mem_link link;
 	uint64_t uplink_free_ns; /* when the last byte queued so far has left */
 	struct mem_list outbox, inbox, lent;
@@ -516,6 +517,11 @@ bool net_mem_rx_is_waiting(const struct packet_rx *rx)
 	return node->inbox.cnt > 0;
 }
 
+void net_mem_rx_tell(struct packet_rx *rx, bool *is_reached)
+{
+	container_of(rx, struct mem_node, rx)->is_reached = is_reached;
+}
+
 void net_mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group)
 {
 	struct mem_node *node = map_lookup(&net->node_by_addr, addr);
@@ -569,6 +575,8 @@ static void net_deliver(struct mem_net *net, uint32_t slot_idx)
 		return;
 	}
 	list_push(net, &node->inbox, slot_idx);
+	if (node->is_reached)
+		*node->is_reached = true;
 }
 
 void net_mem_net_advance(struct mem_net *net, uint64_t now_ns)

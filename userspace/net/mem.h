@@ -53,6 +53,8 @@ void net_mem_net_set_link(struct mem_net *net, const struct addr *addr,
 			  const struct mem_link *link);
 /* net_mem_rx_is_waiting: a burst of rx, a receive side of a mem_net, would not be empty. */
 bool net_mem_rx_is_waiting(const struct packet_rx *rx);
+/* net_mem_rx_tell: *is_reached, borrowed while rx is open, becomes true with each datagram that comes. */
+void net_mem_rx_tell(struct packet_rx *rx, bool *is_reached);
 /*
  * net_mem_net_set_group: nodes in different groups do not hear each other (partition); 0 at first.
  * A datagram reaches the nodes of the group in which its sender was when it left.

@@ -271,7 +271,7 @@ static void test_two_nats_are_the_narrower_of_each_behaviour(void)
 	{
 		struct mem_nat_rule home = rule_of(NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT);
 		struct mem_nat_rule far = rule_of(mapping, filtering);
-		struct mem_nat carrier;
+		static struct mem_nat carrier;
 		struct addr x, y;
 		struct yard yard;
 
@@ -298,7 +298,7 @@ static void test_a_carrier_hairpins_for_its_homes_or_not_at_all(void)
 		struct mem_nat_rule rule =
 			rule_of(NAT_ENDPOINT_INDEPENDENT, NAT_ENDPOINT_INDEPENDENT);
 		const struct addr next_door = {.ip = {203, 0, 113, 2}, .family = ADDR_IPV4};
-		struct mem_nat carrier, other;
+		static struct mem_nat carrier, other;
 		struct addr first, heard;
 		struct yard yard;
 
