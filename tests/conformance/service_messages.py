@@ -6,6 +6,7 @@ A vector has the header's fields, the payload's, and both as bytes.
 """
 import functools
 import hashlib
+import hmac
 import json
 import pathlib
 import struct
@@ -13,13 +14,14 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system" / "support"))
 import cbor2
+import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 import oracle
 
 HEAD = "<IBBH16s64sBBHQ"
 VECTORS = pathlib.Path("tests/vectors/offers")
-TYPES = {"announce": 1, "query": 2, "response": 3, "update": 7, "revoke": 8}
+TYPES = {"announce": 1, "query": 2, "response": 3, "reserve": 4, "confirm": 5, "cancel": 6, "update": 7, "revoke": 8}
 ANY = 0xfffffffe
 NOON = 1800000000
 OFFER = bytes(range(16))
@@ -204,6 +206,78 @@ def responses():
     yield response("more of several services", TOKEN, [[other]], True, [b"\xa0", bytes(1024)], service=ANY)
 
 
+# --- reservations ---
+
+SECRET, NONCE = b"\2" * 32, bytes(range(32, 44))
+PURPOSES = {kind: f"mesh/svc/{kind}/v1".encode() for kind in ("reserve", "confirm", "cancel")}
+
+
+def hkdf(shared, salt, info):
+    extracted = hmac.new(salt, shared, "sha256").digest()
+    return hmac.new(extracted, info + b"\1", "sha256").digest()
+
+
+def reserve_public(seed, secret):
+    """The key that a consumer seals for: an offer's own, or the image of the provider's."""
+    if secret:
+        return nacl.bindings.crypto_scalarmult_base(secret)
+    return nacl.bindings.crypto_sign_ed25519_pk_to_curve25519(public_of(seed))
+
+
+def box_of(r, kind, service):
+    """The key of a reservation's box, its nonce, and what it is bound to."""
+    secret, seed = bytes.fromhex(r["secret"]), bytes.fromhex(r["provider_seed"])
+    public = nacl.bindings.crypto_scalarmult_base(secret)
+    shared = nacl.bindings.crypto_scalarmult(secret, reserve_public(seed, bytes.fromhex(r["reserve_secret"])))
+    offer_id = bytes.fromhex(r["offer_id"])
+    bound = struct.pack("<I", service) + address_of(public_of(seed)) + offer_id + public
+    return hkdf(shared, offer_id, PURPOSES[kind]), bytes.fromhex(r["nonce"]), bound
+
+
+def reservation_payload(r, kind, service):
+    inside = {}
+    for key, name in enumerate(("consumer", "store", "text", "units")):
+        if name in r:
+            inside[key] = bytes.fromhex(r[name]) if key < 2 else r[name]
+    if r["by_provider"] and kind == "cancel":
+        inside[4] = True
+    key, nonce, bound = box_of(r, kind, service)
+    sealed = nacl.bindings.crypto_aead_chacha20poly1305_ietf_encrypt(canonical(inside), bound, nonce, key)
+    return canonical({0: bytes.fromhex(r["token"]), 1: bytes.fromhex(r["offer_id"]), 2: bound[-32:], 3: nonce, 4: sealed})
+
+
+def reservation(name, kind, said, by_provider=False, seed=KEY0, **more):
+    r = {"provider_seed": seed.hex(), "secret": SECRET.hex(), "reserve_secret": "", "token": TOKEN.hex(),
+         "offer_id": OFFER.hex(), "nonce": NONCE.hex(), "by_provider": by_provider} | said
+    v = {"name": name} | head(kind, full_cover=by_provider, **more)
+    if by_provider:
+        v["seed"] = seed.hex()
+    else:
+        v["provider"] = address_of(public_of(seed)).hex()
+    return finished(v | {"reservation": r, "payload": reservation_payload(r, kind, v["service"]).hex()})
+
+
+FOR_ANSWERS = {"consumer": "c0" * 32, "store": "5e" * 32}
+
+
+def reserves():
+    yield reservation("marker", "reserve", FOR_ANSWERS | {"text": "marker"})
+    yield reservation("four units under the offer's key", "reserve", FOR_ANSWERS | {"units": 4, "reserve_secret": "03" * 32})
+    yield reservation("the longest text", "reserve", FOR_ANSWERS | {"text": "ö" * 1000, "units": 2**32 - 1}, seed=KEY1)
+
+
+def confirms():
+    yield reservation("one unit", "confirm", {}, True)
+    yield reservation("text", "confirm", {"text": "Ring twice.", "units": 4, "reserve_secret": "03" * 32}, True)
+    yield reservation("a day later", "confirm", {"text": "x"}, True, timestamp_s=NOON + 86400, service=0x80000001)
+
+
+def cancels():
+    yield reservation("the consumer's", "cancel", {"text": "I am ill."})
+    yield reservation("the provider's", "cancel", {"text": "The room is gone."}, True)
+    yield reservation("of two units", "cancel", {"units": 2, "reserve_secret": "03" * 32}, seed=KEY1)
+
+
 def random_value(dice, depth=2):
     value = dice.choice([dice.getrandbits(dice.randrange(64)), -dice.getrandbits(30), dice.randbytes(dice.randrange(9)),
                          "ü" * dice.randrange(9), dice.choice([True, False, None])])
@@ -253,9 +327,24 @@ def random_response(dice):
                     service=dice.choice([2, ANY]))
 
 
+def random_reservation(dice, kind):
+    said = {name: dice.randbytes(length).hex() for name, length in
+            (("secret", 32), ("token", 16), ("offer_id", 16), ("nonce", 12), ("reserve_secret", dice.choice([0, 32])))}
+    if kind == "reserve":
+        said |= {"consumer": dice.randbytes(32).hex(), "store": dice.randbytes(32).hex()}
+    if dice.randrange(2):
+        said["text"] = "ü" * dice.randrange(1, 1001)
+    if dice.randrange(2):
+        said["units"] = dice.randrange(2, 2**32)
+    return reservation("random", kind, said, kind == "confirm" or kind == "cancel" and dice.choice([True, False]),
+                       seed=dice.randbytes(32), service=dice.choice([1, 0x80000000 + dice.getrandbits(30)]))
+
+
 RANDOM = {kind: functools.partial(random_offer, kind=kind) for kind in ("announce", "update", "revoke")}
 RANDOM |= {"query": random_query, "response": random_response}
-MADE = {"announce": announces, "query": queries, "response": responses, "update": updates, "revoke": revokes}
+RANDOM |= {kind: functools.partial(random_reservation, kind=kind) for kind in PURPOSES}
+MADE = {"announce": announces, "query": queries, "response": responses, "reserve": reserves, "confirm": confirms,
+        "cancel": cancels, "update": updates, "revoke": revokes}
 
 
 def text_of(kind):

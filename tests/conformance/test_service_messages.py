@@ -123,6 +123,31 @@ def test_an_answer_has_messages_as_their_providers_signed_them(lab):
             check_eq([fields["type"] for fields, _ in update], [7] * len(update), v["name"])
 
 
+def test_a_reservations_box_is_the_published_one(lab):
+    r = vectors("reserve")[0]["reservation"]
+    key, nonce, bound = made.box_of(r, "reserve", 2)
+    check_eq(key.hex(), "13786868695b8188d913bb5ef93ec0a35a0affa6d04e90050018121eef6a7138", "key")
+    check_eq(bound[-32:].hex(), "ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59", "one-time key")
+    sealed = made.nacl.bindings.crypto_aead_chacha20poly1305_ietf_encrypt(b"marker", bound, nonce, key)
+    check_eq(sealed.hex(), "c1d7a02e6983c7ba888d0a18497a8e94b8714f26af15", "box")
+
+
+def test_a_box_opens_for_its_reservation_and_type_alone(lab):
+    for kind in made.PURPOSES:
+        for v in vectors(kind):
+            payload, r = canonical(bytes.fromhex(v["payload"])), v["reservation"]
+            for other in made.PURPOSES:
+                key, nonce, bound = made.box_of(r, other, v["service"])
+                check_eq(nonce, payload[3], "nonce")
+                try:
+                    inside = canonical(made.nacl.bindings.crypto_aead_chacha20poly1305_ietf_decrypt(
+                        payload[4], bound, nonce, key))
+                    check_eq((inside.get(2), inside.get(3)), (r.get("text"), r.get("units")), v["name"])
+                    check(other == kind, f"{v['name']} as {other}")
+                except made.nacl.exceptions.CryptoError:
+                    check(other != kind, f"{v['name']} as {other}")
+
+
 def test_the_seed_form_leaves_ttl_and_time_open(lab):
     for _, v, data in each_vector():
         if "seed" not in v or v["full_cover"]:

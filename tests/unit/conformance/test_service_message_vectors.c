@@ -9,6 +9,7 @@
 
 #include "crypto/node_key.h"
 #include "offers/message/offer_terms.h"
+#include "offers/message/reservation_message.h"
 #include "offers/message/service_message.h"
 #include "offers/message/service_query.h"
 #include "support/check.h"
@@ -237,6 +238,95 @@ static void check_response(void)
 	CHECK(again.len >= msg.payload_len);
 }
 
+/* --- reservations --- */
+
+struct reservation_said {
+	uint8_t secret[AGREED_KEY_LEN], reserve_secret[AGREED_KEY_LEN], nonce[AGREED_NONCE_LEN];
+	uint8_t consumer[NODE_KEY_LEN], store[NODE_KEY_LEN], provider_seed[NODE_KEY_SEED_LEN];
+	bool has_reserve_secret;
+	struct reservation_seal seal; /* the consumer's */
+	struct reservation_draft draft;
+};
+
+static void said_read(const json_t *said, struct reservation_said *out)
+{
+	struct reservation_content *content = &out->draft.content;
+
+	memset(out, 0, sizeof(*out));
+	bytes_of(said, "secret", out->secret, AGREED_KEY_LEN);
+	bytes_of(said, "nonce", out->nonce, AGREED_NONCE_LEN);
+	bytes_of(said, "provider_seed", out->provider_seed, NODE_KEY_SEED_LEN);
+	out->has_reserve_secret =
+		bytes_of(said, "reserve_secret", out->reserve_secret, AGREED_KEY_LEN);
+	bytes_of(said, "token", out->seal.token, RESERVATION_TOKEN_LEN);
+	bytes_of(said, "offer_id", out->seal.offer_id, OFFER_ID_LEN);
+	out->seal.service = msg.service;
+	memcpy(out->seal.provider, msg.provider, sizeof(out->seal.provider));
+	out->draft.type = msg.type;
+	out->draft.nonce = out->nonce;
+	out->draft.is_providers = msg.type == SERVICE_MESSAGE_CANCEL &&
+				  json_is_true(json_object_get(said, "by_provider"));
+	if (bytes_of(said, "consumer", out->consumer, NODE_KEY_LEN))
+		content->consumer = out->consumer;
+	if (bytes_of(said, "store", out->store, NODE_KEY_LEN))
+		content->store = out->store;
+	content->text = json_string_value(json_object_get(said, "text"));
+	content->text_len = json_string_length(json_object_get(said, "text"));
+	content->units = has(said, "units") ? (uint32_t)number_of(said, "units") : 1;
+}
+
+/* The provider opens what the consumer sealed, and the other way round. */
+static void check_opened(struct reservation_said *said)
+{
+	const struct reservation_content *sealed = &said->draft.content;
+	uint8_t bytes[RESERVATION_CONTENT_LEN_MAX];
+	struct reservation_message reservation;
+	struct reservation_content content;
+	struct reservation_seal met;
+	struct node_key *key;
+
+	CHECK_EQ(node_key_from_seed(said->provider_seed, &key), 0);
+	CHECK_EQ(offers_reservation_parse(&msg, &reservation), 0);
+	CHECK_EQ(offers_reservation_meet(&met, &msg, &reservation, key,
+					 said->has_reserve_secret ? said->reserve_secret : NULL),
+		 0);
+	node_key_free(key);
+	CHECK_MEM(met.shared, said->seal.shared, AGREED_KEY_LEN);
+	CHECK_EQ(offers_reservation_open(&met, &msg, &reservation, bytes, &content), 0);
+	CHECK_EQ(content.units, sealed->units);
+	CHECK_EQ(content.text_len, sealed->text_len);
+	if (sealed->text)
+		CHECK_MEM(content.text, sealed->text, sealed->text_len);
+	CHECK_EQ(content.consumer != NULL, sealed->consumer != NULL);
+	if (sealed->consumer) {
+		CHECK_MEM(content.consumer, sealed->consumer, NODE_KEY_LEN);
+		CHECK_MEM(content.store, sealed->store, NODE_KEY_LEN);
+	}
+}
+
+static void check_reservation(void)
+{
+	uint8_t got[RESERVATION_LEN_MAX], reserve_key[AGREED_KEY_LEN];
+	struct writer w = writer_of(got, sizeof(got));
+	struct reservation_said said;
+	struct node_key *key;
+
+	check_head();
+	if (check_failed)
+		return;
+	said_read(json_object_get(vector, "reservation"), &said);
+	CHECK_EQ(node_key_from_seed(said.provider_seed, &key), 0);
+	CHECK_EQ(agreed_public_of_node(node_key_public(key), reserve_key), 0);
+	node_key_free(key);
+	if (said.has_reserve_secret)
+		agreed_public(said.reserve_secret, reserve_key);
+	CHECK_EQ(offers_reservation_begin(&said.seal, reserve_key, said.secret), 0);
+	offers_reservation_write(&w, &said.seal, &said.draft);
+	check_payload(&w);
+	if (!check_failed)
+		check_opened(&said);
+}
+
 static void test_announces_agree(void)
 {
 	vectors_each("announce", check_offer);
@@ -250,6 +340,21 @@ static void test_queries_agree(void)
 static void test_responses_agree(void)
 {
 	vectors_each("response", check_response);
+}
+
+static void test_reserves_agree(void)
+{
+	vectors_each("reserve", check_reservation);
+}
+
+static void test_confirms_agree(void)
+{
+	vectors_each("confirm", check_reservation);
+}
+
+static void test_cancels_agree(void)
+{
+	vectors_each("cancel", check_reservation);
 }
 
 static void test_updates_agree(void)
@@ -267,6 +372,9 @@ int main(void)
 	RUN(test_announces_agree);
 	RUN(test_queries_agree);
 	RUN(test_responses_agree);
+	RUN(test_reserves_agree);
+	RUN(test_confirms_agree);
+	RUN(test_cancels_agree);
 	RUN(test_updates_agree);
 	RUN(test_revokes_agree);
 	return check_done();
