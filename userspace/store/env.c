@@ -48,6 +48,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
 	[STORE_MEMBERS] = {"members", 64, true},
 	[STORE_COMMUNITY_SHARES] = {"community_shares", 64, true},
 	[STORE_COMMUNITY_EVENTS] = {"community_events", 40, true},
+	[STORE_SERVICE_OFFERS] = {"service_offers", 8, false},
 	[ENV_SEGMENTS] = {"segments", SEGMENT_KEY_LEN, false},
 	[ENV_OLD_PODS] = {"pods", 36, true},
 	[ENV_OLD_MESSAGES] = {"pod_messages", 44, true},
@@ -61,7 +62,7 @@ const struct env_database store_env_databases[ENV_DB_CNT] = {
  * Version 5 keeps rows of peers that are not unknown, which the peer table makes of the older ones
  * as it reads them. An older program would take them for unknown ones and throw them out. Version 6
  * gives every row a check (row.h). Version 7 has the rows of all services in one database: an
- * older program would not find its pods.
+ * older program would not find its pods. Version 8 has service offers.
  */
 static int step_adds_databases(MDB_txn *txn)
 {
@@ -166,7 +167,8 @@ static int step_moves_rows(MDB_txn *txn)
 
 static const struct env_step env_steps[] = {{1, step_adds_databases}, {2, step_adds_databases},
 					    {3, step_adds_databases}, {4, step_adds_databases},
-					    {5, step_seals_rows},     {6, step_moves_rows}};
+					    {5, step_seals_rows},     {6, step_moves_rows},
+					    {7, step_adds_databases}};
 const struct env_schema store_env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

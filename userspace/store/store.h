@@ -45,6 +45,7 @@ enum store_db {
 	STORE_MEMBERS,		/* community id32, node key32 -> a member */
 	STORE_COMMUNITY_SHARES, /* community id32, share id32 -> a share bound to it */
 	STORE_COMMUNITY_EVENTS, /* community id32, sequence u64be -> what changed in it */
+	STORE_SERVICE_OFFERS,	/* order u64be -> a service offer, or its tombstone (offers/) */
 	STORE_DB_CNT,
 };
 
@@ -108,7 +109,7 @@ void store_crash(struct store *store);
  * delete blobs without a use known to it. tests/states keeps a state of
  * each.
  */
-#define STORE_SCHEMA_VERSION 7
+#define STORE_SCHEMA_VERSION 8
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or
