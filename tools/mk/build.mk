@@ -117,6 +117,13 @@ BUILTIN_MADE := $(GEN)/varlink/builtin.h $(GEN)/varlink/builtin.c
 $(BUILTIN_MADE) &: $(VARLINK_C) userspace/builtin/replies.varlink
 	$(call say,GEN,$(GEN)/varlink/builtin)
 	$(Q)tools/varlink-c $(GEN) --as builtin userspace/builtin/replies.varlink
+# The schemas of services that weft brings.
+SHIPPED_SCHEMAS := $(sort $(wildcard userspace/offers/shipped/*.ini))
+SHIPPED_MADE := $(GEN)/offers/schema_shipped.c
+$(SHIPPED_MADE): tools/schema-c $(SHIPPED_SCHEMAS)
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && tools/schema-c $(SHIPPED_SCHEMAS) >$@
+GENERATED += $(SHIPPED_MADE)
 GENERATED += $(STANDARD_MADE) $(PRINTED_MADE) $(BUILTIN_MADE)
 
 $(B_DIR)/%.o: %.c $(FLAGS) | $(GENERATED)
@@ -130,6 +137,11 @@ $(GEN_OBJS): %.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 $(B_DIR)/varlink.a: $(GEN_OBJS)
+SHIPPED_OBJ := $(SHIPPED_MADE:.c=.o)
+$(SHIPPED_OBJ): %.o: %.c $(FLAGS)
+	$(call say,CC,$@)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+$(B_DIR)/offers.a: $(SHIPPED_OBJ)
 
 ifneq (,$(filter release release-dynamic,$(PROFILE)))
 INTERFACES_BUILT := $(addprefix build/,$(notdir $(INTERFACE_TEXTS)))
@@ -163,4 +175,4 @@ $(B_DIR)/weft: $(WEFT_SRCS:%.c=$(B_DIR)/%.o) \
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson libsodium)
 
--include $(OBJS:.o=.d) $(GEN_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(GEN_OBJS:.o=.d) $(SHIPPED_OBJ:.o=.d)

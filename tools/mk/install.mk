@@ -35,6 +35,7 @@ install:
 		>$(INSTALL_TO)/lib/pkgconfig/weft.pc
 	install -D -m 644 -t $(INSTALL_TO)/share/weft $(INTERFACES) include/weft/org.varlink.service.varlink tools/packaging/xdp.conf
 	install -D -m 644 -t $(INSTALL_TO)/share/weft build/weft.spdx.json
+	install -D -m 644 -t $(INSTALL_TO)/share/weft/schemas $(SHIPPED_SCHEMAS)
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd.service >$(INSTALL_TO)/lib/systemd/system/weftd.service

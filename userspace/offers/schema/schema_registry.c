@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names in order, each with the schema that ships and the one that the operator added. Additions
+ * are rare, and are checked whole before anything changes.
+ */
+#include "offers/schema/schema_registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "offers/schema/schema_shipped.h"
+#include "offers/schema/schema_type.h"
+
+#define PREFIX	   "service-schema:"
+#define PREFIX_LEN (sizeof(PREFIX) - 1)
+
+/* A compiled schema with its text; schema NULL: none. */
+struct source {
+	struct schema *schema;
+	char *text;
+	size_t text_len;
+};
+
+struct service {
+	struct source shipped, own;
+};
+
+struct schema_registry {
+	schema_change_fn *on_change;
+	void *ctx;
+	struct service services[SCHEMA_REGISTRY_MAX]; /* by ascending names */
+	unsigned cnt;
+};
+
+struct schema_registry *offers_schema_registry_new(schema_change_fn *on_change, void *ctx)
+{
+	struct schema_registry *registry = calloc(1, sizeof(*registry));
+
+	if (registry) {
+		registry->on_change = on_change;
+		registry->ctx = ctx;
+	}
+	return registry;
+}
+
+static void source_free(struct source *source)
+{
+	offers_schema_free(source->schema);
+	free(source->text);
+	*source = (struct source){.schema = NULL};
+}
+
+void offers_schema_registry_free(struct schema_registry *registry)
+{
+	if (!registry)
+		return;
+	for (unsigned i = 0; i < registry->cnt; i++) {
+		source_free(&registry->services[i].shipped);
+		source_free(&registry->services[i].own);
+	}
+	free(registry);
+}
+
+/* The one that holds; after an upgrade of weft that may be the shipped one again. */
+static const struct source *source_now(const struct service *service)
+{
+	const struct source *own = &service->own, *shipped = &service->shipped;
+
+	if (own->schema && (!shipped->schema || own->schema->version >= shipped->schema->version))
+		return own;
+	return shipped;
+}
+
+static const struct schema *schema_now(const struct service *service)
+{
+	return source_now(service)->schema;
+}
+
+static int source_make(const char *text, size_t len, struct source *out, struct schema_fault *fault)
+{
+	int err = offers_schema_parse(text, len, &out->schema, fault);
+
+	if (err < 0)
+		return err;
+	out->text = malloc(len + 1);
+	if (!out->text) {
+		source_free(out);
+		return -ENOMEM;
+	}
+	memcpy(out->text, text, len);
+	out->text[len] = '\0';
+	out->text_len = len;
+	return 0;
+}
+
+/* Where the name is, or would be. */
+static unsigned place_of(const struct schema_registry *registry, const char *name)
+{
+	unsigned at = 0;
+
+	while (at < registry->cnt && strcmp(schema_now(&registry->services[at])->name, name) < 0)
+		at++;
+	return at;
+}
+
+static struct service *service_named(struct schema_registry *registry, const char *name)
+{
+	unsigned at = place_of(registry, name);
+
+	if (at == registry->cnt || strcmp(schema_now(&registry->services[at])->name, name) != 0)
+		return NULL;
+	return &registry->services[at];
+}
+
+/* Room for a name that is not there, with nothing in it yet. */
+static struct service *service_insert(struct schema_registry *registry, const char *name)
+{
+	unsigned at = place_of(registry, name);
+	struct service *service = &registry->services[at];
+
+	memmove(service + 1, service, (registry->cnt - at) * sizeof(*service));
+	*service = (struct service){.own.schema = NULL};
+	registry->cnt++;
+	return service;
+}
+
+static void changed(struct schema_registry *registry, const struct schema *before,
+		    const struct schema *after)
+{
+	if (registry->on_change && before != after)
+		registry->on_change(registry->ctx, before, after);
+}
+
+int offers_schema_registry_ship(struct schema_registry *registry)
+{
+	for (const struct schema_shipped *row = offers_schema_shipped; row->name; row++) {
+		struct source source = {.schema = NULL};
+		struct schema_fault fault;
+		int err = source_make(row->text, row->len, &source, &fault);
+		struct service *service;
+
+		if (err == -ENOMEM)
+			return err;
+		/* They are compiled in, and tests compile each. */
+		weft_assert(err == 0);
+		service = service_named(registry, source.schema->name);
+		if (!service)
+			service = service_insert(registry, source.schema->name);
+		source_free(&service->shipped);
+		service->shipped = source;
+		changed(registry, NULL, schema_now(service));
+	}
+	return 0;
+}
+
+static int refuse(struct schema_fault *fault, int err, const char *next, const char *what,
+		  const struct schema *other)
+{
+	(void)offers_schema_fault_set(fault, "", next, "%s %s (version %u)", what, other->name,
+				      other->version);
+	return err;
+}
+
+/* Nothing else has the id: it is made of a name, and names can be chosen so that ids are alike. */
+static int id_check(const struct schema_registry *registry, const struct schema *schema,
+		    struct schema_fault *fault)
+{
+	for (unsigned i = 0; i < registry->cnt; i++) {
+		const struct schema *other = schema_now(&registry->services[i]);
+		bool is_named_so = strcmp(other->name, schema->name) == 0;
+
+		if (is_named_so && other->id != schema->id)
+			return refuse(fault, WEFT_EEXISTS, "choose another name",
+				      "the name is that of the service", other);
+		if (!is_named_so && other->id == schema->id && schema->id != SCHEMA_ID_CUSTOM)
+			return refuse(fault, WEFT_EEXISTS, "choose another name",
+				      "the id is that of the service", other);
+	}
+	return 0;
+}
+
+static int version_check(const struct source *now, const struct source *added,
+			 struct schema_fault *fault)
+{
+	const struct schema *former = now->schema, *later = added->schema;
+
+	if (later->version < former->version)
+		return refuse(fault, WEFT_ESTALE, "raise version", "there is a later version of",
+			      former);
+	if (later->version > former->version)
+		return offers_schema_is_successor(former, later, fault);
+	if (now->text_len != added->text_len || memcmp(now->text, added->text, now->text_len) != 0)
+		return refuse(fault, WEFT_EEXISTS, "raise version, or remove it first",
+			      "there is another text of", former);
+	return 0;
+}
+
+int offers_schema_registry_add(struct schema_registry *registry, const char *text, size_t len,
+			       struct schema_fault *fault)
+{
+	struct source added = {.schema = NULL}, former;
+	struct service *service;
+	const struct schema *before;
+	int err = source_make(text, len, &added, fault);
+
+	if (err < 0)
+		return err;
+	err = id_check(registry, added.schema, fault);
+	service = service_named(registry, added.schema->name);
+	if (err == 0 && service)
+		err = version_check(source_now(service), &added, fault);
+	if (err == 0 && !service && registry->cnt == SCHEMA_REGISTRY_MAX) {
+		(void)offers_schema_fault_set(fault, "", "remove one", "there are %u schemas",
+					      registry->cnt);
+		err = WEFT_EFULL;
+	}
+	if (err < 0 || (service && source_now(service)->schema->version == added.schema->version)) {
+		source_free(&added);
+		return err;
+	}
+	before = service ? schema_now(service) : NULL;
+	if (!service)
+		service = service_insert(registry, added.schema->name);
+	former = service->own;
+	service->own = added;
+	changed(registry, before, added.schema);
+	source_free(&former);
+	return 0;
+}
+
+int offers_schema_registry_remove(struct schema_registry *registry, const char *name)
+{
+	struct service *service = service_named(registry, name);
+	const struct schema *before;
+	struct source removed;
+
+	if (!service)
+		return WEFT_EABSENT;
+	if (!service->own.schema)
+		return WEFT_EREFUSED;
+	before = schema_now(service);
+	removed = service->own;
+	service->own = (struct source){.schema = NULL};
+	changed(registry, before, service->shipped.schema);
+	if (!service->shipped.schema) {
+		registry->cnt--;
+		memmove(service, service + 1,
+			(size_t)(&registry->services[registry->cnt] - service) * sizeof(*service));
+	}
+	source_free(&removed);
+	return 0;
+}
+
+const struct schema *offers_schema_registry_named(const struct schema_registry *registry,
+						  const char *name)
+{
+	for (unsigned i = 0; i < registry->cnt; i++)
+		if (strcasecmp(schema_now(&registry->services[i])->name, name) == 0)
+			return schema_now(&registry->services[i]);
+	return NULL;
+}
+
+const struct schema *offers_schema_registry_lookup(const struct schema_registry *registry,
+						   uint32_t id, const char *name, size_t len)
+{
+	if (!name) {
+		name = "custom";
+		len = strlen(name);
+	}
+	for (unsigned i = 0; i < registry->cnt; i++) {
+		const struct schema *schema = schema_now(&registry->services[i]);
+
+		if (schema->id != id)
+			continue;
+		if (id != SCHEMA_ID_CUSTOM ||
+		    (strlen(schema->name) == len && memcmp(schema->name, name, len) == 0))
+			return schema;
+	}
+	return NULL;
+}
+
+bool offers_schema_registry_at(const struct schema_registry *registry, unsigned idx,
+			       struct schema_entry *out)
+{
+	const struct source *source;
+
+	if (idx >= registry->cnt)
+		return false;
+	source = source_now(&registry->services[idx]);
+	*out = (struct schema_entry){
+		.schema = source->schema,
+		.text = source->text,
+		.text_len = source->text_len,
+		.is_shipped = source == &registry->services[idx].shipped,
+	};
+	return true;
+}
+
+/* The key of a name's row, as text. */
+struct row_key {
+	char text[PREFIX_LEN + SCHEMA_NAME_CAP];
+};
+
+static struct store_key key_of(struct row_key *key, const char *name)
+{
+	snprintf(key->text, sizeof(key->text), PREFIX "%s", name);
+	return store_key(key->text, strlen(key->text));
+}
+
+int offers_schema_rows_load(struct store *store, struct schema_registry *registry,
+			    schema_refused_fn *on_refused, void *ctx)
+{
+	struct store_iter iter = store_iter_fresh(store, STORE_META, store_key(PREFIX, PREFIX_LEN));
+	struct store_item item;
+
+	while (store_iter_next(&iter, &item)) {
+		struct schema_fault fault;
+		char name[SCHEMA_NAME_CAP];
+
+		if (item.key_len < PREFIX_LEN || memcmp(item.key, PREFIX, PREFIX_LEN) != 0)
+			break;
+		if (offers_schema_registry_add(registry, (const char *)item.value, item.value_len,
+					       &fault) == 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(item.key_len - PREFIX_LEN),
+			 (const char *)item.key + PREFIX_LEN);
+		on_refused(ctx, name, &fault);
+	}
+	return store_iter_end(&iter);
+}
+
+void offers_schema_rows_put(struct store_batch *batch, const char *name, const char *text,
+			    size_t len)
+{
+	struct row_key key;
+
+	store_batch_put(batch, STORE_META, key_of(&key, name), text, len);
+}
+
+void offers_schema_rows_delete(struct store_batch *batch, const char *name)
+{
+	struct row_key key;
+
+	store_batch_delete(batch, STORE_META, key_of(&key, name));
+}
