@@ -19,7 +19,7 @@ static int named_begin(struct schema_parsing *parse, const char *name, unsigned 
 	bool is_field = parse->section == SECTION_FIELD;
 	unsigned cnt = is_field ? schema->field_cnt : schema->filter_cnt;
 	unsigned max = is_field ? SCHEMA_FIELDS_MAX : SCHEMA_FILTERS_MAX;
-	const char **place = is_field ? &schema->fields[cnt].name : &schema->filters[cnt].name;
+	const char *kept;
 	int found;
 
 	if (!schema->name)
@@ -40,7 +40,11 @@ static int named_begin(struct schema_parsing *parse, const char *name, unsigned 
 	if (found >= 0)
 		return offers_schema_fault_set(offers_schema_fault_at(parse, line), name,
 					       "choose another name", "it is there already");
-	*place = offers_schema_text_keep(parse, name, strlen(name));
+	kept = offers_schema_text_keep(parse, name, strlen(name));
+	if (is_field)
+		schema->fields[cnt].name = kept;
+	else
+		schema->filters[cnt].name = kept;
 	return 0;
 }
 
