@@ -22,6 +22,7 @@ RATE = 5_000_000
 HEADERS = {4: 20 + 8 + 16, 6: 40 + 8 + 16}  # IP, UDP, label
 LEG = 1280
 LEN = 3_000_000
+GAP_S = 1.0
 
 
 def place(lab, family, mtu):
@@ -50,8 +51,7 @@ def place(lab, family, mtu):
     for end in (a, b):
         done = end.weft("peer", "connect", node_id(relay), at)
         check_eq(done.returncode, OK, f"{end.name} connects to the relay: {done.stderr}")
-    done = a.weft("peer", "connect", node_id(b))
-    check_eq(done.returncode, OK, f"a reaches b: {done.stderr}")
+    wait_for(lambda: a.weft("peer", "connect", node_id(b)).returncode == OK, "a reaches b")
     return relay, a, b
 
 
@@ -85,6 +85,50 @@ def through_a_short_leg(lab, family):
         row = row_of(end, other)
         check_eq(row["transport"], "relay", f"{end.name}'s way")
         check(1200 <= row["mtu"] <= LEG - HEADERS[family], f"{end.name} shows {row['mtu']}")
+
+
+def longest_gap(getting, getter, giver):
+    """Seconds in which no content came, until the download ends."""
+    longest, last, since = 0.0, 0, time.monotonic()
+    while getting.poll() is None:
+        received = row_of(getter, giver)["received_bytes"]
+        if received > last + 10_000:  # more than acknowledgements and questions
+            longest = max(longest, time.monotonic() - since)
+            last, since = received, time.monotonic()
+        time.sleep(0.01)
+    return longest
+
+
+def a_leg_becomes_short(lab, family, giver_is_dialler):
+    _, a, b = place(lab, family, 1500)
+    getter, giver = (b, a) if giver_is_dialler else (a, b)
+    for end, other in ((a, b), (b, a)):
+        wait_for(lambda end=end, other=other: row_of(end, other)["mtu"] > LEG,
+                 f"{end.name} finds out that longer packets pass")
+    path = lab.dir / "file"
+    path.write_bytes(bytes(LEN))
+    got = lab.dir / "got"
+    getting = getter.weft_popen("get", giver.share(path), "--to", got)
+    wait_for(lambda: row_of(getter, giver)["received_bytes"] > LEN // 4, "it has begun")
+    leg(lab, LEG)
+    gap = longest_gap(getting, getter, giver)
+    out, err = getting.communicate(timeout=60)
+    check_eq(getting.returncode, OK, f"get: {out}{err}")
+    check_eq((got / "file").read_bytes(), bytes(LEN), "its bytes")
+    print(f"# IPv{family}: nothing came for {gap * 1000:.0f} ms at most", flush=True)
+    check(gap < GAP_S, f"nothing came for {gap:.2f} s")
+    shown = row_of(giver, getter)
+    check_eq(shown["transport"], "relay", "the way")
+    check(1200 <= shown["mtu"] <= LEG - HEADERS[family], f"{giver.name} shows {shown['mtu']}")
+    check(shown["black_hole"], f"{giver.name} shows why: {shown}")
+
+
+def test_a_leg_that_becomes_short_does_not_stop_a_download_by_ipv4(lab):
+    a_leg_becomes_short(lab, 4, False)
+
+
+def test_a_leg_that_becomes_short_does_not_stop_a_download_by_ipv6(lab):
+    a_leg_becomes_short(lab, 6, True)
 
 
 def test_a_file_comes_through_a_leg_of_1280_bytes_by_ipv4(lab):

@@ -62,7 +62,8 @@ struct transport_conn_info {
 	uint64_t lost_cnt; /* packets */
 	uint64_t cwnd_len;
 	uint64_t pmtu_len;
-	bool has_ended; /* streams are being closed because of end, and conn_closed follows */
+	bool has_black_hole; /* the path carried longer datagrams, and loses them now */
+	bool has_ended;	     /* streams are being closed because of end, and conn_closed follows */
 	struct transport_close end;
 };
 

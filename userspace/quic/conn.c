@@ -66,7 +66,9 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 	}
 	quic_heartbeat_expire(conn);
 	quic_probe_expire(conn);
-	rv = quic_fallback_expire(conn);
+	rv = quic_black_hole_expire(conn);
+	if (rv == 0)
+		rv = quic_fallback_expire(conn);
 	if (rv != 0) {
 		quic_conn_shut(conn, rv);
 		return;
@@ -341,7 +343,7 @@ static bool conn_may_rest(const struct quic_conn *conn)
 void quic_conn_rearm(struct quic_conn *conn)
 {
 	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
-	uint64_t probe_ns = quic_probe_next_ns(conn), fallback_ns, beat_ns;
+	uint64_t probe_ns = quic_probe_next_ns(conn), fallback_ns, beat_ns, hole_ns;
 
 	quic_probe_note_flight(conn, false);
 	fallback_ns = quic_fallback_next_ns(conn);
@@ -351,6 +353,9 @@ void quic_conn_rearm(struct quic_conn *conn)
 		at_ns = probe_ns;
 	if (fallback_ns < at_ns)
 		at_ns = fallback_ns;
+	hole_ns = quic_black_hole_next_ns(conn);
+	if (hole_ns < at_ns)
+		at_ns = hole_ns;
 	beat_ns = quic_heartbeat_next_ns(conn);
 	if (beat_ns < at_ns)
 		at_ns = beat_ns;

@@ -330,6 +330,7 @@ static void conn_moved(struct quic_conn *conn)
 	quic_path_addr(&current->local, &conn->local);
 	quic_alias_out(conn, &conn->local);
 	quic_fallback_moved(conn, &from);
+	quic_black_hole_moved(conn);
 	conn->engine->stats.migrated_cnt++;
 	if (!conn->moved_ns || conn->engine->now_ns >= conn->moved_ns + MOVES_PAUSE)
 		conn_greet_path(conn, &from);

@@ -30,6 +30,30 @@ struct quic_alias {
 	uint16_t port, real_port;
 };
 
+/* black_hole.c: whether long packets arrive, and how long those may be that are sent. */
+struct quic_black_hole {
+	/* While packets have any length: a span in which no long one is known to have arrived. */
+	uint64_t began_ns, look_ns;  /* began_ns 0: no long one is out */
+	uint64_t long_len, long_cnt; /* sent in it */
+	uint64_t lost_len, lost_cnt; /* what ngtcp2 has for lost when it began, or the trial */
+	size_t cap;		     /* the longest packet; 0: any length */
+	/* While there is a cap: what was sent, and was in flight then, until some is acknowledged. */
+	uint64_t data_len, flight_len;
+	uint64_t answered_ns;
+	bool is_answered;
+	/* A trial: one packet of try_len, not before try_ns. */
+	size_t try_len;
+	uint64_t try_ns, pause_ns;
+	uint64_t tried_ns; /* 0: none is out */
+	int64_t tried_id;  /* its stream, and the end of its bytes there */
+	uint64_t tried_end;
+	unsigned tried_cnt; /* lost ones in a row */
+	bool is_tried_acked;
+	bool is_sure;	   /* the former length was lost TRIALS_MAX times */
+	bool is_stepping;  /* through shorter ones */
+	bool is_batch_new; /* nothing is in it yet */
+};
+
 /*
  * fallback.c. moved: conn came to its path from that of from. hears, heard: a datagram is
  * to be read, and was. next_ns: when expire is to be called,

@@ -74,14 +74,18 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 {
 	struct quic_conn *conn = user;
 	ngtcp2_vec vecs[TRANSPORT_SPANS_MAX];
-	struct quic_stream *stream;
+	struct quic_stream *stream, *carried = NULL;
 	ngtcp2_ssize taken, rv;
+	bool is_sized = false;
 	unsigned vec_cnt;
 	uint32_t flags;
 
 	while (!conn->is_batch_over) {
 		stream = stream_next(conn);
 		vec_cnt = stream ? quic_stream_unsent(stream, vecs) : 0;
+		if (!is_sized)
+			cap = quic_black_hole_len(conn, cap, vecs, vec_cnt);
+		is_sized = true; /* a packet that is left open keeps its length */
 		flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
 		/* A packet left open for others takes a second call to close. */
 		if (stream && !fills_packet(vecs, vec_cnt, cap))
@@ -93,11 +97,15 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 		taken = -1;
 		rv = ngtcp2_conn_writev_stream(ngtcp2, path, info, dst, cap, &taken, flags,
 					       stream ? stream->id : -1, vecs, vec_cnt, now_ns);
-		if (stream && taken >= 0)
+		if (stream && taken >= 0) {
 			quic_stream_sent(stream, (size_t)taken);
+			carried = stream;
+		}
 		if (rv == NGTCP2_ERR_WRITE_MORE)
 			continue;
 		if (!stream || !is_stream_verdict(rv)) {
+			if (rv > 0)
+				quic_black_hole_wrote(conn, carried, (size_t)rv);
 			conn->is_batch_over =
 				rv > 0 && !ngtcp2_path_eq(path, ngtcp2_conn_get_path(ngtcp2));
 			return rv;
@@ -106,6 +114,37 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 		quic_stream_stop_write(stream);
 	}
 	return 0;
+}
+
+/*
+ * A batch while packets are shorter than ngtcp2 takes the path for. It would end its own after each. A
+ * packet by another path that comes after the first one is as good as lost.
+ */
+static ngtcp2_ssize write_short(struct quic_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
+				const struct dgram_slot *slot, size_t *out_segment_len)
+{
+	const uint64_t now_ns = quic_conn_clock_ns(conn);
+	size_t len = 0, cap = conn->black_hole.cap;
+	ngtcp2_pkt_info other_info;
+	ngtcp2_path_storage other;
+	ngtcp2_ssize rv;
+
+	conn->black_hole.is_batch_new = true;
+	rv = write_packet(conn->ngtcp2, path, info, slot->data, slot->cap, now_ns, conn);
+	conn->black_hole.is_batch_new = false;
+	ngtcp2_path_storage_zero(&other);
+	while (rv > 0) {
+		if (!len)
+			*out_segment_len = (size_t)rv;
+		len += (size_t)rv;
+		if ((size_t)rv != cap || conn->is_batch_over || slot->cap - len < cap)
+			break;
+		rv = write_packet(conn->ngtcp2, &other.path, &other_info, slot->data + len, cap,
+				  now_ns, conn);
+		if (rv > 0 && !ngtcp2_path_eq(&other.path, path))
+			break;
+	}
+	return rv < 0 ? rv : (ngtcp2_ssize)len;
 }
 
 /*
@@ -176,7 +215,7 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	ngtcp2_pkt_info info = {0};
 	struct dgram_route route = {0};
 	ngtcp2_path_storage path;
-	struct dgram_slot slot;
+	struct dgram_slot slot, room;
 	ngtcp2_ssize len;
 
 	if (quic_conn_is_mute(conn)) {
@@ -187,9 +226,14 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 		return QUIC_WRITTEN_FULL;
 	ngtcp2_path_storage_zero(&path);
 	conn->is_batch_over = false;
-	len = ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data, want,
-					       &segment_len, write_packet, 0,
-					       quic_conn_clock_ns(conn));
+	room = slot;
+	room.cap = want;
+	len = conn->black_hole.cap
+		      ? write_short(conn, &path.path, &info, &room, &segment_len)
+		      : ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data,
+							 want, &segment_len, write_packet, 0,
+							 quic_conn_clock_ns(conn));
+	quic_black_hole_look(conn);
 	/* A PING goes by the path in use. */
 	if (conn->is_pinging && !conn->is_batch_over)
 		quic_probe_was_sent(conn);

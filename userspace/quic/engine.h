@@ -33,6 +33,8 @@
 #define QUIC_DGRAM_LEN_MAX 8952
 /* The same for a 1500-byte link; sinks hold at least this much. */
 #define QUIC_DGRAM_LEN_ETH 1452
+/* Each path of QUIC carries this (RFC 9000 14). */
+#define QUIC_SHORT_LEN NGTCP2_MAX_UDP_PAYLOAD_SIZE
 /* A batch through a relay: at a flow's rates more is never due, and a label before each fits the sink. */
 #define QUIC_RELAYED_BATCH_LEN 16384
 /* Ids a peer may hold of one connection, retired but remembered ones included. */
@@ -223,6 +225,7 @@ struct quic_conn {
 	bool is_probe_wanted;	 /* once the datagram that is read has been read */
 	bool is_pinging;	 /* the keep-alive time is that of a PING now */
 	struct quic_fallback fallback;
+	struct quic_black_hole black_hole;
 	struct quic_alias aliases[QUIC_ALIASES];
 	unsigned alias_next;	 /* 0: there are none */
 	uint16_t alias_port;	 /* the last one */
@@ -400,6 +403,23 @@ static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 }
 
 /*
+ * black_hole.c. len: how long the next packet may be, of at most cap bytes; vecs is what it may carry.
+ * wrote: it has len bytes, some of them stream's (NULL: of none). acked: bytes of stream arrived. look:
+ * after a write. moved: the path is another one. next_ns: when expire is to be called, which returns
+ * as quic_probe_send does. path_len: what the path carries, as far as is known.
+ */
+size_t quic_black_hole_len(struct quic_conn *conn, size_t cap, const ngtcp2_vec *vecs,
+			   unsigned cnt);
+void quic_black_hole_wrote(struct quic_conn *conn, const struct quic_stream *stream, size_t len);
+void quic_black_hole_acked(struct quic_stream *stream);
+void quic_black_hole_look(struct quic_conn *conn);
+void quic_black_hole_moved(struct quic_conn *conn);
+uint64_t quic_black_hole_next_ns(const struct quic_conn *conn);
+WEFT_MUST_CHECK
+int quic_black_hole_expire(struct quic_conn *conn);
+size_t quic_black_hole_path_len(const struct quic_conn *conn);
+
+/*
  * quic_share.c: which connections hold places in shares. release leaves one without a place
  * alone. charge: conn's handshake is complete, so its address and its key are proven.
  */
@@ -485,6 +505,8 @@ void quic_stream_credit(struct quic_stream *stream, uint64_t len);
 unsigned quic_stream_unsent(const struct quic_stream *stream,
 			    ngtcp2_vec vecs[static TRANSPORT_SPANS_MAX]);
 void quic_stream_sent(struct quic_stream *stream, size_t len);
+/* quic_stream_sent_len: bytes of stream that are in packets, in all. */
+uint64_t quic_stream_sent_len(const struct quic_stream *stream);
 void quic_stream_want_write(struct quic_stream *stream);
 void quic_stream_stop_write(struct quic_stream *stream);
 /* quic_stream_next: the stream that has the next packet of conn; NULL: none. */

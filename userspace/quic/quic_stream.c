@@ -180,6 +180,15 @@ unsigned quic_stream_unsent(const struct quic_stream *stream,
 	return cnt;
 }
 
+uint64_t quic_stream_sent_len(const struct quic_stream *stream)
+{
+	uint64_t len = stream->acked_len - stream->acked_off + stream->sent_off;
+
+	for (unsigned i = 0; i < stream->sent_idx; i++)
+		len += stream->spans[i].len;
+	return len;
+}
+
 void quic_stream_sent(struct quic_stream *stream, size_t len)
 {
 	turn_pass(stream, len);
@@ -246,6 +255,7 @@ int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint6
 	if (!stream)
 		return 0;
 	cnt = spans_acked(stream, (size_t)len, done);
+	quic_black_hole_acked(stream);
 	for (unsigned i = 0; i < cnt; i++)
 		span_done(&done[i]);
 	if (cnt && stream->is_send_refused)

@@ -160,7 +160,8 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 		info.heard_ns = conn->heard_ns;
 		info.lost_cnt = stats.pkt_lost;
 		info.cwnd_len = stats.cwnd;
-		info.pmtu_len = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->ngtcp2);
+		info.pmtu_len = quic_black_hole_path_len(conn);
+		info.has_black_hole = conn->black_hole.is_sure;
 	}
 	if (conn->end) {
 		info.has_ended = true;
