@@ -275,7 +275,7 @@ unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
 	struct mesh_dial *dial;
 	unsigned cnt = 0;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	/* A user that learns of it and asks again is refused at once (stream_wait.c). */
 	while ((dial = refused_dial(mesh)))
 		mesh_dial_fail(dial, WEFT_EREFUSED);
@@ -302,15 +302,16 @@ static void skews_shift(struct mesh *mesh, int64_t jump_s)
 
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)
 {
-	int64_t passed_s = (int64_t)((now_ns - mesh->wall_at_ns) / NS_PER_S);
-	int64_t jump_s = (int64_t)wall_s - (int64_t)mesh->wall_s - passed_s;
+	int64_t passed_s, jump_s;
 
+	/* Time is reckoned from here, so it may not be behind. */
+	now_ns = mesh_turn(mesh, now_ns);
+	passed_s = (int64_t)((now_ns - mesh->wall_at_ns) / NS_PER_S);
+	jump_s = (int64_t)wall_s - (int64_t)mesh->wall_s - passed_s;
 	if (mesh->wall_s && (jump_s >= WALL_JUMP_S || jump_s <= -WALL_JUMP_S))
 		skews_shift(mesh, jump_s);
 	mesh->wall_s = wall_s;
 	mesh->wall_at_ns = now_ns;
-	/* Time is reckoned from here, so it may not be behind. */
-	mesh->now_ns = now_ns;
 }
 
 uint64_t mesh_wall_now_s(const struct mesh *mesh)
@@ -329,7 +330,7 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 	struct mesh_session *session = NULL;
 	struct mesh_dial *dial;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	mesh->is_leaving = true;
 	while ((dial = pool_next(&mesh->dials, NULL)))
 		mesh_dial_fail(dial, WEFT_ECLOSED);
@@ -485,7 +486,7 @@ void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint
 
 	if (!entry)
 		return;
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (is_on)
 		entry->record.choices |= choices;
 	else

@@ -313,6 +313,16 @@ struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type);
 /* mesh_handler_set: 0, WEFT_EUNKNOWN (no such slot) or WEFT_EEXISTS (the slot is taken). */
 WEFT_MUST_CHECK
 int mesh_handler_set(struct mesh *mesh, unsigned type, const struct mesh_handler *handler);
+/*
+ * mesh_turn: it is now_ns, or as late as at the last event or call: a caller's time may be that of a turn
+ * before. Returns which.
+ */
+static inline uint64_t mesh_turn(struct mesh *mesh, uint64_t now_ns)
+{
+	if (now_ns > mesh->now_ns)
+		mesh->now_ns = now_ns;
+	return mesh->now_ns;
+}
 static inline const struct transport_ops *mesh_transport_ops(const struct mesh *mesh)
 {
 	return mesh->transport->ops;

@@ -91,7 +91,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	bool is_chosen = false, is_wanted = false;
 	int err;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (conn_is(conn, MESH_CONN_IDENTIFY))
 		return identify_ready(mesh, conn);
 	mesh->transport->ops->info(conn, &info);
@@ -148,7 +148,7 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 	struct mesh *mesh = ctx;
 	enum mesh_conn_kind *kind = conn->user;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (!kind)
 		return;
 	if (*kind == MESH_CONN_IDENTIFY) {
@@ -175,7 +175,7 @@ static void on_conn_token(void *ctx, struct transport_conn *conn, const uint8_t 
 	struct mesh_session *session = conn_session(conn);
 	struct transport_conn_info info;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (!session || len > MESH_TOKEN_LEN_MAX)
 		return;
 	mesh->transport->ops->info(conn, &info);
@@ -202,7 +202,7 @@ static void on_conn_moved(void *ctx, struct transport_conn *conn, uint64_t now_n
 	struct mesh *mesh = ctx;
 	struct mesh_session *session = conn_session(conn);
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (session)
 		mesh_session_moved(session);
 }
@@ -212,7 +212,7 @@ static void on_conn_streams_available(void *ctx, struct transport_conn *conn, ui
 	struct mesh *mesh = ctx;
 	struct mesh_session *session = conn_session(conn);
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (!session)
 		return;
 	if (session->is_dialler && !session->control.stream.transport)
@@ -226,7 +226,7 @@ static int on_stream_opened(void *ctx, struct transport_conn *conn, struct trans
 	struct mesh *mesh = ctx;
 	struct mesh_session *session = conn_session(conn);
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	return session ? mesh_incoming_open(session, stream) : WEFT_ECLOSED;
 }
 

@@ -17,7 +17,7 @@ int mesh_identify_addr(struct mesh *mesh, const struct addr *addr, mesh_identifi
 		identify++;
 	if (identify == mesh->identifies + MESH_IDENTIFY_CAP)
 		return WEFT_EFULL;
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (mesh_unverified_recent(&mesh->unverified, now_ns) >= MESH_UNVERIFIED_PER_MIN)
 		return WEFT_EFULL;
 	if (!mesh_unverified_take(&mesh->unverified, addr, now_ns))

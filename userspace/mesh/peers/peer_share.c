@@ -93,7 +93,7 @@ int mesh_set_share(struct mesh *mesh, const struct mesh_share_ask *ask, uint64_t
 	struct mesh_share_change change = {
 		.mesh = mesh, .share_cnt = share_cnt, .done = ask->done, .arg = ask->arg};
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (share_cnt < 1 || share_cnt > FAIR_SHARE_MAX)
 		return WEFT_ETOOLARGE;
 	if (!entry)
@@ -120,7 +120,7 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 {
 	struct mesh_peer_entry *entry = NULL;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	while ((entry = pool_next(&mesh->peers.pool, entry)))
 		if (entry->record.share_cnt > 1 && !share_is_among(shares, cnt, entry->key))
 			(void)share_apply(mesh, entry->key, 1);

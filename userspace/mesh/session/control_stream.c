@@ -93,7 +93,7 @@ static void ping_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_session *session = container_of(timer, struct mesh_session, ping.timer);
 	mesh_ping_fn done = session->ping.done;
 
-	session->mesh->now_ns = now_ns;
+	mesh_turn(session->mesh, now_ns);
 	session->mesh->stats.timeout_cnt++;
 	session->ping.done = NULL;
 	done(session->ping.arg, WEFT_ETIMEOUT, 0);
@@ -127,7 +127,7 @@ int mesh_ping(struct mesh *mesh, const struct mesh_ping_ask *ask, uint64_t now_n
 	uint32_t req_id;
 	int err;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (!session)
 		return WEFT_EABSENT;
 	req_id = session->next_req_id;

@@ -316,7 +316,7 @@ static void dial_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_dial *dial = container_of(timer, struct mesh_dial, timer);
 
-	dial->mesh->now_ns = now_ns;
+	mesh_turn(dial->mesh, now_ns);
 	if (!dial->beside || mesh_redial_goes_on(dial))
 		dial_next(dial);
 }
@@ -366,7 +366,7 @@ static void renewal_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_dial *dial = container_of(timer, struct mesh_dial, renewal);
 
-	dial->mesh->now_ns = now_ns;
+	mesh_turn(dial->mesh, now_ns);
 	mesh_dial_renew(dial);
 	mesh_dial_end_if_hopeless(dial);
 }
@@ -375,7 +375,7 @@ void mesh_stun_answered(struct mesh *mesh, const struct addr *remote, uint64_t n
 {
 	struct mesh_dial *dial = NULL;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	mesh_unverified_there(&mesh->unverified, remote, now_ns);
 	while ((dial = pool_next(&mesh->dials, dial)))
 		for (unsigned i = 0; i < dial->next_idx; i++) {

@@ -138,7 +138,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 	struct mesh_dial *dial = look->dial;
 	unsigned had_cnt = dial->addr_cnt;
 
-	dial->mesh->now_ns = now_ns;
+	mesh_turn(dial->mesh, now_ns);
 	if (found_is_stale(dial, found)) {
 		look->is_stale = true;
 		dial->mesh->stats.stale_record_cnt++;
@@ -159,7 +159,7 @@ static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
 	struct mesh_dial_look *look = container_of(lookup, struct mesh_dial_look, look);
 	struct mesh_dial *dial = look->dial;
 
-	dial->mesh->now_ns = now_ns;
+	now_ns = mesh_turn(dial->mesh, now_ns);
 	look_end(look, err);
 	/* The next locator's turn comes at once when this one knew nothing. */
 	if (!look->addr_cnt)
@@ -284,7 +284,7 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_discovery *discovery = &dial->discovery;
 	struct mesh *mesh = dial->mesh;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	for (unsigned i = 0; i < mesh->locator_cnt; i++) {
 		struct mesh_dial_look *look = &discovery->looks[i];
 

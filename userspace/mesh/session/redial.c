@@ -209,7 +209,7 @@ void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_port_p
 	struct mesh_dial *dial = NULL;
 	struct transport_conn_info info;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	while ((dial = pool_next(&mesh->dials, dial))) {
 		if (!dial->beside || !dial->port_probe_ns)
 			continue;
@@ -290,7 +290,7 @@ void mesh_liveness_expire(struct timer *timer, uint64_t now_ns)
 	struct transport_conn_info info;
 	struct mesh_peer peer = {0};
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (session->is_leaving || !mesh_session_is_waited_on(session))
 		return;
 	mesh->transport->ops->info(session->conn, &info);

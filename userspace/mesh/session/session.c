@@ -73,7 +73,7 @@ static void session_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_session *session = container_of(timer, struct mesh_session, timer);
 	struct mesh *mesh = session->mesh;
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (session->is_leaving) {
 		mesh_session_close(session, MESH_BYE_SHUTDOWN, "goodbye");
 	} else if (!session->has_hello && now_ns >= session->ready_ns + HELLO_TIMEOUT_NS) {

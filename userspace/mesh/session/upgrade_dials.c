@@ -198,7 +198,7 @@ static void upgrade_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_session *session = container_of(timer, struct mesh_session, upgrade.timer);
 	struct mesh *mesh = session->mesh;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (session->is_leaving || mesh->is_leaving)
 		return;
 	if (session->remote.transport == ADDR_UDP) {

@@ -66,7 +66,7 @@ static void dials_renew(struct mesh *mesh)
 
 void mesh_wake(struct mesh *mesh, uint64_t now_ns)
 {
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	if (mesh->is_leaving)
 		return;
 	mesh_udp_forget(mesh);

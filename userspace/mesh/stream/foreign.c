@@ -44,7 +44,7 @@ int mesh_foreign_open(struct mesh *mesh, const struct mesh_foreign *foreign, uin
 	struct addr addr = {.family = ADDR_NONE};
 	struct fair_path path;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (!acceptor || (!acceptor->accept && !acceptor->fn))
 		return WEFT_EUNKNOWN;
 	if (entry)
@@ -62,7 +62,7 @@ static void foreign_input(struct mesh_stream *stream, struct cursor c, bool fin,
 	size_t len = cursor_left(&c), held;
 	bool was_busy = mesh_stream_enter(stream);
 
-	stream->mesh->now_ns = now_ns;
+	mesh_turn(stream->mesh, now_ns);
 	held = stream->kind->input(stream, &c, fin);
 	if (!stream->is_over && held < len)
 		stream->foreign->consume(stream->carrier, len - held);
@@ -94,7 +94,7 @@ void mesh_foreign_finished(struct mesh_stream *stream, uint64_t now_ns)
 
 void mesh_foreign_writable(struct mesh_stream *stream, uint64_t now_ns)
 {
-	stream->mesh->now_ns = now_ns;
+	mesh_turn(stream->mesh, now_ns);
 	if (stream->kind->writable)
 		stream->kind->writable(stream);
 }
@@ -102,7 +102,7 @@ void mesh_foreign_writable(struct mesh_stream *stream, uint64_t now_ns)
 void mesh_foreign_ended(struct mesh_stream *stream, const struct mesh_stream_end *end,
 			uint64_t now_ns)
 {
-	stream->mesh->now_ns = now_ns;
+	mesh_turn(stream->mesh, now_ns);
 	stream->foreign = NULL;
 	mesh_stream_end(stream, end);
 }

@@ -339,7 +339,7 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 	struct mesh_stream *stream;
 	int err;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if ((err = mesh_stream_check_peer(mesh, &open->peer)) < 0)
 		return err;
 	if (mesh->stream_cnts[MESH_ROLE_OPENED] < mesh->config.stream_cap)

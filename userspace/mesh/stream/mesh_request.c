@@ -320,7 +320,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	struct mesh_request *request;
 	int err;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if ((err = ask_check(mesh, ask)) < 0)
 		return err;
 	request = request_make(mesh, &request_kind, ask->peer.key);
@@ -348,7 +348,7 @@ int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t
 	struct mesh_request *request;
 	int err;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if ((err = mesh_stream_check_peer(mesh, connect->peer)) < 0)
 		return err;
 	request = request_make(mesh, &connect_kind, connect->peer->key);

@@ -21,7 +21,7 @@ static void stream_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_stream *stream = container_of(timer, struct mesh_stream, timer);
 
-	stream->mesh->now_ns = now_ns;
+	mesh_turn(stream->mesh, now_ns);
 	if (stream->state < MESH_STATE_QUEUED)
 		mesh_stream_await_expire(stream);
 	else
@@ -458,7 +458,7 @@ void mesh_stream_on_data(void *ctx, struct transport_stream *transport,
 	struct cursor c = cursor_of(piece->data, piece->len);
 	size_t held = 0;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	while (transport->user && transport->user != stream) {
 		stream = transport->user;
 		held += stream->kind->input(stream, &c, piece->fin);
@@ -474,7 +474,7 @@ void mesh_stream_on_reset(void *ctx, struct transport_stream *transport, uint64_
 	struct mesh *mesh = ctx;
 	struct mesh_stream *stream = transport->user;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (stream)
 		stream_was_reset(stream, code);
 }
@@ -483,7 +483,7 @@ void mesh_stream_on_writable(void *ctx, struct transport_stream *transport, uint
 {
 	struct mesh *mesh = ctx;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (transport->user)
 		mesh_stream_writable(transport->user);
 }
@@ -494,7 +494,7 @@ void mesh_stream_on_closed(void *ctx, struct transport_stream *transport, uint64
 	struct mesh *mesh = ctx;
 	struct mesh_stream *stream = transport->user;
 
-	mesh->now_ns = now_ns;
+	mesh_turn(mesh, now_ns);
 	if (stream)
 		stream->kind->closed(stream, code);
 }

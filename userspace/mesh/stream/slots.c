@@ -94,7 +94,7 @@ static void slots_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh *mesh = container_of(timer, struct mesh, slots.timer);
 
-	mesh->now_ns = now_ns;
+	now_ns = mesh_turn(mesh, now_ns);
 	for (unsigned i = 0; i < MESH_POOL_STREAMS; i++) {
 		struct fair_item *item;
 		uint64_t next_ns;

@@ -23,6 +23,25 @@ static void test_silence_ends_by_timeout(void)
 	pair_fini();
 }
 
+static void test_a_request_by_the_time_of_an_old_turn_has_its_whole_time(void)
+{
+	const uint64_t old_ns = 25 * PAIR_S;
+
+	CHECK(pair_default());
+	CHECK(rig_connected(&rig, 0, 1));
+	pair_net_run(&rig.net, 30 * PAIR_S);
+	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 30, rig.net.now_ns);
+	rig.net.now_ns -= old_ns;
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK_HASHES, "abc", 3), 0);
+	rig.net.now_ns += old_ns;
+	pair_net_run(&rig.net, 19 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 0);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_ETIMEOUT);
+	pair_fini();
+}
+
 static void test_trickle_lives_and_stall_ends(void)
 {
 	uint8_t bytes[64], hello[256];
@@ -238,6 +257,7 @@ static void test_no_and_not_here_are_no_failures(void)
 int main(void)
 {
 	RUN(test_silence_ends_by_timeout);
+	RUN(test_a_request_by_the_time_of_an_old_turn_has_its_whole_time);
 	RUN(test_trickle_lives_and_stall_ends);
 	RUN(test_progress_earns_time);
 	RUN(test_cancel_at_every_stage);
