@@ -193,6 +193,8 @@ struct builtin_punch_view {
 	unsigned probed_cnt, answered_cnt; /* addresses */
 };
 struct builtin_punch {
+	/* may: what request would return. It changes nothing. */
+	int (*may)(void *ctx, const uint8_t key[32]);
 	int (*request)(void *ctx, const uint8_t key[32], const struct addr *named, unsigned cnt,
 		       uint64_t now_ns);
 	void (*show)(void *ctx, const uint8_t key[32], struct builtin_punch_view *out_view);

@@ -168,6 +168,12 @@ static void request_punch(void *ctx, struct request *request)
 	punches_expire(service, request->now_ns);
 	if (!may_begin(service, request))
 		return;
+	/* A place that another caller gives up for this one is not given up for nothing. */
+	err = service->punch.may(service->punch.ctx, request->caller->key);
+	if (err < 0) {
+		refuse_round(request, err);
+		return;
+	}
 	/* A second one of a peer takes the place of its first, which goes on if that is refused. */
 	punch = punch_find(service, request->caller->key);
 	is_first = !punch;

@@ -290,26 +290,51 @@ void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], ui
 		candidates_ask(round, &path, now_ns);
 }
 
-int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const struct addr *named,
-	      unsigned cnt, uint64_t now_ns)
+static bool is_under_way(const struct punch_round *round)
 {
-	struct punch_round *round;
+	return round->phase != PUNCH_IDLE && round->phase != PUNCH_WARM;
+}
+
+static bool asked_has_room(const struct punch *punch)
+{
+	for (unsigned i = 0; i < PUNCH_ASKED_MAX; i++)
+		if (!is_under_way(&punch->asked[i]))
+			return true;
+	return false;
+}
+
+int punch_may_ask(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN])
+{
+	const struct punch_params *params = &punch->params;
+	const struct punch_round *round = punch_asked_find(punch, key);
+	uint8_t probe_key[PUNCH_KEY_LEN];
 	struct punch_path path;
 
-	if (!punch->params.path(punch->params.ctx, key, &path))
+	if (!params->path(params->ctx, key, &path))
 		return WEFT_EABSENT;
 	if (path.is_direct)
 		return WEFT_EEXISTS;
 	if (!addr_is_relayed(&path.remote))
 		return WEFT_EREFUSED;
+	if (round ? is_under_way(round) : !asked_has_room(punch))
+		return round ? WEFT_EBUSY : WEFT_EFULL;
+	return params->probe_key(params->ctx, key, probe_key) < 0 ? WEFT_EABSENT : 0;
+}
+
+int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const struct addr *named,
+	      unsigned cnt, uint64_t now_ns)
+{
+	int err = punch_may_ask(punch, key);
+	struct punch_round *round;
+	struct punch_path path;
+
+	if (err < 0)
+		return err;
 	round = asked_place(punch, key);
-	if (!round)
-		return WEFT_EFULL;
-	if (round->phase == PUNCH_WARM)
+	if (round && round->phase == PUNCH_WARM)
 		round_end_warm(round);
-	if (round->phase != PUNCH_IDLE)
-		return WEFT_EBUSY;
-	if (!punch_round_begin(round, key, now_ns))
+	if (!round || !punch_round_begin(round, key, now_ns) ||
+	    !punch->params.path(punch->params.ctx, key, &path))
 		return WEFT_EABSENT;
 	round->is_requested = true;
 	for (unsigned i = 0; i < cnt && i < PUNCH_NAMED_MAX; i++)

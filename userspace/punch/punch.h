@@ -202,6 +202,9 @@ void punch_begin(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], ui
 WEFT_MUST_CHECK
 int punch_ask(struct punch *punch, const uint8_t key[static MESH_KEY_LEN], const struct addr *named,
 	      unsigned cnt, uint64_t now_ns);
+/* punch_may_ask: what punch_ask would return now. Nothing changes. */
+WEFT_MUST_CHECK
+int punch_may_ask(const struct punch *punch, const uint8_t key[static MESH_KEY_LEN]);
 /* punch_cancel ends a round that punch_ask began; false: none is under way. */
 bool punch_cancel(struct punch *punch, const uint8_t key[static MESH_KEY_LEN]);
 /* punch_input takes a path probe that ingress let in. False: it is of another kind. */

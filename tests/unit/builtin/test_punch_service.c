@@ -11,6 +11,12 @@ static struct {
 	int err;
 } fake;
 
+static int fake_may(void *ctx, const uint8_t key[32])
+{
+	(void)ctx, (void)key;
+	return fake.err;
+}
+
 static int fake_request(void *ctx, const uint8_t key[32], const struct addr *named, unsigned cnt,
 			uint64_t now_ns)
 {
@@ -41,7 +47,7 @@ static void start(void)
 	memset(&fake, 0, sizeof(fake));
 	rig_start();
 	rig.config.offered = 1u << BUILTIN_PUNCH;
-	rig.punch = (struct builtin_punch){fake_request, fake_show, fake_cancel, NULL};
+	rig.punch = (struct builtin_punch){fake_may, fake_request, fake_show, fake_cancel, NULL};
 	rig_up();
 }
 
@@ -257,6 +263,25 @@ static void test_punches_are_shared_by_network_and_one_that_makes_room_ends(void
 	rig_stop();
 }
 
+static void test_a_punch_that_cannot_begin_takes_the_place_of_none(void)
+{
+	static const int errs[] = {WEFT_EABSENT, WEFT_EREFUSED, WEFT_EEXISTS, WEFT_EBUSY,
+				   WEFT_EFULL};
+	char first[64];
+
+	start();
+	snprintf(first, sizeof(first), "%s", begin(RIG_OF_NETWORK(1, 1)));
+	for (unsigned i = 1; i < PUNCH_SERVICE_MAX; i++)
+		CHECK_EQ(strlen(begin(RIG_OF_NETWORK(1, i + 1))), 2 * PUNCH_ID_LEN);
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		fake.err = errs[i];
+		CHECK(ask(RIG_OF_NETWORK(2, 200 + (unsigned)i), "RequestPunch", "") != SERVICE_OK);
+	}
+	CHECK_EQ(fake.cancelled_cnt, 0);
+	CHECK_EQ(ask_of(RIG_OF_NETWORK(1, 1), "ConfirmPunch", first), SERVICE_OK);
+	rig_stop();
+}
+
 int main(void)
 {
 	RUN(test_a_round_begins_with_the_named_addresses_and_its_progress_is_shown);
@@ -268,5 +293,6 @@ int main(void)
 	RUN(test_the_seventh_punch_of_a_minute_is_refused);
 	RUN(test_the_25th_punch_of_a_network_in_a_minute_is_refused);
 	RUN(test_punches_are_shared_by_network_and_one_that_makes_room_ends);
+	RUN(test_a_punch_that_cannot_begin_takes_the_place_of_none);
 	return check_done();
 }

@@ -7,6 +7,13 @@
 
 _Static_assert(BUILTIN_PUNCH_NAMED_MAX == PUNCH_NAMED_MAX, "all named addresses have room");
 
+static int on_may(void *ctx, const uint8_t key[32])
+{
+	const struct node *node = ((struct fabric *)ctx)->node;
+
+	return node->punch ? punch_may_ask(node->punch, key) : WEFT_EABSENT;
+}
+
 static int on_request(void *ctx, const uint8_t key[32], const struct addr *named, unsigned cnt,
 		      uint64_t now_ns)
 {
@@ -66,5 +73,5 @@ static void on_cancel(void *ctx, const uint8_t key[32])
 
 struct builtin_punch node_fabric_builtin_punch(struct fabric *fabric)
 {
-	return (struct builtin_punch){on_request, on_show, on_cancel, fabric};
+	return (struct builtin_punch){on_may, on_request, on_show, on_cancel, fabric};
 }
