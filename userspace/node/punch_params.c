@@ -96,6 +96,14 @@ static bool on_refuses(void *ctx, const uint8_t *key, const struct addr *addr)
 	return mesh_may_not_dial(((const struct node *)ctx)->home->mesh, key, addr);
 }
 
+static void on_account(void *ctx, const uint8_t *key, const struct punch_path *path,
+		       struct fair_path *out_account)
+{
+	const struct node *node = ctx;
+
+	mesh_neighbour_ops.account(node->home->mesh, key, &path->remote, out_account);
+}
+
 static int on_probe_key(void *ctx, const uint8_t *key, uint8_t out[static 32])
 {
 	const struct node *node = ctx;
@@ -335,6 +343,7 @@ int node_open_punch(struct node *node, const struct node_params *from, char *wha
 		.candidates = on_candidates,
 		.nat = on_nat,
 		.refuses = on_refuses,
+		.account = on_account,
 		.probe_key = on_probe_key,
 		.path = on_path,
 		.move = on_move,

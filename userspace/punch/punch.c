@@ -86,6 +86,13 @@ bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t n
 	return true;
 }
 
+void punch_round_charge(struct punch_round *round, const struct fair_path *account)
+{
+	round->key_account = account->ids[account->level_cnt - 1];
+	round->host_account = account->ids[account->level_cnt > 1 ? account->level_cnt - 2 : 0];
+	round->is_unknown = account->class == FAIR_UNKNOWN;
+}
+
 static void asked_end(struct punch_round *round, enum punch_outcome outcome, uint64_t now_ns)
 {
 	struct punch_stats *stats = &round->punch->stats;
@@ -260,10 +267,13 @@ static void candidates_ask(struct punch_round *round, const struct punch_path *p
 	uint8_t payload[PUNCH_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct punch_candidates own;
+	struct fair_path account;
 
 	round->is_direct = path->is_direct;
 	round->used = path->remote;
 	round->used_local = path->local;
+	punch->params.account(punch->params.ctx, round->key, path, &account);
+	punch_round_charge(round, &account);
 	punch->stats.asked_cnt += !path->is_direct;
 	punch->stats.compared_cnt += path->is_direct;
 	punch_own_candidates(round, &own);

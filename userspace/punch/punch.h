@@ -35,14 +35,17 @@ struct timer_wheel;
  *
  * Peers can fill the rounds that are answered, by fair shares of their networks and keys. A candidate
  * may be a third party's address. It is sent one or two probes of 32 bytes in a round. A budget
- * bounds the probes to one network in all rounds together. Home worker; nothing blocks, reads a clock or logs.
+ * bounds the probes to one network in all rounds together. Another one is shared by the peers that name
+ * candidates, so none of them keeps others from being found. Home worker; nothing blocks, reads a clock or
+ * logs.
  */
 #define PUNCH_CANDIDATES_MAX  8
 #define PUNCH_ASKED_MAX	      64 /* rounds of sessions that this node dialled */
 #define PUNCH_ANSWERED_MAX    64 /* rounds of peers */
 #define PUNCH_NAMED_MAX	      4	 /* addresses that punch_ask names */
 #define PUNCH_EXPORTER_LABEL  "EXPORTER-mesh-probe-v1" /* of the key that proves probes */
-#define PUNCH_NETWORK_PER_MIN 64 /* probes to one network that nothing was heard from */
+#define PUNCH_NETWORK_PER_MIN 64   /* probes to one network that nothing was heard from */
+#define PUNCH_PER_MIN	      2048 /* such probes in all, half of them for unknown peers */
 
 /*
  * A search of ports. The hard side opens sockets, whose NAT gives each a port towards the other node. The
@@ -157,6 +160,9 @@ struct punch_params {
 	enum punch_nat (*nat)(void *ctx);
 	/* A session with key, or a packet to addr, is not wanted. */
 	bool (*refuses)(void *ctx, const uint8_t *key, const struct addr *addr);
+	/* The place in fair shares of the peer with key, whose session goes by path. */
+	void (*account)(void *ctx, const uint8_t *key, const struct punch_path *path,
+			struct fair_path *out_account);
 	/* Writes the 32 bytes of the session with key that probes are proved by. 0 or WEFT_EABSENT. */
 	int (*probe_key)(void *ctx, const uint8_t *key, uint8_t out[static 32]);
 	/* False: there is no session with key, or another worker has it. */

@@ -97,6 +97,7 @@ static struct punch_round *answered_take(struct punch *punch, const struct mesh_
 	case FAIR_BUSY:
 		return NULL;
 	}
+	punch_round_charge(round, &path);
 	if (punch_round_begin(round, call->peer_key, now_ns))
 		return round;
 	fair_release(&punch->places.fair, &round->share, now_ns);

@@ -33,21 +33,26 @@ static bool probe_send(struct punch_round *round, const struct punch_probe *prob
 	return punch_probe_send(round->punch, probe, round->probe_key, route);
 }
 
+static void budget_renew(struct punch_budget *row, uint64_t now_ns)
+{
+	if (now_ns - row->since_ns >= 60 * NS_PER_S || !row->since_ns)
+		*row = (struct punch_budget){.id = row->id, .since_ns = now_ns};
+}
+
 /*
  * A network without a row takes one that is over, else the one with the fewest probes, whose number it
  * goes on from ("space saving": Metwally, Agrawal and El Abbadi, 2005). So none is counted for less than
  * it had, however many others are named in between.
  */
-static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t now_ns)
+static struct punch_budget *budget_of(struct punch_budget rows[static PUNCH_NETWORKS], uint64_t id,
+				      uint64_t now_ns)
 {
-	struct punch_network *row = NULL;
-	uint64_t id = fair_network_of_addr(&punch->places.paths, addr);
+	struct punch_budget *row = NULL;
 
 	for (unsigned i = 0; i < PUNCH_NETWORKS; i++) {
-		struct punch_network *other = &punch->networks[i];
+		struct punch_budget *other = &rows[i];
 
-		if (now_ns - other->since_ns >= 60 * NS_PER_S || !other->since_ns)
-			*other = (struct punch_network){.id = other->id, .since_ns = now_ns};
+		budget_renew(other, now_ns);
 		if (other->id == id) {
 			row = other;
 			break;
@@ -56,8 +61,49 @@ static bool budget_take(struct punch *punch, const struct addr *addr, uint64_t n
 			row = other;
 	}
 	row->id = id;
-	return row->cnt < PUNCH_NETWORK_PER_MIN && ++row->cnt;
+	return row;
 }
+
+/*
+ * What was sent cannot be taken back. So the peers at one host, or behind one relay, may have as much as
+ * they leave to others. Each of them has a quarter of what is left to all of them. All together stay
+ * at half of what the rows of networks can count, so many names never use these up.
+ */
+static bool namer_may(struct punch_round *round, uint64_t now_ns)
+{
+	struct punch *punch = round->punch;
+	unsigned left, host_cnt, key_cnt;
+
+	budget_renew(&punch->all, now_ns);
+	budget_renew(&punch->unknown, now_ns);
+	left = PUNCH_PER_MIN - punch->all.cnt;
+	if (round->is_unknown && left > PUNCH_PER_MIN / 2 - punch->unknown.cnt)
+		left = PUNCH_PER_MIN / 2 - punch->unknown.cnt;
+	host_cnt = budget_of(punch->hosts, round->host_account, now_ns)->cnt;
+	key_cnt = budget_of(punch->keys, round->key_account, now_ns)->cnt;
+	return host_cnt < left && key_cnt <= (left - host_cnt) / 4;
+}
+
+static bool budget_take(struct punch_round *round, const struct addr *addr, uint64_t now_ns)
+{
+	struct punch *punch = round->punch;
+	struct punch_budget *network;
+
+	if (!namer_may(round, now_ns))
+		return false;
+	network = budget_of(punch->networks, fair_network_of_addr(&punch->places.paths, addr),
+			    now_ns);
+	if (network->cnt >= PUNCH_NETWORK_PER_MIN)
+		return false;
+	network->cnt++;
+	budget_of(punch->hosts, round->host_account, now_ns)->cnt++;
+	budget_of(punch->keys, round->key_account, now_ns)->cnt++;
+	punch->all.cnt++;
+	punch->unknown.cnt += round->is_unknown;
+	return true;
+}
+
+_Static_assert(PUNCH_PER_MIN < PUNCH_NETWORKS * PUNCH_NETWORK_PER_MIN, "no names use up all rows");
 
 struct punch_sent *punch_sent_find(struct punch_round *round, const struct addr *addr)
 {
@@ -96,7 +142,7 @@ static void probe_begin(struct punch_round *round, const struct addr *addr,
 	    punch->params.refuses(punch->params.ctx, round->key, addr))
 		return;
 	/* A probe from there was proved, so no third party is bothered. */
-	if (!local && !budget_take(punch, addr, now_ns)) {
+	if (!local && !budget_take(round, addr, now_ns)) {
 		punch->stats.unsent_cnt++;
 		return;
 	}
@@ -173,7 +219,7 @@ void punch_probe_again(struct punch_round *round, uint64_t now_ns)
 		if (sent->is_repeated || sent->is_answered)
 			continue;
 		sent->is_repeated = true;
-		if (budget_take(punch, &sent->addr, now_ns))
+		if (budget_take(round, &sent->addr, now_ns))
 			sent_send(round, sent, NULL, now_ns);
 		else
 			punch->stats.unsent_cnt++;

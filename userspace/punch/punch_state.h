@@ -52,10 +52,12 @@ struct punch_round {
 	bool is_requested; /* by punch_ask */
 	struct addr named[PUNCH_NAMED_MAX];
 	unsigned named_cnt;
-	bool is_direct;		      /* the session is: the round looks for a better path */
-	struct addr used, used_local; /* its path, of an asker's */
-	uint64_t warm_ns, answers_ns; /* the row is kept since; answer_cnt counts since */
-	unsigned silent_cnt;	      /* turns in which no path but the used one answered */
+	bool is_direct;			    /* the session is: the round looks for a better path */
+	struct addr used, used_local;	    /* its path, of an asker's */
+	uint64_t warm_ns, answers_ns;	    /* the row is kept since; answer_cnt counts since */
+	unsigned silent_cnt;		    /* turns in which no path but the used one answered */
+	uint64_t host_account, key_account; /* of the peer, which names the candidates */
+	bool is_unknown;
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t probe_key[PUNCH_KEY_LEN];
 	uint8_t handle[PUNCH_HANDLE_LEN]; /* that probes to this node bear */
@@ -130,6 +132,10 @@ struct punch_unproved {
 };
 
 #define PUNCH_NETWORKS 64
+struct punch_budget {
+	uint64_t id, since_ns;
+	unsigned cnt; /* probes of the minute from since_ns on */
+};
 struct punch {
 	struct punch_search search;
 	struct punch_past_search past[PUNCH_SEARCH_PAST_MAX];
@@ -146,16 +152,17 @@ struct punch {
 	struct punch_round asked[PUNCH_ASKED_MAX];
 	struct punch_round
 		answered[PUNCH_ANSWERED_MAX + 1]; /* one is free while another is evicted */
-	struct punch_network {
-		uint64_t id, since_ns;
-		unsigned cnt; /* of the minute from since_ns on */
-	} networks[PUNCH_NETWORKS];
+	struct punch_budget networks[PUNCH_NETWORKS];
+	struct punch_budget hosts[PUNCH_NETWORKS], keys[PUNCH_NETWORKS]; /* that name them */
+	struct punch_budget all, unknown;
 };
 
 /* punch.c: own_candidates writes what this node says of itself, with the handle of round. */
 void punch_own_candidates(struct punch_round *round, struct punch_candidates *out_message);
 /* punch_round_begin: round is a new one with key; false: there is no session with it. */
 bool punch_round_begin(struct punch_round *round, const uint8_t *key, uint64_t now_ns);
+/* punch_round_charge: account is the peer's, which pays for the probes of the round. */
+void punch_round_charge(struct punch_round *round, const struct fair_path *account);
 /* punch_found: a probe from local to remote was answered. */
 void punch_found(struct punch_round *round, const struct addr *local, const struct addr *remote);
 

@@ -33,6 +33,7 @@ static struct {
 	unsigned type;	   /* of the last answer; 0: an error */
 	enum mesh_code code;
 	enum fair_class class; /* of all askers */
+	bool is_one_host;      /* are they at */
 	uint8_t answer[PUNCH_MESSAGE_LEN_MAX];
 	size_t answer_len;
 } mesh;
@@ -115,7 +116,8 @@ static inline void op_asker_path(const struct mesh_incoming *incoming, struct fa
 {
 	uintptr_t number = (uintptr_t)incoming;
 
-	*out_path = (struct fair_path){.ids = {1, number + 2, number + 1000}, .level_cnt = 3};
+	*out_path = (struct fair_path){
+		.ids = {1, mesh.is_one_host ? 2 : number + 2, number + 100000}, .level_cnt = 3};
 	out_path->class = mesh.class;
 }
 
@@ -181,6 +183,15 @@ static inline bool on_refuses(void *ctx, const uint8_t *key, const struct addr *
 {
 	(void)ctx, (void)key, (void)addr;
 	return false;
+}
+
+/* Of all peers that this node asks. */
+static inline void on_account(void *ctx, const uint8_t *key, const struct punch_path *path,
+			      struct fair_path *out_account)
+{
+	(void)ctx, (void)key, (void)path;
+	*out_account = (struct fair_path){
+		.ids = {1, 2000, 3000}, .level_cnt = 3, .class = (uint8_t)mesh.class};
 }
 
 static inline int on_probe_key(void *ctx, const uint8_t *key, uint8_t out[static 32])
@@ -316,6 +327,7 @@ static inline void rig_open(void)
 		.candidates = on_candidates,
 		.nat = on_nat,
 		.refuses = on_refuses,
+		.account = on_account,
 		.probe_key = on_probe_key,
 		.path = on_path,
 		.move = on_move,
@@ -329,6 +341,7 @@ static inline void rig_open(void)
 	ports.room = 1;
 	memset(&witness, 0, sizeof(witness));
 	mesh.class = FAIR_UNKNOWN;
+	mesh.is_one_host = false;
 	sent.sink.ops = &sent_ops;
 	sent.cnt = 0;
 	mesh.is_dialled = true;

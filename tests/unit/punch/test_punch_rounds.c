@@ -146,6 +146,63 @@ static void test_a_network_gets_so_many_probes_a_minute(void)
 	rig_close();
 }
 
+/* So many names that each network has had its probes, if they all count. */
+static void test_a_peer_that_names_many_networks_leaves_others_their_probes(void)
+{
+	uint8_t handle[PUNCH_HANDLE_LEN];
+	char text[ADDR_TEXT_CAP];
+	unsigned cnt;
+
+	rig_open();
+	for (unsigned i = 0; i < 2 * 64 * PUNCH_NETWORK_PER_MIN; i++) {
+		snprintf(text, sizeof(text), "60.%u.%u.9:7000", i % 200, i / 200);
+		round_begin(0, text, handle);
+	}
+	CHECK(sent.cnt < PUNCH_PER_MIN / 4);
+	/* Hosts of others, and one more key each. */
+	for (unsigned i = 1; i < 21; i++) {
+		cnt = sent.cnt;
+		snprintf(text, sizeof(text), "61.0.%u.9:7000", i);
+		round_begin(i, text, handle);
+		CHECK_EQ(sent.cnt, cnt + 1);
+	}
+	rig_close();
+}
+
+/* Keys are free, but not hosts and relays. */
+static void test_many_keys_of_one_host_leave_others_their_probes(void)
+{
+	uint8_t handle[PUNCH_HANDLE_LEN];
+	char text[ADDR_TEXT_CAP];
+	unsigned cnt;
+
+	rig_open();
+	mesh.is_one_host = true;
+	for (unsigned i = 0; i < 2 * 64 * PUNCH_NETWORK_PER_MIN; i++) {
+		snprintf(text, sizeof(text), "60.%u.%u.9:7000", i % 200, i / 200);
+		round_begin(i % 32, text, handle);
+	}
+	CHECK(sent.cnt <= PUNCH_PER_MIN / 4); /* of unknown peers, half of their half */
+	mesh.is_one_host = false;
+	cnt = sent.cnt;
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(text, sizeof(text), "61.0.%u.9:7000", i);
+		round_begin(32 + i, text, handle);
+	}
+	CHECK_EQ(sent.cnt, cnt + 20);
+	/* Known peers have a half of their own. */
+	for (unsigned i = 0; i < 2 * 64 * PUNCH_NETWORK_PER_MIN; i++) {
+		snprintf(text, sizeof(text), "62.%u.%u.9:7000", i % 200, i / 200);
+		round_begin(32 + i % 20, text, handle);
+	}
+	CHECK(sent.cnt <= PUNCH_PER_MIN / 2);
+	mesh.class = FAIR_KNOWN;
+	cnt = sent.cnt;
+	round_begin(55, "63.0.0.9:7000", handle);
+	CHECK_EQ(sent.cnt, cnt + 1);
+	rig_close();
+}
+
 static void test_private_addresses_of_others_are_no_candidates(void)
 {
 	uint8_t handle[PUNCH_HANDLE_LEN];
@@ -206,6 +263,8 @@ int main(void)
 	RUN(test_a_peer_that_knows_no_rounds_is_shown_as_such);
 	RUN(test_an_overheard_probe_does_little_from_elsewhere);
 	RUN(test_a_network_gets_so_many_probes_a_minute);
+	RUN(test_a_peer_that_names_many_networks_leaves_others_their_probes);
+	RUN(test_many_keys_of_one_host_leave_others_their_probes);
 	RUN(test_private_addresses_of_others_are_no_candidates);
 	RUN(test_one_round_more_than_there_are_places_ends_another);
 	return check_done();
