@@ -40,12 +40,18 @@ static void port_send(void *ctx, unsigned idx, const struct addr *to, const uint
 	(void)packet_tx_flush(tx);
 }
 
-static bool port_keep(void *ctx, unsigned idx, bool is_unknown, uint64_t now_ns)
+static struct side_port_owner owner_of(const struct punch_port_owner *from)
+{
+	return (struct side_port_owner){.is_unknown = from->is_unknown, .network = from->network};
+}
+
+static bool port_keep(void *ctx, unsigned idx, const struct punch_port_owner *owner,
+		      uint64_t now_ns)
 {
 	struct sim_ports *ports = ctx;
 	struct sim_port *port = &ports->rows[idx];
 	const struct side_port side = {
-		.rx = port->rx, .tx = port->tx, .bound = port->addr, .is_unknown = is_unknown};
+		.rx = port->rx, .tx = port->tx, .bound = port->addr, .owner = owner_of(owner)};
 
 	if (ports->kept_cnt == sizeof(ports->kept) / sizeof(ports->kept[0]) ||
 	    worker_add_port(ports->node->node->home, &side, now_ns) < 0)
@@ -68,9 +74,11 @@ static void ports_close(void *ctx)
 	ports->cnt = 0;
 }
 
-static unsigned ports_room(void *ctx, bool is_unknown)
+static unsigned ports_room(void *ctx, const struct punch_port_owner *owner)
 {
-	return worker_port_room(((struct sim_ports *)ctx)->node->node->home, is_unknown);
+	const struct side_port_owner of = owner_of(owner);
+
+	return worker_port_room(((struct sim_ports *)ctx)->node->node->home, &of);
 }
 
 static const struct punch_ports_ops ports_ops = {

@@ -234,14 +234,20 @@ static void port_send(void *ctx, unsigned idx, const struct addr *to, const uint
 		net_udp_port_send(ports->fds[idx], to, data, len);
 }
 
-static bool port_keep(void *ctx, unsigned idx, bool is_unknown, uint64_t now_ns)
+static struct side_port_owner owner_of(const struct punch_port_owner *from)
+{
+	return (struct side_port_owner){.is_unknown = from->is_unknown, .network = from->network};
+}
+
+static bool port_keep(void *ctx, unsigned idx, const struct punch_port_owner *owner,
+		      uint64_t now_ns)
 {
 	struct punch_ports *ports = ctx;
 	struct worker *home = ports->node->home;
-	struct side_port port = {.is_unknown = is_unknown};
+	struct side_port port = {.owner = owner_of(owner)};
 	int fd = ports->fds[idx];
 
-	if (!worker_port_room(home, is_unknown) ||
+	if (!worker_port_room(home, &port.owner) ||
 	    epoll_ctl(ports->watch.fd, EPOLL_CTL_DEL, fd, NULL) < 0)
 		return false;
 	ports->fds[idx] = -1;
@@ -271,9 +277,11 @@ static void ports_close(void *ctx)
 	ports->watch.fd = -1;
 }
 
-static unsigned ports_room(void *ctx, bool is_unknown)
+static unsigned ports_room(void *ctx, const struct punch_port_owner *owner)
 {
-	return worker_port_room(((struct punch_ports *)ctx)->node->home, is_unknown);
+	const struct side_port_owner of = owner_of(owner);
+
+	return worker_port_room(((struct punch_ports *)ctx)->node->home, &of);
 }
 
 static const struct punch_ports_ops ports_ops = {

@@ -134,16 +134,21 @@ struct punch_question {
 
 /*
  * Sockets of a search. open: the number of one more, or a negative code. keep: the socket is the node's
- * from now on, for one session. punch_input gets what comes there; false: there is no place. close:
- * all that were not kept. room: places for kept ones.
+ * from now on, for one session with owner. punch_input gets what comes there; false: there is no place.
+ * close: all that were not kept. room: places for kept ones of owner.
  */
+struct punch_port_owner {
+	bool is_unknown;
+	uint64_t network; /* by the relay (fair_network_of_addr); 0: not known yet */
+};
 struct punch_ports_ops {
 	int (*open)(void *ctx);
 	void (*send)(void *ctx, unsigned idx, const struct addr *to, const uint8_t *data,
 		     size_t len);
-	bool (*keep)(void *ctx, unsigned idx, bool is_unknown, uint64_t now_ns);
+	bool (*keep)(void *ctx, unsigned idx, const struct punch_port_owner *owner,
+		     uint64_t now_ns);
 	void (*close)(void *ctx);
-	unsigned (*room)(void *ctx, bool is_unknown);
+	unsigned (*room)(void *ctx, const struct punch_port_owner *owner);
 };
 
 /* All borrowed. */

@@ -179,7 +179,7 @@ static struct punch_past_search past_of(const struct punch_search *search, uint6
 	return (struct punch_past_search){.at_ns = now_ns,
 					  .network = network,
 					  .is_asked = search->is_asker,
-					  .is_unknown = search->is_unknown};
+					  .is_unknown = search->owner.is_unknown};
 }
 
 /* --- the steps of both --- */
@@ -292,8 +292,10 @@ static void on_witness(void *arg, const struct addr *host, const struct addr *re
 		punch_search_end(search, PUNCH_SEARCH_UNPROVED, now_ns);
 		return;
 	}
-	next = past_of(search, fair_network_of_addr(&punch->places.paths, host), now_ns);
-	if (!punch_past_take(punch, &next)) {
+	search->owner.network = fair_network_of_addr(&punch->places.paths, host);
+	next = past_of(search, search->owner.network, now_ns);
+	if (!punch->params.ports->room(punch->params.ports_ctx, &search->owner) ||
+	    !punch_past_take(punch, &next)) {
 		punch_search_end(search, PUNCH_SEARCH_LIMITED, now_ns);
 		return;
 	}
@@ -345,6 +347,7 @@ void punch_search_after(struct punch_round *round, uint64_t now_ns)
 	const struct punch_params *params = &punch->params;
 	struct punch_search *search = &punch->search;
 	struct punch_past_search next = {.at_ns = now_ns, .is_asked = true};
+	const struct punch_port_owner owner = {.is_unknown = round->is_unknown};
 
 	if (!params->ports || !params->config.is_search_on || now_ns < round->search_ns ||
 	    search->phase != PUNCH_SEARCH_IDLE || !is_pair(round->view.own, round->view.peers) ||
@@ -354,7 +357,7 @@ void punch_search_after(struct punch_round *round, uint64_t now_ns)
 		round->view.search.outcome = PUNCH_SEARCH_COMPLAINED;
 		return;
 	}
-	if (!params->ports->room(params->ports_ctx, false) || !punch_past_has_room(punch, &next)) {
+	if (!params->ports->room(params->ports_ctx, &owner) || !punch_past_has_room(punch, &next)) {
 		round->view.search.outcome = PUNCH_SEARCH_LIMITED;
 		round->search_ns = now_ns + pause_ns(PUNCH_SEARCH_LIMITED);
 		punch->stats.search_limited_cnt++;
@@ -364,6 +367,7 @@ void punch_search_after(struct punch_round *round, uint64_t now_ns)
 	if (params->probe_key(params->ctx, round->key, search->probe_key) < 0)
 		return;
 	search->is_asker = true;
+	search->owner = owner;
 	search->is_hard = round->view.own == PUNCH_NAT_HARD;
 	punch->stats.search_asked_cnt++;
 	search_begin(search, round->theirs.addrs, round->theirs.addr_cnt, now_ns);
@@ -382,6 +386,7 @@ static bool may_take_part(struct punch *punch, const struct mesh_call *call, enu
 			  struct punch_past_search *next)
 {
 	const struct punch_params *params = &punch->params;
+	const struct punch_port_owner owner = {.is_unknown = next->is_unknown};
 	struct addr addr;
 
 	params->mesh.ops->asker_addr(call->incoming, &addr);
@@ -401,8 +406,7 @@ static bool may_take_part(struct punch *punch, const struct mesh_call *call, enu
 	else if (next->is_unknown && punch->unknown_ns &&
 		 next->at_ns < punch->unknown_ns + PUNCH_UNKNOWN_EVERY_NS)
 		refuse(punch, call, MESH_CODE_BUSY, "another peer has just asked", BUSY_WAIT_MS);
-	else if (params->ports->room(params->ports_ctx, next->is_unknown) &&
-		 punch_past_has_room(punch, next))
+	else if (params->ports->room(params->ports_ctx, &owner) && punch_past_has_room(punch, next))
 		return true;
 	else {
 		punch->stats.search_limited_cnt++;
@@ -441,7 +445,7 @@ static void on_search(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	}
 	if (next.is_unknown)
 		punch->unknown_ns = now_ns;
-	search->is_unknown = next.is_unknown;
+	search->owner.is_unknown = next.is_unknown;
 	search->is_hard = theirs.nat == PUNCH_NAT_EASY;
 	memcpy(search->their_handle, theirs.handle, sizeof(search->their_handle));
 	search->incoming = call->incoming;

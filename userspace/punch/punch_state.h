@@ -92,7 +92,8 @@ struct punch_search {
 	struct punch *punch;
 	enum punch_search_phase phase;
 	enum punch_search_outcome outcome; /* once it is known, while the search lasts on */
-	bool is_asker, is_hard, is_unknown;
+	bool is_asker, is_hard;
+	struct punch_port_owner owner;
 	bool is_counted; /* in past */
 	bool is_heard;	 /* a probe of the peer came in */
 	bool is_short;	 /* the system has no socket more */

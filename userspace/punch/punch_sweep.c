@@ -267,7 +267,7 @@ void punch_port_input(struct punch *punch, unsigned idx, const struct dgram *dgr
 	}
 	if (!punch_probe_parse(dgram->data, dgram->len, &probe) || !is_of_search(search, &probe) ||
 	    !is_theirs(search, dgram, &probe) || search->kept_cnt == PUNCH_SEARCH_KEPT_MAX ||
-	    !params->ports->keep(params->ports_ctx, idx, search->is_unknown, now_ns))
+	    !params->ports->keep(params->ports_ctx, idx, &search->owner, now_ns))
 		return;
 	search->kept_cnt++;
 	punch->stats.heard_cnt++;

@@ -10,7 +10,6 @@
 
 #include "base/container_of.h"
 #include "base/monotonic.h"
-#include "net/packet_io.h"
 #include "quic/quic.h"
 #include "worker.h"
 
@@ -91,6 +90,7 @@ bool worker_ports_flush(struct side_ports *ports)
 
 void worker_ports_hold(struct side_ports *ports, const struct udp_hold *hold)
 {
+	ports->hold = *hold;
 	for (unsigned i = 0; i < SIDE_PORT_CAP; i++)
 		if (ports->rows[i].rx)
 			net_udp_tx_hold(ports->rows[i].tx, hold);
@@ -147,15 +147,31 @@ void worker_ports_close(struct worker *worker)
 			port_close(worker, &worker->ports.rows[i]);
 }
 
-unsigned worker_port_room(const struct worker *worker, bool is_unknown)
+static unsigned left(unsigned max, unsigned cnt, unsigned room)
 {
-	unsigned cnt = 0, room = SIDE_PORT_CAP - worker->ports.cnt;
+	unsigned own = cnt < max ? max - cnt : 0;
 
-	for (unsigned i = 0; i < SIDE_PORT_CAP; i++)
-		cnt += worker->ports.rows[i].rx && worker->ports.rows[i].is_unknown;
-	if (is_unknown && room > SIDE_PORT_UNKNOWN_MAX - cnt)
-		return SIDE_PORT_UNKNOWN_MAX - cnt;
-	return room;
+	return own < room ? own : room;
+}
+
+unsigned worker_port_room(const struct worker *worker, const struct side_port_owner *owner)
+{
+	unsigned room = SIDE_PORT_CAP - worker->ports.cnt;
+	unsigned unknown_cnt = 0, network_cnt = 0, both_cnt = 0;
+
+	for (unsigned i = 0; i < SIDE_PORT_CAP; i++) {
+		const struct side_port *port = &worker->ports.rows[i];
+		bool is_near = owner->network && port->owner.network == owner->network;
+
+		unknown_cnt += port->rx && port->owner.is_unknown;
+		network_cnt += port->rx && is_near;
+		both_cnt += port->rx && port->owner.is_unknown && is_near;
+	}
+	room = left(SIDE_PORT_NETWORK_MAX, network_cnt, room);
+	if (!owner->is_unknown)
+		return room;
+	room = left(SIDE_PORT_UNKNOWN_NETWORK_MAX, both_cnt, room);
+	return left(SIDE_PORT_UNKNOWN_MAX, unknown_cnt, room);
 }
 
 int worker_add_port(struct worker *worker, const struct side_port *from, uint64_t now_ns)
@@ -163,7 +179,7 @@ int worker_add_port(struct worker *worker, const struct side_port *from, uint64_
 	struct side_port *port = worker->ports.rows;
 	int err;
 
-	if (!worker_port_room(worker, from->is_unknown))
+	if (!worker_port_room(worker, &from->owner))
 		return WEFT_EFULL;
 	while (port->rx)
 		port++;
@@ -174,6 +190,9 @@ int worker_add_port(struct worker *worker, const struct side_port *from, uint64_
 		*port = (struct side_port){.rx = NULL};
 		return err;
 	}
+	/* Only a kernel socket is ever held back, so where nothing is this may be another kind. */
+	if (worker->ports.hold.cnt)
+		net_udp_tx_hold(port->tx, &worker->ports.hold);
 	if (!worker->ports.cnt++)
 		timer_set(&worker->timers, &worker->ports.timer, now_ns + SWEEP_NS);
 	return 0;

@@ -9,10 +9,8 @@
 #include "base/dgram.h"
 #include "base/thread/poller.h"
 #include "base/timer.h"
+#include "net/packet_io.h"
 
-struct packet_rx;
-struct packet_tx;
-struct udp_hold;
 struct worker;
 
 /*
@@ -20,17 +18,26 @@ struct worker;
  * and the session stays there. What QUIC and hole punching send goes by the sink here. It looks at the
  * local port of each datagram: one of a side port leaves by that port's own socket, all else as before.
  *
- * Peers can fill the table, one place for a session of theirs. Unknown peers may have half of it. Where none
- * is free no search begins, and the sessions of others stay relayed.
+ * Peers can fill the table, one place for a session of theirs. Unknown peers may have half of it, and the
+ * peers of one network a quarter; unknown ones of one network have an eighth. Where none is free no search
+ * begins, and the session stays relayed.
  */
-#define SIDE_PORT_CAP	      16
-#define SIDE_PORT_UNKNOWN_MAX (SIDE_PORT_CAP / 2)
+#define SIDE_PORT_CAP		      16
+#define SIDE_PORT_UNKNOWN_MAX	      (SIDE_PORT_CAP / 2)
+#define SIDE_PORT_NETWORK_MAX	      (SIDE_PORT_CAP / 4)
+#define SIDE_PORT_UNKNOWN_NETWORK_MAX (SIDE_PORT_CAP / 8)
+
+/* For which peer a place is. */
+struct side_port_owner {
+	bool is_unknown;
+	uint64_t network; /* where it is (fair_network_of_addr); 0: that is not known yet */
+};
 
 struct side_port {
 	struct packet_rx *rx; /* NULL: free */
 	struct packet_tx *tx;
 	struct addr bound;
-	bool is_unknown; /* it is of a peer that is not known */
+	struct side_port_owner owner;
 	struct poller_watch watch;
 	uint64_t used_ns; /* it is looked at as not used since then */
 };
@@ -40,7 +47,8 @@ struct side_ports {
 	struct dgram_sink *inner;
 	struct side_port rows[SIDE_PORT_CAP];
 	unsigned cnt;
-	uint64_t lost_cnt; /* datagrams for which a port's socket had no room */
+	uint64_t lost_cnt;    /* datagrams for which a port's socket had no room */
+	struct udp_hold hold; /* a port that opens has it, too */
 	struct timer timer;
 };
 

@@ -257,11 +257,11 @@ void worker_input_label(struct worker *worker, struct dgram *dgram);
 /*
  * worker_add_port also receives from rx, and sends by tx what is to leave from the port of bound. It takes
  * both and lets them go once no connection uses the port; 0, WEFT_EFULL or -errno. Home.
- * worker_port_room: how many more there may be; an unknown peer's may not be among the last ones.
+ * worker_port_room: how many more there may be for owner (side_ports.h).
  */
 WEFT_MUST_CHECK
 int worker_add_port(struct worker *worker, const struct side_port *port, uint64_t now_ns);
-unsigned worker_port_room(const struct worker *worker, bool is_unknown);
+unsigned worker_port_room(const struct worker *worker, const struct side_port_owner *owner);
 
 /* worker_receive_queue takes a batch of one queue. Returns whether there are probably more. */
 bool worker_receive_queue(struct worker *worker, struct packet_rx *rx);

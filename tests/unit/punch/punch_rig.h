@@ -232,7 +232,9 @@ static inline void on_spare(void *ctx, const struct addr *from, const struct add
 /* Sockets of searches, and the question to the relay. */
 static struct {
 	unsigned open_cnt, cap, sent_cnt, kept_cnt, room, close_cnt;
-	unsigned idx; /* of the last datagram */
+	bool is_network_full;
+	struct punch_port_owner owner; /* that was last asked about */
+	unsigned idx;		       /* of the last datagram */
 	struct addr to;
 	uint8_t data[64];
 	size_t len;
@@ -259,9 +261,11 @@ static inline void ports_send(void *ctx, unsigned idx, const struct addr *to, co
 		ports.on_send(idx, to);
 }
 
-static inline bool ports_keep(void *ctx, unsigned idx, bool is_unknown, uint64_t at_ns)
+static inline bool ports_keep(void *ctx, unsigned idx, const struct punch_port_owner *owner,
+			      uint64_t at_ns)
 {
-	(void)ctx, (void)idx, (void)is_unknown, (void)at_ns;
+	(void)ctx, (void)idx, (void)at_ns;
+	ports.owner = *owner;
 	ports.kept_cnt++;
 	return true;
 }
@@ -273,10 +277,11 @@ static inline void ports_close(void *ctx)
 	ports.open_cnt = 0;
 }
 
-static inline unsigned ports_room(void *ctx, bool is_unknown)
+static inline unsigned ports_room(void *ctx, const struct punch_port_owner *owner)
 {
-	(void)ctx, (void)is_unknown;
-	return ports.room;
+	(void)ctx;
+	ports.owner = *owner;
+	return owner->network && ports.is_network_full ? 0 : ports.room;
 }
 
 static const struct punch_ports_ops ports_ops = {.open = ports_open,

@@ -163,6 +163,41 @@ static void test_a_second_search_at_a_time_is_refused(void)
 	rig_close();
 }
 
+static void test_a_socket_is_of_an_unknown_peer_whichever_node_asks(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		bool is_unknown = i % 2;
+
+		rig_open();
+		mesh.class = is_unknown ? FAIR_UNKNOWN : FAIR_KNOWN;
+		if (i < 2)
+			round_silent(PUNCH_NAT_HARD, PEER_HOST);
+		else
+			ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+		CHECK_EQ(ports.owner.is_unknown, is_unknown);
+		CHECK_EQ(ports.owner.network, 0);
+		say_witness(PEER_HOST);
+		CHECK_EQ(ports.owner.is_unknown, is_unknown);
+		CHECK(ports.owner.network != 0);
+		rig_close();
+	}
+}
+
+/* Where the peer is becomes known by the relay alone. */
+static void test_a_network_that_has_its_sockets_is_searched_no_further(void)
+{
+	rig_open();
+	ports.is_network_full = true;
+	ask_search(0, PUNCH_NAT_HARD, PEER_HOST);
+	CHECK_EQ(witness.asked_cnt, 1);
+	say_witness(PEER_HOST);
+	CHECK_EQ(mesh.type, 0);
+	CHECK_EQ(mesh.code, MESH_CODE_BUSY);
+	CHECK_EQ(stats().search_limited_cnt, 1);
+	CHECK_EQ(ports.open_cnt, 0);
+	rig_close();
+}
+
 static void test_without_a_place_for_the_winner_none_begins(void)
 {
 	rig_open();
@@ -222,6 +257,8 @@ int main(void)
 	RUN(test_relays_are_asked_for_unknown_peers_at_most_each_two_seconds);
 	RUN(test_a_busy_peer_costs_no_search_and_is_left_in_peace);
 	RUN(test_a_second_search_at_a_time_is_refused);
+	RUN(test_a_socket_is_of_an_unknown_peer_whichever_node_asks);
+	RUN(test_a_network_that_has_its_sockets_is_searched_no_further);
 	RUN(test_without_a_place_for_the_winner_none_begins);
 	RUN(test_a_router_that_complains_ends_searches_for_an_hour);
 	RUN(test_a_stop_closes_what_is_open);

@@ -87,14 +87,28 @@ static struct addr port_addr(unsigned port)
 	return (struct addr){.ip = {10, 0, 0, 1}, .port = (uint16_t)port, .family = ADDR_IPV4};
 }
 
-static int port_add(unsigned idx, bool is_unknown)
+static int port_add_of(unsigned idx, struct side_port_owner owner)
 {
 	const struct side_port port = {.rx = &others[idx].rx,
 				       .tx = &others[idx].tx,
 				       .bound = port_addr(20000 + idx),
-				       .is_unknown = is_unknown};
+				       .owner = owner};
 
 	return worker_add_port(&worker, &port, 1);
+}
+
+/* Each of a network of its own. */
+static int port_add(unsigned idx, bool is_unknown)
+{
+	return port_add_of(
+		idx, (struct side_port_owner){.is_unknown = is_unknown, .network = 1000 + idx});
+}
+
+static unsigned room(bool is_unknown, uint64_t network)
+{
+	const struct side_port_owner owner = {.is_unknown = is_unknown, .network = network};
+
+	return worker_port_room(&worker, &owner);
 }
 
 static void begin(void)
@@ -165,24 +179,82 @@ static void test_one_port_more_than_there_is_room_for_is_refused(void)
 {
 	begin();
 	for (unsigned i = 0; i < SIDE_PORT_UNKNOWN_MAX; i++) {
-		CHECK_EQ(worker_port_room(&worker, true), SIDE_PORT_UNKNOWN_MAX - i);
+		CHECK_EQ(room(true, 0),
+			 i < SIDE_PORT_UNKNOWN_MAX - 2 ? 2 : SIDE_PORT_UNKNOWN_MAX - i);
 		CHECK_EQ(port_add(i, true), 0);
 	}
-	CHECK_EQ(worker_port_room(&worker, true), 0);
+	CHECK_EQ(room(true, 0), 0);
 	CHECK_EQ(port_add(SIDE_PORT_UNKNOWN_MAX, true), WEFT_EFULL);
 	for (unsigned i = SIDE_PORT_UNKNOWN_MAX; i < SIDE_PORT_CAP; i++)
 		CHECK_EQ(port_add(i, false), 0);
-	CHECK_EQ(worker_port_room(&worker, false), 0);
+	CHECK_EQ(room(false, 0), 0);
 	CHECK_EQ(port_add(SIDE_PORT_CAP, false), WEFT_EFULL);
 	CHECK_EQ(others[SIDE_PORT_CAP].close_cnt, 0); /* the caller's still */
 	worker_ports_close(&worker);
 	CHECK_EQ(worker.ports.cnt, 0);
 }
 
+static void test_peers_of_one_network_leave_places_to_others(void)
+{
+	const struct side_port_owner unknown = {.is_unknown = true, .network = 7},
+				     known = {.network = 7};
+	unsigned idx = 0;
+
+	begin();
+	for (unsigned i = 0; i < SIDE_PORT_UNKNOWN_NETWORK_MAX; i++)
+		CHECK_EQ(port_add_of(idx++, unknown), 0);
+	CHECK_EQ(port_add_of(idx, unknown), WEFT_EFULL);
+	CHECK_EQ(room(true, 8), SIDE_PORT_UNKNOWN_NETWORK_MAX);
+	while (idx < SIDE_PORT_NETWORK_MAX)
+		CHECK_EQ(port_add_of(idx++, known), 0);
+	CHECK_EQ(port_add_of(idx, known), WEFT_EFULL);
+	CHECK_EQ(room(false, 8), SIDE_PORT_NETWORK_MAX);
+	CHECK_EQ(port_add(idx, true), 0);
+	worker_ports_close(&worker);
+}
+
+static bool send_by(const struct side_port *port, const struct udp_hold *hold)
+{
+	const struct dgram_route route = {
+		.local = {.ip = {127, 0, 0, 1}, .port = port->bound.port, .family = ADDR_IPV4},
+		.remote = {.ip = {127, 0, 0, 1}, .port = 9, .family = ADDR_IPV4}};
+	struct dgram_sink *sink = &worker.ports.sink;
+	const uint64_t before = port->tx->counters.dropped_cnt;
+	struct dgram_slot slot;
+
+	if (hold)
+		worker_ports_hold(&worker.ports, hold);
+	if (!sink->ops->reserve(sink, 100, &slot))
+		return false;
+	memset(slot.data, 7, 100);
+	sink->ops->commit(sink, &slot, 100, &route);
+	return port->tx->counters.dropped_cnt == before;
+}
+
+/* A link is down when the port opens, and comes up later. */
+static void test_a_port_that_opens_during_a_hold_is_held_back(void)
+{
+	const struct udp_hold none = {.cnt = 0},
+			      hold = {.ips = {{.ip = {127, 0, 0, 1}, .family = ADDR_IPV4}},
+				      .cnt = 1};
+	struct side_port port = {.rx = NULL};
+
+	begin();
+	CHECK_EQ(net_udp_port_adopt(net_udp_port_open(), &port.rx, &port.tx, &port.bound), 0);
+	worker_ports_hold(&worker.ports, &hold);
+	CHECK_EQ(worker_add_port(&worker, &port, 1), 0);
+	CHECK(!send_by(&port, NULL));
+	CHECK(send_by(&port, &none));
+	CHECK(!send_by(&port, &hold));
+	worker_ports_close(&worker);
+}
+
 int main(void)
 {
 	RUN(test_a_datagram_leaves_by_the_socket_of_its_local_port);
 	RUN(test_a_full_socket_loses_and_waits);
+	RUN(test_peers_of_one_network_leave_places_to_others);
+	RUN(test_a_port_that_opens_during_a_hold_is_held_back);
 	RUN(test_one_port_more_than_there_is_room_for_is_refused);
 	return check_done();
 }
