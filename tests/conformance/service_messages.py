@@ -278,6 +278,73 @@ def cancels():
     yield reservation("of two units", "cancel", {"units": 2, "reserve_secret": "03" * 32}, seed=KEY1)
 
 
+# --- endorsements and capabilities, which are signed objects ---
+
+def signed(seed, tag, body):
+    body = canonical(body)
+    text = b"MESHSIG1" + bytes([len(tag)]) + tag.encode() + len(body).to_bytes(4, "big") + body
+    return canonical({0: body, 1: public_of(seed), 2: key_of(seed).sign(text).signature})
+
+
+def seed_cover(e):
+    return bytes.fromhex(e["provider"]) + struct.pack("<IQ", e["service"], e["made_s"])
+
+
+def endorsement(name, level=1, seed=KEY1, **said):
+    """Of full cover if it says when it expires."""
+    e = {"name": name, "seed": seed.hex(), "provider": address_of(public_of(KEY0)).hex(), "service": 2,
+         "made_s": NOON, "level": level} | said
+    body = {0: bytes.fromhex(e["provider"]), 1: e["service"], 2: e["made_s"], 3: level}
+    if "credential" in e:
+        body[4] = bytes.fromhex(e["credential"])
+    if "reason" in e:
+        body[5] = e["reason"]
+    if "expires_s" in e:
+        return e | {"hex": signed(seed, "endorse", body | {6: e["expires_s"]}).hex()}
+    body |= {6: address_of(public_of(seed)), 7: key_of(seed).sign(seed_cover(e)).signature, 8: public_of(seed)}
+    return e | {"hex": canonical(body).hex()}
+
+
+def endorsements():
+    yield endorsement("seed form")
+    yield endorsement("full cover", 2, expires_s=NOON + 86400)
+    yield endorsement("all fields", 3, expires_s=NOON + 1827 * 86400, credential="c4" * 32, reason="ö" * 100)
+    yield endorsement("all fields, seed form", 3, credential="c4" * 32, reason="x", service=0xffffffff)
+    yield endorsement("withdrawn", 0, expires_s=NOON + 1)
+
+
+def caps(name, rows, seed=KEY0, made_s=NOON):
+    """rows: [service, roles, version]"""
+    body = {0: address_of(public_of(seed)), 1: rows, 2: made_s}
+    return {"name": name, "seed": seed.hex(), "rows": rows, "made_s": made_s,
+            "hex": signed(seed, "svccaps", body).hex()}
+
+
+def all_caps():
+    yield caps("relay of one service", [[1, 2, 1]])
+    yield caps("none", [], KEY1)
+    yield caps("128 services", [[7 * i + (i > 100) * 2**31, i % 4, i % 128] for i in range(128)])
+
+
+def random_endorsement(dice):
+    made_s, said = dice.getrandbits(dice.randrange(1, 60)), {}
+    for name, value in (("credential", dice.randbytes(32).hex()), ("reason", "ü" * dice.randrange(1, 101)),
+                        ("expires_s", made_s + dice.randrange(1, 1827 * 86400))):
+        if dice.randrange(2):
+            said[name] = value
+    return endorsement("random", dice.randrange(4), dice.randbytes(32), made_s=made_s,
+                       provider=dice.randbytes(16).hex(), service=dice.getrandbits(31), **said)
+
+
+def random_caps(dice):
+    services = sorted(dice.sample(range(2**31), dice.randrange(129)))
+    return caps("random", [[each, dice.randrange(4), dice.randrange(128)] for each in services],
+                dice.randbytes(32), dice.getrandbits(63))
+
+
+OBJECTS = {"endorsement": endorsements, "caps": all_caps}
+
+
 def random_value(dice, depth=2):
     value = dice.choice([dice.getrandbits(dice.randrange(64)), -dice.getrandbits(30), dice.randbytes(dice.randrange(9)),
                          "ü" * dice.randrange(9), dice.choice([True, False, None])])
@@ -341,6 +408,7 @@ def random_reservation(dice, kind):
 
 
 RANDOM = {kind: functools.partial(random_offer, kind=kind) for kind in ("announce", "update", "revoke")}
+RANDOM |= {"endorsement": random_endorsement, "caps": random_caps}
 RANDOM |= {"query": random_query, "response": random_response}
 RANDOM |= {kind: functools.partial(random_reservation, kind=kind) for kind in PURPOSES}
 MADE = {"announce": announces, "query": queries, "response": responses, "reserve": reserves, "confirm": confirms,
@@ -349,10 +417,10 @@ MADE = {"announce": announces, "query": queries, "response": responses, "reserve
 
 def text_of(kind):
     return json.dumps({"source": "tests/conformance/service_messages.py, by struct, cbor2, nacl and hashlib",
-                       "vectors": list(MADE[kind]())}, indent=1) + "\n"
+                       "vectors": list((MADE | OBJECTS)[kind]())}, indent=1) + "\n"
 
 
 if __name__ == "__main__":
     VECTORS.mkdir(exist_ok=True)
-    for each in MADE:
+    for each in MADE | OBJECTS:
         (VECTORS / f"{each}.json").write_text(text_of(each))

@@ -70,7 +70,7 @@ def canonical(data):
 
 
 def test_each_file_is_the_one_that_is_made(lab):
-    for kind in made.MADE:
+    for kind in made.MADE | made.OBJECTS:
         check_eq((made.VECTORS / f"{kind}.json").read_text(), made.text_of(kind), kind)
 
 
@@ -148,6 +148,36 @@ def test_a_box_opens_for_its_reservation_and_type_alone(lab):
                     check(other != kind, f"{v['name']} as {other}")
 
 
+def test_endorsements_verify_in_both_forms(lab):
+    for v in vectors("endorsement"):
+        public = made.public_of(bytes.fromhex(v["seed"]))
+        value = canonical(bytes.fromhex(v["hex"]))
+        if "expires_s" in v:
+            body = value[0]
+            signature, text = value[2], b"MESHSIG1\x07endorse" + len(body).to_bytes(4, "big") + body
+            check_eq((canonical(body)[3], canonical(body)[6]), (v["level"], v["expires_s"]), v["name"])
+        else:
+            signature, text = value[7], made.seed_cover(v)
+            check_eq((value[3], value[6]), (v["level"], made.address_of(public)), v["name"])
+        made.nacl.signing.VerifyKey(public).verify(text, signature)
+
+
+def test_the_seed_forms_endorsement_is_the_published_one(lab):
+    v = vectors("endorsement")[0]
+    check_eq(made.seed_cover(v).hex(), "139e3940e64b5491722088d9a0d741620200000000d2496b00000000", "text")
+    check_eq(canonical(bytes.fromhex(v["hex"]))[7].hex(),
+             "78e48397ef1ce75c4cd570b27314bae12b7f9603d33004ae5edb181f56819b964cf5ccb66e49da74f16b9661510a12b4823298a8"
+             "ea8b71a2ece4b3dfb67fc709", "signature")
+
+
+def test_capabilities_are_signed_objects(lab):
+    for v in vectors("caps"):
+        value = canonical(bytes.fromhex(v["hex"]))
+        body, text = canonical(value[0]), b"MESHSIG1\x07svccaps" + len(value[0]).to_bytes(4, "big") + value[0]
+        made.nacl.signing.VerifyKey(value[1]).verify(text, value[2])
+        check_eq((body[0], body[1]), (made.address_of(value[1]), v["rows"]), v["name"])
+
+
 def test_the_seed_form_leaves_ttl_and_time_open(lab):
     for _, v, data in each_vector():
         if "seed" not in v or v["full_cover"]:
@@ -165,7 +195,7 @@ def test_the_page_shows_the_published_announce(lab):
 def test_the_program_writes_random_messages_the_same(lab):
     dice = random.Random(17)
     with tempfile.TemporaryDirectory() as folder:
-        for kind in made.MADE:
+        for kind in made.MADE | made.OBJECTS:
             some = [made.RANDOM[kind](dice) for _ in range(60)]
             pathlib.Path(folder, f"{kind}.json").write_text(json.dumps({"vectors": some}))
         done = subprocess.run([PROGRAM], env=os.environ | {"WEFT_VECTORS": folder}, capture_output=True, text=True)

@@ -8,8 +8,10 @@
 #include <jansson.h>
 
 #include "crypto/node_key.h"
+#include "offers/message/endorsement.h"
 #include "offers/message/offer_terms.h"
 #include "offers/message/reservation_message.h"
+#include "offers/message/service_caps.h"
 #include "offers/message/service_message.h"
 #include "offers/message/service_query.h"
 #include "support/check.h"
@@ -327,6 +329,75 @@ static void check_reservation(void)
 		check_opened(&said);
 }
 
+/* --- endorsements and capabilities --- */
+
+static struct node_key *vector_key(void)
+{
+	uint8_t seed[NODE_KEY_SEED_LEN];
+	struct node_key *key;
+
+	if (bytes_of(vector, "seed", seed, sizeof(seed)) == 0 || node_key_from_seed(seed, &key) < 0)
+		abort();
+	return key;
+}
+
+/* What was written again is the object. */
+static void check_object(const struct writer *w, size_t len)
+{
+	CHECK(!w->bad);
+	CHECK_EQ(writer_len(w), len);
+	CHECK_MEM(w->start, want, len);
+}
+
+static void check_endorsement(void)
+{
+	uint8_t got[ENDORSEMENT_LEN_MAX];
+	size_t len = bytes_of(vector, "hex", want, sizeof(want));
+	struct writer w = writer_of(got, sizeof(got));
+	struct node_key *key = vector_key();
+	struct endorsement heard;
+	int err = offers_endorsement_parse(want, len, &heard);
+
+	if (err == 0)
+		err = offers_endorsement_verify(&heard, node_key_public(key));
+	if (err == 0)
+		offers_endorsement_write(&w, &heard, key);
+	node_key_free(key);
+	CHECK_EQ(err, 0);
+	check_object(&w, len);
+	CHECK_EQ(heard.is_seed_form, !has(vector, "expires_s"));
+	CHECK_EQ(heard.service, number_of(vector, "service"));
+	CHECK_EQ(heard.level, number_of(vector, "level"));
+	CHECK_EQ(heard.made_s, number_of(vector, "made_s"));
+	CHECK_EQ(heard.credential != NULL, has(vector, "credential"));
+	CHECK_EQ(heard.reason_len, json_string_length(json_object_get(vector, "reason")));
+}
+
+static void check_caps(void)
+{
+	uint8_t got[SERVICE_CAPS_LEN_MAX];
+	size_t len = bytes_of(vector, "hex", want, sizeof(want));
+	struct writer w = writer_of(got, sizeof(got));
+	const json_t *rows = json_object_get(vector, "rows");
+	struct node_key *key = vector_key();
+	struct service_caps heard;
+	int err = offers_caps_parse(want, len, &heard);
+
+	if (err == 0)
+		offers_caps_write(&w, &heard, key);
+	node_key_free(key);
+	CHECK_EQ(err, 0);
+	check_object(&w, len);
+	CHECK_EQ(heard.row_cnt, json_array_size(rows));
+	for (unsigned i = 0; i < heard.row_cnt; i++) {
+		const json_t *row = json_array_get(rows, i);
+
+		CHECK_EQ(heard.rows[i].service, json_integer_value(json_array_get(row, 0)));
+		CHECK_EQ(heard.rows[i].roles, json_integer_value(json_array_get(row, 1)));
+		CHECK_EQ(heard.rows[i].version, json_integer_value(json_array_get(row, 2)));
+	}
+}
+
 static void test_announces_agree(void)
 {
 	vectors_each("announce", check_offer);
@@ -367,6 +438,16 @@ static void test_revokes_agree(void)
 	vectors_each("revoke", check_offer);
 }
 
+static void test_endorsements_agree(void)
+{
+	vectors_each("endorsement", check_endorsement);
+}
+
+static void test_capabilities_agree(void)
+{
+	vectors_each("caps", check_caps);
+}
+
 int main(void)
 {
 	RUN(test_announces_agree);
@@ -377,5 +458,7 @@ int main(void)
 	RUN(test_cancels_agree);
 	RUN(test_updates_agree);
 	RUN(test_revokes_agree);
+	RUN(test_endorsements_agree);
+	RUN(test_capabilities_agree);
 	return check_done();
 }
