@@ -92,10 +92,12 @@ $(SCARCE): $(B_DIR)/userspace/weftd/weftd.o $(B_DIR)/tests/system/support/malloc
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc reallocarray aligned_alloc posix_memalign,-Wl,--wrap=$(f))
 
-# Hostile peers, for tests/system/test_crowd.py, and large stores, for test_large_store.py.
+# Hostile peers, for tests/system/test_crowd.py, large stores, for test_large_store.py, and offers
+# and queries by a schema, for test_schema_match.py.
 CROWD := $(B_DIR)/tests/system/support/crowd
 LARGE_STORE := $(B_DIR)/tests/system/support/large_store
-$(CROWD) $(LARGE_STORE): %: %.o $(SUPPORT) $(LIBS)
+SCHEMA_LINES := $(B_DIR)/tests/system/support/schema_lines
+$(CROWD) $(LARGE_STORE) $(SCHEMA_LINES): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT))
 
@@ -115,6 +117,7 @@ SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 	$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
 	$(if $(call pick,tests/system/test_fault_memory.py),$(SCARCE)) \
 	$(if $(call pick,tests/system/test_large_store.py),$(LARGE_STORE)) \
+	$(if $(call pick,tests/system/test_schema_match.py),$(SCHEMA_LINES)) \
 	$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 	$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 	$(if $(call pick,tests/system/test_echo_program.py),$(B_DIR)/weft-echo) \
@@ -136,7 +139,7 @@ named = $(addprefix tests/system/test_,$(addsuffix .py,$(1)))
 DHT_PART := $(call named,communities fabric get gateway_mesh gateway_streams rooms rotate shares)
 DHT_ALIKE := $(call named,client_library conformance crash crowd damage dht_driver dissect docs fault_import fault_kill \
 	fault_memory fault_state first_run hardening import_memory krpc lab large_store malloc_trap man mutate node_user \
-	pktgen power_cut sandbox sbom secrets service_socket services_doc setup states systemd unit \
+	pktgen power_cut sandbox sbom schema_match secrets service_socket services_doc setup states systemd unit \
 	docs_machines mainline mainline_npm signaling switching)
 check-dht: $(SYSTEM_NEEDS)
 	$(Q)DISCOVERY=dht $(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),\
@@ -230,5 +233,5 @@ bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC)) \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(LARGE_STORE).d $(B_DIR)/tests/system/support/malloc_fail.d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(LARGE_STORE).d $(SCHEMA_LINES).d $(B_DIR)/tests/system/support/malloc_fail.d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
 	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d
