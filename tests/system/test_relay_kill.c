@@ -29,6 +29,8 @@ static struct shared {
 	uint64_t sent_len; /* of this life */
 	uint64_t base_len; /* used, as the ledger had it when this life began */
 	bool is_begun;
+	uint32_t opened_cnt; /* of all lives */
+	bool is_spent;
 } *shared;
 
 static uint64_t used_of(struct relay_rig *rig, unsigned row)
@@ -125,6 +127,76 @@ static void test_a_clean_run_is_exact(void)
 	scratch_remove(dir);
 }
 
+/* --- days without a grant --- */
+
+#define OPENS 1024u
+/* What may be lost, or counted without having been, by a kill. */
+#define OPENS_LEASE 98u
+
+static void day_live(void)
+{
+	struct relay_rig rig;
+	struct store *store = scratch_store(dir, false);
+	struct relay_flow_id id;
+
+	relay_rig_begin(&rig, store, 0);
+	for (;;) {
+		const struct timespec pause = {.tv_nsec = 1000000};
+
+		/* Ten turns are the second in which a batch goes. */
+		if (relay_rig_open(&rig, 1, RELAY_NO_GRANT, &id) == 0) {
+			shared->opened_cnt++;
+			relay_flow_close(rig.relay, id);
+		} else {
+			shared->is_spent = true;
+		}
+		relay_rig_pass(&rig, 10 * RELAY_TURN_NS);
+		shared->is_begun = true;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void day_life_run(unsigned number)
+{
+	const struct timespec pause = {.tv_nsec = 11000000L * (1 + number * 5 % 13)};
+	pid_t child;
+	int status;
+
+	shared->is_begun = false;
+	child = fork();
+	if (child == 0)
+		day_live();
+	while (!*(volatile bool *)&shared->is_begun)
+		nanosleep(&pause, NULL);
+	nanosleep(&pause, NULL);
+	if (kill(child, SIGKILL) < 0 || waitpid(child, &status, 0) != child)
+		abort();
+	CHECK(WIFSIGNALED(status));
+}
+
+static void test_kill_9_gives_no_second_day(void)
+{
+	unsigned lives = 0;
+
+	scratch_make(dir);
+	shared->opened_cnt = 0;
+	shared->is_spent = false;
+	for (; !shared->is_spent && lives < 200; lives++)
+		day_life_run(lives);
+	CHECK(lives > 3);
+	CHECK(shared->is_spent);
+	CHECK(shared->opened_cnt <= OPENS + lives * OPENS_LEASE / 2);
+	CHECK(shared->opened_cnt + lives * OPENS_LEASE >= OPENS);
+	/* It is spent in each life from now on. */
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t before = shared->opened_cnt;
+
+		day_life_run(i);
+		CHECK_EQ(shared->opened_cnt, before);
+	}
+	scratch_remove(dir);
+}
+
 int main(void)
 {
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -133,5 +205,6 @@ int main(void)
 		return 1;
 	RUN(test_kill_9_loses_no_byte_and_invents_at_most_a_lease);
 	RUN(test_a_clean_run_is_exact);
+	RUN(test_kill_9_gives_no_second_day);
 	return check_done();
 }

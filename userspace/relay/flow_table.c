@@ -407,7 +407,7 @@ int relay_flow_read(const struct relay *relay, struct relay_flow_id id,
 		.packets = {row->packets[0], row->packets[1]},
 		.refused = {row->refused[0], row->refused[1]},
 		.opened_ns = flow->opened_ns,
-		.opened_today = flow->owner ? flow->owner->opened_cnt : 0,
+		.opened_today = flow->owner ? (uint32_t)flow->owner->counts[RELAY_DAY_OPENED] : 0,
 		.used_ns = flow->used_ns,
 		.is_slow = flow->is_slow,
 	};

@@ -6,6 +6,10 @@
  *
  *	relay.c       memory of the tables, keys of the hour, the turn
  *	flow_table.c  opens and closes flows, their legs, labels and idle ends
+ *	owners.c      days of keys and networks without a grant
+ *	owner_days.c  the same in the store
+ *	owners.c      what a key and a network have in a day without a grant
+ *	owner_days.c  the same in the store
  *	ledger.c      grants: leases of volume, stored before they are handed out
  *	forward.c     userspace's way of a datagram, on every worker
  */
@@ -118,7 +122,8 @@ static int relay_init(struct relay *relay)
 
 	if ((err = arena_open(&relay->arena, ARENA_GROWS)) < 0 ||
 	    (err = tables_new(&relay->tables, relay->params.config.flow_cap)) < 0 ||
-	    (err = relay_flows_init(relay)) < 0 || (err = relay_grants_init(relay)) < 0)
+	    (err = relay_flows_init(relay)) < 0 || (err = relay_grants_init(relay)) < 0 ||
+	    (err = relay_days_load(relay)) < 0)
 		return err;
 	arena_fit(&relay->arena);
 	keys_turn(relay);
@@ -149,6 +154,7 @@ void relay_free(struct relay *relay)
 	if (!relay)
 		return;
 	relay_grants_settle(relay);
+	relay_days_settle(relay);
 	tables_free(&relay->tables);
 	arena_close(&relay->arena);
 	free(relay);
@@ -190,6 +196,7 @@ void relay_turn(struct relay *relay, uint64_t now_ns, uint64_t wall_s)
 	keys_turn(relay);
 	relay_flows_sweep(relay);
 	relay_grants_turn(relay);
+	relay_days_turn(relay);
 }
 
 uint64_t relay_next_ns(const struct relay *relay)

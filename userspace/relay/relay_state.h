@@ -10,25 +10,43 @@
 
 /* Private to relay/: what its files share. */
 
+/* What a day counts: flows opened, and bytes by class. */
+enum relay_day_count {
+	RELAY_DAY_OPENED,
+	RELAY_DAY_CONTROL,
+	RELAY_DAY_CONTENT,
+	RELAY_DAY_COUNT_CNT
+};
+
 /* A key, or a network of unknown ones, that opened flows without a grant, and its day so far. */
 struct relay_owner {
-	struct list_node by_use;    /* of the table's idle ones while it has no flow */
-	uint8_t key[RELAY_KEY_LEN]; /* of a network: struct addr, and zeros */
+	struct list_node by_use;    /* of the table's free ones, or of its idle ones */
+	uint8_t key[RELAY_KEY_LEN]; /* of a network: family, address, and zeros */
 	uint64_t day;
-	uint64_t used_lens[RELAY_CLASS_CNT];
-	uint32_t opened_cnt; /* flows of the day */
-	uint32_t flow_cnt;   /* open now */
+	uint64_t counts[RELAY_DAY_COUNT_CNT];
+	uint32_t flow_cnt;		     /* open now */
+	uint8_t leased[RELAY_DAY_COUNT_CNT]; /* of the day, in sixteenths: owner_days.c */
+	bool is_used;
+	/* Of the place, whatever owner has it: its row in the store has its number. */
+	struct list_node by_save; /* of due, or of relay->days_on_way */
+	bool is_due, is_on_way;
+	bool is_stored; /* there is a row, or one is on its way */
 };
 
 /*
- * Owners of one kind. Each open flow holds one, so there is always room: the one that is longest idle
- * goes, and its day is forgotten. Keys are free, so they make each other go, and never a network.
+ * Owners of one kind. Unknown keys fill it, and keys are free. Each open flow holds one, so there is
+ * always room, and no flow is refused for it. Of the longest idle ones that which has used least of
+ * its day goes. So keys that come and go do not make a spent one new. Keys make keys go, and never a
+ * network.
  */
 struct relay_owners {
 	struct map by_key;
-	struct pool slots;
-	struct list_node idle; /* the longest idle first */
-	uint32_t weight;       /* a day of one is that of so many keys */
+	struct relay_owner *rows;    /* cap; of these place_cnt were used or are free */
+	struct list_node free, idle; /* the longest idle first */
+	struct list_node due;	     /* to be stored */
+	uint32_t cap, place_cnt;
+	uint32_t weight;    /* a day of one is that of so many keys */
+	uint32_t sweep_idx; /* the next that is looked at for a day that is over */
 };
 
 /* Home's knowledge of a flow beside its row. */
@@ -71,6 +89,9 @@ struct relay {
 	struct relay_flow *flows; /* config.flow_cap */
 	struct list_node free_flows;
 	struct relay_owners owners, networks;
+	struct list_node days_on_way; /* struct relay_owner, in the batch that is on its way */
+	uint64_t days_ns;	      /* not before: the next batch of days */
+	bool is_saving_days, is_settling;
 	struct map grant_rows;	    /* id -> struct relay_grant */
 	struct relay_grant *grants; /* WEFT_RELAY_GRANT_CNT; 0 is none */
 	struct relay_stats stats;
@@ -110,6 +131,25 @@ void relay_owners_leave(struct relay *relay, struct relay_flow *flow);
 void relay_owners_charge(struct relay *relay, const struct relay_flow *flow, uint64_t len);
 /* relay_owners_are_spent: the volume of flow's kind is used up for today. */
 bool relay_owners_are_spent(const struct relay *relay, const struct relay_flow *flow);
+/* owners_vacate: owner, which has no flow, is forgotten, and its place is free. */
+void relay_owners_vacate(struct relay_owners *owners, struct relay_owner *owner);
+/* owners_reach: place idx is one that was used, or is free. */
+void relay_owners_reach(struct relay_owners *owners, uint32_t idx);
+/* owners_place: a free place becomes key's; NULL: it is none, or there is no room in the map. */
+struct relay_owner *relay_owners_place(struct relay_owners *owners, struct relay_owner *owner,
+				       const uint8_t *key);
+uint64_t relay_owners_limit(const struct relay *relay, const struct relay_owners *owners,
+			    enum relay_day_count count);
+uint64_t relay_today(const struct relay *relay);
+
+/* owner_days.c: days in the store. load: those of before. */
+WEFT_MUST_CHECK
+int relay_days_load(struct relay *relay);
+/* days_lease: owner's counts have grown; what is to be stored for that is due. */
+void relay_days_lease(struct relay *relay, struct relay_owners *owners, struct relay_owner *owner);
+void relay_days_turn(struct relay *relay);
+/* days_settle: the counts are durable as they are when this returns. */
+void relay_days_settle(struct relay *relay);
 
 /* ledger.c: leases of grants, and their rows in the store. */
 WEFT_MUST_CHECK

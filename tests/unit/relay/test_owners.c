@@ -5,13 +5,18 @@
 
 #include "support/check.h"
 #include "support/relay_rig.h"
+#include "support/scratch.h"
+#include "support/scratch_store.h"
 
 #define SECOND	1000000000ull
 #define OPENS	1024u /* of a key a day, by default */
 #define NETWORK 16u   /* keys' worth of a network, by default */
 #define MIB	1048576ull
+#define STEP	65u /* opens that are leased at once */
 
 static struct relay_rig rig;
+static char dir[SCRATCH_CAP];
+static struct store *store;
 
 static struct relay_flow_terms terms_of(const uint8_t *key, const struct addr *addr)
 {
@@ -224,6 +229,209 @@ static void test_the_day_of_an_owner_is_shown(void)
 	relay_rig_end(&rig);
 }
 
+/* --- over a restart --- */
+
+static void begin(uint32_t flow_cap)
+{
+	scratch_make(dir);
+	store = scratch_store(dir, true);
+	relay_rig_begin(&rig, store, flow_cap);
+}
+
+static void end(void)
+{
+	relay_rig_end(&rig);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void stop_and_restart(uint32_t flow_cap)
+{
+	relay_rig_end(&rig);
+	store_close(store);
+	store = scratch_store(dir, true);
+	relay_rig_begin(&rig, store, flow_cap);
+}
+
+/* kill -9: nothing that was not durable is left, and nothing is settled. */
+static void crash_and_restart(void)
+{
+	store_freeze(store);
+	relay_rig_end(&rig);
+	store_crash(store);
+	store = scratch_store(dir, true);
+	relay_rig_begin(&rig, store, 0);
+}
+
+static unsigned stored_cnt(void)
+{
+	struct store_iter iter = store_iter_fresh(store, STORE_META, store_key("relay-day:", 10));
+	struct store_item item;
+	unsigned cnt = 0;
+
+	while (store_iter_next(&iter, &item) && item.key_len > 10 &&
+	       memcmp(item.key, "relay-day:", 10) == 0)
+		cnt++;
+	return store_iter_end(&iter) == 0 ? cnt : UINT32_MAX;
+}
+
+static void test_a_clean_restart_gives_what_was_left_of_the_day(void)
+{
+	struct relay_flow_id id;
+
+	begin(0);
+	CHECK_EQ(opened(1, 1, FAIR_UNKNOWN, 1000), 1000);
+	id = open_of(2, 2, RELAY_CONTENT);
+	carry(id, 4 * MIB + 1);
+	CHECK(is_slow(id));
+	stop_and_restart(0);
+	CHECK_EQ(opened(1, 1, FAIR_UNKNOWN, OPENS), OPENS - 1000);
+	CHECK(is_slow(open_of(2, 2, RELAY_CONTENT)));
+	CHECK(!is_slow(open_of(3, 2, RELAY_CONTENT)));
+	stop_and_restart(0);
+	CHECK_EQ(open_close(1, 1, FAIR_UNKNOWN), WEFT_EBUSY);
+	/* The next day is new, whatever is stored. */
+	rig.wall_s += RELAY_DAY_S;
+	relay_rig_pass(&rig, SECOND);
+	CHECK_EQ(opened(1, 1, FAIR_UNKNOWN, OPENS + 1), OPENS);
+	end();
+}
+
+/* At whatever count: a crash gives none that were stored, and takes a lease and a half at most. */
+static void test_a_crash_gives_no_second_day_and_takes_an_eighth_at_most(void)
+{
+	for (unsigned cnt = 1; cnt <= OPENS; cnt = cnt * 3 + 7) {
+		unsigned left;
+
+		begin(0);
+		CHECK_EQ(opened(1, 1, FAIR_UNKNOWN, cnt), cnt);
+		relay_rig_pass(&rig, 2 * SECOND);
+		crash_and_restart();
+		left = opened(1, 1, FAIR_UNKNOWN, OPENS + 1);
+		CHECK(left <= OPENS - cnt);
+		CHECK(left + cnt + STEP + STEP / 2 >= OPENS);
+		end();
+	}
+}
+
+static void test_a_crash_gives_no_second_volume(void)
+{
+	struct relay_flow_id id;
+
+	begin(0);
+	id = open_of(1, 1, RELAY_CONTROL);
+	carry(id, 16 * MIB);
+	relay_rig_pass(&rig, 2 * SECOND);
+	crash_and_restart();
+	id = open_of(1, 1, RELAY_CONTROL);
+	CHECK(!is_slow(id));
+	carry(id, 1);
+	CHECK(is_slow(id));
+	relay_rig_pass(&rig, 2 * SECOND);
+	crash_and_restart();
+	CHECK(is_slow(open_of(1, 1, RELAY_CONTROL)));
+	end();
+}
+
+static void test_a_network_has_no_second_day_after_a_crash(void)
+{
+	unsigned cnt = 0;
+
+	begin(0);
+	while (open_close(cnt, 1, FAIR_UNKNOWN) == 0)
+		cnt++;
+	CHECK_EQ(cnt, NETWORK * OPENS);
+	relay_rig_pass(&rig, 2 * SECOND);
+	crash_and_restart();
+	CHECK_EQ(open_close(60001, 1, FAIR_UNKNOWN), WEFT_EBUSY);
+	CHECK_EQ(open_close(60001, 2, FAIR_UNKNOWN), 0);
+	end();
+}
+
+/* There are no more rows than places, and none of a day that is over. */
+static void test_what_is_stored_is_bounded_and_goes_with_the_day(void)
+{
+	begin(64);
+	for (unsigned i = 0; i < 1000; i++) {
+		CHECK_EQ(open_close(i, i & 0xff, FAIR_UNKNOWN), 0);
+		relay_rig_pass(&rig, SECOND / 5);
+	}
+	relay_rig_pass(&rig, 2 * SECOND);
+	CHECK_EQ(stored_cnt(), 2 * 64);
+	rig.wall_s += RELAY_DAY_S;
+	relay_rig_pass(&rig, 61 * SECOND);
+	CHECK_EQ(stored_cnt(), 0);
+	end();
+}
+
+static void test_rows_of_the_day_before_go_at_the_start(void)
+{
+	begin(0);
+	CHECK_EQ(open_close(1, 1, FAIR_UNKNOWN), 0);
+	rig.wall_s -= RELAY_DAY_S;
+	relay_rig_pass(&rig, SECOND);
+	CHECK_EQ(open_close(1, 1, FAIR_UNKNOWN), 0);
+	CHECK_EQ(open_close(2, 1, FAIR_UNKNOWN), 0);
+	stop_and_restart(0);
+	CHECK_EQ(stored_cnt(), 3);
+	relay_rig_pass(&rig, 2 * SECOND);
+	/* Key 1 and the network began at the later day, and went on with it. */
+	CHECK_EQ(stored_cnt(), 2);
+	end();
+}
+
+static void test_a_smaller_table_drops_rows_without_a_place(void)
+{
+	begin(128);
+	for (unsigned i = 0; i < 128; i++)
+		CHECK_EQ(open_close(i, i, FAIR_UNKNOWN), 0);
+	stop_and_restart(64);
+	relay_rig_pass(&rig, 2 * SECOND);
+	CHECK_EQ(stored_cnt(), 2 * 64);
+	for (unsigned i = 0; i < 128; i++)
+		CHECK_EQ(open_close(i, i, FAIR_UNKNOWN), 0);
+	end();
+}
+
+static void test_a_row_that_is_no_day_is_dropped(void)
+{
+	static const char *const keys[] = {"relay-day:0:00000001", "relay-day:0:0000000x",
+					   "relay-day:0:ffffffff", "relay-day:0:0"};
+	struct store_batch *batch;
+
+	begin(0);
+	batch = store_batch_new(store);
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		store_batch_put(batch, STORE_META, store_key(keys[i], strlen(keys[i])), "\x81", 1);
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	stop_and_restart(0);
+	relay_rig_pass(&rig, 2 * SECOND);
+	CHECK_EQ(stored_cnt(), 0);
+	CHECK_EQ(opened(1, 1, FAIR_UNKNOWN, OPENS + 1), OPENS);
+	end();
+}
+
+static void test_a_day_that_cannot_be_stored_is_counted(void)
+{
+	begin(0);
+	CHECK_EQ(open_close(1, 1, FAIR_UNKNOWN), 0);
+	store_freeze(store);
+	relay_rig_pass(&rig, 4 * SECOND);
+	CHECK(relay_stats(rig.relay)->unsaved_cnt >= 4);
+	end();
+}
+
+/* Keys are free, and each of these has a flow; a known key pays for no network. */
+static void test_keys_that_come_and_go_do_not_make_a_spent_one_new(void)
+{
+	relay_rig_begin(&rig, NULL, 64);
+	CHECK_EQ(opened(50000, 0, FAIR_KNOWN, OPENS), OPENS);
+	for (unsigned i = 0; i < 10000; i++)
+		CHECK_EQ(open_close(i, i & 0xff, FAIR_UNKNOWN), 0);
+	CHECK_EQ(open_close(50000, 0, FAIR_KNOWN), WEFT_EBUSY);
+	relay_rig_end(&rig);
+}
+
 int main(void)
 {
 	RUN(test_a_key_opens_so_many_flows_a_day_and_not_one_more);
@@ -234,5 +442,15 @@ int main(void)
 	RUN(test_content_has_four_mib_a_day_apart_from_control);
 	RUN(test_a_network_has_the_volume_of_sixteen_keys);
 	RUN(test_the_day_of_an_owner_is_shown);
+	RUN(test_a_clean_restart_gives_what_was_left_of_the_day);
+	RUN(test_a_crash_gives_no_second_day_and_takes_an_eighth_at_most);
+	RUN(test_a_crash_gives_no_second_volume);
+	RUN(test_a_network_has_no_second_day_after_a_crash);
+	RUN(test_what_is_stored_is_bounded_and_goes_with_the_day);
+	RUN(test_rows_of_the_day_before_go_at_the_start);
+	RUN(test_a_smaller_table_drops_rows_without_a_place);
+	RUN(test_a_row_that_is_no_day_is_dropped);
+	RUN(test_a_day_that_cannot_be_stored_is_counted);
+	RUN(test_keys_that_come_and_go_do_not_make_a_spent_one_new);
 	return check_done();
 }
