@@ -154,6 +154,15 @@ static enum fair_class on_key_class(void *ctx, const uint8_t *key)
 	return ((struct relay_end_rig *)ctx)->class;
 }
 
+static bool on_refuses(void *ctx, const uint8_t *key)
+{
+	const struct relay_end_rig *rig = ctx;
+	uint8_t banned[MESH_KEY_LEN];
+
+	relay_end_rig_key(rig->banned, banned);
+	return rig->banned && memcmp(key, banned, sizeof(banned)) == 0;
+}
+
 static unsigned on_trust(void *ctx, const uint8_t *relay, const uint8_t *by)
 {
 	const struct relay_end_rig *rig = ctx;
@@ -351,6 +360,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.path = on_path,
 		.trust = on_trust,
 		.leg_send = on_leg_send,
+		.refuses = on_refuses,
 		.key_class = on_key_class,
 		.relays = on_relays,
 		.tell_relay = on_tell_relay,

@@ -44,6 +44,7 @@ struct relay_end_rig {
 		told_trusts[END_RIG_RELAYS]; /* where a peer's record names it */
 	struct addr address[END_RIG_RELAYS];
 	enum fair_class class;
+	unsigned banned; /* this relay or peer; 0: none */
 	enum relay_class offer_class;
 	size_t grant_len; /* of what is shown to relays; 0: nothing */
 	bool is_grant_of_content;

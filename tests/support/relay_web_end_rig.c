@@ -61,6 +61,12 @@ static int on_dial(void *ctx, const struct relay_web_place *place, void *user,
 	return 0;
 }
 
+static bool on_refuses(void *ctx, const struct relay_web_place *place)
+{
+	(void)place;
+	return ((const struct web_end_rig *)ctx)->is_banned;
+}
+
 static void on_input(void *ctx, const uint8_t *relay, const struct relay_web_end_dgram *dgram,
 		     uint64_t now_ns)
 {
@@ -101,6 +107,7 @@ void web_end_rig_init(struct web_end_rig *rig, const struct relay_web_end_config
 	struct relay_web_end_params params = {
 		.random = &rig->random,
 		.dial = on_dial,
+		.refuses = on_refuses,
 		.input = on_input,
 		.gone = on_gone,
 		.changed = on_changed,

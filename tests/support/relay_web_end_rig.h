@@ -25,7 +25,8 @@ struct web_end_rig {
 	bool is_open;	 /* it was dialled and not closed */
 	bool is_full;	 /* the relay reads nothing */
 	bool is_refused; /* no dial can be begun */
-	size_t cut_len;	 /* input comes in pieces of so many bytes; 0: whole */
+	bool is_banned;
+	size_t cut_len; /* input comes in pieces of so many bytes; 0: whole */
 	uint8_t *out;
 	size_t out_len, heard_len;
 	unsigned dial_cnt, up_cnt, down_cnt, gone_cnt, input_cnt;

@@ -156,6 +156,15 @@ def test_they_are_back_after_a_kill_of_the_relay(lab):
     check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "websocket"), "ways")
 
 
+def test_a_ban_of_the_relay_ends_the_connection_in_use(lab):
+    namespaces, relay, a = own_relay(lab)
+    check_eq(a.weft("ban", "add", node_id(relay)).returncode, OK, "ban add")
+    wait_for(lambda: rows(a)[0].get("why") == "a ban keeps it out", f"why: {rows(a)}")
+    check_eq((is_open(a), counters(a)["banned_cnt"]), (False, 1), "the connection")
+    check_eq(a.weft("ban", "remove", node_id(relay)).returncode, OK, "ban remove")
+    wait_open(a, timeout=35)
+
+
 def test_a_relay_with_another_key_is_not_used(lab):
     namespaces = apart(lab)
     node(lab, "relay", namespaces[0], RELAY)

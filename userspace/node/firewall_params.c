@@ -30,7 +30,7 @@ static void on_enforce(void *ctx, struct ban_set *set, uint64_t now_ns)
 	struct node *node = ctx;
 
 	worker_take_bans(node->home, set, now_ns);
-	node_expel_relay_web(node, now_ns);
+	node_expel_relays(node, now_ns);
 	node->threads->is_bans_due = node->threads->workers != NULL;
 }
 

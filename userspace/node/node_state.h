@@ -204,6 +204,8 @@ void node_turn_relay_role(struct node *node, uint64_t now_ns);
 void node_save_relay_role(struct node *node);
 /* node_peer_class: what the peer of key is to this node; ctx: struct node. */
 enum fair_class node_peer_class(void *ctx, const uint8_t *key);
+/* node_refuses_key: a ban keeps the peer of key out; ctx: struct node. */
+bool node_refuses_key(void *ctx, const uint8_t *key);
 /* node_session_worker: the worker that has the session with key; ctx: struct node. */
 unsigned node_session_worker(void *ctx, const uint8_t *key);
 uint64_t node_relay_next_ns(const struct node *node);
@@ -224,8 +226,8 @@ void node_guest_refused(void *ctx, const uint8_t *guest, const uint8_t *peer);
 void node_turn_relay_web(struct node *node, uint64_t now_ns);
 uint64_t node_relay_web_next_ns(const struct node *node);
 void node_drain_relay_web(struct node *node, uint64_t now_ns);
-/* node_expel_relay_web: home's bans changed. */
-void node_expel_relay_web(struct node *node, uint64_t now_ns);
+/* node_expel_relays: home's bans changed. Sessions, and flows at this relay, have ended by then. */
+void node_expel_relays(struct node *node, uint64_t now_ns);
 
 /*
  * relay_trust_params.c: after the grants and before the ends. trust and rank as of relay_end.h and

@@ -355,6 +355,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.path = on_path,
 		.worker_of = node_session_worker,
 		.leg_send = on_leg_send,
+		.refuses = node_refuses_key,
 		.key_class = node_peer_class,
 		.relays = node_choose_relays,
 		.trust = node_relay_trust,

@@ -60,6 +60,7 @@ int node_open_relay_slots(struct node *node, char *what)
 		.site = node->config->mesh.site,
 		.messages = node->relay_messages,
 		.class_of = node_peer_class,
+		.refuses = node_refuses_key,
 		.kept = on_slots_kept,
 		.ctx = node,
 		.now_ns = node->home->now_ns,

@@ -5,6 +5,7 @@
 
 #include "community/access/community_access.h"
 #include "crypto/node_key.h"
+#include "firewall/ingress.h"
 #include "mesh/mesh.h"
 #include "node/fabric/fabric_state.h"
 #include "node/node_state.h"
@@ -44,12 +45,22 @@ static bool on_is_contact(void *ctx, const uint8_t *key)
 	return node_choices(node, key) || mesh_peer_class(node->home->mesh, key) == FAIR_CHOSEN;
 }
 
+bool node_refuses_key(void *ctx, const uint8_t *key)
+{
+	static const struct addr nowhere;
+	struct ingress *ingress = ((const struct node *)ctx)->home->ingress;
+
+	/* A simulated node has none. */
+	return ingress && firewall_ingress_refuses(ingress, key, &nowhere);
+}
+
 unsigned node_relay_trust(void *ctx, const uint8_t *relay, const uint8_t *by)
 {
 	const struct node *node = ctx;
 	enum relay_trust trust = relay_trust_of(&node->relay_trust, relay, by);
+	bool is_refused = trust == RELAY_TRUST_REFUSED || node_refuses_key(ctx, relay);
 
-	return trust == RELAY_TRUST_REFUSED ? RELAY_END_REFUSED : trust;
+	return is_refused ? RELAY_END_REFUSED : trust;
 }
 
 unsigned node_relay_rank(void *ctx, const uint8_t *relay)
@@ -82,6 +93,8 @@ int node_open_relay_trust(struct node *node, char *what)
 static void choice_add(struct node *node, struct relay_choice *choice,
 		       const struct relay_end_place *place, enum relay_choice_source source)
 {
+	if (node_refuses_key(node, place->key))
+		return;
 	relay_choice_add(choice, place, relay_trust_of(&node->relay_trust, place->key, NULL),
 			 source);
 }

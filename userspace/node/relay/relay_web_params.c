@@ -170,6 +170,11 @@ const struct relay_end_web node_relay_end_web = {
 	.places = on_places, .is_up = on_is_up, .send = on_web_send};
 
 /* A relay with a name has no key that could be banned. */
+static bool on_place_refused(void *ctx, const struct relay_web_place *place)
+{
+	return refuses(ctx, place->name[0] ? NULL : place->key, &place->addr);
+}
+
 static int on_dial(void *ctx, const struct relay_web_place *place, void *user,
 		   struct byte_channel **out_channel)
 {
@@ -181,8 +186,6 @@ static int on_dial(void *ctx, const struct relay_web_place *place, void *user,
 		.user = user,
 	};
 
-	if (refuses(ctx, target.key, &target.addr))
-		return WEFT_EREFUSED;
 	return tcp_channels_dial(node->dialled_channels, &target, out_channel);
 }
 
@@ -220,6 +223,7 @@ static int used_open(struct node *node, char *what)
 		.key = node->key,
 		.random = node->random,
 		.dial = on_dial,
+		.refuses = on_place_refused,
 		.input = on_web_input,
 		.gone = on_web_gone,
 		.changed = on_web_changed,
@@ -312,10 +316,14 @@ uint64_t node_relay_web_next_ns(const struct node *node)
 	return web_ns < end_ns ? web_ns : end_ns;
 }
 
-void node_expel_relay_web(struct node *node, uint64_t now_ns)
+void node_expel_relays(struct node *node, uint64_t now_ns)
 {
 	if (node->relay_web)
 		(void)relay_web_expel(node->relay_web, now_ns);
+	if (node->relay_web_end)
+		(void)relay_web_end_expel(node->relay_web_end, now_ns);
+	relay_end_expel(node->relay_end, now_ns);
+	relay_slots_expel(node->relay_slots, now_ns);
 }
 
 void node_drain_relay_web(struct node *node, uint64_t now_ns)

@@ -31,7 +31,8 @@ bool relay_end_is_welcome(const struct relay_end *end, const uint8_t *opener)
 	const struct relay_end_params *params = &end->params;
 
 	if (params->config.use == RELAY_USE_NO ||
-	    memcmp(opener, params->own_key, MESH_KEY_LEN) == 0)
+	    memcmp(opener, params->own_key, MESH_KEY_LEN) == 0 ||
+	    (params->refuses && params->refuses(params->ctx, opener)))
 		return false;
 	switch (params->config.accept) {
 	case RELAY_ACCEPT_ALL:

@@ -154,6 +154,21 @@ void relay_end_review(struct relay_end *end, uint64_t now_ns)
 	relay_end_hurry(end, now_ns);
 }
 
+void relay_end_expel(struct relay_end *end, uint64_t now_ns)
+{
+	if (!end || !end->params.refuses)
+		return;
+	for (unsigned i = 0; i < end->flow_cap; i++) {
+		struct end_flow *flow = &end->flows[i];
+
+		flow->is_over |= flow->relay &&
+				 (end->params.refuses(end->params.ctx, flow->peer) ||
+				  end->params.refuses(end->params.ctx, flow->relay->place.key));
+	}
+	/* Trust judges the relays that are kept. */
+	relay_end_review(end, now_ns);
+}
+
 void relay_end_granted(struct relay_end *end)
 {
 	for (unsigned i = 0; i < end->relay_cap; i++)

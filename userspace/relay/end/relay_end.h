@@ -120,6 +120,8 @@ struct relay_end_params {
 	 */
 	unsigned (*worker_of)(void *ctx, const uint8_t *key);
 	void (*leg_send)(void *ctx, const struct addr *leg, const struct dgram *dgram);
+	/* A ban keeps key out. May be NULL: there are no bans. At any time. */
+	bool (*refuses)(void *ctx, const uint8_t *key);
 	/* What key is to this node. At any time. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	/* Writes relays to open flows at, in the order in which they are asked; how many. */
@@ -191,6 +193,8 @@ uint64_t relay_end_next_ns(const struct relay_end *end);
 void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, uint64_t now_ns);
 /* relay_end_review: is_hidden, relays or trust may say something else now. Takes NULL. */
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
+/* relay_end_expel: flows of peers and relays that params.refuses says no to by now end. Takes NULL. */
+void relay_end_expel(struct relay_end *end, uint64_t now_ns);
 /* relay_end_granted: grant may say something else now; relays that refused one are shown it again. */
 void relay_end_granted(struct relay_end *end);
 /*

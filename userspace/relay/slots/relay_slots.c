@@ -345,6 +345,20 @@ static void rows_expire(struct relay_slots *slots)
 	}
 }
 
+void relay_slots_expel(struct relay_slots *slots, uint64_t now_ns)
+{
+	if (!slots || !slots->params.refuses)
+		return;
+	if (now_ns > slots->now_ns)
+		slots->now_ns = now_ns;
+	for (uint32_t i = 0; i < slots->row_cnt; i++) {
+		struct slot_row *row = &slots->rows_at[i];
+
+		if (row->is_used && slots->params.refuses(slots->params.ctx, row->key))
+			row_free(slots, row);
+	}
+}
+
 void relay_slots_turn(struct relay_slots *slots, uint64_t now_ns)
 {
 	if (now_ns > slots->now_ns)

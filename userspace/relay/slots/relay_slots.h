@@ -52,6 +52,8 @@ struct relay_slots_params {
 	struct relay_messages *messages; /* bounds requests; NULL: this node is no relay */
 	/* What key is to this node. NULL: unknown. */
 	enum fair_class (*class_of)(void *ctx, const uint8_t *key);
+	/* A ban keeps key out. NULL: there are no bans. */
+	bool (*refuses)(void *ctx, const uint8_t *key);
 	/* Relays through which this node can be reached now; how many. NULL: none. */
 	unsigned (*kept)(void *ctx, struct peer_via out[static PEER_VIAS_MAX]);
 	void *ctx;
@@ -67,6 +69,9 @@ uint64_t relay_slots_next_ns(const struct relay_slots *slots);
 
 /* relay_slots_session: a session with key is there; a relay that restarted is asked at once. */
 void relay_slots_session(struct relay_slots *slots, const uint8_t *key, uint64_t now_ns);
+
+/* relay_slots_expel: slots of keys that params.refuses says no to by now are free. Takes NULL. */
+void relay_slots_expel(struct relay_slots *slots, uint64_t now_ns);
 
 /* relay_slots_kept: kept says something else now. Takes NULL. */
 void relay_slots_kept(struct relay_slots *slots, uint64_t now_ns);

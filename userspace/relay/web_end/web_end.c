@@ -26,6 +26,7 @@
 /* An open connection of so long was well: the next dial is soon. */
 #define WELL_NS	    (10 * NS_PER_S)
 #define DOUBLES_MAX 9
+#define BANNED	    "a ban keeps it out"
 
 void relay_web_end_config_defaults(struct relay_web_end_config *config)
 {
@@ -250,10 +251,21 @@ void relay_web_end_break(struct web_end_relay *relay)
 	relay_web_end_cut(relay, "it does not speak as a relay");
 }
 
+static bool relay_is_banned(const struct web_end_relay *relay)
+{
+	const struct relay_web_end_params *params = &relay->end->params;
+
+	return params->refuses && params->refuses(params->ctx, &relay->place);
+}
+
 static void relay_dial(struct web_end_relay *relay)
 {
 	struct relay_web_end *end = relay->end;
 
+	if (relay_is_banned(relay)) {
+		relay_web_end_cut(relay, BANNED);
+		return;
+	}
 	end->stats.dialled_cnt++;
 	relay->is_request_due = false;
 	relay->said[0] = '\0';
@@ -326,6 +338,23 @@ void relay_web_end_want(struct relay_web_end *end, bool is_wanted, uint64_t now_
 		if (end->relays[i].state <= RELAY_WEB_END_WAITING)
 			relay_web_end_enter(&end->relays[i], is_wanted ? RELAY_WEB_END_WAITING
 								       : RELAY_WEB_END_UNWANTED);
+}
+
+unsigned relay_web_end_expel(struct relay_web_end *end, uint64_t now_ns)
+{
+	unsigned cnt = 0;
+
+	end_turn(end, now_ns);
+	for (unsigned i = 0; i < end->relay_cnt; i++) {
+		struct web_end_relay *relay = &end->relays[i];
+
+		if (!relay->channel || !relay_is_banned(relay))
+			continue;
+		relay_web_end_cut(relay, BANNED);
+		cnt++;
+	}
+	end->stats.banned_cnt += cnt;
+	return cnt;
 }
 
 bool relay_web_end_is_up(const struct relay_web_end *end, const uint8_t *key)

@@ -71,6 +71,8 @@ struct relay_web_end_params {
 	/* Begins to connect to place; the channel's user is user. 0, or a negative code. */
 	int (*dial)(void *ctx, const struct relay_web_place *place, void *user,
 		    struct byte_channel **out_channel);
+	/* A ban keeps the relay of place out. NULL: there are no bans. */
+	bool (*refuses)(void *ctx, const struct relay_web_place *place);
 	/* A datagram of a peer at the relay of key. It ends no connection of this part. */
 	void (*input)(void *ctx, const uint8_t *relay, const struct relay_web_end_dgram *dgram,
 		      uint64_t now_ns);
@@ -92,6 +94,8 @@ extern const struct byte_channel_events relay_web_end_events;
 
 /* relay_web_end_want: whether connections to the relays are kept. */
 void relay_web_end_want(struct relay_web_end *end, bool is_wanted, uint64_t now_ns);
+/* relay_web_end_expel ends every connection that params.refuses says no to by now. How many. */
+unsigned relay_web_end_expel(struct relay_web_end *end, uint64_t now_ns);
 /* relay_web_end_is_up: datagrams can be sent to the relay of key. */
 bool relay_web_end_is_up(const struct relay_web_end *end, const uint8_t *key);
 /* relay_web_end_send queues a copy for the relay of key, or drops and counts it. */

@@ -211,6 +211,26 @@ static void test_a_path_is_no_relay_that_is_named_to_others(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void test_a_ban_of_the_peer_ends_its_path_and_bars_another(void)
+{
+	web_init(NULL);
+	CHECK(web_hear(PEER, 0xc3, 1200));
+	CHECK(web_hear(PEER + 1, 0xc3, 1200));
+	rig.banned = PEER;
+	relay_end_expel(rig.end, rig.now_ns);
+	relay_end_rig_run(&rig, 10 * NS_PER_MS);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 1);
+	CHECK(!web_hear(PEER, 0x41, 100));
+	CHECK(!web_hear(PEER, 0xc3, 1200));
+	CHECK(web_hear(PEER + 1, 0x41, 100));
+	relay_end_rig_offer(&rig, 0, PEER, 1200);
+	CHECK_EQ(rig.code, MESH_CODE_REFUSED);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 1);
+	rig.banned = 0;
+	CHECK(web_hear(PEER, 0xc3, 1200));
+	relay_end_rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_a_dial_is_given_a_label_and_its_packets_go_by_the_peers_key);
@@ -221,5 +241,6 @@ int main(void)
 	RUN(test_a_path_outlives_the_connection_to_its_relay);
 	RUN(test_a_search_asks_relays_over_websocket_last_and_when_they_come_up);
 	RUN(test_a_path_is_no_relay_that_is_named_to_others);
+	RUN(test_a_ban_of_the_peer_ends_its_path_and_bars_another);
 	return check_done();
 }

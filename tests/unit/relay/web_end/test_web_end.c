@@ -342,6 +342,36 @@ static void test_a_dial_that_cannot_be_begun_is_tried_again(void)
 	web_end_rig_fini(&rig);
 }
 
+static void test_a_ban_ends_an_open_connection_and_bars_the_next(void)
+{
+	web_end_rig_init(&rig, NULL);
+	web_end_rig_join(&rig);
+	CHECK_EQ(relay_web_end_expel(rig.end, rig.now_ns), 0);
+	CHECK(rig.is_open);
+	rig.is_banned = true;
+	CHECK_EQ(relay_web_end_expel(rig.end, rig.now_ns), 1);
+	CHECK(!rig.is_open);
+	CHECK_EQ(rig.down_cnt, 1);
+	CHECK_EQ(relay_web_end_expel(rig.end, rig.now_ns), 0);
+	CHECK_EQ(web_end_rig_stats(&rig).banned_cnt, 1);
+	web_end_rig_run(&rig, 2 * RELAY_WEB_END_PAUSE_MAX_NS);
+	CHECK_EQ(rig.dial_cnt, 1);
+	CHECK_STR(web_end_rig_view(&rig).why, "a ban keeps it out");
+	rig.is_banned = false;
+	web_end_rig_run(&rig, RELAY_WEB_END_PAUSE_MAX_NS);
+	CHECK_EQ(rig.dial_cnt, 2);
+	web_end_rig_fini(&rig);
+	/* So is one that is not open yet. */
+	web_end_rig_init(&rig, NULL);
+	web_end_rig_upgrade(&rig, "iroh-relay-v2");
+	rig.is_banned = true;
+	CHECK_EQ(relay_web_end_expel(rig.end, rig.now_ns), 1);
+	CHECK(!rig.is_open);
+	CHECK_EQ(rig.down_cnt, 0);
+	rig.is_banned = false;
+	web_end_rig_fini(&rig);
+}
+
 static void test_a_relay_that_restarts_says_when_it_is_back(void)
 {
 	web_end_rig_init(&rig, NULL);
@@ -468,6 +498,7 @@ int main(void)
 	RUN(test_pauses_between_dials_double_up_to_a_bound);
 	RUN(test_a_relay_that_was_lost_is_dialled_often_for_half_a_minute);
 	RUN(test_a_dial_that_cannot_be_begun_is_tried_again);
+	RUN(test_a_ban_ends_an_open_connection_and_bars_the_next);
 	RUN(test_a_relay_that_restarts_says_when_it_is_back);
 	RUN(test_a_refused_key_and_a_newer_connection_wait_longer);
 	RUN(test_what_a_relay_says_of_itself_is_shown);
