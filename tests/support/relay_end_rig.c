@@ -311,6 +311,12 @@ static bool on_grant(void *ctx, const uint8_t *key, struct relay_end_grant *out_
 	return rig->grant_len > 0;
 }
 
+static void on_undefer(void *ctx, const uint8_t *key)
+{
+	(void)key;
+	((struct relay_end_rig *)ctx)->undeferred_cnt++;
+}
+
 static unsigned on_web_places(void *ctx, struct relay_end_place out[static RELAY_END_WEB_MAX])
 {
 	const struct relay_end_rig *rig = ctx;
@@ -366,6 +372,7 @@ void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config
 		.tell_relay = on_tell_relay,
 		.relayed = on_relayed,
 		.grant = on_grant,
+		.undefer = on_undefer,
 		.on_kept = on_kept,
 		.probe = on_probe,
 		.deliver = on_deliver,
@@ -483,7 +490,10 @@ void relay_end_rig_reply(struct relay_end_rig *rig, struct mesh_request *request
 {
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct mesh_reply reply = {.err = err, .type = MESH_FLOW, .payload = payload};
+	struct mesh_reply reply = {.err = err,
+				   .type = MESH_FLOW,
+				   .payload = payload,
+				   .not_before_ns = err < 0 ? rig->not_before_ns : 0};
 
 	if (message)
 		relay_message_flow_write(&w, message);

@@ -48,6 +48,8 @@ struct relay_end_rig {
 	enum relay_class offer_class;
 	size_t grant_len; /* of what is shown to relays; 0: nothing */
 	bool is_grant_of_content;
+	uint64_t not_before_ns;	 /* with replies that are errors */
+	unsigned undeferred_cnt; /* requests that what a relay said of others does not hold back */
 	/* The sink. */
 	struct dgram_sink sink;
 	uint8_t run[END_RIG_RUN];

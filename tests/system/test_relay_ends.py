@@ -173,6 +173,33 @@ def test_a_grant_is_honoured_until_it_is_revoked(lab):
     check("honours no grants" in done.stderr, f"at no relay: {done.stderr}")
 
 
+def test_a_day_that_is_used_up_stays_so_after_a_kill_and_bars_no_grant(lab):
+    operator = operator_words(lab, "operator", "new", "operator.key")
+    namespaces = lab.bridge(4)
+    for netns in namespaces[2:]:
+        part(netns, "10.77.0.2")
+    relay = lab.daemon("relay", netns=namespaces[0], listen=LISTEN,
+                       config=RELAY + f"operator = {operator}\nfree_opens = 1\n").start()
+    a, b, c = [lab.daemon(name, netns=netns, listen=LISTEN, config=END).start()
+               for name, netns in zip("abc", namespaces[1:])]
+    for end in (a, b, c):
+        check_eq(end.weft("peer", "connect", node_id(relay), "10.77.0.1:7000").returncode, OK, "connect")
+    check_eq(a.weft("peer", "connect", node_id(b)).returncode, OK, "a reaches b")
+    time.sleep(1.5)  # what a day has used is stored each second
+    relay.kill()
+    relay.start()
+    wait_for(lambda: sum(row["connected"] for row in relay.json("peer", "list")["peers"]) == 3, "all are back")
+    check(a.weft("peer", "connect", node_id(c)).returncode != OK, "a second flow of the day")
+    check(relay.json("status")["counters"]["relay_broker.refused_cnt"] > 0, "refused")
+    grant = operator_words(lab, "grant", "new", "operator.key", node_id(a), "--rate", "1M")
+    check_eq(a.weft("relay", "grant-use", grant).returncode, OK, "grant-use")
+    begun = time.monotonic()
+    done = a.weft("peer", "connect", node_id(c))
+    check_eq(done.returncode, OK, f"a reaches c by its grant: {done.stderr}")
+    print(f"# {time.monotonic() - begun:.2f} s until c is reached by the grant")
+    check(max(grant_of(relay)) > 0, "the flow has the grant")
+
+
 def revocations_of(relay):
     return relay.call("ShowRelay")["relay"]["revocations"]
 

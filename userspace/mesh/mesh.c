@@ -349,6 +349,11 @@ uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static M
 	return mesh_deferrals_until(&mesh->deferrals, key, MESH_DEFER_ALL, mesh->now_ns);
 }
 
+void mesh_undefer(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned type)
+{
+	mesh_deferrals_forget(&mesh->deferrals, key, type);
+}
+
 void mesh_session_probe(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
 {
 	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);

@@ -213,6 +213,11 @@ int mesh_connect(struct mesh *mesh, const struct mesh_connect *connect, uint64_t
 /* mesh_deferred_until: before this the peer of key wants no session, as it stated; 0: it did not. */
 uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*
+ * mesh_undefer: what the peer of key stated of messages of type was of other requests than the next
+ * one, which is sent at once.
+ */
+void mesh_undefer(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned type);
+/*
  * mesh_ping: `peer ping`, over a session that is there. 0, WEFT_EABSENT
  * (no session: connect first), WEFT_EBUSY (one is under way, or the
  * control stream is not open yet), WEFT_EFULL. done: 0 with the round

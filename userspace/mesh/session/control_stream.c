@@ -199,7 +199,8 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 		record->choices |= MESH_CHOICE_DIALLED;
 	mesh_peers_take(&mesh->peers, entry);
 	entry->session_cnt++;
-	mesh_deferrals_forget(&mesh->deferrals, session->key);
+	/* It came by itself. */
+	mesh_deferrals_forget(&mesh->deferrals, session->key, MESH_DEFER_ALL);
 	session->peer = entry;
 	mesh_upgrade_begin(session);
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);

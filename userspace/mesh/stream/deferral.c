@@ -67,9 +67,10 @@ uint64_t mesh_deferrals_until(const struct mesh_deferrals *deferrals,
 	return until_ns > now_ns ? until_ns : 0;
 }
 
-void mesh_deferrals_forget(struct mesh_deferrals *deferrals, const uint8_t key[MESH_KEY_LEN])
+void mesh_deferrals_forget(struct mesh_deferrals *deferrals, const uint8_t key[MESH_KEY_LEN],
+			   unsigned type)
 {
-	uint64_t id = deferral_id(deferrals, key, MESH_DEFER_ALL);
+	uint64_t id = deferral_id(deferrals, key, type);
 	struct mesh_deferral *set = deferrals->sets[id % MESH_DEFERRAL_SET_CNT];
 
 	for (unsigned i = 0; i < MESH_DEFERRAL_SET_WAYS; i++)

@@ -33,8 +33,9 @@ void mesh_deferrals_note(struct mesh_deferrals *deferrals, const uint8_t key[MES
 /* mesh_deferrals_until: when key may be asked for type; 0: now. */
 uint64_t mesh_deferrals_until(const struct mesh_deferrals *deferrals,
 			      const uint8_t key[MESH_KEY_LEN], unsigned type, uint64_t now_ns);
-/* mesh_deferrals_forget: key came by itself, so what concerns all of it is over. */
-void mesh_deferrals_forget(struct mesh_deferrals *deferrals, const uint8_t key[MESH_KEY_LEN]);
+/* mesh_deferrals_forget: what concerns key and type, and no more than that, is over. */
+void mesh_deferrals_forget(struct mesh_deferrals *deferrals, const uint8_t key[MESH_KEY_LEN],
+			   unsigned type);
 /* mesh_deferrals_cnt: deferrals that are not over. */
 uint32_t mesh_deferrals_cnt(const struct mesh_deferrals *deferrals, uint64_t now_ns);
 

@@ -323,6 +323,11 @@ static void on_flow_close(void *ctx, const struct mesh_call *call, uint64_t now_
 	(void)mesh->answer(call->incoming, MESH_FLOW_CLOSE, call->payload, call->payload_len, NULL);
 }
 
+static void on_undefer(void *ctx, const uint8_t *key)
+{
+	mesh_undefer(((struct node *)ctx)->home->mesh, key, MESH_FLOW_OPEN);
+}
+
 static bool on_grant_wanted(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant)
 {
 	const struct node *node = ctx;
@@ -362,6 +367,7 @@ int node_open_relay_end(struct node *node, char *what)
 		.tell_relay = on_relay_told,
 		.relayed = on_relayed,
 		.grant = on_grant_wanted,
+		.undefer = on_undefer,
 		.is_hidden = on_is_hidden,
 		.keepalive_ns = on_keepalive,
 		.on_kept = on_kept,

@@ -71,6 +71,8 @@ static void on_opened(void *arg, const struct mesh_reply *reply, uint64_t now_ns
 
 	flow->request = NULL;
 	end->now_ns = relay_end_later(end->now_ns, now_ns);
+	if (flow->has_shown && reply->not_before_ns)
+		flow->relay->granted_ns = reply->not_before_ns;
 	/* The refusal may be of the grant or of the flow: without the grant the latter is said again. */
 	if (flow->is_trial && reply->err < 0)
 		flow->relay->refuses_grant = false;
@@ -130,11 +132,15 @@ enum relay_class relay_end_class_at(const struct end_relay *relay)
 
 static void grant_show(struct end_flow *flow, struct relay_open_message *message)
 {
+	const struct relay_end *end = flow->end;
 	struct relay_end_grant grant = {.len = 0};
 
 	flow->has_shown = grant_at(flow->relay, &grant);
 	message->grant = grant.bytes;
 	message->grant_len = (uint16_t)grant.len;
+	/* The relay may have said when to come again to a request without one. */
+	if (flow->has_shown && end->params.undefer && end->now_ns >= flow->relay->granted_ns)
+		end->params.undefer(end->params.ctx, flow->relay->place.key);
 }
 
 /*

@@ -173,6 +173,17 @@ void relay_end_granted(struct relay_end *end)
 {
 	for (unsigned i = 0; i < end->relay_cap; i++)
 		end->relays[i].refuses_grant = false;
+	/* A day that is used up bars those without a grant alone. */
+	for (unsigned i = 0; i < end->flow_cap; i++) {
+		struct end_flow *flow = &end->flows[i];
+
+		if (!flow->relay || flow->is_open || !flow->deferred_ns)
+			continue;
+		flow->deferred_ns = 0;
+		flow->fail_cnt = 0;
+		relay_end_flow_retry(flow);
+		relay_end_hurry(end, end->now_ns);
+	}
 }
 
 /* --- asking --- */

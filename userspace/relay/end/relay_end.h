@@ -142,6 +142,11 @@ struct relay_end_params {
 			bool is_first);
 	/* A grant to show to the relay of key; false: none. May be NULL. At any time. */
 	bool (*grant)(void *ctx, const uint8_t *key, struct relay_end_grant *out_grant);
+	/*
+	 * When relay said to ask for flows again is of requests without a grant; the next one shows one.
+	 * May be NULL. At any time.
+	 */
+	void (*undefer)(void *ctx, const uint8_t *relay);
 	/* Others cannot write to this node first, as far as is known. May be NULL: they can. */
 	bool (*is_hidden)(void *ctx);
 	/* A flow of family through this node's NAT is to have a datagram so often; 0: not known. May be NULL. */
@@ -195,7 +200,7 @@ void relay_end_session(struct relay_end *end, const uint8_t *key, bool is_up, ui
 void relay_end_review(struct relay_end *end, uint64_t now_ns);
 /* relay_end_expel: flows of peers and relays that params.refuses says no to by now end. Takes NULL. */
 void relay_end_expel(struct relay_end *end, uint64_t now_ns);
-/* relay_end_granted: grant may say something else now; relays that refused one are shown it again. */
+/* relay_end_granted: grant may say something else now; relays that refused one, or a flow, are shown it. */
 void relay_end_granted(struct relay_end *end);
 /*
  * relay_end_want_content: a request of content to key was refused, as its session goes by a flow of control.

@@ -42,6 +42,7 @@ struct end_relay {
 	bool is_used, is_kept, is_up, is_connecting;
 	bool is_trial;	     /* kept beside others, until its session is up: end_keep.c */
 	bool refuses_grant;  /* in this session; it is asked without one */
+	uint64_t granted_ns; /* a request that shows a grant not before, as the relay says */
 	unsigned fail_cnt;   /* connects in a row */
 	uint64_t connect_ns; /* not before */
 	uint64_t dialled_ns;

@@ -37,8 +37,13 @@ static void test_a_deferral_of_one_message_concerns_no_other(void)
 	CHECK_EQ(mesh_deferrals_until(&deferrals, key_of(1), MESH_GET_CHUNK, 100), 300);
 	CHECK_EQ(mesh_deferrals_cnt(&deferrals, 100), 2);
 	CHECK_EQ(mesh_deferrals_cnt(&deferrals, 200), 1);
-	mesh_deferrals_forget(&deferrals, key_of(1));
+	mesh_deferrals_forget(&deferrals, key_of(1), MESH_DEFER_ALL);
 	CHECK_EQ(mesh_deferrals_until(&deferrals, key_of(1), MESH_GET_CHUNK, 100), 200);
+	mesh_deferrals_forget(&deferrals, key_of(2), MESH_GET_CHUNK);
+	mesh_deferrals_forget(&deferrals, key_of(1), MESH_FIND_NODE);
+	CHECK_EQ(mesh_deferrals_until(&deferrals, key_of(1), MESH_GET_CHUNK, 100), 200);
+	mesh_deferrals_forget(&deferrals, key_of(1), MESH_GET_CHUNK);
+	CHECK_EQ(mesh_deferrals_until(&deferrals, key_of(1), MESH_GET_CHUNK, 100), 0);
 }
 
 static void test_a_later_time_counts_and_an_earlier_one_does_not(void)

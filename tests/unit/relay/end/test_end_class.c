@@ -213,6 +213,59 @@ static void test_an_open_flow_that_is_offered_in_another_class_moves(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* A day without a grant is used up, which bars what shows none. */
+static void test_a_new_grant_is_shown_at_once_whatever_was_deferred(void)
+{
+	struct relay_flow_message told = relay_end_rig_told(0, PEER, 1);
+	struct mesh_request *request;
+
+	relay_end_rig_init(&rig, NULL);
+	request = ask_for_flow();
+	relay_end_rig_reply(&rig, request, 0, &told);
+	rig.not_before_ns = rig.now_ns + 3600 * NS_PER_S;
+	/* Its session ends and comes back; the flow is asked for again, and deferred. */
+	rig.is_down[0] = true;
+	{
+		uint8_t key[MESH_KEY_LEN];
+
+		relay_end_rig_key(0, key);
+		relay_end_session(rig.end, key, false, rig.now_ns);
+		rig.is_down[0] = false;
+		relay_end_session(rig.end, key, true, rig.now_ns);
+	}
+	relay_end_rig_run(&rig, NS_PER_S);
+	request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+	CHECK(!asked_of(request).has_grant);
+	relay_end_rig_reply(&rig, request, WEFT_EREFUSED, NULL);
+	relay_end_rig_run(&rig, 20 * NS_PER_S);
+	CHECK(!relay_end_rig_asked(&rig, MESH_FLOW_OPEN));
+	CHECK_EQ(rig.undeferred_cnt, 0);
+	rig.grant_len = 100;
+	relay_end_granted(rig.end);
+	relay_end_rig_run(&rig, 200 * NS_PER_MS);
+	request = relay_end_rig_asked(&rig, MESH_FLOW_OPEN);
+	CHECK(asked_of(request).has_grant);
+	CHECK_EQ(rig.undeferred_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
+/* What the relay says to a request with a grant holds for the next of these. */
+static void test_a_deferral_of_a_granted_request_is_kept(void)
+{
+	struct mesh_request *request;
+
+	begin(false);
+	request = ask_for_flow();
+	CHECK_EQ(rig.undeferred_cnt, 1);
+	rig.not_before_ns = rig.now_ns + 10 * NS_PER_S;
+	relay_end_rig_reply(&rig, request, WEFT_EBUSY, NULL);
+	(void)relay_end_rig_look(&rig, PEER + 1);
+	relay_end_rig_send(&rig, &rig.found, 1200, 1, 0);
+	CHECK(asked_of(relay_end_rig_asked(&rig, MESH_FLOW_OPEN)).has_grant);
+	CHECK_EQ(rig.undeferred_cnt, 1);
+	relay_end_rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_a_grant_of_content_opens_a_flow_of_content);
@@ -223,5 +276,7 @@ int main(void)
 	RUN(test_an_offer_of_content_is_accepted_as_content);
 	RUN(test_an_offer_of_another_class_replaces_one_that_was_never_open);
 	RUN(test_an_open_flow_that_is_offered_in_another_class_moves);
+	RUN(test_a_new_grant_is_shown_at_once_whatever_was_deferred);
+	RUN(test_a_deferral_of_a_granted_request_is_kept);
 	return check_done();
 }
