@@ -105,8 +105,9 @@ struct api {
 	void (*shares_changed)(void *ctx); /* which peers count as more than one */
 	void (*stop)(void *ctx);
 	/*
-	 * This node is a relay from now on as choice says; done(arg, err) once that is durable. 0,
-	 * -ENOMEM or of store_submit: then nothing has changed, and done is not called.
+	 * This node is a relay as choice says once that is durable; then done(arg, err). With an err
+	 * nothing has changed. 0, WEFT_EBUSY (one is on its way), -ENOMEM or of store_submit: then
+	 * done is not called.
 	 */
 	int (*choose_relay)(void *ctx, enum relay_role_choice choice,
 			    void (*done)(void *arg, int err), void *arg);

@@ -7,8 +7,9 @@
 struct control_call;
 
 /*
- * A reply that is sent when what its call changed is durable. The change is in force before. It
- * stays in force for this run of the daemon when the store refuses it, and the call fails.
+ * A reply that is sent when what its call changed is durable. Offers, rows and anchors are in force
+ * before. They stay so for this run of the daemon when the store refuses them, and the call fails.
+ * The role of a relay and a grant to show are in force with their commit.
  */
 struct api_durable_reply;
 

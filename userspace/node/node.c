@@ -223,6 +223,7 @@ static void node_free_above_store(struct node *node)
 	control_close(node->api->control);
 	node->api->control = NULL;
 	api_forget(node->api);
+	node->api->relay_held = NULL;
 	blobs_servers_free(node->threads->servers);
 	node->threads->servers = node->api->servers = NULL;
 	workers_free(node->threads->workers);
@@ -243,7 +244,7 @@ static void node_free_above_store(struct node *node)
 	node_close_reachability(node);
 	node_close_punch(node);
 	node_close_relay_web(node);
-	node_save_relay_role(node);
+	node_close_relay_role(node);
 	relay_broker_stop(node->relay_broker);
 	relay_pool_stop(node->relay_pool);
 	relay_receipts_stop(node->relay_receipts);
@@ -266,6 +267,7 @@ static void node_free_above_store(struct node *node)
 	relay_messages_free(node->relay_messages);
 	relay_honoured_free(node->relay_honoured);
 	free(node->relay_held);
+	node->relay_held = NULL;
 	relay_free(node->relay);
 	net_handover_free(node->threads->handover);
 }

@@ -113,6 +113,13 @@ struct node {
 	struct relay_role relay_role;		    /* whether it is a relay now */
 	uint64_t role_served_cnt, role_faulted_cnt; /* of the mesh, as of its latest judgement */
 	uint64_t role_saved_ns;
+	/* A choice of the role that is on its way into the store. */
+	struct {
+		void (*done)(void *arg, int err); /* NULL: there is none */
+		void *arg;
+		enum relay_role_choice choice;
+		bool is_void; /* this node ends */
+	} role_choice;
 	struct relay_held *relay_held;	       /* what it shows to relays */
 	struct relay_trust_rule relay_trust;   /* of other relays */
 	struct relay_end *relay_end;	       /* of flows through other relays */
@@ -193,7 +200,7 @@ WEFT_MUST_CHECK
 int node_open_relay_held(struct node *node, char *what);
 void node_turn_relay(struct node *node, uint64_t now_ns);
 /*
- * relay_role_params.c: before the broker. turn: when relay_role.next_ns is over; save: at the end.
+ * relay_role_params.c: before the broker. turn: when relay_role.next_ns is over; close: at the end.
  * node_choose_relay: ctx is struct node; as choose_relay of api.h.
  */
 WEFT_MUST_CHECK
@@ -201,7 +208,7 @@ int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(voi
 		      void *arg);
 void node_open_relay_role(struct node *node);
 void node_turn_relay_role(struct node *node, uint64_t now_ns);
-void node_save_relay_role(struct node *node);
+void node_close_relay_role(struct node *node);
 /* node_peer_class: what the peer of key is to this node; ctx: struct node. */
 enum fair_class node_peer_class(void *ctx, const uint8_t *key);
 /* node_refuses_key: a ban keeps the peer of key out; ctx: struct node. */

@@ -9,6 +9,7 @@
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
 #include "net/mem.h"
+#include "node/node_state.h"
 #include "quic/quic.h"
 #include "store/store.h"
 #include "support/check.h"
@@ -179,11 +180,85 @@ static void test_failed_allocation_is_an_error_with_a_name_and_nothing_stays_ope
 	rig_fini();
 }
 
+/* --- the role of a relay --- */
+
+static int stored_err;
+static unsigned stored_cnt;
+
+static void on_stored(void *arg, int err)
+{
+	(void)arg;
+	stored_err = err;
+	stored_cnt++;
+}
+
+static void relay_open(void)
+{
+	rig_init();
+	relay_config_defaults(&rig.config.relay);
+	relay_broker_config_defaults(&rig.config.relay_broker);
+	relay_messages_config_defaults(&rig.config.relay_messages);
+	rig.config.relay.is_on = true;
+	rig.config.relay.flow_cap = RELAY_FLOW_CAP_MIN;
+	CHECK_EQ(rig_open(0, NULL), 0);
+	if (!rig.node)
+		abort();
+	stored_cnt = 0;
+}
+
+static void turns(unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		(void)node_turn(rig.node, BEGIN_NS + i * NS_PER_MS);
+}
+
+static void test_a_role_is_taken_when_it_is_durable(void)
+{
+	relay_open();
+	CHECK(rig.node->relay_role.is_relay);
+	CHECK_EQ(node_choose_relay(rig.node, RELAY_ROLE_CHOSEN_OFF, on_stored, NULL), 0);
+	CHECK(rig.node->relay_role.is_relay);
+	/* One at a time. */
+	CHECK_EQ(node_choose_relay(rig.node, RELAY_ROLE_CHOSEN_ON, on_stored, NULL), WEFT_EBUSY);
+	turns(20);
+	CHECK_EQ(stored_cnt, 1);
+	CHECK_EQ(stored_err, 0);
+	CHECK(!rig.node->relay_role.is_relay);
+	CHECK_EQ(node_choose_relay(rig.node, RELAY_ROLE_CHOSEN_ON, on_stored, NULL), 0);
+	turns(20);
+	CHECK(rig.node->relay_role.is_relay);
+	rig_fini();
+}
+
+static void test_a_role_that_cannot_be_stored_has_no_effect(void)
+{
+	relay_open();
+	store_freeze(rig.node->store);
+	CHECK_EQ(node_choose_relay(rig.node, RELAY_ROLE_CHOSEN_OFF, on_stored, NULL), 0);
+	turns(20);
+	CHECK_EQ(stored_cnt, 1);
+	CHECK(stored_err < 0);
+	CHECK(rig.node->relay_role.is_relay);
+	CHECK_EQ(rig.node->relay_role.why, RELAY_ROLE_IS_ON);
+	rig_fini();
+}
+
+static void test_a_role_on_its_way_at_the_end_is_answered(void)
+{
+	relay_open();
+	CHECK_EQ(node_choose_relay(rig.node, RELAY_ROLE_CHOSEN_OFF, on_stored, NULL), 0);
+	rig_fini();
+	CHECK_EQ(stored_cnt, 1);
+}
+
 int main(void)
 {
 	RUN(test_node_opens_turns_and_waits_for_its_next_timer);
 	RUN(test_directory_that_cannot_be_made_is_named);
 	RUN(test_directory_of_another_node_is_refused);
 	RUN(test_failed_allocation_is_an_error_with_a_name_and_nothing_stays_open);
+	RUN(test_a_role_is_taken_when_it_is_durable);
+	RUN(test_a_role_that_cannot_be_stored_has_no_effect);
+	RUN(test_a_role_on_its_way_at_the_end_is_answered);
 	return check_done();
 }

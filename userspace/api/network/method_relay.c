@@ -261,45 +261,92 @@ static void grant_refuse(struct control_call *call, enum relay_grant_fault fault
 		     relay_grant_fault_text(fault), next);
 }
 
-/* It is shown when the writing is begun. */
-static void grant_save(struct api *api, struct control_call *call)
-{
-	const struct api_use_relay_grant_out out = {.grants = api->relay_held->cnt};
-	struct store_batch *batch = store_batch_new(api->store);
+/* A grant that is on its way into the store: what this node shows then. */
+struct grant_use {
+	struct api *api;
+	struct relay_held next;
 	struct api_durable_reply *waiting;
+};
+
+/* What could not be stored is not shown: a start would not know of it. */
+static void on_grant_stored(void *arg, int err)
+{
+	struct grant_use *use = arg;
+	struct api *api = use->api;
+
+	/* NULL: this node ends. */
+	if (api->relay_held) {
+		api->relay_held->is_on_way = false;
+		if (err == 0) {
+			*api->relay_held = use->next;
+			relay_end_granted(api->relay_end);
+		}
+	}
+	api_durable_reply_send(use->waiting, err);
+	free(use);
+}
+
+static int grant_save(struct grant_use *use)
+{
+	struct store_batch *batch = store_batch_new(use->api->store);
 	char *text = malloc(RELAY_HELD_TEXT_CAP);
 	int err = -ENOMEM;
 
-	waiting = api_durable_reply_new(call, GRANT, "give it again",
-					api_use_relay_grant_out_write(&out));
-	if (text && waiting && batch) {
-		size_t len = relay_held_write(api->relay_held, text);
+	if (batch && text) {
+		size_t len = relay_held_write(&use->next, text);
 
 		store_batch_put(batch, STORE_META,
 				store_key(RELAY_HELD_META, strlen(RELAY_HELD_META)), text, len);
-		err = store_submit(api->store, batch, api_durable_reply_send, waiting);
+		err = store_submit(use->api->store, batch, on_grant_stored, use);
 	}
 	free(text);
-	if (err == 0)
+	if (err < 0)
+		store_batch_free(batch);
+	return err;
+}
+
+static void grant_keep(struct control_call *call, struct grant_use *use)
+{
+	const struct api_use_relay_grant_out out = {.grants = use->next.cnt};
+	int err;
+
+	use->waiting = api_durable_reply_new(call, GRANT, "give it again",
+					     api_use_relay_grant_out_write(&out));
+	if (!use->waiting) {
+		free(use);
 		return;
-	store_batch_free(batch);
-	if (waiting) {
-		api_durable_reply_cancel(waiting);
-		control_fail(call, err, GRANT, weft_err_text(err), "try again");
 	}
+	err = grant_save(use);
+	if (err == 0) {
+		use->api->relay_held->is_on_way = true;
+		return;
+	}
+	api_durable_reply_cancel(use->waiting);
+	free(use);
+	control_fail(call, err, GRANT, weft_err_text(err), "try again");
 }
 
 void api_use_relay_grant(struct api *api, struct control_call *call,
 			 const struct api_use_relay_grant_in *in, uint64_t now_ns)
 {
-	enum relay_grant_fault fault = relay_held_use(api->relay_held, in->grant, api->own_key,
-						      api->wall_us(api->ctx) / 1000000);
+	struct grant_use *use = calloc(1, sizeof(*use));
+	enum relay_grant_fault fault;
+	int err = !use ? -ENOMEM : api->relay_held->is_on_way ? WEFT_EBUSY : 0;
 
 	(void)now_ns;
-	if (fault != RELAY_GRANT_FINE) {
-		grant_refuse(call, fault);
+	if (err < 0) {
+		free(use);
+		control_fail(call, err, GRANT, weft_err_text(err), "try again");
 		return;
 	}
-	relay_end_granted(api->relay_end);
-	grant_save(api, call);
+	use->api = api;
+	use->next = *api->relay_held;
+	fault = relay_held_use(&use->next, in->grant, api->own_key,
+			       api->wall_us(api->ctx) / 1000000);
+	if (fault == RELAY_GRANT_FINE) {
+		grant_keep(call, use);
+		return;
+	}
+	free(use);
+	grant_refuse(call, fault);
 }

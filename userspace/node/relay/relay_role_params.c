@@ -29,7 +29,7 @@ static void own_load(struct node *node)
 				  node->home->now_ns);
 }
 
-void node_save_relay_role(struct node *node)
+static void role_save(struct node *node)
 {
 	uint64_t numbers[CONTRIBUTION_NUMBER_CNT];
 	uint8_t bytes[OWN_LEN];
@@ -46,6 +46,13 @@ void node_save_relay_role(struct node *node)
 	(void)node_meta_write(node,
 			      &(struct node_meta){.name = OWN_KEY, .bytes = bytes, .len = OWN_LEN},
 			      NULL, NULL);
+}
+
+void node_close_relay_role(struct node *node)
+{
+	role_save(node);
+	/* The store may take the choice after the mesh is gone. */
+	node->role_choice.is_void = true;
 }
 
 static void choice_load(struct node *node)
@@ -84,7 +91,20 @@ static void role_apply(struct node *node, uint64_t now_ns)
 	api_tell_relay_role(node->api, &node->relay_role);
 	/* A crash is not to take it back. */
 	node->role_saved_ns = now_ns;
-	node_save_relay_role(node);
+	role_save(node);
+}
+
+/* What could not be stored has no effect: a start would not know of it. */
+static void on_choice_stored(void *arg, int err)
+{
+	struct node *node = arg;
+	void (*done)(void *arg, int err) = node->role_choice.done;
+
+	node->role_choice.done = NULL;
+	if (err == 0 && !node->role_choice.is_void &&
+	    relay_role_choose(&node->relay_role, node->role_choice.choice, node->home->now_ns))
+		role_apply(node, node->home->now_ns);
+	done(node->role_choice.arg, err);
 }
 
 int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(void *arg, int err),
@@ -93,12 +113,16 @@ int node_choose_relay(void *ctx, enum relay_role_choice choice, void (*done)(voi
 	struct node *node = ctx;
 	uint8_t byte = (uint8_t)choice;
 	const struct node_meta row = {.name = CHOICE_KEY, .bytes = &byte, .len = 1};
-	int err = node_meta_write(node, &row, done, arg);
+	int err;
 
+	if (node->role_choice.done)
+		return WEFT_EBUSY;
+	err = node_meta_write(node, &row, on_choice_stored, node);
 	if (err < 0)
 		return err;
-	if (relay_role_choose(&node->relay_role, choice, node->home->now_ns))
-		role_apply(node, node->home->now_ns);
+	node->role_choice.done = done;
+	node->role_choice.arg = arg;
+	node->role_choice.choice = choice;
 	return 0;
 }
 
@@ -119,5 +143,5 @@ void node_turn_relay_role(struct node *node, uint64_t now_ns)
 	if (now_ns < node->role_saved_ns + SAVE_EVERY_NS)
 		return;
 	node->role_saved_ns = now_ns;
-	node_save_relay_role(node);
+	role_save(node);
 }

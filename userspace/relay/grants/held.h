@@ -21,6 +21,7 @@ struct relay_held {
 		struct relay_shown shown; /* of bytes */
 	} grants[RELAY_HELD_MAX];
 	unsigned cnt;
+	bool is_on_way; /* the next one is on its way into the store */
 };
 
 /*
