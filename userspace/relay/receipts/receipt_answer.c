@@ -258,7 +258,7 @@ void relay_receipts_on_claim(void *ctx, const struct mesh_call *call, uint64_t n
 	verdict = claim_read(receipts, call, &answering);
 	if (!verdict)
 		verdict = claim_answer(receipts, call, &answering);
-	if (receipts->dirty_cnt)
+	if (!list_is_empty(&receipts->dirty))
 		receipts->next_ns = receipts->now_ns;
 	if (!verdict)
 		return;

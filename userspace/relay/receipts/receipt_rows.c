@@ -62,7 +62,7 @@ static void row_vacate(struct relay_receipts *receipts, struct receipt_row *row)
 	if (row->request)
 		receipts->params.mesh.ops->cancel(row->request);
 	row->request = NULL;
-	relay_receipts_row_dirty(row, false);
+	relay_receipts_row_forget(row);
 	if (row->changed_len)
 		list_unlink(&row->changed_link);
 	relay_receipts_row_delete(receipts, row);

@@ -61,7 +61,20 @@ void relay_receipts_row_dirty(struct receipt_row *row, bool is_dirty)
 	if (row->is_dirty == is_dirty || !row->receipts->params.store)
 		return;
 	row->is_dirty = is_dirty;
-	row->receipts->dirty_cnt += is_dirty ? 1 : -1u;
+	if (row->is_on_way)
+		return;
+	if (is_dirty)
+		list_push_back(&row->receipts->dirty, &row->save_link);
+	else
+		list_unlink(&row->save_link);
+}
+
+void relay_receipts_row_forget(struct receipt_row *row)
+{
+	relay_receipts_row_dirty(row, false);
+	if (row->is_on_way)
+		list_unlink(&row->save_link);
+	row->is_on_way = false;
 }
 
 void relay_receipts_row_changed(struct receipt_row *row, uint64_t len)
@@ -90,16 +103,16 @@ static void row_settled(struct receipt_row *row)
 /* Rows of a batch that failed are written again with the next one. */
 static void saving_end(struct relay_receipts *receipts, int err)
 {
-	for (uint32_t i = 0; i <= receipts->params.config.row_cap; i++) {
-		struct receipt_row *row = &receipts->rows[i];
+	struct receipt_row *row;
 
-		if (!row->is_used || !row->is_on_way)
-			continue;
+	while ((row = list_first(&receipts->on_way, struct receipt_row, save_link))) {
+		list_unlink(&row->save_link);
 		row->is_on_way = false;
-		if (err < 0) {
+		receipts->stats.unsaved_cnt += err < 0;
+		if (row->is_dirty)
+			list_push_back(&receipts->dirty, &row->save_link);
+		else if (err < 0)
 			relay_receipts_row_dirty(row, true);
-			receipts->stats.unsaved_cnt++;
-		}
 	}
 }
 
@@ -109,7 +122,7 @@ static void on_saved(void *arg, int err)
 
 	receipts->is_saving = false;
 	saving_end(receipts, err);
-	if (err == 0 && receipts->dirty_cnt)
+	if (err == 0 && !list_is_empty(&receipts->dirty))
 		receipts->next_ns = receipts->now_ns;
 }
 
@@ -140,18 +153,17 @@ void relay_receipts_row_delete(struct relay_receipts *receipts, struct receipt_r
 
 static void dirty_put(struct relay_receipts *receipts, struct store_batch *batch)
 {
-	unsigned cnt = 0;
+	struct receipt_row *row;
 
-	for (uint32_t i = 0; i <= receipts->params.config.row_cap && cnt < SAVE_CNT_MAX; i++) {
-		struct receipt_row *row = &receipts->rows[i];
-
-		if (!row->is_used || !row->is_dirty)
-			continue;
+	for (unsigned cnt = 0; cnt < SAVE_CNT_MAX; cnt++) {
+		row = list_first(&receipts->dirty, struct receipt_row, save_link);
+		if (!row)
+			return;
 		row_put(batch, row);
 		row_settled(row);
 		relay_receipts_row_dirty(row, false);
 		row->is_on_way = row->is_stored = true;
-		cnt++;
+		list_push_back(&receipts->on_way, &row->save_link);
 	}
 }
 
@@ -209,7 +221,7 @@ static void dirty_save(struct relay_receipts *receipts)
 	struct store_batch *batch;
 	int err;
 
-	if (!receipts->dirty_cnt || receipts->is_saving || !store)
+	if (list_is_empty(&receipts->dirty) || receipts->is_saving || !store)
 		return;
 	batch = store_batch_new(store);
 	dirty_put(receipts, batch);
@@ -230,11 +242,13 @@ void relay_receipts_save(struct relay_receipts *receipts)
 void relay_receipts_save_all(struct relay_receipts *receipts)
 {
 	struct store *store = receipts->params.store;
+	uint64_t unsaved_cnt;
 
 	if (!store)
 		return;
 	/* A batch on its way is over before the next one, and before its owner is gone. */
 	store_flush(store);
+	unsaved_cnt = receipts->stats.unsaved_cnt;
 	while (!list_is_empty(&receipts->changed)) {
 		struct receipt_row *row =
 			list_first(&receipts->changed, struct receipt_row, changed_link);
@@ -242,7 +256,7 @@ void relay_receipts_save_all(struct relay_receipts *receipts)
 		row_settled(row);
 		relay_receipts_row_dirty(row, true);
 	}
-	for (uint32_t left = receipts->dirty_cnt; left && receipts->dirty_cnt; left--) {
+	while (!list_is_empty(&receipts->dirty) && receipts->stats.unsaved_cnt == unsaved_cnt) {
 		dirty_save(receipts);
 		store_flush(store);
 	}

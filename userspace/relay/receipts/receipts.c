@@ -38,6 +38,8 @@ static int lay_out(struct relay_receipts *receipts)
 	list_init(&receipts->sides[RELAY_SIDE_RELAY]);
 	list_init(&receipts->sides[RELAY_SIDE_OWNER]);
 	list_init(&receipts->changed);
+	list_init(&receipts->dirty);
+	list_init(&receipts->on_way);
 	if (err < 0 || (err = relay_receipts_rows_init(receipts)) < 0)
 		return err;
 	arena_fit(&receipts->arena);

@@ -27,6 +27,7 @@ struct receipt_row {
 	struct addr addr; /* the network that pays for it, the host's bits left out */
 	bool is_used, is_dirty, is_on_way; /* to the disk */
 	bool is_stored;			   /* on the disk, or on its way */
+	struct list_node save_link;	   /* of on_way, else of dirty while it is dirty */
 	struct list_node changed_link;	   /* in changed: its counts are not stored as they are */
 	uint64_t changed_ns, changed_len;  /* since when, and by how many bytes */
 	uint8_t bytes[RELAY_RECEIPT_LEN_MAX];
@@ -64,7 +65,7 @@ struct relay_receipts {
 	struct receipt_row *rows; /* row_cap + 1: one that takes another's place has a row before */
 	struct list_node free_rows, sides[2];
 	struct list_node changed; /* the one that changed first at its head */
-	uint32_t dirty_cnt;
+	struct list_node dirty, on_way;
 	bool is_saving;
 	uint64_t counts_ns; /* counts were stored */
 	uint64_t now_ns, wall_s, next_ns;
@@ -117,8 +118,9 @@ WEFT_MUST_CHECK
 int relay_receipts_survey(struct relay_receipts *receipts, uint32_t *out_dropped_cnt);
 WEFT_MUST_CHECK
 int relay_receipts_load(struct relay_receipts *receipts, uint32_t dropped_cnt);
-/* row_dirty: it is to be stored, or no more. row_delete: it is gone from the store as well. */
+/* row_dirty: it is to be stored, or no more. row_forget: nor is it on its way. row_delete: it is gone from the store as well. */
 void relay_receipts_row_dirty(struct receipt_row *row, bool is_dirty);
+void relay_receipts_row_forget(struct receipt_row *row);
 void relay_receipts_row_delete(struct relay_receipts *receipts, struct receipt_row *row);
 /* row_changed: its counts changed by len bytes; they are stored later. */
 void relay_receipts_row_changed(struct receipt_row *row, uint64_t len);

@@ -120,13 +120,14 @@ static struct slot_row *row_register(struct relay_slots *slots, const uint8_t *k
 		row_free(slots, row);
 		row = NULL;
 	}
-	if (!row)
+	if (row) {
+		list_unlink(&row->link);
+		list_push_back(&slots->rows, &row->link);
+	} else {
 		row = row_take(slots, key, slot, remote);
-	if (!row)
-		return NULL;
-	row->expires_ns = slots->now_ns + RELAY_SLOT_LIFE_S * NS_PER_S;
-	list_unlink(&row->link);
-	list_push_back(&slots->rows, &row->link);
+	}
+	if (row)
+		row->expires_ns = slots->now_ns + RELAY_SLOT_LIFE_S * NS_PER_S;
 	return row;
 }
 
