@@ -101,15 +101,21 @@ static void key_set(struct relay *relay, uint32_t hour)
 	explicit_bzero(secret, sizeof(secret));
 }
 
-/* A clock that was put back keeps the newer keys: labels of both are honoured. */
+/*
+ * A clock that was put back by up to an hour goes on with the newer keys. One that was further ahead
+ * would have labels that are renewed too late, or for long not at all: the hour is the clock's again.
+ * The other keys stay until their places are needed, so labels under them are honoured meanwhile.
+ */
 static void keys_turn(struct relay *relay)
 {
 	uint32_t hour = (uint32_t)(relay->wall_s / WEFT_RELAY_KEY_LIFE_S);
 	uint32_t first = hour >= WEFT_RELAY_KEY_CNT ? hour - WEFT_RELAY_KEY_CNT + 1 : 0;
 
-	if (hour <= relay->hour)
+	if (hour + 1 < relay->hour)
+		first = hour;
+	else if (hour <= relay->hour)
 		return;
-	if (relay->hour >= first)
+	else if (relay->hour >= first)
 		first = relay->hour + 1;
 	for (uint32_t i = first; i <= hour; i++)
 		key_set(relay, i);

@@ -215,6 +215,39 @@ static void test_labels_live_for_four_hours_and_are_renewed(void)
 	relay_rig_end(&rig);
 }
 
+/* Its labels would be renewed when the hour of before has come, which may be in a year. */
+static void test_a_clock_that_was_put_back_has_labels_of_its_hour(void)
+{
+	struct weft_relay_label ahead, label;
+	struct relay_flow_view view;
+	struct relay_flow_id id;
+	uint64_t wall_s;
+
+	relay_rig_begin(&rig, NULL, 0);
+	wall_s = rig.wall_s;
+	rig.wall_s += 365 * 86400ull + WEFT_RELAY_KEY_LIFE_S;
+	relay_rig_pass(&rig, SECOND);
+	id = relay_rig_open_whole(&rig, 1, RELAY_NO_GRANT);
+	CHECK_EQ(relay_flow_label(rig.relay, id, 0, &ahead), 0);
+	rig.wall_s = wall_s;
+	relay_rig_pass(&rig, SECOND);
+	CHECK(weft_relay_is_ours(relay_tables(rig.relay)->keys, &ahead));
+	CHECK_EQ(relay_flow_renew(rig.relay, id), 0);
+	CHECK_EQ(relay_flow_read(rig.relay, id, &view), 0);
+	CHECK_EQ(view.generation, rig.wall_s / WEFT_RELAY_KEY_LIFE_S);
+	CHECK_EQ(relay_flow_label(rig.relay, id, 0, &label), 0);
+	CHECK(label.tag != ahead.tag);
+	CHECK_EQ(relay_rig_send_own(&rig, id, 0, 100), WEFT_REASON_RELAYED);
+	/* Within three hours no key of that year is left. */
+	for (unsigned hour = 0; hour < 3; hour++) {
+		rig.wall_s += WEFT_RELAY_KEY_LIFE_S;
+		relay_rig_pass(&rig, SECOND);
+		CHECK_EQ(relay_rig_send_own(&rig, id, 0, 100), WEFT_REASON_RELAYED);
+	}
+	CHECK(!weft_relay_is_ours(relay_tables(rig.relay)->keys, &ahead));
+	relay_rig_end(&rig);
+}
+
 static void test_a_restarted_relay_knows_its_tags_and_not_its_flows(void)
 {
 	struct weft_relay_label label;
@@ -314,6 +347,7 @@ int main(void)
 	RUN(test_one_flow_beyond_capacity_takes_a_share_back);
 	RUN(test_an_idle_flow_ends_after_five_minutes_and_a_used_one_does_not);
 	RUN(test_labels_live_for_four_hours_and_are_renewed);
+	RUN(test_a_clock_that_was_put_back_has_labels_of_its_hour);
 	RUN(test_a_restarted_relay_knows_its_tags_and_not_its_flows);
 	RUN(test_a_day_without_a_grant_ends_slowly);
 	RUN(test_bytes_behind_labels_are_counted_each_way);

@@ -160,8 +160,11 @@ void relay_broker_flow_note(struct relay_broker *broker, struct broker_flow *flo
 /* An end that has not got the newest label, or does not know that the volume ended, is told. */
 static void flow_look(struct relay_broker *broker, struct broker_flow *flow)
 {
+	uint64_t hour = broker->wall_s / WEFT_RELAY_KEY_LIFE_S;
+
 	relay_broker_flow_note(broker, flow);
-	if (broker->wall_s / WEFT_RELAY_KEY_LIFE_S >= flow->generation + RENEW_AFTER)
+	/* Of a clock that was put back it is ahead. */
+	if (hour >= flow->generation + RENEW_AFTER || hour + 1 < flow->generation)
 		flow_renew(broker, flow);
 	for (unsigned leg = 0; leg < 2; leg++)
 		if (!leg_is_told(flow, &flow->legs[leg]))

@@ -171,6 +171,34 @@ static void test_labels_are_renewed_while_they_are_heard(void)
 	end_all();
 }
 
+static void test_a_clock_that_was_put_back_renews_labels_at_once(void)
+{
+	struct end *opener, *peer;
+
+	begin_pair(&opener, &peer);
+	wall_ahead_s = 49 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(1000);
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 1);
+	/* The hour before may be the same one, half over. */
+	wall_ahead_s = 48 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 1);
+	wall_ahead_s = 0;
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 2);
+	CHECK_EQ(opener->label_cnt, 1);
+	CHECK_EQ(peer->flow.expires_s > 3 * WEFT_RELAY_KEY_LIFE_S, true);
+	run_ms(20000);
+	CHECK_EQ(peer->label_cnt, 2);
+	wall_ahead_s = 2 * WEFT_RELAY_KEY_LIFE_S;
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt, 3);
+	CHECK_EQ(open_cnt(), 1);
+	end_all();
+}
+
 /* The flow of both ends carried len bytes more, as the driver counts them. */
 static void carry(const struct end *opener, uint64_t len)
 {
@@ -230,7 +258,7 @@ static void test_a_clock_that_was_put_back_opens_flows(void)
 	struct end *opener, *peer;
 
 	begin_pair(&opener, &peer);
-	wall_ahead_s = 3 * WEFT_RELAY_KEY_LIFE_S;
+	wall_ahead_s = WEFT_RELAY_KEY_LIFE_S;
 	run_ms(2000);
 	wall_ahead_s = 0;
 	run_ms(2000);
@@ -320,6 +348,7 @@ int main(void)
 	RUN(test_a_leg_follows_its_session);
 	RUN(test_a_leg_may_be_a_session_on_tcp);
 	RUN(test_labels_are_renewed_while_they_are_heard);
+	RUN(test_a_clock_that_was_put_back_renews_labels_at_once);
 	RUN(test_both_ends_learn_that_the_volume_ended_and_is_there_again);
 	RUN(test_a_flow_of_a_key_whose_volume_ended_begins_slow);
 	RUN(test_a_clock_that_was_put_back_opens_flows);
