@@ -12,6 +12,7 @@
 #include "dht/dht.h"
 #include "locate/mainline.h"
 #include "base/process/last_crash.h"
+#include "api/daemon/clock_vote.h"
 #include "api/figures.h"
 #include "api/methods.h"
 #include "api/http/web_routes.h"
@@ -200,6 +201,48 @@ static void crash_look(const struct api *api, struct look *look)
 			    "send crash.last of the state folder to its makers");
 }
 
+#define MINUTE_S 60
+#define HOUR_S	 3600
+#define DAY_S	 86400
+
+static const char *span_text(struct varlink_blocks *blocks, uint64_t span_s)
+{
+	if (span_s < 2 * MINUTE_S)
+		return varlink_format(blocks, "%" PRIu64 " s", span_s);
+	if (span_s < 2 * HOUR_S)
+		return varlink_format(blocks, "%" PRIu64 " min", span_s / MINUTE_S);
+	if (span_s < 2 * DAY_S)
+		return varlink_format(blocks, "%" PRIu64 " h", span_s / HOUR_S);
+	return varlink_format(blocks, "%" PRIu64 " days", span_s / DAY_S);
+}
+
+/* An unknown peer that only dialled this node has no vote: it would dial for that. */
+static void clock_look(struct api *api, struct look *look)
+{
+	struct api_peer_iter iter = {.api = api};
+	struct clock_vote vote = {.cnt = 0};
+	struct mesh_peer_info peer;
+	unsigned cnt;
+	int64_t off_s;
+
+	while (api_peers_next(&iter, &peer) && peer.is_connected)
+		if (peer.conn.is_dialler ||
+		    mesh_peer_class(api->home->mesh, peer.key) != FAIR_UNKNOWN)
+			api_clock_vote_add(&vote, &peer.conn.remote, peer.skew_s);
+	cnt = api_clock_vote_judge(&vote, config_live(api->config)->mesh.skew_max_s, &off_s);
+	if (!cnt)
+		return;
+	problem_add(look,
+		    varlink_format(
+			    look->blocks,
+			    "this machine's clock is at least %s %s those in %u of %u "
+			    "networks of its peers",
+			    span_text(look->blocks, off_s < 0 ? -(uint64_t)off_s : (uint64_t)off_s),
+			    off_s < 0 ? "behind" : "ahead of", cnt, vote.cnt),
+		    "set the clock of this machine; until then other nodes may refuse what it "
+		    "signs, and it may refuse what they sign");
+}
+
 static void proxy_look(const struct api *api, struct look *look)
 {
 	struct api_proxy_problem problem;
@@ -222,6 +265,7 @@ struct api_health api_health(struct varlink_blocks *blocks, struct api *api,
 	gets_look(api, &look);
 	files_look(api, &look);
 	proxy_look(api, &look);
+	clock_look(api, &look);
 	dht = dht_text(api, now_ns, &look);
 	while (api->follows && (follow = shares_follows_next(api->follows, follow)))
 		follow_cnt++;
