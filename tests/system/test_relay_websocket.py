@@ -26,6 +26,7 @@ DROPS = ("table inet apart {{\n"
          "chain output {{ type filter hook output priority 0; {1} }}\n}}\n")
 NO_UDP = "meta l4proto udp drop;"
 SOON_S, BACK_S = 5, 2
+CAP_RELAY = 1
 
 
 def zbase32(key):
@@ -128,6 +129,21 @@ def test_a_node_without_udp_meets_one_that_has_a_session(lab):
     check(node_id(relay) in a.weft("why", node_id(b), "--json").stdout, "weft why names the relay")
     check(counters(a)["sent_cnt"] > 3 and counters(a)["received_cnt"] > 3, f"counted: {counters(a)}")
     check_eq(relay.json("status")["counters"]["relay_web.proved_tls_cnt"], 1, "proved by TLS")
+
+
+def test_a_node_with_a_session_meets_one_without_udp(lab):
+    """It is b that dials."""
+    namespaces, relay, a = own_relay(lab)
+    b = node(lab, "b", namespaces[2], PLAIN)
+    done = b.weft("peer", "connect", node_id(relay), "10.77.0.1:7000")
+    check_eq(done.returncode, OK, done.stderr)
+    # The relay says in HELLO that it is one, half a round trip after the session.
+    wait_for(lambda: b.json("peer", "show", node_id(relay))["peer"]["capabilities"] & CAP_RELAY, "b knows a relay")
+    print(f"# met after {meets(b, a, SOON_S):.2f} s")
+    check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "relay"), "ways")
+    check(pings(a, b) and pings(b, a), "pings")
+    flow, = relay.call("ShowRelay")["relay"]["flows"]
+    check_eq((flow["opener"], flow["peer"]), (node_id(b), node_id(a)), "the flow")
 
 
 def test_two_without_udp_meet(lab):

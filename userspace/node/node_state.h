@@ -230,6 +230,7 @@ void node_close_relay_web(struct node *node);
 void node_on_passed(void *ctx, const struct tcp_passed *passed);
 bool node_is_guest(void *ctx, const uint8_t *key, struct addr *out_remote);
 void node_guest_refused(void *ctx, const uint8_t *guest, const uint8_t *peer);
+void node_guest_deliver(void *ctx, const struct relay_guest_dgram *dgram);
 void node_turn_relay_web(struct node *node, uint64_t now_ns);
 uint64_t node_relay_web_next_ns(const struct node *node);
 void node_drain_relay_web(struct node *node, uint64_t now_ns);

@@ -199,6 +199,7 @@ int node_open_relay_broker(struct node *node, char *what)
 		.end_closed = end_closed,
 		.guest = node_is_guest,
 		.guest_refused = node_guest_refused,
+		.guest_deliver = node_guest_deliver,
 		.grant = on_grant,
 		.carried = on_carried,
 		.ctx = node,

@@ -94,6 +94,19 @@ void node_guest_refused(void *ctx, const uint8_t *guest, const uint8_t *peer)
 		relay_web_gone(node->relay_web, guest, peer);
 }
 
+void node_guest_deliver(void *ctx, const struct relay_guest_dgram *dgram)
+{
+	const struct node *node = ctx;
+
+	if (node->relay_web)
+		relay_web_deliver(node->relay_web,
+				  &(struct relay_web_dgram){.client = dgram->guest,
+							    .peer = dgram->peer,
+							    .data = dgram->data,
+							    .len = dgram->len},
+				  node->home->now_ns);
+}
+
 static int relay_open(struct node *node, char *what)
 {
 	const struct relay_web_params web = {

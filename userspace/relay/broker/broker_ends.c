@@ -153,8 +153,7 @@ static void end_look(struct relay_broker *broker, struct broker_end *end)
 	bool is_guest;
 
 	/* A guest knows no labels, and an end with a session expects them: its flows end with either. */
-	if (!relay_broker_opener_look(broker, end->key, &path, &is_guest) ||
-	    is_guest != end->is_guest)
+	if (!relay_broker_end_look(broker, end->key, &path, &is_guest) || is_guest != end->is_guest)
 		end_close(broker, end);
 	else if (!addr_equal(&path.remote, &end->remote) || !addr_equal(&path.local, &end->local))
 		end_move(broker, end, &path);

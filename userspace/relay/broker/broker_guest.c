@@ -2,18 +2,16 @@
 /*
  * Flows of guests: clients of the relay over WebSocket, which know no flows. A datagram of one to a
  * key with a session opens a flow, as if the guest had asked for it; the label stays here. A key
- * that has a session of its own is an ordinary end.
+ * with a session opens a flow to a guest as to any end. The guest is not asked: it hears from each
+ * client of the relay anyway. A key that has a session of its own is an ordinary end.
  */
 #include <string.h>
 
 #include "base/container_of.h"
 #include "broker_state.h"
 
-/* A packet as long as a leg on TCP carries behind its label. */
-#define GUEST_MTU 1452
-
-bool relay_broker_opener_look(const struct relay_broker *broker, const uint8_t *key,
-			      struct mesh_path *out_path, bool *out_is_guest)
+bool relay_broker_end_look(const struct relay_broker *broker, const uint8_t *key,
+			   struct mesh_path *out_path, bool *out_is_guest)
 {
 	const struct relay_broker_params *params = &broker->params;
 	struct mesh_path path = {0};
@@ -36,12 +34,28 @@ void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest
 		broker->params.guest_refused(broker->params.ctx, guest, peer);
 }
 
-/* The guest's flow to peer, with the leg that is the guest's. */
+void relay_broker_guest_deliver(struct relay_broker *broker, const uint8_t *guest,
+				const uint8_t *peer, const struct relay_first *first)
+{
+	for (unsigned i = 0; broker->params.guest_deliver && i < first->cnt; i++)
+		broker->params.guest_deliver(broker->params.ctx,
+					     &(struct relay_guest_dgram){
+						     .guest = guest,
+						     .peer = peer,
+						     .data = first->dgrams[i].data,
+						     .len = first->dgrams[i].len,
+					     });
+}
+
+/*
+ * The guest's flow to peer, with the leg that is the guest's. Of two the newest: its opener may be a
+ * client of QUIC, which hears by the path that it writes to alone.
+ */
 static struct broker_flow *flow_between(const struct relay_broker *broker,
 					const struct broker_end *end, const uint8_t *peer,
 					unsigned *out_leg)
 {
-	for (const struct list_node *at = end->legs.next; at != &end->legs; at = at->next) {
+	for (const struct list_node *at = end->legs.prev; at != &end->legs; at = at->prev) {
 		struct broker_flow *flow = relay_broker_flow_at(
 			broker, container_of(at, struct broker_leg, by_end), out_leg);
 
@@ -68,7 +82,7 @@ static bool guest_admit(struct relay_broker *broker, const uint8_t *guest)
 int relay_broker_guest_send(struct relay_broker *broker, const struct relay_guest_dgram *dgram,
 			    uint64_t now_ns, uint8_t label[static RELAY_MESSAGE_LABEL_LEN])
 {
-	struct relay_open_message message = {.class = RELAY_CONTROL, .mtu = GUEST_MTU};
+	struct relay_open_message message = {.class = RELAY_CONTROL, .mtu = BROKER_GUEST_MTU};
 	const struct broker_end *end = relay_broker_end_find(broker, dgram->guest);
 	struct weft_relay_label bytes;
 	struct broker_flow *flow;

@@ -65,7 +65,7 @@ struct opening {
 	const struct mesh_call *call;
 	struct relay_open_message message;
 	struct mesh_path opener, peer;
-	bool is_guest;
+	bool is_guest, is_peer_guest;
 	unsigned grant;
 };
 
@@ -109,9 +109,11 @@ static const struct refusal *ends_judge(struct relay_broker *broker, struct open
 	if (memcmp(peer, key, RELAY_KEY_LEN) == 0 ||
 	    memcmp(peer, broker->params.own_key, RELAY_KEY_LEN) == 0)
 		return &malformed;
-	if (!relay_broker_opener_look(broker, key, &opening->opener, &opening->is_guest))
+	if (!relay_broker_end_look(broker, key, &opening->opener, &opening->is_guest))
 		return &own_tcp;
-	if (!relay_broker_session_look(broker, peer, &opening->peer))
+	/* Guests reach each other without flows. */
+	if (!relay_broker_end_look(broker, peer, &opening->peer, &opening->is_peer_guest) ||
+	    (opening->is_guest && opening->is_peer_guest))
 		return &absent;
 	if (!opening->message.grant_len && end && end->free_cnt >= RELAY_OPENED_MAX)
 		return &too_many;
@@ -146,34 +148,44 @@ static struct broker_ask *newest(const struct relay_broker *broker)
 	return container_of(broker->asks.prev, struct broker_ask, link);
 }
 
+static struct broker_ask fields_of(const struct relay_broker *broker, const struct opening *opening,
+				   struct broker_end *opener, enum fair_class account)
+{
+	const struct relay_open_message *message = &opening->message;
+	const uint8_t *grant_id = relay_grant_id_at(broker->params.relay, opening->grant);
+	struct broker_ask fields = {
+		.kind = BROKER_OFFER,
+		.opening = opening->call->incoming,
+		.opener = opener,
+		.is_peer_guest = opening->is_peer_guest,
+		.has_grant = grant_id != NULL,
+		.mtu = message->mtu,
+		.class = message->class,
+		.account = account,
+	};
+
+	memcpy(fields.peer, message->peer, sizeof(fields.peer));
+	if (grant_id)
+		memcpy(fields.grant_id, grant_id, sizeof(fields.grant_id));
+	return fields;
+}
+
 static const struct refusal *offer_send(struct relay_broker *broker, const struct opening *opening,
 					struct broker_end *opener)
 {
 	const struct relay_open_message *message = &opening->message;
 	struct relay_offer_message offer = {.class = message->class, .first = message->first};
 	const uint8_t *key = opening->call->peer_key;
-	const uint8_t *grant_id = relay_grant_id_at(broker->params.relay, opening->grant);
 	struct fair_path path = relay_broker_path_of(broker, key, &opening->opener.remote);
+	const struct broker_ask fields = fields_of(broker, opening, opener, path.class);
 	uint8_t payload[RELAY_MESSAGE_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct broker_ask fields = {
-		.kind = BROKER_OFFER,
-		.opening = opening->call->incoming,
-		.opener = opener,
-		.has_grant = grant_id != NULL,
-		.mtu = message->mtu,
-		.class = message->class,
-		.account = path.class,
-	};
 	struct broker_ask_terms terms = {.path = &path,
 					 .key = message->peer,
 					 .type = MESH_FLOW_OFFER,
 					 .payload = payload,
 					 .timeout_ns = RELAY_OFFER_NS};
 
-	memcpy(fields.peer, message->peer, sizeof(fields.peer));
-	if (grant_id)
-		memcpy(fields.grant_id, grant_id, sizeof(fields.grant_id));
 	memcpy(offer.opener, key, sizeof(offer.opener));
 	relay_message_offer_write(&w, &offer);
 	terms.payload_len = writer_len(&w);
@@ -190,6 +202,32 @@ static const struct refusal *offer_send(struct relay_broker *broker, const struc
 	return NULL;
 }
 
+static const struct refusal *flow_begin(struct relay_broker *broker, const struct broker_ask *ask,
+					uint16_t mtu, struct relay_flow_id *out_id);
+static void flow_answer(struct relay_broker *broker, struct mesh_incoming *opening,
+			struct broker_flow *flow);
+
+/* A flow to a guest, which is open when this returns, unless it is refused. */
+static const struct refusal *to_guest_open(struct relay_broker *broker,
+					   const struct opening *opening, struct broker_end *opener)
+{
+	struct fair_path path = relay_broker_path_of(broker, opener->key, &opening->opener.remote);
+	const struct broker_ask fields = fields_of(broker, opening, opener, path.class);
+	const struct refusal *refusal;
+	struct relay_flow_id id;
+
+	/* So that opener stays, whatever makes room. */
+	pending_begin(opener, fields.has_grant);
+	refusal = flow_begin(broker, &fields, BROKER_GUEST_MTU, &id);
+	pending_end(broker, opener, fields.has_grant);
+	if (refusal)
+		return refusal;
+	relay_broker_guest_deliver(broker, fields.peer, opening->call->peer_key,
+				   &opening->message.first);
+	flow_answer(broker, fields.opening, &broker->flows[id.idx]);
+	return NULL;
+}
+
 static const struct refusal *open_begin(struct relay_broker *broker, struct opening *opening,
 					struct refusal *own)
 {
@@ -203,7 +241,8 @@ static const struct refusal *open_begin(struct relay_broker *broker, struct open
 	opener = relay_broker_end_make(broker, opening->call->peer_key);
 	if (!opener)
 		return &busy;
-	return offer_send(broker, opening, opener);
+	return opening->is_peer_guest ? to_guest_open(broker, opening, opener)
+				      : offer_send(broker, opening, opener);
 }
 
 void relay_broker_on_open(void *ctx, const struct mesh_call *call, uint64_t now_ns)
@@ -312,14 +351,15 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 	struct relay_flow_terms of_opener = terms;
 	struct mesh_path paths[2];
 	const struct refusal *refusal = NULL;
-	bool is_guest = false;
+	bool is_guest = false, is_peer_guest = false;
 
 	if (!ends[1])
 		return &busy;
-	if (!relay_broker_opener_look(broker, ask->opener->key, &paths[0], &is_guest) ||
-	    !relay_broker_session_look(broker, ask->peer, &paths[1]) || is_guest != !ask->opening ||
+	if (!relay_broker_end_look(broker, ask->opener->key, &paths[0], &is_guest) ||
+	    !relay_broker_end_look(broker, ask->peer, &paths[1], &is_peer_guest) ||
+	    is_guest != !ask->opening || is_peer_guest != ask->is_peer_guest ||
 	    (ask->opener->is_guest != is_guest && !list_is_empty(&ask->opener->legs)) ||
-	    (ends[1]->is_guest && !list_is_empty(&ends[1]->legs)))
+	    (ends[1]->is_guest != is_peer_guest && !list_is_empty(&ends[1]->legs)))
 		refusal = &left;
 	else if (ask->has_grant && terms.grant == RELAY_NO_GRANT)
 		refusal = &grant_gone;
@@ -332,9 +372,9 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		refusal = flow_refusal(relay_flow_open(broker->params.relay, &of_opener, out_id));
 	/* A flow that made room may have been the peer's last. */
 	ends[1] = relay_broker_end_make(broker, ask->peer);
-	/* Its session is the leg. What it was as a client over WebSocket is over. */
+	/* Its session is the leg, if it has one. What it was as a client over WebSocket is over then. */
 	if (!refusal)
-		ends[1]->is_guest = false;
+		ends[1]->is_guest = is_peer_guest;
 	if (!refusal && !legs_set(broker, *out_id, ends, paths))
 		refusal = &same_addr;
 	if (!refusal)

@@ -63,6 +63,7 @@ struct broker_ask {
 	struct mesh_incoming *opening; /* the opener's request */
 	struct broker_end *opener;
 	uint8_t peer[RELAY_KEY_LEN];
+	bool is_peer_guest; /* it is not asked: a client over WebSocket hears from any key */
 	bool has_grant;
 	uint8_t grant_id[RELAY_GRANT_LEN]; /* its row may be another's when the offer is answered */
 	uint16_t mtu;
@@ -136,13 +137,16 @@ void relay_broker_flow_end(struct relay_broker *broker, struct broker_flow *flow
 			   enum relay_end_why why);
 
 /*
- * broker_guest.c. opener_look: where key is, with a session or as a guest. guest_refuse: guest hears
- * that there is no flow to peer.
+ * broker_guest.c. end_look: where key is, with a session or as a guest. guest_refuse: guest hears
+ * that there is no flow to peer. guest_deliver: it gets what peer's request has in front.
  */
-bool relay_broker_opener_look(const struct relay_broker *broker, const uint8_t *key,
-			      struct mesh_path *out_path, bool *out_is_guest);
+#define BROKER_GUEST_MTU 1452u /* a packet as long as a leg on TCP carries behind its label */
+bool relay_broker_end_look(const struct relay_broker *broker, const uint8_t *key,
+			   struct mesh_path *out_path, bool *out_is_guest);
 void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
 			       const uint8_t *peer);
+void relay_broker_guest_deliver(struct relay_broker *broker, const uint8_t *guest,
+				const uint8_t *peer, const struct relay_first *first);
 
 /* broker_open.c. guest_open asks for a flow of guest; false: it is refused. */
 bool relay_broker_guest_open(struct relay_broker *broker, const uint8_t *guest,

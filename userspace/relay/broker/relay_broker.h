@@ -38,6 +38,13 @@ void relay_broker_config_defaults(struct relay_broker_config *config);
 /* relay_broker_footprint: bytes that relay_broker_new lays out, touched as they are used. */
 size_t relay_broker_footprint(const struct relay_broker_config *config, uint32_t flow_cap);
 
+/* A datagram between a client over WebSocket and a key that has a session. Borrowed. */
+struct relay_guest_dgram {
+	const uint8_t *guest, *peer;
+	const uint8_t *data;
+	size_t len;
+};
+
 /* All borrowed. */
 struct relay_broker_params {
 	struct relay_broker_config config;
@@ -60,10 +67,12 @@ struct relay_broker_params {
 			   uint64_t now_ns);
 	/*
 	 * guest: whether key is that of a client over WebSocket, and where it is. guest_refused: guest
-	 * has no flow to peer, or none any more. NULL: there are no such clients.
+	 * has no flow to peer, or none any more. guest_deliver: a datagram of peer for guest. NULL: there
+	 * are no such clients.
 	 */
 	bool (*guest)(void *ctx, const uint8_t *key, struct addr *out_remote);
 	void (*guest_refused)(void *ctx, const uint8_t *guest, const uint8_t *peer);
+	void (*guest_deliver)(void *ctx, const struct relay_guest_dgram *dgram);
 	/*
 	 * A flow that opener asked for carried len more bytes; is_first: both its ends are heard by
 	 * now. Each four seconds, and where an end closes the flow. May be NULL.
@@ -99,12 +108,6 @@ void relay_broker_closed(struct relay_broker *broker, struct relay_flow_id id,
 /* relay_broker_slowed: the flow's volume ended, or is there again (relay_params.on_slowed). */
 void relay_broker_slowed(struct relay_broker *broker, struct relay_flow_id id, bool is_slow);
 
-/* A datagram between a client over WebSocket and a key that has a session. Borrowed. */
-struct relay_guest_dgram {
-	const uint8_t *guest, *peer;
-	const uint8_t *data;
-	size_t len;
-};
 /*
  * relay_broker_guest_send: 0 with the label that goes before the guest's datagram to peer.
  * WEFT_EBUSY: a flow is being asked for; the datagram travels along if it is the first, else it is

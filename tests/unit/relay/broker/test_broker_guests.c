@@ -6,6 +6,9 @@ static uint8_t guest_key[RELAY_KEY_LEN] = {7, 7};
 static bool is_there;
 static unsigned refused_cnt;
 static uint8_t refused_peer[RELAY_KEY_LEN];
+static unsigned delivered_cnt;
+static size_t delivered_len;
+static uint8_t delivered_peer[RELAY_KEY_LEN];
 
 static bool on_guest(void *ctx, const uint8_t *of, struct addr *out_remote)
 {
@@ -23,11 +26,21 @@ static void on_refused(void *ctx, const uint8_t *guest, const uint8_t *peer)
 	refused_cnt++;
 }
 
+static void on_deliver(void *ctx, const struct relay_guest_dgram *dgram)
+{
+	(void)ctx;
+	CHECK_MEM(dgram->guest, guest_key, RELAY_KEY_LEN);
+	memcpy(delivered_peer, dgram->peer, RELAY_KEY_LEN);
+	delivered_len = dgram->len;
+	delivered_cnt++;
+}
+
 static void begin_guest(void)
 {
-	begin_with(&(struct relay_broker_params){.guest = on_guest, .guest_refused = on_refused});
+	begin_with(&(struct relay_broker_params){
+		.guest = on_guest, .guest_refused = on_refused, .guest_deliver = on_deliver});
 	is_there = true;
-	refused_cnt = 0;
+	refused_cnt = delivered_cnt = 0;
 }
 
 static int guest_send(const uint8_t *peer, uint8_t label[static RELAY_MESSAGE_LABEL_LEN])
@@ -205,6 +218,111 @@ static void test_a_request_of_a_guest_may_be_taken_back(void)
 	end_all();
 }
 
+/* --- flows to a guest --- */
+
+/* opener asks for a flow to the guest, with two datagrams in front. */
+static int open_to_guest(struct end *opener)
+{
+	static const uint8_t data[1200] = {0xc0};
+	struct relay_open_message message = {
+		.class = RELAY_CONTROL,
+		.mtu = MTU,
+		.first = {.cnt = 2,
+			  .dgrams = {{.data = data, .len = sizeof(data)},
+				     {.data = data, .len = 100}}}};
+
+	memcpy(message.peer, guest_key, sizeof(message.peer));
+	return open_by(opener, &message);
+}
+
+static void test_a_node_with_a_session_opens_a_flow_to_a_guest(void)
+{
+	const struct addr leg = addr_of_leg(guest_key, ADDR_LEG_GUEST);
+	uint8_t label[RELAY_MESSAGE_LABEL_LEN];
+	struct weft_relay_label of_guest;
+	struct relay_flow_id id;
+	struct end *opener;
+	unsigned of;
+
+	begin_guest();
+	opener = end_add();
+	CHECK_EQ(open_to_guest(opener), 0);
+	CHECK_EQ(open_cnt(), 1);
+	CHECK_MEM(opener->flow.peer, guest_key, RELAY_KEY_LEN);
+	CHECK_EQ(opener->flow.mtu, MTU);
+	id = relay_flow_of_number(opener->flow.flow, &of);
+	CHECK_EQ(of, 0);
+	CHECK(leg_is_at(id, 1, &leg));
+	/* What came with the request is the guest's at once. */
+	CHECK_EQ(delivered_cnt, 2);
+	CHECK_EQ(delivered_len, 100);
+	CHECK_MEM(delivered_peer, opener->mesh->key, RELAY_KEY_LEN);
+	/* The guest answers by that flow, and needs no other. */
+	CHECK_EQ(guest_send(opener->mesh->key, label), 0);
+	memcpy(&of_guest, label, sizeof(of_guest));
+	CHECK_EQ(weft_relay_leg(of_guest.head), 1);
+	CHECK_EQ(opener->offer_cnt, 0);
+	is_there = false;
+	run_ms(2000);
+	CHECK_EQ(open_cnt(), 0);
+	CHECK_EQ(opener->close.why, RELAY_END_PEER_GONE);
+	CHECK_EQ(stats().end_cnt, 0);
+	CHECK_EQ(open_to_guest(opener), WEFT_EABSENT);
+	end_all();
+}
+
+static void test_of_two_flows_a_guest_answers_by_the_newest(void)
+{
+	uint8_t label[RELAY_MESSAGE_LABEL_LEN];
+	struct weft_relay_label of_guest;
+	struct end *peer;
+
+	begin_guest();
+	peer = end_add();
+	CHECK_EQ(guest_send(peer->mesh->key, label), WEFT_EBUSY);
+	CHECK(has_flow(peer));
+	CHECK_EQ(open_to_guest(peer), 0);
+	CHECK_EQ(open_cnt(), 2);
+	CHECK_EQ(guest_send(peer->mesh->key, label), 0);
+	memcpy(&of_guest, label, sizeof(of_guest));
+	CHECK_EQ(weft_relay_leg(of_guest.head), 1);
+	CHECK_EQ(close_by(peer, peer->flow.flow), 0);
+	CHECK_EQ(guest_send(peer->mesh->key, label), 0);
+	memcpy(&of_guest, label, sizeof(of_guest));
+	CHECK_EQ(weft_relay_leg(of_guest.head), 0);
+	end_all();
+}
+
+static void test_a_guest_has_as_many_flows_of_others_as_any_key(void)
+{
+	struct end *opener = NULL;
+	unsigned cnt = 0;
+
+	begin_guest();
+	for (unsigned i = 0; i < RELAY_ACCEPTED_MAX + 1; i++) {
+		if (i % RELAY_OPENED_MAX == 0)
+			opener = end_add();
+		cnt += open_to_guest(opener) == 0;
+	}
+	CHECK_EQ(cnt, RELAY_ACCEPTED_MAX);
+	CHECK_EQ(open_cnt(), RELAY_ACCEPTED_MAX);
+	CHECK_EQ(delivered_cnt, 2 * RELAY_ACCEPTED_MAX);
+	end_all();
+}
+
+static void test_a_key_has_three_flows_to_guests_as_well(void)
+{
+	struct end *opener;
+
+	begin_guest();
+	opener = end_add();
+	for (unsigned i = 0; i < RELAY_OPENED_MAX; i++)
+		CHECK_EQ(open_to_guest(opener), 0);
+	CHECK_EQ(open_to_guest(opener), WEFT_EREFUSED);
+	CHECK_EQ(delivered_cnt, 2 * RELAY_OPENED_MAX);
+	end_all();
+}
+
 int main(void)
 {
 	RUN(test_the_first_datagram_opens_a_flow_and_travels_along);
@@ -214,5 +332,9 @@ int main(void)
 	RUN(test_flows_end_with_the_guest_or_the_peer);
 	RUN(test_a_guest_that_leaves_meanwhile_opens_nothing);
 	RUN(test_a_request_of_a_guest_may_be_taken_back);
+	RUN(test_a_node_with_a_session_opens_a_flow_to_a_guest);
+	RUN(test_of_two_flows_a_guest_answers_by_the_newest);
+	RUN(test_a_guest_has_as_many_flows_of_others_as_any_key);
+	RUN(test_a_key_has_three_flows_to_guests_as_well);
 	return check_done();
 }
