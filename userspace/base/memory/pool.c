@@ -26,9 +26,18 @@ int pool_init(struct pool *pool, struct arena *arena, size_t object_len, uint32_
 	poison_hide(pool->objects, pool->object_len * cap_cnt);
 	pool->cap_cnt = cap_cnt;
 	pool->free_head = cap_cnt ? 0 : POOL_NONE;
-	for (uint32_t i = 0; i < cap_cnt; i++)
-		pool->next_free[i] = i + 1 < cap_cnt ? i + 1 : POOL_NONE;
 	return 0;
+}
+
+/*
+ * Zero stands for the object behind idx, so that the memory of a large pool is not touched before
+ * it is used.
+ */
+static uint32_t next_free_of(const struct pool *pool, uint32_t idx)
+{
+	if (pool->next_free[idx])
+		return pool->next_free[idx] == POOL_NONE ? POOL_NONE : pool->next_free[idx] - 1;
+	return idx + 1 < pool->cap_cnt ? idx + 1 : POOL_NONE;
 }
 
 static uint32_t object_idx(const struct pool *pool, const void *object)
@@ -55,7 +64,7 @@ void *pool_acquire(struct pool *pool)
 		pool->refused_cnt++;
 		return NULL;
 	}
-	pool->free_head = pool->next_free[idx];
+	pool->free_head = next_free_of(pool, idx);
 	pool->generations[idx]++;
 	pool->used_cnt++;
 	if (pool->used_cnt > pool->peak_cnt)
@@ -72,7 +81,7 @@ void pool_release(struct pool *pool, void *object)
 
 	weft_assert(pool->generations[idx] & 1);
 	pool->generations[idx]++;
-	pool->next_free[idx] = pool->free_head;
+	pool->next_free[idx] = pool->free_head == POOL_NONE ? POOL_NONE : pool->free_head + 1;
 	pool->free_head = idx;
 	pool->used_cnt--;
 	poison_hide(object, pool->object_len);
