@@ -92,7 +92,7 @@ static struct schema_condition condition_of(const struct schema_filter *filter, 
 		out.is_exact = asked->items->len <= KEY_LEN;
 		break;
 	case SCHEMA_ALL_OF:
-		/* The rows that have the first; the others are looked for in the row. */
+		/* The rows that have the first. The others have conditions of their own. */
 		out.range_cnt = 0;
 		members_condition(asked->items, 1, &out);
 		out.is_exact &= asked->item_cnt == 1;
@@ -125,10 +125,25 @@ static bool condition_join(struct schema_condition *condition, const struct sche
 	return true;
 }
 
+/* A condition for each word but the first, as far as there are places that no filter needs. */
+static unsigned all_of_add(const struct schema_value *asked, struct schema_condition *first,
+			   unsigned *spare_cnt)
+{
+	unsigned cnt = 1;
+
+	if (asked->item_cnt > 1 && asked->item_cnt - 1 <= *spare_cnt)
+		first->is_exact = !key_is_shared(&asked->items[0]);
+	for (; cnt < asked->item_cnt && *spare_cnt > 0; cnt++, --*spare_cnt) {
+		first[cnt] = (struct schema_condition){.column = first->column, .is_exact = true};
+		members_condition(&asked->items[cnt], 1, &first[cnt]);
+	}
+	return cnt;
+}
+
 unsigned offers_schema_conditions(const struct schema *schema, const struct schema_query *query,
 				  struct schema_condition out[static SCHEMA_FILTERS_MAX])
 {
-	unsigned cnt = 0;
+	unsigned cnt = 0, spare_cnt = SCHEMA_FILTERS_MAX - schema->filter_cnt;
 
 	for (unsigned i = 0; i < schema->filter_cnt; i++) {
 		const struct schema_filter *filter = &schema->filters[i];
@@ -141,7 +156,10 @@ unsigned offers_schema_conditions(const struct schema *schema, const struct sche
 		for (unsigned at = 0; at < cnt && !is_joined && !offers_schema_is_list(field->type);
 		     at++)
 			is_joined = condition_join(&out[at], &out[cnt]);
-		cnt += !is_joined;
+		if (filter->comparison == SCHEMA_ALL_OF)
+			cnt += all_of_add(&query->values[i], &out[cnt], &spare_cnt);
+		else
+			cnt += !is_joined;
 	}
 	return cnt;
 }
