@@ -28,16 +28,14 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 {
 	const struct offer_row *row =
 		offers_rows_lookup(store, name->service, name->provider, name->offer_id);
-	struct store_snapshot *snapshot;
+	struct store_snapshot *snapshot = NULL;
 	struct offer_record record;
 	struct offer_view view;
 	int err;
 
 	if (!row)
 		return WEFT_EABSENT;
-	if ((err = store_snapshot_open(store->store, &snapshot)) < 0)
-		return err;
-	err = offers_row_record(store, snapshot, row, &record);
+	err = offers_row_record(store, &snapshot, row, &record);
 	if (err == 0) {
 		view_write(row, &record, &view);
 		(void)fn(arg, &view);
@@ -46,27 +44,35 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 	return err;
 }
 
+/* Else the record is damaged, or not there. */
+static bool is_system_error(int err)
+{
+	return err < 0 && err != WEFT_EDAMAGED && err != WEFT_EABSENT && err != WEFT_EMALFORMED;
+}
+
 int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn fn, void *arg)
 {
-	struct store_snapshot *snapshot;
+	struct store_snapshot *snapshot = NULL;
 	struct offer_record record;
 	struct offer_view view;
 	bool goes_on = true;
-	int err = store_snapshot_open(store->store, &snapshot);
+	int err = 0;
 
-	if (err < 0)
-		return err;
 	for (uint32_t i = 0; i < store->row_top && goes_on; i++) {
 		const struct offer_row *row = &store->rows[i];
 
-		if (row->order == 0 || (own_alone && !row->is_own) ||
-		    offers_row_record(store, snapshot, row, &record) < 0)
+		if (row->order == 0 || (own_alone && !row->is_own))
 			continue;
+		err = offers_row_record(store, &snapshot, row, &record);
+		if (err < 0 && !is_system_error(err))
+			continue;
+		if (err < 0)
+			break;
 		view_write(row, &record, &view);
 		goes_on = fn(arg, &view);
 	}
 	store_snapshot_close(snapshot);
-	return 0;
+	return is_system_error(err) ? err : 0;
 }
 
 /* --- search --- */
@@ -99,7 +105,7 @@ static bool row_accept(void *arg, uint32_t place)
 	struct offer_view view;
 
 	if (row->expires_s <= run->search->now_s ||
-	    offers_row_record(run->store, run->snapshot, row, &record) < 0 ||
+	    offers_row_record(run->store, &run->snapshot, row, &record) < 0 ||
 	    !row_matches(run, &record))
 		return false;
 	view_write(row, &record, &view);
@@ -130,7 +136,6 @@ int offers_store_search(struct offer_store *store, const struct offer_search *se
 				  .arg = &run};
 	const struct offer_kind *kind = kind_find(store, search->schema);
 	struct offer_page page;
-	int err;
 
 	if (!kind)
 		return WEFT_EABSENT;
@@ -139,8 +144,6 @@ int offers_store_search(struct offer_store *store, const struct offer_search *se
 			offers_schema_conditions(search->schema, search->query, conditions);
 	for (unsigned i = 0; i < find.condition_cnt; i++)
 		run.is_exact &= conditions[i].is_exact;
-	if ((err = store_snapshot_open(store->store, &run.snapshot)) < 0)
-		return err;
 	offers_index_find(kind->index, &find, &page);
 	store_snapshot_close(run.snapshot);
 	*out_result = (struct offer_search_result){.cnt = page.cnt,
@@ -188,14 +191,14 @@ void offers_store_remove(struct offer_store *store, const struct schema *schema)
 }
 
 /* What its new schema refuses stays, and is not found. */
-static void row_index_late(struct offer_store *store, struct store_snapshot *snapshot,
+static void row_index_late(struct offer_store *store, struct store_snapshot **io_snapshot,
 			   struct offer_row *row)
 {
 	struct offer_record record;
 	struct offer_entry entry;
 
 	if (row->order == 0 || row->is_tombstone || row->kind != OFFER_NO_KIND ||
-	    offers_row_record(store, snapshot, row, &record) < 0 ||
+	    offers_row_record(store, io_snapshot, row, &record) < 0 ||
 	    offers_entry_read(store, &record, &entry) < 0 || entry.kind == OFFER_NO_KIND)
 		return;
 	(void)offers_row_fill(store, row, &entry, store->fair.now_ns, NULL);
@@ -203,12 +206,10 @@ static void row_index_late(struct offer_store *store, struct store_snapshot *sna
 
 void offers_index_step(struct offer_store *store)
 {
-	struct store_snapshot *snapshot;
+	struct store_snapshot *snapshot = NULL;
 	uint32_t end = store->index_at + STEP_ROWS;
 
-	if (store->index_at >= store->index_end || store_snapshot_open(store->store, &snapshot) < 0)
-		return;
 	for (; store->index_at < store->index_end && store->index_at < end; store->index_at++)
-		row_index_late(store, snapshot, &store->rows[store->index_at]);
+		row_index_late(store, &snapshot, &store->rows[store->index_at]);
 	store_snapshot_close(snapshot);
 }

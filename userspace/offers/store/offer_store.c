@@ -38,7 +38,8 @@ int offers_store_open(const struct offer_store_params *params, struct offer_stor
 		free(store);
 		return err;
 	}
-	if ((err = offers_rows_init(store)) < 0 || (err = offers_share_init(store, params)) < 0 ||
+	if ((err = offers_rows_init(store)) < 0 || (err = offers_cache_init(store)) < 0 ||
+	    (err = offers_share_init(store, params)) < 0 ||
 	    (err = offers_room_open(params->unit_cap * PAIRS_A_UNIT, OFFER_SERVICES_MAX,
 				    &store->room)) < 0 ||
 	    (err = offers_keep_init(&store->keep, &store->arena, params->store)) < 0) {
@@ -60,30 +61,12 @@ void offers_store_close(struct offer_store *store)
 	for (unsigned i = 0; i < OFFER_SERVICES_MAX; i++)
 		offers_index_close(store->kinds[i].index);
 	offers_room_close(store->room);
+	offers_cache_fini(store);
 	arena_close(&store->arena);
 	free(store);
 }
 
 /* --- rows --- */
-
-int offers_row_record(struct offer_store *store, struct store_snapshot *snapshot,
-		      const struct offer_row *row, struct offer_record *out_record)
-{
-	uint8_t key[OFFER_RECORD_KEY_LEN];
-	struct writer w = writer_of(key, sizeof(key));
-	const void *bytes;
-	size_t len;
-	int err;
-
-	if (row->pending)
-		return offers_record_parse(row->pending->bytes, row->pending->len, out_record);
-	writer_be64(&w, row->order);
-	err = store_get(snapshot, STORE_SERVICE_OFFERS, store_key(key, sizeof(key)), &bytes, &len);
-	if (err == 0)
-		err = offers_record_parse(bytes, len, out_record);
-	store->counts.damaged_cnt += err < 0;
-	return err;
-}
 
 static void row_unindex(struct offer_store *store, struct offer_row *row)
 {
@@ -109,6 +92,7 @@ void offers_row_drop(struct offer_store *store, struct offer_row *row, bool is_d
 		offers_keep_delete(&store->keep, row->order, now_ns);
 	if (row->pending)
 		row->pending->row = NULL;
+	offers_cache_forget(store, row);
 	row_count(store, row, -1);
 	row_unindex(store, row);
 	offers_rows_unlink(store, row);
@@ -180,15 +164,10 @@ static void row_revert(void *arg, struct offer_row *row)
 {
 	struct offer_store *store = arg;
 	uint64_t order = row->order, now_ns = store->fair.now_ns;
-	struct store_snapshot *snapshot;
+	struct store_snapshot *snapshot = NULL;
 	struct offer_record record;
-	int err = store_snapshot_open(store->store, &snapshot);
+	int err = offers_row_record(store, &snapshot, row, &record);
 
-	if (err < 0) {
-		offers_row_drop(store, row, false, now_ns);
-		return;
-	}
-	err = offers_row_record(store, snapshot, row, &record);
 	offers_row_drop(store, row, false, now_ns);
 	if (err == 0)
 		offers_row_load(store, order, &record, now_ns);
@@ -313,6 +292,7 @@ static enum offer_verdict put_place(struct offer_store *store, const struct offe
 	}
 	keep.row = place;
 	keep.order = place->order;
+	offers_cache_forget(store, place);
 	offers_keep_put(&store->keep, pending, &keep);
 	return record->is_tombstone ? OFFER_REVOKED : verdict;
 }
@@ -335,15 +315,13 @@ static enum offer_verdict put_run(struct offer_store *store, const struct offer_
 	verdict = put_judge(store, put, row);
 	if (verdict != OFFER_STORED)
 		return verdict;
-	if (is_update && (store_snapshot_open(store->store, &snapshot) < 0 ||
-			  offers_row_record(store, snapshot, row, &former) < 0))
+	if (is_update && offers_row_record(store, &snapshot, row, &former) < 0)
 		verdict = OFFER_LAGS;
 	if (verdict == OFFER_STORED)
 		verdict = record_make(store, put, row, &former, &record);
 	if (verdict == OFFER_STORED)
 		verdict = put_place(store, put, row, &record, fault);
-	if (snapshot)
-		store_snapshot_close(snapshot);
+	store_snapshot_close(snapshot);
 	return verdict;
 }
 
@@ -401,9 +379,9 @@ void offers_store_count(const struct offer_store *store, struct offer_store_coun
 	*out_counts = store->counts;
 	out_counts->unit_cnt = store->unit_cnt;
 	out_counts->failed_cnt = store->keep.failed_cnt;
-	out_counts->memory_len = store->row_top * sizeof(struct offer_row) +
-				 store->row_cnt * 2 * sizeof(uint32_t) +
-				 offers_room_used_len(store->room) + store->keep.lag_len;
+	out_counts->memory_len =
+		store->row_top * sizeof(struct offer_row) + store->row_cnt * 2 * sizeof(uint32_t) +
+		offers_room_used_len(store->room) + store->keep.lag_len + store->cache_len;
 	for (unsigned i = 0; i < OFFER_SERVICES_MAX; i++)
 		if (store->kinds[i].index)
 			out_counts->memory_len += offers_index_rows_len(store->kinds[i].index);

@@ -39,7 +39,7 @@ struct store;
  */
 struct offer_store;
 
-#define OFFER_UNIT_LEN	   512u
+#define OFFER_UNIT_LEN	   1024u
 #define OFFER_KEY_COST	   24u /* bytes that a key in the index counts as */
 #define OFFER_SERVICES_MAX 64u
 /* Changes are collected for so long, or until they are so many bytes, then written as one batch. */
@@ -132,7 +132,7 @@ struct offer_view {
 	bool is_own;
 	bool is_tombstone;
 };
-/* Returns false to end a walk. */
+/* Returns false to end a walk. It calls no function of the store. */
 typedef bool (*offer_view_fn)(void *arg, const struct offer_view *view);
 
 /* The name of an offer. */
@@ -147,7 +147,7 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 		     void *arg);
 /*
  * offers_store_each walks offers and tombstones in no order: those of this node, or all. It goes
- * over every place of the store; for the operator. 0 or -errno.
+ * over every place of the store; for the operator. What cannot be read is passed over. 0 or -errno.
  */
 WEFT_MUST_CHECK
 int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn fn, void *arg);
@@ -171,7 +171,7 @@ struct offer_search_result {
 };
 /*
  * offers_store_search gives a page of matching offers, newest first. One call does a bounded work,
- * so a page may be short and have a next one. 0, WEFT_EABSENT (the schema was not added) or -errno.
+ * so a page may be short and have a next one. 0 or WEFT_EABSENT: the schema was not added.
  */
 WEFT_MUST_CHECK
 int offers_store_search(struct offer_store *store, const struct offer_search *search,

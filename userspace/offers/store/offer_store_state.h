@@ -43,6 +43,13 @@ struct offer_row {
 	bool is_own, is_tombstone;
 };
 
+/* A record that was read lately. Its bytes are kept where another one takes the place. */
+struct offer_cached {
+	uint64_t order; /* 0: none */
+	uint32_t len, cap;
+	uint8_t *bytes;
+};
+
 /* A service whose schema is known. */
 struct offer_kind {
 	const struct schema *schema; /* NULL: free */
@@ -68,6 +75,8 @@ struct offer_store {
 	struct pool units;
 	uint32_t unit_cnt;
 
+	struct offer_cached *cache;
+	size_t cache_len;
 	struct offer_keep keep;
 	struct offer_room *room;
 	struct offer_kind kinds[OFFER_SERVICES_MAX];
@@ -153,12 +162,23 @@ int offers_entry_keys(struct offer_store *store, const struct offer_entry *entry
 uint8_t offers_kind_of(const struct offer_store *store, uint32_t service,
 		       const struct offer_terms *terms);
 
+/* --- offer_read.c --- */
+
+WEFT_MUST_CHECK
+int offers_cache_init(struct offer_store *store);
+void offers_cache_fini(struct offer_store *store);
+/*
+ * offers_row_record gives row's record, lent until the next call. If it is neither on its way nor
+ * cached, it is read in *io_snapshot, which is opened then; the caller closes it. 0 or an error.
+ */
+WEFT_MUST_CHECK
+int offers_row_record(struct offer_store *store, struct store_snapshot **io_snapshot,
+		      const struct offer_row *row, struct offer_record *out_record);
+/* offers_cache_forget: row has another record from now on. */
+void offers_cache_forget(struct offer_store *store, const struct offer_row *row);
+
 /* --- offer_store.c --- */
 
-/* offers_row_record reads row's record in snapshot, or what is on its way. 0 or an error. */
-WEFT_MUST_CHECK
-int offers_row_record(struct offer_store *store, struct store_snapshot *snapshot,
-		      const struct offer_row *row, struct offer_record *out_record);
 /* offers_row_drop takes row out; its record is deleted if is_deleted. */
 void offers_row_drop(struct offer_store *store, struct offer_row *row, bool is_deleted,
 		     uint64_t now_ns);
