@@ -3,6 +3,7 @@
 """The manual says what the programs do: same commands, same options, same keys,
 and its examples run."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -71,6 +72,36 @@ def test_weft_conf_5_has_every_key(lab):
     found = re.search(r'^\.\\" From here.*?\n(.*)^\.\\" End mark', text, re.M | re.S)
     check_eq(found.group(1), reference,
              "docs/man/weft.conf.5 between its marks is not what weftd --print-reference prints")
+
+
+def schema_of(lab, text):
+    path = lab.dir / "page.ini"
+    path.write_text(text)
+    return subprocess.run([WEFT, "--json", "schema", "test", path], check=False, capture_output=True, text=True)
+
+
+def test_weft_schema_5_has_every_key_type_and_match(lab):
+    """The compiler lists what it knows where it refuses a word."""
+    parts = dict(re.findall(r"^\.SH ([A-Z ]+)\n(.*?)(?=^\.SH|\Z)", page("weft-schema.5"), re.M | re.S))
+    service, field = "[service]\nname = x\n", "[field f]\ntype = flag\n"
+    for title, text in (("SERVICE", f"{service}x = 1\n"), ("FIELDS", f"{service}{field}x = 1\n"),
+                        ("FILTERS", f"{service}{field}[filter f]\nfield = f\nx = 1\n"),
+                        ("TYPES", f"{service}[field f]\ntype = x\n"),
+                        ("FILTERS", f"{service}{field}[filter f]\nfield = f\nmatch = x\n")):
+        refused = schema_of(lab, text)
+        listed = re.search(r"(?:keys|types|one of): ([a-z_ -]+)", refused.stderr)
+        check(listed, f"{title}: {refused.stderr}")
+        named = re.findall(r"^\.BI?R? ((?:[a-z_-]+(?: \", \" | |$))+)", parts[title], re.M)
+        named = {word for line in named for word in re.findall(r"[a-z_-]+", line)}
+        check_eq(set(listed[1].split()) - named, set(), f"{title} lacks")
+
+
+def test_the_example_of_weft_schema_5_compiles(lab):
+    example = page("weft-schema.5").split(".EX\n")[1].split(".EE")[0]
+    done = schema_of(lab, example)
+    check_eq(done.returncode, 0, done.stderr)
+    made = json.loads(done.stdout)
+    check_eq([row["name"] for row in made["filters"]], ["kind", "max_price", "near"], "filters")
 
 
 def test_the_page_of_the_interface_has_every_method_error_and_type(lab):

@@ -169,7 +169,7 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/weftd/weftd.o $(LIBS)
 	$(Q)$(call link,$<)
 
 $(B_DIR)/weft: $(WEFT_SRCS:%.c=$(B_DIR)/%.o) \
-		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/varlink.a $(B_DIR)/relay.a $(B_DIR)/crypto.a \
+		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/varlink.a $(B_DIR)/relay.a $(B_DIR)/offers.a $(B_DIR)/crypto.a \
 		$(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \

@@ -139,7 +139,7 @@ named = $(addprefix tests/system/test_,$(addsuffix .py,$(1)))
 DHT_PART := $(call named,communities fabric get gateway_mesh gateway_streams rooms rotate shares)
 DHT_ALIKE := $(call named,client_library conformance crash crowd damage dht_driver dissect docs fault_import fault_kill \
 	fault_memory fault_state first_run hardening import_memory krpc lab large_store malloc_trap man mutate node_user \
-	pktgen power_cut sandbox sbom schema_match secrets service_socket services_doc setup states systemd unit \
+	pktgen power_cut sandbox sbom schema_command schema_match secrets service_socket services_doc setup states systemd unit \
 	docs_machines mainline mainline_npm signaling switching)
 check-dht: $(SYSTEM_NEEDS)
 	$(Q)DISCOVERY=dht $(RUN_TESTS) $(if $(T),$(call pick,$(SYSTEM)),\
