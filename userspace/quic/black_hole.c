@@ -267,11 +267,28 @@ uint64_t quic_black_hole_next_ns(const struct quic_conn *conn)
 	return hole->began_ns ? hole->look_ns + span_ns(conn) : UINT64_MAX;
 }
 
+static void shorten(struct quic_conn *conn)
+{
+	ngtcp2_conn_info info;
+
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	conn->black_hole = (struct quic_black_hole){
+		.cap = QUIC_SHORT_LEN,
+		.flight_len = info.bytes_in_flight,
+		.lost_len = info.bytes_lost,
+	};
+}
+
+void quic_black_hole_doubt(struct quic_conn *conn)
+{
+	if (!conn->black_hole.cap && conn->black_hole.began_ns)
+		shorten(conn);
+}
+
 int quic_black_hole_expire(struct quic_conn *conn)
 {
 	struct quic_black_hole *hole = &conn->black_hole;
 	uint64_t now_ns = conn->engine->now_ns;
-	ngtcp2_conn_info info;
 
 	if (now_ns < quic_black_hole_next_ns(conn))
 		return 0;
@@ -279,12 +296,7 @@ int quic_black_hole_expire(struct quic_conn *conn)
 	quic_black_hole_look(conn);
 	if (hole->cap || !hole->began_ns || hole->long_cnt < LONG_CNT_MIN)
 		return 0;
-	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
-	*hole = (struct quic_black_hole){
-		.cap = QUIC_SHORT_LEN,
-		.flight_len = info.bytes_in_flight,
-		.lost_len = info.bytes_lost,
-	};
+	shorten(conn);
 	return quic_probe_send(conn);
 }
 

@@ -405,7 +405,8 @@ static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
 /*
  * black_hole.c. len: how long the next packet may be, of at most cap bytes; vecs is what it may carry.
  * wrote: it has len bytes, some of them stream's (NULL: of none). acked: bytes of stream arrived. look:
- * after a write. moved: the path is another one. next_ns: when expire is to be called, which returns
+ * after a write. doubt: the path is silent, and what is to find out why is short. moved: the path is
+ * another one. next_ns: when expire is to be called, which returns
  * as quic_probe_send does. path_len: what the path carries, as far as is known.
  */
 size_t quic_black_hole_len(struct quic_conn *conn, size_t cap, const ngtcp2_vec *vecs,
@@ -413,6 +414,7 @@ size_t quic_black_hole_len(struct quic_conn *conn, size_t cap, const ngtcp2_vec 
 void quic_black_hole_wrote(struct quic_conn *conn, const struct quic_stream *stream, size_t len);
 void quic_black_hole_acked(struct quic_stream *stream);
 void quic_black_hole_look(struct quic_conn *conn);
+void quic_black_hole_doubt(struct quic_conn *conn);
 void quic_black_hole_moved(struct quic_conn *conn);
 uint64_t quic_black_hole_next_ns(const struct quic_conn *conn);
 WEFT_MUST_CHECK

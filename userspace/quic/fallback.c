@@ -5,7 +5,7 @@
  *
  * A connection may have something in flight of which nothing is acknowledged for its patience
  * (quic_probe_patience_ns). That its peer is heard says nothing of the other direction. Then three
- * probes follow, each a round trip after the one before, and at least 50 ms. If none is acknowledged,
+ * short probes follow, each a round trip after the one before, and at least 50 ms. If none is acknowledged,
  * the end that dialled moves to the label. QUIC validates that path first, and the path in use may
  * still win: nothing is lost if the relay is gone as well. The other end may not move (RFC 9000 9). It
  * asks the first one through the relay to write on the path in use, which finds out the same.
@@ -146,6 +146,8 @@ int quic_fallback_expire(struct quic_conn *conn)
 		fall_back(conn);
 		return 0;
 	}
+	/* Else a path that loses long packets alone would be left for the relay. */
+	quic_black_hole_doubt(conn);
 	fallback->probe_cnt++;
 	fallback->next_ns = now_ns + probe_pause_ns(conn);
 	if (addr_is_relayed(&conn->remote))

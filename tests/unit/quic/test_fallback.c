@@ -45,6 +45,12 @@ static bool shape(struct quic_net *net, struct quic_net_dgram *dgram)
 	return true;
 }
 
+static size_t flow_len(void *ctx, const struct addr *at)
+{
+	(void)ctx, (void)at;
+	return 1436;
+}
+
 static struct quic_test_conn *connect_relayed(uint64_t seed)
 {
 	struct addr at = label();
@@ -54,6 +60,7 @@ static struct quic_test_conn *connect_relayed(uint64_t seed)
 	quic_pair_init(&p, seed, NULL);
 	p.net.delay_ns = 20 * NS_PER_MS;
 	p.net.tap = shape;
+	p.a->engine->relayed_len_max = p.b->engine->relayed_len_max = flow_len;
 	conn = quic_net_dial_key(p.a, &at, quic_node_key(p.b));
 	quic_net_settle(&p.net, 2 * NS_PER_S);
 	return conn;
@@ -139,6 +146,46 @@ static bool cut_direct(struct quic_net *net, struct quic_net_dgram *dgram)
 	return !(is_direct_cut && !addr_is_relayed(&dgram->to)) && shape(net, dgram);
 }
 
+static size_t direct_len_max;
+
+static bool shorten_direct(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	return (addr_is_relayed(&dgram->to) || dgram->len <= direct_len_max) && shape(net, dgram);
+}
+
+/* It carries shorter ones, which is found out before the relay is taken. */
+static void test_a_direct_path_that_loses_long_packets_is_not_left(void)
+{
+	static const uint64_t delays_ns[] = {NS_PER_MS, 20 * NS_PER_MS, 100 * NS_PER_MS};
+
+	for (unsigned i = 0; i < 6; i++) {
+		struct quic_test_conn *conn = connect_relayed(50 + i);
+		struct quic_node *from = i % 2 ? p.b : p.a, *to = i % 2 ? p.a : p.b;
+		struct quic_stats stats;
+		uint64_t before;
+
+		CHECK(conn && conn->is_ready);
+		direct_len_max = SIZE_MAX;
+		p.net.delay_ns = delays_ns[i / 2];
+		p.net.tap = shorten_direct;
+		CHECK(move_direct());
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+		CHECK(quic_net_send(&from->conns[0], 200 << 20) != NULL);
+		quic_net_settle(&p.net, 2 * NS_PER_S);
+		direct_len_max = 1252;
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+		before = to->streams[0].received_len;
+		printf("# delay %u ms\n", (unsigned)(delays_ns[i / 2] / NS_PER_MS));
+		quic_net_settle(&p.net, NS_PER_S);
+		CHECK(to->streams[0].received_len > before + 100000);
+		quic_node_stats(from, &stats);
+		CHECK_EQ(stats.black_hole_cnt, 1);
+		CHECK_EQ(stats.fallback_cnt, 0);
+		CHECK(leads_to(conn->conn, &p.b->outer));
+		quic_pair_fini(&p);
+	}
+}
+
 /* A dial beside the silent connection may have taken the label: a new one would cut that connection. */
 static void test_a_label_that_another_connection_uses_is_not_replaced(void)
 {
@@ -200,6 +247,7 @@ int main(void)
 {
 	RUN(test_a_fast_path_is_used_whole_two_seconds_after_the_move);
 	RUN(test_a_move_to_a_path_that_was_used_before_is_reported);
+	RUN(test_a_direct_path_that_loses_long_packets_is_not_left);
 	RUN(test_a_label_that_another_connection_uses_is_not_replaced);
 	RUN(test_an_hour_of_questions_leaves_the_round_trip_as_it_is);
 	return check_done();
