@@ -131,6 +131,51 @@ static void test_a_file_comes_through_a_flow_with_a_grant(void)
 	sim_fini(&sim);
 }
 
+static uint64_t pmtu_of(const struct sim_node *of)
+{
+	struct mesh_walk walk = {0};
+	struct mesh_peer_info peer;
+
+	while (mesh_peers_next(node_mesh(of->node), &walk, &peer))
+		if (memcmp(peer.key, node_key_public(asker->key), MESH_KEY_LEN) == 0)
+			return peer.conn.pmtu_len;
+	return 0;
+}
+
+/* Each datagram of more than 1,280 bytes of IPv4 is lost from then on. Directly as well. */
+static void test_a_download_goes_on_when_its_path_carries_less(void)
+{
+	static const struct mem_link less = {.delay_ns = DELAY_NS, .mtu_len = 1280 - 28};
+
+	for (unsigned is_direct = 0; is_direct < 2; is_direct++) {
+		const struct blobs_get *got;
+		uint64_t id, began_ns;
+
+		world_init(36);
+		if (is_direct)
+			net_mem_net_set_fate(sim.net, NULL, NULL);
+		else
+			grant_give(true);
+		world_start(true);
+		id = sim_get_start(asker, &share, sim_path(&sim, "got"));
+		do
+			got = sim_get_run(asker, id, 20 * NS_PER_MS);
+		while (got && got->state != BLOBS_GET_FINISHED &&
+		       got->byte_done_cnt < FILE_LEN / 4);
+		CHECK(got && got->state != BLOBS_GET_FINISHED);
+		CHECK(pmtu_of(holder) > less.mtu_len);
+		net_mem_net_set_default_link(sim.net, &less);
+		began_ns = sim.now_ns;
+		got = sim_get_run(asker, id, 60 * NS_PER_S);
+		printf("# the rest after %u ms\n", (unsigned)((sim.now_ns - began_ns) / NS_PER_MS));
+		CHECK(got && got->state == BLOBS_GET_FINISHED);
+		CHECK(sim.now_ns - began_ns < 3 * NS_PER_S);
+		CHECK(pmtu_of(holder) <= less.mtu_len);
+		CHECK(is_direct || session_is_of_content(asker, holder));
+		sim_fini(&sim);
+	}
+}
+
 static void test_no_chunk_passes_without_a_grant_of_content(void)
 {
 	for (unsigned has_grant = 0; has_grant < 2; has_grant++) {
@@ -221,6 +266,7 @@ static void test_without_a_grant_of_content_no_flow_is_opened_for_it(void)
 int main(void)
 {
 	RUN(test_a_file_comes_through_a_flow_with_a_grant);
+	RUN(test_a_download_goes_on_when_its_path_carries_less);
 	RUN(test_no_chunk_passes_without_a_grant_of_content);
 	RUN(test_a_relay_that_honours_no_grant_still_carries_control);
 	RUN(test_the_link_alone_names_the_relay);
