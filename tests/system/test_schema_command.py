@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """weft schema test and export, without a daemon: what a developer sees who writes a schema."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import WEFT, check, check_eq, run
+from lab import WEFT, Skip, check, check_eq, run
 
 import cbor2
 
-SHIPPED = pathlib.Path(__file__).parents[2] / "userspace/offers/shipped"
+TOP = pathlib.Path(__file__).parents[2]
+SHIPPED = TOP / "userspace/offers/shipped"
 BIKES = """[service]
 name = bikes
 [field size]
@@ -96,6 +98,15 @@ def test_a_schema_is_exported_and_read_back(lab):
     check_eq(done.returncode, REFUSED, "a file that is there")
     (lab.dir / "cut.cbor").write_bytes(record.read_bytes()[:-1])
     check_eq(weft("schema", "test", lab.dir / "cut.cbor").returncode, FAILED, "a record that was cut")
+
+
+def test_make_install_brings_the_shipped_schemas(lab):
+    if not (TOP / "build" / "libweft.so").exists():
+        raise Skip("nothing is built to install")
+    subprocess.run(["make", "-s", "install", f"DESTDIR={lab.dir}"], cwd=TOP, check=True, capture_output=True,
+                   env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")})
+    found = {path.name: path.read_text() for path in (lab.dir / "usr/local/share/weft/schemas").iterdir()}
+    check_eq(found, {path.name: path.read_text() for path in SHIPPED.glob("*.ini")}, "installed")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
