@@ -25,12 +25,13 @@ static struct endorsement full(void)
 				    .reason_len = ENDORSEMENT_REASON_LEN_MAX};
 }
 
+/* What was written, 0 for nothing that is reported, SIZE_MAX for nothing that is not. */
 static size_t written(const struct endorsement *endorsement)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	offers_endorsement_write(&w, endorsement, endorser);
-	return w.bad ? 0 : writer_len(&w);
+	return w.bad ? 0 : writer_len(&w) ? writer_len(&w) : SIZE_MAX;
 }
 
 static void test_both_forms_are_read_as_written(void)
@@ -204,6 +205,17 @@ static void test_each_bound_is_exceeded_by_one(void)
 	said.reason = NULL;
 	CHECK_EQ(read_body(&said, 9), WEFT_EMALFORMED); /* a field that is not known */
 	CHECK_EQ(offers_endorsement_parse(bytes, ENDORSEMENT_LEN_MAX + 1, &said), WEFT_ETOOLARGE);
+	CHECK_EQ(offers_endorsement_parse(bytes, ENDORSEMENT_LEN_MAX, &said), WEFT_EMALFORMED);
+}
+
+static void test_a_writer_that_was_bad_stays_so(void)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct endorsement endorsement = full();
+
+	w.bad = true;
+	offers_endorsement_write(&w, &endorsement, endorser);
+	CHECK(w.bad);
 }
 
 static void test_a_form_has_its_own_fields_alone(void)
@@ -268,6 +280,7 @@ int main(void)
 	RUN(test_a_seed_form_counts_as_level_1_unless_of_a_registry);
 	RUN(test_what_no_reader_takes_is_not_written);
 	RUN(test_each_bound_is_exceeded_by_one);
+	RUN(test_a_writer_that_was_bad_stays_so);
 	RUN(test_a_form_has_its_own_fields_alone);
 	RUN(test_an_endorsement_has_its_time);
 	node_key_free(endorser);

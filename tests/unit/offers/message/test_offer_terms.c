@@ -333,6 +333,10 @@ static void test_an_update_changes_what_it_says(void)
 	offer_terms_update(&terms, &update);
 	CHECK_EQ(terms.units, 1);
 	CHECK(!terms.reserve_key);
+
+	CHECK_EQ(terms_of(SERVICE_MESSAGE_ANNOUNCE, "a1" OWN_KEY, &terms), 0);
+	offer_terms_update(&terms, &update);
+	CHECK(terms.has_units && terms.has_reserve_key);
 }
 
 static void test_a_buffer_too_small_is_reported(void)

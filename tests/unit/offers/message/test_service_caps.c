@@ -20,12 +20,13 @@ static struct service_caps caps_of(unsigned cnt)
 	return caps;
 }
 
+/* What was written, 0 for nothing that is reported, SIZE_MAX for nothing that is not. */
 static size_t written(const struct service_caps *caps)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	offers_caps_write(&w, caps, node);
-	return w.bad ? 0 : writer_len(&w);
+	return w.bad ? 0 : writer_len(&w) ? writer_len(&w) : SIZE_MAX;
 }
 
 static void test_capabilities_are_read_as_written(void)
@@ -97,6 +98,17 @@ static void test_a_node_has_at_most_128_services(void)
 	CHECK_EQ(read_rows(&caps, SERVICE_CAPS_ROWS_MAX, node), 0);
 	CHECK_EQ(read_rows(&caps, SERVICE_CAPS_ROWS_MAX + 1, node), WEFT_EMALFORMED);
 	CHECK_EQ(offers_caps_parse(bytes, SERVICE_CAPS_LEN_MAX + 1, &heard), WEFT_ETOOLARGE);
+	CHECK_EQ(offers_caps_parse(bytes, SERVICE_CAPS_LEN_MAX, &heard), WEFT_EMALFORMED);
+}
+
+static void test_a_writer_that_was_bad_stays_so(void)
+{
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct service_caps caps = caps_of(1);
+
+	w.bad = true;
+	offers_caps_write(&w, &caps, node);
+	CHECK(w.bad);
 }
 
 static void test_services_ascend(void)
@@ -149,6 +161,7 @@ int main(void)
 	RUN(test_capabilities_are_read_as_written);
 	RUN(test_each_flipped_bit_is_noticed);
 	RUN(test_a_node_has_at_most_128_services);
+	RUN(test_a_writer_that_was_bad_stays_so);
 	RUN(test_services_ascend);
 	RUN(test_an_address_of_another_node_is_refused);
 	RUN(test_no_node_is_a_consumer_by_its_capabilities);

@@ -27,12 +27,13 @@ static struct service_message announce_of(size_t payload_len)
 					.payload_len = payload_len};
 }
 
+/* What was written, 0 for nothing that is reported, SIZE_MAX for nothing that is not. */
 static size_t signed_len(const struct service_message *msg)
 {
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	offers_message_sign(&w, msg, key);
-	return w.bad ? 0 : writer_len(&w);
+	return w.bad ? 0 : writer_len(&w) ? writer_len(&w) : SIZE_MAX;
 }
 
 static size_t written_len(const struct service_message *msg)
@@ -40,7 +41,7 @@ static size_t written_len(const struct service_message *msg)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	offers_message_write(&w, msg);
-	return w.bad ? 0 : writer_len(&w);
+	return w.bad ? 0 : writer_len(&w) ? writer_len(&w) : SIZE_MAX;
 }
 
 /* In memory of exactly that length, so that a sanitizer sees a read beyond it. */

@@ -225,6 +225,7 @@ static void test_an_answer_has_room_for_100_offers_and_64_endorsements(void)
 	CHECK(!offers_response_add_endorsement(&response, token, 1));
 	CHECK_EQ(response_pass(2), 0);
 	CHECK_EQ(heard.entry_cnt, SERVICE_QUERY_RESULTS_MAX);
+	CHECK(heard.len > response.len);
 	/* One more than there may be, by another hand: 101 entries or 65 endorsements. */
 	for (unsigned more = 0; more < 2; more++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
@@ -262,6 +263,18 @@ static void test_an_answer_never_outgrows_a_message(void)
 	entry.update = NULL;
 	offers_response_init(&response, token);
 	CHECK(!offers_response_add_entry(&response, &entry));
+	/* The last byte, of an entry and of an endorsement: 27 of the map, 1 and 3 of the entry. */
+	for (unsigned over = 0; over < 2; over++) {
+		entry = entry_make(SERVICE_MESSAGE_PAYLOAD_MAX - 27 - 4 + over);
+		entry.update = NULL;
+		offers_response_init(&response, token);
+		CHECK_EQ(offers_response_add_entry(&response, &entry), !over);
+		entry = entry_make(SERVICE_MESSAGE_PAYLOAD_MAX - 27 - 4 - 11);
+		entry.update = NULL;
+		offers_response_init(&response, token);
+		CHECK(offers_response_add_entry(&response, &entry));
+		CHECK_EQ(offers_response_add_endorsement(&response, token, 10 + over), !over);
+	}
 	/* Small ones until it is full, of each length. */
 	for (size_t len = 700; len < 800; len++) {
 		entry = entry_make(len);
