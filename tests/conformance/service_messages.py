@@ -203,7 +203,7 @@ def responses():
     rent = list(updates())[0]
     yield response("nothing", TOKEN, [])
     yield response("one of each", TOKEN, [[flat, rent], [other]])
-    yield response("more of several services", TOKEN, [[other]], True, [b"\xa0", bytes(1024)], service=ANY)
+    yield response("more of several services", TOKEN, [[other]], True, [b"\xa0", bytes(512)], service=ANY)
 
 
 # --- reservations ---

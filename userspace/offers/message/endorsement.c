@@ -5,6 +5,10 @@
 
 #include "codec/cbor_fields.h"
 #include "crypto/signed.h"
+#include "offers/message/service_query.h"
+
+_Static_assert(SERVICE_RESPONSE_ENDORSEMENT_LEN_MAX == ENDORSEMENT_LEN_MAX,
+	       "a Response has any endorsement");
 
 /* Key 6 is the time of expiry, or in the seed form the endorser's address. */
 static void end_read(struct cbor_reader *r, void *record)

@@ -32,7 +32,7 @@ struct service_message;
 #define SERVICE_QUERY_RESULTS_USUAL 20u
 
 #define SERVICE_RESPONSE_ENDORSEMENTS_MAX    64u
-#define SERVICE_RESPONSE_ENDORSEMENT_LEN_MAX 1024u
+#define SERVICE_RESPONSE_ENDORSEMENT_LEN_MAX 512u /* any endorsement fits */
 /* An Announce, and its Update if there is one, that are longer together are in no Response. */
 #define SERVICE_RESPONSE_ENTRY_LEN_MAX 65500u
 

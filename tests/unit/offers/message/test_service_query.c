@@ -288,15 +288,15 @@ static void test_an_answer_never_outgrows_a_message(void)
 	CHECK(cnt > 100 * 60);
 }
 
-static void test_an_endorsement_has_at_most_1024_bytes(void)
+static void test_an_endorsement_has_at_most_512_bytes(void)
 {
 	(void)entry_make(2000);
 	offers_response_init(&response, token);
 	CHECK(!offers_response_add_endorsement(&response, announce, 0));
-	CHECK(offers_response_add_endorsement(&response, announce, 1024));
-	CHECK(!offers_response_add_endorsement(&response, announce, 1025));
+	CHECK(offers_response_add_endorsement(&response, announce, 512));
+	CHECK(!offers_response_add_endorsement(&response, announce, 513));
 	CHECK_EQ(response_pass(2), 0);
-	response.endorsements[0].len = 1025;
+	response.endorsements[0].len = 513;
 	CHECK_EQ(response_pass(2), WEFT_EMALFORMED);
 	response.endorsements[0].len = 0;
 	CHECK_EQ(response_pass(2), WEFT_EMALFORMED);
@@ -414,7 +414,7 @@ int main(void)
 	RUN(test_an_answer_is_read_as_written);
 	RUN(test_an_answer_has_room_for_100_offers_and_64_endorsements);
 	RUN(test_an_answer_never_outgrows_a_message);
-	RUN(test_an_endorsement_has_at_most_1024_bytes);
+	RUN(test_an_endorsement_has_at_most_512_bytes);
 	RUN(test_an_entry_is_an_announce_and_an_update_of_its_provider);
 	RUN(test_malformed_answers_are_refused);
 	RUN(test_every_cut_of_an_answer_is_refused);
