@@ -103,6 +103,8 @@ int offers_schema_read(const struct schema *schema, const struct schema_payload 
 		       struct schema_record *out, struct schema_fault *fault)
 {
 	const struct reading reading = {schema, payload, out, fault};
+	/* No schema has version 0: a message of it is one of the first. */
+	const uint8_t version = payload->version ? payload->version : 1;
 	struct cbor_reader r;
 	int err;
 
@@ -126,10 +128,10 @@ int offers_schema_read(const struct schema *schema, const struct schema_payload 
 		return offers_schema_fault_set(
 			fault, "", NULL, "the payload is not deterministic CBOR (RFC 8949 4.2.1)");
 	/* A newer version may have dropped what this one requires. */
-	if (payload->is_update || payload->version > schema->version)
+	if (payload->is_update || version > schema->version)
 		return 0;
 	for (unsigned i = 0; i < schema->field_cnt; i++)
-		if (schema->fields[i].is_required && schema->fields[i].since <= payload->version &&
+		if (schema->fields[i].is_required && schema->fields[i].since <= version &&
 		    out->values[i].state != SCHEMA_PRESENT)
 			return offers_schema_fault_set(fault, schema->fields[i].name, NULL,
 						       "%s is missing", schema->fields[i].name);

@@ -455,6 +455,10 @@ static void test_versions_meet(void)
 	CHECK_EQ(read_hex(schema, "a10101", 1, false), 0);
 	CHECK_EQ(read_hex(schema, "a10101", 2, false), WEFT_EMALFORMED);
 	CHECK_STR(fault.field, "size");
+	/* Version 0 is no way round what is required. */
+	CHECK_EQ(read_hex(schema, "a10101", 0, false), 0);
+	CHECK_EQ(read_hex(schema, "a0", 0, false), WEFT_EMALFORMED);
+	CHECK_STR(fault.field, "kind");
 	/* A newer one may have more choices and wider ranges, and may lack fields. */
 	CHECK_EQ(read_hex(schema, "a201030209", 2, false), WEFT_EMALFORMED);
 	CHECK_EQ(read_hex(schema, "a201010218ff", 2, false), WEFT_EMALFORMED);
