@@ -15,9 +15,8 @@
 #define AHEAD 8u /* rows that are fetched before they are looked at */
 /* So many comparisons of keys with ranges count as a visit. */
 #define TESTS_A_VISIT 16u
-/* A walk by age that takes so many times the visits that were expected, and this more, ends. */
-#define AGE_PATIENCE	   2
-#define AGE_PATIENCE_LEAST 512
+/* After so many visits at least a walk by age is weighed again. */
+#define AGE_PART_MIN 256u
 
 struct find_run {
 	struct offer_index *index;
@@ -32,6 +31,15 @@ struct find_run {
 	struct offer_candidate *heap;
 	uint32_t heap_cnt;
 };
+
+/* A row's head, and the line behind it, where the cells of most columns are. */
+static void row_fetch(const struct offer_index *index, uint32_t row)
+{
+	const uint8_t *at = index->rows + row * index->row_len;
+
+	__builtin_prefetch(at);
+	__builtin_prefetch(at + 64);
+}
 
 static bool key_is_within(const struct schema_condition *condition, uint64_t key)
 {
@@ -126,8 +134,7 @@ static void range_scan(struct find_run *run, const struct schema_range *range)
 			if (leaf->leaf.keys[i] > range->last)
 				return;
 			if (i + AHEAD < leaf->cnt)
-				__builtin_prefetch(
-					offers_index_row(index, leaf->leaf.rows[i + AHEAD]));
+				row_fetch(index, leaf->leaf.rows[i + AHEAD]);
 			run->page->visit_cnt++;
 			if (row->order < run->before && row_meets(run, row, 1))
 				run->heap[run->heap_cnt++] =
@@ -171,8 +178,7 @@ static void find_by_age(struct find_run *run)
 				offers_index_row(index, leaf->leaf.rows[at - 1]);
 
 			if (at > AHEAD)
-				__builtin_prefetch(
-					offers_index_row(index, leaf->leaf.rows[at - 1 - AHEAD]));
+				row_fetch(index, leaf->leaf.rows[at - 1 - AHEAD]);
 			if (page_is_full(run) || run->page->visit_cnt >= run->visit_stop)
 				return;
 			run->page->visit_cnt++;
@@ -225,15 +231,12 @@ static double age_visits(struct find_run *run)
 	return meets > run->find->page_max ? all * run->find->page_max / meets : all;
 }
 
-/* A walk by age ends early only where the rows of a condition can be looked at then. */
-static enum offer_plan plan_age(struct find_run *run, double visits)
+static uint32_t visits_within(const struct find_run *run, double visits)
 {
-	double stop = AGE_PATIENCE * visits + AGE_PATIENCE_LEAST;
+	double left = run->find->visit_max - run->page->visit_cnt;
 
-	run->visit_stop = run->find->visit_max;
-	if (run->condition_cnt > 0 && stop + run->cnts[0] <= run->find->visit_max)
-		run->visit_stop = (uint32_t)stop;
-	return OFFER_BY_AGE;
+	visits = visits > AGE_PART_MIN ? visits : AGE_PART_MIN;
+	return run->page->visit_cnt + (uint32_t)(visits < left ? visits : left);
 }
 
 static enum offer_plan plan_of(struct find_run *run)
@@ -247,15 +250,39 @@ static enum offer_plan plan_of(struct find_run *run)
 		return OFFER_BY_NONE;
 	if (run->condition_cnt > 0 && run->cnts[0] <= run->find->visit_max && run->cnts[0] < visits)
 		return OFFER_BY_CONDITION;
-	return plan_age(run, visits);
+	run->visit_stop =
+		run->condition_cnt > 0 ? visits_within(run, visits) : run->find->visit_max;
+	return OFFER_BY_AGE;
 }
 
+/* Visits that are left to a walk by age if it goes on as it went. */
+static double visits_left(const struct find_run *run)
+{
+	double cnt = run->page->visit_cnt, found = run->page->cnt;
+
+	return cnt * (run->find->page_max - found) / (found > 0 ? found : 1.0 / 8);
+}
+
+/*
+ * A walk takes the visits that were expected, and is weighed by what it found. It goes on by a
+ * condition where that looks at fewer rows, and the call has visits enough for it.
+ */
 static void run_by_age(struct find_run *run)
 {
-	find_by_age(run);
-	if (!run->page->next || page_is_full(run) || run->visit_stop == run->find->visit_max)
-		return;
-	run->before = run->page->next;
+	for (;;) {
+		double left;
+
+		find_by_age(run);
+		if (!run->page->next || page_is_full(run) ||
+		    run->page->visit_cnt >= run->find->visit_max)
+			return;
+		run->before = run->page->next;
+		left = visits_left(run);
+		if (run->cnts[0] < left &&
+		    run->page->visit_cnt + run->cnts[0] <= run->find->visit_max)
+			break;
+		run->visit_stop = visits_within(run, left < run->cnts[0] ? left : run->cnts[0]);
+	}
 	run->page->plan = OFFER_BY_CONDITION;
 	find_by_condition(run);
 }
