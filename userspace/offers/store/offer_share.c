@@ -142,6 +142,14 @@ void offers_share_release(struct offer_store *store, struct offer_row *row)
 	store->unit_cnt--;
 }
 
+static void row_move(struct offer_store *store, struct offer_row *row, const struct fair_path *path,
+		     uint64_t now_ns)
+{
+	for (struct offer_unit *unit = &row->unit; unit; unit = unit->next)
+		fair_move(&store->fair, &unit->slot, path, now_ns);
+	row->network = path->level_cnt == LEVEL_CNT ? path->ids[NETWORK_LEVEL] : 0;
+}
+
 void offers_share_charge(struct offer_store *store, struct offer_row *row,
 			 const struct offer_ask *ask)
 {
@@ -151,12 +159,20 @@ void offers_share_charge(struct offer_store *store, struct offer_row *row,
 	if (row->is_own || path.level_cnt < LEVEL_CNT || path.ids[NETWORK_LEVEL] == row->network)
 		return;
 	former.ids[NETWORK_LEVEL] = row->network;
-	if (fair_held(&store->fair, &path, NETWORK_LEVEL) + MARGIN >
+	if (fair_held(&store->fair, &path, NETWORK_LEVEL) + MARGIN <=
 	    fair_held(&store->fair, &former, NETWORK_LEVEL))
-		return;
-	for (struct offer_unit *unit = &row->unit; unit; unit = unit->next)
-		fair_move(&store->fair, &unit->slot, &path, ask->now_ns);
-	row->network = path.ids[NETWORK_LEVEL];
+		row_move(store, row, &path, ask->now_ns);
+}
+
+void offers_share_renew(struct offer_store *store, struct offer_row *row,
+			const struct offer_ask *ask)
+{
+	struct fair_path path = path_of(store, ask);
+
+	if (path.class == row->class && row->is_own == (ask->source->family == ADDR_NONE))
+		offers_share_charge(store, row, ask);
+	else
+		row_move(store, row, &path, ask->now_ns);
 }
 
 uint32_t offers_share_not_before_ms(struct offer_store *store, const struct offer_ask *ask)

@@ -137,8 +137,10 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 			offers_share_release(store, row);
 		return OFFER_FULL;
 	}
-	if (!is_new)
+	if (!is_new) {
 		row_count(store, row, -1);
+		offers_share_renew(store, row, &ask);
+	}
 	row->sequence = entry->sequence;
 	row->timestamp_s = entry->timestamp_s;
 	row->expires_s = entry->record.expires_s;
@@ -261,7 +263,7 @@ static enum offer_verdict record_make(const struct offer_store *store, const str
 	}
 }
 
-/* Room, index and batch for the record. A tombstone that is an offer again comes anew. */
+/* Room, index and batch for the record. The order of an offer stays, whatever becomes of it. */
 static enum offer_verdict put_place(struct offer_store *store, const struct offer_put *put,
 				    struct offer_row *row, const struct offer_record *record,
 				    struct schema_fault *fault)

@@ -142,6 +142,12 @@ void offers_share_release(struct offer_store *store, struct offer_row *row);
 /* offers_share_charge: row came from ask's source, too; the emptier network pays from now on. */
 void offers_share_charge(struct offer_store *store, struct offer_row *row,
 			 const struct offer_ask *ask);
+/*
+ * offers_share_renew: row's provider said something new by ask's source. Its class is that of now;
+ * in the same one the emptier network pays.
+ */
+void offers_share_renew(struct offer_store *store, struct offer_row *row,
+			const struct offer_ask *ask);
 /* offers_share_not_before_ms: as fair_not_before_ms. */
 uint32_t offers_share_not_before_ms(struct offer_store *store, const struct offer_ask *ask);
 

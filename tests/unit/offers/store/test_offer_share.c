@@ -191,6 +191,41 @@ static void test_own_offers_are_not_evicted_by_unknown_peers(void)
 	rig_end();
 }
 
+/* An offer that was heard of before its provider was this node's own, as after a new start. */
+static void test_an_offer_that_becomes_own_is_charged_to_its_node(void)
+{
+	rig_begin(64);
+	CHECK_EQ(PUT(.provider = 1, .network = 9), OFFER_STORED);
+	CHECK_EQ(PUT(.provider = 1, .sequence = 2, .is_own = true), OFFER_REPLACED);
+	CHECK_EQ(rig_counts().own_cnt, 1);
+	for (unsigned i = 0; i < 200; i++) {
+		rig.now_ns += NS_PER_S;
+		(void)PUT(.provider = 2 + i, .network = 9);
+	}
+	CHECK(rig_is_live(1, 0));
+	rig_end();
+}
+
+static void test_a_smaller_store_keeps_its_newest_after_a_restart(void)
+{
+	rig_begin(256);
+	for (unsigned i = 0; i < 200; i++) {
+		rig.now_ns += NS_PER_S;
+		CHECK_EQ(PUT(.provider = i, .network = i), OFFER_STORED);
+	}
+	rig_pass(0);
+	rig.unit_cap = 64;
+	rig.now_ns += 3600 * NS_PER_S;
+	rig_crash();
+	CHECK_EQ(rig_counts().unit_cnt, 64);
+	/* What left is deleted, too. */
+	rig_pass(0);
+	rig.unit_cap = 256;
+	rig_crash();
+	CHECK_EQ(rig_counts().offer_cnt, 64);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_a_flood_of_a_thousand_keys_of_one_network_leaves_others_their_share);
@@ -200,6 +235,8 @@ int main(void)
 	RUN(test_keys_take_room_too);
 	RUN(test_an_offer_never_makes_room_for_itself_by_leaving);
 	RUN(test_an_offer_is_charged_to_the_emptier_network_that_it_came_from);
+	RUN(test_an_offer_that_becomes_own_is_charged_to_its_node);
+	RUN(test_a_smaller_store_keeps_its_newest_after_a_restart);
 	RUN(test_own_offers_are_not_evicted_by_unknown_peers);
 	return check_done();
 }
