@@ -132,11 +132,12 @@ void quic_black_hole_wrote(struct quic_conn *conn, const struct quic_stream *str
 		return;
 	if (!hole->began_ns) {
 		ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
-		hole->began_ns = hole->look_ns = conn->engine->now_ns;
+		hole->began_ns = conn->engine->now_ns;
 		hole->lost_len = info.bytes_lost;
 	}
 	hole->long_len += len;
-	hole->long_cnt++;
+	if (++hole->long_cnt == LONG_CNT_MIN)
+		hole->enough_ns = conn->engine->now_ns;
 }
 
 void quic_black_hole_acked(struct quic_stream *stream)
@@ -246,14 +247,22 @@ void quic_black_hole_look(struct quic_conn *conn)
 
 /* --- time --- */
 
-static uint64_t span_ns(const struct quic_conn *conn)
+/* Without as many long packets there is nothing to see; the last of them has a round trip. */
+static uint64_t doubt_ns(const struct quic_conn *conn)
 {
+	const struct quic_black_hole *hole = &conn->black_hole;
 	ngtcp2_conn_info info;
-	uint64_t span;
+	uint64_t span_ns;
 
+	if (!hole->began_ns || hole->long_cnt < LONG_CNT_MIN)
+		return UINT64_MAX;
 	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
-	span = SPAN_RTTS * info.smoothed_rtt;
-	return span > SPAN_NS_MIN ? span : SPAN_NS_MIN;
+	span_ns = SPAN_RTTS * info.smoothed_rtt;
+	if (span_ns < SPAN_NS_MIN)
+		span_ns = SPAN_NS_MIN;
+	return hole->began_ns + span_ns > hole->enough_ns + span_ns / SPAN_RTTS
+		       ? hole->began_ns + span_ns
+		       : hole->enough_ns + span_ns / SPAN_RTTS;
 }
 
 uint64_t quic_black_hole_next_ns(const struct quic_conn *conn)
@@ -264,7 +273,7 @@ uint64_t quic_black_hole_next_ns(const struct quic_conn *conn)
 		return UINT64_MAX;
 	if (hole->cap)
 		return hole->tried_ns ? hole->tried_ns + settling_ns(conn) : UINT64_MAX;
-	return hole->began_ns ? hole->look_ns + span_ns(conn) : UINT64_MAX;
+	return doubt_ns(conn);
 }
 
 static void shorten(struct quic_conn *conn)
@@ -287,14 +296,12 @@ void quic_black_hole_doubt(struct quic_conn *conn)
 
 int quic_black_hole_expire(struct quic_conn *conn)
 {
-	struct quic_black_hole *hole = &conn->black_hole;
-	uint64_t now_ns = conn->engine->now_ns;
+	const struct quic_black_hole *hole = &conn->black_hole;
 
-	if (now_ns < quic_black_hole_next_ns(conn))
+	if (conn->engine->now_ns < quic_black_hole_next_ns(conn))
 		return 0;
-	hole->look_ns = now_ns;
 	quic_black_hole_look(conn);
-	if (hole->cap || !hole->began_ns || hole->long_cnt < LONG_CNT_MIN)
+	if (hole->cap || !hole->began_ns)
 		return 0;
 	shorten(conn);
 	return quic_probe_send(conn);

@@ -33,10 +33,10 @@ struct quic_alias {
 /* black_hole.c: whether long packets arrive, and how long those may be that are sent. */
 struct quic_black_hole {
 	/* While packets have any length: a span in which no long one is known to have arrived. */
-	uint64_t began_ns, look_ns;  /* began_ns 0: no long one is out */
-	uint64_t long_len, long_cnt; /* sent in it */
-	uint64_t lost_len, lost_cnt; /* what ngtcp2 has for lost when it began, or the trial */
-	size_t cap;		     /* the longest packet; 0: any length */
+	uint64_t began_ns, enough_ns; /* began_ns 0: no long one is out */
+	uint64_t long_len, long_cnt;  /* sent in it */
+	uint64_t lost_len, lost_cnt;  /* what ngtcp2 has for lost when it began, or the trial */
+	size_t cap;		      /* the longest packet; 0: any length */
 	/* While there is a cap: what was sent, and was in flight then, until some is acknowledged. */
 	uint64_t data_len, flight_len;
 	uint64_t answered_ns;
