@@ -181,6 +181,27 @@ static void test_short_packets_that_arrive_hide_no_black_hole(void)
 	quic_pair_fini(&p);
 }
 
+/* A node may have many peers that are gone. */
+static void test_a_peer_that_is_gone_is_looked_at_once(void)
+{
+	const struct quic_conn *of;
+
+	begin(125, 5 * NS_PER_MS);
+	CHECK(quic_net_transfer(conn, 1 << 20, 10 * NS_PER_S));
+	quic_net_settle(&p.net, NS_PER_S);
+	of = (const struct quic_conn *)(const void *)conn->conn;
+	wire.is_cut = true;
+	CHECK(send_from(0, 1300));
+	quic_net_settle(&p.net, NS_PER_MS);
+	CHECK_EQ(of->black_hole.long_cnt, 1);
+	CHECK_EQ(quic_black_hole_next_ns(of), UINT64_MAX);
+	quic_net_settle(&p.net, 2 * NS_PER_S);
+	CHECK_EQ(of->black_hole.cap, QUIC_SHORT_LEN);
+	CHECK_EQ(quic_black_hole_next_ns(of), UINT64_MAX);
+	CHECK_EQ(holes_of(p.a), 0);
+	quic_pair_fini(&p);
+}
+
 static void test_an_outage_is_no_black_hole(void)
 {
 	begin(130, 5 * NS_PER_MS);
@@ -317,6 +338,7 @@ int main(void)
 	RUN(test_a_transfer_goes_on_when_long_packets_are_lost);
 	RUN(test_a_request_is_answered_when_its_answer_was_too_long);
 	RUN(test_short_packets_that_arrive_hide_no_black_hole);
+	RUN(test_a_peer_that_is_gone_is_looked_at_once);
 	RUN(test_an_outage_is_no_black_hole);
 	RUN(test_a_path_that_loses_many_packets_is_no_black_hole);
 	RUN(test_the_longest_packets_that_pass_are_found_again);
