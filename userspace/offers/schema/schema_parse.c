@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "codec/ini.h"
+#include "codec/text/utf8.h"
 #include "offers/schema/schema_sections.h"
 
 /* What begins [field NAME] or [filter NAME]. */
@@ -165,6 +166,12 @@ static int on_line(void *ctx, const struct ini_line *line)
 		return offers_schema_fault_set(offers_schema_fault_at(parse, line->number), "",
 					       "begin with [service]",
 					       "a line before the first section");
+	/* Labels go to terminals, where C1 characters are commands, and to lines with tabs. */
+	if (!utf8_is_plain(line->value, strlen(line->value)))
+		return offers_schema_fault_set(offers_schema_fault_at(parse, line->number),
+					       offers_schema_section_name(parse),
+					       "leave control characters and tabs out",
+					       "%.40s is no plain text", line->key);
 	if (is_field && strcmp(line->key, "choices") == 0)
 		return choices_add(parse, line);
 	if (is_field && strncmp(line->key, "label", 5) == 0 && strchr(" \t", line->key[5]) &&

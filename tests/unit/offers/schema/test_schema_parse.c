@@ -180,6 +180,9 @@ static const struct {
 	{SERVICE FIELD "[filter f]\nfield = size\ntype = flag\n", 7, "f"},
 	{SERVICE FIELD "what\n", 5, ""},
 	{SERVICE FIELD "label = \xff\n", 5, ""},
+	{SERVICE FIELD "label = a\tb\n", 5, "size"},
+	{SERVICE FIELD "label = \xc2\x9b\n", 5, "size"},
+	{"[service]\nname = bikes\ntitle = \xc2\x9b\n" FIELD, 3, ""},
 };
 
 static void test_what_is_wrong_is_said_with_its_line_and_name(void)
