@@ -112,7 +112,9 @@ static bool neighbour_path(struct mesh *node, const uint8_t key[static MESH_KEY_
 	const struct mesh_lab_session *session = mesh_lab_session_lookup(node, key);
 
 	if (session)
-		*out_path = (struct mesh_path){.remote = session->remote, .local = node->addr};
+		*out_path = (struct mesh_path){.remote = session->remote,
+					       .local = node->addr,
+					       .session = 1 + session->renewed_cnt};
 	return session != NULL;
 }
 

@@ -31,6 +31,7 @@ struct mesh_lab_session {
 	struct addr remote;
 	uint32_t caps; /* of the peer */
 	uint64_t used_ns;
+	unsigned renewed_cnt; /* it stands for another session each time */
 	bool is_dialled;
 };
 

@@ -56,6 +56,7 @@ struct mesh_path {
 	uint64_t received_len; /* bytes so far; 0: another worker has the session */
 	bool is_used;	       /* a request or a stream is there, or was within 15 s */
 	bool is_dialled;       /* by this node; another worker's is not */
+	uint64_t session;      /* another number for each session; 0: another worker has it */
 };
 
 /*

@@ -89,6 +89,14 @@ static bool neighbours_next(struct mesh *mesh, struct mesh_walk *walk,
 	return true;
 }
 
+static uint64_t session_number(const struct mesh_session *session)
+{
+	uint64_t number;
+
+	memcpy(&number, session->id, sizeof(number));
+	return number ? number : 1;
+}
+
 static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 			   struct mesh_path *out_path)
 {
@@ -102,7 +110,8 @@ static bool neighbour_path(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 					       .local = info.local,
 					       .received_len = info.received_len,
 					       .is_used = mesh_session_is_used(session),
-					       .is_dialled = session->is_dialler};
+					       .is_dialled = session->is_dialler,
+					       .session = session_number(session)};
 		return true;
 	}
 	if (!entry || entry->foreign_at.family == ADDR_NONE)

@@ -115,7 +115,11 @@ static void label_done(struct relay_broker *broker, const struct broker_ask *ask
 		flow->legs[leg].told_generation = ask->generation;
 		flow->legs[leg].told_slow = ask->is_slow;
 	} else if (is_final(reply)) {
-		relay_broker_flow_end(broker, flow, leg ^ 1, RELAY_END_REFUSED);
+		/* One that had a label and has lost the flow may take it again at once. */
+		bool is_lost = reply->code == MESH_CODE_ABSENT && flow->legs[leg].told_generation;
+
+		relay_broker_flow_end(broker, flow, leg ^ 1,
+				      is_lost ? RELAY_END_PEER_GONE : RELAY_END_REFUSED);
 	}
 }
 

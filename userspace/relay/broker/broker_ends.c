@@ -147,15 +147,40 @@ static void end_move(struct relay_broker *broker, struct broker_end *end,
 	}
 }
 
+/*
+ * An end that took its session for lost has lost its flows with it, and began another before this relay
+ * noticed. So it gets its labels anew. One that has the flow yet goes on, and one that has not says so.
+ */
+static void end_renew(struct relay_broker *broker, struct broker_end *end, uint64_t session)
+{
+	struct list_node *at = end->legs.next, *const head = &end->legs;
+	struct broker_flow *flow;
+	unsigned leg;
+	bool was_known = end->session;
+
+	end->session = session;
+	for (; was_known && at != head; at = at->next) {
+		flow = relay_broker_flow_at(broker, container_of(at, struct broker_leg, by_end),
+					    &leg);
+		flow->legs[leg].is_told = false;
+		relay_broker_label_tell(broker, flow, leg);
+	}
+}
+
 static void end_look(struct relay_broker *broker, struct broker_end *end)
 {
 	struct mesh_path path;
 	bool is_guest;
 
 	/* A guest knows no labels, and an end with a session expects them: its flows end with either. */
-	if (!relay_broker_end_look(broker, end->key, &path, &is_guest) || is_guest != end->is_guest)
+	if (!relay_broker_end_look(broker, end->key, &path, &is_guest) ||
+	    is_guest != end->is_guest) {
 		end_close(broker, end);
-	else if (!addr_equal(&path.remote, &end->remote) || !addr_equal(&path.local, &end->local))
+		return;
+	}
+	if (path.session && path.session != end->session)
+		end_renew(broker, end, path.session);
+	if (!addr_equal(&path.remote, &end->remote) || !addr_equal(&path.local, &end->local))
 		end_move(broker, end, &path);
 }
 

@@ -289,6 +289,7 @@ static void leg_enter(struct broker_flow *flow, unsigned leg, struct broker_end 
 	if (list_is_empty(&end->legs)) {
 		end->remote = path->remote;
 		end->local = path->local;
+		end->session = path->session;
 	}
 	list_push_back(&end->legs, &flow->legs[leg].by_end);
 }

@@ -16,6 +16,7 @@ struct broker_end {
 	struct list_node by_sweep; /* of broker->ends */
 	struct list_node legs;
 	struct addr remote, local; /* of its session, when last looked at; its legs are there */
+	uint64_t session;	   /* in which it has its labels; 0: unknown */
 	uint32_t pending_cnt;	   /* its requests whose offers are out */
 	uint32_t free_cnt; /* flows that it opened without a grant, such requests included */
 	uint32_t accepted_cnt;

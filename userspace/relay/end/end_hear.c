@@ -76,6 +76,7 @@ static struct end_flow *offered_flow(struct relay_end *end, struct end_relay *re
 	if (!flow)
 		return relay_end_flow_make(end, relay, &of);
 	relay_end_flow_lose(flow);
+	flow->number = 0;
 	flow->asked_class = offer->class;
 	/* One that was closed a moment ago begins anew. */
 	flow->is_over = false;
@@ -121,7 +122,10 @@ void relay_end_on_offer(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	answer_accept(end, call);
 }
 
-/* The flow that message means: by its number, else the one that was accepted last. */
+/*
+ * The flow that message means: by its number, also one that was lost with a session which the relay has
+ * seen replaced. Else the one that was offered last, which has no number yet.
+ */
 static struct end_flow *told_flow(struct relay_end *end, const struct end_relay *relay,
 				  const struct relay_flow_message *message)
 {
@@ -129,11 +133,11 @@ static struct end_flow *told_flow(struct relay_end *end, const struct end_relay 
 
 	for (int is_opener = 0; is_opener <= 1; is_opener++) {
 		flow = relay_end_flow_find(end, relay, message->peer, is_opener);
-		if (flow && flow->is_open && flow->number == message->flow)
+		if (flow && flow->was_open && flow->number == message->flow)
 			return flow;
 	}
 	flow = relay_end_flow_find(end, relay, message->peer, false);
-	return flow && !flow->is_open ? flow : NULL;
+	return flow && !flow->is_open && !flow->number ? flow : NULL;
 }
 
 void relay_end_on_flow(void *ctx, const struct mesh_call *call, uint64_t now_ns)

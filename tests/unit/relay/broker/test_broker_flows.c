@@ -65,6 +65,66 @@ static void test_an_end_that_denies_its_label_ends_the_flow(void)
 	end_all();
 }
 
+/* Its end took the last one for lost, and the relay did not notice that in time. */
+static void session_renew(const struct end *end)
+{
+	for (unsigned i = 0; i < node->session_cnt; i++)
+		if (memcmp(node->sessions[i].key, end->mesh->key, MESH_KEY_LEN) == 0)
+			node->sessions[i].renewed_cnt++;
+}
+
+static void test_an_end_gets_its_labels_again_in_another_session(void)
+{
+	struct end *opener, *peer;
+	uint64_t number, own_number;
+
+	begin_pair(&opener, &peer);
+	CHECK_EQ(open_to(opener, peer), 0);
+	run_ms(100);
+	CHECK_EQ(peer->label_cnt, 1);
+	number = peer->flow.flow;
+	own_number = opener->flow.flow;
+	memset(&peer->flow, 0, sizeof(peer->flow));
+	session_renew(peer);
+	run_ms(200);
+	CHECK_EQ(peer->label_cnt, 2);
+	CHECK_EQ(peer->flow.flow, number);
+	session_renew(opener);
+	run_ms(200);
+	CHECK_EQ(opener->label_cnt, 1); /* the first one was in the answer */
+	CHECK_EQ(opener->flow.flow, own_number);
+	run_ms(5000);
+	CHECK_EQ(peer->label_cnt + opener->label_cnt, 3);
+	CHECK_EQ(open_cnt(), 1);
+	end_all();
+}
+
+static void test_an_end_that_lost_its_flow_with_a_session_ends_it(void)
+{
+	struct end *opener, *peer, *other;
+
+	begin_pair(&opener, &peer);
+	other = end_add();
+	CHECK_EQ(open_to(opener, peer), 0);
+	CHECK_EQ(open_to(opener, other), 0);
+	run_ms(100);
+	peer->denies_labels = true;
+	session_renew(peer);
+	run_ms(200);
+	CHECK_EQ(open_cnt(), 1);
+	CHECK_EQ(opener->close_cnt, 1);
+	CHECK_EQ(opener->close.why, RELAY_END_PEER_GONE);
+	/* So does an opener: what it opens anew is no fourth flow beside three that are lost. */
+	opener->denies_labels = true;
+	session_renew(opener);
+	run_ms(200);
+	CHECK_EQ(open_cnt(), 0);
+	CHECK_EQ(other->close_cnt, 1);
+	CHECK_EQ(other->close.why, RELAY_END_PEER_GONE);
+	CHECK_EQ(stats().end_cnt, 0);
+	end_all();
+}
+
 static void test_both_ends_learn_that_an_idle_flow_is_closed(void)
 {
 	struct end *opener, *peer;
@@ -344,6 +404,8 @@ int main(void)
 	RUN(test_the_other_end_learns_that_one_closed);
 	RUN(test_a_sessions_end_takes_its_flows_along);
 	RUN(test_an_end_that_denies_its_label_ends_the_flow);
+	RUN(test_an_end_gets_its_labels_again_in_another_session);
+	RUN(test_an_end_that_lost_its_flow_with_a_session_ends_it);
 	RUN(test_both_ends_learn_that_an_idle_flow_is_closed);
 	RUN(test_a_leg_follows_its_session);
 	RUN(test_a_leg_may_be_a_session_on_tcp);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ends of one node whose relays it reaches by TCP alone. */
+/* Relays that a node reaches by TCP alone, and sessions with relays that end and begin. */
 #include "relay/end/relay_end.h"
 
 #include <string.h>
@@ -100,6 +100,56 @@ static void test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic(void)
 	relay_end_rig_fini(&rig);
 }
 
+static void session_pass(bool is_up)
+{
+	uint8_t key[MESH_KEY_LEN];
+
+	relay_end_rig_key(0, key);
+	rig.is_down[0] = !is_up;
+	relay_end_session(rig.end, key, is_up, rig.now_ns);
+	relay_end_rig_run(&rig, 10 * NS_PER_MS);
+}
+
+/* The relay saw one session replaced by the next: to it the flow goes on. */
+static void test_a_flow_lost_with_a_session_is_back_with_its_label(void)
+{
+	struct relay_flow_message told, other;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_accept(0, PEER, 1);
+	session_pass(false);
+	session_pass(true);
+	CHECK(!relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 1200));
+	/* That of another flow with this peer is no word of this one. */
+	other = relay_end_rig_told(0, PEER, 2);
+	relay_end_rig_flow(&rig, 0, &other);
+	CHECK_EQ(rig.code, MESH_CODE_ABSENT);
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK_EQ(rig.code, 0);
+	CHECK(relay_end_rig_hear(&rig, 0, &told, WEFT_RELAY_TO_END, 1200));
+	CHECK_EQ(relay_end_rig_stats(&rig).reopened_cnt, 1);
+	/* An offer begins another flow, which has the next number. */
+	relay_end_rig_offer(&rig, 0, PEER, 1200);
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK_EQ(rig.code, 0);
+	relay_end_rig_fini(&rig);
+}
+
+static void test_a_flow_that_was_given_up_is_denied(void)
+{
+	struct relay_flow_message told;
+
+	relay_end_rig_init(&rig, NULL);
+	told = flow_accept(0, PEER, 1);
+	session_pass(false);
+	relay_end_rig_run(&rig, 61 * NS_PER_S);
+	CHECK_EQ(relay_end_rig_stats(&rig).accepted_now, 0);
+	session_pass(true);
+	relay_end_rig_flow(&rig, 0, &told);
+	CHECK_EQ(rig.code, MESH_CODE_ABSENT);
+	relay_end_rig_fini(&rig);
+}
+
 static void test_bytes_of_opened_flows_are_counted(void)
 {
 	struct relay_flow_message told;
@@ -131,6 +181,8 @@ int main(void)
 	RUN(test_a_relay_on_tcp_is_spoken_to_by_its_session);
 	RUN(test_a_lost_relay_on_tcp_is_dialled_by_tcp_alone);
 	RUN(test_a_kept_relay_on_tcp_is_named_by_its_address_of_quic);
+	RUN(test_a_flow_lost_with_a_session_is_back_with_its_label);
+	RUN(test_a_flow_that_was_given_up_is_denied);
 	RUN(test_bytes_of_opened_flows_are_counted);
 	return check_done();
 }
