@@ -38,27 +38,33 @@ uint32_t mesh_unverified_recent(const struct mesh_unverified *unverified, uint64
 	return cnt;
 }
 
-/* A node is at an address that was silent: it may be dialled again, but not at once and not often. */
-static bool is_there_again(const struct mesh_unverified_dial *dial, const struct addr *addr,
-			   uint64_t now_ns)
+/* Another dial of the minute has its place. */
+static bool minute_has_room(const struct mesh_unverified *unverified, const struct addr *addr,
+			    uint64_t now_ns)
 {
-	return dial->there_ns && addr_equal(&dial->addr, addr) &&
-	       age_ns(dial, now_ns) >= MESH_UNVERIFIED_AGAIN_NS;
-}
-
-static bool unverified_may(const struct mesh_unverified *unverified, const struct addr *addr,
-			   uint64_t now_ns)
-{
-	const struct addr host = host_of(addr);
 	uint32_t recent_cnt = mesh_unverified_recent(unverified, now_ns), network_cnt = 0;
-	uint32_t silent_cnt = 0;
 
 	if (recent_cnt >= MESH_UNVERIFIED_PER_MIN)
 		return false;
 	for (uint32_t i = 0; i < recent_cnt; i++)
 		network_cnt += is_of_network(&unverified_newest(unverified, i)->addr, addr);
-	if (network_cnt >= MESH_UNVERIFIED_NETWORK_PER_MIN && addr_is_global(addr))
-		return false;
+	return network_cnt < MESH_UNVERIFIED_NETWORK_PER_MIN || !addr_is_global(addr);
+}
+
+/* What the last hour says of an address. */
+struct past {
+	bool is_silent; /* some address of its host was dialled, and did not answer */
+	bool is_there;	/* it is asked by STUN and answered, since each dial there */
+	uint32_t dial_cnt;
+};
+
+static void past_read(const struct mesh_unverified *unverified, const struct addr *addr,
+		      uint64_t now_ns, struct past *out_past)
+{
+	const struct addr host = host_of(addr);
+	struct past past = {.is_there = true};
+	unsigned row_cnt = 0;
+
 	for (uint32_t i = 0; i < unverified->cnt; i++) {
 		const struct mesh_unverified_dial *dial = unverified_newest(unverified, i);
 		const struct addr other = host_of(&dial->addr);
@@ -67,11 +73,40 @@ static bool unverified_may(const struct mesh_unverified *unverified, const struc
 			break;
 		if (!addr_equal(&other, &host) || dial->is_answered)
 			continue;
-		silent_cnt++;
-		if (!is_there_again(dial, addr, now_ns))
-			return false;
+		past.is_silent |= !dial->is_question;
+		if (!addr_equal(&dial->addr, addr))
+			continue;
+		row_cnt++;
+		past.dial_cnt += !dial->is_question;
+		/* It may be dialled again, but not at once and not often. */
+		past.is_there &=
+			dial->there_ns &&
+			(dial->is_question || age_ns(dial, now_ns) >= MESH_UNVERIFIED_AGAIN_NS);
 	}
-	return silent_cnt < MESH_UNVERIFIED_AGAIN_MAX;
+	past.is_there &= row_cnt > 0;
+	*out_past = past;
+}
+
+static bool unverified_may(const struct mesh_unverified *unverified, const struct addr *addr,
+			   uint64_t now_ns)
+{
+	struct past past;
+
+	if (!minute_has_room(unverified, addr, now_ns))
+		return false;
+	past_read(unverified, addr, now_ns, &past);
+	return !past.is_silent || (past.is_there && past.dial_cnt < MESH_UNVERIFIED_AGAIN_MAX);
+}
+
+static struct mesh_unverified_dial *row_add(struct mesh_unverified *unverified,
+					    const struct addr *addr, uint64_t now_ns)
+{
+	struct mesh_unverified_dial *row = &unverified->dials[unverified->next_idx];
+
+	*row = (struct mesh_unverified_dial){.addr = *addr, .at_ns = now_ns};
+	unverified->next_idx = (unverified->next_idx + 1) % MESH_UNVERIFIED_CAP;
+	unverified->cnt += unverified->cnt < MESH_UNVERIFIED_CAP;
+	return row;
 }
 
 bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
@@ -81,16 +116,13 @@ bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr 
 		unverified->refused_cnt++;
 		return false;
 	}
-	unverified->dials[unverified->next_idx] =
-		(struct mesh_unverified_dial){.addr = *addr, .at_ns = now_ns};
-	unverified->next_idx = (unverified->next_idx + 1) % MESH_UNVERIFIED_CAP;
-	unverified->cnt += unverified->cnt < MESH_UNVERIFIED_CAP;
+	(void)row_add(unverified, addr, now_ns);
 	return true;
 }
 
-/* The last dial at addr, within the hour; NULL: there was none, or it was answered. */
-static struct mesh_unverified_dial *unverified_silent(struct mesh_unverified *unverified,
-						      const struct addr *addr, uint64_t now_ns)
+/* The last dial or question at addr, within the hour; NULL: there was none. */
+static struct mesh_unverified_dial *unverified_last(struct mesh_unverified *unverified,
+						    const struct addr *addr, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < unverified->cnt; i++) {
 		uint32_t idx =
@@ -100,29 +132,44 @@ static struct mesh_unverified_dial *unverified_silent(struct mesh_unverified *un
 		if (age_ns(dial, now_ns) >= MESH_UNVERIFIED_HOUR_NS)
 			break;
 		if (addr_equal(&dial->addr, addr))
-			return dial->is_answered ? NULL : dial;
+			return dial;
 	}
 	return NULL;
+}
+
+/* Another address of its host was silent, and the minute has room for one dial more. */
+static bool is_worth_asking(const struct mesh_unverified *unverified, const struct addr *addr,
+			    uint64_t now_ns)
+{
+	struct past past;
+
+	past_read(unverified, addr, now_ns, &past);
+	return past.is_silent && minute_has_room(unverified, addr, now_ns);
 }
 
 bool mesh_unverified_ask(struct mesh_unverified *unverified, const struct addr *addr,
 			 uint64_t now_ns)
 {
-	struct mesh_unverified_dial *dial = unverified_silent(unverified, addr, now_ns);
+	struct mesh_unverified_dial *row = unverified_last(unverified, addr, now_ns);
 
-	if (!dial || (dial->asked_ns && now_ns < dial->asked_ns + MESH_UNVERIFIED_ASK_NS))
+	if (!row && is_worth_asking(unverified, addr, now_ns)) {
+		row = row_add(unverified, addr, now_ns);
+		row->is_question = true;
+	}
+	if (!row || row->is_answered ||
+	    (row->asked_ns && now_ns < row->asked_ns + MESH_UNVERIFIED_ASK_NS))
 		return false;
-	dial->asked_ns = now_ns;
+	row->asked_ns = now_ns;
 	return true;
 }
 
 void mesh_unverified_there(struct mesh_unverified *unverified, const struct addr *addr,
 			   uint64_t now_ns)
 {
-	struct mesh_unverified_dial *dial = unverified_silent(unverified, addr, now_ns);
+	struct mesh_unverified_dial *row = unverified_last(unverified, addr, now_ns);
 
-	if (dial)
-		dial->there_ns = now_ns;
+	if (row && !row->is_answered)
+		row->there_ns = now_ns;
 }
 
 void mesh_unverified_answered(struct mesh_unverified *unverified, const struct addr *addr)

@@ -17,7 +17,9 @@
  *
  * A silent address is no proof that no node is there: the network may have been cut. So it is asked
  * by STUN while a dial waits, with 20 bytes. One that answers is dialled again, a few times an hour.
- * A third party's STUN server gets those dials as well, and no other host.
+ * A third party's STUN server gets those dials as well, and no other host. So is an address at a host
+ * that was silent at another port. A NAT has many nodes at one host, and one of them may be down. The
+ * first such question counts as a dial in its minute.
  *
  * Unknown peers can use up what there is for a minute. An honest peer then waits that long for a
  * dial at an address that is new, and no longer once it was reached there. Pure; home worker.
@@ -40,6 +42,7 @@ struct mesh_unverified {
 		uint64_t asked_ns; /* by STUN, last; 0: not */
 		uint64_t there_ns; /* it answered that; 0: it did not */
 		bool is_answered;
+		bool is_question; /* it was not dialled */
 	} dials[MESH_UNVERIFIED_CAP];
 	uint32_t next_idx, cnt;
 	uint64_t refused_cnt;

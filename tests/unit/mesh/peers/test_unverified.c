@@ -75,7 +75,7 @@ static void test_a_silent_address_is_asked_each_two_seconds(void)
 	CHECK(ask_of("192.0.2.1:7000", 1001 * S));
 	CHECK(!ask_of("192.0.2.1:7000", 1003 * S - 1));
 	CHECK(ask_of("192.0.2.1:7000", 1003 * S));
-	CHECK(!ask_of("192.0.2.1:53", 1010 * S)); /* where it was not dialled */
+	CHECK(!ask_of("192.0.2.2:7000", 1010 * S)); /* no address of its host was dialled */
 	CHECK(!ask_of("192.0.2.1:7000", 4600 * S));
 	CHECK(take("192.0.2.1:7000", 4600 * S));
 	CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
@@ -102,6 +102,47 @@ static void test_a_silent_address_that_answers_is_dialled_eight_times_an_hour(vo
 	CHECK(!take("192.0.2.1:7000", 2000 * S));
 	answer_from("192.0.2.1:7000", 4600 * S);
 	CHECK(take("192.0.2.1:7000", 4600 * S));
+}
+
+/* Both are behind one NAT, and one of them is down. */
+static void test_a_silent_node_hides_no_other_at_its_host(void)
+{
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	CHECK(!take("192.0.2.1:7001", 1001 * S));
+	CHECK(ask_of("192.0.2.1:7001", 1001 * S));
+	CHECK(!ask_of("192.0.2.1:7001", 1003 * S - 1));
+	CHECK(!take("192.0.2.1:7001", 1002 * S)); /* it has not answered */
+	answer_from("192.0.2.1:7001", 1002 * S);
+	CHECK(!take("192.0.2.1:7000", 1010 * S));
+	CHECK(take("192.0.2.1:7001", 1002 * S));
+	/* From then on it is a silent address like others. */
+	CHECK(!take("192.0.2.1:7001", 1010 * S));
+	answer_from("192.0.2.1:7001", 1003 * S);
+	CHECK(!take("192.0.2.1:7001", 1006 * S - 1));
+	CHECK(take("192.0.2.1:7001", 1006 * S));
+	answer_from("192.0.2.1:7001", 1007 * S);
+	CHECK(!take("192.0.2.1:7001", 1011 * S)); /* four in the minute, the question among them */
+	CHECK(take("192.0.2.1:7001", 1061 * S));
+	CHECK_EQ(mesh_unverified_recent(&unverified, 1061 * S), 3);
+}
+
+/* A peer that names a victim's ports has questions sent as seldom as dials. */
+static void test_questions_count_as_dials(void)
+{
+	char text[ADDR_TEXT_CAP];
+	unsigned cnt = 0;
+
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	for (unsigned port = 1; port <= 100; port++) {
+		snprintf(text, sizeof(text), "192.0.2.1:%u", port);
+		cnt += ask_of(text, 1001 * S);
+	}
+	CHECK_EQ(cnt, MESH_UNVERIFIED_NETWORK_PER_MIN - 1);
+	CHECK_EQ(mesh_unverified_recent(&unverified, 1001 * S), MESH_UNVERIFIED_NETWORK_PER_MIN);
+	CHECK(!take("192.0.2.2:7000", 1002 * S));
+	CHECK(ask_of("192.0.2.1:101", 1060 * S));
 }
 
 static void test_a_network_has_four_a_minute(void)
@@ -323,6 +364,8 @@ int main(void)
 	RUN(test_an_address_that_showed_a_key_is_dialled_for_it);
 	RUN(test_a_silent_address_is_asked_each_two_seconds);
 	RUN(test_a_silent_address_that_answers_is_dialled_eight_times_an_hour);
+	RUN(test_a_silent_node_hides_no_other_at_its_host);
+	RUN(test_questions_count_as_dials);
 	RUN(test_a_network_has_four_a_minute);
 	RUN(test_all_networks_have_32_a_minute);
 	RUN(test_an_hour_of_dials_is_remembered);
