@@ -337,7 +337,20 @@ static bool on_web_is_up(void *ctx, const uint8_t *key)
 {
 	const struct relay_end_rig *rig = ctx;
 
+	if (key[0] < END_RIG_RELAYS)
+		return rig->is_web_upgraded[key[0]];
 	return rig->is_web_up && key[0] == END_RIG_WEB;
+}
+
+static void on_web_use(void *ctx, const struct relay_end_place *relays, unsigned cnt)
+{
+	struct relay_end_rig *rig = ctx;
+
+	if (cnt > RELAY_END_KEPT_MAX)
+		abort();
+	rig->web_used_cnt = cnt;
+	for (unsigned i = 0; i < cnt; i++)
+		rig->web_used[i] = relays[i].key[0];
 }
 
 static void on_web_send(void *ctx, const uint8_t *key, const uint8_t *peer,
@@ -354,7 +367,11 @@ static void on_web_send(void *ctx, const uint8_t *key, const uint8_t *peer,
 }
 
 static const struct relay_end_web web = {
-	.places = on_web_places, .is_up = on_web_is_up, .send = on_web_send};
+	.places = on_web_places,
+	.is_up = on_web_is_up,
+	.use = on_web_use,
+	.send = on_web_send,
+};
 
 void relay_end_rig_init(struct relay_end_rig *rig, const struct relay_end_config *config)
 {

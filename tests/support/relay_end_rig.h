@@ -64,6 +64,9 @@ struct relay_end_rig {
 	size_t leg_len;
 	/* One relay over WebSocket, whose key is that of relay END_RIG_WEB, and what was sent by it. */
 	bool has_web, is_web_up;
+	/* Kept relays that are to be tried so, by their numbers, and those that are connected to. */
+	unsigned web_used_cnt, web_used[RELAY_END_KEPT_MAX];
+	bool is_web_upgraded[END_RIG_RELAYS];
 	unsigned web_cnt;
 	uint8_t web_peer[MESH_KEY_LEN], web_ecn;
 	size_t web_len; /* of the last one */

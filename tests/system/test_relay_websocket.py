@@ -146,6 +146,34 @@ def test_a_node_with_a_session_meets_one_without_udp(lab):
     check_eq((flow["opener"], flow["peer"]), (node_id(b), node_id(a)), "the flow")
 
 
+def test_a_node_without_udp_is_reached_by_its_two_kept_relays(lab):
+    """Nothing names a relay over WebSocket: they are the two that a keeps."""
+    namespaces = lab.bridge(4)
+    relays = [node(lab, f"relay{i}", namespaces[i], RELAY) for i in range(2)]
+    own = ", ".join(f"{node_id(relay)}@10.77.0.{i + 1}:7000" for i, relay in enumerate(relays))
+    drop(namespaces[2], "10.77.0.4")
+    a = node(lab, "a", namespaces[2], PLAIN + WAYS + f"[relay]\nuse = always\nown = {own}\n")
+    b = node(lab, "b", namespaces[3], PLAIN + f"[relay]\nown = {own}\n")
+    begin = time.monotonic()
+    wait_for(lambda: [row["state"] for row in rows(a)] == ["open", "open"], f"both: {rows(a)}", timeout=40)
+    print(f"# both kept relays over WebSocket after {time.monotonic() - begin:.1f} s")
+    kept = a.call("ShowRelayRole")["role"]["kept"]
+    check_eq([row["state"] for row in kept], ["websocket", "websocket"], "kept")
+    for i, relay in enumerate(relays):
+        check_eq(b.weft("peer", "connect", node_id(relay), f"10.77.0.{i + 1}:7000").returncode, OK, "connect")
+        wait_for(lambda: b.json("peer", "show", node_id(relay))["peer"]["capabilities"] & CAP_RELAY, "b knows a relay")
+    print(f"# met after {meets(b, a, SOON_S):.2f} s")
+    check_eq((transport_of(a, b), transport_of(b, a)), ("websocket", "relay"), "ways")
+    # One of them is enough.
+    used = b.json("peer", "show", node_id(a))["peer"]["relayed_by"]
+    next(relay for relay in relays if node_id(relay) == used).kill()
+    wait_for(lambda: pings(b, a), "by the other one", timeout=40)
+    # UDP is back: the sessions take over.
+    subprocess.run(["ip", "netns", "exec", namespaces[2], "nft", "flush", "ruleset"], check=True)
+    wait_for(lambda: "up" in [row["state"] for row in a.call("ShowRelayRole")["role"]["kept"]], "a session", timeout=40)
+    wait_for(lambda: not is_open(a), f"no WebSocket to that one: {rows(a)}", timeout=20)
+
+
 def test_two_without_udp_meet(lab):
     namespaces, relay, a = own_relay(lab)
     drop(namespaces[2], "10.77.0.2")

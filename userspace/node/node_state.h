@@ -222,6 +222,8 @@ uint64_t node_relay_next_ns(const struct node *node);
  * connection on. drain: clients hear that the relay restarts. close: after the workers ended.
  */
 bool node_has_relay_web(const struct node_config *config);
+/* node_has_relay_web_end: it may use relays over WebSocket. */
+bool node_has_relay_web_end(const struct node_config *config);
 /* node_relay_end_web: relays that this node uses over WebSocket, for the ends of flows. */
 extern const struct relay_end_web node_relay_end_web;
 WEFT_MUST_CHECK

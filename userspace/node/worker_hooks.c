@@ -123,7 +123,7 @@ struct worker_config node_worker_config(const struct node_config *config)
 			config_fabric_watch_cap(&config->fabric) + PORT_PROBE_CNT +
 			PORT_MAPPING_WATCHES + 1 /* punch_params.c */ +
 			(node_has_relay_web(config) ? config->relay_web.client_cap + 1 : 0) +
-			(config->relay_web_end.relays[0] ? RELAY_WEB_END_MAX : 0),
+			(node_has_relay_web_end(config) ? RELAY_WEB_END_CAP : 0),
 		.drain_timeout_ns = config->drain_timeout_ns,
 		.relays_streams = config->fabric.is_on,
 		.passes_http = node_has_relay_web(config),

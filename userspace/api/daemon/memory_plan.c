@@ -33,6 +33,13 @@ static uint64_t relay_len(const struct node_config *config)
 	       RELAY_MESSAGES_LEN_MAX;
 }
 
+static size_t web_end_len(const struct node_config *config)
+{
+	bool is_used = config->relay_web_end.relays[0] || config->relay_end.use != RELAY_USE_NO;
+
+	return is_used ? relay_web_end_footprint(&config->relay_web_end) : 0;
+}
+
 unsigned api_memory_plan(const struct node_config *config,
 			 struct memory_region out_regions[MEMORY_REGION_CAP])
 {
@@ -92,8 +99,8 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_UNTOLD},
 		{"the relay over WebSocket (relay.web_clients, relay.web_memory)",
 		 config->relay.is_on ? relay_web_footprint(&config->relay_web) : 0, MEMORY_UNTOLD},
-		{"relays used over WebSocket (relay.websocket)",
-		 relay_web_end_footprint(&config->relay_web_end), MEMORY_UNTOLD},
+		{"relays used over WebSocket (relay.websocket)", web_end_len(config),
+		 MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

@@ -93,7 +93,7 @@ static void relay_web_end_add(const struct limit_listing *limits,
 			      const struct relay_web_end_stats *end)
 {
 	const struct limit_row rows[] = {
-		{"relay.websocket", COUNT, RELAY_WEB_END_MAX, end->open_cnt, NOT_KEPT, NOT_KEPT},
+		{"relay.websocket", COUNT, RELAY_WEB_END_CAP, end->open_cnt, NOT_KEPT, NOT_KEPT},
 		{"relay.websocket: datagrams that wait for one relay", COUNT, RELAY_WEB_QUEUE_MAX,
 		 end->queue_cnt, NOT_KEPT, (int64_t)end->queue_full_cnt},
 	};

@@ -82,7 +82,7 @@ static const char *kept_state(const struct relay_end_relay *kept)
 	if (kept->is_trial)
 		return "trial";
 	if (!kept->is_up)
-		return "dialled";
+		return kept->is_web ? "websocket" : "dialled";
 	return kept->is_silent ? "silent" : "up";
 }
 

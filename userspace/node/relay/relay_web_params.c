@@ -25,6 +25,11 @@ bool node_has_relay_web(const struct node_config *config)
 	return config->relay.is_on && config->relay_web.is_on && config->tcp.is_on;
 }
 
+bool node_has_relay_web_end(const struct node_config *config)
+{
+	return config->relay_web_end.relays[0] || config->relay_end.use != RELAY_USE_NO;
+}
+
 static enum fair_class key_class(void *ctx, const uint8_t *key)
 {
 	return mesh_peer_class(((const struct node *)ctx)->home->mesh, key);
@@ -179,8 +184,44 @@ static void on_web_send(void *ctx, const uint8_t *key, const uint8_t *peer,
 			.peer = peer, .data = dgram->data, .len = dgram->len, .ecn = dgram->ecn});
 }
 
+/* Where a relay takes TCP: one port above QUIC's, unless it says otherwise. False: nowhere. */
+static bool tcp_addr_of(const struct relay_end_place *relay, struct addr *out_addr)
+{
+	for (unsigned i = 0; i < relay->addr_cnt; i++)
+		if (relay->addrs[i].transport == ADDR_TCP) {
+			*out_addr = relay->addrs[i];
+			return true;
+		}
+	for (unsigned i = 0; i < relay->addr_cnt; i++)
+		if (relay->addrs[i].transport == ADDR_UDP && relay->addrs[i].port < UINT16_MAX) {
+			*out_addr = relay->addrs[i];
+			out_addr->transport = ADDR_TCP;
+			out_addr->port++;
+			return true;
+		}
+	return false;
+}
+
+static void on_use(void *ctx, const struct relay_end_place *relays, unsigned cnt)
+{
+	struct node *node = ctx;
+	struct relay_web_place places[RELAY_WEB_END_KEPT_MAX];
+	unsigned place_cnt = 0;
+
+	if (!node->relay_web_end)
+		return;
+	for (unsigned i = 0; i < cnt && place_cnt < RELAY_WEB_END_KEPT_MAX; i++) {
+		struct relay_web_place *place = &places[place_cnt];
+
+		*place = (struct relay_web_place){.name = ""};
+		memcpy(place->key, relays[i].key, sizeof(place->key));
+		place_cnt += tcp_addr_of(&relays[i], &place->addr);
+	}
+	relay_web_end_use(node->relay_web_end, places, place_cnt, node->home->now_ns);
+}
+
 const struct relay_end_web node_relay_end_web = {
-	.places = on_places, .is_up = on_is_up, .send = on_web_send};
+	.places = on_places, .is_up = on_is_up, .use = on_use, .send = on_web_send};
 
 /* A relay with a name has no key that could be banned. */
 static bool on_place_refused(void *ctx, const struct relay_web_place *place)
@@ -250,7 +291,7 @@ static int used_open(struct node *node, char *what)
 	};
 	const struct tcp_channels_params channels = {
 		.poller = node->home->poller,
-		.channel_cap = RELAY_WEB_END_MAX,
+		.channel_cap = RELAY_WEB_END_CAP,
 		.events = &relay_web_end_events,
 		.dials = &dials,
 	};
@@ -273,7 +314,7 @@ int node_open_relay_web(struct node *node, char *what)
 		return 0;
 	if (node_has_relay_web(node->config))
 		err = relay_open(node, what);
-	if (err == 0 && node->config->relay_web_end.relays[0])
+	if (err == 0 && node_has_relay_web_end(node->config))
 		err = used_open(node, what);
 	return err;
 }

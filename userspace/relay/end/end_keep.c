@@ -21,6 +21,7 @@
 /* A relay that is trusted more is looked for so often, up to 16 minutes after trials that failed. */
 #define BETTER_NS      (30 * NS_PER_S)
 #define BETTER_DOUBLES 5u
+#define WEB_AFTER_NS   (3 * NS_PER_S)
 /* A relay that restarts is back within 2 s. */
 #define VIAS_SETTLE_NS (3 * NS_PER_S)
 
@@ -33,7 +34,7 @@ unsigned relay_end_trust(const struct relay_end *end, const uint8_t *relay, cons
 static bool leg_is_fine(const struct end_relay *relay)
 {
 	return relay->is_used && relay->is_kept && !relay->is_trial && !relay->is_silent &&
-	       (relay->is_up || !relay->fail_cnt);
+	       (relay->is_up || !relay->fail_cnt || relay_end_leg_is_web(relay));
 }
 
 /* Its flows stay, and with them the row. */
@@ -135,7 +136,7 @@ static void kept_drop(struct relay_end *end, bool wants)
 			continue;
 		if (relay->is_trial && relay->fail_cnt)
 			end->better_fails++;
-		if (!wants || relay->fail_cnt > KEEP_FAIL_MAX ||
+		if (!wants || (relay->fail_cnt > KEEP_FAIL_MAX && !relay_end_leg_is_web(relay)) ||
 		    (relay->is_trial && relay->fail_cnt) ||
 		    relay_end_trust(end, relay->place.key, NULL) == RELAY_END_REFUSED)
 			leg_unkeep(relay);
@@ -217,6 +218,34 @@ static void better_turn(struct relay_end *end)
 	trial_begin(end);
 }
 
+/*
+ * A kept relay that does not answer by QUIC, nor by TCP, is tried over WebSocket. TCP has its turn
+ * after a second of silence.
+ */
+static bool leg_wants_web(const struct end_relay *relay)
+{
+	return relay->is_used && relay->is_kept && !relay->is_trial && !relay->is_up &&
+	       (relay->fail_cnt ||
+		(relay->is_connecting && relay->end->now_ns >= relay->dialled_ns + WEB_AFTER_NS));
+}
+
+static void web_turn(struct relay_end *end, bool wants)
+{
+	const struct relay_end_web *web = end->params.web;
+	struct relay_end_place places[RELAY_END_KEPT_MAX];
+	unsigned cnt = 0;
+
+	if (!web || !web->use)
+		return;
+	/* Those that are connected to stay, whatever else is tried. */
+	for (unsigned is_up = 2; wants && is_up--;)
+		for (unsigned i = 0; i < end->relay_cap && cnt < RELAY_END_KEPT_MAX; i++)
+			if (leg_wants_web(&end->relays[i]) &&
+			    relay_end_leg_is_web(&end->relays[i]) == is_up)
+				places[cnt++] = end->relays[i].place;
+	web->use(end->params.ctx, places, cnt);
+}
+
 void relay_end_keep_turn(struct relay_end *end)
 {
 	unsigned has_cnt;
@@ -229,6 +258,7 @@ void relay_end_keep_turn(struct relay_end *end)
 	end->keep_ns = end->now_ns + keep_pause(end, wants);
 	relay_end_hurry(end, end->keep_ns);
 	kept_drop(end, wants);
+	web_turn(end, wants);
 	has_cnt = kept_fine(end);
 	if (wants && has_cnt < KEEP_CNT)
 		has_cnt = kept_fill(end, has_cnt);
@@ -251,8 +281,7 @@ static bool via_is_there(struct relay_end *end, const struct peer_via *via)
 {
 	const struct end_relay *relay = relay_end_relay_find(end, via->key);
 
-	return relay && relay->is_kept && relay->is_up && !relay->is_silent &&
-	       !relay_end_leg_is_doubted(relay);
+	return relay && relay->is_kept && relay_end_leg_is_there(relay);
 }
 
 /* No peer finds this node by those that it has named, and one that is there is not among them. */

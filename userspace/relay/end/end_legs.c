@@ -59,8 +59,11 @@ static void on_connected(void *arg, int err, const uint8_t *actual_key)
 	relay->fail_cnt++;
 	if (err == WEFT_EUNREACHABLE || err == WEFT_ETIMEOUT || err == WEFT_EWRONGKEY)
 		relay_is_gone(relay);
+	/* Over WebSocket it is there meanwhile. */
 	relay->connect_ns =
-		relay->end->now_ns + (relay->fail_cnt > END_FAST_CNT ? PAUSE_MAX_NS : END_RETRY_NS);
+		relay->end->now_ns + (relay->fail_cnt > END_FAST_CNT || relay_end_leg_is_web(relay)
+					      ? PAUSE_MAX_NS
+					      : END_RETRY_NS);
 }
 
 static void leg_connect(struct end_relay *relay)
@@ -90,6 +93,21 @@ static void leg_connect(struct end_relay *relay)
 bool relay_end_leg_is_doubted(const struct end_relay *relay)
 {
 	return relay->owes_ns && relay->end->now_ns >= relay->owes_ns + DOUBTED_NS;
+}
+
+bool relay_end_leg_is_web(const struct end_relay *relay)
+{
+	const struct relay_end_params *params = &relay->end->params;
+
+	return relay->is_kept && !relay->is_up && !relay->place.is_web && params->web &&
+	       params->web->is_up(params->ctx, relay->place.key);
+}
+
+bool relay_end_leg_is_there(const struct end_relay *relay)
+{
+	if (!relay->is_up)
+		return relay_end_leg_is_web(relay);
+	return !relay->is_silent && !relay_end_leg_is_doubted(relay);
 }
 
 /* A relay that is kept, and with which there is a session. */

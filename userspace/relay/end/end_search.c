@@ -104,6 +104,7 @@ static void search_begin(struct relay_end *end, struct end_search *search)
 {
 	const struct relay_end_params *params = &end->params;
 	struct relay_end_place places[RELAY_END_PLACES_MAX];
+	_Static_assert(RELAY_END_WEB_MAX <= RELAY_END_PLACES_MAX, "places have room for both");
 	unsigned cnt = search->look.is_web ? 0 : params->relays(params->ctx, places);
 
 	search->is_begun = true;

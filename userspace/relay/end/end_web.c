@@ -150,5 +150,7 @@ void relay_end_web_changed(struct relay_end *end, const uint8_t *key, uint64_t n
 	relay = web_relay(end, key);
 	if (relay && relay->is_up)
 		relay_end_search_wake(end, &relay->place);
+	/* It may be a kept one, by which peers come. */
+	end->keep_ns = end->now_ns;
 	relay_end_hurry(end, end->now_ns);
 }

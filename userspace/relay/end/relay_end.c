@@ -205,9 +205,13 @@ static unsigned kept_add(const struct relay_end *end, bool is_doubted, struct pe
 		const struct end_relay *relay = &end->relays[i];
 		struct addr addr;
 
-		if (!relay->is_used || !relay->is_kept || relay->is_trial || !relay->is_up ||
-		    relay->is_silent || relay_end_leg_is_doubted(relay) != is_doubted ||
-		    !via_addr(relay, &addr))
+		bool is_there;
+
+		if (!relay->is_used || !relay->is_kept || relay->is_trial ||
+		    !(relay->is_up ? !relay->is_silent : relay_end_leg_is_web(relay)))
+			continue;
+		is_there = relay_end_leg_is_there(relay);
+		if (is_there == is_doubted || !via_addr(relay, &addr))
 			continue;
 		out[cnt] = (struct peer_via){.addr = addr};
 		memcpy(out[cnt++].key, relay->place.key, MESH_KEY_LEN);
@@ -230,6 +234,7 @@ bool relay_end_relay_at(const struct relay_end *end, unsigned idx, struct relay_
 		*out = (struct relay_end_relay){.key = relay->place.key,
 						.is_up = relay->is_up,
 						.is_silent = relay->is_silent,
+						.is_web = relay_end_leg_is_web(relay),
 						.is_trial = relay->is_trial};
 		return true;
 	}

@@ -72,11 +72,17 @@ struct relay_end_place {
  * Relays over WebSocket (relay/web_end/web_end.h), at which a peer is by its key alone. All of it is
  * called at any time.
  */
-#define RELAY_END_WEB_MAX 4
+#define RELAY_END_WEB_MAX  6
+#define RELAY_END_KEPT_MAX PEER_VIAS_MAX
 struct relay_end_web {
 	/* Writes those that are dialled by; how many. Their key, and one address. */
 	unsigned (*places)(void *ctx, struct relay_end_place out[static RELAY_END_WEB_MAX]);
 	bool (*is_up)(void *ctx, const uint8_t *key);
+	/*
+	 * These kept relays, RELAY_END_KEPT_MAX at most, are reached by no session: they are to be among
+	 * places, and those of an earlier call no more. Calls nothing back. May be NULL.
+	 */
+	void (*use)(void *ctx, const struct relay_end_place *relays, unsigned cnt);
 	/* A packet of QUIC for peer, at the relay of key. */
 	void (*send)(void *ctx, const uint8_t *key, const uint8_t *peer, const struct dgram *dgram);
 };
@@ -216,6 +222,7 @@ unsigned relay_end_kept(const struct relay_end *end, struct peer_via out[static 
 struct relay_end_relay {
 	const uint8_t *key;
 	bool is_up, is_silent;
+	bool is_web;   /* not up, and connected to over WebSocket */
 	bool is_trial; /* beside those that are kept: it is trusted more than one of them */
 };
 bool relay_end_relay_at(const struct relay_end *end, unsigned idx, struct relay_end_relay *out);

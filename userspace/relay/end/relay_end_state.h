@@ -264,6 +264,10 @@ static inline bool relay_end_flow_is_recent(const struct end_flow *flow)
 void relay_end_leg_turn(struct end_relay *relay);
 /* relay_end_leg_is_doubted: it has owed an answer for a while. */
 bool relay_end_leg_is_doubted(const struct end_relay *relay);
+/* relay_end_leg_is_web: there is no session with this kept relay, and a connection over WebSocket. */
+bool relay_end_leg_is_web(const struct end_relay *relay);
+/* relay_end_leg_is_there: peers can come by it now. */
+bool relay_end_leg_is_there(const struct end_relay *relay);
 /* relay_end_legs_are_doubted: so are all that are kept, or they are silent; false where none is. */
 bool relay_end_legs_are_doubted(const struct relay_end *end);
 /* end_open.c: asks for flows. */

@@ -15,8 +15,6 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
-#include "codec/text/zbase32.h"
-#include "crypto/blake3/blake3.h"
 
 /* Records that one relay gets before the others have theirs. */
 #define WRITES_PER_TURN 16
@@ -38,72 +36,11 @@ size_t relay_web_end_footprint(const struct relay_web_end_config *config)
 	struct relay_web_place places[RELAY_WEB_END_MAX];
 	int cnt = relay_web_end_parse(config->relays, places);
 
-	return cnt <= 0 ? 0
-			: sizeof(struct relay_web_end) +
-				  (size_t)cnt *
-					  (RELAY_WEB_QUEUE_MAX * sizeof(struct web_end_queued) +
-					   RELAY_WEB_FRAME_MAX);
-}
-
-/* --- text --- */
-
-static bool name_is_good(const char *name)
-{
-	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
-
-	return strchr(name, '.') && name[strspn(name, letters)] == '\0';
-}
-
-/* [text, text + len) is one relay. */
-static int place_parse(const char *text, size_t len, struct relay_web_place *out)
-{
-	const char *at = memchr(text, '@', len);
-	size_t name_len = at ? (size_t)(at - text) : 0;
-	struct relay_web_place place = {.name = ""};
-	char addr[ADDR_TEXT_CAP];
-
-	if (!at || name_len >= sizeof(place.name) || len - name_len - 1 >= sizeof(addr))
-		return WEFT_EMALFORMED;
-	memcpy(addr, at + 1, len - name_len - 1);
-	addr[len - name_len - 1] = '\0';
-	if (addr_parse(addr, &place.addr) < 0 || !place.addr.port)
-		return WEFT_EMALFORMED;
-	place.addr.transport = ADDR_TCP;
-	if (zbase32_parse(text, name_len, place.key, sizeof(place.key)) != sizeof(place.key)) {
-		memcpy(place.name, text, name_len);
-		if (!name_is_good(place.name))
-			return WEFT_EMALFORMED;
-		blake3_derive_key("weft relay over WebSocket by name", text, len, place.key,
-				  sizeof(place.key));
-	}
-	*out = place;
-	return 0;
-}
-
-int relay_web_end_parse(const char *text, struct relay_web_place out[static RELAY_WEB_END_MAX])
-{
-	static const char space[] = " \t";
-	unsigned cnt = 0;
-
-	while (*(text += strspn(text, " \t,"))) {
-		size_t len = strcspn(text, ",");
-		const char *next = text + len;
-		struct relay_web_place place;
-
-		while (len && strchr(space, text[len - 1]))
-			len--;
-		if (place_parse(text, len, &place) < 0)
-			return WEFT_EMALFORMED;
-		text = next;
-		for (unsigned i = 0; i < cnt; i++)
-			if (memcmp(place.key, out[i].key, sizeof(place.key)) == 0)
-				return WEFT_EEXISTS;
-		if (cnt == RELAY_WEB_END_MAX)
-			return WEFT_EFULL;
-		out[cnt++] = place;
-	}
-	return (int)cnt;
+	return cnt < 0 ? 0
+		       : sizeof(struct relay_web_end) +
+				 ((size_t)cnt + RELAY_WEB_END_KEPT_MAX) *
+					 (RELAY_WEB_QUEUE_MAX * sizeof(struct web_end_queued) +
+					  RELAY_WEB_FRAME_MAX);
 }
 
 /* --- life --- */
@@ -117,11 +54,14 @@ static int end_lay_out(struct relay_web_end *end)
 		return cnt;
 	if ((err = arena_open(&end->arena, ARENA_GROWS)) < 0)
 		return err;
-	for (int i = 0; i < cnt; i++) {
+	end->configured_cnt = (unsigned)cnt;
+	for (unsigned i = 0; i < end->configured_cnt + RELAY_WEB_END_KEPT_MAX; i++) {
 		struct web_end_relay *relay = &end->relays[i];
 
 		relay->end = end;
-		relay->place = places[i];
+		relay->is_used = i < end->configured_cnt;
+		if (relay->is_used)
+			relay->place = places[i];
 		relay->message = arena_alloc(&end->arena, RELAY_WEB_FRAME_MAX);
 		relay->queue =
 			arena_alloc(&end->arena, RELAY_WEB_QUEUE_MAX * sizeof(relay->queue[0]));
@@ -172,7 +112,8 @@ static void end_turn(struct relay_web_end *end, uint64_t now_ns)
 static struct web_end_relay *relay_find(const struct relay_web_end *end, const uint8_t *key)
 {
 	for (unsigned i = 0; i < end->relay_cnt; i++)
-		if (memcmp(end->relays[i].place.key, key, RELAY_WEB_KEY_LEN) == 0)
+		if (end->relays[i].is_used &&
+		    memcmp(end->relays[i].place.key, key, RELAY_WEB_KEY_LEN) == 0)
 			return (struct web_end_relay *)(uintptr_t)&end->relays[i];
 	return NULL;
 }
@@ -335,9 +276,60 @@ void relay_web_end_want(struct relay_web_end *end, bool is_wanted, uint64_t now_
 		return;
 	end->is_wanted = is_wanted;
 	for (unsigned i = 0; i < end->relay_cnt; i++)
-		if (end->relays[i].state <= RELAY_WEB_END_WAITING)
+		if (end->relays[i].is_used && end->relays[i].state <= RELAY_WEB_END_WAITING)
 			relay_web_end_enter(&end->relays[i], is_wanted ? RELAY_WEB_END_WAITING
 								       : RELAY_WEB_END_UNWANTED);
+}
+
+/* --- kept ones --- */
+
+static bool is_among(const struct web_end_relay *relay, const struct relay_web_place *places,
+		     unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (memcmp(places[i].key, relay->place.key, RELAY_WEB_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
+static void kept_begin(struct web_end_relay *relay, const struct relay_web_place *place)
+{
+	struct relay_web_end *end = relay->end;
+
+	*relay = (struct web_end_relay){
+		.end = end, .message = relay->message, .queue = relay->queue, .place = *place};
+	relay->is_used = true;
+	relay->retry_ns = end->now_ns;
+	relay_web_end_enter(relay, end->is_wanted ? RELAY_WEB_END_WAITING : RELAY_WEB_END_UNWANTED);
+}
+
+/* NULL: both have a relay. */
+static struct web_end_relay *kept_free(struct relay_web_end *end)
+{
+	for (unsigned i = end->configured_cnt; i < end->relay_cnt; i++)
+		if (!end->relays[i].is_used)
+			return &end->relays[i];
+	return NULL;
+}
+
+void relay_web_end_use(struct relay_web_end *end, const struct relay_web_place *places,
+		       unsigned cnt, uint64_t now_ns)
+{
+	struct web_end_relay *relay;
+
+	end_turn(end, now_ns);
+	if (cnt > RELAY_WEB_END_KEPT_MAX)
+		cnt = RELAY_WEB_END_KEPT_MAX;
+	for (unsigned i = end->configured_cnt; i < end->relay_cnt; i++)
+		end->relays[i].is_leaving =
+			end->relays[i].is_used && !is_among(&end->relays[i], places, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		relay = relay_find(end, places[i].key);
+		if (!relay && (relay = kept_free(end)))
+			kept_begin(relay, &places[i]);
+		else if (relay && relay >= &end->relays[end->configured_cnt])
+			relay->place.addr = places[i].addr; /* where it is dialled next */
+	}
 }
 
 unsigned relay_web_end_expel(struct relay_web_end *end, uint64_t now_ns)
@@ -433,6 +425,10 @@ static uint64_t relay_next_ns(const struct web_end_relay *relay)
 	const struct relay_web_end *end = relay->end;
 	uint64_t next_ns, ping_ns;
 
+	if (!relay->is_used)
+		return UINT64_MAX;
+	if (relay->is_leaving)
+		return end->now_ns;
 	if (!end->is_wanted)
 		return relay->channel ? end->now_ns : UINT64_MAX;
 	if (relay->state <= RELAY_WEB_END_WAITING)
@@ -452,7 +448,13 @@ static void relay_expire(struct web_end_relay *relay)
 {
 	struct relay_web_end *end = relay->end;
 
-	if (!end->is_wanted) {
+	if (!relay->is_used)
+		return;
+	if (relay->is_leaving) {
+		if (relay->channel)
+			relay_web_end_cut(relay, NULL);
+		relay->is_used = relay->is_leaving = false;
+	} else if (!end->is_wanted) {
 		if (relay->channel)
 			relay_web_end_cut(relay, "relays over WebSocket are not needed now");
 	} else if (relay->state <= RELAY_WEB_END_WAITING) {
@@ -501,9 +503,12 @@ uint64_t relay_web_end_next_ns(const struct relay_web_end *end)
 bool relay_web_end_view(const struct relay_web_end *end, unsigned idx,
 			struct relay_web_end_view *out_view)
 {
-	const struct web_end_relay *relay = &end->relays[idx];
+	const struct web_end_relay *relay = end->relays;
+	const struct web_end_relay *const behind = relay + end->relay_cnt;
 
-	if (idx >= end->relay_cnt)
+	while (relay < behind && (!relay->is_used || idx--))
+		relay++;
+	if (relay == behind)
 		return false;
 	*out_view = (struct relay_web_end_view){
 		.place = &relay->place,

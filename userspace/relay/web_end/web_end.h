@@ -19,13 +19,16 @@ struct random;
  * UDP through. Each relay has one connection of TLS (base/byte_channel.h). This node proves its key
  * there, sends datagrams to other keys, and gets theirs. Time is an argument. Home.
  *
- * The relays are those of the configuration. This node alone fills the queue of a relay. A full one
+ * The relays are those of the configuration, and those that are kept and reached by nothing else
+ * (relay_web_end_use). This node alone fills the queue of a relay. A full one
  * loses its oldest datagram: the newest has what the peer's QUIC waits for. What a relay sends is
  * given on at once, so nothing of it waits here but one message.
  */
 struct relay_web_end;
 
-#define RELAY_WEB_END_MAX	   4 /* relays */
+#define RELAY_WEB_END_MAX	   4 /* relays of the configuration */
+#define RELAY_WEB_END_KEPT_MAX	   2 /* and kept ones */
+#define RELAY_WEB_END_CAP	   (RELAY_WEB_END_MAX + RELAY_WEB_END_KEPT_MAX)
 #define RELAY_WEB_END_TEXT_CAP	   1024
 #define RELAY_WEB_END_NAME_CAP	   128
 #define RELAY_WEB_END_SAID_CAP	   (RELAY_WEB_TEXT_MAX + 1)
@@ -96,6 +99,13 @@ extern const struct byte_channel_events relay_web_end_events;
 void relay_web_end_want(struct relay_web_end *end, bool is_wanted, uint64_t now_ns);
 /* relay_web_end_expel ends every connection that params.refuses says no to by now. How many. */
 unsigned relay_web_end_expel(struct relay_web_end *end, uint64_t now_ns);
+/*
+ * relay_web_end_use: beside those of the configuration there are connections to these relays, the
+ * first RELAY_WEB_END_KEPT_MAX. One of an earlier call that is not among them is left with the next
+ * turn. May be called in params.changed.
+ */
+void relay_web_end_use(struct relay_web_end *end, const struct relay_web_place *places,
+		       unsigned cnt, uint64_t now_ns);
 /* relay_web_end_is_up: datagrams can be sent to the relay of key. */
 bool relay_web_end_is_up(const struct relay_web_end *end, const uint8_t *key);
 /* relay_web_end_send queues a copy for the relay of key, or drops and counts it. */

@@ -18,6 +18,8 @@ struct web_end_queued {
 struct web_end_relay {
 	struct relay_web_end *end;
 	struct relay_web_place place;
+	bool is_used;		      /* of a kept one: there is one */
+	bool is_leaving;	      /* it is kept no more */
 	struct byte_channel *channel; /* NULL: none */
 	enum relay_web_end_state state;
 	enum relay_web_version version;
@@ -60,8 +62,8 @@ struct web_end_relay {
 struct relay_web_end {
 	struct relay_web_end_params params;
 	struct arena arena;
-	struct web_end_relay relays[RELAY_WEB_END_MAX];
-	unsigned relay_cnt;
+	struct web_end_relay relays[RELAY_WEB_END_CAP]; /* those of the configuration first */
+	unsigned configured_cnt, relay_cnt;
 	bool is_wanted;
 	uint64_t now_ns;
 	struct relay_web_end_stats stats;

@@ -195,6 +195,56 @@ static void test_a_dial_ends_the_pause_of_a_lost_flow(void)
 	relay_end_rig_fini(&rig);
 }
 
+/* Neither QUIC nor TCP gets through. */
+static void test_kept_relays_without_a_session_are_tried_over_websocket(void)
+{
+	kept_begin(2);
+	session_ends(0);
+	session_ends(1);
+	relay_end_rig_run(&rig, 2 * NS_PER_S);
+	CHECK_EQ(rig.web_used_cnt, 0);
+	relay_end_rig_run(&rig, 4 * NS_PER_S);
+	CHECK_EQ(rig.web_used_cnt, 2);
+	CHECK(!is_kept(0) && !is_kept(1));
+	relay_end_rig_fini(&rig);
+}
+
+/* Peers find this node at the relay by its connection. */
+static void test_a_kept_relay_over_websocket_is_named_until_its_session_is_back(void)
+{
+	struct relay_end_relay kept;
+	uint8_t key[MESH_KEY_LEN];
+
+	kept_begin(1);
+	session_ends(0);
+	relay_end_rig_run(&rig, 6 * NS_PER_S);
+	CHECK_EQ(rig.web_used_cnt, 1);
+	CHECK(!is_kept(0));
+	rig.is_web_upgraded[0] = true;
+	rig.kept_cnt = 0;
+	relay_end_rig_key(0, key);
+	relay_end_web_changed(rig.end, key, rig.now_ns);
+	relay_end_rig_run(&rig, 4 * NS_PER_S);
+	CHECK(is_kept(0));
+	CHECK(relay_end_relay_at(rig.end, 0, &kept) && kept.is_web && !kept.is_up);
+	/* It stays kept, however often its session cannot be made. */
+	rig.connect_cnt = 0;
+	for (unsigned i = 0; i < 1200; i++) {
+		relay_end_rig_run(&rig, 100 * NS_PER_MS);
+		if (rig.connect_done)
+			rig.connect_done(rig.connect_arg, WEFT_ETIMEOUT, NULL);
+		rig.connect_done = NULL;
+		CHECK(is_kept(0));
+	}
+	CHECK(rig.connect_cnt > 5 && rig.connect_cnt < 15);
+	CHECK_EQ(rig.web_used_cnt, 1);
+	rig.is_down[0] = false;
+	relay_end_rig_run(&rig, 20 * NS_PER_S);
+	CHECK(is_kept(0));
+	CHECK_EQ(rig.web_used_cnt, 0);
+	relay_end_rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_two_idle_relays_are_asked_in_turn);
@@ -204,5 +254,7 @@ int main(void)
 	RUN(test_the_end_of_a_silent_session_keeps_what_took_its_place);
 	RUN(test_a_lost_flow_is_asked_for_each_second_while_its_peer_is_away);
 	RUN(test_a_dial_ends_the_pause_of_a_lost_flow);
+	RUN(test_kept_relays_without_a_session_are_tried_over_websocket);
+	RUN(test_a_kept_relay_over_websocket_is_named_until_its_session_is_back);
 	return check_done();
 }

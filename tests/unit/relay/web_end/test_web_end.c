@@ -372,6 +372,44 @@ static void test_a_ban_ends_an_open_connection_and_bars_the_next(void)
 	web_end_rig_fini(&rig);
 }
 
+static struct relay_web_place kept_place(uint8_t number)
+{
+	return (struct relay_web_place){.key = {number},
+					.addr = {.ip = {192, 0, 2, number},
+						 .port = 7001,
+						 .family = ADDR_IPV4,
+						 .transport = ADDR_TCP}};
+}
+
+static void test_kept_relays_are_connected_to_until_they_are_kept_no_more(void)
+{
+	const struct relay_web_place places[] = {kept_place(1), kept_place(2), kept_place(3)};
+	struct relay_web_end_view view;
+
+	web_end_rig_init(&rig, NULL);
+	rig.is_refused = true; /* the rig has one channel */
+	web_end_rig_lose(&rig);
+	relay_web_end_use(rig.end, places, 3, rig.now_ns);
+	CHECK(relay_web_end_view(rig.end, 2, &view));
+	CHECK_MEM(view.place->key, places[1].key, RELAY_WEB_KEY_LEN);
+	CHECK(!relay_web_end_view(rig.end, 3, &view)); /* two at most */
+	/* The same again changes nothing; another takes the place of one. */
+	relay_web_end_use(rig.end, places, 2, rig.now_ns);
+	CHECK(relay_web_end_view(rig.end, 2, &view));
+	relay_web_end_use(rig.end, &places[1], 1, rig.now_ns);
+	web_end_rig_run(&rig, 20 * NS_PER_MS);
+	CHECK(relay_web_end_view(rig.end, 1, &view));
+	CHECK_MEM(view.place->key, places[1].key, RELAY_WEB_KEY_LEN);
+	CHECK(!relay_web_end_view(rig.end, 2, &view));
+	relay_web_end_use(rig.end, &places[1], 2, rig.now_ns);
+	CHECK(relay_web_end_view(rig.end, 2, &view));
+	relay_web_end_use(rig.end, NULL, 0, rig.now_ns);
+	web_end_rig_run(&rig, 20 * NS_PER_MS);
+	CHECK(relay_web_end_view(rig.end, 0, &view)); /* the configuration's stays */
+	CHECK(!relay_web_end_view(rig.end, 1, &view));
+	web_end_rig_fini(&rig);
+}
+
 static void test_a_relay_that_restarts_says_when_it_is_back(void)
 {
 	web_end_rig_init(&rig, NULL);
@@ -499,6 +537,7 @@ int main(void)
 	RUN(test_a_relay_that_was_lost_is_dialled_often_for_half_a_minute);
 	RUN(test_a_dial_that_cannot_be_begun_is_tried_again);
 	RUN(test_a_ban_ends_an_open_connection_and_bars_the_next);
+	RUN(test_kept_relays_are_connected_to_until_they_are_kept_no_more);
 	RUN(test_a_relay_that_restarts_says_when_it_is_back);
 	RUN(test_a_refused_key_and_a_newer_connection_wait_longer);
 	RUN(test_what_a_relay_says_of_itself_is_shown);
