@@ -245,9 +245,7 @@ static void children_merge(struct offer_tree *tree, struct offer_node *node, uin
 		if (right->next)
 			right->next->prev = left;
 	} else {
-		/* The first bound of a node is not kept up; the one in its parent is. */
-		right->inner.keys[0] = node->inner.keys[left_idx + 1];
-		right->inner.rows[0] = node->inner.rows[left_idx + 1];
+		/* The first bound of a node that has one before it is that in its parent. */
 		inner_move(left, left->cnt, right, 0, right->cnt);
 	}
 	left->cnt += right->cnt;

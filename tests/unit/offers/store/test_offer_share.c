@@ -151,6 +151,7 @@ static void test_an_offer_never_makes_room_for_itself_by_leaving(void)
 		CHECK_EQ(PUT(.provider = i, .network = i), OFFER_STORED);
 	memcpy(wide + 5 + 3 * 7000, wide + 5, 1500);
 	wide[5 + 3 * 7500] = '\0';
+	rig.now_ns += 60 * NS_PER_S;
 	CHECK_EQ(PUT(.provider = 1, .sequence = 2, .fields = {"kind=flat", "rent=1", wide}),
 		 OFFER_FULL);
 	CHECK(rig_is_live(1, 0));
