@@ -30,7 +30,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all programs check check-dht check-user test nightly demo lab bench fuzz cov tidy format install uninstall clean help
+.PHONY: all programs check check-dht check-user test nightly healing demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -76,6 +76,7 @@ help:
 	@echo 'test       the part of check that needs neither root nor tools'
 	@echo 'nightly    the simulator over 200 seeds a test: T=test_swarm one program, SEEDS=20'
 	@echo '           FROM=1 the first seed; check runs 3 of each'
+	@echo 'healing    500 nodes, relays that come and go, partitions, loss: minutes, and 3 GB'
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'
 	@echo 'cov        line coverage of the tests by folder'

@@ -85,7 +85,9 @@ static struct sim_node *place(const uint8_t ip[4])
 	memcpy(node->addr.ip, ip, 4);
 	config->udp.listen[0] = node->addr;
 	config->quic.conn_cap = config->mesh.session_cap = 64;
+	config->relay_end.opened_cap = config->relay_end.accepted_cap = 16;
 	locate_mainline_config_defaults(&config->mainline);
+	config->mainline.dht.item_cap = config->mainline.dht.peer_cap = 512;
 	snprintf(config->mainline.bootstrap, sizeof(config->mainline.bootstrap),
 		 "6.0.0.1:%u 6.0.1.1:%u", (unsigned)node->addr.port, (unsigned)node->addr.port);
 	config->publish.policy.publish = PKARR_DIRECT;
@@ -106,6 +108,7 @@ static void place_open(unsigned i)
 	relay_messages_config_defaults(&config->relay_messages);
 	config->relay.is_on = true;
 	config->relay.flow_cap = 1024;
+	config->relay_receipts.row_cap = 256;
 	config->fastpath.xdp.session_cap = 1024;
 	config->quic.conn_cap = config->mesh.session_cap = 256;
 }

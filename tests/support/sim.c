@@ -5,6 +5,7 @@
  */
 #include "support/sim.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -24,6 +25,7 @@
  */
 #define STEP_NS	      (100 * 1000)
 #define FD_CAP	      16384
+#define TABLE_LEN     65536
 #define HOUR_NS	      (3600 * NS_PER_S)
 #define SHARE_TIME_NS (600 * NS_PER_S)
 
@@ -91,6 +93,8 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	random_init_seeded(&sim->wire, seed + 1);
 	sim_random_take(seed + 2);
 	fds_raise();
+	/* Zeroed by the kernel, a table costs no memory until it is used, and goes back with its node. */
+	(void)mallopt(M_MMAP_THRESHOLD, TABLE_LEN);
 	/* What nodes log about hostile or lost peers is what the tests are about. */
 	log_init(getenv("SIM_LOG") ? LOG_DEBUG : LOG_ERROR);
 	if (access("/dev/shm", W_OK) == 0)

@@ -76,6 +76,10 @@ nightly: SEEDS := $(if $(filter command line environment,$(origin SEEDS)),$(SEED
 nightly: $(call pick,$(SIM) $(B_DIR)/tests/unit/store/test_store_disk)
 	$(Q)tools/sim-seeds --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $^
 
+# What check does with 100 nodes: docs/simulator.md.
+healing: $(B_DIR)/tests/sim/test_healing
+	$(Q)HEALING_NODES=500 $<
+
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
 	tools/check-registry tools/check-features tools/check-words tools/check-shape
 export CHECK_CFLAGS = $(OUR_CPPFLAGS) -Itools/weft -std=gnu17 $(WARN)
