@@ -104,6 +104,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 		if (rv == NGTCP2_ERR_WRITE_MORE)
 			continue;
 		if (!stream || !is_stream_verdict(rv)) {
+			conn->is_data_written = carried != NULL;
 			if (rv > 0)
 				quic_black_hole_wrote(conn, carried, (size_t)rv);
 			conn->is_batch_over =
@@ -117,8 +118,8 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 }
 
 /*
- * A batch while packets are shorter than ngtcp2 takes the path for. It would end its own after each. A
- * packet by another path that comes after the first one is as good as lost.
+ * A batch while packets are shorter than ngtcp2 takes the path for. It would end its own after each. Packets
+ * that validate a path, perhaps another one, come before those with bytes of streams: each is a batch.
  */
 static ngtcp2_ssize write_short(struct quic_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
 				const struct dgram_slot *slot, size_t *out_segment_len)
@@ -137,7 +138,8 @@ static ngtcp2_ssize write_short(struct quic_conn *conn, ngtcp2_path *path, ngtcp
 		if (!len)
 			*out_segment_len = (size_t)rv;
 		len += (size_t)rv;
-		if ((size_t)rv != cap || conn->is_batch_over || slot->cap - len < cap)
+		if ((size_t)rv != cap || conn->is_batch_over || !conn->is_data_written ||
+		    slot->cap - len < cap)
 			break;
 		rv = write_packet(conn->ngtcp2, &other.path, &other_info, slot->data + len, cap,
 				  now_ns, conn);

@@ -220,6 +220,7 @@ struct quic_conn {
 	uint64_t moved_ns;	 /* when it last went to another path */
 	unsigned unmeasured_cnt; /* PINGs left to learn that path's round trip; 0: it is known */
 	bool is_validating;	 /* the path in use, which is a new one */
+	bool is_data_written;	 /* the last packet has bytes of streams */
 	bool is_batch_over;	 /* what is written ends with a packet of another path */
 	bool is_path_back;	 /* while a probe is sent for that reason */
 	bool is_probe_wanted;	 /* once the datagram that is read has been read */
