@@ -11,6 +11,7 @@
 #include "firewall/policy_record.h"
 #include "locate/locate.h"
 #include "mesh/seam.h"
+#include "offers/service_offers.h"
 #include "port_mapping/port_mapping.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
@@ -74,6 +75,7 @@ struct api {
 	struct relay_web *relay_web;	     /* NULL: nor one over WebSocket */
 	struct relay_web_end *relay_web_end; /* NULL: no relay is used over WebSocket */
 	struct control *control;	     /* NULL: simulated without local programs */
+	struct service_offers *offers;	     /* NULL: they are off */
 	uint64_t started_ns;
 
 	/* NULL: services are off. */
@@ -134,6 +136,7 @@ struct api {
 	struct dht_run *dht_runs;			       /* method_dht_lookup.c */
 	struct bootstrap_check *bootstrap_checks;	       /* method_bootstrap_check.c */
 	struct joining *joinings;			       /* method_community.c */
+	struct saying *offer_sayings;			       /* method_offer.c */
 	struct idempotent_reply *idempotent_replies;	       /* method_idempotency.c */
 	struct community_question_record *community_questions; /* method_community_show.c */
 	struct api_share_call *share_calls;		       /* method_publish.c */

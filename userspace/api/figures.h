@@ -28,6 +28,7 @@
 #include "relay/receipts/relay_receipts.h"
 #include "relay/relay.h"
 #include "relay/role/relay_role.h"
+#include "offers/service_offers.h"
 #include "relay/slots/relay_slots.h"
 #include "relay/web/web.h"
 #include "relay/web_end/web_end.h"
@@ -79,6 +80,7 @@ struct figures {
 	struct relay_role_stats relay_role;
 	struct relay_receipts_stats relay_receipts;
 	struct relay_slots_stats relay_slots;
+	struct spread_stats offers_spread;
 	struct relay_web_stats relay_web;
 	struct relay_web_end_stats relay_web_end;
 	struct announce_stats announce;

@@ -13,7 +13,9 @@ enum mesh_cap {
 	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
 	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
-	MESH_CAP_MOBILE_LIGHT = 0x20,	/* on a battery, or pays by byte: leave it alone */
+	MESH_CAP_MOBILE_LIGHT = 0x20, /* on a battery, or pays by byte: leave it alone */
+	MESH_CAP_SERVICE_RELAY =
+		0x200, /* keeps service messages, and sends them on: offers/spread */
 	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
 	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
 	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */

@@ -163,6 +163,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	    (err = node_open_relay_end(node, what)) < 0 ||
 	    (err = node_open_relay_web(node, what)) < 0 ||
 	    (err = node_fabric_open(node, what)) < 0 || (err = node_sharing_open(node, what)) < 0 ||
+	    (err = node_open_offers(node, what)) < 0 ||
 	    (err = node_fabric_start(node->fabric, what)) < 0)
 		return err;
 	node_wire_api(node, params->last_crash);
@@ -237,6 +238,7 @@ static void node_free_above_store(struct node *node)
 	reachability_stop(node->reachability);
 	punch_stop(node->punch);
 	relay_end_stop(node->relay_end);
+	node_close_offers(node);
 	node_sharing_stop(node->sharing);
 	node_fabric_stop(node->fabric);
 	locate_stop(node->locate);

@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "locate/locate.h"
 #include "port_mapping/port_mapping.h"
+#include "offers/service_offers.h"
 #include "punch/punch.h"
 #include "reachability/reachability.h"
 #include "relay/end/relay_end.h"
@@ -132,6 +133,7 @@ struct node {
 	struct api *api;		       /* what handlers see of all this */
 	struct relay_receipts *relay_receipts; /* of what relays carried */
 	struct relay_slots *relay_slots;
+	struct service_offers *offers; /* NULL: they are off */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
@@ -264,6 +266,11 @@ void node_close_reachability(struct node *node);
 WEFT_MUST_CHECK
 int node_open_punch(struct node *node, const struct node_params *from, char *what);
 void node_close_punch(struct node *node);
+
+/* offers_params.c. */
+WEFT_MUST_CHECK
+int node_open_offers(struct node *node, char *what);
+void node_close_offers(struct node *node);
 void node_find_path(void *ctx, const uint8_t *key);
 
 /*

@@ -59,9 +59,8 @@ static const struct option_row {
 
 /* What --relay-only stands for. The overlay stays, for others find the relay in it. */
 static const struct config_override relay_only[] = {
-	{"relay", "enabled", "yes", false},
-	{"relay", "use", "no", false},
-	{"sharing", "enabled", "no", false},
+	{"relay", "enabled", "yes", false},  {"relay", "use", "no", false},
+	{"sharing", "enabled", "no", false}, {"offers", "enabled", "no", false},
 	{"service", "builtin", "", false},
 };
 

@@ -135,7 +135,8 @@ struct command {
 	const struct command *table; /* of a row without object, the last: the table that follows */
 };
 
-extern const struct command commands_of_content[], commands_of_services[], commands_of_node[];
+extern const struct command commands_of_content[], commands_of_services[], commands_of_offers[],
+	commands_of_node[];
 /* command_next: all of them in turn; the first after NULL, NULL after the last. */
 const struct command *command_next(const struct command *before);
 /* command_lookup: NULL when there is none of that name. */
@@ -161,23 +162,26 @@ extern const unsigned global_option_cnt;
 client_print_fn print_bootstrap_list, print_community_create, print_community_expel,
 	print_community_found, print_community_joined, print_community_leave,
 	print_community_members, print_community_shares, print_community_token, print_daemon_reload,
-	print_dht_item, print_dht_peers, print_dht_status, print_gc, print_get_cancelled,
-	print_get_forgotten, print_get_paused, print_get_set, print_limits_list, print_limits_set,
-	print_limits_show, print_memory_show, print_node_status, print_overlay_status,
-	print_peer_paths, print_policy, print_policy_test, print_route, print_seed_list,
-	print_seed_set, print_service_emitted, print_service_found, print_service_forgotten,
-	print_service_reset, print_service_top, print_share_diff, print_share_exported,
-	print_share_items, print_share_new, print_share_rotated, print_share_show, print_sub_show,
-	print_why, print_xdp_mode, print_xdp_plan, print_xdp_status;
+	print_dht_item, print_dht_peers, print_dht_status, print_found_offers, print_gc,
+	print_get_cancelled, print_get_forgotten, print_get_paused, print_get_set,
+	print_limits_list, print_limits_set, print_limits_show, print_memory_show,
+	print_node_status, print_overlay_status, print_peer_paths, print_policy, print_policy_test,
+	print_route, print_schema, print_seed_list, print_seed_set, print_service_emitted,
+	print_service_found, print_service_forgotten, print_service_reset, print_service_top,
+	print_share_diff, print_share_exported, print_share_items, print_share_new,
+	print_share_rotated, print_share_show, print_sub_show, print_why, print_xdp_mode,
+	print_xdp_plan, print_xdp_status;
 /* command_why.c: why a session is relayed; NULL: it is not. */
 void print_relayed(const struct invocation *inv, const struct api_relayed_reason *relayed);
 /* parameters that take more than a word, statuses by the reply, */
 command_fill_fn fill_bootstrap_add, fill_bootstrap_check, fill_community_join, fill_dht_lookup,
 	fill_get_set, fill_peer_connect, fill_peer_set, fill_policy_test, fill_relay_connect,
-	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_seed_set, fill_seed_switch,
-	fill_service_allow, fill_service_emit, fill_service_find, fill_share_final, fill_share_set,
-	fill_sub_add, fill_sub_set, fill_sub_sync, fill_xdp_attach;
-command_judge_fn judge_bootstrap_check, judge_service_find, judge_sub_add, judge_xdp_attach;
+	fill_relay_grant_use, fill_relay_revoke, fill_relay_role, fill_schema_add, fill_seed_set,
+	fill_seed_switch, fill_service_allow, fill_service_emit, fill_service_find,
+	fill_share_final, fill_share_set, fill_sub_add, fill_sub_set, fill_sub_sync,
+	fill_xdp_attach;
+command_judge_fn judge_bootstrap_check, judge_found_offers, judge_service_find, judge_sub_add,
+	judge_xdp_attach;
 /* and commands that are more than one call. */
 command_run_fn run_backup_create, run_backup_restore, run_bootstrap_make, run_bootstrap_retire,
 	run_bootstrap_sign, run_check, run_community_bind, run_completion, run_conns,

@@ -138,13 +138,6 @@ const struct command commands_of_services[] = {
 	"weft service limits", NULL, 0, 0, { { 0 } },
 	.call = { API_SHOW_SERVICE_LIMITS, .parts = { SHOW_TABLE(show_service_limits, limits, service_limit_list,
 	  "there are none") } } },
-{ "schema", "test", "FILE [FIELD=VALUE...]", "compile the schema of a service, and list its fields and filters",
-	"FILE is text, weft-schema(5), or a record of weft schema export. With fields of an offer it says\n"
-	"whether that offer is valid, and how long. No daemon is asked.",
-	"weft schema test bikes.ini size=28 price=12", .run = run_schema_test, 1, 16, { { 0 } } },
-{ "schema", "export", "FILE RECORD", "write a schema as the record that other programs read",
-	"RECORD is CBOR; it must not be there. No daemon is asked.",
-	"weft schema export bikes.ini bikes.cbor", .run = run_schema_export, 2, 2, { { 0 } } },
 { "pipe", "", "NODE NAME | --listen NAME", "connect the standard input and output to an endpoint of a node",
 	"Half-close works both ways: the end of the input ends that direction alone, and the command ends\n"
 	"when both have. With --listen it opens the endpoint, and takes the first stream that comes.",
@@ -155,6 +148,6 @@ const struct command commands_of_services[] = {
 	"that it forwards to, none by default. Without ADDRESS it is 127.0.0.1 there. Prints where it\n"
 	"listens. Runs until Ctrl-C.",
 	"weft forward 127.0.0.1:8080 yqbk5n3t:80", .run = run_forward, 2, 2, { { 0 } } },
-{ .table = commands_of_node },
+{ .table = commands_of_offers },
 };
 /* clang-format on */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft schema test and export: the compiler of schemas for a developer who writes one, without a
- * daemon.
+ * weft schema: the compiler of schemas for a developer who writes one, without a daemon; and what is
+ * added to one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -60,7 +60,15 @@ static int file_read(const char *path, char **out_text, size_t *out_len)
 	return STATUS_OK;
 }
 
-static int schema_read(const char *path, struct schema **out)
+static int schema_fail(const char *path, int err, const struct schema_fault *fault)
+{
+	if (err == -ENOMEM)
+		return client_say_error(STATUS_FAILED, path, strerror(ENOMEM), NULL);
+	return err < 0 ? fault_say(path, fault) : STATUS_OK;
+}
+
+/* The text of a schema, also of one that is a record. */
+static int text_read(const char *path, char **out_text, size_t *out_len)
 {
 	struct schema_fault fault;
 	char *text, *record;
@@ -76,12 +84,49 @@ static int schema_read(const char *path, struct schema **out)
 		len = err < 0 ? 0 : (size_t)err;
 		free(record);
 	}
-	if (err >= 0)
-		err = offers_schema_parse(text, len, out, &fault);
+	if (err < 0) {
+		free(text);
+		return schema_fail(path, err, &fault);
+	}
+	*out_text = text;
+	*out_len = len;
+	return STATUS_OK;
+}
+
+static int schema_read(const char *path, struct schema **out)
+{
+	struct schema_fault fault;
+	char *text;
+	size_t len;
+	int err, status = text_read(path, &text, &len);
+
+	if (status != STATUS_OK)
+		return status;
+	err = offers_schema_parse(text, len, out, &fault);
 	free(text);
-	if (err == -ENOMEM)
-		return client_say_error(STATUS_FAILED, path, strerror(ENOMEM), NULL);
-	return err < 0 ? fault_say(path, &fault) : STATUS_OK;
+	return schema_fail(path, err, &fault);
+}
+
+/* Compiled here first, so what is wrong is said with the file's name and line. */
+int fill_schema_add(const struct invocation *inv, void *parameters)
+{
+	struct api_add_schema_in *in = parameters;
+	struct schema_fault fault;
+	struct schema *schema;
+	char *text;
+	size_t len;
+	int err, status = text_read(inv->args[0], &text, &len);
+
+	if (status != STATUS_OK)
+		return status;
+	err = offers_schema_parse(text, len, &schema, &fault);
+	if (err == 0) {
+		offers_schema_free(schema);
+		in->text = varlink_format(inv->blocks, "%.*s", (int)len, text);
+		err = in->text ? 0 : -ENOMEM;
+	}
+	free(text);
+	return schema_fail(inv->args[0], err, &fault);
 }
 
 /* A bound as a user types it; "" for none. */

@@ -18,6 +18,7 @@ static const struct {
 	{MESH_CAP_RELAY, "relay"},
 	{MESH_CAP_CONTENT_SEED, "content_seed"},
 	{MESH_CAP_MOBILE_LIGHT, "mobile_light"},
+	{MESH_CAP_SERVICE_RELAY, "service_relay"},
 	{MESH_CAP_PAGED_BROWSE, "paged_browse"},
 	{MESH_CAP_SEARCH, "search"},
 	{MESH_CAP_DELTA, "delta"},

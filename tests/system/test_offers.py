@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Service offers: published by one node, kept by those around it, found by their filters."""
+import json
+import pathlib
+import random
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import fabric
+from fabric import connect
+from lab import OK, check, check_eq, run, wait_for
+from sessions import node_id
+
+NOT_FOUND = 4
+USAGE = 2
+FLAT = {"room_type": "apartment", "size": 62, "rent": 900, "available_from": "2027-01-01",
+        "postcode": "10115"}
+# A hop, and a disk that is slow under load.
+SPREAD_S = 5
+
+
+def words(**values):
+    return [f"{field}={value}" for field, value in {**FLAT, **values}.items()]
+
+
+def publish(daemon, *more, schema="housing", **values):
+    done = daemon.weft("--json", "offer", "publish", schema, *words(**values), *more)
+    check_eq(done.returncode, OK, done.stderr)
+    return json.loads(done.stdout)["offer"]
+
+
+def find(daemon, *filters, schema="housing"):
+    done = daemon.weft("--json", "offer", "find", schema, *filters)
+    check(done.returncode in (OK, NOT_FOUND), done.stderr)
+    return json.loads(done.stdout)["offers"]
+
+
+def values(offer):
+    return {value["field"]: value["value"] for value in offer["values"]}
+
+
+def ids(offers):
+    return [offer["offer_id"] for offer in offers]
+
+
+def test_an_offer_is_found_changed_and_withdrawn_where_it_was_published(lab):
+    node = lab.daemon("a").start()
+    offer = publish(node)
+    check_eq((offer["schema"], offer["provider"], offer["own"], offer["units"]),
+             ("housing", node_id(node), True, 1), "the offer")
+    check_eq(values(offer)["rent"], "900", "its rent")
+    check_eq(ids(find(node, "max_rent=900", "plz_prefix=101")), [offer["offer_id"]], "found")
+    check_eq(find(node, "max_rent=899"), [], "the bound is inclusive, and no more")
+    done = node.weft("offer", "update", offer["offer_id"][:8], "rent=850")
+    check_eq(done.returncode, OK, done.stderr)
+    found = find(node, "max_rent=899")
+    check_eq((values(found[0])["rent"], values(found[0])["size"]), ("850", "62"), "changed")
+    done = node.weft("offer", "update", offer["offer_id"], "size=70")
+    check_eq(done.returncode, OK, done.stderr)
+    found = find(node)
+    check_eq((values(found[0])["rent"], values(found[0])["size"]), ("850", "70"), "both stay")
+    check_eq(found[0]["expires_s"], offer["expires_s"], "no change prolongs its life")
+    check_eq(ids(node.json("offer", "list")["offers"]), [offer["offer_id"]], "listed")
+    done = node.weft("offer", "revoke", offer["offer_id"])
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(find(node), [], "withdrawn")
+    check_eq(node.weft("offer", "find", "housing").returncode, NOT_FOUND, "4: nothing is found")
+    check_eq(node.weft("offer", "show", offer["offer_id"]).returncode, NOT_FOUND, "gone")
+
+
+def test_what_is_wrong_with_an_offer_is_said_and_nothing_is_published(lab):
+    node = lab.daemon("a").start()
+    for wrong, said in ((words(rent="cheap"), "rent"), (words(rent=70000), "rent"),
+                        (words(postcode="Torstrasse 1, 10115 Berlin"), "postcode"),
+                        (words()[1:], "room_type"), (["colour=red", *words()], "colour")):
+        done = node.weft("offer", "publish", "housing", *wrong)
+        check(done.returncode not in (OK, NOT_FOUND), f"{wrong}: {done.returncode}")
+        check(said in done.stderr, f"{said}: {done.stderr}")
+    done = node.weft("offer", "publish", "castles", "rent=1")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+    check("weft schema list" in done.stderr, done.stderr)
+    done = node.weft("offer", "find", "housing", "max_price=3")
+    check(done.returncode not in (OK, NOT_FOUND) and "max_price" in done.stderr, done.stderr)
+    check_eq(find(node), [], "nothing")
+    check_eq(node.json("offer", "list")["offers"], [], "nothing")
+
+
+def test_offers_survive_a_kill_and_withdrawn_ones_stay_away(lab):
+    node = lab.daemon("a").start()
+    kept = [publish(node, rent=500 + i)["offer_id"] for i in range(10)]
+    gone = publish(node)["offer_id"]
+    check_eq(node.weft("offer", "update", kept[3], "rent=444").returncode, OK, "changed")
+    check_eq(node.weft("offer", "revoke", gone).returncode, OK, "withdrawn")
+    node.kill()
+    node.start()
+    check_eq(sorted(ids(find(node))), sorted(kept), "all that was acknowledged")
+    check_eq(values(find(node, "max_rent=450")[0])["rent"], "444", "with its change")
+
+
+def test_an_offer_reaches_nodes_around_and_theirs(lab):
+    n1, n2, n3 = fabric.start(lab, 3)
+    offer = publish(n2)
+    # n2 knows n1 alone; n3 hears of it by n1.
+    for node in (n1, n3):
+        wait_for(lambda node=node: ids(find(node)) == [offer["offer_id"]], f"at {node.name}",
+                 timeout=SPREAD_S)
+        found = find(node)[0]
+        check_eq((found["own"], found["provider"]), (False, node_id(n2)), "whose it is")
+    check_eq(n2.weft("offer", "update", offer["offer_id"], "rent=700").returncode, OK, "changed")
+    wait_for(lambda: find(n3, "max_rent=700"), "the change", timeout=SPREAD_S)
+    check_eq(n1.weft("offer", "revoke", offer["offer_id"]).returncode, NOT_FOUND, "it is not n1's")
+    check_eq(n2.weft("offer", "revoke", offer["offer_id"]).returncode, OK, "withdrawn")
+    wait_for(lambda: not find(n1) and not find(n3), "withdrawn everywhere", timeout=SPREAD_S)
+
+
+def test_a_node_that_comes_later_learns_of_offers_by_its_first_session(lab):
+    n1, n2 = fabric.start(lab, 2)
+    offer = publish(n1)
+    wait_for(lambda: ids(find(n2)) == [offer["offer_id"]], "at n2", timeout=SPREAD_S)
+    n2.stop()
+    later = publish(n1, rent=333)
+    n2.start()
+    connect(n2, n1)
+    wait_for(lambda: sorted(ids(find(n2))) == sorted([offer["offer_id"], later["offer_id"]]),
+             "both", timeout=SPREAD_S)
+
+
+def test_filters_agree_with_a_search_by_hand(lab):
+    dice = random.Random(17)
+    node = lab.daemon("a").start()
+    rows = []
+    for _ in range(40):
+        row = {"room_type": dice.choice(["shared-flat", "apartment", "house"]),
+               "size": dice.randint(10, 100), "rent": dice.randint(200, 1500),
+               "postcode": dice.choice(["10115", "10119", "20095", "80331"])}
+        rows.append((row, publish(node, **row)["offer_id"]))
+    begin = time.monotonic()
+    for _ in range(60):
+        rent, size = dice.randint(200, 1500), dice.randint(10, 100)
+        plz, kind = dice.choice(["1", "101", "10115", "2"]), dice.choice(["apartment", "house"])
+        want = {offer for row, offer in rows
+                if row["rent"] <= rent and row["size"] >= size and row["room_type"] == kind
+                and row["postcode"].startswith(plz)}
+        got = find(node, f"max_rent={rent}", f"min_size={size}", f"plz_prefix={plz}",
+                   f"room_type={kind}")
+        check_eq(set(ids(got)), want, f"{rent} {size} {plz} {kind}")
+    print(f"# 60 searches by command in {time.monotonic() - begin:.1f} s")
+
+
+def test_schemas_are_listed_shown_added_and_removed(lab):
+    node = lab.daemon("a").start()
+    names = {schema["name"] for schema in node.json("schema", "list")["schemas"]}
+    check({"fapp", "housing", "repair"} <= names, names)
+    shown = node.json("schema", "show", "housing")
+    check_eq([row["name"] for row in shown["filters"]][:5],
+             ["room_type", "max_rent", "min_size", "plz_prefix", "available_before"], "filters")
+    path = lab.dir / "boats.ini"
+    path.write_text("[service]\nname = boats\nversion = 1\ntitle = Boats\n"
+                    "description = Boats to hire.\nttl_hours = 24\n"
+                    "[field length]\ntype = number\nrequired = yes\nmin = 1\nmax = 100\n"
+                    "unit = m\nlabel = Length\nlisted = yes\n"
+                    "[filter min_length]\nfield = length\nmatch = at-least\nlabel = Length\n")
+    done = node.weft("schema", "add", str(path))
+    check_eq(done.returncode, OK, done.stderr)
+    done = node.weft("--json", "offer", "publish", "boats", "length=12")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(len(find(node, "min_length=12", schema="boats")), 1, "found")
+    node.kill()
+    node.start()
+    check_eq(len(find(node, "min_length=12", schema="boats")), 1, "after a kill, too")
+    check_eq(node.weft("schema", "remove", "boats").returncode, OK, "removed")
+    check_eq(node.weft("offer", "find", "boats").returncode, NOT_FOUND, "unknown")
+    done = node.weft("schema", "remove", "housing")
+    check(done.returncode not in (OK, NOT_FOUND), "a core schema stays")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

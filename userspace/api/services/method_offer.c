@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PublishOffer, UpdateOffer, RevokeOffer, ListOffers, ShowOffer, FindOffers. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/text/zbase32.h"
+#include "method_offer.h"
+#include "offers/store/offer_index.h"
+
+#define FIND_LIMIT  20
+#define LIMIT_MAX   200
+#define VALUE_CAP   4096
+#define SUMMARY_CAP 200
+
+struct service_offers *api_offers(struct api *api, struct control_call *call)
+{
+	if (api->offers)
+		return api->offers;
+	control_fail(call, WEFT_EREFUSED, "offers", "they are switched off",
+		     "set offers.enabled = yes in weft.conf and start weftd again");
+	return NULL;
+}
+
+const struct schema *api_schema(struct service_offers *offers, struct control_call *call,
+				const char *name)
+{
+	const struct schema *schema = offers_schema_registry_named(offers_registry(offers), name);
+
+	if (!schema)
+		control_fail(call, WEFT_EABSENT, name, "no schema has that name",
+			     "weft schema list shows those that are known");
+	return schema;
+}
+
+/* --- rows --- */
+
+static struct api_offer_value_list values_of(struct varlink_blocks *blocks,
+					     const struct found_offer *offer, char *summary)
+{
+	struct api_offer_value_list list = {0};
+	const struct schema *schema = offer->schema;
+	char text[VALUE_CAP];
+	size_t len = 0;
+
+	summary[0] = '\0';
+	for (unsigned i = 0; i < schema->field_cnt; i++) {
+		const struct schema_field *field = &schema->fields[i];
+		const struct schema_value *value = &offer->record->values[i];
+
+		if (value->state != SCHEMA_PRESENT)
+			continue;
+		offers_schema_value_print(field, value, text, sizeof(text));
+		varlink_push(blocks, &list,
+			     ((struct api_offer_value){
+				     .field = varlink_text(blocks, field->name),
+				     .value = varlink_text(blocks, text),
+				     .unit = varlink_text(blocks, field->unit),
+				     .label = varlink_text(blocks, field->label),
+			     }));
+		if (field->is_listed && len < SUMMARY_CAP)
+			len += (size_t)snprintf(summary + len, SUMMARY_CAP - len, "%s%s=%s",
+						len ? " " : "", field->name, text);
+	}
+	return list;
+}
+
+static struct api_offer offer_row(struct varlink_blocks *blocks, const struct found_offer *offer)
+{
+	char ref[OFFER_REF_TEXT_CAP], summary[SUMMARY_CAP];
+	struct api_offer row = {
+		.offer_id = varlink_text(blocks, zbase32_write(offer->ref, OFFER_REF_LEN, ref)),
+		.schema = varlink_text(blocks, offer->schema->name),
+		.provider = api_id(blocks, offer->provider_key),
+		.own = offer->is_own,
+		.units = offer->units,
+		.sequence = api_uint(offer->sequence),
+		.published_s = api_uint(offer->published_s),
+		.expires_s = api_uint(offer->expires_s),
+		.values = values_of(blocks, offer, summary),
+	};
+
+	row.summary = varlink_text(blocks, summary);
+	return row;
+}
+
+struct collecting {
+	struct varlink_blocks *blocks;
+	struct api_offer_list list;
+};
+
+static void on_offer(void *arg, const struct found_offer *offer)
+{
+	struct collecting *collecting = arg;
+
+	varlink_push(collecting->blocks, &collecting->list, offer_row(collecting->blocks, offer));
+}
+
+/* The offer of name, in the memory of call's next reply; false: call was failed. */
+static bool offer_show(struct service_offers *offers, struct control_call *call, const char *name,
+		       struct api_offer *out_row)
+{
+	static const struct control_failure_row rows[] = {
+		{WEFT_EABSENT, "this node keeps no such offer", "weft offer find looks for offers"},
+		{WEFT_EEXISTS, "several offers begin so", "give more letters"},
+		{WEFT_EMALFORMED, "an offer is named by 8 to 26 letters",
+		 "copy them from weft offer list or weft offer find"},
+		{WEFT_EUNKNOWN, "its schema is not known here", "add it, with weft schema add"},
+		{0, NULL, "the daemon's log may tell more"},
+	};
+	struct collecting collecting = {.blocks = control_blocks(call)};
+	int err = offers_show(offers, name, on_offer, &collecting);
+
+	if (err == 0 && collecting.list.cnt) {
+		*out_row = collecting.list.rows[0];
+		return true;
+	}
+	control_fail_of(call, err < 0 ? err : WEFT_EABSENT, name, rows);
+	return false;
+}
+
+void api_show_offer(struct api *api, struct control_call *call, const struct api_show_offer_in *in,
+		    uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct api_offer row;
+
+	(void)now_ns;
+	if (offers && offer_show(offers, call, in->offer_id, &row))
+		api_reply(call, show_offer, .offer = row);
+}
+
+/* --- own offers --- */
+
+/* A call that waits until its message is durable. */
+struct saying {
+	struct saying *next;
+	struct api *api;
+	struct control_call *call; /* NULL: the caller left */
+	enum { SAYING_PUBLISH, SAYING_UPDATE, SAYING_REVOKE } kind;
+	uint8_t ref[OFFER_REF_LEN];
+};
+
+static void saying_forget(struct saying *saying)
+{
+	struct saying **at = &saying->api->offer_sayings;
+
+	while (*at != saying)
+		at = &(*at)->next;
+	*at = saying->next;
+	free(saying);
+}
+
+void api_offer_sayings_forget(struct api *api)
+{
+	while (api->offer_sayings)
+		saying_forget(api->offer_sayings);
+}
+
+static void saying_reply(const struct saying *saying)
+{
+	char name[OFFER_REF_TEXT_CAP];
+	struct api_offer row;
+
+	if (saying->kind == SAYING_REVOKE) {
+		api_reply(saying->call, revoke_offer);
+		return;
+	}
+	if (!offer_show(saying->api->offers, saying->call,
+			zbase32_write(saying->ref, OFFER_REF_LEN, name), &row))
+		return;
+	if (saying->kind == SAYING_PUBLISH)
+		api_reply(saying->call, publish_offer, .offer = row);
+	else
+		api_reply(saying->call, update_offer, .offer = row);
+}
+
+static void saying_done(void *arg, int err)
+{
+	struct saying *saying = arg;
+
+	if (saying->call && err < 0)
+		control_fail(saying->call, err, "offer", "it could not be saved",
+			     "see that the state directory can be written, and try again");
+	else if (saying->call)
+		saying_reply(saying);
+	saying_forget(saying);
+}
+
+static struct saying *saying_new(struct api *api, struct control_call *call, int kind)
+{
+	struct saying *saying = calloc(1, sizeof(*saying));
+
+	if (!saying) {
+		control_fail(call, -ENOMEM, "offer", "no memory", "free some and try again");
+		return NULL;
+	}
+	saying->api = api;
+	saying->kind = kind;
+	saying->next = api->offer_sayings;
+	api->offer_sayings = saying;
+	control_hold(call, &saying->call);
+	return saying;
+}
+
+static void saying_fail(struct saying *saying, int err, const char *name,
+			const struct schema_fault *fault)
+{
+	control_fail(saying->call, err, fault->field[0] ? fault->field : name,
+		     fault->what[0] ? fault->what : weft_err_text(err),
+		     fault->next[0] ? fault->next : "weft schema show SCHEMA lists the fields");
+	saying_forget(saying);
+}
+
+void api_publish_offer(struct api *api, struct control_call *call,
+		       const struct api_publish_offer_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
+	struct saying *saying = schema ? saying_new(api, call, SAYING_PUBLISH) : NULL;
+	const struct offer_draft draft = {
+		.schema = schema,
+		.words = in->values.rows,
+		.word_cnt = in->values.cnt,
+		.units = in->has_units ? (uint32_t)in->units : 0,
+		.ttl_hours = in->has_ttl_hours ? (uint16_t)in->ttl_hours : 0,
+		.is_seed_form = in->has_seed && in->seed,
+		.done = saying_done,
+		.arg = saying,
+	};
+	struct schema_fault fault = {0};
+	int err;
+
+	if (!saying)
+		return;
+	err = offers_publish(offers, &draft, now_ns, saying->ref, &fault);
+	if (err < 0)
+		saying_fail(saying, err, in->schema, &fault);
+}
+
+void api_update_offer(struct api *api, struct control_call *call,
+		      const struct api_update_offer_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct saying *saying = offers ? saying_new(api, call, SAYING_UPDATE) : NULL;
+	const struct offer_draft draft = {
+		.name = in->offer_id,
+		.words = in->values.rows,
+		.word_cnt = in->values.cnt,
+		.units = in->has_units ? (uint32_t)in->units : 0,
+		.done = saying_done,
+		.arg = saying,
+	};
+	struct schema_fault fault = {0};
+	int err;
+
+	if (!saying)
+		return;
+	err = offers_update(offers, &draft, now_ns, saying->ref, &fault);
+	if (err < 0)
+		saying_fail(saying, err, in->offer_id, &fault);
+}
+
+void api_revoke_offer(struct api *api, struct control_call *call,
+		      const struct api_revoke_offer_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct saying *saying = offers ? saying_new(api, call, SAYING_REVOKE) : NULL;
+	const struct offer_draft draft = {.name = in->offer_id, .done = saying_done, .arg = saying};
+	struct schema_fault fault = {0};
+	int err;
+
+	if (!saying)
+		return;
+	err = offers_revoke(offers, &draft, now_ns, &fault);
+	if (err < 0)
+		saying_fail(saying, err, in->offer_id, &fault);
+}
+
+/* --- lists --- */
+
+static bool limit_read(struct control_call *call, bool has_limit, int64_t limit, unsigned usual,
+		       unsigned *out)
+{
+	*out = has_limit ? (unsigned)limit : usual;
+	if (!has_limit || (limit >= 1 && limit <= LIMIT_MAX))
+		return true;
+	control_fail(call, WEFT_EMALFORMED, "limit", "it is not in 1 to 200",
+		     "give a number of rows");
+	return false;
+}
+
+void api_list_offers(struct api *api, struct control_call *call,
+		     const struct api_list_offers_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct collecting collecting = {.blocks = control_blocks(call)};
+	const struct schema *schema = NULL;
+	struct offer_store_counts counts;
+	int err;
+
+	(void)now_ns;
+	if (!offers || (in->schema && !(schema = api_schema(offers, call, in->schema))))
+		return;
+	err = offers_each_own(offers, schema, on_offer, &collecting);
+	if (err < 0) {
+		control_fail(call, err, "offers", "they cannot be read", "see weft store check");
+		return;
+	}
+	offers_store_count(offers_store(offers), &counts);
+	struct api_fill fills[] = {
+		{"offers kept, in units of 512 bytes", counts.unit_cnt, counts.unit_cap,
+		 "offers.room"},
+	};
+	api_reply(call, list_offers, .offers = collecting.list,
+		  .fills = {fills, sizeof(fills) / sizeof(fills[0])});
+}
+
+/* A cursor is the order of the last row, in digits. */
+static bool cursor_read(struct control_call *call, const char *text, uint64_t *out)
+{
+	char *end;
+
+	*out = OFFER_NEWEST;
+	if (!text)
+		return true;
+	*out = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && *out)
+		return true;
+	control_fail(call, WEFT_EMALFORMED, "cursor", "it is not that of a page",
+		     "give what the page before said");
+	return false;
+}
+
+static bool query_read(struct control_call *call, const struct schema *schema,
+		       const struct api_find_offers_in *in, struct schema_query *query)
+{
+	struct schema_fault fault = {0};
+
+	offers_schema_query_init(query);
+	for (size_t i = 0; i < in->filters.cnt; i++) {
+		int err = offers_schema_query_from_text(schema, in->filters.rows[i], query, &fault);
+
+		if (err == 0)
+			continue;
+		control_fail(call, err, fault.field[0] ? fault.field : in->filters.rows[i],
+			     fault.what, fault.next);
+		return false;
+	}
+	return true;
+}
+
+void api_find_offers(struct api *api, struct control_call *call,
+		     const struct api_find_offers_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
+	struct collecting collecting = {.blocks = control_blocks(call)};
+	struct schema_query query;
+	struct offer_page_ask ask = {
+		.schema = schema, .query = &query, .fn = on_offer, .arg = &collecting};
+	struct offer_search_result result;
+	int err;
+
+	(void)now_ns;
+	if (!schema || !limit_read(call, in->has_limit, in->limit, FIND_LIMIT, &ask.page_max) ||
+	    !cursor_read(call, in->cursor, &ask.before) || !query_read(call, schema, in, &query))
+		return;
+	err = offers_find(offers, &ask, &result);
+	if (err < 0) {
+		control_fail(call, err, in->schema, "its offers cannot be read",
+			     "see weft store check");
+		return;
+	}
+	api_reply(call, find_offers, .offers = collecting.list,
+		  .cursor = result.next
+				    ? varlink_format(control_blocks(call), "%" PRIu64, result.next)
+				    : NULL);
+}

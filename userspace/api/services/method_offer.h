@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_SERVICES_METHOD_OFFER_H
+#define WEFT_API_SERVICES_METHOD_OFFER_H
+
+#include "api/methods.h"
+#include "offers/service_offers.h"
+
+/* Shared by method_offer.c and method_schema.c. */
+
+/* api_offers: NULL: they are off, and call was failed. */
+struct service_offers *api_offers(struct api *api, struct control_call *call);
+/* api_schema: NULL: none has that name, and call was failed. */
+const struct schema *api_schema(struct service_offers *offers, struct control_call *call,
+				const char *name);
+
+#endif

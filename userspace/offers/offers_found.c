@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Offers that are kept here, as they are read, named and found. */
+#include <string.h>
+
+#include "codec/text/zbase32.h"
+#include "crypto/blake3/blake3.h"
+#include "service_offers_state.h"
+#include "weft/bytes.h"
+
+/* --- names --- */
+
+void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
+		uint8_t out[static OFFER_REF_LEN])
+{
+	uint8_t text[4 + SERVICE_MESSAGE_ADDRESS_LEN + OFFER_ID_LEN];
+	uint8_t hash[BLAKE3_HASH_LEN];
+
+	weft_store_le32(text, service);
+	memcpy(text + 4, address, SERVICE_MESSAGE_ADDRESS_LEN);
+	memcpy(text + 4 + SERVICE_MESSAGE_ADDRESS_LEN, offer_id, OFFER_ID_LEN);
+	blake3_hash(text, sizeof(text), hash);
+	memcpy(out, hash, OFFER_REF_LEN);
+}
+
+/* An offer of the store whose name begins as wanted. */
+struct naming {
+	const char *wanted;
+	size_t wanted_len;
+	unsigned found_cnt;
+	struct offer_name name;
+};
+
+static bool on_named(void *arg, const struct offer_view *view)
+{
+	struct naming *naming = arg;
+	struct service_message message;
+	struct offer_terms terms;
+	uint8_t ref[OFFER_REF_LEN];
+	char text[OFFER_REF_TEXT_CAP];
+
+	if (view->is_tombstone ||
+	    offers_message_parse(view->announce, view->announce_len, &message) < 0 ||
+	    offer_terms_read(&message, &terms) < 0)
+		return true;
+	offers_ref(message.service, message.provider, terms.offer_id, ref);
+	zbase32_write(ref, sizeof(ref), text);
+	if (strncmp(text, naming->wanted, naming->wanted_len) != 0)
+		return true;
+	naming->found_cnt++;
+	naming->name = (struct offer_name){.service = message.service};
+	memcpy(naming->name.provider, message.provider, SERVICE_MESSAGE_ADDRESS_LEN);
+	memcpy(naming->name.offer_id, terms.offer_id, OFFER_ID_LEN);
+	return naming->found_cnt < 2;
+}
+
+static int name_find(struct service_offers *offers, const char *wanted, bool own_alone,
+		     struct offer_name *out_name)
+{
+	struct naming naming = {.wanted = wanted, .wanted_len = strlen(wanted)};
+	int err;
+
+	if (naming.wanted_len < OFFER_REF_TEXT_MIN || naming.wanted_len >= OFFER_REF_TEXT_CAP)
+		return WEFT_EMALFORMED;
+	err = offers_store_each(offers->store, own_alone, on_named, &naming);
+	if (err < 0)
+		return err;
+	*out_name = naming.name;
+	if (naming.found_cnt == 0)
+		return WEFT_EABSENT;
+	return naming.found_cnt > 1 ? WEFT_EEXISTS : 0;
+}
+
+int offers_name_own(struct service_offers *offers, const char *name, struct offer_name *out_name)
+{
+	return name_find(offers, name, true, out_name);
+}
+
+/* --- reading --- */
+
+static bool reading_update(struct offer_reading *reading, const struct schema *schema,
+			   const struct offer_view *view)
+{
+	struct schema_payload payload = {.is_update = true};
+	struct schema_fault fault;
+	struct offer_terms terms;
+
+	if (offers_message_parse(view->update, view->update_len, &reading->update) < 0 ||
+	    offer_terms_read(&reading->update, &terms) < 0)
+		return false;
+	payload.bytes = reading->update.payload;
+	payload.len = reading->update.payload_len;
+	payload.version = reading->update.version;
+	payload.may_name = !reading->update.is_full_cover;
+	if (offers_schema_read(schema, &payload, &reading->changes, &fault) < 0 ||
+	    offers_schema_record_merge(schema, &reading->record, &reading->changes, &fault) < 0)
+		return false;
+	offer_terms_update(&reading->terms, &terms);
+	return true;
+}
+
+const struct found_offer *offers_read(struct service_offers *offers, const struct offer_view *view)
+{
+	struct offer_reading *reading = &offers->reading;
+	struct service_message *announce = &reading->announce;
+	struct schema_payload payload = {0};
+	const struct schema *schema;
+	struct schema_fault fault;
+
+	if (view->is_tombstone ||
+	    offers_message_parse(view->announce, view->announce_len, announce) < 0 ||
+	    offer_terms_read(announce, &reading->terms) < 0)
+		return NULL;
+	schema = offers_schema_registry_lookup(offers->registry, announce->service,
+					       reading->terms.schema, reading->terms.schema_len);
+	payload.bytes = announce->payload;
+	payload.len = announce->payload_len;
+	payload.version = announce->version;
+	payload.may_name = !announce->is_full_cover;
+	if (!schema || offers_schema_read(schema, &payload, &reading->record, &fault) < 0 ||
+	    (view->update && !reading_update(reading, schema, view)))
+		return NULL;
+	reading->offer = (struct found_offer){
+		.schema = schema,
+		.record = &reading->record,
+		.provider_key = reading->terms.provider_key,
+		.is_own = view->is_own,
+		.units = reading->terms.units,
+		.sequence = reading->terms.sequence,
+		.published_s = announce->timestamp_s,
+		.expires_s = view->expires_s,
+	};
+	offers_ref(announce->service, announce->provider, reading->terms.offer_id,
+		   reading->offer.ref);
+	return &reading->offer;
+}
+
+/* --- shown --- */
+
+struct showing {
+	struct service_offers *offers;
+	const struct schema *schema; /* NULL: of any */
+	found_offer_fn fn;
+	void *arg;
+	bool is_shown;
+};
+
+static bool on_view(void *arg, const struct offer_view *view)
+{
+	struct showing *showing = arg;
+	const struct found_offer *offer = offers_read(showing->offers, view);
+
+	if (!offer || (showing->schema && offer->schema != showing->schema))
+		return true;
+	showing->is_shown = true;
+	showing->fn(showing->arg, offer);
+	return true;
+}
+
+int offers_show(struct service_offers *offers, const char *name, found_offer_fn fn, void *arg)
+{
+	struct showing showing = {.offers = offers, .fn = fn, .arg = arg};
+	struct offer_name found;
+	int err = name_find(offers, name, false, &found);
+
+	if (err == 0)
+		err = offers_store_get(offers->store, &found, on_view, &showing);
+	if (err == 0 && !showing.is_shown)
+		return WEFT_EUNKNOWN;
+	return err;
+}
+
+int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
+		    void *arg)
+{
+	struct showing showing = {.offers = offers, .schema = schema, .fn = fn, .arg = arg};
+
+	return offers_store_each(offers->store, true, on_view, &showing);
+}
+
+int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
+		struct offer_search_result *out_result)
+{
+	struct showing showing = {.offers = offers, .fn = ask->fn, .arg = ask->arg};
+	const struct offer_search search = {
+		.schema = ask->schema,
+		.query = ask->query,
+		.before = ask->before,
+		.page_max = ask->page_max,
+		.now_s = offers->params.wall_s(offers->params.ctx),
+		.fn = on_view,
+		.arg = &showing,
+	};
+
+	return offers_store_search(offers->store, &search, out_result);
+}

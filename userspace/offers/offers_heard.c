@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of other nodes: announces that are kept, and queries that are answered from what is kept. */
+#include <string.h>
+
+#include "offers/store/offer_index.h"
+#include "service_offers_state.h"
+
+/* --- announces --- */
+
+static bool is_verified(struct service_offers *offers, const struct service_message *message,
+			const uint8_t *key)
+{
+	uint8_t id[SERVICE_MESSAGE_ID_LEN];
+	uint8_t *place;
+
+	/* The id covers signature and key, so what was verified once is verified. */
+	offers_message_id(message, id);
+	place = offers->verified[(id[0] | (unsigned)id[1] << 8) % OFFERS_VERIFIED_CNT];
+	if (memcmp(place, id, sizeof(id)) == 0)
+		return true;
+	if (offers_message_verify(message, key) < 0)
+		return false;
+	memcpy(place, id, sizeof(id));
+	return true;
+}
+
+static enum spread_verdict verdict_of(enum offer_verdict verdict, const char **out_why)
+{
+	switch (verdict) {
+	case OFFER_STORED:
+	case OFFER_REPLACED:
+	case OFFER_REVOKED:
+		return SPREAD_NEW;
+	case OFFER_DUPLICATE:
+	case OFFER_OLDER:
+	case OFFER_GONE:
+		return SPREAD_KNOWN;
+	case OFFER_NO_BASE:
+		*out_why = "an update of an announce that is not here";
+		return SPREAD_REFUSED;
+	case OFFER_UNFIT:
+		*out_why = "the schema of the service refuses it";
+		return SPREAD_REFUSED;
+	case OFFER_FULL:
+		*out_why = "no room is left for its provider or network";
+		return SPREAD_REFUSED;
+	default:
+		*out_why = "this node cannot keep it now";
+		return SPREAD_REFUSED;
+	}
+}
+
+enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
+				const char **out_why)
+{
+	struct service_offers *offers = ctx;
+	const struct service_offers_params *params = &offers->params;
+	const struct service_message *parsed = message->parsed;
+	struct mesh_neighbour neighbour = {.is_known = false};
+	struct mesh_path path = {.remote.family = ADDR_NONE};
+	struct offer_terms terms;
+	struct offer_put put = {
+		.bytes = message->bytes,
+		.len = message->len,
+		.msg = parsed,
+		.terms = &terms,
+		.source = &path.remote,
+		.now_s = params->wall_s(params->ctx),
+		.now_ns = message->now_ns,
+	};
+	enum offer_verdict verdict;
+
+	if (offer_terms_read(parsed, &terms) < 0) {
+		*out_why = "its payload is malformed, or its key is not that of the address";
+		return SPREAD_REFUSED;
+	}
+	if (memcmp(parsed->provider, offers->address, SERVICE_MESSAGE_ADDRESS_LEN) == 0)
+		return SPREAD_KNOWN; /* of this node; what it has is newer */
+	if (!terms.provider_key || !is_verified(offers, parsed, terms.provider_key)) {
+		*out_why = "its signature is not the provider's";
+		return SPREAD_REFUSED;
+	}
+	(void)params->neighbours->path(params->mesh.mesh, message->peer, &path);
+	(void)params->neighbours->find(params->mesh.mesh, message->peer, &neighbour);
+	put.class = neighbour.is_known ? FAIR_KNOWN : FAIR_UNKNOWN;
+	verdict = offers_store_put(offers->store, &put, NULL);
+	if (offers_verdict_is_stored(verdict))
+		offers_due(offers, message->now_ns);
+	return verdict_of(verdict, out_why);
+}
+
+/* --- queries --- */
+
+/* Responses to a query. Offers are borrowed for a moment, so their bytes are collected. */
+struct answering {
+	struct service_offers *offers;
+	const struct spread_message *query;
+	const uint8_t *token;
+	size_t collected_len; /* in offers->fields */
+};
+
+static void response_send(struct answering *answering)
+{
+	struct service_offers *offers = answering->offers;
+	struct writer p = writer_of(offers->payload, sizeof(offers->payload));
+	struct writer w = writer_of(offers->made, sizeof(offers->made));
+	struct service_message message = {
+		.service = answering->query->parsed->service,
+		.type = SERVICE_MESSAGE_RESPONSE,
+		.version = answering->query->parsed->version,
+		.hop_max = (uint8_t)offers->params.config.spread.hops_max,
+		.ttl_hours = 1,
+		.timestamp_s = offers->params.wall_s(offers->params.ctx),
+	};
+
+	offers_response_write(&p, &offers->response);
+	message.payload = offers->payload;
+	message.payload_len = writer_len(&p);
+	offers_message_write(&w, &message);
+	if (!p.bad && !w.bad)
+		(void)offers_spread_respond(offers->spread, answering->token, offers->made,
+					    writer_len(&w), answering->query->now_ns);
+	offers_response_init(&offers->response, answering->token);
+	answering->collected_len = 0;
+}
+
+static bool response_add(struct answering *answering, const struct offer_view *view)
+{
+	struct service_offers *offers = answering->offers;
+	size_t len = view->announce_len + view->update_len;
+	uint8_t *at = offers->fields + answering->collected_len;
+	struct service_response_entry entry = {.announce = at, .announce_len = view->announce_len};
+
+	if (len > sizeof(offers->fields) - answering->collected_len)
+		return false;
+	memcpy(at, view->announce, view->announce_len);
+	if (view->update) {
+		entry.update = at + view->announce_len;
+		entry.update_len = view->update_len;
+		memcpy(at + view->announce_len, view->update, view->update_len);
+	}
+	if (!offers_response_add_entry(&offers->response, &entry))
+		return false;
+	answering->collected_len += len;
+	return true;
+}
+
+static bool on_match(void *arg, const struct offer_view *view)
+{
+	struct answering *answering = arg;
+
+	if (response_add(answering, view))
+		return true;
+	/* One that is too long for an empty response is in none. */
+	if (answering->collected_len == 0)
+		return true;
+	response_send(answering);
+	(void)response_add(answering, view);
+	return true;
+}
+
+/* One of the services that are asked for. */
+static void part_answer(struct answering *answering, const struct service_query_part *part,
+			unsigned result_max)
+{
+	struct service_offers *offers = answering->offers;
+	struct offer_search search = {
+		.schema = offers_schema_registry_lookup(offers->registry, part->service, NULL, 0),
+		.query = &offers->query,
+		.before = OFFER_NEWEST,
+		.page_max = result_max,
+		.now_s = offers->params.wall_s(offers->params.ctx),
+		.fn = on_match,
+		.arg = answering,
+	};
+	struct offer_search_result result;
+	struct schema_fault fault;
+
+	if (!search.schema ||
+	    offers_schema_query_read(search.schema, part->filters, part->filters_len,
+				     &offers->query, &fault) < 0)
+		return;
+	/* What is damaged is missing; the store has said so. */
+	if (offers_store_search(offers->store, &search, &result) < 0)
+		return;
+}
+
+void offers_answer(void *ctx, const struct spread_message *message, const uint8_t *token)
+{
+	struct service_offers *offers = ctx;
+	struct answering answering = {.offers = offers, .query = message, .token = token};
+	struct service_query query;
+
+	if (offers_query_parse(message->parsed, &query) < 0)
+		return;
+	offers_response_init(&offers->response, token);
+	for (unsigned i = 0; i < query.part_cnt; i++)
+		part_answer(&answering, &query.parts[i], query.result_max);
+	if (answering.collected_len)
+		response_send(&answering);
+}
+
+void offers_hear(void *ctx, const struct service_message *message,
+		 const struct service_response *response)
+{
+	(void)ctx, (void)message, (void)response;
+}

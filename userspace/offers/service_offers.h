@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OFFERS_SERVICE_OFFERS_H
+#define WEFT_OFFERS_SERVICE_OFFERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fair/fair_path.h"
+#include "mesh/seam.h"
+#include "mesh/seam_neighbours.h"
+#include "offers/schema/schema.h"
+#include "offers/schema/schema_registry.h"
+#include "offers/spread/offer_spread.h"
+#include "offers/store/offer_store.h"
+
+struct node_key;
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * The service offers of this node, and those of others that it keeps (docs/offers.md).
+ *
+ *	publish, update, revoke -> sign -> store -> spread	offers_own.c
+ *	spread -> verify -> store -> spread			offers_heard.c
+ *	spread -> query -> store -> response			offers_heard.c
+ *	find, show, list <- store				offers_found.c
+ *	schemas: shipped, added, removed			offers_schemas.c
+ *	life, time						service_offers.c
+ *
+ * Home worker only; nothing blocks.
+ */
+struct service_offers;
+
+struct service_offers_config {
+	bool is_on;
+	uint64_t
+		room_len; /* bytes of offers and of their keys, by fair shares (store/offer_store.h) */
+	struct spread_config spread;
+};
+void offers_config_defaults(struct service_offers_config *config);
+
+/* All borrowed until offers_close, but config, site and the seams, which are copied. */
+struct service_offers_params {
+	struct service_offers_config config;
+	struct fair_site site;
+	const struct node_key *key;
+	struct store *store;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t (*wall_s)(void *ctx);
+	void *ctx;
+	uint64_t now_ns;
+};
+/* offers_open: 0 or a negative code. offers_close writes what waits; takes NULL. */
+WEFT_MUST_CHECK
+int offers_open(const struct service_offers_params *params, struct service_offers **out_offers);
+void offers_close(struct service_offers *offers);
+
+/* offers_session_up: a neighbour is there. It gets some of this node's offers. Takes NULL. */
+void offers_session_up(struct service_offers *offers, const uint8_t key[static MESH_KEY_LEN],
+		       uint64_t now_ns);
+/*
+ * offers_add_schema adds a schema, or a later version of one that was added. offers_remove_schema
+ * takes one away, so offers of it are not found any more. 0, and done is called once that is
+ * durable. Else nothing has changed: the codes of schema_registry.h, or WEFT_EFULL.
+ */
+struct offer_schema_change {
+	const char *text; /* of a schema that is added */
+	size_t text_len;
+	const char *name; /* its name, or that of one that is taken away */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int offers_add_schema(struct service_offers *offers, const struct offer_schema_change *change,
+		      struct schema_fault *fault);
+WEFT_MUST_CHECK
+int offers_remove_schema(struct service_offers *offers, const struct offer_schema_change *change);
+
+/* An offer in a call's name: the first bytes of BLAKE3(service ‖ address ‖ offer id). */
+#define OFFER_REF_LEN	   16u
+#define OFFER_REF_TEXT_CAP 27u /* z-base-32, with its NUL */
+#define OFFER_REF_TEXT_MIN 8u  /* letters that name one */
+
+/* An offer with what its newest update changed; borrowed for the call that it is given to. */
+struct found_offer {
+	uint8_t ref[OFFER_REF_LEN];
+	const struct schema *schema;
+	const struct schema_record *record;
+	const uint8_t *provider_key;
+	bool is_own;
+	uint32_t units;
+	uint64_t sequence, published_s, expires_s;
+};
+typedef void (*found_offer_fn)(void *arg, const struct found_offer *offer);
+
+/* What a provider says of its own offer; words are FIELD=VALUE, by the schema. */
+struct offer_draft {
+	const struct schema *schema; /* of a new one */
+	const char *name;	     /* of one that is there: the first letters of its id */
+	const char *const *words;
+	size_t word_cnt;
+	uint32_t units;	    /* 0: 1, or as before */
+	uint16_t ttl_hours; /* 0: the schema's */
+	bool is_seed_form;
+	/* called once with 0 when it is durable, unless the call itself fails */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+/*
+ * offers_publish announces a new offer, offers_update changes one of this node, offers_revoke
+ * withdraws it. 0, with ref of the offer, or an error with what is wrong in *fault:
+ *   WEFT_EMALFORMED a word is none of the schema, or one that is needed is missing
+ *   WEFT_EABSENT    this node has no such offer
+ *   WEFT_EEXISTS    several of its offers begin so
+ *   WEFT_EFULL      no room is left for it
+ *   WEFT_EBUSY      the disk does not keep up
+ */
+WEFT_MUST_CHECK
+int offers_publish(struct service_offers *offers, const struct offer_draft *draft, uint64_t now_ns,
+		   uint8_t out_ref[static OFFER_REF_LEN], struct schema_fault *fault);
+WEFT_MUST_CHECK
+int offers_update(struct service_offers *offers, const struct offer_draft *draft, uint64_t now_ns,
+		  uint8_t out_ref[static OFFER_REF_LEN], struct schema_fault *fault);
+WEFT_MUST_CHECK
+int offers_revoke(struct service_offers *offers, const struct offer_draft *draft, uint64_t now_ns,
+		  struct schema_fault *fault);
+
+/*
+ * offers_show gives the offer whose name, the text of its ref, begins with name: 0, WEFT_EABSENT, WEFT_EEXISTS
+ * (several do) or WEFT_EMALFORMED. offers_each_own gives this node's own, of schema or (NULL) all.
+ */
+WEFT_MUST_CHECK
+int offers_show(struct service_offers *offers, const char *name, found_offer_fn fn, void *arg);
+WEFT_MUST_CHECK
+int offers_each_own(struct service_offers *offers, const struct schema *schema, found_offer_fn fn,
+		    void *arg);
+
+struct offer_page_ask {
+	const struct schema *schema;
+	const struct schema_query *query;
+	uint64_t before; /* OFFER_NEWEST, or next of the page before */
+	unsigned page_max;
+	found_offer_fn fn;
+	void *arg;
+};
+/* offers_find: offers that are kept here, the newest first. 0 or a negative code. */
+WEFT_MUST_CHECK
+int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
+		struct offer_search_result *out_result);
+
+struct offer_store *offers_store(struct service_offers *offers);
+struct offer_spread *offers_spread(struct service_offers *offers);
+struct schema_registry *offers_registry(struct service_offers *offers);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OFFERS_SERVICE_OFFERS_STATE_H
+#define WEFT_OFFERS_SERVICE_OFFERS_STATE_H
+
+#include "base/timer.h"
+#include "offers/message/offer_terms.h"
+#include "offers/message/service_message.h"
+#include "offers/message/service_query.h"
+#include "service_offers.h"
+
+/* Private to offers/: what service_offers.c, offers_own.c, offers_heard.c and offers_found.c share. */
+
+#define OFFERS_VERIFIED_CNT 4096u /* messages whose signature need not be looked at again */
+
+/* An offer as it is read from a view; borrows its bytes. */
+struct offer_reading {
+	struct service_message announce, update;
+	struct offer_terms terms;
+	struct schema_record record, changes;
+	struct found_offer offer;
+};
+
+/* An own offer that is about to be changed: its announce, and what its update says so far. */
+struct offer_changing {
+	struct service_offers *offers;
+	const struct schema *schema; /* NULL: none is known for it */
+	uint64_t base, newest;	     /* sequences */
+	uint16_t ttl_hours;
+	bool is_full_cover;
+	uint8_t offer_id[OFFER_ID_LEN];
+	uint8_t update[SERVICE_MESSAGE_LEN_MAX];
+	size_t update_len;
+	struct service_message message; /* of update */
+};
+
+struct service_offers {
+	struct service_offers_params params;
+	struct offer_store *store;
+	struct schema_registry *registry;
+	int change_err; /* of the latest change of schemas: the store took it, or did not */
+	struct offer_spread *spread;
+	struct timer timer, again_timer;
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
+	/* Ids of messages that were verified, each in the place that its first bytes name. */
+	uint8_t verified[OFFERS_VERIFIED_CNT][SERVICE_MESSAGE_ID_LEN];
+	struct offer_reading reading; /* the one at hand */
+	struct service_response response;
+	struct schema_query query;
+	struct offer_changing changing;
+	/* The message at hand, and its parts. */
+	uint8_t made[SERVICE_MESSAGE_LEN_MAX];
+	uint8_t payload[SERVICE_MESSAGE_PAYLOAD_MAX];
+	uint8_t fields[SERVICE_MESSAGE_PAYLOAD_MAX];
+};
+
+/* offers_ref writes the ref of an offer. */
+void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
+		uint8_t out[static OFFER_REF_LEN]);
+/*
+ * offers_read reads an offer of the store into offers->reading; NULL: no schema is known for it, or
+ * it has none of its values. A tombstone is no offer.
+ */
+const struct found_offer *offers_read(struct service_offers *offers, const struct offer_view *view);
+/* offers_name_own: the own offer of name, of OFFER_REF_TEXT_MIN letters and more: 0, WEFT_EABSENT, WEFT_EEXISTS, WEFT_EMALFORMED. */
+WEFT_MUST_CHECK
+int offers_name_own(struct service_offers *offers, const char *name, struct offer_name *out_name);
+
+/* offers_own.c: a few own offers to one neighbour, or (NULL) to several. */
+void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_t now_ns);
+
+/* offers_schemas.c: 0, or a negative code. */
+WEFT_MUST_CHECK
+int offers_schemas_open(struct service_offers *offers);
+
+/* service_offers.c: the store was changed, so when it is due may have changed, too. */
+void offers_due(struct service_offers *offers, uint64_t now_ns);
+
+/* offers_heard.c: what the spread calls; ctx is the service_offers. */
+enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
+				const char **out_why);
+void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
+void offers_hear(void *ctx, const struct service_message *message,
+		 const struct service_response *response);
+
+#endif

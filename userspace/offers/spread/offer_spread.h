@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OFFERS_SPREAD_OFFER_SPREAD_H
+#define WEFT_OFFERS_SPREAD_OFFER_SPREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fair/fair.h"
+#include "base/figure.h"
+#include "mesh/seam.h"
+#include "mesh/seam_neighbours.h"
+#include "offers/message/service_message.h"
+
+struct random;
+struct service_response;
+struct timer_wheel;
+
+/*
+ * Service messages between neighbours (message 310, docs/wire/offers.md). Each message goes on to
+ * a few neighbours that are service relays, for a few hops. No node repeats one that it knows.
+ *
+ *	offer_spread.c	life, and messages of this node
+ *	spread_in.c	a message of a neighbour: form, hops, time, rates, then its handler
+ *	spread_rates.c	how many messages a neighbour may send
+ *	spread_out.c	messages on their way to neighbours
+ *	spread_query.c	tokens of queries, by which responses find their way back
+ *
+ * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
+ * its token is new. A response goes back along the way that its query came, from node to node, so
+ * no node on the way learns who asked.
+ *
+ * Tables, and what fills them:
+ *
+ *	tokens	token_cap, 60 s	queries of neighbours, by fair shares of networks and keys
+ *	sends	send_cap, 10 s	whatever is forwarded, in order; SPREAD_SENDS_PER_PEER to a neighbour
+ *	rates	by neighbour and service; the one counted longest ago goes
+ *
+ * Home worker; nothing blocks. The handler is never called inside the calls of its owner.
+ */
+struct offer_spread;
+
+#define SPREAD_TOKEN_LEN      16u /* as SERVICE_QUERY_TOKEN_LEN */
+#define SPREAD_TOKEN_LIFE_NS  60000000000ull
+#define SPREAD_FAN_OUT_MAX    64u
+#define SPREAD_SENDS_PER_PEER 256u /* waiting and on their way; */
+#define SPREAD_SENDS_AT_ONCE  16u  /* so many of them are on their way */
+/* A forwarded query waits up to so long, at random: its hops cannot be told from its time. */
+#define SPREAD_JITTER_NS 50000000ull
+
+struct spread_config {
+	uint32_t hops_max;  /* a message goes this far at most, 1 to 255 */
+	uint32_t fan_out;   /* to so many neighbours from each node, 1 to SPREAD_FAN_OUT_MAX */
+	uint32_t token_cap; /* queries of others whose responses may still come */
+	uint32_t send_cap;  /* messages on their way */
+	uint32_t announces_per_min; /* of one provider, from one neighbour, for one service */
+	uint32_t relayed_per_min;   /* announces in all from a neighbour that is a service relay */
+	uint32_t queries_per_min;   /* from a neighbour that is none, for one service */
+};
+void offers_spread_config_defaults(struct spread_config *config);
+/* spread_footprint: bytes that spread_new lays out, touched as they are used. */
+size_t offers_spread_footprint(const struct spread_config *config);
+
+enum spread_verdict {
+	SPREAD_NEW,	/* it goes on */
+	SPREAD_KNOWN,	/* it was here */
+	SPREAD_REFUSED, /* it goes nowhere; *out_why, static, says why */
+};
+
+/* A message that came; all of it is borrowed for the call that it is given to. */
+struct spread_message {
+	const struct service_message *parsed; /* of bytes */
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *peer; /* the key of the neighbour that sent it */
+	uint64_t now_ns;
+};
+
+/*
+ * What a message means is its handler's matter.
+ *
+ * keep: an announce, update or revoke. Its signature was not looked at.
+ * answer: what this node has for a query; spread_respond may be called from inside.
+ * hear: a response to a query of this node. Of what it holds the form alone was looked at.
+ */
+struct spread_handler {
+	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
+				    const char **out_why);
+	void (*answer)(void *ctx, const struct spread_message *query, const uint8_t *token);
+	void (*hear)(void *ctx, const struct service_message *message,
+		     const struct service_response *response);
+	void *ctx;
+};
+
+/* All borrowed until spread_free, but config and the seams, which are copied. */
+struct spread_params {
+	struct spread_config config;
+	struct spread_handler handler;
+	struct mesh_seam mesh;
+	const struct mesh_neighbour_ops *neighbours;
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t (*wall_s)(void *ctx);
+	void *ctx;
+};
+/* spread_new: 0, -ENOMEM, WEFT_EFULL, or of mesh_ops.handle. spread_free takes NULL. */
+WEFT_MUST_CHECK
+int offers_spread_new(const struct spread_params *params, struct offer_spread **out_spread);
+void offers_spread_free(struct offer_spread *spread);
+
+/*
+ * spread_announce sends a message of this node, or one that it keeps, to fan_out neighbours.
+ * spread_send sends it to one. Returns to how many it is on its way.
+ */
+unsigned offers_spread_announce(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+				uint64_t now_ns);
+unsigned offers_spread_send(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
+			    const uint8_t *bytes, size_t len, uint64_t now_ns);
+/*
+ * spread_query sends a query of this node. Responses come to hear until SPREAD_TOKEN_LIFE_NS from
+ * now. Returns to how many neighbours it is on its way, or WEFT_EMALFORMED or WEFT_EFULL (too many
+ * queries of this node). spread_query_end: no more of it is wanted.
+ */
+WEFT_MUST_CHECK
+int offers_spread_query(struct offer_spread *spread, const uint8_t *bytes, size_t len,
+			uint64_t now_ns);
+void offers_spread_query_end(struct offer_spread *spread,
+			     const uint8_t token[static SPREAD_TOKEN_LEN]);
+/* spread_respond sends a response the way that the query of token came; false: there is none. */
+bool offers_spread_respond(struct offer_spread *spread,
+			   const uint8_t token[static SPREAD_TOKEN_LEN], const uint8_t *bytes,
+			   size_t len, uint64_t now_ns);
+
+struct spread_stats {
+#define FIGURE FIGURE_FIELD
+#include "offers/spread/offers_spread_counters.def"
+};
+void offers_spread_stats(const struct offer_spread *spread, struct spread_stats *out_stats);
+/* spread_view: tokens, by the class of the neighbours that asked. */
+void offers_spread_view(const struct offer_spread *spread, struct fair_view *out);
+
+#endif

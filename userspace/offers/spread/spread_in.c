@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Message 310 of a neighbour. A refusal says why, and when to come again. What is known already is
+ * taken without a word.
+ */
+#include <string.h>
+
+#include "offers/message/service_query.h"
+#include "spread_state.h"
+
+struct refusal {
+	enum mesh_code code;
+	const char *text;
+};
+
+static const struct refusal malformed = {MESH_CODE_MALFORMED, "no service message"};
+static const struct refusal no_query = {MESH_CODE_MALFORMED, "a query without a token"};
+static const struct refusal too_far = {MESH_CODE_REFUSED, "the message came as far as it may"};
+static const struct refusal late = {MESH_CODE_REFUSED,
+				    "the message has expired, or its time is ahead"};
+static const struct refusal too_many = {MESH_CODE_REFUSED, "too many such messages in this minute"};
+
+static void refuse(struct offer_spread *spread, const struct mesh_call *call,
+		   const struct refusal *refusal, uint64_t wait_ms)
+{
+	spread->params.mesh.ops->answer_error(call->incoming, refusal->code, refusal->text,
+					      wait_ms);
+}
+
+/* The message was taken, whatever becomes of it. An asker that left meanwhile misses nothing. */
+static void accept(struct offer_spread *spread, const struct mesh_call *call)
+{
+	(void)spread->params.mesh.ops->answer(call->incoming, MESH_SERVICE_MESSAGE, NULL, 0, NULL);
+}
+
+static void pass_on(struct offer_spread *spread, const struct mesh_call *call,
+		    const struct service_message *message, uint64_t jitter_ns, uint64_t now_ns)
+{
+	const struct spread_flood flood = {
+		.bytes = call->payload,
+		.len = call->payload_len,
+		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
+		.except = call->peer_key,
+		.jitter_ns = jitter_ns,
+	};
+
+	if (offers_message_hop(message, spread->params.config.hops_max) == SERVICE_MESSAGE_FORWARD)
+		(void)offers_spread_forward(spread, &flood, now_ns);
+}
+
+static struct spread_message heard_of(const struct mesh_call *call,
+				      const struct service_message *message, uint64_t now_ns)
+{
+	return (struct spread_message){.parsed = message,
+				       .bytes = call->payload,
+				       .len = call->payload_len,
+				       .peer = call->peer_key,
+				       .now_ns = now_ns};
+}
+
+static void on_announce(struct offer_spread *spread, const struct mesh_call *call,
+			const struct service_message *message, uint64_t now_ns)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+	const struct spread_message heard = heard_of(call, message, now_ns);
+	const char *why = "this node does not take it";
+
+	switch (handler->keep(handler->ctx, &heard, &why)) {
+	case SPREAD_NEW:
+		spread->stats.kept_cnt++;
+		pass_on(spread, call, message, 0, now_ns);
+		break;
+	case SPREAD_KNOWN:
+		spread->stats.known_cnt++;
+		break;
+	case SPREAD_REFUSED:
+		spread->stats.dropped_cnt++;
+		refuse(spread, call, &(struct refusal){MESH_CODE_REFUSED, why}, 0);
+		return;
+	}
+	accept(spread, call);
+}
+
+static void on_query(struct offer_spread *spread, const struct mesh_call *call,
+		     const struct service_message *message, uint64_t now_ns)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+	const struct spread_message heard = heard_of(call, message, now_ns);
+	struct service_query query;
+
+	if (offers_query_parse(message, &query) < 0) {
+		spread->stats.malformed_cnt++;
+		refuse(spread, call, &no_query, 0);
+		return;
+	}
+	if (offers_spread_token_take(spread, query.token, call, now_ns)) {
+		spread->stats.asked_cnt++;
+		handler->answer(handler->ctx, &heard, query.token);
+		pass_on(spread, call, message, SPREAD_JITTER_NS, now_ns);
+	} else {
+		spread->stats.known_cnt++;
+	}
+	accept(spread, call);
+}
+
+static void on_response(struct offer_spread *spread, const struct mesh_call *call,
+			const struct service_message *message, uint64_t now_ns)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+	const struct spread_flood flood = {
+		.bytes = call->payload,
+		.len = call->payload_len,
+		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
+	};
+	const struct spread_token *asked = NULL;
+	struct service_response *response = &spread->response;
+
+	if (offers_response_parse(message, response) == 0)
+		asked = offers_spread_token_find(spread, response->token, now_ns);
+	if (!asked) {
+		spread->stats.lost_cnt++;
+	} else if (asked->is_own) {
+		spread->stats.heard_cnt++;
+		handler->hear(handler->ctx, message, response);
+	} else if (offers_spread_send_to(spread, asked->from, &flood, now_ns)) {
+		spread->stats.returned_cnt++;
+	}
+	accept(spread, call);
+}
+
+/* NULL: the message may be handled. */
+static const struct refusal *judge(struct offer_spread *spread, const struct mesh_call *call,
+				   const struct service_message *message, uint64_t *out_wait_ms,
+				   uint64_t now_ns)
+{
+	const struct spread_params *params = &spread->params;
+
+	if (offers_message_hop(message, params->config.hops_max) == SERVICE_MESSAGE_DROP) {
+		spread->stats.hops_cnt++;
+		return &too_far;
+	}
+	if (offers_message_time(message, params->wall_s(params->ctx)) != SERVICE_MESSAGE_TIMELY) {
+		spread->stats.time_cnt++;
+		return &late;
+	}
+	*out_wait_ms = offers_spread_rates_take(spread, call->peer_key, message, now_ns);
+	if (*out_wait_ms) {
+		spread->stats.rate_cnt++;
+		return &too_many;
+	}
+	return NULL;
+}
+
+void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct offer_spread *spread = ctx;
+	struct service_message message;
+	const struct refusal *refusal;
+	uint64_t wait_ms = 0;
+
+	spread->stats.received_cnt++;
+	if (offers_message_parse(call->payload, call->payload_len, &message) < 0) {
+		spread->stats.malformed_cnt++;
+		refuse(spread, call, &malformed, 0);
+		return;
+	}
+	refusal = judge(spread, call, &message, &wait_ms, now_ns);
+	if (refusal) {
+		refuse(spread, call, refusal, wait_ms);
+		return;
+	}
+	switch (message.type) {
+	case SERVICE_MESSAGE_ANNOUNCE:
+	case SERVICE_MESSAGE_UPDATE:
+	case SERVICE_MESSAGE_REVOKE:
+		on_announce(spread, call, &message, now_ns);
+		break;
+	case SERVICE_MESSAGE_QUERY:
+		on_query(spread, call, &message, now_ns);
+		break;
+	case SERVICE_MESSAGE_RESPONSE:
+		on_response(spread, call, &message, now_ns);
+		break;
+	default:
+		spread->stats.ignored_cnt++;
+		accept(spread, call);
+		break;
+	}
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages on their way to neighbours. A message is copied once for all of them. A neighbour that is
+ * slow has SPREAD_SENDS_PER_PEER of them; what is beyond is not sent to it, since another neighbour
+ * has it, too.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/container_of.h"
+#include "base/monotonic.h"
+#include "base/random.h"
+#include "spread_state.h"
+
+#define SEND_TIMEOUT_NS (10 * NS_PER_S)
+
+static void bytes_put(struct spread_bytes *message)
+{
+	if (--message->use_cnt == 0)
+		free(message);
+}
+
+static struct spread_bytes *bytes_get(const struct spread_flood *flood)
+{
+	struct spread_bytes *message = malloc(sizeof(*message) + flood->len);
+
+	if (!message)
+		return NULL;
+	message->use_cnt = 1;
+	message->len = flood->len;
+	memcpy(message->bytes, flood->bytes, flood->len);
+	message->bytes[SERVICE_MESSAGE_HOP_AT] = flood->hop_cnt;
+	return message;
+}
+
+static void peer_free(struct offer_spread *spread, struct spread_peer *peer)
+{
+	map_delete(&spread->by_peer, peer->key);
+	pool_release(&spread->peers, peer);
+}
+
+static void send_free(struct spread_send *send)
+{
+	struct offer_spread *spread = send->spread;
+	struct spread_peer *peer = send->peer;
+
+	timer_cancel(spread->params.timers, &send->timer);
+	list_unlink(&send->link);
+	if (send->request)
+		spread->params.mesh.ops->cancel(send->request);
+	bytes_put(send->message);
+	pool_release(&spread->sends, send);
+	if (--peer->send_cnt == 0)
+		peer_free(spread, peer);
+}
+
+static void peer_send(struct offer_spread *spread, struct spread_peer *peer, uint64_t now_ns);
+
+/* What waits for a neighbour that does not answer is not sent; what is on its way keeps peer. */
+static void peer_give_up(struct offer_spread *spread, struct spread_peer *peer)
+{
+	struct spread_send *send;
+
+	while (peer->asked_cnt && (send = list_first(&peer->waiting, struct spread_send, link))) {
+		spread->stats.unsent_cnt++;
+		send_free(send);
+	}
+}
+
+static void on_sent(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct spread_send *send = arg;
+	struct offer_spread *spread = send->spread;
+	struct spread_peer *peer = send->peer;
+	bool is_last;
+
+	if (reply->err < 0 && reply->err != WEFT_EREFUSED)
+		peer_give_up(spread, peer);
+	is_last = peer->send_cnt == 1;
+	send->request = NULL;
+	peer->asked_cnt--;
+	if (reply->err < 0)
+		spread->stats.unsent_cnt++;
+	else
+		spread->stats.sent_cnt++;
+	send_free(send);
+	if (!is_last)
+		peer_send(spread, peer, now_ns);
+}
+
+/* Returns whether it is on its way. */
+static bool send_ask(struct spread_send *send, uint64_t now_ns)
+{
+	struct offer_spread *spread = send->spread;
+	struct mesh_ask ask = {
+		.type = MESH_SERVICE_MESSAGE,
+		.payload = send->message->bytes,
+		.payload_len = send->message->len,
+		.reply_buf = send->reply,
+		.reply_cap = sizeof(send->reply),
+		.timeout_ns = SEND_TIMEOUT_NS,
+		.reply = on_sent,
+		.arg = send,
+	};
+
+	memcpy(ask.peer.key, send->peer->key, MESH_KEY_LEN);
+	if (spread->params.mesh.ops->ask(spread->params.mesh.mesh, &ask, now_ns, &send->request) ==
+	    0)
+		return true;
+	send->request = NULL;
+	return false;
+}
+
+/* Those that wait go on their way, in order, as far as there is room. */
+static void peer_send(struct offer_spread *spread, struct spread_peer *peer, uint64_t now_ns)
+{
+	struct spread_send *send;
+
+	while (peer->asked_cnt < SPREAD_SENDS_AT_ONCE &&
+	       (send = list_first(&peer->waiting, struct spread_send, link))) {
+		bool is_last = peer->send_cnt == 1;
+
+		list_unlink(&send->link);
+		if (send_ask(send, now_ns)) {
+			peer->asked_cnt++;
+			continue;
+		}
+		spread->stats.full_cnt++;
+		send_free(send);
+		if (is_last)
+			return;
+	}
+}
+
+static void on_time(struct timer *timer, uint64_t now_ns)
+{
+	struct spread_send *send = container_of(timer, struct spread_send, timer);
+
+	list_push_back(&send->peer->waiting, &send->link);
+	peer_send(send->spread, send->peer, now_ns);
+}
+
+static struct spread_peer *peer_of(struct offer_spread *spread, const uint8_t *key)
+{
+	struct spread_peer *peer = map_lookup(&spread->by_peer, key);
+
+	if (peer)
+		return peer->send_cnt < SPREAD_SENDS_PER_PEER ? peer : NULL;
+	peer = pool_acquire(&spread->peers);
+	if (!peer)
+		return NULL;
+	list_init(&peer->waiting);
+	memcpy(peer->key, key, MESH_KEY_LEN);
+	if (map_put(&spread->by_peer, peer->key, peer) == 0)
+		return peer;
+	pool_release(&spread->peers, peer);
+	return NULL;
+}
+
+/* Takes one use of message when it is on its way. */
+static bool send_begin(struct offer_spread *spread, const uint8_t *key,
+		       struct spread_bytes *message, uint64_t at_ns)
+{
+	struct spread_send *send = NULL;
+	struct spread_peer *peer = peer_of(spread, key);
+
+	if (peer)
+		send = pool_acquire(&spread->sends);
+	if (!send) {
+		spread->stats.full_cnt++;
+		if (peer && peer->send_cnt == 0)
+			peer_free(spread, peer);
+		return false;
+	}
+	send->spread = spread;
+	send->peer = peer;
+	send->message = message;
+	message->use_cnt++;
+	peer->send_cnt++;
+	list_init(&send->link);
+	timer_init(&send->timer, on_time);
+	timer_set(spread->params.timers, &send->timer, at_ns);
+	return true;
+}
+
+bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
+			   const struct spread_flood *flood, uint64_t now_ns)
+{
+	struct spread_bytes *message = bytes_get(flood);
+	bool is_sent;
+
+	if (!message)
+		return false;
+	is_sent = send_begin(spread, key, message, now_ns);
+	bytes_put(message);
+	return is_sent;
+}
+
+/* --- which neighbours --- */
+
+/* Up to fan_out service relays, each as likely as another (reservoir sampling). */
+struct choice {
+	uint8_t keys[SPREAD_FAN_OUT_MAX][MESH_KEY_LEN];
+	unsigned cnt;
+};
+
+static void choose(struct offer_spread *spread, const struct spread_flood *flood,
+		   struct choice *out)
+{
+	struct mesh_walk walk = {.session = NULL};
+	struct mesh_neighbour neighbour;
+	unsigned seen_cnt = 0;
+
+	out->cnt = 0;
+	while (spread->params.neighbours->next(spread->params.mesh.mesh, &walk, &neighbour) &&
+	       neighbour.is_connected) {
+		unsigned at = out->cnt;
+
+		if (!(neighbour.caps & MESH_CAP_SERVICE_RELAY) ||
+		    (flood->except && memcmp(flood->except, neighbour.key, MESH_KEY_LEN) == 0))
+			continue;
+		seen_cnt++;
+		if (out->cnt < spread->params.config.fan_out)
+			out->cnt++;
+		else
+			at = (unsigned)random_below(spread->params.random, seen_cnt);
+		if (at < out->cnt)
+			memcpy(out->keys[at], neighbour.key, MESH_KEY_LEN);
+	}
+}
+
+unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
+			       uint64_t now_ns)
+{
+	struct spread_bytes *message;
+	struct choice choice;
+	unsigned sent_cnt = 0;
+
+	choose(spread, flood, &choice);
+	if (choice.cnt == 0)
+		return 0;
+	message = bytes_get(flood);
+	if (!message)
+		return 0;
+	for (unsigned i = 0; i < choice.cnt; i++) {
+		uint64_t at_ns = now_ns;
+
+		if (flood->jitter_ns)
+			at_ns += random_below(spread->params.random, flood->jitter_ns);
+		sent_cnt += send_begin(spread, choice.keys[i], message, at_ns);
+	}
+	bytes_put(message);
+	return sent_cnt;
+}
+
+void offers_spread_out_stop(struct offer_spread *spread)
+{
+	struct spread_send *send;
+
+	while ((send = pool_next(&spread->sends, NULL)))
+		send_free(send);
+}

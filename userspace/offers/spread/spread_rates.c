@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How many messages a neighbour may send in a minute. A neighbour that is no service relay sends its
+ * own announces and queries. A relay sends those of many nodes, and has a number for all of them. No
+ * provider has more of it than it would have as a neighbour.
+ */
+#include <string.h>
+
+#include "spread_state.h"
+#include "weft/bytes.h"
+
+#define RATE_PEERS 8192u
+
+enum { RATE_SERVICE_AT = 12, RATE_PROVIDER_AT = 16 };
+
+/* A quota's key: 12 bytes of the neighbour's, the service, and 16 of the provider's address. */
+static void rate_key(uint8_t key[static REQUEST_QUOTA_KEY_LEN], const uint8_t *peer,
+		     const struct service_message *message, bool has_provider)
+{
+	memset(key, 0, REQUEST_QUOTA_KEY_LEN);
+	memcpy(key, peer, RATE_SERVICE_AT);
+	weft_store_le32(key + RATE_SERVICE_AT, message->service);
+	if (has_provider)
+		memcpy(key + RATE_PROVIDER_AT, message->provider, SERVICE_MESSAGE_ADDRESS_LEN);
+}
+
+int offers_spread_rates_init(struct offer_spread *spread, const uint64_t secret[2])
+{
+	const struct spread_config *config = &spread->params.config;
+	struct spread_rates *rates = &spread->rates;
+	struct arena *arena = &spread->arena;
+	int err = request_quota_init(&rates->providers, arena, RATE_PEERS,
+				     config->announces_per_min, secret);
+
+	if (err == 0)
+		err = request_quota_init(&rates->relayed, arena, RATE_PEERS,
+					 config->relayed_per_min, secret);
+	if (err == 0)
+		err = request_quota_init(&rates->queries, arena, RATE_PEERS,
+					 config->queries_per_min, secret);
+	if (err == 0)
+		err = request_quota_init(&rates->relayed_queries, arena, RATE_PEERS,
+					 config->relayed_per_min, secret);
+	return err;
+}
+
+static bool peer_is_relay(struct offer_spread *spread, const uint8_t *peer)
+{
+	struct mesh_neighbour neighbour;
+
+	return spread->params.neighbours->find(spread->params.mesh.mesh, peer, &neighbour) &&
+	       neighbour.caps & MESH_CAP_SERVICE_RELAY;
+}
+
+uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *peer,
+				  const struct service_message *message, uint64_t now_ns)
+{
+	struct spread_rates *rates = &spread->rates;
+	bool is_relay = peer_is_relay(spread, peer);
+	uint8_t key[REQUEST_QUOTA_KEY_LEN];
+	uint64_t wait_ms;
+
+	switch (message->type) {
+	case SERVICE_MESSAGE_ANNOUNCE:
+	case SERVICE_MESSAGE_UPDATE:
+	case SERVICE_MESSAGE_REVOKE:
+		/* The relay's first: it bounds how many providers are counted. */
+		rate_key(key, peer, message, false);
+		if (is_relay && (wait_ms = request_quota_take(&rates->relayed, key, now_ns)))
+			return wait_ms;
+		rate_key(key, peer, message, is_relay);
+		return request_quota_take(&rates->providers, key, now_ns);
+	case SERVICE_MESSAGE_QUERY:
+		rate_key(key, peer, message, false);
+		return request_quota_take(is_relay ? &rates->relayed_queries : &rates->queries, key,
+					  now_ns);
+	default:
+		return 0;
+	}
+}

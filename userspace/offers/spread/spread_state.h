@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_OFFERS_SPREAD_SPREAD_STATE_H
+#define WEFT_OFFERS_SPREAD_SPREAD_STATE_H
+
+#include "base/fair/fair_path.h"
+#include "base/fair/request_quota.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/memory/arena.h"
+#include "base/memory/pool.h"
+#include "base/timer.h"
+#include "offers/message/service_query.h"
+#include "offer_spread.h"
+
+/* Private to offers/spread/: what its files share. */
+
+#define SPREAD_OWN_TOKENS 64u /* queries of this node at once */
+#define SPREAD_REPLY_CAP  (64 + MESH_FRAME_OVERHEAD)
+
+/* A message as it goes on, shared by its sends. */
+struct spread_bytes {
+	uint32_t use_cnt;
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* One message on its way to one neighbour. */
+struct spread_send {
+	struct timer timer; /* until it may be sent */
+	struct list_node
+		link; /* of the peer's waiting, while neither the timer nor a request runs */
+	struct offer_spread *spread;
+	struct spread_peer *peer;
+	struct spread_bytes *message;
+	struct mesh_request *request; /* NULL: not asked yet */
+	uint8_t reply[SPREAD_REPLY_CAP];
+};
+
+/* A neighbour with messages on their way. */
+struct spread_peer {
+	uint8_t key[MESH_KEY_LEN];
+	struct list_node waiting;
+	uint32_t send_cnt;  /* all of them */
+	uint32_t asked_cnt; /* on their way */
+};
+
+struct spread_token {
+	struct fair_item share; /* first: a victim's leads to the rest */
+	struct list_node link;	/* the one that expires first in front */
+	uint8_t token[SPREAD_TOKEN_LEN];
+	uint8_t from[MESH_KEY_LEN];
+	uint64_t expires_ns;
+	bool is_own;
+};
+
+/* What a neighbour may send in a minute. */
+struct spread_rates {
+	struct request_quota providers; /* by neighbour, service and provider */
+	struct request_quota relayed;	/* by neighbour and service */
+	struct request_quota queries;	/* likewise */
+	struct request_quota relayed_queries;
+};
+
+struct offer_spread {
+	struct spread_params params;
+	struct arena arena;
+	struct fair_places places; /* of tokens */
+	struct pool tokens, own_tokens, sends, peers;
+	struct map by_token, by_peer;
+	struct list_node others, own; /* tokens */
+	struct spread_rates rates;
+	struct service_response response; /* the one at hand */
+	struct spread_stats stats;
+};
+
+/* spread_in.c: message 310. */
+void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+
+/* spread_rates.c: 0, or in how many ms the neighbour of call may send such a message again. */
+WEFT_MUST_CHECK
+int offers_spread_rates_init(struct offer_spread *spread, const uint64_t secret[2]);
+uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *peer,
+				  const struct service_message *message, uint64_t now_ns);
+
+/*
+ * spread_out.c: spread_forward sends bytes to fan_out neighbours but except (NULL: none), with the
+ * hop count hop_cnt, each after a random part of jitter_ns. Returns to how many.
+ */
+struct spread_flood {
+	const uint8_t *bytes;
+	size_t len;
+	uint8_t hop_cnt;
+	const uint8_t *except;
+	uint64_t jitter_ns;
+};
+unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
+			       uint64_t now_ns);
+bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
+			   const struct spread_flood *flood, uint64_t now_ns);
+void offers_spread_out_stop(struct offer_spread *spread);
+
+/* spread_query.c: a token is alive; take notes that it came from the neighbour of call: false: known, or no place. */
+struct spread_token *offers_spread_token_find(struct offer_spread *spread, const uint8_t *token,
+					      uint64_t now_ns);
+bool offers_spread_token_take(struct offer_spread *spread, const uint8_t *token,
+			      const struct mesh_call *call, uint64_t now_ns);
+
+#endif
