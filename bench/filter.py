@@ -43,7 +43,7 @@ WEFT = {
     "forged id": (FORGED, "id", "bad-id"),
     "buckets, 4 k sources": (KRPC_FEW, "bucket", "krpc-limit"),
     "buckets, 1 M sources": (KRPC_MANY, "bucket", "krpc-limit"),
-    "Initials, 4 k sources": (INITIALS, "bucket", "initial-limit"),
+    "Initials, 4 k sources": (INITIALS, "retry", "retry-sent"),
     "no protocol, barriers": (JUNK, "junk barriers", "no-protocol"),
     "forged id, barriers": (FORGED, "id barriers", "bad-id"),
     "buckets, 4 k, barriers": (KRPC_FEW, "bucket barriers", "krpc-limit"),
