@@ -515,6 +515,22 @@ void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 	mesh_peers_rank(&mesh->peers, mesh->config.peer_cap / USEFUL_PART, wall_s);
 }
 
+bool mesh_may_dial_web(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       const struct addr *addr, uint64_t now_ns)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	now_ns = mesh_turn(mesh, now_ns);
+	return (entry && (addr_is_same_host(&entry->record.good_addr, addr) ||
+			  addr_is_same_host(&entry->record.last_addr, addr))) ||
+	       mesh_unverified_take_web(&mesh->unverified, addr, now_ns);
+}
+
+void mesh_web_answered(struct mesh *mesh, const struct addr *addr)
+{
+	mesh_unverified_answered(&mesh->unverified, addr);
+}
+
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
 {
 	struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);

@@ -307,6 +307,14 @@ void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*
+ * mesh_may_dial_web: a WebSocket may be dialled at addr, where an unknown relay says that it is. It had
+ * a session with this node there, or it takes of the budget in peers/unverified.h. mesh_web_answered:
+ * the relay at addr proved its key.
+ */
+bool mesh_may_dial_web(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		       const struct addr *addr, uint64_t now_ns);
+void mesh_web_answered(struct mesh *mesh, const struct addr *addr);
+/*
  * What the peer of key did for this node, or took from it, as this node saw it. It is kept with the
  * peer's record: peers/contributions.c. mesh_contribution gives what it comes to now; false: key is
  * not known, and *out_contribution has nothing.

@@ -307,6 +307,9 @@ static void day_load(struct relay *relay, const struct stored_day *stored)
 		owner_due(relay, owners, place);
 	if (!owner || stored->day < owner->day)
 		return;
+	/* The row that goes may have had more. */
+	if (owner != place)
+		owner_due(relay, owners, owner);
 	if (stored->day > owner->day)
 		memset(owner->counts, 0, sizeof(owner->counts));
 	owner->day = stored->day;

@@ -6,8 +6,6 @@
  *
  *	relay.c       memory of the tables, keys of the hour, the turn
  *	flow_table.c  opens and closes flows, their legs, labels and idle ends
- *	owners.c      days of keys and networks without a grant
- *	owner_days.c  the same in the store
  *	owners.c      what a key and a network have in a day without a grant
  *	owner_days.c  the same in the store
  *	ledger.c      grants: leases of volume, stored before they are handed out

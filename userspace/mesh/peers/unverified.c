@@ -120,6 +120,29 @@ bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr 
 	return true;
 }
 
+bool mesh_unverified_take_web(struct mesh_unverified *unverified, const struct addr *addr,
+			      uint64_t now_ns)
+{
+	const struct addr host = host_of(addr);
+	bool may = minute_has_room(unverified, addr, now_ns);
+
+	for (uint32_t i = 0; may && i < unverified->cnt; i++) {
+		const struct mesh_unverified_dial *row = unverified_newest(unverified, i);
+		const struct addr other = host_of(&row->addr);
+
+		if (age_ns(row, now_ns) >= MESH_UNVERIFIED_HOUR_NS)
+			break;
+		may = row->is_answered || row->addr.transport != ADDR_TCP ||
+		      !addr_equal(&other, &host);
+	}
+	if (!may) {
+		unverified->refused_cnt++;
+		return false;
+	}
+	row_add(unverified, addr, now_ns)->is_question = true;
+	return true;
+}
+
 /* The last dial or question at addr, within the hour; NULL: there was none. */
 static struct mesh_unverified_dial *unverified_last(struct mesh_unverified *unverified,
 						    const struct addr *addr, uint64_t now_ns)
@@ -152,13 +175,15 @@ bool mesh_unverified_ask(struct mesh_unverified *unverified, const struct addr *
 {
 	struct mesh_unverified_dial *row = unverified_last(unverified, addr, now_ns);
 
-	if (!row && is_worth_asking(unverified, addr, now_ns)) {
+	if ((!row || row->is_answered) && is_worth_asking(unverified, addr, now_ns)) {
 		row = row_add(unverified, addr, now_ns);
 		row->is_question = true;
 	}
 	if (!row || row->is_answered ||
-	    (row->asked_ns && now_ns < row->asked_ns + MESH_UNVERIFIED_ASK_NS))
+	    (row->asked_ns && now_ns < row->asked_ns + MESH_UNVERIFIED_ASK_NS) ||
+	    (row->is_question && row->asked_cnt == MESH_UNVERIFIED_ASKS_MAX))
 		return false;
+	row->asked_cnt += row->is_question;
 	row->asked_ns = now_ns;
 	return true;
 }

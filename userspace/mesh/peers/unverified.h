@@ -30,8 +30,10 @@
 #define MESH_UNVERIFIED_HOUR_NS		(3600ull * 1000 * 1000 * 1000)
 #define MESH_UNVERIFIED_MIN_NS		(60ull * 1000 * 1000 * 1000)
 #define MESH_UNVERIFIED_ASK_NS		(2ull * 1000 * 1000 * 1000) /* from one question to the next */
-#define MESH_UNVERIFIED_AGAIN_NS	(4ull * 1000 * 1000 * 1000) /* from one dial to the next */
-#define MESH_UNVERIFIED_AGAIN_MAX	8 /* dials of a silent address in an hour, that answers by STUN */
+#define MESH_UNVERIFIED_ASKS_MAX                                                                   \
+	16 /* questions of an address that was never dialled, in its hour */
+#define MESH_UNVERIFIED_AGAIN_NS  (4ull * 1000 * 1000 * 1000) /* from one dial to the next */
+#define MESH_UNVERIFIED_AGAIN_MAX 8 /* dials of a silent address in an hour, that answers by STUN */
 #define MESH_UNVERIFIED_CAP                                                                        \
 	(60 * MESH_UNVERIFIED_PER_MIN) /* those of an hour, so none is forgotten early */
 
@@ -42,7 +44,8 @@ struct mesh_unverified {
 		uint64_t asked_ns; /* by STUN, last; 0: not */
 		uint64_t there_ns; /* it answered that; 0: it did not */
 		bool is_answered;
-		bool is_question; /* it was not dialled */
+		bool is_question;  /* it was not dialled by QUIC */
+		uint8_t asked_cnt; /* of a question */
 	} dials[MESH_UNVERIFIED_CAP];
 	uint32_t next_idx, cnt;
 	uint64_t refused_cnt;
@@ -51,6 +54,12 @@ struct mesh_unverified {
 /* mesh_unverified_take: a dial at addr begins now. False: it may not; nothing was noted but the refusal. */
 bool mesh_unverified_take(struct mesh_unverified *unverified, const struct addr *addr,
 			  uint64_t now_ns);
+/*
+ * mesh_unverified_take_web: as mesh_unverified_take, of a WebSocket at addr, of transport ADDR_TCP. A host gets
+ * one an hour until it answered. Its silence bars no dial by QUIC.
+ */
+bool mesh_unverified_take_web(struct mesh_unverified *unverified, const struct addr *addr,
+			      uint64_t now_ns);
 /*
  * mesh_unverified_answered: the program at addr showed a key, and so is no victim. The dial
  * there does not count against the next one, the one for this key. It still counts in its

@@ -215,6 +215,7 @@ static void on_use(void *ctx, const struct relay_end_place *relays, unsigned cnt
 
 		*place = (struct relay_web_place){.name = ""};
 		memcpy(place->key, relays[i].key, sizeof(place->key));
+		place->is_told = node_relay_rank(node, place->key) >= RELAY_TRUST_UNKNOWN;
 		place_cnt += tcp_addr_of(&relays[i], &place->addr);
 	}
 	relay_web_end_use(node->relay_web_end, places, place_cnt, node->home->now_ns);
@@ -240,6 +241,9 @@ static int on_dial(void *ctx, const struct relay_web_place *place, void *user,
 		.user = user,
 	};
 
+	if (place->is_told &&
+	    !mesh_may_dial_web(node->home->mesh, place->key, &place->addr, node->home->now_ns))
+		return WEFT_EREFUSED;
 	return tcp_channels_dial(node->dialled_channels, &target, out_channel);
 }
 
@@ -265,7 +269,11 @@ static void on_web_changed(void *ctx, const uint8_t *relay, bool is_up, uint64_t
 {
 	struct node *node = ctx;
 
-	(void)is_up;
+	struct relay_web_end_view view;
+
+	for (unsigned i = 0; is_up && relay_web_end_view(node->relay_web_end, i, &view); i++)
+		if (memcmp(view.place->key, relay, RELAY_WEB_KEY_LEN) == 0)
+			mesh_web_answered(node->home->mesh, &view.place->addr);
 	relay_end_web_changed(node->relay_end, relay, now_ns);
 }
 

@@ -178,7 +178,8 @@ static void end_look(struct relay_broker *broker, struct broker_end *end)
 		end_close(broker, end);
 		return;
 	}
-	if (path.session && path.session != end->session)
+	/* 0: of another worker; to tell a label there brings the session home. */
+	if (path.session != end->session)
 		end_renew(broker, end, path.session);
 	if (!addr_equal(&path.remote, &end->remote) || !addr_equal(&path.local, &end->local))
 		end_move(broker, end, &path);

@@ -136,3 +136,50 @@ bool relay_broker_guest_of(const struct relay_broker *broker, const uint8_t *dat
 					  .len = len - sizeof(label)};
 	return true;
 }
+
+/* Flows to guest from openers in the network of remote, without a grant; *out_oldest is one of them. */
+static unsigned near_cnt(const struct relay_broker *broker, const struct broker_end *guest,
+			 const struct addr *remote, struct broker_flow **out_oldest)
+{
+	unsigned len = remote->family == ADDR_IPV4 ? 24 : 48, cnt = 0, leg;
+	const struct addr network = addr_prefix_key(remote, len);
+
+	for (const struct list_node *at = guest->legs.next; at != &guest->legs; at = at->next) {
+		struct broker_flow *flow = relay_broker_flow_at(
+			broker, container_of(at, struct broker_leg, by_end), &leg);
+		struct addr other;
+
+		if (leg != 1 || !flow->is_free)
+			continue;
+		other = addr_prefix_key(&flow->legs[0].end->remote, len);
+		if (!addr_equal(&other, &network))
+			continue;
+		if (!cnt++)
+			*out_oldest = flow;
+	}
+	return cnt;
+}
+
+bool relay_broker_guest_room(struct relay_broker *broker, const struct broker_end *guest,
+			     const struct addr *opener)
+{
+	struct broker_flow *victim = NULL, *oldest = NULL;
+	unsigned own = near_cnt(broker, guest, opener, &oldest), most = 0, leg;
+
+	for (const struct list_node *at = guest->legs.next; at != &guest->legs; at = at->next) {
+		const struct broker_flow *flow = relay_broker_flow_at(
+			broker, container_of(at, struct broker_leg, by_end), &leg);
+		unsigned cnt =
+			leg == 1 ? near_cnt(broker, guest, &flow->legs[0].end->remote, &oldest) : 0;
+
+		if (cnt > most) {
+			most = cnt;
+			victim = oldest;
+		}
+	}
+	if (!victim || most < own + 2)
+		return false;
+	relay_broker_close_tell(broker, victim, 1, RELAY_END_EVICTED);
+	relay_broker_flow_end(broker, victim, 0, RELAY_END_EVICTED);
+	return true;
+}

@@ -364,7 +364,8 @@ static const struct refusal *flow_begin(struct relay_broker *broker, const struc
 		refusal = &left;
 	else if (ask->has_grant && terms.grant == RELAY_NO_GRANT)
 		refusal = &grant_gone;
-	else if (ends[1]->accepted_cnt >= RELAY_ACCEPTED_MAX)
+	else if (ends[1]->accepted_cnt >= RELAY_ACCEPTED_MAX &&
+		 !(is_peer_guest && relay_broker_guest_room(broker, ends[1], &paths[0].remote)))
 		refusal = &peer_full;
 	else
 		ask->opener->is_guest = is_guest;

@@ -146,6 +146,12 @@ bool relay_broker_end_look(const struct relay_broker *broker, const uint8_t *key
 			   struct mesh_path *out_path, bool *out_is_guest);
 void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
 			       const uint8_t *peer);
+/*
+ * guest_room: a guest closes no flow itself. Where it has as many as it may, one ends of the openers'
+ * network that has most. False: none has two more than the network of opener.
+ */
+bool relay_broker_guest_room(struct relay_broker *broker, const struct broker_end *guest,
+			     const struct addr *opener);
 void relay_broker_guest_deliver(struct relay_broker *broker, const uint8_t *guest,
 				const uint8_t *peer, const struct relay_first *first);
 

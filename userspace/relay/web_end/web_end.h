@@ -43,6 +43,7 @@ struct relay_web_place {
 	uint8_t key[RELAY_WEB_KEY_LEN];	   /* its own; of a named one, a hash that stands for it */
 	char name[RELAY_WEB_END_NAME_CAP]; /* its certificate is of this host; "": it shows key */
 	struct addr addr;
+	bool is_told; /* by the relay alone, which is not trusted */
 };
 
 struct relay_web_end_config {

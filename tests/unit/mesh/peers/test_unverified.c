@@ -128,6 +128,67 @@ static void test_a_silent_node_hides_no_other_at_its_host(void)
 }
 
 /* A peer that names a victim's ports has questions sent as seldom as dials. */
+static bool take_web(const char *text, uint64_t now_ns)
+{
+	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		abort();
+	return mesh_unverified_take_web(&unverified, &addr, now_ns);
+}
+
+static void test_a_host_gets_one_websocket_an_hour_until_it_answers(void)
+{
+	struct addr addr;
+
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take_web("tcp:192.0.2.1:7001", 1000 * S));
+	CHECK(!take_web("tcp:192.0.2.1:443", 1000 * S + 3599 * S));
+	CHECK(take_web("tcp:192.0.2.1:443", 1000 * S + 3600 * S));
+	CHECK_EQ(unverified.refused_cnt, 1);
+	/* Its silence bars no dial by QUIC. */
+	CHECK(take("192.0.2.1:7000", 1000 * S + 3700 * S));
+	CHECK_EQ(addr_parse("tcp:192.0.2.1:443", &addr), 0);
+	mesh_unverified_answered(&unverified, &addr);
+	CHECK(take_web("tcp:192.0.2.1:443", 1000 * S + 3800 * S));
+	/* It is one of the four of its network in a minute. */
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take_web("tcp:192.0.2.1:7001", 1000 * S));
+	for (unsigned i = 2; i <= MESH_UNVERIFIED_NETWORK_PER_MIN; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "192.0.2.%u:7000", i);
+		CHECK(take(text, 1001 * S));
+	}
+	CHECK(!take("192.0.2.99:7000", 1001 * S));
+}
+
+static void test_an_address_that_was_never_dialled_is_asked_sixteen_times(void)
+{
+	unsigned cnt = 0;
+
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	for (unsigned i = 0; i < 100; i++)
+		cnt += ask_of("192.0.2.1:7007", (1010 + 3 * i) * S);
+	CHECK_EQ(cnt, MESH_UNVERIFIED_ASKS_MAX);
+}
+
+static void test_an_address_that_answered_is_asked_when_another_port_is_silent(void)
+{
+	struct addr addr;
+
+	memset(&unverified, 0, sizeof(unverified));
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
+	mesh_unverified_answered(&unverified, &addr);
+	CHECK(take("192.0.2.1:7007", 1001 * S)); /* a dead port */
+	CHECK(!take("192.0.2.1:7000", 1100 * S));
+	CHECK(ask_of("192.0.2.1:7000", 1101 * S));
+	answer_from("192.0.2.1:7000", 1101 * S);
+	CHECK(take("192.0.2.1:7000", 1102 * S));
+}
+
 static void test_questions_count_as_dials(void)
 {
 	char text[ADDR_TEXT_CAP];
@@ -366,6 +427,9 @@ int main(void)
 	RUN(test_a_silent_address_that_answers_is_dialled_eight_times_an_hour);
 	RUN(test_a_silent_node_hides_no_other_at_its_host);
 	RUN(test_questions_count_as_dials);
+	RUN(test_a_host_gets_one_websocket_an_hour_until_it_answers);
+	RUN(test_an_address_that_was_never_dialled_is_asked_sixteen_times);
+	RUN(test_an_address_that_answered_is_asked_when_another_port_is_silent);
 	RUN(test_a_network_has_four_a_minute);
 	RUN(test_all_networks_have_32_a_minute);
 	RUN(test_an_hour_of_dials_is_remembered);
