@@ -99,7 +99,7 @@ static void on_answer(void *ctx, const struct spread_message *query, const uint8
 	(void)offers_spread_respond(place->spread, token, bytes, writer_len(&w), query->now_ns);
 }
 
-static void on_hear(void *ctx, const struct service_message *message,
+static void on_hear(void *ctx, const struct spread_message *message,
 		    const struct service_response *response)
 {
 	struct place *place = ctx;

@@ -66,6 +66,12 @@ def test_an_offer_is_found_changed_and_withdrawn_where_it_was_published(lab):
     done = node.weft("offer", "revoke", offer["offer_id"])
     check_eq(done.returncode, OK, done.stderr)
     check_eq(find(node), [], "withdrawn")
+    several = publish(node, "--units", "5")["offer_id"]
+    check_eq(node.weft("offer", "update", several, "rent=1", "--units", "3").returncode, OK, "less")
+    done = node.weft("offer", "update", several, "rent=2")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(node.json("offer", "show", several)["offer"]["units"], 3, "units stay")
+    check_eq(node.weft("offer", "revoke", several).returncode, OK, "withdrawn, too")
     check_eq(node.weft("offer", "find", "housing").returncode, NOT_FOUND, "4: nothing is found")
     check_eq(node.weft("offer", "show", offer["offer_id"]).returncode, NOT_FOUND, "gone")
 
@@ -127,6 +133,70 @@ def test_a_node_that_comes_later_learns_of_offers_by_its_first_session(lab):
              "both", timeout=SPREAD_S)
 
 
+def test_a_query_brings_what_the_rates_of_announces_kept_away(lab):
+    """n3 asks n1, which passes the query on to n2 and the answer back."""
+    n1, n2, n3 = fabric.start(lab, 3)
+    offers = {publish(n2, rent=300 + i)["offer_id"] for i in range(30)}
+    # A neighbour takes ten announces of a provider in a minute.
+    wait_for(lambda: len(find(n3, "max_rent=400", "--limit", "200")) >= 5, "some are here",
+             timeout=SPREAD_S)
+    check(len(find(n3, "--limit", "200")) < 30, "not all")
+    found = find(n3, "max_rent=400", "--mesh", "--limit", "200")
+    check_eq(set(ids(found)), offers, "all of them")
+    check(not any(offer["own"] for offer in found), "whose they are")
+    check_eq(len(find(n1, "--limit", "200")) < 30, True, "n1 kept nothing of the answer")
+    done = n3.weft("offer", "find", "housing", "max_rent=1", "--mesh")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+
+
+def test_a_withdrawal_that_was_missed_is_said_again(lab):
+    n1, n2 = fabric.start(lab, 2)
+    offer = publish(n1)
+    wait_for(lambda: ids(find(n2)) == [offer["offer_id"]], "at n2", timeout=SPREAD_S)
+    n2.stop()
+    check_eq(n1.weft("offer", "revoke", offer["offer_id"]).returncode, OK, "withdrawn")
+    n2.start()
+    wait_for(lambda: not find(n2), "n2 heard", timeout=SPREAD_S)
+
+
+def test_offers_that_need_a_proof_are_not_shown_without(lab):
+    n1, n2 = fabric.start(lab, 2)
+    shown = n1.json("schema", "show", "medical")
+    check(shown["schema"]["level"] > 0, shown["schema"])
+    needed = [row for row in shown["fields"] if row["required"]]
+    samples = {"number": "1", "time": "2027-01-01", "times": "2027-01-01T10:00", "text": "x",
+               "words": "x", "postcode": "10115", "geohash": "u33d", "flag": "yes",
+               "url": "https://example.org", "hash": "00" * 32}
+    given = [f"{row['name']}={row['choices'][0] if row['choices'] else samples[row['type']]}"
+             for row in needed]
+    done = n1.weft("offer", "publish", "medical", *given)
+    check_eq(done.returncode, OK, f"{given}: {done.stderr}")
+    check_eq(len(find(n1, schema="medical")), 1, "its own")
+    publish(n1)
+    wait_for(lambda: find(n2), "what came with it is at n2", timeout=SPREAD_S)
+    check_eq(find(n2, schema="medical"), [], "no endorsement is known")
+
+
+def test_a_node_alone_says_that_it_asks_no_other(lab):
+    node = lab.daemon("a").start()
+    done = node.weft("offer", "find", "housing", "--mesh")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+    check("no neighbour keeps offers" in done.stderr, done.stderr)
+
+
+def test_numbers_that_no_offer_may_have_are_refused(lab):
+    node = lab.daemon("a").start()
+    for wrong in ({"units": 0}, {"units": 2**32}, {"units": -1}, {"ttl_hours": 0},
+                  {"ttl_hours": 8761}, {"ttl_hours": 65536 + 1}):
+        try:
+            node.call("PublishOffer", schema="housing", values=words(), **wrong)
+        except AssertionError as error:
+            check(list(wrong)[0] in str(error), f"{wrong}: {error}")
+        else:
+            check(False, f"{wrong} was taken")
+    check_eq(find(node), [], "nothing is published")
+
+
 def test_filters_agree_with_a_search_by_hand(lab):
     dice = random.Random(17)
     node = lab.daemon("a").start()
@@ -170,6 +240,16 @@ def test_schemas_are_listed_shown_added_and_removed(lab):
     node.kill()
     node.start()
     check_eq(len(find(node, "min_length=12", schema="boats")), 1, "after a kill, too")
+    # A later version takes the former's place, and what is kept is found by it.
+    path.write_text(path.read_text().replace("version = 1", "version = 2")
+                    + "[field crew]\ntype = number\nmin = 1\nmax = 40\nlabel = Crew\n"
+                    + "[filter min_crew]\nfield = crew\nmatch = at-least\nlabel = Crew\n")
+    done = node.weft("schema", "add", str(path))
+    check_eq(done.returncode, OK, done.stderr)
+    done = node.weft("offer", "publish", "boats", "length=20", "crew=6")
+    check_eq(done.returncode, OK, done.stderr)
+    wait_for(lambda: len(find(node, "min_length=12", schema="boats")) == 2, "both are found")
+    check_eq(len(find(node, "min_crew=5", schema="boats")), 1, "by the new filter")
     check_eq(node.weft("schema", "remove", "boats").returncode, OK, "removed")
     check_eq(node.weft("offer", "find", "boats").returncode, NOT_FOUND, "unknown")
     done = node.weft("schema", "remove", "housing")

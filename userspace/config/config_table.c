@@ -315,7 +315,7 @@ NUMBER("offers", "room", CONFIG_SIZE, offers.room_len, MIB, 64 * GIB, "What offe
 NUMBER("offers", "hops_max", CONFIG_COUNT, offers.spread.hops_max, 1, 16, "How far a service message goes from node to node, whatever its sender allows."),
 NUMBER("offers", "fan_out", CONFIG_COUNT, offers.spread.fan_out, 1, SPREAD_FAN_OUT_MAX, "To how many neighbours a service message is sent on."),
 NUMBER("offers", "announces_per_minute", CONFIG_COUNT, offers.spread.announces_per_min, 1, 60000, "Announces of one provider for one service that are taken from a neighbour."),
-NUMBER("offers", "relayed_per_minute", CONFIG_COUNT, offers.spread.relayed_per_min, 1, 60000, "Announces, and likewise queries, of one service that are taken from a neighbour that is a service relay."),
+NUMBER("offers", "relayed_per_minute", CONFIG_COUNT, offers.spread.relayed_per_min, 1, 60000, "Announces, and likewise queries, of all services that are taken from a neighbour."),
 NUMBER("offers", "queries_per_minute", CONFIG_COUNT, offers.spread.queries_per_min, 1, 60000, "Queries of one service that are taken from another neighbour."),
 TEXT("pkarr", "relays", CONFIG_NAME, pkarr_client.relays, "Relays of address records, URLs separated by commas, four at most. Keys are looked for there, too, and the node's own record is put there."),
 TEXT("pkarr", "ca_file", CONFIG_PATH, pkarr_client.ca_file,

@@ -30,40 +30,28 @@ struct naming {
 	struct offer_name name;
 };
 
-static bool on_named(void *arg, const struct offer_view *view)
+static bool on_named(void *arg, const struct offer_name *name)
 {
 	struct naming *naming = arg;
-	struct service_message message;
-	struct offer_terms terms;
 	uint8_t ref[OFFER_REF_LEN];
 	char text[OFFER_REF_TEXT_CAP];
 
-	if (view->is_tombstone ||
-	    offers_message_parse(view->announce, view->announce_len, &message) < 0 ||
-	    offer_terms_read(&message, &terms) < 0)
-		return true;
-	offers_ref(message.service, message.provider, terms.offer_id, ref);
+	offers_ref(name->service, name->provider, name->offer_id, ref);
 	zbase32_write(ref, sizeof(ref), text);
 	if (strncmp(text, naming->wanted, naming->wanted_len) != 0)
 		return true;
-	naming->found_cnt++;
-	naming->name = (struct offer_name){.service = message.service};
-	memcpy(naming->name.provider, message.provider, SERVICE_MESSAGE_ADDRESS_LEN);
-	memcpy(naming->name.offer_id, terms.offer_id, OFFER_ID_LEN);
-	return naming->found_cnt < 2;
+	naming->name = *name;
+	return ++naming->found_cnt < 2;
 }
 
 static int name_find(struct service_offers *offers, const char *wanted, bool own_alone,
 		     struct offer_name *out_name)
 {
 	struct naming naming = {.wanted = wanted, .wanted_len = strlen(wanted)};
-	int err;
 
 	if (naming.wanted_len < OFFER_REF_TEXT_MIN || naming.wanted_len >= OFFER_REF_TEXT_CAP)
 		return WEFT_EMALFORMED;
-	err = offers_store_each(offers->store, own_alone, on_named, &naming);
-	if (err < 0)
-		return err;
+	offers_store_names(offers->store, own_alone, on_named, &naming);
 	*out_name = naming.name;
 	if (naming.found_cnt == 0)
 		return WEFT_EABSENT;
@@ -177,16 +165,26 @@ int offers_each_own(struct service_offers *offers, const struct schema *schema, 
 	return offers_store_each(offers->store, true, on_view, &showing);
 }
 
+/* Endorsements are not collected yet: where a schema wants them, this node's own offers are shown. */
+static bool is_level_met(void *arg, const struct offer_view *view)
+{
+	const struct showing *showing = arg;
+
+	return view->is_own || showing->schema->min_verification == 0;
+}
+
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result)
 {
-	struct showing showing = {.offers = offers, .fn = ask->fn, .arg = ask->arg};
+	struct showing showing = {
+		.offers = offers, .schema = ask->schema, .fn = ask->fn, .arg = ask->arg};
 	const struct offer_search search = {
 		.schema = ask->schema,
 		.query = ask->query,
 		.before = ask->before,
 		.page_max = ask->page_max,
 		.now_s = offers->params.wall_s(offers->params.ctx),
+		.is_wanted = is_level_met,
 		.fn = on_view,
 		.arg = &showing,
 	};

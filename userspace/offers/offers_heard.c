@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages of other nodes: announces that are kept, and queries that are answered from what is kept. */
+/*
+ * Messages of other nodes: announces that are kept, queries that are answered from what is kept, and
+ * the responses to queries of this node.
+ */
 #include <string.h>
 
+#include "base/random.h"
 #include "offers/store/offer_index.h"
 #include "service_offers_state.h"
 
@@ -50,6 +54,31 @@ static enum spread_verdict verdict_of(enum offer_verdict verdict, const char **o
 	}
 }
 
+/* An Update and a Revoke may leave the key out. Then it is that of the Announce that is kept. */
+static bool on_key(void *arg, const struct offer_view *view)
+{
+	struct service_message announce;
+	struct offer_terms terms;
+
+	if (offers_message_parse(view->announce, view->announce_len, &announce) == 0 &&
+	    offer_terms_read(&announce, &terms) == 0 && terms.provider_key)
+		memcpy(arg, terms.provider_key, OFFER_KEY_LEN);
+	return false;
+}
+
+static const uint8_t *key_of(struct service_offers *offers, const struct service_message *message,
+			     const struct offer_terms *terms, uint8_t key[static OFFER_KEY_LEN])
+{
+	struct offer_name name = {.service = message->service};
+
+	if (terms->provider_key || message->type == SERVICE_MESSAGE_ANNOUNCE)
+		return terms->provider_key;
+	memcpy(name.provider, message->provider, sizeof(name.provider));
+	memcpy(name.offer_id, terms->offer_id, sizeof(name.offer_id));
+	memset(key, 0, OFFER_KEY_LEN); /* of no address */
+	return offers_store_get(offers->store, &name, on_key, key) < 0 ? NULL : key;
+}
+
 enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 				const char **out_why)
 {
@@ -68,6 +97,9 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		.now_s = params->wall_s(params->ctx),
 		.now_ns = message->now_ns,
 	};
+	const struct schema *schema;
+	uint8_t kept[OFFER_KEY_LEN];
+	const uint8_t *key;
 	enum offer_verdict verdict;
 
 	if (offer_terms_read(parsed, &terms) < 0) {
@@ -76,7 +108,14 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 	}
 	if (memcmp(parsed->provider, offers->address, SERVICE_MESSAGE_ADDRESS_LEN) == 0)
 		return SPREAD_KNOWN; /* of this node; what it has is newer */
-	if (!terms.provider_key || !is_verified(offers, parsed, terms.provider_key)) {
+	schema = offers_schema_registry_lookup(offers->registry, parsed->service, terms.schema,
+					       terms.schema_len);
+	if (schema && !schema->takes_seed_form && !parsed->is_full_cover) {
+		*out_why = "the service takes no signatures of the seed form";
+		return SPREAD_REFUSED;
+	}
+	key = key_of(offers, parsed, &terms, kept);
+	if (!key || !is_verified(offers, parsed, key)) {
 		*out_why = "its signature is not the provider's";
 		return SPREAD_REFUSED;
 	}
@@ -91,12 +130,18 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 
 /* --- queries --- */
 
+/* What a query costs at most, whatever it asks: its sender is not named, and a flood multiplies it. */
+#define ANSWER_VISITS_MAX   (OFFER_VISITS_MAX / 4)
+#define ANSWER_MESSAGES_MAX 2u
+
 /* Responses to a query. Offers are borrowed for a moment, so their bytes are collected. */
 struct answering {
 	struct service_offers *offers;
 	const struct spread_message *query;
 	const uint8_t *token;
 	size_t collected_len; /* in offers->fields */
+	unsigned result_left, visit_max, message_cnt;
+	bool has_more;
 };
 
 static void response_send(struct answering *answering)
@@ -108,11 +153,12 @@ static void response_send(struct answering *answering)
 		.service = answering->query->parsed->service,
 		.type = SERVICE_MESSAGE_RESPONSE,
 		.version = answering->query->parsed->version,
-		.hop_max = (uint8_t)offers->params.config.spread.hops_max,
+		.hop_max = UINT8_MAX, /* it goes as far as its query came */
 		.ttl_hours = 1,
 		.timestamp_s = offers->params.wall_s(offers->params.ctx),
 	};
 
+	answering->message_cnt++;
 	offers_response_write(&p, &offers->response);
 	message.payload = offers->payload;
 	message.payload_len = writer_len(&p);
@@ -154,21 +200,25 @@ static bool on_match(void *arg, const struct offer_view *view)
 	/* One that is too long for an empty response is in none. */
 	if (answering->collected_len == 0)
 		return true;
+	if (answering->message_cnt + 1 >= ANSWER_MESSAGES_MAX) {
+		answering->has_more = true;
+		return true;
+	}
 	response_send(answering);
 	(void)response_add(answering, view);
 	return true;
 }
 
 /* One of the services that are asked for. */
-static void part_answer(struct answering *answering, const struct service_query_part *part,
-			unsigned result_max)
+static void part_answer(struct answering *answering, const struct service_query_part *part)
 {
 	struct service_offers *offers = answering->offers;
 	struct offer_search search = {
 		.schema = offers_schema_registry_lookup(offers->registry, part->service, NULL, 0),
 		.query = &offers->query,
 		.before = OFFER_NEWEST,
-		.page_max = result_max,
+		.page_max = answering->result_left,
+		.visit_max = answering->visit_max,
 		.now_s = offers->params.wall_s(offers->params.ctx),
 		.fn = on_match,
 		.arg = answering,
@@ -183,6 +233,8 @@ static void part_answer(struct answering *answering, const struct service_query_
 	/* What is damaged is missing; the store has said so. */
 	if (offers_store_search(offers->store, &search, &result) < 0)
 		return;
+	answering->result_left -= result.cnt;
+	answering->has_more |= result.next != 0;
 }
 
 void offers_answer(void *ctx, const struct spread_message *message, const uint8_t *token)
@@ -194,14 +246,81 @@ void offers_answer(void *ctx, const struct spread_message *message, const uint8_
 	if (offers_query_parse(message->parsed, &query) < 0)
 		return;
 	offers_response_init(&offers->response, token);
-	for (unsigned i = 0; i < query.part_cnt; i++)
-		part_answer(&answering, &query.parts[i], query.result_max);
+	answering.result_left = query.result_max;
+	answering.visit_max = ANSWER_VISITS_MAX / query.part_cnt;
+	for (unsigned i = 0; i < query.part_cnt && answering.result_left; i++)
+		part_answer(&answering, &query.parts[i]);
+	offers->response.has_more = answering.has_more;
 	if (answering.collected_len)
 		response_send(&answering);
 }
 
-void offers_hear(void *ctx, const struct service_message *message,
+/* --- responses --- */
+
+/* Each is a signature or two of 50 us, and any node that saw the query may send them. */
+#define HEAR_MAX 2048u
+
+/* Bytes of a response, as if the neighbour had announced them, but that they go nowhere. */
+static void entry_keep(struct service_offers *offers, const struct spread_message *response,
+		       const uint8_t *bytes, size_t len)
+{
+	struct service_message message;
+	const struct spread_message entry = {.parsed = &message,
+					     .bytes = bytes,
+					     .len = len,
+					     .peer = response->peer,
+					     .now_ns = response->now_ns};
+	const char *why;
+
+	if (offers_message_parse(bytes, len, &message) == 0)
+		(void)offers_keep(offers, &entry, &why);
+}
+
+void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response)
 {
-	(void)ctx, (void)message, (void)response;
+	struct service_offers *offers = ctx;
+
+	for (unsigned i = 0; i < response->entry_cnt && offers->hear_left > 0; i++) {
+		const struct service_response_entry *entry = &response->entries[i];
+
+		offers->hear_left--;
+		entry_keep(offers, message, entry->announce, entry->announce_len);
+		if (entry->update)
+			entry_keep(offers, message, entry->update, entry->update_len);
+	}
+}
+
+int offers_ask(struct service_offers *offers, const struct schema *schema,
+	       const struct schema_query *query, uint64_t now_ns)
+{
+	uint8_t filters[SERVICE_QUERY_LEN_MAX], token[SERVICE_QUERY_TOKEN_LEN];
+	struct writer f = writer_of(filters, sizeof(filters));
+	struct writer p = writer_of(offers->payload, sizeof(offers->payload));
+	struct writer w = writer_of(offers->made, sizeof(offers->made));
+	struct service_query ask = {
+		.token = token, .part_cnt = 1, .result_max = SERVICE_QUERY_RESULTS_MAX};
+	struct service_message message = {
+		.service = schema->id,
+		.type = SERVICE_MESSAGE_QUERY,
+		.version = schema->version,
+		/* A relay sends on 1 and more, so 0 would say that the query is this node's. */
+		.hop_cnt = offers->params.config.spread.hops_max > 1,
+		.hop_max = (uint8_t)offers->params.config.spread.hops_max,
+		.ttl_hours = 1,
+		.timestamp_s = offers->params.wall_s(offers->params.ctx),
+	};
+
+	offers->hear_left = HEAR_MAX;
+	random_fill(offers->params.random, token, sizeof(token));
+	offers_schema_query_write(schema, query, &f);
+	ask.parts[0] = (struct service_query_part){
+		.service = schema->id, .filters = filters, .filters_len = writer_len(&f)};
+	offers_query_write(&p, schema->id, &ask);
+	message.payload = offers->payload;
+	message.payload_len = writer_len(&p);
+	offers_message_write(&w, &message);
+	if (f.bad || p.bad || w.bad || message.payload_len > SERVICE_QUERY_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	return offers_spread_query(offers->spread, offers->made, writer_len(&w), now_ns);
 }

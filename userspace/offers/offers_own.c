@@ -182,6 +182,8 @@ static bool on_changing(void *arg, const struct offer_view *view)
 	if (offers_message_parse(changing->update, view->update_len, &changing->message) == 0 &&
 	    offer_terms_read(&changing->message, &terms) == 0)
 		changing->newest = terms.sequence;
+	changing->has_units = terms.has_units;
+	changing->units = terms.units;
 	return false;
 }
 
@@ -194,6 +196,7 @@ static int changing_find(struct service_offers *offers, const char *name,
 	changing->offers = offers;
 	changing->schema = NULL;
 	changing->update_len = 0;
+	changing->has_units = false;
 	if (err == WEFT_EABSENT)
 		return fault_of(fault, err, "this node has no such offer",
 				"weft offer list shows those that it has");
@@ -232,7 +235,7 @@ int offers_update(struct service_offers *offers, const struct offer_draft *draft
 		  uint8_t out_ref[static OFFER_REF_LEN], struct schema_fault *fault)
 {
 	struct offer_changing *changing = &offers->changing;
-	struct schema_record *record = &offers->reading.changes;
+	struct schema_record *record = &offers->reading.changes, *words = &offers->reading.record;
 	struct schema_payload payload = {.is_update = true};
 	struct making making;
 	int err = changing_find(offers, draft->name, changing, fault);
@@ -248,13 +251,18 @@ int offers_update(struct service_offers *offers, const struct offer_draft *draft
 		if ((err = offers_schema_read(changing->schema, &payload, record, fault)) < 0)
 			return err;
 	}
-	if ((err = words_read(changing->schema, draft, record, fault)) < 0)
+	offers_schema_record_init(words, true);
+	if ((err = words_read(changing->schema, draft, words, fault)) < 0)
 		return err;
+	for (unsigned i = 0; i < changing->schema->field_cnt; i++)
+		if (words->values[i].state != SCHEMA_ABSENT)
+			record->values[i] = words->values[i];
 	making = making_change(offers, changing, draft);
 	making.message.type = SERVICE_MESSAGE_UPDATE;
-	if (draft->units) {
+	/* It takes back the earlier update, with its units. */
+	if (draft->units || changing->has_units) {
 		making.terms.has_units = true;
-		making.terms.units = draft->units;
+		making.terms.units = draft->units ? draft->units : changing->units;
 	}
 	offers_ref(changing->schema->id, offers->address, changing->offer_id, out_ref);
 	return making_put(offers, &making, making_sign(offers, &making, record), now_ns, fault);
@@ -288,27 +296,18 @@ struct again {
 	uint64_t now_ns;
 };
 
-static bool on_own(void *arg, const struct offer_view *view)
+static bool on_own(void *arg, const struct offer_name *name)
 {
 	struct again *again = arg;
-	struct service_message announce;
-	struct offer_terms terms;
 	unsigned at = again->cnt;
 
-	if (view->is_tombstone ||
-	    offers_message_parse(view->announce, view->announce_len, &announce) < 0 ||
-	    offer_terms_read(&announce, &terms) < 0)
-		return true;
 	again->seen_cnt++;
 	if (again->cnt < OFFERS_AGAIN_CNT)
 		again->cnt++;
 	else
 		at = (unsigned)random_below(again->offers->params.random, again->seen_cnt);
-	if (at >= again->cnt)
-		return true;
-	again->names[at].service = view->service;
-	memcpy(again->names[at].provider, announce.provider, SERVICE_MESSAGE_ADDRESS_LEN);
-	memcpy(again->names[at].offer_id, terms.offer_id, OFFER_ID_LEN);
+	if (at < again->cnt)
+		again->names[at] = *name;
 	return true;
 }
 
@@ -334,9 +333,11 @@ static bool on_again(void *arg, const struct offer_view *view)
 void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_t now_ns)
 {
 	struct again again = {.offers = offers, .key = key, .now_ns = now_ns};
+	struct offer_store_counts counts;
 
-	if (offers_store_each(offers->store, true, on_own, &again) < 0)
-		return;
+	offers_store_count(offers->store, &counts);
+	if (counts.own_cnt)
+		offers_store_words(offers->store, on_own, &again);
 	for (unsigned i = 0; i < again.cnt; i++)
 		if (offers_store_get(offers->store, &again.names[i], on_again, &again) < 0)
 			return;

@@ -11,10 +11,13 @@ static void on_schema(void *ctx, const struct schema *before, const struct schem
 {
 	struct service_offers *offers = ctx;
 
+	/* The former one goes first: its memory does when this returns. */
+	if (before)
+		offers_store_remove(offers->store, before);
 	if (after)
 		offers->change_err = offers_store_add(offers->store, after);
-	else
-		offers_store_remove(offers->store, before);
+	/* What is kept already is indexed from the next turn on. */
+	timer_set(offers->params.timers, &offers->timer, offers->params.now_ns);
 }
 
 /* It stays in the store, for a version that takes it. */

@@ -25,6 +25,7 @@ struct timer_wheel;
  *	publish, update, revoke -> sign -> store -> spread	offers_own.c
  *	spread -> verify -> store -> spread			offers_heard.c
  *	spread -> query -> store -> response			offers_heard.c
+ *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
  *	schemas: shipped, added, removed			offers_schemas.c
  *	life, time						service_offers.c
@@ -152,6 +153,15 @@ struct offer_page_ask {
 WEFT_MUST_CHECK
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result);
+
+/*
+ * offers_ask sends a query to the nodes around. What they answer is kept as other offers are, for a
+ * while after: offers_find finds it. Returns how many neighbours were asked, or WEFT_EFULL (too many
+ * queries of this node in a minute), or WEFT_ETOOLARGE.
+ */
+WEFT_MUST_CHECK
+int offers_ask(struct service_offers *offers, const struct schema *schema,
+	       const struct schema_query *query, uint64_t now_ns);
 
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);

@@ -27,6 +27,8 @@ struct offer_changing {
 	uint64_t base, newest;	     /* sequences */
 	uint16_t ttl_hours;
 	bool is_full_cover;
+	bool has_units; /* units: as the update says so far */
+	uint32_t units;
 	uint8_t offer_id[OFFER_ID_LEN];
 	uint8_t update[SERVICE_MESSAGE_LEN_MAX];
 	size_t update_len;
@@ -46,6 +48,8 @@ struct service_offers {
 	struct offer_reading reading; /* the one at hand */
 	struct service_response response;
 	struct schema_query query;
+	unsigned
+		hear_left; /* offers of responses that are still looked at, since the latest query */
 	struct offer_changing changing;
 	/* The message at hand, and its parts. */
 	uint8_t made[SERVICE_MESSAGE_LEN_MAX];
@@ -79,7 +83,7 @@ void offers_due(struct service_offers *offers, uint64_t now_ns);
 enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 				const char **out_why);
 void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
-void offers_hear(void *ctx, const struct service_message *message,
+void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);
 
 #endif

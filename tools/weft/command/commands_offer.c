@@ -66,13 +66,13 @@ const struct command commands_of_offers[] = {
 	  .parts = { SHOW_FIELDS(show_offer, offer, offer_show), SHOW_PART("value", show_offer, offer.values, offer_value_list) } } },
 { "offer", "find", "SCHEMA [FILTER=VALUE...]", "find offers, the newest first",
 	"The filters are those of the schema: weft schema show SCHEMA. All of them are to fit. Offers\n"
-	"that this node keeps are looked through; nothing of it leaves this node. Ends with 4 when\n"
-	"nothing is found.",
-	"weft offer find housing max_rent=900 min_size=40 plz_prefix=101", NULL, 1, 17,
-	{ { "limit", "N", "rows at most, 1 to 200; default 20" },
+	"that this node keeps are looked through; with --mesh the nodes around are asked first, for two\n"
+	"seconds. They see the filters, and no name of this node. Ends with 4 when nothing is found.",
+	"weft offer find housing max_rent=900 min_size=40 plz_prefix=101", .run = run_offer_find, 1, 17,
+	{ { "mesh", NULL, "ask the nodes around, too" },
+	  { "limit", "N", "rows at most, 1 to 200; default 20" },
 	  { "cursor", "TEXT", "go on from there, as the page before said" } },
-	.call = { API_FIND_OFFERS, .takes = { TAKE(find_offers, schema), TAKE(find_offers, filters) }, .print = print_found_offers,
-	  .judge = judge_found_offers,
+	.call = { .takes = { TAKE(find_offers, schema), TAKE(find_offers, filters) },
 	  .words = { { "limit", NULL, PAGE } } } },
 { .table = commands_of_node },
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft schema show, weft offer find. */
 #include <stdio.h>
+#include <time.h>
 
 #include "command/daemon_client.h"
 #include "print/output_table.h"
@@ -18,7 +19,7 @@ void print_schema(const struct invocation *inv, const void *reply)
 	show_part(inv, "filter", TABLE_ROWS(out->filters), api_view_schema_filter_list);
 }
 
-void print_found_offers(const struct invocation *inv, const void *reply)
+static void print_found(const struct invocation *inv, const void *reply)
 {
 	const struct api_find_offers_out *out = reply;
 
@@ -26,10 +27,39 @@ void print_found_offers(const struct invocation *inv, const void *reply)
 	table_tell_more(out->cursor);
 }
 
-int judge_found_offers(const struct invocation *inv, const void *reply)
-{
-	const struct api_find_offers_out *out = reply;
+/* Answers come by up to four hops, within this time. */
+#define MESH_WAIT_NS 2000000000l
 
-	(void)inv;
-	return out->offers.cnt ? STATUS_OK : STATUS_NOT_FOUND;
+/* Asks the nodes around; their answers are then among what this node keeps. */
+static int mesh_ask(const struct invocation *inv, const struct api_find_offers_in *in)
+{
+	const struct api_ask_offers_in ask = {.schema = in->schema, .filters = in->filters};
+	struct timespec wait = {.tv_sec = MESH_WAIT_NS / 1000000000l};
+	const struct api_ask_offers_out *out;
+	int status = client_ask(inv, api_ask_offers_request(&ask), &out);
+
+	if (status != STATUS_OK)
+		return status;
+	if (out->neighbours == 0)
+		fprintf(stderr, "no neighbour keeps offers, so only this node is asked\n"
+				"  weft peer connect NODE ADDR:PORT meets one\n");
+	else
+		while (nanosleep(&wait, &wait) < 0)
+			;
+	return STATUS_OK;
+}
+
+int run_offer_find(struct invocation *inv)
+{
+	struct api_find_offers_in in = {0};
+	struct client_call call = {.request = api_find_offers_request(&in)};
+	const struct api_find_offers_out *out;
+	int status = command_fill(inv, API_FIND_OFFERS, &in);
+
+	if (status == STATUS_OK && invocation_option(inv, "mesh"))
+		status = mesh_ask(inv, &in);
+	if (status == STATUS_OK)
+		status = client_show_call(inv, &call, print_found);
+	out = call.last.out;
+	return status == STATUS_OK && out && !out->offers.cnt ? STATUS_NOT_FOUND : status;
 }

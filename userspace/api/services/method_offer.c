@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PublishOffer, UpdateOffer, RevokeOffer, ListOffers, ShowOffer, FindOffers. */
+/* PublishOffer, UpdateOffer, RevokeOffer, ListOffers, ShowOffer, AskOffers, FindOffers. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -214,12 +214,29 @@ static void saying_fail(struct saying *saying, int err, const char *name,
 	saying_forget(saying);
 }
 
+/* false: a number is none that an offer may have, and call was failed. */
+static bool draft_check(struct control_call *call, bool has_units, int64_t units, bool has_hours,
+			int64_t hours)
+{
+	if (has_units && (units < 1 || units > UINT32_MAX))
+		control_fail(call, WEFT_EMALFORMED, "units", "it is not in 1 to 4294967295",
+			     "say how many of it there are");
+	else if (has_hours && (hours < 1 || hours > SERVICE_MESSAGE_LIFE_H_MAX))
+		control_fail(call, WEFT_EMALFORMED, "ttl_hours", "it is not in 1 to 8760",
+			     "an offer lives for a year at most");
+	else
+		return true;
+	return false;
+}
+
 void api_publish_offer(struct api *api, struct control_call *call,
 		       const struct api_publish_offer_in *in, uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
 	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
-	struct saying *saying = schema ? saying_new(api, call, SAYING_PUBLISH) : NULL;
+	bool is_valid = schema && draft_check(call, in->has_units, in->units, in->has_ttl_hours,
+					      in->ttl_hours);
+	struct saying *saying = is_valid ? saying_new(api, call, SAYING_PUBLISH) : NULL;
 	const struct offer_draft draft = {
 		.schema = schema,
 		.words = in->values.rows,
@@ -244,7 +261,8 @@ void api_update_offer(struct api *api, struct control_call *call,
 		      const struct api_update_offer_in *in, uint64_t now_ns)
 {
 	struct service_offers *offers = api_offers(api, call);
-	struct saying *saying = offers ? saying_new(api, call, SAYING_UPDATE) : NULL;
+	bool is_valid = offers && draft_check(call, in->has_units, in->units, false, 0);
+	struct saying *saying = is_valid ? saying_new(api, call, SAYING_UPDATE) : NULL;
 	const struct offer_draft draft = {
 		.name = in->offer_id,
 		.words = in->values.rows,
@@ -311,7 +329,7 @@ void api_list_offers(struct api *api, struct control_call *call,
 	}
 	offers_store_count(offers_store(offers), &counts);
 	struct api_fill fills[] = {
-		{"offers kept, in units of 512 bytes", counts.unit_cnt, counts.unit_cap,
+		{"offers kept, in units of 1,024 bytes", counts.unit_cnt, counts.unit_cap,
 		 "offers.room"},
 	};
 	api_reply(call, list_offers, .offers = collecting.list,
@@ -335,21 +353,44 @@ static bool cursor_read(struct control_call *call, const char *text, uint64_t *o
 }
 
 static bool query_read(struct control_call *call, const struct schema *schema,
-		       const struct api_find_offers_in *in, struct schema_query *query)
+		       const char *const *words, size_t cnt, struct schema_query *query)
 {
 	struct schema_fault fault = {0};
 
 	offers_schema_query_init(query);
-	for (size_t i = 0; i < in->filters.cnt; i++) {
-		int err = offers_schema_query_from_text(schema, in->filters.rows[i], query, &fault);
+	for (size_t i = 0; i < cnt; i++) {
+		int err = offers_schema_query_from_text(schema, words[i], query, &fault);
 
 		if (err == 0)
 			continue;
-		control_fail(call, err, fault.field[0] ? fault.field : in->filters.rows[i],
-			     fault.what, fault.next);
+		control_fail(call, err, fault.field[0] ? fault.field : words[i], fault.what,
+			     fault.next);
 		return false;
 	}
 	return true;
+}
+
+void api_ask_offers(struct api *api, struct control_call *call, const struct api_ask_offers_in *in,
+		    uint64_t now_ns)
+{
+	static const struct control_failure_row rows[] = {
+		{WEFT_EFULL, "as many queries as may be are on their way", "try again in a minute"},
+		{WEFT_ETOOLARGE, "the filters are longer than a query",
+		 "give fewer, or shorter ones"},
+		{0, NULL, "the daemon's log may tell more"},
+	};
+	struct service_offers *offers = api_offers(api, call);
+	const struct schema *schema = offers ? api_schema(offers, call, in->schema) : NULL;
+	struct schema_query query;
+	int cnt;
+
+	if (!schema || !query_read(call, schema, in->filters.rows, in->filters.cnt, &query))
+		return;
+	cnt = offers_ask(offers, schema, &query, now_ns);
+	if (cnt < 0)
+		control_fail_of(call, cnt, in->schema, rows);
+	else
+		api_reply(call, ask_offers, .neighbours = cnt);
 }
 
 void api_find_offers(struct api *api, struct control_call *call,
@@ -366,7 +407,8 @@ void api_find_offers(struct api *api, struct control_call *call,
 
 	(void)now_ns;
 	if (!schema || !limit_read(call, in->has_limit, in->limit, FIND_LIMIT, &ask.page_max) ||
-	    !cursor_read(call, in->cursor, &ask.before) || !query_read(call, schema, in, &query))
+	    !cursor_read(call, in->cursor, &ask.before) ||
+	    !query_read(call, schema, in->filters.rows, in->filters.cnt, &query))
 		return;
 	err = offers_find(offers, &ask, &result);
 	if (err < 0) {

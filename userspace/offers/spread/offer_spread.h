@@ -45,6 +45,8 @@ struct offer_spread;
 #define SPREAD_FAN_OUT_MAX    64u
 #define SPREAD_SENDS_PER_PEER 256u /* waiting and on their way; */
 #define SPREAD_SENDS_AT_ONCE  16u  /* so many of them are on their way */
+/* Responses that one query gets at each node on their way; more are lost. */
+#define SPREAD_RESPONSES_MAX 1024u
 /* A forwarded query waits up to so long, at random: its hops cannot be told from its time. */
 #define SPREAD_JITTER_NS 50000000ull
 
@@ -54,7 +56,7 @@ struct spread_config {
 	uint32_t token_cap; /* queries of others whose responses may still come */
 	uint32_t send_cap;  /* messages on their way */
 	uint32_t announces_per_min; /* of one provider, from one neighbour, for one service */
-	uint32_t relayed_per_min;   /* announces in all from a neighbour that is a service relay */
+	uint32_t relayed_per_min;   /* announces, and queries, of all services from a neighbour */
 	uint32_t queries_per_min;   /* from a neighbour that is none, for one service */
 };
 void offers_spread_config_defaults(struct spread_config *config);
@@ -87,7 +89,7 @@ struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
 				    const char **out_why);
 	void (*answer)(void *ctx, const struct spread_message *query, const uint8_t *token);
-	void (*hear)(void *ctx, const struct service_message *message,
+	void (*hear)(void *ctx, const struct spread_message *message,
 		     const struct service_response *response);
 	void *ctx;
 };

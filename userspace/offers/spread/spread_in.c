@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Message 310 of a neighbour. A refusal says why, and when to come again. What is known already is
- * taken without a word.
+ * Message 310 of a neighbour. A refusal says why. What is known already is taken without a word.
  */
 #include <string.h>
 
@@ -18,13 +17,15 @@ static const struct refusal no_query = {MESH_CODE_MALFORMED, "a query without a 
 static const struct refusal too_far = {MESH_CODE_REFUSED, "the message came as far as it may"};
 static const struct refusal late = {MESH_CODE_REFUSED,
 				    "the message has expired, or its time is ahead"};
+static const struct refusal no_place = {MESH_CODE_REFUSED,
+					"too many queries are on their way here"};
 static const struct refusal too_many = {MESH_CODE_REFUSED, "too many such messages in this minute"};
 
+/* Without a time to come again: it would hold for each message 310, and an answer may be the next one. */
 static void refuse(struct offer_spread *spread, const struct mesh_call *call,
-		   const struct refusal *refusal, uint64_t wait_ms)
+		   const struct refusal *refusal)
 {
-	spread->params.mesh.ops->answer_error(call->incoming, refusal->code, refusal->text,
-					      wait_ms);
+	spread->params.mesh.ops->answer_error(call->incoming, refusal->code, refusal->text, 0);
 }
 
 /* The message was taken, whatever becomes of it. An asker that left meanwhile misses nothing. */
@@ -75,7 +76,7 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 		break;
 	case SPREAD_REFUSED:
 		spread->stats.dropped_cnt++;
-		refuse(spread, call, &(struct refusal){MESH_CODE_REFUSED, why}, 0);
+		refuse(spread, call, &(struct refusal){MESH_CODE_REFUSED, why});
 		return;
 	}
 	accept(spread, call);
@@ -90,15 +91,19 @@ static void on_query(struct offer_spread *spread, const struct mesh_call *call,
 
 	if (offers_query_parse(message, &query) < 0) {
 		spread->stats.malformed_cnt++;
-		refuse(spread, call, &no_query, 0);
+		refuse(spread, call, &no_query);
 		return;
 	}
 	if (offers_spread_token_take(spread, query.token, call, now_ns)) {
 		spread->stats.asked_cnt++;
 		handler->answer(handler->ctx, &heard, query.token);
 		pass_on(spread, call, message, SPREAD_JITTER_NS, now_ns);
-	} else {
+	} else if (offers_spread_token_find(spread, query.token, now_ns)) {
 		spread->stats.known_cnt++;
+	} else {
+		spread->stats.rate_cnt++;
+		refuse(spread, call, &no_place);
+		return;
 	}
 	accept(spread, call);
 }
@@ -107,22 +112,25 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 			const struct service_message *message, uint64_t now_ns)
 {
 	const struct spread_handler *handler = &spread->params.handler;
+	const struct spread_message heard = heard_of(call, message, now_ns);
 	const struct spread_flood flood = {
 		.bytes = call->payload,
 		.len = call->payload_len,
 		.hop_cnt = (uint8_t)(message->hop_cnt + 1),
 	};
-	const struct spread_token *asked = NULL;
 	struct service_response *response = &spread->response;
+	struct spread_token *asked = NULL;
 
 	if (offers_response_parse(message, response) == 0)
 		asked = offers_spread_token_find(spread, response->token, now_ns);
-	if (!asked) {
+	if (!asked || asked->response_cnt == SPREAD_RESPONSES_MAX) {
 		spread->stats.lost_cnt++;
 	} else if (asked->is_own) {
+		asked->response_cnt++;
 		spread->stats.heard_cnt++;
-		handler->hear(handler->ctx, message, response);
+		handler->hear(handler->ctx, &heard, response);
 	} else if (offers_spread_send_to(spread, asked->from, &flood, now_ns)) {
+		asked->response_cnt++;
 		spread->stats.returned_cnt++;
 	}
 	accept(spread, call);
@@ -130,8 +138,7 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 
 /* NULL: the message may be handled. */
 static const struct refusal *judge(struct offer_spread *spread, const struct mesh_call *call,
-				   const struct service_message *message, uint64_t *out_wait_ms,
-				   uint64_t now_ns)
+				   const struct service_message *message, uint64_t now_ns)
 {
 	const struct spread_params *params = &spread->params;
 
@@ -143,8 +150,7 @@ static const struct refusal *judge(struct offer_spread *spread, const struct mes
 		spread->stats.time_cnt++;
 		return &late;
 	}
-	*out_wait_ms = offers_spread_rates_take(spread, call->peer_key, message, now_ns);
-	if (*out_wait_ms) {
+	if (offers_spread_rates_take(spread, call->peer_key, message, now_ns)) {
 		spread->stats.rate_cnt++;
 		return &too_many;
 	}
@@ -156,17 +162,16 @@ void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_
 	struct offer_spread *spread = ctx;
 	struct service_message message;
 	const struct refusal *refusal;
-	uint64_t wait_ms = 0;
 
 	spread->stats.received_cnt++;
 	if (offers_message_parse(call->payload, call->payload_len, &message) < 0) {
 		spread->stats.malformed_cnt++;
-		refuse(spread, call, &malformed, 0);
+		refuse(spread, call, &malformed);
 		return;
 	}
-	refusal = judge(spread, call, &message, &wait_ms, now_ns);
+	refusal = judge(spread, call, &message, now_ns);
 	if (refusal) {
-		refuse(spread, call, refusal, wait_ms);
+		refuse(spread, call, refusal);
 		return;
 	}
 	switch (message.type) {

@@ -140,12 +140,15 @@ static void on_time(struct timer *timer, uint64_t now_ns)
 	peer_send(send->spread, send->peer, now_ns);
 }
 
+/* A neighbour has no more than is free (a dynamic threshold): silent ones leave room for others. */
 static struct spread_peer *peer_of(struct offer_spread *spread, const uint8_t *key)
 {
 	struct spread_peer *peer = map_lookup(&spread->by_peer, key);
+	uint32_t free_cnt = spread->sends.cap_cnt - spread->sends.used_cnt;
 
 	if (peer)
-		return peer->send_cnt < SPREAD_SENDS_PER_PEER ? peer : NULL;
+		return peer->send_cnt < SPREAD_SENDS_PER_PEER && peer->send_cnt <= free_cnt ? peer
+											    : NULL;
 	peer = pool_acquire(&spread->peers);
 	if (!peer)
 		return NULL;

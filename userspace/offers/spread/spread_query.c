@@ -85,7 +85,8 @@ int offers_spread_query(struct offer_spread *spread, const uint8_t *bytes, size_
 	struct service_message message;
 	struct service_query query;
 	struct spread_token *token;
-	struct spread_flood flood = {.bytes = bytes, .len = len, .jitter_ns = 0};
+	/* As a relay's: else neighbours that compare their clocks can tell. */
+	struct spread_flood flood = {.bytes = bytes, .len = len, .jitter_ns = SPREAD_JITTER_NS};
 
 	if (offers_message_parse(bytes, len, &message) < 0 ||
 	    message.type != SERVICE_MESSAGE_QUERY || offers_query_parse(&message, &query) < 0 ||

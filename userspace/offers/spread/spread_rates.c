@@ -13,12 +13,17 @@
 
 enum { RATE_SERVICE_AT = 12, RATE_PROVIDER_AT = 16 };
 
-/* A quota's key: 12 bytes of the neighbour's, the service, and 16 of the provider's address. */
+/*
+ * A quota's key: 12 bytes of the neighbour's, the service, and 16 of the provider's address. Without
+ * a message it is of all services: an id costs its sender nothing.
+ */
 static void rate_key(uint8_t key[static REQUEST_QUOTA_KEY_LEN], const uint8_t *peer,
 		     const struct service_message *message, bool has_provider)
 {
 	memset(key, 0, REQUEST_QUOTA_KEY_LEN);
 	memcpy(key, peer, RATE_SERVICE_AT);
+	if (!message)
+		return;
 	weft_store_le32(key + RATE_SERVICE_AT, message->service);
 	if (has_provider)
 		memcpy(key + RATE_PROVIDER_AT, message->provider, SERVICE_MESSAGE_ADDRESS_LEN);
@@ -64,16 +69,19 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
 	case SERVICE_MESSAGE_ANNOUNCE:
 	case SERVICE_MESSAGE_UPDATE:
 	case SERVICE_MESSAGE_REVOKE:
-		/* The relay's first: it bounds how many providers are counted. */
-		rate_key(key, peer, message, false);
-		if (is_relay && (wait_ms = request_quota_take(&rates->relayed, key, now_ns)))
+		/* All of them first: it bounds how many providers and services are counted. */
+		rate_key(key, peer, NULL, false);
+		if ((wait_ms = request_quota_take(&rates->relayed, key, now_ns)))
 			return wait_ms;
 		rate_key(key, peer, message, is_relay);
 		return request_quota_take(&rates->providers, key, now_ns);
 	case SERVICE_MESSAGE_QUERY:
+		rate_key(key, peer, NULL, false);
+		if ((wait_ms = request_quota_take(&rates->relayed_queries, key, now_ns)) ||
+		    is_relay)
+			return wait_ms;
 		rate_key(key, peer, message, false);
-		return request_quota_take(is_relay ? &rates->relayed_queries : &rates->queries, key,
-					  now_ns);
+		return request_quota_take(&rates->queries, key, now_ns);
 	default:
 		return 0;
 	}

@@ -50,15 +50,16 @@ struct spread_token {
 	uint8_t token[SPREAD_TOKEN_LEN];
 	uint8_t from[MESH_KEY_LEN];
 	uint64_t expires_ns;
+	uint32_t response_cnt;
 	bool is_own;
 };
 
 /* What a neighbour may send in a minute. */
 struct spread_rates {
-	struct request_quota providers; /* by neighbour, service and provider */
-	struct request_quota relayed;	/* by neighbour and service */
-	struct request_quota queries;	/* likewise */
-	struct request_quota relayed_queries;
+	struct request_quota providers;	      /* by neighbour, service and provider */
+	struct request_quota relayed;	      /* by neighbour */
+	struct request_quota queries;	      /* by neighbour and service */
+	struct request_quota relayed_queries; /* by neighbour */
 };
 
 struct offer_spread {

@@ -75,6 +75,35 @@ int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn f
 	return is_system_error(err) ? err : 0;
 }
 
+static void names_walk(const struct offer_store *store, bool own_alone, bool withdrawn_too,
+		       bool (*fn)(void *arg, const struct offer_name *name), void *arg)
+{
+	for (uint32_t i = 0; i < store->row_top; i++) {
+		const struct offer_row *row = &store->rows[i];
+		struct offer_name name = {.service = row->service};
+
+		if (row->order == 0 || (row->is_tombstone && !withdrawn_too) ||
+		    (own_alone && !row->is_own))
+			continue;
+		memcpy(name.provider, row->provider, sizeof(name.provider));
+		memcpy(name.offer_id, row->offer_id, sizeof(name.offer_id));
+		if (!fn(arg, &name))
+			return;
+	}
+}
+
+void offers_store_names(const struct offer_store *store, bool own_alone,
+			bool (*fn)(void *arg, const struct offer_name *name), void *arg)
+{
+	names_walk(store, own_alone, false, fn, arg);
+}
+
+void offers_store_words(const struct offer_store *store,
+			bool (*fn)(void *arg, const struct offer_name *name), void *arg)
+{
+	names_walk(store, true, true, fn, arg);
+}
+
 /* --- search --- */
 
 struct search_run {
@@ -131,7 +160,7 @@ int offers_store_search(struct offer_store *store, const struct offer_search *se
 	struct offer_find find = {.conditions = conditions,
 				  .before = search->before,
 				  .page_max = search->page_max,
-				  .visit_max = OFFER_VISITS_MAX,
+				  .visit_max = search->visit_max ?: OFFER_VISITS_MAX,
 				  .accept = row_accept,
 				  .arg = &run};
 	const struct offer_kind *kind = kind_find(store, search->schema);

@@ -152,11 +152,22 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 WEFT_MUST_CHECK
 int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn fn, void *arg);
 
+/*
+ * offers_store_names walks the names of offers that are not withdrawn, those of this node or all, in
+ * no order and without the disk. offers_store_words: of this node, also withdrawn ones. fn returns
+ * false to end the walk.
+ */
+void offers_store_words(const struct offer_store *store,
+			bool (*fn)(void *arg, const struct offer_name *name), void *arg);
+void offers_store_names(const struct offer_store *store, bool own_alone,
+			bool (*fn)(void *arg, const struct offer_name *name), void *arg);
+
 struct offer_search {
 	const struct schema *schema;	  /* as it was added */
 	const struct schema_query *query; /* NULL: all of the service */
 	uint64_t before;		  /* OFFER_NEWEST, or next of the page before */
 	unsigned page_max;
+	unsigned visit_max; /* rows to look at; 0: OFFER_VISITS_MAX */
 	uint64_t now_s;
 	/* false: left out, as unverified for instance; NULL: none is */
 	offer_view_fn is_wanted;

@@ -140,12 +140,12 @@ static void on_query(void *ctx, const struct spread_message *query, const uint8_
 	CHECK(offers_spread_respond(place->spread, token, response.at, response.len, lab.now_ns));
 }
 
-static void on_hear(void *ctx, const struct service_message *message,
+static void on_hear(void *ctx, const struct spread_message *message,
 		    const struct service_response *response)
 {
 	struct place *place = ctx;
 
-	if (message->type != SERVICE_MESSAGE_RESPONSE || response->token[1] != 0)
+	if (message->parsed->type != SERVICE_MESSAGE_RESPONSE || response->token[1] != 0)
 		abort();
 	place->heard_cnt++;
 }
@@ -389,7 +389,7 @@ static void test_a_neighbour_sends_its_number_of_announces_in_a_minute_and_not_o
 	}
 	announce = announce_of(99, 0, 4);
 	CHECK_EQ(tell(&places[1], &places[0], &announce), WEFT_EREFUSED);
-	CHECK(asked.reply.not_before_ns > lab.now_ns);
+	CHECK_EQ(asked.reply.not_before_ns, 0); /* it would bar queries and answers, too */
 	CHECK_EQ(stats_of(&places[0]).rate_cnt, 1);
 	(void)mesh_lab_run(&lab, 70 * NS_PER_S, NULL, NULL);
 	CHECK_EQ(tell(&places[1], &places[0], &announce), 0);
