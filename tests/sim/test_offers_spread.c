@@ -34,7 +34,7 @@ struct place {
 	unsigned neighbours[64], neighbour_cnt;
 	unsigned asked_cnt, heard_cnt, kept_cnt;
 	uint8_t hops; /* from the one that asks */
-	bool has_answered, has_kept;
+	bool is_met;  /* it answered the query, or keeps the announce */
 };
 
 static const struct mem_link link = {
@@ -75,9 +75,9 @@ static enum spread_verdict on_keep(void *ctx, const struct spread_message *messa
 
 	(void)message, (void)out_why;
 	place->kept_cnt++;
-	if (place->has_kept)
+	if (place->is_met)
 		return SPREAD_KNOWN;
-	place->has_kept = true;
+	place->is_met = true;
 	return SPREAD_NEW;
 }
 
@@ -110,9 +110,9 @@ static void on_hear(void *ctx, const struct spread_message *message,
 	if (response->endorsement_cnt != 1 || response->endorsements[0].len != sizeof(number))
 		abort();
 	memcpy(&number, response->endorsements[0].bytes, sizeof(number));
-	if (number >= place_cnt || places[number].has_answered || lab.now_ns > asked_ns + WITHIN_NS)
+	if (number >= place_cnt || places[number].is_met || lab.now_ns > asked_ns + WITHIN_NS)
 		return;
-	places[number].has_answered = true;
+	places[number].is_met = true;
 	answered_cnt++;
 	if (lab.now_ns - asked_ns > slowest_ns)
 		slowest_ns = lab.now_ns - asked_ns;
@@ -240,6 +240,27 @@ static uint64_t sent_cnt(void)
 	return cnt;
 }
 
+/* How many of the nodes near a query or an announce it met, and how many of all. */
+struct tally {
+	uint64_t near_cnt, near_met_cnt, met_cnt;
+};
+
+static void tally_add(struct tally *tally, unsigned from)
+{
+	for (unsigned i = 0; i < place_cnt; i++) {
+		bool is_near = i != from && places[i].hops <= NEAR_HOPS;
+
+		tally->near_cnt += is_near;
+		tally->near_met_cnt += is_near && places[i].is_met;
+		tally->met_cnt += i != from && places[i].is_met;
+	}
+}
+
+static double tally_near(const struct tally *tally)
+{
+	return 100.0 * (double)tally->near_met_cnt / (double)tally->near_cnt;
+}
+
 /* --- queries --- */
 
 static void ask(unsigned from)
@@ -258,7 +279,7 @@ static void ask(unsigned from)
 	message_make(&w, (struct service_message){.type = SERVICE_MESSAGE_QUERY}, payload,
 		     writer_len(&p));
 	for (unsigned i = 0; i < place_cnt; i++)
-		places[i].has_answered = false;
+		places[i].is_met = false;
 	asked_ns = lab.now_ns;
 	if (offers_spread_query(places[from].spread, bytes, writer_len(&w), lab.now_ns) < 1)
 		abort();
@@ -269,7 +290,8 @@ static void ask(unsigned from)
 
 static void test_near_nodes_answer_a_query_in_two_seconds(void)
 {
-	uint64_t near_cnt = 0, near_answered_cnt = 0, all_cnt = 0, before_cnt;
+	struct tally tally = {0};
+	uint64_t before_cnt;
 
 	network_begin();
 	before_cnt = sent_cnt();
@@ -278,22 +300,15 @@ static void test_near_nodes_answer_a_query_in_two_seconds(void)
 
 		hops_count(from);
 		ask(from);
-		for (unsigned i = 0; i < place_cnt; i++) {
-			bool is_near = i != from && places[i].hops <= NEAR_HOPS;
-
-			near_cnt += is_near;
-			near_answered_cnt += is_near && places[i].has_answered;
-			all_cnt += i != from && places[i].has_answered;
-		}
+		tally_add(&tally, from);
 	}
 	printf("# %u nodes, %u queries: %.2f %% of the nodes within %u hops answered, %.1f %% of "
-	       "all; "
-	       "the slowest answer took %llu ms; %.0f messages a query, answers among them\n",
-	       place_cnt, QUERIES, 100.0 * (double)near_answered_cnt / (double)near_cnt, NEAR_HOPS,
-	       100.0 * (double)all_cnt / (double)(QUERIES * (place_cnt - 1)),
+	       "all; the slowest answer took %llu ms; %.0f messages a query, answers among them\n",
+	       place_cnt, QUERIES, tally_near(&tally), NEAR_HOPS,
+	       100.0 * (double)tally.met_cnt / (double)(QUERIES * (place_cnt - 1)),
 	       (unsigned long long)(slowest_ns / NS_PER_MS),
 	       (double)(sent_cnt() - before_cnt) / QUERIES);
-	CHECK(near_answered_cnt * 100 >= near_cnt * NEAR_PERCENT);
+	CHECK(tally.near_met_cnt * 100 >= tally.near_cnt * NEAR_PERCENT);
 	network_end();
 }
 
@@ -302,7 +317,8 @@ static void test_near_nodes_answer_a_query_in_two_seconds(void)
 static void test_an_announce_reaches_near_nodes_and_each_keeps_it_once(void)
 {
 	static const uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN] = {1}, signature[64] = {1};
-	uint64_t near_cnt = 0, near_kept_cnt = 0, all_cnt = 0, before_cnt;
+	struct tally tally = {0};
+	uint64_t before_cnt;
 
 	network_begin();
 	before_cnt = sent_cnt();
@@ -318,26 +334,19 @@ static void test_an_announce_reaches_near_nodes_and_each_keeps_it_once(void)
 			     &n, sizeof(n));
 		hops_count(from);
 		for (unsigned i = 0; i < place_cnt; i++)
-			places[i].has_kept = i == from;
+			places[i].is_met = i == from;
 		(void)offers_spread_announce(places[from].spread, bytes, writer_len(&w),
 					     lab.now_ns);
 		places[from].node->due_ns = 0;
 		(void)mesh_lab_run(&lab, WITHIN_NS, NULL, NULL);
-		for (unsigned i = 0; i < place_cnt; i++) {
-			bool is_near = i != from && places[i].hops <= NEAR_HOPS;
-
-			near_cnt += is_near;
-			near_kept_cnt += is_near && places[i].has_kept;
-			all_cnt += i != from && places[i].has_kept;
-		}
+		tally_add(&tally, from);
 	}
 	printf("# %u nodes, %u announces: %.2f %% of the nodes within %u hops keep them, %.1f %% "
-	       "of "
-	       "all; %.0f messages an announce\n",
-	       place_cnt, ANNOUNCES, 100.0 * (double)near_kept_cnt / (double)near_cnt, NEAR_HOPS,
-	       100.0 * (double)all_cnt / (double)(ANNOUNCES * (place_cnt - 1)),
+	       "of all; %.0f messages an announce\n",
+	       place_cnt, ANNOUNCES, tally_near(&tally), NEAR_HOPS,
+	       100.0 * (double)tally.met_cnt / (double)(ANNOUNCES * (place_cnt - 1)),
 	       (double)(sent_cnt() - before_cnt) / ANNOUNCES);
-	CHECK(near_kept_cnt * 100 >= near_cnt * NEAR_PERCENT);
+	CHECK(tally.near_met_cnt * 100 >= tally.near_cnt * NEAR_PERCENT);
 	network_end();
 }
 

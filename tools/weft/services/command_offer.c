@@ -28,13 +28,13 @@ static void print_found(const struct invocation *inv, const void *reply)
 }
 
 /* Answers come by up to four hops, within this time. */
-#define MESH_WAIT_NS 2000000000l
+#define MESH_WAIT_S 2
 
 /* Asks the nodes around; their answers are then among what this node keeps. */
 static int mesh_ask(const struct invocation *inv, const struct api_find_offers_in *in)
 {
 	const struct api_ask_offers_in ask = {.schema = in->schema, .filters = in->filters};
-	struct timespec wait = {.tv_sec = MESH_WAIT_NS / 1000000000l};
+	struct timespec wait = {.tv_sec = MESH_WAIT_S};
 	const struct api_ask_offers_out *out;
 	int status = client_ask(inv, api_ask_offers_request(&ask), &out);
 

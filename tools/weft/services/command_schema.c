@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft schema: the compiler of schemas for a developer who writes one, without a daemon; and what is
- * added to one.
+ * weft schema: the compiler of schemas, which needs no daemon, and a schema that is added to a daemon.
  */
 #include <errno.h>
 #include <stdio.h>

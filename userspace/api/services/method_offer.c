@@ -205,9 +205,12 @@ static struct saying *saying_new(struct api *api, struct control_call *call, int
 	return saying;
 }
 
-static void saying_fail(struct saying *saying, int err, const char *name,
-			const struct schema_fault *fault)
+/* What making the message came to; one that was made ends in saying_done. */
+static void saying_judge(struct saying *saying, int err, const char *name,
+			 const struct schema_fault *fault)
 {
+	if (err == 0)
+		return;
 	control_fail(saying->call, err, fault->field[0] ? fault->field : name,
 		     fault->what[0] ? fault->what : weft_err_text(err),
 		     fault->next[0] ? fault->next : "weft schema show SCHEMA lists the fields");
@@ -248,13 +251,10 @@ void api_publish_offer(struct api *api, struct control_call *call,
 		.arg = saying,
 	};
 	struct schema_fault fault = {0};
-	int err;
 
-	if (!saying)
-		return;
-	err = offers_publish(offers, &draft, now_ns, saying->ref, &fault);
-	if (err < 0)
-		saying_fail(saying, err, in->schema, &fault);
+	if (saying)
+		saying_judge(saying, offers_publish(offers, &draft, now_ns, saying->ref, &fault),
+			     in->schema, &fault);
 }
 
 void api_update_offer(struct api *api, struct control_call *call,
@@ -272,13 +272,10 @@ void api_update_offer(struct api *api, struct control_call *call,
 		.arg = saying,
 	};
 	struct schema_fault fault = {0};
-	int err;
 
-	if (!saying)
-		return;
-	err = offers_update(offers, &draft, now_ns, saying->ref, &fault);
-	if (err < 0)
-		saying_fail(saying, err, in->offer_id, &fault);
+	if (saying)
+		saying_judge(saying, offers_update(offers, &draft, now_ns, saying->ref, &fault),
+			     in->offer_id, &fault);
 }
 
 void api_revoke_offer(struct api *api, struct control_call *call,
@@ -288,13 +285,10 @@ void api_revoke_offer(struct api *api, struct control_call *call,
 	struct saying *saying = offers ? saying_new(api, call, SAYING_REVOKE) : NULL;
 	const struct offer_draft draft = {.name = in->offer_id, .done = saying_done, .arg = saying};
 	struct schema_fault fault = {0};
-	int err;
 
-	if (!saying)
-		return;
-	err = offers_revoke(offers, &draft, now_ns, &fault);
-	if (err < 0)
-		saying_fail(saying, err, in->offer_id, &fault);
+	if (saying)
+		saying_judge(saying, offers_revoke(offers, &draft, now_ns, &fault), in->offer_id,
+			     &fault);
 }
 
 /* --- lists --- */

@@ -42,7 +42,7 @@ static void test_a_flood_of_a_thousand_keys_of_one_network_leaves_others_their_s
 	flood(seed_is_small() ? 20000 : 300000);
 	CHECK_EQ(rig_counts().unit_cnt, 1024);
 	CHECK_EQ(live_cnt(0, 200), 200);
-	/* And those who come while it goes on. */
+	/* And providers that come while it goes on. */
 	for (unsigned i = 0; i < 200; i++) {
 		CHECK_EQ(PUT(.provider = 1000 + i, .network = 200 + i % 20), OFFER_STORED);
 		flood(20);
