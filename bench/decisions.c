@@ -30,7 +30,7 @@
 #define PORT	7000
 #define QUIC_V2 0x6b3343cf
 
-enum kind { LONG, SHORT, DHT, REPLY, STRAY, QUESTION };
+enum kind { LONG, SHORT, DHT, REPLY, STRAY, QUESTION, RELAYED };
 
 struct row {
 	const char *step;
@@ -80,6 +80,8 @@ static const struct row rows[] = {
 	{ "12a", WEFT_REASON_KRPC_LIMIT, .kind = STRAY, .is_limited = 1 },
 	{ "12b", WEFT_REASON_BAD_SUM, .kind = QUESTION, .packet = { .udp_sum = PACKET_SUM_WRONG } },
 	{ "12b", WEFT_REASON_KRPC_SENT, .kind = QUESTION, .is_answer = 1 },
+	{ "13", WEFT_REASON_RELAY_TAG, .kind = RELAYED, .is_limited = 1 },
+	{ "13", WEFT_REASON_RELAYED, .kind = RELAYED },
 	/* clang-format on */
 };
 
@@ -100,6 +102,68 @@ static void nodes_publish(void)
 	net_krpc_tables_set_token_key(&program.krpc, token_key);
 	net_krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4,
 			       (const uint8_t *)"an IPv4 id of 20 by.");
+}
+
+#define RELAY_FLOW  5
+#define RELAY_SALT  0x1234
+#define RELAY_GRANT 3
+#define RELAY_INNER 184
+#define RELAY_LEN   (WEFT_RELAY_LABEL_LEN + RELAY_INNER)
+#define LOOPBACK    1 /* the device of a run */
+
+static const struct weft_relay_keys relay_keys = {
+	.slots = {{.key = {7, 99}, .generation = 0, .is_set = 1}}};
+
+static struct weft_relay_label relay_label(void)
+{
+	struct weft_relay_label label;
+
+	if (!weft_relay_label_make(&relay_keys, 0, weft_relay_place(0, 2, RELAY_FLOW, RELAY_SALT),
+				   &label))
+		label.head = label.tag = 0;
+	return label;
+}
+
+/*
+ * A flow whose second leg is the first one turned round, so what leaves is
+ * what came, and can be run again. It has a grant, and rates that are never met.
+ */
+static void relay_set(const struct packet *packet)
+{
+	const struct weft_relay_rate rate = weft_relay_rate(100000000000ull, 1ull << 40);
+	const struct weft_relay_link link = {.to = packet_device().mac,
+					     .from = packet_device().mac ^ 3ull << 40,
+					     .ifindex = LOOPBACK};
+	const uint32_t device = LOOPBACK, only = 0;
+	struct weft_relay_flow *flow = &program.relay.flows[RELAY_FLOW];
+
+	*flow = (struct weft_relay_flow){
+		.salt = RELAY_SALT,
+		.state = WEFT_RELAY_OPEN,
+		.mtu = 1250,
+		.grant = RELAY_GRANT,
+		.rate = rate,
+		.legs = {{.remote = packet->source},
+			 {.remote = packet->local,
+			  .local = packet->source,
+			  .label = relay_label(),
+			  .link = link,
+			  .heard_ns = NOW_NS}},
+	};
+	program.relay.grants[RELAY_GRANT] =
+		(struct weft_relay_grant){.rate = rate, .volume_left = INT64_MAX};
+	program_put(&program, "weft_relay_keys", &only, &relay_keys);
+	program_put(&program, "weft_relay_devices", &device, &device);
+}
+
+static size_t relay_write(bool is_forged, uint8_t *payload)
+{
+	const struct weft_relay_label label = relay_label();
+
+	memset(payload, 0x40, RELAY_LEN);
+	memcpy(payload, &label, WEFT_RELAY_LABEL_LEN);
+	payload[8] ^= is_forged;
+	return RELAY_LEN;
 }
 
 static void state_set(const struct row *row, const struct packet *packet)
@@ -135,6 +199,8 @@ static void state_set(const struct row *row, const struct packet *packet)
 	nodes_publish();
 	program_put(&program, "weft_cid_keys", &only, &keys.cid);
 	program_put(&program, "weft_token_keys", &only, &keys.token);
+	if (row->kind == RELAYED)
+		relay_set(packet);
 	if (row->is_validated)
 		program_put(&program, "weft_sessions", &packet->source, &entry);
 }
@@ -171,6 +237,8 @@ static size_t frame_write(const struct row *row, struct packet *packet, uint8_t 
 		packet->payload_len = payload_write_long(&keys, &spec, payload);
 	else if (row->kind == SHORT)
 		packet->payload_len = payload_write_short(&keys, row->id, row->len, payload);
+	else if (row->kind == RELAYED)
+		packet->payload_len = relay_write(row->is_limited, payload);
 	else
 		packet->payload_len = krpc_write(row, packet, payload);
 	return packet_write(packet, frame);
