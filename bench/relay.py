@@ -8,7 +8,7 @@ by weft's UDP socket, by coturn. And by a program that sends everything back.
 
 The relay has 1,000 flows open, of which one or all carry, by IPv4, by IPv6, or from IPv4 to IPv6.
 Each is offered the rate at which it relays most. Beyond it the generator on the other CPU drops what
-finds no room, and its locks slow the relay: a fifth of its time, which a network card does not cost.
+finds no room. Its locks then take a fifth of the relay's time. A network card has none.
 The delay is that of another program than pktgen, by sockets; relay_load.py has it under load.
 ONLY=IPv6 or ONLY=load measures that alone.
 """
