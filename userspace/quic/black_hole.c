@@ -100,13 +100,14 @@ size_t quic_black_hole_len(struct quic_conn *conn, size_t cap, const ngtcp2_vec 
 	return hole->cap;
 }
 
-static void try_sent(struct quic_conn *conn, const struct quic_stream *stream)
+static void try_sent(struct quic_conn *conn, const struct quic_stream *stream, size_t len)
 {
 	struct quic_black_hole *hole = &conn->black_hole;
 	ngtcp2_conn_info info;
 
 	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
 	hole->tried_ns = conn->engine->now_ns;
+	hole->tried_len = len;
 	/* All of it may be bytes that are repeated. */
 	hole->tried_id = stream ? stream->id : -1;
 	hole->tried_end = stream ? quic_stream_sent_len(stream) : 0;
@@ -122,7 +123,7 @@ void quic_black_hole_wrote(struct quic_conn *conn, const struct quic_stream *str
 
 	if (hole->cap) {
 		if (len > hole->cap)
-			try_sent(conn, stream);
+			try_sent(conn, stream, len);
 		/* One that is full is no mere acknowledgement, which is not in flight. */
 		hole->data_len += stream || len == hole->cap ? len : 0;
 		return;
@@ -140,11 +141,19 @@ void quic_black_hole_wrote(struct quic_conn *conn, const struct quic_stream *str
 		hole->enough_ns = conn->engine->now_ns;
 }
 
+/*
+ * Bytes that are lost with the trial come again in short packets, and those may arrive. So an
+ * acknowledgement counts if less was lost until then than the trial is long.
+ */
 void quic_black_hole_acked(struct quic_stream *stream)
 {
 	struct quic_black_hole *hole = &stream->conn->black_hole;
+	ngtcp2_conn_info info;
 
-	if (hole->tried_ns && stream->id == hole->tried_id && stream->acked_len >= hole->tried_end)
+	if (!hole->tried_ns || stream->id != hole->tried_id || stream->acked_len < hole->tried_end)
+		return;
+	ngtcp2_conn_get_conn_info(stream->conn->ngtcp2, &info);
+	if (info.bytes_lost - hole->lost_len < hole->tried_len)
 		hole->is_tried_acked = true;
 }
 

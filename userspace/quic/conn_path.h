@@ -42,7 +42,7 @@ struct quic_black_hole {
 	uint64_t answered_ns;
 	bool is_answered;
 	/* A trial: one packet of try_len, not before try_ns. */
-	size_t try_len;
+	size_t try_len, tried_len; /* and as it was sent */
 	uint64_t try_ns, pause_ns;
 	uint64_t tried_ns; /* 0: none is out */
 	int64_t tried_id;  /* its stream, and the end of its bytes there */

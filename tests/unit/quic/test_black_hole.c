@@ -283,6 +283,24 @@ static void test_the_former_length_is_tried_with_growing_pauses_and_taken_up(voi
 	quic_pair_fini(&p);
 }
 
+/* What is lost with the trial is repeated in short packets, which arrive. */
+static void test_a_trial_that_is_lost_beside_other_losses_does_not_pass(void)
+{
+	for (unsigned seed = 190; seed < 198; seed++) {
+		begin(seed, 5 * NS_PER_MS);
+		wire.bytes_per_s = 0;
+		CHECK(quic_net_transfer(conn, 4 << 20, 10 * NS_PER_S));
+		wire.len_max[0] = LEN_1280;
+		p.net.loss_per_1000 = 150;
+		for (unsigned i = 0; i < 400; i++) {
+			CHECK(quic_net_transfer(conn, 1000 + 37 * i, 30 * NS_PER_S));
+			CHECK(info_of(p.a).pmtu_len <= 1232 || !holes_of(p.a));
+		}
+		CHECK_EQ(holes_of(p.a), 1);
+		quic_pair_fini(&p);
+	}
+}
+
 static unsigned batch_cnt, packet_cnt;
 
 static void (*commit_before)(struct dgram_sink *, const struct dgram_slot *, size_t,
@@ -343,6 +361,7 @@ int main(void)
 	RUN(test_a_path_that_loses_many_packets_is_no_black_hole);
 	RUN(test_the_longest_packets_that_pass_are_found_again);
 	RUN(test_the_former_length_is_tried_with_growing_pauses_and_taken_up);
+	RUN(test_a_trial_that_is_lost_beside_other_losses_does_not_pass);
 	RUN(test_short_packets_leave_in_batches);
 	RUN(test_another_path_has_its_own_length);
 	return check_done();
