@@ -255,7 +255,7 @@ void relay_broker_close_tell(struct relay_broker *broker, struct broker_flow *fl
 
 	if (flow->legs[leg].end->is_guest) {
 		relay_broker_guest_refuse(broker, flow->legs[leg].end->key,
-					  flow->legs[leg ^ 1].end->key);
+					  flow->legs[leg ^ 1].end->key, flow);
 		return;
 	}
 	relay_message_close_write(&w, &message);

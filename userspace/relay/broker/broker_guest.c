@@ -27,9 +27,34 @@ bool relay_broker_end_look(const struct relay_broker *broker, const uint8_t *key
 	return true;
 }
 
-void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
-			       const uint8_t *peer)
+/*
+ * The guest's flow to peer, with the leg that is the guest's. Of two the newest: its opener may be a
+ * client of QUIC, which hears by the path that it writes to alone.
+ * But not except.
+ */
+static struct broker_flow *flow_between(const struct relay_broker *broker,
+					const struct broker_end *end, const uint8_t *peer,
+					const struct broker_flow *except, unsigned *out_leg)
 {
+	for (const struct list_node *at = end->legs.prev; at != &end->legs; at = at->prev) {
+		struct broker_flow *flow = relay_broker_flow_at(
+			broker, container_of(at, struct broker_leg, by_end), out_leg);
+
+		if (flow != except &&
+		    memcmp(flow->legs[*out_leg ^ 1].end->key, peer, RELAY_KEY_LEN) == 0)
+			return flow;
+	}
+	return NULL;
+}
+
+void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
+			       const uint8_t *peer, const struct broker_flow *ended)
+{
+	const struct broker_end *end = relay_broker_end_find(broker, guest);
+	unsigned leg;
+
+	if (end && flow_between(broker, end, peer, ended, &leg))
+		return;
 	if (broker->params.guest_refused)
 		broker->params.guest_refused(broker->params.ctx, guest, peer);
 }
@@ -45,24 +70,6 @@ void relay_broker_guest_deliver(struct relay_broker *broker, const uint8_t *gues
 						     .data = first->dgrams[i].data,
 						     .len = first->dgrams[i].len,
 					     });
-}
-
-/*
- * The guest's flow to peer, with the leg that is the guest's. Of two the newest: its opener may be a
- * client of QUIC, which hears by the path that it writes to alone.
- */
-static struct broker_flow *flow_between(const struct relay_broker *broker,
-					const struct broker_end *end, const uint8_t *peer,
-					unsigned *out_leg)
-{
-	for (const struct list_node *at = end->legs.prev; at != &end->legs; at = at->prev) {
-		struct broker_flow *flow = relay_broker_flow_at(
-			broker, container_of(at, struct broker_leg, by_end), out_leg);
-
-		if (memcmp(flow->legs[*out_leg ^ 1].end->key, peer, RELAY_KEY_LEN) == 0)
-			return flow;
-	}
-	return NULL;
 }
 
 /* A request for a flow is a message to this relay, by whatever way it comes. */
@@ -89,7 +96,7 @@ int relay_broker_guest_send(struct relay_broker *broker, const struct relay_gues
 	unsigned leg;
 
 	broker->now_ns = now_ns;
-	flow = end ? flow_between(broker, end, dgram->peer, &leg) : NULL;
+	flow = end ? flow_between(broker, end, dgram->peer, NULL, &leg) : NULL;
 	if (flow) {
 		if (relay_flow_label(broker->params.relay, flow->id, leg, &bytes) < 0)
 			return WEFT_EABSENT;

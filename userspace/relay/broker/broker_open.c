@@ -434,7 +434,7 @@ void relay_broker_offer_done(struct relay_broker *broker, struct broker_ask *ask
 	if (!refusal)
 		refusal = flow_begin(broker, &offer, accept.mtu, &id);
 	if (refusal && !offer.opening)
-		relay_broker_guest_refuse(broker, offer.opener->key, offer.peer);
+		relay_broker_guest_refuse(broker, offer.opener->key, offer.peer, NULL);
 	pending_end(broker, offer.opener, offer.has_grant);
 	if (refusal)
 		refuse(broker, offer.opening, refusal);
@@ -447,7 +447,7 @@ void relay_broker_offer_evicted(struct relay_broker *broker, struct broker_ask *
 	if (ask->opening)
 		broker->params.mesh.ops->abandoned(ask->opening, NULL, NULL);
 	else
-		relay_broker_guest_refuse(broker, ask->opener->key, ask->peer);
+		relay_broker_guest_refuse(broker, ask->opener->key, ask->peer, NULL);
 	pending_end(broker, ask->opener, ask->has_grant);
 	refuse(broker, ask->opening, &busy);
 }

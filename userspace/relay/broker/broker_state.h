@@ -139,13 +139,14 @@ void relay_broker_flow_end(struct relay_broker *broker, struct broker_flow *flow
 
 /*
  * broker_guest.c. end_look: where key is, with a session or as a guest. guest_refuse: guest hears
- * that there is no flow to peer. guest_deliver: it gets what peer's request has in front.
+ * that there is no flow to peer, unless there is another one than ended. guest_deliver: it gets what
+ * peer's request has in front.
  */
 #define BROKER_GUEST_MTU 1452u /* a packet as long as a leg on TCP carries behind its label */
 bool relay_broker_end_look(const struct relay_broker *broker, const uint8_t *key,
 			   struct mesh_path *out_path, bool *out_is_guest);
 void relay_broker_guest_refuse(struct relay_broker *broker, const uint8_t *guest,
-			       const uint8_t *peer);
+			       const uint8_t *peer, const struct broker_flow *ended);
 /*
  * guest_room: a guest closes no flow itself. Where it has as many as it may, one ends of the openers'
  * network that has most. False: none has two more than the network of opener.

@@ -312,6 +312,15 @@ static struct web_end_relay *kept_free(struct relay_web_end *end)
 	return NULL;
 }
 
+/* One that is configured by its name has no key here. Of two connections a relay ends the older. */
+static bool is_configured_at(const struct relay_web_end *end, const struct addr *addr)
+{
+	for (unsigned i = 0; i < end->configured_cnt; i++)
+		if (end->relays[i].place.name[0] && addr_equal(&end->relays[i].place.addr, addr))
+			return true;
+	return false;
+}
+
 void relay_web_end_use(struct relay_web_end *end, const struct relay_web_place *places,
 		       unsigned cnt, uint64_t now_ns)
 {
@@ -324,6 +333,8 @@ void relay_web_end_use(struct relay_web_end *end, const struct relay_web_place *
 		end->relays[i].is_leaving =
 			end->relays[i].is_used && !is_among(&end->relays[i], places, cnt);
 	for (unsigned i = 0; i < cnt; i++) {
+		if (is_configured_at(end, &places[i].addr))
+			continue;
 		relay = relay_find(end, places[i].key);
 		if (!relay && (relay = kept_free(end)))
 			kept_begin(relay, &places[i]);

@@ -410,6 +410,21 @@ static void test_kept_relays_are_connected_to_until_they_are_kept_no_more(void)
 	web_end_rig_fini(&rig);
 }
 
+/* A relay with two connections of one key ends the older. */
+static void test_a_kept_relay_that_is_configured_by_name_has_one_connection(void)
+{
+	const struct relay_web_end_config config = {.relays = "relay.example@192.0.2.2:7001"};
+	const struct relay_web_place places[] = {kept_place(2), kept_place(3)};
+	struct relay_web_end_view view;
+
+	web_end_rig_init(&rig, &config);
+	relay_web_end_use(rig.end, places, 2, rig.now_ns);
+	CHECK(relay_web_end_view(rig.end, 1, &view));
+	CHECK_MEM(view.place->key, places[1].key, RELAY_WEB_KEY_LEN);
+	CHECK(!relay_web_end_view(rig.end, 2, &view));
+	web_end_rig_fini(&rig);
+}
+
 static void test_a_relay_that_restarts_says_when_it_is_back(void)
 {
 	web_end_rig_init(&rig, NULL);
@@ -538,6 +553,7 @@ int main(void)
 	RUN(test_a_dial_that_cannot_be_begun_is_tried_again);
 	RUN(test_a_ban_ends_an_open_connection_and_bars_the_next);
 	RUN(test_kept_relays_are_connected_to_until_they_are_kept_no_more);
+	RUN(test_a_kept_relay_that_is_configured_by_name_has_one_connection);
 	RUN(test_a_relay_that_restarts_says_when_it_is_back);
 	RUN(test_a_refused_key_and_a_newer_connection_wait_longer);
 	RUN(test_what_a_relay_says_of_itself_is_shown);
