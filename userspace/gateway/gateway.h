@@ -76,6 +76,9 @@ bool gateway_header_at(const struct gateway_request *request, unsigned idx, cons
 bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
 			      const char *value);
 
+/* gateway_token_is: text is this gateway's token; compared in constant time. */
+bool gateway_token_is(const struct gateway_request *request, const char *text);
+
 /*
  * gateway_cookies_write copies the value of a field Cookie without the gateway's own, for the
  * service behind it. Returns its length, below cap; 0: nothing is left.
@@ -115,8 +118,10 @@ struct gateway_route {
 	bool is_streamed;
 	bool is_site;		   /* of the hosts NAME.localhost, where no other row answers */
 	bool passes_authorization; /* a bearer that is not the token may be for the service */
-	bool is_busy;		   /* its requests have the rate of the busy routes */
-	bool is_file;		   /* or that of files: a folder of pictures, a player that seeks */
+	/* A POST of an HTML form passes without the token: the handler looks for it in the form. */
+	bool takes_form_token;
+	bool is_busy; /* its requests have the rate of the busy routes */
+	bool is_file; /* or that of files: a folder of pictures, a player that seeks */
 	const struct gateway_error
 		*instead;    /* answered before anything else is looked at, or NULL */
 	size_t body_len_max; /* also of a WebSocket's message */
@@ -175,6 +180,8 @@ struct gateway_reply {
 	bool is_foreign;
 	/* A page of a site says itself what it may do: no other page is at its origin. */
 	bool is_site_page;
+	/* A page of this gateway's own with forms. It loads a style sheet from here, and no more. */
+	bool is_own_page;
 };
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 		   uint64_t now_ns);

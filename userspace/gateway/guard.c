@@ -169,6 +169,11 @@ bool gateway_header_is_secret(const struct gateway_request *request, const char 
 		bearer_is_right(request->conn->shared->guard, value));
 }
 
+bool gateway_token_is(const struct gateway_request *request, const char *text)
+{
+	return token_is_right(request->conn->shared->guard, text);
+}
+
 /* A label of DNS: what a host name has between its points. Returns its length, or 0. */
 static size_t label_len(const char *text)
 {
@@ -252,6 +257,17 @@ static bool needs_token(const struct guard *guard, const struct gateway_conn *co
 	return is_foreign_part(conn, false);
 }
 
+/* shows_token_in_form: perhaps; the handler looks. */
+static bool shows_token_in_form(const struct gateway_conn *conn)
+{
+	static const char form[] = "application/x-www-form-urlencoded";
+	unsigned cnt;
+	const char *type = gateway_conn_header(conn, "Content-Type", &cnt);
+
+	return conn->route->takes_form_token && conn->method == GATEWAY_POST && cnt == 1 &&
+	       strncasecmp(type, form, strlen(form)) == 0;
+}
+
 static const struct gateway_error *origin_judge(const struct guard *guard,
 						const struct gateway_conn *conn)
 {
@@ -321,7 +337,8 @@ const struct gateway_error *gateway_guard_judge(const struct guard *guard,
 		return refusal;
 	if (conn->site[0])
 		return site_judge(guard, conn);
-	return needs_token(guard, conn) && conn->proof != GATEWAY_PROOF_TOKEN
+	return needs_token(guard, conn) && conn->proof != GATEWAY_PROOF_TOKEN &&
+			       !shows_token_in_form(conn)
 		       ? &gateway_refusal_token
 		       : NULL;
 }

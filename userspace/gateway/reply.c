@@ -30,6 +30,14 @@
 	"Content-Security-Policy: sandbox; default-src 'none'; img-src 'self'; "                   \
 	"media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
 
+/* Forms lead here alone. Behind no-referrer they would say "null" for their Origin, as above. */
+#define OWN_FIELDS                                                                                 \
+	"X-Content-Type-Options: nosniff\r\n"                                                      \
+	"X-Frame-Options: DENY\r\n"                                                                \
+	"Referrer-Policy: same-origin\r\n"                                                         \
+	"Content-Security-Policy: default-src 'none'; style-src 'self'; form-action 'self'; "      \
+	"base-uri 'none'; frame-ancestors 'none'\r\n"
+
 static const char *status_reason(unsigned code)
 {
 	static const struct {
@@ -138,6 +146,8 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 		head_add(head, "Connection: keep-alive\r\n");
 	if (reply->is_site_page) {
 		head_add(head, SITE_FIELDS);
+	} else if (reply->is_own_page) {
+		head_add(head, OWN_FIELDS);
 	} else {
 		head_add(head, SECURITY_FIELDS);
 		head_add(head, reply->is_foreign ? FOREIGN_POLICY_FIELD : POLICY_FIELD);

@@ -69,6 +69,22 @@ static inline void rig_echo(void *ctx, struct gateway_exchange *exchange,
 	gateway_reply(exchange, &reply, now_ns);
 }
 
+/* rig_form: the body is the token, as a page's handler would find it in its form. */
+static inline void rig_form(void *ctx, struct gateway_exchange *exchange,
+			    const struct gateway_request *request, uint64_t now_ns)
+{
+	struct gateway_reply reply = {.status = 200, .type = "text/html", .is_own_page = true};
+	char text[RIG_BODY_CAP + 1] = "";
+
+	(void)ctx;
+	rig_remember(request);
+	if (request->body_len)
+		memcpy(text, request->body, request->body_len);
+	reply.body = gateway_token_is(request, text) ? "right" : "wrong";
+	reply.body_len = 5;
+	gateway_reply(exchange, &reply, now_ns);
+}
+
 static inline void rig_gone(void *arg)
 {
 	(void)arg;
@@ -178,6 +194,12 @@ static const struct gateway_route rig_routes[] = {
 	 .access = GATEWAY_OPEN,
 	 .body_len_max = RIG_BODY_CAP,
 	 .handle = rig_echo},
+	{.path = "/form",
+	 .methods = GATEWAY_GET | GATEWAY_POST,
+	 .access = GATEWAY_OPEN,
+	 .takes_form_token = true,
+	 .body_len_max = RIG_BODY_CAP,
+	 .handle = rig_form},
 	{.path = "/guarded", .methods = GATEWAY_GET, .access = GATEWAY_GUARDED, .handle = rig_echo},
 	{.path = "/stream",
 	 .methods = GATEWAY_GET | GATEWAY_POST,

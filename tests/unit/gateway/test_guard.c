@@ -7,6 +7,7 @@
 #define TOKEN  "X-Weft-Token: " RIG_TOKEN "\r\n"
 #define BEARER "Authorization: bearer " RIG_TOKEN "\r\n"
 #define BODY   "Content-Length: 0\r\n"
+#define FORM   "Content-Type: application/x-www-form-urlencoded\r\n"
 
 static unsigned status_of(const char *request)
 {
@@ -79,6 +80,22 @@ static void test_only_permitted_origins_may_ask(void)
 		 "a bearer for who is behind the route"},
 		{"POST /bearers HTTP/1.1\r\n" HOST "Authorization: Bearer other\r\n" BODY "\r\n",
 		 401, "which is no token here"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM BODY "\r\n", 200,
+		 "a form, with its own token"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM "Origin: http://x\r\n" BODY "\r\n", 200,
+		 "of this page"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM "Origin: http://evil\r\n" BODY "\r\n", 403,
+		 "of another page"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM "Origin: null\r\n" BODY "\r\n", 403,
+		 "of a page that hides its name"},
+		{"POST /form HTTP/1.1\r\nHost: evil\r\n" FORM BODY "\r\n", 403, "at another host"},
+		{"POST /form HTTP/1.1\r\n" HOST BODY "\r\n", 401, "what is no form"},
+		{"POST /form HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\n" BODY "\r\n", 401,
+		 "nor is text"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM FORM BODY "\r\n", 401, "or both"},
+		{"POST /form HTTP/1.1\r\n" HOST FORM "X-Weft-Token: wrong\r\n" BODY "\r\n", 401,
+		 "a wrong token in the head"},
+		{"POST /open HTTP/1.1\r\n" HOST FORM BODY "\r\n", 401, "a form for another path"},
 		{"GET /nothing HTTP/1.1\r\n" HOST "X-Weft-Token: wrong\r\n\r\n", 401,
 		 "where there is nothing"},
 		{"GET /public HTTP/1.1\r\n" HOST "X-Weft-Token: wrong\r\n\r\n", 401,
@@ -99,6 +116,33 @@ static void test_only_permitted_origins_may_ask(void)
 		CHECK_EQ(rig.handled_cnt, rows[i].status == 200);
 		CHECK_EQ(rig.shared.stats.forbidden_cnt,
 			 rows[i].status == 401 || rows[i].status == 403);
+	}
+}
+
+static void test_a_token_in_a_form_is_compared_as_a_whole(void)
+{
+	static const struct {
+		const char *body, *said;
+	} rows[] = {
+		{RIG_TOKEN, "right"},
+		{"1123456789abcdefghijklmnopqrstuv", "wrong"},
+		{"0123456789abcdefghijklmnopqrstu", "wrong"},
+		{"", "wrong"},
+	};
+	char request[512];
+	const char *heard;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(request, sizeof(request),
+			 "POST /form HTTP/1.1\r\n" HOST FORM "Content-Length: %zu\r\n\r\n%s",
+			 strlen(rows[i].body), rows[i].body);
+		rig_start();
+		rig_say(request);
+		heard = rig_hear();
+		CHECK(strstr(heard, rows[i].said));
+		/* Behind no-referrer the page's own form would say "null" for its Origin. */
+		CHECK(strstr(heard, "Referrer-Policy: same-origin\r\n"));
+		CHECK(strstr(heard, "style-src 'self'; form-action 'self'; base-uri 'none'"));
 	}
 }
 
@@ -448,6 +492,7 @@ static void test_lists_are_read_and_bounded(void)
 int main(void)
 {
 	RUN(test_only_permitted_origins_may_ask);
+	RUN(test_a_token_in_a_form_is_compared_as_a_whole);
 	RUN(test_services_have_hosts_of_their_own);
 	RUN(test_without_their_route_they_are_no_hosts);
 	RUN(test_an_address_is_opened_once_and_sets_a_cookie_for_its_service);
