@@ -39,6 +39,10 @@ struct api_import api_import(struct varlink_blocks *blocks, const struct blobs_i
 /* method_get.c: blobs/ says that a get moved; its watchers are notified. */
 void api_get_moved(struct api *api, uint64_t get_id);
 
+/* method_offer.c, method_schema.c: as their methods give them; texts are in blocks. */
+struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer);
+struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry);
+
 /* Parts of api_forget. */
 void api_imports_forget(struct api *api);
 void api_files_check_forget(struct api *api);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "web_content.h"
 #include "api/http_mesh/web_mesh.h"
+#include "api/http_offers/web_offers.h"
 #include "web_routes_state.h"
 #include "web_token.h"
 
@@ -26,7 +27,8 @@ enum {
 	ROUTE_MESH,
 	ROUTE_NO_MESH = ROUTE_MESH + WEB_MESH_ROUTE_CNT,
 	ROUTE_CONTENT,
-	ROUTE_PKARR = ROUTE_CONTENT + WEB_CONTENT_ROUTE_CNT,
+	ROUTE_OFFERS = ROUTE_CONTENT + WEB_CONTENT_ROUTE_CNT,
+	ROUTE_PKARR = ROUTE_OFFERS + WEB_OFFERS_ROUTE_CNT,
 	ROUTE_CNT
 };
 
@@ -37,6 +39,7 @@ struct web {
 	struct web_events *events;
 	struct web_mesh *mesh;
 	struct web_content *content;
+	struct web_offers *offers;
 	struct web_pkarr *pkarr;
 	struct gateway_route routes[ROUTE_CNT + 1];
 };
@@ -56,6 +59,7 @@ size_t api_http_footprint(const struct web_config *config)
 		return 0;
 	return sizeof(struct web) + gateway_footprint(gateway) + api_http_api_footprint(config) +
 	       api_http_events_footprint() + api_http_content_footprint() +
+	       api_http_offers_footprint() +
 	       (config->serves_mesh
 			? api_http_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
 			: 0) +
@@ -149,9 +153,11 @@ static int routes_fill(struct web *web)
 	routes[ROUTE_METRICS] = api_http_metrics_route(web->api);
 	if ((err = api_http_events_new(web->api, &web->events)) < 0 ||
 	    (err = api_http_api_new(web->api, &web->methods)) < 0 ||
-	    (err = api_http_content_new(web->api, &web->content)) < 0)
+	    (err = api_http_content_new(web->api, &web->content)) < 0 ||
+	    (err = api_http_offers_new(web->api, &web->offers)) < 0)
 		return err;
 	api_http_content_routes(web->content, routes + ROUTE_CONTENT);
+	api_http_offers_routes(web->offers, routes + ROUTE_OFFERS);
 	routes[ROUTE_EVENTS] = api_http_events_route(web->events);
 	routes[ROUTE_API] = api_http_api_route(web->methods);
 	if (config->serves_mesh) {
@@ -286,6 +292,7 @@ void api_http_close(struct web *web)
 		return;
 	gateway_close(web->gateway);
 	api_http_content_free(web->content);
+	api_http_offers_free(web->offers);
 	api_http_api_free(web->methods);
 	api_http_events_free(web->events);
 	api_http_mesh_free(web->mesh);

@@ -67,7 +67,7 @@ static struct api_offer_value_list values_of(struct varlink_blocks *blocks,
 	return list;
 }
 
-static struct api_offer offer_row(struct varlink_blocks *blocks, const struct found_offer *offer)
+struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found_offer *offer)
 {
 	char ref[OFFER_REF_TEXT_CAP], summary[SUMMARY_CAP];
 	struct api_offer row = {
@@ -95,7 +95,8 @@ static void on_offer(void *arg, const struct found_offer *offer)
 {
 	struct collecting *collecting = arg;
 
-	varlink_push(collecting->blocks, &collecting->list, offer_row(collecting->blocks, offer));
+	varlink_push(collecting->blocks, &collecting->list,
+		     api_offer_row(collecting->blocks, offer));
 }
 
 /* The offer of name, in the memory of call's next reply; false: call was failed. */

@@ -9,7 +9,7 @@
 
 /* --- rows --- */
 
-static struct api_schema schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry)
+struct api_schema api_schema_row(struct varlink_blocks *blocks, const struct schema_entry *entry)
 {
 	const struct schema *schema = entry->schema;
 
@@ -80,7 +80,7 @@ void api_list_schemas(struct api *api, struct control_call *call,
 	if (!offers)
 		return;
 	for (unsigned i = 0; offers_schema_registry_at(offers_registry(offers), i, &entry); i++)
-		varlink_push(blocks, &list, schema_row(blocks, &entry));
+		varlink_push(blocks, &list, api_schema_row(blocks, &entry));
 	api_reply(call, list_schemas, .schemas = list);
 }
 
@@ -111,7 +111,7 @@ void api_show_schema(struct api *api, struct control_call *call,
 				.label = varlink_text(blocks, filter->label),
 			}));
 	}
-	api_reply(call, show_schema, .schema = schema_row(blocks, &entry), .fields = fields,
+	api_reply(call, show_schema, .schema = api_schema_row(blocks, &entry), .fields = fields,
 		  .filters = filters,
 		  .text = varlink_format(blocks, "%.*s", (int)entry.text_len, entry.text));
 }

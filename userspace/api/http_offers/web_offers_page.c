@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pages of offers, made from the schemas: labels, help, units and choices are those of the schema's
+ * file. Values come from any node. What is written passes html_write, or is of this file.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "web_offers_state.h"
+
+#define TEXTAREA_MIN 120 /* characters from which on a text has several lines */
+
+const char api_http_offers_style[] =
+	"body{font:16px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:0 1em;color:#222}\n"
+	"a{color:#04567a}h1{font-size:1.5em}h2{font-size:1.2em}\n"
+	"form p,fieldset{margin:.6em 0;border:0;padding:0}\n"
+	"label{display:inline-block;min-width:14em}fieldset label{min-width:10em}\n"
+	"input,select,textarea,button{font:inherit;padding:.2em .4em}textarea{width:100%}\n"
+	"small{color:#666;display:block}table{border-collapse:collapse;width:100%}\n"
+	"td,th{text-align:left;padding:.3em .6em;border-bottom:1px solid #ddd;vertical-align:top}\n"
+	"dt{font-weight:bold}dd{margin:0 0 .5em;white-space:pre-line;overflow-wrap:anywhere}\n"
+	".fault{color:#a00;font-weight:bold}\n";
+
+/* --- text --- */
+
+static void html_write(FILE *out, const char *text)
+{
+	static const char special[] = "&<>\"'";
+	static const char *const instead[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+
+	while (*text) {
+		size_t len = strcspn(text, special);
+
+		fwrite(text, 1, len, out);
+		text += len;
+		if (*text)
+			fputs(instead[strchr(special, *text++) - special], out);
+	}
+}
+
+/* tagged_write writes before, text and after; before and after are markup. */
+static void tagged_write(FILE *out, const char *before, const char *text, const char *after)
+{
+	fputs(before, out);
+	html_write(out, text);
+	fputs(after, out);
+}
+
+static void page_begin(FILE *out, const char *title)
+{
+	tagged_write(out,
+		     "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+		     "<meta name=\"viewport\" content=\"width=device-width\">\n"
+		     "<link rel=\"stylesheet\" href=\"/offers/style.css\">\n<title>",
+		     title, "</title>\n");
+	tagged_write(out, "<h1>", title, "</h1>\n");
+}
+
+static void fault_write(FILE *out, const struct web_offers_view *view)
+{
+	if (view->fault)
+		tagged_write(out, "<p class=\"fault\" role=\"alert\">", view->fault, "</p>\n");
+}
+
+/* schema_path_write: of the schema, and what is below it. */
+static void schema_path_write(FILE *out, const struct schema *schema, const char *below)
+{
+	tagged_write(out, "/offers/", schema->name, below);
+}
+
+static void time_write(FILE *out, int64_t seconds)
+{
+	time_t at = (time_t)seconds;
+	struct tm parts;
+	char text[40];
+
+	if (gmtime_r(&at, &parts) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &parts))
+		fputs(text, out);
+}
+
+/* --- controls --- */
+
+/* A control of a form: of a field, or of a filter of it. */
+struct control {
+	const struct web_offers_view *view;
+	const struct schema_field *field;
+	const struct schema_filter *filter; /* NULL: of the field */
+	const struct schema_fault *fault;
+};
+
+static const char *control_name(const struct control *control)
+{
+	return control->filter ? control->filter->name : control->field->name;
+}
+
+static bool is_several(const struct control *control)
+{
+	return control->filter ? control->filter->comparison == SCHEMA_ANY_OF ||
+					 control->filter->comparison == SCHEMA_ALL_OF
+			       : offers_schema_is_list(control->field->type);
+}
+
+static bool is_required(const struct control *control)
+{
+	return !control->filter && control->field->is_required;
+}
+
+/* A bound of a number, as it is typed. */
+static void bound_write(FILE *out, const struct schema_field *field, const char *attribute,
+			int64_t number)
+{
+	const struct schema_item item = {.number = number};
+	const struct schema_value value = {SCHEMA_PRESENT, 1, &item};
+	char text[64];
+
+	tagged_write(out, attribute, offers_schema_value_print(field, &value, text, sizeof(text)),
+		     "\"");
+}
+
+static void number_attributes_write(FILE *out, const struct control *control)
+{
+	const struct schema_field *field = control->field;
+
+	fputs(" type=\"number\" step=\"", out);
+	fputs(field->decimals ? "0." : "1", out);
+	for (unsigned i = 1; i < field->decimals; i++)
+		fputc('0', out);
+	fputs(field->decimals ? "1\"" : "\"", out);
+	/* A filter may ask for what no offer has. */
+	if (control->filter)
+		return;
+	bound_write(out, field, " min=\"", field->min);
+	bound_write(out, field, " max=\"", field->max);
+}
+
+static void attributes_write(FILE *out, const struct control *control)
+{
+	switch (control->field->type) {
+	case SCHEMA_NUMBER:
+		if (!is_several(control))
+			number_attributes_write(out, control);
+		break;
+	case SCHEMA_URL:
+		fputs(" type=\"url\" placeholder=\"https://\"", out);
+		break;
+	case SCHEMA_TIME:
+	case SCHEMA_TIMES:
+		fputs(" placeholder=\"2027-01-31\"", out);
+		break;
+	case SCHEMA_TEXT:
+		if (!control->filter)
+			fprintf(out, " maxlength=\"%" PRId64 "\"", control->field->max);
+		break;
+	default:
+		break;
+	}
+}
+
+/* name_write begins a control's attributes; end: ".from" of a range, or "". */
+static void name_write(FILE *out, const struct control *control, const char *end)
+{
+	tagged_write(out, " id=\"f-", control_name(control), end);
+	tagged_write(out, "\" name=\"", control_name(control), end);
+	fputs(is_required(control) ? "\" required" : "\"", out);
+}
+
+static void input_write(FILE *out, const struct control *control, const char *end)
+{
+	char name[SCHEMA_NAME_CAP + 8];
+	const char *value;
+
+	snprintf(name, sizeof(name), "%s%s", control_name(control), end);
+	value = api_http_form_value(&control->view->form, name);
+	fputs("<input", out);
+	name_write(out, control, end);
+	attributes_write(out, control);
+	tagged_write(out, " value=\"", value ? value : "", "\">");
+}
+
+static void text_write(FILE *out, const struct control *control)
+{
+	const char *value = api_http_form_value(&control->view->form, control_name(control));
+
+	fputs("<textarea rows=\"5\"", out);
+	name_write(out, control, "");
+	attributes_write(out, control);
+	/* The first line end behind the tag is none of the text. */
+	tagged_write(out, ">\n", value ? value : "", "</textarea>");
+}
+
+static void option_write(FILE *out, const struct control *control, const char *word,
+			 const char *label)
+{
+	bool is_chosen = api_http_form_has(&control->view->form, control_name(control), word);
+
+	tagged_write(out, "<option value=\"", word, is_chosen ? "\" selected>" : "\">");
+	tagged_write(out, "", label, "</option>");
+}
+
+static void select_write(FILE *out, const struct control *control)
+{
+	const struct schema_field *field = control->field;
+
+	fputs("<select", out);
+	name_write(out, control, "");
+	fputs("><option value=\"\">", out);
+	fputs(control->filter ? "any</option>" : "</option>", out);
+	for (unsigned i = 0; i < field->choice_cnt; i++)
+		option_write(out, control, field->choices[i].word, field->choices[i].label);
+	if (field->type == SCHEMA_FLAG) {
+		option_write(out, control, "yes", "yes");
+		option_write(out, control, "no", "no");
+	}
+	fputs("</select>", out);
+}
+
+/* Choices of which several may be ticked. */
+static void boxes_write(FILE *out, const struct control *control)
+{
+	const struct schema_field *field = control->field;
+
+	for (unsigned i = 0; i < field->choice_cnt; i++) {
+		const char *word = field->choices[i].word;
+		bool is_chosen =
+			api_http_form_has(&control->view->form, control_name(control), word);
+
+		tagged_write(out, "<label><input type=\"checkbox\" name=\"", control_name(control),
+			     "\"");
+		tagged_write(out, " value=\"", word, is_chosen ? "\" checked> " : "\"> ");
+		tagged_write(out, "", field->choices[i].label, "</label>\n");
+	}
+}
+
+static void label_write(FILE *out, const struct control *control)
+{
+	const struct schema_field *field = control->field;
+
+	html_write(out, control->filter ? control->filter->label : field->label);
+	if (field->unit[0])
+		tagged_write(out, " (", field->unit, ")");
+	if (is_required(control))
+		fputs(" *", out);
+}
+
+/* Help, and what is wrong with the value. */
+static void notes_write(FILE *out, const struct control *control)
+{
+	const struct schema_fault *fault = control->fault;
+	const char *help = control->filter ? control->filter->help : control->field->help;
+
+	if (is_several(control) && !control->field->choice_cnt)
+		fputs("<small>Several are separated by commas.</small>", out);
+	if (help[0])
+		tagged_write(out, "<small>", help, "</small>");
+	if (!fault->what[0])
+		return;
+	tagged_write(out, "<span class=\"fault\" role=\"alert\">", fault->what, "");
+	tagged_write(out, fault->next[0] ? "; " : "", fault->next, "</span>");
+}
+
+static void control_write(FILE *out, const struct control *control)
+{
+	const struct schema_field *field = control->field;
+	bool is_range = control->filter && control->filter->comparison == SCHEMA_BETWEEN;
+
+	if (is_several(control) && field->choice_cnt) {
+		fputs("<fieldset><legend>", out);
+		label_write(out, control);
+		fputs("</legend>\n", out);
+		boxes_write(out, control);
+		notes_write(out, control);
+		fputs("</fieldset>\n", out);
+		return;
+	}
+	tagged_write(out, "<p><label for=\"f-", control_name(control),
+		     is_range ? ".from\">" : "\">");
+	label_write(out, control);
+	fputs("</label> ", out);
+	if (is_range) {
+		input_write(out, control, ".from");
+		fputs(" to ", out);
+		input_write(out, control, ".to");
+	} else if (field->choice_cnt || field->type == SCHEMA_FLAG) {
+		select_write(out, control);
+	} else if (!control->filter && field->type == SCHEMA_TEXT && field->max >= TEXTAREA_MIN) {
+		text_write(out, control);
+	} else {
+		input_write(out, control, "");
+	}
+	notes_write(out, control);
+	fputs("</p>\n", out);
+}
+
+static void token_write(FILE *out)
+{
+	fputs("<p><label for=\"f-token\">Token of this node *</label> "
+	      "<input id=\"f-token\" name=\"" WEB_FORM_TOKEN "\" type=\"password\" required "
+	      "autocomplete=\"current-password\"><small>It is in the file gateway.token of the "
+	      "node's state folder.</small></p>\n",
+	      out);
+}
+
+/* --- pages --- */
+
+void api_http_page_failure(FILE *out, const struct web_offers_view *view)
+{
+	page_begin(out, "Offers");
+	fault_write(out, view);
+	fputs("<p><a href=\"/offers\">All kinds of offers</a></p>\n", out);
+}
+
+void api_http_page_schemas(FILE *out, const struct web_offers_view *view)
+{
+	struct schema_registry *registry = offers_registry(api_http_offers_of(view->offers));
+	struct schema_entry entry;
+
+	page_begin(out, "Offers");
+	fputs("<ul>\n", out);
+	for (unsigned i = 0; offers_schema_registry_at(registry, i, &entry); i++) {
+		fputs("<li><a href=\"", out);
+		schema_path_write(out, entry.schema, "\">");
+		tagged_write(out, "", entry.schema->title, "</a>");
+		tagged_write(out, "<small>", entry.schema->description, "</small></li>\n");
+	}
+	fputs("</ul>\n", out);
+}
+
+static void filters_write(FILE *out, const struct web_offers_view *view)
+{
+	const struct schema *schema = view->schema;
+
+	fputs("<form action=\"", out);
+	schema_path_write(out, schema, "\">\n");
+	for (unsigned i = 0; i < schema->filter_cnt; i++)
+		control_write(out,
+			      &(struct control){view, &schema->fields[schema->filters[i].field],
+						&schema->filters[i], &view->offers->faults[i]});
+	fputs("<p><button>Find</button></p>\n</form>\n", out);
+}
+
+/* A form of its own, as its token must not get into an address. */
+static void ask_write(FILE *out, const struct web_offers_view *view)
+{
+	fputs("<details><summary>Ask the nodes around, too</summary>\n<form method=\"post\" "
+	      "action=\"",
+	      out);
+	schema_path_write(out, view->schema, "/ask\">\n");
+	fputs("<p>They see the filters above as they were last applied, and no name of this node. "
+	      "It takes two seconds.</p>\n",
+	      out);
+	for (unsigned i = 0; i < view->form.cnt; i++) {
+		const struct web_pair *pair = &view->form.pairs[i];
+
+		if (!pair->value[0] || !api_http_form_is_filter(view->schema, pair->name))
+			continue;
+		tagged_write(out, "<input type=\"hidden\" name=\"", pair->name, "\" value=\"");
+		tagged_write(out, "", pair->value, "\">\n");
+	}
+	token_write(out);
+	fputs("<p><button>Ask</button></p>\n</form></details>\n", out);
+}
+
+static const struct schema_choice *choice_of(const struct schema_field *field, const char *word,
+					     size_t len)
+{
+	for (unsigned i = 0; i < field->choice_cnt; i++)
+		if (strlen(field->choices[i].word) == len &&
+		    memcmp(field->choices[i].word, word, len) == 0)
+			return &field->choices[i];
+	return NULL;
+}
+
+/* Words of choices are shown by their labels. */
+static void choices_write(FILE *out, const struct schema_field *field, const char *words)
+{
+	while (*words) {
+		size_t len = strcspn(words, ",");
+		const struct schema_choice *choice = choice_of(field, words, len);
+
+		if (choice)
+			html_write(out, choice->label);
+		words += len;
+		if (*words++ != ',')
+			break;
+		fputs(", ", out);
+	}
+}
+
+/* Letters that write from right to left change nothing beside the value. */
+static void value_write(FILE *out, const struct schema_field *field, const char *value)
+{
+	bool is_link = field->type == SCHEMA_URL &&
+		       (strncmp(value, "https://", 8) == 0 || strncmp(value, "http://", 7) == 0);
+
+	fputs("<bdi>", out);
+	if (is_link)
+		tagged_write(out, "<a rel=\"nofollow noopener noreferrer\" href=\"", value, "\">");
+	if (field->choice_cnt)
+		choices_write(out, field, value);
+	else
+		html_write(out, value);
+	fputs(is_link ? "</a></bdi>" : "</bdi>", out);
+}
+
+static const char *value_of(const struct api_offer *row, const struct schema_field *field)
+{
+	for (size_t i = 0; i < row->values.cnt; i++)
+		if (strcmp(row->values.rows[i].field, field->name) == 0)
+			return row->values.rows[i].value;
+	return "";
+}
+
+static void row_write(FILE *out, const struct schema *schema, const struct api_offer *row)
+{
+	char letters[OFFER_REF_TEXT_MIN + 1];
+
+	snprintf(letters, sizeof(letters), "%s", row->offer_id);
+	fputs("<tr><td><a href=\"", out);
+	schema_path_write(out, schema, "/");
+	tagged_write(out, "", row->offer_id, "\">");
+	tagged_write(out, "", letters, "</a></td>");
+	for (unsigned i = 0; i < schema->field_cnt; i++) {
+		if (!schema->fields[i].is_listed)
+			continue;
+		fputs("<td>", out);
+		value_write(out, &schema->fields[i], value_of(row, &schema->fields[i]));
+		fputs("</td>", out);
+	}
+	fputs("</tr>\n", out);
+}
+
+static void rows_write(FILE *out, const struct web_offers_view *view)
+{
+	const struct schema *schema = view->schema;
+
+	fputs("<table>\n<tr><th>Offer</th>", out);
+	for (unsigned i = 0; i < schema->field_cnt; i++) {
+		if (!schema->fields[i].is_listed)
+			continue;
+		fputs("<th>", out);
+		label_write(out, &(struct control){.field = &(struct schema_field){
+							   .label = schema->fields[i].label,
+							   .unit = schema->fields[i].unit}});
+		fputs("</th>", out);
+	}
+	fputs("</tr>\n", out);
+	for (size_t i = 0; i < view->row_cnt; i++)
+		row_write(out, schema, &view->rows[i]);
+	fputs("</table>\n", out);
+}
+
+/* The next page has the same filters. */
+static void more_write(FILE *out, const struct web_offers_view *view)
+{
+	fputs("<p><a rel=\"next\" href=\"", out);
+	schema_path_write(out, view->schema, "?");
+	api_http_form_query(&view->form, view->schema, out);
+	tagged_write(out, "cursor=", view->cursor, "\">Older offers</a></p>\n");
+}
+
+void api_http_page_list(FILE *out, const struct web_offers_view *view)
+{
+	const struct schema *schema = view->schema;
+
+	page_begin(out, schema->title);
+	fputs("<p>", out);
+	tagged_write(out, "", schema->description, " <a href=\"");
+	schema_path_write(out, schema, "/publish\">Publish an offer</a></p>\n");
+	fault_write(out, view);
+	filters_write(out, view);
+	ask_write(out, view);
+	fputs("<h2>Offers, the newest first</h2>\n", out);
+	if (view->row_cnt)
+		rows_write(out, view);
+	else
+		fputs("<p>No offer fits.</p>\n", out);
+	if (view->cursor)
+		more_write(out, view);
+	fputs("<p><a href=\"/offers\">All kinds of offers</a></p>\n", out);
+}
+
+void api_http_page_offer(FILE *out, const struct web_offers_view *view)
+{
+	const struct schema *schema = view->schema;
+	const struct api_offer *row = &view->rows[0];
+
+	page_begin(out, schema->title);
+	fputs("<dl>\n", out);
+	for (unsigned i = 0; i < schema->field_cnt; i++) {
+		const struct schema_field *field = &schema->fields[i];
+		const char *value = value_of(row, field);
+
+		if (!value[0])
+			continue;
+		tagged_write(out, "<dt>", field->label, "</dt><dd>");
+		value_write(out, field, value);
+		tagged_write(out, field->unit[0] ? " " : "", field->unit, "</dd>\n");
+	}
+	fprintf(out, "<dt>Units</dt><dd>%" PRId64 "</dd>\n<dt>Published</dt><dd>", row->units);
+	time_write(out, row->published_s);
+	fputs("</dd>\n<dt>Ends</dt><dd>", out);
+	time_write(out, row->expires_s);
+	tagged_write(out, "</dd>\n<dt>Provider</dt><dd><code>", row->provider, "</code></dd>\n");
+	tagged_write(out, "<dt>Offer</dt><dd><code>", row->offer_id, "</code></dd>\n</dl>\n");
+	fputs("<p><a href=\"", out);
+	schema_path_write(out, schema, "\">");
+	tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
+}
+
+static void number_write(FILE *out, const struct web_offers_view *view, const char *name,
+			 const char *label)
+{
+	const char *value = api_http_form_value(&view->form, name);
+
+	fprintf(out,
+		"<p><label for=\"f%s\">%s</label> <input id=\"f%s\" name=\"%s\" type=\"number\" "
+		"min=\"1\"",
+		name, label, name, name);
+	tagged_write(out, " value=\"", value ? value : "", "\"></p>\n");
+}
+
+void api_http_page_publish(FILE *out, const struct web_offers_view *view)
+{
+	const struct schema *schema = view->schema;
+
+	page_begin(out, schema->title);
+	tagged_write(
+		out, "<p>", schema->description,
+		" This node signs the offer and announces it. Fields with * are needed.</p>\n");
+	fault_write(out, view);
+	/* The browser checks the same bounds, and the node once more. */
+	fputs("<form method=\"post\" action=\"", out);
+	schema_path_write(out, schema, "/publish\">\n");
+	for (unsigned i = 0; i < schema->field_cnt; i++)
+		control_write(out, &(struct control){view, &schema->fields[i], NULL,
+						     &view->offers->faults[i]});
+	number_write(out, view, WEB_FORM_UNITS, "How many of it there are (1, if left empty)");
+	number_write(out, view, WEB_FORM_HOURS, "Hours that it lives (as usual, if left empty)");
+	token_write(out);
+	fputs("<p><button>Publish</button></p>\n</form>\n<p><a href=\"", out);
+	schema_path_write(out, schema, "\">");
+	tagged_write(out, "All offers: ", schema->title, "</a></p>\n");
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_API_HTTP_OFFERS_WEB_OFFERS_STATE_H
+#define WEFT_API_HTTP_OFFERS_WEB_OFFERS_STATE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "api/api.h"
+#include "api/methods.h"
+#include "gateway/gateway.h"
+#include "offers/schema/schema.h"
+#include "web_offers.h"
+
+/* Private to http_offers/. */
+
+/* A list of the longest filters has some 50 pairs; a form, one for each choice that is ticked. */
+#define WEB_FORM_PAIRS_MAX 512u
+#define WEB_FORM_TOKEN	   ".token" /* no field is called so, as names have no point */
+#define WEB_FORM_UNITS	   ".units"
+#define WEB_FORM_HOURS	   ".hours"
+
+struct web_pair {
+	const char *name, *value; /* UTF-8, of lines that end with LF */
+};
+
+/* The parameters of a query, or of a form's body, and the words that were made of them. */
+struct web_form {
+	char *text;  /* what pairs point into */
+	char *words; /* what words were written to */
+	size_t words_len, words_cap;
+	struct web_pair *pairs;
+	unsigned cnt;
+};
+
+/* web_offers_form.c: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (too many pairs) or -ENOMEM. */
+WEFT_MUST_CHECK
+int api_http_form_read(const char *bytes, size_t len, struct web_form *out_form);
+/* api_http_form_fini takes one that is all zero. */
+void api_http_form_fini(struct web_form *form);
+/* api_http_form_value: the first value of that name that is not empty, or NULL. */
+const char *api_http_form_value(const struct web_form *form, const char *name);
+/* api_http_form_has: the pair of that name has value, beside others perhaps. */
+bool api_http_form_has(const struct web_form *form, const char *name, const char *value);
+/*
+ * api_http_form_filter: FILTER=VALUE, or NULL where nothing is asked. Several values are joined;
+ * a range may come as FILTER.from and FILTER.to. api_http_form_field: FIELD=VALUE, or NULL.
+ * Both live as long as form.
+ */
+const char *api_http_form_filter(struct web_form *form, const struct schema_filter *filter);
+const char *api_http_form_field(struct web_form *form, const struct schema_field *field);
+/*
+ * api_http_form_query writes the pairs that are filters of schema as a query, percent-encoded, each
+ * with a '&' behind it.
+ */
+void api_http_form_query(const struct web_form *form, const struct schema *schema, FILE *out);
+/* api_http_form_is_filter: the pair's name is that of a filter, or of an end of its range. */
+bool api_http_form_is_filter(const struct schema *schema, const char *name);
+/* api_http_url_write percent-encodes text for a part of a path, or of a query. */
+void api_http_url_write(FILE *out, const char *text);
+
+struct web_offers {
+	struct api *api;
+	unsigned held_cnt; /* requests that wait: publications and queries of the mesh */
+	/* Of the request at hand. */
+	struct schema_query query;
+	struct schema_record record;
+	struct schema_fault
+		faults[SCHEMA_FIELDS_MAX]; /* by field or filter; what[0]: there is one */
+};
+
+/* A request at hand, and what is on its page. */
+struct web_offers_view {
+	struct web_offers *offers;
+	struct gateway_exchange *exchange;
+	const struct schema *schema; /* NULL: none is named */
+	struct web_form form;
+	bool wants_html;
+	bool has_token;
+	uint64_t now_ns;
+	const char *fault; /* of the whole page, or NULL */
+	/* rows of a list, and how to go on; or the one of an offer's page */
+	const struct api_offer *rows;
+	size_t row_cnt;
+	const char *cursor;
+};
+
+/* web_offers.c */
+struct service_offers *api_http_offers_of(const struct web_offers *offers);
+/* api_http_offers_fail answers by an error: a page, or JSON. field: what it is about, or NULL. */
+struct web_offers_failure {
+	unsigned status;
+	const char *name, *message, *field;
+};
+void api_http_offers_fail(struct web_offers_view *view, const struct web_offers_failure *failure);
+/* api_http_offers_page answers by a page that write fills. */
+void api_http_offers_page(struct web_offers_view *view, unsigned status,
+			  void (*write)(FILE *out, const struct web_offers_view *view));
+/* api_http_offers_filters reads the filters of the form into offers->query. Returns how many are wrong. */
+unsigned api_http_offers_filters(struct web_offers_view *view);
+/* api_http_offers_list answers by the offers that fit, as JSON or a page. */
+void api_http_offers_list(struct web_offers_view *view);
+
+/* web_offers_page.c */
+void api_http_page_schemas(FILE *out, const struct web_offers_view *view);
+void api_http_page_list(FILE *out, const struct web_offers_view *view);
+void api_http_page_offer(FILE *out, const struct web_offers_view *view);
+void api_http_page_publish(FILE *out, const struct web_offers_view *view);
+void api_http_page_failure(FILE *out, const struct web_offers_view *view);
+extern const char api_http_offers_style[];
+
+/* web_offers_write.c: POST, whose form's token or field shows the right to it; and ?ask=1. */
+#define WEB_OFFERS_HELD_MAX 16u
+void api_http_offers_publish(struct web_offers_view *view, const struct gateway_request *request);
+/* api_http_offers_ask answers by the list when the nodes around have had time to. */
+void api_http_offers_ask(struct web_offers_view *view, const struct gateway_request *request);
+
+#endif
