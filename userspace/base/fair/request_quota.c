@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/container_of.h"
 #include "base/monotonic.h"
 
 #define MINUTE_NS (60 * NS_PER_S)
 
 struct quota_peer {
+	struct list_node by_time;
 	uint8_t key[REQUEST_QUOTA_KEY_LEN];
 	uint64_t began_ns; /* the minute that runs */
 	uint32_t cnt, former_cnt;
@@ -20,17 +22,16 @@ int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_
 	int err = pool_init(&quota->pool, arena, sizeof(struct quota_peer), peer_cap);
 
 	quota->per_min = per_min;
+	list_init(&quota->by_time);
 	return err < 0 ? err
 		       : map_init(&quota->by_key, arena, REQUEST_QUOTA_KEY_LEN, peer_cap, secret);
 }
 
 static void quota_forget_oldest(struct request_quota *quota)
 {
-	struct quota_peer *oldest = NULL, *peer = NULL;
+	struct quota_peer *oldest = list_first(&quota->by_time, struct quota_peer, by_time);
 
-	while ((peer = pool_next(&quota->pool, peer)))
-		if (!oldest || peer->began_ns < oldest->began_ns)
-			oldest = peer;
+	list_unlink(&oldest->by_time);
 	map_delete(&quota->by_key, oldest->key);
 	pool_release(&quota->pool, oldest);
 }
@@ -49,6 +50,7 @@ static struct quota_peer *quota_acquire(struct request_quota *quota, const uint8
 	weft_assert(peer);
 	memcpy(peer->key, key, sizeof(peer->key));
 	peer->began_ns = now_ns;
+	list_push_back(&quota->by_time, &peer->by_time);
 	err = map_put(&quota->by_key, key, peer);
 	weft_assert(err == 0);
 	return peer;
@@ -77,6 +79,8 @@ uint64_t request_quota_take(struct request_quota *quota,
 	room = (peer->former_cnt * left_ns + MINUTE_NS - 1) / MINUTE_NS + peer->cnt;
 	if (room < quota->per_min) {
 		peer->cnt++;
+		list_unlink(&peer->by_time);
+		list_push_back(&quota->by_time, &peer->by_time);
 		return 0;
 	}
 	if (peer->cnt >= quota->per_min || !peer->former_cnt)

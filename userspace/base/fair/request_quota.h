@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/memory/pool.h"
 #include "weft/err.h"
@@ -21,6 +22,7 @@
 struct request_quota {
 	struct pool pool;
 	struct map by_key;
+	struct list_node by_time; /* the one counted longest ago first */
 	uint32_t per_min;
 };
 

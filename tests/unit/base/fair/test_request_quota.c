@@ -89,6 +89,17 @@ static void test_full_table_forgets_the_least_recently_counted_peer(void)
 	CHECK_EQ(take(1, 10 * NS_PER_S), 0);
 }
 
+static void test_a_peer_that_counts_on_is_not_the_oldest(void)
+{
+	begin();
+	for (uint8_t who = 1; who <= PEER_CAP; who++)
+		CHECK_EQ(taken_of(PER_MIN - 1, who, who * NS_PER_S), PER_MIN - 1);
+	CHECK_EQ(take(1, 10 * NS_PER_S), 0);
+	CHECK_EQ(take(PEER_CAP + 1, 10 * NS_PER_S), 0);
+	CHECK(take(1, 10 * NS_PER_S) > 0);
+	CHECK_EQ(taken_of(PER_MIN, 2, 10 * NS_PER_S), PER_MIN);
+}
+
 int main(void)
 {
 	RUN(test_fresh_peer_has_exactly_its_number);
@@ -96,6 +107,7 @@ int main(void)
 	RUN(test_no_peer_gets_a_double_quota_around_the_turn_of_a_minute);
 	RUN(test_steady_rate_is_let_through);
 	RUN(test_full_table_forgets_the_least_recently_counted_peer);
+	RUN(test_a_peer_that_counts_on_is_not_the_oldest);
 	arena_close(&arena);
 	return check_done();
 }
