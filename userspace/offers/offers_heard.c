@@ -114,14 +114,18 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 		*out_why = "the service takes no signatures of the seed form";
 		return SPREAD_REFUSED;
 	}
+	(void)params->neighbours->path(params->mesh.mesh, message->peer, &path);
+	(void)params->neighbours->find(params->mesh.mesh, message->peer, &neighbour);
+	put.class = neighbour.is_known ? FAIR_KNOWN : FAIR_UNKNOWN;
+	/* In a flood most come again: no signature is looked at that can change nothing. */
+	verdict = offers_store_judge(offers->store, &put);
+	if (verdict != OFFER_STORED)
+		return verdict_of(verdict, out_why);
 	key = key_of(offers, parsed, &terms, kept);
 	if (!key || !is_verified(offers, parsed, key)) {
 		*out_why = "its signature is not the provider's";
 		return SPREAD_REFUSED;
 	}
-	(void)params->neighbours->path(params->mesh.mesh, message->peer, &path);
-	(void)params->neighbours->find(params->mesh.mesh, message->peer, &neighbour);
-	put.class = neighbour.is_known ? FAIR_KNOWN : FAIR_UNKNOWN;
 	verdict = offers_store_put(offers->store, &put, NULL);
 	if (offers_verdict_is_stored(verdict))
 		offers_due(offers, message->now_ns);

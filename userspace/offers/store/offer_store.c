@@ -299,22 +299,28 @@ static enum offer_verdict put_place(struct offer_store *store, const struct offe
 	return record->is_tombstone ? OFFER_REVOKED : verdict;
 }
 
-static enum offer_verdict put_run(struct offer_store *store, const struct offer_put *put,
-				  struct schema_fault *fault)
+/* What there is of the offer of put; NULL: nothing that lives. */
+static struct offer_row *row_of(struct offer_store *store, const struct offer_put *put)
 {
 	struct offer_row *row = offers_rows_lookup(store, put->msg->service, put->msg->provider,
 						   put->terms->offer_id);
+
+	if (!row || row->expires_s > put->now_s)
+		return row;
+	offers_row_drop(store, row, true, put->now_ns);
+	store->counts.expired_cnt++;
+	return NULL;
+}
+
+static enum offer_verdict put_run(struct offer_store *store, const struct offer_put *put,
+				  struct schema_fault *fault)
+{
+	struct offer_row *row = row_of(store, put);
 	struct store_snapshot *snapshot = NULL;
 	struct offer_record former, record;
-	enum offer_verdict verdict;
+	enum offer_verdict verdict = put_judge(store, put, row);
 	bool is_update = put->msg->type == SERVICE_MESSAGE_UPDATE;
 
-	if (row && row->expires_s <= put->now_s) {
-		offers_row_drop(store, row, true, put->now_ns);
-		store->counts.expired_cnt++;
-		row = NULL;
-	}
-	verdict = put_judge(store, put, row);
 	if (verdict != OFFER_STORED)
 		return verdict;
 	if (is_update && offers_row_record(store, &snapshot, row, &former) < 0)
@@ -324,6 +330,15 @@ static enum offer_verdict put_run(struct offer_store *store, const struct offer_
 	if (verdict == OFFER_STORED)
 		verdict = put_place(store, put, row, &record, fault);
 	store_snapshot_close(snapshot);
+	return verdict;
+}
+
+enum offer_verdict offers_store_judge(struct offer_store *store, const struct offer_put *put)
+{
+	enum offer_verdict verdict = put_judge(store, put, row_of(store, put));
+
+	if (verdict != OFFER_STORED)
+		store->counts.verdict_cnts[verdict]++;
 	return verdict;
 }
 

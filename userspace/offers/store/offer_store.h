@@ -112,6 +112,11 @@ struct offer_put {
 	void *arg;
 };
 /*
+ * offers_store_judge looks at what comes before a signature: OFFER_STORED if the put is worth one,
+ * else what offers_store_put would return, without any other effect than a duplicate's.
+ */
+enum offer_verdict offers_store_judge(struct offer_store *store, const struct offer_put *put);
+/*
  * offers_store_put: it is found at once, and durable when done says so. With an error, what the
  * database has holds again. fault says why it is OFFER_UNFIT; may be NULL.
  */
