@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "crypto/node_key.h"
 
 const char *const made_words[MADE_WORDS] = {"balcony", "lift",	 "kitchen", "cellar",
 					    "parking", "garden", "bath",    "terrace",
@@ -88,15 +89,15 @@ void made_message(const struct schema *schema, uint32_t number, const struct mad
 	static const uint8_t signature[NODE_KEY_SIG_LEN] = {1};
 	static struct schema_item from;
 	struct writer w = writer_of(out->pairs, sizeof(out->pairs));
-	struct offer_fields fields = {.bytes = out->pairs};
 	int at = offers_schema_field_named(schema, "available_from", strlen("available_from"));
 
 	fields_make(schema, number, made);
 	from.number = (int64_t)made->from_s;
 	record.values[at] = (struct schema_value){SCHEMA_PRESENT, 1, &from};
 	offers_schema_fields_write(schema, &record, &w);
-	fields.len = writer_len(&w);
-	fields.cnt = offers_schema_fields_cnt(&record);
+	out->fields = (struct offer_fields){.bytes = out->pairs,
+					    .len = writer_len(&w),
+					    .cnt = offers_schema_fields_cnt(&record)};
 	memset(out->key, 9, sizeof(out->key));
 	memcpy(out->key, &made->provider, sizeof(made->provider));
 	offers_address(out->key, out->address);
@@ -104,7 +105,7 @@ void made_message(const struct schema *schema, uint32_t number, const struct mad
 		.provider_key = out->key, .has_sequence = true, .sequence = 1, .units = 1};
 	memcpy(out->terms.offer_id, &number, sizeof(number));
 	w = writer_of(out->payload, sizeof(out->payload));
-	offer_terms_write(&w, SERVICE_MESSAGE_ANNOUNCE, &out->terms, &fields);
+	offer_terms_write(&w, SERVICE_MESSAGE_ANNOUNCE, &out->terms, &out->fields);
 	out->msg = (struct service_message){.service = schema->id,
 					    .type = SERVICE_MESSAGE_ANNOUNCE,
 					    .is_full_cover = true,
@@ -121,4 +122,20 @@ void made_message(const struct schema *schema, uint32_t number, const struct mad
 	out->len = writer_len(&w);
 	if (w.bad || offer_terms_read(&out->msg, &out->terms) < 0)
 		die("a message cannot be written");
+}
+
+void made_message_sign(struct made_message *out, const struct node_key *signer)
+{
+	struct writer w = writer_of(out->payload, sizeof(out->payload));
+
+	memcpy(out->key, node_key_public(signer), sizeof(out->key));
+	out->terms.provider_key = out->key;
+	offer_terms_write(&w, SERVICE_MESSAGE_ANNOUNCE, &out->terms, &out->fields);
+	out->msg.payload_len = writer_len(&w);
+	w = writer_of(out->bytes, sizeof(out->bytes));
+	offers_message_sign(&w, &out->msg, signer);
+	out->len = writer_len(&w);
+	if (w.bad || offers_message_parse(out->bytes, out->len, &out->msg) < 0)
+		die("a message cannot be signed");
+	memcpy(out->address, out->msg.provider, sizeof(out->address));
 }

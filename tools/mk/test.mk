@@ -216,8 +216,8 @@ $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger: $(SUPPORT)
 $(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger: BENCH_MORE = $(SUPPORT)
-$(B_DIR)/bench/search $(B_DIR)/bench/offers: $(SUPPORT)
-$(B_DIR)/bench/search $(B_DIR)/bench/offers: BENCH_MORE = $(SUPPORT) $(shell pkg-config $(if $(DYNAMIC),,--static) --libs sqlite3)
+$(B_DIR)/bench/search $(B_DIR)/bench/offers $(B_DIR)/bench/offers-routed: $(SUPPORT)
+$(B_DIR)/bench/search $(B_DIR)/bench/offers $(B_DIR)/bench/offers-routed: BENCH_MORE = $(SUPPORT) $(shell pkg-config $(if $(DYNAMIC),,--static) --libs sqlite3)
 
 # What bench/rpc calls by gRPC is in C++ and needs packages nothing else does: it is made for that
 # bench alone.
