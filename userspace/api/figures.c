@@ -45,6 +45,8 @@ static const struct row rows[] = {
 #include "punch/punch_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
+#define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
+#include "offers/endorse/offers_endorse_counters.def"
 #define FIGURE(kind, field, meaning) ROW(port_mapping, kind, field, meaning)
 #include "port_mapping/port_mapping_counters.def"
 #define FIGURE(kind, field, meaning) ROW(relay, kind, field, meaning)
@@ -264,8 +266,11 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 		relay_role_stats(api->relay_role, &out_figures->relay_role);
 	if (api->relay_receipts)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
-	if (api->offers)
+	if (api->offers) {
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);
+		offers_endorse_stats(offers_endorse_book(api->offers),
+				     &out_figures->offers_endorse);
+	}
 	if (api->relay_slots)
 		relay_slots_stats(api->relay_slots, &out_figures->relay_slots);
 	if (api->relay_web)

@@ -81,6 +81,7 @@ struct figures {
 	struct relay_receipts_stats relay_receipts;
 	struct relay_slots_stats relay_slots;
 	struct spread_stats offers_spread;
+	struct endorse_stats offers_endorse;
 	struct relay_web_stats relay_web;
 	struct relay_web_end_stats relay_web_end;
 	struct announce_stats announce;

@@ -4,6 +4,7 @@
 
 #include "codec/text/zbase32.h"
 #include "crypto/blake3/blake3.h"
+#include "offers/store/offer_index.h"
 #include "service_offers_state.h"
 #include "weft/bytes.h"
 
@@ -111,7 +112,11 @@ const struct found_offer *offers_read(struct service_offers *offers, const struc
 		.schema = schema,
 		.record = &reading->record,
 		.provider_key = reading->terms.provider_key,
+		.provider = announce->provider,
 		.is_own = view->is_own,
+		.level = (uint8_t)view->level,
+		.endorsement_cnt =
+			offers_endorse_cnt(offers->book, announce->service, announce->provider),
 		.units = reading->terms.units,
 		.sequence = reading->terms.sequence,
 		.published_s = announce->timestamp_s,
@@ -165,12 +170,9 @@ int offers_each_own(struct service_offers *offers, const struct schema *schema, 
 	return offers_store_each(offers->store, true, on_view, &showing);
 }
 
-/* Endorsements are not collected yet: where a schema wants them, this node's own offers are shown. */
-static bool is_level_met(void *arg, const struct offer_view *view)
+static uint8_t level_wanted(const struct offer_page_ask *ask)
 {
-	const struct showing *showing = arg;
-
-	return view->is_own || showing->schema->min_verification == 0;
+	return ask->has_level ? ask->level : ask->schema->min_verification;
 }
 
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
@@ -184,10 +186,34 @@ int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		.before = ask->before,
 		.page_max = ask->page_max,
 		.now_s = offers->params.wall_s(offers->params.ctx),
-		.is_wanted = is_level_met,
+		.level_min = level_wanted(ask),
 		.fn = on_view,
 		.arg = &showing,
 	};
 
 	return offers_store_search(offers->store, &search, out_result);
+}
+
+static bool on_left_out(void *arg, const struct offer_view *view)
+{
+	(void)arg, (void)view;
+	return true;
+}
+
+unsigned offers_left_out(struct service_offers *offers, const struct offer_page_ask *ask)
+{
+	const struct offer_search search = {
+		.schema = ask->schema,
+		.query = ask->query,
+		.before = OFFER_NEWEST,
+		.page_max = OFFERS_LEFT_OUT_MAX,
+		.now_s = offers->params.wall_s(offers->params.ctx),
+		.level_end = level_wanted(ask),
+		.fn = on_left_out,
+	};
+	struct offer_search_result result;
+
+	if (search.level_end == 0 || offers_store_search(offers->store, &search, &result) < 0)
+		return 0;
+	return result.cnt;
 }

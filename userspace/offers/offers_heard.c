@@ -180,6 +180,7 @@ static bool response_add(struct answering *answering, const struct offer_view *v
 	size_t len = view->announce_len + view->update_len;
 	uint8_t *at = offers->fields + answering->collected_len;
 	struct service_response_entry entry = {.announce = at, .announce_len = view->announce_len};
+	struct service_message announce;
 
 	if (len > sizeof(offers->fields) - answering->collected_len)
 		return false;
@@ -192,6 +193,9 @@ static bool response_add(struct answering *answering, const struct offer_view *v
 	if (!offers_response_add_entry(&offers->response, &entry))
 		return false;
 	answering->collected_len += len;
+	if (offers_message_parse(view->announce, view->announce_len, &announce) == 0)
+		offers_endorsements_answer(offers, &offers->response, view->service,
+					   announce.provider);
 	return true;
 }
 
@@ -213,6 +217,19 @@ static bool on_match(void *arg, const struct offer_view *view)
 	return true;
 }
 
+/* Returns whether more may be answered. What is damaged is missing; the store has said so. */
+static bool page_answer(struct answering *answering, struct offer_search *search)
+{
+	struct offer_search_result result;
+
+	search->page_max = answering->result_left;
+	if (offers_store_search(answering->offers->store, search, &result) < 0)
+		return false;
+	answering->result_left -= result.cnt;
+	answering->has_more |= result.next != 0;
+	return answering->result_left > 0;
+}
+
 /* One of the services that are asked for. */
 static void part_answer(struct answering *answering, const struct service_query_part *part)
 {
@@ -221,24 +238,27 @@ static void part_answer(struct answering *answering, const struct service_query_
 		.schema = offers_schema_registry_lookup(offers->registry, part->service, NULL, 0),
 		.query = &offers->query,
 		.before = OFFER_NEWEST,
-		.page_max = answering->result_left,
 		.visit_max = answering->visit_max,
 		.now_s = offers->params.wall_s(offers->params.ctx),
 		.fn = on_match,
 		.arg = answering,
 	};
-	struct offer_search_result result;
 	struct schema_fault fault;
 
 	if (!search.schema ||
 	    offers_schema_query_read(search.schema, part->filters, part->filters_len,
 				     &offers->query, &fault) < 0)
 		return;
-	/* What is damaged is missing; the store has said so. */
-	if (offers_store_search(offers->store, &search, &result) < 0)
-		return;
-	answering->result_left -= result.cnt;
-	answering->has_more |= result.next != 0;
+	/* Verified ones first. The asker judges by its own trust. */
+	if (search.schema->min_verification > 0) {
+		search.visit_max /= 2;
+		search.level_min = search.schema->min_verification;
+		if (!page_answer(answering, &search))
+			return;
+		search.level_end = search.level_min;
+		search.level_min = 0;
+	}
+	(void)page_answer(answering, &search);
 }
 
 void offers_answer(void *ctx, const struct spread_message *message, const uint8_t *token)
@@ -285,6 +305,7 @@ void offers_hear(void *ctx, const struct spread_message *message,
 {
 	struct service_offers *offers = ctx;
 
+	offers_endorsements_hear(offers, message, response);
 	for (unsigned i = 0; i < response->entry_cnt && offers->hear_left > 0; i++) {
 		const struct service_response_entry *entry = &response->entries[i];
 

@@ -20,13 +20,10 @@ void offers_config_defaults(struct service_offers_config *config)
 
 void offers_due(struct service_offers *offers, uint64_t now_ns)
 {
-	struct offer_store_counts counts;
-
 	timer_set(offers->params.timers, &offers->timer,
 		  offers_store_next_ns(offers->store, offers->params.wall_s(offers->params.ctx),
 				       now_ns));
-	offers_store_count(offers->store, &counts);
-	if (counts.own_cnt && !timer_is_set(&offers->again_timer))
+	if (!timer_is_set(&offers->again_timer))
 		timer_set(offers->params.timers, &offers->again_timer, now_ns + AGAIN_NS);
 }
 
@@ -43,6 +40,7 @@ static void on_again_due(struct timer *timer, uint64_t now_ns)
 	struct service_offers *offers = container_of(timer, struct service_offers, again_timer);
 
 	offers_say_again(offers, NULL, now_ns);
+	offers_endorsements_say_again(offers, NULL, now_ns);
 	offers_due(offers, now_ns);
 }
 
@@ -54,12 +52,15 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		.random = params->random,
 		.site = params->site,
 		.unit_cap = (uint32_t)(params->config.room_len / OFFER_UNIT_LEN),
+		.level_of = offers_level,
+		.ctx = offers,
 	};
 	const struct spread_params spread = {
 		.config = params->config.spread,
 		.handler = {.keep = offers_keep,
 			    .answer = offers_answer,
 			    .hear = offers_hear,
+			    .endorse = offers_endorsement_keep,
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
@@ -76,7 +77,10 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 	offers_address(node_key_public(params->key), offers->address);
 	timer_init(&offers->timer, on_due);
 	timer_init(&offers->again_timer, on_again_due);
-	err = offers_store_open(&store, &offers->store);
+	timer_init(&offers->level_timer, offers_verify_expire);
+	err = offers_verify_open(offers);
+	if (err == 0)
+		err = offers_store_open(&store, &offers->store);
 	if (err == 0)
 		err = offers_schemas_open(offers);
 	if (err == 0)
@@ -89,6 +93,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 	}
 	params->neighbours->announce(params->mesh.mesh, MESH_CAP_SERVICE_RELAY, true);
 	offers_due(offers, params->now_ns);
+	offers_verify_due(offers, params->now_ns);
 	*out_offers = offers;
 	return 0;
 }
@@ -99,8 +104,10 @@ void offers_close(struct service_offers *offers)
 		return;
 	timer_cancel(offers->params.timers, &offers->timer);
 	timer_cancel(offers->params.timers, &offers->again_timer);
+	timer_cancel(offers->params.timers, &offers->level_timer);
 	offers_spread_free(offers->spread);
 	offers_store_close(offers->store);
+	offers_endorse_close(offers->book);
 	offers_schema_registry_free(offers->registry);
 	free(offers);
 }
@@ -108,8 +115,10 @@ void offers_close(struct service_offers *offers)
 void offers_session_up(struct service_offers *offers, const uint8_t key[static MESH_KEY_LEN],
 		       uint64_t now_ns)
 {
-	if (offers)
-		offers_say_again(offers, key, now_ns);
+	if (!offers)
+		return;
+	offers_say_again(offers, key, now_ns);
+	offers_endorsements_say_again(offers, key, now_ns);
 }
 
 struct offer_store *offers_store(struct service_offers *offers)

@@ -9,6 +9,7 @@
 #include "base/fair/fair_path.h"
 #include "mesh/seam.h"
 #include "mesh/seam_neighbours.h"
+#include "offers/endorse/endorse.h"
 #include "offers/schema/schema.h"
 #include "offers/schema/schema_registry.h"
 #include "offers/spread/offer_spread.h"
@@ -28,6 +29,7 @@ struct timer_wheel;
  *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
  *	schemas: shipped, added, removed			offers_schemas.c
+ *	endorsements: made, heard; levels of offers		offers_verify.c
  *	life, time						service_offers.c
  *
  * Home worker only; nothing blocks.
@@ -93,7 +95,10 @@ struct found_offer {
 	const struct schema *schema;
 	const struct schema_record *record;
 	const uint8_t *provider_key;
+	const uint8_t *provider; /* its address */
 	bool is_own;
+	uint8_t level;		  /* of verification, 0 to 3; OFFER_LEVEL_OWN: this node's own */
+	unsigned endorsement_cnt; /* of its provider in the service, whatever they count for */
 	uint32_t units;
 	uint64_t sequence, published_s, expires_s;
 };
@@ -146,6 +151,8 @@ struct offer_page_ask {
 	const struct schema_query *query;
 	uint64_t before; /* OFFER_NEWEST, or next of the page before */
 	unsigned page_max;
+	bool has_level; /* level: at least that one; else what the schema asks for */
+	uint8_t level;
 	found_offer_fn fn;
 	void *arg;
 };
@@ -153,6 +160,12 @@ struct offer_page_ask {
 WEFT_MUST_CHECK
 int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 		struct offer_search_result *out_result);
+/*
+ * offers_left_out: how many offers fit but for their level, at most OFFERS_LEFT_OUT_MAX, which stands
+ * for that and more.
+ */
+#define OFFERS_LEFT_OUT_MAX 100u
+unsigned offers_left_out(struct service_offers *offers, const struct offer_page_ask *ask);
 
 /*
  * offers_ask sends a query to the nodes around. What they answer is kept as other offers are, for a
@@ -162,6 +175,31 @@ int offers_find(struct service_offers *offers, const struct offer_page_ask *ask,
 WEFT_MUST_CHECK
 int offers_ask(struct service_offers *offers, const struct schema *schema,
 	       const struct schema_query *query, uint64_t now_ns);
+
+/*
+ * offers_sign_endorsement writes what this node says of a provider: its address, service, level,
+ * credential, reason, form, and when it expires (0: in a year). Level 0 withdraws what it said
+ * before. Nothing is kept yet. 0, or:
+ *   WEFT_EMALFORMED  said is no endorsement, or one of this node itself
+ *   WEFT_EABSENT     nothing is there to withdraw
+ */
+WEFT_MUST_CHECK
+int offers_sign_endorsement(struct service_offers *offers, const struct endorsement *said,
+			    struct writer *w);
+/*
+ * offers_add_endorsement keeps one that the operator made or has from elsewhere, and sends it to
+ * the neighbours. put has its bytes, done, arg and the time.
+ */
+enum endorse_verdict offers_add_endorsement(struct service_offers *offers,
+					    const struct endorse_put *put);
+/*
+ * offers_trust changes the trust of the operator: a level_max of 0 takes it away. Levels of
+ * offers are others at once. As offers_endorse_trust and offers_endorse_distrust.
+ */
+WEFT_MUST_CHECK
+int offers_trust(struct service_offers *offers, const struct endorse_trust *trust,
+		 const struct endorse_put *put);
+struct endorse_book *offers_endorse_book(struct service_offers *offers);
 
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);

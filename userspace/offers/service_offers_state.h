@@ -41,7 +41,8 @@ struct service_offers {
 	struct schema_registry *registry;
 	int change_err; /* of the latest change of schemas: the store took it, or did not */
 	struct offer_spread *spread;
-	struct timer timer, again_timer;
+	struct endorse_book *book;
+	struct timer timer, again_timer, level_timer;
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
 	/* Ids of messages that were verified, each in the place that its first bytes name. */
 	uint8_t verified[OFFERS_VERIFIED_CNT][SERVICE_MESSAGE_ID_LEN];
@@ -85,5 +86,29 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
 void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);
+
+/* --- offers_verify.c --- */
+
+/* A cap of endorsements: one for so many bytes of room. */
+#define OFFERS_ROOM_AN_ENDORSEMENT 16384u
+
+WEFT_MUST_CHECK
+int offers_verify_open(struct service_offers *offers);
+unsigned offers_level(void *ctx, uint32_t service, const uint8_t *provider);
+/* offers_verify_expire settles what is due; offers_verify_due sets the timer for it. */
+void offers_verify_expire(struct timer *timer, uint64_t now_ns);
+void offers_verify_due(struct service_offers *offers, uint64_t now_ns);
+/* What the spread calls. */
+enum spread_verdict offers_endorsement_keep(void *ctx, const struct spread_endorsement *heard,
+					    const char **out_why);
+/* offers_endorsements_hear keeps those of a response, before its offers. */
+void offers_endorsements_hear(struct service_offers *offers, const struct spread_message *message,
+			      const struct service_response *response);
+/* offers_endorsements_answer adds to response those of a provider, once. */
+void offers_endorsements_answer(struct service_offers *offers, struct service_response *response,
+				uint32_t service, const uint8_t *provider);
+/* offers_endorsements_say_again: some of this node, as offers_say_again. */
+void offers_endorsements_say_again(struct service_offers *offers, const uint8_t *key,
+				   uint64_t now_ns);
 
 #endif

@@ -46,6 +46,7 @@ enum store_db {
 	STORE_COMMUNITY_SHARES, /* community id32, share id32 -> a share bound to it */
 	STORE_COMMUNITY_EVENTS, /* community id32, sequence u64be -> what changed in it */
 	STORE_SERVICE_OFFERS,	/* order u64be -> a service offer, or its tombstone (offers/) */
+	STORE_ENDORSEMENTS, /* endorser16, service u32be, provider16 -> an endorsement (offers/) */
 	STORE_DB_CNT,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft schema show, weft offer find. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -19,12 +20,20 @@ void print_schema(const struct invocation *inv, const void *reply)
 	show_part(inv, "filter", TABLE_ROWS(out->filters), api_view_schema_filter_list);
 }
 
+/* The daemon counts no more of them. */
+#define LEFT_OUT_MAX 100
+
 static void print_found(const struct invocation *inv, const void *reply)
 {
 	const struct api_find_offers_out *out = reply;
 
 	table_print(inv, TABLE_ROWS(out->offers), api_view_offer_list, "No offer fits.");
 	table_tell_more(out->cursor);
+	if (out->left_out)
+		fprintf(stderr,
+			"%s%" PRId64 " offers more fit, whose providers are of a lower level\n"
+			"  --level 0 shows them, and weft offer show OFFER says why\n",
+			out->left_out >= LEFT_OUT_MAX ? "at least " : "", out->left_out);
 }
 
 /* Answers come by up to four hops, within this time. */

@@ -79,6 +79,10 @@ struct api_offer api_offer_row(struct varlink_blocks *blocks, const struct found
 		.sequence = api_uint(offer->sequence),
 		.published_s = api_uint(offer->published_s),
 		.expires_s = api_uint(offer->expires_s),
+		/* Its own word of an offer is what a node has most of. */
+		.level = offer->is_own ? ENDORSEMENT_LEVEL_MAX : offer->level,
+		.needs = offer->schema->min_verification,
+		.why = api_offer_left_out(blocks, offer),
 		.values = values_of(blocks, offer, summary),
 	};
 
@@ -388,6 +392,18 @@ void api_ask_offers(struct api *api, struct control_call *call, const struct api
 		api_reply(call, ask_offers, .neighbours = cnt);
 }
 
+static bool level_read(struct control_call *call, const struct api_find_offers_in *in,
+		       struct offer_page_ask *ask)
+{
+	ask->has_level = in->has_level;
+	ask->level = (uint8_t)in->level;
+	if (!in->has_level || (in->level >= 0 && in->level <= ENDORSEMENT_LEVEL_MAX))
+		return true;
+	control_fail(call, WEFT_EMALFORMED, "level", "it is not in 0 to 3",
+		     "0 finds offers of providers that no node vouches for, too");
+	return false;
+}
+
 void api_find_offers(struct api *api, struct control_call *call,
 		     const struct api_find_offers_in *in, uint64_t now_ns)
 {
@@ -401,7 +417,8 @@ void api_find_offers(struct api *api, struct control_call *call,
 	int err;
 
 	(void)now_ns;
-	if (!schema || !limit_read(call, in->has_limit, in->limit, FIND_LIMIT, &ask.page_max) ||
+	if (!schema || !level_read(call, in, &ask) ||
+	    !limit_read(call, in->has_limit, in->limit, FIND_LIMIT, &ask.page_max) ||
 	    !cursor_read(call, in->cursor, &ask.before) ||
 	    !query_read(call, schema, in->filters.rows, in->filters.cnt, &query))
 		return;
@@ -412,6 +429,7 @@ void api_find_offers(struct api *api, struct control_call *call,
 		return;
 	}
 	api_reply(call, find_offers, .offers = collecting.list,
+		  .left_out = ask.before == OFFER_NEWEST ? offers_left_out(offers, &ask) : 0,
 		  .cursor = result.next
 				    ? varlink_format(control_blocks(call), "%" PRIu64, result.next)
 				    : NULL);

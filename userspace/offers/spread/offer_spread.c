@@ -87,6 +87,9 @@ int offers_spread_new(const struct spread_params *params, struct offer_spread **
 	if (err == 0)
 		err = params->mesh.ops->handle(params->mesh.mesh, MESH_SERVICE_MESSAGE,
 					       offers_spread_handle, spread);
+	if (err == 0)
+		err = params->mesh.ops->handle(params->mesh.mesh, MESH_ENDORSE,
+					       offers_spread_handle_endorsement, spread);
 	if (err < 0) {
 		arena_close(&spread->arena);
 		free(spread);

@@ -25,6 +25,7 @@ struct timer_wheel;
  *	spread_rates.c	how many messages a neighbour may send
  *	spread_out.c	messages on their way to neighbours
  *	spread_query.c	tokens of queries, by which responses find their way back
+ *	spread_endorse.c	endorsements (message 312), which go as announces do
  *
  * An announce, update or revoke goes on when the handler says that it is new. A query goes on when
  * its token is new. A response goes back along the way that its query came, from node to node, so
@@ -78,12 +79,31 @@ struct spread_message {
 	uint64_t now_ns;
 };
 
+/* An endorsement that came in a message 312; borrowed for the call. */
+struct spread_endorsement {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *peer; /* the key of the neighbour that sent it */
+	uint64_t now_ns;
+};
+
+/* Where messages of a service go first. Within a rank each neighbour is as likely as another. */
+enum spread_rank {
+	SPREAD_RANK_NEVER,
+	SPREAD_RANK_LAST,
+	SPREAD_RANK_USUAL,
+	SPREAD_RANK_FIRST,
+	SPREAD_RANK_CNT,
+};
+
 /*
  * What a message means is its handler's matter.
  *
  * keep: an announce, update or revoke. Its signature was not looked at.
  * answer: what this node has for a query; spread_respond may be called from inside.
  * hear: a response to a query of this node. Of what it holds the form alone was looked at.
+ * endorse: an endorsement, whose form alone was looked at. NULL: all are refused.
+ * rank: of a neighbour that is a service relay, for messages of service. NULL: all are usual.
  */
 struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
@@ -91,6 +111,9 @@ struct spread_handler {
 	void (*answer)(void *ctx, const struct spread_message *query, const uint8_t *token);
 	void (*hear)(void *ctx, const struct spread_message *message,
 		     const struct service_response *response);
+	enum spread_verdict (*endorse)(void *ctx, const struct spread_endorsement *endorsement,
+				       const char **out_why);
+	enum spread_rank (*rank)(void *ctx, uint32_t service, const uint8_t *peer);
 	void *ctx;
 };
 
@@ -118,6 +141,12 @@ unsigned offers_spread_announce(struct offer_spread *spread, const uint8_t *byte
 				uint64_t now_ns);
 unsigned offers_spread_send(struct offer_spread *spread, const uint8_t key[static MESH_KEY_LEN],
 			    const uint8_t *bytes, size_t len, uint64_t now_ns);
+/*
+ * spread_endorse sends an endorsement of service to the neighbour of key, or with NULL to fan_out
+ * neighbours. Returns to how many it is on its way.
+ */
+unsigned offers_spread_endorse(struct offer_spread *spread, const uint8_t *key, uint32_t service,
+			       const struct spread_endorsement *endorsement);
 /*
  * spread_query sends a query of this node. Responses come to hear until SPREAD_TOKEN_LIFE_NS from
  * now. Returns to how many neighbours it is on its way, or WEFT_EMALFORMED or WEFT_EFULL (too many

@@ -7,23 +7,20 @@
 #include "offers/message/service_query.h"
 #include "spread_state.h"
 
-struct refusal {
-	enum mesh_code code;
-	const char *text;
-};
-
-static const struct refusal malformed = {MESH_CODE_MALFORMED, "no service message"};
-static const struct refusal no_query = {MESH_CODE_MALFORMED, "a query without a token"};
-static const struct refusal too_far = {MESH_CODE_REFUSED, "the message came as far as it may"};
-static const struct refusal late = {MESH_CODE_REFUSED,
-				    "the message has expired, or its time is ahead"};
-static const struct refusal no_place = {MESH_CODE_REFUSED,
-					"too many queries are on their way here"};
-static const struct refusal too_many = {MESH_CODE_REFUSED, "too many such messages in this minute"};
+static const struct spread_refusal malformed = {MESH_CODE_MALFORMED, "no service message"};
+static const struct spread_refusal no_query = {MESH_CODE_MALFORMED, "a query without a token"};
+const struct spread_refusal offers_spread_too_far = {MESH_CODE_REFUSED,
+						     "the message came as far as it may"};
+static const struct spread_refusal late = {MESH_CODE_REFUSED,
+					   "the message has expired, or its time is ahead"};
+static const struct spread_refusal no_place = {MESH_CODE_REFUSED,
+					       "too many queries are on their way here"};
+const struct spread_refusal offers_spread_too_many = {MESH_CODE_REFUSED,
+						      "too many such messages in this minute"};
 
 /* Without a time to come again: it would hold for each message 310, and an answer may be the next one. */
-static void refuse(struct offer_spread *spread, const struct mesh_call *call,
-		   const struct refusal *refusal)
+void offers_spread_refuse(struct offer_spread *spread, const struct mesh_call *call,
+			  const struct spread_refusal *refusal)
 {
 	spread->params.mesh.ops->answer_error(call->incoming, refusal->code, refusal->text, 0);
 }
@@ -76,7 +73,8 @@ static void on_announce(struct offer_spread *spread, const struct mesh_call *cal
 		break;
 	case SPREAD_REFUSED:
 		spread->stats.dropped_cnt++;
-		refuse(spread, call, &(struct refusal){MESH_CODE_REFUSED, why});
+		offers_spread_refuse(spread, call,
+				     &(const struct spread_refusal){MESH_CODE_REFUSED, why});
 		return;
 	}
 	accept(spread, call);
@@ -91,7 +89,7 @@ static void on_query(struct offer_spread *spread, const struct mesh_call *call,
 
 	if (offers_query_parse(message, &query) < 0) {
 		spread->stats.malformed_cnt++;
-		refuse(spread, call, &no_query);
+		offers_spread_refuse(spread, call, &no_query);
 		return;
 	}
 	if (offers_spread_token_take(spread, query.token, call, now_ns)) {
@@ -102,7 +100,7 @@ static void on_query(struct offer_spread *spread, const struct mesh_call *call,
 		spread->stats.known_cnt++;
 	} else {
 		spread->stats.rate_cnt++;
-		refuse(spread, call, &no_place);
+		offers_spread_refuse(spread, call, &no_place);
 		return;
 	}
 	accept(spread, call);
@@ -137,14 +135,14 @@ static void on_response(struct offer_spread *spread, const struct mesh_call *cal
 }
 
 /* NULL: the message may be handled. */
-static const struct refusal *judge(struct offer_spread *spread, const struct mesh_call *call,
-				   const struct service_message *message, uint64_t now_ns)
+static const struct spread_refusal *judge(struct offer_spread *spread, const struct mesh_call *call,
+					  const struct service_message *message, uint64_t now_ns)
 {
 	const struct spread_params *params = &spread->params;
 
 	if (offers_message_hop(message, params->config.hops_max) == SERVICE_MESSAGE_DROP) {
 		spread->stats.hops_cnt++;
-		return &too_far;
+		return &offers_spread_too_far;
 	}
 	if (offers_message_time(message, params->wall_s(params->ctx)) != SERVICE_MESSAGE_TIMELY) {
 		spread->stats.time_cnt++;
@@ -152,7 +150,7 @@ static const struct refusal *judge(struct offer_spread *spread, const struct mes
 	}
 	if (offers_spread_rates_take(spread, call->peer_key, message, now_ns)) {
 		spread->stats.rate_cnt++;
-		return &too_many;
+		return &offers_spread_too_many;
 	}
 	return NULL;
 }
@@ -161,17 +159,17 @@ void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_
 {
 	struct offer_spread *spread = ctx;
 	struct service_message message;
-	const struct refusal *refusal;
+	const struct spread_refusal *refusal;
 
 	spread->stats.received_cnt++;
 	if (offers_message_parse(call->payload, call->payload_len, &message) < 0) {
 		spread->stats.malformed_cnt++;
-		refuse(spread, call, &malformed);
+		offers_spread_refuse(spread, call, &malformed);
 		return;
 	}
 	refusal = judge(spread, call, &message, now_ns);
 	if (refusal) {
-		refuse(spread, call, refusal);
+		offers_spread_refuse(spread, call, refusal);
 		return;
 	}
 	switch (message.type) {

@@ -10,7 +10,9 @@
 #include "base/container_of.h"
 #include "base/monotonic.h"
 #include "base/random.h"
+#include "offers/message/endorsement_message.h"
 #include "spread_state.h"
+#include "weft/bytes.h"
 
 #define SEND_TIMEOUT_NS (10 * NS_PER_S)
 
@@ -27,9 +29,10 @@ static struct spread_bytes *bytes_get(const struct spread_flood *flood)
 	if (!message)
 		return NULL;
 	message->use_cnt = 1;
+	message->type = flood->type ? flood->type : MESH_SERVICE_MESSAGE;
 	message->len = flood->len;
 	memcpy(message->bytes, flood->bytes, flood->len);
-	message->bytes[SERVICE_MESSAGE_HOP_AT] = flood->hop_cnt;
+	message->bytes[flood->type ? ENDORSEMENT_HOP_AT : SERVICE_MESSAGE_HOP_AT] = flood->hop_cnt;
 	return message;
 }
 
@@ -93,7 +96,7 @@ static bool send_ask(struct spread_send *send, uint64_t now_ns)
 {
 	struct offer_spread *spread = send->spread;
 	struct mesh_ask ask = {
-		.type = MESH_SERVICE_MESSAGE,
+		.type = send->message->type,
 		.payload = send->message->bytes,
 		.payload_len = send->message->len,
 		.reply_buf = send->reply,
@@ -201,57 +204,72 @@ bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
 
 /* --- which neighbours --- */
 
-/* Up to fan_out service relays, each as likely as another (reservoir sampling). */
+/* Up to fan_out service relays of a rank, each as likely as another (reservoir sampling). */
 struct choice {
 	uint8_t keys[SPREAD_FAN_OUT_MAX][MESH_KEY_LEN];
-	unsigned cnt;
+	unsigned cnt, seen_cnt;
 };
 
-static void choose(struct offer_spread *spread, const struct spread_flood *flood,
-		   struct choice *out)
+static void choice_note(struct offer_spread *spread, struct choice *choice, const uint8_t *key)
 {
+	unsigned at = choice->cnt;
+
+	choice->seen_cnt++;
+	if (choice->cnt < spread->params.config.fan_out)
+		choice->cnt++;
+	else
+		at = (unsigned)random_below(spread->params.random, choice->seen_cnt);
+	if (at < choice->cnt)
+		memcpy(choice->keys[at], key, MESH_KEY_LEN);
+}
+
+static enum spread_rank rank_of(struct offer_spread *spread, uint32_t service, const uint8_t *peer)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+
+	return handler->rank ? handler->rank(handler->ctx, service, peer) : SPREAD_RANK_USUAL;
+}
+
+static void choose(struct offer_spread *spread, const struct spread_flood *flood,
+		   struct choice ranks[static SPREAD_RANK_CNT])
+{
+	uint32_t service = flood->type ? flood->service : weft_load_le32(flood->bytes);
 	struct mesh_walk walk = {.session = NULL};
 	struct mesh_neighbour neighbour;
-	unsigned seen_cnt = 0;
 
-	out->cnt = 0;
 	while (spread->params.neighbours->next(spread->params.mesh.mesh, &walk, &neighbour) &&
 	       neighbour.is_connected) {
-		unsigned at = out->cnt;
-
 		if (!(neighbour.caps & MESH_CAP_SERVICE_RELAY) ||
 		    (flood->except && memcmp(flood->except, neighbour.key, MESH_KEY_LEN) == 0))
 			continue;
-		seen_cnt++;
-		if (out->cnt < spread->params.config.fan_out)
-			out->cnt++;
-		else
-			at = (unsigned)random_below(spread->params.random, seen_cnt);
-		if (at < out->cnt)
-			memcpy(out->keys[at], neighbour.key, MESH_KEY_LEN);
+		choice_note(spread, &ranks[rank_of(spread, service, neighbour.key)], neighbour.key);
 	}
+}
+
+static bool flood_send(struct offer_spread *spread, const struct spread_flood *flood,
+		       const uint8_t *key, struct spread_bytes *message, uint64_t now_ns)
+{
+	if (flood->jitter_ns)
+		now_ns += random_below(spread->params.random, flood->jitter_ns);
+	return send_begin(spread, key, message, now_ns);
 }
 
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns)
 {
+	struct choice ranks[SPREAD_RANK_CNT];
+	unsigned left = spread->params.config.fan_out, sent_cnt = 0;
 	struct spread_bytes *message;
-	struct choice choice;
-	unsigned sent_cnt = 0;
 
-	choose(spread, flood, &choice);
-	if (choice.cnt == 0)
-		return 0;
+	for (unsigned i = 0; i < SPREAD_RANK_CNT; i++)
+		ranks[i].cnt = ranks[i].seen_cnt = 0;
+	choose(spread, flood, ranks);
 	message = bytes_get(flood);
 	if (!message)
 		return 0;
-	for (unsigned i = 0; i < choice.cnt; i++) {
-		uint64_t at_ns = now_ns;
-
-		if (flood->jitter_ns)
-			at_ns += random_below(spread->params.random, flood->jitter_ns);
-		sent_cnt += send_begin(spread, choice.keys[i], message, at_ns);
-	}
+	for (unsigned rank = SPREAD_RANK_FIRST; rank > SPREAD_RANK_NEVER; rank--)
+		for (unsigned i = 0; i < ranks[rank].cnt && left > 0; i++, left--)
+			sent_cnt += flood_send(spread, flood, ranks[rank].keys[i], message, now_ns);
 	bytes_put(message);
 	return sent_cnt;
 }

@@ -20,6 +20,7 @@
 /* A message as it goes on, shared by its sends. */
 struct spread_bytes {
 	uint32_t use_cnt;
+	unsigned type; /* of the mesh's message */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -77,6 +78,18 @@ struct offer_spread {
 /* spread_in.c: message 310. */
 void offers_spread_handle(void *ctx, const struct mesh_call *call, uint64_t now_ns);
 
+/* A refusal, as its sender hears it. */
+struct spread_refusal {
+	enum mesh_code code;
+	const char *text;
+};
+extern const struct spread_refusal offers_spread_too_far, offers_spread_too_many;
+void offers_spread_refuse(struct offer_spread *spread, const struct mesh_call *call,
+			  const struct spread_refusal *refusal);
+
+/* spread_endorse.c: message 312. */
+void offers_spread_handle_endorsement(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+
 /* spread_rates.c: 0, or in how many ms the neighbour of call may send such a message again. */
 WEFT_MUST_CHECK
 int offers_spread_rates_init(struct offer_spread *spread, const uint64_t secret[2]);
@@ -88,6 +101,8 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
  * hop count hop_cnt, each after a random part of jitter_ns. Returns to how many.
  */
 struct spread_flood {
+	unsigned type; /* 0: a service message; MESH_ENDORSE, of service */
+	uint32_t service;
 	const uint8_t *bytes;
 	size_t len;
 	uint8_t hop_cnt;

@@ -106,5 +106,8 @@ int offers_entry_keys(struct offer_store *store, const struct offer_entry *entry
 			(uint8_t)offers_schema_keys(schema, i, &store->record, store->keys.keys[i]);
 		key_cnt += store->keys.cnts[i];
 	}
-	return key_cnt;
+	store->keys.cnts[schema->column_cnt] = 1;
+	store->keys.keys[schema->column_cnt][0] = offers_level_of(
+		store, entry->record.is_own, entry->announce.service, entry->announce.provider);
+	return key_cnt + 1;
 }

@@ -285,6 +285,26 @@ void offers_index_remove(struct offer_index *index, uint32_t at)
 	index->cnt--;
 }
 
+int offers_index_rekey(struct offer_index *index, uint32_t at, unsigned column, uint64_t key)
+{
+	struct offer_index_row *row = offers_index_row(index, at);
+	union offer_cell *cell = &offers_index_cells(index, row)[column];
+	const struct pool *nodes = &index->room->nodes;
+
+	weft_assert(at < index->top);
+	weft_assert(row->order != 0);
+	weft_assert(column < index->column_cnt);
+	weft_assert(row->cnts[column] == 1);
+	if (cell->key == key)
+		return 0;
+	if (nodes->cap_cnt - nodes->used_cnt < offers_tree_nodes_needed(&index->columns[column], 1))
+		return WEFT_EFULL;
+	offers_tree_remove(&index->columns[column], (struct offer_pair){cell->key, at});
+	offers_tree_put(&index->columns[column], (struct offer_pair){key, at});
+	cell->key = key;
+	return 0;
+}
+
 bool offers_index_check(const struct offer_index *index)
 {
 	uint32_t pair_cnts[OFFER_COLUMNS_MAX] = {0}, cnt = 0;

@@ -26,7 +26,7 @@
  * Providers fill it, through the store that puts rows. The store bounds rows and keys, and
  * shares them fairly. One thread.
  */
-#define OFFER_COLUMNS_MAX 16u
+#define OFFER_COLUMNS_MAX 17u /* those of a schema, and the level of the provider */
 #define OFFER_KEYS_MAX	  64u
 #define OFFER_PAGE_MAX	  256u
 #define OFFER_VISITS_MAX  65536u
@@ -69,6 +69,12 @@ WEFT_MUST_CHECK
 int offers_index_put(struct offer_index *index, uint64_t order, uint32_t ref,
 		     struct offer_keys *keys, uint32_t *out_row);
 void offers_index_remove(struct offer_index *index, uint32_t row);
+/*
+ * offers_index_rekey: row, which has one key in column, has key there from now on. WEFT_EFULL: no
+ * node is free, and nothing has changed.
+ */
+WEFT_MUST_CHECK
+int offers_index_rekey(struct offer_index *index, uint32_t row, unsigned column, uint64_t key);
 uint32_t offers_index_cnt(const struct offer_index *index);
 /* offers_index_rows_len: bytes of memory that its rows have taken; removed ones are used again. */
 size_t offers_index_rows_len(const struct offer_index *index);

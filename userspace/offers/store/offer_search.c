@@ -9,18 +9,20 @@
 /* So many rows are indexed by one expire; each is a read and a parse of some microseconds. */
 #define STEP_ROWS 256u
 
-static void view_write(const struct offer_row *row, const struct offer_record *record,
-		       struct offer_view *out_view)
+static void view_write(const struct offer_store *store, const struct offer_row *row,
+		       const struct offer_record *record, struct offer_view *out_view)
 {
-	*out_view = (struct offer_view){.service = row->service,
-					.announce = record->announce,
-					.announce_len = record->announce_len,
-					.update = record->update,
-					.update_len = record->update_len,
-					.order = row->order,
-					.expires_s = record->expires_s,
-					.is_own = row->is_own,
-					.is_tombstone = row->is_tombstone};
+	*out_view = (struct offer_view){
+		.service = row->service,
+		.announce = record->announce,
+		.announce_len = record->announce_len,
+		.update = record->update,
+		.update_len = record->update_len,
+		.order = row->order,
+		.level = offers_level_of(store, row->is_own, row->service, row->provider),
+		.expires_s = record->expires_s,
+		.is_own = row->is_own,
+		.is_tombstone = row->is_tombstone};
 }
 
 int offers_store_get(struct offer_store *store, const struct offer_name *name, offer_view_fn fn,
@@ -37,7 +39,7 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 		return WEFT_EABSENT;
 	err = offers_row_record(store, &snapshot, row, &record);
 	if (err == 0) {
-		view_write(row, &record, &view);
+		view_write(store, row, &record, &view);
 		(void)fn(arg, &view);
 	}
 	store_snapshot_close(snapshot);
@@ -68,7 +70,7 @@ int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn f
 			continue;
 		if (err < 0)
 			break;
-		view_write(row, &record, &view);
+		view_write(store, row, &record, &view);
 		goes_on = fn(arg, &view);
 	}
 	store_snapshot_close(snapshot);
@@ -134,10 +136,12 @@ static bool row_accept(void *arg, uint32_t place)
 	struct offer_view view;
 
 	if (row->expires_s <= run->search->now_s ||
+	    !offers_level_fits(run->search, offers_level_of(run->store, row->is_own, row->service,
+							    row->provider)) ||
 	    offers_row_record(run->store, &run->snapshot, row, &record) < 0 ||
 	    !row_matches(run, &record))
 		return false;
-	view_write(row, &record, &view);
+	view_write(run->store, row, &record, &view);
 	if (run->search->is_wanted && !run->search->is_wanted(run->search->arg, &view))
 		return false;
 	(void)run->search->fn(run->search->arg, &view);
@@ -155,7 +159,7 @@ static struct offer_kind *kind_find(struct offer_store *store, const struct sche
 int offers_store_search(struct offer_store *store, const struct offer_search *search,
 			struct offer_search_result *out_result)
 {
-	struct schema_condition conditions[SCHEMA_FILTERS_MAX];
+	struct schema_condition conditions[SCHEMA_FILTERS_MAX + 1];
 	struct search_run run = {.store = store, .search = search, .is_exact = true};
 	struct offer_find find = {.conditions = conditions,
 				  .before = search->before,
@@ -173,13 +177,15 @@ int offers_store_search(struct offer_store *store, const struct offer_search *se
 			offers_schema_conditions(search->schema, search->query, conditions);
 	for (unsigned i = 0; i < find.condition_cnt; i++)
 		run.is_exact &= conditions[i].is_exact;
+	find.condition_cnt += offers_level_condition(kind, search, &conditions[find.condition_cnt]);
 	offers_index_find(kind->index, &find, &page);
 	store_snapshot_close(run.snapshot);
-	*out_result = (struct offer_search_result){.cnt = page.cnt,
-						   .next = page.next,
-						   .is_partial = store->index_at < store->index_end,
-						   .about_cnt = page.about_cnt,
-						   .visit_cnt = page.visit_cnt};
+	*out_result = (struct offer_search_result){
+		.cnt = page.cnt,
+		.next = page.next,
+		.is_partial = store->index_at < store->index_end || store->level_left > 0,
+		.about_cnt = page.about_cnt,
+		.visit_cnt = page.visit_cnt};
 	return 0;
 }
 
@@ -189,7 +195,7 @@ int offers_store_add(struct offer_store *store, const struct schema *schema)
 {
 	struct offer_index_config config = {.room = store->room,
 					    .row_cap = store->unit_cap + 1,
-					    .column_cnt = schema->column_cnt};
+					    .column_cnt = schema->column_cnt + 1};
 	struct offer_kind *kind;
 	int err;
 

@@ -33,6 +33,8 @@ int offers_store_open(const struct offer_store_params *params, struct offer_stor
 	store->store = params->store;
 	store->unit_cap = params->unit_cap;
 	store->order_next = 1;
+	store->level_of = params->level_of;
+	store->ctx = params->ctx;
 	store->counts.unit_cap = params->unit_cap;
 	if ((err = arena_open(&store->arena, ARENA_GROWS)) < 0) {
 		free(store);
@@ -146,6 +148,9 @@ enum offer_verdict offers_row_fill(struct offer_store *store, struct offer_row *
 	row->expires_s = entry->record.expires_s;
 	row->class = (uint8_t)entry->record.class;
 	row->is_own = entry->record.is_own;
+	if (entry->kind != OFFER_NO_KIND)
+		row->level =
+			(uint8_t)store->keys.keys[store->kinds[entry->kind].schema->column_cnt][0];
 	row->is_tombstone = entry->record.is_tombstone;
 	row_count(store, row, 1);
 	if (!is_new) {
@@ -372,6 +377,7 @@ unsigned offers_store_expire(struct offer_store *store, uint64_t now_s, uint64_t
 	}
 	store->counts.expired_cnt += cnt;
 	offers_index_step(store);
+	offers_level_step(store, OFFER_LEVEL_STEP);
 	offers_keep_expire(&store->keep, now_ns);
 	return cnt;
 }
@@ -381,7 +387,7 @@ uint64_t offers_store_next_ns(const struct offer_store *store, uint64_t now_s, u
 	const struct offer_row *row = offers_rows_first(store);
 	uint64_t next_ns = offers_keep_next_ns(&store->keep), wait_s;
 
-	if (store->index_at < store->index_end)
+	if (store->index_at < store->index_end || store->level_left > 0)
 		return now_ns;
 	if (!row)
 		return next_ns;

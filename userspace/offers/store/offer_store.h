@@ -47,12 +47,17 @@ struct offer_store;
 #define OFFER_KEEP_BYTES_MAX (4u << 20)
 /* At most so many offers end in one expire; the next follows at once. */
 #define OFFER_EXPIRE_MAX 1024u
+/* The level of this node's own offers, above those of verification: they are always found. */
+#define OFFER_LEVEL_OWN 4u
 
 struct offer_store_params {
 	struct store *store; /* durable rows; borrowed */
 	struct random *random;
 	struct fair_site site;
 	uint32_t unit_cap; /* at least 64 */
+	/* the level of verification of a provider in a service; NULL: all are of level 0 */
+	unsigned (*level_of)(void *ctx, uint32_t service, const uint8_t *provider);
+	void *ctx;
 };
 
 /* offers_store_open: 0, WEFT_EFULL, WEFT_ETOOSMALL or -errno. Schemas and offers come then. */
@@ -133,6 +138,7 @@ struct offer_view {
 	const uint8_t *update; /* NULL: none */
 	size_t update_len;
 	uint64_t order;	    /* the greater the later it came; it stays with updates */
+	unsigned level;	    /* of verification; OFFER_LEVEL_OWN: this node's own */
 	uint64_t expires_s; /* of the Announce */
 	bool is_own;
 	bool is_tombstone;
@@ -174,7 +180,8 @@ struct offer_search {
 	unsigned page_max;
 	unsigned visit_max; /* rows to look at; 0: OFFER_VISITS_MAX */
 	uint64_t now_s;
-	/* false: left out, as unverified for instance; NULL: none is */
+	uint8_t level_min, level_end; /* levels in [level_min, level_end); 0: no end */
+	/* false: left out; NULL: none is */
 	offer_view_fn is_wanted;
 	offer_view_fn fn; /* its result is ignored */
 	void *arg;	  /* of both */
@@ -192,6 +199,13 @@ struct offer_search_result {
 WEFT_MUST_CHECK
 int offers_store_search(struct offer_store *store, const struct offer_search *search,
 			struct offer_search_result *out_result);
+
+/*
+ * offers_store_relevel: levels may be others than before. The next row_max offers are looked at
+ * now, and the others a part in each expire. Until then a search is partial. It judges what it
+ * meets by the level of that moment, and may miss an offer whose level has risen.
+ */
+void offers_store_relevel(struct offer_store *store, uint32_t row_max);
 
 /*
  * offers_store_expire drops offers and tombstones whose life is over, and returns how many. It also

@@ -22,8 +22,10 @@ struct offer_unit {
 	struct offer_unit *next;
 };
 
-#define OFFER_NO_KIND  UINT8_MAX
-#define OFFER_NO_INDEX UINT32_MAX
+/* So many rows' levels are looked at by one expire; each takes some 50 ns. */
+#define OFFER_LEVEL_STEP 4096u
+#define OFFER_NO_KIND	 UINT8_MAX
+#define OFFER_NO_INDEX	 UINT32_MAX
 
 /* An offer or a tombstone. Its messages are in the database, or in pending. */
 struct offer_row {
@@ -40,6 +42,7 @@ struct offer_row {
 	uint32_t heap_at;   /* of a free place: the next free one */
 	uint8_t kind;	    /* of index_row */
 	uint8_t class;
+	uint8_t level; /* as the index has it */
 	bool is_own, is_tombstone;
 };
 
@@ -80,7 +83,10 @@ struct offer_store {
 	struct offer_keep keep;
 	struct offer_room *room;
 	struct offer_kind kinds[OFFER_SERVICES_MAX];
-	uint32_t index_at, index_end; /* places that are still to be indexed */
+	uint32_t index_at, index_end;  /* places that are still to be indexed */
+	uint32_t level_at, level_left; /* places whose level is still to be looked at */
+	unsigned (*level_of)(void *ctx, uint32_t service, const uint8_t *provider);
+	void *ctx;
 	uint64_t order_next;
 	struct offer_store_counts counts;
 
@@ -200,5 +206,17 @@ void offers_row_load(struct offer_store *store, uint64_t order, const struct off
 		     uint64_t now_ns);
 /* offers_index_step indexes a part of what was there before its schema. */
 void offers_index_step(struct offer_store *store);
+
+/* --- offer_level.c --- */
+
+/* offers_level_of: of the provider of msg, at this moment. */
+unsigned offers_level_of(const struct offer_store *store, bool is_own, uint32_t service,
+			 const uint8_t *provider);
+/* offers_level_condition makes the condition on kind's last column; false: search asks for none. */
+bool offers_level_condition(const struct offer_kind *kind, const struct offer_search *search,
+			    struct schema_condition *out);
+bool offers_level_fits(const struct offer_search *search, unsigned level);
+/* offers_level_step looks at the levels of a part of the rows. */
+void offers_level_step(struct offer_store *store, uint32_t row_max);
 
 #endif

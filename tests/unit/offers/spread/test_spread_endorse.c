@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Endorsements from neighbour to neighbour, and which neighbours messages of a service go to. */
+#include "offers/spread/offer_spread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/monotonic.h"
+#include "base/timer.h"
+#include "offers/message/endorsement_message.h"
+#include "support/check.h"
+#include "support/mesh_lab.h"
+
+#define NODES	 12u
+#define LAPSE_NS (2 * NS_PER_S)
+#define SERVICE	 2u
+
+struct place {
+	struct mesh *node;
+	struct offer_spread *spread;
+	struct timer_wheel timers;
+	uint8_t seen[64]; /* names of endorsements */
+	unsigned seen_cnt, handed_cnt;
+	enum spread_rank rank; /* of this one, to others */
+	bool refuses;
+};
+
+static struct mesh_lab lab;
+static struct random dice;
+static struct place places[NODES];
+static unsigned place_cnt;
+static struct spread_config config;
+static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
+
+struct bytes {
+	uint8_t at[ENDORSEMENT_MESSAGE_LEN_MAX];
+	size_t len;
+};
+
+/* Of a provider whose address begins with name. */
+static struct bytes endorsement_of(uint8_t name)
+{
+	static const uint8_t seed[NODE_KEY_SEED_LEN] = {3};
+	const uint8_t provider[SERVICE_MESSAGE_ADDRESS_LEN] = {name, 1};
+	const struct endorsement said = {.provider = provider,
+					 .service = SERVICE,
+					 .level = 1,
+					 .made_s = mesh_lab_wall_s(&lab),
+					 .expires_s = mesh_lab_wall_s(&lab) + 3600};
+	struct bytes out;
+	struct writer w = writer_of(out.at, sizeof(out.at));
+	struct node_key *key;
+
+	if (node_key_from_seed(seed, &key) < 0)
+		abort();
+	offers_endorsement_write(&w, &said, key);
+	node_key_free(key);
+	out.len = writer_len(&w);
+	return out;
+}
+
+static struct bytes message_of(uint8_t name, uint8_t hop_cnt)
+{
+	struct bytes said = endorsement_of(name), out;
+	const struct endorsement_message message = {hop_cnt, said.at, said.len};
+	struct writer w = writer_of(out.at, sizeof(out.at));
+
+	offers_endorsement_message_write(&w, &message);
+	out.len = writer_len(&w);
+	return out;
+}
+
+/* --- nodes --- */
+
+static enum spread_verdict on_keep(void *ctx, const struct spread_message *heard,
+				   const char **out_why)
+{
+	struct place *place = ctx;
+
+	(void)heard, (void)out_why;
+	place->seen_cnt++;
+	return SPREAD_NEW;
+}
+
+static enum spread_verdict on_endorse(void *ctx, const struct spread_endorsement *heard,
+				      const char **out_why)
+{
+	struct place *place = ctx;
+	struct endorsement said;
+
+	place->handed_cnt++;
+	if (offers_endorsement_parse(heard->bytes, heard->len, &said) < 0)
+		abort();
+	*out_why = "not here";
+	if (place->refuses)
+		return SPREAD_REFUSED;
+	for (unsigned i = 0; i < place->seen_cnt; i++)
+		if (place->seen[i] == said.provider[0])
+			return SPREAD_KNOWN;
+	place->seen[place->seen_cnt++] = said.provider[0];
+	return SPREAD_NEW;
+}
+
+static enum spread_rank on_rank(void *ctx, uint32_t service, const uint8_t *peer)
+{
+	(void)ctx;
+	if (service != SERVICE)
+		abort();
+	for (unsigned i = 0; i < place_cnt; i++)
+		if (memcmp(places[i].node->key, peer, MESH_KEY_LEN) == 0)
+			return places[i].rank;
+	return SPREAD_RANK_USUAL;
+}
+
+static void on_turn(void *ctx, uint64_t now_ns)
+{
+	timer_wheel_expire(&((struct place *)ctx)->timers, now_ns);
+}
+
+static uint64_t on_next_ns(void *ctx)
+{
+	return timer_wheel_next_ns(&((struct place *)ctx)->timers);
+}
+
+static uint64_t on_wall_s(void *ctx)
+{
+	(void)ctx;
+	return mesh_lab_wall_s(&lab);
+}
+
+static void place_add(void)
+{
+	struct place *place = &places[place_cnt++];
+	struct spread_params params = {
+		.config = config,
+		.handler = {.keep = on_keep, .endorse = on_endorse, .rank = on_rank, .ctx = place},
+		.neighbours = &mesh_lab_neighbours,
+		.timers = &place->timers,
+		.random = &dice,
+		.wall_s = on_wall_s,
+	};
+
+	*place = (struct place){.node = mesh_lab_add(&lab), .rank = SPREAD_RANK_USUAL};
+	mesh_lab_up(place->node);
+	place->node->caps = MESH_CAP_SERVICE_RELAY;
+	timer_wheel_init(&place->timers, lab.now_ns);
+	params.mesh = mesh_lab_seam_of(place->node);
+	if (offers_spread_new(&params, &place->spread) < 0)
+		abort();
+	place->node->expire = on_turn;
+	place->node->next_ns = on_next_ns;
+	place->node->ctx = place;
+}
+
+static void begin(unsigned cnt)
+{
+	random_init_seeded(&dice, 7);
+	mesh_lab_init(&lab, 4, NODES, &calm);
+	lab.idle_ns = 1000000 * NS_PER_S;
+	place_cnt = 0;
+	offers_spread_config_defaults(&config);
+	while (place_cnt < cnt)
+		place_add();
+}
+
+static void end_all(void)
+{
+	for (unsigned i = 0; i < place_cnt; i++)
+		offers_spread_free(places[i].spread);
+	mesh_lab_fini(&lab);
+}
+
+static struct mesh_lab_ask asked;
+
+static int tell(struct place *from, const struct place *to, const void *bytes, size_t len)
+{
+	mesh_lab_ask(from->node, to->node, MESH_ENDORSE, bytes, len, &asked);
+	return asked.reply.err;
+}
+
+static void meet(struct place *from, const struct place *to)
+{
+	static const uint8_t nothing[1];
+
+	CHECK_EQ(tell(from, to, nothing, sizeof(nothing)), WEFT_EMALFORMED);
+}
+
+static void settle(void)
+{
+	for (unsigned i = 0; i < place_cnt; i++)
+		places[i].node->due_ns = 0;
+	(void)mesh_lab_run(&lab, LAPSE_NS, NULL, NULL);
+}
+
+static void say(struct place *place, uint8_t name)
+{
+	struct bytes said = endorsement_of(name);
+
+	(void)offers_spread_endorse(
+		place->spread, NULL, SERVICE,
+		&(const struct spread_endorsement){said.at, said.len, NULL, lab.now_ns});
+	settle();
+}
+
+/* --- tests --- */
+
+static void test_in_a_line_of_ten_an_endorsement_reaches_four_nodes(void)
+{
+	begin(10);
+	for (unsigned i = 1; i < 10; i++)
+		meet(&places[i - 1], &places[i]);
+	say(&places[0], 1);
+	for (unsigned i = 1; i < 10; i++)
+		CHECK_EQ(places[i].seen_cnt, i <= 4);
+	end_all();
+}
+
+static void test_in_a_ring_of_six_each_node_keeps_an_endorsement_once(void)
+{
+	begin(6);
+	for (unsigned i = 0; i < 6; i++)
+		meet(&places[i], &places[(i + 1) % 6]);
+	places[0].seen[places[0].seen_cnt++] = 1; /* its own */
+	say(&places[0], 1);
+	for (unsigned i = 0; i < 6; i++) {
+		CHECK_EQ(places[i].seen_cnt, 1);
+		CHECK(places[i].handed_cnt <= 2);
+	}
+	end_all();
+}
+
+static void test_what_came_too_far_or_is_none_is_refused(void)
+{
+	struct bytes message;
+
+	begin(2);
+	message = message_of(1, 3);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), 0);
+	CHECK_EQ(places[1].seen_cnt, 1);
+	message = message_of(2, 4);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), WEFT_EREFUSED);
+	for (size_t cut = 0; cut < message.len; cut++)
+		CHECK_EQ(tell(&places[0], &places[1], message.at, cut), WEFT_EMALFORMED);
+	places[1].refuses = true;
+	message = message_of(2, 3);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), WEFT_EREFUSED);
+	CHECK_EQ(places[1].seen_cnt, 1);
+	end_all();
+}
+
+static void test_a_neighbour_may_send_ten_of_an_endorser_in_a_minute_and_no_more(void)
+{
+	struct bytes message;
+
+	begin(2);
+	for (uint8_t name = 0; name < 10; name++) {
+		message = message_of(name, 0);
+		CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), 0);
+	}
+	message = message_of(10, 0);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), WEFT_EREFUSED);
+	CHECK_EQ(places[1].seen_cnt, 10);
+	(void)mesh_lab_run(&lab, 120 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), 0);
+	end_all();
+}
+
+static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left_out(void)
+{
+	begin(0);
+	config.fan_out = 4;
+	while (place_cnt < 11)
+		place_add();
+	for (unsigned i = 1; i < 11; i++)
+		meet(&places[0], &places[i]);
+	for (unsigned i = 1; i < 11; i++)
+		places[i].rank = i <= 2	  ? SPREAD_RANK_FIRST
+				 : i <= 3 ? SPREAD_RANK_USUAL
+				 : i <= 9 ? SPREAD_RANK_LAST
+					  : SPREAD_RANK_NEVER;
+	for (uint8_t name = 1; name <= 5; name++)
+		say(&places[0], name);
+	for (unsigned i = 1; i <= 3; i++)
+		CHECK_EQ(places[i].seen_cnt, 5);
+	CHECK_EQ(places[4].seen_cnt + places[5].seen_cnt + places[6].seen_cnt + places[7].seen_cnt +
+			 places[8].seen_cnt + places[9].seen_cnt,
+		 5);
+	CHECK_EQ(places[10].seen_cnt, 0);
+	end_all();
+}
+
+int main(void)
+{
+	RUN(test_in_a_line_of_ten_an_endorsement_reaches_four_nodes);
+	RUN(test_in_a_ring_of_six_each_node_keeps_an_endorsement_once);
+	RUN(test_what_came_too_far_or_is_none_is_refused);
+	RUN(test_a_neighbour_may_send_ten_of_an_endorser_in_a_minute_and_no_more);
+	RUN(test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left_out);
+	return check_done();
+}

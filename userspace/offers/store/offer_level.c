@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Levels of verification in the store. They are the node's policy, not the offer's, and change with
+ * it. Each index has them as one more column. So a find by level looks at no more rows than another
+ * one. After a change the rows are gone over, a part at a time. What a search meets meanwhile is
+ * judged by the level of that moment.
+ */
+#include "offer_store_state.h"
+
+unsigned offers_level_of(const struct offer_store *store, bool is_own, uint32_t service,
+			 const uint8_t *provider)
+{
+	if (is_own)
+		return OFFER_LEVEL_OWN;
+	return store->level_of ? store->level_of(store->ctx, service, provider) : 0;
+}
+
+bool offers_level_fits(const struct offer_search *search, unsigned level)
+{
+	return level >= search->level_min && (search->level_end == 0 || level < search->level_end);
+}
+
+bool offers_level_condition(const struct offer_kind *kind, const struct offer_search *search,
+			    struct schema_condition *out)
+{
+	if (search->level_min == 0 && search->level_end == 0)
+		return false;
+	*out = (struct schema_condition){
+		.column = (uint8_t)kind->schema->column_cnt,
+		.range_cnt = 1,
+		.is_exact = true,
+		.ranges = {{search->level_min,
+			    search->level_end ? search->level_end - 1u : UINT8_MAX}},
+	};
+	return true;
+}
+
+/* Without a node for it the row waits for the next change. */
+static void row_relevel(struct offer_store *store, struct offer_row *row)
+{
+	const struct offer_kind *kind;
+	unsigned level;
+
+	if (row->order == 0 || row->index_row == OFFER_NO_INDEX)
+		return;
+	level = offers_level_of(store, row->is_own, row->service, row->provider);
+	kind = &store->kinds[row->kind];
+	if (level != row->level &&
+	    offers_index_rekey(kind->index, row->index_row, kind->schema->column_cnt, level) == 0)
+		row->level = (uint8_t)level;
+}
+
+/* In a ring over all places: a change amid a walk makes it go on for a whole turn more. */
+void offers_level_step(struct offer_store *store, uint32_t row_max)
+{
+	for (; store->level_left > 0 && row_max > 0; store->level_left--, row_max--) {
+		if (store->level_at >= store->row_top)
+			store->level_at = 0;
+		row_relevel(store, &store->rows[store->level_at++]);
+	}
+}
+
+void offers_store_relevel(struct offer_store *store, uint32_t row_max)
+{
+	store->level_left = store->row_top;
+	offers_level_step(store, row_max);
+}
