@@ -30,6 +30,8 @@
 enum { MARK_NONE, MARK_MAIN, MARK_FREE, MARK_TREES, MARK_LOST = UINT8_MAX };
 _Static_assert(MARK_TREES + TREE_CAP <= MARK_LOST, "one byte names them all");
 #define LARGE_STEP_LEN (1u << 20)
+/* LMDB's own bound of pages that one commit changes. */
+#define UNWRITTEN_MAX (1u << 17)
 /* More would push out of the page cache what others need. */
 #define READAHEAD_LEN_MAX (256ll << 20)
 
@@ -140,6 +142,11 @@ static int large_fill(const struct walk *walk, uint32_t len, uint64_t off)
 	return err;
 }
 
+static int large_fault(const struct walk *walk, uint64_t number, int err)
+{
+	return err == WEFT_EDAMAGED ? page_damage(walk, number, "the file ends before it") : err;
+}
+
 static int large_read(struct walk *walk, const struct node_view *node)
 {
 	struct pages *pages = walk->pages;
@@ -154,7 +161,7 @@ static int large_read(struct walk *walk, const struct node_view *node)
 	off = number * pages->page_len;
 	err = store_file_read(pages->config.fd, &head, sizeof(head), off);
 	if (err < 0)
-		return err;
+		return large_fault(walk, number, err);
 	fault = large_claim(walk, &head, number, node->value_len);
 	if (fault)
 		return page_damage(walk, number, fault);
@@ -167,7 +174,7 @@ static int large_read(struct walk *walk, const struct node_view *node)
 		walk->large = large;
 		walk->large_cap = node->value_len;
 	}
-	return large_fill(walk, node->value_len, off + sizeof(head));
+	return large_fault(walk, number, large_fill(walk, node->value_len, off + sizeof(head)));
 }
 
 /* --- trees --- */
@@ -459,6 +466,7 @@ static int meta_choose(struct pages *pages, struct meta *out_meta)
 
 static int pages_setup(struct pages *pages)
 {
+	uint64_t file_cnt;
 	struct meta meta;
 	struct stat st;
 	int err;
@@ -474,11 +482,15 @@ static int pages_setup(struct pages *pages)
 	pages->page_cnt = meta.last_page + 1;
 	pages->free = meta.free;
 	pages->main = meta.main;
-	if (meta.last_page < META_CNT - 1 ||
-	    meta.last_page >= (uint64_t)st.st_size / pages->page_len) {
+	file_cnt = (uint64_t)st.st_size / pages->page_len;
+	/*
+	 * A commit that frees pages as it goes writes none of them. So the last ones may be missing; one
+	 * of these that is in use is found as the trees are walked.
+	 */
+	if (meta.last_page < META_CNT - 1 || meta.last_page >= file_cnt + UNWRITTEN_MAX) {
 		if (!pages->config.is_salvaging)
 			return damage(pages, "the database file is shorter than it should be");
-		pages->page_cnt = (uint64_t)st.st_size / pages->page_len;
+		pages->page_cnt = file_cnt;
 	}
 	pages->marks = calloc((size_t)pages->page_cnt, sizeof(*pages->marks));
 	if (!pages->marks)

@@ -342,6 +342,42 @@ static void test_frozen_store_reports_and_writes_nothing(void)
 	scratch_remove(dir);
 }
 
+/* Pages that a commit took and freed again are behind the file's end, and nothing is in them. */
+static void test_a_store_opens_after_many_rows_left_at_once(void)
+{
+	static uint8_t value[8000];
+	char dir[SCRATCH_CAP];
+	uint8_t key[32];
+
+	for (unsigned gone = 10; gone < 300; gone += 10) {
+		struct store *store = store_of(scratch_make(dir), true);
+		struct store_batch *batch = store_batch_new(store);
+
+		for (unsigned i = 0; i < 307; i++) {
+			key_of(i, key);
+			store_batch_put(batch, STORE_PEERS, store_key(key, 32), value,
+					200 + 10 * i);
+		}
+		CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+		store_close(store);
+		store = store_of(dir, true);
+		batch = store_batch_new(store);
+		for (unsigned i = 0; i < gone; i++) {
+			key_of((i * 37 + 11) % 307, key); /* each of 307 once, in no order */
+			store_batch_delete(batch, STORE_PEERS, store_key(key, 32));
+		}
+		CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+		store_close(store);
+		store = store_of(dir, true);
+		CHECK(store);
+		key_of(299, key);
+		CHECK_EQ(put_one(store, STORE_PEERS, key, 32, "peer", 4), 0);
+		CHECK(has_text(store, STORE_PEERS, key, 32, "peer"));
+		store_close(store);
+		scratch_remove(dir);
+	}
+}
+
 int main(void)
 {
 	RUN(test_frozen_store_reports_and_writes_nothing);
@@ -355,6 +391,7 @@ int main(void)
 	RUN(test_one_batch_more_than_the_cap_is_refused);
 	RUN(test_ops_apply_in_the_order_of_asking);
 	RUN(test_waiting_batches_share_a_commit);
+	RUN(test_a_store_opens_after_many_rows_left_at_once);
 	RUN(test_the_map_grows_and_the_full_one_still_deletes);
 	RUN(test_a_failed_batch_fails_alone);
 	return check_done();
