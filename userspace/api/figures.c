@@ -43,6 +43,8 @@ static const struct row rows[] = {
 #include "reachability/reachability_counters.def"
 #define FIGURE(kind, field, meaning) ROW(punch, kind, field, meaning)
 #include "punch/punch_counters.def"
+#define FIGURE(kind, field, meaning) ROW(offers_store, kind, field, meaning)
+#include "offers/store/offers_store_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_spread, kind, field, meaning)
 #include "offers/spread/offers_spread_counters.def"
 #define FIGURE(kind, field, meaning) ROW(offers_endorse, kind, field, meaning)
@@ -267,6 +269,7 @@ void api_figures_read(struct api *api, struct figures *out_figures)
 	if (api->relay_receipts)
 		relay_receipts_stats(api->relay_receipts, &out_figures->relay_receipts);
 	if (api->offers) {
+		offers_store_stats(offers_store(api->offers), &out_figures->offers_store);
 		offers_spread_stats(offers_spread(api->offers), &out_figures->offers_spread);
 		offers_endorse_stats(offers_endorse_book(api->offers),
 				     &out_figures->offers_endorse);

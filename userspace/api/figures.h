@@ -80,6 +80,7 @@ struct figures {
 	struct relay_role_stats relay_role;
 	struct relay_receipts_stats relay_receipts;
 	struct relay_slots_stats relay_slots;
+	struct offer_store_stats offers_store;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
 	struct relay_web_stats relay_web;

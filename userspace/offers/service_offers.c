@@ -44,6 +44,13 @@ static void on_again_due(struct timer *timer, uint64_t now_ns)
 	offers_due(offers, now_ns);
 }
 
+size_t offers_footprint(const struct service_offers_config *config)
+{
+	return sizeof(struct service_offers) +
+	       offers_store_footprint((uint32_t)(config->room_len / OFFER_UNIT_LEN)) +
+	       offers_spread_footprint(&config->spread);
+}
+
 int offers_open(const struct service_offers_params *params, struct service_offers **out_offers)
 {
 	struct service_offers *offers = calloc(1, sizeof(*offers));

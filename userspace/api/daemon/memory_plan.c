@@ -40,6 +40,14 @@ static size_t web_end_len(const struct node_config *config)
 	return is_used ? relay_web_end_footprint(&config->relay_web_end) : 0;
 }
 
+static size_t broker_len(const struct node_config *config)
+{
+	return config->relay.is_on
+		       ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap) +
+				 relay_messages_footprint(&config->relay_messages)
+		       : 0;
+}
+
 unsigned api_memory_plan(const struct node_config *config,
 			 struct memory_region out_regions[MEMORY_REGION_CAP])
 {
@@ -72,6 +80,8 @@ unsigned api_memory_plan(const struct node_config *config,
 		{"signaling (node)", locate_signaling_footprint(&config->signaling), MEMORY_UNTOLD},
 		{"services (service.memory, overlay.value_memory)",
 		 config_fabric_footprint(&config->fabric), MEMORY_UNTOLD},
+		{"service offers and their index, messages to neighbours (offers.room)",
+		 config->offers.is_on ? offers_footprint(&config->offers) : 0, MEMORY_UNTOLD},
 		{"shares that are published, followed, searched, announced (sharing)",
 		 config_sharing_footprint(&config->sharing), MEMORY_UNTOLD},
 		{"streams to services on sessions of other workers (mesh.stream_cap)",
@@ -86,11 +96,7 @@ unsigned api_memory_plan(const struct node_config *config,
 		 MEMORY_UNTOLD},
 		{"ends of relayed flows, requests and messages (relay.flow_cap, relay.requests, "
 		 "relay.messages)",
-		 config->relay.is_on
-			 ? relay_broker_footprint(&config->relay_broker, config->relay.flow_cap) +
-				   relay_messages_footprint(&config->relay_messages)
-			 : 0,
-		 MEMORY_UNTOLD},
+		 broker_len(config), MEMORY_UNTOLD},
 		{"ends of flows through relays (node)", relay_end_footprint(&config->relay_end),
 		 MEMORY_UNTOLD},
 		{"receipts of relays (relay.receipts)", receipts_len(config), MEMORY_UNTOLD},

@@ -64,6 +64,11 @@ size_t offers_room_used_len(const struct offer_room *room)
 	       room->blocks.used_cnt * room->blocks.object_len;
 }
 
+size_t offers_room_footprint(const struct offer_room *room)
+{
+	return sizeof(*room) + room->arena.used_len;
+}
+
 /* --- open, close --- */
 
 static int trees_init(struct offer_index *index)
@@ -87,6 +92,21 @@ static size_t round_up(size_t len, size_t step)
 	return (len + step - 1) / step * step;
 }
 
+static size_t cells_off(unsigned column_cnt)
+{
+	return round_up(sizeof(struct offer_index_row) + column_cnt, 8);
+}
+
+static size_t index_row_len(unsigned column_cnt)
+{
+	return cells_off(column_cnt) + column_cnt * sizeof(union offer_cell);
+}
+
+size_t offers_index_footprint(uint32_t row_cap, unsigned column_cnt)
+{
+	return sizeof(struct offer_index) + index_row_len(column_cnt) * row_cap;
+}
+
 int offers_index_open(const struct offer_index_config *config, struct offer_index **out_index)
 {
 	struct offer_index *index = calloc(1, sizeof(*index));
@@ -101,8 +121,8 @@ int offers_index_open(const struct offer_index_config *config, struct offer_inde
 	index->row_cap = config->row_cap;
 	index->column_cnt = config->column_cnt;
 	index->free_head = ROW_NONE;
-	index->cells_off = round_up(sizeof(struct offer_index_row) + config->column_cnt, 8);
-	index->row_len = index->cells_off + config->column_cnt * sizeof(union offer_cell);
+	index->cells_off = cells_off(config->column_cnt);
+	index->row_len = index_row_len(config->column_cnt);
 	rows_len = round_up(index->row_len * config->row_cap, ARENA_STEP);
 	if ((err = arena_open(&index->arena, rows_len)) < 0)
 		goto free_index;

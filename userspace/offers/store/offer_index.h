@@ -42,6 +42,9 @@ int offers_room_open(uint32_t pair_cap, unsigned index_cap, struct offer_room **
 void offers_room_close(struct offer_room *room);
 /* offers_room_used_len: bytes of nodes and keys in use. */
 size_t offers_room_used_len(const struct offer_room *room);
+/* Bytes that they lay out, touched as they are used. */
+size_t offers_room_footprint(const struct offer_room *room);
+size_t offers_index_footprint(uint32_t row_cap, unsigned column_cnt);
 
 struct offer_index;
 struct offer_index_config {

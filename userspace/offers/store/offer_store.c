@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/byte_cursor.h"
 #include "base/monotonic.h"
+#include "base/random.h"
 #include "offer_store_state.h"
 
 #define UNIT_CAP_MIN 64u
@@ -19,6 +20,23 @@
 #define PAIRS_A_UNIT (OFFER_UNIT_LEN / OFFER_KEY_COST + 1)
 
 static void row_revert(void *arg, struct offer_row *row);
+
+/* All of its tables. What fails is undone by offers_store_close. */
+static int lay_out(struct offer_store *store, const struct offer_store_params *params)
+{
+	int err;
+
+	if ((err = arena_open(&store->arena, ARENA_GROWS)) < 0)
+		return err;
+	if ((err = offers_rows_init(store)) < 0 || (err = offers_cache_init(store)) < 0 ||
+	    (err = offers_share_init(store, params)) < 0 ||
+	    (err = offers_room_open(params->unit_cap * PAIRS_A_UNIT, OFFER_SERVICES_MAX,
+				    &store->room)) < 0 ||
+	    (err = offers_keep_init(&store->keep, &store->arena, params->store)) < 0)
+		return err;
+	arena_fit(&store->arena);
+	return 0;
+}
 
 int offers_store_open(const struct offer_store_params *params, struct offer_store **out_store)
 {
@@ -36,23 +54,34 @@ int offers_store_open(const struct offer_store_params *params, struct offer_stor
 	store->level_of = params->level_of;
 	store->ctx = params->ctx;
 	store->counts.unit_cap = params->unit_cap;
-	if ((err = arena_open(&store->arena, ARENA_GROWS)) < 0) {
-		free(store);
-		return err;
-	}
-	if ((err = offers_rows_init(store)) < 0 || (err = offers_cache_init(store)) < 0 ||
-	    (err = offers_share_init(store, params)) < 0 ||
-	    (err = offers_room_open(params->unit_cap * PAIRS_A_UNIT, OFFER_SERVICES_MAX,
-				    &store->room)) < 0 ||
-	    (err = offers_keep_init(&store->keep, &store->arena, params->store)) < 0) {
+	err = lay_out(store, params);
+	if (err < 0) {
 		offers_store_close(store);
 		return err;
 	}
-	arena_fit(&store->arena);
 	store->keep.revert = row_revert;
 	store->keep.arg = store;
 	*out_store = store;
 	return 0;
+}
+
+/* An offer has a row in the index of one service, as long as that has columns. */
+size_t offers_store_footprint(uint32_t unit_cap)
+{
+	struct random random;
+	const struct offer_store_params params = {.random = &random, .unit_cap = unit_cap};
+	struct offer_store *store = calloc(1, sizeof(*store));
+	size_t len = 0;
+
+	random_init_seeded(&random, 1);
+	if (!store)
+		return 0;
+	store->unit_cap = unit_cap;
+	if (lay_out(store, &params) == 0)
+		len = sizeof(*store) + store->arena.used_len + offers_room_footprint(store->room) +
+		      offers_index_footprint(unit_cap, OFFER_COLUMNS_MAX) + OFFER_KEEP_LAG_MAX;
+	offers_store_close(store);
+	return len;
 }
 
 void offers_store_close(struct offer_store *store)
@@ -408,6 +437,34 @@ void offers_store_count(const struct offer_store *store, struct offer_store_coun
 	for (unsigned i = 0; i < OFFER_SERVICES_MAX; i++)
 		if (store->kinds[i].index)
 			out_counts->memory_len += offers_index_rows_len(store->kinds[i].index);
+}
+
+void offers_store_stats(const struct offer_store *store, struct offer_store_stats *out_stats)
+{
+	struct offer_store_counts counts;
+	const uint64_t *verdicts = counts.verdict_cnts;
+
+	offers_store_count(store, &counts);
+	*out_stats = (struct offer_store_stats){
+		.offer_cnt = counts.offer_cnt,
+		.own_cnt = counts.own_cnt,
+		.tombstone_cnt = counts.tombstone_cnt,
+		.unit_cnt = counts.unit_cnt,
+		.unit_cap = counts.unit_cap,
+		.memory_len = counts.memory_len,
+		.stored_cnt =
+			verdicts[OFFER_STORED] + verdicts[OFFER_REPLACED] + verdicts[OFFER_REVOKED],
+		.known_cnt =
+			verdicts[OFFER_DUPLICATE] + verdicts[OFFER_OLDER] + verdicts[OFFER_GONE],
+		.no_base_cnt = verdicts[OFFER_NO_BASE],
+		.unfit_cnt = verdicts[OFFER_UNFIT],
+		.full_cnt = verdicts[OFFER_FULL],
+		.lag_cnt = verdicts[OFFER_LAGS],
+		.evicted_cnt = counts.evicted_cnt,
+		.expired_cnt = counts.expired_cnt,
+		.failed_cnt = counts.failed_cnt,
+		.damaged_cnt = counts.damaged_cnt,
+	};
 }
 
 void offers_store_fair(const struct offer_store *store, struct fair_view *out_view)

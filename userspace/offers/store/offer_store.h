@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/fair/fair.h"
 #include "base/fair/fair_path.h"
+#include "base/figure.h"
 #include "offers/message/offer_terms.h"
 #include "offers/message/service_message.h"
 #include "offers/schema/schema.h"
@@ -65,6 +66,8 @@ WEFT_MUST_CHECK
 int offers_store_open(const struct offer_store_params *params, struct offer_store **out_store);
 /* offers_store_close writes what waits, and calls no done any more. Takes NULL. */
 void offers_store_close(struct offer_store *store);
+/* offers_store_footprint: bytes that a store of unit_cap units lays out, touched as they are used. */
+size_t offers_store_footprint(uint32_t unit_cap);
 
 /*
  * offers_store_add: from now on offers of schema's service are found by its filters. One of the
@@ -221,6 +224,12 @@ struct offer_store_counts {
 	size_t memory_len; /* of rows, index and messages on their way to the disk */
 };
 void offers_store_count(const struct offer_store *store, struct offer_store_counts *out_counts);
+/* The same for the operator. */
+struct offer_store_stats {
+#define FIGURE FIGURE_FIELD
+#include "offers/store/offers_store_counters.def"
+};
+void offers_store_stats(const struct offer_store *store, struct offer_store_stats *out_stats);
 void offers_store_fair(const struct offer_store *store, struct fair_view *out_view);
 
 #endif
