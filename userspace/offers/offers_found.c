@@ -3,35 +3,21 @@
 #include <string.h>
 
 #include "codec/text/zbase32.h"
-#include "crypto/blake3/blake3.h"
 #include "offers/store/offer_index.h"
 #include "service_offers_state.h"
-#include "weft/bytes.h"
 
 /* --- names --- */
-
-void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
-		uint8_t out[static OFFER_REF_LEN])
-{
-	uint8_t text[4 + SERVICE_MESSAGE_ADDRESS_LEN + OFFER_ID_LEN];
-	uint8_t hash[BLAKE3_HASH_LEN];
-
-	weft_store_le32(text, service);
-	memcpy(text + 4, address, SERVICE_MESSAGE_ADDRESS_LEN);
-	memcpy(text + 4 + SERVICE_MESSAGE_ADDRESS_LEN, offer_id, OFFER_ID_LEN);
-	blake3_hash(text, sizeof(text), hash);
-	memcpy(out, hash, OFFER_REF_LEN);
-}
 
 /* An offer of the store whose name begins as wanted. */
 struct naming {
 	const char *wanted;
 	size_t wanted_len;
+	bool own_alone;
 	unsigned found_cnt;
 	struct offer_name name;
 };
 
-static bool on_named(void *arg, const struct offer_name *name)
+static bool on_named(void *arg, const struct offer_name *name, bool is_own)
 {
 	struct naming *naming = arg;
 	uint8_t ref[OFFER_REF_LEN];
@@ -39,7 +25,8 @@ static bool on_named(void *arg, const struct offer_name *name)
 
 	offers_ref(name->service, name->provider, name->offer_id, ref);
 	zbase32_write(ref, sizeof(ref), text);
-	if (strncmp(text, naming->wanted, naming->wanted_len) != 0)
+	if ((naming->own_alone && !is_own) ||
+	    strncmp(text, naming->wanted, naming->wanted_len) != 0)
 		return true;
 	naming->name = *name;
 	return ++naming->found_cnt < 2;
@@ -48,11 +35,15 @@ static bool on_named(void *arg, const struct offer_name *name)
 static int name_find(struct service_offers *offers, const char *wanted, bool own_alone,
 		     struct offer_name *out_name)
 {
-	struct naming naming = {.wanted = wanted, .wanted_len = strlen(wanted)};
+	struct naming naming = {
+		.wanted = wanted, .wanted_len = strlen(wanted), .own_alone = own_alone};
+	uint8_t prefix[OFFER_REF_PREFIX_LEN];
 
 	if (naming.wanted_len < OFFER_REF_TEXT_MIN || naming.wanted_len >= OFFER_REF_TEXT_CAP)
 		return WEFT_EMALFORMED;
-	offers_store_names(offers->store, own_alone, on_named, &naming);
+	if (zbase32_parse(wanted, OFFER_REF_TEXT_MIN, prefix, sizeof(prefix)) < 0)
+		return WEFT_EABSENT;
+	offers_store_refs(offers->store, prefix, on_named, &naming);
 	*out_name = naming.name;
 	if (naming.found_cnt == 0)
 		return WEFT_EABSENT;

@@ -86,10 +86,9 @@ int offers_add_schema(struct service_offers *offers, const struct offer_schema_c
 WEFT_MUST_CHECK
 int offers_remove_schema(struct service_offers *offers, const struct offer_schema_change *change);
 
-/* An offer in a call's name: the first bytes of BLAKE3(service ‖ address ‖ offer id). */
-#define OFFER_REF_LEN	   16u
+/* The ref of an offer (store/offer_store.h) as text. */
 #define OFFER_REF_TEXT_CAP 27u /* z-base-32, with its NUL */
-#define OFFER_REF_TEXT_MIN 8u  /* letters that name one */
+#define OFFER_REF_TEXT_MIN 8u  /* letters that name one: OFFER_REF_PREFIX_LEN bytes */
 
 /* An offer with what its newest update changed; borrowed for the call that it is given to. */
 struct found_offer {

@@ -58,9 +58,6 @@ struct service_offers {
 	uint8_t fields[SERVICE_MESSAGE_PAYLOAD_MAX];
 };
 
-/* offers_ref writes the ref of an offer. */
-void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
-		uint8_t out[static OFFER_REF_LEN]);
 /*
  * offers_read reads an offer of the store into offers->reading; NULL: no schema is known for it, or
  * it has none of its values. A tombstone is no offer.

@@ -64,6 +64,11 @@ size_t offers_room_used_len(const struct offer_room *room)
 	       room->blocks.used_cnt * room->blocks.object_len;
 }
 
+int offers_room_tree(struct offer_room *room, struct offer_tree *tree)
+{
+	return offers_tree_init(tree, &room->nodes);
+}
+
 size_t offers_room_footprint(const struct offer_room *room)
 {
 	return sizeof(*room) + room->arena.used_len;

@@ -35,6 +35,7 @@
 
 /* What the indexes of a store share: nodes, keys and a place to sort. */
 struct offer_room;
+struct offer_tree;
 /* offers_room_open: for pair_cap keys in all, rows counted as one each. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
 int offers_room_open(uint32_t pair_cap, unsigned index_cap, struct offer_room **out_room);
@@ -42,6 +43,9 @@ int offers_room_open(uint32_t pair_cap, unsigned index_cap, struct offer_room **
 void offers_room_close(struct offer_room *room);
 /* offers_room_used_len: bytes of nodes and keys in use. */
 size_t offers_room_used_len(const struct offer_room *room);
+/* offers_room_tree begins a tree beside those of indexes. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int offers_room_tree(struct offer_room *room, struct offer_tree *tree);
 /* Bytes that they lay out, touched as they are used. */
 size_t offers_room_footprint(const struct offer_room *room);
 size_t offers_index_footprint(uint32_t row_cap, unsigned column_cnt);

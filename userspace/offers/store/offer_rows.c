@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Places of offers in the store. A table leads from the name of an offer to its place, by open
- * addressing under a secret. A binary heap orders places by the end of their lives.
+ * addressing under a secret. A binary heap orders places by the end of their lives, and a tree by
+ * their refs.
  */
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/siphash_bytes.h"
+#include "crypto/blake3/blake3.h"
+#include "offer_store.h"
 #include "offer_store_state.h"
+#include "weft/bytes.h"
 
 #define ROW_NONE UINT32_MAX
 
@@ -155,12 +159,36 @@ struct offer_row *offers_rows_first(const struct offer_store *store)
 	return store->row_cnt ? heap_row(store, 0) : NULL;
 }
 
-/* --- both --- */
+/* --- the tree --- */
+
+void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
+		uint8_t out[static OFFER_REF_LEN])
+{
+	uint8_t text[4 + SERVICE_MESSAGE_ADDRESS_LEN + OFFER_ID_LEN];
+	uint8_t hash[BLAKE3_HASH_LEN];
+
+	weft_store_le32(text, service);
+	memcpy(text + 4, address, SERVICE_MESSAGE_ADDRESS_LEN);
+	memcpy(text + 4 + SERVICE_MESSAGE_ADDRESS_LEN, offer_id, OFFER_ID_LEN);
+	blake3_hash(text, sizeof(text), hash);
+	memcpy(out, hash, OFFER_REF_LEN);
+}
+
+static struct offer_pair ref_pair(const struct offer_store *store, const struct offer_row *row)
+{
+	uint8_t ref[OFFER_REF_LEN];
+
+	offers_ref(row->service, row->provider, row->offer_id, ref);
+	return (struct offer_pair){weft_load_be64(ref), offers_rows_place(store, row)};
+}
+
+/* --- all of them --- */
 
 void offers_rows_link(struct offer_store *store, struct offer_row *row)
 {
 	weft_assert(store->row_cnt < store->row_cap);
 	table_put(store, row);
+	offers_tree_put(&store->by_ref, ref_pair(store, row));
 	heap_place(store, row, store->row_cnt++);
 	offers_rows_settle(store, row);
 }
@@ -171,6 +199,7 @@ void offers_rows_unlink(struct offer_store *store, struct offer_row *row)
 	struct offer_row *last = heap_row(store, --store->row_cnt);
 
 	table_remove(store, row);
+	offers_tree_remove(&store->by_ref, ref_pair(store, row));
 	if (last == row)
 		return;
 	heap_place(store, last, at);

@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "offer_store_state.h"
+#include "weft/bytes.h"
 
 /* So many rows are indexed by one expire; each is a read and a parse of some microseconds. */
 #define STEP_ROWS 256u
@@ -77,33 +78,47 @@ int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn f
 	return is_system_error(err) ? err : 0;
 }
 
-static void names_walk(const struct offer_store *store, bool own_alone, bool withdrawn_too,
-		       bool (*fn)(void *arg, const struct offer_name *name), void *arg)
+static struct offer_name name_of(const struct offer_row *row)
 {
-	for (uint32_t i = 0; i < store->row_top; i++) {
-		const struct offer_row *row = &store->rows[i];
-		struct offer_name name = {.service = row->service};
+	struct offer_name name = {.service = row->service};
 
-		if (row->order == 0 || (row->is_tombstone && !withdrawn_too) ||
-		    (own_alone && !row->is_own))
-			continue;
-		memcpy(name.provider, row->provider, sizeof(name.provider));
-		memcpy(name.offer_id, row->offer_id, sizeof(name.offer_id));
-		if (!fn(arg, &name))
-			return;
-	}
-}
-
-void offers_store_names(const struct offer_store *store, bool own_alone,
-			bool (*fn)(void *arg, const struct offer_name *name), void *arg)
-{
-	names_walk(store, own_alone, false, fn, arg);
+	memcpy(name.provider, row->provider, sizeof(name.provider));
+	memcpy(name.offer_id, row->offer_id, sizeof(name.offer_id));
+	return name;
 }
 
 void offers_store_words(const struct offer_store *store,
 			bool (*fn)(void *arg, const struct offer_name *name), void *arg)
 {
-	names_walk(store, true, true, fn, arg);
+	for (uint32_t i = 0; i < store->row_top; i++) {
+		const struct offer_row *row = &store->rows[i];
+		const struct offer_name name = name_of(row);
+
+		if (row->order != 0 && row->is_own && !fn(arg, &name))
+			return;
+	}
+}
+
+void offers_store_refs(const struct offer_store *store,
+		       const uint8_t prefix[static OFFER_REF_PREFIX_LEN],
+		       bool (*fn)(void *arg, const struct offer_name *name, bool is_own), void *arg)
+{
+	struct offer_pair pair = {0};
+	struct offer_place place;
+	uint8_t first[sizeof(pair.key)] = {0}, last[sizeof(pair.key)];
+
+	memset(last, 0xff, sizeof(last));
+	memcpy(first, prefix, OFFER_REF_PREFIX_LEN);
+	memcpy(last, prefix, OFFER_REF_PREFIX_LEN);
+	pair.key = weft_load_be64(first);
+	place = offers_tree_place(&store->by_ref, pair);
+	while (offers_tree_next(&place, &pair) && pair.key <= weft_load_be64(last)) {
+		const struct offer_row *row = &store->rows[pair.row];
+		const struct offer_name name = name_of(row);
+
+		if (!row->is_tombstone && !fn(arg, &name, row->is_own))
+			return;
+	}
 }
 
 /* --- search --- */

@@ -30,8 +30,9 @@ static int lay_out(struct offer_store *store, const struct offer_store_params *p
 		return err;
 	if ((err = offers_rows_init(store)) < 0 || (err = offers_cache_init(store)) < 0 ||
 	    (err = offers_share_init(store, params)) < 0 ||
-	    (err = offers_room_open(params->unit_cap * PAIRS_A_UNIT, OFFER_SERVICES_MAX,
-				    &store->room)) < 0 ||
+	    (err = offers_room_open(store->row_cap + params->unit_cap * PAIRS_A_UNIT,
+				    OFFER_SERVICES_MAX + 1, &store->room)) < 0 ||
+	    (err = offers_room_tree(store->room, &store->by_ref)) < 0 ||
 	    (err = offers_keep_init(&store->keep, &store->arena, params->store)) < 0)
 		return err;
 	arena_fit(&store->arena);
@@ -91,6 +92,7 @@ void offers_store_close(struct offer_store *store)
 	offers_keep_fini(&store->keep);
 	for (unsigned i = 0; i < OFFER_SERVICES_MAX; i++)
 		offers_index_close(store->kinds[i].index);
+	offers_tree_fini(&store->by_ref);
 	offers_room_close(store->room);
 	offers_cache_fini(store);
 	arena_close(&store->arena);

@@ -166,15 +166,23 @@ int offers_store_get(struct offer_store *store, const struct offer_name *name, o
 WEFT_MUST_CHECK
 int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn fn, void *arg);
 
-/*
- * offers_store_names walks the names of offers that are not withdrawn, those of this node or all, in
- * no order and without the disk. offers_store_words: of this node, also withdrawn ones. fn returns
- * false to end the walk.
- */
+/* offers_store_words walks the names of this node's offers, withdrawn ones too; fn: false ends it. */
 void offers_store_words(const struct offer_store *store,
 			bool (*fn)(void *arg, const struct offer_name *name), void *arg);
-void offers_store_names(const struct offer_store *store, bool own_alone,
-			bool (*fn)(void *arg, const struct offer_name *name), void *arg);
+
+/*
+ * A ref is a name for people: the first bytes of BLAKE3(service, little-endian ‖ address ‖ offer
+ * id). offers_store_refs walks the names of offers that are not withdrawn whose refs begin with
+ * prefix, of OFFER_REF_PREFIX_LEN bytes; fn: false ends it.
+ */
+#define OFFER_REF_LEN	     16u
+#define OFFER_REF_PREFIX_LEN 5u
+void offers_ref(uint32_t service, const uint8_t *address, const uint8_t *offer_id,
+		uint8_t out[static OFFER_REF_LEN]);
+void offers_store_refs(const struct offer_store *store,
+		       const uint8_t prefix[static OFFER_REF_PREFIX_LEN],
+		       bool (*fn)(void *arg, const struct offer_name *name, bool is_own),
+		       void *arg);
 
 struct offer_search {
 	const struct schema *schema;	  /* as it was added */

@@ -12,6 +12,7 @@
 #include "offer_store.h"
 #include "offers/schema/schema_keys.h"
 #include "store/store.h"
+#include "offer_tree.h"
 
 /* The objects of the store, private to this folder. */
 
@@ -64,13 +65,14 @@ struct offer_store {
 	struct arena arena;
 	uint32_t unit_cap;
 
-	/* places, the table by name, the heap by expiry */
+	/* places, the table by name, the heap by expiry, the tree by ref */
 	struct offer_row *rows;
 	uint32_t row_cap, row_cnt, row_top, row_free;
 	uint32_t *table; /* place + 1; 0: empty */
 	uint32_t table_mask;
 	uint64_t secret[2];
 	uint32_t *heap;
+	struct offer_tree by_ref;
 
 	/* room */
 	struct fair fair;

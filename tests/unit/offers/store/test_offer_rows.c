@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places, the table by name and the order of ends, nearly full, against a list. */
+#include "offers/store/offer_index.h"
 #include "offers/store/offer_store_state.h"
 
 #include <stdlib.h>
@@ -25,8 +26,19 @@ static void begin(void)
 	random_init_seeded(&dice, seed_of_run(3));
 	random_fill(&dice, store.secret, sizeof(store.secret));
 	store.unit_cap = CAP - 1;
-	if (arena_open(&store.arena, ARENA_GROWS) < 0 || offers_rows_init(&store) < 0)
+	if (arena_open(&store.arena, ARENA_GROWS) < 0 || offers_rows_init(&store) < 0 ||
+	    offers_room_open(CAP, 1, &store.room) < 0 ||
+	    offers_room_tree(store.room, &store.by_ref) < 0)
 		exit(1);
+}
+
+static void end(void)
+{
+	CHECK(offers_tree_check(&store.by_ref));
+	CHECK_EQ(store.by_ref.cnt, store.row_cnt);
+	offers_tree_fini(&store.by_ref);
+	offers_room_close(store.room);
+	arena_close(&store.arena);
 }
 
 static void name_of(unsigned number, uint8_t name[static 16])
@@ -91,7 +103,7 @@ static void test_random_changes_agree_with_a_list(void)
 		if (i % 16 == 0)
 			CHECK(is_same());
 	}
-	arena_close(&store.arena);
+	end();
 }
 
 static void test_one_more_than_there_are_places_is_refused(void)
@@ -112,7 +124,7 @@ static void test_one_more_than_there_are_places_is_refused(void)
 		      offers_rows_first(&store)->expires_s >= first->expires_s);
 	}
 	CHECK(is_same());
-	arena_close(&store.arena);
+	end();
 }
 
 int main(void)

@@ -326,6 +326,76 @@ static void test_own_offers_are_listed_and_survive(void)
 	rig_end();
 }
 
+/* Offers whose refs begin as that of the first offer of provider. */
+static bool count_ref(void *arg, const struct offer_name *name, bool is_own)
+{
+	(void)name, (void)is_own;
+	return ++*(unsigned *)arg < 1000;
+}
+
+static unsigned refs_of(unsigned provider)
+{
+	uint8_t key[OFFER_KEY_LEN], ref[OFFER_REF_LEN];
+	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
+	const uint8_t offer_id[OFFER_ID_LEN] = {0};
+	unsigned cnt = 0;
+
+	rig_key(provider, key);
+	offers_address(key, address);
+	offers_ref(rig.schema->id, address, offer_id, ref);
+	offers_store_refs(rig.offers, ref, count_ref, &cnt);
+	return cnt;
+}
+
+static void test_an_offer_has_a_ref_as_long_as_it_lives(void)
+{
+	rig_begin(4096);
+	for (unsigned i = 1; i <= 1000; i++)
+		CHECK_EQ(PUT(.provider = i, .ttl_hours = i % 2 ? 24 : 48, .network = i),
+			 OFFER_STORED);
+	rig_pass(0);
+	rig_crash();
+	for (unsigned i = 1; i <= 1000; i++)
+		CHECK_EQ(refs_of(i), 1);
+	CHECK_EQ(refs_of(1001), 0);
+	CHECK_EQ(REVOKE(.provider = 2, .sequence = 2), OFFER_REVOKED);
+	CHECK_EQ(refs_of(2), 0);
+	rig.now_s += 24 * 3600 + 1;
+	while (rig_pass(0))
+		;
+	for (unsigned i = 3; i <= 1000; i++)
+		CHECK_EQ(refs_of(i), i % 2 ? 0 : 1);
+	rig_end();
+}
+
+static void test_what_changes_nothing_is_known_before_its_signature(void)
+{
+	static struct rig_message message;
+	struct rig_word word = {.provider = 1, .sequence = 5};
+	struct offer_put put = {.bytes = message.bytes,
+				.msg = &message.msg,
+				.terms = &message.terms,
+				.source = &(struct addr){.ip = {20, 0, 1, 1}, .family = ADDR_IPV4}};
+
+	rig_begin(64);
+	rig_write(&word, &message);
+	put.len = message.len;
+	put.now_s = rig.now_s;
+	put.now_ns = rig.now_ns;
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_STORED);
+	CHECK(!rig_get(1, 0)); /* it puts nothing */
+	CHECK_EQ(rig_put_message(&word, &message), OFFER_STORED);
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_DUPLICATE);
+	word.sequence = 4;
+	rig_write(&word, &message);
+	put.len = message.len;
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_OLDER);
+	CHECK_EQ(REVOKE(.provider = 1, .sequence = 6), OFFER_REVOKED);
+	CHECK_EQ(offers_store_judge(rig.offers, &put), OFFER_GONE);
+	CHECK_EQ(rig_counts().verdict_cnts[OFFER_DUPLICATE], 1);
+	rig_end();
+}
+
 int main(void)
 {
 	RUN(test_an_offer_is_kept_as_it_was_received);
@@ -342,5 +412,7 @@ int main(void)
 	RUN(test_a_disk_that_lags_refuses_before_anything_changes);
 	RUN(test_a_schema_that_comes_later_finds_what_is_there);
 	RUN(test_own_offers_are_listed_and_survive);
+	RUN(test_an_offer_has_a_ref_as_long_as_it_lives);
+	RUN(test_what_changes_nothing_is_known_before_its_signature);
 	return check_done();
 }
