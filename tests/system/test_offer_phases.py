@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The four phases of service messages, one test for each: a layer that knows no service, a second
-service, verification, and services that are registered while nodes run.
+"""The four phases of service messages, a test for each. They are a layer that knows no service, a
+second service, verification, and services that are registered while nodes run.
 
     n2 (the provider) -- n1 (keeps and answers) -- n3 (looks for something)
 """
