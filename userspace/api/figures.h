@@ -83,6 +83,7 @@ struct figures {
 	struct offer_store_stats offers_store;
 	struct spread_stats offers_spread;
 	struct endorse_stats offers_endorse;
+	struct service_relays_stats service_relays;
 	struct relay_web_stats relay_web;
 	struct relay_web_end_stats relay_web_end;
 	struct announce_stats announce;

@@ -80,6 +80,8 @@ bool api_peer_read(struct api *api, struct control_call *call, const char *name,
 		   struct mesh_peer_info *out_peer);
 struct api_peer api_peer(struct control_call *call, const struct api *api,
 			 const struct mesh_peer_info *peer);
+/* api_service_roles: method_endorse.c: what the peer of key says of its services, or NULL. */
+const char *api_service_roles(struct api *api, struct varlink_blocks *blocks, const uint8_t *key);
 /* api_contribution: method_contribution.c */
 struct api_contribution api_contribution(struct control_call *call, const struct api *api,
 					 const uint8_t *key);

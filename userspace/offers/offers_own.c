@@ -107,6 +107,7 @@ static int making_put(struct service_offers *offers, struct making *making, size
 	if (!offers_verdict_is_stored(verdict))
 		return put_failed(verdict, fault);
 	(void)offers_spread_announce(offers->spread, offers->made, len, now_ns);
+	offers_roles_changed(offers, now_ns);
 	offers_due(offers, now_ns);
 	return 0;
 }
@@ -296,11 +297,12 @@ struct again {
 	uint64_t now_ns;
 };
 
-static bool on_own(void *arg, const struct offer_name *name)
+static bool on_own(void *arg, const struct offer_name *name, bool is_withdrawn)
 {
 	struct again *again = arg;
 	unsigned at = again->cnt;
 
+	(void)is_withdrawn;
 	again->seen_cnt++;
 	if (again->cnt < OFFERS_AGAIN_CNT)
 		again->cnt++;

@@ -18,6 +18,7 @@ static void on_schema(void *ctx, const struct schema *before, const struct schem
 		offers->change_err = offers_store_add(offers->store, after);
 	/* What is kept already is indexed from the next turn on. */
 	timer_set(offers->params.timers, &offers->timer, offers->params.now_ns);
+	offers_roles_changed(offers, offers->params.now_ns);
 }
 
 /* It stays in the store, for a version that takes it. */

@@ -41,6 +41,7 @@ static void on_again_due(struct timer *timer, uint64_t now_ns)
 
 	offers_say_again(offers, NULL, now_ns);
 	offers_endorsements_say_again(offers, NULL, now_ns);
+	offers_roles_changed(offers, now_ns);
 	offers_due(offers, now_ns);
 }
 
@@ -68,6 +69,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 			    .answer = offers_answer,
 			    .hear = offers_hear,
 			    .endorse = offers_endorsement_keep,
+			    .rank = offers_rank,
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,
@@ -94,6 +96,8 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 		err = offers_store_load(offers->store, params->wall_s(params->ctx), params->now_ns);
 	if (err == 0)
 		err = offers_spread_new(&spread, &offers->spread);
+	if (err == 0)
+		err = offers_roles_open(offers);
 	if (err < 0) {
 		offers_close(offers);
 		return err;
@@ -112,6 +116,7 @@ void offers_close(struct service_offers *offers)
 	timer_cancel(offers->params.timers, &offers->timer);
 	timer_cancel(offers->params.timers, &offers->again_timer);
 	timer_cancel(offers->params.timers, &offers->level_timer);
+	offers_relays_free(offers->relays);
 	offers_spread_free(offers->spread);
 	offers_store_close(offers->store);
 	offers_endorse_close(offers->book);
@@ -124,6 +129,7 @@ void offers_session_up(struct service_offers *offers, const uint8_t key[static M
 {
 	if (!offers)
 		return;
+	offers_relays_session_up(offers->relays, key, now_ns);
 	offers_say_again(offers, key, now_ns);
 	offers_endorsements_say_again(offers, key, now_ns);
 }

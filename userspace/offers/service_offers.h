@@ -10,6 +10,7 @@
 #include "mesh/seam.h"
 #include "mesh/seam_neighbours.h"
 #include "offers/endorse/endorse.h"
+#include "offers/relays/service_relays.h"
 #include "offers/schema/schema.h"
 #include "offers/schema/schema_registry.h"
 #include "offers/spread/offer_spread.h"
@@ -29,15 +30,23 @@ struct timer_wheel;
  *	ask -> spread -> responses -> verify -> store		offers_heard.c
  *	find, show, list <- store				offers_found.c
  *	schemas: shipped, added, removed			offers_schemas.c
- *	endorsements: made, heard; levels of offers		offers_verify.c
+  *	endorsements: made, heard; levels of offers		offers_verify.c
+ *	service relays: which neighbour gets what		offers_roles.c
  *	life, time						service_offers.c
  *
  * Home worker only; nothing blocks.
  */
 struct service_offers;
 
+/* The neighbours that messages of a service go to. */
+enum offers_relays_use {
+	OFFERS_RELAYS_ANY,
+	OFFERS_RELAYS_ENDORSED, /* those that are of level 1 and more in the service */
+};
+
 struct service_offers_config {
 	bool is_on;
+	enum offers_relays_use relays_use;
 	uint64_t
 		room_len; /* bytes of offers and of their keys, by fair shares (store/offer_store.h) */
 	struct spread_config spread;
@@ -201,6 +210,7 @@ WEFT_MUST_CHECK
 int offers_trust(struct service_offers *offers, const struct endorse_trust *trust,
 		 const struct endorse_put *put);
 struct endorse_book *offers_endorse_book(struct service_offers *offers);
+struct service_relays *offers_service_relays(struct service_offers *offers);
 
 struct offer_store *offers_store(struct service_offers *offers);
 struct offer_spread *offers_spread(struct service_offers *offers);

@@ -42,6 +42,7 @@ struct service_offers {
 	int change_err; /* of the latest change of schemas: the store took it, or did not */
 	struct offer_spread *spread;
 	struct endorse_book *book;
+	struct service_relays *relays;
 	struct timer timer, again_timer, level_timer;
 	uint8_t address[SERVICE_MESSAGE_ADDRESS_LEN];
 	/* Ids of messages that were verified, each in the place that its first bytes name. */
@@ -83,6 +84,14 @@ enum spread_verdict offers_keep(void *ctx, const struct spread_message *message,
 void offers_answer(void *ctx, const struct spread_message *query, const uint8_t *token);
 void offers_hear(void *ctx, const struct spread_message *message,
 		 const struct service_response *response);
+
+/* --- offers_roles.c --- */
+
+WEFT_MUST_CHECK
+int offers_roles_open(struct service_offers *offers);
+enum spread_rank offers_rank(void *ctx, uint32_t service, const uint8_t *peer);
+/* offers_roles_changed: schemas or own offers did; before offers_roles_open nothing follows. */
+void offers_roles_changed(struct service_offers *offers, uint64_t now_ns);
 
 /* --- offers_verify.c --- */
 

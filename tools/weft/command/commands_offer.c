@@ -76,6 +76,13 @@ const struct command commands_of_offers[] = {
 	.call = { .takes = { TAKE(find_offers, schema), TAKE(find_offers, filters) },
 	  .words = { { "limit", NULL, PAGE },
 	    { "level", NULL, WORD(WORD_COUNT, 0, 3, .why = "not a level from 0 to 3") } } } },
+{ "offer", "relays", "[SERVICE]", "list which neighbours relay which services",
+	"This node first. SERVICE: those that relay it, by the name of its schema.",
+	"weft offer relays housing", NULL, 0, 1,
+	{ { "cursor", "N", "go on from there" } },
+	.call = { API_LIST_SERVICE_RELAYS, .takes = { TAKE(list_service_relays, service) },
+	  .parts = { SHOW_TABLE(list_service_relays, relays, service_relay_list, "no relay") },
+	  .words = { { "cursor", NULL, WORD(WORD_COUNT, 0, UINT32_MAX, .why = "not a number") } } } },
 { "endorse", "make", "PROVIDER SERVICE", "vouch for a provider of offers in a service",
 	"PROVIDER: its key, or its address. SERVICE: the name of a schema. Neighbours hear it; what is\n"
 	"printed is for those that it does not reach, with weft endorse add.",

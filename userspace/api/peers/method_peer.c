@@ -219,11 +219,15 @@ void api_show_peer(struct api *api, struct control_call *call, const struct api_
 		   uint64_t now_ns)
 {
 	struct mesh_peer_info peer;
+	struct api_peer row;
 
 	(void)now_ns;
-	if (api_peer_read(api, call, in->node_id, &peer))
-		api_reply(call, show_peer, .peer = api_peer(call, api, &peer),
-			  .contribution = api_contribution(call, api, peer.key));
+	if (!api_peer_read(api, call, in->node_id, &peer))
+		return;
+	row = api_peer(call, api, &peer);
+	row.service_roles = api_service_roles(api, control_blocks(call), peer.key);
+	api_reply(call, show_peer, .peer = row,
+		  .contribution = api_contribution(call, api, peer.key));
 }
 
 struct peer_setting {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MakeEndorsement, AddEndorsement, RevokeEndorsement, ListEndorsements, TrustEndorser,
- * DistrustEndorser, ListEndorsers; and why an offer is left out.
+ * DistrustEndorser, ListEndorsers, ListServiceRelays; and why an offer is left out.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -429,4 +429,98 @@ void api_list_endorsers(struct api *api, struct control_call *call,
 				.max_level = trust.level_max,
 			}));
 	api_reply(call, list_endorsers, .endorsers = list);
+}
+
+/* --- who relays what --- */
+
+#define SERVICES_TEXT_CAP 2048
+
+/* The services of caps that have role, by name. */
+static const char *roles_text(struct service_offers *offers, struct varlink_blocks *blocks,
+			      const struct service_caps *caps, uint8_t role)
+{
+	char text[SERVICES_TEXT_CAP] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < caps->row_cnt && len < sizeof(text); i++)
+		if (caps->rows[i].roles & role)
+			len += (size_t)snprintf(
+				text + len, sizeof(text) - len, "%s%s", len ? " " : "",
+				service_text(offers, blocks, caps->rows[i].service));
+	return varlink_text(blocks, text);
+}
+
+const char *api_service_roles(struct api *api, struct varlink_blocks *blocks, const uint8_t *key)
+{
+	const struct service_caps *caps =
+		api->offers ? offers_relays_caps(offers_service_relays(api->offers), key) : NULL;
+	const char *offered;
+
+	if (!caps)
+		return NULL;
+	offered = roles_text(api->offers, blocks, caps, SERVICE_ROLE_PROVIDER);
+	return varlink_format(blocks, "relays %s%s%s",
+			      roles_text(api->offers, blocks, caps, SERVICE_ROLE_RELAY),
+			      *offered ? "; offers " : "", offered);
+}
+
+struct relays_listing {
+	struct api *api;
+	struct varlink_blocks *blocks;
+	struct api_service_relay_list list;
+	uint32_t service;
+	bool has_service, is_full;
+	uint32_t seen_cnt;
+};
+
+static void relay_push(struct relays_listing *listing, const struct service_caps *caps, bool is_own)
+{
+	const struct service_caps_row *row = offers_caps_row(caps, listing->service);
+	const struct service_relays *relays = offers_service_relays(listing->api->offers);
+
+	if (listing->has_service && !(row && row->roles & SERVICE_ROLE_RELAY))
+		return;
+	varlink_push(listing->blocks, &listing->list,
+		     ((struct api_service_relay){
+			     .node_id = api_id(listing->blocks, caps->node),
+			     .connected = is_own || offers_relays_is_connected(relays, caps->node),
+			     .relayed = roles_text(listing->api->offers, listing->blocks, caps,
+						   SERVICE_ROLE_RELAY),
+			     .offered = roles_text(listing->api->offers, listing->blocks, caps,
+						   SERVICE_ROLE_PROVIDER),
+			     .made_s = api_uint(caps->made_s),
+			     .own = is_own,
+		     }));
+}
+
+static bool on_relay(void *arg, const struct service_caps *caps)
+{
+	struct relays_listing *listing = arg;
+
+	listing->is_full = listing->list.cnt == LIST_MAX;
+	if (listing->is_full)
+		return false;
+	listing->seen_cnt++;
+	relay_push(listing, caps, false);
+	return true;
+}
+
+void api_list_service_relays(struct api *api, struct control_call *call,
+			     const struct api_list_service_relays_in *in, uint64_t now_ns)
+{
+	struct service_offers *offers = api_offers(api, call);
+	struct relays_listing listing = {
+		.api = api, .blocks = control_blocks(call), .has_service = in->service != NULL};
+	uint32_t at = in->has_cursor && in->cursor > 0 && in->cursor < UINT32_MAX
+			      ? (uint32_t)in->cursor
+			      : 0;
+
+	(void)now_ns;
+	if (!offers || (in->service && !service_read(offers, call, in->service, &listing.service)))
+		return;
+	if (at == 0)
+		relay_push(&listing, offers_relays_own(offers_service_relays(offers)), true);
+	offers_relays_each(offers_service_relays(offers), at, on_relay, &listing);
+	api_reply(call, list_service_relays, .relays = listing.list, .has_cursor = listing.is_full,
+		  .cursor = at + listing.seen_cnt);
 }

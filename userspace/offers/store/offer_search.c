@@ -88,13 +88,14 @@ static struct offer_name name_of(const struct offer_row *row)
 }
 
 void offers_store_words(const struct offer_store *store,
-			bool (*fn)(void *arg, const struct offer_name *name), void *arg)
+			bool (*fn)(void *arg, const struct offer_name *name, bool is_withdrawn),
+			void *arg)
 {
 	for (uint32_t i = 0; i < store->row_top; i++) {
 		const struct offer_row *row = &store->rows[i];
 		const struct offer_name name = name_of(row);
 
-		if (row->order != 0 && row->is_own && !fn(arg, &name))
+		if (row->order != 0 && row->is_own && !fn(arg, &name, row->is_tombstone))
 			return;
 	}
 }

@@ -168,7 +168,8 @@ int offers_store_each(struct offer_store *store, bool own_alone, offer_view_fn f
 
 /* offers_store_words walks the names of this node's offers, withdrawn ones too; fn: false ends it. */
 void offers_store_words(const struct offer_store *store,
-			bool (*fn)(void *arg, const struct offer_name *name), void *arg);
+			bool (*fn)(void *arg, const struct offer_name *name, bool is_withdrawn),
+			void *arg);
 
 /*
  * A ref is a name for people: the first bytes of BLAKE3(service, little-endian ‖ address ‖ offer
