@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finds in the index of offers: plan, then look. By a condition: all rows of its ranges are
- * tested against the others. What is left is a heap from which the newest are taken.
+ * tested against the others. Two conditions of one key each have lists in the order of rows, which
+ * are merged, so only rows of both are looked at. What is left is a heap from which the newest are taken.
  * By age: rows are tested from the newest on until the page is full. Rows further on are fetched
  * into the cache while one is tested. A walk by age that meets far fewer rows than was estimated goes
  * on by a condition: conditions may exclude each other.
@@ -17,6 +18,8 @@
 #define TESTS_A_VISIT 16u
 /* After so many visits at least a walk by age is weighed again. */
 #define AGE_PART_MIN 256u
+/* A list this much longer costs more to pass over than rows of the shorter one to look at. */
+#define MERGE_RATIO 16u
 
 struct find_run {
 	struct offer_index *index;
@@ -30,6 +33,8 @@ struct find_run {
 	uint32_t visit_stop; /* of a walk by age */
 	struct offer_candidate *heap;
 	uint32_t heap_cnt;
+	struct offer_place merged; /* in the list of the second condition; leaf NULL: at its end */
+	unsigned tested;	   /* conditions that rows of the scan are known to meet */
 };
 
 /* A row's head, and the line behind it, where the cells of most columns are. */
@@ -121,6 +126,42 @@ static struct offer_candidate heap_take(struct find_run *run)
 	return first;
 }
 
+static bool has_one_key(const struct schema_condition *condition)
+{
+	return condition->range_cnt == 1 && condition->ranges[0].first == condition->ranges[0].last;
+}
+
+static void merge_begin(struct find_run *run)
+{
+	const struct schema_condition *const *conditions = run->conditions;
+
+	run->tested = 1;
+	if (run->condition_cnt < 2 || !has_one_key(conditions[0]) || !has_one_key(conditions[1]) ||
+	    run->cnts[1] / MERGE_RATIO > run->cnts[0])
+		return;
+	run->tested = 2;
+	run->merged = offers_tree_place(&run->index->columns[conditions[1]->column],
+					(struct offer_pair){conditions[1]->ranges[0].first, 0});
+}
+
+/* Whether row is in the second list, too; rows come in rising order. */
+static bool merge_meets(struct find_run *run, uint32_t row)
+{
+	uint64_t key = run->conditions[1]->ranges[0].first;
+	struct offer_place *at = &run->merged;
+
+	for (; at->leaf; at->leaf = at->leaf->next, at->idx = 0)
+		for (; at->idx < at->leaf->cnt; at->idx++) {
+			if (at->leaf->leaf.keys[at->idx] != key) {
+				at->leaf = NULL;
+				return false;
+			}
+			if (at->leaf->leaf.rows[at->idx] >= row)
+				return at->leaf->leaf.rows[at->idx] == row;
+		}
+	return false;
+}
+
 static void range_scan(struct find_run *run, const struct schema_range *range)
 {
 	const struct offer_index *index = run->index;
@@ -129,16 +170,19 @@ static void range_scan(struct find_run *run, const struct schema_range *range)
 
 	for (const struct offer_node *leaf = place.leaf; leaf; leaf = leaf->next, place.idx = 0)
 		for (uint32_t i = place.idx; i < leaf->cnt; i++) {
-			struct offer_index_row *row = offers_index_row(index, leaf->leaf.rows[i]);
+			uint32_t at = leaf->leaf.rows[i];
+			struct offer_index_row *row = offers_index_row(index, at);
 
 			if (leaf->leaf.keys[i] > range->last)
 				return;
-			if (i + AHEAD < leaf->cnt)
-				row_fetch(index, leaf->leaf.rows[i + AHEAD]);
 			run->page->visit_cnt++;
-			if (row->order < run->before && row_meets(run, row, 1))
+			if (run->tested == 2 && !merge_meets(run, at))
+				continue;
+			if (run->tested == 1 && i + AHEAD < leaf->cnt)
+				row_fetch(index, leaf->leaf.rows[i + AHEAD]);
+			if (row->order < run->before && row_meets(run, row, run->tested))
 				run->heap[run->heap_cnt++] =
-					(struct offer_candidate){row->order, leaf->leaf.rows[i]};
+					(struct offer_candidate){row->order, at};
 		}
 }
 
@@ -148,6 +192,7 @@ static void find_by_condition(struct find_run *run)
 	const struct schema_condition *condition = run->conditions[0];
 	uint64_t latest = OFFER_NEWEST;
 
+	merge_begin(run);
 	for (unsigned i = 0; i < condition->range_cnt; i++)
 		range_scan(run, &condition->ranges[i]);
 	heap_make(run);

@@ -138,6 +138,13 @@ static unsigned conditions_make(struct schema_condition *conditions)
 		}
 		cnt++;
 	}
+	/* Of the same column two keys, which a row has both. */
+	while (cnt > 0 && cnt < COLUMNS && random_below(&dice, 2) == 0) {
+		uint64_t key = any_key(SET);
+
+		conditions[cnt++] = (struct schema_condition){
+			.column = SET, .range_cnt = 1, .ranges = {{key, key}}};
+	}
 	return cnt;
 }
 
