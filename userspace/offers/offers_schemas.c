@@ -95,3 +95,23 @@ int offers_remove_schema(struct service_offers *offers, const struct offer_schem
 	offers_schema_rows_delete(batch, name);
 	return change_submit(offers, batch, change);
 }
+
+uint32_t offers_rate(void *ctx, const struct service_message *message)
+{
+	const struct service_offers *offers = ctx;
+	const struct schema *schema =
+		offers_schema_registry_lookup(offers->registry, message->service, NULL, 0);
+
+	if (!schema)
+		return 0;
+	switch (message->type) {
+	case SERVICE_MESSAGE_ANNOUNCE:
+	case SERVICE_MESSAGE_UPDATE:
+	case SERVICE_MESSAGE_REVOKE:
+		return schema->announces_per_min;
+	case SERVICE_MESSAGE_QUERY:
+		return schema->queries_per_min;
+	default:
+		return schema->reserves_per_min;
+	}
+}

@@ -70,6 +70,7 @@ int offers_open(const struct service_offers_params *params, struct service_offer
 			    .hear = offers_hear,
 			    .endorse = offers_endorsement_keep,
 			    .rank = offers_rank,
+			    .rate = offers_rate,
 			    .ctx = offers},
 		.mesh = params->mesh,
 		.neighbours = params->neighbours,

@@ -71,7 +71,8 @@ int offers_name_own(struct service_offers *offers, const char *name, struct offe
 /* offers_own.c: a few own offers to one neighbour, or (NULL) to several. */
 void offers_say_again(struct service_offers *offers, const uint8_t *key, uint64_t now_ns);
 
-/* offers_schemas.c: 0, or a negative code. */
+/* offers_schemas.c: offers_rate: as spread_handler.rate. offers_schemas_open: 0, or a negative code. */
+uint32_t offers_rate(void *ctx, const struct service_message *message);
 WEFT_MUST_CHECK
 int offers_schemas_open(struct service_offers *offers);
 

@@ -67,8 +67,9 @@ static void peer_slide(struct quota_peer *peer, uint64_t now_ns)
 	peer->began_ns += gone * MINUTE_NS;
 }
 
-uint64_t request_quota_take(struct request_quota *quota,
-			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns)
+uint64_t request_quota_take_of(struct request_quota *quota,
+			       const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint32_t per_min,
+			       uint64_t now_ns)
 {
 	struct quota_peer *peer = quota_acquire(quota, key, now_ns);
 	uint64_t room, left_ns;
@@ -77,14 +78,20 @@ uint64_t request_quota_take(struct request_quota *quota,
 	left_ns = peer->began_ns + MINUTE_NS - now_ns;
 	/* The part of the former minute that is less than a minute ago, rounded up. */
 	room = (peer->former_cnt * left_ns + MINUTE_NS - 1) / MINUTE_NS + peer->cnt;
-	if (room < quota->per_min) {
+	if (room < per_min) {
 		peer->cnt++;
 		list_unlink(&peer->by_time);
 		list_push_back(&quota->by_time, &peer->by_time);
 		return 0;
 	}
-	if (peer->cnt >= quota->per_min || !peer->former_cnt)
+	if (peer->cnt >= per_min || !peer->former_cnt)
 		return left_ns / NS_PER_MS + 1;
 	/* When one more of the former ones is gone. */
 	return MINUTE_NS / peer->former_cnt / NS_PER_MS + 1;
+}
+
+uint64_t request_quota_take(struct request_quota *quota,
+			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns)
+{
+	return request_quota_take_of(quota, key, quota->per_min, now_ns);
 }

@@ -35,5 +35,9 @@ int request_quota_init(struct request_quota *quota, struct arena *arena, uint32_
  */
 uint64_t request_quota_take(struct request_quota *quota,
 			    const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint64_t now_ns);
+/* request_quota_take_of: the same with a number of key's own, which is the same each time. */
+uint64_t request_quota_take_of(struct request_quota *quota,
+			       const uint8_t key[static REQUEST_QUOTA_KEY_LEN], uint32_t per_min,
+			       uint64_t now_ns);
 
 #endif

@@ -117,7 +117,8 @@ struct schema {
 	uint8_t version, min_verification;
 	bool takes_seed_form; /* messages whose signature covers the payload alone are accepted */
 	uint16_t ttl_hours;   /* of an offer, if its publisher names none */
-	uint16_t announces_per_min, queries_per_min, reserves_per_min; /* of a session */
+	/* of a session; 0: as the node says */
+	uint16_t announces_per_min, queries_per_min, reserves_per_min;
 	const char *name, *title, *description;
 	struct schema_field fields[SCHEMA_FIELDS_MAX]; /* by ascending key */
 	unsigned field_cnt;

@@ -191,6 +191,13 @@ static void number_put(struct writer *w, const char *key, uint64_t number)
 	put(w, line);
 }
 
+/* 0 is what a file without the line has. */
+static void rate_put(struct writer *w, const char *key, uint64_t per_min)
+{
+	if (per_min)
+		number_put(w, key, per_min);
+}
+
 static struct span span_read(struct cbor_reader *r)
 {
 	struct span span;
@@ -369,9 +376,9 @@ static int announce_import(const struct record *record, struct writer *w)
 		case 2:
 			if (cbor_enter_array(&r) != 3)
 				cbor_fail(&r);
-			number_put(w, "announces_per_min", cbor_read_uint(&r));
-			number_put(w, "queries_per_min", cbor_read_uint(&r));
-			number_put(w, "reserves_per_min", cbor_read_uint(&r));
+			rate_put(w, "announces_per_min", cbor_read_uint(&r));
+			rate_put(w, "queries_per_min", cbor_read_uint(&r));
+			rate_put(w, "reserves_per_min", cbor_read_uint(&r));
 			(void)cbor_next(&r);
 			break;
 		case 3:

@@ -203,7 +203,7 @@ static int id_read(const struct schema_parsing *parse, struct schema *schema)
 
 static int service_limits(const struct schema_parsing *parse, struct schema *schema)
 {
-	unsigned version = 1, level = 0, hours = 168, announces = 10, queries = 30, reserves = 5;
+	unsigned version = 1, level = 0, hours = 168, announces = 0, queries = 0, reserves = 0;
 	int err = count_read(parse, "version", 1, SCHEMA_VERSION_MAX, &version);
 
 	if (err == 0)

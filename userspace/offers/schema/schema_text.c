@@ -67,6 +67,12 @@ static void field_write(struct writer *w, const struct schema_field *field)
 	text_line(w, "help", field->help);
 }
 
+static void rate_line(struct writer *w, const char *key, unsigned per_min)
+{
+	if (per_min)
+		line_write(w, "%s = %u\n", key, per_min);
+}
+
 int offers_schema_text_write(const struct schema *schema, char *text, size_t cap)
 {
 	struct writer w = writer_of(text, cap);
@@ -79,8 +85,9 @@ int offers_schema_text_write(const struct schema *schema, char *text, size_t cap
 	line_write(&w, "min_verification = %u\nttl_hours = %u\nseed_form = %s\n",
 		   schema->min_verification, schema->ttl_hours,
 		   schema->takes_seed_form ? "yes" : "no");
-	line_write(&w, "announces_per_min = %u\nqueries_per_min = %u\nreserves_per_min = %u\n",
-		   schema->announces_per_min, schema->queries_per_min, schema->reserves_per_min);
+	rate_line(&w, "announces_per_min", schema->announces_per_min);
+	rate_line(&w, "queries_per_min", schema->queries_per_min);
+	rate_line(&w, "reserves_per_min", schema->reserves_per_min);
 	for (unsigned i = 0; i < schema->field_cnt; i++)
 		field_write(&w, &schema->fields[i]);
 	for (unsigned i = 0; i < schema->filter_cnt; i++) {

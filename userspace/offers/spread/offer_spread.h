@@ -103,7 +103,9 @@ enum spread_rank {
  * answer: what this node has for a query; spread_respond may be called from inside.
  * hear: a response to a query of this node. Of what it holds the form alone was looked at.
  * endorse: an endorsement, whose form alone was looked at. NULL: all are refused.
- * rank: of a neighbour that is a service relay, for messages of service. NULL: all are usual.
+  * rank: of a neighbour that is a service relay, for messages of service. NULL: all are usual.
+ * rate: how many messages of such a type and service a session may send in a minute; 0, or NULL: as
+ *     the configuration says.
  */
 struct spread_handler {
 	enum spread_verdict (*keep)(void *ctx, const struct spread_message *message,
@@ -114,6 +116,7 @@ struct spread_handler {
 	enum spread_verdict (*endorse)(void *ctx, const struct spread_endorsement *endorsement,
 				       const char **out_why);
 	enum spread_rank (*rank)(void *ctx, uint32_t service, const uint8_t *peer);
+	uint32_t (*rate)(void *ctx, const struct service_message *message);
 	void *ctx;
 };
 

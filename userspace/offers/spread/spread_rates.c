@@ -57,6 +57,17 @@ static bool peer_is_relay(struct offer_spread *spread, const uint8_t *peer)
 	       neighbour.caps & MESH_CAP_SERVICE_RELAY;
 }
 
+/* What the schema of the service says goes before what is usual. */
+static uint64_t quota_take(struct offer_spread *spread, struct request_quota *quota,
+			   const uint8_t *key, const struct service_message *message,
+			   uint64_t now_ns)
+{
+	const struct spread_handler *handler = &spread->params.handler;
+	uint32_t per_min = handler->rate ? handler->rate(handler->ctx, message) : 0;
+
+	return request_quota_take_of(quota, key, per_min ? per_min : quota->per_min, now_ns);
+}
+
 uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *peer,
 				  const struct service_message *message, uint64_t now_ns)
 {
@@ -74,14 +85,14 @@ uint64_t offers_spread_rates_take(struct offer_spread *spread, const uint8_t *pe
 		if ((wait_ms = request_quota_take(&rates->relayed, key, now_ns)))
 			return wait_ms;
 		rate_key(key, peer, message, is_relay);
-		return request_quota_take(&rates->providers, key, now_ns);
+		return quota_take(spread, &rates->providers, key, message, now_ns);
 	case SERVICE_MESSAGE_QUERY:
 		rate_key(key, peer, NULL, false);
 		if ((wait_ms = request_quota_take(&rates->relayed_queries, key, now_ns)) ||
 		    is_relay)
 			return wait_ms;
 		rate_key(key, peer, message, false);
-		return request_quota_take(&rates->queries, key, now_ns);
+		return quota_take(spread, &rates->queries, key, message, now_ns);
 	default:
 		return 0;
 	}

@@ -100,6 +100,18 @@ static void test_a_peer_that_counts_on_is_not_the_oldest(void)
 	CHECK_EQ(taken_of(PER_MIN, 2, 10 * NS_PER_S), PER_MIN);
 }
 
+static void test_a_number_of_its_own_holds_for_a_peer(void)
+{
+	const uint8_t key[REQUEST_QUOTA_KEY_LEN] = {77};
+
+	begin();
+	for (unsigned n = 0; n < PER_MIN + 3; n++)
+		CHECK_EQ(request_quota_take_of(&quota, key, PER_MIN + 3, NS_PER_S), 0);
+	CHECK(request_quota_take_of(&quota, key, PER_MIN + 3, NS_PER_S) > 0);
+	CHECK_EQ(taken_of(PER_MIN, 1, NS_PER_S), PER_MIN);
+	CHECK(take(1, NS_PER_S) > 0);
+}
+
 int main(void)
 {
 	RUN(test_fresh_peer_has_exactly_its_number);
@@ -108,6 +120,7 @@ int main(void)
 	RUN(test_steady_rate_is_let_through);
 	RUN(test_full_table_forgets_the_least_recently_counted_peer);
 	RUN(test_a_peer_that_counts_on_is_not_the_oldest);
+	RUN(test_a_number_of_its_own_holds_for_a_peer);
 	arena_close(&arena);
 	return check_done();
 }

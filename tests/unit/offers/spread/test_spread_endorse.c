@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Endorsements from neighbour to neighbour, and which neighbours messages of a service go to. */
+/* Endorsements from neighbour to neighbour; where messages of a service go, how often, and when. */
 #include "offers/spread/offer_spread.h"
 
 #include <stdlib.h>
@@ -8,12 +8,15 @@
 #include "base/monotonic.h"
 #include "base/timer.h"
 #include "offers/message/endorsement_message.h"
+#include "offers/message/service_query.h"
 #include "support/check.h"
 #include "support/mesh_lab.h"
 
 #define NODES	 12u
 #define LAPSE_NS (2 * NS_PER_S)
 #define SERVICE	 2u
+/* Of the network, which looks at its nodes so often. */
+#define LAB_STEP_NS (2 * NS_PER_MS)
 
 struct place {
 	struct mesh *node;
@@ -23,6 +26,8 @@ struct place {
 	unsigned seen_cnt, handed_cnt;
 	enum spread_rank rank; /* of this one, to others */
 	bool refuses;
+	uint32_t announces_per_min, queries_per_min; /* as a schema says; 0: nothing */
+	uint64_t asked_ns;			     /* when a query came */
 };
 
 static struct mesh_lab lab;
@@ -101,6 +106,22 @@ static enum spread_verdict on_endorse(void *ctx, const struct spread_endorsement
 	return SPREAD_NEW;
 }
 
+static uint32_t on_rate(void *ctx, const struct service_message *message)
+{
+	const struct place *place = ctx;
+
+	return message->type == SERVICE_MESSAGE_QUERY ? place->queries_per_min
+						      : place->announces_per_min;
+}
+
+static void on_query(void *ctx, const struct spread_message *query, const uint8_t *token)
+{
+	struct place *place = ctx;
+
+	(void)token;
+	place->asked_ns = query->now_ns;
+}
+
 static enum spread_rank on_rank(void *ctx, uint32_t service, const uint8_t *peer)
 {
 	(void)ctx;
@@ -133,7 +154,12 @@ static void place_add(void)
 	struct place *place = &places[place_cnt++];
 	struct spread_params params = {
 		.config = config,
-		.handler = {.keep = on_keep, .endorse = on_endorse, .rank = on_rank, .ctx = place},
+		.handler = {.keep = on_keep,
+			    .endorse = on_endorse,
+			    .rank = on_rank,
+			    .rate = on_rate,
+			    .answer = on_query,
+			    .ctx = place},
 		.neighbours = &mesh_lab_neighbours,
 		.timers = &place->timers,
 		.random = &dice,
@@ -289,6 +315,83 @@ static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left
 	end_all();
 }
 
+/* --- rates and times --- */
+
+static int ask(struct place *from, const struct place *to, uint32_t name)
+{
+	static const uint8_t no_filter[] = {0xa0};
+	uint8_t token[SPREAD_TOKEN_LEN] = {1}, payload[128], bytes[256];
+	const struct service_query query = {
+		.token = token,
+		.parts = {{.service = SERVICE, .filters = no_filter, .filters_len = 1}},
+		.part_cnt = 1,
+		.result_max = 20,
+	};
+	struct service_message message = {.service = SERVICE,
+					  .type = SERVICE_MESSAGE_QUERY,
+					  .hop_max = 4,
+					  .ttl_hours = 1,
+					  .timestamp_s = mesh_lab_wall_s(&lab),
+					  .payload = payload};
+	struct writer p = writer_of(payload, sizeof(payload)), w = writer_of(bytes, sizeof(bytes));
+
+	memcpy(token + 4, &name, sizeof(name));
+	offers_query_write(&p, SERVICE, &query);
+	message.payload_len = writer_len(&p);
+	offers_message_write(&w, &message);
+	mesh_lab_ask(from->node, to->node, MESH_SERVICE_MESSAGE, bytes, writer_len(&w), &asked);
+	return asked.reply.err;
+}
+
+static void test_a_schemas_own_rates_go_before_what_is_configured(void)
+{
+	struct bytes message;
+
+	begin(2);
+	places[0].node->caps = 0; /* one that asks for itself */
+	places[1].announces_per_min = 12;
+	places[1].queries_per_min = 2;
+	for (uint8_t name = 0; name < 12; name++) {
+		message = message_of(name, 0);
+		CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), 0);
+	}
+	message = message_of(12, 0);
+	CHECK_EQ(tell(&places[0], &places[1], message.at, message.len), WEFT_EREFUSED);
+	CHECK_EQ(ask(&places[0], &places[1], 1), 0);
+	CHECK_EQ(ask(&places[0], &places[1], 2), 0);
+	CHECK_EQ(ask(&places[0], &places[1], 3), WEFT_EREFUSED);
+	end_all();
+}
+
+/* Links take 10 ms, always. What comes on top of that is the wait. */
+static void test_a_query_waits_for_a_random_time_within_the_bound(void)
+{
+	uint64_t least_ns = UINT64_MAX, most_ns = 0;
+	unsigned first_half_cnt = 0;
+
+	begin(3);
+	for (unsigned i = 0; i < 3; i++)
+		places[i].queries_per_min = 1000000;
+	meet(&places[0], &places[1]);
+	meet(&places[1], &places[2]);
+	for (uint32_t name = 1; name <= 200; name++) {
+		uint64_t wait_ns;
+
+		CHECK_EQ(ask(&places[0], &places[1], name), 0);
+		(void)mesh_lab_run(&lab, NS_PER_S, NULL, NULL);
+		CHECK(places[2].asked_ns > places[1].asked_ns);
+		wait_ns = places[2].asked_ns - places[1].asked_ns - calm.delay_ns;
+		CHECK(wait_ns <= SPREAD_JITTER_NS + LAB_STEP_NS);
+		least_ns = wait_ns < least_ns ? wait_ns : least_ns;
+		most_ns = wait_ns > most_ns ? wait_ns : most_ns;
+		first_half_cnt += wait_ns < SPREAD_JITTER_NS / 2;
+	}
+	CHECK(least_ns < SPREAD_JITTER_NS / 10);
+	CHECK(most_ns > SPREAD_JITTER_NS / 10 * 9);
+	CHECK(first_half_cnt > 70 && first_half_cnt < 130);
+	end_all();
+}
+
 int main(void)
 {
 	RUN(test_in_a_line_of_ten_an_endorsement_reaches_four_nodes);
@@ -296,5 +399,7 @@ int main(void)
 	RUN(test_what_came_too_far_or_is_none_is_refused);
 	RUN(test_a_neighbour_may_send_ten_of_an_endorser_in_a_minute_and_no_more);
 	RUN(test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left_out);
+	RUN(test_a_schemas_own_rates_go_before_what_is_configured);
+	RUN(test_a_query_waits_for_a_random_time_within_the_bound);
 	return check_done();
 }
