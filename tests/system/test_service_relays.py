@@ -66,12 +66,20 @@ def test_with_endorsed_relays_alone_others_get_nothing(lab):
     connect(n3, n1)
     wait_for(lambda: CORE <= relayed(n3, n1), "a session", timeout=3)
     check_eq(n3.weft("offer", "publish", "housing", *FLAT).returncode, OK, "published")
+    # Nor when a session begins.
+    n3.kill()
+    n3.start()
+    connect(n3, n1)
+    wait_for(lambda: CORE <= relayed(n3, n1), "a session", timeout=3)
     time.sleep(1)
     check_eq(find(n1), [], "n1 is not endorsed")
     check_eq(n3.weft("endorse", "make", node_id(n1), "housing").returncode, OK, "endorsed")
-    check_eq(n3.weft("offer", "publish", "housing", *FLAT).returncode, OK, "published")
-    wait_for(lambda: len(find(n1)) == 1, "n1 has it", timeout=3)
-    wait_for(lambda: len(find(n2)) == 1, "and sends it on", timeout=3)
+    done = n3.weft("--json", "offer", "publish", "housing", *FLAT)
+    check_eq(done.returncode, OK, done.stderr)
+    offer = json.loads(done.stdout)["offer"]["offer_id"]
+    for node in (n1, n2):
+        wait_for(lambda node=node: offer in [found["offer_id"] for found in find(node)],
+                 f"at {node.name}", timeout=5)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "spread_state.h"
+#include "weft/bytes.h"
 
 static const struct fair_config token_pool = {
 	.name = "tokens of queries",
@@ -123,6 +124,8 @@ unsigned offers_spread_send(struct offer_spread *spread, const uint8_t key[stati
 	const struct spread_flood flood = {
 		.bytes = bytes, .len = len, .hop_cnt = bytes[SERVICE_MESSAGE_HOP_AT]};
 
+	if (offers_spread_rank(spread, weft_load_le32(bytes), key) == SPREAD_RANK_NEVER)
+		return 0;
 	return offers_spread_send_to(spread, key, &flood, now_ns);
 }
 

@@ -138,7 +138,7 @@ void offers_spread_free(struct offer_spread *spread);
 
 /*
  * spread_announce sends a message of this node, or one that it keeps, to fan_out neighbours.
- * spread_send sends it to one. Returns to how many it is on its way.
+ * spread_send sends it to one, if that is of any rank. Returns to how many it is on its way.
  */
 unsigned offers_spread_announce(struct offer_spread *spread, const uint8_t *bytes, size_t len,
 				uint64_t now_ns);

@@ -98,6 +98,8 @@ unsigned offers_spread_endorse(struct offer_spread *spread, const uint8_t *key, 
 	flood.len = writer_len(&w);
 	if (w.bad)
 		return 0;
+	if (key && offers_spread_rank(spread, service, key) == SPREAD_RANK_NEVER)
+		return 0;
 	if (key)
 		return offers_spread_send_to(spread, key, &flood, endorsement->now_ns);
 	return offers_spread_forward(spread, &flood, endorsement->now_ns);

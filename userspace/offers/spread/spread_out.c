@@ -223,7 +223,8 @@ static void choice_note(struct offer_spread *spread, struct choice *choice, cons
 		memcpy(choice->keys[at], key, MESH_KEY_LEN);
 }
 
-static enum spread_rank rank_of(struct offer_spread *spread, uint32_t service, const uint8_t *peer)
+enum spread_rank offers_spread_rank(const struct offer_spread *spread, uint32_t service,
+				    const uint8_t *peer)
 {
 	const struct spread_handler *handler = &spread->params.handler;
 
@@ -242,7 +243,8 @@ static void choose(struct offer_spread *spread, const struct spread_flood *flood
 		if (!(neighbour.caps & MESH_CAP_SERVICE_RELAY) ||
 		    (flood->except && memcmp(flood->except, neighbour.key, MESH_KEY_LEN) == 0))
 			continue;
-		choice_note(spread, &ranks[rank_of(spread, service, neighbour.key)], neighbour.key);
+		choice_note(spread, &ranks[offers_spread_rank(spread, service, neighbour.key)],
+			    neighbour.key);
 	}
 }
 

@@ -111,6 +111,9 @@ struct spread_flood {
 };
 unsigned offers_spread_forward(struct offer_spread *spread, const struct spread_flood *flood,
 			       uint64_t now_ns);
+/* offers_spread_rank: of peer, for messages of service. */
+enum spread_rank offers_spread_rank(const struct offer_spread *spread, uint32_t service,
+				    const uint8_t *peer);
 bool offers_spread_send_to(struct offer_spread *spread, const uint8_t *key,
 			   const struct spread_flood *flood, uint64_t now_ns);
 void offers_spread_out_stop(struct offer_spread *spread);

@@ -293,6 +293,9 @@ static void test_a_neighbour_may_send_ten_of_an_endorser_in_a_minute_and_no_more
 
 static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left_out(void)
 {
+	struct spread_endorsement one;
+	struct bytes said;
+
 	begin(0);
 	config.fan_out = 4;
 	while (place_cnt < 11)
@@ -312,6 +315,11 @@ static void test_messages_go_to_those_of_the_first_rank_and_to_none_that_is_left
 			 places[8].seen_cnt + places[9].seen_cnt,
 		 5);
 	CHECK_EQ(places[10].seen_cnt, 0);
+	/* Nor does it get what is for it alone, as when its session begins. */
+	said = endorsement_of(9);
+	one = (struct spread_endorsement){said.at, said.len, NULL, lab.now_ns};
+	CHECK_EQ(offers_spread_endorse(places[0].spread, places[10].node->key, SERVICE, &one), 0);
+	CHECK_EQ(offers_spread_endorse(places[0].spread, places[9].node->key, SERVICE, &one), 1);
 	end_all();
 }
 
