@@ -76,7 +76,7 @@ void offers_verify_expire(struct timer *timer, uint64_t now_ns)
 
 /* What this node said last of the same; made_s is 0 where it said nothing. */
 struct former {
-	uint64_t made_s, expires_s;
+	uint64_t made_s, until_s;
 	unsigned level;
 };
 
@@ -87,7 +87,7 @@ static bool on_former(void *arg, const struct endorse_view *view)
 	if (!view->is_own)
 		return true;
 	former->made_s = view->endorsement.made_s;
-	former->expires_s = view->endorsement.expires_s;
+	former->until_s = view->until_s;
 	former->level = view->endorsement.level;
 	return false;
 }
@@ -131,8 +131,8 @@ int offers_sign_endorsement(struct service_offers *offers, const struct endorsem
 	if (own.expires_s == 0)
 		own.expires_s = own.made_s + YEAR_S;
 	/* A withdrawal outlives what it withdraws. */
-	if (own.level == 0 && former.expires_s > own.made_s)
-		own.expires_s = former.expires_s;
+	if (own.level == 0 && former.until_s > own.made_s)
+		own.expires_s = former.until_s;
 	offers_endorsement_write(w, &own, offers->params.key);
 	return w->bad ? WEFT_EMALFORMED : 0;
 }
@@ -224,8 +224,13 @@ void offers_endorsements_hear(struct service_offers *offers, const struct spread
 		if (!is_by_this_node(offers, &heard))
 			(void)heard_put(offers, &heard);
 	}
-	if (response->endorsement_cnt > 0)
+	if (response->endorsement_cnt == 0)
+		return;
+	if (offers_endorse_next_ns(offers->book, wall_s(offers), message->now_ns) <=
+	    message->now_ns)
 		settle(offers, 0, message->now_ns);
+	else
+		offers_verify_due(offers, message->now_ns);
 }
 
 /* --- to others --- */
@@ -258,11 +263,27 @@ struct saying_again {
 	} chosen[SAY_CNT];
 };
 
+static void say_keep(struct saying_again *again, unsigned at, const struct endorse_view *view)
+{
+	again->chosen[at].service = view->endorsement.service;
+	again->chosen[at].len = view->len;
+	memcpy(again->chosen[at].bytes, view->bytes, view->len);
+}
+
 static bool on_say(void *arg, const struct endorse_view *view)
 {
 	struct saying_again *again = arg;
 	unsigned at = again->cnt;
 
+	/* Of those of others one at most, behind those that this node made. */
+	if (!view->is_own) {
+		if (again->cnt < SAY_CNT)
+			at = again->cnt++;
+		else
+			at = SAY_CNT - 1;
+		say_keep(again, at, view);
+		return false;
+	}
 	again->seen_cnt++;
 	if (again->cnt < SAY_CNT)
 		again->cnt++;
@@ -270,9 +291,7 @@ static bool on_say(void *arg, const struct endorse_view *view)
 		at = (unsigned)random_below(again->offers->params.random, again->seen_cnt);
 	if (at >= again->cnt)
 		return true;
-	again->chosen[at].service = view->endorsement.service;
-	again->chosen[at].len = view->len;
-	memcpy(again->chosen[at].bytes, view->bytes, view->len);
+	say_keep(again, at, view);
 	return true;
 }
 

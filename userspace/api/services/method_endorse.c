@@ -28,13 +28,21 @@ static bool service_read(struct service_offers *offers, struct control_call *cal
 	unsigned long long number;
 	char *end;
 
+	if (schema && schema->id == OFFERS_CUSTOM_SERVICE) {
+		control_fail(
+			call, WEFT_EMALFORMED, text,
+			"its id is shared by all schemas of that kind, so no endorsement is of it "
+			"alone",
+			"give the schema an id of its own, or none: weft-schema(5)");
+		return false;
+	}
 	if (schema) {
 		*out_service = schema->id;
 		return true;
 	}
 	number = strtoull(text, &end, 0);
 	if (*text >= '0' && *text <= '9' && !*end && number < OFFERS_ANY_SERVICE &&
-	    number != OFFERS_RESERVED_SERVICE) {
+	    number != OFFERS_RESERVED_SERVICE && number != OFFERS_CUSTOM_SERVICE) {
 		*out_service = (uint32_t)number;
 		return true;
 	}
@@ -125,8 +133,10 @@ static void verdict_fail(struct control_call *call, enum endorse_verdict verdict
 				   "weft endorse list shows what is kept"},
 		[ENDORSE_MALFORMED] = {WEFT_EMALFORMED, "it is no endorsement",
 				       "give what weft endorse make printed"},
-		[ENDORSE_UNTIMELY] = {WEFT_ESTALE, "it has expired, or its time is ahead",
-				      "ask its endorser for another one"},
+		[ENDORSE_UNTIMELY] =
+			{WEFT_ESTALE, "it has expired, or its time is ahead of this node's clock",
+			 "ask its endorser for another one; if it is of this node, set the "
+			 "clock, or wait until it is past the last one"},
 		[ENDORSE_NO_KEY] = {WEFT_EABSENT, "its endorser's key is not known here",
 				    "weft endorse trust NODE makes it known"},
 		[ENDORSE_FORGED] = {WEFT_EDAMAGED, "its signature is not the endorser's",
@@ -173,6 +183,12 @@ static bool draft_read(struct control_call *call, const struct api_make_endorsem
 	if (in->has_days && (in->days < 1 || in->days > DAYS_MAX)) {
 		control_fail(call, WEFT_EMALFORMED, "days", "it is not in 1 to 1827",
 			     "an endorsement lasts for five years at most");
+		return false;
+	}
+	if (in->has_days && in->has_seed && in->seed) {
+		control_fail(call, WEFT_EMALFORMED, "days",
+			     "the seed form has no field for it, and holds for 365 days",
+			     "leave out days, or seed");
 		return false;
 	}
 	if (in->credential && !hex_read(in->credential, credential, ENDORSEMENT_CREDENTIAL_LEN)) {

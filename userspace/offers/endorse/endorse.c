@@ -92,7 +92,9 @@ static enum endorse_verdict put_judge(struct endorse_book *book, const struct en
 	uint8_t name[ENDORSE_NAME_LEN];
 	struct endorse_row *row;
 
-	if (offers_endorsement_parse(put->bytes, put->len, said) < 0)
+	/* A service without an id of its own has no providers that could be told apart. */
+	if (offers_endorsement_parse(put->bytes, put->len, said) < 0 ||
+	    said->service == OFFERS_CUSTOM_SERVICE)
 		return ENDORSE_MALFORMED;
 	if (offers_endorsement_time(said, put->now_s) != SERVICE_MESSAGE_TIMELY)
 		return ENDORSE_UNTIMELY;
@@ -105,45 +107,79 @@ static enum endorse_verdict put_judge(struct endorse_book *book, const struct en
 	return ENDORSE_KEPT;
 }
 
-static enum endorse_verdict put_run(struct endorse_book *book, const struct endorse_put *put)
+/* A put on its way: what it says, and the key that signed it. */
+struct putting {
+	struct endorse_book *book;
+	const struct endorse_put *put;
+	struct endorsement said;
+	uint8_t key[NODE_KEY_LEN];
+};
+
+/* The former word holds again if the disk takes no more. */
+static enum endorse_verdict row_replace(const struct putting *putting, struct endorse_row *row,
+					struct store_batch *batch)
 {
-	uint8_t found[NODE_KEY_LEN];
+	struct endorse_book *book = putting->book;
+	const struct endorse_put *put = putting->put;
+	const struct endorse_row former = *row;
+
+	offers_endorse_row_fill(row, put, &putting->said, putting->key);
+	offers_endorse_row_write(batch, row);
+	if (offers_endorse_submit(book, batch, put->done, put->arg) < 0) {
+		row->is_seed_form = former.is_seed_form;
+		row->level = former.level;
+		row->made_s = former.made_s;
+		row->expires_s = former.expires_s;
+		row->until_s = former.until_s;
+		memcpy(row->key, former.key, sizeof(row->key));
+		row->len = former.len;
+		memcpy(row->bytes, former.bytes, former.len);
+		return ENDORSE_LAGS;
+	}
+	offers_endorse_row_renew(book, row, put);
+	offers_endorse_touch(book, row);
+	return ENDORSE_KEPT;
+}
+
+static enum endorse_verdict put_run(struct putting *putting)
+{
+	struct endorse_book *book = putting->book;
+	const struct endorse_put *put = putting->put;
 	struct store_batch *batch;
 	struct endorse_row *row;
-	struct endorsement said;
 	const uint8_t *key;
-	enum endorse_verdict verdict = put_judge(book, put, &said, &row);
+	enum endorse_verdict verdict = put_judge(book, put, &putting->said, &row);
 
 	if (verdict != ENDORSE_KEPT)
 		return verdict;
-	key = key_find(book, &said, put);
+	key = key_find(book, &putting->said, put);
 	if (!key)
 		return ENDORSE_NO_KEY;
-	if (offers_endorsement_verify(&said, key) < 0)
+	if (offers_endorsement_verify(&putting->said, key) < 0)
 		return ENDORSE_FORGED;
 	/* It may be a row's, which leaves for this one. */
-	memcpy(found, key, sizeof(found));
+	memcpy(putting->key, key, sizeof(putting->key));
 	batch = store_batch_new(book->params.store);
 	if (!batch)
 		return ENDORSE_LAGS;
-	if (row) {
-		offers_endorse_row_fill(row, put, &said, found);
-		offers_endorse_touch(book, row);
-	} else {
-		row = offers_endorse_row_add(book, put, &said, found, batch);
-	}
+	if (row)
+		return row_replace(putting, row, batch);
+	row = offers_endorse_row_add(book, put, &putting->said, putting->key, batch);
 	if (!row) {
 		store_batch_free(batch);
 		return ENDORSE_FULL;
 	}
 	offers_endorse_row_write(batch, row);
-	return offers_endorse_submit(book, batch, put->done, put->arg) < 0 ? ENDORSE_LAGS
-									   : ENDORSE_KEPT;
+	if (offers_endorse_submit(book, batch, put->done, put->arg) == 0)
+		return ENDORSE_KEPT;
+	offers_endorse_row_drop(book, row, NULL, put->now_ns);
+	return ENDORSE_LAGS;
 }
 
 enum endorse_verdict offers_endorse_put(struct endorse_book *book, const struct endorse_put *put)
 {
-	enum endorse_verdict verdict = put_run(book, put);
+	struct putting putting = {.book = book, .put = put};
+	enum endorse_verdict verdict = put_run(&putting);
 	struct endorse_stats *stats = &book->stats;
 	uint64_t *const cnts[ENDORSE_VERDICT_CNT] = {
 		[ENDORSE_KEPT] = &stats->kept_cnt,	  [ENDORSE_KNOWN] = &stats->known_cnt,
@@ -166,7 +202,8 @@ static bool row_view(const struct endorse_row *row, endorse_view_fn fn, void *ar
 				    .counts = offers_endorse_counts(row),
 				    .trust = row->endorser->trust,
 				    .distance = row->endorser->distance,
-				    .is_own = row->is_own};
+				    .is_own = row->is_own,
+				    .until_s = row->until_s};
 
 	/* What was read once is read again. */
 	if (offers_endorsement_parse(row->bytes, row->len, &view.endorsement) < 0)
@@ -190,9 +227,19 @@ void offers_endorse_each_of(struct endorse_book *book, uint32_t service,
 
 void offers_endorse_each_own(struct endorse_book *book, endorse_view_fn fn, void *arg)
 {
+	unsigned about_cnt = 0;
+
 	for (struct list_node *node = book->own.next; node != &book->own; node = node->next)
 		if (!row_view(container_of(node, struct endorse_row, of_own), fn, arg))
 			return;
+	for (struct list_node *node = book->about.next;
+	     node != &book->about && about_cnt < ENDORSE_ABOUT_MAX;
+	     node = node->next, about_cnt++) {
+		const struct endorse_row *row = container_of(node, struct endorse_row, of_own);
+
+		if (offers_endorse_counts(row) > 0 && !row_view(row, fn, arg))
+			return;
+	}
 }
 
 void offers_endorse_each(struct endorse_book *book, uint32_t *io_at, endorse_view_fn fn, void *arg)
@@ -208,8 +255,12 @@ void offers_endorse_each(struct endorse_book *book, uint32_t *io_at, endorse_vie
 	*io_at = 0;
 }
 
+/* Rows that do not count are looked at as far as that: free keys make any number of them. */
+#define PROOF_LOOK_MAX 64u
+
 struct proving {
-	unsigned left;
+	struct endorse_subject *shown[ENDORSE_PROOF_MAX];
+	unsigned left, shown_cnt;
 	endorse_view_fn fn;
 	void *arg;
 };
@@ -220,29 +271,29 @@ static void way_show(struct proving *proving, struct endorse_subject *subject)
 	for (; subject->way && !subject->is_shown && proving->left > 0;
 	     subject = subject->way->endorser) {
 		subject->is_shown = true;
+		proving->shown[proving->shown_cnt++] = subject;
 		proving->left--;
 		(void)row_view(subject->way, proving->fn, proving->arg);
 	}
 }
 
-static void ways_end(struct endorse_subject *subject)
+/* Those that count come first (levels_make). */
+static void received_show(struct proving *proving, const struct endorse_subject *subject)
 {
-	for (; subject->way && subject->is_shown; subject = subject->way->endorser)
-		subject->is_shown = false;
-}
+	unsigned look_cnt = 0;
 
-static void received_show(struct proving *proving, const struct endorse_subject *subject,
-			  bool counting)
-{
 	for (struct list_node *node = subject->received.next;
-	     node != &subject->received && proving->left > 0; node = node->next) {
+	     node != &subject->received && proving->left > 0 && look_cnt < PROOF_LOOK_MAX;
+	     node = node->next) {
 		const struct endorse_row *row = container_of(node, struct endorse_row, of_provider);
+		bool is_counting = offers_endorse_counts(row) > 0;
 
-		if ((offers_endorse_counts(row) > 0) != counting || row->level == 0)
+		look_cnt += !is_counting;
+		if (row->level == 0)
 			continue;
 		proving->left--;
 		(void)row_view(row, proving->fn, proving->arg);
-		if (counting)
+		if (is_counting)
 			way_show(proving, row->endorser);
 	}
 }
@@ -252,15 +303,13 @@ void offers_endorse_proof(struct endorse_book *book, uint32_t service,
 			  endorse_view_fn fn, void *arg)
 {
 	const struct endorse_subject *subject = offers_endorse_subject(book, service, address);
-	struct proving proving = {ENDORSE_PROOF_MAX, fn, arg};
+	struct proving proving = {.left = ENDORSE_PROOF_MAX, .fn = fn, .arg = arg};
 
 	if (!subject)
 		return;
-	received_show(&proving, subject, true);
-	received_show(&proving, subject, false);
-	for (struct list_node *node = subject->received.next; node != &subject->received;
-	     node = node->next)
-		ways_end(container_of(node, struct endorse_row, of_provider)->endorser);
+	received_show(&proving, subject);
+	for (unsigned i = 0; i < proving.shown_cnt; i++)
+		proving.shown[i]->is_shown = false;
 }
 
 void offers_endorse_stats(const struct endorse_book *book, struct endorse_stats *out_stats)

@@ -18,7 +18,7 @@ struct random;
 struct store;
 
 /*
-  * The endorsements that a node knows, and the endorsers that its operator trusts. From both follows
+ * The endorsements that a node knows, and the endorsers that its operator trusts. From both follows
  * the level of each provider in each service, which is this node's own policy.
  *
  *	endorse.c	life, and an endorsement that comes: time, age, key, signature, room
@@ -74,7 +74,7 @@ enum endorse_verdict {
 	ENDORSE_NO_KEY,	   /* its endorser's key is in neither form, nor known here */
 	ENDORSE_FORGED,	   /* the signature is not its endorser's */
 	ENDORSE_FULL,	   /* its endorser or network has its share */
-	ENDORSE_LAGS,	   /* the disk does not keep up: it counts until this node stops */
+	ENDORSE_LAGS,	   /* the disk does not keep up: nothing has changed */
 	ENDORSE_VERDICT_CNT,
 };
 
@@ -122,12 +122,13 @@ struct endorse_view {
 	unsigned trust;		 /* the level to which its endorser is trusted; 0: it is not */
 	unsigned distance;	 /* of its endorser from a trusted one; ENDORSE_FAR: too far */
 	bool is_own;		 /* made here */
+	uint64_t until_s;	 /* the end of all its endorser said of the same */
 };
 /* Returns false to end a walk. It changes nothing here. */
 typedef bool (*endorse_view_fn)(void *arg, const struct endorse_view *view);
 
 /*
-  * offers_endorse_each_of walks the endorsements of a provider in a service. offers_endorse_each
+ * offers_endorse_each_of walks the endorsements of a provider in a service. offers_endorse_each
  * walks all of them in no order, behind the first *io_at. It is then how many were given in all, or
  * 0 after the last one.
  */
@@ -136,10 +137,14 @@ void offers_endorse_each_of(struct endorse_book *book, uint32_t service,
 			    endorse_view_fn fn, void *arg);
 void offers_endorse_each(struct endorse_book *book, uint32_t *io_at, endorse_view_fn fn, void *arg);
 #define ENDORSE_PROOF_MAX 4u
-/* offers_endorse_each_own: those that this node made, or that are of it. */
+/*
+ * offers_endorse_each_own: those that this node made, then those of others about it that count here,
+ * ENDORSE_ABOUT_MAX at most.
+ */
+#define ENDORSE_ABOUT_MAX 16u
 void offers_endorse_each_own(struct endorse_book *book, endorse_view_fn fn, void *arg);
 /*
-  * offers_endorse_proof gives ENDORSE_PROOF_MAX endorsements at most, which show others the level of
+ * offers_endorse_proof gives ENDORSE_PROOF_MAX endorsements at most, which show others the level of
  * a provider. First come those that count here, with the way from a trusted endorser to them.
  */
 void offers_endorse_proof(struct endorse_book *book, uint32_t service,

@@ -216,6 +216,13 @@ static void distances_count(struct endorse_book *book)
 	}
 }
 
+/* Rows that count come before those that do not: a look at the first few finds them. */
+static void move_to_front(struct list_node *head, struct list_node *node)
+{
+	list_unlink(node);
+	list_push_back(head->next, node);
+}
+
 static void levels_make(struct endorse_book *book)
 {
 	struct endorse_subject *subject = NULL;
@@ -223,16 +230,29 @@ static void levels_make(struct endorse_book *book)
 	while ((subject = pool_next(&book->subjects, subject))) {
 		unsigned level = 0;
 
-		for (struct list_node *node = subject->received.next; node != &subject->received;
-		     node = node->next) {
-			unsigned counts = offers_endorse_counts(
-				container_of(node, struct endorse_row, of_provider));
+		for (struct list_node *node = subject->received.next, *next;
+		     node != &subject->received; node = next) {
+			struct endorse_row *row =
+				container_of(node, struct endorse_row, of_provider);
+			unsigned counts = offers_endorse_counts(row);
 
+			next = node->next;
 			level = counts > level ? counts : level;
+			if (counts == 0)
+				continue;
+			move_to_front(&subject->received, node);
+			if (!row->is_own && !list_is_empty(&row->of_own))
+				move_to_front(&book->about, &row->of_own);
 		}
 		book->has_changed |= level != subject->level;
 		subject->level = (uint8_t)level;
 	}
+}
+
+/* When it counts no more, or goes. */
+static uint64_t row_end_s(const struct endorse_row *row)
+{
+	return row->level > 0 ? row->expires_s : row->until_s;
 }
 
 static void rows_expire(struct endorse_book *book, uint64_t now_s, uint64_t now_ns)
@@ -242,12 +262,18 @@ static void rows_expire(struct endorse_book *book, uint64_t now_s, uint64_t now_
 	uint64_t expires_s = UINT64_MAX;
 
 	while ((row = pool_next(&book->rows, row))) {
-		if (row->expires_s <= now_s) {
+		if (row->until_s <= now_s) {
 			book->stats.expired_cnt++;
 			offers_endorse_row_drop(book, row, batch, now_ns);
-		} else if (row->expires_s < expires_s) {
-			expires_s = row->expires_s;
+			continue;
 		}
+		/* An older word that lasts longer could come back: the row stays, and counts for nothing. */
+		if (row->expires_s <= now_s && row->level > 0) {
+			offers_endorse_touch(book, row);
+			row->level = 0;
+		}
+		if (row_end_s(row) < expires_s)
+			expires_s = row_end_s(row);
 	}
 	book->expires_s = expires_s;
 	/* What the store keeps all the same is left out at the next start. */

@@ -3,8 +3,8 @@
  * Rows of endorsements, and the subjects between which they lead. A row of STORE_ENDORSEMENTS has
  * the endorser's address, the service as u32be and the provider's address as its key. Its value:
  *
- *	u8 layout 1 | u8 flags: 1 made here | u8 class | u8 family, 16 bytes of address
- *	32 bytes, the endorser's key | the endorsement
+ *	u8 layout 2 | u8 flags: 1 made here | u8 class | u8 family, 16 bytes of address
+ *	32 bytes, the endorser's key | u64be, the end of all words of the same | the endorsement
  *
  * A trusted endorser is a row of STORE_META, so that a backup has it.
  */
@@ -16,9 +16,9 @@
 #include "endorse_state.h"
 #include "weft/bytes.h"
 
-#define RECORD_LAYOUT	1
+#define RECORD_LAYOUT	2
 #define RECORD_OWN	1u
-#define RECORD_HEAD_LEN (4u + 16u + NODE_KEY_LEN)
+#define RECORD_HEAD_LEN (4u + 16u + NODE_KEY_LEN + 8u)
 #define LEVEL_CNT	3u /* family, network, endorser */
 #define NETWORK_LEVEL	1u
 /* How much more another network holds before it pays no more, as in base/fair/fair. */
@@ -38,6 +38,7 @@ int offers_endorse_lay_out(struct endorse_book *book)
 
 	random_fill(book->params.random, secret, sizeof(secret));
 	list_init(&book->own);
+	list_init(&book->about);
 	/* One more than places: a row is made before the one that it evicts has gone. */
 	if ((err = fair_places_init(&book->places, arena, &pool)) < 0 ||
 	    (err = pool_init(&book->rows, arena, sizeof(struct endorse_row), cap + 1)) < 0 ||
@@ -146,6 +147,17 @@ void offers_endorse_row_move(struct endorse_book *book, struct endorse_row *row,
 	fair_move(&book->places.fair, &row->share, &path, now_ns);
 }
 
+void offers_endorse_row_renew(struct endorse_book *book, struct endorse_row *row,
+			      const struct endorse_put *put)
+{
+	struct fair_path path;
+
+	row->class = class_of(book, row, (uint8_t)put->class);
+	row->source = put->source ? *put->source : (struct addr){.family = ADDR_NONE};
+	path = path_of_row(book, row);
+	fair_move(&book->places.fair, &row->share, &path, put->now_ns);
+}
+
 void offers_endorse_row_came_again(struct endorse_book *book, struct endorse_row *row,
 				   const struct endorse_put *put)
 {
@@ -180,6 +192,8 @@ void offers_endorse_row_fill(struct endorse_row *row, const struct endorse_put *
 	row->level = said->level;
 	row->made_s = said->made_s;
 	row->expires_s = said->expires_s;
+	if (row->until_s < said->expires_s)
+		row->until_s = said->expires_s;
 	memcpy(row->key, key, sizeof(row->key));
 	row->len = put->len;
 	memcpy(row->bytes, put->bytes, put->len);
@@ -197,9 +211,10 @@ static void row_link(struct endorse_book *book, struct endorse_row *row,
 	list_push_back(&row->provider->received, &row->of_provider);
 	row->provider->received_cnt++;
 	list_init(&row->of_own);
-	if (row->is_own ||
-	    memcmp(said->provider, book->own_address, sizeof(book->own_address)) == 0)
+	if (row->is_own)
 		list_push_back(&book->own, &row->of_own);
+	else if (memcmp(said->provider, book->own_address, sizeof(book->own_address)) == 0)
+		list_push_back(&book->about, &row->of_own);
 }
 
 static void row_unlink(struct endorse_book *book, struct endorse_row *row)
@@ -232,6 +247,7 @@ struct endorse_row *offers_endorse_row_add(struct endorse_book *book, const stru
 
 	weft_assert(row != NULL);
 	offers_endorse_name(said, row->name);
+	row->until_s = 0;
 	offers_endorse_row_fill(row, put, said, key);
 	if (put->source)
 		row->source = *put->source;
@@ -278,6 +294,7 @@ void offers_endorse_row_write(struct store_batch *batch, const struct endorse_ro
 	writer_u8(&w, row->source.family);
 	writer_bytes(&w, row->source.ip, sizeof(row->source.ip));
 	writer_bytes(&w, row->key, sizeof(row->key));
+	writer_be64(&w, row->until_s);
 	writer_bytes(&w, row->bytes, row->len);
 	weft_assert(!w.bad);
 	store_batch_put(batch, STORE_ENDORSEMENTS, key_of(row), value, writer_len(&w));
@@ -308,22 +325,30 @@ static bool item_load(struct endorse_book *book, const struct store_item *item)
 				  .now_ns = book->params.now_ns};
 	uint8_t name[ENDORSE_NAME_LEN];
 	struct endorsement said;
+	struct endorse_row *row;
 	const uint8_t *key;
+	uint64_t until_s;
 
 	cursor_copy(&c, source.ip, sizeof(source.ip));
 	key = cursor_bytes(&c, NODE_KEY_LEN);
+	until_s = cursor_be64(&c);
 	put.len = cursor_left(&c);
 	put.bytes = cursor_bytes(&c, put.len);
 	if (c.bad || layout != RECORD_LAYOUT || flags > RECORD_OWN || class >= FAIR_CLASS_CNT ||
 	    (source.family != ADDR_NONE && source.family != ADDR_IPV4 &&
 	     source.family != ADDR_IPV6) ||
-	    offers_endorsement_parse(put.bytes, put.len, &said) < 0 ||
-	    offers_endorsement_time(&said, put.now_s) == SERVICE_MESSAGE_EXPIRED)
+	    offers_endorsement_parse(put.bytes, put.len, &said) < 0 || until_s <= put.now_s)
 		return false;
+	/* Trust may have changed since: a row of an endorser that is trusted now is chosen again. */
+	if (class == FAIR_CHOSEN)
+		put.class = FAIR_KNOWN;
 	offers_endorse_name(&said, name);
 	if (item->key_len != sizeof(name) || memcmp(item->key, name, sizeof(name)) != 0)
 		return false;
-	return offers_endorse_row_add(book, &put, &said, key, NULL) != NULL;
+	row = offers_endorse_row_add(book, &put, &said, key, NULL);
+	if (row && row->until_s < until_s)
+		row->until_s = until_s;
+	return row != NULL;
 }
 
 static int rows_load(struct endorse_book *book)

@@ -33,7 +33,7 @@ struct endorse_subject {
 struct endorse_row {
 	struct fair_item share; /* first: a victim's leads to the rest */
 	struct list_node of_endorser, of_provider;
-	struct list_node of_own; /* if this node is one of the two */
+	struct list_node of_own; /* made here, or of this node */
 	struct endorse_subject *endorser, *provider;
 	uint8_t name[ENDORSE_NAME_LEN];
 	uint8_t key[NODE_KEY_LEN]; /* the endorser's */
@@ -42,6 +42,7 @@ struct endorse_row {
 	bool is_own, is_seed_form;
 	uint8_t level; /* as it says */
 	uint64_t made_s, expires_s;
+	uint64_t until_s; /* of all words of the same that came; none of them may come back */
 	size_t len;
 	uint8_t bytes[ENDORSEMENT_LEN_MAX];
 };
@@ -58,9 +59,10 @@ struct endorse_book {
 	struct pool rows, subjects;
 	struct map by_name, by_subject, by_trust;
 	struct pool trusted;
-	struct list_node own; /* rows */
+	struct list_node own, about; /* rows made here, and those of others about this node */
 	uint8_t own_address[SERVICE_MESSAGE_ADDRESS_LEN];
-	uint64_t expires_s;  /* of the row that expires first, as of the last settling */
+	uint64_t
+		expires_s; /* when a row ends to count, or goes: the first, as of the last settling */
 	uint64_t settled_ns; /* the last time */
 	bool is_due;	     /* an endorsement that counts has come or gone since */
 	bool has_changed;    /* a level has, since the owner was told */
@@ -91,6 +93,9 @@ void offers_endorse_row_fill(struct endorse_row *row, const struct endorse_put *
 void offers_endorse_row_drop(struct endorse_book *book, struct endorse_row *row,
 			     struct store_batch *batch, uint64_t now_ns);
 void offers_endorse_row_write(struct store_batch *batch, const struct endorse_row *row);
+/* offers_endorse_row_renew: a newer word is in it; its carrier pays, and it is the youngest. */
+void offers_endorse_row_renew(struct endorse_book *book, struct endorse_row *row,
+			      const struct endorse_put *put);
 /* offers_endorse_row_came_again: by another session; the emptier network pays from now on. */
 void offers_endorse_row_came_again(struct endorse_book *book, struct endorse_row *row,
 				   const struct endorse_put *put);
