@@ -82,10 +82,12 @@ static void on_sent(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	is_last = peer->send_cnt == 1;
 	send->request = NULL;
 	peer->asked_cnt--;
-	if (reply->err < 0)
+	if (reply->err < 0) {
 		spread->stats.unsent_cnt++;
-	else
+	} else {
 		spread->stats.sent_cnt++;
+		spread->stats.sent_len += send->message->len;
+	}
 	send_free(send);
 	if (!is_last)
 		peer_send(spread, peer, now_ns);
